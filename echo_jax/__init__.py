@@ -1,0 +1,23 @@
+"""echo_jax: how long can a recurrent network remember? The echo task in JAX and Flax.
+
+Submodules load on first use, so `import echo_jax` itself loads no jax.
+"""
+
+import importlib
+from types import ModuleType
+
+__version__ = "0.1.0"
+
+_SUBMODULES = ("cells", "config", "evaluation", "metrics", "network", "task", "training")
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Import a submodule when it is first asked for."""
+    if name in _SUBMODULES:
+        return importlib.import_module(f"echo_jax.{name}")
+    raise AttributeError(f"module 'echo_jax' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """The public names, whether loaded yet or not."""
+    return sorted([*globals(), *_SUBMODULES])
