@@ -1,0 +1,295 @@
+"""What a run is: frozen dataclasses, checked on construction. The only home of a default.
+
+Command-line flags, their help and their defaults are generated from these fields. Nothing here
+knows jax, so a wrong value is refused before jax is imported.
+"""
+
+import dataclasses
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
+
+Layout = Literal["windows", "prefixes", "streams"]
+Optimizer = Literal["adam", "keras-adam"]
+Part = Literal["current", "no-context", "context"]
+TargetPlace = Literal["window", "state", "absent", "future"]
+
+CELL_NAMES = ("lstm", "gru", "optimized-lstm", "simple")
+"""The cells found by name; `cells.CELLS` holds their classes."""
+
+
+class ConfigError(ValueError):
+    """A value that breaks a rule. Its message is one sentence: the value, the rule, the fix."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskConfig:
+    """The echo task: which integers the network sees, and which one it must say.
+
+    Letters: vocabulary size V, sequence length L, window W, lag n, batch size B.
+    """
+
+    length: int = 25
+    """Integers in a sequence, L."""
+    vocab_size: int = 100
+    """Different integers, V: they are drawn uniformly from 0 .. V-1."""
+    window: int = 5
+    """Time steps the network sees at once, W (in streams: the steps between two updates)."""
+    lag: int = 1
+    """How many steps back the target lies, n; a negative lag asks for a future value."""
+    batch_size: int = 5
+    """Rows in a batch, B (in streams: sequences side by side). Short form: --batch."""
+    layout: Layout = "windows"
+    """windows: rows whose window is full; prefixes: also rows whose window reaches before the
+    sequence, those steps masked; streams: whole sequences side by side, a target at every step."""
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError unless a sequence gives at least one batch."""
+        _check_whole("length", self.length, minimum=1)
+        _check_whole("vocab size", self.vocab_size, minimum=2)
+        _check_whole("window", self.window, minimum=1)
+        _check_whole("lag", self.lag)
+        _check_whole("batch size", self.batch_size, minimum=1)
+        _check_choice("layout", self.layout, get_args(Layout))
+        _check_reach(self)
+        if self.layout != "streams" and not self.row_times:
+            raise ConfigError(_too_few_rows(self))
+
+    @property
+    def target_times(self) -> range:
+        """The times t at which a row is viable: its window is full and x(t-n) exists."""
+        full_window_from = self.window - 1 if self.layout == "windows" else 0
+        return range(max(full_window_from, self.lag), self.length + min(self.lag, 0))
+
+    @property
+    def row_times(self) -> range:
+        """The times at which the rows of a sequence end: the last floor(viable/B)*B viable ones.
+
+        L 25, W 1, n 0, B 1:  0 .. 24    25 rows
+        L 25, W 1, n 1, B 6:  1 .. 24    24 rows
+        L 25, W 5, n 1, B 5:  5 .. 24    20 rows, the first window is x(1..5)
+        """
+        viable = self.target_times
+        return viable[len(viable) % self.batch_size :]
+
+    @property
+    def updates_per_sequence(self) -> int:
+        """Batches that one sequence gives, K: rows / B, or in streams the chunks of W steps."""
+        if self.layout == "streams":
+            return -(-self.length // self.window)
+        return len(self.row_times) // self.batch_size
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkConfig:
+    """The recurrent network: a cell scanned over time, and a linear readout of its output."""
+
+    cell: str = "lstm"
+    """lstm, gru, optimized-lstm, simple, or package.module:Class of any linen RNNCellBase."""
+    hidden_size: int = 50
+    """Units of the cell, H. Short form: --hidden."""
+    stateful: bool = True
+    """Row b of a batch starts from the state that row b of the batch before left (the Keras
+    rule); otherwise every batch starts from zero. Always zero at the start of a sequence."""
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a cell that has no such name, or a size below 1."""
+        _check_cell_name(self.cell)
+        _check_whole("hidden size", self.hidden_size, minimum=1)
+        _check_flag("stateful", self.stateful)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig:
+    """How the network is trained: one optimizer step for every batch of every sequence."""
+
+    sequences: int = 2000
+    """Sequences to train on, N; each is new and seen once (in streams: groups of B)."""
+    learning_rate: float = 1e-3
+    """Step size of Adam."""
+    optimizer: Optimizer = "adam"
+    """adam: as in optax, epsilon 1e-7; keras-adam: epsilon added before the bias correction."""
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a count below 1 or a step size that is not finite and positive."""
+        _check_whole("sequences", self.sequences, minimum=1)
+        _check_choice("optimizer", self.optimizer, get_args(Optimizer))
+        rate = self.learning_rate
+        if isinstance(rate, bool) or not isinstance(rate, int | float):
+            raise ConfigError(f"learning rate {rate!r} is not a number: use one such as 0.001")
+        if not (math.isfinite(rate) and rate > 0):
+            raise ConfigError(
+                f"learning rate {rate} is not finite and above 0: use one such as 0.001"
+            )
+
+
+class Settings(NamedTuple):
+    """What a compiled run takes as data, so that changing it compiles nothing anew."""
+
+    seed: Any
+    lag: Any
+    learning_rate: Any
+    stateful: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    """Everything that a run is a function of."""
+
+    task: TaskConfig = dataclasses.field(default_factory=TaskConfig)
+    network: NetworkConfig = dataclasses.field(default_factory=NetworkConfig)
+    training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
+    seed: int = 0
+    """Seed of the initial weights, of the training data and of the evaluation data."""
+    evaluation_sequences: int = 1000
+    """Fresh sequences for the final accuracy and loss, none of them trained on."""
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a seed that is no 31-bit integer, or nothing to evaluate on."""
+        _check_whole("seed", self.seed, minimum=0, maximum=2**31 - 1)
+        _check_whole("evaluation sequences", self.evaluation_sequences, minimum=1)
+
+    @property
+    def settings(self) -> Settings:
+        """The fields that are data to a compiled run."""
+        return Settings(
+            self.seed, self.task.lag, self.training.learning_rate, self.network.stateful
+        )
+
+    @property
+    def target_place(self) -> TargetPlace:
+        """Where the network could find the target: this decides what it can learn at all.
+
+        window   among the W steps of the row itself: the gradient reaches it
+        state    only in what the rows before left in the carried state, row r - B, r - 2B, ...:
+                 the information may be there, but the gradient is cut at the border of the batch
+        absent   in neither
+        future   not drawn yet (a negative lag)
+        """
+        task = self.task
+        if task.lag < 0:
+            return "future"
+        if task.layout == "streams":
+            return _place_in_stream(task, self.network.stateful)
+        if task.lag < task.window:
+            return "window"
+        steps_back = task.lag % task.batch_size
+        reached_by_earlier_row = self.network.stateful and steps_back < task.window
+        return "state" if reached_by_earlier_row and _has_earlier_row(task) else "absent"
+
+
+_Config = TypeVar("_Config", TaskConfig, NetworkConfig, TrainingConfig, RunConfig)
+
+
+def to_dict(config: RunConfig) -> dict[str, Any]:
+    """The configuration as nested plain values, ready for JSON."""
+    return dataclasses.asdict(config)
+
+
+def from_dict(values: Mapping[str, Any]) -> RunConfig:
+    """The inverse of `to_dict`; ConfigError for a field that is unknown, missing or invalid."""
+    parts = {"task": TaskConfig, "network": NetworkConfig, "training": TrainingConfig}
+    built = {name: _build(kind, name, values.get(name)) for name, kind in parts.items()}
+    return _build(RunConfig, "configuration", {**values, **built})
+
+
+def _build(kind: type[_Config], name: str, values: object) -> _Config:
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{name} {values!r} is not a table of fields: use one that to_dict wrote")
+    expected = {field.name for field in dataclasses.fields(kind)}
+    for field in sorted(expected ^ set(values), key=str):
+        state = "missing" if field in expected else "unknown"
+        known = ", ".join(sorted(expected))
+        raise ConfigError(f"{name} field {field!r} is {state}: the fields are {known}")
+    return kind(**values)
+
+
+def _check_whole(
+    name: str, value: object, minimum: int | None = None, maximum: int | None = None
+) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ConfigError(f"{name} {value!r} is not a whole number: use one such as {minimum or 1}")
+    if minimum is not None and value < minimum:
+        raise ConfigError(f"{name} {value} is below {minimum}: use {minimum} or more")
+    if maximum is not None and value > maximum:
+        raise ConfigError(f"{name} {value} is above {maximum}: use {maximum} or less")
+
+
+def _check_flag(name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise ConfigError(f"{name} {value!r} is neither True nor False: use one of them")
+
+
+def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ConfigError(f"{name} {value!r} is unknown: use one of {', '.join(choices)}")
+
+
+def _check_cell_name(name: object) -> None:
+    if name in CELL_NAMES:
+        return
+    if not (isinstance(name, str) and re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", name)):
+        raise ConfigError(
+            f"cell {name!r} is unknown: use one of {', '.join(CELL_NAMES)}, "
+            "or package.module:Class for a cell of your own"
+        )
+
+
+def _check_reach(task: TaskConfig) -> None:
+    """Raise ConfigError where the window or the lag is longer than the sequence."""
+    length = task.length
+    if task.window > length:
+        raise ConfigError(
+            f"window {task.window} is longer than the sequence of {length}: "
+            f"use a window of at most {length} or a length of at least {task.window}"
+        )
+    if abs(task.lag) >= length:
+        raise ConfigError(
+            f"lag {task.lag} reaches outside a sequence of {length}: "
+            f"use a lag from {1 - length} to {length - 1} or a length of at least "
+            f"{abs(task.lag) + 1}"
+        )
+
+
+def _too_few_rows(task: TaskConfig) -> str:
+    """The sentence for fewer viable rows than a batch needs; each number in it works alone."""
+    viable, batch, times = len(task.target_times), task.batch_size, task.target_times
+    last_start = times.stop - batch  # the latest first row that leaves a whole batch
+    full_window_from = task.window - 1 if task.layout == "windows" else 0
+    fixes = [f"a length of at least {task.length + times.start - last_start}"]
+    if viable > 0:
+        fixes.insert(0, f"a batch size of at most {viable}")
+    if max(task.lag, 0) <= last_start < full_window_from:
+        fixes.append(f"a window of at most {last_start + 1}")
+    if full_window_from <= last_start < task.lag:
+        fixes.append(f"a lag of at most {last_start}")
+    return (
+        f"length {task.length} gives {viable} row{'s' * (viable != 1)} "
+        f"(window {task.window}, lag {task.lag}), fewer than batch size {batch}: "
+        f"use {', '.join(fixes[:-1])}{' or ' * (len(fixes) > 1)}{fixes[-1]}"
+    )
+
+
+def _has_earlier_row(task: TaskConfig) -> bool:
+    """Whether some row has the row lag // B batches before it, whose window holds its target."""
+    return len(task.row_times) > task.lag // task.batch_size * task.batch_size
+
+
+def _place_in_stream(task: TaskConfig, stateful: bool) -> TargetPlace:
+    if task.lag < task.window:  # for the steps late enough in their chunk
+        return "window"
+    return "state" if stateful else "absent"
+
+
+PARTS: Mapping[Part, RunConfig] = {
+    "current": RunConfig(
+        TaskConfig(window=1, lag=0, batch_size=1),
+        NetworkConfig(hidden_size=15, stateful=False),
+        TrainingConfig(sequences=500),
+    ),
+    "no-context": RunConfig(TaskConfig(window=1, lag=1, batch_size=6)),
+    "context": RunConfig(),
+}
+"""The tutorial's networks: part 2 (echo the current value), part 3 (lag 1, one step at a time)
+and part 4 (lag 1, windows of 5)."""
