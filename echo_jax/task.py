@@ -1,0 +1,229 @@
+"""The echo task: random sequences, one-hot and back, rows of lag windows, streams, floors.
+
+A sequence of L 7 and the rows that W 3, lag 1, B 2 make of it (the first viable row, ending at
+t = 2, is dropped: 5 viable rows hold two batches of 2):
+
+    time      0  1  2  3  4  5  6
+    sequence  4  0  7  1  9  3  5
+
+    batch 0   0  7  1  =>  7        row 0, ends at t = 3
+              7  1  9  =>  1        row 1
+    batch 1   1  9  3  =>  9        row 2: its state, if any, comes from row 0
+              9  3  5  =>  3        row 3: from row 1
+"""
+
+import enum
+import math
+from typing import NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from echo_jax.config import TaskConfig
+
+
+class Stream(enum.IntEnum):
+    """What randomness is for. Streams of one seed are independent of each other."""
+
+    WEIGHTS = 0
+    DATA = 1
+    EVALUATION = 2
+
+
+class Batch(NamedTuple):
+    """One batch of rows; a leading axis K where all batches of a sequence are stacked.
+
+    inputs   int32 [B, W]  tokens
+    mask     bool [B, W] or None  False where the step lies before the sequence (None: nowhere)
+    targets  int32 [B, T]  T = 1, the target of the last step; in streams T = W, one for each step
+    scored   bool [B, T] or None  False where there is no target (None: nowhere)
+    """
+
+    inputs: chex.Array
+    mask: chex.Array | None
+    targets: chex.Array
+    scored: chex.Array | None
+
+
+class Floor(NamedTuple):
+    """The best that some limited knowledge allows: accuracy in [0, 1] and loss in nats."""
+
+    accuracy: float
+    loss: float
+
+
+def stream_key(seed: chex.Numeric, stream: Stream) -> chex.PRNGKey:
+    """The key of one stream of randomness of a seed; fold in a counter for each use."""
+    return jax.random.fold_in(jax.random.key(seed), stream)
+
+
+def draw_sequence(key: chex.PRNGKey, task: TaskConfig) -> chex.Array:
+    """Integers drawn uniformly from 0 .. V-1: int32 `[L]`, in streams `[B, L]`."""
+    shape = (task.length,) if task.layout != "streams" else (task.batch_size, task.length)
+    return jax.random.randint(key, shape, 0, task.vocab_size)
+
+
+def draw_sequences(
+    seed: chex.Numeric, stream: Stream, counters: chex.Array, task: TaskConfig
+) -> chex.Array:
+    """The sequences with these counters, int32 `[N, L]` (streams `[N, B, L]`).
+
+    Sequence i depends on seed, stream and i alone, not on how many are drawn beside it.
+    """
+    chex.assert_rank(counters, 1)
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(stream_key(seed, stream), counters)
+    return jax.vmap(lambda key: draw_sequence(key, task))(keys)
+
+
+def one_hot_encode(tokens: chex.Array, vocab_size: int) -> chex.Array:
+    """One-hot vectors, float32 `[..., V]`, of tokens `[...]`; zeros for one outside 0 .. V-1."""
+    return (tokens[..., None] == jnp.arange(vocab_size)).astype(jnp.float32)
+
+
+def one_hot_decode(vectors: chex.Array) -> chex.Array:
+    """The position of the largest entry of each vector: `[..., V]` to int32 `[...]`."""
+    return jnp.argmax(vectors, axis=-1).astype(jnp.int32)
+
+
+def sequence_batches(tokens: chex.Array, task: TaskConfig, lag: chex.Numeric) -> Batch:
+    """All batches of one sequence, stacked: a `Batch` with a leading axis K.
+
+    Args:
+      tokens: int32 `[L]`, in streams `[B, L]`.
+      task: gives every shape.
+      lag: n; may be traced. It must leave `task.row_times` as they are, which every lag from 0
+        to W - 1 does.
+    """
+    if task.layout == "streams":
+        return _stream_batches(tokens, task, lag)
+    return _row_batches(tokens, task, lag)
+
+
+def in_order(values: chex.Array, task: TaskConfig) -> chex.Array:
+    """Values of a stacked batch `[K, B, T]` in the order of the sequence: `[streams, P]`.
+
+    The P positions are the K*B rows (one stream), in streams the L time steps of B streams.
+    """
+    if task.layout != "streams":
+        return values.reshape(1, -1)
+    return jnp.moveaxis(values, 0, 1).reshape(task.batch_size, -1)[:, : task.length]
+
+
+def chance_floor(task: TaskConfig) -> Floor:
+    """What guessing gives: accuracy 1/V, loss ln V nats."""
+    return Floor(1 / task.vocab_size, math.log(task.vocab_size))
+
+
+def order_blind_floor(task: TaskConfig, stateful: bool) -> Floor:
+    """What is reached by knowing which values stand in the window, but not where.
+
+    Given the values of a window of m steps, of which one is the target, each is the target with
+    its share of the window: the best guess is right with E[largest count] / m and its loss is the
+    entropy of the shares. A target outside the window leaves chance. In streams the window is all
+    that the network has seen: the sequence so far, or without state the chunk so far.
+
+    Args:
+      task: layout, window, lag and vocabulary.
+      stateful: whether streams carry their state from chunk to chunk.
+    """
+    sizes, counts = np.unique(_visible_steps(task, stateful), return_counts=True)
+    chance = chance_floor(task)
+    floors = [
+        _multiset_floor(int(m), task.vocab_size) if 0 <= task.lag < m else chance for m in sizes
+    ]
+    accuracy, loss = np.average(np.array(floors), axis=0, weights=counts)
+    return Floor(float(accuracy), float(loss))
+
+
+def _row_batches(tokens: chex.Array, task: TaskConfig, lag: chex.Numeric) -> Batch:
+    chex.assert_shape(tokens, (task.length,))
+    # Gathers only: XLA on CPU miscompiles a shift written as an update of a slice of itself.
+    times = np.asarray(task.row_times).reshape(-1, task.batch_size)
+    seen = times[..., None] - np.arange(task.window)[::-1]
+    return Batch(
+        inputs=tokens[np.maximum(seen, 0)],
+        mask=None if task.layout == "windows" else jnp.asarray(seen >= 0),
+        targets=tokens[times[..., None] - lag],
+        scored=None,
+    )
+
+
+def _stream_batches(tokens: chex.Array, task: TaskConfig, lag: chex.Numeric) -> Batch:
+    chex.assert_shape(tokens, (task.batch_size, task.length))
+    steps = task.updates_per_sequence * task.window  # the last chunk may reach past the sequence
+    times = np.arange(steps).reshape(-1, task.window)
+    source = times - lag
+    exists = (source >= 0) & (source < task.length) & (times < task.length)
+    chunks = (task.updates_per_sequence, task.batch_size, task.window)
+    return Batch(
+        inputs=jnp.moveaxis(tokens[:, np.minimum(times, task.length - 1)], 0, 1),
+        mask=None,
+        targets=jnp.moveaxis(tokens[:, jnp.clip(source, 0, task.length - 1)], 0, 1),
+        scored=jnp.broadcast_to(exists[:, None, :], chunks),
+    )
+
+
+def _visible_steps(task: TaskConfig, stateful: bool) -> np.ndarray:
+    """For every target of a sequence, how many of the last steps the network has been given."""
+    if task.layout == "streams":
+        times = np.asarray(task.target_times)
+        return times + 1 if stateful else times % task.window + 1
+    return np.minimum(np.asarray(task.row_times) + 1, task.window)
+
+
+def _multiset_floor(size: int, vocab_size: int) -> Floor:
+    """The floor for a target that is one of `size` independent uniform values, order unknown."""
+    count = np.arange(1, size + 1)
+    share = count / size
+    expected_values = vocab_size * _binomial(size, 1 / vocab_size)[1:]
+    loss = -np.sum(expected_values * share * np.log(share))
+    return Floor(_expected_largest_count(size, vocab_size) / size, float(loss))
+
+
+def _expected_largest_count(size: int, vocab_size: int) -> float:
+    """E[max_v m_v] for counts m of `size` draws from `vocab_size` equally likely values.
+
+    E[max] = sum over k of P(max > k). Counts of a fixed number of draws are independent Poisson
+    counts given their sum, so P(max <= k) is the V-fold convolution of the Poisson distribution
+    cut off at k, taken at `size`, over P(sum = size).
+    """
+    poisson = _poisson(size, size / vocab_size)
+    normaliser = _poisson(size, float(size))[size]
+    expected = 0.0
+    for k in range(size):
+        capped = np.where(np.arange(size + 1) <= k, poisson, 0.0)
+        at_most_k = _convolution_power(capped, vocab_size)[size] / normaliser
+        if at_most_k > 1 - 1e-13:
+            break
+        expected += 1 - at_most_k
+    return expected
+
+
+def _convolution_power(distribution: np.ndarray, power: int) -> np.ndarray:
+    """The `power`-fold convolution of a distribution over 0 .. m, cut to the same support."""
+    size = len(distribution)
+    result = np.eye(1, size)[0]
+    while power:
+        if power & 1:
+            result = np.convolve(result, distribution)[:size]
+        distribution = np.convolve(distribution, distribution)[:size]
+        power >>= 1
+    return result
+
+
+def _poisson(largest: int, mean: float) -> np.ndarray:
+    k = np.arange(largest + 1)
+    return np.exp(k * math.log(mean) - mean - _log_factorial(largest))
+
+
+def _binomial(size: int, probability: float) -> np.ndarray:
+    k = np.arange(size + 1)
+    log_factorial = _log_factorial(size)
+    log_choose = log_factorial[size] - log_factorial - log_factorial[::-1]
+    return np.exp(log_choose + k * math.log(probability) + (size - k) * math.log1p(-probability))
+
+
+def _log_factorial(largest: int) -> np.ndarray:
+    return np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, largest + 1)))])
