@@ -1,0 +1,179 @@
+"""Recurrent cells: the LSTM step as its equations, the Flax cell around it, cells by name.
+
+Any `flax.linen.RNNCellBase` works in the network. It owns its input projection and is fed one-hot
+vectors. A cell may also have the two methods of `HoistedCell`; then the input of all steps is
+projected before the scan, by a row gather, and only the recurrent part stays inside it.
+"""
+
+import importlib
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import chex
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from echo_jax.config import ConfigError, NetworkConfig
+
+Carry = Any
+"""A cell's state: whatever tree of arrays its `initialize_carry` returns, batch axis first."""
+
+
+class LSTMCarry(NamedTuple):
+    """The state of an LSTM: cell state c and output h, each float32 `[B, H]`."""
+
+    cell: chex.Array
+    hidden: chex.Array
+
+
+@runtime_checkable
+class HoistedCell(Protocol):
+    """What a cell offers so that its input projection can leave the scan."""
+
+    def project(self, tokens: chex.Array) -> chex.Array:
+        """The input's share of the step for int32 tokens `[...]`: `[..., features of it]`."""
+        ...
+
+    def advance(self, carry: Carry, projected: chex.Array) -> tuple[Carry, chex.Array]:
+        """One step from a carry and a projected input to the next carry and the output."""
+        ...
+
+
+def lstm_step(
+    recurrent_kernel: chex.Array, carry: LSTMCarry, projected: chex.Array
+) -> tuple[LSTMCarry, chex.Array]:
+    """One step of the LSTM (Hochreiter & Schmidhuber 1997, with the forget gate of Gers 2000).
+
+        i, f, g, o = split(x W + b + h U)
+        c' = sigmoid(f) c + sigmoid(i) tanh(g)
+        h' = sigmoid(o) tanh(c')
+
+    Args:
+      recurrent_kernel: U `[H, 4H]`, the gates i f g o side by side as in Keras.
+      carry: c and h, each `[B, H]`.
+      projected: x W + b, `[B, 4H]`.
+
+    Returns:
+      The next carry, and its h as the output `[B, H]`.
+    """
+    c, h = carry
+    i, f, g, o = jnp.split(projected + h @ recurrent_kernel, 4, axis=-1)
+    c = nn.sigmoid(f) * c + nn.sigmoid(i) * jnp.tanh(g)
+    h = nn.sigmoid(o) * jnp.tanh(c)
+    return LSTMCarry(c, h), h
+
+
+def unit_forget_bias(key: chex.PRNGKey, shape: tuple[int], dtype: Any = jnp.float32) -> chex.Array:
+    """Zeros with ones in the forget block, the second quarter: `[4H]`, as in Keras."""
+    del key
+    gate = jnp.arange(shape[0]) // (shape[0] // 4)
+    return (gate == 1).astype(dtype)
+
+
+class LSTMCell(nn.RNNCellBase):
+    """The LSTM in the Keras layout, initialised as Keras does.
+
+    Parameters: `kernel` `[V, 4H]` glorot-uniform, `recurrent_kernel` `[H, 4H]` orthogonal, both
+    over their fused shape, and `bias` `[4H]`, zeros with ones in the forget block.
+
+    Attributes:
+      features: H, the units.
+    """
+
+    features: int
+
+    @nn.compact
+    def __call__(self, carry: LSTMCarry, inputs: chex.Array) -> tuple[LSTMCarry, chex.Array]:
+        """One step from float32 inputs `[B, V]`, usually one-hot, to the next carry and output."""
+        gates = 4 * self.features
+        kernel = self.param("kernel", nn.initializers.glorot_uniform(), (inputs.shape[-1], gates))
+        self.param("recurrent_kernel", nn.initializers.orthogonal(), (self.features, gates))
+        bias = self.param("bias", unit_forget_bias, (gates,))
+        return self.advance(carry, inputs @ kernel + bias)
+
+    def project(self, tokens: chex.Array) -> chex.Array:
+        """The input's share of the gates, `[..., 4H]`: a one-hot product is a row of the kernel."""
+        return self.get_variable("params", "kernel")[tokens] + self.get_variable("params", "bias")
+
+    def advance(self, carry: LSTMCarry, projected: chex.Array) -> tuple[LSTMCarry, chex.Array]:
+        """One `lstm_step` with the cell's own recurrent kernel."""
+        return lstm_step(self.get_variable("params", "recurrent_kernel"), carry, projected)
+
+    @nn.nowrap
+    def initialize_carry(self, rng: chex.PRNGKey, input_shape: tuple[int, ...]) -> LSTMCarry:
+        """The zero state for inputs of this shape, `[B, V]`."""
+        del rng
+        zeros = jnp.zeros((*input_shape[:-1], self.features))
+        return LSTMCarry(zeros, zeros)
+
+    @property
+    def num_feature_axes(self) -> int:
+        """The axes of an input that are features, not batch."""
+        return 1
+
+
+CELLS: dict[str, type[nn.RNNCellBase]] = {
+    "lstm": LSTMCell,
+    "gru": nn.GRUCell,
+    "optimized-lstm": nn.OptimizedLSTMCell,
+    "simple": nn.SimpleCell,
+}
+"""The classes behind `config.CELL_NAMES`."""
+
+
+def build_cell(config: NetworkConfig) -> nn.RNNCellBase:
+    """The cell that a configuration names, with H features; ConfigError where there is none."""
+    cell_class = CELLS[config.cell] if config.cell in CELLS else _import_cell(config.cell)
+    try:
+        return cell_class(features=config.hidden_size)  # type: ignore[call-arg]
+    except TypeError as error:
+        raise ConfigError(
+            f"cell {config.cell!r} cannot be built with features={config.hidden_size} ({error}): "
+            "give it a field `features` and a default for every other one"
+        ) from error
+
+
+def check_cell(cell: nn.RNNCellBase, name: str, vocab_size: int) -> None:
+    """Raise ConfigError unless a step of the cell can be scanned. Traces it, compiles nothing.
+
+    A scanned cell keeps all it learns in the collection `params` and all it remembers in its
+    carry, which keeps its shapes and types; its output is `[B, features]`.
+    """
+    inputs = jax.ShapeDtypeStruct((2, vocab_size), jnp.float32)
+    key = jax.random.key(0)
+    carry = jax.eval_shape(lambda: cell.initialize_carry(key, inputs.shape))
+    (new_carry, output), variables = jax.eval_shape(cell.init_with_output, key, carry, inputs)
+    extra = sorted(set(variables) - {"params"})
+    if extra:
+        raise ConfigError(
+            f"cell {name!r} keeps variables in {', '.join(extra)}: move what it learns to `params` "
+            "and what it remembers to its carry"
+        )
+    if _shapes(new_carry) != _shapes(carry):
+        raise ConfigError(
+            f"cell {name!r} turns its carry {_shapes(carry)} into {_shapes(new_carry)}: "
+            "return a carry of the same tree, shapes and types as initialize_carry"
+        )
+    if output.ndim != 2 or output.shape[0] != 2:
+        raise ConfigError(
+            f"cell {name!r} returns an output of shape {output.shape} for a batch of 2: "
+            "return [batch, features]"
+        )
+
+
+def _import_cell(name: str) -> type[nn.RNNCellBase]:
+    module_name, class_name = name.split(":")
+    try:
+        found = getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(
+            f"cell {name!r} cannot be imported ({error}): "
+            "name a module that Python finds and a class in it"
+        ) from error
+    if not (isinstance(found, type) and issubclass(found, nn.RNNCellBase)):
+        raise ConfigError(f"cell {name!r} is no flax.linen.RNNCellBase: derive it from that class")
+    return found
+
+
+def _shapes(tree: Carry) -> str:
+    return str(jax.tree.map(lambda leaf: f"{leaf.dtype}{list(leaf.shape)}", tree))
