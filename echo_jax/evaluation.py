@@ -1,0 +1,87 @@
+"""How good a network is on fresh sequences, altogether and by position. Pure."""
+
+from typing import NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from echo_jax.cells import Carry
+from echo_jax.config import RunConfig, Settings
+from echo_jax.metrics import cross_entropy
+from echo_jax.network import Network, Params, apply, build_network, enter_batch, zero_carry
+from echo_jax.task import Batch, Stream, draw_sequences, in_order, sequence_batches
+
+SEQUENCES_AT_ONCE = 100
+"""Sequences evaluated side by side; it bounds the memory and changes no result."""
+
+
+class Answers(NamedTuple):
+    """What a network says at the P positions of a sequence, each `[streams, P]`.
+
+    expected   int32, the targets
+    predicted  int32, the most likely tokens
+    loss       float32, nats
+    scored     bool, whether there is a target
+    """
+
+    expected: chex.Array
+    predicted: chex.Array
+    loss: chex.Array
+    scored: chex.Array
+
+
+class Evaluation(NamedTuple):
+    """The score on all fresh sequences, and the answers to the first of them.
+
+    accuracy              float32, share of right answers
+    loss                  float32, mean, nats
+    accuracy_by_position  float32 `[P]`, NaN where a position has no target
+    first                 the `Answers` to the first sequence
+    """
+
+    accuracy: chex.Array
+    loss: chex.Array
+    accuracy_by_position: chex.Array
+    first: Answers
+
+
+def answer_sequence(
+    config: RunConfig, network: Network, settings: Settings, params: Params, tokens: chex.Array
+) -> Answers:
+    """The network's answers to one sequence, int32 `[L]`, its batches in order as in training."""
+    zero = zero_carry(network, config.task.batch_size)
+
+    def step(carry: Carry, batch: Batch) -> tuple[Carry, Answers]:
+        carry = enter_batch(carry, zero, settings.stateful)
+        carry, logits = apply(network, params, carry, batch)
+        every = jnp.ones(batch.targets.shape, bool)
+        return carry, Answers(
+            expected=batch.targets,
+            predicted=jnp.argmax(logits, axis=-1).astype(jnp.int32),
+            loss=cross_entropy(logits, batch.targets),
+            scored=every if batch.scored is None else batch.scored,
+        )
+
+    batches = sequence_batches(tokens, config.task, settings.lag)
+    _, answers = jax.lax.scan(step, zero, batches)
+    return Answers(*(in_order(values, config.task) for values in answers))
+
+
+def evaluate(config: RunConfig, settings: Settings, params: Params) -> Evaluation:
+    """Score the parameters on `config.evaluation_sequences` sequences that no training sees."""
+    network = build_network(config)
+    counters = jnp.arange(config.evaluation_sequences)
+    tokens = draw_sequences(settings.seed, Stream.EVALUATION, counters, config.task)
+    answers = jax.lax.map(
+        lambda sequence: answer_sequence(config, network, settings, params, sequence),
+        tokens,
+        batch_size=min(SEQUENCES_AT_ONCE, config.evaluation_sequences),
+    )
+    right = (answers.expected == answers.predicted) & answers.scored
+    return Evaluation(
+        accuracy=jnp.sum(right) / jnp.sum(answers.scored),
+        loss=jnp.sum(jnp.where(answers.scored, answers.loss, 0.0)) / jnp.sum(answers.scored),
+        accuracy_by_position=jnp.sum(right, (0, 1)) / jnp.sum(answers.scored, (0, 1)),
+        first=jax.tree.map(lambda leaf: leaf[0], answers),
+    )

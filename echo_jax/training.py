@@ -1,0 +1,175 @@
+"""Training as pure functions: `run_chunk` maps a state to the state some sequences later.
+
+run_chunk       scan over the sequences of a chunk, whose data is drawn first
+train_sequence  scan over the batches of a sequence, the carry from batch to batch
+train_step      one optimizer step on one batch
+"""
+
+from typing import Any, NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+import optax
+
+from echo_jax.cells import Carry
+from echo_jax.config import RunConfig, Settings
+from echo_jax.metrics import correct, cross_entropy, mean_where
+from echo_jax.network import (
+    Network,
+    Params,
+    apply,
+    build_network,
+    enter_batch,
+    init_params,
+    zero_carry,
+)
+from echo_jax.task import Batch, Stream, draw_sequences, sequence_batches, stream_key
+
+ADAM = {"b1": 0.9, "b2": 0.999, "eps": 1e-7}
+
+
+class TrainState(NamedTuple):
+    """All that training carries from update to update.
+
+    step       int32, updates made so far
+    params     the network's parameters
+    opt_state  the optimizer's moments
+    """
+
+    step: chex.Array
+    params: Params
+    opt_state: optax.OptState
+
+
+class Metrics(NamedTuple):
+    """Of one update, on its batch, before the step: loss in nats, accuracy in `[0, 1]`."""
+
+    loss: chex.Array
+    accuracy: chex.Array
+
+
+def init(config: RunConfig, settings: Settings) -> TrainState:
+    """The state before the first update; it depends on the seed alone."""
+    params = init_params(build_network(config), stream_key(settings.seed, Stream.WEIGHTS))
+    return TrainState(jnp.zeros((), jnp.int32), params, optimizer(config).init(params))
+
+
+def run_chunk(
+    config: RunConfig, settings: Settings, state: TrainState, size: int, count: chex.Numeric
+) -> tuple[TrainState, Metrics]:
+    """Train on the next `count` sequences of the run, at most `size` of them.
+
+    Args:
+      config: gives every shape; static.
+      settings: seed, lag, learning rate, stateful; may be traced.
+      state: after a whole number of sequences.
+      size: sequences drawn, static.
+      count: how many of them are trained on, the first ones; may be traced, so that the last
+        chunk of a run needs no compile of its own.
+
+    Returns:
+      The new state, and `Metrics` of `[size, K]`; entries from `count` on mean nothing.
+    """
+    first = state.step // config.task.updates_per_sequence
+    counters = first + jnp.arange(size)
+    tokens = draw_sequences(settings.seed, Stream.DATA, counters, config.task)
+    return train_on(config, settings, state, tokens, jnp.arange(size) < count)
+
+
+def train_on(
+    config: RunConfig,
+    settings: Settings,
+    state: TrainState,
+    tokens: chex.Array,
+    wanted: chex.Array | None = None,
+) -> tuple[TrainState, Metrics]:
+    """Train on given sequences, in order: int32 `[N, L]` (streams `[N, B, L]`).
+
+    Where `wanted` (bool `[N]`) is False the sequence is passed over and the state kept.
+    """
+    network = build_network(config)
+    wanted = jnp.ones(len(tokens), bool) if wanted is None else wanted
+
+    def train(state: TrainState, sequence: chex.Array) -> tuple[TrainState, Metrics]:
+        return train_sequence(config, network, settings, state, sequence)
+
+    def pass_over(state: TrainState, sequence: chex.Array) -> tuple[TrainState, Metrics]:
+        del sequence
+        nothing = jnp.zeros(config.task.updates_per_sequence)
+        return state, Metrics(nothing, nothing)
+
+    return jax.lax.scan(
+        lambda state, x: jax.lax.cond(x[0], train, pass_over, state, x[1]), state, (wanted, tokens)
+    )
+
+
+def train_sequence(
+    config: RunConfig, network: Network, settings: Settings, state: TrainState, tokens: chex.Array
+) -> tuple[TrainState, Metrics]:
+    """One optimizer step for each of the K batches of a sequence; the state starts from zero."""
+    zero = zero_carry(network, config.task.batch_size)
+
+    def step(memory: tuple[TrainState, Carry], batch: Batch) -> tuple[Any, Metrics]:
+        state, carry = memory
+        carry = enter_batch(carry, zero, settings.stateful)
+        state, carry, metrics = train_step(config, network, settings, state, carry, batch)
+        return (state, carry), metrics
+
+    batches = sequence_batches(tokens, config.task, settings.lag)
+    metrics: Metrics
+    (state, _), metrics = jax.lax.scan(step, (state, zero), batches)
+    return state, metrics
+
+
+def train_step(
+    config: RunConfig,
+    network: Network,
+    settings: Settings,
+    state: TrainState,
+    carry: Carry,
+    batch: Batch,
+) -> tuple[TrainState, Carry, Metrics]:
+    """One step of the optimizer on one batch, from the carry the batch starts with."""
+
+    def loss_fn(params: Params) -> tuple[chex.Array, tuple[Carry, chex.Array]]:
+        new_carry, logits = apply(network, params, carry, batch)
+        loss = mean_where(cross_entropy(logits, batch.targets), batch.scored)
+        accuracy = mean_where(correct(logits, batch.targets), batch.scored)
+        return loss, (new_carry, accuracy)
+
+    (loss, (new_carry, accuracy)), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
+    direction, opt_state = optimizer(config).update(grads, state.opt_state)
+    params = jax.tree.map(lambda p, d: p - settings.learning_rate * d, state.params, direction)
+    return TrainState(state.step + 1, params, opt_state), new_carry, Metrics(loss, accuracy)
+
+
+def optimizer(config: RunConfig) -> optax.GradientTransformation:
+    """Adam's direction; `train_step` scales it, so that the learning rate can be data."""
+    if config.training.optimizer == "keras-adam":
+        return scale_by_keras_adam(**ADAM)
+    return optax.scale_by_adam(**ADAM)
+
+
+def scale_by_keras_adam(b1: float, b2: float, eps: float) -> optax.GradientTransformation:
+    """Adam with epsilon where Keras has it, before the bias correction of the second moment.
+
+    optax:  m' / (sqrt(v') + eps)                      with m' = m / (1 - b1^t), v' = v / (1 - b2^t)
+    Keras:  m' sqrt(1 - b2^t) / (sqrt(v) + eps)  =  m' / (sqrt(v') + eps / sqrt(1 - b2^t))
+    """
+    adam = optax.scale_by_adam(b1, b2, eps)
+
+    def update(
+        grads: Params, state: optax.OptState, params: Params | None = None
+    ) -> tuple[Params, optax.OptState]:
+        _, state = adam.update(grads, state, params)
+        count = state.count.astype(jnp.float32)
+        correction = jnp.sqrt(1 - b2**count) / (1 - b1**count)
+        direction = jax.tree.map(
+            lambda m, v: correction * m / (jnp.sqrt(v) + eps),
+            state.mu,
+            state.nu,
+        )
+        return direction, state
+
+    return optax.GradientTransformation(adam.init, update)
