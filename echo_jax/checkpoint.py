@@ -1,0 +1,98 @@
+"""Run folders: one new folder for each run, written atomically, nothing ever overwritten.
+
+config.json   what was run
+metrics.csv   sequence, loss, accuracy: a line for every training sequence
+result.json   scores with their floors, times, versions
+curve.png     loss and accuracy over training
+"""
+
+import contextlib
+import datetime
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from echo_jax.config import ConfigError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+RUNS = Path("runs")
+"""Where runs go that are not told where to."""
+
+
+@contextlib.contextmanager
+def claimed_folder(out: Path | None) -> Iterator[Path]:
+    """A new, empty folder for a run; ConfigError, and no trace, where there can be none.
+
+    Args:
+      out: the folder to create, with its parents; None for a new one under `runs/`, named after
+        the time. A folder that is refused later, by a ConfigError, is removed again if empty.
+    """
+    folder = _next_free(RUNS) if out is None else out
+    created = _create(folder)
+    try:
+        yield folder
+    except ConfigError:
+        for path in created:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        raise
+
+
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    """Write a JSON file whole or not at all."""
+    staged = path.with_name(path.name + ".part")
+    staged.write_text(json.dumps(values, indent=2, allow_nan=False) + "\n")
+    os.replace(staged, path)
+
+
+class MetricsFile:
+    """`metrics.csv`, one line for each sequence; lines reach the file chunk by chunk."""
+
+    def __init__(self, path: Path) -> None:
+        """Create the file with its header; FileExistsError where there is one."""
+        self._file = path.open("x", encoding="ascii")
+        self._file.write("sequence,loss,accuracy\n")
+        self._sequences = 0
+
+    def append(self, loss: "np.ndarray", accuracy: "np.ndarray") -> None:
+        """Add the mean loss (nats) and accuracy of the next sequences, each float `[N]`."""
+        for pair in zip(loss.tolist(), accuracy.tolist(), strict=True):
+            self._sequences += 1
+            self._file.write("{},{:.6g},{:.6g}\n".format(self._sequences, *pair))
+        self._file.flush()
+
+    def __enter__(self) -> "MetricsFile":
+        """The file itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self._file.close()
+
+
+def _create(folder: Path) -> list[Path]:
+    """Create a folder and its missing parents; returns what was created, innermost first."""
+    missing = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
+    if folder not in missing:
+        kind = "folder" if folder.is_dir() else "file"
+        raise ConfigError(
+            f"out {folder} is a {kind} that exists already, and nothing is overwritten: "
+            "use the name of a new folder"
+        )
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise ConfigError(
+            f"out {folder} cannot be created ({error.strerror}): use a folder you may write to"
+        ) from error
+    return missing
+
+
+def _next_free(root: Path) -> Path:
+    stem = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    names = (stem if i == 1 else f"{stem}-{i}" for i in range(1, 1000))
+    return next(root / name for name in names if not os.path.lexists(root / name))

@@ -1,0 +1,117 @@
+"""The command line: dataclasses to flags, parts as base configurations, errors to one sentence."""
+
+import contextlib
+import dataclasses
+import difflib
+import io
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
+
+import tyro
+
+from echo_jax.config import PARTS, ConfigError
+
+FLAT = tyro.conf.arg(name="")
+"""For the field of a command that holds the configuration: its flags stand at the top."""
+
+SHORT_FORMS = {"--batch": "--batch-size", "--hidden": "--hidden-size"}
+
+_REWORDED = (
+    (r"Error parsing (--\S+): invalid literal for int\(\).*?: '?(.*?)'?$",
+     r"\1 \2 is not a whole number: use one such as \1 1"),
+    (r"Error parsing (--\S+): could not convert string to float: '?(.*?)'?$",
+     r"\1 \2 is not a number: use one such as \1 0.001"),
+    (r"invalid choice '?(.*?)'? for argument '(--\S+)'\. Expected one of \((.*?),?\)\.",
+     r"\2 \1 is unknown: use one of \3"),
+    (r"Missing value for argument '(--\S+)'.*", r"\1 has no value: give one after it"),
+    (r"Error parsing [\w.-]+: (.*)", r"\1"),
+)  # fmt: skip
+
+
+def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
+    """Parse a command line into a command dataclass; a bad one ends in one sentence and exit 2.
+
+    Args:
+      command: a frozen dataclass with the fields `part` and `run` (a `RunConfig`), whose defaults
+        the part gives, and whatever else the command takes.
+      arguments: the command line after the program's name; None for that of the process.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    given = [re.sub(r"^--\w+(?==|$)", _long_form, argument) for argument in given]
+    part = _part_of(given)
+    default = command(part=part, run=PARTS[part])
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(printed):
+            return tyro.cli(
+                command, args=given, default=default, config=(tyro.conf.OmitArgPrefixes,)
+            )
+    except SystemExit as stop:
+        if stop.code:
+            fail(_sentence(printed.getvalue(), _flags(command)))
+        raise
+    except ConfigError as error:
+        fail(str(error))
+
+
+def fail(sentence: str) -> NoReturn:
+    """Print one sentence to standard error and exit with status 2."""
+    print(f"error: {sentence}", file=sys.stderr)
+    sys.exit(2)
+
+
+@contextlib.contextmanager
+def refusals() -> Iterator[None]:
+    """Within it a ConfigError ends the program with its sentence, exit status 2, no traceback."""
+    try:
+        yield
+    except ConfigError as error:
+        fail(str(error))
+
+
+def _long_form(match: re.Match[str]) -> str:
+    return SHORT_FORMS.get(match[0], match[0])
+
+
+def _part_of(arguments: list[str]) -> Any:
+    """The part that the arguments name; any other word is left for the parser to refuse."""
+    named = re.findall(r"(?:^|\n)--part[=\n](.*)", "\n".join(arguments))
+    return named[-1] if named and named[-1] in PARTS else "context"
+
+
+def _flags(command: Any) -> list[str]:
+    """Every flag of a command dataclass, nested fields included."""
+    flags: list[str] = []
+    for field in dataclasses.fields(command):
+        kind = getattr(field.type, "__origin__", field.type)
+        if dataclasses.is_dataclass(kind):
+            flags += _flags(kind)
+        else:
+            flags.append("--" + field.name.replace("_", "-"))
+    return flags
+
+
+def _sentence(box: str, flags: list[str]) -> str:
+    """What tyro says in a box of several lines, as one sentence that ends with the fix."""
+    lines = [line.strip("│ ") for line in box.splitlines() if line.startswith("│")]
+    rule = next((i for i, line in enumerate(lines) if line.startswith("──")), len(lines))
+    message = " ".join(lines[:rule])
+    unrecognized = re.fullmatch(r"Unrecognized options: ([^,\s]*).*", message)
+    if unrecognized:
+        return _unknown_option(unrecognized[1], flags)
+    for pattern, wording in _REWORDED:
+        if match := re.fullmatch(pattern, message):
+            return match.expand(wording).replace("'", "")
+    return message or "the command line cannot be read: see --help"
+
+
+def _unknown_option(option: str, flags: list[str]) -> str:
+    if option in ("True", "False"):
+        return f"{option} is no value of a switch: use --name or --no-name alone"
+    if not option.startswith("-"):
+        return f"{option} belongs to no option: see --help for all of them"
+    close = difflib.get_close_matches(option.split("=")[0], flags, n=1, cutoff=0.7)
+    guess = f"use {close[0]}, or see" if close else "see"
+    return f"{option} is no option: {guess} --help for all of them"

@@ -1,0 +1,59 @@
+"""A progress bar for a terminal, plain lines for everything else."""
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+PLAIN_LINES = 10
+"""About how many lines a run prints where there is no terminal."""
+
+
+class TrainingProgress:
+    """Sequences done, sequences a second, loss, accuracy and time left, while it is open."""
+
+    def __init__(self, sequences: int) -> None:
+        """Prepare for a run of so many sequences."""
+        console = Console(highlight=False, soft_wrap=True)
+        self._sequences = sequences
+        self._console = console
+        self._started = time.perf_counter()
+        self._next_line = 0.0
+        self._bar = Progress(
+            BarColumn(bar_width=24),
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f} sequences  {task.fields[status]}"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("", total=sequences, status="")
+
+    def update(self, done: int, loss: float, accuracy: float) -> None:
+        """Show that so many sequences are done, with the mean loss and accuracy of the last."""
+        rate = done / (time.perf_counter() - self._started)
+        status = f"{rate:,.0f}/s  loss {loss:.3f}  accuracy {accuracy:.1%}"
+        if self._console.is_terminal:
+            self._bar.update(self._task, completed=done, status=status)
+        elif done >= self._next_line or done == self._sequences:
+            left = (self._sequences - done) / rate
+            self._console.print(
+                f"{done:,}/{self._sequences:,} sequences  {status}  {left:.0f} s left"
+            )
+            self._next_line = done + self._sequences / PLAIN_LINES
+
+    def __enter__(self) -> Self:
+        """Start the clock and the bar."""
+        self._started = time.perf_counter()
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        """Stop the bar, leaving it as it stands."""
+        self._bar.stop()

@@ -1,0 +1,80 @@
+"""Show what the network is given: integers, one-hot vectors, rows, batches, and their state.
+
+python scripts/show.py --part no-context      # the tutorial's mistake can be seen
+"""
+
+import dataclasses
+from typing import Annotated, Any
+
+from echo_jax import cli, report
+from echo_jax.config import PARTS, Part, RunConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class ShowCommand:
+    """Show a sequence and the rows a network is trained on: the tutorial's sanity checks."""
+
+    part: Part = "context"
+    """Base configuration that the other options change: current (part 2 of the tutorial),
+    no-context (part 3) or context (part 4)."""
+    rows: int = 60
+    """Rows to print, rounded up to whole batches."""
+    run: Annotated[RunConfig, cli.FLAT] = PARTS["context"]
+
+
+def main() -> None:
+    """Run the command of the command line."""
+    command = cli.parse(ShowCommand)
+    if command.rows < 1:
+        cli.fail(f"rows {command.rows} is below 1: use 1 or more")
+    print(sequence_view(command.run))
+    print(rows_view(command.run, command.rows))
+    print(report.explain(command.run))
+
+
+def sequence_view(config: RunConfig) -> str:
+    """The first training sequence as integers, as truncated one-hot vectors, and decoded again."""
+    from echo_jax.task import one_hot_decode, one_hot_encode
+
+    tokens = first_sequence(config).reshape(-1, config.task.length)[0]
+    vectors = one_hot_encode(tokens, config.task.vocab_size)
+    return (
+        f"{len(tokens)} integers, drawn from 0 .. {config.task.vocab_size - 1}:\n"
+        f"  {tokens.tolist()}\n\n"
+        f"One-hot, {vectors.shape[0]} vectors of {vectors.shape[1]}, a vector a line:\n"
+        f"{report.one_hot_view(vectors)}\n\n"
+        f"Decoded again (the position of the 1 in each):\n"
+        f"  {one_hot_decode(vectors).tolist()}\n"
+    )
+
+
+def rows_view(config: RunConfig, rows: int) -> str:
+    """Its rows as `window => target`, in batches."""
+    import numpy as np
+
+    from echo_jax.task import sequence_batches
+
+    task = config.task
+    batch = sequence_batches(first_sequence(config), task, task.lag)
+    mask = np.ones(batch.inputs.shape, bool) if batch.mask is None else np.asarray(batch.mask)
+    targets = np.asarray(batch.targets)
+    if batch.scored is not None:
+        targets = np.where(np.asarray(batch.scored), targets, -1)
+    table = report.batch_table(np.asarray(batch.inputs), mask, targets, config, rows)
+    return (
+        f"As {task.layout} of {task.window} with lag {task.lag}, window => target, "
+        f"batches of {task.batch_size}:\n{table}\n"
+    )
+
+
+def first_sequence(config: RunConfig) -> Any:
+    """The first sequence that a run of this configuration trains on."""
+    import jax.numpy as jnp
+
+    from echo_jax.task import Stream, draw_sequences
+
+    return draw_sequences(config.seed, Stream.DATA, jnp.arange(1), config.task)[0]
+
+
+if __name__ == "__main__":
+    main()
