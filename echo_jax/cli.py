@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import difflib
 import io
+import pathlib
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -23,7 +24,7 @@ _REWORDED = (
      r"\1 \2 is not a whole number: use one such as \1 1"),
     (r"Error parsing (--\S+): could not convert string to float: '?(.*?)'?$",
      r"\1 \2 is not a number: use one such as \1 0.001"),
-    (r"invalid choice '?(.*?)'? for argument '(--\S+)'\. Expected one of \((.*?),?\)\.",
+    (r"invalid choice '?(.*?)'? for argument '(--\S+)'\. Expected one of \('(.*?)',?\)\.",
      r"\2 \1 is unknown: use one of \3"),
     (r"Missing value for argument '(--\S+)'.*", r"\1 has no value: give one after it"),
     (r"Error parsing [\w.-]+: (.*)", r"\1"),
@@ -46,7 +47,11 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
     try:
         with contextlib.redirect_stderr(printed):
             return tyro.cli(
-                command, args=given, default=default, config=(tyro.conf.OmitArgPrefixes,)
+                command,
+                prog=pathlib.Path(sys.argv[0]).name,
+                args=given,
+                default=default,
+                config=(tyro.conf.OmitArgPrefixes,),
             )
     except SystemExit as stop:
         if stop.code:
@@ -97,13 +102,13 @@ def _sentence(box: str, flags: list[str]) -> str:
     """What tyro says in a box of several lines, as one sentence that ends with the fix."""
     lines = [line.strip("│ ") for line in box.splitlines() if line.startswith("│")]
     rule = next((i for i, line in enumerate(lines) if line.startswith("──")), len(lines))
-    message = " ".join(lines[:rule])
-    unrecognized = re.fullmatch(r"Unrecognized options: ([^,\s]*).*", message)
+    message = " ".join(lines[:rule]).replace("', '", ", ")
+    unrecognized = re.fullmatch(r"Unrecognized options: ([^,=\s]*).*", message)
     if unrecognized:
         return _unknown_option(unrecognized[1], flags)
     for pattern, wording in _REWORDED:
         if match := re.fullmatch(pattern, message):
-            return match.expand(wording).replace("'", "")
+            return match.expand(wording)
     return message or "the command line cannot be read: see --help"
 
 
@@ -112,6 +117,6 @@ def _unknown_option(option: str, flags: list[str]) -> str:
         return f"{option} is no value of a switch: use --name or --no-name alone"
     if not option.startswith("-"):
         return f"{option} belongs to no option: see --help for all of them"
-    close = difflib.get_close_matches(option.split("=")[0], flags, n=1, cutoff=0.7)
+    close = difflib.get_close_matches(option, flags, n=1, cutoff=0.7)
     guess = f"use {close[0]}, or see" if close else "see"
     return f"{option} is no option: {guess} --help for all of them"

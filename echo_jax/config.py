@@ -174,9 +174,7 @@ class RunConfig:
             return _place_in_stream(task, self.network.stateful)
         if task.lag < task.window:
             return "window"
-        steps_back = task.lag % task.batch_size
-        reached_by_earlier_row = self.network.stateful and steps_back < task.window
-        return "state" if reached_by_earlier_row and _has_earlier_row(task) else "absent"
+        return "state" if self.network.stateful and _earlier_row_saw_target(task) else "absent"
 
 
 _Config = TypeVar("_Config", TaskConfig, NetworkConfig, TrainingConfig, RunConfig)
@@ -271,9 +269,14 @@ def _too_few_rows(task: TaskConfig) -> str:
     )
 
 
-def _has_earlier_row(task: TaskConfig) -> bool:
-    """Whether some row has the row lag // B batches before it, whose window holds its target."""
-    return len(task.row_times) > task.lag // task.batch_size * task.batch_size
+def _earlier_row_saw_target(task: TaskConfig) -> bool:
+    """Whether the window of row r - B, or r - 2B, ..., holds the target of some row r.
+
+    The window of row r - s ends s steps earlier, so it holds x(t-n) if s <= n < s + W: the first
+    multiple s of B that is large enough must not be too large, and some row must be that late.
+    """
+    steps = -(-(task.lag - task.window + 1) // task.batch_size) * task.batch_size
+    return steps <= task.lag and steps < len(task.row_times)
 
 
 def _place_in_stream(task: TaskConfig, stateful: bool) -> TargetPlace:

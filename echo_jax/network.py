@@ -19,7 +19,8 @@ Params = dict[str, Any]
 """`{"cell": the cell's parameters, "readout": {"kernel": [H, V], "bias": [V]}}`."""
 
 UNROLL = 8
-"""Steps of the scan over time that XLA sees as one: a window up to this has no loop left."""
+"""At most so many steps of the scan over time become one: a window up to this has no loop left,
+and the time to compile a longer one does not grow with it."""
 
 
 class Network(NamedTuple):
@@ -107,7 +108,9 @@ def unroll(
         return (new_carry if mask is None else hold(present, carry, new_carry)), output
 
     steps = (inputs, None if mask is None else mask.T)
-    return jax.lax.scan(step, carry, steps, unroll=min(UNROLL, tokens.shape[1]))
+    window = tokens.shape[1]
+    unroll = max(n for n in range(1, UNROLL + 1) if window % n == 0)  # no remainder to compile
+    return jax.lax.scan(step, carry, steps, unroll=unroll)
 
 
 def hold(present: chex.Array, carry: Carry, new_carry: Carry) -> Carry:

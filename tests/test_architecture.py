@@ -1,0 +1,85 @@
+"""The import table of the architecture, and what the pure core must not do, read with `ast`."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+import echo_jax
+
+PACKAGE = Path(echo_jax.__file__).parent
+FLAX_STACK = {"jax", "flax", "optax", "chex", "numpy"}
+MAY_IMPORT = {
+    "config": set(),
+    "task": {"config", "jax", "chex", "numpy"},
+    "cells": {"config", "jax", "chex", "flax"},
+    "network": {"config", "task", "cells", "jax", "chex", "flax"},
+    "metrics": {"jax", "chex", "numpy"},
+    "training": {"config", "task", "cells", "network", "metrics", "jax", "chex", "optax"},
+    "evaluation": {"config", "task", "cells", "network", "metrics", "jax", "chex"},
+    "checkpoint": {"config", "numpy"},
+    "report": {"config", "numpy"},
+    "plots": {"numpy", "matplotlib"},
+    "progress": {"rich"},
+    "cli": {"config", "tyro"},
+    "__init__": set(),
+}
+PURE_CORE = ("task", "cells", "network", "metrics", "training", "evaluation")
+
+
+def imported_modules(path):
+    """Top-level packages that a module imports; of echo_jax, the module itself."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module or "."]
+            if node.module == "echo_jax":
+                names = [f"echo_jax.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            package, _, rest = name.partition(".")
+            yield rest.split(".")[0] if package == "echo_jax" else package
+
+
+def modules():
+    return sorted(path.stem for path in PACKAGE.glob("*.py"))
+
+
+def test_every_module_has_a_row_in_the_table():
+    assert modules() == sorted(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("module", modules())
+def test_a_module_imports_only_what_its_row_allows(module):
+    imported = set(imported_modules(PACKAGE / f"{module}.py")) - set(sys.stdlib_module_names)
+    assert imported <= MAY_IMPORT[module]
+
+
+def called_names(node):
+    for call in ast.walk(node):
+        if isinstance(call, ast.Call):
+            yield ast.unparse(call.func)
+
+
+@pytest.mark.parametrize("module", PURE_CORE)
+def test_the_pure_core_has_no_clock_no_file_no_print_and_no_jit(module):
+    tree = ast.parse((PACKAGE / f"{module}.py").read_text())
+    forbidden = ("print", "open", "input", "time.", "np.random", "random.", "jax.jit", "jit")
+    found = [
+        name for name in called_names(tree) if name in forbidden or name.startswith(forbidden[4:6])
+    ]
+    decorators = [
+        ast.unparse(decorator)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef)
+        for decorator in node.decorator_list
+    ]
+    assert not found
+    assert not [name for name in decorators if "jit" in name]
+
+
+def test_only_the_scripts_say_what_is_jitted():
+    assert not [m for m in modules() if "jax.jit" in (PACKAGE / f"{m}.py").read_text()]

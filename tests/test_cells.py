@@ -1,0 +1,149 @@
+import chex
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import jax.test_util
+import numpy as np
+import pytest
+
+from echo_jax import cells
+from echo_jax.config import CELL_NAMES, ConfigError, NetworkConfig
+
+
+def normal(seed, *shape):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def lstm_in_float64(x, c, h, kernel, recurrent_kernel, bias):
+    """The textbook, unit by unit."""
+
+    def sigmoid(z):
+        return 1 / (1 + np.exp(-z))
+
+    z = x @ kernel + h @ recurrent_kernel + bias
+    units = h.shape[-1]
+    i, f, g, o = (z[:, gate * units : (gate + 1) * units] for gate in range(4))
+    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    return c, sigmoid(o) * np.tanh(c)
+
+
+def test_the_lstm_step_is_the_textbooks():
+    x, c, h = normal(0, 3, 6), normal(1, 3, 4), normal(2, 3, 4)
+    kernel, recurrent_kernel, bias = normal(3, 6, 16), normal(4, 4, 16), normal(5, 16)
+    expected = lstm_in_float64(x, c, h, kernel, recurrent_kernel, bias)
+    as_float32 = [jnp.asarray(a, jnp.float32) for a in (recurrent_kernel, c, h, x @ kernel + bias)]
+    carry, output = cells.lstm_step(as_float32[0], cells.LSTMCarry(*as_float32[1:3]), as_float32[3])
+    np.testing.assert_allclose(carry.cell, expected[0], atol=2e-6)
+    np.testing.assert_allclose(carry.hidden, expected[1], atol=2e-6)
+    chex.assert_trees_all_equal(output, carry.hidden)
+
+
+def test_gradients_of_the_lstm_step_are_finite_differences():
+    with jax.enable_x64(True):
+        arguments = (
+            jnp.asarray(normal(0, 3, 12)),
+            cells.LSTMCarry(jnp.asarray(normal(1, 2, 3)), jnp.asarray(normal(2, 2, 3))),
+            jnp.asarray(normal(3, 2, 12)),
+        )
+        jax.test_util.check_grads(
+            lambda *a: cells.lstm_step(*a)[0], arguments, order=1, modes=["rev"], eps=1e-6
+        )
+
+
+def lstm_variables(features=8, vocab_size=10):
+    cell = cells.LSTMCell(features)
+    carry = cell.initialize_carry(jax.random.key(0), (2, vocab_size))
+    return cell, cell.init(jax.random.key(1), carry, jnp.zeros((2, vocab_size))), carry
+
+
+def test_the_lstm_starts_as_in_keras():
+    _, variables, carry = lstm_variables(features=50, vocab_size=100)
+    params = variables["params"]
+    chex.assert_shape(params["kernel"], (100, 200))
+    limit = np.sqrt(6 / 300)
+    assert 0.99 * limit < jnp.max(jnp.abs(params["kernel"])) <= limit
+    assert float(jnp.std(params["kernel"])) == pytest.approx(limit / np.sqrt(3), rel=0.03)
+    recurrent = params["recurrent_kernel"]
+    np.testing.assert_allclose(recurrent @ recurrent.T, np.eye(50), atol=1e-5)
+    assert params["bias"].tolist() == [0] * 50 + [1] * 50 + [0] * 100
+    chex.assert_trees_all_equal(carry, cells.LSTMCarry(jnp.zeros((2, 50)), jnp.zeros((2, 50))))
+
+
+def test_a_gathered_row_is_the_one_hot_product():
+    cell, variables, _ = lstm_variables()
+    tokens = jnp.array([3, 9])
+    carry = cells.LSTMCarry(*jnp.asarray(normal(0, 2, 2, 8), jnp.float32))
+    by_product = cell.apply(variables, carry, jax.nn.one_hot(tokens, 10))
+    projected = cell.apply(variables, tokens, method="project")
+    by_gather = cell.apply(variables, carry, projected, method="advance")
+    chex.assert_trees_all_close(by_gather, by_product, atol=1e-6)
+
+
+def test_the_lstm_is_that_of_flax_with_its_kernels_joined():
+    cell, variables, _ = lstm_variables()
+    params = variables["params"]
+    carry = cells.LSTMCarry(*jnp.asarray(normal(0, 2, 2, 8), jnp.float32))
+    split = {
+        name: jnp.split(params[name], 4, axis=-1) for name in ("kernel", "recurrent_kernel", "bias")
+    }
+    theirs = {
+        f"{side}{gate}": {"kernel": split[name][i]} | ({"bias": split["bias"][i]} if bias else {})
+        for side, name, bias in (("i", "kernel", False), ("h", "recurrent_kernel", True))
+        for i, gate in enumerate("ifgo")
+    }
+    x = jnp.asarray(normal(3, 2, 10), jnp.float32)
+    expected, _ = nn.LSTMCell(8).apply({"params": theirs}, tuple(carry), x)
+    found, _ = cell.apply(variables, carry, x)
+    chex.assert_trees_all_close(tuple(found), expected, atol=1e-6)
+
+
+def test_every_name_has_a_cell_and_every_cell_a_name():
+    assert tuple(cells.CELLS) == CELL_NAMES
+    for name in CELL_NAMES:
+        cell = cells.build_cell(NetworkConfig(cell=name, hidden_size=7))
+        cells.check_cell(cell, name, vocab_size=5)
+
+
+class KeepsStatistics(nn.RNNCellBase):
+    features: int = 4
+
+    @nn.compact
+    def __call__(self, carry, inputs):
+        self.variable("batch_stats", "mean", jnp.zeros, (self.features,))
+        return carry, carry
+
+    def initialize_carry(self, rng, input_shape):
+        return jnp.zeros((*input_shape[:-1], self.features))
+
+
+class GrowsItsCarry(KeepsStatistics):
+    @nn.compact
+    def __call__(self, carry, inputs):
+        return jnp.concatenate([carry, carry], axis=-1), carry
+
+
+class ForgetsTheBatch(KeepsStatistics):
+    @nn.compact
+    def __call__(self, carry, inputs):
+        return carry, jnp.zeros(self.features)
+
+
+class TakesNoFeatures(nn.RNNCellBase):
+    units: int = 3
+
+
+@pytest.mark.parametrize(
+    ("cell", "sentence"),
+    [
+        ("test_cells:KeepsStatistics", "keeps variables in batch_stats: move what it learns"),
+        ("test_cells:GrowsItsCarry", r"turns its carry float32\[2, 4\] into float32\[2, 8\]"),
+        ("test_cells:ForgetsTheBatch", r"returns an output of shape \(4,\) for a batch of 2"),
+        ("test_cells:TakesNoFeatures", "cannot be built with features=4 .*: give it a field"),
+        ("test_cells:Missing", "cannot be imported .*: name a module that Python finds"),
+        ("no_such_module:Cell", "cannot be imported .*: name a module that Python finds"),
+        ("flax.linen:Dense", "is no flax.linen.RNNCellBase: derive it from that class"),
+    ],
+)
+def test_a_cell_that_cannot_be_used_is_refused_in_one_sentence(cell, sentence):
+    with pytest.raises(ConfigError, match=f"^cell '{cell}' {sentence}"):
+        cells.check_cell(cells.build_cell(NetworkConfig(cell=cell, hidden_size=4)), cell, 5)

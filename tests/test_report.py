@@ -1,0 +1,63 @@
+import dataclasses
+import re
+
+import pytest
+
+from echo_jax import report
+from echo_jax.config import PARTS, NetworkConfig, RunConfig, TaskConfig
+
+
+def test_the_tutorials_mistake_is_explained_by_its_first_cause():
+    said = report.explain(PARTS["no-context"])
+    assert said.startswith("Chance is all there is: the value 1 step back is neither in the window")
+    assert "row r continues row r - 6, not row r - 1" in said
+    assert "--window 2" in said
+
+
+def test_batch_1_is_explained_by_the_second_cause():
+    part3 = PARTS["no-context"]
+    said = report.explain(
+        dataclasses.replace(part3, task=dataclasses.replace(part3.task, batch_size=1))
+    )
+    assert "only in the state that an earlier batch left" in said
+    assert "the gradient is cut" in said
+
+
+@pytest.mark.parametrize(
+    ("config", "phrase"),
+    [
+        (PARTS["context"], "The target, the value 1 step back, is in the window of 5"),
+        (PARTS["current"], "The target, the current value, is in the window of 1"),
+        (RunConfig(TaskConfig(lag=-1)), "no model can do better than chance"),
+        (RunConfig(TaskConfig(lag=7), NetworkConfig(stateful=False)), "starts from a zero state"),
+        (RunConfig(TaskConfig(layout="streams")), "for the later steps of it"),
+    ],
+)
+def test_every_place_of_a_target_has_its_explanation(config, phrase):
+    assert phrase in report.explain(config)
+
+
+@pytest.mark.parametrize("lag", [1, 3, 7])
+def test_the_window_that_an_explanation_offers_holds_the_target(lag):
+    config = RunConfig(TaskConfig(window=1, lag=lag, batch_size=4), NetworkConfig(stateful=False))
+    window = int(re.search(r"--window (\d+)", report.explain(config))[1])
+    mended = dataclasses.replace(config, task=dataclasses.replace(config.task, window=window))
+    assert mended.target_place == "window"
+
+
+def test_long_sequences_do_not_flood_the_terminal():
+    config = RunConfig(TaskConfig(length=1000))
+    printed = report.accuracy_by_position({"accuracy_by_position": [0.5] * 995}, config)
+    assert len(printed.splitlines()) < 20
+    assert printed.endswith("... all 995 are in result.json")
+
+
+def test_positions_without_a_target_are_a_dash():
+    config = RunConfig(TaskConfig(length=6, window=3, lag=2, layout="streams", batch_size=1))
+    printed = report.accuracy_by_position(
+        {"accuracy_by_position": [None, None, 0.5, 1.0, 1.0, 0.25]}, config
+    )
+    assert printed.splitlines()[1:] == [
+        "  step   0:     -     -  50.0",
+        "  step   3: 100.0 100.0  25.0",
+    ]

@@ -1,0 +1,244 @@
+"""The scripts as a user runs them: real processes, real folders."""
+
+import csv
+import json
+import re
+import struct
+import subprocess
+import sys
+import time
+
+import pytest
+
+from echo_jax.config import PARTS, to_dict
+
+SHORT = ["--sequences", "30", "--evaluation-sequences", "200"]
+
+
+def execute(root, script, *arguments, cwd):
+    command = [sys.executable, "-W", "error", str(root / "scripts" / script), *map(str, arguments)]
+    return subprocess.run(
+        command, check=False, cwd=cwd, capture_output=True, text=True, timeout=120
+    )
+
+
+@pytest.fixture(scope="module")
+def short_run(root, tmp_path_factory):
+    """A run of part 4 with few sequences: its folder's parent and what it printed."""
+    folder = tmp_path_factory.mktemp("short_run")
+    done = execute(root, "train.py", "--lag", 1, "--window", 5, *SHORT, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
+
+
+def test_the_last_line_names_the_run_folder_and_it_is_complete(short_run):
+    folder, printed = short_run
+    run = folder / re.fullmatch(r"Run folder: (runs/\S+)", printed.splitlines()[-1])[1]
+    assert sorted(path.name for path in run.iterdir()) == [
+        "config.json",
+        "curve.png",
+        "metrics.csv",
+        "result.json",
+    ]
+    config = json.loads((run / "config.json").read_text())
+    expected = to_dict(PARTS["context"])
+    expected["training"]["sequences"] = 30
+    assert config == expected | {"evaluation_sequences": 200}
+
+
+def test_the_metrics_have_a_line_for_every_sequence(short_run):
+    folder, printed = short_run
+    lines = (folder / printed.split()[-1] / "metrics.csv").read_text().splitlines()
+    rows = list(csv.DictReader(lines))
+    assert [int(row["sequence"]) for row in rows] == list(range(1, 31))
+    assert all(3 < float(row["loss"]) < 6 for row in rows)
+    assert all(float(row["accuracy"]) * 20 == pytest.approx(round(float(row["accuracy"]) * 20))
+               for row in rows)  # fmt: skip
+
+
+def test_the_result_has_scores_floors_times_and_versions(short_run):
+    folder, printed = short_run
+    result = json.loads((folder / printed.split()[-1] / "result.json").read_text())
+    assert result["updates"] == 120
+    assert result["floor_accuracy"] == 0.01
+    assert result["floor_loss"] == pytest.approx(4.60517)
+    assert result["floor_order_blind"] == pytest.approx(0.2195, abs=1e-4)
+    assert result["sequences_to_99"] is None
+    assert set(result["seconds"]) == {"import", "compile", "train", "evaluate"}
+    assert {"python", "jax", "flax", "echo_jax"} <= set(result["versions"])
+    assert len(result["accuracy_by_position"]) == len(result["expected"]) == 20
+    assert sum(result["accuracy_by_position"]) / 20 == pytest.approx(result["accuracy"], abs=1e-6)
+    assert result["config"]["task"]["lag"] == 1
+
+
+def test_the_figure_is_800_pixels_wide(short_run):
+    folder, printed = short_run
+    header = (folder / printed.split()[-1] / "curve.png").read_bytes()[:24]
+    assert header[1:4] == b"PNG"
+    assert struct.unpack(">I", header[16:20])[0] == 800
+
+
+def test_the_report_puts_floors_beside_scores_and_says_how_many_seeds(short_run):
+    _, printed = short_run
+    for phrase in (
+        "Expected:  [",
+        "Predicted: [",
+        "On 200 fresh sequences (1 seed, no interval)",
+        "order-blind floor",
+        "chance floor",
+        "Accuracy in percent by row",
+        "reached 99%: never",
+        "is in the window of 5",
+    ):
+        assert phrase in printed
+    assert re.search(r"Seconds: import [\d.]+, compile [\d.]+, train [\d.]+", printed)
+    assert re.search(r"30/30 sequences  [\d,]+/s  loss [\d.]+  accuracy [\d.]+%", printed)
+
+
+def test_a_run_twice_is_the_same_run(root, short_run, tmp_path):
+    folder, printed = short_run
+    again = execute(root, "train.py", *SHORT, "--out", "again", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    first = folder / printed.split()[-1]
+    for name in ("config.json", "metrics.csv"):
+        assert (tmp_path / "again" / name).read_bytes() == (first / name).read_bytes()
+    results = [json.loads((run / "result.json").read_text()) for run in (first, tmp_path / "again")]
+    for result in results:
+        del result["seconds"]
+    assert results[0] == results[1]
+
+
+def test_an_existing_folder_is_never_written_to(root, tmp_path):
+    out = tmp_path / "mine"
+    out.mkdir()
+    (out / "config.json").write_text("precious")
+    done = execute(root, "train.py", *SHORT, "--out", out, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "exists already, and nothing is overwritten: use the name of a new" in done.stderr
+    assert (out / "config.json").read_text() == "precious"
+    assert len(list(out.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ("--part four", "--part four is unknown: use one of current, no-context, context"),
+        ("--cell lstn", "cell 'lstn' is unknown: use one of lstm, gru, optimized-lstm, simple, or"),
+        ("--cell nosuch.module:Cell", "cell 'nosuch.module:Cell' cannot be imported"),
+        ("--widow 5", "--widow is no option: use --window, or see --help"),
+        ("--zzz=5", "--zzz is no option: see --help for all of them"),
+        ("stray", "stray belongs to no option"),
+        ("--stateful False", "False is no value of a switch: use --name or --no-name alone"),
+        ("--lag one", "--lag one is not a whole number: use one such as --lag 1"),
+        ("--lag", "--lag has no value: give one after it"),
+        ("--learning-rate fast", "--learning-rate fast is not a number"),
+        ("--length 10 --batch 7", "length 10 gives 6 rows (window 5, lag 1), fewer than batch"),
+        ("--length 5", "length 5 gives 1 row (window 5, lag 1), fewer than batch size 5: use a"),
+        ("--lag 25", "lag 25 reaches outside a sequence of 25: use a lag from -24 to 24"),
+        ("--window 26", "window 26 is longer than the sequence of 25: use a window of at most"),
+        ("--window 0", "window 0 is below 1: use 1 or more"),
+        ("--batch-size -5", "batch size -5 is below 1"),
+        ("--hidden 0", "hidden size 0 is below 1"),
+        ("--length -1", "length -1 is below 1"),
+        ("--vocab-size 1", "vocab size 1 is below 2: use 2 or more"),
+        ("--learning-rate nan", "learning rate nan is not finite and above 0"),
+        ("--learning-rate 0", "learning rate 0.0 is not finite and above 0"),
+        ("--learning-rate -1e-3", "learning rate -0.001 is not finite and above 0"),
+        ("--seed -1", "seed -1 is below 0"),
+        ("--sequences 0", "sequences 0 is below 1"),
+        ("--layout rows", "--layout rows is unknown: use one of windows, prefixes, streams"),
+        ("--optimizer sgd", "--optimizer sgd is unknown: use one of adam, keras-adam"),
+        ("--out taken", "out taken is a file that exists already"),
+        ("--out taken/run", "out taken/run cannot be created (Not a directory)"),
+        ("--out /proc/none/run", "out /proc/none/run cannot be created"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_leaves_nothing(root, tmp_path, arguments, sentence):
+    (tmp_path / "taken").write_text("a file")
+    started = time.perf_counter()
+    done = execute(root, "train.py", *arguments.split(), cwd=tmp_path)
+    seconds = time.perf_counter() - started
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"error: {sentence}")
+    assert done.stderr.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+    assert seconds < 5
+
+
+PROBE = """
+import runpy, sys
+sys.argv = ["train.py", *{arguments!r}]
+try:
+    runpy.run_path({script!r}, run_name="__main__")
+except SystemExit as stop:
+    print("exit", stop.code, "jax" in sys.modules, "numpy" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize(("argument", "status"), [("--help", "None"), ("--vocab-size=1", "2")])
+def test_neither_help_nor_a_refusal_imports_jax(root, tmp_path, argument, status):
+    code = PROBE.format(arguments=[argument], script=str(root / "scripts" / "train.py"))
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert re.fullmatch(rf"exit ({status}|0) False False", done.stdout.splitlines()[-1])
+
+
+def test_importing_the_package_imports_no_jax():
+    code = "import sys, echo_jax; assert 'jax' not in sys.modules; echo_jax.task; assert 'jax' in sys.modules"  # noqa: E501
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_help_shows_every_option_with_its_default(root, tmp_path):
+    printed = execute(root, "train.py", "--help", cwd=tmp_path).stdout
+    for option in ("--lag INT", "--window INT", "--learning-rate FLOAT", "--cell STR", "--out"):
+        assert option in printed
+    for default in ("(default: 2000)", "(default: 0.001)", "(default: adam)"):
+        assert default in printed
+    part2 = execute(root, "train.py", "--part", "current", "--help", cwd=tmp_path).stdout
+    assert "(default: 15)" in part2
+    assert "(default: 500)" in part2
+
+
+def test_a_loss_that_is_no_number_ends_the_run_with_a_sentence(root, tmp_path):
+    done = execute(root, "train.py", *SHORT, "--learning-rate", "1e38", cwd=tmp_path)
+    assert done.returncode == 2
+    assert re.search(r"error: the loss of sequence \d+ is (nan|inf) with seed 0: use", done.stderr)
+
+
+def test_show_draws_rows_batches_and_where_the_state_comes_from(root, tmp_path):
+    printed = execute(root, "show.py", "--part", "no-context", cwd=tmp_path).stdout
+    integers = re.findall(r"^  \[([\d, ]+)\]$", printed, re.MULTILINE)
+    assert len(integers) == 2
+    assert integers[0] == integers[1]
+    tokens = [int(x) for x in integers[0].split(", ")]
+    one_hot = re.findall(r"^  \[((?:[01] )+)\.\.\. 70 more\]$", printed, re.MULTILINE)
+    assert [line.split().index("1") for line in one_hot if "1" in line] == [
+        token for token in tokens if token < 30
+    ]
+    rows = re.findall(r"^  row +(\d+) +(\d+) => +(\d+)(?:   row \d+ <- row (\d+))?$", printed, re.M)
+    assert [(int(x), int(y)) for _, x, y, _ in rows] == list(zip(tokens[1:], tokens[:-1]))  # noqa: B905
+    assert [source for *_, source in rows] == [""] * 6 + [str(r) for r in range(18)]
+    assert "row 6 <- row 0" in printed
+    assert "row r continues row r - 6, not row r - 1" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--part", "context"], r"  row   5  ( +\d+){5} => +\d+   row 5 <- row 0"),
+        (["--part", "current"], r"  row   3   ( ?\d+) => \1"),
+        (["--layout", "streams", "--lag", "2"], r"  row   0  ( +\d+){5} => -- --( +\d+){3}"),
+        (["--layout", "prefixes", "--lag", "0"], r"  row   1   -- -- --( +\d+){2} => +\d+"),
+    ],
+)
+def test_show_draws_every_layout(root, tmp_path, arguments, line):
+    done = execute(root, "show.py", *arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert re.search(f"^{line}$", done.stdout, re.MULTILINE), done.stdout
+
+
+def test_show_refuses_less_than_a_row(root, tmp_path):
+    done = execute(root, "show.py", "--rows", "0", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (2, "error: rows 0 is below 1: use 1 or more\n")

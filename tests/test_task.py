@@ -1,0 +1,219 @@
+import functools
+import itertools
+import math
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from echo_jax import task as t
+from echo_jax.config import ConfigError, TaskConfig
+
+jitted_batches = jax.jit(t.sequence_batches, static_argnums=1)
+
+
+def distinct_tokens(*shape):
+    """Tokens that differ at every step, so that no wrong index goes unseen."""
+    return np.random.default_rng(0).permutation(math.prod(shape)).reshape(shape).astype(np.int32)
+
+
+def rows_by_definition(tokens, task):
+    """The obvious loop: (window, mask, target) of every row that is kept, in order."""
+    viable = []
+    for time in range(task.length):
+        if task.layout == "windows" and time < task.window - 1:
+            continue
+        if not 0 <= time - task.lag < task.length:
+            continue
+        steps = [time - back for back in reversed(range(task.window))]
+        window = [tokens[s] if s >= 0 else None for s in steps]
+        viable.append((window, [s >= 0 for s in steps], tokens[time - task.lag]))
+    kept = len(viable) // task.batch_size * task.batch_size
+    return viable[len(viable) - kept :]
+
+
+def small_tasks(layout, lengths):
+    for length in lengths:
+        for window, lag in itertools.product(range(1, length + 1), range(1 - length, length)):
+            for batch_size in (1, 2, 3):
+                try:
+                    yield TaskConfig(length, 99, window, lag, batch_size, layout)
+                except ConfigError:
+                    continue
+
+
+def check_rows(batches, task, tokens):
+    expected = rows_by_definition(tokens, task)
+    shape = (-1, task.batch_size, task.window)
+    seen = np.array([mask for _, mask, _ in expected]).reshape(shape)
+    windows = [[0 if x is None else x for x in window] for window, _, _ in expected]
+    inputs = np.where(seen, np.asarray(batches.inputs), 0)
+    np.testing.assert_array_equal(inputs, np.array(windows).reshape(shape))
+    np.testing.assert_array_equal(
+        np.asarray(batches.targets), np.array([y for *_, y in expected]).reshape(*shape[:2], 1)
+    )
+    if task.layout == "windows":
+        assert batches.mask is None
+        assert seen.all()
+    else:
+        np.testing.assert_array_equal(np.asarray(batches.mask), seen)
+
+
+@pytest.mark.parametrize("length", range(1, 6))
+@pytest.mark.parametrize("layout", ["windows", "prefixes"])
+def test_rows_are_those_of_the_definition_for_every_small_task(layout, length):
+    tasks = list(small_tasks(layout, [length]))
+    assert tasks
+    for task in tasks:
+        tokens = distinct_tokens(length)
+        check_rows(t.sequence_batches(jnp.asarray(tokens), task, task.lag), task, tokens)
+
+
+@pytest.mark.parametrize("lag", range(-3, 6))
+@pytest.mark.parametrize(("window", "batch_size"), [(1, 2), (4, 1), (3, 2)])
+@pytest.mark.parametrize("layout", ["windows", "prefixes"])
+def test_jitted_rows_with_a_traced_lag_are_the_same(layout, window, batch_size, lag):
+    task = TaskConfig(9, 99, window, lag, batch_size, layout)
+    tokens = distinct_tokens(9)
+    check_rows(jitted_batches(jnp.asarray(tokens), task, jnp.int32(lag)), task, tokens)
+
+
+@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("lag", range(-6, 7))
+@pytest.mark.parametrize("window", [1, 3, 7])
+def test_streams_have_a_target_at_every_step_that_has_one(window, lag, jit):
+    task = TaskConfig(7, 99, window, lag, 2, "streams")
+    tokens = distinct_tokens(2, 7)
+    batches = (jitted_batches if jit else t.sequence_batches)(jnp.asarray(tokens), task, lag)
+    chex.assert_shape(batches.inputs, (task.updates_per_sequence, 2, window))
+    for k, b, w in np.ndindex(*batches.inputs.shape):
+        time = k * window + w
+        has_target = time < 7 and 0 <= time - lag < 7
+        assert batches.scored[k, b, w] == has_target
+        if time < 7:
+            assert batches.inputs[k, b, w] == tokens[b, time]
+        if has_target:
+            assert batches.targets[k, b, w] == tokens[b, time - lag]
+
+
+def test_one_program_serves_every_lag_inside_the_window():
+    chex.clear_trace_counter()
+    task = TaskConfig()
+    tokens = jnp.asarray(distinct_tokens(25))
+
+    @functools.partial(jax.jit, static_argnums=1)
+    @chex.assert_max_traces(n=1)
+    def batches(tokens, task, lag):
+        return t.sequence_batches(tokens, task, lag)
+
+    for lag in range(5):
+        check_rows(batches(tokens, task, lag), TaskConfig(lag=lag), np.asarray(tokens))
+
+
+def test_the_worked_example_of_the_module_is_right():
+    tokens = jnp.array([4, 0, 7, 1, 9, 3, 5])
+    batches = t.sequence_batches(tokens, TaskConfig(7, 10, 3, 1, 2), 1)
+    assert batches.inputs.tolist() == [[[0, 7, 1], [7, 1, 9]], [[1, 9, 3], [9, 3, 5]]]
+    assert batches.targets.tolist() == [[[7], [1]], [[9], [3]]]
+
+
+def test_a_sequence_of_the_wrong_length_is_refused():
+    with pytest.raises(AssertionError):
+        t.sequence_batches(jnp.zeros(24, jnp.int32), TaskConfig(), 1)
+
+
+def test_values_return_to_the_order_of_the_sequence():
+    rows = TaskConfig(length=8, window=1, lag=0, batch_size=2)
+    batches = t.sequence_batches(jnp.arange(8), rows, 0)
+    assert t.in_order(batches.targets, rows).tolist() == [list(range(8))]
+    streams = TaskConfig(length=7, window=3, lag=0, batch_size=2, layout="streams")
+    tokens = jnp.arange(14).reshape(2, 7)
+    batches = t.sequence_batches(tokens, streams, 0)
+    chex.assert_trees_all_equal(t.in_order(batches.inputs, streams), tokens)
+
+
+@pytest.mark.parametrize("vocab_size", [2, 7, 100])
+def test_one_hot_is_that_of_jax_and_decodes_to_itself(vocab_size):
+    tokens = jnp.asarray(np.random.default_rng(1).integers(0, vocab_size, (4, 25)))
+    vectors = t.one_hot_encode(tokens, vocab_size)
+    chex.assert_trees_all_equal(vectors, jax.nn.one_hot(tokens, vocab_size))
+    chex.assert_trees_all_equal(t.one_hot_decode(vectors), tokens.astype(jnp.int32))
+
+
+def test_sequences_are_uniform_and_independent_of_each_other():
+    tokens = t.draw_sequences(0, t.Stream.DATA, jnp.arange(4000), TaskConfig(vocab_size=10))
+    chex.assert_shape(tokens, (4000, 25))
+    counts = np.bincount(np.asarray(tokens).ravel(), minlength=10)
+    chi_square = np.sum((counts - 10_000) ** 2 / 10_000)
+    assert chi_square < 33.7  # 9 degrees of freedom, p = 1e-4
+    pairs = np.bincount(np.asarray(tokens[:, 1:] * 10 + tokens[:, :-1]).ravel(), minlength=100)
+    assert np.sum((pairs - 960) ** 2 / 960) < 161  # 99 degrees of freedom, p = 1e-4
+
+
+def test_a_sequence_depends_on_seed_stream_and_counter_alone():
+    task = TaskConfig()
+    many = t.draw_sequences(3, t.Stream.DATA, jnp.arange(20), task)
+    few = jax.jit(lambda i: t.draw_sequences(3, t.Stream.DATA, i, task))(jnp.array([7, 11]))
+    chex.assert_trees_all_equal(few, many[jnp.array([7, 11])])
+    for other in (
+        t.draw_sequences(4, t.Stream.DATA, jnp.arange(20), task),
+        t.draw_sequences(3, t.Stream.EVALUATION, jnp.arange(20), task),
+    ):
+        assert float(jnp.mean(other == many)) < 0.1
+    assert len({tuple(row) for row in many.tolist()}) == 20
+
+
+def brute_force_floor(size, vocab_size):
+    """Over all windows: the best guess and the entropy that the counts alone leave."""
+    accuracy, loss = [], []
+    for window in itertools.product(range(vocab_size), repeat=size):
+        shares = np.bincount(window, minlength=vocab_size) / size
+        accuracy.append(shares.max())
+        loss.append(-sum(p * math.log(p) for p in shares if p))
+    return np.mean(accuracy), np.mean(loss)
+
+
+@pytest.mark.parametrize(("size", "vocab_size"), [(1, 2), (2, 2), (5, 3), (7, 2), (3, 9), (6, 4)])
+def test_the_order_blind_floor_is_that_of_all_windows(size, vocab_size):
+    task = TaskConfig(length=size, vocab_size=vocab_size, window=size, lag=0, batch_size=1)
+    floor = t.order_blind_floor(task, stateful=False)
+    np.testing.assert_allclose(floor, brute_force_floor(size, vocab_size), atol=1e-12)
+
+
+@pytest.mark.parametrize(("window", "vocab_size"), [(5, 100), (200, 2), (1000, 50_000)])
+def test_the_order_blind_floor_is_that_of_random_windows(window, vocab_size):
+    task = TaskConfig(window, vocab_size, window, 0, 1)
+    draws = np.random.default_rng(2).integers(0, vocab_size, (4000, window))
+    shares = [np.unique(draw, return_counts=True)[1] / window for draw in draws]
+    best, entropy = (
+        np.array([f(p) for p in shares]) for f in (np.max, lambda p: -np.sum(p * np.log(p)))
+    )
+    floor = t.order_blind_floor(task, stateful=False)
+    assert abs(floor.accuracy - best.mean()) < 4 * best.std() / math.sqrt(4000)
+    assert abs(floor.loss - entropy.mean()) < 4 * entropy.std() / math.sqrt(4000)
+
+
+@pytest.mark.parametrize("lag", [-1, 5, 6])
+def test_a_target_outside_the_window_leaves_chance(lag):
+    task = TaskConfig(lag=lag)
+    assert t.order_blind_floor(task, True) == pytest.approx(t.chance_floor(task))
+
+
+def test_the_floor_of_prefixes_and_streams_is_the_mean_over_their_targets():
+    def mean_floor(sizes, lag):
+        floors = [brute_force_floor(m, 3) if 0 <= lag < m else (1 / 3, math.log(3)) for m in sizes]
+        return np.mean(floors, axis=0)
+
+    prefixes = TaskConfig(6, 3, 4, 1, 1, "prefixes")
+    np.testing.assert_allclose(
+        t.order_blind_floor(prefixes, False), mean_floor([2, 3, 4, 4, 4], 1), atol=1e-12
+    )
+    streams = TaskConfig(6, 3, 3, 1, 1, "streams")
+    np.testing.assert_allclose(
+        t.order_blind_floor(streams, True), mean_floor([2, 3, 4, 5, 6], 1), atol=1e-12
+    )
+    np.testing.assert_allclose(
+        t.order_blind_floor(streams, False), mean_floor([2, 3, 1, 2, 3], 1), atol=1e-12
+    )

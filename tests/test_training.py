@@ -1,0 +1,192 @@
+import dataclasses
+import functools
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from echo_jax import evaluation, task, training
+from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, TrainingConfig
+
+SMALL = RunConfig(
+    TaskConfig(length=8, vocab_size=6, window=3, lag=1, batch_size=2),
+    NetworkConfig(hidden_size=5),
+    TrainingConfig(learning_rate=1e-2),
+    evaluation_sequences=150,
+)
+
+
+@functools.cache
+def programs(config, size):
+    init = jax.jit(functools.partial(training.init, config))
+    return init, jax.jit(functools.partial(training.run_chunk, config, size=size))
+
+
+def run(config, chunks, size=12):
+    """Train chunk by chunk; returns the state and the losses `[N, K]`."""
+    init, run_chunk = programs(dataclasses.replace(config, seed=0), size)
+    state, losses = init(config.settings), []
+    for count in chunks:
+        state, metrics = run_chunk(config.settings, state, count=count)
+        losses.append(metrics.loss[:count])
+    return state, jnp.concatenate(losses)
+
+
+def test_a_run_is_the_same_bits_however_it_is_cut_into_chunks():
+    whole = run(SMALL, [12])
+    for chunks in ([5, 7], [7, 5], [1] * 12, [4, 4, 4]):
+        chex.assert_trees_all_equal(run(SMALL, chunks), whole)
+    chex.assert_trees_all_equal(run(SMALL, [5, 5, 2], size=5), whole)
+
+
+def test_a_run_makes_one_update_for_every_batch():
+    state, losses = run(SMALL, [4, 3])
+    assert state.step == 7 * SMALL.task.updates_per_sequence
+    chex.assert_shape(losses, (7, SMALL.task.updates_per_sequence))
+
+
+def test_a_run_is_a_function_of_its_seed():
+    config = dataclasses.replace(SMALL, seed=1)
+    chex.assert_trees_all_equal(run(config, [6]), run(config, [6]))
+    with pytest.raises(AssertionError):
+        chex.assert_trees_all_close(run(config, [6]), run(SMALL, [6]), atol=1e-3)
+
+
+def test_training_equals_plain_python_with_optax():
+    """No scan, no chunk, no traced setting: the loop that a reader would write."""
+    import optax
+
+    from echo_jax import metrics, network
+
+    net = network.build_network(SMALL)
+    adam = optax.adam(1e-2, eps=1e-7)
+    params = programs(SMALL, 12)[0](SMALL.settings).params
+    opt_state, losses = adam.init(params), []
+    sequences = task.draw_sequences(0, task.Stream.DATA, jnp.arange(3), SMALL.task)
+
+    @jax.jit
+    def loss_and_grads(params, carry, batch):
+        def loss_fn(params):
+            new_carry, logits = network.apply(net, params, carry, batch)
+            return jnp.mean(metrics.cross_entropy(logits, batch.targets)), new_carry
+
+        return jax.value_and_grad(loss_fn, has_aux=True)(params)
+
+    for tokens in sequences:
+        carry = network.zero_carry(net, 2)
+        for row in range(0, 6, 2):  # rows end at t = 2 .. 7
+            inputs = jnp.stack([tokens[row + b : row + b + 3] for b in range(2)])
+            targets = jnp.stack([tokens[row + b + 1 : row + b + 2] for b in range(2)])
+            batch = task.Batch(inputs, None, targets, None)
+            (loss, carry), grads = loss_and_grads(params, carry, batch)
+            updates, opt_state = adam.update(grads, opt_state, params)
+            params = optax.apply_updates(params, updates)
+            losses.append(float(loss))
+    state, found = run(SMALL, [3])
+    np.testing.assert_allclose(found.ravel(), losses, rtol=1e-5)
+    chex.assert_trees_all_close(state.params, params, atol=1e-5)
+
+
+def test_the_keras_placement_of_epsilon():
+    grads = [jnp.array([1e-7, 1e-3, -2.0]), jnp.array([3e-8, 0.0, 1.0])]
+    adam = training.scale_by_keras_adam(**training.ADAM)
+    state = adam.init(grads[0])
+    m = v = np.zeros(3)
+    for t, grad in enumerate(grads, start=1):
+        direction, state = adam.update(grad, state)
+        g = np.asarray(grad, np.float64)
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
+        expected = np.sqrt(1 - 0.999**t) / (1 - 0.9**t) * m / (np.sqrt(v) + 1e-7)
+        np.testing.assert_allclose(direction, expected, rtol=1e-4)
+
+
+def test_lag_learning_rate_seed_and_state_are_data_to_one_program():
+    chex.clear_trace_counter()
+    init, _ = programs(SMALL, 12)
+    traced = chex.assert_max_traces(training.run_chunk, n=1)
+    run_chunk = jax.jit(functools.partial(traced, SMALL, size=4))
+    for lag, rate, stateful, seed in [(0, 1e-1, True, 0), (2, 1e-3, False, 1)]:
+        config = RunConfig(
+            dataclasses.replace(SMALL.task, lag=lag),
+            dataclasses.replace(SMALL.network, stateful=stateful),
+            dataclasses.replace(SMALL.training, learning_rate=rate),
+            seed=seed,
+        )
+        state, metrics = run_chunk(config.settings, init(config.settings), count=4)
+        alone = run(config, [4])
+        chex.assert_trees_all_close((state, metrics.loss), alone, rtol=1e-5, atol=1e-6)
+
+
+def test_sequences_beyond_the_count_change_nothing():
+    init, run_chunk = programs(SMALL, 12)
+    state = init(SMALL.settings)
+    after, _ = run_chunk(SMALL.settings, state, count=0)
+    chex.assert_trees_all_equal(after, state)
+
+
+def with_readout(bias):
+    """Parameters whose answer is the same whatever the input."""
+    params = programs(SMALL, 12)[0](SMALL.settings).params
+    kernel = jnp.zeros_like(params["readout"]["kernel"])
+    return {**params, "readout": {"kernel": kernel, "bias": jnp.asarray(bias, jnp.float32)}}
+
+
+@pytest.mark.parametrize("layout", ["windows", "prefixes", "streams"])
+def test_a_constant_answer_scores_what_its_targets_say(layout):
+    config = dataclasses.replace(SMALL, task=dataclasses.replace(SMALL.task, layout=layout, lag=2))
+    bias = np.log([0.1, 0.1, 0.1, 0.5, 0.1, 0.1])
+    found = jax.jit(functools.partial(evaluation.evaluate, config))(
+        config.settings, with_readout(bias)
+    )
+    counters = jnp.arange(config.evaluation_sequences)
+    sequences = task.draw_sequences(0, task.Stream.EVALUATION, counters, config.task)
+    times = config.task.target_times if layout == "streams" else config.task.row_times
+    targets = np.asarray(sequences)[..., np.asarray(times) - 2]
+    assert float(found.accuracy) == pytest.approx(np.mean(targets == 3), abs=1e-6)
+    loss = np.where(targets == 3, -np.log(0.5), -np.log(0.1)).mean()
+    assert float(found.loss) == pytest.approx(loss, abs=1e-5)
+    by_position = np.mean(targets == 3, axis=tuple(range(targets.ndim - 1)))
+    found_by_position = np.asarray(found.accuracy_by_position)
+    if layout == "streams":
+        assert np.isnan(found_by_position[:2]).all()
+        found_by_position = found_by_position[2:]
+    np.testing.assert_allclose(found_by_position, by_position, atol=1e-6)
+    first = found.first
+    np.testing.assert_array_equal(first.expected[first.scored], targets[0].ravel())
+    assert (np.asarray(first.predicted)[np.asarray(first.scored)] == 3).all()
+
+
+def test_a_long_sequence_of_the_evaluation_is_no_sequence_of_the_training():
+    counters = jnp.arange(100)
+    drawn = [
+        {tuple(row) for row in task.draw_sequences(0, s, counters, TaskConfig()).tolist()}
+        for s in (task.Stream.DATA, task.Stream.EVALUATION)
+    ]
+    assert not drawn[0] & drawn[1]
+
+
+@pytest.mark.parametrize(
+    ("cell", "layout"),
+    [("gru", "streams"), ("optimized-lstm", "windows"), ("simple", "prefixes")],
+)
+def test_a_cell_of_flax_trains_on_each_layout(cell, layout):
+    config = RunConfig(
+        dataclasses.replace(SMALL.task, layout=layout),
+        NetworkConfig(cell=cell, hidden_size=5),
+        SMALL.training,
+    )
+    state, losses = run(config, [40], size=40)
+    chex.assert_tree_all_finite(state)
+    assert jnp.mean(losses[-10:]) < jnp.mean(losses[:10])
+
+
+@pytest.mark.accelerator
+def test_an_accelerator_gives_what_the_cpu_gives():
+    if jax.default_backend() == "cpu":
+        pytest.skip("no accelerator")
+    with jax.default_device(jax.devices("cpu")[0]):
+        _, on_cpu = run(SMALL, [10])
+    _, on_accelerator = run(SMALL, [10])
+    np.testing.assert_allclose(on_accelerator, on_cpu, rtol=1e-3)
