@@ -8,7 +8,17 @@ from types import ModuleType
 
 __version__ = "0.1.0"
 
-_SUBMODULES = ("cells", "config", "evaluation", "metrics", "network", "task", "training")
+_SUBMODULES = (
+    "cells",
+    "config",
+    "evaluation",
+    "metrics",
+    "network",
+    "results",
+    "seeds",
+    "task",
+    "training",
+)
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -1,12 +1,14 @@
 """Run folders: one new folder for each run, written atomically, nothing ever overwritten.
 
 config.json   what was run
-metrics.csv   sequence, loss, accuracy: a line for every training sequence
+metrics.csv   sequence, loss, accuracy: a line for every training sequence (of every seed)
+seeds.csv     the scores of every seed, where there are several
 result.json   scores with their floors, times, versions
 curve.png     loss and accuracy over training
 """
 
 import contextlib
+import csv
 import datetime
 import json
 import os
@@ -14,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from echo_jax.config import ConfigError
+from echo_jax.config import ConfigError, RunConfig
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,20 +51,37 @@ def write_json(path: Path, values: dict[str, Any]) -> None:
     os.replace(staged, path)
 
 
-class MetricsFile:
-    """`metrics.csv`, one line for each sequence; lines reach the file chunk by chunk."""
+def write_csv(path: Path, columns: dict[str, list]) -> None:
+    """Write columns of equal length as a CSV file; None is an empty cell."""
+    staged = path.with_name(path.name + ".part")
+    with staged.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(columns)
+        rows.writerows(zip(*columns.values(), strict=True))
+    os.replace(staged, path)
 
-    def __init__(self, path: Path) -> None:
+
+class MetricsFile:
+    """`metrics.csv`, one line for each sequence; lines reach the file chunk by chunk.
+
+    Its columns are sequence, loss and accuracy, and before them the seed where there are several.
+    """
+
+    def __init__(self, path: Path, config: RunConfig) -> None:
         """Create the file with its header; FileExistsError where there is one."""
         self._file = path.open("x", encoding="ascii")
-        self._file.write("sequence,loss,accuracy\n")
+        self._labels = [""]
+        if config.seeds > 1:
+            self._labels = [f"{config.seed + s}," for s in range(config.seeds)]
+        self._file.write(f"{'seed,' * (config.seeds > 1)}sequence,loss,accuracy\n")
         self._sequences = 0
 
     def append(self, loss: "np.ndarray", accuracy: "np.ndarray") -> None:
-        """Add the mean loss (nats) and accuracy of the next sequences, each float `[N]`."""
-        for pair in zip(loss.tolist(), accuracy.tolist(), strict=True):
-            self._sequences += 1
-            self._file.write("{},{:.6g},{:.6g}\n".format(self._sequences, *pair))
+        """Add the mean loss (nats) and accuracy of the next sequences, each float `[S, N]`."""
+        for label, *curves in zip(self._labels, loss.tolist(), accuracy.tolist(), strict=True):
+            for i, pair in enumerate(zip(*curves, strict=True), start=self._sequences + 1):
+                self._file.write("{}{},{:.6g},{:.6g}\n".format(label, i, *pair))
+        self._sequences += loss.shape[1]
         self._file.flush()
 
     def __enter__(self) -> "MetricsFile":

@@ -142,19 +142,33 @@ class RunConfig:
     training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
     seed: int = 0
     """Seed of the initial weights, of the training data and of the evaluation data."""
+    seeds: int = 1
+    """Runs side by side, S: with the seeds seed .. seed+S-1, each with data of its own."""
     evaluation_sequences: int = 1000
     """Fresh sequences for the final accuracy and loss, none of them trained on."""
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a seed that is no 31-bit integer, or nothing to evaluate on."""
-        _check_whole("seed", self.seed, minimum=0, maximum=2**31 - 1)
+        _check_whole("seeds", self.seeds, minimum=1, maximum=2**31 - 1)
+        _check_whole("seed", self.seed, minimum=0, maximum=2**31 - self.seeds)
         _check_whole("evaluation sequences", self.evaluation_sequences, minimum=1)
 
     @property
     def settings(self) -> Settings:
-        """The fields that are data to a compiled run."""
+        """The fields that are data to a compiled run, of the first seed."""
         return Settings(
             self.seed, self.task.lag, self.training.learning_rate, self.network.stateful
+        )
+
+    @property
+    def shapes(self) -> "RunConfig":
+        """The same shapes with neutral settings: runs that agree in it share one program."""
+        lag = 0 if 0 <= self.task.lag < self.task.window else self.task.lag
+        return RunConfig(
+            dataclasses.replace(self.task, lag=lag),
+            dataclasses.replace(self.network, stateful=True),
+            dataclasses.replace(self.training, learning_rate=TrainingConfig.learning_rate),
+            evaluation_sequences=self.evaluation_sequences,
         )
 
     @property

@@ -11,16 +11,19 @@ from matplotlib.figure import Figure
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#595959"
 """From the palette of Okabe and Ito, told apart with any kind of colour vision."""
 
+POINTS = 500
+"""Points drawn of a curve that has more."""
+
 
 def training_curve(
     path: Path, loss: np.ndarray, accuracy: np.ndarray, result: dict[str, Any], title: str
 ) -> None:
-    """Draw loss and accuracy of every training sequence, each with its floors.
+    """Draw loss and accuracy over training, each with its floors, as a PNG 800 pixels wide.
 
     Args:
-      path: the PNG to write, 800 pixels wide.
-      loss: nats, float `[N]`.
-      accuracy: in `[0, 1]`, float `[N]`.
+      path: the file to write.
+      loss: nats, float `[S, N]`: every training sequence of every seed.
+      accuracy: in `[0, 1]`, float `[S, N]`.
       result: where the floors are.
       title: above both panels.
     """
@@ -41,19 +44,23 @@ def training_curve(
 
 
 def _panel(axes: Axes, values: np.ndarray, colour: str, label: str) -> None:
-    """One curve: every sequence faint, its running mean of 20 on top."""
-    sequence = np.arange(1, len(values) + 1)
-    axes.plot(sequence, values, color=colour, alpha=0.25, linewidth=0.7)
-    width = min(20, len(values))
-    mean = np.convolve(values, np.full(width, 1 / width), mode="valid")
-    axes.plot(sequence[width - 1 :], mean, color=colour, linewidth=1.8)
+    """Thin: each seed's running mean of 20, of one seed every sequence; thick: their median."""
+    sequences = values.shape[1]
+    width = min(20, sequences)
+    kernel = np.full(width, 1 / width)
+    means = np.array([np.convolve(curve, kernel, mode="valid") for curve in values])
+    at = np.arange(width, sequences + 1)
+    thin = (np.arange(1, sequences + 1), values) if len(values) == 1 else (at, means)
+    every = 1 if len(values) == 1 else -(-len(at) // POINTS)
+    axes.plot(thin[0][::every], thin[1].T[::every], color=colour, alpha=0.25, linewidth=0.7)
+    axes.plot(at, np.median(means, axis=0), color=colour, linewidth=1.8)
     axes.set_xlabel("training sequence")
     axes.set_ylabel(label)
     axes.spines[["top", "right"]].set_visible(False)
 
 
 def _floor(axes: Axes, value: float, label: str, dashes: str = "--") -> None:
-    axes.axhline(value, color=GREY, linestyle=dashes, linewidth=1.2)
+    axes.axhline(value, color=GREY, linestyle=dashes, linewidth=1.2, zorder=3)
     axes.annotate(
         label, (1, value), xycoords=("axes fraction", "data"), xytext=(0, 3),
         textcoords="offset points", ha="right", va="bottom", fontsize=9, color=GREY,

@@ -11,17 +11,50 @@ if TYPE_CHECKING:
 ROWS_SHOWN = 60
 """Positions whose accuracy is printed; `result.json` has them all."""
 
+SEEDS_SHOWN = 16
+"""More seeds than this have their lines in `seeds.csv` alone."""
+
 
 def describe(config: RunConfig) -> str:
     """One line that says what is run."""
     task, network, training = config.task, config.network, config.training
     state = "stateful" if network.stateful else "stateless"
+    last = f" to {config.seed + config.seeds - 1}" if config.seeds > 1 else ""
     return (
         f"Echo with lag {task.lag}: {task.layout} of {task.window} from {task.length} integers "
         f"below {task.vocab_size}, batch size {task.batch_size}; {state} {network.cell} of "
         f"{network.hidden_size} units; {training.sequences:,} sequences, "
-        f"{training.sequences * task.updates_per_sequence:,} updates, seed {config.seed}"
+        f"{training.sequences * task.updates_per_sequence:,} updates, seed {config.seed}{last}"
     )
+
+
+def describe_devices(devices: Sequence[Any]) -> str:
+    """The devices used, as jax names them."""
+    kinds = ", ".join(sorted({device.device_kind for device in devices}))
+    return f"on {len(devices)} device{'s' * (len(devices) > 1)}: {kinds}"
+
+
+def curve_title(config: RunConfig) -> str:
+    """What the figure of a run shows."""
+    task = config.task
+    seeds = f", {config.seeds} seeds" if config.seeds > 1 else ""
+    return (
+        f"Echo of lag {task.lag}, window {task.window}, batch size {task.batch_size}, "
+        f"{'stateful' if config.network.stateful else 'stateless'} {config.network.cell}{seeds}"
+    )
+
+
+def full_report(config: RunConfig, result: dict[str, Any]) -> str:
+    """Everything a user reads after training."""
+    paragraphs = (
+        answers(result["expected"], result["predicted"]),
+        scores(result),
+        by_seed(result),
+        accuracy_by_position(result, config),
+        explain(config),
+        learning_time(result),
+    )
+    return "\n" + "\n\n".join(filter(None, paragraphs))
 
 
 def explain(config: RunConfig) -> str:
@@ -67,18 +100,33 @@ def answers(expected: Sequence[int | None], predicted: Sequence[int | None]) -> 
 
 
 def scores(result: dict[str, Any]) -> str:
-    """Accuracy and loss beside their floors."""
-    network = (result["accuracy"], result["loss"])
-    blind = (result["floor_order_blind"], result["floor_order_blind_loss"])
-    chance = (result["floor_accuracy"], result["floor_loss"])
-    header = f"{'':12}{'network':>10}{'order-blind floor':>20}{'chance floor':>15}"
-    accuracy = f"accuracy    {network[0]:10.2%}{blind[0]:20.2%}{chance[0]:15.2%}"
-    loss = f"loss (nats) {network[1]:10.4f}{blind[1]:20.4f}{chance[1]:15.4f}"
-    count = result["config"]["evaluation_sequences"]
+    """Accuracy and loss beside their floors, with their intervals where there are seeds."""
+    config = result["config"]
+    many = config["seeds"] > 1
+    headings = ["median", _heading(result["accuracy_interval"])] if many else ["network"]
+    floors = ("floor_order_blind", "floor_order_blind_loss"), ("floor_accuracy", "floor_loss")
+    rows = [["", *headings, "order-blind floor", "chance floor"]]
+    for row, name, pattern in ((0, "accuracy", "{:.2%}"), (1, "loss", "{:.4f}")):
+        interval = [_range(result[f"{name}_interval"], pattern)] if many else []
+        values = [result[name], *(result[floor[row]] for floor in floors)]
+        mine, *rest = (pattern.format(value) for value in values)
+        rows.append([name + " (nats)" * row, mine, *interval, *rest])
+    seeds = f"each of {config['seeds']} seeds" if many else "1 seed, no interval"
     return (
-        f"On {count:,} fresh sequences (1 seed, no interval):\n{header}\n{accuracy}\n{loss}\n"
+        f"On {config['evaluation_sequences']:,} fresh sequences ({seeds}):\n{_table(rows)}\n"
         "The order-blind floor knows which values the window holds, but not where."
     )
+
+
+def by_seed(result: dict[str, Any]) -> str:
+    """A line for each seed, where there are several and not too many."""
+    seeds = list(zip(*result["by_seed"].values(), strict=True))
+    if not 1 < len(seeds) <= SEEDS_SHOWN:
+        return ""
+    rows = [["seed", "accuracy", "loss", "sequences to 99%"]]
+    for seed, accuracy, loss, reached in seeds:
+        rows.append([str(seed), f"{accuracy:.2%}", f"{loss:.4f}", _count(reached)])
+    return _table(rows)
 
 
 def accuracy_by_position(result: dict[str, Any], config: RunConfig) -> str:
@@ -98,11 +146,22 @@ def accuracy_by_position(result: dict[str, Any], config: RunConfig) -> str:
 
 
 def learning_time(result: dict[str, Any]) -> str:
-    """How many sequences it took to learn, and the seconds apart."""
-    reached = result["sequences_to_99"]
-    when = "never" if reached is None else f"after {reached:,} sequences"
+    """How many sequences it took to learn, in how many seeds, and the seconds apart."""
+    lines = []
+    if result["config"]["seeds"] > 1:
+        share = result["reached_99"]
+        lines.append(
+            f"{share['seeds']} of {share['of']} seeds reached 99% in training: a share of "
+            f"{share['low']:.0%} to {share['high']:.0%} (Wilson, {share['coverage']:.0%})."
+        )
+    when = _count(result["sequences_to_99"])
+    when = when if when == "never" else f"after {when} sequences"
+    interval = result["sequences_to_99_interval"]
+    spread = f" (median; {_range(interval, '{:,.0f}')}, {_heading(interval)})" if interval else ""
+    lines.append(f"A running mean of 20 training sequences reached 99%: {when}{spread}.")
     seconds = ", ".join(f"{name} {value:.2f}" for name, value in result["seconds"].items())
-    return f"A running mean of 20 training sequences reached 99%: {when}.\nSeconds: {seconds}"
+    lines.append(f"Seconds: {seconds}")
+    return "\n".join(lines)
 
 
 def one_hot_view(vectors: "np.ndarray", shown: int = 30) -> str:
@@ -164,3 +223,24 @@ def _explain_window(config: RunConfig, value: str) -> str:
 
 def _integers(values: Sequence[int | None]) -> str:
     return "[" + ", ".join("-" if v is None else str(v) for v in values) + "]"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    """Cells in columns, the first one left, the others right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "   ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows
+    )
+
+
+def _heading(interval: dict[str, Any]) -> str:
+    return f"{interval['coverage']:.1%} interval"
+
+
+def _range(interval: dict[str, Any], pattern: str) -> str:
+    bounds = (interval["low"], interval["high"])
+    return " to ".join("never" if x is None else pattern.format(x) for x in bounds)
+
+
+def _count(sequences: float | None) -> str:
+    return "never" if sequences is None else f"{sequences:,.0f}"

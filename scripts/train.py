@@ -1,7 +1,8 @@
-"""Train one network on the echo task, evaluate it on fresh sequences, explain the outcome.
+"""Train on the echo task, one seed or many, evaluate on fresh sequences, explain the outcome.
 
-python scripts/train.py --lag 1 --window 5       # part 4 of the tutorial: learns
-python scripts/train.py --part no-context        # part 3: stays at chance, and says why
+python scripts/train.py --lag 1 --window 5                # part 4 of the tutorial: learns
+python scripts/train.py --lag 1 --window 5 --seeds 16     # the same, with an interval
+python scripts/train.py --part no-context                 # part 3: stays at chance, and why
 """
 
 import time
@@ -9,23 +10,17 @@ import time
 START = time.perf_counter()
 
 import dataclasses
-import functools
-import importlib.metadata
-import platform
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from echo_jax import checkpoint, cli, report
 from echo_jax.config import PARTS, ConfigError, Part, RunConfig, to_dict
 
 if TYPE_CHECKING:  # all that is slow to import waits until the command line was found valid
+    import jax
     import numpy as np
 
-    from echo_jax.evaluation import Evaluation
-    from echo_jax.training import TrainState
-
-UPDATES_A_CHUNK = 400
-PACKAGES = ("echo_jax", "jax", "jaxlib", "flax", "optax", "chex", "numpy")
+    from echo_jax.config import Settings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,57 +35,72 @@ class TrainCommand:
     no-context (part 3) or context (part 4)."""
     out: Path | None = None
     """Folder of the run, which must not exist yet; by default a new one under runs/."""
+    devices: int | None = None
+    """Devices that the seeds are spread over; by default all there are, on a CPU one a core."""
+    seed_map: Literal["map", "vmap"] | None = None
+    """How a device does its seeds: map, one after the other (the default on a CPU: each seed is
+    bit for bit what it is alone), or vmap, all at once (the default elsewhere)."""
+    compilation_cache: bool = False
+    """Keep compiled programs in your cache folder, so that the next run of the same shapes starts
+    sooner. Not for a folder that machines of different kinds share."""
     run: Annotated[RunConfig, cli.FLAT] = PARTS["context"]
 
 
-class Trained(NamedTuple):
-    """What training leaves: the state, and loss (nats) and accuracy of every sequence, `[N]`."""
-
-    state: "TrainState"
-    loss: "np.ndarray"
-    accuracy: "np.ndarray"
-
-
 class Programs(NamedTuple):
-    """The compiled functions of a run, and how many sequences a chunk holds."""
+    """The compiled functions of a run, the sequences in a chunk, and the padded settings."""
 
     init: Any
     run_chunk: Any
     evaluate: Any
     chunk: int
+    settings: "Settings"
+    devices: "list[jax.Device]"
+
+
+class Trained(NamedTuple):
+    """What training leaves: parameters, and loss (nats) and accuracy by sequence, `[S, N]`."""
+
+    params: Any
+    loss: "np.ndarray"
+    accuracy: "np.ndarray"
 
 
 def main() -> None:
     """Run the command of the command line."""
     command = cli.parse(TrainCommand)
+    if command.devices is not None and command.devices < 1:
+        cli.fail(f"devices {command.devices} is below 1: use 1 or more")
     with cli.refusals(), checkpoint.claimed_folder(command.out) as folder:
-        run(command.run, folder)
+        run(command, folder)
     print(f"Run folder: {folder}")
 
 
-def run(config: RunConfig, folder: Path) -> None:
+def run(command: TrainCommand, folder: Path) -> None:
     """Compile, train, evaluate, report; fill the run folder."""
-    import jax
-
-    from echo_jax import evaluation, network, plots, training  # noqa: F401  their time is measured
+    from echo_jax import network, plots, results, seeds
 
     seconds = {"import": time.perf_counter() - START}
+    config = command.run
+    seeds.use_cpu_devices(command.devices)
+    if command.compilation_cache:
+        seeds.use_compilation_cache()
     network.build_network(config)  # refuses a cell before anything is compiled or written
     checkpoint.write_json(folder / "config.json", to_dict(config))
-    print(report.describe(config))
-    print(f"on {jax.devices()[0].device_kind}, {jax.default_backend()}", flush=True)
+    print(report.describe(config), flush=True)
 
-    programs, seconds["compile"] = timed(compile_programs, config)
+    programs, seconds["compile"] = timed(compile_programs, command)
+    print(report.describe_devices(programs.devices), flush=True)
     trained, seconds["train"] = timed(train, config, programs, folder)
-    scored, seconds["evaluate"] = timed(
-        lambda: jax.device_get(programs.evaluate(config.settings, trained.state.params))
-    )
-    result = result_of(config, trained, scored, seconds)
+    scored, seconds["evaluate"] = timed(evaluate, config, programs, trained)
+    result = results.summarise(config, scored, trained.accuracy)
+    result["seconds"] = {name: round(value, 3) for name, value in seconds.items()}
+    result["devices"] = [device.device_kind for device in programs.devices]
     checkpoint.write_json(folder / "result.json", result)
-    plots.training_curve(
-        folder / "curve.png", trained.loss, trained.accuracy, result, curve_title(config)
-    )
-    print_report(config, result)
+    if config.seeds > 1:
+        checkpoint.write_csv(folder / "seeds.csv", result["by_seed"])
+    title = report.curve_title(config)
+    plots.training_curve(folder / "curve.png", trained.loss, trained.accuracy, result, title)
+    print(report.full_report(config, result))
 
 
 def timed(function: Any, *arguments: Any) -> tuple[Any, float]:
@@ -100,25 +110,37 @@ def timed(function: Any, *arguments: Any) -> tuple[Any, float]:
     return returned, time.perf_counter() - start
 
 
-def compile_programs(config: RunConfig) -> Programs:
+def compile_programs(command: TrainCommand) -> Programs:
     """Compile the three functions of a run, each once; nothing is run yet."""
     import jax
 
-    from echo_jax import evaluation, training
+    from echo_jax import seeds
 
-    settings = config.settings
-    chunk = max(1, UPDATES_A_CHUNK // config.task.updates_per_sequence)
-    chunk = min(chunk, config.training.sequences)
-    init = jax.jit(functools.partial(training.init, config))
-    run_chunk = jax.jit(functools.partial(training.run_chunk, config, size=chunk))
-    evaluate = jax.jit(functools.partial(evaluation.evaluate, config))
+    config = command.run
+    how = command.seed_map or seeds.default_seed_map()
+    devices = seeds.devices_for(config.seeds, how)[: command.devices]
+    runs = [dataclasses.replace(config, seed=config.seed + s, seeds=1) for s in range(config.seeds)]
+    settings = seeds.pad(seeds.stack_settings(runs), len(devices))
+    chunk = chunk_size(config, len(settings.seed) // len(devices))
+    shapes = config.shapes
+    init = jax.jit(seeds.init_runs(shapes, devices, how))
+    run_chunk = jax.jit(seeds.run_chunks(shapes, chunk, devices, how), donate_argnums=1)
+    evaluate = jax.jit(seeds.evaluate_runs(shapes, devices, how))
     state = jax.eval_shape(init, settings)
     return Programs(
         init.lower(settings).compile(),
-        run_chunk.lower(settings, state, count=chunk).compile(),
+        run_chunk.lower(settings, state, chunk).compile(),
         evaluate.lower(settings, state.params).compile(),
         chunk,
+        settings,
+        devices,
     )
+
+
+def chunk_size(config: RunConfig, runs_a_device: int) -> int:
+    """Sequences between two looks at the progress: 400 updates, fewer where seeds are many."""
+    updates = max(40, min(400, 3200 // runs_a_device))
+    return max(1, min(config.training.sequences, updates // config.task.updates_per_sequence))
 
 
 def train(config: RunConfig, programs: Programs, folder: Path) -> Trained:
@@ -129,91 +151,42 @@ def train(config: RunConfig, programs: Programs, folder: Path) -> Trained:
     from echo_jax.progress import TrainingProgress
 
     sequences = config.training.sequences
-    state = programs.init(config.settings)
-    loss, accuracy = [], []
-    with checkpoint.MetricsFile(folder / "metrics.csv") as file, TrainingProgress(sequences) as bar:
+    state = programs.init(programs.settings)
+    chunks = []
+    with (
+        checkpoint.MetricsFile(folder / "metrics.csv", config) as file,
+        TrainingProgress(sequences) as bar,
+    ):
         for first in range(0, sequences, programs.chunk):
             count = min(programs.chunk, sequences - first)
-            state, metrics = programs.run_chunk(config.settings, state, count=count)
-            means = [np.mean(m[:count], axis=1) for m in jax.device_get(metrics)]
-            loss.append(means[0])
-            accuracy.append(means[1])
-            file.append(*means)
-            check_finite(means[0], first, config)
-            bar.update(first + count, float(np.mean(means[0])), float(np.mean(means[1])))
-    return Trained(state, np.concatenate(loss), np.concatenate(accuracy))
+            state, metrics = programs.run_chunk(programs.settings, state, count)
+            loss, accuracy = (
+                np.mean(m[: config.seeds, :count], axis=-1) for m in jax.device_get(metrics)
+            )
+            chunks.append((loss, accuracy))
+            file.append(loss, accuracy)
+            check_finite(loss, first, config)
+            bar.update(first + count, float(np.mean(loss)), float(np.mean(accuracy)))
+    return Trained(state.params, *(np.concatenate(part, axis=1) for part in zip(*chunks)))  # noqa: B905
 
 
 def check_finite(loss: "np.ndarray", first: int, config: RunConfig) -> None:
-    """Raise ConfigError where a loss is no number: nothing that follows would mean anything."""
+    """Raise ConfigError where a loss `[S, N]` is no number: nothing after it means anything."""
     import numpy as np
 
-    if not np.all(np.isfinite(loss)):
-        sequence = first + int(np.argmin(np.isfinite(loss))) + 1
+    for seed, sequence in np.argwhere(~np.isfinite(loss))[:1]:
         raise ConfigError(
-            f"the loss of sequence {sequence} is {loss[sequence - first - 1]} with seed "
-            f"{config.seed}: use a learning rate below {config.training.learning_rate:g}"
+            f"the loss of sequence {first + sequence + 1} is {loss[seed, sequence]} with seed "
+            f"{config.seed + seed}: use a learning rate below {config.training.learning_rate:g}"
         )
 
 
-def result_of(
-    config: RunConfig, trained: Trained, scored: "Evaluation", seconds: dict[str, float]
-) -> dict[str, Any]:
-    """All that `result.json` holds."""
-    import numpy as np
+def evaluate(config: RunConfig, programs: Programs, trained: Trained) -> Any:
+    """The `Evaluation` of every seed on sequences of its own, leaves `[S, ...]`."""
+    import jax
 
-    from echo_jax.metrics import recalled_bits, sequences_until
-    from echo_jax.task import chance_floor, order_blind_floor
-
-    chance = chance_floor(config.task)
-    blind = order_blind_floor(config.task, config.network.stateful)
-    loss = float(scored.loss)
-    positions = scored.accuracy_by_position.tolist()
-    first = scored.first
-    return {
-        "accuracy": float(scored.accuracy),
-        "loss": loss,
-        "recalled_bits": recalled_bits(loss, config.task.vocab_size),
-        "floor_accuracy": chance.accuracy,
-        "floor_loss": chance.loss,
-        "floor_order_blind": blind.accuracy,
-        "floor_order_blind_loss": blind.loss,
-        "sequences_to_99": sequences_until(trained.accuracy),
-        "seconds": {name: round(value, 3) for name, value in seconds.items()},
-        "updates": int(trained.state.step),
-        "accuracy_by_position": [None if np.isnan(value) else value for value in positions],
-        "expected": first.expected[0][first.scored[0]].tolist(),
-        "predicted": first.predicted[0][first.scored[0]].tolist(),
-        "versions": versions(),
-        "config": to_dict(config),
-    }
-
-
-def versions() -> dict[str, str]:
-    """The versions that a result was made with."""
-    installed = {name: importlib.metadata.version(name) for name in PACKAGES}
-    return {"python": platform.python_version(), **installed}
-
-
-def curve_title(config: RunConfig) -> str:
-    """What the figure shows."""
-    task = config.task
-    return (
-        f"Echo of lag {task.lag}, window {task.window}, batch size {task.batch_size}, "
-        f"{'stateful' if config.network.stateful else 'stateless'} {config.network.cell}"
-    )
-
-
-def print_report(config: RunConfig, result: dict[str, Any]) -> None:
-    """Everything a user reads after training."""
-    paragraphs = (
-        report.answers(result["expected"], result["predicted"]),
-        report.scores(result),
-        report.accuracy_by_position(result, config),
-        report.explain(config),
-        report.learning_time(result),
-    )
-    print("\n" + "\n\n".join(paragraphs))
+    scored = jax.device_get(programs.evaluate(programs.settings, trained.params))
+    return jax.tree.map(lambda leaf: leaf[: config.seeds], scored)
 
 
 if __name__ == "__main__":

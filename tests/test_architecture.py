@@ -18,6 +18,8 @@ MAY_IMPORT = {
     "metrics": {"jax", "chex", "numpy"},
     "training": {"config", "task", "cells", "network", "metrics", "jax", "chex", "optax"},
     "evaluation": {"config", "task", "cells", "network", "metrics", "jax", "chex"},
+    "seeds": {"config", "training", "evaluation", "jax"},
+    "results": {"config", "task", "metrics", "evaluation", "numpy"},
     "checkpoint": {"config", "numpy"},
     "report": {"config", "numpy"},
     "plots": {"numpy", "matplotlib"},
@@ -25,7 +27,7 @@ MAY_IMPORT = {
     "cli": {"config", "tyro"},
     "__init__": set(),
 }
-PURE_CORE = ("task", "cells", "network", "metrics", "training", "evaluation")
+PURE_CORE = ("task", "cells", "network", "metrics", "training", "evaluation", "seeds")
 
 
 def imported_modules(path):

@@ -5,11 +5,10 @@ import functools
 import math
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from echo_jax import evaluation, training
+from echo_jax import seeds
 from echo_jax.config import PARTS
 from echo_jax.metrics import sequences_until
 
@@ -31,16 +30,11 @@ def change(part, **fields):
 def learn(config):
     """Held-out accuracy and loss of each seed, `[S]`, and its sequences to 99%."""
 
-    def run(seed):
-        settings = config.settings._replace(seed=seed)
-        state = training.init(config, settings)
-        sequences = config.training.sequences
-        state, metrics = training.run_chunk(config, settings, state, sequences, sequences)
-        scored = evaluation.evaluate(config, settings, state.params)
-        return scored.accuracy, scored.loss, jnp.mean(metrics.accuracy, axis=1)
-
-    accuracy, loss, curves = jax.jit(lambda seeds: jax.lax.map(run, seeds))(jnp.arange(SEEDS))
-    return np.asarray(accuracy), np.asarray(loss), [sequences_until(np.asarray(c)) for c in curves]
+    runs = [dataclasses.replace(config, seed=seed) for seed in range(SEEDS)]
+    train = jax.jit(functools.partial(seeds.train_and_evaluate, config.shapes))
+    _, metrics, scored = jax.device_get(train(seeds.stack_settings(runs)))
+    reached = [sequences_until(curve) for curve in metrics.accuracy.mean(axis=2)]
+    return scored.accuracy, scored.loss, reached
 
 
 def test_part_2_says_the_current_value_in_8_of_8_seeds():

@@ -148,6 +148,10 @@ def test_an_existing_folder_is_never_written_to(root, tmp_path):
         ("--sequences 0", "sequences 0 is below 1"),
         ("--layout rows", "--layout rows is unknown: use one of windows, prefixes, streams"),
         ("--optimizer sgd", "--optimizer sgd is unknown: use one of adam, keras-adam"),
+        ("--seeds 0", "seeds 0 is below 1: use 1 or more"),
+        ("--seed 2147483647 --seeds 2", "seed 2147483647 is above 2147483646"),
+        ("--devices 0", "devices 0 is below 1: use 1 or more"),
+        ("--seed-map pmap", "--seed-map pmap is unknown: use one of"),
         ("--out taken", "out taken is a file that exists already"),
         ("--out taken/run", "out taken/run cannot be created (Not a directory)"),
         ("--out /proc/none/run", "out /proc/none/run cannot be created"),
@@ -164,6 +168,54 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(root, tmp_path, arguments,
     assert done.stderr.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
     assert seconds < 5
+
+
+@pytest.fixture(scope="module")
+def run_of_three_seeds(root, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("three_seeds")
+    done = execute(root, "train.py", *SHORT, "--seeds", 3, "--seed", 5, "--out", "run", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder / "run", done.stdout
+
+
+def test_many_seeds_leave_a_line_for_each(run_of_three_seeds):
+    run, printed = run_of_three_seeds
+    with (run / "seeds.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["seed"] for row in rows] == ["5", "6", "7"]
+    result = json.loads((run / "result.json").read_text())
+    by_seed = result["by_seed"]
+    assert [float(row["accuracy"]) for row in rows] == by_seed["accuracy"]
+    assert result["accuracy"] == sorted(by_seed["accuracy"])[1]
+    assert result["accuracy_interval"] == {
+        "low": min(by_seed["accuracy"]),
+        "high": max(by_seed["accuracy"]),
+        "coverage": 0.75,
+    }
+    assert result["reached_99"]["seeds"] == 0
+    assert result["sequences_to_99"] is None
+    for phrase in (
+        "(each of 3 seeds)",
+        "75.0% interval",
+        "0 of 3 seeds reached 99% in training: a share of 0% to 56% (Wilson, 95%)",
+        "reached 99%: never (median; never to never, 75.0% interval)",
+    ):
+        assert phrase in printed
+    assert re.search(r"^on \d devices?: \w+", printed, re.MULTILINE)
+
+
+def test_a_seed_among_many_leaves_what_it_leaves_alone(root, run_of_three_seeds, tmp_path):
+    run, _ = run_of_three_seeds
+    done = execute(root, "train.py", *SHORT, "--seed", 6, "--out", "alone", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = (run / "metrics.csv").read_text().splitlines()
+    assert lines[0] == "seed,sequence,loss,accuracy"
+    alone = (tmp_path / "alone" / "metrics.csv").read_text().splitlines()
+    assert [line[2:] for line in lines if line.startswith("6,")] == alone[1:]
+    result = json.loads((tmp_path / "alone" / "result.json").read_text())
+    many = json.loads((run / "result.json").read_text())
+    assert result["accuracy"] == many["by_seed"]["accuracy"][1]
+    assert result["loss"] == many["by_seed"]["loss"][1]
 
 
 PROBE = """

@@ -1,0 +1,160 @@
+"""The same pure run for many seeds, mapped over the devices there are.
+
+    settings   a leading axis S: a seed, a lag, a learning rate ... for every run
+    pad        S becomes a multiple of the devices, by repeating the last run
+    over_runs  each device maps the run over its share: `lax.map` on a CPU, `vmap` elsewhere
+    [:S]       whoever reads the results cuts the padding off again
+
+Row s of what comes out is what run s alone gives: bit for bit with `map` on a CPU, and within
+`VMAP_TOLERANCE` with `vmap`, whose batched products add up in another order.
+"""
+
+import os
+import platform
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import AxisType, PartitionSpec
+
+from echo_jax.config import ConfigError, RunConfig, Settings
+from echo_jax.evaluation import Evaluation, evaluate
+from echo_jax.training import Metrics, TrainState, init, run_chunk
+
+SeedMap = Literal["map", "vmap"]
+VMAP_TOLERANCE = 1e-5
+"""Largest difference of a weight, as a share of the largest, that `vmap` makes in 100 updates."""
+
+
+def use_cpu_devices(count: int | None) -> None:
+    """Split the CPU into so many devices (None: one a core); before the first use of jax."""
+    jax.config.update("jax_num_cpu_devices", count or len(os.sched_getaffinity(0)))
+
+
+def use_compilation_cache() -> None:
+    """Keep compiled programs in a folder of this user and this machine, readable by no one else.
+
+    What is compiled fits one kind of processor: a cache shared by machines that differ would give
+    programs that crash, so the machine's name is part of the folder's.
+    """
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = base / "echo_jax" / platform.node()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def default_seed_map() -> SeedMap:
+    """`map` on a CPU, where a core does one seed after the other at no loss; `vmap` elsewhere."""
+    return "map" if jax.default_backend() == "cpu" else "vmap"
+
+
+def devices_for(runs: int, seed_map: SeedMap) -> list[jax.Device]:
+    """The devices that so many runs are spread over: never more than runs.
+
+    On a CPU `vmap` gets one device: several runs a device under `shard_map` of `vmap` can hang
+    there, with two devices on two cores in most tries.
+    """
+    devices = jax.local_devices()
+    if seed_map == "vmap" and devices[0].platform == "cpu":
+        return devices[:1]
+    return devices[:runs]
+
+
+def stack_settings(configs: Sequence[RunConfig]) -> Settings:
+    """The settings of several runs, each field `[S]`; ConfigError unless their shapes agree."""
+    shapes = {config.shapes for config in configs}
+    if len(shapes) != 1:
+        raise ConfigError(
+            f"{len(shapes)} different shapes among {len(configs)} configurations cannot share one "
+            "program: group them by their `shapes`"
+        )
+    seed, lag, learning_rate, stateful = zip(*(c.settings for c in configs), strict=True)
+    return Settings(
+        jnp.asarray(seed, jnp.int32),
+        jnp.asarray(lag, jnp.int32),
+        jnp.asarray(learning_rate, jnp.float32),
+        jnp.asarray(stateful, bool),
+    )
+
+
+def pad(settings: Settings, devices: int) -> Settings:
+    """Repeat the last run until the devices divide the runs: `[S]` to `[S or more]`."""
+    runs = len(settings.seed)
+    rows = jnp.minimum(jnp.arange(-(-runs // devices) * devices), runs - 1)
+    return jax.tree.map(lambda leaf: leaf[rows], settings)
+
+
+def over_runs(
+    function: Callable[..., Any], devices: Sequence[jax.Device], seed_map: SeedMap
+) -> Callable[..., Any]:
+    """`function(settings, tree, shared)`, mapped over the runs of its first two arguments.
+
+    Args:
+      function: pure; of the settings of one run, of a tree of its arrays, and of a tree that all
+        runs share.
+      devices: their number divides S.
+      seed_map: how a device does its share.
+
+    Returns:
+      A function of the same arguments, the first two with a leading axis S, as has its result.
+    """
+    mesh = jax.make_mesh((len(devices),), ("runs",), (AxisType.Auto,), devices=devices)
+
+    def share(settings: Settings, tree: Any, shared: Any) -> Any:
+        def one(run: tuple[Settings, Any]) -> Any:
+            return function(*run, shared)
+
+        mapped = (settings, tree)
+        return jax.lax.map(one, mapped) if seed_map == "map" else jax.vmap(one)(mapped)
+
+    rows, everywhere = PartitionSpec("runs"), PartitionSpec()
+    return jax.shard_map(
+        share, mesh=mesh, in_specs=(rows, rows, everywhere), out_specs=rows, check_vma=False
+    )
+
+
+def init_runs(config: RunConfig, devices: Sequence[jax.Device], seed_map: SeedMap) -> Callable:
+    """`init` for many runs: settings `[S]` to states with a leading axis S."""
+    mapped = over_runs(lambda settings, *_: init(config, settings), devices, seed_map)
+    return lambda settings: mapped(settings, None, None)
+
+
+def run_chunks(
+    config: RunConfig, size: int, devices: Sequence[jax.Device], seed_map: SeedMap
+) -> Callable[[Settings, TrainState, Any], tuple[TrainState, Metrics]]:
+    """`run_chunk` for many runs, of settings, states and the count of sequences they share."""
+
+    def one(settings: Settings, state: TrainState, count: Any) -> tuple[TrainState, Metrics]:
+        return run_chunk(config, settings, state, size, count)
+
+    return over_runs(one, devices, seed_map)
+
+
+def evaluate_runs(config: RunConfig, devices: Sequence[jax.Device], seed_map: SeedMap) -> Callable:
+    """`evaluate` for many runs, each on its own sequences, of settings and parameters."""
+    mapped = over_runs(lambda s, params, _: evaluate(config, s, params), devices, seed_map)
+    return lambda settings, params: mapped(settings, params, None)
+
+
+def train_and_evaluate(
+    config: RunConfig, settings: Settings, seed_map: SeedMap | None = None
+) -> tuple[TrainState, Metrics, Evaluation]:
+    """Whole runs in one call: the final states, `Metrics` `[S, N, K]` and `Evaluation`s, all `[S]`.
+
+    Args:
+      config: gives every shape, and how many sequences to train on; static.
+      settings: of every run, each field `[S]`, as `stack_settings` makes them.
+      seed_map: None for the default of the platform.
+    """
+    runs, sequences = len(settings.seed), config.training.sequences
+    how = seed_map or default_seed_map()
+    devices = devices_for(runs, how)
+    padded = pad(settings, len(devices))
+    state = init_runs(config, devices, how)(padded)
+    state, metrics = run_chunks(config, sequences, devices, how)(padded, state, sequences)
+    scored = evaluate_runs(config, devices, how)(padded, state.params)
+    return jax.tree.map(lambda leaf: leaf[:runs], (state, metrics, scored))
