@@ -10,10 +10,15 @@ __version__ = "0.1.0"
 
 _SUBMODULES = (
     "cells",
+    "checkpoint",
+    "cli",
     "config",
     "evaluation",
     "metrics",
     "network",
+    "plots",
+    "progress",
+    "report",
     "results",
     "seeds",
     "task",

@@ -6,6 +6,8 @@ projected before the scan, by a row gather, and only the recurrent part stays in
 """
 
 import importlib
+import os
+import sys
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import chex
@@ -141,8 +143,15 @@ def check_cell(cell: nn.RNNCellBase, name: str, vocab_size: int) -> None:
     """
     inputs = jax.ShapeDtypeStruct((2, vocab_size), jnp.float32)
     key = jax.random.key(0)
-    carry = jax.eval_shape(lambda: cell.initialize_carry(key, inputs.shape))
-    (new_carry, output), variables = jax.eval_shape(cell.init_with_output, key, carry, inputs)
+    try:
+        carry = jax.eval_shape(lambda: cell.initialize_carry(key, inputs.shape))
+        (new_carry, output), variables = jax.eval_shape(cell.init_with_output, key, carry, inputs)
+    except Exception as error:  # whatever a user's cell raises
+        reason = " ".join(str(error).split())[:200]
+        raise ConfigError(
+            f"cell {name!r} fails in a step ({type(error).__name__}: {reason}): "
+            "mend it, or try another cell"
+        ) from error
     extra = sorted(set(variables) - {"params"})
     if extra:
         raise ConfigError(
@@ -154,6 +163,11 @@ def check_cell(cell: nn.RNNCellBase, name: str, vocab_size: int) -> None:
             f"cell {name!r} turns its carry {_shapes(carry)} into {_shapes(new_carry)}: "
             "return a carry of the same tree, shapes and types as initialize_carry"
         )
+    if any(leaf.shape[:1] != (2,) for leaf in jax.tree.leaves(carry)):
+        raise ConfigError(
+            f"cell {name!r} has a carry {_shapes(carry)} for a batch of 2: "
+            "give every array of it the batch axis first"
+        )
     if output.ndim != 2 or output.shape[0] != 2:
         raise ConfigError(
             f"cell {name!r} returns an output of shape {output.shape} for a batch of 2: "
@@ -163,13 +177,17 @@ def check_cell(cell: nn.RNNCellBase, name: str, vocab_size: int) -> None:
 
 def _import_cell(name: str) -> type[nn.RNNCellBase]:
     module_name, class_name = name.split(":")
+    here = os.getcwd()  # a script's own folder is on the path, the user's is not
+    sys.path.insert(0, here)
     try:
         found = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # whatever the user's module raises
         raise ConfigError(
-            f"cell {name!r} cannot be imported ({error}): "
-            "name a module that Python finds and a class in it"
+            f"cell {name!r} cannot be imported ({type(error).__name__}: {error}): "
+            "name a module that Python finds, also in the current folder, and a class in it"
         ) from error
+    finally:
+        sys.path.remove(here)
     if not (isinstance(found, type) and issubclass(found, nn.RNNCellBase)):
         raise ConfigError(f"cell {name!r} is no flax.linen.RNNCellBase: derive it from that class")
     return found

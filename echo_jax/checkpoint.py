@@ -31,14 +31,15 @@ def claimed_folder(out: Path | None) -> Iterator[Path]:
 
     Args:
       out: the folder to create, with its parents; None for a new one under `runs/`, named after
-        the time. A folder that is refused later, by a ConfigError, is removed again if empty.
+        the time. If what happens inside fails before it wrote anything, it is removed again.
     """
-    folder = _next_free(RUNS) if out is None else out
-    created = _create(folder)
+    folder = out or _next_free(RUNS)
+    missing = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
     try:
+        _create(folder)
         yield folder
-    except ConfigError:
-        for path in created:
+    except BaseException:
+        for path in missing:
             with contextlib.suppress(OSError):
                 path.rmdir()
         raise
@@ -93,10 +94,8 @@ class MetricsFile:
         self._file.close()
 
 
-def _create(folder: Path) -> list[Path]:
-    """Create a folder and its missing parents; returns what was created, innermost first."""
-    missing = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
-    if folder not in missing:
+def _create(folder: Path) -> None:
+    if os.path.lexists(folder):
         kind = "folder" if folder.is_dir() else "file"
         raise ConfigError(
             f"out {folder} is a {kind} that exists already, and nothing is overwritten: "
@@ -108,7 +107,6 @@ def _create(folder: Path) -> list[Path]:
         raise ConfigError(
             f"out {folder} cannot be created ({error.strerror}): use a folder you may write to"
         ) from error
-    return missing
 
 
 def _next_free(root: Path) -> Path:

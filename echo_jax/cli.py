@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import difflib
 import io
+import os
 import pathlib
 import re
 import sys
@@ -42,15 +43,15 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
     given = list(sys.argv[1:] if arguments is None else arguments)
     given = [re.sub(r"^--\w+(?==|$)", _long_form, argument) for argument in given]
     part = _part_of(given)
-    default = command(part=part, run=PARTS[part])
+    asks_for_help = bool({"-h", "--help"} & set(given))
     printed = io.StringIO()
     try:
-        with contextlib.redirect_stderr(printed):
+        with contextlib.nullcontext() if asks_for_help else _captured(printed):
             return tyro.cli(
                 command,
                 prog=pathlib.Path(sys.argv[0]).name,
                 args=given,
-                default=default,
+                default=command(part=part, run=PARTS[part]),
                 config=(tyro.conf.OmitArgPrefixes,),
             )
     except SystemExit as stop:
@@ -61,6 +62,13 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
         fail(str(error))
 
 
+@contextlib.contextmanager
+def _captured(printed: io.StringIO) -> Iterator[None]:
+    """Catch what tyro prints: where stdout is no terminal, that is plain text without a frame."""
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        yield
+
+
 def fail(sentence: str) -> NoReturn:
     """Print one sentence to standard error and exit with status 2."""
     print(f"error: {sentence}", file=sys.stderr)
@@ -69,11 +77,18 @@ def fail(sentence: str) -> NoReturn:
 
 @contextlib.contextmanager
 def refusals() -> Iterator[None]:
-    """Within it a ConfigError ends the program with its sentence, exit status 2, no traceback."""
+    """Within it what a user can mend ends the program with a sentence, status 2, no traceback."""
     try:
         yield
     except ConfigError as error:
         fail(str(error))
+    except BrokenPipeError:  # whoever read our output has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        if not re.search("RESOURCE_EXHAUSTED|Out of memory", str(error)):
+            raise
+        fail("the run needs more memory than there is: use smaller sizes or fewer seeds")
 
 
 def _long_form(match: re.Match[str]) -> str:
@@ -94,29 +109,29 @@ def _flags(command: Any) -> list[str]:
         if dataclasses.is_dataclass(kind):
             flags += _flags(kind)
         else:
-            flags.append("--" + field.name.replace("_", "-"))
+            name = field.name.replace("_", "-")
+            flags += [f"--{name}", f"--no-{name}"] if kind is bool else [f"--{name}"]
     return flags
 
 
 def _sentence(box: str, flags: list[str]) -> str:
-    """What tyro says in a box of several lines, as one sentence that ends with the fix."""
-    lines = [line.strip("│ ") for line in box.splitlines() if line.startswith("│")]
-    rule = next((i for i, line in enumerate(lines) if line.startswith("──")), len(lines))
-    message = " ".join(lines[:rule]).replace("', '", ", ")
+    """What tyro says, a title and then a message between two rules, as one sentence."""
+    between_rules = re.split(r"\n\s*-{3,}\s*\n", box)[1:2] or [box]
+    message = " ".join(between_rules[0].split()).replace("', '", ", ")
     unrecognized = re.fullmatch(r"Unrecognized options: ([^,=\s]*).*", message)
     if unrecognized:
         return _unknown_option(unrecognized[1], flags)
     for pattern, wording in _REWORDED:
         if match := re.fullmatch(pattern, message):
             return match.expand(wording)
-    return message or "the command line cannot be read: see --help"
+    return message
 
 
 def _unknown_option(option: str, flags: list[str]) -> str:
     if option in ("True", "False"):
         return f"{option} is no value of a switch: use --name or --no-name alone"
     if not option.startswith("-"):
-        return f"{option} belongs to no option: see --help for all of them"
+        return f"{option} is not an option: see --help for all of them"
     close = difflib.get_close_matches(option, flags, n=1, cutoff=0.7)
     guess = f"use {close[0]}, or see" if close else "see"
-    return f"{option} is no option: {guess} --help for all of them"
+    return f"{option} is not an option: {guess} --help for all of them"

@@ -13,10 +13,14 @@ from typing import Any, Literal, NamedTuple, TypeVar, get_args
 Layout = Literal["windows", "prefixes", "streams"]
 Optimizer = Literal["adam", "keras-adam"]
 Part = Literal["current", "no-context", "context"]
-TargetPlace = Literal["window", "state", "absent", "future"]
+TargetPlace = Literal["window", "state", "skipped", "early", "zeroed", "future"]
 
 CELL_NAMES = ("lstm", "gru", "optimized-lstm", "simple")
 """The cells found by name; `cells.CELLS` holds their classes."""
+
+
+LARGEST = 2**31 - 1
+"""No size is above it: jax counts in 32 bits."""
 
 
 class ConfigError(ValueError):
@@ -59,8 +63,12 @@ class TaskConfig:
     @property
     def target_times(self) -> range:
         """The times t at which a row is viable: its window is full and x(t-n) exists."""
-        full_window_from = self.window - 1 if self.layout == "windows" else 0
-        return range(max(full_window_from, self.lag), self.length + min(self.lag, 0))
+        return range(max(self.full_window_from, self.lag), self.length + min(self.lag, 0))
+
+    @property
+    def full_window_from(self) -> int:
+        """The first time at which a window counts as full: masked steps fill that of a prefix."""
+        return self.window - 1 if self.layout == "windows" else 0
 
     @property
     def row_times(self) -> range:
@@ -149,8 +157,8 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a seed that is no 31-bit integer, or nothing to evaluate on."""
-        _check_whole("seeds", self.seeds, minimum=1, maximum=2**31 - 1)
-        _check_whole("seed", self.seed, minimum=0, maximum=2**31 - self.seeds)
+        _check_whole("seeds", self.seeds, minimum=1)
+        _check_whole("seed", self.seed, minimum=0, maximum=LARGEST - self.seeds + 1)
         _check_whole("evaluation sequences", self.evaluation_sequences, minimum=1)
 
     @property
@@ -176,19 +184,21 @@ class RunConfig:
         """Where the network could find the target: this decides what it can learn at all.
 
         window   among the W steps of the row itself: the gradient reaches it
-        state    only in what the rows before left in the carried state, row r - B, r - 2B, ...:
+        state    only in what an earlier row left in the carried state, row r - B, r - 2B, ...:
                  the information may be there, but the gradient is cut at the border of the batch
-        absent   in neither
+        skipped  in neither: the rows that a row continues saw other values
+        early    in neither: it was over before the rows began
+        zeroed   in neither: every batch starts from a zero state
         future   not drawn yet (a negative lag)
         """
         task = self.task
         if task.lag < 0:
             return "future"
-        if task.layout == "streams":
-            return _place_in_stream(task, self.network.stateful)
-        if task.lag < task.window:
+        if task.lag < task.window:  # in streams: for the steps late enough in their chunk
             return "window"
-        return "state" if self.network.stateful and _earlier_row_saw_target(task) else "absent"
+        if not self.network.stateful:
+            return "zeroed"
+        return "state" if task.layout == "streams" else _place_in_earlier_rows(task)
 
 
 _Config = TypeVar("_Config", TaskConfig, NetworkConfig, TrainingConfig, RunConfig)
@@ -217,14 +227,14 @@ def _build(kind: type[_Config], name: str, values: object) -> _Config:
     return kind(**values)
 
 
-def _check_whole(
-    name: str, value: object, minimum: int | None = None, maximum: int | None = None
-) -> None:
+def _check_whole(name: str, value: object, minimum: int = -LARGEST, maximum: int = LARGEST) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ConfigError(f"{name} {value!r} is not a whole number: use one such as {minimum or 1}")
-    if minimum is not None and value < minimum:
+        raise ConfigError(
+            f"{name} {value!r} is not a whole number: use one such as {max(minimum, 1)}"
+        )
+    if value < minimum:
         raise ConfigError(f"{name} {value} is below {minimum}: use {minimum} or more")
-    if maximum is not None and value > maximum:
+    if value > maximum:
         raise ConfigError(f"{name} {value} is above {maximum}: use {maximum} or less")
 
 
@@ -268,13 +278,12 @@ def _too_few_rows(task: TaskConfig) -> str:
     """The sentence for fewer viable rows than a batch needs; each number in it works alone."""
     viable, batch, times = len(task.target_times), task.batch_size, task.target_times
     last_start = times.stop - batch  # the latest first row that leaves a whole batch
-    full_window_from = task.window - 1 if task.layout == "windows" else 0
     fixes = [f"a length of at least {task.length + times.start - last_start}"]
     if viable > 0:
         fixes.insert(0, f"a batch size of at most {viable}")
-    if max(task.lag, 0) <= last_start < full_window_from:
+    if max(task.lag, 0) <= last_start < task.full_window_from:
         fixes.append(f"a window of at most {last_start + 1}")
-    if full_window_from <= last_start < task.lag:
+    if task.full_window_from <= last_start < task.lag:
         fixes.append(f"a lag of at most {last_start}")
     return (
         f"length {task.length} gives {viable} row{'s' * (viable != 1)} "
@@ -283,20 +292,16 @@ def _too_few_rows(task: TaskConfig) -> str:
     )
 
 
-def _earlier_row_saw_target(task: TaskConfig) -> bool:
+def _place_in_earlier_rows(task: TaskConfig) -> TargetPlace:
     """Whether the window of row r - B, or r - 2B, ..., holds the target of some row r.
 
     The window of row r - s ends s steps earlier, so it holds x(t-n) if s <= n < s + W: the first
     multiple s of B that is large enough must not be too large, and some row must be that late.
     """
     steps = -(-(task.lag - task.window + 1) // task.batch_size) * task.batch_size
-    return steps <= task.lag and steps < len(task.row_times)
-
-
-def _place_in_stream(task: TaskConfig, stateful: bool) -> TargetPlace:
-    if task.lag < task.window:  # for the steps late enough in their chunk
-        return "window"
-    return "state" if stateful else "absent"
+    if steps > task.lag:
+        return "skipped"
+    return "state" if steps < len(task.row_times) else "early"
 
 
 PARTS: Mapping[Part, RunConfig] = {

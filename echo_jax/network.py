@@ -46,7 +46,7 @@ def init_params(network: Network, key: chex.PRNGKey) -> Params:
     carry = zero_carry(network, batch_size=1)
     (_, output), cell = network.cell.init_with_output(cell_key, carry, inputs)
     readout = network.readout.init(readout_key, output)
-    return {"cell": cell["params"], "readout": readout["params"]}
+    return {"cell": cell.get("params", {}), "readout": readout["params"]}
 
 
 def zero_carry(network: Network, batch_size: int) -> Carry:

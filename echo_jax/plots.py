@@ -15,20 +15,23 @@ POINTS = 500
 """Points drawn of a curve that has more."""
 
 
-def training_curve(
-    path: Path, loss: np.ndarray, accuracy: np.ndarray, result: dict[str, Any], title: str
-) -> None:
-    """Draw loss and accuracy over training, each with its floors, as a PNG 800 pixels wide.
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as a PNG."""
+    FigureCanvasAgg(figure).print_png(path)
+
+
+def training_figure(
+    loss: np.ndarray, accuracy: np.ndarray, result: dict[str, Any], title: str
+) -> Figure:
+    """Loss and accuracy over training, each with its floors, 800 pixels wide.
 
     Args:
-      path: the file to write.
       loss: nats, float `[S, N]`: every training sequence of every seed.
       accuracy: in `[0, 1]`, float `[S, N]`.
       result: where the floors are.
       title: above both panels.
     """
     figure = Figure(figsize=(8, 3.6), dpi=100, layout="constrained")
-    FigureCanvasAgg(figure)
     figure.suptitle(title, fontsize=11)
     left, right = figure.subplots(1, 2)
     _panel(left, loss, BLUE, "loss (nats)")
@@ -40,7 +43,7 @@ def training_curve(
         _floor(right, 100 * result["floor_order_blind"], "order-blind", dashes=":")
     left.set_ylim(0, 1.12 * max(result["floor_loss"], float(np.max(loss))))
     right.set_ylim(-2, 106)
-    figure.savefig(path, format="png")
+    return figure
 
 
 def _panel(axes: Axes, values: np.ndarray, colour: str, label: str) -> None:

@@ -59,35 +59,36 @@ def full_report(config: RunConfig, result: dict[str, Any]) -> str:
 
 def explain(config: RunConfig) -> str:
     """Why this configuration can, or cannot, learn: where its target is to be found."""
-    task = config.task
-    value = f"the value {task.lag} step{'s' * (task.lag != 1)} back"
+    task, size = config.task, config.task.batch_size
+    value = f"the value {task.lag} step{'s' * (task.lag != 1)} back" if task.lag else "the value"
+    outside = f"{value} is not in the window of {task.window}"
     fix = f"--window {task.lag + 1} puts it where it can be learned"
-    place = config.target_place
-    if place == "window":
-        return _explain_window(config, value)
-    if place == "future":
-        return (
-            f"The target lies {-task.lag} ahead and is not drawn yet. The integers are independent "
-            "of each other, so no model can do better than chance, and none that is fair does."
-        )
-    if not config.network.stateful:
-        return (
-            f"Chance is all there is: {value} is not in the window of {task.window}, and every "
-            f"batch starts from a zero state. No amount of training helps; {fix}."
-        )
-    if place == "absent":
-        return (
-            f"Chance is all there is: {value} is neither in the window of {task.window} nor in "
-            f"the state. Batches of {task.batch_size} mean that row r continues row "
-            f"r - {task.batch_size}, not row r - 1, so the state never saw it. No amount of "
-            f"training helps; {fix}."
-        )
-    return (
-        f"The network is hardly taught to remember here: {value} is not in the window of "
-        f"{task.window}, only in the state that an earlier batch left, and the gradient is cut at "
-        f"the border between batches. What is right above chance happens to be left in the state; "
-        f"{fix}."
-    )
+    return {
+        "window": _explain_window(config, value),
+        "state": (
+            f"The network is hardly taught to remember here: {outside}, only in the state that an "
+            "earlier batch left, and the gradient is cut at the border between batches. What is "
+            f"right above chance happens to be left in the state; {fix}."
+        ),
+        "skipped": (
+            f"Chance is all there is: {outside}, nor in the state. Batches of {size} mean that "
+            f"row r continues row r - {size}, not row r - 1, so the state never saw it. No amount "
+            f"of training helps; {fix}."
+        ),
+        "early": (
+            f"Chance is all there is: {outside}, nor in the state. The first row ends at time "
+            f"{task.row_times[0]}, and what was over before it never entered the state. No amount "
+            f"of training helps; {fix}."
+        ),
+        "zeroed": (
+            f"Chance is all there is: {outside}, and every batch starts from a zero state. No "
+            f"amount of training helps; {fix}."
+        ),
+        "future": (
+            f"The target lies {-task.lag} ahead and has not been drawn yet. The integers are "
+            "independent of each other, so no model can do better than chance."
+        ),
+    }[config.target_place]
 
 
 def answers(expected: Sequence[int | None], predicted: Sequence[int | None]) -> str:
@@ -111,9 +112,10 @@ def scores(result: dict[str, Any]) -> str:
         values = [result[name], *(result[floor[row]] for floor in floors)]
         mine, *rest = (pattern.format(value) for value in values)
         rows.append([name + " (nats)" * row, mine, *interval, *rest])
+    count = config["evaluation_sequences"]
     seeds = f"each of {config['seeds']} seeds" if many else "1 seed, no interval"
     return (
-        f"On {config['evaluation_sequences']:,} fresh sequences ({seeds}):\n{_table(rows)}\n"
+        f"On {count:,} fresh sequence{'s' * (count > 1)} ({seeds}):\n{_table(rows)}\n"
         "The order-blind floor knows which values the window holds, but not where."
     )
 
@@ -135,7 +137,8 @@ def accuracy_by_position(result: dict[str, Any], config: RunConfig) -> str:
     streams = task.layout == "streams"
     unit, width = ("step", task.window) if streams else ("row", task.batch_size)
     values = result["accuracy_by_position"]
-    lines = [f"Accuracy in percent by {unit}, {'a chunk' if streams else 'a batch'} a line:"]
+    whole = f", {'a chunk' if streams else 'a batch'} a line" if width <= 20 else ""
+    lines = [f"Accuracy in percent by {unit}{whole}:"]
     width = min(width, 20)
     for start in range(0, min(len(values), ROWS_SHOWN), width):
         cells = ("    -" if v is None else f"{100 * v:5.1f}" for v in values[start : start + width])
@@ -173,7 +176,7 @@ def one_hot_view(vectors: "np.ndarray", shown: int = 30) -> str:
 
 def batch_table(
     inputs: "np.ndarray",
-    mask: "np.ndarray",
+    seen: "np.ndarray",
     targets: "np.ndarray",
     config: RunConfig,
     rows: int,
@@ -182,30 +185,33 @@ def batch_table(
 
     Args:
       inputs: `[K, B, W]`.
-      mask: bool `[K, B, W]`, False where a step is masked.
+      seen: bool `[K, B, W]`, False where a step is masked or beyond the sequence.
       targets: `[K, B, T]`, -1 where there is none.
       config: task and network.
       rows: print whole batches until so many rows are out.
     """
     batches, size = inputs.shape[:2]
+    shown = min(batches, -(-rows // size))
     digits = len(str(config.task.vocab_size - 1))
     lines = []
-    for k in range(min(batches, -(-rows // size))):
-        lines.append(
-            f"batch {k}" + (": state zero" if k == 0 or not config.network.stateful else "")
-        )
+    for k in range(shown):
+        continues = config.network.stateful and k > 0
+        lines.append(f"batch {k}" + ("" if continues else ": state zero"))
         for b in range(size):
-            window = " ".join(
-                f"{x:{digits}}" if seen else "-" * digits
-                for x, seen in zip(inputs[k, b], mask[k, b], strict=True)
-            )
-            target = " ".join(f"{y:{digits}}" if y >= 0 else "-" * digits for y in targets[k, b])
+            window = _tokens(inputs[k, b], seen[k, b], digits)
+            target = _tokens(targets[k, b], targets[k, b] >= 0, digits)
             row = k * size + b
-            source = f"   row {row} <- row {row - size}" if config.network.stateful and k else ""
+            source = f"   row {row} <- row {row - size}" if continues else ""
             lines.append(f"  row {row:3}   {window} => {target}{source}")
-    if len(lines) - min(batches, -(-rows // size)) < batches * size:
+    if shown < batches:
         lines.append(f"... {batches * size} rows in all; --rows shows more")
     return "\n".join(lines)
+
+
+def _tokens(values: "np.ndarray", present: "np.ndarray", digits: int) -> str:
+    """Tokens in columns, dashes where there is none."""
+    pairs = zip(values, present, strict=True)
+    return " ".join(f"{value:{digits}}" if here else "-" * digits for value, here in pairs)
 
 
 def _explain_window(config: RunConfig, value: str) -> str:
@@ -214,7 +220,7 @@ def _explain_window(config: RunConfig, value: str) -> str:
     if task.layout == "streams":
         return f"{seen} of {task.window}, for the later steps of it: the gradient reaches it there."
     carried = (
-        f" The state, carried over from row r - {task.batch_size}, has nothing to add."
+        f" The state, carried over from row r - {task.batch_size}, is not needed for it."
         if config.network.stateful
         else ""
     )

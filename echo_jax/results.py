@@ -60,7 +60,7 @@ def versions() -> dict[str, str]:
 
 def _floors(config: RunConfig) -> dict[str, float]:
     chance = chance_floor(config.task)
-    blind = order_blind_floor(config.task, config.network.stateful)
+    blind = order_blind_floor(config.task)
     return {
         "floor_accuracy": chance.accuracy,
         "floor_loss": chance.loss,

@@ -56,11 +56,13 @@ def rows_view(config: RunConfig, rows: int) -> str:
 
     task = config.task
     batch = sequence_batches(first_sequence(config), task, task.lag)
-    mask = np.ones(batch.inputs.shape, bool) if batch.mask is None else np.asarray(batch.mask)
+    seen = np.ones(batch.inputs.shape, bool) if batch.mask is None else np.asarray(batch.mask)
     targets = np.asarray(batch.targets)
     if batch.scored is not None:
         targets = np.where(np.asarray(batch.scored), targets, -1)
-    table = report.batch_table(np.asarray(batch.inputs), mask, targets, config, rows)
+        times = np.arange(seen.shape[0] * seen.shape[2]).reshape(-1, 1, seen.shape[2])
+        seen = np.broadcast_to(times < task.length, seen.shape)  # the last chunk may reach past it
+    table = report.batch_table(np.asarray(batch.inputs), seen, targets, config, rows)
     return (
         f"As {task.layout} of {task.window} with lag {task.lag}, window => target, "
         f"batches of {task.batch_size}:\n{table}\n"

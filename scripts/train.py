@@ -99,7 +99,8 @@ def run(command: TrainCommand, folder: Path) -> None:
     if config.seeds > 1:
         checkpoint.write_csv(folder / "seeds.csv", result["by_seed"])
     title = report.curve_title(config)
-    plots.training_curve(folder / "curve.png", trained.loss, trained.accuracy, result, title)
+    figure = plots.training_figure(trained.loss, trained.accuracy, result, title)
+    plots.save(figure, folder / "curve.png")
     print(report.full_report(config, result))
 
 
@@ -177,7 +178,8 @@ def check_finite(loss: "np.ndarray", first: int, config: RunConfig) -> None:
     for seed, sequence in np.argwhere(~np.isfinite(loss))[:1]:
         raise ConfigError(
             f"the loss of sequence {first + sequence + 1} is {loss[seed, sequence]} with seed "
-            f"{config.seed + seed}: use a learning rate below {config.training.learning_rate:g}"
+            f"{config.seed + seed}: use a learning rate below {config.training.learning_rate:g}; "
+            "metrics.csv in the run folder has all that came before"
         )
 
 
@@ -186,7 +188,9 @@ def evaluate(config: RunConfig, programs: Programs, trained: Trained) -> Any:
     import jax
 
     scored = jax.device_get(programs.evaluate(programs.settings, trained.params))
-    return jax.tree.map(lambda leaf: leaf[: config.seeds], scored)
+    scored = jax.tree.map(lambda leaf: leaf[: config.seeds], scored)
+    check_finite(scored.loss[:, None], config.training.sequences, config)
+    return scored
 
 
 if __name__ == "__main__":

@@ -1,3 +1,5 @@
+import sys
+
 import chex
 import flax.linen as nn
 import jax
@@ -7,7 +9,8 @@ import numpy as np
 import pytest
 
 from echo_jax import cells
-from echo_jax.config import CELL_NAMES, ConfigError, NetworkConfig
+from echo_jax.config import CELL_NAMES, ConfigError, NetworkConfig, RunConfig
+from echo_jax.network import build_network, init_params
 
 
 def normal(seed, *shape):
@@ -128,6 +131,27 @@ class ForgetsTheBatch(KeepsStatistics):
         return carry, jnp.zeros(self.features)
 
 
+class HasAScalarInItsCarry(KeepsStatistics):
+    @nn.compact
+    def __call__(self, carry, inputs):
+        return carry, carry[0]
+
+    def initialize_carry(self, rng, input_shape):
+        return jnp.zeros((*input_shape[:-1], self.features)), jnp.zeros(())
+
+
+class Raises(KeepsStatistics):
+    @nn.compact
+    def __call__(self, carry, inputs):
+        raise RuntimeError("three words here")
+
+
+class LearnsNothing(KeepsStatistics):
+    @nn.compact
+    def __call__(self, carry, inputs):
+        return carry, carry
+
+
 class TakesNoFeatures(nn.RNNCellBase):
     units: int = 3
 
@@ -138,6 +162,8 @@ class TakesNoFeatures(nn.RNNCellBase):
         ("test_cells:KeepsStatistics", "keeps variables in batch_stats: move what it learns"),
         ("test_cells:GrowsItsCarry", r"turns its carry float32\[2, 4\] into float32\[2, 8\]"),
         ("test_cells:ForgetsTheBatch", r"returns an output of shape \(4,\) for a batch of 2"),
+        ("test_cells:HasAScalarInItsCarry", r"has a carry .* for a batch of 2: give every array"),
+        ("test_cells:Raises", r"fails in a step \(RuntimeError: three words here\): mend it"),
         ("test_cells:TakesNoFeatures", "cannot be built with features=4 .*: give it a field"),
         ("test_cells:Missing", "cannot be imported .*: name a module that Python finds"),
         ("no_such_module:Cell", "cannot be imported .*: name a module that Python finds"),
@@ -147,3 +173,21 @@ class TakesNoFeatures(nn.RNNCellBase):
 def test_a_cell_that_cannot_be_used_is_refused_in_one_sentence(cell, sentence):
     with pytest.raises(ConfigError, match=f"^cell '{cell}' {sentence}"):
         cells.check_cell(cells.build_cell(NetworkConfig(cell=cell, hidden_size=4)), cell, 5)
+
+
+def test_a_cell_without_parameters_is_a_cell():
+    name = "test_cells:LearnsNothing"
+    network = build_network(RunConfig(network=NetworkConfig(cell=name, hidden_size=4)))
+    assert init_params(network, jax.random.key(0))["cell"] == {}
+
+
+def test_a_cell_is_found_in_the_current_folder_whatever_its_module_does(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    good = "import flax.linen as nn\nclass Mine(nn.GRUCell):\n    pass\n"
+    (tmp_path / "cell_of_mine.py").write_text(good)
+    (tmp_path / "cell_that_breaks.py").write_text("class Mine(:\n")
+    built = cells.build_cell(NetworkConfig(cell="cell_of_mine:Mine", hidden_size=3))
+    assert type(built).__name__ == "Mine"
+    assert str(tmp_path) not in sys.path
+    with pytest.raises(ConfigError, match=r"cannot be imported \(SyntaxError"):
+        cells.build_cell(NetworkConfig(cell="cell_that_breaks:Mine", hidden_size=3))

@@ -39,6 +39,7 @@ def test_lag_1_and_window_5_alone_are_part_4():
         (TaskConfig, "length", True, "length True is not a whole number: use one such as 1"),
         (TaskConfig, "vocab_size", 1, "vocab size 1 is below 2: use 2 or more"),
         (TaskConfig, "window", 0, "window 0 is below 1: use 1 or more"),
+        (TaskConfig, "vocab_size", 2**31, "vocab size 2147483648 is above 2147483647"),
         (TaskConfig, "batch_size", -3, "batch size -3 is below 1: use 1 or more"),
         (TaskConfig, "lag", 1.0, "lag 1.0 is not a whole number: use one such as 1"),
         (TaskConfig, "layout", "rows", "layout 'rows' is unknown: use one of windows, prefixes"),
@@ -129,19 +130,32 @@ def test_the_place_of_the_target_is_that_of_the_rows(fields, stateful):
         hypothesis.reject()
     rows = list(rows_reaching(config))
     if config.task.lag < 0:
-        expected = "future"
+        expected = {"future"}
     elif any(target in window for target, window, _ in rows):
-        expected = "window"
+        expected = {"window"}
+    elif not stateful:
+        expected = {"zeroed"}
     elif any(target in earlier for target, _, earlier in rows):
-        expected = "state"
+        expected = {"state"}
     else:
-        expected = "absent"
-    assert config.target_place == expected
+        expected = {"skipped", "early"}
+    assert config.target_place in expected
+
+
+@pytest.mark.parametrize(
+    ("window", "lag", "batch_size", "place"),
+    [(1, 1, 6, "skipped"), (1, 13, 1, "early"), (1, 12, 1, "state"), (5, 5, 5, "state")],
+)
+def test_a_target_that_no_state_holds_was_skipped_or_over_before_the_first_row(
+    window, lag, batch_size, place
+):
+    task = TaskConfig(window=window, lag=lag, batch_size=batch_size)
+    assert RunConfig(task).target_place == place
 
 
 @pytest.mark.parametrize(
     ("lag", "stateful", "place"),
-    [(-1, True, "future"), (4, False, "window"), (5, True, "state"), (5, False, "absent")],
+    [(-1, True, "future"), (4, False, "window"), (5, True, "state"), (5, False, "zeroed")],
 )
 def test_the_place_of_the_target_in_streams(lag, stateful, place):
     task = TaskConfig(lag=lag, layout="streams")

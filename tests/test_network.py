@@ -75,6 +75,14 @@ def test_a_masked_step_leaves_the_carry_bit_for_bit(cell):
         chex.assert_trees_all_close(row(after, 1), row(unmasked, 1), atol=1e-3)
 
 
+def test_the_readout_starts_as_in_keras():
+    config = RunConfig()
+    params = n.init_params(n.build_network(config), jax.random.key(0))["readout"]
+    limit = np.sqrt(6 / 150)
+    assert 0.99 * limit < jnp.max(jnp.abs(params["kernel"])) <= limit
+    assert not jnp.any(params["bias"])
+
+
 def test_hold_chooses_row_by_row_whatever_the_shape_of_a_leaf():
     old = {"a": jnp.zeros((2, 3)), "b": jnp.zeros((2, 4, 5)), "c": jnp.zeros(2)}
     new = jax.tree.map(jnp.ones_like, old)

@@ -9,7 +9,9 @@ from echo_jax.config import PARTS, NetworkConfig, RunConfig, TaskConfig
 
 def test_the_tutorials_mistake_is_explained_by_its_first_cause():
     said = report.explain(PARTS["no-context"])
-    assert said.startswith("Chance is all there is: the value 1 step back is neither in the window")
+    assert said.startswith(
+        "Chance is all there is: the value 1 step back is not in the window of 1"
+    )
     assert "row r continues row r - 6, not row r - 1" in said
     assert "--window 2" in said
 
@@ -35,6 +37,12 @@ def test_batch_1_is_explained_by_the_second_cause():
 )
 def test_every_place_of_a_target_has_its_explanation(config, phrase):
     assert phrase in report.explain(config)
+
+
+def test_a_target_that_was_over_before_the_first_row_is_not_blamed_on_the_batches():
+    said = report.explain(RunConfig(TaskConfig(window=1, lag=13, batch_size=1)))
+    assert "The first row ends at time 13" in said
+    assert "row r continues" not in said
 
 
 @pytest.mark.parametrize("lag", [1, 3, 7])

@@ -1,7 +1,9 @@
 """The scripts as a user runs them: real processes, real folders."""
 
+import contextlib
 import csv
 import json
+import os
 import re
 import struct
 import subprocess
@@ -125,9 +127,9 @@ def test_an_existing_folder_is_never_written_to(root, tmp_path):
         ("--part four", "--part four is unknown: use one of current, no-context, context"),
         ("--cell lstn", "cell 'lstn' is unknown: use one of lstm, gru, optimized-lstm, simple, or"),
         ("--cell nosuch.module:Cell", "cell 'nosuch.module:Cell' cannot be imported"),
-        ("--widow 5", "--widow is no option: use --window, or see --help"),
-        ("--zzz=5", "--zzz is no option: see --help for all of them"),
-        ("stray", "stray belongs to no option"),
+        ("--widow 5", "--widow is not an option: use --window, or see --help"),
+        ("--zzz=5", "--zzz is not an option: see --help for all of them"),
+        ("stray", "stray is not an option"),
         ("--stateful False", "False is no value of a switch: use --name or --no-name alone"),
         ("--lag one", "--lag one is not a whole number: use one such as --lag 1"),
         ("--lag", "--lag has no value: give one after it"),
@@ -153,6 +155,9 @@ def test_an_existing_folder_is_never_written_to(root, tmp_path):
         ("--devices 0", "devices 0 is below 1: use 1 or more"),
         ("--seed-map pmap", "--seed-map pmap is unknown: use one of"),
         ("--out taken", "out taken is a file that exists already"),
+        ("--no-statful", "--no-statful is not an option: use --no-stateful"),
+        ("--vocab-size 99999999999", "vocab size 99999999999 is above 2147483647"),
+        (f"--out new/{'x' * 300}", "out new/xxx"),
         ("--out taken/run", "out taken/run cannot be created (Not a directory)"),
         ("--out /proc/none/run", "out /proc/none/run cannot be created"),
     ],
@@ -218,6 +223,45 @@ def test_a_seed_among_many_leaves_what_it_leaves_alone(root, run_of_three_seeds,
     assert result["loss"] == many["by_seed"]["loss"][1]
 
 
+def on_a_terminal(root, *arguments, cwd):
+    """What a script prints where its output is a terminal, and its exit status."""
+    primary, secondary = os.openpty()
+    command = [sys.executable, str(root / "scripts" / "train.py"), *arguments]
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": "100"}
+    process = subprocess.Popen(
+        command, cwd=cwd, stdin=secondary, stdout=secondary, stderr=secondary, env=environment
+    )
+    os.close(secondary)
+    printed = b""
+    with contextlib.suppress(OSError):  # raised where the other side has closed
+        while block := os.read(primary, 65536):
+            printed += block
+    os.close(primary)
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", printed.decode()), process.wait(timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ("--lag one", "error: --lag one is not a whole number: use one such as --lag 1"),
+        ("--part four", "error: --part four is unknown: use one of current, no-context, context"),
+        ("--no-statful", "error: --no-statful is not an option: use --no-stateful, or see --help"),
+        ("--vocab-size 1", "error: vocab size 1 is below 2: use 2 or more"),
+    ],
+)
+def test_on_a_terminal_too_bad_input_is_one_sentence(root, tmp_path, arguments, sentence):
+    printed, status = on_a_terminal(root, *arguments.split(), cwd=tmp_path)
+    assert printed.strip().startswith(sentence)
+    assert (printed.count("\n"), status) == (1, 2)
+
+
+def test_on_a_terminal_there_is_a_progress_bar(root, tmp_path):
+    printed, status = on_a_terminal(root, *SHORT, "--part", "current", cwd=tmp_path)
+    assert status == 0, printed
+    assert re.search(r"[━╸]", printed)
+    assert re.search(r"30/30 sequences +[\d,]+/s +loss [\d.]+ +accuracy [\d.]+% +0:00:00", printed)
+
+
 PROBE = """
 import runpy, sys
 sys.argv = ["train.py", *{arguments!r}]
@@ -228,13 +272,13 @@ except SystemExit as stop:
 """
 
 
-@pytest.mark.parametrize(("argument", "status"), [("--help", "None"), ("--vocab-size=1", "2")])
+@pytest.mark.parametrize(("argument", "status"), [("--help", "0"), ("--vocab-size=1", "2")])
 def test_neither_help_nor_a_refusal_imports_jax(root, tmp_path, argument, status):
     code = PROBE.format(arguments=[argument], script=str(root / "scripts" / "train.py"))
     done = subprocess.run(
         [sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60
     )
-    assert re.fullmatch(rf"exit ({status}|0) False False", done.stdout.splitlines()[-1])
+    assert re.fullmatch(f"exit {status} False False", done.stdout.splitlines()[-1])
 
 
 def test_importing_the_package_imports_no_jax():
@@ -274,6 +318,18 @@ def test_show_draws_rows_batches_and_where_the_state_comes_from(root, tmp_path):
     assert [source for *_, source in rows] == [""] * 6 + [str(r) for r in range(18)]
     assert "row 6 <- row 0" in printed
     assert "row r continues row r - 6, not row r - 1" in printed
+
+
+@pytest.mark.parametrize(("switch", "zeroed"), [("--stateful", 1), ("--no-stateful", 4)])
+def test_show_says_where_the_state_is_zero(root, tmp_path, switch, zeroed):
+    printed = execute(root, "show.py", switch, cwd=tmp_path).stdout
+    assert len(re.findall(r"^batch \d: state zero$", printed, re.MULTILINE)) == zeroed
+
+
+def test_show_draws_no_inputs_beyond_the_sequence(root, tmp_path):
+    options = ["--layout", "streams", "--length", "7", "--batch", "1", "--window", "3"]
+    printed = execute(root, "show.py", *options, cwd=tmp_path).stdout
+    assert re.search(r"^  row   2   +\d+ -- -- => +\d+ -- --", printed, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

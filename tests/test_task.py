@@ -80,6 +80,13 @@ def test_jitted_rows_with_a_traced_lag_are_the_same(layout, window, batch_size, 
     check_rows(jitted_batches(jnp.asarray(tokens), task, jnp.int32(lag)), task, tokens)
 
 
+@pytest.mark.parametrize("layout", ["windows", "prefixes"])
+def test_jitted_rows_are_those_of_the_definition_for_every_small_task(layout):
+    for task in small_tasks(layout, range(1, 5)):
+        tokens = distinct_tokens(task.length)
+        check_rows(jitted_batches(jnp.asarray(tokens), task, task.lag), task, tokens)
+
+
 @pytest.mark.parametrize("jit", [False, True])
 @pytest.mark.parametrize("lag", range(-6, 7))
 @pytest.mark.parametrize("window", [1, 3, 7])
@@ -178,7 +185,7 @@ def brute_force_floor(size, vocab_size):
 @pytest.mark.parametrize(("size", "vocab_size"), [(1, 2), (2, 2), (5, 3), (7, 2), (3, 9), (6, 4)])
 def test_the_order_blind_floor_is_that_of_all_windows(size, vocab_size):
     task = TaskConfig(length=size, vocab_size=vocab_size, window=size, lag=0, batch_size=1)
-    floor = t.order_blind_floor(task, stateful=False)
+    floor = t.order_blind_floor(task)
     np.testing.assert_allclose(floor, brute_force_floor(size, vocab_size), atol=1e-12)
 
 
@@ -190,7 +197,7 @@ def test_the_order_blind_floor_is_that_of_random_windows(window, vocab_size):
     best, entropy = (
         np.array([f(p) for p in shares]) for f in (np.max, lambda p: -np.sum(p * np.log(p)))
     )
-    floor = t.order_blind_floor(task, stateful=False)
+    floor = t.order_blind_floor(task)
     assert abs(floor.accuracy - best.mean()) < 4 * best.std() / math.sqrt(4000)
     assert abs(floor.loss - entropy.mean()) < 4 * entropy.std() / math.sqrt(4000)
 
@@ -198,7 +205,7 @@ def test_the_order_blind_floor_is_that_of_random_windows(window, vocab_size):
 @pytest.mark.parametrize("lag", [-1, 5, 6])
 def test_a_target_outside_the_window_leaves_chance(lag):
     task = TaskConfig(lag=lag)
-    assert t.order_blind_floor(task, True) == pytest.approx(t.chance_floor(task))
+    assert t.order_blind_floor(task) == pytest.approx(t.chance_floor(task))
 
 
 def test_the_floor_of_prefixes_and_streams_is_the_mean_over_their_targets():
@@ -208,12 +215,16 @@ def test_the_floor_of_prefixes_and_streams_is_the_mean_over_their_targets():
 
     prefixes = TaskConfig(6, 3, 4, 1, 1, "prefixes")
     np.testing.assert_allclose(
-        t.order_blind_floor(prefixes, False), mean_floor([2, 3, 4, 4, 4], 1), atol=1e-12
+        t.order_blind_floor(prefixes), mean_floor([2, 3, 4, 4, 4], 1), atol=1e-12
     )
     streams = TaskConfig(6, 3, 3, 1, 1, "streams")
     np.testing.assert_allclose(
-        t.order_blind_floor(streams, True), mean_floor([2, 3, 4, 5, 6], 1), atol=1e-12
+        t.order_blind_floor(streams), mean_floor([2, 3, 3, 3, 3], 1), atol=1e-12
     )
-    np.testing.assert_allclose(
-        t.order_blind_floor(streams, False), mean_floor([2, 3, 1, 2, 3], 1), atol=1e-12
-    )
+
+
+@pytest.mark.parametrize("vocab_size", [2, 10, 1000])
+def test_the_simulated_floor_continues_the_exact_one(vocab_size):
+    exact = [t._expected_largest_count(m, vocab_size) / m for m in (20, 60)]
+    simulated = t._simulated_largest_counts(60, vocab_size)[[20, 60]] / [20, 60]
+    np.testing.assert_allclose(simulated, exact, atol=5e-3)

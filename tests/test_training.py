@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from echo_jax import evaluation, task, training
+from echo_jax import evaluation, network, task, training
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, TrainingConfig
 
 SMALL = RunConfig(
@@ -58,7 +58,7 @@ def test_training_equals_plain_python_with_optax():
     """No scan, no chunk, no traced setting: the loop that a reader would write."""
     import optax
 
-    from echo_jax import metrics, network
+    from echo_jax import metrics
 
     net = network.build_network(SMALL)
     adam = optax.adam(1e-2, eps=1e-7)
@@ -158,7 +158,55 @@ def test_a_constant_answer_scores_what_its_targets_say(layout):
     assert (np.asarray(first.predicted)[np.asarray(first.scored)] == 3).all()
 
 
-def test_a_long_sequence_of_the_evaluation_is_no_sequence_of_the_training():
+@pytest.mark.parametrize("stateful", [True, False])
+def test_answers_are_those_of_a_loop_over_the_batches(stateful):
+    """Random weights, so that the inputs and the state matter; plain Python, so nothing is cut."""
+    config = dataclasses.replace(SMALL, network=NetworkConfig(hidden_size=5, stateful=stateful))
+    net = network.build_network(config)
+    params = jax.tree.map(lambda leaf: 3 * leaf, programs(SMALL, 12)[0](SMALL.settings).params)
+    tokens = jnp.array([5, 0, 3, 1, 4, 2, 5, 3])
+    found = evaluation.answer_sequence(config, net, config.settings, params, tokens)
+    carry, logits = network.zero_carry(net, 2), []
+    for k in range(3):
+        inputs = jnp.stack([tokens[2 * k + b : 2 * k + b + 3] for b in range(2)])
+        start = carry if stateful else network.zero_carry(net, 2)
+        batch = task.Batch(inputs, None, inputs[:, 1:2], None)
+        carry, answer = network.apply(net, params, start, batch)
+        logits.append(answer[:, 0])
+    logits = jnp.concatenate(logits)
+    targets = tokens[1:7]
+    np.testing.assert_array_equal(found.expected[0], targets)
+    np.testing.assert_array_equal(found.predicted[0], jnp.argmax(logits, axis=-1))
+    expected_loss = -jax.nn.log_softmax(logits)[jnp.arange(6), targets]
+    np.testing.assert_allclose(found.loss[0], expected_loss, rtol=1e-5)
+
+
+def test_answers_depend_on_whether_the_state_is_carried():
+    params = programs(SMALL, 12)[0](SMALL.settings).params
+    loss = [
+        evaluation.answer_sequence(
+            SMALL,
+            network.build_network(SMALL),
+            SMALL.settings._replace(stateful=stateful),
+            params,
+            jnp.arange(8) % 6,
+        ).loss[0]
+        for stateful in (True, False)
+    ]
+    np.testing.assert_array_equal(loss[0][:2], loss[1][:2])  # the first batch starts from zero
+    assert jnp.all(loss[0][2:] != loss[1][2:])
+
+
+def test_the_first_weights_come_from_the_seed_and_its_stream_for_weights():
+    for seed in (0, 1):
+        settings = SMALL.settings._replace(seed=seed)
+        key = task.stream_key(seed, task.Stream.WEIGHTS)
+        net = network.build_network(SMALL)
+        expected = jax.jit(functools.partial(network.init_params, net))(key)
+        chex.assert_trees_all_equal(programs(SMALL, 12)[0](settings).params, expected)
+
+
+def test_no_sequence_of_the_evaluation_is_one_of_the_training():
     counters = jnp.arange(100)
     drawn = [
         {tuple(row) for row in task.draw_sequences(0, s, counters, TaskConfig()).tolist()}

@@ -1,0 +1,114 @@
+import dataclasses
+import json
+import math
+import re
+
+import numpy as np
+import pytest
+
+from echo_jax import plots, report, results
+from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, TrainingConfig
+from echo_jax.evaluation import Answers, Evaluation
+
+CONFIG = RunConfig(
+    TaskConfig(length=4, vocab_size=8, window=2, lag=1, batch_size=3),
+    NetworkConfig(),
+    TrainingConfig(sequences=40),
+    seed=7,
+    seeds=3,
+)
+LEARNED = np.concatenate([np.zeros(10), np.ones(30)])  # a mean of 20 is 1 after 30 sequences
+
+
+def scored():
+    """Three seeds; the first answers 1 2 3 where 1 5 3 is right."""
+    expected = np.array([[[1, 5, 3]]] * 3)
+    predicted = np.array([[[1, 2, 3]], [[1, 5, 3]], [[0, 0, 0]]])
+    return Evaluation(
+        accuracy=np.array([0.9, 0.95, 0.2]),
+        loss=np.array([0.3, 0.2, 2.0]),
+        accuracy_by_position=np.array([[1.0, 0.8, 0.9], [1.0, 0.9, 0.95], [0.1, 0.4, 0.1]]),
+        first=Answers(expected, predicted, np.zeros((3, 1, 3)), np.ones((3, 1, 3), bool)),
+    )
+
+
+@pytest.fixture
+def result():
+    curves = np.array([LEARNED, np.roll(LEARNED, -5), np.zeros(40)])
+    made = results.summarise(CONFIG, scored(), curves)
+    made["seconds"] = {"import": 1.0, "train": 2.5}
+    return json.loads(json.dumps(made, allow_nan=False))
+
+
+def test_a_result_holds_medians_their_intervals_and_every_seed(result):
+    assert result["by_seed"] == {
+        "seed": [7, 8, 9],
+        "accuracy": [0.9, 0.95, 0.2],
+        "loss": [0.3, 0.2, 2.0],
+        "sequences_to_99": [30, 25, None],
+    }
+    assert (result["accuracy"], result["loss"], result["sequences_to_99"]) == (0.9, 0.3, 30)
+    assert result["loss_interval"] == {"low": 0.2, "high": 2.0, "coverage": 0.75}
+    assert result["sequences_to_99_interval"] == {"low": 25, "high": None, "coverage": 0.75}
+    assert (result["reached_99"]["seeds"], result["reached_99"]["of"]) == (2, 3)
+    assert result["accuracy_by_position"] == pytest.approx([0.7, 0.7, 0.65])
+    assert (result["expected"], result["predicted"]) == ([1, 5, 3], [1, 2, 3])
+    assert result["recalled_bits"] == pytest.approx(3 - 0.3 / math.log(2))
+    assert result["updates"] == 40
+
+
+def test_one_seed_has_no_interval():
+    one = dataclasses.replace(CONFIG, seeds=1)
+    first = Evaluation(*(leaf[:1] for leaf in scored()[:3]), Answers(*(x[:1] for x in scored()[3])))
+    made = results.summarise(one, first, LEARNED[None])
+    assert (made["accuracy_interval"], made["sequences_to_99"]) == (None, 30)
+
+
+def cells(line):
+    return re.split(r" {3,}", line.strip())
+
+
+def test_the_table_puts_every_score_beside_both_floors(result):
+    lines = report.scores(result).splitlines()
+    assert cells(lines[1]) == ["median", "75.0% interval", "order-blind floor", "chance floor"]
+    blind = 1 / 8 + 7 / 8 / 2  # both values the same, or a coin toss
+    assert cells(lines[2]) == ["accuracy", "90.00%", "20.00% to 95.00%", f"{blind:.2%}", "12.50%"]
+    assert cells(lines[3])[1:3] == ["0.3000", "0.2000 to 2.0000"]
+    assert cells(lines[3])[3:] == [f"{7 / 8 * math.log(2):.4f}", f"{math.log(8):.4f}"]
+
+
+def test_the_report_says_how_many_seeds_learned_and_when(result):
+    said = report.learning_time(result)
+    assert "2 of 3 seeds reached 99% in training: a share of 21% to 94% (Wilson, 95%)" in said
+    assert "reached 99%: after 30 sequences (median; 25 to never, 75.0% interval)" in said
+    assert "import 1.00, train 2.50" in said
+
+
+def test_the_report_has_a_line_for_each_of_few_seeds(result):
+    lines = report.by_seed(result).splitlines()
+    assert cells(lines[1]) == ["7", "90.00%", "0.3000", "30"]
+    assert cells(lines[3]) == ["9", "20.00%", "2.0000", "never"]
+
+
+def test_expected_and_predicted_say_how_many_agree(result):
+    said = report.answers(result["expected"], result["predicted"])
+    assert said.splitlines()[:2] == ["Expected:  [1, 5, 3]", "Predicted: [1, 2, 3]"]
+    assert "2 of 3 right" in said
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_the_figure_draws_every_seed_the_median_and_the_floors(result, seeds):
+    accuracy = np.array([LEARNED, np.roll(LEARNED, -5), np.zeros(40)])[:seeds]
+    figure = plots.training_figure(4 - 4 * accuracy, accuracy, result, "title")
+    for axes, floors in zip(
+        figure.axes,
+        [(math.log(8), 7 / 8 * math.log(2)), (12.5, 100 * (1 / 8 + 7 / 16))],
+        strict=True,
+    ):
+        heights = [line.get_ydata() for line in axes.lines]
+        assert len(heights) == seeds + 1 + 2
+        found = sorted(h[0] for h in heights if len(h) == 2)
+        assert found == pytest.approx(sorted(floors), rel=1e-5)
+    median = figure.axes[1].lines[seeds].get_ydata()
+    assert median[0] == pytest.approx(50.0)
+    assert median[-1] == pytest.approx({1: 100.0, 3: 75.0}[seeds])  # the second seed ends in zeros
