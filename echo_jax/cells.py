@@ -8,6 +8,7 @@ projected before the scan, by a row gather, and only the recurrent part stays in
 import importlib
 import os
 import sys
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import chex
@@ -19,6 +20,11 @@ from echo_jax.config import ConfigError, NetworkConfig
 
 Carry = Any
 """A cell's state: whatever tree of arrays its `initialize_carry` returns, batch axis first."""
+
+
+UNROLL = 8
+"""At most so many steps of the scan over time become one: a window up to this has no loop left,
+and the time to compile a longer one does not grow with it."""
 
 
 class LSTMCarry(NamedTuple):
@@ -33,12 +39,45 @@ class HoistedCell(Protocol):
     """What a cell offers so that its input projection can leave the scan."""
 
     def project(self, tokens: chex.Array) -> chex.Array:
-        """The input's share of the step for int32 tokens `[...]`: `[..., features of it]`."""
+        """The input's share of a step for int32 tokens `[...]`: `[..., features of it]`."""
         ...
 
-    def advance(self, carry: Carry, projected: chex.Array) -> tuple[Carry, chex.Array]:
-        """One step from a carry and a projected input to the next carry and the output."""
+    def unroll(
+        self, carry: Carry, projected: chex.Array, mask: chex.Array | None
+    ) -> tuple[Carry, chex.Array]:
+        """All steps, as `scan_over_time` does them: `[W, B, ...]` to the outputs `[W, B, H]`."""
         ...
+
+
+def scan_over_time(
+    step: Callable[[Carry, chex.Array], tuple[Carry, Any]],
+    carry: Carry,
+    inputs: chex.Array,
+    mask: chex.Array | None,
+) -> tuple[Carry, Any]:
+    """Scan a step over the inputs `[W, B, ...]`; returns the last carry and what it gave, `[W, B]`.
+
+    Where `mask` (bool `[W, B]`) is False the carry is held bit for bit, and the output of that
+    step means nothing.
+    """
+
+    def masked_step(carry: Carry, step_input: tuple) -> tuple[Carry, Any]:
+        x, present = step_input
+        new_carry, output = step(carry, x)
+        return (new_carry if mask is None else hold(present, carry, new_carry)), output
+
+    window = len(inputs)
+    unroll = max(n for n in range(1, UNROLL + 1) if window % n == 0)  # no remainder to compile
+    return jax.lax.scan(masked_step, carry, (inputs, mask), unroll=unroll)
+
+
+def hold(present: chex.Array, carry: Carry, new_carry: Carry) -> Carry:
+    """The new carry for the rows where `present` (bool `[B]`) is True, the old one elsewhere."""
+
+    def choose(old: chex.Array, new: chex.Array) -> chex.Array:
+        return jnp.where(present.reshape(-1, *[1] * (old.ndim - 1)), new, old)
+
+    return jax.tree.map(choose, carry, new_carry)
 
 
 def lstm_step(
@@ -65,6 +104,66 @@ def lstm_step(
     return LSTMCarry(c, h), h
 
 
+def lstm_scan(
+    recurrent_kernel: chex.Array,
+    carry: LSTMCarry,
+    projected: chex.Array,
+    mask: chex.Array | None,
+) -> tuple[tuple[LSTMCarry, chex.Array], chex.Array]:
+    """`lstm_step` over time: the definition that `lstm_unroll` is an equal of.
+
+    Returns:
+      The last carry and the outputs `[W, B, H]`, and apart from them h before each step,
+      `[W, B, H]`.
+    """
+
+    def step(carry: LSTMCarry, x: chex.Array) -> tuple[LSTMCarry, tuple[chex.Array, chex.Array]]:
+        new_carry, output = lstm_step(recurrent_kernel, carry, x)
+        return new_carry, (output, carry.hidden)
+
+    carry, (outputs, hidden_before) = scan_over_time(step, carry, projected, mask)
+    return (carry, outputs), hidden_before
+
+
+@jax.custom_vjp
+def lstm_unroll(
+    recurrent_kernel: chex.Array,
+    carry: LSTMCarry,
+    projected: chex.Array,
+    mask: chex.Array | None,
+) -> tuple[LSTMCarry, chex.Array]:
+    """`lstm_scan` with the gradient of its weights as one product.
+
+    Step t sees z_t = projected_t + h_(t-1) U, so dz_t is the gradient of projected_t, and that of
+    U is the sum of h_(t-1)^T dz_t over the steps: one product over all steps and rows, where the
+    gradient of a scan adds up one a step. The same number; 12% of an update of part 4.
+    """
+    return lstm_scan(recurrent_kernel, carry, projected, mask)[0]
+
+
+def _lstm_unroll_forward(
+    recurrent_kernel: chex.Array,
+    carry: LSTMCarry,
+    projected: chex.Array,
+    mask: chex.Array | None,
+) -> tuple[Any, Any]:
+    def run(carry: LSTMCarry, projected: chex.Array) -> tuple[Any, chex.Array]:
+        return lstm_scan(recurrent_kernel, carry, projected, mask)
+
+    result, pull_back, hidden_before = jax.vjp(run, carry, projected, has_aux=True)
+    return result, (pull_back, hidden_before)
+
+
+def _lstm_unroll_backward(saved: Any, gradient: Any) -> tuple[Any, ...]:
+    pull_back, hidden_before = saved
+    carry, projected = pull_back(gradient)
+    recurrent_kernel = jnp.einsum("wbh,wbg->hg", hidden_before, projected)
+    return recurrent_kernel, carry, projected, None
+
+
+lstm_unroll.defvjp(_lstm_unroll_forward, _lstm_unroll_backward)
+
+
 def unit_forget_bias(key: chex.PRNGKey, shape: tuple[int], dtype: Any = jnp.float32) -> chex.Array:
     """Zeros with ones in the forget block, the second quarter: `[4H]`, as in Keras."""
     del key
@@ -89,17 +188,22 @@ class LSTMCell(nn.RNNCellBase):
         """One step from float32 inputs `[B, V]`, usually one-hot, to the next carry and output."""
         gates = 4 * self.features
         kernel = self.param("kernel", nn.initializers.glorot_uniform(), (inputs.shape[-1], gates))
-        self.param("recurrent_kernel", nn.initializers.orthogonal(), (self.features, gates))
+        recurrent_kernel = self.param(
+            "recurrent_kernel", nn.initializers.orthogonal(), (self.features, gates)
+        )
         bias = self.param("bias", unit_forget_bias, (gates,))
-        return self.advance(carry, inputs @ kernel + bias)
+        return lstm_step(recurrent_kernel, carry, inputs @ kernel + bias)
 
     def project(self, tokens: chex.Array) -> chex.Array:
         """The input's share of the gates, `[..., 4H]`: a one-hot product is a row of the kernel."""
         return self.get_variable("params", "kernel")[tokens] + self.get_variable("params", "bias")
 
-    def advance(self, carry: LSTMCarry, projected: chex.Array) -> tuple[LSTMCarry, chex.Array]:
-        """One `lstm_step` with the cell's own recurrent kernel."""
-        return lstm_step(self.get_variable("params", "recurrent_kernel"), carry, projected)
+    def unroll(
+        self, carry: LSTMCarry, projected: chex.Array, mask: chex.Array | None
+    ) -> tuple[LSTMCarry, chex.Array]:
+        """`lstm_unroll` with the cell's own recurrent kernel."""
+        kernel: chex.Array = self.get_variable("params", "recurrent_kernel")
+        return lstm_unroll(kernel, carry, projected, mask)
 
     @nn.nowrap
     def initialize_carry(self, rng: chex.PRNGKey, input_shape: tuple[int, ...]) -> LSTMCarry:

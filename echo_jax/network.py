@@ -11,16 +11,12 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from echo_jax.cells import Carry, HoistedCell, build_cell, check_cell
+from echo_jax.cells import Carry, HoistedCell, build_cell, check_cell, scan_over_time
 from echo_jax.config import RunConfig
 from echo_jax.task import Batch, one_hot_encode
 
 Params = dict[str, Any]
 """`{"cell": the cell's parameters, "readout": {"kernel": [H, V], "bias": [V]}}`."""
-
-UNROLL = 8
-"""At most so many steps of the scan over time become one: a window up to this has no loop left,
-and the time to compile a longer one does not grow with it."""
 
 
 class Network(NamedTuple):
@@ -93,30 +89,10 @@ def unroll(
     Where `mask` (bool `[B, W]`) is False the carry is held bit for bit, and the output of that
     step means nothing.
     """
-    variables = {"params": params["cell"]}
-    hoisted = isinstance(network.cell, HoistedCell)
-    inputs = (
-        network.cell.apply(variables, tokens.T, method="project")
-        if hoisted
-        else one_hot_encode(tokens.T, network.vocab_size)
-    )
-
-    def step(carry: Carry, step_input: tuple) -> tuple[Carry, chex.Array]:
-        x, present = step_input
-        method = "advance" if hoisted else None
-        new_carry, output = network.cell.apply(variables, carry, x, method=method)
-        return (new_carry if mask is None else hold(present, carry, new_carry)), output
-
-    steps = (inputs, None if mask is None else mask.T)
-    window = tokens.shape[1]
-    unroll = max(n for n in range(1, UNROLL + 1) if window % n == 0)  # no remainder to compile
-    return jax.lax.scan(step, carry, steps, unroll=unroll)
-
-
-def hold(present: chex.Array, carry: Carry, new_carry: Carry) -> Carry:
-    """The new carry for the rows where `present` (bool `[B]`) is True, the old one elsewhere."""
-
-    def choose(old: chex.Array, new: chex.Array) -> chex.Array:
-        return jnp.where(present.reshape(-1, *[1] * (old.ndim - 1)), new, old)
-
-    return jax.tree.map(choose, carry, new_carry)
+    cell, variables = network.cell, {"params": params["cell"]}
+    by_time = None if mask is None else mask.T
+    if isinstance(cell, HoistedCell):
+        projected = cell.apply(variables, tokens.T, method="project")
+        return cell.apply(variables, carry, projected, by_time, method="unroll")
+    inputs = one_hot_encode(tokens.T, network.vocab_size)
+    return scan_over_time(lambda c, x: cell.apply(variables, c, x), carry, inputs, by_time)

@@ -1,3 +1,4 @@
+import functools
 import sys
 
 import chex
@@ -78,8 +79,35 @@ def test_a_gathered_row_is_the_one_hot_product():
     carry = cells.LSTMCarry(*jnp.asarray(normal(0, 2, 2, 8), jnp.float32))
     by_product = cell.apply(variables, carry, jax.nn.one_hot(tokens, 10))
     projected = cell.apply(variables, tokens, method="project")
-    by_gather = cell.apply(variables, carry, projected, method="advance")
-    chex.assert_trees_all_close(by_gather, by_product, atol=1e-6)
+    new_carry, outputs = cell.apply(variables, carry, projected[None], None, method="unroll")
+    chex.assert_trees_all_close((new_carry, outputs[0]), by_product, atol=1e-6)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize(("window", "batch", "units"), [(1, 1, 1), (5, 5, 7), (11, 2, 4)])
+def test_the_unrolled_lstm_has_the_gradients_of_its_definition(window, batch, units, masked):
+    def array(seed, *shape):
+        return jnp.asarray(normal(seed, *shape), jnp.float32)
+
+    arguments = (
+        array(0, units, 4 * units),
+        cells.LSTMCarry(array(1, batch, units), array(2, batch, units)),
+        array(3, window, batch, 4 * units),
+    )
+    mask = jnp.asarray(normal(4, window, batch) > 0) if masked else None
+    weights = array(5, window, batch, units)
+
+    def loss(unroll, *arguments):
+        carry, outputs = unroll(*arguments, mask)
+        kept = outputs if mask is None else jnp.where(mask[..., None], outputs, 0.0)
+        return jnp.sum(kept * weights) + jnp.sum(carry.cell**2) + jnp.sum(carry.hidden * weights[0])
+
+    grads = [
+        jax.jit(jax.value_and_grad(functools.partial(loss, unroll), argnums=(0, 1, 2)))(*arguments)
+        for unroll in (cells.lstm_unroll, lambda *a: cells.lstm_scan(*a)[0])
+    ]
+    scale = max(float(jnp.max(jnp.abs(leaf))) for leaf in jax.tree.leaves(grads[1]))
+    chex.assert_trees_all_close(*grads, atol=1e-6 * scale)
 
 
 def test_the_lstm_is_that_of_flax_with_its_kernels_joined():

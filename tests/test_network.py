@@ -6,6 +6,7 @@ import jax.test_util
 import numpy as np
 import pytest
 
+from echo_jax import cells
 from echo_jax import network as n
 from echo_jax.config import CELL_NAMES, NetworkConfig, RunConfig, TaskConfig
 from echo_jax.metrics import cross_entropy
@@ -86,7 +87,7 @@ def test_the_readout_starts_as_in_keras():
 def test_hold_chooses_row_by_row_whatever_the_shape_of_a_leaf():
     old = {"a": jnp.zeros((2, 3)), "b": jnp.zeros((2, 4, 5)), "c": jnp.zeros(2)}
     new = jax.tree.map(jnp.ones_like, old)
-    held = n.hold(jnp.array([True, False]), old, new)
+    held = cells.hold(jnp.array([True, False]), old, new)
     for leaf in jax.tree.leaves(held):
         assert jnp.all(leaf[0] == 1)
         assert jnp.all(leaf[1] == 0)

@@ -5,6 +5,7 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from echo_jax import evaluation, network, task, training
@@ -56,8 +57,6 @@ def test_a_run_is_a_function_of_its_seed():
 
 def test_training_equals_plain_python_with_optax():
     """No scan, no chunk, no traced setting: the loop that a reader would write."""
-    import optax
-
     from echo_jax import metrics
 
     net = network.build_network(SMALL)
@@ -89,14 +88,26 @@ def test_training_equals_plain_python_with_optax():
     chex.assert_trees_all_close(state.params, params, atol=1e-5)
 
 
+GRADIENTS = [jnp.array([1e-7, 1e-3, -2.0]), jnp.array([3e-8, 0.0, 1.0])] * 20
+
+
+def test_the_direction_of_adam_is_that_of_optax():
+    ours, theirs = training.scale_by_adam(), optax.scale_by_adam(**training.ADAM)
+    states = [adam.init(GRADIENTS[0]) for adam in (ours, theirs)]
+    for grads in GRADIENTS:
+        direction, states[0] = ours.update(grads, states[0])
+        expected, states[1] = theirs.update(grads, states[1])
+        np.testing.assert_allclose(direction, expected, rtol=3e-6)
+        chex.assert_trees_all_close(states[0], states[1], rtol=1e-6)
+
+
 def test_the_keras_placement_of_epsilon():
-    grads = [jnp.array([1e-7, 1e-3, -2.0]), jnp.array([3e-8, 0.0, 1.0])]
-    adam = training.scale_by_keras_adam(**training.ADAM)
-    state = adam.init(grads[0])
+    adam = training.scale_by_adam(keras_epsilon=True)
+    state = adam.init(GRADIENTS[0])
     m = v = np.zeros(3)
-    for t, grad in enumerate(grads, start=1):
-        direction, state = adam.update(grad, state)
-        g = np.asarray(grad, np.float64)
+    for t, grads in enumerate(GRADIENTS, start=1):
+        direction, state = adam.update(grads, state)
+        g = np.asarray(grads, np.float64)
         m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
         expected = np.sqrt(1 - 0.999**t) / (1 - 0.9**t) * m / (np.sqrt(v) + 1e-7)
         np.testing.assert_allclose(direction, expected, rtol=1e-4)
