@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,16 @@ def pytest_addoption(parser):
         metavar="DIR",
         help="folder of .npz files with what Keras did on fixed tokens and weights",
     )
+
+
+def pytest_configure(config):
+    """Compile fast rather than fast code: most tests compile for seconds and run for none.
+
+    The slow tests run what users run. XLA reads this when jax first compiles, also in the
+    processes that tests start.
+    """
+    if config.option.markexpr == "not slow":
+        os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 
 def pytest_generate_tests(metafunc):

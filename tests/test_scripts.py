@@ -14,7 +14,17 @@ import pytest
 
 from echo_jax.config import PARTS, to_dict
 
-SHORT = ["--sequences", "30", "--evaluation-sequences", "200"]
+SHORT = ["--sequences", "30", "--evaluation-sequences", "200", "--compilation-cache"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_compilation_cache(tmp_path_factory):
+    """All runs of these tests share compiled programs, so that each shape is compiled once."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        yield
 
 
 def execute(root, script, *arguments, cwd):

@@ -118,7 +118,7 @@ def test_lag_learning_rate_seed_and_state_are_data_to_one_program():
     init, _ = programs(SMALL, 12)
     traced = chex.assert_max_traces(training.run_chunk, n=1)
     run_chunk = jax.jit(functools.partial(traced, SMALL, size=4))
-    for lag, rate, stateful, seed in [(0, 1e-1, True, 0), (2, 1e-3, False, 1)]:
+    for lag, rate, stateful, seed in [(1, 1e-2, True, 3), (2, 1e-3, False, 1)]:
         config = RunConfig(
             dataclasses.replace(SMALL.task, lag=lag),
             dataclasses.replace(SMALL.network, stateful=stateful),
