@@ -63,9 +63,14 @@ def stream_key(seed: chex.Numeric, stream: Stream) -> chex.PRNGKey:
 
 
 def draw_sequence(key: chex.PRNGKey, task: TaskConfig) -> chex.Array:
-    """Integers drawn uniformly from 0 .. V-1: int32 `[L]`, in streams `[B, L]`."""
+    """Integers drawn uniformly from 0 .. V-1: int32 `[L]`, in streams `[B, L]`.
+
+    The remainder of 32 random bits: no value is more likely than another by more than a share of
+    V / 2^32. `jax.random.randint` draws twice as many bits against that, and takes half a second
+    more to compile.
+    """
     shape = (task.length,) if task.layout != "streams" else (task.batch_size, task.length)
-    return jax.random.randint(key, shape, 0, task.vocab_size)
+    return (jax.random.bits(key, shape) % task.vocab_size).astype(jnp.int32)
 
 
 def draw_sequences(
