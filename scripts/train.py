@@ -10,6 +10,8 @@ import time
 START = time.perf_counter()
 
 import dataclasses
+import importlib
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
@@ -47,11 +49,14 @@ class TrainCommand:
 
 
 class Programs(NamedTuple):
-    """The compiled functions of a run, the sequences in a chunk, and the padded settings."""
+    """The compiled functions of a run, the sequences in a chunk, and the padded settings.
+
+    `evaluate` is a future: it is compiled while training goes on.
+    """
 
     init: Any
     run_chunk: Any
-    evaluate: Any
+    evaluate: Future
     chunk: int
     settings: "Settings"
     devices: "list[jax.Device]"
@@ -77,7 +82,7 @@ def main() -> None:
 
 def run(command: TrainCommand, folder: Path) -> None:
     """Compile, train, evaluate, report; fill the run folder."""
-    from echo_jax import network, plots, results, seeds
+    from echo_jax import network, results, seeds
 
     seconds = {"import": time.perf_counter() - START}
     config = command.run
@@ -88,16 +93,20 @@ def run(command: TrainCommand, folder: Path) -> None:
     checkpoint.write_json(folder / "config.json", to_dict(config))
     print(report.describe(config), flush=True)
 
-    programs, seconds["compile"] = timed(compile_programs, command)
-    print(report.describe_devices(programs.devices), flush=True)
-    trained, seconds["train"] = timed(train, config, programs, folder)
-    scored, seconds["evaluate"] = timed(evaluate, config, programs, trained)
+    with ThreadPoolExecutor(1) as background:  # what is needed last is made ready meanwhile
+        programs, seconds["compile"] = timed(compile_programs, command, background)
+        background.submit(importlib.import_module, "echo_jax.plots")
+        print(report.describe_devices(programs.devices), flush=True)
+        trained, seconds["train"] = timed(train, config, programs, folder)
+        scored, seconds["evaluate"] = timed(evaluate, config, programs, trained)
     result = results.summarise(config, scored, trained.accuracy)
     result["seconds"] = {name: round(value, 3) for name, value in seconds.items()}
     result["devices"] = [device.device_kind for device in programs.devices]
     checkpoint.write_json(folder / "result.json", result)
     if config.seeds > 1:
         checkpoint.write_csv(folder / "seeds.csv", result["by_seed"])
+    from echo_jax import plots
+
     title = report.curve_title(config)
     figure = plots.training_figure(trained.loss, trained.accuracy, result, title)
     plots.save(figure, folder / "curve.png")
@@ -111,8 +120,11 @@ def timed(function: Any, *arguments: Any) -> tuple[Any, float]:
     return returned, time.perf_counter() - start
 
 
-def compile_programs(command: TrainCommand) -> Programs:
-    """Compile the three functions of a run, each once; nothing is run yet."""
+def compile_programs(command: TrainCommand, background: ThreadPoolExecutor) -> Programs:
+    """Compile the three functions of a run, each once; nothing is run yet.
+
+    The last one is left to the background: a second less to wait for, on two cores.
+    """
     import jax
 
     from echo_jax import seeds
@@ -131,7 +143,7 @@ def compile_programs(command: TrainCommand) -> Programs:
     return Programs(
         init.lower(settings).compile(),
         run_chunk.lower(settings, state, chunk).compile(),
-        evaluate.lower(settings, state.params).compile(),
+        background.submit(lambda: evaluate.lower(settings, state.params).compile()),
         chunk,
         settings,
         devices,
@@ -187,7 +199,7 @@ def evaluate(config: RunConfig, programs: Programs, trained: Trained) -> Any:
     """The `Evaluation` of every seed on sequences of its own, leaves `[S, ...]`."""
     import jax
 
-    scored = jax.device_get(programs.evaluate(programs.settings, trained.params))
+    scored = jax.device_get(programs.evaluate.result()(programs.settings, trained.params))
     scored = jax.tree.map(lambda leaf: leaf[: config.seeds], scored)
     check_finite(scored.loss[:, None], config.training.sequences, config)
     return scored
