@@ -36,13 +36,16 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
     """Parse a command line into a command dataclass; a bad one ends in one sentence and exit 2.
 
     Args:
-      command: a frozen dataclass with the fields `part` and `run` (a `RunConfig`), whose defaults
-        the part gives, and whatever else the command takes.
+      command: a frozen dataclass. If it has the fields `part` and `run` (a `RunConfig`), the part
+        that the command line names gives the defaults of the run.
       arguments: the command line after the program's name; None for that of the process.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     given = [re.sub(r"^--\w+(?==|$)", _long_form, argument) for argument in given]
-    part = _part_of(given)
+    defaults = {}
+    if "part" in {field.name for field in dataclasses.fields(command)}:
+        part = _part_of(given)
+        defaults["default"] = command(part=part, run=PARTS[part])
     asks_for_help = bool({"-h", "--help"} & set(given))
     printed = io.StringIO()
     try:
@@ -51,7 +54,7 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
                 command,
                 prog=pathlib.Path(sys.argv[0]).name,
                 args=given,
-                default=command(part=part, run=PARTS[part]),
+                **defaults,
                 config=(tyro.conf.OmitArgPrefixes,),
             )
     except SystemExit as stop:

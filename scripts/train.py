@@ -152,7 +152,7 @@ def compile_programs(command: TrainCommand, background: ThreadPoolExecutor) -> P
 
 def chunk_size(config: RunConfig, runs_a_device: int) -> int:
     """Sequences between two looks at the progress: 400 updates, fewer where seeds are many."""
-    updates = max(40, min(400, 3200 // runs_a_device))
+    updates = max(100, min(400, 12800 // runs_a_device))
     return max(1, min(config.training.sequences, updates // config.task.updates_per_sequence))
 
 
