@@ -137,9 +137,10 @@ def accuracy_by_position(result: dict[str, Any], config: RunConfig) -> str:
     streams = task.layout == "streams"
     unit, width = ("step", task.window) if streams else ("row", task.batch_size)
     values = result["accuracy_by_position"]
-    whole = f", {'a chunk' if streams else 'a batch'} a line" if width <= 20 else ""
+    fits = 4 <= width <= 20
+    whole = f", {'a chunk' if streams else 'a batch'} a line" if fits else ""
     lines = [f"Accuracy in percent by {unit}{whole}:"]
-    width = min(width, 20)
+    width = width if fits else 10
     for start in range(0, min(len(values), ROWS_SHOWN), width):
         cells = ("    -" if v is None else f"{100 * v:5.1f}" for v in values[start : start + width])
         lines.append(f"  {unit} {start:3}: {' '.join(cells)}")
@@ -160,7 +161,9 @@ def learning_time(result: dict[str, Any]) -> str:
     when = _count(result["sequences_to_99"])
     when = when if when == "never" else f"after {when} sequences"
     interval = result["sequences_to_99_interval"]
-    spread = f" (median; {_range(interval, '{:,.0f}')}, {_heading(interval)})" if interval else ""
+    spread = ""
+    if interval and interval["low"] is not None:
+        spread = f" (median; {_range(interval, '{:,.0f}')}, {_heading(interval)})"
     lines.append(f"A running mean of 20 training sequences reached 99%: {when}{spread}.")
     seconds = ", ".join(f"{name} {value:.2f}" for name, value in result["seconds"].items())
     lines.append(f"Seconds: {seconds}")

@@ -61,11 +61,19 @@ def test_long_sequences_do_not_flood_the_terminal():
 
 
 def test_positions_without_a_target_are_a_dash():
-    config = RunConfig(TaskConfig(length=6, window=3, lag=2, layout="streams", batch_size=1))
+    config = RunConfig(TaskConfig(length=8, window=4, lag=2, layout="streams", batch_size=1))
     printed = report.accuracy_by_position(
-        {"accuracy_by_position": [None, None, 0.5, 1.0, 1.0, 0.25]}, config
+        {"accuracy_by_position": [None, None, 0.5, 1.0, 1.0, 0.25, 0.5, 0.0]}, config
     )
-    assert printed.splitlines()[1:] == [
-        "  step   0:     -     -  50.0",
-        "  step   3: 100.0 100.0  25.0",
+    assert printed.splitlines() == [
+        "Accuracy in percent by step, a chunk a line:",
+        "  step   0:     -     -  50.0 100.0",
+        "  step   4: 100.0  25.0  50.0   0.0",
     ]
+
+
+def test_batches_of_one_row_share_a_line():
+    config = RunConfig(TaskConfig(window=1, lag=1, batch_size=1))
+    printed = report.accuracy_by_position({"accuracy_by_position": [0.5] * 24}, config)
+    assert [line.count(".") for line in printed.splitlines()] == [0, 10, 10, 4]
+    assert printed.startswith("Accuracy in percent by row:")
