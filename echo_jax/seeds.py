@@ -30,7 +30,14 @@ VMAP_TOLERANCE = 1e-5
 
 def use_cpu_devices(count: int | None) -> None:
     """Split the CPU into so many devices (None: one a core); before the first use of jax."""
-    jax.config.update("jax_num_cpu_devices", count or len(os.sched_getaffinity(0)))
+    jax.config.update("jax_num_cpu_devices", count or cores())
+
+
+def cores() -> int:
+    """The cores this process may use; where the system does not say, all there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def use_compilation_cache() -> None:

@@ -517,6 +517,8 @@ def parse(arguments: Sequence[str] | None = None) -> BenchmarkCommand:
 def main() -> None:
     """Run the command of the command line, on the last of the cores this process may use."""
     command = parse()
+    if not hasattr(os, "sched_setaffinity"):
+        cli.fail("this system cannot give a process a core of its own: run the benchmark on Linux")
     core = max(os.sched_getaffinity(0))
     with cli.refusals(), checkpoint.claimed_folder(command.out) as folder:
         (scale if command.scaling else compare)(command, folder, core)

@@ -1,0 +1,54 @@
+"""What the README says that can be checked without a terminal or a stopwatch."""
+
+import importlib
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from echo_jax import cli
+
+
+@pytest.fixture(scope="module")
+def readme(root):
+    return (root / "README.md").read_text()
+
+
+def test_every_command_of_the_readme_is_understood(root, readme, monkeypatch):
+    commands = set(re.findall(r"python scripts/(\w+)\.py((?: --[\w-]+(?: [\w-]+)?)*)", readme))
+    assert {name for name, _ in commands} == {"train", "show", "benchmark"}
+    monkeypatch.syspath_prepend(str(root / "scripts"))
+    for name, arguments in commands:
+        command = getattr(importlib.import_module(name), f"{name.capitalize()}Command")
+        cli.parse(command, shlex.split(arguments))
+
+
+def test_the_map_of_the_modules_is_complete(root, readme):
+    table = readme[readme.index("| module | role |") :]
+    named = {name for row in re.findall(r"^\| (`.*?) \|", table, re.M) for name in row.split(", ")}
+    modules = {path.stem for path in (root / "echo_jax").glob("*.py")} - {"__init__"}
+    assert {name.strip("`") for name in named} == modules
+
+
+def test_every_figure_of_the_readme_is_there_and_says_what_it_shows(root, readme):
+    figures = re.findall(r"!\[(.*?)\]\((.*?)\)", readme)
+    assert len(figures) >= 3
+    for text, path in figures:
+        assert (root / path).is_file()
+        assert len(text) > 30
+
+
+def test_every_file_of_a_run_folder_has_its_row(readme):
+    rows = re.findall(r"^\| `(\w+\.\w+)` \|", readme, re.M)
+    assert rows == ["config.json", "metrics.csv", "seeds.csv", "result.json", "curve.png"]
+
+
+@pytest.mark.slow
+def test_the_example_of_the_readme_learns_every_lag(readme):
+    (example,) = re.findall(r"```python\n(.*?)```", readme, re.S)
+    done = subprocess.run(
+        [sys.executable, "-c", example], check=True, capture_output=True, text=True, timeout=300
+    )
+    assert done.stdout.strip() == "[1. 1. 1.]"
