@@ -11,9 +11,10 @@ START = time.perf_counter()
 
 import dataclasses
 import importlib
+import os
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, NoReturn
 
 from echo_jax import checkpoint, cli, report
 from echo_jax.config import PARTS, ConfigError, Part, RunConfig, to_dict
@@ -77,7 +78,7 @@ def main() -> None:
         cli.fail(f"devices {command.devices} is below 1: use 1 or more")
     with cli.refusals(), checkpoint.claimed_folder(command.out) as folder:
         run(command, folder)
-    print(f"Run folder: {folder}")
+        print(f"Run folder: {folder}", flush=True)
 
 
 def run(command: TrainCommand, folder: Path) -> None:
@@ -205,5 +206,14 @@ def evaluate(config: RunConfig, programs: Programs, trained: Trained) -> Any:
     return scored
 
 
+def leave() -> NoReturn:
+    """End the process at once: to free its compiled programs first takes half a second more.
+
+    That is a tenth of all that is not training. Everything is written and flushed by now.
+    """
+    os._exit(0)
+
+
 if __name__ == "__main__":
     main()
+    leave()
