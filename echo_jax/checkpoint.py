@@ -10,6 +10,7 @@ curve.png     loss and accuracy over training
 import contextlib
 import csv
 import datetime
+import itertools
 import json
 import os
 from collections.abc import Iterator
@@ -33,15 +34,22 @@ def claimed_folder(out: Path | None) -> Iterator[Path]:
       out: the folder to create, with its parents; None for a new one under `runs/`, named after
         the time. If what happens inside fails before it wrote anything, it is removed again.
     """
-    folder = out or _next_free(RUNS)
-    missing = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
     try:
-        _create(folder)
+        folder, made = _make_next_free(RUNS) if out is None else (out, _make(out))
+    except FileExistsError:
+        kind = "folder" if out and out.is_dir() else "file"
+        raise ConfigError(
+            f"out {out} is a {kind} that exists already, and nothing is overwritten: "
+            "use the name of a new folder"
+        ) from None
+    except OSError as error:
+        raise ConfigError(
+            f"out {out or RUNS} cannot be created ({error.strerror}): use a folder you may write to"
+        ) from error
+    try:
         yield folder
     except BaseException:
-        for path in missing:
-            with contextlib.suppress(OSError):
-                path.rmdir()
+        _remove_empty(made)
         raise
 
 
@@ -94,22 +102,28 @@ class MetricsFile:
         self._file.close()
 
 
-def _create(folder: Path) -> None:
-    if os.path.lexists(folder):
-        kind = "folder" if folder.is_dir() else "file"
-        raise ConfigError(
-            f"out {folder} is a {kind} that exists already, and nothing is overwritten: "
-            "use the name of a new folder"
-        )
+def _make(folder: Path) -> list[Path]:
+    """Create a folder and its missing parents: all of them, innermost first, or none (OSError)."""
+    missing = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
     try:
         folder.mkdir(parents=True)
-    except OSError as error:
-        raise ConfigError(
-            f"out {folder} cannot be created ({error.strerror}): use a folder you may write to"
-        ) from error
+    except OSError:
+        _remove_empty(missing[1:])
+        raise
+    return missing
 
 
-def _next_free(root: Path) -> Path:
+def _make_next_free(root: Path) -> tuple[Path, list[Path]]:
+    """`_make` a folder named after the time, with a number behind it where that one is taken."""
     stem = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    names = (stem if i == 1 else f"{stem}-{i}" for i in range(1, 1000))
-    return next(root / name for name in names if not os.path.lexists(root / name))
+    for i in itertools.count(1):
+        folder = root / (stem if i == 1 else f"{stem}-{i}")
+        with contextlib.suppress(FileExistsError):
+            return folder, _make(folder)
+    raise AssertionError("itertools.count ended")
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()

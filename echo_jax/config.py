@@ -170,10 +170,14 @@ class RunConfig:
 
     @property
     def shapes(self) -> "RunConfig":
-        """The same shapes with neutral settings: runs that agree in it share one program."""
-        lag = 0 if 0 <= self.task.lag < self.task.window else self.task.lag
+        """The same shapes with neutral settings: runs that agree in it share one program.
+
+        The lag is data where it leaves the rows as they are: inside a full window, and in streams.
+        """
+        neutral = dataclasses.replace(self.task, lag=0)
+        same_rows = neutral.row_times == self.task.row_times or self.task.layout == "streams"
         return RunConfig(
-            dataclasses.replace(self.task, lag=lag),
+            neutral if same_rows else self.task,
             dataclasses.replace(self.network, stateful=True),
             dataclasses.replace(self.training, learning_rate=TrainingConfig.learning_rate),
             evaluation_sequences=self.evaluation_sequences,

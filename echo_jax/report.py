@@ -47,7 +47,7 @@ def curve_title(config: RunConfig) -> str:
 def full_report(config: RunConfig, result: dict[str, Any]) -> str:
     """Everything a user reads after training."""
     paragraphs = (
-        answers(result["expected"], result["predicted"]),
+        answers(result["expected"], result["predicted"], config.seed),
         scores(result),
         by_seed(result),
         accuracy_by_position(result, config),
@@ -91,12 +91,12 @@ def explain(config: RunConfig) -> str:
     }[config.target_place]
 
 
-def answers(expected: Sequence[int | None], predicted: Sequence[int | None]) -> str:
-    """The two lines of the tutorial, and how many of them agree."""
+def answers(expected: Sequence[int], predicted: Sequence[int], seed: int) -> str:
+    """The two lines of the tutorial, and how many of their integers agree."""
     right = sum(a == b for a, b in zip(expected, predicted, strict=True))
     return (
-        f"Expected:  {_integers(expected)}\nPredicted: {_integers(predicted)}\n"
-        f"           {right} of {len(expected)} right, on one fresh sequence"
+        f"Expected:  {expected}\nPredicted: {predicted}\n"
+        f"           {right} of {len(expected)} right, on one fresh sequence, seed {seed}"
     )
 
 
@@ -139,7 +139,8 @@ def accuracy_by_position(result: dict[str, Any], config: RunConfig) -> str:
     values = result["accuracy_by_position"]
     fits = 4 <= width <= 20
     whole = f", {'a chunk' if streams else 'a batch'} a line" if fits else ""
-    lines = [f"Accuracy in percent by {unit}{whole}:"]
+    mean = f", mean of {config.seeds} seeds" if config.seeds > 1 else ""
+    lines = [f"Accuracy in percent by {unit}{whole}{mean}:"]
     width = width if fits else 10
     for start in range(0, min(len(values), ROWS_SHOWN), width):
         cells = ("    -" if v is None else f"{100 * v:5.1f}" for v in values[start : start + width])
@@ -153,9 +154,9 @@ def learning_time(result: dict[str, Any]) -> str:
     """How many sequences it took to learn, in how many seeds, and the seconds apart."""
     lines = []
     if result["config"]["seeds"] > 1:
-        share = result["reached_99"]
+        count, share = result["reached_99"], result["reached_99"]["interval"]
         lines.append(
-            f"{share['seeds']} of {share['of']} seeds reached 99% in training: a share of "
+            f"{count['seeds']} of {count['of']} seeds reached 99% in training: a share of "
             f"{share['low']:.0%} to {share['high']:.0%} (Wilson, {share['coverage']:.0%})."
         )
     when = _count(result["sequences_to_99"])
@@ -228,10 +229,6 @@ def _explain_window(config: RunConfig, value: str) -> str:
         else ""
     )
     return f"{seen} of {task.window}: the gradient reaches it, and it can be learned.{carried}"
-
-
-def _integers(values: Sequence[int | None]) -> str:
-    return "[" + ", ".join("-" if v is None else str(v) for v in values) + "]"
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:

@@ -17,7 +17,10 @@ PACKAGES = ("echo_jax", "jax", "jaxlib", "flax", "optax", "chex", "numpy")
 
 
 def summarise(config: RunConfig, scored: Evaluation, training_accuracy: np.ndarray) -> dict:
-    """The scores of a run, ready for JSON; a number that stands for many seeds is their median.
+    """The scores of a run, ready for JSON.
+
+    A number that stands for many seeds is their median, but for the accuracy by position, which is
+    their mean; the answers are those of the first seed.
 
     Args:
       config: of the run.
@@ -33,8 +36,11 @@ def summarise(config: RunConfig, scored: Evaluation, training_accuracy: np.ndarr
         "accuracy": float(np.median(scored.accuracy)),
         "loss": float(np.median(scored.loss)),
         "sequences_to_99": _finite(np.median(_never_as_infinity(reached))),
-        "reached_99": {"seeds": learned, "of": config.seeds}
-        | _interval(wilson(learned, config.seeds)),
+        "reached_99": {
+            "seeds": learned,
+            "of": config.seeds,
+            "interval": _interval(wilson(learned, config.seeds)) if config.seeds > 1 else None,
+        },
         "accuracy_by_position": [None if np.isnan(x) else x for x in right_by_position],
         "expected": first.expected[0, 0][first.scored[0, 0]].tolist(),
         "predicted": first.predicted[0, 0][first.scored[0, 0]].tolist(),

@@ -5,8 +5,8 @@
     over_runs  each device maps the run over its share: `lax.map` on a CPU, `vmap` elsewhere
     [:S]       whoever reads the results cuts the padding off again
 
-Row s of what comes out is what run s alone gives: bit for bit with `map` on a CPU, and within
-`VMAP_TOLERANCE` with `vmap`, whose batched products add up in another order.
+Row s of what comes out is what run s alone gives: bit for bit with `map` on a CPU, and with `vmap`,
+whose batched products add up in another order, within a tolerance (`VMAP_TOLERANCE`).
 """
 
 import os
@@ -25,7 +25,8 @@ from echo_jax.training import Metrics, TrainState, init, run_chunk
 
 SeedMap = Literal["map", "vmap"]
 VMAP_TOLERANCE = 1e-5
-"""Largest difference of a weight, as a share of the largest, that `vmap` makes in 100 updates."""
+"""Largest difference of a weight, as a share of the largest, that `vmap` makes in 100 updates on a
+CPU; differences grow with further updates."""
 
 
 def use_cpu_devices(count: int | None) -> None:
@@ -59,8 +60,8 @@ def default_seed_map() -> SeedMap:
     return "map" if jax.default_backend() == "cpu" else "vmap"
 
 
-def devices_for(runs: int, seed_map: SeedMap) -> list[jax.Device]:
-    """The devices that so many runs are spread over: never more than runs.
+def devices_for(runs: int, seed_map: SeedMap, limit: int | None = None) -> list[jax.Device]:
+    """The devices that so many runs are spread over: never more than runs, nor than `limit`.
 
     On a CPU `vmap` gets one device: several runs a device under `shard_map` of `vmap` can hang
     there, with two devices on two cores in most tries.
@@ -68,7 +69,7 @@ def devices_for(runs: int, seed_map: SeedMap) -> list[jax.Device]:
     devices = jax.local_devices()
     if seed_map == "vmap" and devices[0].platform == "cpu":
         return devices[:1]
-    return devices[:runs]
+    return devices[: min(runs, limit or runs)]
 
 
 def stack_settings(configs: Sequence[RunConfig]) -> Settings:

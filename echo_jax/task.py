@@ -101,8 +101,7 @@ def sequence_batches(tokens: chex.Array, task: TaskConfig, lag: chex.Numeric) ->
     Args:
       tokens: int32 `[L]`, in streams `[B, L]`.
       task: gives every shape.
-      lag: n; may be traced. It must leave `task.row_times` as they are, which every lag from 0
-        to W - 1 does.
+      lag: n; may be traced. `task.row_times` must be those of this lag, see `RunConfig.shapes`.
     """
     if task.layout == "streams":
         return _stream_batches(tokens, task, lag)

@@ -27,9 +27,10 @@ def main() -> None:
     command = cli.parse(ShowCommand)
     if command.rows < 1:
         cli.fail(f"rows {command.rows} is below 1: use 1 or more")
-    print(sequence_view(command.run))
-    print(rows_view(command.run, command.rows))
-    print(report.explain(command.run))
+    with cli.refusals():
+        print(sequence_view(command.run))
+        print(rows_view(command.run, command.rows))
+        print(report.explain(command.run), flush=True)
 
 
 def sequence_view(config: RunConfig) -> str:

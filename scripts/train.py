@@ -39,7 +39,8 @@ class TrainCommand:
     out: Path | None = None
     """Folder of the run, which must not exist yet; by default a new one under runs/."""
     devices: int | None = None
-    """Devices that the seeds are spread over; by default all there are, on a CPU one a core."""
+    """At most so many devices, by default all there are, on a CPU one a core. Never more than
+    seeds, and on a CPU with --seed-map vmap one."""
     seed_map: Literal["map", "vmap"] | None = None
     """How a device does its seeds: map, one after the other (the default on a CPU: each seed is
     bit for bit what it is alone), or vmap, all at once (the default elsewhere)."""
@@ -52,12 +53,12 @@ class TrainCommand:
 class Programs(NamedTuple):
     """The compiled functions of a run, the sequences in a chunk, and the padded settings.
 
-    `evaluate` is a future: it is compiled while training goes on.
+    `evaluate` is a future, with the seconds that it took: it is compiled while training goes on.
     """
 
     init: Any
     run_chunk: Any
-    evaluate: Future
+    evaluate: "Future[tuple[Any, float]]"
     chunk: int
     settings: "Settings"
     devices: "list[jax.Device]"
@@ -87,7 +88,7 @@ def run(command: TrainCommand, folder: Path) -> None:
 
     seconds = {"import": time.perf_counter() - START}
     config = command.run
-    seeds.use_cpu_devices(command.devices)
+    seeds.use_cpu_devices(min(command.devices or seeds.cores(), config.seeds))
     if command.compilation_cache:
         seeds.use_compilation_cache()
     network.build_network(config)  # refuses a cell before anything is compiled or written
@@ -99,7 +100,9 @@ def run(command: TrainCommand, folder: Path) -> None:
         background.submit(importlib.import_module, "echo_jax.plots")
         print(report.describe_devices(programs.devices), flush=True)
         trained, seconds["train"] = timed(train, config, programs, folder)
-        scored, seconds["evaluate"] = timed(evaluate, config, programs, trained)
+        (program, seconds["compile while training"]), wait = timed(programs.evaluate.result)
+        scored, seconds["evaluate"] = timed(evaluate, config, programs, program, trained)
+        seconds["wait for the compile"] = wait
     result = results.summarise(config, scored, trained.accuracy)
     result["seconds"] = {name: round(value, 3) for name, value in seconds.items()}
     result["devices"] = [device.device_kind for device in programs.devices]
@@ -132,7 +135,7 @@ def compile_programs(command: TrainCommand, background: ThreadPoolExecutor) -> P
 
     config = command.run
     how = command.seed_map or seeds.default_seed_map()
-    devices = seeds.devices_for(config.seeds, how)[: command.devices]
+    devices = seeds.devices_for(config.seeds, how, command.devices)
     runs = [dataclasses.replace(config, seed=config.seed + s, seeds=1) for s in range(config.seeds)]
     settings = seeds.pad(seeds.stack_settings(runs), len(devices))
     chunk = chunk_size(config, len(settings.seed) // len(devices))
@@ -144,7 +147,7 @@ def compile_programs(command: TrainCommand, background: ThreadPoolExecutor) -> P
     return Programs(
         init.lower(settings).compile(),
         run_chunk.lower(settings, state, chunk).compile(),
-        background.submit(lambda: evaluate.lower(settings, state.params).compile()),
+        background.submit(timed, lambda: evaluate.lower(settings, state.params).compile()),
         chunk,
         settings,
         devices,
@@ -179,30 +182,32 @@ def train(config: RunConfig, programs: Programs, folder: Path) -> Trained:
             )
             chunks.append((loss, accuracy))
             file.append(loss, accuracy)
-            check_finite(loss, first, config)
+            check_finite(loss, f"sequences {first + 1} to {first + count}", config)
+            if programs.evaluate.done():
+                programs.evaluate.result()  # if it could not be compiled, nothing more is of use
             bar.update(first + count, float(np.mean(loss)), float(np.mean(accuracy)))
     return Trained(state.params, *(np.concatenate(part, axis=1) for part in zip(*chunks)))  # noqa: B905
 
 
-def check_finite(loss: "np.ndarray", first: int, config: RunConfig) -> None:
+def check_finite(loss: "np.ndarray", what: str, config: RunConfig) -> None:
     """Raise ConfigError where a loss `[S, N]` is no number: nothing after it means anything."""
     import numpy as np
 
-    for seed, sequence in np.argwhere(~np.isfinite(loss))[:1]:
+    for seed, column in np.argwhere(~np.isfinite(loss))[:1]:
         raise ConfigError(
-            f"the loss of sequence {first + sequence + 1} is {loss[seed, sequence]} with seed "
-            f"{config.seed + seed}: use a learning rate below {config.training.learning_rate:g}; "
-            "metrics.csv in the run folder has all that came before"
+            f"the loss of {what} is {loss[seed, column]} with seed {config.seed + seed}: "
+            f"use a learning rate below {config.training.learning_rate:g}; "
+            "metrics.csv in the run folder has all of the training"
         )
 
 
-def evaluate(config: RunConfig, programs: Programs, trained: Trained) -> Any:
+def evaluate(config: RunConfig, programs: Programs, program: Any, trained: Trained) -> Any:
     """The `Evaluation` of every seed on sequences of its own, leaves `[S, ...]`."""
     import jax
 
-    scored = jax.device_get(programs.evaluate.result()(programs.settings, trained.params))
+    scored = jax.device_get(program(programs.settings, trained.params))
     scored = jax.tree.map(lambda leaf: leaf[: config.seeds], scored)
-    check_finite(scored.loss[:, None], config.training.sequences, config)
+    check_finite(scored.loss[:, None], "the evaluation", config)
     return scored
 
 

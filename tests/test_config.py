@@ -160,3 +160,21 @@ def test_a_target_that_no_state_holds_was_skipped_or_over_before_the_first_row(
 def test_the_place_of_the_target_in_streams(lag, stateful, place):
     task = TaskConfig(lag=lag, layout="streams")
     assert RunConfig(task, NetworkConfig(stateful=stateful)).target_place == place
+
+
+@hypothesis.given(SMALL_TASKS, st.booleans())
+def test_runs_share_a_program_only_where_their_rows_are_the_same(fields, streams):
+    if streams:
+        fields = fields | {"layout": "streams"}
+    try:
+        config = RunConfig(TaskConfig(**fields))
+    except ConfigError:
+        hypothesis.reject()
+    shapes = config.shapes
+    assert shapes.shapes == shapes
+    assert shapes.task.updates_per_sequence == config.task.updates_per_sequence
+    if config.task.layout != "streams":
+        assert shapes.task.row_times == config.task.row_times
+    inside = 0 <= config.task.lag < config.task.window
+    if (config.task.layout == "windows" and inside) or config.task.layout == "streams":
+        assert shapes.task.lag == 0

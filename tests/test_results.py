@@ -62,6 +62,7 @@ def test_one_seed_has_no_interval():
     first = Evaluation(*(leaf[:1] for leaf in scored()[:3]), Answers(*(x[:1] for x in scored()[3])))
     made = results.summarise(one, first, LEARNED[None])
     assert (made["accuracy_interval"], made["sequences_to_99"]) == (None, 30)
+    assert made["reached_99"] == {"seeds": 1, "of": 1, "interval": None}
 
 
 def cells(line):
@@ -91,9 +92,9 @@ def test_the_report_has_a_line_for_each_of_few_seeds(result):
 
 
 def test_expected_and_predicted_say_how_many_agree(result):
-    said = report.answers(result["expected"], result["predicted"])
+    said = report.answers(result["expected"], result["predicted"], 7)
     assert said.splitlines()[:2] == ["Expected:  [1, 5, 3]", "Predicted: [1, 2, 3]"]
-    assert "2 of 3 right" in said
+    assert "2 of 3 right, on one fresh sequence, seed 7" in said
 
 
 @pytest.mark.parametrize("seeds", [1, 3])

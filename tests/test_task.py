@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from echo_jax import task as t
-from echo_jax.config import ConfigError, TaskConfig
+from echo_jax.config import ConfigError, RunConfig, TaskConfig
 
 jitted_batches = jax.jit(t.sequence_batches, static_argnums=1)
 
@@ -103,6 +103,18 @@ def test_streams_have_a_target_at_every_step_that_has_one(window, lag, jit):
             assert batches.inputs[k, b, w] == tokens[b, time]
         if has_target:
             assert batches.targets[k, b, w] == tokens[b, time - lag]
+
+
+@pytest.mark.parametrize("layout", ["windows", "prefixes", "streams"])
+@pytest.mark.parametrize("lag", [-2, 0, 1, 3])
+def test_the_shapes_of_a_run_and_its_lag_give_its_batches(layout, lag):
+    """What every program of many seeds relies on."""
+    config = RunConfig(TaskConfig(9, 99, 4, lag, 2, layout))
+    tokens = jnp.asarray(distinct_tokens(*((2, 9) if layout == "streams" else (9,))))
+    chex.assert_trees_all_equal(
+        t.sequence_batches(tokens, config.shapes.task, lag),
+        t.sequence_batches(tokens, config.task, lag),
+    )
 
 
 def test_one_program_serves_every_lag_inside_the_window():
