@@ -28,16 +28,17 @@ def main() -> None:
     if command.rows < 1:
         cli.fail(f"rows {command.rows} is below 1: use 1 or more")
     with cli.refusals():
-        print(sequence_view(command.run))
-        print(rows_view(command.run, command.rows))
+        tokens = first_sequence(command.run)
+        print(sequence_view(tokens, command.run))
+        print(rows_view(tokens, command.run, command.rows))
         print(report.explain(command.run), flush=True)
 
 
-def sequence_view(config: RunConfig) -> str:
-    """The first training sequence as integers, as truncated one-hot vectors, and decoded again."""
+def sequence_view(tokens: Any, config: RunConfig) -> str:
+    """A sequence as integers, as truncated one-hot vectors, and decoded again."""
     from echo_jax.task import one_hot_decode, one_hot_encode
 
-    tokens = first_sequence(config).reshape(-1, config.task.length)[0]
+    tokens = tokens.reshape(-1, config.task.length)[0]
     vectors = one_hot_encode(tokens, config.task.vocab_size)
     return (
         f"{len(tokens)} integers, drawn from 0 .. {config.task.vocab_size - 1}:\n"
@@ -49,14 +50,14 @@ def sequence_view(config: RunConfig) -> str:
     )
 
 
-def rows_view(config: RunConfig, rows: int) -> str:
-    """Its rows as `window => target`, in batches."""
+def rows_view(tokens: Any, config: RunConfig, rows: int) -> str:
+    """The rows of a sequence as `window => target`, in batches."""
     import numpy as np
 
     from echo_jax.task import sequence_batches
 
     task = config.task
-    batch = sequence_batches(first_sequence(config), task, task.lag)
+    batch = sequence_batches(tokens, task, task.lag)
     seen = np.ones(batch.inputs.shape, bool) if batch.mask is None else np.asarray(batch.mask)
     targets = np.asarray(batch.targets)
     if batch.scored is not None:
@@ -72,11 +73,14 @@ def rows_view(config: RunConfig, rows: int) -> str:
 
 def first_sequence(config: RunConfig) -> Any:
     """The first sequence that a run of this configuration trains on."""
+    import jax
     import jax.numpy as jnp
 
     from echo_jax.task import Stream, draw_sequences
 
-    return draw_sequences(config.seed, Stream.DATA, jnp.arange(1), config.task)[0]
+    return jax.jit(lambda i: draw_sequences(config.seed, Stream.DATA, i, config.task))(
+        jnp.arange(1)
+    )[0]
 
 
 if __name__ == "__main__":

@@ -100,9 +100,9 @@ def run(command: TrainCommand, folder: Path) -> None:
         background.submit(importlib.import_module, "echo_jax.plots")
         print(report.describe_devices(programs.devices), flush=True)
         trained, seconds["train"] = timed(train, config, programs, folder)
-        (program, seconds["compile while training"]), wait = timed(programs.evaluate.result)
+        (program, compiling), waiting = timed(programs.evaluate.result)
+        seconds |= {"compile_while_training": compiling, "wait_for_it": waiting}
         scored, seconds["evaluate"] = timed(evaluate, config, programs, program, trained)
-        seconds["wait for the compile"] = wait
     result = results.summarise(config, scored, trained.accuracy)
     result["seconds"] = {name: round(value, 3) for name, value in seconds.items()}
     result["devices"] = [device.device_kind for device in programs.devices]

@@ -204,6 +204,7 @@ def run_benchmark(out, *arguments):
     )
 
 
+@pytest.mark.slow
 def test_the_fast_benchmark_prints_its_table_and_writes_every_time(tmp_path):
     limit = f"{sys.executable} -c \"print('us_per_update 1e-3 min 0')\""
     done = run_benchmark(tmp_path / "out", "--rounds", "3", "--limit", limit)
