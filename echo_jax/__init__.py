@@ -14,6 +14,7 @@ _SUBMODULES = (
     "cli",
     "config",
     "evaluation",
+    "history",
     "metrics",
     "network",
     "plots",
@@ -21,6 +22,7 @@ _SUBMODULES = (
     "report",
     "results",
     "seeds",
+    "storage",
     "task",
     "training",
 )

@@ -1,34 +1,87 @@
-"""Run folders: one new folder for each run, written atomically, nothing ever overwritten.
+"""Run folders: what was run, how far it came, what it found. One folder a run, one writer.
 
-config.json   what was run
-metrics.csv   sequence, loss, accuracy: a line for every training sequence (of every seed)
-seeds.csv     the scores of every seed, where there are several
-result.json   scores with their floors, times, versions
-curve.png     loss and accuracy over training
+config.json          what was run, and the digests of the two files below
+vocabulary.json      of a run on the user's own numbers: the values, in the order of their tokens
+tokens.bin           and the column as tokens, int32, little-endian
+checkpoint.msgpack   the state of every seed after so many sequences
+metrics.csv          sequence, loss, accuracy: a line for every training sequence (of every seed)
+result.json          scores with their floors, times, versions
+seeds.csv            the scores of every seed, where there are several
+curve.png            loss and accuracy over training
+
+A run is a function of its configuration, so a folder with no checkpoint yet stands for a run of no
+sequences yet. The checkpoint is the one file that says how far the run is: it holds the digest of
+the lines of `metrics.csv` up to it, which is written first; what is beyond them is written again.
+Nothing in a folder is executed, and no name in it is a path.
 """
 
 import contextlib
-import csv
 import datetime
 import itertools
-import json
+import math
 import os
-from collections.abc import Iterator
+import types
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from echo_jax.config import ConfigError, RunConfig
+from echo_jax import storage
+from echo_jax.config import ConfigError, RunConfig, from_dict, to_dict
+from echo_jax.storage import StorageError
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # jax and numpy wait until a command line was found valid
     import numpy as np
+
+    from echo_jax.history import History
 
 RUNS = Path("runs")
 """Where runs go that are not told where to."""
 
+CONFIG, VOCABULARY, TOKENS = "config.json", "vocabulary.json", "tokens.bin"
+CHECKPOINT, METRICS = "checkpoint.msgpack", "metrics.csv"
+RESULT, SEEDS, FIGURE = "result.json", "seeds.csv", "curve.png"
+
+FORMAT = b"echo_jax checkpoint 1\n"
+"""How a checkpoint begins; then come the digest of the rest, a line, and the rest."""
+
+OVERHEAD = 2**20
+"""At most so many bytes of a checkpoint are not those of its arrays."""
+
+
+class Inputs(NamedTuple):
+    """What a run is a function of.
+
+    config   its configuration
+    values   of the user's own numbers: the distinct ones, in the order of their tokens
+    tokens   and the whole column as tokens, int32 `[M]`; None where it was not read
+    digests  of the files that hold the two, by name
+    seed_map how devices do their seeds, where that was said: it changes bits, so it stays
+    """
+
+    config: RunConfig
+    values: list[str] | None = None
+    tokens: "np.ndarray | None" = None
+    digests: Mapping[str, str] = types.MappingProxyType({})
+    seed_map: Literal["map", "vmap"] | None = None
+
+    @property
+    def identity(self) -> str:
+        """The digest of all of it but for how long to train, the one thing that may change."""
+        fixed = to_dict(self.config)
+        del fixed["training"]["sequences"]
+        return storage.digest_of([fixed, dict(self.digests)])
+
+
+class Saved(NamedTuple):
+    """How far a run is: the state of every seed, numpy leaves `[S, ...]`, and what led there."""
+
+    state: Any
+    history: "History"
+
 
 @contextlib.contextmanager
 def claimed_folder(out: Path | None) -> Iterator[Path]:
-    """A new, empty folder for a run; ConfigError, and no trace, where there can be none.
+    """A new, empty, locked folder for a run; ConfigError, and no trace, where there can be none.
 
     Args:
       out: the folder to create, with its parents; None for a new one under `runs/`, named after
@@ -47,59 +100,185 @@ def claimed_folder(out: Path | None) -> Iterator[Path]:
             f"out {out or RUNS} cannot be created ({error.strerror}): use a folder you may write to"
         ) from error
     try:
-        yield folder
+        with storage.locked(folder):
+            yield folder
     except BaseException:
         _remove_empty(made)
         raise
 
 
-def write_json(path: Path, values: dict[str, Any]) -> None:
-    """Write a JSON file whole or not at all."""
-    staged = path.with_name(path.name + ".part")
-    staged.write_text(json.dumps(values, indent=2, allow_nan=False) + "\n")
-    os.replace(staged, path)
+def column_inputs(config: RunConfig, values: list[str], tokens: "np.ndarray") -> Inputs:
+    """The inputs of a run on the user's own numbers."""
+    digests = {
+        VOCABULARY: storage.digest_of(values),
+        TOKENS: storage.digest(tokens.astype("<i4").tobytes()),
+    }
+    return Inputs(config, values, tokens, digests)
 
 
-def write_csv(path: Path, columns: dict[str, list]) -> None:
-    """Write columns of equal length as a CSV file; None is an empty cell."""
-    staged = path.with_name(path.name + ".part")
-    with staged.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(columns)
-        rows.writerows(zip(*columns.values(), strict=True))
-    os.replace(staged, path)
+def write_inputs(folder: Path, inputs: Inputs) -> None:
+    """Write what the run is a function of; `config.json` comes last, and makes it a run."""
+    try:
+        if inputs.values is not None and inputs.tokens is not None:
+            storage.write_json(folder / VOCABULARY, {"values": inputs.values})
+            storage.write_bytes(folder / TOKENS, inputs.tokens.astype("<i4").tobytes())
+        write_config(folder, inputs)
+    except StorageError:
+        for name in (VOCABULARY, TOKENS, CONFIG):
+            (folder / name).unlink(missing_ok=True)
+        raise
 
 
-class MetricsFile:
-    """`metrics.csv`, one line for each sequence; lines reach the file chunk by chunk.
+def write_config(folder: Path, inputs: Inputs) -> None:
+    """Write `config.json` alone, for a run that is to go on for longer."""
+    also = {"seed_map": inputs.seed_map, "files": dict(inputs.digests)}
+    storage.write_json(folder / CONFIG, to_dict(inputs.config) | also)
 
-    Its columns are sequence, loss and accuracy, and before them the seed where there are several.
+
+def read_inputs(folder: Path, with_tokens: bool = True) -> Inputs:
+    """The inverse of `write_inputs`; StorageError where a file is missing or damaged.
+
+    Args:
+      folder: of a run.
+      with_tokens: read the column too; it is needed to train, and not to predict.
     """
+    written = storage.read_json(folder / CONFIG)
+    digests, seed_map = written.pop("files", None), written.pop("seed_map", None)
+    try:
+        config = from_dict(written)
+        if seed_map not in (None, "map", "vmap"):
+            raise ConfigError(f"seed map {seed_map!r} is unknown: use map or vmap")
+    except ConfigError as error:
+        raise StorageError(f"{folder / CONFIG} describes no run ({error})") from None
+    if config.data.csv is None:
+        return Inputs(config, seed_map=seed_map)
+    values = storage.read_json(folder / VOCABULARY).get("values")
+    known = isinstance(digests, dict) and isinstance(values, list)
+    if not (known and storage.digest_of(values) == digests.get(VOCABULARY)):
+        raise StorageError(f"{folder / VOCABULARY} is not that of the run: restore it")
+    tokens = _read_tokens(folder, digests, values) if with_tokens else None
+    return Inputs(config, values, tokens, digests, seed_map)
 
-    def __init__(self, path: Path, config: RunConfig) -> None:
-        """Create the file with its header; FileExistsError where there is one."""
-        self._file = path.open("x", encoding="ascii")
-        self._labels = [""]
-        if config.seeds > 1:
-            self._labels = [f"{config.seed + s}," for s in range(config.seeds)]
-        self._file.write(f"{'seed,' * (config.seeds > 1)}sequence,loss,accuracy\n")
-        self._sequences = 0
 
-    def append(self, loss: "np.ndarray", accuracy: "np.ndarray") -> None:
-        """Add the mean loss (nats) and accuracy of the next sequences, each float `[S, N]`."""
-        for label, *curves in zip(self._labels, loss.tolist(), accuracy.tolist(), strict=True):
-            for i, pair in enumerate(zip(*curves, strict=True), start=self._sequences + 1):
-                self._file.write("{}{},{:.6g},{:.6g}\n".format(label, i, *pair))
-        self._sequences += loss.shape[1]
-        self._file.flush()
+def save(folder: Path, inputs: Inputs, saved: Saved) -> None:
+    """Write a checkpoint, and before it the lines of `metrics.csv` up to it."""
+    from flax import serialization
 
-    def __enter__(self) -> "MetricsFile":
-        """The file itself."""
-        return self
+    metrics = saved.history.text()
+    storage.write_bytes(folder / METRICS, metrics)
+    payload = serialization.msgpack_serialize(
+        {
+            "inputs": inputs.identity,
+            "sequences": saved.history.sequences,
+            "metrics_bytes": len(metrics),
+            "metrics_digest": storage.digest(metrics),
+            "state": serialization.to_state_dict(saved.state),
+        }
+    )
+    storage.write_bytes(folder / CHECKPOINT, _head(payload) + payload)
 
-    def __exit__(self, *_: object) -> None:
-        """Close it."""
-        self._file.close()
+
+def load(folder: Path, inputs: Inputs, shapes: Any) -> Saved | None:
+    """The last checkpoint of a run with its part of `metrics.csv`; None where there is none yet.
+
+    Args:
+      folder: of the run.
+      inputs: what `read_inputs` found there.
+      shapes: the state of every seed, a tree of shapes and types.
+
+    Raises:
+      StorageError: a file is damaged, or belongs to another run.
+    """
+    from echo_jax.history import History
+
+    if not os.path.lexists(folder / CHECKPOINT):
+        return None
+    state, contents = load_state(folder, inputs, shapes)
+    path = folder / METRICS
+    metrics = storage.read_bytes(path, contents["metrics_bytes"], whole=False)
+    with contextlib.suppress(ValueError):
+        if storage.digest(metrics) == contents["metrics_digest"]:
+            history = History.of_text(inputs.config, metrics)
+            if history.sequences == contents["sequences"]:
+                return Saved(state, history)
+    raise StorageError(
+        f"{path} is damaged before the line at which the checkpoint stands: restore it, or train "
+        f"again with the configuration in {CONFIG}; to predict, it is not needed"
+    )
+
+
+def load_state(folder: Path, inputs: Inputs, shapes: Any) -> tuple[Any, dict[str, Any]]:
+    """The state of every seed in the last checkpoint, and what else the checkpoint says.
+
+    A file whose size is not that of the shapes is refused before it is read.
+    """
+    from flax import serialization
+
+    path = folder / CHECKPOINT
+    size = size_of(shapes)
+    storage.check_memory(size)
+    data = storage.read_bytes(path, size + OVERHEAD)
+    head, payload = data[:_HEAD], data[_HEAD:]
+    damaged = StorageError(
+        f"{path} is damaged: restore it, or train again with the configuration in {CONFIG}"
+    )
+    if head != _head(payload):
+        raise damaged
+    try:
+        contents = serialization.msgpack_restore(payload)
+        state = serialization.from_state_dict(shapes, contents["state"])
+        identity, numbers = (
+            contents["inputs"],
+            [contents[n] for n in ("sequences", "metrics_bytes")],
+        )
+    except Exception as error:  # whatever the bytes of a stranger make of their reader
+        raise damaged from error
+    if identity != inputs.identity:
+        raise StorageError(f"{path} is not of the run in {CONFIG}: restore the one or the other")
+    if not (_same_shapes(state, shapes) and all(type(n) is int and n > 0 for n in numbers)):
+        raise damaged
+    return state, contents
+
+
+def _head(payload: bytes) -> bytes:
+    return FORMAT + storage.digest(payload).encode() + b"\n"
+
+
+_HEAD = len(_head(b""))
+
+
+def size_of(shapes: Any) -> int:
+    """The bytes of the arrays of a tree of shapes."""
+    import jax
+
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(shapes))
+
+
+def _same_shapes(state: Any, shapes: Any) -> bool:
+    import jax
+    import numpy as np
+
+    def same(leaf: Any, shape: Any) -> bool:
+        return type(leaf) is np.ndarray and (leaf.shape, leaf.dtype) == (shape.shape, shape.dtype)
+
+    try:
+        return all(jax.tree.leaves(jax.tree.map(same, state, shapes)))
+    except (ValueError, TypeError):  # not even the same tree
+        return False
+
+
+def _read_tokens(folder: Path, digests: Mapping[str, str], values: Any) -> "np.ndarray":
+    """The column as tokens, each the place of a value; StorageError for anything else."""
+    import numpy as np
+
+    path = folder / TOKENS
+    data = storage.read_bytes(path, storage.memory())
+    if storage.digest(data) != digests.get(TOKENS) or len(data) % 4:
+        raise StorageError(f"{path} is damaged: restore it; to predict, it is not needed")
+    tokens = np.frombuffer(data, "<i4").astype(np.int32)
+    if len(tokens) == 0 or tokens.min() < 0 or tokens.max() >= len(values):
+        raise StorageError(f"{path} has tokens without a value: restore it")
+    return tokens
 
 
 def _make(folder: Path) -> list[Path]:
@@ -109,6 +288,12 @@ def _make(folder: Path) -> list[Path]:
         folder.mkdir(parents=True)
     except OSError:
         _remove_empty(missing[1:])
+        raise
+    try:
+        for path in missing:
+            storage.sync_folder(path.parent)
+    except OSError:
+        _remove_empty(missing)
         raise
     return missing
 

@@ -65,6 +65,13 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
         fail(str(error))
 
 
+def given_flags(arguments: Sequence[str] | None = None) -> set[str]:
+    """The flags that a command line names, each in its long form and without a `no-`."""
+    given = sys.argv[1:] if arguments is None else arguments
+    flags = {re.split("=", argument)[0] for argument in given if argument.startswith("--")}
+    return {re.sub("^--no-", "--", SHORT_FORMS.get(flag, flag)) for flag in flags}
+
+
 @contextlib.contextmanager
 def _captured(printed: io.StringIO) -> Iterator[None]:
     """Catch what tyro prints: where stdout is no terminal, that is plain text without a frame."""

@@ -132,6 +132,32 @@ class TrainingConfig:
             )
 
 
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """Where the integers come from: drawn at random, or cut from a column of the user's own."""
+
+    csv: str | None = None
+    """A CSV file to train on instead of random integers; its first line names the columns."""
+    column: str | None = None
+    """The column of it; needs no name where there is just one."""
+    held_out: float = 0.2
+    """The share of the column, at its end, that is kept for the evaluation and never trained on."""
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a share that leaves nothing, or a column of no file."""
+        for name in ("csv", "column"):
+            value = getattr(self, name)
+            if not (value is None or isinstance(value, str)):
+                raise ConfigError(f"{name} {value!r} is not a name: use a string")
+        if self.csv is None and self.column is not None:
+            raise ConfigError(f"column {self.column} is of no file: name it with --csv FILE")
+        share = self.held_out
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share < 1:
+            raise ConfigError(
+                f"held out {share!r} is not a share between 0 and 1: use one such as 0.2"
+            )
+
+
 class Settings(NamedTuple):
     """What a compiled run takes as data, so that changing it compiles nothing anew."""
 
@@ -148,6 +174,7 @@ class RunConfig:
     task: TaskConfig = dataclasses.field(default_factory=TaskConfig)
     network: NetworkConfig = dataclasses.field(default_factory=NetworkConfig)
     training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
+    data: DataConfig = dataclasses.field(default_factory=DataConfig)
     seed: int = 0
     """Seed of the initial weights, of the training data and of the evaluation data."""
     seeds: int = 1
@@ -184,6 +211,25 @@ class RunConfig:
         )
 
     @property
+    def least_bytes(self) -> int:
+        """Memory that a run takes at the very least, beside its state.
+
+        One sequence as batches, the logits of one batch, and the sequences of the evaluation with
+        the answers to them.
+        """
+        task = self.task
+        streams = task.layout == "streams"
+        rows = task.updates_per_sequence * task.batch_size
+        read = task.batch_size * (task.window if streams else 1)
+        sequence = task.length * (task.batch_size if streams else 1)
+        answers = rows * (task.window if streams else 1)
+        return 4 * (
+            rows * task.window
+            + read * task.vocab_size
+            + self.evaluation_sequences * (sequence + 3 * answers)
+        )
+
+    @property
     def target_place(self) -> TargetPlace:
         """Where the network could find the target: this decides what it can learn at all.
 
@@ -205,7 +251,7 @@ class RunConfig:
         return "state" if task.layout == "streams" else _place_in_earlier_rows(task)
 
 
-_Config = TypeVar("_Config", TaskConfig, NetworkConfig, TrainingConfig, RunConfig)
+_Config = TypeVar("_Config", TaskConfig, NetworkConfig, TrainingConfig, DataConfig, RunConfig)
 
 
 def to_dict(config: RunConfig) -> dict[str, Any]:
@@ -215,7 +261,12 @@ def to_dict(config: RunConfig) -> dict[str, Any]:
 
 def from_dict(values: Mapping[str, Any]) -> RunConfig:
     """The inverse of `to_dict`; ConfigError for a field that is unknown, missing or invalid."""
-    parts = {"task": TaskConfig, "network": NetworkConfig, "training": TrainingConfig}
+    parts = {
+        "task": TaskConfig,
+        "network": NetworkConfig,
+        "training": TrainingConfig,
+        "data": DataConfig,
+    }
     built = {name: _build(kind, name, values.get(name)) for name, kind in parts.items()}
     return _build(RunConfig, "configuration", {**values, **built})
 

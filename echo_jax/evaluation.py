@@ -10,7 +10,7 @@ from echo_jax.cells import Carry
 from echo_jax.config import RunConfig, Settings
 from echo_jax.metrics import cross_entropy
 from echo_jax.network import Network, Params, apply, build_network, enter_batch, zero_carry
-from echo_jax.task import Batch, Stream, draw_sequences, in_order, sequence_batches
+from echo_jax.task import Batch, Corpus, Stream, draw_sequences, in_order, sequence_batches
 
 SEQUENCES_AT_ONCE = 100
 """Sequences evaluated side by side; it bounds the memory and changes no result."""
@@ -68,11 +68,16 @@ def answer_sequence(
     return Answers(*(in_order(values, config.task) for values in answers))
 
 
-def evaluate(config: RunConfig, settings: Settings, params: Params) -> Evaluation:
-    """Score the parameters on `config.evaluation_sequences` sequences that no training sees."""
+def evaluate(
+    config: RunConfig, settings: Settings, params: Params, corpus: Corpus | None = None
+) -> Evaluation:
+    """Score the parameters on `config.evaluation_sequences` sequences that no training sees.
+
+    They are random, or cut from the held-out part of a corpus.
+    """
     network = build_network(config)
     counters = jnp.arange(config.evaluation_sequences)
-    tokens = draw_sequences(settings.seed, Stream.EVALUATION, counters, config.task)
+    tokens = draw_sequences(settings.seed, Stream.EVALUATION, counters, config.task, corpus)
     answers = jax.lax.map(
         lambda sequence: answer_sequence(config, network, settings, params, sequence),
         tokens,

@@ -30,9 +30,12 @@ def mean_where(values: chex.Array, scored: chex.Array | None) -> chex.Array:
     return jnp.sum(values * weights) / jnp.maximum(jnp.sum(weights), 1.0)
 
 
-def recalled_bits(loss: float, vocab_size: int) -> float:
-    """Bits of the target that the network knows, log2 V - loss / ln 2, for a loss in nats."""
-    return math.log2(vocab_size) - loss / math.log(2)
+def recalled_bits(loss: float, floor: float) -> float:
+    """Bits of the target that the network knows beyond its floor: (floor - loss) / ln 2, in nats.
+
+    For random integers the floor is ln V, and this is log2 V - loss / ln 2.
+    """
+    return (floor - loss) / math.log(2)
 
 
 def sequences_until(accuracy: np.ndarray, threshold: float = 0.99, width: int = 20) -> int | None:

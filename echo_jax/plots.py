@@ -1,6 +1,6 @@
 """Figures of runs. No jax here; matplotlib without its windows, so it needs no display."""
 
-from pathlib import Path
+import io
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,11 @@ POINTS = 500
 """Points drawn of a curve that has more."""
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure as a PNG."""
-    FigureCanvasAgg(figure).print_png(path)
+def png(figure: Figure) -> bytes:
+    """A figure as the content of a PNG file."""
+    content = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(content)
+    return content.getvalue()
 
 
 def training_figure(
@@ -35,9 +37,10 @@ def training_figure(
     figure.suptitle(title, fontsize=11)
     left, right = figure.subplots(1, 2)
     _panel(left, loss, BLUE, "loss (nats)")
-    _floor(left, result["floor_loss"], "chance, ln V")
+    own = result["config"]["data"]["csv"] is not None
+    _floor(left, result["floor_loss"], "majority" if own else "chance, ln V")
     _panel(right, 100 * accuracy, ORANGE, "accuracy (%)")
-    _floor(right, 100 * result["floor_accuracy"], "chance, 1/V")
+    _floor(right, 100 * result["floor_accuracy"], "majority" if own else "chance, 1/V")
     if result["floor_order_blind"] not in (1.0, result["floor_accuracy"]):
         _floor(left, result["floor_order_blind_loss"], "order-blind", dashes=":")
         _floor(right, 100 * result["floor_order_blind"], "order-blind", dashes=":")

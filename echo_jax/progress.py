@@ -14,13 +14,14 @@ PLAIN_LINES = 10
 class TrainingProgress:
     """Sequences done, sequences a second, loss, accuracy and time left, while it is open."""
 
-    def __init__(self, sequences: int) -> None:
-        """Prepare for a run of so many sequences."""
+    def __init__(self, sequences: int, done: int = 0) -> None:
+        """Prepare for a run of so many sequences, some of them done already."""
         console = Console(highlight=False, soft_wrap=True)
         self._sequences = sequences
         self._console = console
         self._started = time.perf_counter()
-        self._next_line = 0.0
+        self._next_line = float(done)
+        self._before = done
         self._bar = Progress(
             BarColumn(bar_width=24),
             TextColumn("{task.completed:,.0f}/{task.total:,.0f} sequences  {task.fields[status]}"),
@@ -28,11 +29,11 @@ class TrainingProgress:
             console=console,
             disable=not console.is_terminal,
         )
-        self._task = self._bar.add_task("", total=sequences, status="")
+        self._task = self._bar.add_task("", total=sequences, completed=done, status="")
 
     def update(self, done: int, loss: float, accuracy: float) -> None:
         """Show that so many sequences are done, with the mean loss and accuracy of the last."""
-        rate = done / (time.perf_counter() - self._started)
+        rate = (done - self._before) / (time.perf_counter() - self._started)
         status = f"{rate:,.0f}/s  loss {loss:.3f}  accuracy {accuracy:.1%}"
         if self._console.is_terminal:
             self._bar.update(self._task, completed=done, status=status)

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 ROWS_SHOWN = 60
 """Positions whose accuracy is printed; `result.json` has them all."""
 
+SEQUENCES = "{:,.0f}"
+"""How a count of sequences is written."""
+
 SEEDS_SHOWN = 16
 """More seeds than this have their lines in `seeds.csv` alone."""
 
@@ -20,9 +23,12 @@ def describe(config: RunConfig) -> str:
     task, network, training = config.task, config.network, config.training
     state = "stateful" if network.stateful else "stateless"
     last = f" to {config.seed + config.seeds - 1}" if config.seeds > 1 else ""
+    source = f"integers below {task.vocab_size}"
+    if config.data.csv is not None:
+        source = f"values of {config.data.csv}, {task.vocab_size} different"
     return (
-        f"Echo with lag {task.lag}: {task.layout} of {task.window} from {task.length} integers "
-        f"below {task.vocab_size}, batch size {task.batch_size}; {state} {network.cell} of "
+        f"Echo with lag {task.lag}: {task.layout} of {task.window} from {task.length} {source}, "
+        f"batch size {task.batch_size}; {state} {network.cell} of "
         f"{network.hidden_size} units; {training.sequences:,} sequences, "
         f"{training.sequences * task.updates_per_sequence:,} updates, seed {config.seed}{last}"
     )
@@ -47,7 +53,8 @@ def curve_title(config: RunConfig) -> str:
 def full_report(config: RunConfig, result: dict[str, Any]) -> str:
     """Everything a user reads after training."""
     paragraphs = (
-        answers(result["expected"], result["predicted"], config.seed),
+        answers(result["expected"], result["predicted"], result["answers_of_seed"]),
+        failures(result["failed"]),
         scores(result),
         by_seed(result),
         accuracy_by_position(result, config),
@@ -63,7 +70,7 @@ def explain(config: RunConfig) -> str:
     value = f"the value {task.lag} step{'s' * (task.lag != 1)} back" if task.lag else "the value"
     outside = f"{value} is not in the window of {task.window}"
     fix = f"--window {task.lag + 1} puts it where it can be learned"
-    return {
+    why = {
         "window": _explain_window(config, value),
         "state": (
             f"The network is hardly taught to remember here: {outside}, only in the state that an "
@@ -84,11 +91,11 @@ def explain(config: RunConfig) -> str:
             f"Chance is all there is: {outside}, and every batch starts from a zero state. No "
             f"amount of training helps; {fix}."
         ),
-        "future": (
-            f"The target lies {-task.lag} ahead and has not been drawn yet. The integers are "
-            "independent of each other, so no model can do better than chance."
-        ),
+        "future": _explain_future(config),
     }[config.target_place]
+    if config.data.csv is not None and why.startswith("Chance"):
+        why += " That is so where the values are independent of each other: order in them may help."
+    return why
 
 
 def answers(expected: Sequence[int], predicted: Sequence[int], seed: int) -> str:
@@ -106,17 +113,32 @@ def scores(result: dict[str, Any]) -> str:
     many = config["seeds"] > 1
     headings = ["median", _heading(result["accuracy_interval"])] if many else ["network"]
     floors = ("floor_order_blind", "floor_order_blind_loss"), ("floor_accuracy", "floor_loss")
-    rows = [["", *headings, "order-blind floor", "chance floor"]]
+    own = config["data"]["csv"] is not None
+    rows = [["", *headings, "order-blind floor", "majority floor" if own else "chance floor"]]
     for row, name, pattern in ((0, "accuracy", "{:.2%}"), (1, "loss", "{:.4f}")):
         interval = [_range(result[f"{name}_interval"], pattern)] if many else []
         values = [result[name], *(result[floor[row]] for floor in floors)]
-        mine, *rest = (pattern.format(value) for value in values)
+        mine, *rest = ("infinite" if x is None else pattern.format(x) for x in values)
         rows.append([name + " (nats)" * row, mine, *interval, *rest])
     count = config["evaluation_sequences"]
     seeds = f"each of {config['seeds']} seeds" if many else "1 seed, no interval"
     return (
         f"On {count:,} fresh sequence{'s' * (count > 1)} ({seeds}):\n{_table(rows)}\n"
         "The order-blind floor knows which values the window holds, but not where."
+        + " The majority floor knows\nhow frequent each value is: always the most common one, and "
+        "the entropy of all." * own
+    )
+
+
+def failures(failed: dict[str, list]) -> str:
+    """Which seeds failed, and where; nothing where none did."""
+    if not failed["seed"]:
+        return ""
+    pairs = zip(failed["seed"], failed["sequence"], strict=True)
+    where = ", ".join(f"{s} ({f'sequence {n}' if n else 'evaluation'})" for s, n in pairs)
+    return (
+        f"Failed, their loss infinite or no number: seed{'s' * (len(failed['seed']) > 1)} {where}. "
+        "Each counts as accuracy 0 and an infinite loss."
     )
 
 
@@ -127,7 +149,8 @@ def by_seed(result: dict[str, Any]) -> str:
         return ""
     rows = [["seed", "accuracy", "loss", "sequences to 99%"]]
     for seed, accuracy, loss, reached in seeds:
-        rows.append([str(seed), f"{accuracy:.2%}", f"{loss:.4f}", _count(reached)])
+        shown = "infinite" if loss is None else f"{loss:.4f}"
+        rows.append([str(seed), f"{accuracy:.2%}", shown, _count(reached)])
     return _table(rows)
 
 
@@ -164,7 +187,7 @@ def learning_time(result: dict[str, Any]) -> str:
     interval = result["sequences_to_99_interval"]
     spread = ""
     if interval and interval["low"] is not None:
-        spread = f" (median; {_range(interval, '{:,.0f}')}, {_heading(interval)})"
+        spread = f" (median; {_range(interval, SEQUENCES)}, {_heading(interval)})"
     lines.append(f"A running mean of 20 training sequences reached 99%: {when}{spread}.")
     seconds = ", ".join(f"{name} {value:.2f}" for name, value in result["seconds"].items())
     lines.append(f"Seconds: {seconds}")
@@ -231,6 +254,19 @@ def _explain_window(config: RunConfig, value: str) -> str:
     return f"{seen} of {task.window}: the gradient reaches it, and it can be learned.{carried}"
 
 
+def _explain_future(config: RunConfig) -> str:
+    ahead = f"The target lies {-config.task.lag} ahead"
+    if config.data.csv is None:
+        return (
+            f"{ahead} and has not been drawn yet. The integers are independent of each other, so "
+            "no model can do better than chance."
+        )
+    return (
+        f"{ahead}. If the values are independent of each other, no model can do better than the "
+        "majority floor; whatever is better comes from order in them."
+    )
+
+
 def _table(rows: Sequence[Sequence[str]]) -> str:
     """Cells in columns, the first one left, the others right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -245,8 +281,9 @@ def _heading(interval: dict[str, Any]) -> str:
 
 def _range(interval: dict[str, Any], pattern: str) -> str:
     bounds = (interval["low"], interval["high"])
-    return " to ".join("never" if x is None else pattern.format(x) for x in bounds)
+    beyond = "never" if pattern == SEQUENCES else "infinite"
+    return " to ".join(beyond if x is None else pattern.format(x) for x in bounds)
 
 
 def _count(sequences: float | None) -> str:
-    return "never" if sequences is None else f"{sequences:,.0f}"
+    return "never" if sequences is None else SEQUENCES.format(sequences)

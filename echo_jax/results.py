@@ -7,55 +7,85 @@ from typing import Any
 
 import numpy as np
 
+from echo_jax import storage
 from echo_jax.config import RunConfig, to_dict
 from echo_jax.evaluation import Evaluation
 from echo_jax.metrics import Interval, median_interval, recalled_bits, sequences_until
 from echo_jax.metrics import wilson_interval as wilson
-from echo_jax.task import chance_floor, order_blind_floor
+from echo_jax.task import chance_floor, majority_floor, order_blind_floor, order_blind_floor_of
 
 PACKAGES = ("echo_jax", "jax", "jaxlib", "flax", "optax", "chex", "numpy")
 
+NOT_OF_THE_RUN = ("seconds", "devices", "versions", "digest")
+"""What a result holds that is not a function of configuration and seed."""
 
-def summarise(config: RunConfig, scored: Evaluation, training_accuracy: np.ndarray) -> dict:
+
+def summarise(
+    config: RunConfig,
+    scored: Evaluation,
+    loss: np.ndarray,
+    accuracy: np.ndarray,
+    held_out: np.ndarray | None = None,
+) -> dict:
     """The scores of a run, ready for JSON.
 
     A number that stands for many seeds is their median, but for the accuracy by position, which is
-    their mean; the answers are those of the first seed.
+    their mean; the answers are those of the first seed. A seed whose loss became infinite or no
+    number has failed: it counts as accuracy 0 and an infinite loss, and has no answers.
 
     Args:
       config: of the run.
       scored: `Evaluation` of every seed, its leaves with a leading axis S.
-      training_accuracy: of every training sequence, `[S, N]`.
+      loss: of every training sequence, nats, `[S, N]`.
+      accuracy: the same, in `[0, 1]`.
+      held_out: the tokens that the evaluation was cut from, where they are the user's own.
     """
-    reached = [sequences_until(curve) for curve in training_accuracy]
-    learned = sum(count is not None for count in reached)
-    right_by_position = np.mean(scored.accuracy_by_position, axis=0).tolist()
-    first = scored.first
+    failed = failures(config, loss, scored.loss)
+    good = np.array([seed not in failed["seed"] for seed in _seeds(config)])
+    by_seed = {
+        "seed": _seeds(config),
+        "accuracy": np.where(good, scored.accuracy, 0.0).tolist(),
+        "loss": [_finite(x) for x in np.where(good, scored.loss, np.inf)],
+        "sequences_to_99": [
+            sequences_until(curve) if kept else None
+            for curve, kept in zip(accuracy, good, strict=True)
+        ],
+    }
     result = {
-        **_floors(config),
-        "accuracy": float(np.median(scored.accuracy)),
-        "loss": float(np.median(scored.loss)),
-        "sequences_to_99": _finite(np.median(_never_as_infinity(reached))),
-        "reached_99": {
-            "seeds": learned,
-            "of": config.seeds,
-            "interval": _interval(wilson(learned, config.seeds)) if config.seeds > 1 else None,
-        },
-        "accuracy_by_position": [None if np.isnan(x) else x for x in right_by_position],
-        "expected": first.expected[0, 0][first.scored[0, 0]].tolist(),
-        "predicted": first.predicted[0, 0][first.scored[0, 0]].tolist(),
+        **_floors(config, held_out),
+        **_medians(by_seed),
+        **_reached_99(by_seed),
+        **_answers(scored, good, by_seed["seed"]),
         "updates": config.training.sequences * config.task.updates_per_sequence,
-        "by_seed": {
-            "seed": list(range(config.seed, config.seed + config.seeds)),
-            "accuracy": scored.accuracy.tolist(),
-            "loss": scored.loss.tolist(),
-            "sequences_to_99": reached,
-        },
+        "by_seed": by_seed,
+        "failed": failed,
         "versions": versions(),
         "config": to_dict(config),
     }
-    result["recalled_bits"] = recalled_bits(result["loss"], config.task.vocab_size)
-    return result | _median_intervals(result["by_seed"])
+    if result["loss"] is not None:
+        result["recalled_bits"] = recalled_bits(result["loss"], result["floor_loss"])
+    return result
+
+
+def failures(config: RunConfig, loss: np.ndarray, final: np.ndarray | None = None) -> dict:
+    """Which seeds failed, and at which sequence (None: in the evaluation), both as lists.
+
+    Args:
+      config: of the run.
+      loss: of every training sequence so far, `[S, N]`.
+      final: of the evaluation, `[S]`, where there was one.
+    """
+    bad = ~np.isfinite(loss)
+    at = [int(np.argmax(row)) + 1 if row.any() else None for row in bad]
+    failed = bad.any(axis=1) | (False if final is None else ~np.isfinite(final))
+    rows = np.flatnonzero(failed)
+    return {"seed": [config.seed + int(s) for s in rows], "sequence": [at[s] for s in rows]}
+
+
+def digest(result: dict[str, Any]) -> str:
+    """The digest of what a run found: of a result all but the times, devices and versions."""
+    ours = {name: value for name, value in result.items() if name not in NOT_OF_THE_RUN}
+    return storage.digest_of(ours)
 
 
 def versions() -> dict[str, str]:
@@ -64,24 +94,51 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **installed}
 
 
-def _floors(config: RunConfig) -> dict[str, float]:
-    chance = chance_floor(config.task)
-    blind = order_blind_floor(config.task)
+def _seeds(config: RunConfig) -> list[int]:
+    return list(range(config.seed, config.seed + config.seeds))
+
+
+def _floors(config: RunConfig, held_out: np.ndarray | None) -> dict[str, float]:
+    if held_out is None:
+        floor, blind = chance_floor(config.task), order_blind_floor(config.task)
+    else:
+        floor, blind = majority_floor(held_out), order_blind_floor_of(held_out, config.task)
     return {
-        "floor_accuracy": chance.accuracy,
-        "floor_loss": chance.loss,
+        "floor_accuracy": floor.accuracy,
+        "floor_loss": floor.loss,
         "floor_order_blind": blind.accuracy,
         "floor_order_blind_loss": blind.loss,
     }
 
 
-def _median_intervals(by_seed: dict[str, list]) -> dict[str, dict | None]:
-    """An interval for each median; None where there is one seed, which has none."""
+def _medians(by_seed: dict[str, list]) -> dict[str, Any]:
+    """The median of each score and its interval: None for never, and for that of one seed."""
+    found: dict[str, Any] = {}
+    for name in ("accuracy", "loss", "sequences_to_99"):
+        values = _never_as_infinity(by_seed[name])
+        found[name] = _finite(np.median(values))
+        many = len(values) > 1
+        found[f"{name}_interval"] = _interval(median_interval(values)) if many else None
+    return found
+
+
+def _reached_99(by_seed: dict[str, list]) -> dict[str, Any]:
+    runs = len(by_seed["seed"])
+    learned = sum(count is not None for count in by_seed["sequences_to_99"])
+    interval = _interval(wilson(learned, runs)) if runs > 1 else None
+    return {"reached_99": {"seeds": learned, "of": runs, "interval": interval}}
+
+
+def _answers(scored: Evaluation, good: np.ndarray, seeds: list[int]) -> dict[str, Any]:
+    """Accuracy by position over the seeds that are good, and the answers of the first of them."""
+    right = np.mean(scored.accuracy_by_position[good], axis=0).tolist()
+    shown = int(np.argmax(good))
+    first, there = scored.first, scored.first.scored[shown, 0]
     return {
-        f"{name}_interval": _interval(median_interval(_never_as_infinity(by_seed[name])))
-        if len(by_seed["seed"]) > 1
-        else None
-        for name in ("accuracy", "loss", "sequences_to_99")
+        "accuracy_by_position": [None if np.isnan(x) else x for x in right],
+        "answers_of_seed": seeds[shown],
+        "expected": first.expected[shown, 0][there].tolist(),
+        "predicted": first.predicted[shown, 0][there].tolist(),
     }
 
 

@@ -21,6 +21,7 @@ from jax.sharding import AxisType, PartitionSpec
 
 from echo_jax.config import ConfigError, RunConfig, Settings
 from echo_jax.evaluation import Evaluation, evaluate
+from echo_jax.task import Corpus
 from echo_jax.training import Metrics, TrainState, init, run_chunk
 
 SeedMap = Literal["map", "vmap"]
@@ -131,25 +132,44 @@ def init_runs(config: RunConfig, devices: Sequence[jax.Device], seed_map: SeedMa
     return lambda settings: mapped(settings, None, None)
 
 
+def state_shapes(config: RunConfig) -> TrainState:
+    """The states of all seeds of a run as shapes and types, `[S, ...]`; takes no memory."""
+    one = jax.eval_shape(lambda: init(config.shapes, config.settings))
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct((config.seeds, *leaf.shape), leaf.dtype), one
+    )
+
+
 def run_chunks(
     config: RunConfig, size: int, devices: Sequence[jax.Device], seed_map: SeedMap
-) -> Callable[[Settings, TrainState, Any], tuple[TrainState, Metrics]]:
-    """`run_chunk` for many runs, of settings, states and the count of sequences they share."""
+) -> Callable[..., tuple[TrainState, Metrics]]:
+    """`run_chunk` for many runs: of settings, states, and the count and corpus that they share."""
 
-    def one(settings: Settings, state: TrainState, count: Any) -> tuple[TrainState, Metrics]:
-        return run_chunk(config, settings, state, size, count)
+    def one(settings: Settings, state: TrainState, shared: Any) -> tuple[TrainState, Metrics]:
+        count, corpus = shared
+        return run_chunk(config, settings, state, size, count, corpus)
 
-    return over_runs(one, devices, seed_map)
+    mapped = over_runs(one, devices, seed_map)
+    return lambda settings, state, count, corpus=None: mapped(settings, state, (count, corpus))
 
 
-def evaluate_runs(config: RunConfig, devices: Sequence[jax.Device], seed_map: SeedMap) -> Callable:
-    """`evaluate` for many runs, each on its own sequences, of settings and parameters."""
-    mapped = over_runs(lambda s, params, _: evaluate(config, s, params), devices, seed_map)
-    return lambda settings, params: mapped(settings, params, None)
+def evaluate_runs(
+    config: RunConfig, devices: Sequence[jax.Device], seed_map: SeedMap
+) -> Callable[..., Evaluation]:
+    """`evaluate` for many runs, each on its own sequences: of settings, parameters, a corpus."""
+    mapped = over_runs(
+        lambda settings, params, corpus: evaluate(config, settings, params, corpus),
+        devices,
+        seed_map,
+    )
+    return lambda settings, params, corpus=None: mapped(settings, params, corpus)
 
 
 def train_and_evaluate(
-    config: RunConfig, settings: Settings, seed_map: SeedMap | None = None
+    config: RunConfig,
+    settings: Settings,
+    seed_map: SeedMap | None = None,
+    corpus: Corpus | None = None,
 ) -> tuple[TrainState, Metrics, Evaluation]:
     """Whole runs in one call: the final states, `Metrics` `[S, N, K]` and `Evaluation`s, all `[S]`.
 
@@ -157,12 +177,13 @@ def train_and_evaluate(
       config: gives every shape, and how many sequences to train on; static.
       settings: of every run, each field `[S]`, as `stack_settings` makes them.
       seed_map: None for the default of the platform.
+      corpus: cut the sequences from it; None for random ones.
     """
     runs, sequences = len(settings.seed), config.training.sequences
     how = seed_map or default_seed_map()
     devices = devices_for(runs, how)
     padded = pad(settings, len(devices))
     state = init_runs(config, devices, how)(padded)
-    state, metrics = run_chunks(config, sequences, devices, how)(padded, state, sequences)
-    scored = evaluate_runs(config, devices, how)(padded, state.params)
+    state, metrics = run_chunks(config, sequences, devices, how)(padded, state, sequences, corpus)
+    scored = evaluate_runs(config, devices, how)(padded, state.params, corpus)
     return jax.tree.map(lambda leaf: leaf[:runs], (state, metrics, scored))

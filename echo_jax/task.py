@@ -27,6 +27,10 @@ EXACT_STEPS = 32
 """The order-blind floor of a longer window is simulated: the exact one takes too long."""
 
 
+WINDOWS_SEEN = 5000
+"""About so many windows of a user's own tokens go into their order-blind floor."""
+
+
 class Stream(enum.IntEnum):
     """What randomness is for. Streams of one seed are independent of each other."""
 
@@ -48,6 +52,17 @@ class Batch(NamedTuple):
     mask: chex.Array | None
     targets: chex.Array
     scored: chex.Array | None
+
+
+class Corpus(NamedTuple):
+    """The user's own numbers as tokens, in order.
+
+    training  int32 [M], where training sequences are cut from
+    held_out  int32 [M'], what follows it, where those of the evaluation are cut from
+    """
+
+    training: chex.Array
+    held_out: chex.Array
 
 
 class Floor(NamedTuple):
@@ -73,16 +88,32 @@ def draw_sequence(key: chex.PRNGKey, task: TaskConfig) -> chex.Array:
     return (jax.random.bits(key, shape) % task.vocab_size).astype(jnp.int32)
 
 
+def cut_sequence(key: chex.PRNGKey, tokens: chex.Array, task: TaskConfig) -> chex.Array:
+    """L tokens in a row from a random place of int32 `[M]`: int32 `[L]`, in streams `[B, L]`."""
+    shape = () if task.layout != "streams" else (task.batch_size,)
+    starts = (jax.random.bits(key, shape) % (len(tokens) - task.length + 1)).astype(jnp.int32)
+    return tokens[starts[..., None] + jnp.arange(task.length)]
+
+
 def draw_sequences(
-    seed: chex.Numeric, stream: Stream, counters: chex.Array, task: TaskConfig
+    seed: chex.Numeric,
+    stream: Stream,
+    counters: chex.Array,
+    task: TaskConfig,
+    corpus: Corpus | None = None,
 ) -> chex.Array:
     """The sequences with these counters, int32 `[N, L]` (streams `[N, B, L]`).
 
-    Sequence i depends on seed, stream and i alone, not on how many are drawn beside it.
+    Sequence i depends on seed, stream and i alone, not on how many are drawn beside it. With a
+    corpus they are cut from it: those of the evaluation from its held-out part, the others from
+    its training part.
     """
     chex.assert_rank(counters, 1)
     keys = jax.vmap(jax.random.fold_in, (None, 0))(stream_key(seed, stream), counters)
-    return jax.vmap(lambda key: draw_sequence(key, task))(keys)
+    if corpus is None:
+        return jax.vmap(lambda key: draw_sequence(key, task))(keys)
+    tokens = corpus.held_out if stream == Stream.EVALUATION else corpus.training
+    return jax.vmap(lambda key: cut_sequence(key, tokens, task))(keys)
 
 
 def one_hot_encode(tokens: chex.Array, vocab_size: int) -> chex.Array:
@@ -123,6 +154,15 @@ def chance_floor(task: TaskConfig) -> Floor:
     return Floor(1 / task.vocab_size, math.log(task.vocab_size))
 
 
+def majority_floor(tokens: np.ndarray) -> Floor:
+    """What knowing how frequent each of int32 `[M]` is gives, and nothing about their order.
+
+    Always the most common one is right in its share of them; the best loss is their entropy, nats.
+    """
+    shares = np.unique(tokens, return_counts=True)[1] / len(tokens)
+    return Floor(float(shares.max()), float(-np.sum(shares * np.log(shares))))
+
+
 def order_blind_floor(task: TaskConfig) -> Floor:
     """What is reached by knowing which values stand in the last W steps, but not where.
 
@@ -139,6 +179,25 @@ def order_blind_floor(task: TaskConfig) -> Floor:
     chance = chance_floor(task)
     accuracy = np.average(np.where(known, largest, chance.accuracy), weights=targets)
     loss = np.average(np.where(known, entropy, chance.loss), weights=targets)
+    return Floor(float(accuracy), float(loss))
+
+
+def order_blind_floor_of(tokens: np.ndarray, task: TaskConfig) -> Floor:
+    """`order_blind_floor` on a user's own tokens, int32 `[M]`: the mean over windows of them.
+
+    A target outside the window leaves the `majority_floor`.
+    """
+    times = task.target_times if task.layout == "streams" else task.row_times
+    sizes, targets = np.unique(np.minimum(np.asarray(times) + 1, task.window), return_counts=True)
+    floors = []
+    for size in sizes:
+        if not 0 <= task.lag < size:
+            floors.append(majority_floor(tokens))
+            continue
+        starts = np.linspace(0, len(tokens) - size, max(20, WINDOWS_SEEN // len(sizes)), dtype=int)
+        each = [majority_floor(tokens[start : start + size]) for start in np.unique(starts)]
+        floors.append(Floor(*np.mean(each, axis=0)))
+    accuracy, loss = np.average(floors, axis=0, weights=targets)
     return Floor(float(accuracy), float(loss))
 
 

@@ -24,7 +24,7 @@ from echo_jax.network import (
     init_params,
     zero_carry,
 )
-from echo_jax.task import Batch, Stream, draw_sequences, sequence_batches, stream_key
+from echo_jax.task import Batch, Corpus, Stream, draw_sequences, sequence_batches, stream_key
 
 ADAM = {"b1": 0.9, "b2": 0.999, "eps": 1e-7}
 
@@ -56,7 +56,12 @@ def init(config: RunConfig, settings: Settings) -> TrainState:
 
 
 def run_chunk(
-    config: RunConfig, settings: Settings, state: TrainState, size: int, count: chex.Numeric
+    config: RunConfig,
+    settings: Settings,
+    state: TrainState,
+    size: int,
+    count: chex.Numeric,
+    corpus: Corpus | None = None,
 ) -> tuple[TrainState, Metrics]:
     """Train on the next `count` sequences of the run, at most `size` of them.
 
@@ -67,13 +72,14 @@ def run_chunk(
       size: sequences drawn, static.
       count: how many of them are trained on, the first ones; may be traced, so that the last
         chunk of a run needs no compile of its own.
+      corpus: cut the sequences from it; None for random ones.
 
     Returns:
       The new state, and `Metrics` of `[size, K]`; entries from `count` on mean nothing.
     """
     first = state.step // config.task.updates_per_sequence
     counters = first + jnp.arange(size)
-    tokens = draw_sequences(settings.seed, Stream.DATA, counters, config.task)
+    tokens = draw_sequences(settings.seed, Stream.DATA, counters, config.task, corpus)
     return train_on(config, settings, state, tokens, jnp.arange(size) < count)
 
 

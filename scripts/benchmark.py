@@ -33,7 +33,7 @@ import peers
 import scaling
 from peers import JOB, MANY_SEEDS, ONE_THREAD, PEERS, SMALL_JOB, pinned
 
-from echo_jax import checkpoint, cli
+from echo_jax import checkpoint, cli, storage
 from echo_jax.config import ConfigError, RunConfig, to_dict
 
 REFERENCE, SEEDS = "echo_jax", "seeds"
@@ -474,7 +474,7 @@ def compare(command: BenchmarkCommand, folder: Path, core: int) -> None:
     print(cold_lines(cold, found.contestants[REFERENCE].training_seconds))
     results = as_json(found) | {"whole_process_seconds": cold, "rounds": command.rounds}
     setting = {"config": to_dict(config), "command": sys.argv[1:], "before": before, "after": after}
-    checkpoint.write_json(folder / "benchmark.json", setting | results)
+    storage.write_json(folder / "benchmark.json", setting | results)
 
 
 def load(machine: Mapping[str, Any]) -> str:
@@ -499,7 +499,7 @@ def scale(command: BenchmarkCommand, folder: Path, core: int) -> None:
     print(f"{before['processor']}; load average {load(before)} before, {load(after)} after\n")
     print(scaling.table(rows))
     values = {"command": sys.argv[1:], "before": before, "after": after, "points": rows}
-    checkpoint.write_json(folder / "scaling.json", values)
+    storage.write_json(folder / "scaling.json", values)
     scaling.draw(folder / "scaling.png", rows)
 
 

@@ -33,11 +33,11 @@ def test_a_mean_counts_only_what_is_scored():
 
 
 @pytest.mark.parametrize(
-    ("loss", "vocab_size", "bits"),
+    ("loss", "values", "bits"),
     [(0.0, 8, 3.0), (math.log(8), 8, 0.0), (math.log(2), 8, 2.0), (math.log(16), 8, -1.0)],
 )
-def test_recalled_bits(loss, vocab_size, bits):
-    assert metrics.recalled_bits(loss, vocab_size) == pytest.approx(bits, abs=1e-12)
+def test_recalled_bits_of_values_drawn_uniformly(loss, values, bits):
+    assert metrics.recalled_bits(loss, math.log(values)) == pytest.approx(bits, abs=1e-12)
 
 
 def test_the_count_of_sequences_includes_those_of_the_mean():

@@ -42,7 +42,14 @@ def test_every_figure_of_the_readme_is_there_and_says_what_it_shows(root, readme
 
 def test_every_file_of_a_run_folder_has_its_row(readme):
     rows = re.findall(r"^\| `(\w+\.\w+)` \|", readme, re.M)
-    assert rows == ["config.json", "metrics.csv", "seeds.csv", "result.json", "curve.png"]
+    assert rows == [
+        "config.json",
+        "checkpoint.msgpack",
+        "metrics.csv",
+        "seeds.csv",
+        "result.json",
+        "curve.png",
+    ]
 
 
 @pytest.mark.slow

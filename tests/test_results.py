@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from echo_jax import plots, report, results
-from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, TrainingConfig
+from echo_jax.config import DataConfig, NetworkConfig, RunConfig, TaskConfig, TrainingConfig
 from echo_jax.evaluation import Answers, Evaluation
 
 CONFIG = RunConfig(
@@ -35,7 +35,7 @@ def scored():
 @pytest.fixture
 def result():
     curves = np.array([LEARNED, np.roll(LEARNED, -5), np.zeros(40)])
-    made = results.summarise(CONFIG, scored(), curves)
+    made = results.summarise(CONFIG, scored(), np.ones((3, 40)), curves)
     made["seconds"] = {"import": 1.0, "train": 2.5}
     return json.loads(json.dumps(made, allow_nan=False))
 
@@ -60,9 +60,55 @@ def test_a_result_holds_medians_their_intervals_and_every_seed(result):
 def test_one_seed_has_no_interval():
     one = dataclasses.replace(CONFIG, seeds=1)
     first = Evaluation(*(leaf[:1] for leaf in scored()[:3]), Answers(*(x[:1] for x in scored()[3])))
-    made = results.summarise(one, first, LEARNED[None])
+    made = results.summarise(one, first, np.ones((1, 40)), LEARNED[None])
     assert (made["accuracy_interval"], made["sequences_to_99"]) == (None, 30)
     assert made["reached_99"] == {"seeds": 1, "of": 1, "interval": None}
+
+
+def test_a_seed_that_failed_counts_as_the_worst_and_is_named():
+    loss = np.ones((3, 40))
+    loss[0, 11:] = np.nan
+    broken = scored()._replace(loss=np.array([np.nan, 0.2, np.inf]))
+    curves = np.array([LEARNED, LEARNED, np.zeros(40)])
+    made = results.summarise(CONFIG, broken, loss, curves)
+    assert made["failed"] == {"seed": [7, 9], "sequence": [12, None]}
+    assert made["by_seed"]["accuracy"] == [0.0, 0.95, 0.0]
+    assert made["by_seed"]["loss"] == [None, 0.2, None]
+    assert made["by_seed"]["sequences_to_99"] == [None, 30, None]
+    assert (made["accuracy"], made["loss"]) == (0.0, None)
+    assert made["accuracy_by_position"] == pytest.approx([1.0, 0.9, 0.95])
+    assert (made["answers_of_seed"], made["predicted"]) == (8, [1, 5, 3])
+    assert report.failures(made["failed"]).startswith(
+        "Failed, their loss infinite or no number: seeds 7 (sequence 12), 9 (evaluation)."
+    )
+    assert cells(report.scores(made).splitlines()[3])[:3] == [
+        "loss (nats)",
+        "infinite",
+        "0.2000 to infinite",
+    ]
+    json.dumps(made, allow_nan=False)
+
+
+def test_the_digest_is_of_all_but_times_devices_and_versions(result):
+    other = result | {"seconds": {"import": 9.0}, "versions": {}, "devices": ["gpu"]}
+    assert results.digest(other) == results.digest(result)
+    for name in set(result) - set(results.NOT_OF_THE_RUN):
+        assert results.digest(result | {name: "changed"}) != results.digest(result), name
+
+
+def test_the_floors_of_a_users_own_numbers_are_majority_and_entropy():
+    held_out = np.array([0, 1, 0, 0, 2, 0, 1, 0], np.int32)
+    own = dataclasses.replace(CONFIG, data=DataConfig(csv="my.csv", column="n"))
+    made = results.summarise(own, scored(), np.ones((3, 40)), np.zeros((3, 40)), held_out)
+    entropy = -sum(p * math.log(p) for p in (5 / 8, 2 / 8, 1 / 8))
+    assert made["floor_accuracy"] == 5 / 8
+    assert made["floor_loss"] == pytest.approx(entropy)
+    assert made["recalled_bits"] == pytest.approx((entropy - 0.3) / math.log(2))
+    # of the 7 pairs of neighbours one holds the same value twice
+    assert made["floor_order_blind"] == pytest.approx((1 + 6 * 0.5) / 7)
+    assert made["floor_order_blind_loss"] == pytest.approx(6 / 7 * math.log(2))
+    assert "majority floor" in report.scores(made)
+    assert "chance" not in report.scores(made)
 
 
 def cells(line):
