@@ -4,7 +4,7 @@ Submodules load on first use, so `import echo_jax` itself loads no jax.
 """
 
 import importlib
-from types import ModuleType
+from typing import Any
 
 __version__ = "0.1.0"
 
@@ -13,6 +13,7 @@ _SUBMODULES = (
     "checkpoint",
     "cli",
     "config",
+    "echo",
     "evaluation",
     "history",
     "metrics",
@@ -24,12 +25,16 @@ _SUBMODULES = (
     "seeds",
     "storage",
     "task",
+    "trained",
     "training",
+    "values",
 )
 
 
-def __getattr__(name: str) -> ModuleType:
-    """Import a submodule when it is first asked for."""
+def __getattr__(name: str) -> Any:
+    """Import a submodule, or what loads a trained network, when it is first asked for."""
+    if name == "load":
+        return importlib.import_module("echo_jax.trained").load
     if name in _SUBMODULES:
         return importlib.import_module(f"echo_jax.{name}")
     raise AttributeError(f"module 'echo_jax' has no attribute {name!r}")
@@ -37,4 +42,4 @@ def __getattr__(name: str) -> ModuleType:
 
 def __dir__() -> list[str]:
     """The public names, whether loaded yet or not."""
-    return sorted([*globals(), *_SUBMODULES])
+    return sorted([*globals(), *_SUBMODULES, "load"])

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from echo_jax import storage
-from echo_jax.config import ConfigError, RunConfig, from_dict, to_dict
+from echo_jax.config import CELL_NAMES, ConfigError, RunConfig, from_dict, to_dict
 from echo_jax.storage import StorageError
 
 if TYPE_CHECKING:  # jax and numpy wait until a command line was found valid
@@ -41,8 +41,8 @@ CONFIG, VOCABULARY, TOKENS = "config.json", "vocabulary.json", "tokens.bin"
 CHECKPOINT, METRICS = "checkpoint.msgpack", "metrics.csv"
 RESULT, SEEDS, FIGURE = "result.json", "seeds.csv", "curve.png"
 
-FORMAT = b"echo_jax checkpoint 1\n"
-"""How a checkpoint begins; then come the digest of the rest, a line, and the rest."""
+CHECKPOINT_FORMAT, ECHO_FORMAT = b"echo_jax checkpoint 1\n", b"echo_jax state 1\n"
+"""How a file begins; then come the digest of the rest, a line, and the rest, msgpack."""
 
 OVERHEAD = 2**20
 """At most so many bytes of a checkpoint are not those of its arrays."""
@@ -160,22 +160,33 @@ def read_inputs(folder: Path, with_tokens: bool = True) -> Inputs:
     return Inputs(config, values, tokens, digests, seed_map)
 
 
+def check_cell_named(folder: Path, inputs: Inputs, cell: str | None) -> None:
+    """Raise ConfigError where a run has a cell of the user's own that the user does not name.
+
+    A folder may come from a stranger: what it names is imported only if the caller names it too.
+    """
+    needed = inputs.config.network.cell
+    if needed not in CELL_NAMES and cell != needed:
+        raise ConfigError(
+            f"{folder} needs the cell {needed}, and no folder decides what is imported: add "
+            f"--cell {needed}"
+        )
+
+
 def save(folder: Path, inputs: Inputs, saved: Saved) -> None:
     """Write a checkpoint, and before it the lines of `metrics.csv` up to it."""
     from flax import serialization
 
     metrics = saved.history.text()
     storage.write_bytes(folder / METRICS, metrics)
-    payload = serialization.msgpack_serialize(
-        {
-            "inputs": inputs.identity,
-            "sequences": saved.history.sequences,
-            "metrics_bytes": len(metrics),
-            "metrics_digest": storage.digest(metrics),
-            "state": serialization.to_state_dict(saved.state),
-        }
-    )
-    storage.write_bytes(folder / CHECKPOINT, _head(payload) + payload)
+    contents = {
+        "inputs": inputs.identity,
+        "sequences": saved.history.sequences,
+        "metrics_bytes": len(metrics),
+        "metrics_digest": storage.digest(metrics),
+        "state": serialization.to_state_dict(saved.state),
+    }
+    storage.write_bytes(folder / CHECKPOINT, _pack(CHECKPOINT_FORMAT, contents))
 
 
 def load(folder: Path, inputs: Inputs, shapes: Any) -> Saved | None:
@@ -212,39 +223,69 @@ def load_state(folder: Path, inputs: Inputs, shapes: Any) -> tuple[Any, dict[str
 
     A file whose size is not that of the shapes is refused before it is read.
     """
+    path = folder / CHECKPOINT
+    if not os.path.lexists(path):
+        raise StorageError(
+            f"{folder} has no checkpoint yet: train on with scripts/train.py --resume {folder}"
+        )
+    fix = f"restore it, or train again with the configuration in {CONFIG}"
+    contents = _unpack(path, CHECKPOINT_FORMAT, shapes, fix)
+    numbers = [contents.get(name) for name in ("sequences", "metrics_bytes")]
+    if not all(type(number) is int and number > 0 for number in numbers):
+        raise StorageError(f"{path} is damaged: {fix}")
+    if contents.get("inputs") != inputs.identity:
+        raise StorageError(f"{path} is not of the run in {CONFIG}: restore the one or the other")
+    return contents["state"], contents
+
+
+def save_echo(path: Path, network: str, state: Any) -> None:
+    """Write the state of a network that is fed integer by integer.
+
+    Args:
+      path: replaced if it is there.
+      network: a digest that no other network has.
+      state: `EchoState`.
+    """
     from flax import serialization
 
-    path = folder / CHECKPOINT
+    contents = {"network": network, "state": serialization.to_state_dict(state)}
+    storage.write_bytes(path, _pack(ECHO_FORMAT, contents))
+
+
+def load_echo(path: Path, network: str, shapes: Any) -> Any:
+    """The inverse of `save_echo`; StorageError for any other file, or another network's."""
+    fix = "name another file, or none to start afresh"
+    contents = _unpack(path, ECHO_FORMAT, shapes, fix)
+    if contents.get("network") != network:
+        raise StorageError(f"{path} is the state of another network: {fix}")
+    return contents["state"]
+
+
+def _pack(form: bytes, contents: dict[str, Any]) -> bytes:
+    from flax import serialization
+
+    payload = serialization.msgpack_serialize(contents)
+    return form + storage.digest(payload).encode() + b"\n" + payload
+
+
+def _unpack(path: Path, form: bytes, shapes: Any, fix: str) -> dict[str, Any]:
+    """What `_pack` wrote, its `state` of the same arrays as `shapes`; StorageError otherwise."""
+    from flax import serialization
+
     size = size_of(shapes)
     storage.check_memory(size)
     data = storage.read_bytes(path, size + OVERHEAD)
-    head, payload = data[:_HEAD], data[_HEAD:]
-    damaged = StorageError(
-        f"{path} is damaged: restore it, or train again with the configuration in {CONFIG}"
-    )
-    if head != _head(payload):
-        raise damaged
+    start = len(form) + len(storage.digest(b"")) + 1
     try:
-        contents = serialization.msgpack_restore(payload)
-        state = serialization.from_state_dict(shapes, contents["state"])
-        identity, numbers = (
-            contents["inputs"],
-            [contents[n] for n in ("sequences", "metrics_bytes")],
-        )
+        if data[:start] != form + storage.digest(data[start:]).encode() + b"\n":
+            raise ValueError("the digest is not that of the content")
+        contents = serialization.msgpack_restore(data[start:])
+        contents["state"] = serialization.from_state_dict(shapes, contents["state"])
+        if not _same_shapes(contents["state"], shapes):
+            raise ValueError("its arrays are not those of the network")
     except Exception as error:  # whatever the bytes of a stranger make of their reader
-        raise damaged from error
-    if identity != inputs.identity:
-        raise StorageError(f"{path} is not of the run in {CONFIG}: restore the one or the other")
-    if not (_same_shapes(state, shapes) and all(type(n) is int and n > 0 for n in numbers)):
-        raise damaged
-    return state, contents
-
-
-def _head(payload: bytes) -> bytes:
-    return FORMAT + storage.digest(payload).encode() + b"\n"
-
-
-_HEAD = len(_head(b""))
+        raise StorageError(f"{path} is damaged ({error}): {fix}") from error
+    return contents
 
 
 def size_of(shapes: Any) -> int:

@@ -28,6 +28,8 @@ _REWORDED = (
     (r"invalid choice '?(.*?)'? for argument '(--\S+)'\. Expected one of \('(.*?)',?\)\.",
      r"\2 \1 is unknown: use one of \3"),
     (r"Missing value for argument '(--\S+)'.*", r"\1 has no value: give one after it"),
+    (r"Missing from \S+: \S+ (.*?)\.? \(required\)",
+     r"\1 is not given: name it, or see --help"),
     (r"Error parsing [\w.-]+: (.*)", r"\1"),
 )  # fmt: skip
 

@@ -194,6 +194,51 @@ def learning_time(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def follows(shares: Sequence[float], windows: int, config: RunConfig) -> str:
+    """How often the answer follows each input, by its steps back: a bar a position."""
+    task = config.task
+    lines = [
+        "Which input does the answer follow? Each one is changed in turn, in "
+        f"{windows:,} random sequences;\nhow often the answer then becomes the new value (by "
+        f"chance {1 / task.vocab_size:.1%}):"
+    ]
+    for steps, share in enumerate(shares):
+        bar = "█" * round(40 * share)
+        mark = f"  <- lag {task.lag}, what it was trained for" if steps == task.lag else ""
+        lines.append(f"  {steps:3} back  {share:6.1%}  {bar}{mark}")
+    if task.lag < 0:
+        lines.append(f"  The lag it was trained for, {task.lag}, lies ahead: no input is right.")
+    return "\n".join(lines)
+
+
+def common_values(
+    common: Sequence[tuple[int | str, int, int, float]],
+    length: int,
+    config: RunConfig,
+    floor: tuple[float, float],
+) -> str:
+    """The most common values of a column of the user's own, and its floors.
+
+    Args:
+      common: value, token, occurrences and share of each.
+      length: of the column.
+      config: with the data's names and the number of different values.
+      floor: accuracy and loss (nats) of knowing how frequent each value is.
+    """
+    data, vocab_size = config.data, config.task.vocab_size
+    rows = [["value", "token", "times", "share"]]
+    rows += [
+        [str(v), str(token), f"{times:,}", f"{share:.2%}"] for v, token, times, share in common
+    ]
+    rest = vocab_size - len(common)
+    more = f"\n... and {rest:,} more values" if rest else ""
+    return (
+        f"Column {data.column} of {data.csv}: {length:,} values, {vocab_size:,} different; the "
+        f"last {data.held_out:.0%} are held out.\nThe most common:\n{_table(rows)}{more}\n"
+        f"Majority floor: accuracy {floor[0]:.2%}; loss {floor[1]:.4f} nats, their entropy.\n"
+    )
+
+
 def one_hot_view(vectors: "np.ndarray", shown: int = 30) -> str:
     """One-hot vectors `[L, V]`, a vector a line, cut after `shown` entries."""
     rest = vectors.shape[1] - shown

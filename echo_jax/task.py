@@ -92,7 +92,7 @@ def cut_sequence(key: chex.PRNGKey, tokens: chex.Array, task: TaskConfig) -> che
     """L tokens in a row from a random place of int32 `[M]`: int32 `[L]`, in streams `[B, L]`."""
     shape = () if task.layout != "streams" else (task.batch_size,)
     starts = (jax.random.bits(key, shape) % (len(tokens) - task.length + 1)).astype(jnp.int32)
-    return tokens[starts[..., None] + jnp.arange(task.length)]
+    return jnp.asarray(tokens)[starts[..., None] + jnp.arange(task.length)]
 
 
 def draw_sequences(

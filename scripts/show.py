@@ -1,13 +1,17 @@
 """Show what the network is given: integers, one-hot vectors, rows, batches, and their state.
 
-python scripts/show.py --part no-context      # the tutorial's mistake can be seen
+python scripts/show.py --part no-context             # the tutorial's mistake can be seen
+python scripts/show.py --csv my.csv --column n       # the same of your own numbers
 """
 
 import dataclasses
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from echo_jax import cli, report
 from echo_jax.config import PARTS, Part, RunConfig
+
+if TYPE_CHECKING:
+    from echo_jax.values import Tokenized
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,10 +32,30 @@ def main() -> None:
     if command.rows < 1:
         cli.fail(f"rows {command.rows} is below 1: use 1 or more")
     with cli.refusals():
-        tokens = first_sequence(command.run)
-        print(sequence_view(tokens, command.run))
-        print(rows_view(tokens, command.run, command.rows))
-        print(report.explain(command.run), flush=True)
+        own = read_column(command.run) if command.run.data.csv else None
+        config = own.config if own else command.run
+        if own:
+            print(column_view(own))
+        tokens = first_sequence(config, own)
+        print(sequence_view(tokens, config))
+        print(rows_view(tokens, config, command.rows))
+        print(report.explain(config), flush=True)
+
+
+def read_column(config: RunConfig) -> "Tokenized":
+    """The user's own numbers as tokens."""
+    from echo_jax import values
+
+    return values.tokenize(config)
+
+
+def column_view(own: "Tokenized") -> str:
+    """The most common values of a column, with their tokens, and its floors."""
+    from echo_jax import values
+    from echo_jax.task import majority_floor
+
+    common = values.most_common(own.tokens, own.vocabulary)
+    return report.common_values(common, len(own.tokens), own.config, majority_floor(own.tokens))
 
 
 def sequence_view(tokens: Any, config: RunConfig) -> str:
@@ -39,9 +63,12 @@ def sequence_view(tokens: Any, config: RunConfig) -> str:
     from echo_jax.task import one_hot_decode, one_hot_encode
 
     tokens = tokens.reshape(-1, config.task.length)[0]
+    source = f"integers, drawn from 0 .. {config.task.vocab_size - 1}"
+    if config.data.csv:
+        source = "tokens in a row, from the part of the column that is trained on"
     vectors = one_hot_encode(tokens, config.task.vocab_size)
     return (
-        f"{len(tokens)} integers, drawn from 0 .. {config.task.vocab_size - 1}:\n"
+        f"{len(tokens)} {source}:\n"
         f"  {tokens.tolist()}\n\n"
         f"One-hot, {vectors.shape[0]} vectors of {vectors.shape[1]}, a vector a line:\n"
         f"{report.one_hot_view(vectors)}\n\n"
@@ -71,16 +98,21 @@ def rows_view(tokens: Any, config: RunConfig, rows: int) -> str:
     )
 
 
-def first_sequence(config: RunConfig) -> Any:
+def first_sequence(config: RunConfig, own: "Tokenized | None") -> Any:
     """The first sequence that a run of this configuration trains on."""
     import jax
     import jax.numpy as jnp
 
-    from echo_jax.task import Stream, draw_sequences
+    from echo_jax import values
+    from echo_jax.task import Corpus, Stream, draw_sequences
 
-    return jax.jit(lambda i: draw_sequences(config.seed, Stream.DATA, i, config.task))(
-        jnp.arange(1)
-    )[0]
+    task, held_out = config.task, config.data.held_out
+    corpus = Corpus(*values.split(own.tokens, task.length, held_out)) if own else None
+
+    def draw(counters: Any) -> Any:
+        return draw_sequences(config.seed, Stream.DATA, counters, task, corpus)
+
+    return jax.jit(draw)(jnp.arange(1))[0]
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, NoReturn,
 
 from echo_jax import checkpoint, cli, report, storage
 from echo_jax.checkpoint import Inputs, Saved
-from echo_jax.config import CELL_NAMES, LARGEST, PARTS, ConfigError, Part, RunConfig, TaskConfig
+from echo_jax.config import LARGEST, PARTS, ConfigError, Part, RunConfig
 from echo_jax.storage import StorageError
 
 if TYPE_CHECKING:  # all that is slow to import waits until the command line was found valid
@@ -148,21 +148,8 @@ def new_inputs(command: TrainCommand) -> Inputs:
         return Inputs(config, seed_map=command.seed_map)
     from echo_jax import values
 
-    column = values.read_column(Path(config.data.csv), config.data.column)
-    vocabulary = values.Vocabulary.of_words(column.words)
-    if config.task.vocab_size not in (TaskConfig.vocab_size, len(vocabulary)):
-        raise ConfigError(
-            f"vocab size {config.task.vocab_size} is not that of the column, which has "
-            f"{len(vocabulary)} different values: leave --vocab-size out"
-        )
-    config = dataclasses.replace(
-        config,
-        task=dataclasses.replace(config.task, vocab_size=len(vocabulary)),
-        data=dataclasses.replace(config.data, column=column.name),
-    )
-    tokens = values.encode(vocabulary, column.words)
-    values.split(tokens, config.task.length, config.data.held_out)  # refuses a short column
-    inputs = checkpoint.column_inputs(config, vocabulary.to_list(), tokens)
+    own = values.tokenize(config)
+    inputs = checkpoint.column_inputs(own.config, own.vocabulary.to_list(), own.tokens)
     return inputs._replace(seed_map=command.seed_map)
 
 
@@ -175,12 +162,7 @@ def resumed_inputs(command: TrainCommand, folder: Path) -> Inputs:
             "new run without --resume"
         )
     inputs = checkpoint.read_inputs(folder)
-    cell = inputs.config.network.cell
-    if cell not in CELL_NAMES and command.run.network.cell != cell:
-        raise ConfigError(
-            f"{folder} needs the cell {cell}, and no folder decides what is imported: "
-            f"add --cell {cell}"
-        )
+    checkpoint.check_cell_named(folder, inputs, command.run.network.cell)
     if "--sequences" not in cli.given_flags():
         return inputs
     training = dataclasses.replace(inputs.config.training, sequences=command.run.training.sequences)
@@ -451,6 +433,9 @@ def write_results(keeper: Keeper, scored: Any, also: dict[str, Any]) -> dict[str
     loss, accuracy = keeper.history.curves()
     held_out = corpus.held_out if corpus else None
     result = results.summarise(config, scored, loss, accuracy, held_out)
+    if own := keeper.inputs.values:
+        for name in ("expected", "predicted"):
+            result[name] = [own[token] for token in result[name]]
     result["digest"] = results.digest(result)
     result |= also
     good = ~np.isin(result["by_seed"]["seed"], result["failed"]["seed"])

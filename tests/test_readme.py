@@ -41,9 +41,12 @@ def test_every_figure_of_the_readme_is_there_and_says_what_it_shows(root, readme
 
 
 def test_every_file_of_a_run_folder_has_its_row(readme):
-    rows = re.findall(r"^\| `(\w+\.\w+)` \|", readme, re.M)
-    assert rows == [
+    table = readme[readme.index("| file | what is in it |") :].split("\n\n")[0]
+    rows = re.findall(r"^\| (`.*?`) \|", table, re.M)
+    assert [name.strip("`") for row in rows for name in row.split(", ")] == [
         "config.json",
+        "vocabulary.json",
+        "tokens.bin",
         "checkpoint.msgpack",
         "metrics.csv",
         "seeds.csv",

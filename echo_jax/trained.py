@@ -1,0 +1,259 @@
+"""A trained network in use: loaded from its run folder, fed values, answers out.
+
+    network = load("runs/part4")
+    network.predict([1, 36, 0, 36, 21, 2])    # -> [None, None, None, None, 36, 21]
+
+or one integer at a time, with the state in the caller's hands:
+
+    state = network.start()
+    state, answer = network.step(state, 1)    # answer.exists, answer.token, answer.logits
+"""
+
+import dataclasses
+import functools
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from echo_jax import checkpoint, echo, seeds, storage, values
+from echo_jax.config import ConfigError, RunConfig, to_dict
+from echo_jax.echo import Answer, EchoState
+from echo_jax.network import Network, Params, build_network
+from echo_jax.values import UNSEEN, Unknown, Vocabulary
+
+LANES = 1024
+"""At most so many sequences are answered side by side."""
+
+Value = int | str
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """One network of a run: what it is, what it learned, and the values it knows."""
+
+    config: RunConfig
+    params: Params
+    vocabulary: Vocabulary
+    sequences: int
+    """That it was trained on so far."""
+
+    def start(self) -> EchoState:
+        """The state before the first token."""
+        return echo.start(self.config, self.network)
+
+    def step(self, state: EchoState, token: Any) -> tuple[EchoState, Answer]:
+        """One token in, int `0 .. V-1`; the next state and the `Answer` out. Pure and compiled."""
+        return self._step(self.params, state, token)
+
+    def feed(
+        self, state: EchoState, tokens: np.ndarray, logits: bool = False
+    ) -> tuple[EchoState, Answer]:
+        """The next tokens, int32 `[N]`, whole blocks at once and the rest one by one.
+
+        Returns:
+          The state after them, and the N `Answer`s as numpy arrays; with logits `[N, V]` if they
+          are asked for, and otherwise `[N, 0]`, so that long inputs take little memory.
+        """
+        block, width = echo.block_size(self.config), len(self.vocabulary) if logits else 0
+        whole = len(tokens) - len(tokens) % block
+        parts = [Answer(np.zeros(0, bool), np.zeros(0, np.int32), np.zeros((0, width), np.float32))]
+        for first in range(0, whole, block):
+            state, answers = self._feed(self.params, state, tokens[first : first + block])
+            parts.append(jax.tree.map(np.asarray, answers))
+        for token in tokens[whole:]:
+            state, answer = self._step(self.params, state, token)
+            parts.append(jax.tree.map(lambda leaf: np.asarray(leaf)[None], answer))
+        parts = [part._replace(logits=part.logits[:, :width]) for part in parts]
+        return state, Answer(*map(np.concatenate, zip(*parts, strict=True)))
+
+    def predict(
+        self, inputs: Any, *, probabilities: bool = False, unknown: Unknown = "error"
+    ) -> Any:
+        """What the network says after each value.
+
+        Args:
+          inputs: one sequence of values, a list or an array `[T]`, or many of them, of any lengths.
+            A value is an integer, or of a run on words a string.
+            The network starts afresh with each sequence.
+          probabilities: return them instead of the answers.
+          unknown: what a value does that the network was not trained on: raise ConfigError, or be
+            skipped, as if it were not there.
+
+        Returns:
+          For each sequence a list of its T answers, None where there is none yet; or its
+          probabilities float32 `[T, V]`, NaN where there is none yet. Many sequences give a list.
+        """
+        many, sequences = _sequences(inputs)
+        tokens = [self._encode(sequence, unknown) for sequence in sequences]
+        read = self._probabilities if probabilities else self._values
+        answers = self._answers([t[t != UNSEEN] for t in tokens], probabilities)
+        found = [read(t != UNSEEN, a) for t, a in zip(tokens, answers, strict=True)]
+        return found if many else found[0]
+
+    def save_state(self, state: EchoState, path: str | Path) -> None:
+        """Write a state to a file, to be taken up again; a file that is there is replaced."""
+        checkpoint.save_echo(Path(path), self.digest, state)
+
+    def load_state(self, path: str | Path) -> EchoState:
+        """The state in a file; ConfigError where it is none, or that of another network."""
+        state = checkpoint.load_echo(Path(path), self.digest, jax.eval_shape(self.start))
+        return jax.tree.map(jnp.asarray, state)
+
+    def follows(self, positions: Sequence[int], windows: int, seed: int = 0) -> np.ndarray:
+        """How often the answer follows the input so many steps back: `echo.follows`, `[P]`."""
+        function = jax.jit(
+            functools.partial(echo.follows, self.config, self.network, windows=windows)
+        )
+        return np.asarray(function(self.params, jax.random.key(seed), jnp.asarray(positions)))
+
+    @functools.cached_property
+    def network(self) -> Network:
+        """The modules."""
+        return build_network(self.config)
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """No other network has it."""
+        weights = [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(self.params)]
+        return storage.digest_of([to_dict(self.config), *map(storage.digest, weights)])
+
+    @functools.cached_property
+    def _step(self) -> Callable[..., tuple[EchoState, Answer]]:
+        return jax.jit(functools.partial(echo.step, self.config, self.network))
+
+    @functools.cached_property
+    def _feed(self) -> Callable[..., tuple[EchoState, Answer]]:
+        return jax.jit(functools.partial(echo.feed, self.config, self.network))
+
+    @functools.cached_property
+    def _step_side_by_side(self) -> Callable[..., tuple[EchoState, Answer]]:
+        step = functools.partial(echo.step, self.config, self.network)
+        return jax.jit(jax.vmap(step, in_axes=(None, 0, 0)))
+
+    def _encode(self, sequence: Sequence[Any] | np.ndarray, unknown: Unknown) -> np.ndarray:
+        """Values of any kind as tokens, int32 `[T]`."""
+        if isinstance(sequence, np.ndarray):
+            distinct, places = np.unique(sequence, return_inverse=True)
+            tokens = self._encode(distinct.tolist(), "skip")[places]
+            if unknown == "skip" or (tokens != UNSEEN).all():
+                return tokens
+            sequence = sequence.tolist()
+        return values.encode(self.vocabulary, list(map(_word, sequence)), unknown=unknown)
+
+    def _answers(self, sequences: list[np.ndarray], logits: bool) -> Iterable[Answer]:
+        """The `Answer`s to each of many sequences of tokens."""
+        if len(sequences) == 1 or max(map(len, sequences), default=0) >= echo.block_size(
+            self.config
+        ):
+            return (self.feed(self.start(), sequence, logits)[1] for sequence in sequences)
+        groups = (sequences[first : first + LANES] for first in range(0, len(sequences), LANES))
+        return itertools.chain.from_iterable(self._side_by_side(group, logits) for group in groups)
+
+    def _side_by_side(self, sequences: list[np.ndarray], logits: bool) -> Iterator[Answer]:
+        """The `Answer`s to some short sequences, a step of all of them at a time."""
+        lanes = 1 << (len(sequences) - 1).bit_length()  # few sizes, so few programs
+        padded = np.zeros((lanes, max(map(len, sequences))), np.int32)
+        for lane, sequence in enumerate(sequences):
+            padded[lane, : len(sequence)] = sequence
+        state = jax.tree.map(lambda x: jnp.broadcast_to(x, (lanes, *x.shape)), self.start())
+        width, steps = len(self.vocabulary) if logits else 0, []
+        for tokens in padded.T:
+            state, answers = self._step_side_by_side(self.params, state, tokens)
+            answers = jax.tree.map(np.asarray, answers)
+            steps.append(answers._replace(logits=answers.logits[:, :width]))
+        together = Answer(*map(np.stack, zip(*steps, strict=True)))  # [T, lanes, ...]
+        for lane, sequence in enumerate(sequences):
+            yield Answer(*(field[: len(sequence), lane] for field in together))
+
+    def _values(self, known: np.ndarray, answers: Answer) -> list[Value | None]:
+        """Answers as values, one for each True in bool `[T]`; None where there is none."""
+        found: list[Value | None] = [None] * len(known)
+        places = np.flatnonzero(known)[answers.exists].tolist()
+        for place, token in zip(places, answers.token[answers.exists].tolist(), strict=True):
+            found[place] = self.vocabulary.value(token)
+        return found
+
+    def _probabilities(self, known: np.ndarray, answers: Answer) -> np.ndarray:
+        """Answers as probabilities, NaN where there is none."""
+        found = np.full((len(known), len(self.vocabulary)), np.nan, np.float32)
+        found[np.flatnonzero(known)[answers.exists]] = jax.nn.softmax(
+            answers.logits[answers.exists]
+        )
+        return found
+
+
+def load(folder: str | Path, seed: int | None = None, cell: str | None = None) -> Trained:
+    """The network that the last checkpoint of a run folder holds.
+
+    Args:
+      folder: of a run, finished or not.
+      seed: which network of a run of many seeds; None for the first.
+      cell: the run's own cell, `package.module:Class`, where it has one; nothing is imported
+        because a folder names it.
+
+    Raises:
+      ConfigError: there is no such run, seed or checkpoint, or a file of it is damaged.
+    """
+    folder = Path(folder)
+    inputs = checkpoint.read_inputs(folder, with_tokens=False)
+    checkpoint.check_cell_named(folder, inputs, cell)
+    config = inputs.config
+    number = config.seed if seed is None else seed
+    if number not in range(config.seed, config.seed + config.seeds):
+        last = config.seed + config.seeds - 1
+        raise ConfigError(f"seed {number} is not in {folder}: use one from {config.seed} to {last}")
+    state, contents = checkpoint.load_state(folder, inputs, seeds.state_shapes(config))
+    sequences = contents["sequences"]
+    params = jax.tree.map(lambda leaf: jnp.array(leaf[number - config.seed]), state.params)
+    if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(params)):
+        raise ConfigError(f"seed {number} of {folder} failed in training: use another --seed")
+    if inputs.values is None:
+        return Trained(config, params, Vocabulary.of_integers(config.task.vocab_size), sequences)
+    return Trained(config, params, Vocabulary.from_list(inputs.values), sequences)
+
+
+def _sequences(inputs: Any) -> tuple[bool, list[Any]]:
+    """Whether the inputs are many sequences, and each of them, as a list or a 1-d array."""
+    if isinstance(inputs, str | bytes | dict) or not (
+        hasattr(inputs, "__iter__") or hasattr(inputs, "__array__")
+    ):
+        raise ConfigError(f"{inputs!r:.50} is no sequence of values: use a list or an array")
+    if hasattr(inputs, "__array__"):
+        inputs = np.asarray(inputs)
+        if inputs.ndim not in (1, 2):
+            raise ConfigError(
+                f"an array of shape {list(inputs.shape)} is no sequence of values: use shape "
+                "[T], or [N, T] for many"
+            )
+        return inputs.ndim == 2, [inputs] if inputs.ndim == 1 else list(inputs)
+    items = list(inputs)
+    nested = [_is_nested(item) for item in items]
+    if any(nested) and not all(nested):
+        raise ConfigError("values and sequences stand side by side: use one sequence, or many")
+    if not any(nested):
+        return False, [items]
+    inner = [_sequences(item) for item in items]
+    if any(many for many, _ in inner):
+        raise ConfigError("sequences stand within sequences of sequences: use one level less")
+    return True, [sequence for _, (sequence,) in inner]
+
+
+def _is_nested(item: Any) -> bool:
+    return np.ndim(item) > 0 if hasattr(item, "__array__") else isinstance(item, list | tuple)
+
+
+def _word(value: Any) -> str:
+    """A value as a word: an integer, a float that is a whole number, or a string."""
+    if isinstance(value, str):
+        return value
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ConfigError(f"value {value!r:.50} is neither a whole number nor a string: use one")
+    return str(value)

@@ -1,0 +1,232 @@
+"""Use a trained network: on numbers, on a column of a CSV file, on a stream of integers.
+
+python scripts/predict.py runs/part4 1 36 0 36 21 2               # numbers in, numbers out
+python scripts/predict.py runs/part4 --csv my.csv --column n      # a column of a CSV file
+seq 0 99 | python scripts/predict.py runs/part4 --stream          # answers as the numbers come
+python scripts/predict.py runs/part4 --explain                    # which input do they follow?
+"""
+
+import contextlib
+import dataclasses
+import os
+import select
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from tyro.conf import Positional
+
+from echo_jax import cli, report
+from echo_jax.config import ConfigError
+
+if TYPE_CHECKING:  # all that is slow to import waits until the command line was found valid
+    import numpy as np
+
+    from echo_jax.echo import EchoState
+    from echo_jax.trained import Trained
+    from echo_jax.values import TokenReader
+
+NOTHING = "-"
+"""Printed where there is no answer: the window is not full yet, or the value was skipped."""
+
+AT_ONCE = 2**16
+"""Bytes read at once from a stream."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PredictCommand:
+    """Use a trained network: what does it say after each of these values?
+
+    One answer for each value, `-` where there is none (yet).
+    """
+
+    folder: Positional[Path]
+    """Folder of the run."""
+    values: Positional[tuple[str, ...]] = ()
+    """The values, in order; the answers come on one line."""
+    csv: Path | None = None
+    """Take the values from this CSV file, whose first line names the columns; an answer a line."""
+    column: str | None = None
+    """The column of it; needs no name where there is just one."""
+    stream: bool = False
+    """Take the values from the standard input, as they come, without end; an answer a line."""
+    explain: bool = False
+    """Show which input the answer follows: change each in turn, in random sequences."""
+    windows: int = 1000
+    """With --explain: random sequences for each position."""
+    state: Path | None = None
+    """Go on from the state in this file, if it is there, and leave the last state in it."""
+    seed: int | None = None
+    """Which network of a run of many seeds; by default the first."""
+    unknown: Literal["error", "skip"] = "error"
+    """What a value does that the network was not trained on: end with an error, or be skipped."""
+    cell: str | None = None
+    """The cell of the run, package.module:Class, where it is one of your own."""
+    compilation_cache: bool = False
+    """Keep compiled programs in your cache folder, as train.py does."""
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError unless there is exactly one thing to do."""
+        sources = [bool(self.values), self.csv is not None, self.stream, self.explain]
+        if sum(sources) != 1:
+            found = "several are given" if sum(sources) else "none is given"
+            raise ConfigError(
+                f"{found} of values, --csv FILE, --stream and --explain: use exactly one"
+            )
+        if self.column is not None and self.csv is None:
+            raise ConfigError(f"column {self.column} is of no file: name it with --csv FILE")
+        if self.explain and self.state is not None:
+            raise ConfigError("--state has no use beside --explain: leave it out")
+        if self.windows < 1:
+            raise ConfigError(f"windows {self.windows} is below 1: use 1 or more")
+
+
+def main() -> None:
+    """Run the command of the command line."""
+    command = cli.parse(PredictCommand)
+    with cli.refusals():
+        column = read_values(command)  # a bad file is refused before anything slow begins
+        network = load(command)
+        if command.explain:
+            explain(command, network)
+        elif command.stream:
+            stream(command, network)
+        else:
+            predict(command, network, *column)
+
+
+def read_values(command: PredictCommand) -> tuple[list[str], list[int] | None]:
+    """The values of the command line or of the file, and the lines of the latter."""
+    if command.csv is None:
+        return list(command.values), None
+    from echo_jax import values
+
+    column = values.read_column(command.csv, command.column)
+    return column.words, column.lines
+
+
+def load(command: PredictCommand) -> "Trained":
+    """The network; what its user should know about it goes to the standard error."""
+    from echo_jax import seeds, trained
+
+    seeds.use_cpu_devices(1)
+    if command.compilation_cache:
+        seeds.use_compilation_cache()
+    network = trained.load(command.folder, command.seed, command.cell)
+    config = network.config
+    if network.sequences < config.training.sequences:
+        print(
+            f"trained on {network.sequences:,} of {config.training.sequences:,} sequences so far",
+            file=sys.stderr,
+        )
+    if command.seed is None and config.seeds > 1:
+        print(
+            f"one of {config.seeds} networks, of seed {config.seed}: --seed names another",
+            file=sys.stderr,
+        )
+    return network
+
+
+class Session:
+    """A network with the state that it is in: tokens in, answers in words out."""
+
+    def __init__(self, network: "Trained", state: "EchoState") -> None:
+        """Begin in a state."""
+        self.state = state
+        self._network = network
+        values = map(network.vocabulary.value, range(len(network.vocabulary)))
+        self._words = [*map(str, values), NOTHING]  # so that the last, -1, is no answer
+
+    def answers(self, tokens: "np.ndarray") -> list[str]:
+        """A word for each token, int32 `[N]`; the state has moved on by them."""
+        import numpy as np
+
+        from echo_jax.values import UNSEEN
+
+        known = tokens != UNSEEN
+        state, answers = self._network.feed(self.state, tokens[known])
+        said = np.full(len(tokens), -1)
+        said[known] = np.where(answers.exists, answers.token, -1)
+        self.state = state
+        return [self._words[token] for token in said.tolist()]
+
+
+@contextlib.contextmanager
+def session(command: PredictCommand, network: "Trained") -> Iterator[Session]:
+    """A session from the state in --state, if it is there; its last state is left in that file.
+
+    That is so too where Ctrl-C ends it, but not where an error does.
+    """
+    path = command.state
+    goes_on = path is not None and os.path.lexists(path)
+    begun = Session(network, network.load_state(path) if path and goes_on else network.start())
+    interrupted = False
+    try:
+        yield begun
+    except KeyboardInterrupt:
+        interrupted = True
+    if path is not None:
+        network.save_state(begun.state, path)
+    if interrupted:
+        sys.exit(130)
+
+
+def predict(
+    command: PredictCommand, network: "Trained", words: list[str], lines: list[int] | None
+) -> None:
+    """Print the answers to values: of the command line on one line, of a file one a line."""
+    from echo_jax import values
+
+    tokens = values.encode(network.vocabulary, words, lines, command.unknown)
+    with session(command, network) as running:
+        print(*running.answers(tokens), sep=" " if lines is None else "\n", flush=True)
+
+
+def explain(command: PredictCommand, network: "Trained") -> None:
+    """Print how often the answer follows each input."""
+    task = network.config.task
+    positions = range(min(task.length, max(task.window, task.lag + 1) + 3))
+    shares = network.follows(positions, command.windows)
+    print(report.follows(shares.tolist(), command.windows, network.config), flush=True)
+
+
+def stream(command: PredictCommand, network: "Trained") -> None:
+    """Answer the values of the standard input as they come, until they end.
+
+    What has come is answered at once: in whole blocks while more is waiting, otherwise all of it.
+    """
+    import numpy as np
+
+    from echo_jax.echo import block_size
+    from echo_jax.values import TokenReader
+
+    block, waiting = block_size(network.config), np.zeros(0, np.int32)
+    with session(command, network) as running:
+        for tokens, more in arriving(TokenReader(network.vocabulary, command.unknown)):
+            waiting = np.concatenate([waiting, tokens])
+            now = len(waiting) - len(waiting) % block if more else len(waiting)
+            sys.stdout.write("".join(f"{word}\n" for word in running.answers(waiting[:now])))
+            sys.stdout.flush()
+            waiting = waiting[now:]
+
+
+def arriving(reader: "TokenReader") -> Iterator[tuple["np.ndarray", bool]]:
+    """Tokens as they come in, int32 `[N]`, and whether more are waiting already.
+
+    The tokens before one that is refused come first, then its error.
+    """
+    from echo_jax.values import InputError
+
+    source = sys.stdin.fileno()
+    try:
+        while data := os.read(source, AT_ONCE):
+            yield reader.feed(data), bool(select.select([source], [], [], 0)[0])
+        yield reader.finish(), False
+    except InputError as error:
+        yield error.tokens, False
+        raise
+
+
+if __name__ == "__main__":
+    main()
