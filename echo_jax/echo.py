@@ -156,22 +156,19 @@ def _feed_stateful_rows(
 
     Token i is in lane i mod B, so that the row B before its own is in the same lane. As in
     training B rows are run at once, one of every lane; those left over at the end are a shorter
-    group.
+    group. Tokens too early for a row only turn the lanes, which are all alike until there is one.
     """
-    count = len(rows.inputs)
-    early = count - jnp.sum(rows.present)
-    lanes = jax.tree.map(lambda leaf: jnp.roll(leaf, early, axis=0), carries)
+    whole = len(rows.inputs) // batch_size * batch_size
+    rest = len(rows.inputs) - whole
 
     def group(lanes: Carry, rows: _Rows) -> tuple[Carry, chex.Array]:
         after, outputs = unroll(network, params, lanes, rows.inputs, rows.mask)
         return hold(rows.present, lanes, after), outputs[-1]
 
-    whole = count - count % batch_size
     groups = jax.tree.map(lambda x: x[:whole].reshape(-1, batch_size, *x.shape[1:]), rows)
-    lanes, outputs = jax.lax.scan(group, lanes, groups)
+    lanes, outputs = jax.lax.scan(group, carries, groups)
     outputs = outputs.reshape(whole, outputs.shape[-1])
-    if whole < count:
-        rest = count - whole
+    if rest:
         left_over = jax.tree.map(lambda x: x[whole:], rows)
         after, last = group(jax.tree.map(lambda x: x[:rest], lanes), left_over)
         # the lane of the next token comes first

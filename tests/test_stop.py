@@ -1,0 +1,335 @@
+"""Runs that are stopped, by whatever, and go on: real processes, compared bit for bit."""
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from echo_jax import checkpoint, storage
+from echo_jax.history import History
+from echo_jax.seeds import state_shapes
+
+SMALL = [
+    "--length", "10", "--vocab-size", "8", "--window", "3", "--batch", "2", "--hidden", "6",
+    "--learning-rate", "0.01", "--evaluation-sequences", "50", "--compilation-cache",
+]  # fmt: skip
+LONG = ["--sequences", "6000", "--checkpoint-every", "10"]
+
+pytestmark = pytest.mark.timeout(280)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shared_compilation_cache(tmp_path_factory):
+    """All runs of these tests share compiled programs: they start in two seconds."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        yield
+
+
+def command(root, *arguments):
+    return [sys.executable, "-W", "error", str(root / "scripts" / "train.py"), *map(str, arguments)]
+
+
+def execute(root, *arguments, cwd, status=0, prefix=(), **options):
+    done = subprocess.run(
+        [*prefix, *command(root, *arguments)],
+        check=False, cwd=cwd, capture_output=True, text=True, timeout=120, **options,
+    )  # fmt: skip
+    assert done.returncode == status, done.stderr
+    return done
+
+
+def begin(root, *arguments, cwd):
+    return subprocess.Popen(
+        command(root, *arguments),
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for(path, process):
+    while not path.exists():
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.002)
+
+
+def digest(run):
+    return storage.read_json(run / "result.json")["digest"]
+
+
+def assert_same_run(run, other):
+    for name in ("metrics.csv", "checkpoint.msgpack", "config.json"):
+        assert (run / name).read_bytes() == (other / name).read_bytes(), name
+    assert digest(run) == digest(other)
+
+
+def assert_sound(run):
+    """At any moment the checkpoint of a folder is whole, and its metrics have no torn line."""
+    inputs = checkpoint.read_inputs(run)
+    saved = checkpoint.load(run, inputs, state_shapes(inputs.config))
+    if (run / "metrics.csv").exists():
+        text = (run / "metrics.csv").read_bytes()
+        assert History.of_text(inputs.config, text).sequences >= (saved is not None)
+    return saved.history.sequences if saved else 0
+
+
+@pytest.fixture(scope="module")
+def whole_run(root, tmp_path_factory):
+    """A run of two seeds that is never stopped, and the seconds that it takes."""
+    folder = tmp_path_factory.mktemp("whole")
+    execute(root, *SMALL, *LONG, "--seeds", 2, "--out", "filled", cwd=folder)  # fills the cache
+    started = time.perf_counter()
+    execute(root, *SMALL, *LONG, "--seeds", 2, "--out", "run", cwd=folder)
+    return folder / "run", time.perf_counter() - started
+
+
+def kill_and_resume(root, whole_run, cwd, moment):
+    """Kill a run at a moment, its resumption too, and let the next one end."""
+    whole, seconds = whole_run
+    process = begin(root, *SMALL, *LONG, "--seeds", 2, "--out", "run", cwd=cwd)
+    run = cwd / "run"
+    wait_for(run / "config.json", process)
+    time.sleep(moment * max(seconds - 1, 0.5))
+    process.kill()
+    process.communicate()
+    done = assert_sound(run)
+    resumed = begin(root, "--resume", "run", "--compilation-cache", cwd=cwd)
+    time.sleep(seconds * moment)
+    resumed.kill()
+    resumed.communicate()
+    assert assert_sound(run) >= done
+    if not (run / "result.json").exists():
+        execute(root, "--resume", "run", "--compilation-cache", "--devices", 1, cwd=cwd)
+    assert_same_run(run, whole)
+    return done
+
+
+@pytest.mark.parametrize("moment", [0.3, 0.6, 0.9])
+def test_a_run_that_is_killed_goes_on_to_the_same_bits(root, whole_run, tmp_path, moment):
+    kill_and_resume(root, whole_run, tmp_path, moment)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_fifty_runs_killed_at_random_moments_go_on_to_the_same_bits(root, whole_run, tmp_path):
+    rng = random.Random(0)
+    stood_at = set()
+    for i in range(50):
+        folder = tmp_path / str(i)
+        folder.mkdir()
+        stood_at.add(kill_and_resume(root, whole_run, folder, rng.random()))
+        shutil.rmtree(folder)
+    assert len(stood_at) > 10  # they were killed while they trained
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_run_that_is_interrupted_saves_and_says_how_to_go_on(
+    root, whole_run, tmp_path, number, status
+):
+    process = begin(root, *SMALL, *LONG, "--seeds", 2, "--out", "run", cwd=tmp_path)
+    wait_for(tmp_path / "run" / "checkpoint.msgpack", process)
+    process.send_signal(number)
+    printed, errors = process.communicate(timeout=60)
+    assert process.returncode == status
+    (done,) = re.findall(
+        r"^Stopped after ([\d,]+) of 6,000 sequences; to go on: "
+        r"python scripts/train\.py --resume run$",
+        errors, re.M,
+    )  # fmt: skip
+    assert assert_sound(tmp_path / "run") == int(done.replace(",", ""))
+    assert "Run folder" not in printed
+    execute(root, "--resume", "run", "--compilation-cache", cwd=tmp_path)
+    assert_same_run(tmp_path / "run", whole_run[0])
+
+
+def test_a_second_interrupt_ends_the_run_at_once(root, tmp_path):
+    slow = ["--hidden", "64", "--window", "9", "--length", "20"]  # a minute to go, nothing cached
+    process = begin(root, *slow, "--sequences", "9999999", "--out", "run", cwd=tmp_path)
+    wait_for(tmp_path / "run" / "config.json", process)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    assert process.poll() is None  # it is compiling: the first one waits for a chunk to end
+    process.send_signal(signal.SIGINT)
+    asked = time.perf_counter()
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGINT  # 130 for the shell that started it
+    assert time.perf_counter() - asked < 1
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_any_cuts_give_the_same_bits_also_for_longer_than_was_asked_first(root, tmp_path, seeds):
+    options = [*SMALL, "--seeds", seeds]
+    execute(root, *options, "--sequences", 50, "--out", "whole", cwd=tmp_path)
+    execute(
+        root, *options, "--sequences", 21, "--checkpoint-every", 4, "--devices", 1, "--out", "cut",
+        cwd=tmp_path,
+    )  # fmt: skip
+    resume = ["--resume", "cut", "--compilation-cache"]
+    execute(root, *resume, "--sequences", 30, "--checkpoint-every", 7, cwd=tmp_path)
+    execute(root, *resume, "--sequences", 50, cwd=tmp_path)
+    assert_same_run(tmp_path / "cut", tmp_path / "whole")
+    again = execute(root, *resume, cwd=tmp_path, status=2)
+    assert again.stderr.startswith("error: cut is finished, all 50 sequences: use a larger")
+    fewer = execute(root, *resume, "--sequences", 20, cwd=tmp_path, status=2)
+    assert fewer.stderr.startswith("error: sequences 20 is below the 50 that cut has done")
+
+
+def test_a_second_process_in_a_run_folder_is_refused(root, whole_run, tmp_path):
+    process = begin(root, *SMALL, *LONG, "--seeds", 2, "--out", "run", cwd=tmp_path)
+    wait_for(tmp_path / "run" / "config.json", process)
+    second = execute(root, "--resume", "run", cwd=tmp_path, status=2)
+    assert second.stderr == (
+        "error: run is in use by another process: wait until it has ended, or stop it\n"
+    )
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert_same_run(tmp_path / "run", whole_run[0])
+
+
+FRAGILE = """
+import jax, jax.numpy as jnp
+from flax import linen as nn
+
+class Odd(nn.SimpleCell):
+    '''No number comes out of it where the first weight of a seed is below zero.'''
+    @nn.compact
+    def __call__(self, carry, inputs):
+        carry, output = super().__call__(carry, inputs)
+        sign = self.param("sign", nn.initializers.normal(), (1,))
+        return carry, jnp.where(sign < 0, jnp.nan, output)
+
+class Late(nn.SimpleCell):
+    '''No number comes out of it once a weight has moved far enough.'''
+    @nn.compact
+    def __call__(self, carry, inputs):
+        carry, output = super().__call__(carry, inputs)
+        moved = self.param("moved", nn.initializers.zeros, (1,))
+        return carry, jnp.where(jnp.abs(moved) > 0.1, jnp.nan, output * (1 + moved))
+"""
+
+
+def test_a_seed_whose_loss_is_no_number_is_named_and_the_others_go_on(root, tmp_path):
+    (tmp_path / "fragile.py").write_text(FRAGILE)
+    options = [*SMALL, "--cell", "fragile:Odd", "--sequences", "30", "--seeds", "6"]
+    done = execute(root, *options, "--out", "run", cwd=tmp_path)
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    failed = result["failed"]["seed"]
+    assert 0 < len(failed) < 6
+    assert result["failed"]["sequence"] == [1] * len(failed)
+    named = ", ".join(f"{seed} (sequence 1)" for seed in failed)
+    assert re.search(rf"^Failed, .*: seeds? {re.escape(named)}\. ", done.stdout, re.M)
+    good = next(seed for seed in range(6) if seed not in failed)
+    execute(root, *options[:-2], "--seed", good, "--out", "alone", cwd=tmp_path)
+    alone = json.loads((tmp_path / "alone" / "result.json").read_text())
+    assert result["by_seed"]["loss"][good] == alone["loss"]
+
+
+def test_a_loss_that_becomes_no_number_leaves_the_last_good_checkpoint(root, tmp_path):
+    (tmp_path / "fragile.py").write_text(FRAGILE)
+    options = [*SMALL, "--cell", "fragile:Late", "--sequences", "400", "--checkpoint-every", "2"]
+    done = execute(root, *options, "--out", "run", cwd=tmp_path, status=2)
+    (sequence, kept) = re.fullmatch(
+        r"error: the loss of sequence (\d+) is infinite or no number with seed 0: use a learning "
+        r"rate below 0\.01; run keeps the checkpoint of sequence (\d+)\n",
+        done.stderr,
+    ).groups()
+    assert 2 <= int(kept) < int(sequence) <= int(kept) + 3
+    assert assert_sound(tmp_path / "run") == int(kept)
+    saved = np.loadtxt(tmp_path / "run" / "metrics.csv", delimiter=",", skiprows=1)
+    assert np.isfinite(saved[: int(sequence) - 1]).all()
+    assert np.isnan(saved[int(sequence) - 1, 1])
+
+
+def test_a_run_with_a_cell_of_ones_own_goes_on_only_with_its_users_word(root, tmp_path):
+    (tmp_path / "fragile.py").write_text(FRAGILE)
+    options = [*SMALL, "--cell", "fragile:Late", "--sequences", "4"]
+    execute(root, *options, "--out", "run", cwd=tmp_path)
+    (tmp_path / "fragile.py").write_text("open('executed', 'w')\n" + FRAGILE)
+    resume = ["--resume", "run", "--sequences", "6", "--compilation-cache"]
+    refused = execute(root, *resume, cwd=tmp_path, status=2)
+    assert refused.stderr == (
+        "error: run needs the cell fragile:Late, and no folder decides what is imported: "
+        "add --cell fragile:Late\n"
+    )
+    assert not (tmp_path / "executed").exists()
+    execute(root, *resume, "--cell", "fragile:Late", cwd=tmp_path)
+
+
+def test_a_disk_that_is_full_ends_the_run_with_a_sentence_and_it_goes_on_later(root, tmp_path):
+    import resource
+
+    options = [*SMALL, "--sequences", "60", "--checkpoint-every", "20"]
+    execute(root, *options, "--out", "whole", cwd=tmp_path)
+    sizes = {path.name: path.stat().st_size for path in (tmp_path / "whole").iterdir()}
+    names = ("config.json", "checkpoint.msgpack", "curve.png")
+    assert sorted(sizes, key=sizes.get)[-3:] == ["result.json", *names[1:]]
+    for name in names:
+        limit = sizes[name] - 1
+
+        def full(limit=limit):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+
+        run = tmp_path / f"run-{name}"
+        done = execute(
+            root, *options, "--out", run.name, cwd=tmp_path, status=2, preexec_fn=full
+        )  # fmt: skip
+        assert re.fullmatch(rf"error: {run.name}/{name} cannot be written \(.*\n", done.stderr)
+        if name == "config.json":
+            assert not run.exists()
+            continue
+        assert f"--resume {run.name} goes on from the last checkpoint" in done.stderr
+        execute(root, "--resume", run.name, "--compilation-cache", cwd=tmp_path)
+        assert_same_run(run, tmp_path / "whole")
+
+
+STRACE = shutil.which("strace")
+FAULTS = [("write", "ENOSPC"), ("fsync", "EIO"), ("rename", "EIO"), ("openat", "EMFILE")]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.skipif(STRACE is None, reason="needs strace to make system calls fail")
+@pytest.mark.parametrize(("call", "error"), FAULTS)
+def test_whatever_system_call_fails_the_run_goes_on_to_the_same_bits(root, tmp_path, call, error):
+    options = [*SMALL, "--sequences", "40", "--checkpoint-every", "20"]
+    execute(root, *options, "--out", "whole", cwd=tmp_path)
+    failures = 0
+    for k in range(1, 100):
+        run = tmp_path / f"run{k}"
+        inject = [STRACE, "-f", "--seccomp-bpf", "-qq", "-o", str(tmp_path / "log")]
+        inject += ["-e", f"trace={call}", "-e", f"inject={call}:error={error}:when={k}"]
+        names = ["config.json", "metrics.csv", "checkpoint.msgpack", "curve.png", "result.json"]
+        inject += [part for name in names for part in ("-P", f"{run}/{name}.part")]
+        done = subprocess.run(
+            [*inject, *command(root, *options, "--out", run)],
+            check=False, cwd=tmp_path, capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+        if done.returncode == 0:
+            break
+        failures += 1
+        assert done.returncode == 2
+        assert re.match(r"error: \S+ cannot be written \(", done.stderr), done.stderr
+        assert done.stderr.count("\n") == 1
+        if run.exists():
+            assert_sound(run)
+            execute(root, "--resume", run, "--compilation-cache", cwd=tmp_path)
+            assert_same_run(run, tmp_path / "whole")
+            shutil.rmtree(run)
+    assert failures == 7  # the configuration, two checkpoints with metrics, figure and result
+
+
+def test_the_same_command_in_two_processes_gives_the_same_bits(root, whole_run):
+    whole, _ = whole_run
+    assert_same_run(whole, whole.parent / "filled")
