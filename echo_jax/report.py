@@ -211,6 +211,37 @@ def follows(shares: Sequence[float], windows: int, config: RunConfig) -> str:
     return "\n".join(lines)
 
 
+def accuracy_along(
+    edges: Sequence[int],
+    accuracy: Sequence[float],
+    intervals: Sequence[Any] | None,
+    config: RunConfig,
+) -> str:
+    """How the accuracy holds along a stream, stretch by stretch, beside its floor.
+
+    Args:
+      edges: where the stretches begin and end.
+      accuracy: of each stretch; where there are seeds their median.
+      intervals: of each median; None for one seed.
+      config: of the run.
+    """
+    seeds = "1 seed, no interval"
+    headings = ["integers", "accuracy"]
+    if intervals:
+        seeds = f"median of {config.seeds} seeds, {intervals[0].coverage:.1%} interval"
+        headings.append("interval")
+    rows = [[*headings, "chance floor"]]
+    for i, share in enumerate(accuracy):
+        row = [f"{edges[i]:,} to {edges[i + 1]:,}", f"{share:.2%}"]
+        if intervals:
+            row.append(f"{intervals[i].low:.2%} to {intervals[i].high:.2%}")
+        rows.append([*row, f"{1 / config.task.vocab_size:.2%}"])
+    return (
+        f"One stream of {edges[-1]:,} random integers; trained on {config.task.length} at a time "
+        f"({seeds}):\n{_table(rows)}"
+    )
+
+
 def common_values(
     common: Sequence[tuple[int | str, int, int, float]],
     length: int,

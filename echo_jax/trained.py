@@ -14,7 +14,7 @@ import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,13 +23,37 @@ import numpy as np
 from echo_jax import checkpoint, echo, seeds, storage, values
 from echo_jax.config import ConfigError, RunConfig, to_dict
 from echo_jax.echo import Answer, EchoState
-from echo_jax.network import Network, Params, build_network
+from echo_jax.network import Params, build_network
 from echo_jax.values import UNSEEN, Unknown, Vocabulary
 
 LANES = 1024
 """At most so many sequences are answered side by side."""
 
 Value = int | str
+
+
+class Programs(NamedTuple):
+    """What is compiled, once for all networks of a configuration; the parameters are arguments."""
+
+    step: Callable[..., tuple[EchoState, Answer]]
+    feed: Callable[..., tuple[EchoState, Answer]]
+    step_side_by_side: Callable[..., tuple[EchoState, Answer]]
+    follows: Callable[..., jax.Array]
+
+
+@functools.cache
+def programs(config: RunConfig) -> Programs:
+    """The functions of `echo` for a configuration; each is compiled when it is first called."""
+    network = build_network(config)
+    step = functools.partial(echo.step, config, network)
+    return Programs(
+        step=jax.jit(step),
+        feed=jax.jit(functools.partial(echo.feed, config, network)),
+        step_side_by_side=jax.jit(jax.vmap(step, in_axes=(None, 0, 0))),
+        follows=jax.jit(
+            functools.partial(echo.follows, config, network), static_argnames="windows"
+        ),
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,11 +68,11 @@ class Trained:
 
     def start(self) -> EchoState:
         """The state before the first token."""
-        return echo.start(self.config, self.network)
+        return echo.start(self.config, build_network(self.config))
 
     def step(self, state: EchoState, token: Any) -> tuple[EchoState, Answer]:
         """One token in, int `0 .. V-1`; the next state and the `Answer` out. Pure and compiled."""
-        return self._step(self.params, state, token)
+        return programs(self.config).step(self.params, state, token)
 
     def feed(
         self, state: EchoState, tokens: np.ndarray, logits: bool = False
@@ -60,13 +84,13 @@ class Trained:
           are asked for, and otherwise `[N, 0]`, so that long inputs take little memory.
         """
         block, width = echo.block_size(self.config), len(self.vocabulary) if logits else 0
-        whole = len(tokens) - len(tokens) % block
+        whole, compiled = len(tokens) - len(tokens) % block, programs(self.config)
         parts = [Answer(np.zeros(0, bool), np.zeros(0, np.int32), np.zeros((0, width), np.float32))]
         for first in range(0, whole, block):
-            state, answers = self._feed(self.params, state, tokens[first : first + block])
+            state, answers = compiled.feed(self.params, state, tokens[first : first + block])
             parts.append(jax.tree.map(np.asarray, answers))
         for token in tokens[whole:]:
-            state, answer = self._step(self.params, state, token)
+            state, answer = compiled.step(self.params, state, token)
             parts.append(jax.tree.map(lambda leaf: np.asarray(leaf)[None], answer))
         parts = [part._replace(logits=part.logits[:, :width]) for part in parts]
         return state, Answer(*map(np.concatenate, zip(*parts, strict=True)))
@@ -104,36 +128,38 @@ class Trained:
         state = checkpoint.load_echo(Path(path), self.digest, jax.eval_shape(self.start))
         return jax.tree.map(jnp.asarray, state)
 
+    def accuracy_along(self, edges: Sequence[int], seed: int = 0) -> list[float]:
+        """The share of right answers to one stream of random tokens, stretch by stretch.
+
+        Args:
+          edges: where stretches begin and end, E in increasing order, from 0 to the length.
+          seed: of the tokens.
+
+        Returns:
+          E-1 shares; NaN for a stretch in which no answer has a target.
+        """
+        lag, count, state = self.config.task.lag, edges[-1], self.start()
+        rng = np.random.default_rng(seed)
+        tokens = rng.integers(0, len(self.vocabulary), count, dtype=np.int32)
+        _, answers = self.feed(state, tokens)
+        source = np.arange(count) - lag
+        scored = answers.exists & (source < count)
+        right = scored & (answers.token == tokens[np.clip(source, 0, count - 1)])
+        sums = [np.add.reduceat(x.astype(np.int64), edges[:-1]) for x in (right, scored)]
+        with np.errstate(invalid="ignore"):
+            return (sums[0] / sums[1]).tolist()
+
     def follows(self, positions: Sequence[int], windows: int, seed: int = 0) -> np.ndarray:
         """How often the answer follows the input so many steps back: `echo.follows`, `[P]`."""
-        function = jax.jit(
-            functools.partial(echo.follows, self.config, self.network, windows=windows)
-        )
-        return np.asarray(function(self.params, jax.random.key(seed), jnp.asarray(positions)))
-
-    @functools.cached_property
-    def network(self) -> Network:
-        """The modules."""
-        return build_network(self.config)
+        key, places = jax.random.key(seed), jnp.asarray(positions)
+        follows = programs(self.config).follows
+        return np.asarray(follows(self.params, key, places, windows=windows))
 
     @functools.cached_property
     def digest(self) -> str:
         """No other network has it."""
         weights = [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(self.params)]
         return storage.digest_of([to_dict(self.config), *map(storage.digest, weights)])
-
-    @functools.cached_property
-    def _step(self) -> Callable[..., tuple[EchoState, Answer]]:
-        return jax.jit(functools.partial(echo.step, self.config, self.network))
-
-    @functools.cached_property
-    def _feed(self) -> Callable[..., tuple[EchoState, Answer]]:
-        return jax.jit(functools.partial(echo.feed, self.config, self.network))
-
-    @functools.cached_property
-    def _step_side_by_side(self) -> Callable[..., tuple[EchoState, Answer]]:
-        step = functools.partial(echo.step, self.config, self.network)
-        return jax.jit(jax.vmap(step, in_axes=(None, 0, 0)))
 
     def _encode(self, sequence: Sequence[Any] | np.ndarray, unknown: Unknown) -> np.ndarray:
         """Values of any kind as tokens, int32 `[T]`."""
@@ -162,8 +188,9 @@ class Trained:
             padded[lane, : len(sequence)] = sequence
         state = jax.tree.map(lambda x: jnp.broadcast_to(x, (lanes, *x.shape)), self.start())
         width, steps = len(self.vocabulary) if logits else 0, []
+        step = programs(self.config).step_side_by_side
         for tokens in padded.T:
-            state, answers = self._step_side_by_side(self.params, state, tokens)
+            state, answers = step(self.params, state, tokens)
             answers = jax.tree.map(np.asarray, answers)
             steps.append(answers._replace(logits=answers.logits[:, :width]))
         together = Answer(*map(np.stack, zip(*steps, strict=True)))  # [T, lanes, ...]

@@ -4,6 +4,7 @@ python scripts/predict.py runs/part4 1 36 0 36 21 2               # numbers in, 
 python scripts/predict.py runs/part4 --csv my.csv --column n      # a column of a CSV file
 seq 0 99 | python scripts/predict.py runs/part4 --stream          # answers as the numbers come
 python scripts/predict.py runs/part4 --explain                    # which input do they follow?
+python scripts/predict.py runs/part4 --beyond 100000              # and does it last?
 """
 
 import contextlib
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Literal
 from tyro.conf import Positional
 
 from echo_jax import cli, report
-from echo_jax.config import ConfigError
+from echo_jax.config import LARGEST, ConfigError
 
 if TYPE_CHECKING:  # all that is slow to import waits until the command line was found valid
     import numpy as np
@@ -53,6 +54,9 @@ class PredictCommand:
     """Take the values from the standard input, as they come, without end; an answer a line."""
     explain: bool = False
     """Show which input the answer follows: change each in turn, in random sequences."""
+    beyond: int | None = None
+    """Feed so many random integers as one stream and show how the accuracy holds, far beyond the
+    length that was trained: of every network of the run, where --seed names none."""
     windows: int = 1000
     """With --explain: random sequences for each position."""
     state: Path | None = None
@@ -68,18 +72,22 @@ class PredictCommand:
 
     def __post_init__(self) -> None:
         """Raise ConfigError unless there is exactly one thing to do."""
-        sources = [bool(self.values), self.csv is not None, self.stream, self.explain]
-        if sum(sources) != 1:
-            found = "several are given" if sum(sources) else "none is given"
+        ways = [bool(self.values), self.csv is not None, self.stream]
+        looks = [self.explain, self.beyond is not None]
+        if sum(ways + looks) != 1:
+            found = "several are given" if sum(ways + looks) else "none is given"
             raise ConfigError(
-                f"{found} of values, --csv FILE, --stream and --explain: use exactly one"
+                f"{found} of values, --csv FILE, --stream, --explain and --beyond N: "
+                "use exactly one"
             )
         if self.column is not None and self.csv is None:
             raise ConfigError(f"column {self.column} is of no file: name it with --csv FILE")
-        if self.explain and self.state is not None:
-            raise ConfigError("--state has no use beside --explain: leave it out")
-        if self.windows < 1:
-            raise ConfigError(f"windows {self.windows} is below 1: use 1 or more")
+        if any(looks) and self.state is not None:
+            raise ConfigError("--state has no use beside --explain and --beyond: leave it out")
+        for name in ("windows", "beyond"):
+            value = getattr(self, name)
+            if value is not None and not 1 <= value <= LARGEST:
+                raise ConfigError(f"{name} {value} is not in 1 .. {LARGEST}: use one that is")
 
 
 def main() -> None:
@@ -90,6 +98,8 @@ def main() -> None:
         network = load(command)
         if command.explain:
             explain(command, network)
+        elif command.beyond:
+            beyond(command, network)
         elif command.stream:
             stream(command, network)
         else:
@@ -120,7 +130,7 @@ def load(command: PredictCommand) -> "Trained":
             f"trained on {network.sequences:,} of {config.training.sequences:,} sequences so far",
             file=sys.stderr,
         )
-    if command.seed is None and config.seeds > 1:
+    if command.seed is None and config.seeds > 1 and not command.beyond:
         print(
             f"one of {config.seeds} networks, of seed {config.seed}: --seed names another",
             file=sys.stderr,
@@ -189,6 +199,25 @@ def explain(command: PredictCommand, network: "Trained") -> None:
     positions = range(min(task.length, max(task.window, task.lag + 1) + 3))
     shares = network.follows(positions, command.windows)
     print(report.follows(shares.tolist(), command.windows, network.config), flush=True)
+
+
+def beyond(command: PredictCommand, network: "Trained") -> None:
+    """Print how the accuracy holds along one long stream of random integers."""
+    import numpy as np
+
+    from echo_jax import trained
+    from echo_jax.metrics import median_interval
+
+    config, length = network.config, int(command.beyond or 0)
+    edges = [0, config.task.length]
+    while edges[-1] < length:
+        edges.append(edges[-1] * 10)
+    edges = [*edges[:-1], length] if edges[-1] > length else edges
+    others = range(config.seed + 1, config.seed + config.seeds) if command.seed is None else []
+    networks = [network, *(trained.load(command.folder, seed, command.cell) for seed in others)]
+    found = np.array([each.accuracy_along(edges) for each in networks])
+    intervals = [median_interval(stretch) for stretch in found.T] if len(found) > 1 else None
+    print(report.accuracy_along(edges, np.median(found, axis=0), intervals, config), flush=True)
 
 
 def stream(command: PredictCommand, network: "Trained") -> None:

@@ -236,7 +236,8 @@ def test_a_seed_whose_loss_is_no_number_is_named_and_the_others_go_on(root, tmp_
     assert result["by_seed"]["loss"][good] == alone["loss"]
 
 
-def test_a_loss_that_becomes_no_number_leaves_the_last_good_checkpoint(root, tmp_path):
+def test_a_loss_that_becomes_no_number_leaves_the_last_good_checkpoint(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where this process finds the cell too
     (tmp_path / "fragile.py").write_text(FRAGILE)
     options = [*SMALL, "--cell", "fragile:Late", "--sequences", "400", "--checkpoint-every", "2"]
     done = execute(root, *options, "--out", "run", cwd=tmp_path, status=2)
