@@ -19,6 +19,7 @@ _SUBMODULES = (
     "metrics",
     "network",
     "plots",
+    "processes",
     "progress",
     "report",
     "results",

@@ -14,9 +14,9 @@ PLAIN_LINES = 10
 class TrainingProgress:
     """Sequences done, sequences a second, loss, accuracy and time left, while it is open."""
 
-    def __init__(self, sequences: int, done: int = 0) -> None:
+    def __init__(self, sequences: int, done: int = 0, silent: bool = False) -> None:
         """Prepare for a run of so many sequences, some of them done already."""
-        console = Console(highlight=False, soft_wrap=True)
+        console = Console(highlight=False, soft_wrap=True, quiet=silent)
         self._sequences = sequences
         self._console = console
         self._started = time.perf_counter()

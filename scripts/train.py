@@ -16,6 +16,7 @@ gc.disable()  # until all is compiled: imports and tracing leave no garbage, and
 import contextlib
 import dataclasses
 import importlib
+import json
 import os
 import signal
 import sys
@@ -24,9 +25,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, NoReturn, Self
 
-from echo_jax import checkpoint, cli, report, storage
+from echo_jax import checkpoint, cli, processes, report, storage
 from echo_jax.checkpoint import Inputs, Saved
-from echo_jax.config import LARGEST, PARTS, ConfigError, Part, RunConfig
+from echo_jax.config import LARGEST, PARTS, ConfigError, Part, RunConfig, from_dict, to_dict
+from echo_jax.processes import Group, Processes
 from echo_jax.storage import StorageError
 
 if TYPE_CHECKING:  # all that is slow to import waits until the command line was found valid
@@ -35,6 +37,8 @@ if TYPE_CHECKING:  # all that is slow to import waits until the command line was
 
     from echo_jax.config import Settings
     from echo_jax.history import History
+    from echo_jax.progress import TrainingProgress
+    from echo_jax.seeds import SeedMap
     from echo_jax.task import Corpus
 
 CHECKPOINT_SECONDS = 10.0
@@ -42,6 +46,7 @@ CHECKPOINT_SECONDS = 10.0
 
 MAY_CHANGE = {
     "--resume", "--sequences", "--cell", "--checkpoint-every", "--devices", "--compilation-cache",
+    "--coordinator", "--processes", "--process",
 }  # fmt: skip
 """What a command line may say beside --resume; all else the run folder knows."""
 
@@ -73,6 +78,7 @@ class TrainCommand:
     compilation_cache: bool = False
     """Keep compiled programs in your cache folder, so that the next run of the same shapes starts
     sooner. Not for a folder that machines of different kinds share."""
+    processes: Annotated[Processes, cli.FLAT] = dataclasses.field(default_factory=Processes)
     run: Annotated[RunConfig, cli.FLAT] = PARTS["context"]
 
     def __post_init__(self) -> None:
@@ -83,8 +89,17 @@ class TrainCommand:
                 raise ConfigError(f"{name.replace('_', ' ')} {value} is below 1: use 1 or more")
 
 
+class Job(NamedTuple):
+    """What all processes of a run know: where, what, how far it is, and sequences in a chunk."""
+
+    folder: Path
+    inputs: Inputs
+    saved: Saved | None
+    chunk: int
+
+
 class Programs(NamedTuple):
-    """The compiled functions of a run, the sequences in a chunk, and the padded settings.
+    """The compiled functions for the seeds of this process, and their settings, padded.
 
     `evaluate` is a future, with the seconds that it took: it is compiled while training goes on.
     `init` is None where the state comes from a checkpoint.
@@ -93,14 +108,14 @@ class Programs(NamedTuple):
     init: Any
     run_chunk: Any
     evaluate: "Future[tuple[Any, float]]"
-    chunk: int
+    mine: range
     settings: "Settings"
     corpus: "Corpus | None"
     devices: "list[jax.Device]"
 
 
 class StoppedError(Exception):
-    """A signal asked the run to end, and the chunk that was under way is saved."""
+    """A signal asked the run to end; the chunk that was under way is saved."""
 
 
 class Stop:
@@ -129,16 +144,37 @@ class Stop:
 
 
 def main() -> None:
-    """Run the command of the command line."""
+    """Run the command of the command line; with --coordinator as the child of a small parent."""
     command = cli.parse(TrainCommand)
-    with cli.refusals(), Stop() as stop:
-        if command.resume is None:
-            inputs = new_inputs(command)
-            with checkpoint.claimed_folder(command.out) as folder:
-                run(command, inputs, folder, stop)
-        else:
-            with storage.locked(command.resume):
-                run(command, resumed_inputs(command, command.resume), command.resume, stop)
+    if command.processes.several and not processes.is_child():
+        sys.exit(processes.supervise())
+    stop = Stop()
+    with (
+        stop,
+        processes.joined(command.processes) as group,
+        cli.refusals(),
+        locked_folder(command, group) as (folder, inputs),
+        contextlib.suppress(StoppedError),
+    ):
+        run(command, folder, inputs, group, stop)
+    if stop.signal:  # the processes have left each other by now
+        leave(128 + stop.signal)
+
+
+@contextlib.contextmanager
+def locked_folder(
+    command: TrainCommand, group: Group
+) -> Iterator[tuple[Path | None, Inputs | None]]:
+    """In process 0 the folder of the run, kept from every other program, and its inputs."""
+    if not group.writes:
+        yield None, None
+    elif command.resume is None:
+        inputs = new_inputs(command)
+        with checkpoint.claimed_folder(command.out) as folder:
+            yield folder, inputs
+    else:
+        with storage.locked(command.resume):
+            yield command.resume, resumed_inputs(command, command.resume)
 
 
 def new_inputs(command: TrainCommand) -> Inputs:
@@ -180,67 +216,123 @@ def corpus_of(inputs: Inputs) -> "Corpus | None":
     return Corpus(*values.split(inputs.tokens, task.length, data.held_out))
 
 
-def run(command: TrainCommand, inputs: Inputs, folder: Path, stop: Stop) -> None:
-    """Compile, train, evaluate, report; fill the run folder."""
-    from echo_jax import network, seeds
-    from echo_jax.history import History
-
+def run(
+    command: TrainCommand, folder: Path | None, inputs: Inputs | None, group: Group, stop: Stop
+) -> None:
+    """Compile, train, evaluate, report; process 0 fills the run folder and prints."""
+    job = shared_job(command, folder, inputs, group)
     seconds = {"import": time.perf_counter() - START}
-    config = inputs.config
-    seeds.use_cpu_devices(min(command.devices or seeds.cores(), config.seeds))
-    if command.compilation_cache:
-        seeds.use_compilation_cache()
-    network.build_network(config)  # refuses a cell before anything is compiled or written
-    saved = begin(command, inputs, folder)
-    print(report.describe(config), flush=True)
-    keeper = Keeper(
-        folder, inputs, saved.history if saved else History(config), command.checkpoint_every
-    )
-    with resumable(keeper, stop), ThreadPoolExecutor(1) as background:
+    say = print if group.writes else lambda *_, **__: None
+    say(report.describe(job.inputs.config), flush=True)
+    with resumable(job, group), ThreadPoolExecutor(1) as background:
         # what is needed last is made ready meanwhile
-        programs, seconds["compile"] = timed(compile_programs, command, inputs, saved, background)
+        programs, seconds["compile"] = timed(compile_programs, command, job, group, background)
         gc.enable()
         background.submit(importlib.import_module, "echo_jax.plots")
-        print(report.describe_devices(programs.devices), flush=True)
-        state, seconds["train"] = timed(train, programs, saved, keeper, stop)
+        say(report.describe_devices(programs.devices), flush=True)
+        keeper = Keeper(job, command.checkpoint_every)
+        state, seconds["train"] = timed(train, job, programs, keeper, group, stop)
         (program, compiling), waiting = timed(programs.evaluate.result)
         seconds |= {"compile_while_training": compiling, "wait_for_it": waiting}
-        scored, seconds["evaluate"] = timed(evaluate, programs, program, state, keeper)
-        result = write_results(keeper, scored, {
-            "seconds": {name: round(value, 3) for name, value in seconds.items()},
-            "devices": [device.device_kind for device in programs.devices],
-        })  # fmt: skip
-    print(report.full_report(config, result))
-    print(f"Run folder: {folder}", flush=True)
+        scored, seconds["evaluate"] = timed(evaluate, programs, program, state, group)
+        if group.writes:
+            keeper.refuse_failure(scored.loss)
+            result = write_results(job, keeper.history, scored, {
+                "seconds": {name: round(value, 3) for name, value in seconds.items()},
+                "devices": [device.device_kind for device in programs.devices],
+            })  # fmt: skip
+            print(report.full_report(job.inputs.config, result))
+            print(f"Run folder: {job.folder}", flush=True)
 
 
 @contextlib.contextmanager
-def resumable(keeper: "Keeper", stop: Stop) -> Iterator[None]:
+def resumable(job: Job, group: Group) -> Iterator[None]:
     """Say how to go on, where a signal or the disk ends the run within it."""
-    resume = f"python scripts/train.py --resume {keeper.folder}"
+    resume = f"python scripts/train.py --resume {job.folder}"
     try:
         yield
-    except StoppedError:
-        done, all_of_them = keeper.history.sequences, keeper.inputs.config.training.sequences
-        print(
-            f"Stopped after {done:,} of {all_of_them:,} sequences; to go on: {resume}",
-            file=sys.stderr,
-        )
-        sys.exit(128 + stop.signal)
+    except StoppedError as stopped:
+        if group.writes:
+            print(f"{stopped}; to go on: {resume}", file=sys.stderr)
+        raise
     except StorageError as error:
         raise StorageError(f"{error}; then {resume} goes on from the last checkpoint") from error
 
 
-def begin(command: TrainCommand, inputs: Inputs, folder: Path) -> Saved | None:
+def shared_job(
+    command: TrainCommand, folder: Path | None, inputs: Inputs | None, group: Group
+) -> Job:
+    """The job that process 0 finds or begins in its folder, told to all processes.
+
+    ConfigError where it cannot be done, before anything is compiled or written.
+    """
+    asked = [to_dict(command.run), str(command.resume), command.checkpoint_every, command.seed_map]
+    mine = json.dumps(asked).encode()
+    if group.any_of(group.broadcast(mine if group.writes else None) != mine):
+        raise ConfigError(
+            "the processes were started with different options: start the same command in each, "
+            "but for --process"
+        )
+    folder, inputs = shared_inputs(folder, inputs, group)
+    group.resume_with(folder)
+    prepare(command, inputs.config, group)  # all at once: their jax meets here too
+    job = begin(command, folder, inputs, group) if group.writes else None
+    return shared_progress(job, folder, inputs, group)
+
+
+def shared_inputs(folder: Path | None, inputs: Inputs | None, group: Group) -> tuple[Path, Inputs]:
+    """The folder and the inputs that process 0 has, told to all processes."""
+    if folder and inputs:
+        known = [str(folder), to_dict(inputs.config), inputs.values, inputs.seed_map]
+        group.broadcast_values({"known": json.dumps(known), "tokens": inputs.tokens})
+        return folder, inputs
+    told = group.broadcast_values(None)
+    name, config, values, how = json.loads(told["known"])
+    return Path(name), Inputs(from_dict(config), values, told["tokens"], seed_map=how)
+
+
+def shared_progress(job: Job | None, folder: Path, inputs: Inputs, group: Group) -> Job:
+    """How far the run is and how long its chunks are, told by process 0 to all processes."""
+    from flax import serialization
+
+    from echo_jax import seeds
+    from echo_jax.history import History
+
+    if job:
+        state = job.saved and serialization.to_state_dict(job.saved.state)
+        text = job.saved and job.saved.history.text()
+        group.broadcast_values({"chunk": job.chunk, "state": state, "history": text})
+        return job
+    told, saved = group.broadcast_values(None), None
+    if told["state"] is not None:
+        state = serialization.from_state_dict(seeds.state_shapes(inputs.config), told["state"])
+        saved = Saved(state, History.of_text(inputs.config, told["history"]))
+    return Job(folder, inputs, saved, told["chunk"])
+
+
+def prepare(command: TrainCommand, config: RunConfig, group: Group) -> None:
+    """Set jax up before its first use, and refuse a cell that cannot be used."""
+    from echo_jax import network, seeds
+
+    runs = len(group.share(config.seeds))
+    seeds.use_cpu_devices(min(command.devices or seeds.cores(), runs))
+    if command.compilation_cache:
+        seeds.use_compilation_cache()
+    network.build_network(config)
+
+
+def begin(command: TrainCommand, folder: Path, inputs: Inputs, group: Group) -> Job:
     """Make the folder that of this run, or find how far the run in it is; refuse what cannot be."""
     from echo_jax import seeds
 
     config = inputs.config
     shapes = seeds.state_shapes(config)
     storage.check_memory(checkpoint.size_of(shapes) + config.least_bytes)
+    devices = seeds.devices_for(len(group.share(config.seeds)), seed_map(inputs), command.devices)
+    chunk = chunk_size(config, -(-len(group.share(config.seeds)) // len(devices)))
     if command.resume is None:
         checkpoint.write_inputs(folder, inputs)
-        return None
+        return Job(folder, inputs, None, chunk)
     saved = checkpoint.load(folder, inputs, shapes)
     done, wanted = saved.history.sequences if saved else 0, config.training.sequences
     if done > wanted:
@@ -255,7 +347,14 @@ def begin(command: TrainCommand, inputs: Inputs, folder: Path) -> Saved | None:
             "scripts/predict.py to use what it learned"
         )
     checkpoint.write_config(folder, inputs)
-    return saved
+    return Job(folder, inputs, saved, chunk)
+
+
+def seed_map(inputs: Inputs) -> "SeedMap":
+    """How devices do their seeds."""
+    from echo_jax import seeds
+
+    return inputs.seed_map or seeds.default_seed_map()
 
 
 def timed(function: Any, *arguments: Any) -> tuple[Any, float]:
@@ -266,7 +365,7 @@ def timed(function: Any, *arguments: Any) -> tuple[Any, float]:
 
 
 def compile_programs(
-    command: TrainCommand, inputs: Inputs, saved: Saved | None, background: ThreadPoolExecutor
+    command: TrainCommand, job: Job, group: Group, background: ThreadPoolExecutor
 ) -> Programs:
     """Compile the three functions of a run, each once; nothing is run yet.
 
@@ -277,25 +376,26 @@ def compile_programs(
 
     from echo_jax import seeds
 
-    config = inputs.config
-    how = inputs.seed_map or seeds.default_seed_map()
-    devices = seeds.devices_for(config.seeds, how, command.devices)
-    runs = [dataclasses.replace(config, seed=config.seed + s, seeds=1) for s in range(config.seeds)]
+    config, how, mine = (
+        job.inputs.config,
+        seed_map(job.inputs),
+        group.share(job.inputs.config.seeds),
+    )
+    devices = seeds.devices_for(len(mine), how, command.devices)
+    runs = [dataclasses.replace(config, seed=config.seed + s, seeds=1) for s in mine]
     settings = seeds.pad(seeds.stack_settings(runs), len(devices))
-    corpus = corpus_of(inputs)
-    chunk = chunk_size(config, len(settings.seed) // len(devices))
-    shapes = config.shapes
-    init = jax.jit(seeds.init_runs(shapes, devices, how))
-    run_chunk = jax.jit(seeds.run_chunks(shapes, chunk, devices, how), donate_argnums=1)
-    evaluate = jax.jit(seeds.evaluate_runs(shapes, devices, how))
+    corpus = corpus_of(job.inputs)
+    init = jax.jit(seeds.init_runs(config.shapes, devices, how))
+    run_chunk = jax.jit(seeds.run_chunks(config.shapes, job.chunk, devices, how), donate_argnums=1)
+    evaluate = jax.jit(seeds.evaluate_runs(config.shapes, devices, how))
     state = jax.eval_shape(init, settings)
-    init_program = None if saved else background.submit(init.lower(settings).compile)
-    chunk_program = run_chunk.lower(settings, state, chunk, corpus).compile()
+    init_program = None if job.saved else background.submit(init.lower(settings).compile)
+    chunk_program = run_chunk.lower(settings, state, job.chunk, corpus).compile()
     return Programs(
         init_program and init_program.result(),
         chunk_program,
         background.submit(timed, lambda: evaluate.lower(settings, state.params, corpus).compile()),
-        chunk,
+        mine,
         settings,
         corpus,
         devices,
@@ -308,83 +408,101 @@ def chunk_size(config: RunConfig, runs_a_device: int) -> int:
     return max(1, min(config.training.sequences, updates // config.task.updates_per_sequence))
 
 
-def train(programs: Programs, saved: Saved | None, keeper: "Keeper", stop: Stop) -> Any:
+def train(job: Job, programs: Programs, keeper: "Keeper", group: Group, stop: Stop) -> Any:
     """The host loop: chunk by chunk, with a progress bar, checkpoints, and an ear for signals.
 
-    Returns the state of every seed on the devices; the keeper has the rest.
+    Every process trains its seeds; process 0 has the keeper of all and says what is done next.
+    Returns the state of the seeds of this process, on its devices.
     """
     import jax
     import numpy as np
 
     from echo_jax.progress import TrainingProgress
 
-    config, history = keeper.inputs.config, keeper.history
-    state = place(saved.state, programs) if saved else programs.init(programs.settings)
-    with TrainingProgress(config.training.sequences, history.sequences) as bar:
-        while history.sequences < config.training.sequences:
-            count = min(programs.chunk, keeper.next_stop() - history.sequences)
+    mine, last = programs.mine, job.inputs.config.training.sequences
+    state = place(job.saved.state, programs) if job.saved else programs.init(programs.settings)
+    done = job.saved.history.sequences if job.saved else 0
+    with TrainingProgress(last, done, silent=not group.writes) as bar:
+        while done < last:
+            count = min(job.chunk, keeper.next_stop(done) - done)
             state, metrics = programs.run_chunk(programs.settings, state, count, programs.corpus)
-            loss, accuracy = (
-                np.mean(m[: config.seeds, :count], axis=-1) for m in jax.device_get(metrics)
-            )
-            history.append(loss, accuracy)
-            keeper.refuse_failure()
+            curves = [np.mean(m[: len(mine), :count], axis=-1) for m in jax.device_get(metrics)]
+            done += count
+            order = keeper.order(group.gather([*curves, np.array([stop.signal])]), bar)
+            save, stopped_by = json.loads(group.broadcast(order))
             if programs.evaluate.done():
                 programs.evaluate.result()  # if it could not be compiled, nothing more is of use
-            bar.update(history.sequences, float(np.mean(loss)), float(np.mean(accuracy)))
-            if stop.signal or keeper.due():
-                keeper.save(state)
-            if stop.signal:
-                raise StoppedError
+            if save:
+                keeper.save(group.gather(jax.tree.map(lambda leaf: leaf[: len(mine)], state)))
+            if stopped_by:
+                stop.signal = stopped_by  # of whichever process it was
+                raise StoppedError(f"Stopped after {done:,} of {last:,} sequences")
     return state
 
 
 def place(state: Any, programs: Programs) -> Any:
-    """A state of every seed, numpy `[S, ...]`, padded for the devices and copied to them."""
+    """Of a state of every seed, numpy `[S, ...]`, the rows of this process, on its devices."""
     import jax
     import jax.numpy as jnp
     import numpy as np
 
-    padded = len(programs.settings.seed)
-    return jax.tree.map(
-        lambda leaf: jnp.array(leaf[np.minimum(np.arange(padded), len(leaf) - 1)]), state
-    )
+    padded = np.arange(len(programs.settings.seed)) + programs.mine.start
+    rows = np.minimum(padded, programs.mine.stop - 1)
+    return jax.tree.map(lambda leaf: jnp.array(leaf[rows]), state)
 
 
 class Keeper:
-    """What a run leaves while it trains: when a checkpoint is due, and that none is of no use."""
+    """What a run leaves while it trains; all but `next_stop` is for process 0 alone."""
 
-    def __init__(self, folder: Path, inputs: Inputs, history: "History", every: int | None) -> None:
+    def __init__(self, job: Job, every: int | None) -> None:
         """Keep the run of a folder, every so many sequences (None: by the clock)."""
-        self.folder, self.inputs, self.history = folder, inputs, history
-        self._every = every
-        self._saved, self._clock = history.sequences, time.perf_counter()
+        from echo_jax.history import History
 
-    def next_stop(self) -> int:
+        self.history = job.saved.history if job.saved else History(job.inputs.config)
+        self._job, self._every = job, every
+        self._saved, self._clock = self.history.sequences, time.perf_counter()
+
+    def next_stop(self, done: int) -> int:
         """The sequence at which a chunk must end: a checkpoint is due there, or it is the last."""
-        last = self.inputs.config.training.sequences
-        if self._every is None:
-            return last
-        return min(last, (self.history.sequences // self._every + 1) * self._every)
+        last = self._job.inputs.config.training.sequences
+        return last if self._every is None else min(last, (done // self._every + 1) * self._every)
 
-    def due(self) -> bool:
-        """Whether it is time for a checkpoint."""
-        if self.history.sequences == self.inputs.config.training.sequences:
+    def order(self, gathered: "list[np.ndarray] | None", bar: "TrainingProgress") -> bytes | None:
+        """Note down what a chunk gave; say what comes next: whether to save, the signal to stop.
+
+        Args:
+          gathered: loss and accuracy `[S, N]`, and the last signal of every process.
+          bar: shows them.
+        """
+        if gathered is None:
+            return None
+        loss, accuracy, signals = gathered
+        self.history.append(loss, accuracy)
+        self.refuse_failure()
+        bar.update(self.history.sequences, float(loss.mean()), float(accuracy.mean()))
+        return json.dumps([bool(signals.any()) or self._due(), int(signals.max())]).encode()
+
+    def _due(self) -> bool:
+        if self.history.sequences == self._job.inputs.config.training.sequences:
             return True
         if self._every is None:
             return time.perf_counter() - self._clock > CHECKPOINT_SECONDS
         return self.history.sequences % self._every == 0
 
     def save(self, state: Any) -> None:
-        """Write a checkpoint of the state of every seed, unless no seed's is of any use."""
+        """Write a checkpoint of the state of every seed, unless no seed's is of any use.
+
+        Args:
+          state: numpy leaves `[S, ...]`; None in other processes than process 0.
+        """
         import jax
         import numpy as np
 
-        seeds = self.inputs.config.seeds
-        state = jax.tree.map(lambda leaf: leaf[:seeds], jax.device_get(state))
-        bad = [~np.isfinite(leaf.reshape(seeds, -1)).all(axis=1) for leaf in jax.tree.leaves(state)]
+        if state is None:
+            return
+        bad = [~np.isfinite(x.reshape(len(x), -1)).all(axis=1) for x in jax.tree.leaves(state)]
         if not np.any(bad, axis=0).all():
-            checkpoint.save(self.folder, self.inputs, Saved(state, self.history))
+            checkpoint.save(self._job.folder, self._job.inputs, Saved(state, self.history))
             self._saved, self._clock = self.history.sequences, time.perf_counter()
 
     def refuse_failure(self, final: "np.ndarray | None" = None) -> None:
@@ -397,43 +515,42 @@ class Keeper:
 
         from echo_jax import results
 
-        config, bad = self.inputs.config, self.history.bad
+        folder, config, bad = self._job.folder, self._job.inputs.config, self.history.bad
         if not (bad if final is None else bad | ~np.isfinite(final)).all():
             return
         failed = results.failures(config, self.history.curves()[0], final)
-        storage.write_bytes(self.folder / checkpoint.METRICS, self.history.text())
+        storage.write_bytes(folder / checkpoint.METRICS, self.history.text())
         first = min(failed["sequence"], key=lambda at: at or LARGEST)
         seed = failed["seed"][failed["sequence"].index(first)]
         what = f"sequence {first}" if first else "the evaluation"
         kept = f"the checkpoint of sequence {self._saved}" if self._saved else "metrics.csv"
         raise ConfigError(
             f"the loss of {what} is infinite or no number with seed {seed}: use a learning rate "
-            f"below {config.training.learning_rate:g}; {self.folder} keeps {kept}"
+            f"below {config.training.learning_rate:g}; {folder} keeps {kept}"
         )
 
 
-def evaluate(programs: Programs, program: Any, state: Any, keeper: Keeper) -> Any:
-    """The `Evaluation` of every seed on sequences of its own, leaves `[S, ...]`."""
+def evaluate(programs: Programs, program: Any, state: Any, group: Group) -> Any:
+    """The `Evaluation` of every seed on sequences of its own, leaves `[S, ...]`, in process 0."""
     import jax
 
-    seeds = keeper.inputs.config.seeds
-    scored = jax.device_get(program(programs.settings, state.params, programs.corpus))
-    scored = jax.tree.map(lambda leaf: leaf[:seeds], scored)
-    keeper.refuse_failure(scored.loss)
-    return scored
+    scored = program(programs.settings, state.params, programs.corpus)
+    return group.gather(jax.tree.map(lambda leaf: leaf[: len(programs.mine)], scored))
 
 
-def write_results(keeper: Keeper, scored: Any, also: dict[str, Any]) -> dict[str, Any]:
+def write_results(
+    job: Job, history: "History", scored: Any, also: dict[str, Any]
+) -> dict[str, Any]:
     """Put the scores, and what else is known, into the run folder; returns them."""
     import numpy as np
 
     from echo_jax import plots, results
 
-    folder, config, corpus = keeper.folder, keeper.inputs.config, corpus_of(keeper.inputs)
-    loss, accuracy = keeper.history.curves()
+    folder, config, corpus = job.folder, job.inputs.config, corpus_of(job.inputs)
+    loss, accuracy = history.curves()
     held_out = corpus.held_out if corpus else None
     result = results.summarise(config, scored, loss, accuracy, held_out)
-    if own := keeper.inputs.values:
+    if own := job.inputs.values:
         for name in ("expected", "predicted"):
             result[name] = [own[token] for token in result[name]]
     result["digest"] = results.digest(result)
@@ -447,12 +564,12 @@ def write_results(keeper: Keeper, scored: Any, also: dict[str, Any]) -> dict[str
     return result
 
 
-def leave() -> NoReturn:
+def leave(status: int = 0) -> NoReturn:
     """End the process at once: to free its compiled programs first takes half a second more.
 
     That is a tenth of all that is not training. Everything is written and flushed by now.
     """
-    os._exit(0)
+    os._exit(status)
 
 
 if __name__ == "__main__":
