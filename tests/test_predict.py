@@ -1,0 +1,375 @@
+"""Trained networks in use: the Python calls, and predict.py in real processes."""
+
+import os
+import random
+import re
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import echo_jax
+from echo_jax import storage
+from echo_jax.config import ConfigError
+
+RUN = [
+    "--length", "12", "--vocab-size", "10", "--window", "3", "--hidden", "12", "--lag", "1",
+    "--sequences", "120", "--learning-rate", "0.02", "--evaluation-sequences", "50",
+    "--compilation-cache",
+]  # fmt: skip
+KINDS = {
+    "windows": ["--batch", "1", "--no-stateful"],
+    "stateful": ["--batch", "2", "--seeds", "3", "--seed", "4"],
+    "streams": ["--batch", "2", "--layout", "streams"],
+}
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shared_compilation_cache(tmp_path_factory):
+    """All processes of these tests share compiled programs."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        yield
+
+
+def command(root, script, *arguments):
+    return [sys.executable, "-W", "error", str(root / "scripts" / script), *map(str, arguments)]
+
+
+def execute(root, script, *arguments, cwd, stdin=None, status=0):
+    done = subprocess.run(
+        command(root, script, *arguments),
+        check=False, cwd=cwd, input=stdin, capture_output=True, text=True, timeout=100,
+    )  # fmt: skip
+    assert done.returncode == status, done.stderr
+    return done
+
+
+def predict(root, *arguments, cwd, **options):
+    return execute(root, "predict.py", *arguments, "--compilation-cache", cwd=cwd, **options)
+
+
+@pytest.fixture(scope="module")
+def runs(root, tmp_path_factory):
+    """The folder with a run of each kind."""
+    folder = tmp_path_factory.mktemp("runs")
+    for kind, options in KINDS.items():
+        execute(root, "train.py", *RUN, *options, "--out", kind, cwd=folder)
+    return folder
+
+
+@pytest.fixture(params=KINDS)
+def kind(request):
+    return request.param
+
+
+INPUT = np.random.default_rng(3).integers(0, 10, 40).tolist()
+
+
+def test_numbers_in_numbers_out(root, runs):
+    network = echo_jax.load(runs / "windows")
+    expected = network.predict(INPUT)
+    assert expected[:2] == [None, None]
+    right = np.mean([a == b for a, b in zip(expected[2:], INPUT[1:-1], strict=True)])
+    assert right > 0.9  # it has learned to echo
+    done = predict(root, "windows", *INPUT, cwd=runs)
+    assert done.stdout == " ".join("-" if x is None else str(x) for x in expected) + "\n"
+    assert done.stderr == ""
+
+
+def test_any_number_of_sequences_of_any_kind_of_list_or_array(runs):
+    network = echo_jax.load(runs / "windows")
+    alone = network.predict(INPUT)
+    assert network.predict(tuple(INPUT)) == alone
+    assert network.predict(np.array(INPUT, np.uint8)) == alone
+    assert network.predict(np.array(INPUT, float)) == alone
+    assert network.predict([str(x) for x in INPUT]) == alone
+    assert network.predict([INPUT]) == [alone]
+    assert network.predict(np.array([INPUT, INPUT[::-1]])) == [alone, network.predict(INPUT[::-1])]
+    ragged = [INPUT[:n] for n in (3, 0, 40, 17, 1)]
+    assert network.predict(ragged) == [alone[:n] for n in (3, 0, 40, 17, 1)]
+    assert network.predict([]) == []
+    assert all(type(x) is int for x in alone[2:])
+
+
+def test_many_sequences_side_by_side_are_each_answered_as_alone(runs, kind):
+    network = echo_jax.load(runs / kind)
+    many = np.random.default_rng(5).integers(0, 10, (1030, 7))
+    found = network.predict(many)
+    assert len(found) == 1030
+    for i in (0, 500, 1023, 1024, 1029):
+        assert found[i] == network.predict(many[i])
+
+
+def test_probabilities_are_those_of_the_answers(runs, kind):
+    network = echo_jax.load(runs / kind)
+    answers = network.predict(INPUT)
+    chances = network.predict(INPUT, probabilities=True)
+    assert chances.shape == (40, 10)
+    np.testing.assert_allclose(chances[2:].sum(axis=1), 1, rtol=1e-5)
+    missing = [answer is None for answer in answers]
+    np.testing.assert_array_equal(np.isnan(chances).all(axis=1), missing)
+    found = chances[np.logical_not(missing)].argmax(axis=1)
+    assert found.tolist() == [answer for answer in answers if answer is not None]
+    (many, _) = network.predict([INPUT, INPUT[:3]], probabilities=True)
+    np.testing.assert_allclose(many[2:], chances[2:], atol=1e-5)
+
+
+def test_a_step_at_a_time_says_what_the_whole_list_does(runs, kind):
+    network = echo_jax.load(runs / kind)
+    state, said = network.start(), []
+    for token in INPUT:
+        state, answer = network.step(state, token)
+        said.append(int(answer.token) if answer.exists else None)
+    assert said == network.predict(INPUT)
+
+
+def test_each_seed_is_a_network_of_its_own(root, runs):
+    weights = [
+        echo_jax.load(runs / "stateful", seed).params["readout"]["bias"] for seed in (4, 5, 6)
+    ]
+    assert len({weight.tobytes() for weight in map(np.asarray, weights)}) == 3
+    alone = execute(
+        root, "train.py", *RUN, "--batch", 2, "--seed", 5, "--out", "alone", cwd=runs
+    )  # fmt: skip
+    assert "Run folder: alone" in alone.stdout
+    np.testing.assert_array_equal(
+        weights[1], echo_jax.load(runs / "alone").params["readout"]["bias"]
+    )
+    done = predict(root, "stateful", *INPUT, "--seed", 5, cwd=runs)
+    assert done.stdout == predict(root, "alone", *INPUT, cwd=runs).stdout
+    assert done.stderr == ""
+    unnamed = predict(root, "stateful", 1, cwd=runs)
+    assert unnamed.stderr == "one of 3 networks, of seed 4: --seed names another\n"
+    with pytest.raises(ConfigError, match=r"seed 7 is not in .*: use one from 4 to 6"):
+        echo_jax.load(runs / "stateful", 7)
+
+
+def test_a_column_of_a_csv_file_is_answered_line_by_line(root, runs, tmp_path):
+    rows = "".join(f"{i},{x}\n" for i, x in enumerate(INPUT))
+    (tmp_path / "my.csv").write_text("t,n\n" + rows)
+    done = predict(root, runs / "windows", "--csv", "my.csv", "--column", "n", cwd=tmp_path)
+    expected = echo_jax.load(runs / "windows").predict(INPUT)
+    assert done.stdout.splitlines() == ["-" if x is None else str(x) for x in expected]
+
+
+def test_what_was_not_trained_on_is_named_or_skipped(root, runs, tmp_path):
+    (tmp_path / "my.csv").write_text("n\n1\n2\n77\n3\n")
+    options = [runs / "windows", "--csv", "my.csv"]
+    refused = predict(root, *options, cwd=tmp_path, status=2)
+    assert refused.stdout == ""
+    assert refused.stderr.startswith("error: value '77' in line 4 is not in the vocabulary (the ")
+    skipped = predict(root, *options, "--unknown", "skip", cwd=tmp_path)
+    network = echo_jax.load(runs / "windows")
+    assert skipped.stdout.split() == ["-", "-", "-", str(network.predict([1, 2, 3])[2])]
+    expected = [*network.predict([1, 2]), None, network.predict([1, 2, 3])[2]]
+    assert network.predict([1, 2, 77, 3], unknown="skip") == expected
+
+
+@pytest.fixture(scope="module")
+def words(root, tmp_path_factory):
+    """A run on a column of words and numbers."""
+    folder = tmp_path_factory.mktemp("words")
+    rng = random.Random(1)
+    values = rng.choices(["red", "green", "10000", "-3"], [5, 3, 3, 3], k=900)
+    (folder / "my.csv").write_text("colour\n" + "\n".join(values) + "\n")
+    options = [*RUN[:2], *RUN[4:], "--csv", "my.csv", "--batch", 2, "--out", "run"]
+    done = execute(root, "train.py", *options, cwd=folder)
+    return folder, values, done.stdout
+
+
+def test_words_are_learned_and_answered_as_words(root, words):
+    folder, _, _ = words
+    asked = ["red", "-3", "10000", "green", "red"]
+    done = predict(root, "run", *asked, cwd=folder)
+    assert done.stdout.split() == ["-", "-", *asked[1:-1]]
+    assert echo_jax.load(folder / "run").predict(asked)[2:] == asked[1:-1]
+
+
+def test_the_floors_of_a_column_are_those_of_its_end_which_is_never_trained_on(words):
+    folder, values, printed = words
+    result = storage.read_json(folder / "run" / "result.json")
+    held_out = values[-180:]
+    shares = np.array([held_out.count(x) for x in set(held_out)]) / 180
+    assert result["floor_accuracy"] == pytest.approx(shares.max())
+    assert result["floor_loss"] == pytest.approx(-np.sum(shares * np.log(shares)))
+    assert result["accuracy"] > 0.9
+    assert set(result["expected"]) <= set(values)
+    assert f"{shares.max():.2%}" in printed
+    assert "majority floor" in printed
+
+
+def test_of_independent_values_no_future_one_is_foretold(root, words):
+    folder, _, _ = words
+    options = [*RUN[:2], *RUN[4:8], *RUN[10:], "--lag", -1, "--csv", "my.csv", "--batch", 2]
+    done = execute(root, "train.py", *options, "--out", "future", cwd=folder)
+    assert "no model can do better than the majority floor" in done.stdout
+    result = storage.read_json(folder / "future" / "result.json")
+    assert result["accuracy"] < result["floor_accuracy"] + 0.08
+    assert result["loss"] > result["floor_loss"] - 0.05
+
+
+def test_show_lists_the_most_common_values_of_a_column(root, words):
+    folder, values, _ = words
+    done = execute(root, "show.py", "--csv", "my.csv", "--window", 3, cwd=folder)
+    common = re.findall(r"^(\S+) +(\d) +(\d+) +([\d.]+)%$", done.stdout, re.M)
+    order = sorted(set(values), key=values.count, reverse=True)
+    assert [row[0] for row in common] == order
+    assert [int(row[2]) for row in common] == [values.count(x) for x in order]
+    assert re.search(r"^  row   1 +(\d) (\d) (\d) => \2", done.stdout, re.M)
+
+
+def test_a_stream_is_answered_as_the_whole_list_is_however_it_comes(root, runs, kind):
+    expected = echo_jax.load(runs / kind).predict(INPUT)
+    lines = ["-" if x is None else str(x) for x in expected]
+    text = "\n".join(map(str, INPUT))
+    for stdin in (text, text + "\n", text.replace("\n", "  ") + "\n\n"):
+        done = predict(root, kind, "--stream", cwd=runs, stdin=stdin)
+        assert done.stdout.splitlines() == lines
+
+
+def test_a_stream_answers_each_integer_at_once(root, runs):
+    expected = echo_jax.load(runs / "windows").predict(INPUT)
+    with subprocess.Popen(
+        command(root, "predict.py", "windows", "--stream", "--compilation-cache"),
+        cwd=runs, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
+    ) as process:  # fmt: skip
+        seconds = []
+        for value, answer in zip(INPUT, expected, strict=True):
+            asked = time.perf_counter()
+            process.stdin.write(f"{value}\n")
+            assert process.stdout.readline() == f"{'-' if answer is None else answer}\n"
+            seconds.append(time.perf_counter() - asked)
+        process.stdin.close()
+        assert process.wait(10) == 0
+    assert np.median(seconds[5:]) < 0.01  # through two pipes, on a busy machine
+
+
+def test_a_stream_answers_what_came_before_what_it_refuses(root, runs):
+    done = predict(root, "windows", "--stream", cwd=runs, stdin="1 2 3\n4 x 5\n", status=2)
+    assert len(done.stdout.splitlines()) == 4
+    assert done.stderr.startswith("error: value 'x' in line 2 of the input is not in the voc")
+    skipped = predict(
+        root, "windows", "--stream", "--unknown", "skip", cwd=runs, stdin="1 2 3\n4 x 5\n"
+    )  # fmt: skip
+    assert skipped.stdout.splitlines()[4] == "-"
+    assert len(skipped.stdout.splitlines()) == 6
+
+
+def test_a_state_can_be_saved_and_taken_up_again_at_random_places(root, runs, tmp_path, kind):
+    whole = predict(root, runs / kind, "--stream", cwd=tmp_path, stdin=" ".join(map(str, INPUT)))
+    first, second = sorted(random.Random(kind).sample(range(1, 40), 2))
+    said = ""
+    options = [runs / kind, "--state", "state"]
+    for part in (INPUT[:first], INPUT[first:second]):
+        said += predict(
+            root, *options, "--stream", cwd=tmp_path, stdin=" ".join(map(str, part))
+        ).stdout
+    last = predict(root, *options, *INPUT[second:], cwd=tmp_path)
+    assert [*said.split(), *last.stdout.split()] == whole.stdout.split()
+
+
+def test_no_other_file_is_taken_for_a_state_or_overwritten_by_one(root, runs, tmp_path):
+    (tmp_path / "mine").write_text("precious")
+    refused = predict(root, runs / "windows", 1, "--state", "mine", cwd=tmp_path, status=2)
+    assert re.match(r"error: mine is damaged \(.*\): name another file", refused.stderr)
+    assert (tmp_path / "mine").read_text() == "precious"
+    predict(root, runs / "stateful", 1, "--seed", 4, "--state", "state", cwd=tmp_path)
+    before = (tmp_path / "state").read_bytes()
+    refused = predict(
+        root, runs / "stateful", 1, "--seed", 5, "--state", "state", cwd=tmp_path, status=2
+    )
+    assert "error: state is the state of another network: name another file" in refused.stderr
+    assert (tmp_path / "state").read_bytes() == before
+
+
+def test_explain_marks_the_lag_that_the_answer_follows(root, runs):
+    done = predict(root, "windows", "--explain", "--windows", 200, cwd=runs)
+    rows = re.findall(r"^ +(\d+) back +([\d.]+)%  (█*)(  <- lag 1.*)?$", done.stdout, re.M)
+    assert [int(row[0]) for row in rows] == list(range(6))
+    shares = [float(row[1]) for row in rows]
+    assert shares[1] > 90
+    assert max(shares[:1] + shares[2:]) < 10
+    assert [bool(row[3]) for row in rows] == [False, True, False, False, False, False]
+    assert len(rows[1][2]) == round(0.4 * shares[1])
+
+
+def test_beyond_shows_whether_accuracy_lasts_for_every_seed(root, runs):
+    done = predict(root, "stateful", "--beyond", 2000, cwd=runs)
+    rows = re.findall(
+        r"^([\d,]+) to ([\d,]+) +([\d.]+)% +([\d.]+)% to ([\d.]+)% +10\.00%$", done.stdout, re.M
+    )
+    assert [row[:2] for row in rows] == [
+        ("0", "12"),
+        ("12", "120"),
+        ("120", "1,200"),
+        ("1,200", "2,000"),
+    ]
+    assert "median of 3 seeds, 75.0% interval" in done.stdout
+    network = echo_jax.load(runs / "stateful", 4)
+    tokens = np.random.default_rng(0).integers(0, 10, 2000, dtype=np.int32)
+    answers = network.predict(tokens)
+    right = [a == b for a, b in zip(answers[1200:], tokens[1199:-1], strict=True)]
+    assert network.accuracy_along([0, 1200, 2000])[1] == pytest.approx(np.mean(right))
+
+
+def test_a_run_that_goes_on_says_how_far_it_is(root, runs, tmp_path):
+    options = [*RUN[:10], "--sequences", "999999", "--checkpoint-every", "50", *RUN[14:]]
+    process = subprocess.Popen(
+        command(root, "train.py", *options, "--batch", 2, "--out", "run"),
+        cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        while not (tmp_path / "run" / "checkpoint.msgpack").exists():
+            assert process.poll() is None
+            time.sleep(0.02)
+        done = predict(root, "run", 1, 2, 3, cwd=tmp_path)  # while the other one writes
+        assert re.fullmatch(r"trained on [\d,]+ of 999,999 sequences so far\n", done.stderr)
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("which", KINDS)
+def test_ten_million_integers_are_answered_in_constant_memory(root, runs, tmp_path, which):
+    block = np.random.default_rng(0).integers(0, 10, 100_000)
+    text = ("\n".join(map(str, block)) + "\n").encode()
+    resident = []
+    with (tmp_path / "answers").open("wb") as answers:
+        process = subprocess.Popen(
+            command(root, "predict.py", which, "--stream"),
+            cwd=runs, stdin=subprocess.PIPE, stdout=answers, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        clock = []
+
+        def feed():
+            for _ in range(100):
+                process.stdin.write(text)
+                status = Path(f"/proc/{process.pid}/status").read_text()
+                resident.append(int(re.search(r"VmRSS:\s+(\d+)", status)[1]))
+                clock.append(time.perf_counter())
+            process.stdin.close()
+
+        thread = threading.Thread(target=feed)
+        thread.start()
+        thread.join()
+        assert process.wait(60) == 0
+    said = np.array((tmp_path / "answers").read_bytes().split())
+    assert len(said) == 10_000_000
+    first, last = (
+        np.mean(part[3:] == block[2:-1].astype("S")) for part in np.split(said, 100)[::99]
+    )
+    assert last > first - 0.01 > 0.5  # far beyond the 12 at a time that it was trained on
+    rate = 9_000_000 / (clock[-1] - clock[9])
+    print(f"{which}: {rate:,.0f} integers a second; MiB {[x // 1024 for x in resident[::10]]}")
+    assert max(resident[20:]) < max(resident[:20]) + 16 * 1024  # KiB
+    assert rate > 100_000
