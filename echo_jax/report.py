@@ -205,7 +205,7 @@ def follows(shares: Sequence[float], windows: int, config: RunConfig) -> str:
     for steps, share in enumerate(shares):
         bar = "█" * round(40 * share)
         mark = f"  <- lag {task.lag}, what it was trained for" if steps == task.lag else ""
-        lines.append(f"  {steps:3} back  {share:6.1%}  {bar}{mark}")
+        lines.append(f"  {steps:3} back  {share:6.1%}  {bar}{mark}".rstrip())
     if task.lag < 0:
         lines.append(f"  The lag it was trained for, {task.lag}, lies ahead: no input is right.")
     return "\n".join(lines)

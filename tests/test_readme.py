@@ -17,8 +17,9 @@ def readme(root):
 
 
 def test_every_command_of_the_readme_is_understood(root, readme, monkeypatch):
-    commands = set(re.findall(r"python scripts/(\w+)\.py((?: --[\w-]+(?: [\w-]+)?)*)", readme))
-    assert {name for name, _ in commands} == {"train", "show", "benchmark"}
+    commands = set(re.findall(r"python scripts/(\w+)\.py([^`\n|#\")]*)", readme))
+    assert {name for name, _ in commands} == {"train", "predict", "show", "benchmark"}
+    assert len(commands) > 15
     monkeypatch.syspath_prepend(str(root / "scripts"))
     for name, arguments in commands:
         command = getattr(importlib.import_module(name), f"{name.capitalize()}Command")
