@@ -274,7 +274,7 @@ def _unpack(path: Path, form: bytes, shapes: Any, fix: str) -> dict[str, Any]:
 
     size = size_of(shapes)
     storage.check_memory(size)
-    data = storage.read_bytes(path, size + OVERHEAD)
+    data = storage.read_bytes(path, size + OVERHEAD, fix=fix)
     start = len(form) + len(storage.digest(b"")) + 1
     try:
         if data[:start] != form + storage.digest(data[start:]).encode() + b"\n":

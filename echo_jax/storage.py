@@ -59,20 +59,25 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def read_bytes(path: Path, limit: int, whole: bool = True) -> bytes:
+def read_bytes(
+    path: Path, limit: int, whole: bool = True, fix: str = "use the folder of a run"
+) -> bytes:
     """The content of a regular file of at most `limit` bytes; not `whole`: the first `limit`.
 
-    StorageError for anything else: no such file, a link, a pipe, a longer file.
+    StorageError for anything else: no such file, a link, a folder, a pipe, a longer file. Its
+    sentence ends with `fix`.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError as error:
-        why = "it is a link" if error.errno == errno.ELOOP else error.strerror
-        raise StorageError(f"{path} cannot be read ({why}): use the folder of a run") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        linked = getattr(error, "errno", None) == errno.ELOOP
+        why = "it is a link" if linked else getattr(error, "strerror", error)
+        raise StorageError(f"{path} cannot be read ({why}): {fix}") from error
+    info = os.fstat(descriptor)
+    if not stat.S_ISREG(info.st_mode):  # `open` would fail on a folder, with another error
+        os.close(descriptor)
+        raise StorageError(f"{path} is no regular file: {fix}")
     with open(descriptor, "rb") as file:
-        info = os.fstat(descriptor)
-        if not stat.S_ISREG(info.st_mode):
-            raise StorageError(f"{path} is no regular file: use the folder of a run")
         if whole and info.st_size > limit:
             raise StorageError(
                 f"{path} has {info.st_size:,} bytes where at most {limit:,} can be right: "
