@@ -23,6 +23,10 @@ SHORT_FORMS = {"--batch": "--batch-size", "--hidden": "--hidden-size"}
 _REWORDED = (
     (r"Error parsing (--\S+): invalid literal for int\(\).*?: '?(.*?)'?$",
      r"\1 \2 is not a whole number: use one such as \1 1"),
+    (r"Error parsing (--\S+): no type matching .* from \['(.*?)'\]\..*invalid literal for int.*",
+     r"\1 \2 is not a whole number: use one such as \1 1"),
+    (r"Error parsing (--\S+): Exceeds the limit .* digits.*",
+     r"\1 has more digits than any size: use one such as \1 1"),
     (r"Error parsing (--\S+): could not convert string to float: '?(.*?)'?$",
      r"\1 \2 is not a number: use one such as \1 0.001"),
     (r"invalid choice '?(.*?)'? for argument '(--\S+)'\. Expected one of \('(.*?)',?\)\.",
@@ -71,6 +75,7 @@ def given_flags(arguments: Sequence[str] | None = None) -> set[str]:
     """The flags that a command line names, each in its long form and without a `no-`."""
     given = sys.argv[1:] if arguments is None else arguments
     flags = {re.split("=", argument)[0] for argument in given if argument.startswith("--")}
+    flags = {flag.replace("_", "-") for flag in flags}  # tyro takes either
     return {re.sub("^--no-", "--", SHORT_FORMS.get(flag, flag)) for flag in flags}
 
 
