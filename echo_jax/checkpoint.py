@@ -163,6 +163,8 @@ def read_inputs(folder: Path, with_tokens: bool = True) -> Inputs:
 def check_cell_named(folder: Path, inputs: Inputs, cell: str | None) -> None:
     """Raise ConfigError where a run has a cell of the user's own that the user does not name.
 
+    Or where the user names another one than the run has.
+
     A folder may come from a stranger: what it names is imported only if the caller names it too.
     """
     needed = inputs.config.network.cell
@@ -170,6 +172,10 @@ def check_cell_named(folder: Path, inputs: Inputs, cell: str | None) -> None:
         raise ConfigError(
             f"{folder} needs the cell {needed}, and no folder decides what is imported: add "
             f"--cell {needed}"
+        )
+    if cell is not None and cell != needed:
+        raise ConfigError(
+            f"cell {cell!r} is not that of {folder}, which has {needed}: leave it out"
         )
 
 

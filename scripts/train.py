@@ -198,8 +198,10 @@ def resumed_inputs(command: TrainCommand, folder: Path) -> Inputs:
             "new run without --resume"
         )
     inputs = checkpoint.read_inputs(folder)
-    checkpoint.check_cell_named(folder, inputs, command.run.network.cell)
-    if "--sequences" not in cli.given_flags():
+    flags = cli.given_flags()
+    named = command.run.network.cell if "--cell" in flags else None
+    checkpoint.check_cell_named(folder, inputs, named)
+    if "--sequences" not in flags:
         return inputs
     training = dataclasses.replace(inputs.config.training, sequences=command.run.training.sequences)
     return inputs._replace(config=dataclasses.replace(inputs.config, training=training))
