@@ -5,7 +5,6 @@ knows jax, so a wrong value is refused before jax is imported.
 """
 
 import dataclasses
-import math
 import re
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, TypeVar, get_args
@@ -21,6 +20,9 @@ CELL_NAMES = ("lstm", "gru", "optimized-lstm", "simple")
 
 LARGEST = 2**31 - 1
 """No size is above it: jax counts in 32 bits."""
+
+SMALLEST_FLOAT, LARGEST_FLOAT = 2.0**-126, 2.0**128 - 2.0**104
+"""The normal numbers above 0 in 32 bits; beyond them is 0, or infinity."""
 
 
 class ConfigError(ValueError):
@@ -125,10 +127,13 @@ class TrainingConfig:
         _check_choice("optimizer", self.optimizer, get_args(Optimizer))
         rate = self.learning_rate
         if isinstance(rate, bool) or not isinstance(rate, int | float):
-            raise ConfigError(f"learning rate {rate!r} is not a number: use one such as 0.001")
-        if not (math.isfinite(rate) and rate > 0):
             raise ConfigError(
-                f"learning rate {rate} is not finite and above 0: use one such as 0.001"
+                f"learning rate {_shown(rate)} is not a number: use one such as 0.001"
+            )
+        if not SMALLEST_FLOAT <= rate <= LARGEST_FLOAT:
+            raise ConfigError(
+                f"learning rate {_shown(rate)} is not finite and above 0 in 32 bits: "
+                "use one such as 0.001"
             )
 
 
@@ -148,13 +153,13 @@ class DataConfig:
         for name in ("csv", "column"):
             value = getattr(self, name)
             if not (value is None or isinstance(value, str)):
-                raise ConfigError(f"{name} {value!r} is not a name: use a string")
+                raise ConfigError(f"{name} {_shown(value)} is not a name: use a string")
         if self.csv is None and self.column is not None:
             raise ConfigError(f"column {self.column} is of no file: name it with --csv FILE")
         share = self.held_out
         if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share < 1:
             raise ConfigError(
-                f"held out {share!r} is not a share between 0 and 1: use one such as 0.2"
+                f"held out {_shown(share)} is not a share between 0 and 1: use one such as 0.2"
             )
 
 
@@ -261,6 +266,10 @@ def to_dict(config: RunConfig) -> dict[str, Any]:
 
 def from_dict(values: Mapping[str, Any]) -> RunConfig:
     """The inverse of `to_dict`; ConfigError for a field that is unknown, missing or invalid."""
+    if not isinstance(values, Mapping):
+        raise ConfigError(
+            f"configuration {_shown(values)} is not a table of fields: use one that to_dict wrote"
+        )
     parts = {
         "task": TaskConfig,
         "network": NetworkConfig,
@@ -273,42 +282,53 @@ def from_dict(values: Mapping[str, Any]) -> RunConfig:
 
 def _build(kind: type[_Config], name: str, values: object) -> _Config:
     if not isinstance(values, Mapping):
-        raise ConfigError(f"{name} {values!r} is not a table of fields: use one that to_dict wrote")
+        raise ConfigError(
+            f"{name} {_shown(values)} is not a table of fields: use one that to_dict wrote"
+        )
     expected = {field.name for field in dataclasses.fields(kind)}
     for field in sorted(expected ^ set(values), key=str):
         state = "missing" if field in expected else "unknown"
         known = ", ".join(sorted(expected))
-        raise ConfigError(f"{name} field {field!r} is {state}: the fields are {known}")
+        raise ConfigError(f"{name} field {_shown(field)} is {state}: the fields are {known}")
     return kind(**values)
+
+
+def _shown(value: object) -> str:
+    """A value on one line, its end left off where it is long."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # too many digits for a decimal number, or too deep
+        text = f"a {type(value).__name__} without end"
+    return text if len(text) <= 60 else text[:60] + "..."
 
 
 def _check_whole(name: str, value: object, minimum: int = -LARGEST, maximum: int = LARGEST) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
         raise ConfigError(
-            f"{name} {value!r} is not a whole number: use one such as {max(minimum, 1)}"
+            f"{name} {_shown(value)} is not a whole number: use one such as {max(minimum, 1)}"
         )
     if value < minimum:
-        raise ConfigError(f"{name} {value} is below {minimum}: use {minimum} or more")
+        raise ConfigError(f"{name} {_shown(value)} is below {minimum}: use {minimum} or more")
     if value > maximum:
-        raise ConfigError(f"{name} {value} is above {maximum}: use {maximum} or less")
+        raise ConfigError(f"{name} {_shown(value)} is above {maximum}: use {maximum} or less")
 
 
 def _check_flag(name: str, value: object) -> None:
     if not isinstance(value, bool):
-        raise ConfigError(f"{name} {value!r} is neither True nor False: use one of them")
+        raise ConfigError(f"{name} {_shown(value)} is neither True nor False: use one of them")
 
 
 def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ConfigError(f"{name} {value!r} is unknown: use one of {', '.join(choices)}")
+    if not isinstance(value, str) or value not in choices:
+        raise ConfigError(f"{name} {_shown(value)} is unknown: use one of {', '.join(choices)}")
 
 
 def _check_cell_name(name: object) -> None:
-    if name in CELL_NAMES:
+    if isinstance(name, str) and name in CELL_NAMES:
         return
     if not (isinstance(name, str) and re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", name)):
         raise ConfigError(
-            f"cell {name!r} is unknown: use one of {', '.join(CELL_NAMES)}, "
+            f"cell {_shown(name)} is unknown: use one of {', '.join(CELL_NAMES)}, "
             "or package.module:Class for a cell of your own"
         )
 
