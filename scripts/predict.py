@@ -95,6 +95,7 @@ def main() -> None:
     command = cli.parse(PredictCommand)
     with cli.refusals():
         column = read_values(command)  # a bad file is refused before anything slow begins
+        check_state_folder(command)
         network = load(command)
         if command.explain:
             explain(command, network)
@@ -114,6 +115,15 @@ def read_values(command: PredictCommand) -> tuple[list[str], list[int] | None]:
 
     column = values.read_column(command.csv, command.column)
     return column.words, column.lines
+
+
+def check_state_folder(command: PredictCommand) -> None:
+    """Raise ConfigError where the last state could not be left, before there are answers."""
+    if command.state is not None and not command.state.parent.is_dir():
+        raise ConfigError(
+            f"state {command.state} would be in {command.state.parent}, which is no folder: "
+            "create it, or use another place"
+        )
 
 
 def load(command: PredictCommand) -> "Trained":
