@@ -156,6 +156,7 @@ def read_inputs(folder: Path, with_tokens: bool = True) -> Inputs:
     known = isinstance(digests, dict) and isinstance(values, list)
     if not (known and storage.digest_of(values) == digests.get(VOCABULARY)):
         raise StorageError(f"{folder / VOCABULARY} is not that of the run: restore it")
+    _check_vocabulary(folder / VOCABULARY, values, config.task.vocab_size)
     tokens = _read_tokens(folder, digests, values) if with_tokens else None
     return Inputs(config, values, tokens, digests, seed_map)
 
@@ -312,6 +313,20 @@ def _same_shapes(state: Any, shapes: Any) -> bool:
         return all(jax.tree.leaves(jax.tree.map(same, state, shapes)))
     except (ValueError, TypeError):  # not even the same tree
         return False
+
+
+def _check_vocabulary(path: Path, values: Any, vocab_size: int) -> None:
+    """Raise StorageError for anything but the values of the network, one for each answer."""
+    from echo_jax.values import Vocabulary
+
+    try:
+        found = len(Vocabulary.from_list(values))
+    except ConfigError as error:
+        raise StorageError(f"{path} is no vocabulary ({error}): restore it") from None
+    if found != vocab_size:
+        raise StorageError(
+            f"{path} has {found} values for a network of {vocab_size}: restore it, or {CONFIG}"
+        )
 
 
 def _read_tokens(folder: Path, digests: Mapping[str, str], values: Any) -> "np.ndarray":

@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "values": {"config", "numpy"},
     "storage": {"config"},
     "history": {"config", "numpy"},
-    "checkpoint": {"config", "storage", "history", "jax", "flax", "numpy"},
+    "checkpoint": {"config", "storage", "history", "values", "jax", "flax", "numpy"},
     "trained": {
         "config",
         "checkpoint",
