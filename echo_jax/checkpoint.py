@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from echo_jax import storage
-from echo_jax.config import CELL_NAMES, ConfigError, RunConfig, from_dict, to_dict
+from echo_jax.config import CELL_NAMES, LARGEST, ConfigError, RunConfig, from_dict, to_dict
 from echo_jax.storage import StorageError
 
 if TYPE_CHECKING:  # jax and numpy wait until a command line was found valid
@@ -43,6 +43,9 @@ RESULT, SEEDS, FIGURE = "result.json", "seeds.csv", "curve.png"
 
 CHECKPOINT_FORMAT, ECHO_FORMAT = b"echo_jax checkpoint 1\n", b"echo_jax state 1\n"
 """How a file begins; then come the digest of the rest, a line, and the rest, msgpack."""
+
+LINE = 80
+"""No line of `metrics.csv` has more bytes: two whole numbers, two of 32 bits, commas."""
 
 OVERHEAD = 2**20
 """At most so many bytes of a checkpoint are not those of its arrays."""
@@ -213,7 +216,10 @@ def load(folder: Path, inputs: Inputs, shapes: Any) -> Saved | None:
         return None
     state, contents = load_state(folder, inputs, shapes)
     path = folder / METRICS
-    metrics = storage.read_bytes(path, contents["metrics_bytes"], whole=False)
+    size = contents["metrics_bytes"]
+    if size > storage.memory():
+        raise StorageError(f"{path} would be larger than the memory: restore {CHECKPOINT}")
+    metrics = storage.read_bytes(path, size, whole=False)
     with contextlib.suppress(ValueError):
         if storage.digest(metrics) == contents["metrics_digest"]:
             history = History.of_text(inputs.config, metrics)
@@ -240,6 +246,9 @@ def load_state(folder: Path, inputs: Inputs, shapes: Any) -> tuple[Any, dict[str
     numbers = [contents.get(name) for name in ("sequences", "metrics_bytes")]
     if not all(type(number) is int and number > 0 for number in numbers):
         raise StorageError(f"{path} is damaged: {fix}")
+    lines = 1 + contents["sequences"] * inputs.config.seeds
+    if contents["sequences"] > LARGEST or contents["metrics_bytes"] > LINE * lines:
+        raise StorageError(f"{path} is damaged, its counts cannot be right: {fix}")
     if contents.get("inputs") != inputs.identity:
         raise StorageError(f"{path} is not of the run in {CONFIG}: restore the one or the other")
     return contents["state"], contents

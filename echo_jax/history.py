@@ -50,8 +50,10 @@ class History:
         """The inverse of `text`; ValueError for what no run wrote."""
         history = cls(config)
         rows = text.decode("ascii").splitlines()[1:]
-        pairs = np.array([row.rsplit(",", 2)[-2:] for row in rows], dtype=str).astype(np.float32)
-        curves = np.swapaxes(pairs.reshape(-1, config.seeds, 2), 0, 1)
+        pairs = np.array([[float(word) for word in row.rsplit(",", 2)[-2:]] for row in rows])
+        with np.errstate(over="ignore"):  # infinity is spelled otherwise than what became it
+            curves = pairs.reshape(-1, config.seeds, 2).astype(np.float32)
+        curves = np.swapaxes(curves, 0, 1)
         history.append(curves[..., 0], curves[..., 1])
         if history.text() != text:
             raise ValueError("these are not the lines that were written")
