@@ -14,7 +14,7 @@ import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -112,6 +112,8 @@ class Trained:
           For each sequence a list of its T answers, None where there is none yet; or its
           probabilities float32 `[T, V]`, NaN where there is none yet. Many sequences give a list.
         """
+        if unknown not in get_args(Unknown):
+            raise ConfigError(f"unknown {unknown!r} is unknown: use error or skip")
         many, sequences = _sequences(inputs)
         tokens = [self._encode(sequence, unknown) for sequence in sequences]
         read = self._probabilities if probabilities else self._values
@@ -163,6 +165,8 @@ class Trained:
 
     def _encode(self, sequence: Sequence[Any] | np.ndarray, unknown: Unknown) -> np.ndarray:
         """Values of any kind as tokens, int32 `[T]`."""
+        if isinstance(sequence, np.ndarray) and sequence.dtype == object:  # they may not compare
+            sequence = sequence.tolist()
         if isinstance(sequence, np.ndarray):
             distinct, places = np.unique(sequence, return_inverse=True)
             tokens = self._encode(distinct.tolist(), "skip")[places]
@@ -173,9 +177,8 @@ class Trained:
 
     def _answers(self, sequences: list[np.ndarray], logits: bool) -> Iterable[Answer]:
         """The `Answer`s to each of many sequences of tokens."""
-        if len(sequences) == 1 or max(map(len, sequences), default=0) >= echo.block_size(
-            self.config
-        ):
+        longest = max(map(len, sequences), default=0)
+        if len(sequences) == 1 or longest == 0 or longest >= echo.block_size(self.config):
             return (self.feed(self.start(), sequence, logits)[1] for sequence in sequences)
         groups = (sequences[first : first + LANES] for first in range(0, len(sequences), LANES))
         return itertools.chain.from_iterable(self._side_by_side(group, logits) for group in groups)
@@ -284,4 +287,6 @@ def _word(value: Any) -> str:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise ConfigError(f"value {value!r:.50} is neither a whole number nor a string: use one")
+    if abs(value) >= 10**values.LONGEST:
+        raise ConfigError(f"a value of {value.bit_length():,} bits is too large: use a smaller one")
     return str(value)
