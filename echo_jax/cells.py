@@ -246,9 +246,9 @@ def check_cell(cell: nn.RNNCellBase, name: str, vocab_size: int) -> None:
     carry, which keeps its shapes and types; its output is `[B, features]`.
     """
     inputs = jax.ShapeDtypeStruct((2, vocab_size), jnp.float32)
-    key = jax.random.key(0)
+    key = jax.eval_shape(lambda: jax.random.key(0))
     try:
-        carry = jax.eval_shape(lambda: cell.initialize_carry(key, inputs.shape))
+        carry = jax.eval_shape(lambda key: cell.initialize_carry(key, inputs.shape), key)
         (new_carry, output), variables = jax.eval_shape(cell.init_with_output, key, carry, inputs)
     except Exception as error:  # whatever a user's cell raises
         reason = " ".join(str(error).split())[:200]

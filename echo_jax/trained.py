@@ -239,10 +239,10 @@ def load(folder: str | Path, seed: int | None = None, cell: str | None = None) -
         raise ConfigError(f"seed {number} is not in {folder}: use one from {config.seed} to {last}")
     state, contents = checkpoint.load_state(folder, inputs, seeds.state_shapes(config))
     sequences = contents["sequences"]
-    chosen = jax.tree.map(lambda leaf: leaf[int(number) - config.seed], state.params)
+    chosen = jax.tree.map(lambda leaf: leaf[int(number) - config.seed].copy(), state.params)
     if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(chosen)):
         raise ConfigError(f"seed {number} of {folder} failed in training: use another --seed")
-    params = jax.tree.map(jnp.array, chosen)
+    params = jax.device_put(chosen)
     if inputs.values is None:
         return Trained(config, params, Vocabulary.of_integers(config.task.vocab_size), sequences)
     return Trained(config, params, Vocabulary.from_list(inputs.values), sequences)
