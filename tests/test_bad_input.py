@@ -138,6 +138,13 @@ stray                        | stray is not an option: see --help for all of the
 --checkpoint-every 0         | checkpoint every 0 is below 1: use 1 or more
 --checkpoint-every often     | --checkpoint-every often is not a whole number: use one such as
 --seed-map pmap              | --seed-map pmap is unknown: use one of
+--processes 2                | processes 2 and process None need the address of process 0,
+--process 0                  | processes None and process 0 need the address of process 0,
+--coordinator a:1            | coordinator a:1 needs to know how many processes there are and
+--coordinator here --processes 2 --process 0 | coordinator here is not HOST:PORT with a port
+--coordinator a:1 --processes 0 --process 0 | processes 0 is below 1: use 1 or more
+--coordinator a:1 --processes 2 --process 2 | process 2 is not among the 2 processes:
+--processes two              | --processes two is not a whole number: use one such as --processes 1
 --compilation-cache yes      | yes is not an option: see --help for all of them
 --hidden 2147483647          | 206,158,442,112.0 GiB are needed at the least and this machine has
 --length 2147483647          | 32,040.0 GiB are needed at the least and this machine has
