@@ -113,7 +113,7 @@ def claimed_folder(out: Path | None) -> Iterator[Path]:
 def column_inputs(config: RunConfig, values: list[str], tokens: "np.ndarray") -> Inputs:
     """The inputs of a run on the user's own numbers."""
     digests = {
-        VOCABULARY: storage.digest_of(values),
+        VOCABULARY: storage.digest_of([values, len(tokens)]),
         TOKENS: storage.digest(tokens.astype("<i4").tobytes()),
     }
     return Inputs(config, values, tokens, digests)
@@ -123,7 +123,8 @@ def write_inputs(folder: Path, inputs: Inputs) -> None:
     """Write what the run is a function of; `config.json` comes last, and makes it a run."""
     try:
         if inputs.values is not None and inputs.tokens is not None:
-            storage.write_json(folder / VOCABULARY, {"values": inputs.values})
+            contents = {"values": inputs.values, "length": len(inputs.tokens)}
+            storage.write_json(folder / VOCABULARY, contents)
             storage.write_bytes(folder / TOKENS, inputs.tokens.astype("<i4").tobytes())
         write_config(folder, inputs)
     except StorageError:
@@ -155,12 +156,13 @@ def read_inputs(folder: Path, with_tokens: bool = True) -> Inputs:
         raise StorageError(f"{folder / CONFIG} describes no run ({error})") from None
     if config.data.csv is None:
         return Inputs(config, seed_map=seed_map)
-    values = storage.read_json(folder / VOCABULARY).get("values")
-    known = isinstance(digests, dict) and isinstance(values, list)
-    if not (known and storage.digest_of(values) == digests.get(VOCABULARY)):
+    contents = storage.read_json(folder / VOCABULARY)
+    values, length = contents.get("values"), contents.get("length")
+    known = isinstance(digests, dict) and isinstance(values, list) and type(length) is int
+    if not (known and storage.digest_of([values, length]) == digests.get(VOCABULARY)):
         raise StorageError(f"{folder / VOCABULARY} is not that of the run: restore it")
     _check_vocabulary(folder / VOCABULARY, values, config.task.vocab_size)
-    tokens = _read_tokens(folder, digests, values) if with_tokens else None
+    tokens = _read_tokens(folder, digests, values, length) if with_tokens else None
     return Inputs(config, values, tokens, digests, seed_map)
 
 
@@ -338,13 +340,16 @@ def _check_vocabulary(path: Path, values: Any, vocab_size: int) -> None:
         )
 
 
-def _read_tokens(folder: Path, digests: Mapping[str, str], values: Any) -> "np.ndarray":
+def _read_tokens(
+    folder: Path, digests: Mapping[str, str], values: Any, length: Any
+) -> "np.ndarray":
     """The column as tokens, each the place of a value; StorageError for anything else."""
     import numpy as np
 
     path = folder / TOKENS
-    data = storage.read_bytes(path, storage.memory())
-    if storage.digest(data) != digests.get(TOKENS) or len(data) % 4:
+    storage.check_memory(8 * length)
+    data = storage.read_bytes(path, max(4 * length, 0))
+    if storage.digest(data) != digests.get(TOKENS) or len(data) != 4 * length:
         raise StorageError(f"{path} is damaged: restore it; to predict, it is not needed")
     tokens = np.frombuffer(data, "<i4").astype(np.int32)
     if len(tokens) == 0 or tokens.min() < 0 or tokens.max() >= len(values):

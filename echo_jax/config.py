@@ -21,6 +21,9 @@ CELL_NAMES = ("lstm", "gru", "optimized-lstm", "simple")
 LARGEST = 2**31 - 1
 """No size is above it: jax counts in 32 bits."""
 
+CONTROL = "[\0-\x1f\x7f-\x9f]"
+"""What no name and no value may have: a terminal might obey it."""
+
 SMALLEST_FLOAT, LARGEST_FLOAT = 2.0**-126, 2.0**128 - 2.0**104
 """The normal numbers above 0 in 32 bits; beyond them is 0, or infinity."""
 
@@ -154,6 +157,10 @@ class DataConfig:
             value = getattr(self, name)
             if not (value is None or isinstance(value, str)):
                 raise ConfigError(f"{name} {_shown(value)} is not a name: use a string")
+            if value and re.search(CONTROL, value):
+                raise ConfigError(
+                    f"{name} {_shown(value)} has control characters: use a plain name"
+                )
         if self.csv is None and self.column is not None:
             raise ConfigError(f"column {self.column} is of no file: name it with --csv FILE")
         share = self.held_out

@@ -49,12 +49,15 @@ class History:
     def of_text(cls, config: RunConfig, text: bytes) -> "History":
         """The inverse of `text`; ValueError for what no run wrote."""
         history = cls(config)
-        rows = text.decode("ascii").splitlines()[1:]
+        header, *rows = text.decode("ascii").splitlines()
         pairs = np.array([[float(word) for word in row.rsplit(",", 2)[-2:]] for row in rows])
         with np.errstate(over="ignore"):  # infinity is spelled otherwise than what became it
             curves = pairs.reshape(-1, config.seeds, 2).astype(np.float32)
         curves = np.swapaxes(curves, 0, 1)
         history.append(curves[..., 0], curves[..., 1])
-        if history.text() != text:
+        again = history.text().decode("ascii").splitlines()
+        labels = [[row.rsplit(",", 2)[0] for row in lines] for lines in ([header, *rows], again)]
+        if labels[0] != labels[1] or not text.endswith(b"\n"):
             raise ValueError("these are not the lines that were written")
+        history._lines = [text]
         return history

@@ -144,7 +144,7 @@ def locked(folder: Path) -> Iterator[None]:
     The lock is the system's: it ends with the process, however that ends.
     """
     try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
         raise StorageError(
             f"{folder} is no folder that can be read ({error.strerror}): use the folder of a run"

@@ -141,6 +141,7 @@ class Trained:
           E-1 shares; NaN for a stretch in which no answer has a target.
         """
         lag, count, state = self.config.task.lag, edges[-1], self.start()
+        storage.check_memory(40 * count)  # tokens, answers, and what is made of them
         rng = np.random.default_rng(seed)
         tokens = rng.integers(0, len(self.vocabulary), count, dtype=np.int32)
         _, answers = self.feed(state, tokens)
@@ -239,6 +240,9 @@ def load(folder: str | Path, seed: int | None = None, cell: str | None = None) -
         raise ConfigError(f"seed {number} is not in {folder}: use one from {config.seed} to {last}")
     state, contents = checkpoint.load_state(folder, inputs, seeds.state_shapes(config))
     sequences = contents["sequences"]
+    start = jax.eval_shape(lambda: echo.start(config, build_network(config)))
+    block = echo.block_size(config) * (config.task.window + config.task.vocab_size)
+    storage.check_memory(4 * (checkpoint.size_of(start) + block))
     chosen = jax.tree.map(lambda leaf: leaf[int(number) - config.seed].copy(), state.params)
     if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(chosen)):
         raise ConfigError(f"seed {number} of {folder} failed in training: use another --seed")

@@ -5,6 +5,7 @@ A word is a value as it was spelled; a token is the index of its value in the vo
 
 import bisect
 import codecs
+import contextlib
 import csv
 import dataclasses
 import difflib
@@ -19,7 +20,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from echo_jax.config import LARGEST, ConfigError, RunConfig, TaskConfig
+from echo_jax.config import CONTROL, LARGEST, ConfigError, RunConfig, TaskConfig
 
 Unknown = Literal["error", "skip"]
 
@@ -196,20 +197,31 @@ def tokenize(config: RunConfig) -> Tokenized:
     """
     task, data = config.task, config.data
     column = read_column(Path(str(data.csv)), data.column)
-    vocabulary = Vocabulary.of_words(column.words)
+    with _about(f"column {column.name} of {data.csv}"):
+        vocabulary = Vocabulary.of_words(column.words)
     if task.vocab_size not in (TaskConfig.vocab_size, len(vocabulary)):
         raise ConfigError(
             f"vocab size {task.vocab_size} is not that of the column, which has "
             f"{len(vocabulary)} different values: leave --vocab-size out"
         )
     tokens = encode(vocabulary, column.words)
-    split(tokens, task.length, data.held_out)  # refuses a column that is too short
+    with _about(f"column {column.name} of {data.csv}"):
+        split(tokens, task.length, data.held_out)  # refuses a column that is too short
     known = dataclasses.replace(
         config,
         task=dataclasses.replace(task, vocab_size=len(vocabulary)),
         data=dataclasses.replace(data, column=column.name),
     )
     return Tokenized(known, vocabulary, tokens)
+
+
+@contextlib.contextmanager
+def _about(what: str) -> Iterator[None]:
+    """Say what a ConfigError within it is about."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"{what}: {error}") from None
 
 
 def encode(
@@ -367,10 +379,10 @@ def _check_values(values: Iterable[str]) -> None:
             raise ConfigError(
                 f"vocabulary value {_shown(value)} is blank or has blanks around it: leave them out"
             )
-        if re.search("[\0\ud800-\udfff]", value):
+        if re.search(f"{CONTROL}|[\ud800-\udfff]", value):
             raise ConfigError(
-                f"vocabulary value {_shown(value)} has a character that text in UTF-8 has not: "
-                "leave it out"
+                f"vocabulary value {_shown(value)} has a control character, or one that text in "
+                "UTF-8 has not: leave it out"
             )
 
 

@@ -509,6 +509,8 @@ def parse(arguments: Sequence[str] | None = None) -> BenchmarkCommand:
     for name in command.peers or ():
         if name not in PEERS:
             cli.fail(f"peer {name} is unknown: use some of {', '.join(PEERS)}")
+    if command.peers == ():
+        cli.fail(f"--peers names none: use some of {', '.join(PEERS)}, or leave it out for all")
     if command.rounds < 2:
         cli.fail(f"rounds {command.rounds} is below 2: use 2 or more, one has no spread")
     return command

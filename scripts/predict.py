@@ -97,6 +97,8 @@ def main() -> None:
         column = read_values(command)  # a bad file is refused before anything slow begins
         check_state_folder(command)
         network = load(command)
+        if command.explain or command.beyond:
+            notice(command, network)
         if command.explain:
             explain(command, network)
         elif command.beyond:
@@ -127,13 +129,17 @@ def check_state_folder(command: PredictCommand) -> None:
 
 
 def load(command: PredictCommand) -> "Trained":
-    """The network; what its user should know about it goes to the standard error."""
+    """The network that is asked for."""
     from echo_jax import seeds, trained
 
     seeds.use_cpu_devices(1)
     if command.compilation_cache:
         seeds.use_compilation_cache()
-    network = trained.load(command.folder, command.seed, command.cell)
+    return trained.load(command.folder, command.seed, command.cell)
+
+
+def notice(command: PredictCommand, network: "Trained") -> None:
+    """Say on the standard error what a user should know about the network."""
     config = network.config
     if network.sequences < config.training.sequences:
         print(
@@ -145,7 +151,6 @@ def load(command: PredictCommand) -> "Trained":
             f"one of {config.seeds} networks, of seed {config.seed}: --seed names another",
             file=sys.stderr,
         )
-    return network
 
 
 class Session:
@@ -182,6 +187,7 @@ def session(command: PredictCommand, network: "Trained") -> Iterator[Session]:
     goes_on = path is not None and os.path.lexists(path)
     begun = Session(network, network.load_state(path) if path and goes_on else network.start())
     interrupted = False
+    notice(command, network)
     try:
         yield begun
     except KeyboardInterrupt:

@@ -7,7 +7,7 @@ python scripts/show.py --csv my.csv --column n       # the same of your own numb
 import dataclasses
 from typing import TYPE_CHECKING, Annotated, Any
 
-from echo_jax import cli, report
+from echo_jax import cli, report, storage
 from echo_jax.config import PARTS, Part, RunConfig
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def main() -> None:
     with cli.refusals():
         own = read_column(command.run) if command.run.data.csv else None
         config = own.config if own else command.run
+        storage.check_memory(config.least_bytes)
         if own:
             print(column_view(own))
         tokens = first_sequence(config, own)

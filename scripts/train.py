@@ -277,7 +277,7 @@ def shared_job(
         )
     folder, inputs = shared_inputs(folder, inputs, group)
     group.resume_with(folder)
-    prepare(command, inputs.config, group)  # all at once: their jax meets here too
+    prepare(command, inputs.config, group)
     job = begin(command, folder, inputs, group) if group.writes else None
     return shared_progress(job, folder, inputs, group)
 
@@ -313,7 +313,9 @@ def shared_progress(job: Job | None, folder: Path, inputs: Inputs, group: Group)
 
 
 def prepare(command: TrainCommand, config: RunConfig, group: Group) -> None:
-    """Set jax up before its first use, and refuse a cell that cannot be used."""
+    """Refuse a cell that cannot be used, and start jax: of several processes all at once."""
+    import jax
+
     from echo_jax import network, seeds
 
     runs = len(group.share(config.seeds))
@@ -321,6 +323,8 @@ def prepare(command: TrainCommand, config: RunConfig, group: Group) -> None:
     if command.compilation_cache:
         seeds.use_compilation_cache()
     network.build_network(config)
+    if group.processes > 1:
+        jax.devices()
 
 
 def begin(command: TrainCommand, folder: Path, inputs: Inputs, group: Group) -> Job:

@@ -1,5 +1,6 @@
 """Trained networks in use: the Python calls, and predict.py in real processes."""
 
+import importlib
 import os
 import random
 import re
@@ -8,12 +9,13 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
 import echo_jax
-from echo_jax import storage
+from echo_jax import seeds, storage
 from echo_jax.config import ConfigError
 
 RUN = [
@@ -52,8 +54,35 @@ def execute(root, script, *arguments, cwd, stdin=None, status=0):
     return done
 
 
-def predict(root, *arguments, cwd, **options):
-    return execute(root, "predict.py", *arguments, "--compilation-cache", cwd=cwd, **options)
+class Said(NamedTuple):
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def predict(root, monkeypatch, capfd, tmp_path):
+    """predict.py in this process, where programs are compiled once for all tests."""
+    monkeypatch.syspath_prepend(str(root / "scripts"))
+    main = importlib.import_module("predict").main
+    for done_already in ("use_cpu_devices", "use_compilation_cache"):
+        monkeypatch.setattr(seeds, done_already, lambda *_: None)
+
+    def run(*arguments, cwd, stdin="", status=0):
+        (tmp_path / "stdin").write_text(stdin)
+        with monkeypatch.context() as patch, (tmp_path / "stdin").open() as file:
+            patch.chdir(cwd)
+            patch.setattr(sys, "argv", ["predict.py", *map(str, arguments)])
+            patch.setattr(sys, "stdin", file)
+            ended = 0
+            try:
+                main()
+            except SystemExit as stop:
+                ended = stop.code
+        said = Said(*capfd.readouterr())
+        assert ended == status, said.stderr
+        return said
+
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -73,13 +102,13 @@ def kind(request):
 INPUT = np.random.default_rng(3).integers(0, 10, 40).tolist()
 
 
-def test_numbers_in_numbers_out(root, runs):
+def test_numbers_in_numbers_out(runs, predict):
     network = echo_jax.load(runs / "windows")
     expected = network.predict(INPUT)
     assert expected[:2] == [None, None]
     right = np.mean([a == b for a, b in zip(expected[2:], INPUT[1:-1], strict=True)])
     assert right > 0.9  # it has learned to echo
-    done = predict(root, "windows", *INPUT, cwd=runs)
+    done = predict("windows", *INPUT, cwd=runs)
     assert done.stdout == " ".join("-" if x is None else str(x) for x in expected) + "\n"
     assert done.stderr == ""
 
@@ -131,7 +160,7 @@ def test_a_step_at_a_time_says_what_the_whole_list_does(runs, kind):
     assert said == network.predict(INPUT)
 
 
-def test_each_seed_is_a_network_of_its_own(root, runs):
+def test_each_seed_is_a_network_of_its_own(root, runs, predict):
     weights = [
         echo_jax.load(runs / "stateful", seed).params["readout"]["bias"] for seed in (4, 5, 6)
     ]
@@ -143,30 +172,30 @@ def test_each_seed_is_a_network_of_its_own(root, runs):
     np.testing.assert_array_equal(
         weights[1], echo_jax.load(runs / "alone").params["readout"]["bias"]
     )
-    done = predict(root, "stateful", *INPUT, "--seed", 5, cwd=runs)
-    assert done.stdout == predict(root, "alone", *INPUT, cwd=runs).stdout
+    done = predict("stateful", *INPUT, "--seed", 5, cwd=runs)
+    assert done.stdout == predict("alone", *INPUT, cwd=runs).stdout
     assert done.stderr == ""
-    unnamed = predict(root, "stateful", 1, cwd=runs)
+    unnamed = predict("stateful", 1, cwd=runs)
     assert unnamed.stderr == "one of 3 networks, of seed 4: --seed names another\n"
     with pytest.raises(ConfigError, match=r"seed 7 is not in .*: use one from 4 to 6"):
         echo_jax.load(runs / "stateful", 7)
 
 
-def test_a_column_of_a_csv_file_is_answered_line_by_line(root, runs, tmp_path):
+def test_a_column_of_a_csv_file_is_answered_line_by_line(runs, tmp_path, predict):
     rows = "".join(f"{i},{x}\n" for i, x in enumerate(INPUT))
     (tmp_path / "my.csv").write_text("t,n\n" + rows)
-    done = predict(root, runs / "windows", "--csv", "my.csv", "--column", "n", cwd=tmp_path)
+    done = predict(runs / "windows", "--csv", "my.csv", "--column", "n", cwd=tmp_path)
     expected = echo_jax.load(runs / "windows").predict(INPUT)
     assert done.stdout.splitlines() == ["-" if x is None else str(x) for x in expected]
 
 
-def test_what_was_not_trained_on_is_named_or_skipped(root, runs, tmp_path):
+def test_what_was_not_trained_on_is_named_or_skipped(runs, tmp_path, predict):
     (tmp_path / "my.csv").write_text("n\n1\n2\n77\n3\n")
     options = [runs / "windows", "--csv", "my.csv"]
-    refused = predict(root, *options, cwd=tmp_path, status=2)
+    refused = predict(*options, cwd=tmp_path, status=2)
     assert refused.stdout == ""
     assert refused.stderr.startswith("error: value '77' in line 4 is not in the vocabulary (the ")
-    skipped = predict(root, *options, "--unknown", "skip", cwd=tmp_path)
+    skipped = predict(*options, "--unknown", "skip", cwd=tmp_path)
     network = echo_jax.load(runs / "windows")
     assert skipped.stdout.split() == ["-", "-", "-", str(network.predict([1, 2, 3])[2])]
     expected = [*network.predict([1, 2]), None, network.predict([1, 2, 3])[2]]
@@ -185,10 +214,10 @@ def words(root, tmp_path_factory):
     return folder, values, done.stdout
 
 
-def test_words_are_learned_and_answered_as_words(root, words):
+def test_words_are_learned_and_answered_as_words(words, predict):
     folder, _, _ = words
     asked = ["red", "-3", "10000", "green", "red"]
-    done = predict(root, "run", *asked, cwd=folder)
+    done = predict("run", *asked, cwd=folder)
     assert done.stdout.split() == ["-", "-", *asked[1:-1]]
     assert echo_jax.load(folder / "run").predict(asked)[2:] == asked[1:-1]
 
@@ -226,12 +255,12 @@ def test_show_lists_the_most_common_values_of_a_column(root, words):
     assert re.search(r"^  row   1 +(\d) (\d) (\d) => \2", done.stdout, re.M)
 
 
-def test_a_stream_is_answered_as_the_whole_list_is_however_it_comes(root, runs, kind):
+def test_a_stream_is_answered_as_the_whole_list_is_however_it_comes(runs, kind, predict):
     expected = echo_jax.load(runs / kind).predict(INPUT)
     lines = ["-" if x is None else str(x) for x in expected]
     text = "\n".join(map(str, INPUT))
     for stdin in (text, text + "\n", text.replace("\n", "  ") + "\n\n"):
-        done = predict(root, kind, "--stream", cwd=runs, stdin=stdin)
+        done = predict(kind, "--stream", cwd=runs, stdin=stdin)
         assert done.stdout.splitlines() == lines
 
 
@@ -252,47 +281,43 @@ def test_a_stream_answers_each_integer_at_once(root, runs):
     assert np.median(seconds[5:]) < 0.01  # through two pipes, on a busy machine
 
 
-def test_a_stream_answers_what_came_before_what_it_refuses(root, runs):
-    done = predict(root, "windows", "--stream", cwd=runs, stdin="1 2 3\n4 x 5\n", status=2)
+def test_a_stream_answers_what_came_before_what_it_refuses(runs, predict):
+    done = predict("windows", "--stream", cwd=runs, stdin="1 2 3\n4 x 5\n", status=2)
     assert len(done.stdout.splitlines()) == 4
     assert done.stderr.startswith("error: value 'x' in line 2 of the input is not in the voc")
     skipped = predict(
-        root, "windows", "--stream", "--unknown", "skip", cwd=runs, stdin="1 2 3\n4 x 5\n"
+        "windows", "--stream", "--unknown", "skip", cwd=runs, stdin="1 2 3\n4 x 5\n"
     )  # fmt: skip
     assert skipped.stdout.splitlines()[4] == "-"
     assert len(skipped.stdout.splitlines()) == 6
 
 
-def test_a_state_can_be_saved_and_taken_up_again_at_random_places(root, runs, tmp_path, kind):
-    whole = predict(root, runs / kind, "--stream", cwd=tmp_path, stdin=" ".join(map(str, INPUT)))
+def test_a_state_can_be_saved_and_taken_up_again_at_random_places(runs, tmp_path, kind, predict):
+    whole = predict(runs / kind, "--stream", cwd=tmp_path, stdin=" ".join(map(str, INPUT)))
     first, second = sorted(random.Random(kind).sample(range(1, 40), 2))
     said = ""
     options = [runs / kind, "--state", "state"]
     for part in (INPUT[:first], INPUT[first:second]):
-        said += predict(
-            root, *options, "--stream", cwd=tmp_path, stdin=" ".join(map(str, part))
-        ).stdout
-    last = predict(root, *options, *INPUT[second:], cwd=tmp_path)
+        said += predict(*options, "--stream", cwd=tmp_path, stdin=" ".join(map(str, part))).stdout
+    last = predict(*options, *INPUT[second:], cwd=tmp_path)
     assert [*said.split(), *last.stdout.split()] == whole.stdout.split()
 
 
-def test_no_other_file_is_taken_for_a_state_or_overwritten_by_one(root, runs, tmp_path):
+def test_no_other_file_is_taken_for_a_state_or_overwritten_by_one(runs, tmp_path, predict):
     (tmp_path / "mine").write_text("precious")
-    refused = predict(root, runs / "windows", 1, "--state", "mine", cwd=tmp_path, status=2)
+    refused = predict(runs / "windows", 1, "--state", "mine", cwd=tmp_path, status=2)
     assert re.match(r"error: mine is damaged \(.*\): name another file", refused.stderr)
     assert (tmp_path / "mine").read_text() == "precious"
-    predict(root, runs / "stateful", 1, "--seed", 4, "--state", "state", cwd=tmp_path)
+    predict(runs / "stateful", 1, "--seed", 4, "--state", "state", cwd=tmp_path)
     before = (tmp_path / "state").read_bytes()
-    refused = predict(
-        root, runs / "stateful", 1, "--seed", 5, "--state", "state", cwd=tmp_path, status=2
-    )
+    refused = predict(runs / "stateful", 1, "--seed", 5, "--state", "state", cwd=tmp_path, status=2)
     assert "error: state is the state of another network: name another file" in refused.stderr
     assert (tmp_path / "state").read_bytes() == before
 
 
-def test_explain_marks_the_lag_that_the_answer_follows(root, runs):
-    done = predict(root, "windows", "--explain", "--windows", 200, cwd=runs)
-    rows = re.findall(r"^ +(\d+) back +([\d.]+)%  (█*)(  <- lag 1.*)?$", done.stdout, re.M)
+def test_explain_marks_the_lag_that_the_answer_follows(runs, predict):
+    done = predict("windows", "--explain", "--windows", 200, cwd=runs)
+    rows = re.findall(r"^ +(\d+) back +([\d.]+)%(?:  (█*))?(  <- lag 1.*)?$", done.stdout, re.M)
     assert [int(row[0]) for row in rows] == list(range(6))
     shares = [float(row[1]) for row in rows]
     assert shares[1] > 90
@@ -301,8 +326,8 @@ def test_explain_marks_the_lag_that_the_answer_follows(root, runs):
     assert len(rows[1][2]) == round(0.4 * shares[1])
 
 
-def test_beyond_shows_whether_accuracy_lasts_for_every_seed(root, runs):
-    done = predict(root, "stateful", "--beyond", 2000, cwd=runs)
+def test_beyond_shows_whether_accuracy_lasts_for_every_seed(runs, predict):
+    done = predict("stateful", "--beyond", 2000, cwd=runs)
     rows = re.findall(
         r"^([\d,]+) to ([\d,]+) +([\d.]+)% +([\d.]+)% to ([\d.]+)% +10\.00%$", done.stdout, re.M
     )
@@ -320,7 +345,7 @@ def test_beyond_shows_whether_accuracy_lasts_for_every_seed(root, runs):
     assert network.accuracy_along([0, 1200, 2000])[1] == pytest.approx(np.mean(right))
 
 
-def test_a_run_that_goes_on_says_how_far_it_is(root, runs, tmp_path):
+def test_a_run_that_goes_on_says_how_far_it_is(root, runs, tmp_path, predict):
     options = [*RUN[:10], "--sequences", "999999", "--checkpoint-every", "50", *RUN[14:]]
     process = subprocess.Popen(
         command(root, "train.py", *options, "--batch", 2, "--out", "run"),
@@ -330,7 +355,7 @@ def test_a_run_that_goes_on_says_how_far_it_is(root, runs, tmp_path):
         while not (tmp_path / "run" / "checkpoint.msgpack").exists():
             assert process.poll() is None
             time.sleep(0.02)
-        done = predict(root, "run", 1, 2, 3, cwd=tmp_path)  # while the other one writes
+        done = predict("run", 1, 2, 3, cwd=tmp_path)  # while the other one writes
         assert re.fullmatch(r"trained on [\d,]+ of 999,999 sequences so far\n", done.stderr)
     finally:
         process.kill()

@@ -188,8 +188,8 @@ def test_nothing_listens_but_process_0_on_the_address_that_was_given(tmp_path):
 @pytest.mark.parametrize(
     ("what", "count", "victim"),
     [
-        ("compute", 2, 1),
         ("wait", 3, 0),
+        pytest.param("compute", 2, 1, marks=pytest.mark.slow),
         pytest.param("compute", 2, 0, marks=pytest.mark.slow),
         pytest.param("wait", 3, 1, marks=pytest.mark.slow),
     ],
