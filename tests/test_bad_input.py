@@ -168,7 +168,7 @@ stray                        | stray is not an option: see --help for all of the
 --csv header.csv             | file header.csv has column names and no values: add a line for each
 --csv blank.csv              | file blank.csv line 1 is blank: name the columns there
 --csv headless.csv           | file headless.csv line 1 has the number '0' where the name of the
---csv constant.csv           | a vocabulary of the one value '1' is too small: use 2 different
+--csv constant.csv           | column n of constant.csv: a vocabulary of the one value '1' is too
 --csv two.csv                | file two.csv has 2 columns: use --column with one of 'a', 'b'
 --csv two.csv --column c     | file two.csv has no column 'c': use one of 'a', 'b'
 --csv two.csv --column ''    | file two.csv has no column '': use one of 'a', 'b'
@@ -180,8 +180,8 @@ stray                        | stray is not an option: see --help for all of the
 --csv quotes.csv             | file quotes.csv line 3 is not CSV (unexpected end of data): mend the
 --csv twins.csv --column a   | file twins.csv has 2 columns named 'a': rename one
 --csv long.csv               | file long.csv line 3 has in column 'n' the value
---csv good.csv               | 100 values with --held-out 0.2 give 80 to train on and 20 held out,
---csv good.csv --length 60   | 100 values with --held-out 0.2 give 80 to train on and 20 held out,
+--csv good.csv               | column n of good.csv: 100 values with --held-out 0.2 give 80 to train
+--csv good.csv --length 60   | column n of good.csv: 100 values with --held-out 0.2 give 80 to train
 --csv good.csv --vocab-size 7 | vocab size 7 is not that of the column, which has 5 different
 --csv good.csv --held-out 0  | held out 0.0 is not a share between 0 and 1: use one such as 0.2
 --csv good.csv --held-out 1  | held out 1.0 is not a share between 0 and 1: use one such as 0.2
@@ -268,9 +268,9 @@ stray                        | stray is not an option: see --help for all of the
 --layout rows                | --layout rows is unknown: use one of windows, prefixes, streams
 --window 26                  | window 26 is longer than the sequence of 25: use a window of at most
 --csv nosuch.csv             | file nosuch.csv does not exist: use the name of a CSV file
---csv constant.csv           | a vocabulary of the one value '1' is too small: use 2 different
+--csv constant.csv           | column n of constant.csv: a vocabulary of the one value '1' is too
 --csv two.csv                | file two.csv has 2 columns: use --column with one of 'a', 'b'
---csv good.csv               | 100 values with --held-out 0.2 give 80 to train on and 20 held out,
+--csv good.csv               | column n of good.csv: 100 values with --held-out 0.2 give 80 to train
 --column n                   | column n is of no file: name it with --csv FILE
 """
 
@@ -480,7 +480,10 @@ API = {
     "twice": (lambda: values.Vocabulary(("0", "0")), "vocabulary value '0' is there twice, out of"),
     "order": (lambda: values.Vocabulary(("1", "0")), "vocabulary value '1' is there twice, out of"),
     "blank": (lambda: values.Vocabulary(("", "a")), "vocabulary value '' is blank or has blanks"),
-    "NUL": (lambda: values.Vocabulary(("\0", "a")), "vocabulary value '\\x00' has a character"),
+    "NUL": (
+        lambda: values.Vocabulary(("\0", "a")),
+        "vocabulary value '\\x00' has a control character",
+    ),
     "file with a NUL": (
         lambda: values.read_column(Path("a\0b")),
         "file a\0b cannot be read (embedded",
