@@ -1,5 +1,8 @@
 import os
+import runpy
+import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -35,3 +38,44 @@ def pytest_generate_tests(metafunc):
 @pytest.fixture(scope="session")
 def root():
     return Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_compilation_cache(tmp_path_factory):
+    """All processes that tests start share compiled programs: each shape is compiled once."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        yield
+
+
+class Said(NamedTuple):
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def call(root, monkeypatch, capfd, tmp_path):
+    """Runs a script in this process, where jax is there already and programs stay compiled."""
+    from echo_jax import seeds
+
+    for done_already in ("use_cpu_devices", "use_compilation_cache"):
+        monkeypatch.setattr(seeds, done_already, lambda *_: None)
+
+    def run(script, *arguments, cwd, stdin="", status=0):
+        (tmp_path / "stdin").write_text(stdin)
+        with monkeypatch.context() as patch, (tmp_path / "stdin").open() as file:
+            patch.chdir(cwd)
+            patch.setattr(sys, "argv", [script, *map(str, arguments)])
+            patch.setattr(sys, "stdin", file)
+            ended = 0
+            try:
+                runpy.run_path(str(root / "scripts" / script), run_name="__main__")
+            except SystemExit as stop:
+                ended = stop.code
+        said = Said(*capfd.readouterr())
+        assert ended == status, said.stderr
+        return said
+
+    return run

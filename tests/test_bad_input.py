@@ -366,17 +366,10 @@ def test_a_good_command_line_is_not_refused_and_compiles(run_script):
 
 AS_A_USER = [
     "train.py --lag one",
-    "train.py --out taken/run",
     "train.py --csv pipe",
-    "train.py --csv latin.csv",
-    "train.py --resume nosuch",
-    "train.py --resume busy",
     "train.py --resume plain",
     "train.py --cell os:system",
-    "predict.py plain",
     "predict.py plain 1 0 5",
-    "predict.py plain 1 --state taken",
-    "show.py --rows 0",
     "benchmark.py --rounds 1",
 ]
 

@@ -226,6 +226,7 @@ def test_the_fast_benchmark_prints_its_table_and_writes_every_time(tmp_path):
     assert result["peers"]["echo_jax"]["versions"]["jax"] == jax.__version__
 
 
+@pytest.mark.slow
 def test_the_fast_scaling_prints_its_table_and_draws_it(tmp_path):
     done = run_benchmark(tmp_path / "out", "--scaling")
     assert done.returncode == 0, done.stderr

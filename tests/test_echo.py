@@ -38,7 +38,13 @@ KINDS = {  # and the time of the first answer
 }
 
 
-@pytest.fixture(scope="module", params=KINDS)
+FAST = ("windows", "windows, stateful, B 5, lag beyond", "prefixes, stateful, future", "streams")
+
+
+@pytest.fixture(
+    scope="module",
+    params=[k if k in FAST else pytest.param(k, marks=pytest.mark.slow) for k in KINDS],
+)
 def name(request):
     """Of module scope, so that the tests of a kind come together and compile once."""
     return request.param

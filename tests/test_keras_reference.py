@@ -80,6 +80,7 @@ def test_every_loss_and_every_weight_is_that_of_keras(reference_file):
         assert np.linalg.norm(params[module][leaf] - after) <= 1e-3 * change, name
 
 
+@pytest.mark.slow
 def test_the_first_losses_with_the_adam_of_optax_are_those_of_keras(reference_file):
     """Only the place of epsilon differs, and what it changes grows with the learning rate."""
     case, losses, _ = replay(reference_file, "adam")

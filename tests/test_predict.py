@@ -1,21 +1,19 @@
 """Trained networks in use: the Python calls, and predict.py in real processes."""
 
-import importlib
-import os
+import functools
 import random
 import re
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
+from running import command, execute
 
 import echo_jax
-from echo_jax import seeds, storage
+from echo_jax import storage
 from echo_jax.config import ConfigError
 
 RUN = [
@@ -31,71 +29,29 @@ KINDS = {
 pytestmark = pytest.mark.timeout(120)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def shared_compilation_cache(tmp_path_factory):
-    """All processes of these tests share compiled programs."""
-    folder = tmp_path_factory.getbasetemp()
-    folder = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-        yield
-
-
-def command(root, script, *arguments):
-    return [sys.executable, "-W", "error", str(root / "scripts" / script), *map(str, arguments)]
-
-
-def execute(root, script, *arguments, cwd, stdin=None, status=0):
-    done = subprocess.run(
-        command(root, script, *arguments),
-        check=False, cwd=cwd, input=stdin, capture_output=True, text=True, timeout=100,
-    )  # fmt: skip
-    assert done.returncode == status, done.stderr
-    return done
-
-
-class Said(NamedTuple):
-    stdout: str
-    stderr: str
-
-
 @pytest.fixture
-def predict(root, monkeypatch, capfd, tmp_path):
-    """predict.py in this process, where programs are compiled once for all tests."""
-    monkeypatch.syspath_prepend(str(root / "scripts"))
-    main = importlib.import_module("predict").main
-    for done_already in ("use_cpu_devices", "use_compilation_cache"):
-        monkeypatch.setattr(seeds, done_already, lambda *_: None)
+def predict(call):
+    return functools.partial(call, "predict.py")
 
-    def run(*arguments, cwd, stdin="", status=0):
-        (tmp_path / "stdin").write_text(stdin)
-        with monkeypatch.context() as patch, (tmp_path / "stdin").open() as file:
-            patch.chdir(cwd)
-            patch.setattr(sys, "argv", ["predict.py", *map(str, arguments)])
-            patch.setattr(sys, "stdin", file)
-            ended = 0
-            try:
-                main()
-            except SystemExit as stop:
-                ended = stop.code
-        said = Said(*capfd.readouterr())
-        assert ended == status, said.stderr
-        return said
 
-    return run
+def train(folder, kind):
+    """A run of a kind, in a folder where it is perhaps already."""
+    if not (folder / kind).exists():
+        execute("train.py", *RUN, *KINDS[kind], "--out", kind, cwd=folder)
 
 
 @pytest.fixture(scope="module")
-def runs(root, tmp_path_factory):
-    """The folder with a run of each kind."""
+def runs(tmp_path_factory):
+    """A folder with a run of two kinds."""
     folder = tmp_path_factory.mktemp("runs")
-    for kind, options in KINDS.items():
-        execute(root, "train.py", *RUN, *options, "--out", kind, cwd=folder)
+    train(folder, "windows")
+    train(folder, "stateful")
     return folder
 
 
-@pytest.fixture(params=KINDS)
-def kind(request):
+@pytest.fixture(params=["windows", "stateful", pytest.param("streams", marks=pytest.mark.slow)])
+def kind(runs, request):
+    train(runs, request.param)
     return request.param
 
 
@@ -160,13 +116,14 @@ def test_a_step_at_a_time_says_what_the_whole_list_does(runs, kind):
     assert said == network.predict(INPUT)
 
 
-def test_each_seed_is_a_network_of_its_own(root, runs, predict):
+@pytest.mark.slow
+def test_each_seed_is_a_network_of_its_own(runs, predict):
     weights = [
         echo_jax.load(runs / "stateful", seed).params["readout"]["bias"] for seed in (4, 5, 6)
     ]
     assert len({weight.tobytes() for weight in map(np.asarray, weights)}) == 3
     alone = execute(
-        root, "train.py", *RUN, "--batch", 2, "--seed", 5, "--out", "alone", cwd=runs
+        "train.py", *RUN, "--batch", 2, "--seed", 5, "--out", "alone", cwd=runs
     )  # fmt: skip
     assert "Run folder: alone" in alone.stdout
     np.testing.assert_array_equal(
@@ -203,14 +160,14 @@ def test_what_was_not_trained_on_is_named_or_skipped(runs, tmp_path, predict):
 
 
 @pytest.fixture(scope="module")
-def words(root, tmp_path_factory):
+def words(tmp_path_factory):
     """A run on a column of words and numbers."""
     folder = tmp_path_factory.mktemp("words")
     rng = random.Random(1)
     values = rng.choices(["red", "green", "10000", "-3"], [5, 3, 3, 3], k=900)
     (folder / "my.csv").write_text("colour\n" + "\n".join(values) + "\n")
     options = [*RUN[:2], *RUN[4:], "--csv", "my.csv", "--batch", 2, "--out", "run"]
-    done = execute(root, "train.py", *options, cwd=folder)
+    done = execute("train.py", *options, cwd=folder)
     return folder, values, done.stdout
 
 
@@ -235,19 +192,20 @@ def test_the_floors_of_a_column_are_those_of_its_end_which_is_never_trained_on(w
     assert "majority floor" in printed
 
 
-def test_of_independent_values_no_future_one_is_foretold(root, words):
+@pytest.mark.slow
+def test_of_independent_values_no_future_one_is_foretold(words):
     folder, _, _ = words
     options = [*RUN[:2], *RUN[4:8], *RUN[10:], "--lag", -1, "--csv", "my.csv", "--batch", 2]
-    done = execute(root, "train.py", *options, "--out", "future", cwd=folder)
+    done = execute("train.py", *options, "--out", "future", cwd=folder)
     assert "no model can do better than the majority floor" in done.stdout
     result = storage.read_json(folder / "future" / "result.json")
     assert result["accuracy"] < result["floor_accuracy"] + 0.08
     assert result["loss"] > result["floor_loss"] - 0.05
 
 
-def test_show_lists_the_most_common_values_of_a_column(root, words):
+def test_show_lists_the_most_common_values_of_a_column(words, call):
     folder, values, _ = words
-    done = execute(root, "show.py", "--csv", "my.csv", "--window", 3, cwd=folder)
+    done = call("show.py", "--csv", "my.csv", "--window", 3, cwd=folder)
     common = re.findall(r"^(\S+) +(\d) +(\d+) +([\d.]+)%$", done.stdout, re.M)
     order = sorted(set(values), key=values.count, reverse=True)
     assert [row[0] for row in common] == order
@@ -264,10 +222,10 @@ def test_a_stream_is_answered_as_the_whole_list_is_however_it_comes(runs, kind, 
         assert done.stdout.splitlines() == lines
 
 
-def test_a_stream_answers_each_integer_at_once(root, runs):
+def test_a_stream_answers_each_integer_at_once(runs):
     expected = echo_jax.load(runs / "windows").predict(INPUT)
     with subprocess.Popen(
-        command(root, "predict.py", "windows", "--stream", "--compilation-cache"),
+        command("predict.py", "windows", "--stream", "--compilation-cache"),
         cwd=runs, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
     ) as process:  # fmt: skip
         seconds = []
@@ -345,10 +303,11 @@ def test_beyond_shows_whether_accuracy_lasts_for_every_seed(runs, predict):
     assert network.accuracy_along([0, 1200, 2000])[1] == pytest.approx(np.mean(right))
 
 
-def test_a_run_that_goes_on_says_how_far_it_is(root, runs, tmp_path, predict):
+@pytest.mark.slow
+def test_a_run_that_goes_on_says_how_far_it_is(runs, tmp_path, predict):
     options = [*RUN[:10], "--sequences", "999999", "--checkpoint-every", "50", *RUN[14:]]
     process = subprocess.Popen(
-        command(root, "train.py", *options, "--batch", 2, "--out", "run"),
+        command("train.py", *options, "--batch", 2, "--out", "run"),
         cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
@@ -365,13 +324,14 @@ def test_a_run_that_goes_on_says_how_far_it_is(root, runs, tmp_path, predict):
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("which", KINDS)
-def test_ten_million_integers_are_answered_in_constant_memory(root, runs, tmp_path, which):
+def test_ten_million_integers_are_answered_in_constant_memory(runs, tmp_path, which):
+    train(runs, which)
     block = np.random.default_rng(0).integers(0, 10, 100_000)
     text = ("\n".join(map(str, block)) + "\n").encode()
     resident = []
     with (tmp_path / "answers").open("wb") as answers:
         process = subprocess.Popen(
-            command(root, "predict.py", which, "--stream"),
+            command("predict.py", which, "--stream"),
             cwd=runs, stdin=subprocess.PIPE, stdout=answers, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         clock = []

@@ -38,15 +38,6 @@ needs_proc = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def shared_compilation_cache(tmp_path_factory):
-    folder = tmp_path_factory.getbasetemp()
-    folder = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-        yield
-
-
 def free_port(first=0, last=0):
     """A port of 127.0.0.1 that nobody uses: any, or the first free one of a range."""
     for port in range(first, last + 1):  # 0 is any
@@ -154,8 +145,9 @@ def ip_address(digits):
     return getattr(address, "ipv4_mapped", None) or address
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize(("count", "seeds"), [(2, 5), pytest.param(3, 7, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("count", "seeds"), [(2, 5), (3, 7)])
 def test_several_processes_give_bit_for_bit_what_one_gives(tmp_path, count, seeds):
     with started(tmp_path, "train", count, seeds=seeds) as run:
         alone = jax.device_get(train_seeds(range(seeds)))
@@ -247,6 +239,7 @@ def test_a_signal_to_one_parent_stops_all_at_the_same_point(tmp_path, number):
         assert [run.stderr(i) for i in run.everyone] == ["", ""]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(90)
 @pytest.mark.parametrize("host", ["127.0.0.1", pytest.param("[::1]", marks=pytest.mark.slow)])
 def test_messages_of_any_length_arrive_past_any_proxy_and_are_forgotten(tmp_path, host):
@@ -258,6 +251,7 @@ def test_messages_of_any_length_arrive_past_any_proxy_and_are_forgotten(tmp_path
         print(run.notes(0)[2:-1])
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(90)
 def test_auto_finds_all_of_it_on_slurm(tmp_path):
     slurm = {

@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import pytest
+from running import execute
 
 from echo_jax import storage
 from echo_jax.config import PARTS, to_dict
@@ -17,29 +18,11 @@ from echo_jax.config import PARTS, to_dict
 SHORT = ["--sequences", "30", "--evaluation-sequences", "200", "--compilation-cache"]
 
 
-@pytest.fixture(scope="session", autouse=True)
-def shared_compilation_cache(tmp_path_factory):
-    """All runs of these tests share compiled programs, so that each shape is compiled once."""
-    folder = tmp_path_factory.getbasetemp()
-    folder = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-        yield
-
-
-def execute(root, script, *arguments, cwd):
-    command = [sys.executable, "-W", "error", str(root / "scripts" / script), *map(str, arguments)]
-    return subprocess.run(
-        command, check=False, cwd=cwd, capture_output=True, text=True, timeout=120
-    )
-
-
 @pytest.fixture(scope="module")
-def short_run(root, tmp_path_factory):
+def short_run(tmp_path_factory):
     """A run of part 4 with few sequences: its folder's parent and what it printed."""
     folder = tmp_path_factory.mktemp("short_run")
-    done = execute(root, "train.py", "--lag", 1, "--window", 5, *SHORT, cwd=folder)
-    assert done.returncode == 0, done.stderr
+    done = execute("train.py", "--lag", 1, "--window", 5, *SHORT, cwd=folder)
     return folder, done.stdout
 
 
@@ -109,10 +92,9 @@ def test_the_report_puts_floors_beside_scores_and_says_how_many_seeds(short_run)
     assert re.search(r"30/30 sequences  [\d,]+/s  loss [\d.]+  accuracy [\d.]+%", printed)
 
 
-def test_a_run_twice_is_the_same_run(root, short_run, tmp_path):
+def test_a_run_twice_is_the_same_run(short_run, tmp_path):
     folder, printed = short_run
-    again = execute(root, "train.py", *SHORT, "--out", "again", cwd=tmp_path)
-    assert again.returncode == 0, again.stderr
+    execute("train.py", *SHORT, "--out", "again", cwd=tmp_path)
     first = folder / printed.split()[-1]
     for name in ("config.json", "metrics.csv", "checkpoint.msgpack"):
         assert (tmp_path / "again" / name).read_bytes() == (first / name).read_bytes()
@@ -124,10 +106,9 @@ def test_a_run_twice_is_the_same_run(root, short_run, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def run_of_three_seeds(root, tmp_path_factory):
+def run_of_three_seeds(tmp_path_factory):
     folder = tmp_path_factory.mktemp("three_seeds")
     done = execute(
-        root,
         "train.py",
         *SHORT,
         "--seeds",
@@ -140,7 +121,6 @@ def run_of_three_seeds(root, tmp_path_factory):
         2,
         cwd=folder,
     )
-    assert done.returncode == 0, done.stderr
     return folder / "run", done.stdout
 
 
@@ -170,10 +150,9 @@ def test_many_seeds_leave_a_line_for_each(run_of_three_seeds):
     assert re.search(r"^on 2 devices: \w+", printed, re.MULTILINE)
 
 
-def test_a_seed_among_many_leaves_what_it_leaves_alone(root, run_of_three_seeds, tmp_path):
+def test_a_seed_among_many_leaves_what_it_leaves_alone(run_of_three_seeds, tmp_path):
     run, _ = run_of_three_seeds
-    done = execute(root, "train.py", *SHORT, "--seed", 6, "--out", "alone", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    execute("train.py", *SHORT, "--seed", 6, "--out", "alone", cwd=tmp_path)
     lines = (run / "metrics.csv").read_text().splitlines()
     assert lines[0] == "seed,sequence,loss,accuracy"
     alone = (tmp_path / "alone" / "metrics.csv").read_text().splitlines()
@@ -251,28 +230,19 @@ def unframed(text):
     return " ".join(text.replace("│", " ").split())
 
 
-def test_help_shows_every_option_with_its_default(root, tmp_path):
-    printed = unframed(execute(root, "train.py", "--help", cwd=tmp_path).stdout)
+def test_help_shows_every_option_with_its_default(tmp_path):
+    printed = unframed(execute("train.py", "--help", cwd=tmp_path).stdout)
     for option in ("--lag INT", "--window INT", "--learning-rate FLOAT", "--cell STR", "--out"):
         assert option in printed
     for default in ("(default: 2000)", "(default: 0.001)", "(default: adam)"):
         assert default in printed
-    part2 = unframed(execute(root, "train.py", "--part", "current", "--help", cwd=tmp_path).stdout)
+    part2 = unframed(execute("train.py", "--part", "current", "--help", cwd=tmp_path).stdout)
     assert "(default: 15)" in part2
     assert "(default: 500)" in part2
 
 
-def test_a_loss_that_is_no_number_ends_the_run_with_a_sentence(root, tmp_path):
-    done = execute(root, "train.py", *SHORT, "--learning-rate", "1e38", cwd=tmp_path)
-    assert done.returncode == 2
-    assert re.search(
-        r"error: the loss of (sequence \d+|the evaluation) is infinite or no number with seed 0: ",
-        done.stderr,
-    )
-
-
-def test_show_draws_rows_batches_and_where_the_state_comes_from(root, tmp_path):
-    printed = execute(root, "show.py", "--part", "no-context", cwd=tmp_path).stdout
+def test_show_draws_rows_batches_and_where_the_state_comes_from(tmp_path, call):
+    printed = call("show.py", "--part", "no-context", cwd=tmp_path).stdout
     integers = re.findall(r"^  \[([\d, ]+)\]$", printed, re.MULTILINE)
     assert len(integers) == 2
     assert integers[0] == integers[1]
@@ -289,14 +259,14 @@ def test_show_draws_rows_batches_and_where_the_state_comes_from(root, tmp_path):
 
 
 @pytest.mark.parametrize(("switch", "zeroed"), [("--stateful", 1), ("--no-stateful", 4)])
-def test_show_says_where_the_state_is_zero(root, tmp_path, switch, zeroed):
-    printed = execute(root, "show.py", switch, cwd=tmp_path).stdout
+def test_show_says_where_the_state_is_zero(tmp_path, switch, zeroed, call):
+    printed = call("show.py", switch, cwd=tmp_path).stdout
     assert len(re.findall(r"^batch \d: state zero$", printed, re.MULTILINE)) == zeroed
 
 
-def test_show_draws_no_inputs_beyond_the_sequence(root, tmp_path):
+def test_show_draws_no_inputs_beyond_the_sequence(tmp_path, call):
     options = ["--layout", "streams", "--length", "7", "--batch", "1", "--window", "3"]
-    printed = execute(root, "show.py", *options, cwd=tmp_path).stdout
+    printed = call("show.py", *options, cwd=tmp_path).stdout
     assert re.search(r"^  row   2   +\d+ -- -- => +\d+ -- --", printed, re.MULTILINE)
 
 
@@ -309,7 +279,6 @@ def test_show_draws_no_inputs_beyond_the_sequence(root, tmp_path):
         (["--layout", "prefixes", "--lag", "0"], r"  row   1   -- -- --( +\d+){2} => +\d+"),
     ],
 )
-def test_show_draws_every_layout(root, tmp_path, arguments, line):
-    done = execute(root, "show.py", *arguments, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+def test_show_draws_every_layout(tmp_path, arguments, line, call):
+    done = call("show.py", *arguments, cwd=tmp_path)
     assert re.search(f"^{line}$", done.stdout, re.MULTILINE), done.stdout

@@ -32,7 +32,9 @@ def seven_seeds_on_two_devices(tmp_path_factory):
     return run_seeds(tmp_path_factory.mktemp("seven"), 2, "map", range(7))
 
 
-@pytest.mark.parametrize(("devices", "seed_list"), [(1, [3]), (1, [2, 3]), (2, [6, 1, 3])])
+@pytest.mark.parametrize(
+    ("devices", "seed_list"), [pytest.param(1, [3], marks=pytest.mark.slow), (2, [6, 1, 3])]
+)
 def test_a_seed_is_bit_for_bit_what_it_is_alone_in_any_company_on_any_devices(
     seven_seeds_on_two_devices, tmp_path, devices, seed_list
 ):
@@ -48,6 +50,7 @@ def test_seeds_differ_from_each_other(seven_seeds_on_two_devices):
     assert len({kernel.tobytes() for kernel in kernels}) == 7
 
 
+@pytest.mark.slow
 def test_vmap_gives_the_same_within_its_tolerance(seven_seeds_on_two_devices, tmp_path):
     found = run_seeds(tmp_path, 1, "vmap", range(7))
     for name, leaf in seven_seeds_on_two_devices.items():

@@ -1,18 +1,17 @@
 """Runs that are stopped, by whatever, and go on: real processes, compared bit for bit."""
 
 import json
-import os
 import random
 import re
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
+from running import begin, command, execute
 
 from echo_jax import checkpoint, storage
 from echo_jax.history import History
@@ -26,39 +25,6 @@ SMALL = [
 LONG = ["--sequences", "2000", "--checkpoint-every", "10"]
 
 pytestmark = pytest.mark.timeout(280)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def shared_compilation_cache(tmp_path_factory):
-    """All runs of these tests share compiled programs: they start in two seconds."""
-    folder = tmp_path_factory.getbasetemp()
-    folder = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-        yield
-
-
-def command(root, *arguments):
-    return [sys.executable, "-W", "error", str(root / "scripts" / "train.py"), *map(str, arguments)]
-
-
-def execute(root, *arguments, cwd, status=0, prefix=(), **options):
-    done = subprocess.run(
-        [*prefix, *command(root, *arguments)],
-        check=False, cwd=cwd, capture_output=True, text=True, timeout=120, **options,
-    )  # fmt: skip
-    assert done.returncode == status, done.stderr
-    return done
-
-
-def begin(root, *arguments, cwd):
-    return subprocess.Popen(
-        command(root, *arguments),
-        cwd=cwd,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 def wait_for(path, process):
@@ -88,49 +54,52 @@ def assert_sound(run):
 
 
 @pytest.fixture(scope="module")
-def whole_run(root, tmp_path_factory):
+def whole_run(tmp_path_factory):
     """A run of two seeds that is never stopped, and the seconds that it trained."""
     folder = tmp_path_factory.mktemp("whole")
-    execute(root, *SMALL, *LONG, "--seeds", 2, "--out", "run", cwd=folder)
+    execute("train.py", *SMALL, *LONG, "--seeds", 2, "--out", "run", cwd=folder)
     seconds = storage.read_json(folder / "run" / "result.json")["seconds"]
     return folder / "run", seconds["train"]
 
 
-def kill_and_resume(root, whole_run, cwd, moment):
-    """Kill a run at a moment, its resumption too, and let the next one end."""
-    whole, seconds = whole_run
-    process = begin(root, *SMALL, *LONG, "--seeds", 2, "--out", "run", cwd=cwd)
-    run = cwd / "run"
-    wait_for(run / "config.json", process)
-    time.sleep(0.5 + moment * (seconds + 0.5))  # programs from the cache take about a second
-    process.kill()
-    process.communicate()
-    done = assert_sound(run)
-    resumed = begin(root, "--resume", "run", "--compilation-cache", cwd=cwd)
-    time.sleep(1.5 + seconds * moment)
-    resumed.kill()
-    resumed.communicate()
-    assert assert_sound(run) >= done
-    if not (run / "result.json").exists():
-        execute(root, "--resume", "run", "--compilation-cache", "--devices", 1, cwd=cwd)
-    assert_same_run(run, whole)
-    return done
+RESUME = ["--resume", "run", "--compilation-cache", "--checkpoint-every", "10"]
 
 
-@pytest.mark.parametrize("moment", [0.3, 0.6, 0.9])
-def test_a_run_that_is_killed_goes_on_to_the_same_bits(root, whole_run, tmp_path, moment):
-    kill_and_resume(root, whole_run, tmp_path, moment)
+def test_a_run_that_is_killed_three_times_goes_on_to_the_same_bits(whole_run, tmp_path):
+    arguments, done = [*SMALL, *LONG, "--seeds", 2, "--out", "run"], 0
+    for moment in (0.0, 0.01, 0.05):
+        process = begin("train.py", *arguments, cwd=tmp_path)
+        started = time.time()
+        saved = tmp_path / "run" / "checkpoint.msgpack"
+        while not (saved.exists() and saved.stat().st_mtime > started):
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.002)
+        time.sleep(moment)
+        process.kill()
+        process.communicate()
+        assert assert_sound(tmp_path / "run") > done
+        arguments, done = RESUME, assert_sound(tmp_path / "run")
+    execute("train.py", *RESUME, "--devices", 1, cwd=tmp_path)
+    assert_same_run(tmp_path / "run", whole_run[0])
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_fifty_runs_killed_at_random_moments_go_on_to_the_same_bits(root, whole_run, tmp_path):
-    rng = random.Random(0)
-    stood_at = set()
+def test_fifty_runs_killed_at_random_moments_go_on_to_the_same_bits(whole_run, tmp_path):
+    whole, seconds = whole_run
+    rng, stood_at = random.Random(0), set()
     for i in range(50):
         folder = tmp_path / str(i)
         folder.mkdir()
-        stood_at.add(kill_and_resume(root, whole_run, folder, rng.random()))
+        process = begin("train.py", *SMALL, *LONG, "--seeds", 2, "--out", "run", cwd=folder)
+        wait_for(folder / "run" / "config.json", process)
+        time.sleep(rng.random() * (seconds + 2))
+        process.kill()
+        process.communicate()
+        stood_at.add(assert_sound(folder / "run"))
+        if not (folder / "run" / "result.json").exists():
+            execute("train.py", *RESUME, cwd=folder)
+        assert_same_run(folder / "run", whole)
         shutil.rmtree(folder)
     assert len(stood_at) > 10  # they were killed while they trained
 
@@ -139,10 +108,13 @@ def test_fifty_runs_killed_at_random_moments_go_on_to_the_same_bits(root, whole_
     ("number", "status"),
     [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)],
 )
-def test_a_run_that_is_interrupted_saves_and_says_how_to_go_on(
-    root, whole_run, tmp_path, number, status
-):
-    process = begin(root, *SMALL, *LONG, "--seeds", 2, "--out", "run", cwd=tmp_path)
+def test_a_run_that_is_interrupted_saves_and_says_how_to_go_on(whole_run, tmp_path, number, status):
+    process = begin("train.py", *SMALL, *LONG, "--seeds", 2, "--out", "run", cwd=tmp_path)
+    wait_for(tmp_path / "run" / "config.json", process)
+    second = execute("train.py", "--resume", "run", cwd=tmp_path, status=2)
+    assert second.stderr == (
+        "error: run is in use by another process: wait until it has ended, or stop it\n"
+    )
     wait_for(tmp_path / "run" / "checkpoint.msgpack", process)
     process.send_signal(number)
     printed, errors = process.communicate(timeout=60)
@@ -154,13 +126,13 @@ def test_a_run_that_is_interrupted_saves_and_says_how_to_go_on(
     )  # fmt: skip
     assert assert_sound(tmp_path / "run") == int(done.replace(",", ""))
     assert "Run folder" not in printed
-    execute(root, "--resume", "run", "--compilation-cache", cwd=tmp_path)
+    execute("train.py", "--resume", "run", "--compilation-cache", cwd=tmp_path)
     assert_same_run(tmp_path / "run", whole_run[0])
 
 
-def test_a_second_interrupt_ends_the_run_at_once(root, tmp_path):
+def test_a_second_interrupt_ends_the_run_at_once(tmp_path):
     slow = ["--hidden", "64", "--window", "9", "--length", "20"]  # a minute to go, nothing cached
-    process = begin(root, *slow, "--sequences", "9999999", "--out", "run", cwd=tmp_path)
+    process = begin("train.py", *slow, "--sequences", "9999999", "--out", "run", cwd=tmp_path)
     wait_for(tmp_path / "run" / "config.json", process)
     process.send_signal(signal.SIGINT)
     time.sleep(0.3)
@@ -172,35 +144,23 @@ def test_a_second_interrupt_ends_the_run_at_once(root, tmp_path):
     assert time.perf_counter() - asked < 1
 
 
-@pytest.mark.parametrize("seeds", [1, pytest.param(3, marks=pytest.mark.slow)])
-def test_any_cuts_give_the_same_bits_also_for_longer_than_was_asked_first(root, tmp_path, seeds):
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_any_cuts_give_the_same_bits_also_for_longer_than_was_asked_first(tmp_path, seeds):
     options = [*SMALL, "--seeds", seeds]
-    execute(root, *options, "--sequences", 50, "--out", "whole", cwd=tmp_path)
+    execute("train.py", *options, "--sequences", 50, "--out", "whole", cwd=tmp_path)
     execute(
-        root, *options, "--sequences", 21, "--checkpoint-every", 4, "--devices", 1, "--out", "cut",
-        cwd=tmp_path,
+        "train.py", *options, "--sequences", 21, "--checkpoint-every", 4, "--devices", 1,
+        "--out", "cut", cwd=tmp_path,
     )  # fmt: skip
     resume = ["--resume", "cut", "--compilation-cache"]
-    execute(root, *resume, "--sequences", 30, "--checkpoint-every", 7, cwd=tmp_path)
-    execute(root, *resume, "--sequences", 50, cwd=tmp_path)
+    execute("train.py", *resume, "--sequences", 30, "--checkpoint-every", 7, cwd=tmp_path)
+    execute("train.py", *resume, "--sequences", 50, cwd=tmp_path)
     assert_same_run(tmp_path / "cut", tmp_path / "whole")
-    again = execute(root, *resume, cwd=tmp_path, status=2)
+    again = execute("train.py", *resume, cwd=tmp_path, status=2)
     assert again.stderr.startswith("error: cut is finished, all 50 sequences: use a larger")
-    fewer = execute(root, *resume, "--sequences", 20, cwd=tmp_path, status=2)
+    fewer = execute("train.py", *resume, "--sequences", 20, cwd=tmp_path, status=2)
     assert fewer.stderr.startswith("error: sequences 20 is below the 50 that cut has done")
-
-
-def test_a_second_process_in_a_run_folder_is_refused(root, whole_run, tmp_path):
-    process = begin(root, *SMALL, *LONG, "--seeds", 2, "--out", "run", cwd=tmp_path)
-    wait_for(tmp_path / "run" / "config.json", process)
-    second = execute(root, "--resume", "run", cwd=tmp_path, status=2)
-    assert second.stderr == (
-        "error: run is in use by another process: wait until it has ended, or stop it\n"
-    )
-    process.kill()
-    process.communicate()
-    execute(root, "--resume", "run", "--compilation-cache", cwd=tmp_path)  # its lock is gone
-    assert_same_run(tmp_path / "run", whole_run[0])
 
 
 FRAGILE = """
@@ -226,10 +186,10 @@ class Late(nn.SimpleCell):
 
 
 @pytest.mark.slow
-def test_a_seed_whose_loss_is_no_number_is_named_and_the_others_go_on(root, tmp_path):
+def test_a_seed_whose_loss_is_no_number_is_named_and_the_others_go_on(tmp_path):
     (tmp_path / "fragile.py").write_text(FRAGILE)
     options = [*SMALL, "--cell", "fragile:Odd", "--sequences", "30", "--seeds", "6"]
-    done = execute(root, *options, "--out", "run", cwd=tmp_path)
+    done = execute("train.py", *options, "--out", "run", cwd=tmp_path)
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     failed = result["failed"]["seed"]
     assert 0 < len(failed) < 6
@@ -237,16 +197,16 @@ def test_a_seed_whose_loss_is_no_number_is_named_and_the_others_go_on(root, tmp_
     named = ", ".join(f"{seed} (sequence 1)" for seed in failed)
     assert re.search(rf"^Failed, .*: seeds? {re.escape(named)}\. ", done.stdout, re.M)
     good = next(seed for seed in range(6) if seed not in failed)
-    execute(root, *options[:-2], "--seed", good, "--out", "alone", cwd=tmp_path)
+    execute("train.py", *options[:-2], "--seed", good, "--out", "alone", cwd=tmp_path)
     alone = json.loads((tmp_path / "alone" / "result.json").read_text())
     assert result["by_seed"]["loss"][good] == alone["loss"]
 
 
-def test_a_loss_that_becomes_no_number_leaves_the_last_good_checkpoint(root, tmp_path, monkeypatch):
+def test_a_loss_that_becomes_no_number_leaves_the_last_good_checkpoint(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # where this process finds the cell too
     (tmp_path / "fragile.py").write_text(FRAGILE)
     options = [*SMALL, "--cell", "fragile:Late", "--sequences", "400", "--checkpoint-every", "2"]
-    done = execute(root, *options, "--out", "run", cwd=tmp_path, status=2)
+    done = execute("train.py", *options, "--out", "run", cwd=tmp_path, status=2)
     (sequence, kept) = re.fullmatch(
         r"error: the loss of sequence (\d+) is infinite or no number with seed 0: use a learning "
         r"rate below 0\.01; run keeps the checkpoint of sequence (\d+)\n",
@@ -261,22 +221,22 @@ def test_a_loss_that_becomes_no_number_leaves_the_last_good_checkpoint(root, tmp
     (tmp_path / "fragile.py").write_text(
         "import pathlib; pathlib.Path('executed').touch()\n" + FRAGILE
     )
-    refused = execute(root, "--resume", "run", cwd=tmp_path, status=2)  # no folder's word will do
+    refused = execute(
+        "train.py", "--resume", "run", cwd=tmp_path, status=2
+    )  # no folder's word will do
     assert refused.stderr == (
         "error: run needs the cell fragile:Late, and no folder decides what is imported: "
         "add --cell fragile:Late\n"
     )
     assert not (tmp_path / "executed").exists()
-    again = execute(root, "--resume", "run", "--cell", "fragile:Late", cwd=tmp_path, status=2)
-    assert again.stderr == done.stderr
 
 
 @pytest.mark.slow
-def test_a_disk_that_is_full_ends_the_run_with_a_sentence_and_it_goes_on_later(root, tmp_path):
+def test_a_disk_that_is_full_ends_the_run_with_a_sentence_and_it_goes_on_later(tmp_path):
     import resource
 
     options = [*SMALL, "--sequences", "60", "--checkpoint-every", "20"]
-    execute(root, *options, "--out", "whole", cwd=tmp_path)
+    execute("train.py", *options, "--out", "whole", cwd=tmp_path)
     sizes = {path.name: path.stat().st_size for path in (tmp_path / "whole").iterdir()}
     names = ("config.json", "checkpoint.msgpack", "curve.png")
     assert sorted(sizes, key=sizes.get)[-3:] == ["result.json", *names[1:]]
@@ -288,14 +248,14 @@ def test_a_disk_that_is_full_ends_the_run_with_a_sentence_and_it_goes_on_later(r
 
         run = tmp_path / f"run-{name}"
         done = execute(
-            root, *options, "--out", run.name, cwd=tmp_path, status=2, preexec_fn=full
+            "train.py", *options, "--out", run.name, cwd=tmp_path, status=2, preexec_fn=full
         )  # fmt: skip
         assert re.fullmatch(rf"error: {run.name}/{name} cannot be written \(.*\n", done.stderr)
         if name == "config.json":
             assert not run.exists()
             continue
         assert f"--resume {run.name} goes on from the last checkpoint" in done.stderr
-        execute(root, "--resume", run.name, "--compilation-cache", cwd=tmp_path)
+        execute("train.py", "--resume", run.name, "--compilation-cache", cwd=tmp_path)
         assert_same_run(run, tmp_path / "whole")
 
 
@@ -307,9 +267,9 @@ FAULTS = [("write", "ENOSPC"), ("fsync", "EIO"), ("rename", "EIO"), ("openat", "
 @pytest.mark.timeout(1800)
 @pytest.mark.skipif(STRACE is None, reason="needs strace to make system calls fail")
 @pytest.mark.parametrize(("call", "error"), FAULTS)
-def test_whatever_system_call_fails_the_run_goes_on_to_the_same_bits(root, tmp_path, call, error):
+def test_whatever_system_call_fails_the_run_goes_on_to_the_same_bits(tmp_path, call, error):
     options = [*SMALL, "--sequences", "40", "--checkpoint-every", "20"]
-    execute(root, *options, "--out", "whole", cwd=tmp_path)
+    execute("train.py", *options, "--out", "whole", cwd=tmp_path)
     failures = 0
     for k in range(1, 100):
         run = tmp_path / f"run{k}"
@@ -318,7 +278,7 @@ def test_whatever_system_call_fails_the_run_goes_on_to_the_same_bits(root, tmp_p
         names = ["config.json", "metrics.csv", "checkpoint.msgpack", "curve.png", "result.json"]
         inject += [part for name in names for part in ("-P", f"{run}/{name}.part")]
         done = subprocess.run(
-            [*inject, *command(root, *options, "--out", run)],
+            [*inject, *command("train.py", *options, "--out", run)],
             check=False, cwd=tmp_path, capture_output=True, text=True, timeout=120,
         )  # fmt: skip
         if done.returncode == 0:
@@ -329,19 +289,19 @@ def test_whatever_system_call_fails_the_run_goes_on_to_the_same_bits(root, tmp_p
         assert done.stderr.count("\n") == 1
         if run.exists():
             assert_sound(run)
-            execute(root, "--resume", run, "--compilation-cache", cwd=tmp_path)
+            execute("train.py", "--resume", run, "--compilation-cache", cwd=tmp_path)
             assert_same_run(run, tmp_path / "whole")
             shutil.rmtree(run)
     assert failures == 7  # the configuration, two checkpoints with metrics, figure and result
 
 
-def begin_several(root, *arguments, cwd, several=2, together=None):
+def begin_several(*arguments, cwd, several=2, together=None):
     """The processes of one run, each under its small parent."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"127.0.0.1:{free.getsockname()[1]}"
     return [
         begin(
-            root, *arguments, *(together or {}).get(i, ()), "--coordinator", address,
+            "train.py", *arguments, *(together or {}).get(i, ()), "--coordinator", address,
             "--processes", several, "--process", i, cwd=cwd,
         )
         for i in range(several)
@@ -355,11 +315,9 @@ def end_of(processes, seconds=100):
 
 
 @pytest.mark.slow
-def test_two_processes_killed_and_resumed_by_any_number_give_the_bits_of_one(
-    root, whole_run, tmp_path
-):
+def test_two_processes_killed_and_resumed_by_any_number_give_the_bits_of_one(whole_run, tmp_path):
     options = [*SMALL, *LONG, "--seeds", 2, "--devices", 1]
-    started = begin_several(root, *options, "--out", "run", cwd=tmp_path)
+    started = begin_several(*options, "--out", "run", cwd=tmp_path)
     wait_for(tmp_path / "run" / "checkpoint.msgpack", started[0])
     started[1].kill()
     asked = time.perf_counter()
@@ -371,8 +329,8 @@ def test_two_processes_killed_and_resumed_by_any_number_give_the_bits_of_one(
     )
     assert assert_sound(tmp_path / "run") < 2000
     shutil.copytree(tmp_path / "run", tmp_path / "other")
-    execute(root, "--resume", "other", "--compilation-cache", cwd=tmp_path)
-    resumed = begin_several(root, "--resume", "run", "--compilation-cache", cwd=tmp_path)
+    execute("train.py", "--resume", "other", "--compilation-cache", cwd=tmp_path)
+    resumed = begin_several("--resume", "run", "--compilation-cache", cwd=tmp_path)
     statuses, errors = end_of(resumed)
     assert (statuses, errors) == ([0, 0], ["", ""]), errors
     for name in ("run", "other"):
@@ -380,23 +338,23 @@ def test_two_processes_killed_and_resumed_by_any_number_give_the_bits_of_one(
 
 
 @pytest.mark.slow
-def test_an_interrupt_of_one_process_saves_and_stops_all(root, whole_run, tmp_path):
+def test_an_interrupt_of_one_process_saves_and_stops_all(whole_run, tmp_path):
     options = [*SMALL, *LONG, "--seeds", 2, "--devices", 1, "--out", "run"]
-    started = begin_several(root, *options, cwd=tmp_path)
+    started = begin_several(*options, cwd=tmp_path)
     wait_for(tmp_path / "run" / "checkpoint.msgpack", started[0])
     started[1].send_signal(signal.SIGINT)
     statuses, (first, second) = end_of(started)
     assert statuses == [130, 130]
     assert re.fullmatch(r"Stopped after [\d,]+ of 2,000 sequences; .* --resume run\n", first)
     assert second == ""
-    execute(root, "--resume", "run", "--compilation-cache", cwd=tmp_path)
+    execute("train.py", "--resume", "run", "--compilation-cache", cwd=tmp_path)
     assert_same_run(tmp_path / "run", whole_run[0])
 
 
 @pytest.mark.slow
-def test_processes_that_were_asked_for_different_runs_refuse(root, tmp_path):
+def test_processes_that_were_asked_for_different_runs_refuse(tmp_path):
     options = [*SMALL, "--seeds", 2, "--out", "run"]
-    started = begin_several(root, *options, cwd=tmp_path, together={1: ["--lag", 0]})
+    started = begin_several(*options, cwd=tmp_path, together={1: ["--lag", 0]})
     statuses, errors = end_of(started)
     refusal = (
         "error: the processes were started with different options: start the same command in "
@@ -410,11 +368,11 @@ def test_processes_that_were_asked_for_different_runs_refuse(root, tmp_path):
 
 
 @pytest.mark.slow
-def test_several_processes_train_on_a_column_that_only_the_first_can_read(root, tmp_path):
+def test_several_processes_train_on_a_column_that_only_the_first_can_read(tmp_path):
     text = "n\n" + "\n".join(str(i * i % 7) for i in range(400))
     (tmp_path / "my.csv").write_text(text)
     options = [*SMALL[:2], *SMALL[4:], "--seeds", 3, "--sequences", 40, "--csv", "my.csv"]
-    execute(root, *options, "--out", "whole", cwd=tmp_path)
-    run = begin_several(root, *options, "--out", "run", cwd=tmp_path)
+    execute("train.py", *options, "--out", "whole", cwd=tmp_path)
+    run = begin_several(*options, "--out", "run", cwd=tmp_path)
     assert end_of(run) == ([0, 0], ["", ""])
     assert_same_run(tmp_path / "run", tmp_path / "whole")

@@ -228,7 +228,11 @@ def test_no_sequence_of_the_evaluation_is_one_of_the_training():
 
 @pytest.mark.parametrize(
     ("cell", "layout"),
-    [("gru", "streams"), ("optimized-lstm", "windows"), ("simple", "prefixes")],
+    [
+        ("simple", "prefixes"),
+        pytest.param("gru", "streams", marks=pytest.mark.slow),
+        pytest.param("optimized-lstm", "windows", marks=pytest.mark.slow),
+    ],
 )
 def test_a_cell_of_flax_trains_on_each_layout(cell, layout):
     config = RunConfig(
