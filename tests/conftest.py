@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import hypothesis
 import pytest
 
 REFERENCE = Path(__file__).parent / "keras_reference"
@@ -27,6 +28,11 @@ def pytest_configure(config):
     """
     if config.option.markexpr == "not slow":
         os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+
+
+CASES = int(os.environ.get("ECHO_JAX_CASES", "50"))
+hypothesis.settings.register_profile("echo_jax", max_examples=CASES, deadline=None)
+hypothesis.settings.load_profile("echo_jax")
 
 
 def pytest_generate_tests(metafunc):

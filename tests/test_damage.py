@@ -39,7 +39,6 @@ from echo_jax.seeds import state_shapes
 
 pytestmark = pytest.mark.timeout(120)
 
-CASES = hypothesis.settings(max_examples=int(os.environ.get("ECHO_JAX_CASES", "50")), deadline=None)
 HUGE = 2**31 - 1
 FILES = ("config.json", "vocabulary.json", "tokens.bin", "checkpoint.msgpack", "metrics.csv")
 NOT_TO_PREDICT = ("tokens.bin", "metrics.csv")
@@ -538,7 +537,7 @@ def outcome(read, folder):
 
 
 @pytest.mark.timeout(3600)
-@CASES
+@pytest.mark.cases
 @hypothesis.given(data=st.data())
 def test_whatever_is_done_to_a_folder_it_is_one_of_the_runs_or_refused(runs, damaged, data):
     shutil.rmtree(damaged, ignore_errors=True)
@@ -566,7 +565,7 @@ def without_counts(found):
     return identity, values, state
 
 
-@CASES
+@pytest.mark.cases
 @hypothesis.given(payload=st.binary(max_size=200), at=st.integers(0, 4000), cut=st.integers(0, 9))
 def test_any_signed_payload_is_the_state_or_refused(runs, damaged, payload, at, cut):
     shutil.rmtree(damaged, ignore_errors=True)
@@ -581,7 +580,7 @@ def test_any_signed_payload_is_the_state_or_refused(runs, damaged, payload, at, 
         assert [leaf[:2] for leaf in found[3]] == [leaf[:2] for leaf in weights_in(runs / "one")[3]]
 
 
-@CASES
+@pytest.mark.cases
 @hypothesis.given(
     st.binary(max_size=300) | st.recursive(LEAVES, st.lists).map(repr).map(str.encode)
 )

@@ -17,7 +17,6 @@ from echo_jax import values as v
 from echo_jax.config import ConfigError
 from echo_jax.values import TokenReader, Vocabulary
 
-CASES = hypothesis.settings(max_examples=int(os.environ.get("ECHO_JAX_CASES", "50")), deadline=None)
 FRUIT = Vocabulary(("apple", "kiwi", "pear"))
 TENS = Vocabulary(("-10", "0", "10", "200"))
 DIGITS = Vocabulary.of_integers(10)
@@ -197,7 +196,7 @@ JSON = st.recursive(
 )
 
 
-@CASES
+@pytest.mark.cases
 @hypothesis.given(JSON | st.lists(st.text(max_size=2)) | st.lists(st.sampled_from("0123ab")))
 def test_any_json_gives_a_vocabulary_that_writes_the_same_or_is_refused(values):
     values = json.loads(json.dumps(values))
@@ -208,7 +207,7 @@ def test_any_json_gives_a_vocabulary_that_writes_the_same_or_is_refused(values):
         assert [vocabulary.token(word) for word in values] == list(range(len(values)))
 
 
-@CASES
+@pytest.mark.cases
 @hypothesis.given(st.lists(st.integers(-1000, 1000), min_size=2, unique=True), st.data())
 def test_the_vocabulary_of_integers_in_any_spelling_is_that_of_the_integers(integers, data):
     signs = {-1: ["-"], 0: ["-", "+", ""], 1: ["+", ""]}
@@ -350,7 +349,7 @@ def test_a_link_to_a_file_is_read(new_file, tmp_path):
     assert v.read_column(link).words == ["1"]
 
 
-@CASES
+@pytest.mark.cases
 @hypothesis.given(
     rows=st.lists(st.tuples(CELLS, WORDS), min_size=2),
     separator=st.sampled_from(",;\t"),
@@ -373,7 +372,7 @@ def test_any_words_come_back_through_csv_tokens_and_values(new_file, rows, separ
     assert back == expected
 
 
-@CASES
+@pytest.mark.cases
 @hypothesis.given(st.lists(st.lists(st.sampled_from(["a", "\n", "\r\n", "b"])), min_size=1))
 def test_a_cell_is_said_to_be_in_the_line_that_it_begins_in(new_file, notes):
     rows = ['"' + "".join(note) + f'",<{i}>' for i, note in enumerate(notes)]
@@ -382,7 +381,7 @@ def test_a_cell_is_said_to_be_in_the_line_that_it_begins_in(new_file, notes):
     assert v.read_column(new_file(text), "x").lines == lines
 
 
-@CASES
+@pytest.mark.cases
 @hypothesis.given(
     st.binary()
     | st.text(st.sampled_from('x1,;\t\r\n" \0é\ufeff')).map(str.encode)
@@ -513,7 +512,7 @@ PIECES = [b"0", b"7", b"7 \n", b"-", b"+", b"x", b" ", b"\n", b"\r\n", b"\t\x0b\
 PIECES += [b"\xe2\x82\xac", b"\xc3", b"7" * 60, b"\xc3\xa9" * 60, b"\xf0\x9f\x98\x80" * 97]
 
 
-@CASES
+@pytest.mark.cases
 @hypothesis.given(
     pieces=st.lists(st.sampled_from(PIECES) | st.binary(max_size=2)),
     cuts=st.lists(st.integers(0, 200)),
@@ -530,7 +529,7 @@ def test_tokens_and_refusal_are_the_same_however_the_input_is_cut(pieces, cuts, 
     assert read_in(single_bytes, TokenReader(vocabulary, unknown)) == at_once
 
 
-@CASES
+@pytest.mark.cases
 @hypothesis.given(st.lists(st.sampled_from(["-10", "0", "10", "+0200", "x", "é", "1e3"])))
 def test_the_reader_gives_the_tokens_that_encode_gives(words):
     data = "\n".join(words).encode()
@@ -608,7 +607,7 @@ def test_a_part_too_short_for_a_sequence_is_refused(total, length, share, senten
     assert whole_sentence(refusal.value, sentence)
 
 
-@CASES
+@pytest.mark.cases
 @hypothesis.given(
     total=st.integers(0, 300),
     length=st.integers(1, 100),
@@ -641,7 +640,7 @@ def test_a_share_that_no_number_of_values_serves_gets_another_fix():
     v.split(np.arange(10), 5, 0.5)
 
 
-@CASES
+@pytest.mark.cases
 @hypothesis.given(st.integers(1, 10**9), st.integers(1, 10**9))
 def test_the_share_of_any_number_of_values_is_found(part, rest):
     share = v._share(part, part + rest)
