@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import difflib
+import errno
 import io
 import os
 import pathlib
@@ -46,6 +47,9 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
         that the command line names gives the defaults of the run.
       arguments: the command line after the program's name; None for that of the process.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal may lack a character
+            stream.reconfigure(errors="backslashreplace")
     given = list(sys.argv[1:] if arguments is None else arguments)
     given = [re.sub(r"^--\w+(?==|$)", _long_form, argument) for argument in given]
     defaults = {}
@@ -69,6 +73,8 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
         raise
     except ConfigError as error:
         fail(str(error))
+    except BrokenPipeError:
+        _hang_up()
 
 
 def given_flags(arguments: Sequence[str] | None = None) -> set[str]:
@@ -99,13 +105,27 @@ def refusals() -> Iterator[None]:
         yield
     except ConfigError as error:
         fail(str(error))
-    except BrokenPipeError:  # whoever read our output has gone, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+    except BrokenPipeError:
+        _hang_up()
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _drop_output()
+        fail("the standard output cannot be written (No space left on device): send it elsewhere")
     except Exception as error:
         if not re.search("RESOURCE_EXHAUSTED|Out of memory", str(error)):
             raise
         fail("the run needs more memory than there is: use smaller sizes or fewer seeds")
+
+
+def _hang_up() -> NoReturn:
+    """End quietly: whoever read our output has gone, as `head` does."""
+    _drop_output()
+    sys.exit(1)
+
+
+def _drop_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _long_form(match: re.Match[str]) -> str:

@@ -1,5 +1,6 @@
 """What a run says in words and tables. No jax here, so it starts at once."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -215,6 +216,7 @@ def accuracy_along(
     edges: Sequence[int],
     accuracy: Sequence[float],
     intervals: Sequence[Any] | None,
+    networks: int,
     config: RunConfig,
 ) -> str:
     """How the accuracy holds along a stream, stretch by stretch, beside its floor.
@@ -223,15 +225,19 @@ def accuracy_along(
       edges: where the stretches begin and end.
       accuracy: of each stretch; where there are seeds their median.
       intervals: of each median; None for one seed.
+      networks: how many seeds there are; fewer than the run has where some failed.
       config: of the run.
     """
     seeds = "1 seed, no interval"
     headings = ["integers", "accuracy"]
     if intervals:
-        seeds = f"median of {config.seeds} seeds, {intervals[0].coverage:.1%} interval"
+        failed = f" of {config.seeds}, the others failed" * (networks < config.seeds)
+        seeds = f"median of {networks} seeds{failed}, {intervals[0].coverage:.1%} interval"
         headings.append("interval")
     rows = [[*headings, "chance floor"]]
     for i, share in enumerate(accuracy):
+        if math.isnan(share):
+            continue  # it is over before the first answer
         row = [f"{edges[i]:,} to {edges[i + 1]:,}", f"{share:.2%}"]
         if intervals:
             row.append(f"{intervals[i].low:.2%} to {intervals[i].high:.2%}")

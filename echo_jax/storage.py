@@ -24,7 +24,7 @@ JSON_LIMIT = 64 * 2**20
 """No JSON file of a run is longer, bytes."""
 
 STAGED = ".part"
-"""What the name of a file ends with until it is whole."""
+"""What the name of a file ends with, after a dot before it, until it is whole."""
 
 
 class StorageError(ConfigError):
@@ -33,7 +33,7 @@ class StorageError(ConfigError):
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file whole or not at all, safe from a power cut; StorageError where it cannot be."""
-    staged = path.with_name(path.name + STAGED)
+    staged = path.with_name(f".{path.name}{STAGED}")
     try:
         staged.unlink(missing_ok=True)
         with open(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "wb") as file:
@@ -116,8 +116,8 @@ def write_json(path: Path, values: dict[str, Any]) -> None:
     write_bytes(path, (json.dumps(signed, indent=2, allow_nan=False) + "\n").encode())
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """What `write_json` wrote; StorageError where that is not what is there now."""
+def read_json(path: Path, fix: str = "restore it, or start a new run") -> dict[str, Any]:
+    """What `write_json` wrote; StorageError, which ends with `fix`, where something else is."""
     data = read_bytes(path, JSON_LIMIT)
     try:
         values = json.loads(data)
@@ -125,7 +125,7 @@ def read_json(path: Path) -> dict[str, Any]:
             return values
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
         pass
-    raise StorageError(f"{path} is damaged: its digest is not that of its content")
+    raise StorageError(f"{path} is damaged, its digest is not that of its content: {fix}")
 
 
 def write_csv(path: Path, columns: dict[str, list]) -> None:
@@ -155,6 +155,10 @@ def locked(folder: Path) -> Iterator[None]:
         except BlockingIOError as error:
             raise StorageError(
                 f"{folder} is in use by another process: wait until it has ended, or stop it"
+            ) from error
+        except OSError as error:
+            raise StorageError(
+                f"{folder} cannot be locked ({error.strerror}): use a folder on another file system"
             ) from error
         yield
     finally:

@@ -72,6 +72,7 @@ class Trained:
 
     def step(self, state: EchoState, token: Any) -> tuple[EchoState, Answer]:
         """One token in, int `0 .. V-1`; the next state and the `Answer` out. Pure and compiled."""
+        self._check(token)
         return programs(self.config).step(self.params, state, token)
 
     def feed(
@@ -83,6 +84,7 @@ class Trained:
           The state after them, and the N `Answer`s as numpy arrays; with logits `[N, V]` if they
           are asked for, and otherwise `[N, 0]`, so that long inputs take little memory.
         """
+        self._check(tokens)
         block, width = echo.block_size(self.config), len(self.vocabulary) if logits else 0
         whole, compiled = len(tokens) - len(tokens) % block, programs(self.config)
         parts = [Answer(np.zeros(0, bool), np.zeros(0, np.int32), np.zeros((0, width), np.float32))]
@@ -154,6 +156,12 @@ class Trained:
 
     def follows(self, positions: Sequence[int], windows: int, seed: int = 0) -> np.ndarray:
         """How often the answer follows the input so many steps back: `echo.follows`, `[P]`."""
+        length = self.config.task.length
+        if not all(0 <= position < length for position in positions):
+            raise ConfigError(
+                f"positions {list(positions)!r:.50} are not all in a sequence of {length}: "
+                f"use 0 to {length - 1}"
+            )
         key, places = jax.random.key(seed), jnp.asarray(positions)
         follows = programs(self.config).follows
         return np.asarray(follows(self.params, key, places, windows=windows))
@@ -163,6 +171,17 @@ class Trained:
         """No other network has it."""
         weights = [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(self.params)]
         return storage.digest_of([to_dict(self.config), *map(storage.digest, weights)])
+
+    def _check(self, tokens: Any) -> None:
+        """Raise ConfigError for what is no token; inside a jit nobody can tell."""
+        if isinstance(tokens, jax.core.Tracer):
+            return
+        found, size = np.asarray(tokens), len(self.vocabulary)
+        if found.size and not (found.dtype.kind in "iu" and 0 <= found.min() <= found.max() < size):
+            raise ConfigError(
+                f"{tokens!r:.50} is no token, a whole number of 0 to {size - 1}: let predict turn "
+                "values into tokens"
+            )
 
     def _encode(self, sequence: Sequence[Any] | np.ndarray, unknown: Unknown) -> np.ndarray:
         """Values of any kind as tokens, int32 `[T]`."""
@@ -230,26 +249,50 @@ def load(folder: str | Path, seed: int | None = None, cell: str | None = None) -
     Raises:
       ConfigError: there is no such run, seed or checkpoint, or a file of it is damaged.
     """
-    folder = Path(folder)
-    inputs = checkpoint.read_inputs(folder, with_tokens=False)
-    checkpoint.check_cell_named(folder, inputs, cell)
+    inputs, state, sequences = _read(Path(folder), cell)
     config = inputs.config
     number = config.seed if seed is None else seed
     if number not in range(config.seed, config.seed + config.seeds):
         last = config.seed + config.seeds - 1
         raise ConfigError(f"seed {number} is not in {folder}: use one from {config.seed} to {last}")
+    network = _network(inputs, state, int(number) - config.seed, sequences)
+    if network is None:
+        raise ConfigError(f"seed {number} of {folder} failed in training: use another --seed")
+    return network
+
+
+def load_all(folder: str | Path, cell: str | None = None) -> list[Trained]:
+    """As `load`, the networks of all seeds, in their order, but for those that failed."""
+    inputs, state, sequences = _read(Path(folder), cell)
+    found = (_network(inputs, state, row, sequences) for row in range(inputs.config.seeds))
+    networks = [network for network in found if network]
+    if not networks:
+        raise ConfigError(f"every seed of {folder} failed in training: start a new run")
+    return networks
+
+
+def _read(folder: Path, cell: str | None) -> tuple[checkpoint.Inputs, Any, int]:
+    """What a run is a function of, the state of all its seeds, and the sequences behind it."""
+    inputs = checkpoint.read_inputs(folder, with_tokens=False)
+    checkpoint.check_cell_named(folder, inputs, cell)
+    config = inputs.config
     state, contents = checkpoint.load_state(folder, inputs, seeds.state_shapes(config))
-    sequences = contents["sequences"]
     start = jax.eval_shape(lambda: echo.start(config, build_network(config)))
     block = echo.block_size(config) * (config.task.window + config.task.vocab_size)
     storage.check_memory(4 * (checkpoint.size_of(start) + block))
-    chosen = jax.tree.map(lambda leaf: leaf[int(number) - config.seed].copy(), state.params)
+    return inputs, state, contents["sequences"]
+
+
+def _network(inputs: checkpoint.Inputs, state: Any, row: int, sequences: int) -> Trained | None:
+    """The network in a row of the state; None where its weights are no numbers."""
+    chosen = jax.tree.map(lambda leaf: leaf[row].copy(), state.params)
     if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(chosen)):
-        raise ConfigError(f"seed {number} of {folder} failed in training: use another --seed")
-    params = jax.device_put(chosen)
+        return None
     if inputs.values is None:
-        return Trained(config, params, Vocabulary.of_integers(config.task.vocab_size), sequences)
-    return Trained(config, params, Vocabulary.from_list(inputs.values), sequences)
+        vocabulary = Vocabulary.of_integers(inputs.config.task.vocab_size)
+    else:
+        vocabulary = Vocabulary.from_list(inputs.values)
+    return Trained(inputs.config, jax.device_put(chosen), vocabulary, sequences)
 
 
 def _sequences(inputs: Any) -> tuple[bool, list[Any]]:

@@ -7,6 +7,10 @@ python scripts/predict.py runs/part4 --explain                    # which input 
 python scripts/predict.py runs/part4 --beyond 100000              # and does it last?
 """
 
+import signal
+
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # until there is a state to save, Ctrl-C just ends it
+
 import contextlib
 import dataclasses
 import os
@@ -96,13 +100,13 @@ def main() -> None:
     with cli.refusals():
         column = read_values(command)  # a bad file is refused before anything slow begins
         check_state_folder(command)
-        network = load(command)
-        if command.explain or command.beyond:
+        network, *others = load(command)
+        if command.explain or command.beyond:  # a state is not in use: `session` says it else
             notice(command, network)
         if command.explain:
             explain(command, network)
         elif command.beyond:
-            beyond(command, network)
+            beyond(command.beyond, [network, *others])
         elif command.stream:
             stream(command, network)
         else:
@@ -128,14 +132,16 @@ def check_state_folder(command: PredictCommand) -> None:
         )
 
 
-def load(command: PredictCommand) -> "Trained":
-    """The network that is asked for."""
+def load(command: PredictCommand) -> list["Trained"]:
+    """The network that is asked for; with --beyond those of all seeds, where none is named."""
     from echo_jax import seeds, trained
 
     seeds.use_cpu_devices(1)
     if command.compilation_cache:
         seeds.use_compilation_cache()
-    return trained.load(command.folder, command.seed, command.cell)
+    if command.beyond and command.seed is None:
+        return trained.load_all(command.folder, command.cell)
+    return [trained.load(command.folder, command.seed, command.cell)]
 
 
 def notice(command: PredictCommand, network: "Trained") -> None:
@@ -186,16 +192,18 @@ def session(command: PredictCommand, network: "Trained") -> Iterator[Session]:
     path = command.state
     goes_on = path is not None and os.path.lexists(path)
     begun = Session(network, network.load_state(path) if path and goes_on else network.start())
-    interrupted = False
     notice(command, network)
+    interrupted = False
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield begun
     except KeyboardInterrupt:
         interrupted = True
+    signal.signal(signal.SIGINT, before)
     if path is not None:
         network.save_state(begun.state, path)
     if interrupted:
-        sys.exit(130)
+        os._exit(128 + signal.SIGINT)  # jax may be in the middle of something: leave it there
 
 
 def predict(
@@ -217,23 +225,21 @@ def explain(command: PredictCommand, network: "Trained") -> None:
     print(report.follows(shares.tolist(), command.windows, network.config), flush=True)
 
 
-def beyond(command: PredictCommand, network: "Trained") -> None:
-    """Print how the accuracy holds along one long stream of random integers."""
+def beyond(length: int, networks: list["Trained"]) -> None:
+    """Print how the accuracy of networks of one run holds along a long stream of integers."""
     import numpy as np
 
-    from echo_jax import trained
     from echo_jax.metrics import median_interval
 
-    config, length = network.config, int(command.beyond or 0)
+    config = networks[0].config
     edges = [0, config.task.length]
     while edges[-1] < length:
         edges.append(edges[-1] * 10)
     edges = [*edges[:-1], length] if edges[-1] > length else edges
-    others = range(config.seed + 1, config.seed + config.seeds) if command.seed is None else []
-    networks = [network, *(trained.load(command.folder, seed, command.cell) for seed in others)]
-    found = np.array([each.accuracy_along(edges) for each in networks])
+    found = np.array([network.accuracy_along(edges) for network in networks])
     intervals = [median_interval(stretch) for stretch in found.T] if len(found) > 1 else None
-    print(report.accuracy_along(edges, np.median(found, axis=0), intervals, config), flush=True)
+    medians = np.median(found, axis=0)
+    print(report.accuracy_along(edges, medians, intervals, len(found), config), flush=True)
 
 
 def stream(command: PredictCommand, network: "Trained") -> None:
@@ -263,6 +269,8 @@ def arriving(reader: "TokenReader") -> Iterator[tuple["np.ndarray", bool]]:
     """
     from echo_jax.values import InputError
 
+    if sys.stdin is None:
+        raise ConfigError("--stream has no standard input: send numbers to it, as with a pipe")
     source = sys.stdin.fileno()
     try:
         while data := os.read(source, AT_ONCE):

@@ -8,8 +8,10 @@ python scripts/train.py --resume runs/part4               # go on where a run wa
 """
 
 import gc
+import signal
 import time
 
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # until `Stop` listens, Ctrl-C just ends it
 START = time.perf_counter()
 gc.disable()  # until all is compiled: imports and tracing leave no garbage, and the search costs 5%
 
@@ -18,7 +20,6 @@ import dataclasses
 import importlib
 import json
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -191,16 +192,15 @@ def new_inputs(command: TrainCommand) -> Inputs:
 
 def resumed_inputs(command: TrainCommand, folder: Path) -> Inputs:
     """What the run of a folder is a function of, for as many sequences as are asked for now."""
-    given = cli.given_flags() - MAY_CHANGE
-    if given:
+    flags = cli.given_flags()
+    for flag in sorted(flags - MAY_CHANGE)[:1]:
         raise ConfigError(
-            f"{min(given)} cannot be changed in a run that is resumed: leave it out, or start a "
-            "new run without --resume"
+            f"{flag} cannot be changed in a run that is resumed: leave it out, or start a new run "
+            "without --resume"
         )
     inputs = checkpoint.read_inputs(folder)
-    flags = cli.given_flags()
-    named = command.run.network.cell if "--cell" in flags else None
-    checkpoint.check_cell_named(folder, inputs, named)
+    cell = command.run.network.cell if "--cell" in flags else None
+    checkpoint.check_cell_named(folder, inputs, cell)
     if "--sequences" not in flags:
         return inputs
     training = dataclasses.replace(inputs.config.training, sequences=command.run.training.sequences)
@@ -259,6 +259,15 @@ def resumable(job: Job, group: Group) -> Iterator[None]:
         raise
     except StorageError as error:
         raise StorageError(f"{error}; then {resume} goes on from the last checkpoint") from error
+
+
+def is_finished(folder: Path, config: RunConfig) -> bool:
+    """Whether the result of this very configuration is there, and not that of a shorter run."""
+    path = folder / checkpoint.RESULT
+    if not os.path.lexists(path):
+        return False
+    result = storage.read_json(path, fix="remove it, and this command makes it again")
+    return result.get("config") == to_dict(config)
 
 
 def shared_job(
@@ -346,8 +355,7 @@ def begin(command: TrainCommand, folder: Path, inputs: Inputs, group: Group) -> 
             f"sequences {wanted} is below the {done} that {folder} has done: use more, or start a "
             "new run"
         )
-    if done == wanted and (folder / checkpoint.RESULT).exists():
-        storage.read_json(folder / checkpoint.RESULT)
+    if done == wanted and is_finished(folder, config):
         raise ConfigError(
             f"{folder} is finished, all {done} sequences: use a larger --sequences to go on, or "
             "scripts/predict.py to use what it learned"
@@ -398,13 +406,15 @@ def compile_programs(
     init_program = None if job.saved else background.submit(init.lower(settings).compile)
     chunk_program = run_chunk.lower(settings, state, job.chunk, corpus).compile()
     return Programs(
-        init_program and init_program.result(),
-        chunk_program,
-        background.submit(timed, lambda: evaluate.lower(settings, state.params, corpus).compile()),
-        mine,
-        settings,
-        corpus,
-        devices,
+        init=init_program and init_program.result(),
+        run_chunk=chunk_program,
+        evaluate=background.submit(
+            timed, lambda: evaluate.lower(settings, state.params, corpus).compile()
+        ),
+        mine=mine,
+        settings=settings,
+        corpus=corpus,
+        devices=devices,
     )
 
 

@@ -42,7 +42,7 @@ def place(tmp_path_factory):
     )
     place = tmp_path_factory.mktemp("place")
     make_run(place / "plain", PLAIN)
-    storage.write_json(place / "plain" / "result.json", {})
+    storage.write_json(place / "plain" / "result.json", {"config": config.to_dict(PLAIN)})
     make_run(place / "half", OWN)
     make_run(place / "busy", OWN)
     make_run(place / "failed", PLAIN, last=np.nan)
@@ -193,7 +193,7 @@ stray                        | stray is not an option: see --help for all of the
 --resume taken               | taken is no folder that can be read (Not a directory): use the
 --resume pipe                | pipe is no folder that can be read (Not a directory): use the folder
 --resume empty               | empty/config.json cannot be read (No such file or directory): use the
---resume torn                | torn/config.json is damaged: its digest is not that of its content
+--resume torn                | torn/config.json is damaged, its digest is not that of its
 --resume busy                | busy is in use by another process: wait until it has ended, or stop
 --resume half --lag 1        | --lag cannot be changed in a run that is resumed: leave it out, or
 --resume half --hidden 3     | --hidden-size cannot be changed in a run that is resumed
@@ -244,7 +244,7 @@ plain --csv good.csv --column z | file good.csv has no column 'z': use one of 'n
 nosuch 1                     | nosuch/config.json cannot be read (No such file or directory): use
 taken 1                      | taken/config.json cannot be read (Not a directory): use the folder
 empty 1                      | empty/config.json cannot be read (No such file or directory): use
-torn 1                       | torn/config.json is damaged: its digest is not that of its content
+torn 1                       | torn/config.json is damaged, its digest is not that of its
 begun 1                      | begun has no checkpoint yet: train on with scripts/train.py --resume
 failed 1                     | seed 0 of failed failed in training: use another --seed
 cell 1                       | cell needs the cell mine:Cell, and no folder decides what is

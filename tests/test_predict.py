@@ -3,6 +3,8 @@
 import functools
 import random
 import re
+import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -13,8 +15,9 @@ import pytest
 from running import command, execute
 
 import echo_jax
-from echo_jax import storage
+from echo_jax import checkpoint, storage
 from echo_jax.config import ConfigError
+from echo_jax.seeds import state_shapes
 
 RUN = [
     "--length", "12", "--vocab-size", "10", "--window", "3", "--hidden", "12", "--lag", "1",
@@ -273,6 +276,19 @@ def test_no_other_file_is_taken_for_a_state_or_overwritten_by_one(runs, tmp_path
     assert (tmp_path / "state").read_bytes() == before
 
 
+def test_of_a_run_some_of_whose_seeds_failed_the_others_are_looked_at(runs, predict, tmp_path):
+    shutil.copytree(runs / "stateful", tmp_path / "run")
+    inputs = checkpoint.read_inputs(tmp_path / "run")
+    saved = checkpoint.load(tmp_path / "run", inputs, state_shapes(inputs.config))
+    saved.state.params["readout"]["bias"] = saved.state.params["readout"]["bias"].copy()
+    saved.state.params["readout"]["bias"][0] = np.nan
+    checkpoint.save(tmp_path / "run", inputs, saved)
+    said = predict("run", "--beyond", 100, cwd=tmp_path)
+    assert "(median of 2 seeds of 3, the others failed, 50.0% interval)" in said.stdout
+    refused = predict("run", 1, cwd=tmp_path, status=2)
+    assert refused.stderr == "error: seed 4 of run failed in training: use another --seed\n"
+
+
 def test_explain_marks_the_lag_that_the_answer_follows(runs, predict):
     done = predict("windows", "--explain", "--windows", 200, cwd=runs)
     rows = re.findall(r"^ +(\d+) back +([\d.]+)%(?:  (█*))?(  <- lag 1.*)?$", done.stdout, re.M)
@@ -303,6 +319,17 @@ def test_beyond_shows_whether_accuracy_lasts_for_every_seed(runs, predict):
     assert network.accuracy_along([0, 1200, 2000])[1] == pytest.approx(np.mean(right))
 
 
+@pytest.mark.parametrize("token", [10, -1, 1.7, "1", True, None])
+def test_what_is_no_token_is_refused_by_a_step_and_by_a_feed(runs, token):
+    network = echo_jax.load(runs / "windows")
+    with pytest.raises(ConfigError, match="is no token, a whole number of 0 to 9"):
+        network.step(network.start(), token)
+    with pytest.raises(ConfigError, match="is no token, a whole number of 0 to 9"):
+        network.feed(network.start(), [token])
+    with pytest.raises(ConfigError, match=r"positions \[-1\] are not all in a sequence of 12"):
+        network.follows([-1], 10)
+
+
 @pytest.mark.slow
 def test_a_run_that_goes_on_says_how_far_it_is(runs, tmp_path, predict):
     options = [*RUN[:10], "--sequences", "999999", "--checkpoint-every", "50", *RUN[14:]]
@@ -319,6 +346,25 @@ def test_a_run_that_goes_on_says_how_far_it_is(runs, tmp_path, predict):
     finally:
         process.kill()
         process.wait()
+
+
+def test_an_interrupt_leaves_the_state_of_the_stream_that_it_ends(runs, tmp_path):
+    arguments = [runs / "windows", "--stream", "--state", "state", "--compilation-cache"]
+    with subprocess.Popen(
+        command("predict.py", *arguments), cwd=tmp_path, text=True, bufsize=1,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        said = []
+        for value in INPUT[:5]:
+            process.stdin.write(f"{value}\n")
+            said.append(process.stdout.readline().strip())
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+        assert process.stderr.read() == ""
+    rest = "\n".join(map(str, INPUT[5:]))
+    said += execute("predict.py", *arguments, cwd=tmp_path, input=rest).stdout.split()
+    whole = echo_jax.load(runs / "windows").predict(INPUT)
+    assert said == ["-" if x is None else str(x) for x in whole]
 
 
 @pytest.mark.slow

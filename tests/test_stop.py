@@ -141,7 +141,7 @@ def test_a_second_interrupt_ends_the_run_at_once(tmp_path):
     asked = time.perf_counter()
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGINT  # 130 for the shell that started it
-    assert time.perf_counter() - asked < 1
+    assert time.perf_counter() - asked < 5  # it has minutes to go
 
 
 @pytest.mark.slow
@@ -155,8 +155,19 @@ def test_any_cuts_give_the_same_bits_also_for_longer_than_was_asked_first(tmp_pa
     )  # fmt: skip
     resume = ["--resume", "cut", "--compilation-cache"]
     execute("train.py", *resume, "--sequences", 30, "--checkpoint-every", 7, cwd=tmp_path)
+    shorter = (tmp_path / "cut" / "result.json").read_bytes()
     execute("train.py", *resume, "--sequences", 50, cwd=tmp_path)
     assert_same_run(tmp_path / "cut", tmp_path / "whole")
+    (tmp_path / "cut" / "result.json").write_bytes(shorter)  # as if killed before its own
+    execute("train.py", *resume, cwd=tmp_path)
+    assert_same_run(tmp_path / "cut", tmp_path / "whole")
+    (tmp_path / "cut" / "result.json").write_bytes(shorter[:99])
+    damaged = execute("train.py", *resume, cwd=tmp_path, status=2)
+    assert (
+        "result.json is damaged, its digest is not that of its content: remove it" in damaged.stderr
+    )
+    (tmp_path / "cut" / "result.json").unlink()
+    execute("train.py", *resume, cwd=tmp_path)
     again = execute("train.py", *resume, cwd=tmp_path, status=2)
     assert again.stderr.startswith("error: cut is finished, all 50 sequences: use a larger")
     fewer = execute("train.py", *resume, "--sequences", 20, cwd=tmp_path, status=2)
@@ -276,7 +287,7 @@ def test_whatever_system_call_fails_the_run_goes_on_to_the_same_bits(tmp_path, c
         inject = [STRACE, "-f", "--seccomp-bpf", "-qq", "-o", str(tmp_path / "log")]
         inject += ["-e", f"trace={call}", "-e", f"inject={call}:error={error}:when={k}"]
         names = ["config.json", "metrics.csv", "checkpoint.msgpack", "curve.png", "result.json"]
-        inject += [part for name in names for part in ("-P", f"{run}/{name}.part")]
+        inject += [part for name in names for part in ("-P", f"{run}/.{name}.part")]
         done = subprocess.run(
             [*inject, *command("train.py", *options, "--out", run)],
             check=False, cwd=tmp_path, capture_output=True, text=True, timeout=120,

@@ -107,10 +107,10 @@ def test_a_file_is_synced_before_it_takes_its_name_and_its_folder_after(tmp_path
         storage.write_bytes(tmp_path / "a.json", b"new")
     folder = tmp_path.name
     assert faults.log == [
-        ("open", "a.json.part"),
-        ("write", "a.json.part"),
-        ("fsync", "a.json.part"),
-        ("replace", "a.json.part"),
+        ("open", ".a.json.part"),
+        ("write", ".a.json.part"),
+        ("fsync", ".a.json.part"),
+        ("replace", ".a.json.part"),
         ("open", folder),
         ("fsync", folder),
     ]
@@ -146,7 +146,7 @@ def test_whatever_call_fails_the_old_or_the_new_checkpoint_is_whole(
             Faults(patch, fails=k, error=error)
             with pytest.raises(StorageError, match=r"cannot be written \("):
                 writing(folder, shapes)
-        assert not list(folder.glob("*.part"))
+        assert not list(folder.glob(".*.part"))
         if k < 6:
             assert not list(folder.iterdir())
             found.append(None)
@@ -166,17 +166,17 @@ def test_whatever_call_fails_the_old_or_the_new_checkpoint_is_whole(
 
 def test_what_a_kill_left_half_written_is_in_nobodys_way(tmp_path, shapes):
     writing(tmp_path, shapes, until=1)
-    for name in ("checkpoint.msgpack.part", "metrics.csv.part", "config.json.part"):
+    for name in (".checkpoint.msgpack.part", ".metrics.csv.part", ".config.json.part"):
         (tmp_path / name).write_bytes(b"half a ")
     checkpoint.write_config(tmp_path, Inputs(CONFIG))
     checkpoint.save(tmp_path, Inputs(CONFIG), saved_after(5, shapes))
     assert same(checkpoint.load(tmp_path, Inputs(CONFIG), shapes), saved_after(5, shapes))
-    assert not list(tmp_path.glob("*.part"))
+    assert not list(tmp_path.glob(".*.part"))
 
 
 def test_a_link_in_the_place_of_a_half_written_file_is_not_followed(tmp_path):
     (tmp_path / "precious").write_text("mine")
-    (tmp_path / "a.json.part").symlink_to(tmp_path / "precious")
+    (tmp_path / ".a.json.part").symlink_to(tmp_path / "precious")
     storage.write_bytes(tmp_path / "a.json", b"new")
     assert (tmp_path / "precious").read_text() == "mine"
     assert (tmp_path / "a.json").read_bytes() == b"new"
@@ -236,7 +236,7 @@ def test_a_json_file_is_believed_only_with_its_digest(tmp_path):
     assert storage.read_json(path) == {"b": [1, 2.5, None], "a": "é"}
     values = json.loads(path.read_text())
     path.write_text(json.dumps(values | {"b": [1, 2.5, 0]}))
-    with pytest.raises(StorageError, match=r"a\.json is damaged: its digest is not"):
+    with pytest.raises(StorageError, match=r"a\.json is damaged, its digest is not"):
         storage.read_json(path)
 
 
