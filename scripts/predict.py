@@ -64,7 +64,8 @@ class PredictCommand:
     windows: int = 1000
     """With --explain: random sequences for each position."""
     state: Path | None = None
-    """Go on from the state in this file, if it is there, and leave the last state in it."""
+    """Go on from the state in this file, if it is there, and leave the last state in it, also
+    where Ctrl-C ends the input."""
     seed: int | None = None
     """Which network of a run of many seeds; by default the first."""
     unknown: Literal["error", "skip"] = "error"
