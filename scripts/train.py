@@ -158,8 +158,8 @@ def main() -> None:
         contextlib.suppress(StoppedError),
     ):
         run(command, folder, inputs, group, stop)
-    if stop.signal:  # the processes have left each other by now
-        leave(128 + stop.signal)
+        return
+    leave(128 + stop.signal)  # stopped; the processes have left each other by now
 
 
 @contextlib.contextmanager
@@ -390,11 +390,8 @@ def compile_programs(
 
     from echo_jax import seeds
 
-    config, how, mine = (
-        job.inputs.config,
-        seed_map(job.inputs),
-        group.share(job.inputs.config.seeds),
-    )
+    config, how = job.inputs.config, seed_map(job.inputs)
+    mine = group.share(config.seeds)
     devices = seeds.devices_for(len(mine), how, command.devices)
     runs = [dataclasses.replace(config, seed=config.seed + s, seeds=1) for s in mine]
     settings = seeds.pad(seeds.stack_settings(runs), len(devices))
