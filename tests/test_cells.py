@@ -84,7 +84,10 @@ def test_a_gathered_row_is_the_one_hot_product():
 
 
 @pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize(("window", "batch", "units"), [(1, 1, 1), (5, 5, 7), (11, 2, 4)])
+@pytest.mark.parametrize(
+    ("window", "batch", "units"),
+    [(1, 1, 1), (5, 5, 7), pytest.param(11, 2, 4, marks=pytest.mark.slow)],
+)
 def test_the_unrolled_lstm_has_the_gradients_of_its_definition(window, batch, units, masked):
     def array(seed, *shape):
         return jnp.asarray(normal(seed, *shape), jnp.float32)

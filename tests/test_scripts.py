@@ -124,6 +124,7 @@ def run_of_three_seeds(tmp_path_factory):
     return folder / "run", done.stdout
 
 
+@pytest.mark.slow
 def test_many_seeds_leave_a_line_for_each(run_of_three_seeds):
     run, printed = run_of_three_seeds
     with (run / "seeds.csv").open() as file:
@@ -150,6 +151,7 @@ def test_many_seeds_leave_a_line_for_each(run_of_three_seeds):
     assert re.search(r"^on 2 devices: \w+", printed, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_a_seed_among_many_leaves_what_it_leaves_alone(run_of_three_seeds, tmp_path):
     run, _ = run_of_three_seeds
     execute("train.py", *SHORT, "--seed", 6, "--out", "alone", cwd=tmp_path)
@@ -195,6 +197,7 @@ def test_on_a_terminal_too_bad_input_is_one_sentence(root, tmp_path, arguments, 
     assert (printed.count("\n"), status) == (1, 2)
 
 
+@pytest.mark.slow
 def test_on_a_terminal_there_is_a_progress_bar(root, tmp_path):
     printed, status = on_a_terminal(root, *SHORT, "--part", "current", cwd=tmp_path)
     assert status == 0, printed

@@ -86,6 +86,7 @@ def test_a_grid_of_settings_shares_one_program():
         )
 
 
+@pytest.mark.slow
 def test_a_run_among_many_is_the_run_of_its_own_configuration():
     runs = [
         dataclasses.replace(SMALL, task=dataclasses.replace(SMALL.task, lag=lag), seed=seed)

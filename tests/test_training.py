@@ -144,7 +144,9 @@ def with_readout(bias):
     return {**params, "readout": {"kernel": kernel, "bias": jnp.asarray(bias, jnp.float32)}}
 
 
-@pytest.mark.parametrize("layout", ["windows", "prefixes", "streams"])
+@pytest.mark.parametrize(
+    "layout", ["windows", pytest.param("prefixes", marks=pytest.mark.slow), "streams"]
+)
 def test_a_constant_answer_scores_what_its_targets_say(layout):
     config = dataclasses.replace(SMALL, task=dataclasses.replace(SMALL.task, layout=layout, lag=2))
     bias = np.log([0.1, 0.1, 0.1, 0.5, 0.1, 0.1])
