@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # jax and numpy wait until a command line was found valid
     import numpy as np
 
     from echo_jax.history import History
+    from echo_jax.values import Vocabulary
 
 RUNS = Path("runs")
 """Where runs go that are not told where to."""
@@ -73,6 +74,17 @@ class Inputs(NamedTuple):
         fixed = to_dict(self.config)
         del fixed["training"]["sequences"]
         return storage.digest_of([fixed, dict(self.digests)])
+
+    @property
+    def vocabulary(self) -> "Vocabulary":
+        """The values that its tokens stand for."""
+        from echo_jax.values import Vocabulary
+
+        if self.values is not None:
+            return Vocabulary.from_list(self.values)
+        size = self.config.task.vocab_size
+        storage.check_memory(100 * size)
+        return Vocabulary.of_integers(size)
 
 
 class Saved(NamedTuple):

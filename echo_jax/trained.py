@@ -288,11 +288,7 @@ def _network(inputs: checkpoint.Inputs, state: Any, row: int, sequences: int) ->
     chosen = jax.tree.map(lambda leaf: leaf[row].copy(), state.params)
     if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(chosen)):
         return None
-    if inputs.values is None:
-        vocabulary = Vocabulary.of_integers(inputs.config.task.vocab_size)
-    else:
-        vocabulary = Vocabulary.from_list(inputs.values)
-    return Trained(inputs.config, jax.device_put(chosen), vocabulary, sequences)
+    return Trained(inputs.config, jax.device_put(chosen), inputs.vocabulary, sequences)
 
 
 def _sequences(inputs: Any) -> tuple[bool, list[Any]]:

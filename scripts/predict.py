@@ -18,7 +18,7 @@ import select
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tyro.conf import Positional
 
@@ -99,8 +99,8 @@ def main() -> None:
     """Run the command of the command line."""
     command = cli.parse(PredictCommand)
     with cli.refusals():
-        column = read_values(command)  # a bad file is refused before anything slow begins
         check_state_folder(command)
+        tokens, lines = read_tokens(command)  # what is bad is refused before anything slow begins
         network, *others = load(command)
         if command.explain or command.beyond:  # a state is not in use: `session` says it else
             notice(command, network)
@@ -111,17 +111,18 @@ def main() -> None:
         elif command.stream:
             stream(command, network)
         else:
-            predict(command, network, *column)
+            predict(command, network, tokens, lines)
 
 
-def read_values(command: PredictCommand) -> tuple[list[str], list[int] | None]:
-    """The values of the command line or of the file, and the lines of the latter."""
-    if command.csv is None:
-        return list(command.values), None
-    from echo_jax import values
+def read_tokens(command: PredictCommand) -> tuple[Any, list[int] | None]:
+    """The values of the command line or of the file as tokens, and the lines of the latter."""
+    from echo_jax import checkpoint, values
 
-    column = values.read_column(command.csv, command.column)
-    return column.words, column.lines
+    words, lines = list(command.values), None
+    if command.csv is not None:
+        _, words, lines = values.read_column(command.csv, command.column)
+    inputs = checkpoint.read_inputs(command.folder, with_tokens=False)
+    return values.encode(inputs.vocabulary, words, lines, command.unknown), lines
 
 
 def check_state_folder(command: PredictCommand) -> None:
@@ -208,12 +209,9 @@ def session(command: PredictCommand, network: "Trained") -> Iterator[Session]:
 
 
 def predict(
-    command: PredictCommand, network: "Trained", words: list[str], lines: list[int] | None
+    command: PredictCommand, network: "Trained", tokens: Any, lines: list[int] | None
 ) -> None:
     """Print the answers to values: of the command line on one line, of a file one a line."""
-    from echo_jax import values
-
-    tokens = values.encode(network.vocabulary, words, lines, command.unknown)
     with session(command, network) as running:
         print(*running.answers(tokens), sep=" " if lines is None else "\n", flush=True)
 

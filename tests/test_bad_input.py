@@ -230,8 +230,8 @@ plain 1 --unknown maybe      | --unknown maybe is unknown: use one of error, ski
 plain 1 --column n           | column n is of no file: name it with --csv FILE
 plain 1 --seed x             | --seed x is not a whole number: use one such as --seed 1
 plain 1 --seed 1             | seed 1 is not in plain: use one from 0 to 0
-half 11 --seed 2             | seed 2 is not in half: use one from 3 to 4
-half 11 --seed -1            | seed -1 is not in half: use one from 3 to 4
+half 33 --seed 2             | seed 2 is not in half: use one from 3 to 4
+half 33 --seed -1            | seed -1 is not in half: use one from 3 to 4
 plain 1 0 5                  | value '5' at position 3 is not in the vocabulary (the whole numbers
 plain 1 -5                   | value '-5' at position 2 is not in the vocabulary (the whole numbers
 plain 1.0                    | value '1.0' at position 1 is not in the vocabulary (the whole
@@ -245,7 +245,7 @@ nosuch 1                     | nosuch/config.json cannot be read (No such file o
 taken 1                      | taken/config.json cannot be read (Not a directory): use the folder
 empty 1                      | empty/config.json cannot be read (No such file or directory): use
 torn 1                       | torn/config.json is damaged, its digest is not that of its
-begun 1                      | begun has no checkpoint yet: train on with scripts/train.py --resume
+begun 33                     | begun has no checkpoint yet: train on with scripts/train.py --resume
 failed 1                     | seed 0 of failed failed in training: use another --seed
 cell 1                       | cell needs the cell mine:Cell, and no folder decides what is
 plain 1 --cell mine:Cell     | cell 'mine:Cell' is not that of plain, which has lstm: leave it out

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from running import execute
 
 from echo_jax import cli
 
@@ -58,8 +59,21 @@ def test_every_file_of_a_run_folder_has_its_row(readme):
 
 @pytest.mark.slow
 def test_the_example_of_the_readme_learns_every_lag(readme):
-    (example,) = re.findall(r"```python\n(.*?)```", readme, re.S)
+    (example,) = re.findall(r"```python\n(import dataclasses.*?)```", readme, re.S)
     done = subprocess.run(
         [sys.executable, "-c", example], check=True, capture_output=True, text=True, timeout=300
     )
     assert done.stdout.strip() == "[1. 1. 1.]"
+
+
+@pytest.mark.slow
+def test_the_example_of_the_readme_loads_what_was_trained(readme, tmp_path):
+    options = ["--no-stateful", "--seeds", "4", "--sequences", "1000", "--out", "runs/part4"]
+    execute("train.py", *options, cwd=tmp_path)
+    (example,) = re.findall(r"```python\n(import echo_jax.*?)```", readme, re.S)
+    example += "print(network.predict([1, 36, 0, 36, 21, 2]), bool(answer.exists))"
+    done = subprocess.run(
+        [sys.executable, "-c", example],
+        check=True, cwd=tmp_path, capture_output=True, text=True, timeout=100,
+    )  # fmt: skip
+    assert done.stdout.strip() == "[None, None, None, None, 36, 21] False"

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 import numpy as np
@@ -22,7 +23,7 @@ SMALL = [
     "--length", "10", "--vocab-size", "8", "--window", "3", "--batch", "2", "--hidden", "6",
     "--learning-rate", "0.01", "--evaluation-sequences", "50", "--compilation-cache",
 ]  # fmt: skip
-LONG = ["--sequences", "2000", "--checkpoint-every", "10"]
+LONG = ["--sequences", "1000", "--checkpoint-every", "10"]
 
 pytestmark = pytest.mark.timeout(280)
 
@@ -120,7 +121,7 @@ def test_a_run_that_is_interrupted_saves_and_says_how_to_go_on(whole_run, tmp_pa
     printed, errors = process.communicate(timeout=60)
     assert process.returncode == status
     (done,) = re.findall(
-        r"^Stopped after ([\d,]+) of 2,000 sequences; to go on: "
+        r"^Stopped after ([\d,]+) of 1,000 sequences; to go on: "
         r"python scripts/train\.py --resume run$",
         errors, re.M,
     )  # fmt: skip
@@ -242,10 +243,16 @@ def test_a_loss_that_becomes_no_number_leaves_the_last_good_checkpoint(tmp_path,
     assert not (tmp_path / "executed").exists()
 
 
+LIMITED = """
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+"""Runs a command that may write no file of more bytes than it is told first."""
+
+
 @pytest.mark.slow
 def test_a_disk_that_is_full_ends_the_run_with_a_sentence_and_it_goes_on_later(tmp_path):
-    import resource
-
     options = [*SMALL, "--sequences", "60", "--checkpoint-every", "20"]
     execute("train.py", *options, "--out", "whole", cwd=tmp_path)
     sizes = {path.name: path.stat().st_size for path in (tmp_path / "whole").iterdir()}
@@ -254,12 +261,10 @@ def test_a_disk_that_is_full_ends_the_run_with_a_sentence_and_it_goes_on_later(t
     for name in names:
         limit = sizes[name] - 1
 
-        def full(limit=limit):
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
-
         run = tmp_path / f"run-{name}"
+        limited = [sys.executable, "-c", LIMITED, str(limit)]
         done = execute(
-            "train.py", *options, "--out", run.name, cwd=tmp_path, status=2, preexec_fn=full
+            "train.py", *options, "--out", run.name, cwd=tmp_path, status=2, prefix=limited
         )  # fmt: skip
         assert re.fullmatch(rf"error: {run.name}/{name} cannot be written \(.*\n", done.stderr)
         if name == "config.json":
@@ -338,7 +343,7 @@ def test_two_processes_killed_and_resumed_by_any_number_give_the_bits_of_one(who
         ENDED_STATUS,
         "error: another process of this run has ended: start all of them again with --resume run\n",
     )
-    assert assert_sound(tmp_path / "run") < 2000
+    assert assert_sound(tmp_path / "run") < 1000
     shutil.copytree(tmp_path / "run", tmp_path / "other")
     execute("train.py", "--resume", "other", "--compilation-cache", cwd=tmp_path)
     resumed = begin_several("--resume", "run", "--compilation-cache", cwd=tmp_path)
@@ -356,7 +361,7 @@ def test_an_interrupt_of_one_process_saves_and_stops_all(whole_run, tmp_path):
     started[1].send_signal(signal.SIGINT)
     statuses, (first, second) = end_of(started)
     assert statuses == [130, 130]
-    assert re.fullmatch(r"Stopped after [\d,]+ of 2,000 sequences; .* --resume run\n", first)
+    assert re.fullmatch(r"Stopped after [\d,]+ of 1,000 sequences; .* --resume run\n", first)
     assert second == ""
     execute("train.py", "--resume", "run", "--compilation-cache", cwd=tmp_path)
     assert_same_run(tmp_path / "run", whole_run[0])
