@@ -71,7 +71,7 @@ def read_bytes(
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         linked = getattr(error, "errno", None) == errno.ELOOP
-        why = "it is a link" if linked else getattr(error, "strerror", error)
+        why = "it is a link" if linked else getattr(error, "strerror", "there is a NUL in its name")
         raise StorageError(f"{path} cannot be read ({why}): {fix}") from error
     info = os.fstat(descriptor)
     if not stat.S_ISREG(info.st_mode):  # `open` would fail on a folder, with another error

@@ -431,7 +431,7 @@ def _read_regular(path: Path) -> bytes:
     except FileNotFoundError:
         raise ConfigError(f"file {path} does not exist: use the name of a CSV file") from None
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
+        reason = getattr(error, "strerror", None) or "there is a NUL in its name"
         raise ConfigError(
             f"file {path} cannot be read ({reason}): use a file you may read"
         ) from error

@@ -406,7 +406,7 @@ API = {
     "no folder": (lambda: echo_jax.load("nosuch"), "nosuch/config.json cannot be read (No such"),
     "a file": (lambda: echo_jax.load("taken"), "taken/config.json cannot be read (Not a directory"),
     "no name": (lambda: echo_jax.load(""), "config.json cannot be read (No such file or directory"),
-    "a NUL": (lambda: echo_jax.load("a\0b"), "a\0b/config.json cannot be read (embedded null byte"),
+    "a NUL": (lambda: echo_jax.load("a\0b"), "a\0b/config.json cannot be read (there is a NUL"),
     "no run": (lambda: echo_jax.load("empty"), "empty/config.json cannot be read (No such file"),
     "no checkpoint": (lambda: echo_jax.load("begun"), "begun has no checkpoint yet: train on with"),
     "own cell": (lambda: echo_jax.load("cell"), "cell needs the cell mine:Cell, and no folder"),
@@ -479,7 +479,7 @@ API = {
     ),
     "file with a NUL": (
         lambda: values.read_column(Path("a\0b")),
-        "file a\0b cannot be read (embedded",
+        "file a\0b cannot be read (there is a NUL",
     ),
     "file": (
         lambda: values.read_column(Path("nosuch.csv")),

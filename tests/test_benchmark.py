@@ -61,6 +61,7 @@ def test_forty_updates_are_those_of_the_numpy_oracle():
         assert np.linalg.norm(ours - numpys) <= 1e-3 * change
 
 
+@pytest.mark.slow
 def test_the_oracle_agrees_while_much_is_learned():
     config = RunConfig(
         TaskConfig(length=14, vocab_size=6, window=3, lag=1, batch_size=3),

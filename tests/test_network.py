@@ -45,7 +45,9 @@ def logits_in_order(config, network, params, tokens, cut=True):
     return logits.reshape(-1, config.task.vocab_size)
 
 
-@pytest.mark.parametrize("cell", CELL_NAMES)
+@pytest.mark.parametrize(
+    "cell", ["lstm", "gru", *(pytest.param(x, marks=pytest.mark.slow) for x in CELL_NAMES[2:])]
+)
 def test_the_scan_of_a_cell_is_that_of_flax(cell):
     network, params = network_and_params(small(cell=cell))
     tokens = jnp.array([[3, 1, 4, 1, 5], [9, 2, 6, 5, 3]])

@@ -226,6 +226,7 @@ def test_a_process_that_refuses_says_why_and_the_others_end_with_it(tmp_path):
         assert run.stderr(0) == f"{ANOTHER_ENDED}\n"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(90)
 @pytest.mark.parametrize(
     "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
