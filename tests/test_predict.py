@@ -368,6 +368,20 @@ def test_an_interrupt_leaves_the_state_of_the_stream_that_it_ends(runs, tmp_path
 
 
 @pytest.mark.slow
+def test_one_integer_alone_is_answered_in_under_200_microseconds(runs, kind):
+    network, seconds = echo_jax.load(runs / kind), []
+    state = network.start()
+    for token in np.random.default_rng(0).integers(0, 10, 3000):
+        asked = time.perf_counter()
+        state, answer = network.step(state, token)
+        said = int(answer.token) if answer.exists else None
+        seconds.append(time.perf_counter() - asked)
+    assert said is not None
+    print(f"{kind}: median {1e6 * np.median(seconds[500:]):.0f} microseconds")
+    assert np.median(seconds[500:]) < 200e-6
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("which", KINDS)
 def test_ten_million_integers_are_answered_in_constant_memory(runs, tmp_path, which):
