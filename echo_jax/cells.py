@@ -1,8 +1,8 @@
 """Recurrent cells: the LSTM step as its equations, the Flax cell around it, cells by name.
 
 Any `flax.linen.RNNCellBase` works in the network. It owns its input projection and is fed one-hot
-vectors. A cell may also have the two methods of `HoistedCell`; then the input of all steps is
-projected before the scan, by a row gather, and only the recurrent part stays inside it.
+vectors (or embeddings). A cell may also have the two methods of `HoistedCell`; then the input of
+all steps is projected before the scan, by a row gather, and only the recurrent part stays inside.
 """
 
 import importlib
@@ -38,8 +38,12 @@ class LSTMCarry(NamedTuple):
 class HoistedCell(Protocol):
     """What a cell offers so that its input projection can leave the scan."""
 
-    def project(self, tokens: chex.Array) -> chex.Array:
-        """The input's share of a step for int32 tokens `[...]`: `[..., features of it]`."""
+    def project(self, inputs: chex.Array) -> chex.Array:
+        """The input's share of a step, `[..., features of it]`.
+
+        The inputs are int32 tokens `[...]`, each standing for its one-hot vector, or float32
+        vectors `[..., F]`.
+        """
         ...
 
     def unroll(
@@ -78,6 +82,11 @@ def hold(present: chex.Array, carry: Carry, new_carry: Carry) -> Carry:
         return jnp.where(present.reshape(-1, *[1] * (old.ndim - 1)), new, old)
 
     return jax.tree.map(choose, carry, new_carry)
+
+
+def is_tokens(inputs: chex.Array) -> bool:
+    """Whether inputs are integers that stand for their one-hot vectors, and no vectors."""
+    return jnp.issubdtype(inputs.dtype, jnp.integer)
 
 
 def lstm_step(
@@ -194,9 +203,11 @@ class LSTMCell(nn.RNNCellBase):
         bias = self.param("bias", unit_forget_bias, (gates,))
         return lstm_step(recurrent_kernel, carry, inputs @ kernel + bias)
 
-    def project(self, tokens: chex.Array) -> chex.Array:
+    def project(self, inputs: chex.Array) -> chex.Array:
         """The input's share of the gates, `[..., 4H]`: a one-hot product is a row of the kernel."""
-        return self.get_variable("params", "kernel")[tokens] + self.get_variable("params", "bias")
+        kernel: chex.Array = self.get_variable("params", "kernel")
+        bias: chex.Array = self.get_variable("params", "bias")
+        return (kernel[inputs] if is_tokens(inputs) else inputs @ kernel) + bias
 
     def unroll(
         self, carry: LSTMCarry, projected: chex.Array, mask: chex.Array | None
@@ -218,17 +229,89 @@ class LSTMCell(nn.RNNCellBase):
         return 1
 
 
+class DelayLineMLP(nn.RNNCellBase):
+    """One hidden layer of rectified units on the last D inputs: no memory but a delay line.
+
+        y_t = relu(x_t W_0 + x_(t-1) W_1 + ... + x_(t-D+1) W_(D-1) + b)
+
+    On a window of D steps from a zero carry its last output is that of a multilayer perceptron on
+    the window. The carry is the line, in its transposed form: what the inputs so far add to the D-1
+    outputs to come, float32 `[B, D-1, H]`.
+
+    Parameters: `kernel` `[D, F, H]` glorot-uniform over `[D F, H]`, and `bias` `[H]`, zeros.
+
+    Attributes:
+      features: H, the units.
+      delay_line: D, inputs that an output depends on.
+    """
+
+    features: int
+    delay_line: int = 1
+
+    @nn.compact
+    def __call__(self, carry: chex.Array, inputs: chex.Array) -> tuple[chex.Array, chex.Array]:
+        """One step from float32 inputs `[B, F]`, usually one-hot, to the next carry and output."""
+        shape = (self.delay_line, inputs.shape[-1], self.features)
+
+        def glorot(key: chex.PRNGKey) -> chex.Array:
+            flat = (shape[0] * shape[1], shape[2])
+            return nn.initializers.glorot_uniform()(key, flat).reshape(shape)
+
+        kernel = self.param("kernel", glorot)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        return self.step(carry, jnp.einsum("bf,dfh->bdh", inputs, kernel).at[:, 0].add(bias))
+
+    def step(self, line: chex.Array, projected: chex.Array) -> tuple[chex.Array, chex.Array]:
+        """Take the sum for this output off the line and add this input's share to the others."""
+        waiting = jnp.concatenate([line, jnp.zeros_like(projected[:, :1])], axis=1) + projected
+        return waiting[:, 1:], nn.relu(waiting[:, 0])
+
+    def project(self, inputs: chex.Array) -> chex.Array:
+        """The input's share of this output and of the D-1 to come, `[..., D, H]`, bias included."""
+        kernel: chex.Array = self.get_variable("params", "kernel")
+        bias: chex.Array = self.get_variable("params", "bias")
+        shares = (
+            jnp.moveaxis(kernel[:, inputs], 0, -2)
+            if is_tokens(inputs)
+            else jnp.einsum("...f,dfh->...dh", inputs, kernel)
+        )
+        return shares.at[..., 0, :].add(bias)
+
+    def unroll(
+        self, carry: chex.Array, projected: chex.Array, mask: chex.Array | None
+    ) -> tuple[chex.Array, chex.Array]:
+        """All steps, by `scan_over_time`."""
+        return scan_over_time(self.step, carry, projected, mask)
+
+    @nn.nowrap
+    def initialize_carry(self, rng: chex.PRNGKey, input_shape: tuple[int, ...]) -> chex.Array:
+        """An empty line for inputs of this shape, `[B, F]`."""
+        del rng
+        return jnp.zeros((*input_shape[:-1], self.delay_line - 1, self.features))
+
+    @property
+    def num_feature_axes(self) -> int:
+        """The axes of an input that are features, not batch."""
+        return 1
+
+
 CELLS: dict[str, type[nn.RNNCellBase]] = {
     "lstm": LSTMCell,
     "gru": nn.GRUCell,
     "optimized-lstm": nn.OptimizedLSTMCell,
     "simple": nn.SimpleCell,
+    "mlp": DelayLineMLP,
 }
 """The classes behind `config.CELL_NAMES`."""
 
 
-def build_cell(config: NetworkConfig) -> nn.RNNCellBase:
-    """The cell that a configuration names, with H features; ConfigError where there is none."""
+def build_cell(config: NetworkConfig, window: int) -> nn.RNNCellBase:
+    """The cell that a configuration names, with H features; ConfigError where there is none.
+
+    The cell mlp has a delay line as long as the window, unless the configuration says otherwise.
+    """
+    if config.cell == "mlp":
+        return DelayLineMLP(config.hidden_size, config.delay_line or window)
     cell_class = CELLS[config.cell] if config.cell in CELLS else _import_cell(config.cell)
     try:
         return cell_class(features=config.hidden_size)  # type: ignore[call-arg]
@@ -239,13 +322,13 @@ def build_cell(config: NetworkConfig) -> nn.RNNCellBase:
         ) from error
 
 
-def check_cell(cell: nn.RNNCellBase, name: str, vocab_size: int) -> None:
+def check_cell(cell: nn.RNNCellBase, name: str, input_size: int) -> None:
     """Raise ConfigError unless a step of the cell can be scanned. Traces it, compiles nothing.
 
     A scanned cell keeps all it learns in the collection `params` and all it remembers in its
     carry, which keeps its shapes and types; its output is `[B, features]`.
     """
-    inputs = jax.ShapeDtypeStruct((2, vocab_size), jnp.float32)
+    inputs = jax.ShapeDtypeStruct((2, input_size), jnp.float32)
     key = jax.eval_shape(lambda: jax.random.key(0))
     try:
         carry = jax.eval_shape(lambda key: cell.initialize_carry(key, inputs.shape), key)

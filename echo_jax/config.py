@@ -10,11 +10,16 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 Layout = Literal["windows", "prefixes", "streams"]
+Missing = Literal["masked", "token"]
+Framing = Literal["classes", "values"]
+Encoding = Literal["one-hot", "embedding"]
 Optimizer = Literal["adam", "keras-adam"]
 Part = Literal["current", "no-context", "context"]
-TargetPlace = Literal["window", "state", "skipped", "early", "zeroed", "future"]
+TargetPlace = Literal[
+    "window", "replayed", "state", "skipped", "early", "zeroed", "delayed", "future"
+]
 
-CELL_NAMES = ("lstm", "gru", "optimized-lstm", "simple")
+CELL_NAMES = ("lstm", "gru", "optimized-lstm", "simple", "mlp")
 """The cells found by name; `cells.CELLS` holds their classes."""
 
 
@@ -26,6 +31,12 @@ CONTROL = "[\0-\x1f\x7f-\x9f]"
 
 SMALLEST_FLOAT, LARGEST_FLOAT = 2.0**-126, 2.0**128 - 2.0**104
 """The normal numbers above 0 in 32 bits; beyond them is 0, or infinity."""
+
+
+ADDED_LATER = {
+    "missing", "framing", "encoding", "embedding_dim", "tied", "delay_line", "bptt_batches",
+}  # fmt: skip
+"""Fields that a configuration written before they were there lacks: it means their default."""
 
 
 class ConfigError(ValueError):
@@ -51,7 +62,14 @@ class TaskConfig:
     """Rows in a batch, B (in streams: sequences side by side). Short form: --batch."""
     layout: Layout = "windows"
     """windows: rows whose window is full; prefixes: also rows whose window reaches before the
-    sequence, those steps masked; streams: whole sequences side by side, a target at every step."""
+    sequence, whose values are missing; streams: whole sequences side by side, a target at every
+    step."""
+    missing: Missing = "masked"
+    """What stands for a missing value of prefixes: masked, the state is held on that step; token,
+    the network sees an extra token V."""
+    framing: Framing = "classes"
+    """classes: one of V, right or wrong, cross-entropy; values: a number in [0, 1] in and out,
+    token / (V-1), near or far, squared error; the nearest token is the answer."""
 
     def __post_init__(self) -> None:
         """Raise ConfigError unless a sequence gives at least one batch."""
@@ -61,6 +79,13 @@ class TaskConfig:
         _check_whole("lag", self.lag)
         _check_whole("batch size", self.batch_size, minimum=1)
         _check_choice("layout", self.layout, get_args(Layout))
+        _check_choice("missing", self.missing, get_args(Missing))
+        _check_choice("framing", self.framing, get_args(Framing))
+        if self.missing == "token" and self.layout != "prefixes":
+            raise ConfigError(
+                f"missing token changes nothing in {self.layout}, where no value is missing: "
+                "use it with --layout prefixes"
+            )
         _check_reach(self)
         if self.layout != "streams" and not self.row_times:
             raise ConfigError(_too_few_rows(self))
@@ -99,18 +124,40 @@ class NetworkConfig:
     """The recurrent network: a cell scanned over time, and a linear readout of its output."""
 
     cell: str = "lstm"
-    """lstm, gru, optimized-lstm, simple, or package.module:Class of any linen RNNCellBase."""
+    """lstm, gru, optimized-lstm, simple, mlp (no memory but a delay line), or package.module:Class
+    of any linen RNNCellBase."""
     hidden_size: int = 50
     """Units of the cell, H. Short form: --hidden."""
     stateful: bool = True
     """Row b of a batch starts from the state that row b of the batch before left (the Keras
     rule); otherwise every batch starts from zero. Always zero at the start of a sequence."""
+    encoding: Encoding = "one-hot"
+    """How the cell is given a token: as a one-hot vector, or as a learned embedding of it."""
+    embedding_dim: int = 64
+    """Size of the embedding of a token; only with --encoding embedding."""
+    tied: bool = False
+    """The readout compares its output with the embeddings themselves, and has no weights for every
+    token of its own; only with --encoding embedding."""
+    delay_line: int | None = None
+    """Values that the cell mlp is handed at a time: the current one and those right before it. By
+    default as many as the window holds."""
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a cell that has no such name, or a size below 1."""
+        """Raise ConfigError for a cell that has no such name, a size below 1, or a vain option."""
         _check_cell_name(self.cell)
         _check_whole("hidden size", self.hidden_size, minimum=1)
         _check_flag("stateful", self.stateful)
+        _check_choice("encoding", self.encoding, get_args(Encoding))
+        _check_whole("embedding dim", self.embedding_dim, minimum=1)
+        _check_flag("tied", self.tied)
+        if self.tied and self.encoding != "embedding":
+            raise ConfigError("tied True has no embedding to tie to: use --encoding embedding")
+        if self.delay_line is not None:
+            _check_whole("delay line", self.delay_line, minimum=1)
+            if self.cell != "mlp":
+                raise ConfigError(
+                    f"delay line {self.delay_line} is not for cell {self.cell}: use --cell mlp"
+                )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,11 +170,16 @@ class TrainingConfig:
     """Step size of Adam."""
     optimizer: Optimizer = "adam"
     """adam: as in optax, epsilon 1e-7; keras-adam: epsilon added before the bias correction."""
+    bptt_batches: int = 1
+    """Batches that the gradient of an update passes back through, k (truncated backpropagation
+    through time): the k-1 batches before the own one are run again, with the weights of now, from
+    the state that stood before them. 1: it is cut at the border of the batch, as in Keras."""
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a count below 1 or a step size that is not finite and positive."""
         _check_whole("sequences", self.sequences, minimum=1)
         _check_choice("optimizer", self.optimizer, get_args(Optimizer))
+        _check_whole("bptt batches", self.bptt_batches, minimum=1)
         rate = self.learning_rate
         if isinstance(rate, bool) or not isinstance(rate, int | float):
             raise ConfigError(
@@ -199,6 +251,21 @@ class RunConfig:
         _check_whole("seeds", self.seeds, minimum=1)
         _check_whole("seed", self.seed, minimum=0, maximum=LARGEST - self.seeds + 1)
         _check_whole("evaluation sequences", self.evaluation_sequences, minimum=1)
+        if self.training.bptt_batches > 1 and not self.network.stateful:
+            raise ConfigError(
+                f"bptt batches {self.training.bptt_batches} need a state that is carried from "
+                "batch to batch: use --stateful, or --bptt-batches 1"
+            )
+        if self.task.framing == "values" and self.network.encoding == "embedding":
+            raise ConfigError(
+                "encoding embedding has no tokens to embed in framing values: use --encoding "
+                "one-hot"
+            )
+        if self.task.framing == "values" and self.data.csv is not None:
+            raise ConfigError(
+                f"framing values is of integers, and {self.data.csv} has values of any kind: use "
+                "--framing classes"
+            )
 
     @property
     def settings(self) -> Settings:
@@ -211,12 +278,10 @@ class RunConfig:
     def shapes(self) -> "RunConfig":
         """The same shapes with neutral settings: runs that agree in it share one program.
 
-        The lag is data where it leaves the rows as they are: inside a full window, and in streams.
+        The lag is data: it moves the rows, but only how many there are is a shape.
         """
-        neutral = dataclasses.replace(self.task, lag=0)
-        same_rows = neutral.row_times == self.task.row_times or self.task.layout == "streams"
         return RunConfig(
-            neutral if same_rows else self.task,
+            _least_lag(self.task),
             dataclasses.replace(self.network, stateful=True),
             dataclasses.replace(self.training, learning_rate=TrainingConfig.learning_rate),
             evaluation_sequences=self.evaluation_sequences,
@@ -246,24 +311,47 @@ class RunConfig:
         """Where the network could find the target: this decides what it can learn at all.
 
         window   among the W steps of the row itself: the gradient reaches it
+        replayed in a batch before, which the update runs again: the gradient reaches it there
         state    only in what an earlier row left in the carried state, row r - B, r - 2B, ...:
                  the information may be there, but the gradient is cut at the border of the batch
         skipped  in neither: the rows that a row continues saw other values
         early    in neither: it was over before the rows began
         zeroed   in neither: every batch starts from a zero state
+        delayed  in neither: the delay line of the cell mlp is too short
         future   not drawn yet (a negative lag)
         """
         task = self.task
         if task.lag < 0:
             return "future"
+        if self.network.cell == "mlp" and task.lag >= (self.network.delay_line or task.window):
+            return "delayed"
         if task.lag < task.window:  # in streams: for the steps late enough in their chunk
             return "window"
         if not self.network.stateful:
             return "zeroed"
-        return "state" if task.layout == "streams" else _place_in_earlier_rows(task)
+        return _place_in_earlier_batches(task, self.training.bptt_batches)
 
 
 _Config = TypeVar("_Config", TaskConfig, NetworkConfig, TrainingConfig, DataConfig, RunConfig)
+
+
+def changed(config: RunConfig, **fields: Any) -> RunConfig:
+    """The configuration with some fields changed, in whichever part of it they are.
+
+        changed(PARTS["context"], lag=3, hidden_size=20, seeds=8)
+
+    ConfigError for values that break a rule, KeyError for a field that there is none of.
+    """
+    parts: dict[str, Any] = {}
+    for name, value in fields.items():
+        section = SECTION[name]
+        parts.setdefault(section or "run", {})[name] = value
+    whole = parts.pop("run", {})
+    nested = {
+        section: dataclasses.replace(getattr(config, section), **own)
+        for section, own in parts.items()
+    }
+    return dataclasses.replace(config, **nested, **whole)
 
 
 def to_dict(config: RunConfig) -> dict[str, Any]:
@@ -277,13 +365,7 @@ def from_dict(values: Mapping[str, Any]) -> RunConfig:
         raise ConfigError(
             f"configuration {_shown(values)} is not a table of fields: use one that to_dict wrote"
         )
-    parts = {
-        "task": TaskConfig,
-        "network": NetworkConfig,
-        "training": TrainingConfig,
-        "data": DataConfig,
-    }
-    built = {name: _build(kind, name, values.get(name)) for name, kind in parts.items()}
+    built = {name: _build(kind, name, values.get(name)) for name, kind in _SECTIONS.items()}
     return _build(RunConfig, "configuration", {**values, **built})
 
 
@@ -293,7 +375,7 @@ def _build(kind: type[_Config], name: str, values: object) -> _Config:
             f"{name} {_shown(values)} is not a table of fields: use one that to_dict wrote"
         )
     expected = {field.name for field in dataclasses.fields(kind)}
-    for field in sorted(expected ^ set(values), key=str):
+    for field in sorted((expected ^ set(values)) - (ADDED_LATER & expected), key=str):
         state = "missing" if field in expected else "unknown"
         known = ", ".join(sorted(expected))
         raise ConfigError(f"{name} field {_shown(field)} is {state}: the fields are {known}")
@@ -340,6 +422,18 @@ def _check_cell_name(name: object) -> None:
         )
 
 
+def _least_lag(task: TaskConfig) -> TaskConfig:
+    """The task with the smallest lag, 0 or above, that gives as many batches.
+
+    With lag n from 0 on a sequence has L - max(full_window_from, n) viable rows.
+    """
+    neutral = dataclasses.replace(task, lag=0)
+    if neutral.updates_per_sequence == task.updates_per_sequence:
+        return neutral
+    too_many = (task.updates_per_sequence + 1) * task.batch_size
+    return dataclasses.replace(task, lag=task.length - too_many + 1)
+
+
 def _check_reach(task: TaskConfig) -> None:
     """Raise ConfigError where the window or the lag is longer than the sequence."""
     length = task.length
@@ -374,16 +468,35 @@ def _too_few_rows(task: TaskConfig) -> str:
     )
 
 
-def _place_in_earlier_rows(task: TaskConfig) -> TargetPlace:
-    """Whether the window of row r - B, or r - 2B, ..., holds the target of some row r.
+def _place_in_earlier_batches(task: TaskConfig, bptt_batches: int) -> TargetPlace:
+    """Whether the carried state may hold the target, and whether the gradient reaches it there.
 
-    The window of row r - s ends s steps earlier, so it holds x(t-n) if s <= n < s + W: the first
-    multiple s of B that is large enough must not be too large, and some row must be that late.
+    The rows of s batches before end s * B steps earlier (in streams the chunks s * W), so they
+    hold x(t-n) if s * B <= n < s * B + W: the first s that is large enough must not be too large,
+    and some row must be that late.
     """
-    steps = -(-(task.lag - task.window + 1) // task.batch_size) * task.batch_size
-    if steps > task.lag:
+    stride = task.window if task.layout == "streams" else task.batch_size
+    back = -(-(task.lag - task.window + 1) // stride)
+    if back * stride > task.lag:
         return "skipped"
-    return "state" if steps < len(task.row_times) else "early"
+    if back >= task.updates_per_sequence:
+        return "early"
+    return "replayed" if back < bptt_batches else "state"
+
+
+_SECTIONS = {
+    "task": TaskConfig,
+    "network": NetworkConfig,
+    "training": TrainingConfig,
+    "data": DataConfig,
+}
+SECTION: Mapping[str, str | None] = {
+    field.name: section
+    for section, kind in (*_SECTIONS.items(), (None, RunConfig))
+    for field in dataclasses.fields(kind)
+    if field.name not in _SECTIONS
+}
+"""Which part of a configuration a field is in; None for those of `RunConfig` itself."""
 
 
 PARTS: Mapping[Part, RunConfig] = {

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 
 from echo_jax.cells import Carry, hold
 from echo_jax.config import LARGEST, RunConfig, TaskConfig
-from echo_jax.network import Network, Params, enter_batch, unroll, zero_carry
+from echo_jax.network import Network, Params, enter_batch, read_out, unroll, zero_carry
 
 BLOCK = 4096
 """Tokens of a block: many enough that starting one costs nothing."""
@@ -64,7 +64,7 @@ class _Rows(NamedTuple):
     """The rows that end at the N tokens of a block.
 
     inputs   int32 `[N, W]`
-    mask     bool `[N, W]` or None  False where the step lies before the first token
+    mask     bool `[N, W]` or None  False where the step lies before the first token and is masked
     present  bool `[N]`  False where it is too early for a row
     """
 
@@ -123,7 +123,7 @@ def feed(
     else:
         rows = _rows(task, state.seen, history, present)
         carry, outputs = _feed_rows(config, network, params, state.carry, rows)
-    logits = jnp.asarray(network.readout.apply({"params": params["readout"]}, outputs))
+    logits = read_out(network, params, outputs)
     seen = state.seen + jnp.minimum(count, LARGEST - state.seen)
     phase = (state.phase + count) % task.window
     token = jnp.argmax(logits, axis=-1).astype(jnp.int32)
@@ -134,8 +134,10 @@ def _rows(task: TaskConfig, seen: chex.Array, history: chex.Array, present: chex
     """The rows that end at the last N tokens of a history int32 `[W + N]`."""
     token, place = jnp.arange(len(present))[:, None], jnp.arange(task.window)
     time_in_block = token + place - (task.window - 1)
-    mask = None if task.layout == "windows" else time_in_block >= -seen
-    return _Rows(history[time_in_block + task.window], mask, present)
+    inputs, there = history[time_in_block + task.window], time_in_block >= -seen
+    if task.missing == "token":
+        return _Rows(jnp.where(there, inputs, task.vocab_size), None, present)
+    return _Rows(inputs, None if task.layout == "windows" else there, present)
 
 
 def _feed_rows(

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from echo_jax.cells import Carry
 from echo_jax.config import RunConfig, Settings
-from echo_jax.metrics import cross_entropy
+from echo_jax.metrics import score
 from echo_jax.network import Network, Params, apply, build_network, enter_batch, zero_carry
 from echo_jax.task import Batch, Corpus, Stream, draw_sequences, in_order, sequence_batches
 
@@ -21,7 +21,7 @@ class Answers(NamedTuple):
 
     expected   int32, the targets
     predicted  int32, the most likely tokens
-    loss       float32, nats
+    loss       float32, nats; of framing values squared errors
     scored     bool, whether there is a target
     """
 
@@ -36,12 +36,14 @@ class Evaluation(NamedTuple):
 
     accuracy              float32, share of right answers
     loss                  float32, mean, nats
+    distance              float32, mean of |expected - predicted|
     accuracy_by_position  float32 `[P]`, NaN where a position has no target
     first                 the `Answers` to the first sequence
     """
 
     accuracy: chex.Array
     loss: chex.Array
+    distance: chex.Array
     accuracy_by_position: chex.Array
     first: Answers
 
@@ -59,13 +61,45 @@ def answer_sequence(
         return carry, Answers(
             expected=batch.targets,
             predicted=jnp.argmax(logits, axis=-1).astype(jnp.int32),
-            loss=cross_entropy(logits, batch.targets),
+            loss=score(logits, batch.targets, config.task.framing),
             scored=every if batch.scored is None else batch.scored,
         )
 
     batches = sequence_batches(tokens, config.task, settings.lag)
     _, answers = jax.lax.scan(step, zero, batches)
     return Answers(*(in_order(values, config.task) for values in answers))
+
+
+class States(NamedTuple):
+    """The state around each of the K*B rows of a sequence, all its arrays side by side.
+
+    before  float32 `[K*B, F]`, what the row is handed (zeros where it starts from zero)
+    after   float32 `[K*B, F]`, what it leaves
+    """
+
+    before: chex.Array
+    after: chex.Array
+
+
+def states_around(
+    config: RunConfig, network: Network, settings: Settings, params: Params, tokens: chex.Array
+) -> States:
+    """The states that the rows of one sequence, int32 `[L]`, are handed and leave."""
+    zero = zero_carry(network, config.task.batch_size)
+
+    def step(carry: Carry, batch: Batch) -> tuple[Carry, States]:
+        carry = enter_batch(carry, zero, settings.stateful)
+        after, _ = apply(network, params, carry, batch)
+        return after, States(_side_by_side(carry), _side_by_side(after))
+
+    _, states = jax.lax.scan(step, zero, sequence_batches(tokens, config.task, settings.lag))
+    return States(*(values.reshape(-1, values.shape[-1]) for values in states))
+
+
+def _side_by_side(carry: Carry) -> chex.Array:
+    """All arrays of a carry for B rows as one, `[B, F]`."""
+    leaves = [leaf.reshape(len(leaf), -1) for leaf in jax.tree.leaves(carry)]
+    return jnp.concatenate(leaves, axis=1)
 
 
 def evaluate(
@@ -84,9 +118,11 @@ def evaluate(
         batch_size=min(SEQUENCES_AT_ONCE, config.evaluation_sequences),
     )
     right = (answers.expected == answers.predicted) & answers.scored
+    off = jnp.abs(answers.expected - answers.predicted)
     return Evaluation(
         accuracy=jnp.sum(right) / jnp.sum(answers.scored),
         loss=jnp.sum(jnp.where(answers.scored, answers.loss, 0.0)) / jnp.sum(answers.scored),
+        distance=jnp.sum(jnp.where(answers.scored, off, 0)) / jnp.sum(answers.scored),
         accuracy_by_position=jnp.sum(right, (0, 1)) / jnp.sum(answers.scored, (0, 1)),
         first=jax.tree.map(lambda leaf: leaf[0], answers),
     )

@@ -8,12 +8,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from echo_jax.config import Framing
+
 
 def cross_entropy(logits: chex.Array, targets: chex.Array) -> chex.Array:
     """Minus the log-probability of each target, in nats: `[..., V]` and `[...]` to `[...]`."""
     chex.assert_equal_shape_prefix([logits, targets], targets.ndim)
     log_probabilities = jax.nn.log_softmax(logits)
     return -jnp.take_along_axis(log_probabilities, targets[..., None], axis=-1)[..., 0]
+
+
+def score(logits: chex.Array, targets: chex.Array, framing: Framing) -> chex.Array:
+    """The loss of each target: `cross_entropy` of classes, the squared error of values.
+
+    The logit of a value is minus the squared distance to it, see `network.read_out`.
+    """
+    if framing == "classes":
+        return cross_entropy(logits, targets)
+    return -jnp.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
 
 
 def correct(logits: chex.Array, targets: chex.Array) -> chex.Array:

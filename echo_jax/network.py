@@ -16,38 +16,62 @@ from echo_jax.config import RunConfig
 from echo_jax.task import Batch, one_hot_encode
 
 Params = dict[str, Any]
-"""`{"cell": the cell's parameters, "readout": {"kernel": [H, V], "bias": [V]}}`."""
+"""`{"cell": the cell's parameters, "readout": {"kernel": [H, V], "bias": [V]}}`; of a network with
+an embedding also `"embedding": [tokens, D]`, and where it is tied the readout has D outputs."""
 
 
 class Network(NamedTuple):
-    """The modules of a network; its parameters and its carry live outside."""
+    """The modules of a network; its parameters and its carry live outside.
+
+    cell        whatever is scanned over time
+    readout     V outputs; D where the embedding is tied, one of framing `values`
+    input_size  features that the cell is fed: V, or D, or 1
+    tokens      that may be fed: V, one more where a missing value is one
+    config      of encoding and framing
+    """
 
     cell: nn.RNNCellBase
     readout: nn.Dense
-    vocab_size: int
+    input_size: int
+    tokens: int
+    config: RunConfig
 
 
 def build_network(config: RunConfig) -> Network:
     """The network a configuration asks for; ConfigError where its cell cannot be used."""
-    cell = build_cell(config.network)
-    check_cell(cell, config.network.cell, config.task.vocab_size)
-    readout = nn.Dense(config.task.vocab_size, kernel_init=nn.initializers.glorot_uniform())
-    return Network(cell, readout, config.task.vocab_size)
+    task, options = config.task, config.network
+    tokens = task.vocab_size + (task.missing == "token")
+    embedded, of_values = options.encoding == "embedding", task.framing == "values"
+    input_size = options.embedding_dim if embedded else (1 if of_values else tokens)
+    outputs = options.embedding_dim if options.tied else (1 if of_values else task.vocab_size)
+    cell = build_cell(options, task.window)
+    check_cell(cell, options.cell, input_size)
+    readout = nn.Dense(outputs, kernel_init=nn.initializers.glorot_uniform())
+    return Network(cell, readout, input_size, tokens, config)
 
 
 def init_params(network: Network, key: chex.PRNGKey) -> Params:
-    """Initial parameters, float32; the readout glorot-uniform with a zero bias, as in Keras."""
+    """Initial parameters, float32; the readout glorot-uniform with a zero bias, as in Keras.
+
+    Embeddings are drawn with unit variance; tied ones with 1/D, so that the logits have about one.
+    """
     cell_key, readout_key = jax.random.split(key)
-    inputs = jnp.zeros((1, network.vocab_size))
+    inputs = jnp.zeros((1, network.input_size))
     carry = zero_carry(network, batch_size=1)
     (_, output), cell = network.cell.init_with_output(cell_key, carry, inputs)
     readout = network.readout.init(readout_key, output)
-    return {"cell": cell.get("params", {}), "readout": readout["params"]}
+    params = {"cell": cell.get("params", {}), "readout": readout["params"]}
+    options = network.config.network
+    if options.encoding == "embedding":
+        shape = (network.tokens, options.embedding_dim)
+        scale = options.embedding_dim**-0.5 if options.tied else 1.0
+        params["embedding"] = scale * jax.random.normal(jax.random.fold_in(key, 2), shape)
+    return params
 
 
 def zero_carry(network: Network, batch_size: int) -> Carry:
     """The carry at the start of a sequence: the cell's `initialize_carry` for B rows."""
-    return network.cell.initialize_carry(jax.random.key(0), (batch_size, network.vocab_size))
+    return network.cell.initialize_carry(jax.random.key(0), (batch_size, network.input_size))
 
 
 def enter_batch(carry: Carry, zero: Carry, stateful: chex.Numeric) -> Carry:
@@ -77,8 +101,41 @@ def apply(network: Network, params: Params, carry: Carry, batch: Batch) -> tuple
     chex.assert_rank([batch.inputs, batch.targets], 2)
     carry, outputs = unroll(network, params, carry, batch.inputs, batch.mask)
     read = outputs[-batch.targets.shape[-1] :]
-    logits = network.readout.apply({"params": params["readout"]}, read)
-    return carry, jnp.swapaxes(jnp.asarray(logits), 0, 1)
+    return carry, jnp.swapaxes(read_out(network, params, read), 0, 1)
+
+
+def read_out(network: Network, params: Params, outputs: chex.Array) -> chex.Array:
+    """The logits of a cell's outputs: float32 `[..., features]` to `[..., V]`.
+
+    classes         readout
+    ... tied        readout E^T, for the embeddings E of the V values (Press & Wolf 2017)
+    values          -(readout - v / (V-1))^2 for each v: the nearest value has the largest
+    """
+    task = network.config.task
+    read = jnp.asarray(network.readout.apply({"params": params["readout"]}, outputs))
+    if task.framing == "values":
+        return -((read - scaled(jnp.arange(task.vocab_size), task.vocab_size)) ** 2)
+    return read @ params["embedding"][: task.vocab_size].T if network.config.network.tied else read
+
+
+def encode(network: Network, params: Params, tokens: chex.Array) -> chex.Array:
+    """What the cell is fed for int32 tokens `[...]`.
+
+    float32 `[..., 1]` of values, `[..., D]` of embeddings; for one-hot vectors the tokens
+    themselves, where the cell can do with them (`HoistedCell`), and otherwise `[..., V]`.
+    """
+    if network.config.task.framing == "values":
+        return scaled(tokens, network.config.task.vocab_size)[..., None]
+    if network.config.network.encoding == "embedding":
+        return params["embedding"][tokens]
+    if isinstance(network.cell, HoistedCell):
+        return tokens
+    return one_hot_encode(tokens, network.tokens)
+
+
+def scaled(tokens: chex.Array, vocab_size: int) -> chex.Array:
+    """Tokens 0 .. V-1 as numbers from 0 to 1, of framing `values`."""
+    return tokens.astype(jnp.float32) / (vocab_size - 1)
 
 
 def unroll(
@@ -91,8 +148,8 @@ def unroll(
     """
     cell, variables = network.cell, {"params": params["cell"]}
     by_time = None if mask is None else mask.T
+    inputs = encode(network, params, tokens.T)
     if isinstance(cell, HoistedCell):
-        projected = cell.apply(variables, tokens.T, method="project")
+        projected = cell.apply(variables, inputs, method="project")
         return cell.apply(variables, carry, projected, by_time, method="unroll")
-    inputs = one_hot_encode(tokens.T, network.vocab_size)
     return scan_over_time(lambda c, x: cell.apply(variables, c, x), carry, inputs, by_time)

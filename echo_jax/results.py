@@ -41,9 +41,9 @@ def summarise(
       held_out: the tokens that the evaluation was cut from, where they are the user's own.
     """
     failed = failures(config, loss, scored.loss)
-    good = np.array([seed not in failed["seed"] for seed in _seeds(config)])
+    good = np.array([seed not in failed["seed"] for seed in seeds_of(config)])
     by_seed = {
-        "seed": _seeds(config),
+        "seed": seeds_of(config),
         "accuracy": np.where(good, scored.accuracy, 0.0).tolist(),
         "loss": [_finite(x) for x in np.where(good, scored.loss, np.inf)],
         "sequences_to_99": [
@@ -88,14 +88,15 @@ def digest(result: dict[str, Any]) -> str:
     return storage.digest_of(ours)
 
 
+def seeds_of(config: RunConfig) -> list[int]:
+    """The seeds of a run."""
+    return list(range(config.seed, config.seed + config.seeds))
+
+
 def versions() -> dict[str, str]:
     """The versions that a result was made with."""
     installed = {name: importlib.metadata.version(name) for name in PACKAGES}
     return {"python": platform.python_version(), **installed}
-
-
-def _seeds(config: RunConfig) -> list[int]:
-    return list(range(config.seed, config.seed + config.seeds))
 
 
 def _floors(config: RunConfig, held_out: np.ndarray | None) -> dict[str, float]:

@@ -42,8 +42,8 @@ class Stream(enum.IntEnum):
 class Batch(NamedTuple):
     """One batch of rows; a leading axis K where all batches of a sequence are stacked.
 
-    inputs   int32 [B, W]  tokens
-    mask     bool [B, W] or None  False where the step lies before the sequence (None: nowhere)
+    inputs   int32 [B, W]  tokens; V where a value is missing that the network is to see as such
+    mask     bool [B, W] or None  False where a missing value is masked (None: nowhere)
     targets  int32 [B, T]  T = 1, the target of the last step; in streams T = W, one for each step
     scored   bool [B, T] or None  False where there is no target (None: nowhere)
     """
@@ -66,7 +66,10 @@ class Corpus(NamedTuple):
 
 
 class Floor(NamedTuple):
-    """The best that some limited knowledge allows: accuracy in [0, 1] and loss in nats."""
+    """The best that some limited knowledge allows: accuracy in [0, 1] and loss.
+
+    The loss is in nats, of framing `values` a squared error.
+    """
 
     accuracy: float
     loss: float
@@ -132,7 +135,7 @@ def sequence_batches(tokens: chex.Array, task: TaskConfig, lag: chex.Numeric) ->
     Args:
       tokens: int32 `[L]`, in streams `[B, L]`.
       task: gives every shape.
-      lag: n; may be traced. `task.row_times` must be those of this lag, see `RunConfig.shapes`.
+      lag: n; may be traced. It gives as many rows as `task.row_times`, see `RunConfig.shapes`.
     """
     if task.layout == "streams":
         return _stream_batches(tokens, task, lag)
@@ -150,8 +153,15 @@ def in_order(values: chex.Array, task: TaskConfig) -> chex.Array:
 
 
 def chance_floor(task: TaskConfig) -> Floor:
-    """What guessing gives: accuracy 1/V, loss ln V nats."""
+    """What guessing gives: accuracy 1/V, loss ln V nats; of values their variance."""
+    if task.framing == "values":
+        return Floor(1 / task.vocab_size, _variance(task.vocab_size))
     return Floor(1 / task.vocab_size, math.log(task.vocab_size))
+
+
+def chance_distance(vocab_size: int) -> float:
+    """E|x - m| of x uniform on 0 .. V-1 and its median m, which no other guess is nearer than."""
+    return (vocab_size // 2) * (-(-vocab_size // 2)) / vocab_size
 
 
 def majority_floor(tokens: np.ndarray) -> Floor:
@@ -168,17 +178,21 @@ def order_blind_floor(task: TaskConfig) -> Floor:
 
     Given the values of a window of m steps, of which one is the target, each is the target with
     its share of the window: the best guess is right with E[largest count] / m and its loss is the
-    entropy of the shares. A target outside the window leaves chance. At the start of prefixes and
-    of streams the window is as long as the sequence so far; the floor is the mean over targets.
+    entropy of the shares; of framing values their variance, 1 - 1/m of that of one value. A target
+    outside the window leaves chance. At the start of prefixes and of streams the window is as long
+    as the sequence so far; the floor is the mean over targets.
     """
     times = task.target_times if task.layout == "streams" else task.row_times
     sizes, targets = np.unique(np.minimum(np.asarray(times) + 1, task.window), return_counts=True)
     known = (task.lag >= 0) & (task.lag < sizes)
     largest = _expected_largest_counts(int(sizes.max()), task.vocab_size)[sizes] / sizes
-    entropy = np.array([_expected_entropy(int(m), task.vocab_size) for m in sizes])
     chance = chance_floor(task)
+    if task.framing == "values":
+        best = chance.loss * (1 - 1 / sizes)
+    else:
+        best = np.array([_expected_entropy(int(m), task.vocab_size) for m in sizes])
     accuracy = np.average(np.where(known, largest, chance.accuracy), weights=targets)
-    loss = np.average(np.where(known, entropy, chance.loss), weights=targets)
+    loss = np.average(np.where(known, best, chance.loss), weights=targets)
     return Floor(float(accuracy), float(loss))
 
 
@@ -204,11 +218,16 @@ def order_blind_floor_of(tokens: np.ndarray, task: TaskConfig) -> Floor:
 def _row_batches(tokens: chex.Array, task: TaskConfig, lag: chex.Numeric) -> Batch:
     chex.assert_shape(tokens, (task.length,))
     # Gathers only: XLA on CPU miscompiles a shift written as an update of a slice of itself.
-    times = np.asarray(task.row_times).reshape(-1, task.batch_size)
+    rows = len(task.row_times)
+    first = task.length + jnp.minimum(lag, 0) - rows  # of the last viable ones, whatever the lag
+    times = (first + jnp.arange(rows)).reshape(-1, task.batch_size)
     seen = times[..., None] - np.arange(task.window)[::-1]
+    inputs, mask = tokens[jnp.maximum(seen, 0)], seen >= 0
+    if task.missing == "token":
+        inputs = jnp.where(mask, inputs, task.vocab_size)
     return Batch(
-        inputs=tokens[np.maximum(seen, 0)],
-        mask=None if task.layout == "windows" else jnp.asarray(seen >= 0),
+        inputs=inputs,
+        mask=mask if task.layout == "prefixes" and task.missing == "masked" else None,
         targets=tokens[times[..., None] - lag],
         scored=None,
     )
@@ -227,6 +246,11 @@ def _stream_batches(tokens: chex.Array, task: TaskConfig, lag: chex.Numeric) -> 
         targets=jnp.moveaxis(tokens[:, jnp.clip(source, 0, task.length - 1)], 0, 1),
         scored=jnp.broadcast_to(exists[:, None, :], chunks),
     )
+
+
+def _variance(vocab_size: int) -> float:
+    """Var[x / (V-1)] of x uniform on 0 .. V-1."""
+    return (vocab_size + 1) / (12 * (vocab_size - 1))
 
 
 def _expected_entropy(size: int, vocab_size: int) -> float:

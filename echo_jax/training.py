@@ -2,7 +2,7 @@
 
 run_chunk       scan over the sequences of a chunk, whose data is drawn first
 train_sequence  scan over the batches of a sequence, the carry from batch to batch
-train_step      one optimizer step on one batch
+train_step      one optimizer step on one batch, and on those that it runs again
 """
 
 from typing import Any, NamedTuple
@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from echo_jax.cells import Carry
 from echo_jax.config import RunConfig, Settings
-from echo_jax.metrics import correct, cross_entropy, mean_where
+from echo_jax.metrics import correct, mean_where, score
 from echo_jax.network import (
     Network,
     Params,
@@ -43,10 +44,29 @@ class TrainState(NamedTuple):
 
 
 class Metrics(NamedTuple):
-    """Of one update, on its batch, before the step: loss in nats, accuracy in `[0, 1]`."""
+    """Of one update, on its batch, before the step: loss in nats, accuracy in `[0, 1]`.
+
+    Of framing values the loss is a mean squared error.
+    """
 
     loss: chex.Array
     accuracy: chex.Array
+
+
+class Lesson(NamedTuple):
+    """What an update is of: its batch, and the k-1 batches before it that it runs again.
+
+    Truncated backpropagation through time over k batches (`bptt_batches`): the gradient passes back
+    through all of them, and is cut before the first. A leading axis K where all are stacked.
+
+    earlier  `Batch` with a leading axis k-1, or None where k is 1
+    there    bool `[k-1]`, False for what would lie before the first batch of the sequence
+    batch    the `Batch` whose loss counts
+    """
+
+    earlier: Batch | None
+    there: chex.Array | None
+    batch: Batch
 
 
 def init(config: RunConfig, settings: Settings) -> TrainState:
@@ -115,17 +135,52 @@ def train_sequence(
 ) -> tuple[TrainState, Metrics]:
     """One optimizer step for each of the K batches of a sequence; the state starts from zero."""
     zero = zero_carry(network, config.task.batch_size)
+    batches = sequence_batches(tokens, config.task, settings.lag)
 
-    def step(memory: tuple[TrainState, Carry], batch: Batch) -> tuple[Any, Metrics]:
+    def step(memory: tuple[TrainState, Carry], lesson: Lesson) -> tuple[Any, Metrics]:
         state, carry = memory
         carry = enter_batch(carry, zero, settings.stateful)
-        state, carry, metrics = train_step(config, network, settings, state, carry, batch)
+        state, carry, metrics = train_step(config, network, settings, state, carry, lesson)
         return (state, carry), metrics
 
-    batches = sequence_batches(tokens, config.task, settings.lag)
     metrics: Metrics
-    (state, _), metrics = jax.lax.scan(step, (state, zero), batches)
+    (state, _), metrics = jax.lax.scan(step, (state, zero), lessons(config, batches))
     return state, metrics
+
+
+def lessons(config: RunConfig, batches: Batch) -> Lesson:
+    """The K `Lesson`s of a sequence, stacked, of its stacked batches.
+
+    With k = 3 the batches before update 0, 1, 2, 3 are  - -   - 0   0 1   1 2
+    """
+    updates = config.task.updates_per_sequence
+    back = min(config.training.bptt_batches, updates) - 1
+    if back == 0:
+        return Lesson(None, None, batches)
+    # Static: the batches before update u are those from u - back to u - 1.
+    before = np.arange(updates)[:, None] - np.arange(back, 0, -1)
+    earlier = jax.tree.map(lambda x: x[np.maximum(before, 0)], batches)
+    return Lesson(earlier, jnp.asarray(before >= 0), batches)
+
+
+def run_again(
+    network: Network, params: Params, carry: Carry, lesson: Lesson
+) -> tuple[Carry, Carry | None]:
+    """The carries after the last and after the first of a lesson's earlier batches, run again.
+
+    A batch that is not there holds the carry, zero as it is then.
+    """
+    if lesson.earlier is None:
+        return carry, None
+
+    def step(carry: Carry, x: tuple[Batch, chex.Array]) -> tuple[Carry, Carry]:
+        batch, there = x
+        after, _ = apply(network, params, carry, batch)
+        carry = jax.tree.map(lambda old, new: jnp.where(there, new, old), carry, after)
+        return carry, carry
+
+    last, all_after = jax.lax.scan(step, carry, (lesson.earlier, lesson.there))
+    return last, jax.tree.map(lambda x: x[0], all_after)
 
 
 def train_step(
@@ -134,20 +189,27 @@ def train_step(
     settings: Settings,
     state: TrainState,
     carry: Carry,
-    batch: Batch,
+    lesson: Lesson,
 ) -> tuple[TrainState, Carry, Metrics]:
-    """One step of the optimizer on one batch, from the carry the batch starts with."""
+    """One step of the optimizer on the batch of a lesson.
+
+    The carry handed in is that before the lesson's first batch, the one handed out that before the
+    first of the next lesson: after the batch itself where there are no earlier ones. All of a
+    lesson is run with the weights before the step, and only the loss of its own batch counts.
+    """
 
     def loss_fn(params: Params) -> tuple[chex.Array, tuple[Carry, chex.Array]]:
-        new_carry, logits = apply(network, params, carry, batch)
-        loss = mean_where(cross_entropy(logits, batch.targets), batch.scored)
-        accuracy = mean_where(correct(logits, batch.targets), batch.scored)
-        return loss, (new_carry, accuracy)
+        before, after_first = run_again(network, params, carry, lesson)
+        after, logits = apply(network, params, before, lesson.batch)
+        targets, scored = lesson.batch.targets, lesson.batch.scored
+        loss = mean_where(score(logits, targets, config.task.framing), scored)
+        next_carry = after if after_first is None else after_first
+        return loss, (next_carry, mean_where(correct(logits, targets), scored))
 
-    (loss, (new_carry, accuracy)), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
+    (loss, (next_carry, accuracy)), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
     direction, opt_state = optimizer(config).update(grads, state.opt_state)
     params = jax.tree.map(lambda p, d: p - settings.learning_rate * d, state.params, direction)
-    return TrainState(state.step + 1, params, opt_state), new_carry, Metrics(loss, accuracy)
+    return TrainState(state.step + 1, params, opt_state), next_carry, Metrics(loss, accuracy)
 
 
 def optimizer(config: RunConfig) -> optax.GradientTransformation:

@@ -134,8 +134,8 @@ def test_the_lstm_is_that_of_flax_with_its_kernels_joined():
 def test_every_name_has_a_cell_and_every_cell_a_name():
     assert tuple(cells.CELLS) == CELL_NAMES
     for name in CELL_NAMES:
-        cell = cells.build_cell(NetworkConfig(cell=name, hidden_size=7))
-        cells.check_cell(cell, name, vocab_size=5)
+        cell = cells.build_cell(NetworkConfig(cell=name, hidden_size=7), window=5)
+        cells.check_cell(cell, name, input_size=5)
 
 
 class KeepsStatistics(nn.RNNCellBase):
@@ -203,7 +203,9 @@ class TakesNoFeatures(nn.RNNCellBase):
 )
 def test_a_cell_that_cannot_be_used_is_refused_in_one_sentence(cell, sentence):
     with pytest.raises(ConfigError, match=f"^cell '{cell}' {sentence}"):
-        cells.check_cell(cells.build_cell(NetworkConfig(cell=cell, hidden_size=4)), cell, 5)
+        cells.check_cell(
+            cells.build_cell(NetworkConfig(cell=cell, hidden_size=4), window=5), cell, 5
+        )
 
 
 def test_a_cell_without_parameters_is_a_cell():
@@ -217,8 +219,8 @@ def test_a_cell_is_found_in_the_current_folder_whatever_its_module_does(tmp_path
     good = "import flax.linen as nn\nclass Mine(nn.GRUCell):\n    pass\n"
     (tmp_path / "cell_of_mine.py").write_text(good)
     (tmp_path / "cell_that_breaks.py").write_text("class Mine(:\n")
-    built = cells.build_cell(NetworkConfig(cell="cell_of_mine:Mine", hidden_size=3))
+    built = cells.build_cell(NetworkConfig(cell="cell_of_mine:Mine", hidden_size=3), window=5)
     assert type(built).__name__ == "Mine"
     assert str(tmp_path) not in sys.path
     with pytest.raises(ConfigError, match=r"cannot be imported \(SyntaxError"):
-        cells.build_cell(NetworkConfig(cell="cell_that_breaks:Mine", hidden_size=3))
+        cells.build_cell(NetworkConfig(cell="cell_that_breaks:Mine", hidden_size=3), window=5)

@@ -163,7 +163,7 @@ def test_the_place_of_the_target_in_streams(lag, stateful, place):
 
 
 @hypothesis.given(SMALL_TASKS, st.booleans())
-def test_runs_share_a_program_only_where_their_rows_are_the_same(fields, streams):
+def test_runs_share_a_program_only_where_they_have_as_many_rows(fields, streams):
     if streams:
         fields = fields | {"layout": "streams"}
     try:
@@ -174,7 +174,7 @@ def test_runs_share_a_program_only_where_their_rows_are_the_same(fields, streams
     assert shapes.shapes == shapes
     assert shapes.task.updates_per_sequence == config.task.updates_per_sequence
     if config.task.layout != "streams":
-        assert shapes.task.row_times == config.task.row_times
+        assert len(shapes.task.row_times) == len(config.task.row_times)
     inside = 0 <= config.task.lag < config.task.window
     if (config.task.layout == "windows" and inside) or config.task.layout == "streams":
         assert shapes.task.lag == 0

@@ -74,6 +74,8 @@ def test_a_masked_step_leaves_the_carry_bit_for_bit(cell):
     skipped, _ = n.unroll(network, params, carry, tokens[:, 1:], None)
     chex.assert_trees_all_close(row(after, 1), row(skipped, 1), atol=1e-6)
     chex.assert_trees_all_close(row(after, 2), row(unmasked, 2), atol=1e-6)
+    if cell == "mlp":
+        return  # its line is as long as the window: the steps that are not masked fill it anew
     with pytest.raises(AssertionError):
         chex.assert_trees_all_close(row(after, 1), row(unmasked, 1), atol=1e-3)
 

@@ -27,6 +27,7 @@ def scored():
     return Evaluation(
         accuracy=np.array([0.9, 0.95, 0.2]),
         loss=np.array([0.3, 0.2, 2.0]),
+        distance=np.array([3.0, 2.0, 9.0]),
         accuracy_by_position=np.array([[1.0, 0.8, 0.9], [1.0, 0.9, 0.95], [0.1, 0.4, 0.1]]),
         first=Answers(expected, predicted, np.zeros((3, 1, 3)), np.ones((3, 1, 3), bool)),
     )
@@ -59,7 +60,7 @@ def test_a_result_holds_medians_their_intervals_and_every_seed(result):
 
 def test_one_seed_has_no_interval():
     one = dataclasses.replace(CONFIG, seeds=1)
-    first = Evaluation(*(leaf[:1] for leaf in scored()[:3]), Answers(*(x[:1] for x in scored()[3])))
+    first = Evaluation(*(leaf[:1] for leaf in scored()[:4]), Answers(*(x[:1] for x in scored()[4])))
     made = results.summarise(one, first, np.ones((1, 40)), LEARNED[None])
     assert (made["accuracy_interval"], made["sequences_to_99"]) == (None, 30)
     assert made["reached_99"] == {"seeds": 1, "of": 1, "interval": None}
