@@ -24,6 +24,7 @@ _SUBMODULES = (
     "report",
     "results",
     "seeds",
+    "statistics",
     "storage",
     "task",
     "trained",
