@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import platform
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -114,10 +113,9 @@ def _medians(by_seed: dict[str, list]) -> dict[str, Any]:
     """The median of each score and its interval: None for never, and for that of one seed."""
     found: dict[str, Any] = {}
     for name in ("accuracy", "loss", "sequences_to_99"):
-        values = _never_as_infinity(by_seed[name])
-        found[name] = _finite(np.median(values))
-        many = len(values) > 1
-        found[f"{name}_interval"] = _interval(statistics.median_interval(values)) if many else None
+        median, interval = statistics.summary_of(by_seed[name])
+        found[name] = _finite(median)
+        found[f"{name}_interval"] = _interval(interval) if interval else None
     return found
 
 
@@ -139,10 +137,6 @@ def _answers(scored: Evaluation, good: np.ndarray, seeds: list[int]) -> dict[str
         "expected": first.expected[shown, 0][there].tolist(),
         "predicted": first.predicted[shown, 0][there].tolist(),
     }
-
-
-def _never_as_infinity(values: Sequence[float | None]) -> np.ndarray:
-    return np.array([np.inf if value is None else value for value in values])
 
 
 def _finite(value: float) -> float | None:
