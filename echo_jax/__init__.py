@@ -16,6 +16,7 @@ _SUBMODULES = (
     "echo",
     "evaluation",
     "history",
+    "linear_probe",
     "metrics",
     "network",
     "plots",

@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "network": {"config", "task", "cells", "jax", "chex", "flax"},
     "metrics": {"jax", "chex"},
     "statistics": {"numpy"},
+    "linear_probe": {"jax", "chex"},
     "training": {"config", "task", "cells", "network", "metrics", "jax", "chex", "optax"},
     "evaluation": {"config", "task", "cells", "network", "metrics", "jax", "chex"},
     "seeds": {"config", "task", "training", "evaluation", "jax"},
@@ -48,7 +49,17 @@ MAY_IMPORT = {
     "cli": {"config", "tyro"},
     "__init__": set(),
 }
-PURE_CORE = ("task", "cells", "network", "metrics", "training", "evaluation", "seeds", "echo")
+PURE_CORE = (
+    "task",
+    "cells",
+    "network",
+    "metrics",
+    "linear_probe",
+    "training",
+    "evaluation",
+    "seeds",
+    "echo",
+)
 
 
 def imported_modules(path):
