@@ -2,16 +2,13 @@
 
 import importlib.metadata
 import platform
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from echo_jax import storage
+from echo_jax import statistics, storage
 from echo_jax.config import RunConfig, to_dict
 from echo_jax.evaluation import Evaluation
-from echo_jax.metrics import Interval, median_interval, recalled_bits, sequences_until
-from echo_jax.metrics import wilson_interval as wilson
 from echo_jax.task import chance_floor, majority_floor, order_blind_floor, order_blind_floor_of
 
 PACKAGES = ("echo_jax", "jax", "jaxlib", "flax", "optax", "chex", "numpy")
@@ -47,7 +44,7 @@ def summarise(
         "accuracy": np.where(good, scored.accuracy, 0.0).tolist(),
         "loss": [_finite(x) for x in np.where(good, scored.loss, np.inf)],
         "sequences_to_99": [
-            sequences_until(curve) if kept else None
+            statistics.sequences_until(curve) if kept else None
             for curve, kept in zip(accuracy, good, strict=True)
         ],
     }
@@ -63,7 +60,8 @@ def summarise(
         "config": to_dict(config),
     }
     if result["loss"] is not None:
-        result["recalled_bits"] = recalled_bits(result["loss"], result["floor_loss"])
+        bits = statistics.recalled_bits(result["loss"], result["floor_loss"])
+        result["recalled_bits"] = bits
     return result
 
 
@@ -116,17 +114,16 @@ def _medians(by_seed: dict[str, list]) -> dict[str, Any]:
     """The median of each score and its interval: None for never, and for that of one seed."""
     found: dict[str, Any] = {}
     for name in ("accuracy", "loss", "sequences_to_99"):
-        values = _never_as_infinity(by_seed[name])
-        found[name] = _finite(np.median(values))
-        many = len(values) > 1
-        found[f"{name}_interval"] = _interval(median_interval(values)) if many else None
+        median, interval = statistics.summary_of(by_seed[name])
+        found[name] = _finite(median)
+        found[f"{name}_interval"] = _interval(interval) if interval else None
     return found
 
 
 def _reached_99(by_seed: dict[str, list]) -> dict[str, Any]:
     runs = len(by_seed["seed"])
     learned = sum(count is not None for count in by_seed["sequences_to_99"])
-    interval = _interval(wilson(learned, runs)) if runs > 1 else None
+    interval = _interval(statistics.wilson_interval(learned, runs)) if runs > 1 else None
     return {"reached_99": {"seeds": learned, "of": runs, "interval": interval}}
 
 
@@ -143,13 +140,9 @@ def _answers(scored: Evaluation, good: np.ndarray, seeds: list[int]) -> dict[str
     }
 
 
-def _never_as_infinity(values: Sequence[float | None]) -> np.ndarray:
-    return np.array([np.inf if value is None else value for value in values])
-
-
 def _finite(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _interval(interval: Interval) -> dict[str, Any]:
+def _interval(interval: statistics.Interval) -> dict[str, Any]:
     return {name: _finite(value) for name, value in interval._asdict().items()}

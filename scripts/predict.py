@@ -228,7 +228,7 @@ def beyond(length: int, networks: list["Trained"]) -> None:
     """Print how the accuracy of networks of one run holds along a long stream of integers."""
     import numpy as np
 
-    from echo_jax.metrics import median_interval
+    from echo_jax.statistics import median_interval
 
     config = networks[0].config
     edges = [0, config.task.length]

@@ -10,7 +10,7 @@ import pytest
 
 from echo_jax import seeds
 from echo_jax.config import PARTS
-from echo_jax.metrics import sequences_until
+from echo_jax.statistics import sequences_until
 
 pytestmark = pytest.mark.slow
 SEEDS = 8

@@ -1,0 +1,99 @@
+"""What a linear readout finds in a state: Fisher's discriminant, fitted in closed form. Pure.
+
+It measures linear access and no more. That a probe finds a value shows that the value is linearly
+there, not that the network uses it; that a probe finds nothing does not show that nothing is
+there: a nonlinear readout might find it (`a xor b` of a state that holds `a` and `b` side by side).
+Score a probe on states it was not fitted to, and beside the share of the most common value.
+"""
+
+from typing import NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+
+SHRINKAGE = 1e-3
+"""How far the within-class covariance is moved towards the identity, the total variance of
+standardised units: enough that float32 can invert it where units are constant, copies of each other
+or more than the states, and too little to hide a value of a hundredth of their deviation."""
+
+CONSTANT = 1e-5
+"""A unit whose deviation is below this share of its largest magnitude counts as constant and is
+left out: float32 resolves 6e-8 of the magnitude, too coarse for what varies by so little."""
+
+
+class Probe(NamedTuple):
+    """A linear readout of F units for C classes: scores `states @ weights + bias`.
+
+    weights  float32 `[F, C]`, 0 for a unit that did not vary
+    bias     float32 `[C]`, -inf for a class that was absent from the fit
+    """
+
+    weights: chex.Array
+    bias: chex.Array
+
+
+def fit(states: chex.Array, labels: chex.Array, classes: int) -> Probe:
+    """Fisher's linear discriminant with a shared covariance (Hastie et al. 2009, section 4.3).
+
+    The Bayes rule for Gaussian classes with means m_c and one covariance S; x is standardised:
+
+        score_c = x^T S^-1 m_c - 1/2 m_c^T S^-1 m_c + log prior_c
+
+    S is the within-class covariance, shrunk: (1 - SHRINKAGE) S + SHRINKAGE I.
+
+    Args:
+      states: float32 `[N, F]`.
+      labels: int `[N]`, in `[0, classes)`.
+      classes: C, static.
+    """
+    chex.assert_rank([states, labels], [2, 1])
+    chex.assert_equal_shape_prefix([states, labels], 1)
+    x, centre, scale = _standardise(states)
+    means, counts = _class_means(x, labels, classes)
+    covariance = _shrunk_covariance(x - means[labels], jnp.sum(counts > 0))
+    weights = jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(covariance), means.T)
+    log_prior = jnp.log(counts / len(labels))  # -inf where a class is absent
+    bias = log_prior - jnp.sum(means.T * weights, axis=0) / 2
+    weights = weights * scale[:, None]
+    return Probe(weights, bias - _product(centre, weights))
+
+
+def predict(probe: Probe, states: chex.Array) -> chex.Array:
+    """The class of the largest score: states `[N, F]` to int32 `[N]`."""
+    scores = _product(states, probe.weights) + probe.bias
+    return jnp.argmax(scores, axis=-1).astype(jnp.int32)
+
+
+def accuracy(probe: Probe, states: chex.Array, labels: chex.Array) -> chex.Array:
+    """The share of states `[N, F]` whose class `[N]` the probe finds, float32."""
+    chex.assert_equal_shape_prefix([states, labels], 1)
+    return jnp.mean((predict(probe, states) == labels).astype(jnp.float32))
+
+
+def _standardise(states: chex.Array) -> tuple[chex.Array, chex.Array, chex.Array]:
+    """`(states - centre) * scale`, centre and scale `[F]`; the scale of a constant unit is 0."""
+    centre = jnp.mean(states, axis=0)
+    deviation = jnp.std(states, axis=0)
+    varies = deviation > CONSTANT * jnp.max(jnp.abs(states), axis=0)
+    scale = jnp.where(varies, 1 / jnp.where(varies, deviation, 1.0), 0.0)
+    return (states - centre) * scale, centre, scale
+
+
+def _class_means(x: chex.Array, labels: chex.Array, classes: int) -> tuple[chex.Array, chex.Array]:
+    """The mean of each class `[C, F]`, 0 where it is absent, and how many states it has `[C]`."""
+    members = jax.nn.one_hot(labels, classes, dtype=x.dtype)
+    counts = jnp.sum(members, axis=0)
+    return _product(members.T, x) / jnp.maximum(counts, 1.0)[:, None], counts
+
+
+def _shrunk_covariance(deviations: chex.Array, present: chex.Array) -> chex.Array:
+    """The covariance `[F, F]` of deviations `[N, F]` from the means of the classes present."""
+    freedom = jnp.maximum(len(deviations) - present, 1)
+    covariance = _product(deviations.T, deviations) / freedom
+    return (1 - SHRINKAGE) * covariance + SHRINKAGE * jnp.eye(len(covariance))
+
+
+def _product(a: chex.Array, b: chex.Array) -> chex.Array:
+    """A matrix product in full float32, also where the device would rather use less."""
+    return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)

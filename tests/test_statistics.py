@@ -1,0 +1,255 @@
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from echo_jax import statistics
+
+
+@pytest.mark.parametrize(
+    ("loss", "values", "bits"),
+    [(0.0, 8, 3.0), (math.log(8), 8, 0.0), (math.log(2), 8, 2.0), (math.log(16), 8, -1.0)],
+)
+def test_recalled_bits_of_values_drawn_uniformly(loss, values, bits):
+    assert statistics.recalled_bits(loss, math.log(values)) == pytest.approx(bits, abs=1e-12)
+
+
+def test_the_count_of_sequences_includes_those_of_the_mean():
+    accuracy = np.concatenate([np.zeros(30), np.ones(50)])
+    assert statistics.sequences_until(accuracy, threshold=1.0, width=20) == 50
+    assert statistics.sequences_until(np.ones(25), width=20) == 20
+
+
+def test_a_mean_of_exactly_the_threshold_counts():
+    accuracy = np.array([0.95, 0.95, 0.95, 0.95] + [1.0] * 16, np.float32)
+    assert statistics.sequences_until(accuracy) == 20
+
+
+def test_learning_that_never_arrives_gives_none():
+    assert statistics.sequences_until(np.full(100, 0.98)) is None
+    assert statistics.sequences_until(np.ones(19)) is None
+
+
+@pytest.mark.parametrize(
+    ("seeds", "rank", "coverage"),
+    [
+        (2, 1, 1 / 2),
+        (5, 1, 15 / 16),
+        (8, 2, 1 - 18 / 256),
+        (16, 5, 1 - 2 * (1 + 16 + 120 + 560 + 1820) / 2**16),
+        (2000, 957, 0.948),
+    ],
+)
+def test_the_interval_of_a_median_is_that_of_the_ranks(seeds, rank, coverage):
+    values = np.random.default_rng(0).permutation(np.arange(1.0, seeds + 1))
+    interval = statistics.median_interval(values)
+    assert (interval.low, interval.high) == (rank, seeds + 1 - rank)
+    assert interval.coverage == pytest.approx(coverage, abs=5e-3 if seeds > 100 else 1e-12)
+
+
+@pytest.mark.parametrize("seeds", [4, 8, 16])
+def test_the_interval_of_a_median_covers_as_often_as_it_says(seeds):
+    draws = np.random.default_rng(1).exponential(size=(4000, seeds))
+    intervals = [statistics.median_interval(draw) for draw in draws]
+    covered = np.mean([i.low <= math.log(2) <= i.high for i in intervals])
+    coverage = intervals[0].coverage
+    assert abs(covered - coverage) < 4 * math.sqrt(coverage * (1 - coverage) / 4000)
+
+
+def test_seeds_that_never_learn_stand_above_all_others():
+    interval = statistics.median_interval(np.array([500.0, 600.0, np.inf, 700.0, np.inf]))
+    assert (interval.low, interval.high) == (500, np.inf)
+
+
+@pytest.mark.parametrize(
+    ("successes", "trials", "low", "high"),
+    [(8, 8, 0.6756, 1.0), (0, 8, 0.0, 0.3244), (5, 10, 0.2366, 0.7634), (81, 263, 0.2553, 0.3662)],
+)
+def test_wilsons_interval_has_its_published_bounds(successes, trials, low, high):
+    """The last row is the example of Newcombe (1998), table I, method 3."""
+    interval = statistics.wilson_interval(successes, trials)
+    assert (interval.low, interval.high) == pytest.approx((low, high), abs=1e-4)
+    assert interval.coverage == pytest.approx(0.95, abs=1e-4)
+
+
+def test_values_that_never_came_count_as_infinity_in_a_summary():
+    found = statistics.summary_of([300, None, 400])
+    assert found == (400, (300, math.inf, 0.75))
+    assert statistics.summary_of([300, None, None]).median == math.inf
+    assert statistics.summary_of([300, None]).median == math.inf
+    assert statistics.summary_of(np.array([2.0, 1.0, 4.0, 3.0])).median == 2.5
+
+
+def test_one_value_has_a_median_and_no_interval_and_none_has_neither():
+    assert statistics.summary_of([7.0]) == (7, None)
+    assert statistics.summary_of([None]) == (math.inf, None)
+    with pytest.raises(ValueError, match="at least one value"):
+        statistics.summary_of([])
+
+
+@pytest.mark.parametrize(
+    ("differences", "p"),
+    [
+        ([1.0] * 8, 2 / 256),
+        ([-0.1] * 8, 2 / 256),  # sums of 0.1 are rounded, and count as ties all the same
+        ([1.0] * 16, 2 / 2**16),
+        ([3.0, 1.0, -1.0], 6 / 8),
+        ([1.0, 2.0, 4.0], 2 / 8),
+        ([1.0, 2.0, 4.0, -8.0], 16 / 16),  # the sum, -1, is the smallest there is
+        ([0.1, 0.2, -0.3], 1.0),  # 0 but for rounding
+        ([0.0, 0.0, 5.0], 1.0),  # one pair that differs says nothing
+        ([0.0] * 8, 1.0),
+        ([0.0] * 20, 1.0),
+        ([5.0], 1.0),
+    ],
+)
+def test_the_sign_flip_test_counts_the_assignments_of_signs(differences, p):
+    assert statistics.sign_flip_test(differences) == p
+
+
+def test_the_sign_flip_test_says_the_same_in_any_unit_and_of_either_sign():
+    differences = np.random.default_rng(0).normal(0.3, size=10)
+    p = statistics.sign_flip_test(differences)
+    assert 0.002 < p < 0.9
+    for scale in (-1, 1e-9, 1e9):
+        assert statistics.sign_flip_test(scale * differences) == p
+
+
+def test_signs_that_are_drawn_give_nearly_what_all_of_them_give():
+    differences = np.random.default_rng(2).normal(0.4, size=17)
+    signs = np.array(list(itertools.product([-1.0, 1.0], repeat=17)))
+    p = np.mean(np.abs(signs @ differences) >= abs(differences.sum()) - 1e-9)
+    found = statistics.sign_flip_test(differences)
+    assert 0.01 < p < 0.5
+    assert 0 < abs(found - p) < 4 * math.sqrt(p * (1 - p) / 100_000)
+    assert statistics.sign_flip_test(differences) == found
+
+
+def test_signs_that_are_drawn_never_give_a_p_value_of_zero():
+    assert statistics.sign_flip_test(np.full(40, 1.0)) == 1 / 100_001
+
+
+def test_the_sign_flip_test_rejects_as_seldom_as_it_says_and_sees_what_is_there():
+    draws = np.random.default_rng(3).normal(size=(2000, 8))
+    under, shifted = (
+        np.mean([statistics.sign_flip_test(draw + shift) <= 0.05 for draw in draws])
+        for shift in (0, 2)
+    )
+    level = 12 / 256  # of 2^-7, 2 2^-7, ... the largest p-value that is at most 5%
+    assert abs(under - level) < 4 * math.sqrt(level * (1 - level) / 2000)
+    assert shifted > 0.98
+
+
+@pytest.mark.parametrize("bad", [[], [1.0, math.inf], [math.nan, 1.0], [[1.0, 2.0]], [None, 1.0]])
+def test_differences_that_are_not_finite_numbers_are_refused(bad):
+    with pytest.raises(ValueError, match="list of finite numbers"):
+        statistics.sign_flip_test(bad)
+
+
+@pytest.mark.parametrize(
+    ("p_values", "adjusted"),
+    [
+        ([0.01, 0.04, 0.03, 0.005], [0.03, 0.06, 0.06, 0.02]),  # times 3, 1, 2, 4; 0.04 as 0.06
+        ([0.5, 0.4], [0.8, 0.8]),
+        ([0.6, 0.6], [1.0, 1.0]),
+        ([0.02], [0.02]),
+        ([], []),
+    ],
+)
+def test_holms_p_values_step_down_and_keep_their_order(p_values, adjusted):
+    assert statistics.holm(p_values) == pytest.approx(adjusted, abs=1e-15)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holms_p_values_reject_what_the_steps_of_holm_reject(p_values):
+    """Holm's own words: in ascending order, reject while p is at most alpha / those left."""
+    alpha, rejected = 0.05, set()
+    for step, i in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        if p_values[i] * (len(p_values) - step) > alpha:
+            break
+        rejected.add(i)
+    assert {i for i, p in enumerate(statistics.holm(p_values)) if p <= alpha} == rejected
+
+
+def test_a_comparison_is_of_the_differences_and_not_of_the_medians():
+    first = [0.0, 10.0, 20.0, 30.0, 40.0]
+    second = [1.0, 12.0, 19.0, 30.0, 45.0]  # 1, 2, -1, 0, 5
+    # of the signs of 1, 2, 1, 5 (and 0): as far as 7 are 5 and 2, 2 or 4 of the others: 3 in 8
+    found = statistics.paired_comparison(first, second)
+    assert found == (1.0, (-1.0, 5.0, 15 / 16), 12 / 32, 3.5 / 5, 5)
+    back = statistics.paired_comparison(second, first)
+    assert back == (-1.0, (-5.0, 1.0, 15 / 16), 12 / 32, 1.5 / 5, 5)
+
+
+def test_one_pair_has_neither_interval_nor_p_value():
+    assert statistics.paired_comparison([1.0], [3.0]) == (2.0, None, None, 1.0, 1)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "sentence"),
+    [
+        ([1.0, 2.0], [1.0], "two values each, not 2 and 1"),
+        ([1.0, math.inf], [1.0, math.inf], "list of finite numbers"),
+        ([], [], "at least 1 of them"),
+    ],
+)
+def test_pairs_that_cannot_be_compared_are_refused(first, second, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        statistics.paired_comparison(first, second)
+
+
+@pytest.mark.parametrize(
+    ("degrees", "quantile"),
+    [
+        (1, 6.313752),
+        (2, 2.919986),
+        (3, 2.353363),
+        (7, 1.894579),
+        (8, 1.859548),
+        (15, 1.753050),
+        (30, 1.697261),
+        (120, 1.657651),
+    ],
+)
+def test_the_quantiles_of_t_are_those_of_the_tables(degrees, quantile):
+    assert statistics.t_quantile(0.95, degrees) == pytest.approx(quantile, abs=1e-6)
+
+
+def test_t_of_two_degrees_is_the_closed_form_and_of_very_many_the_normal():
+    for p in (0.5, 0.75, 0.999):
+        closed = (2 * p - 1) / math.sqrt(2 * p * (1 - p))
+        assert statistics.t_quantile(p, 2) == pytest.approx(closed, rel=1e-9, abs=1e-9)
+    assert statistics.t_quantile(0.975, 100_000) == pytest.approx(1.959964, abs=1e-4)
+
+
+def test_a_mean_is_equivalent_where_its_whole_interval_is_within_the_margin():
+    values = [9.0, 10.0, 11.0]  # mean 10, deviation 1: 10 +- 2.919986 / sqrt 3
+    found = statistics.mean_equivalent(values, target=10.5, margin=2.2)
+    half = 2.919986 / math.sqrt(3)
+    assert found.mean == 10
+    assert found.interval == pytest.approx((10 - half, 10 + half, 0.9), abs=1e-6)
+    assert (found.margin, found.equivalent) == (2.2, True)  # 10.5 - 2.2 is 8.3, below 8.314
+    assert not statistics.mean_equivalent(values, target=10.5, margin=2.1).equivalent
+    assert not statistics.mean_equivalent(values, target=9.5, margin=2.1).equivalent
+    assert statistics.mean_equivalent(values, target=9.5, margin=2.2).equivalent
+
+
+def test_a_mean_at_the_margin_is_called_equivalent_in_one_of_twenty_cases():
+    draws = np.random.default_rng(4).normal(1.0, 0.2, size=(2000, 8))
+    found = [statistics.mean_equivalent(draw, target=0.0, margin=1.0) for draw in draws]
+    covered = np.mean([f.interval.low <= 1 <= f.interval.high for f in found])
+    assert abs(covered - 0.9) < 4 * math.sqrt(0.9 * 0.1 / 2000)
+    called = np.mean([f.equivalent for f in found])
+    assert abs(called - 0.05) < 4 * math.sqrt(0.05 * 0.95 / 2000)
+
+
+@pytest.mark.parametrize(
+    ("values", "margin", "sentence"),
+    [([1.0], 1.0, "at least 2"), ([1.0, math.nan], 1.0, "finite"), ([1.0, 2.0], 0.0, "above 0")],
+)
+def test_an_equivalence_that_cannot_be_tested_is_refused(values, margin, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        statistics.mean_equivalent(values, 1.0, margin)
