@@ -15,6 +15,7 @@ _SUBMODULES = (
     "config",
     "echo",
     "evaluation",
+    "figures",
     "history",
     "metrics",
     "network",

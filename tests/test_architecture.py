@@ -42,6 +42,7 @@ MAY_IMPORT = {
     },
     "report": {"config", "numpy"},
     "plots": {"numpy", "matplotlib"},
+    "figures": {"plots", "numpy", "matplotlib"},
     "progress": {"rich"},
     "processes": {"config", "jax", "flax", "numpy"},
     "cli": {"config", "tyro"},
