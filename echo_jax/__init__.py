@@ -19,6 +19,7 @@ _SUBMODULES = (
     "history",
     "metrics",
     "network",
+    "page",
     "plots",
     "processes",
     "progress",
