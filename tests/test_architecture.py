@@ -44,6 +44,8 @@ MAY_IMPORT = {
     },
     "report": {"config", "numpy"},
     "plots": {"numpy", "matplotlib"},
+    "figures": {"plots", "numpy", "matplotlib"},
+    "page": set(),
     "progress": {"rich"},
     "processes": {"config", "jax", "flax", "numpy"},
     "cli": {"config", "tyro"},
