@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import AxisType, PartitionSpec
 
+from echo_jax import machine
 from echo_jax.config import ConfigError, RunConfig, Settings
 from echo_jax.evaluation import Evaluation, evaluate
 from echo_jax.task import Corpus
@@ -32,14 +33,7 @@ CPU; differences grow with further updates."""
 
 def use_cpu_devices(count: int | None) -> None:
     """Split the CPU into so many devices (None: one a core); before the first use of jax."""
-    jax.config.update("jax_num_cpu_devices", count or cores())
-
-
-def cores() -> int:
-    """The cores this process may use; where the system does not say, all there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    jax.config.update("jax_num_cpu_devices", count or machine.cores())
 
 
 def use_compilation_cache() -> None:

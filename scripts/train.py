@@ -26,7 +26,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, NoReturn, Self
 
-from echo_jax import checkpoint, cli, processes, report, storage
+from echo_jax import checkpoint, cli, machine, processes, report, storage
 from echo_jax.checkpoint import Inputs, Saved
 from echo_jax.config import LARGEST, PARTS, ConfigError, Part, RunConfig, from_dict, to_dict
 from echo_jax.processes import Group, Processes
@@ -328,7 +328,7 @@ def prepare(command: TrainCommand, config: RunConfig, group: Group) -> None:
     from echo_jax import network, seeds
 
     runs = len(group.share(config.seeds))
-    seeds.use_cpu_devices(min(command.devices or seeds.cores(), runs))
+    seeds.use_cpu_devices(min(command.devices or machine.cores(), runs))
     if command.compilation_cache:
         seeds.use_compilation_cache()
     network.build_network(config)
