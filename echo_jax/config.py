@@ -307,6 +307,29 @@ class RunConfig:
         )
 
     @property
+    def knowable(self) -> float:
+        """The share of the targets that the network is given at all, in a window or a state.
+
+        No network is right more often, but by chance. It may well be less: a state can forget.
+        """
+        task, network = self.task, self.network
+        if task.lag < 0 or self.target_place == "delayed":
+            return 0.0
+        if task.layout == "streams":
+            places = [t % task.window for t in task.target_times]
+            known = [network.stateful or place >= task.lag for place in places]
+        else:
+            carried = task.batch_size if network.stateful else len(task.row_times)
+            known = [
+                any(
+                    0 <= task.lag - steps < task.window
+                    for steps in range(0, min(row, task.lag) + 1, carried)
+                )
+                for row in range(len(task.row_times))
+            ]
+        return sum(known) / len(known)
+
+    @property
     def target_place(self) -> TargetPlace:
         """Where the network could find the target: this decides what it can learn at all.
 

@@ -231,7 +231,7 @@ def _figure(number: int, section: Section) -> str:
 
 
 def _table(table: Table) -> str:
-    numbers = _number_columns(table)
+    numbers = number_columns(table)
     headings = [
         f'<th scope="col"{_aligned(number)}>{_text(heading)}</th>'
         for heading, number in zip(table.headings, numbers, strict=True)
@@ -314,7 +314,7 @@ def _markdown_section(section: Section, figure: str | None) -> list[str]:
 
 
 def _markdown_table(table: Table) -> str:
-    rules = ["---:" if number else "---" for number in _number_columns(table)]
+    rules = ["---:" if number else "---" for number in number_columns(table)]
     rows = [[_plain(cell) for cell in row] for row in (table.headings, *table.rows)]
     return "\n".join(f"| {' | '.join(row)} |" for row in (rows[0], rules, *rows[1:]))
 
@@ -329,8 +329,8 @@ def _plain(text: str) -> str:
     return re.sub(r"^(\d*)([-+#=.)])(?=[-#=\s]|$)", r"\1\\\2", text)
 
 
-def _number_columns(table: Table) -> list[bool]:
-    """Which columns hold nothing but numbers, and at least one."""
+def number_columns(table: Table) -> list[bool]:
+    """Which columns hold nothing but numbers, and at least one: they stand to the right."""
     columns = list(zip(*table.rows, strict=True)) or [()] * len(table.headings)
     return [
         all(map(_is_number, column)) and any(re.search(r"\d", cell) for cell in column)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from echo_jax.config import RunConfig
+from echo_jax.page import Section, number_columns
 
 if TYPE_CHECKING:
     import numpy as np
@@ -124,7 +125,7 @@ def scores(result: dict[str, Any]) -> str:
     count = config["evaluation_sequences"]
     seeds = f"each of {config['seeds']} seeds" if many else "1 seed, no interval"
     return (
-        f"On {count:,} fresh sequence{'s' * (count > 1)} ({seeds}):\n{_table(rows)}\n"
+        f"On {count:,} fresh sequence{'s' * (count > 1)} ({seeds}):\n{table(rows)}\n"
         "The order-blind floor knows which values the window holds, but not where."
         + " The majority floor knows\nhow frequent each value is: always the most common one, and "
         "the entropy of all." * own
@@ -152,7 +153,7 @@ def by_seed(result: dict[str, Any]) -> str:
     for seed, accuracy, loss, reached in seeds:
         shown = "infinite" if loss is None else f"{loss:.4f}"
         rows.append([str(seed), f"{accuracy:.2%}", shown, _count(reached)])
-    return _table(rows)
+    return table(rows)
 
 
 def accuracy_by_position(result: dict[str, Any], config: RunConfig) -> str:
@@ -244,7 +245,7 @@ def accuracy_along(
         rows.append([*row, f"{1 / config.task.vocab_size:.2%}"])
     return (
         f"One stream of {edges[-1]:,} random integers; trained on {config.task.length} at a time "
-        f"({seeds}):\n{_table(rows)}"
+        f"({seeds}):\n{table(rows)}"
     )
 
 
@@ -271,7 +272,7 @@ def common_values(
     more = f"\n... and {rest:,} more values" if rest else ""
     return (
         f"Column {data.column} of {data.csv}: {length:,} values, {vocab_size:,} different; the "
-        f"last {data.held_out:.0%} are held out.\nThe most common:\n{_table(rows)}{more}\n"
+        f"last {data.held_out:.0%} are held out.\nThe most common:\n{table(rows)}{more}\n"
         f"Majority floor: accuracy {floor[0]:.2%}; loss {floor[1]:.4f} nats, their entropy.\n"
     )
 
@@ -349,11 +350,24 @@ def _explain_future(config: RunConfig) -> str:
     )
 
 
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    """Cells in columns, the first one left, the others right."""
+def section(made: Section) -> str:
+    """A study in a terminal: its question, answer and tables."""
+    paragraphs = ["\n" + made.question, "\n".join(made.answer)]
+    for each in made.tables:
+        words = [i for i, is_number in enumerate(number_columns(each)) if not is_number]
+        paragraphs.append(f"{each.caption}\n{table([each.headings, *each.rows], left=words)}")
+    return "\n\n".join([*paragraphs, *made.notes]) + "\n"
+
+
+def table(rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> str:
+    """Cells in columns, those of the columns `left` to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
-        "   ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows
+        "   ".join(
+            cell.ljust(width) if column in left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
     )
 
 

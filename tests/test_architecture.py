@@ -9,10 +9,10 @@ import pytest
 import echo_jax
 
 PACKAGE = Path(echo_jax.__file__).parent
-PURE_STDLIB = {"enum", "math", "typing", "collections"}
+PURE_STDLIB = {"enum", "math", "typing", "collections", "dataclasses"}
 EDGE_STDLIB = {
     "cells": {"importlib", "os", "sys"},  # finds a user's cell
-    "seeds": {"os", "platform", "pathlib"},  # counts the cores, places the compilation cache
+    "seeds": {"os", "platform", "pathlib"},  # places the compilation cache
 }
 MAY_IMPORT = {
     "config": set(),
@@ -24,7 +24,51 @@ MAY_IMPORT = {
     "linear_probe": {"jax", "chex"},
     "training": {"config", "task", "cells", "network", "metrics", "jax", "chex", "numpy", "optax"},
     "evaluation": {"config", "task", "cells", "network", "metrics", "jax", "chex"},
-    "seeds": {"config", "task", "training", "evaluation", "jax"},
+    "seeds": {"config", "machine", "task", "training", "evaluation", "jax"},
+    "measures": {
+        "config",
+        "task",
+        "network",
+        "training",
+        "evaluation",
+        "echo",
+        "linear_probe",
+        "jax",
+        "numpy",
+    },
+    "sweep": {
+        "config",
+        "task",
+        "network",
+        "training",
+        "evaluation",
+        "seeds",
+        "measures",
+        "statistics",
+        "results",
+        "rows",
+        "studies",
+        "jax",
+        "numpy",
+    },
+    "studies": {"config"},
+    "rows": {"config", "storage", "numpy"},
+    "scores": {"config", "rows", "statistics", "numpy"},
+    "answers": {"config", "rows", "scores", "statistics", "studies"},
+    "findings": {
+        "config",
+        "answers",
+        "figures",
+        "page",
+        "rows",
+        "scores",
+        "statistics",
+        "studies",
+        "numpy",
+    },
+    "study_folder": {"findings", "page", "rows", "storage", "studies"},
+    "estimate": {"config", "machine", "studies"},
+    "machine": {"numpy"},
     "results": {"config", "storage", "task", "statistics", "evaluation", "numpy"},
     "echo": {"config", "cells", "network", "jax", "chex"},
     "values": {"config", "numpy"},
@@ -42,7 +86,7 @@ MAY_IMPORT = {
         "jax",
         "numpy",
     },
-    "report": {"config", "numpy"},
+    "report": {"config", "page", "numpy"},
     "plots": {"numpy", "matplotlib"},
     "figures": {"plots", "numpy", "matplotlib"},
     "page": set(),
@@ -124,4 +168,4 @@ def test_the_pure_core_has_no_clock_no_file_no_print_and_no_global_randomness(mo
 
 def test_only_the_scripts_and_what_they_load_say_what_is_jitted():
     jitting = [m for m in modules() if "jax.jit" in (PACKAGE / f"{m}.py").read_text()]
-    assert jitting == ["trained"]
+    assert jitting == ["sweep", "trained"]

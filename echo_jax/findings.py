@@ -1,0 +1,289 @@
+"""What the rows of a study say: its tables, its figure and its answer. No jax here."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from echo_jax import answers, figures, rows, statistics
+from echo_jax.config import from_dict
+from echo_jax.figures import Estimate
+from echo_jax.page import Section, Table
+from echo_jax.rows import Row
+from echo_jax.scores import decimals, median, number, percent, places, scores, shown, summary
+from echo_jax.studies import Cell, Chart, Study
+
+MIB = 2**20
+
+
+def finished(study: Study, found: Sequence[Row]) -> list[Row]:
+    """The rows of the cells of a study, in the order of its cells; of those that there are."""
+    by_key = {rows.key(row): row for row in found}
+    return [by_key[key] for key in map(key_of, study.cells) if key in by_key]
+
+
+def key_of(cell: Cell) -> str:
+    """What a cell and its row have in common."""
+    return rows.key(cell.identity)
+
+
+def _bits(row: Row) -> str:
+    if row["by_seed"].get("recalled_bits") is None:
+        return "-"
+    most = math.log2(row["config"]["task"]["vocab_size"])
+    return f"{shown(row, 'recalled_bits', decimals)} of {most:.2f}"
+
+
+def _reached(row: Row) -> str:
+    reached = scores(row, "sequences_to_99")
+    return f"{sum(n is not None for n in reached)} of {len(reached)}"
+
+
+def _share(name: str) -> Callable[[Row], str]:
+    return lambda row: shown(row, name, percent)
+
+
+def _count(name: str) -> Callable[[Row], str]:
+    return lambda row: shown(row, name, number)
+
+
+COLUMNS: Mapping[str, Callable[[Row], str]] = {
+    "accuracy": _share("accuracy"),
+    "chance": lambda row: percent(row["floors"]["accuracy"]),
+    "order-blind": lambda row: percent(row["floors"]["order_blind_accuracy"]),
+    "can be known": lambda row: percent(from_dict(row["config"]).knowable),
+    "recalled bits": _bits,
+    "loss": lambda row: shown(row, "loss", "{:.4f}".format),
+    "reached 99%": _reached,
+    "sequences to 99%": _count("sequences_to_99"),
+    "updates to 99%": _count("updates_to_99"),
+    "rows to 99%": _count("rows_to_99"),
+    "sequences": lambda row: number(row["trained"]["sequences"]),
+    "updates": lambda row: number(row["trained"]["updates"]),
+    "seeds": lambda row: str(row["config"]["seeds"]),
+    "seconds": lambda row: f"{row['seconds']['train']:.1f}",
+    "us an update": lambda row: number(
+        1e6 * row["seconds"]["train"] / row["trained"]["updates"] / row["config"]["seeds"]
+    ),
+    "parameters": lambda row: number(row["parameters"]),
+    "MiB a seed": lambda row: f"{row['bytes'] / MIB / row['config']['seeds']:,.1f}",
+    "distance": lambda row: shown(row, "distance", decimals),
+    "by chance": lambda row: f"{row['floors']['distance']:.2f}",
+    "missing": _share("rows_apart missing"),
+    "none missing": _share("rows_apart full"),
+    "state swapped": _share("other_state accuracy"),
+    "answers that repeat": _share("fed_back repeats"),
+}
+"""What a column of a table shows of a row."""
+
+
+def section(name: str, study: Study, found: Sequence[Row], command: str) -> Section:
+    """A study on the page: what its rows say so far.
+
+    Args:
+      name: of the study.
+      study: its question and cells.
+      found: rows, those of its cells among them.
+      command: what makes it.
+    """
+    mine = finished(study, found)
+    missing = len(study.cells) - len(mine)
+    notes = list(study.notes)
+    if missing:
+        notes.insert(0, f"Not finished: {missing} of {len(study.cells)} cells are still to be run.")
+    if not mine:
+        return Section(name, study.question, ["Nothing was run yet."], [], "", "", command, notes)
+    return Section(
+        name=name,
+        question=study.question,
+        answer=answers.of(name, mine),
+        tables=[main_table(study, mine), *pair_tables(study, mine)],
+        figure=figures.svg(figure(study.chart, mine), name),
+        alt=alternative(study.chart, mine),
+        command=command,
+        notes=notes,
+    )
+
+
+def main_table(study: Study, found: Sequence[Row]) -> Table:
+    """A line a cell: its labels, and the columns of the study."""
+    labels = list(dict.fromkeys(label for row in found for label in row["labels"]))
+    lines = [
+        [
+            *(str(row["labels"].get(label, "")) for label in labels),
+            *(COLUMNS[column](row) for column in study.columns),
+        ]
+        for row in found
+    ]
+    seeds = sorted({row["config"]["seeds"] for row in found})
+    coverage = {statistics.median_interval(np.zeros(n)).coverage for n in seeds if n > 1}
+    interval = f", interval {' or '.join(f'{c:.0%}' for c in sorted(coverage))}" if coverage else ""
+    caption = f"Medians over {' or '.join(map(str, seeds))} seeds{interval}"
+    return Table(caption, [*labels, *study.columns], lines)
+
+
+def pair_tables(study: Study, found: Sequence[Row]) -> list[Table]:
+    """Cells compared seed by seed; the p-values of all comparisons are adjusted together."""
+    by_name = {row["cell"]: row for row in found}
+    lines, p_values = [], []
+    for first, second in study.pairs:
+        for score in study.compared:
+            if first not in by_name or second not in by_name:
+                continue
+            one, other = (_finite(by_name[cell], score) for cell in (first, second))
+            said = statistics.paired_comparison(one, other)
+            if said.interval is None or said.p_value is None:
+                continue
+            write = _signed(score)
+            interval = f"{write(said.interval.low)} to {write(said.interval.high)}"
+            p_values.append(said.p_value)
+            lines.append([
+                first, second, score.replace("_", " "), write(said.median), interval,
+                f"{said.superiority:.0%}", f"{said.p_value:.2g}",
+            ])  # fmt: skip
+    for line, adjusted in zip(lines, statistics.holm(p_values), strict=True):
+        line.append(f"{adjusted:.2g}")
+    headings = [
+        "first", "second", "score", "second - first", "interval", "second higher", "p", "p (Holm)",
+    ]  # fmt: skip
+    caption = "Pairs of the same seeds: median difference, and a sign-flip test"
+    return [Table(caption, headings, lines)] if lines else []
+
+
+def _finite(row: Row, score: str) -> list[float]:
+    """A score of every seed; one that never came counts as one more than there were."""
+    last = row["trained"]["sequences"] + 1
+    return [last if value is None else value for value in scores(row, score)]
+
+
+def _signed(score: str) -> Callable[[float], str]:
+    if score.endswith("_to_99"):
+        return lambda value: f"{value:+,.0f}"
+    if score == "accuracy":
+        return lambda value: f"{100 * value:+.2f}"
+    return lambda value: f"{value:+.3g}"
+
+
+WORDS = {
+    "accuracy": "accuracy on fresh sequences",
+    "recalled_bits": "recalled bits a token",
+    "sequences_to_99": "sequences until 99%",
+    "updates_to_99": "updates until 99%",
+    "distance": "mean distance of the answer",
+    "accuracy_by_position": "accuracy",
+    "probe before": "share of values that the probe finds",
+    "fed_back distinct": "different values among 25 answers",
+}
+"""Scores as the axes of figures call them."""
+
+
+def figure(chart: Chart, found: Sequence[Row]) -> Any:
+    """The figure that a chart asks for, of the rows that it is about."""
+    mine = [row for row in found if row["cell"] not in chart.leave_out]
+    draw = {"dots": _dots, "lines": _lines, "heat": _heat, "curves": _curves, "bars": _bars}
+    return draw[chart.kind](chart, mine)
+
+
+def _dots(chart: Chart, found: Sequence[Row]) -> Any:
+    shares = chart.y == "accuracy"
+    floors = [row["floors"]["accuracy"] if shares else None for row in found]
+    dots = [(row["cell"], _estimate(row, chart.y)) for row in found]
+    return figures.dots_figure(dots, floors, WORDS.get(chart.y, chart.y), shares)
+
+
+def _lines(chart: Chart, found: Sequence[Row]) -> Any:
+    series: dict[str, list[tuple[float, Estimate]]] = {}
+    for row in found:
+        at = (float(row["labels"][chart.x]), _estimate(row, chart.y))
+        series.setdefault(_name_of(chart, row), []).append(at)
+    shares = chart.y == "accuracy"
+    floors = {row["floors"]["accuracy"] for row in found}
+    floor = floors.pop() if shares and len(floors) == 1 else None
+    y_label = WORDS.get(chart.y, chart.y)
+    return figures.lines_figure(series, chart.x, y_label, floor, shares, chart.log_x)
+
+
+def _curves(chart: Chart, found: Sequence[Row]) -> Any:
+    """The mean over the seeds of what a measure gives for each place, a line a cell."""
+    series = {}
+    for row in found:
+        first, values = places(row, chart.y)
+        points = [(first + i, Estimate(v, None, None)) for i, v in enumerate(values)]
+        series[_name_of(chart, row)] = points
+    shares = all(not estimate.value > 1 for points in series.values() for _, estimate in points)
+    floor = found[0]["floors"]["accuracy"] if shares else None
+    return figures.lines_figure(series, chart.x, WORDS.get(chart.y, chart.y), floor, shares)
+
+
+def _bars(chart: Chart, found: Sequence[Row]) -> Any:
+    """The mean over the seeds of what measures give for each place, bars side by side."""
+    series = {}
+    for row in found:
+        for what in chart.y.split(","):
+            name = f"{_name_of(chart, row)}, {what.split()[-1]}"
+            series[name] = places(row, what)[1]
+    groups = [str(i) for i in range(max(map(len, series.values())))]
+    floor = found[0]["floors"]["accuracy"]
+    return figures.bars_figure(groups, series, chart.x, "share", floor, True)
+
+
+def _heat(chart: Chart, found: Sequence[Row]) -> Any:
+    """A map for each value of the label `series`: y over the labels x and rows."""
+    across, up = (
+        list(dict.fromkeys(row["labels"][axis] for row in found)) for axis in (chart.x, chart.up)
+    )
+    panels: dict[str, np.ndarray] = {}
+    for row in found:
+        panel = panels.setdefault(_name_of(chart, row), np.full((len(up), len(across)), np.nan))
+        place = up.index(row["labels"][chart.up]), across.index(row["labels"][chart.x])
+        panel[place] = median(row, chart.y)
+    label = WORDS.get(chart.y, chart.y)
+    shares = chart.y == "accuracy"
+    return figures.heat_figure(panels, across, up, chart.x, chart.up, label, percent=shares)
+
+
+def _name_of(chart: Chart, row: Row) -> str:
+    """The name of the series that a row belongs to."""
+    if not chart.series:
+        return row["cell"] if chart.kind in ("curves", "bars") else "median"
+    named = chart.series.split(",")
+    return ", ".join(
+        value if isinstance(value := row["labels"][label], str) else f"{label} {value}"
+        for label in named
+    )
+
+
+def _estimate(row: Row, name: str) -> Estimate:
+    found = summary(row, name)
+    interval = found.interval
+    return Estimate(found.median, interval and interval.low, interval and interval.high)
+
+
+def alternative(chart: Chart, found: Sequence[Row]) -> str:
+    """What the figure shows, in words, for those who do not see it."""
+    mine = [row for row in found if row["cell"] not in chart.leave_out]
+    kind = {"dots": "Dots", "lines": "Lines", "heat": "Maps", "curves": "Lines", "bars": "Bars"}
+    if chart.kind in ("curves", "bars"):
+        said = "; ".join(_curve_in_words(chart, row) for row in mine)
+        return f"{kind[chart.kind]} over {chart.x}. {said}."
+    what = f"{kind[chart.kind]} of {WORDS.get(chart.y, chart.y)}"
+    write = percent if chart.y == "accuracy" else number if "to_99" in chart.y else "{:.2f}".format
+    cells = [f"{row['cell']}: {write(median(row, chart.y))}" for row in mine]
+    if len(cells) > 24:
+        values = [median(row, chart.y) for row in mine]
+        spread = f"from {write(min(values))} to {write(max(values))}"
+        return f"{what}, {len(cells)} cells, {spread}; the table has each of them."
+    return f"{what}. {'; '.join(cells)}."
+
+
+def _curve_in_words(chart: Chart, row: Row) -> str:
+    said = []
+    for what in chart.y.split(","):
+        first, values = places(row, what)
+        best = int(np.nanargmax(values))
+        write = percent if values[best] <= 1 else "{:.1f}".format
+        top, bottom = write(values[best]), write(float(np.nanmin(values)))
+        named = what.split()[-1].replace("_", " ")
+        said.append(f"{named} highest at {first + best} with {top}, lowest {bottom}")
+    return f"{row['cell']}: {', '.join(said)}"

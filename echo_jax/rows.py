@@ -1,0 +1,80 @@
+"""Rows of results: a file of JSON lines that only grows, each line with its configuration.
+
+A row is a dictionary of plain values. What makes it the row of a cell is its identity: the fields
+that the cell has before anything is run. No jax here, so that tables and figures start at once.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from echo_jax import storage
+from echo_jax.config import ConfigError, from_dict, to_dict
+
+IDENTITY = ("cell", "labels", "config", "measures", "until_learned")
+"""The fields of a row that say what was run."""
+
+NOT_OF_THE_CELL = ("seconds", "versions", "date", "digest")
+"""What a row holds that is not a function of its cell, and the digest of all that is."""
+
+Row = dict[str, Any]
+
+
+def key(row: Mapping[str, Any]) -> str:
+    """What two rows of the same cell have in common, and no others.
+
+    A row from before a field of the configuration was there is that of the field's default.
+    """
+    config = to_dict(from_dict(row["config"]))
+    return storage.digest_of({name: row[name] for name in IDENTITY} | {"config": config})
+
+
+def digest(row: Mapping[str, Any]) -> str:
+    """The digest of what a row found: of all but the seconds, versions and date."""
+    return storage.digest_of({k: v for k, v in row.items() if k not in NOT_OF_THE_CELL})
+
+
+def read(path: Path) -> list[Row]:
+    """The rows of a file, none where there is no file; StorageError for a line that is damaged."""
+    if not path.exists():
+        return []
+    data = storage.read_bytes(path, storage.JSON_LIMIT, fix="use the folder of a study or sweep")
+    return [_row(path, i + 1, line) for i, line in enumerate(data.splitlines())]
+
+
+def append(path: Path, row: Row) -> None:
+    """Add a row to a file, which is there whole, with it or without it, whatever happens."""
+    before = path.read_bytes() if path.exists() else b""
+    line = json.dumps(row | {"digest": digest(row)}, allow_nan=False)
+    storage.write_bytes(path, before + line.encode() + b"\n")
+
+
+def plain(values: Any, digits: int = 6) -> Any:
+    """Arrays in a tree of dictionaries as lists, to so many significant digits; NaN as None."""
+    if isinstance(values, Mapping):
+        return {name: plain(value, digits) for name, value in values.items()}
+    if isinstance(values, list | tuple):
+        return [plain(value, digits) for value in values]
+    if isinstance(values, np.ndarray) or hasattr(values, "tolist"):
+        return plain(np.asarray(values).tolist(), digits)
+    if isinstance(values, float):
+        return float(f"{values:.{digits}g}") if math.isfinite(values) else None
+    return values
+
+
+def _row(path: Path, number: int, line: bytes) -> Row:
+    try:
+        row = json.loads(line)
+        if row["digest"] == digest(row) and all(name in row for name in IDENTITY):
+            from_dict(row["config"])
+            return row
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError, ConfigError):
+        pass
+    raise storage.StorageError(
+        f"{path} is damaged in line {number}, its digest is not that of its content: remove that "
+        "line, and its cell is run again"
+    )

@@ -1,0 +1,274 @@
+"""A grid of configurations, one after the other: each cell trained, evaluated and measured.
+
+    cells      grouped by their shapes: those of one group share their compiled programs
+    programs   compiled for the next group while this one trains
+    chunks     400 updates of all seeds, then a look at the progress and at the rule to stop by
+    row        what a cell found, plain values ready for JSON
+
+A row is a function of its cell, but for the seconds and versions in it.
+"""
+
+import dataclasses
+import datetime
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from echo_jax import results, rows, seeds
+from echo_jax.config import RunConfig, Settings, TaskConfig
+from echo_jax.evaluation import Evaluation
+from echo_jax.measures import MEASURES
+from echo_jax.network import Params
+from echo_jax.rows import Row
+from echo_jax.statistics import recalled_bits, sequences_until
+from echo_jax.studies import Cell
+from echo_jax.task import chance_distance, chance_floor, order_blind_floor
+from echo_jax.training import TrainState
+
+UPDATES = 400
+"""Updates of a chunk, about: how often a cell looks whether it has learned."""
+
+POSITIONS = 64
+"""Rows of a sequence up to which the accuracy of each is kept."""
+
+
+class Programs(NamedTuple):
+    """The compiled functions that the cells of a group share, and what they take.
+
+    bytes  of all arguments, results and scratch of a chunk of training at once, all seeds
+    """
+
+    init: Callable[..., TrainState]
+    run_chunk: Callable[..., Any]
+    evaluate: Callable[..., Evaluation]
+    devices: list[jax.Device]
+    bytes: int
+    seconds: float
+
+
+class Learned(NamedTuple):
+    """What training left: the state, the accuracy of every sequence `[S, N]`, seconds."""
+
+    state: TrainState
+    loss: np.ndarray
+    accuracy: np.ndarray
+    seconds: float
+
+
+def complete(
+    cells: Sequence[Cell], path: Path, on_progress: Callable[[Cell, float], None] | None = None
+) -> Iterator[Row]:
+    """Run the cells that have no row in a file yet, and append theirs; yields the new rows."""
+    there = {rows.key(row) for row in rows.read(path)}
+    for row in run([cell for cell in cells if rows.key(cell.identity) not in there], on_progress):
+        rows.append(path, row)
+        yield row
+
+
+def run(
+    cells: Sequence[Cell], on_progress: Callable[[Cell, float], None] | None = None
+) -> Iterator[Row]:
+    """The row of every cell, in an order that compiles least.
+
+    Args:
+      cells: what to run.
+      on_progress: told of a cell at work the share of its sequences that is done.
+
+    Yields:
+      Rows, see `row_of`.
+    """
+    groups: dict[Any, list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault(_group(cell.config), []).append(cell)
+    waiting = list(groups.values())
+    with ThreadPoolExecutor(1) as background:
+        compiling: Future[Programs] | None = None
+        for i, group in enumerate(waiting):
+            programs = compiling.result() if compiling else compile_programs(group[0].config)
+            if i + 1 < len(waiting):
+                compiling = background.submit(compile_programs, waiting[i + 1][0].config)
+            for cell in group:
+                yield run_cell(cell, programs, on_progress or (lambda *_: None))
+
+
+def run_cell(cell: Cell, programs: Programs, on_progress: Callable[[Cell, float], None]) -> Row:
+    """Train, evaluate and measure one cell; returns its row."""
+    settings = seeds.pad(_settings(cell.config), len(programs.devices))
+    learned = train(cell, programs, settings, on_progress)
+    start = time.perf_counter()
+    scored = jax.device_get(programs.evaluate(settings, learned.state.params))
+    evaluating = time.perf_counter() - start
+    start = time.perf_counter()
+    measured = {
+        name: measure(name, cell.config, programs, settings, learned.state.params)
+        for name in cell.measures
+    }
+    seconds = {
+        "compile": programs.seconds,
+        "train": learned.seconds,
+        "evaluate": evaluating,
+        "measure": time.perf_counter() - start,
+    }
+    return row_of(cell, learned, scored, measured, programs.bytes) | {
+        "seconds": {name: round(value, 3) for name, value in seconds.items()},
+        "versions": results.versions(),
+        "date": datetime.date.today().isoformat(),
+    }
+
+
+def train(
+    cell: Cell,
+    programs: Programs,
+    settings: Settings,
+    on_progress: Callable[[Cell, float], None],
+) -> Learned:
+    """Train the seeds of a cell side by side, chunk by chunk.
+
+    A cell `until_learned` stops at the end of the chunk in which the last of its seeds has had a
+    running mean of 99%.
+    """
+    start = time.perf_counter()
+    config, last = cell.config, cell.config.training.sequences
+    size = chunk_size(config)
+    state = programs.init(settings)
+    curves: list[list[np.ndarray]] = [[], []]
+    for done in range(0, last, size):
+        count = min(size, last - done)
+        state, metrics = programs.run_chunk(settings, state, count)
+        for kept, values in zip(curves, jax.device_get(metrics), strict=True):
+            kept.append(values[: config.seeds, :count].mean(axis=-1))
+        on_progress(cell, (done + count) / last)
+        if cell.until_learned and _learned(np.concatenate(curves[1], axis=1)):
+            break
+    loss, accuracy = (np.concatenate(kept, axis=1) for kept in curves)
+    return Learned(state, loss, accuracy, time.perf_counter() - start)
+
+
+def measure(
+    name: str, config: RunConfig, programs: Programs, settings: Settings, params: Params
+) -> dict[str, np.ndarray]:
+    """One of `measures.MEASURES` for every seed, leaves `[S, ...]`."""
+
+    def one(settings: Settings, params: Params, _: None) -> dict[str, jax.Array]:
+        return MEASURES[name](config, settings, params)
+
+    mapped = seeds.over_runs(one, programs.devices, seeds.default_seed_map())
+    return jax.device_get(jax.jit(mapped)(settings, params, None))
+
+
+def compile_programs(config: RunConfig) -> Programs:
+    """Compile what all cells with these shapes run; the number of their seeds is a shape too."""
+    start = time.perf_counter()
+    how, shapes = seeds.default_seed_map(), config.shapes
+    devices = seeds.devices_for(config.seeds, how)
+    settings = seeds.pad(_settings(config), len(devices))
+    size = chunk_size(config)
+    init = jax.jit(seeds.init_runs(shapes, devices, how)).lower(settings)
+    state = jax.eval_shape(seeds.init_runs(shapes, devices, how), settings)
+    run_chunk = jax.jit(seeds.run_chunks(shapes, size, devices, how), donate_argnums=1)
+    evaluate = jax.jit(seeds.evaluate_runs(shapes, devices, how))
+    chunk = run_chunk.lower(settings, state, size).compile()
+    return Programs(
+        init=init.compile(),
+        run_chunk=chunk,
+        evaluate=evaluate.lower(settings, state.params).compile(),
+        devices=devices,
+        bytes=_bytes(chunk) * len(devices),
+        seconds=time.perf_counter() - start,
+    )
+
+
+def chunk_size(config: RunConfig) -> int:
+    """Sequences of a chunk; it does not depend on how many there are, nor on seeds or devices."""
+    return max(1, UPDATES // config.task.updates_per_sequence)
+
+
+def row_of(
+    cell: Cell, learned: Learned, scored: Evaluation, measured: dict[str, Any], program_bytes: int
+) -> Row:
+    """What a cell found, ready for JSON.
+
+    A seed whose loss became infinite or no number has failed: it counts as accuracy 0, without a
+    loss. `by_seed` holds the scores, each a list `[S]`; `measured` what was asked for beside them.
+    """
+    config, task = cell.config, cell.config.task
+    scored = jax.tree.map(lambda leaf: leaf[: config.seeds], scored)
+    failed = results.failures(config, learned.loss, scored.loss)
+    good = np.array([seed not in failed["seed"] for seed in results.seeds_of(config)])
+    sequences = learned.accuracy.shape[1]
+    by_position = scored.accuracy_by_position[good]
+    few = good.any() and by_position.shape[1] <= POSITIONS
+    return {
+        **cell.identity,
+        "trained": {"sequences": sequences, "updates": sequences * task.updates_per_sequence},
+        "parameters": _parameters(learned.state),
+        "bytes": program_bytes,
+        "floors": _floors(task),
+        "by_seed": _by_seed(config, learned, scored, good),
+        "accuracy_by_position": rows.plain(np.mean(by_position, axis=0)) if few else None,
+        "measured": rows.plain(jax.tree.map(lambda leaf: leaf[: config.seeds], measured)),
+        "failed": failed,
+    }
+
+
+def _by_seed(
+    config: RunConfig, learned: Learned, scored: Evaluation, good: np.ndarray
+) -> dict[str, Any]:
+    """The scores of every seed, each `[S]`; None where there is none, or it never came."""
+    loss = np.where(good, scored.loss, np.nan)
+    reached = [sequences_until(curve) for curve in learned.accuracy]
+    scores = {
+        "seed": results.seeds_of(config),
+        "accuracy": rows.plain(np.where(good, scored.accuracy, 0.0)),
+        "loss": rows.plain(loss),
+        "distance": rows.plain(np.where(good, scored.distance, np.nan)),
+        "sequences_to_99": [n if ok else None for n, ok in zip(reached, good, strict=True)],
+    }
+    if config.task.framing == "classes":
+        floor = chance_floor(config.task).loss
+        scores["recalled_bits"] = rows.plain(np.array([recalled_bits(x, floor) for x in loss]))
+    return scores
+
+
+def _floors(task: TaskConfig) -> dict[str, float]:
+    chance, blind = chance_floor(task), order_blind_floor(task)
+    return {
+        "accuracy": chance.accuracy,
+        "loss": chance.loss,
+        "order_blind_accuracy": blind.accuracy,
+        "order_blind_loss": blind.loss,
+        "distance": chance_distance(task.vocab_size),
+    }
+
+
+def _parameters(state: TrainState) -> int:
+    """How many numbers one seed learns."""
+    return sum(leaf.size // len(leaf) for leaf in jax.tree.leaves(state.params))
+
+
+def _group(config: RunConfig) -> tuple[RunConfig, int]:
+    """What configurations that share their programs agree in."""
+    shapes = config.shapes
+    training = dataclasses.replace(shapes.training, sequences=1)
+    return dataclasses.replace(shapes, training=training), config.seeds
+
+
+def _settings(config: RunConfig) -> Settings:
+    each = [dataclasses.replace(config, seed=s, seeds=1) for s in results.seeds_of(config)]
+    return seeds.stack_settings(each)
+
+
+def _learned(accuracy: np.ndarray) -> bool:
+    return all(sequences_until(curve) is not None for curve in accuracy)
+
+
+def _bytes(program: Any) -> int:
+    """What a compiled program takes at once on a device, as its compiler says."""
+    size = program.memory_analysis()
+    taken = size.argument_size_in_bytes + size.output_size_in_bytes + size.temp_size_in_bytes
+    return int(taken - size.alias_size_in_bytes)

@@ -1,0 +1,151 @@
+"""Answer the questions of the tutorial and of its readers: tables, figures, words, one page.
+
+python scripts/study.py                                # the studies, and how long each takes here
+python scripts/study.py state                          # one: table, figure, answer
+python scripts/study.py --all --out studies/           # all, resumable, and a page that shows them
+python scripts/study.py --all --fast                   # all, with fewer seeds
+"""
+
+import dataclasses
+import difflib
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from echo_jax import cli, machine, report, storage, study_folder
+from echo_jax.config import ConfigError
+from echo_jax.estimate import minutes, seconds_of
+from echo_jax.studies import STUDIES, Cell, Study, fast
+
+COMMAND = "python scripts/study.py"
+
+OUT = Path("runs/studies")
+"""The folder of the studies, where no other is named."""
+
+
+@dataclasses.dataclass(frozen=True)
+class StudyCommand:
+    """Answer the questions of the tutorial by measurement; without a name, list them.
+
+    What is there already in the folder is not run again.
+    """
+
+    names: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
+    """Studies to run; none lists them all."""
+    all: bool = False
+    """Run every study."""
+    fast: bool = False
+    """Fewer seeds, smaller grids and shorter training, for a first look: not for a claim."""
+    out: Path = OUT
+    """Folder of the rows, the figures and the page; a study goes on where it was stopped."""
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a name that no study has."""
+        for name in self.names:
+            if name not in STUDIES:
+                close = difflib.get_close_matches(name, STUDIES, n=1)
+                known = f"{close[0]}" if close else f"one of {', '.join(STUDIES)}"
+                raise ConfigError(f"study {name!r} is unknown: use {known}")
+        if self.names and self.all:
+            raise ConfigError(f"--all is every study, {self.names[0]} one of them: use one of both")
+
+    @property
+    def studies(self) -> dict[str, Study]:
+        """Those to run, or to list."""
+        names = self.names or tuple(STUDIES)
+        return {name: fast(STUDIES[name]) if self.fast else STUDIES[name] for name in names}
+
+
+def main() -> None:
+    """Run the command of the command line."""
+    command = cli.parse(StudyCommand)
+    with cli.refusals():
+        if not (command.names or command.all):
+            print(listing(command))
+            return
+        try:
+            run(command)
+        except KeyboardInterrupt:
+            again = " ".join(["python", "scripts/study.py", *sys.argv[1:]])
+            print(f"\nStopped; to go on: {again}", file=sys.stderr)
+            sys.exit(130)
+
+
+def listing(command: StudyCommand) -> str:
+    """Every study: its name, how many cells and about how many minutes, its question."""
+    speed = machine.speed()
+    rows = [["study", "cells", "minutes here", "question"]]
+    for name, study in command.studies.items():
+        cells = len(study.cells)
+        rows.append([name, str(cells), minutes(seconds_of(study.cells, speed)), study.question])
+    return (
+        f"{report.table(rows, left=(0, 3))}\n\npython scripts/study.py NAME runs one, --all all of "
+        "them, --fast a smaller one."
+    )
+
+
+def run(command: StudyCommand) -> None:
+    """Run what is missing, study by study, and make the page anew after each."""
+    out, studies = command.out, command.studies
+    study_folder.claim(out)
+    with storage.locked(out):
+        waiting = {name: study_folder.missing(out, name, study) for name, study in studies.items()}
+        print(plan(waiting, command.fast), flush=True)
+        for name, study in studies.items():
+            complete(out, name, waiting[name])
+            (section,) = study_folder.sections(out, {name: study}, f"{COMMAND} {{name}}")
+            print(report.section(section), flush=True)
+            write_page(command)
+    print(f"Page: {out / study_folder.PAGE}")
+
+
+def plan(waiting: Mapping[str, Sequence[Cell]], fast: bool = False) -> str:
+    """What is going to be run, and about how long it takes."""
+    speed = machine.speed()
+    seconds = {name: seconds_of(cells, speed) for name, cells in waiting.items()}
+    lines = [
+        f"{name}: {len(cells)} cells, about {minutes(seconds[name])} min"
+        for name, cells in waiting.items()
+        if cells
+    ]
+    if not lines:
+        return "All cells are there already."
+    total = f"To run: about {minutes(sum(seconds.values()))} min in all, {machine.cores()} cores."
+    few = " Fewer seeds (--fast): a first look, no claim." * fast
+    return "\n".join([*lines, total + few])
+
+
+def complete(out: Path, name: str, cells: Sequence[Cell]) -> None:
+    """Run the cells, with a bar, and append their rows."""
+    if not cells:
+        return
+    from echo_jax import findings, seeds, sweep
+    from echo_jax.progress import GridProgress
+
+    seeds.use_cpu_devices(None)
+    expected = {cell.name: seconds_of([cell]) for cell in cells}
+    with GridProgress(expected) as bar:
+        path = study_folder.rows_path(out, name)
+        for row in sweep.complete(cells, path, lambda cell, share: bar.at_work(cell.name, share)):
+            accuracy = findings.shown(row, "accuracy", findings.percent)
+            bar.finished(row["cell"], f"accuracy {accuracy}")
+
+
+def write_page(command: StudyCommand) -> None:
+    """The page of all studies that have rows in the folder."""
+    out = command.out
+    studies = {name: fast(study) if command.fast else study for name, study in STUDIES.items()}
+    found = [row for name in studies for row in study_folder.read(out, name)]
+    options = f" --out {out}" * (out != OUT) + " --fast" * command.fast
+    made = study_folder.sections(out, studies, f"{COMMAND} {{name}}{options}")
+    again = f"{COMMAND} --all{options}"
+    study_folder.write(
+        out, study_folder.head("How long does a network remember?", found, again), made
+    )
+
+
+if __name__ == "__main__":
+    main()
