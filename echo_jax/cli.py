@@ -32,6 +32,10 @@ _REWORDED = (
      r"\1 \2 is not a number: use one such as \1 0.001"),
     (r"invalid choice '?(.*?)'? for argument '(--\S+)'\. Expected one of \('(.*?)',?\)\.",
      r"\2 \1 is unknown: use one of \3"),
+    (r"invalid choice '?(.*?)'? for argument '(--\S+)'\. Expected one of \('(.*?)'\) ?\.",
+     r"\2 \1 is unknown: use one of \3"),
+    (r"Error parsing (--\S+): Could not find valid parse for arguments: \['?(.*?)'?\]",
+     r"\1 \2 is not what it takes: see --help for its values"),
     (r"Missing value for argument '(--\S+)'.*", r"\1 has no value: give one after it"),
     (r"Missing from \S+: \S+ (.*?)\.? \(required\)",
      r"\1 is not given: name it, or see --help"),
@@ -53,7 +57,7 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
     given = list(sys.argv[1:] if arguments is None else arguments)
     given = [re.sub(r"^--\w+(?==|$)", _long_form, argument) for argument in given]
     defaults = {}
-    if "part" in {field.name for field in dataclasses.fields(command)}:
+    if {"part", "run"} <= {field.name for field in dataclasses.fields(command)}:
         part = _part_of(given)
         defaults["default"] = command(part=part, run=PARTS[part])
     asks_for_help = bool({"-h", "--help"} & set(given))

@@ -6,10 +6,11 @@ that names its best and its worst cell.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from echo_jax.config import PARTS, RunConfig, changed, to_dict
+from echo_jax.config import PARTS, ConfigError, RunConfig, changed, to_dict
 
 Label = str | int | float
 
@@ -104,22 +105,34 @@ class Study:
 
 
 def grid(
-    base: RunConfig, axes: Mapping[str, Sequence[Any]], labels: Mapping[str, str], **options: Any
+    base: RunConfig,
+    fixed: Mapping[str, Any],
+    varied: Mapping[str, Sequence[Any]],
+    names: Mapping[str, str],
+    **options: Any,
 ) -> Iterable[Cell]:
-    """A cell for every combination of the values of some fields.
+    """A cell for every combination of the values of some fields; ConfigError where one is invalid.
 
     Args:
-      base: all other fields.
-      axes: values of each field, the first varies slowest.
-      labels: how a field is called in the labels, where not by its own name.
+      base: the other fields.
+      fixed: fields with one value.
+      varied: values of each other field, the first varies slowest.
+      names: what a field is called in the labels, where not by its own name.
       options: the other fields of `Cell`.
     """
-    points: list[dict[str, Any]] = [{}]
-    for field, values in axes.items():
-        points = [point | {field: value} for point in points for value in values]
-    for point in points:
-        named = {labels.get(field, field): value for field, value in point.items()}
-        yield Cell(named, changed(base, **point), **options)
+    for values in itertools.product(*varied.values()):
+        point = dict(zip(varied, values, strict=True))
+        named = {names.get(field, field.replace("_", " ")): v for field, v in point.items()}
+        cell = Cell({name: _word(value) for name, value in named.items()}, base, **options)
+        try:
+            yield dataclasses.replace(cell, config=changed(base, **fixed, **point))
+        except ConfigError as error:
+            raise ConfigError(f"{cell.name}: {error}") from error
+
+
+def _word(value: Any) -> Label:
+    """A value as a label: switches as yes and no."""
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
 
 
 def fast(study: Study) -> Study:

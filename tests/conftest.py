@@ -78,6 +78,7 @@ def call(root, monkeypatch, capfd, tmp_path):
         (tmp_path / "stdin").write_text(stdin)
         with monkeypatch.context() as patch, (tmp_path / "stdin").open() as file:
             patch.chdir(cwd)
+            patch.syspath_prepend(str(root / "scripts"))
             patch.setattr(sys, "argv", [script, *map(str, arguments)])
             patch.setattr(sys, "stdin", file)
             ended = 0
