@@ -68,17 +68,31 @@ def accuracy(row: Row) -> str:
 
 
 def when(row: Row) -> str:
-    """When 99% was reached in training, and in how many seeds."""
+    """When 99% was reached in training; in how many seeds, where not in all."""
     reached = scores(row, "sequences_to_99")
-    count = median(row, "sequences_to_99")
-    seeds = f"{sum(n is not None for n in reached)} of {len(reached)} seeds"
-    return "never" if math.isinf(count) else f"after {number(count)} sequences ({seeds})"
+    count, seeds = median(row, "sequences_to_99"), sum(n is not None for n in reached)
+    if math.isinf(count):
+        return "never reaches 99%"
+    some = f" ({seeds} of {len(reached)} seeds)" * (seeds < len(reached))
+    return f"reaches 99% after {number(count)} sequences{some}"
 
 
 def bits(row: Row) -> str:
     """The recalled bits, of all that there are."""
     most = math.log2(row["config"]["task"]["vocab_size"])
     return f"{decimals(median(row, 'recalled_bits'))} of {most:.2f} bits"
+
+
+def higher(first: Row, second: Row) -> int:
+    """Whether the second has the higher accuracy, 1, or the lower, -1, seed by seed.
+
+    0 where the interval of the median difference holds 0, or there is none.
+    """
+    pair = ([value or 0.0 for value in scores(row, "accuracy")] for row in (first, second))
+    interval = statistics.paired_comparison(*pair).interval
+    if interval is None or interval.low <= 0 <= interval.high:
+        return 0
+    return 1 if interval.low > 0 else -1
 
 
 def learned(row: Row) -> bool:
@@ -100,36 +114,31 @@ def parts(rows: Rows) -> list[str]:
     """What each part reaches, and when."""
     two, three, four = rows.all()
     return [
-        f"Part 2, the current value: {accuracy(two)} on fresh sequences; 99% {when(two)}.",
-        f"Part 3, lag 1 with one step at a time and batches of 6: {accuracy(three)}; 99% "
-        f"{when(three)}.",
-        f"Part 4, lag 1 with windows of 5: {accuracy(four)}; 99% {when(four)}.",
+        f"Part 2, the current value, {when(two)}, and is right in {accuracy(two)} of fresh "
+        "answers.",
+        f"Part 3, lag 1 one step at a time, {when(three)}: {accuracy(three)}.",
+        f"Part 4, lag 1 with windows of 5, {when(four)}: {accuracy(four)}.",
     ]
 
 
 def mistake(rows: Rows) -> list[str]:
     """Absent from the state; present, but not taught; taught."""
     six, one = rows(batch=6, batches_back=1), rows(batch=1, batches_back=1)
-    all_six, two, whole = (
-        rows(batch=6, batches_back="all"),
-        rows(batch=1, batches_back=2),
-        rows(batch=1, batches_back="all"),
-    )
-    first, second = places(one, "accuracy_by_position")[1][1:4:2]
+    two, whole = (rows(batch=1, batches_back=k) for k in (2, "all"))
+    untrained, second = rows(batches_back="untrained"), places(one, "accuracy_by_position")[1][1]
     healed = median(two, "accuracy") >= LEARNED * knowable(two)
     return [
-        f"With batches of 6 the value is not there: row r continues row r - 6, a probe finds the "
-        f"value one step back in {probed(six, 1)} of the states that rows are handed and the one "
-        f"six steps back in {probed(six, 6)}, and the network is right in {accuracy(six)}, with "
-        f"the gradient through all batches in {accuracy(all_six)}.",
-        f"With batches of 1 it is there, a probe finds it in "
-        f"{probed(rows(batches_back='untrained'), 1)} of the states of an untrained network, but "
-        f"the gradient is cut before it: the network ends at {accuracy(one)} (its second row "
-        f"{percent(first)}, its fourth {percent(second)}), and then a probe finds the value in "
-        f"{probed(one, 1)}.",
-        f"{'What heals it is' if healed else 'It is not healed by'} a gradient that passes back "
-        f"through one batch more: {accuracy(two)}, and through all of them {accuracy(whole)}, "
-        f"where {percent(knowable(two))} of the targets can be known at all.",
+        f"With batches of 6 the value is nowhere: row r continues row r - 6, whose state holds the "
+        f"value 6 steps back (a probe finds it in {probed(six, 6)} of the states) and not the one "
+        f"1 step back ({probed(six, 1)}), so the network is right in {accuracy(six)}.",
+        f"With batches of 1 the value is there, found in {probed(untrained, 1)} of the states "
+        f"before training, but no gradient reaches it: {accuracy(one)} are right, "
+        f"{percent(second)} in the second row of a sequence, and after training a probe finds it "
+        f"in {probed(one, 1)} of the states.",
+        f"A gradient that passes back through one batch more {'heals' if healed else 'changes'} "
+        f"it: {accuracy(two)}, through all of them {accuracy(whole)}, where "
+        f"{percent(knowable(two))} "
+        "of the targets can be known at all.",
     ]
 
 
@@ -146,24 +155,20 @@ def probed(row: Row, steps: int) -> str:
 def state(rows: Rows) -> list[str]:
     """Part 4 with and without; why; and the windows of 2."""
     zero, carried = (rows(window=5, lag=1, batch=5, state=name) for name in ("zero", "carried"))
-    gain = median(carried, "accuracy") - median(zero, "accuracy")
-    word = "helps" if gain > 0 else "harms" if gain < 0 else "changes nothing"
-    swapped = percent(median(carried, "other_state accuracy"))
+    word = {1: "helps", 0: "makes no difference that these seeds show", -1: "harms"}[
+        higher(zero, carried)
+    ]
     narrow = [rows(window=2, lag=1, batch=5, state=name) for name in ("zero", "carried")]
-    two = [rows(window=2, lag=2, batch=1, state=name) for name in ("zero", "carried")]
-    five = [rows(window=2, lag=2, batch=5, state=name) for name in ("zero", "carried")]
+    one, five = (rows(window=2, lag=2, batch=batch, state="carried") for batch in (1, 5))
     return [
-        f"On part 4 the carried state {word}: {accuracy(carried)} with it and {accuracy(zero)} "
-        f"without, 99% {when(carried)} and {when(zero)}.",
-        f"Row r is handed the state of row r - 5: a probe finds the value 5 steps back in "
-        f"{probed(carried, 5)} of them and the one that is asked for, 1 step back, in "
-        f"{probed(carried, 1)}; set to zero in a network trained with it, the accuracy becomes "
-        f"{swapped}, so for row r it is noise.",
-        f"With a window of 2 and lag 1 the same noise costs more, {accuracy(narrow[1])} with and "
-        f"{accuracy(narrow[0])} without; lag 2 is outside that window, and the state gives "
-        f"{accuracy(two[1])} with batches of 1, where row r - 1 has seen the value, "
-        f"and {accuracy(five[1])} with batches of 5, where row r - 5 has not (without: "
-        f"{percent(median(two[0], 'accuracy'))} and {percent(median(five[0], 'accuracy'))}).",
+        f"On part 4 the carried state {word}: with it a network {when(carried)} and ends at "
+        f"{accuracy(carried)}, without it {when(zero)} and ends at {accuracy(zero)}.",
+        f"It is noise to row r, which is handed the state of row r - 5: a probe finds the value 5 "
+        f"steps back in {probed(carried, 5)} of the states and the one that is asked for in "
+        f"{probed(carried, 1)}; a window of 2 suffers more, {accuracy(narrow[1])} with the state "
+        f"and {accuracy(narrow[0])} without.",
+        f"Where the window lacks the value, window 2 and lag 2, a state that has seen it gives "
+        f"{accuracy(one)} (batches of 1), and one that has not {accuracy(five)} (batches of 5).",
     ]
 
 
@@ -172,22 +177,20 @@ def masking(rows: Rows) -> list[str]:
     token, masked, removed = (
         rows(lag=1, missing_values=name) for name in ("extra token", "masked", "rows removed")
     )
-
-    def missing(row: Row) -> str:
-        return percent(median(row, "rows_apart missing"))
-
-    def full(row: Row) -> str:
-        return percent(median(row, "rows_apart full"))
-
+    missing, full = (
+        [percent(median(row, f"rows_apart {rows_}")) for row in (token, masked, removed)]
+        for rows_ in ("missing", "full")
+    )
     return [
-        f"Lag 1: with an extra token {missing(token)} of the rows with missing values are right, "
-        f"with masked steps {missing(masked)}, and a network that never saw such rows, asked about "
-        f"masked ones, {missing(removed)}.",
-        f"Rows without missing values: {full(token)}, {full(masked)} and {full(removed)}; 99% "
-        f"{when(token)}, {when(masked)} and {when(removed)}.",
-        "With an extra token the value asked for is always the same number of steps after the "
-        "start of the window; where masked steps hold the state, the network starts at another "
-        "step in each of the first rows, and has to learn all those cases.",
+        f"Rows with missing values, lag 1: {missing[0]} are right with an extra token, "
+        f"{missing[1]} with masked steps, and {missing[2]} if such rows were removed from "
+        "training.",
+        f"Rows without missing values: {full[0]}, {full[1]} and {full[2]}; with the extra token a "
+        f"network {when(token)}, with masked steps it {when(masked)}, with rows removed it "
+        f"{when(removed)}.",
+        "An extra token leaves the value asked for at the same step of every window; where masked "
+        "steps hold the state, each of the first rows starts at a step of its own, and is a case "
+        "to be learned by itself.",
     ]
 
 
@@ -198,12 +201,12 @@ def prefix(rows: Rows) -> list[str]:
     )
     first, curve = places(far[1], "accuracy_by_position")
     return [
-        f"Lag 1: all so far reaches {accuracy(near[1])}, 99% {when(near[1])}; the window of 5 "
-        f"{accuracy(near[0])}, {when(near[0])}.",
-        f"Lag 5 lies outside the window: {accuracy(far[0])} with it, {accuracy(far[1])} "
-        f"({bits(far[1])}) "
-        "with all so far.",
-        f"By position: with lag 5 and all so far {percent(curve[0])} where the prefix has "
+        f"With lag 1 a network that sees all so far {when(near[1])} and ends at "
+        f"{accuracy(near[1])}; with a window of 5 it {when(near[0])} and ends at "
+        f"{accuracy(near[0])}.",
+        f"Lag 5 lies outside that window: {accuracy(far[0])} with it, {accuracy(far[1])} with all "
+        f"so far, {bits(far[1])}.",
+        f"There the length of the prefix counts: {percent(curve[0])} are right where it has "
         f"{first + 1} values and {percent(curve[-1])} where it has {first + len(curve)}.",
     ]
 
@@ -250,27 +253,29 @@ def streams(rows: Rows) -> list[str]:
 
 def mlp(rows: Rows) -> list[str]:
     """In the window both; outside neither; one value at a time the LSTM alone."""
-    window = {
-        (name, lag): accuracy(rows(sees="windows of 5", network=name, lag=lag))
+    lstm, perceptron = (
+        [rows(sees="windows of 5", network=name, lag=lag) for lag in (1, 4, 5)]
         for name in ("LSTM", "MLP")
-        for lag in (1, 4, 5)
-    }
+    )
+    same = [learned(row) for row in lstm] == [learned(row) for row in perceptron]
+    said = (
+        f"lag {a['labels']['lag']} {accuracy(a)} and {accuracy(b)}"
+        for a, b in zip(lstm, perceptron, strict=True)
+    )
     alone = {
-        (row["labels"]["network"], row["labels"]["lag"]): row
+        (row["labels"]["network"], row["labels"]["lag"]): accuracy(row)
         for row in rows.all(sees="one value at a time")
     }
     line = "MLP with a delay line of 5"
     return [
-        f"On windows nothing: lag 1 gives {window['LSTM', 1]} for the LSTM and {window['MLP', 1]} "
-        f"for an MLP with as many parameters, lag 4 {window['LSTM', 4]} and {window['MLP', 4]}, "
-        "and "
-        f"lag 5, outside the window, {window['LSTM', 5]} and {window['MLP', 5]}.",
-        f"One value at a time the LSTM keeps what it needs, lag 1 {accuracy(alone['LSTM', 1])} and "
-        f"lag 5 {accuracy(alone['LSTM', 5])}; the MLP sees the current value alone, "
-        f"{accuracy(alone['MLP', 1])} and {accuracy(alone['MLP', 5])}.",
-        f"Handed a delay line of the last 5 values, the MLP has {accuracy(alone[line, 1])} and "
-        f"{accuracy(alone[line, 5])}: it remembers what it is handed, and the LSTM is a memory of "
-        "its own.",
+        f"On windows of 5 {'nothing' if same else 'not the same'}: the LSTM and an MLP with as "
+        "many "
+        f"parameters have {', '.join(said)}; lag 5 is outside the window.",
+        f"One value at a time the LSTM keeps what it needs, lag 1 {alone['LSTM', 1]} and lag 5 "
+        f"{alone['LSTM', 5]}; the MLP has the current value alone, {alone['MLP', 1]} and "
+        f"{alone['MLP', 5]}.",
+        f"Handed a delay line of the last 5 values the MLP has {alone[line, 1]} and "
+        f"{alone[line, 5]}: it needs a memory handed to it, the LSTM is one.",
     ]
 
 
@@ -351,8 +356,8 @@ def framing(rows: Rows) -> list[str]:
         )
     return [
         *said,
-        "A regression is near before it is right: its error says how far off an answer is, and an "
-        "echo must be exact, so nearly right is wrong; classes have no near, and are told at once.",
+        "An echo is right or wrong, and a regression is trained to be near: its error hardly tells "
+        "44 from 45, and to a class they are as different as any two values.",
     ]
 
 
@@ -365,46 +370,38 @@ def explain(rows: Rows) -> list[str]:
         rest = max(share for i, share in enumerate(shares) if i != shares.index(most))
         said.append(
             f"Trained for lag {row['labels']['lag']}, the answer follows the input "
-            f"{shares.index(most)} steps back in {percent(most)} of the sequences, and any other "
-            "in "
+            f"{shares.index(most)} back in {percent(most)} of the sequences, and any other in "
             f"{percent(rest)} at most."
         )
     untrained = max(max(places(row, "follows untrained")[1]) for row in rows.all())
     return [
         *said,
-        f"Before training it follows none, {percent(untrained)} at most: so a reader who changes "
-        "the "
-        "last value and sees the one before it answered is seeing lag 1 learned.",
+        f"Before training it follows no input in more than {percent(untrained)}: who changes the "
+        "last value and still sees the one before it answered sees what lag 1 means.",
     ]
 
 
 def future(rows: Rows) -> list[str]:
     """Equivalent to chance; not below its loss; and what becomes of answers fed back."""
     ahead, echo = rows(lag=-1), rows(lag=1)
-    chance = ahead["floors"]
+    chance, loss = ahead["floors"], median(ahead, "loss")
     said = statistics.mean_equivalent(
         [value or 0.0 for value in scores(ahead, "accuracy")], chance["accuracy"], MARGIN
     )
-    equal = (
-        "is equivalent to chance" if said.equivalent else "is not shown to be equivalent to chance"
-    )
-    loss = median(ahead, "loss")
-    side = "not below" if loss >= chance["loss"] else "below"
     first, *_, last = places(ahead, "fed_back distinct")[1]
     cycle = " ".join(map(str, echo["measured"]["fed_back"]["answers"][0][:8]))
     return [
-        f"No: the accuracy {equal}, a mean of {percent(said.mean)}, 90% interval "
-        f"{percent(said.interval.low)} to {percent(said.interval.high)}, where 1/V is "
-        f"{percent(chance['accuracy'])} and the margin 0.2 points; the loss of {loss:.4f} is "
-        f"{side} "
-        f"ln V, {chance['loss']:.4f}.",
-        f"Fed back as inputs, its answers shrink and repeat: {first:.1f} different values among "
-        "the "
-        f"first 25, {last:.1f} among the last, and {percent(median(ahead, 'fed_back repeats'))} of "
-        "the starts end in a cycle.",
-        f"A network that has learned lag 1 does what it was taught and echoes the last two values, "
-        f"as in {cycle}: a cycle of "
-        "answers, no forecast.",
+        f"{'No' if said.equivalent else 'These seeds do not settle it'}: the mean accuracy is "
+        f"{percent(said.mean)} (90% interval {percent(said.interval.low)} to "
+        f"{percent(said.interval.high)}), "
+        f"{'' if said.equivalent else 'not shown to be '}equivalent "
+        f"to chance, {percent(chance['accuracy'])}, and the loss {loss:.4f} is "
+        f"{'not ' * (loss >= chance['loss'])}below ln V, {chance['loss']:.4f}.",
+        f"Fed back as inputs, its answers {'shrink and ' * (last < first)}repeat: {first:.1f} "
+        f"different values among the first 25, {last:.1f} among the last, and "
+        f"{percent(median(ahead, 'fed_back repeats'))} of the starts end in a cycle.",
+        f"A network that has learned lag 1 only echoes what it is fed, {cycle}: it repeats, and "
+        "foretells nothing.",
     ]
 
 

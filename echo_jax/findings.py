@@ -129,26 +129,34 @@ def pair_tables(study: Study, found: Sequence[Row]) -> list[Table]:
     lines, p_values = [], []
     for first, second in study.pairs:
         for score in study.compared:
-            if first not in by_name or second not in by_name:
+            if not {first, second} <= set(by_name):
                 continue
-            one, other = (_finite(by_name[cell], score) for cell in (first, second))
-            said = statistics.paired_comparison(one, other)
+            pair = by_name[first], by_name[second]
+            said = statistics.paired_comparison(*(_finite(row, score) for row in pair))
             if said.interval is None or said.p_value is None:
                 continue
-            write = _signed(score)
-            interval = f"{write(said.interval.low)} to {write(said.interval.high)}"
             p_values.append(said.p_value)
+            middle, low, high = map(_signed(score), (said.median, *said.interval[:2]))
             lines.append([
-                first, second, score.replace("_", " "), write(said.median), interval,
+                *_in_common(*pair), score.replace("_", " "), f"{middle} ({low} to {high})",
                 f"{said.superiority:.0%}", f"{said.p_value:.2g}",
             ])  # fmt: skip
     for line, adjusted in zip(lines, statistics.holm(p_values), strict=True):
         line.append(f"{adjusted:.2g}")
     headings = [
-        "first", "second", "score", "second - first", "interval", "second higher", "p", "p (Holm)",
+        "with", "difference", "of", "median", "pairs above 0", "p", "p (Holm)",
     ]  # fmt: skip
-    caption = "Pairs of the same seeds: median difference, and a sign-flip test"
+    caption = "Pairs of the same seeds: median difference with its interval, and a sign-flip test"
     return [Table(caption, headings, lines)] if lines else []
+
+
+def _in_common(first: Row, second: Row) -> tuple[str, str]:
+    """The labels that a pair shares, and the difference that the others make."""
+    one, other = first["labels"], second["labels"]
+    same = ", ".join(f"{name} {value}" for name, value in one.items() if other.get(name) == value)
+    apart = [name for name in one if other.get(name) != one[name]]
+    signs = (", ".join(str(labels[name]) for name in apart) for labels in (other, one))
+    return same or "-", " - ".join(signs)
 
 
 def _finite(row: Row, score: str) -> list[float]:

@@ -88,7 +88,8 @@ body {
   margin: 0; background: #ffffff; color: var(--ink); overflow-wrap: break-word;
   font: 1.125rem/1.6 var(--sans);
 }
-header, main, footer { max-width: 54rem; margin: 0 auto; padding: 0 1.25rem; }
+header, main, footer { max-width: 68rem; margin: 0 auto; padding: 0 1.25rem; }
+figure, nav { max-width: 54rem; }
 header { padding-top: 3.5rem; }
 h1, h2, .answer { font-family: var(--serif); text-wrap: balance; }
 h1 { margin: 0 0 1.5rem; font-size: clamp(2rem, 6vw, 3rem); line-height: 1.15; }
@@ -341,4 +342,6 @@ def number_columns(table: Table) -> list[bool]:
 def _is_number(cell: str) -> bool:
     """Whether each word begins with a digit, perhaps after a sign, or may stand beside numbers."""
     words = cell.split()
-    return all(word in BESIDE_NUMBERS or word.lstrip(SIGNS)[:1].isdecimal() for word in words)
+    return all(
+        word.strip("()") in BESIDE_NUMBERS or word.lstrip(SIGNS)[:1].isdecimal() for word in words
+    )

@@ -340,7 +340,12 @@ STUDIES: dict[str, Study] = {
         "Why did part 3 fail?",
         tuple(_mistake()),
         ("accuracy", "chance", "can be known", "recalled bits", "sequences to 99%"),
-        Chart("curves", "probe before", "steps back", leave_out=("batch 1, batches back 4",)),
+        Chart(
+            "curves",
+            "probe before",
+            "steps back",
+            leave_out=("batch 1, batches back 4", "batch 6, batches back all"),
+        ),
         notes=(
             "Batches back: how many batches the gradient of an update passes back through, k. Each "
             "update runs the last k batches again, with the weights of now, from the state that "
