@@ -320,6 +320,18 @@ def _markdown_table(table: Table) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in (rows[0], rules, *rows[1:]))
 
 
+def markdown_summary(sections: Sequence[Section], path: str) -> str:
+    """A line a study: its question, which leads to its section in the page at `path`, and the first
+    sentence of its answer.
+    """
+    lines = ["| question | answer | how |", "|---|---|---|"]
+    for section in sections:
+        anchor = re.sub(r"[^\w\- ]", "", section.question.lower()).replace(" ", "-")
+        question, answer = _plain(section.question), _plain(section.answer[0])
+        lines.append(f"| [{question}]({path}#{anchor}) | {answer} | `{section.command}` |")
+    return "\n".join(lines)
+
+
 def _fenced(command: str) -> str:
     return f"```bash\n{command}\n```"
 

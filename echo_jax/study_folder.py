@@ -6,6 +6,7 @@ index.html           all studies on one page, which needs no other file
 README.md            the same in Markdown, with the figures
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from echo_jax.storage import StorageError
 from echo_jax.studies import Cell, Study
 
 PAGE, MARKDOWN = "index.html", "README.md"
+
+BEGIN, END = "<!-- studies -->", "<!-- end of studies -->"
+"""The lines of a Markdown file between which the answers stand."""
 
 INTRODUCTION = (
     "A network sees random integers and must say the one it saw n steps ago. This is the echo task "
@@ -82,6 +86,20 @@ def write(out: Path, head: Head, made: Sequence[Section]) -> None:
             storage.write_generated(out / drawn[section.name], section.figure)
     storage.write_generated(out / PAGE, page.html_page(head, made))
     storage.write_generated(out / MARKDOWN, page.markdown_page(head, made, drawn))
+
+
+def put_summary(readme: Path, out: Path, made: Sequence[Section]) -> None:
+    """Put a line a study between the two marks of a Markdown file; StorageError without them."""
+    text = storage.read_bytes(readme, storage.JSON_LIMIT, fix="name a file to write to").decode()
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not end:
+        raise StorageError(
+            f"{readme} has no lines {BEGIN} and {END}: put them where answers belong"
+        )
+    path = os.path.relpath(out / MARKDOWN, readme.parent)
+    summary = page.markdown_summary(made, path)
+    storage.write_bytes(readme, f"{before}{begin}\n{summary}\n{end}{after}".encode())
 
 
 def head(title: str, found: Sequence[Row], command: str) -> Head:

@@ -22,6 +22,8 @@ from echo_jax.studies import STUDIES, Cell, Study, fast
 
 COMMAND = "python scripts/study.py"
 
+TITLE = "How long does a network remember?"
+
 OUT = Path("runs/studies")
 """The folder of the studies, where no other is named."""
 
@@ -41,6 +43,9 @@ class StudyCommand:
     """Fewer seeds, smaller grids and shorter training, for a first look: not for a claim."""
     out: Path = OUT
     """Folder of the rows, the figures and the page; a study goes on where it was stopped."""
+    readme: Path | None = None
+    """A Markdown file to put the questions and first answers into, between its lines
+    `<!-- studies -->` and `<!-- end of studies -->`."""
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a name that no study has."""
@@ -140,11 +145,11 @@ def write_page(command: StudyCommand) -> None:
     studies = {name: fast(study) if command.fast else study for name, study in STUDIES.items()}
     found = [row for name in studies for row in study_folder.read(out, name)]
     options = f" --out {out}" * (out != OUT) + " --fast" * command.fast
-    made = study_folder.sections(out, studies, f"{COMMAND} {{name}}{options}")
+    made = study_folder.sections(out, studies, f"{COMMAND} {{name}}" + " --fast" * command.fast)
     again = f"{COMMAND} --all{options}"
-    study_folder.write(
-        out, study_folder.head("How long does a network remember?", found, again), made
-    )
+    study_folder.write(out, study_folder.head(TITLE, found, again), made)
+    if command.readme:
+        study_folder.put_summary(command.readme, out, made)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,14 @@ def readme(root):
 
 def test_every_command_of_the_readme_is_understood(root, readme, monkeypatch):
     commands = set(re.findall(r"python scripts/(\w+)\.py([^`\n|#\")]*)", readme))
-    assert {name for name, _ in commands} == {"train", "predict", "show", "benchmark"}
+    assert {name for name, _ in commands} == {
+        "train",
+        "predict",
+        "show",
+        "benchmark",
+        "study",
+        "sweep",
+    }
     assert len(commands) > 15
     monkeypatch.syspath_prepend(str(root / "scripts"))
     for name, arguments in commands:
