@@ -114,10 +114,11 @@ def parts(rows: Rows) -> list[str]:
     """What each part reaches, and when."""
     two, three, four = rows.all()
     return [
-        f"Part 2, the current value, {when(two)}, and is right in {accuracy(two)} of fresh "
-        "answers.",
-        f"Part 3, lag 1 one step at a time, {when(three)}: {accuracy(three)}.",
-        f"Part 4, lag 1 with windows of 5, {when(four)}: {accuracy(four)}.",
+        f"Part 2, the current value, ends at {accuracy(two)}, part 3, lag 1 one step at a time, at "
+        f"{accuracy(three)}, and part 4, lag 1 with windows of 5, at {accuracy(four)}.",
+        f"Part 2 {when(two)}, part 3 {when(three)} and part 4 {when(four)}.",
+        f"What part 4 reaches is more than knowing which values its window holds, but not where: "
+        f"that order-blind floor is {percent(four['floors']['order_blind_accuracy'])}.",
     ]
 
 

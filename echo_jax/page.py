@@ -321,9 +321,7 @@ def _markdown_table(table: Table) -> str:
 
 
 def markdown_summary(sections: Sequence[Section], path: str) -> str:
-    """A line a study: its question, which leads to its section in the page at `path`, and the first
-    sentence of its answer.
-    """
+    """A line a study: its question, linked to the page at `path`, and the first of its answer."""
     lines = ["| question | answer | how |", "|---|---|---|"]
     for section in sections:
         anchor = re.sub(r"[^\w\- ]", "", section.question.lower()).replace(" ", "-")

@@ -331,6 +331,7 @@ STUDIES: dict[str, Study] = {
     "parts": Study(
         "Do the tutorial's parts come out as it says?",
         tuple(_parts()),
+        ("accuracy", "chance", "order-blind", *SCORES[2:]),
         notes=(
             "Part 1 of the tutorial encodes a sequence one-hot and decodes it again; nothing is "
             "learned there, and every sequence comes back (python scripts/show.py shows it).",
