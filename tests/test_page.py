@@ -1,12 +1,10 @@
 import functools
-import html
 import itertools
 import math
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 
+import browser
 import numpy as np
 import pytest
 from wcag import contrast
@@ -15,24 +13,6 @@ from echo_jax import figures, page
 from echo_jax.figures import Estimate
 
 LONG = "a name that is much longer than a phone is wide, " * 3
-MEASURE = """
-<script>
-addEventListener("load", () => {
-  const found = [...document.querySelectorAll("iframe")].map(frame => {
-    const page = frame.contentDocument, root = page.documentElement;
-    const boxes = [...page.querySelectorAll("figure svg")].map(svg => svg.getBoundingClientRect());
-    return [
-      frame.clientWidth, root.clientWidth, root.scrollWidth,
-      page.querySelectorAll("main section h2").length,
-      boxes.filter(box => box.width > 300 && box.height > 100).length,
-      [...page.images].filter(image => !image.naturalWidth).length,
-      parseFloat(getComputedStyle(page.body).fontSize),
-    ].join(" ");
-  });
-  document.body.dataset.found = found.join("; ");
-});
-</script>
-"""
 
 
 def some(value):
@@ -286,27 +266,5 @@ def test_the_markdown_says_what_was_given_and_points_to_the_figures():
 
 @pytest.mark.timeout(60)
 def test_in_a_browser_nothing_is_wider_than_the_window_and_every_figure_is_seen(content, tmp_path):
-    frames = [
-        f'<iframe style="border: 0; width: {width}px; height: 900px" '
-        f'srcdoc="{html.escape(content)}"></iframe>'
-        for width in (1280, 390)  # a window of Chromium itself is never narrower than 500
-    ]
-    (tmp_path / "page.html").write_text(f"<!DOCTYPE html><body>{''.join(frames)}{MEASURE}")
-    found = re.search('data-found="([^"]*)"', opened(tmp_path / "page.html", tmp_path))[1]
-    assert found.split("; ") == [f"{width} {width} {width} 5 4 0 18" for width in (1280, 390)]
-
-
-def opened(path, profile):
-    """The page as the browser has it once its scripts have run."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    browser = next(filter(None, map(shutil.which, names)), None)
-    if browser is None:
-        pytest.skip("no Chromium or Chrome to open the page with")
-    options = (
-        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --hide-scrollbars "
-        "--disable-background-networking --disable-component-update --disable-sync "
-        "--disable-dev-shm-usage --dump-dom"
-    )
-    command = [browser, *options.split(), f"--user-data-dir={profile / 'profile'}", path.as_uri()]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=50)
-    return done.stdout
+    for width, seen in browser.measured(content, tmp_path).items():
+        assert seen == browser.Seen(width, width, sections=5, figures=4, broken=0, font=18)
