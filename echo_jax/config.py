@@ -112,6 +112,11 @@ class TaskConfig:
         return viable[len(viable) % self.batch_size :]
 
     @property
+    def batches_apart(self) -> int:
+        """Steps from a row to the one that continues it: B, in streams the W of a chunk."""
+        return self.window if self.layout == "streams" else self.batch_size
+
+    @property
     def updates_per_sequence(self) -> int:
         """Batches that one sequence gives, K: rows / B, or in streams the chunks of W steps."""
         if self.layout == "streams":
@@ -317,19 +322,43 @@ class RunConfig:
         skipped  in neither: the rows that a row continues saw other values
         early    in neither: it was over before the rows began
         zeroed   in neither: every batch starts from a zero state
-        delayed  in neither: the delay line of the cell mlp is too short
+        delayed  in neither, or in one that the delay line of the cell mlp is too short to reach
         future   not drawn yet (a negative lag)
         """
-        task = self.task
+        task, back = self.task, self.batches_back
         if task.lag < 0:
             return "future"
-        if self.network.cell == "mlp" and task.lag >= (self.network.delay_line or task.window):
-            return "delayed"
+        if self.network.cell == "mlp":
+            # Its line goes on from row to row: r - B is followed by r, whatever the times of both.
+            further = back * (task.window - task.batches_apart) if self._state_holds(back) else 0
+            if task.lag + further >= (self.network.delay_line or task.window):
+                return "delayed"
         if task.lag < task.window:  # in streams: for the steps late enough in their chunk
             return "window"
+        return self._place_in_the_state(back)
+
+    @property
+    def batches_back(self) -> int:
+        """How many batches before its own the target is looked for, 0 where the window holds it.
+
+        The rows of s batches before end s * B steps earlier (in streams the chunks s * W), so they
+        hold x(t-n) if s * B <= n < s * B + W. This is the first s that is large enough; it must
+        not be too large, and some row must be that late.
+        """
+        return max(-(-(self.task.lag - self.task.window + 1) // self.task.batches_apart), 0)
+
+    def _place_in_the_state(self, back: int) -> TargetPlace:
         if not self.network.stateful:
             return "zeroed"
-        return _place_in_earlier_batches(task, self.training.bptt_batches)
+        if not self._state_holds(back):
+            return "skipped"
+        if back >= self.task.updates_per_sequence:
+            return "early"
+        return "replayed" if back < self.training.bptt_batches else "state"
+
+    def _state_holds(self, back: int) -> bool:
+        """Whether rows so many batches before, whose state is carried, are not too early for it."""
+        return self.network.stateful and back * self.task.batches_apart <= self.task.lag
 
 
 _Config = TypeVar("_Config", TaskConfig, NetworkConfig, TrainingConfig, DataConfig, RunConfig)
@@ -466,22 +495,6 @@ def _too_few_rows(task: TaskConfig) -> str:
         f"(window {task.window}, lag {task.lag}), fewer than batch size {batch}: "
         f"use {', '.join(fixes[:-1])}{' or ' * (len(fixes) > 1)}{fixes[-1]}"
     )
-
-
-def _place_in_earlier_batches(task: TaskConfig, bptt_batches: int) -> TargetPlace:
-    """Whether the carried state may hold the target, and whether the gradient reaches it there.
-
-    The rows of s batches before end s * B steps earlier (in streams the chunks s * W), so they
-    hold x(t-n) if s * B <= n < s * B + W: the first s that is large enough must not be too large,
-    and some row must be that late.
-    """
-    stride = task.window if task.layout == "streams" else task.batch_size
-    back = -(-(task.lag - task.window + 1) // stride)
-    if back * stride > task.lag:
-        return "skipped"
-    if back >= task.updates_per_sequence:
-        return "early"
-    return "replayed" if back < bptt_batches else "state"
 
 
 _SECTIONS = {
