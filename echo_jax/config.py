@@ -155,8 +155,14 @@ class NetworkConfig:
         _check_choice("encoding", self.encoding, get_args(Encoding))
         _check_whole("embedding dim", self.embedding_dim, minimum=1)
         _check_flag("tied", self.tied)
-        if self.tied and self.encoding != "embedding":
-            raise ConfigError("tied True has no embedding to tie to: use --encoding embedding")
+        if self.encoding != "embedding":
+            if self.tied:
+                raise ConfigError("tied True has no embedding to tie to: use --encoding embedding")
+            if self.embedding_dim != NetworkConfig.embedding_dim:
+                raise ConfigError(
+                    f"embedding dim {self.embedding_dim} is of no embedding: use --encoding "
+                    "embedding, or leave it out"
+                )
         if self.delay_line is not None:
             _check_whole("delay line", self.delay_line, minimum=1)
             if self.cell != "mlp":
