@@ -302,10 +302,14 @@ class RunConfig:
     def least_bytes(self) -> int:
         """Memory that a run takes at the very least, beside its state.
 
-        One sequence as batches, the logits of one batch, and the sequences of the evaluation with
-        the answers to them.
+        One sequence as batches, the logits of one batch, what its inputs are made into, and the
+        sequences of the evaluation with the answers to them.
         """
-        task = self.task
+        task, network = self.task, self.network
+        fed = task.batch_size * task.window
+        made = network.embedding_dim if network.encoding == "embedding" else 0
+        if network.cell == "mlp":
+            made = max(made, network.hidden_size * (network.delay_line or task.window))
         streams = task.layout == "streams"
         rows = task.updates_per_sequence * task.batch_size
         read = task.batch_size * (task.window if streams else 1)
@@ -314,6 +318,7 @@ class RunConfig:
         return 4 * (
             rows * task.window
             + read * task.vocab_size
+            + fed * made
             + self.evaluation_sequences * (sequence + 3 * answers)
         )
 

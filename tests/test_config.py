@@ -110,6 +110,63 @@ def test_a_damaged_configuration_is_refused_in_one_sentence(change, sentence):
         c.from_dict(c.to_dict(RunConfig()) | change)
 
 
+LATER = {
+    "task": {"missing": "masked", "framing": "classes"},
+    "network": {"encoding": "one-hot", "embedding_dim": 64, "tied": False, "delay_line": None},
+    "training": {"bptt_batches": 1},
+}
+
+
+def test_a_configuration_from_before_these_fields_were_there_means_their_defaults():
+    old = c.to_dict(RunConfig(seed=3))
+    for section, fields in LATER.items():
+        for field, default in fields.items():
+            assert old[section].pop(field) == default
+    assert c.from_dict(old) == RunConfig(seed=3)
+    assert {field for fields in LATER.values() for field in fields} == c.ADDED_LATER
+
+
+@pytest.mark.parametrize(
+    ("section", "field", "state"),
+    [
+        *[(section, "bptt", "unknown") for section in LATER],
+        ("task", "lag", "missing"),
+        ("network", "cell", "missing"),
+        ("training", "optimizer", "missing"),
+        ("data", "csv", "missing"),
+        ("task", "bptt_batches", "unknown"),
+        ("network", "framing", "unknown"),
+        ("training", "tied", "unknown"),
+        ("data", "missing", "unknown"),
+    ],
+)
+def test_any_other_field_less_or_more_is_refused_also_one_in_the_wrong_section(
+    section, field, state
+):
+    values = c.to_dict(RunConfig())
+    if state == "missing":
+        del values[section][field]
+    else:
+        values[section][field] = 1
+    with pytest.raises(ConfigError, match=f"^{section} field '{field}' is {state}"):
+        c.from_dict(values)
+
+
+@pytest.mark.parametrize("field", sorted(c.ADDED_LATER))
+def test_a_field_that_was_added_later_is_none_of_the_run_itself(field):
+    with pytest.raises(ConfigError, match=f"^configuration field '{field}' is unknown"):
+        c.from_dict(c.to_dict(RunConfig()) | {field: 1})
+
+
+def test_the_least_memory_counts_what_inputs_are_made_into():
+    def more(**fields):
+        return (c.changed(RunConfig(), **fields).least_bytes - RunConfig().least_bytes) / 4
+
+    assert more(cell="mlp") == 5 * 5 * 5 * 50
+    assert more(cell="mlp", delay_line=2) == 5 * 5 * 2 * 50
+    assert more(encoding="embedding", embedding_dim=7) == 5 * 5 * 7
+
+
 def rows_reaching(config):
     """By definition, of each row: the time of its target, and the times of all that it was fed.
 
@@ -142,12 +199,10 @@ def places_by_definition(config):
 
     if task.lag < 0:
         return {"future"}
-    if reached(1):
-        return {"window"}
-    if reached(config.training.bptt_batches):
-        return {"replayed"}
-    if reached(task.length):
-        return {"state"}
+    again = config.training.bptt_batches
+    for place, batches in {"window": 1, "replayed": again, "state": task.length}.items():
+        if reached(batches):
+            return {place}
     if any(target in joined(fed) for target, fed in rows):
         return {"delayed"}
     nowhere = {"skipped", "early"} if config.network.stateful else {"zeroed"}
