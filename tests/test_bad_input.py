@@ -546,3 +546,17 @@ def test_an_array_of_objects_is_what_its_list_is(place, monkeypatch):
     network = echo_jax.load("plain")
     inputs = [1, "2", 3.0, np.int8(4), 0]
     assert network.predict(np.array(inputs, object)) == network.predict(inputs)
+
+
+def test_a_network_of_framing_values_answers_with_integers_from_its_vocabulary(place, monkeypatch):
+    """Its weights are large, so what it reads is far outside of 0 to 1, whose ends it says."""
+    monkeypatch.chdir(place)
+    network = echo_jax.load("values")
+    answers = network.predict([0, 4, 2, 1, 3, 0, 4, 1])
+    assert answers[:2] == [None, None]
+    state, expected = network.start(), []
+    for token in (0, 4, 2, 1, 3, 0, 4, 1):
+        state, answer = network.step(state, token)
+        expected.append(int(np.argmax(answer.logits)))
+    assert answers[2:] == expected[2:]
+    assert set(answers[2:]) <= {0, 4}
