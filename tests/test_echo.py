@@ -209,9 +209,13 @@ class StartsAtOne(nn.SimpleCell):
             *("prefixes", 3, 1, 2, True), missing="token", encoding="embedding", embedding_dim=5,
             tied=True,
         ),
-        make("prefixes", 3, 1, 2, False, "gru", missing="token"),
+        pytest.param(
+            make("prefixes", 3, 1, 2, False, "gru", missing="token"), marks=pytest.mark.slow
+        ),
         make("windows", 3, 2, 1, True, "mlp", delay_line=5, framing="values"),
-        make("streams", 3, 1, 1, True, "mlp", delay_line=2),
+        pytest.param(
+            make("streams", 3, 1, 1, True, "mlp", delay_line=2), marks=pytest.mark.slow
+        ),
     ],
     ids=[
         "gru, windows", "carry of ones, prefixes", "carry of ones, streams",

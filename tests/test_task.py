@@ -73,15 +73,6 @@ def test_rows_are_those_of_the_definition_for_every_small_task(layout, length):
         check_rows(t.sequence_batches(jnp.asarray(tokens), task, task.lag), task, tokens)
 
 
-@pytest.mark.parametrize("lag", range(-3, 6))
-@pytest.mark.parametrize(("window", "batch_size"), [(1, 2), (4, 1), (3, 2)])
-@pytest.mark.parametrize("layout", ["windows", "prefixes"])
-def test_jitted_rows_with_a_traced_lag_are_the_same(layout, window, batch_size, lag):
-    task = TaskConfig(9, 99, window, lag, batch_size, layout)
-    tokens = distinct_tokens(9)
-    check_rows(jitted_batches(jnp.asarray(tokens), task, jnp.int32(lag)), task, tokens)
-
-
 @pytest.mark.parametrize("layout", ["windows", "prefixes"])
 def test_jitted_rows_are_those_of_the_definition_for_every_small_task(layout):
     for task in small_tasks(layout, range(1, 4)):
@@ -107,12 +98,11 @@ def test_streams_have_a_target_at_every_step_that_has_one(window, lag, jit):
             assert batches.targets[k, b, w] == tokens[b, time - lag]
 
 
-@pytest.mark.parametrize("layout", ["windows", "prefixes", "streams"])
 @pytest.mark.parametrize("lag", [-2, 0, 1, 3])
-def test_the_shapes_of_a_run_and_its_lag_give_its_batches(layout, lag):
+def test_the_shapes_of_streams_and_their_lag_give_their_batches(lag):
     """What every program of many seeds relies on."""
-    config = RunConfig(TaskConfig(9, 99, 4, lag, 2, layout))
-    tokens = jnp.asarray(distinct_tokens(*((2, 9) if layout == "streams" else (9,))))
+    config = RunConfig(TaskConfig(9, 99, 4, lag, 2, "streams"))
+    tokens = jnp.asarray(distinct_tokens(2, 9))
     chex.assert_trees_all_equal(
         t.sequence_batches(tokens, config.shapes.task, lag),
         t.sequence_batches(tokens, config.task, lag),
@@ -123,11 +113,14 @@ def test_the_shapes_of_a_run_and_its_lag_give_its_batches(layout, lag):
     ("layout", "missing"), [("windows", "masked"), ("prefixes", "masked"), ("prefixes", "token")]
 )
 def test_the_jitted_rows_of_the_shapes_are_those_of_every_lag_that_has_as_many(layout, missing):
-    """Lags beyond the window and below zero too: a program for each number of batches, no more."""
-    tokens, programs, tasks = distinct_tokens(8), set(), 0
-    for window, batch_size, lag in itertools.product((1, 4), (1, 3), range(-7, 8)):
+    """Lags beyond the window and below zero too: a program for each number of batches, no more.
+
+    What every program of many seeds relies on.
+    """
+    tokens, programs, tasks = distinct_tokens(7), set(), 0
+    for (window, batch_size), lag in itertools.product([(4, 1), (1, 3), (3, 2)], range(-6, 7)):
         try:
-            task = TaskConfig(8, 99, window, lag, batch_size, layout, missing)
+            task = TaskConfig(7, 99, window, lag, batch_size, layout, missing)
         except ConfigError:
             continue
         shapes = RunConfig(task).shapes.task
