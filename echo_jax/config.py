@@ -112,6 +112,11 @@ class TaskConfig:
         return viable[len(viable) % self.batch_size :]
 
     @property
+    def batches_apart(self) -> int:
+        """Steps from a row to the one that continues it: B, in streams the W of a chunk."""
+        return self.window if self.layout == "streams" else self.batch_size
+
+    @property
     def updates_per_sequence(self) -> int:
         """Batches that one sequence gives, K: rows / B, or in streams the chunks of W steps."""
         if self.layout == "streams":
@@ -150,8 +155,14 @@ class NetworkConfig:
         _check_choice("encoding", self.encoding, get_args(Encoding))
         _check_whole("embedding dim", self.embedding_dim, minimum=1)
         _check_flag("tied", self.tied)
-        if self.tied and self.encoding != "embedding":
-            raise ConfigError("tied True has no embedding to tie to: use --encoding embedding")
+        if self.encoding != "embedding":
+            if self.tied:
+                raise ConfigError("tied True has no embedding to tie to: use --encoding embedding")
+            if self.embedding_dim != NetworkConfig.embedding_dim:
+                raise ConfigError(
+                    f"embedding dim {self.embedding_dim} is of no embedding: use --encoding "
+                    "embedding, or leave it out"
+                )
         if self.delay_line is not None:
             _check_whole("delay line", self.delay_line, minimum=1)
             if self.cell != "mlp":
@@ -291,10 +302,14 @@ class RunConfig:
     def least_bytes(self) -> int:
         """Memory that a run takes at the very least, beside its state.
 
-        One sequence as batches, the logits of one batch, and the sequences of the evaluation with
-        the answers to them.
+        One sequence as batches, the logits of one batch, what its inputs are made into, and the
+        sequences of the evaluation with the answers to them.
         """
-        task = self.task
+        task, network = self.task, self.network
+        fed = task.batch_size * task.window
+        made = network.embedding_dim if network.encoding == "embedding" else 0
+        if network.cell == "mlp":
+            made = max(made, network.hidden_size * (network.delay_line or task.window))
         streams = task.layout == "streams"
         rows = task.updates_per_sequence * task.batch_size
         read = task.batch_size * (task.window if streams else 1)
@@ -303,6 +318,7 @@ class RunConfig:
         return 4 * (
             rows * task.window
             + read * task.vocab_size
+            + fed * made
             + self.evaluation_sequences * (sequence + 3 * answers)
         )
 
@@ -340,19 +356,43 @@ class RunConfig:
         skipped  in neither: the rows that a row continues saw other values
         early    in neither: it was over before the rows began
         zeroed   in neither: every batch starts from a zero state
-        delayed  in neither: the delay line of the cell mlp is too short
+        delayed  in neither, or in one that the delay line of the cell mlp is too short to reach
         future   not drawn yet (a negative lag)
         """
-        task = self.task
+        task, back = self.task, self.batches_back
         if task.lag < 0:
             return "future"
-        if self.network.cell == "mlp" and task.lag >= (self.network.delay_line or task.window):
-            return "delayed"
+        if self.network.cell == "mlp":
+            # Its line goes on from row to row: r - B is followed by r, whatever the times of both.
+            further = back * (task.window - task.batches_apart) if self._state_holds(back) else 0
+            if task.lag + further >= (self.network.delay_line or task.window):
+                return "delayed"
         if task.lag < task.window:  # in streams: for the steps late enough in their chunk
             return "window"
+        return self._place_in_the_state(back)
+
+    @property
+    def batches_back(self) -> int:
+        """How many batches before its own the target is looked for, 0 where the window holds it.
+
+        The rows of s batches before end s * B steps earlier (in streams the chunks s * W), so they
+        hold x(t-n) if s * B <= n < s * B + W. This is the first s that is large enough; it must
+        not be too large, and some row must be that late.
+        """
+        return max(-(-(self.task.lag - self.task.window + 1) // self.task.batches_apart), 0)
+
+    def _place_in_the_state(self, back: int) -> TargetPlace:
         if not self.network.stateful:
             return "zeroed"
-        return _place_in_earlier_batches(task, self.training.bptt_batches)
+        if not self._state_holds(back):
+            return "skipped"
+        if back >= self.task.updates_per_sequence:
+            return "early"
+        return "replayed" if back < self.training.bptt_batches else "state"
+
+    def _state_holds(self, back: int) -> bool:
+        """Whether rows so many batches before, whose state is carried, are not too early for it."""
+        return self.network.stateful and back * self.task.batches_apart <= self.task.lag
 
 
 _Config = TypeVar("_Config", TaskConfig, NetworkConfig, TrainingConfig, DataConfig, RunConfig)
@@ -489,22 +529,6 @@ def _too_few_rows(task: TaskConfig) -> str:
         f"(window {task.window}, lag {task.lag}), fewer than batch size {batch}: "
         f"use {', '.join(fixes[:-1])}{' or ' * (len(fixes) > 1)}{fixes[-1]}"
     )
-
-
-def _place_in_earlier_batches(task: TaskConfig, bptt_batches: int) -> TargetPlace:
-    """Whether the carried state may hold the target, and whether the gradient reaches it there.
-
-    The rows of s batches before end s * B steps earlier (in streams the chunks s * W), so they
-    hold x(t-n) if s * B <= n < s * B + W: the first s that is large enough must not be too large,
-    and some row must be that late.
-    """
-    stride = task.window if task.layout == "streams" else task.batch_size
-    back = -(-(task.lag - task.window + 1) // stride)
-    if back * stride > task.lag:
-        return "skipped"
-    if back >= task.updates_per_sequence:
-        return "early"
-    return "replayed" if back < bptt_batches else "state"
 
 
 _SECTIONS = {

@@ -52,7 +52,7 @@ class Answer(NamedTuple):
 
     exists  bool, whether there is an answer yet: otherwise the other fields mean nothing
     token   int32, the most likely token
-    logits  float32 `[V]`
+    logits  float32 `[V]`; of framing values minus the squared distance to each of them
     """
 
     exists: chex.Array
@@ -202,12 +202,16 @@ def block_size(config: RunConfig) -> int:
     """How many tokens to feed at once: a multiple of B near BLOCK, fewer where they are wide.
 
     The logits of a block are `[N, V]`. Rows that are not stateful are all run at once, so theirs
-    is also an input of `[W, N, V]`, or `[W, N, 4H]` once projected. Each array takes at most
-    BLOCK_BYTES, unless B tokens alone take more: it is never less than B.
+    is also an input of `[W, N, V]` or `[W, N, embedding]`, or `[W, N, 4H]` once projected (of the
+    cell mlp `[W, N, D, H]`), and a stream that goes on has that of one step. Each array takes at
+    most BLOCK_BYTES, unless B tokens alone take more: it is never less than B.
     """
-    task, width = config.task, config.task.vocab_size
-    if task.layout != "streams" and not config.network.stateful:
-        width = task.window * max(width, 4 * config.network.hidden_size)
+    task, network = config.task, config.network
+    streams, stateful = task.layout == "streams", network.stateful
+    gates = (network.delay_line or task.window) if network.cell == "mlp" else 4
+    fed = network.embedding_dim if network.encoding == "embedding" else task.vocab_size
+    at_once = int(stateful) if streams else task.window * (not stateful)
+    width = max(task.vocab_size, at_once * fed, at_once * gates * network.hidden_size)
     fit = min(BLOCK, BLOCK_BYTES // (4 * width))
     return max(fit // task.batch_size, 1) * task.batch_size
 

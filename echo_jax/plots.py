@@ -28,7 +28,7 @@ def training_figure(
     """Loss and accuracy over training, each with its floors, 800 pixels wide.
 
     Args:
-      loss: nats, float `[S, N]`: every training sequence of every seed.
+      loss: nats (of framing values squared), float `[S, N]`: every training sequence of every seed.
       accuracy: in `[0, 1]`, float `[S, N]`.
       result: where the floors are.
       title: above both panels.
@@ -36,9 +36,12 @@ def training_figure(
     figure = Figure(figsize=(8, 3.6), dpi=100, layout="constrained")
     figure.suptitle(title, fontsize=11)
     left, right = figure.subplots(1, 2)
-    _panel(left, loss, BLUE, "loss (nats)")
     own = result["config"]["data"]["csv"] is not None
-    _floor(left, result["floor_loss"], "majority" if own else "chance, ln V")
+    unit, chance = "nats", "chance, ln V"
+    if result["config"]["task"]["framing"] == "values":
+        unit, chance = "squared", "chance, the variance"
+    _panel(left, loss, BLUE, f"loss ({unit})")
+    _floor(left, result["floor_loss"], "majority" if own else chance)
     _panel(right, 100 * accuracy, ORANGE, "accuracy (%)")
     _floor(right, 100 * result["floor_accuracy"], "majority" if own else "chance, 1/V")
     if result["floor_order_blind"] not in (1.0, result["floor_accuracy"]):

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from echo_jax.config import RunConfig
+from echo_jax.config import NetworkConfig, RunConfig
 from echo_jax.page import Section, number_columns
 
 if TYPE_CHECKING:
@@ -12,6 +12,14 @@ if TYPE_CHECKING:
 
 ROWS_SHOWN = 60
 """Positions whose accuracy is printed; `result.json` has them all."""
+
+FLOORS: dict[str, tuple[str, ...]] = {
+    "accuracy": ("floor_order_blind", "floor_accuracy"),
+    "loss": ("floor_order_blind_loss", "floor_loss"),
+    "distance": ("", "floor_distance"),
+}
+"""Where a result has the order-blind floor of a score, if there is one, and that of chance (of a
+user's own numbers the majority's)."""
 
 SEQUENCES = "{:,.0f}"
 """How a count of sequences is written."""
@@ -28,12 +36,25 @@ def describe(config: RunConfig) -> str:
     source = f"integers below {task.vocab_size}"
     if config.data.csv is not None:
         source = f"values of {config.data.csv}, {task.vocab_size} different"
+    source += " as values in [0, 1]" * (task.framing == "values")
+    missing = ", a token for what is missing" * (task.missing == "token")
+    again = training.bptt_batches
+    through = f", gradient through {again} batches" if again > 1 else ""
     return (
-        f"Echo with lag {task.lag}: {task.layout} of {task.window} from {task.length} {source}, "
-        f"batch size {task.batch_size}; {state} {network.cell} of "
-        f"{network.hidden_size} units; {training.sequences:,} sequences, "
-        f"{training.sequences * task.updates_per_sequence:,} updates, seed {config.seed}{last}"
+        f"Echo with lag {task.lag}: {task.layout} of {task.window} from {task.length} {source}"
+        f"{missing}, batch size {task.batch_size}; {state} {network.cell} of "
+        f"{network.hidden_size} units{_options(network)}; {training.sequences:,} sequences, "
+        f"{training.sequences * task.updates_per_sequence:,} updates{through}, "
+        f"seed {config.seed}{last}"
     )
+
+
+def _options(network: NetworkConfig) -> str:
+    """What of a network is not as it is by default."""
+    line = f", a delay line of {network.delay_line}" if network.delay_line else ""
+    tied = " (tied)" * network.tied
+    embedded = f", encoding embedding of {network.embedding_dim}{tied}"
+    return line + embedded * (network.encoding == "embedding")
 
 
 def describe_devices(devices: Sequence[Any]) -> str:
@@ -71,14 +92,12 @@ def explain(config: RunConfig) -> str:
     task, size = config.task, config.task.batch_size
     value = f"the value {task.lag} step{'s' * (task.lag != 1)} back" if task.lag else "the value"
     outside = f"{value} is not in the window of {task.window}"
-    fix = f"--window {task.lag + 1} puts it where it can be learned"
+    fix = _fix(config)
     why = {
         "window": _explain_window(config, value),
-        "state": (
-            f"The network is hardly taught to remember here: {outside}, only in the state that an "
-            "earlier batch left, and the gradient is cut at the border between batches. What is "
-            f"right above chance happens to be left in the state; {fix}."
-        ),
+        "replayed": _explain_replayed(config, outside),
+        "state": _explain_state(config, outside),
+        "delayed": _explain_delayed(config, value),
         "skipped": (
             f"Chance is all there is: {outside}, nor in the state. Batches of {size} mean that "
             f"row r continues row r - {size}, not row r - 1, so the state never saw it. No amount "
@@ -114,21 +133,28 @@ def scores(result: dict[str, Any]) -> str:
     config = result["config"]
     many = config["seeds"] > 1
     headings = ["median", _heading(result["accuracy_interval"])] if many else ["network"]
-    floors = ("floor_order_blind", "floor_order_blind_loss"), ("floor_accuracy", "floor_loss")
-    own = config["data"]["csv"] is not None
-    rows = [["", *headings, "order-blind floor", "majority floor" if own else "chance floor"]]
-    for row, name, pattern in ((0, "accuracy", "{:.2%}"), (1, "loss", "{:.4f}")):
+    of_values = config["task"]["framing"] == "values"
+    floor = "majority floor" if config["data"]["csv"] is not None else "chance floor"
+    rows = [["", *headings, "order-blind floor", floor]]
+    for name, label, pattern in (
+        ("accuracy", "accuracy", "{:.2%}"),
+        ("loss", "loss (squared)" if of_values else "loss (nats)", "{:.4f}"),
+        *[("distance", "distance", "{:.2f}")] * of_values,
+    ):
         interval = [_range(result[f"{name}_interval"], pattern)] if many else []
-        values = [result[name], *(result[floor[row]] for floor in floors)]
-        mine, *rest = ("infinite" if x is None else pattern.format(x) for x in values)
-        rows.append([name + " (nats)" * row, mine, *interval, *rest])
+        mine = "infinite" if result[name] is None else pattern.format(result[name])
+        found = map(result.get, FLOORS[name])
+        floors = ["-" if x is None else pattern.format(x) for x in found]
+        rows.append([label, mine, *interval, *floors])
     count = config["evaluation_sequences"]
     seeds = f"each of {config['seeds']} seeds" if many else "1 seed, no interval"
     return (
         f"On {count:,} fresh sequence{'s' * (count > 1)} ({seeds}):\n{table(rows)}\n"
         "The order-blind floor knows which values the window holds, but not where."
         + " The majority floor knows\nhow frequent each value is: always the most common one, and "
-        "the entropy of all." * own
+        "the entropy of all."
+        * floor.startswith("majority")
+        + "\nDistance: how far from the integer that was asked for, in the mean." * of_values
     )
 
 
@@ -146,13 +172,14 @@ def failures(failed: dict[str, list]) -> str:
 
 def by_seed(result: dict[str, Any]) -> str:
     """A line for each seed, where there are several and not too many."""
-    seeds = list(zip(*result["by_seed"].values(), strict=True))
+    shown = ("seed", "accuracy", "loss", "sequences_to_99")
+    seeds = list(zip(*(result["by_seed"][name] for name in shown), strict=True))
     if not 1 < len(seeds) <= SEEDS_SHOWN:
         return ""
     rows = [["seed", "accuracy", "loss", "sequences to 99%"]]
     for seed, accuracy, loss, reached in seeds:
-        shown = "infinite" if loss is None else f"{loss:.4f}"
-        rows.append([str(seed), f"{accuracy:.2%}", shown, _count(reached)])
+        lost = "infinite" if loss is None else f"{loss:.4f}"
+        rows.append([str(seed), f"{accuracy:.2%}", lost, _count(reached)])
     return table(rows)
 
 
@@ -295,33 +322,37 @@ def batch_table(
 
     Args:
       inputs: `[K, B, W]`.
-      seen: bool `[K, B, W]`, False where a step is masked or beyond the sequence.
+      seen: bool `[K, B, W]`, False where a step is masked or beyond the sequence. The token V,
+        which stands for a missing value, is shown as a question mark.
       targets: `[K, B, T]`, -1 where there is none.
       config: task and network.
       rows: print whole batches until so many rows are out.
     """
     batches, size = inputs.shape[:2]
     shown = min(batches, -(-rows // size))
-    digits = len(str(config.task.vocab_size - 1))
-    lines = []
+    vocab_size, lines = config.task.vocab_size, []
     for k in range(shown):
         continues = config.network.stateful and k > 0
         lines.append(f"batch {k}" + ("" if continues else ": state zero"))
         for b in range(size):
-            window = _tokens(inputs[k, b], seen[k, b], digits)
-            target = _tokens(targets[k, b], targets[k, b] >= 0, digits)
+            window = _tokens(inputs[k, b], seen[k, b], vocab_size)
+            target = _tokens(targets[k, b], targets[k, b] >= 0, vocab_size)
             row = k * size + b
             source = f"   row {row} <- row {row - size}" if continues else ""
             lines.append(f"  row {row:3}   {window} => {target}{source}")
+    if config.task.missing == "token":
+        lines.append(f"? is the token {vocab_size}: a value that is missing")
     if shown < batches:
         lines.append(f"... {batches * size} rows in all; --rows shows more")
     return "\n".join(lines)
 
 
-def _tokens(values: "np.ndarray", present: "np.ndarray", digits: int) -> str:
-    """Tokens in columns, dashes where there is none."""
-    pairs = zip(values, present, strict=True)
-    return " ".join(f"{value:{digits}}" if here else "-" * digits for value, here in pairs)
+def _tokens(values: "np.ndarray", present: "np.ndarray", vocab_size: int) -> str:
+    """Tokens in columns, dashes where there is none, a question mark where one is missing."""
+    digits = len(str(vocab_size - 1))
+    marks = (f"{value}" if value < vocab_size else "?" for value in values)
+    pairs = zip(marks, present, strict=True)
+    return " ".join(mark.rjust(digits) if here else "-" * digits for mark, here in pairs)
 
 
 def _explain_window(config: RunConfig, value: str) -> str:
@@ -335,6 +366,47 @@ def _explain_window(config: RunConfig, value: str) -> str:
         else ""
     )
     return f"{seen} of {task.window}: the gradient reaches it, and it can be learned.{carried}"
+
+
+def _fix(config: RunConfig) -> str:
+    """What puts the target where it can be learned."""
+    task, line = config.task, config.network.delay_line
+    flags = [f"--window {task.lag + 1}"] if task.lag >= task.window else []
+    if line is not None and line <= task.lag:
+        flags.append(f"--delay-line {task.lag + 1}")
+    return f"{' with '.join(flags)} puts it where it can be learned"
+
+
+def _explain_replayed(config: RunConfig, outside: str) -> str:
+    back, again = config.batches_back, config.training.bptt_batches
+    before = "the batch before" if back == 1 else f"what was fed {back} batches before"
+    if config.task.lag % config.task.window and config.task.layout == "streams":
+        before += " (for the later steps of a chunk)"
+    return (
+        f"The target can be learned from an earlier batch: {outside}, but in {before}, and every "
+        f"update runs the {again - 1} before its own again: the gradient reaches it, through "
+        f"{again} batches."
+    )
+
+
+def _explain_state(config: RunConfig, outside: str) -> str:
+    again = config.training.bptt_batches
+    cut = "at the border between batches" if again == 1 else f"after {again} batches"
+    return (
+        f"The network is hardly taught to remember here: {outside}, only in the state that an "
+        f"earlier batch left, and the gradient is cut {cut}. What is right above chance happens to "
+        f"be left in the state; {_fix(config)}, and --bptt-batches {config.batches_back + 1} lets "
+        "the gradient reach it where it is."
+    )
+
+
+def _explain_delayed(config: RunConfig, value: str) -> str:
+    line = config.network.delay_line or config.task.window
+    handed = "the current value alone" if line == 1 else f"the last {line} values that it was fed"
+    return (
+        f"Chance is all there is: the cell mlp is handed {handed}, and no more, and {value} is not "
+        f"among them. No amount of training helps; {_fix(config)}."
+    )
 
 
 def _explain_future(config: RunConfig) -> str:

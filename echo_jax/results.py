@@ -9,7 +9,13 @@ import numpy as np
 from echo_jax import statistics, storage
 from echo_jax.config import RunConfig, to_dict
 from echo_jax.evaluation import Evaluation
-from echo_jax.task import chance_floor, majority_floor, order_blind_floor, order_blind_floor_of
+from echo_jax.task import (
+    chance_distance,
+    chance_floor,
+    majority_floor,
+    order_blind_floor,
+    order_blind_floor_of,
+)
 
 PACKAGES = ("echo_jax", "jax", "jaxlib", "flax", "optax", "chex", "numpy")
 
@@ -33,7 +39,7 @@ def summarise(
     Args:
       config: of the run.
       scored: `Evaluation` of every seed, its leaves with a leading axis S.
-      loss: of every training sequence, nats, `[S, N]`.
+      loss: of every training sequence, nats (of framing values squared), `[S, N]`.
       accuracy: the same, in `[0, 1]`.
       held_out: the tokens that the evaluation was cut from, where they are the user's own.
     """
@@ -43,6 +49,7 @@ def summarise(
         "seed": seeds_of(config),
         "accuracy": np.where(good, scored.accuracy, 0.0).tolist(),
         "loss": [_finite(x) for x in np.where(good, scored.loss, np.inf)],
+        **_distances(config, scored, good),
         "sequences_to_99": [
             statistics.sequences_until(curve) if kept else None
             for curve, kept in zip(accuracy, good, strict=True)
@@ -59,7 +66,7 @@ def summarise(
         "versions": versions(),
         "config": to_dict(config),
     }
-    if result["loss"] is not None:
+    if result["loss"] is not None and config.task.framing == "classes":
         bits = statistics.recalled_bits(result["loss"], result["floor_loss"])
         result["recalled_bits"] = bits
     return result
@@ -98,8 +105,10 @@ def versions() -> dict[str, str]:
 
 
 def _floors(config: RunConfig, held_out: np.ndarray | None) -> dict[str, float]:
+    also = {}
     if held_out is None:
         floor, blind = chance_floor(config.task), order_blind_floor(config.task)
+        also["floor_distance"] = chance_distance(config.task.vocab_size)
     else:
         floor, blind = majority_floor(held_out), order_blind_floor_of(held_out, config.task)
     return {
@@ -107,13 +116,21 @@ def _floors(config: RunConfig, held_out: np.ndarray | None) -> dict[str, float]:
         "floor_loss": floor.loss,
         "floor_order_blind": blind.accuracy,
         "floor_order_blind_loss": blind.loss,
+        **also,
     }
+
+
+def _distances(config: RunConfig, scored: Evaluation, good: np.ndarray) -> dict[str, list]:
+    """How far off each seed is; the tokens of a user's own values are at no distance."""
+    if config.data.csv is not None:
+        return {}
+    return {"distance": [_finite(x) for x in np.where(good, scored.distance, np.inf)]}
 
 
 def _medians(by_seed: dict[str, list]) -> dict[str, Any]:
     """The median of each score and its interval: None for never, and for that of one seed."""
     found: dict[str, Any] = {}
-    for name in ("accuracy", "loss", "sequences_to_99"):
+    for name in [name for name in by_seed if name != "seed"]:
         median, interval = statistics.summary_of(by_seed[name])
         found[name] = _finite(median)
         found[f"{name}_interval"] = _interval(interval) if interval else None

@@ -219,8 +219,8 @@ def _row_batches(tokens: chex.Array, task: TaskConfig, lag: chex.Numeric) -> Bat
     chex.assert_shape(tokens, (task.length,))
     # Gathers only: XLA on CPU miscompiles a shift written as an update of a slice of itself.
     rows = len(task.row_times)
-    first = task.length + jnp.minimum(lag, 0) - rows  # of the last viable ones, whatever the lag
-    times = (first + jnp.arange(rows)).reshape(-1, task.batch_size)
+    first = task.length + lag * (lag < 0) - rows  # of the last viable ones, whatever the lag
+    times = (first + np.arange(rows)).reshape(-1, task.batch_size)
     seen = times[..., None] - np.arange(task.window)[::-1]
     inputs, mask = tokens[jnp.maximum(seen, 0)], seen >= 0
     if task.missing == "token":

@@ -106,7 +106,7 @@ class Trained:
           inputs: one sequence of values, a list or an array `[T]`, or many of them, of any lengths.
             A value is an integer, or of a run on words a string.
             The network starts afresh with each sequence.
-          probabilities: return them instead of the answers.
+          probabilities: return them instead of the answers; a network of framing values has none.
           unknown: what a value does that the network was not trained on: raise ConfigError, or be
             skipped, as if it were not there.
 
@@ -116,6 +116,11 @@ class Trained:
         """
         if unknown not in get_args(Unknown):
             raise ConfigError(f"unknown {unknown!r} is unknown: use error or skip")
+        if probabilities and self.config.task.framing == "values":
+            raise ConfigError(
+                "probabilities are not given by a network of framing values, which says one "
+                "number: ask for answers, or train one with --framing classes"
+            )
         many, sequences = _sequences(inputs)
         tokens = [self._encode(sequence, unknown) for sequence in sequences]
         read = self._probabilities if probabilities else self._values

@@ -60,17 +60,35 @@ def column_view(own: "Tokenized") -> str:
 
 
 def sequence_view(tokens: Any, config: RunConfig) -> str:
-    """A sequence as integers, as truncated one-hot vectors, and decoded again."""
-    from echo_jax.task import one_hot_decode, one_hot_encode
-
+    """A sequence as integers and as what a cell is fed, and decoded again."""
     tokens = tokens.reshape(-1, config.task.length)[0]
     source = f"integers, drawn from 0 .. {config.task.vocab_size - 1}"
     if config.data.csv:
         source = "tokens in a row, from the part of the column that is trained on"
-    vectors = one_hot_encode(tokens, config.task.vocab_size)
+    return f"{len(tokens)} {source}:\n  {tokens.tolist()}\n\n{fed_view(tokens, config)}"
+
+
+def fed_view(tokens: Any, config: RunConfig) -> str:
+    """What a cell is fed for tokens: values, embeddings, or one-hot vectors, here truncated."""
+    import numpy as np
+
+    from echo_jax.task import one_hot_decode, one_hot_encode
+
+    vocab_size = config.task.vocab_size
+    size = vocab_size + (config.task.missing == "token")
+    if config.task.framing == "values":
+        values = np.asarray(tokens) / (vocab_size - 1)
+        return (
+            f"As values, each divided by {vocab_size - 1}:\n"
+            f"  [{', '.join(f'{value:.3f}' for value in values)}]\n\n"
+            f"Decoded again (the nearest integer):\n"
+            f"  {np.rint(values * (vocab_size - 1)).astype(int).tolist()}\n"
+        )
+    if config.network.encoding == "embedding":
+        width = config.network.embedding_dim
+        return f"Embedded: token v is row v of a learned table of {size} by {width} numbers\n"
+    vectors = one_hot_encode(tokens, size)
     return (
-        f"{len(tokens)} {source}:\n"
-        f"  {tokens.tolist()}\n\n"
         f"One-hot, {vectors.shape[0]} vectors of {vectors.shape[1]}, a vector a line:\n"
         f"{report.one_hot_view(vectors)}\n\n"
         f"Decoded again (the position of the 1 in each):\n"

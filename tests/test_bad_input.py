@@ -5,6 +5,7 @@ as a user runs them.
 """
 
 import contextlib
+import dataclasses
 import fcntl
 import gc
 import io
@@ -43,6 +44,8 @@ def place(tmp_path_factory):
     place = tmp_path_factory.mktemp("place")
     make_run(place / "plain", PLAIN)
     storage.write_json(place / "plain" / "result.json", {"config": config.to_dict(PLAIN)})
+    of_values = dataclasses.replace(PLAIN, task=dataclasses.replace(PLAIN.task, framing="values"))
+    make_run(place / "values", of_values)
     make_run(place / "half", OWN)
     make_run(place / "busy", OWN)
     make_run(place / "failed", PLAIN, last=np.nan)
@@ -133,6 +136,23 @@ stray                        | stray is not an option: see --help for all of the
 --evaluation-sequences 0     | evaluation sequences 0 is below 1: use 1 or more
 --layout rows                | --layout rows is unknown: use one of windows, prefixes, streams
 --optimizer sgd              | --optimizer sgd is unknown: use one of adam, keras-adam
+--missing gap                | --missing gap is unknown: use one of masked, token
+--missing token              | missing token changes nothing in windows, where no value is missing:
+--missing token --layout streams | missing token changes nothing in streams, where no value is
+--framing digits             | --framing digits is unknown: use one of classes, values
+--framing values --encoding embedding | encoding embedding has no tokens to embed in framing values:
+--framing values --csv good.csv | framing values is of integers, and good.csv has values of any
+--encoding binary            | --encoding binary is unknown: use one of one-hot, embedding
+--embedding-dim 0            | embedding dim 0 is below 1: use 1 or more
+--embedding-dim 8            | embedding dim 8 is of no embedding: use --encoding embedding, or
+--embedding-dim wide         | --embedding-dim wide is not a whole number
+--tied                       | tied True has no embedding to tie to: use --encoding embedding
+--delay-line 0 --cell mlp    | delay line 0 is below 1: use 1 or more
+--delay-line 3               | delay line 3 is not for cell lstm: use --cell mlp
+--delay-line long --cell mlp | --delay-line long is not a whole number
+--bptt-batches 0             | bptt batches 0 is below 1: use 1 or more
+--bptt-batches all           | --bptt-batches all is not a whole number
+--bptt-batches 2 --no-stateful | bptt batches 2 need a state that is carried from batch to batch:
 --devices 0                  | devices 0 is below 1: use 1 or more
 --devices two                | --devices two is not a whole number: use one such as --devices 1
 --checkpoint-every 0         | checkpoint every 0 is below 1: use 1 or more
@@ -436,6 +456,17 @@ API = {
     "unseen text": (predict(["x"]), "value 'x' at position 1 is not in the vocabulary (the whole"),
     "endless": (predict([ENDLESS]), "a value of 16,610 bits is too large: use a smaller one"),
     "unknown": (predict([1], unknown="ignore"), "unknown 'ignore' is unknown: use error or skip"),
+    "probabilities of values": (
+        lambda: echo_jax.load("values").predict([1], probabilities=True),
+        "probabilities are not given by a network of framing values, which says one number: ask",
+    ),
+    "missing": (lambda: Task(missing=None), "missing None is unknown: use one of masked, token"),
+    "framing": (lambda: Task(framing=1), "framing 1 is unknown: use one of classes, values"),
+    "encoding": (lambda: NetworkConfig(encoding=""), "encoding '' is unknown: use one of one-hot"),
+    "embedding": (lambda: NetworkConfig(embedding_dim=2.0), "embedding dim 2.0 is not a whole"),
+    "tied": (lambda: NetworkConfig(tied=1), "tied 1 is neither True nor False: use one of them"),
+    "line": (lambda: NetworkConfig("mlp", delay_line="2"), "delay line '2' is not a whole number"),
+    "bptt": (lambda: Training(bptt_batches=None), "bptt batches None is not a whole number: use"),
     "endless size": (lambda: Task(length=ENDLESS), "length a int without end is above 2147483647"),
     "size of text": (lambda: Task(length="10"), "length '10' is not a whole number: use one such"),
     "size of a float": (lambda: Task(window=3.0), "window 3.0 is not a whole number: use one such"),
@@ -515,3 +546,17 @@ def test_an_array_of_objects_is_what_its_list_is(place, monkeypatch):
     network = echo_jax.load("plain")
     inputs = [1, "2", 3.0, np.int8(4), 0]
     assert network.predict(np.array(inputs, object)) == network.predict(inputs)
+
+
+def test_a_network_of_framing_values_answers_with_integers_from_its_vocabulary(place, monkeypatch):
+    """Its weights are large, so what it reads is far outside of 0 to 1, whose ends it says."""
+    monkeypatch.chdir(place)
+    network = echo_jax.load("values")
+    answers = network.predict([0, 4, 2, 1, 3, 0, 4, 1])
+    assert answers[:2] == [None, None]
+    state, expected = network.start(), []
+    for token in (0, 4, 2, 1, 3, 0, 4, 1):
+        state, answer = network.step(state, token)
+        expected.append(int(np.argmax(answer.logits)))
+    assert answers[2:] == expected[2:]
+    assert set(answers[2:]) <= {0, 4}

@@ -131,6 +131,69 @@ def test_the_lstm_is_that_of_flax_with_its_kernels_joined():
     chex.assert_trees_all_close(tuple(found), expected, atol=1e-6)
 
 
+def mlp(delay_line, features=4, vocab_size=6):
+    cell = cells.DelayLineMLP(features, delay_line)
+    carry = cell.initialize_carry(jax.random.key(0), (2, vocab_size))
+    variables = cell.init(jax.random.key(1), carry, jnp.zeros((2, vocab_size)))
+    bias = jnp.asarray(normal(0, features), jnp.float32)  # zeros at the start
+    return cell, {"params": {**variables["params"], "bias": bias}}, carry
+
+
+MLP_TOKENS = np.random.default_rng(5).integers(0, 6, (7, 2))
+
+
+def unrolled(cell, variables, carry, tokens):
+    projected = cell.apply(variables, jnp.asarray(tokens), method="project")
+    return cell.apply(variables, carry, projected, None, method="unroll")
+
+
+@pytest.mark.parametrize("delay_line", [1, 3])
+def test_the_delay_line_mlp_is_a_perceptron_on_its_last_inputs_side_by_side(delay_line):
+    cell, variables, carry = mlp(delay_line)
+    kernel, bias = (np.asarray(variables["params"][x], np.float64) for x in ("kernel", "bias"))
+    chex.assert_shape(kernel, (delay_line, 6, 4))
+    one_hot = np.concatenate([np.zeros((delay_line - 1, 2, 6)), np.eye(6)[MLP_TOKENS]])
+    _, outputs = unrolled(cell, variables, carry, MLP_TOKENS)
+    for t in range(len(MLP_TOKENS)):
+        newest_first = [one_hot[t + delay_line - 1 - d] for d in range(delay_line)]
+        expected = np.maximum(np.concatenate(newest_first, 1) @ kernel.reshape(-1, 4) + bias, 0)
+        np.testing.assert_allclose(outputs[t], expected, atol=1e-6)
+
+
+def test_the_delay_line_mlp_sees_nothing_older_than_its_line():
+    cell, variables, carry = mlp(3)
+    changed = MLP_TOKENS.copy()
+    changed[1] = (changed[1] + 1) % 6
+    _, before = unrolled(cell, variables, carry, MLP_TOKENS)
+    _, after = unrolled(cell, variables, carry, changed)
+    differs = np.any(np.asarray(before) != np.asarray(after), axis=(1, 2))
+    np.testing.assert_array_equal(differs, [False, True, True, True, False, False, False])
+
+
+@pytest.mark.parametrize("delay_line", [1, 3])
+def test_a_step_of_the_delay_line_mlp_on_vectors_is_one_of_its_unrolled_tokens(delay_line):
+    cell, variables, start = mlp(delay_line)
+    expected_carry, expected = unrolled(cell, variables, start, MLP_TOKENS)
+    vectors, carry = jax.nn.one_hot(MLP_TOKENS, 6), start
+    for t in range(len(MLP_TOKENS)):
+        carry, output = cell.apply(variables, carry, vectors[t])
+        chex.assert_trees_all_close(output, expected[t], atol=1e-6)
+    chex.assert_trees_all_close(carry, expected_carry, atol=1e-6)
+    found = unrolled(cell, variables, start, vectors)
+    chex.assert_trees_all_close(found, (expected_carry, expected), atol=1e-6)
+
+
+def test_the_delay_line_mlp_starts_as_one_glorot_matrix_over_all_of_its_inputs():
+    cell = cells.DelayLineMLP(50, 5)
+    carry = cell.initialize_carry(jax.random.key(0), (2, 100))
+    params = cell.init(jax.random.key(1), carry, jnp.zeros((2, 100)))["params"]
+    limit = np.sqrt(6 / (5 * 100 + 50))
+    assert 0.99 * limit < jnp.max(jnp.abs(params["kernel"])) <= limit
+    assert not jnp.any(params["bias"])
+    assert cells.build_cell(NetworkConfig("mlp", 50), window=5) == cell
+    assert cells.build_cell(NetworkConfig("mlp", delay_line=2), window=5).delay_line == 2
+
+
 def test_every_name_has_a_cell_and_every_cell_a_name():
     assert tuple(cells.CELLS) == CELL_NAMES
     for name in CELL_NAMES:

@@ -1,3 +1,4 @@
+import itertools
 import json
 import re
 
@@ -109,37 +110,123 @@ def test_a_damaged_configuration_is_refused_in_one_sentence(change, sentence):
         c.from_dict(c.to_dict(RunConfig()) | change)
 
 
+LATER = {
+    "task": {"missing": "masked", "framing": "classes"},
+    "network": {"encoding": "one-hot", "embedding_dim": 64, "tied": False, "delay_line": None},
+    "training": {"bptt_batches": 1},
+}
+
+
+def test_a_configuration_from_before_these_fields_were_there_means_their_defaults():
+    old = c.to_dict(RunConfig(seed=3))
+    for section, fields in LATER.items():
+        for field, default in fields.items():
+            assert old[section].pop(field) == default
+    assert c.from_dict(old) == RunConfig(seed=3)
+    assert {field for fields in LATER.values() for field in fields} == c.ADDED_LATER
+
+
+@pytest.mark.parametrize(
+    ("section", "field", "state"),
+    [
+        *[(section, "bptt", "unknown") for section in LATER],
+        ("task", "lag", "missing"),
+        ("network", "cell", "missing"),
+        ("training", "optimizer", "missing"),
+        ("data", "csv", "missing"),
+        ("task", "bptt_batches", "unknown"),
+        ("network", "framing", "unknown"),
+        ("training", "tied", "unknown"),
+        ("data", "missing", "unknown"),
+    ],
+)
+def test_any_other_field_less_or_more_is_refused_also_one_in_the_wrong_section(
+    section, field, state
+):
+    values = c.to_dict(RunConfig())
+    if state == "missing":
+        del values[section][field]
+    else:
+        values[section][field] = 1
+    with pytest.raises(ConfigError, match=f"^{section} field '{field}' is {state}"):
+        c.from_dict(values)
+
+
+@pytest.mark.parametrize("field", sorted(c.ADDED_LATER))
+def test_a_field_that_was_added_later_is_none_of_the_run_itself(field):
+    with pytest.raises(ConfigError, match=f"^configuration field '{field}' is unknown"):
+        c.from_dict(c.to_dict(RunConfig()) | {field: 1})
+
+
+def test_the_least_memory_counts_what_inputs_are_made_into():
+    def more(**fields):
+        return (c.changed(RunConfig(), **fields).least_bytes - RunConfig().least_bytes) / 4
+
+    assert more(cell="mlp") == 5 * 5 * 5 * 50
+    assert more(cell="mlp", delay_line=2) == 5 * 5 * 2 * 50
+    assert more(encoding="embedding", embedding_dim=7) == 5 * 5 * 7
+
+
 def rows_reaching(config):
-    """By definition: for each row, the times in its window, and those in the rows it continues."""
+    """By definition, of each row: the time of its target, and the times of all that it was fed.
+
+    The latter are lists of batches, the row's own last; a value that is missing is None, one that
+    is masked is not there.
+    """
     task = config.task
-    times = list(task.row_times)
-    windows = [set(range(max(t - task.window + 1, 0), t + 1)) for t in times]
-    for row, time in enumerate(times):
-        earlier = set()
-        if config.network.stateful:
-            for source in range(row - task.batch_size, -1, -task.batch_size):
-                earlier |= windows[source]
-        yield time - task.lag, windows[row], earlier
+    fed = []
+    for row, time in enumerate(task.row_times):
+        steps = range(time + 1 - task.window, time + 1)
+        own = [t if t >= 0 else None for t in steps if t >= 0 or task.missing == "token"]
+        continues = config.network.stateful and row >= task.batch_size
+        fed.append([*(fed[row - task.batch_size] if continues else []), own])
+        yield time - task.lag, fed[row]
 
 
-@hypothesis.given(SMALL_TASKS, st.booleans())
-def test_the_place_of_the_target_is_that_of_the_rows(fields, stateful):
+def places_by_definition(config):
+    """What is true of where the target is: one place, or several where no row was fed it."""
+    rows, task = list(rows_reaching(config)), config.task
+    line = task.length**2  # a cell that remembers
+    if config.network.cell == "mlp":
+        line = config.network.delay_line or task.window
+
+    def joined(batches):
+        return list(itertools.chain.from_iterable(batches))
+
+    def reached(batches):
+        handed = [(target, joined(fed[-batches:])[-line:]) for target, fed in rows]
+        return any(target in values for target, values in handed)
+
+    if task.lag < 0:
+        return {"future"}
+    again = config.training.bptt_batches
+    for place, batches in {"window": 1, "replayed": again, "state": task.length}.items():
+        if reached(batches):
+            return {place}
+    if any(target in joined(fed) for target, fed in rows):
+        return {"delayed"}
+    nowhere = {"skipped", "early"} if config.network.stateful else {"zeroed"}
+    return nowhere | {"delayed"} if config.network.cell == "mlp" else nowhere
+
+
+@hypothesis.given(
+    SMALL_TASKS,
+    st.booleans(),
+    st.integers(1, 4),
+    st.sampled_from([*[("lstm", None)] * 2, *(("mlp", line) for line in (None, 1, 2, 3, 5, 9))]),
+    st.sampled_from(["masked", "token"]),
+)
+def test_the_place_of_the_target_is_that_of_the_rows(fields, stateful, bptt, cell, missing):
+    missing = missing if fields["layout"] == "prefixes" else "masked"
     try:
-        config = RunConfig(TaskConfig(**fields), NetworkConfig(stateful=stateful))
+        config = RunConfig(
+            TaskConfig(**fields, missing=missing),
+            NetworkConfig(cell=cell[0], delay_line=cell[1], stateful=stateful),
+            TrainingConfig(bptt_batches=bptt if stateful else 1),
+        )
     except ConfigError:
         hypothesis.reject()
-    rows = list(rows_reaching(config))
-    if config.task.lag < 0:
-        expected = {"future"}
-    elif any(target in window for target, window, _ in rows):
-        expected = {"window"}
-    elif not stateful:
-        expected = {"zeroed"}
-    elif any(target in earlier for target, _, earlier in rows):
-        expected = {"state"}
-    else:
-        expected = {"skipped", "early"}
-    assert config.target_place in expected
+    assert config.target_place in places_by_definition(config)
 
 
 @pytest.mark.parametrize(
@@ -160,6 +247,26 @@ def test_a_target_that_no_state_holds_was_skipped_or_over_before_the_first_row(
 def test_the_place_of_the_target_in_streams(lag, stateful, place):
     task = TaskConfig(lag=lag, layout="streams")
     assert RunConfig(task, NetworkConfig(stateful=stateful)).target_place == place
+
+
+@pytest.mark.parametrize(
+    ("lag", "batches", "line", "place"),
+    [
+        (9, 2, None, "replayed"),  # all of it is in the chunk before, or in the one before that
+        (10, 2, None, "state"),
+        (10, 3, None, "replayed"),
+        (9, 2, 10, "replayed"),
+        (9, 2, 9, "delayed"),
+        (4, 1, 4, "delayed"),
+    ],
+)
+def test_streams_run_again_reach_further_back_and_a_delay_line_no_further(
+    lag, batches, line, place
+):
+    network = NetworkConfig("lstm" if line is None else "mlp", delay_line=line)
+    training = TrainingConfig(bptt_batches=batches)
+    run = RunConfig(TaskConfig(lag=lag, layout="streams"), network, training)
+    assert run.target_place == place
 
 
 @hypothesis.given(SMALL_TASKS, st.booleans())

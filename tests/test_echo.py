@@ -1,4 +1,3 @@
-import dataclasses
 import functools
 
 import chex
@@ -9,9 +8,9 @@ import numpy as np
 import pytest
 
 from echo_jax import echo
-from echo_jax.config import LARGEST, PARTS, NetworkConfig, RunConfig, TaskConfig
+from echo_jax.config import LARGEST, PARTS, NetworkConfig, RunConfig, TaskConfig, changed
 from echo_jax.evaluation import answer_sequence
-from echo_jax.metrics import cross_entropy
+from echo_jax.metrics import score
 from echo_jax.network import build_network, init_params
 
 LENGTH, VOCAB, HIDDEN = 23, 10, 6
@@ -19,9 +18,9 @@ TOKENS = np.random.default_rng(0).integers(0, VOCAB, LENGTH).astype(np.int32)
 BLOCK = 7  # of batch sizes 1 and 7 whole groups, of 2 and 5 also a rest, of 9 a rest alone
 
 
-def make(layout, window, lag, batch_size, stateful, cell="lstm"):
+def make(layout, window, lag, batch_size, stateful, cell="lstm", **other):
     task = TaskConfig(LENGTH, VOCAB, window, lag, batch_size, layout)
-    return RunConfig(task, NetworkConfig(cell, HIDDEN, stateful))
+    return changed(RunConfig(task, NetworkConfig(cell, HIDDEN, stateful)), **other)
 
 
 KINDS = {  # and the time of the first answer
@@ -33,6 +32,7 @@ KINDS = {  # and the time of the first answer
     "prefixes": (make("prefixes", 3, 1, 2, False), 1),
     "prefixes, stateful, future": (make("prefixes", 4, -1, 7, True), 0),
     "prefixes, stateful, lag beyond": (make("prefixes", 3, 3, 5, True), 3),
+    "prefixes, missing token": (make("prefixes", 3, 1, 2, True, missing="token"), 1),
     "streams": (make("streams", 4, 1, 3, False), 1),
     "streams, stateful, lag beyond": (make("streams", 3, 5, 2, True), 5),
 }
@@ -116,7 +116,9 @@ def logits_by_definition(config, params):
         if task.layout != "streams":
             continues = stateful and len(carries) >= task.batch_size
             before = carries[-task.batch_size] if continues else zero
-            row, logits = lstm(params, before, TOKENS[max(t + 1 - task.window, 0) : t + 1])
+            seen = TOKENS[max(t + 1 - task.window, 0) : t + 1].tolist()
+            gap = [VOCAB] * (task.window - len(seen)) if task.missing == "token" else []
+            row, logits = lstm(params, before, gap + seen)
             carries.append(row)
         found[t] = logits
     return found
@@ -175,7 +177,7 @@ def assert_agrees_with_evaluation(config):
     shown, positions = times - dropped, times if streams else slice(None)
     assert np.all(answers.exists[shown])
     np.testing.assert_array_equal(answers.token[shown], expected.predicted[positions])
-    loss = cross_entropy(answers.logits[shown], TOKENS[times - task.lag])
+    loss = score(answers.logits[shown], TOKENS[times - task.lag], task.framing)
     np.testing.assert_allclose(loss, expected.loss[positions], atol=1e-5)
 
 
@@ -203,9 +205,23 @@ class StartsAtOne(nn.SimpleCell):
         make("windows", 2, 1, 4, True, "gru"),
         make("prefixes", 3, 1, 11, True, "test_echo:StartsAtOne"),
         make("streams", 4, 1, 2, False, "test_echo:StartsAtOne"),
+        make(
+            *("prefixes", 3, 1, 2, True), missing="token", encoding="embedding", embedding_dim=5,
+            tied=True,
+        ),
+        pytest.param(
+            make("prefixes", 3, 1, 2, False, "gru", missing="token"), marks=pytest.mark.slow
+        ),
+        make("windows", 3, 2, 1, True, "mlp", delay_line=5, framing="values"),
+        pytest.param(
+            make("streams", 3, 1, 1, True, "mlp", delay_line=2), marks=pytest.mark.slow
+        ),
     ],
-    ids=["gru, windows", "carry of ones, prefixes", "carry of ones, streams"],
-)
+    ids=[
+        "gru, windows", "carry of ones, prefixes", "carry of ones, streams",
+        "embedding and a missing token", "gru and a missing token", "mlp of values", "mlp, streams",
+    ],
+)  # fmt: skip
 def test_any_other_cell_gives_the_answers_of_evaluation_too(config):
     assert_agrees_with_evaluation(config)
 
@@ -244,16 +260,7 @@ def test_counting_stops_at_the_largest_integer_and_the_answers_go_on(config):
 
 def test_a_block_is_whole_batches_of_bounded_memory():
     def size(**changes):
-        config = PARTS["context"]
-        task = {k: v for k, v in changes.items() if k != "stateful"}
-        network = {k: v for k, v in changes.items() if k == "stateful"}
-        return echo.block_size(
-            dataclasses.replace(
-                config,
-                task=dataclasses.replace(config.task, **task),
-                network=dataclasses.replace(config.network, **network),
-            )
-        )
+        return echo.block_size(changed(PARTS["context"], **changes))
 
     assert size() == 4095
     assert size(batch_size=1) == 4096
@@ -261,6 +268,13 @@ def test_a_block_is_whole_batches_of_bounded_memory():
     assert size(vocab_size=50_000, batch_size=336, length=500) == 336
     assert size(vocab_size=50_000, stateful=False) == 65  # inputs [5, N, V]
     assert size(vocab_size=50_000, stateful=False, layout="streams") == 335
+    assert size(cell="mlp", hidden_size=2000) == 4095  # of B rows at a time
+    assert size(cell="mlp", hidden_size=2000, stateful=False) == 335  # inputs [5, N, 5, 2000]
+    assert size(cell="mlp", hidden_size=2000, delay_line=10, stateful=False) == 165
+    assert size(cell="mlp", hidden_size=10_000, layout="streams") == 335  # inputs [N, 5, 10000]
+    wide = {"encoding": "embedding", "embedding_dim": 10_000}
+    assert size(**wide, stateful=False) == 335
+    assert size(**wide, layout="streams") == 1675
 
 
 def delay_line(steps):

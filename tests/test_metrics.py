@@ -29,3 +29,14 @@ def test_a_mean_counts_only_what_is_scored():
     assert metrics.mean_where(values, None) == 5
     assert metrics.mean_where(values, jnp.array([True, True, False])) == 3
     assert metrics.mean_where(values, jnp.zeros(3, bool)) == 0
+
+
+def test_the_score_of_values_is_the_squared_error_of_what_was_read_and_of_classes_the_entropy():
+    read, targets = np.array([[0.3], [1.5]]), jnp.array([2, 0])
+    logits = jnp.asarray(-((read - np.array([0, 0.5, 1])) ** 2))
+    np.testing.assert_allclose(
+        metrics.score(logits, targets, "values"), [0.7**2, 1.5**2], rtol=1e-6
+    )
+    np.testing.assert_array_equal(
+        metrics.score(logits, targets, "classes"), metrics.cross_entropy(logits, targets)
+    )

@@ -1,3 +1,6 @@
+import dataclasses
+import functools
+
 import chex
 import flax.linen as nn
 import jax
@@ -18,9 +21,12 @@ def small(layout="windows", cell="lstm", stateful=True, **task):
     return RunConfig(TaskConfig(layout=layout, **fields), NetworkConfig(cell, 6, stateful))
 
 
+KEY = jax.random.key(1)
+
+
 def network_and_params(config):
     network = n.build_network(config)
-    return network, n.init_params(network, jax.random.key(1))
+    return network, n.init_params(network, KEY)
 
 
 def random_carry(network, batch_size, seed=0):
@@ -86,6 +92,111 @@ def test_the_readout_starts_as_in_keras():
     limit = np.sqrt(6 / 150)
     assert 0.99 * limit < jnp.max(jnp.abs(params["kernel"])) <= limit
     assert not jnp.any(params["bias"])
+
+
+def embedded(cell, **options):
+    """A network on embeddings of 5 numbers, tokens up to 12, which stands for a missing value."""
+    task = TaskConfig(12, 12, 3, 1, 2, "prefixes", missing="token")
+    options = {"encoding": "embedding", "embedding_dim": 5} | options
+    config = RunConfig(task, NetworkConfig(cell, 6, **options))
+    network = n.build_network(config)
+    leaves, tree = jax.tree.flatten(jax.eval_shape(lambda: n.init_params(network, KEY)))
+    rng = np.random.default_rng(1)
+    params = tree.unflatten([rng.normal(0, 0.7, x.shape).astype(np.float32) for x in leaves])
+    return config, network, jax.tree.map(jnp.asarray, params)
+
+
+EMBEDDED_TOKENS = jnp.array([[12, 12, 4, 1], [9, 2, 6, 5]])
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_a_cell_is_fed_the_rows_of_the_embedding_and_tied_logits_are_products_with_them(cell, tied):
+    _, network, params = embedded(cell, tied=tied)
+    carry = random_carry(network, 2)
+    batch = Batch(EMBEDDED_TOKENS, None, EMBEDDED_TOKENS[:, :2], None)
+    found_carry, logits = jax.jit(lambda p, c: n.apply(network, p, c, batch))(params, carry)
+    outputs = []
+    for tokens in EMBEDDED_TOKENS.T:
+        vectors = jnp.asarray(np.asarray(params["embedding"])[np.asarray(tokens)])
+        carry, output = network.cell.apply({"params": params["cell"]}, carry, vectors)
+        outputs.append(np.asarray(output))
+    chex.assert_trees_all_close(found_carry, carry, atol=1e-6)
+    readout, embedding = jax.tree.map(np.asarray, (params["readout"], params["embedding"]))
+    for b, step in np.ndindex(2, 2):
+        expected = outputs[step + 2][b] @ readout["kernel"] + readout["bias"]
+        expected = embedding[:12] @ expected if tied else expected
+        np.testing.assert_allclose(logits[b, step], expected, atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "shapes"),
+    [
+        ({"encoding": "one-hot"}, [(13, 24), (6, 12), (12,)]),
+        ({}, [(5, 24), (6, 12), (12,), (13, 5)]),
+        ({"tied": True}, [(5, 24), (6, 5), (5,), (13, 5)]),
+    ],
+)
+def test_a_missing_value_has_an_input_and_no_output_and_a_tied_readout_no_weight_of_a_token(
+    options, shapes
+):
+    options = options if "encoding" in options else options | {"encoding": "embedding"}
+    dim = 5 if options["encoding"] == "embedding" else 64
+    _, network, params = embedded("lstm", **options, embedding_dim=dim)
+    cell, readout = params["cell"], params["readout"]
+    found = [cell["kernel"], readout["kernel"], readout["bias"]]
+    found += [params["embedding"]] if "embedding" in params else []
+    assert [leaf.shape for leaf in found] == shapes
+    assert len(jax.tree.leaves(params)) == len(shapes) + 2  # and what the LSTM has beside it
+    batch = Batch(EMBEDDED_TOKENS, None, EMBEDDED_TOKENS[:, :1], None)
+    carry = n.zero_carry(network, 2)
+    _, logits = jax.eval_shape(lambda: n.apply(network, params, carry, batch))
+    chex.assert_shape(logits, (2, 1, 12))
+
+
+@pytest.mark.parametrize("tied", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_embeddings_start_with_unit_variance_and_tied_ones_with_that_over_their_size(tied):
+    options = NetworkConfig("mlp", 2, encoding="embedding", embedding_dim=40, tied=tied)
+    config = RunConfig(network=options)
+    table = n.init_params(n.build_network(config), jax.random.key(0))["embedding"]
+    assert float(jnp.var(table)) == pytest.approx(1 / 40 if tied else 1, rel=0.1)
+
+
+def test_an_embedding_that_is_the_identity_is_the_one_hot_network():
+    config, network, params = embedded("lstm", embedding_dim=13)
+    plain = dataclasses.replace(config, network=NetworkConfig("lstm", 6))
+    batch = Batch(EMBEDDED_TOKENS, None, EMBEDDED_TOKENS, None)
+    carry = random_carry(network, 2)
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def apply(network, params):
+        return n.apply(network, params, carry, batch)
+
+    found = apply(network, {**params, "embedding": jnp.eye(13)})
+    expected = apply(n.build_network(plain), params)
+    chex.assert_trees_all_close(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("vocab_size", [2, 10, 999])
+def test_the_answer_of_values_is_the_nearest_integer_to_what_is_read(vocab_size):
+    config = RunConfig(
+        TaskConfig(vocab_size=vocab_size, framing="values"), NetworkConfig(hidden_size=1)
+    )
+    network = n.build_network(config)
+    params = {"readout": {"kernel": jnp.array([[2.0]]), "bias": jnp.array([0.5])}}
+    tokens = np.arange(vocab_size)
+    fed = np.asarray(n.encode(network, params, jnp.asarray(tokens)))
+    np.testing.assert_allclose(fed, (tokens / (vocab_size - 1))[:, None], rtol=1e-6)
+    cell = jax.eval_shape(lambda: n.init_params(network, KEY))["cell"]
+    assert cell["kernel"].shape == (1, 4)
+    read = np.random.default_rng(0).uniform(-0.5, 1.5, 2000).astype(np.float32)
+    scaled = read * (vocab_size - 1.0)
+    read, scaled = (x[np.abs(scaled % 1 - 0.5) > 1e-2] for x in (read, scaled))  # no ties
+    logits = n.read_out(network, params, jnp.asarray((read - 0.5) / 2)[:, None])
+    nearest = np.clip(np.rint(scaled), 0, vocab_size - 1)
+    np.testing.assert_array_equal(np.argmax(logits, axis=-1), nearest)
+    errors = (read[:, None] - tokens / (vocab_size - 1)) ** 2
+    np.testing.assert_allclose(logits, -errors, atol=2e-6)
 
 
 def test_hold_chooses_row_by_row_whatever_the_shape_of_a_leaf():

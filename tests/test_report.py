@@ -4,7 +4,13 @@ import re
 import pytest
 
 from echo_jax import report
-from echo_jax.config import PARTS, NetworkConfig, RunConfig, TaskConfig
+from echo_jax.config import (
+    PARTS,
+    NetworkConfig,
+    RunConfig,
+    TaskConfig,
+    changed,
+)
 
 
 def test_the_tutorials_mistake_is_explained_by_its_first_cause():
@@ -45,12 +51,79 @@ def test_a_target_that_was_over_before_the_first_row_is_not_blamed_on_the_batche
     assert "row r continues" not in said
 
 
-@pytest.mark.parametrize("lag", [1, 3, 7])
-def test_the_window_that_an_explanation_offers_holds_the_target(lag):
-    config = RunConfig(TaskConfig(window=1, lag=lag, batch_size=4), NetworkConfig(stateful=False))
-    window = int(re.search(r"--window (\d+)", report.explain(config))[1])
-    mended = dataclasses.replace(config, task=dataclasses.replace(config.task, window=window))
-    assert mended.target_place == "window"
+SMALL_RUNS = [
+    {"window": window, "lag": lag, "batch_size": batch_size, "layout": layout} | network
+    for window in (1, 3)
+    for lag in (1, 3, 7, 13)
+    for batch_size in (1, 3, 4)
+    for layout in ("windows", "prefixes", "streams")
+    for network in (
+        {},
+        {"stateful": False},
+        {"bptt_batches": 2},
+        {"cell": "mlp"},
+        {"cell": "mlp", "delay_line": 2},
+        {"cell": "mlp", "delay_line": 5, "bptt_batches": 3},
+    )
+]
+
+
+def test_the_flags_that_an_explanation_offers_put_the_target_where_it_can_be_learned():
+    places = set()
+    for fields in SMALL_RUNS:
+        config = changed(RunConfig(), **fields)
+        places.add(config.target_place)
+        offers = [
+            dict(re.findall(r"--([\w-]+) (\d+)", offer))
+            for offer in report.explain(config).split(", and ")
+        ]
+        offers = [offer for offer in offers if offer]
+        assert len(offers) == {"window": 0, "replayed": 0, "state": 2}.get(config.target_place, 1)
+        for offer in offers:
+            mended = changed(config, **{k.replace("-", "_"): int(v) for k, v in offer.items()})
+            assert mended.target_place == ("replayed" if "bptt-batches" in offer else "window")
+    assert places == {"window", "replayed", "state", "skipped", "early", "zeroed", "delayed"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "phrase"),
+    [
+        ({"lag": 5, "bptt_batches": 2}, "in the batch before, and every update runs the 1 before"),
+        ({"lag": 10, "bptt_batches": 4}, "in what was fed 2 batches before, and every update runs"),
+        ({"lag": 10, "bptt_batches": 2}, "the gradient is cut after 2 batches"),
+        ({"lag": 10, "bptt_batches": 2}, "and --bptt-batches 3 lets the gradient reach it"),
+        ({"lag": 7, "bptt_batches": 3, "layout": "streams"}, "(for the later steps of a chunk)"),
+        ({"cell": "mlp", "delay_line": 1}, "the cell mlp is handed the current value alone"),
+        ({"cell": "mlp", "delay_line": 2, "lag": 4}, "handed the last 2 values that it was fed"),
+    ],
+)
+def test_an_explanation_says_how_far_the_gradient_and_the_delay_line_reach(fields, phrase):
+    assert phrase in report.explain(changed(RunConfig(), **fields))
+
+
+NOT_BY_DEFAULT = {
+    "framing": ("values", "integers below 100 as values in [0, 1], "),
+    "missing": ("token", ", a token for what is missing, "),
+    "encoding": ("embedding", " units, encoding embedding of 64; "),
+    "embedding_dim": (8, " units, encoding embedding of 8; "),
+    "tied": (True, " units, encoding embedding of 64 (tied); "),
+    "bptt_batches": (3, " updates, gradient through 3 batches, "),
+    "delay_line": (7, "mlp of 50 units, a delay line of 7; "),
+}
+NEEDED = {
+    "missing": {"layout": "prefixes"},
+    "embedding_dim": {"encoding": "embedding"},
+    "tied": {"encoding": "embedding"},
+    "delay_line": {"cell": "mlp"},
+}
+
+
+@pytest.mark.parametrize("field", NOT_BY_DEFAULT)
+def test_a_run_is_described_by_what_is_not_as_by_default(field):
+    value, phrase = NOT_BY_DEFAULT[field]
+    base = changed(RunConfig(), **NEEDED.get(field, {}))
+    assert phrase in report.describe(changed(base, **{field: value}))
+    assert phrase not in report.describe(base)
 
 
 def test_long_sequences_do_not_flood_the_terminal():

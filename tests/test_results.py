@@ -46,6 +46,7 @@ def test_a_result_holds_medians_their_intervals_and_every_seed(result):
         "seed": [7, 8, 9],
         "accuracy": [0.9, 0.95, 0.2],
         "loss": [0.3, 0.2, 2.0],
+        "distance": [3.0, 2.0, 9.0],
         "sequences_to_99": [30, 25, None],
     }
     assert (result["accuracy"], result["loss"], result["sequences_to_99"]) == (0.9, 0.3, 30)
@@ -55,6 +56,7 @@ def test_a_result_holds_medians_their_intervals_and_every_seed(result):
     assert result["accuracy_by_position"] == pytest.approx([0.7, 0.7, 0.65])
     assert (result["expected"], result["predicted"]) == ([1, 5, 3], [1, 2, 3])
     assert result["recalled_bits"] == pytest.approx(3 - 0.3 / math.log(2))
+    assert (result["distance"], result["floor_distance"]) == (3.0, 2.0)  # of 0 .. 7, guess 3 or 4
     assert result["updates"] == 40
 
 
@@ -75,6 +77,7 @@ def test_a_seed_that_failed_counts_as_the_worst_and_is_named():
     assert made["failed"] == {"seed": [7, 9], "sequence": [12, None]}
     assert made["by_seed"]["accuracy"] == [0.0, 0.95, 0.0]
     assert made["by_seed"]["loss"] == [None, 0.2, None]
+    assert made["by_seed"]["distance"] == [None, 2.0, None]
     assert made["by_seed"]["sequences_to_99"] == [None, 30, None]
     assert (made["accuracy"], made["loss"]) == (0.0, None)
     assert made["accuracy_by_position"] == pytest.approx([1.0, 0.9, 0.95])
@@ -102,6 +105,7 @@ def test_the_floors_of_a_users_own_numbers_are_majority_and_entropy():
     own = dataclasses.replace(CONFIG, data=DataConfig(csv="my.csv", column="n"))
     made = results.summarise(own, scored(), np.ones((3, 40)), np.zeros((3, 40)), held_out)
     entropy = -sum(p * math.log(p) for p in (5 / 8, 2 / 8, 1 / 8))
+    assert not [name for name in (*made, *made["by_seed"]) if "distance" in name]  # of words?
     assert made["floor_accuracy"] == 5 / 8
     assert made["floor_loss"] == pytest.approx(entropy)
     assert made["recalled_bits"] == pytest.approx((entropy - 0.3) / math.log(2))
@@ -142,6 +146,29 @@ def test_expected_and_predicted_say_how_many_agree(result):
     said = report.answers(result["expected"], result["predicted"], 7)
     assert said.splitlines()[:2] == ["Expected:  [1, 5, 3]", "Predicted: [1, 2, 3]"]
     assert "2 of 3 right, on one fresh sequence, seed 7" in said
+
+
+def test_of_values_the_loss_is_squared_no_bits_are_recalled_and_the_distance_is_shown(result):
+    config = dataclasses.replace(CONFIG, task=dataclasses.replace(CONFIG.task, framing="values"))
+    made = results.summarise(config, scored(), np.ones((3, 40)), np.zeros((3, 40)))
+    assert set(result) - set(made) == {"recalled_bits", "seconds"}
+    lines = report.scores(made).splitlines()
+    variance = np.var(np.arange(8) / 7)
+    expected = ["loss (squared)", "0.3000", "0.2000 to 2.0000"]
+    assert cells(lines[3]) == [*expected, f"{variance / 2:.4f}", f"{variance:.4f}"]
+    assert cells(lines[4]) == ["distance", "3.00", "2.00 to 9.00", "-", "2.00"]
+    assert "nats" not in report.scores(made)
+    assert [cells(line)[2] for line in report.by_seed(made).splitlines()[1:]] == [
+        "0.3000",
+        "0.2000",
+        "2.0000",
+    ]
+    left, _ = plots.training_figure(np.ones((3, 40)), np.zeros((3, 40)), made, "title").axes
+    assert left.get_ylabel() == "loss (squared)"
+    assert [text.get_text() for text in left.texts] == ["chance, the variance", "order-blind"]
+    left, _ = plots.training_figure(np.ones((3, 40)), np.zeros((3, 40)), result, "title").axes
+    assert left.get_ylabel() == "loss (nats)"
+    assert [text.get_text() for text in left.texts] == ["chance, ln V", "order-blind"]
 
 
 @pytest.mark.parametrize("seeds", [1, 3])

@@ -267,6 +267,30 @@ def test_show_says_where_the_state_is_zero(tmp_path, switch, zeroed, call):
     assert len(re.findall(r"^batch \d: state zero$", printed, re.MULTILINE)) == zeroed
 
 
+def test_show_says_what_stands_for_a_missing_value_and_that_its_vectors_are_longer(tmp_path, call):
+    options = ["--layout", "prefixes", "--missing", "token", "--lag", 0, "--rows", 5]
+    printed = call("show.py", *options, cwd=tmp_path).stdout
+    assert "One-hot, 25 vectors of 101, a vector a line:" in printed
+    rows = re.findall(r"^  row +\d +((?:[\d?]+ +)+)=>", printed, re.MULTILINE)
+    assert [row.split().count("?") for row in rows] == [4, 3, 2, 1, 0]
+    assert "\n? is the token 100: a value that is missing\n" in printed
+    assert "-- " not in printed  # nothing is masked
+    assert "?" not in call("show.py", cwd=tmp_path).stdout
+
+
+def test_show_says_what_a_cell_is_fed_of_values_and_of_embeddings(tmp_path, call):
+    printed = call("show.py", "--framing", "values", "--vocab-size", 5, cwd=tmp_path).stdout
+    assert "One-hot" not in printed
+    tokens, values, decoded = re.findall(r"^  \[([\d., ]+)\]$", printed, re.MULTILINE)
+    assert "As values, each divided by 4:" in printed
+    assert [float(x) for x in values.split(", ")] == [int(x) / 4 for x in tokens.split(", ")]
+    assert decoded == tokens
+    options = ["--encoding", "embedding", "--embedding-dim", 7]
+    printed = call("show.py", *options, cwd=tmp_path).stdout
+    assert "token v is row v of a learned table of 100 by 7 numbers" in printed
+    assert "One-hot" not in printed
+
+
 def test_show_draws_no_inputs_beyond_the_sequence(tmp_path, call):
     options = ["--layout", "streams", "--length", "7", "--batch", "1", "--window", "3"]
     printed = call("show.py", *options, cwd=tmp_path).stdout

@@ -48,15 +48,17 @@ def check_rows(batches, task, tokens):
     expected = rows_by_definition(tokens, task)
     shape = (-1, task.batch_size, task.window)
     seen = np.array([mask for _, mask, _ in expected]).reshape(shape)
-    windows = [[0 if x is None else x for x in window] for window, _, _ in expected]
-    inputs = np.where(seen, np.asarray(batches.inputs), 0)
+    gap = task.vocab_size if task.missing == "token" else 0
+    windows = [[gap if x is None else x for x in window] for window, _, _ in expected]
+    inputs = np.asarray(batches.inputs)
+    inputs = inputs if task.missing == "token" else np.where(seen, inputs, 0)
     np.testing.assert_array_equal(inputs, np.array(windows).reshape(shape))
     np.testing.assert_array_equal(
         np.asarray(batches.targets), np.array([y for *_, y in expected]).reshape(*shape[:2], 1)
     )
-    if task.layout == "windows":
+    if task.layout == "windows" or task.missing == "token":
         assert batches.mask is None
-        assert seen.all()
+        assert task.missing == "token" or seen.all()
     else:
         np.testing.assert_array_equal(np.asarray(batches.mask), seen)
 
@@ -69,15 +71,6 @@ def test_rows_are_those_of_the_definition_for_every_small_task(layout, length):
     for task in tasks:
         tokens = distinct_tokens(length)
         check_rows(t.sequence_batches(jnp.asarray(tokens), task, task.lag), task, tokens)
-
-
-@pytest.mark.parametrize("lag", range(-3, 6))
-@pytest.mark.parametrize(("window", "batch_size"), [(1, 2), (4, 1), (3, 2)])
-@pytest.mark.parametrize("layout", ["windows", "prefixes"])
-def test_jitted_rows_with_a_traced_lag_are_the_same(layout, window, batch_size, lag):
-    task = TaskConfig(9, 99, window, lag, batch_size, layout)
-    tokens = distinct_tokens(9)
-    check_rows(jitted_batches(jnp.asarray(tokens), task, jnp.int32(lag)), task, tokens)
 
 
 @pytest.mark.parametrize("layout", ["windows", "prefixes"])
@@ -105,16 +98,36 @@ def test_streams_have_a_target_at_every_step_that_has_one(window, lag, jit):
             assert batches.targets[k, b, w] == tokens[b, time - lag]
 
 
-@pytest.mark.parametrize("layout", ["windows", "prefixes", "streams"])
 @pytest.mark.parametrize("lag", [-2, 0, 1, 3])
-def test_the_shapes_of_a_run_and_its_lag_give_its_batches(layout, lag):
+def test_the_shapes_of_streams_and_their_lag_give_their_batches(lag):
     """What every program of many seeds relies on."""
-    config = RunConfig(TaskConfig(9, 99, 4, lag, 2, layout))
-    tokens = jnp.asarray(distinct_tokens(*((2, 9) if layout == "streams" else (9,))))
+    config = RunConfig(TaskConfig(9, 99, 4, lag, 2, "streams"))
+    tokens = jnp.asarray(distinct_tokens(2, 9))
     chex.assert_trees_all_equal(
         t.sequence_batches(tokens, config.shapes.task, lag),
         t.sequence_batches(tokens, config.task, lag),
     )
+
+
+@pytest.mark.parametrize(
+    ("layout", "missing"), [("windows", "masked"), ("prefixes", "masked"), ("prefixes", "token")]
+)
+def test_the_jitted_rows_of_the_shapes_are_those_of_every_lag_that_has_as_many(layout, missing):
+    """Lags beyond the window and below zero too: a program for each number of batches, no more.
+
+    What every program of many seeds relies on.
+    """
+    tokens, programs, tasks = distinct_tokens(7), set(), 0
+    for (window, batch_size), lag in itertools.product([(4, 1), (1, 3), (3, 2)], range(-6, 7)):
+        try:
+            task = TaskConfig(7, 99, window, lag, batch_size, layout, missing)
+        except ConfigError:
+            continue
+        shapes = RunConfig(task).shapes.task
+        check_rows(jitted_batches(jnp.asarray(tokens), shapes, jnp.int32(lag)), task, tokens)
+        programs.add((window, batch_size, task.updates_per_sequence, shapes))
+        tasks += 1
+    assert len({key[:3] for key in programs}) == len(programs) < tasks / 2
 
 
 def test_one_program_serves_every_lag_inside_the_window():
@@ -201,6 +214,34 @@ def test_the_order_blind_floor_is_that_of_all_windows(size, vocab_size):
     np.testing.assert_allclose(floor, brute_force_floor(size, vocab_size), atol=1e-12)
 
 
+@pytest.mark.parametrize(("size", "vocab_size"), [(1, 2), (5, 3), (7, 2), (3, 9)])
+def test_the_order_blind_floor_of_values_is_that_of_all_windows(size, vocab_size):
+    """The best number to say is the mean of the window; as often right as of classes."""
+    task = TaskConfig(size, vocab_size, size, 0, 1, framing="values")
+    windows = np.array(list(itertools.product(range(vocab_size), repeat=size))) / (vocab_size - 1)
+    errors = np.mean((windows - windows.mean(axis=1, keepdims=True)) ** 2)
+    expected = brute_force_floor(size, vocab_size)[0], errors
+    np.testing.assert_allclose(t.order_blind_floor(task), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("vocab_size", [2, 3, 10, 100])
+def test_no_guess_at_a_value_is_nearer_or_has_a_smaller_square_than_chance(vocab_size):
+    integers = np.arange(vocab_size)
+    distances = np.abs(integers - integers[:, None]).mean(axis=1)
+    assert t.chance_distance(vocab_size) == pytest.approx(distances.min(), rel=1e-12)
+    numbers = np.linspace(0, 1, 2 * vocab_size - 1)[:, None]  # one of them is the mean
+    squares = np.mean((integers / (vocab_size - 1) - numbers) ** 2, axis=1)
+    floor = t.chance_floor(TaskConfig(vocab_size=vocab_size, framing="values"))
+    assert floor == pytest.approx((1 / vocab_size, squares.min()), rel=1e-12)
+
+
+def test_the_floor_of_values_in_prefixes_is_the_mean_over_their_targets():
+    task = TaskConfig(4, 3, 3, 1, 1, "prefixes", framing="values")  # windows of 2, 3 and 3
+    variance = np.var([0, 0.5, 1])
+    expected = np.mean([variance / 2, 2 / 3 * variance, 2 / 3 * variance])
+    assert t.order_blind_floor(task).loss == pytest.approx(expected)
+
+
 @pytest.mark.parametrize(("window", "vocab_size"), [(5, 100), (200, 2), (1000, 50_000)])
 def test_the_order_blind_floor_is_that_of_random_windows(window, vocab_size):
     task = TaskConfig(window, vocab_size, window, 0, 1)
@@ -216,8 +257,9 @@ def test_the_order_blind_floor_is_that_of_random_windows(window, vocab_size):
 
 @pytest.mark.parametrize("lag", [-1, 5, 6])
 def test_a_target_outside_the_window_leaves_chance(lag):
-    task = TaskConfig(lag=lag)
-    assert t.order_blind_floor(task) == pytest.approx(t.chance_floor(task))
+    for framing in ("classes", "values"):
+        task = TaskConfig(lag=lag, framing=framing)
+        assert t.order_blind_floor(task) == pytest.approx(t.chance_floor(task))
 
 
 def test_the_floor_of_prefixes_and_streams_is_the_mean_over_their_targets():

@@ -1,5 +1,7 @@
 import dataclasses
 import functools
+import itertools
+import operator
 
 import chex
 import jax
@@ -8,7 +10,7 @@ import numpy as np
 import optax
 import pytest
 
-from echo_jax import evaluation, network, task, training
+from echo_jax import evaluation, metrics, network, task, training
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, TrainingConfig
 
 SMALL = RunConfig(
@@ -30,8 +32,8 @@ def run(config, chunks, size=12):
     init, run_chunk = programs(dataclasses.replace(config, seed=0), size)
     state, losses = init(config.settings), []
     for count in chunks:
-        state, metrics = run_chunk(config.settings, state, count=count)
-        losses.append(metrics.loss[:count])
+        state, found = run_chunk(config.settings, state, count=count)
+        losses.append(found.loss[:count])
     return state, jnp.concatenate(losses)
 
 
@@ -57,8 +59,6 @@ def test_a_run_is_a_function_of_its_seed():
 
 def test_training_equals_plain_python_with_optax():
     """No scan, no chunk, no traced setting: the loop that a reader would write."""
-    from echo_jax import metrics
-
     net = network.build_network(SMALL)
     adam = optax.adam(1e-2, eps=1e-7)
     params = programs(SMALL, 12)[0](SMALL.settings).params
@@ -86,6 +86,166 @@ def test_training_equals_plain_python_with_optax():
     state, found = run(SMALL, [3])
     np.testing.assert_allclose(found.ravel(), losses, rtol=1e-5)
     chex.assert_trees_all_close(state.params, params, atol=1e-5)
+
+
+def reaching_back(layout, batches):
+    """A run of 5 batches a sequence, streams with a last chunk that is not full."""
+    shape = {"windows": (6, 6, 1, 1, 1), "streams": (9, 6, 2, 3, 2)}[layout]
+    return RunConfig(
+        TaskConfig(*shape, layout),
+        NetworkConfig(hidden_size=4),
+        TrainingConfig(learning_rate=1e-2, bptt_batches=batches),
+    )
+
+
+REACHED_TOKENS = {
+    "windows": np.array([3, 0, 5, 1, 4, 2]),  # all different: batch u alone has number u + 1
+    "streams": np.random.default_rng(0).integers(0, 6, (2, 9)),
+}
+
+
+@functools.cache
+def batches_and_gradient(layout):
+    """The batches of a sequence one by one, and of the last of some batches run after each other
+    the gradient, the loss and the states that all of them leave.
+    """
+    config = reaching_back(layout, 1)
+    net = network.build_network(config)
+    tokens = jnp.asarray(REACHED_TOKENS[layout])
+    stacked = task.sequence_batches(tokens, config.task, config.task.lag)
+
+    def loss(params, state, batches):
+        states = []
+        for batch in batches:
+            state, logits = network.apply(net, params, state, batch)
+            states.append(state)
+        scored = jnp.ones(batch.targets.shape) if batch.scored is None else batch.scored
+        probabilities = jax.nn.softmax(logits)
+        right = jnp.take_along_axis(probabilities, batch.targets[..., None], -1)[..., 0]
+        targets = jnp.maximum(jnp.sum(scored), 1)  # the first chunk has none: its loss is 0
+        return -jnp.sum(jnp.log(right) * scored) / targets, states
+
+    one_by_one = [jax.tree.map(operator.itemgetter(u), stacked) for u in range(5)]
+    return one_by_one, jax.jit(jax.value_and_grad(loss, has_aux=True))
+
+
+def train_by_definition(layout, reach, params):
+    """All states are kept; update u runs the last `reach` batches again, as far as there are."""
+    batches, loss_and_grads = batches_and_gradient(layout)
+    adam = optax.adam(1e-2, eps=1e-7)
+    opt_state, losses, step = adam.init(params), [], jax.jit(adam.update)
+    net = network.build_network(reaching_back(layout, 1))
+    states = [network.zero_carry(net, len(batches[0].inputs))]  # before batch 0, 1, 2, ...
+    for u in range(5):
+        first = max(0, u - reach + 1)
+        (loss, left), grads = loss_and_grads(params, states[first], tuple(batches[first : u + 1]))
+        states[first + 1 :] = left
+        updates, opt_state = step(grads, opt_state, params)
+        params = optax.apply_updates(params, updates)
+        losses.append(loss)
+    return params, losses
+
+
+def train_sequence(config):
+    """What `training` makes of the sequence, to be compiled or lowered, and its first state."""
+    net = network.build_network(config)
+    state = programs(reaching_back(config.task.layout, 1), 1)[0](config.settings)
+    state = state._replace(params=jax.tree.map(lambda leaf: 3 * leaf, state.params))
+    tokens = jnp.asarray(REACHED_TOKENS[config.task.layout])
+
+    def train(state, tokens):
+        return training.train_sequence(config, net, config.settings, state, tokens)
+
+    return jax.jit(train), state, tokens
+
+
+@pytest.mark.parametrize(
+    ("layout", "reach"),
+    [
+        ("streams", 3),
+        *(
+            pytest.param(layout, reach, marks=pytest.mark.slow)
+            for layout, reach in itertools.product(("windows", "streams"), (1, 2, 3, 5, 8))
+            if (layout, reach) != ("streams", 3)
+        ),
+    ],
+)
+def test_truncated_backpropagation_is_that_of_a_loop_that_runs_the_last_batches_again(
+    layout, reach
+):
+    train, state, tokens = train_sequence(reaching_back(layout, reach))
+    after, found = train(state, tokens)
+    params, losses = train_by_definition(layout, reach, state.params)
+    np.testing.assert_allclose(found.loss, losses, rtol=1e-5)
+    chex.assert_trees_all_close(after.params, params, atol=2e-5)
+    other, _ = train_by_definition(layout, 1 if reach > 1 else 2, state.params)
+    with pytest.raises(AssertionError):
+        chex.assert_trees_all_close(after.params, other, atol=1e-3)
+
+
+def program(config):
+    train, state, tokens = train_sequence(config)
+    return train.lower(state, tokens).as_text()
+
+
+def test_one_batch_back_is_the_program_without_any_and_more_than_there_are_are_all():
+    config = reaching_back("windows", 1)
+    net = network.build_network(config)
+
+    def train(state, tokens):
+        """As it was before a batch could be run again."""
+        zero = network.zero_carry(net, 1)
+        batches = task.sequence_batches(tokens, config.task, config.settings.lag)
+
+        def step(memory, batch):
+            state, carry = memory
+            carry = network.enter_batch(carry, zero, config.settings.stateful)
+
+            def loss_fn(params):
+                new_carry, logits = network.apply(net, params, carry, batch)
+                loss = metrics.mean_where(metrics.cross_entropy(logits, batch.targets), None)
+                accuracy = metrics.mean_where(metrics.correct(logits, batch.targets), None)
+                return loss, (new_carry, accuracy)
+
+            grad = jax.value_and_grad(loss_fn, has_aux=True)
+            (loss, (carry, accuracy)), grads = grad(state.params)
+            direction, opt_state = training.optimizer(config).update(grads, state.opt_state)
+            params = jax.tree.map(
+                lambda p, d: p - config.settings.learning_rate * d, state.params, direction
+            )
+            state = training.TrainState(state.step + 1, params, opt_state)
+            return (state, carry), training.Metrics(loss, accuracy)
+
+        (state, _), found = jax.lax.scan(step, (state, zero), batches)
+        return state, found
+
+    _, state, tokens = train_sequence(config)
+    assert program(config) == jax.jit(train).lower(state, tokens).as_text()
+    assert program(reaching_back("windows", 7)) == program(reaching_back("windows", 5))
+    assert program(reaching_back("windows", 4)) != program(reaching_back("windows", 5))
+
+
+@pytest.mark.parametrize("reach", [1, 2, pytest.param(4, marks=pytest.mark.slow)])
+def test_the_gradient_passes_back_through_so_many_batches_and_no_further(reach):
+    """Batch u alone has token u of the sequence: row x of the kernel is touched where x is."""
+    config = reaching_back("windows", reach)
+    _, state, tokens = train_sequence(config)
+    net = network.build_network(config)
+    carry = jax.tree.map(lambda leaf: leaf + 0.5, network.zero_carry(net, 1))
+    batches = task.sequence_batches(tokens, config.task, 1)
+
+    @jax.jit
+    def first_moments(lessons):
+        def of(lesson):
+            args = (config, net, config.settings, state, carry, lesson)
+            return training.train_step(*args)[0].opt_state.mu["cell"]["kernel"]
+
+        return jax.lax.map(of, lessons)
+
+    moments = first_moments(training.lessons(config, batches))
+    reached = np.any(np.asarray(moments) != 0, axis=-1)[:, np.asarray(tokens[1:])]
+    back = np.arange(5)[:, None] - np.arange(5)  # from update u to the batch before it
+    np.testing.assert_array_equal(reached, (back >= 0) & (back < reach))
 
 
 GRADIENTS = [jnp.array([1e-7, 1e-3, -2.0]), jnp.array([3e-8, 0.0, 1.0])] * 20
@@ -125,9 +285,9 @@ def test_lag_learning_rate_seed_and_state_are_data_to_one_program():
             dataclasses.replace(SMALL.training, learning_rate=rate),
             seed=seed,
         )
-        state, metrics = run_chunk(config.settings, init(config.settings), count=4)
+        state, found = run_chunk(config.settings, init(config.settings), count=4)
         alone = run(config, [4])
-        chex.assert_trees_all_close((state, metrics.loss), alone, rtol=1e-5, atol=1e-6)
+        chex.assert_trees_all_close((state, found.loss), alone, rtol=1e-5, atol=1e-6)
 
 
 def test_sequences_beyond_the_count_change_nothing():
