@@ -60,11 +60,9 @@ def general(found: Sequence[Row]) -> list[str]:
 
 
 def accuracy(row: Row) -> str:
-    """The median accuracy; of a network at chance with what chance is."""
-    value, chance = median(row, "accuracy"), row["floors"]["accuracy"]
-    if abs(value - chance) < MARGIN:
-        return f"{percent(value)} (chance is {percent(chance)})"
-    return percent(value)
+    """The median accuracy, and whether it is no other than chance."""
+    value = median(row, "accuracy")
+    return percent(value) + " (chance)" * (abs(value - row["floors"]["accuracy"]) < MARGIN)
 
 
 def when(row: Row) -> str:
@@ -169,7 +167,8 @@ def state(rows: Rows) -> list[str]:
         f"{probed(carried, 1)}; a window of 2 suffers more, {accuracy(narrow[1])} with the state "
         f"and {accuracy(narrow[0])} without.",
         f"Where the window lacks the value, window 2 and lag 2, a state that has seen it gives "
-        f"{accuracy(one)} (batches of 1), and one that has not {accuracy(five)} (batches of 5).",
+        f"{accuracy(one)} with batches of 1, and one that has not {accuracy(five)} with batches of "
+        "5.",
     ]
 
 

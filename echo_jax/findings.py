@@ -138,7 +138,7 @@ def pair_tables(study: Study, found: Sequence[Row]) -> list[Table]:
             p_values.append(said.p_value)
             middle, low, high = map(_signed(score), (said.median, *said.interval[:2]))
             lines.append([
-                *_in_common(*pair), score.replace("_", " "), f"{middle} ({low} to {high})",
+                *_in_common(*pair), SCORES.get(score, score), f"{middle} ({low} to {high})",
                 f"{said.superiority:.0%}", f"{said.p_value:.2g}",
             ])  # fmt: skip
     for line, adjusted in zip(lines, statistics.holm(p_values), strict=True):
@@ -148,6 +148,16 @@ def pair_tables(study: Study, found: Sequence[Row]) -> list[Table]:
     ]  # fmt: skip
     caption = "Pairs of the same seeds: median difference with its interval, and a sign-flip test"
     return [Table(caption, headings, lines)] if lines else []
+
+
+SCORES = {
+    "accuracy": "accuracy, points",
+    "sequences_to_99": "sequences to 99%",
+    "distance": "distance",
+    "rows_apart missing": "accuracy where missing, points",
+    "rows_apart full": "accuracy elsewhere, points",
+}
+"""What the scores are called that pairs are compared in."""
 
 
 def _in_common(first: Row, second: Row) -> tuple[str, str]:
@@ -168,7 +178,7 @@ def _finite(row: Row, score: str) -> list[float]:
 def _signed(score: str) -> Callable[[float], str]:
     if score.endswith("_to_99"):
         return lambda value: f"{value:+,.0f}"
-    if score == "accuracy":
+    if "points" in SCORES.get(score, ""):
         return lambda value: f"{100 * value:+.2f}"
     return lambda value: f"{value:+.3g}"
 

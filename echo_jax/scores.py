@@ -41,8 +41,12 @@ def median(row: Row, name: str) -> float:
 
 
 def percent(share: float) -> str:
-    """A share in percent, with as many digits as tell 99.95% from 100%."""
-    return f"{100 * share:.2f}%" if 0 < share < 1 else f"{100 * share:.0f}%"
+    """A share in percent, with two decimals unless it is none or all of it."""
+    if share in (0, 1):
+        return f"{100 * share:.0f}%"
+    if not 5e-5 <= share < 1 - 5e-5:
+        return ">99.99%" if share > 0.5 else "<0.01%"
+    return f"{100 * share:.2f}%"
 
 
 def decimals(value: float) -> str:

@@ -340,7 +340,7 @@ STUDIES: dict[str, Study] = {
     "mistake": Study(
         "Why did part 3 fail?",
         tuple(_mistake()),
-        ("accuracy", "chance", "can be known", "recalled bits", "sequences to 99%"),
+        ("accuracy", "chance", "can be known", "recalled bits", "sequences"),
         Chart(
             "curves",
             "probe before",
@@ -364,7 +364,7 @@ STUDIES: dict[str, Study] = {
     "state": Study(
         "Does the carried state help?",
         tuple(_state()),
-        (*SCORES[:2], "can be known", *SCORES[3:], "state swapped"),
+        (*SCORES[:2], "can be known", "sequences to 99%", "state swapped"),
         pairs=tuple(_state_pairs()),
         compared=("accuracy", "sequences_to_99"),
         notes=(
