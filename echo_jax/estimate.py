@@ -6,23 +6,29 @@ from echo_jax import machine
 from echo_jax.config import RunConfig
 from echo_jax.studies import Cell
 
-COMPILE, CELL = 4.0, 1.0
+COMPILE, CELL = 3.5, 1.0
 """Seconds to compile the programs of a shape, and that a cell takes besides training."""
 
-MEASURE = 3.0
-"""Seconds of a measure."""
+PROBE, MEASURE = 0.5, 0.1
+"""Seconds of a seed that a measure takes: of `probe`, and of every other."""
 
 
 def seconds_of(cells: Sequence[Cell], speed: float = 1.0) -> float:
     """About how many seconds some cells take; `speed` is `machine.speed()`."""
     shapes = {(cell.config.shapes, cell.config.seeds) for cell in cells}
-    work = sum(CELL + MEASURE * len(cell.measures) + _training(cell.config) for cell in cells)
+    work = sum(CELL + _measuring(cell) + _training(cell.config) for cell in cells)
     return (COMPILE * len(shapes) + work) / speed
 
 
 def minutes(seconds: float) -> str:
     """Seconds as minutes, at least a half."""
     return f"{seconds / 60:.0f}" if seconds > 90 else f"{max(seconds / 60, 0.5):.1f}"
+
+
+def _measuring(cell: Cell) -> float:
+    """Seconds of the measures of a cell, all seeds."""
+    each = sum(PROBE if name == "probe" else MEASURE for name in cell.measures)
+    return each * cell.config.seeds
 
 
 def _training(config: RunConfig) -> float:
@@ -33,15 +39,19 @@ def _training(config: RunConfig) -> float:
 
 
 def _microseconds(config: RunConfig) -> float:
-    """Of one update of one seed on a core: small operations for each step, products, and Adam."""
+    """Of one update of one seed on a core: Adam for each weight, and the products of each step."""
     task, network = config.task, config.network
     outputs = task.vocab_size if task.framing == "classes" else 1
-    features = network.embedding_dim if network.encoding == "embedding" else outputs
-    gates = 4 * network.hidden_size
-    weights = (features + network.hidden_size) * gates + network.hidden_size * outputs
+    embedded = network.encoding == "embedding"
+    features = network.embedding_dim if embedded else outputs
+    hidden = network.hidden_size
+    if network.cell == "mlp":
+        line = network.delay_line or task.window
+        cell, step = line * features * hidden, line * hidden
+    else:
+        cell, step = 4 * (features + hidden) * hidden, 4 * hidden * hidden
+    weights = cell + hidden * outputs + embedded * outputs * features
     again = (1 + min(config.training.bptt_batches, task.updates_per_sequence)) / 2
-    steps = task.window * again
-    read = task.batch_size * (task.window if task.layout == "streams" else 1)
-    products = task.batch_size * network.hidden_size * gates * steps
-    products += read * network.hidden_size * outputs
-    return 12 + 6 * steps + 1.2e-3 * weights + 1.5e-4 * products
+    read = task.batch_size * (task.window if task.layout == "streams" else 1) * hidden * outputs
+    products = task.window * again * task.batch_size * step + read
+    return 5 + 6e-4 * weights + task.window * again + 2e-4 * products
