@@ -10,7 +10,7 @@ from echo_jax import statistics
 from echo_jax.config import from_dict
 from echo_jax.rows import Row
 from echo_jax.scores import decimals, median, number, percent, places, scores
-from echo_jax.studies import LAG_UPDATES, Label
+from echo_jax.studies import LAG_UPDATES, PATIENCE, Label
 
 LEARNED = 0.99
 """The accuracy from which on a network is said to have learned."""
@@ -323,21 +323,24 @@ def size(rows: Rows) -> list[str]:
     """The smallest layer and the fewest sequences that learn each part."""
     said = []
     for part, whole in ((2, 500), (4, 2000)):
-        units = [
-            row["labels"]["hidden"] for row in rows.all(part=part, sequences=whole) if learned(row)
-        ]
-        most = max(row["labels"]["hidden"] for row in rows.all(part=part))
-        counts = [
-            row["labels"]["sequences"] for row in rows.all(part=part, hidden=most) if learned(row)
-        ]
+        all_of_it = rows.all(part=part)
+        most = max(row["labels"]["hidden"] for row in all_of_it)
+
+        def least(label: str, found: list[Row], **fixed: Label) -> str:
+            good = [
+                row["labels"][label]
+                for row in found
+                if learned(row) and fixed.items() <= row["labels"].items()
+            ]
+            return f"{min(good):,}" if good else "none of those tried"
+
         said.append(
-            f"Part {part}: the smallest layer tried that learns it in {whole:,} sequences has "
-            f"{min(units, default='no')} units where the tutorial has {most}; with {most} units "
-            "the "
-            f"fewest sequences tried that do are {min(counts, default='none')} where it has "
-            f"{whole:,}."
+            f"Part {part} is learned with {least('hidden', all_of_it, sequences=whole)} units in "
+            f"the tutorial's {whole:,} sequences, and with "
+            f"{least('hidden', all_of_it, sequences=PATIENCE * whole)} in {PATIENCE} times as "
+            f"many; its {most} units need {least('sequences', all_of_it, hidden=most)} sequences."
         )
-    return [*said, "Part 3 is learned by no layer and no number of sequences, see `mistake`."]
+    return [*said, "Part 3 is learned by no layer in any number: its value is not there."]
 
 
 def framing(rows: Rows) -> list[str]:

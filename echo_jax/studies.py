@@ -27,6 +27,9 @@ LAG_UPDATES = 8000
 """Updates that a cell of `lags` and `length` may take: as many as part 4 of the tutorial."""
 
 
+PATIENCE = 5
+"""How many times the tutorial's sequences a small layer of `size` is given."""
+
 VOCABULARY_SEQUENCES = 4000
 """Training sequences of a cell of `vocabulary`, as many updates of 20 rows."""
 
@@ -297,6 +300,7 @@ def _length() -> Iterable[Cell]:
 def _size() -> Iterable[Cell]:
     sizes = {2: (1, 2, 3, 4, 6, 8, 10, 15), 4: (2, 5, 8, 10, 15, 20, 30, 50)}
     counts = {2: (100, 150, 200, 300, 400), 4: (500, 1000, 1250, 1500, 1750)}
+    patient = {2: (2, 3, 4, 6, 8), 4: (5, 8, 10, 15, 20, 30)}
 
     def cell(part: int, base: RunConfig, hidden_size: int, sequences: int, in_fast: bool) -> Cell:
         labels: dict[str, Label] = {"part": part, "hidden": hidden_size, "sequences": sequences}
@@ -309,6 +313,8 @@ def _size() -> Iterable[Cell]:
             yield cell(part, base, hidden_size, whole, hidden_size in sizes[part][::3])
         for sequences in counts[part]:
             yield cell(part, base, sizes[part][-1], sequences, sequences == counts[part][2])
+        for hidden_size in patient[part]:
+            yield cell(part, base, hidden_size, PATIENCE * whole, False)
 
 
 def _framing() -> Iterable[Cell]:
