@@ -302,19 +302,19 @@ def vocabulary(rows: Rows) -> list[str]:
 
 
 def length(rows: Rows) -> list[str]:
-    """Which lengths are learned, and what an update is worth."""
+    """Which lengths are learned, and which rows they give."""
     found = rows.all()
-    good = [row["labels"]["length"] for row in found if learned(row)]
     short, long = found[0], found[-1]
+    good = [f"{row['labels']['length']:,}" for row in found if learned(row)]
+    all_of_them = len(good) == len(found)
     return [
-        f"Every length from {short['labels']['length']} to {long['labels']['length']:,} gives "
-        "valid "
-        f"rows with B = min(5, viable); {len(good)} of {len(found)} reach 99%: "
-        f"{', '.join(map(str, good))}.",
-        f"Counted in updates, 99% comes after {number(median(short, 'updates_to_99'))} with length "
-        f"{short['labels']['length']} (batches of {short['labels']['batch']}) and after "
-        f"{number(median(long, 'updates_to_99'))} with length {long['labels']['length']:,}.",
-        "A length that leaves fewer viable rows than a batch is refused in one sentence that says "
+        f"{'Every one tried' if all_of_them else 'Of those tried'}: {', '.join(good)} reach 99% "
+        f"within {LAG_UPDATES:,} updates, with B = min(5, viable rows).",
+        f"Length {short['labels']['length']} gives {short['labels']['viable rows']} viable row, so "
+        f"B is {short['labels']['batch']}; length {long['labels']['length']:,} gives "
+        f"{long['labels']['viable rows']} of which {long['labels']['rows used']} fill whole "
+        "batches.",
+        "A length that leaves fewer viable rows than a batch is refused, in one sentence that says "
         "what to change.",
     ]
 

@@ -98,7 +98,11 @@ def section(name: str, study: Study, found: Sequence[Row], command: str) -> Sect
         name=name,
         question=study.question,
         answer=answers.of(name, mine),
-        tables=[main_table(study, mine), *pair_tables(study, mine)],
+        tables=[
+            main_table(study, mine),
+            *pair_tables(study, mine),
+            *curve_tables(study.chart, mine),
+        ],
         figure=figures.svg(figure(study.chart, mine), name),
         alt=alternative(study.chart, mine),
         command=command,
@@ -169,6 +173,31 @@ def _in_common(first: Row, second: Row) -> tuple[str, str]:
     return same or "-", " - ".join(signs)
 
 
+def curve_tables(chart: Chart, found: Sequence[Row]) -> list[Table]:
+    """The figure in numbers, where it draws curves or bars: a line a place, a column a cell."""
+    if chart.kind not in ("curves", "bars"):
+        return []
+    columns = {}
+    for row in _drawn(chart, found):
+        for what in chart.y.split(","):
+            first, values = places(row, what)
+            named = f", {what.split()[-1]}" * (chart.kind == "bars")
+            columns[_name_of(chart, row) + named] = dict(enumerate(values, first))
+    at = sorted({place for column in columns.values() for place in column})
+    every = [value for column in columns.values() for value in column.values()]
+    write = percent if max(every) <= 1 else decimals
+    lines = [
+        [str(place), *(write(c[place]) if place in c else "-" for c in columns.values())]
+        for place in at
+    ]
+    return [Table("The figure in numbers: means over the seeds", [chart.x, *columns], lines)]
+
+
+def _drawn(chart: Chart, found: Sequence[Row]) -> list[Row]:
+    """The rows that the figure is about."""
+    return [row for row in found if row["cell"] not in chart.leave_out]
+
+
 def _finite(row: Row, score: str) -> list[float]:
     """A score of every seed; one that never came counts as one more than there were."""
     last = row["trained"]["sequences"] + 1
@@ -198,7 +227,7 @@ WORDS = {
 
 def figure(chart: Chart, found: Sequence[Row]) -> Any:
     """The figure that a chart asks for, of the rows that it is about."""
-    mine = [row for row in found if row["cell"] not in chart.leave_out]
+    mine = _drawn(chart, found)
     draw = {"dots": _dots, "lines": _lines, "heat": _heat, "curves": _curves, "bars": _bars}
     return draw[chart.kind](chart, mine)
 
@@ -280,7 +309,7 @@ def _estimate(row: Row, name: str) -> Estimate:
 
 def alternative(chart: Chart, found: Sequence[Row]) -> str:
     """What the figure shows, in words, for those who do not see it."""
-    mine = [row for row in found if row["cell"] not in chart.leave_out]
+    mine = _drawn(chart, found)
     kind = {"dots": "Dots", "lines": "Lines", "heat": "Maps", "curves": "Lines", "bars": "Bars"}
     if chart.kind in ("curves", "bars"):
         said = "; ".join(_curve_in_words(chart, row) for row in mine)

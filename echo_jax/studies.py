@@ -17,6 +17,11 @@ Label = str | int | float
 FAST_SEEDS = 4
 """Seeds of a cell with --fast."""
 
+FAST_NOTE = (
+    "Made with --fast: fewer seeds, a smaller grid and at most 2,000 sequences; a first look, and "
+    "no claim."
+)
+
 FAST_SEQUENCES = 2000
 """Training sequences of a cell with --fast, at most."""
 
@@ -149,7 +154,8 @@ def fast(study: Study) -> Study:
             cells.append(dataclasses.replace(cell, config=config))
     kept = {cell.name for cell in cells}
     pairs = tuple(pair for pair in study.pairs if kept.issuperset(pair))
-    return dataclasses.replace(study, cells=tuple(cells), pairs=pairs)
+    notes = (FAST_NOTE, *study.notes)
+    return dataclasses.replace(study, cells=tuple(cells), pairs=pairs, notes=notes)
 
 
 CURRENT, NO_CONTEXT, CONTEXT = (
@@ -370,7 +376,7 @@ STUDIES: dict[str, Study] = {
     "state": Study(
         "Does the carried state help?",
         tuple(_state()),
-        (*SCORES[:2], "can be known", "sequences to 99%", "state swapped"),
+        (*SCORES[:2], "can be known", "recalled bits", "sequences to 99%", "state swapped"),
         pairs=tuple(_state_pairs()),
         compared=("accuracy", "sequences_to_99"),
         notes=(
@@ -381,7 +387,7 @@ STUDIES: dict[str, Study] = {
     "masking": Study(
         "What to do with missing values?",
         tuple(_masking()),
-        ("accuracy", "chance", "missing", "none missing", "reached 99%", "sequences to 99%"),
+        (*SCORES[:3], "missing", "none missing", "sequences to 99%"),
         pairs=(
             ("lag 1, missing values masked", "lag 1, missing values extra token"),
             ("lag 3, missing values masked", "lag 3, missing values extra token"),
@@ -398,11 +404,11 @@ STUDIES: dict[str, Study] = {
     "prefix": Study(
         "Does it help to see the whole sequence so far?",
         tuple(_prefix()),
-        chart=Chart("curves", "accuracy_by_position", "values seen, less one", "lag,context"),
+        chart=Chart("curves", "accuracy_by_position", "position", "lag,context"),
         notes=(
             "All so far: the row that ends at time t sees x(0) to x(t), padded on the left to 25 "
-            "steps that are masked. The figure shows accuracy by position t: the length of the "
-            "prefix is t + 1.",
+            "steps that are masked. The figure shows accuracy by position t, where the prefix "
+            "has t + 1 values.",
         ),
     ),
     "lags": Study(
@@ -465,11 +471,13 @@ STUDIES: dict[str, Study] = {
         "Which lengths of a sequence work?",
         tuple(_length()),
         ("sequences", *SCORES),
-        Chart("lines", "updates_to_99", "length", log_x=True),
+        Chart("lines", "accuracy", "length", log_x=True),
         notes=(
             "Windows of 5, lag 1. The row rule: a row is viable when its window is full and its "
             "target exists; B = min(5, viable); the last floor(viable / B) B viable rows are used. "
-            f"As many sequences as give {LAG_UPDATES:,} updates.",
+            f"As many sequences as give {LAG_UPDATES:,} updates. 99% is the mean of 20 sequences, "
+            "which "
+            "are many updates where they are long.",
         ),
     ),
     "size": Study(
@@ -480,7 +488,7 @@ STUDIES: dict[str, Study] = {
     "framing": Study(
         "Why classes, and not a regression on values in [0, 1]?",
         tuple(_framing()),
-        ("accuracy", "chance", "distance", "by chance", "reached 99%", "sequences to 99%"),
+        (*SCORES[:3], "distance", "by chance", "sequences to 99%"),
         pairs=(
             ("part 2, framing classes", "part 2, framing values in [0, 1]"),
             ("part 4, framing classes", "part 4, framing values in [0, 1]"),
