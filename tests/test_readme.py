@@ -9,7 +9,7 @@ import sys
 import pytest
 from running import execute
 
-from echo_jax import cli
+from echo_jax import cli, studies
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +62,19 @@ def test_every_file_of_a_run_folder_has_its_row(readme):
         "result.json",
         "curve.png",
     ]
+
+
+def test_the_study_that_the_readme_adds_has_all_that_the_others_have(root, readme, monkeypatch):
+    (example,) = re.findall(r"```python\n(from echo_jax.studies.*?)```", readme, re.S)
+    monkeypatch.setattr(studies, "STUDIES", dict(studies.STUDIES))
+    exec(example, {})
+    added = studies.STUDIES["cells"]
+    assert [cell.name for cell in added.cells] == ["cell lstm", "cell gru", "cell simple"]
+    assert {cell.config.network.cell for cell in added.cells} == {"lstm", "gru", "simple"}
+    monkeypatch.syspath_prepend(str(root / "scripts"))
+    script = importlib.import_module("study")
+    monkeypatch.setattr(script, "STUDIES", studies.STUDIES)
+    assert added.question in script.listing(script.StudyCommand())
 
 
 @pytest.mark.slow
