@@ -3,8 +3,6 @@
 import os
 import time
 
-import numpy as np
-
 REFERENCE_SECONDS = 6.2e-4
 """What `_small_products` take on a core of the machine whose times `estimate` knows."""
 
@@ -26,6 +24,8 @@ def speed() -> float:
 
 def _small_products() -> float:
     """The seconds that 200 of them take."""
+    import numpy as np  # not before: `cores` is wanted by commands that may end in a refusal
+
     state, kernel = np.full((5, 50), 0.1, np.float32), np.full((50, 200), 0.01, np.float32)
     start = time.perf_counter()
     for _ in range(200):
