@@ -49,6 +49,8 @@ def read(path: Path) -> list[Row]:
 def append(path: Path, row: Row) -> None:
     """Add a row to a file, which is there whole, with it or without it, whatever happens."""
     before = path.read_bytes() if path.exists() else b""
+    if before and not before.endswith(b"\n"):  # an editor may have taken the last one off
+        before += b"\n"
     line = json.dumps(row | {"digest": digest(row)}, allow_nan=False)
     storage.write_bytes(path, before + line.encode() + b"\n")
 
