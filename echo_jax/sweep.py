@@ -193,16 +193,18 @@ def row_of(
 ) -> Row:
     """What a cell found, ready for JSON.
 
-    A seed whose loss became infinite or no number has failed: it counts as accuracy 0, without a
-    loss. `by_seed` holds the scores, each a list `[S]`; `measured` what was asked for beside them.
+    A seed whose loss became infinite or no number has failed: it counts as accuracy 0 and 0 bits,
+    without a loss. `by_seed` holds the scores, each a list `[S]`; `measured` what was asked for
+    beside them.
     """
     config, task = cell.config, cell.config.task
     scored = jax.tree.map(lambda leaf: leaf[: config.seeds], scored)
     failed = results.failures(config, learned.loss, scored.loss)
     good = np.array([seed not in failed["seed"] for seed in results.seeds_of(config)])
     sequences = learned.accuracy.shape[1]
-    by_position = scored.accuracy_by_position[good]
-    few = good.any() and by_position.shape[1] <= POSITIONS
+    by_position = scored.accuracy_by_position
+    by_position = by_position[good] if good.any() else np.full_like(by_position, np.nan)
+    few = by_position.shape[1] <= POSITIONS
     return {
         **cell.identity,
         "trained": {"sequences": sequences, "updates": sequences * task.updates_per_sequence},
@@ -231,7 +233,8 @@ def _by_seed(
     }
     if config.task.framing == "classes":
         floor = chance_floor(config.task).loss
-        scores["recalled_bits"] = rows.plain(np.array([recalled_bits(x, floor) for x in loss]))
+        bits = [recalled_bits(x, floor) if ok else 0.0 for x, ok in zip(loss, good, strict=True)]
+        scores["recalled_bits"] = rows.plain(np.array(bits))
     return scores
 
 
