@@ -18,6 +18,10 @@ LEARNED = 0.99
 MARGIN = 0.002
 """Accuracies nearer to chance than this are called equivalent to it."""
 
+ABSENT, PRESENT = 0.01, 0.5
+"""A value is absent from states where a probe finds it so little more often than by chance, and
+there where it finds it this often."""
+
 
 class Rows:
     """The rows of a study, found by their labels."""
@@ -69,8 +73,10 @@ def when(row: Row) -> str:
     """When 99% was reached in training; in how many seeds, where not in all."""
     reached = scores(row, "sequences_to_99")
     count, seeds = median(row, "sequences_to_99"), sum(n is not None for n in reached)
-    if math.isinf(count):
+    if not seeds:
         return "never reaches 99%"
+    if math.isinf(count):
+        return f"reaches 99% in no more than {seeds} of {len(reached)} seeds"
     some = f" ({seeds} of {len(reached)} seeds)" * (seeds < len(reached))
     return f"reaches 99% after {number(count)} sequences{some}"
 
@@ -110,13 +116,22 @@ def named(values: Sequence[Label]) -> str:
 
 def parts(rows: Rows) -> list[str]:
     """What each part reaches, and when."""
-    two, three, four = rows.all()
+    two, three, four = (
+        rows(part=name)
+        for name in (
+            "2, the current value",
+            "3, lag 1, one step at a time",
+            "4, lag 1, windows of 5",
+        )
+    )
+    blind = four["floors"]["order_blind_accuracy"]
     return [
         f"Part 2, the current value, ends at {accuracy(two)}, part 3, lag 1 one step at a time, at "
         f"{accuracy(three)}, and part 4, lag 1 with windows of 5, at {accuracy(four)}.",
         f"Part 2 {when(two)}, part 3 {when(three)} and part 4 {when(four)}.",
-        f"What part 4 reaches is more than knowing which values its window holds, but not where: "
-        f"that order-blind floor is {percent(four['floors']['order_blind_accuracy'])}.",
+        f"What part 4 reaches is {'no ' * (median(four, 'accuracy') <= blind)}more than knowing "
+        f"which values its window holds, but not where: that order-blind floor is "
+        f"{percent(blind)}.",
     ]
 
 
@@ -124,21 +139,52 @@ def mistake(rows: Rows) -> list[str]:
     """Absent from the state; present, but not taught; taught."""
     six, one = rows(batch=6, batches_back=1), rows(batch=1, batches_back=1)
     two, whole = (rows(batch=1, batches_back=k) for k in (2, "all"))
-    untrained, second = rows(batches_back="untrained"), places(one, "accuracy_by_position")[1][1]
-    healed = median(two, "accuracy") >= LEARNED * knowable(two)
+    untrained = rows(batches_back="untrained")
     return [
-        f"With batches of 6 the value is nowhere: row r continues row r - 6, whose state holds the "
-        f"value 6 steps back (a probe finds it in {probed(six, 6)} of the states) and not the one "
-        f"1 step back ({probed(six, 1)}), so the network is right in {accuracy(six)}.",
-        f"With batches of 1 the value is there, found in {probed(untrained, 1)} of the states "
-        f"before training, but no gradient reaches it: {accuracy(one)} are right, "
-        f"{percent(second)} in the second row of a sequence, and after training a probe finds it "
-        f"in {probed(one, 1)} of the states.",
-        f"A gradient that passes back through one batch more {'heals' if healed else 'changes'} "
-        f"it: {accuracy(two)}, through all of them {accuracy(whole)}, where "
-        f"{percent(knowable(two))} "
-        "of the targets can be known at all.",
+        nowhere(six),
+        unreached(untrained, one),
+        f"A gradient that passes back through one batch more "
+        f"{'heals' if taught(two) else 'does not heal'} it: {accuracy(two)}, through all of them "
+        f"{accuracy(whole)}, where {percent(knowable(two))} of the targets can be known at all.",
     ]
+
+
+def nowhere(six: Row) -> str:
+    """Where the value is with batches of 6."""
+    far, near = probed(six, 6), probed(six, 1)
+    if not absent(six, 1):
+        return (
+            f"With batches of 6 a probe finds the value 6 steps back in {far} of the states that "
+            f"rows are handed, the one 1 step back in {near}, and {accuracy(six)} are right."
+        )
+    return (
+        f"With batches of 6 the value is nowhere: row r continues row r - 6, whose state holds the "
+        f"value 6 steps back (a probe finds it in {far} of the states) and not the one "
+        f"1 step back ({near}), so the network is right in {accuracy(six)}."
+    )
+
+
+def unreached(untrained: Row, one: Row) -> str:
+    """What becomes of the value with batches of 1."""
+    there = places(untrained, "probe before")[1][1] >= PRESENT
+    second = places(one, "accuracy_by_position")[1][1]
+    but = "but no gradient reaches it" if not taught(one) else "and is learned"
+    return (
+        f"With batches of 1 the value is {'' if there else 'hardly '}there, found in "
+        f"{probed(untrained, 1)} of the states before training, {but}: {accuracy(one)} are right, "
+        f"{percent(second)} in the second row of a sequence, and after training a probe finds it "
+        f"in {probed(one, 1)} of the states."
+    )
+
+
+def taught(row: Row) -> bool:
+    """Whether the network says nearly all that it can know."""
+    return median(row, "accuracy") >= LEARNED * knowable(row)
+
+
+def absent(row: Row, steps: int) -> bool:
+    """Whether a probe finds the value so many steps back hardly more often than by chance."""
+    return places(row, "probe before")[1][steps] < row["floors"]["accuracy"] + ABSENT
 
 
 def knowable(row: Row) -> float:
@@ -159,12 +205,17 @@ def state(rows: Rows) -> list[str]:
     ]
     narrow = [rows(window=2, lag=1, batch=5, state=name) for name in ("zero", "carried")]
     one, five = (rows(window=2, lag=2, batch=batch, state="carried") for batch in (1, 5))
+    cost, more = (
+        median(a, "accuracy") - median(b, "accuracy") for a, b in ((zero, carried), narrow)
+    )
+    suffers = "suffers more" if more > max(cost, 0) and higher(*narrow) < 0 else "has"
+    noise = "It is noise to row r, which is" if absent(carried, 1) else "Row r is"
     return [
         f"On part 4 the carried state {word}: with it a network {when(carried)} and ends at "
         f"{accuracy(carried)}, without it {when(zero)} and ends at {accuracy(zero)}.",
-        f"It is noise to row r, which is handed the state of row r - 5: a probe finds the value 5 "
+        f"{noise} handed the state of row r - 5: a probe finds the value 5 "
         f"steps back in {probed(carried, 5)} of the states and the one that is asked for in "
-        f"{probed(carried, 1)}; a window of 2 suffers more, {accuracy(narrow[1])} with the state "
+        f"{probed(carried, 1)}; a window of 2 {suffers}, {accuracy(narrow[1])} with the state "
         f"and {accuracy(narrow[0])} without.",
         f"Where the window lacks the value, window 2 and lag 2, a state that has seen it gives "
         f"{accuracy(one)} with batches of 1, and one that has not {accuracy(five)} with batches of "
@@ -200,13 +251,14 @@ def prefix(rows: Rows) -> list[str]:
         [rows(lag=lag, context=name) for name in ("window of 5", "all so far")] for lag in (1, 5)
     )
     first, curve = places(far[1], "accuracy_by_position")
+    counts = "counts" if abs(curve[0] - curve[-1]) > MARGIN else "hardly counts"
     return [
         f"With lag 1 a network that sees all so far {when(near[1])} and ends at "
         f"{accuracy(near[1])}; with a window of 5 it {when(near[0])} and ends at "
         f"{accuracy(near[0])}.",
         f"Lag 5 lies outside that window: {accuracy(far[0])} with it, {accuracy(far[1])} with all "
         f"so far, {bits(far[1])}.",
-        f"There the length of the prefix counts: {percent(curve[0])} are right where it has "
+        f"There the length of the prefix {counts}: {percent(curve[0])} are right where it has "
         f"{first + 1} values and {percent(curve[-1])} where it has {first + len(curve)}.",
     ]
 
@@ -215,21 +267,29 @@ def lags(rows: Rows) -> list[str]:
     """The author's guess, inside the window and outside."""
     inside = [row for row in rows.all() if row["labels"]["lag"] < row["labels"]["window"]]
     outside = [row for row in rows.all() if row["labels"]["lag"] >= row["labels"]["window"]]
-    good = [row for row in inside if learned(row)]
+    good, beyond = ([row for row in each if learned(row)] for each in (inside, outside))
     same = [row for row in good if row["labels"]["window"] == 5 and row["labels"]["hidden"] == 50]
-    counts = [median(row, "sequences_to_99") for row in same]
-    slow = same[counts.index(max(counts))] if same else inside[0]
-    best = max(median(row, "accuracy") for row in outside)
+    best = percent(max(median(row, "accuracy") for row in outside))
     return [
         f"The author guessed that each lag could be learned using the same structure: of "
         f"{len(inside)} combinations whose window holds the lag, {len(good)} reach 99% within "
         f"{LAG_UPDATES:,} updates.",
-        f"With the structure of part 4, window 5 and 50 units, lags "
-        f"{named([row['labels']['lag'] for row in same])} are learned; the slowest, lag "
-        f"{slow['labels']['lag']}, takes {number(median(slow, 'sequences_to_99'))} sequences.",
-        f"No lag outside the window is: the best of {len(outside)} such combinations has "
-        f"{percent(best)}, so a longer lag needs a longer window, not a larger layer.",
+        f"With the structure of part 4, window 5 and 50 units, {slowest(same)}.",
+        f"Of {len(outside)} combinations whose window does not hold the lag {len(beyond)} reach it "
+        f"too, the best with {best}."
+        if beyond
+        else f"No lag outside the window is: the best of {len(outside)} such combinations has "
+        f"{best}, so a longer lag needs a longer window, not a larger layer.",
     ]
+
+
+def slowest(found: Sequence[Row]) -> str:
+    """Which lags are learned, and which of them takes longest."""
+    if not found:
+        return "no lag is learned"
+    slow = max(found, key=lambda row: median(row, "sequences_to_99"))
+    names = named([row["labels"]["lag"] for row in found])
+    return f"lags {names} are learned; the slowest, lag {slow['labels']['lag']}, {when(slow)}"
 
 
 def streams(rows: Rows) -> list[str]:
@@ -241,10 +301,14 @@ def streams(rows: Rows) -> list[str]:
     through = rows(trained_on="chunks of 5, gradient through all", lag=5)
     said = [f"lag {lag}: {accuracy(chunks[lag])} and {accuracy(whole[lag])}" for lag in (1, 5, 10)]
     learnt = [[lag for lag, row in each.items() if learned(row)] for each in (chunks, whole)]
+    short = [
+        not learned(row) and median(row, "recalled_bits") >= 1 for row in (chunks[5], whole[5])
+    ]
+    much = "Short of that much is remembered all the same: lag" if all(short) else "Lag"
     return [
         f"Chunks of 5 with the state carried, and whole sequences: {'; '.join(said)}; 99% is "
         f"reached for lags {named(learnt[0])} and {named(learnt[1])}.",
-        f"Short of that much is remembered all the same: lag 5 leaves {bits(chunks[5])} in chunks "
+        f"{much} 5 leaves {bits(chunks[5])} in chunks "
         f"and {bits(whole[5])} in whole sequences, where the gradient reaches every value.",
         f"Chunks of 5 whose updates run all earlier chunks again, so that the gradient passes "
         f"through them, reach {accuracy(through)} ({bits(through)}) with lag 5.",
@@ -262,21 +326,29 @@ def mlp(rows: Rows) -> list[str]:
         f"lag {a['labels']['lag']} {accuracy(a)} and {accuracy(b)}"
         for a, b in zip(lstm, perceptron, strict=True)
     )
-    alone = {
-        (row["labels"]["network"], row["labels"]["lag"]): accuracy(row)
-        for row in rows.all(sees="one value at a time")
-    }
-    line = "MLP with a delay line of 5"
+    stream, alone, line = (
+        [rows(sees="one value at a time", network=name, lag=lag) for lag in (1, 5)]
+        for name in ("LSTM", "MLP", "MLP with a delay line of 5")
+    )
+    told = learned(line[0]) and not learned(line[1]) and kept(stream) != "nothing"
     return [
         f"On windows of 5 {'nothing' if same else 'not the same'}: the LSTM and an MLP with as "
         "many "
         f"parameters have {', '.join(said)}; lag 5 is outside the window.",
-        f"One value at a time the LSTM keeps what it needs, lag 1 {alone['LSTM', 1]} and lag 5 "
-        f"{alone['LSTM', 5]}; the MLP has the current value alone, {alone['MLP', 1]} and "
-        f"{alone['MLP', 5]}.",
-        f"Handed a delay line of the last 5 values the MLP has {alone[line, 1]} and "
-        f"{alone[line, 5]}: it needs a memory handed to it, the LSTM is one.",
+        f"One value at a time the LSTM keeps {kept(stream)}, lag 1 {accuracy(stream[0])} and lag 5 "
+        f"{accuracy(stream[1])}; the MLP has the current value alone, {accuracy(alone[0])} and "
+        f"{accuracy(alone[1])}.",
+        f"Handed a delay line of the last 5 values the MLP has {accuracy(line[0])} and "
+        f"{accuracy(line[1])}{': it needs a memory handed to it, the LSTM is one' * told}.",
     ]
+
+
+def kept(found: Sequence[Row]) -> str:
+    """How much of what it is asked for a network remembers, at its best."""
+    if any(map(learned, found)):
+        return "what it needs" if all(map(learned, found)) else "a part of what it needs"
+    above = max(median(row, "accuracy") - row["floors"]["accuracy"] for row in found)
+    return "a part of what it needs" if above > MARGIN else "nothing"
 
 
 def vocabulary(rows: Rows) -> list[str]:
@@ -298,6 +370,16 @@ def vocabulary(rows: Rows) -> list[str]:
         for row in tied
         if row["labels"]["values"] > 1000
     )
+    if len(said) == 1:
+        hot, embedded = (
+            rows(values=10_000, input=f"{name}, time alone")
+            for name in ("one-hot", "embedding of 64")
+        )
+        sizes = [row["bytes"] / row["config"]["seeds"] / 2**20 for row in (hot, embedded)]
+        said.append(
+            f"Training on 10,000 values takes {sizes[0]:,.0f} MiB a seed one-hot, and "
+            f"{sizes[1]:,.0f} MiB with an embedding."
+        )
     return said
 
 
@@ -308,8 +390,8 @@ def length(rows: Rows) -> list[str]:
     good = [f"{row['labels']['length']:,}" for row in found if learned(row)]
     all_of_them = len(good) == len(found)
     return [
-        f"{'Every one tried' if all_of_them else 'Of those tried'}: {', '.join(good)} reach 99% "
-        f"within {LAG_UPDATES:,} updates, with B = min(5, viable rows).",
+        f"{'Every one tried' if all_of_them else 'Of those tried'}: {', '.join(good) or 'none'} "
+        f"reach 99% within {LAG_UPDATES:,} updates, with B = min(5, viable rows).",
         f"Length {short['labels']['length']} gives {short['labels']['viable rows']} viable row, so "
         f"B is {short['labels']['batch']}; length {long['labels']['length']:,} gives "
         f"{long['labels']['viable rows']} of which {long['labels']['rows used']} fill whole "
@@ -323,24 +405,23 @@ def size(rows: Rows) -> list[str]:
     """The smallest layer and the fewest sequences that learn each part."""
     said = []
     for part, whole in ((2, 500), (4, 2000)):
-        all_of_it = rows.all(part=part)
-        most = max(row["labels"]["hidden"] for row in all_of_it)
-
-        def least(label: str, found: list[Row], **fixed: Label) -> str:
-            good = [
-                row["labels"][label]
-                for row in found
-                if learned(row) and fixed.items() <= row["labels"].items()
-            ]
-            return f"{min(good):,}" if good else "none of those tried"
-
+        found = rows.all(part=part)
+        most = max(row["labels"]["hidden"] for row in found)
+        patient = [row for row in found if row["labels"]["sequences"] == PATIENCE * whole]
+        units = least("hidden", [row for row in found if row["labels"]["sequences"] == whole])
+        times = f", and with {least('hidden', patient)} in {PATIENCE} times as many"
+        counts = least("sequences", [row for row in found if row["labels"]["hidden"] == most])
         said.append(
-            f"Part {part} is learned with {least('hidden', all_of_it, sequences=whole)} units in "
-            f"the tutorial's {whole:,} sequences, and with "
-            f"{least('hidden', all_of_it, sequences=PATIENCE * whole)} in {PATIENCE} times as "
-            f"many; its {most} units need {least('sequences', all_of_it, hidden=most)} sequences."
+            f"Part {part} is learned with {units} units in the tutorial's {whole:,} sequences"
+            f"{times * bool(patient)}; its {most} units learn it in {counts} sequences."
         )
     return [*said, "Part 3 is learned by no layer in any number: its value is not there."]
+
+
+def least(label: str, found: Sequence[Row]) -> str:
+    """The smallest value of a label with which a part is learned."""
+    good = [row["labels"][label] for row in found if learned(row)]
+    return f"{min(good):,}" if good else "none of the tried"
 
 
 def framing(rows: Rows) -> list[str]:
@@ -387,25 +468,38 @@ def explain(rows: Rows) -> list[str]:
 def future(rows: Rows) -> list[str]:
     """Equivalent to chance; not below its loss; and what becomes of answers fed back."""
     ahead, echo = rows(lag=-1), rows(lag=1)
-    chance, loss = ahead["floors"], median(ahead, "loss")
-    said = statistics.mean_equivalent(
-        [value or 0.0 for value in scores(ahead, "accuracy")], chance["accuracy"], MARGIN
-    )
     first, *_, last = places(ahead, "fed_back distinct")[1]
+    repeats = median(ahead, "fed_back repeats")
+    done = ["shrink"] * (last < first) + ["repeat"] * (repeats >= PRESENT)
     cycle = " ".join(map(str, echo["measured"]["fed_back"]["answers"][0][:8]))
     return [
-        f"{'No' if said.equivalent else 'These seeds do not settle it'}: the mean accuracy is "
-        f"{percent(said.mean)} (90% interval {percent(said.interval.low)} to "
-        f"{percent(said.interval.high)}), "
-        f"{'' if said.equivalent else 'not shown to be '}equivalent "
-        f"to chance, {percent(chance['accuracy'])}, and the loss {loss:.4f} is "
-        f"{'not ' * (loss >= chance['loss'])}below ln V, {chance['loss']:.4f}.",
-        f"Fed back as inputs, its answers {'shrink and ' * (last < first)}repeat: {first:.1f} "
-        f"different values among the first 25, {last:.1f} among the last, and "
-        f"{percent(median(ahead, 'fed_back repeats'))} of the starts end in a cycle.",
+        foretold(ahead),
+        f"Fed back as inputs, its answers {' and '.join(done) or 'neither shrink nor repeat'}: "
+        f"{first:.1f} different values among the first 25, {last:.1f} among the last, and "
+        f"{percent(repeats)} of the starts end in a cycle.",
         f"A network that has learned lag 1 only echoes what it is fed, {cycle}: it repeats, and "
-        "foretells nothing.",
+        "foretells nothing."
+        if learned(echo)
+        else f"Trained for lag 1 a network ends at {accuracy(echo)} and says {cycle}.",
     ]
+
+
+def foretold(row: Row) -> str:
+    """Whether the next value was known, by accuracy and by loss."""
+    chance = row["floors"]
+    loss, floor = round(median(row, "loss"), 4), round(chance["loss"], 4)  # as they are shown
+    said = statistics.mean_equivalent(
+        [value or 0.0 for value in scores(row, "accuracy")], chance["accuracy"], MARGIN
+    )
+    known = said.interval.low > chance["accuracy"] + MARGIN
+    verdict = "No" if said.equivalent else "Yes" if known else "These seeds do not settle it"
+    return (
+        f"{verdict}: the mean accuracy is {percent(said.mean)} (90% interval "
+        f"{percent(said.interval.low)} to {percent(said.interval.high)}), "
+        f"{'not shown to be ' * (not said.equivalent)}equivalent to chance, "
+        f"{percent(chance['accuracy'])}, and the loss {loss:.4f} is "
+        f"{'not ' * (loss >= floor)}below ln V, {floor:.4f}."
+    )
 
 
 ANSWERS: dict[str, Callable[[Rows], list[str]]] = {

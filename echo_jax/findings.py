@@ -94,17 +94,18 @@ def section(name: str, study: Study, found: Sequence[Row], command: str) -> Sect
         notes.insert(0, f"Not finished: {missing} of {len(study.cells)} cells are still to be run.")
     if not mine:
         return Section(name, study.question, ["Nothing was run yet."], [], "", "", command, notes)
+    drawn = _drawn(study.chart, mine)
     return Section(
         name=name,
         question=study.question,
-        answer=answers.of(name, mine),
+        answer=answers.general(mine) if missing else answers.of(name, mine),
         tables=[
             main_table(study, mine),
             *pair_tables(study, mine),
             *curve_tables(study.chart, mine),
         ],
-        figure=figures.svg(figure(study.chart, mine), name),
-        alt=alternative(study.chart, mine),
+        figure=figures.svg(figure(study.chart, mine), name) if drawn else "",
+        alt=alternative(study.chart, mine) if drawn else "",
         command=command,
         notes=notes,
     )
@@ -175,7 +176,7 @@ def _in_common(first: Row, second: Row) -> tuple[str, str]:
 
 def curve_tables(chart: Chart, found: Sequence[Row]) -> list[Table]:
     """The figure in numbers, where it draws curves or bars: a line a place, a column a cell."""
-    if chart.kind not in ("curves", "bars"):
+    if chart.kind not in ("curves", "bars") or not _drawn(chart, found):
         return []
     columns = {}
     for row in _drawn(chart, found):
@@ -185,7 +186,7 @@ def curve_tables(chart: Chart, found: Sequence[Row]) -> list[Table]:
             columns[_name_of(chart, row) + named] = dict(enumerate(values, first))
     at = sorted({place for column in columns.values() for place in column})
     every = [value for column in columns.values() for value in column.values()]
-    write = percent if max(every) <= 1 else decimals
+    write = percent if not any(value > 1 for value in every) else decimals  # some may be unknown
     lines = [
         [str(place), *(write(c[place]) if place in c else "-" for c in columns.values())]
         for place in at
@@ -328,9 +329,12 @@ def _curve_in_words(chart: Chart, row: Row) -> str:
     said = []
     for what in chart.y.split(","):
         first, values = places(row, what)
+        named = what.split()[-1].replace("_", " ")
+        if np.isnan(values).all():  # no seed is left that could say
+            said.append(f"{named} unknown")
+            continue
         best = int(np.nanargmax(values))
         write = percent if values[best] <= 1 else "{:.1f}".format
         top, bottom = write(values[best]), write(float(np.nanmin(values)))
-        named = what.split()[-1].replace("_", " ")
         said.append(f"{named} highest at {first + best} with {top}, lowest {bottom}")
     return f"{row['cell']}: {', '.join(said)}"

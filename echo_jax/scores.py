@@ -42,6 +42,8 @@ def median(row: Row, name: str) -> float:
 
 def percent(share: float) -> str:
     """A share in percent, with two decimals unless it is none or all of it."""
+    if math.isnan(share):
+        return "unknown"
     if share in (0, 1):
         return f"{100 * share:.0f}%"
     if not 5e-5 <= share < 1 - 5e-5:

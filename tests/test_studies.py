@@ -1,0 +1,328 @@
+"""Every study: its grid is sound, and rows of it become tables, figures, words and a page."""
+
+import dataclasses
+import functools
+import random
+import re
+
+import numpy as np
+import pytest
+from fabricated import row, study_rows, write
+
+from echo_jax import answers, estimate, findings, machine, rows, study_folder
+from echo_jax.config import changed
+from echo_jax.studies import FAST_SEEDS, FAST_SEQUENCES, STUDIES, Study, fast
+
+GRIDS = {
+    f"{name}{' fast' * few}": (name, fast(study) if few else study)
+    for name, study in STUDIES.items()
+    for few in (False, True)
+}
+CLAIMS = ("parts", "mistake", "state", "mlp", "future")
+KINDS = {"parts": "dots", "streams": "lines", "lags": "heat", "prefix": "curves", "explain": "bars"}
+
+
+def of_every(function):
+    return pytest.mark.parametrize("grid", GRIDS)(function)
+
+
+@of_every
+def test_cells_have_names_and_keys_of_their_own(grid):
+    cells = GRIDS[grid][1].cells
+    assert len({cell.name for cell in cells}) == len(cells)
+    assert len({findings.key_of(cell) for cell in cells}) == len(cells)
+
+
+def test_no_file_of_rows_can_take_two_studies_for_one():
+    assert all(re.fullmatch("[a-z]+", name) for name in STUDIES)
+    assert len({study.question for study in STUDIES.values()}) == len(STUDIES)
+    assert all(study.question.endswith("?") for study in STUDIES.values())
+
+
+@of_every
+def test_columns_measures_and_pairs_are_there(grid):
+    from echo_jax.measures import MEASURES
+
+    name, study = GRIDS[grid]
+    assert set(study.columns) <= set(findings.COLUMNS)
+    assert {measure for cell in study.cells for measure in cell.measures} <= set(MEASURES)
+    names = [cell.name for cell in study.cells]
+    assert {cell for pair in study.pairs for cell in pair} <= set(names)
+    assert all(first != second for first, second in study.pairs)
+    assert set(study.chart.leave_out) <= set(names)
+    assert name in answers.ANSWERS
+    for label in filter(None, (study.chart.x, study.chart.up, *study.chart.series.split(","))):
+        if label == study.chart.x and study.chart.kind not in ("lines", "heat"):
+            continue
+        assert all(label in cell.labels for cell in study.cells)
+
+
+def test_words_belong_to_a_study_each():
+    assert set(answers.ANSWERS) == set(STUDIES)
+
+
+def test_the_two_of_a_pair_have_the_same_seeds_and_data():
+    for study in STUDIES.values():
+        by_name = {cell.name: cell.config for cell in study.cells}
+        for first, second in study.pairs:
+            one, other = by_name[first], by_name[second]
+            assert (one.seed, one.seeds) == (other.seed, other.seeds)
+            assert one.task.vocab_size == other.task.vocab_size
+
+
+def test_every_cell_has_8_seeds_and_16_where_a_claim_is_made():
+    for name, study in STUDIES.items():
+        for cell in study.cells:
+            if not any("time alone" in str(value) for value in cell.labels.values()):
+                assert cell.config.seeds >= (16 if name in CLAIMS else 8), (name, cell.name)
+        assert not study.pairs or all(cell.config.seeds >= 16 for cell in study.cells)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_the_fast_grid_is_smaller_and_of_the_same_cells(name):
+    study, few = STUDIES[name], fast(STUDIES[name])
+    configs = {cell.name: cell.config for cell in study.cells}
+    assert 0 < len(few.cells) <= len(study.cells)
+    for cell in few.cells:
+        whole = configs[cell.name]
+        assert cell.config == changed(
+            whole,
+            seeds=min(whole.seeds, FAST_SEEDS),
+            sequences=min(whole.training.sequences, FAST_SEQUENCES),
+        )
+    kept = {cell.name for cell in few.cells}
+    assert few.pairs == tuple(pair for pair in study.pairs if set(pair) <= kept)
+    assert estimate.seconds_of(few.cells) < estimate.seconds_of(study.cells)
+
+
+def test_all_studies_fit_into_90_minutes_and_the_fast_ones_into_10(monkeypatch):
+    monkeypatch.setattr(machine, "cores", lambda: 2)
+
+    def in_all(few):
+        return sum(estimate.seconds_of(study.cells) for name, study in GRIDS.values()
+                   if (study is not STUDIES[name]) == few) / 60  # fmt: skip
+
+    assert 1 < in_all(few=True) < 10
+    assert in_all(few=True) < in_all(few=False) < 90
+    whole = in_all(few=False)
+    monkeypatch.setattr(machine, "cores", lambda: 1)
+    assert in_all(few=False) > 1.3 * whole
+
+
+@functools.cache
+def section(grid):
+    name, study = GRIDS[grid]
+    return findings.section(name, study, study_rows(study), "python x")
+
+
+def assert_complete(made, study):
+    """A section has all that its study promises."""
+    assert made.question == study.question
+    assert 2 <= len(made.answer) <= 3
+    table = made.tables[0]
+    labels = list(dict.fromkeys(label for cell in study.cells for label in cell.labels))
+    assert table.headings == [*labels, *study.columns]
+    assert [line[: len(labels)] for line in table.rows] == [
+        [str(cell.labels.get(label, "")) for label in labels] for cell in study.cells
+    ]
+    curves = study.chart.kind in ("curves", "bars")
+    assert len(made.tables) == 1 + bool(study.pairs) + curves
+    if study.pairs:
+        assert len(made.tables[1].rows) == len(study.pairs) * len(study.compared)
+    assert all(len(line) == len(each.headings) for each in made.tables for line in each.rows)
+    assert re.match(r"<svg .*</svg>$", made.figure, re.DOTALL)
+    assert len(made.alt) > 60
+    assert made.notes == list(study.notes)
+    everything = " ".join(
+        [*made.answer, made.alt, *(" ".join(r) for t in made.tables for r in t.rows)]
+    )
+    assert not re.search(r"\bnan|\binf|None|unknown|\[\]", everything)
+
+
+@of_every
+def test_rows_become_a_section_with_all_there_is(grid):
+    name, study = GRIDS[grid]
+    if study is STUDIES[name] or name in KINDS:  # figures take a tenth of a second each
+        assert_complete(section(grid), study)
+    else:
+        assert 2 <= len(answers.of(name, study_rows(study))) <= 3
+
+
+def test_the_words_of_a_study_are_its_own_and_not_the_general_ones():
+    for name, study in GRIDS.values():
+        made = study_rows(study)
+        assert answers.of(name, made) == answers.ANSWERS[name](answers.Rows(made))
+
+
+def test_every_kind_of_chart_is_drawn_by_a_study():
+    assert {name: STUDIES[name].chart.kind for name in KINDS} == KINDS
+    assert {study.chart.kind for study in STUDIES.values()} == set(KINDS.values())
+
+
+def test_what_is_left_out_of_a_figure_is_not_in_it_and_all_else_is():
+    study = STUDIES["mistake"]
+    out = study.chart.leave_out
+    assert out
+    for cell in study.cells:
+        assert (f"{cell.name}:" in section("mistake").alt) == (cell.name not in out)
+        assert (cell.name in section("mistake").tables[-1].headings) == (cell.name not in out)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_of_a_part_of_its_cells_a_study_says_the_general_and_how_many_are_missing(name):
+    study, rng = STUDIES[name], random.Random(0)
+    made = study_rows(study)
+    for count in {1, 2, len(study.cells) - 1} - {0}:
+        some = rng.sample(made, count)
+        mine = findings.finished(study, some)
+        assert [row["cell"] for row in mine] == [
+            cell.name for cell in study.cells if cell.name in {row["cell"] for row in some}
+        ]
+        assert answers.of(name, mine)  # it may have its words, and does not break
+    part = made[:1]
+    found = findings.section(name, study, part, "c")
+    assert found.answer == answers.general(part)
+    assert found.notes[0] == (
+        f"Not finished: {len(study.cells) - 1} of {len(study.cells)} cells are still to be run."
+    )
+    assert len(found.tables[0].rows) == 1
+
+
+def test_where_only_a_cell_is_there_that_is_not_drawn_there_is_no_figure():
+    study = STUDIES["mistake"]
+    only = [row for row in study_rows(study) if row["cell"] in study.chart.leave_out]
+    found = findings.section("mistake", study, only, "c")
+    assert (found.figure, found.alt, len(found.tables)) == ("", "", 1)
+
+
+def test_of_no_rows_a_section_says_that_nothing_was_run():
+    found = findings.section("parts", STUDIES["parts"], [], "c")
+    assert found.answer == ["Nothing was run yet."]
+    assert (found.tables, found.figure) == ([], "")
+
+
+def test_rows_of_other_grids_are_not_of_the_study():
+    study, few = STUDIES["parts"], fast(STUDIES["parts"])
+    made = [*study_rows(few), *study_rows(study, 1)]
+    assert findings.finished(study, made) == made[3:]
+    assert findings.finished(few, made) == made[:3]
+
+
+def test_of_two_rows_of_a_cell_the_later_counts():
+    study = STUDIES["parts"]
+    made = [*study_rows(study), row(study.cells[0], 9)]
+    assert findings.finished(study, made) == [made[3], made[1], made[2]]
+
+
+def head_and_sections(out, names):
+    studies = {name: STUDIES[name] for name in names}
+    found = [row for name in names for row in study_folder.read(out, name)]
+    made = study_folder.sections(out, studies, "python scripts/study.py {name}")
+    return study_folder.head("What?", found, "python scripts/study.py --all"), made
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The page of two studies of which one has all its rows, and of one that has none."""
+    out = tmp_path_factory.mktemp("studies") / "out"
+    study_folder.claim(out)
+    write(study_folder.rows_path(out, "parts"), study_rows(STUDIES["parts"]))
+    write(study_folder.rows_path(out, "explain"), study_rows(STUDIES["explain"])[:1])
+    study_folder.write(out, *head_and_sections(out, ("parts", "explain", "prefix")))
+    return out
+
+
+def files(out):
+    return {path.name: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+
+def test_a_folder_has_a_page_and_figures_of_the_studies_that_have_rows(folder):
+    assert set(files(folder)) == {
+        "index.html", "README.md", "parts.svg", "explain.svg", "parts.jsonl", "explain.jsonl",
+    }  # fmt: skip
+    page, markdown = ((folder / name).read_text() for name in ("index.html", "README.md"))
+    for name in ("parts", "explain"):
+        assert page.count(f'<h2 id="{name}">') == markdown.count(f'<a id="{name}">') == 1
+        assert f"(<figures/{name}.svg>)" in markdown
+        assert f"python scripts/study.py {name}" in page
+    assert "prefix" not in page
+    assert "Not finished: 1 of 2 cells are still to be run." in page
+    assert "2025-01-02" in page
+    assert "python 3.11, jax 0.7" in page
+
+
+def test_what_is_missing_is_said_by_the_keys_of_the_cells(folder):
+    assert study_folder.missing(folder, "parts", STUDIES["parts"]) == []
+    assert study_folder.missing(folder, "explain", STUDIES["explain"]) == [
+        STUDIES["explain"].cells[1]
+    ]
+    few = fast(STUDIES["parts"])
+    assert study_folder.missing(folder, "parts", few) == list(few.cells)
+    assert len(study_folder.missing(folder, "prefix", STUDIES["prefix"])) == 4
+
+
+def test_the_same_rows_give_the_same_bytes_twice(folder):
+    before = files(folder)
+    study_folder.write(folder, *head_and_sections(folder, ("parts", "explain", "prefix")))
+    assert files(folder) == before
+
+
+def test_the_head_says_each_version_and_the_first_and_the_last_date():
+    made = study_rows(STUDIES["parts"])
+    made[1] |= {"date": "2025-03-01", "versions": {"python": "3.12"}}
+    head = study_folder.head("t", made, "c")
+    assert (head.date, head.versions) == (
+        "2025-01-02 to 2025-03-01", "python 3.11, jax 0.7; python 3.12",
+    )  # fmt: skip
+
+
+def tiny(study: Study) -> Study:
+    """The same grid with next to no training."""
+    few = {"seeds": 2, "sequences": 2, "evaluation_sequences": 3}
+    by_name = {}
+    for cell in fast(study).cells:
+        config = changed(cell.config, **few)
+        config = changed(config, hidden_size=min(config.network.hidden_size, 8))
+        if config.task.vocab_size > 1000:
+            config = changed(config, vocab_size=1001)
+        by_name[cell.name] = (cell, config)
+    cells = tuple(dataclasses.replace(cell, config=config) for cell, config in by_name.values())
+    return dataclasses.replace(fast(study), cells=cells)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_really_run_at_tiny_size_becomes_a_page(name, tmp_path, monkeypatch):
+    from echo_jax import measures, sweep
+
+    for constant, value in {"PROBED": 20, "WINDOWS": 10, "STARTS": 4}.items():
+        monkeypatch.setattr(measures, constant, value)
+    study = tiny(STUDIES[name])
+    study_folder.claim(tmp_path)
+    path = study_folder.rows_path(tmp_path, name)
+    made = list(sweep.complete(study.cells, path))
+    assert {row["cell"] for row in made} == {cell.name for cell in study.cells}
+    assert study_folder.missing(tmp_path, name, study) == []
+    (found,) = study_folder.sections(tmp_path, {name: study}, "python x {name}")
+    assert_complete(found, study)
+    head = study_folder.head("t", rows.read(path), "c")
+    study_folder.write(tmp_path, head, [found])
+    assert f'<h2 id="{name}">' in (tmp_path / "index.html").read_text()
+    for made_row in made:
+        synthetic = row(next(c for c in study.cells if c.name == made_row["cell"]), 0)
+        assert shape_of(synthetic) == shape_of(made_row | {"digest": ""})
+
+
+def shape_of(made):
+    """Which fields a row has, and of which shape: what fabricated rows must have in common."""
+    return {
+        "fields": set(made),
+        "by_seed": {name: len(values) for name, values in made["by_seed"].items()},
+        "floors": set(made["floors"]),
+        "measured": {
+            name: {what: np.shape(values) for what, values in measure.items()}
+            for name, measure in made["measured"].items()
+        },
+        "by_position": made["accuracy_by_position"] and len(made["accuracy_by_position"]),
+    }
