@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import html
 import json
 import os
 import re
@@ -9,11 +10,13 @@ import struct
 import subprocess
 import sys
 
+import fabricated
 import pytest
 from running import execute
 
 from echo_jax import storage
 from echo_jax.config import PARTS, to_dict
+from echo_jax.studies import STUDIES
 
 SHORT = ["--sequences", "30", "--evaluation-sequences", "200", "--compilation-cache"]
 
@@ -309,3 +312,130 @@ def test_show_draws_no_inputs_beyond_the_sequence(tmp_path, call):
 def test_show_draws_every_layout(tmp_path, arguments, line, call):
     done = call("show.py", *arguments, cwd=tmp_path)
     assert re.search(f"^{line}$", done.stdout, re.MULTILINE), done.stdout
+
+
+WITHOUT_JAX = """
+import runpy, sys, time
+for arguments in ({listing!r}, {rendering!r}):
+    sys.argv = ["study.py", *arguments]
+    start = time.perf_counter()
+    runpy.run_path({script!r}, run_name="__main__")
+    assert "jax" not in sys.modules, "jax was imported"
+    print("seconds", time.perf_counter() - start)
+"""
+
+
+@pytest.fixture
+def studied(tmp_path):
+    """A folder with all rows of `parts`."""
+    path = tmp_path / "out" / "rows" / "parts.jsonl"
+    fabricated.write(path, fabricated.study_rows(STUDIES["parts"]))
+    return tmp_path / "out"
+
+
+def test_studies_are_listed_and_shown_without_jax(root, tmp_path, studied):
+    code = WITHOUT_JAX.format(
+        listing=[], rendering=["parts", "--out", "out"], script=str(root / "scripts" / "study.py")
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        check=False, cwd=tmp_path, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    listed, said, rest = re.split(r"^seconds ([\d.]+)$", done.stdout, maxsplit=1, flags=re.M)
+    assert float(said) < 2
+    lines = listed.splitlines()
+    assert lines[0].split() == ["study", "cells", "minutes", "here", "question"]
+    for line, (name, study) in zip(lines[1:], STUDIES.items(), strict=False):
+        pattern = rf"{name} +{len(study.cells)} +[\d.]+ +{re.escape(study.question)} *"
+        assert re.fullmatch(pattern, line), line
+    assert "python scripts/study.py NAME runs one, --all all of them, --fast a" in listed
+    assert "All cells are there already." in rest
+    assert STUDIES["parts"].question in rest
+    assert "Page: out/index.html" in rest
+
+
+def test_a_finished_study_has_its_answer_table_and_page(tmp_path, studied, call):
+    printed = call("study.py", "parts", "--out", "out", cwd=tmp_path).stdout
+    assert "Part 2, the current value, ends at " in printed
+    assert "Medians over 16 seeds, interval 92%" in printed
+    assert re.search(r"^part +accuracy +chance +order-blind +recalled bits", printed, re.MULTILINE)
+    assert re.search(r"^3, lag 1, one step at a time +\d", printed, re.MULTILINE)
+    page = (studied / "index.html").read_text()
+    assert html.escape(STUDIES["parts"].question) in page
+    assert "python scripts/study.py parts --out out" in page
+    assert STUDIES["state"].question not in page
+    again = {path: path.read_bytes() for path in studied.rglob("*") if path.is_file()}
+    call("study.py", "parts", "--out", "out", cwd=tmp_path)
+    assert {path: path.read_bytes() for path in studied.rglob("*") if path.is_file()} == again
+
+
+def test_a_study_left_half_done_does_not_keep_others_from_the_page(tmp_path, studied, call):
+    some = fabricated.study_rows(STUDIES["size"])[:2]
+    fabricated.write(studied / "rows" / "size.jsonl", some)
+    call("study.py", "parts", "--out", "out", cwd=tmp_path)
+    page = (studied / "index.html").read_text()
+    cells = len(STUDIES["size"].cells)
+    assert f"Not finished: {cells - 2} of {cells} cells are still to be run." in page
+
+
+def refused(call, cwd, *arguments):
+    said = call("study.py", *arguments, cwd=cwd, status=2)
+    assert said.stderr.startswith("error: ")
+    assert said.stderr.count("\n") == 1
+    return said.stderr[7:-1]
+
+
+def test_a_study_of_no_such_name_is_refused_with_the_nearest(tmp_path, call):
+    assert refused(call, tmp_path, "stat") == "study 'stat' is unknown: use state"
+    known = "parts, mistake, state, masking, prefix, lags, streams, mlp, vocabulary, length, size"
+    assert refused(call, tmp_path, "parts", "zzz") == (
+        f"study 'zzz' is unknown: use one of {known}, framing, explain, future"
+    )
+    assert not list(tmp_path.glob("runs"))
+
+
+def test_all_studies_and_one_of_them_are_not_asked_for_at_once(tmp_path, call):
+    assert refused(call, tmp_path, "parts", "--all") == (
+        "--all is every study, parts one of them: use one of both"
+    )
+
+
+def test_a_folder_of_studies_is_no_file(tmp_path, call):
+    (tmp_path / "file").write_text("mine")
+    for out in ("file", "file/deeper"):
+        why = "File exists" if out == "file" else "Not a directory"
+        assert refused(call, tmp_path, "parts", "--out", out) == (
+            f"{out} cannot be a folder of studies ({why}): use another place for --out"
+        )
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_damaged_rows_are_refused_by_file_and_line(tmp_path, studied, call):
+    path = studied / "rows" / "parts.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(lines[0] + lines[1][:-40] + b"\n" + lines[2])
+    assert refused(call, tmp_path, "parts", "--out", "out") == (
+        "out/rows/parts.jsonl is damaged in line 2, its digest is not that of its content: remove "
+        "that line, and its cell is run again"
+    )
+
+
+@pytest.mark.parametrize("name", ["index.html", "README.md", "figures/parts.svg"])
+def test_a_page_that_someone_changed_is_not_overwritten(tmp_path, studied, call, name):
+    call("study.py", "parts", "--out", "out", cwd=tmp_path)
+    changed = (studied / name).read_bytes().replace(b"part", b"PART", 1)
+    (studied / name).write_bytes(changed)
+    assert refused(call, tmp_path, "parts", "--out", "out") == (
+        f"out/{name} is not as it was generated, and would be overwritten: move it to another name"
+    )
+    assert (studied / name).read_bytes() == changed
+    (studied / name).rename(tmp_path / "mine")
+    call("study.py", "parts", "--out", "out", cwd=tmp_path)
+
+
+def test_a_folder_that_another_process_works_in_is_left_alone(tmp_path, studied, call):
+    with storage.locked(studied):
+        assert refused(call, tmp_path, "parts", "--out", "out") == (
+            "out is in use by another process: wait until it has ended, or stop it"
+        )
