@@ -363,7 +363,7 @@ def test_a_finished_study_has_its_answer_table_and_page(tmp_path, studied, call)
     assert re.search(r"^3, lag 1, one step at a time +\d", printed, re.MULTILINE)
     page = (studied / "index.html").read_text()
     assert html.escape(STUDIES["parts"].question) in page
-    assert "python scripts/study.py parts --out out" in page
+    assert "python scripts/study.py --all --out out" in page
     assert STUDIES["state"].question not in page
     again = {path: path.read_bytes() for path in studied.rglob("*") if path.is_file()}
     call("study.py", "parts", "--out", "out", cwd=tmp_path)

@@ -281,20 +281,22 @@ SWEEP = [
 @pytest.mark.timeout(600)
 def test_a_sweep_killed_at_random_moments_goes_on_to_the_same_rows(tmp_path):
     execute("sweep.py", *SWEEP, "--out", "whole", cwd=tmp_path)
-    started = time.perf_counter()
-    execute("sweep.py", *SWEEP, "--out", "again", cwd=tmp_path)
-    seconds = time.perf_counter() - started
     expected = rows.read(tmp_path / "whole" / "rows" / "sweep.jsonl")
     assert len(expected) == 3
     path = tmp_path / "killed" / "rows" / "sweep.jsonl"
     rng, stood_at = random.Random(0), []
-    for _ in range(15):
+    for i in range(12):
         process = begin("sweep.py", *SWEEP, "--out", "killed", cwd=tmp_path)
-        time.sleep(rng.random() * 1.2 * seconds)
+        if i % 2:  # as soon as there is another row
+            while process.poll() is None and len(rows.read(path)) == stood_at[-1]:
+                time.sleep(0.001)
+        else:
+            time.sleep(5 * rng.random())
         process.kill()
         process.communicate()
         stood_at.append(len(rows.read(path)))  # never half a row
     assert stood_at == sorted(stood_at)
+    assert {1, 2} & set(stood_at)
     execute("sweep.py", *SWEEP, "--out", "killed", cwd=tmp_path)
     assert by_cell(rows.read(path)) == by_cell(expected)
     assert len(rows.read(path)) == 3
