@@ -164,7 +164,8 @@ def test_fed_back_what_never_repeats_within_a_block_does_not(monkeypatch):
     assert (found["distinct"] >= 5).all()
 
 
-@pytest.mark.parametrize("lag", [1, pytest.param(-1, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("lag", [1, -1])
 def test_fed_back_is_what_a_loop_over_the_answers_gives(lag):
     config = changed(TINY, lag=lag, stateful=False)
     params, network = params_of(config, scale=4.0), build_network(config)
