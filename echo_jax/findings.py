@@ -137,7 +137,10 @@ def pair_tables(study: Study, found: Sequence[Row]) -> list[Table]:
             if not {first, second} <= set(by_name):
                 continue
             pair = by_name[first], by_name[second]
-            said = statistics.paired_comparison(*(_finite(row, score) for row in pair))
+            values = [_finite(row, score) for row in pair]
+            if None in (*values[0], *values[1]):
+                continue  # a seed failed
+            said = statistics.paired_comparison(*values)
             if said.interval is None or said.p_value is None:
                 continue
             p_values.append(said.p_value)
@@ -199,8 +202,10 @@ def _drawn(chart: Chart, found: Sequence[Row]) -> list[Row]:
     return [row for row in found if row["cell"] not in chart.leave_out]
 
 
-def _finite(row: Row, score: str) -> list[float]:
-    """A score of every seed; one that never came counts as one more than there were."""
+def _finite(row: Row, score: str) -> list[Any]:
+    """A score of every seed; 99% that never came counts as one sequence more than there were."""
+    if score != "sequences_to_99":
+        return scores(row, score)
     last = row["trained"]["sequences"] + 1
     return [last if value is None else value for value in scores(row, score)]
 

@@ -18,6 +18,9 @@ from echo_jax.config import ConfigError, from_dict, to_dict
 IDENTITY = ("cell", "labels", "config", "measures", "until_learned")
 """The fields of a row that say what was run."""
 
+FOUND = ("trained", "parameters", "bytes", "floors", "by_seed", "measured", "failed")
+"""The fields of a row that say what was found, beside `accuracy_by_position`."""
+
 NOT_OF_THE_CELL = ("seconds", "versions", "date", "digest")
 """What a row holds that is not a function of its cell, and the digest of all that is."""
 
@@ -71,7 +74,7 @@ def plain(values: Any, digits: int = 6) -> Any:
 def _row(path: Path, number: int, line: bytes) -> Row:
     try:
         row = json.loads(line)
-        if row["digest"] == digest(row) and all(name in row for name in IDENTITY):
+        if row["digest"] == digest(row) and {*IDENTITY, *FOUND, *NOT_OF_THE_CELL} <= set(row):
             from_dict(row["config"])
             return row
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError, ConfigError):

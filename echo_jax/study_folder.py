@@ -38,7 +38,7 @@ INTRODUCTION = (
 
 
 def claim(out: Path) -> None:
-    """Make the folder; StorageError for one that holds something else."""
+    """Make the folder; StorageError where there can be none."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         (out / "rows").mkdir(exist_ok=True)
