@@ -307,7 +307,7 @@ def streams(rows: Rows) -> list[str]:
     much = "Short of that much is remembered all the same: lag" if all(short) else "Lag"
     return [
         f"Chunks of 5 with the state carried, and whole sequences: {'; '.join(said)}; 99% is "
-        f"reached for lags {named(learnt[0])} and {named(learnt[1])}.",
+        f"reached for lags {named(learnt[0])} in chunks, {named(learnt[1])} in whole sequences.",
         f"{much} 5 leaves {bits(chunks[5])} in chunks "
         f"and {bits(whole[5])} in whole sequences, where the gradient reaches every value.",
         f"Chunks of 5 whose updates run all earlier chunks again, so that the gradient passes "

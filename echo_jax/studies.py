@@ -154,8 +154,14 @@ def fast(study: Study) -> Study:
             cells.append(dataclasses.replace(cell, config=config))
     kept = {cell.name for cell in cells}
     pairs = tuple(pair for pair in study.pairs if kept.issuperset(pair))
-    notes = (FAST_NOTE, *study.notes)
-    return dataclasses.replace(study, cells=tuple(cells), pairs=pairs, notes=notes)
+    left_out = tuple(name for name in study.chart.leave_out if name in kept)
+    return dataclasses.replace(
+        study,
+        cells=tuple(cells),
+        pairs=pairs,
+        chart=dataclasses.replace(study.chart, leave_out=left_out),
+        notes=(FAST_NOTE, *study.notes),
+    )
 
 
 CURRENT, NO_CONTEXT, CONTEXT = (
