@@ -1,6 +1,6 @@
 """The answer to each study in three sentences of plain words, every number read from its rows.
 
-What is said holds whatever the rows say: a sentence that could be false is chosen by the numbers.
+Words that depend on the numbers are chosen by them. What does not is the rule of the task itself.
 """
 
 import math
@@ -16,7 +16,8 @@ LEARNED = 0.99
 """The accuracy from which on a network is said to have learned."""
 
 MARGIN = 0.002
-"""Accuracies nearer to chance than this are called equivalent to it."""
+"""Accuracies nearer to chance than this are called equivalent to it, fixed before anything was run;
+of many values those that are nearer than a fifth of chance."""
 
 ABSENT, PRESENT = 0.01, 0.5
 """A value is absent from states where a probe finds it so little more often than by chance, and
@@ -37,11 +38,15 @@ class Rows:
 
     def all(self, **labels: Label) -> list[Row]:
         """All rows that have these labels; KeyError where there is none."""
-        named = {name.replace("_", " "): value for name, value in labels.items()}
-        found = [row for row in self._found if named.items() <= row["labels"].items()]
+        found = self.some(**labels)
         if not found:
-            raise KeyError(f"no row has the labels {named}")
+            raise KeyError(f"no row has the labels {labels}")
         return found
+
+    def some(self, **labels: Label) -> list[Row]:
+        """All rows that have these labels, if any."""
+        named = {name.replace("_", " "): value for name, value in labels.items()}
+        return [row for row in self._found if named.items() <= row["labels"].items()]
 
 
 def of(name: str, found: Sequence[Row]) -> list[str]:
@@ -65,8 +70,8 @@ def general(found: Sequence[Row]) -> list[str]:
 
 def accuracy(row: Row) -> str:
     """The median accuracy, and whether it is no other than chance."""
-    value = median(row, "accuracy")
-    return percent(value) + " (chance)" * (abs(value - row["floors"]["accuracy"]) < MARGIN)
+    value, chance = median(row, "accuracy"), row["floors"]["accuracy"]
+    return percent(value) + " (chance)" * (abs(value - chance) <= min(MARGIN, chance / 5))
 
 
 def when(row: Row) -> str:
@@ -138,14 +143,17 @@ def parts(rows: Rows) -> list[str]:
 def mistake(rows: Rows) -> list[str]:
     """Absent from the state; present, but not taught; taught."""
     six, one = rows(batch=6, batches_back=1), rows(batch=1, batches_back=1)
+    all_six = rows(batch=6, batches_back="all")
     two, whole = (rows(batch=1, batches_back=k) for k in (2, "all"))
     untrained = rows(batches_back="untrained")
+    heals = "heals" if taught(two) else "does not heal"
     return [
         nowhere(six),
         unreached(untrained, one),
-        f"A gradient that passes back through one batch more "
-        f"{'heals' if taught(two) else 'does not heal'} it: {accuracy(two)}, through all of them "
-        f"{accuracy(whole)}, where {percent(knowable(two))} of the targets can be known at all.",
+        f"A gradient that passes back through one batch more {heals} the second cause, "
+        f"{accuracy(two)}, and through all of them {accuracy(whole)} (with batches of 1 "
+        f"{percent(knowable(two))} can be known, and the rest guessed); for the first cause it is "
+        f"of {'no ' * (not learned(all_six))}use, {accuracy(all_six)}.",
     ]
 
 
@@ -168,12 +176,13 @@ def unreached(untrained: Row, one: Row) -> str:
     """What becomes of the value with batches of 1."""
     there = places(untrained, "probe before")[1][1] >= PRESENT
     second = places(one, "accuracy_by_position")[1][1]
-    but = "but no gradient reaches it" if not taught(one) else "and is learned"
+    but = "and is learned" if taught(one) else "but no gradient reaches it"
     return (
         f"With batches of 1 the value is {'' if there else 'hardly '}there, found in "
         f"{probed(untrained, 1)} of the states before training, {but}: {accuracy(one)} are right, "
-        f"{percent(second)} in the second row of a sequence, and after training a probe finds it "
-        f"in {probed(one, 1)} of the states."
+        f"{percent(second)} in the second row of a sequence and "
+        f"{percent(median(one, 'probe network'))} in late rows, of whose states a probe finds it "
+        f"in {probed(one, 1)} after training."
     )
 
 
@@ -208,7 +217,7 @@ def state(rows: Rows) -> list[str]:
     cost, more = (
         median(a, "accuracy") - median(b, "accuracy") for a, b in ((zero, carried), narrow)
     )
-    suffers = "suffers more" if more > max(cost, 0) and higher(*narrow) < 0 else "has"
+    suffers = "suffers more" if more > max(cost, 0) and higher(*narrow) < 0 else "ends at"
     noise = "It is noise to row r, which is" if absent(carried, 1) else "Row r is"
     return [
         f"On part 4 the carried state {word}: with it a network {when(carried)} and ends at "
@@ -239,9 +248,8 @@ def masking(rows: Rows) -> list[str]:
         f"Rows without missing values: {full[0]}, {full[1]} and {full[2]}; with the extra token a "
         f"network {when(token)}, with masked steps it {when(masked)}, with rows removed it "
         f"{when(removed)}.",
-        "An extra token leaves the value asked for at the same step of every window; where masked "
-        "steps hold the state, each of the first rows starts at a step of its own, and is a case "
-        "to be learned by itself.",
+        "An extra token leaves every window as long as any other; where masked steps hold the "
+        "state, the first rows are shorter ones, each of a length of its own.",
     ]
 
 
@@ -251,7 +259,7 @@ def prefix(rows: Rows) -> list[str]:
         [rows(lag=lag, context=name) for name in ("window of 5", "all so far")] for lag in (1, 5)
     )
     first, curve = places(far[1], "accuracy_by_position")
-    counts = "counts" if abs(curve[0] - curve[-1]) > MARGIN else "hardly counts"
+    counts = "counts" if abs(curve[0] - curve[-1]) > 10 * MARGIN else "hardly counts"
     return [
         f"With lag 1 a network that sees all so far {when(near[1])} and ends at "
         f"{accuracy(near[1])}; with a window of 5 it {when(near[0])} and ends at "
@@ -272,14 +280,15 @@ def lags(rows: Rows) -> list[str]:
     best = percent(max(median(row, "accuracy") for row in outside))
     return [
         f"The author guessed that each lag could be learned using the same structure: of "
-        f"{len(inside)} combinations whose window holds the lag, {len(good)} reach 99% within "
-        f"{LAG_UPDATES:,} updates.",
-        f"With the structure of part 4, window 5 and 50 units, {slowest(same)}.",
+        f"{len(inside)} combinations whose window holds the lag, {len(good)} end at 99% or more "
+        f"within {LAG_UPDATES:,} updates.",
+        f"With windows of 5 and 50 units, as in part 4 but from a zero state, {slowest(same)}.",
         f"Of {len(outside)} combinations whose window does not hold the lag {len(beyond)} reach it "
         f"too, the best with {best}."
         if beyond
         else f"No lag outside the window is: the best of {len(outside)} such combinations has "
-        f"{best}, so a longer lag needs a longer window, not a larger layer.",
+        f"{best}; where rows start from zero a longer lag needs a longer window, not a larger "
+        "layer.",
     ]
 
 
@@ -299,6 +308,8 @@ def streams(rows: Rows) -> list[str]:
         for name in ("chunks of 5", "whole sequences")
     )
     through = rows(trained_on="chunks of 5, gradient through all", lag=5)
+    as_many = rows.some(trained_on="whole sequences, 5 times as many", lag=5)
+    equal = f"; whole sequences with as many updates {accuracy(as_many[0])}" if as_many else ""
     said = [f"lag {lag}: {accuracy(chunks[lag])} and {accuracy(whole[lag])}" for lag in (1, 5, 10)]
     learnt = [[lag for lag, row in each.items() if learned(row)] for each in (chunks, whole)]
     short = [
@@ -311,7 +322,7 @@ def streams(rows: Rows) -> list[str]:
         f"{much} 5 leaves {bits(chunks[5])} in chunks "
         f"and {bits(whole[5])} in whole sequences, where the gradient reaches every value.",
         f"Chunks of 5 whose updates run all earlier chunks again, so that the gradient passes "
-        f"through them, reach {accuracy(through)} ({bits(through)}) with lag 5.",
+        f"through them, reach {accuracy(through)} ({bits(through)}) with lag 5{equal}.",
     ]
 
 
@@ -364,21 +375,21 @@ def vocabulary(rows: Rows) -> list[str]:
         f"learned embedding and {accuracy(thousand[2])} with a tied one, after as many sequences.",
     ]
     tied = rows.all(input="embedding of 64, tied")
+    large = [row for row in tied if row["labels"]["values"] > 1000]
     said.extend(
-        f"{row['labels']['values']:,} values, embedding tied: {accuracy(row)}, {bits(row)}, in "
-        f"{row['seconds']['train'] / 60:.1f} minutes for {row['config']['seeds']} seeds at once."
-        for row in tied
-        if row["labels"]["values"] > 1000
+        f"{row['labels']['values']:,} values, embedding tied: {accuracy(row)}, {bits(row)}, after "
+        f"{row['trained']['updates']:,} updates, {row['seconds']['train'] / 60:.1f} minutes for "
+        f"all {row['config']['seeds']} seeds."
+        for row in large
     )
-    if len(said) == 1:
+    if not large:
         hot, embedded = (
             rows(values=10_000, input=f"{name}, time alone")
             for name in ("one-hot", "embedding of 64")
         )
-        sizes = [row["bytes"] / row["config"]["seeds"] / 2**20 for row in (hot, embedded)]
         said.append(
-            f"Training on 10,000 values takes {sizes[0]:,.0f} MiB a seed one-hot, and "
-            f"{sizes[1]:,.0f} MiB with an embedding."
+            f"10,000 values are {hot['parameters']:,} parameters one-hot, and "
+            f"{embedded['parameters']:,} with an embedding."
         )
     return said
 
@@ -391,7 +402,7 @@ def length(rows: Rows) -> list[str]:
     all_of_them = len(good) == len(found)
     return [
         f"{'Every one tried' if all_of_them else 'Of those tried'}: {', '.join(good) or 'none'} "
-        f"reach 99% within {LAG_UPDATES:,} updates, with B = min(5, viable rows).",
+        f"end at 99% or more after {LAG_UPDATES:,} updates, with B = min(5, viable rows).",
         f"Length {short['labels']['length']} gives {short['labels']['viable rows']} viable row, so "
         f"B is {short['labels']['batch']}; length {long['labels']['length']:,} gives "
         f"{long['labels']['viable rows']} of which {long['labels']['rows used']} fill whole "
@@ -409,11 +420,12 @@ def size(rows: Rows) -> list[str]:
         most = max(row["labels"]["hidden"] for row in found)
         patient = [row for row in found if row["labels"]["sequences"] == PATIENCE * whole]
         units = least("hidden", [row for row in found if row["labels"]["sequences"] == whole])
-        times = f", and with {least('hidden', patient)} in {PATIENCE} times as many"
+        times = f", in {PATIENCE} times as many {least('hidden', patient)}"
         counts = least("sequences", [row for row in found if row["labels"]["hidden"] == most])
         said.append(
-            f"Part {part} is learned with {units} units in the tutorial's {whole:,} sequences"
-            f"{times * bool(patient)}; its {most} units learn it in {counts} sequences."
+            f"Part {part}: the smallest layer tried that learns it in the tutorial's {whole:,} "
+            f"sequences has {units} units{times * bool(patient)}; with the tutorial's {most} units "
+            f"the fewest sequences tried are {counts}."
         )
     return [*said, "Part 3 is learned by no layer in any number: its value is not there."]
 
@@ -421,7 +433,7 @@ def size(rows: Rows) -> list[str]:
 def least(label: str, found: Sequence[Row]) -> str:
     """The smallest value of a label with which a part is learned."""
     good = [row["labels"][label] for row in found if learned(row)]
-    return f"{min(good):,}" if good else "none of the tried"
+    return f"{min(good):,}" if good else "none"
 
 
 def framing(rows: Rows) -> list[str]:
@@ -476,7 +488,7 @@ def future(rows: Rows) -> list[str]:
         foretold(ahead),
         f"Fed back as inputs, its answers {' and '.join(done) or 'neither shrink nor repeat'}: "
         f"{first:.1f} different values among the first 25, {last:.1f} among the last, and "
-        f"{percent(repeats)} of the starts end in a cycle.",
+        f"{percent(repeats)} of the starts end in a cycle of at most 25.",
         f"A network that has learned lag 1 only echoes what it is fed, {cycle}: it repeats, and "
         "foretells nothing."
         if learned(echo)
@@ -493,12 +505,12 @@ def foretold(row: Row) -> str:
     )
     known = said.interval.low > chance["accuracy"] + MARGIN
     verdict = "No" if said.equivalent else "Yes" if known else "These seeds do not settle it"
+    within = "all of it" if said.equivalent else "not all of it"
     return (
-        f"{verdict}: the mean accuracy is {percent(said.mean)} (90% interval "
-        f"{percent(said.interval.low)} to {percent(said.interval.high)}), "
-        f"{'not shown to be ' * (not said.equivalent)}equivalent to chance, "
-        f"{percent(chance['accuracy'])}, and the loss {loss:.4f} is "
-        f"{'not ' * (loss >= floor)}below ln V, {floor:.4f}."
+        f"{verdict}: the mean accuracy is {percent(said.mean)}, 90% interval "
+        f"{percent(said.interval.low)} to {percent(said.interval.high)}, {within} within 0.2 "
+        f"points of chance, {percent(chance['accuracy'])}, the margin fixed beforehand; the loss "
+        f"{loss:.4f} is {'not ' * (loss >= floor)}below ln V, {floor:.4f}."
     )
 
 

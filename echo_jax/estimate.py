@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from echo_jax import machine
 from echo_jax.config import RunConfig
-from echo_jax.studies import Cell
+from echo_jax.studies import Cell, program_of
 
 COMPILE, CELL = 3.5, 1.0
 """Seconds to compile the programs of a shape, and that a cell takes besides training."""
@@ -15,7 +15,7 @@ PROBE, MEASURE = 0.5, 0.1
 
 def seconds_of(cells: Sequence[Cell], speed: float = 1.0) -> float:
     """About how many seconds some cells take; `speed` is `machine.speed()`."""
-    shapes = {(cell.config.shapes, cell.config.seeds) for cell in cells}
+    shapes = {program_of(cell.config) for cell in cells}
     work = sum(CELL + _measuring(cell) + _training(cell.config) for cell in cells)
     return (COMPILE * len(shapes) + work) / speed
 

@@ -202,6 +202,8 @@ def _set_ticks(axes: Axes, at: Sequence[float], log_x: bool) -> None:
     whole = all(float(x).is_integer() for x in at)
     axes.xaxis.set_major_formatter(_number_format(percent=False))
     places = np.log(at) if log_x else np.asarray(at, float)
+    if len(set(at)) == 1:
+        axes.set_xlim((at[0] / 2, 2 * at[0]) if log_x else (at[0] - 1, at[0] + 1))
     if len(at) < 2 or np.min(np.diff(places)) >= np.ptp(places) / 14:
         axes.set_xticks(at)
         axes.xaxis.set_minor_locator(NullLocator())

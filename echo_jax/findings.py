@@ -37,7 +37,14 @@ def _bits(row: Row) -> str:
 
 def _reached(row: Row) -> str:
     reached = scores(row, "sequences_to_99")
-    return f"{sum(n is not None for n in reached)} of {len(reached)}"
+    count, of = sum(n is not None for n in reached), len(reached)
+    share = statistics.wilson_interval(count, of)
+    return f"{count} of {of} ({100 * share.low:.0f} to {100 * share.high:.0f}%)"
+
+
+def _update(row: Row) -> float:
+    """Seconds of an update of all seeds."""
+    return row["seconds"].get("update") or row["seconds"]["train"] / row["trained"]["updates"]
 
 
 def _share(name: str) -> Callable[[Row], str]:
@@ -63,15 +70,14 @@ COLUMNS: Mapping[str, Callable[[Row], str]] = {
     "updates": lambda row: number(row["trained"]["updates"]),
     "seeds": lambda row: str(row["config"]["seeds"]),
     "seconds": lambda row: f"{row['seconds']['train']:.1f}",
-    "us an update": lambda row: number(
-        1e6 * row["seconds"]["train"] / row["trained"]["updates"] / row["config"]["seeds"]
-    ),
+    "\u00b5s an update": lambda row: number(1e6 * _update(row) / row["config"]["seeds"]),
     "parameters": lambda row: number(row["parameters"]),
-    "MiB a seed": lambda row: f"{row['bytes'] / MIB / row['config']['seeds']:,.1f}",
+    "MiB": lambda row: f"{row['bytes'] / MIB:,.0f}",
+    "late rows": lambda row: shown(row, "probe network", percent),
     "distance": lambda row: shown(row, "distance", decimals),
     "by chance": lambda row: f"{row['floors']['distance']:.2f}",
     "missing": _share("rows_apart missing"),
-    "none missing": _share("rows_apart full"),
+    "nothing missing": _share("rows_apart full"),
     "state swapped": _share("other_state accuracy"),
     "answers that repeat": _share("fed_back repeats"),
 }
@@ -89,12 +95,12 @@ def section(name: str, study: Study, found: Sequence[Row], command: str) -> Sect
     """
     mine = finished(study, found)
     missing = len(study.cells) - len(mine)
-    notes = list(study.notes)
+    notes = [*study.notes, *_failures(mine)]
     if missing:
         notes.insert(0, f"Not finished: {missing} of {len(study.cells)} cells are still to be run.")
     if not mine:
         return Section(name, study.question, ["Nothing was run yet."], [], "", "", command, notes)
-    drawn = _drawn(study.chart, mine)
+    drawn, what = _drawn(study.chart, mine), drawn_in(study.chart)
     return Section(
         name=name,
         question=study.question,
@@ -106,9 +112,21 @@ def section(name: str, study: Study, found: Sequence[Row], command: str) -> Sect
         ],
         figure=figures.svg(figure(study.chart, mine), name) if drawn else "",
         alt=alternative(study.chart, mine) if drawn else "",
+        caption=f"{what[0].upper()}{what[1:]}.",
         command=command,
         notes=notes,
     )
+
+
+def _failures(found: Sequence[Row]) -> list[str]:
+    """A note on the seeds that failed, where there are any."""
+    failed = [f"{row['cell']} (seed {s})" for row in found for s in row["failed"]["seed"]]
+    if not failed:
+        return []
+    return [
+        f"The loss became infinite or no number in: {', '.join(failed)}. Each such seed counts as "
+        "accuracy 0 and 0 bits."
+    ]
 
 
 def main_table(study: Study, found: Sequence[Row]) -> Table:
@@ -137,9 +155,9 @@ def pair_tables(study: Study, found: Sequence[Row]) -> list[Table]:
             if not {first, second} <= set(by_name):
                 continue
             pair = by_name[first], by_name[second]
-            values = [_finite(row, score) for row in pair]
+            values: list[Any] = [scores(row, score) for row in pair]
             if None in (*values[0], *values[1]):
-                continue  # a seed failed
+                continue  # a seed failed, or never reached it
             said = statistics.paired_comparison(*values)
             if said.interval is None or said.p_value is None:
                 continue
@@ -154,7 +172,11 @@ def pair_tables(study: Study, found: Sequence[Row]) -> list[Table]:
     headings = [
         "with", "difference", "of", "median", "pairs above 0", "p", "p (Holm)",
     ]  # fmt: skip
-    caption = "Pairs of the same seeds: median difference with its interval, and a sign-flip test"
+    caption = (
+        "The same seeds in pairs: median difference with its interval. p: how often differences as "
+        "large come from luck alone, if each might as well have had the other sign; p (Holm): "
+        "corrected for all lines of the table. No line where some seed never reached 99%."
+    )
     return [Table(caption, headings, lines)] if lines else []
 
 
@@ -202,14 +224,6 @@ def _drawn(chart: Chart, found: Sequence[Row]) -> list[Row]:
     return [row for row in found if row["cell"] not in chart.leave_out]
 
 
-def _finite(row: Row, score: str) -> list[Any]:
-    """A score of every seed; 99% that never came counts as one sequence more than there were."""
-    if score != "sequences_to_99":
-        return scores(row, score)
-    last = row["trained"]["sequences"] + 1
-    return [last if value is None else value for value in scores(row, score)]
-
-
 def _signed(score: str) -> Callable[[float], str]:
     if score.endswith("_to_99"):
         return lambda value: f"{value:+,.0f}"
@@ -226,6 +240,7 @@ WORDS = {
     "distance": "mean distance of the answer",
     "accuracy_by_position": "accuracy",
     "probe before": "share of values that the probe finds",
+    "follows trained,follows untrained": "share of answers that follow an input",
     "fed_back distinct": "different values among 25 answers",
 }
 """Scores as the axes of figures call them."""
@@ -319,9 +334,9 @@ def alternative(chart: Chart, found: Sequence[Row]) -> str:
     kind = {"dots": "Dots", "lines": "Lines", "heat": "Maps", "curves": "Lines", "bars": "Bars"}
     if chart.kind in ("curves", "bars"):
         said = "; ".join(_curve_in_words(chart, row) for row in mine)
-        return f"{kind[chart.kind]} over {chart.x}. {said}."
-    what = f"{kind[chart.kind]} of {WORDS.get(chart.y, chart.y)}"
-    write = percent if chart.y == "accuracy" else number if "to_99" in chart.y else "{:.2f}".format
+        return f"{kind[chart.kind]} of {drawn_in(chart)}. {said}."
+    what = f"{kind[chart.kind]} of {drawn_in(chart)}"
+    write = percent if chart.y == "accuracy" else number if "to_99" in chart.y else decimals
     cells = [f"{row['cell']}: {write(median(row, chart.y))}" for row in mine]
     if len(cells) > 24:
         values = [median(row, chart.y) for row in mine]
@@ -330,16 +345,23 @@ def alternative(chart: Chart, found: Sequence[Row]) -> str:
     return f"{what}. {'; '.join(cells)}."
 
 
+def drawn_in(chart: Chart) -> str:
+    """What a figure shows: the score, and what it is drawn over."""
+    score = WORDS.get(chart.y, chart.y)
+    over = " and ".join(filter(None, [chart.x, chart.up]))
+    return f"{score} over {over}" if over else score
+
+
 def _curve_in_words(chart: Chart, row: Row) -> str:
     said = []
     for what in chart.y.split(","):
         first, values = places(row, what)
-        named = what.split()[-1].replace("_", " ")
+        named = f"{what.split()[-1]} " * (chart.kind == "bars")
         if np.isnan(values).all():  # no seed is left that could say
-            said.append(f"{named} unknown")
+            said.append(f"{named}unknown")
             continue
         best = int(np.nanargmax(values))
         write = percent if values[best] <= 1 else "{:.1f}".format
         top, bottom = write(values[best]), write(float(np.nanmin(values)))
-        said.append(f"{named} highest at {first + best} with {top}, lowest {bottom}")
+        said.append(f"{named}highest at {first + best} with {top}, lowest {bottom}")
     return f"{row['cell']}: {', '.join(said)}"

@@ -26,6 +26,7 @@ class Section(NamedTuple):
       alt: what the figure shows, for those who do not see it.
       command: what makes this study again.
       notes: seeds, intervals and explanations, a paragraph each.
+      caption: of the figure; where there is none it is the question.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Section(NamedTuple):
     alt: str
     command: str
     notes: list[str]
+    caption: str = ""
 
 
 class Head(NamedTuple):
@@ -226,7 +228,7 @@ def _figure(number: int, section: Section) -> str:
     return f"""\
 <figure>
 {_scrolled(section.figure.replace("<svg", picture, 1), f"Figure {number}")}
-<figcaption>Figure {number}. {_text(section.question)}</figcaption>
+<figcaption>Figure {number}. {_text(section.caption or section.question)}</figcaption>
 </figure>
 """
 

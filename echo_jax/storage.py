@@ -59,12 +59,17 @@ def write_generated(path: Path, text: str) -> None:
     HTML, SVG and Markdown alike end with a comment that has the digest of the rest: a file without
     it, or one that was changed since, is not overwritten.
     """
+    check_generated(path)
+    text = text.rstrip("\n") + "\n"
+    write_bytes(path, f"{text}{GENERATED}{digest(text.encode())} -->\n".encode())
+
+
+def check_generated(path: Path) -> None:
+    """Raise StorageError for a file that `write_generated` would not overwrite."""
     if os.path.lexists(path) and not _is_generated(path):
         raise StorageError(
             f"{path} is not as it was generated, and would be overwritten: move it to another name"
         )
-    text = text.rstrip("\n") + "\n"
-    write_bytes(path, f"{text}{GENERATED}{digest(text.encode())} -->\n".encode())
 
 
 def _is_generated(path: Path) -> bool:

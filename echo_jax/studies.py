@@ -32,6 +32,9 @@ LAG_UPDATES = 8000
 """Updates that a cell of `lags` and `length` may take: as many as part 4 of the tutorial."""
 
 
+TIMED = 800
+"""Training sequences of a cell that is run for its time alone: two chunks, the second is timed."""
+
 PATIENCE = 5
 """How many times the tutorial's sequences a small layer of `size` is given."""
 
@@ -143,6 +146,11 @@ def _word(value: Any) -> Label:
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
 
 
+def program_of(config: RunConfig) -> tuple[RunConfig, int]:
+    """What configurations agree in that share their compiled programs: shapes, and seeds."""
+    return changed(config.shapes, sequences=1), config.seeds
+
+
 def fast(study: Study) -> Study:
     """The same study with fewer seeds, fewer cells and no cell longer than FAST_SEQUENCES."""
     cells = []
@@ -169,6 +177,9 @@ CURRENT, NO_CONTEXT, CONTEXT = (
 )
 STATELESS = changed(CONTEXT, stateful=False)
 EIGHT = changed(STATELESS, seeds=8)
+FROM_ZERO = "Rows start from a zero state (stateless), also where the tutorial carries it."
+"""The note of studies that are not about the state."""
+
 STREAMS = changed(CONTEXT, layout="streams", sequences=4000)
 
 
@@ -184,12 +195,15 @@ def _mistake() -> Iterable[Cell]:
             config = changed(NO_CONTEXT, batch_size=batch, bptt_batches=k)
             name = "all" if k == config.task.updates_per_sequence else k
             yield Cell({"batch": batch, "batches back": name}, config, ("probe",))
+    longer = changed(NO_CONTEXT, batch_size=1, sequences=10_000)
+    labels: dict[str, Label] = {"batch": 1, "batches back": "1, 5 times as long"}
+    yield Cell(labels, longer, ("probe",), in_fast=False)
     untrained = changed(NO_CONTEXT, batch_size=1, sequences=1, learning_rate=1e-30)
     yield Cell({"batch": 1, "batches back": "untrained"}, untrained, ("probe",))
 
 
 def _state() -> Iterable[Cell]:
-    for window, lag, batch in ((5, 1, 5), (2, 1, 5), (2, 2, 5), (2, 1, 1), (2, 2, 1)):
+    for window, lag, batch in ((5, 1, 5), (5, 5, 5), (2, 1, 5), (2, 2, 5), (2, 1, 1), (2, 2, 1)):
         for stateful in (False, True):
             state = "carried" if stateful else "zero"
             config = changed(CONTEXT, window=window, lag=lag, batch_size=batch, stateful=stateful)
@@ -294,7 +308,7 @@ def _vocabulary() -> Iterable[Cell]:
                 yield Cell(labels, config, until_learned=True, in_fast=False)
             else:
                 labels = {"values": values, "input": f"{name}, time alone"}
-                config = changed(large, **fields, seeds=2, sequences=100)
+                config = changed(large, **fields, seeds=2, sequences=TIMED)
                 yield Cell(labels, config, in_fast=values == 10_000)
 
 
@@ -314,9 +328,9 @@ def _length() -> Iterable[Cell]:
 
 
 def _size() -> Iterable[Cell]:
-    sizes = {2: (1, 2, 3, 4, 6, 8, 10, 15), 4: (2, 5, 8, 10, 15, 20, 30, 50)}
+    sizes = {2: (1, 2, 3, 4, 6, 8, 10, 12, 15), 4: (2, 5, 8, 10, 15, 20, 30, 40, 50)}
     counts = {2: (100, 150, 200, 300, 400), 4: (500, 1000, 1250, 1500, 1750)}
-    patient = {2: (2, 3, 4, 6, 8), 4: (5, 8, 10, 15, 20, 30)}
+    patient = {2: (2, 3, 4, 6, 8), 4: (8, 15, 20, 30)}
 
     def cell(part: int, base: RunConfig, hidden_size: int, sequences: int, in_fast: bool) -> Cell:
         labels: dict[str, Label] = {"part": part, "hidden": hidden_size, "sequences": sequences}
@@ -362,7 +376,7 @@ STUDIES: dict[str, Study] = {
     "mistake": Study(
         "Why did part 3 fail?",
         tuple(_mistake()),
-        ("accuracy", "chance", "can be known", "recalled bits", "sequences"),
+        ("accuracy", "chance", "can be known", "late rows", "recalled bits", "sequences"),
         Chart(
             "curves",
             "probe before",
@@ -373,7 +387,10 @@ STUDIES: dict[str, Study] = {
             "Batches back: how many batches the gradient of an update passes back through, k. Each "
             "update runs the last k batches again, with the weights of now, from the state that "
             "stood before them, so the number of updates stays the same. Untrained: the weights "
-            "that training starts from.",
+            "that training starts from, after one sequence at a step size of nothing.",
+            "Late rows: accuracy of the network on the rows that the probe is tried on, those with "
+            "8 "
+            "values behind them in their sequence.",
             "Can be known: the share of the targets that the network is given at all. The first "
             "row of a sequence is asked for a value that was over before it began, so no network "
             "is right more often than that, but by chance: with batches of 1 none reaches 99%.",
@@ -390,20 +407,26 @@ STUDIES: dict[str, Study] = {
         pairs=tuple(_state_pairs()),
         compared=("accuracy", "sequences_to_99"),
         notes=(
-            "State swapped: accuracy of the same network when its state is zeroed that was carried "
+            "Can be known: the share of the targets that the network is given at all, in the "
+            "window or "
+            "in a state. State swapped: accuracy of the same network when its state is zeroed that "
+            "was carried "
             "in training, or the reverse.",
+            "Batches of 5 mean that row r continues row r - 5, batches of 1 that it continues row "
+            "r - 1. Window 5 and lag 5 had 2,000 sequences like all others.",
         ),
     ),
     "masking": Study(
         "What to do with missing values?",
         tuple(_masking()),
-        (*SCORES[:3], "missing", "none missing", "sequences to 99%"),
+        (*SCORES[:3], "missing", "nothing missing", "sequences to 99%"),
         pairs=(
             ("lag 1, missing values masked", "lag 1, missing values extra token"),
             ("lag 3, missing values masked", "lag 3, missing values extra token"),
         ),
         compared=("rows_apart missing", "rows_apart full"),
         notes=(
+            FROM_ZERO,
             "The first windows of a sequence reach before it: their first values are missing. An "
             "extra token V stands for them and the network sees it; or they are masked, and the "
             "state is held on them bit for bit; or such rows are removed from training. The last "
@@ -416,6 +439,7 @@ STUDIES: dict[str, Study] = {
         tuple(_prefix()),
         chart=Chart("curves", "accuracy_by_position", "position", "lag,context"),
         notes=(
+            FROM_ZERO,
             "All so far: the row that ends at time t sees x(0) to x(t), padded on the left to 25 "
             "steps that are masked. The figure shows accuracy by position t, where the prefix "
             "has t + 1 values.",
@@ -427,9 +451,12 @@ STUDIES: dict[str, Study] = {
         (*SCORES, "updates to 99%", "rows to 99%", "seconds"),
         Chart("heat", x="lag", series="window", up="hidden"),
         notes=(
+            FROM_ZERO,
             f"Every cell has at most {LAG_UPDATES:,} updates, as many as part 4 of the tutorial, "
             "and stops when all its seeds have reached 99%. The rows of a sequence depend on "
-            "window and lag, so updates and rows are counted too. Seconds: of training, all seeds.",
+            "window and lag, so updates and rows are counted too. Seconds: of training, all seeds. "
+            "The map "
+            "shows the accuracy where training ended.",
         ),
     ),
     "streams": Study(
@@ -455,6 +482,7 @@ STUDIES: dict[str, Study] = {
             ),
         ),
         notes=(
+            FROM_ZERO,
             "The MLP has one hidden layer of rectified units on its inputs side by side, and as "
             "many parameters as the LSTM. One value at a time: whole sequences, a target at every "
             "step.",
@@ -463,15 +491,17 @@ STUDIES: dict[str, Study] = {
     "vocabulary": Study(
         "What if the number of values is two, or extremely large?",
         tuple(_vocabulary()),
-        (*SCORES, "parameters", "MiB a seed", "us an update"),
+        (*SCORES, "seeds", "parameters", "MiB", "\u00b5s an update"),
         Chart("lines", "recalled_bits", "values", "input", log_x=True, leave_out=_time_alone()),
         notes=(
+            FROM_ZERO,
             "Windows of 5, lag 1, 128 units, batches of 20 rows, a step size of 0.003, up to "
             f"{VOCABULARY_SEQUENCES:,} sequences; the two that learn 10,000 and 50,000 values stop "
-            "when all seeds have reached 99%, after at most 6,000 and 8,000. Time alone: 100 "
+            "when all seeds have reached 99%, after at most 6,000 and 8,000. Time alone: 800 "
             "sequences of 2 seeds, to see what an update takes.",
-            "MiB a seed: all arrays that training holds at once, as the compiler counts them. us "
-            "an update: microseconds of one update of one seed, all cores at work.",
+            "MiB: all arrays that training the seeds of the cell holds at once, as the compiler "
+            "counts them. \u00b5s an update: wall time of training over the updates of all seeds, "
+            "all cores at work.",
             "An embedding is a learned vector of 64 numbers for each value; tied: the answer is "
             "the value whose embedding agrees best with what the network puts out, so that input "
             "and output share what they learn of a value.",
@@ -516,6 +546,7 @@ STUDIES: dict[str, Study] = {
         tuple(_explain()),
         chart=Chart("bars", "follows trained,follows untrained", "steps back", "lag"),
         notes=(
+            FROM_ZERO,
             "Each input is changed in turn, in 500 random sequences a seed: how often the answer "
             "becomes the new value and was not before. Trained: after training; untrained: the "
             "weights that it started from.",
@@ -527,6 +558,7 @@ STUDIES: dict[str, Study] = {
         ("accuracy", "chance", "recalled bits", "loss", "answers that repeat"),
         Chart("curves", "fed_back distinct", "answers fed back, in blocks of 25", "lag"),
         notes=(
+            FROM_ZERO,
             "Lag -1 asks for the next value, which has not been drawn yet. Equivalent to chance "
             "means: the mean accuracy lies within 0.2 points of 1/V, by two one-sided t-tests at "
             "5%; the margin was fixed before anything was run.",

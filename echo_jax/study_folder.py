@@ -4,13 +4,17 @@ rows/NAME.jsonl      a line a cell, see `rows`
 figures/NAME.svg     the figure of a study
 index.html           all studies on one page, which needs no other file
 README.md            the same in Markdown, with the figures
+folder.json          what the folder is of
 """
 
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
-from echo_jax import findings, page, rows, storage
+import numpy as np
+
+from echo_jax import findings, page, rows, statistics, storage
 from echo_jax.page import Head, Section
 from echo_jax.rows import Row
 from echo_jax.storage import StorageError
@@ -21,32 +25,66 @@ PAGE, MARKDOWN = "index.html", "README.md"
 BEGIN, END = "<!-- studies -->", "<!-- end of studies -->"
 """The lines of a Markdown file between which the answers stand."""
 
-INTRODUCTION = (
-    "A network sees random integers and must say the one it saw n steps ago. This is the echo task "
-    'of the tutorial "How to Learn to Echo Random Integers with LSTMs". Each question below is '
-    "one that the tutorial or its readers asked, and each answer was measured.",
-    "Every network was trained several times, each time from other random weights and on other "
-    "random integers: these are the seeds. The number shown is the median, the seed in the middle. "
-    "The interval behind it says how far that median can be trusted: if the whole study were made "
-    "again and again with new seeds, about 93 of 100 such intervals would hold the true median. "
-    "It is no range of all seeds, and no promise for the next one.",
-    "Accuracy is the share of right answers on fresh sequences that no training saw, and stands "
-    "beside chance, 1/V for V values: a network that knows nothing reaches that. Recalled bits "
-    "are what the network's probabilities tell about the value, log2 V - loss/ln 2: 0 is nothing, "
-    "log2 V all of it.",
-)
+KIND = "folder.json"
+"""Says what a folder is of."""
+
+Kind = Literal["all studies", "fast studies", "a sweep"]
 
 
-def claim(out: Path) -> None:
-    """Make the folder; StorageError where there can be none."""
+def claim(out: Path, kind: Kind) -> None:
+    """Make the folder, or find it to be of this kind.
+
+    StorageError where there can be none, where it is of another kind, and where it has a file that
+    is not as it was generated: before anything is run.
+    """
+    if out == Path():
+        raise StorageError(
+            "the current folder is no place for rows and pages: name a folder of their own with "
+            "--out"
+        )
     try:
         out.mkdir(parents=True, exist_ok=True)
         (out / "rows").mkdir(exist_ok=True)
         (out / "figures").mkdir(exist_ok=True)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        why = getattr(error, "strerror", "there is a NUL in its name")
         raise StorageError(
-            f"{out} cannot be a folder of studies ({error.strerror}): use another place for --out"
+            f"{out} cannot be a folder of studies ({why}): use another place for --out"
         ) from error
+    for path in (out / PAGE, out / MARKDOWN, *sorted((out / "figures").glob("*.svg"))):
+        storage.check_generated(path)
+    if not os.path.lexists(out / KIND):
+        storage.write_json(out / KIND, {"kind": kind})
+    found = storage.read_json(out / KIND, fix=f"use another folder than {out}").get("kind")
+    if found != kind:
+        raise StorageError(f"{out} is of {found}, and this is {kind}: use another folder for it")
+
+
+def introduction(found: Sequence[Row]) -> list[str]:
+    """What a reader needs to know of all studies: the task, the seeds, the interval, the scores."""
+    counts = sorted({row["config"]["seeds"] for row in found})
+    shares = [100 * statistics.median_interval(np.zeros(n)).coverage for n in counts if n > 1]
+    interval = "With one seed there is none."
+    if shares:
+        low, high = f"{min(shares):.0f}", f"{max(shares):.0f}"
+        share = low if low == high else f"{low} to {high}"
+        interval = (
+            "The interval in brackets says how far that median can be trusted: if the whole study "
+            f"were made again and again with new seeds, about {share} of 100 such intervals would "
+            "hold the true median. It is no range of all seeds, and no promise for the next one."
+        )
+    return [
+        "A network sees random integers and must say the one it saw n steps ago. This is the echo "
+        'task of the tutorial "How to Learn to Echo Random Integers with LSTMs". Each question '
+        "below was asked by the tutorial or its readers, and each answer was measured.",
+        "Networks were trained several times, each time from other random weights and on other "
+        "random integers: these are the seeds. The number shown is their median: half of the seeds "
+        f"are above it, half below. {interval}",
+        "Accuracy is the share of right answers on fresh sequences that no training saw. It stands "
+        "beside chance, 1/V for V values, which a network reaches that knows nothing. Recalled "
+        "bits are what the network's probabilities tell of the value, log2 V - loss/ln 2: log2 V "
+        "is all of it, 0 nothing, and below 0 is worse than guessing.",
+    ]
 
 
 def rows_path(out: Path, name: str) -> Path:
@@ -90,16 +128,32 @@ def write(out: Path, head: Head, made: Sequence[Section]) -> None:
 
 def put_summary(readme: Path, out: Path, made: Sequence[Section]) -> None:
     """Put a line a study between the two marks of a Markdown file; StorageError without them."""
-    text = storage.read_bytes(readme, storage.JSON_LIMIT, fix="name a file to write to").decode()
-    before, begin, rest = text.partition(BEGIN)
+    before, after = around_summary(readme)
+    path = os.path.relpath(out / MARKDOWN, readme.parent)
+    summary = page.markdown_summary(made, path)
+    storage.write_bytes(readme, f"{before}{BEGIN}\n{summary}\n{END}{after}".encode())
+
+
+def around_summary(readme: Path) -> tuple[str, str]:
+    """What stands before and after the two marks of a Markdown file; StorageError without them."""
+    try:
+        data = storage.read_bytes(readme, storage.JSON_LIMIT, fix="name a Markdown file")
+        before, begin, rest = data.decode().partition(BEGIN)
+    except UnicodeDecodeError as error:
+        raise StorageError(f"{readme} is no text in UTF-8: name a Markdown file") from error
     _, end, after = rest.partition(END)
-    if not end:
+    if not (begin and end):
         raise StorageError(
             f"{readme} has no lines {BEGIN} and {END}: put them where answers belong"
         )
-    path = os.path.relpath(out / MARKDOWN, readme.parent)
-    summary = page.markdown_summary(made, path)
-    storage.write_bytes(readme, f"{before}{begin}\n{summary}\n{end}{after}".encode())
+    return before, after
+
+
+def shown(out: Path, studies: Mapping[str, Study]) -> list[Row]:
+    """The rows of all cells of some studies, those that there are."""
+    return [
+        row for name, study in studies.items() for row in findings.finished(study, read(out, name))
+    ]
 
 
 def head(title: str, found: Sequence[Row], command: str) -> Head:
@@ -107,4 +161,4 @@ def head(title: str, found: Sequence[Row], command: str) -> Head:
     dates = sorted({row["date"] for row in found})
     versions = sorted({", ".join(f"{k} {v}" for k, v in row["versions"].items()) for row in found})
     when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
-    return Head(title, list(INTRODUCTION), "; ".join(versions), when, command)
+    return Head(title, introduction(found), "; ".join(versions), when, command)

@@ -26,7 +26,7 @@ from echo_jax.measures import MEASURES
 from echo_jax.network import Params
 from echo_jax.rows import Row
 from echo_jax.statistics import recalled_bits, sequences_until
-from echo_jax.studies import Cell
+from echo_jax.studies import Cell, program_of
 from echo_jax.task import chance_distance, chance_floor, order_blind_floor
 from echo_jax.training import TrainState
 
@@ -52,12 +52,19 @@ class Programs(NamedTuple):
 
 
 class Learned(NamedTuple):
-    """What training left: the state, the accuracy of every sequence `[S, N]`, seconds."""
+    """What training left.
+
+    loss, accuracy  of every sequence, `[S, N]`
+    seconds         of all of it
+    update          seconds of an update of all seeds, the median of whole chunks but the first,
+                    which also warms up
+    """
 
     state: TrainState
     loss: np.ndarray
     accuracy: np.ndarray
     seconds: float
+    update: float
 
 
 def complete(
@@ -84,7 +91,7 @@ def run(
     """
     groups: dict[Any, list[Cell]] = {}
     for cell in cells:
-        groups.setdefault(_group(cell.config), []).append(cell)
+        groups.setdefault(program_of(cell.config), []).append(cell)
     waiting = list(groups.values())
     with ThreadPoolExecutor(1) as background:
         compiling: Future[Programs] | None = None
@@ -113,9 +120,10 @@ def run_cell(cell: Cell, programs: Programs, on_progress: Callable[[Cell, float]
         "train": learned.seconds,
         "evaluate": evaluating,
         "measure": time.perf_counter() - start,
+        "update": learned.update,
     }
     return row_of(cell, learned, scored, measured, programs.bytes) | {
-        "seconds": {name: round(value, 3) for name, value in seconds.items()},
+        "seconds": rows.plain(seconds),
         "versions": results.versions(),
         "date": datetime.date.today().isoformat(),
     }
@@ -132,9 +140,9 @@ def train(
     A cell `until_learned` stops at the end of the chunk in which the last of its seeds has had a
     running mean of 99%.
     """
-    start = time.perf_counter()
     config, last = cell.config, cell.config.training.sequences
     size = chunk_size(config)
+    clock = [time.perf_counter()]
     state = programs.init(settings)
     curves: list[list[np.ndarray]] = [[], []]
     for done in range(0, last, size):
@@ -142,11 +150,15 @@ def train(
         state, metrics = programs.run_chunk(settings, state, count)
         for kept, values in zip(curves, jax.device_get(metrics), strict=True):
             kept.append(values[: config.seeds, :count].mean(axis=-1))
+        clock.append(time.perf_counter())
         on_progress(cell, (done + count) / last)
         if cell.until_learned and _learned(np.concatenate(curves[1], axis=1)):
             break
     loss, accuracy = (np.concatenate(kept, axis=1) for kept in curves)
-    return Learned(state, loss, accuracy, time.perf_counter() - start)
+    chunks = np.diff(clock)[: last // size][-1 if last < 2 * size else 1 :]
+    chunk = np.median(chunks) if len(chunks) else clock[-1] - clock[0]
+    updates = min(size, last) * config.task.updates_per_sequence
+    return Learned(state, loss, accuracy, clock[-1] - clock[0], float(chunk / updates))
 
 
 def measure(
@@ -252,13 +264,6 @@ def _floors(task: TaskConfig) -> dict[str, float]:
 def _parameters(state: TrainState) -> int:
     """How many numbers one seed learns."""
     return sum(leaf.size // len(leaf) for leaf in jax.tree.leaves(state.params))
-
-
-def _group(config: RunConfig) -> tuple[RunConfig, int]:
-    """What configurations that share their programs agree in."""
-    shapes = config.shapes
-    training = dataclasses.replace(shapes.training, sequences=1)
-    return dataclasses.replace(shapes, training=training), config.seeds
 
 
 def _settings(config: RunConfig) -> Settings:

@@ -8,6 +8,7 @@ python scripts/study.py --all --fast                   # all, with fewer seeds
 
 import dataclasses
 import difflib
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,8 +25,8 @@ COMMAND = "python scripts/study.py"
 
 TITLE = "How long does a network remember?"
 
-OUT = Path("runs/studies")
-"""The folder of the studies, where no other is named."""
+OUT, OUT_FAST = Path("runs/studies"), Path("runs/studies-fast")
+"""The folders of the studies, in full and fast, where no other is named."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,8 +42,9 @@ class StudyCommand:
     """Run every study."""
     fast: bool = False
     """Fewer seeds, smaller grids and shorter training, for a first look: not for a claim."""
-    out: Path = OUT
-    """Folder of the rows, the figures and the page; a study goes on where it was stopped."""
+    out: Path | None = None
+    """Folder of the rows, the figures and the page, by default runs/studies, with --fast
+    runs/studies-fast; a study goes on where it was stopped."""
     readme: Path | None = None
     """A Markdown file to put the questions and first answers into, between its lines
     `<!-- studies -->` and `<!-- end of studies -->`."""
@@ -54,14 +56,25 @@ class StudyCommand:
                 close = difflib.get_close_matches(name, STUDIES, n=1)
                 known = f"{close[0]}" if close else f"one of {', '.join(STUDIES)}"
                 raise ConfigError(f"study {name!r} is unknown: use {known}")
+        if not (self.names or self.all) and (self.out or self.readme):
+            raise ConfigError("--out and --readme are for studies that are run: name one, or --all")
         if self.names and self.all:
             raise ConfigError(f"--all is every study, {self.names[0]} one of them: use one of both")
 
     @property
+    def folder(self) -> Path:
+        """Where all is kept."""
+        return self.out or (OUT_FAST if self.fast else OUT)
+
+    @property
+    def every(self) -> dict[str, Study]:
+        """All studies, as they are run with or without --fast."""
+        return {name: fast(study) if self.fast else study for name, study in STUDIES.items()}
+
+    @property
     def studies(self) -> dict[str, Study]:
         """Those to run, or to list."""
-        names = self.names or tuple(STUDIES)
-        return {name: fast(STUDIES[name]) if self.fast else STUDIES[name] for name in names}
+        return {name: self.every[name] for name in self.names or STUDIES}
 
 
 def main() -> None:
@@ -74,7 +87,7 @@ def main() -> None:
         try:
             run(command)
         except KeyboardInterrupt:
-            again = " ".join(["python", "scripts/study.py", *sys.argv[1:]])
+            again = f"{COMMAND} {shlex.join(sys.argv[1:])}"
             print(f"\nStopped; to go on: {again}", file=sys.stderr)
             sys.exit(130)
 
@@ -94,9 +107,12 @@ def listing(command: StudyCommand) -> str:
 
 def run(command: StudyCommand) -> None:
     """Run what is missing, study by study, and make the page anew after each."""
-    out, studies = command.out, command.studies
-    study_folder.claim(out)
+    out, studies = command.folder, command.studies
+    if command.readme:
+        study_folder.around_summary(command.readme)
+    study_folder.claim(out, "fast studies" if command.fast else "all studies")
     with storage.locked(out):
+        study_folder.shown(out, command.every)  # all that there is can be read
         waiting = {name: study_folder.missing(out, name, study) for name, study in studies.items()}
         print(plan(waiting, command.fast), flush=True)
         for name, study in studies.items():
@@ -141,13 +157,12 @@ def complete(out: Path, name: str, cells: Sequence[Cell]) -> None:
 
 def write_page(command: StudyCommand) -> None:
     """The page of all studies that have rows in the folder."""
-    out = command.out
-    studies = {name: fast(study) if command.fast else study for name, study in STUDIES.items()}
-    found = [row for name in studies for row in study_folder.read(out, name)]
-    options = f" --out {out}" * (out != OUT) + " --fast" * command.fast
-    made = study_folder.sections(out, studies, f"{COMMAND} {{name}}" + " --fast" * command.fast)
-    again = f"{COMMAND} --all{options}"
-    study_folder.write(out, study_folder.head(TITLE, found, again), made)
+    out, studies = command.folder, command.every
+    flags = ["--fast"] * command.fast
+    again = ["--all", *flags, *(["--out", str(out)] if command.out else [])]
+    made = study_folder.sections(out, studies, " ".join([COMMAND, "{name}", *flags]))
+    found = study_folder.shown(out, studies)
+    study_folder.write(out, study_folder.head(TITLE, found, f"{COMMAND} {shlex.join(again)}"), made)
     if command.readme:
         study_folder.put_summary(command.readme, out, made)
 

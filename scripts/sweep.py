@@ -9,6 +9,7 @@ import dataclasses
 import datetime
 import inspect
 import itertools
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -113,6 +114,10 @@ class SweepCommand:
     def study(self) -> Study:
         """The grid as a study; ConfigError where a combination is none."""
         values = self.values
+        for flag in sorted(cli.given_flags()):
+            field = flag.removeprefix("--").replace("-", "_")
+            if getattr(self.axes, field, None) == ():
+                raise ConfigError(f"{flag} has no value: give one or several after it")
         for field, each in values.items():
             if twice := [value for value in each if each.count(value) > 1]:
                 raise ConfigError(f"{field} {twice[0]} is given twice: give each value once")
@@ -173,7 +178,7 @@ def main() -> None:
         try:
             run(command.study, out)
         except KeyboardInterrupt:
-            again = " ".join(["python scripts/sweep.py", *sys.argv[1:]])
+            again = f"python scripts/sweep.py {shlex.join(sys.argv[1:])}"
             again += f" --out {out}" * (command.out is None)
             print(f"\nStopped; to go on: {again}", file=sys.stderr)
             sys.exit(130)
@@ -182,17 +187,17 @@ def main() -> None:
 def run(study: Study, out: Path) -> None:
     """Run what is missing, print the table, make the page."""
     for cell in study.cells:
-        storage.check_memory(cell.config.least_bytes)
-    study_folder.claim(out)
+        storage.check_memory(cell.config.seeds * cell.config.least_bytes)
+    study_folder.claim(out, "a sweep")
     with storage.locked(out):
         waiting = study_folder.missing(out, NAME, study)
-        print(plan({NAME: waiting}), flush=True)
         check_networks(waiting)
+        print(plan({NAME: waiting}), flush=True)
         complete(out, NAME, waiting)
-        command = " ".join(["python scripts/sweep.py", *sys.argv[1:]])
+        command = f"python scripts/sweep.py {shlex.join(sys.argv[1:])}"
         made = study_folder.sections(out, {NAME: study}, command)
         print(report.section(made[0]))
-        head = study_folder.head("A sweep", study_folder.read(out, NAME), command)
+        head = study_folder.head("A sweep", study_folder.shown(out, {NAME: study}), command)
         study_folder.write(out, head, made)
     print(f"Page: {out / study_folder.PAGE}")
 

@@ -66,7 +66,7 @@ MAY_IMPORT = {
         "studies",
         "numpy",
     },
-    "study_folder": {"findings", "page", "rows", "storage", "studies"},
+    "study_folder": {"findings", "page", "rows", "statistics", "storage", "studies", "numpy"},
     "estimate": {"config", "machine", "studies"},
     "machine": {"numpy"},
     "results": {"config", "storage", "task", "statistics", "evaluation", "numpy"},

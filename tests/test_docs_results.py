@@ -6,7 +6,7 @@ from pathlib import Path
 import browser
 import pytest
 
-from echo_jax import page, study_folder
+from echo_jax import page, rows, study_folder
 from echo_jax.studies import STUDIES
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results"
@@ -23,6 +23,12 @@ def test_every_cell_of_every_study_has_its_row():
     assert not any(missing.values()), REMAKE
 
 
+def test_no_cell_has_two_rows():
+    for name in STUDIES:
+        keys = [rows.key(row) for row in study_folder.read(RESULTS, name)]
+        assert len(keys) == len(set(keys))
+
+
 def test_the_readme_says_what_the_rows_say(root, sections):
     text = (root / "README.md").read_text()
     _, begin, rest = text.partition(study_folder.BEGIN)
@@ -34,7 +40,7 @@ def test_the_readme_says_what_the_rows_say(root, sections):
 
 def test_the_page_says_what_the_rows_say(sections):
     """But for the figures, whose lines depend on the version of matplotlib."""
-    found = [row for name in STUDIES for row in study_folder.read(RESULTS, name)]
+    found = study_folder.shown(RESULTS, STUDIES)
     command = "python scripts/study.py --all --out docs/results"
     head = study_folder.head("How long does a network remember?", found, command)
     drawn = {section.name: f"figures/{section.name}.svg" for section in sections}

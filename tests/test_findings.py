@@ -236,7 +236,7 @@ def test_the_words_for_a_figure_have_its_numbers():
     )
     chart = Chart("curves", "accuracy_by_position", "position")
     assert findings.alternative(chart, two).startswith(
-        "Lines over position. kind a: accuracy by position highest at 5 with 50.00%, lowest 50.00%"
+        "Lines of accuracy over position. kind a: highest at 5 with 50.00%, lowest 50.00%"
     )
     many = [made(str(i), accuracy=i / 100) for i in range(25)]
     assert findings.alternative(Chart(), many) == (
