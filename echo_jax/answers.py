@@ -383,13 +383,10 @@ def vocabulary(rows: Rows) -> list[str]:
         for row in large
     )
     if not large:
-        hot, embedded = (
-            rows(values=10_000, input=f"{name}, time alone")
-            for name in ("one-hot", "embedding of 64")
-        )
         said.append(
-            f"10,000 values are {hot['parameters']:,} parameters one-hot, and "
-            f"{embedded['parameters']:,} with an embedding."
+            f"1,000 values are {thousand[0]['parameters']:,} parameters one-hot, "
+            f"{thousand[1]['parameters']:,} with an embedding and {thousand[2]['parameters']:,} "
+            "with a tied one."
         )
     return said
 
