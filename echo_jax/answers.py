@@ -217,14 +217,14 @@ def state(rows: Rows) -> list[str]:
     cost, more = (
         median(a, "accuracy") - median(b, "accuracy") for a, b in ((zero, carried), narrow)
     )
-    suffers = "suffers more" if more > max(cost, 0) and higher(*narrow) < 0 else "ends at"
+    suffers = "suffers more," if more > max(cost, 0) and higher(*narrow) < 0 else "ends at"
     noise = "It is noise to row r, which is" if absent(carried, 1) else "Row r is"
     return [
         f"On part 4 the carried state {word}: with it a network {when(carried)} and ends at "
         f"{accuracy(carried)}, without it {when(zero)} and ends at {accuracy(zero)}.",
         f"{noise} handed the state of row r - 5: a probe finds the value 5 "
         f"steps back in {probed(carried, 5)} of the states and the one that is asked for in "
-        f"{probed(carried, 1)}; a window of 2 {suffers}, {accuracy(narrow[1])} with the state "
+        f"{probed(carried, 1)}; a window of 2 {suffers} {accuracy(narrow[1])} with the state "
         f"and {accuracy(narrow[0])} without.",
         f"Where the window lacks the value, window 2 and lag 2, a state that has seen it gives "
         f"{accuracy(one)} with batches of 1, and one that has not {accuracy(five)} with batches of "
@@ -419,10 +419,13 @@ def size(rows: Rows) -> list[str]:
         units = least("hidden", [row for row in found if row["labels"]["sequences"] == whole])
         times = f", in {PATIENCE} times as many {least('hidden', patient)}"
         counts = least("sequences", [row for row in found if row["labels"]["hidden"] == most])
+        these = f"learns it in the tutorial's {whole:,} sequences"
+        smallest = f"the smallest layer tried that {these} has {units} units"
+        fewest = f"the fewest sequences tried are {counts}"
         said.append(
-            f"Part {part}: the smallest layer tried that learns it in the tutorial's {whole:,} "
-            f"sequences has {units} units{times * bool(patient)}; with the tutorial's {most} units "
-            f"the fewest sequences tried are {counts}."
+            f"Part {part}: {smallest if units != 'none' else f'no layer tried {these}'}"
+            f"{times * bool(patient)}; with the tutorial's {most} units "
+            f"{fewest if counts != 'none' else 'no number of sequences tried is enough'}."
         )
     return [*said, "Part 3 is learned by no layer in any number: its value is not there."]
 

@@ -37,7 +37,7 @@ def claim(out: Path, kind: Kind) -> None:
     StorageError where there can be none, where it is of another kind, and where it has a file that
     is not as it was generated: before anything is run.
     """
-    if out == Path():
+    if os.path.abspath(out) == os.getcwd():
         raise StorageError(
             "the current folder is no place for rows and pages: name a folder of their own with "
             "--out"
@@ -111,7 +111,8 @@ def sections(out: Path, studies: Mapping[str, Study], command: str) -> list[Sect
     made = []
     for name, study in studies.items():
         if findings.finished(study, found := read(out, name)):
-            made.append(findings.section(name, study, found, command.format(name=name)))
+            again = command.replace("{name}", name)
+            made.append(findings.section(name, study, found, again))
     return made
 
 

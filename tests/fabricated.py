@@ -49,7 +49,9 @@ def row(cell: Cell, rng, accuracy=None, reached=None, **measured):
         "accuracy_by_position": rows.plain(by_position(config, accuracies.mean())),
         "measured": {name: found(name, config, rng, measured) for name in cell.measures},
         "failed": {"seed": [], "sequence": []},
-        "seconds": {"compile": 1.0, "train": 30.5, "evaluate": 0.5, "measure": 0.0},
+        "seconds": {
+            "compile": 1.0, "train": 30.5, "evaluate": 0.5, "measure": 0.0, "update": 0.002,
+        },
         "versions": {"python": "3.11", "jax": "0.7"},
         "date": "2025-01-02",
     }  # fmt: skip

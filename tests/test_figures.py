@@ -181,6 +181,19 @@ def test_many_points_have_a_band_and_ticks_that_have_room():
     assert words(axes) == ["chance\nfloor"]
 
 
+@pytest.mark.parametrize("log_x", [False, True])
+@pytest.mark.parametrize("x", [1, 50_000])
+def test_one_x_alone_is_drawn_in_the_middle_and_without_a_warning(x, log_x):
+    series = {name: [(x, Estimate(y, y / 2, 2 * y))] for name, y in (("a", 1.0), ("b", 3.0))}
+    figure = figures.lines_figure(series, "values", "bits", None, percent=False, log_x=log_x)
+    (axes,) = figure.axes
+    low, high = axes.get_xlim()
+    assert (low * high == x * x) if log_x else (low + high == 2 * x)
+    assert low < x < high
+    assert list(axes.get_xticks()) == [x]
+    assert figures.svg(figure, "one")  # a warning would be an error
+
+
 def test_bars_are_as_high_as_their_numbers_and_what_is_not_finite_has_none():
     (axes,) = bars().axes
     heights = [[bar.get_height() for bar in container] for container in axes.containers]

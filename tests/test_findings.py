@@ -1,6 +1,7 @@
 """Rows made by hand, and what is said of them: numbers, tables, and words that change with them."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -88,6 +89,10 @@ def test_an_accuracy_is_called_chance_only_near_it():
     assert answers.accuracy(made(accuracy=0.0081)) == "0.81% (chance)"
     assert answers.accuracy(made(accuracy=0.0121)) == "1.21%"
     assert answers.accuracy(made(accuracy=0.0079)) == "0.79%"
+    assert answers.accuracy(made(accuracy=0.0012, vocab_size=1000)) == "0.12% (chance)"
+    assert answers.accuracy(made(accuracy=0.00121, vocab_size=1000)) == "0.12%"
+    assert answers.accuracy(made(accuracy=0.4985, vocab_size=2)) == "49.85% (chance)"
+    assert answers.accuracy(made(accuracy=0.49, vocab_size=2)) == "49.00%"
 
 
 @pytest.mark.parametrize(
@@ -127,7 +132,7 @@ def test_a_table_has_the_labels_the_columns_and_how_sure_it_is():
 
 
 def test_every_column_by_hand():
-    found = made(accuracy=0.5, reached=[100] * 8, measures=("rows_apart", "other_state"))
+    found = made(accuracy=0.5, reached=[100] * 8, measures=("rows_apart", "other_state", "probe"))
     found |= {
         "parameters": 12345,
         "bytes": 24 * 2**20,
@@ -136,8 +141,9 @@ def test_every_column_by_hand():
     found["measured"] = {
         "rows_apart": {"missing": [0.25] * 8, "full": [0.75] * 8},
         "other_state": {"accuracy": [0.125] * 8},
+        "probe": {"network": [0.375] * 8},
     }
-    found["seconds"]["train"] = 14.4
+    found["seconds"] |= {"train": 14.4, "update": 0.016}
     loss = math.log(100) / 2
     said = {name: write(found) for name, write in findings.COLUMNS.items()}
     assert said == {
@@ -147,7 +153,7 @@ def test_every_column_by_hand():
         "can be known": "100%",
         "recalled bits": "3.32 (3.32 to 3.32) of 6.64",
         "loss": f"{loss:.4f} ({loss:.4f} to {loss:.4f})",
-        "reached 99%": "8 of 8",
+        "reached 99%": "8 of 8 (68 to 100%)",
         "sequences to 99%": "100 (100 to 100)",
         "updates to 99%": "400 (400 to 400)",
         "rows to 99%": "2,000 (2,000 to 2,000)",
@@ -155,16 +161,35 @@ def test_every_column_by_hand():
         "updates": "360",
         "seeds": "8",
         "seconds": "14.4",
-        "us an update": "5,000",  # 14.4 s / 360 / 8
+        "\u00b5s an update": "2,000",  # 0.016 s / 8
         "parameters": "12,345",
-        "MiB a seed": "3.0",
+        "MiB": "24",
+        "late rows": "37.50% (37.50 to 37.50)",
         "distance": "16.67 (16.67 to 16.67)",
         "by chance": "25.00",
         "missing": "25.00% (25.00 to 25.00)",
-        "none missing": "75.00% (75.00 to 75.00)",
+        "nothing missing": "75.00% (75.00 to 75.00)",
         "state swapped": "12.50% (12.50 to 12.50)",
         "answers that repeat": "-",
     }
+
+
+def test_where_no_chunk_was_timed_an_update_takes_its_share_of_training():
+    found = made() | {"trained": {"sequences": 90, "updates": 360}, "seconds": {"train": 14.4}}
+    assert findings.COLUMNS["\u00b5s an update"](found) == "5,000"  # 14.4 s / 360 / 8
+
+
+@pytest.mark.parametrize(
+    ("learned", "seeds", "words"),
+    [
+        # by hand, z^2 3.8416: of 16 all, 16 / 19.8416 is 81%; of 8 half, 0.5 +- 0.285
+        (16, 16, "16 of 16 (81 to 100%)"), (0, 16, "0 of 16 (0 to 19%)"),
+        (4, 8, "4 of 8 (22 to 78%)"), (1, 1, "1 of 1 (21 to 100%)"),
+    ],
+)  # fmt: skip
+def test_how_many_reached_99_has_the_interval_of_its_share(learned, seeds, words):
+    found = made(reached=[100] * learned + ["never"] * (seeds - learned), seeds=seeds)
+    assert findings.COLUMNS["reached 99%"](found) == words
 
 
 def test_a_framing_without_bits_has_a_dash_for_them():
@@ -178,7 +203,7 @@ def three_to_compare():
     rng = np.random.default_rng(3)
     base = rng.uniform(0.4, 0.5, 8)
     every = {"a": base, "b": base + rng.uniform(0.01, 0.1, 8), "c": rng.uniform(0.4, 0.6, 8)}
-    reached = [100, 200, 300, 400, 500, 600, 700, "never"]
+    reached = [100, 200, 300, 400, 500, 600, 700, 800]
     return [made(name, accuracy=list(values), reached=reached) for name, values in every.items()]
 
 
@@ -213,11 +238,39 @@ def test_pairs_have_the_numbers_of_statistics_and_holm_over_all_of_them():
     assert number_columns(table) == [False] * 3 + [True] * 4
 
 
-def test_a_seed_that_never_learned_counts_as_one_sequence_more_than_there_were():
-    study = Study("?", (cell("a"), cell("b")), pairs=PAIRS[:1], compared=("sequences_to_99",))
-    both = [made("a", reached=500), made("b", reached="never")]
+@pytest.mark.parametrize("never", [{"a": 8}, {"b": 1}, {"a": 1, "b": 1}, {"a": 8, "b": 8}])
+def test_no_difference_is_made_of_a_seed_that_never_learned(never):
+    compared = ("accuracy", "sequences_to_99")
+    study = Study("?", (cell("a"), cell("b")), pairs=PAIRS[:1], compared=compared)
+    counts = [["never"] * never.get(name, 0) + [500] * (8 - never.get(name, 0)) for name in "ab"]
+    both = [made(name, reached=each) for name, each in zip("ab", counts, strict=True)]
     (table,) = findings.pair_tables(study, both)
-    assert table.rows[0][3:5] == ["+1,501 (+1,501 to +1,501)", "100%"]
+    assert [line[2] for line in table.rows] == ["accuracy, points"]
+    assert table.rows[0][-1] == table.rows[0][-2]  # corrected for the one line there is
+    assert "No line where some seed never reached 99%." in table.caption
+    study = Study("?", (cell("a"), cell("b")), pairs=PAIRS[:1], compared=compared[1:])
+    assert findings.pair_tables(study, both) == []
+
+
+def test_no_difference_is_made_of_a_seed_that_failed():
+    study = Study("?", tuple(map(cell, "abc")), pairs=PAIRS, compared=("distance",))
+    three = three_to_compare()
+    three[2]["by_seed"]["distance"][3] = None
+    (table,) = findings.pair_tables(study, three)
+    assert [line[1] for line in table.rows] == ["b - a"]
+
+
+def test_seeds_that_failed_are_named_in_a_note():
+    study = Study("?", (cell("a"), cell("b")), notes=("Mine.",))
+    rows = [made("a", accuracy=0.5), made("b", accuracy=0.5)]
+    assert findings.section("x", study, rows, "c").notes == ["Mine."]
+    rows[0]["failed"] = {"seed": [2, 5], "sequence": [1, 7]}
+    rows[1]["failed"] = {"seed": [0], "sequence": [3]}
+    assert findings.section("x", study, rows, "c").notes == [
+        "Mine.",
+        "The loss became infinite or no number in: kind a (seed 2), kind a (seed 5), kind b (seed "
+        "0). Each such seed counts as accuracy 0 and 0 bits.",
+    ]
 
 
 def test_a_pair_of_which_one_is_missing_or_has_one_seed_is_left_out():
@@ -248,7 +301,10 @@ def test_the_words_for_a_figure_have_its_numbers():
 def test_seeds_that_all_failed_are_drawn_as_nothing_and_said_to_be_unknown():
     failed = made("a") | {"accuracy_by_position": [None] * 20}
     chart = Chart("curves", "accuracy_by_position", "position")
-    assert "accuracy by position unknown" in findings.alternative(chart, [failed])
+    assert findings.alternative(chart, [failed, made("b", accuracy=0.5)]) == (
+        "Lines of accuracy over position. kind a: unknown; kind b: highest at 5 with 50.00%, "
+        "lowest 50.00%."
+    )
     assert figures.svg(findings.figure(chart, [failed, made("b")]), "x")
     (table,) = findings.curve_tables(chart, [failed, made("b", accuracy=0.5)])
     assert table.rows[0] == ["5", "unknown", "50.00%"]
@@ -305,12 +361,18 @@ def test_mistake_tells_absent_from_cut_and_says_what_heals():
     )
     assert words[1].startswith("With batches of 1 the value is there, found in 99.00% of the")
     assert "but no gradient reaches it: 7.00% are right, 7.00% in the second row" in words[1]
+    assert "in late rows, of whose states a probe finds it in 99.00% after" in words[1]
+    late = {"batch 1": of["batch 1"] | {"probe_network": 0.25}}
+    assert "second row of a sequence and 25.00% in late rows" in said("mistake", of=of | late)[1]
     assert words[2].startswith("A gradient that passes back through one batch more does not heal")
-    assert "95.83% of the targets" in words[2]
+    assert "(with batches of 1 95.83% can be known, and the rest guessed)" in words[2]
+    assert words[2].endswith("for the first cause it is of no use, 1.00% (chance).")
     of |= {"batch 1; batches back 2": {"accuracy": 0.957} | ONLY_1}
-    assert "one batch more heals it: 95.70%" in said("mistake", of=of)[2]
+    assert "one batch more heals the second cause, 95.70%, and" in said("mistake", of=of)[2]
     of |= {"batch 1; batches back 2": {"accuracy": 0.94} | ONLY_1}  # 94% are below 99% of 95.83%
-    assert "one batch more does not heal it: 94.00%" in said("mistake", of=of)[2]
+    assert "one batch more does not heal the second cause, 94.00%" in said("mistake", of=of)[2]
+    of |= {"batch 6; batches back all": KNOWN | ONLY_6}
+    assert said("mistake", of=of)[2].endswith("for the first cause it is of use, 99.90%.")
 
 
 def test_mistake_does_not_call_absent_what_the_probe_finds_nor_there_what_it_does_not():
@@ -343,7 +405,7 @@ def test_a_narrow_window_suffers_more_only_where_it_does():
         in said("state", KNOWN, of=of)[1]
     )
     of["window 5; state carried"] = {"accuracy": 0.8}
-    assert "a window of 2 has, 90.00%" in said("state", KNOWN, of=of)[1]
+    assert "a window of 2 ends at 90.00% with" in said("state", KNOWN, of=of)[1]
     assert "suffers" not in said("state", KNOWN)[1]
 
 
@@ -356,14 +418,14 @@ def test_lags_tell_what_is_learned_inside_and_outside_the_window():
     of = {f"window {w}; lag {n}": KNOWN for w in (5, 10, 21) for n in range(w)}
     of["window 5; lag 3"] = KNOWN | {"reached": 900}
     words = said("lags", CHANCE, of=of)
-    assert "of 108 combinations whose window holds the lag, 108 reach 99%" in words[0]
+    assert "of 108 combinations whose window holds the lag, 108 end at 99%" in words[0]
     assert words[1].endswith(
         "lags 0 to 4 are learned; the slowest, lag 3, reaches 99% after 900 sequences."
     )
     assert words[2].startswith("No lag outside the window is: the best of 81 such combinations has")
     words = said("lags", CHANCE)
-    assert ", 0 reach 99% within" in words[0]
-    assert words[1].endswith("50 units, no lag is learned.")
+    assert ", 0 end at 99% or more within" in words[0]
+    assert words[1].endswith("50 units, as in part 4 but from a zero state, no lag is learned.")
     assert said("lags", KNOWN)[2] == (
         "Of 81 combinations whose window does not hold the lag 81 reach it too, the best with "
         "99.90%."
@@ -374,7 +436,20 @@ def test_streams_say_that_much_is_remembered_only_where_it_is():
     assert said("streams", {"accuracy": 0.5})[1].startswith("Short of that much is remembered")
     for scores_of_all in (CHANCE, KNOWN):
         assert said("streams", scores_of_all)[1].startswith("Lag 5 leaves")
-    assert "99% is reached for lags none and none" in said("streams", CHANCE)[0]
+    ending = "99% is reached for lags none in chunks, none in whole sequences."
+    assert said("streams", CHANCE)[0].endswith(ending)
+    of = {
+        "trained on chunks of 5; lag 1": KNOWN, "trained on chunks of 5; lag 2": KNOWN,
+        "trained on whole sequences; lag 7": KNOWN,
+        "trained on whole sequences, 5 times as many; lag 5": {"accuracy": 0.75},
+        "trained on chunks of 5, gradient through all; lag 5": {"accuracy": 0.25},
+    }  # fmt: skip
+    words = said("streams", CHANCE, of=of)
+    assert words[0].endswith("for lags 1 to 2 in chunks, 7 in whole sequences.")
+    assert words[2].endswith(
+        "reach 25.00% (1.66 of 6.64 bits) with lag 5; whole sequences with as many updates 75.00%."
+    )
+    assert said("streams", CHANCE, few=True)[2].endswith("with lag 5.")  # it does not try them
 
 
 def test_mlp_tells_a_memory_from_what_is_handed():
@@ -398,15 +473,21 @@ def test_mlp_tells_a_memory_from_what_is_handed():
 def test_vocabulary_says_how_far_many_values_get_or_what_they_take():
     words = said("vocabulary", KNOWN, of={"values 2": {"accuracy": 0.5}})
     assert "so look at the bits: 50.00% (chance), 0.50 of 1.00 bits; a thousand" in words[0]
-    assert words[1].startswith("10,000 values, embedding tied: 99.90%, 13.27 of 13.29 bits, in 0.5")
+    assert words[1] == (
+        "10,000 values, embedding tied: 99.90%, 13.27 of 13.29 bits, after 6,000 updates, 0.5 "
+        "minutes for all 8 seeds."
+    )
     assert words[2].startswith("50,000 values, embedding tied: 99.90%")
-    assert said("vocabulary", KNOWN, few=True)[1].startswith("Training on 10,000 values takes ")
+    assert re.fullmatch(
+        r"10,000 values are [\d,]+ parameters one-hot, and [\d,]+ with an embedding\.",
+        said("vocabulary", KNOWN, few=True)[1],
+    )
 
 
 def test_length_names_those_that_are_learned():
     words = said("length", CHANCE, of={"length 25": KNOWN, "length 1000": KNOWN})
-    assert words[0].startswith("Of those tried: 25, 1,000 reach 99% within 8,000 updates")
-    assert said("length", CHANCE)[0].startswith("Of those tried: none reach 99% within")
+    assert words[0].startswith("Of those tried: 25, 1,000 end at 99% or more after 8,000 updates")
+    assert said("length", CHANCE)[0].startswith("Of those tried: none end at 99% or more")
     assert said("length", KNOWN)[0].startswith("Every one tried: 5, 6, 8, 10, 25, 50, 100, 250, 1")
     assert "Length 5 gives 1 viable row, so B is 1; length 1,000 gives 996 of which 995" in words[1]
 
@@ -418,13 +499,13 @@ def test_size_names_the_smallest_that_is_learned_or_says_that_none_is():
     }  # fmt: skip
     words = said("size", CHANCE, of=of)
     assert words[0] == (
-        "Part 2 is learned with 4 units in the tutorial's 500 sequences, and with 3 in 5 times as "
-        "many; its 15 units learn it in 300 sequences."
+        "Part 2: the smallest layer tried that learns it in the tutorial's 500 sequences has 4 "
+        "units, in 5 times as many 3; with the tutorial's 15 units the fewest sequences tried are "
+        "300."
     )
     assert words[1] == (
-        "Part 4 is learned with none of the tried units in the tutorial's 2,000 sequences, and "
-        "with none of the tried in 5 times as many; its 50 units learn it in none of the tried "
-        "sequences."
+        "Part 4: no layer tried learns it in the tutorial's 2,000 sequences, in 5 times as many "
+        "none; with the tutorial's 50 units no number of sequences tried is enough."
     )
     assert "times as many" not in " ".join(said("size", KNOWN, few=True))  # it does not try them
 
@@ -450,12 +531,13 @@ def test_explain_says_what_is_followed_before_and_after():
 
 def test_future_says_equivalent_only_where_the_test_does():
     near = list(0.01 + np.linspace(-0.0005, 0.0005, 16))
-    assert said("future", {"accuracy": near})[0].startswith("No: the mean accuracy is 1.00% (90% ")
-    assert "%), equivalent to chance, 1.00%, and" in said("future", {"accuracy": near})[0]
+    words = said("future", {"accuracy": near})[0]
+    assert words.startswith("No: the mean accuracy is 1.00%, 90% interval 0.99% to 1.01%, all of")
+    assert "all of it within 0.2 points of chance, 1.00%, the margin fixed beforehand;" in words
     wide = list(0.01 + np.linspace(-0.009, 0.009, 16))
     words = said("future", {"accuracy": wide})[0]
     assert words.startswith("These seeds do not settle it: the mean")
-    assert "not shown to be equivalent to chance" in words
+    assert ", not all of it within 0.2 points of chance, 1.00%," in words
     words = said("future", KNOWN)[0]
     assert words.startswith("Yes: the mean accuracy is 99.90%")
     assert "is below ln V" in words

@@ -50,6 +50,7 @@ def sections():
             figure=figures.svg(figure, name),
             alt=f'A figure of "{name}" & <others>',
             command=f"python scripts/study.py {name} {'--much more ' * 12}",
+            caption="Accuracy & more over <lag>." if i else "",
             notes=[f"Each of {name} is a median.", "- not a list"][:i],
         )
         for i, (name, figure) in enumerate(drawings().items())
@@ -167,6 +168,8 @@ def test_a_figure_is_one_picture_with_one_name(read):
     pictures = [(a["role"], a["aria-label"]) for a in read.all("svg")]
     assert pictures == [("img", section.alt) for section in sections() if section.figure]
     assert len(read.all("figure")) == len(read.all("figcaption")) == 4
+    captions = [made.caption or made.question for made in sections() if made.figure]
+    assert read.said("figcaption") == [f"Figure {i + 1}. {c}" for i, c in enumerate(captions)]
 
 
 def test_cells_are_headed_and_what_is_wide_is_moved_with_a_key(read):

@@ -14,7 +14,7 @@ import fabricated
 import pytest
 from running import execute
 
-from echo_jax import storage
+from echo_jax import storage, studies
 from echo_jax.config import PARTS, to_dict
 from echo_jax.studies import STUDIES
 
@@ -318,10 +318,10 @@ WITHOUT_JAX = """
 import runpy, sys, time
 for arguments in ({listing!r}, {rendering!r}):
     sys.argv = ["study.py", *arguments]
-    start = time.perf_counter()
+    start = time.process_time()  # others may be at work too
     runpy.run_path({script!r}, run_name="__main__")
     assert "jax" not in sys.modules, "jax was imported"
-    print("seconds", time.perf_counter() - start)
+    print("seconds", time.process_time() - start)
 """
 
 
@@ -379,8 +379,8 @@ def test_a_study_left_half_done_does_not_keep_others_from_the_page(tmp_path, stu
     assert f"Not finished: {cells - 2} of {cells} cells are still to be run." in page
 
 
-def refused(call, cwd, *arguments):
-    said = call("study.py", *arguments, cwd=cwd, status=2)
+def refused(call, cwd, *arguments, script="study.py"):
+    said = call(script, *arguments, cwd=cwd, status=2)
     assert said.stderr.startswith("error: ")
     assert said.stderr.count("\n") == 1
     return said.stderr[7:-1]
@@ -399,6 +399,140 @@ def test_all_studies_and_one_of_them_are_not_asked_for_at_once(tmp_path, call):
     assert refused(call, tmp_path, "parts", "--all") == (
         "--all is every study, parts one of them: use one of both"
     )
+
+
+def test_what_is_only_listed_has_no_folder_and_no_readme(tmp_path, call):
+    (tmp_path / "README.md").write_text(MARKED)
+    for option in (("--out", "out"), ("--readme", "README.md")):
+        assert refused(call, tmp_path, *option) == (
+            "--out and --readme are for studies that are run: name one, or --all"
+        )
+    assert [path.name for path in tmp_path.iterdir() if path.name != "stdin"] == ["README.md"]
+
+
+MARKED = "# Mine\n<!-- studies -->\n<!-- end of studies -->\nend\n"
+NO_MARKS = (
+    "R has no lines <!-- studies --> and <!-- end of studies -->: put them where answers belong"
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, "R cannot be read (No such file or directory): name a Markdown file"),
+        ("folder", "R is no regular file: name a Markdown file"),
+        (b"# Mine\n", NO_MARKS),
+        (b"<!-- studies -->\n", NO_MARKS),
+        (b"<!-- end of studies -->\n<!-- studies -->\n", NO_MARKS),
+        (MARKED.encode("utf-16"), "R is no text in UTF-8: name a Markdown file"),
+    ],
+)
+def test_a_readme_that_cannot_have_the_answers_is_refused_before_anything_is_run(
+    tmp_path, call, nothing_is_run, content, sentence
+):
+    readme = tmp_path / "R"
+    if content == "folder":
+        readme.mkdir()
+    elif content is not None:
+        readme.write_bytes(content)
+    assert refused(call, tmp_path, "parts", "--out", "out", "--readme", "R") == sentence
+    assert not (tmp_path / "out").exists()
+    assert content in (None, "folder") or readme.read_bytes() == content
+
+
+def test_the_answers_are_put_into_a_readme(tmp_path, studied, call):
+    (tmp_path / "README.md").write_text(MARKED)
+    call("study.py", "parts", "--out", "out", "--readme", "README.md", cwd=tmp_path)
+    text = (tmp_path / "README.md").read_text()
+    assert text.startswith("# Mine\n<!-- studies -->\n")
+    assert text.endswith("\n<!-- end of studies -->\nend\n")
+    assert STUDIES["parts"].question in text
+    assert "out/README.md" in text
+
+
+@pytest.fixture
+def nothing_is_run(monkeypatch):
+    """A sweep that is begun fails."""
+    from echo_jax import sweep
+
+    def begun(*_):
+        raise AssertionError("begun")
+
+    monkeypatch.setattr(sweep, "complete", begun)
+
+
+TINY_SWEEP = ["--lag", "0", "--sequences", "1", "--seeds", "1", "--out", "out"]
+
+
+@pytest.mark.parametrize("script", ["study.py", "sweep.py"])
+@pytest.mark.parametrize("name", ["index.html", "README.md", "figures/mine.svg"])
+def test_a_file_of_someone_else_is_found_before_anything_is_run(
+    tmp_path, call, nothing_is_run, script, name
+):
+    (tmp_path / "out" / "figures").mkdir(parents=True)
+    (tmp_path / "out" / name).write_text("mine")
+    arguments = ["parts", "--out", "out"] if script == "study.py" else TINY_SWEEP
+    assert refused(call, tmp_path, *arguments, script=script) == (
+        f"out/{name} is not as it was generated, and would be overwritten: move it to another name"
+    )
+    assert not any((tmp_path / "out" / "rows").iterdir())
+
+
+def test_a_folder_of_another_kind_is_found_before_anything_is_run(
+    tmp_path, studied, call, nothing_is_run
+):
+    call("study.py", "parts", "--out", "out", cwd=tmp_path)
+    before = {path: path.read_bytes() for path in studied.rglob("*") if path.is_file()}
+    assert refused(call, tmp_path, "parts", "--fast", "--out", "out") == (
+        "out is of all studies, and this is fast studies: use another folder for it"
+    )
+    assert refused(call, tmp_path, *TINY_SWEEP, script="sweep.py") == (
+        "out is of all studies, and this is a sweep: use another folder for it"
+    )
+    assert {path: path.read_bytes() for path in studied.rglob("*") if path.is_file()} == before
+
+
+def test_the_current_folder_is_refused_before_anything_is_run(tmp_path, call, nothing_is_run):
+    sentence = (
+        "the current folder is no place for rows and pages: name a folder of their own with --out"
+    )
+    assert refused(call, tmp_path, "parts", "--out", ".") == sentence
+    assert refused(call, tmp_path, *TINY_SWEEP[:-1], tmp_path, script="sweep.py") == sentence
+    assert [path.name for path in tmp_path.iterdir()] == ["stdin"]
+
+
+@pytest.mark.parametrize(("fast", "folder"), [(False, "studies"), (True, "studies-fast")])
+def test_studies_and_fast_ones_have_folders_of_their_own(tmp_path, call, fast, folder):
+    study = studies.fast(STUDIES["parts"]) if fast else STUDIES["parts"]
+    path = tmp_path / "runs" / folder / "rows" / "parts.jsonl"
+    fabricated.write(path, fabricated.study_rows(study))
+    printed = call("study.py", "parts", *["--fast"] * fast, cwd=tmp_path).stdout
+    assert "All cells are there already." in printed
+    assert f"Page: runs/{folder}/index.html" in printed
+    page = (tmp_path / "runs" / folder / "index.html").read_text()
+    assert f"python scripts/study.py --all{' --fast' * fast}<" in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "flag"),
+    [
+        (["--lag"], "--lag"), (["--lag", "--window", "5"], "--lag"),
+        (["--window", "5", "--hidden"], "--hidden-size"), (["--stateful"], "--stateful"),
+    ],
+)  # fmt: skip
+def test_a_sweep_over_an_option_without_a_value_is_refused(tmp_path, call, arguments, flag):
+    said = refused(call, tmp_path, *arguments, script="sweep.py")
+    assert said == f"{flag} has no value: give one or several after it"
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_sweep_needs_memory_for_all_its_seeds(tmp_path, call, monkeypatch):
+    least = PARTS["context"].least_bytes
+    monkeypatch.setattr(storage, "memory", lambda: 3 * least)
+    assert refused(call, tmp_path, *TINY_SWEEP[2:], "--seeds", 4, script="sweep.py").endswith(
+        "use smaller sizes or fewer seeds"
+    )
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_of_studies_is_no_file(tmp_path, call):

@@ -4,12 +4,13 @@ import dataclasses
 import functools
 import random
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from fabricated import row, study_rows, write
 
-from echo_jax import answers, estimate, findings, machine, rows, study_folder
+from echo_jax import answers, estimate, findings, machine, rows, scores, storage, study_folder
 from echo_jax.config import changed
 from echo_jax.studies import FAST_SEEDS, FAST_SEQUENCES, STUDIES, Study, fast
 
@@ -112,10 +113,25 @@ def test_all_studies_fit_into_90_minutes_and_the_fast_ones_into_10(monkeypatch):
 @functools.cache
 def section(grid):
     name, study = GRIDS[grid]
-    return findings.section(name, study, study_rows(study), "python x")
+    return findings.section(name, study, rows_to_show(study), "python x")
 
 
-def assert_complete(made, study):
+def rows_to_show(study):
+    """Where 99% is compared all seeds have reached it, so that there is a line for each pair."""
+    return study_rows(study, **{"reached": 90} if "sequences_to_99" in study.compared else {})
+
+
+def pair_lines(study, found):
+    """How many lines the table of pairs must have: none of a score that a seed lacks."""
+    by_name = {each["cell"]: each for each in found}
+    return sum(
+        all(None not in scores.scores(by_name[name], score) for name in pair)
+        for pair in study.pairs
+        for score in study.compared
+    )
+
+
+def assert_complete(made, study, found):
     """A section has all that its study promises."""
     assert made.question == study.question
     assert 2 <= len(made.answer) <= 3
@@ -126,12 +142,14 @@ def assert_complete(made, study):
         [str(cell.labels.get(label, "")) for label in labels] for cell in study.cells
     ]
     curves = study.chart.kind in ("curves", "bars")
-    assert len(made.tables) == 1 + bool(study.pairs) + curves
-    if study.pairs:
-        assert len(made.tables[1].rows) == len(study.pairs) * len(study.compared)
+    lines = pair_lines(study, found)
+    assert len(made.tables) == 1 + bool(lines) + curves
+    if lines:
+        assert len(made.tables[1].rows) == lines
     assert all(len(line) == len(each.headings) for each in made.tables for line in each.rows)
     assert re.match(r"<svg .*</svg>$", made.figure, re.DOTALL)
     assert len(made.alt) > 60
+    assert re.fullmatch(r"[A-Z][^_]*\w\.", made.caption)
     assert made.notes == list(study.notes)
     everything = " ".join(
         [*made.answer, made.alt, *(" ".join(r) for t in made.tables for r in t.rows)]
@@ -143,7 +161,8 @@ def assert_complete(made, study):
 def test_rows_become_a_section_with_all_there_is(grid):
     name, study = GRIDS[grid]
     if study is STUDIES[name]:  # figures take a tenth of a second each
-        assert_complete(section(grid), study)
+        assert_complete(section(grid), study, rows_to_show(study))
+        assert pair_lines(study, rows_to_show(study)) == len(study.pairs) * len(study.compared)
     else:
         assert 2 <= len(answers.of(name, study_rows(study))) <= 3
 
@@ -227,7 +246,7 @@ def head_and_sections(out, names):
 def folder(tmp_path_factory):
     """The page of two studies of which one has all its rows, and of one that has none."""
     out = tmp_path_factory.mktemp("studies") / "out"
-    study_folder.claim(out)
+    study_folder.claim(out, "all studies")
     write(study_folder.rows_path(out, "parts"), study_rows(STUDIES["parts"]))
     write(study_folder.rows_path(out, "explain"), study_rows(STUDIES["explain"])[:1])
     study_folder.write(out, *head_and_sections(out, ("parts", "explain", "prefix")))
@@ -241,6 +260,7 @@ def files(out):
 def test_a_folder_has_a_page_and_figures_of_the_studies_that_have_rows(folder):
     assert set(files(folder)) == {
         "index.html", "README.md", "parts.svg", "explain.svg", "parts.jsonl", "explain.jsonl",
+        "folder.json",
     }  # fmt: skip
     page, markdown = ((folder / name).read_text() for name in ("index.html", "README.md"))
     for name in ("parts", "explain"):
@@ -278,6 +298,109 @@ def test_the_head_says_each_version_and_the_first_and_the_last_date():
     )  # fmt: skip
 
 
+def with_seeds(*counts):
+    return [row(dataclasses.replace(cell, config=changed(cell.config, seeds=n)), 0)
+            for cell, n in zip(STUDIES["parts"].cells, counts, strict=False)]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        ((8, 8), "about 93 of 100 such intervals"),
+        ((16,), "about 92 of 100 such intervals"),
+        ((16, 8, 1), "about 92 to 93 of 100 such intervals"),
+        ((2,), "about 50 of 100 such intervals"),
+        ((2, 1), "about 50 of 100 such intervals"),
+        ((2, 8), "about 50 to 93 of 100 such intervals"),
+    ],
+)
+def test_the_introduction_says_what_the_intervals_of_these_rows_cover(counts, words):
+    said = study_folder.introduction(with_seeds(*counts))
+    assert len(said) == 3
+    assert words in said[1]
+    assert "With one seed" not in said[1]
+
+
+def test_the_introduction_promises_no_interval_of_one_seed():
+    said = study_folder.introduction(with_seeds(1, 1))
+    assert said[1].endswith("half below. With one seed there is none.")
+    assert "100" not in said[1]
+
+
+def refusal(out, kind="all studies"):
+    with pytest.raises(storage.StorageError) as refused:
+        study_folder.claim(out, kind)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize("out", ["", ".", "a/..", "absolute"])
+def test_the_current_folder_is_no_folder_of_studies(tmp_path, monkeypatch, out):
+    monkeypatch.chdir(tmp_path)
+    assert refusal(tmp_path if out == "absolute" else Path(out)) == (
+        "the current folder is no place for rows and pages: name a folder of their own with --out"
+    )
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_folder_is_of_one_kind(tmp_path):
+    kinds = ("all studies", "fast studies", "a sweep")
+    for kind in kinds:
+        for _ in range(2):
+            study_folder.claim(tmp_path / kind, kind)
+        for other in set(kinds) - {kind}:
+            assert refusal(tmp_path / kind, other) == (
+                f"{tmp_path / kind} is of {kind}, and this is {other}: use another folder for it"
+            )
+        study_folder.claim(tmp_path / kind, kind)
+
+
+def test_what_a_folder_is_of_is_read_only_as_it_was_written(tmp_path):
+    (tmp_path / "folder.json").write_text('{"kind": "all studies"}')
+    assert refusal(tmp_path) == (
+        f"{tmp_path}/folder.json is damaged, its digest is not that of its content: use another "
+        f"folder than {tmp_path}"
+    )
+
+
+@pytest.mark.parametrize("name", ["index.html", "README.md", "figures/mine.svg"])
+def test_a_folder_with_a_file_of_someone_else_is_not_claimed(tmp_path, name):
+    (tmp_path / "figures").mkdir()
+    (tmp_path / name).write_text("mine")
+    assert refusal(tmp_path) == (
+        f"{tmp_path}/{name} is not as it was generated, and would be overwritten: move it to "
+        "another name"
+    )
+    assert (tmp_path / name).read_text() == "mine"
+    assert not (tmp_path / "folder.json").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
+    assert refusal(tmp_path / "a\0b").endswith(
+        "b cannot be a folder of studies (there is a NUL in its name): use another place for --out"
+    )
+
+
+README = f"before\n{study_folder.BEGIN}\nold\n{study_folder.END}\nafter\n"
+
+
+def test_the_summary_stands_between_its_marks_and_nothing_else_is_changed(folder, tmp_path):
+    (tmp_path / "README.md").write_text(README)
+    _, made = head_and_sections(folder, ("parts",))
+    for _ in range(2):
+        study_folder.put_summary(tmp_path / "README.md", folder, made)
+        text = (tmp_path / "README.md").read_text()
+        assert text.startswith(f"before\n{study_folder.BEGIN}\n")
+        assert text.endswith(f"\n{study_folder.END}\nafter\n")
+        assert text.count(STUDIES["parts"].question) == 1
+        assert "old" not in text
+
+
+def test_the_name_of_a_study_is_put_into_its_command_and_other_braces_stay(folder):
+    studies = {"parts": STUDIES["parts"]}
+    (made,) = study_folder.sections(folder, studies, "x {name} --out '{a} {}'")
+    assert made.command == "x parts --out '{a} {}'"
+
+
 def tiny(study: Study) -> Study:
     """The same grid with next to no training."""
     few = {"seeds": 2, "sequences": 2, "evaluation_sequences": 3}
@@ -301,13 +424,13 @@ def test_every_study_really_run_at_tiny_size_becomes_a_page(name, tmp_path, monk
     for constant, value in {"PROBED": 20, "WINDOWS": 10, "STARTS": 4}.items():
         monkeypatch.setattr(measures, constant, value)
     study = tiny(STUDIES[name])
-    study_folder.claim(tmp_path)
+    study_folder.claim(tmp_path, "fast studies")
     path = study_folder.rows_path(tmp_path, name)
     made = list(sweep.complete(study.cells, path))
     assert {row["cell"] for row in made} == {cell.name for cell in study.cells}
     assert study_folder.missing(tmp_path, name, study) == []
     (found,) = study_folder.sections(tmp_path, {name: study}, "python x {name}")
-    assert_complete(found, study)
+    assert_complete(found, study, made)
     head = study_folder.head("t", rows.read(path), "c")
     study_folder.write(tmp_path, head, [found])
     assert f'<h2 id="{name}">' in (tmp_path / "index.html").read_text()
@@ -322,6 +445,7 @@ def shape_of(made):
         "fields": set(made),
         "by_seed": {name: len(values) for name, values in made["by_seed"].items()},
         "floors": set(made["floors"]),
+        "seconds": set(made["seconds"]),
         "measured": {
             name: {what: np.shape(values) for what, values in measure.items()}
             for name, measure in made["measured"].items()

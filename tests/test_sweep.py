@@ -16,7 +16,7 @@ from running import ROOT, begin, execute
 
 from echo_jax import rows, seeds, sweep
 from echo_jax.config import PARTS, RunConfig, changed
-from echo_jax.studies import Cell, grid
+from echo_jax.studies import Cell, grid, program_of
 
 TINY = changed(
     RunConfig(), vocab_size=6, length=8, window=2, batch_size=2, lag=0, hidden_size=4, seeds=2,
@@ -85,17 +85,17 @@ def test_lags_and_states_share_one_compile(once, tmp_path):
 
 def test_what_cells_of_one_group_agree_in_is_all_that_their_programs_depend_on():
     """The control: a group for each other shape, and for each number of seeds."""
-    base = sweep._group(TINY)
+    base = program_of(TINY)
     same = {"lag": 1, "stateful": False, "learning_rate": 0.1, "sequences": 9, "seed": 3}
     for field, value in same.items():
-        assert sweep._group(changed(TINY, **{field: value})) == base, field
+        assert program_of(changed(TINY, **{field: value})) == base, field
     other = {
         "length": 10, "vocab_size": 7, "window": 3, "batch_size": 3, "hidden_size": 5, "seeds": 3,
         "cell": "gru", "evaluation_sequences": 6, "bptt_batches": 2, "optimizer": "keras-adam",
         "layout": "prefixes", "framing": "values", "encoding": "embedding",
     }  # fmt: skip
     for field, value in other.items():
-        assert sweep._group(changed(TINY, **{field: value})) != base, field
+        assert program_of(changed(TINY, **{field: value})) != base, field
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +154,8 @@ def test_what_a_row_says_of_its_cell_is_right_by_hand(whole):
     assert row["failed"] == {"seed": [], "sequence": []}
     assert row["measured"] == {}
     assert row["by_seed"]["sequences_to_99"] == [None, None]
-    assert set(row["seconds"]) == {"compile", "train", "evaluate", "measure"}
+    assert set(row["seconds"]) == {"compile", "train", "evaluate", "measure", "update"}
+    assert 0 < row["seconds"]["update"] < row["seconds"]["train"] / 2
 
 
 def test_cells_that_are_there_are_not_run_again(whole, once, tmp_path):
@@ -269,6 +270,40 @@ def test_where_all_seeds_fail_the_row_says_so(compiled):
     assert row["failed"]["seed"] == [0, 1]
     assert row["by_seed"]["accuracy"] == [0.0, 0.0]
     assert row["accuracy_by_position"] == [None] * 6
+
+
+@pytest.mark.parametrize(
+    ("sequences", "chunks", "learned", "update"),
+    [
+        (18, [9, 1, 6, 2, 0.5], False, 2 / 12),  # neither the first, nor the last, of 2 sequences
+        (16, [9, 1, 6, 2], False, 2 / 12),
+        (12, [9, 1, 6], False, 3.5 / 12),
+        (8, [9, 1], False, 1 / 12),
+        (6, [9, 1], False, 9 / 12),  # one is whole
+        (4, [9], False, 9 / 12),
+        (3, [9], False, 9 / 9),  # none is
+        (18, [9], True, 9 / 12),
+    ],
+)
+def test_what_an_update_takes_is_the_median_of_whole_chunks_but_the_first(
+    monkeypatch, sequences, chunks, learned, update
+):
+    """Chunks are of 4 sequences, of 3 updates each."""
+    now, left = [100.0], list(chunks)
+
+    def run_chunk(settings, state, count):
+        now[0] += left.pop(0)
+        return state, (np.zeros((2, 4, 3)), np.zeros((2, 4, 3)))
+
+    monkeypatch.setattr(sweep, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    monkeypatch.setattr(sweep, "_learned", lambda accuracy: learned)
+    cell = Cell({}, changed(TINY, sequences=sequences), until_learned=learned)
+    programs = SimpleNamespace(init=lambda settings: None, run_chunk=run_chunk)
+    trained = sweep.train(cell, programs, None, lambda *_: None)
+    assert left == []
+    assert trained.update == pytest.approx(update)
+    assert trained.seconds == sum(chunks)
+    assert trained.loss.shape == (2, min(sequences, 4) if learned else sequences)
 
 
 SWEEP = [
