@@ -55,7 +55,7 @@ def test_the_page_says_what_the_rows_say(sections):
 
 
 def test_every_figure_of_the_markdown_is_there():
-    named = re.findall(r"!\[[^\]]*\]\(([^)]*)\)", (RESULTS / study_folder.MARKDOWN).read_text())
+    named = re.findall(r"!\[.*?\]\(<(.*?)>\)", (RESULTS / study_folder.MARKDOWN).read_text())
     assert len(named) == len(STUDIES)
     assert all((RESULTS / path).is_file() for path in named)
 

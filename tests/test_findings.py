@@ -479,7 +479,8 @@ def test_vocabulary_says_how_far_many_values_get_or_what_they_take():
     )
     assert words[2].startswith("50,000 values, embedding tied: 99.90%")
     assert re.fullmatch(
-        r"10,000 values are [\d,]+ parameters one-hot, and [\d,]+ with an embedding\.",
+        r"1,000 values are [\d,]+ parameters one-hot, [\d,]+ with an embedding and [\d,]+ with a "
+        r"tied one\.",
         said("vocabulary", KNOWN, few=True)[1],
     )
 
