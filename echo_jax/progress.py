@@ -12,7 +12,29 @@ PLAIN_LINES = 10
 """About how many lines a run prints where there is no terminal."""
 
 
-class GridProgress:
+class _Bar:
+    """A bar and a clock that run while it is open."""
+
+    _bar: Progress
+    _started: float
+
+    def __enter__(self) -> Self:
+        """Start the clock and the bar."""
+        self._started = time.perf_counter()
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        """Stop the bar, leaving it as it stands."""
+        self._bar.stop()
+
+
+class GridProgress(_Bar):
     """Cells done, the one at work, and the time left, while it is open."""
 
     def __init__(self, seconds: Mapping[str, float]) -> None:
@@ -55,23 +77,8 @@ class GridProgress:
         left = (total - done) * (time.perf_counter() - self._started) / max(done, 1e-9)
         return f"{left / 60:.0f} min left" if left > 90 else f"{left:.0f} s left"
 
-    def __enter__(self) -> Self:
-        """Start the clock and the bar."""
-        self._started = time.perf_counter()
-        self._bar.start()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        """Stop the bar, leaving it as it stands."""
-        self._bar.stop()
-
-
-class TrainingProgress:
+class TrainingProgress(_Bar):
     """Sequences done, sequences a second, loss, accuracy and time left, while it is open."""
 
     def __init__(self, sequences: int, done: int = 0, silent: bool = False) -> None:
@@ -103,18 +110,3 @@ class TrainingProgress:
                 f"{done:,}/{self._sequences:,} sequences  {status}  {left:.0f} s left"
             )
             self._next_line = done + self._sequences / PLAIN_LINES
-
-    def __enter__(self) -> Self:
-        """Start the clock and the bar."""
-        self._started = time.perf_counter()
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        """Stop the bar, leaving it as it stands."""
-        self._bar.stop()
