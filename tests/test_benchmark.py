@@ -51,6 +51,7 @@ def forty_updates(config):
     return ours, (losses, oracle.weights), start
 
 
+@pytest.mark.slow
 def test_forty_updates_are_those_of_the_numpy_oracle():
     (losses, weights), (expected, expected_weights), start = forty_updates(peers.JOB)
     assert losses.shape == expected.shape == (10, 4)

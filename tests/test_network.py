@@ -284,10 +284,8 @@ def test_zeroing_means_the_cells_own_initial_carry():
     chex.assert_trees_all_close(rows[4:6], logits[:, 0], atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    "layout",
-    ["prefixes", *(pytest.param(x, marks=pytest.mark.slow) for x in ("windows", "streams"))],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("layout", ["prefixes", "windows", "streams"])
 def test_gradients_of_the_loss_are_finite_differences(layout):
     config = small(layout, length=6)
     with jax.enable_x64(True):

@@ -273,6 +273,7 @@ def test_the_keras_placement_of_epsilon():
         np.testing.assert_allclose(direction, expected, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_lag_learning_rate_seed_and_state_are_data_to_one_program():
     chex.clear_trace_counter()
     init, _ = programs(SMALL, 12)
