@@ -317,8 +317,8 @@ def streams(rows: Rows) -> list[str]:
     ]
     much = "Short of that much is remembered all the same: lag" if all(short) else "Lag"
     return [
-        f"Chunks of 5 with the state carried, and whole sequences: {'; '.join(said)}; 99% is "
-        f"reached for lags {named(learnt[0])} in chunks, {named(learnt[1])} in whole sequences.",
+        f"Chunks of 5 with the state carried, and whole sequences: {'; '.join(said)}; lags that "
+        f"reach 99%: {named(learnt[0])} in chunks, {named(learnt[1])} in whole sequences.",
         f"{much} 5 leaves {bits(chunks[5])} in chunks "
         f"and {bits(whole[5])} in whole sequences, where the gradient reaches every value.",
         f"Chunks of 5 whose updates run all earlier chunks again, so that the gradient passes "
@@ -343,9 +343,8 @@ def mlp(rows: Rows) -> list[str]:
     )
     told = learned(line[0]) and not learned(line[1]) and kept(stream) != "nothing"
     return [
-        f"On windows of 5 {'nothing' if same else 'not the same'}: the LSTM and an MLP with as "
-        "many "
-        f"parameters have {', '.join(said)}; lag 5 is outside the window.",
+        f"On windows of 5 {'nothing' if same else 'not the same'}: the LSTM and an MLP with "
+        f"about as many parameters have {', '.join(said)}; lag 5 is outside the window.",
         f"One value at a time the LSTM keeps {kept(stream)}, lag 1 {accuracy(stream[0])} and lag 5 "
         f"{accuracy(stream[1])}; the MLP has the current value alone, {accuracy(alone[0])} and "
         f"{accuracy(alone[1])}.",

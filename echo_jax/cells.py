@@ -66,6 +66,7 @@ def scan_over_time(
     """
 
     def masked_step(carry: Carry, step_input: tuple) -> tuple[Carry, Any]:
+        """One step, and the carry of before where it is masked."""
         x, present = step_input
         new_carry, output = step(carry, x)
         return (new_carry if mask is None else hold(present, carry, new_carry)), output

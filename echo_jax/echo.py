@@ -189,6 +189,7 @@ def _feed_stream(
     zero = zero_carry(network, 1)
 
     def one_step(carry: Carry, x: tuple) -> tuple[Carry, chex.Array]:
+        """One token, from zero where a chunk begins."""
         token, goes_on = x
         carry = enter_batch(carry, zero, goes_on)
         carry, outputs = unroll(network, params, carry, token[None, None], None)
@@ -247,6 +248,7 @@ def follows(
     before = last_answers(tokens)
 
     def share(position: chex.Array) -> chex.Array:
+        """How often the answer goes along with a change so many steps back."""
         place = length - 1 - position
         other = 1 + _draw(jax.random.fold_in(change_key, position), (windows,), vocab_size - 1)
         new = (tokens[:, place] + other) % vocab_size

@@ -55,6 +55,7 @@ def answer_sequence(
     zero = zero_carry(network, config.task.batch_size)
 
     def step(carry: Carry, batch: Batch) -> tuple[Carry, Answers]:
+        """The answers to one batch."""
         carry = enter_batch(carry, zero, settings.stateful)
         carry, logits = apply(network, params, carry, batch)
         every = jnp.ones(batch.targets.shape, bool)
@@ -88,6 +89,7 @@ def states_around(
     zero = zero_carry(network, config.task.batch_size)
 
     def step(carry: Carry, batch: Batch) -> tuple[Carry, States]:
+        """The states before and after one batch."""
         carry = enter_batch(carry, zero, settings.stateful)
         after, _ = apply(network, params, carry, batch)
         return after, States(_side_by_side(carry), _side_by_side(after))

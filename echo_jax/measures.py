@@ -118,11 +118,13 @@ def fed_back(config: RunConfig, settings: Settings, params: Params) -> dict[str,
     start = jax.random.bits(key, (STARTS, config.task.length)) % vocab_size
 
     def go_on(tokens: jax.Array) -> jax.Array:
+        """The answers, fed back, that follow one random sequence."""
         state, answers = echo.feed(
             config, network, params, echo.start(config, network), tokens.astype(jnp.int32)
         )
 
         def step(memory: tuple, _: None) -> tuple[tuple, jax.Array]:
+            """Feed the last answer."""
             state, token = memory
             state, answer = echo.step(config, network, params, state, token)
             return (state, answer.token), token

@@ -169,11 +169,13 @@ def _forwarded_signals() -> Iterator[Callable[[subprocess.Popen], None]]:
     early: list[int] = []
 
     def forward(number: int, _: Any) -> None:
+        """Pass a signal on to the child, also to one that is yet to be."""
         early.append(number)
         for child in children:
             child.send_signal(number)
 
     def hand_over(child: subprocess.Popen) -> None:
+        """Send a new child the signals that came before it."""
         children.append(child)
         for number in early:
             child.send_signal(number)

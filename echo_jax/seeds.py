@@ -108,6 +108,8 @@ def over_runs(
     mesh = jax.make_mesh((len(devices),), ("runs",), (AxisType.Auto,), devices=devices)
 
     def share(settings: Settings, tree: Any, shared: Any) -> Any:
+        """What one device does: its runs."""
+
         def one(run: tuple[Settings, Any]) -> Any:
             return function(*run, shared)
 

@@ -333,6 +333,7 @@ def _size() -> Iterable[Cell]:
     patient = {2: (2, 3, 4, 6, 8), 4: (8, 15, 20, 30)}
 
     def cell(part: int, base: RunConfig, hidden_size: int, sequences: int, in_fast: bool) -> Cell:
+        """A part with other units or sequences."""
         labels: dict[str, Label] = {"part": part, "hidden": hidden_size, "sequences": sequences}
         config = changed(base, hidden_size=hidden_size, sequences=sequences, seeds=8)
         return Cell(labels, config, in_fast=in_fast)
@@ -492,8 +493,9 @@ STUDIES: dict[str, Study] = {
         ),
         notes=(
             FROM_ZERO,
-            "The MLP has one hidden layer of rectified units on its inputs side by side, and as "
-            "many parameters as the LSTM. One value at a time: whole sequences, a target at every "
+            "The MLP has one hidden layer of rectified units on its inputs side by side, and "
+            "about as many parameters as the LSTM. One value at a time: whole sequences, a target "
+            "at every "
             "step.",
         ),
     ),

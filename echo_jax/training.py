@@ -121,6 +121,7 @@ def train_on(
         return train_sequence(config, network, settings, state, sequence)
 
     def pass_over(state: TrainState, sequence: chex.Array) -> tuple[TrainState, Metrics]:
+        """Keep the state, of a sequence beyond those wanted."""
         del sequence
         nothing = jnp.zeros(config.task.updates_per_sequence)
         return state, Metrics(nothing, nothing)
@@ -138,6 +139,7 @@ def train_sequence(
     batches = sequence_batches(tokens, config.task, settings.lag)
 
     def step(memory: tuple[TrainState, Carry], lesson: Lesson) -> tuple[Any, Metrics]:
+        """One update, from the carry that the one before it left."""
         state, carry = memory
         carry = enter_batch(carry, zero, settings.stateful)
         state, carry, metrics = train_step(config, network, settings, state, carry, lesson)
@@ -174,6 +176,7 @@ def run_again(
         return carry, None
 
     def step(carry: Carry, x: tuple[Batch, chex.Array]) -> tuple[Carry, Carry]:
+        """One earlier batch, run again."""
         batch, there = x
         after, _ = apply(network, params, carry, batch)
         carry = jax.tree.map(lambda old, new: jnp.where(there, new, old), carry, after)
@@ -199,6 +202,7 @@ def train_step(
     """
 
     def loss_fn(params: Params) -> tuple[chex.Array, tuple[Carry, chex.Array]]:
+        """The loss of the own batch, with the next carry and the accuracy."""
         before, after_first = run_again(network, params, carry, lesson)
         after, logits = apply(network, params, before, lesson.batch)
         targets, scored = lesson.batch.targets, lesson.batch.scored
@@ -232,6 +236,7 @@ def scale_by_adam(keras_epsilon: bool = False) -> optax.GradientTransformation:
     def update(
         grads: Params, state: optax.ScaleByAdamState, params: Params | None = None
     ) -> tuple[Params, optax.ScaleByAdamState]:
+        """The direction from the gradient, and the moments after it."""
         del params
         count = state.count + 1
         step = count.astype(jnp.float32)

@@ -436,7 +436,7 @@ def test_streams_say_that_much_is_remembered_only_where_it_is():
     assert said("streams", {"accuracy": 0.5})[1].startswith("Short of that much is remembered")
     for scores_of_all in (CHANCE, KNOWN):
         assert said("streams", scores_of_all)[1].startswith("Lag 5 leaves")
-    ending = "99% is reached for lags none in chunks, none in whole sequences."
+    ending = "lags that reach 99%: none in chunks, none in whole sequences."
     assert said("streams", CHANCE)[0].endswith(ending)
     of = {
         "trained on chunks of 5; lag 1": KNOWN, "trained on chunks of 5; lag 2": KNOWN,
@@ -445,7 +445,7 @@ def test_streams_say_that_much_is_remembered_only_where_it_is():
         "trained on chunks of 5, gradient through all; lag 5": {"accuracy": 0.25},
     }  # fmt: skip
     words = said("streams", CHANCE, of=of)
-    assert words[0].endswith("for lags 1 to 2 in chunks, 7 in whole sequences.")
+    assert words[0].endswith("reach 99%: 1 to 2 in chunks, 7 in whole sequences.")
     assert words[2].endswith(
         "reach 25.00% (1.66 of 6.64 bits) with lag 5; whole sequences with as many updates 75.00%."
     )
