@@ -201,8 +201,13 @@ class LSTMCell(nn.RNNCellBase):
         recurrent_kernel = self.param(
             "recurrent_kernel", nn.initializers.orthogonal(), (self.features, gates)
         )
-        bias = self.param("bias", unit_forget_bias, (gates,))
+        bias = self.param("bias", self.initial_bias, (gates,))
         return lstm_step(recurrent_kernel, carry, inputs @ kernel + bias)
+
+    @nn.nowrap
+    def initial_bias(self, key: chex.PRNGKey, shape: tuple[int]) -> chex.Array:
+        """`[4H]`, the gates i f g o side by side."""
+        return unit_forget_bias(key, shape)
 
     def project(self, inputs: chex.Array) -> chex.Array:
         """The input's share of the gates, `[..., 4H]`: a one-hot product is a row of the kernel."""
@@ -223,6 +228,73 @@ class LSTMCell(nn.RNNCellBase):
         del rng
         zeros = jnp.zeros((*input_shape[:-1], self.features))
         return LSTMCarry(zeros, zeros)
+
+    @property
+    def num_feature_axes(self) -> int:
+        """The axes of an input that are features, not batch."""
+        return 1
+
+
+class ChronoLSTMCell(LSTMCell):
+    """The LSTM with the chrono initialisation of Tallec & Ollivier 2018.
+
+        b_f = log u, u ~ U(1, T - 1)        b_i = -b_f        b_g = b_o = 0
+
+    A unit whose gates see their biases alone keeps u / (1 + u) of its state a step and lets in
+    1 / (1 + u), so it holds for about 1 + u steps: over the units these times go from 2 to T.
+    Everything else is as in `LSTMCell`.
+
+    Attributes:
+      longest: T, the longest dependency that is expected, in steps, 3 or more.
+    """
+
+    longest: int = 64
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a range of times that is empty."""
+        if self.longest < 3:
+            raise ConfigError(f"longest {self.longest} is below 3 steps: use 3 or more")
+        super().__post_init__()
+
+    @nn.nowrap
+    def initial_bias(self, key: chex.PRNGKey, shape: tuple[int]) -> chex.Array:
+        """`[4H]`: the times of the units in the forget block, their negative in the input block."""
+        u = jax.random.uniform(key, (shape[0] // 4,), minval=1.0, maxval=self.longest - 1.0)
+        forget = jnp.log(u)
+        zeros = jnp.zeros_like(forget)
+        return jnp.concatenate([-forget, forget, zeros, zeros])
+
+
+class IdentityRNNCell(nn.RNNCellBase):
+    """The rectified recurrent network that starts as the identity (Le, Jaitly & Hinton 2015).
+
+        h' = relu(x W + h U + b)
+
+    Parameters: `kernel` W `[F, H]` normal with standard deviation 0.001, `recurrent_kernel` U
+    `[H, H]`, the identity, and `bias` b `[H]`, zeros. So at the start a state that is not negative
+    stays what it is, but for what the input adds. The carry is h, float32 `[B, H]`.
+
+    Attributes:
+      features: H, the units.
+    """
+
+    features: int
+
+    @nn.compact
+    def __call__(self, carry: chex.Array, inputs: chex.Array) -> tuple[chex.Array, chex.Array]:
+        """One step from float32 inputs `[B, F]`, usually one-hot, to h' twice."""
+        units = self.features
+        kernel = self.param("kernel", nn.initializers.normal(1e-3), (inputs.shape[-1], units))
+        recurrent_kernel = self.param("recurrent_kernel", lambda _: jnp.eye(units))
+        bias = self.param("bias", nn.initializers.zeros, (units,))
+        h = nn.relu(inputs @ kernel + carry @ recurrent_kernel + bias)
+        return h, h
+
+    @nn.nowrap
+    def initialize_carry(self, rng: chex.PRNGKey, input_shape: tuple[int, ...]) -> chex.Array:
+        """The zero state for inputs of this shape, `[B, F]`."""
+        del rng
+        return jnp.zeros((*input_shape[:-1], self.features))
 
     @property
     def num_feature_axes(self) -> int:
@@ -302,6 +374,8 @@ CELLS: dict[str, type[nn.RNNCellBase]] = {
     "optimized-lstm": nn.OptimizedLSTMCell,
     "simple": nn.SimpleCell,
     "mlp": DelayLineMLP,
+    "lstm-chrono": ChronoLSTMCell,
+    "identity-rnn": IdentityRNNCell,
 }
 """The classes behind `config.CELL_NAMES`."""
 

@@ -19,7 +19,7 @@ TargetPlace = Literal[
     "window", "replayed", "state", "skipped", "early", "zeroed", "delayed", "future"
 ]
 
-CELL_NAMES = ("lstm", "gru", "optimized-lstm", "simple", "mlp")
+CELL_NAMES = ("lstm", "gru", "optimized-lstm", "simple", "mlp", "lstm-chrono", "identity-rnn")
 """The cells found by name; `cells.CELLS` holds their classes."""
 
 
@@ -129,8 +129,9 @@ class NetworkConfig:
     """The recurrent network: a cell scanned over time, and a linear readout of its output."""
 
     cell: str = "lstm"
-    """lstm, gru, optimized-lstm, simple, mlp (no memory but a delay line), or package.module:Class
-    of any linen RNNCellBase."""
+    """lstm, gru, optimized-lstm, simple, mlp (no memory but a delay line), lstm-chrono (its units
+    start out holding for 2 to 64 steps), identity-rnn (rectified, starts as the identity), or
+    package.module:Class of any linen RNNCellBase."""
     hidden_size: int = 50
     """Units of the cell, H. Short form: --hidden."""
     stateful: bool = True

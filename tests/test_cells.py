@@ -13,6 +13,8 @@ from echo_jax import cells
 from echo_jax.config import CELL_NAMES, ConfigError, NetworkConfig, RunConfig
 from echo_jax.network import build_network, init_params
 
+KEY = jax.random.key(0)
+
 
 def normal(seed, *shape):
     return np.random.default_rng(seed).normal(size=shape)
@@ -129,6 +131,60 @@ def test_the_lstm_is_that_of_flax_with_its_kernels_joined():
     expected, _ = nn.LSTMCell(8).apply({"params": theirs}, tuple(carry), x)
     found, _ = cell.apply(variables, carry, x)
     chex.assert_trees_all_close(tuple(found), expected, atol=1e-6)
+
+
+def test_the_chrono_lstm_starts_with_times_spread_evenly_up_to_the_longest():
+    bias = cells.ChronoLSTMCell(2000, longest=64).initial_bias(jax.random.key(0), (8000,))
+    i, f, g, o = jnp.split(bias, 4)
+    chex.assert_trees_all_equal(i, -f)
+    assert not jnp.any(g)
+    assert not jnp.any(o)
+    u = np.exp(np.asarray(f, np.float64))
+    assert 0.999 < u.min() < 1.2
+    assert 62.8 < u.max() < 63.01
+    assert np.mean(u) == pytest.approx(32, abs=1.5)
+    assert np.std(u) == pytest.approx(62 / np.sqrt(12), abs=1)
+
+
+def test_the_chrono_lstm_differs_from_the_lstm_in_its_initial_bias_alone():
+    plain, chrono = (
+        cell(8).init(jax.random.key(1), cell(8).initialize_carry(KEY, (2, 3)), jnp.zeros((2, 3)))
+        for cell in (cells.LSTMCell, cells.ChronoLSTMCell)
+    )
+    biases = [variables["params"].pop("bias") for variables in (plain, chrono)]
+    chex.assert_trees_all_equal(plain, chrono)
+    forget = biases[1][8:16]
+    assert jnp.all((forget >= 0) & (forget <= np.log(63) + 1e-6))
+    assert len(set(forget.tolist())) == 8
+    assert biases[1][16:].tolist() == [0] * 16
+
+
+def test_a_chrono_lstm_without_a_range_of_times_is_refused():
+    with pytest.raises(ConfigError, match=r"^longest 2 is below 3 steps: use 3 or more$"):
+        cells.ChronoLSTMCell(4, longest=2)
+
+
+def test_the_identity_rnn_starts_by_holding_what_is_not_negative():
+    cell = cells.IdentityRNNCell(200)
+    h = jnp.abs(jnp.asarray(normal(0, 3, 200), jnp.float32))
+    x = jnp.asarray(normal(1, 3, 6), jnp.float32)
+    variables = cell.init(jax.random.key(1), h, x)
+    params = variables["params"]
+    assert float(jnp.std(params["kernel"])) == pytest.approx(1e-3, rel=0.05)
+    np.testing.assert_array_equal(params["recurrent_kernel"], np.eye(200))
+    assert not jnp.any(params["bias"])
+    chex.assert_trees_all_close(cell.apply(variables, h, jnp.zeros((3, 6))), (h, h), atol=1e-6)
+
+
+def test_the_identity_rnn_is_its_equation():
+    w, u, b = normal(3, 6, 4), normal(4, 4, 4), normal(5, 4)
+    x, h = normal(0, 3, 6), normal(1, 3, 4)
+    expected = np.maximum(x @ w + h @ u + b, 0)
+    params = {"kernel": w, "recurrent_kernel": u, "bias": b}
+    params, x, h = jax.tree.map(lambda a: jnp.asarray(a, jnp.float32), (params, x, h))
+    carry, output = cells.IdentityRNNCell(4).apply({"params": params}, h, x)
+    np.testing.assert_allclose(carry, expected, atol=2e-6)
+    chex.assert_trees_all_equal(output, carry)
 
 
 def mlp(delay_line, features=4, vocab_size=6):
