@@ -14,6 +14,7 @@ _SUBMODULES = (
     "checkpoint",
     "cli",
     "config",
+    "controls",
     "echo",
     "estimate",
     "evaluation",

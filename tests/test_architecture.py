@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "config": set(),
     "task": {"config", "jax", "chex", "numpy"},
     "cells": {"config", "jax", "chex", "flax"},
+    "controls": {"config", "jax", "chex", "flax"},
     "network": {"config", "task", "cells", "jax", "chex", "flax"},
     "metrics": {"config", "jax", "chex"},
     "statistics": {"numpy"},
@@ -98,6 +99,7 @@ MAY_IMPORT = {
 PURE_CORE = (
     "task",
     "cells",
+    "controls",
     "network",
     "metrics",
     "linear_probe",
