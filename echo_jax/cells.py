@@ -1,15 +1,15 @@
 """Recurrent cells: the LSTM step as its equations, the Flax cell around it, cells by name.
 
 Any `flax.linen.RNNCellBase` works in the network. It owns its input projection and is fed one-hot
-vectors (or embeddings). A cell may also have the two methods of `HoistedCell`; then the input of
-all steps is projected before the scan, by a row gather, and only the recurrent part stays inside.
+vectors (or embeddings). A cell may also have the two methods of `recurrence.HoistedCell`; then the
+input of all steps is projected before the scan, by a row gather, and only the recurrent part stays
+inside.
 """
 
 import importlib
 import os
 import sys
-from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 import chex
 import jax
@@ -17,14 +17,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from echo_jax.config import ConfigError, NetworkConfig
-
-Carry = Any
-"""A cell's state: whatever tree of arrays its `initialize_carry` returns, batch axis first."""
-
-
-UNROLL = 8
-"""At most so many steps of the scan over time become one: a window up to this has no loop left,
-and the time to compile a longer one does not grow with it."""
+from echo_jax.linear_cells import LRUCell, MinGRUCell
+from echo_jax.recurrence import Carry, is_tokens, scan_over_time
 
 
 class LSTMCarry(NamedTuple):
@@ -32,62 +26,6 @@ class LSTMCarry(NamedTuple):
 
     cell: chex.Array
     hidden: chex.Array
-
-
-@runtime_checkable
-class HoistedCell(Protocol):
-    """What a cell offers so that its input projection can leave the scan."""
-
-    def project(self, inputs: chex.Array) -> chex.Array:
-        """The input's share of a step, `[..., features of it]`.
-
-        The inputs are int32 tokens `[...]`, each standing for its one-hot vector, or float32
-        vectors `[..., F]`.
-        """
-        ...
-
-    def unroll(
-        self, carry: Carry, projected: chex.Array, mask: chex.Array | None
-    ) -> tuple[Carry, chex.Array]:
-        """All steps, as `scan_over_time` does them: `[W, B, ...]` to the outputs `[W, B, H]`."""
-        ...
-
-
-def scan_over_time(
-    step: Callable[[Carry, chex.Array], tuple[Carry, Any]],
-    carry: Carry,
-    inputs: chex.Array,
-    mask: chex.Array | None,
-) -> tuple[Carry, Any]:
-    """Scan a step over the inputs `[W, B, ...]`; returns the last carry and what it gave, `[W, B]`.
-
-    Where `mask` (bool `[W, B]`) is False the carry is held bit for bit, and the output of that
-    step means nothing.
-    """
-
-    def masked_step(carry: Carry, step_input: tuple) -> tuple[Carry, Any]:
-        """One step, and the carry of before where it is masked."""
-        x, present = step_input
-        new_carry, output = step(carry, x)
-        return (new_carry if mask is None else hold(present, carry, new_carry)), output
-
-    window = len(inputs)
-    unroll = max(n for n in range(1, UNROLL + 1) if window % n == 0)  # no remainder to compile
-    return jax.lax.scan(masked_step, carry, (inputs, mask), unroll=unroll)
-
-
-def hold(present: chex.Array, carry: Carry, new_carry: Carry) -> Carry:
-    """The new carry for the rows where `present` (bool `[B]`) is True, the old one elsewhere."""
-
-    def choose(old: chex.Array, new: chex.Array) -> chex.Array:
-        return jnp.where(present.reshape(-1, *[1] * (old.ndim - 1)), new, old)
-
-    return jax.tree.map(choose, carry, new_carry)
-
-
-def is_tokens(inputs: chex.Array) -> bool:
-    """Whether inputs are integers that stand for their one-hot vectors, and no vectors."""
-    return jnp.issubdtype(inputs.dtype, jnp.integer)
 
 
 def lstm_step(
@@ -376,6 +314,8 @@ CELLS: dict[str, type[nn.RNNCellBase]] = {
     "mlp": DelayLineMLP,
     "lstm-chrono": ChronoLSTMCell,
     "identity-rnn": IdentityRNNCell,
+    "mingru": MinGRUCell,
+    "lru": LRUCell,
 }
 """The classes behind `config.CELL_NAMES`."""
 

@@ -19,7 +19,17 @@ TargetPlace = Literal[
     "window", "replayed", "state", "skipped", "early", "zeroed", "delayed", "future"
 ]
 
-CELL_NAMES = ("lstm", "gru", "optimized-lstm", "simple", "mlp", "lstm-chrono", "identity-rnn")
+CELL_NAMES = (
+    "lstm",
+    "gru",
+    "optimized-lstm",
+    "simple",
+    "mlp",
+    "lstm-chrono",
+    "identity-rnn",
+    "mingru",
+    "lru",
+)
 """The cells found by name; `cells.CELLS` holds their classes."""
 
 
@@ -130,8 +140,8 @@ class NetworkConfig:
 
     cell: str = "lstm"
     """lstm, gru, optimized-lstm, simple, mlp (no memory but a delay line), lstm-chrono (its units
-    start out holding for 2 to 64 steps), identity-rnn (rectified, starts as the identity), or
-    package.module:Class of any linen RNNCellBase."""
+    start out holding for 2 to 64 steps), identity-rnn (rectified, starts as the identity), mingru,
+    lru (both linear in their state), or package.module:Class of any linen RNNCellBase."""
     hidden_size: int = 50
     """Units of the cell, H. Short form: --hidden."""
     stateful: bool = True

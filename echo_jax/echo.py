@@ -20,9 +20,9 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from echo_jax.cells import Carry, hold
 from echo_jax.config import LARGEST, RunConfig, TaskConfig
 from echo_jax.network import Network, Params, enter_batch, read_out, unroll, zero_carry
+from echo_jax.recurrence import Carry, hold
 
 BLOCK = 4096
 """Tokens of a block: many enough that starting one costs nothing."""

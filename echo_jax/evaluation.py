@@ -6,10 +6,10 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from echo_jax.cells import Carry
 from echo_jax.config import RunConfig, Settings
 from echo_jax.metrics import score
 from echo_jax.network import Network, Params, apply, build_network, enter_batch, zero_carry
+from echo_jax.recurrence import Carry
 from echo_jax.task import Batch, Corpus, Stream, draw_sequences, in_order, sequence_batches
 
 SEQUENCES_AT_ONCE = 100

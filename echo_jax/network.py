@@ -11,8 +11,9 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from echo_jax.cells import Carry, HoistedCell, build_cell, check_cell, scan_over_time
+from echo_jax.cells import build_cell, check_cell
 from echo_jax.config import RunConfig
+from echo_jax.recurrence import Carry, HoistedCell, scan_over_time
 from echo_jax.task import Batch, one_hot_encode
 
 Params = dict[str, Any]

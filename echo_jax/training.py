@@ -13,7 +13,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from echo_jax.cells import Carry
 from echo_jax.config import RunConfig, Settings
 from echo_jax.metrics import correct, mean_where, score
 from echo_jax.network import (
@@ -25,6 +24,7 @@ from echo_jax.network import (
     init_params,
     zero_carry,
 )
+from echo_jax.recurrence import Carry
 from echo_jax.task import Batch, Corpus, Stream, draw_sequences, sequence_batches, stream_key
 
 ADAM = {"b1": 0.9, "b2": 0.999, "eps": 1e-7}

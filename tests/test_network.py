@@ -9,8 +9,8 @@ import jax.test_util
 import numpy as np
 import pytest
 
-from echo_jax import cells
 from echo_jax import network as n
+from echo_jax import recurrence
 from echo_jax.config import CELL_NAMES, NetworkConfig, RunConfig, TaskConfig
 from echo_jax.metrics import cross_entropy
 from echo_jax.task import Batch, sequence_batches
@@ -202,7 +202,7 @@ def test_the_answer_of_values_is_the_nearest_integer_to_what_is_read(vocab_size)
 def test_hold_chooses_row_by_row_whatever_the_shape_of_a_leaf():
     old = {"a": jnp.zeros((2, 3)), "b": jnp.zeros((2, 4, 5)), "c": jnp.zeros(2)}
     new = jax.tree.map(jnp.ones_like, old)
-    held = cells.hold(jnp.array([True, False]), old, new)
+    held = recurrence.hold(jnp.array([True, False]), old, new)
     for leaf in jax.tree.leaves(held):
         assert jnp.all(leaf[0] == 1)
         assert jnp.all(leaf[1] == 0)
