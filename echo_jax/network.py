@@ -51,6 +51,12 @@ def build_network(config: RunConfig) -> Network:
     return Network(cell, readout, input_size, tokens, config)
 
 
+def around(cell: nn.RNNCellBase, tokens: int, classes: int) -> Network:
+    """A network of any cell, fed one-hot tokens, with a readout of so many classes."""
+    readout = nn.Dense(classes, kernel_init=nn.initializers.glorot_uniform())
+    return Network(cell, readout, tokens, tokens, RunConfig())
+
+
 def init_params(network: Network, key: chex.PRNGKey) -> Params:
     """Initial parameters, float32; the readout glorot-uniform with a zero bias, as in Keras.
 
@@ -147,10 +153,16 @@ def unroll(
     Where `mask` (bool `[B, W]`) is False the carry is held bit for bit, and the output of that
     step means nothing.
     """
-    cell, variables = network.cell, {"params": params["cell"]}
     by_time = None if mask is None else mask.T
-    inputs = encode(network, params, tokens.T)
+    return unroll_inputs(network, params, carry, encode(network, params, tokens.T), by_time)
+
+
+def unroll_inputs(
+    network: Network, params: Params, carry: Carry, inputs: chex.Array, mask: chex.Array | None
+) -> tuple[Carry, chex.Array]:
+    """Scan the cell over what it is fed: `[W, B, ...]`, see `encode`, to `[W, B, features]`."""
+    cell, variables = network.cell, {"params": params["cell"]}
     if isinstance(cell, HoistedCell):
         projected = cell.apply(variables, inputs, method="project")
-        return cell.apply(variables, carry, projected, by_time, method="unroll")
-    return scan_over_time(lambda c, x: cell.apply(variables, c, x), carry, inputs, by_time)
+        return cell.apply(variables, carry, projected, mask, method="unroll")
+    return scan_over_time(lambda c, x: cell.apply(variables, c, x), carry, inputs, mask)

@@ -1,0 +1,278 @@
+"""A cell taken through the protocol: the raw rows of its card, one after the other.
+
+    rate      three learning rates on seeds that are then not used; the best one is kept
+    climb     the ladder, lag by lag: all seeds until each has succeeded or is out of updates
+    beyond    the networks of the last lag that half of them passed, on far longer streams
+    cause     where half of them fail: the gradient, and a curriculum from the last lag they passed
+    capacity  one network with a head a lag
+
+A raw row is a function of cell, protocol and seed, but for the price; what else ran does not
+matter. The clock is looked at between blocks of updates and can only end a card early.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from flax import linen as nn
+
+from echo_jax import capacity, price, probe
+from echo_jax.network import Network
+from echo_jax.probe import Setting
+from echo_jax.protocol import Protocol, Task, ladder, length
+from echo_jax.runner import RawRow, Run, Runner, Trained, plain, succeeded
+
+
+class StoppedError(Exception):
+    """The time of a card is over: what is not measured by now is not."""
+
+
+class Prober:
+    """One cell, one protocol, one first seed; `rows` yields what its card is made of.
+
+    Args:
+      cell: any `RNNCellBase`.
+      protocol: what is fixed.
+      seed: the first of `protocol.seeds` seeds.
+      over: asked between blocks whether the time is over.
+      tell: told in a few words what is at work.
+    """
+
+    def __init__(
+        self,
+        cell: nn.RNNCellBase,
+        protocol: Protocol,
+        seed: int = 0,
+        over: Callable[[], bool] = lambda: False,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Nothing is compiled yet."""
+        self.protocol, self.over, self.tell = protocol, over, tell
+        self.runner = Runner(cell, protocol, over)
+        self.net = self.runner.network("stream")
+        self.seeds = [seed + i for i in range(protocol.seeds)]
+        self.rate: dict[Task, float] = {}
+        self.climbed: dict[tuple[Task, int], Trained] = {}
+
+    def rows(self) -> Iterator[RawRow]:
+        """Every raw row; they end where the time does."""
+        measures = {
+            "stream": lambda: self.task("stream"),
+            "hold": lambda: self.task("hold"),
+            "price": lambda: [price.price_row(self.net, self.protocol)],
+            "beyond": self.beyond,
+            "cause": self.cause,
+            "capacity": self.capacity,
+        }
+        try:
+            for name, measure in measures.items():
+                if name in self.protocol.rows:
+                    yield from measure()
+        except StoppedError:
+            return
+        finally:
+            self.runner.close()
+
+    def task(self, task: Task) -> Iterator[RawRow]:
+        """The rate, then the ladder."""
+        tuned = list(self.tune(task))
+        yield from tuned
+        self.rate[task] = best_rate(tuned)
+        unbroken = set(self.seeds)
+        for lag in ladder(self.protocol, task):
+            self.prefetch(task, lag)
+            for row in self.climb(task, lag):
+                yield row
+                if not succeeded(row, self.protocol):
+                    unbroken.discard(row["seed"])
+            if not unbroken:
+                return
+
+    def tune(self, task: Task) -> Iterator[RawRow]:
+        """Every rate on every tuning seed, for a few updates of one lag."""
+        protocol, lag = self.protocol, self.protocol.tuning_lag[task]
+        runs = [Run(seed, lag, rate) for rate in protocol.rates for seed in protocol.tuning_seeds]
+        self.tell(f"{task}: choosing the learning rate")
+        trained = self.runner.train(task, runs, protocol.tuning_updates)
+        for row in trained.rows:
+            if row["accuracy"]:
+                yield {"kind": "tune"} | {k: v for k, v in row.items() if k != "confirmed"}
+        self.stop_if_over()
+
+    def climb(self, task: Task, lag: int) -> Iterator[RawRow]:
+        """All seeds on one lag."""
+        self.tell(f"{task}: lag {lag}")
+        runs = [Run(seed, lag, self.rate[task]) for seed in self.seeds]
+        self.climbed[task, lag] = trained = self.runner.train(task, runs, self.protocol.budget)
+        yield from ({"kind": "run"} | row for row in trained.rows if row["accuracy"])
+        self.stop_if_over()
+
+    def prefetch(self, task: Task, lag: int) -> None:
+        """Compile what the next lag needs while this one trains."""
+        lags = ladder(self.protocol, task)
+        later = [(task, length(self.protocol, task, n)) for n in lags[lags.index(lag) + 1 :]]
+        if task == "stream" and "hold" in self.protocol.rows and not later:
+            later = [("hold", length(self.protocol, "hold", 1))]
+        for key in later[:1]:
+            self.runner.prepare(*key)
+
+    def passed(self, seed: int, below: int | None = None) -> int | None:
+        """The last lag of the stream, below one if that is given, that a seed succeeded at."""
+        lags = [
+            lag
+            for (task, lag), trained in self.climbed.items()
+            if task == "stream" and (below is None or lag < below)
+            and any(r["seed"] == seed and succeeded(r, self.protocol) for r in trained.rows)
+        ]  # fmt: skip
+        return max(lags, default=None)
+
+    def weights(self, seed: int, lag: int) -> Any:
+        """What a seed learned at a lag of the stream."""
+        row = self.seeds.index(seed)
+        return jax.tree.map(lambda x: x[row], self.climbed["stream", lag].params)
+
+    def successes(self, lag: int) -> list[int]:
+        """The seeds that succeeded at a lag of the stream."""
+        rows = self.climbed["stream", lag].rows
+        return [row["seed"] for row in rows if succeeded(row, self.protocol)]
+
+    def at_least_half(self) -> tuple[int | None, int | None]:
+        """The last lag that half of the seeds or more succeeded at, and the first they did not."""
+        passed, failed = None, None
+        for lag in (lag for task, lag in self.climbed if task == "stream"):
+            if 2 * len(self.successes(lag)) >= len(self.seeds):
+                passed = lag if failed is None else passed
+            elif failed is None:
+                failed = lag
+        return passed, failed
+
+    def beyond(self) -> Iterator[RawRow]:
+        """The networks that passed the last lag that half of them did, on longer streams."""
+        lag, _ = self.at_least_half()
+        if lag is None:
+            return
+        self.tell(f"beyond: streams to {max(self.protocol.beyond)} times as long")
+        net, protocol = self.net, self.protocol
+        steps = length(protocol, "stream", lag)
+        measure = self.runner.mapped(lambda s, p: probe.beyond(net, protocol, steps, s, p))
+        settings = self.runner.settings([Run(seed, lag, 0.0) for seed in self.seeds])
+        found = jax.jit(measure)(
+            settings, self.runner.padded(self.climbed["stream", lag].params), None
+        )
+        at = np.array(protocol.beyond) - 1
+        for seed, each in zip(self.seeds, np.asarray(found), strict=False):
+            if seed in self.successes(lag):
+                row = {"kind": "beyond", "seed": seed, "lag": lag, "length": steps}
+                yield row | {"times": list(protocol.beyond), "accuracy": plain(each[at])}
+        self.stop_if_over()
+
+    def cause(self) -> Iterator[RawRow]:
+        """The gradient before and after training where half of the seeds fail, and a curriculum."""
+        _, lag = self.at_least_half()
+        if lag is None:
+            return
+        yield from self.gradients(lag)
+        yield from self.curriculum(lag)
+
+    def gradients(self, lag: int) -> Iterator[RawRow]:
+        """`probe.gradient_profile` of every seed, of its initial and its trained weights."""
+        self.tell(f"cause: the gradient at lag {lag}")
+        net, protocol = self.net, self.protocol
+        steps = length(protocol, "stream", lag)
+
+        def both(setting: Setting, params: Any) -> Any:
+            """Before and after."""
+            first = probe.init(net, protocol, setting).params
+            return [
+                probe.gradient_profile(net, protocol, steps, lag, setting, p)
+                for p in (first, params)
+            ]
+
+        settings = self.runner.settings([Run(seed, lag, 0.0) for seed in self.seeds])
+        trained = self.runner.padded(self.climbed["stream", lag].params)
+        before, after = map(np.asarray, jax.jit(self.runner.mapped(both))(settings, trained, None))
+        for i, seed in enumerate(self.seeds):
+            row = {"kind": "jacobian", "seed": seed, "lag": lag}
+            profiles = {"before": significant(before[i]), "after": significant(after[i])}
+            yield row | profiles
+        self.stop_if_over()
+
+    def curriculum(self, lag: int) -> Iterator[RawRow]:
+        """Who failed at a lag, trained on it from the weights that passed a shorter one."""
+        failed = [seed for seed in self.seeds if seed not in self.successes(lag)]
+        before = {seed: self.passed(seed, below=lag) for seed in failed}
+        chosen = [(seed, last) for seed, last in before.items() if last is not None]
+        if not chosen:
+            return
+        self.tell(f"cause: lag {lag} from the weights of a shorter one")
+        runs = [Run(seed, lag, self.rate["stream"]) for seed, _ in chosen]
+        params = jax.tree.map(lambda *x: np.stack(x), *[self.weights(*each) for each in chosen])
+        trained = self.runner.train("stream", runs, self.protocol.budget, params)
+        for row, (_, last) in zip(trained.rows, chosen, strict=True):
+            if row["accuracy"]:
+                yield {"kind": "curriculum", "from": last} | row
+        self.stop_if_over()
+
+    def capacity(self) -> Iterator[RawRow]:
+        """Recalled bits and linear capacity of the network with a head a lag."""
+        net, protocol = self.net, self.protocol
+        self.tell("capacity: one network with a head a lag")
+        settings = self.runner.settings([Run(seed, 0, self.rate["stream"]) for seed in self.seeds])
+        init = jax.jit(self.runner.mapped(lambda s, _: capacity.init(net, protocol, s)))
+        first = state = init(settings, None, None)
+        block = jax.jit(self.runner.mapped(lambda s, x: capacity.train_block(net, protocol, s, x)))
+        for _ in range(protocol.capacity_updates // protocol.evaluate_every):
+            state, _ = block(settings, state, None)
+            jax.block_until_ready(state)
+            self.stop_if_over()
+        yield from self.bits(net, settings, state.params)
+        yield from self.linear(net, settings, first.params, state.params)
+
+    def bits(self, net: Network, settings: Setting, params: Any) -> Iterator[RawRow]:
+        """`capacity.recalled` of every seed."""
+        measure = self.runner.mapped(lambda s, p: capacity.recalled(net, self.protocol, s, p))
+        known = jax.device_get(jax.jit(measure)(settings, params, None))
+        lags = list(range(1, self.protocol.capacity_lags + 1))
+        for i, seed in enumerate(self.seeds):
+            row = {"kind": "bits", "seed": seed, "lags": lags}
+            row |= {name: plain(bits[i]) for name, bits in known._asdict().items()}
+            yield row | {"state_numbers": capacity.state_size(net)}
+
+    def linear(self, net: Network, settings: Setting, first: Any, params: Any) -> Iterator[RawRow]:
+        """`capacity.linear_capacity` of every seed, untrained and trained."""
+        lags = self.protocol.linear_lags
+        drive = jax.jit(lambda s, p: capacity.driven(net, self.protocol, s, p))
+        for i, seed in enumerate(self.seeds):
+            row: RawRow = {"kind": "linear", "seed": seed, "lags": list(range(1, lags + 1))}
+            for name, each in (("trained", params), ("untrained", first)):
+                of_seed = jax.tree.map(lambda x, i=i: x[i], (settings, each))
+                seen, tokens = jax.device_get(drive(*of_seed))
+                found, null = capacity.linear_capacity(seen, tokens, lags)
+                row |= {name: plain(found), f"{name}_null": plain(null)}
+            yield row
+            self.stop_if_over()
+
+    def stop_if_over(self) -> None:
+        """Raise StoppedError where the time is over."""
+        if self.over():
+            raise StoppedError
+
+
+def best_rate(rows: Sequence[RawRow]) -> float:
+    """The rate of the largest mean accuracy over all evaluations and seeds; the smaller of equals.
+
+    A run that succeeded early counts as right from then on, one whose loss was no number as wrong.
+    """
+    longest = max(len(row["accuracy"]) for row in rows)
+    areas: dict[float, list[float]] = {}
+    for row in rows:
+        known = [x or 0.0 for x in row["accuracy"]]
+        rest = [0.0 if row["failed"] else 1.0] * (longest - len(known))
+        areas.setdefault(row["rate"], []).append(sum([*known, *rest]) / longest)
+    return max(sorted(areas), key=lambda rate: sum(areas[rate]))
+
+
+def significant(values: np.ndarray) -> list[float]:
+    """Numbers of any magnitude with six significant digits, zeros kept."""
+    return [float(f"{x:.6g}") for x in values]

@@ -1,0 +1,137 @@
+"""The protocol of the memory card: everything that is fixed, so that only the cell differs.
+
+Cards are comparable where the hashes of their protocols agree. `docs/protocol.md` says in words
+what the fields say here, and is held to them by a test. Seconds stop a card early and are in no
+field: what was not reached is then not measured, and what was is what it would have been.
+"""
+
+import dataclasses
+import hashlib
+import json
+from typing import Any, Literal
+
+VERSION = 1
+"""Raised with every change of what a card measures, of a number here or of a rule elsewhere."""
+
+Task = Literal["stream", "hold"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Protocol:
+    """What is fixed; the defaults are the protocol `full`."""
+
+    name: str = "full"
+    """Of the protocol."""
+    version: int = VERSION
+    """Of the rules that no field states: tasks, optimizer, success, measures."""
+    vocab_size: int = 2
+    """V: tokens are drawn uniformly from 0 .. V-1."""
+    batch_size: int = 16
+    """B, sequences of an update."""
+    stream_ladder: tuple[int, ...] = (1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200)
+    """Lags of the stream, in order; the ladder ends where no seed has an unbroken prefix."""
+    hold_ladder: tuple[int, ...] = (1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200)
+    """Distractors of the hold task, in order."""
+    shortest_stream: int = 48
+    """A stream of lag n is max(shortest_stream, lags_per_stream n) long."""
+    lags_per_stream: int = 3
+    """See `shortest_stream`."""
+    shortest_hold: int = 16
+    """A hold sequence of k distractors is max(shortest_hold, k + 2) long."""
+    clip: float = 1.0
+    """Largest norm of the gradient; a larger one is scaled down to it."""
+    rates: tuple[float, ...] = (0.001, 0.003, 0.01)
+    """Learning rates of Adam that are tried for each task; the best is used for all its lags."""
+    tuning_seeds: tuple[int, ...] = (1_000_000, 1_000_001)
+    """Seeds that the rate is chosen on, and nothing else."""
+    tuning_lag: dict[str, int] = dataclasses.field(
+        default_factory=lambda: {"stream": 12, "hold": 30}
+    )
+    """The lag that the rate of a task is chosen at."""
+    tuning_updates: int = 600
+    """Updates of each run that the rate is chosen by."""
+    seeds: int = 8
+    """Independent networks a lag."""
+    budget: int = 4000
+    """Updates per lag and seed: who has not succeeded by then is censored there."""
+    evaluate_every: int = 25
+    """Updates between two evaluations."""
+    evaluation: dict[str, int] = dataclasses.field(
+        default_factory=lambda: {"stream": 64, "hold": 256}
+    )
+    """Fresh sequences of an evaluation."""
+    confirmation: int = 2
+    """A confirmation takes so many times as many other fresh sequences."""
+    thresholds: tuple[float, ...] = (0.99, 0.6)
+    """Accuracies that count as success, at an evaluation and at its confirmation."""
+    rows: tuple[str, ...] = ("stream", "hold", "capacity", "beyond", "cause", "price")
+    """What is measured."""
+    capacity_lags: int = 64
+    """Heads of the one network whose recalled bits are added up, for lags 1 to this."""
+    capacity_length: int = 128
+    """Steps of its sequences; a head is trained where its target exists."""
+    capacity_updates: int = 2000
+    """Updates of its training, at the rate of the stream."""
+    capacity_sequences: int = 2048
+    """Fresh sequences that its heads are recalibrated on, and as many again for the bits."""
+    noise: float = 0.1
+    """Deviation of the noise added to a state, as a share of the deviation of each number of it."""
+    linear_lags: int = 100
+    """Lags of the linear memory capacity, from 1."""
+    linear_steps: int = 6000
+    """Steps of the stream that its readout is fitted to, and of the one that it is tried on."""
+    washout: int = 200
+    """First steps of both that are left out."""
+    beyond: tuple[int, ...] = (1, 2, 5, 10, 20, 50, 100)
+    """Streams so many times as long as those of training."""
+    gradient_sequences: int = 64
+    """Sequences over which the gradient of an answer is averaged."""
+
+
+FULL = Protocol()
+QUICK = dataclasses.replace(
+    FULL,
+    name="quick",
+    stream_ladder=(1, 2, 3, 5, 8, 12),
+    hold_ladder=(1, 2, 3, 5, 8, 12, 20, 30),
+    rows=("stream", "hold", "price"),
+)
+"""The first rungs and rows of `full`: the same numbers, to the bit, where both have them."""
+
+PROTOCOLS = {"quick": QUICK, "full": FULL}
+
+
+def ladder(protocol: Protocol, task: Task) -> tuple[int, ...]:
+    """The lags of a task, in the order in which they are tried."""
+    return protocol.stream_ladder if task == "stream" else protocol.hold_ladder
+
+
+def length(protocol: Protocol, task: Task, lag: int) -> int:
+    """Steps of a training sequence of this lag.
+
+    stream  max(48, 3 n)      hold  max(16, k + 2): the value, k distractors, the question
+    """
+    if task == "stream":
+        return max(protocol.shortest_stream, protocol.lags_per_stream * lag)
+    return max(protocol.shortest_hold, lag + 2)
+
+
+def to_dict(protocol: Protocol) -> dict[str, Any]:
+    """The fields as plain values, as they stand in a card."""
+    return json.loads(json.dumps(dataclasses.asdict(protocol)))
+
+
+def hash_of(protocol: Protocol | dict[str, Any]) -> str:
+    """SHA-256, in hexadecimal, of the fields in the order of their names as JSON without spaces."""
+    fields = protocol if isinstance(protocol, dict) else to_dict(protocol)
+    written = json.dumps(fields, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(written.encode()).hexdigest()
+
+
+def shown(value: Any) -> str:
+    """A field as the written protocol has it: a list with commas, a number a task by its name."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {each:,}" for name, each in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(shown, value))
+    return f"{value:,}" if isinstance(value, int) else str(value)
