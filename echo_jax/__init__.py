@@ -11,6 +11,10 @@ __version__ = "0.1.0"
 _SUBMODULES = (
     "answers",
     "capacity",
+    "card",
+    "card_rows",
+    "card_schema",
+    "card_text",
     "cells",
     "checkpoint",
     "cli",
@@ -22,6 +26,7 @@ _SUBMODULES = (
     "figures",
     "findings",
     "history",
+    "ladder",
     "linear_cells",
     "linear_probe",
     "machine",

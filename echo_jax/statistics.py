@@ -1,4 +1,4 @@
-"""Intervals over seeds, tests of paired seeds, when learning was done, recalled bits. No jax."""
+"""Intervals over seeds, paired tests, times until something is learned, recalled bits. No jax."""
 
 import math
 from collections.abc import Sequence
@@ -95,6 +95,98 @@ def summary_of(values: Sequence[float | None] | np.ndarray) -> Summary:
     measured = np.array([math.inf if value is None else value for value in values], np.float64)
     interval = median_interval(measured) if len(measured) > 1 else None
     return Summary(float(np.median(measured)), interval)
+
+
+NORMAL_95 = 1.959964
+"""The standard normal is within it of 0 with a probability of 95%."""
+
+
+class Survival(NamedTuple):
+    """A step of a survival function: what is so from a time on, until that of the next step.
+
+    time      at which something arrived
+    at_risk   how many had neither arrived nor been lost from sight before it
+    arrived   how many arrived at it
+    share     the estimated probability of arriving later than it
+    low       lower bound of that probability, of 95% for this time alone
+    high      upper bound
+    """
+
+    time: float
+    at_risk: int
+    arrived: int
+    share: float
+    low: float
+    high: float
+
+
+def kaplan_meier(times: npt.ArrayLike, reached: npt.ArrayLike) -> list[Survival]:
+    """The survival function of times of which some are known only to be longer.
+
+    Kaplan and Meier (1958), at every time t at which d of the n still at risk arrive:
+
+        S = product of (1 - d / n)      V = sum of d / (n (n - d))
+
+    What was lost from sight at a time is still at risk at it. V is Greenwood's, and the bounds are
+    those of log(-log S), S^exp(+-z sqrt(V) / log S). When all who are left arrive, S is 0 and V is
+    not defined: the bounds are then 0, and the upper one before times 1 - 0.025^(1/n), the exact
+    upper bound of a share of which there was nothing in n.
+
+        6 arrives, 6 is lost, 7 arrives       n 3, S 2/3       then n 1, S 0
+
+    Args:
+      times: float `[N]`: when each arrived or, if it did not, until when it was watched.
+      reached: bool `[N]`, whether it arrived.
+
+    Returns:
+      A step for each time at which something arrived, in their order.
+
+    Raises:
+      ValueError: the lengths differ, there is nothing, or a time is infinite or no number.
+    """
+    watched, arrived = _finite(times, at_least=1), np.asarray(reached, bool)
+    if watched.shape != arrived.shape:
+        raise ValueError(f"Give a time and whether it arrived of each, not {arrived.shape}.")
+    steps: list[Survival] = []
+    share, variance, high = 1.0, 0.0, 1.0
+    for time in np.unique(watched[arrived]):
+        n, d = int(np.sum(watched >= time)), int(np.sum(arrived & (watched == time)))
+        share *= 1 - d / n
+        if d == n:
+            low, high = 0.0, high * (1 - 0.025 ** (1 / n))
+        else:
+            variance += d / (n * (n - d))
+            spread = NORMAL_95 * math.sqrt(variance) / math.log(share)
+            low, high = share ** math.exp(-spread), share ** math.exp(spread)
+        steps.append(Survival(float(time), n, d, share, low, high))
+    return steps
+
+
+class SurvivalMedian(NamedTuple):
+    """When half have arrived, and its interval of 95%; infinity where that is not known."""
+
+    median: float
+    low: float
+    high: float
+
+
+def survival_median(times: npt.ArrayLike, reached: npt.ArrayLike) -> SurvivalMedian:
+    """The first time at which at most half are still to arrive, and its interval of 95%.
+
+    The interval is of all times at which the bounds of the survival function allow one half
+    (Brookmeyer and Crowley 1982, with the bounds of log(-log S)).
+
+    Args:
+      times: as of `kaplan_meier`.
+      reached: the same.
+    """
+    steps = kaplan_meier(times, reached)
+    return SurvivalMedian(
+        *(
+            next((step.time for step in steps if getattr(step, name) <= 0.5 + 1e-9), math.inf)
+            for name in ("share", "low", "high")
+        )
+    )
 
 
 def sign_flip_test(differences: npt.ArrayLike) -> float:

@@ -1,0 +1,266 @@
+"""The rows of a memory card, as a pure function of its raw rows and its protocol. No jax.
+
+Whoever has a card can compute its rows again. A raw row is what was measured, of one seed or of the
+cell; a row is what is said about the cell. docs/card.md describes every field of both.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from echo_jax import ladder, statistics
+from echo_jax.ladder import Protocol
+from echo_jax.rows import Row, plain
+
+TASKS = ("stream", "hold")
+"""The tasks that have a ladder."""
+
+SYMBOLS = 8
+"""Different symbols of the copy-memory task."""
+
+RECALLED = 10
+"""Symbols to be recalled in it."""
+
+UNDERFLOW = 1e-30
+"""A gradient of exactly 0 beside others that are smaller than this may be one that was rounded."""
+
+
+def rows_of(raw: Sequence[Row], protocol: Protocol) -> dict[str, Any]:
+    """What a card says; None for a row of which nothing was measured.
+
+    Args:
+      raw: as in docs/card.md, in any order.
+      protocol: what was fixed.
+    """
+    rows: dict[str, Any] = {}
+    for task in TASKS:
+        rows[f"{task}_span"] = _spans(_of(raw, "run", task=task), protocol)
+    learning = {task: _learning(_of(raw, "run", task=task), protocol) for task in TASKS}
+    rows["learning"] = learning if any(learning.values()) else None
+    rows["capacity"] = _capacity(_of(raw, "bits"))
+    rows["linear"] = _linear(_of(raw, "linear"), _of(raw, "bits"))
+    rows["beyond"] = _beyond(_of(raw, "beyond"))
+    rows["cause"] = _cause(raw, protocol)
+    rows["price"] = _price(_of(raw, "price"))
+    rows["copy"] = _copy(_of(raw, "copy"))
+    return plain(rows)
+
+
+def estimate(
+    values: Iterable[float | None], missing: float = math.nan
+) -> dict[str, list[float | None] | float | None]:
+    """A value of each seed, their median and its interval.
+
+    Args:
+      values: a seed each, None for what is not there.
+      missing: what None counts as: infinity for never, 0 for nothing; NaN leaves it out.
+    """
+    by_seed = list(values)
+    counted = [missing if value is None else value for value in by_seed]
+    known = [value for value in counted if not math.isnan(value)]
+    found = {"by_seed": by_seed, "median": None, "low": None, "high": None, "coverage": None}
+    if known:
+        median, interval = statistics.summary_of(known)
+        found["median"] = _finite(median)
+        if interval is not None:
+            found |= {name: _finite(value) for name, value in interval._asdict().items()}
+    return found
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _of(raw: Sequence[Row], kind: str, **fields: Any) -> list[Row]:
+    """The raw rows of a kind with some fields, by seed."""
+    wanted = {"kind": kind, **fields}
+    found = [row for row in raw if all(row.get(name) == wanted[name] for name in wanted)]
+    return sorted(found, key=lambda row: row.get("seed", 0))
+
+
+def _seeds(rows: Iterable[Row]) -> list[int]:
+    return sorted({row["seed"] for row in rows})
+
+
+def _spans(runs: list[Row], protocol: Protocol) -> Row | None:
+    """By threshold, as in "0.99"."""
+    if not runs:
+        return None
+    found = {}
+    for threshold in protocol["thresholds"]:
+        spans = ladder.spans(runs, _seeds(runs), threshold, protocol)
+        span = estimate(each.lag for each in spans)
+        found[str(threshold)] = span | {
+            "at_least": [each.at_least for each in spans],
+            "next": ladder.next_lag(span["median"], protocol),
+        }
+    return found
+
+
+def _learning(runs: list[Row], protocol: Protocol) -> list[Row]:
+    """Updates to the highest threshold, a line for each lag that was run."""
+    lines = []
+    for lag in sorted({run["lag"] for run in runs}):
+        of_lag = [run for run in runs if run["lag"] == lag]
+        success = max(protocol["thresholds"])
+        updates, reached = zip(
+            *(ladder.arrival(run, success, protocol) for run in of_lag), strict=True
+        )
+        found = statistics.survival_median(updates, reached)
+        line = {"lag": lag, "seeds": len(of_lag), "reached": sum(reached)}
+        lines.append(line | {name: _finite(value) for name, value in found._asdict().items()})
+    return lines
+
+
+def _capacity(bits: list[Row]) -> Row | None:
+    """Sums over the lags, as they are and after the state was rounded or disturbed."""
+    if not bits:
+        return None
+    found: Row = {
+        name: estimate(_sum(row[name]) for row in bits) for name in ("exact", "float16", "noise")
+    }
+    found["by_lag"] = {
+        "lags": bits[0]["lags"],
+        "median": _medians([_or_zero(row["exact"]) for row in bits]),
+    }
+    return found | {"state_numbers": bits[0]["state_numbers"]}
+
+
+def _linear(linear: list[Row], bits: list[Row]) -> Row | None:
+    """The linear memory capacity, less that of shuffled targets."""
+    if not linear:
+        return None
+    found: Row = {"by_lag": {"lags": linear[0]["lags"]}}
+    for name in ("trained", "untrained"):
+        less = [
+            np.subtract(_or_zero(row[name]), _or_zero(row[f"{name}_null"])).tolist()
+            for row in linear
+        ]
+        found[name] = estimate(map(_sum, less))
+        found["by_lag"][name] = _medians(less)
+    numbers = [row["state_numbers"] for row in [*linear, *bits] if "state_numbers" in row]
+    return found | {"state_numbers": numbers[0] if numbers else None}
+
+
+def _or_zero(values: Sequence[float | None]) -> list[float]:
+    """What could not be measured of a seed, because it failed, counts as nothing."""
+    return [0.0 if value is None else value for value in values]
+
+
+def _sum(values: Sequence[float | None]) -> float:
+    return math.fsum(_or_zero(values))
+
+
+def _medians(rows: Sequence[Sequence[float]]) -> list[float]:
+    """Of each place, over the seeds."""
+    return np.median(np.array(rows, np.float64), axis=0).tolist()
+
+
+def _beyond(beyond: list[Row]) -> Row | None:
+    """The accuracy on streams of so many times the length."""
+    if not beyond:
+        return None
+    first = beyond[0]
+    by_time = zip(*(_or_zero(row["accuracy"]) for row in beyond), strict=True)
+    return {
+        "lag": first["lag"],
+        "length": first["length"],
+        "times": first["times"],
+        "accuracy": [estimate(values) for values in by_time],
+    }
+
+
+def _cause(raw: Sequence[Row], protocol: Protocol) -> Row | None:
+    """Why the stream span is no longer: could the cell not hold the value, or not learn to?"""
+    runs, jacobians = _of(raw, "run", task="stream"), _of(raw, "jacobian")
+    curricula = _of(raw, "curriculum", task="stream")
+    whole = bool(runs) and _climbed(runs, protocol)
+    if not (jacobians or curricula or whole):
+        return None
+    known = [row["lag"] for row in jacobians or curricula]
+    lag = known[0] if known else protocol["ladder"][-1]
+    success = max(protocol["thresholds"])
+    failed = {
+        run["seed"]
+        for run in runs
+        if run["lag"] == lag
+        and ladder.decided(run, protocol)
+        and ladder.reached(run, success, protocol) is None
+    }
+    tried = [run for run in curricula if run["lag"] == lag and run["seed"] in failed]
+    learned = sum(ladder.reached(run, success, protocol) is not None for run in tried)
+    found = {"lag": lag, "failed": len(failed), "tried": len(tried), "learned": learned}
+    gradients = {name: [row[name] for row in jacobians] for name in ("before", "after")}
+    for name, curves in gradients.items():
+        found[name] = estimate(_ratio(curve[-1], curve[0]) for curve in curves) if curves else None
+    found["profile"] = (
+        {name: _profile(curves) for name, curves in gradients.items()} if jacobians else None
+    )
+    return found | {"verdict": _verdict(found, whole, [*gradients["before"], *gradients["after"]])}
+
+
+def _climbed(runs: list[Row], protocol: Protocol) -> bool:
+    """Whether every seed reached every lag of the ladder."""
+    spans = ladder.spans(runs, _seeds(runs), max(protocol["thresholds"]), protocol)
+    return all(span.lag == protocol["ladder"][-1] for span in spans)
+
+
+def _verdict(found: Row, whole: bool, curves: list[list[float]]) -> str:
+    """No more than what something shows."""
+    if whole:
+        return "no limit found"
+    if found["failed"] and 2 * found["learned"] >= found["failed"]:
+        return "could not learn"
+    if found["failed"] and _never_held(curves):
+        return "could not hold"
+    return "undetermined"
+
+
+def _never_held(curves: list[list[float]]) -> bool:
+    """Whether the answer cannot depend on that input: a gradient of 0 that is not underflow."""
+    positive = [value for curve in curves for value in curve if value and value > 0]
+    return bool(positive) and min(positive) > UNDERFLOW and all(curve[-1] == 0 for curve in curves)
+
+
+def _ratio(value: float | None, of: float | None) -> float | None:
+    """None where either is unknown or there is nothing to compare with."""
+    return None if value is None or not of else value / of
+
+
+def _profile(curves: list[list[float]]) -> list[float | None]:
+    """The median over the seeds of each gradient as a share of that of the input just now."""
+    places = zip(*([_ratio(value, curve[0]) for value in curve] for curve in curves), strict=True)
+    known = ([value for value in place if value is not None] for place in places)
+    return [float(np.median(values)) if values else None for values in known]
+
+
+def _price(price: list[Row]) -> Row | None:
+    """Sizes as they are, and median times, by batch size."""
+    if not price:
+        return None
+    found = {name: price[0][name] for name in ("parameters", "state_bytes")}
+    for name in ("train", "stream"):
+        found[name] = {size: float(np.median(us)) for size, us in price[0][name].items()}
+    return found
+
+
+def _copy(copy: list[Row]) -> list[Row] | None:
+    """The copy-memory task, a line for each T: the last losses, beside those of no memory."""
+    lines = []
+    for blanks in sorted({row["T"] for row in copy}):
+        of_task = [row for row in copy if row["T"] == blanks]
+        floor = math.log(SYMBOLS)
+        lines.append(
+            {
+                "T": blanks,
+                "seeds": len(of_task),
+                "recall": estimate((row["recall"][-1] for row in of_task), math.inf),
+                "floor": floor,
+                "loss": estimate((row["loss"][-1] for row in of_task), math.inf),
+                "loss_floor": RECALLED * floor / (blanks + 2 * RECALLED),
+                "updates": max(row["updates"][-1] for row in of_task),
+            }
+        )
+    return lines or None

@@ -1,0 +1,104 @@
+"""When a run has learned its lag, and how far up a ladder of lags a seed got. No jax.
+
+A run is a dictionary with the accuracy of each evaluation on fresh data, `accuracy`, and on more,
+other fresh data that confirms it, `confirmed`, None where there was nothing to confirm. The
+protocol is a dictionary too: the `ladder` of lags, the `budget` of updates per lag, the updates
+between two evaluations, `evaluate_every`, and the `thresholds`, the highest of which ends a run.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+Run = Mapping[str, Any]
+Protocol = Mapping[str, Any]
+
+
+def evaluations(protocol: Protocol) -> int:
+    """How often a run is evaluated that never succeeds."""
+    return protocol["budget"] // protocol["evaluate_every"]
+
+
+def reached(run: Run, threshold: float, protocol: Protocol) -> int | None:
+    """Updates until the first evaluation at or above a threshold that was confirmed at it.
+
+        accuracy     0.50   0.99   0.98   1.00
+        confirmed    None   0.97   0.98   1.00      evaluated every 100: 99% reached after 400
+
+    None where there is no such evaluation within the budget.
+    """
+    pairs = list(zip(run["accuracy"], run["confirmed"], strict=True))[: evaluations(protocol)]
+    for i, (accuracy, confirmed) in enumerate(pairs):
+        if None not in (accuracy, confirmed) and min(accuracy, confirmed) >= threshold:
+            return (i + 1) * protocol["evaluate_every"]
+    return None
+
+
+def decided(run: Run, protocol: Protocol) -> bool:
+    """Whether more of the budget could change nothing: success, failure, or all of it used."""
+    success = reached(run, max(protocol["thresholds"]), protocol) is not None
+    return success or run["failed"] or len(run["accuracy"]) >= evaluations(protocol)
+
+
+class Arrival(NamedTuple):
+    """When a run reached a threshold; if it did not, how many updates it is known to need more."""
+
+    updates: int
+    reached: bool
+
+
+def arrival(run: Run, threshold: float, protocol: Protocol) -> Arrival:
+    """When a run arrived, or until when it was watched.
+
+    One that failed, its loss no number, does not arrive within the budget, whenever it did so.
+    """
+    updates = reached(run, threshold, protocol)
+    if updates is not None:
+        return Arrival(updates, True)
+    watched = evaluations(protocol) if decided(run, protocol) else len(run["accuracy"])
+    return Arrival(watched * protocol["evaluate_every"], False)
+
+
+class Span(NamedTuple):
+    """How far one seed got.
+
+    lag       the last of the longest unbroken prefix of the ladder that it reached; 0 for none
+    at_least  whether nothing was decided beyond: the ladder ends there, or the next lag was not
+              run, or was cut short before the budget was out
+    """
+
+    lag: int
+    at_least: bool
+
+
+def span(runs: Mapping[int, Run], threshold: float, protocol: Protocol) -> Span:
+    """The span of a seed: what it reached above a lag that it missed or skipped does not count.
+
+        ladder 1 2 3 5      reached 1 3 5, missed 2: span 1      reached 1 2, not run 3: at least 2
+
+    Args:
+      runs: of the seed, by lag.
+      threshold: of accuracy.
+      protocol: with the ladder.
+    """
+    last = 0
+    for lag in protocol["ladder"]:
+        run = runs.get(lag)
+        if run is None or reached(run, threshold, protocol) is None:
+            return Span(last, run is None or not decided(run, protocol))
+        last = lag
+    return Span(last, True)
+
+
+def spans(
+    runs: Sequence[Run], seeds: Sequence[int], threshold: float, protocol: Protocol
+) -> list[Span]:
+    """The span of each seed, from the runs of all of them on one task."""
+    by_seed: dict[int, dict[int, Run]] = {seed: {} for seed in seeds}
+    for run in runs:
+        by_seed[run["seed"]][run["lag"]] = run
+    return [span(by_seed[seed], threshold, protocol) for seed in seeds]
+
+
+def next_lag(lag: float, protocol: Protocol) -> int | None:
+    """The first lag of the ladder above one; None where the ladder ends before."""
+    return next((rung for rung in protocol["ladder"] if rung > lag), None)

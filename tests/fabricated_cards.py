@@ -1,0 +1,214 @@
+"""Memory cards that no training made. No jax here, as in what reads cards.
+
+CARDS                 names of made-up cells, and what a card of each looks like
+card("lstm")          a whole, valid card, the same each time
+raw_of("lstm")        its raw rows alone
+"""
+
+import math
+
+import numpy as np
+
+from echo_jax import card as cards
+from echo_jax.rows import plain
+
+FULL = {
+    "name": "full", "version": 1, "vocab_size": 2,
+    "ladder": [1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 300, 500],
+    "budget": 5000, "evaluate_every": 100, "thresholds": [0.99, 0.6], "seeds": 8,
+    "rates": [0.003, 0.01, 0.03], "tuning_seeds": [1000, 1001], "clip": 1.0,
+}  # fmt: skip
+QUICK = FULL | {"name": "quick", "ladder": FULL["ladder"][:7]}
+LAGS = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50]
+NEVER = math.inf
+
+CARDS = {
+    # everything measured; a limit that a curriculum lifts
+    "lstm": {"stream": 20, "hold": 80, "bits": 26, "parameters": 10902, "state": 100,
+             "cause": "could not learn", "copy": {100: 0.4, 300: 1.6, 1000: 2.07}},
+    "gru": {"stream": 12, "hold": 50, "bits": 14, "parameters": 8252, "state": 50,
+            "cause": "undetermined", "copy": {100: 0.2, 300: 1.2, 1000: 2.05}},
+    # every rung of both ladders, for every seed
+    "lru": {"stream": 500, "hold": 500, "bits": 48, "parameters": 15000, "state": 100,
+            "cause": "no limit found", "copy": {100: 0.01, 300: 0.02, 1000: 0.3}},
+    # exact: a gradient of 0 beyond
+    "shift-5": {"stream": 5, "hold": 5, "bits": 6, "parameters": 26, "state": 6,
+                "cause": "could not hold", "args": {"slots": 6}, "cell": "shift-register"},
+    # every row at its floor
+    "no-memory": {"stream": 0, "hold": 0, "bits": 0, "parameters": 302, "state": 1,
+                  "cause": "could not hold"},
+    # two seeds failed, their loss no number
+    "irnn": {"stream": 8, "hold": 12, "bits": 9, "parameters": 2752, "state": 50,
+             "cause": "undetermined", "failed": [2, 5]},
+    # quick: no capacity, cause, copy
+    "lstm-quick": {"stream": 12, "hold": 20, "parameters": 10902, "state": 100, "cell": "lstm",
+                   "protocol": QUICK},
+    # the cell of a stranger, cut short by its seconds
+    "mine": {"stream": 5, "hold": 3, "parameters": 999, "state": 16, "protocol": QUICK,
+             "cell": "mypackage.cells:MyCell", "source": "ab" * 32, "short": 8},
+}  # fmt: skip
+
+
+def card(name):
+    """A card of `CARDS`, as it stands in its file."""
+    plan = CARDS[name]
+    protocol = plan.get("protocol", FULL)
+    cell = {
+        "cell": plan.get("cell", name),
+        "args": plan.get("args", {"features": plan["state"]}),
+        "source": plan.get("source"),
+    }
+    not_measured = {}
+    if protocol["name"] == "quick":
+        for row in ("capacity", "linear", "beyond", "cause"):
+            not_measured[row] = "the quick protocol does not measure it"
+    if "copy" not in plan:
+        not_measured["copy"] = "it has a time of its own: --task copy"
+    return cards.make(
+        name=name,
+        cell=cell,
+        protocol=protocol,
+        seeds=list(range(8)),
+        raw=raw_of(name),
+        not_measured=not_measured,
+        made={
+            "device": "cpu, made up, 2 cores",
+            "versions": {"python": "3.11", "jax": "0.10"},
+            "date": "2026-11-25",
+            "seconds": {"all": 71.2, "compile": 12.5},
+        },
+    )
+
+
+def raw_of(name):
+    """The raw rows of a card of `CARDS`."""
+    plan = CARDS[name]
+    protocol = plan.get("protocol", FULL)
+    rng = np.random.default_rng(sum(map(ord, name)))
+    rows = []
+    for task in ("stream", "hold"):
+        rows += ladder_rows(task, plan, protocol, rng)
+    if protocol["name"] == "full":
+        rows += memory_rows(plan, rng) + beyond_rows(plan, rng) + cause_rows(plan, protocol, rng)
+    rows += [price_row(plan, rng), *copy_rows(plan, rng)]
+    return plain(rows)
+
+
+def run(task, lag, seed, protocol, after=NEVER, *, best=0.55, evaluated=None, failed=False, **more):
+    """A run that succeeds after so many updates, confirmed, or never gets above `best`.
+
+    `evaluated`: how many evaluations there were before it was cut short, or failed.
+    """
+    every, budget = protocol["evaluate_every"], protocol["budget"]
+    count = int(min(after, budget) // every if evaluated is None else evaluated)
+    curve = np.round(np.linspace(0.5, best, count), 4).tolist()
+    confirmed = [None if a < min(protocol["thresholds"]) else round(a - 0.001, 4) for a in curve]
+    if after <= budget and evaluated is None:
+        curve[-1], confirmed[-1] = 0.9961, 0.9957
+    return {
+        "kind": "run", "task": task, "lag": lag, "rate": 0.01, "seed": seed,
+        "accuracy": curve, "confirmed": confirmed, "failed": failed,
+    } | more  # fmt: skip
+
+
+def ladder_rows(task, plan, protocol, rng):
+    """Tuning, and runs up to the rung after the last that a seed reached; spans differ by seed."""
+    rungs = protocol["ladder"]
+    rows = [
+        {"kind": "tune", "task": task, "lag": 5, "rate": rate, "seed": seed,
+         "accuracy": [0.5, 0.7 + i / 10]}
+        for i, rate in enumerate(protocol["rates"]) for seed in protocol["tuning_seeds"]
+    ]  # fmt: skip
+    last = rungs.index(plan[task]) if plan[task] else -1
+    for seed in range(protocol["seeds"]):
+        lucky = seed % 4 == 3 and plan["cause"] != "could not hold" if "cause" in plan else False
+        top = min(last + lucky, len(rungs) - 1)
+        for i, lag in enumerate(rungs[: min(max(top, last + 1) + 1, len(rungs))]):
+            if seed in plan.get("failed", ()) and i >= 2:
+                rows.append(run(task, lag, seed, protocol, evaluated=3, failed=True))
+            elif i <= top:
+                after = 100 * rng.integers(1 + i, 4 + 3 * i)
+                rows.append(run(task, lag, seed, protocol, after, best=0.9))
+            else:
+                short = plan.get("short") if seed % 2 else None
+                best = 0.62 if seed < 3 and plan["stream"] else 0.55
+                rows.append(run(task, lag, seed, protocol, best=best, evaluated=short))
+    return rows
+
+
+def memory_rows(plan, rng):
+    """Bits and linear capacity of each seed, at lags up to about the span and then near nothing."""
+    rows, lags = [], np.array(LAGS)
+    shape = 1 / (1 + (lags / max(plan["stream"], 0.1)) ** 4)
+    shape = shape / shape.sum()
+    for seed in range(8):
+        lost = seed in plan.get("failed", ())
+        exact = plan["bits"] * shape * rng.uniform(0.9, 1.1) + rng.normal(0, 0.004, len(lags))
+        linear = np.clip(plan["state"] * shape / 2, 0, 1) * rng.uniform(0.8, 1, len(lags))
+        none = [None] * len(lags)
+        rows.append(
+            {"kind": "bits", "seed": seed, "lags": LAGS, "exact": none if lost else exact,
+             "float16": none if lost else 0.98 * exact, "noise": none if lost else 0.6 * exact,
+             "state_numbers": plan["state"]}
+        )  # fmt: skip
+        null = np.full(len(lags), 0.002)
+        rows.append(
+            {"kind": "linear", "seed": seed, "lags": LAGS, "trained": none if lost else linear,
+             "untrained": linear / 3, "trained_null": none if lost else null,
+             "untrained_null": null}
+        )  # fmt: skip
+    return rows
+
+
+def beyond_rows(plan, rng):
+    lag, times = max(plan["stream"], 1), [1, 2, 5, 10, 20, 50, 100]
+    right = 0.5 + 0.495 * bool(plan["stream"]) / (1 + np.log(times) / 40)
+    return [
+        {"kind": "beyond", "seed": seed, "lag": lag, "length": 4 * lag, "times": times,
+         "accuracy": right - rng.uniform(0, 0.004, len(times))}
+        for seed in range(8)
+    ]  # fmt: skip
+
+
+def cause_rows(plan, protocol, rng):
+    """Jacobians at the first lag that most seeds miss, and a curriculum where it helps."""
+    lag = next((n for n in protocol["ladder"] if n > plan["stream"]), protocol["ladder"][-1])
+    rows = []
+    for seed in range(8):
+        curve = rng.uniform(0.88, 0.92) ** np.arange(lag + 1.0) * rng.uniform(0.5, 2)
+        if plan["cause"] == "could not hold":
+            curve = np.where(np.arange(lag + 1) > plan["stream"], 0, curve)
+        before = curve * 0.9 ** np.arange(lag + 1)
+        rows.append(
+            {"kind": "jacobian", "seed": seed, "lag": lag, "before": before, "after": curve}
+        )
+        if plan["cause"] == "could not learn" and seed % 4 != 3:
+            after = 700 if seed < 5 else NEVER
+            start = max(n for n in protocol["ladder"] if n < lag)
+            rows.append(
+                run("stream", lag, seed, protocol, after, kind="curriculum", **{"from": start})
+            )
+    return rows
+
+
+def price_row(plan, rng):
+    us = {"1": 40 + rng.uniform(0, 2, 5), "16": 60 + rng.uniform(0, 2, 5)}
+    return {
+        "kind": "price", "parameters": plan["parameters"], "state_bytes": 4 * plan["state"],
+        "train": {size: plan["state"] / 10 + 3 * times for size, times in us.items()},
+        "stream": us,
+    }  # fmt: skip
+
+
+def copy_rows(plan, rng):
+    rows = []
+    for blanks, recall in plan.get("copy", {}).items():
+        for seed in range(8):
+            end = recall * rng.uniform(0.95, 1.05)
+            curve = np.linspace(math.log(8), end, 4)
+            rows.append(
+                {"kind": "copy", "T": blanks, "seed": seed, "rate": 0.003,
+                 "updates": [5000, 10000, 15000, 20000], "loss": 10 * curve / (blanks + 20),
+                 "recall": curve, "accuracy": np.exp(-curve)}
+            )  # fmt: skip
+    return rows
