@@ -12,6 +12,7 @@ _SUBMODULES = (
     "answers",
     "capacity",
     "card",
+    "card_raw",
     "card_rows",
     "card_schema",
     "card_text",

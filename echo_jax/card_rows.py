@@ -48,9 +48,7 @@ def rows_of(raw: Sequence[Row], protocol: Protocol) -> dict[str, Any]:
     return plain(rows)
 
 
-def estimate(
-    values: Iterable[float | None], missing: float = math.nan
-) -> dict[str, list[float | None] | float | None]:
+def estimate(values: Iterable[float | None], missing: float = math.nan) -> Row:
     """A value of each seed, their median and its interval.
 
     Args:
@@ -60,7 +58,7 @@ def estimate(
     by_seed = list(values)
     counted = [missing if value is None else value for value in by_seed]
     known = [value for value in counted if not math.isnan(value)]
-    found = {"by_seed": by_seed, "median": None, "low": None, "high": None, "coverage": None}
+    found: Row = {"by_seed": by_seed, "median": None, "low": None, "high": None, "coverage": None}
     if known:
         median, interval = statistics.summary_of(known)
         found["median"] = _finite(median)
@@ -101,15 +99,12 @@ def _spans(runs: list[Row], protocol: Protocol) -> Row | None:
 
 def _learning(runs: list[Row], protocol: Protocol) -> list[Row]:
     """Updates to the highest threshold, a line for each lag that was run."""
-    lines = []
+    success, lines = max(protocol["thresholds"]), []
     for lag in sorted({run["lag"] for run in runs}):
-        of_lag = [run for run in runs if run["lag"] == lag]
-        success = max(protocol["thresholds"])
-        updates, reached = zip(
-            *(ladder.arrival(run, success, protocol) for run in of_lag), strict=True
-        )
-        found = statistics.survival_median(updates, reached)
-        line = {"lag": lag, "seeds": len(of_lag), "reached": sum(reached)}
+        arrivals = [ladder.arrival(r, success, protocol) for r in runs if r["lag"] == lag]
+        reached = [arrival.reached for arrival in arrivals]
+        found = statistics.survival_median([arrival.updates for arrival in arrivals], reached)
+        line = {"lag": lag, "seeds": len(arrivals), "reached": sum(reached)}
         lines.append(line | {name: _finite(value) for name, value in found._asdict().items()})
     return lines
 
@@ -140,8 +135,7 @@ def _linear(linear: list[Row], bits: list[Row]) -> Row | None:
         ]
         found[name] = estimate(map(_sum, less))
         found["by_lag"][name] = _medians(less)
-    numbers = [row["state_numbers"] for row in [*linear, *bits] if "state_numbers" in row]
-    return found | {"state_numbers": numbers[0] if numbers else None}
+    return found | {"state_numbers": bits[0]["state_numbers"] if bits else None}
 
 
 def _or_zero(values: Sequence[float | None]) -> list[float]:
@@ -179,26 +173,31 @@ def _cause(raw: Sequence[Row], protocol: Protocol) -> Row | None:
     whole = bool(runs) and _climbed(runs, protocol)
     if not (jacobians or curricula or whole):
         return None
-    known = [row["lag"] for row in jacobians or curricula]
-    lag = known[0] if known else protocol["ladder"][-1]
+    looked_at = jacobians or curricula
+    lag = looked_at[0]["lag"] if looked_at else protocol["ladder"][-1]
+    found = {"lag": lag} | _arrivals(runs, curricula, lag, protocol)
+    curves = {name: [row[name] for row in jacobians] for name in ("before", "after")}
+    for name, of_seeds in curves.items():
+        ratios = [_ratio(curve[-1], curve[0]) for curve in of_seeds]
+        found[name] = estimate(ratios) if ratios else None
+    profile = {name: _profile(of_seeds) for name, of_seeds in curves.items()}
+    found["profile"] = profile if jacobians else None
+    return found | {"verdict": _verdict(found, whole, curves["before"] + curves["after"])}
+
+
+def _arrivals(runs: list[Row], curricula: list[Row], lag: int, protocol: Protocol) -> Row:
+    """How many seeds did not arrive at a lag from scratch, and what became of them."""
     success = max(protocol["thresholds"])
-    failed = {
-        run["seed"]
-        for run in runs
-        if run["lag"] == lag
-        and ladder.decided(run, protocol)
-        and ladder.reached(run, success, protocol) is None
-    }
+
+    def arrived(run: Row) -> bool:
+        return ladder.reached(run, success, protocol) is not None
+
+    from_scratch = [run for run in runs if run["lag"] == lag and ladder.decided(run, protocol)]
+    failed = {run["seed"] for run in from_scratch if not arrived(run)}
     tried = [run for run in curricula if run["lag"] == lag and run["seed"] in failed]
-    learned = sum(ladder.reached(run, success, protocol) is not None for run in tried)
-    found = {"lag": lag, "failed": len(failed), "tried": len(tried), "learned": learned}
-    gradients = {name: [row[name] for row in jacobians] for name in ("before", "after")}
-    for name, curves in gradients.items():
-        found[name] = estimate(_ratio(curve[-1], curve[0]) for curve in curves) if curves else None
-    found["profile"] = (
-        {name: _profile(curves) for name, curves in gradients.items()} if jacobians else None
-    )
-    return found | {"verdict": _verdict(found, whole, [*gradients["before"], *gradients["after"]])}
+    tried_seeds = {run["seed"] for run in tried}
+    learned = {run["seed"] for run in tried if arrived(run)}
+    return {"failed": len(failed), "tried": len(tried_seeds), "learned": len(learned)}
 
 
 def _climbed(runs: list[Row], protocol: Protocol) -> bool:

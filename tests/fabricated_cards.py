@@ -25,7 +25,7 @@ NEVER = math.inf
 CARDS = {
     # everything measured; a limit that a curriculum lifts
     "lstm": {"stream": 20, "hold": 80, "bits": 26, "parameters": 10902, "state": 100,
-             "cause": "could not learn", "copy": {100: 0.4, 300: 1.6, 1000: 2.07}},
+             "cause": "could not learn", "copy": {100: 0.4, 300: 1.6, 1000: 2.07}, "args": {"features": 50}},
     "gru": {"stream": 12, "hold": 50, "bits": 14, "parameters": 8252, "state": 50,
             "cause": "undetermined", "copy": {100: 0.2, 300: 1.2, 1000: 2.05}},
     # every rung of both ladders, for every seed
@@ -42,7 +42,7 @@ CARDS = {
              "cause": "undetermined", "failed": [2, 5]},
     # quick: no capacity, cause, copy
     "lstm-quick": {"stream": 12, "hold": 20, "parameters": 10902, "state": 100, "cell": "lstm",
-                   "protocol": QUICK},
+                   "protocol": QUICK, "args": {"features": 50}},
     # the cell of a stranger, cut short by its seconds
     "mine": {"stream": 5, "hold": 3, "parameters": 999, "state": 16, "protocol": QUICK,
              "cell": "mypackage.cells:MyCell", "source": "ab" * 32, "short": 8},
@@ -64,20 +64,14 @@ def card(name):
             not_measured[row] = "the quick protocol does not measure it"
     if "copy" not in plan:
         not_measured["copy"] = "it has a time of its own: --task copy"
-    return cards.make(
-        name=name,
-        cell=cell,
-        protocol=protocol,
-        seeds=list(range(8)),
-        raw=raw_of(name),
-        not_measured=not_measured,
-        made={
-            "device": "cpu, made up, 2 cores",
-            "versions": {"python": "3.11", "jax": "0.10"},
-            "date": "2026-11-25",
-            "seconds": {"all": 71.2, "compile": 12.5},
-        },
-    )
+    identity = {"name": name, "cell": cell, "protocol": protocol, "seeds": list(range(8))}
+    made = {
+        "device": "cpu, made up, 2 cores",
+        "versions": {"python": "3.11", "jax": "0.10"},
+        "date": "2026-11-25",
+        "seconds": {"all": 71.2, "compile": 12.5},
+    }
+    return cards.make(identity, raw_of(name), not_measured, made)
 
 
 def raw_of(name):
@@ -94,21 +88,32 @@ def raw_of(name):
     return plain(rows)
 
 
-def run(task, lag, seed, protocol, after=NEVER, *, best=0.55, evaluated=None, failed=False, **more):
-    """A run that succeeds after so many updates, confirmed, or never gets above `best`.
-
-    `evaluated`: how many evaluations there were before it was cut short, or failed.
-    """
-    every, budget = protocol["evaluate_every"], protocol["budget"]
-    count = int(min(after, budget) // every if evaluated is None else evaluated)
-    curve = np.round(np.linspace(0.5, best, count), 4).tolist()
-    confirmed = [None if a < min(protocol["thresholds"]) else round(a - 0.001, 4) for a in curve]
-    if after <= budget and evaluated is None:
+def run(task, lag, seed, protocol, after=NEVER, **fields):
+    """A run that succeeds after so many updates, confirmed, or never gets above 0.55."""
+    curve = rising(min(after, protocol["budget"]) // protocol["evaluate_every"], 0.55)
+    confirmed = [None] * len(curve)
+    if after <= protocol["budget"]:
         curve[-1], confirmed[-1] = 0.9961, 0.9957
     return {
         "kind": "run", "task": task, "lag": lag, "rate": 0.01, "seed": seed,
-        "accuracy": curve, "confirmed": confirmed, "failed": failed,
-    } | more  # fmt: skip
+        "accuracy": curve, "confirmed": confirmed, "failed": False,
+    } | fields  # fmt: skip
+
+
+def rising(evaluations, best):
+    """Accuracies from chance to the best."""
+    return np.round(np.linspace(0.5, best, int(evaluations)), 4).tolist()
+
+
+def halfway(protocol):
+    """The curve of a run that reaches 60% and never more, confirmed."""
+    curve = rising(protocol["budget"] // protocol["evaluate_every"], 0.62)
+    return {"accuracy": curve, "confirmed": [None if a < 0.6 else a for a in curve]}
+
+
+def cut(evaluations):
+    """The curve of a run that ended early, its seconds over or its loss no number."""
+    return {"accuracy": rising(evaluations, 0.53), "confirmed": [None] * evaluations}
 
 
 def ladder_rows(task, plan, protocol, rng):
@@ -125,14 +130,14 @@ def ladder_rows(task, plan, protocol, rng):
         top = min(last + lucky, len(rungs) - 1)
         for i, lag in enumerate(rungs[: min(max(top, last + 1) + 1, len(rungs))]):
             if seed in plan.get("failed", ()) and i >= 2:
-                rows.append(run(task, lag, seed, protocol, evaluated=3, failed=True))
+                rows.append(run(task, lag, seed, protocol, **cut(3), failed=True))
             elif i <= top:
                 after = 100 * rng.integers(1 + i, 4 + 3 * i)
-                rows.append(run(task, lag, seed, protocol, after, best=0.9))
+                rows.append(run(task, lag, seed, protocol, after))
             else:
-                short = plan.get("short") if seed % 2 else None
-                best = 0.62 if seed < 3 and plan["stream"] else 0.55
-                rows.append(run(task, lag, seed, protocol, best=best, evaluated=short))
+                curve = halfway(protocol) if seed < 3 and plan["stream"] else {}
+                curve = cut(plan["short"]) if "short" in plan and seed % 2 else curve
+                rows.append(run(task, lag, seed, protocol, **curve))
     return rows
 
 
@@ -145,6 +150,7 @@ def memory_rows(plan, rng):
         lost = seed in plan.get("failed", ())
         exact = plan["bits"] * shape * rng.uniform(0.9, 1.1) + rng.normal(0, 0.004, len(lags))
         linear = np.clip(plan["state"] * shape / 2, 0, 1) * rng.uniform(0.8, 1, len(lags))
+        linear = linear * bool(plan["bits"]) + rng.normal(0.002, 0.001, len(lags))
         none = [None] * len(lags)
         rows.append(
             {"kind": "bits", "seed": seed, "lags": LAGS, "exact": none if lost else exact,
@@ -186,7 +192,7 @@ def cause_rows(plan, protocol, rng):
             after = 700 if seed < 5 else NEVER
             start = max(n for n in protocol["ladder"] if n < lag)
             rows.append(
-                run("stream", lag, seed, protocol, after, kind="curriculum", **{"from": start})
+                run("stream", lag, seed, protocol, after) | {"kind": "curriculum", "from": start}
             )
     return rows
 
