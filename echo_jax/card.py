@@ -8,11 +8,13 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from echo_jax import card_raw, card_schema, storage
+from echo_jax import card_raw, schema, storage
+from echo_jax.card_markdown import markdown
 from echo_jax.card_rows import rows_of
-from echo_jax.card_schema import SCHEMA, shown
-from echo_jax.card_text import glance, markdown
+from echo_jax.card_schema import CARD, SCHEMA
+from echo_jax.card_text import glance
 from echo_jax.config import ConfigError
+from echo_jax.schema import shown
 
 __all__ = [
     "Card", "comparable", "digest_of", "glance", "make", "markdown", "read", "rows_of", "validate",
@@ -94,7 +96,7 @@ def _schema_fault(card: Any) -> str | None:
     version = card.get("schema") if isinstance(card, dict) else None
     if type(version) is int and version != SCHEMA:
         return f"schema is {shown(version)}, and this version of echo_jax reads {SCHEMA} alone"
-    return card_schema.fault(card)
+    return schema.fault(card, CARD)
 
 
 def _fault(card: Card) -> str | None:

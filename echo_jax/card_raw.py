@@ -48,7 +48,7 @@ def _faults(raw: Sequence[Row], seeds: Sequence[int], protocol: Protocol) -> Ite
     yield from _seed_faults(seeds, protocol)
     yield from _twice(raw)
     for i, row in enumerate(raw):
-        for check in (_lengths, _on_the_ladder, _of_the_seeds):
+        for check in (_empty, _lengths, _on_the_ladder, _of_the_seeds):
             yield from (f"raw[{i}]{said}" for said in check(row, seeds, protocol))
     yield from _not_the_same(raw)
     yield from _seeds_missing(raw, seeds, protocol)
@@ -76,6 +76,16 @@ def _twice(raw: Sequence[Row]) -> Iterator[str]:
         seen[of] = i
 
 
+def _empty(row: Row, _: Sequence[int], __: Protocol) -> Iterator[str]:
+    """Lists without an entry, where one is needed to say anything."""
+    if row["kind"] == "beyond" and not row["times"]:
+        yield ".times has no entry"
+    if row["kind"] == "price":
+        for name in ("train", "stream"):
+            if not all(row[name].values()):
+                yield f".{name} has a list without an entry"
+
+
 def _lengths(row: Row, _: Sequence[int], protocol: Protocol) -> Iterator[str]:
     """Lists that have too many entries, too few, or not as many as each other."""
     first, *others = SAME_LENGTH.get(row["kind"], ("kind",))
@@ -89,8 +99,6 @@ def _lengths(row: Row, _: Sequence[int], protocol: Protocol) -> Iterator[str]:
         )
     if row["kind"] == "jacobian" and len(row["before"]) != row["lag"] + 1:
         yield f".before has {len(row['before'])} entries where a lag of {row['lag']} has one more"
-    if row["kind"] == "copy" and not row["updates"]:
-        yield ".updates has no entry"
 
 
 def _on_the_ladder(row: Row, _: Sequence[int], protocol: Protocol) -> Iterator[str]:

@@ -174,7 +174,7 @@ def _cause(raw: Sequence[Row], protocol: Protocol) -> Row | None:
     if not (jacobians or curricula or whole):
         return None
     looked_at = jacobians or curricula
-    lag = looked_at[0]["lag"] if looked_at else protocol["ladder"][-1]
+    lag = min([row["lag"] for row in looked_at] or protocol["ladder"][-1:])
     found = {"lag": lag} | _arrivals(runs, curricula, lag, protocol)
     curves = {name: [row[name] for row in jacobians] for name in ("before", "after")}
     for name, of_seeds in curves.items():

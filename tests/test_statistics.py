@@ -90,6 +90,88 @@ def test_one_value_has_a_median_and_no_interval_and_none_has_neither():
         statistics.summary_of([])
 
 
+REMISSION_6MP = [6, 6, 6, 7, 10, 13, 16, 22, 23], [6, 9, 10, 11, 17, 19, 20, 25, 32, 32, 34, 35]
+REMISSION_PLACEBO = [1, 1, 2, 2, 3, 4, 4, 5, 5, 8, 8, 8, 8, 11, 11, 12, 12, 15, 17, 22, 23], []
+
+
+def survival_of(arrived, lost):
+    """Times, and which of them are of an arrival, in an order that says nothing."""
+    times = np.array([*arrived, *lost], float)
+    reached = np.array([True] * len(arrived) + [False] * len(lost))
+    order = np.random.default_rng(0).permutation(len(times))
+    return times[order], reached[order]
+
+
+def test_the_survival_function_is_that_of_the_leukemia_table():
+    """Weeks of remission under 6-MP, Freireich et al. (1963), as printed in every textbook."""
+    steps = statistics.kaplan_meier(*survival_of(*REMISSION_6MP))
+    assert [(step.time, step.at_risk, step.arrived) for step in steps] == [
+        (6, 21, 3), (7, 17, 1), (10, 15, 1), (13, 12, 1), (16, 11, 1), (22, 7, 1), (23, 6, 1),
+    ]  # fmt: skip
+    shares = [0.8571, 0.8067, 0.7529, 0.6902, 0.6275, 0.5378, 0.4482]
+    assert [step.share for step in steps] == pytest.approx(shares, abs=5e-5)
+    # standard error 0.0764: exp(+-1.96 * 0.0764 / (0.8571 * ln 0.8571)) as powers of 0.8571
+    assert (steps[0].low, steps[0].high) == pytest.approx((0.620, 0.952), abs=1e-3)
+
+
+def test_the_survival_medians_are_those_of_the_leukemia_table():
+    """23 weeks (13 to beyond) and 8 weeks (4 to 11) with log-log bounds."""
+    assert statistics.survival_median(*survival_of(*REMISSION_6MP)) == (23, 13, math.inf)
+    assert statistics.survival_median(*survival_of(*REMISSION_PLACEBO)) == (8, 4, 11)
+
+
+def test_what_is_lost_from_sight_at_a_time_is_at_risk_at_it():
+    steps = statistics.kaplan_meier([2, 1, 2, 2, 3], [True, False, False, True, False])
+    assert [step[:4] for step in steps] == [(2, 4, 2, 0.5)]
+    later = statistics.kaplan_meier([1, 1, 2, 3], [True, False, True, True])
+    assert [step.share for step in later] == pytest.approx([3 / 4, 3 / 8, 0])
+    assert [step.at_risk for step in later] == [4, 2, 1]
+
+
+def test_seeds_that_never_arrive_are_censored_and_not_dropped():
+    arrived = [100, 200, 300]
+    assert statistics.survival_median(arrived, [True] * 3).median == 200
+    never = [5000] * 5
+    found = statistics.survival_median(arrived + never, [True] * 3 + [False] * 5)
+    assert found.median == math.inf  # 5 of 8 are still to arrive
+    assert found.low == 100
+    assert statistics.survival_median(never, [False] * 5) == (math.inf,) * 3
+    assert statistics.kaplan_meier(never, [False] * 5) == []
+
+
+def test_the_median_is_the_first_time_at_which_at_most_half_are_still_to_arrive():
+    for count in (2, 4, 8, 10, 50):
+        found = statistics.survival_median(np.arange(count) + 1, np.ones(count, bool))
+        assert found.median == count / 2
+
+
+def test_seeds_that_all_arrive_together_have_an_upper_bound_if_there_are_enough():
+    """All of n are beyond the median with a probability of 1/2^n: at most 2.5% from 6 on."""
+    for count in range(1, 10):
+        found = statistics.survival_median([300] * count, [True] * count)
+        assert found == (300, 300, 300 if count >= 6 else math.inf)
+
+
+@pytest.mark.parametrize("seeds", [8, 20])
+def test_the_interval_of_a_survival_median_covers_about_as_often_as_it_says(seeds):
+    rng = np.random.default_rng(5)
+    covered = 0
+    for _ in range(600):
+        times, cut = rng.exponential(size=seeds), rng.exponential(3, size=seeds)
+        found = statistics.survival_median(np.minimum(times, cut), times <= cut)
+        covered += found.low <= math.log(2) <= found.high
+    assert 0.91 < covered / 600 < 0.99
+
+
+@pytest.mark.parametrize(
+    ("times", "reached"),
+    [([], []), ([1.0, math.inf], [True, False]), ([1.0], [True, True]), ([math.nan], [True])],
+)
+def test_times_that_cannot_be_are_refused(times, reached):
+    with pytest.raises(ValueError, match="Give a"):
+        statistics.kaplan_meier(times, reached)
+
+
 @pytest.mark.parametrize(
     ("differences", "p"),
     [
