@@ -57,13 +57,9 @@ def _faults(raw: Sequence[Row], seeds: Sequence[int], protocol: Protocol) -> Ite
 def _seed_faults(seeds: Sequence[int], protocol: Protocol) -> Iterator[str]:
     if not len(seeds) == len(set(seeds)) == protocol["seeds"]:
         yield f"seeds is {list(seeds)}, and the protocol has {protocol['seeds']}, all different"
-    used = set(seeds) & _tuning_seeds(protocol)
+    used = set(seeds) & set(protocol["tuning_seeds"])
     if used:
         yield f"seed {min(used)} chose the learning rate, and may not be measured"
-
-
-def _tuning_seeds(protocol: Protocol) -> set[int]:
-    return set(protocol.get("tuning_seeds", ()))
 
 
 def _twice(raw: Sequence[Row]) -> Iterator[str]:
@@ -106,13 +102,13 @@ def _on_the_ladder(row: Row, _: Sequence[int], protocol: Protocol) -> Iterator[s
         return
     if row["lag"] not in protocol["ladder"]:
         yield f".lag is {row['lag']}, which is not on the ladder of the protocol"
-    if row["rate"] not in protocol.get("rates", [row["rate"]]):
+    if row["rate"] not in protocol["rates"]:
         yield f".rate is {row['rate']}, which is none of the rates of the protocol"
 
 
 def _of_the_seeds(row: Row, seeds: Sequence[int], protocol: Protocol) -> Iterator[str]:
     if row["kind"] == "tune":
-        if row["seed"] in seeds or row["seed"] not in (_tuning_seeds(protocol) or {row["seed"]}):
+        if row["seed"] not in protocol["tuning_seeds"]:
             yield f".seed is {row['seed']}, which is none that chooses the learning rate"
     elif "seed" in row and row["seed"] not in seeds:
         yield f".seed is {row['seed']}, which is none of the seeds of the card"

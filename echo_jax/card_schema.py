@@ -80,6 +80,8 @@ PROTOCOL = Table(
         Field("evaluate_every", COUNT, "updates between two evaluations"),
         Field("thresholds", THRESHOLDS, "of accuracy, the highest ends a run"),
         Field("seeds", COUNT, "how many"),
+        Field("rates", ListOf(POSITIVE), "learning rates that a cell may have"),
+        Field("tuning_seeds", ListOf(WHOLE), "those that choose it, and are not used again"),
     ),
     is_open=True,
 )
