@@ -137,6 +137,10 @@ VERDICTS = {
     "gradients that are all 0": (
         [*stream_runs(*NEVER), jacobian(0, [0, 0, 0]), jacobian(1, [0, 0, 0])], "undetermined",
     ),
+    "no gradient, but all were cut short": (
+        [*stream_runs(), *(run("stream", 2, seed, SMALL, **cut(4)) for seed in (0, 1)),
+         jacobian(0, [1, 0.5, 0])], "undetermined",
+    ),
     "no gradient, but nobody has failed": (
         [*stream_runs(100, 100), jacobian(0, [1, 0.5, 0])], "undetermined",
     ),
@@ -324,6 +328,7 @@ TAMPERED = {
         "rows.hold_span.0.5 is None, not a table",
     ),
     "better raw rows": (better, "digest is "),
+    "raw rows of which no row says anything": (of_raw("tune", "accuracy", [0.9]), "digest is "),
     "cheaper": (
         changed(("rows", "price", "train", "1"), 1.0),
         "rows.price.train.1 is 1.0 and the raw rows say",
@@ -372,6 +377,10 @@ def dropped(**fields):
 SIGNED = {
     "a run twice": (twice, "is of the same as raw["),
     "a seed kept back": (dropped(kind="run", seed=2), "raw has no run stream at lag 1 of seed 2"),
+    "a first lag kept back": (
+        dropped(kind="run", task="hold", lag=1, seed=5),
+        "raw has no run hold at lag 1 of seed 5",
+    ),
     "a seed without bits": (dropped(kind="bits", seed=7), "raw has no bits of seed 7"),
     "a seed without a copy": (dropped(T=300, seed=0), "raw has no copy T 300 of seed 0"),
     "fewer seeds": (
