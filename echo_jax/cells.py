@@ -327,7 +327,7 @@ def build_cell(config: NetworkConfig, window: int) -> nn.RNNCellBase:
     """
     if config.cell == "mlp":
         return DelayLineMLP(config.hidden_size, config.delay_line or window)
-    cell_class = CELLS[config.cell] if config.cell in CELLS else _import_cell(config.cell)
+    cell_class = CELLS[config.cell] if config.cell in CELLS else import_cell(config.cell)
     try:
         return cell_class(features=config.hidden_size)  # type: ignore[call-arg]
     except TypeError as error:
@@ -347,19 +347,29 @@ def check_cell(cell: nn.RNNCellBase, name: str, input_size: int) -> None:
     key = jax.eval_shape(lambda: jax.random.key(0))
     try:
         carry = jax.eval_shape(lambda key: cell.initialize_carry(key, inputs.shape), key)
-        (new_carry, output), variables = jax.eval_shape(cell.init_with_output, key, carry, inputs)
+        step, variables = jax.eval_shape(cell.init_with_output, key, carry, inputs)
     except Exception as error:  # whatever a user's cell raises
         reason = " ".join(str(error).split())[:200]
         raise ConfigError(
             f"cell {name!r} fails in a step ({type(error).__name__}: {reason}): "
             "mend it, or try another cell"
         ) from error
+    if not (isinstance(step, tuple) and len(step) == 2):
+        raise ConfigError(
+            f"cell {name!r} returns {_shapes(step)} from a step: return two, the carry and the "
+            "output"
+        )
     extra = sorted(set(variables) - {"params"})
     if extra:
         raise ConfigError(
             f"cell {name!r} keeps variables in {', '.join(extra)}: move what it learns to `params` "
             "and what it remembers to its carry"
         )
+    _check_step(name, carry, *step)
+
+
+def _check_step(name: str, carry: Carry, new_carry: Carry, output: Any) -> None:
+    """Raise ConfigError for a step from one carry to another that no scan can take."""
     if _shapes(new_carry) != _shapes(carry):
         raise ConfigError(
             f"cell {name!r} turns its carry {_shapes(carry)} into {_shapes(new_carry)}: "
@@ -370,14 +380,25 @@ def check_cell(cell: nn.RNNCellBase, name: str, input_size: int) -> None:
             f"cell {name!r} has a carry {_shapes(carry)} for a batch of 2: "
             "give every array of it the batch axis first"
         )
+    if not isinstance(output, jax.ShapeDtypeStruct):
+        raise ConfigError(
+            f"cell {name!r} returns an output {_shapes(output)}: return one array, "
+            "[batch, features], and keep the rest in the carry"
+        )
     if output.ndim != 2 or output.shape[0] != 2:
         raise ConfigError(
             f"cell {name!r} returns an output of shape {output.shape} for a batch of 2: "
             "return [batch, features]"
         )
+    if not jnp.issubdtype(output.dtype, jnp.floating):
+        raise ConfigError(
+            f"cell {name!r} returns an output of type {output.dtype}, which has no gradient: "
+            "return real floating-point numbers"
+        )
 
 
-def _import_cell(name: str) -> type[nn.RNNCellBase]:
+def import_cell(name: str) -> type[nn.RNNCellBase]:
+    """The class that `package.module:Class` names, also in the current folder."""
     module_name, class_name = name.split(":")
     here = os.getcwd()  # a script's own folder is on the path, the user's is not
     sys.path.insert(0, here)

@@ -281,6 +281,24 @@ class ForgetsTheBatch(KeepsStatistics):
         return carry, jnp.zeros(self.features)
 
 
+class ReturnsThree(KeepsStatistics):
+    @nn.compact
+    def __call__(self, carry, inputs):
+        return carry, carry, inputs
+
+
+class GivesATuple(KeepsStatistics):
+    @nn.compact
+    def __call__(self, carry, inputs):
+        return carry, (carry, inputs)
+
+
+class GivesIntegers(KeepsStatistics):
+    @nn.compact
+    def __call__(self, carry, inputs):
+        return carry, carry.astype(int)
+
+
 class HasAScalarInItsCarry(KeepsStatistics):
     @nn.compact
     def __call__(self, carry, inputs):
@@ -312,6 +330,12 @@ class TakesNoFeatures(nn.RNNCellBase):
         ("test_cells:KeepsStatistics", "keeps variables in batch_stats: move what it learns"),
         ("test_cells:GrowsItsCarry", r"turns its carry float32\[2, 4\] into float32\[2, 8\]"),
         ("test_cells:ForgetsTheBatch", r"returns an output of shape \(4,\) for a batch of 2"),
+        ("test_cells:ReturnsThree", r"returns \(.*\) from a step: return two, the carry and the"),
+        (
+            "test_cells:GivesATuple",
+            r"returns an output \(.*\): return one array, \[batch",
+        ),
+        ("test_cells:GivesIntegers", "returns an output of type int32, which has no gradient: ret"),
         ("test_cells:HasAScalarInItsCarry", r"has a carry .* for a batch of 2: give every array"),
         ("test_cells:Raises", r"fails in a step \(RuntimeError: three words here\): mend it"),
         ("test_cells:TakesNoFeatures", "cannot be built with features=4 .*: give it a field"),
