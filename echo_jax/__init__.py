@@ -17,6 +17,7 @@ _SUBMODULES = (
     "card_rows",
     "card_schema",
     "card_text",
+    "cell_check",
     "cells",
     "checkpoint",
     "cli",
@@ -60,6 +61,7 @@ _SUBMODULES = (
     "task",
     "trained",
     "training",
+    "user_cell",
     "values",
 )
 

@@ -22,6 +22,9 @@ MAY_IMPORT = {
     "linear_cells": {"recurrence", "jax", "chex", "flax"},
     "cells": {"config", "linear_cells", "recurrence", "jax", "chex", "flax"},
     "network": {"config", "task", "cells", "recurrence", "jax", "chex", "flax"},
+    "user_cell": {"config", "cells", "flax"},
+    "cell_check": {"config", "cells", "user_cell", "jax", "chex", "flax", "numpy"},
+    "network": {"config", "task", "cells", "jax", "chex", "flax"},
     "metrics": {"config", "jax", "chex"},
     "statistics": {"numpy"},
     "linear_probe": {"jax", "chex"},
@@ -247,3 +250,4 @@ def test_the_pure_core_has_no_clock_no_file_no_print_and_no_global_randomness(mo
 def test_only_the_scripts_and_what_they_load_say_what_is_jitted():
     jitting = [m for m in modules() if "jax.jit" in (PACKAGE / f"{m}.py").read_text()]
     assert jitting == ["price", "prober", "runner", "sweep", "trained"]
+    assert jitting == ["cell_check", "sweep", "trained"]

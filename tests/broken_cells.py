@@ -1,0 +1,397 @@
+"""Cells that are broken in one way each; the line that is wrong ends in `# wrong`."""
+
+import random
+import time
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+class Good(nn.RNNCellBase):
+    """What the others are but for one thing."""
+
+    features: int
+    gain: float = 1.0
+
+    @nn.compact
+    def __call__(self, carry, inputs):
+        h = jnp.tanh(nn.Dense(self.features)(inputs) + self.gain * nn.Dense(self.features)(carry))
+        return h, h
+
+    @nn.nowrap
+    def initialize_carry(self, rng, input_shape):
+        return jnp.zeros((*input_shape[:-1], self.features))
+
+    @property
+    def num_feature_axes(self):
+        return 1
+
+
+class GoodWithCounter(Good):
+    """Weak types, a start that is random, an integer and an empty branch in its carry."""
+
+    @nn.compact
+    def __call__(self, carry, inputs):
+        step, h, nothing = carry
+        h = jnp.tanh(nn.Dense(self.features)(inputs) + h / (1 + step[:, None]))
+        return (step + 1, h, nothing), h
+
+    @nn.nowrap
+    def initialize_carry(self, rng, input_shape):
+        batch = input_shape[0]
+        random = jax.random.normal(rng, (self.features,))
+        return jnp.full((batch,), 0), jnp.tile(random, (batch, 1)), ()
+
+
+class GoodInHalfPrecision(Good):
+    @nn.compact
+    def __call__(self, carry, inputs):
+        h = nn.Dense(self.features, dtype=jnp.bfloat16)(jnp.concatenate([carry, inputs], -1))
+        h = jnp.tanh(h)
+        return h, h.astype(jnp.float32)
+
+    @nn.nowrap
+    def initialize_carry(self, rng, input_shape):
+        return jnp.zeros((*input_shape[:-1], self.features), jnp.bfloat16)
+
+
+class GoodOnItsOwnLayer(nn.GRUCell):
+    """Inherits all of its steps."""
+
+
+class DriftsToFloat16(Good):
+    def __call__(self, carry, inputs):  # wrong
+        return carry.astype(jnp.float16), carry
+
+
+class DriftsFromIntegers(Good):
+    @nn.compact
+    def __call__(self, carry, inputs):  # wrong
+        h = carry + nn.Dense(self.features)(inputs)
+        return h, h
+
+    @nn.nowrap
+    def initialize_carry(self, rng, input_shape):
+        return jnp.zeros((*input_shape[:-1], self.features), int)
+
+
+class GrowsItsCarry(Good):
+    def __call__(self, carry, inputs):  # wrong
+        return jnp.concatenate([carry, inputs], axis=-1), carry
+
+
+class ReturnsATreeOfAnotherKind(Good):
+    def __call__(self, carry, inputs):  # wrong
+        return (carry,), carry
+
+
+class ReturnsThree(Good):
+    def __call__(self, carry, inputs):  # wrong
+        return carry, carry, inputs
+
+
+class GivesATuple(Good):
+    def __call__(self, carry, inputs):  # wrong
+        return carry, (carry, inputs)
+
+
+class GivesOneNumberARow(Good):
+    def __call__(self, carry, inputs):  # wrong
+        return carry, carry[:, 0]
+
+
+class GivesIntegers(Good):
+    @nn.compact
+    def __call__(self, carry, inputs):  # wrong
+        h = carry + nn.Dense(self.features)(inputs)
+        return h, jnp.round(h).astype(int)
+
+
+class StartsWithoutABatch(Good):
+    @nn.nowrap
+    def initialize_carry(self, rng, input_shape):  # wrong
+        return jnp.zeros(self.features)
+
+
+class StartsWithTheBatchLast(Good):
+    @nn.nowrap
+    def initialize_carry(self, rng, input_shape):  # wrong
+        return jnp.zeros((self.features, input_shape[0]))
+
+
+class StartsForABatchOf2(Good):
+    @nn.nowrap
+    def initialize_carry(self, rng, input_shape):  # wrong
+        return jnp.zeros((2, self.features))
+
+
+class StartsWithAShapeOfTheBatch(Good):
+    @nn.nowrap
+    def initialize_carry(self, rng, input_shape):  # wrong
+        return jnp.zeros((input_shape[0], input_shape[0] + 1))
+
+
+class StartsWithAKey(Good):
+    @nn.nowrap
+    def initialize_carry(self, rng, input_shape):  # wrong
+        return jax.random.split(rng, input_shape[0])
+
+
+class CannotStart(Good):
+    @nn.nowrap
+    def initialize_carry(self, rng, input_shape):
+        batch, width, height = input_shape  # wrong
+        return jnp.zeros((batch, width, height))
+
+
+class StartsAnywhere(Good):
+    @nn.nowrap
+    def initialize_carry(self, rng, input_shape):  # wrong
+        return np.random.normal(size=(*input_shape[:-1], self.features)).astype(np.float32)
+
+
+class NeverStarts(nn.RNNCellBase):  # wrong
+    features: int = 4
+
+    def __call__(self, carry, inputs):
+        return carry, carry
+
+
+class NeverSteps(nn.RNNCellBase):  # wrong
+    features: int = 4
+
+    def initialize_carry(self, rng, input_shape):
+        return jnp.zeros((*input_shape[:-1], self.features))
+
+
+class KeepsStatistics(Good):
+    @nn.compact
+    def __call__(self, carry, inputs):  # wrong
+        h = nn.BatchNorm(use_running_average=False)(nn.Dense(self.features)(inputs) + carry)
+        return h, h
+
+
+class KeepsACache(Good):
+    @nn.compact
+    def __call__(self, carry, inputs):  # wrong
+        last = self.variable("cache", "last", jnp.zeros_like, inputs)
+        last.value = inputs
+        return carry, carry
+
+
+class DropsOut(Good):
+    @nn.compact
+    def __call__(self, carry, inputs):
+        h = jnp.tanh(nn.Dense(self.features)(inputs) + carry)
+        h = nn.Dropout(0.1, deterministic=False)(h)  # wrong
+        return h, h
+
+
+class DrawsFromNumpy(Good):
+    @nn.compact
+    def __call__(self, carry, inputs):  # wrong
+        noise = 0.001 * np.random.normal(size=self.features).astype(np.float32)
+        h = jnp.tanh(nn.Dense(self.features)(inputs) + carry) + noise
+        return h, h
+
+
+class TossesACoin(Good):
+    @nn.compact
+    def __call__(self, carry, inputs):  # wrong
+        h = nn.Dense(self.features)(inputs) * random.choice([0.5, 0.6, 0.7, 0.8])
+        return h, h
+
+
+class ReadsTheClock(Good):
+    @nn.compact
+    def __call__(self, carry, inputs):  # wrong
+        h = nn.Dense(self.features)(inputs) + time.perf_counter() % 1
+        return h, h
+
+
+class DrawsItsWeightsFromNumpy(Good):
+    @nn.compact
+    def __call__(self, carry, inputs):  # wrong
+        shape = (inputs.shape[-1], self.features)
+        kernel = self.param("kernel", lambda _: jnp.asarray(np.random.normal(size=shape)))
+        h = jnp.tanh(inputs @ kernel + carry)
+        return h, h
+
+
+class BranchesOnAValue(Good):
+    @nn.compact
+    def __call__(self, carry, inputs):
+        if jnp.sum(carry) > 0:  # wrong
+            return carry, carry
+        return carry + 1, carry
+
+
+class ReadsANumber(Good):
+    def __call__(self, carry, inputs):
+        scale = float(inputs[0, 0])  # wrong
+        return carry * scale, carry
+
+
+class UsesNumpy(Good):
+    def __call__(self, carry, inputs):
+        h = squashed(carry)
+        return h, h
+
+
+def squashed(h):
+    return np.asarray(h) * 2  # wrong
+
+
+class KeepsAList(Good):
+    kept = [jnp.zeros(())]  # noqa: RUF012
+
+    @nn.compact
+    def __call__(self, carry, inputs):
+        h = jnp.tanh(nn.Dense(self.features)(inputs) + jnp.sum(self.kept[-1]))  # wrong
+        type(self).kept.append(h)
+        return h, h
+
+
+class SetsAnAttribute(Good):
+    def __call__(self, carry, inputs):
+        self.last = inputs  # wrong
+        return carry, carry
+
+
+class FailsInAStep(Good):
+    def __call__(self, carry, inputs):
+        h = carry @ jnp.zeros((self.features + 1, 2))  # wrong
+        return h, h
+
+
+class MixesTheBatch(Good):
+    @nn.compact
+    def __call__(self, carry, inputs):  # wrong
+        h = nn.Dense(self.features)(inputs) + carry
+        h = h - jnp.mean(h, axis=0)
+        return jnp.tanh(h), h
+
+
+class MixesOneWay(Good):
+    @nn.compact
+    def __call__(self, carry, inputs):  # wrong
+        h = jnp.tanh(jnp.cumsum(nn.Dense(self.features)(inputs), axis=0) + carry)
+        return h, h
+
+
+class MixesTheCarryAlone(Good):
+    @nn.compact
+    def __call__(self, carry, inputs):  # wrong
+        h = jnp.tanh(nn.Dense(self.features)(inputs) + carry)
+        return jnp.roll(h, 1, axis=0), h
+
+
+class DividesByTheBatch(Good):
+    @nn.compact
+    def __call__(self, carry, inputs):  # wrong
+        h = jnp.tanh(nn.Dense(self.features)(inputs) / len(inputs) + carry)
+        return h, h
+
+
+class LearnsABatch(Good):
+    @nn.compact
+    def __call__(self, carry, inputs):  # wrong
+        bias = self.param("bias", nn.initializers.zeros, carry.shape)
+        h = jnp.tanh(nn.Dense(self.features)(inputs) + carry + bias)
+        return h, h
+
+
+class TakesTwoRows(Good):
+    def __call__(self, carry, inputs):
+        first, second = carry  # wrong
+        return carry, jnp.stack([first, second])
+
+
+class TakesALogarithm(Good):
+    @nn.compact
+    def __call__(self, carry, inputs):
+        h = nn.Dense(self.features)(inputs) + jnp.max(carry)
+        h = jnp.log(h - 100)  # wrong
+        return h, h
+
+
+class Explodes(Good):
+    @nn.compact
+    def __call__(self, carry, inputs):
+        h = nn.Dense(self.features)(inputs) + 1000 * carry  # wrong
+        return h, jnp.tanh(h)
+
+
+class HasNoSlopeAtZero(Good):
+    @nn.compact
+    def __call__(self, carry, inputs):  # wrong
+        h = nn.Dense(self.features)(inputs) + jnp.tanh(carry)
+        h = jnp.where(h > 0, jnp.sqrt(h), 0)
+        return h, h
+
+
+class LearnsIntegers(Good):
+    @nn.compact
+    def __call__(self, carry, inputs):  # wrong
+        order = self.param("order", lambda _: jnp.arange(self.features))
+        return carry[:, order], carry
+
+
+class LoopsWhile(Good):
+    @nn.compact
+    def __call__(self, carry, inputs):  # wrong
+        h = nn.Dense(self.features)(inputs) + carry
+        h = jax.lax.while_loop(lambda x: jnp.max(x) > 1, lambda x: x / 2, h)
+        return h, h
+
+
+class ProjectsSomethingElse(Good):
+    def setup(self):
+        self.dense = nn.Dense(self.features)
+
+    def __call__(self, carry, inputs):
+        h = jnp.tanh(self.dense(inputs) + carry)
+        return h, h
+
+    def project(self, inputs):
+        return self.dense(jax.nn.one_hot(inputs, 5))
+
+    def unroll(self, carry, projected, mask):  # wrong
+        return carry, jnp.tanh(projected)
+
+
+class FailsToProject(ProjectsSomethingElse):
+    def project(self, inputs):
+        return self.dense(inputs)[:, 7, 7, 7]  # wrong
+
+
+class Unrolled(Good):
+    """As compiled as any other, but not within a second."""
+
+    @nn.compact
+    def __call__(self, carry, inputs):  # wrong
+        h = nn.Dense(self.features)(inputs) + carry
+        for i in range(20_000):
+            h = jnp.sin(h) * (i % 7)
+        return h, h
+
+
+class NeverEnds(Good):
+    def __call__(self, carry, inputs):
+        while True:
+            time.sleep(0.01)  # wrong
+
+
+class NeedsUnits(nn.RNNCellBase):
+    units: int
+    rate: float = 0.9
+    gated: bool = False
+
+
+class RefusesItsFields(Good):
+    def __post_init__(self):
+        if self.gain > 1:
+            raise ValueError("gain above 1")  # wrong
+        super().__post_init__()
