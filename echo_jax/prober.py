@@ -20,8 +20,8 @@ from flax import linen as nn
 from echo_jax import capacity, price, probe
 from echo_jax.network import Network
 from echo_jax.probe import Setting
-from echo_jax.protocol import Protocol, Task, ladder, length
-from echo_jax.runner import RawRow, Run, Runner, Trained, plain, succeeded
+from echo_jax.protocol import Protocol, Task, length
+from echo_jax.runner import RawRow, Run, Runner, Trained, plain
 
 
 class StoppedError(Exception):
@@ -80,11 +80,11 @@ class Prober:
         yield from tuned
         self.rate[task] = best_rate(tuned)
         unbroken = set(self.seeds)
-        for lag in ladder(self.protocol, task):
+        for lag in self.protocol.ladder:
             self.prefetch(task, lag)
             for row in self.climb(task, lag):
                 yield row
-                if not succeeded(row, self.protocol):
+                if not self.runner.succeeded(row):
                     unbroken.discard(row["seed"])
             if not unbroken:
                 return
@@ -110,7 +110,7 @@ class Prober:
 
     def prefetch(self, task: Task, lag: int) -> None:
         """Compile what the next lag needs while this one trains."""
-        lags = ladder(self.protocol, task)
+        lags = self.protocol.ladder
         later = [(task, length(self.protocol, task, n)) for n in lags[lags.index(lag) + 1 :]]
         if task == "stream" and "hold" in self.protocol.rows and not later:
             later = [("hold", length(self.protocol, "hold", 1))]
@@ -123,7 +123,7 @@ class Prober:
             lag
             for (task, lag), trained in self.climbed.items()
             if task == "stream" and (below is None or lag < below)
-            and any(r["seed"] == seed and succeeded(r, self.protocol) for r in trained.rows)
+            and any(r["seed"] == seed and self.runner.succeeded(r) for r in trained.rows)
         ]  # fmt: skip
         return max(lags, default=None)
 
@@ -135,7 +135,7 @@ class Prober:
     def successes(self, lag: int) -> list[int]:
         """The seeds that succeeded at a lag of the stream."""
         rows = self.climbed["stream", lag].rows
-        return [row["seed"] for row in rows if succeeded(row, self.protocol)]
+        return [row["seed"] for row in rows if self.runner.succeeded(row)]
 
     def at_least_half(self) -> tuple[int | None, int | None]:
         """The last lag that half of the seeds or more succeeded at, and the first they did not."""

@@ -6,9 +6,10 @@ field: what was not reached is then not measured, and what was is what it would 
 """
 
 import dataclasses
-import hashlib
 import json
 from typing import Any, Literal
+
+from echo_jax import storage
 
 VERSION = 1
 """Raised with every change of what a card measures, of a number here or of a rule elsewhere."""
@@ -28,10 +29,9 @@ class Protocol:
     """V: tokens are drawn uniformly from 0 .. V-1."""
     batch_size: int = 16
     """B, sequences of an update."""
-    stream_ladder: tuple[int, ...] = (1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200)
-    """Lags of the stream, in order; the ladder ends where no seed has an unbroken prefix."""
-    hold_ladder: tuple[int, ...] = (1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200)
-    """Distractors of the hold task, in order."""
+    ladder: tuple[int, ...] = (1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200)
+    """Lags of both tasks, in order: steps back of the stream, distractors of hold. A task ends
+    where no seed has an unbroken prefix."""
     shortest_stream: int = 48
     """A stream of lag n is max(shortest_stream, lags_per_stream n) long."""
     lags_per_stream: int = 3
@@ -52,7 +52,7 @@ class Protocol:
     """Updates of each run that the rate is chosen by."""
     seeds: int = 8
     """Independent networks a lag."""
-    budget: int = 4000
+    budget: int = 3000
     """Updates per lag and seed: who has not succeeded by then is censored there."""
     evaluate_every: int = 25
     """Updates between two evaluations."""
@@ -90,20 +90,11 @@ class Protocol:
 
 FULL = Protocol()
 QUICK = dataclasses.replace(
-    FULL,
-    name="quick",
-    stream_ladder=(1, 2, 3, 5, 8, 12),
-    hold_ladder=(1, 2, 3, 5, 8, 12, 20, 30),
-    rows=("stream", "hold", "price"),
+    FULL, name="quick", ladder=(1, 2, 3, 5, 8, 12), rows=("stream", "hold", "price")
 )
 """The first rungs and rows of `full`: the same numbers, to the bit, where both have them."""
 
 PROTOCOLS = {"quick": QUICK, "full": FULL}
-
-
-def ladder(protocol: Protocol, task: Task) -> tuple[int, ...]:
-    """The lags of a task, in the order in which they are tried."""
-    return protocol.stream_ladder if task == "stream" else protocol.hold_ladder
 
 
 def length(protocol: Protocol, task: Task, lag: int) -> int:
@@ -122,10 +113,8 @@ def to_dict(protocol: Protocol) -> dict[str, Any]:
 
 
 def hash_of(protocol: Protocol | dict[str, Any]) -> str:
-    """SHA-256, in hexadecimal, of the fields in the order of their names as JSON without spaces."""
-    fields = protocol if isinstance(protocol, dict) else to_dict(protocol)
-    written = json.dumps(fields, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(written.encode()).hexdigest()
+    """The digest of the fields: SHA-256 of them as JSON with sorted names, in hexadecimal."""
+    return storage.digest_of(protocol if isinstance(protocol, dict) else to_dict(protocol))
 
 
 def shown(value: Any) -> str:

@@ -13,10 +13,10 @@ import jax
 import numpy as np
 from flax import linen as nn
 
-from echo_jax import probe, seeds
+from echo_jax import ladder, probe, seeds
 from echo_jax.network import Network
 from echo_jax.probe import Setting
-from echo_jax.protocol import Protocol, Task, length
+from echo_jax.protocol import Protocol, Task, length, to_dict
 from echo_jax.training import TrainState
 
 DIGITS = 6
@@ -60,6 +60,7 @@ class Runner:
     def __init__(self, cell: nn.RNNCellBase, protocol: Protocol, over: Callable[[], bool]) -> None:
         """Find the devices; nothing is compiled yet."""
         self.cell, self.protocol, self.over = cell, protocol, over
+        self.fixed = to_dict(protocol)
         most = max(protocol.seeds, len(protocol.rates) * len(protocol.tuning_seeds))
         self.how = seeds.default_seed_map()
         self.devices = seeds.devices_for(most, self.how)
@@ -104,9 +105,13 @@ class Runner:
             active = [i for i in active if not self.ended(rows[i])]
         return Trained(rows, rearranged(state.params, np.argsort(order)[: len(runs)]))
 
+    def succeeded(self, row: RawRow) -> bool:
+        """Whether a run has reached the highest threshold, and was confirmed there."""
+        return ladder.reached(row, max(self.protocol.thresholds), self.fixed) is not None
+
     def ended(self, row: RawRow) -> bool:
         """Whether a run has succeeded or failed."""
-        return row["failed"] or succeeded(row, self.protocol)
+        return row["failed"] or self.succeeded(row)
 
     def settings(self, runs: Sequence[Run]) -> Setting:
         """The settings of some runs, and of slots that stay empty."""
@@ -158,13 +163,6 @@ def note(rows: list[RawRow], active: Sequence[int], at: np.ndarray, progress: An
         rows[i]["accuracy"].append(plain(progress.accuracy[at[i]]))
         rows[i]["confirmed"].append(plain(progress.confirmed[at[i]]))
         rows[i]["failed"] = not bool(progress.finite[at[i]])
-
-
-def succeeded(row: RawRow, protocol: Protocol) -> bool:
-    """Whether the last evaluation of a run, and its confirmation, reached the first threshold."""
-    pairs = zip(row["accuracy"], row["confirmed"], strict=True)
-    aim = max(protocol.thresholds)
-    return any(c is not None and min(a, c) >= aim for a, c in pairs)
 
 
 def plain(value: Any) -> Any:

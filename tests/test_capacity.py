@@ -77,7 +77,9 @@ def test_a_register_of_d_plus_1_slots_holds_d_bits_of_the_past(register):
     known = capacity.recalled(net, SMALL, SETTING, params)
     for bits in (known.exact, known.float16):
         np.testing.assert_allclose(bits, [1, 1, 1, 0, 0, 0, 0, 0], atol=1e-3)
-    np.testing.assert_allclose(known.noise[:3], 1, atol=0.01)  # ten deviations from one to the other
+    np.testing.assert_allclose(
+        known.noise[:3], 1, atol=0.01
+    )  # ten deviations from one to the other
 
 
 def test_noise_as_large_as_the_signal_costs_bits(register):

@@ -8,14 +8,12 @@ from echo_jax.protocol import FULL, PROTOCOLS, QUICK, hash_of
 
 
 def test_quick_measures_a_part_of_what_full_measures_by_the_same_rules():
-    cut = ("name", "stream_ladder", "hold_ladder", "rows")
+    cut = ("name", "ladder", "rows")
     for field in dataclasses.fields(FULL):
         if field.name not in cut:
             assert getattr(QUICK, field.name) == getattr(FULL, field.name)
     assert set(QUICK.rows) < set(FULL.rows)
-    for task in ("stream", "hold"):
-        short = protocol.ladder(QUICK, task)
-        assert short == protocol.ladder(FULL, task)[: len(short)]
+    assert QUICK.ladder == FULL.ladder[: len(QUICK.ladder)]
 
 
 def test_the_hash_is_of_every_field_and_of_nothing_else():
@@ -30,7 +28,7 @@ def test_the_hash_is_of_every_field_and_of_nothing_else():
 
 def test_the_hash_is_that_of_its_definition():
     fields = {"b": [1, 2], "a": {"y": 0.5, "x": "z"}}
-    written = b'{"a":{"x":"z","y":0.5},"b":[1,2]}'
+    written = b'{"a": {"x": "z", "y": 0.5}, "b": [1, 2]}'
     assert hash_of(fields) == hashlib.sha256(written).hexdigest()
 
 
@@ -38,7 +36,7 @@ def test_the_hash_is_that_of_its_definition():
 def test_every_lag_fits_into_its_sequence_and_the_seeds_of_the_rate_are_of_no_card(name):
     chosen = PROTOCOLS[name]
     for task, least in (("stream", lambda n: 3 * n), ("hold", lambda k: k + 2)):
-        for lag in protocol.ladder(chosen, task):
+        for lag in chosen.ladder:
             assert protocol.length(chosen, task, lag) >= least(lag)
     assert min(chosen.tuning_seeds) > 100_000
     assert chosen.tuning_updates % chosen.evaluate_every == 0
