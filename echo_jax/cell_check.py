@@ -22,8 +22,9 @@ from flax import errors
 from flax import linen as nn
 
 from echo_jax import user_cell
-from echo_jax.cells import Carry, HoistedCell, check_cell
+from echo_jax.cells import check_cell
 from echo_jax.config import ConfigError
+from echo_jax.recurrence import Carry, HoistedCell
 
 SECONDS = 120.0
 """Time that the checks of a cell may take, tracing and compiling included."""

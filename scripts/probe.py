@@ -1,0 +1,299 @@
+"""The memory card of a recurrent cell: how long it remembers, how fast it learns to, at what price.
+
+python scripts/probe.py                                             # a quick card for the LSTM
+python scripts/probe.py --cell gru --protocol full
+python scripts/probe.py --cell mypackage.cells:MyCell --cell lstm   # side by side
+python scripts/probe.py --report cards/                             # one page over all cards there
+python scripts/probe.py --validate card.json
+"""
+
+import dataclasses
+import datetime
+import hashlib
+import inspect
+import re
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import tyro
+
+from echo_jax import card, cli, machine, protocol, report
+from echo_jax.config import ConfigError
+from echo_jax.protocol import PROTOCOLS, Protocol
+
+if TYPE_CHECKING:
+    from flax import linen as nn
+
+CARDS = Path("cards")
+"""The folder of cards where no other is named."""
+
+LARGEST_SEED = 1_000_000 - 1_000
+"""Seeds from a million on choose the learning rate."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ProbeCommand:
+    """Make the memory card of one recurrent cell, or of several side by side.
+
+    Everything but the cell is fixed by a protocol, so that any two cards of one protocol can be
+    compared; docs/protocol.md has it in words.
+    """
+
+    cell: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """A cell: a name such as lstm, gru, lru, mingru, or package.module:Class of any linen
+    RNNCellBase, found in the current folder too; --cell again for another. Default lstm."""
+    cell_args: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """Keyword arguments of the cell, features=64,longest=100; of several cells one --cell-args
+    each, in their order, an empty one too."""
+    protocol: Literal["quick", "full"] = "quick"
+    """quick takes about a minute; full is what to cite."""
+    task: Literal["memory", "copy"] = "memory"
+    """memory is the card; copy the copy-memory task as published, which takes its own time."""
+    seed: int = 0
+    """The first of the seeds."""
+    seconds: float | None = None
+    """Stop a card after so long; what was not reached by then is not measured."""
+    out: Path = CARDS
+    """Folder of the cards: NAME.json, NAME.md and NAME.svg of each; none is overwritten."""
+    report: Path | None = None
+    """Make one page over all the cards in this folder, and nothing else."""
+    validate: Path | None = None
+    """Say whether the card in this file can be believed, and nothing else."""
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for options that do not go together, or out of their range."""
+        alone = [name for name in ("report", "validate") if getattr(self, name)]
+        if alone and (self.cell or len(alone) > 1):
+            raise ConfigError(f"--{alone[0]} makes no card: use it without --cell and alone")
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise ConfigError(
+                f"seed {self.seed:,} is not one of a card: use 0 to {LARGEST_SEED:,}, as those "
+                "from a million on choose the learning rate"
+            )
+        if self.seconds is not None and not self.seconds > 0:
+            raise ConfigError(f"seconds {self.seconds:g} is not above 0: use more, or leave it out")
+        if len(self.cell_args) not in (0, len(self.cells)):
+            raise ConfigError(
+                f"{len(self.cell_args)} --cell-args for {len(self.cells)} cells: give one for each "
+                'cell, in their order, "" where there are none'
+            )
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The names of the cells."""
+        return self.cell or ("lstm",)
+
+
+@dataclasses.dataclass(frozen=True)
+class Probed:
+    """A cell that is going to be probed."""
+
+    name: str
+    """Of its card."""
+    cell: str
+    """As it was named."""
+    args: dict[str, Any]
+    """All its keyword arguments."""
+    module: "nn.RNNCellBase"
+
+
+class Clock:
+    """When a card is stopped: its seconds are over, or it was interrupted."""
+
+    def __init__(self, seconds: float | None) -> None:
+        """Start it."""
+        self.end = None if seconds is None else time.perf_counter() + seconds
+        self.interrupted = False
+
+    def over(self) -> bool:
+        """Whether it is time to stop."""
+        return self.interrupted or (self.end is not None and time.perf_counter() > self.end)
+
+    def interrupt(self, *_: object) -> None:
+        """Stop after the block at work; a second Ctrl-C ends at once."""
+        print("\nStopping; what is measured by now will be kept.", file=sys.stderr)
+        self.interrupted = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def main() -> None:
+    """Run the command of the command line."""
+    command = cli.parse(ProbeCommand)
+    with cli.refusals():
+        if command.validate:
+            print(card.comparable(card.read(command.validate), set(hashes())))
+        elif command.report:
+            make_report(command.report)
+        else:
+            probe_all(command)
+
+
+def hashes() -> dict[str, str]:
+    """The known protocols, by their hashes."""
+    return {protocol.hash_of(each): name for name, each in PROTOCOLS.items()}
+
+
+def make_report(folder: Path) -> None:
+    """One page over all cards of a folder."""
+    from echo_jax import card_page
+
+    paths = card_page.write_report(folder)
+    print(f"Page: {paths[0]}")
+
+
+def probe_all(command: ProbeCommand) -> None:
+    """Find, check and probe every cell, one after the other."""
+    from echo_jax import cell_check, seeds
+
+    chosen = PROTOCOLS[command.protocol]
+    seeds.use_cpu_devices(None)
+    try:
+        found = [find(command, i) for i in range(len(command.cells))]
+        check_names(found, command.out)
+        for probed in found:
+            if ":" in probed.cell:
+                cell_check.check(probed.module, probed.cell, chosen.vocab_size)
+        made = [probe(command, chosen, probed) for probed in found]
+    except cell_check.TooLongError as error:
+        print(f"error: {error}", file=sys.stderr)
+        cell_check.leave(2)
+    if len(made) > 1:
+        print(side_by_side(made))
+
+
+def find(command: ProbeCommand, at: int) -> Probed:
+    """A cell of the command line, built; ConfigError where it cannot be."""
+    from echo_jax import user_cell
+
+    name = command.cells[at]
+    given = user_cell.parse_args(command.cell_args[at]) if command.cell_args else {}
+    module = user_cell.build(name, given)
+    args = given | ({"features": module.features} if hasattr(module, "features") else {})
+    return Probed(card_name(name, given, command), name, args, module)
+
+
+def card_name(cell: str, given: dict[str, Any], command: ProbeCommand) -> str:
+    """What the files of a card are called, such as MyCell-rate-0.9-quick."""
+    words = [cell.split(":")[-1], *(f"{name}-{value}" for name, value in given.items())]
+    words += [f"seed-{command.seed}"] * (command.seed != 0)
+    words += ["copy" if command.task == "copy" else command.protocol]
+    return re.sub(r"[^\w.-]+", "-", "-".join(words))
+
+
+def check_names(found: Sequence[Probed], out: Path) -> None:
+    """Refuse two cards of one name, and one that is there already, before anything is run."""
+    names = [probed.name for probed in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"{name} is given twice: give each cell once")
+        if (out / f"{name}.json").exists():
+            raise ConfigError(
+                f"{out / name}.json is there already: move it, or name another folder with --out"
+            )
+
+
+def probe(command: ProbeCommand, chosen: Protocol, probed: Probed) -> card.Card:
+    """Take a cell through the protocol, write its card and print it."""
+    from echo_jax import card_figures, figures, prober
+
+    clock, start = Clock(command.seconds), time.perf_counter()
+    before = signal.signal(signal.SIGINT, clock.interrupt)
+
+    def tell(words: str) -> None:
+        print(f"{time.perf_counter() - start:6.0f} s  {words}", file=sys.stderr, flush=True)
+
+    print(f"{probed.name}: {title(probed)}, {chosen.seeds} seeds, protocol {chosen.name}")
+    work = prober.Prober(probed.module, chosen, command.seed, clock.over, tell)
+    try:
+        raw = list(work.copy_rows() if command.task == "copy" else work.rows())
+    finally:
+        signal.signal(signal.SIGINT, before)
+    seconds = time.perf_counter() - start
+    made = card.make(
+        identity(command, chosen, probed), raw, reasons(command, clock), made_with(seconds)
+    )
+    paths = card.write(made, command.out, card_figures.card_svg)
+    print(f"\n{glance(made)}\n\nCard: {', '.join(map(str, paths))}", flush=True)
+    if clock.interrupted:
+        sys.exit(130)
+    return made
+
+
+def title(probed: Probed) -> str:
+    """A cell with its arguments."""
+    return ", ".join([probed.cell, *(f"{name} {value}" for name, value in probed.args.items())])
+
+
+def identity(command: ProbeCommand, chosen: Protocol, probed: Probed) -> dict[str, Any]:
+    """What a card is of."""
+    return {
+        "name": probed.name,
+        "cell": {"cell": probed.cell, "args": probed.args, "source": source_of(probed)},
+        "protocol": protocol.to_dict(chosen),
+        "seeds": list(range(command.seed, command.seed + chosen.seeds)),
+    }
+
+
+def source_of(probed: Probed) -> str | None:
+    """The digest of the file that a user's class stands in; None of a cell that is built in."""
+    if ":" not in probed.cell:
+        return None
+    return hashlib.sha256(Path(inspect.getfile(type(probed.module))).read_bytes()).hexdigest()
+
+
+def reasons(command: ProbeCommand, clock: Clock) -> dict[str, str]:
+    """Why a row that is missing is missing."""
+    rows = (
+        "stream_span",
+        "hold_span",
+        "learning",
+        "capacity",
+        "linear",
+        "beyond",
+        "cause",
+        "price",
+    )
+    if command.task == "copy":
+        return dict.fromkeys(rows, "the copy-memory task alone was asked for")
+    if clock.over():
+        why = "it was interrupted" if clock.interrupted else "its seconds were over"
+        return dict.fromkeys(rows, why) | {"copy": "--task copy measures it"}
+    outside = dict.fromkeys(rows, f"protocol {command.protocol} does not ask for it")
+    return outside | {"copy": "--task copy measures it"}
+
+
+def made_with(seconds: float) -> dict[str, Any]:
+    """Where, when and with what a card was made."""
+    import jax
+
+    from echo_jax import results
+
+    kind = jax.devices()[0].device_kind
+    return {
+        "device": f"{jax.default_backend()}, {kind}, {machine.cores()} cores",
+        "versions": results.versions(),
+        "date": datetime.date.today().isoformat(),
+        "seconds": {"all": round(seconds, 1)},
+    }
+
+
+def glance(made: card.Card) -> str:
+    """A card in lines: row, value, note."""
+    return report.table([list(line) for line in card.glance(made)], left=(0, 1, 2))
+
+
+def side_by_side(made: Sequence[card.Card]) -> str:
+    """The values of several cards, a column each."""
+    labels = [line[0] for line in card.glance(made[0])]
+    known = [{row: value for row, value, _ in card.glance(each)} for each in made]
+    rows = [["", *(each["name"] for each in made)]]
+    rows += [[label, *(of.get(label, "") for of in known)] for label in labels]
+    return "\n" + report.table(rows, left=tuple(range(len(made) + 1)))
+
+
+if __name__ == "__main__":
+    main()
