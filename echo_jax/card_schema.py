@@ -107,7 +107,7 @@ _RUN = (
     Field(
         "confirmed",
         ListOf(OrNull(SHARE)),
-        "on four times as much other fresh data; null below the lowest threshold",
+        "on more, other fresh data; null below the lowest threshold",
     ),
     Field("failed", FLAG, "whether the loss became no number"),
 )
@@ -128,6 +128,7 @@ RAW = OneOf(
             _RATE,
             Field("seed", WHOLE, "one that no other row has"),
             Field("accuracy", ListOf(OrNull(SHARE)), "on fresh data, at each evaluation"),
+            Field("failed", FLAG, "whether the loss became no number"),
         ),
         "run": _raw("run", Field("task", TASK, "what was trained"), *_RUN),
         "curriculum": _raw(
@@ -142,7 +143,7 @@ RAW = OneOf(
             _LAGS,
             Field("exact", _PER_LAG, "bits recalled from the state; null where training failed"),
             Field("float16", _PER_LAG, "after the state was rounded to 16 bits"),
-            Field("noise", _PER_LAG, "after small noise was added to it"),
+            Field("noise", _PER_LAG, "after noise was added to it"),
             Field("state_numbers", WHOLE, "numbers in the state"),
         ),
         "linear": _raw(
@@ -151,7 +152,7 @@ RAW = OneOf(
             _LAGS,
             Field("trained", _PER_LAG, "held-out r squared of a ridge readout of the state"),
             Field("untrained", _PER_LAG, "the same of the state before training"),
-            Field("trained_null", _PER_LAG, "the same with shuffled targets"),
+            Field("trained_null", _PER_LAG, "the same of inputs that the state knows nothing of"),
             Field("untrained_null", _PER_LAG, "the same"),
         ),
         "beyond": _raw(

@@ -1,6 +1,7 @@
 """Cells whose memory is known before it is measured: what a measure must find in them.
 
-cell              carry                 known answer
+cell               carry               known answer
+CausalConvolution  `[B, window-1, F]`  recalls at most lag window-1, if it learns to; no recurrence
 ShiftRegister     `[B, slots, F]`       recalls lags 0 .. slots-1 exactly, and nothing older
 LeakyIntegrator   `[B, 1]`              linear memory function (1 - a^2) a^(2n) of lag n
 Memoryless        `[B, 1]`, zero        nothing at any lag but 0: every measure at its floor
@@ -131,6 +132,45 @@ class Memoryless(nn.RNNCellBase):
         """Zero for inputs of this shape, `[B, F]`."""
         del rng
         return jnp.zeros((*input_shape[:-1], 1))
+
+    @property
+    def num_feature_axes(self) -> int:
+        """The axes of an input that are features, not batch."""
+        return 1
+
+
+class CausalConvolution(nn.RNNCellBase):
+    """Rectified units on the last W inputs: no recurrence, a reference with a state of known size.
+
+        y_t = relu(x_t W_0 + x_(t-1) W_1 + ... + x_(t-W+1) W_(W-1) + b)
+
+    With W = 51 and two tokens its state has as many bytes as that of an LSTM of 50 units. The carry
+    is the inputs themselves, newest first, float32 `[B, W-1, F]`: `cells.DelayLineMLP` is the same
+    function with what they add to the outputs to come in its place.
+
+    Parameters: `convolution`, a kernel `[W F, features]`, glorot-uniform, and a bias of zeros.
+
+    Attributes:
+      features: H, the units.
+      window: W, the inputs that an output depends on.
+    """
+
+    features: int
+    window: int = 51
+
+    @nn.compact
+    def __call__(self, carry: chex.Array, inputs: chex.Array) -> tuple[chex.Array, chex.Array]:
+        """One step from float32 inputs `[B, F]` to the next carry and output `[B, features]`."""
+        seen = jnp.concatenate([inputs[:, None], carry], axis=1)
+        glorot = nn.initializers.glorot_uniform()
+        read = nn.Dense(self.features, kernel_init=glorot, name="convolution")
+        return seen[:, :-1], nn.relu(read(seen.reshape(len(inputs), -1)))
+
+    @nn.nowrap
+    def initialize_carry(self, rng: chex.PRNGKey, input_shape: tuple[int, ...]) -> chex.Array:
+        """No inputs yet, of this shape, `[B, F]`."""
+        del rng
+        return jnp.zeros((*input_shape[:-1], self.window - 1, input_shape[-1]))
 
     @property
     def num_feature_axes(self) -> int:

@@ -100,7 +100,7 @@ def dots_figure(
       label: of the numbers, below.
       percent: the numbers are shares in `[0, 1]`, and written in percent.
     """
-    names = [_wrapped(name, 30) for name, _ in rows]
+    names = [wrapped(name, 30) for name, _ in rows]
     figure, axes = _panel(1.3 + sum(0.22 + 0.18 * (1 + name.count("\n")) for name in names))
     estimates = [estimate for _, estimate in rows]
     never, end = _ends(estimates, floors, percent)
@@ -114,7 +114,7 @@ def dots_figure(
     axes.tick_params(axis="y", length=0)
     axes.set(xlim=(-0.02 * end, end), ylim=(len(rows) - 0.4, -0.6))
     axes.xaxis.set_major_formatter(_number_format(percent))
-    axes.set_xlabel(_wrapped(label, 70), fontsize=11, color=INK)
+    axes.set_xlabel(wrapped(label, 70), fontsize=11, color=INK)
     axes.grid(axis="x", color=RULE, linewidth=0.8)
     handles = _dots_legend(estimates, floors)
     _legend(figure, handles, [str(handle.get_label()) for handle in handles], "above")
@@ -126,7 +126,7 @@ def _mark(axes: Axes, value: float, never: float, row: int, colour: str) -> None
     face = "white" if isinf(value) else colour
     axes.plot(min(value, never), row, "o", color=colour, markerfacecolor=face, zorder=4)
     if isinf(value):
-        _annotate(axes, "never", (never, row), (7, 0), va="center")
+        annotate(axes, "never", (never, row), (7, 0), va="center")
 
 
 def _dots_legend(estimates: Sequence[Estimate], floors: Sequence[float | None]) -> list[Line2D]:
@@ -166,13 +166,13 @@ def lines_figure(
     for (name, points), style in zip(series.items(), SERIES[: len(series)], strict=True):
         lines[name] = _line(axes, points, style, never)
     for x in sorted({x for points in series.values() for x, e in points if isinf(e.value)}):
-        _annotate(axes, "never", (x, never), (0, 7), ha="center")
+        annotate(axes, "never", (x, never), (0, 7), ha="center")
     _set_ticks(axes, sorted({x for points in series.values() for x, _ in points}), log_x)
     axes.set_ylim(-0.02 * end, end)
     _finish(axes, x_label, y_label, floor, percent)
     last = {name: _last([e.value for _, e in points]) for name, points in series.items()}
     names = sorted(lines, key=lambda name: -last[name])
-    _legend(figure, [lines[name] for name in names], [_wrapped(n, 20) for n in names], "beside")
+    _legend(figure, [lines[name] for name in names], [wrapped(n, 20) for n in names], "beside")
     return figure
 
 
@@ -239,13 +239,13 @@ def bars_figure(
         style: dict[str, Any] = {"facecolor": colour, "edgecolor": "white", "hatch": hatch}
         bars.append(axes.bar(places, heights, width, linewidth=0.8, **style))
     every = -(-len(groups) // 24)  # names have room for so many
-    names = [_wrapped(group, max(4, 70 * every // len(groups))) for group in groups]
+    names = [wrapped(group, max(4, 70 * every // len(groups))) for group in groups]
     axes.set_xticks(range(0, len(groups), every), names[::every])
     axes.tick_params(axis="x", length=0, pad=6)
     found = [Estimate(x, None, None) for values in series.values() for x in values if isfinite(x)]
     axes.set_ylim(0, _ends(found, [floor], percent)[1])
     _finish(axes, x_label, y_label, floor, percent)
-    _legend(figure, bars, [_wrapped(name, 30) for name in series], "above")
+    _legend(figure, bars, [wrapped(name, 30) for name in series], "above")
     return figure
 
 
@@ -281,12 +281,12 @@ def heat_figure(  # noqa: PLR0913 - what is on three axes
     ends = _colour_ends(list(panels.values()), percent)
     for axes, (title, values) in zip(grid.flat, panels.items(), strict=False):
         mesh = _heat(axes, np.asarray(values, float), ends, percent, room)
-        axes.set_title(_wrapped(title, 60 // across), fontsize=11, color=INK)
+        axes.set_title(wrapped(title, 60 // across), fontsize=11, color=INK)
         _name_cells(axes, x_ticks, y_ticks)
-    figure.supxlabel(_wrapped(x_label, 70), fontsize=11, color=INK)
-    figure.supylabel(_wrapped(y_label, 35), fontsize=11, color=INK)
+    figure.supxlabel(wrapped(x_label, 70), fontsize=11, color=INK)
+    figure.supylabel(wrapped(y_label, 35), fontsize=11, color=INK)
     bar: Any = figure.colorbar(mesh, ax=grid, format=_number_format(percent), aspect=25, pad=0.02)
-    bar.set_label(_wrapped(label, 35), fontsize=11, color=INK)
+    bar.set_label(wrapped(label, 35), fontsize=11, color=INK)
     bar.solids.set(edgecolor="face", rasterized=False)  # not an image, nor lines between colours
     bar.outline.set_visible(False)
     return figure
@@ -313,8 +313,8 @@ def _heat(
 
 def _name_cells(axes: Axes, x_ticks: Sequence[object], y_ticks: Sequence[object]) -> None:
     """The names of columns and rows in their middles."""
-    axes.set_xticks(np.arange(len(x_ticks)) + 0.5, [_wrapped(str(x), 12) for x in x_ticks])
-    axes.set_yticks(np.arange(len(y_ticks)) + 0.5, [_wrapped(str(y), 20) for y in y_ticks])
+    axes.set_xticks(np.arange(len(x_ticks)) + 0.5, [wrapped(str(x), 12) for x in x_ticks])
+    axes.set_yticks(np.arange(len(y_ticks)) + 0.5, [wrapped(str(y), 20) for y in y_ticks])
     axes.tick_params(length=0, labelsize=10, labelcolor=INK)
 
 
@@ -338,26 +338,31 @@ def _panel(height: float) -> tuple[Figure, Axes]:
     """A figure of one panel without a frame, `height` inches high."""
     figure = Figure((WIDTH, height), layout="constrained")
     axes = figure.subplots()
+    style_axes(axes)
+    return figure, axes
+
+
+def style_axes(axes: Axes) -> None:
+    """A panel without a frame, whose lines are behind the data."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(GREY)
     axes.tick_params(labelsize=10, color=GREY, labelcolor=INK)
     axes.set_axisbelow(True)
-    return figure, axes
 
 
 def _finish(axes: Axes, x_label: str, y_label: str, floor: float | None, percent: bool) -> None:
     """The words, rules and floor of a panel whose numbers go up."""
-    axes.set_xlabel(_wrapped(x_label, 60), fontsize=11, color=INK)
-    axes.set_ylabel(_wrapped(y_label, 34), fontsize=11, color=INK)
+    axes.set_xlabel(wrapped(x_label, 60), fontsize=11, color=INK)
+    axes.set_ylabel(wrapped(y_label, 34), fontsize=11, color=INK)
     axes.yaxis.set_major_formatter(_number_format(percent))
     axes.grid(axis="y", color=RULE, linewidth=0.8)
     if floor is not None:
         axes.axhline(floor, color=GREY, linestyle="--", linewidth=1.4, zorder=1.5)
         coordinates = {"xycoords": ("axes fraction", "data"), "annotation_clip": False}
-        _annotate(axes, "chance\nfloor", (1, floor), (5, 0), va="center", color=GREY, **coordinates)
+        annotate(axes, "chance\nfloor", (1, floor), (5, 0), va="center", color=GREY, **coordinates)
 
 
-def _annotate(
+def annotate(
     axes: Axes, words: str, at: tuple[float, float], points: tuple[float, float], **style: Any
 ) -> None:
     """Words so many points to the right of and above a place."""
@@ -402,6 +407,6 @@ def _number_format(percent: bool) -> Formatter:
     return PercentFormatter(1) if percent else FuncFormatter(lambda x, _: f"{x:,.10g}")
 
 
-def _wrapped(words: str, width: int) -> str:
+def wrapped(words: str, width: int) -> str:
     """Words in lines of `width` characters, where a dollar sign is a dollar sign."""
     return textwrap.fill(words, width).replace("$", r"\$")

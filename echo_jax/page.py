@@ -169,66 +169,99 @@ def html_page(head: Head, sections: Sequence[Section]) -> str:
       head: what is said once.
       sections: in the order in which they are read; no two have the same name.
     """
-    links = [f'<li><a href="#{_text(s.name)}">{_text(s.question)}</a></li>' for s in sections]
-    return f"""\
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{_text(head.title)}</title>
-<style>
-{STYLE}</style>
-</head>
-<body>
+    links = {section.name: section.question for section in sections}
+    body = f"""\
 <a class="skip" href="#all-answers">To the answers</a>
 <header>
-<h1>{_text(head.title)}</h1>
-{_paragraphs(head.introduction)}
+<h1>{escaped(head.title)}</h1>
+{paragraphs(head.introduction)}
 <nav id="all-questions" aria-label="Questions">
-<ol>
-{_lines(links)}
-</ol>
+{link_list(links)}
 </nav>
 </header>
 <main id="all-answers" tabindex="-1">
 {_lines(_section(number, section) for number, section in enumerate(sections, 1))}
 </main>
 <footer>
-<p>Computed on {_text(head.date)} with {_text(head.versions)}. This makes the page again:</p>
-{_command(head.command, "Command that makes the page")}
-</footer>
-</body>
+<p>Computed on {escaped(head.date)} with {escaped(head.versions)}. This makes the page again:</p>
+{command_block(head.command, "Command that makes the page")}
+</footer>"""
+    return document(head.title, body)
+
+
+def document(title: str, body: str, style: str = "", script: str = "") -> str:
+    """A file of HTML 5 that needs no other.
+
+    Args:
+      title: of its window, plain text.
+      body: HTML.
+      style: what its style sheet has beside STYLE.
+      script: JavaScript, run when all of the body is there; empty where there is none.
+    """
+    script = f"<script>\n{script}</script>\n" if script else ""
+    return f"""\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{escaped(title)}</title>
+<style>
+{STYLE}{style}</style>
+</head>
+<body>
+{body}
+{script}</body>
 </html>
 """
 
 
+def link_list(links: Mapping[str, str]) -> str:
+    """An ordered list of links: what each says, by the name of its target."""
+    items = [
+        f'<li><a href="#{escaped(name)}">{escaped(says)}</a></li>' for name, says in links.items()
+    ]
+    return f"<ol>\n{_lines(items)}\n</ol>"
+
+
 def _section(number: int, section: Section) -> str:
-    name = _text(section.name)
-    notes = f"<h3>How to read it</h3>\n{_paragraphs(section.notes)}\n" if section.notes else ""
+    name = escaped(section.name)
+    notes = f"<h3>How to read it</h3>\n{paragraphs(section.notes)}\n" if section.notes else ""
     return f"""\
 <section aria-labelledby="{name}">
-<h2 id="{name}">{_text(section.question)}</h2>
+<h2 id="{name}">{escaped(section.question)}</h2>
 <div class="answer">
 <h3>Answer</h3>
-{_paragraphs(section.answer)}
+{paragraphs(section.answer)}
 </div>
 {_figure(number, section)}{"".join(map(_table, section.tables))}{notes}\
 <h3>Try it</h3>
-{_command(section.command, f"Command of study {section.name}")}
+{command_block(section.command, f"Command of study {section.name}")}
 <p class="back"><a href="#all-questions">All questions</a></p>
 </section>"""
 
 
 def _figure(number: int, section: Section) -> str:
-    """The figure as one picture with one name, whose parts are not read out one by one."""
+    """The figure of a section, empty where there is none."""
     if not section.figure:
         return ""
-    picture = f'<svg role="img" aria-label="{_text(section.alt)}"'
+    return figure_block(number, section.figure, section.alt, section.caption or section.question)
+
+
+def figure_block(number: int, drawing: str, alt: str, caption: str) -> str:
+    """A figure as one picture with one name, whose parts are not read out one by one.
+
+    Args:
+      number: of the figure on its page.
+      drawing: an `<svg>` element whose ids no other figure has.
+      alt: what it shows, for those who do not see it.
+      caption: below it.
+    """
+    picture = f'<svg role="img" aria-label="{escaped(alt)}"'
     return f"""\
 <figure>
-{_scrolled(section.figure.replace("<svg", picture, 1), f"Figure {number}")}
-<figcaption>Figure {number}. {_text(section.caption or section.question)}</figcaption>
+{scrolled(drawing.replace("<svg", picture, 1), f"Figure {number}")}
+<figcaption>Figure {number}. {escaped(caption)}</figcaption>
 </figure>
 """
 
@@ -236,13 +269,13 @@ def _figure(number: int, section: Section) -> str:
 def _table(table: Table) -> str:
     numbers = number_columns(table)
     headings = [
-        f'<th scope="col"{_aligned(number)}>{_text(heading)}</th>'
+        f'<th scope="col"{_aligned(number)}>{escaped(heading)}</th>'
         for heading, number in zip(table.headings, numbers, strict=True)
     ]
     long = any(len(row[0]) > 16 for row in table.rows)
     content = f"""\
 <table{' class="long"' * long}>
-<caption>{_text(table.caption)}</caption>
+<caption>{escaped(table.caption)}</caption>
 <thead>
 <tr>{"".join(headings)}</tr>
 </thead>
@@ -250,13 +283,13 @@ def _table(table: Table) -> str:
 {_lines(_row(row, numbers) for row in table.rows)}
 </tbody>
 </table>"""
-    return f'<div class="table">\n{_scrolled(content, f"Table: {table.caption}")}\n</div>\n'
+    return f'<div class="table">\n{scrolled(content, f"Table: {table.caption}")}\n</div>\n'
 
 
 def _row(row: Sequence[str], numbers: Sequence[bool]) -> str:
     first, *rest = zip(row, numbers, strict=True)
-    cells = [f'<th scope="row"{_aligned(first[1])}>{_text(first[0])}</th>']
-    cells += [f"<td{_aligned(number)}>{_text(cell)}</td>" for cell, number in rest]
+    cells = [f'<th scope="row"{_aligned(first[1])}>{escaped(first[0])}</th>']
+    cells += [f"<td{_aligned(number)}>{escaped(cell)}</td>" for cell, number in rest]
     return f"<tr>{''.join(cells)}</tr>"
 
 
@@ -264,25 +297,27 @@ def _aligned(number: bool) -> str:
     return ' class="number"' if number else ""
 
 
-def _command(command: str, label: str) -> str:
-    return _scrolled(f"<pre><code>{_text(command)}</code></pre>", label)
+def command_block(command: str, label: str) -> str:
+    """A command as a block of its own, whose name is the label."""
+    return scrolled(f"<pre><code>{escaped(command)}</code></pre>", label)
 
 
-def _scrolled(content: str, label: str) -> str:
+def scrolled(content: str, label: str) -> str:
     """Content that may be wider than a phone: it is moved sideways, with a key too, by itself."""
-    region = f'<div class="scroll" role="region" tabindex="0" aria-label="{_text(label)}">'
+    region = f'<div class="scroll" role="region" tabindex="0" aria-label="{escaped(label)}">'
     return f"{region}\n{content}\n</div>"
 
 
-def _paragraphs(texts: Sequence[str]) -> str:
-    return _lines(f"<p>{_text(text)}</p>" for text in texts)
+def paragraphs(texts: Iterable[str]) -> str:
+    """A paragraph each, of plain text."""
+    return _lines(f"<p>{escaped(text)}</p>" for text in texts)
 
 
 def _lines(parts: Iterable[str]) -> str:
     return "\n".join(parts)
 
 
-def _text(text: str) -> str:
+def escaped(text: str) -> str:
     """Text that stands for itself in HTML, also as the value of an attribute."""
     return html.escape(text)
 
@@ -295,30 +330,31 @@ def markdown_page(head: Head, sections: Sequence[Section], figures: Mapping[str,
       sections: in the order in which they are read.
       figures: path of the figure, from the folder of the page, by the name of the section.
     """
-    contents = [f"{i}. [{_plain(s.question)}](#{s.name})" for i, s in enumerate(sections, 1)]
-    made = f"Computed on {_plain(head.date)} with {_plain(head.versions)}. This makes it again:"
-    parts = [f"# {_plain(head.title)}", *map(_plain, head.introduction), "\n".join(contents)]
+    contents = [f"{i}. [{plain(s.question)}](#{s.name})" for i, s in enumerate(sections, 1)]
+    made = f"Computed on {plain(head.date)} with {plain(head.versions)}. This makes it again:"
+    parts = [f"# {plain(head.title)}", *map(plain, head.introduction), "\n".join(contents)]
     for section in sections:
         parts += _markdown_section(section, figures.get(section.name))
-    return "\n\n".join([*parts, "---", made, _fenced(head.command)]) + "\n"
+    return "\n\n".join([*parts, "---", made, fenced(head.command)]) + "\n"
 
 
 def _markdown_section(section: Section, figure: str | None) -> list[str]:
     """The paragraphs of a study; its name is the target of links to it."""
-    parts = [f'<a id="{_text(section.name)}"></a>', f"## {_plain(section.question)}"]
-    parts += [f"> {_plain(' '.join(section.answer))}"]
+    parts = [f'<a id="{escaped(section.name)}"></a>', f"## {plain(section.question)}"]
+    parts += [f"> {plain(' '.join(section.answer))}"]
     if figure:
-        parts.append(f"![{_plain(section.alt)}](<{figure}>)")
+        parts.append(f"![{plain(section.alt)}](<{figure}>)")
     for table in section.tables:
-        parts += [_plain(table.caption), _markdown_table(table)]
+        parts += [plain(table.caption), markdown_table(table)]
     if section.notes:
-        parts += ["### How to read it", *map(_plain, section.notes)]
-    return [*parts, "### Try it", _fenced(section.command)]
+        parts += ["### How to read it", *map(plain, section.notes)]
+    return [*parts, "### Try it", fenced(section.command)]
 
 
-def _markdown_table(table: Table) -> str:
+def markdown_table(table: Table) -> str:
+    """The headings and the rows of a table in GitHub's Markdown, without its caption."""
     rules = ["---:" if number else "---" for number in number_columns(table)]
-    rows = [[_plain(cell) for cell in row] for row in (table.headings, *table.rows)]
+    rows = [[plain(cell) for cell in row] for row in (table.headings, *table.rows)]
     return "\n".join(f"| {' | '.join(row)} |" for row in (rows[0], rules, *rows[1:]))
 
 
@@ -327,16 +363,17 @@ def markdown_summary(sections: Sequence[Section], path: str) -> str:
     lines = ["| question | answer | how |", "|---|---|---|"]
     for section in sections:
         anchor = re.sub(r"[^\w\- ]", "", section.question.lower()).replace(" ", "-")
-        question, answer = _plain(section.question), _plain(section.answer[0])
+        question, answer = plain(section.question), plain(section.answer[0])
         lines.append(f"| [{question}]({path}#{anchor}) | {answer} | `{section.command}` |")
     return "\n".join(lines)
 
 
-def _fenced(command: str) -> str:
+def fenced(command: str) -> str:
+    """A command as a block of Markdown."""
     return f"```bash\n{command}\n```"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text that stands for itself in Markdown, on one line, also where a list could begin."""
     text = re.sub(r"[\\`*_\[\]<>|~&]", r"\\\g<0>", " ".join(text.split()))
     return re.sub(r"^(\d*)([-+#=.)])(?=[-#=\s]|$)", r"\1\\\2", text)

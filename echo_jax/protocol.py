@@ -48,7 +48,7 @@ class Protocol:
         default_factory=lambda: {"stream": 12, "hold": 30}
     )
     """The lag that the rate of a task is chosen at."""
-    tuning_updates: int = 600
+    tuning_updates: int = 300
     """Updates of each run that the rate is chosen by."""
     seeds: int = 8
     """Independent networks a lag."""

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
-from echo_jax import card, cli, machine, protocol, report
+from echo_jax import card, card_schema, cli, machine, protocol, report
 from echo_jax.config import ConfigError
 from echo_jax.protocol import PROTOCOLS, Protocol
 
@@ -198,7 +198,7 @@ def check_names(found: Sequence[Probed], out: Path) -> None:
 
 def probe(command: ProbeCommand, chosen: Protocol, probed: Probed) -> card.Card:
     """Take a cell through the protocol, write its card and print it."""
-    from echo_jax import card_figures, figures, prober
+    from echo_jax import prober
 
     clock, start = Clock(command.seconds), time.perf_counter()
     before = signal.signal(signal.SIGINT, clock.interrupt)
@@ -213,14 +213,20 @@ def probe(command: ProbeCommand, chosen: Protocol, probed: Probed) -> card.Card:
     finally:
         signal.signal(signal.SIGINT, before)
     seconds = time.perf_counter() - start
-    made = card.make(
-        identity(command, chosen, probed), raw, reasons(command, clock), made_with(seconds)
-    )
-    paths = card.write(made, command.out, card_figures.card_svg)
+    known = identity(command, chosen, probed)
+    made = card.make(known, raw, reasons(command, clock), made_with(seconds))
+    paths = card.write(made, command.out, drawn)
     print(f"\n{glance(made)}\n\nCard: {', '.join(map(str, paths))}", flush=True)
     if clock.interrupted:
         sys.exit(130)
     return made
+
+
+def drawn(made: card.Card) -> str:
+    """A card as SVG."""
+    from echo_jax import card_figures, figures
+
+    return figures.svg(card_figures.card_figure(made), "card")
 
 
 def title(probed: Probed) -> str:
@@ -247,16 +253,7 @@ def source_of(probed: Probed) -> str | None:
 
 def reasons(command: ProbeCommand, clock: Clock) -> dict[str, str]:
     """Why a row that is missing is missing."""
-    rows = (
-        "stream_span",
-        "hold_span",
-        "learning",
-        "capacity",
-        "linear",
-        "beyond",
-        "cause",
-        "price",
-    )
+    rows = [field.name for field in card_schema.ROWS.fields]
     if command.task == "copy":
         return dict.fromkeys(rows, "the copy-memory task alone was asked for")
     if clock.over():

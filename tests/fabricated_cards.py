@@ -36,7 +36,7 @@ CARDS = {
             "cause": "no limit found", "copy": {100: 0.01, 300: 0.02, 1000: 0.3}},
     # exact: a gradient of 0 beyond
     "shift-5": {"stream": 5, "hold": 5, "bits": 6, "parameters": 26, "state": 6,
-                "cause": "could not hold", "args": {"slots": 6}, "cell": "shift-register"},
+                "cause": "could not hold", "args": {"slots": 6}, "cell": "echo_jax.controls:ShiftRegister"},
     # every row at its floor
     "no-memory": {"stream": 0, "hold": 0, "bits": 0, "parameters": 302, "state": 1,
                   "cause": "could not hold"},
@@ -130,7 +130,7 @@ def ladder_rows(task, plan, protocol, rng):
     rungs = protocol["ladder"]
     rows = [
         {"kind": "tune", "task": task, "lag": 5, "rate": rate, "seed": seed,
-         "accuracy": [0.5, 0.7 + i / 10]}
+         "accuracy": [0.5, 0.7 + i / 10], "failed": False}
         for i, rate in enumerate(protocol["rates"]) for seed in protocol["tuning_seeds"]
     ]  # fmt: skip
     last = rungs.index(plan[task]) if plan[task] else -1

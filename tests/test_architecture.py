@@ -163,6 +163,8 @@ MAY_IMPORT = {
     "card_rows": {"ladder", "rows", "statistics", "numpy"},
     "card_text": {"card_rows", "rows", "scores"},
     "card_markdown": {"card_text", "page", "rows", "scores"},
+    "card_figures": {"figures", "plots", "statistics", "numpy", "matplotlib"},
+    "card_page": {"card", "card_figures", "config", "figures", "page", "storage"},
     "card": {
         "config",
         "storage",
