@@ -25,6 +25,7 @@ _SUBMODULES = (
     "cli",
     "config",
     "controls",
+    "copy_memory",
     "echo",
     "estimate",
     "evaluation",

@@ -43,26 +43,32 @@ class MinGRUCell(nn.RNNCellBase):
         shape = (inputs.shape[-1], 2 * self.features)
         kernel = self.param("kernel", nn.initializers.glorot_uniform(), shape)
         bias = self.param("bias", nn.initializers.zeros, shape[1:])
-        return self.step(carry, inputs @ kernel + bias)
+        return self.step(carry, self.gate(inputs @ kernel + bias))
 
-    def step(self, h: chex.Array, projected: chex.Array) -> tuple[chex.Array, chex.Array]:
-        """From h and x W + b, `[B, 2H]`, to the next h, twice."""
+    def gate(self, projected: chex.Array) -> chex.Array:
+        """From x W + b to what is kept of the state beside what is added: 1 - z and z h~."""
         z, candidate = jnp.split(projected, 2, axis=-1)
-        z = nn.sigmoid(z)
-        h = (1 - z) * h + z * candidate
+        return jnp.concatenate([nn.sigmoid(-z), nn.sigmoid(z) * candidate], axis=-1)
+
+    def step(self, h: chex.Array, gated: chex.Array) -> tuple[chex.Array, chex.Array]:
+        """From h `[B, H]` and what `gate` gives, `[B, 2H]`, to the next h, twice."""
+        kept, added = jnp.split(gated, 2, axis=-1)
+        h = kept * h + added
         return h, h
 
     def project(self, inputs: chex.Array) -> chex.Array:
-        """What the input says of the gate and of the candidate, `[..., 2H]`."""
+        """All that does not depend on the state, of `gate`: `[..., 2H]`."""
         kernel: chex.Array = self.get_variable("params", "kernel")
         bias: chex.Array = self.get_variable("params", "bias")
-        return (kernel[inputs] if is_tokens(inputs) else inputs @ kernel) + bias
+        if is_tokens(inputs):
+            return self.gate(kernel + bias)[inputs]
+        return self.gate(inputs @ kernel + bias)
 
     def unroll(
         self, carry: chex.Array, projected: chex.Array, mask: chex.Array | None
     ) -> tuple[chex.Array, chex.Array]:
         """All steps, by `scan_over_time`."""
-        return scan_over_time(self.step, carry, projected, mask)
+        return scan_over_time(self.step, carry, projected, mask, unroll=1)
 
     @nn.nowrap
     def initialize_carry(self, rng: chex.PRNGKey, input_shape: tuple[int, ...]) -> chex.Array:
@@ -114,7 +120,8 @@ class LRUCell(nn.RNNCellBase):
     the same variance (the paper's sections 3.3 and 3.4; there the nonlinearity is a layer of its
     own, and D diagonal, x being as wide as y).
 
-    Parameters, all real: `nu`, `theta`, `gamma` `[N]`, the logarithms above; `input_kernel`
+    Parameters, all real: `nu` and `theta` `[N]`, those above divided by `recurrent_rate`; `gamma`
+    `[N]`; `input_kernel`
     `[F, 2N]`, Re B beside Im B, normal of variance 1 / 2F; `output_kernel` `[2N, H]`, Re C above
     -Im C, normal of variance 1 / N; `skip_kernel` `[F, H]`, D, normal of variance 1 / F.
 
@@ -123,6 +130,9 @@ class LRUCell(nn.RNNCellBase):
       state_size: N; None for as many as outputs.
       r_min, r_max: the ring that lambda starts in, 0 <= r_min <= r_max <= 1.
       max_phase: the largest phase of it, in radians.
+      recurrent_rate: nu and theta move at this share of the learning rate under Adam, whose steps
+        are as long whatever the scale of a parameter. After n steps a change d of the phase has
+        turned the state by n d; the paper too trains lambda at a lower rate.
     """
 
     features: int
@@ -130,6 +140,7 @@ class LRUCell(nn.RNNCellBase):
     r_min: float = 0.9
     r_max: float = 0.999
     max_phase: float = 2 * math.pi
+    recurrent_rate: float = 0.1
 
     @property
     def states(self) -> int:
@@ -142,7 +153,8 @@ class LRUCell(nn.RNNCellBase):
         n, inputs_wide = self.states, inputs.shape[-1]
         nu = self.param("nu", self._ring, (n,))
         self.param("theta", self._phases, (n,))
-        self.param("gamma", lambda _: 0.5 * jnp.log(-jnp.expm1(-2 * jnp.exp(nu))))
+        loss = 2 * jnp.exp(self.recurrent_rate * nu)  # -ln |lambda|^2
+        self.param("gamma", lambda _: 0.5 * jnp.log(-jnp.expm1(-loss)))
         normal = nn.initializers.normal
         self.param("input_kernel", normal((2 * inputs_wide) ** -0.5), (inputs_wide, 2 * n))
         self.param("output_kernel", normal(n**-0.5), (2 * n, self.features))
@@ -165,7 +177,9 @@ class LRUCell(nn.RNNCellBase):
         """All states by `scan_over_time`, then all outputs at once."""
         decay = self._decay()
         driven, skipped = self._split(projected)
-        carry, states = scan_over_time(lambda s, u: lru_step(decay, s, u), carry, driven, mask)
+        carry, states = scan_over_time(
+            lambda s, u: lru_step(decay, s, u), carry, driven, mask, unroll=1
+        )
         return carry, self._read_out(states, skipped)
 
     @nn.nowrap
@@ -181,8 +195,9 @@ class LRUCell(nn.RNNCellBase):
         return 1
 
     def _decay(self) -> LRUCarry:
-        radius = jnp.exp(-jnp.exp(self.get_variable("params", "nu")))
-        phase = jnp.exp(self.get_variable("params", "theta"))
+        nu = self.recurrent_rate * self.get_variable("params", "nu")
+        radius = jnp.exp(-jnp.exp(nu))
+        phase = jnp.exp(self.recurrent_rate * self.get_variable("params", "theta"))
         return LRUCarry(radius * jnp.cos(phase), radius * jnp.sin(phase))
 
     def _split(self, projected: chex.Array) -> tuple[chex.Array, chex.Array]:
@@ -197,7 +212,8 @@ class LRUCell(nn.RNNCellBase):
         # 1 - |lambda|^2 keeps its digits where |lambda| is near 1.
         share = jax.random.uniform(key, shape, minval=1e-6, maxval=1 - 1e-6)
         lost = 1 - self.r_max**2 + (self.r_max**2 - self.r_min**2) * share
-        return jnp.log(-0.5 * jnp.log1p(-lost))
+        return jnp.log(-0.5 * jnp.log1p(-lost)) / self.recurrent_rate
 
     def _phases(self, key: chex.PRNGKey, shape: tuple[int]) -> chex.Array:
-        return jnp.log(self.max_phase * jax.random.uniform(key, shape, minval=1e-6))
+        phase = self.max_phase * jax.random.uniform(key, shape, minval=1e-6)
+        return jnp.log(phase) / self.recurrent_rate

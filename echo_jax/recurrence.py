@@ -44,11 +44,12 @@ def scan_over_time(
     carry: Carry,
     inputs: chex.Array,
     mask: chex.Array | None,
+    unroll: int = UNROLL,
 ) -> tuple[Carry, Any]:
     """Scan a step over the inputs `[W, B, ...]`; returns the last carry and what it gave, `[W, B]`.
 
     Where `mask` (bool `[W, B]`) is False the carry is held bit for bit, and the output of that
-    step means nothing.
+    step means nothing. At most `unroll` steps become one.
     """
 
     def masked_step(carry: Carry, step_input: tuple) -> tuple[Carry, Any]:
@@ -58,8 +59,8 @@ def scan_over_time(
         return (new_carry if mask is None else hold(present, carry, new_carry)), output
 
     window = len(inputs)
-    unroll = max(n for n in range(1, UNROLL + 1) if window % n == 0)  # no remainder to compile
-    return jax.lax.scan(masked_step, carry, (inputs, mask), unroll=unroll)
+    steps = max(n for n in range(1, unroll + 1) if window % n == 0)  # no remainder to compile
+    return jax.lax.scan(masked_step, carry, (inputs, mask), unroll=steps)
 
 
 def hold(present: chex.Array, carry: Carry, new_carry: Carry) -> Carry:

@@ -1,3 +1,5 @@
+import functools
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -11,7 +13,7 @@ TOKENS = np.random.default_rng(0).integers(0, 5, (6, 3))
 CELLS = {
     "mingru": linear_cells.MinGRUCell(4),
     "lru": linear_cells.LRUCell(4),
-    "lru of 7": linear_cells.LRUCell(4, state_size=7, r_min=0.5, r_max=1.0, max_phase=1.0),
+    "lru of 7": linear_cells.LRUCell(4, 7, r_min=0.5, r_max=1.0, max_phase=1.0, recurrent_rate=0.3),
 }
 every_cell = pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
 
@@ -19,7 +21,7 @@ every_cell = pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
 def started(cell, seed=0):
     """Variables no one of which is its initial zero, and a carry that is not zero."""
     zero = cell.initialize_carry(jax.random.key(0), (3, 5))
-    variables = cell.init(jax.random.key(1), zero, jnp.zeros((3, 5)))
+    variables = jax.jit(cell.init)(jax.random.key(1), zero, jnp.zeros((3, 5)))
     rng = np.random.default_rng(seed)
 
     def moved(leaf):
@@ -32,6 +34,7 @@ def in_float64(tree):
     return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), tree)
 
 
+@functools.partial(jax.jit, static_argnums=0)
 def hoisted(cell, variables, carry, inputs):
     projected = cell.apply(variables, inputs, method="project")
     return cell.apply(variables, carry, projected, None, method="unroll")
@@ -59,7 +62,8 @@ def test_the_linear_recurrent_unit_is_a_loop_over_its_equations_in_complex_numbe
     n = len(params["nu"])
     b = params["input_kernel"][:, :n] + 1j * params["input_kernel"][:, n:]
     c = params["output_kernel"][:n] - 1j * params["output_kernel"][n:]
-    decay = np.exp(-np.exp(params["nu"]) + 1j * np.exp(params["theta"]))
+    nu, theta = (cell.recurrent_rate * params[name] for name in ("nu", "theta"))
+    decay = np.exp(-np.exp(nu) + 1j * np.exp(theta))
     s = start.real + 1j * start.imaginary
     found_carry, found = hoisted(cell, variables, carry, jnp.asarray(TOKENS))
     for t, tokens in enumerate(TOKENS):
@@ -92,7 +96,8 @@ def test_the_first_input_has_a_gradient_and_every_weight_a_finite_one(cell):
     def last_output(variables, vectors):
         return jnp.sum(hoisted(cell, variables, start, vectors)[1][-1] ** 2)
 
-    weights, inputs = jax.grad(last_output, argnums=(0, 1))(variables, jax.nn.one_hot(TOKENS, 5))
+    gradient = jax.jit(jax.grad(last_output, argnums=(0, 1)))
+    weights, inputs = gradient(variables, jax.nn.one_hot(TOKENS, 5))
     chex.assert_tree_all_finite(weights)
     assert all(jnp.any(leaf != 0) for leaf in jax.tree.leaves(weights))
     assert jnp.all(jnp.any(inputs != 0, axis=-1))
@@ -106,10 +111,11 @@ def test_the_linear_recurrent_unit_starts_on_its_ring_and_keeps_the_variance_of_
 ):
     cell = linear_cells.LRUCell(2, 4000, r_min, r_max, max_phase)
     carry = cell.initialize_carry(jax.random.key(0), (1, 3))
-    params = cell.init(jax.random.key(1), carry, jnp.zeros((1, 3)))["params"]
+    params = jax.jit(cell.init)(jax.random.key(1), carry, jnp.zeros((1, 3)))["params"]
     chex.assert_tree_all_finite(params)
     params = in_float64(params)
-    radius, phase = np.exp(-np.exp(params["nu"])), np.exp(params["theta"])
+    nu, theta = (cell.recurrent_rate * params[name] for name in ("nu", "theta"))
+    radius, phase = np.exp(-np.exp(nu)), np.exp(theta)
     assert r_min < radius.min()
     assert radius.max() < r_max
     share = (radius**2 - r_min**2) / (r_max**2 - r_min**2)  # uniform over the area of the ring
