@@ -1,0 +1,172 @@
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from echo_jax import card, cells, controls, prober, protocol, runner
+from echo_jax.prober import Prober, best_rate
+from echo_jax.protocol import FULL
+from echo_jax.runner import Run, Runner, spread
+
+TINY = dataclasses.replace(
+    FULL,
+    ladder=(1, 2, 3),
+    budget=150,
+    seeds=2,
+    tuning_seeds=(1_000_000,),
+    tuning_lag={"stream": 1, "hold": 1},
+    tuning_updates=25,
+    rates=(0.01, 0.1),
+    shortest_stream=12,
+    shortest_hold=6,
+    evaluation={"stream": 16, "hold": 32},
+    capacity_lags=4,
+    capacity_length=8,
+    capacity_updates=100,
+    capacity_sequences=256,
+    linear_lags=6,
+    linear_steps=2000,
+    beyond=(1, 3),
+    gradient_sequences=4,
+)
+REGISTER = controls.ShiftRegister(3)
+
+
+def made_card(cell, raw, chosen, seed=0):
+    identity = {
+        "name": "x",
+        "cell": {"cell": "lstm", "args": {}, "source": None},
+        "protocol": protocol.to_dict(chosen),
+        "seeds": list(range(seed, seed + chosen.seeds)),
+    }
+    made = {"device": "cpu", "versions": {}, "date": "2026-01-01", "seconds": {"all": 1.0}}
+    return card.make(identity, raw, {}, made)
+
+
+@pytest.fixture(scope="module")
+def raw():
+    return list(Prober(REGISTER, TINY).rows())
+
+
+def test_a_register_of_three_slots_comes_out_as_it_is_known_to_be(raw):
+    made = made_card(REGISTER, raw, TINY)
+    card.validate(made)
+    rows = made["rows"]
+    assert rows["stream_span"]["0.99"]["by_seed"] == [2, 2]
+    assert rows["stream_span"]["0.99"]["at_least"] == [False, False]
+    assert rows["hold_span"]["0.99"]["by_seed"] == [1, 1]  # a value, a distractor, the question
+    np.testing.assert_allclose(rows["capacity"]["by_lag"]["median"], [1, 1, 0, 0], atol=0.05)
+    np.testing.assert_allclose(rows["linear"]["by_lag"]["trained"], [1, 1, 0, 0, 0, 0], atol=0.01)
+    assert rows["beyond"]["lag"] == 2
+    assert [each["median"] for each in rows["beyond"]["accuracy"]] == [1, 1]
+    assert rows["cause"]["verdict"] == "could not hold"
+    assert rows["cause"]["lag"] == 3
+    assert rows["price"]["parameters"] == 2 * 3 * 2 + 2
+    assert rows["price"]["state_bytes"] == 3 * 2 * 4
+
+
+def without_times(rows):
+    return [row for row in rows if row["kind"] != "price"]
+
+
+def test_quick_is_the_beginning_of_full_to_the_bit(raw):
+    quick = dataclasses.replace(TINY, name="quick", ladder=(1, 2), rows=("stream", "hold"))
+    again = list(Prober(REGISTER, quick).rows())
+    assert len(again) > 10
+    assert all(row in raw for row in again)
+
+
+def test_a_seed_is_the_same_whatever_others_run_beside_it(raw):
+    alone = dataclasses.replace(TINY, seeds=1, rows=("stream",))
+    rows = [row for row in Prober(REGISTER, alone, seed=1).rows() if row["kind"] == "run"]
+    assert rows
+    assert all(row in raw for row in rows)
+
+
+def test_a_cell_without_memory_is_at_every_floor():
+    chosen = dataclasses.replace(TINY, rows=("stream", "hold", "cause", "capacity"))
+    rows = made_card(None, list(Prober(controls.Memoryless(4), chosen).rows()), chosen)["rows"]
+    for task in ("stream_span", "hold_span"):
+        assert rows[task]["0.99"]["by_seed"] == [0, 0]
+        assert rows[task]["0.6"]["by_seed"] == [0, 0]
+    assert abs(rows["capacity"]["exact"]["median"]) < 0.1
+    assert rows["linear"]["trained"]["by_seed"] == [0, 0]
+    assert rows["learning"]["stream"][0]["reached"] == 0
+    assert rows["cause"]["verdict"] == "could not hold"
+
+
+def test_a_card_that_runs_out_of_time_keeps_what_it_has_and_says_so(raw):
+    asked = iter(range(1000))
+    stopped = list(Prober(REGISTER, TINY, over=lambda: next(asked) > 6).rows())
+    assert 0 < len(stopped) < len(raw)
+    whole = [row for row in stopped if row in raw]
+    assert len(stopped) - len(whole) <= TINY.seeds  # those at work were cut short
+    rows = made_card(REGISTER, stopped, TINY)["rows"]
+    assert rows["capacity"] is None
+    assert rows["hold_span"] is None
+
+
+def test_the_weights_of_a_shorter_lag_are_where_a_curriculum_starts(monkeypatch):
+    started = []
+    train = Runner.train
+
+    def noted(self, task, runs, budget, params=None):
+        trained = train(self, task, runs, budget, params)
+        started.append((runs, params, trained))
+        return trained
+
+    monkeypatch.setattr(Runner, "train", noted)
+    chosen = dataclasses.replace(TINY, rows=("stream", "cause"))
+    rows = list(Prober(REGISTER, chosen).rows())
+    later = [row for row in rows if row["kind"] == "curriculum"]
+    assert [(row["lag"], row["from"], row["seed"]) for row in later] == [(3, 2, 0), (3, 2, 1)]
+    runs, params, _ = started[-1]
+    (before,) = [each for some, _, each in started if some[0].lag == 2]
+    jax.tree.map(np.testing.assert_array_equal, params, before.params)
+    assert [run.seed for run in runs] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("active", "slots", "devices"), [([0, 3, 5], 8, 2), ([7], 8, 4), ([], 4, 2), ([0, 1, 2], 3, 1)]
+)
+def test_runs_at_work_are_divided_evenly_and_none_is_lost(active, slots, devices):
+    order = spread(active, slots, devices)
+    assert sorted(order) == list(range(slots))
+    shares = [len(set(active) & set(share)) for share in order.reshape(devices, -1).tolist()]
+    assert max(shares) - min(shares) <= 1
+
+
+def test_moving_the_runs_among_the_slots_changes_no_bit():
+    cell, budget = cells.LSTMCell(4), 75
+    work = Runner(cell, TINY, lambda: False)
+    runs = [Run(seed, 1, 0.1) for seed in (0, 1)]
+    together = work.train("stream", runs, budget)
+    alone = [work.train("stream", [run], budget) for run in runs]
+    work.close()
+    for i, each in enumerate(alone):
+        assert each.rows[0] == together.rows[i]
+        jax.tree.map(
+            lambda a, b, i=i: np.testing.assert_array_equal(a[0], b[i]),
+            each.params,
+            together.params,
+        )
+
+
+def tuned(rate, accuracy, failed=False):
+    return {"rate": rate, "accuracy": accuracy, "failed": failed}
+
+
+def test_the_rate_that_learns_soonest_is_kept():
+    slow, fast = tuned(0.1, [0.5, 0.6, 0.7, 1.0]), tuned(0.2, [0.5, 1.0])
+    assert best_rate([slow, fast]) == 0.2
+    assert best_rate([fast, slow]) == 0.2
+    assert best_rate([slow, tuned(0.3, [0.9], failed=True)]) == 0.1
+    assert best_rate([tuned(0.3, [0.7]), tuned(0.2, [0.7])]) == 0.2
+
+
+def test_numbers_of_a_row_are_rounded_and_what_is_none_is_null():
+    assert runner.plain(np.float32(0.1)) == 0.1
+    assert runner.plain(float("nan")) is None
+    assert runner.plain(np.array([1.0, 1 / 3])) == [1.0, 0.333333]
+    assert prober.significant(np.array([1.23456789e-20, 0.0])) == [1.23457e-20, 0.0]
