@@ -14,7 +14,7 @@ from flax import linen as nn
 
 from echo_jax import network, probe
 from echo_jax.memory_tasks import lagged, random_tokens
-from echo_jax.metrics import cross_entropy, mean_where
+from echo_jax.metrics import cross_entropy
 from echo_jax.network import Network
 from echo_jax.probe import Setting
 from echo_jax.protocol import Protocol
@@ -89,11 +89,11 @@ def train_block(
     shape = (protocol.batch_size, protocol.capacity_length)
 
     def loss_of(params: Any, tokens: chex.Array) -> chex.Array:
-        """The mean cross-entropy over the lags and steps that have a target."""
+        """The mean cross-entropy of all heads, at some steps before which all targets lie."""
         _, seen = states(net, params, network.zero_carry(net, len(tokens)), tokens)
-        targets, there = targets_of(tokens, protocol)
-        losses = cross_entropy(logits_of(protocol, params, seen), targets)
-        return mean_where(losses, jnp.broadcast_to(there, losses.shape))
+        asked = slice(protocol.capacity_lags, None, protocol.capacity_every)
+        logits = logits_of(protocol, params, seen[asked])
+        return jnp.mean(cross_entropy(logits, targets_of(tokens, protocol)[asked]))
 
     def update(state: TrainState, counter: chex.Array) -> tuple[TrainState, chex.Array]:
         """One step of the optimizer on fresh sequences."""
@@ -106,11 +106,11 @@ def train_block(
     return state, losses[-1]
 
 
-def targets_of(tokens: chex.Array, protocol: Protocol) -> tuple[chex.Array, chex.Array]:
-    """The tokens 1 .. M steps before each, int32 `[L, B, M]`, and where they are, `[L, 1, M]`."""
+def targets_of(tokens: chex.Array, protocol: Protocol) -> chex.Array:
+    """The tokens 1 .. M steps before each, int32 `[L, B, M]`; there are all of them from step M."""
     lags = 1 + jnp.arange(protocol.capacity_lags)
-    targets, there = jax.vmap(lambda lag: lagged(tokens, lag), out_axes=-1)(lags)
-    return jnp.swapaxes(targets, 0, 1), there[:, None]
+    targets = jax.vmap(lambda lag: lagged(tokens, lag)[0], out_axes=-1)(lags)
+    return jnp.swapaxes(targets, 0, 1)
 
 
 def logits_of(protocol: Protocol, params: Any, seen: chex.Array) -> chex.Array:

@@ -66,11 +66,13 @@ class Protocol:
     """Accuracies that count as success, at an evaluation and at its confirmation."""
     rows: tuple[str, ...] = ("stream", "hold", "capacity", "beyond", "cause", "price")
     """What is measured."""
-    capacity_lags: int = 64
+    capacity_lags: int = 60
     """Heads of the one network whose recalled bits are added up, for lags 1 to this."""
-    capacity_length: int = 128
-    """Steps of its sequences; a head is trained where its target exists."""
-    capacity_updates: int = 2000
+    capacity_length: int = 96
+    """Steps of its sequences."""
+    capacity_every: int = 4
+    """Its heads are trained at every so many steps, from `capacity_lags` on."""
+    capacity_updates: int = 1500
     """Updates of its training, at the rate of the stream."""
     capacity_sequences: int = 2048
     """Fresh sequences that its heads are recalibrated on, and as many again for the bits."""

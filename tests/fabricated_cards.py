@@ -36,7 +36,8 @@ CARDS = {
             "cause": "no limit found", "copy": {100: 0.01, 300: 0.02, 1000: 0.3}},
     # exact: a gradient of 0 beyond
     "shift-5": {"stream": 5, "hold": 5, "bits": 6, "parameters": 26, "state": 6,
-                "cause": "could not hold", "args": {"slots": 6}, "cell": "echo_jax.controls:ShiftRegister"},
+                "cause": "could not hold", "args": {"slots": 6},
+                "cell": "echo_jax.controls:ShiftRegister"},
     # every row at its floor
     "no-memory": {"stream": 0, "hold": 0, "bits": 0, "parameters": 302, "state": 1,
                   "cause": "could not hold"},
