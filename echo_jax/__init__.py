@@ -15,6 +15,7 @@ _SUBMODULES = (
     "card_figures",
     "card_markdown",
     "card_page",
+    "card_pairs",
     "card_raw",
     "card_rows",
     "card_schema",

@@ -76,6 +76,7 @@ class Prober:
 
     def task(self, task: Task) -> Iterator[RawRow]:
         """The rate, then the ladder."""
+        self.stop_if_over()
         tuned = list(self.tune(task))
         yield from tuned
         self.rate[task] = best_rate(tuned)

@@ -330,6 +330,38 @@ def mean_equivalent(values: npt.ArrayLike, target: float, margin: float) -> Equi
     return Equivalence(mean, interval, margin, within)
 
 
+def predicted_difference(
+    values: npt.ArrayLike, others: npt.ArrayLike, level: float = 0.95
+) -> tuple[float, Interval]:
+    """The difference of two means, and where that of two repeats with new seeds will be.
+
+    The difference d of the means of S and S' values has variance v = s^2 / S + s'^2 / S'; that of a
+    repeat has the same around the same truth, so the two differ with variance 2 v:
+
+        d - t sqrt(2 v)  to  d + t sqrt(2 v)
+
+    with t of the degrees of freedom of Welch (1947), rounded down. Without the factor 2 it is his
+    interval for the true difference.
+
+    Args:
+      values: float `[S]`, one a seed, about normal.
+      others: float `[S']`.
+      level: the probability that a repeat falls into it.
+
+    Raises:
+      ValueError: there are fewer than two values of one, or one is not finite.
+    """
+    a, b = _finite(values, at_least=2), _finite(others, at_least=2)
+    difference = float(a.mean() - b.mean())
+    parts = [float(x.var(ddof=1)) / len(x) for x in (a, b)]
+    variance = sum(parts)
+    if variance == 0:
+        return difference, Interval(difference, difference, level)
+    degrees = variance**2 / sum(v**2 / (len(x) - 1) for v, x in zip(parts, (a, b), strict=True))
+    half = t_quantile((1 + level) / 2, max(1, int(degrees + 1e-9))) * math.sqrt(2 * variance)
+    return difference, Interval(difference - half, difference + half, level)
+
+
 def t_quantile(probability: float, degrees: int) -> float:
     """The value that Student's t of so many degrees of freedom is below with a probability.
 

@@ -11,6 +11,7 @@ import dataclasses
 import datetime
 import hashlib
 import inspect
+import itertools
 import re
 import signal
 import sys
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
-from echo_jax import card, card_schema, cli, machine, protocol, report
+from echo_jax import card, card_pairs, card_schema, cli, machine, protocol, report
 from echo_jax.config import ConfigError
 from echo_jax.protocol import PROTOCOLS, Protocol
 
@@ -141,8 +142,8 @@ def make_report(folder: Path) -> None:
     """One page over all cards of a folder."""
     from echo_jax import card_page
 
-    paths = card_page.write_report(folder)
-    print(f"Page: {paths[0]}")
+    written = card_page.write_report(folder)
+    print(f"Page: {next(path for path in written if path.suffix == '.html')}")
 
 
 def probe_all(command: ProbeCommand) -> None:
@@ -289,7 +290,8 @@ def side_by_side(made: Sequence[card.Card]) -> str:
     known = [{row: value for row, value, _ in card.glance(each)} for each in made]
     rows = [["", *(each["name"] for each in made)]]
     rows += [[label, *(of.get(label, "") for of in known)] for label in labels]
-    return "\n" + report.table(rows, left=tuple(range(len(made) + 1)))
+    pairs = (card_pairs.sentence(a, b) for a, b in itertools.combinations(made, 2))
+    return "\n".join(["", report.table(rows, left=tuple(range(len(made) + 1))), "", *pairs])
 
 
 if __name__ == "__main__":

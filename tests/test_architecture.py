@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "metrics": {"config", "jax", "chex"},
     "statistics": {"numpy"},
     "linear_probe": {"jax", "chex"},
+    "card_pairs": {"ladder", "statistics"},
     "protocol": {"storage"},
     "memory_tasks": {"protocol", "jax", "chex"},
     "probe": {

@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+from fabricated_cards import card
+
+from echo_jax import card_pairs, statistics
+
+
+def test_a_prediction_of_a_difference_holds_for_a_repeat_in_95_of_100():
+    drawn = np.random.default_rng(0)
+    held = 0
+    for _ in range(2000):
+        a = drawn.normal(1, 1, 8)
+        b, again, b_again = drawn.normal(0, 3, 8), drawn.normal(1, 1, 8), drawn.normal(0, 3, 8)
+        _, interval = statistics.predicted_difference(a, b)
+        held += interval.low <= again.mean() - b_again.mean() <= interval.high
+    assert abs(held / 2000 - 0.95) < 0.02
+
+
+def test_the_prediction_interval_by_hand():
+    difference, interval = statistics.predicted_difference([1, 3], [0, 0])
+    assert difference == 2
+    # variance 2 / 2 = 1, one degree of freedom: t 12.706
+    assert interval.high - 2 == pytest.approx(12.706 * np.sqrt(2), rel=1e-3)
+    assert 2 - interval.low == pytest.approx(12.706 * np.sqrt(2), rel=1e-3)
+
+
+def test_values_that_do_not_vary_predict_themselves():
+    assert statistics.predicted_difference([2, 2], [1, 1]) == (1, (1, 1, 0.95))
+
+
+def repeat(updates, seeds=None):
+    """A card whose seeds took so many updates at lag 1, evaluated every 25."""
+    raw = [
+        {"kind": "run", "task": "stream", "lag": 1, "seed": i, "failed": False,
+         "accuracy": [0.5] * (n // 25 - 1) + [1.0], "confirmed": [None] * (n // 25 - 1) + [1.0]}
+        for i, n in enumerate(updates)
+    ]  # fmt: skip
+    fixed = {"ladder": [1, 2], "budget": 1000, "evaluate_every": 25, "thresholds": [0.99, 0.6]}
+    made = {"raw": raw, "seeds": list(range(seeds or len(updates))), "protocol": fixed}
+    return made | {"protocol_hash": "x", "name": f"of {updates[0]}"}
+
+
+def test_the_ratio_of_two_cards_is_that_of_their_geometric_means():
+    found = card_pairs.compared(repeat([200, 400]), repeat([100, 50]), "stream", 1)
+    assert found.ratio == pytest.approx(4)
+    assert found.low < 4 < found.high
+    assert found.low * found.high == pytest.approx(16)
+
+
+def test_a_lag_that_a_seed_never_learned_cannot_be_compared():
+    assert card_pairs.compared(repeat([200, 400], seeds=3), repeat([100, 50]), "stream", 1) is None
+    assert card_pairs.longest(repeat([200, 400]), repeat([100, 50])).lag == 1
+
+
+def test_a_sentence_says_how_sure_it_is():
+    surely = card_pairs.sentence(repeat([800, 775, 825, 800]), repeat([100, 100, 125, 100]))
+    assert "At lag 1 of 800 takes 7.56 times the updates of of 100" in surely
+    assert "either" not in surely
+    unsure = card_pairs.sentence(repeat([100, 200, 100, 150]), repeat([100, 100, 125, 100]))
+    assert "either may be the sooner one" in unsure
+    other = repeat([100, 100]) | {"protocol_hash": "y"}
+    assert "different protocols" in card_pairs.sentence(repeat([100, 100]), other)
+
+
+def test_two_whole_cards_can_be_compared():
+    assert card_pairs.longest(card("lstm"), card("lstm")).ratio == 1
+
+
+def test_repeats_of_one_cell_hold_about_what_they_should():
+    drawn = np.random.default_rng(1)
+    cards = [repeat(25 * np.round(2 ** drawn.normal(4.5, 0.3, 8)).astype(int)) for _ in range(12)]
+    (found,) = card_pairs.coverages(cards)
+    assert found.tried == 66 * 45
+    assert 0.85 < found.held / found.tried < 1
+    assert found.values > 5
+    twice = [repeat(25 * np.array([n] * 8)) for n in (10, 10, 40, 10)]
+    (found,) = card_pairs.coverages(twice)
+    assert found.held < found.tried
