@@ -168,7 +168,7 @@ def evaluate(
         return jnp.where(part == 0, found, first), found
 
     parts = jnp.arange(1 + protocol.confirmation)
-    _, shares = jax.lax.scan(share, jnp.ones(()), parts)  # all in one loop: compiled once
+    _, shares = jax.lax.scan(share, jnp.float32(jnp.inf), parts)  # one loop: compiled once
     return shares[0], jnp.mean(shares[1:])
 
 
