@@ -1,9 +1,9 @@
 """The copy-memory task as published: ten symbols to be said again after T blanks. Pure.
 
-Hochreiter & Schmidhuber 1997, as Arjovsky et al. 2016 and Bai et al. 2018 set it: ten symbols out
-of eight, T - 1 blanks, a delimiter that says when, ten blanks to answer in: T + 20 steps. The
-target is a blank but at the last ten steps, where it is the symbols in their order. With T = 3,
-`.` for a blank and `!` for the delimiter:
+After Hochreiter & Schmidhuber 1997, as Arjovsky et al. 2016 set it: ten symbols out of eight,
+T - 1 blanks, a delimiter that says when, ten blanks to answer in: T + 20 steps. (Bai et al. 2018
+show the delimiter at the last eleven steps.) The target is a blank but at the last ten steps,
+where it is the symbols in their order. With T = 3, `.` for a blank and `!` for the delimiter:
 
     input   3 1 4 1 5 0 2 6 5 3 . . ! . . . . . . . . . .
     target  . . . . . . . . . . . . . 3 1 4 1 5 0 2 6 5 3

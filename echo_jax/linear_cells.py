@@ -4,7 +4,9 @@
     LRU      s_t = lambda s_(t-1) + gamma B x_t       complex; the weights are the same at all steps
 
 Neither has a product with its state inside the scan: both project before it (`HoistedCell`), and
-the LRU reads its states out after it.
+the LRU reads its states out after it. What is left in a step is elementwise, and one step at a time
+is the fastest: where steps are unrolled, XLA computes the first ones again for each later one (an
+LRU of 50 states over 1,020 steps: the gradient takes 5.2 ms, with 8 steps made one 17.4).
 """
 
 import math
@@ -25,8 +27,8 @@ class MinGRUCell(nn.RNNCellBase):
         h~ = x W_h + b_h
         h' = (1 - z) h + z h~
 
-    This is the plain variant of the paper's section 3.1; that of its appendix B, computed in the
-    logarithm, keeps h~ positive. The output is h'.
+    This is the plain variant; that which the paper computes in the logarithm keeps h~ positive by
+    another nonlinearity. The output is h'.
 
     Parameters: `kernel` `[F, 2H]` glorot-uniform over its fused shape, z before h~, and `bias`
     `[2H]`, zeros.
@@ -121,9 +123,9 @@ class LRUCell(nn.RNNCellBase):
     own, and D diagonal, x being as wide as y).
 
     Parameters, all real: `nu` and `theta` `[N]`, those above divided by `recurrent_rate`; `gamma`
-    `[N]`; `input_kernel`
-    `[F, 2N]`, Re B beside Im B, normal of variance 1 / 2F; `output_kernel` `[2N, H]`, Re C above
-    -Im C, normal of variance 1 / N; `skip_kernel` `[F, H]`, D, normal of variance 1 / F.
+    `[N]`; `input_kernel` `[F, 2N]`, Re B beside Im B, normal of variance 1 / 2F; `output_kernel`
+    `[2N, H]`, Re C above -Im C, normal of variance 1 / N; `skip_kernel` `[F, H]`, D, normal of
+    variance 1 / F.
 
     Attributes:
       features: H, the outputs.
