@@ -139,6 +139,19 @@ def test_a_delay_line_just_long_enough_learns_the_task_and_one_shorter_does_not(
     assert recall(11) > 0.9 * math.log(8)
 
 
+@pytest.mark.slow
+def test_linear_recurrent_units_that_start_close_to_the_circle_recall_over_a_thousand_blanks():
+    def recall(cell):
+        def run(settings):
+            state = cm.init(cell, settings)
+            return cm.train_then_evaluate(cell, settings, state, 500, (8, 1000))[1].recall
+
+        return float(jax.jit(run)(settings(rate=0.01)))
+
+    assert recall(LRUCell(50, r_min=0.999, r_max=1.0, recurrent_rate=0.01)) < 0.5 * math.log(8)
+    assert recall(LRUCell(50)) > 0.9 * math.log(8)  # 0.999^1000 is the most that is left
+
+
 def test_each_of_many_seeds_is_the_run_of_that_seed_alone():
     cell, rates = MinGRUCell(5), jnp.array([0.01, 0.02])
     both = Settings(jnp.array([3, 4]), jnp.zeros(2, int), rates, jnp.ones(2, bool))
