@@ -27,6 +27,7 @@ _SUBMODULES = (
     "config",
     "controls",
     "copy_memory",
+    "copy_prober",
     "echo",
     "estimate",
     "evaluation",

@@ -10,7 +10,7 @@ A raw row is a function of cell, protocol and seed, but for the price; what else
 matter. The clock is looked at between blocks of updates and can only end a card early.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -21,7 +21,7 @@ from echo_jax import capacity, price, probe
 from echo_jax.network import Network
 from echo_jax.probe import Setting
 from echo_jax.protocol import Protocol, Task, length
-from echo_jax.runner import RawRow, Run, Runner, Trained, plain
+from echo_jax.runner import RawRow, Run, Runner, Trained, best_rate, plain
 
 
 class StoppedError(Exception):
@@ -258,20 +258,6 @@ class Prober:
         """Raise StoppedError where the time is over."""
         if self.over():
             raise StoppedError
-
-
-def best_rate(rows: Sequence[RawRow]) -> float:
-    """The rate of the largest mean accuracy over all evaluations and seeds; the smaller of equals.
-
-    A run that succeeded early counts as right from then on, one whose loss was no number as wrong.
-    """
-    longest = max(len(row["accuracy"]) for row in rows)
-    areas: dict[float, list[float]] = {}
-    for row in rows:
-        known = [x or 0.0 for x in row["accuracy"]]
-        rest = [0.0 if row["failed"] else 1.0] * (longest - len(known))
-        areas.setdefault(row["rate"], []).append(sum([*known, *rest]) / longest)
-    return max(sorted(areas), key=lambda rate: sum(areas[rate]))
 
 
 def significant(values: np.ndarray) -> list[float]:

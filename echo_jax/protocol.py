@@ -96,7 +96,22 @@ QUICK = dataclasses.replace(
 )
 """The first rungs and rows of `full`: the same numbers, to the bit, where both have them."""
 
-PROTOCOLS = {"quick": QUICK, "full": FULL}
+COPY = dataclasses.replace(
+    FULL,
+    name="copy",
+    vocab_size=10,
+    batch_size=8,
+    ladder=(100, 300, 1000),
+    tuning_lag={"copy": 100},
+    tuning_updates=200,
+    budget=600,
+    evaluate_every=100,
+    evaluation={"copy": 64},
+    rows=("copy",),
+)
+"""The copy-memory task as published, see `copy_memory`; its ladder is of T, its budget per T."""
+
+PROTOCOLS = {"quick": QUICK, "full": FULL, "copy": COPY}
 
 
 def length(protocol: Protocol, task: Task, lag: int) -> int:

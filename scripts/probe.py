@@ -32,6 +32,17 @@ if TYPE_CHECKING:
 CARDS = Path("cards")
 """The folder of cards where no other is named."""
 
+ROWS_OF = {
+    "stream": ("stream_span", "learning"),
+    "hold": ("hold_span",),
+    "capacity": ("capacity", "linear"),
+    "beyond": ("beyond",),
+    "cause": ("cause",),
+    "price": ("price",),
+    "copy": ("copy",),
+}
+"""The rows of a card, by what a protocol asks for."""
+
 LARGEST_SEED = 1_000_000 - 1_000
 """Seeds from a million on choose the learning rate."""
 
@@ -53,7 +64,8 @@ class ProbeCommand:
     protocol: Literal["quick", "full"] = "quick"
     """quick takes about a minute; full is what to cite."""
     task: Literal["memory", "copy"] = "memory"
-    """memory is the card; copy the copy-memory task as published, which takes its own time."""
+    """memory is the card of that protocol; copy is the copy-memory task as published, which has a
+    protocol and a card of its own."""
     seed: int = 0
     """The first of the seeds."""
     seconds: float | None = None
@@ -82,6 +94,11 @@ class ProbeCommand:
                 f"{len(self.cell_args)} --cell-args for {len(self.cells)} cells: give one for each "
                 'cell, in their order, "" where there are none'
             )
+
+    @property
+    def fixed(self) -> Protocol:
+        """The protocol of the cards."""
+        return PROTOCOLS["copy" if self.task == "copy" else self.protocol]
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -150,7 +167,7 @@ def probe_all(command: ProbeCommand) -> None:
     """Find, check and probe every cell, one after the other."""
     from echo_jax import cell_check, seeds
 
-    chosen = PROTOCOLS[command.protocol]
+    chosen = command.fixed
     seeds.use_cpu_devices(None)
     try:
         found = [find(command, i) for i in range(len(command.cells))]
@@ -181,7 +198,7 @@ def card_name(cell: str, given: dict[str, Any], command: ProbeCommand) -> str:
     """What the files of a card are called, such as MyCell-rate-0.9-quick."""
     words = [cell.split(":")[-1], *(f"{name}-{value}" for name, value in given.items())]
     words += [f"seed-{command.seed}"] * (command.seed != 0)
-    words += ["copy" if command.task == "copy" else command.protocol]
+    words += [command.fixed.name]
     return re.sub(r"[^\w.-]+", "-", "-".join(words))
 
 
@@ -199,7 +216,8 @@ def check_names(found: Sequence[Probed], out: Path) -> None:
 
 def probe(command: ProbeCommand, chosen: Protocol, probed: Probed) -> card.Card:
     """Take a cell through the protocol, write its card and print it."""
-    from echo_jax import prober
+    from echo_jax.copy_prober import CopyProber
+    from echo_jax.prober import Prober
 
     clock, start = Clock(command.seconds), time.perf_counter()
     before = signal.signal(signal.SIGINT, clock.interrupt)
@@ -208,9 +226,9 @@ def probe(command: ProbeCommand, chosen: Protocol, probed: Probed) -> card.Card:
         print(f"{time.perf_counter() - start:6.0f} s  {words}", file=sys.stderr, flush=True)
 
     print(f"{probed.name}: {title(probed)}, {chosen.seeds} seeds, protocol {chosen.name}")
-    work = prober.Prober(probed.module, chosen, command.seed, clock.over, tell)
+    kind = CopyProber if command.task == "copy" else Prober
     try:
-        raw = list(work.copy_rows() if command.task == "copy" else work.rows())
+        raw = list(kind(probed.module, chosen, command.seed, clock.over, tell).rows())
     finally:
         signal.signal(signal.SIGINT, before)
     seconds = time.perf_counter() - start
@@ -255,13 +273,13 @@ def source_of(probed: Probed) -> str | None:
 def reasons(command: ProbeCommand, clock: Clock) -> dict[str, str]:
     """Why a row that is missing is missing."""
     rows = [field.name for field in card_schema.ROWS.fields]
-    if command.task == "copy":
-        return dict.fromkeys(rows, "the copy-memory task alone was asked for")
-    if clock.over():
-        why = "it was interrupted" if clock.interrupted else "its seconds were over"
-        return dict.fromkeys(rows, why) | {"copy": "--task copy measures it"}
-    outside = dict.fromkeys(rows, f"protocol {command.protocol} does not ask for it")
-    return outside | {"copy": "--task copy measures it"}
+    outside = dict.fromkeys(rows, f"protocol {command.fixed.name} does not ask for it")
+    if command.task == "memory":
+        outside["copy"] = "--task copy measures it"
+    if not clock.over():
+        return outside
+    why = "it was interrupted" if clock.interrupted else "its seconds were over"
+    return outside | {name: why for asked in command.fixed.rows for name in ROWS_OF[asked]}
 
 
 def made_with(seconds: float) -> dict[str, Any]:

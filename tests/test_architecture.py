@@ -27,6 +27,16 @@ MAY_IMPORT = {
     "metrics": {"config", "jax", "chex"},
     "statistics": {"numpy"},
     "linear_probe": {"jax", "chex"},
+    "copy_prober": {
+        "config",
+        "copy_memory",
+        "protocol",
+        "runner",
+        "seeds",
+        "jax",
+        "flax",
+        "numpy",
+    },
     "card_pairs": {"ladder", "statistics"},
     "protocol": {"storage"},
     "memory_tasks": {"protocol", "jax", "chex"},
@@ -273,5 +283,5 @@ def test_the_pure_core_has_no_clock_no_file_no_print_and_no_global_randomness(mo
 
 def test_only_the_scripts_and_what_they_load_say_what_is_jitted():
     jitting = [m for m in modules() if "jax.jit" in (PACKAGE / f"{m}.py").read_text()]
-    assert jitting == ["cell_check", "price", "prober", "runner", "sweep", "trained"]
-    assert jitting == ["cell_check", "price", "prober", "runner", "sweep", "trained"]
+    assert jitting == ["cell_check", "copy_prober", "price", "prober", "runner", "sweep", "trained"]
+    assert jitting == ["cell_check", "copy_prober", "price", "prober", "runner", "sweep", "trained"]

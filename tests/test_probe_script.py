@@ -35,7 +35,7 @@ class Drifts(Last):
 @pytest.fixture
 def probing(call, tmp_path, monkeypatch):
     """Runs probe.py under a protocol of a few updates."""
-    quick = dataclasses.replace(TINY, ladder=(1, 2), rows=("stream", "price"), seeds=2)
+    quick = dataclasses.replace(TINY, name="quick", ladder=(1, 2), rows=("stream", "price"))
     monkeypatch.setitem(protocol.PROTOCOLS, "quick", quick)
     (tmp_path / "mine.py").write_text(CELL)
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from echo_jax import card, cells, controls, prober, protocol, runner
-from echo_jax.prober import Prober, best_rate
+from echo_jax.prober import Prober
 from echo_jax.protocol import FULL
-from echo_jax.runner import Run, Runner, spread
+from echo_jax.runner import Run, Runner, best_rate, spread
 
 TINY = dataclasses.replace(
     FULL,
