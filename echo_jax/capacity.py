@@ -176,7 +176,9 @@ def recalibrated_bits(
     """Bits that heads know of their targets, after a factor on the logits of each: `[M]`.
 
     The factor b >= 0 makes the mean cross-entropy of b z on the first data smallest. It is convex
-    in b, so its slope, E[sum_v p_v z_v - z_target], is brought to zero by bisection.
+    in b, so its slope, E[sum_v p_v z_v - z_target], is brought to zero by bisection. What is scored
+    is (1 - e) softmax(b z) + e / V with e = 1 / N: a head that made no error on N sequences may
+    still make one in as many, and is not sure beyond all measure.
 
     Args:
       fit: logits `[N, M, V]` that the factor is fitted to.
@@ -199,8 +201,10 @@ def recalibrated_bits(
     lags = fit.shape[1]
     ends = (jnp.zeros(lags), jnp.full(lags, STEEPEST))
     low, high = jax.lax.fori_loop(0, 30, halve, ends)
-    loss = jnp.mean(cross_entropy((low + high)[:, None] / 2 * logits, targets), axis=0)
-    return (jnp.log(fit.shape[-1]) - loss) / jnp.log(2)
+    doubt, classes = 1 / len(fit), fit.shape[-1]
+    right = jnp.exp(-cross_entropy((low + high)[:, None] / 2 * logits, targets))
+    known = jnp.log((1 - doubt) * right + doubt / classes)
+    return (jnp.log(classes) + jnp.mean(known, axis=0)) / jnp.log(2)
 
 
 def driven(

@@ -80,7 +80,9 @@ def _made(card: Mapping[str, Any]) -> str:
     words = ["--cell", cell["cell"]]
     if cell["args"]:
         words += ["--cell-args", ",".join(f"{k}={v}" for k, v in cell["args"].items())]
-    words += ["--protocol", card["protocol"]["name"]]
+    name, seed = card["protocol"]["name"], card["seeds"][0]
+    words += ["--task", "copy"] if name == "copy" else ["--protocol", name]
+    words += ["--seed", str(seed)] if seed else []
     return f"python scripts/probe.py {shlex.join(words)}"
 
 
@@ -145,8 +147,9 @@ def _cause_sentence(row: Row, seeds: int) -> str:
             "trained on from a shorter lag: they could not learn it, though such cells can hold it."
         ),
         "could not hold": (
-            f"At {lag}, where {missed} did not arrive, the answer cannot depend on the input that "
-            "is asked for: the cell could not hold it."
+            f"At {lag}, where {missed} did not arrive, the answer does not depend on the input "
+            "that is asked for (its gradient is 0, and another token there changes nothing): the "
+            "cell could not hold it."
         ),
         "undetermined": (
             f"At {lag}, where {missed} did not arrive, nothing shows whether they could not hold "

@@ -132,6 +132,17 @@ COLUMNS = {
 }
 """The columns of the table, and what each means."""
 
+SUMMARY = (
+    "cell",
+    "stream span",
+    "hold span",
+    "bits",
+    "updates",
+    "state, bytes",
+    "training, \u00b5s",
+)
+"""The columns of the short table."""
+
 SORTED = ' aria-sort="descending"'
 """Of the heading by which a table is sorted as it stands."""
 
@@ -396,13 +407,31 @@ def _table_part(cards: Sequence[Card], links: Mapping[int, str]) -> Part:
 
 def _other_part(order: int, cards: Sequence[Card], links: Mapping[int, str]) -> Part:
     lag = common_lag(cards)
+    rows = [
+        row | _recalled(card) for row, card in zip(_rows(cards, lag, links), cards, strict=True)
+    ]
     return Part(
         f"table-{order}",
         f"Not comparable with these: protocol {cards[0]['protocol']['name']}",
-        table=_rows(cards, lag, links),
-        table_caption=f"Protocol {card_figures.protocol_words(cards[0])}; updates at lag {lag}. "
+        table=_measured(rows),
+        table_caption=f"Protocol {card_figures.protocol_words(cards[0])}"
+        f"{f'; updates at lag {lag}' * any(card['rows']['learning'] for card in cards)}. "
         "None of these numbers can be compared with those of another protocol.",
     )
+
+
+def _recalled(card: Card) -> dict[str, Cell]:
+    """The recall loss of each copy-memory task, in nats a symbol; ln 8 is no memory."""
+    return {
+        f"recall, T {line['T']:,}": _estimate(line["recall"]) for line in card["rows"]["copy"] or []
+    }
+
+
+def _measured(rows: Sequence[dict[str, Cell]]) -> list[dict[str, Cell]]:
+    """Rows without the columns in which there is nothing."""
+    columns = dict.fromkeys(column for row in rows for column in row)
+    known = [c for c in columns if any(row.get(c, UNKNOWN) != UNKNOWN for row in rows)]
+    return [{column: row.get(column, UNKNOWN) for column in known} for row in rows]
 
 
 def _memory_part(cards: Sequence[Card]) -> list[Part]:
@@ -603,7 +632,7 @@ def _table(part: Part) -> str:
     headings = "".join(
         f'<th scope="col" class="{_aligned(column)}"{SORTED * (column == "stream span")}>'
         f"{escaped(column)}</th>"
-        for column in COLUMNS
+        for column in part.table[0]
     )
     rows = "\n".join(
         f"<tr>{''.join(_cell(column, cell) for column, cell in row.items())}</tr>"
@@ -655,17 +684,31 @@ def _markdown_part(part: Part) -> list[str]:
     if part.drawing:
         texts += [f"![{plain(part.alt)}](<figures/{part.name}.svg>)", plain(part.caption)]
     if part.table:
-        rows = [
-            [f"{cell.text} ({cell.beside})" if cell.beside else cell.text for cell in row.values()]
-            for row in part.table
-        ]
-        table = page.Table(part.table_caption, list(COLUMNS), rows)
+        rows = [[_with_interval(cell) for cell in row.values()] for row in part.table]
+        table = page.Table(part.table_caption, list(part.table[0]), rows)
         texts += [plain(part.table_caption), page.markdown_table(table)]
     meanings = [
         f"- **{plain(word)}**: {plain(_sentence(says))}" for word, says in part.meanings.items()
     ]
     texts += ["\n".join(meanings)] * bool(meanings)
     return texts + [plain(note) for note in part.notes]
+
+
+def markdown_summary(cards: Sequence[Card]) -> str:
+    """The columns of `SUMMARY` of the cards that can be compared, as Markdown."""
+    main = by_protocol(cards)[0]
+    lag = common_lag(main)
+    rows = [
+        cells_of(card, name, lag)
+        for card, name in zip(main, card_figures.names_of(main), strict=True)
+    ]
+    texts = [[_with_interval(row[column]) for column in SUMMARY] for row in rows]
+    headings = [f"updates, lag {lag}" if c == "updates" else c for c in SUMMARY]
+    return page.markdown_table(page.Table("", headings, texts))
+
+
+def _with_interval(cell: Cell) -> str:
+    return f"{cell.text} ({cell.beside})" if cell.beside else cell.text
 
 
 def read_folder(folder: Path) -> list[Card]:

@@ -2,7 +2,8 @@
 
 Spans are medians on a ladder and say nothing where both end at the same rung. What varies is how
 many updates a lag takes: its logarithm is about normal over seeds, and a difference of two is a
-ratio. No jax.
+ratio. Lags that some seed takes more than half of the budget for are left out: near its end the
+slow seeds would be missing. No jax.
 """
 
 import math
@@ -32,16 +33,20 @@ class Ratio(NamedTuple):
 
 
 def log_updates(card: Card, task: str, lag: int) -> list[float] | None:
-    """log2 of the updates that each seed took to succeed at a lag; None unless every one did."""
+    """log2 of the updates that each seed took to succeed at a lag.
+
+    None unless every one did, within half of the budget.
+    """
     protocol, aim = card["protocol"], max(card["protocol"]["thresholds"])
     runs = [r for r in card["raw"] if r["kind"] == "run" and (r["task"], r["lag"]) == (task, lag)]
     updates = [ladder.reached(run, aim, protocol) for run in runs]
     known = [math.log2(n) for n in updates if n is not None]
-    return known if len(known) == len(card["seeds"]) > 1 else None
+    whole = len(known) == len(card["seeds"]) > 1
+    return known if whole and 2 * 2 ** max(known) <= protocol["budget"] + 0.5 else None
 
 
 def compared(first: Card, second: Card, task: str, lag: int) -> Ratio | None:
-    """The ratio of their updates at a lag that all seeds of both succeeded at; None elsewhere."""
+    """The ratio of their updates at a lag that all seeds of both learned soon; None elsewhere."""
     ours, theirs = (log_updates(card, task, lag) for card in (first, second))
     if ours is None or theirs is None:
         return None
@@ -63,7 +68,8 @@ def sentence(first: Card, second: Card) -> str:
         return f"{first['name']} and {second['name']} are of different protocols."
     found = longest(first, second)
     if found is None:
-        return f"There is no lag at which all seeds of {first['name']} and {second['name']} arrive."
+        names = f"{first['name']} and {second['name']}"
+        return f"There is no lag that all seeds of {names} learn within half of the budget."
     span = f"{found.low:.2f} to {found.high:.2f}"
     surely = "" if found.low > 1 or found.high < 1 else ", so either may be the sooner one"
     return (

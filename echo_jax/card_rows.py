@@ -34,7 +34,7 @@ def rows_of(raw: Sequence[Row], protocol: Protocol) -> dict[str, Any]:
       raw: as in docs/card.md, in any order.
       protocol: what was fixed.
     """
-    rows: dict[str, Any] = {}
+    rows: dict[str, Any] = {"rates": _rates(_of(raw, "tune"), protocol)}
     for task in TASKS:
         rows[f"{task}_span"] = _spans(_of(raw, "run", task=task), protocol)
     learning = {task: _learning(_of(raw, "run", task=task), protocol) for task in TASKS}
@@ -67,6 +67,13 @@ def estimate(values: Iterable[float | None], missing: float = math.nan) -> Row:
     return found
 
 
+def span_estimate(lags: Iterable[float]) -> Row:
+    """`estimate` whose median is a lag that was run: of an even number, the lower middle one."""
+    found = estimate(lags)
+    middle = sorted(found["by_seed"])[(len(found["by_seed"]) - 1) // 2]
+    return found | {"median": _finite(float(middle))}
+
+
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
@@ -82,6 +89,18 @@ def _seeds(rows: Iterable[Row]) -> list[int]:
     return sorted({row["seed"] for row in rows})
 
 
+def _rates(tuned: list[Row], protocol: Protocol) -> Row | None:
+    """The rate of each task: of the last lag that was tried, the largest mean accuracy."""
+    found = {}
+    for task in sorted({row["task"] for row in tuned}):
+        tried = [row for row in tuned if row["task"] == task]
+        lags = [lag for lag in protocol["tuning_lags"][task] if lag in {r["lag"] for r in tried}]
+        last = [row for row in tried if row["lag"] == lags[-1]]
+        decided = ladder.is_decided(last, protocol)
+        found[task] = {"rate": ladder.best_rate(last), "lag": lags[-1], "decided": decided}
+    return found or None
+
+
 def _spans(runs: list[Row], protocol: Protocol) -> Row | None:
     """By threshold, as in "0.99"."""
     if not runs:
@@ -89,7 +108,7 @@ def _spans(runs: list[Row], protocol: Protocol) -> Row | None:
     found = {}
     for threshold in protocol["thresholds"]:
         spans = ladder.spans(runs, _seeds(runs), threshold, protocol)
-        span = estimate(each.lag for each in spans)
+        span = span_estimate(each.lag for each in spans)
         found[str(threshold)] = span | {
             "at_least": [each.at_least for each in spans],
             "next": ladder.next_lag(span["median"], protocol),
@@ -182,7 +201,9 @@ def _cause(raw: Sequence[Row], protocol: Protocol) -> Row | None:
         found[name] = estimate(ratios) if ratios else None
     profile = {name: _profile(of_seeds) for name, of_seeds in curves.items()}
     found["profile"] = profile if jacobians else None
-    return found | {"verdict": _verdict(found, whole, curves["before"] + curves["after"])}
+    depends = any(row["depends"] for row in jacobians)
+    never = not depends and _never_held(curves["before"] + curves["after"])
+    return found | {"verdict": _verdict(found, whole, never)}
 
 
 def _arrivals(runs: list[Row], curricula: list[Row], lag: int, protocol: Protocol) -> Row:
@@ -206,19 +227,19 @@ def _climbed(runs: list[Row], protocol: Protocol) -> bool:
     return all(span.lag == protocol["ladder"][-1] for span in spans)
 
 
-def _verdict(found: Row, whole: bool, curves: list[list[float]]) -> str:
+def _verdict(found: Row, whole: bool, never: bool) -> str:
     """No more than what something shows."""
     if whole:
         return "no limit found"
     if found["failed"] and 2 * found["learned"] >= found["failed"]:
         return "could not learn"
-    if found["failed"] and _never_held(curves):
+    if found["failed"] and never:
         return "could not hold"
     return "undetermined"
 
 
 def _never_held(curves: list[list[float]]) -> bool:
-    """Whether the answer cannot depend on that input: a gradient of 0 that is not underflow."""
+    """Whether the gradient of that input is 0, and that is not underflow."""
     positive = [value for curve in curves for value in curve if value and value > 0]
     return bool(positive) and min(positive) > UNDERFLOW and all(curve[-1] == 0 for curve in curves)
 

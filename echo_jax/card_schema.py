@@ -81,6 +81,7 @@ PROTOCOL = Table(
         Field("thresholds", THRESHOLDS, "of accuracy, the highest ends a run"),
         Field("seeds", COUNT, "how many"),
         Field("rates", ListOf(POSITIVE), "learning rates that a cell may have"),
+        Field("tuning_lags", ByName("task", ListOf(COUNT)), "those that it is chosen at, in order"),
         Field("tuning_seeds", ListOf(WHOLE), "those that choose it, and are not used again"),
     ),
     is_open=True,
@@ -174,6 +175,11 @@ RAW = OneOf(
                 "respect to the input 0, 1, ..., lag steps back",
             ),
             Field("after", ListOf(OrNull(NUMBER)), "the same after training"),
+            Field(
+                "depends",
+                FLAG,
+                "whether the last of them is not 0, or another token there changes any logit",
+            ),
         ),
         "price": _raw(
             "price",
@@ -322,9 +328,18 @@ COPY = Table(
     ),
 )
 _SPANS = OrNull(ByName("threshold", SPAN))
+RATE = Table(
+    "a learning rate",
+    (
+        Field("rate", POSITIVE, "the best one"),
+        Field("lag", COUNT, "that it was chosen at"),
+        Field("decided", FLAG, "whether it ended at the lowest threshold or above there"),
+    ),
+)
 ROWS = Table(
     "the rows",
     (
+        Field("rates", OrNull(ByName("task", RATE)), "the learning rate of each task"),
         Field("stream_span", _SPANS, "tokens back that it can hand back from a running stream"),
         Field("hold_span", _SPANS, "distractors over which it can hold one value"),
         Field("learning", OrNull(LEARNING), "updates to the highest threshold, lag by lag"),

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from echo_jax.card_rows import estimate
+from echo_jax.card_rows import span_estimate
 from echo_jax.rows import Row
 from echo_jax.scores import decimals, number, percent
 
@@ -53,7 +53,7 @@ def glance(card: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 def lines(card: Mapping[str, Any]) -> list[Line]:
     """Every row of a card, those that were not measured too."""
     rows, protocol = card["rows"], card["protocol"]
-    makers = {
+    makers: dict[str, tuple[str, Callable[[Any], list[Line]]]] = {
         "stream_span": ("stream span", lambda row: _span_lines("stream", row)),
         "hold_span": ("hold span", lambda row: _span_lines("hold", row)),
         "capacity": ("capacity", _capacity_lines),
@@ -63,6 +63,7 @@ def lines(card: Mapping[str, Any]) -> list[Line]:
         "cause": ("cause", _cause_lines),
         "price": ("price", _price_lines),
         "copy": ("copy memory", _copy_lines),
+        "rates": ("learning rate", _rate_lines),
     }
     found: list[Line] = []
     for name, (label, make) in makers.items():
@@ -74,6 +75,16 @@ def lines(card: Mapping[str, Any]) -> list[Line]:
     return found
 
 
+def _rate_lines(rates: Row) -> list[Line]:
+    """The rate of each task, and where nothing decided between them."""
+    found = []
+    for task, of in rates.items():
+        at = f"T {of['lag']:,}" if task == "copy" else f"lag {of['lag']:,}"
+        note = f"chosen at {at}" + ", where none learned: as good as a guess" * (not of["decided"])
+        found.append(Line(f"learning rate, {task}", f"{of['rate']:g}", note=note))
+    return found
+
+
 def is_at_least(span: Row) -> bool:
     """Whether the median of a span is a lower bound: longer spans of some seeds would raise it."""
     return _unbounded(span)["median"] != span["median"]
@@ -82,7 +93,7 @@ def is_at_least(span: Row) -> bool:
 def _unbounded(span: Row) -> Row:
     """The same span if nothing at all stopped the seeds of which no more is known."""
     pairs = zip(span["by_seed"], span["at_least"], strict=True)
-    return estimate(math.inf if more else lag for lag, more in pairs)
+    return span_estimate(math.inf if more else lag for lag, more in pairs)
 
 
 def _span_lines(task: str, spans: Row) -> list[Line]:

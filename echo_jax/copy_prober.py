@@ -7,10 +7,10 @@ import jax
 import numpy as np
 from flax import linen as nn
 
-from echo_jax import copy_memory, seeds
+from echo_jax import copy_memory, ladder, seeds
 from echo_jax.config import Settings
 from echo_jax.protocol import Protocol
-from echo_jax.runner import RawRow, Run, best_rate
+from echo_jax.runner import RawRow, Run
 
 
 class CopyProber:
@@ -39,7 +39,7 @@ class CopyProber:
     def rows(self) -> Iterator[RawRow]:
         """The rate, then every T; they end where the time does."""
         protocol = self.protocol
-        blanks = protocol.tuning_lag["copy"]
+        (blanks,) = protocol.tuning_lags["copy"]
         self.tell("copy: choosing the learning rate")
         tries = [
             Run(seed, blanks, rate) for rate in protocol.rates for seed in protocol.tuning_seeds
@@ -50,7 +50,7 @@ class CopyProber:
             if self.over():
                 return
             self.tell(f"copy: T = {blanks:,}")
-            runs = [Run(seed, blanks, best_rate(tuned)) for seed in self.seeds]
+            runs = [Run(seed, blanks, ladder.best_rate(tuned)) for seed in self.seeds]
             yield from self.train(runs, protocol.budget)
 
     def tune(self, tries: list[Run]) -> Iterator[RawRow]:

@@ -102,3 +102,24 @@ def spans(
 def next_lag(lag: float, protocol: Protocol) -> int | None:
     """The first lag of the ladder above one; None where the ladder ends before."""
     return next((rung for rung in protocol["ladder"] if rung > lag), None)
+
+
+def best_rate(rows: Sequence[Run]) -> float:
+    """The rate of the largest mean accuracy over all evaluations and seeds; the smaller of equals.
+
+    A run that succeeded early counts as right from then on, one whose loss was no number as wrong.
+    """
+    longest = max(len(row["accuracy"]) for row in rows)
+    areas: dict[float, list[float]] = {}
+    for row in rows:
+        known = [x or 0.0 for x in row["accuracy"]]
+        rest = [0.0 if row["failed"] else 1.0] * (longest - len(known))
+        areas.setdefault(row["rate"], []).append(sum([*known, *rest]) / longest)
+    return max(sorted(areas), key=lambda rate: sum(areas[rate]))
+
+
+def is_decided(rows: Sequence[Run], protocol: Protocol) -> bool:
+    """Whether the best rate ended at the lower threshold or above, the mean over its seeds."""
+    best = best_rate(rows)
+    last = [row["accuracy"][-1] or 0.0 for row in rows if row["rate"] == best]
+    return sum(last) / len(last) >= min(protocol["thresholds"])

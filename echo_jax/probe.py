@@ -199,6 +199,22 @@ def gradient_profile(
     return jnp.mean(norms, axis=1)[::-1][: longest + 1]
 
 
+def depends(
+    net: Network, protocol: Protocol, length: int, setting: Setting, params: Params
+) -> chex.Array:
+    """Whether another token `setting.lag` steps back changes any bit of the last answer's logits.
+
+    Tried on all sequences of `gradient_profile`, whose zeros it checks.
+    """
+    key = jax.random.fold_in(data_key(setting, "stream", Stream.EVALUATION), 2**31 - 1)
+    shape = (protocol.gradient_sequences, length)
+    tokens = memory_tasks.draw_stream(key, shape, setting.lag, protocol.vocab_size).tokens
+    asked = jnp.arange(length) == length - 1 - setting.lag
+    others = jnp.where(asked, (tokens + 1) % protocol.vocab_size, tokens)
+    last, last_of_others = (answers(net, params, each)[:, -1] for each in (tokens, others))
+    return jnp.any(last != last_of_others)
+
+
 def beyond(
     net: Network, protocol: Protocol, length: int, setting: Setting, params: Params
 ) -> chex.Array:

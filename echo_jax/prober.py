@@ -17,11 +17,11 @@ import jax
 import numpy as np
 from flax import linen as nn
 
-from echo_jax import capacity, price, probe
+from echo_jax import capacity, ladder, price, probe
 from echo_jax.network import Network
 from echo_jax.probe import Setting
 from echo_jax.protocol import Protocol, Task, length
-from echo_jax.runner import RawRow, Run, Runner, Trained, best_rate, plain
+from echo_jax.runner import RawRow, Run, Runner, Trained, plain
 
 
 class StoppedError(Exception):
@@ -60,7 +60,7 @@ class Prober:
         measures = {
             "stream": lambda: self.task("stream"),
             "hold": lambda: self.task("hold"),
-            "price": lambda: [price.price_row(self.net, self.protocol)],
+            "price": self.price,
             "beyond": self.beyond,
             "cause": self.cause,
             "capacity": self.capacity,
@@ -74,12 +74,15 @@ class Prober:
         finally:
             self.runner.close()
 
+    def price(self) -> list[RawRow]:
+        """`price.price_row`, when nothing compiles beside it any more."""
+        self.tell("price")
+        self.runner.drain()
+        return [price.price_row(self.net, self.protocol)]
+
     def task(self, task: Task) -> Iterator[RawRow]:
         """The rate, then the ladder."""
-        self.stop_if_over()
-        tuned = list(self.tune(task))
-        yield from tuned
-        self.rate[task] = best_rate(tuned)
+        yield from self.tune(task)
         unbroken = set(self.seeds)
         for lag in self.protocol.ladder:
             self.prefetch(task, lag)
@@ -91,15 +94,21 @@ class Prober:
                 return
 
     def tune(self, task: Task) -> Iterator[RawRow]:
-        """Every rate on every tuning seed, for a few updates of one lag."""
-        protocol, lag = self.protocol, self.protocol.tuning_lag[task]
-        runs = [Run(seed, lag, rate) for rate in protocol.rates for seed in protocol.tuning_seeds]
-        self.tell(f"{task}: choosing the learning rate")
-        trained = self.runner.train(task, runs, protocol.tuning_updates)
-        for row in trained.rows:
-            if row["accuracy"]:
+        """Every rate on every tuning seed, for a few updates of a lag that one of them learns."""
+        protocol = self.protocol
+        tries = [(seed, rate) for rate in protocol.rates for seed in protocol.tuning_seeds]
+        for lag in protocol.tuning_lags[task]:
+            self.stop_if_over()
+            self.tell(f"{task}: choosing the learning rate at lag {lag}")
+            runs = [Run(seed, lag, rate) for seed, rate in tries]
+            rows = self.runner.train(task, runs, protocol.tuning_updates).rows
+            tuned = [row for row in rows if row["accuracy"]]
+            for row in tuned:
                 yield {"kind": "tune"} | {k: v for k, v in row.items() if k != "confirmed"}
-        self.stop_if_over()
+            self.stop_if_over()
+            self.rate[task] = ladder.best_rate(tuned)
+            if ladder.is_decided(tuned, self.runner.fixed):
+                return
 
     def climb(self, task: Task, lag: int) -> Iterator[RawRow]:
         """All seeds on one lag."""
@@ -177,7 +186,12 @@ class Prober:
         yield from self.curriculum(lag)
 
     def gradients(self, lag: int) -> Iterator[RawRow]:
-        """`probe.gradient_profile` of every seed, of its initial and its trained weights."""
+        """`probe.gradient_profile` of every seed, of its initial and its trained weights.
+
+        A gradient of zero does not show that the answer cannot depend on an input (a step function
+        has none either), so beside it stands whether it has one, or another token there changes any
+        logit.
+        """
         self.tell(f"cause: the gradient at lag {lag}")
         net, protocol = self.net, self.protocol
         steps = length(protocol, "stream", lag)
@@ -186,17 +200,22 @@ class Prober:
             """Before and after."""
             first = probe.init(net, protocol, setting).params
             return [
-                probe.gradient_profile(net, protocol, steps, lag, setting, p)
+                (
+                    probe.gradient_profile(net, protocol, steps, lag, setting, p),
+                    probe.depends(net, protocol, steps, setting, p),
+                )
                 for p in (first, params)
             ]
 
         settings = self.runner.settings([Run(seed, lag, 0.0) for seed in self.seeds])
         trained = self.runner.padded(self.climbed["stream", lag].params)
-        before, after = map(np.asarray, jax.jit(self.runner.mapped(both))(settings, trained, None))
+        measure = jax.jit(self.runner.mapped(both))
+        before, after = jax.device_get(measure(settings, trained, None))
         for i, seed in enumerate(self.seeds):
-            row = {"kind": "jacobian", "seed": seed, "lag": lag}
-            profiles = {"before": significant(before[i]), "after": significant(after[i])}
-            yield row | profiles
+            row: RawRow = {"kind": "jacobian", "seed": seed, "lag": lag}
+            row |= {"before": significant(before[0][i]), "after": significant(after[0][i])}
+            slopes = [row["before"][lag], row["after"][lag]]
+            yield row | {"depends": any(slopes) or bool(before[1][i] or after[1][i])}
         self.stop_if_over()
 
     def curriculum(self, lag: int) -> Iterator[RawRow]:
@@ -241,8 +260,8 @@ class Prober:
             yield row | {"state_numbers": capacity.state_size(net)}
 
     def linear(self, net: Network, settings: Setting, first: Any, params: Any) -> Iterator[RawRow]:
-        """`capacity.linear_capacity` of every seed, untrained and trained."""
-        lags = self.protocol.linear_lags
+        """`capacity.linear_capacity` of every seed, untrained and trained: of all or of none."""
+        lags, rows = self.protocol.linear_lags, []
         drive = jax.jit(lambda s, p: capacity.driven(net, self.protocol, s, p))
         for i, seed in enumerate(self.seeds):
             row: RawRow = {"kind": "linear", "seed": seed, "lags": list(range(1, lags + 1))}
@@ -251,8 +270,9 @@ class Prober:
                 seen, tokens = jax.device_get(drive(*of_seed))
                 found, null = capacity.linear_capacity(seen, tokens, lags)
                 row |= {name: plain(found), f"{name}_null": plain(null)}
-            yield row
+            rows.append(row)
             self.stop_if_over()
+        yield from rows
 
     def stop_if_over(self) -> None:
         """Raise StoppedError where the time is over."""
@@ -260,6 +280,6 @@ class Prober:
             raise StoppedError
 
 
-def significant(values: np.ndarray) -> list[float]:
-    """Numbers of any magnitude with six significant digits, zeros kept."""
-    return [float(f"{x:.6g}") for x in values]
+def significant(values: np.ndarray) -> list[float | None]:
+    """Numbers of any magnitude with six significant digits, zeros kept, None for no number."""
+    return [float(f"{x:.6g}") if np.isfinite(x) else None for x in values]

@@ -44,10 +44,11 @@ class Protocol:
     """Learning rates of Adam that are tried for each task; the best is used for all its lags."""
     tuning_seeds: tuple[int, ...] = (1_000_000, 1_000_001)
     """Seeds that the rate is chosen on, and nothing else."""
-    tuning_lag: dict[str, int] = dataclasses.field(
-        default_factory=lambda: {"stream": 12, "hold": 30}
+    tuning_lags: dict[str, tuple[int, ...]] = dataclasses.field(
+        default_factory=lambda: {"stream": (12, 5, 2, 1), "hold": (30, 8, 2, 1)}
     )
-    """The lag that the rate of a task is chosen at."""
+    """The lag that the rate of a task is chosen at: the first at which the best rate ends at the
+    lower threshold or above."""
     tuning_updates: int = 300
     """Updates of each run that the rate is chosen by."""
     seeds: int = 8
@@ -102,7 +103,7 @@ COPY = dataclasses.replace(
     vocab_size=10,
     batch_size=8,
     ladder=(100, 300, 1000),
-    tuning_lag={"copy": 100},
+    tuning_lags={"copy": (100,)},
     tuning_updates=200,
     budget=600,
     evaluate_every=100,
@@ -137,7 +138,7 @@ def hash_of(protocol: Protocol | dict[str, Any]) -> str:
 def shown(value: Any) -> str:
     """A field as the written protocol has it: a list with commas, a number a task by its name."""
     if isinstance(value, dict):
-        return ", ".join(f"{name} {each:,}" for name, each in value.items())
+        return "; ".join(f"{name} {shown(each)}" for name, each in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(map(shown, value))
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -6,7 +6,7 @@ spread   the runs still at work are divided evenly among the devices again
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, NamedTuple
 
 import jax
@@ -71,6 +71,10 @@ class Runner:
     def close(self) -> None:
         """Compile nothing more."""
         self.background.shutdown(wait=False, cancel_futures=True)
+
+    def drain(self) -> None:
+        """Wait for what is being compiled in the background."""
+        wait(self.programs.values())
 
     def network(self, task: Task) -> Network:
         """The network of a task."""
@@ -188,17 +192,3 @@ def spread(active: Sequence[int], slots: int, devices: int) -> np.ndarray:
         while len(share) < slots // devices:
             share.append(idle.pop(0))
     return np.concatenate(shares)
-
-
-def best_rate(rows: Sequence[RawRow]) -> float:
-    """The rate of the largest mean accuracy over all evaluations and seeds; the smaller of equals.
-
-    A run that succeeded early counts as right from then on, one whose loss was no number as wrong.
-    """
-    longest = max(len(row["accuracy"]) for row in rows)
-    areas: dict[float, list[float]] = {}
-    for row in rows:
-        known = [x or 0.0 for x in row["accuracy"]]
-        rest = [0.0 if row["failed"] else 1.0] * (longest - len(known))
-        areas.setdefault(row["rate"], []).append(sum([*known, *rest]) / longest)
-    return max(sorted(areas), key=lambda rate: sum(areas[rate]))

@@ -77,6 +77,32 @@ def _is_generated(path: Path) -> bool:
     return ending == f"{digest(text)} -->\n".encode()
 
 
+def marks(name: str) -> tuple[str, str]:
+    """The lines of a Markdown file between which something generated stands."""
+    return f"<!-- {name} -->", f"<!-- end of {name} -->"
+
+
+def between(path: Path, name: str) -> tuple[str, str, str]:
+    """What stands before, between and after the marks of a name; StorageError without them."""
+    begin, end = marks(name)
+    try:
+        data = read_bytes(path, JSON_LIMIT, fix="name a Markdown file")
+        before, begun, rest = data.decode().partition(begin)
+    except UnicodeDecodeError as error:
+        raise StorageError(f"{path} is no text in UTF-8: name a Markdown file") from error
+    inside, ended, after = rest.partition(end)
+    if not (begun and ended):
+        raise StorageError(f"{path} has no lines {begin} and {end}: put them where it belongs")
+    return before, inside, after
+
+
+def put_between(path: Path, name: str, text: str) -> None:
+    """Put a text between the marks of a name."""
+    before, _, after = between(path, name)
+    begin, end = marks(name)
+    write_bytes(path, f"{before}{begin}\n{text}\n{end}{after}".encode())
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder safe from a power cut."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

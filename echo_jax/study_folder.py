@@ -22,8 +22,8 @@ from echo_jax.studies import Cell, Study
 
 PAGE, MARKDOWN = "index.html", "README.md"
 
-BEGIN, END = "<!-- studies -->", "<!-- end of studies -->"
-"""The lines of a Markdown file between which the answers stand."""
+SUMMARY = "studies"
+"""Names the marks of a Markdown file between which the answers stand."""
 
 KIND = "folder.json"
 """Says what a folder is of."""
@@ -129,25 +129,8 @@ def write(out: Path, head: Head, made: Sequence[Section]) -> None:
 
 def put_summary(readme: Path, out: Path, made: Sequence[Section]) -> None:
     """Put a line a study between the two marks of a Markdown file; StorageError without them."""
-    before, after = around_summary(readme)
     path = os.path.relpath(out / MARKDOWN, readme.parent)
-    summary = page.markdown_summary(made, path)
-    storage.write_bytes(readme, f"{before}{BEGIN}\n{summary}\n{END}{after}".encode())
-
-
-def around_summary(readme: Path) -> tuple[str, str]:
-    """What stands before and after the two marks of a Markdown file; StorageError without them."""
-    try:
-        data = storage.read_bytes(readme, storage.JSON_LIMIT, fix="name a Markdown file")
-        before, begin, rest = data.decode().partition(BEGIN)
-    except UnicodeDecodeError as error:
-        raise StorageError(f"{readme} is no text in UTF-8: name a Markdown file") from error
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise StorageError(
-            f"{readme} has no lines {BEGIN} and {END}: put them where answers belong"
-        )
-    return before, after
+    storage.put_between(readme, SUMMARY, page.markdown_summary(made, path))
 
 
 def shown(out: Path, studies: Mapping[str, Study]) -> list[Row]:

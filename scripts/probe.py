@@ -22,24 +22,27 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
-from echo_jax import card, card_pairs, card_schema, cli, machine, protocol, report
+from echo_jax import card, card_pairs, card_schema, cli, machine, protocol, report, storage
 from echo_jax.config import ConfigError
 from echo_jax.protocol import PROTOCOLS, Protocol
 
 if TYPE_CHECKING:
     from flax import linen as nn
 
+STOPS = (signal.SIGINT, signal.SIGTERM)
+"""Signals that end a card early, with what it has."""
+
 CARDS = Path("cards")
 """The folder of cards where no other is named."""
 
 ROWS_OF = {
-    "stream": ("stream_span", "learning"),
+    "stream": ("stream_span", "learning", "rates"),
     "hold": ("hold_span",),
     "capacity": ("capacity", "linear"),
     "beyond": ("beyond",),
     "cause": ("cause",),
     "price": ("price",),
-    "copy": ("copy",),
+    "copy": ("copy", "rates"),
 }
 """The rows of a card, by what a protocol asks for."""
 
@@ -74,6 +77,9 @@ class ProbeCommand:
     """Folder of the cards: NAME.json, NAME.md and NAME.svg of each; none is overwritten."""
     report: Path | None = None
     """Make one page over all the cards in this folder, and nothing else."""
+    readme: Path | None = None
+    """A Markdown file to put the short table of that page into, between its lines
+    `<!-- cards -->` and `<!-- end of cards -->`."""
     validate: Path | None = None
     """Say whether the card in this file can be believed, and nothing else."""
 
@@ -82,6 +88,10 @@ class ProbeCommand:
         alone = [name for name in ("report", "validate") if getattr(self, name)]
         if alone and (self.cell or len(alone) > 1):
             raise ConfigError(f"--{alone[0]} makes no card: use it without --cell and alone")
+        if self.readme and not self.report:
+            raise ConfigError(
+                "--readme is for a report: name the folder of its cards with --report"
+            )
         if not 0 <= self.seed <= LARGEST_SEED:
             raise ConfigError(
                 f"seed {self.seed:,} is not one of a card: use 0 to {LARGEST_SEED:,}, as those "
@@ -131,11 +141,17 @@ class Clock:
         """Whether it is time to stop."""
         return self.interrupted or (self.end is not None and time.perf_counter() > self.end)
 
+    @property
+    def why(self) -> str:
+        """Why it was stopped."""
+        return "it was interrupted" if self.interrupted else "its seconds were over"
+
     def interrupt(self, *_: object) -> None:
-        """Stop after the block at work; a second Ctrl-C ends at once."""
+        """Stop after the block at work; a second signal ends at once."""
         print("\nStopping; what is measured by now will be kept.", file=sys.stderr)
         self.interrupted = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for each in STOPS:
+            signal.signal(each, signal.SIG_DFL)
 
 
 def main() -> None:
@@ -145,7 +161,7 @@ def main() -> None:
         if command.validate:
             print(card.comparable(card.read(command.validate), set(hashes())))
         elif command.report:
-            make_report(command.report)
+            make_report(command.report, command.readme)
         else:
             probe_all(command)
 
@@ -155,11 +171,16 @@ def hashes() -> dict[str, str]:
     return {protocol.hash_of(each): name for name, each in PROTOCOLS.items()}
 
 
-def make_report(folder: Path) -> None:
-    """One page over all cards of a folder."""
+def make_report(folder: Path, readme: Path | None) -> None:
+    """One page over all cards of a folder, and its short table in another file."""
     from echo_jax import card_page
 
+    if readme:
+        storage.between(readme, CARDS.name)
     written = card_page.write_report(folder)
+    if readme:
+        summary = card_page.markdown_summary(card_page.read_folder(folder))
+        storage.put_between(readme, CARDS.name, summary)
     print(f"Page: {next(path for path in written if path.suffix == '.html')}")
 
 
@@ -220,7 +241,7 @@ def probe(command: ProbeCommand, chosen: Protocol, probed: Probed) -> card.Card:
     from echo_jax.prober import Prober
 
     clock, start = Clock(command.seconds), time.perf_counter()
-    before = signal.signal(signal.SIGINT, clock.interrupt)
+    before = {each: signal.signal(each, clock.interrupt) for each in STOPS}
 
     def tell(words: str) -> None:
         print(f"{time.perf_counter() - start:6.0f} s  {words}", file=sys.stderr, flush=True)
@@ -230,7 +251,8 @@ def probe(command: ProbeCommand, chosen: Protocol, probed: Probed) -> card.Card:
     try:
         raw = list(kind(probed.module, chosen, command.seed, clock.over, tell).rows())
     finally:
-        signal.signal(signal.SIGINT, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
     seconds = time.perf_counter() - start
     known = identity(command, chosen, probed)
     made = card.make(known, raw, reasons(command, clock), made_with(seconds))
@@ -273,13 +295,17 @@ def source_of(probed: Probed) -> str | None:
 def reasons(command: ProbeCommand, clock: Clock) -> dict[str, str]:
     """Why a row that is missing is missing."""
     rows = [field.name for field in card_schema.ROWS.fields]
-    outside = dict.fromkeys(rows, f"protocol {command.fixed.name} does not ask for it")
+    why = dict.fromkeys(rows, f"protocol {command.fixed.name} does not ask for it")
     if command.task == "memory":
-        outside["copy"] = "--task copy measures it"
-    if not clock.over():
-        return outside
-    why = "it was interrupted" if clock.interrupted else "its seconds were over"
-    return outside | {name: why for asked in command.fixed.rows for name in ROWS_OF[asked]}
+        why["copy"] = "--task copy measures it"
+    asked = {name for kind in command.fixed.rows for name in ROWS_OF[kind]}
+    if clock.over():
+        return why | dict.fromkeys(asked, clock.why)
+    nothing = {
+        "beyond": "there is no lag that half of the seeds passed",
+        "cause": "there is no lag that fewer than half of the seeds passed",
+    }
+    return why | {name: reason for name, reason in nothing.items() if name in asked}
 
 
 def made_with(seconds: float) -> dict[str, Any]:

@@ -109,7 +109,7 @@ def run(command: StudyCommand) -> None:
     """Run what is missing, study by study, and make the page anew after each."""
     out, studies = command.folder, command.studies
     if command.readme:
-        study_folder.around_summary(command.readme)
+        storage.between(command.readme, study_folder.SUMMARY)
     study_folder.claim(out, "fast studies" if command.fast else "all studies")
     with storage.locked(out):
         study_folder.shown(out, command.every)  # all that there is can be read

@@ -19,6 +19,7 @@ FULL = {
     "ladder": [1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 300, 500],
     "budget": 5000, "evaluate_every": 100, "thresholds": [0.99, 0.6], "seeds": 8,
     "rates": [0.003, 0.01, 0.03], "tuning_seeds": [1000, 1001], "clip": 1.0,
+    "tuning_lags": {"stream": [5], "hold": [5], "copy": [100]},
 }  # fmt: skip
 QUICK = FULL | {"name": "quick", "ladder": FULL["ladder"][:7]}
 LAGS = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50]
@@ -196,7 +197,14 @@ def cause_rows(plan, protocol, rng):
             curve = np.where(np.arange(lag + 1) > plan["stream"], 0, curve)
         before = curve * 0.9 ** np.arange(lag + 1)
         rows.append(
-            {"kind": "jacobian", "seed": seed, "lag": lag, "before": before, "after": curve}
+            {
+                "kind": "jacobian",
+                "seed": seed,
+                "lag": lag,
+                "before": before,
+                "after": curve,
+                "depends": plan["cause"] != "could not hold",
+            }
         )
         if plan["cause"] == "could not learn" and seed % 4 != 3:
             after = 700 if seed < 5 else NEVER

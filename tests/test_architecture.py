@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "copy_prober": {
         "config",
         "copy_memory",
+        "ladder",
         "protocol",
         "runner",
         "seeds",
@@ -81,6 +82,7 @@ MAY_IMPORT = {
     "price": {"memory_tasks", "network", "probe", "protocol", "jax"},
     "prober": {
         "capacity",
+        "ladder",
         "network",
         "price",
         "probe",

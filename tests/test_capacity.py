@@ -39,9 +39,19 @@ def test_the_bits_of_a_binary_symmetric_channel_are_its_capacity():
     flips = [0.0, 0.02, 0.11, 0.3, 0.5]
     bits = capacity.recalibrated_bits(*channel(flips, 40_000, 0), *channel(flips, 40_000, 1))
     np.testing.assert_allclose(bits, [1 - entropy(p) for p in flips], atol=0.015)
-    assert bits[0] == pytest.approx(1, abs=1e-4)
+    assert bits[0] == pytest.approx(1, abs=1e-3)
 
 
+def test_a_head_that_errs_once_in_thousands_is_not_sure_beyond_measure():
+    flips = [1 / 8192] * 200
+    bits = np.asarray(
+        capacity.recalibrated_bits(*channel(flips, 2048, 6), *channel(flips, 2048, 7))
+    )
+    assert bits.min() > 0.95
+    assert bits.mean() > 0.99
+
+
+@pytest.mark.slow
 def test_recalibration_forgives_a_factor_of_the_logits_and_no_more():
     fit, sent = channel([0.1], 20_000, 2)
     tried, asked = channel([0.1], 20_000, 3)
@@ -104,6 +114,7 @@ def test_the_last_states_are_those_of_the_tokens_that_they_are_asked_for(registe
         np.testing.assert_array_equal(seen[:, 2 * lag + 1], targets[:, lag - 1])
 
 
+@pytest.mark.slow
 def test_training_the_heads_of_a_register_finds_its_slots(register):
     net, _ = register
     state = capacity.init(net, SMALL, SETTING)

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize("past", [1, 5, 50])
 def test_a_shift_register_of_d_plus_1_slots_has_a_stream_span_of_d_to_the_step(past):
     ladder = tuple(sorted({1, past, past + 1}))
-    tuned = {"ladder": ladder, "budget": 500, "tuning_lag": {"stream": 1}}
+    tuned = {"ladder": ladder, "budget": 500, "tuning_lags": {"stream": (1,)}}
     chosen = dataclasses.replace(FULL, rows=("stream", "cause"), **tuned)
     raw = list(Prober(controls.ShiftRegister(past + 1), chosen, seed=100).rows())
     found = made_card(None, raw, chosen, seed=100)["rows"]

@@ -83,6 +83,7 @@ def test_only_the_last_ten_steps_count_as_recall():
     assert float(cm.score(jnp.asarray(logits), targets).loss) == pytest.approx(nats.mean())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", [SMALL, LSTMCell(6)], ids=["lru", "lstm"])
 def test_an_answer_depends_on_no_later_input_and_on_every_earlier_one(cell):
     network, params = cm.copy_network(cell), jax.jit(lambda: cm.init(cell, settings()))().params
@@ -106,6 +107,7 @@ def test_a_long_gradient_is_clipped_to_norm_one_before_adam_and_a_short_one_is_n
     )
 
 
+@pytest.mark.slow
 def test_chunks_of_training_are_one_run_on_fresh_batches_and_a_rate_of_zero_leaves_the_weights():
     cell = MinGRUCell(5)
 
@@ -125,6 +127,7 @@ def test_chunks_of_training_are_one_run_on_fresh_batches_and_a_rate_of_zero_leav
     chex.assert_trees_all_equal(unmoved.params, start.params)
 
 
+@pytest.mark.slow
 def test_a_delay_line_just_long_enough_learns_the_task_and_one_shorter_does_not():
     def recall(delay_line):
         cell = DelayLineMLP(16, delay_line)
@@ -152,6 +155,7 @@ def test_linear_recurrent_units_that_start_close_to_the_circle_recall_over_a_tho
     assert recall(LRUCell(50)) > 0.9 * math.log(8)  # 0.999^1000 is the most that is left
 
 
+@pytest.mark.slow
 def test_each_of_many_seeds_is_the_run_of_that_seed_alone():
     cell, rates = MinGRUCell(5), jnp.array([0.01, 0.02])
     both = Settings(jnp.array([3, 4]), jnp.zeros(2, int), rates, jnp.ones(2, bool))

@@ -1,6 +1,7 @@
 import dataclasses
 
 import numpy as np
+import pytest
 from test_prober import made_card
 
 from echo_jax import card
@@ -11,7 +12,7 @@ from echo_jax.protocol import COPY
 TINY = dataclasses.replace(
     COPY,
     ladder=(1, 3),
-    tuning_lag={"copy": 1},
+    tuning_lags={"copy": (1,)},
     tuning_updates=2,
     budget=4,
     evaluate_every=2,
@@ -21,6 +22,7 @@ TINY = dataclasses.replace(
 )
 
 
+@pytest.mark.slow
 def test_a_copy_card_has_every_length_and_its_floors_and_is_believed():
     raw = list(CopyProber(MinGRUCell(4), TINY).rows())
     made = made_card(None, raw, TINY)
@@ -34,6 +36,7 @@ def test_a_copy_card_has_every_length_and_its_floors_and_is_believed():
     assert made["rows"]["stream_span"] is None
 
 
+@pytest.mark.slow
 def test_a_copy_card_that_is_out_of_time_keeps_what_it_has():
     asked = iter(range(100))
     raw = list(CopyProber(MinGRUCell(4), TINY, over=lambda: next(asked) > 3).rows())

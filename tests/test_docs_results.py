@@ -6,7 +6,7 @@ from pathlib import Path
 import browser
 import pytest
 
-from echo_jax import page, rows, study_folder
+from echo_jax import page, rows, storage, study_folder
 from echo_jax.studies import STUDIES
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results"
@@ -30,11 +30,7 @@ def test_no_cell_has_two_rows():
 
 
 def test_the_readme_says_what_the_rows_say(root, sections):
-    text = (root / "README.md").read_text()
-    _, begin, rest = text.partition(study_folder.BEGIN)
-    shown, end, _ = rest.partition(study_folder.END)
-    assert begin
-    assert end
+    _, shown, _ = storage.between(root / "README.md", study_folder.SUMMARY)
     assert shown.strip() == page.markdown_summary(sections, "docs/results/README.md"), REMAKE
 
 

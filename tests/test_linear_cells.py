@@ -89,6 +89,7 @@ def test_all_steps_at_once_are_the_steps_one_by_one_of_tokens_and_of_vectors(cel
     chex.assert_trees_all_close(by_gather, expected, atol=1e-6)
 
 
+@pytest.mark.slow
 @every_cell
 def test_the_first_input_has_a_gradient_and_every_weight_a_finite_one(cell):
     variables, start = started(cell)

@@ -40,6 +40,7 @@ def trained(lstm):
     return block(lstm, "stream", SETTING, probe.init(lstm, SMALL, SETTING))
 
 
+@pytest.mark.slow
 def test_a_block_is_so_many_steps_of_adam_on_the_clipped_gradient_of_fresh_sequences(lstm, trained):
     state = probe.init(lstm, SMALL, SETTING)
     key = probe.data_key(SETTING, "stream", memory_stream())
@@ -83,6 +84,7 @@ def loss_by_hand(net, params, asked):
     return jnp.mean(jnp.stack(losses)[2:])
 
 
+@pytest.mark.slow
 def test_a_run_that_is_over_is_passed_over(lstm, trained):
     state, _ = trained
     idle = SETTING._replace(active=jnp.bool_(False))
@@ -94,6 +96,7 @@ def test_a_run_that_is_over_is_passed_over(lstm, trained):
     assert progress.finite
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_is_seen(lstm, trained):
     state, _ = trained
     broken = state._replace(params=jax.tree.map(lambda x: x * jnp.nan, state.params))
@@ -140,6 +143,7 @@ def test_the_gradient_of_a_register_reaches_its_last_slot_and_is_exactly_zero_be
     assert np.all(profile[slots:] == 0)
 
 
+@pytest.mark.slow
 def test_the_gradient_is_that_of_the_margin_by_finite_differences(lstm, trained):
     params = jax.tree.map(lambda x: 3 * x, trained[0].params)
     profile = probe.gradient_profile(lstm, SMALL, 16, 4, SETTING, params)
@@ -163,6 +167,22 @@ def test_the_gradient_is_that_of_the_margin_by_finite_differences(lstm, trained)
         assert float(profile[back]) == pytest.approx(
             np.linalg.norm(slopes, axis=0).mean(), rel=0.01
         )
+
+
+@pytest.mark.slow
+def test_an_answer_depends_on_what_a_gradient_cannot_see():
+    class Rounded(controls.ShiftRegister):
+        """A register whose carry no gradient passes."""
+
+        def __call__(self, carry, inputs):
+            return super().__call__(jax.lax.stop_gradient(carry), inputs)
+
+    for cell, lag, seen in ((Rounded(3), 2, True), (controls.ShiftRegister(3), 3, False)):
+        net = network_of(cell)
+        setting = SETTING._replace(lag=jnp.int32(lag))
+        params = probe.init(net, SMALL, setting).params
+        assert probe.gradient_profile(net, SMALL, 16, 4, setting, params)[lag] == 0
+        assert bool(probe.depends(net, SMALL, 16, setting, params)) == seen
 
 
 def test_beyond_goes_on_from_the_state_that_was_left():

@@ -1,13 +1,16 @@
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import linen as nn
 
 from echo_jax import card, cells, controls, prober, protocol, runner
+from echo_jax.ladder import best_rate, is_decided
 from echo_jax.prober import Prober
 from echo_jax.protocol import FULL
-from echo_jax.runner import Run, Runner, best_rate, spread
+from echo_jax.runner import Run, Runner, spread
 
 TINY = dataclasses.replace(
     FULL,
@@ -15,7 +18,7 @@ TINY = dataclasses.replace(
     budget=150,
     seeds=2,
     tuning_seeds=(1_000_000,),
-    tuning_lag={"stream": 1, "hold": 1},
+    tuning_lags={"stream": (1,), "hold": (1,)},
     tuning_updates=25,
     rates=(0.01, 0.1),
     shortest_stream=12,
@@ -49,6 +52,7 @@ def raw():
     return list(Prober(REGISTER, TINY).rows())
 
 
+@pytest.mark.slow
 def test_a_register_of_three_slots_comes_out_as_it_is_known_to_be(raw):
     made = made_card(REGISTER, raw, TINY)
     card.validate(made)
@@ -70,6 +74,7 @@ def without_times(rows):
     return [row for row in rows if row["kind"] != "price"]
 
 
+@pytest.mark.slow
 def test_quick_is_the_beginning_of_full_to_the_bit(raw):
     quick = dataclasses.replace(TINY, name="quick", ladder=(1, 2), rows=("stream", "hold"))
     again = list(Prober(REGISTER, quick).rows())
@@ -77,6 +82,7 @@ def test_quick_is_the_beginning_of_full_to_the_bit(raw):
     assert all(row in raw for row in again)
 
 
+@pytest.mark.slow
 def test_a_seed_is_the_same_whatever_others_run_beside_it(raw):
     alone = dataclasses.replace(TINY, seeds=1, rows=("stream",))
     rows = [row for row in Prober(REGISTER, alone, seed=1).rows() if row["kind"] == "run"]
@@ -84,6 +90,7 @@ def test_a_seed_is_the_same_whatever_others_run_beside_it(raw):
     assert all(row in raw for row in rows)
 
 
+@pytest.mark.slow
 def test_a_cell_without_memory_is_at_every_floor():
     chosen = dataclasses.replace(TINY, rows=("stream", "hold", "cause", "capacity"))
     rows = made_card(None, list(Prober(controls.Memoryless(4), chosen).rows()), chosen)["rows"]
@@ -96,17 +103,42 @@ def test_a_cell_without_memory_is_at_every_floor():
     assert rows["cause"]["verdict"] == "could not hold"
 
 
-def test_a_card_that_runs_out_of_time_keeps_what_it_has_and_says_so(raw):
-    asked = iter(range(1000))
-    stopped = list(Prober(REGISTER, TINY, over=lambda: next(asked) > 6).rows())
-    assert 0 < len(stopped) < len(raw)
-    whole = [row for row in stopped if row in raw]
-    assert len(stopped) - len(whole) <= TINY.seeds  # those at work were cut short
-    rows = made_card(REGISTER, stopped, TINY)["rows"]
-    assert rows["capacity"] is None
-    assert rows["hold_span"] is None
+@pytest.mark.slow
+def test_a_card_that_runs_out_of_time_at_any_moment_keeps_what_it_has_and_is_believed(raw):
+    looks = iter(range(10**6))
+    list(Prober(REGISTER, TINY, over=lambda: next(looks) < 0).rows())
+    last = next(looks)
+    for end in np.linspace(1, last - 1, 9).astype(int):
+        asked = iter(range(10**6))
+        stopped = list(Prober(REGISTER, TINY, over=lambda a=asked, e=end: next(a) > e).rows())
+        made = made_card(REGISTER, stopped, TINY)
+        card.validate(made)
+        without = without_times(stopped)
+        whole = [row for row in without if row in raw]
+        assert len(without) - len(whole) <= TINY.seeds  # those at work were cut short
+        assert len(stopped) < len(raw)
 
 
+class Diverges(controls.Memoryless):
+    """Its output is no number once it has been trained on enough of them."""
+
+    @nn.compact
+    def __call__(self, carry, inputs):
+        weight = self.param("weight", nn.initializers.ones, (1,))
+        grown = jnp.exp(jnp.exp(1e4 * (weight - 1) ** 2))
+        return carry, jnp.tanh(inputs) * grown
+
+
+@pytest.mark.slow
+def test_a_cell_that_diverges_gets_a_card_all_the_same():
+    raw = list(Prober(Diverges(2), TINY).rows())
+    made = made_card(None, raw, TINY)
+    card.validate(made)
+    assert any(row["failed"] for row in raw if row["kind"] == "run")
+    assert made["rows"]["stream_span"]["0.99"]["median"] == 0
+
+
+@pytest.mark.slow
 def test_the_weights_of_a_shorter_lag_are_where_a_curriculum_starts(monkeypatch):
     started = []
     train = Runner.train
@@ -137,6 +169,7 @@ def test_runs_at_work_are_divided_evenly_and_none_is_lost(active, slots, devices
     assert max(shares) - min(shares) <= 1
 
 
+@pytest.mark.slow
 def test_moving_the_runs_among_the_slots_changes_no_bit():
     cell, budget = cells.LSTMCell(4), 75
     work = Runner(cell, TINY, lambda: False)
@@ -165,8 +198,29 @@ def test_the_rate_that_learns_soonest_is_kept():
     assert best_rate([tuned(0.3, [0.7]), tuned(0.2, [0.7])]) == 0.2
 
 
+def test_a_rate_is_decided_where_the_best_one_learned_something():
+    fixed = {"thresholds": [0.99, 0.6]}
+    assert is_decided([tuned(0.1, [0.5, 0.7]), tuned(0.1, [0.5, 0.55])], fixed)
+    assert not is_decided([tuned(0.1, [0.5, 0.55]), tuned(0.2, [0.5, 0.5])], fixed)
+
+
+def test_a_lag_that_no_rate_learns_gives_way_to_a_shorter_one():
+    chosen = dataclasses.replace(
+        TINY, ladder=(1,), rows=("stream",), rates=(0.1, 0.3), tuning_lags={"stream": (4, 1)}
+    )
+    raw = list(Prober(REGISTER, chosen).rows())
+    assert [(row["lag"], row["rate"]) for row in raw if row["kind"] == "tune"] == [
+        (4, 0.1), (4, 0.3), (1, 0.1), (1, 0.3),
+    ]  # fmt: skip
+    rates = made_card(REGISTER, raw, chosen)["rows"]["rates"]
+    assert rates["stream"]["lag"] == 1
+    assert rates["stream"]["decided"]
+    assert {row["rate"] for row in raw if row["kind"] == "run"} == {rates["stream"]["rate"]}
+
+
 def test_numbers_of_a_row_are_rounded_and_what_is_none_is_null():
     assert runner.plain(np.float32(0.1)) == 0.1
     assert runner.plain(float("nan")) is None
     assert runner.plain(np.array([1.0, 1 / 3])) == [1.0, 0.333333]
-    assert prober.significant(np.array([1.23456789e-20, 0.0])) == [1.23457e-20, 0.0]
+    found = prober.significant(np.array([1.23456789e-20, 0.0, np.nan]))
+    assert found == [1.23457e-20, 0.0, None]

@@ -380,7 +380,8 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
     )
 
 
-README = f"before\n{study_folder.BEGIN}\nold\n{study_folder.END}\nafter\n"
+BEGIN, END = storage.marks(study_folder.SUMMARY)
+README = f"before\n{BEGIN}\nold\n{END}\nafter\n"
 
 
 def test_the_summary_stands_between_its_marks_and_nothing_else_is_changed(folder, tmp_path):
@@ -389,8 +390,8 @@ def test_the_summary_stands_between_its_marks_and_nothing_else_is_changed(folder
     for _ in range(2):
         study_folder.put_summary(tmp_path / "README.md", folder, made)
         text = (tmp_path / "README.md").read_text()
-        assert text.startswith(f"before\n{study_folder.BEGIN}\n")
-        assert text.endswith(f"\n{study_folder.END}\nafter\n")
+        assert text.startswith(f"before\n{BEGIN}\n")
+        assert text.endswith(f"\n{END}\nafter\n")
         assert text.count(STUDIES["parts"].question) == 1
         assert "old" not in text
 
