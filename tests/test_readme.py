@@ -24,6 +24,8 @@ def test_every_command_of_the_readme_is_understood(root, readme, monkeypatch):
         "predict",
         "show",
         "benchmark",
+        "calibrate",
+        "probe",
         "study",
         "sweep",
     }

@@ -1,0 +1,110 @@
+"""The cards that are committed: whole, by the protocols of today, on a page that says the same."""
+
+import re
+from pathlib import Path
+
+import browser
+import pytest
+
+from echo_jax import card, card_page, protocol, storage
+from echo_jax.config import CELL_NAMES
+
+CARDS = Path(__file__).parent.parent / "docs" / "cards"
+REMAKE = "run `python scripts/probe.py --report docs/cards --readme README.md`"
+THE_SAME_CELL = {"optimized-lstm", "mlp"}
+"""Names of cells that compute what another one does."""
+
+
+@pytest.fixture(scope="module")
+def cards():
+    return {path.stem: card.read(path) for path in sorted(CARDS.glob("*.json"))}
+
+
+def of(cards, name):
+    fixed = protocol.hash_of(protocol.PROTOCOLS[name])
+    return {key: made for key, made in cards.items() if made["protocol_hash"] == fixed}
+
+
+def test_every_cell_has_a_full_card_and_every_recurrent_one_a_copy_card(cards):
+    full = {made["cell"]["cell"] for made in of(cards, "full").values()}
+    assert {name for name in full if ":" not in name} == set(CELL_NAMES) - THE_SAME_CELL
+    copy = {made["cell"]["cell"] for made in of(cards, "copy").values()}
+    assert copy == set(CELL_NAMES) - THE_SAME_CELL
+    assert len(cards) == len(of(cards, "full")) + len(of(cards, "copy"))
+
+
+def test_nothing_was_cut_short(cards):
+    for made in of(cards, "full").values():
+        missing = set(made["not_measured"]) - {"copy"}
+        assert all("half of the seeds" in made["not_measured"][name] for name in missing)
+
+
+@pytest.mark.parametrize("past", [1, 5, 50])
+def test_the_registers_come_out_to_the_step(cards, past):
+    rows = cards[f"ShiftRegister-slots-{past + 1}-full"]["rows"]
+    assert rows["stream_span"]["0.99"]["by_seed"] == [past] * 8
+    assert rows["cause"]["verdict"] == "could not hold"
+    for row, kind in (("capacity", "median"), ("linear", "trained")):
+        by_lag = rows[row]["by_lag"]
+        found = dict(zip(by_lag["lags"], by_lag[kind], strict=True))
+        assert all(abs(value - (lag <= past)) < 0.02 for lag, value in found.items())
+
+
+def test_the_leaky_integrator_has_its_linear_memory_function(cards):
+    by_lag = cards["LeakyIntegrator-rate-0.9-full"]["rows"]["linear"]["by_lag"]
+    for lag, value in zip(by_lag["lags"], by_lag["trained"], strict=True):
+        assert abs(value - (1 - 0.9**2) * 0.9 ** (2 * lag)) < 0.02
+
+
+def test_a_cell_with_no_memory_is_at_every_floor(cards):
+    rows = cards["Memoryless-full"]["rows"]
+    for task in ("stream_span", "hold_span"):
+        for span in rows[task].values():
+            assert span["by_seed"] == [0] * 8
+    assert abs(rows["capacity"]["exact"]["median"]) < 0.1
+    assert rows["linear"]["trained"]["median"] == 0
+
+
+def test_some_cell_beats_what_is_published_of_copy_memory_at_a_thousand(cards):
+    best = min(
+        line["recall"]["high"]
+        for made in of(cards, "copy").values()
+        for line in made["rows"]["copy"]
+        if line["T"] == 1000
+    )
+    assert best < 2.0794 / 2
+
+
+def test_the_readme_has_the_table_of_the_cards(root, cards):
+    _, shown, _ = storage.between(root / "README.md", "cards")
+    assert shown.strip() == card_page.markdown_summary(list(cards.values())), REMAKE
+
+
+@pytest.mark.slow
+def test_the_page_says_what_the_cards_say(cards):
+    """But for the figures, whose lines depend on the version of matplotlib."""
+    command = "python scripts/probe.py --report docs/cards"
+    listed = list(cards.values())
+    parts = card_page.parts_of(listed)
+    markdown = (CARDS / "README.md").read_text()
+    assert markdown.startswith(card_page.markdown_report(listed, command, parts)), REMAKE
+
+    def without_figures(text):
+        return re.sub(r"<svg.*?</svg>", "<svg>", text, flags=re.S)
+
+    shown = without_figures((CARDS / "index.html").read_text())
+    assert shown.startswith(without_figures(card_page.report_page(listed, command, parts))), REMAKE
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(100)
+def test_a_browser_finds_every_card_and_no_missing_picture(cards, tmp_path):
+    content = (CARDS / "index.html").read_text()
+    for width, seen in browser.measured(content, tmp_path).items():
+        assert seen.scroll_width == seen.width == width
+        assert seen.figures == 3 + len(cards)
+        assert seen.broken == 0
+
+
+def test_the_cards_take_less_than_five_megabytes():
+    assert sum(path.stat().st_size for path in CARDS.rglob("*") if path.is_file()) < 5e6
