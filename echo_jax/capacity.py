@@ -188,11 +188,13 @@ def recalibrated_bits(
     """
 
     def slope(factor: chex.Array) -> chex.Array:
+        """Of the mean cross-entropy, against the factor of each head."""
         p = jax.nn.softmax(factor[:, None] * fit)
         right = jnp.take_along_axis(fit, fit_targets[..., None], axis=-1)[..., 0]
         return jnp.mean(jnp.sum(p * fit, axis=-1) - right, axis=0)
 
     def halve(_: int, ends: tuple[chex.Array, chex.Array]) -> tuple[chex.Array, chex.Array]:
+        """The half of each bracket in which the slope changes its sign."""
         low, high = ends
         middle = (low + high) / 2
         above = slope(middle) > 0

@@ -19,14 +19,13 @@ from typing import Any, NamedTuple
 import chex
 import jax
 import jax.numpy as jnp
-import optax
 from flax import linen as nn
 
-from echo_jax.config import RunConfig, Settings, TaskConfig
+from echo_jax.config import Settings
 from echo_jax.metrics import correct, cross_entropy
-from echo_jax.network import Network, Params, apply, init_params, zero_carry
+from echo_jax.network import Network, Params, apply, around, init_params, zero_carry
 from echo_jax.task import Batch, Stream, stream_key
-from echo_jax.training import TrainState, scale_by_adam
+from echo_jax.training import TrainState, clipped_adam
 
 SYMBOLS, COPIED = 8, 10
 """Different symbols, and how many of them are to be copied."""
@@ -73,15 +72,13 @@ def memoryless_loss(blanks: int) -> float:
 
 def copy_network(cell: nn.RNNCellBase) -> Network:
     """The network around a cell: one-hot tokens in, a linear readout of ten logits a step out."""
-    readout = nn.Dense(ALPHABET, kernel_init=nn.initializers.glorot_uniform())
-    config = RunConfig(TaskConfig(vocab_size=ALPHABET))
-    return Network(cell, readout, ALPHABET, ALPHABET, config)
+    return around(cell, ALPHABET, ALPHABET)
 
 
 def init(cell: nn.RNNCellBase, settings: Settings) -> TrainState:
     """The state before the first update; it depends on the seed alone."""
     params = init_params(copy_network(cell), stream_key(settings.seed, Stream.WEIGHTS))
-    return TrainState(jnp.zeros((), jnp.int32), params, optimizer().init(params))
+    return TrainState(jnp.zeros((), jnp.int32), params, clipped_adam(LARGEST_NORM).init(params))
 
 
 def answer(network: Network, params: Params, inputs: chex.Array) -> chex.Array:
@@ -98,11 +95,6 @@ def score(logits: chex.Array, targets: chex.Array) -> Scores:
     return Scores(jnp.mean(nats), jnp.mean(nats[:, -COPIED:]), jnp.mean(right.astype(jnp.float32)))
 
 
-def optimizer() -> optax.GradientTransformation:
-    """Adam's direction of the gradient clipped by its norm; `train_step` scales it."""
-    return optax.chain(optax.clip_by_global_norm(LARGEST_NORM), scale_by_adam())
-
-
 def train_step(
     network: Network, learning_rate: chex.Numeric, state: TrainState, batch: tuple
 ) -> tuple[TrainState, Scores]:
@@ -115,7 +107,7 @@ def train_step(
         return scores.loss, scores
 
     grads, scores = jax.grad(loss_fn, has_aux=True)(state.params)
-    direction, opt_state = optimizer().update(grads, state.opt_state)
+    direction, opt_state = clipped_adam(LARGEST_NORM).update(grads, state.opt_state)
     params = jax.tree.map(lambda p, d: p - learning_rate * d, state.params, direction)
     return TrainState(state.step + 1, params, opt_state), scores
 

@@ -8,7 +8,6 @@ from typing import NamedTuple
 import chex
 import jax
 import jax.numpy as jnp
-import optax
 from flax import linen as nn
 
 from echo_jax import memory_tasks, network
@@ -18,7 +17,7 @@ from echo_jax.network import Network, Params
 from echo_jax.protocol import Protocol, Task
 from echo_jax.recurrence import Carry
 from echo_jax.task import Stream, one_hot_encode, stream_key
-from echo_jax.training import TrainState, scale_by_adam
+from echo_jax.training import TrainState, clipped_adam
 
 
 class Setting(NamedTuple):
@@ -63,12 +62,7 @@ def init(net: Network, protocol: Protocol, setting: Setting) -> TrainState:
 
 def start(protocol: Protocol, params: Params) -> TrainState:
     """A state with these weights, and an optimizer that has seen nothing yet."""
-    return TrainState(jnp.zeros((), jnp.int32), params, optimizer(protocol).init(params))
-
-
-def optimizer(protocol: Protocol) -> optax.GradientTransformation:
-    """Adam (0.9, 0.999, epsilon 1e-7) on a gradient clipped by its norm; the rate is data."""
-    return optax.chain(optax.clip_by_global_norm(protocol.clip), scale_by_adam())
+    return TrainState(jnp.zeros((), jnp.int32), params, clipped_adam(protocol.clip).init(params))
 
 
 def data_key(setting: Setting, task: Task, stream: Stream) -> chex.PRNGKey:
@@ -107,7 +101,7 @@ def descend(
     protocol: Protocol, rate: chex.Numeric, state: TrainState, gradient: Params
 ) -> TrainState:
     """One step of the optimizer along a gradient."""
-    direction, opt_state = optimizer(protocol).update(gradient, state.opt_state)
+    direction, opt_state = clipped_adam(protocol.clip).update(gradient, state.opt_state)
     params = jax.tree.map(lambda p, d: p - rate * d, state.params, direction)
     return TrainState(state.step + 1, params, opt_state)
 
@@ -160,6 +154,7 @@ def evaluate(
         """The accuracy on sequences that nothing else has seen; NaN where the first is too low."""
 
         def measured() -> chex.Array:
+            """On the sequences of this part."""
             of_part = jax.random.fold_in(key, part)
             asked = memory_tasks.draw(task, of_part, shape, setting.lag, protocol.vocab_size)
             return accuracy_of(net, state.params, asked)

@@ -221,6 +221,11 @@ def optimizer(config: RunConfig) -> optax.GradientTransformation:
     return scale_by_adam(keras_epsilon=config.training.optimizer == "keras-adam")
 
 
+def clipped_adam(largest_norm: float) -> optax.GradientTransformation:
+    """Adam's direction of a gradient that is scaled down to a norm where its own is larger."""
+    return optax.chain(optax.clip_by_global_norm(largest_norm), scale_by_adam())
+
+
 def scale_by_adam(keras_epsilon: bool = False) -> optax.GradientTransformation:
     """Adam (Kingma & Ba 2015), one root and one division a weight.
 

@@ -52,7 +52,6 @@ MAY_IMPORT = {
         "jax",
         "chex",
         "flax",
-        "optax",
     },
     "capacity": {
         "memory_tasks",
