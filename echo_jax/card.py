@@ -4,7 +4,7 @@ A card has its raw rows in it. Whoever reads one computes its rows again, and be
 """
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ __all__ = [
     "write",
 ]  # fmt: skip
 
-NOT_OF_THE_CELL = ("device", "versions", "date", "seconds", "digest")
+NOT_OF_THE_CELL = ("name", "device", "versions", "date", "seconds", "digest")
 """What a card holds that is not a function of its cell, and the digest of all that is."""
 
 TIMES = ("train", "stream")
@@ -208,11 +208,23 @@ def write(
     _check_same(path, card, replace)
     for file in texts:
         storage.check_generated(folder / file)
-    _make_folder(folder)
+    make_folder(folder)
     storage.write_bytes(path, dumped(card).encode())
     for file, text in texts.items():
         storage.write_generated(folder / file, text)
     return [path, *(folder / file for file in texts)]
+
+
+def check_place(folder: Path, names: Sequence[str]) -> None:
+    """ConfigError where a card is there already, or a page or figure not as it was generated."""
+    for name in names:
+        if (folder / f"{name}.json").exists():
+            raise ConfigError(
+                f"{folder / name}.json is there already: move it, give the card another --name, or "
+                "name another folder with --out"
+            )
+        for suffix in ("md", "svg"):
+            storage.check_generated(folder / f"{name}.{suffix}")
 
 
 def _check_same(path: Path, card: Card, replace: bool) -> None:
@@ -225,7 +237,8 @@ def _check_same(path: Path, card: Card, replace: bool) -> None:
         )
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make it where it is not there; ConfigError where it cannot be."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -105,6 +105,7 @@ def answer(card: Mapping[str, Any]) -> list[str]:
         found.append(_capacity_sentence(rows["capacity"]))
     if rows["cause"] is not None:
         found.append(_cause_sentence(rows["cause"], len(card["seeds"])))
+    found += map(_copy_sentence, (rows["copy"] or [])[-1:])
     return found or ["Nothing about its memory was measured."]
 
 
@@ -133,6 +134,17 @@ def _capacity_sentence(row: Row) -> str:
     if low <= 0:
         return f"{state} was not seen to hold anything about the past {beside}."
     return f"{state} holds {decimals(exact['median'])} bits about the past or more {beside}."
+
+
+def _copy_sentence(line: Row) -> str:
+    """The longest T: what recall costs there, beside what it costs without memory."""
+    recall = line["recall"]
+    median = "no number of" if recall["median"] is None else f"{recall['median']:.3f}"
+    bounds = f"{interval(recall, lambda x: f'{x:.3f}')}; {seeds_of(recall)}"
+    return (
+        f"After {line['T']:,} steps it recalls a symbol of the copy-memory task at a loss of "
+        f"{median} nats ({bounds}); without memory it is {line['floor']:.3f}."
+    )
 
 
 def _cause_sentence(row: Row, seeds: int) -> str:

@@ -72,7 +72,7 @@ SPAN = Table(
 PROTOCOL = Table(
     "the protocol",
     (
-        Field("name", TEXT, "`full`, or `quick`, a subset of it"),
+        Field("name", TEXT, "`full`, `quick`, a subset of it, or `copy`"),
         Field("version", COUNT, "a change of anything is another version"),
         Field("vocab_size", Leaf("whole number from 2", lambda v: is_whole(v, 2)), "tokens, V"),
         Field("ladder", LADDER, "the lags that are tried"),
@@ -91,7 +91,7 @@ CELL = Table(
     (
         Field("cell", TEXT, "its name, or `package.module:Class`"),
         Field("args", ARGUMENTS, "its keyword arguments"),
-        Field("source", OrNull(HASH), "of the file of its class; null for one that is built in"),
+        Field("source", OrNull(HASH), "of the file of its class; null for one with a short name"),
     ),
 )
 

@@ -449,6 +449,7 @@ def _steps(suspect: Suspect) -> Callable[[Any, Carry, chex.Array], Trace]:
 
     def run(params: Any, start: Carry, inputs: chex.Array) -> Trace:
         """Every carry and output."""
+
         def step(carry: Carry, x: chex.Array) -> tuple[Carry, Trace]:
             carry, output = suspect.cell.apply({"params": params}, carry, x)
             return carry, Trace(carry, output)
@@ -464,6 +465,7 @@ def _with_gradient(suspect: Suspect) -> Callable[[Any, Carry, chex.Array], tuple
 
     def run(params: Any, start: Carry, inputs: chex.Array) -> tuple[Trace, Any]:
         """The trace, and the gradient of the sum of all outputs."""
+
         def total(params: Any, inputs: chex.Array) -> tuple[chex.Array, Trace]:
             trace = steps(params, start, inputs)
             return jnp.sum(trace.outputs.astype(jnp.float32)), trace

@@ -24,6 +24,7 @@ from flax import linen as nn
 from echo_jax.config import Settings
 from echo_jax.metrics import correct, cross_entropy
 from echo_jax.network import Network, Params, apply, around, init_params, zero_carry
+from echo_jax.protocol import COPY
 from echo_jax.task import Batch, Stream, stream_key
 from echo_jax.training import TrainState, clipped_adam
 
@@ -32,10 +33,10 @@ SYMBOLS, COPIED = 8, 10
 BLANK, DELIMITER = SYMBOLS, SYMBOLS + 1
 ALPHABET = SYMBOLS + 2
 
-EVALUATED = 64
+EVALUATED = COPY.evaluation["copy"]
 """Fresh sequences that an evaluation has at least: 640 symbols to recall."""
 
-LARGEST_NORM = 1.0
+LARGEST_NORM = COPY.clip
 """A gradient is scaled down to this norm where it is longer."""
 
 

@@ -1,6 +1,7 @@
 """What this machine has: cores, and how fast one is."""
 
 import os
+import platform
 import time
 
 REFERENCE_SECONDS = 6.2e-4
@@ -12,6 +13,18 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def model() -> str:
+    """What the processor calls itself, where the system says; its architecture elsewhere."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            named = [
+                line.partition(":")[2].strip() for line in file if line.startswith("model name")
+            ]
+    except OSError:
+        named = []
+    return named[0] if named else platform.machine()
 
 
 def speed() -> float:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from echo_jax import card_pairs, cli
+from echo_jax import card_pairs, cli, storage
 from echo_jax.config import ConfigError
 from echo_jax.protocol import QUICK, hash_of, to_dict
 
@@ -42,6 +42,8 @@ class CalibrateCommand:
             )
         if self.out and self.out.exists():
             raise ConfigError(f"{self.out} is there already: move it, or name another file")
+        if self.out and not self.out.parent.is_dir():
+            raise ConfigError(f"{self.out.parent} is no folder: make it, or name another file")
 
 
 def main() -> None:
@@ -59,7 +61,8 @@ def main() -> None:
         said = table(command, made)
         print(said)
         if command.out:
-            command.out.write_text(f"# Calibration of the memory card\n\n{said}\n")
+            text = f"# Calibration of the memory card\n\n{said}\n"
+            storage.write_bytes(command.out, text.encode())
 
 
 def repeat(cell: "nn.RNNCellBase", number: int) -> dict[str, Any]:

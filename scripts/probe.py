@@ -12,6 +12,7 @@ import datetime
 import hashlib
 import inspect
 import itertools
+import json
 import re
 import signal
 import sys
@@ -22,9 +23,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
-from echo_jax import card, card_pairs, card_schema, cli, machine, protocol, report, storage
+from echo_jax import card, card_pairs, card_schema, cli, machine, protocol, report, schema, storage
 from echo_jax.config import ConfigError
-from echo_jax.protocol import PROTOCOLS, Protocol
+from echo_jax.protocol import FULL, PROTOCOLS, Protocol
 
 if TYPE_CHECKING:
     from flax import linen as nn
@@ -46,7 +47,7 @@ ROWS_OF = {
 }
 """The rows of a card, by what a protocol asks for."""
 
-LARGEST_SEED = 1_000_000 - 1_000
+LARGEST_SEED = min(FULL.tuning_seeds) - 1_000
 """Seeds from a million on choose the learning rate."""
 
 
@@ -59,13 +60,17 @@ class ProbeCommand:
     """
 
     cell: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """A cell: a name such as lstm, gru, lru, mingru, or package.module:Class of any linen
-    RNNCellBase, found in the current folder too; --cell again for another. Default lstm."""
+    """A cell: lstm, lstm-chrono, gru, simple, identity-rnn, mingru, lru, mlp, optimized-lstm, or
+    package.module:Class of any linen RNNCellBase, found in the current folder too, such as
+    echo_jax.controls:ShiftRegister; --cell again for another. Default lstm."""
     cell_args: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Keyword arguments of the cell, features=64,longest=100; of several cells one --cell-args
     each, in their order, an empty one too."""
+    name: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """What the card is called, and its files; of several cells one --name each. By default the
+    cell, its arguments and the protocol."""
     protocol: Literal["quick", "full"] = "quick"
-    """quick takes about a minute; full is what to cite."""
+    """quick takes about a minute; full, which is what to cite, 2 to 8 minutes on two cores."""
     task: Literal["memory", "copy"] = "memory"
     """memory is the card of that protocol; copy is the copy-memory task as published, which has a
     protocol and a card of its own."""
@@ -85,9 +90,7 @@ class ProbeCommand:
 
     def __post_init__(self) -> None:
         """Raise ConfigError for options that do not go together, or out of their range."""
-        alone = [name for name in ("report", "validate") if getattr(self, name)]
-        if alone and (self.cell or len(alone) > 1):
-            raise ConfigError(f"--{alone[0]} makes no card: use it without --cell and alone")
+        self._check_alone()
         if self.readme and not self.report:
             raise ConfigError(
                 "--readme is for a report: name the folder of its cards with --report"
@@ -99,11 +102,28 @@ class ProbeCommand:
             )
         if self.seconds is not None and not self.seconds > 0:
             raise ConfigError(f"seconds {self.seconds:g} is not above 0: use more, or leave it out")
-        if len(self.cell_args) not in (0, len(self.cells)):
-            raise ConfigError(
-                f"{len(self.cell_args)} --cell-args for {len(self.cells)} cells: give one for each "
-                'cell, in their order, "" where there are none'
-            )
+        for flag, given in (("cell-args", self.cell_args), ("name", self.name)):
+            if len(given) not in (0, len(self.cells)):
+                raise ConfigError(
+                    f"{len(given)} --{flag} for {len(self.cells)} cells: give one for each cell, "
+                    'in their order, "" where there is none'
+                )
+
+    def _check_alone(self) -> None:
+        """Raise ConfigError for what makes no card, and an option of one beside it."""
+        given = [
+            field.name
+            for field in dataclasses.fields(self)
+            if getattr(self, field.name) != field.default
+        ]
+        for flag, beside in (("validate", set()), ("report", {"readme"})):
+            others = [name for name in given if name not in {flag, *beside}]
+            if flag in given and others:
+                raise ConfigError(
+                    f"--{flag} makes no card: use it without --{others[0].replace('_', '-')}"
+                )
+        if self.task == "copy" and self.protocol != "quick":
+            raise ConfigError("--task copy has a protocol of its own: leave --protocol out")
 
     @property
     def fixed(self) -> Protocol:
@@ -196,6 +216,7 @@ def probe_all(command: ProbeCommand) -> None:
         for probed in found:
             if ":" in probed.cell:
                 cell_check.check(probed.module, probed.cell, chosen.vocab_size)
+        card.make_folder(command.out)
         made = [probe(command, chosen, probed) for probed in found]
     except cell_check.TooLongError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -212,7 +233,19 @@ def find(command: ProbeCommand, at: int) -> Probed:
     given = user_cell.parse_args(command.cell_args[at]) if command.cell_args else {}
     module = user_cell.build(name, given)
     args = given | ({"features": module.features} if hasattr(module, "features") else {})
-    return Probed(card_name(name, given, command), name, args, module)
+    called = (command.name[at] if command.name else "") or card_name(name, given, command)
+    return Probed(called, name, plain(args), module)
+
+
+def plain(args: dict[str, Any]) -> dict[str, Any]:
+    """Arguments as a card holds them: tuples are lists; ConfigError for what JSON has not."""
+    try:
+        return json.loads(json.dumps(args, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"cell args {args} cannot be kept in a card ({error}): use numbers, words, True, "
+            "False, None, and lists of them"
+        ) from error
 
 
 def card_name(cell: str, given: dict[str, Any], command: ProbeCommand) -> str:
@@ -224,15 +257,18 @@ def card_name(cell: str, given: dict[str, Any], command: ProbeCommand) -> str:
 
 
 def check_names(found: Sequence[Probed], out: Path) -> None:
-    """Refuse two cards of one name, and one that is there already, before anything is run."""
-    names = [probed.name for probed in found]
-    for name in names:
-        if names.count(name) > 1:
-            raise ConfigError(f"{name} is given twice: give each cell once")
-        if (out / f"{name}.json").exists():
+    """Refuse what could not be written, before anything is run."""
+    for probed in found:
+        alike = [other.cell for other in found if other.name == probed.name]
+        if len(alike) > 1:
             raise ConfigError(
-                f"{out / name}.json is there already: move it, or name another folder with --out"
+                f"{' and '.join(alike)} would both be called {probed.name}: give each a --name"
             )
+        if fault := schema.fault(probed.name, card_schema.NAME):
+            raise ConfigError(f"{fault}: give the card another --name")
+        if fault := schema.fault(probed.args, card_schema.ARGUMENTS):
+            raise ConfigError(f"cell args {probed.args}: {fault}: use numbers, words and lists")
+    card.check_place(out, [probed.name for probed in found])
 
 
 def probe(command: ProbeCommand, chosen: Protocol, probed: Probed) -> card.Card:
@@ -314,9 +350,10 @@ def made_with(seconds: float) -> dict[str, Any]:
 
     from echo_jax import results
 
-    kind = jax.devices()[0].device_kind
+    backend, kind = jax.default_backend(), jax.devices()[0].device_kind
     return {
-        "device": f"{jax.default_backend()}, {kind}, {machine.cores()} cores",
+        "device": f"{backend}, {machine.model() if backend == 'cpu' else kind}, "
+        f"{machine.cores()} cores",
         "versions": results.versions(),
         "date": datetime.date.today().isoformat(),
         "seconds": {"all": round(seconds, 1)},

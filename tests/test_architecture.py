@@ -103,6 +103,7 @@ MAY_IMPORT = {
         "optax",
     },
     "copy_memory": {
+        "protocol",
         "config",
         "task",
         "network",

@@ -79,12 +79,11 @@ def test_a_row_has_the_numbers_of_its_card_with_their_intervals():
     assert (row["parameters"].text, row["state, bytes"].text) == ("10,902", "400")
     assert row["streaming, \u00b5s"].key == rows["price"]["stream"]["1"]
     assert row["training, \u00b5s"].key == rows["price"]["train"]["1"]
-    assert row["copy, T"].text == "100"  # 0.4 nats of 2.08 are less than half, 1.6 are more
 
 
 def test_what_was_not_measured_or_never_came_has_no_place_among_the_numbers():
     quick = row_of("lstm-quick")
-    for column in ("bits", "linear capacity", "at 100 times", "limit", "copy, T"):
+    for column in ("bits", "linear capacity", "at 100 times", "limit"):
         assert quick[column] == card_page.UNKNOWN
     shift = card_page.cells_of(made("shift-5"), "shift-5", 8)
     assert (shift["updates"].text, shift["updates"].key) == ("never", None)
@@ -205,6 +204,24 @@ def test_words_of_the_page_stand_out_from_what_is_behind_them():
     for name in used:
         assert contrast(colours[name[6:-1]]) >= 4.5
     assert set(re.findall(r"background: ([^;]*);", card_page.STYLE)) <= {"#ffffff"}
+
+
+def test_copy_cards_have_a_table_of_their_own_and_never_lead():
+    alone = made("lru")
+    rows = {**dict.fromkeys(alone["rows"]), "copy": alone["rows"]["copy"]}
+    fixed = alone["protocol"] | {"name": "copy"}
+    copies = [
+        alone | {"name": f"copy-{i}", "rows": rows, "protocol": fixed, "protocol_hash": "c" * 64}
+        for i in range(3)
+    ]
+    parts = card_page.parts_of([*copies, made("lstm")])
+    assert parts[1].name == "table"
+    assert [row["cell"].text for row in parts[1].table] == ["lstm"]
+    (part,) = [part for part in parts if part.name == "copy"]
+    assert len(part.table) == 3
+    assert {"cell", "kind", "recall, T 100", "recall, T 1,000"} <= set(part.table[0])
+    assert "bits" not in part.table[0]
+    assert "copy-0" not in " ".join(card_page.introduction(card_page.by_protocol([*copies, alone])))
 
 
 def test_the_markdown_has_the_same_rows_and_points_to_the_figures(cards, parts):
