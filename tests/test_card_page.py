@@ -157,6 +157,7 @@ def test_whatever_stands_in_a_card_is_text():
     assert "\\<u\\>$5\\</u\\> \\| \\*x\\*" in markdown
 
 
+@pytest.mark.slow
 def test_two_cards_of_one_name_have_sections_of_their_own():
     pair = [card("lstm"), card("lstm", digest="0" * 64)]
     content = card_page.report_page(pair, COMMAND)

@@ -52,6 +52,7 @@ def test_all_symbols_are_as_likely_at_every_place():
     np.testing.assert_allclose(shares, 1 / 8, atol=5 * np.sqrt(7 / 64 / 4000))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("blanks", [3, 1000])
 def test_the_memoryless_loss_is_that_of_a_predictor_that_knows_only_the_time(blanks):
     _, targets = cm.draw(KEY, 64, blanks)
@@ -65,6 +66,7 @@ def test_the_memoryless_loss_is_that_of_a_predictor_that_knows_only_the_time(bla
     assert round(cm.memoryless_loss(1000), 4) == 0.0204
 
 
+@pytest.mark.slow
 def test_only_the_last_ten_steps_count_as_recall():
     _, targets = cm.draw(KEY, 2, 3)
     logits = np.random.default_rng(0).normal(size=(2, 23, 10)).astype(np.float32)

@@ -185,6 +185,7 @@ def test_an_answer_depends_on_what_a_gradient_cannot_see():
         assert bool(probe.depends(net, SMALL, 16, setting, params)) == seen
 
 
+@pytest.mark.slow
 def test_beyond_goes_on_from_the_state_that_was_left():
     net = network_of(controls.ShiftRegister(3))
     kernel = np.zeros((6, 2), np.float32)

@@ -203,6 +203,7 @@ def test_a_rate_is_decided_where_the_best_one_learned_something():
     assert not is_decided([tuned(0.1, [0.5, 0.55]), tuned(0.2, [0.5, 0.5])], fixed)
 
 
+@pytest.mark.slow
 def test_a_lag_that_no_rate_learns_gives_way_to_a_shorter_one():
     chosen = dataclasses.replace(
         TINY, ladder=(1,), rows=("stream",), rates=(0.1, 0.3), tuning_lags={"stream": (4, 1)}
