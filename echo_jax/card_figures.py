@@ -48,7 +48,7 @@ def names_of(cards: Sequence[Card]) -> list[str]:
 
     gru; shift-register, slots 2; shift-register, slots 6; lstm, quick 1 (3f2a91c4)
     """
-    names = [str(card["name"]) for card in cards]
+    names = [_called(card, cards) for card in cards]
     arguments = [_arguments(card, cards) for card in cards]
     protocols = [protocol_words(card) for card in cards]
     digests = [f"card {card['digest'][:8]}" for card in cards]
@@ -56,6 +56,13 @@ def names_of(cards: Sequence[Card]) -> list[str]:
         pairs = zip(names, words, [names.count(name) > 1 for name in names], strict=True)
         names = [f"{name}, {more}" if more and twice else name for name, more, twice in pairs]
     return names
+
+
+def _called(card: Card, cards: Sequence[Card]) -> str:
+    """The name of a card, without its protocol where all of them have the same: lstm-full, lstm."""
+    alike = {other["protocol_hash"] for other in cards} == {card["protocol_hash"]}
+    name, protocol = str(card["name"]), card["protocol"]["name"]
+    return name.removesuffix(f"-{protocol}") if alike else name
 
 
 def _arguments(card: Card, cards: Sequence[Card]) -> str:

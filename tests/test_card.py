@@ -477,7 +477,8 @@ def test_anything_at_all_is_refused_in_a_sentence_or_believed():
 def test_the_digest_is_of_all_but_the_times_the_device_and_the_versions():
     made = card("lstm")
     for name, value in (
-        ("name", "other"), ("device", "gpu"), ("versions", {}), ("date", "2027-01-01"), ("seconds", {}),
+        ("name", "other"), ("device", "gpu"), ("versions", {}), ("date", "2027-01-01"),
+        ("seconds", {}),
     ):  # fmt: skip
         assert cards.digest_of(made | {name: value}) == made["digest"]
     slower = copy.deepcopy(made)

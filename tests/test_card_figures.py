@@ -266,3 +266,11 @@ def test_figures_are_the_same_each_time_and_their_words_are_large_and_dark_enoug
     assert math.isclose(
         width, 72 * (card_figures.CARD_WIDTH if draw.__name__ == "<lambda>" else 7.2)
     )
+
+
+def test_a_protocol_that_all_cards_have_is_in_no_name(cards):
+    full = changed(cards["lstm"], name="lstm-full")
+    quick = changed(cards["lstm-quick"], name="lstm-quick")
+    other = changed(cards["gru"], name="gru-full")
+    assert card_figures.names_of([full, other]) == ["lstm", "gru"]
+    assert card_figures.names_of([full, quick]) == ["lstm-full", "lstm-quick"]
