@@ -50,7 +50,8 @@ def compared(first: Card, second: Card, task: str, lag: int) -> Ratio | None:
     ours, theirs = (log_updates(card, task, lag) for card in (first, second))
     if ours is None or theirs is None:
         return None
-    difference, interval = statistics.predicted_difference(ours, theirs, LEVEL)
+    every = [card["protocol"]["evaluate_every"] for card in (first, second)]
+    difference, interval = _predicted(ours, theirs, every)
     return Ratio(lag, 2**difference, 2**interval.low, 2**interval.high)
 
 
@@ -104,19 +105,32 @@ def coverages(cards: Sequence[Card], task: str = "stream") -> Iterator[Coverage]
         known = [each for card in cards if (each := log_updates(card, task, lag)) is not None]
         if len(known) < len(cards):
             continue
-        held = [_held(known, *pairs) for pairs in _pairs_of_pairs(len(cards))]
+        pairs = list(combinations(range(len(cards)), 2))
+        every = [cards[0]["protocol"]["evaluate_every"]] * 2
+        predicted = {(i, j): _predicted(known[i], known[j], every)[1] for i, j in pairs}
+        means = [sum(each) / len(each) for each in known]
+        held = [
+            predicted[one].low - 1e-12 <= means[k] - means[n] <= predicted[one].high + 1e-12
+            for one in pairs
+            for k, n in pairs
+            if not {k, n} & set(one)
+        ]
         yield Coverage(lag, sum(held), len(held), len({x for each in known for x in each}))
 
 
-def _pairs_of_pairs(count: int) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """Every pair with every other that shares no card with it."""
-    for one in combinations(range(count), 2):
-        rest = [i for i in range(count) if i not in one]
-        yield from ((one, other) for other in combinations(rest, 2))
+def _predicted(
+    ours: Sequence[float], theirs: Sequence[float], every: Sequence[int]
+) -> tuple[float, statistics.Interval]:
+    """`statistics.predicted_difference` of log2 updates that are known to `every` so many."""
+    rounding = (coarseness(ours, every[0]), coarseness(theirs, every[1]))
+    return statistics.predicted_difference(ours, theirs, LEVEL, rounding)
 
 
-def _held(known: Sequence[Any], one: tuple[int, int], other: tuple[int, int]) -> bool:
-    _, predicted = statistics.predicted_difference(known[one[0]], known[one[1]], LEVEL)
-    means = [sum(known[i]) / len(known[i]) for i in other]
-    found = means[0] - means[1]
-    return predicted.low - 1e-12 <= found <= predicted.high + 1e-12
+def coarseness(values: Sequence[float], every: int) -> float:
+    """How coarsely updates are known, in log2, about their geometric mean.
+
+    From the last evaluation at which a run had not succeeded to the one at which it had; a factor
+    of 2 where that is the first one.
+    """
+    updates = 2 ** (sum(values) / len(values))
+    return min(1.0, math.log2(updates / (updates - every))) if updates > every else 1.0

@@ -331,7 +331,10 @@ def mean_equivalent(values: npt.ArrayLike, target: float, margin: float) -> Equi
 
 
 def predicted_difference(
-    values: npt.ArrayLike, others: npt.ArrayLike, level: float = 0.95
+    values: npt.ArrayLike,
+    others: npt.ArrayLike,
+    level: float = 0.95,
+    rounding: tuple[float, float] = (0.0, 0.0),
 ) -> tuple[float, Interval]:
     """The difference of two means, and where that of two repeats with new seeds will be.
 
@@ -347,13 +350,18 @@ def predicted_difference(
       values: float `[S]`, one a seed, about normal.
       others: float `[S']`.
       level: the probability that a repeat falls into it.
+      rounding: how coarse the values of each are; a value that is anywhere within w of where it is
+        known to be has w^2 / 12 of variance that the values do not show.
 
     Raises:
       ValueError: there are fewer than two values of one, or one is not finite.
     """
     a, b = _finite(values, at_least=2), _finite(others, at_least=2)
     difference = float(a.mean() - b.mean())
-    parts = [float(x.var(ddof=1)) / len(x) for x in (a, b)]
+    parts = [
+        (float(x.var(ddof=1)) + width**2 / 12) / len(x)
+        for x, width in zip((a, b), rounding, strict=True)
+    ]
     variance = sum(parts)
     if variance == 0:
         return difference, Interval(difference, difference, level)

@@ -89,8 +89,8 @@ def table(command: CalibrateCommand, made: list[dict[str, Any]]) -> str:
     words = (
         f"{command.repeats} quick cards of {command.cell}, {QUICK.seeds} seeds each, of "
         f"`python scripts/calibrate.py {again}`: how often the {card_pairs.LEVEL:.0%} prediction "
-        "interval of two cards held the ratio of updates that two others show. Where updates are "
-        "few, many seeds share one of few numbers, and the interval is of those."
+        "interval of two cards held the ratio of updates that two others show. Updates are known "
+        f"to {QUICK.evaluate_every}; where they are few, the interval is mostly of that."
     )
     return "\n".join([words, "", *lines])
 
