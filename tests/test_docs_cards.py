@@ -108,3 +108,44 @@ def test_a_browser_finds_every_card_and_no_missing_picture(cards, tmp_path):
 
 def test_the_cards_take_less_than_five_megabytes():
     assert sum(path.stat().st_size for path in CARDS.rglob("*") if path.is_file()) < 5e6
+
+
+def test_the_readme_draws_from_the_cards_what_they_say(root, cards):
+    text = " ".join((root / "README.md").read_text().split())
+    rows = {name.removesuffix("-full"): made["rows"] for name, made in cards.items()}
+
+    def span(name, task="stream"):
+        return f"{rows[name][f'{task}_span']['0.99']['median']:.0f}"
+
+    def updates(name, lag):
+        lines = rows[name]["learning"]["stream"]
+        return f"{next(line['median'] for line in lines if line['lag'] == lag):,.0f}"
+
+    def bits(name):
+        return f"{rows[name]['capacity']['exact']['median']:.0f} bits"
+
+    def recall(name):
+        found = next(line for line in rows[name]["copy"] if line["T"] == 1000)["recall"]
+        return found["median"], found["low"], found["high"]
+
+    ring = "lru-r_min-0.999-r_max-1.0-recurrent_rate-0.01-copy"
+    for said in (
+        f"from {span('lstm', 'hold')} to at least {span('lstm-chrono', 'hold')} distractors and "
+        f"leaves its stream span at {span('lstm-chrono')}",
+        f"holds {span('identity-rnn', 'hold')} and echoes {span('identity-rnn')}.",
+        f"stream ends at {span('lstm')} steps",
+        f"{updates('lstm', 8)} updates for lag 8, {updates('lstm', 12)} for 12, "
+        f"{updates('lstm', 20)} for 20.",
+        f"knows {bits('lstm')} about the past",
+        f"{bits('simple')}, and it learns lag 12 after {updates('simple', 12)} updates",
+        f"The LRU echoes {span('lru')} steps back, holds a value over at least "
+        f"{span('lru', 'hold')} distractors, and knows all {bits('lru')}",
+        f"learns lag 20 after {updates('lru', 20)} updates",
+        f"{recall('lstm-copy')[0]:.2f} nats after 600 updates",
+        "**{:.3f}** ({:.3f} to {:.3f}, 93%)".format(*recall(ring)),
+    ):
+        assert said in text, said
+    assert rows["mingru"]["cause"] == rows["mingru"]["cause"] | {
+        "verdict": "could not learn", "lag": 2, "failed": 8, "learned": 8,
+    }  # fmt: skip
+    assert not re.search(r"^(FINDINGS|COPY)$|CALIBRATION", text, re.M)
