@@ -5,6 +5,7 @@ from fabricated_cards import card
 from echo_jax import card_pairs, statistics
 
 
+@pytest.mark.slow
 def test_a_prediction_of_a_difference_holds_for_a_repeat_in_95_of_100():
     drawn = np.random.default_rng(0)
     held = 0

@@ -149,6 +149,7 @@ def test_a_class_absent_from_the_fit_is_never_said():
     assert set(linear_probe.predict(probe, fresh).tolist()) == {0, 2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("many", [jax.vmap, lambda one: lambda args: jax.lax.map(one, args)])
 def test_probes_fitted_at_once_are_those_fitted_one_by_one(many):
     rng = np.random.default_rng(5)

@@ -67,7 +67,9 @@ def test_the_scan_of_a_cell_is_that_of_flax(cell):
     chex.assert_trees_all_close(found_carry, expected_carry, atol=1e-6)
 
 
-@pytest.mark.parametrize("cell", CELL_NAMES)
+@pytest.mark.parametrize(
+    "cell", ["lstm", "gru", *(pytest.param(x, marks=pytest.mark.slow) for x in CELL_NAMES[2:])]
+)
 def test_a_masked_step_leaves_the_carry_bit_for_bit(cell):
     network, params = network_and_params(small(cell=cell))
     carry = random_carry(network, 3)

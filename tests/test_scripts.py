@@ -95,6 +95,7 @@ def test_the_report_puts_floors_beside_scores_and_says_how_many_seeds(short_run)
     assert re.search(r"30/30 sequences  [\d,]+/s  loss [\d.]+  accuracy [\d.]+%", printed)
 
 
+@pytest.mark.slow
 def test_a_run_twice_is_the_same_run(short_run, tmp_path):
     folder, printed = short_run
     execute("train.py", *SHORT, "--out", "again", cwd=tmp_path)
@@ -411,9 +412,7 @@ def test_what_is_only_listed_has_no_folder_and_no_readme(tmp_path, call):
 
 
 MARKED = "# Mine\n<!-- studies -->\n<!-- end of studies -->\nend\n"
-NO_MARKS = (
-    "R has no lines <!-- studies --> and <!-- end of studies -->: put them where answers belong"
-)
+NO_MARKS = "R has no lines <!-- studies --> and <!-- end of studies -->: put them where it belongs"
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,7 @@ def whole_run(tmp_path_factory):
 RESUME = ["--resume", "run", "--compilation-cache", "--checkpoint-every", "10"]
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_three_times_goes_on_to_the_same_bits(whole_run, tmp_path):
     arguments, done = [*SMALL, *LONG, "--seeds", 2, "--out", "run"], 0
     for moment in (0.0, 0.01, 0.05):

@@ -332,6 +332,7 @@ def test_a_constant_answer_scores_what_its_targets_say(layout):
     assert (np.asarray(first.predicted)[np.asarray(first.scored)] == 3).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stateful", [True, False])
 def test_answers_are_those_of_a_loop_over_the_batches(stateful):
     """Random weights, so that the inputs and the state matter; plain Python, so nothing is cut."""
