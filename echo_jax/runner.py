@@ -13,11 +13,14 @@ import jax
 import numpy as np
 from flax import linen as nn
 
-from echo_jax import ladder, probe, seeds
+from echo_jax import cell_check, ladder, probe, seeds
 from echo_jax.network import Network
 from echo_jax.probe import Setting
 from echo_jax.protocol import Protocol, Task, length, to_dict
 from echo_jax.training import TrainState
+
+COMPILE_SECONDS = 300.0
+"""The time for the programs of one length."""
 
 DIGITS = 6
 """Decimals of what stands in a raw row."""
@@ -89,7 +92,7 @@ class Runner:
           budget: updates of each.
           params: weights to start from, leaves `[S, ...]`; None for those of the seeds.
         """
-        programs = self.prepare(task, length(self.protocol, task, runs[0].lag)).result()
+        programs = self.compiled(task, length(self.protocol, task, runs[0].lag))
         rows = [new_row(task, run) for run in runs]
         settings = self.settings(runs)
         state = programs.init(settings, None, None)
@@ -135,6 +138,11 @@ class Runner:
     def mapped(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """A function of a setting and a tree, for all slots, over the devices."""
         return seeds.over_runs(lambda s, tree, _: function(s, tree), self.devices, self.how)
+
+    def compiled(self, task: Task, steps: int) -> Programs:
+        """The programs of a task and length; TooLongError where they are not there in time."""
+        compiling, name = self.prepare(task, steps), type(self.cell).__name__
+        return cell_check.compile_within(COMPILE_SECONDS, compiling.result, self.cell, name)
 
     def prepare(self, task: Task, steps: int) -> Future[Programs]:
         """The programs of a task and length, compiled once, in the background."""

@@ -68,6 +68,7 @@ MAY_IMPORT = {
         "numpy",
     },
     "runner": {
+        "cell_check",
         "ladder",
         "network",
         "probe",

@@ -1,4 +1,5 @@
 import dataclasses
+import time
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +7,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from echo_jax import card, cells, controls, prober, protocol, runner, seeds
+from echo_jax import card, cell_check, cells, controls, prober, protocol, runner, seeds
 from echo_jax.ladder import best_rate, is_decided
 from echo_jax.prober import Prober
 from echo_jax.protocol import FULL
@@ -183,6 +184,15 @@ def test_moving_the_runs_among_the_slots_changes_no_bit():
             each.params,
             together.params,
         )
+
+
+def test_a_cell_that_takes_too_long_to_compile_ends_with_a_sentence(monkeypatch):
+    monkeypatch.setattr(runner, "COMPILE_SECONDS", 0.1)
+    monkeypatch.setattr(Runner, "compile", lambda *_: time.sleep(1))
+    with pytest.raises(
+        cell_check.TooLongError, match=r"'ShiftRegister' is not .* within 0.1 s: put"
+    ):
+        list(Prober(REGISTER, TINY).rows())
 
 
 def tuned(rate, accuracy, failed=False):
