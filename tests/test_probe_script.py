@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import re
+import sys
 import textwrap
 
 import pytest
@@ -38,6 +39,7 @@ def probing(call, tmp_path, monkeypatch):
     quick = dataclasses.replace(TINY, name="quick", ladder=(1, 2), rows=("stream", "price"))
     monkeypatch.setitem(protocol.PROTOCOLS, "quick", quick)
     (tmp_path / "mine.py").write_text(CELL)
+    monkeypatch.delitem(sys.modules, "mine", raising=False)  # that of another folder
 
     def run(*arguments, status=0):
         return call("probe.py", *arguments, cwd=tmp_path, status=status)
