@@ -416,5 +416,6 @@ def test_ten_million_integers_are_answered_in_constant_memory(runs, tmp_path, wh
     assert last > first - 0.01 > 0.5  # far beyond the 12 at a time that it was trained on
     rate = 9_000_000 / (clock[-1] - clock[9])
     print(f"{which}: {rate:,.0f} integers a second; MiB {[x // 1024 for x in resident[::10]]}")
-    assert max(resident[20:]) < max(resident[:20]) + 16 * 1024  # KiB
+    # KiB; its first half has the time to warm up in, and what it kept would grow in both.
+    assert max(resident[50:]) < max(resident[:50]) + 16 * 1024
     assert rate > 100_000
