@@ -1,6 +1,8 @@
+import mmap
 import os
 import runpy
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,14 +22,21 @@ def pytest_addoption(parser):
     )
 
 
+COMPILE_FAST = ("xla_backend_optimization_level=0", "xla_cpu_use_fusion_emitters=false")
+
+
 def pytest_configure(config):
     """Compile fast rather than fast code: most tests compile for seconds and run for none.
 
     The slow tests run what users run. XLA reads this when jax first compiles, also in the
-    processes that tests start.
+    processes that tests start. It ends a process over a flag that it does not know, and which it
+    knows is no promise of its: a flag is given where the library has its name.
     """
-    if config.option.markexpr == "not slow":
-        os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+    if config.option.markexpr == "not slow" and "XLA_FLAGS" not in os.environ:
+        path = Path(find_spec("jaxlib").origin).with_name("libjax_common.so")
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as code:
+            known = [flag for flag in COMPILE_FAST if code.find(flag.split("=")[0].encode()) > 0]
+        os.environ["XLA_FLAGS"] = " ".join(f"--{flag}" for flag in known)
 
 
 CASES = int(os.environ.get("ECHO_JAX_CASES", "50"))

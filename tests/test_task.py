@@ -63,7 +63,9 @@ def check_rows(batches, task, tokens):
         np.testing.assert_array_equal(np.asarray(batches.mask), seen)
 
 
-@pytest.mark.parametrize("length", [1, 2, 3, 4, pytest.param(5, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "length", [1, 2, 3, *(pytest.param(n, marks=pytest.mark.slow) for n in (4, 5))]
+)
 @pytest.mark.parametrize("layout", ["windows", "prefixes"])
 def test_rows_are_those_of_the_definition_for_every_small_task(layout, length):
     tasks = list(small_tasks(layout, [length]))
@@ -80,7 +82,7 @@ def test_jitted_rows_are_those_of_the_definition_for_every_small_task(layout):
         check_rows(jitted_batches(jnp.asarray(tokens), task, task.lag), task, tokens)
 
 
-@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("jit", [pytest.param(False, marks=pytest.mark.slow), True])
 @pytest.mark.parametrize("lag", range(-6, 7))
 @pytest.mark.parametrize("window", [1, 3, 7])
 def test_streams_have_a_target_at_every_step_that_has_one(window, lag, jit):
