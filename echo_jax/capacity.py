@@ -4,6 +4,7 @@ bits    one network with one head per lag, all reading the same flattened carry
 linear  a ridge readout of the flattened carry (Jaeger 2001), by lag
 """
 
+import math
 from typing import Any, NamedTuple
 
 import chex
@@ -45,20 +46,28 @@ class Known(NamedTuple):
     noise: chex.Array
 
 
-def flatten(carry: Carry) -> chex.Array:
-    """All numbers of a carry side by side, float32 `[B, D]`."""
-    leaves = jax.tree.leaves(carry)
-    return jnp.concatenate([jnp.reshape(x, (len(x), -1)).astype(jnp.float32) for x in leaves], -1)
+def flatten(carry: Carry, batch: int) -> chex.Array:
+    """All numbers of a carry of B rows side by side, float32 `[B, D]`; a complex one is two."""
+    rows = [jnp.reshape(x, (batch, math.prod(x.shape[1:]))) for x in jax.tree.leaves(carry)]
+    reals = [part for x in rows for part in ((x.real, x.imag) if jnp.iscomplexobj(x) else (x,))]
+    nothing = jnp.zeros((batch, 0))  # all that is carried by a cell without a state
+    return jnp.concatenate([nothing, *(x.astype(jnp.float32) for x in reals)], axis=-1)
 
 
 def state_size(net: Network) -> int:
     """D, the numbers of a state."""
-    return int(jax.eval_shape(lambda: flatten(network.zero_carry(net, 1))).shape[-1])
+    return int(jax.eval_shape(lambda: flatten(network.zero_carry(net, 1), 1)).shape[-1])
 
 
 def heads(protocol: Protocol) -> nn.Dense:
     """A linear head a lag, side by side: D numbers to M V logits."""
-    return nn.Dense(protocol.capacity_lags * protocol.vocab_size)
+
+    def kernel_init(key: chex.PRNGKey, shape: Any, dtype: Any) -> chex.Array:
+        """As a layer starts; of a state of no numbers there is nothing to draw."""
+        init = nn.initializers.lecun_normal() if math.prod(shape) else nn.initializers.zeros
+        return jnp.asarray(init(key, shape, dtype))
+
+    return nn.Dense(protocol.capacity_lags * protocol.vocab_size, kernel_init=kernel_init)
 
 
 def init(net: Network, protocol: Protocol, setting: Setting) -> TrainState:
@@ -76,7 +85,7 @@ def states(net: Network, params: Any, carry: Carry, tokens: chex.Array) -> tuple
     def step(carry: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
         """One step, and the state that it leaves."""
         carry, _ = net.cell.apply(variables, carry, x)
-        return carry, flatten(carry)
+        return carry, flatten(carry, len(tokens))
 
     return scan_over_time(step, carry, one_hot_encode(tokens.T, net.tokens), None)
 
@@ -164,10 +173,10 @@ def last_states(
         tokens = random_tokens(jax.random.fold_in(key, counter), shape, protocol.vocab_size)
         zero = network.zero_carry(net, PART)
         carry, _ = network.unroll(net, params, zero, tokens, None)
-        return flatten(carry), tokens[:, -2 : -2 - protocol.capacity_lags : -1]
+        return flatten(carry, PART), tokens[:, -2 : -2 - protocol.capacity_lags : -1]
 
     found = jax.lax.map(part, jnp.arange(protocol.capacity_sequences // PART))
-    return jax.tree.map(lambda x: x.reshape(-1, x.shape[-1]), found)
+    return jax.tree.map(lambda x: x.reshape(x.shape[0] * PART, x.shape[-1]), found)
 
 
 def recalibrated_bits(

@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import chex
@@ -88,7 +88,13 @@ class Suspect(NamedTuple):
         return variables, carry, output
 
 
-def check(cell: nn.RNNCellBase, name: str, input_size: int, seconds: float = SECONDS) -> None:
+def check(
+    cell: nn.RNNCellBase,
+    name: str,
+    input_size: int,
+    also: Collection[int] = (),
+    seconds: float = SECONDS,
+) -> None:
     """Raise ConfigError for a cell that cannot be trained, or whose card would mean nothing.
 
     A step must be a function of the carry and the input alone, the same one every time, of each
@@ -99,10 +105,17 @@ def check(cell: nn.RNNCellBase, name: str, input_size: int, seconds: float = SEC
       cell: as `user_cell.build` gives it.
       name: what it is called in the sentence.
       input_size: features F of an input; inputs are one-hot, or one number where F is 1.
+      also: other sizes that it will be fed, for which its steps are traced and not run.
       seconds: the time for all of it; beyond it TooLongError.
     """
-    suspect = Suspect(cell, name, input_size)
-    compile_within(seconds, lambda: _examine(suspect), cell, name)
+
+    def examine() -> None:
+        """Every size, the one that is run last."""
+        for size in also:
+            _examine(Suspect(cell, name, size), run=False)
+        _examine(Suspect(cell, name, input_size))
+
+    compile_within(seconds, examine, cell, name)
 
 
 def compile_within(
@@ -160,7 +173,7 @@ def _line_at_work(thread: threading.Thread) -> str | None:
     return None
 
 
-def _examine(suspect: Suspect) -> None:
+def _examine(suspect: Suspect, run: bool = True) -> None:
     """Every check, the cheap ones first; what a cell raises out of turn is a sentence too."""
     try:
         _check_class(suspect)
@@ -168,8 +181,9 @@ def _examine(suspect: Suspect) -> None:
         _check_trace(suspect)
         _check_batch_sizes(suspect)
         _check_differentiable(suspect)
-        with jax.default_matmul_precision("highest"):
-            _check_numbers(suspect)
+        if run:
+            with jax.default_matmul_precision("highest"):
+                _check_numbers(suspect)
     except ConfigError:
         raise
     except Exception as error:  # whatever a user's cell raises

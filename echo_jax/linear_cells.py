@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from echo_jax.config import ConfigError
 from echo_jax.recurrence import is_tokens, scan_over_time
 
 
@@ -130,7 +131,7 @@ class LRUCell(nn.RNNCellBase):
     Attributes:
       features: H, the outputs.
       state_size: N; None for as many as outputs.
-      r_min, r_max: the ring that lambda starts in, 0 <= r_min <= r_max <= 1.
+      r_min, r_max: the ring that lambda starts in, 0 <= r_min <= r_max <= 1, r_min below 1.
       max_phase: the largest phase of it, in radians.
       recurrent_rate: nu and theta move at this share of the learning rate under Adam, whose steps
         are as long whatever the scale of a parameter. After n steps a change d of the phase has
@@ -143,6 +144,18 @@ class LRUCell(nn.RNNCellBase):
     r_max: float = 0.999
     max_phase: float = 2 * math.pi
     recurrent_rate: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a ring beyond the unit circle, or empty, and rates below zero."""
+        if not 0 <= self.r_min <= self.r_max <= 1 or self.r_min == 1:
+            raise ConfigError(
+                f"r_min {self.r_min:g} and r_max {self.r_max:g} are no ring inside the unit "
+                "circle: use 0 <= r_min <= r_max <= 1, r_min below 1"
+            )
+        for name in ("max_phase", "recurrent_rate"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name} {getattr(self, name):g} is not above 0: use more")
+        super().__post_init__()
 
     @property
     def states(self) -> int:

@@ -19,6 +19,9 @@ from echo_jax.recurrence import Carry
 from echo_jax.task import Stream, one_hot_encode, stream_key
 from echo_jax.training import TrainState, clipped_adam
 
+DEVIATIONS = (0.1, 0.3, 1.0, 3.0)
+"""Of the noise on all weights with which `depends_nearby` tries an answer again."""
+
 
 class Setting(NamedTuple):
     """What a run takes as data.
@@ -208,6 +211,30 @@ def depends(
     others = jnp.where(asked, (tokens + 1) % protocol.vocab_size, tokens)
     last, last_of_others = (answers(net, params, each)[:, -1] for each in (tokens, others))
     return jnp.any(last != last_of_others)
+
+
+def depends_nearby(
+    net: Network, protocol: Protocol, length: int, setting: Setting, params: Params
+) -> chex.Array:
+    """Whether the answer `depends` at these weights, or at random ones around them.
+
+    A network whose gate is shut depends on nothing behind it, and one step away the gate is open.
+    Around every weight normal noise is drawn of each of `DEVIATIONS`: an analytic function of the
+    weights that is zero at weights drawn so is zero at all of them, but for a chance of zero.
+    """
+    key = jax.random.fold_in(data_key(setting, "stream", Stream.EVALUATION), 2**31 - 3)
+    leaves, tree = jax.tree.flatten(params)
+
+    def at(deviation: chex.Array) -> chex.Array:
+        """With noise of one deviation."""
+        keys = jax.random.split(key, len(leaves))
+        drawn = [
+            x + deviation * jax.random.normal(k, x.shape, x.dtype)
+            for k, x in zip(keys, leaves, strict=True)
+        ]
+        return depends(net, protocol, length, setting, jax.tree.unflatten(tree, drawn))
+
+    return jnp.any(jax.lax.map(at, jnp.asarray((0.0, *DEVIATIONS))))
 
 
 def beyond(

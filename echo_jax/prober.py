@@ -188,9 +188,9 @@ class Prober:
     def gradients(self, lag: int) -> Iterator[RawRow]:
         """`probe.gradient_profile` of every seed, of its initial and its trained weights.
 
-        A gradient of zero does not show that the answer cannot depend on an input (a step function
-        has none either), so beside it stands whether it has one, or another token there changes any
-        logit.
+        A gradient of zero does not show that no answer can depend on an input (a step function has
+        none either, nor what stands behind a shut gate), so beside it stands whether it has one, or
+        another token there changes any logit, also at random weights around these.
         """
         self.tell(f"cause: the gradient at lag {lag}")
         net, protocol = self.net, self.protocol
@@ -202,7 +202,7 @@ class Prober:
             return [
                 (
                     probe.gradient_profile(net, protocol, steps, lag, setting, p),
-                    probe.depends(net, protocol, steps, setting, p),
+                    probe.depends_nearby(net, protocol, steps, setting, p),
                 )
                 for p in (first, params)
             ]

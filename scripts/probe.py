@@ -214,8 +214,8 @@ def probe_all(command: ProbeCommand) -> None:
         found = [find(command, i) for i in range(len(command.cells))]
         check_names(found, command.out)
         for probed in found:
-            if ":" in probed.cell:
-                cell_check.check(probed.module, probed.cell, chosen.vocab_size)
+            if ":" in probed.cell or command.cell_args:
+                cell_check.check(probed.module, probed.cell, *input_sizes(chosen))
         card.make_folder(command.out)
         made = [probe(command, chosen, probed) for probed in found]
     except cell_check.TooLongError as error:
@@ -223,6 +223,15 @@ def probe_all(command: ProbeCommand) -> None:
         cell_check.leave(2)
     if len(made) > 1:
         print(side_by_side(made))
+
+
+def input_sizes(chosen: Protocol) -> tuple[int, list[int]]:
+    """The features that a cell is fed: tokens alone, and with those that a task adds."""
+    from echo_jax import memory_tasks
+
+    asked = [task for task in memory_tasks.TASKS if task in chosen.rows]
+    own = {memory_tasks.alphabet(task, chosen.vocab_size) for task in asked}
+    return chosen.vocab_size, sorted(own - {chosen.vocab_size})
 
 
 def find(command: ProbeCommand, at: int) -> Probed:

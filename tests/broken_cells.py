@@ -309,6 +309,14 @@ class TakesTwoRows(Good):
         return carry, jnp.stack([first, second])
 
 
+class FitsTwoInputs(Good):
+    @nn.compact
+    def __call__(self, carry, inputs):
+        kernel = self.param("kernel", nn.initializers.normal(), (2, self.features))
+        h = jnp.tanh(inputs @ kernel + carry)  # wrong
+        return h, h
+
+
 class TakesALogarithm(Good):
     @nn.compact
     def __call__(self, carry, inputs):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from echo_jax import capacity, controls, network, probe
+from echo_jax.cells import DelayLineMLP
 from echo_jax.probe import Setting
 from echo_jax.protocol import FULL
 
@@ -90,6 +91,42 @@ def test_a_register_of_d_plus_1_slots_holds_d_bits_of_the_past(register):
     np.testing.assert_allclose(
         known.noise[:3], 1, atol=0.01
     )  # ten deviations from one to the other
+
+
+class Turned(controls.ShiftRegister):
+    """A register with its slots in the imaginary part of its carry."""
+
+    def __call__(self, carry, inputs):
+        carry, outputs = super().__call__(carry.imag, inputs)
+        return 1j * carry, outputs
+
+    def initialize_carry(self, rng, input_shape):
+        return 1j * super().initialize_carry(rng, input_shape)
+
+
+def test_both_parts_of_a_complex_state_are_read():
+    carry = (jnp.asarray([[1 + 2j], [3 + 4j]], jnp.complex64), jnp.asarray([5, 6], jnp.int32))
+    np.testing.assert_array_equal(capacity.flatten(carry, 2), [[1, 2, 5], [3, 4, 6]])
+    real, turned = (
+        jax.device_get(capacity.driven(net, SMALL, SETTING, {"cell": {}}))
+        for net in (
+            probe.build(kind(4), "stream", SMALL) for kind in (controls.ShiftRegister, Turned)
+        )
+    )
+    found, _ = capacity.linear_capacity(*turned, 12)
+    np.testing.assert_allclose(found, capacity.linear_capacity(*real, 12)[0], atol=1e-6)
+
+
+def test_a_cell_that_carries_nothing_holds_nothing():
+    net = probe.build(DelayLineMLP(3, delay_line=1), "stream", SMALL)
+    assert capacity.state_size(net) == 0
+    params = capacity.init(net, SMALL, SETTING).params
+    np.testing.assert_allclose(capacity.recalled(net, SMALL, SETTING, params).exact, 0, atol=1e-2)
+    found, null = capacity.linear_capacity(
+        *jax.device_get(capacity.driven(net, SMALL, SETTING, params)), 12
+    )
+    np.testing.assert_array_equal((found, null), np.zeros((2, 12)))
+    assert capacity.flatten((), 3).shape == (3, 0)
 
 
 def test_noise_as_large_as_the_signal_costs_bits(register):

@@ -56,6 +56,7 @@ BROKEN = {
     "DividesByTheBatch": "gives other numbers for a row alone than .*: let no value depend on the",
     "LearnsABatch": r"has parameters .*\[2, 4\] for a batch of 2 and .*: let their shapes depend",
     "TakesTwoRows": r"takes a batch of 2 and fails with one of 1 .*: take the batch size from the",
+    "FitsTwoInputs": r"fails in a step \(TypeError: dot_general .*\): mend it",
     "TakesALogarithm": f"has NaN or infinity in its output at step 1 of random inputs {GUARD}",
     "Explodes": f"has NaN or infinity in its carry at step 1[0-9] of random inputs {GUARD}",
     "HasNoSlopeAtZero": f"has NaN or infinity in the gradient of Dense_0/bias {GUARD} roots",
@@ -132,6 +133,11 @@ def test_a_good_cell_passes(cell):
 )
 def test_a_control_and_a_cell_of_ours_pass(name, args):
     cell_check.check(user_cell.build(name, args), name, input_size=2)
+
+
+def test_every_size_that_a_cell_will_be_fed_is_tried():
+    with pytest.raises(ConfigError, match=BROKEN["FitsTwoInputs"]):
+        cell_check.check(*built("FitsTwoInputs"), input_size=2, also=[5])
 
 
 @pytest.mark.slow

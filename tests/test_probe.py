@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import linen as nn
 
 from echo_jax import cells, controls, memory_tasks, network, probe
 from echo_jax.probe import Setting
@@ -183,6 +184,29 @@ def test_an_answer_depends_on_what_a_gradient_cannot_see():
         params = probe.init(net, SMALL, setting).params
         assert probe.gradient_profile(net, SMALL, 16, 4, setting, params)[lag] == 0
         assert bool(probe.depends(net, SMALL, 16, setting, params)) == seen
+
+
+@pytest.mark.slow
+def test_what_stands_behind_a_shut_gate_is_found_at_weights_nearby():
+    class Gated(controls.ShiftRegister):
+        """A register whose carry passes a gate that starts shut, where it has no slope."""
+
+        @nn.compact
+        def __call__(self, carry, inputs):
+            gate = jnp.clip(self.param("gate", nn.initializers.constant(-1.0), ()), 0, 1)
+            return super().__call__(gate * carry, inputs)
+
+    found = {"gated": [], "register": []}
+    for seed in range(8):
+        for name, cell, lag in (("gated", Gated(3), 2), ("register", controls.ShiftRegister(3), 3)):
+            net = network_of(cell)
+            setting = SETTING._replace(seed=jnp.int32(seed), lag=jnp.int32(lag))
+            params = probe.init(net, SMALL, setting).params
+            assert probe.gradient_profile(net, SMALL, 16, 4, setting, params)[lag] == 0
+            assert not probe.depends(net, SMALL, 16, setting, params)
+            found[name].append(bool(probe.depends_nearby(net, SMALL, 16, setting, params)))
+    assert any(found["gated"])
+    assert not any(found["register"])
 
 
 @pytest.mark.slow
