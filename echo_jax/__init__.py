@@ -16,6 +16,7 @@ _SUBMODULES = (
     "card_markdown",
     "card_page",
     "card_pairs",
+    "card_course",
     "card_raw",
     "card_rows",
     "card_schema",

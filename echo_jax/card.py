@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from echo_jax import card_raw, schema, storage
+from echo_jax import card_course, card_raw, schema, storage
 from echo_jax.card_markdown import markdown
 from echo_jax.card_rows import rows_of
 from echo_jax.card_schema import CARD, SCHEMA
@@ -104,9 +104,10 @@ def _fault(card: Card) -> str | None:
     protocol = card["protocol"]
     if card["protocol_hash"] != storage.digest_of(protocol):
         return f"protocol_hash is {card['protocol_hash'][:12]}..., not that of the protocol in it"
-    found = card_raw.fault(card["raw"], card["seeds"], protocol)
-    if found:
-        return found
+    for check in (card_raw, card_course):
+        found = check.fault(card["raw"], card["seeds"], protocol)
+        if found:
+            return found
     found = difference(card["rows"], rows_of(card["raw"], protocol), "rows")
     if found:
         return found

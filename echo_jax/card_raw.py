@@ -1,5 +1,9 @@
-"""Whether the raw rows of a card are what its protocol and its seeds let them be. No jax."""
+"""Whether each raw row of a card is what its protocol and its seeds let it be. No jax.
 
+Whether the rows fit each other is for `card_course`.
+"""
+
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -26,8 +30,8 @@ SAME_IN_ALL = {
 }
 """Fields that do not depend on the seed."""
 
-OF_EVERY_SEED = ("run", "bits", "linear", "copy")
-"""Kinds of which there is a raw row of every seed, a run of the first lag, or none at all."""
+ROUNDING = 2e-6
+"""More than numbers of a raw row are rounded by."""
 
 IDENTITY = ("kind", "task", "lag", "from", "T", "rate", "seed")
 """Fields that say what a raw row is of; the rate only of one that tunes it."""
@@ -48,10 +52,9 @@ def _faults(raw: Sequence[Row], seeds: Sequence[int], protocol: Protocol) -> Ite
     yield from _seed_faults(seeds, protocol)
     yield from _twice(raw)
     for i, row in enumerate(raw):
-        for check in (_empty, _lengths, _on_the_ladder, _of_the_seeds):
+        for check in (_empty, _lengths, _places, _curves, _bounds, _of_the_seeds):
             yield from (f"raw[{i}]{said}" for said in check(row, seeds, protocol))
     yield from _not_the_same(raw)
-    yield from _seeds_missing(raw, seeds, protocol)
 
 
 def _seed_faults(seeds: Sequence[int], protocol: Protocol) -> Iterator[str]:
@@ -74,8 +77,8 @@ def _twice(raw: Sequence[Row]) -> Iterator[str]:
 
 def _empty(row: Row, _: Sequence[int], __: Protocol) -> Iterator[str]:
     """Lists without an entry, where one is needed to say anything."""
-    if row["kind"] == "beyond" and not row["times"]:
-        yield ".times has no entry"
+    if not row.get("accuracy", ["not asked for"]):
+        yield ".accuracy has no entry"
     if row["kind"] == "price":
         for name in ("train", "stream"):
             if not all(row[name].values()):
@@ -88,22 +91,74 @@ def _lengths(row: Row, _: Sequence[int], protocol: Protocol) -> Iterator[str]:
     for other in others:
         if len(row[first]) != len(row[other]):
             yield f".{other} has {len(row[other])} entries where {first} has {len(row[first])}"
-    if row["kind"] in ("run", "curriculum") and len(row["accuracy"]) > ladder.evaluations(protocol):
-        yield (
-            f".accuracy has {len(row['accuracy'])} entries where the budget is out after "
-            f"{ladder.evaluations(protocol)}"
-        )
+    if row["kind"] in ("run", "curriculum", "tune"):
+        updates = protocol["tuning_updates" if row["kind"] == "tune" else "budget"]
+        most = updates // protocol["evaluate_every"]
+        if len(row["accuracy"]) > most:
+            yield (
+                f".accuracy has {len(row['accuracy'])} entries where the budget is out after {most}"
+            )
     if row["kind"] == "jacobian" and len(row["before"]) != row["lag"] + 1:
         yield f".before has {len(row['before'])} entries where a lag of {row['lag']} has one more"
 
 
-def _on_the_ladder(row: Row, _: Sequence[int], protocol: Protocol) -> Iterator[str]:
+def _places(row: Row, _: Sequence[int], protocol: Protocol) -> Iterator[str]:
+    """Lags, rates, lengths and times that are none of those of the protocol."""
+    rungs, tuned_at = protocol["ladder"], protocol["tuning_lags"].get(row.get("task"), ())
+    allowed = {
+        "run": {"lag": rungs, "rate": protocol["rates"]},
+        "curriculum": {"lag": rungs, "rate": protocol["rates"], "from": rungs},
+        "tune": {"lag": tuned_at, "rate": protocol["rates"]},
+        "jacobian": {"lag": rungs},
+        "beyond": {"lag": rungs},
+        "copy": {"T": rungs, "rate": protocol["rates"]},
+    }
+    said = {"rate": "none of the rates", "from": "not on the ladder", "T": "not on the ladder"}
+    said["lag"] = "no lag to choose a rate at" if row["kind"] == "tune" else "not on the ladder"
+    for name, values in allowed.get(row["kind"], {}).items():
+        if row[name] not in values:
+            yield f".{name} is {row[name]}, which is {said[name]} of the protocol"
+    exact = {
+        "bits": ("lags", list(range(1, protocol["capacity_lags"] + 1))),
+        "linear": ("lags", list(range(1, protocol["linear_lags"] + 1))),
+        "beyond": ("times", protocol["beyond"]),
+    }
+    if row["kind"] in exact:
+        name, values = exact[row["kind"]]
+        if row[name] != values:
+            yield f".{name} is not {values[0]} to {values[-1]}, as the protocol has it"
+
+
+def _curves(row: Row, _: Sequence[int], protocol: Protocol) -> Iterator[str]:
+    """Runs that go on where they have ended, or were confirmed where there was nothing to."""
+    every = protocol["evaluate_every"]
+    if row["kind"] == "copy" and row["updates"] != [
+        every * (i + 1) for i in range(min(len(row["updates"]), ladder.evaluations(protocol)))
+    ]:
+        yield f".updates are not {every}, {2 * every} and so on to at most {protocol['budget']:,}"
     if row["kind"] not in ("run", "curriculum"):
         return
-    if row["lag"] not in protocol["ladder"]:
-        yield f".lag is {row['lag']}, which is not on the ladder of the protocol"
-    if row["rate"] not in protocol["rates"]:
-        yield f".rate is {row['rate']}, which is none of the rates of the protocol"
+    success = ladder.reached(row, max(protocol["thresholds"]), protocol)
+    if success is not None and success != every * len(row["accuracy"]):
+        yield f".accuracy goes on after success at {success} updates"
+    for i, (first, second) in enumerate(zip(row["accuracy"], row["confirmed"], strict=True)):
+        margin = (first or 0.0) - min(protocol["thresholds"])
+        if abs(margin) > ROUNDING and (margin > 0) != (second is not None):
+            yield f".confirmed[{i}] is {second} where the accuracy is {first}"
+
+
+def _bounds(row: Row, _: Sequence[int], protocol: Protocol) -> Iterator[str]:
+    """Numbers that no measurement gives."""
+    bits = (-math.inf, math.log2(protocol["vocab_size"]))
+    for name, (low, high) in {
+        "bits": dict.fromkeys(("exact", "float16", "noise"), bits),
+        "linear": dict.fromkeys(SAME_LENGTH["linear"][1:], (0.0, 1.0)),
+        "jacobian": dict.fromkeys(("before", "after"), (0.0, math.inf)),
+        "copy": dict.fromkeys(("loss", "recall"), (0.0, math.inf)),
+    }.get(row["kind"], {}).items():
+        for i, value in enumerate(row[name]):
+            if value is not None and not low - ROUNDING <= value <= high + ROUNDING:
+                yield f".{name}[{i}] is {value}, and it lies from {low:g} to {high:g}"
 
 
 def _of_the_seeds(row: Row, seeds: Sequence[int], protocol: Protocol) -> Iterator[str]:
@@ -121,20 +176,3 @@ def _not_the_same(raw: Sequence[Row]) -> Iterator[str]:
         for name in SAME_IN_ALL.get(row["kind"], ()):
             if row[name] != raw[like][name]:
                 yield f"raw[{i}].{name} is not that of raw[{like}]"
-
-
-def _seeds_missing(raw: Sequence[Row], seeds: Sequence[int], protocol: Protocol) -> Iterator[str]:
-    """Of what is measured of every seed or of none, the seeds that are not there."""
-    first = protocol["ladder"][0]
-    found: dict[tuple[Any, ...], set[int]] = {}
-    for row in raw:
-        if row["kind"] in OF_EVERY_SEED:
-            there = found.setdefault((row["kind"], row.get("task"), row.get("T")), set())
-            if row["kind"] != "run" or row["lag"] == first:
-                there.add(row["seed"])
-    for (kind, task, blanks), there in found.items():
-        missing = set(seeds) - there
-        if missing:
-            what = " ".join(filter(None, (kind, task, blanks and f"T {blanks}")))
-            at = f" at lag {first}" if kind == "run" else ""
-            yield f"raw has no {what}{at} of seed {min(missing)}"

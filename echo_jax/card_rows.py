@@ -94,10 +94,10 @@ def _rates(tuned: list[Row], protocol: Protocol) -> Row | None:
     found = {}
     for task in sorted({row["task"] for row in tuned}):
         tried = [row for row in tuned if row["task"] == task]
-        lags = [lag for lag in protocol["tuning_lags"][task] if lag in {r["lag"] for r in tried}]
-        last = [row for row in tried if row["lag"] == lags[-1]]
+        last = ladder.last_tried(tried, protocol["tuning_lags"][task])
         decided = ladder.is_decided(last, protocol)
-        found[task] = {"rate": ladder.best_rate(last), "lag": lags[-1], "decided": decided}
+        rate = ladder.best_rate(last)
+        found[task] = {"rate": rate, "lag": last[0]["lag"], "decided": decided}
     return found or None
 
 

@@ -83,6 +83,13 @@ PROTOCOL = Table(
         Field("rates", ListOf(POSITIVE), "learning rates that a cell may have"),
         Field("tuning_lags", ByName("task", ListOf(COUNT)), "those that it is chosen at, in order"),
         Field("tuning_seeds", ListOf(WHOLE), "those that choose it, and are not used again"),
+        Field("tuning_updates", COUNT, "of each run that it is chosen by"),
+        Field("rows", ListOf(TEXT), "what is measured"),
+        Field("shortest_stream", COUNT, "steps of the streams of short lags"),
+        Field("lags_per_stream", COUNT, "how many times its lag another stream is long"),
+        Field("capacity_lags", COUNT, "heads of the network whose bits are added up"),
+        Field("linear_lags", COUNT, "lags of the linear capacity"),
+        Field("beyond", LADDER, "how much longer than those of training other streams are"),
     ),
     is_open=True,
 )
@@ -161,7 +168,7 @@ RAW = OneOf(
             _SEED,
             Field("lag", COUNT, "that it was trained for"),
             Field("length", COUNT, "of the streams that it was trained on"),
-            Field("times", ListOf(POSITIVE), "how much longer the streams are"),
+            Field("times", LADDER, "how much longer the streams are"),
             Field("accuracy", ListOf(OrNull(SHARE)), "on streams of each length"),
         ),
         "jacobian": _raw(

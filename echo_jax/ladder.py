@@ -99,6 +99,35 @@ def spans(
     return [span(by_seed[seed], threshold, protocol) for seed in seeds]
 
 
+def successes(runs: Sequence[Run], protocol: Protocol) -> dict[int, set[int]]:
+    """The seeds that reached the highest threshold, by lag, of one task."""
+    found: dict[int, set[int]] = {}
+    for run in runs:
+        reaches = reached(run, max(protocol["thresholds"]), protocol) is not None
+        found.setdefault(run["lag"], set()).update({run["seed"]} if reaches else ())
+    return found
+
+
+def unbroken(runs: Sequence[Run], seeds: Sequence[int], protocol: Protocol) -> set[int]:
+    """The seeds that succeeded at every lag that was run."""
+    return set(seeds).intersection(*successes(runs, protocol).values())
+
+
+def halves(
+    runs: Sequence[Run], seeds: Sequence[int], protocol: Protocol
+) -> tuple[int | None, int | None]:
+    """The last lag before fewer than half of the seeds succeed, and the first where they do not.
+
+    seeds that succeed, of 8    lag 1: 8    lag 2: 4    lag 3: 3    lag 5: 4        2 and 3
+    """
+    passed = None
+    for lag, seeds_of_lag in sorted(successes(runs, protocol).items()):
+        if 2 * len(seeds_of_lag) < len(seeds):
+            return passed, lag
+        passed = lag
+    return passed, None
+
+
 def next_lag(lag: float, protocol: Protocol) -> int | None:
     """The first lag of the ladder above one; None where the ladder ends before."""
     return next((rung for rung in protocol["ladder"] if rung > lag), None)
@@ -116,6 +145,12 @@ def best_rate(rows: Sequence[Run]) -> float:
         rest = [0.0 if row["failed"] else 1.0] * (longest - len(known))
         areas.setdefault(row["rate"], []).append(sum([*known, *rest]) / longest)
     return max(sorted(areas), key=lambda rate: sum(areas[rate]))
+
+
+def last_tried(rows: Sequence[Run], lags: Sequence[int]) -> list[Run]:
+    """Of the rows that choose the rate of a task, those of the last lag that was tried."""
+    last = max((lags.index(row["lag"]) for row in rows), default=0)
+    return [row for row in rows if row["lag"] == lags[last]]
 
 
 def is_decided(rows: Sequence[Run], protocol: Protocol) -> bool:

@@ -10,6 +10,7 @@ A raw row is a function of cell, protocol and seed, but for the price; what else
 matter. The clock is looked at between blocks of updates and can only end a card early.
 """
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -148,14 +149,9 @@ class Prober:
         return [row["seed"] for row in rows if self.runner.succeeded(row)]
 
     def at_least_half(self) -> tuple[int | None, int | None]:
-        """The last lag that half of the seeds or more succeeded at, and the first they did not."""
-        passed, failed = None, None
-        for lag in (lag for task, lag in self.climbed if task == "stream"):
-            if 2 * len(self.successes(lag)) >= len(self.seeds):
-                passed = lag if failed is None else passed
-            elif failed is None:
-                failed = lag
-        return passed, failed
+        """`ladder.halves` of the stream."""
+        climbed = [each.rows for (task, _), each in self.climbed.items() if task == "stream"]
+        return ladder.halves(list(itertools.chain(*climbed)), self.seeds, self.runner.fixed)
 
     def beyond(self) -> Iterator[RawRow]:
         """The networks that passed the last lag that half of them did, on longer streams."""

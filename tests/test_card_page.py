@@ -175,7 +175,8 @@ def test_a_card_of_which_nothing_was_measured_is_on_the_page():
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("lstm", "It hands back every token of a stream after 20 steps (20 to at least 30)."),
+        ("lstm", "It hands back every token of a stream after 20 steps (20 to 30)."),
+        ("ssm", "It hands back every token of a stream after 300 steps (300 to at least 500)."),
         ("lru", "It holds one value over at least 500 distractors (500 to at least 500)."),
         ("no-memory", "It hands back no past token of a running stream."),
         ("shift-5", "It cannot hold lag 8: the gradient of its answer there is exactly 0, before "
@@ -209,12 +210,7 @@ def test_words_of_the_page_stand_out_from_what_is_behind_them():
 
 def test_copy_cards_have_a_table_of_their_own_and_never_lead():
     alone = made("lru")
-    rows = {**dict.fromkeys(alone["rows"]), "copy": alone["rows"]["copy"]}
-    fixed = alone["protocol"] | {"name": "copy"}
-    copies = [
-        alone | {"name": f"copy-{i}", "rows": rows, "protocol": fixed, "protocol_hash": "c" * 64}
-        for i in range(3)
-    ]
+    copies = [made("lstm-copy") | {"name": f"copy-{i}"} for i in range(3)]
     parts = card_page.parts_of([*copies, made("lstm")])
     assert parts[1].name == "table"
     assert [row["cell"].text for row in parts[1].table] == ["lstm"]
