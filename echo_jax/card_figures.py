@@ -599,20 +599,24 @@ def _marked(axes: Axes, at: np.ndarray, sizes: Sequence[int]) -> None:
     for size, (colour, marker, _, _) in zip(shared, SERIES, strict=False):
         mine = at[[other == size for other in sizes]]
         label = f"{number(size)} bytes of state"
-        axes.plot(mine[:, 0], mine[:, 1], marker, color=colour, markersize=7, label=label)
+        style: dict[str, Any] = {"color": colour, "markersize": 8, "markeredgecolor": "white"}
+        axes.plot(mine[:, 0], mine[:, 1], marker, label=label, **style)
     rest = at[[size not in shared for size in sizes]]
     if len(rest):
-        style: dict[str, Any] = {"markerfacecolor": "white", "markersize": 7}
+        style = {"markerfacecolor": "white", "markersize": 7}
         label = "a size of its own" if shared else "a cell"
         axes.plot(rest[:, 0], rest[:, 1], "o", color=GREY, label=label, **style)
 
 
 def _label_points(axes: Axes, at: np.ndarray, names: Sequence[str]) -> None:
-    """The name of each point beside it, where it covers no other point or name if that can be."""
+    """The name of each point beside it, with a line to it where it stands off.
+
+    It covers no other point or name, and is nearer to its own point than to others, if that can be.
+    """
     points = axes.transData.transform(at) * 72 / axes.figure.dpi
     left, bottom, right, top = np.asarray(axes.bbox.extents) * 72 / axes.figure.dpi
     taken = [(x - 5, y - 5, x + 5, y + 5) for x, y in points]
-    for (x, y), place_, name in zip(points, at, names, strict=True):
+    for i, ((x, y), place_, name) in enumerate(zip(points, at, names, strict=True)):
         width, height = 6.1 * len(name), 12
         spots = [
             (dx if side > 0 else -dx - width if side < 0 else -width / 2, dy - height / 2)
@@ -623,14 +627,23 @@ def _label_points(axes: Axes, at: np.ndarray, names: Sequence[str]) -> None:
         boxes = [(x + dx, y + dy, x + dx + width, y + dy + height) for dx, dy in spots]
         costs = [
             sum(_overlap(box, other) for other in taken)
+            + 30 * (_nearest(box, points) != i)
             + 1e3 * (box[0] < left or box[2] > right or box[1] < bottom or box[3] > top)
-            + 0.5 * i
-            for i, box in enumerate(boxes)
+            + 0.5 * order
+            for order, box in enumerate(boxes)
         ]
         best = int(np.argmin(costs))
         taken.append(boxes[best])
         dx, dy = spots[best]
-        annotate(axes, name.replace("$", r"\$"), tuple(place_), (dx, dy + 3), fontsize=10)
+        line = {"arrowstyle": "-", "color": GREY, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 4}
+        style = {"fontsize": 10, "arrowprops": line if best > 1 else None}
+        annotate(axes, name.replace("$", r"\$"), tuple(place_), (dx, dy + 3), **style)
+
+
+def _nearest(box: Sequence[float], points: np.ndarray) -> int:
+    """The point that is nearest to a box (left, bottom, right, top)."""
+    inside = np.clip(points, box[:2], box[2:])
+    return int(np.argmin(((points - inside) ** 2).sum(1)))
 
 
 def _overlap(one: Sequence[float], other: Sequence[float]) -> float:

@@ -5,6 +5,7 @@ README.md            the same in Markdown, with the figures
 figures/NAME.svg     the figures of both
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from echo_jax.card_figures import (
     reach,
     span_words,
 )
+from echo_jax.card_text import interval, nats
 from echo_jax.config import ConfigError
 from echo_jax.page import escaped, plain
 
@@ -36,7 +38,7 @@ STYLE = """\
 .cards { width: max-content; font-size: 0.875rem;
   max-width: calc(100vw - 2.5rem - max(0px, 50vw - 34rem)); }
 .cards table { line-height: 1.25rem; }
-.cards th, .cards td { padding: 0.4375rem 0.875rem 0.4375rem 0; }
+.cards th, .cards td { padding: 0.4375rem 0.625rem 0.4375rem 0; }
 .cards tbody th { white-space: nowrap; }
 .cards small { display: block; color: var(--quiet); font-size: 0.8125rem; white-space: nowrap; }
 .cards .unknown { color: var(--quiet); }
@@ -110,7 +112,7 @@ COLUMNS = {
     "control, whose answer is known before it is measured",
     "stream span": "how many steps back is the token that it can still hand back, at every step of "
     "a running stream: the longest unbroken run of lags at which accuracy on fresh data reaches "
-    "99%. The median over seeds, and below it the interval of that median",
+    "99%. The median over seeds, with its interval",
     "at 60%": "the same where 60% is enough",
     "hold span": "the same at 99% for one value that it must hold, over so many distractors, until "
     "it is asked",
@@ -118,7 +120,8 @@ COLUMNS = {
     "each lag",
     "linear capacity": "the sum over lags of the r\u00b2 of a linear readout of the trained state, "
     "less that of shuffled targets: at most the numbers in the state",
-    "updates": "until 99% at this lag, the median over seeds; never is within the budget",
+    "updates": "until 99% at this lag, the median over seeds; never is within the budget, and what "
+    "was not run is a lag that no seed had come to",
     "at 100 times": "accuracy on streams 100 times longer than it was trained on, at a lag within "
     "its span",
     "limit": "why its stream span ends: it could not hold the value, or could hold it and did not "
@@ -236,7 +239,7 @@ def _updates(learning: Mapping[str, Any] | None, lag: int) -> Cell:
     lines = (learning or {}).get("stream") or []
     line = next((line for line in lines if line["lag"] == lag), None)
     if line is None:
-        return UNKNOWN
+        return Cell("not run", None) if lines else UNKNOWN
     return Cell("never", None) if line["median"] is None else _number(line["median"])
 
 
@@ -309,7 +312,7 @@ def introduction(groups: Sequence[Sequence[Card]]) -> list[str]:
         count = _counted(sum(map(len, others)), "card")
         texts.append(
             f"{count} here cannot be compared with them, for the hash of the protocol is another: "
-            f"{named}. A table of their own has them."
+            f"{named}. They have a table of their own."
         )
     return texts
 
@@ -396,6 +399,7 @@ def _rows(cards: Sequence[Card], lag: int, links: Mapping[int, str]) -> list[dic
 
 def _table_part(cards: Sequence[Card], links: Mapping[int, str]) -> Part:
     lag = common_lag(cards)
+    rows = _measured(_rows(cards, lag, links))
     devices = sorted({card["device"] for card in cards})
     times = f"times are of {devices[0]}"
     if len(devices) > 1:
@@ -403,10 +407,10 @@ def _table_part(cards: Sequence[Card], links: Mapping[int, str]) -> Part:
     return Part(
         "table",
         "All numbers",
-        table=_rows(cards, lag, links),
+        table=rows,
         table_caption=f"Protocol {card_figures.protocol_words(cards[0])}; updates at lag {lag}; "
-        f"{times}. A heading sorts by its column.",
-        meanings=COLUMNS,
+        f"{times}.",
+        meanings={column: COLUMNS[column] for column in rows[0]},
     )
 
 
@@ -416,7 +420,8 @@ def _other_part(order: int, cards: Sequence[Card], links: Mapping[int, str]) -> 
         row | _recalled(card) for row, card in zip(_rows(cards, lag, links), cards, strict=True)
     ]
     if _is_copy(cards):
-        return Part("copy", COPY_HEADING, table=_measured(rows), table_caption=COPY_CAPTION)
+        rows = sorted(_measured(rows), key=_hardest_recall)
+        return Part("copy", COPY_HEADING, table=rows, table_caption=COPY_CAPTION)
     return Part(
         f"table-{order}",
         f"Not comparable with these: protocol {cards[0]['protocol']['name']}",
@@ -428,9 +433,19 @@ def _other_part(order: int, cards: Sequence[Card], links: Mapping[int, str]) -> 
 
 def _recalled(card: Card) -> dict[str, Cell]:
     """The recall loss of each copy-memory task, in nats a symbol; ln 8 is no memory."""
-    return {
-        f"recall, T {line['T']:,}": _estimate(line["recall"]) for line in card["rows"]["copy"] or []
-    }
+    found = {}
+    for line in card["rows"]["copy"] or []:
+        recall = line["recall"]
+        words = interval(recall, nats, "infinite").rpartition(" (")[0]
+        cell = Cell(nats(recall["median"]), recall["median"], words)
+        found[f"recall, T {line['T']:,}"] = cell
+    return found
+
+
+def _hardest_recall(row: Mapping[str, Cell]) -> float:
+    """The loss at the longest T; what has none comes last."""
+    last = [cell.key for column, cell in row.items() if column.startswith("recall")][-1:]
+    return last[0] if last and isinstance(last[0], int | float) else math.inf
 
 
 def _measured(rows: Sequence[dict[str, Cell]]) -> list[dict[str, Cell]]:
@@ -544,8 +559,8 @@ def _why(cause: Mapping[str, Any] | None) -> list[str]:
         "could not learn": f"It can hold lag {lag} and did not learn it from scratch: "
         f"{cause['learned']} of {cause['tried']} seeds that had failed learned it after shorter "
         "lags.",
-        "could not hold": f"It cannot hold lag {lag}: the gradient of its answer there is exactly "
-        "0, before training and after.",
+        "could not hold": f"It cannot hold lag {lag}: no network that was tried, untrained, "
+        "trained or of random weights, depends on that input.",
         "undetermined": f"Whether it could not hold lag {lag} or not learn it is undetermined.",
         "no limit found": f"No limit was found: every seed reached every lag, up to {lag}.",
     }
@@ -646,7 +661,7 @@ def _table(part: Part) -> str:
     )
     content = f"""\
 <table>
-<caption>{escaped(part.table_caption)}</caption>
+<caption>{escaped(part.table_caption)} A heading sorts by its column.</caption>
 <thead>
 <tr>{headings}</tr>
 </thead>

@@ -68,8 +68,10 @@ def sentence(first: Card, second: Card) -> str:
     if first["protocol_hash"] != second["protocol_hash"]:
         return f"{first['name']} and {second['name']} are of different protocols."
     found = longest(first, second)
+    names = f"{first['name']} and {second['name']}"
+    if found is None and not (_has_runs(first) and _has_runs(second)):
+        return f"Streams were not measured of both {names}."
     if found is None:
-        names = f"{first['name']} and {second['name']}"
         return f"There is no lag that all seeds of {names} learn within half of the budget."
     span = f"{found.low:.2f} to {found.high:.2f}"
     surely = "" if found.low > 1 or found.high < 1 else ", so either may be the sooner one"
@@ -77,6 +79,11 @@ def sentence(first: Card, second: Card) -> str:
         f"At lag {found.lag} {first['name']} takes {found.ratio:.2f} times the updates of "
         f"{second['name']} (repeats with other seeds: {span}, {LEVEL:.0%}){surely}."
     )
+
+
+def _has_runs(card: Card) -> bool:
+    """Whether any lag of the stream was run."""
+    return any(row["kind"] == "run" and row["task"] == "stream" for row in card["raw"])
 
 
 class Coverage(NamedTuple):

@@ -189,7 +189,7 @@ def _cause(raw: Sequence[Row], protocol: Protocol) -> Row | None:
     """Why the stream span is no longer: could the cell not hold the value, or not learn to?"""
     runs, jacobians = _of(raw, "run", task="stream"), _of(raw, "jacobian")
     curricula = _of(raw, "curriculum", task="stream")
-    whole = bool(runs) and _climbed(runs, protocol)
+    whole = bool(runs) and "cause" in protocol["rows"] and _climbed(runs, protocol)
     if not (jacobians or curricula or whole):
         return None
     looked_at = jacobians or curricula

@@ -185,7 +185,8 @@ RAW = OneOf(
             Field(
                 "depends",
                 FLAG,
-                "whether the last of them is not 0, or another token there changes any logit",
+                "whether the last of them is not 0, or another token there changes any logit, at "
+                "these weights or at random ones around them",
             ),
         ),
         "price": _raw(
@@ -308,7 +309,7 @@ CAUSE = Table(
             "verdict",
             one_of("could not learn", "could not hold", "undetermined", "no limit found"),
             "`could not learn`: half of the failed seeds or more reach it from a shorter lag; "
-            "`could not hold`: the gradient is exactly 0, and nowhere near underflow; "
+            "`could not hold`: the gradient is exactly 0, and nothing depends on that input; "
             "`no limit found`: every seed reached every rung",
         ),
     ),
@@ -377,7 +378,7 @@ CARD = Table(
         Field(
             "digest",
             HASH,
-            "of all but device, versions, date, seconds, the times of the price, and itself",
+            "of all but name, device, versions, date, seconds, the times of the price, and itself",
         ),
     ),
 )

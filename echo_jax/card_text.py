@@ -187,7 +187,8 @@ def chance(protocol: Row) -> str:
 
 
 def _cause_lines(row: Row) -> list[Line]:
-    note = f"lag {row['lag']:,}: {row['failed']} {plural(row['failed'], 'seed')} did not arrive"
+    missed = f"{row['failed']} {plural(row['failed'], 'seed')} did not arrive"
+    note = f"lag {row['lag']:,}: {missed if row['failed'] else 'every seed arrived'}"
     if row["tried"]:
         note += f", {row['learned']} of {row['tried']} did when trained on from a shorter lag"
     for name in ("before", "after"):
@@ -211,18 +212,18 @@ def _copy_lines(rows: list[Row]) -> list[Line]:
     return [
         Line(
             f"copy memory, T = {row['T']:,}",
-            f"{_nats(row['recall']['median'])} nats a recalled symbol",
-            interval(row["recall"], _nats, "infinite"),
-            f"{_nats(row['floor'])} nats",
+            f"{nats(row['recall']['median'])} nats a recalled symbol",
+            interval(row["recall"], nats, "infinite"),
+            f"{nats(row['floor'])} nats",
             seeds_of(row["recall"]),
             f"after {row['updates']:,} updates; loss of the whole sequence "
-            f"{_nats(row['loss']['median'])} where no memory has {_nats(row['loss_floor'])}",
+            f"{nats(row['loss']['median'])} where no memory has {nats(row['loss_floor'])}",
         )
         for row in rows
     ]
 
 
-def _nats(value: float | None) -> str:
+def nats(value: float | None) -> str:
     """To three digits: the losses of long sequences are small."""
     return "infinite" if value is None else f"{value:#.3g}".rstrip(".")
 

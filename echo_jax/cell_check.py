@@ -7,6 +7,7 @@ milliseconds; then 50 of its steps are compiled and run on random inputs.
 """
 
 import concurrent.futures
+import math
 import os
 import re
 import sys
@@ -22,12 +23,15 @@ from flax import errors
 from flax import linen as nn
 
 from echo_jax import user_cell
-from echo_jax.cells import check_cell
+from echo_jax.cells import CELLS, check_cell
 from echo_jax.config import ConfigError
 from echo_jax.recurrence import Carry, HoistedCell
 
 SECONDS = 120.0
 """Time that the checks of a cell may take, tracing and compiling included."""
+
+LARGEST = 100_000_000
+"""Parameters, and numbers of a state, so many of each: eight networks train side by side."""
 
 STEPS = 50
 """Random inputs that a cell is run on."""
@@ -73,7 +77,10 @@ class Suspect(NamedTuple):
     ) -> NoReturn:
         """Raise ConfigError with a sentence about the cell, after the line it is about."""
         where = user_cell.location(type(self.cell), method, error)
-        raise ConfigError(f"{where}: cell {self.name!r} {sentence}") from error
+        built_in = self.name in CELLS
+        raise ConfigError(
+            f"{'' if built_in else f'{where}: '}cell {self.name!r} {sentence}"
+        ) from error
 
     def start(self, batch: int) -> Carry:
         """Its state before the first step."""
@@ -186,7 +193,7 @@ def _examine(suspect: Suspect, run: bool = True) -> None:
                 _check_numbers(suspect)
     except ConfigError:
         raise
-    except Exception as error:  # whatever a user's cell raises
+    except (Exception, SystemExit) as error:  # whatever a user's cell raises
         suspect.refuse(_why_untraced(error), error=error)
 
 
@@ -265,6 +272,10 @@ def _check_trace(suspect: Suspect) -> None:
         cause = error.__cause__ if isinstance(error, ConfigError) else error
         sentence = str(error) if cause is None else _why_untraced(cause)
         suspect.refuse(sentence.removeprefix(f"cell {suspect.name!r} "), error=cause)
+    for what, tree in (("parameters", variables), ("numbers in a state", carry)):
+        count = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))
+        if count > LARGEST:
+            suspect.refuse(f"has {count:,} {what}, and {LARGEST:,} are the most: make it smaller")
 
 
 def _why_untraced(error: BaseException) -> str:

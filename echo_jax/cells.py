@@ -404,16 +404,26 @@ def import_cell(name: str) -> type[nn.RNNCellBase]:
     sys.path.insert(0, here)
     try:
         found = getattr(importlib.import_module(module_name), class_name)
-    except Exception as error:  # whatever the user's module raises
+    except (Exception, SystemExit) as error:  # whatever the user's module raises
         raise ConfigError(
             f"cell {name!r} cannot be imported ({type(error).__name__}: {error}): "
-            "name a module that Python finds, also in the current folder, and a class in it"
+            f"{_mend_import(error, module_name)}"
         ) from error
     finally:
         sys.path.remove(here)
     if not (isinstance(found, type) and issubclass(found, nn.RNNCellBase)):
         raise ConfigError(f"cell {name!r} is no flax.linen.RNNCellBase: derive it from that class")
     return found
+
+
+def _mend_import(error: BaseException, module: str) -> str:
+    """What helps against an error of an import."""
+    if isinstance(error, SystemExit):
+        return 'put what it runs as a program below `if __name__ == "__main__":`'
+    not_there = isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}.")
+    if not_there or isinstance(error, AttributeError):
+        return "name a module that Python finds, also in the current folder, and a class in it"
+    return "mend the module, or install what it needs"
 
 
 def _shapes(tree: Carry) -> str:

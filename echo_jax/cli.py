@@ -91,9 +91,19 @@ def given_flags(arguments: Sequence[str] | None = None) -> set[str]:
 
 @contextlib.contextmanager
 def _captured(printed: io.StringIO) -> Iterator[None]:
-    """Catch what tyro prints: where stdout is no terminal, that is plain text without a frame."""
-    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-        yield
+    """Catch what tyro prints: where stdout is no terminal, that is plain text without a frame.
+
+    For a terminal as wide as can be: it breaks a line also behind the comma of a number.
+    """
+    width = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = "100000"
+    try:
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+            yield
+    finally:
+        del os.environ["COLUMNS"]
+        if width is not None:
+            os.environ["COLUMNS"] = width
 
 
 def fail(sentence: str) -> NoReturn:

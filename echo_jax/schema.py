@@ -4,7 +4,9 @@ A value may come from a stranger: `fault` finds the first thing in it that is no
 never raises. `document` writes the declaration down in Markdown. No jax.
 """
 
+import contextlib
 import dataclasses
+import datetime
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -145,9 +147,18 @@ NAME = Leaf(
         isinstance(value, str) and bool(re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]{0,99}", value))
     ),
 )
+
+
+def _is_date(value: str) -> bool:
+    """Whether a text is a day of the calendar, as in 2026-02-28."""
+    with contextlib.suppress(ValueError):
+        return datetime.date.fromisoformat(value).isoformat() == value
+    return False
+
+
 DATE = Leaf(
     "date, year-month-day",
-    lambda value: isinstance(value, str) and bool(re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.A)),
+    lambda value: isinstance(value, str) and _is_date(value),
 )
 PLAIN = Leaf("anything plain: texts, finite numbers, lists and tables of them", _is_plain)
 ARGUMENTS = Leaf(

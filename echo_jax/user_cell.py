@@ -21,7 +21,7 @@ from echo_jax.cells import CELLS, import_cell
 from echo_jax.config import ConfigError, NetworkConfig
 
 FEATURES = NetworkConfig.hidden_size
-"""Features of a cell that has such a field and is given none."""
+"""Features of a cell that has such a field, without a default, and is given none."""
 
 NOT_THE_USERS = tuple(
     os.path.realpath(folder)
@@ -62,16 +62,17 @@ def parse_args(text: str) -> dict[str, Any]:
 def build(name: str, args: dict[str, Any]) -> nn.RNNCellBase:
     """The cell of a built-in name or a `package.module:Class`, from keyword arguments.
 
-    A field `features` that is not among them is `FEATURES`. ConfigError, with the line of the
-    user's own file where there is one, for a cell that cannot be found or built.
+    A field `features` that is not among them and has no default is `FEATURES`. ConfigError, with
+    the line of the user's own file where there is one, for a cell that cannot be found or built.
     """
     cell_class = _find(name)
     fields = _fields(cell_class)
     for arg in args:
         if arg not in fields:
             raise ConfigError(_unknown(name, arg, list(fields)))
-    if "features" in fields:
+    if "features" in fields and _is_required(fields["features"]):
         args = {"features": FEATURES} | args
+    if "features" in args:
         _check_features(name, args["features"])
     missing = [x for x, field in fields.items() if x not in args and _is_required(field)]
     if missing:
@@ -83,7 +84,7 @@ def build(name: str, args: dict[str, Any]) -> nn.RNNCellBase:
         return cell_class(**args)
     except ConfigError:
         raise
-    except Exception as error:  # whatever a user's class raises
+    except (Exception, SystemExit) as error:  # whatever a user's class raises
         where = "" if name in CELLS else f"{location(cell_class, error=error)}: "
         raise ConfigError(
             f"{where}cell {name!r} cannot be built ({reason(error)}): give it other fields with "

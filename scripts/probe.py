@@ -7,19 +7,21 @@ python scripts/probe.py --report cards/                             # one page o
 python scripts/probe.py --validate card.json
 """
 
+import contextlib
 import dataclasses
 import datetime
 import hashlib
 import inspect
 import itertools
 import json
+import os
 import re
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import tyro
 
@@ -65,7 +67,7 @@ class ProbeCommand:
     echo_jax.controls:ShiftRegister; --cell again for another. Default lstm."""
     cell_args: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Keyword arguments of the cell, features=64,longest=100; of several cells one --cell-args
-    each, in their order, an empty one too."""
+    each, in their order, an empty one too. A field `features` without a default is 50."""
     name: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """What the card is called, and its files; of several cells one --name each. By default the
     cell, its arguments and the protocol."""
@@ -77,7 +79,8 @@ class ProbeCommand:
     seed: int = 0
     """The first of the seeds."""
     seconds: float | None = None
-    """Stop a card after so long; what was not reached by then is not measured."""
+    """Stop a card after so long, when the updates at work (25 of every seed) are done and what they
+    need is compiled; what was not reached by then is not measured."""
     out: Path = CARDS
     """Folder of the cards: NAME.json, NAME.md and NAME.svg of each; none is overwritten."""
     report: Path | None = None
@@ -177,13 +180,24 @@ class Clock:
 def main() -> None:
     """Run the command of the command line."""
     command = cli.parse(ProbeCommand)
-    with cli.refusals():
+    with cli.refusals(), stopping():
         if command.validate:
             print(card.comparable(card.read(command.validate), set(hashes())))
         elif command.report:
             make_report(command.report, command.readme)
         else:
             probe_all(command)
+
+
+@contextlib.contextmanager
+def stopping() -> Iterator[None]:
+    """Ctrl-C before anything is measured ends at once, also what compiles in a thread."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("\nStopped before anything was measured.", file=sys.stderr, flush=True)
+        sys.stdout.flush()
+        os._exit(130)
 
 
 def hashes() -> dict[str, str]:
@@ -273,7 +287,7 @@ def check_names(found: Sequence[Probed], out: Path) -> None:
             raise ConfigError(
                 f"{' and '.join(alike)} would both be called {probed.name}: give each a --name"
             )
-        if fault := schema.fault(probed.name, card_schema.NAME):
+        if fault := schema.fault(probed.name, card_schema.NAME, "name"):
             raise ConfigError(f"{fault}: give the card another --name")
         if fault := schema.fault(probed.args, card_schema.ARGUMENTS):
             raise ConfigError(f"cell args {probed.args}: {fault}: use numbers, words and lists")
@@ -299,6 +313,8 @@ def probe(command: ProbeCommand, chosen: Protocol, probed: Probed) -> card.Card:
         for each, handler in before.items():
             signal.signal(each, handler)
     seconds = time.perf_counter() - start
+    if all(row["kind"] == "tune" for row in raw):
+        refuse_empty(clock)
     known = identity(command, chosen, probed)
     made = card.make(known, raw, reasons(command, clock), made_with(seconds))
     paths = card.write(made, command.out, drawn)
@@ -306,6 +322,16 @@ def probe(command: ProbeCommand, chosen: Protocol, probed: Probed) -> card.Card:
     if clock.interrupted:
         sys.exit(130)
     return made
+
+
+def refuse_empty(clock: Clock) -> NoReturn:
+    """End without a card, which would be in the way of the next."""
+    if clock.interrupted:
+        raise KeyboardInterrupt
+    raise ConfigError(
+        "nothing was measured before its seconds were over, so there is no card: give it more "
+        "--seconds, or leave them out"
+    )
 
 
 def drawn(made: card.Card) -> str:
@@ -376,10 +402,10 @@ def glance(made: card.Card) -> str:
 
 def side_by_side(made: Sequence[card.Card]) -> str:
     """The values of several cards, a column each."""
-    labels = [line[0] for line in card.glance(made[0])]
+    labels = dict.fromkeys(line[0] for each in made for line in card.glance(each))
     known = [{row: value for row, value, _ in card.glance(each)} for each in made]
     rows = [["", *(each["name"] for each in made)]]
-    rows += [[label, *(of.get(label, "") for of in known)] for label in labels]
+    rows += [[label, *(of.get(label, "-") for of in known)] for label in labels]
     pairs = (card_pairs.sentence(a, b) for a, b in itertools.combinations(made, 2))
     return "\n".join(["", report.table(rows, left=tuple(range(len(made) + 1))), "", *pairs])
 

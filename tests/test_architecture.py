@@ -190,7 +190,7 @@ MAY_IMPORT = {
     "card_text": {"card_rows", "rows", "scores"},
     "card_markdown": {"card_text", "page", "rows", "scores"},
     "card_figures": {"figures", "plots", "statistics", "numpy", "matplotlib"},
-    "card_page": {"card", "card_figures", "config", "figures", "page", "storage"},
+    "card_page": {"card", "card_figures", "card_text", "config", "figures", "page", "storage"},
     "card": {
         "config",
         "storage",

@@ -309,6 +309,7 @@ TAMPERED = {
     ),
     "no time": (of_raw("price", "stream", {"1": []}), "stream has a list without an entry"),
     "another protocol": (changed(("protocol", "budget"), 9000), "not that of the protocol in it"),
+    "a day that never was": (changed(("date",), "2026-02-31"), "date is '2026-02-31', not a date"),
     "a digest of nothing": (
         changed(("digest",), "0" * 64),
         "digest is 000000000000..., not that of what the card",

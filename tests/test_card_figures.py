@@ -187,7 +187,7 @@ def test_cells_are_rows_from_the_longest_stream_span_to_the_shortest(full):
     assert at == [card_figures.place(span) for span in spans]
     assert at[-1] == card_figures.ZERO
     ends = [float(line.get_ydata()[0]) for line in dots]
-    assert np.round(ends).tolist() == list(range(6))
+    assert np.round(ends).tolist() == list(range(7))
     assert axes.yaxis_inverted()
 
 

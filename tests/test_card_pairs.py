@@ -60,6 +60,10 @@ def test_a_sentence_says_how_sure_it_is():
     assert "either" not in surely
     unsure = card_pairs.sentence(repeat([100, 200, 100, 150]), repeat([100, 100, 125, 100]))
     assert "either may be the sooner one" in unsure
+    nothing = repeat([100, 100]) | {"raw": [], "name": "nothing"}
+    assert card_pairs.sentence(nothing, repeat([50, 50])) == (
+        "Streams were not measured of both nothing and of 50."
+    )
     other = repeat([100, 100]) | {"protocol_hash": "y"}
     assert "different protocols" in card_pairs.sentence(repeat([100, 100]), other)
 

@@ -365,5 +365,12 @@ def test_a_cell_is_found_in_the_current_folder_whatever_its_module_does(tmp_path
     built = cells.build_cell(NetworkConfig(cell="cell_of_mine:Mine", hidden_size=3), window=5)
     assert type(built).__name__ == "Mine"
     assert str(tmp_path) not in sys.path
-    with pytest.raises(ConfigError, match=r"cannot be imported \(SyntaxError"):
-        cells.build_cell(NetworkConfig(cell="cell_that_breaks:Mine", hidden_size=3), window=5)
+    (tmp_path / "cell_that_exits.py").write_text(f"{good}raise SystemExit(0)\n")
+    (tmp_path / "cell_that_lacks.py").write_text(f"import no_such_module\n{good}")
+    for module, said in (
+        ("cell_that_breaks", r"\(SyntaxError.*\): mend the module, or install what it needs"),
+        ("cell_that_lacks", r"\(ModuleNotFound.*\): mend the module, or install what it needs"),
+        ("cell_that_exits", r"\(SystemExit: 0\): put what it runs as a program below `if __name"),
+    ):
+        with pytest.raises(ConfigError, match=f"cannot be imported {said}"):
+            cells.build_cell(NetworkConfig(cell=f"{module}:Mine", hidden_size=3), window=5)

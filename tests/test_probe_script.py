@@ -1,14 +1,16 @@
 import dataclasses
 import json
 import re
+import signal
 import sys
 import textwrap
 
 import pytest
 from fabricated_cards import card as made_up
+from running import begin
 from test_prober import TINY
 
-from echo_jax import card, protocol
+from echo_jax import card, prober, protocol
 
 CELL = '''
 import jax.numpy as jnp
@@ -85,7 +87,10 @@ def test_a_cell_of_the_current_folder_gets_a_card(probing, tmp_path):
         (["--readme", "README.md"], "name the folder of its cards with --report"),
         (["--out", "mine.py/x"], r"cannot be made \(Not a directory\): use another folder"),
         (["--seed", "-1"], "seed -1 is not one of a card: use 0 to 999,000"),
-        (["--seed", "1000000"], "seed 1,000,000 is not one of a card"),
+        (["--seed", "1000000"], "seed 1,000,000 is not one of a card: use 0 to 999,000, as those"),
+        (["--name", "a b"], "error: name is 'a b', not a text of"),
+        (["--cell", "gru", "--cell-args", "features=1000000"], "^error: cell 'gru' has .* paramet"),
+        (["--cell", "gru", "--cell-args", "gate_fn=relu"], "^error: cell 'gru' fails in a step"),
         (["--seconds", "0"], "seconds 0 is not above 0: use more, or leave it out"),
         (["--protocol", "fast"], "--protocol fast is unknown: use one of quick, full"),
         (["--report", "nowhere"], "nowhere"),
@@ -108,12 +113,45 @@ def test_a_card_that_was_changed_is_not_believed(probing, tmp_path):
     assert said.stderr.startswith("error: lstm.json: ")
 
 
-def test_a_card_whose_seconds_are_over_says_what_it_did_not_measure(probing, tmp_path):
-    probing("--cell", "mine:Last", "--seconds", "1e-9")
+@pytest.mark.slow
+def test_a_card_whose_seconds_are_over_says_what_it_did_not_measure(probing, tmp_path, monkeypatch):
+    def too_late(self):
+        self.over.__self__.end = 0.0  # of its clock
+        self.stop_if_over()
+
+    monkeypatch.setattr(prober.Prober, "price", too_late)
+    said = probing("--cell", "mine:Last", "--seconds", "1000")
+    assert re.search("^price +not measured +its seconds were over", said.stdout, re.M)
     made = card.read(tmp_path / "cards" / "Last-quick.json")
-    assert made["rows"]["stream_span"] is None
-    assert made["not_measured"]["stream_span"] == "its seconds were over"
+    assert made["rows"]["stream_span"] is not None
     assert made["not_measured"]["price"] == "its seconds were over"
+
+
+def test_of_nothing_there_is_no_card_that_is_in_the_way_of_the_next(probing, tmp_path):
+    said = probing("--cell", "mine:Last", "--seconds", "1e-9", status=2)
+    assert said.stderr.splitlines()[-1].startswith("error: nothing was measured before its seconds")
+    assert not list((tmp_path / "cards").iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_an_interrupt_before_anything_is_measured_ends_in_a_sentence(tmp_path):
+    slow = (
+        CELL
+        + """
+    def __call__(self, carry, inputs):
+        print("stepping", flush=True)
+        time.sleep(60)
+"""
+    )
+    (tmp_path / "mine.py").write_text("import time\n" + slow)
+    process = begin("probe.py", "--cell", "mine:Drifts", cwd=tmp_path)
+    assert process.stdout.readline() == "stepping\n"
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert errors.strip() == "Stopped before anything was measured."
+    assert process.returncode == 130
+    assert not (tmp_path / "cards").exists()
 
 
 @pytest.mark.slow

@@ -5,6 +5,12 @@ from echo_jax import cells, controls, user_cell
 from echo_jax.config import ConfigError
 
 
+class OfEight(nn.RNNCellBase):
+    """A cell with a size of its own."""
+
+    features: int = 8
+
+
 @pytest.mark.parametrize(
     ("text", "args"),
     [
@@ -47,6 +53,7 @@ def test_other_arguments_are_refused(text, sentence):
         ("echo_jax.controls:ShiftRegister", {"slots": 6}, controls.ShiftRegister(6)),
         ("echo_jax.controls:LeakyIntegrator", {}, controls.LeakyIntegrator(0.9)),
         ("flax.linen:GRUCell", {}, nn.GRUCell(50)),
+        ("test_user_cell:OfEight", {}, OfEight()),
     ],
 )
 def test_a_cell_is_built_of_its_name_and_its_arguments(name, args, cell):
