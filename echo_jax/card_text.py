@@ -4,7 +4,7 @@ The terminal, the page and the figure say the same, from the same lines.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from echo_jax.card_rows import span_estimate
@@ -58,7 +58,7 @@ def lines(card: Mapping[str, Any]) -> list[Line]:
         "hold_span": ("hold span", lambda row: _span_lines("hold", row)),
         "capacity": ("capacity", _capacity_lines),
         "linear": ("linear capacity", _linear_lines),
-        "learning": ("learning", lambda row: _learning_lines(row, protocol)),
+        "learning": ("learning", lambda row: _learning_lines(row, protocol, card["raw"])),
         "beyond": ("beyond", lambda row: _beyond_lines(row, protocol)),
         "cause": ("cause", _cause_lines),
         "price": ("price", _price_lines),
@@ -144,7 +144,7 @@ def _linear_lines(row: Row) -> list[Line]:
     return [Line("linear capacity", value, around, "0", seeds_of(trained), note)]
 
 
-def _learning_lines(row: Row, protocol: Row) -> list[Line]:
+def _learning_lines(row: Row, protocol: Row, raw: Sequence[Row]) -> list[Line]:
     """The longest lag at which there is a median; the first where there is none."""
     found = []
     for task, of_lags in row.items():
@@ -155,7 +155,11 @@ def _learning_lines(row: Row, protocol: Row) -> list[Line]:
         value = f"{_updates(line['median'], protocol)} to lag {line['lag']:,}"
         around = "" if line["low"] is None else f"{bounds(line, number)} (95%)"
         count = f"{line['reached']} of {line['seeds']} seeds arrived"
-        found.append(Line(f"learning, {task}", value, around, "", count))
+        failed = {
+            r["seed"] for r in raw if r["kind"] == "run" and r["task"] == task and r["failed"]
+        }
+        lost = f"the loss of {len(failed)} became no number at some lag" if failed else ""
+        found.append(Line(f"learning, {task}", value, around, "", count, lost))
     return found
 
 

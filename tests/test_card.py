@@ -773,6 +773,8 @@ def test_a_glance_says_what_was_measured():
     assert words("ssm")["stream span"][1].startswith("300 to 500 or more (93.0%)")
     assert words("lru")["stream span at 60%"][0] == "at least 500 steps back"
     assert said["learning, stream"][1].endswith("8 of 8 seeds arrived")
+    lost = words("irnn")["learning, stream"][1]
+    assert lost.endswith("; the loss of 2 became no number at some lag")
     assert said["cause"][0] == "could not learn"
     assert "4 of 6 did when trained on from a shorter lag" in said["cause"][1]
     assert said["price"][0] == "10,902 parameters, 400 bytes of state"
