@@ -121,7 +121,7 @@ def _order(raw: Sequence[Row], seeds: Sequence[int], protocol: Protocol) -> Iter
     measured = [row["task"] if row["kind"] in ("tune", "run") else row["kind"] for row in raw]
     places = [ORDER.index(name) for name in measured if name in ORDER]
     for task in ("stream", "hold"):
-        asked = task in protocol.get("rows", ())
+        asked = task in protocol["rows"]
         later = max(places, default=-1) > ORDER.index(task)
         if asked and later and not _is_whole(_of(raw, "run", task), seeds, protocol):
             yield f"raw leaves {task} before its end, and goes on with {ORDER[max(places)]}"

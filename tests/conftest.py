@@ -1,8 +1,7 @@
-import mmap
 import os
 import runpy
+import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,21 +21,24 @@ def pytest_addoption(parser):
     )
 
 
-COMPILE_FAST = ("xla_backend_optimization_level=0", "xla_cpu_use_fusion_emitters=false")
+COMPILE_FAST = "--xla_backend_optimization_level=0"
+COMPILE_FASTER = f"{COMPILE_FAST} --xla_cpu_use_fusion_emitters=false"
 
 
 def pytest_configure(config):
     """Compile fast rather than fast code: most tests compile for seconds and run for none.
 
     The slow tests run what users run. XLA reads this when jax first compiles, also in the
-    processes that tests start. It ends a process over a flag that it does not know, and which it
-    knows is no promise of its: a flag is given where the library has its name.
+    processes that tests start. It ends a process over a flag that it does not know, and not every
+    version knows the second one: another process tries it first.
     """
     if config.option.markexpr == "not slow" and "XLA_FLAGS" not in os.environ:
-        path = Path(find_spec("jaxlib").origin).with_name("libjax_common.so")
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as code:
-            known = [flag for flag in COMPILE_FAST if code.find(flag.split("=")[0].encode()) > 0]
-        os.environ["XLA_FLAGS"] = " ".join(f"--{flag}" for flag in known)
+        knows = subprocess.run(
+            [sys.executable, "-c", "import jax; jax.devices()"],
+            env=os.environ | {"XLA_FLAGS": COMPILE_FASTER}, capture_output=True, check=False,
+            timeout=60,
+        )  # fmt: skip
+        os.environ["XLA_FLAGS"] = COMPILE_FAST if knows.returncode else COMPILE_FASTER
 
 
 CASES = int(os.environ.get("ECHO_JAX_CASES", "50"))
