@@ -179,6 +179,7 @@ def test_a_bad_command_line_ends_in_one_sentence(arguments, sentence, capsys):
     assert printed.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in peers.PEERS if not peers.PEERS[name].missing])
 def test_every_installed_peer_has_its_version(name):
     versions = [peers.version(package) for package in peers.PEERS[name].packages]

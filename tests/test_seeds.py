@@ -63,6 +63,7 @@ def test_vmap_gives_the_same_within_its_tolerance(seven_seeds_on_two_devices, tm
             np.testing.assert_allclose(found[name], leaf, atol=seeds.VMAP_TOLERANCE * largest)
 
 
+@pytest.mark.slow
 def test_a_grid_of_settings_shares_one_program():
     """4 lags x 3 learning rates x 8 seeds, in twelve calls."""
     chex.clear_trace_counter()

@@ -223,6 +223,7 @@ def test_a_seed_whose_loss_is_no_number_is_named_and_the_others_go_on(tmp_path):
     assert result["by_seed"]["loss"][good] == alone["loss"]
 
 
+@pytest.mark.slow
 def test_a_loss_that_becomes_no_number_leaves_the_last_good_checkpoint(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # where this process finds the cell too
     (tmp_path / "fragile.py").write_text(FRAGILE)
