@@ -143,6 +143,7 @@ def _places(raw: Sequence[Row], seeds: Sequence[int], protocol: Protocol) -> Ite
     for i, row in enumerate(raw):
         if row["kind"] == "beyond":
             yield from _place(f"raw[{i}]", row, passed, row["seed"] in success.get(row["lag"], ()))
+            # as `protocol.length` has it
             steps = max(protocol["shortest_stream"], protocol["lags_per_stream"] * row["lag"])
             if row["length"] != steps:
                 yield f"raw[{i}].length is {row['length']}, and streams of that lag have {steps}"

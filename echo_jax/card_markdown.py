@@ -160,8 +160,8 @@ def _cause_sentence(row: Row, seeds: int) -> str:
         ),
         "could not hold": (
             f"At {lag}, where {missed} did not arrive, the answer does not depend on the input "
-            "that is asked for (its gradient is 0, and another token there changes nothing, at "
-            "random weights neither): the cell could not hold it."
+            "that is asked for (its gradient is 0, and another token there changes nothing, "
+            "whatever the weights that were tried): the cell could not hold it."
         ),
         "undetermined": (
             f"At {lag}, where {missed} did not arrive, nothing shows whether they could not hold "

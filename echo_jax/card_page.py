@@ -120,8 +120,8 @@ COLUMNS = {
     "each lag",
     "linear capacity": "the sum over lags of the r\u00b2 of a linear readout of the trained state, "
     "less that of shuffled targets: at most the numbers in the state",
-    "updates": "until 99% at this lag, the median over seeds; never is within the budget, and what "
-    "was not run is a lag that no seed had come to",
+    "updates": "until 99% at this lag, the median over seeds; never is within the budget, and not "
+    "run a lag beyond the end of its ladder",
     "at 100 times": "accuracy on streams 100 times longer than it was trained on, at a lag within "
     "its span",
     "limit": "why its stream span ends: it could not hold the value, or could hold it and did not "

@@ -22,14 +22,6 @@ SAME_LENGTH = {
 }
 """Lists of a raw row that have an entry for each of the same things."""
 
-SAME_IN_ALL = {
-    "bits": ("lags", "state_numbers"),
-    "linear": ("lags",),
-    "beyond": ("lag", "length", "times"),
-    "jacobian": ("lag",),
-}
-"""Fields that do not depend on the seed."""
-
 ROUNDING = 2e-6
 """More than numbers of a raw row are rounded by."""
 
@@ -54,7 +46,7 @@ def _faults(raw: Sequence[Row], seeds: Sequence[int], protocol: Protocol) -> Ite
     for i, row in enumerate(raw):
         for check in (_empty, _lengths, _places, _curves, _bounds, _of_the_seeds):
             yield from (f"raw[{i}]{said}" for said in check(row, seeds, protocol))
-    yield from _not_the_same(raw)
+    yield from _state_sizes(raw)
 
 
 def _seed_faults(seeds: Sequence[int], protocol: Protocol) -> Iterator[str]:
@@ -169,10 +161,9 @@ def _of_the_seeds(row: Row, seeds: Sequence[int], protocol: Protocol) -> Iterato
         yield f".seed is {row['seed']}, which is none of the seeds of the card"
 
 
-def _not_the_same(raw: Sequence[Row]) -> Iterator[str]:
-    first: dict[str, int] = {}
-    for i, row in enumerate(raw):
-        like = first.setdefault(row["kind"], i)
-        for name in SAME_IN_ALL.get(row["kind"], ()):
-            if row[name] != raw[like][name]:
-                yield f"raw[{i}].{name} is not that of raw[{like}]"
+def _state_sizes(raw: Sequence[Row]) -> Iterator[str]:
+    """All seeds have a state of the same size."""
+    bits = [i for i, row in enumerate(raw) if row["kind"] == "bits"]
+    for i in bits:
+        if raw[i]["state_numbers"] != raw[bits[0]]["state_numbers"]:
+            yield f"raw[{i}].state_numbers is not that of raw[{bits[0]}]"

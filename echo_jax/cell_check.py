@@ -8,7 +8,6 @@ milliseconds; then 50 of its steps are compiled and run on random inputs.
 
 import concurrent.futures
 import math
-import os
 import re
 import sys
 import threading
@@ -55,7 +54,7 @@ Result = TypeVar("Result")
 
 
 class TooLongError(ConfigError):
-    """A compilation has passed its limit. It goes on in a thread: end the process with `leave`."""
+    """A compilation has passed its limit and goes on in a thread: end it with `cli.leave`."""
 
 
 class Trace(NamedTuple):
@@ -131,8 +130,8 @@ def compile_within(
     """What a function returns, if it does so in time; TooLongError otherwise.
 
     It runs in a thread, for nothing ends a compilation from outside but the end of the process:
-    the thread is left behind, and `leave` ends the process without it. What jax knows of a thread
-    alone (`with jax.enable_x64()` and the like) belongs into the function.
+    the thread is left behind, and `cli.leave` ends the process without it. What jax knows of a
+    thread alone (`with jax.enable_x64()` and the like) belongs into the function.
 
     Args:
       seconds: the limit.
@@ -161,13 +160,6 @@ def compile_within(
         f"{where}: cell {name!r} is not traced and compiled within {seconds:g} s: put a loop over "
         "many operations into jax.lax.scan, or make it one product of arrays"
     )
-
-
-def leave(status: int) -> NoReturn:
-    """End the process at once, whatever its threads do, with all that was printed."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
 
 
 def _line_at_work(thread: threading.Thread) -> str | None:

@@ -112,6 +112,14 @@ def fail(sentence: str) -> NoReturn:
     sys.exit(2)
 
 
+def leave(status: int = 0) -> NoReturn:
+    """End the process at once, whatever its threads do, with all that was printed."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # closed, or nobody reads it any more
+            stream.flush()
+    os._exit(status)
+
+
 @contextlib.contextmanager
 def refusals() -> Iterator[None]:
     """Within it what a user can mend ends the program with a sentence, status 2, no traceback."""

@@ -128,25 +128,19 @@ class Prober:
         for key in later[:1]:
             self.runner.prepare(*key)
 
-    def passed(self, seed: int, below: int | None = None) -> int | None:
-        """The last lag of the stream, below one if that is given, that a seed succeeded at."""
-        lags = [
-            lag
-            for (task, lag), trained in self.climbed.items()
-            if task == "stream" and (below is None or lag < below)
-            and any(r["seed"] == seed and self.runner.succeeded(r) for r in trained.rows)
-        ]  # fmt: skip
-        return max(lags, default=None)
+    def passed(self, seed: int, below: int) -> int | None:
+        """The last lag of the stream, below one, that a seed succeeded at."""
+        lags = [lag for task, lag in self.climbed if task == "stream" and lag < below]
+        return max((lag for lag in lags if seed in self.successes(lag)), default=None)
 
     def weights(self, seed: int, lag: int) -> Any:
         """What a seed learned at a lag of the stream."""
         row = self.seeds.index(seed)
         return jax.tree.map(lambda x: x[row], self.climbed["stream", lag].params)
 
-    def successes(self, lag: int) -> list[int]:
+    def successes(self, lag: int) -> set[int]:
         """The seeds that succeeded at a lag of the stream."""
-        rows = self.climbed["stream", lag].rows
-        return [row["seed"] for row in rows if self.runner.succeeded(row)]
+        return ladder.successes(self.climbed["stream", lag].rows, self.runner.fixed)[lag]
 
     def at_least_half(self) -> tuple[int | None, int | None]:
         """`ladder.halves` of the stream."""

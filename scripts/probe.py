@@ -14,7 +14,6 @@ import hashlib
 import inspect
 import itertools
 import json
-import os
 import re
 import signal
 import sys
@@ -191,13 +190,12 @@ def main() -> None:
 
 @contextlib.contextmanager
 def stopping() -> Iterator[None]:
-    """Ctrl-C before anything is measured ends at once, also what compiles in a thread."""
+    """Ctrl-C while nothing is measured ends at once, also what compiles in a thread."""
     try:
         yield
     except KeyboardInterrupt:
-        print("\nStopped before anything was measured.", file=sys.stderr, flush=True)
-        sys.stdout.flush()
-        os._exit(130)
+        print("\nStopped.", file=sys.stderr)
+        cli.leave(130)
 
 
 def hashes() -> dict[str, str]:
@@ -234,7 +232,7 @@ def probe_all(command: ProbeCommand) -> None:
         made = [probe(command, chosen, probed) for probed in found]
     except cell_check.TooLongError as error:
         print(f"error: {error}", file=sys.stderr)
-        cell_check.leave(2)
+        cli.leave(2)
     if len(made) > 1:
         print(side_by_side(made))
 

@@ -24,7 +24,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, NoReturn, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
 
 from echo_jax import checkpoint, cli, machine, processes, report, storage
 from echo_jax.checkpoint import Inputs, Saved
@@ -159,7 +159,7 @@ def main() -> None:
     ):
         run(command, folder, inputs, group, stop)
         return
-    leave(128 + stop.signal)  # stopped; the processes have left each other by now
+    cli.leave(128 + stop.signal)  # stopped; the processes have left each other by now
 
 
 @contextlib.contextmanager
@@ -577,14 +577,6 @@ def write_results(
     return result
 
 
-def leave(status: int = 0) -> NoReturn:
-    """End the process at once: to free its compiled programs first takes half a second more.
-
-    That is a tenth of all that is not training. Everything is written and flushed by now.
-    """
-    os._exit(status)
-
-
 if __name__ == "__main__":
     main()
-    leave()
+    cli.leave()  # to free the compiled programs first takes a tenth of all that is not training

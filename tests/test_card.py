@@ -429,7 +429,11 @@ SIGNED = {
         lambda made: of_raw("jacobian", "after", [1.0])(of_raw("jacobian", "before", [1.0])(made)),
         "before has 1 entries where a lag of 30 has one more",
     ),
-    "another lag beyond": (of_raw("beyond", "lag", 2, seed=1), "lag is not that of raw["),
+    "another lag beyond": (of_raw("beyond", "lag", 2, seed=1), "lag is 2, and the climb leaves 20"),
+    "a state of another size": (
+        of_raw("bits", "state_numbers", 7, seed=1),
+        "state_numbers is not that of raw[",
+    ),
     "trials of one rate alone": (
         dropped(kind="tune", rate=0.003),
         "raw has no tune hold at lag 5 of rate 0.003 and seed 1000",

@@ -149,7 +149,7 @@ def test_an_interrupt_before_anything_is_measured_ends_in_a_sentence(tmp_path):
     assert process.stdout.readline() == "stepping\n"
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
-    assert errors.strip() == "Stopped before anything was measured."
+    assert errors.strip() == "Stopped."
     assert process.returncode == 130
     assert not (tmp_path / "cards").exists()
 
