@@ -92,12 +92,15 @@ class Coverage(NamedTuple):
     lag     of the stream
     held    predictions that held
     tried   predictions, each of two cards for two others
+    error   the standard error of held / tried, by a jackknife over the cards: there are far more
+            predictions than cards, and only these are independent
     values  different numbers of updates among all seeds
     """
 
     lag: int
     held: int
     tried: int
+    error: float
     values: int
 
 
@@ -116,13 +119,35 @@ def coverages(cards: Sequence[Card], task: str = "stream") -> Iterator[Coverage]
         every = [cards[0]["protocol"]["evaluate_every"]] * 2
         predicted = {(i, j): _predicted(known[i], known[j], every)[1] for i, j in pairs}
         means = [sum(each) / len(each) for each in known]
-        held = [
-            predicted[one].low - 1e-12 <= means[k] - means[n] <= predicted[one].high + 1e-12
+        held = {
+            (*one, k, n): _holds(predicted[one], means[k] - means[n])
             for one in pairs
             for k, n in pairs
             if not {k, n} & set(one)
-        ]
-        yield Coverage(lag, sum(held), len(held), len({x for each in known for x in each}))
+        }
+        values = len({x for each in known for x in each})
+        yield Coverage(lag, sum(held.values()), len(held), _jackknife(held, len(cards)), values)
+
+
+def _holds(interval: statistics.Interval, value: float) -> bool:
+    """Whether it holds a value, but for rounding."""
+    return interval.low - 1e-12 <= value <= interval.high + 1e-12
+
+
+def _jackknife(held: Mapping[tuple[int, int, int, int], bool], cards: int) -> float:
+    """The standard error of the share of predictions that held, leaving out one card at a time.
+
+    sqrt((n - 1) / n * sum of (share without card i - their mean)^2), Efron & Stein 1981; infinite
+    for 4 cards, as nothing is left of them.
+    """
+    shares = []
+    for left_out in range(cards):
+        others = [value for used, value in held.items() if left_out not in used]
+        if not others:
+            return math.inf
+        shares.append(sum(others) / len(others))
+    mean = sum(shares) / cards
+    return math.sqrt((cards - 1) / cards * sum((share - mean) ** 2 for share in shares))
 
 
 def _predicted(

@@ -5,6 +5,7 @@ python scripts/calibrate.py --cell gru --repeats 8
 """
 
 import dataclasses
+import math
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,17 +81,21 @@ def repeat(cell: "nn.RNNCellBase", number: int) -> dict[str, Any]:
 
 def table(command: CalibrateCommand, made: list[dict[str, Any]]) -> str:
     """How often the predictions held, lag by lag."""
-    lines = ["| lag | predictions | held | different numbers of updates |", "|---:|---:|---:|---:|"]
+    headings = ["lag", "predictions", "held", "standard error", "different numbers of updates"]
+    lines = [f"| {' | '.join(headings)} |", "|" + "---:|" * len(headings)]
     for found in card_pairs.coverages(made):
         share = f"{found.held / found.tried:.1%}"
-        lines.append(f"| {found.lag} | {found.tried:,} | {share} | {found.values} |")
+        error = f"{found.error:.1%}" if math.isfinite(found.error) else "-"
+        lines.append(f"| {found.lag} | {found.tried:,} | {share} | {error} | {found.values} |")
     arguments = f" --cell-args {command.cell_args}" * bool(command.cell_args)
     again = f"--cell {command.cell}{arguments} --repeats {command.repeats}"
     words = (
         f"{command.repeats} quick cards of {command.cell}, {QUICK.seeds} seeds each, of "
         f"`python scripts/calibrate.py {again}`: how often the {card_pairs.LEVEL:.0%} prediction "
         "interval of two cards held the ratio of updates that two others show. Updates are known "
-        f"to {QUICK.evaluate_every}; where they are few, the interval is mostly of that."
+        f"to {QUICK.evaluate_every}; where they are few, the interval is mostly of that. The "
+        f"predictions come of {command.repeats} cards, of which no more are independent: the "
+        "standard error is that of a jackknife over them."
     )
     return "\n".join([words, "", *lines])
 

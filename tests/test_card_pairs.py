@@ -82,3 +82,13 @@ def test_repeats_of_one_cell_hold_about_what_they_should():
     twice = [repeat(25 * np.array([n] * 8)) for n in (10, 10, 20, 10)]
     (found,) = card_pairs.coverages(twice)
     assert found.held < found.tried
+
+
+def test_the_error_of_a_coverage_is_that_of_leaving_out_each_card():
+    cards = [repeat(25 * np.array([n] * 6 + [n + 2, n + 3])) for n in (10, 11, 14, 10, 9, 15)]
+    (found,) = card_pairs.coverages(cards)
+    without = [next(card_pairs.coverages(cards[:i] + cards[i + 1 :])) for i in range(6)]
+    shares = np.array([each.held / each.tried for each in without])
+    assert len(set(shares)) > 1
+    assert found.error == pytest.approx(np.sqrt(5 / 6 * ((shares - shares.mean()) ** 2).sum()))
+    assert next(card_pairs.coverages(cards[:4])).error == np.inf
