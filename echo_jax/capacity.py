@@ -158,8 +158,9 @@ def recalled(net: Network, protocol: Protocol, setting: Setting, params: Any) ->
 
 
 def half(states: chex.Array) -> chex.Array:
-    """Numbers rounded to half precision."""
-    return states.astype(jnp.float16).astype(jnp.float32)
+    """Numbers rounded to half precision; those beyond its range, 65,504, are set to its ends."""
+    largest = jnp.finfo(jnp.float16).max.astype(jnp.float32)
+    return jnp.clip(states, -largest, largest).astype(jnp.float16).astype(jnp.float32)
 
 
 def last_states(

@@ -143,10 +143,19 @@ def _find(name: str) -> type[nn.RNNCellBase]:
     try:
         return import_cell(name)
     except ConfigError as error:
-        where = _where_import_failed(error.__cause__)
+        where = _where_import_failed(error.__cause__) or _where_it_stands(name)
         if where is None:
             raise
         raise ConfigError(f"{where}: {error}") from error.__cause__
+
+
+def _where_it_stands(name: str) -> str | None:
+    """The line of a class in the user's own file, if it was found and is there."""
+    module, _, called = name.partition(":")
+    found = getattr(sys.modules.get(module), called, None)
+    if isinstance(found, type) and is_the_users(_file_of(found)):
+        return location(found, method="")
+    return None
 
 
 def _where_import_failed(error: BaseException | None) -> str | None:

@@ -191,3 +191,8 @@ def test_what_is_constant_holds_nothing():
     found, null = capacity.linear_capacity(seen, tokens, 12)
     assert np.all(found == 0)
     assert np.all(null == 0)
+
+
+def test_numbers_beyond_half_precision_are_set_to_its_ends():
+    states = np.float32([1e6, -1e9, 0.1, 65504, np.inf])
+    assert capacity.half(states).tolist() == [65504, -65504, np.float16(0.1), 65504, 65504]

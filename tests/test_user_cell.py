@@ -96,6 +96,12 @@ def test_a_cell_that_cannot_be_built_is_refused(name, args, sentence):
         ("cell_unread", "import jax\n\nclass Mine(:\n", "cell_unread.py:3: .* imported .SyntaxErr"),
         ("cell_unrun", "import jax\n\njax.nothing_here\n", "cell_unrun.py:3: .*AttributeError"),
         ("cell_inside", "def f():\n    1 / 0\nf()\n", "cell_inside.py:2: .*ZeroDivisionError"),
+        (
+            "cell_other",
+            "x = 1\n\nclass Mine:\n    pass\n",
+            "cell_other.py:3: .* is no flax.linen.R",
+        ),
+        ("cell_plain", "def Mine():\n    pass\n", "cell 'cell_plain:Mine' is no flax.linen.RNN"),
     ],
 )
 def test_the_line_that_keeps_a_file_from_being_imported_is_named(
