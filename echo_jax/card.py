@@ -4,6 +4,7 @@ A card has its raw rows in it. Whoever reads one computes its rows again, and be
 """
 
 import json
+import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -239,12 +240,19 @@ def _check_same(path: Path, card: Card, replace: bool) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make it where it is not there; ConfigError where it cannot be."""
+    """Make it where it is not there; ConfigError where it cannot be, or not be written to."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
             f"{folder} cannot be made ({error.strerror}): use another folder"
+        ) from error
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"{folder} cannot be written to ({error.strerror}): use another folder"
         ) from error
 
 

@@ -1,15 +1,15 @@
 """Figures of memory cards: one card at a glance, and many over each other. No jax here."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from math import inf, log2
-from typing import Any, NamedTuple
+from math import log2
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from echo_jax import statistics
+from echo_jax.card_text import Reach, reach, span_bounds, span_words
 from echo_jax.figures import INK, RULE, SERIES, WIDTH, annotate, style_axes, wrapped
 from echo_jax.plots import BLUE, GREY, ORANGE
 
@@ -79,25 +79,6 @@ def protocol_words(card: Card) -> str:
     return f"{protocol['name']} {protocol['version']} ({card['protocol_hash'][:8]})"
 
 
-class Reach(NamedTuple):
-    """A span over seeds: its median and interval, and which of them are lower bounds."""
-
-    median: float
-    low: float | None
-    high: float | None
-    at_least: bool
-    high_at_least: bool
-
-
-def reach(span: Mapping[str, Any]) -> Reach:
-    """The span of a card; a bound is one if it grows where the undecided seeds are infinite."""
-    seeds = zip(span["by_seed"], span["at_least"], strict=True)
-    found = statistics.summary_of([inf if more else value for value, more in seeds])
-    low, high = (span["low"], span["high"]) if found.interval else (None, None)
-    open_end = found.interval is not None and found.interval.high == inf
-    return Reach(float(span["median"]), low, high, found.median > span["median"], open_end)
-
-
 def number(value: float) -> str:
     """A number with three digits, all its whole ones, and two places at the most.
 
@@ -107,18 +88,6 @@ def number(value: float) -> str:
         return f"{value:,.0f}"
     written = f"{value:.{1 if abs(value) >= 9.995 else 2}f}".rstrip("0").rstrip(".")
     return "0" if written == "-0" else written
-
-
-def span_words(found: Reach) -> str:
-    """The median of a span: 12, or at least 500."""
-    return "at least " * found.at_least + number(found.median)
-
-
-def interval_words(found: Reach) -> str:
-    """The interval of a span: 8 to 20, 8 to at least 500; nothing of one seed."""
-    if found.low is None or found.high is None:
-        return ""
-    return f"{number(found.low)} to {'at least ' * found.high_at_least}{number(found.high)}"
 
 
 def estimate_words(estimate: Mapping[str, Any]) -> str:
@@ -194,9 +163,8 @@ def big_numbers(card: Card) -> list[tuple[str, str, str]]:
     found = []
     for task in TASKS:
         span = rows[f"{task}_span"]
-        known = reach(span["0.99"]) if span else None
-        value = brief(span_words(known)) if known else ""
-        beside = brief(interval_words(known)) if known else ""
+        words = (span_words, span_bounds)
+        value, beside = (brief(say(span["0.99"])) if span else "" for say in words)
         found.append((f"{task} span, lags", value, beside))
     bits = rows["capacity"] and rows["capacity"]["exact"]
     value = number(bits["median"]) if bits and bits["median"] is not None else ""
@@ -455,9 +423,8 @@ def _span_row(axes: Axes, row: int, card: Card, name: str) -> None:
         span = card["rows"][f"{task}_span"]
         words = "\u2013"
         if span:
-            found = reach(span["0.99"])
-            _span_mark(axes, row + shift, found, style)
-            words = brief(span_words(found))
+            _span_mark(axes, row + shift, reach(span["0.99"]), style)
+            words = brief(span_words(span["0.99"]))
         axes.text(x, row, words, fontsize=10, color=INK, ha="right", **at)
 
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from echo_jax.card_text import (
-    TASKS,
     bounds,
     chance,
     interval,
@@ -17,6 +16,7 @@ from echo_jax.card_text import (
     unit,
 )
 from echo_jax.page import Head, Section, Table, markdown_page
+from echo_jax.protocol import TASKS
 from echo_jax.rows import Row
 from echo_jax.scores import decimals, number, percent
 
@@ -62,9 +62,9 @@ NOTES = [
     "A value is the median over the seeds; its interval is that of the order statistics, with the "
     "probability that it covers. Updates are medians by Kaplan and Meier, over all seeds, those "
     "that never arrived too. The floor is what a cell without memory has.",
-    "Could not learn: trained on from a shorter lag, half of the seeds that had failed or more do "
-    "arrive. Could not hold: the gradient of the answer is exactly 0 for that input. Undetermined: "
-    "nothing here shows either.",
+    "Could not learn: some seeds fail, and another arrives, or one of these when trained on from a "
+    "shorter lag. Could not hold: the gradient of the answer is exactly 0 for that input, and "
+    "nothing depends on it. Undetermined: nothing here shows either.",
 ]
 """What is said below every card."""
 
@@ -104,7 +104,7 @@ def answer(card: Mapping[str, Any]) -> list[str]:
     if rows["capacity"] is not None:
         found.append(_capacity_sentence(rows["capacity"]))
     if rows["cause"] is not None:
-        found.append(_cause_sentence(rows["cause"], len(card["seeds"])))
+        found.append(_cause_sentence(rows["cause"], len(card["seeds"]), chance(card["protocol"])))
     found += map(_copy_sentence, (rows["copy"] or [])[-1:])
     return found or ["Nothing about its memory was measured."]
 
@@ -147,16 +147,17 @@ def _copy_sentence(line: Row) -> str:
     )
 
 
-def _cause_sentence(row: Row, seeds: int) -> str:
+def _cause_sentence(row: Row, seeds: int, floor: str) -> str:
     lag = f"lag {row['lag']:,}"
     missed = f"{row['failed']} of {seeds} seeds"
     if row["verdict"] == "undetermined" and not row["failed"]:
         return f"At {lag} no seed is known to have failed: nothing shows a limit."
+    ways = f"from scratch{' or trained on from a shorter lag' * bool(row['tried'])}"
     return {
         "no limit found": f"No limit was found: every seed reached every rung, to {lag}.",
         "could not learn": (
-            f"At {lag} {missed} did not arrive from scratch, and {row['learned']} of them did when "
-            "trained on from a shorter lag: they could not learn it, though such cells can hold it."
+            f"At {lag} {missed} did not arrive from scratch; {_who_did(row)}: they could not learn "
+            "it, though such cells can hold it."
         ),
         "could not hold": (
             f"At {lag}, where {missed} did not arrive, the answer does not depend on the input "
@@ -164,10 +165,25 @@ def _cause_sentence(row: Row, seeds: int) -> str:
             "whatever the weights that were tried): the cell could not hold it."
         ),
         "undetermined": (
-            f"At {lag}, where {missed} did not arrive, nothing shows whether they could not hold "
-            "the value or could not learn to."
+            f"At {lag} {missed} did not arrive, {ways}; {_closest(row['closest'], floor)}: "
+            "whether such cells could not hold it or could not learn it is undetermined."
         ),
     }[row["verdict"]]
+
+
+def _who_did(row: Row) -> str:
+    """Who arrived at the lag, from scratch or by the curriculum."""
+    others = f"{row['arrived']} did" * bool(row["arrived"])
+    later = f"{row['learned']} of {row['tried']} did when trained on from a shorter lag"
+    return ", and ".join(filter(None, [others, later * bool(row["learned"])]))
+
+
+def _closest(found: Row | None, floor: str) -> str:
+    """How near those came that never arrived; nothing where there are none."""
+    if found is None:
+        return ""
+    beside = _beside(found, interval(found, percent), floor)
+    return f"their best evaluations came to {percent(found['median'])} {beside}"
 
 
 def _glance_table(card: Mapping[str, Any]) -> Table:

@@ -17,13 +17,11 @@ from echo_jax.card_figures import (
     Card,
     brief,
     estimate_words,
-    interval_words,
     kind_of,
     number,
-    reach,
-    span_words,
 )
-from echo_jax.card_text import interval, nats
+from echo_jax.card_markdown import answer
+from echo_jax.card_text import NOT_MEASURED, interval, nats, reach, span_bounds, span_words
 from echo_jax.config import ConfigError
 from echo_jax.page import escaped, plain
 
@@ -31,8 +29,6 @@ TITLE = "Memory cards: how long can each cell remember?"
 
 LAG = 8
 """Of the column that compares how fast cells learn."""
-
-NOT_MEASURED = "not measured"
 
 STYLE = """\
 .cards { width: max-content; font-size: 0.875rem;
@@ -104,6 +100,9 @@ class Cell(NamedTuple):
     link: str = ""
 
 
+TRAINING, STREAMING = "training, \u00b5s, batch 16", "streaming, \u00b5s, batch 1"
+"""The columns of times."""
+
 UNKNOWN = Cell(NOT_MEASURED, None)
 
 COLUMNS = {
@@ -120,16 +119,16 @@ COLUMNS = {
     "each lag",
     "linear capacity": "the sum over lags of the r\u00b2 of a linear readout of the trained state, "
     "less that of shuffled targets: at most the numbers in the state",
-    "updates": "until 99% at this lag, the median over seeds; never is within the budget, and not "
-    "run a lag beyond the end of its ladder",
+    "updates": "until 99% at this lag, the median over seeds; > is beyond the budget, and not run "
+    "a lag beyond the end of its ladder",
     "at 100 times": "accuracy on streams 100 times longer than it was trained on, at a lag within "
     "its span",
     "limit": "why its stream span ends: it could not hold the value, or could hold it and did not "
     "learn to; undetermined where neither was shown",
     "parameters": "numbers that are trained, the readout among them",
     "state, bytes": "what it carries from step to step, of one stream",
-    "training, \u00b5s": "a step of one stream, in training",
-    "streaming, \u00b5s": "a step of one stream, a token at a time",
+    TRAINING: "a step of 16 streams at once, in training, as all cards are trained",
+    STREAMING: "a step of one stream, a token at a time",
 }
 """The columns of the table, and what each means."""
 
@@ -148,7 +147,7 @@ SUMMARY = (
     "bits",
     "updates",
     "state, bytes",
-    "training, \u00b5s",
+    TRAINING,
 )
 """The columns of the short table."""
 
@@ -205,13 +204,13 @@ def cells_of(card: Card, name: str, lag: int) -> dict[str, Cell]:
         "hold span": _span(rows["hold_span"], "0.99"),
         "bits": _estimate(rows["capacity"] and rows["capacity"]["exact"]),
         "linear capacity": _estimate(rows["linear"] and rows["linear"]["trained"]),
-        "updates": _updates(rows["learning"], lag),
+        "updates": _updates(rows["learning"], lag, card["protocol"]["budget"]),
         "at 100 times": _beyond(rows["beyond"]),
         "limit": _limit(rows["cause"]),
         "parameters": _number(price.get("parameters")),
         "state, bytes": _number(price.get("state_bytes")),
-        "training, \u00b5s": _number(price["train"].get("1")),
-        "streaming, \u00b5s": _number(price["stream"].get("1")),
+        TRAINING: _number(price["train"].get("16")),
+        STREAMING: _number(price["stream"].get("1")),
     }
 
 
@@ -223,9 +222,10 @@ def _span(span: Mapping[str, Any] | None, threshold: str) -> Cell:
     """A span; a lower bound is a little more than its number."""
     if not span or threshold not in span:
         return UNKNOWN
-    found = reach(span[threshold])
+    known = span[threshold]
+    found = reach(known)
     key = found.median + 0.1 * found.at_least
-    return Cell(brief(span_words(found)), key, brief(interval_words(found)))
+    return Cell(brief(span_words(known)), key, brief(span_bounds(known)))
 
 
 def _estimate(found: Mapping[str, Any] | None) -> Cell:
@@ -234,13 +234,13 @@ def _estimate(found: Mapping[str, Any] | None) -> Cell:
     return Cell(number(found["median"]), found["median"], estimate_words(found))
 
 
-def _updates(learning: Mapping[str, Any] | None, lag: int) -> Cell:
-    """The median updates at a lag of the stream; never has no place among numbers."""
+def _updates(learning: Mapping[str, Any] | None, lag: int, budget: int) -> Cell:
+    """The median updates at a lag of the stream; what is beyond the budget sorts below."""
     lines = (learning or {}).get("stream") or []
     line = next((line for line in lines if line["lag"] == lag), None)
     if line is None:
         return Cell("not run", None) if lines else UNKNOWN
-    return Cell("never", None) if line["median"] is None else _number(line["median"])
+    return Cell(f"> {budget:,}", None) if line["median"] is None else _number(line["median"])
 
 
 def _beyond(beyond: Mapping[str, Any] | None) -> Cell:
@@ -381,9 +381,11 @@ def _longest(cells: Sequence[Mapping[str, Cell]]) -> list[str]:
             best = [cell for cell in known if cell[column].key == most]
             has = "has" if len(best) == 1 else "have"
             named = _listed([cell["cell"].text for cell in best])
-            span = _sure(best[0][column]._replace(beside=""), "lag")
+            span = best[0][column].text.replace(card_figures.AT_LEAST, "at least ")
+            lags = "lag" if span == "1" else "lags"
             sentences.append(
-                f"Of {len(known)} recurrent cells, {named} {has} the longest {column}: {span}."
+                f"Of {len(known)} recurrent cells, {named} {has} the longest {column}: {span} "
+                f"{lags}."
             )
     return sentences
 
@@ -512,7 +514,7 @@ READING = Part(
 
 
 def _card_part(card: Card, name: str, slug: str) -> Part:
-    sentences = sentences_of(card)
+    sentences = answer(card)
     return Part(
         slug,
         name,
@@ -522,49 +524,6 @@ def _card_part(card: Card, name: str, slug: str) -> Part:
         f"The card of {name}.",
         notes=_facts(card),
     )
-
-
-def sentences_of(card: Card) -> list[str]:
-    """What a card comes to, in words."""
-    rows, sentences = card["rows"], []
-    stream, hold = _span(rows["stream_span"], "0.99"), _span(rows["hold_span"], "0.99")
-    if stream.key == 0:
-        sentences.append("It hands back no past token of a running stream.")
-    elif stream.key is not None:
-        sentences.append(f"It hands back every token of a stream after {_sure(stream, 'step')}.")
-    if hold.key == 0:
-        sentences.append("It holds no value over even one distractor.")
-    elif hold.key is not None:
-        sentences.append(f"It holds one value over {_sure(hold, 'distractor')}.")
-    bits = _estimate(rows["capacity"] and rows["capacity"]["exact"])
-    if bits.key is not None:
-        count = _counted(rows["capacity"]["state_numbers"], "number")
-        sentences.append(f"Its state of {count} has {_sure(bits, 'bit')} about the past.")
-    return sentences + _why(rows["cause"])
-
-
-def _sure(cell: Cell, unit: str) -> str:
-    """A number with its unit and its interval, if it has one: 12 steps (8 to 20)."""
-    words = f"{cell.text} {unit}{'s' * (cell.text != '1')}"
-    words += f" ({cell.beside})" if cell.beside else ""
-    return words.replace(card_figures.AT_LEAST, "at least ")
-
-
-def _why(cause: Mapping[str, Any] | None) -> list[str]:
-    """Why the stream span ends, in a sentence."""
-    if not cause:
-        return []
-    lag = number(cause["lag"])
-    sentences = {
-        "could not learn": f"It can hold lag {lag} and did not learn it from scratch: "
-        f"{cause['learned']} of {cause['tried']} seeds that had failed learned it after shorter "
-        "lags.",
-        "could not hold": f"It cannot hold lag {lag}: no network that was tried, untrained, "
-        "trained or of random weights, depends on that input.",
-        "undetermined": f"Whether it could not hold lag {lag} or not learn it is undetermined.",
-        "no limit found": f"No limit was found: every seed reached every lag, up to {lag}.",
-    }
-    return [sentences[cause["verdict"]]]
 
 
 def _facts(card: Card) -> list[str]:
@@ -763,16 +722,7 @@ def write_report(folder: Path) -> list[Path]:
     texts[folder / "README.md"] = markdown_report(cards, command, parts)
     for path in texts:
         storage.check_generated(path)
-    _make_folder(folder / "figures")
+    card_files.make_folder(folder / "figures")
     for path, text in texts.items():
         storage.write_generated(path, text)
     return list(texts)
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"{folder} cannot be made ({error.strerror}): use another folder"
-        ) from error

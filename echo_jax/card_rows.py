@@ -12,16 +12,8 @@ import numpy as np
 
 from echo_jax import ladder, statistics
 from echo_jax.ladder import Protocol
+from echo_jax.protocol import SYMBOLS, TASKS, memoryless_loss
 from echo_jax.rows import Row, plain
-
-TASKS = ("stream", "hold")
-"""The tasks that have a ladder."""
-
-SYMBOLS = 8
-"""Different symbols of the copy-memory task."""
-
-RECALLED = 10
-"""Symbols to be recalled in it."""
 
 UNDERFLOW = 1e-30
 """A gradient of exactly 0 beside others that are smaller than this may be one that was rounded."""
@@ -207,7 +199,7 @@ def _cause(raw: Sequence[Row], protocol: Protocol) -> Row | None:
 
 
 def _arrivals(runs: list[Row], curricula: list[Row], lag: int, protocol: Protocol) -> Row:
-    """How many seeds did not arrive at a lag from scratch, and what became of them."""
+    """How many seeds arrived at a lag from scratch or did not, and what became of these."""
     success = max(protocol["thresholds"])
 
     def arrived(run: Row) -> bool:
@@ -218,7 +210,21 @@ def _arrivals(runs: list[Row], curricula: list[Row], lag: int, protocol: Protoco
     tried = [run for run in curricula if run["lag"] == lag and run["seed"] in failed]
     tried_seeds = {run["seed"] for run in tried}
     learned = {run["seed"] for run in tried if arrived(run)}
-    return {"failed": len(failed), "tried": len(tried_seeds), "learned": len(learned)}
+    return {
+        "arrived": sum(map(arrived, from_scratch)),
+        "failed": len(failed),
+        "tried": len(tried_seeds),
+        "learned": len(learned),
+        "closest": _closest([*from_scratch, *tried], failed - learned),
+    }
+
+
+def _closest(runs: list[Row], seeds: set[int]) -> Row | None:
+    """The best accuracy of each of some seeds at an evaluation; None of no seeds."""
+    best = dict.fromkeys(sorted(seeds), 0.0)
+    for run in [run for run in runs if run["seed"] in seeds]:
+        best[run["seed"]] = max(best[run["seed"]], *(x or 0.0 for x in run["accuracy"]))
+    return estimate(best.values()) if best else None
 
 
 def _climbed(runs: list[Row], protocol: Protocol) -> bool:
@@ -231,7 +237,7 @@ def _verdict(found: Row, whole: bool, never: bool) -> str:
     """No more than what something shows."""
     if whole:
         return "no limit found"
-    if found["failed"] and 2 * found["learned"] >= found["failed"]:
+    if found["failed"] and found["arrived"] + found["learned"]:
         return "could not learn"
     if found["failed"] and never:
         return "could not hold"
@@ -271,15 +277,14 @@ def _copy(copy: list[Row]) -> list[Row] | None:
     lines = []
     for blanks in sorted({row["T"] for row in copy}):
         of_task = [row for row in copy if row["T"] == blanks]
-        floor = math.log(SYMBOLS)
         lines.append(
             {
                 "T": blanks,
                 "seeds": len(of_task),
                 "recall": estimate((row["recall"][-1] for row in of_task), math.inf),
-                "floor": floor,
+                "floor": math.log(SYMBOLS),
                 "loss": estimate((row["loss"][-1] for row in of_task), math.inf),
-                "loss_floor": RECALLED * floor / (blanks + 2 * RECALLED),
+                "loss_floor": memoryless_loss(blanks),
                 "updates": max(row["updates"][-1] for row in of_task),
             }
         )

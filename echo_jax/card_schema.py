@@ -201,7 +201,11 @@ RAW = OneOf(
             Field("T", COUNT, "blanks between the symbols and their recall"),
             _SEED,
             _RATE,
-            Field("updates", LADDER, "at each evaluation"),
+            Field(
+                "updates",
+                LADDER,
+                "at each evaluation; all are on the same sequences, which are not trained on",
+            ),
             Field("loss", ListOf(OrNull(NUMBER)), "nats, mean over the whole sequence"),
             Field("recall", ListOf(OrNull(NUMBER)), "nats, mean over the ten recalled symbols"),
             Field("accuracy", ListOf(OrNull(SHARE)), "of the ten recalled symbols"),
@@ -282,9 +286,16 @@ CAUSE = Table(
     "cause",
     (
         Field("lag", COUNT, "that is looked at: the first that seeds miss, or the last there is"),
-        Field("failed", WHOLE, "seeds that did not reach it from scratch"),
+        Field("arrived", WHOLE, "seeds that reached it from scratch"),
+        Field("failed", WHOLE, "seeds that did not"),
         Field("tried", WHOLE, "of these, seeds that were trained on from a shorter lag"),
         Field("learned", WHOLE, "of these, seeds that then reached it"),
+        Field(
+            "closest",
+            OrNull(ESTIMATE),
+            "best accuracy at an evaluation of each seed that never reached it, from scratch or "
+            "trained on; null where every seed did",
+        ),
         Field(
             "before",
             OrNull(ESTIMATE),
@@ -308,9 +319,9 @@ CAUSE = Table(
         Field(
             "verdict",
             one_of("could not learn", "could not hold", "undetermined", "no limit found"),
-            "`could not learn`: half of the failed seeds or more reach it from a shorter lag; "
-            "`could not hold`: the gradient is exactly 0, and nothing depends on that input; "
-            "`no limit found`: every seed reached every rung",
+            "`could not learn`: some seeds fail and another reaches it, or one of these trained on "
+            "from a shorter lag; `could not hold`: the gradient is exactly 0, and nothing depends "
+            "on that input; `no limit found`: every seed reached every rung",
         ),
     ),
 )

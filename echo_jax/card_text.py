@@ -14,9 +14,6 @@ from echo_jax.scores import decimals, number, percent
 Shown = Callable[[float], str]
 """How a number is written."""
 
-TASKS = ("stream", "hold")
-"""The tasks that have a ladder."""
-
 NOT_MEASURED = "not measured"
 """The value of a row of which there is nothing."""
 
@@ -85,15 +82,23 @@ def _rate_lines(rates: Row) -> list[Line]:
     return found
 
 
-def is_at_least(span: Row) -> bool:
-    """Whether the median of a span is a lower bound: longer spans of some seeds would raise it."""
-    return _unbounded(span)["median"] != span["median"]
+class Reach(NamedTuple):
+    """A span over seeds: its median and interval, and which of them are lower bounds."""
+
+    median: float
+    low: float | None
+    high: float | None
+    at_least: bool
+    high_at_least: bool
 
 
-def _unbounded(span: Row) -> Row:
-    """The same span if nothing at all stopped the seeds of which no more is known."""
+def reach(span: Row) -> Reach:
+    """The span of a card; a bound is one if longer spans of undecided seeds would raise it."""
     pairs = zip(span["by_seed"], span["at_least"], strict=True)
-    return span_estimate(math.inf if more else lag for lag, more in pairs)
+    unbounded = span_estimate(math.inf if more else lag for lag, more in pairs)
+    ends = {name: span[name] for name in ("median", "low", "high")}
+    more = {name: unbounded[name] != ends[name] for name in ("median", "high")}
+    return Reach(**ends, at_least=more["median"], high_at_least=more["high"])
 
 
 def _span_lines(task: str, spans: Row) -> list[Line]:
@@ -109,8 +114,17 @@ def _span_lines(task: str, spans: Row) -> list[Line]:
 
 
 def span_words(span: Row) -> str:
-    """The median, and whether it is a lower bound."""
-    return f"{'at least ' * is_at_least(span)}{span['median']:,g}"
+    """The median of a span: 12, or at least 500."""
+    found = reach(span)
+    return f"{'at least ' * found.at_least}{found.median:,g}"
+
+
+def span_bounds(span: Row) -> str:
+    """The interval of a span: 8 to 20, 8 to at least 500; nothing of one seed."""
+    found = reach(span)
+    if found.low is None or found.high is None:
+        return ""
+    return f"{found.low:,g} to {'at least ' * found.high_at_least}{found.high:,g}"
 
 
 def unit(task: str, span: Row) -> str:
@@ -120,9 +134,8 @@ def unit(task: str, span: Row) -> str:
 
 
 def span_interval(span: Row) -> str:
-    """The upper bound is none where longer spans of some seeds would raise it."""
-    more = " or more" * (_unbounded(span)["high"] != span["high"])
-    return interval(span, _short).replace(" (", f"{more} (")
+    """The same with its coverage."""
+    return f"{span_bounds(span)} ({span['coverage']:.1%})" if span_bounds(span) else ""
 
 
 def _capacity_lines(row: Row) -> list[Line]:
@@ -230,10 +243,6 @@ def _copy_lines(rows: list[Row]) -> list[Line]:
 def nats(value: float | None) -> str:
     """To three digits: the losses of long sequences are small."""
     return "infinite" if value is None else f"{value:#.3g}".rstrip(".")
-
-
-def _short(lag: float) -> str:
-    return f"{lag:,g}"
 
 
 def seeds_of(found: Row) -> str:

@@ -24,12 +24,10 @@ from flax import linen as nn
 from echo_jax.config import Settings
 from echo_jax.metrics import correct, cross_entropy
 from echo_jax.network import Network, Params, apply, around, init_params, zero_carry
-from echo_jax.protocol import COPY
+from echo_jax.protocol import COPIED, COPY, SYMBOLS
 from echo_jax.task import Batch, Stream, stream_key
 from echo_jax.training import TrainState, clipped_adam
 
-SYMBOLS, COPIED = 8, 10
-"""Different symbols, and how many of them are to be copied."""
 BLANK, DELIMITER = SYMBOLS, SYMBOLS + 1
 ALPHABET = SYMBOLS + 2
 
@@ -64,11 +62,6 @@ def draw(key: chex.PRNGKey, batch_size: int, blanks: int) -> tuple[chex.Array, c
     parts = [symbols, constant(BLANK, blanks - 1), constant(DELIMITER, 1), constant(BLANK, COPIED)]
     inputs = jnp.concatenate(parts, axis=1)
     return inputs, jnp.concatenate([constant(BLANK, blanks + COPIED), symbols], axis=1)
-
-
-def memoryless_loss(blanks: int) -> float:
-    """The loss of who knows the task and remembers no symbol, `10 ln 8 / (T + 20)` nats a step."""
-    return COPIED * math.log(SYMBOLS) / (blanks + 2 * COPIED)
 
 
 def copy_network(cell: nn.RNNCellBase) -> Network:

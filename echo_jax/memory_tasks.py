@@ -19,8 +19,6 @@ import jax.numpy as jnp
 
 from echo_jax.protocol import Task
 
-TASKS: tuple[Task, ...] = ("stream", "hold")
-
 
 class Sequences(NamedTuple):
     """What a network is fed and asked, each `[B, L]`.

@@ -14,7 +14,7 @@ from echo_jax import memory_tasks, network
 from echo_jax.memory_tasks import Sequences
 from echo_jax.metrics import correct, cross_entropy, mean_where
 from echo_jax.network import Network, Params
-from echo_jax.protocol import Protocol, Task
+from echo_jax.protocol import TASKS, Protocol, Task
 from echo_jax.recurrence import Carry
 from echo_jax.task import Stream, one_hot_encode, stream_key
 from echo_jax.training import TrainState, clipped_adam
@@ -70,7 +70,7 @@ def start(protocol: Protocol, params: Params) -> TrainState:
 
 def data_key(setting: Setting, task: Task, stream: Stream) -> chex.PRNGKey:
     """The key of a stream of data of one seed, task and lag: no two lags share sequences."""
-    key = jax.random.fold_in(stream_key(setting.seed, stream), memory_tasks.TASKS.index(task))
+    key = jax.random.fold_in(stream_key(setting.seed, stream), TASKS.index(task))
     return jax.random.fold_in(key, setting.lag)
 
 

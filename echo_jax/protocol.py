@@ -7,6 +7,7 @@ field: what was not reached is then not measured, and what was is what it would 
 
 import dataclasses
 import json
+import math
 from typing import Any, Literal
 
 from echo_jax import storage
@@ -15,6 +16,11 @@ VERSION = 1
 """Raised with every change of what a card measures, of a number here or of a rule elsewhere."""
 
 Task = Literal["stream", "hold"]
+TASKS: tuple[Task, ...] = ("stream", "hold")
+"""The tasks that have a ladder of lags."""
+
+SYMBOLS, COPIED = 8, 10
+"""Of the copy-memory task: different symbols, and how many of them are to be copied."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,6 +129,11 @@ def length(protocol: Protocol, task: Task, lag: int) -> int:
     if task == "stream":
         return max(protocol.shortest_stream, protocol.lags_per_stream * lag)
     return max(protocol.shortest_hold, lag + 2)
+
+
+def memoryless_loss(blanks: int) -> float:
+    """Of copy memory with T = `blanks` and no memory: `10 ln 8 / (T + 20)` nats a step."""
+    return COPIED * math.log(SYMBOLS) / (blanks + 2 * COPIED)
 
 
 def to_dict(protocol: Protocol) -> dict[str, Any]:

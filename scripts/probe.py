@@ -24,7 +24,18 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import tyro
 
-from echo_jax import card, card_pairs, card_schema, cli, machine, protocol, report, schema, storage
+from echo_jax import (
+    card,
+    card_pairs,
+    card_schema,
+    card_text,
+    cli,
+    machine,
+    protocol,
+    report,
+    schema,
+    storage,
+)
 from echo_jax.config import ConfigError
 from echo_jax.protocol import FULL, PROTOCOLS, Protocol
 
@@ -32,7 +43,7 @@ if TYPE_CHECKING:
     from flax import linen as nn
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
-"""Signals that end a card early, with what it has."""
+"""Signals that end a card early, with what it has; the exit status is 128 and their number."""
 
 CARDS = Path("cards")
 """The folder of cards where no other is named."""
@@ -71,7 +82,7 @@ class ProbeCommand:
     """What the card is called, and its files; of several cells one --name each. By default the
     cell, its arguments and the protocol."""
     protocol: Literal["quick", "full"] = "quick"
-    """quick takes about a minute; full, which is what to cite, 2 to 8 minutes on two cores."""
+    """quick takes about a minute; full, which is what to cite, 1 to 9 minutes on two cores."""
     task: Literal["memory", "copy"] = "memory"
     """memory is the card of that protocol; copy is the copy-memory task as published, which has a
     protocol and a card of its own."""
@@ -157,21 +168,21 @@ class Clock:
     def __init__(self, seconds: float | None) -> None:
         """Start it."""
         self.end = None if seconds is None else time.perf_counter() + seconds
-        self.interrupted = False
+        self.interrupted = 0
 
     def over(self) -> bool:
         """Whether it is time to stop."""
-        return self.interrupted or (self.end is not None and time.perf_counter() > self.end)
+        return bool(self.interrupted) or (self.end is not None and time.perf_counter() > self.end)
 
     @property
     def why(self) -> str:
         """Why it was stopped."""
         return "it was interrupted" if self.interrupted else "its seconds were over"
 
-    def interrupt(self, *_: object) -> None:
+    def interrupt(self, number: int, _: object) -> None:
         """Stop after the block at work; a second signal ends at once."""
         print("\nStopping; what is measured by now will be kept.", file=sys.stderr)
-        self.interrupted = True
+        self.interrupted = number
         for each in STOPS:
             signal.signal(each, signal.SIG_DFL)
 
@@ -194,8 +205,13 @@ def stopping() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        print("\nStopped.", file=sys.stderr)
-        cli.leave(130)
+        stop(signal.SIGINT)
+
+
+def stop(number: int) -> NoReturn:
+    """End at once, for a signal, without a card."""
+    print("\nStopped.", file=sys.stderr)
+    cli.leave(128 + number)
 
 
 def hashes() -> dict[str, str]:
@@ -241,7 +257,7 @@ def input_sizes(chosen: Protocol) -> tuple[int, list[int]]:
     """The features that a cell is fed: tokens alone, and with those that a task adds."""
     from echo_jax import memory_tasks
 
-    asked = [task for task in memory_tasks.TASKS if task in chosen.rows]
+    asked = [task for task in protocol.TASKS if task in chosen.rows]
     own = {memory_tasks.alphabet(task, chosen.vocab_size) for task in asked}
     return chosen.vocab_size, sorted(own - {chosen.vocab_size})
 
@@ -315,17 +331,24 @@ def probe(command: ProbeCommand, chosen: Protocol, probed: Probed) -> card.Card:
         refuse_empty(clock)
     known = identity(command, chosen, probed)
     made = card.make(known, raw, reasons(command, clock), made_with(seconds))
+    print(f"\n{glance(made)}\n", flush=True)  # before it is written: a disk may be full
     paths = card.write(made, command.out, drawn)
-    print(f"\n{glance(made)}\n\nCard: {', '.join(map(str, paths))}", flush=True)
+    print(f"Card: {', '.join(map(str, paths))}", flush=True)
+    if clock.over():
+        print(
+            f"It is not whole, as {clock.why}: to measure it again, move it, or give the next a "
+            "--name or an --out of its own.",
+            flush=True,
+        )
     if clock.interrupted:
-        sys.exit(130)
+        sys.exit(128 + clock.interrupted)
     return made
 
 
 def refuse_empty(clock: Clock) -> NoReturn:
     """End without a card, which would be in the way of the next."""
     if clock.interrupted:
-        raise KeyboardInterrupt
+        stop(clock.interrupted)
     raise ConfigError(
         "nothing was measured before its seconds were over, so there is no card: give it more "
         "--seconds, or leave them out"
@@ -399,13 +422,16 @@ def glance(made: card.Card) -> str:
 
 
 def side_by_side(made: Sequence[card.Card]) -> str:
-    """The values of several cards, a column each."""
-    labels = dict.fromkeys(line[0] for each in made for line in card.glance(each))
-    known = [{row: value for row, value, _ in card.glance(each)} for each in made]
-    rows = [["", *(each["name"] for each in made)]]
-    rows += [[label, *(of.get(label, "-") for of in known)] for label in labels]
+    """Every row of several cards: its floor, and the values and intervals, a column for each."""
+    known = [{line.row: line for line in card_text.lines(each)} for each in made]
+    rows = [["", "floor", *(each["name"] for each in made)]]
+    for label in dict.fromkeys(itertools.chain(*known)):
+        of_cards = [of.get(label, card_text.Line(label, card_text.NOT_MEASURED)) for of in known]
+        floor = next((line.floor for line in of_cards if line.floor), "")
+        values = [", ".join(filter(None, (line.value, line.interval))) for line in of_cards]
+        rows.append([label, floor, *values])
     pairs = (card_pairs.sentence(a, b) for a, b in itertools.combinations(made, 2))
-    return "\n".join(["", report.table(rows, left=tuple(range(len(made) + 1))), "", *pairs])
+    return "\n".join(["", report.table(rows, left=tuple(range(len(rows[0])))), "", *pairs])
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ CARDS = {
             "cause": "no limit found"},
     # a limit near the end of the ladder: some seeds are past it
     "ssm": {"stream": 300, "hold": 300, "bits": 30, "parameters": 15000, "state": 100,
-            "cause": "undetermined"},
+            "cause": "could not learn"},
     # exact: a gradient of 0 beyond
     "shift-5": {"stream": 5, "hold": 5, "bits": 6, "parameters": 26, "state": 6,
                 "cause": "could not hold", "args": {"slots": 6},
@@ -56,7 +56,7 @@ CARDS = {
                   "cause": "could not hold"},
     # two seeds failed, their loss no number
     "irnn": {"stream": 8, "hold": 12, "bits": 9, "parameters": 2752, "state": 50,
-             "cause": "undetermined", "failed": [2, 5]},
+             "cause": "could not learn", "failed": [2, 5]},
     # quick: no capacity, cause, copy
     "lstm-quick": {"stream": 12, "hold": 20, "parameters": 10902, "state": 100, "cell": "lstm",
                    "protocol": QUICK, "args": {"features": 50}},
@@ -164,7 +164,7 @@ def ladder_rows(task, plan, protocol, rng):
     """Runs up to the rung after the last that a seed reached; spans differ by seed."""
     rungs, rows = protocol["ladder"], []
     last = rungs.index(plan[task]) if plan[task] else -1
-    lucky = "cause" in plan and plan["cause"] != "could not hold" and last + 1 < len(rungs)
+    lucky = plan.get("cause") in ("could not learn", "no limit found") and last + 1 < len(rungs)
     for i, lag in enumerate(rungs[: last + lucky + 2]):
         for seed in range(protocol["seeds"]):
             top = last + (lucky and seed % 4 == 3)

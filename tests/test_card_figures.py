@@ -10,8 +10,8 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from wcag import contrast
 
-from echo_jax import card_figures, figures
-from echo_jax.card_figures import Reach
+from echo_jax import card_figures, card_text, figures
+from echo_jax.card_text import Reach
 
 
 @pytest.fixture(scope="module")
@@ -53,15 +53,15 @@ def span(by_seed, at_least, **estimate):
 def test_a_median_is_a_lower_bound_where_undecided_seeds_could_raise_it(
     at_least, median_is_bound, high_is_bound
 ):
-    found = card_figures.reach(span([2, 3, 5, 8, 12], at_least))
+    found = card_text.reach(span([2, 3, 5, 8, 12], at_least))
     assert found == Reach(5, 2, 12, median_is_bound, high_is_bound)
 
 
 def test_one_seed_has_no_interval():
-    found = card_figures.reach(span([8], [True]))
-    assert found == Reach(8, None, None, True, False)
-    assert card_figures.span_words(found) == "at least 8"
-    assert card_figures.interval_words(found) == ""
+    alone = span([8], [True], low=None, high=None)
+    assert card_text.reach(alone) == Reach(8, None, None, True, False)
+    assert card_text.span_words(alone) == "at least 8"
+    assert card_text.span_bounds(alone) == card_text.span_interval(alone) == ""
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_a_span_that_is_a_lower_bound_has_an_arrow_and_says_at_least(cards):
 
 def test_an_interval_whose_end_is_a_lower_bound_ends_in_a_point(cards):
     span = cards["ssm"]["rows"]["stream_span"]["0.99"]
-    assert card_figures.reach(span)[2:] == (500, False, True)
+    assert card_text.reach(span)[2:] == (500, False, True)
     (axes,) = card_figures.spans_figure([cards["ssm"], cards["shift-5"]]).axes
     points = lines_of(axes, marker=">", color=figures.BLUE)
     assert [round(float(line.get_ydata()[0])) for line in points] == [0]

@@ -9,6 +9,8 @@ from wcag import contrast
 
 from echo_jax import card as card_files
 from echo_jax import card_figures, card_page, page, storage
+from echo_jax.card_markdown import answer
+from echo_jax.card_rows import span_estimate
 from echo_jax.config import ConfigError
 
 COMMAND = "python scripts/probe.py --report docs/cards"
@@ -77,8 +79,8 @@ def test_a_row_has_the_numbers_of_its_card_with_their_intervals():
     assert row["at 100 times"].key == rows["beyond"]["accuracy"][-1]["median"]
     assert row["limit"].text == "could not learn lag 30"
     assert (row["parameters"].text, row["state, bytes"].text) == ("10,902", "400")
-    assert row["streaming, \u00b5s"].key == rows["price"]["stream"]["1"]
-    assert row["training, \u00b5s"].key == rows["price"]["train"]["1"]
+    assert row[card_page.STREAMING].key == rows["price"]["stream"]["1"]
+    assert row[card_page.TRAINING].key == rows["price"]["train"]["16"]
 
 
 def test_what_was_not_measured_or_never_came_has_no_place_among_the_numbers():
@@ -86,7 +88,7 @@ def test_what_was_not_measured_or_never_came_has_no_place_among_the_numbers():
     for column in ("bits", "linear capacity", "at 100 times", "limit"):
         assert quick[column] == card_page.UNKNOWN
     shift = card_page.cells_of(made("shift-5"), "shift-5", 8)
-    assert (shift["updates"].text, shift["updates"].key) == ("never", None)
+    assert (shift["updates"].text, shift["updates"].key) == ("> 3,000", None)
     assert row_of("lru")["limit"].text == "no limit found"
     assert row_of("no-memory")["stream span"].key == 0
 
@@ -176,18 +178,27 @@ def test_a_card_of_which_nothing_was_measured_is_on_the_page():
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("lstm", "It hands back every token of a stream after 20 steps (20 to 30)."),
-        ("ssm", "It hands back every token of a stream after 300 steps (300 to at least 500)."),
-        ("lru", "It holds one value over at least 500 distractors (500 to at least 500)."),
-        ("no-memory", "It hands back no past token of a running stream."),
-        ("shift-5", "It cannot hold lag 8: no network that was tried, untrained, trained or of "
-         "random weights, depends on that input."),
-        ("lru", "No limit was found: every seed reached every lag, up to 500."),
-        ("irnn", "Whether it could not hold lag 12 or not learn it is undetermined."),
+        ("lstm", "it hands back the token of 20 steps before (8 seeds; 20 to 30, 93.0%; floor 0)"),
+        ("ssm", "300 steps before (8 seeds; 300 to at least 500, 93.0%; floor 0)"),
+        ("lru", "It holds one value over at least 500 distractors (8 seeds; 500 to at least 500"),
+        ("no-memory", "It was not seen to hand back any past token"),
+        ("shift-5", "the cell could not hold it."),
+        ("lru", "No limit was found: every seed reached every rung, to lag 500."),
+        ("gru", "whether such cells could not hold it or could not learn it is undetermined."),
     ],
 )  # fmt: skip
 def test_sentences_say_what_a_card_comes_to(name, sentence):
-    assert sentence in card_page.sentences_of(made(name))
+    assert sentence in " ".join(answer(made(name)))
+
+
+def test_a_median_between_two_rungs_is_the_lower_one_and_no_bound(cards):
+    split = card("lstm")
+    of_seeds = span_estimate([12] * 4 + [20] * 4) | {"at_least": [False] * 8, "next": 20}
+    split["rows"]["stream_span"]["0.99"] = of_seeds
+    cell = card_page.cells_of(split, "lstm", card_page.LAG)["stream span"]
+    assert (cell.text, cell.key, cell.beside) == ("12", 12, "12 to 20")
+    assert "12 steps before" in answer(split)[0]
+    assert card_figures.big_numbers(split)[0][1] == "12"
 
 
 def test_the_best_are_named_with_all_that_are_as_good():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from echo_jax import copy_memory as cm
-from echo_jax import seeds
+from echo_jax import protocol, seeds
 from echo_jax.cells import DelayLineMLP, LSTMCell
 from echo_jax.config import Settings
 from echo_jax.linear_cells import LRUCell, MinGRUCell
@@ -60,10 +60,10 @@ def test_the_memoryless_loss_is_that_of_a_predictor_that_knows_only_the_time(bla
     logits[:, : blanks + 10, cm.BLANK] = 30
     logits[:, blanks + 10 :, : cm.SYMBOLS] = 30
     scores = cm.score(jnp.asarray(logits), targets)
-    assert float(scores.loss) == pytest.approx(cm.memoryless_loss(blanks), rel=1e-5)
+    assert float(scores.loss) == pytest.approx(protocol.memoryless_loss(blanks), rel=1e-5)
     assert float(scores.recall) == pytest.approx(math.log(8), rel=1e-5)
     assert float(scores.accuracy) == pytest.approx(1 / 8, abs=0.06)
-    assert round(cm.memoryless_loss(1000), 4) == 0.0204
+    assert round(protocol.memoryless_loss(1000), 4) == 0.0204
 
 
 @pytest.mark.slow

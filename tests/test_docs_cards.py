@@ -130,8 +130,12 @@ def test_the_readme_draws_from_the_cards_what_they_say(root, cards):
     def passed(name, lag, threshold):
         return sum(x >= lag for x in rows[name]["stream_span"][threshold]["by_seed"])
 
-    def recall(name):
-        found = next(line for line in rows[name]["copy"] if line["T"] == 1000)["recall"]
+    def closest(name):
+        found = rows[name]["cause"]["closest"]
+        return found["median"], 100 * found["low"], 100 * found["high"]
+
+    def recall(name, blanks=1000):
+        found = next(line for line in rows[name]["copy"] if line["T"] == blanks)["recall"]
         return found["median"], found["low"], found["high"]
 
     ring = "lru-r_min-0.999-r_max-1.0-recurrent_rate-0.01-copy"
@@ -143,16 +147,31 @@ def test_the_readme_draws_from_the_cards_what_they_say(root, cards):
         f"{updates('lstm', 8)} updates for lag 8, {updates('lstm', 12)} for 12, "
         f"{updates('lstm', 20)} for 20.",
         f"(to 60% {passed('lstm', 30, '0.6')} of the 8 do)",
-        f"knows {bits('lstm', ' bits about the past')})",
+        "they come to {:.1%} ({:.1f} to {:.1f}), near to 99%".format(*closest("lstm")),
+        f"state of 100 numbers knows {bits('lstm', ' bits about the past')})",
         f"half as large, {bits('simple')}, for seeds differ)",
         f"learns lag 12 after {updates('simple', 12)} updates",
-        f"The LRU echoes {span('lru')} steps back, holds a value over at least "
+        f"LSTM's bytes.** It echoes {span('lru')} steps back, holds a value over at least "
         f"{span('lru', 'hold')} distractors, and knows all {bits('lru').split()[0]} bits",
         f"learns lag 20 after {updates('lru', 20)} updates",
+        f"in {rows['simple']['cause']['learned']} of {rows['simple']['cause']['tried']} seeds.",
+        f"At lag {rows['lru']['cause']['lag']} {rows['lru']['cause']['arrived']} of 8 seeds arrive",
         f"{recall('lstm-copy')[0]:.2f} nats after 600 updates",
+        f"it is at {recall('lru-copy')[0]:.2f} (at T = 100 at {recall('lru-copy', 100)[0]:.2f})",
+        f"for 1,000 steps, stays at {recall('lstm-chrono-longest-1000-copy')[0]:.2f}.",
         "**{:.3f}** ({:.3f} to {:.3f}, 93%)".format(*recall(ring)),
     ):
         assert said in text, said
     assert rows["mingru"]["cause"] == rows["mingru"]["cause"] | {
         "verdict": "could not learn", "lag": 2, "failed": 8, "learned": 8,
     }  # fmt: skip
+
+
+def test_the_readme_has_the_calibration_that_the_docs_have(root):
+    table = (root / "docs" / "calibration.md").read_text()
+    (at_8,), (at_12,) = (
+        re.findall(rf"^\| {lag} \| [\d,]+ \| (\S+%) \| (\S+)% \|", table, re.M) for lag in (8, 12)
+    )
+    said = " ".join((root / "README.md").read_text().split())
+    assert f"{at_8[0]} at lag 8 and {at_12[0]} at lag 12 for the LSTM" in said
+    assert f"with standard errors of {at_8[1]} and {at_12[1]} points" in said

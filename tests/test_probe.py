@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from echo_jax import cells, controls, memory_tasks, network, probe
+from echo_jax import cells, controls, memory_tasks, network, probe, protocol
 from echo_jax.probe import Setting
 from echo_jax.protocol import FULL
 
@@ -128,7 +128,7 @@ def test_lags_and_tasks_and_seeds_have_data_of_their_own():
     keys = set()
     for seed in (0, 1):
         for lag in (1, 2):
-            for task in memory_tasks.TASKS:
+            for task in protocol.TASKS:
                 key = probe.data_key(SETTING._replace(seed=seed, lag=lag), task, memory_stream())
                 keys.add(jax.random.key_data(key).tobytes())
     assert len(keys) == 8

@@ -86,6 +86,7 @@ def test_a_cell_of_the_current_folder_gets_a_card(probing, tmp_path):
         (["--validate", "x", "--seed", "3"], "--validate makes no card: use it without --seed"),
         (["--readme", "README.md"], "name the folder of its cards with --report"),
         (["--out", "mine.py/x"], r"cannot be made \(Not a directory\): use another folder"),
+        (["--cell", "mine:Last", "--out", "/proc"], r"/proc cannot be written to \(.*\): use"),
         (["--seed", "-1"], "seed -1 is not one of a card: use 0 to 999,000"),
         (["--seed", "1000000"], "seed 1,000,000 is not one of a card: use 0 to 999,000, as those"),
         (["--name", "a b"], "error: name is 'a b', not a text of"),
@@ -125,12 +126,29 @@ def test_a_card_whose_seconds_are_over_says_what_it_did_not_measure(probing, tmp
     made = card.read(tmp_path / "cards" / "Last-quick.json")
     assert made["rows"]["stream_span"] is not None
     assert made["not_measured"]["price"] == "its seconds were over"
+    assert "It is not whole, as its seconds were over: to measure it again, move it" in said.stdout
 
 
 def test_of_nothing_there_is_no_card_that_is_in_the_way_of_the_next(probing, tmp_path):
     said = probing("--cell", "mine:Last", "--seconds", "1e-9", status=2)
     assert said.stderr.splitlines()[-1].startswith("error: nothing was measured before its seconds")
     assert not list((tmp_path / "cards").iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_card_with_what_it_has_and_the_status_of_the_signal(
+    probing, tmp_path, monkeypatch, number
+):
+    def stopped(self):
+        signal.raise_signal(number)
+        self.stop_if_over()
+
+    monkeypatch.setattr(prober.Prober, "price", stopped)
+    said = probing("--cell", "mine:Last", status=128 + number)
+    assert "It is not whole, as it was interrupted: to measure it again, move it" in said.stdout
+    made = card.read(tmp_path / "cards" / "Last-quick.json")
+    assert made["not_measured"]["price"] == "it was interrupted"
 
 
 @pytest.mark.slow
@@ -158,7 +176,9 @@ def test_an_interrupt_before_anything_is_measured_ends_in_a_sentence(tmp_path):
 def test_two_cells_stand_side_by_side(probing):
     said = probing("--cell", "mine:Last", "--cell", "lstm", "--cell-args", "", "--cell-args",
                    "features=6")  # fmt: skip
-    assert re.search(r"Last-quick +lstm-features-6-quick", said.stdout)
+    assert re.search(r"floor +Last-quick +lstm-features-6-quick", said.stdout)
+    assert re.search(r"^stream span +0 +1 step back, 1 to 1 \(\d", said.stdout, re.M)
+    assert re.search(r"^capacity +not measured +not measured$", said.stdout, re.M)
     assert re.search("At lag 1 Last-quick takes .* times the updates of", said.stdout)
 
 
