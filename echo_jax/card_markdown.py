@@ -102,7 +102,7 @@ def answer(card: Mapping[str, Any]) -> list[str]:
         if spans is not None:
             found.append(_span_sentence(task, spans[str(success)]))
     if rows["capacity"] is not None:
-        found.append(_capacity_sentence(rows["capacity"]))
+        found.append(_capacity_sentence(rows["capacity"], card["protocol"]["capacity_lags"]))
     if rows["cause"] is not None:
         found.append(_cause_sentence(rows["cause"], len(card["seeds"]), chance(card["protocol"])))
     found += map(_copy_sentence, (rows["copy"] or [])[-1:])
@@ -126,10 +126,10 @@ def _beside(found: Row, interval: str, floor: str) -> str:
     return f"({'; '.join(filter(None, (seeds_of(found), bounds, f'floor {floor}')))})"
 
 
-def _capacity_sentence(row: Row) -> str:
+def _capacity_sentence(row: Row, lags: int) -> str:
     exact, numbers = row["exact"], row["state_numbers"]
     low = exact["median"] if exact["low"] is None else exact["low"]
-    state = f"One state, {numbers:,} {plural(numbers, 'number')},"
+    state = f"Asked for {lags:,} lags at once, one state of {numbers:,} {plural(numbers, 'number')}"
     beside = _beside(exact, interval(exact, decimals), "0 bits")
     if low <= 0:
         return f"{state} was not seen to hold anything about the past {beside}."
@@ -152,11 +152,11 @@ def _cause_sentence(row: Row, seeds: int, floor: str) -> str:
     missed = f"{row['failed']} of {seeds} seeds"
     if row["verdict"] == "undetermined" and not row["failed"]:
         return f"At {lag} no seed is known to have failed: nothing shows a limit."
-    ways = f"from scratch{' or trained on from a shorter lag' * bool(row['tried'])}"
+    nor = ", nor when trained on from a shorter lag" * bool(row["tried"])
     return {
         "no limit found": f"No limit was found: every seed reached every rung, to {lag}.",
         "could not learn": (
-            f"At {lag} {missed} did not arrive from scratch; {_who_did(row)}: they could not learn "
+            f"At {lag}, {missed} did not arrive from scratch; {_who_did(row)}: they could not learn "
             "it, though such cells can hold it."
         ),
         "could not hold": (
@@ -165,7 +165,7 @@ def _cause_sentence(row: Row, seeds: int, floor: str) -> str:
             "whatever the weights that were tried): the cell could not hold it."
         ),
         "undetermined": (
-            f"At {lag} {missed} did not arrive, {ways}; {_closest(row['closest'], floor)}: "
+            f"At {lag}, {missed} did not arrive from scratch{nor}; {_closest(row['closest'], floor)}: "
             "whether such cells could not hold it or could not learn it is undetermined."
         ),
     }[row["verdict"]]

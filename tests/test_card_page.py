@@ -88,7 +88,7 @@ def test_what_was_not_measured_or_never_came_has_no_place_among_the_numbers():
     for column in ("bits", "linear capacity", "at 100 times", "limit"):
         assert quick[column] == card_page.UNKNOWN
     shift = card_page.cells_of(made("shift-5"), "shift-5", 8)
-    assert (shift["updates"].text, shift["updates"].key) == ("> 3,000", None)
+    assert (shift["updates"].text, shift["updates"].key) == ("> 5,000", None)
     assert row_of("lru")["limit"].text == "no limit found"
     assert row_of("no-memory")["stream span"].key == 0
 
