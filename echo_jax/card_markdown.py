@@ -156,8 +156,8 @@ def _cause_sentence(row: Row, seeds: int, floor: str) -> str:
     return {
         "no limit found": f"No limit was found: every seed reached every rung, to {lag}.",
         "could not learn": (
-            f"At {lag}, {missed} did not arrive from scratch; {_who_did(row)}: they could not learn "
-            "it, though such cells can hold it."
+            f"At {lag}, {missed} did not arrive from scratch; {_who_did(row)}: they could not "
+            "learn it, though such cells can hold it."
         ),
         "could not hold": (
             f"At {lag}, where {missed} did not arrive, the answer does not depend on the input "
@@ -165,8 +165,9 @@ def _cause_sentence(row: Row, seeds: int, floor: str) -> str:
             "whatever the weights that were tried): the cell could not hold it."
         ),
         "undetermined": (
-            f"At {lag}, {missed} did not arrive from scratch{nor}; {_closest(row['closest'], floor)}: "
-            "whether such cells could not hold it or could not learn it is undetermined."
+            f"At {lag}, {missed} did not arrive from scratch{nor}; "
+            f"{_closest(row['closest'], floor)}: whether such cells could not hold it or could not "
+            "learn it is undetermined."
         ),
     }[row["verdict"]]
 

@@ -15,7 +15,7 @@ def execute(script, *arguments, cwd, status=0, prefix=(), **options):
     """Run a script to its end; it must end with the status."""
     done = subprocess.run(
         [*prefix, *command(script, *arguments)],
-        check=False, cwd=cwd, capture_output=True, text=True, timeout=120, **options,
+        check=False, cwd=cwd, capture_output=True, text=True, timeout=600, **options,
     )  # fmt: skip
     assert done.returncode == status, done.stderr
     return done

@@ -10,7 +10,7 @@ from echo_jax.config import changed
 from echo_jax.scores import places, scores
 from echo_jax.studies import STUDIES
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 FIRST_SEED, SEEDS = 5000, 8
 
 

@@ -30,7 +30,7 @@ KINDS = {
     "stateful": ["--batch", "2", "--seeds", "3", "--seed", "4"],
     "streams": ["--batch", "2", "--layout", "streams"],
 }
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture
@@ -389,7 +389,7 @@ def cpu_seconds(pid):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("which", KINDS)
 def test_ten_million_integers_are_answered_in_constant_memory(runs, tmp_path, which):
     train(runs, which)

@@ -15,7 +15,7 @@ from echo_jax import seeds, training
 from echo_jax.config import ConfigError
 
 WORKER = Path(__file__).parent / "seeds_worker.py"
-TIME_LIMIT = 120
+TIME_LIMIT = 600
 
 
 def run_seeds(folder, devices, how, seed_list, repeats=1):
