@@ -21,21 +21,19 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from echo_jax import probe
 from echo_jax.config import Settings
 from echo_jax.metrics import correct, cross_entropy
 from echo_jax.network import Network, Params, apply, around, init_params, zero_carry
 from echo_jax.protocol import COPIED, COPY, SYMBOLS
 from echo_jax.task import Batch, Stream, stream_key
-from echo_jax.training import TrainState, clipped_adam
+from echo_jax.training import TrainState
 
 BLANK, DELIMITER = SYMBOLS, SYMBOLS + 1
 ALPHABET = SYMBOLS + 2
 
 EVALUATED = COPY.evaluation["copy"]
 """Fresh sequences that an evaluation has at least: 640 symbols to recall."""
-
-LARGEST_NORM = COPY.clip
-"""A gradient is scaled down to this norm where it is longer."""
 
 
 class Scores(NamedTuple):
@@ -72,7 +70,7 @@ def copy_network(cell: nn.RNNCellBase) -> Network:
 def init(cell: nn.RNNCellBase, settings: Settings) -> TrainState:
     """The state before the first update; it depends on the seed alone."""
     params = init_params(copy_network(cell), stream_key(settings.seed, Stream.WEIGHTS))
-    return TrainState(jnp.zeros((), jnp.int32), params, clipped_adam(LARGEST_NORM).init(params))
+    return probe.start(COPY, params)
 
 
 def answer(network: Network, params: Params, inputs: chex.Array) -> chex.Array:
@@ -101,9 +99,7 @@ def train_step(
         return scores.loss, scores
 
     grads, scores = jax.grad(loss_fn, has_aux=True)(state.params)
-    direction, opt_state = clipped_adam(LARGEST_NORM).update(grads, state.opt_state)
-    params = jax.tree.map(lambda p, d: p - learning_rate * d, state.params, direction)
-    return TrainState(state.step + 1, params, opt_state), scores
+    return probe.descend(COPY, learning_rate, state, grads), scores
 
 
 def run_chunk(

@@ -104,6 +104,7 @@ MAY_IMPORT = {
         "optax",
     },
     "copy_memory": {
+        "probe",
         "protocol",
         "config",
         "task",
@@ -113,7 +114,6 @@ MAY_IMPORT = {
         "jax",
         "chex",
         "flax",
-        "optax",
     },
     "evaluation": {"config", "task", "recurrence", "network", "metrics", "jax", "chex"},
     "seeds": {"config", "machine", "task", "training", "evaluation", "jax"},
