@@ -334,7 +334,7 @@ def probe(command: ProbeCommand, chosen: Protocol, probed: Probed) -> card.Card:
     print(f"\n{glance(made)}\n", flush=True)  # before it is written: a disk may be full
     paths = card.write(made, command.out, drawn)
     print(f"Card: {', '.join(map(str, paths))}", flush=True)
-    if clock.over():
+    if clock.why in made["not_measured"].values():
         print(
             f"It is not whole, as {clock.why}: to measure it again, move it, or give the next a "
             "--name or an --out of its own.",
