@@ -82,6 +82,7 @@ def test_a_probe_of_two_gaussian_classes_reaches_the_rate_of_bayes(distance):
     assert abs(found - rate) < 4 * math.sqrt(rate * (1 - rate) / states)
 
 
+@pytest.mark.slow
 def test_the_border_of_two_classes_is_where_their_densities_times_priors_are_equal():
     """Means 0 and 2, deviation 1, priors 3/4 and 1/4: at 1 + ln(3) / 2."""
     quantiles = np.array([math.sqrt(2) * x for x in (-1.0, 0.0, 0.0, 1.0)])  # mean 0, variance 1

@@ -349,6 +349,7 @@ def test_a_run_that_goes_on_says_how_far_it_is(runs, tmp_path, predict):
         process.wait()
 
 
+@pytest.mark.slow
 def test_an_interrupt_leaves_the_state_of_the_stream_that_it_ends(runs, tmp_path):
     arguments = [runs / "windows", "--stream", "--state", "state", "--compilation-cache"]
     with subprocess.Popen(

@@ -114,10 +114,8 @@ def test_fifty_runs_killed_at_random_moments_go_on_to_the_same_bits(whole_run, t
     assert len(stood_at) > 15  # they were killed while they trained
 
 
-@pytest.mark.parametrize(
-    ("number", "status"),
-    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_run_that_is_interrupted_saves_and_says_how_to_go_on(whole_run, tmp_path, number, status):
     process = begin("train.py", *SMALL, *LONG, "--seeds", 2, "--out", "run", cwd=tmp_path)
     wait_for(tmp_path / "run" / "config.json", process)
