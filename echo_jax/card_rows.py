@@ -223,7 +223,7 @@ def _closest(runs: list[Row], seeds: set[int]) -> Row | None:
     """The best accuracy of each of some seeds at an evaluation; None of no seeds."""
     best = dict.fromkeys(sorted(seeds), 0.0)
     for run in [run for run in runs if run["seed"] in seeds]:
-        best[run["seed"]] = max(best[run["seed"]], *(x or 0.0 for x in run["accuracy"]))
+        best[run["seed"]] = max([best[run["seed"]], *(x or 0.0 for x in run["accuracy"])])
     return estimate(best.values()) if best else None
 
 

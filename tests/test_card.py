@@ -173,6 +173,17 @@ def test_a_cause_says_how_many_failed_and_how_the_gradient_fades():
     assert cause["profile"] == {"before": [1, 0.5, 0.25], "after": [1, 0.5, 0.375]}
 
 
+def test_a_cause_says_how_near_those_came_that_never_arrived():
+    lost = run("stream", 2, 0, SMALL, failed=True) | {"accuracy": [], "confirmed": []}
+    short = run("stream", 2, 1, SMALL, math.inf)
+    better = curriculum(1, math.inf)
+    better["accuracy"] = [0.75, *better["accuracy"][1:]]
+    cause = rows([*stream_runs(), lost, short, better, jacobian(0, [1, 0.5, 0.1])])["cause"]
+    assert max(short["accuracy"]) < 0.75
+    assert (cause["arrived"], cause["failed"], cause["learned"]) == (0, 2, 0)
+    assert cause["closest"]["by_seed"] == [0, 0.75]
+
+
 def test_prices_are_medians_and_copy_memory_stands_beside_its_floors():
     raw = [{"kind": "price", "parameters": 7, "state_bytes": 8, "train": {"1": [3.0, 9.0, 4.0]},
             "stream": {"1": [1.0, 2.0]}}]  # fmt: skip
