@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
+from echo_jax.exceptions import ConfigError
+
 Layout = Literal["windows", "prefixes", "streams"]
 Missing = Literal["masked", "token"]
 Framing = Literal["classes", "values"]
@@ -47,10 +49,6 @@ ADDED_LATER = {
     "missing", "framing", "encoding", "embedding_dim", "tied", "delay_line", "bptt_batches",
 }  # fmt: skip
 """Fields that a configuration written before they were there lacks: it means their default."""
-
-
-class ConfigError(ValueError):
-    """A value that breaks a rule. Its message is one sentence: the value, the rule, the fix."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -244,7 +242,7 @@ class DataConfig:
             )
 
 
-class Settings(NamedTuple):
+class TracedParameters(NamedTuple):
     """What a compiled run takes as data, so that changing it compiles nothing anew."""
 
     seed: Any
@@ -290,9 +288,9 @@ class RunConfig:
             )
 
     @property
-    def settings(self) -> Settings:
+    def traced(self) -> TracedParameters:
         """The fields that are data to a compiled run, of the first seed."""
-        return Settings(
+        return TracedParameters(
             self.seed, self.task.lag, self.training.learning_rate, self.network.stateful
         )
 

@@ -3,6 +3,7 @@
 import os
 import platform
 import time
+from pathlib import Path
 
 REFERENCE_SECONDS = 6.2e-4
 """What `_small_products` take on a core of the machine whose times `estimate` knows."""
@@ -44,3 +45,26 @@ def _small_products() -> float:
     for _ in range(200):
         state = np.tanh((state @ kernel)[:, :50])
     return time.perf_counter() - start
+
+
+def use_cpu_devices(count: int | None) -> None:
+    """Split the CPU into so many devices (None: one a core); before the first use of jax."""
+    import jax
+
+    jax.config.update("jax_num_cpu_devices", count or cores())
+
+
+def use_compilation_cache() -> None:
+    """Keep compiled programs in a folder of this user and this machine, readable by no one else.
+
+    What is compiled fits one kind of processor: a cache shared by machines that differ would give
+    programs that crash, so the machine's name is part of the folder's.
+    """
+    import jax
+
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = base / "echo_jax" / platform.node()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

@@ -30,7 +30,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple, NoReturn
 
-from echo_jax.config import ConfigError
+from echo_jax.exceptions import ConfigError
 
 ENDED_STATUS = 3
 """Exit status of a process that ends because another one has."""

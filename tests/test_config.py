@@ -7,7 +7,8 @@ import hypothesis.strategies as st
 import pytest
 
 from echo_jax import config as c
-from echo_jax.config import ConfigError, NetworkConfig, RunConfig, TaskConfig, TrainingConfig
+from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, TrainingConfig
+from echo_jax.exceptions import ConfigError
 
 SMALL_TASKS = st.fixed_dictionaries(
     {

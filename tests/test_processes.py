@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from processes_worker import train_seeds
 
-from echo_jax.config import ConfigError
+from echo_jax.exceptions import ConfigError
 from echo_jax.processes import (
     DEATH_SECONDS,
     ENDED_STATUS,
@@ -28,7 +28,7 @@ from echo_jax.processes import (
     share,
 )
 
-WORKER = Path(__file__).parent / "processes_worker.py"
+WORKER = Path(__file__).parent / "support" / "processes_worker.py"
 START_SECONDS = 60
 ANOTHER_ENDED = (
     "error: another process of this run has ended: start all of them again with --resume runs/some"

@@ -9,7 +9,8 @@ import sys
 import pytest
 from running import execute
 
-from echo_jax import cli, studies
+from echo_jax.commands import command_line
+from echo_jax.studies import catalogue
 
 
 @pytest.fixture(scope="module")
@@ -30,17 +31,11 @@ def test_every_command_of_the_readme_is_understood(root, readme, monkeypatch):
         "sweep",
     }
     assert len(commands) > 15
-    monkeypatch.syspath_prepend(str(root / "scripts"))
     for name, arguments in commands:
-        command = getattr(importlib.import_module(name), f"{name.capitalize()}Command")
-        cli.parse(command, shlex.split(arguments))
-
-
-def test_the_map_of_the_modules_is_complete(root, readme):
-    table = readme[readme.index("| module | role |") :]
-    named = {name for row in re.findall(r"^\| (`.*?) \|", table, re.M) for name in row.split(", ")}
-    modules = {path.stem for path in (root / "echo_jax").glob("*.py")} - {"__init__"}
-    assert {name.strip("`") for name in named} == modules
+        command = getattr(
+            importlib.import_module(f"echo_jax.commands.{name}"), f"{name.capitalize()}Command"
+        )
+        command_line.parse(command, shlex.split(arguments))
 
 
 def test_every_figure_of_the_readme_is_there_and_says_what_it_shows(root, readme):
@@ -67,15 +62,14 @@ def test_every_file_of_a_run_folder_has_its_row(readme):
 
 
 def test_the_study_that_the_readme_adds_has_all_that_the_others_have(root, readme, monkeypatch):
-    (example,) = re.findall(r"```python\n(from echo_jax.studies.*?)```", readme, re.S)
-    monkeypatch.setattr(studies, "STUDIES", dict(studies.STUDIES))
+    (example,) = re.findall(r"```python\n(from echo_jax.studies.catalogue.*?)```", readme, re.S)
+    monkeypatch.setattr(catalogue, "STUDIES", dict(catalogue.STUDIES))
     exec(example, {})
-    added = studies.STUDIES["cells"]
+    added = catalogue.STUDIES["cells"]
     assert [cell.name for cell in added.cells] == ["cell lstm", "cell gru", "cell simple"]
     assert {cell.config.network.cell for cell in added.cells} == {"lstm", "gru", "simple"}
-    monkeypatch.syspath_prepend(str(root / "scripts"))
-    script = importlib.import_module("study")
-    monkeypatch.setattr(script, "STUDIES", studies.STUDIES)
+    script = importlib.import_module("echo_jax.commands.study")
+    monkeypatch.setattr(script, "STUDIES", catalogue.STUDIES)
     assert added.question in script.listing(script.StudyCommand())
 
 

@@ -1,0 +1,199 @@
+"""Recurrent cells: the LSTM step as its equations, the Flax cell around it, cells by name.
+
+Any `flax.linen.RNNCellBase` works in the network. It owns its input projection and is fed one-hot
+vectors (or embeddings). A cell may also have the two methods of `recurrence.HoistedCell`; then the
+input of all steps is projected before the scan, by a row gather, and only the recurrent part stays
+inside.
+"""
+
+from typing import Any, NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from echo_jax.cells.scan import is_tokens, scan_over_time
+from echo_jax.exceptions import ConfigError
+
+
+class LSTMCarry(NamedTuple):
+    """The state of an LSTM: cell state c and output h, each float32 `[B, H]`."""
+
+    cell: chex.Array
+    hidden: chex.Array
+
+
+def lstm_step(
+    recurrent_kernel: chex.Array, carry: LSTMCarry, projected: chex.Array
+) -> tuple[LSTMCarry, chex.Array]:
+    """One step of the LSTM (Hochreiter & Schmidhuber 1997, with the forget gate of Gers 2000).
+
+        i, f, g, o = split(x W + b + h U)
+        c' = sigmoid(f) c + sigmoid(i) tanh(g)
+        h' = sigmoid(o) tanh(c')
+
+    Args:
+      recurrent_kernel: U `[H, 4H]`, the gates i f g o side by side as in Keras.
+      carry: c and h, each `[B, H]`.
+      projected: x W + b, `[B, 4H]`.
+
+    Returns:
+      The next carry, and its h as the output `[B, H]`.
+    """
+    c, h = carry
+    i, f, g, o = jnp.split(projected + h @ recurrent_kernel, 4, axis=-1)
+    c = nn.sigmoid(f) * c + nn.sigmoid(i) * jnp.tanh(g)
+    h = nn.sigmoid(o) * jnp.tanh(c)
+    return LSTMCarry(c, h), h
+
+
+def lstm_scan(
+    recurrent_kernel: chex.Array,
+    carry: LSTMCarry,
+    projected: chex.Array,
+    mask: chex.Array | None,
+) -> tuple[tuple[LSTMCarry, chex.Array], chex.Array]:
+    """`lstm_step` over time: the definition that `lstm_unroll` is an equal of.
+
+    Returns:
+      The last carry and the outputs `[W, B, H]`, and apart from them h before each step,
+      `[W, B, H]`.
+    """
+
+    def step(carry: LSTMCarry, x: chex.Array) -> tuple[LSTMCarry, tuple[chex.Array, chex.Array]]:
+        new_carry, output = lstm_step(recurrent_kernel, carry, x)
+        return new_carry, (output, carry.hidden)
+
+    carry, (outputs, hidden_before) = scan_over_time(step, carry, projected, mask)
+    return (carry, outputs), hidden_before
+
+
+@jax.custom_vjp
+def lstm_unroll(
+    recurrent_kernel: chex.Array,
+    carry: LSTMCarry,
+    projected: chex.Array,
+    mask: chex.Array | None,
+) -> tuple[LSTMCarry, chex.Array]:
+    """`lstm_scan` with the gradient of its weights as one product.
+
+    Step t sees z_t = projected_t + h_(t-1) U, so dz_t is the gradient of projected_t, and that of
+    U is the sum of h_(t-1)^T dz_t over the steps: one product over all steps and rows, where the
+    gradient of a scan adds up one a step. The same number; 12% of an update of part 4.
+    """
+    return lstm_scan(recurrent_kernel, carry, projected, mask)[0]
+
+
+def _lstm_unroll_forward(
+    recurrent_kernel: chex.Array,
+    carry: LSTMCarry,
+    projected: chex.Array,
+    mask: chex.Array | None,
+) -> tuple[Any, Any]:
+    def run(carry: LSTMCarry, projected: chex.Array) -> tuple[Any, chex.Array]:
+        return lstm_scan(recurrent_kernel, carry, projected, mask)
+
+    result, pull_back, hidden_before = jax.vjp(run, carry, projected, has_aux=True)
+    return result, (pull_back, hidden_before)
+
+
+def _lstm_unroll_backward(saved: Any, gradient: Any) -> tuple[Any, ...]:
+    pull_back, hidden_before = saved
+    carry, projected = pull_back(gradient)
+    recurrent_kernel = jnp.einsum("wbh,wbg->hg", hidden_before, projected)
+    return recurrent_kernel, carry, projected, None
+
+
+lstm_unroll.defvjp(_lstm_unroll_forward, _lstm_unroll_backward)
+
+
+def unit_forget_bias(key: chex.PRNGKey, shape: tuple[int], dtype: Any = jnp.float32) -> chex.Array:
+    """Zeros with ones in the forget block, the second quarter: `[4H]`, as in Keras."""
+    del key
+    gate = jnp.arange(shape[0]) // (shape[0] // 4)
+    return (gate == 1).astype(dtype)
+
+
+class LSTMCell(nn.RNNCellBase):
+    """The LSTM in the Keras layout, initialised as Keras does.
+
+    Parameters: `kernel` `[V, 4H]` glorot-uniform, `recurrent_kernel` `[H, 4H]` orthogonal, both
+    over their fused shape, and `bias` `[4H]`, zeros with ones in the forget block.
+
+    Attributes:
+      features: H, the units.
+    """
+
+    features: int
+
+    @nn.compact
+    def __call__(self, carry: LSTMCarry, inputs: chex.Array) -> tuple[LSTMCarry, chex.Array]:
+        """One step from float32 inputs `[B, V]`, usually one-hot, to the next carry and output."""
+        gates = 4 * self.features
+        kernel = self.param("kernel", nn.initializers.glorot_uniform(), (inputs.shape[-1], gates))
+        recurrent_kernel = self.param(
+            "recurrent_kernel", nn.initializers.orthogonal(), (self.features, gates)
+        )
+        bias = self.param("bias", self.initial_bias, (gates,))
+        return lstm_step(recurrent_kernel, carry, inputs @ kernel + bias)
+
+    @nn.nowrap
+    def initial_bias(self, key: chex.PRNGKey, shape: tuple[int]) -> chex.Array:
+        """`[4H]`, the gates i f g o side by side."""
+        return unit_forget_bias(key, shape)
+
+    def project(self, inputs: chex.Array) -> chex.Array:
+        """The input's share of the gates, `[..., 4H]`: a one-hot product is a row of the kernel."""
+        kernel: chex.Array = self.get_variable("params", "kernel")
+        bias: chex.Array = self.get_variable("params", "bias")
+        return (kernel[inputs] if is_tokens(inputs) else inputs @ kernel) + bias
+
+    def unroll(
+        self, carry: LSTMCarry, projected: chex.Array, mask: chex.Array | None
+    ) -> tuple[LSTMCarry, chex.Array]:
+        """`lstm_unroll` with the cell's own recurrent kernel."""
+        kernel: chex.Array = self.get_variable("params", "recurrent_kernel")
+        return lstm_unroll(kernel, carry, projected, mask)
+
+    @nn.nowrap
+    def initialize_carry(self, rng: chex.PRNGKey, input_shape: tuple[int, ...]) -> LSTMCarry:
+        """The zero state for inputs of this shape, `[B, V]`."""
+        del rng
+        zeros = jnp.zeros((*input_shape[:-1], self.features))
+        return LSTMCarry(zeros, zeros)
+
+    @property
+    def num_feature_axes(self) -> int:
+        """The axes of an input that are features, not batch."""
+        return 1
+
+
+class ChronoLSTMCell(LSTMCell):
+    """The LSTM with the chrono initialisation of Tallec & Ollivier 2018.
+
+        b_f = log u, u ~ U(1, T - 1)        b_i = -b_f        b_g = b_o = 0
+
+    A unit whose gates see their biases alone keeps u / (1 + u) of its state a step and lets in
+    1 / (1 + u), so it holds for about 1 + u steps: over the units these times go from 2 to T.
+    Everything else is as in `LSTMCell`.
+
+    Attributes:
+      longest: T, the longest dependency that is expected, in steps, 3 or more.
+    """
+
+    longest: int = 64
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a range of times that is empty."""
+        if self.longest < 3:
+            raise ConfigError(f"longest {self.longest} is below 3 steps: use 3 or more")
+        super().__post_init__()
+
+    @nn.nowrap
+    def initial_bias(self, key: chex.PRNGKey, shape: tuple[int]) -> chex.Array:
+        """`[4H]`: the times of the units in the forget block, their negative in the input block."""
+        u = jax.random.uniform(key, (shape[0] // 4,), minval=1.0, maxval=self.longest - 1.0)
+        forget = jnp.log(u)
+        zeros = jnp.zeros_like(forget)
+        return jnp.concatenate([-forget, forget, zeros, zeros])

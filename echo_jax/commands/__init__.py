@@ -1,0 +1,1 @@
+"""The commands: flags, one call, and what is printed."""

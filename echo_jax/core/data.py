@@ -1,0 +1,167 @@
+"""The echo task: random sequences, one-hot and back, rows of lag windows, streams, floors.
+
+A sequence of L 7 and the rows that W 3, lag 1, B 2 make of it (the first viable row, ending at
+t = 2, is dropped: 5 viable rows hold two batches of 2):
+
+    time      0  1  2  3  4  5  6
+    sequence  4  0  7  1  9  3  5
+
+    batch 0   0  7  1  =>  7        row 0, ends at t = 3
+              7  1  9  =>  1        row 1
+    batch 1   1  9  3  =>  9        row 2: its state, if any, comes from row 0
+              9  3  5  =>  3        row 3: from row 1
+"""
+
+import enum
+from typing import NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from echo_jax.config import TaskConfig
+
+
+class Stream(enum.IntEnum):
+    """What randomness is for. Streams of one seed are independent of each other."""
+
+    WEIGHTS = 0
+    DATA = 1
+    EVALUATION = 2
+
+
+class Batch(NamedTuple):
+    """One batch of rows; a leading axis K where all batches of a sequence are stacked.
+
+    inputs   int32 [B, W]  tokens; V where a value is missing that the network is to see as such
+    mask     bool [B, W] or None  False where a missing value is masked (None: nowhere)
+    targets  int32 [B, T]  T = 1, the target of the last step; in streams T = W, one for each step
+    scored   bool [B, T] or None  False where there is no target (None: nowhere)
+    """
+
+    inputs: chex.Array
+    mask: chex.Array | None
+    targets: chex.Array
+    scored: chex.Array | None
+
+
+class Corpus(NamedTuple):
+    """The user's own numbers as tokens, in order.
+
+    training  int32 [M], where training sequences are cut from
+    held_out  int32 [M'], what follows it, where those of the evaluation are cut from
+    """
+
+    training: chex.Array
+    held_out: chex.Array
+
+
+def stream_key(seed: chex.Numeric, stream: Stream) -> chex.PRNGKey:
+    """The key of one stream of randomness of a seed; fold in a counter for each use."""
+    return jax.random.fold_in(jax.random.key(seed), stream)
+
+
+def draw_sequence(key: chex.PRNGKey, task: TaskConfig) -> chex.Array:
+    """Integers drawn uniformly from 0 .. V-1: int32 `[L]`, in streams `[B, L]`.
+
+    The remainder of 32 random bits: no value is more likely than another by more than a share of
+    V / 2^32. `jax.random.randint` draws twice as many bits against that, and takes half a second
+    more to compile.
+    """
+    shape = (task.length,) if task.layout != "streams" else (task.batch_size, task.length)
+    return (jax.random.bits(key, shape) % task.vocab_size).astype(jnp.int32)
+
+
+def cut_sequence(key: chex.PRNGKey, tokens: chex.Array, task: TaskConfig) -> chex.Array:
+    """L tokens in a row from a random place of int32 `[M]`: int32 `[L]`, in streams `[B, L]`."""
+    shape = () if task.layout != "streams" else (task.batch_size,)
+    starts = (jax.random.bits(key, shape) % (len(tokens) - task.length + 1)).astype(jnp.int32)
+    return jnp.asarray(tokens)[starts[..., None] + jnp.arange(task.length)]
+
+
+def draw_sequences(
+    seed: chex.Numeric,
+    stream: Stream,
+    counters: chex.Array,
+    task: TaskConfig,
+    corpus: Corpus | None = None,
+) -> chex.Array:
+    """The sequences with these counters, int32 `[N, L]` (streams `[N, B, L]`).
+
+    Sequence i depends on seed, stream and i alone, not on how many are drawn beside it. With a
+    corpus they are cut from it: those of the evaluation from its held-out part, the others from
+    its training part.
+    """
+    chex.assert_rank(counters, 1)
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(stream_key(seed, stream), counters)
+    if corpus is None:
+        return jax.vmap(lambda key: draw_sequence(key, task))(keys)
+    tokens = corpus.held_out if stream == Stream.EVALUATION else corpus.training
+    return jax.vmap(lambda key: cut_sequence(key, tokens, task))(keys)
+
+
+def one_hot_encode(tokens: chex.Array, vocab_size: int) -> chex.Array:
+    """One-hot vectors, float32 `[..., V]`, of tokens `[...]`; zeros for one outside 0 .. V-1."""
+    return (tokens[..., None] == jnp.arange(vocab_size)).astype(jnp.float32)
+
+
+def one_hot_decode(vectors: chex.Array) -> chex.Array:
+    """The position of the largest entry of each vector: `[..., V]` to int32 `[...]`."""
+    return jnp.argmax(vectors, axis=-1).astype(jnp.int32)
+
+
+def sequence_batches(tokens: chex.Array, task: TaskConfig, lag: chex.Numeric) -> Batch:
+    """All batches of one sequence, stacked: a `Batch` with a leading axis K.
+
+    Args:
+      tokens: int32 `[L]`, in streams `[B, L]`.
+      task: gives every shape.
+      lag: n; may be traced. It gives as many rows as `task.row_times`, see `RunConfig.shapes`.
+    """
+    if task.layout == "streams":
+        return _stream_batches(tokens, task, lag)
+    return _row_batches(tokens, task, lag)
+
+
+def in_order(values: chex.Array, task: TaskConfig) -> chex.Array:
+    """Values of a stacked batch `[K, B, T]` in the order of the sequence: `[streams, P]`.
+
+    The P positions are the K*B rows (one stream), in streams the L time steps of B streams.
+    """
+    if task.layout != "streams":
+        return values.reshape(1, -1)
+    return jnp.moveaxis(values, 0, 1).reshape(task.batch_size, -1)[:, : task.length]
+
+
+def _row_batches(tokens: chex.Array, task: TaskConfig, lag: chex.Numeric) -> Batch:
+    chex.assert_shape(tokens, (task.length,))
+    # Gathers only: XLA on CPU miscompiles a shift written as an update of a slice of itself.
+    rows = len(task.row_times)
+    first = task.length + lag * (lag < 0) - rows  # of the last viable ones, whatever the lag
+    times = (first + np.arange(rows)).reshape(-1, task.batch_size)
+    seen = times[..., None] - np.arange(task.window)[::-1]
+    inputs, mask = tokens[jnp.maximum(seen, 0)], seen >= 0
+    if task.missing == "token":
+        inputs = jnp.where(mask, inputs, task.vocab_size)
+    return Batch(
+        inputs=inputs,
+        mask=mask if task.layout == "prefixes" and task.missing == "masked" else None,
+        targets=tokens[times[..., None] - lag],
+        scored=None,
+    )
+
+
+def _stream_batches(tokens: chex.Array, task: TaskConfig, lag: chex.Numeric) -> Batch:
+    chex.assert_shape(tokens, (task.batch_size, task.length))
+    steps = task.updates_per_sequence * task.window  # the last chunk may reach past the sequence
+    times = np.arange(steps).reshape(-1, task.window)
+    source = times - lag
+    exists = (source >= 0) & (source < task.length) & (times < task.length)
+    chunks = (task.updates_per_sequence, task.batch_size, task.window)
+    return Batch(
+        inputs=jnp.moveaxis(tokens[:, np.minimum(times, task.length - 1)], 0, 1),
+        mask=None,
+        targets=jnp.moveaxis(tokens[:, jnp.clip(source, 0, task.length - 1)], 0, 1),
+        scored=jnp.broadcast_to(exists[:, None, :], chunks),
+    )

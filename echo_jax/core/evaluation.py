@@ -1,0 +1,138 @@
+"""How good a network is on fresh sequences, altogether and by position. Pure."""
+
+from typing import NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from echo_jax.cells.scan import Carry
+from echo_jax.config import RunConfig, TracedParameters
+from echo_jax.core.data import Batch, Corpus, Stream, draw_sequences, in_order, sequence_batches
+from echo_jax.core.loss import score
+from echo_jax.core.network import Network, Params, apply, build_network, enter_batch, zero_carry
+
+SEQUENCES_AT_ONCE = 100
+"""Sequences evaluated side by side; it bounds the memory and changes no result."""
+
+
+class Answers(NamedTuple):
+    """What a network says at the P positions of a sequence, each `[streams, P]`.
+
+    expected   int32, the targets
+    predicted  int32, the most likely tokens
+    loss       float32, nats; of framing values squared errors
+    scored     bool, whether there is a target
+    """
+
+    expected: chex.Array
+    predicted: chex.Array
+    loss: chex.Array
+    scored: chex.Array
+
+
+class Evaluation(NamedTuple):
+    """The score on all fresh sequences, and the answers to the first of them.
+
+    accuracy              float32, share of right answers
+    loss                  float32, mean, nats
+    distance              float32, mean of |expected - predicted|
+    accuracy_by_position  float32 `[P]`, NaN where a position has no target
+    first                 the `Answers` to the first sequence
+    """
+
+    accuracy: chex.Array
+    loss: chex.Array
+    distance: chex.Array
+    accuracy_by_position: chex.Array
+    first: Answers
+
+
+def answer_sequence(
+    config: RunConfig,
+    network: Network,
+    settings: TracedParameters,
+    params: Params,
+    tokens: chex.Array,
+) -> Answers:
+    """The network's answers to one sequence, int32 `[L]`, its batches in order as in training."""
+    zero = zero_carry(network, config.task.batch_size)
+
+    def step(carry: Carry, batch: Batch) -> tuple[Carry, Answers]:
+        """The answers to one batch."""
+        carry = enter_batch(carry, zero, settings.stateful)
+        carry, logits = apply(network, params, carry, batch)
+        every = jnp.ones(batch.targets.shape, bool)
+        return carry, Answers(
+            expected=batch.targets,
+            predicted=jnp.argmax(logits, axis=-1).astype(jnp.int32),
+            loss=score(logits, batch.targets, config.task.framing),
+            scored=every if batch.scored is None else batch.scored,
+        )
+
+    batches = sequence_batches(tokens, config.task, settings.lag)
+    _, answers = jax.lax.scan(step, zero, batches)
+    return Answers(*(in_order(values, config.task) for values in answers))
+
+
+class States(NamedTuple):
+    """The state around each of the K*B rows of a sequence, all its arrays side by side.
+
+    before  float32 `[K*B, F]`, what the row is handed (zeros where it starts from zero)
+    after   float32 `[K*B, F]`, what it leaves
+    """
+
+    before: chex.Array
+    after: chex.Array
+
+
+def states_around(
+    config: RunConfig,
+    network: Network,
+    settings: TracedParameters,
+    params: Params,
+    tokens: chex.Array,
+) -> States:
+    """The states that the rows of one sequence, int32 `[L]`, are handed and leave."""
+    zero = zero_carry(network, config.task.batch_size)
+
+    def step(carry: Carry, batch: Batch) -> tuple[Carry, States]:
+        """The states before and after one batch."""
+        carry = enter_batch(carry, zero, settings.stateful)
+        after, _ = apply(network, params, carry, batch)
+        return after, States(_side_by_side(carry), _side_by_side(after))
+
+    _, states = jax.lax.scan(step, zero, sequence_batches(tokens, config.task, settings.lag))
+    return States(*(values.reshape(-1, values.shape[-1]) for values in states))
+
+
+def _side_by_side(carry: Carry) -> chex.Array:
+    """All arrays of a carry for B rows as one, `[B, F]`."""
+    leaves = [leaf.reshape(len(leaf), -1) for leaf in jax.tree.leaves(carry)]
+    return jnp.concatenate(leaves, axis=1)
+
+
+def evaluate(
+    config: RunConfig, settings: TracedParameters, params: Params, corpus: Corpus | None = None
+) -> Evaluation:
+    """Score the parameters on `config.evaluation_sequences` sequences that no training sees.
+
+    They are random, or cut from the held-out part of a corpus.
+    """
+    network = build_network(config)
+    counters = jnp.arange(config.evaluation_sequences)
+    tokens = draw_sequences(settings.seed, Stream.EVALUATION, counters, config.task, corpus)
+    answers = jax.lax.map(
+        lambda sequence: answer_sequence(config, network, settings, params, sequence),
+        tokens,
+        batch_size=min(SEQUENCES_AT_ONCE, config.evaluation_sequences),
+    )
+    right = (answers.expected == answers.predicted) & answers.scored
+    off = jnp.abs(answers.expected - answers.predicted)
+    return Evaluation(
+        accuracy=jnp.sum(right) / jnp.sum(answers.scored),
+        loss=jnp.sum(jnp.where(answers.scored, answers.loss, 0.0)) / jnp.sum(answers.scored),
+        distance=jnp.sum(jnp.where(answers.scored, off, 0)) / jnp.sum(answers.scored),
+        accuracy_by_position=jnp.sum(right, (0, 1)) / jnp.sum(answers.scored, (0, 1)),
+        first=jax.tree.map(lambda leaf: leaf[0], answers),
+    )

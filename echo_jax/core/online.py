@@ -1,0 +1,271 @@
+"""A trained network fed one integer at a time: state in, answer out. Pure.
+
+The window W 3 and the lag 1, as `task` cuts rows: the first answer is that of the first full
+window, and every token from there on is answered.
+
+    time     0  1  2  3  4  5  6
+    token    4  0  7  1  9  3  5
+    answer   .  .  0  7  1  9  3       of a network that has learnt its task
+
+Tokens may come one by one (`step`) or in blocks (`feed`), however they are cut: the answers are
+the same. A caller jits a function once for each length of block:
+
+    answer_next = jit(partial(step, config, network))
+    state, answer = answer_next(params, state, token)
+"""
+
+from typing import NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from echo_jax.cells.scan import Carry, hold
+from echo_jax.config import LARGEST, RunConfig, TaskConfig
+from echo_jax.core.network import Network, Params, enter_batch, read_out, unroll, zero_carry
+
+BLOCK = 4096
+"""Tokens of a block: many enough that starting one costs nothing."""
+
+BLOCK_BYTES = 2**26
+"""No array of a block is to be larger, 64 MiB."""
+
+
+class EchoState(NamedTuple):
+    """All that a network remembers from token to token. Its size never changes.
+
+    seen    int32, tokens fed so far; it stops at 2^31 - 1, which is as good as any later count
+    phase   int32, tokens fed so far modulo W, right for ever
+    window  int32 `[W]`, the last tokens, oldest first, zeros before the first; streams: `[0]`
+    carry   streams: the cell's, `[1, ...]`; stateful rows: what the last B rows left, oldest
+            first, `[B, ...]`, so that entry 0 is what the next row continues; otherwise `[0, ...]`
+    """
+
+    seen: chex.Array
+    phase: chex.Array
+    window: chex.Array
+    carry: Carry
+
+
+class Answer(NamedTuple):
+    """What a network says after a token; `feed` gives N of them, a leading axis.
+
+    exists  bool, whether there is an answer yet: otherwise the other fields mean nothing
+    token   int32, the most likely token
+    logits  float32 `[V]`; of framing values minus the squared distance to each of them
+    """
+
+    exists: chex.Array
+    token: chex.Array
+    logits: chex.Array
+
+
+class _Rows(NamedTuple):
+    """The rows that end at the N tokens of a block.
+
+    inputs   int32 `[N, W]`
+    mask     bool `[N, W]` or None  False where the step lies before the first token and is masked
+    present  bool `[N]`  False where it is too early for a row
+    """
+
+    inputs: chex.Array
+    mask: chex.Array | None
+    present: chex.Array
+
+
+def start(config: RunConfig, network: Network) -> EchoState:
+    """The state before the first token."""
+    task = config.task
+    zero = jnp.zeros((), jnp.int32)
+    if task.layout == "streams":
+        return EchoState(zero, zero, jnp.zeros(0, jnp.int32), zero_carry(network, 1))
+    rows = task.batch_size if config.network.stateful else 0
+    carry = jax.tree.map(lambda leaf: leaf[:rows], zero_carry(network, task.batch_size))
+    return EchoState(zero, zero, jnp.zeros(task.window, jnp.int32), carry)
+
+
+def step(
+    config: RunConfig, network: Network, params: Params, state: EchoState, token: chex.Array
+) -> tuple[EchoState, Answer]:
+    """`feed` with one token, int32 `[]`: the `Answer` to it has no leading axis."""
+    state, answers = feed(config, network, params, state, jnp.reshape(token, 1))
+    return state, jax.tree.map(lambda leaf: leaf[0], answers)
+
+
+def feed(
+    config: RunConfig, network: Network, params: Params, state: EchoState, tokens: chex.Array
+) -> tuple[EchoState, Answer]:
+    """The network on the next N tokens.
+
+    Rows are those of training, one for each token once the window is full and x(t-n) exists. They
+    start from zero, or where the network is stateful from what row r - B left; no row is dropped,
+    so row 0 is the first there is. A stream goes on from token to token; where the network is not
+    stateful it starts from zero at every W-th, as its chunks do in training.
+
+    Args:
+      config: gives the task and whether the network is stateful; static.
+      network: of `build_network(config)`.
+      params: its parameters.
+      state: from `start`, or as the call before returned it.
+      tokens: int32 `[N]`, each in 0 .. V-1. N is static. The logits are `[N, V]`, so let
+        `block_size` choose N where there are many tokens.
+
+    Returns:
+      The state after the last token, and N answers, one for each token.
+    """
+    tokens = jnp.asarray(tokens, jnp.int32)
+    chex.assert_rank(tokens, 1)
+    task, count = config.task, len(tokens)
+    history = jnp.concatenate([state.window, tokens])
+    present = jnp.arange(count) >= task.target_times.start - state.seen
+    if task.layout == "streams":
+        carry, outputs = _feed_stream(config, network, params, state, tokens)
+    else:
+        rows = _rows(task, state.seen, history, present)
+        carry, outputs = _feed_rows(config, network, params, state.carry, rows)
+    logits = read_out(network, params, outputs)
+    seen = state.seen + jnp.minimum(count, LARGEST - state.seen)
+    phase = (state.phase + count) % task.window
+    token = jnp.argmax(logits, axis=-1).astype(jnp.int32)
+    return EchoState(seen, phase, history[count:], carry), Answer(present, token, logits)
+
+
+def _rows(task: TaskConfig, seen: chex.Array, history: chex.Array, present: chex.Array) -> _Rows:
+    """The rows that end at the last N tokens of a history int32 `[W + N]`."""
+    token, place = jnp.arange(len(present))[:, None], jnp.arange(task.window)
+    time_in_block = token + place - (task.window - 1)
+    inputs, there = history[time_in_block + task.window], time_in_block >= -seen
+    if task.missing == "token":
+        return _Rows(jnp.where(there, inputs, task.vocab_size), None, present)
+    return _Rows(inputs, None if task.layout == "windows" else there, present)
+
+
+def _feed_rows(
+    config: RunConfig, network: Network, params: Params, carry: Carry, rows: _Rows
+) -> tuple[Carry, chex.Array]:
+    """Rows from where they start: the carry of the state and the outputs `[N, features]`."""
+    if config.network.stateful:
+        return _feed_stateful_rows(network, params, carry, rows, config.task.batch_size)
+    zero = zero_carry(network, len(rows.inputs))
+    _, outputs = unroll(network, params, zero, rows.inputs, rows.mask)
+    return carry, outputs[-1]
+
+
+def _feed_stateful_rows(
+    network: Network, params: Params, carries: Carry, rows: _Rows, batch_size: int
+) -> tuple[Carry, chex.Array]:
+    """Rows that continue the row B before them: the carries `[B, ...]` and outputs `[N, features]`.
+
+    Token i is in lane i mod B, so that the row B before its own is in the same lane. As in
+    training B rows are run at once, one of every lane; those left over at the end are a shorter
+    group. Tokens too early for a row only turn the lanes, which are all alike until there is one.
+    """
+    whole = len(rows.inputs) // batch_size * batch_size
+    rest = len(rows.inputs) - whole
+
+    def group(lanes: Carry, rows: _Rows) -> tuple[Carry, chex.Array]:
+        after, outputs = unroll(network, params, lanes, rows.inputs, rows.mask)
+        return hold(rows.present, lanes, after), outputs[-1]
+
+    groups = jax.tree.map(lambda x: x[:whole].reshape(-1, batch_size, *x.shape[1:]), rows)
+    lanes, outputs = jax.lax.scan(group, carries, groups)
+    outputs = outputs.reshape(whole, outputs.shape[-1])
+    if rest:
+        left_over = jax.tree.map(lambda x: x[whole:], rows)
+        after, last = group(jax.tree.map(lambda x: x[:rest], lanes), left_over)
+        # the lane of the next token comes first
+        lanes = jax.tree.map(lambda x, new: jnp.concatenate([x[rest:], new]), lanes, after)
+        outputs = jnp.concatenate([outputs, last])
+    return lanes, outputs
+
+
+def _feed_stream(
+    config: RunConfig, network: Network, params: Params, state: EchoState, tokens: chex.Array
+) -> tuple[Carry, chex.Array]:
+    """A stream going on: the carry `[1, ...]` and the outputs `[N, features]`."""
+    if config.network.stateful:
+        carry, outputs = unroll(network, params, state.carry, tokens[None], None)
+        return carry, outputs[:, 0]
+    zero = zero_carry(network, 1)
+
+    def one_step(carry: Carry, x: tuple) -> tuple[Carry, chex.Array]:
+        """One token, from zero where a chunk begins."""
+        token, goes_on = x
+        carry = enter_batch(carry, zero, goes_on)
+        carry, outputs = unroll(network, params, carry, token[None, None], None)
+        return carry, outputs[0, 0]
+
+    goes_on = (state.phase + jnp.arange(len(tokens))) % config.task.window != 0
+    return jax.lax.scan(one_step, state.carry, (tokens, goes_on))
+
+
+def block_size(config: RunConfig) -> int:
+    """How many tokens to feed at once: a multiple of B near BLOCK, fewer where they are wide.
+
+    The logits of a block are `[N, V]`. Rows that are not stateful are all run at once, so theirs
+    is also an input of `[W, N, V]` or `[W, N, embedding]`, or `[W, N, 4H]` once projected (of the
+    cell mlp `[W, N, D, H]`), and a stream that goes on has that of one step. Each array takes at
+    most BLOCK_BYTES, unless B tokens alone take more: it is never less than B.
+    """
+    task, network = config.task, config.network
+    streams, stateful = task.layout == "streams", network.stateful
+    gates = (network.delay_line or task.window) if network.cell == "mlp" else 4
+    fed = network.embedding_dim if network.encoding == "embedding" else task.vocab_size
+    at_once = int(stateful) if streams else task.window * (not stateful)
+    width = max(task.vocab_size, at_once * fed, at_once * gates * network.hidden_size)
+    fit = min(BLOCK, BLOCK_BYTES // (4 * width))
+    return max(fit // task.batch_size, 1) * task.batch_size
+
+
+def follows(
+    config: RunConfig,
+    network: Network,
+    params: Params,
+    key: chex.PRNGKey,
+    positions: chex.Array,
+    windows: int,
+) -> chex.Array:
+    """Which input does the answer follow? Change one token and see if the last answer goes along.
+
+    Args:
+      config: gives L, V and the kind of network; static.
+      network: of `build_network(config)`.
+      params: its parameters.
+      key: draws the sequences and the changes; those of a position do not depend on the others.
+      positions: int32 `[P]`, steps back from the last of L tokens, in 0 .. L-1.
+      windows: how many random sequences; static. Logits of `[windows, V]` are held at a time.
+
+    Returns:
+      float32 `[P]`: the share of the sequences whose last answer is the new token and was not
+      before, once the token so far back is another one. A network that has learnt lag n has 1 at
+      n and 0 elsewhere; one that has learnt nothing has at most about 1/V. 0 for a position
+      outside the sequence.
+    """
+    length, vocab_size = config.task.length, config.task.vocab_size
+    data_key, change_key = jax.random.split(key)
+    tokens = _draw(data_key, (windows, length), vocab_size)
+    last_answers = jax.vmap(lambda sequence: _last_answer(config, network, params, sequence))
+    before = last_answers(tokens)
+
+    def share(position: chex.Array) -> chex.Array:
+        """How often the answer goes along with a change so many steps back."""
+        place = length - 1 - position
+        other = 1 + _draw(jax.random.fold_in(change_key, position), (windows,), vocab_size - 1)
+        new = (tokens[:, place] + other) % vocab_size
+        changed = jnp.where(jnp.arange(length) == place, new[:, None], tokens)
+        return jnp.mean((last_answers(changed) == new) & (before != new))
+
+    return jax.lax.map(share, jnp.asarray(positions, jnp.int32))
+
+
+def _last_answer(
+    config: RunConfig, network: Network, params: Params, tokens: chex.Array
+) -> chex.Array:
+    """The answer to the last token of a sequence; the logits of the others are not computed."""
+    state, _ = feed(config, network, params, start(config, network), tokens[:-1])
+    return step(config, network, params, state, tokens[-1])[1].token
+
+
+def _draw(key: chex.PRNGKey, shape: tuple[int, ...], size: int) -> chex.Array:
+    """Integers in 0 .. size-1, uniform as in `task.draw_sequence`."""
+    return (jax.random.bits(key, shape) % size).astype(jnp.int32)

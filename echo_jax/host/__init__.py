@@ -1,0 +1,1 @@
+"""What every program that trains shares: progress, interrupts, compiled programs."""

@@ -1,0 +1,1 @@
+"""What the memory benchmark found, as files: written, validated, compared and drawn."""

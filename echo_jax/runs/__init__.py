@@ -1,0 +1,1 @@
+"""One run on disk: trained, checkpointed, resumed, explained, and used to predict."""

@@ -1,0 +1,343 @@
+"""A trained network in use: loaded from its run folder, fed values, answers out.
+
+    network = load("runs/part4")
+    network.predict([1, 36, 0, 36, 21, 2])    # -> [None, None, None, None, 36, 21]
+
+or one integer at a time, with the state in the caller's hands:
+
+    state = network.start()
+    state, answer = network.step(state, 1)    # answer.exists, answer.token, answer.logits
+"""
+
+import dataclasses
+import functools
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from echo_jax import atomic_files
+from echo_jax.config import RunConfig, to_dict
+from echo_jax.core import many_seeds, online
+from echo_jax.core.network import Params, build_network
+from echo_jax.core.online import Answer, EchoState
+from echo_jax.exceptions import ConfigError
+from echo_jax.runs import csv_input, run_folder
+from echo_jax.runs.csv_input import UNSEEN, Unknown, Vocabulary
+
+LANES = 1024
+"""At most so many sequences are answered side by side."""
+
+Value = int | str
+
+
+class Programs(NamedTuple):
+    """What is compiled, once for all networks of a configuration; the parameters are arguments."""
+
+    step: Callable[..., tuple[EchoState, Answer]]
+    feed: Callable[..., tuple[EchoState, Answer]]
+    step_side_by_side: Callable[..., tuple[EchoState, Answer]]
+    follows: Callable[..., jax.Array]
+
+
+@functools.cache
+def programs(config: RunConfig) -> Programs:
+    """The functions of `echo` for a configuration; each is compiled when it is first called."""
+    network = build_network(config)
+    step = functools.partial(online.step, config, network)
+    return Programs(
+        step=jax.jit(step),
+        feed=jax.jit(functools.partial(online.feed, config, network)),
+        step_side_by_side=jax.jit(jax.vmap(step, in_axes=(None, 0, 0))),
+        follows=jax.jit(
+            functools.partial(online.follows, config, network), static_argnames="windows"
+        ),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """One network of a run: what it is, what it learned, and the values it knows."""
+
+    config: RunConfig
+    params: Params
+    vocabulary: Vocabulary
+    sequences: int
+    """That it was trained on so far."""
+
+    def start(self) -> EchoState:
+        """The state before the first token."""
+        return online.start(self.config, build_network(self.config))
+
+    def step(self, state: EchoState, token: Any) -> tuple[EchoState, Answer]:
+        """One token in, int `0 .. V-1`; the next state and the `Answer` out. Pure and compiled."""
+        self._check(token)
+        return programs(self.config).step(self.params, state, token)
+
+    def feed(
+        self, state: EchoState, tokens: np.ndarray, logits: bool = False
+    ) -> tuple[EchoState, Answer]:
+        """The next tokens, int32 `[N]`, whole blocks at once and the rest one by one.
+
+        Returns:
+          The state after them, and the N `Answer`s as numpy arrays; with logits `[N, V]` if they
+          are asked for, and otherwise `[N, 0]`, so that long inputs take little memory.
+        """
+        self._check(tokens)
+        block, width = online.block_size(self.config), len(self.vocabulary) if logits else 0
+        whole, compiled = len(tokens) - len(tokens) % block, programs(self.config)
+        parts = [Answer(np.zeros(0, bool), np.zeros(0, np.int32), np.zeros((0, width), np.float32))]
+        for first in range(0, whole, block):
+            state, answers = compiled.feed(self.params, state, tokens[first : first + block])
+            parts.append(jax.tree.map(np.asarray, answers))
+        for token in tokens[whole:]:
+            state, answer = compiled.step(self.params, state, token)
+            parts.append(jax.tree.map(lambda leaf: np.asarray(leaf)[None], answer))
+        parts = [part._replace(logits=part.logits[:, :width]) for part in parts]
+        return state, Answer(*map(np.concatenate, zip(*parts, strict=True)))
+
+    def predict(
+        self, inputs: Any, *, probabilities: bool = False, unknown: Unknown = "error"
+    ) -> Any:
+        """What the network says after each value.
+
+        Args:
+          inputs: one sequence of values, a list or an array `[T]`, or many of them, of any lengths.
+            A value is an integer, or of a run on words a string.
+            The network starts afresh with each sequence.
+          probabilities: return them instead of the answers; a network of framing values has none.
+          unknown: what a value does that the network was not trained on: raise ConfigError, or be
+            skipped, as if it were not there.
+
+        Returns:
+          For each sequence a list of its T answers, None where there is none yet; or its
+          probabilities float32 `[T, V]`, NaN where there is none yet. Many sequences give a list.
+        """
+        if unknown not in get_args(Unknown):
+            raise ConfigError(f"unknown {unknown!r} is unknown: use error or skip")
+        if probabilities and self.config.task.framing == "values":
+            raise ConfigError(
+                "probabilities are not given by a network of framing values, which says one "
+                "number: ask for answers, or train one with --framing classes"
+            )
+        many, sequences = _sequences(inputs)
+        tokens = [self._encode(sequence, unknown) for sequence in sequences]
+        read = self._probabilities if probabilities else self._values
+        answers = self._answers([t[t != UNSEEN] for t in tokens], probabilities)
+        found = [read(t != UNSEEN, a) for t, a in zip(tokens, answers, strict=True)]
+        return found if many else found[0]
+
+    def save_state(self, state: EchoState, path: str | Path) -> None:
+        """Write a state to a file, to be taken up again; a file that is there is replaced."""
+        run_folder.save_echo(Path(path), self.digest, state)
+
+    def load_state(self, path: str | Path) -> EchoState:
+        """The state in a file; ConfigError where it is none, or that of another network."""
+        state = run_folder.load_echo(Path(path), self.digest, jax.eval_shape(self.start))
+        return jax.tree.map(jnp.asarray, state)
+
+    def accuracy_along(self, edges: Sequence[int], seed: int = 0) -> list[float]:
+        """The share of right answers to one stream of random tokens, stretch by stretch.
+
+        Args:
+          edges: where stretches begin and end, E in increasing order, from 0 to the length.
+          seed: of the tokens.
+
+        Returns:
+          E-1 shares; NaN for a stretch in which no answer has a target.
+        """
+        lag, count, state = self.config.task.lag, edges[-1], self.start()
+        atomic_files.check_memory(40 * count)  # tokens, answers, and what is made of them
+        rng = np.random.default_rng(seed)
+        tokens = rng.integers(0, len(self.vocabulary), count, dtype=np.int32)
+        _, answers = self.feed(state, tokens)
+        source = np.arange(count) - lag
+        scored = answers.exists & (source < count)
+        right = scored & (answers.token == tokens[np.clip(source, 0, count - 1)])
+        sums = [np.add.reduceat(x.astype(np.int64), edges[:-1]) for x in (right, scored)]
+        with np.errstate(invalid="ignore"):
+            return (sums[0] / sums[1]).tolist()
+
+    def follows(self, positions: Sequence[int], windows: int, seed: int = 0) -> np.ndarray:
+        """How often the answer follows the input so many steps back: `echo.follows`, `[P]`."""
+        length = self.config.task.length
+        if not all(0 <= position < length for position in positions):
+            raise ConfigError(
+                f"positions {list(positions)!r:.50} are not all in a sequence of {length}: "
+                f"use 0 to {length - 1}"
+            )
+        key, places = jax.random.key(seed), jnp.asarray(positions)
+        follows = programs(self.config).follows
+        return np.asarray(follows(self.params, key, places, windows=windows))
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """No other network has it."""
+        weights = [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(self.params)]
+        return atomic_files.digest_of([to_dict(self.config), *map(atomic_files.digest, weights)])
+
+    def _check(self, tokens: Any) -> None:
+        """Raise ConfigError for what is no token; inside a jit nobody can tell."""
+        if isinstance(tokens, jax.core.Tracer):
+            return
+        found, size = np.asarray(tokens), len(self.vocabulary)
+        if found.size and not (found.dtype.kind in "iu" and 0 <= found.min() <= found.max() < size):
+            raise ConfigError(
+                f"{tokens!r:.50} is no token, a whole number of 0 to {size - 1}: let predict turn "
+                "values into tokens"
+            )
+
+    def _encode(self, sequence: Sequence[Any] | np.ndarray, unknown: Unknown) -> np.ndarray:
+        """Values of any kind as tokens, int32 `[T]`."""
+        if isinstance(sequence, np.ndarray) and sequence.dtype == object:  # they may not compare
+            sequence = sequence.tolist()
+        if isinstance(sequence, np.ndarray):
+            distinct, places = np.unique(sequence, return_inverse=True)
+            tokens = self._encode(distinct.tolist(), "skip")[places]
+            if unknown == "skip" or (tokens != UNSEEN).all():
+                return tokens
+            sequence = sequence.tolist()
+        return csv_input.encode(self.vocabulary, list(map(_word, sequence)), unknown=unknown)
+
+    def _answers(self, sequences: list[np.ndarray], logits: bool) -> Iterable[Answer]:
+        """The `Answer`s to each of many sequences of tokens."""
+        longest = max(map(len, sequences), default=0)
+        if len(sequences) == 1 or longest == 0 or longest >= online.block_size(self.config):
+            return (self.feed(self.start(), sequence, logits)[1] for sequence in sequences)
+        groups = (sequences[first : first + LANES] for first in range(0, len(sequences), LANES))
+        return itertools.chain.from_iterable(self._side_by_side(group, logits) for group in groups)
+
+    def _side_by_side(self, sequences: list[np.ndarray], logits: bool) -> Iterator[Answer]:
+        """The `Answer`s to some short sequences, a step of all of them at a time."""
+        lanes = 1 << (len(sequences) - 1).bit_length()  # few sizes, so few programs
+        padded = np.zeros((lanes, max(map(len, sequences))), np.int32)
+        for lane, sequence in enumerate(sequences):
+            padded[lane, : len(sequence)] = sequence
+        state = jax.tree.map(lambda x: jnp.broadcast_to(x, (lanes, *x.shape)), self.start())
+        width, steps = len(self.vocabulary) if logits else 0, []
+        step = programs(self.config).step_side_by_side
+        for tokens in padded.T:
+            state, answers = step(self.params, state, tokens)
+            answers = jax.tree.map(np.asarray, answers)
+            steps.append(answers._replace(logits=answers.logits[:, :width]))
+        together = Answer(*map(np.stack, zip(*steps, strict=True)))  # [T, lanes, ...]
+        for lane, sequence in enumerate(sequences):
+            yield Answer(*(field[: len(sequence), lane] for field in together))
+
+    def _values(self, known: np.ndarray, answers: Answer) -> list[Value | None]:
+        """Answers as values, one for each True in bool `[T]`; None where there is none."""
+        found: list[Value | None] = [None] * len(known)
+        places = np.flatnonzero(known)[answers.exists].tolist()
+        for place, token in zip(places, answers.token[answers.exists].tolist(), strict=True):
+            found[place] = self.vocabulary.value(token)
+        return found
+
+    def _probabilities(self, known: np.ndarray, answers: Answer) -> np.ndarray:
+        """Answers as probabilities, NaN where there is none."""
+        found = np.full((len(known), len(self.vocabulary)), np.nan, np.float32)
+        found[np.flatnonzero(known)[answers.exists]] = jax.nn.softmax(
+            answers.logits[answers.exists]
+        )
+        return found
+
+
+def load(folder: str | Path, seed: int | None = None, cell: str | None = None) -> Trained:
+    """The network that the last checkpoint of a run folder holds.
+
+    Args:
+      folder: of a run, finished or not.
+      seed: which network of a run of many seeds; None for the first.
+      cell: the run's own cell, `package.module:Class`, where it has one; nothing is imported
+        because a folder names it.
+
+    Raises:
+      ConfigError: there is no such run, seed or checkpoint, or a file of it is damaged.
+    """
+    inputs, state, sequences = _read(Path(folder), cell)
+    config = inputs.config
+    number = config.seed if seed is None else seed
+    if number not in range(config.seed, config.seed + config.seeds):
+        last = config.seed + config.seeds - 1
+        raise ConfigError(f"seed {number} is not in {folder}: use one from {config.seed} to {last}")
+    network = _network(inputs, state, int(number) - config.seed, sequences)
+    if network is None:
+        raise ConfigError(f"seed {number} of {folder} failed in training: use another --seed")
+    return network
+
+
+def load_all(folder: str | Path, cell: str | None = None) -> list[Trained]:
+    """As `load`, the networks of all seeds, in their order, but for those that failed."""
+    inputs, state, sequences = _read(Path(folder), cell)
+    found = (_network(inputs, state, row, sequences) for row in range(inputs.config.seeds))
+    networks = [network for network in found if network]
+    if not networks:
+        raise ConfigError(f"every seed of {folder} failed in training: start a new run")
+    return networks
+
+
+def _read(folder: Path, cell: str | None) -> tuple[run_folder.Inputs, Any, int]:
+    """What a run is a function of, the state of all its seeds, and the sequences behind it."""
+    inputs = run_folder.read_inputs(folder, with_tokens=False)
+    run_folder.check_cell_named(folder, inputs, cell)
+    config = inputs.config
+    state, contents = run_folder.load_state(folder, inputs, many_seeds.state_shapes(config))
+    start = jax.eval_shape(lambda: online.start(config, build_network(config)))
+    block = online.block_size(config) * (config.task.window + config.task.vocab_size)
+    atomic_files.check_memory(4 * (run_folder.size_of(start) + block))
+    return inputs, state, contents["sequences"]
+
+
+def _network(inputs: run_folder.Inputs, state: Any, row: int, sequences: int) -> Trained | None:
+    """The network in a row of the state; None where its weights are no numbers."""
+    chosen = jax.tree.map(lambda leaf: leaf[row].copy(), state.params)
+    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(chosen)):
+        return None
+    return Trained(inputs.config, jax.device_put(chosen), inputs.vocabulary, sequences)
+
+
+def _sequences(inputs: Any) -> tuple[bool, list[Any]]:
+    """Whether the inputs are many sequences, and each of them, as a list or a 1-d array."""
+    if isinstance(inputs, str | bytes | dict) or not (
+        hasattr(inputs, "__iter__") or hasattr(inputs, "__array__")
+    ):
+        raise ConfigError(f"{inputs!r:.50} is no sequence of values: use a list or an array")
+    if hasattr(inputs, "__array__"):
+        inputs = np.asarray(inputs)
+        if inputs.ndim not in (1, 2):
+            raise ConfigError(
+                f"an array of shape {list(inputs.shape)} is no sequence of values: use shape "
+                "[T], or [N, T] for many"
+            )
+        return inputs.ndim == 2, [inputs] if inputs.ndim == 1 else list(inputs)
+    items = list(inputs)
+    nested = [_is_nested(item) for item in items]
+    if any(nested) and not all(nested):
+        raise ConfigError("values and sequences stand side by side: use one sequence, or many")
+    if not any(nested):
+        return False, [items]
+    inner = [_sequences(item) for item in items]
+    if any(many for many, _ in inner):
+        raise ConfigError("sequences stand within sequences of sequences: use one level less")
+    return True, [sequence for _, (sequence,) in inner]
+
+
+def _is_nested(item: Any) -> bool:
+    return np.ndim(item) > 0 if hasattr(item, "__array__") else isinstance(item, list | tuple)
+
+
+def _word(value: Any) -> str:
+    """A value as a word: an integer, a float that is a whole number, or a string."""
+    if isinstance(value, str):
+        return value
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ConfigError(f"value {value!r:.50} is neither a whole number nor a string: use one")
+    if abs(value) >= 10**csv_input.LONGEST:
+        raise ConfigError(f"a value of {value.bit_length():,} bits is too large: use a smaller one")
+    return str(value)

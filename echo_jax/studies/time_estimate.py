@@ -1,0 +1,57 @@
+"""About how long a grid takes on this machine: arithmetic, fitted to the rows in `docs/results`."""
+
+from collections.abc import Sequence
+
+from echo_jax import machine
+from echo_jax.config import RunConfig
+from echo_jax.studies.catalogue import Cell, program_of
+
+COMPILE, CELL = 3.5, 1.0
+"""Seconds to compile the programs of a shape, and that a cell takes besides training."""
+
+PROBE, MEASURE = 0.5, 0.1
+"""Seconds of a seed that a measure takes: of `probe`, and of every other."""
+
+
+def seconds_of(cells: Sequence[Cell], speed: float = 1.0) -> float:
+    """About how many seconds some cells take; `speed` is `machine.speed()`."""
+    shapes = {program_of(cell.config) for cell in cells}
+    work = sum(CELL + _measuring(cell) + _training(cell.config) for cell in cells)
+    return (COMPILE * len(shapes) + work) / speed
+
+
+def minutes(seconds: float) -> str:
+    """Seconds as minutes, at least a half."""
+    return f"{seconds / 60:.0f}" if seconds > 90 else f"{max(seconds / 60, 0.5):.1f}"
+
+
+def _measuring(cell: Cell) -> float:
+    """Seconds of the measures of a cell, all seeds."""
+    each = sum(PROBE if name == "probe" else MEASURE for name in cell.measures)
+    return each * cell.config.seeds
+
+
+def _training(config: RunConfig) -> float:
+    """Seconds of training, all seeds, on all cores."""
+    updates = config.training.sequences * config.task.updates_per_sequence
+    rounds = -(-config.seeds // machine.cores())
+    return rounds * updates * _microseconds(config) / 1e6
+
+
+def _microseconds(config: RunConfig) -> float:
+    """Of one update of one seed on a core: Adam for each weight, and the products of each step."""
+    task, network = config.task, config.network
+    outputs = task.vocab_size if task.framing == "classes" else 1
+    embedded = network.encoding == "embedding"
+    features = network.embedding_dim if embedded else outputs
+    hidden = network.hidden_size
+    if network.cell == "mlp":
+        line = network.delay_line or task.window
+        cell, step = line * features * hidden, line * hidden
+    else:
+        cell, step = 4 * (features + hidden) * hidden, 4 * hidden * hidden
+    weights = cell + hidden * outputs + embedded * outputs * features
+    again = (1 + min(config.training.bptt_batches, task.updates_per_sequence)) / 2
+    read = task.batch_size * (task.window if task.layout == "streams" else 1) * hidden * outputs
+    products = task.window * again * task.batch_size * step + read
+    return 5 + 6e-4 * weights + task.window * again + 2e-4 * products

@@ -1,0 +1,194 @@
+import dataclasses
+import json
+import re
+import signal
+import sys
+import textwrap
+
+import pytest
+from fabricated_cards import card as made_up
+from running import begin
+from tiny_cards import TINY
+
+from echo_jax.memory_benchmark import protocol, train_ladder
+from echo_jax.memory_cards import card_file
+
+CELL = '''
+import jax.numpy as jnp
+from flax import linen as nn
+
+class Last(nn.RNNCellBase):
+    """Remembers its last input."""
+
+    def __call__(self, carry, inputs):
+        return inputs, jnp.concatenate([carry, inputs], axis=-1)
+
+    def initialize_carry(self, rng, input_shape):
+        return jnp.zeros(input_shape)
+
+    @property
+    def num_feature_axes(self):
+        return 1
+
+class Drifts(Last):
+    def __call__(self, carry, inputs):
+        return inputs.astype(jnp.float16), jnp.concatenate([carry, inputs], axis=-1)
+'''
+
+
+@pytest.fixture
+def probing(call, tmp_path, monkeypatch):
+    """Runs probe.py under a protocol of a few updates."""
+    quick = dataclasses.replace(TINY, name="quick", ladder=(1, 2), rows=("stream", "price"))
+    monkeypatch.setitem(protocol.PROTOCOLS, "quick", quick)
+    (tmp_path / "mine.py").write_text(CELL)
+    monkeypatch.delitem(sys.modules, "mine", raising=False)  # that of another folder
+
+    def run(*arguments, status=0):
+        return call("probe.py", *arguments, cwd=tmp_path, status=status)
+
+    return run
+
+
+def test_a_cell_of_the_current_folder_gets_a_card(probing, tmp_path):
+    said = probing("--cell", "mine:Last")
+    made = card_file.read(tmp_path / "cards" / "Last-quick.json")
+    assert made["rows"]["stream_span"]["0.99"]["by_seed"] == [1, 1]
+    assert made["cell"]["cell"] == "mine:Last"
+    assert re.fullmatch("[0-9a-f]{64}", made["cell"]["source"])
+    assert made["not_measured"]["capacity"] == "protocol quick does not ask for it"
+    assert (tmp_path / "cards" / "Last-quick.svg").read_text().startswith("<svg")
+    assert re.search(r"^stream span +1 step back", said.stdout, re.M)
+    assert "stream: lag 2" in said.stderr
+    again = probing("--cell", "mine:Last", status=2)
+    assert "cards/Last-quick.json is there already: move it" in again.stderr
+    valid = probing("--validate", "cards/Last-quick.json")
+    assert "Last-quick is a valid card, comparable" in valid.stdout
+    page = probing("--report", "cards")
+    assert page.stdout.strip() == "Page: cards/index.html"
+    assert "Last-quick" in (tmp_path / "cards" / "index.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--cell", "lstmm"], "cell 'lstmm' is unknown: use one of lstm, gru"),
+        (["--cell", "mine:Nothing"], "cell 'mine:Nothing' cannot be imported"),
+        (["--cell", "mine:Drifts"], r"mine.py:\d+: cell 'mine:Drifts' .*float16"),
+        (["--cell-args", "units=3"], "has no field.*units"),
+        (["--cell", "lstm", "--cell", "gru", "--cell-args", "features=4"],
+         '1 --cell-args for 2 cells: give one for each cell, in their order, "" where'),
+        (["--cell", "lstm", "--cell", "lstm"],
+         "lstm and lstm would both be called lstm-quick: give each a --name"),
+        (["--name", "a/b"], "give the card another --name"),
+        (["--cell", "lstm-chrono", "--cell-args", "longest=1e999"], "cannot be kept in a card"),
+        (["--cell", "lru", "--cell-args", "r_max=1.2"], "0.9 and r_max 1.2 are no ring inside"),
+        (["--task", "copy", "--protocol", "full"], "leave --protocol out"),
+        (["--validate", "x", "--seed", "3"], "--validate makes no card: use it without --seed"),
+        (["--readme", "README.md"], "name the folder of its cards with --report"),
+        (["--out", "mine.py/x"], r"cannot be made \(Not a directory\): use another folder"),
+        (["--cell", "mine:Last", "--out", "/proc"], r"/proc cannot be written to \(.*\): use"),
+        (["--seed", "-1"], "seed -1 is not one of a card: use 0 to 999,000"),
+        (["--seed", "1000000"], "seed 1,000,000 is not one of a card: use 0 to 999,000, as those"),
+        (["--name", "a b"], "error: name is 'a b', not a text of"),
+        (["--cell", "gru", "--cell-args", "features=1000000"], "^error: cell 'gru' has .* paramet"),
+        (["--cell", "gru", "--cell-args", "gate_fn=relu"], "^error: cell 'gru' fails in a step"),
+        (["--seconds", "0"], "seconds 0 is not above 0: use more, or leave it out"),
+        (["--protocol", "fast"], "--protocol fast is unknown: use one of quick, full"),
+        (["--report", "nowhere"], "nowhere"),
+        (["--report", "x", "--cell", "gru"], "--report makes no card: use it without --cell"),
+        (["--validate", "nothing.json"], "nothing.json"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_told_in_one_sentence(probing, tmp_path, arguments, sentence):
+    said = probing(*arguments, status=2)
+    assert re.search(sentence, said.stderr)
+    assert said.stderr.startswith("error: ")
+    assert said.stderr.count("\n") == 1
+    assert not (tmp_path / "cards").exists()
+
+
+def test_a_card_that_was_changed_is_not_believed(probing, tmp_path):
+    changed = made_up("lstm") | {"seeds": [1, 2, 3, 4, 5, 6, 7, 8]}
+    (tmp_path / "lstm.json").write_text(json.dumps(changed))
+    said = probing("--validate", "lstm.json", status=2)
+    assert said.stderr.startswith("error: lstm.json: ")
+
+
+@pytest.mark.slow
+def test_a_card_whose_seconds_are_over_says_what_it_did_not_measure(probing, tmp_path, monkeypatch):
+    def too_late(self):
+        self.over.__self__.end = 0.0  # of its clock
+        self.stop_if_over()
+
+    monkeypatch.setattr(train_ladder.Prober, "price", too_late)
+    said = probing("--cell", "mine:Last", "--seconds", "1000")
+    assert re.search("^price +not measured +its seconds were over", said.stdout, re.M)
+    made = card_file.read(tmp_path / "cards" / "Last-quick.json")
+    assert made["rows"]["stream_span"] is not None
+    assert made["not_measured"]["price"] == "its seconds were over"
+    assert "It is not whole, as its seconds were over: to measure it again, move it" in said.stdout
+
+
+def test_of_nothing_there_is_no_card_that_is_in_the_way_of_the_next(probing, tmp_path):
+    said = probing("--cell", "mine:Last", "--seconds", "1e-9", status=2)
+    assert said.stderr.splitlines()[-1].startswith("error: nothing was measured before its seconds")
+    assert not list((tmp_path / "cards").iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_card_with_what_it_has_and_the_status_of_the_signal(
+    probing, tmp_path, monkeypatch, number
+):
+    def stopped(self):
+        signal.raise_signal(number)
+        self.stop_if_over()
+
+    monkeypatch.setattr(train_ladder.Prober, "price", stopped)
+    said = probing("--cell", "mine:Last", status=128 + number)
+    assert "It is not whole, as it was interrupted: to measure it again, move it" in said.stdout
+    made = card_file.read(tmp_path / "cards" / "Last-quick.json")
+    assert made["not_measured"]["price"] == "it was interrupted"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_an_interrupt_before_anything_is_measured_ends_in_a_sentence(tmp_path):
+    slow = (
+        CELL
+        + """
+    def __call__(self, carry, inputs):
+        print("stepping", flush=True)
+        time.sleep(60)
+"""
+    )
+    (tmp_path / "mine.py").write_text("import time\n" + slow)
+    process = begin("probe.py", "--cell", "mine:Drifts", cwd=tmp_path)
+    assert process.stdout.readline() == "stepping\n"
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert errors.strip() == "Stopped."
+    assert process.returncode == 130
+    assert not (tmp_path / "cards").exists()
+
+
+@pytest.mark.slow
+def test_two_cells_stand_side_by_side(probing):
+    said = probing("--cell", "mine:Last", "--cell", "lstm", "--cell-args", "", "--cell-args",
+                   "features=6")  # fmt: skip
+    assert re.search(r"floor +Last-quick +lstm-features-6-quick", said.stdout)
+    assert re.search(r"^stream span +0 +1 step back, 1 to 1 \(\d", said.stdout, re.M)
+    assert re.search(r"^capacity +not measured +not measured$", said.stdout, re.M)
+    assert re.search("At lag 1 Last-quick takes .* times the updates of", said.stdout)
+
+
+@pytest.mark.slow
+def test_the_cell_of_the_readme_gets_a_card(root, probing, tmp_path):
+    readme = (root / "README.md").read_text()
+    (cell,) = re.findall(r"```python\n(# mine\.py\n.*?)```", readme, re.S)
+    (tmp_path / "mine.py").write_text(textwrap.dedent(cell))
+    assert cell.count("\n") <= 40
+    (command,) = re.findall(r"python scripts/probe.py (--cell mine:\w+)", readme)
+    said = probing(*command.split())
+    assert "stream span" in said.stdout

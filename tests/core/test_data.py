@@ -1,0 +1,288 @@
+import functools
+import itertools
+import math
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from echo_jax.config import RunConfig, TaskConfig
+from echo_jax.core import chance
+from echo_jax.core import data as t
+from echo_jax.exceptions import ConfigError
+
+jitted_batches = jax.jit(t.sequence_batches, static_argnums=1)
+
+
+def distinct_tokens(*shape):
+    """Tokens that differ at every step, so that no wrong index goes unseen."""
+    return np.random.default_rng(0).permutation(math.prod(shape)).reshape(shape).astype(np.int32)
+
+
+def rows_by_definition(tokens, task):
+    """The obvious loop: (window, mask, target) of every row that is kept, in order."""
+    viable = []
+    for time in range(task.length):
+        if task.layout == "windows" and time < task.window - 1:
+            continue
+        if not 0 <= time - task.lag < task.length:
+            continue
+        steps = [time - back for back in reversed(range(task.window))]
+        window = [tokens[s] if s >= 0 else None for s in steps]
+        viable.append((window, [s >= 0 for s in steps], tokens[time - task.lag]))
+    kept = len(viable) // task.batch_size * task.batch_size
+    return viable[len(viable) - kept :]
+
+
+def small_tasks(layout, lengths):
+    for length in lengths:
+        for window, lag in itertools.product(range(1, length + 1), range(1 - length, length)):
+            for batch_size in (1, 2, 3):
+                try:
+                    yield TaskConfig(length, 99, window, lag, batch_size, layout)
+                except ConfigError:
+                    continue
+
+
+def check_rows(batches, task, tokens):
+    expected = rows_by_definition(tokens, task)
+    shape = (-1, task.batch_size, task.window)
+    seen = np.array([mask for _, mask, _ in expected]).reshape(shape)
+    gap = task.vocab_size if task.missing == "token" else 0
+    windows = [[gap if x is None else x for x in window] for window, _, _ in expected]
+    inputs = np.asarray(batches.inputs)
+    inputs = inputs if task.missing == "token" else np.where(seen, inputs, 0)
+    np.testing.assert_array_equal(inputs, np.array(windows).reshape(shape))
+    np.testing.assert_array_equal(
+        np.asarray(batches.targets), np.array([y for *_, y in expected]).reshape(*shape[:2], 1)
+    )
+    if task.layout == "windows" or task.missing == "token":
+        assert batches.mask is None
+        assert task.missing == "token" or seen.all()
+    else:
+        np.testing.assert_array_equal(np.asarray(batches.mask), seen)
+
+
+@pytest.mark.parametrize(
+    "length", [1, 2, 3, *(pytest.param(n, marks=pytest.mark.slow) for n in (4, 5))]
+)
+@pytest.mark.parametrize("layout", ["windows", "prefixes"])
+def test_rows_are_those_of_the_definition_for_every_small_task(layout, length):
+    tasks = list(small_tasks(layout, [length]))
+    assert tasks
+    for task in tasks:
+        tokens = distinct_tokens(length)
+        check_rows(t.sequence_batches(jnp.asarray(tokens), task, task.lag), task, tokens)
+
+
+@pytest.mark.parametrize("layout", ["windows", "prefixes"])
+def test_jitted_rows_are_those_of_the_definition_for_every_small_task(layout):
+    for task in small_tasks(layout, range(1, 4)):
+        tokens = distinct_tokens(task.length)
+        check_rows(jitted_batches(jnp.asarray(tokens), task, task.lag), task, tokens)
+
+
+@pytest.mark.parametrize("jit", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.parametrize("lag", range(-6, 7))
+@pytest.mark.parametrize("window", [1, 3, 7])
+def test_streams_have_a_target_at_every_step_that_has_one(window, lag, jit):
+    task = TaskConfig(7, 99, window, lag, 2, "streams")
+    tokens = distinct_tokens(2, 7)
+    batches = (jitted_batches if jit else t.sequence_batches)(jnp.asarray(tokens), task, lag)
+    chex.assert_shape(batches.inputs, (task.updates_per_sequence, 2, window))
+    for k, b, w in np.ndindex(*batches.inputs.shape):
+        time = k * window + w
+        has_target = time < 7 and 0 <= time - lag < 7
+        assert batches.scored[k, b, w] == has_target
+        if time < 7:
+            assert batches.inputs[k, b, w] == tokens[b, time]
+        if has_target:
+            assert batches.targets[k, b, w] == tokens[b, time - lag]
+
+
+@pytest.mark.parametrize("lag", [-2, 0, 1, 3])
+def test_the_shapes_of_streams_and_their_lag_give_their_batches(lag):
+    """What every program of many seeds relies on."""
+    config = RunConfig(TaskConfig(9, 99, 4, lag, 2, "streams"))
+    tokens = jnp.asarray(distinct_tokens(2, 9))
+    chex.assert_trees_all_equal(
+        t.sequence_batches(tokens, config.shapes.task, lag),
+        t.sequence_batches(tokens, config.task, lag),
+    )
+
+
+@pytest.mark.parametrize(
+    ("layout", "missing"), [("windows", "masked"), ("prefixes", "masked"), ("prefixes", "token")]
+)
+def test_the_jitted_rows_of_the_shapes_are_those_of_every_lag_that_has_as_many(layout, missing):
+    """Lags beyond the window and below zero too: a program for each number of batches, no more.
+
+    What every program of many seeds relies on.
+    """
+    tokens, programs, tasks = distinct_tokens(7), set(), 0
+    for (window, batch_size), lag in itertools.product([(4, 1), (1, 3), (3, 2)], range(-6, 7)):
+        try:
+            task = TaskConfig(7, 99, window, lag, batch_size, layout, missing)
+        except ConfigError:
+            continue
+        shapes = RunConfig(task).shapes.task
+        check_rows(jitted_batches(jnp.asarray(tokens), shapes, jnp.int32(lag)), task, tokens)
+        programs.add((window, batch_size, task.updates_per_sequence, shapes))
+        tasks += 1
+    assert len({key[:3] for key in programs}) == len(programs) < tasks / 2
+
+
+def test_one_program_serves_every_lag_inside_the_window():
+    chex.clear_trace_counter()
+    task = TaskConfig()
+    tokens = jnp.asarray(distinct_tokens(25))
+
+    @functools.partial(jax.jit, static_argnums=1)
+    @chex.assert_max_traces(n=1)
+    def batches(tokens, task, lag):
+        return t.sequence_batches(tokens, task, lag)
+
+    for lag in range(5):
+        check_rows(batches(tokens, task, lag), TaskConfig(lag=lag), np.asarray(tokens))
+
+
+def test_the_worked_example_of_the_module_is_right():
+    tokens = jnp.array([4, 0, 7, 1, 9, 3, 5])
+    batches = t.sequence_batches(tokens, TaskConfig(7, 10, 3, 1, 2), 1)
+    assert batches.inputs.tolist() == [[[0, 7, 1], [7, 1, 9]], [[1, 9, 3], [9, 3, 5]]]
+    assert batches.targets.tolist() == [[[7], [1]], [[9], [3]]]
+
+
+def test_a_sequence_of_the_wrong_length_is_refused():
+    with pytest.raises(AssertionError):
+        t.sequence_batches(jnp.zeros(24, jnp.int32), TaskConfig(), 1)
+
+
+def test_values_return_to_the_order_of_the_sequence():
+    rows = TaskConfig(length=8, window=1, lag=0, batch_size=2)
+    batches = t.sequence_batches(jnp.arange(8), rows, 0)
+    assert t.in_order(batches.targets, rows).tolist() == [list(range(8))]
+    streams = TaskConfig(length=7, window=3, lag=0, batch_size=2, layout="streams")
+    tokens = jnp.arange(14).reshape(2, 7)
+    batches = t.sequence_batches(tokens, streams, 0)
+    chex.assert_trees_all_equal(t.in_order(batches.inputs, streams), tokens)
+
+
+@pytest.mark.parametrize("vocab_size", [2, 7, 100])
+def test_one_hot_is_that_of_jax_and_decodes_to_itself(vocab_size):
+    tokens = jnp.asarray(np.random.default_rng(1).integers(0, vocab_size, (4, 25)))
+    vectors = t.one_hot_encode(tokens, vocab_size)
+    chex.assert_trees_all_equal(vectors, jax.nn.one_hot(tokens, vocab_size))
+    chex.assert_trees_all_equal(t.one_hot_decode(vectors), tokens.astype(jnp.int32))
+
+
+def test_sequences_are_uniform_and_independent_of_each_other():
+    tokens = t.draw_sequences(0, t.Stream.DATA, jnp.arange(4000), TaskConfig(vocab_size=10))
+    chex.assert_shape(tokens, (4000, 25))
+    counts = np.bincount(np.asarray(tokens).ravel(), minlength=10)
+    chi_square = np.sum((counts - 10_000) ** 2 / 10_000)
+    assert chi_square < 33.7  # 9 degrees of freedom, p = 1e-4
+    pairs = np.bincount(np.asarray(tokens[:, 1:] * 10 + tokens[:, :-1]).ravel(), minlength=100)
+    assert np.sum((pairs - 960) ** 2 / 960) < 161  # 99 degrees of freedom, p = 1e-4
+
+
+def test_a_sequence_depends_on_seed_stream_and_counter_alone():
+    task = TaskConfig()
+    many = t.draw_sequences(3, t.Stream.DATA, jnp.arange(20), task)
+    few = jax.jit(lambda i: t.draw_sequences(3, t.Stream.DATA, i, task))(jnp.array([7, 11]))
+    chex.assert_trees_all_equal(few, many[jnp.array([7, 11])])
+    for other in (
+        t.draw_sequences(4, t.Stream.DATA, jnp.arange(20), task),
+        t.draw_sequences(3, t.Stream.EVALUATION, jnp.arange(20), task),
+    ):
+        assert float(jnp.mean(other == many)) < 0.1
+    assert len({tuple(row) for row in many.tolist()}) == 20
+
+
+def brute_force_floor(size, vocab_size):
+    """Over all windows: the best guess and the entropy that the counts alone leave."""
+    accuracy, loss = [], []
+    for window in itertools.product(range(vocab_size), repeat=size):
+        shares = np.bincount(window, minlength=vocab_size) / size
+        accuracy.append(shares.max())
+        loss.append(-sum(p * math.log(p) for p in shares if p))
+    return np.mean(accuracy), np.mean(loss)
+
+
+@pytest.mark.parametrize(("size", "vocab_size"), [(1, 2), (2, 2), (5, 3), (7, 2), (3, 9), (6, 4)])
+def test_the_order_blind_floor_is_that_of_all_windows(size, vocab_size):
+    task = TaskConfig(length=size, vocab_size=vocab_size, window=size, lag=0, batch_size=1)
+    floor = chance.order_blind_baseline(task)
+    np.testing.assert_allclose(floor, brute_force_floor(size, vocab_size), atol=1e-12)
+
+
+@pytest.mark.parametrize(("size", "vocab_size"), [(1, 2), (5, 3), (7, 2), (3, 9)])
+def test_the_order_blind_floor_of_values_is_that_of_all_windows(size, vocab_size):
+    """The best number to say is the mean of the window; as often right as of classes."""
+    task = TaskConfig(size, vocab_size, size, 0, 1, framing="values")
+    windows = np.array(list(itertools.product(range(vocab_size), repeat=size))) / (vocab_size - 1)
+    errors = np.mean((windows - windows.mean(axis=1, keepdims=True)) ** 2)
+    expected = brute_force_floor(size, vocab_size)[0], errors
+    np.testing.assert_allclose(chance.order_blind_baseline(task), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("vocab_size", [2, 3, 10, 100])
+def test_no_guess_at_a_value_is_nearer_or_has_a_smaller_square_than_chance(vocab_size):
+    integers = np.arange(vocab_size)
+    distances = np.abs(integers - integers[:, None]).mean(axis=1)
+    assert chance.chance_distance(vocab_size) == pytest.approx(distances.min(), rel=1e-12)
+    numbers = np.linspace(0, 1, 2 * vocab_size - 1)[:, None]  # one of them is the mean
+    squares = np.mean((integers / (vocab_size - 1) - numbers) ** 2, axis=1)
+    floor = chance.chance_baseline(TaskConfig(vocab_size=vocab_size, framing="values"))
+    assert floor == pytest.approx((1 / vocab_size, squares.min()), rel=1e-12)
+
+
+def test_the_floor_of_values_in_prefixes_is_the_mean_over_their_targets():
+    task = TaskConfig(4, 3, 3, 1, 1, "prefixes", framing="values")  # windows of 2, 3 and 3
+    variance = np.var([0, 0.5, 1])
+    expected = np.mean([variance / 2, 2 / 3 * variance, 2 / 3 * variance])
+    assert chance.order_blind_baseline(task).loss == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("window", "vocab_size"), [(5, 100), (200, 2), (1000, 50_000)])
+def test_the_order_blind_floor_is_that_of_random_windows(window, vocab_size):
+    task = TaskConfig(window, vocab_size, window, 0, 1)
+    draws = np.random.default_rng(2).integers(0, vocab_size, (4000, window))
+    shares = [np.unique(draw, return_counts=True)[1] / window for draw in draws]
+    best, entropy = (
+        np.array([f(p) for p in shares]) for f in (np.max, lambda p: -np.sum(p * np.log(p)))
+    )
+    floor = chance.order_blind_baseline(task)
+    assert abs(floor.accuracy - best.mean()) < 4 * best.std() / math.sqrt(4000)
+    assert abs(floor.loss - entropy.mean()) < 4 * entropy.std() / math.sqrt(4000)
+
+
+@pytest.mark.parametrize("lag", [-1, 5, 6])
+def test_a_target_outside_the_window_leaves_chance(lag):
+    for framing in ("classes", "values"):
+        task = TaskConfig(lag=lag, framing=framing)
+        assert chance.order_blind_baseline(task) == pytest.approx(chance.chance_baseline(task))
+
+
+def test_the_floor_of_prefixes_and_streams_is_the_mean_over_their_targets():
+    def mean_floor(sizes, lag):
+        floors = [brute_force_floor(m, 3) if 0 <= lag < m else (1 / 3, math.log(3)) for m in sizes]
+        return np.mean(floors, axis=0)
+
+    prefixes = TaskConfig(6, 3, 4, 1, 1, "prefixes")
+    np.testing.assert_allclose(
+        chance.order_blind_baseline(prefixes), mean_floor([2, 3, 4, 4, 4], 1), atol=1e-12
+    )
+    streams = TaskConfig(6, 3, 3, 1, 1, "streams")
+    np.testing.assert_allclose(
+        chance.order_blind_baseline(streams), mean_floor([2, 3, 3, 3, 3], 1), atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("vocab_size", [2, 10, 1000])
+def test_the_simulated_floor_continues_the_exact_one(vocab_size):
+    exact = [chance._expected_largest_count(m, vocab_size) / m for m in (20, 60)]
+    simulated = chance._simulated_largest_counts(60, vocab_size)[[20, 60]] / [20, 60]
+    np.testing.assert_allclose(simulated, exact, atol=5e-3)

@@ -1,0 +1,97 @@
+"""What real Keras did on fixed tokens and fixed initial weights, replayed update by update.
+
+`pytest tests/core/test_keras_reference.py --keras-reference DIR` replays any folder of such files.
+"""
+
+import functools
+import json
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, TrainingConfig
+from echo_jax.core import training
+
+LAYOUTS = {"windows": "windows", "prefixes": "prefixes", "sequence": "streams"}
+PLACES = {
+    "kernel": ("cell", "kernel"),
+    "recurrent_kernel": ("cell", "recurrent_kernel"),
+    "bias": ("cell", "bias"),
+    "dense_kernel": ("readout", "kernel"),
+    "dense_bias": ("readout", "bias"),
+}
+
+
+def configuration(meta, optimizer):
+    assert meta["epsilon"] == training.ADAM["eps"]
+    layout = LAYOUTS[meta["framing"]]
+    return RunConfig(
+        TaskConfig(
+            length=meta["length"],
+            vocab_size=meta["vocab_size"],
+            window=meta["length"] if layout == "prefixes" else meta["window"],
+            lag=meta["lag"],
+            batch_size=meta["batch_size"],
+            layout=layout,
+        ),
+        NetworkConfig(hidden_size=meta["hidden_size"], stateful=meta["stateful"]),
+        TrainingConfig(learning_rate=meta["learning_rate"], optimizer=optimizer),
+    )
+
+
+def params_of(case, when):
+    params = {"cell": {}, "readout": {}}
+    for name, (module, leaf) in PLACES.items():
+        params[module][leaf] = jnp.asarray(case[f"{when}/{name}"])
+    return params
+
+
+def replay(file, optimizer):
+    """Returns Keras's case, and our losses (one an update) and final parameters."""
+    case = np.load(file)
+    config = configuration(json.loads(str(case["meta"])), optimizer)
+    tokens = jnp.asarray(case["tokens"])
+    if config.task.layout == "streams":
+        tokens = tokens.reshape(-1, config.task.batch_size, config.task.length)
+    params = params_of(case, "initial")
+    state = training.TrainState(
+        jnp.zeros((), jnp.int32), params, training.optimizer(config).init(params)
+    )
+    train = jax.jit(functools.partial(training.train_on, config))
+    state, metrics = train(config.traced, state, tokens)
+    return case, np.asarray(metrics.loss).ravel(), state.params
+
+
+def test_there_are_reference_files(request):
+    folder = request.config.getoption("--keras-reference")
+    assert list(folder.glob("*.npz")), f"no .npz file in {folder}"
+
+
+def test_every_loss_and_every_weight_is_that_of_keras(reference_file):
+    case, losses, params = replay(reference_file, "keras-adam")
+    assert losses.shape == case["losses"].shape
+    np.testing.assert_allclose(losses, case["losses"], rtol=1e-5, atol=1e-6)
+    for name, (module, leaf) in PLACES.items():
+        before, after = case[f"initial/{name}"], case[f"final/{name}"]
+        change = np.linalg.norm(after - before)
+        assert np.linalg.norm(params[module][leaf] - after) <= 1e-3 * change, name
+
+
+@pytest.mark.slow
+def test_the_first_losses_with_the_adam_of_optax_are_those_of_keras(reference_file):
+    """Only the place of epsilon differs, and what it changes grows with the learning rate."""
+    case, losses, _ = replay(reference_file, "adam")
+    rate = json.loads(str(case["meta"]))["learning_rate"]
+    rtol = 1e-4 * max(1, rate / 1e-3)
+    np.testing.assert_allclose(losses[:20], case["losses"][:20], rtol=rtol, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["bidirectional"])
+def test_an_unknown_kind_of_file_is_refused(kind):
+    case = np.load(Path(__file__).parents[1] / "keras_reference" / "part4_window.npz")
+    meta = json.loads(str(case["meta"])) | {"framing": kind}
+    with pytest.raises(KeyError, match=kind):
+        configuration(meta, "adam")

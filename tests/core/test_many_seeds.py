@@ -1,0 +1,127 @@
+import dataclasses
+import functools
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import chex
+import jax
+import numpy as np
+import pytest
+from seeds_worker import SMALL
+
+from echo_jax.core import many_seeds, training
+from echo_jax.exceptions import ConfigError
+
+WORKER = Path(__file__).parents[1] / "support" / "seeds_worker.py"
+TIME_LIMIT = 600
+
+
+def run_seeds(folder, devices, how, seed_list, repeats=1):
+    """Every leaf of the states, metrics and evaluations of some seeds, `[S, ...]` each."""
+    out = folder / f"{devices}-{how}-{'-'.join(map(str, seed_list))}.npz"
+    command = [sys.executable, WORKER, devices, how, repeats, out, *seed_list]
+    # Which bits a program gives is for XLA's own emitters, also where the tests compile by others.
+    flags = os.environ.get("XLA_FLAGS", "").replace("--xla_cpu_use_fusion_emitters=false", "")
+    environment = os.environ | {"XLA_FLAGS": flags}
+    subprocess.run([str(word) for word in command], check=True, timeout=TIME_LIMIT, env=environment)
+    found = dict(np.load(out))
+    assert found.pop("devices") == devices
+    return found
+
+
+@pytest.fixture(scope="module")
+def seven_seeds_on_two_devices(tmp_path_factory):
+    return run_seeds(tmp_path_factory.mktemp("seven"), 2, "map", range(7))
+
+
+@pytest.mark.parametrize(
+    ("devices", "seed_list"), [pytest.param(1, [3], marks=pytest.mark.slow), (2, [6, 1, 3])]
+)
+def test_a_seed_is_bit_for_bit_what_it_is_alone_in_any_company_on_any_devices(
+    seven_seeds_on_two_devices, tmp_path, devices, seed_list
+):
+    found = run_seeds(tmp_path, devices, "map", seed_list)
+    assert found.keys() == seven_seeds_on_two_devices.keys()
+    for name, leaf in found.items():
+        assert len(leaf) == len(seed_list)
+        np.testing.assert_array_equal(leaf, seven_seeds_on_two_devices[name][seed_list])
+
+
+def test_seeds_differ_from_each_other(seven_seeds_on_two_devices):
+    kernels = next(x for x in seven_seeds_on_two_devices.values() if x.shape[1:] == (8, 24))
+    assert len({kernel.tobytes() for kernel in kernels}) == 7
+
+
+@pytest.mark.slow
+def test_vmap_gives_the_same_within_its_tolerance(seven_seeds_on_two_devices, tmp_path):
+    found = run_seeds(tmp_path, 1, "vmap", range(7))
+    for name, leaf in seven_seeds_on_two_devices.items():
+        if leaf.dtype == np.float32 and "leaf" in name:
+            largest = np.nanmax(np.abs(leaf))
+            np.testing.assert_allclose(found[name], leaf, atol=many_seeds.VMAP_TOLERANCE * largest)
+
+
+@pytest.mark.slow
+def test_a_grid_of_settings_shares_one_program():
+    """4 lags x 3 learning rates x 8 seeds, in twelve calls."""
+    chex.clear_trace_counter()
+    config = dataclasses.replace(
+        SMALL, task=dataclasses.replace(SMALL.task, window=4, length=9), evaluation_sequences=5
+    )
+    config = dataclasses.replace(config, training=dataclasses.replace(config.training, sequences=2))
+    traced = chex.assert_max_traces(many_seeds.train_and_evaluate, n=1)
+    train = jax.jit(traced, static_argnums=0)
+    losses = []
+    for lag in range(4):
+        for rate in (1e-4, 1e-3, 1e-2):
+            cell = dataclasses.replace(
+                config,
+                task=dataclasses.replace(config.task, lag=lag),
+                training=dataclasses.replace(config.training, learning_rate=rate),
+            )
+            runs = [dataclasses.replace(cell, seed=seed) for seed in range(8)]
+            _, metrics, _ = train(cell.shapes, many_seeds.stack_settings(runs))
+            losses.append(np.asarray(metrics.loss))
+    assert len({loss.tobytes() for loss in losses}) == 12
+    with pytest.raises(AssertionError):  # the control: another shape is another trace
+        train(
+            dataclasses.replace(config, evaluation_sequences=6).shapes,
+            many_seeds.stack_settings(runs),
+        )
+
+
+@pytest.mark.slow
+def test_a_run_among_many_is_the_run_of_its_own_configuration():
+    runs = [
+        dataclasses.replace(SMALL, task=dataclasses.replace(SMALL.task, lag=lag), seed=seed)
+        for lag, seed in [(0, 4), (2, 1)]
+    ]
+    state, metrics, _ = jax.jit(functools.partial(many_seeds.train_and_evaluate, SMALL.shapes))(
+        many_seeds.stack_settings(runs)
+    )
+    alone = jax.jit(functools.partial(training.run_chunk, runs[1], size=25))
+    init = jax.jit(functools.partial(training.init, runs[1]))
+    expected = alone(runs[1].traced, init(runs[1].traced), count=25)
+    found = jax.tree.map(lambda leaf: leaf[1], (state, metrics))
+    chex.assert_trees_all_close(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_runs_of_different_shapes_are_refused_in_a_sentence():
+    other = dataclasses.replace(SMALL, task=dataclasses.replace(SMALL.task, window=2))
+    with pytest.raises(ConfigError, match=r"^2 different shapes among 2 configurations cannot"):
+        many_seeds.stack_settings([SMALL, other])
+
+
+def test_padding_repeats_the_last_run():
+    settings = many_seeds.stack_settings([dataclasses.replace(SMALL, seed=s) for s in (4, 5, 6)])
+    assert many_seeds.pad(settings, 2).seed.tolist() == [4, 5, 6, 6]
+    assert many_seeds.pad(settings, 3).seed.tolist() == [4, 5, 6]
+    assert many_seeds.pad(settings, 5).seed.tolist() == [4, 5, 6, 6, 6]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("process", range(5))
+def test_ten_runs_in_a_row_on_two_devices_do_not_hang(tmp_path, process):
+    run_seeds(tmp_path, 2, "map", range(8), repeats=10)

@@ -1,0 +1,317 @@
+import dataclasses
+import functools
+
+import chex
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import jax.test_util
+import numpy as np
+import pytest
+
+from echo_jax.cells import scan
+from echo_jax.config import CELL_NAMES, NetworkConfig, RunConfig, TaskConfig
+from echo_jax.core import network as n
+from echo_jax.core.data import Batch, sequence_batches
+from echo_jax.core.loss import cross_entropy
+
+
+def small(layout="windows", cell="lstm", stateful=True, **task):
+    fields = {"length": 12, "vocab_size": 12, "window": 3, "lag": 1, "batch_size": 2} | task
+    return RunConfig(TaskConfig(layout=layout, **fields), NetworkConfig(cell, 6, stateful))
+
+
+KEY = jax.random.key(1)
+
+
+def network_and_params(config):
+    network = n.build_network(config)
+    return network, n.init_params(network, KEY)
+
+
+def random_carry(network, batch_size, seed=0):
+    zero = n.zero_carry(network, batch_size)
+    leaves, tree = jax.tree.flatten(zero)
+    keys = jax.random.split(jax.random.key(seed), len(leaves))
+    return tree.unflatten(
+        [jax.random.normal(k, x.shape) for k, x in zip(keys, leaves, strict=True)]
+    )
+
+
+def logits_in_order(config, network, params, tokens, cut=True):
+    """Logits of all rows of a sequence, `[rows, V]`, and of streams, `[B * L, V]`."""
+    zero = n.zero_carry(network, config.task.batch_size)
+
+    def step(carry, batch):
+        carry = n.enter_batch(carry, zero, config.network.stateful) if cut else carry
+        return n.apply(network, params, carry, batch)
+
+    batches = sequence_batches(tokens, config.task, config.task.lag)
+    _, logits = jax.lax.scan(step, zero, batches)
+    return logits.reshape(-1, config.task.vocab_size)
+
+
+@pytest.mark.parametrize(
+    "cell", ["lstm", *(pytest.param(x, marks=pytest.mark.slow) for x in CELL_NAMES[1:])]
+)
+def test_the_scan_of_a_cell_is_that_of_flax(cell):
+    network, params = network_and_params(small(cell=cell))
+    tokens = jnp.array([[3, 1, 4, 1, 5], [9, 2, 6, 5, 3]])
+    carry = random_carry(network, 2)
+    found_carry, found = n.unroll(network, params, carry, tokens, None)
+    theirs = nn.RNN(network.cell, return_carry=True)
+    expected_carry, expected = theirs.apply(
+        {"params": {"cell": params["cell"]}}, jax.nn.one_hot(tokens, 12), initial_carry=carry
+    )
+    chex.assert_trees_all_close(jnp.swapaxes(found, 0, 1), expected, atol=1e-6)
+    chex.assert_trees_all_close(found_carry, expected_carry, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "cell", ["lstm", *(pytest.param(x, marks=pytest.mark.slow) for x in CELL_NAMES[1:])]
+)
+def test_a_masked_step_leaves_the_carry_bit_for_bit(cell):
+    network, params = network_and_params(small(cell=cell))
+    carry = random_carry(network, 3)
+    tokens = jnp.array([[1, 2, 3], [4, 5, 6], [7, 8, 9]])
+    mask = jnp.array([[False] * 3, [False, True, True], [True] * 3])
+    after, _ = jax.jit(lambda c, m: n.unroll(network, params, c, tokens, m))(carry, mask)
+    row = lambda tree, i: jax.tree.map(lambda leaf: leaf[i], tree)  # noqa: E731
+    chex.assert_trees_all_equal(row(after, 0), row(carry, 0))
+    unmasked, _ = n.unroll(network, params, carry, tokens, None)
+    skipped, _ = n.unroll(network, params, carry, tokens[:, 1:], None)
+    chex.assert_trees_all_close(row(after, 1), row(skipped, 1), atol=1e-6)
+    chex.assert_trees_all_close(row(after, 2), row(unmasked, 2), atol=1e-6)
+    if cell == "mlp":
+        return  # its line is as long as the window: the steps that are not masked fill it anew
+    with pytest.raises(AssertionError):
+        chex.assert_trees_all_close(row(after, 1), row(unmasked, 1), atol=1e-3)
+
+
+def test_the_readout_starts_as_in_keras():
+    config = RunConfig()
+    params = n.init_params(n.build_network(config), jax.random.key(0))["readout"]
+    limit = np.sqrt(6 / 150)
+    assert 0.99 * limit < jnp.max(jnp.abs(params["kernel"])) <= limit
+    assert not jnp.any(params["bias"])
+
+
+def embedded(cell, **options):
+    """A network on embeddings of 5 numbers, tokens up to 12, which stands for a missing value."""
+    task = TaskConfig(12, 12, 3, 1, 2, "prefixes", missing="token")
+    options = {"encoding": "embedding", "embedding_dim": 5} | options
+    config = RunConfig(task, NetworkConfig(cell, 6, **options))
+    network = n.build_network(config)
+    leaves, tree = jax.tree.flatten(jax.eval_shape(lambda: n.init_params(network, KEY)))
+    rng = np.random.default_rng(1)
+    params = tree.unflatten([rng.normal(0, 0.7, x.shape).astype(np.float32) for x in leaves])
+    return config, network, jax.tree.map(jnp.asarray, params)
+
+
+EMBEDDED_TOKENS = jnp.array([[12, 12, 4, 1], [9, 2, 6, 5]])
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_a_cell_is_fed_the_rows_of_the_embedding_and_tied_logits_are_products_with_them(cell, tied):
+    _, network, params = embedded(cell, tied=tied)
+    carry = random_carry(network, 2)
+    batch = Batch(EMBEDDED_TOKENS, None, EMBEDDED_TOKENS[:, :2], None)
+    found_carry, logits = jax.jit(lambda p, c: n.apply(network, p, c, batch))(params, carry)
+    outputs = []
+    for tokens in EMBEDDED_TOKENS.T:
+        vectors = jnp.asarray(np.asarray(params["embedding"])[np.asarray(tokens)])
+        carry, output = network.cell.apply({"params": params["cell"]}, carry, vectors)
+        outputs.append(np.asarray(output))
+    chex.assert_trees_all_close(found_carry, carry, atol=1e-6)
+    readout, embedding = jax.tree.map(np.asarray, (params["readout"], params["embedding"]))
+    for b, step in np.ndindex(2, 2):
+        expected = outputs[step + 2][b] @ readout["kernel"] + readout["bias"]
+        expected = embedding[:12] @ expected if tied else expected
+        np.testing.assert_allclose(logits[b, step], expected, atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "shapes"),
+    [
+        ({"encoding": "one-hot"}, [(13, 24), (6, 12), (12,)]),
+        ({}, [(5, 24), (6, 12), (12,), (13, 5)]),
+        ({"tied": True}, [(5, 24), (6, 5), (5,), (13, 5)]),
+    ],
+)
+def test_a_missing_value_has_an_input_and_no_output_and_a_tied_readout_no_weight_of_a_token(
+    options, shapes
+):
+    options = options if "encoding" in options else options | {"encoding": "embedding"}
+    dim = 5 if options["encoding"] == "embedding" else 64
+    _, network, params = embedded("lstm", **options, embedding_dim=dim)
+    cell, readout = params["cell"], params["readout"]
+    found = [cell["kernel"], readout["kernel"], readout["bias"]]
+    found += [params["embedding"]] if "embedding" in params else []
+    assert [leaf.shape for leaf in found] == shapes
+    assert len(jax.tree.leaves(params)) == len(shapes) + 2  # and what the LSTM has beside it
+    batch = Batch(EMBEDDED_TOKENS, None, EMBEDDED_TOKENS[:, :1], None)
+    carry = n.zero_carry(network, 2)
+    _, logits = jax.eval_shape(lambda: n.apply(network, params, carry, batch))
+    chex.assert_shape(logits, (2, 1, 12))
+
+
+@pytest.mark.parametrize("tied", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_embeddings_start_with_unit_variance_and_tied_ones_with_that_over_their_size(tied):
+    options = NetworkConfig("mlp", 2, encoding="embedding", embedding_dim=40, tied=tied)
+    config = RunConfig(network=options)
+    table = n.init_params(n.build_network(config), jax.random.key(0))["embedding"]
+    assert float(jnp.var(table)) == pytest.approx(1 / 40 if tied else 1, rel=0.1)
+
+
+def test_an_embedding_that_is_the_identity_is_the_one_hot_network():
+    config, network, params = embedded("lstm", embedding_dim=13)
+    plain = dataclasses.replace(config, network=NetworkConfig("lstm", 6))
+    batch = Batch(EMBEDDED_TOKENS, None, EMBEDDED_TOKENS, None)
+    carry = random_carry(network, 2)
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def apply(network, params):
+        return n.apply(network, params, carry, batch)
+
+    found = apply(network, {**params, "embedding": jnp.eye(13)})
+    expected = apply(n.build_network(plain), params)
+    chex.assert_trees_all_close(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("vocab_size", [2, 10, 999])
+def test_the_answer_of_values_is_the_nearest_integer_to_what_is_read(vocab_size):
+    config = RunConfig(
+        TaskConfig(vocab_size=vocab_size, framing="values"), NetworkConfig(hidden_size=1)
+    )
+    network = n.build_network(config)
+    params = {"readout": {"kernel": jnp.array([[2.0]]), "bias": jnp.array([0.5])}}
+    tokens = np.arange(vocab_size)
+    fed = np.asarray(n.encode(network, params, jnp.asarray(tokens)))
+    np.testing.assert_allclose(fed, (tokens / (vocab_size - 1))[:, None], rtol=1e-6)
+    cell = jax.eval_shape(lambda: n.init_params(network, KEY))["cell"]
+    assert cell["kernel"].shape == (1, 4)
+    read = np.random.default_rng(0).uniform(-0.5, 1.5, 2000).astype(np.float32)
+    scaled = read * (vocab_size - 1.0)
+    read, scaled = (x[np.abs(scaled % 1 - 0.5) > 1e-2] for x in (read, scaled))  # no ties
+    logits = n.read_out(network, params, jnp.asarray((read - 0.5) / 2)[:, None])
+    nearest = np.clip(np.rint(scaled), 0, vocab_size - 1)
+    np.testing.assert_array_equal(np.argmax(logits, axis=-1), nearest)
+    errors = (read[:, None] - tokens / (vocab_size - 1)) ** 2
+    np.testing.assert_allclose(logits, -errors, atol=2e-6)
+
+
+def test_hold_chooses_row_by_row_whatever_the_shape_of_a_leaf():
+    old = {"a": jnp.zeros((2, 3)), "b": jnp.zeros((2, 4, 5)), "c": jnp.zeros(2)}
+    new = jax.tree.map(jnp.ones_like, old)
+    held = scan.hold(jnp.array([True, False]), old, new)
+    for leaf in jax.tree.leaves(held):
+        assert jnp.all(leaf[0] == 1)
+        assert jnp.all(leaf[1] == 0)
+
+
+def test_no_output_depends_on_a_later_input():
+    """Tokens are all different, so row v of the kernel is the input at the time of token v."""
+    config = small("streams", window=12, batch_size=1)
+    network, params = network_and_params(config)
+    tokens = jnp.asarray(np.random.default_rng(0).permutation(12)[None])
+
+    def logits(kernel):
+        given = {**params, "cell": {**params["cell"], "kernel": kernel}}
+        return logits_in_order(config, network, given, tokens)
+
+    gradient = jax.jacobian(logits)(params["cell"]["kernel"])  # [time, V, token, 4H]
+    reached = np.asarray(jnp.any(gradient != 0, axis=(1, 3)))[:, np.asarray(tokens[0])]
+    np.testing.assert_array_equal(reached, np.tri(12, dtype=bool))
+
+
+@pytest.mark.parametrize("stateful", [True, False])
+@pytest.mark.parametrize(("window", "batch_size"), [(1, 3), (3, 2), (2, 1), (1, 1)])
+def test_a_row_depends_exactly_on_its_window_and_on_the_rows_it_continues(
+    window, batch_size, stateful
+):
+    config = small(window=window, batch_size=batch_size, stateful=stateful, lag=0)
+    network, params = network_and_params(config)
+    tokens = jnp.asarray(np.random.default_rng(1).permutation(12))
+    run = jax.jit(lambda tokens: logits_in_order(config, network, params, tokens))
+    changed = jnp.where(jnp.eye(12, dtype=bool), (tokens + 1) % 12, tokens)
+    differs = np.asarray(jnp.any(jax.vmap(run)(changed) != jax.vmap(run)(changed * 0 + tokens), -1))
+    times = np.asarray(config.task.row_times)
+    window_of = (np.arange(12) <= times[:, None]) & (np.arange(12) > times[:, None] - window)
+    expected = window_of.copy()
+    for row in range(batch_size, len(times) if stateful else 0):
+        expected[row] |= expected[row - batch_size]
+    np.testing.assert_array_equal(differs.T, expected)
+
+
+def test_no_gradient_crosses_the_border_of_a_batch():
+    config = small()
+    network, params = network_and_params(config)
+    batches = sequence_batches(jnp.arange(12), config.task, 1)
+    second = jax.tree.map(lambda leaf: leaf[1], batches)
+    zero = n.zero_carry(network, 2)
+
+    def loss(carry, enter):
+        start = n.enter_batch(carry, zero, True) if enter else carry
+        _, logits = n.apply(network, params, start, second)
+        return jnp.mean(cross_entropy(logits, second.targets))
+
+    carry = random_carry(network, 2)
+    cut = jax.grad(loss)(carry, enter=True)
+    chex.assert_trees_all_equal(cut, jax.tree.map(jnp.zeros_like, cut))
+    assert loss(carry, enter=True) == loss(carry, enter=False)
+    uncut = jax.grad(loss)(carry, enter=False)
+    assert all(jnp.any(leaf != 0) for leaf in jax.tree.leaves(uncut))
+
+
+def test_entering_a_batch_keeps_the_state_or_zeroes_it():
+    network, _ = network_and_params(small())
+    carry, zero = random_carry(network, 2), n.zero_carry(network, 2)
+    chex.assert_trees_all_equal(n.enter_batch(carry, zero, True), carry)
+    chex.assert_trees_all_equal(n.enter_batch(carry, zero, False), zero)
+
+
+class StartsAtOne(nn.SimpleCell):
+    carry_init: nn.initializers.Initializer = nn.initializers.ones_init()
+
+
+def test_zeroing_means_the_cells_own_initial_carry():
+    config = small(cell="test_network:StartsAtOne", stateful=False)
+    network, params = network_and_params(config)
+    assert jnp.all(n.zero_carry(network, 2) == 1)
+    tokens = jnp.arange(12)
+    rows = logits_in_order(config, network, params, tokens)
+    batch = jax.tree.map(lambda leaf: leaf[2], sequence_batches(tokens, config.task, 1))
+    _, logits = n.apply(network, params, jnp.ones((2, 6)), batch)
+    chex.assert_trees_all_close(rows[4:6], logits[:, 0], atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layout", ["prefixes", "windows", "streams"])
+def test_gradients_of_the_loss_are_finite_differences(layout):
+    config = small(layout, length=6)
+    with jax.enable_x64(True):
+        network, params = network_and_params(config)
+        params = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), params)
+        shape = (2, 6) if layout == "streams" else (6,)
+        tokens = jax.random.randint(jax.random.key(0), shape, 0, 12)
+        batches = sequence_batches(tokens, config.task, 1)
+        batch = jax.tree.map(lambda leaf: leaf[0], batches)
+        carry = random_carry(network, 2)
+
+        @jax.jit
+        def loss(params, carry):
+            _, logits = n.apply(network, params, carry, batch)
+            return jnp.mean(cross_entropy(logits, batch.targets))
+
+        jax.test_util.check_grads(loss, (params, carry), order=1, modes=["rev"], eps=1e-6)
+
+
+def test_only_as_many_steps_are_read_out_as_have_targets():
+    network, params = network_and_params(small())
+    tokens = jnp.array([[3, 1, 4], [1, 5, 9]])
+    carry = n.zero_carry(network, 2)
+    _, all_steps = n.apply(network, params, carry, Batch(tokens, None, tokens, None))
+    _, last_step = n.apply(network, params, carry, Batch(tokens, None, tokens[:, -1:], None))
+    chex.assert_shape(all_steps, (2, 3, 12))
+    chex.assert_trees_all_close(last_step, all_steps[:, -1:], atol=1e-6)

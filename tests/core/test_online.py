@@ -1,0 +1,363 @@
+import functools
+
+import chex
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from echo_jax.config import LARGEST, PARTS, NetworkConfig, RunConfig, TaskConfig, changed
+from echo_jax.core import online
+from echo_jax.core.evaluation import answer_sequence
+from echo_jax.core.loss import score
+from echo_jax.core.network import build_network, init_params
+
+LENGTH, VOCAB, HIDDEN = 23, 10, 6
+TOKENS = np.random.default_rng(0).integers(0, VOCAB, LENGTH).astype(np.int32)
+BLOCK = 7  # of batch sizes 1 and 7 whole groups, of 2 and 5 also a rest, of 9 a rest alone
+
+
+def make(layout, window, lag, batch_size, stateful, cell="lstm", **other):
+    task = TaskConfig(LENGTH, VOCAB, window, lag, batch_size, layout)
+    return changed(RunConfig(task, NetworkConfig(cell, HIDDEN, stateful)), **other)
+
+
+KINDS = {  # and the time of the first answer
+    "windows": (make("windows", 3, 1, 5, False), 2),
+    "windows, stateful, B 1": (make("windows", 3, 1, 1, True), 2),
+    "windows, stateful, B 2, future": (make("windows", 2, -2, 2, True), 1),
+    "windows, stateful, B 5, lag beyond": (make("windows", 3, 4, 5, True), 4),
+    "windows, stateful, B 9": (make("windows", 1, 1, 9, True), 1),
+    "prefixes": (make("prefixes", 3, 1, 2, False), 1),
+    "prefixes, stateful, future": (make("prefixes", 4, -1, 7, True), 0),
+    "prefixes, stateful, lag beyond": (make("prefixes", 3, 3, 5, True), 3),
+    "prefixes, missing token": (make("prefixes", 3, 1, 2, True, missing="token"), 1),
+    "streams": (make("streams", 4, 1, 3, False), 1),
+    "streams, stateful, lag beyond": (make("streams", 3, 5, 2, True), 5),
+}
+
+
+FAST = ("windows", "windows, stateful, B 5, lag beyond", "prefixes, stateful, future", "streams")
+
+
+@pytest.fixture(
+    scope="module",
+    params=[k if k in FAST else pytest.param(k, marks=pytest.mark.slow) for k in KINDS],
+)
+def name(request):
+    """Of module scope, so that the tests of a kind come together and compile once."""
+    return request.param
+
+
+@pytest.fixture
+def config(name):
+    return KINDS[name][0]
+
+
+@functools.cache
+def setup(config):
+    """The network, weights large enough that every input and state matters, `feed` and `step`."""
+    network = build_network(config)
+    leaves, tree = jax.tree.flatten(jax.eval_shape(lambda: init_params(network, jax.random.key(0))))
+    rng = np.random.default_rng(1)
+    params = tree.unflatten([rng.normal(0, 0.7, x.shape).astype(np.float32) for x in leaves])
+    feed = jax.jit(functools.partial(online.feed, config, network))
+    step = jax.jit(functools.partial(online.step, config, network))
+    return network, params, feed, step
+
+
+def feed_in_pieces(config, tokens, lengths, state=None):
+    """The state and the answers after feeding the tokens in pieces of 1 and of BLOCK."""
+    network, params, feed, step = setup(config)
+    state = online.start(config, network) if state is None else state
+    answers = []
+    for piece in np.split(tokens, np.cumsum(lengths)[:-1]):
+        if len(piece) == 1:
+            state, answer = step(params, state, piece[0])
+            answers.append(jax.tree.map(lambda leaf: np.asarray(leaf)[None], answer))
+        else:
+            state, answer = feed(params, state, piece)
+            answers.append(jax.tree.map(np.asarray, answer))
+    return state, online.Answer(*map(np.concatenate, zip(*answers, strict=True)))
+
+
+@functools.cache
+def one_by_one(config):
+    return feed_in_pieces(config, TOKENS, [1] * LENGTH)
+
+
+def lstm(params, carry, tokens):
+    """The carry and the logits after some tokens: the equations of the LSTM, in NumPy."""
+    cell, readout = params["cell"], params["readout"]
+    c, h = carry
+    for token in tokens:
+        i, f, g, o = np.split(
+            cell["kernel"][token] + cell["bias"] + h @ cell["recurrent_kernel"], 4
+        )
+        c = c / (1 + np.exp(-f)) + np.tanh(g) / (1 + np.exp(-i))
+        h = np.tanh(c) / (1 + np.exp(-o))
+    return (c, h), h @ readout["kernel"] + readout["bias"]
+
+
+def logits_by_definition(config, params):
+    """Time to logits for all times with an answer, one row after the other."""
+    task, stateful = config.task, config.network.stateful
+    params = jax.tree.map(lambda leaf: leaf.astype(np.float64), params)
+    zero = np.zeros(HIDDEN), np.zeros(HIDDEN)
+    found, carry, carries = {}, zero, []
+    for t in range(LENGTH):
+        if task.layout == "streams":
+            if not stateful and t % task.window == 0:
+                carry = zero
+            carry, logits = lstm(params, carry, TOKENS[t : t + 1])
+        if t < task.lag or (task.layout == "windows" and t + 1 < task.window):
+            continue
+        if task.layout != "streams":
+            continues = stateful and len(carries) >= task.batch_size
+            before = carries[-task.batch_size] if continues else zero
+            seen = TOKENS[max(t + 1 - task.window, 0) : t + 1].tolist()
+            gap = [VOCAB] * (task.window - len(seen)) if task.missing == "token" else []
+            row, logits = lstm(params, before, gap + seen)
+            carries.append(row)
+        found[t] = logits
+    return found
+
+
+def test_every_answer_is_that_of_a_forward_pass_in_numpy(config):
+    expected = logits_by_definition(config, setup(config)[1])
+    _, answers = one_by_one(config)
+    np.testing.assert_array_equal(np.flatnonzero(answers.exists), list(expected))
+    logits = answers.logits[answers.exists]
+    np.testing.assert_allclose(logits, list(expected.values()), atol=2e-5)
+    np.testing.assert_array_equal(answers.token, np.argmax(answers.logits, axis=-1))
+    assert np.std(logits, axis=0).mean() > 0.1  # no answer could stand for another
+
+
+def test_it_makes_no_difference_how_the_tokens_are_cut(config):
+    expected_state, expected = one_by_one(config)
+    two_best = np.sort(expected.logits, axis=-1)[:, -2:]
+    clear = two_best[:, 1] - two_best[:, 0] > 1e-5
+    rng = np.random.default_rng(2)
+    for blocks in (1, 2, 3, 3):
+        lengths = rng.permutation([BLOCK] * blocks + [1] * (LENGTH - BLOCK * blocks))
+        state, answers = feed_in_pieces(config, TOKENS, lengths)
+        chex.assert_trees_all_close(state, expected_state, atol=1e-5)
+        np.testing.assert_array_equal(answers.exists, expected.exists)
+        shown = answers.exists
+        np.testing.assert_allclose(answers.logits[shown], expected.logits[shown], atol=1e-5)
+        np.testing.assert_array_equal(answers.token[shown & clear], expected.token[shown & clear])
+
+
+def test_the_first_answer_comes_with_the_first_row(name):
+    config, first = KINDS[name]
+    np.testing.assert_array_equal(one_by_one(config)[1].exists, np.arange(LENGTH) >= first)
+
+
+def answers_of_evaluation(config):
+    network, params, _, _ = setup(config)
+    task = config.task
+    tokens = np.tile(TOKENS, (task.batch_size, 1)) if task.layout == "streams" else TOKENS
+    run = functools.partial(answer_sequence, config, network, config.traced)
+    answers = jax.jit(run)(jax.tree.map(jnp.asarray, params), tokens)
+    return jax.tree.map(lambda leaf: np.asarray(leaf[0]), answers)
+
+
+def assert_agrees_with_evaluation(config):
+    """Evaluation drops the first rows that fill no batch: where it does, echo starts later."""
+    task, streams = config.task, config.task.layout == "streams"
+    dropped = 0 if streams else len(task.target_times) % task.batch_size
+    assert dropped == 0 or task.layout == "windows"
+    tokens = TOKENS[dropped:]
+    blocks = len(tokens) // BLOCK - 1
+    lengths = [BLOCK] * blocks + [1] * (len(tokens) - BLOCK * blocks)
+    _, answers = feed_in_pieces(config, tokens, lengths)
+    expected = answers_of_evaluation(config)
+    times = np.flatnonzero(expected.scored) if streams else np.asarray(task.row_times)
+    shown, positions = times - dropped, times if streams else slice(None)
+    assert np.all(answers.exists[shown])
+    np.testing.assert_array_equal(answers.token[shown], expected.predicted[positions])
+    loss = score(answers.logits[shown], TOKENS[times - task.lag], task.framing)
+    np.testing.assert_allclose(loss, expected.loss[positions], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "windows",
+        "windows, stateful, B 5, lag beyond",
+        "prefixes, stateful, lag beyond",
+        "streams",
+    ],
+    indirect=True,
+)
+def test_evaluation_gives_the_same_answers(config):
+    assert_agrees_with_evaluation(config)
+
+
+class StartsAtOne(nn.SimpleCell):
+    carry_init: nn.initializers.Initializer = nn.initializers.ones_init()
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        make("windows", 2, 1, 4, True, "gru"),
+        make("prefixes", 3, 1, 11, True, "test_online:StartsAtOne"),
+        make("streams", 4, 1, 2, False, "test_online:StartsAtOne"),
+        make(
+            *("prefixes", 3, 1, 2, True), missing="token", encoding="embedding", embedding_dim=5,
+            tied=True,
+        ),
+        pytest.param(
+            make("prefixes", 3, 1, 2, False, "gru", missing="token"), marks=pytest.mark.slow
+        ),
+        make("windows", 3, 2, 1, True, "mlp", delay_line=5, framing="values"),
+        pytest.param(
+            make("streams", 3, 1, 1, True, "mlp", delay_line=2), marks=pytest.mark.slow
+        ),
+    ],
+    ids=[
+        "gru, windows", "carry of ones, prefixes", "carry of ones, streams",
+        "embedding and a missing token", "gru and a missing token", "mlp of values", "mlp, streams",
+    ],
+)  # fmt: skip
+def test_any_other_cell_gives_the_answers_of_evaluation_too(config):
+    assert_agrees_with_evaluation(config)
+
+
+def test_a_prefix_that_fills_its_window_is_a_window():
+    _, found = one_by_one(KINDS["prefixes"][0])
+    _, expected = one_by_one(KINDS["windows"][0])
+    chex.assert_trees_all_close(found.logits[2:], expected.logits[2:], atol=1e-6)
+
+
+def test_the_state_keeps_its_shapes_and_holds_nothing_that_its_kind_does_not_need(config):
+    network, params, feed, step = setup(config)
+    begin = online.start(config, network)
+    task = config.task
+    streams = task.layout == "streams"
+    rows = 1 if streams else task.batch_size * config.network.stateful
+    chex.assert_shape(begin.window, (0 if streams else task.window,))
+    chex.assert_tree_shape_prefix(begin.carry, (rows,))
+    after, _ = one_by_one(config)
+    chex.assert_trees_all_equal_shapes_and_dtypes(after, begin)
+    for run, tokens in ((feed, TOKENS[:BLOCK]), (step, TOKENS[0])):
+        chex.assert_trees_all_equal_shapes_and_dtypes(run(params, after, tokens)[0], begin)
+
+
+def test_counting_stops_at_the_largest_integer_and_the_answers_go_on(config):
+    lengths = [1, BLOCK, 1, BLOCK, BLOCK]
+    after, _ = one_by_one(config)
+    _, expected = feed_in_pieces(config, TOKENS, lengths, after)
+    late = after._replace(seen=jnp.asarray(LARGEST - 5, jnp.int32))
+    state, found = feed_in_pieces(config, TOKENS, lengths, late)
+    assert state.seen == LARGEST
+    assert state.phase == 2 * LENGTH % config.task.window
+    assert np.all(found.exists)
+    chex.assert_trees_all_equal(found, expected)
+
+
+def test_a_block_is_whole_batches_of_bounded_memory():
+    def size(**changes):
+        return online.block_size(changed(PARTS["context"], **changes))
+
+    assert size() == 4095
+    assert size(batch_size=1) == 4096
+    assert size(vocab_size=50_000) == 335  # 335 * 50000 floats are 63.9 MiB
+    assert size(vocab_size=50_000, batch_size=336, length=500) == 336
+    assert size(vocab_size=50_000, stateful=False) == 65  # inputs [5, N, V]
+    assert size(vocab_size=50_000, stateful=False, layout="streams") == 335
+    assert size(cell="mlp", hidden_size=2000) == 4095  # of B rows at a time
+    assert size(cell="mlp", hidden_size=2000, stateful=False) == 335  # inputs [5, N, 5, 2000]
+    assert size(cell="mlp", hidden_size=2000, delay_line=10, stateful=False) == 165
+    assert size(cell="mlp", hidden_size=10_000, layout="streams") == 335  # inputs [N, 5, 10000]
+    wide = {"encoding": "embedding", "embedding_dim": 10_000}
+    assert size(**wide, stateful=False) == 335
+    assert size(**wide, layout="streams") == 1675
+
+
+def delay_line(steps):
+    """Weights of a SimpleCell that says the token `steps` ago: unit blocks that hand on a one-hot.
+
+    Block 0 is the input; block b is what block b - 1 was a step before.
+    """
+    size = VOCAB * (steps + 1)
+    kernel = np.zeros((VOCAB, size), np.float32)
+    kernel[:, :VOCAB] = 20 * np.eye(VOCAB)
+    recurrent = 20 * np.eye(size, k=VOCAB, dtype=np.float32)
+    readout = np.eye(VOCAB, dtype=np.float32)
+    cell = {"i": {"kernel": kernel, "bias": np.zeros(size, np.float32)}, "h": {"kernel": recurrent}}
+    last = np.concatenate([np.zeros((size - VOCAB, VOCAB), np.float32), readout])
+    return {"cell": cell, "readout": {"kernel": last, "bias": np.zeros(VOCAB, np.float32)}}
+
+
+def delay_config(layout, window, batch_size, stateful, lag=1):
+    task = TaskConfig(9, VOCAB, window, lag, batch_size, layout)
+    return RunConfig(task, NetworkConfig("simple", VOCAB * (lag + 1), stateful))
+
+
+def test_a_delay_line_says_what_the_table_of_the_module_says():
+    config = delay_config("windows", window=3, batch_size=2, stateful=True)
+    network = build_network(config)
+    run = jax.jit(functools.partial(online.feed, config, network))
+    tokens = np.array([4, 0, 7, 1, 9, 3, 5])
+    _, answers = run(delay_line(1), online.start(config, network), tokens)
+    shown = ["." if not e else str(t) for e, t in zip(answers.exists, answers.token, strict=True)]
+    assert " ".join(shown) == ". . 0 7 1 9 3"
+    table = [line.split() for line in online.__doc__.splitlines()]
+    assert ["token", *map(str, tokens)] in table
+    assert ["answer", *shown] in [line[:8] for line in table]
+
+
+@functools.cache
+def jitted_follows(config):
+    return jax.jit(functools.partial(online.follows, config, build_network(config), windows=1000))
+
+
+def follows(config, params, *positions):
+    return np.asarray(jitted_follows(config)(params, jax.random.key(0), np.array(positions)))
+
+
+STATELESS = delay_config("windows", window=3, batch_size=2, stateful=False)
+STREAM = delay_config("streams", window=3, batch_size=2, stateful=True)
+
+
+@pytest.mark.parametrize("config", [STATELESS, STREAM], ids=["windows", "stream"])
+def test_the_answer_of_a_delay_line_follows_the_token_one_step_back_and_no_other(config):
+    found = follows(config, delay_line(1), 0, 1, 2, 3, 8, 9)  # 9 is outside the sequence
+    np.testing.assert_array_equal(found, [0, 1, 0, 0, 0, 0])
+
+
+def test_a_row_that_continues_row_r_minus_b_follows_the_token_b_steps_back():
+    """W 1 and B 2: what was one step before is what was seen two steps back."""
+    config = delay_config("windows", window=1, batch_size=2, stateful=True)
+    np.testing.assert_array_equal(
+        follows(config, delay_line(1), 0, 1, 2, 3, 8, 9), [0, 0, 1, 0, 0, 0]
+    )
+
+
+def test_only_a_change_that_reaches_the_answer_counts():
+    """A delay line that answers 0 to the tokens 5 .. 9.
+
+    Of the new tokens 1 .. 4 all count, 4/10. The new token 0 replaces another: that was one of
+    1 .. 4, and counts, or one of 5 .. 9, and the answer was 0 before: 4/10 * 1/9.
+    """
+    params = delay_line(1)
+    params["readout"]["kernel"][:, 5:] = 0
+    found = follows(STATELESS, params, 0, 1, 2, 3, 8, 9)
+    assert abs(found[1] - 4 / 9) < 4 * np.sqrt(4 / 9 * 5 / 9 / 1000)
+    assert not np.any(np.delete(found, 1))
+
+
+def test_the_answer_of_random_weights_follows_nothing():
+    found = follows(STATELESS, setup(STATELESS)[1], 0, 1, 2, 3, 8, 9)
+    assert np.all(found < 3 / VOCAB)
+
+
+def test_the_share_of_a_position_does_not_depend_on_the_others():
+    params = setup(STATELESS)[1]
+    together = follows(STATELESS, params, 0, 1, 2, 3, 8, 9)
+    turned = follows(STATELESS, params, 9, 8, 3, 2, 1, 0)
+    assert 0 < together[0] < 1
+    np.testing.assert_array_equal(turned, together[::-1])

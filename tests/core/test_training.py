@@ -1,0 +1,410 @@
+import dataclasses
+import functools
+import operator
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, TrainingConfig
+from echo_jax.core import data, evaluation, loss, network, training
+
+SMALL = RunConfig(
+    TaskConfig(length=8, vocab_size=6, window=3, lag=1, batch_size=2),
+    NetworkConfig(hidden_size=5),
+    TrainingConfig(learning_rate=1e-2),
+    evaluation_sequences=150,
+)
+
+
+@functools.cache
+def programs(config, size):
+    init = jax.jit(functools.partial(training.init, config))
+    return init, jax.jit(functools.partial(training.run_chunk, config, size=size))
+
+
+def run(config, chunks, size=12):
+    """Train chunk by chunk; returns the state and the losses `[N, K]`."""
+    init, run_chunk = programs(dataclasses.replace(config, seed=0), size)
+    state, losses = init(config.traced), []
+    for count in chunks:
+        state, found = run_chunk(config.traced, state, count=count)
+        losses.append(found.loss[:count])
+    return state, jnp.concatenate(losses)
+
+
+def test_a_run_is_the_same_bits_however_it_is_cut_into_chunks():
+    whole = run(SMALL, [12])
+    for chunks in ([5, 7], [7, 5], [1] * 12, [4, 4, 4]):
+        chex.assert_trees_all_equal(run(SMALL, chunks), whole)
+    chex.assert_trees_all_equal(run(SMALL, [5, 5, 2], size=5), whole)
+
+
+def test_a_run_makes_one_update_for_every_batch():
+    state, losses = run(SMALL, [4, 3])
+    assert state.step == 7 * SMALL.task.updates_per_sequence
+    chex.assert_shape(losses, (7, SMALL.task.updates_per_sequence))
+
+
+def test_a_run_is_a_function_of_its_seed():
+    config = dataclasses.replace(SMALL, seed=1)
+    chex.assert_trees_all_equal(run(config, [6]), run(config, [6]))
+    with pytest.raises(AssertionError):
+        chex.assert_trees_all_close(run(config, [6]), run(SMALL, [6]), atol=1e-3)
+
+
+def test_training_equals_plain_python_with_optax():
+    """No scan, no chunk, no traced setting: the loop that a reader would write."""
+    net = network.build_network(SMALL)
+    adam = optax.adam(1e-2, eps=1e-7)
+    params = programs(SMALL, 12)[0](SMALL.traced).params
+    opt_state, losses = adam.init(params), []
+    sequences = data.draw_sequences(0, data.Stream.DATA, jnp.arange(3), SMALL.task)
+
+    @jax.jit
+    def loss_and_grads(params, carry, batch):
+        def loss_fn(params):
+            new_carry, logits = network.apply(net, params, carry, batch)
+            return jnp.mean(loss.cross_entropy(logits, batch.targets)), new_carry
+
+        return jax.value_and_grad(loss_fn, has_aux=True)(params)
+
+    for tokens in sequences:
+        carry = network.zero_carry(net, 2)
+        for row in range(0, 6, 2):  # rows end at t = 2 .. 7
+            inputs = jnp.stack([tokens[row + b : row + b + 3] for b in range(2)])
+            targets = jnp.stack([tokens[row + b + 1 : row + b + 2] for b in range(2)])
+            batch = data.Batch(inputs, None, targets, None)
+            (value, carry), grads = loss_and_grads(params, carry, batch)
+            updates, opt_state = adam.update(grads, opt_state, params)
+            params = optax.apply_updates(params, updates)
+            losses.append(float(value))
+    state, found = run(SMALL, [3])
+    np.testing.assert_allclose(found.ravel(), losses, rtol=1e-5)
+    chex.assert_trees_all_close(state.params, params, atol=1e-5)
+
+
+def reaching_back(layout, batches):
+    """A run of 5 batches a sequence, streams with a last chunk that is not full."""
+    shape = {"windows": (6, 6, 1, 1, 1), "streams": (9, 6, 2, 3, 2)}[layout]
+    return RunConfig(
+        TaskConfig(*shape, layout),
+        NetworkConfig(hidden_size=4),
+        TrainingConfig(learning_rate=1e-2, bptt_batches=batches),
+    )
+
+
+REACHED_TOKENS = {
+    "windows": np.array([3, 0, 5, 1, 4, 2]),  # all different: batch u alone has number u + 1
+    "streams": np.random.default_rng(0).integers(0, 6, (2, 9)),
+}
+
+
+@functools.cache
+def batches_and_gradient(layout):
+    """The batches of a sequence one by one, and of the last of some batches run after each other
+    the gradient, the loss and the states that all of them leave.
+    """
+    config = reaching_back(layout, 1)
+    net = network.build_network(config)
+    tokens = jnp.asarray(REACHED_TOKENS[layout])
+    stacked = data.sequence_batches(tokens, config.task, config.task.lag)
+
+    def loss(params, state, batches):
+        states = []
+        for batch in batches:
+            state, logits = network.apply(net, params, state, batch)
+            states.append(state)
+        scored = jnp.ones(batch.targets.shape) if batch.scored is None else batch.scored
+        probabilities = jax.nn.softmax(logits)
+        right = jnp.take_along_axis(probabilities, batch.targets[..., None], -1)[..., 0]
+        targets = jnp.maximum(jnp.sum(scored), 1)  # the first chunk has none: its loss is 0
+        return -jnp.sum(jnp.log(right) * scored) / targets, states
+
+    one_by_one = [jax.tree.map(operator.itemgetter(u), stacked) for u in range(5)]
+    return one_by_one, jax.jit(jax.value_and_grad(loss, has_aux=True))
+
+
+def train_by_definition(layout, reach, params):
+    """All states are kept; update u runs the last `reach` batches again, as far as there are."""
+    batches, loss_and_grads = batches_and_gradient(layout)
+    adam = optax.adam(1e-2, eps=1e-7)
+    opt_state, losses, step = adam.init(params), [], jax.jit(adam.update)
+    net = network.build_network(reaching_back(layout, 1))
+    states = [network.zero_carry(net, len(batches[0].inputs))]  # before batch 0, 1, 2, ...
+    for u in range(5):
+        first = max(0, u - reach + 1)
+        (loss, left), grads = loss_and_grads(params, states[first], tuple(batches[first : u + 1]))
+        states[first + 1 :] = left
+        updates, opt_state = step(grads, opt_state, params)
+        params = optax.apply_updates(params, updates)
+        losses.append(loss)
+    return params, losses
+
+
+def train_sequence(config):
+    """What `training` makes of the sequence, to be compiled or lowered, and its first state."""
+    net = network.build_network(config)
+    state = programs(reaching_back(config.task.layout, 1), 1)[0](config.traced)
+    state = state._replace(params=jax.tree.map(lambda leaf: 3 * leaf, state.params))
+    tokens = jnp.asarray(REACHED_TOKENS[config.task.layout])
+
+    def train(state, tokens):
+        return training.train_sequence(config, net, config.traced, state, tokens)
+
+    return jax.jit(train), state, tokens
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reach", [1, 2, 3, 5, 8])
+@pytest.mark.parametrize("layout", ["windows", "streams"])
+def test_truncated_backpropagation_is_that_of_a_loop_that_runs_the_last_batches_again(
+    layout, reach
+):
+    train, state, tokens = train_sequence(reaching_back(layout, reach))
+    after, found = train(state, tokens)
+    params, losses = train_by_definition(layout, reach, state.params)
+    np.testing.assert_allclose(found.loss, losses, rtol=1e-5)
+    chex.assert_trees_all_close(after.params, params, atol=2e-5)
+    other, _ = train_by_definition(layout, 1 if reach > 1 else 2, state.params)
+    with pytest.raises(AssertionError):
+        chex.assert_trees_all_close(after.params, other, atol=1e-3)
+
+
+def program(config):
+    train, state, tokens = train_sequence(config)
+    return train.lower(state, tokens).as_text()
+
+
+def test_one_batch_back_is_the_program_without_any_and_more_than_there_are_are_all():
+    config = reaching_back("windows", 1)
+    net = network.build_network(config)
+
+    def train(state, tokens):
+        """As it was before a batch could be run again."""
+        zero = network.zero_carry(net, 1)
+        batches = data.sequence_batches(tokens, config.task, config.traced.lag)
+
+        def step(memory, batch):
+            state, carry = memory
+            carry = network.enter_batch(carry, zero, config.traced.stateful)
+
+            def loss_fn(params):
+                new_carry, logits = network.apply(net, params, carry, batch)
+                value = loss.mean_where(loss.cross_entropy(logits, batch.targets), None)
+                accuracy = loss.mean_where(loss.correct(logits, batch.targets), None)
+                return value, (new_carry, accuracy)
+
+            grad = jax.value_and_grad(loss_fn, has_aux=True)
+            (value, (carry, accuracy)), grads = grad(state.params)
+            direction, opt_state = training.optimizer(config).update(grads, state.opt_state)
+            params = jax.tree.map(
+                lambda p, d: p - config.traced.learning_rate * d, state.params, direction
+            )
+            state = training.TrainState(state.step + 1, params, opt_state)
+            return (state, carry), training.Metrics(value, accuracy)
+
+        (state, _), found = jax.lax.scan(step, (state, zero), batches)
+        return state, found
+
+    _, state, tokens = train_sequence(config)
+    assert program(config) == jax.jit(train).lower(state, tokens).as_text()
+    assert program(reaching_back("windows", 7)) == program(reaching_back("windows", 5))
+    assert program(reaching_back("windows", 4)) != program(reaching_back("windows", 5))
+
+
+@pytest.mark.parametrize("reach", [1, 2, pytest.param(4, marks=pytest.mark.slow)])
+def test_the_gradient_passes_back_through_so_many_batches_and_no_further(reach):
+    """Batch u alone has token u of the sequence: row x of the kernel is touched where x is."""
+    config = reaching_back("windows", reach)
+    _, state, tokens = train_sequence(config)
+    net = network.build_network(config)
+    carry = jax.tree.map(lambda leaf: leaf + 0.5, network.zero_carry(net, 1))
+    batches = data.sequence_batches(tokens, config.task, 1)
+
+    @jax.jit
+    def first_moments(lessons):
+        def of(lesson):
+            args = (config, net, config.traced, state, carry, lesson)
+            return training.train_step(*args)[0].opt_state.mu["cell"]["kernel"]
+
+        return jax.lax.map(of, lessons)
+
+    moments = first_moments(training.lessons(config, batches))
+    reached = np.any(np.asarray(moments) != 0, axis=-1)[:, np.asarray(tokens[1:])]
+    back = np.arange(5)[:, None] - np.arange(5)  # from update u to the batch before it
+    np.testing.assert_array_equal(reached, (back >= 0) & (back < reach))
+
+
+GRADIENTS = [jnp.array([1e-7, 1e-3, -2.0]), jnp.array([3e-8, 0.0, 1.0])] * 20
+
+
+def test_the_direction_of_adam_is_that_of_optax():
+    ours, theirs = training.scale_by_adam(), optax.scale_by_adam(**training.ADAM)
+    states = [adam.init(GRADIENTS[0]) for adam in (ours, theirs)]
+    for grads in GRADIENTS:
+        direction, states[0] = ours.update(grads, states[0])
+        expected, states[1] = theirs.update(grads, states[1])
+        np.testing.assert_allclose(direction, expected, rtol=3e-6)
+        chex.assert_trees_all_close(states[0], states[1], rtol=1e-6)
+
+
+def test_the_keras_placement_of_epsilon():
+    adam = training.scale_by_adam(keras_epsilon=True)
+    state = adam.init(GRADIENTS[0])
+    m = v = np.zeros(3)
+    for t, grads in enumerate(GRADIENTS, start=1):
+        direction, state = adam.update(grads, state)
+        g = np.asarray(grads, np.float64)
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
+        expected = np.sqrt(1 - 0.999**t) / (1 - 0.9**t) * m / (np.sqrt(v) + 1e-7)
+        np.testing.assert_allclose(direction, expected, rtol=1e-4)
+
+
+@pytest.mark.slow
+def test_lag_learning_rate_seed_and_state_are_data_to_one_program():
+    chex.clear_trace_counter()
+    init, _ = programs(SMALL, 12)
+    traced = chex.assert_max_traces(training.run_chunk, n=1)
+    run_chunk = jax.jit(functools.partial(traced, SMALL, size=4))
+    for lag, rate, stateful, seed in [(1, 1e-2, True, 3), (2, 1e-3, False, 1)]:
+        config = RunConfig(
+            dataclasses.replace(SMALL.task, lag=lag),
+            dataclasses.replace(SMALL.network, stateful=stateful),
+            dataclasses.replace(SMALL.training, learning_rate=rate),
+            seed=seed,
+        )
+        state, found = run_chunk(config.traced, init(config.traced), count=4)
+        alone = run(config, [4])
+        chex.assert_trees_all_close((state, found.loss), alone, rtol=1e-5, atol=1e-6)
+
+
+def test_sequences_beyond_the_count_change_nothing():
+    init, run_chunk = programs(SMALL, 12)
+    state = init(SMALL.traced)
+    after, _ = run_chunk(SMALL.traced, state, count=0)
+    chex.assert_trees_all_equal(after, state)
+
+
+def with_readout(bias):
+    """Parameters whose answer is the same whatever the input."""
+    params = programs(SMALL, 12)[0](SMALL.traced).params
+    kernel = jnp.zeros_like(params["readout"]["kernel"])
+    return {**params, "readout": {"kernel": kernel, "bias": jnp.asarray(bias, jnp.float32)}}
+
+
+@pytest.mark.parametrize(
+    "layout", ["windows", pytest.param("prefixes", marks=pytest.mark.slow), "streams"]
+)
+def test_a_constant_answer_scores_what_its_targets_say(layout):
+    config = dataclasses.replace(SMALL, task=dataclasses.replace(SMALL.task, layout=layout, lag=2))
+    bias = np.log([0.1, 0.1, 0.1, 0.5, 0.1, 0.1])
+    found = jax.jit(functools.partial(evaluation.evaluate, config))(
+        config.traced, with_readout(bias)
+    )
+    counters = jnp.arange(config.evaluation_sequences)
+    sequences = data.draw_sequences(0, data.Stream.EVALUATION, counters, config.task)
+    times = config.task.target_times if layout == "streams" else config.task.row_times
+    targets = np.asarray(sequences)[..., np.asarray(times) - 2]
+    assert float(found.accuracy) == pytest.approx(np.mean(targets == 3), abs=1e-6)
+    loss = np.where(targets == 3, -np.log(0.5), -np.log(0.1)).mean()
+    assert float(found.loss) == pytest.approx(loss, abs=1e-5)
+    by_position = np.mean(targets == 3, axis=tuple(range(targets.ndim - 1)))
+    found_by_position = np.asarray(found.accuracy_by_position)
+    if layout == "streams":
+        assert np.isnan(found_by_position[:2]).all()
+        found_by_position = found_by_position[2:]
+    np.testing.assert_allclose(found_by_position, by_position, atol=1e-6)
+    first = found.first
+    np.testing.assert_array_equal(first.expected[first.scored], targets[0].ravel())
+    assert (np.asarray(first.predicted)[np.asarray(first.scored)] == 3).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stateful", [True, False])
+def test_answers_are_those_of_a_loop_over_the_batches(stateful):
+    """Random weights, so that the inputs and the state matter; plain Python, so nothing is cut."""
+    config = dataclasses.replace(SMALL, network=NetworkConfig(hidden_size=5, stateful=stateful))
+    net = network.build_network(config)
+    params = jax.tree.map(lambda leaf: 3 * leaf, programs(SMALL, 12)[0](SMALL.traced).params)
+    tokens = jnp.array([5, 0, 3, 1, 4, 2, 5, 3])
+    found = evaluation.answer_sequence(config, net, config.traced, params, tokens)
+    carry, logits = network.zero_carry(net, 2), []
+    for k in range(3):
+        inputs = jnp.stack([tokens[2 * k + b : 2 * k + b + 3] for b in range(2)])
+        start = carry if stateful else network.zero_carry(net, 2)
+        batch = data.Batch(inputs, None, inputs[:, 1:2], None)
+        carry, answer = network.apply(net, params, start, batch)
+        logits.append(answer[:, 0])
+    logits = jnp.concatenate(logits)
+    targets = tokens[1:7]
+    np.testing.assert_array_equal(found.expected[0], targets)
+    np.testing.assert_array_equal(found.predicted[0], jnp.argmax(logits, axis=-1))
+    expected_loss = -jax.nn.log_softmax(logits)[jnp.arange(6), targets]
+    np.testing.assert_allclose(found.loss[0], expected_loss, rtol=1e-5)
+
+
+def test_answers_depend_on_whether_the_state_is_carried():
+    params = programs(SMALL, 12)[0](SMALL.traced).params
+    loss = [
+        evaluation.answer_sequence(
+            SMALL,
+            network.build_network(SMALL),
+            SMALL.traced._replace(stateful=stateful),
+            params,
+            jnp.arange(8) % 6,
+        ).loss[0]
+        for stateful in (True, False)
+    ]
+    np.testing.assert_array_equal(loss[0][:2], loss[1][:2])  # the first batch starts from zero
+    assert jnp.all(loss[0][2:] != loss[1][2:])
+
+
+def test_the_first_weights_come_from_the_seed_and_its_stream_for_weights():
+    for seed in (0, 1):
+        settings = SMALL.traced._replace(seed=seed)
+        key = data.stream_key(seed, data.Stream.WEIGHTS)
+        net = network.build_network(SMALL)
+        expected = jax.jit(functools.partial(network.init_params, net))(key)
+        chex.assert_trees_all_equal(programs(SMALL, 12)[0](settings).params, expected)
+
+
+def test_no_sequence_of_the_evaluation_is_one_of_the_training():
+    counters = jnp.arange(100)
+    drawn = [
+        {tuple(row) for row in data.draw_sequences(0, s, counters, TaskConfig()).tolist()}
+        for s in (data.Stream.DATA, data.Stream.EVALUATION)
+    ]
+    assert not drawn[0] & drawn[1]
+
+
+@pytest.mark.parametrize(
+    ("cell", "layout"),
+    [
+        ("simple", "prefixes"),
+        pytest.param("gru", "streams", marks=pytest.mark.slow),
+        pytest.param("optimized-lstm", "windows", marks=pytest.mark.slow),
+    ],
+)
+def test_a_cell_of_flax_trains_on_each_layout(cell, layout):
+    config = RunConfig(
+        dataclasses.replace(SMALL.task, layout=layout),
+        NetworkConfig(cell=cell, hidden_size=5),
+        SMALL.training,
+    )
+    state, losses = run(config, [40], size=40)
+    chex.assert_tree_all_finite(state)
+    assert jnp.mean(losses[-10:]) < jnp.mean(losses[:10])
+
+
+@pytest.mark.accelerator
+def test_an_accelerator_gives_what_the_cpu_gives():
+    if jax.default_backend() == "cpu":
+        pytest.skip("no accelerator")
+    with jax.default_device(jax.devices("cpu")[0]):
+        _, on_cpu = run(SMALL, [10])
+    _, on_accelerator = run(SMALL, [10])
+    np.testing.assert_allclose(on_accelerator, on_cpu, rtol=1e-3)

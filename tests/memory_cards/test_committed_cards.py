@@ -1,0 +1,181 @@
+"""The cards that are committed: whole, by the protocols of today, on a page that says the same."""
+
+import re
+from pathlib import Path
+
+import browser
+import pytest
+
+from echo_jax import atomic_files
+from echo_jax.config import CELL_NAMES
+from echo_jax.memory_benchmark import protocol
+from echo_jax.memory_cards import all_cards_page, card_file
+
+CARDS = Path(__file__).parents[2] / "docs" / "cards"
+REMAKE = "run `python scripts/probe.py --report docs/cards --readme README.md`"
+THE_SAME_CELL = {"optimized-lstm", "mlp"}
+"""Names of cells that compute what another one does."""
+
+
+@pytest.fixture(scope="module")
+def cards():
+    return {path.stem: card_file.read(path) for path in sorted(CARDS.glob("*.json"))}
+
+
+def of(cards, name):
+    fixed = protocol.hash_of(protocol.PROTOCOLS[name])
+    return {key: made for key, made in cards.items() if made["protocol_hash"] == fixed}
+
+
+def test_every_cell_has_a_full_card_and_every_recurrent_one_a_copy_card(cards):
+    full = {made["cell"]["cell"] for made in of(cards, "full").values()}
+    assert {name for name in full if ":" not in name} == set(CELL_NAMES) - THE_SAME_CELL
+    copy = {made["cell"]["cell"] for made in of(cards, "copy").values()}
+    assert copy == set(CELL_NAMES) - THE_SAME_CELL
+    assert len(cards) == len(of(cards, "full")) + len(of(cards, "copy"))
+
+
+def test_nothing_was_cut_short(cards):
+    for made in of(cards, "full").values():
+        missing = set(made["not_measured"]) - {"copy"}
+        assert all("half of the seeds" in made["not_measured"][name] for name in missing)
+
+
+@pytest.mark.parametrize("past", [1, 5, 50])
+def test_the_registers_come_out_to_the_step(cards, past):
+    rows = cards[f"ShiftRegister-slots-{past + 1}-full"]["rows"]
+    assert rows["stream_span"]["0.99"]["by_seed"] == [past] * 8
+    assert rows["cause"]["verdict"] == "could not hold"
+    for row, kind in (("capacity", "median"), ("linear", "trained")):
+        by_lag = rows[row]["by_lag"]
+        found = dict(zip(by_lag["lags"], by_lag[kind], strict=True))
+        assert all(abs(value - (lag <= past)) < 0.02 for lag, value in found.items())
+
+
+def test_the_leaky_integrator_has_its_linear_memory_function(cards):
+    by_lag = cards["LeakyIntegrator-rate-0.9-full"]["rows"]["linear"]["by_lag"]
+    for lag, value in zip(by_lag["lags"], by_lag["trained"], strict=True):
+        assert abs(value - (1 - 0.9**2) * 0.9 ** (2 * lag)) < 0.02
+
+
+def test_a_cell_with_no_memory_is_at_every_floor(cards):
+    rows = cards["Memoryless-full"]["rows"]
+    for task in ("stream_span", "hold_span"):
+        for span in rows[task].values():
+            assert span["by_seed"] == [0] * 8
+    assert abs(rows["capacity"]["exact"]["median"]) < 0.1
+    assert rows["linear"]["trained"]["median"] == 0
+
+
+def test_some_cell_beats_what_is_published_of_copy_memory_at_a_thousand(cards):
+    best = min(
+        line["recall"]["high"]
+        for made in of(cards, "copy").values()
+        for line in made["rows"]["copy"]
+        if line["T"] == 1000
+    )
+    assert best < 2.0794 / 2
+
+
+def test_the_readme_has_the_table_of_the_cards(root, cards):
+    _, shown, _ = atomic_files.between(root / "README.md", "cards")
+    assert shown.strip() == all_cards_page.markdown_summary(list(cards.values())), REMAKE
+
+
+@pytest.mark.slow
+def test_the_page_says_what_the_cards_say(cards):
+    """But for the figures, whose lines depend on the version of matplotlib."""
+    command = "python scripts/probe.py --report docs/cards"
+    listed = list(cards.values())
+    parts = all_cards_page.parts_of(listed)
+    markdown = (CARDS / "README.md").read_text()
+    assert markdown.startswith(all_cards_page.markdown_report(listed, command, parts)), REMAKE
+
+    def without_figures(text):
+        return re.sub(r"<svg.*?</svg>", "<svg>", text, flags=re.S)
+
+    shown = without_figures((CARDS / "index.html").read_text())
+    assert shown.startswith(without_figures(all_cards_page.report_page(listed, command, parts))), (
+        REMAKE
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(100)
+def test_a_browser_finds_every_card_and_no_missing_picture(cards, tmp_path):
+    content = (CARDS / "index.html").read_text()
+    for width, seen in browser.measured(content, tmp_path).items():
+        assert seen.scroll_width == seen.width == width
+        assert seen.figures == 3 + len(cards)
+        assert seen.broken == 0
+
+
+def test_the_cards_take_less_than_five_megabytes():
+    assert sum(path.stat().st_size for path in CARDS.rglob("*") if path.is_file()) < 5e6
+
+
+def test_the_readme_draws_from_the_cards_what_they_say(root, cards):
+    text = " ".join((root / "README.md").read_text().split())
+    rows = {name.removesuffix("-full"): made["rows"] for name, made in cards.items()}
+
+    def span(name, task="stream"):
+        return f"{rows[name][f'{task}_span']['0.99']['median']:.0f}"
+
+    def updates(name, lag):
+        lines = rows[name]["learning"]["stream"]
+        return f"{next(line['median'] for line in lines if line['lag'] == lag):,.0f}"
+
+    def bits(name, around=""):
+        found = rows[name]["capacity"]["exact"]
+        return "{:.0f}{} ({:.0f} to {:.0f}".format(
+            found["median"], around, found["low"], found["high"]
+        )
+
+    def passed(name, lag, threshold):
+        return sum(x >= lag for x in rows[name]["stream_span"][threshold]["by_seed"])
+
+    def closest(name):
+        found = rows[name]["cause"]["closest"]
+        return found["median"], 100 * found["low"], 100 * found["high"]
+
+    def recall(name, blanks=1000):
+        found = next(line for line in rows[name]["copy"] if line["T"] == blanks)["recall"]
+        return found["median"], found["low"], found["high"]
+
+    ring = "lru-r_min-0.999-r_max-1.0-recurrent_rate-0.01-copy"
+    for said in (
+        f"from {span('lstm', 'hold')} to at least {span('lstm-chrono', 'hold')} distractors and "
+        f"leaves its stream span at {span('lstm-chrono')}",
+        f"holds {span('identity-rnn', 'hold')} and echoes {span('identity-rnn')}.",
+        f"stream ends at {span('lstm')} steps",
+        f"{updates('lstm', 8)} updates for lag 8, {updates('lstm', 12)} for 12, "
+        f"{updates('lstm', 20)} for 20.",
+        f"(to 60% {passed('lstm', 30, '0.6')} of the 8 do)",
+        "they come to {:.1%} ({:.1f} to {:.1f}), near to 99%".format(*closest("lstm")),
+        f"state of 100 numbers knows {bits('lstm', ' bits about the past')})",
+        f"half as large, {bits('simple')}, for seeds differ)",
+        f"learns lag 12 after {updates('simple', 12)} updates",
+        f"LSTM's bytes.** It echoes {span('lru')} steps back, holds a value over at least "
+        f"{span('lru', 'hold')} distractors, and knows all {bits('lru').split()[0]} bits",
+        f"learns lag 20 after {updates('lru', 20)} updates",
+        f"in {rows['simple']['cause']['learned']} of {rows['simple']['cause']['tried']} seeds.",
+        f"At lag {rows['lru']['cause']['lag']} {rows['lru']['cause']['arrived']} of 8 seeds arrive",
+        f"{recall('lstm-copy')[0]:.2f} nats after 600 updates",
+        f"it is at {recall('lru-copy')[0]:.2f} (at T = 100 at {recall('lru-copy', 100)[0]:.2f})",
+        f"for 1,000 steps, stays at {recall('lstm-chrono-longest-1000-copy')[0]:.2f}.",
+        "**{:.3f}** ({:.3f} to {:.3f}, 93%)".format(*recall(ring)),
+    ):
+        assert said in text, said
+    assert rows["mingru"]["cause"] == rows["mingru"]["cause"] | {
+        "verdict": "could not learn", "lag": 2, "failed": 8, "learned": 8,
+    }  # fmt: skip
+
+
+def test_the_readme_has_the_calibration_that_the_docs_have(root):
+    table = (root / "docs" / "calibration.md").read_text()
+    (at_8,), (at_12,) = (
+        re.findall(rf"^\| {lag} \| [\d,]+ \| (\S+%) \| (\S+)% \|", table, re.M) for lag in (8, 12)
+    )
+    said = " ".join((root / "README.md").read_text().split())
+    assert f"{at_8[0]} at lag 8 and {at_12[0]} at lag 12 for the LSTM" in said
+    assert f"with standard errors of {at_8[1]} and {at_12[1]} points" in said

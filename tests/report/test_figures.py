@@ -1,0 +1,235 @@
+import math
+import re
+from xml.etree import ElementTree
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+from wcag import contrast
+
+from echo_jax.report import figures
+from echo_jax.report.figures import Estimate
+
+NEVER = Estimate(math.inf, math.inf, math.inf)
+UNKNOWN = Estimate(math.nan, math.nan, math.nan)
+ODD = 'a <b> & "c" of $5 or $6'
+
+
+def dots(*, odd=False):
+    rows = [
+        ("first", Estimate(120.0, 100.0, 140.0)),
+        (ODD if odd else "one seed", Estimate(60.0, None, None)),
+        ("now and then", Estimate(130.0, 90.0, math.inf)),
+        ("not once", NEVER),
+        ("lost", UNKNOWN),
+    ]
+    return figures.dots_figure(rows, [10.0, None, None, None, 20.0], "sequences", percent=False)
+
+
+def lines(*, odd=False):
+    series = {
+        ODD if odd else "low": [(1, Estimate(0.5, 0.4, 0.6)), (2, Estimate(0.1, 0.0, 0.2))],
+        "high": [(1, Estimate(0.2, None, None)), (2, Estimate(0.9, 0.8, 1.0))],
+        "lost": [(1, UNKNOWN), (2, UNKNOWN)],
+    }
+    return figures.lines_figure(series, "lag", "accuracy", 0.01, percent=True)
+
+
+def bars(*, odd=False):
+    series = {"trained": [0.9, 0.02, math.nan], "untrained": [0.1, 0.2, math.inf]}
+    groups = ["0 back", ODD if odd else "1 back", "2 back"]
+    return figures.bars_figure(groups, series, "input", "followed", 0.1, percent=True)
+
+
+def heat(*, odd=False):
+    values = np.array([[0.0, 0.25, math.nan], [0.5, 1.0, math.inf]])
+    panels = {"lstm": values, ODD if odd else "gru": values / 2}
+    return figures.heat_figure(
+        panels, [1, 2, 4], ["a", "b"], "lag", "cell", "accuracy", percent=True
+    )
+
+
+KINDS = pytest.mark.parametrize("draw", [dots, lines, bars, heat])
+
+
+@KINDS
+def test_a_figure_is_drawn_with_the_same_characters_each_time(draw):
+    assert figures.svg(draw(), "state") == figures.svg(draw(), "state")
+
+
+@KINDS
+def test_the_ids_of_a_figure_begin_with_its_name_and_what_they_are_needed_for_finds_them(draw):
+    drawing = figures.svg(draw(), "state")
+    ids = re.findall(r'id="([^"]*)"', drawing)
+    used = re.findall(r'(?:href="#|url\(#)([^")]*)', drawing)
+    assert len(ids) == len(set(ids))
+    assert used
+    assert set(used) <= set(ids)
+    assert all(name.startswith("state-") for name in ids)
+
+
+@KINDS
+def test_a_figure_is_one_element_without_size_style_sheet_or_anything_from_elsewhere(draw):
+    before = dict(matplotlib.rcParams)
+    drawing = figures.svg(draw(), "state")
+    assert matplotlib.rcParams == before
+    root = ElementTree.fromstring(drawing)
+    assert drawing.startswith("<svg ")
+    assert drawing.endswith("</svg>")
+    assert not {"width", "height"} & set(root.attrib)
+    assert float(root.get("viewBox").split()[2]) <= 8 * 72
+    found = {element.tag.partition("}")[2] for element in root.iter()}
+    assert not found & {"style", "script", "image", "metadata", "foreignObject"}
+    addresses = re.findall(r'(\S+)="[^"]*//', drawing)
+    assert sorted(addresses) == ["xmlns", "xmlns:xlink"]
+
+
+@KINDS
+def test_the_words_of_a_figure_are_text_whatever_is_in_them_and_can_be_read(draw):
+    root = ElementTree.fromstring(figures.svg(draw(odd=True), "state"))
+    texts = list(root.iter("{http://www.w3.org/2000/svg}text"))
+    assert ODD in " ".join(text.text for text in texts)
+    for text in texts:
+        assert "'DejaVu Sans', Arial, sans-serif" in text.get("style")
+        assert float(re.search(r"font-size: ([\d.]+)px", text.get("style"))[1]) >= 9
+
+
+def words(axes):
+    return [text.get_text() for text in axes.texts]
+
+
+def test_dots_have_the_first_row_on_top_and_their_floors_in_their_rows():
+    (axes,) = dots().axes
+    assert axes.get_yticklabels()[0].get_text() == "first"
+    assert axes.yaxis_inverted()
+    marked = [line for line in axes.lines if line.get_marker() == "o"]
+    places = [(line.get_xdata()[0], line.get_ydata()[0]) for line in marked]
+    assert places[:3] == [(120, 0), (60, 1), (130, 2)]
+    floors = [line for line in axes.lines if line.get_color() == figures.GREY]
+    assert [list(line.get_xdata()) for line in floors] == [[10, 10], [20, 20]]
+    assert [float(np.mean(line.get_ydata())) for line in floors] == [0, 4]
+
+
+def test_what_was_never_reached_is_a_hollow_dot_beyond_all_others_that_says_so():
+    (axes,) = dots().axes
+    assert words(axes) == ["never"]
+    hollow = [line for line in axes.lines if line.get_markerfacecolor() == "white"]
+    assert [line.get_ydata()[0] for line in hollow] == [3]
+    never = hollow[0].get_xdata()[0]
+    assert 140 < never < axes.get_xlim()[1]
+    bars = {line.get_ydata()[0]: line.get_xdata() for line in axes.lines if line.get_alpha()}
+    assert list(bars[0]) == [100, 140]
+    assert list(bars[2]) == [90, never]
+
+
+@pytest.mark.parametrize(("largest", "end"), [(0.07, 0.0728), (0.21, 1.04), (1.0, 1.04)])
+def test_shares_have_the_axis_from_0_to_100_percent_unless_all_are_small(largest, end):
+    rows = [("a", Estimate(largest, None, None))]
+    (axes,) = figures.dots_figure(rows, [0.01], "accuracy", percent=True).axes
+    assert axes.get_xlim()[1] == pytest.approx(end)
+    assert re.fullmatch(r"50(\.0)?%", axes.xaxis.get_major_formatter()(0.5))
+
+
+def test_a_figure_without_any_known_number_is_drawn():
+    unknown = [("a", UNKNOWN), ("b", NEVER)]
+    assert "never" in figures.svg(figures.dots_figure(unknown, [None] * 2, "x", False), "a")
+    series = {"a": [(1, UNKNOWN), (2, NEVER)]}
+    assert "never" in figures.svg(figures.lines_figure(series, "x", "y", None, False), "b")
+    assert figures.svg(figures.bars_figure(["a"], {"b": [math.nan]}, "x", "y", None, False), "c")
+    nothing = {"a": np.full((1, 2), math.nan)}
+    assert figures.svg(figures.heat_figure(nothing, [1, 2], [1], "x", "y", "z", percent=False), "d")
+
+
+def test_the_names_of_lines_stand_in_the_order_in_which_the_lines_end():
+    (legend,) = lines().legends
+    assert [text.get_text() for text in legend.get_texts()] == ["high", "low", "lost"]
+
+
+def test_lines_are_told_apart_by_colour_by_marker_and_by_dashes():
+    colours, markers, dashes, hatches = zip(*figures.SERIES, strict=True)
+    for style in (colours, markers, dashes, hatches):
+        assert len(set(style)) == 6
+    series = {str(i): [(1, Estimate(i, None, None))] for i in range(6)}
+    (axes,) = figures.lines_figure(series, "x", "y", None, percent=False).axes
+    drawn = [line for line in axes.lines if len(line.get_xdata())]
+    assert [line.get_marker() for line in drawn] == list(markers)
+    assert [line.get_color() for line in drawn] == list(colours)
+
+
+def test_a_line_has_a_gap_and_a_hollow_mark_where_nothing_was_reached():
+    series = {
+        "a": [(1, Estimate(10.0, 5.0, 20.0)), (10, NEVER), (100, Estimate(30.0, 25.0, math.inf))],
+        "b": [(1, UNKNOWN), (10, NEVER), (100, UNKNOWN)],
+    }
+    figure = figures.lines_figure(series, "units", "sequences", None, percent=False, log_x=True)
+    (axes,) = figure.axes
+    assert words(axes) == ["never"]  # once for both
+    hollow = [line for line in axes.lines if line.get_markerfacecolor() == "none"]
+    assert [list(line.get_xdata()) for line in hollow] == [[10], [10]]
+    (line,) = [x for x in axes.lines if x.get_color() == figures.BLUE and x not in hollow]
+    np.testing.assert_array_equal(line.get_ydata(), [10, math.nan, 30])
+    assert list(axes.get_xticks()) == [1, 10, 100]
+
+
+def test_many_points_have_a_band_and_ticks_that_have_room():
+    points = [(x, Estimate(0.5, 0.4, 0.6)) for x in range(100)]
+    (axes,) = figures.lines_figure({"a": points}, "step", "accuracy", 0.1, percent=True).axes
+    assert len(axes.get_xticks()) < 15
+    (band,) = axes.collections
+    assert band.get_paths()[0].vertices[:, 1].min() == pytest.approx(0.4)
+    assert words(axes) == ["chance\nfloor"]
+
+
+@pytest.mark.parametrize("log_x", [False, True])
+@pytest.mark.parametrize("x", [1, 50_000])
+def test_one_x_alone_is_drawn_in_the_middle_and_without_a_warning(x, log_x):
+    series = {name: [(x, Estimate(y, y / 2, 2 * y))] for name, y in (("a", 1.0), ("b", 3.0))}
+    figure = figures.lines_figure(series, "values", "bits", None, percent=False, log_x=log_x)
+    (axes,) = figure.axes
+    low, high = axes.get_xlim()
+    assert (low * high == x * x) if log_x else (low + high == 2 * x)
+    assert low < x < high
+    assert list(axes.get_xticks()) == [x]
+    assert figures.svg(figure, "one")  # a warning would be an error
+
+
+def test_bars_are_as_high_as_their_numbers_and_what_is_not_finite_has_none():
+    (axes,) = bars().axes
+    heights = [[bar.get_height() for bar in container] for container in axes.containers]
+    np.testing.assert_array_equal(heights, [[0.9, 0.02, math.nan], [0.1, 0.2, math.nan]])
+    middles = [bar.get_x() + bar.get_width() / 2 for group in axes.containers for bar in group]
+    np.testing.assert_allclose(middles, [-0.2, 0.8, 1.8, 0.2, 1.2, 2.2], atol=1e-12)
+
+
+def test_a_map_has_row_0_at_the_bottom_and_its_numbers_in_percent():
+    first, second, _ = heat().axes
+    assert words(first) == ["0", "25", "50", "100", "never"]
+    assert words(second) == ["0", "12", "25", "50", "never"]
+    assert [text.get_position() for text in first.texts][:3] == [(0.5, 0.5), (1.5, 0.5), (0.5, 1.5)]
+    assert not first.yaxis_inverted()
+    assert first.get_yticklabels()[0].get_text() == "a"
+
+
+def test_the_numbers_of_a_map_can_be_read_in_every_colour():
+    values = np.linspace(0, 1, 60).reshape(6, 10)
+    figure = figures.heat_figure({"a": values}, range(10), range(6), "x", "y", "z", percent=True)
+    mesh = figure.axes[0].collections[0]
+    for text, value in zip(figure.axes[0].texts, values.flat, strict=True):
+        cell = to_hex(mesh.cmap(mesh.norm(value)))
+        assert contrast(to_hex(text.get_color()), cell) >= 4.5
+
+
+def test_cells_without_room_have_no_numbers_and_many_panels_stand_below_each_other():
+    panels = {str(i): np.full((2, 30), float(i)) for i in range(3)}
+    figure = figures.heat_figure(panels, range(30), [0, 1], "x", "y", "z", percent=False)
+    assert [words(axes) for axes in figure.axes[:3]] == [[], [], []]
+    assert len({axes.get_subplotspec().rowspan.start for axes in figure.axes[:3]}) == 3
+    assert figure.axes[0].collections[0].get_clim() == (0, 2)
+
+
+def test_words_and_colours_of_figures_stand_out_from_white():
+    for colour in (figures.INK, figures.GREY):
+        assert contrast(colour) >= 4.5
+    for colour, *_ in figures.SERIES:
+        assert contrast(colour) >= 3  # of what is not text

@@ -1,0 +1,607 @@
+"""Run folders that are damaged, or made by somebody who means harm.
+
+Whatever is done to a folder, what is read from it is exactly what was written, or one sentence
+that names the file says why not: never another error, another answer, or endless memory.
+"""
+
+import contextlib
+import functools
+import json
+import os
+import re
+import resource
+import shutil
+import sys
+from pathlib import Path
+
+import hypothesis
+import hypothesis.strategies as st
+import jax
+import msgpack
+import numpy as np
+import pytest
+from run_folders import (
+    OWN,
+    PLAIN,
+    make_run,
+    payload_of,
+    saved_of,
+    sign_checkpoint,
+    sign_json,
+    sign_payload,
+)
+
+import echo_jax
+from echo_jax import atomic_files
+from echo_jax.config import to_dict
+from echo_jax.core.many_seeds import state_shapes
+from echo_jax.exceptions import ConfigError
+from echo_jax.runs import run_folder
+from echo_jax.runs.metrics_csv import History
+
+pytestmark = pytest.mark.timeout(600)
+
+HUGE = 2**31 - 1
+FILES = ("config.json", "vocabulary.json", "tokens.bin", "checkpoint.msgpack", "metrics.csv")
+NOT_TO_PREDICT = ("tokens.bin", "metrics.csv")
+ROOM = 2**28
+"""Bytes that the refusal of a file may take, whatever size the file says it has."""
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Two runs of the same shapes, on columns of different values, that nobody writes to."""
+    folder = tmp_path_factory.mktemp("runs")
+    for name, draw in (("one", 1), ("two", 2)):
+        make_run(folder / name, OWN, draw)
+    return folder
+
+
+@pytest.fixture
+def run(runs, tmp_path):
+    """A copy of the first run, to be damaged."""
+    return shutil.copytree(runs / "one", tmp_path / "run")
+
+
+@functools.cache
+def shapes_of(config):
+    return state_shapes(config)
+
+
+def plain(tree):
+    """A tree of arrays as what can be compared with ==."""
+    return [(leaf.dtype, leaf.shape, leaf.tobytes()) for leaf in jax.tree.leaves(tree)]
+
+
+def network_in(folder):
+    """All that predictions are a function of, of every seed."""
+    networks = [echo_jax.load(folder, seed) for seed in (3, 4)]
+    return [
+        (to_dict(n.config), n.sequences, n.vocabulary, plain(jax.device_get(n.params)))
+        for n in networks
+    ]
+
+
+def weights_in(folder):
+    """The same, without making a network of it; for how long to train aside."""
+    inputs = run_folder.read_inputs(folder, with_tokens=False)
+    run_folder.check_cell_named(folder, inputs, None)
+    state, contents = run_folder.load_state(folder, inputs, shapes_of(inputs.config))
+    return inputs.identity, inputs.values, contents["sequences"], plain(state)
+
+
+def all_in(folder):
+    """All that going on is a function of; for how long to train aside."""
+    inputs = run_folder.read_inputs(folder)
+    run_folder.check_cell_named(folder, inputs, None)
+    saved = run_folder.load(folder, inputs, shapes_of(inputs.config))
+    kept = saved and (plain(saved.state), saved.history.text(), plain(saved.history.curves()))
+    return inputs.identity, inputs.values, plain(inputs.tokens), kept
+
+
+def refusal(read, folder):
+    """The sentence with which a folder is refused; None where it is not."""
+    try:
+        read(folder)
+    except ConfigError as error:
+        sentence = str(error)
+        assert len(sentence.splitlines()) == 1
+        assert len(sentence) < 1000, sentence
+        assert sentence.isprintable(), sentence
+        return sentence
+    return None
+
+
+@contextlib.contextmanager
+def little_memory():
+    """Within it any larger piece of memory than ROOM cannot be had."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    bound = pages * resource.getpagesize() + ROOM
+    resource.setrlimit(resource.RLIMIT_AS, (bound, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+# Damage
+
+
+def truncated(share):
+    def damage(path):
+        os.truncate(path, int(share * path.stat().st_size))
+
+    return damage
+
+
+def flipped(share):
+    def damage(path):
+        data = bytearray(path.read_bytes())
+        data[min(int(share * len(data)), len(data) - 1)] ^= 1
+        path.write_bytes(data)
+
+    return damage
+
+
+def replaced(make):
+    def damage(path):
+        path.unlink()
+        make(path)
+
+    return damage
+
+
+def linked(path):
+    path.rename(path.with_name("elsewhere"))
+    path.symlink_to("elsewhere")
+
+
+DAMAGE = {
+    "emptied": truncated(0),
+    "cut to a tenth": truncated(0.1),
+    "cut in half": truncated(0.5),
+    "without its end": truncated(0.99),
+    "longer by a byte": lambda path: path.write_bytes(path.read_bytes() + b"\0"),
+    "first byte": flipped(0),
+    "a byte early": flipped(0.1),
+    "a byte amid": flipped(0.5),
+    "last byte": flipped(1),
+    "all zeros": lambda path: path.write_bytes(bytes(path.stat().st_size)),
+    "not there": lambda path: path.unlink(),
+    "a folder": replaced(Path.mkdir),
+    "a link": linked,
+    "a link to itself": replaced(lambda path: path.symlink_to(path.name)),
+    "a pipe": replaced(os.mkfifo),
+    "endless": replaced(lambda path: path.symlink_to("/dev/zero")),
+    "a terabyte": lambda path: os.truncate(path, 2**40),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("name", FILES)
+def test_a_damaged_file_is_not_needed_or_refused_by_name(runs, run, name, damage):
+    network, everything = network_in(runs / "one"), all_in(runs / "one")
+    DAMAGE[damage](run / name)
+    with little_memory():
+        to_predict, to_go_on = refusal(network_in, run), refusal(all_in, run)
+    if name in NOT_TO_PREDICT:
+        assert to_predict is None
+        assert network_in(run) == network
+    else:
+        assert str(run / name) in to_predict or (damage, name) == ("not there", FILES[3])
+    if (damage, name) == ("not there", "checkpoint.msgpack"):
+        assert "has no checkpoint yet" in to_predict
+        assert all_in(run)[:3] == everything[:3]  # a run of no sequences yet
+        assert all_in(run)[3] is None
+    elif name == "metrics.csv" and damage in ("longer by a byte", "a terabyte"):
+        assert all_in(run) == everything  # what is beyond the checkpoint is written again
+    else:
+        assert str(run / name) in to_go_on
+
+
+def test_what_is_whole_is_read_and_predicts_the_same(runs, run):
+    assert (network_in(run), all_in(run)) == (network_in(runs / "one"), all_in(runs / "one"))
+    assert network_in(run) != network_in(runs / "two")
+    values = [int(value) for value in run_folder.read_inputs(run).values]
+    whole = echo_jax.load(runs / "one").predict(values * 3)
+    for name in NOT_TO_PREDICT:
+        (run / name).unlink()
+    assert echo_jax.load(run).predict(values * 3) == whole
+    assert set(whole[2:]) <= set(values)
+
+
+def test_what_a_checkpoint_holds_beside_the_network_is_left_out(runs, run):
+    more = {"more": 1, "state__params__more": np.zeros(2, np.float32)}
+    sign_checkpoint(run / "checkpoint.msgpack", **more)
+    assert network_in(run) == network_in(runs / "one")
+
+
+def test_a_json_file_may_be_laid_out_anew(runs, run):
+    for name in ("config.json", "vocabulary.json"):
+        (run / name).write_text(json.dumps(json.loads((run / name).read_text())))
+    assert all_in(run) == all_in(runs / "one")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_of_another_run_is_refused(runs, run, name):
+    shutil.copy(runs / "two" / name, run / name)
+    assert (refusal(network_in, run) is None) == (name in NOT_TO_PREDICT)
+    assert refusal(all_in, run) is not None
+
+
+# Malice: every digest is right
+
+
+def config_of(**changes):
+    return lambda run: sign_json(run / "config.json", **changes)
+
+
+def wholly(**changes):
+    """A run whose checkpoint names the changed configuration as its own."""
+
+    def damage(run):
+        sign_json(run / "config.json", **changes)
+        inputs = run_folder.read_inputs(run, with_tokens=False)
+        sign_checkpoint(run / "checkpoint.msgpack", inputs=inputs.identity)
+
+    return damage
+
+
+def json_text(text):
+    return lambda run: (run / "config.json").write_text(text)
+
+
+def vocabulary_of(values, **changes):
+    """A vocabulary that the configuration and the checkpoint name as theirs."""
+
+    def damage(run):
+        atomic_files.write_json(run / "vocabulary.json", {"values": values})
+        digests = atomic_files.read_json(run / "config.json")["files"]
+        digests["vocabulary.json"] = atomic_files.digest_of(values)
+        sign_json(run / "config.json", files=digests, **changes)
+        config = {
+            k: v for k, v in atomic_files.read_json(run / "config.json").items() if k != "files"
+        }
+        del config["seed_map"], config["training"]["sequences"]
+        sign_checkpoint(
+            run / "checkpoint.msgpack", inputs=atomic_files.digest_of([config, digests])
+        )
+
+    return damage
+
+
+def tokens_of(data):
+    """Tokens that the configuration names as its own."""
+
+    def damage(run):
+        (run / "tokens.bin").write_bytes(data)
+        digests = atomic_files.read_json(run / "config.json")["files"]
+        sign_json(run / "config.json", files=digests | {"tokens.bin": atomic_files.digest(data)})
+
+    return damage
+
+
+def checkpoint_of(**changes):
+    return lambda run: sign_checkpoint(run / "checkpoint.msgpack", **changes)
+
+
+def payload(data):
+    return lambda run: sign_payload(run / "checkpoint.msgpack", data)
+
+
+def ndarray(shape, kind, data):
+    """An array as flax packs it."""
+    return msgpack.ExtType(1, msgpack.packb((shape, kind, data), use_bin_type=True))
+
+
+def state_with(leaf):
+    """A checkpoint with something else in the place of one array."""
+
+    def damage(run):
+        def unchanged(code, data):
+            return msgpack.ExtType(code, data)
+
+        path = run / "checkpoint.msgpack"
+        contents = msgpack.unpackb(payload_of(path), ext_hook=unchanged, raw=False)
+        contents["state"]["params"]["readout"]["bias"] = leaf
+        sign_payload(path, msgpack.packb(contents, use_bin_type=True))
+
+    return damage
+
+
+CONFIG_MALICE = {
+    "deep": json_text("[" * 100_000),
+    "deep in a field": json_text('{"task": ' + "[" * 100_000 + "]" * 100_000 + "}"),
+    "deep enough to be read": config_of(task=functools.reduce(lambda x, _: [x], range(400), 1)),
+    "a list": json_text("[]"),
+    "NaN": json_text(json.dumps(to_dict(OWN) | {"seed": float("nan")})),
+    "a long number": json_text('{"seed": ' + "9" * 5000 + "}"),
+    "text for a number": config_of(task__length="10"),
+    "a number for text": config_of(network__cell=3),
+    "long text": config_of(task__layout="x" * 10**6),
+    "a fraction": config_of(seeds=2.0),
+    "true": config_of(task__batch_size=True),
+    "a learning rate without end": config_of(training__learning_rate=10**400),
+    "a field more": config_of(task__more=1),
+    "no task": config_of(task=None),
+    "lines in a name": config_of(seed_map="x\n\x1b[2Jerror"),
+    "lines in a field": config_of(**{"task__\n\x1b[2J": 1}),
+    "no files": config_of(files=None),
+    "files as a list": config_of(files=["vocabulary.json"]),
+    "files elsewhere": config_of(files={"../../etc/passwd": "0", "/etc/passwd": "0"}),
+    "digests of numbers": config_of(files={"vocabulary.json": 1, "tokens.bin": 2}),
+    "another module": config_of(network__cell="os:system"),
+    "a module that talks": config_of(network__cell="this:that"),
+    "no cell": config_of(network__cell="../cell:Cell"),
+}
+CHECKPOINT_MALICE = {
+    "other sizes": config_of(network__hidden_size=4),
+    "huge units": wholly(network__hidden_size=HUGE),
+    "many seeds": wholly(seed=0, seeds=HUGE),
+    "three seeds": wholly(seeds=3),
+    "another network": config_of(network__cell="gru"),
+    "another seed": config_of(seed=4),
+    "no msgpack": payload(b"\xc1"),
+    "nothing": payload(b""),
+    "a list": payload(msgpack.packb([1, 2])),
+    "deep": payload(b"\x91" * 100_000 + b"\xc0"),
+    "long lists in lists": payload(b"\xdd\x00\x0f\x00\x00" * 500 + bytes(2**20 - 4000)),
+    "a list without end": payload(b"\xdd\xff\xff\xff\xff"),
+    "text without end": payload(b"\xdb\xff\xff\xff\xff"),
+    "numbers for names": payload(msgpack.packb({1: 2})),
+    "no state": checkpoint_of(state=None),
+    "a list of states": checkpoint_of(state=[1]),
+    "no parameters": checkpoint_of(state__params={}),
+    "objects": state_with(ndarray((2, 5), "O", bytes(80))),
+    "a type of nothing": state_with(ndarray((2, 5), "V0", b"")),
+    "no type": state_with(ndarray((2, 5), "float33", bytes(40))),
+    "numbers of 64 bits": state_with(ndarray((2, 5), "float64", bytes(80))),
+    "a huge shape": state_with(ndarray((2**40,), "float32", bytes(40))),
+    "a negative shape": state_with(ndarray((-2, -5), "float32", bytes(40))),
+    "an array of nothing": state_with(ndarray((0, 2**60), "float32", b"")),
+    "one seed": state_with(ndarray((1, 5), "float32", bytes(20))),
+    "a list for an array": state_with([0.0] * 10),
+    "chunks": state_with({"__msgpack_chunked_array__": True, "shape": {"0": 2**40}, "chunks": {}}),
+    "below 0": checkpoint_of(sequences=-4),
+    "none": checkpoint_of(sequences=0),
+    "true": checkpoint_of(sequences=True),
+    "a fraction of one": checkpoint_of(sequences=4.0),
+    "more than can be": checkpoint_of(sequences=2**62, metrics_bytes=2**62),
+    "metrics without end": checkpoint_of(metrics_bytes=2**40),
+    "no metrics": checkpoint_of(metrics_bytes=None),
+    "of no run": checkpoint_of(inputs="0"),
+}
+VOCABULARY_MALICE = {
+    "out of order": vocabulary_of(["2", "1", "3", "4", "5"]),
+    "twice": vocabulary_of(["1", "1", "2", "3", "4"]),
+    "numbers": vocabulary_of([1, 2, 3, 4, 5]),
+    "lists": vocabulary_of([["1"], ["2"], ["3"], ["4"], ["5"]]),
+    "NUL": vocabulary_of(["\0", "b", "c", "d", "e"]),
+    "half a character": vocabulary_of(["a", "b", "c", "d", "\udc80"]),
+    "too few": vocabulary_of(["1", "2", "3"]),
+    "too many": vocabulary_of(["1", "2", "3", "4", "5", "6"]),
+    "none": vocabulary_of([]),
+    "a long value": vocabulary_of(["1" * 10**6, "2", "3", "4", "5"]),
+    "no list": lambda run: atomic_files.write_json(run / "vocabulary.json", {"values": {"a": 1}}),
+    "no values": lambda run: atomic_files.write_json(run / "vocabulary.json", {}),
+}
+MALICE = {
+    "config.json": CONFIG_MALICE,
+    "checkpoint.msgpack": CHECKPOINT_MALICE,
+    "vocabulary.json": VOCABULARY_MALICE,
+}
+CANNOT_BE_NAMED = "GiB are needed at the least"
+"""Said of a run too large for the machine: there is no file to mend."""
+
+
+@pytest.mark.parametrize(
+    ("name", "malice"), [(name, malice) for name, table in MALICE.items() for malice in table]
+)
+def test_a_file_of_malice_is_refused_by_name(run, name, malice):
+    before = set(sys.modules)
+    MALICE[name][malice](run)
+    with little_memory():
+        sentences = [refusal(network_in, run), refusal(all_in, run)]
+    for sentence in sentences:
+        assert str(run) in sentence or CANNOT_BE_NAMED in sentence, sentence
+    assert "this" not in set(sys.modules) - before
+
+
+@pytest.mark.parametrize(
+    "data",
+    {
+        "a token too high": np.full(200, 5, "<i4").tobytes(),
+        "a token below 0": np.full(200, -1, "<i4").tobytes(),
+        "no token": b"",
+        "half a token": bytes(801),
+    }.values(),
+    ids=["too high", "below 0", "none", "half a token"],
+)
+def test_tokens_that_have_no_value_are_refused(run, data):
+    tokens_of(data)(run)
+    sentence = refusal(run_folder.read_inputs, run)
+    assert str(run / "tokens.bin") in sentence
+
+
+METRICS = {
+    "nothing but a header": b"seed,sequence,loss,accuracy\n",
+    "no text": b"\xff\xfe" * 40,
+    "words": b"seed,sequence,loss,accuracy\n3,1,a,b\n4,1,a,b\n",
+    "too large": b"seed,sequence,loss,accuracy\n3,1,1e39,0.5\n4,1,1e400,0.5\n",
+    "a line too few": b"seed,sequence,loss,accuracy\n3,1,1.0,0.5\n",
+    "another order": b"seed,sequence,loss,accuracy\n4,1,1.0,0.5\n3,1,1.0,0.5\n",
+    "underscores": b"seed,sequence,loss,accuracy\n3,1,1_0,0.5\n4,1,1.0,0.5\n",
+    "other spelling": b"seed,sequence,loss,accuracy\n3,1,1.00,0.5\n4,1,1.0,0.5\n",
+    "one sequence": b"seed,sequence,loss,accuracy\n3,1,1.0,0.5\n4,1,1.0,0.5\n",
+    "a cell without end": b"seed,sequence,loss,accuracy\n3,1," + b"9" * 400 + b"\n\n" * 40,
+    "blank lines": b"\n" * 100,
+}
+
+
+@pytest.mark.parametrize("rubbish", METRICS)
+def test_metrics_of_rubbish_are_refused_though_their_digest_is_right(run, rubbish):
+    data = METRICS[rubbish]
+    (run / "metrics.csv").write_bytes(data)
+    changes = {"metrics_bytes": len(data), "metrics_digest": atomic_files.digest(data)}
+    sign_checkpoint(run / "checkpoint.msgpack", **changes)
+    sentence = refusal(all_in, run)
+    assert "metrics.csv is damaged" in sentence or "its counts cannot be right" in sentence
+    assert refusal(network_in, run) is None
+
+
+def test_metrics_of_one_long_cell_take_memory_in_proportion():
+    text = b"sequence,loss,accuracy\n1," + b"9" * 10**6 + b",0.5\n" + b"1,1.0,1.0\n" * 10**4
+    with little_memory(), pytest.raises(ValueError, match="not the lines"):
+        History.of_text(PLAIN, text)
+
+
+def test_weights_that_are_no_numbers_are_refused_where_they_are_asked_for(run):
+    saved = saved_of(OWN, draw=1)
+    saved.state.params["readout"]["bias"][1] = np.nan
+    run_folder.save(run, run_folder.read_inputs(run), saved)
+    echo_jax.load(run, seed=3)
+    with pytest.raises(ConfigError, match=f"seed 4 of {re.escape(str(run))} failed in training"):
+        echo_jax.load(run, seed=4)
+
+
+@pytest.mark.parametrize("name", ["window", "length", "batch_size"])
+def test_a_run_of_huge_rows_is_read_or_refused_without_their_memory(tmp_path, name, monkeypatch):
+    """A network keeps its window, and what B rows left; it does not keep a sequence."""
+    monkeypatch.setattr(atomic_files, "memory", lambda: 2**34)  # whatever this machine has
+    make_run(tmp_path / "run", PLAIN)
+    sizes = {"length": HUGE, "window": 2**30, "batch_size": 2**30}
+    wholly(**{f"task__{field}": sizes[field] for field in {"length", name}})(tmp_path / "run")
+    with little_memory():
+        if name == "length":
+            assert echo_jax.load(tmp_path / "run").config.task.length == HUGE
+        else:
+            with pytest.raises(ConfigError, match="GiB are needed at the least and this machine"):
+                echo_jax.load(tmp_path / "run")
+
+
+def test_an_evaluation_of_any_size_is_not_begun_by_loading(tmp_path):
+    make_run(tmp_path / "run", PLAIN)
+    wholly(evaluation_sequences=HUGE)(tmp_path / "run")
+    with little_memory():
+        echo_jax.load(tmp_path / "run")
+
+
+# Anything at all
+
+
+def mutate(data, runs, folder):
+    """Do one of many things to a folder; whether it may now be read as a longer run."""
+    path = folder / data.draw(st.sampled_from(FILES))
+    content = path.read_bytes()
+    kind = data.draw(st.sampled_from(["edit", "cut", "insert", "swap", "sign"]))
+    at = data.draw(st.integers(0, max(len(content) - 1, 0)))
+    if kind == "edit":
+        new = bytes([data.draw(st.integers(0, 255))])
+        path.write_bytes(content[:at] + new + content[at + 1 :])
+    elif kind == "cut":
+        path.write_bytes(content[:at] + content[data.draw(st.integers(at, len(content))) :])
+    elif kind == "insert":
+        path.write_bytes(content[:at] + data.draw(st.binary(max_size=8)) + content[at:])
+    elif kind == "swap":
+        shutil.copy(runs / data.draw(st.sampled_from(["one", "two"])) / path.name, path)
+    else:
+        sign_anything(data, runs, folder)
+
+
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+FIELDS = [
+    *(f"{part}__{field}" for part, table in to_dict(OWN).items() if isinstance(table, dict)
+      for field in table),
+    *("seed", "seeds", "evaluation_sequences", "seed_map", "files", "task", "more"),
+]  # fmt: skip
+COUNTERS = ["sequences", "metrics_bytes", "metrics_digest", "inputs", "state", "state__step"]
+
+
+def sign_anything(data, runs, folder):
+    """Change a field of the configuration or the checkpoint, with the right digest."""
+    with contextlib.suppress(ConfigError, ValueError, KeyError, TypeError, AttributeError):
+        if data.draw(st.booleans()):
+            value = data.draw(LEAVES | st.integers(-2, 2**32) | st.lists(LEAVES, max_size=3))
+            field = data.draw(st.sampled_from(FIELDS))
+            sign_json(folder / "config.json", **{field: value})
+        else:
+            value = data.draw(st.none() | st.booleans() | st.integers(-(2**62), 2**62) | st.text())
+            field = data.draw(st.sampled_from(COUNTERS))
+            path = shutil.copy(runs / "one" / "checkpoint.msgpack", folder)  # sign no damage
+            sign_checkpoint(Path(path), **{field: value})
+
+
+@pytest.fixture(scope="module")
+def damaged(tmp_path_factory):
+    """The one folder that all the mutations below are made in."""
+    return tmp_path_factory.mktemp("damaged") / "run"
+
+
+def outcome(read, folder):
+    sentence = refusal(read, folder)
+    return read(folder) if sentence is None else sentence
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.cases
+@hypothesis.given(data=st.data())
+def test_whatever_is_done_to_a_folder_it_is_one_of_the_runs_or_refused(runs, damaged, data):
+    shutil.rmtree(damaged, ignore_errors=True)
+    shutil.copytree(runs / "one", damaged)
+    for _ in range(data.draw(st.integers(1, 3))):
+        mutate(data, runs, damaged)
+    for read in (weights_in, all_in):
+        found, expected = outcome(read, damaged), of_both_runs(read, runs)
+        if isinstance(found, str):
+            assert str(damaged) in found or CANNOT_BE_NAMED in found
+        elif read is weights_in:
+            assert without_counts(found) in map(without_counts, expected)
+        else:
+            assert found in expected
+
+
+@functools.cache
+def of_both_runs(read, runs):
+    return [read(runs / "one"), read(runs / "two")]
+
+
+def without_counts(found):
+    """Who signs a checkpoint may say of it how many sequences led there."""
+    identity, values, _, state = found
+    return identity, values, state
+
+
+@pytest.mark.cases
+@hypothesis.given(payload=st.binary(max_size=200), at=st.integers(0, 4000), cut=st.integers(0, 9))
+def test_any_signed_payload_is_the_state_or_refused(runs, damaged, payload, at, cut):
+    shutil.rmtree(damaged, ignore_errors=True)
+    shutil.copytree(runs / "one", damaged)
+    path = damaged / "checkpoint.msgpack"
+    whole = payload_of(path)
+    sign_payload(path, whole[:at] + payload + whole[at + cut :])
+    found = outcome(weights_in, damaged)
+    if isinstance(found, str):
+        assert str(path) in found
+    else:  # weights are whatever they are signed to be, but nothing of another kind
+        assert [leaf[:2] for leaf in found[3]] == [leaf[:2] for leaf in weights_in(runs / "one")[3]]
+
+
+@pytest.mark.cases
+@hypothesis.given(
+    st.binary(max_size=300) | st.recursive(LEAVES, st.lists).map(repr).map(str.encode)
+)
+def test_any_bytes_for_metrics_are_refused_or_come_back(text):
+    with contextlib.suppress(ValueError):
+        assert History.of_text(PLAIN, text).text() == text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FILES)
+def test_every_single_byte_of_a_file_counts(runs, run, name):
+    """Each byte changed in turn: no file has a place where damage goes unnoticed."""
+    content, expected = (run / name).read_bytes(), all_in(runs / "one")
+    for at in range(len(content)):
+        (run / name).write_bytes(content[:at] + bytes([content[at] ^ 4]) + content[at + 1 :])
+        assert outcome(all_in, run) != expected, at
+        assert refusal(all_in, run), at

@@ -1,0 +1,431 @@
+"""Trained networks in use: the Python calls, and predict.py in real processes."""
+
+import functools
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from running import command, execute
+
+import echo_jax
+from echo_jax import atomic_files
+from echo_jax.core.many_seeds import state_shapes
+from echo_jax.exceptions import ConfigError
+from echo_jax.runs import run_folder
+
+RUN = [
+    "--length", "12", "--vocab-size", "10", "--window", "3", "--hidden", "12", "--lag", "1",
+    "--sequences", "120", "--learning-rate", "0.02", "--evaluation-sequences", "50",
+    "--compilation-cache",
+]  # fmt: skip
+KINDS = {
+    "windows": ["--batch", "1", "--no-stateful"],
+    "stateful": ["--batch", "2", "--seeds", "3", "--seed", "4"],
+    "streams": ["--batch", "2", "--layout", "streams"],
+}
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture
+def predict(call):
+    return functools.partial(call, "predict.py")
+
+
+def train(folder, kind):
+    """A run of a kind, in a folder where it is perhaps already."""
+    if not (folder / kind).exists():
+        execute("train.py", *RUN, *KINDS[kind], "--out", kind, cwd=folder)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A folder with a run of two kinds."""
+    folder = tmp_path_factory.mktemp("runs")
+    train(folder, "windows")
+    train(folder, "stateful")
+    return folder
+
+
+@pytest.fixture(params=["windows", "stateful", pytest.param("streams", marks=pytest.mark.slow)])
+def kind(runs, request):
+    train(runs, request.param)
+    return request.param
+
+
+INPUT = np.random.default_rng(3).integers(0, 10, 40).tolist()
+
+
+def test_numbers_in_numbers_out(runs, predict):
+    network = echo_jax.load(runs / "windows")
+    expected = network.predict(INPUT)
+    assert expected[:2] == [None, None]
+    right = np.mean([a == b for a, b in zip(expected[2:], INPUT[1:-1], strict=True)])
+    assert right > 0.9  # it has learned to echo
+    done = predict("windows", *INPUT, cwd=runs)
+    assert done.stdout == " ".join("-" if x is None else str(x) for x in expected) + "\n"
+    assert done.stderr == ""
+
+
+def test_any_number_of_sequences_of_any_kind_of_list_or_array(runs):
+    network = echo_jax.load(runs / "windows")
+    alone = network.predict(INPUT)
+    assert network.predict(tuple(INPUT)) == alone
+    assert network.predict(np.array(INPUT, np.uint8)) == alone
+    assert network.predict(np.array(INPUT, float)) == alone
+    assert network.predict([str(x) for x in INPUT]) == alone
+    assert network.predict([INPUT]) == [alone]
+    assert network.predict(np.array([INPUT, INPUT[::-1]])) == [alone, network.predict(INPUT[::-1])]
+    ragged = [INPUT[:n] for n in (3, 0, 40, 17, 1)]
+    assert network.predict(ragged) == [alone[:n] for n in (3, 0, 40, 17, 1)]
+    assert network.predict([]) == []
+    assert all(type(x) is int for x in alone[2:])
+
+
+def test_many_sequences_side_by_side_are_each_answered_as_alone(runs, kind):
+    network = echo_jax.load(runs / kind)
+    many = np.random.default_rng(5).integers(0, 10, (1030, 7))
+    found = network.predict(many)
+    assert len(found) == 1030
+    for i in (0, 500, 1023, 1024, 1029):
+        assert found[i] == network.predict(many[i])
+
+
+def test_probabilities_are_those_of_the_answers(runs, kind):
+    network = echo_jax.load(runs / kind)
+    answers = network.predict(INPUT)
+    chances = network.predict(INPUT, probabilities=True)
+    assert chances.shape == (40, 10)
+    np.testing.assert_allclose(chances[2:].sum(axis=1), 1, rtol=1e-5)
+    missing = [answer is None for answer in answers]
+    np.testing.assert_array_equal(np.isnan(chances).all(axis=1), missing)
+    found = chances[np.logical_not(missing)].argmax(axis=1)
+    assert found.tolist() == [answer for answer in answers if answer is not None]
+    (many, _) = network.predict([INPUT, INPUT[:3]], probabilities=True)
+    np.testing.assert_allclose(many[2:], chances[2:], atol=1e-5)
+
+
+def test_a_step_at_a_time_says_what_the_whole_list_does(runs, kind):
+    network = echo_jax.load(runs / kind)
+    state, said = network.start(), []
+    for token in INPUT:
+        state, answer = network.step(state, token)
+        said.append(int(answer.token) if answer.exists else None)
+    assert said == network.predict(INPUT)
+
+
+@pytest.mark.slow
+def test_each_seed_is_a_network_of_its_own(runs, predict):
+    weights = [
+        echo_jax.load(runs / "stateful", seed).params["readout"]["bias"] for seed in (4, 5, 6)
+    ]
+    assert len({weight.tobytes() for weight in map(np.asarray, weights)}) == 3
+    alone = execute(
+        "train.py", *RUN, "--batch", 2, "--seed", 5, "--out", "alone", cwd=runs
+    )  # fmt: skip
+    assert "Run folder: alone" in alone.stdout
+    np.testing.assert_array_equal(
+        weights[1], echo_jax.load(runs / "alone").params["readout"]["bias"]
+    )
+    done = predict("stateful", *INPUT, "--seed", 5, cwd=runs)
+    assert done.stdout == predict("alone", *INPUT, cwd=runs).stdout
+    assert done.stderr == ""
+    unnamed = predict("stateful", 1, cwd=runs)
+    assert unnamed.stderr == "one of 3 networks, of seed 4: --seed names another\n"
+    with pytest.raises(ConfigError, match=r"seed 7 is not in .*: use one from 4 to 6"):
+        echo_jax.load(runs / "stateful", 7)
+
+
+def test_a_column_of_a_csv_file_is_answered_line_by_line(runs, tmp_path, predict):
+    rows = "".join(f"{i},{x}\n" for i, x in enumerate(INPUT))
+    (tmp_path / "my.csv").write_text("t,n\n" + rows)
+    done = predict(runs / "windows", "--csv", "my.csv", "--column", "n", cwd=tmp_path)
+    expected = echo_jax.load(runs / "windows").predict(INPUT)
+    assert done.stdout.splitlines() == ["-" if x is None else str(x) for x in expected]
+
+
+def test_what_was_not_trained_on_is_named_or_skipped(runs, tmp_path, predict):
+    (tmp_path / "my.csv").write_text("n\n1\n2\n77\n3\n")
+    options = [runs / "windows", "--csv", "my.csv"]
+    refused = predict(*options, cwd=tmp_path, status=2)
+    assert refused.stdout == ""
+    assert refused.stderr.startswith("error: value '77' in line 4 is not in the vocabulary (the ")
+    skipped = predict(*options, "--unknown", "skip", cwd=tmp_path)
+    network = echo_jax.load(runs / "windows")
+    assert skipped.stdout.split() == ["-", "-", "-", str(network.predict([1, 2, 3])[2])]
+    expected = [*network.predict([1, 2]), None, network.predict([1, 2, 3])[2]]
+    assert network.predict([1, 2, 77, 3], unknown="skip") == expected
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory):
+    """A run on a column of words and numbers."""
+    folder = tmp_path_factory.mktemp("words")
+    rng = random.Random(1)
+    values = rng.choices(["red", "green", "10000", "-3"], [5, 3, 3, 3], k=900)
+    (folder / "my.csv").write_text("colour\n" + "\n".join(values) + "\n")
+    options = [*RUN[:2], *RUN[4:], "--csv", "my.csv", "--batch", 2, "--out", "run"]
+    done = execute("train.py", *options, cwd=folder)
+    return folder, values, done.stdout
+
+
+def test_words_are_learned_and_answered_as_words(words, predict):
+    folder, _, _ = words
+    asked = ["red", "-3", "10000", "green", "red"]
+    done = predict("run", *asked, cwd=folder)
+    assert done.stdout.split() == ["-", "-", *asked[1:-1]]
+    assert echo_jax.load(folder / "run").predict(asked)[2:] == asked[1:-1]
+
+
+def test_the_floors_of_a_column_are_those_of_its_end_which_is_never_trained_on(words):
+    folder, values, printed = words
+    result = atomic_files.read_json(folder / "run" / "result.json")
+    held_out = values[-180:]
+    shares = np.array([held_out.count(x) for x in set(held_out)]) / 180
+    assert result["floor_accuracy"] == pytest.approx(shares.max())
+    assert result["floor_loss"] == pytest.approx(-np.sum(shares * np.log(shares)))
+    assert result["accuracy"] > 0.9
+    assert set(result["expected"]) <= set(values)
+    assert f"{shares.max():.2%}" in printed
+    assert "majority floor" in printed
+
+
+@pytest.mark.slow
+def test_of_independent_values_no_future_one_is_foretold(words):
+    folder, _, _ = words
+    options = [*RUN[:2], *RUN[4:8], *RUN[10:], "--lag", -1, "--csv", "my.csv", "--batch", 2]
+    done = execute("train.py", *options, "--out", "future", cwd=folder)
+    assert "no model can do better than the majority floor" in done.stdout
+    result = atomic_files.read_json(folder / "future" / "result.json")
+    assert result["accuracy"] < result["floor_accuracy"] + 0.08
+    assert result["loss"] > result["floor_loss"] - 0.05
+
+
+def test_show_lists_the_most_common_values_of_a_column(words, call):
+    folder, values, _ = words
+    done = call("show.py", "--csv", "my.csv", "--window", 3, cwd=folder)
+    common = re.findall(r"^(\S+) +(\d) +(\d+) +([\d.]+)%$", done.stdout, re.M)
+    order = sorted(set(values), key=values.count, reverse=True)
+    assert [row[0] for row in common] == order
+    assert [int(row[2]) for row in common] == [values.count(x) for x in order]
+    assert re.search(r"^  row   1 +(\d) (\d) (\d) => \2", done.stdout, re.M)
+
+
+def test_a_stream_is_answered_as_the_whole_list_is_however_it_comes(runs, kind, predict):
+    expected = echo_jax.load(runs / kind).predict(INPUT)
+    lines = ["-" if x is None else str(x) for x in expected]
+    text = "\n".join(map(str, INPUT))
+    for stdin in (text, text + "\n", text.replace("\n", "  ") + "\n\n"):
+        done = predict(kind, "--stream", cwd=runs, stdin=stdin)
+        assert done.stdout.splitlines() == lines
+
+
+def test_a_stream_answers_each_integer_at_once(runs):
+    expected = echo_jax.load(runs / "windows").predict(INPUT)
+    with subprocess.Popen(
+        command("predict.py", "windows", "--stream", "--compilation-cache"),
+        cwd=runs, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
+    ) as process:  # fmt: skip
+        seconds = []
+        for value, answer in zip(INPUT, expected, strict=True):
+            asked = time.perf_counter()
+            process.stdin.write(f"{value}\n")
+            assert process.stdout.readline() == f"{'-' if answer is None else answer}\n"
+            seconds.append(time.perf_counter() - asked)
+        process.stdin.close()
+        assert process.wait(10) == 0
+    assert np.median(seconds[5:]) < 0.01  # through two pipes, on a busy machine
+
+
+def test_a_stream_answers_what_came_before_what_it_refuses(runs, predict):
+    done = predict("windows", "--stream", cwd=runs, stdin="1 2 3\n4 x 5\n", status=2)
+    assert len(done.stdout.splitlines()) == 4
+    assert done.stderr.startswith("error: value 'x' in line 2 of the input is not in the voc")
+    skipped = predict(
+        "windows", "--stream", "--unknown", "skip", cwd=runs, stdin="1 2 3\n4 x 5\n"
+    )  # fmt: skip
+    assert skipped.stdout.splitlines()[4] == "-"
+    assert len(skipped.stdout.splitlines()) == 6
+
+
+def test_a_state_can_be_saved_and_taken_up_again_at_random_places(runs, tmp_path, kind, predict):
+    whole = predict(runs / kind, "--stream", cwd=tmp_path, stdin=" ".join(map(str, INPUT)))
+    first, second = sorted(random.Random(kind).sample(range(1, 40), 2))
+    said = ""
+    options = [runs / kind, "--state", "state"]
+    for part in (INPUT[:first], INPUT[first:second]):
+        said += predict(*options, "--stream", cwd=tmp_path, stdin=" ".join(map(str, part))).stdout
+    last = predict(*options, *INPUT[second:], cwd=tmp_path)
+    assert [*said.split(), *last.stdout.split()] == whole.stdout.split()
+
+
+def test_no_other_file_is_taken_for_a_state_or_overwritten_by_one(runs, tmp_path, predict):
+    (tmp_path / "mine").write_text("precious")
+    refused = predict(runs / "windows", 1, "--state", "mine", cwd=tmp_path, status=2)
+    assert re.match(r"error: mine is damaged \(.*\): name another file", refused.stderr)
+    assert (tmp_path / "mine").read_text() == "precious"
+    predict(runs / "stateful", 1, "--seed", 4, "--state", "state", cwd=tmp_path)
+    before = (tmp_path / "state").read_bytes()
+    refused = predict(runs / "stateful", 1, "--seed", 5, "--state", "state", cwd=tmp_path, status=2)
+    assert "error: state is the state of another network: name another file" in refused.stderr
+    assert (tmp_path / "state").read_bytes() == before
+
+
+def test_of_a_run_some_of_whose_seeds_failed_the_others_are_looked_at(runs, predict, tmp_path):
+    shutil.copytree(runs / "stateful", tmp_path / "run")
+    inputs = run_folder.read_inputs(tmp_path / "run")
+    saved = run_folder.load(tmp_path / "run", inputs, state_shapes(inputs.config))
+    saved.state.params["readout"]["bias"] = saved.state.params["readout"]["bias"].copy()
+    saved.state.params["readout"]["bias"][0] = np.nan
+    run_folder.save(tmp_path / "run", inputs, saved)
+    said = predict("run", "--beyond", 100, cwd=tmp_path)
+    assert "(median of 2 seeds of 3, the others failed, 50.0% interval)" in said.stdout
+    refused = predict("run", 1, cwd=tmp_path, status=2)
+    assert refused.stderr == "error: seed 4 of run failed in training: use another --seed\n"
+
+
+def test_explain_marks_the_lag_that_the_answer_follows(runs, predict):
+    done = predict("windows", "--explain", "--windows", 200, cwd=runs)
+    rows = re.findall(r"^ +(\d+) back +([\d.]+)%(?:  (█*))?(  <- lag 1.*)?$", done.stdout, re.M)
+    assert [int(row[0]) for row in rows] == list(range(6))
+    shares = [float(row[1]) for row in rows]
+    assert shares[1] > 90
+    assert max(shares[:1] + shares[2:]) < 10
+    assert [bool(row[3]) for row in rows] == [False, True, False, False, False, False]
+    assert len(rows[1][2]) == round(0.4 * shares[1])
+
+
+def test_beyond_shows_whether_accuracy_lasts_for_every_seed(runs, predict):
+    done = predict("stateful", "--beyond", 2000, cwd=runs)
+    rows = re.findall(
+        r"^([\d,]+) to ([\d,]+) +([\d.]+)% +([\d.]+)% to ([\d.]+)% +10\.00%$", done.stdout, re.M
+    )
+    assert [row[:2] for row in rows] == [
+        ("0", "12"),
+        ("12", "120"),
+        ("120", "1,200"),
+        ("1,200", "2,000"),
+    ]
+    assert "median of 3 seeds, 75.0% interval" in done.stdout
+    network = echo_jax.load(runs / "stateful", 4)
+    tokens = np.random.default_rng(0).integers(0, 10, 2000, dtype=np.int32)
+    answers = network.predict(tokens)
+    right = [a == b for a, b in zip(answers[1200:], tokens[1199:-1], strict=True)]
+    assert network.accuracy_along([0, 1200, 2000])[1] == pytest.approx(np.mean(right))
+
+
+@pytest.mark.parametrize("token", [10, -1, 1.7, "1", True, None])
+def test_what_is_no_token_is_refused_by_a_step_and_by_a_feed(runs, token):
+    network = echo_jax.load(runs / "windows")
+    with pytest.raises(ConfigError, match="is no token, a whole number of 0 to 9"):
+        network.step(network.start(), token)
+    with pytest.raises(ConfigError, match="is no token, a whole number of 0 to 9"):
+        network.feed(network.start(), [token])
+    with pytest.raises(ConfigError, match=r"positions \[-1\] are not all in a sequence of 12"):
+        network.follows([-1], 10)
+
+
+@pytest.mark.slow
+def test_a_run_that_goes_on_says_how_far_it_is(runs, tmp_path, predict):
+    options = [*RUN[:10], "--sequences", "999999", "--checkpoint-every", "50", *RUN[14:]]
+    process = subprocess.Popen(
+        command("train.py", *options, "--batch", 2, "--out", "run"),
+        cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        while not (tmp_path / "run" / "checkpoint.msgpack").exists():
+            assert process.poll() is None
+            time.sleep(0.02)
+        done = predict("run", 1, 2, 3, cwd=tmp_path)  # while the other one writes
+        assert re.fullmatch(r"trained on [\d,]+ of 999,999 sequences so far\n", done.stderr)
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.slow
+def test_an_interrupt_leaves_the_state_of_the_stream_that_it_ends(runs, tmp_path):
+    arguments = [runs / "windows", "--stream", "--state", "state", "--compilation-cache"]
+    with subprocess.Popen(
+        command("predict.py", *arguments), cwd=tmp_path, text=True, bufsize=1,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        said = []
+        for value in INPUT[:5]:
+            process.stdin.write(f"{value}\n")
+            said.append(process.stdout.readline().strip())
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+        assert process.stderr.read() == ""
+    rest = "\n".join(map(str, INPUT[5:]))
+    said += execute("predict.py", *arguments, cwd=tmp_path, input=rest).stdout.split()
+    whole = echo_jax.load(runs / "windows").predict(INPUT)
+    assert said == ["-" if x is None else str(x) for x in whole]
+
+
+@pytest.mark.slow
+def test_one_integer_alone_is_answered_in_under_200_microseconds(runs, kind):
+    network, seconds = echo_jax.load(runs / kind), []
+    state = network.start()
+    for token in np.random.default_rng(0).integers(0, 10, 3000):
+        asked = time.perf_counter()
+        state, answer = network.step(state, token)
+        said = int(answer.token) if answer.exists else None
+        seconds.append(time.perf_counter() - asked)
+    assert said is not None
+    print(f"{kind}: median {1e6 * np.median(seconds[500:]):.0f} microseconds")
+    assert np.median(seconds[500:]) < 200e-6
+
+
+def cpu_seconds(pid):
+    """The time that a process has used of all cores, in user and in system mode."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("which", KINDS)
+def test_ten_million_integers_are_answered_in_constant_memory(runs, tmp_path, which):
+    train(runs, which)
+    block = np.random.default_rng(0).integers(0, 10, 100_000)
+    text = ("\n".join(map(str, block)) + "\n").encode()
+    resident = []
+    with (tmp_path / "answers").open("wb") as answers:
+        process = subprocess.Popen(
+            command("predict.py", which, "--stream"),
+            cwd=runs, stdin=subprocess.PIPE, stdout=answers, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        used = []
+
+        def feed():
+            for _ in range(100):
+                process.stdin.write(text)
+                status = Path(f"/proc/{process.pid}/status").read_text()
+                resident.append(int(re.search(r"VmRSS:\s+(\d+)", status)[1]))
+                used.append(cpu_seconds(process.pid))
+            process.stdin.close()
+
+        thread = threading.Thread(target=feed)
+        thread.start()
+        thread.join()
+        assert process.wait(60) == 0
+    said = np.array((tmp_path / "answers").read_bytes().split())
+    assert len(said) == 10_000_000
+    first, last = (
+        np.mean(part[3:] == block[2:-1].astype("S")) for part in np.split(said, 100)[::99]
+    )
+    assert last > first - 0.01 > 0.5  # far beyond the 12 at a time that it was trained on
+    rate = 9_000_000 / (used[-1] - used[9])  # of its own time, whatever else the machine does
+    mebibytes = [x // 1024 for x in resident[::10]]
+    print(f"{which}: {rate:,.0f} integers a second of a core; MiB {mebibytes}")
+    # KiB; its first half has the time to warm up in, and what it kept would grow in both.
+    assert max(resident[50:]) < max(resident[:50]) + 16 * 1024
+    assert rate > 100_000

@@ -1,0 +1,403 @@
+"""Runs that are stopped, by whatever, and go on: real processes, compared bit for bit."""
+
+import json
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from running import begin, command, execute
+
+from echo_jax import atomic_files
+from echo_jax.core.many_seeds import state_shapes
+from echo_jax.processes import DEATH_SECONDS, ENDED_STATUS
+from echo_jax.runs import run_folder
+from echo_jax.runs.metrics_csv import History
+
+SMALL = [
+    "--length", "10", "--vocab-size", "8", "--window", "3", "--batch", "2", "--hidden", "6",
+    "--learning-rate", "0.01", "--evaluation-sequences", "50", "--compilation-cache",
+]  # fmt: skip
+LONG = ["--sequences", "1000", "--checkpoint-every", "10"]
+
+pytestmark = pytest.mark.timeout(280)
+
+
+def wait_for(path, process):
+    while not path.exists():
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.002)
+
+
+def wait_for_lines(path, lines, process):
+    wait_for(path, process)
+    while path.read_bytes().count(b"\n") < lines and process.poll() is None:
+        time.sleep(0.002)
+
+
+def digest(run):
+    return atomic_files.read_json(run / "result.json")["digest"]
+
+
+def assert_same_run(run, other):
+    for name in ("metrics.csv", "checkpoint.msgpack", "config.json"):
+        assert (run / name).read_bytes() == (other / name).read_bytes(), name
+    assert digest(run) == digest(other)
+
+
+def assert_sound(run):
+    """At any moment the checkpoint of a folder is whole, and its metrics have no torn line."""
+    inputs = run_folder.read_inputs(run)
+    saved = run_folder.load(run, inputs, state_shapes(inputs.config))
+    if (run / "metrics.csv").exists():
+        text = (run / "metrics.csv").read_bytes()
+        assert History.of_text(inputs.config, text).sequences >= (saved is not None)
+    return saved.history.sequences if saved else 0
+
+
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory):
+    """A run of two seeds that is never stopped, and the seconds that it trained."""
+    folder = tmp_path_factory.mktemp("whole")
+    execute("train.py", *SMALL, *LONG, "--seeds", 2, "--out", "run", cwd=folder)
+    seconds = atomic_files.read_json(folder / "run" / "result.json")["seconds"]
+    return folder / "run", seconds["train"]
+
+
+RESUME = ["--resume", "run", "--compilation-cache", "--checkpoint-every", "10"]
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_three_times_goes_on_to_the_same_bits(whole_run, tmp_path):
+    arguments, done = [*SMALL, *LONG, "--seeds", 2, "--out", "run"], 0
+    for moment in (0.0, 0.01, 0.05):
+        process = begin("train.py", *arguments, cwd=tmp_path)
+        started = time.time()
+        saved = tmp_path / "run" / "checkpoint.msgpack"
+        while not (saved.exists() and saved.stat().st_mtime > started):
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.002)
+        time.sleep(moment)
+        process.kill()
+        process.communicate()
+        assert assert_sound(tmp_path / "run") > done
+        arguments, done = RESUME, assert_sound(tmp_path / "run")
+    execute("train.py", *RESUME, "--devices", 1, cwd=tmp_path)
+    assert_same_run(tmp_path / "run", whole_run[0])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_fifty_runs_killed_at_random_moments_go_on_to_the_same_bits(whole_run, tmp_path):
+    whole, seconds = whole_run
+    rng, stood_at = random.Random(0), set()
+    for i in range(50):
+        folder = tmp_path / str(i)
+        folder.mkdir()
+        process = begin("train.py", *SMALL, *LONG, "--seeds", 2, "--out", "run", cwd=folder)
+        wait_for(folder / "run" / "config.json", process)
+        if i % 2:  # as much of it trained as chance has it, however fast this machine is just now
+            wait_for_lines(folder / "run" / "metrics.csv", rng.randrange(1900), process)
+        time.sleep(rng.random() * (0.01 if i % 2 else seconds + 2))  # else while it compiles, too
+        process.kill()
+        process.communicate()
+        stood_at.add(assert_sound(folder / "run"))
+        if not (folder / "run" / "result.json").exists():
+            execute("train.py", *RESUME, cwd=folder)
+        assert_same_run(folder / "run", whole)
+        shutil.rmtree(folder)
+    assert len(stood_at) > 15  # they were killed while they trained
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_run_that_is_interrupted_saves_and_says_how_to_go_on(whole_run, tmp_path, number, status):
+    process = begin("train.py", *SMALL, *LONG, "--seeds", 2, "--out", "run", cwd=tmp_path)
+    wait_for(tmp_path / "run" / "config.json", process)
+    second = execute("train.py", "--resume", "run", cwd=tmp_path, status=2)
+    assert second.stderr == (
+        "error: run is in use by another process: wait until it has ended, or stop it\n"
+    )
+    wait_for(tmp_path / "run" / "checkpoint.msgpack", process)
+    process.send_signal(number)
+    printed, errors = process.communicate(timeout=60)
+    assert process.returncode == status
+    (done,) = re.findall(
+        r"^Stopped after ([\d,]+) of 1,000 sequences; to go on: "
+        r"python scripts/train\.py --resume run$",
+        errors, re.M,
+    )  # fmt: skip
+    assert assert_sound(tmp_path / "run") == int(done.replace(",", ""))
+    assert "Run folder" not in printed
+    execute("train.py", "--resume", "run", "--compilation-cache", cwd=tmp_path)
+    assert_same_run(tmp_path / "run", whole_run[0])
+
+
+def test_a_second_interrupt_ends_the_run_at_once(tmp_path):
+    slow = ["--hidden", "64", "--window", "9", "--length", "20"]  # a minute to go, nothing cached
+    process = begin("train.py", *slow, "--sequences", "9999999", "--out", "run", cwd=tmp_path)
+    wait_for(tmp_path / "run" / "config.json", process)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    assert process.poll() is None  # it is compiling: the first one waits for a chunk to end
+    process.send_signal(signal.SIGINT)
+    asked = time.perf_counter()
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGINT  # 130 for the shell that started it
+    assert time.perf_counter() - asked < 5  # it has minutes to go
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_any_cuts_give_the_same_bits_also_for_longer_than_was_asked_first(tmp_path, seeds):
+    options = [*SMALL, "--seeds", seeds]
+    execute("train.py", *options, "--sequences", 50, "--out", "whole", cwd=tmp_path)
+    execute(
+        "train.py", *options, "--sequences", 21, "--checkpoint-every", 4, "--devices", 1,
+        "--out", "cut", cwd=tmp_path,
+    )  # fmt: skip
+    resume = ["--resume", "cut", "--compilation-cache"]
+    execute("train.py", *resume, "--sequences", 30, "--checkpoint-every", 7, cwd=tmp_path)
+    shorter = (tmp_path / "cut" / "result.json").read_bytes()
+    execute("train.py", *resume, "--sequences", 50, cwd=tmp_path)
+    assert_same_run(tmp_path / "cut", tmp_path / "whole")
+    (tmp_path / "cut" / "result.json").write_bytes(shorter)  # as if killed before its own
+    execute("train.py", *resume, cwd=tmp_path)
+    assert_same_run(tmp_path / "cut", tmp_path / "whole")
+    (tmp_path / "cut" / "result.json").write_bytes(shorter[:99])
+    damaged = execute("train.py", *resume, cwd=tmp_path, status=2)
+    assert (
+        "result.json is damaged, its digest is not that of its content: remove it" in damaged.stderr
+    )
+    (tmp_path / "cut" / "result.json").unlink()
+    execute("train.py", *resume, cwd=tmp_path)
+    again = execute("train.py", *resume, cwd=tmp_path, status=2)
+    assert again.stderr.startswith("error: cut is finished, all 50 sequences: use a larger")
+    fewer = execute("train.py", *resume, "--sequences", 20, cwd=tmp_path, status=2)
+    assert fewer.stderr.startswith("error: sequences 20 is below the 50 that cut has done")
+
+
+FRAGILE = """
+import jax, jax.numpy as jnp
+from flax import linen as nn
+
+class Odd(nn.SimpleCell):
+    '''No number comes out of it where the first weight of a seed is below zero.'''
+    @nn.compact
+    def __call__(self, carry, inputs):
+        carry, output = super().__call__(carry, inputs)
+        sign = self.param("sign", nn.initializers.normal(), (1,))
+        return carry, jnp.where(sign < 0, jnp.nan, output)
+
+class Late(nn.SimpleCell):
+    '''No number comes out of it once a weight has moved far enough.'''
+    @nn.compact
+    def __call__(self, carry, inputs):
+        carry, output = super().__call__(carry, inputs)
+        moved = self.param("moved", nn.initializers.zeros, (1,))
+        return carry, jnp.where(jnp.abs(moved) > 0.1, jnp.nan, output * (1 + moved))
+"""
+
+
+@pytest.mark.slow
+def test_a_seed_whose_loss_is_no_number_is_named_and_the_others_go_on(tmp_path):
+    (tmp_path / "fragile.py").write_text(FRAGILE)
+    options = [*SMALL, "--cell", "fragile:Odd", "--sequences", "30", "--seeds", "6"]
+    done = execute("train.py", *options, "--out", "run", cwd=tmp_path)
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    failed = result["failed"]["seed"]
+    assert 0 < len(failed) < 6
+    assert result["failed"]["sequence"] == [1] * len(failed)
+    named = ", ".join(f"{seed} (sequence 1)" for seed in failed)
+    assert re.search(rf"^Failed, .*: seeds? {re.escape(named)}\. ", done.stdout, re.M)
+    good = next(seed for seed in range(6) if seed not in failed)
+    execute("train.py", *options[:-2], "--seed", good, "--out", "alone", cwd=tmp_path)
+    alone = json.loads((tmp_path / "alone" / "result.json").read_text())
+    assert result["by_seed"]["loss"][good] == alone["loss"]
+
+
+@pytest.mark.slow
+def test_a_loss_that_becomes_no_number_leaves_the_last_good_checkpoint(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where this process finds the cell too
+    (tmp_path / "fragile.py").write_text(FRAGILE)
+    options = [*SMALL, "--cell", "fragile:Late", "--sequences", "400", "--checkpoint-every", "2"]
+    done = execute("train.py", *options, "--out", "run", cwd=tmp_path, status=2)
+    (sequence, kept) = re.fullmatch(
+        r"error: the loss of sequence (\d+) is infinite or no number with seed 0: use a learning "
+        r"rate below 0\.01; run keeps the checkpoint of sequence (\d+)\n",
+        done.stderr,
+    ).groups()
+    assert 2 <= int(kept) < int(sequence) <= int(kept) + 3
+    assert assert_sound(tmp_path / "run") == int(kept)
+    saved = np.loadtxt(tmp_path / "run" / "metrics.csv", delimiter=",", skiprows=1)
+    assert np.isfinite(saved[: int(sequence) - 1]).all()
+    assert np.isnan(saved[int(sequence) - 1, 1])
+
+    (tmp_path / "fragile.py").write_text(
+        "import pathlib; pathlib.Path('executed').touch()\n" + FRAGILE
+    )
+    refused = execute(
+        "train.py", "--resume", "run", cwd=tmp_path, status=2
+    )  # no folder's word will do
+    assert refused.stderr == (
+        "error: run needs the cell fragile:Late, and no folder decides what is imported: "
+        "add --cell fragile:Late\n"
+    )
+    assert not (tmp_path / "executed").exists()
+
+
+LIMITED = """
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+"""Runs a command that may write no file of more bytes than it is told first."""
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_full_ends_the_run_with_a_sentence_and_it_goes_on_later(tmp_path):
+    options = [*SMALL, "--sequences", "60", "--checkpoint-every", "20"]
+    execute("train.py", *options, "--out", "whole", cwd=tmp_path)
+    sizes = {path.name: path.stat().st_size for path in (tmp_path / "whole").iterdir()}
+    names = ("config.json", "checkpoint.msgpack", "curve.png")
+    assert sorted(sizes, key=sizes.get)[-3:] == ["result.json", *names[1:]]
+    for name in names:
+        limit = sizes[name] - 1
+
+        run = tmp_path / f"run-{name}"
+        limited = [sys.executable, "-c", LIMITED, str(limit)]
+        done = execute(
+            "train.py", *options, "--out", run.name, cwd=tmp_path, status=2, prefix=limited
+        )  # fmt: skip
+        assert re.fullmatch(rf"error: {run.name}/{name} cannot be written \(.*\n", done.stderr)
+        if name == "config.json":
+            assert not run.exists()
+            continue
+        assert f"--resume {run.name} goes on from the last checkpoint" in done.stderr
+        execute("train.py", "--resume", run.name, "--compilation-cache", cwd=tmp_path)
+        assert_same_run(run, tmp_path / "whole")
+
+
+STRACE = shutil.which("strace")
+FAULTS = [("write", "ENOSPC"), ("fsync", "EIO"), ("rename", "EIO"), ("openat", "EMFILE")]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.skipif(STRACE is None, reason="needs strace to make system calls fail")
+@pytest.mark.parametrize(("call", "error"), FAULTS)
+def test_whatever_system_call_fails_the_run_goes_on_to_the_same_bits(tmp_path, call, error):
+    options = [*SMALL, "--sequences", "40", "--checkpoint-every", "20"]
+    execute("train.py", *options, "--out", "whole", cwd=tmp_path)
+    failures = 0
+    for k in range(1, 100):
+        run = tmp_path / f"run{k}"
+        inject = [STRACE, "-f", "--seccomp-bpf", "-qq", "-o", str(tmp_path / "log")]
+        inject += ["-e", f"trace={call}", "-e", f"inject={call}:error={error}:when={k}"]
+        names = ["config.json", "metrics.csv", "checkpoint.msgpack", "curve.png", "result.json"]
+        inject += [part for name in names for part in ("-P", f"{run}/.{name}.part")]
+        done = subprocess.run(
+            [*inject, *command("train.py", *options, "--out", run)],
+            check=False, cwd=tmp_path, capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+        if done.returncode == 0:
+            break
+        failures += 1
+        assert done.returncode == 2
+        assert re.match(r"error: \S+ cannot be written \(", done.stderr), done.stderr
+        assert done.stderr.count("\n") == 1
+        if run.exists():
+            assert_sound(run)
+            execute("train.py", "--resume", run, "--compilation-cache", cwd=tmp_path)
+            assert_same_run(run, tmp_path / "whole")
+            shutil.rmtree(run)
+    assert failures == 7  # the configuration, two checkpoints with metrics, figure and result
+
+
+def begin_several(*arguments, cwd, several=2, together=None):
+    """The processes of one run, each under its small parent."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    return [
+        begin(
+            "train.py", *arguments, *(together or {}).get(i, ()), "--coordinator", address,
+            "--processes", several, "--process", i, cwd=cwd,
+        )
+        for i in range(several)
+    ]  # fmt: skip
+
+
+def end_of(processes, seconds=100):
+    """Status and standard error of each."""
+    errors = [process.communicate(timeout=seconds)[1] for process in processes]
+    return [process.returncode for process in processes], errors
+
+
+@pytest.mark.slow
+def test_two_processes_killed_and_resumed_by_any_number_give_the_bits_of_one(whole_run, tmp_path):
+    options = [*SMALL, *LONG, "--seeds", 2, "--devices", 1]
+    started = begin_several(*options, "--out", "run", cwd=tmp_path)
+    wait_for(tmp_path / "run" / "checkpoint.msgpack", started[0])
+    started[1].kill()
+    asked = time.perf_counter()
+    (status, _), (sentence, _) = end_of(started)
+    assert time.perf_counter() - asked < DEATH_SECONDS
+    assert (status, sentence) == (
+        ENDED_STATUS,
+        "error: another process of this run has ended: start all of them again with --resume run\n",
+    )
+    assert assert_sound(tmp_path / "run") < 1000
+    shutil.copytree(tmp_path / "run", tmp_path / "other")
+    execute("train.py", "--resume", "other", "--compilation-cache", cwd=tmp_path)
+    resumed = begin_several("--resume", "run", "--compilation-cache", cwd=tmp_path)
+    statuses, errors = end_of(resumed)
+    assert (statuses, errors) == ([0, 0], ["", ""]), errors
+    for name in ("run", "other"):
+        assert_same_run(tmp_path / name, whole_run[0])
+
+
+@pytest.mark.slow
+def test_an_interrupt_of_one_process_saves_and_stops_all(whole_run, tmp_path):
+    options = [*SMALL, *LONG, "--seeds", 2, "--devices", 1, "--out", "run"]
+    started = begin_several(*options, cwd=tmp_path)
+    wait_for(tmp_path / "run" / "checkpoint.msgpack", started[0])
+    started[1].send_signal(signal.SIGINT)
+    statuses, (first, second) = end_of(started)
+    assert statuses == [130, 130]
+    assert re.fullmatch(r"Stopped after [\d,]+ of 1,000 sequences; .* --resume run\n", first)
+    assert second == ""
+    execute("train.py", "--resume", "run", "--compilation-cache", cwd=tmp_path)
+    assert_same_run(tmp_path / "run", whole_run[0])
+
+
+@pytest.mark.slow
+def test_processes_that_were_asked_for_different_runs_refuse(tmp_path):
+    options = [*SMALL, "--seeds", 2, "--out", "run"]
+    started = begin_several(*options, cwd=tmp_path, together={1: ["--lag", 0]})
+    statuses, errors = end_of(started)
+    refusal = (
+        "error: the processes were started with different options: start the same command in "
+        "each, but for --process\n"
+    )
+    ended = "error: another process of this run has ended: start all of them again\n"
+    found = list(zip(statuses, errors, strict=True))
+    assert (2, refusal) in found  # whoever is first; the other may only see that it has ended
+    assert set(found) <= {(2, refusal), (ENDED_STATUS, ended)}
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_several_processes_train_on_a_column_that_only_the_first_can_read(tmp_path):
+    text = "n\n" + "\n".join(str(i * i % 7) for i in range(400))
+    (tmp_path / "my.csv").write_text(text)
+    options = [*SMALL[:2], *SMALL[4:], "--seeds", 3, "--sequences", 40, "--csv", "my.csv"]
+    execute("train.py", *options, "--out", "whole", cwd=tmp_path)
+    run = begin_several(*options, "--out", "run", cwd=tmp_path)
+    assert end_of(run) == ([0, 0], ["", ""])
+    assert_same_run(tmp_path / "run", tmp_path / "whole")

@@ -1,0 +1,175 @@
+"""States made so that what a linear readout can find in them is known."""
+
+import math
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from echo_jax.studies import linear_probe
+
+V, UNITS, STATES = 8, 24, 4096
+fit = jax.jit(linear_probe.fit, static_argnums=2)
+accuracy = jax.jit(linear_probe.accuracy)
+
+
+def pairs(rng):
+    """Two independent values, every pair of them equally often, and noise of 1e-3."""
+    a, b = rng.permutation(np.arange(STATES) % V**2) // [[V], [1]] % V
+    return a, b, 1e-3 * rng.normal(size=(STATES, UNITS))
+
+
+def fitted_and_fresh(states_of, target_of, seed=0):
+    """The accuracy on fresh states of a probe fitted to as many others."""
+    rng = np.random.default_rng(seed)
+    drawn = [pairs(rng) for _ in range(2)]
+    states = [jnp.asarray(states_of(a, b, noise), jnp.float32) for a, b, noise in drawn]
+    labels = [jnp.asarray(target_of(a, b)) for a, b, _ in drawn]
+    return float(accuracy(fit(states[0], labels[0], V), states[1], labels[1]))
+
+
+def side_by_side(share=1.0):
+    """States that are the sum of a random linear embedding of each value."""
+    of_a, of_b = np.random.default_rng(9).normal(size=(2, V, UNITS))
+    return lambda a, b, noise: of_a[a] + share * of_b[b] + noise
+
+
+def first(a, b):
+    return a
+
+
+def second(a, b):
+    return b
+
+
+@pytest.mark.parametrize("target", [first, second])
+def test_a_probe_finds_each_of_two_values_held_side_by_side(target):
+    assert fitted_and_fresh(side_by_side(), target) > 0.999
+
+
+def test_a_probe_finds_a_value_a_hundred_times_smaller_than_another():
+    assert fitted_and_fresh(side_by_side(share=0.1), second) > 0.999
+    quiet = side_by_side(share=0.01)
+    assert fitted_and_fresh(lambda a, b, noise: quiet(a, b, noise / 10), second) > 0.999
+
+
+def test_a_probe_finds_nothing_in_states_that_do_not_depend_on_the_value():
+    found = fitted_and_fresh(lambda a, b, noise: noise, first)
+    assert abs(found - 1 / V) < 4 * math.sqrt((1 - 1 / V) / V / STATES)
+
+
+def test_a_probe_does_not_find_what_is_there_but_not_linearly():
+    """Both values are there, so their exclusive or is too; but its classes have all one mean."""
+    embed, exclusive_or = side_by_side(), np.bitwise_xor
+    found = fitted_and_fresh(embed, exclusive_or)
+    assert abs(found - 1 / V) < 4 * math.sqrt((1 - 1 / V) / V / STATES)
+    linearly = fitted_and_fresh(lambda a, b, noise: embed(a ^ b, b, noise), exclusive_or)
+    assert linearly > 0.999
+
+
+@pytest.mark.parametrize("distance", [0.5, 1.0, 2.0, 3.0])
+def test_a_probe_of_two_gaussian_classes_reaches_the_rate_of_bayes(distance):
+    """Phi(d / 2) for classes d apart, in units of their noise along the way (Mahalanobis)."""
+    rng, states = np.random.default_rng(1), 20_000
+    mixing = np.array([[3.0, 0.0, 0.0], [2.9, 0.3, 0.0], [-1.0, 0.5, 0.7]])  # far from round
+    label = rng.integers(2, size=(2, states))
+    noise = rng.normal(size=(2, states, 3))
+    x = jnp.float32((noise + label[..., None] * [0.0, distance, 0.0]) @ mixing.T + 5.0)
+    found = accuracy(fit(x[0], label[0], 2), x[1], label[1])
+    rate = (1 + math.erf(distance / 2 / math.sqrt(2))) / 2
+    assert abs(found - rate) < 4 * math.sqrt(rate * (1 - rate) / states)
+
+
+@pytest.mark.slow
+def test_the_border_of_two_classes_is_where_their_densities_times_priors_are_equal():
+    """Means 0 and 2, deviation 1, priors 3/4 and 1/4: at 1 + ln(3) / 2."""
+    quantiles = np.array([math.sqrt(2) * x for x in (-1.0, 0.0, 0.0, 1.0)])  # mean 0, variance 1
+    x = np.concatenate([np.tile(quantiles, 300), np.tile(quantiles, 100) + 2])[:, None]
+    labels = np.repeat([0, 1], [1200, 400])
+    probe = linear_probe.fit(jnp.float32(x), labels, 2)
+    border = 1 + math.log(3) / 2
+    slope = probe.weights[0, 1] - probe.weights[0, 0]
+    np.testing.assert_allclose((probe.bias[0] - probe.bias[1]) / slope, border, atol=2e-3)
+    np.testing.assert_allclose(slope, 2.0, rtol=3e-3)  # of the log odds: (2 - 0) / 1
+    near = jnp.float32([[border - 0.01], [border + 0.01]])
+    assert linear_probe.predict(probe, near).tolist() == [0, 1]
+
+
+def hostile(kind, states):
+    """States changed so that their covariance is singular, or nearly."""
+    return {
+        "constant units": lambda: np.hstack([states, np.tile([0.0, 0.3, -1.0], (len(states), 1))]),
+        "copies": lambda: np.tile(states, 5),
+        "nearly constant": lambda: 1 + 1e-4 * states,
+        "saturated": lambda: np.tanh(10 * states),
+        "tiny": lambda: 1e-12 * states,
+        "huge": lambda: 1e9 * states,
+    }[kind]()
+
+
+@pytest.mark.parametrize(
+    "kind", ["constant units", "copies", "nearly constant", "saturated", "tiny", "huge"]
+)
+def test_a_covariance_that_cannot_be_inverted_does_not_break_the_probe(kind):
+    embed = side_by_side()
+    found = fitted_and_fresh(lambda a, b, noise: hostile(kind, embed(a, b, noise)), first)
+    assert found > 0.999
+
+
+def test_a_unit_that_does_not_vary_has_no_weight():
+    x = np.random.default_rng(2).normal(size=(100, 3)).astype(np.float32)
+    x[:, 1] = 0.3
+    probe = fit(x, (x[:, 0] > 0).astype(np.int32), 2)
+    assert probe.weights[1].tolist() == [0, 0]
+    assert jnp.all(jnp.isfinite(probe.weights))
+    assert jnp.all(probe.weights[0] != 0)
+
+
+def test_of_states_that_never_vary_the_most_common_class_is_said():
+    probe = fit(jnp.full((5, 4), 0.7), jnp.array([2, 1, 2, 0, 2]), 3)
+    assert linear_probe.predict(probe, jnp.full((2, 4), 0.7)).tolist() == [2, 2]
+    np.testing.assert_allclose(probe.bias, np.log([0.2, 0.2, 0.6]), rtol=1e-6)
+
+
+def test_fewer_states_than_units_are_enough_where_there_is_no_noise():
+    rng = np.random.default_rng(3)
+    of_value = rng.normal(size=(4, 200))
+    a, b = rng.integers(4, size=(2, 40))
+    probe = fit(jnp.float32(of_value[a]), a, 4)
+    assert accuracy(probe, jnp.float32(of_value[b]), b) == 1
+
+
+def test_a_class_absent_from_the_fit_is_never_said():
+    rng = np.random.default_rng(4)
+    x = jnp.float32(rng.normal(size=(50, 3)))
+    probe = fit(x, rng.choice([0, 2], 50), 4)
+    assert jnp.isneginf(probe.bias).tolist() == [False, True, False, True]
+    fresh = jnp.float32(100 * rng.normal(size=(1000, 3)))
+    assert set(linear_probe.predict(probe, fresh).tolist()) == {0, 2}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("many", [jax.vmap, lambda one: lambda args: jax.lax.map(one, args)])
+def test_probes_fitted_at_once_are_those_fitted_one_by_one(many):
+    rng = np.random.default_rng(5)
+    x = jnp.float32(rng.normal(size=(3, 300, 4)))
+    labels = jnp.argmax(x[..., :3] + jnp.float32(rng.normal(size=(3, 300, 3))), axis=-1)
+
+    def one(args):
+        probe = linear_probe.fit(*args, 3)
+        return probe, linear_probe.accuracy(probe, *args)
+
+    found = jax.jit(many(one))((x, labels))
+    alone = [one((x[i], labels[i])) for i in range(3)]
+    chex.assert_trees_all_close(found, jax.tree.map(lambda *a: jnp.stack(a), *alone), atol=1e-4)
+    assert found[1].dtype == jnp.float32
+    assert linear_probe.predict(alone[0][0], x[0]).dtype == jnp.int32
+
+
+def test_states_and_labels_that_do_not_belong_together_are_refused():
+    with pytest.raises(AssertionError):
+        linear_probe.fit(jnp.zeros((5, 2)), jnp.zeros(4, jnp.int32), 2)
+    with pytest.raises(AssertionError):
+        linear_probe.fit(jnp.zeros((3, 5, 2)), jnp.zeros((3, 5), jnp.int32), 2)

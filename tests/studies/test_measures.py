@@ -1,0 +1,206 @@
+"""What measures find, where it is known what they must: by construction, or counted by hand."""
+
+import functools
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from echo_jax.config import PARTS, RunConfig, changed
+from echo_jax.core import online, training
+from echo_jax.core.data import Stream, stream_key
+from echo_jax.core.evaluation import evaluate
+from echo_jax.core.network import build_network
+from echo_jax.studies import measures
+
+V, PROBED = 8, 60
+STEP_BY_STEP = changed(
+    PARTS["no-context"], vocab_size=V, hidden_size=16, length=13, evaluation_sequences=5
+)
+TINY = changed(
+    RunConfig(), vocab_size=6, length=8, window=3, batch_size=2, hidden_size=4,
+    evaluation_sequences=20,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small():
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {"PROBED": PROBED, "STARTS": 3, "FED_BACK": 60, "BLOCK": 10}.items():
+            patch.setattr(measures, name, value)
+        patch.setattr(measures, "WINDOWS", 40)
+        yield
+
+
+def params_of(config, scale=1.0):
+    params = jax.jit(functools.partial(training.init, config.shapes))(config.traced).params
+    return jax.tree.map(lambda leaf: scale * leaf, params)
+
+
+@functools.cache
+def probe(batch_size, stateful):
+    """What the probe finds in the states of an untrained network that sees one value at a time."""
+    config = changed(STEP_BY_STEP, batch_size=batch_size, stateful=stateful)
+    found = compiled_probe(batch_size)(config.traced, params_of(config))
+    rows = sum(t >= 8 for t in config.task.row_times)
+    return {name: np.asarray(x) for name, x in found.items()}, PROBED * rows
+
+
+@functools.cache
+def compiled_probe(batch_size):
+    return jax.jit(functools.partial(measures.probe, changed(STEP_BY_STEP, batch_size=batch_size)))
+
+
+def at_chance(shares, tried):
+    return np.abs(shares - 1 / V) < 4 * math.sqrt((1 - 1 / V) / V / tried)
+
+
+def test_the_state_after_a_batch_of_six_holds_the_value_six_steps_back_and_none_nearer():
+    """Row r continues row r - 6, whose one value is x(t-6)."""
+    found, tried = probe(6, True)
+    assert found["before"][6] > 0.95
+    assert at_chance(found["before"][[*range(6), 7, 8]], tried).all()
+    assert found["after"][0] > 0.95
+    assert at_chance(found["after"][1:6], tried).all()
+
+
+@pytest.mark.slow
+def test_the_state_after_a_batch_of_one_holds_the_value_one_step_back():
+    found, tried = probe(1, True)
+    assert found["before"][1] > 0.95
+    assert at_chance(found["before"][:1], tried).all()
+    np.testing.assert_allclose(found["before"][2], found["after"][1], atol=0.1)
+    assert found["before"][2] > 2 / V
+
+
+def test_a_state_that_is_zero_holds_nothing():
+    found, tried = probe(6, False)
+    assert found["before"].shape == (9,)
+    assert at_chance(found["before"], tried).all()
+    assert found["after"][0] > 0.95  # the row has seen that one itself
+    assert at_chance(found["after"][1:], tried).all()
+
+
+@pytest.mark.slow
+def test_the_network_is_scored_on_the_rows_that_are_probed():
+    config = changed(STEP_BY_STEP, stateful=False)
+    run = jax.jit(functools.partial(evaluate, config))
+    by_row = run(config.traced, params_of(config)).accuracy_by_position
+    assert config.task.row_times == range(1, 13)
+    assert probe(6, False)[0]["network"] == pytest.approx(np.mean(by_row[7:]))
+
+
+def test_the_other_state_is_the_score_of_a_network_trained_the_other_way():
+    params = params_of(TINY, scale=5.0)
+
+    @jax.jit
+    def both(settings):
+        swapped = measures.other_state(TINY, settings, params)["accuracy"]
+        return swapped, evaluate(TINY, settings, params).accuracy
+
+    carried, zero = (both(changed(TINY, stateful=state).traced) for state in (True, False))
+    assert carried == zero[::-1]
+    assert carried[0] != carried[1]
+
+
+@pytest.mark.parametrize("layout", [pytest.param("windows", marks=pytest.mark.slow), "prefixes"])
+def test_rows_with_and_without_missing_values_are_averaged_apart(layout):
+    config = changed(TINY, layout=layout, window=5, stateful=False)
+    params = params_of(config, scale=5.0)
+    found, by_position = jax.jit(
+        lambda settings: (
+            measures.rows_apart(config, settings, params),
+            evaluate(changed(config, layout="prefixes"), settings, params).accuracy_by_position,
+        )
+    )(config.traced)
+    # lag 1 leaves 7 rows, the last 6 used: they end at t = 2 .. 7, and windows of 5 are full at 4
+    assert by_position.shape == (6,)
+    assert found["missing"] == pytest.approx(np.mean(by_position[:2]))
+    assert found["full"] == pytest.approx(np.mean(by_position[2:]))
+    assert found["missing"] != found["full"]
+
+
+class OneStepBack(NamedTuple):
+    """Stands in for `online`: it answers with the value one step back, plus an offset."""
+
+    offset: int = 0
+
+    def start(self, config, network):
+        return jnp.zeros((), jnp.int32)
+
+    def feed(self, config, network, params, state, tokens):
+        before = jnp.concatenate([state[None], tokens[:-1]])
+        token = (before + self.offset) % config.task.vocab_size
+        return tokens[-1], online.Answer(token >= 0, token, token)
+
+    def step(self, config, network, params, state, token):
+        state, answers = self.feed(config, network, params, state, token[None])
+        return state, jax.tree.map(lambda leaf: leaf[0], answers)
+
+
+def fed_back(config, params=None):
+    return jax.jit(functools.partial(measures.fed_back, config))(config.traced, params)
+
+
+def test_fed_back_a_perfect_echo_of_lag_1_says_the_last_two_values_for_ever(monkeypatch):
+    config = changed(TINY, vocab_size=50)
+    monkeypatch.setattr(measures, "online", OneStepBack())
+    found = fed_back(config)
+    assert found["repeats"] == 1
+    answers = np.asarray(found["answers"])
+    assert answers[0] != answers[1]
+    assert (answers == np.tile(answers[:2], 25)).all()
+    np.testing.assert_allclose(found["distinct"], 2)  # 50 values: three starts end in two of them
+
+
+def test_fed_back_what_never_repeats_within_a_block_does_not(monkeypatch):
+    """Each answer is one more than the value two before: the period is 2 V, here 100."""
+    config = changed(TINY, vocab_size=50)
+    monkeypatch.setattr(measures, "online", OneStepBack(offset=1))
+    found = fed_back(config)
+    assert found["repeats"] == 0
+    assert (found["distinct"] >= 5).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lag", [1, -1])
+def test_fed_back_is_what_a_loop_over_the_answers_gives(lag):
+    config = changed(TINY, lag=lag, stateful=False)
+    params, network = params_of(config, scale=4.0), build_network(config)
+    found = fed_back(config, params)
+    key = jax.random.fold_in(stream_key(config.seed, Stream.EVALUATION), 2**31 - 1)
+    starts = np.asarray(jax.random.bits(key, (3, 8)) % 6).astype(np.int32)
+    answer_to = jax.jit(functools.partial(online.step, config, network))
+    said = []
+    for tokens in starts:
+        state, own = online.start(config, network), []
+        for token in tokens:
+            state, answer = answer_to(params, state, token)
+        for _ in range(60):
+            own.append(int(answer.token))
+            state, answer = answer_to(params, state, answer.token)
+        said.append(own)
+    assert np.asarray(found["answers"]).tolist() == said[0][:50]
+    blocks = [[len(set(own[i : i + 10])) for i in range(0, 60, 10)] for own in said]
+    np.testing.assert_allclose(found["distinct"], np.mean(blocks, axis=0), rtol=1e-6)
+    periodic = [any(own[-20 + p :] == own[-20 : 60 - p] for p in range(1, 11)) for own in said]
+    assert found["repeats"] == pytest.approx(np.mean(periodic))
+
+
+@pytest.mark.slow
+def test_what_the_answers_follow_is_that_of_echo_before_training_and_after():
+    config = changed(TINY, stateful=False)
+    params, untrained = params_of(config, scale=5.0), params_of(config)
+    found = jax.jit(functools.partial(measures.follows, config))(config.traced, params)
+    assert found["trained"].shape == found["untrained"].shape == (6,)  # two windows of 3
+    key = stream_key(config.seed, Stream.EVALUATION)
+    network = build_network(config)
+    for name, weights in {"trained": params, "untrained": untrained}.items():
+        shares = online.follows(config, network, weights, key, jnp.arange(6), 40)
+        np.testing.assert_array_equal(found[name], shares)
+    assert (found["trained"][:3] > 0).any()
+    assert (found["trained"][3:] == 0).all()  # outside the window
+    assert (found["trained"] != found["untrained"]).any()

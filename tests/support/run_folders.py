@@ -1,0 +1,107 @@
+"""Run folders without training: written by the functions that a run uses, around drawn numbers."""
+
+import os
+import stat
+from pathlib import Path
+
+import jax
+import numpy as np
+from flax import serialization
+
+from echo_jax import atomic_files
+from echo_jax.config import DataConfig, NetworkConfig, RunConfig, TaskConfig, TrainingConfig
+from echo_jax.core import many_seeds
+from echo_jax.runs import run_folder
+from echo_jax.runs.metrics_csv import History
+from echo_jax.runs.run_folder import Inputs, Saved
+
+TASK = TaskConfig(length=10, vocab_size=5, window=3, batch_size=2)
+PLAIN = RunConfig(TASK, NetworkConfig(hidden_size=3), TrainingConfig(sequences=4))
+"""A run on random integers, of one seed."""
+OWN = RunConfig(
+    TASK,
+    NetworkConfig(hidden_size=3),
+    TrainingConfig(sequences=6),
+    DataConfig(csv="mine.csv", column="n"),
+    seed=3,
+    seeds=2,
+)
+"""A run on a column, of two seeds."""
+
+
+def inputs_of(config, draw=0):
+    """What a run is a function of; the column is drawn, its values too."""
+    if config.data.csv is None:
+        return Inputs(config)
+    rng = np.random.default_rng(draw)
+    values = sorted(rng.choice(np.arange(10, 99), config.task.vocab_size, replace=False).tolist())
+    tokens = rng.integers(0, config.task.vocab_size, 200).astype(np.int32)
+    return run_folder.column_inputs(config, list(map(str, values)), tokens)
+
+
+def saved_of(config, draw=0, sequences=4, last=None):
+    """A state of drawn weights and a history of drawn curves; `last` replaces every weight."""
+    rng = np.random.default_rng(draw)
+
+    def drawn(leaf):
+        if last is not None and np.issubdtype(leaf.dtype, np.floating):
+            return np.full(leaf.shape, last, leaf.dtype)
+        return (100 * rng.normal(size=leaf.shape)).astype(leaf.dtype)
+
+    state = jax.tree.map(drawn, many_seeds.state_shapes(config))
+    history = History(config)
+    history.append(*rng.random((2, config.seeds, sequences)).astype(np.float32))
+    return Saved(state, history)
+
+
+def make_run(folder, config, draw=0, **saved):
+    """A folder with the files that loading and going on read."""
+    folder.mkdir()
+    inputs = inputs_of(config, draw)
+    run_folder.write_inputs(folder, inputs)
+    run_folder.save(folder, inputs, saved_of(config, draw, **saved))
+    return inputs
+
+
+def sign_json(path, **changes):
+    """Change fields of a signed JSON file, `outer__inner` for a nested one, and sign it again."""
+    values = atomic_files.read_json(path)
+    for name, value in changes.items():
+        *outer, last = name.split("__")
+        table = values
+        for part in outer:
+            table = table[part]
+        table[last] = value
+    atomic_files.write_json(path, values)
+
+
+def sign_payload(path, payload, form=run_folder.CHECKPOINT_FORMAT):
+    """Write any bytes as a checkpoint with the right digest."""
+    path.write_bytes(form + atomic_files.digest(payload).encode() + b"\n" + payload)
+
+
+def payload_of(path):
+    """The msgpack of a checkpoint."""
+    return path.read_bytes().split(b"\n", 2)[2]
+
+
+def sign_checkpoint(path, **changes):
+    """Change fields of a checkpoint, `outer__inner` for a nested one, and sign it again."""
+    contents = serialization.msgpack_restore(payload_of(path))
+    for name, value in changes.items():
+        *outer, last = name.split("__")
+        table = contents
+        for part in outer:
+            table = table[part]
+        table[last] = value
+    sign_payload(path, serialization.msgpack_serialize(contents))
+
+
+def snapshot(folder):
+    """All that is below a folder: its names and what is behind each."""
+    found = {}
+    for path in sorted(Path(folder).rglob("*")):
+        info = os.lstat(path)
+        regular = stat.S_ISREG(info.st_mode)
+        found[str(path)] = (info.st_mode, path.read_bytes() if regular else None)
+    return found

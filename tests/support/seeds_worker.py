@@ -1,0 +1,38 @@
+"""Run a small configuration for some seeds on some CPU devices; leave every leaf in a file.
+
+    python seeds_worker.py DEVICES map|vmap REPEATS OUT SEED ...
+
+A process of its own, because the number of CPU devices is fixed when jax starts.
+"""
+
+import dataclasses
+import functools
+import sys
+
+import jax
+import numpy as np
+
+from echo_jax import machine
+from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, TrainingConfig
+from echo_jax.core import many_seeds
+
+SMALL = RunConfig(
+    TaskConfig(length=10, vocab_size=8, window=3, lag=1, batch_size=2),
+    NetworkConfig(hidden_size=6),
+    TrainingConfig(sequences=25, learning_rate=1e-2),
+    evaluation_sequences=30,
+)
+
+
+def main(devices, how, repeats, out, *seed_list):
+    machine.use_cpu_devices(int(devices))
+    runs = [dataclasses.replace(SMALL, seed=int(seed)) for seed in seed_list]
+    train = jax.jit(functools.partial(many_seeds.train_and_evaluate, SMALL.shapes, seed_map=how))
+    for _ in range(int(repeats)):
+        results = jax.block_until_ready(train(many_seeds.stack_settings(runs)))
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(results)]
+    np.savez(out, devices=len(jax.devices()), **{f"leaf{i}": x for i, x in enumerate(leaves)})
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
