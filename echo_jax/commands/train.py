@@ -27,7 +27,6 @@ from echo_jax.config import LARGEST, PARTS, Part, RunConfig, from_dict, to_dict
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.host import process_start
 from echo_jax.processes import Group, Processes
-from echo_jax.report import styles
 from echo_jax.runs import explanation, run_folder
 from echo_jax.runs.run_folder import Inputs, Saved
 
@@ -562,6 +561,7 @@ def write_results(
     """Put the scores, and what else is known, into the run folder; returns them."""
     import numpy as np
 
+    from echo_jax.report import styles
     from echo_jax.runs import curve_figure
     from echo_jax.runs import result as results
 
