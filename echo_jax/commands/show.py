@@ -126,13 +126,13 @@ def first_sequence(config: RunConfig, own: "Tokenized | None") -> Any:
     import jax
     import jax.numpy as jnp
 
-    from echo_jax.core.data import Corpus, Stream, draw_sequences
+    from echo_jax.core.data import Corpus, Purpose, draw_sequences
     from echo_jax.runs import csv_input
 
     task, held_out = config.task, config.data.held_out
     corpus = Corpus(*csv_input.split(own.tokens, task.length, held_out)) if own else None
 
     def draw(counters: Any) -> Any:
-        return draw_sequences(config.seed, Stream.DATA, counters, task, corpus)
+        return draw_sequences(config.seed, Purpose.DATA, counters, task, corpus)
 
     return jax.jit(draw)(jnp.arange(1))[0]

@@ -23,8 +23,8 @@ import numpy as np
 from echo_jax.config import TaskConfig
 
 
-class Stream(enum.IntEnum):
-    """What randomness is for. Streams of one seed are independent of each other."""
+class Purpose(enum.IntEnum):
+    """Purposes of randomness. The numbers of one seed for two purposes are independent."""
 
     WEIGHTS = 0
     DATA = 1
@@ -57,47 +57,52 @@ class Corpus(NamedTuple):
     held_out: chex.Array
 
 
-def stream_key(seed: chex.Numeric, stream: Stream) -> chex.PRNGKey:
-    """The key of one stream of randomness of a seed; fold in a counter for each use."""
-    return jax.random.fold_in(jax.random.key(seed), stream)
+def purpose_key(seed: chex.Numeric, purpose: Purpose) -> chex.PRNGKey:
+    """The key of a seed for one purpose; fold in a counter for each use."""
+    return jax.random.fold_in(jax.random.key(seed), purpose)
+
+
+def uniform_tokens(key: chex.PRNGKey, shape: tuple[int, ...], vocab_size: int) -> chex.Array:
+    """Integers drawn uniformly from 0 .. V-1, int32 of a shape.
+
+    The remainder of 32 random bits: no value is more likely than another by more than a share of
+    V / 2^32. `jax.random.randint` draws twice as many bits to avoid that, and takes half a second
+    longer to compile.
+    """
+    return (jax.random.bits(key, shape) % vocab_size).astype(jnp.int32)
 
 
 def draw_sequence(key: chex.PRNGKey, task: TaskConfig) -> chex.Array:
-    """Integers drawn uniformly from 0 .. V-1: int32 `[L]`, in streams `[B, L]`.
-
-    The remainder of 32 random bits: no value is more likely than another by more than a share of
-    V / 2^32. `jax.random.randint` draws twice as many bits against that, and takes half a second
-    more to compile.
-    """
+    """One random sequence: int32 `[L]`, in streams `[B, L]`."""
     shape = (task.length,) if task.layout != "streams" else (task.batch_size, task.length)
-    return (jax.random.bits(key, shape) % task.vocab_size).astype(jnp.int32)
+    return uniform_tokens(key, shape, task.vocab_size)
 
 
 def cut_sequence(key: chex.PRNGKey, tokens: chex.Array, task: TaskConfig) -> chex.Array:
     """L tokens in a row from a random place of int32 `[M]`: int32 `[L]`, in streams `[B, L]`."""
     shape = () if task.layout != "streams" else (task.batch_size,)
-    starts = (jax.random.bits(key, shape) % (len(tokens) - task.length + 1)).astype(jnp.int32)
+    starts = uniform_tokens(key, shape, len(tokens) - task.length + 1)
     return jnp.asarray(tokens)[starts[..., None] + jnp.arange(task.length)]
 
 
 def draw_sequences(
     seed: chex.Numeric,
-    stream: Stream,
+    purpose: Purpose,
     counters: chex.Array,
     task: TaskConfig,
     corpus: Corpus | None = None,
 ) -> chex.Array:
     """The sequences with these counters, int32 `[N, L]` (streams `[N, B, L]`).
 
-    Sequence i depends on seed, stream and i alone, not on how many are drawn beside it. With a
+    Sequence i depends on seed, purpose and i alone, not on how many are drawn beside it. With a
     corpus they are cut from it: those of the evaluation from its held-out part, the others from
     its training part.
     """
     chex.assert_rank(counters, 1)
-    keys = jax.vmap(jax.random.fold_in, (None, 0))(stream_key(seed, stream), counters)
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(purpose_key(seed, purpose), counters)
     if corpus is None:
         return jax.vmap(lambda key: draw_sequence(key, task))(keys)
-    tokens = corpus.held_out if stream == Stream.EVALUATION else corpus.training
+    tokens = corpus.held_out if purpose == Purpose.EVALUATION else corpus.training
     return jax.vmap(lambda key: cut_sequence(key, tokens, task))(keys)
 
 

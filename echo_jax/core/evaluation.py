@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from echo_jax.cells.scan import Carry
 from echo_jax.config import RunConfig, TracedParameters
-from echo_jax.core.data import Batch, Corpus, Stream, draw_sequences, in_order, sequence_batches
+from echo_jax.core.data import Batch, Corpus, Purpose, draw_sequences, in_order, sequence_batches
 from echo_jax.core.loss import score
 from echo_jax.core.network import Network, Params, apply, build_network, enter_batch, zero_carry
 
@@ -121,7 +121,7 @@ def evaluate(
     """
     network = build_network(config)
     counters = jnp.arange(config.evaluation_sequences)
-    tokens = draw_sequences(settings.seed, Stream.EVALUATION, counters, config.task, corpus)
+    tokens = draw_sequences(settings.seed, Purpose.EVALUATION, counters, config.task, corpus)
     answers = jax.lax.map(
         lambda sequence: answer_sequence(config, network, settings, params, sequence),
         tokens,

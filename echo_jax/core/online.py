@@ -22,6 +22,7 @@ import jax.numpy as jnp
 
 from echo_jax.cells.scan import Carry, hold
 from echo_jax.config import LARGEST, RunConfig, TaskConfig
+from echo_jax.core.data import uniform_tokens
 from echo_jax.core.network import Network, Params, enter_batch, read_out, unroll, zero_carry
 
 BLOCK = 4096
@@ -243,14 +244,16 @@ def follows(
     """
     length, vocab_size = config.task.length, config.task.vocab_size
     data_key, change_key = jax.random.split(key)
-    tokens = _draw(data_key, (windows, length), vocab_size)
+    tokens = uniform_tokens(data_key, (windows, length), vocab_size)
     last_answers = jax.vmap(lambda sequence: _last_answer(config, network, params, sequence))
     before = last_answers(tokens)
 
     def share(position: chex.Array) -> chex.Array:
         """How often the answer goes along with a change so many steps back."""
         place = length - 1 - position
-        other = 1 + _draw(jax.random.fold_in(change_key, position), (windows,), vocab_size - 1)
+        other = 1 + uniform_tokens(
+            jax.random.fold_in(change_key, position), (windows,), vocab_size - 1
+        )
         new = (tokens[:, place] + other) % vocab_size
         changed = jnp.where(jnp.arange(length) == place, new[:, None], tokens)
         return jnp.mean((last_answers(changed) == new) & (before != new))
@@ -264,8 +267,3 @@ def _last_answer(
     """The answer to the last token of a sequence; the logits of the others are not computed."""
     state, _ = feed(config, network, params, start(config, network), tokens[:-1])
     return step(config, network, params, state, tokens[-1])[1].token
-
-
-def _draw(key: chex.PRNGKey, shape: tuple[int, ...], size: int) -> chex.Array:
-    """Integers in 0 .. size-1, uniform as in `task.draw_sequence`."""
-    return (jax.random.bits(key, shape) % size).astype(jnp.int32)

@@ -5,6 +5,7 @@ train_sequence  scan over the batches of a sequence, the carry from batch to bat
 train_step      one optimizer step on one batch, and on those that it runs again
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import chex
@@ -15,7 +16,7 @@ import optax
 
 from echo_jax.cells.scan import Carry
 from echo_jax.config import RunConfig, TracedParameters
-from echo_jax.core.data import Batch, Corpus, Stream, draw_sequences, sequence_batches, stream_key
+from echo_jax.core.data import Batch, Corpus, Purpose, draw_sequences, purpose_key, sequence_batches
 from echo_jax.core.loss import correct, mean_where, score
 from echo_jax.core.network import (
     Network,
@@ -71,7 +72,7 @@ class Lesson(NamedTuple):
 
 def init(config: RunConfig, settings: TracedParameters) -> TrainState:
     """The state before the first update; it depends on the seed alone."""
-    params = init_params(build_network(config), stream_key(settings.seed, Stream.WEIGHTS))
+    params = init_params(build_network(config), purpose_key(settings.seed, Purpose.WEIGHTS))
     return TrainState(jnp.zeros((), jnp.int32), params, optimizer(config).init(params))
 
 
@@ -99,7 +100,7 @@ def run_chunk(
     """
     first = state.step // config.task.updates_per_sequence
     counters = first + jnp.arange(size)
-    tokens = draw_sequences(settings.seed, Stream.DATA, counters, config.task, corpus)
+    tokens = draw_sequences(settings.seed, Purpose.DATA, counters, config.task, corpus)
     return train_on(config, settings, state, tokens, jnp.arange(size) < count)
 
 
@@ -214,10 +215,32 @@ def train_step(
         next_carry = after if after_first is None else after_first
         return loss, (next_carry, mean_where(correct(logits, targets), scored))
 
-    (loss, (next_carry, accuracy)), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
-    direction, opt_state = optimizer(config).update(grads, state.opt_state)
-    params = jax.tree.map(lambda p, d: p - settings.learning_rate * d, state.params, direction)
-    return TrainState(state.step + 1, params, opt_state), next_carry, Metrics(loss, accuracy)
+    rule = optimizer(config)
+    state, loss, (next_carry, accuracy) = update(loss_fn, rule, settings.learning_rate, state)
+    return state, next_carry, Metrics(loss, accuracy)
+
+
+def update(
+    loss_fn: Callable[[Params], tuple[chex.Array, Any]],
+    rule: optax.GradientTransformation,
+    learning_rate: chex.Numeric,
+    state: TrainState,
+) -> tuple[TrainState, chex.Array, Any]:
+    """One optimizer step, the only one in the package: p <- p - learning_rate * direction.
+
+    Args:
+      loss_fn: parameters to the loss and whatever else the caller wants back.
+      rule: gives the direction from the gradient.
+      learning_rate: an argument and no part of the rule, so that it can be traced.
+      state: before the step.
+
+    Returns:
+      The state after the step, the loss before it, and what `loss_fn` returned beside the loss.
+    """
+    (loss, also), gradient = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
+    direction, opt_state = rule.update(gradient, state.opt_state)
+    params = jax.tree.map(lambda p, d: p - learning_rate * d, state.params, direction)
+    return TrainState(state.step + 1, params, opt_state), loss, also
 
 
 def optimizer(config: RunConfig) -> optax.GradientTransformation:

@@ -15,7 +15,7 @@ from flax import linen as nn
 
 from echo_jax.cells.scan import Carry, scan_over_time
 from echo_jax.core import network
-from echo_jax.core.data import Stream, one_hot_encode, stream_key
+from echo_jax.core.data import Purpose, one_hot_encode, purpose_key
 from echo_jax.core.loss import cross_entropy
 from echo_jax.core.network import Network
 from echo_jax.core.training import TrainState
@@ -73,8 +73,8 @@ def heads(protocol: Protocol) -> nn.Dense:
 
 def init(net: Network, protocol: Protocol, setting: Setting) -> TrainState:
     """The state before the first update, of the cell and its heads."""
-    key = jax.random.fold_in(stream_key(setting.seed, Stream.WEIGHTS), 1)
-    cell = network.init_params(net, stream_key(setting.seed, Stream.WEIGHTS))["cell"]
+    key = jax.random.fold_in(purpose_key(setting.seed, Purpose.WEIGHTS), 1)
+    cell = network.init_params(net, purpose_key(setting.seed, Purpose.WEIGHTS))["cell"]
     readout = heads(protocol).init(key, jnp.zeros((1, state_size(net))))["params"]
     return lag_training.start(protocol, {"cell": cell, "heads": readout})
 
@@ -95,7 +95,7 @@ def train_block(
     net: Network, protocol: Protocol, setting: Setting, state: TrainState
 ) -> tuple[TrainState, chex.Array]:
     """`evaluate_every` updates on the mean loss of all heads; returns the loss of the last one."""
-    key = jax.random.fold_in(stream_key(setting.seed, Stream.DATA), 2**31 - 1)
+    key = jax.random.fold_in(purpose_key(setting.seed, Purpose.DATA), 2**31 - 1)
     shape = (protocol.batch_size, protocol.capacity_length)
 
     def loss_of(params: Any, tokens: chex.Array) -> chex.Array:
@@ -137,7 +137,7 @@ def recalled(net: Network, protocol: Protocol, setting: Setting, params: Any) ->
     either side. The inputs are independent, so that the sum over the lags is a lower bound of what
     the state holds.
     """
-    key = jax.random.fold_in(stream_key(setting.seed, Stream.EVALUATION), 2**31 - 1)
+    key = jax.random.fold_in(purpose_key(setting.seed, Purpose.EVALUATION), 2**31 - 1)
     fit, fit_targets = last_states(net, protocol, params, jax.random.fold_in(key, 0))
     seen, targets = last_states(net, protocol, params, jax.random.fold_in(key, 1))
     deviation = jnp.std(fit, axis=0)
@@ -227,7 +227,7 @@ def driven(
 
     What `linear_capacity` is fitted to, and what it is tried on.
     """
-    key = jax.random.fold_in(stream_key(setting.seed, Stream.EVALUATION), 2**31 - 3)
+    key = jax.random.fold_in(purpose_key(setting.seed, Purpose.EVALUATION), 2**31 - 3)
     shape = (2, protocol.washout + protocol.linear_lags + protocol.linear_steps)
     tokens = random_tokens(key, shape, protocol.vocab_size)
     _, seen = states(net, params, network.zero_carry(net, 2), tokens)

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from echo_jax.config import TracedParameters
-from echo_jax.core.data import Batch, Stream, stream_key
+from echo_jax.core.data import Batch, Purpose, purpose_key
 from echo_jax.core.loss import correct, cross_entropy
 from echo_jax.core.network import Network, Params, apply, around, init_params, zero_carry
 from echo_jax.core.training import TrainState
@@ -69,7 +69,7 @@ def copy_network(cell: nn.RNNCellBase) -> Network:
 
 def init(cell: nn.RNNCellBase, settings: TracedParameters) -> TrainState:
     """The state before the first update; it depends on the seed alone."""
-    params = init_params(copy_network(cell), stream_key(settings.seed, Stream.WEIGHTS))
+    params = init_params(copy_network(cell), purpose_key(settings.seed, Purpose.WEIGHTS))
     return lag_training.start(COPY, params)
 
 
@@ -121,7 +121,7 @@ def run_chunk(
     Returns:
       The new state, and the `Scores` of every update, `[updates]`.
     """
-    network, key = copy_network(cell), stream_key(settings.seed, Stream.DATA)
+    network, key = copy_network(cell), purpose_key(settings.seed, Purpose.DATA)
 
     def step(state: TrainState, _: None) -> tuple[TrainState, Scores]:
         """One update."""
@@ -139,7 +139,7 @@ def evaluate(
     shape: tuple[int, int],
 ) -> Scores:
     """The mean `Scores` of so many batches of fresh sequences, the same ones at every call."""
-    network, key = copy_network(cell), stream_key(settings.seed, Stream.EVALUATION)
+    network, key = copy_network(cell), purpose_key(settings.seed, Purpose.EVALUATION)
 
     def one(i: chex.Array) -> Scores:
         """The scores of a batch."""

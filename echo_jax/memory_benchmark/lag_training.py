@@ -12,7 +12,7 @@ from flax import linen as nn
 
 from echo_jax.cells.scan import Carry
 from echo_jax.core import network
-from echo_jax.core.data import Stream, one_hot_encode, stream_key
+from echo_jax.core.data import Purpose, one_hot_encode, purpose_key
 from echo_jax.core.loss import correct, cross_entropy, mean_where
 from echo_jax.core.network import Network, Params
 from echo_jax.core.training import TrainState, clipped_adam
@@ -60,7 +60,7 @@ def build(cell: nn.RNNCellBase, task: Task, protocol: Protocol) -> Network:
 
 def init(net: Network, protocol: Protocol, setting: Setting) -> TrainState:
     """The state before the first update; it depends on the seed alone, not on the lag."""
-    params = network.init_params(net, stream_key(setting.seed, Stream.WEIGHTS))
+    params = network.init_params(net, purpose_key(setting.seed, Purpose.WEIGHTS))
     return start(protocol, params)
 
 
@@ -69,9 +69,9 @@ def start(protocol: Protocol, params: Params) -> TrainState:
     return TrainState(jnp.zeros((), jnp.int32), params, clipped_adam(protocol.clip).init(params))
 
 
-def data_key(setting: Setting, task: Task, stream: Stream) -> chex.PRNGKey:
+def data_key(setting: Setting, task: Task, stream: Purpose) -> chex.PRNGKey:
     """The key of a stream of data of one seed, task and lag: no two lags share sequences."""
-    key = jax.random.fold_in(stream_key(setting.seed, stream), TASKS.index(task))
+    key = jax.random.fold_in(purpose_key(setting.seed, stream), TASKS.index(task))
     return jax.random.fold_in(key, setting.lag)
 
 
@@ -126,7 +126,7 @@ def train_block(
 
     def train(state: TrainState) -> tuple[TrainState, Progress]:
         """Draw the data of all updates, then make them."""
-        key = data_key(setting, task, Stream.DATA)
+        key = data_key(setting, task, Purpose.DATA)
         shape = (protocol.batch_size, length)
 
         def drawn(counter: chex.Array) -> Sequences:
@@ -151,7 +151,7 @@ def evaluate(
     net: Network, task: Task, protocol: Protocol, length: int, setting: Setting, state: TrainState
 ) -> tuple[chex.Array, chex.Array]:
     """Accuracy on fresh sequences and, where that reaches a threshold, on more of them."""
-    key = jax.random.fold_in(data_key(setting, task, Stream.EVALUATION), state.step)
+    key = jax.random.fold_in(data_key(setting, task, Purpose.EVALUATION), state.step)
     shape = (protocol.evaluation[task], length)
 
     def share(first: chex.Array, part: chex.Array) -> tuple[chex.Array, chex.Array]:
@@ -180,7 +180,7 @@ def gradient_profile(
     other) with respect to the input j steps back, j = 0 .. longest; the mean over sequences. The
     target is the token `setting.lag` steps back.
     """
-    key = jax.random.fold_in(data_key(setting, "stream", Stream.EVALUATION), 2**31 - 1)
+    key = jax.random.fold_in(data_key(setting, "stream", Purpose.EVALUATION), 2**31 - 1)
     shape = (protocol.gradient_sequences, length)
     asked = tasks.draw_stream(key, shape, setting.lag, protocol.vocab_size)
     inputs = one_hot_encode(asked.tokens.T, net.tokens)
@@ -205,7 +205,7 @@ def depends(
 
     Tried on all sequences of `gradient_profile`, whose zeros it checks.
     """
-    key = jax.random.fold_in(data_key(setting, "stream", Stream.EVALUATION), 2**31 - 1)
+    key = jax.random.fold_in(data_key(setting, "stream", Purpose.EVALUATION), 2**31 - 1)
     shape = (protocol.gradient_sequences, length)
     tokens = tasks.draw_stream(key, shape, setting.lag, protocol.vocab_size).tokens
     asked = jnp.arange(length) == length - 1 - setting.lag
@@ -223,7 +223,7 @@ def depends_nearby(
     Around every weight normal noise is drawn of each of `DEVIATIONS`: an analytic function of the
     weights that is zero at weights drawn so is zero at all of them, but for a chance of zero.
     """
-    key = jax.random.fold_in(data_key(setting, "stream", Stream.EVALUATION), 2**31 - 3)
+    key = jax.random.fold_in(data_key(setting, "stream", Purpose.EVALUATION), 2**31 - 3)
     leaves, tree = jax.tree.flatten(params)
 
     def at(deviation: chex.Array) -> chex.Array:
@@ -243,7 +243,7 @@ def beyond(
 ) -> chex.Array:
     """Accuracy over the last L steps of streams of k L steps, k = 1 .. max(beyond), float32."""
     longest = max(protocol.beyond)
-    key = jax.random.fold_in(data_key(setting, "stream", Stream.EVALUATION), 2**31 - 2)
+    key = jax.random.fold_in(data_key(setting, "stream", Purpose.EVALUATION), 2**31 - 2)
     shape = (protocol.evaluation["stream"], longest * length)
     asked = tasks.draw_stream(key, shape, setting.lag, protocol.vocab_size)
     parts = jax.tree.map(lambda x: jnp.stack(jnp.split(x, longest, axis=1)), asked)

@@ -16,7 +16,7 @@ import numpy as np
 
 from echo_jax.config import RunConfig, TracedParameters
 from echo_jax.core import online
-from echo_jax.core.data import Stream, draw_sequences, stream_key
+from echo_jax.core.data import Purpose, draw_sequences, purpose_key
 from echo_jax.core.evaluation import evaluate, states_around
 from echo_jax.core.network import Params, build_network
 from echo_jax.core.training import init
@@ -68,7 +68,7 @@ def follows(config: RunConfig, settings: TracedParameters, params: Params) -> di
     `untrained` is the same of the weights that training started from.
     """
     network = build_network(config)
-    key = stream_key(settings.seed, Stream.EVALUATION)
+    key = purpose_key(settings.seed, Purpose.EVALUATION)
     positions = jnp.arange(min(config.task.length, 2 * config.task.window))
 
     def shares(params: Params) -> jax.Array:
@@ -86,7 +86,7 @@ def probe(config: RunConfig, settings: TracedParameters, params: Params) -> dict
     out. It shows what is there linearly, and no more.
     """
     counters = jnp.arange(2 * PROBED)
-    tokens = draw_sequences(settings.seed, Stream.EVALUATION, counters, config.task)
+    tokens = draw_sequences(settings.seed, Purpose.EVALUATION, counters, config.task)
     network = build_network(config)
     states = jax.vmap(lambda x: states_around(config, network, settings, params, x))(tokens)
     times = np.asarray(config.task.row_times)
@@ -118,7 +118,7 @@ def fed_back(config: RunConfig, settings: TracedParameters, params: Params) -> d
     the starts whose last 50 answers have a period of 25 or less.
     """
     network = build_network(config)
-    key = jax.random.fold_in(stream_key(settings.seed, Stream.EVALUATION), 2**31 - 1)
+    key = jax.random.fold_in(purpose_key(settings.seed, Purpose.EVALUATION), 2**31 - 1)
     vocab_size = config.task.vocab_size
     start = jax.random.bits(key, (STARTS, config.task.length)) % vocab_size
 

@@ -179,7 +179,7 @@ def test_one_hot_is_that_of_jax_and_decodes_to_itself(vocab_size):
 
 
 def test_sequences_are_uniform_and_independent_of_each_other():
-    tokens = t.draw_sequences(0, t.Stream.DATA, jnp.arange(4000), TaskConfig(vocab_size=10))
+    tokens = t.draw_sequences(0, t.Purpose.DATA, jnp.arange(4000), TaskConfig(vocab_size=10))
     chex.assert_shape(tokens, (4000, 25))
     counts = np.bincount(np.asarray(tokens).ravel(), minlength=10)
     chi_square = np.sum((counts - 10_000) ** 2 / 10_000)
@@ -190,12 +190,12 @@ def test_sequences_are_uniform_and_independent_of_each_other():
 
 def test_a_sequence_depends_on_seed_stream_and_counter_alone():
     task = TaskConfig()
-    many = t.draw_sequences(3, t.Stream.DATA, jnp.arange(20), task)
-    few = jax.jit(lambda i: t.draw_sequences(3, t.Stream.DATA, i, task))(jnp.array([7, 11]))
+    many = t.draw_sequences(3, t.Purpose.DATA, jnp.arange(20), task)
+    few = jax.jit(lambda i: t.draw_sequences(3, t.Purpose.DATA, i, task))(jnp.array([7, 11]))
     chex.assert_trees_all_equal(few, many[jnp.array([7, 11])])
     for other in (
-        t.draw_sequences(4, t.Stream.DATA, jnp.arange(20), task),
-        t.draw_sequences(3, t.Stream.EVALUATION, jnp.arange(20), task),
+        t.draw_sequences(4, t.Purpose.DATA, jnp.arange(20), task),
+        t.draw_sequences(3, t.Purpose.EVALUATION, jnp.arange(20), task),
     ):
         assert float(jnp.mean(other == many)) < 0.1
     assert len({tuple(row) for row in many.tolist()}) == 20

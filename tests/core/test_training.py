@@ -62,7 +62,7 @@ def test_training_equals_plain_python_with_optax():
     adam = optax.adam(1e-2, eps=1e-7)
     params = programs(SMALL, 12)[0](SMALL.traced).params
     opt_state, losses = adam.init(params), []
-    sequences = data.draw_sequences(0, data.Stream.DATA, jnp.arange(3), SMALL.task)
+    sequences = data.draw_sequences(0, data.Purpose.DATA, jnp.arange(3), SMALL.task)
 
     @jax.jit
     def loss_and_grads(params, carry, batch):
@@ -306,7 +306,7 @@ def test_a_constant_answer_scores_what_its_targets_say(layout):
         config.traced, with_readout(bias)
     )
     counters = jnp.arange(config.evaluation_sequences)
-    sequences = data.draw_sequences(0, data.Stream.EVALUATION, counters, config.task)
+    sequences = data.draw_sequences(0, data.Purpose.EVALUATION, counters, config.task)
     times = config.task.target_times if layout == "streams" else config.task.row_times
     targets = np.asarray(sequences)[..., np.asarray(times) - 2]
     assert float(found.accuracy) == pytest.approx(np.mean(targets == 3), abs=1e-6)
@@ -366,7 +366,7 @@ def test_answers_depend_on_whether_the_state_is_carried():
 def test_the_first_weights_come_from_the_seed_and_its_stream_for_weights():
     for seed in (0, 1):
         settings = SMALL.traced._replace(seed=seed)
-        key = data.stream_key(seed, data.Stream.WEIGHTS)
+        key = data.purpose_key(seed, data.Purpose.WEIGHTS)
         net = network.build_network(SMALL)
         expected = jax.jit(functools.partial(network.init_params, net))(key)
         chex.assert_trees_all_equal(programs(SMALL, 12)[0](settings).params, expected)
@@ -376,7 +376,7 @@ def test_no_sequence_of_the_evaluation_is_one_of_the_training():
     counters = jnp.arange(100)
     drawn = [
         {tuple(row) for row in data.draw_sequences(0, s, counters, TaskConfig()).tolist()}
-        for s in (data.Stream.DATA, data.Stream.EVALUATION)
+        for s in (data.Purpose.DATA, data.Purpose.EVALUATION)
     ]
     assert not drawn[0] & drawn[1]
 

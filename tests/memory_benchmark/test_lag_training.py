@@ -70,9 +70,9 @@ def test_a_block_is_so_many_steps_of_adam_on_the_clipped_gradient_of_fresh_seque
 
 
 def memory_stream():
-    from echo_jax.core.data import Stream
+    from echo_jax.core.data import Purpose
 
-    return Stream.DATA
+    return Purpose.DATA
 
 
 def loss_by_hand(net, params, asked):

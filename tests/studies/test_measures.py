@@ -11,7 +11,7 @@ import pytest
 
 from echo_jax.config import PARTS, RunConfig, changed
 from echo_jax.core import online, training
-from echo_jax.core.data import Stream, stream_key
+from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.core.evaluation import evaluate
 from echo_jax.core.network import build_network
 from echo_jax.studies import measures
@@ -171,7 +171,7 @@ def test_fed_back_is_what_a_loop_over_the_answers_gives(lag):
     config = changed(TINY, lag=lag, stateful=False)
     params, network = params_of(config, scale=4.0), build_network(config)
     found = fed_back(config, params)
-    key = jax.random.fold_in(stream_key(config.seed, Stream.EVALUATION), 2**31 - 1)
+    key = jax.random.fold_in(purpose_key(config.seed, Purpose.EVALUATION), 2**31 - 1)
     starts = np.asarray(jax.random.bits(key, (3, 8)) % 6).astype(np.int32)
     answer_to = jax.jit(functools.partial(online.step, config, network))
     said = []
@@ -196,7 +196,7 @@ def test_what_the_answers_follow_is_that_of_echo_before_training_and_after():
     params, untrained = params_of(config, scale=5.0), params_of(config)
     found = jax.jit(functools.partial(measures.follows, config))(config.traced, params)
     assert found["trained"].shape == found["untrained"].shape == (6,)  # two windows of 3
-    key = stream_key(config.seed, Stream.EVALUATION)
+    key = purpose_key(config.seed, Purpose.EVALUATION)
     network = build_network(config)
     for name, weights in {"trained": params, "untrained": untrained}.items():
         shares = online.follows(config, network, weights, key, jnp.arange(6), 40)
