@@ -103,8 +103,8 @@ def listing(command: StudyCommand) -> str:
         cells = len(study.cells)
         rows.append([name, str(cells), minutes(seconds_of(study.cells, speed)), study.question])
     return (
-        f"{text_tables.table(rows, left=(0, 3))}\n\npython scripts/study.py NAME runs one, --all all of "
-        "them, --fast a smaller one."
+        f"{text_tables.table(rows, left=(0, 3))}\n\n"
+        "python scripts/study.py NAME runs one, --all all of them, --fast a smaller one."
     )
 
 

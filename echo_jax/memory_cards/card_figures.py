@@ -19,7 +19,7 @@ CONTROLS, REFERENCES = (
     ("ShiftRegister", "LeakyIntegrator", "Memoryless"),
     ("CausalConvolution", "mlp"),
 )
-"""Names of classes of `cells.known_memory`, and of cells, that are no recurrent cells of their own."""
+"""Names of cells that are not recurrent cells of their own."""
 
 
 TASKS = {"stream": (BLUE, "o", "-"), "hold": (ORANGE, "s", (0, (5, 2)))}

@@ -194,7 +194,8 @@ def test_a_program_ends_at_once_though_a_compilation_goes_on(cell, seconds):
     began = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", ENDLESS, cell, str(seconds)],
-        check=False, capture_output=True, text=True, timeout=100, cwd=Path(broken_cells.__file__).parent,
+        check=False, capture_output=True, text=True, timeout=100,
+        cwd=Path(broken_cells.__file__).parent,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (2, "")
     where = rf"broken_cells\.py:\d+: cell 'broken_cells:{cell}'"
