@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from echo_jax.exceptions import ConfigError, StorageError
+from echo_jax.exceptions import StorageError
 
 JSON_LIMIT = 64 * 2**20
 """No JSON file of a run is longer, bytes."""
@@ -133,20 +133,6 @@ def read_bytes(
                 "it is not what the run wrote"
             )
         return file.read(min(limit, info.st_size))
-
-
-def memory() -> int:
-    """The memory of this machine, bytes."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def check_memory(size: int) -> None:
-    """Raise ConfigError for more bytes than the machine has, before they are taken."""
-    if size > memory():
-        raise ConfigError(
-            f"{size / 2**30:,.1f} GiB are needed at the least and this machine has "
-            f"{memory() / 2**30:,.1f}: use smaller sizes or fewer seeds"
-        )
 
 
 def digest(data: bytes) -> str:

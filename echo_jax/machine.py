@@ -5,6 +5,8 @@ import platform
 import time
 from pathlib import Path
 
+from echo_jax.exceptions import ConfigError
+
 REFERENCE_SECONDS = 6.2e-4
 """What `_small_products` take on a core of the machine whose times `estimate` knows."""
 
@@ -68,3 +70,17 @@ def use_compilation_cache() -> None:
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def memory() -> int:
+    """The memory of this machine, bytes."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def check_memory(size: int) -> None:
+    """Raise ConfigError for more bytes than the machine has, before they are taken."""
+    if size > memory():
+        raise ConfigError(
+            f"{size / 2**30:,.1f} GiB are needed at the least and this machine has "
+            f"{memory() / 2**30:,.1f}: use smaller sizes or fewer seeds"
+        )

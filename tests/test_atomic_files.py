@@ -8,13 +8,14 @@ import os
 import numpy as np
 import pytest
 
-from echo_jax import atomic_files
+from echo_jax import atomic_files, machine
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, TrainingConfig
 from echo_jax.core.many_seeds import state_shapes
 from echo_jax.exceptions import ConfigError, StorageError
-from echo_jax.runs import run_folder
+from echo_jax.runs import checkpoint, run_folder
+from echo_jax.runs.checkpoint import Saved
 from echo_jax.runs.metrics_csv import History
-from echo_jax.runs.run_folder import Inputs, Saved
+from echo_jax.runs.run_folder import Inputs
 
 CONFIG = RunConfig(
     TaskConfig(length=6, vocab_size=4, window=2, lag=1, batch_size=2),
@@ -123,7 +124,7 @@ def writing(folder, shapes, until=3):
     """All that a run writes until its third checkpoint."""
     run_folder.write_inputs(folder, Inputs(CONFIG))
     for sequences in (2, 5, 9)[:until]:
-        run_folder.save(folder, Inputs(CONFIG), saved_after(sequences, shapes))
+        checkpoint.save(folder, Inputs(CONFIG), saved_after(sequences, shapes))
 
 
 def number_of_calls(tmp_path, monkeypatch, shapes):
@@ -154,14 +155,14 @@ def test_whatever_call_fails_the_old_or_the_new_checkpoint_is_whole(
             found.append(None)
             continue
         inputs = run_folder.read_inputs(folder)
-        loaded = run_folder.load(folder, inputs, shapes)
+        loaded = checkpoint.load(folder, inputs, shapes)
         done = loaded.history.sequences if loaded else 0
         assert loaded is None or same(loaded, saved_after(done, shapes))
         lines = (folder / "metrics.csv").read_text().splitlines() if k > 10 else ["header"]
         assert len(lines) - 1 in (2 * done, 2 * {0: 2, 2: 5, 5: 9, 9: 9}[done])
         found.append(done)
-        run_folder.save(folder, inputs, saved_after(9, shapes))  # and it goes on
-        assert same(run_folder.load(folder, inputs, shapes), saved_after(9, shapes))
+        checkpoint.save(folder, inputs, saved_after(9, shapes))  # and it goes on
+        assert same(checkpoint.load(folder, inputs, shapes), saved_after(9, shapes))
     assert set(found) == {None, 0, 2, 5, 9}
     assert found[6:] == sorted(found[6:])
 
@@ -171,8 +172,8 @@ def test_what_a_kill_left_half_written_is_in_nobodys_way(tmp_path, shapes):
     for name in (".checkpoint.msgpack.part", ".metrics.csv.part", ".config.json.part"):
         (tmp_path / name).write_bytes(b"half a ")
     run_folder.write_config(tmp_path, Inputs(CONFIG))
-    run_folder.save(tmp_path, Inputs(CONFIG), saved_after(5, shapes))
-    assert same(run_folder.load(tmp_path, Inputs(CONFIG), shapes), saved_after(5, shapes))
+    checkpoint.save(tmp_path, Inputs(CONFIG), saved_after(5, shapes))
+    assert same(checkpoint.load(tmp_path, Inputs(CONFIG), shapes), saved_after(5, shapes))
     assert not list(tmp_path.glob(".*.part"))
 
 
@@ -189,11 +190,11 @@ def test_metrics_beyond_the_checkpoint_are_left_out_and_missing_ones_are_noticed
     metrics = tmp_path / "metrics.csv"
     whole = metrics.read_bytes()
     metrics.write_bytes(whole + b"0,6,0.5,0.5\n1,6,0.")
-    assert same(run_folder.load(tmp_path, Inputs(CONFIG), shapes), saved_after(5, shapes))
+    assert same(checkpoint.load(tmp_path, Inputs(CONFIG), shapes), saved_after(5, shapes))
     for damaged in (whole[:-1], whole[:40], b"", whole.replace(b"5", b"6")):
         metrics.write_bytes(damaged)
         with pytest.raises(StorageError, match=r"metrics\.csv is damaged before the line"):
-            run_folder.load(tmp_path, Inputs(CONFIG), shapes)
+            checkpoint.load(tmp_path, Inputs(CONFIG), shapes)
 
 
 def test_the_lines_of_the_metrics_do_not_depend_on_how_they_were_cut():
@@ -227,9 +228,9 @@ def test_of_a_run_for_longer_the_checkpoint_is_the_same_and_of_another_run_it_is
     writing(tmp_path, shapes)
     longer = dataclasses.replace(CONFIG, training=TrainingConfig(sequences=90))
     other = dataclasses.replace(CONFIG, seed=1)
-    assert same(run_folder.load(tmp_path, Inputs(longer), shapes), saved_after(9, shapes))
+    assert same(checkpoint.load(tmp_path, Inputs(longer), shapes), saved_after(9, shapes))
     with pytest.raises(StorageError, match=r"is not of the run in config\.json"):
-        run_folder.load(tmp_path, Inputs(other), shapes)
+        checkpoint.load(tmp_path, Inputs(other), shapes)
 
 
 def test_a_json_file_is_believed_only_with_its_digest(tmp_path):
@@ -243,9 +244,9 @@ def test_a_json_file_is_believed_only_with_its_digest(tmp_path):
 
 
 def test_more_memory_than_there_is_is_not_asked_for():
-    atomic_files.check_memory(atomic_files.memory())
+    machine.check_memory(machine.memory())
     with pytest.raises(ConfigError, match=r"GiB are needed at the least and this machine has"):
-        atomic_files.check_memory(atomic_files.memory() + 1)
+        machine.check_memory(machine.memory() + 1)
 
 
 def test_a_generated_file_ends_with_the_digest_of_the_rest_and_gives_way_to_the_next(tmp_path):

@@ -9,11 +9,12 @@ python scripts/predict.py runs/part4 --beyond 100000              # and does it 
 
 import contextlib
 import dataclasses
+import math
 import os
 import select
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,9 +22,10 @@ from tyro.conf import Positional
 
 from echo_jax import machine
 from echo_jax.commands import command_line
-from echo_jax.config import LARGEST
+from echo_jax.config import LARGEST, RunConfig
 from echo_jax.exceptions import ConfigError
-from echo_jax.runs import explanation
+from echo_jax.report.text_tables import table
+from echo_jax.runs import vocabulary
 
 if TYPE_CHECKING:  # all that is slow to import waits until the command line was found valid
     import numpy as np
@@ -122,7 +124,7 @@ def read_tokens(command: PredictCommand) -> tuple[Any, list[int] | None]:
     if command.csv is not None:
         _, words, lines = csv_input.read_column(command.csv, command.column)
     inputs = run_folder.read_inputs(command.folder, with_tokens=False)
-    return csv_input.encode(inputs.vocabulary, words, lines, command.unknown), lines
+    return vocabulary.encode(inputs.vocabulary, words, lines, command.unknown), lines
 
 
 def check_state_folder(command: PredictCommand) -> None:
@@ -175,7 +177,7 @@ class Session:
         """A word for each token, int32 `[N]`; the state has moved on by them."""
         import numpy as np
 
-        from echo_jax.runs.csv_input import UNSEEN
+        from echo_jax.runs.vocabulary import UNSEEN
 
         known = tokens != UNSEEN
         state, answers = self._network.feed(self.state, tokens[known])
@@ -221,7 +223,7 @@ def explain(command: PredictCommand, network: "Trained") -> None:
     task = network.config.task
     positions = range(min(task.length, max(task.window, task.lag + 1) + 3))
     shares = network.follows(positions, command.windows)
-    print(explanation.follows(shares.tolist(), command.windows, network.config), flush=True)
+    print(follows_report(shares.tolist(), command.windows, network.config), flush=True)
 
 
 def beyond(length: int, networks: list["Trained"]) -> None:
@@ -238,7 +240,7 @@ def beyond(length: int, networks: list["Trained"]) -> None:
     found = np.array([network.accuracy_along(edges) for network in networks])
     intervals = [median_interval(stretch) for stretch in found.T] if len(found) > 1 else None
     medians = np.median(found, axis=0)
-    print(explanation.accuracy_along(edges, medians, intervals, len(found), config), flush=True)
+    print(accuracy_report(edges, medians, intervals, len(found), config), flush=True)
 
 
 def stream(command: PredictCommand, network: "Trained") -> None:
@@ -278,3 +280,56 @@ def arriving(reader: "TokenReader") -> Iterator[tuple["np.ndarray", bool]]:
     except InputError as error:
         yield error.tokens, False
         raise
+
+
+def follows_report(shares: Sequence[float], windows: int, config: RunConfig) -> str:
+    """How often the answer follows each input, by its steps back: a bar a position."""
+    task = config.task
+    lines = [
+        "Which input does the answer follow? Each one is changed in turn, in "
+        f"{windows:,} random sequences;\nhow often the answer then becomes the new value (by "
+        f"chance {1 / task.vocab_size:.1%}):"
+    ]
+    for steps, share in enumerate(shares):
+        bar = "█" * round(40 * share)
+        mark = f"  <- lag {task.lag}, what it was trained for" if steps == task.lag else ""
+        lines.append(f"  {steps:3} back  {share:6.1%}  {bar}{mark}".rstrip())
+    if task.lag < 0:
+        lines.append(f"  The lag it was trained for, {task.lag}, lies ahead: no input is right.")
+    return "\n".join(lines)
+
+
+def accuracy_report(
+    edges: Sequence[int],
+    accuracy: Sequence[float],
+    intervals: Sequence[Any] | None,
+    networks: int,
+    config: RunConfig,
+) -> str:
+    """How the accuracy holds along a stream, stretch by stretch, beside its floor.
+
+    Args:
+      edges: where the stretches begin and end.
+      accuracy: of each stretch; where there are seeds their median.
+      intervals: of each median; None for one seed.
+      networks: how many seeds there are; fewer than the run has where some failed.
+      config: of the run.
+    """
+    seeds = "1 seed, no interval"
+    headings = ["integers", "accuracy"]
+    if intervals:
+        failed = f" of {config.seeds}, the others failed" * (networks < config.seeds)
+        seeds = f"median of {networks} seeds{failed}, {intervals[0].coverage:.1%} interval"
+        headings.append("interval")
+    rows = [[*headings, "chance floor"]]
+    for i, share in enumerate(accuracy):
+        if math.isnan(share):
+            continue  # it is over before the first answer
+        row = [f"{edges[i]:,} to {edges[i + 1]:,}", f"{share:.2%}"]
+        if intervals:
+            row.append(f"{intervals[i].low:.2%} to {intervals[i].high:.2%}")
+        rows.append([*row, f"{1 / config.task.vocab_size:.2%}"])
+    return (
+        f"One stream of {edges[-1]:,} random integers; trained on {config.task.length} at a time "
+        f"({seeds}):\n{table(rows)}"
+    )

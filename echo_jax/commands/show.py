@@ -5,14 +5,18 @@ python scripts/show.py --csv my.csv --column n       # the same of your own numb
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
-from echo_jax import atomic_files
+from echo_jax import machine
 from echo_jax.commands import command_line
 from echo_jax.config import PARTS, Part, RunConfig
+from echo_jax.report.text_tables import table
 from echo_jax.runs import explanation
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from echo_jax.runs.csv_input import Tokenized
 
 
@@ -36,7 +40,7 @@ def main() -> None:
     with command_line.refusals():
         own = read_column(command.run) if command.run.data.csv else None
         config = own.config if own else command.run
-        atomic_files.check_memory(config.least_bytes)
+        machine.check_memory(config.least_bytes)
         if own:
             print(column_view(own))
         tokens = first_sequence(config, own)
@@ -58,9 +62,7 @@ def column_view(own: "Tokenized") -> str:
     from echo_jax.runs import csv_input
 
     common = csv_input.most_common(own.tokens, own.vocabulary)
-    return explanation.common_values(
-        common, len(own.tokens), own.config, majority_baseline(own.tokens)
-    )
+    return common_values(common, len(own.tokens), own.config, majority_baseline(own.tokens))
 
 
 def sequence_view(tokens: Any, config: RunConfig) -> str:
@@ -94,7 +96,7 @@ def fed_view(tokens: Any, config: RunConfig) -> str:
     vectors = one_hot_encode(tokens, size)
     return (
         f"One-hot, {vectors.shape[0]} vectors of {vectors.shape[1]}, a vector a line:\n"
-        f"{explanation.one_hot_view(vectors)}\n\n"
+        f"{one_hot_view(vectors)}\n\n"
         f"Decoded again (the position of the 1 in each):\n"
         f"  {one_hot_decode(vectors).tolist()}\n"
     )
@@ -114,7 +116,7 @@ def rows_view(tokens: Any, config: RunConfig, rows: int) -> str:
         targets = np.where(np.asarray(batch.scored), targets, -1)
         times = np.arange(seen.shape[0] * seen.shape[2]).reshape(-1, 1, seen.shape[2])
         seen = np.broadcast_to(times < task.length, seen.shape)  # the last chunk may reach past it
-    table = explanation.batch_table(np.asarray(batch.inputs), seen, targets, config, rows)
+    table = batch_table(np.asarray(batch.inputs), seen, targets, config, rows)
     return (
         f"As {task.layout} of {task.window} with lag {task.lag}, window => target, "
         f"batches of {task.batch_size}:\n{table}\n"
@@ -136,3 +138,82 @@ def first_sequence(config: RunConfig, own: "Tokenized | None") -> Any:
         return draw_sequences(config.seed, Purpose.DATA, counters, task, corpus)
 
     return jax.jit(draw)(jnp.arange(1))[0]
+
+
+def common_values(
+    common: Sequence[tuple[int | str, int, int, float]],
+    length: int,
+    config: RunConfig,
+    floor: tuple[float, float],
+) -> str:
+    """The most common values of a column of the user's own, and its floors.
+
+    Args:
+      common: value, token, occurrences and share of each.
+      length: of the column.
+      config: with the data's names and the number of different values.
+      floor: accuracy and loss (nats) of knowing how frequent each value is.
+    """
+    data, vocab_size = config.data, config.task.vocab_size
+    rows = [["value", "token", "times", "share"]]
+    rows += [
+        [str(v), str(token), f"{times:,}", f"{share:.2%}"] for v, token, times, share in common
+    ]
+    rest = vocab_size - len(common)
+    more = f"\n... and {rest:,} more values" if rest else ""
+    return (
+        f"Column {data.column} of {data.csv}: {length:,} values, {vocab_size:,} different; the "
+        f"last {data.held_out:.0%} are held out.\nThe most common:\n{table(rows)}{more}\n"
+        f"Majority floor: accuracy {floor[0]:.2%}; loss {floor[1]:.4f} nats, their entropy.\n"
+    )
+
+
+def one_hot_view(vectors: "np.ndarray", shown: int = 30) -> str:
+    """One-hot vectors `[L, V]`, a vector a line, cut after `shown` entries."""
+    rest = vectors.shape[1] - shown
+    cut = f" ... {rest} more" if rest > 0 else ""
+    return "\n".join(f"  [{' '.join(str(int(x)) for x in row[:shown])}{cut}]" for row in vectors)
+
+
+def batch_table(
+    inputs: "np.ndarray",
+    seen: "np.ndarray",
+    targets: "np.ndarray",
+    config: RunConfig,
+    rows: int,
+) -> str:
+    """The rows of a sequence as `window => target`, its batches drawn in, and their state.
+
+    Args:
+      inputs: `[K, B, W]`.
+      seen: bool `[K, B, W]`, False where a step is masked or beyond the sequence. The token V,
+        which stands for a missing value, is shown as a question mark.
+      targets: `[K, B, T]`, -1 where there is none.
+      config: task and network.
+      rows: print whole batches until so many rows are out.
+    """
+    batches, size = inputs.shape[:2]
+    shown = min(batches, -(-rows // size))
+    vocab_size, lines = config.task.vocab_size, []
+    for k in range(shown):
+        continues = config.network.stateful and k > 0
+        lines.append(f"batch {k}" + ("" if continues else ": state zero"))
+        for b in range(size):
+            window = _tokens(inputs[k, b], seen[k, b], vocab_size)
+            target = _tokens(targets[k, b], targets[k, b] >= 0, vocab_size)
+            row = k * size + b
+            source = f"   row {row} <- row {row - size}" if continues else ""
+            lines.append(f"  row {row:3}   {window} => {target}{source}")
+    if config.task.missing == "token":
+        lines.append(f"? is the token {vocab_size}: a value that is missing")
+    if shown < batches:
+        lines.append(f"... {batches * size} rows in all; --rows shows more")
+    return "\n".join(lines)
+
+
+def _tokens(values: "np.ndarray", present: "np.ndarray", vocab_size: int) -> str:
+    """Tokens in columns, dashes where there is none, a question mark where one is missing."""
+    digits = len(str(vocab_size - 1))
+    marks = (f"{value}" if value < vocab_size else "?" for value in values)
+    pairs = zip(marks, present, strict=True)
+    return " ".join(mark.rjust(digits) if here else "-" * digits for mark, here in pairs)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 import tyro
 
-from echo_jax import atomic_files
+from echo_jax import atomic_files, machine
 from echo_jax.commands import command_line
 from echo_jax.commands.study import complete, plan
 from echo_jax.config import (
@@ -190,7 +190,7 @@ def main() -> None:
 def run(study: Study, out: Path) -> None:
     """Run what is missing, print the table, make the page."""
     for cell in study.cells:
-        atomic_files.check_memory(cell.config.seeds * cell.config.least_bytes)
+        machine.check_memory(cell.config.seeds * cell.config.least_bytes)
     study_pages.claim(out, "a sweep")
     with atomic_files.locked(out):
         waiting = study_pages.missing(out, NAME, study)

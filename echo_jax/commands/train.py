@@ -27,8 +27,9 @@ from echo_jax.config import LARGEST, PARTS, Part, RunConfig, from_dict, to_dict
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.host import process_start
 from echo_jax.processes import Group, Processes
-from echo_jax.runs import explanation, run_folder
-from echo_jax.runs.run_folder import Inputs, Saved
+from echo_jax.runs import checkpoint, run_folder, run_report
+from echo_jax.runs.checkpoint import Saved
+from echo_jax.runs.run_folder import Inputs
 
 if TYPE_CHECKING:  # all that is slow to import waits until the command line was found valid
     import jax
@@ -225,13 +226,13 @@ def run(
     job = shared_job(command, folder, inputs, group)
     seconds = {"import": time.perf_counter() - process_start.STARTED}
     say = print if group.writes else lambda *_, **__: None
-    say(explanation.describe(job.inputs.config), flush=True)
+    say(run_report.describe(job.inputs.config), flush=True)
     with resumable(job, group), ThreadPoolExecutor(1) as background:
         # what is needed last is made ready meanwhile
         programs, seconds["compile"] = timed(compile_programs, command, job, group, background)
         gc.enable()
         background.submit(importlib.import_module, "echo_jax.runs.curve_figure")
-        say(explanation.describe_devices(programs.devices), flush=True)
+        say(run_report.describe_devices(programs.devices), flush=True)
         keeper = Keeper(job, command.checkpoint_every)
         state, seconds["train"] = timed(train, job, programs, keeper, group, stop)
         (program, compiling), waiting = timed(programs.evaluate.result)
@@ -243,7 +244,7 @@ def run(
                 "seconds": {name: round(value, 3) for name, value in seconds.items()},
                 "devices": [device.device_kind for device in programs.devices],
             })  # fmt: skip
-            print(explanation.full_report(job.inputs.config, result))
+            print(run_report.full_report(job.inputs.config, result))
             print(f"Run folder: {job.folder}", flush=True)
 
 
@@ -342,7 +343,7 @@ def begin(command: TrainCommand, folder: Path, inputs: Inputs, group: Group) -> 
 
     config = inputs.config
     shapes = many_seeds.state_shapes(config)
-    atomic_files.check_memory(run_folder.size_of(shapes) + config.least_bytes)
+    machine.check_memory(checkpoint.size_of(shapes) + config.least_bytes)
     devices = many_seeds.devices_for(
         len(group.share(config.seeds)), seed_map(inputs), command.devices
     )
@@ -350,7 +351,7 @@ def begin(command: TrainCommand, folder: Path, inputs: Inputs, group: Group) -> 
     if command.resume is None:
         run_folder.write_inputs(folder, inputs)
         return Job(folder, inputs, None, chunk)
-    saved = run_folder.load(folder, inputs, shapes)
+    saved = checkpoint.load(folder, inputs, shapes)
     done, wanted = saved.history.sequences if saved else 0, config.training.sequences
     if done > wanted:
         raise ConfigError(
@@ -519,7 +520,7 @@ class Keeper:
             return
         bad = [~np.isfinite(x.reshape(len(x), -1)).all(axis=1) for x in jax.tree.leaves(state)]
         if not np.any(bad, axis=0).all():
-            run_folder.save(self._job.folder, self._job.inputs, Saved(state, self.history))
+            checkpoint.save(self._job.folder, self._job.inputs, Saved(state, self.history))
             self._saved, self._clock = self.history.sequences, time.perf_counter()
 
     def refuse_failure(self, final: "np.ndarray | None" = None) -> None:
@@ -576,7 +577,7 @@ def write_results(
     result |= also
     good = ~np.isin(result["by_seed"]["seed"], result["failed"]["seed"])
     figure = curve_figure.training_figure(
-        loss[good], accuracy[good], result, explanation.curve_title(config)
+        loss[good], accuracy[good], result, run_report.curve_title(config)
     )
     atomic_files.write_bytes(folder / run_folder.FIGURE, styles.png(figure))
     if config.seeds > 1:

@@ -20,14 +20,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from echo_jax import atomic_files
+from echo_jax import atomic_files, machine
 from echo_jax.config import RunConfig, to_dict
 from echo_jax.core import many_seeds, online
 from echo_jax.core.network import Params, build_network
 from echo_jax.core.online import Answer, EchoState
 from echo_jax.exceptions import ConfigError
-from echo_jax.runs import csv_input, run_folder
-from echo_jax.runs.csv_input import UNSEEN, Unknown, Vocabulary
+from echo_jax.runs import checkpoint, run_folder, vocabulary
+from echo_jax.runs.vocabulary import UNSEEN, Unknown, Vocabulary
 
 LANES = 1024
 """At most so many sequences are answered side by side."""
@@ -133,11 +133,11 @@ class Trained:
 
     def save_state(self, state: EchoState, path: str | Path) -> None:
         """Write a state to a file, to be taken up again; a file that is there is replaced."""
-        run_folder.save_echo(Path(path), self.digest, state)
+        checkpoint.save_echo(Path(path), self.digest, state)
 
     def load_state(self, path: str | Path) -> EchoState:
         """The state in a file; ConfigError where it is none, or that of another network."""
-        state = run_folder.load_echo(Path(path), self.digest, jax.eval_shape(self.start))
+        state = checkpoint.load_echo(Path(path), self.digest, jax.eval_shape(self.start))
         return jax.tree.map(jnp.asarray, state)
 
     def accuracy_along(self, edges: Sequence[int], seed: int = 0) -> list[float]:
@@ -151,7 +151,7 @@ class Trained:
           E-1 shares; NaN for a stretch in which no answer has a target.
         """
         lag, count, state = self.config.task.lag, edges[-1], self.start()
-        atomic_files.check_memory(40 * count)  # tokens, answers, and what is made of them
+        machine.check_memory(40 * count)  # tokens, answers, and what is made of them
         rng = np.random.default_rng(seed)
         tokens = rng.integers(0, len(self.vocabulary), count, dtype=np.int32)
         _, answers = self.feed(state, tokens)
@@ -201,7 +201,7 @@ class Trained:
             if unknown == "skip" or (tokens != UNSEEN).all():
                 return tokens
             sequence = sequence.tolist()
-        return csv_input.encode(self.vocabulary, list(map(_word, sequence)), unknown=unknown)
+        return vocabulary.encode(self.vocabulary, list(map(_word, sequence)), unknown=unknown)
 
     def _answers(self, sequences: list[np.ndarray], logits: bool) -> Iterable[Answer]:
         """The `Answer`s to each of many sequences of tokens."""
@@ -284,10 +284,10 @@ def _read(folder: Path, cell: str | None) -> tuple[run_folder.Inputs, Any, int]:
     inputs = run_folder.read_inputs(folder, with_tokens=False)
     run_folder.check_cell_named(folder, inputs, cell)
     config = inputs.config
-    state, contents = run_folder.load_state(folder, inputs, many_seeds.state_shapes(config))
+    state, contents = checkpoint.load_state(folder, inputs, many_seeds.state_shapes(config))
     start = jax.eval_shape(lambda: online.start(config, build_network(config)))
     block = online.block_size(config) * (config.task.window + config.task.vocab_size)
-    atomic_files.check_memory(4 * (run_folder.size_of(start) + block))
+    machine.check_memory(4 * (checkpoint.size_of(start) + block))
     return inputs, state, contents["sequences"]
 
 
@@ -338,6 +338,6 @@ def _word(value: Any) -> str:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise ConfigError(f"value {value!r:.50} is neither a whole number nor a string: use one")
-    if abs(value) >= 10**csv_input.LONGEST:
+    if abs(value) >= 10**vocabulary.LONGEST:
         raise ConfigError(f"a value of {value.bit_length():,} bits is too large: use a smaller one")
     return str(value)

@@ -23,12 +23,12 @@ import pytest
 from run_folders import OWN, PLAIN, inputs_of, make_run, snapshot
 
 import echo_jax
-from echo_jax import atomic_files, config
+from echo_jax import atomic_files, config, machine
 from echo_jax.config import DataConfig, NetworkConfig, RunConfig
 from echo_jax.config import TaskConfig as Task
 from echo_jax.config import TrainingConfig as Training
 from echo_jax.exceptions import ConfigError
-from echo_jax.runs import csv_input, run_folder
+from echo_jax.runs import csv_input, run_folder, vocabulary
 from echo_jax.runs.run_folder import Inputs
 
 pytestmark = pytest.mark.timeout(300)
@@ -372,7 +372,7 @@ def is_one_sentence(printed, sentence):
 def test_a_bad_command_line_is_one_sentence_compiles_nothing_and_leaves_nothing(
     run_script, place, script, line, sentence, monkeypatch
 ):
-    monkeypatch.setattr(atomic_files, "memory", lambda: 2**34)  # whatever this machine has
+    monkeypatch.setattr(machine, "memory", lambda: 2**34)  # whatever this machine has
     before, compiled = snapshot(place), len(COMPILED)
     status, out, err = run_script(script, line)
     assert is_one_sentence(err, sentence), err
@@ -507,27 +507,27 @@ API = {
         "configuration field 'lag' is unknown: the fields are data, evaluation_sequences,",
     ),
     "no vocabulary": (
-        lambda: csv_input.Vocabulary(()),
+        lambda: vocabulary.Vocabulary(()),
         "a vocabulary of no value is too small: use",
     ),
     "numbers": (
-        lambda: csv_input.Vocabulary.from_list([0, 1]),
+        lambda: vocabulary.Vocabulary.from_list([0, 1]),
         "vocabulary value number 1 is of type",
     ),
     "twice": (
-        lambda: csv_input.Vocabulary(("0", "0")),
+        lambda: vocabulary.Vocabulary(("0", "0")),
         "vocabulary value '0' is there twice, out of",
     ),
     "order": (
-        lambda: csv_input.Vocabulary(("1", "0")),
+        lambda: vocabulary.Vocabulary(("1", "0")),
         "vocabulary value '1' is there twice, out of",
     ),
     "blank": (
-        lambda: csv_input.Vocabulary(("", "a")),
+        lambda: vocabulary.Vocabulary(("", "a")),
         "vocabulary value '' is blank or has blanks",
     ),
     "NUL": (
-        lambda: csv_input.Vocabulary(("\0", "a")),
+        lambda: vocabulary.Vocabulary(("\0", "a")),
         "vocabulary value '\\x00' has a control character",
     ),
     "file with a NUL": (

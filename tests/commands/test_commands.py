@@ -14,7 +14,7 @@ import fabricated
 import pytest
 from running import execute
 
-from echo_jax import atomic_files
+from echo_jax import atomic_files, machine
 from echo_jax.config import PARTS, to_dict
 from echo_jax.studies import catalogue
 from echo_jax.studies.catalogue import STUDIES
@@ -531,7 +531,7 @@ def test_a_sweep_over_an_option_without_a_value_is_refused(tmp_path, call, argum
 
 def test_a_sweep_needs_memory_for_all_its_seeds(tmp_path, call, monkeypatch):
     least = PARTS["context"].least_bytes
-    monkeypatch.setattr(atomic_files, "memory", lambda: 3 * least)
+    monkeypatch.setattr(machine, "memory", lambda: 3 * least)
     assert refused(call, tmp_path, *TINY_SWEEP[2:], "--seeds", 4, script="sweep.py").endswith(
         "use smaller sizes or fewer seeds"
     )

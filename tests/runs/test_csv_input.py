@@ -15,7 +15,8 @@ import pytest
 
 from echo_jax.exceptions import ConfigError
 from echo_jax.runs import csv_input as v
-from echo_jax.runs.csv_input import TokenReader, Vocabulary
+from echo_jax.runs.csv_input import TokenReader
+from echo_jax.runs.vocabulary import LONGEST, Vocabulary, _whole, encode
 
 FRUIT = Vocabulary(("apple", "kiwi", "pear"))
 TENS = Vocabulary(("-10", "0", "10", "200"))
@@ -362,9 +363,9 @@ def test_any_words_come_back_through_csv_tokens_and_values(new_file, rows, separ
     writer.writerows([("note", "the column"), *rows])
     column = v.read_column(new_file(text.getvalue()), "the column")
     assert column.words == [word.strip() for _, word in rows]
-    hypothesis.assume(len({v._whole(word) for word in column.words}) > 1)
+    hypothesis.assume(len({_whole(word) for word in column.words}) > 1)
     vocabulary = Vocabulary.of_words(column.words)
-    tokens = v.encode(vocabulary, column.words, column.lines)
+    tokens = encode(vocabulary, column.words, column.lines)
     back = [vocabulary.value(token) for token in tokens.tolist()]
     expected = column.words
     if all(re.fullmatch("[+-]?[0-9]+", word) for word in expected):
@@ -394,7 +395,7 @@ def test_any_bytes_are_a_column_or_are_refused_in_one_sentence(new_file, content
         assert error is None or whole_sentence(error, f"file {path} ")
         if read:
             assert len(read.words) == len(read.lines) > 0
-            assert all(0 < len(word) <= v.LONGEST for word in read.words)
+            assert all(0 < len(word) <= LONGEST for word in read.words)
             assert all(b >= a for a, b in itertools.pairwise([2, *read.lines]))
 
 
@@ -402,13 +403,18 @@ def test_any_bytes_are_a_column_or_are_refused_in_one_sentence(new_file, content
 
 
 def test_encoded_words_are_int32_tokens():
-    tokens = v.encode(TENS, ["10", "-10", "+010"])
+    tokens = encode(TENS, ["10", "-10", "+010"])
     assert tokens.dtype == np.int32
     assert tokens.tolist() == [2, 0, 2]
 
 
 def test_skipped_words_are_minus_1():
-    assert v.encode(TENS, ["10", "11", "200", "x"], unknown="skip").tolist() == [2, -1, 3, -1]
+    assert encode(TENS, ["10", "11", "200", "x"], unknown="skip").tolist() == [
+        2,
+        -1,
+        3,
+        -1,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -437,7 +443,7 @@ def test_skipped_words_are_minus_1():
 )
 def test_an_unseen_value_is_refused_with_its_place(vocabulary, words, lines, sentence):
     with pytest.raises(ConfigError) as refusal:
-        v.encode(vocabulary, words, lines)
+        encode(vocabulary, words, lines)
     assert whole_sentence(refusal.value, sentence)
 
 
@@ -533,7 +539,7 @@ def test_tokens_and_refusal_are_the_same_however_the_input_is_cut(pieces, cuts, 
 @hypothesis.given(st.lists(st.sampled_from(["-10", "0", "10", "+0200", "x", "é", "1e3"])))
 def test_the_reader_gives_the_tokens_that_encode_gives(words):
     data = "\n".join(words).encode()
-    expected = v.encode(TENS, words, unknown="skip").tolist()
+    expected = encode(TENS, words, unknown="skip").tolist()
     assert read_in([data], TokenReader(TENS, "skip")) == (expected, None)
 
 

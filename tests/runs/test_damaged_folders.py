@@ -32,11 +32,11 @@ from run_folders import (
 )
 
 import echo_jax
-from echo_jax import atomic_files
+from echo_jax import atomic_files, machine
 from echo_jax.config import to_dict
 from echo_jax.core.many_seeds import state_shapes
 from echo_jax.exceptions import ConfigError
-from echo_jax.runs import run_folder
+from echo_jax.runs import checkpoint, run_folder
 from echo_jax.runs.metrics_csv import History
 
 pytestmark = pytest.mark.timeout(600)
@@ -86,7 +86,7 @@ def weights_in(folder):
     """The same, without making a network of it; for how long to train aside."""
     inputs = run_folder.read_inputs(folder, with_tokens=False)
     run_folder.check_cell_named(folder, inputs, None)
-    state, contents = run_folder.load_state(folder, inputs, shapes_of(inputs.config))
+    state, contents = checkpoint.load_state(folder, inputs, shapes_of(inputs.config))
     return inputs.identity, inputs.values, contents["sequences"], plain(state)
 
 
@@ -94,7 +94,7 @@ def all_in(folder):
     """All that going on is a function of; for how long to train aside."""
     inputs = run_folder.read_inputs(folder)
     run_folder.check_cell_named(folder, inputs, None)
-    saved = run_folder.load(folder, inputs, shapes_of(inputs.config))
+    saved = checkpoint.load(folder, inputs, shapes_of(inputs.config))
     kept = saved and (plain(saved.state), saved.history.text(), plain(saved.history.curves()))
     return inputs.identity, inputs.values, plain(inputs.tokens), kept
 
@@ -459,7 +459,7 @@ def test_metrics_of_one_long_cell_take_memory_in_proportion():
 def test_weights_that_are_no_numbers_are_refused_where_they_are_asked_for(run):
     saved = saved_of(OWN, draw=1)
     saved.state.params["readout"]["bias"][1] = np.nan
-    run_folder.save(run, run_folder.read_inputs(run), saved)
+    checkpoint.save(run, run_folder.read_inputs(run), saved)
     echo_jax.load(run, seed=3)
     with pytest.raises(ConfigError, match=f"seed 4 of {re.escape(str(run))} failed in training"):
         echo_jax.load(run, seed=4)
@@ -468,7 +468,7 @@ def test_weights_that_are_no_numbers_are_refused_where_they_are_asked_for(run):
 @pytest.mark.parametrize("name", ["window", "length", "batch_size"])
 def test_a_run_of_huge_rows_is_read_or_refused_without_their_memory(tmp_path, name, monkeypatch):
     """A network keeps its window, and what B rows left; it does not keep a sequence."""
-    monkeypatch.setattr(atomic_files, "memory", lambda: 2**34)  # whatever this machine has
+    monkeypatch.setattr(machine, "memory", lambda: 2**34)  # whatever this machine has
     make_run(tmp_path / "run", PLAIN)
     sizes = {"length": HUGE, "window": 2**30, "batch_size": 2**30}
     wholly(**{f"task__{field}": sizes[field] for field in {"length", name}})(tmp_path / "run")

@@ -10,7 +10,7 @@ from echo_jax.config import (
     TaskConfig,
     changed,
 )
-from echo_jax.runs import explanation
+from echo_jax.runs import explanation, run_report
 
 
 def test_the_tutorials_mistake_is_explained_by_its_first_cause():
@@ -122,20 +122,20 @@ NEEDED = {
 def test_a_run_is_described_by_what_is_not_as_by_default(field):
     value, phrase = NOT_BY_DEFAULT[field]
     base = changed(RunConfig(), **NEEDED.get(field, {}))
-    assert phrase in explanation.describe(changed(base, **{field: value}))
-    assert phrase not in explanation.describe(base)
+    assert phrase in run_report.describe(changed(base, **{field: value}))
+    assert phrase not in run_report.describe(base)
 
 
 def test_long_sequences_do_not_flood_the_terminal():
     config = RunConfig(TaskConfig(length=1000))
-    printed = explanation.accuracy_by_position({"accuracy_by_position": [0.5] * 995}, config)
+    printed = run_report.accuracy_by_position({"accuracy_by_position": [0.5] * 995}, config)
     assert len(printed.splitlines()) < 20
     assert printed.endswith("... all 995 are in result.json")
 
 
 def test_positions_without_a_target_are_a_dash():
     config = RunConfig(TaskConfig(length=8, window=4, lag=2, layout="streams", batch_size=1))
-    printed = explanation.accuracy_by_position(
+    printed = run_report.accuracy_by_position(
         {"accuracy_by_position": [None, None, 0.5, 1.0, 1.0, 0.25, 0.5, 0.0]}, config
     )
     assert printed.splitlines() == [
@@ -147,6 +147,6 @@ def test_positions_without_a_target_are_a_dash():
 
 def test_batches_of_one_row_share_a_line():
     config = RunConfig(TaskConfig(window=1, lag=1, batch_size=1))
-    printed = explanation.accuracy_by_position({"accuracy_by_position": [0.5] * 24}, config)
+    printed = run_report.accuracy_by_position({"accuracy_by_position": [0.5] * 24}, config)
     assert [line.count(".") for line in printed.splitlines()] == [0, 10, 10, 4]
     assert printed.startswith("Accuracy in percent by row:")

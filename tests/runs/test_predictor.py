@@ -19,7 +19,7 @@ import echo_jax
 from echo_jax import atomic_files
 from echo_jax.core.many_seeds import state_shapes
 from echo_jax.exceptions import ConfigError
-from echo_jax.runs import run_folder
+from echo_jax.runs import checkpoint, run_folder
 
 RUN = [
     "--length", "12", "--vocab-size", "10", "--window", "3", "--hidden", "12", "--lag", "1",
@@ -281,10 +281,10 @@ def test_no_other_file_is_taken_for_a_state_or_overwritten_by_one(runs, tmp_path
 def test_of_a_run_some_of_whose_seeds_failed_the_others_are_looked_at(runs, predict, tmp_path):
     shutil.copytree(runs / "stateful", tmp_path / "run")
     inputs = run_folder.read_inputs(tmp_path / "run")
-    saved = run_folder.load(tmp_path / "run", inputs, state_shapes(inputs.config))
+    saved = checkpoint.load(tmp_path / "run", inputs, state_shapes(inputs.config))
     saved.state.params["readout"]["bias"] = saved.state.params["readout"]["bias"].copy()
     saved.state.params["readout"]["bias"][0] = np.nan
-    run_folder.save(tmp_path / "run", inputs, saved)
+    checkpoint.save(tmp_path / "run", inputs, saved)
     said = predict("run", "--beyond", 100, cwd=tmp_path)
     assert "(median of 2 seeds of 3, the others failed, 50.0% interval)" in said.stdout
     refused = predict("run", 1, cwd=tmp_path, status=2)

@@ -8,7 +8,7 @@ import pytest
 
 from echo_jax.config import DataConfig, NetworkConfig, RunConfig, TaskConfig, TrainingConfig
 from echo_jax.core.evaluation import Answers, Evaluation
-from echo_jax.runs import curve_figure, explanation
+from echo_jax.runs import curve_figure, run_report
 from echo_jax.runs import result as results
 
 CONFIG = RunConfig(
@@ -83,10 +83,10 @@ def test_a_seed_that_failed_counts_as_the_worst_and_is_named():
     assert (made["accuracy"], made["loss"]) == (0.0, None)
     assert made["accuracy_by_position"] == pytest.approx([1.0, 0.9, 0.95])
     assert (made["answers_of_seed"], made["predicted"]) == (8, [1, 5, 3])
-    assert explanation.failures(made["failed"]).startswith(
+    assert run_report.failures(made["failed"]).startswith(
         "Failed, their loss infinite or no number: seeds 7 (sequence 12), 9 (evaluation)."
     )
-    assert cells(explanation.scores(made).splitlines()[3])[:3] == [
+    assert cells(run_report.scores(made).splitlines()[3])[:3] == [
         "loss (nats)",
         "infinite",
         "0.2000 to infinite",
@@ -113,8 +113,8 @@ def test_the_floors_of_a_users_own_numbers_are_majority_and_entropy():
     # of the 7 pairs of neighbours one holds the same value twice
     assert made["floor_order_blind"] == pytest.approx((1 + 6 * 0.5) / 7)
     assert made["floor_order_blind_loss"] == pytest.approx(6 / 7 * math.log(2))
-    assert "majority floor" in explanation.scores(made)
-    assert "chance" not in explanation.scores(made)
+    assert "majority floor" in run_report.scores(made)
+    assert "chance" not in run_report.scores(made)
 
 
 def cells(line):
@@ -122,7 +122,7 @@ def cells(line):
 
 
 def test_the_table_puts_every_score_beside_both_floors(result):
-    lines = explanation.scores(result).splitlines()
+    lines = run_report.scores(result).splitlines()
     assert cells(lines[1]) == ["median", "75.0% interval", "order-blind floor", "chance floor"]
     blind = 1 / 8 + 7 / 8 / 2  # both values the same, or a coin toss
     assert cells(lines[2]) == ["accuracy", "90.00%", "20.00% to 95.00%", f"{blind:.2%}", "12.50%"]
@@ -131,20 +131,20 @@ def test_the_table_puts_every_score_beside_both_floors(result):
 
 
 def test_the_report_says_how_many_seeds_learned_and_when(result):
-    said = explanation.learning_time(result)
+    said = run_report.learning_time(result)
     assert "2 of 3 seeds reached 99% in training: a share of 21% to 94% (Wilson, 95%)" in said
     assert "reached 99%: after 30 sequences (median; 25 to never, 75.0% interval)" in said
     assert "import 1.00, train 2.50" in said
 
 
 def test_the_report_has_a_line_for_each_of_few_seeds(result):
-    lines = explanation.by_seed(result).splitlines()
+    lines = run_report.by_seed(result).splitlines()
     assert cells(lines[1]) == ["7", "90.00%", "0.3000", "30"]
     assert cells(lines[3]) == ["9", "20.00%", "2.0000", "never"]
 
 
 def test_expected_and_predicted_say_how_many_agree(result):
-    said = explanation.answers(result["expected"], result["predicted"], 7)
+    said = run_report.answers(result["expected"], result["predicted"], 7)
     assert said.splitlines()[:2] == ["Expected:  [1, 5, 3]", "Predicted: [1, 2, 3]"]
     assert "2 of 3 right, on one fresh sequence, seed 7" in said
 
@@ -153,13 +153,13 @@ def test_of_values_the_loss_is_squared_no_bits_are_recalled_and_the_distance_is_
     config = dataclasses.replace(CONFIG, task=dataclasses.replace(CONFIG.task, framing="values"))
     made = results.summarise(config, scored(), np.ones((3, 40)), np.zeros((3, 40)))
     assert set(result) - set(made) == {"recalled_bits", "seconds"}
-    lines = explanation.scores(made).splitlines()
+    lines = run_report.scores(made).splitlines()
     variance = np.var(np.arange(8) / 7)
     expected = ["loss (squared)", "0.3000", "0.2000 to 2.0000"]
     assert cells(lines[3]) == [*expected, f"{variance / 2:.4f}", f"{variance:.4f}"]
     assert cells(lines[4]) == ["distance", "3.00", "2.00 to 9.00", "-", "2.00"]
-    assert "nats" not in explanation.scores(made)
-    assert [cells(line)[2] for line in explanation.by_seed(made).splitlines()[1:]] == [
+    assert "nats" not in run_report.scores(made)
+    assert [cells(line)[2] for line in run_report.by_seed(made).splitlines()[1:]] == [
         "0.3000",
         "0.2000",
         "2.0000",

@@ -17,7 +17,7 @@ from running import begin, command, execute
 from echo_jax import atomic_files
 from echo_jax.core.many_seeds import state_shapes
 from echo_jax.processes import DEATH_SECONDS, ENDED_STATUS
-from echo_jax.runs import run_folder
+from echo_jax.runs import checkpoint, run_folder
 from echo_jax.runs.metrics_csv import History
 
 SMALL = [
@@ -54,7 +54,7 @@ def assert_same_run(run, other):
 def assert_sound(run):
     """At any moment the checkpoint of a folder is whole, and its metrics have no torn line."""
     inputs = run_folder.read_inputs(run)
-    saved = run_folder.load(run, inputs, state_shapes(inputs.config))
+    saved = checkpoint.load(run, inputs, state_shapes(inputs.config))
     if (run / "metrics.csv").exists():
         text = (run / "metrics.csv").read_bytes()
         assert History.of_text(inputs.config, text).sequences >= (saved is not None)

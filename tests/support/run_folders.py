@@ -11,9 +11,10 @@ from flax import serialization
 from echo_jax import atomic_files
 from echo_jax.config import DataConfig, NetworkConfig, RunConfig, TaskConfig, TrainingConfig
 from echo_jax.core import many_seeds
-from echo_jax.runs import run_folder
+from echo_jax.runs import checkpoint, run_folder
+from echo_jax.runs.checkpoint import Saved
 from echo_jax.runs.metrics_csv import History
-from echo_jax.runs.run_folder import Inputs, Saved
+from echo_jax.runs.run_folder import Inputs
 
 TASK = TaskConfig(length=10, vocab_size=5, window=3, batch_size=2)
 PLAIN = RunConfig(TASK, NetworkConfig(hidden_size=3), TrainingConfig(sequences=4))
@@ -59,7 +60,7 @@ def make_run(folder, config, draw=0, **saved):
     folder.mkdir()
     inputs = inputs_of(config, draw)
     run_folder.write_inputs(folder, inputs)
-    run_folder.save(folder, inputs, saved_of(config, draw, **saved))
+    checkpoint.save(folder, inputs, saved_of(config, draw, **saved))
     return inputs
 
 
@@ -75,7 +76,7 @@ def sign_json(path, **changes):
     atomic_files.write_json(path, values)
 
 
-def sign_payload(path, payload, form=run_folder.CHECKPOINT_FORMAT):
+def sign_payload(path, payload, form=checkpoint.CHECKPOINT_FORMAT):
     """Write any bytes as a checkpoint with the right digest."""
     path.write_bytes(form + atomic_files.digest(payload).encode() + b"\n" + payload)
 
