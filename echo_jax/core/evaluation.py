@@ -8,9 +8,10 @@ import jax.numpy as jnp
 
 from echo_jax.cells.scan import Carry
 from echo_jax.config import RunConfig, TracedParameters
+from echo_jax.core.carry import enter_batch
 from echo_jax.core.data import Batch, Corpus, Purpose, draw_sequences, in_order, sequence_batches
 from echo_jax.core.loss import score
-from echo_jax.core.network import Network, Params, apply, build_network, enter_batch, zero_carry
+from echo_jax.core.network import Compute, Network, Params, apply, build_network
 
 SEQUENCES_AT_ONCE = 100
 """Sequences evaluated side by side; it bounds the memory and changes no result."""
@@ -51,16 +52,16 @@ class Evaluation(NamedTuple):
 def answer_sequence(
     config: RunConfig,
     network: Network,
-    settings: TracedParameters,
+    traced: TracedParameters,
     params: Params,
     tokens: chex.Array,
 ) -> Answers:
     """The network's answers to one sequence, int32 `[L]`, its batches in order as in training."""
-    zero = zero_carry(network, config.task.batch_size)
+    zero = network.zero_carry(config.task.batch_size)
 
     def step(carry: Carry, batch: Batch) -> tuple[Carry, Answers]:
         """The answers to one batch."""
-        carry = enter_batch(carry, zero, settings.stateful)
+        carry = enter_batch(carry, zero, traced.stateful)
         carry, logits = apply(network, params, carry, batch)
         every = jnp.ones(batch.targets.shape, bool)
         return carry, Answers(
@@ -70,7 +71,7 @@ def answer_sequence(
             scored=every if batch.scored is None else batch.scored,
         )
 
-    batches = sequence_batches(tokens, config.task, settings.lag)
+    batches = sequence_batches(tokens, config.task, traced.lag)
     _, answers = jax.lax.scan(step, zero, batches)
     return Answers(*(in_order(values, config.task) for values in answers))
 
@@ -89,20 +90,20 @@ class States(NamedTuple):
 def states_around(
     config: RunConfig,
     network: Network,
-    settings: TracedParameters,
+    traced: TracedParameters,
     params: Params,
     tokens: chex.Array,
 ) -> States:
     """The states that the rows of one sequence, int32 `[L]`, are handed and leave."""
-    zero = zero_carry(network, config.task.batch_size)
+    zero = network.zero_carry(config.task.batch_size)
 
     def step(carry: Carry, batch: Batch) -> tuple[Carry, States]:
         """The states before and after one batch."""
-        carry = enter_batch(carry, zero, settings.stateful)
+        carry = enter_batch(carry, zero, traced.stateful)
         after, _ = apply(network, params, carry, batch)
         return after, States(_side_by_side(carry), _side_by_side(after))
 
-    _, states = jax.lax.scan(step, zero, sequence_batches(tokens, config.task, settings.lag))
+    _, states = jax.lax.scan(step, zero, sequence_batches(tokens, config.task, traced.lag))
     return States(*(values.reshape(-1, values.shape[-1]) for values in states))
 
 
@@ -113,17 +114,21 @@ def _side_by_side(carry: Carry) -> chex.Array:
 
 
 def evaluate(
-    config: RunConfig, settings: TracedParameters, params: Params, corpus: Corpus | None = None
+    config: RunConfig,
+    traced: TracedParameters,
+    params: Params,
+    corpus: Corpus | None = None,
+    compute: Compute = "fast",
 ) -> Evaluation:
     """Score the parameters on `config.evaluation_sequences` sequences that no training sees.
 
     They are random, or cut from the held-out part of a corpus.
     """
-    network = build_network(config)
+    network = build_network(config, compute)
     counters = jnp.arange(config.evaluation_sequences)
-    tokens = draw_sequences(settings.seed, Purpose.EVALUATION, counters, config.task, corpus)
+    tokens = draw_sequences(traced.seed, Purpose.EVALUATION, counters, config.task, corpus)
     answers = jax.lax.map(
-        lambda sequence: answer_sequence(config, network, settings, params, sequence),
+        lambda sequence: answer_sequence(config, network, traced, params, sequence),
         tokens,
         batch_size=min(SEQUENCES_AT_ONCE, config.evaluation_sequences),
     )

@@ -1,11 +1,11 @@
-"""The same pure run for many seeds, mapped over the devices there are.
+"""The same pure run for many seeds, mapped over the devices that it is given.
 
-    settings   a leading axis S: a seed, a lag, a learning rate ... for every run
+    traced     a leading axis S: a seed, a lag, a learning rate ... for every run
     pad        S becomes a multiple of the devices, by repeating the last run
     over_runs  each device maps the run over its share: `lax.map` on a CPU, `vmap` elsewhere
-    [:S]       whoever reads the results cuts the padding off again
+    [:S]       the caller cuts the padding off again
 
-Row s of what comes out is what run s alone gives: bit for bit with `map` on a CPU, and with `vmap`,
+Row s of the result is what run s alone gives: bit for bit with `map` on a CPU, and with `vmap`,
 whose batched products add up in another order, within a tolerance (`VMAP_TOLERANCE`).
 """
 
@@ -19,13 +19,15 @@ from jax.sharding import AxisType, PartitionSpec
 from echo_jax.config import RunConfig, TracedParameters
 from echo_jax.core.data import Corpus
 from echo_jax.core.evaluation import Evaluation, evaluate
+from echo_jax.core.network import Compute, build_network
 from echo_jax.core.training import Metrics, TrainState, init, run_chunk
 from echo_jax.exceptions import ConfigError
 
 SeedMap = Literal["map", "vmap"]
+
 VMAP_TOLERANCE = 1e-5
-"""Largest difference of a weight, as a share of the largest, that `vmap` makes in 100 updates on a
-CPU; differences grow with further updates."""
+"""Largest difference of a weight, relative to the largest weight, that `vmap` makes in 100 updates
+on a CPU; differences grow with further updates."""
 
 
 def default_seed_map() -> SeedMap:
@@ -34,10 +36,10 @@ def default_seed_map() -> SeedMap:
 
 
 def devices_for(runs: int, seed_map: SeedMap, limit: int | None = None) -> list[jax.Device]:
-    """The devices that so many runs are spread over: never more than runs, nor than `limit`.
+    """The devices that a number of runs is spread over: at most one a run, and at most `limit`.
 
-    On a CPU `vmap` gets one device: several runs a device under `shard_map` of `vmap` can hang
-    there, with two devices on two cores in most tries.
+    On a CPU `vmap` gets one device: `shard_map` of `vmap` over several runs a device can hang
+    there (with two devices on two cores it did in most tries).
     """
     devices = jax.local_devices()
     if seed_map == "vmap" and devices[0].platform == "cpu":
@@ -45,8 +47,8 @@ def devices_for(runs: int, seed_map: SeedMap, limit: int | None = None) -> list[
     return devices[: min(runs, limit or runs)]
 
 
-def stack_settings(configs: Sequence[RunConfig]) -> TracedParameters:
-    """The settings of several runs, each field `[S]`; ConfigError unless their shapes agree."""
+def stack_traced(configs: Sequence[RunConfig]) -> TracedParameters:
+    """The traced parameters of several runs, each field `[S]`; ConfigError unless shapes agree."""
     shapes = {config.shapes for config in configs}
     if len(shapes) != 1:
         raise ConfigError(
@@ -62,21 +64,21 @@ def stack_settings(configs: Sequence[RunConfig]) -> TracedParameters:
     )
 
 
-def pad(settings: TracedParameters, devices: int) -> TracedParameters:
+def pad(traced: TracedParameters, devices: int) -> TracedParameters:
     """Repeat the last run until the devices divide the runs: `[S]` to `[S or more]`."""
-    runs = len(settings.seed)
+    runs = len(traced.seed)
     rows = jnp.minimum(jnp.arange(-(-runs // devices) * devices), runs - 1)
-    return jax.tree.map(lambda leaf: leaf[rows], settings)
+    return jax.tree.map(lambda leaf: leaf[rows], traced)
 
 
 def over_runs(
     function: Callable[..., Any], devices: Sequence[jax.Device], seed_map: SeedMap
 ) -> Callable[..., Any]:
-    """`function(settings, tree, shared)`, mapped over the runs of its first two arguments.
+    """`function(traced, tree, shared)`, mapped over the runs of its first two arguments.
 
     Args:
-      function: pure; of the settings of one run, of a tree of its arrays, and of a tree that all
-        runs share.
+      function: pure; of the traced parameters of one run, of a tree of its arrays, and of a tree
+        that all runs share.
       devices: their number divides S.
       seed_map: how a device does its share.
 
@@ -85,25 +87,19 @@ def over_runs(
     """
     mesh = jax.make_mesh((len(devices),), ("runs",), (AxisType.Auto,), devices=devices)
 
-    def share(settings: TracedParameters, tree: Any, shared: Any) -> Any:
-        """What one device does: its runs."""
+    def share(traced: TracedParameters, tree: Any, shared: Any) -> Any:
+        """The runs of one device."""
 
         def one(run: tuple[TracedParameters, Any]) -> Any:
             return function(*run, shared)
 
-        mapped = (settings, tree)
+        mapped = (traced, tree)
         return jax.lax.map(one, mapped) if seed_map == "map" else jax.vmap(one)(mapped)
 
     rows, everywhere = PartitionSpec("runs"), PartitionSpec()
     return jax.shard_map(
         share, mesh=mesh, in_specs=(rows, rows, everywhere), out_specs=rows, check_vma=False
     )
-
-
-def init_runs(config: RunConfig, devices: Sequence[jax.Device], seed_map: SeedMap) -> Callable:
-    """`init` for many runs: settings `[S]` to states with a leading axis S."""
-    mapped = over_runs(lambda settings, *_: init(config, settings), devices, seed_map)
-    return lambda settings: mapped(settings, None, None)
 
 
 def state_shapes(config: RunConfig) -> TrainState:
@@ -114,51 +110,63 @@ def state_shapes(config: RunConfig) -> TrainState:
     )
 
 
-def run_chunks(
-    config: RunConfig, size: int, devices: Sequence[jax.Device], seed_map: SeedMap
-) -> Callable[..., tuple[TrainState, Metrics]]:
-    """`run_chunk` for many runs: of settings, states, and the count and corpus that they share."""
+def init_runs(config: RunConfig, devices: Sequence[jax.Device], seed_map: SeedMap) -> Callable:
+    """`training.init` for many runs: traced parameters `[S]` to states `[S, ...]`."""
+    mapped = over_runs(lambda traced, *_: init(config, traced), devices, seed_map)
+    return lambda traced: mapped(traced, None, None)
 
-    def one(
-        settings: TracedParameters, state: TrainState, shared: Any
-    ) -> tuple[TrainState, Metrics]:
+
+def run_chunks(
+    config: RunConfig,
+    size: int,
+    devices: Sequence[jax.Device],
+    seed_map: SeedMap,
+    compute: Compute = "fast",
+) -> Callable[..., tuple[TrainState, Metrics]]:
+    """`training.run_chunk` for many runs: of traced parameters, states, and a count and corpus."""
+    network = build_network(config, compute)
+
+    def one(traced: TracedParameters, state: TrainState, shared: Any) -> tuple[TrainState, Metrics]:
         count, corpus = shared
-        return run_chunk(config, settings, state, size, count, corpus)
+        return run_chunk(network, traced, state, size, count, corpus)
 
     mapped = over_runs(one, devices, seed_map)
-    return lambda settings, state, count, corpus=None: mapped(settings, state, (count, corpus))
+    return lambda traced, state, count, corpus=None: mapped(traced, state, (count, corpus))
 
 
 def evaluate_runs(
-    config: RunConfig, devices: Sequence[jax.Device], seed_map: SeedMap
+    config: RunConfig,
+    devices: Sequence[jax.Device],
+    seed_map: SeedMap,
+    compute: Compute = "fast",
 ) -> Callable[..., Evaluation]:
-    """`evaluate` for many runs, each on its own sequences: of settings, parameters, a corpus."""
+    """`evaluation.evaluate` for many runs, each on its own sequences: of params and a corpus."""
     mapped = over_runs(
-        lambda settings, params, corpus: evaluate(config, settings, params, corpus),
+        lambda traced, params, corpus: evaluate(config, traced, params, corpus, compute),
         devices,
         seed_map,
     )
-    return lambda settings, params, corpus=None: mapped(settings, params, corpus)
+    return lambda traced, params, corpus=None: mapped(traced, params, corpus)
 
 
 def train_and_evaluate(
     config: RunConfig,
-    settings: TracedParameters,
+    traced: TracedParameters,
     seed_map: SeedMap | None = None,
     corpus: Corpus | None = None,
 ) -> tuple[TrainState, Metrics, Evaluation]:
-    """Whole runs in one call: the final states, `Metrics` `[S, N, K]` and `Evaluation`s, all `[S]`.
+    """Whole runs in one call: the final states, `Metrics` `[S, N, K]` and `Evaluation`s `[S]`.
 
     Args:
       config: gives every shape, and how many sequences to train on; static.
-      settings: of every run, each field `[S]`, as `stack_settings` makes them.
+      traced: of every run, each field `[S]`, as `stack_traced` makes them.
       seed_map: None for the default of the platform.
       corpus: cut the sequences from it; None for random ones.
     """
-    runs, sequences = len(settings.seed), config.training.sequences
+    runs, sequences = len(traced.seed), config.training.sequences
     how = seed_map or default_seed_map()
     devices = devices_for(runs, how)
-    padded = pad(settings, len(devices))
+    padded = pad(traced, len(devices))
     state = init_runs(config, devices, how)(padded)
     state, metrics = run_chunks(config, sequences, devices, how)(padded, state, sequences, corpus)
     scored = evaluate_runs(config, devices, how)(padded, state.params, corpus)

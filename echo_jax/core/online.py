@@ -22,8 +22,9 @@ import jax.numpy as jnp
 
 from echo_jax.cells.scan import Carry, hold
 from echo_jax.config import LARGEST, RunConfig, TaskConfig
+from echo_jax.core.carry import enter_batch
 from echo_jax.core.data import uniform_tokens
-from echo_jax.core.network import Network, Params, enter_batch, read_out, unroll, zero_carry
+from echo_jax.core.network import Network, Params, read_out, unroll
 
 BLOCK = 4096
 """Tokens of a block: many enough that starting one costs nothing."""
@@ -79,9 +80,9 @@ def start(config: RunConfig, network: Network) -> EchoState:
     task = config.task
     zero = jnp.zeros((), jnp.int32)
     if task.layout == "streams":
-        return EchoState(zero, zero, jnp.zeros(0, jnp.int32), zero_carry(network, 1))
+        return EchoState(zero, zero, jnp.zeros(0, jnp.int32), network.zero_carry(1))
     rows = task.batch_size if config.network.stateful else 0
-    carry = jax.tree.map(lambda leaf: leaf[:rows], zero_carry(network, task.batch_size))
+    carry = jax.tree.map(lambda leaf: leaf[:rows], network.zero_carry(task.batch_size))
     return EchoState(zero, zero, jnp.zeros(task.window, jnp.int32), carry)
 
 
@@ -147,7 +148,7 @@ def _feed_rows(
     """Rows from where they start: the carry of the state and the outputs `[N, features]`."""
     if config.network.stateful:
         return _feed_stateful_rows(network, params, carry, rows, config.task.batch_size)
-    zero = zero_carry(network, len(rows.inputs))
+    zero = network.zero_carry(len(rows.inputs))
     _, outputs = unroll(network, params, zero, rows.inputs, rows.mask)
     return carry, outputs[-1]
 
@@ -187,7 +188,7 @@ def _feed_stream(
     if config.network.stateful:
         carry, outputs = unroll(network, params, state.carry, tokens[None], None)
         return carry, outputs[:, 0]
-    zero = zero_carry(network, 1)
+    zero = network.zero_carry(1)
 
     def one_step(carry: Carry, x: tuple) -> tuple[Carry, chex.Array]:
         """One token, from zero where a chunk begins."""

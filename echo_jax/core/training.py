@@ -1,8 +1,9 @@
-"""Training as pure functions: `run_chunk` maps a state to the state some sequences later.
+"""Training as pure functions, from a chunk of sequences down to one update.
 
-run_chunk       scan over the sequences of a chunk, whose data is drawn first
-train_sequence  scan over the batches of a sequence, the carry from batch to batch
-train_step      one optimizer step on one batch, and on those that it runs again
+run_chunk       draws the sequences of a chunk and scans `train_sequence` over them
+train_sequence  scans `train_batch` over the batches of a sequence, the carry from batch to batch
+train_batch     the loss of one truncated-BPTT batch
+update          loss -> gradient -> Adam
 """
 
 from collections.abc import Callable
@@ -16,23 +17,23 @@ import optax
 
 from echo_jax.cells.scan import Carry
 from echo_jax.config import RunConfig, TracedParameters
-from echo_jax.core.data import Batch, Corpus, Purpose, draw_sequences, purpose_key, sequence_batches
-from echo_jax.core.loss import correct, mean_where, score
-from echo_jax.core.network import (
-    Network,
-    Params,
-    apply,
-    build_network,
-    enter_batch,
-    init_params,
-    zero_carry,
+from echo_jax.core.carry import enter_batch
+from echo_jax.core.data import (
+    Batch,
+    Corpus,
+    Purpose,
+    draw_sequences,
+    purpose_key,
+    sequence_batches,
 )
+from echo_jax.core.loss import correct, mean_where, score
+from echo_jax.core.network import Compute, Network, Params, apply, build_network, init_params
 
 ADAM = {"b1": 0.9, "b2": 0.999, "eps": 1e-7}
 
 
 class TrainState(NamedTuple):
-    """All that training carries from update to update.
+    """Everything that training carries from update to update.
 
     step       int32, updates made so far
     params     the network's parameters
@@ -45,40 +46,40 @@ class TrainState(NamedTuple):
 
 
 class Metrics(NamedTuple):
-    """Of one update, on its batch, before the step: loss in nats, accuracy in `[0, 1]`.
+    """Loss in nats and accuracy in `[0, 1]` of one update, on its batch, before the step.
 
-    Of framing values the loss is a mean squared error.
+    In framing `values` the loss is a mean squared error.
     """
 
     loss: chex.Array
     accuracy: chex.Array
 
 
-class Lesson(NamedTuple):
-    """What an update is of: its batch, and the k-1 batches before it that it runs again.
+class BPTTBatch(NamedTuple):
+    """A batch, and the k-1 batches before it that are run again so that the gradient reaches them.
 
-    Truncated backpropagation through time over k batches (`bptt_batches`): the gradient passes back
-    through all of them, and is cut before the first. A leading axis K where all are stacked.
+    Truncated backpropagation through time over k batches (`bptt_batches`): the gradient is cut
+    before the first of them. With a leading axis K where all batches of a sequence are stacked.
 
     earlier  `Batch` with a leading axis k-1, or None where k is 1
-    there    bool `[k-1]`, False for what would lie before the first batch of the sequence
+    exists   bool `[k-1]`, False for an earlier batch that would lie before the sequence
     batch    the `Batch` whose loss counts
     """
 
     earlier: Batch | None
-    there: chex.Array | None
+    exists: chex.Array | None
     batch: Batch
 
 
-def init(config: RunConfig, settings: TracedParameters) -> TrainState:
+def init(config: RunConfig, traced: TracedParameters) -> TrainState:
     """The state before the first update; it depends on the seed alone."""
-    params = init_params(build_network(config), purpose_key(settings.seed, Purpose.WEIGHTS))
+    params = init_params(build_network(config), purpose_key(traced.seed, Purpose.WEIGHTS))
     return TrainState(jnp.zeros((), jnp.int32), params, optimizer(config).init(params))
 
 
 def run_chunk(
-    config: RunConfig,
-    settings: TracedParameters,
+    network: Network,
+    traced: TracedParameters,
     state: TrainState,
     size: int,
     count: chex.Numeric,
@@ -87,136 +88,92 @@ def run_chunk(
     """Train on the next `count` sequences of the run, at most `size` of them.
 
     Args:
-      config: gives every shape; static.
-      settings: seed, lag, learning rate, stateful; may be traced.
+      network: gives every shape; static.
+      traced: seed, lag, learning rate, stateful; may be traced.
       state: after a whole number of sequences.
       size: sequences drawn, static.
       count: how many of them are trained on, the first ones; may be traced, so that the last
-        chunk of a run needs no compile of its own.
+        chunk of a run needs no program of its own.
       corpus: cut the sequences from it; None for random ones.
 
     Returns:
-      The new state, and `Metrics` of `[size, K]`; entries from `count` on mean nothing.
+      The new state, and `Metrics` of `[size, K]`; entries from `count` on are meaningless.
     """
-    first = state.step // config.task.updates_per_sequence
-    counters = first + jnp.arange(size)
-    tokens = draw_sequences(settings.seed, Purpose.DATA, counters, config.task, corpus)
-    return train_on(config, settings, state, tokens, jnp.arange(size) < count)
+    task = network.config.task
+    counters = state.step // task.updates_per_sequence + jnp.arange(size)
+    tokens = draw_sequences(traced.seed, Purpose.DATA, counters, task, corpus)
+    return train_on(network, traced, state, tokens, jnp.arange(size) < count)
 
 
 def train_on(
-    config: RunConfig,
-    settings: TracedParameters,
+    network: Network,
+    traced: TracedParameters,
     state: TrainState,
     tokens: chex.Array,
     wanted: chex.Array | None = None,
 ) -> tuple[TrainState, Metrics]:
     """Train on given sequences, in order: int32 `[N, L]` (streams `[N, B, L]`).
 
-    Where `wanted` (bool `[N]`) is False the sequence is passed over and the state kept.
+    Where `wanted` (bool `[N]`) is False the sequence is skipped and the state kept.
     """
-    network = build_network(config)
     wanted = jnp.ones(len(tokens), bool) if wanted is None else wanted
 
     def train(state: TrainState, sequence: chex.Array) -> tuple[TrainState, Metrics]:
-        return train_sequence(config, network, settings, state, sequence)
+        return train_sequence(network, traced, state, sequence)
 
-    def pass_over(state: TrainState, sequence: chex.Array) -> tuple[TrainState, Metrics]:
-        """Keep the state, of a sequence beyond those wanted."""
-        del sequence
-        nothing = jnp.zeros(config.task.updates_per_sequence)
+    def skip(state: TrainState, _: chex.Array) -> tuple[TrainState, Metrics]:
+        nothing = jnp.zeros(network.config.task.updates_per_sequence)
         return state, Metrics(nothing, nothing)
 
     return jax.lax.scan(
-        lambda state, x: jax.lax.cond(x[0], train, pass_over, state, x[1]), state, (wanted, tokens)
+        lambda state, x: jax.lax.cond(x[0], train, skip, state, x[1]), state, (wanted, tokens)
     )
 
 
 def train_sequence(
-    config: RunConfig,
-    network: Network,
-    settings: TracedParameters,
-    state: TrainState,
-    tokens: chex.Array,
+    network: Network, traced: TracedParameters, state: TrainState, tokens: chex.Array
 ) -> tuple[TrainState, Metrics]:
-    """One optimizer step for each of the K batches of a sequence; the state starts from zero."""
-    zero = zero_carry(network, config.task.batch_size)
-    batches = sequence_batches(tokens, config.task, settings.lag)
+    """One update for each of the K batches of a sequence; the carry starts from zero."""
+    task = network.config.task
+    zero, batches = network.zero_carry(task.batch_size), sequence_batches(tokens, task, traced.lag)
 
-    def step(memory: tuple[TrainState, Carry], lesson: Lesson) -> tuple[Any, Metrics]:
-        """One update, from the carry that the one before it left."""
+    def step(memory: tuple[TrainState, Carry], batch: BPTTBatch) -> tuple[Any, Metrics]:
+        """One update, from the carry that the batch before it left."""
         state, carry = memory
-        carry = enter_batch(carry, zero, settings.stateful)
-        state, carry, metrics = train_step(config, network, settings, state, carry, lesson)
+        carry = enter_batch(carry, zero, traced.stateful)
+        state, carry, metrics = train_batch(network, traced, state, carry, batch)
         return (state, carry), metrics
 
     metrics: Metrics
-    (state, _), metrics = jax.lax.scan(step, (state, zero), lessons(config, batches))
+    (state, _), metrics = jax.lax.scan(step, (state, zero), bptt_batches(network.config, batches))
     return state, metrics
 
 
-def lessons(config: RunConfig, batches: Batch) -> Lesson:
-    """The K `Lesson`s of a sequence, stacked, of its stacked batches.
-
-    With k = 3 the batches before update 0, 1, 2, 3 are  - -   - 0   0 1   1 2
-    """
-    updates = config.task.updates_per_sequence
-    back = min(config.training.bptt_batches, updates) - 1
-    if back == 0:
-        return Lesson(None, None, batches)
-    # Static: the batches before update u are those from u - back to u - 1.
-    before = np.arange(updates)[:, None] - np.arange(back, 0, -1)
-    earlier = jax.tree.map(lambda x: x[np.maximum(before, 0)], batches)
-    return Lesson(earlier, jnp.asarray(before >= 0), batches)
-
-
-def run_again(
-    network: Network, params: Params, carry: Carry, lesson: Lesson
-) -> tuple[Carry, Carry | None]:
-    """The carries after the last and after the first of a lesson's earlier batches, run again.
-
-    A batch that is not there holds the carry, zero as it is then.
-    """
-    if lesson.earlier is None:
-        return carry, None
-
-    def step(carry: Carry, x: tuple[Batch, chex.Array]) -> tuple[Carry, Carry]:
-        """One earlier batch, run again."""
-        batch, there = x
-        after, _ = apply(network, params, carry, batch)
-        carry = jax.tree.map(lambda old, new: jnp.where(there, new, old), carry, after)
-        return carry, carry
-
-    last, all_after = jax.lax.scan(step, carry, (lesson.earlier, lesson.there))
-    return last, jax.tree.map(lambda x: x[0], all_after)
-
-
-def train_step(
-    config: RunConfig,
+def train_batch(
     network: Network,
-    settings: TracedParameters,
+    traced: TracedParameters,
     state: TrainState,
     carry: Carry,
-    lesson: Lesson,
+    batch: BPTTBatch,
 ) -> tuple[TrainState, Carry, Metrics]:
-    """One step of the optimizer on the batch of a lesson.
+    """One update on a truncated-BPTT batch.
 
-    The carry handed in is that before the lesson's first batch, the one handed out that before the
-    first of the next lesson: after the batch itself where there are no earlier ones. All of a
-    lesson is run with the weights before the step, and only the loss of its own batch counts.
+    The carry handed in is the one before the first of the earlier batches, the one handed out the
+    one before the first of the next call's: without earlier batches, the carry after the batch.
+    All batches are run with the weights before the step, and only the last one's loss counts.
     """
 
     def loss_fn(params: Params) -> tuple[chex.Array, tuple[Carry, chex.Array]]:
-        """The loss of the own batch, with the next carry and the accuracy."""
-        before, after_first = run_again(network, params, carry, lesson)
-        after, logits = apply(network, params, before, lesson.batch)
-        targets, scored = lesson.batch.targets, lesson.batch.scored
-        loss = mean_where(score(logits, targets, config.task.framing), scored)
+        """The loss of the batch, with the next carry and the accuracy."""
+        before, after_first = run_earlier(network, params, carry, batch)
+        after, logits = apply(network, params, before, batch.batch)
+        targets, scored = batch.batch.targets, batch.batch.scored
+        loss = mean_where(score(logits, targets, network.config.task.framing), scored)
         next_carry = after if after_first is None else after_first
         return loss, (next_carry, mean_where(correct(logits, targets), scored))
 
-    rule = optimizer(config)
-    state, loss, (next_carry, accuracy) = update(loss_fn, rule, settings.learning_rate, state)
+    rule = optimizer(network.config, network.compute)
+    state, loss, (next_carry, accuracy) = update(loss_fn, rule, traced.learning_rate, state)
     return state, next_carry, Metrics(loss, accuracy)
 
 
@@ -229,8 +186,8 @@ def update(
     """One optimizer step, the only one in the package: p <- p - learning_rate * direction.
 
     Args:
-      loss_fn: parameters to the loss and whatever else the caller wants back.
-      rule: gives the direction from the gradient.
+      loss_fn: maps parameters to the loss and whatever else the caller wants back.
+      rule: turns the gradient into a direction.
       learning_rate: an argument and no part of the rule, so that it can be traced.
       state: before the step.
 
@@ -243,32 +200,70 @@ def update(
     return TrainState(state.step + 1, params, opt_state), loss, also
 
 
-def optimizer(config: RunConfig) -> optax.GradientTransformation:
-    """Adam's direction; `train_step` scales it, so that the learning rate can be data."""
-    return scale_by_adam(keras_epsilon=config.training.optimizer == "keras-adam")
+def bptt_batches(config: RunConfig, batches: Batch) -> BPTTBatch:
+    """The K truncated-BPTT batches of a sequence, stacked, from its K stacked batches.
+
+    With k = 3 the batches before batch 0, 1, 2, 3 are  - -   - 0   0 1   1 2
+    """
+    updates = config.task.updates_per_sequence
+    back = min(config.training.bptt_batches, updates) - 1
+    if back == 0:
+        return BPTTBatch(None, None, batches)
+    before = np.arange(updates)[:, None] - np.arange(back, 0, -1)  # static indices
+    earlier = jax.tree.map(lambda x: x[np.maximum(before, 0)], batches)
+    return BPTTBatch(earlier, jnp.asarray(before >= 0), batches)
+
+
+def run_earlier(
+    network: Network, params: Params, carry: Carry, batch: BPTTBatch
+) -> tuple[Carry, Carry | None]:
+    """The carries after the last and after the first of the earlier batches, run again.
+
+    A batch that does not exist leaves the carry as it is, which is zero then.
+    """
+    if batch.earlier is None:
+        return carry, None
+
+    def step(carry: Carry, x: tuple[Batch, chex.Array]) -> tuple[Carry, Carry]:
+        """One earlier batch, run again."""
+        earlier, exists = x
+        after, _ = apply(network, params, carry, earlier)
+        carry = jax.tree.map(lambda old, new: jnp.where(exists, new, old), carry, after)
+        return carry, carry
+
+    last, all_after = jax.lax.scan(step, carry, (batch.earlier, batch.exists))
+    return last, jax.tree.map(lambda x: x[0], all_after)
+
+
+def optimizer(config: RunConfig, compute: Compute = "fast") -> optax.GradientTransformation:
+    """Adam as a configuration asks for it; `update` applies the learning rate."""
+    keras_epsilon = config.training.optimizer == "keras-adam"
+    if compute == "literal" and not keras_epsilon:
+        return optax.scale_by_adam(**ADAM)
+    return fused_adam(keras_epsilon)
 
 
 def clipped_adam(largest_norm: float) -> optax.GradientTransformation:
-    """Adam's direction of a gradient that is scaled down to a norm where its own is larger."""
-    return optax.chain(optax.clip_by_global_norm(largest_norm), scale_by_adam())
+    """Adam on a gradient that is scaled down where its norm is larger than `largest_norm`."""
+    return optax.chain(optax.clip_by_global_norm(largest_norm), fused_adam())
 
 
-def scale_by_adam(keras_epsilon: bool = False) -> optax.GradientTransformation:
-    """Adam (Kingma & Ba 2015), one root and one division a weight.
+def fused_adam(keras_epsilon: bool = False) -> optax.GradientTransformation:
+    """Adam (Kingma & Ba 2015) with one root and one division a weight.
 
         m = b1 m + (1 - b1) g      v = b2 v + (1 - b2) g^2      s = sqrt(1 - b2^t)
         direction = s / (1 - b1^t) * m / (sqrt(v) + e)
 
-    With e = eps s this is algorithm 1 of the paper and `optax.scale_by_adam`, whose bias
-    corrections cost two divisions more a weight: 6% of an update of part 4. Keras adds epsilon
+    With e = eps s this equals algorithm 1 of the paper and `optax.scale_by_adam`, whose bias
+    corrections cost two more divisions a weight: 6% of an update of part 4. Keras adds epsilon
     before it corrects v, which is e = eps.
     """
     b1, b2, eps = ADAM["b1"], ADAM["b2"], ADAM["eps"]
 
-    def update(
+    def direction_of(
         grads: Params, state: optax.ScaleByAdamState, params: Params | None = None
     ) -> tuple[Params, optax.ScaleByAdamState]:
-        """The direction from the gradient, and the moments after it."""
+        """The direction for a gradient, and the moments after it."""
         del params
         count = state.count + 1
         step = count.astype(jnp.float32)
@@ -280,4 +275,4 @@ def scale_by_adam(keras_epsilon: bool = False) -> optax.GradientTransformation:
         direction = jax.tree.map(lambda m, v: rate * m / (jnp.sqrt(v) + e), mu, nu)
         return direction, optax.ScaleByAdamState(count, mu, nu)
 
-    return optax.GradientTransformation(optax.scale_by_adam().init, update)
+    return optax.GradientTransformation(optax.scale_by_adam().init, direction_of)

@@ -81,9 +81,9 @@ class GridProgress(_Bar):
 class TrainingProgress(_Bar):
     """Sequences done, sequences a second, loss, accuracy and time left, while it is open."""
 
-    def __init__(self, sequences: int, done: int = 0, silent: bool = False) -> None:
+    def __init__(self, sequences: int, done: int = 0) -> None:
         """Prepare for a run of so many sequences, some of them done already."""
-        console = Console(highlight=False, soft_wrap=True, quiet=silent)
+        console = Console(highlight=False, soft_wrap=True)
         self._sequences = sequences
         self._console = console
         self._started = time.perf_counter()

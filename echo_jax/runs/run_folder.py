@@ -49,6 +49,7 @@ class Inputs(NamedTuple):
     tokens   and the whole column as tokens, int32 `[M]`; None where it was not read
     digests  of the files that hold the two, by name
     seed_map how devices do their seeds, where that was said: it changes bits, so it stays
+    compute  the literal form of the network and of Adam; None, and absent in a folder, means fast
     """
 
     config: RunConfig
@@ -56,6 +57,7 @@ class Inputs(NamedTuple):
     tokens: "np.ndarray | None" = None
     digests: Mapping[str, str] = types.MappingProxyType({})
     seed_map: Literal["map", "vmap"] | None = None
+    compute: Literal["literal", "fast"] | None = None
 
     @property
     def identity(self) -> str:
@@ -129,7 +131,9 @@ def write_inputs(folder: Path, inputs: Inputs) -> None:
 
 def write_config(folder: Path, inputs: Inputs) -> None:
     """Write `config.json` alone, for a run that is to go on for longer."""
-    also = {"seed_map": inputs.seed_map, "files": dict(inputs.digests)}
+    also: dict[str, Any] = {"seed_map": inputs.seed_map, "files": dict(inputs.digests)}
+    if inputs.compute == "literal":
+        also["compute"] = inputs.compute
     atomic_files.write_json(folder / CONFIG, to_dict(inputs.config) | also)
 
 
@@ -142,14 +146,17 @@ def read_inputs(folder: Path, with_tokens: bool = True) -> Inputs:
     """
     written = atomic_files.read_json(folder / CONFIG)
     digests, seed_map = written.pop("files", None), written.pop("seed_map", None)
+    compute = written.pop("compute", None)
     try:
         config = from_dict(written)
         if seed_map not in (None, "map", "vmap"):
             raise ConfigError(f"seed map {seed_map!r} is unknown: use map or vmap")
+        if compute not in (None, "literal", "fast"):
+            raise ConfigError(f"compute {compute!r} is unknown: use literal or fast")
     except ConfigError as error:
         raise StorageError(f"{folder / CONFIG} describes no run ({error})") from None
     if config.data.csv is None:
-        return Inputs(config, seed_map=seed_map)
+        return Inputs(config, seed_map=seed_map, compute=compute)
     contents = atomic_files.read_json(folder / VOCABULARY)
     values, length = contents.get("values"), contents.get("length")
     known = isinstance(digests, dict) and isinstance(values, list) and type(length) is int
@@ -157,7 +164,7 @@ def read_inputs(folder: Path, with_tokens: bool = True) -> Inputs:
         raise StorageError(f"{folder / VOCABULARY} is not that of the run: restore it")
     _check_vocabulary(folder / VOCABULARY, values, config.task.vocab_size)
     tokens = _read_tokens(folder, digests, values, length) if with_tokens else None
-    return Inputs(config, values, tokens, digests, seed_map)
+    return Inputs(config, values, tokens, digests, seed_map, compute)
 
 
 def check_cell_named(folder: Path, inputs: Inputs, cell: str | None) -> None:

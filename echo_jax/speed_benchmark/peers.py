@@ -131,12 +131,14 @@ class EchoJax(ScoredLearner):
         import jax
 
         from echo_jax.core import evaluation, training
+        from echo_jax.core.network import build_network
 
-        run_chunk = functools.partial(training.run_chunk, config, size=self.chunk)
+        network = build_network(config)
+        run_chunk = functools.partial(training.run_chunk, network, size=self.chunk)
         self._init = jax.jit(functools.partial(training.init, config))
         self._run_chunk = jax.jit(run_chunk, donate_argnums=1)
         self._evaluate = jax.jit(functools.partial(evaluation.evaluate, config))
-        self._train_on = jax.jit(functools.partial(training.train_on, config))
+        self._train_on = jax.jit(functools.partial(training.train_on, network))
 
     def start(self) -> None:
         """See `Learner`."""
@@ -175,7 +177,7 @@ class EchoJaxSeeds(Learner):
         how = many_seeds.default_seed_map()
         devices = many_seeds.devices_for(MANY_SEEDS, how)
         runs = [dataclasses.replace(config, seed=seed) for seed in range(MANY_SEEDS)]
-        self.settings = many_seeds.pad(many_seeds.stack_settings(runs), len(devices))
+        self.settings = many_seeds.pad(many_seeds.stack_traced(runs), len(devices))
         mapped = many_seeds.run_chunks(config, self.chunk, devices, how)
         self._init_runs = jax.jit(many_seeds.init_runs(config, devices, how))
         self._run_chunks = jax.jit(mapped, donate_argnums=1)

@@ -162,7 +162,7 @@ def measure(config: RunConfig, seconds: float) -> dict[str, Any]:
     before = peak_mib()
     device, size = jax.local_devices()[:1], sequences_in_call(config)
     runs = [dataclasses.replace(config, seed=seed, seeds=1) for seed in range(config.seeds)]
-    settings = many_seeds.stack_settings(runs)
+    settings = many_seeds.stack_traced(runs)
     state = jax.jit(many_seeds.init_runs(config.shapes, device, "map"))(settings)
     run_chunks = jax.jit(
         many_seeds.run_chunks(config.shapes, size, device, "map"), donate_argnums=1

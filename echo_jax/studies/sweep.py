@@ -273,7 +273,7 @@ def _parameters(state: TrainState) -> int:
 
 def _settings(config: RunConfig) -> TracedParameters:
     each = [dataclasses.replace(config, seed=s, seeds=1) for s in result.seeds_of(config)]
-    return many_seeds.stack_settings(each)
+    return many_seeds.stack_traced(each)
 
 
 def _learned(accuracy: np.ndarray) -> bool:

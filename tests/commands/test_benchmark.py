@@ -17,6 +17,7 @@ from running import ROOT
 from echo_jax.commands import benchmark
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, TrainingConfig
 from echo_jax.core import training
+from echo_jax.core.network import build_network
 from echo_jax.exceptions import ConfigError
 from echo_jax.speed_benchmark import peers, scaling
 
@@ -40,7 +41,7 @@ def forty_updates(config):
     oracle.start()
     oracle.weights = start = weights_of(state.params)
     start = peers.Weights(*map(np.copy, start))
-    train = jax.jit(functools.partial(training.train_on, config))
+    train = jax.jit(functools.partial(training.train_on, build_network(config)))
     state, metrics = train(config.traced, state, jnp.asarray(tokens))
     losses = oracle.fit(peers.cut(tokens, config.task))
     ours = (np.asarray(metrics.loss), weights_of(state.params))

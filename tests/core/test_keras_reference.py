@@ -14,6 +14,7 @@ import pytest
 
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, TrainingConfig
 from echo_jax.core import training
+from echo_jax.core.network import build_network
 
 LAYOUTS = {"windows": "windows", "prefixes": "prefixes", "sequence": "streams"}
 PLACES = {
@@ -60,7 +61,7 @@ def replay(file, optimizer):
     state = training.TrainState(
         jnp.zeros((), jnp.int32), params, training.optimizer(config).init(params)
     )
-    train = jax.jit(functools.partial(training.train_on, config))
+    train = jax.jit(functools.partial(training.train_on, build_network(config)))
     state, metrics = train(config.traced, state, tokens)
     return case, np.asarray(metrics.loss).ravel(), state.params
 

@@ -32,7 +32,7 @@ def learn(config):
 
     runs = [dataclasses.replace(config, seed=seed) for seed in range(SEEDS)]
     train = jax.jit(functools.partial(many_seeds.train_and_evaluate, config.shapes))
-    _, metrics, scored = jax.device_get(train(many_seeds.stack_settings(runs)))
+    _, metrics, scored = jax.device_get(train(many_seeds.stack_traced(runs)))
     reached = [sequences_until(curve) for curve in metrics.accuracy.mean(axis=2)]
     return scored.accuracy, scored.loss, reached
 

@@ -12,6 +12,7 @@ import pytest
 from seeds_worker import SMALL
 
 from echo_jax.core import many_seeds, training
+from echo_jax.core.network import build_network
 from echo_jax.exceptions import ConfigError
 
 WORKER = Path(__file__).parents[1] / "support" / "seeds_worker.py"
@@ -82,13 +83,13 @@ def test_a_grid_of_settings_shares_one_program():
                 training=dataclasses.replace(config.training, learning_rate=rate),
             )
             runs = [dataclasses.replace(cell, seed=seed) for seed in range(8)]
-            _, metrics, _ = train(cell.shapes, many_seeds.stack_settings(runs))
+            _, metrics, _ = train(cell.shapes, many_seeds.stack_traced(runs))
             losses.append(np.asarray(metrics.loss))
     assert len({loss.tobytes() for loss in losses}) == 12
     with pytest.raises(AssertionError):  # the control: another shape is another trace
         train(
             dataclasses.replace(config, evaluation_sequences=6).shapes,
-            many_seeds.stack_settings(runs),
+            many_seeds.stack_traced(runs),
         )
 
 
@@ -99,9 +100,9 @@ def test_a_run_among_many_is_the_run_of_its_own_configuration():
         for lag, seed in [(0, 4), (2, 1)]
     ]
     state, metrics, _ = jax.jit(functools.partial(many_seeds.train_and_evaluate, SMALL.shapes))(
-        many_seeds.stack_settings(runs)
+        many_seeds.stack_traced(runs)
     )
-    alone = jax.jit(functools.partial(training.run_chunk, runs[1], size=25))
+    alone = jax.jit(functools.partial(training.run_chunk, build_network(runs[1]), size=25))
     init = jax.jit(functools.partial(training.init, runs[1]))
     expected = alone(runs[1].traced, init(runs[1].traced), count=25)
     found = jax.tree.map(lambda leaf: leaf[1], (state, metrics))
@@ -111,11 +112,11 @@ def test_a_run_among_many_is_the_run_of_its_own_configuration():
 def test_runs_of_different_shapes_are_refused_in_a_sentence():
     other = dataclasses.replace(SMALL, task=dataclasses.replace(SMALL.task, window=2))
     with pytest.raises(ConfigError, match=r"^2 different shapes among 2 configurations cannot"):
-        many_seeds.stack_settings([SMALL, other])
+        many_seeds.stack_traced([SMALL, other])
 
 
 def test_padding_repeats_the_last_run():
-    settings = many_seeds.stack_settings([dataclasses.replace(SMALL, seed=s) for s in (4, 5, 6)])
+    settings = many_seeds.stack_traced([dataclasses.replace(SMALL, seed=s) for s in (4, 5, 6)])
     assert many_seeds.pad(settings, 2).seed.tolist() == [4, 5, 6, 6]
     assert many_seeds.pad(settings, 3).seed.tolist() == [4, 5, 6]
     assert many_seeds.pad(settings, 5).seed.tolist() == [4, 5, 6, 6, 6]

@@ -12,6 +12,7 @@ import pytest
 from echo_jax.cells import scan
 from echo_jax.config import CELL_NAMES, NetworkConfig, RunConfig, TaskConfig
 from echo_jax.core import network as n
+from echo_jax.core.carry import enter_batch
 from echo_jax.core.data import Batch, sequence_batches
 from echo_jax.core.loss import cross_entropy
 
@@ -30,7 +31,7 @@ def network_and_params(config):
 
 
 def random_carry(network, batch_size, seed=0):
-    zero = n.zero_carry(network, batch_size)
+    zero = network.zero_carry(batch_size)
     leaves, tree = jax.tree.flatten(zero)
     keys = jax.random.split(jax.random.key(seed), len(leaves))
     return tree.unflatten(
@@ -40,10 +41,10 @@ def random_carry(network, batch_size, seed=0):
 
 def logits_in_order(config, network, params, tokens, cut=True):
     """Logits of all rows of a sequence, `[rows, V]`, and of streams, `[B * L, V]`."""
-    zero = n.zero_carry(network, config.task.batch_size)
+    zero = network.zero_carry(config.task.batch_size)
 
     def step(carry, batch):
-        carry = n.enter_batch(carry, zero, config.network.stateful) if cut else carry
+        carry = enter_batch(carry, zero, config.network.stateful) if cut else carry
         return n.apply(network, params, carry, batch)
 
     batches = sequence_batches(tokens, config.task, config.task.lag)
@@ -151,7 +152,7 @@ def test_a_missing_value_has_an_input_and_no_output_and_a_tied_readout_no_weight
     assert [leaf.shape for leaf in found] == shapes
     assert len(jax.tree.leaves(params)) == len(shapes) + 2  # and what the LSTM has beside it
     batch = Batch(EMBEDDED_TOKENS, None, EMBEDDED_TOKENS[:, :1], None)
-    carry = n.zero_carry(network, 2)
+    carry = network.zero_carry(2)
     _, logits = jax.eval_shape(lambda: n.apply(network, params, carry, batch))
     chex.assert_shape(logits, (2, 1, 12))
 
@@ -249,10 +250,10 @@ def test_no_gradient_crosses_the_border_of_a_batch():
     network, params = network_and_params(config)
     batches = sequence_batches(jnp.arange(12), config.task, 1)
     second = jax.tree.map(lambda leaf: leaf[1], batches)
-    zero = n.zero_carry(network, 2)
+    zero = network.zero_carry(2)
 
     def loss(carry, enter):
-        start = n.enter_batch(carry, zero, True) if enter else carry
+        start = enter_batch(carry, zero, True) if enter else carry
         _, logits = n.apply(network, params, start, second)
         return jnp.mean(cross_entropy(logits, second.targets))
 
@@ -266,9 +267,9 @@ def test_no_gradient_crosses_the_border_of_a_batch():
 
 def test_entering_a_batch_keeps_the_state_or_zeroes_it():
     network, _ = network_and_params(small())
-    carry, zero = random_carry(network, 2), n.zero_carry(network, 2)
-    chex.assert_trees_all_equal(n.enter_batch(carry, zero, True), carry)
-    chex.assert_trees_all_equal(n.enter_batch(carry, zero, False), zero)
+    carry, zero = random_carry(network, 2), network.zero_carry(2)
+    chex.assert_trees_all_equal(enter_batch(carry, zero, True), carry)
+    chex.assert_trees_all_equal(enter_batch(carry, zero, False), zero)
 
 
 class StartsAtOne(nn.SimpleCell):
@@ -278,7 +279,7 @@ class StartsAtOne(nn.SimpleCell):
 def test_zeroing_means_the_cells_own_initial_carry():
     config = small(cell="test_network:StartsAtOne", stateful=False)
     network, params = network_and_params(config)
-    assert jnp.all(n.zero_carry(network, 2) == 1)
+    assert jnp.all(network.zero_carry(2) == 1)
     tokens = jnp.arange(12)
     rows = logits_in_order(config, network, params, tokens)
     batch = jax.tree.map(lambda leaf: leaf[2], sequence_batches(tokens, config.task, 1))
@@ -310,7 +311,7 @@ def test_gradients_of_the_loss_are_finite_differences(layout):
 def test_only_as_many_steps_are_read_out_as_have_targets():
     network, params = network_and_params(small())
     tokens = jnp.array([[3, 1, 4], [1, 5, 9]])
-    carry = n.zero_carry(network, 2)
+    carry = network.zero_carry(2)
     _, all_steps = n.apply(network, params, carry, Batch(tokens, None, tokens, None))
     _, last_step = n.apply(network, params, carry, Batch(tokens, None, tokens[:, -1:], None))
     chex.assert_shape(all_steps, (2, 3, 12))

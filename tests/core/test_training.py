@@ -11,6 +11,7 @@ import pytest
 
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, TrainingConfig
 from echo_jax.core import data, evaluation, loss, network, training
+from echo_jax.core.carry import enter_batch
 
 SMALL = RunConfig(
     TaskConfig(length=8, vocab_size=6, window=3, lag=1, batch_size=2),
@@ -23,7 +24,9 @@ SMALL = RunConfig(
 @functools.cache
 def programs(config, size):
     init = jax.jit(functools.partial(training.init, config))
-    return init, jax.jit(functools.partial(training.run_chunk, config, size=size))
+    return init, jax.jit(
+        functools.partial(training.run_chunk, network.build_network(config), size=size)
+    )
 
 
 def run(config, chunks, size=12):
@@ -73,7 +76,7 @@ def test_training_equals_plain_python_with_optax():
         return jax.value_and_grad(loss_fn, has_aux=True)(params)
 
     for tokens in sequences:
-        carry = network.zero_carry(net, 2)
+        carry = net.zero_carry(2)
         for row in range(0, 6, 2):  # rows end at t = 2 .. 7
             inputs = jnp.stack([tokens[row + b : row + b + 3] for b in range(2)])
             targets = jnp.stack([tokens[row + b + 1 : row + b + 2] for b in range(2)])
@@ -134,7 +137,7 @@ def train_by_definition(layout, reach, params):
     adam = optax.adam(1e-2, eps=1e-7)
     opt_state, losses, step = adam.init(params), [], jax.jit(adam.update)
     net = network.build_network(reaching_back(layout, 1))
-    states = [network.zero_carry(net, len(batches[0].inputs))]  # before batch 0, 1, 2, ...
+    states = [net.zero_carry(len(batches[0].inputs))]  # before batch 0, 1, 2, ...
     for u in range(5):
         first = max(0, u - reach + 1)
         (loss, left), grads = loss_and_grads(params, states[first], tuple(batches[first : u + 1]))
@@ -153,7 +156,7 @@ def train_sequence(config):
     tokens = jnp.asarray(REACHED_TOKENS[config.task.layout])
 
     def train(state, tokens):
-        return training.train_sequence(config, net, config.traced, state, tokens)
+        return training.train_sequence(net, config.traced, state, tokens)
 
     return jax.jit(train), state, tokens
 
@@ -185,12 +188,12 @@ def test_one_batch_back_is_the_program_without_any_and_more_than_there_are_are_a
 
     def train(state, tokens):
         """As it was before a batch could be run again."""
-        zero = network.zero_carry(net, 1)
+        zero = net.zero_carry(1)
         batches = data.sequence_batches(tokens, config.task, config.traced.lag)
 
         def step(memory, batch):
             state, carry = memory
-            carry = network.enter_batch(carry, zero, config.traced.stateful)
+            carry = enter_batch(carry, zero, config.traced.stateful)
 
             def loss_fn(params):
                 new_carry, logits = network.apply(net, params, carry, batch)
@@ -222,18 +225,18 @@ def test_the_gradient_passes_back_through_so_many_batches_and_no_further(reach):
     config = reaching_back("windows", reach)
     _, state, tokens = train_sequence(config)
     net = network.build_network(config)
-    carry = jax.tree.map(lambda leaf: leaf + 0.5, network.zero_carry(net, 1))
+    carry = jax.tree.map(lambda leaf: leaf + 0.5, net.zero_carry(1))
     batches = data.sequence_batches(tokens, config.task, 1)
 
     @jax.jit
     def first_moments(lessons):
         def of(lesson):
-            args = (config, net, config.traced, state, carry, lesson)
-            return training.train_step(*args)[0].opt_state.mu["cell"]["kernel"]
+            args = (net, config.traced, state, carry, lesson)
+            return training.train_batch(*args)[0].opt_state.mu["cell"]["kernel"]
 
         return jax.lax.map(of, lessons)
 
-    moments = first_moments(training.lessons(config, batches))
+    moments = first_moments(training.bptt_batches(config, batches))
     reached = np.any(np.asarray(moments) != 0, axis=-1)[:, np.asarray(tokens[1:])]
     back = np.arange(5)[:, None] - np.arange(5)  # from update u to the batch before it
     np.testing.assert_array_equal(reached, (back >= 0) & (back < reach))
@@ -243,7 +246,7 @@ GRADIENTS = [jnp.array([1e-7, 1e-3, -2.0]), jnp.array([3e-8, 0.0, 1.0])] * 20
 
 
 def test_the_direction_of_adam_is_that_of_optax():
-    ours, theirs = training.scale_by_adam(), optax.scale_by_adam(**training.ADAM)
+    ours, theirs = training.fused_adam(), optax.scale_by_adam(**training.ADAM)
     states = [adam.init(GRADIENTS[0]) for adam in (ours, theirs)]
     for grads in GRADIENTS:
         direction, states[0] = ours.update(grads, states[0])
@@ -253,7 +256,7 @@ def test_the_direction_of_adam_is_that_of_optax():
 
 
 def test_the_keras_placement_of_epsilon():
-    adam = training.scale_by_adam(keras_epsilon=True)
+    adam = training.fused_adam(keras_epsilon=True)
     state = adam.init(GRADIENTS[0])
     m = v = np.zeros(3)
     for t, grads in enumerate(GRADIENTS, start=1):
@@ -269,7 +272,7 @@ def test_lag_learning_rate_seed_and_state_are_data_to_one_program():
     chex.clear_trace_counter()
     init, _ = programs(SMALL, 12)
     traced = chex.assert_max_traces(training.run_chunk, n=1)
-    run_chunk = jax.jit(functools.partial(traced, SMALL, size=4))
+    run_chunk = jax.jit(functools.partial(traced, network.build_network(SMALL), size=4))
     for lag, rate, stateful, seed in [(1, 1e-2, True, 3), (2, 1e-3, False, 1)]:
         config = RunConfig(
             dataclasses.replace(SMALL.task, lag=lag),
@@ -332,10 +335,10 @@ def test_answers_are_those_of_a_loop_over_the_batches(stateful):
     params = jax.tree.map(lambda leaf: 3 * leaf, programs(SMALL, 12)[0](SMALL.traced).params)
     tokens = jnp.array([5, 0, 3, 1, 4, 2, 5, 3])
     found = evaluation.answer_sequence(config, net, config.traced, params, tokens)
-    carry, logits = network.zero_carry(net, 2), []
+    carry, logits = net.zero_carry(2), []
     for k in range(3):
         inputs = jnp.stack([tokens[2 * k + b : 2 * k + b + 3] for b in range(2)])
-        start = carry if stateful else network.zero_carry(net, 2)
+        start = carry if stateful else net.zero_carry(2)
         batch = data.Batch(inputs, None, inputs[:, 1:2], None)
         carry, answer = network.apply(net, params, start, batch)
         logits.append(answer[:, 0])

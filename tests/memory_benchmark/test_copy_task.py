@@ -13,7 +13,7 @@ from echo_jax.cells.lstm import LSTMCell
 from echo_jax.cells.min_gru import MinGRUCell
 from echo_jax.config import TracedParameters
 from echo_jax.core import many_seeds
-from echo_jax.core.training import clipped_adam, scale_by_adam
+from echo_jax.core.training import clipped_adam, fused_adam
 from echo_jax.memory_benchmark import copy_task as cm
 from echo_jax.memory_benchmark import protocol
 from echo_jax.memory_benchmark.protocol import COPY
@@ -104,7 +104,7 @@ def test_an_answer_depends_on_no_later_input_and_on_every_earlier_one(cell):
 
 def test_a_long_gradient_is_clipped_to_norm_one_before_adam_and_a_short_one_is_not():
     long, short = {"a": jnp.array([6.0, 8.0])}, {"a": jnp.array([0.3, -0.4])}
-    found, expected = clipped_adam(COPY.clip), scale_by_adam()
+    found, expected = clipped_adam(COPY.clip), fused_adam()
     state, plain = found.init(long), expected.init(long)
     _, state = found.update(long, state)
     _, plain = expected.update({"a": jnp.array([0.6, 0.8])}, plain)

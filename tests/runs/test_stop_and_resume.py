@@ -5,7 +5,6 @@ import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,7 +15,6 @@ from running import begin, command, execute
 
 from echo_jax import atomic_files
 from echo_jax.core.many_seeds import state_shapes
-from echo_jax.processes import DEATH_SECONDS, ENDED_STATUS
 from echo_jax.runs import checkpoint, run_folder
 from echo_jax.runs.metrics_csv import History
 
@@ -318,86 +316,3 @@ def test_whatever_system_call_fails_the_run_goes_on_to_the_same_bits(tmp_path, c
             assert_same_run(run, tmp_path / "whole")
             shutil.rmtree(run)
     assert failures == 7  # the configuration, two checkpoints with metrics, figure and result
-
-
-def begin_several(*arguments, cwd, several=2, together=None):
-    """The processes of one run, each under its small parent."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    return [
-        begin(
-            "train.py", *arguments, *(together or {}).get(i, ()), "--coordinator", address,
-            "--processes", several, "--process", i, cwd=cwd,
-        )
-        for i in range(several)
-    ]  # fmt: skip
-
-
-def end_of(processes, seconds=100):
-    """Status and standard error of each."""
-    errors = [process.communicate(timeout=seconds)[1] for process in processes]
-    return [process.returncode for process in processes], errors
-
-
-@pytest.mark.slow
-def test_two_processes_killed_and_resumed_by_any_number_give_the_bits_of_one(whole_run, tmp_path):
-    options = [*SMALL, *LONG, "--seeds", 2, "--devices", 1]
-    started = begin_several(*options, "--out", "run", cwd=tmp_path)
-    wait_for(tmp_path / "run" / "checkpoint.msgpack", started[0])
-    started[1].kill()
-    asked = time.perf_counter()
-    (status, _), (sentence, _) = end_of(started)
-    assert time.perf_counter() - asked < DEATH_SECONDS
-    assert (status, sentence) == (
-        ENDED_STATUS,
-        "error: another process of this run has ended: start all of them again with --resume run\n",
-    )
-    assert assert_sound(tmp_path / "run") < 1000
-    shutil.copytree(tmp_path / "run", tmp_path / "other")
-    execute("train.py", "--resume", "other", "--compilation-cache", cwd=tmp_path)
-    resumed = begin_several("--resume", "run", "--compilation-cache", cwd=tmp_path)
-    statuses, errors = end_of(resumed)
-    assert (statuses, errors) == ([0, 0], ["", ""]), errors
-    for name in ("run", "other"):
-        assert_same_run(tmp_path / name, whole_run[0])
-
-
-@pytest.mark.slow
-def test_an_interrupt_of_one_process_saves_and_stops_all(whole_run, tmp_path):
-    options = [*SMALL, *LONG, "--seeds", 2, "--devices", 1, "--out", "run"]
-    started = begin_several(*options, cwd=tmp_path)
-    wait_for(tmp_path / "run" / "checkpoint.msgpack", started[0])
-    started[1].send_signal(signal.SIGINT)
-    statuses, (first, second) = end_of(started)
-    assert statuses == [130, 130]
-    assert re.fullmatch(r"Stopped after [\d,]+ of 1,000 sequences; .* --resume run\n", first)
-    assert second == ""
-    execute("train.py", "--resume", "run", "--compilation-cache", cwd=tmp_path)
-    assert_same_run(tmp_path / "run", whole_run[0])
-
-
-@pytest.mark.slow
-def test_processes_that_were_asked_for_different_runs_refuse(tmp_path):
-    options = [*SMALL, "--seeds", 2, "--out", "run"]
-    started = begin_several(*options, cwd=tmp_path, together={1: ["--lag", 0]})
-    statuses, errors = end_of(started)
-    refusal = (
-        "error: the processes were started with different options: start the same command in "
-        "each, but for --process\n"
-    )
-    ended = "error: another process of this run has ended: start all of them again\n"
-    found = list(zip(statuses, errors, strict=True))
-    assert (2, refusal) in found  # whoever is first; the other may only see that it has ended
-    assert set(found) <= {(2, refusal), (ENDED_STATUS, ended)}
-    assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.slow
-def test_several_processes_train_on_a_column_that_only_the_first_can_read(tmp_path):
-    text = "n\n" + "\n".join(str(i * i % 7) for i in range(400))
-    (tmp_path / "my.csv").write_text(text)
-    options = [*SMALL[:2], *SMALL[4:], "--seeds", 3, "--sequences", 40, "--csv", "my.csv"]
-    execute("train.py", *options, "--out", "whole", cwd=tmp_path)
-    run = begin_several(*options, "--out", "run", cwd=tmp_path)
-    assert end_of(run) == ([0, 0], ["", ""])
-    assert_same_run(tmp_path / "run", tmp_path / "whole")

@@ -109,7 +109,7 @@ def direct():
 
     def of(config):
         runs = [changed(config, seed=seed, seeds=1) for seed in (0, 1)]
-        return jax.device_get(run(TINY.shapes, many_seeds.stack_settings(runs), "map"))[1:]
+        return jax.device_get(run(TINY.shapes, many_seeds.stack_traced(runs), "map"))[1:]
 
     return of
 

@@ -29,7 +29,7 @@ def main(devices, how, repeats, out, *seed_list):
     runs = [dataclasses.replace(SMALL, seed=int(seed)) for seed in seed_list]
     train = jax.jit(functools.partial(many_seeds.train_and_evaluate, SMALL.shapes, seed_map=how))
     for _ in range(int(repeats)):
-        results = jax.block_until_ready(train(many_seeds.stack_settings(runs)))
+        results = jax.block_until_ready(train(many_seeds.stack_traced(runs)))
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(results)]
     np.savez(out, devices=len(jax.devices()), **{f"leaf{i}": x for i, x in enumerate(leaves)})
 

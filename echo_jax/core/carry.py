@@ -1,0 +1,32 @@
+"""The state between batches: handed on or zeroed, with its gradient cut.
+
+With batches of B = 2 the rows of a sequence continue each other like this:
+
+    batch 0    rows 0 1
+                    | |
+    batch 1    rows 2 3      row 2 continues row 0, not row 1
+"""
+
+import chex
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from echo_jax.cells.scan import Carry
+
+
+def zero_carry(cell: nn.RNNCellBase, input_size: int, batch_size: int) -> Carry:
+    """The carry at the start of a sequence: the cell's `initialize_carry` for B rows."""
+    return cell.initialize_carry(jax.random.key(0), (batch_size, input_size))
+
+
+def enter_batch(carry: Carry, zero: Carry, stateful: chex.Numeric) -> Carry:
+    """The carry that a batch starts from, given the one that the batch before it left.
+
+    Stateful (the Keras rule): row b continues row b of the batch before, so with batch size B row
+    r of a sequence continues row r - B, *not* row r - 1. Otherwise every batch starts from zero.
+    Either way the gradient is cut here: the loss of a batch never trains what an earlier batch put
+    into the state.
+    """
+    kept = jax.tree.map(lambda old, new: jnp.where(stateful, old, new), carry, zero)
+    return jax.lax.stop_gradient(kept)

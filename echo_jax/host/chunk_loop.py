@@ -1,0 +1,44 @@
+"""The one host loop: a compiled step runs chunk by chunk, and the host looks up in between."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+
+class Chunk(NamedTuple):
+    """What the host sees after each chunk.
+
+    done    units of work finished so far: sequences, or updates
+    size    units of this chunk
+    state   after the chunk; valid until the next chunk starts, which may reuse its memory
+    output  whatever else the step returned
+    """
+
+    done: int
+    size: int
+    state: Any
+    output: Any
+
+
+def chunks(
+    step: Callable[[Any, int], tuple[Any, Any]],
+    state: Any,
+    work: range,
+    size: int,
+    next_border: Callable[[int], int] | None = None,
+) -> Iterator[Chunk]:
+    """Run `step(state, count) -> (state, output)` over a range of work, a chunk at a time.
+
+    Args:
+      step: does the next `count` units of work.
+      state: before the first of them.
+      work: from what is done already to the last unit.
+      size: units of a chunk, at most.
+      next_border: maps what is done to a border that no chunk may cross, such as a checkpoint.
+    """
+    done = work.start
+    while done < work.stop:
+        border = next_border(done) if next_border else work.stop
+        count = min(size, border - done, work.stop - done)
+        state, output = step(state, count)
+        done += count
+        yield Chunk(done, count, state, output)

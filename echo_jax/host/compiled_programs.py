@@ -1,0 +1,158 @@
+"""The three programs of a run, compiled ahead of time: training is timed without compiling."""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from echo_jax.config import RunConfig, TracedParameters
+from echo_jax.core import many_seeds
+from echo_jax.core.data import Corpus
+from echo_jax.core.evaluation import Evaluation
+from echo_jax.core.many_seeds import SeedMap
+from echo_jax.core.network import Compute, Params
+from echo_jax.core.training import Metrics, TrainState
+
+
+class Execution(NamedTuple):
+    """How the seeds of a run are computed; it changes no result beyond rounding.
+
+    seed_map      how a device does its seeds
+    device_limit  use at most so many devices; None for all
+    compute       the literal or the fast form of the network and of Adam
+    """
+
+    seed_map: SeedMap
+    device_limit: int | None = None
+    compute: Compute = "fast"
+
+
+class Programs(NamedTuple):
+    """The compiled functions of runs that share their shapes, for the S seeds of one run.
+
+    Leading axes are padded to a multiple of the devices, see `many_seeds.pad`.
+
+    init       traced parameters to states; None where it was not asked for
+    run_chunk  traced parameters, states, a count and a corpus to new states and `Metrics`
+    evaluate   compiled in the background: (traced parameters, params, corpus) to `Evaluation`
+    devices    that the seeds are spread over
+    seeds      S
+    bytes      memory of a chunk of training on all devices: arguments, results, scratch
+    """
+
+    init: Any
+    run_chunk: Callable[..., tuple[TrainState, Metrics]]
+    evaluate: "Future[Timed]"
+    devices: list[jax.Device]
+    seeds: int
+    bytes: int
+
+    def traced(self, config: RunConfig) -> TracedParameters:
+        """The traced parameters of every seed of a run with these shapes, padded."""
+        return traced_of_seeds(config, len(self.devices))
+
+    def placed(self, state: TrainState) -> TrainState:
+        """A state of numpy leaves `[S, ...]` as arrays of the devices, padded."""
+        padded = -(-self.seeds // len(self.devices)) * len(self.devices)
+        rows = np.minimum(np.arange(padded), self.seeds - 1)
+        return jax.tree.map(lambda leaf: jnp.array(leaf[rows]), state)
+
+    def train(
+        self, traced: TracedParameters, state: TrainState, count: int, corpus: Corpus | None = None
+    ) -> tuple[TrainState, Metrics]:
+        """Train on `count` more sequences; returns the mean `Metrics` of each, `[S, count]`."""
+        state, metrics = self.run_chunk(traced, state, count, corpus)
+        per_update = jax.device_get(metrics)
+        return state, Metrics(*(np.mean(m[: self.seeds, :count], axis=-1) for m in per_update))
+
+    def raise_failed_compilation(self) -> None:
+        """Raise the error of the background compilation, once it has failed."""
+        if self.evaluate.done():
+            self.evaluate.result()
+
+    def score(
+        self, traced: TracedParameters, params: Params, corpus: Corpus | None = None
+    ) -> Evaluation:
+        """The `Evaluation` of every seed on sequences of its own, numpy leaves `[S, ...]`."""
+        scored = jax.device_get(self.evaluate.result().program(traced, params, corpus))
+        return jax.tree.map(lambda leaf: leaf[: self.seeds], scored)
+
+
+class Timed(NamedTuple):
+    """A compiled program and the seconds that compiling it took."""
+
+    program: Any
+    seconds: float
+
+
+def compile_programs(
+    config: RunConfig,
+    chunk: int,
+    execution: Execution,
+    corpus: Corpus | None = None,
+    with_init: bool = True,
+    background: Executor | None = None,
+) -> Programs:
+    """Compile the programs of a run, each once; nothing is run yet.
+
+    Args:
+      config: gives every shape and the number of seeds.
+      chunk: sequences of a chunk.
+      execution: see there.
+      corpus: that sequences are cut from; None for random ones.
+      with_init: also compile the initial state.
+      background: compiles the first and the last program meanwhile; None to compile all here.
+    """
+    how, limit, compute = execution
+    shapes, devices = config.shapes, many_seeds.devices_for(config.seeds, how, limit)
+    traced = traced_of_seeds(config, len(devices))
+    init = jax.jit(many_seeds.init_runs(shapes, devices, how))
+    run_chunk = jax.jit(
+        many_seeds.run_chunks(shapes, chunk, devices, how, compute), donate_argnums=1
+    )
+    evaluate = jax.jit(many_seeds.evaluate_runs(shapes, devices, how, compute))
+    state = jax.eval_shape(init, traced)
+    submit = background.submit if background else _now
+    initial = submit(init.lower(traced).compile) if with_init else None
+    training = run_chunk.lower(traced, state, chunk, corpus).compile()
+    return Programs(
+        init=initial and initial.result(),
+        run_chunk=training,
+        evaluate=submit(timed, lambda: evaluate.lower(traced, state.params, corpus).compile()),
+        devices=devices,
+        seeds=config.seeds,
+        bytes=_bytes(training) * len(devices),
+    )
+
+
+def traced_of_seeds(config: RunConfig, devices: int) -> TracedParameters:
+    """The traced parameters of the seeds of a run, each field `[S]`, padded for the devices."""
+    seeds = range(config.seed, config.seed + config.seeds)
+    runs = [dataclasses.replace(config, seed=seed, seeds=1) for seed in seeds]
+    return many_seeds.pad(many_seeds.stack_traced(runs), devices)
+
+
+def timed(function: Callable[[], Any]) -> Timed:
+    """Call a function; returns what it returned, and the seconds it took."""
+    start = time.perf_counter()
+    returned = function()
+    return Timed(returned, time.perf_counter() - start)
+
+
+def _now(function: Callable[..., Any], *arguments: Any) -> "Future[Any]":
+    """Call a function at once, and wrap what it returned as an executor would."""
+    done: Future[Any] = Future()
+    done.set_result(function(*arguments))
+    return done
+
+
+def _bytes(program: Any) -> int:
+    """Bytes that a compiled program needs on a device, as its compiler states them."""
+    size = program.memory_analysis()
+    taken = size.argument_size_in_bytes + size.output_size_in_bytes + size.temp_size_in_bytes
+    return int(taken - size.alias_size_in_bytes)

@@ -1,0 +1,68 @@
+"""The one way to stop a program that trains: Ctrl-C, SIGTERM or a time limit."""
+
+import signal
+import sys
+import time
+from typing import Any, Self
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class StoppedError(Exception):
+    """A signal or the time limit asked the program to end; its work so far is saved."""
+
+
+class Interrupts:
+    """Notes the first signal, for the loop to ask about; a second signal ends the process at once.
+
+    with Interrupts() as interrupts:
+        for chunk in chunks:
+            save(chunk)
+            interrupts.check()
+
+    Args:
+      seconds: a time limit from now on; None for none.
+      notice: printed to standard error when the first signal comes.
+
+    Attributes:
+      signal: the number of the first signal, 0 before it.
+    """
+
+    def __init__(self, seconds: float | None = None, notice: str | None = None) -> None:
+        """Start the clock; signals are noted from `__enter__` on."""
+        self.signal = 0
+        self._end = None if seconds is None else time.perf_counter() + seconds
+        self._notice = notice
+        self._before: dict[int, Any] = {}
+
+    @property
+    def requested(self) -> bool:
+        """True once a signal has come or the time is over."""
+        return bool(self.signal) or (self._end is not None and time.perf_counter() > self._end)
+
+    @property
+    def exit_status(self) -> int:
+        """The exit status of a process that the signal ended; 0 without a signal."""
+        return 128 + self.signal if self.signal else 0
+
+    def check(self, sentence: str = "Stopped") -> None:
+        """Raise StoppedError with this sentence once a stop was requested."""
+        if self.requested:
+            raise StoppedError(sentence)
+
+    def __enter__(self) -> Self:
+        """Install the handlers."""
+        self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Put the earlier handlers back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, _: object) -> None:
+        self.signal = number
+        for each in SIGNALS:
+            signal.signal(each, signal.SIG_DFL)
+        if self._notice:
+            print(f"\n{self._notice}", file=sys.stderr)

@@ -1,0 +1,81 @@
+"""When a run writes a checkpoint, and what it does when its loss becomes non-finite."""
+
+import time
+from typing import Any
+
+import jax
+import numpy as np
+
+from echo_jax import atomic_files
+from echo_jax.config import LARGEST
+from echo_jax.exceptions import ConfigError
+from echo_jax.runs import checkpoint, result, run_folder
+from echo_jax.runs.checkpoint import Saved
+from echo_jax.runs.job import Job
+from echo_jax.runs.metrics_csv import History
+
+SECONDS = 10.0
+"""Seconds between two checkpoints, about, where no number of sequences was asked for."""
+
+
+class CheckpointWriter:
+    """Writes the checkpoints of a run that trains.
+
+    Args:
+      job: the run.
+      log: its loss and accuracy so far; the training loop appends to it.
+    """
+
+    def __init__(self, job: Job, log: History) -> None:
+        """Start the clock."""
+        self._job, self._log = job, log
+        self._last, self._every = job.config.training.sequences, job.checkpoint_every
+        self._saved, self._clock = log.sequences, time.perf_counter()
+
+    def next_border(self, done: int) -> int:
+        """The sequence at which a chunk must end: the next checkpoint, or the last sequence."""
+        if self._every is None:
+            return self._last
+        return min(self._last, (done // self._every + 1) * self._every)
+
+    def is_due(self) -> bool:
+        """Whether a checkpoint is due after the chunk that was logged last."""
+        if self._log.sequences == self._last:
+            return True
+        if self._every is None:
+            return time.perf_counter() - self._clock > SECONDS
+        return self._log.sequences % self._every == 0
+
+    def save(self, state: Any) -> None:
+        """Write a checkpoint, unless the state of every seed has non-finite numbers.
+
+        Args:
+          state: of every seed, leaves `[S or more, ...]`.
+        """
+        seeds = self._job.config.seeds
+        state = jax.tree.map(lambda leaf: np.asarray(leaf)[:seeds], state)
+        bad = [~np.isfinite(x.reshape(len(x), -1)).all(axis=1) for x in jax.tree.leaves(state)]
+        if not np.any(bad, axis=0).all():
+            checkpoint.save(self._job.folder, self._job.inputs, Saved(state, self._log))
+            self._saved, self._clock = self._log.sequences, time.perf_counter()
+
+    def refuse_divergence(self, final: np.ndarray | None = None) -> None:
+        """Raise ConfigError where the loss of every seed has become non-finite.
+
+        Args:
+          final: losses of the evaluation, `[S]`, once there is one.
+        """
+        bad = self._log.bad if final is None else self._log.bad | ~np.isfinite(final)
+        if not bad.all():
+            return
+        folder, config = self._job.folder, self._job.config
+        atomic_files.write_bytes(folder / run_folder.METRICS, self._log.text())
+        failed = result.failures(config, self._log.curves()[0], final)
+        first = min(failed["sequence"], key=lambda at: at or LARGEST)
+        seed = failed["seed"][failed["sequence"].index(first)]
+        place = f"sequence {first}" if first else "the evaluation"
+        kept = f"the checkpoint of sequence {self._saved}" if self._saved else "metrics.csv"
+        raise ConfigError(
+            f"the loss of {place} is non-finite with seed {seed}: use a learning rate below "
+            f"{config.training.learning_rate:g}; {folder} keeps {kept}"
+        )

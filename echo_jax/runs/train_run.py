@@ -1,0 +1,104 @@
+"""One training run: restored or initialised, trained by chunks, evaluated, explained, written."""
+
+import gc
+import importlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from echo_jax import atomic_files
+from echo_jax.core.evaluation import Evaluation
+from echo_jax.core.training import TrainState
+from echo_jax.host.chunk_loop import chunks
+from echo_jax.host.compiled_programs import Programs, compile_programs
+from echo_jax.host.interrupts import Interrupts
+from echo_jax.host.progress import TrainingProgress
+from echo_jax.host.stopwatch import Stopwatch
+from echo_jax.runs import result, run_folder, run_report
+from echo_jax.runs.checkpoint_writer import CheckpointWriter
+from echo_jax.runs.job import Job
+from echo_jax.runs.metrics_csv import History
+
+
+def train_run(
+    job: Job, interrupts: Interrupts, watch: Stopwatch, say: Callable[[str], None]
+) -> None:
+    """Compile, train, evaluate and report a run, and fill its folder.
+
+    Raises:
+      StoppedError: a signal ended it; the checkpoint holds what was trained.
+      ConfigError: the loss of every seed became non-finite.
+    """
+    say(run_report.describe(job.config))
+    with ThreadPoolExecutor(1) as background:  # prepares what is needed last while training goes on
+        with watch.time("compile"):
+            programs = compile_programs(
+                job.config, job.chunk, job.execution, job.corpus, not job.saved, background
+            )
+        gc.enable()
+        background.submit(importlib.import_module, "echo_jax.runs.curve_figure")
+        say(run_report.describe_devices(programs.devices))
+        with watch.time("train"):
+            state, log = train(job, programs, interrupts)
+        with watch.time("wait_for_it"):
+            watch.seconds["compile_while_training"] = programs.evaluate.result().seconds
+        with watch.time("evaluate"):
+            scored = programs.score(programs.traced(job.config), state.params, job.corpus)
+    CheckpointWriter(job, log).refuse_divergence(scored.loss)
+    found = write_result(job, log, scored, watch, programs)
+    say(run_report.full_report(job.config, found))
+    say(f"Run folder: {job.folder}")
+
+
+def train(job: Job, programs: Programs, interrupts: Interrupts) -> tuple[TrainState, History]:
+    """The training loop: the state of every seed after the last sequence, and the log of all."""
+    traced, last = programs.traced(job.config), job.config.training.sequences
+    if job.saved:
+        state, log = programs.placed(job.saved.state), job.saved.history
+    else:
+        state, log = programs.init(traced), History(job.config)
+    writer = CheckpointWriter(job, log)
+
+    def step(state: TrainState, count: int) -> tuple[TrainState, Any]:
+        return programs.train(traced, state, count, job.corpus)
+
+    with TrainingProgress(last, log.sequences) as bar:
+        work = range(log.sequences, last)
+        for chunk in chunks(step, state, work, job.chunk, writer.next_border):
+            state, metrics = chunk.state, chunk.output
+            log.append(metrics.loss, metrics.accuracy)
+            writer.refuse_divergence()
+            bar.update(chunk.done, float(metrics.loss.mean()), float(metrics.accuracy.mean()))
+            programs.raise_failed_compilation()
+            if interrupts.requested or writer.is_due():
+                writer.save(state)
+            interrupts.check(f"Stopped after {chunk.done:,} of {last:,} sequences")
+    return state, log
+
+
+def write_result(
+    job: Job, log: History, scored: Evaluation, watch: Stopwatch, programs: Programs
+) -> dict[str, Any]:
+    """Write the scores, the curve and, of several seeds, their table; returns the scores."""
+    from echo_jax.report import styles
+    from echo_jax.runs import curve_figure
+
+    config, (loss, accuracy) = job.config, log.curves()
+    held_out = job.corpus.held_out if job.corpus else None
+    found = result.summarise(config, scored, loss, accuracy, held_out)
+    if words := job.inputs.values:
+        for name in ("expected", "predicted"):
+            found[name] = [words[token] for token in found[name]]
+    found["digest"] = result.digest(found)
+    found["seconds"] = {name: round(value, 3) for name, value in watch.seconds.items()}
+    found["devices"] = [device.device_kind for device in programs.devices]
+    good = ~np.isin(found["by_seed"]["seed"], found["failed"]["seed"])
+    title = run_report.curve_title(config)
+    figure = curve_figure.training_figure(loss[good], accuracy[good], found, title)
+    atomic_files.write_bytes(job.folder / run_folder.FIGURE, styles.png(figure))
+    if config.seeds > 1:
+        atomic_files.write_csv(job.folder / run_folder.SEEDS, found["by_seed"])
+    atomic_files.write_json(job.folder / run_folder.RESULT, found)
+    return found
