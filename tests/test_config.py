@@ -1,13 +1,13 @@
-import itertools
 import json
 import re
 
 import hypothesis
 import hypothesis.strategies as st
+import numpy as np
 import pytest
 
 from echo_jax import config as c
-from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, TrainingConfig
+from echo_jax.config import DataConfig, NetworkConfig, RunConfig, TaskConfig, TrainingConfig
 from echo_jax.exceptions import ConfigError
 
 SMALL_TASKS = st.fixed_dictionaries(
@@ -33,37 +33,58 @@ def test_lag_1_and_window_5_alone_are_part_4():
     assert RunConfig(TaskConfig(lag=1, window=5)) == c.PARTS["context"] == RunConfig()
 
 
-@pytest.mark.parametrize(
-    ("kind", "field", "value", "sentence"),
-    [
-        (TaskConfig, "length", 0, "length 0 is below 1: use 1 or more"),
-        (TaskConfig, "length", "25", "length '25' is not a whole number: use one such as 1"),
-        (TaskConfig, "length", True, "length True is not a whole number: use one such as 1"),
-        (TaskConfig, "vocab_size", 1, "vocab size 1 is below 2: use 2 or more"),
-        (TaskConfig, "window", 0, "window 0 is below 1: use 1 or more"),
-        (TaskConfig, "vocab_size", 2**31, "vocab size 2147483648 is above 2147483647"),
-        (TaskConfig, "batch_size", -3, "batch size -3 is below 1: use 1 or more"),
-        (TaskConfig, "lag", 1.0, "lag 1.0 is not a whole number: use one such as 1"),
-        (TaskConfig, "layout", "rows", "layout 'rows' is unknown: use one of windows, prefixes"),
-        (TaskConfig, "window", 26, "window 26 is longer than the sequence of 25: use a window of"),
-        (TaskConfig, "lag", 25, "lag 25 reaches outside a sequence of 25: use a lag from -24 to"),
-        (NetworkConfig, "cell", "lstn", "cell 'lstn' is unknown: use one of lstm, gru"),
-        (NetworkConfig, "hidden_size", 0, "hidden size 0 is below 1: use 1 or more"),
-        (NetworkConfig, "stateful", 1, "stateful 1 is neither True nor False"),
-        (TrainingConfig, "sequences", 0, "sequences 0 is below 1: use 1 or more"),
-        (TrainingConfig, "learning_rate", float("nan"), "learning rate nan is not finite"),
-        (TrainingConfig, "learning_rate", 0.0, "learning rate 0.0 is not finite and above 0"),
-        (TrainingConfig, "learning_rate", -1, "learning rate -1 is not finite and above 0"),
-        (TrainingConfig, "learning_rate", "1", "learning rate '1' is not a number"),
-        (TrainingConfig, "optimizer", "sgd", "optimizer 'sgd' is unknown: use one of adam"),
-        (RunConfig, "seed", -1, "seed -1 is below 0: use 0 or more"),
-        (RunConfig, "seed", 2**31, "seed 2147483648 is above 2147483647"),
-        (RunConfig, "evaluation_sequences", 0, "evaluation sequences 0 is below 1"),
-    ],
-)
+REFUSED = [
+    (TaskConfig, "length", 0, "length 0 is below 1: use 1 or more"),
+    (TaskConfig, "length", "25", "length '25' is not a whole number: use one such as 1"),
+    (TaskConfig, "vocab_size", 1, "vocab size 1 is below 2: use 2 or more"),
+    (TaskConfig, "vocab_size", 2**31, "vocab size 2147483648 is above 2147483647"),
+    (TaskConfig, "window", 0, "window 0 is below 1: use 1 or more"),
+    (TaskConfig, "window", 26, "window 26 is longer than the sequence of 25: use a window of"),
+    (TaskConfig, "batch_size", True, "batch size True is not a whole number: use one such as 1"),
+    (TaskConfig, "lag", 1.0, "lag 1.0 is not a whole number: use one such as 1"),
+    (TaskConfig, "lag", 25, "lag 25 reaches outside a sequence of 25: use a lag from -24 to"),
+    (TaskConfig, "lag", "x" * 999, f"lag '{'x' * 59}... is not a whole number: use"),
+    (TaskConfig, "layout", "rows", "layout 'rows' is unknown: use one of windows, prefixes"),
+    (TaskConfig, "layout", ["windows"], "layout ['windows'] is unknown: use one of"),
+    (TaskConfig, "layout", np.array(["a", "b"]), "layout array(['a', 'b'], dtype='<U1') is"),
+    (TaskConfig, "missing", None, "missing None is unknown: use one of masked, token"),
+    (TaskConfig, "missing", "token", "missing token has no effect with layout windows, where"),
+    (TaskConfig, "framing", 1, "framing 1 is unknown: use one of classes, values"),
+    (NetworkConfig, "cell", "lstn", "cell 'lstn' is unknown: use one of lstm, gru"),
+    (NetworkConfig, "cell", None, "cell None is unknown: use one of lstm, gru"),
+    (NetworkConfig, "cell", "os:system()", "cell 'os:system()' is unknown: use one"),
+    (NetworkConfig, "cell", "../a:B", "cell '../a:B' is unknown: use one of lstm"),
+    (NetworkConfig, "hidden_size", 0, "hidden size 0 is below 1: use 1 or more"),
+    (NetworkConfig, "stateful", 1, "stateful 1 is neither True nor False: use one of them"),
+    (NetworkConfig, "encoding", "", "encoding '' is unknown: use one of one-hot"),
+    (NetworkConfig, "embedding_dim", 8, "embedding dim 8 needs an embedding: use --encoding"),
+    (NetworkConfig, "tied", True, "tied True needs an embedding: use --encoding embedding"),
+    (NetworkConfig, "delay_line", 3, "delay line 3 is not for cell lstm: use --cell mlp"),
+    (NetworkConfig, "delay_line", "2", "delay line '2' is not a whole number"),
+    (TrainingConfig, "sequences", 0, "sequences 0 is below 1: use 1 or more"),
+    (TrainingConfig, "learning_rate", float("nan"), "learning rate nan is not finite and above 0"),
+    (TrainingConfig, "learning_rate", 0.0, "learning rate 0.0 is not finite and above 0"),
+    (TrainingConfig, "learning_rate", "1", "learning rate '1' is not a number: use one"),
+    (TrainingConfig, "learning_rate", 10**400, f"learning rate 1{'0' * 59}... is not finite"),
+    (TrainingConfig, "optimizer", "sgd", "optimizer 'sgd' is unknown: use one of adam"),
+    (TrainingConfig, "bptt_batches", None, "bptt batches None is not a whole number: use"),
+    (DataConfig, "csv", 3, "csv 3 is not a name: use a string"),
+    (DataConfig, "csv", "a\nb", "csv 'a\\nb' has control characters: use a plain name"),
+    (DataConfig, "column", "n", "column n has no file: name it with --csv FILE"),
+    (DataConfig, "held_out", None, "held out None is not a share between 0 and 1: use one"),
+    (DataConfig, "held_out", 10**400, f"held out 1{'0' * 59}... is not a share"),
+    (RunConfig, "seed", -1, "seed -1 is below 0: use 0 or more"),
+    (RunConfig, "seed", 2**31, "seed 2147483648 is above 2147483647"),
+    (RunConfig, "seeds", 2**31, "seeds 2147483648 is above 2147483647: use"),
+    (RunConfig, "evaluation_sequences", 0, "evaluation sequences 0 is below 1"),
+]
+
+
+@pytest.mark.parametrize(("kind", "field", "value", "sentence"), REFUSED)
 def test_a_bad_value_is_refused_in_one_sentence(kind, field, value, sentence):
-    with pytest.raises(ConfigError, match="^" + re.escape(sentence)):
+    with pytest.raises(ConfigError, match="^" + re.escape(sentence)) as refusal:
         kind(**{field: value})
+    assert len(str(refusal.value).splitlines()) == 1
 
 
 def test_25_to_5_says_which_numbers_would_work():
@@ -92,23 +113,22 @@ def test_every_number_that_a_refusal_offers_works_alone_and_is_the_best(fields):
                 TaskConfig(**{**fields, field: one_too_far})
 
 
+def test_the_fields_their_order_and_their_defaults_are_what_digests_are_made_of():
+    assert json.dumps(c.to_dict(RunConfig())) == (
+        '{"task": {"length": 25, "vocab_size": 100, "window": 5, "lag": 1, "batch_size": 5, '
+        '"layout": "windows", "missing": "masked", "framing": "classes"}, '
+        '"network": {"cell": "lstm", "hidden_size": 50, "stateful": true, "encoding": "one-hot", '
+        '"embedding_dim": 64, "tied": false, "delay_line": null}, '
+        '"training": {"sequences": 2000, "learning_rate": 0.001, "optimizer": "adam", '
+        '"bptt_batches": 1}, "data": {"csv": null, "column": null, "held_out": 0.2}, '
+        '"seed": 0, "seeds": 1, "evaluation_sequences": 1000}'
+    )
+
+
 @pytest.mark.parametrize("part", list(c.PARTS))
 def test_a_configuration_survives_json(part):
     config = c.PARTS[part]
     assert c.from_dict(json.loads(json.dumps(c.to_dict(config)))) == config
-
-
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        ({"sede": 1}, "configuration field 'sede' is unknown"),
-        ({"task": {"length": 25}}, "task field 'batch_size' is missing"),
-        ({"task": None}, "task None is not a table of fields"),
-    ],
-)
-def test_a_damaged_configuration_is_refused_in_one_sentence(change, sentence):
-    with pytest.raises(ConfigError, match="^" + re.escape(sentence)):
-        c.from_dict(c.to_dict(RunConfig()) | change)
 
 
 LATER = {
@@ -128,35 +148,38 @@ def test_a_configuration_from_before_these_fields_were_there_means_their_default
 
 
 @pytest.mark.parametrize(
-    ("section", "field", "state"),
+    ("change", "sentence"),
     [
-        *[(section, "bptt", "unknown") for section in LATER],
-        ("task", "lag", "missing"),
-        ("network", "cell", "missing"),
-        ("training", "optimizer", "missing"),
-        ("data", "csv", "missing"),
-        ("task", "bptt_batches", "unknown"),
-        ("network", "framing", "unknown"),
-        ("training", "tied", "unknown"),
-        ("data", "missing", "unknown"),
+        ({"sede": 1}, "configuration field 'sede' is unknown: the fields are data, evaluation_"),
+        ({"lag": 1}, "configuration field 'lag' is unknown"),
+        *[
+            ({field: 1}, f"configuration field '{field}' is unknown")
+            for field in sorted(c.ADDED_LATER)
+        ],
+        ({"task": {"length": 25}}, "task field 'batch_size' is missing"),
+        ({"task": c.to_dict(RunConfig())["task"] | {"tied": True}}, "task field 'tied' is unknown"),
+        ({"data": {"column": None, "held_out": 0.2}}, "data field 'csv' is missing"),
+        ({"task": None}, "task None is not a table of fields: use one that to_dict wrote"),
     ],
 )
-def test_any_other_field_less_or_more_is_refused_also_one_in_the_wrong_section(
-    section, field, state
-):
-    values = c.to_dict(RunConfig())
-    if state == "missing":
-        del values[section][field]
-    else:
-        values[section][field] = 1
-    with pytest.raises(ConfigError, match=f"^{section} field '{field}' is {state}"):
-        c.from_dict(values)
+def test_a_damaged_configuration_is_refused_in_one_sentence(change, sentence):
+    with pytest.raises(ConfigError, match="^" + re.escape(sentence)):
+        c.from_dict(c.to_dict(RunConfig()) | change)
 
 
-@pytest.mark.parametrize("field", sorted(c.ADDED_LATER))
-def test_a_field_that_was_added_later_is_none_of_the_run_itself(field):
-    with pytest.raises(ConfigError, match=f"^configuration field '{field}' is unknown"):
-        c.from_dict(c.to_dict(RunConfig()) | {field: 1})
+def test_what_is_no_configuration_at_all_is_refused():
+    with pytest.raises(ConfigError, match=r"^configuration \[\] is not a table of fields"):
+        c.from_dict([])
+    with pytest.raises(ConfigError, match=r"^task None is not a table of fields"):
+        c.from_dict({})
+
+
+def test_a_field_is_changed_in_whichever_section_it_is():
+    config = c.changed(RunConfig(), lag=3, hidden_size=20, seeds=8)
+    assert (config.task.lag, config.network.hidden_size, config.seeds) == (3, 20, 8)
+    assert c.changed(config, lag=1, hidden_size=50, seeds=1) == RunConfig()
+    with pytest.raises(KeyError):
+        c.changed(RunConfig(), sede=1)
 
 
 def test_the_least_memory_counts_what_inputs_are_made_into():
@@ -166,108 +189,6 @@ def test_the_least_memory_counts_what_inputs_are_made_into():
     assert more(cell="mlp") == 5 * 5 * 5 * 50
     assert more(cell="mlp", delay_line=2) == 5 * 5 * 2 * 50
     assert more(encoding="embedding", embedding_dim=7) == 5 * 5 * 7
-
-
-def rows_reaching(config):
-    """By definition, of each row: the time of its target, and the times of all that it was fed.
-
-    The latter are lists of batches, the row's own last; a value that is missing is None, one that
-    is masked is not there.
-    """
-    task = config.task
-    fed = []
-    for row, time in enumerate(task.row_times):
-        steps = range(time + 1 - task.window, time + 1)
-        own = [t if t >= 0 else None for t in steps if t >= 0 or task.missing == "token"]
-        continues = config.network.stateful and row >= task.batch_size
-        fed.append([*(fed[row - task.batch_size] if continues else []), own])
-        yield time - task.lag, fed[row]
-
-
-def places_by_definition(config):
-    """What is true of where the target is: one place, or several where no row was fed it."""
-    rows, task = list(rows_reaching(config)), config.task
-    line = task.length**2  # a cell that remembers
-    if config.network.cell == "mlp":
-        line = config.network.delay_line or task.window
-
-    def joined(batches):
-        return list(itertools.chain.from_iterable(batches))
-
-    def reached(batches):
-        handed = [(target, joined(fed[-batches:])[-line:]) for target, fed in rows]
-        return any(target in values for target, values in handed)
-
-    if task.lag < 0:
-        return {"future"}
-    again = config.training.bptt_batches
-    for place, batches in {"window": 1, "replayed": again, "state": task.length}.items():
-        if reached(batches):
-            return {place}
-    if any(target in joined(fed) for target, fed in rows):
-        return {"delayed"}
-    nowhere = {"skipped", "early"} if config.network.stateful else {"zeroed"}
-    return nowhere | {"delayed"} if config.network.cell == "mlp" else nowhere
-
-
-@hypothesis.given(
-    SMALL_TASKS,
-    st.booleans(),
-    st.integers(1, 4),
-    st.sampled_from([*[("lstm", None)] * 2, *(("mlp", line) for line in (None, 1, 2, 3, 5, 9))]),
-    st.sampled_from(["masked", "token"]),
-)
-def test_the_place_of_the_target_is_that_of_the_rows(fields, stateful, bptt, cell, missing):
-    missing = missing if fields["layout"] == "prefixes" else "masked"
-    try:
-        config = RunConfig(
-            TaskConfig(**fields, missing=missing),
-            NetworkConfig(cell=cell[0], delay_line=cell[1], stateful=stateful),
-            TrainingConfig(bptt_batches=bptt if stateful else 1),
-        )
-    except ConfigError:
-        hypothesis.reject()
-    assert config.target_place in places_by_definition(config)
-
-
-@pytest.mark.parametrize(
-    ("window", "lag", "batch_size", "place"),
-    [(1, 1, 6, "skipped"), (1, 13, 1, "early"), (1, 12, 1, "state"), (5, 5, 5, "state")],
-)
-def test_a_target_that_no_state_holds_was_skipped_or_over_before_the_first_row(
-    window, lag, batch_size, place
-):
-    task = TaskConfig(window=window, lag=lag, batch_size=batch_size)
-    assert RunConfig(task).target_place == place
-
-
-@pytest.mark.parametrize(
-    ("lag", "stateful", "place"),
-    [(-1, True, "future"), (4, False, "window"), (5, True, "state"), (5, False, "zeroed")],
-)
-def test_the_place_of_the_target_in_streams(lag, stateful, place):
-    task = TaskConfig(lag=lag, layout="streams")
-    assert RunConfig(task, NetworkConfig(stateful=stateful)).target_place == place
-
-
-@pytest.mark.parametrize(
-    ("lag", "batches", "line", "place"),
-    [
-        (9, 2, None, "replayed"),  # all of it is in the chunk before, or in the one before that
-        (10, 2, None, "state"),
-        (10, 3, None, "replayed"),
-        (9, 2, 10, "replayed"),
-        (9, 2, 9, "delayed"),
-        (4, 1, 4, "delayed"),
-    ],
-)
-def test_streams_run_again_reach_further_back_and_a_delay_line_no_further(
-    lag, batches, line, place
-):
-    network = NetworkConfig("lstm" if line is None else "mlp", delay_line=line)
-    training = TrainingConfig(bptt_batches=batches)
-    run = RunConfig(TaskConfig(lag=lag, layout="streams"), network, training)
-    assert run.target_place == place
 
 
 @hypothesis.given(SMALL_TASKS, st.booleans())

@@ -88,7 +88,7 @@ class PredictCommand:
                 "use exactly one"
             )
         if self.column is not None and self.csv is None:
-            raise ConfigError(f"column {self.column} is of no file: name it with --csv FILE")
+            raise ConfigError(f"--column {self.column} has no file: name it with --csv FILE")
         if any(looks) and self.state is not None:
             raise ConfigError("--state has no use beside --explain and --beyond: leave it out")
         for name in ("windows", "beyond"):

@@ -1,6 +1,7 @@
 """Why a configuration can, or cannot, learn its task. No jax here, so it starts at once."""
 
 from echo_jax.config import RunConfig
+from echo_jax.core.target_place import batches_back, target_place
 
 
 def explain(config: RunConfig) -> str:
@@ -29,7 +30,7 @@ def explain(config: RunConfig) -> str:
             f"amount of training helps; {fix}."
         ),
         "future": _explain_future(config),
-    }[config.target_place]
+    }[target_place(config)]
     if config.data.csv is not None and why.startswith("Chance"):
         why += " That is so where the values are independent of each other: order in them may help."
     return why
@@ -58,7 +59,7 @@ def _fix(config: RunConfig) -> str:
 
 
 def _explain_replayed(config: RunConfig, outside: str) -> str:
-    back, again = config.batches_back, config.training.bptt_batches
+    back, again = batches_back(config), config.training.bptt_batches
     before = "the batch before" if back == 1 else f"what was fed {back} batches before"
     if config.task.lag % config.task.window and config.task.layout == "streams":
         before += " (for the later steps of a chunk)"
@@ -75,7 +76,7 @@ def _explain_state(config: RunConfig, outside: str) -> str:
     return (
         f"The network is hardly taught to remember here: {outside}, only in the state that an "
         f"earlier batch left, and the gradient is cut {cut}. What is right above chance happens to "
-        f"be left in the state; {_fix(config)}, and --bptt-batches {config.batches_back + 1} lets "
+        f"be left in the state; {_fix(config)}, and --bptt-batches {batches_back(config) + 1} lets "
         "the gradient reach it where it is."
     )
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from echo_jax import statistics
 from echo_jax.config import from_dict
+from echo_jax.core.target_place import knowable_share
 from echo_jax.report.number_formats import decimals, number, percent
 from echo_jax.studies.catalogue import LAG_UPDATES, PATIENCE, Label
 from echo_jax.studies.records import Row
@@ -199,7 +200,7 @@ def absent(row: Row, steps: int) -> bool:
 
 def knowable(row: Row) -> float:
     """The share of the targets that the network of a row is given at all."""
-    return from_dict(row["config"]).knowable
+    return knowable_share(from_dict(row["config"]))
 
 
 def probed(row: Row, steps: int) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 
 from echo_jax import statistics
 from echo_jax.config import from_dict
+from echo_jax.core.target_place import knowable_share
 from echo_jax.report import figures
 from echo_jax.report.figures import Estimate
 from echo_jax.report.number_formats import decimals, number, percent
@@ -62,7 +63,7 @@ COLUMNS: Mapping[str, Callable[[Row], str]] = {
     "accuracy": _share("accuracy"),
     "chance": lambda row: percent(row["floors"]["accuracy"]),
     "order-blind": lambda row: percent(row["floors"]["order_blind_accuracy"]),
-    "can be known": lambda row: percent(from_dict(row["config"]).knowable),
+    "can be known": lambda row: percent(knowable_share(from_dict(row["config"]))),
     "recalled bits": _bits,
     "loss": lambda row: shown(row, "loss", "{:.4f}".format),
     "reached 99%": _reached,

@@ -10,6 +10,7 @@ from echo_jax.config import (
     TaskConfig,
     changed,
 )
+from echo_jax.core.target_place import target_place
 from echo_jax.runs import explanation, run_report
 
 
@@ -72,16 +73,16 @@ def test_the_flags_that_an_explanation_offers_put_the_target_where_it_can_be_lea
     places = set()
     for fields in SMALL_RUNS:
         config = changed(RunConfig(), **fields)
-        places.add(config.target_place)
+        places.add(target_place(config))
         offers = [
             dict(re.findall(r"--([\w-]+) (\d+)", offer))
             for offer in explanation.explain(config).split(", and ")
         ]
         offers = [offer for offer in offers if offer]
-        assert len(offers) == {"window": 0, "replayed": 0, "state": 2}.get(config.target_place, 1)
+        assert len(offers) == {"window": 0, "replayed": 0, "state": 2}.get(target_place(config), 1)
         for offer in offers:
             mended = changed(config, **{k.replace("-", "_"): int(v) for k, v in offer.items()})
-            assert mended.target_place == ("replayed" if "bptt-batches" in offer else "window")
+            assert target_place(mended) == ("replayed" if "bptt-batches" in offer else "window")
     assert places == {"window", "replayed", "state", "skipped", "early", "zeroed", "delayed"}
 
 
