@@ -266,7 +266,7 @@ def fused_adam(keras_epsilon: bool = False) -> optax.GradientTransformation:
         """The direction for a gradient, and the moments after it."""
         del params
         count = state.count + 1
-        step = count.astype(jnp.float32)
+        step = count.astype(jnp.result_type(float))
         s = jnp.sqrt(1 - b2**step)
         e = eps if keras_epsilon else eps * s
         rate = s / (1 - b1**step)

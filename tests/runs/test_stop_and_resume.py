@@ -316,3 +316,16 @@ def test_whatever_system_call_fails_the_run_goes_on_to_the_same_bits(tmp_path, c
             assert_same_run(run, tmp_path / "whole")
             shutil.rmtree(run)
     assert failures == 7  # the configuration, two checkpoints with metrics, figure and result
+
+
+@pytest.mark.slow
+def test_a_literal_run_stays_literal_when_it_is_resumed(tmp_path):
+    options = [*SMALL, "--compute", "literal"]
+    execute("train.py", *options, "--sequences", 40, "--out", "whole", cwd=tmp_path)
+    execute("train.py", *options, "--sequences", 25, "--out", "cut", cwd=tmp_path)
+    execute("train.py", "--resume", "cut", "--sequences", 40, cwd=tmp_path)
+    assert_same_run(tmp_path / "cut", tmp_path / "whole")
+    assert json.loads((tmp_path / "cut" / "config.json").read_text())["compute"] == "literal"
+    execute("train.py", *SMALL, "--sequences", 40, "--out", "fast", cwd=tmp_path)
+    assert digest(tmp_path / "fast") != digest(tmp_path / "whole")
+    assert "compute" not in json.loads((tmp_path / "fast" / "config.json").read_text())

@@ -1,0 +1,125 @@
+"""The fast form of the network and of Adam equals the literal form, which is the definition."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from echo_jax.cells.lstm import LSTMCell
+from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, TrainingConfig
+from echo_jax.core import data, loss, network, training
+
+TASKS = {
+    "windows": TaskConfig(length=12, vocab_size=9, window=5, lag=1, batch_size=4),
+    "prefixes": TaskConfig(
+        length=12, vocab_size=9, window=12, lag=1, batch_size=2, layout="prefixes"
+    ),
+    "streams": TaskConfig(length=12, vocab_size=9, window=4, lag=2, batch_size=3, layout="streams"),
+}
+NETWORKS = {
+    "lstm": NetworkConfig(hidden_size=6),
+    "mlp": NetworkConfig(cell="mlp", hidden_size=6),
+    "lru": NetworkConfig(cell="lru", hidden_size=6),
+    "mingru": NetworkConfig(cell="mingru", hidden_size=6),
+    "gru": NetworkConfig(cell="gru", hidden_size=6),
+    "embedding": NetworkConfig(hidden_size=6, encoding="embedding", embedding_dim=5),
+    "tied": NetworkConfig(hidden_size=6, encoding="embedding", embedding_dim=5, tied=True),
+}
+CASES = [("windows", name) for name in NETWORKS] + [("prefixes", "lstm"), ("streams", "lstm")]
+
+
+def loss_and_gradients(config, compute, dtype):
+    """Of one batch, the weights and the carry drawn so that every number differs."""
+    net = network.build_network(config, compute)
+    params = network.init_params(net, jax.random.key(3))
+    params = jax.tree.map(lambda leaf: (leaf + 0.01).astype(dtype), params)
+    shape = (12,) if config.task.layout != "streams" else (3, 12)
+    tokens = data.uniform_tokens(jax.random.key(1), shape, 9)
+    batch = jax.tree.map(lambda x: x[-1], data.sequence_batches(tokens, config.task, 1))
+    carry = jax.tree.map(
+        lambda leaf: 0.3 * jnp.sin(1 + jnp.arange(leaf.size)).reshape(leaf.shape).astype(dtype),
+        net.zero_carry(config.task.batch_size),
+    )
+
+    def loss_of(params, carry):
+        _, logits = network.apply(net, params, carry, batch)
+        return jnp.mean(loss.cross_entropy(logits, batch.targets))
+
+    return jax.jit(jax.value_and_grad(loss_of, argnums=(0, 1)))(params, carry)
+
+
+def assert_near(found, expected, tolerance):
+    """Within a tolerance that is a share of the largest number of each array."""
+    assert len(jax.tree.leaves(found)) == len(jax.tree.leaves(expected))
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        assert np.max(np.abs(a - b), initial=0) <= tolerance * np.max(np.abs(b), initial=0)
+
+
+@pytest.mark.parametrize(("task", "options"), CASES)
+def test_loss_and_gradients_agree(task, options):
+    config = RunConfig(TASKS[task], NETWORKS[options])
+    fast, literal = (
+        loss_and_gradients(config, compute, jnp.float32) for compute in ("fast", "literal")
+    )
+    assert_near(fast, literal, 1e-6)
+
+
+@pytest.mark.parametrize(("task", "options"), CASES)
+def test_in_double_precision_they_agree_to_twelve_digits(task, options):
+    config = RunConfig(TASKS[task], NETWORKS[options])
+    with jax.enable_x64(True):
+        fast, literal = (
+            loss_and_gradients(config, compute, jnp.float64) for compute in ("fast", "literal")
+        )
+    assert jax.tree.leaves(fast)[0].dtype == np.float64
+    assert_near(fast, literal, 1e-12)
+
+
+def test_a_row_gather_is_the_one_hot_product_bit_for_bit():
+    cell, tokens = LSTMCell(6), data.uniform_tokens(jax.random.key(0), (4, 7), 9)
+    one_hot = data.one_hot_encode(tokens, 9)
+    variables = cell.init(jax.random.key(1), cell.initialize_carry(None, (4, 9)), one_hot[:, 0])
+    gathered, multiplied = (cell.apply(variables, x, method="project") for x in (tokens, one_hot))
+    chex.assert_trees_all_equal(gathered, multiplied)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(jnp.float32, 1e-6), (jnp.float64, 1e-12)])
+def test_fused_adam_is_the_adam_of_optax(dtype, tolerance):
+    with jax.enable_x64(dtype == jnp.float64):
+        fused, plain = training.fused_adam(), optax.scale_by_adam(**training.ADAM)
+        weights = {"a": jnp.ones((3, 4), dtype), "b": jnp.ones(5, dtype)}
+        states = [fused.init(weights), plain.init(weights)]
+        for i in range(30):
+            key = jax.random.fold_in(jax.random.key(0), i)
+            gradient = jax.tree.map(lambda x: jax.random.normal(key, x.shape, dtype), weights)  # noqa: B023
+            found, states[0] = fused.update(gradient, states[0])
+            expected, states[1] = plain.update(gradient, states[1])
+            assert_near(found, expected, tolerance if i else 10 * tolerance)
+
+
+def test_forty_updates_in_either_form_end_at_the_same_weights():
+    config = RunConfig(
+        TASKS["windows"], NETWORKS["lstm"], TrainingConfig(learning_rate=1e-2, sequences=20)
+    )
+    tokens = data.uniform_tokens(jax.random.key(5), (20, 12), 9)
+    ends = []
+    for compute in ("fast", "literal"):
+        net = network.build_network(config, compute)
+        state = training.init(config, config.traced)
+        state, metrics = jax.jit(
+            lambda state, net=net: training.train_on(net, config.traced, state, tokens)
+        )(state)
+        ends.append((state.params, metrics.loss))
+    chex.assert_trees_all_close(*ends, atol=1e-4)
+    assert not jnp.array_equal(*(end[1] for end in ends))  # they are two programs
+
+
+def test_the_literal_form_has_one_hot_vectors_that_exist():
+    config = RunConfig(TASKS["windows"], NETWORKS["lstm"])
+    literal, fast = (network.build_network(config, compute) for compute in ("literal", "fast"))
+    params = network.init_params(literal, jax.random.key(0))
+    tokens = jnp.array([[1, 0, 8]])
+    chex.assert_trees_all_equal(network.encode(literal, params, tokens), jnp.eye(9)[tokens])
+    assert network.encode(fast, params, tokens) is tokens
