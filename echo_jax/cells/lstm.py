@@ -1,9 +1,9 @@
-"""Recurrent cells: the LSTM step as its equations, the Flax cell around it, cells by name.
+"""The LSTM in the Keras layout: its equations, the Flax cell, and the fast form of its scan.
 
-Any `flax.linen.RNNCellBase` works in the network. It owns its input projection and is fed one-hot
-vectors (or embeddings). A cell may also have the two methods of `recurrence.HoistedCell`; then the
-input of all steps is projected before the scan, by a row gather, and only the recurrent part stays
-inside.
+lstm_step    one step, the definition
+LSTMCell     the Flax cell around it; `project` and `unroll` are its fast form (`HoistedCell`)
+lstm_scan    the steps over time
+lstm_unroll  the same with one product for the weight gradient
 """
 
 from typing import Any, NamedTuple
@@ -54,11 +54,10 @@ def lstm_scan(
     projected: chex.Array,
     mask: chex.Array | None,
 ) -> tuple[tuple[LSTMCarry, chex.Array], chex.Array]:
-    """`lstm_step` over time: the definition that `lstm_unroll` is an equal of.
+    """`lstm_step` over time, the definition of `lstm_unroll`.
 
     Returns:
-      The last carry and the outputs `[W, B, H]`, and apart from them h before each step,
-      `[W, B, H]`.
+      The last carry with the outputs `[W, B, H]`, and h before each step, `[W, B, H]`.
     """
 
     def step(carry: LSTMCarry, x: chex.Array) -> tuple[LSTMCarry, tuple[chex.Array, chex.Array]]:
@@ -78,9 +77,9 @@ def lstm_unroll(
 ) -> tuple[LSTMCarry, chex.Array]:
     """`lstm_scan` with the gradient of its weights as one product.
 
-    Step t sees z_t = projected_t + h_(t-1) U, so dz_t is the gradient of projected_t, and that of
-    U is the sum of h_(t-1)^T dz_t over the steps: one product over all steps and rows, where the
-    gradient of a scan adds up one a step. The same number; 12% of an update of part 4.
+    With z_t = projected_t + h_(t-1) U, dz_t is the gradient of projected_t, and the gradient of U
+    is the sum of h_(t-1)^T dz_t over the steps: one product over all steps and rows instead of one
+    a step. It saves 12% of an update of part 4.
     """
     return lstm_scan(recurrent_kernel, carry, projected, mask)[0]
 
@@ -144,7 +143,7 @@ class LSTMCell(nn.RNNCellBase):
         return unit_forget_bias(key, shape)
 
     def project(self, inputs: chex.Array) -> chex.Array:
-        """The input's share of the gates, `[..., 4H]`: a one-hot product is a row of the kernel."""
+        """The sums x W + b of all steps, `[..., 4H]`; for tokens a gather of rows of W."""
         kernel: chex.Array = self.get_variable("params", "kernel")
         bias: chex.Array = self.get_variable("params", "bias")
         return (kernel[inputs] if is_tokens(inputs) else inputs @ kernel) + bias
@@ -174,25 +173,25 @@ class ChronoLSTMCell(LSTMCell):
 
         b_f = log u, u ~ U(1, T - 1)        b_i = -b_f        b_g = b_o = 0
 
-    A unit whose gates see their biases alone keeps u / (1 + u) of its state a step and lets in
-    1 / (1 + u), so it holds for about 1 + u steps: over the units these times go from 2 to T.
-    Everything else is as in `LSTMCell`.
+    With its biases alone a unit keeps u / (1 + u) of its state in a step and lets 1 / (1 + u) in,
+    so its time constant is about 1 + u steps: from 2 to T over the units. Everything else is as in
+    `LSTMCell`.
 
     Attributes:
-      longest: T, the longest dependency that is expected, in steps, 3 or more.
+      longest: T, the longest expected dependency, in steps, 3 or more.
     """
 
     longest: int = 64
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a range of times that is empty."""
+        """Raise ConfigError for an empty range of times."""
         if self.longest < 3:
             raise ConfigError(f"longest {self.longest} is below 3 steps: use 3 or more")
         super().__post_init__()
 
     @nn.nowrap
     def initial_bias(self, key: chex.PRNGKey, shape: tuple[int]) -> chex.Array:
-        """`[4H]`: the times of the units in the forget block, their negative in the input block."""
+        """`[4H]`: log u in the forget block, -log u in the input block."""
         u = jax.random.uniform(key, (shape[0] // 4,), minval=1.0, maxval=self.longest - 1.0)
         forget = jnp.log(u)
         zeros = jnp.zeros_like(forget)

@@ -1,7 +1,7 @@
-"""What every recurrent cell shares: a scan over time with steps masked, and the hoisted projection.
+"""A scan of a cell over time with masked steps, and the interface of cells with a fast form.
 
-A cell that has the two methods of `HoistedCell` has the input of all its steps projected before the
-scan, and only the recurrent part stays inside.
+A `HoistedCell` projects the inputs of all its steps before the scan, in one product; only the
+recurrent part stays inside.
 """
 
 from collections.abc import Callable
@@ -12,30 +12,29 @@ import jax
 import jax.numpy as jnp
 
 Carry = Any
-"""A cell's state: whatever tree of arrays its `initialize_carry` returns, batch axis first."""
-
+"""The state of a cell: the tree of arrays that its `initialize_carry` returns, batch axis first."""
 
 UNROLL = 8
-"""At most so many steps of the scan over time become one: a window up to this has no loop left,
-and the time to compile a longer one does not grow with it."""
+"""Steps of a scan that are unrolled into one, at most: shorter windows have no loop left, and the
+time to compile does not grow with longer ones."""
 
 
 @runtime_checkable
 class HoistedCell(Protocol):
-    """What a cell offers so that its input projection can leave the scan."""
+    """A cell whose input projection is done for all steps before the scan."""
 
     def project(self, inputs: chex.Array) -> chex.Array:
-        """The input's share of a step, `[..., features of it]`.
+        """The projection of the inputs, `[..., features]`.
 
-        The inputs are int32 tokens `[...]`, each standing for its one-hot vector, or float32
-        vectors `[..., F]`.
+        The inputs are float32 vectors `[..., F]`, or int32 tokens `[...]` in place of their
+        one-hot vectors.
         """
         ...
 
     def unroll(
         self, carry: Carry, projected: chex.Array, mask: chex.Array | None
     ) -> tuple[Carry, chex.Array]:
-        """All steps, as `scan_over_time` does them: `[W, B, ...]` to the outputs `[W, B, H]`."""
+        """All steps: projections `[W, B, ...]` to the last carry and the outputs `[W, B, H]`."""
         ...
 
 
@@ -46,14 +45,17 @@ def scan_over_time(
     mask: chex.Array | None,
     unroll: int = UNROLL,
 ) -> tuple[Carry, Any]:
-    """Scan a step over the inputs `[W, B, ...]`; returns the last carry and what it gave, `[W, B]`.
+    """`lax.scan` of a step over the inputs `[W, B, ...]`, with masked steps.
 
     Where `mask` (bool `[W, B]`) is False the carry is held bit for bit, and the output of that
-    step means nothing. At most `unroll` steps become one.
+    step is meaningless.
+
+    Returns:
+      The last carry, and the stacked outputs of the step, `[W, B, ...]`.
     """
 
     def masked_step(carry: Carry, step_input: tuple) -> tuple[Carry, Any]:
-        """One step, and the carry of before where it is masked."""
+        """One step; masked rows keep their carry."""
         x, present = step_input
         new_carry, output = step(carry, x)
         return (new_carry if mask is None else hold(present, carry, new_carry)), output
@@ -73,5 +75,5 @@ def hold(present: chex.Array, carry: Carry, new_carry: Carry) -> Carry:
 
 
 def is_tokens(inputs: chex.Array) -> bool:
-    """Whether inputs are integers that stand for their one-hot vectors, and no vectors."""
+    """True for integers that stand for their one-hot vectors, False for vectors."""
     return jnp.issubdtype(inputs.dtype, jnp.integer)

@@ -8,17 +8,16 @@ import numpy as np
 from echo_jax.config import TaskConfig
 
 EXACT_STEPS = 32
-"""The order-blind floor of a longer window is simulated: the exact one takes too long."""
-
+"""Longest window whose order-blind baseline is computed exactly; it is simulated beyond."""
 
 WINDOWS_SEEN = 5000
-"""About so many windows of a user's own tokens go into their order-blind floor."""
+"""Windows of a user's own tokens that their order-blind baseline averages over, about."""
 
 
 class Baseline(NamedTuple):
-    """The best that some limited knowledge allows: accuracy in [0, 1] and loss.
+    """The best score possible with some limited knowledge: accuracy in [0, 1] and loss.
 
-    The loss is in nats, of framing `values` a squared error.
+    The loss is in nats; in framing `values` it is a squared error.
     """
 
     accuracy: float
@@ -26,34 +25,34 @@ class Baseline(NamedTuple):
 
 
 def chance_baseline(task: TaskConfig) -> Baseline:
-    """What guessing gives: accuracy 1/V, loss ln V nats; of values their variance."""
+    """The score of a guess: accuracy 1/V and loss ln V nats; in framing `values` their variance."""
     if task.framing == "values":
         return Baseline(1 / task.vocab_size, _variance(task.vocab_size))
     return Baseline(1 / task.vocab_size, math.log(task.vocab_size))
 
 
 def chance_distance(vocab_size: int) -> float:
-    """E|x - m| of x uniform on 0 .. V-1 and its median m, which no other guess is nearer than."""
+    """E|x - m| for x uniform on 0 .. V-1 and m its median, the guess with the least distance."""
     return (vocab_size // 2) * (-(-vocab_size // 2)) / vocab_size
 
 
 def majority_baseline(tokens: np.ndarray) -> Baseline:
-    """What knowing how frequent each of int32 `[M]` is gives, and nothing about their order.
+    """The best score possible from the frequencies of tokens int32 `[M]`, ignoring their order.
 
-    Always the most common one is right in its share of them; the best loss is their entropy, nats.
+    The most common token is right in its share of cases; the best loss is the entropy, in nats.
     """
     shares = np.unique(tokens, return_counts=True)[1] / len(tokens)
     return Baseline(float(shares.max()), float(-np.sum(shares * np.log(shares))))
 
 
 def order_blind_baseline(task: TaskConfig) -> Baseline:
-    """What is reached by knowing which values stand in the last W steps, but not where.
+    """The best score possible from the set of values in the window, ignoring their order.
 
-    Given the values of a window of m steps, of which one is the target, each is the target with
-    its share of the window: the best guess is right with E[largest count] / m and its loss is the
-    entropy of the shares; of framing values their variance, 1 - 1/m of that of one value. A target
-    outside the window leaves chance. At the start of prefixes and of streams the window is as long
-    as the sequence so far; the floor is the mean over targets.
+    Each value in a window of m steps is the target with its share of the window. So the best guess
+    is right with probability E[largest count] / m, and its loss is the entropy of the shares (in
+    framing `values` their variance, 1 - 1/m of that of one value). A target outside the window
+    leaves chance. At the start of prefixes and streams the window is as long as the sequence so
+    far. The baseline is the mean over all targets.
     """
     times = task.target_times if task.layout == "streams" else task.row_times
     sizes, targets = np.unique(np.minimum(np.asarray(times) + 1, task.window), return_counts=True)
@@ -70,7 +69,7 @@ def order_blind_baseline(task: TaskConfig) -> Baseline:
 
 
 def order_blind_baseline_of(tokens: np.ndarray, task: TaskConfig) -> Baseline:
-    """`order_blind_baseline` on a user's own tokens, int32 `[M]`: the mean over windows of them.
+    """`order_blind_baseline` for a user's own tokens, int32 `[M]`: the mean over windows of them.
 
     A target outside the window leaves the `majority_baseline`.
     """
@@ -89,12 +88,12 @@ def order_blind_baseline_of(tokens: np.ndarray, task: TaskConfig) -> Baseline:
 
 
 def _variance(vocab_size: int) -> float:
-    """Var[x / (V-1)] of x uniform on 0 .. V-1."""
+    """Var[x / (V-1)] for x uniform on 0 .. V-1."""
     return (vocab_size + 1) / (12 * (vocab_size - 1))
 
 
 def _expected_entropy(size: int, vocab_size: int) -> float:
-    """E[entropy of the shares], nats, of `size` uniform draws: a sum over the count of a value."""
+    """E[entropy of the shares] of `size` uniform draws, nats: a sum over the count of a value."""
     share = np.arange(1, size + 1) / size
     values = vocab_size * _binomial(size, 1 / vocab_size)[1:]
     return float(-np.sum(values * share * np.log(share)))
@@ -103,8 +102,8 @@ def _expected_entropy(size: int, vocab_size: int) -> float:
 def _expected_largest_counts(size: int, vocab_size: int) -> np.ndarray:
     """E[largest count of a value] in m uniform draws, for m = 0 .. size: `[size + 1]`.
 
-    Exact up to EXACT_STEPS, beyond it the mean of simulated windows: its share of the window is
-    then right to about 0.001.
+    Exact up to EXACT_STEPS; beyond, the mean of simulated windows, whose share of the window is
+    accurate to about 0.001.
     """
     exact = [_expected_largest_count(m, vocab_size) for m in range(min(size, EXACT_STEPS) + 1)]
     if size <= EXACT_STEPS:

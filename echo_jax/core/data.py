@@ -1,7 +1,7 @@
-"""The echo task: random sequences, one-hot and back, rows of lag windows, streams, floors.
+"""The echo task: random sequences, one-hot vectors, rows of lag windows, streams, batches. Pure.
 
-A sequence of L 7 and the rows that W 3, lag 1, B 2 make of it (the first viable row, ending at
-t = 2, is dropped: 5 viable rows hold two batches of 2):
+The rows of a sequence of L 7 with W 3, lag 1, B 2 (5 rows are viable and make two batches of 2, so
+the first viable row, which ends at t = 2, is dropped):
 
     time      0  1  2  3  4  5  6
     sequence  4  0  7  1  9  3  5
@@ -34,7 +34,7 @@ class Purpose(enum.IntEnum):
 class Batch(NamedTuple):
     """One batch of rows; a leading axis K where all batches of a sequence are stacked.
 
-    inputs   int32 [B, W]  tokens; V where a value is missing that the network is to see as such
+    inputs   int32 [B, W]  tokens; V for a missing value that the network sees as a token
     mask     bool [B, W] or None  False where a missing value is masked (None: nowhere)
     targets  int32 [B, T]  T = 1, the target of the last step; in streams T = W, one for each step
     scored   bool [B, T] or None  False where there is no target (None: nowhere)
@@ -49,8 +49,8 @@ class Batch(NamedTuple):
 class Corpus(NamedTuple):
     """The user's own numbers as tokens, in order.
 
-    training  int32 [M], where training sequences are cut from
-    held_out  int32 [M'], what follows it, where those of the evaluation are cut from
+    training  int32 [M], training sequences are cut from it
+    held_out  int32 [M'], the rest of the column; evaluation sequences are cut from it
     """
 
     training: chex.Array
@@ -79,7 +79,7 @@ def draw_sequence(key: chex.PRNGKey, task: TaskConfig) -> chex.Array:
 
 
 def cut_sequence(key: chex.PRNGKey, tokens: chex.Array, task: TaskConfig) -> chex.Array:
-    """L tokens in a row from a random place of int32 `[M]`: int32 `[L]`, in streams `[B, L]`."""
+    """L consecutive tokens from a random place in int32 `[M]`: int32 `[L]`, in streams `[B, L]`."""
     shape = () if task.layout != "streams" else (task.batch_size,)
     starts = uniform_tokens(key, shape, len(tokens) - task.length + 1)
     return jnp.asarray(tokens)[starts[..., None] + jnp.arange(task.length)]
@@ -95,8 +95,7 @@ def draw_sequences(
     """The sequences with these counters, int32 `[N, L]` (streams `[N, B, L]`).
 
     Sequence i depends on seed, purpose and i alone, not on how many are drawn beside it. With a
-    corpus they are cut from it: those of the evaluation from its held-out part, the others from
-    its training part.
+    corpus, evaluation sequences are cut from its held-out part, all others from its training part.
     """
     chex.assert_rank(counters, 1)
     keys = jax.vmap(jax.random.fold_in, (None, 0))(purpose_key(seed, purpose), counters)
@@ -107,12 +106,12 @@ def draw_sequences(
 
 
 def one_hot_encode(tokens: chex.Array, vocab_size: int) -> chex.Array:
-    """One-hot vectors, float32 `[..., V]`, of tokens `[...]`; zeros for one outside 0 .. V-1."""
+    """One-hot vectors: tokens `[...]` to float32 `[..., V]`; zeros for a token outside 0 .. V-1."""
     return (tokens[..., None] == jnp.arange(vocab_size)).astype(jnp.float32)
 
 
 def one_hot_decode(vectors: chex.Array) -> chex.Array:
-    """The position of the largest entry of each vector: `[..., V]` to int32 `[...]`."""
+    """The argmax of each vector: `[..., V]` to int32 `[...]`."""
     return jnp.argmax(vectors, axis=-1).astype(jnp.int32)
 
 
@@ -122,7 +121,7 @@ def sequence_batches(tokens: chex.Array, task: TaskConfig, lag: chex.Numeric) ->
     Args:
       tokens: int32 `[L]`, in streams `[B, L]`.
       task: gives every shape.
-      lag: n; may be traced. It gives as many rows as `task.row_times`, see `RunConfig.shapes`.
+      lag: n; may be traced. The number of rows is static, see `RunConfig.shapes`.
     """
     if task.layout == "streams":
         return _stream_batches(tokens, task, lag)
@@ -141,9 +140,9 @@ def in_order(values: chex.Array, task: TaskConfig) -> chex.Array:
 
 def _row_batches(tokens: chex.Array, task: TaskConfig, lag: chex.Numeric) -> Batch:
     chex.assert_shape(tokens, (task.length,))
-    # Gathers only: XLA on CPU miscompiles a shift written as an update of a slice of itself.
+    # Gathers only: XLA:CPU miscompiles a shift that is written as `x.at[1:].set(x[:-1])`.
     rows = len(task.row_times)
-    first = task.length + lag * (lag < 0) - rows  # of the last viable ones, whatever the lag
+    first = task.length + lag * (lag < 0) - rows  # the last viable rows, for any lag
     times = (first + np.arange(rows)).reshape(-1, task.batch_size)
     seen = times[..., None] - np.arange(task.window)[::-1]
     inputs, mask = tokens[jnp.maximum(seen, 0)], seen >= 0

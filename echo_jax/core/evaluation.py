@@ -1,4 +1,4 @@
-"""How good a network is on fresh sequences, altogether and by position. Pure."""
+"""Accuracy and loss on fresh sequences, overall and by position. Pure."""
 
 from typing import NamedTuple
 
@@ -14,16 +14,16 @@ from echo_jax.core.loss import score
 from echo_jax.core.network import Compute, Network, Params, apply, build_network
 
 SEQUENCES_AT_ONCE = 100
-"""Sequences evaluated side by side; it bounds the memory and changes no result."""
+"""Sequences evaluated side by side: bounds the memory, changes no result."""
 
 
 class Answers(NamedTuple):
-    """What a network says at the P positions of a sequence, each `[streams, P]`.
+    """The answers of a network at the P positions of a sequence, each `[streams, P]`.
 
     expected   int32, the targets
     predicted  int32, the most likely tokens
-    loss       float32, nats; of framing values squared errors
-    scored     bool, whether there is a target
+    loss       float32, nats; in framing `values` squared errors
+    scored     bool, True where there is a target
     """
 
     expected: chex.Array
@@ -35,7 +35,7 @@ class Answers(NamedTuple):
 class Evaluation(NamedTuple):
     """The score on all fresh sequences, and the answers to the first of them.
 
-    accuracy              float32, share of right answers
+    accuracy              float32, share of correct answers
     loss                  float32, mean, nats
     distance              float32, mean of |expected - predicted|
     accuracy_by_position  float32 `[P]`, NaN where a position has no target
@@ -77,10 +77,10 @@ def answer_sequence(
 
 
 class States(NamedTuple):
-    """The state around each of the K*B rows of a sequence, all its arrays side by side.
+    """The carry before and after each of the K*B rows of a sequence, its arrays concatenated.
 
-    before  float32 `[K*B, F]`, what the row is handed (zeros where it starts from zero)
-    after   float32 `[K*B, F]`, what it leaves
+    before  float32 `[K*B, F]`, zeros where the row starts from zero
+    after   float32 `[K*B, F]`
     """
 
     before: chex.Array
@@ -94,7 +94,7 @@ def states_around(
     params: Params,
     tokens: chex.Array,
 ) -> States:
-    """The states that the rows of one sequence, int32 `[L]`, are handed and leave."""
+    """The states before and after the rows of one sequence, int32 `[L]`."""
     zero = network.zero_carry(config.task.batch_size)
 
     def step(carry: Carry, batch: Batch) -> tuple[Carry, States]:
@@ -120,7 +120,7 @@ def evaluate(
     corpus: Corpus | None = None,
     compute: Compute = "fast",
 ) -> Evaluation:
-    """Score the parameters on `config.evaluation_sequences` sequences that no training sees.
+    """Score the parameters on `config.evaluation_sequences` sequences that training never sees.
 
     They are random, or cut from the held-out part of a corpus.
     """

@@ -1,4 +1,4 @@
-"""Cross-entropy in nats, which answers are right, and means over what is scored. Pure."""
+"""Cross-entropy, correct answers, and means over the steps that have a target. Pure."""
 
 import chex
 import jax
@@ -15,9 +15,9 @@ def cross_entropy(logits: chex.Array, targets: chex.Array) -> chex.Array:
 
 
 def score(logits: chex.Array, targets: chex.Array, framing: Framing) -> chex.Array:
-    """The loss of each target: `cross_entropy` of classes, the squared error of values.
+    """The loss of each target: cross-entropy, or in framing `values` the squared error.
 
-    The logit of a value is minus the squared distance to it, see `network.read_out`.
+    There the logit of a value is minus the squared distance to it, see `network.read_out`.
     """
     if framing == "classes":
         return cross_entropy(logits, targets)
@@ -25,12 +25,12 @@ def score(logits: chex.Array, targets: chex.Array, framing: Framing) -> chex.Arr
 
 
 def correct(logits: chex.Array, targets: chex.Array) -> chex.Array:
-    """Whether the largest logit is the target's: `[..., V]` and `[...]` to bool `[...]`."""
+    """True where the target has the largest logit: `[..., V]` and `[...]` to bool `[...]`."""
     return jnp.argmax(logits, axis=-1) == targets
 
 
 def mean_where(values: chex.Array, scored: chex.Array | None) -> chex.Array:
-    """The mean of the values that are scored (None: all of them); 0 where none is."""
+    """The mean of the scored values (None: all of them); 0 where none is scored."""
     values = values.astype(jnp.float32)
     if scored is None:
         return jnp.mean(values)

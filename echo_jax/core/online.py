@@ -1,14 +1,13 @@
 """A trained network fed one integer at a time: state in, answer out. Pure.
 
-The window W 3 and the lag 1, as `task` cuts rows: the first answer is that of the first full
-window, and every token from there on is answered.
+With window W 3 and lag 1 the first answer comes with the first full window, then one a token:
 
     time     0  1  2  3  4  5  6
     token    4  0  7  1  9  3  5
     answer   .  .  0  7  1  9  3       of a network that has learnt its task
 
-Tokens may come one by one (`step`) or in blocks (`feed`), however they are cut: the answers are
-the same. A caller jits a function once for each length of block:
+Tokens come one by one (`step`) or in blocks (`feed`); the answers do not depend on how the blocks
+are cut. A caller jits a function once for each length of block:
 
     answer_next = jit(partial(step, config, network))
     state, answer = answer_next(params, state, token)
@@ -27,20 +26,20 @@ from echo_jax.core.data import uniform_tokens
 from echo_jax.core.network import Network, Params, read_out, unroll
 
 BLOCK = 4096
-"""Tokens of a block: many enough that starting one costs nothing."""
+"""Tokens of a block: enough that the cost of starting one is negligible."""
 
 BLOCK_BYTES = 2**26
-"""No array of a block is to be larger, 64 MiB."""
+"""Largest size of an array of a block, 64 MiB."""
 
 
 class EchoState(NamedTuple):
-    """All that a network remembers from token to token. Its size never changes.
+    """Everything that a network remembers from token to token. Its size never changes.
 
-    seen    int32, tokens fed so far; it stops at 2^31 - 1, which is as good as any later count
-    phase   int32, tokens fed so far modulo W, right for ever
+    seen    int32, tokens fed so far; it stops at 2^31 - 1, where every row exists anyway
+    phase   int32, tokens fed so far modulo W, exact for any number of tokens
     window  int32 `[W]`, the last tokens, oldest first, zeros before the first; streams: `[0]`
-    carry   streams: the cell's, `[1, ...]`; stateful rows: what the last B rows left, oldest
-            first, `[B, ...]`, so that entry 0 is what the next row continues; otherwise `[0, ...]`
+    carry   streams: the cell's, `[1, ...]`; stateful rows: the carries of the last B rows, oldest
+            first, `[B, ...]`, so that the next row continues entry 0; otherwise `[0, ...]`
     """
 
     seen: chex.Array
@@ -50,11 +49,11 @@ class EchoState(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a network says after a token; `feed` gives N of them, a leading axis.
+    """The answer of a network after a token; `feed` returns N of them, with a leading axis.
 
-    exists  bool, whether there is an answer yet: otherwise the other fields mean nothing
+    exists  bool, True once there is an answer; before, the other fields are meaningless
     token   int32, the most likely token
-    logits  float32 `[V]`; of framing values minus the squared distance to each of them
+    logits  float32 `[V]`; in framing `values` minus the squared distance to each value
     """
 
     exists: chex.Array
@@ -66,8 +65,8 @@ class _Rows(NamedTuple):
     """The rows that end at the N tokens of a block.
 
     inputs   int32 `[N, W]`
-    mask     bool `[N, W]` or None  False where the step lies before the first token and is masked
-    present  bool `[N]`  False where it is too early for a row
+    mask     bool `[N, W]` or None, False for a masked step before the first token
+    present  bool `[N]`, False where it is too early for a row
     """
 
     inputs: chex.Array
@@ -99,18 +98,18 @@ def feed(
 ) -> tuple[EchoState, Answer]:
     """The network on the next N tokens.
 
-    Rows are those of training, one for each token once the window is full and x(t-n) exists. They
-    start from zero, or where the network is stateful from what row r - B left; no row is dropped,
-    so row 0 is the first there is. A stream goes on from token to token; where the network is not
-    stateful it starts from zero at every W-th, as its chunks do in training.
+    There is a row for each token, as in training, once the window is full and x(t-n) exists. A row
+    starts from zero, or in a stateful network from the carry of row r - B; no row is dropped. A
+    stream continues from token to token; in a stateless network it starts from zero at every W-th
+    token, as its chunks do in training.
 
     Args:
       config: gives the task and whether the network is stateful; static.
       network: of `build_network(config)`.
       params: its parameters.
-      state: from `start`, or as the call before returned it.
-      tokens: int32 `[N]`, each in 0 .. V-1. N is static. The logits are `[N, V]`, so let
-        `block_size` choose N where there are many tokens.
+      state: from `start`, or from the call before.
+      tokens: int32 `[N]`, each in 0 .. V-1; N is static. The logits are `[N, V]`: for many tokens
+        let `block_size` choose N.
 
     Returns:
       The state after the last token, and N answers, one for each token.
@@ -156,11 +155,11 @@ def _feed_rows(
 def _feed_stateful_rows(
     network: Network, params: Params, carries: Carry, rows: _Rows, batch_size: int
 ) -> tuple[Carry, chex.Array]:
-    """Rows that continue the row B before them: the carries `[B, ...]` and outputs `[N, features]`.
+    """Rows that each continue the row B before: carries `[B, ...]` and outputs `[N, features]`.
 
-    Token i is in lane i mod B, so that the row B before its own is in the same lane. As in
-    training B rows are run at once, one of every lane; those left over at the end are a shorter
-    group. Tokens too early for a row only turn the lanes, which are all alike until there is one.
+    Token i is in lane i mod B, the same lane as the row B before it. As in training B rows are run
+    at once, one of each lane; the remainder is a shorter group. Tokens too early for a row rotate
+    the lanes, which are all equal until there is a row.
     """
     whole = len(rows.inputs) // batch_size * batch_size
     rest = len(rows.inputs) - whole
@@ -202,12 +201,12 @@ def _feed_stream(
 
 
 def block_size(config: RunConfig) -> int:
-    """How many tokens to feed at once: a multiple of B near BLOCK, fewer where they are wide.
+    """Tokens to feed at once: a multiple of B near BLOCK, fewer where their arrays are wide.
 
-    The logits of a block are `[N, V]`. Rows that are not stateful are all run at once, so theirs
-    is also an input of `[W, N, V]` or `[W, N, embedding]`, or `[W, N, 4H]` once projected (of the
-    cell mlp `[W, N, D, H]`), and a stream that goes on has that of one step. Each array takes at
-    most BLOCK_BYTES, unless B tokens alone take more: it is never less than B.
+    The logits of a block are `[N, V]`. Stateless rows are all run at once, so they also have an
+    input of `[W, N, V]` or `[W, N, embedding]`, or `[W, N, 4H]` once projected (`[W, N, D, H]` for
+    the cell mlp); a stateful stream has that of one step. Each array takes at most BLOCK_BYTES,
+    but a block has at least B tokens.
     """
     task, network = config.task, config.network
     streams, stateful = task.layout == "streams", network.stateful
@@ -227,7 +226,7 @@ def follows(
     positions: chex.Array,
     windows: int,
 ) -> chex.Array:
-    """Which input does the answer follow? Change one token and see if the last answer goes along.
+    """The share of sequences whose last answer follows a change of one input, by its position.
 
     Args:
       config: gives L, V and the kind of network; static.
@@ -235,13 +234,12 @@ def follows(
       params: its parameters.
       key: draws the sequences and the changes; those of a position do not depend on the others.
       positions: int32 `[P]`, steps back from the last of L tokens, in 0 .. L-1.
-      windows: how many random sequences; static. Logits of `[windows, V]` are held at a time.
+      windows: number of random sequences; static. Logits of `[windows, V]` are held at a time.
 
     Returns:
-      float32 `[P]`: the share of the sequences whose last answer is the new token and was not
-      before, once the token so far back is another one. A network that has learnt lag n has 1 at
-      n and 0 elsewhere; one that has learnt nothing has at most about 1/V. 0 for a position
-      outside the sequence.
+      float32 `[P]`: the share of sequences whose last answer becomes the new token, and was
+      another one before. A network that has learned lag n has 1 at n and 0 elsewhere; an untrained
+      one at most about 1/V. 0 for a position outside the sequence.
     """
     length, vocab_size = config.task.length, config.task.vocab_size
     data_key, change_key = jax.random.split(key)
@@ -250,7 +248,7 @@ def follows(
     before = last_answers(tokens)
 
     def share(position: chex.Array) -> chex.Array:
-        """How often the answer goes along with a change so many steps back."""
+        """The share for a change so many steps back."""
         place = length - 1 - position
         other = 1 + uniform_tokens(
             jax.random.fold_in(change_key, position), (windows,), vocab_size - 1

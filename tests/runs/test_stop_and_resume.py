@@ -327,5 +327,6 @@ def test_a_literal_run_stays_literal_when_it_is_resumed(tmp_path):
     assert_same_run(tmp_path / "cut", tmp_path / "whole")
     assert json.loads((tmp_path / "cut" / "config.json").read_text())["compute"] == "literal"
     execute("train.py", *SMALL, "--sequences", 40, "--out", "fast", cwd=tmp_path)
-    assert digest(tmp_path / "fast") != digest(tmp_path / "whole")
+    metrics = [(tmp_path / run / "metrics.csv").read_bytes() for run in ("fast", "whole")]
+    assert metrics[0] != metrics[1]  # in the last digits of the loss
     assert "compute" not in json.loads((tmp_path / "fast" / "config.json").read_text())
