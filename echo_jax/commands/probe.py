@@ -29,7 +29,7 @@ from echo_jax.commands import command_line
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory_benchmark import protocol
 from echo_jax.memory_benchmark.protocol import FULL, PROTOCOLS, Protocol
-from echo_jax.memory_cards import card_file, card_text, compare_two, json_types, schema
+from echo_jax.memory_cards import card_file, card_text, compare_two, schema
 from echo_jax.report import text_tables
 
 if TYPE_CHECKING:
@@ -294,10 +294,10 @@ def check_names(found: Sequence[Probed], out: Path) -> None:
             raise ConfigError(
                 f"{' and '.join(alike)} would both be called {probed.name}: give each a --name"
             )
-        if fault := json_types.fault(probed.name, schema.NAME, "name"):
+        if fault := schema.fault(probed.name, schema.Name, "name"):
             raise ConfigError(f"{fault}: give the card another --name")
-        if fault := json_types.fault(probed.args, schema.ARGUMENTS):
-            raise ConfigError(f"cell args {probed.args}: {fault}: use numbers, words and lists")
+        if fault := schema.fault(probed.args, schema.Arguments, "cell args"):
+            raise ConfigError(f"{fault}: use numbers, words and lists")
     card_file.check_place(out, [probed.name for probed in found])
 
 
@@ -380,8 +380,7 @@ def source_of(probed: Probed) -> str | None:
 
 def reasons(command: ProbeCommand, clock: Clock) -> dict[str, str]:
     """Why a row that is missing is missing."""
-    rows = [field.name for field in schema.ROWS.fields]
-    why = dict.fromkeys(rows, f"protocol {command.fixed.name} does not ask for it")
+    why = dict.fromkeys(schema.SUMMARY, f"protocol {command.fixed.name} does not ask for it")
     if command.task == "memory":
         why["copy"] = "--task copy measures it"
     asked = {name for kind in command.fixed.rows for name in ROWS_OF[kind]}
@@ -412,7 +411,7 @@ def made_with(seconds: float) -> dict[str, Any]:
 
 def glance(made: card_file.Card) -> str:
     """A card in lines: row, value, note."""
-    return text_tables.table([list(line) for line in card_file.glance(made)], left=(0, 1, 2))
+    return text_tables.table([list(line) for line in card_text.glance(made)], left=(0, 1, 2))
 
 
 def side_by_side(made: Sequence[card_file.Card]) -> str:

@@ -16,7 +16,7 @@ from echo_jax.memory_cards.card_text import (
     span_words,
     unit,
 )
-from echo_jax.memory_cards.json_types import Row
+from echo_jax.memory_cards.schema import Row
 from echo_jax.report.number_formats import decimals, number, percent
 from echo_jax.report.page import Head, Section, Table, markdown_page
 

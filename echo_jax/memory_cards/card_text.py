@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from echo_jax.memory_cards.json_types import Row
+from echo_jax.memory_cards.schema import Row
 from echo_jax.memory_cards.summary import span_estimate
 from echo_jax.report.number_formats import decimals, number, percent
 

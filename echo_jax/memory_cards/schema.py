@@ -1,395 +1,513 @@
-"""What a memory card is made of, field by field. docs/card.md holds the tables of it. No jax."""
+"""The fields of a memory card, as typed structs: the source of docs/card.schema.json.
 
-import itertools
-from typing import Any
+    python -m echo_jax.memory_cards.schema > docs/card.schema.json
 
-from echo_jax.memory_cards.json_types import (
-    ARGUMENTS,
-    COUNT,
-    DATE,
-    FLAG,
-    HASH,
-    NAME,
-    NUMBER,
-    POSITIVE,
-    SHARE,
-    TEXT,
-    WHOLE,
-    ByName,
-    Field,
-    Leaf,
-    ListOf,
-    OneOf,
-    OrNull,
-    Table,
-    is_whole,
-    one_of,
-)
+A card itself stays a plain dictionary, because its digest is that of its JSON text; `fault` checks
+such a dictionary against the structs. A number that sizes anything has an upper bound here.
+"""
+
+import datetime
+import inspect
+import json
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from echo_jax.config import CONTROL
 
 SCHEMA = 1
-"""The version of what a card is made of: another number, other fields."""
+"""Version of the fields below; any change of a field is another version."""
+
+Row = dict[str, Any]
+"""A JSON object."""
+
+UNPRINTABLE = rf"{CONTROL}|[\ud800-\udfff]"
+"""Characters that no string of a card has: it is one line, and shown in terminals."""
+
+LARGEST = 1e39
+"""Bound on the magnitude of every number: beyond the range of float32."""
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$(?!\n)"
+SHA_256 = r"^[0-9a-f]{64}$(?!\n)"
+PATTERNS = {
+    NAME: "of 1 to 100 letters, digits, '.', '_' and '-', the first a letter or digit",
+    SHA_256: "of 64 hexadecimal digits",
+}
+"""Patterns, and what a message says instead. None may stand in a union with a list or an object:
+msgspec 0.22 then frees the pattern twice and crashes."""
+
+Whole = Annotated[int, Meta(ge=0, le=2**53)]
+Count = Annotated[int, Meta(ge=1, le=2**53)]
+Size = Annotated[int, Meta(ge=1, le=10_000)]
+Number = Annotated[float, Meta(ge=-LARGEST, le=LARGEST)]
+Positive = Annotated[float, Meta(gt=0, le=LARGEST)]
+NotNegative = Annotated[float, Meta(ge=0, le=LARGEST)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Text = Annotated[str, Meta(min_length=1, max_length=1000)]
+Name = Annotated[str, Meta(pattern=NAME)]
+Hash = Annotated[str, Meta(pattern=SHA_256)]
+
+Scalar = Number | Text | bool | None
+Nested = Scalar | list[Scalar] | dict[Text, Scalar]
+Plain = Scalar | list[Nested] | dict[Text, Nested]
+Arguments = dict[Text, Plain]
+
+Task = Literal["stream", "hold"]
+Ladder = Annotated[list[Count], Meta(min_length=1, max_length=1000)]
+Few = Meta(min_length=1, max_length=100)
+Lags = Annotated[list[Count], Meta(min_length=1, max_length=10_000)]
+PerLag = list[Number | None]
+ByLag = dict[Text, list[Number]]
+Evaluations = Annotated[list[Share | None], Meta(min_length=1, max_length=10_000)]
+Losses = Annotated[list[NotNegative | None], Meta(min_length=1, max_length=10_000)]
+Times = dict[Text, Annotated[list[Number], Meta(min_length=1)]]
 
 
-def _rises(value: Any, least: int) -> bool:
-    """Whether a value is a list of whole numbers, each above the one before, at least one."""
-    return (
-        isinstance(value, list)
-        and len(value) > 0
-        and all(is_whole(each, least) for each in value)
-        and all(below < above for below, above in itertools.pairwise(value))
-    )
+class Cell(msgspec.Struct, forbid_unknown_fields=True):
+    """The cell that was measured.
+
+    cell    its name, or `package.module:Class`
+    args    its keyword arguments
+    source  SHA-256 of the file of its class; null for a built-in cell
+    """
+
+    cell: Text
+    args: Arguments
+    source: Hash | None
 
 
-LADDER = Leaf("rising list of: whole number from 1", lambda value: _rises(value, 1))
-LAGS = Leaf("rising list of: whole number from 0", lambda value: _rises(value, 0))
-TASK = one_of("stream", "hold")
-THRESHOLDS = Leaf(
-    "list of: number from 0 to 1, at least one",
-    lambda value: isinstance(value, list) and bool(value) and all(map(SHARE.holds, value)),
-)
+class Protocol(msgspec.Struct):
+    """The fields of the protocol that a summary depends on; docs/protocol.md has all of them.
 
-ESTIMATE_FIELDS = (
-    Field("by_seed", ListOf(OrNull(NUMBER)), "a value of each seed; null for never, or unknown"),
-    Field("median", OrNull(NUMBER), "over the seeds; null for never"),
-    Field("low", OrNull(NUMBER), "of the order-statistic interval of the median; null of 1 seed"),
-    Field("high", OrNull(NUMBER), "the same, and null for never"),
-    Field("coverage", OrNull(SHARE), "the probability that such an interval covers the median"),
-)
-ESTIMATE = Table("an estimate", ESTIMATE_FIELDS)
-SPAN = Table(
-    "a span",
-    (
-        *ESTIMATE_FIELDS,
-        Field(
-            "at_least",
-            ListOf(FLAG),
-            "of each seed, whether nothing was decided beyond: its span is a lower bound",
-        ),
-        Field("next", OrNull(COUNT), "the rung above the median; null where the ladder ends"),
-    ),
-)
+    ladder           lags that are tried, rising
+    budget           maximum updates per lag and seed
+    evaluate_every   updates between two evaluations
+    thresholds       accuracies that count as success; the highest ends a run
+    seeds            number of seeds
+    rates            learning rates to choose from
+    tuning_lags      by task, lags at which the rate may be chosen, in order
+    tuning_seeds     seeds that are used to choose the rate and for nothing else
+    tuning_updates   updates of each run that chooses the rate
+    rows             names of what is measured
+    shortest_stream  length of the training sequences of short lags
+    lags_per_stream  length of the other training sequences, in lags
+    capacity_lags    lags whose recalled bits are summed, from 1
+    linear_lags      lags of the linear memory capacity, from 1
+    beyond           factors by which test streams are longer than training sequences
+    """
 
-PROTOCOL = Table(
-    "the protocol",
-    (
-        Field("name", TEXT, "`full`, `quick`, a subset of it, or `copy`"),
-        Field("version", COUNT, "a change of anything is another version"),
-        Field("vocab_size", Leaf("whole number from 2", lambda v: is_whole(v, 2)), "tokens, V"),
-        Field("ladder", LADDER, "the lags that are tried"),
-        Field("budget", COUNT, "updates per lag"),
-        Field("evaluate_every", COUNT, "updates between two evaluations"),
-        Field("thresholds", THRESHOLDS, "of accuracy, the highest ends a run"),
-        Field("seeds", COUNT, "how many"),
-        Field("rates", ListOf(POSITIVE), "learning rates that a cell may have"),
-        Field("tuning_lags", ByName("task", ListOf(COUNT)), "those that it is chosen at, in order"),
-        Field("tuning_seeds", ListOf(WHOLE), "those that choose it, and are not used again"),
-        Field("tuning_updates", COUNT, "of each run that it is chosen by"),
-        Field("rows", ListOf(TEXT), "what is measured"),
-        Field("shortest_stream", COUNT, "steps of the streams of short lags"),
-        Field("lags_per_stream", COUNT, "how many times its lag another stream is long"),
-        Field("capacity_lags", COUNT, "heads of the network whose bits are added up"),
-        Field("linear_lags", COUNT, "lags of the linear capacity"),
-        Field("beyond", LADDER, "how much longer than those of training other streams are"),
-    ),
-    is_open=True,
-)
-CELL = Table(
-    "the cell",
-    (
-        Field("cell", TEXT, "its name, or `package.module:Class`"),
-        Field("args", ARGUMENTS, "its keyword arguments"),
-        Field("source", OrNull(HASH), "of the file of its class; null for one with a short name"),
-    ),
-)
-
-_SEED = Field("seed", WHOLE, "of the run")
-_LAG = Field("lag", COUNT, "steps back, or distractors")
-_LAGS = Field("lags", LAGS, "of the heads, or readouts")
-_RATE = Field("rate", POSITIVE, "learning rate")
-_PER_LAG = ListOf(OrNull(NUMBER))
-_RUN = (
-    _LAG,
-    _RATE,
-    _SEED,
-    Field("accuracy", ListOf(OrNull(SHARE)), "on fresh data, at each evaluation"),
-    Field(
-        "confirmed",
-        ListOf(OrNull(SHARE)),
-        "on more, other fresh data; null below the lowest threshold",
-    ),
-    Field("failed", FLAG, "whether the loss became no number"),
-)
-_TIMES = ByName("batch size", ListOf(NUMBER))
+    name: Text
+    version: Count
+    vocab_size: Annotated[int, Meta(ge=2, le=2**53)]
+    ladder: Ladder
+    budget: Count
+    evaluate_every: Count
+    thresholds: Annotated[list[Share], Meta(min_length=1, max_length=10)]
+    seeds: Annotated[int, Meta(ge=1, le=1000)]
+    rates: Annotated[list[Positive], Few]
+    tuning_lags: dict[Text, Annotated[list[Count], Few]]
+    tuning_seeds: Annotated[list[Whole], Few]
+    tuning_updates: Count
+    rows: list[Text]
+    shortest_stream: Count
+    lags_per_stream: Count
+    capacity_lags: Size
+    linear_lags: Size
+    beyond: Annotated[list[Count], Few]
 
 
-def _raw(kind: str, *fields: Field) -> Table:
-    named = Field("kind", one_of(kind), "what sort of raw row it is")
-    return Table(f"raw row `{kind}`", (named, *fields))
+class RawRow(msgspec.Struct, tag_field="kind", forbid_unknown_fields=True):
+    """What was measured of one seed, or of the cell; numbers are rounded to six digits."""
 
 
-RAW = OneOf(
-    {
-        "tune": _raw(
-            "tune",
-            Field("task", one_of("stream", "hold", "copy"), "what was trained"),
-            Field("lag", COUNT, "steps back, distractors, or T"),
-            _RATE,
-            Field("seed", WHOLE, "one that no other row has"),
-            Field("accuracy", ListOf(OrNull(SHARE)), "on fresh data, at each evaluation"),
-            Field("failed", FLAG, "whether the loss became no number"),
-        ),
-        "run": _raw("run", Field("task", TASK, "what was trained"), *_RUN),
-        "curriculum": _raw(
-            "curriculum",
-            Field("task", TASK, "what was trained"),
-            *_RUN,
-            Field("from", COUNT, "the lag that the weights were trained for before"),
-        ),
-        "bits": _raw(
-            "bits",
-            _SEED,
-            _LAGS,
-            Field("exact", _PER_LAG, "bits recalled from the state; null where training failed"),
-            Field("float16", _PER_LAG, "after the state was rounded to 16 bits"),
-            Field("noise", _PER_LAG, "after noise was added to it"),
-            Field("state_numbers", WHOLE, "numbers in the state"),
-        ),
-        "linear": _raw(
-            "linear",
-            _SEED,
-            _LAGS,
-            Field("trained", _PER_LAG, "held-out r squared of a ridge readout of the state"),
-            Field("untrained", _PER_LAG, "the same of the state before training"),
-            Field("trained_null", _PER_LAG, "the same of inputs that the state knows nothing of"),
-            Field("untrained_null", _PER_LAG, "the same"),
-        ),
-        "beyond": _raw(
-            "beyond",
-            _SEED,
-            Field("lag", COUNT, "that it was trained for"),
-            Field("length", COUNT, "of the streams that it was trained on"),
-            Field("times", LADDER, "how much longer the streams are"),
-            Field("accuracy", ListOf(OrNull(SHARE)), "on streams of each length"),
-        ),
-        "jacobian": _raw(
-            "jacobian",
-            _SEED,
-            _LAG,
-            Field(
-                "before",
-                ListOf(OrNull(NUMBER)),
-                "before training, mean norm of the gradient of the answer's logit margin with "
-                "respect to the input 0, 1, ..., lag steps back",
-            ),
-            Field("after", ListOf(OrNull(NUMBER)), "the same after training"),
-            Field(
-                "depends",
-                FLAG,
-                "whether the last of them is not 0, or another token there changes any logit, at "
-                "these weights or at random ones around them",
-            ),
-        ),
-        "price": _raw(
-            "price",
-            Field("parameters", WHOLE, "numbers that are trained"),
-            Field("state_bytes", WHOLE, "of one stream"),
-            Field("train", _TIMES, "microseconds per step of training, each time measured"),
-            Field("stream", _TIMES, "the same, one step at a time"),
-        ),
-        "copy": _raw(
-            "copy",
-            Field("T", COUNT, "blanks between the symbols and their recall"),
-            _SEED,
-            _RATE,
-            Field(
-                "updates",
-                LADDER,
-                "at each evaluation; all are on the same sequences, which are not trained on",
-            ),
-            Field("loss", ListOf(OrNull(NUMBER)), "nats, mean over the whole sequence"),
-            Field("recall", ListOf(OrNull(NUMBER)), "nats, mean over the ten recalled symbols"),
-            Field("accuracy", ListOf(OrNull(SHARE)), "of the ten recalled symbols"),
-        ),
-    }
-)
+class Tune(RawRow, tag="tune"):
+    """A short run that helps to choose the learning rate.
 
-LEARNING_LINE = Table(
-    "a line of learning",
-    (
-        _LAG,
-        Field("seeds", COUNT, "that were run"),
-        Field("reached", WHOLE, "seeds that reached the highest threshold"),
-        Field(
-            "median",
-            OrNull(NUMBER),
-            "updates until they did, by Kaplan and Meier; null where more than half did not",
-        ),
-        Field("low", OrNull(NUMBER), "of its 95% interval, by Brookmeyer and Crowley"),
-        Field("high", OrNull(NUMBER), "the same; null where there is no bound"),
-    ),
-)
-LEARNING = Table(
-    "learning",
-    (
-        Field("stream", ListOf(LEARNING_LINE), "a line for each lag that was run"),
-        Field("hold", ListOf(LEARNING_LINE), "the same"),
-    ),
-)
-_OF_STATE = Field("state_numbers", OrNull(WHOLE), "numbers in the state; null where unknown")
-CAPACITY = Table(
-    "capacity",
-    (
-        Field("exact", ESTIMATE, "bits about the past in one state, summed over the lags"),
-        Field("float16", ESTIMATE, "after the state was rounded to 16 bits"),
-        Field("noise", ESTIMATE, "after small noise was added to it"),
-        Field(
-            "by_lag",
-            Table(
-                "capacity by lag",
-                (_LAGS, Field("median", ListOf(NUMBER), "bits, median over the seeds")),
-            ),
-            "the memory function",
-        ),
-        _OF_STATE,
-    ),
-)
-LINEAR = Table(
-    "linear capacity",
-    (
-        Field(
-            "by_lag",
-            Table(
-                "linear capacity by lag",
-                (
-                    _LAGS,
-                    Field("trained", ListOf(NUMBER), "r squared less that of shuffled targets"),
-                    Field("untrained", ListOf(NUMBER), "the same before training"),
-                ),
-            ),
-            "medians over the seeds",
-        ),
-        Field("trained", ESTIMATE, "r squared less that of shuffled targets, summed over lags"),
-        Field("untrained", ESTIMATE, "the same before training"),
-        _OF_STATE,
-    ),
-)
-BEYOND = Table(
-    "beyond",
-    (
-        Field("lag", COUNT, "that was trained"),
-        Field("length", COUNT, "of the streams that it was trained on"),
-        Field("times", ListOf(POSITIVE), "how much longer the streams are"),
-        Field("accuracy", ListOf(ESTIMATE), "at each of these lengths"),
-    ),
-)
-CAUSE = Table(
-    "cause",
-    (
-        Field("lag", COUNT, "that is looked at: the first that seeds miss, or the last there is"),
-        Field("arrived", WHOLE, "seeds that reached it from scratch"),
-        Field("failed", WHOLE, "seeds that did not"),
-        Field("tried", WHOLE, "of these, seeds that were trained on from a shorter lag"),
-        Field("learned", WHOLE, "of these, seeds that then reached it"),
-        Field(
-            "closest",
-            OrNull(ESTIMATE),
-            "best accuracy at an evaluation of each seed that never reached it, from scratch or "
-            "trained on; null where every seed did",
-        ),
-        Field(
-            "before",
-            OrNull(ESTIMATE),
-            "gradient of the input that is asked for, as a share of that of the input just now, "
-            "before training; a seed is null where the latter is 0",
-        ),
-        Field("after", OrNull(ESTIMATE), "the same after training"),
-        Field(
-            "profile",
-            OrNull(
-                Table(
-                    "the profile of gradients",
-                    (
-                        Field("before", _PER_LAG, "of the input 0, 1, ..., lag steps back"),
-                        Field("after", _PER_LAG, "the same after training"),
-                    ),
-                )
-            ),
-            "medians over the seeds of these shares",
-        ),
-        Field(
-            "verdict",
-            one_of("could not learn", "could not hold", "undetermined", "no limit found"),
-            "`could not learn`: some seeds fail and another reaches it, or one of these trained on "
-            "from a shorter lag; `could not hold`: the gradient is exactly 0, and nothing depends "
-            "on that input; `no limit found`: every seed reached every rung",
-        ),
-    ),
-)
-PRICE = Table(
-    "price",
-    (
-        Field("parameters", WHOLE, "numbers that are trained"),
-        Field("state_bytes", WHOLE, "of one stream"),
-        Field("train", ByName("batch size", NUMBER), "median microseconds per step of training"),
-        Field("stream", ByName("batch size", NUMBER), "the same, one step at a time"),
-    ),
-)
-COPY = Table(
-    "a line of copy memory",
-    (
-        Field("T", COUNT, "blanks between the symbols and their recall"),
-        Field("seeds", COUNT, "that were run"),
-        Field("recall", ESTIMATE, "nats of a recalled symbol, at the last evaluation"),
-        Field("floor", NUMBER, "the same without memory, ln 8"),
-        Field("loss", ESTIMATE, "nats, mean over the whole sequence"),
-        Field("loss_floor", NUMBER, "the same without memory, 10 ln 8 / (T + 20)"),
-        Field("updates", COUNT, "until the last evaluation"),
-    ),
-)
-_SPANS = OrNull(ByName("threshold", SPAN))
-RATE = Table(
-    "a learning rate",
-    (
-        Field("rate", POSITIVE, "the best one"),
-        Field("lag", COUNT, "that it was chosen at"),
-        Field("decided", FLAG, "whether it ended at the lowest threshold or above there"),
-    ),
-)
-ROWS = Table(
-    "the rows",
-    (
-        Field("rates", OrNull(ByName("task", RATE)), "the learning rate of each task"),
-        Field("stream_span", _SPANS, "tokens back that it can hand back from a running stream"),
-        Field("hold_span", _SPANS, "distractors over which it can hold one value"),
-        Field("learning", OrNull(LEARNING), "updates to the highest threshold, lag by lag"),
-        Field("capacity", OrNull(CAPACITY), "bits about the past in one state"),
-        Field("linear", OrNull(LINEAR), "linear memory capacity (Jaeger 2001)"),
-        Field("beyond", OrNull(BEYOND), "accuracy on streams longer than trained"),
-        Field("cause", OrNull(CAUSE), "why the stream span is no longer"),
-        Field("price", OrNull(PRICE), "sizes and times"),
-        Field("copy", OrNull(ListOf(COPY)), "the copy-memory task"),
-    ),
-)
-CARD = Table(
-    "a card",
-    (
-        Field("schema", COUNT, f"the version of this declaration, {SCHEMA}"),
-        Field("name", NAME, "of the card, and of its files"),
-        Field("cell", CELL, "what was measured"),
-        Field("protocol", PROTOCOL, "what was fixed"),
-        Field("protocol_hash", HASH, "of the protocol, its names sorted"),
-        Field("seeds", ListOf(WHOLE), "those of the raw rows, all but those of `tune`"),
-        Field("raw", ListOf(RAW), "what was measured, to six digits"),
-        Field("rows", ROWS, "what it says about the cell; null for what was not measured"),
-        Field("not_measured", ByName("row", TEXT), "why, of each row that is null"),
-        Field("device", TEXT, "where it was measured"),
-        Field("versions", ByName("program", TEXT), "of the programs that did"),
-        Field("date", DATE, "on which it was"),
-        Field("seconds", ByName("part", NUMBER), "that it took"),
-        Field(
-            "digest",
-            HASH,
-            "of all but name, device, versions, date, seconds, the times of the price, and itself",
-        ),
-    ),
-)
+    lag       steps back (stream), distractors (hold) or blanks T (copy)
+    accuracy  on fresh data, at each evaluation
+    failed    true if the loss became non-finite
+    """
+
+    task: Literal["stream", "hold", "copy"]
+    lag: Count
+    rate: Positive
+    seed: Whole
+    accuracy: Evaluations
+    failed: bool
+
+
+class Run(RawRow, tag="run"):
+    """A network that was trained on one lag from its initial weights.
+
+    lag        steps back (stream) or distractors (hold)
+    accuracy   on fresh data, at each evaluation
+    confirmed  on more, other fresh data; null where accuracy is below the lowest threshold
+    failed     true if the loss became non-finite
+    """
+
+    task: Task
+    lag: Count
+    rate: Positive
+    seed: Whole
+    accuracy: Evaluations
+    confirmed: Evaluations
+    failed: bool
+
+
+class Curriculum(Run, tag="curriculum"):
+    """A run that starts from the weights which the seed learned at the shorter lag `from`."""
+
+    from_: Count = msgspec.field(name="from")
+
+
+class Bits(RawRow, tag="bits"):
+    """Bits about each past token that are recalled from the state; null where training failed.
+
+    exact    from the state as it is
+    float16  after rounding the state to 16 bits
+    noise    after adding noise to the state
+    """
+
+    seed: Whole
+    lags: Lags
+    exact: PerLag
+    float16: PerLag
+    noise: PerLag
+    state_numbers: Whole
+
+
+class Linear(RawRow, tag="linear"):
+    """Held-out r squared of a ridge regression from the state to each past token.
+
+    trained, untrained  of the state after and before training
+    *_null              the same for shuffled tokens
+    """
+
+    seed: Whole
+    lags: Lags
+    trained: list[Share | None]
+    untrained: list[Share | None]
+    trained_null: list[Share | None]
+    untrained_null: list[Share | None]
+
+
+class Beyond(RawRow, tag="beyond"):
+    """Accuracy on streams that are `times` as long as the `length` steps trained on."""
+
+    seed: Whole
+    lag: Count
+    length: Count
+    times: Lags
+    accuracy: list[Share | None]
+
+
+class Jacobian(RawRow, tag="jacobian"):
+    """Mean norm of the gradient of the logit margin with respect to the input 0 .. lag steps back.
+
+    before, after  before and after training
+    depends        true if the last gradient is not 0, or replacing that token changes any logit,
+                   at these weights or at random weights around them
+    """
+
+    seed: Whole
+    lag: Count
+    before: list[NotNegative | None]
+    after: list[NotNegative | None]
+    depends: bool
+
+
+class Price(RawRow, tag="price"):
+    """Sizes, and microseconds per step by batch size, each time that was measured.
+
+    state_bytes  of one stream
+    train        per step of training
+    stream       per step of inference, one step at a time
+    """
+
+    parameters: Whole
+    state_bytes: Whole
+    train: Times
+    stream: Times
+
+
+class Copy(RawRow, tag="copy"):
+    """A network that was trained on copy memory with T blanks, at each evaluation.
+
+    loss      nats, mean over the whole sequence
+    recall    nats, mean over the ten symbols to recall
+    accuracy  of these symbols
+    """
+
+    T: Count
+    seed: Whole
+    rate: Positive
+    updates: Lags
+    loss: Losses
+    recall: Losses
+    accuracy: Evaluations
+
+
+class Estimate(msgspec.Struct, forbid_unknown_fields=True):
+    """A median over seeds and its order-statistic interval; null is infinite, or unknown.
+
+    by_seed    a value of each seed
+    low, high  bounds of the interval; null for one seed
+    coverage   probability that such an interval covers the median; null for one seed
+    """
+
+    by_seed: list[Number | None]
+    median: Number | None
+    low: Number | None
+    high: Number | None
+    coverage: Share | None
+
+
+class Span(Estimate):
+    """An estimate of the last lag of the longest unbroken prefix of the ladder.
+
+    at_least  of each seed: true if nothing longer was decided, so that its span is a lower bound
+    next      the lag of the ladder above the median; null where the ladder ends
+    """
+
+    at_least: list[bool]
+    next: Count | None
+
+
+class Rate(msgspec.Struct, forbid_unknown_fields=True):
+    """The learning rate of a task, the lag it was chosen at, and if any rate learned that lag."""
+
+    rate: Positive
+    lag: Count
+    decided: bool
+
+
+class Learning(msgspec.Struct, forbid_unknown_fields=True):
+    """Updates to the highest threshold at one lag: Kaplan-Meier median and 95% interval.
+
+    reached  seeds of `seeds` that got there
+    median   null if fewer than half did
+    high     null if there is no bound
+    """
+
+    lag: Count
+    seeds: Count
+    reached: Whole
+    median: Number | None
+    low: Number | None
+    high: Number | None
+
+
+class Capacity(msgspec.Struct, forbid_unknown_fields=True):
+    """Bits about the past in one state, summed over lags; see the raw row `bits`.
+
+    by_lag  lists of the lags and of the bits at each, medians over seeds
+    """
+
+    exact: Estimate
+    float16: Estimate
+    noise: Estimate
+    by_lag: ByLag
+    state_numbers: Whole | None
+
+
+class LinearCapacity(msgspec.Struct, forbid_unknown_fields=True):
+    """Linear memory capacity (Jaeger 2001): r squared less that of shuffled tokens, summed.
+
+    by_lag  lists of the lags and of the terms of both sums, medians over seeds
+    """
+
+    by_lag: ByLag
+    trained: Estimate
+    untrained: Estimate
+    state_numbers: Whole | None
+
+
+class LongerStreams(msgspec.Struct, forbid_unknown_fields=True):
+    """Accuracy on streams `times` as long as the `length` steps trained on."""
+
+    lag: Count
+    length: Count
+    times: list[Positive]
+    accuracy: list[Estimate]
+
+
+class Cause(msgspec.Struct, forbid_unknown_fields=True):
+    """Why the stream span is not longer.
+
+    lag      the lag examined: the first that fewer than half of the seeds reach, or the last
+    arrived  seeds that reached the threshold there from scratch
+    failed   seeds that did not
+    tried    of these, seeds that were trained on from a shorter lag
+    learned  of these, seeds that then reached it
+    closest  best accuracy of the seeds that never did; null if there are none
+    before   gradient of the requested input relative to that of the current one, before training
+    after    the same after training
+    profile  of these ratios for every input 0 .. lag steps back, medians over seeds
+    verdict  `could not learn`: some seeds failed, while others, or the same ones trained on from a
+             shorter lag, succeeded; `could not hold`: the gradient is exactly 0 and nothing depends
+             on the input; `no limit found`: every seed reached every lag
+    """
+
+    lag: Count
+    arrived: Whole
+    failed: Whole
+    tried: Whole
+    learned: Whole
+    closest: Estimate | None
+    before: Estimate | None
+    after: Estimate | None
+    profile: dict[Text, PerLag] | None
+    verdict: Literal["could not learn", "could not hold", "undetermined", "no limit found"]
+
+
+class Cost(msgspec.Struct, forbid_unknown_fields=True):
+    """Sizes, and median microseconds per step by batch size; see the raw row `price`."""
+
+    parameters: Whole
+    state_bytes: Whole
+    train: dict[Text, Number]
+    stream: dict[Text, Number]
+
+
+class CopyLine(msgspec.Struct, forbid_unknown_fields=True):
+    """Copy memory with T blanks, at the last evaluation, after `updates`.
+
+    recall      nats of a symbol to recall
+    floor       the same without memory, ln 8
+    loss        nats, mean over the whole sequence
+    loss_floor  the same without memory, 10 ln 8 / (T + 20)
+    """
+
+    T: Count
+    seeds: Count
+    recall: Estimate
+    floor: Number
+    loss: Estimate
+    loss_floor: Number
+    updates: Count
+
+
+class Summary(msgspec.Struct, forbid_unknown_fields=True):
+    """What the raw rows say about the cell; null for what was not measured.
+
+    rates        by task
+    stream_span  by threshold: steps back that can be echoed from a running stream
+    hold_span    by threshold: distractors over which one value can be held
+    """
+
+    rates: dict[Text, Rate] | None
+    stream_span: dict[Text, Span] | None
+    hold_span: dict[Text, Span] | None
+    learning: dict[Task, list[Learning]] | None
+    capacity: Capacity | None
+    linear: LinearCapacity | None
+    beyond: LongerStreams | None
+    cause: Cause | None
+    price: Cost | None
+    copy: list[CopyLine] | None
+
+
+SUMMARY = Summary.__struct_fields__
+"""Names of the fields of a summary."""
+
+
+class Card(msgspec.Struct, forbid_unknown_fields=True):
+    """A memory card.
+
+    name           of the card and of its files
+    protocol_hash  SHA-256 of the protocol
+    seeds          of all raw rows but those of kind `tune`
+    raw            what was measured
+    rows           the summary of the raw rows
+    not_measured   the reason for each field of the summary that is null
+    versions       of the programs used
+    seconds        by part of the measurement
+    digest         SHA-256 of all but name, device, versions, date, seconds, the times of the cost,
+                   and itself
+    """
+
+    schema: Count
+    name: Name
+    cell: Cell
+    protocol: Protocol
+    protocol_hash: Hash
+    seeds: Annotated[list[Whole], Meta(min_length=1, max_length=1000)]
+    raw: list[Tune | Run | Curriculum | Bits | Linear | Beyond | Jacobian | Price | Copy]
+    rows: Summary
+    not_measured: dict[Text, Text]
+    device: Text
+    versions: dict[Text, Text]
+    date: datetime.date
+    seconds: dict[Text, Number]
+    digest: Hash
+
+
+def fault(value: Any, kind: Any = Card, where: str = "") -> str | None:
+    """The first thing in a value that does not fit a type of this module; None if all of it does.
+
+    Args:
+      value: made of JSON values, from any source.
+      kind: a struct or an annotated type.
+      where: the name of the value; empty for a whole card.
+    """
+    try:
+        msgspec.convert(value, kind)
+        odd = next((text for text in _strings(value) if re.search(UNPRINTABLE, text)), None)
+    except RecursionError:
+        return f"{where or 'the card'} is nested too deeply"
+    except msgspec.ValidationError as error:
+        what, _, path = str(error).rpartition(" - at `$")
+        path = path.rstrip("`") if what else ""
+        place = (where + path).lstrip(".") or "the card"
+        return f"{place} is {_at(value, path)} ({_readable(what or str(error))})"
+    return odd and f"{where or 'the card'} has control characters in {shown(odd)}"
+
+
+def _at(value: Any, path: str) -> str:
+    """The number or string at a path of msgspec, which does not tell the keys of a dictionary."""
+    if "[...]" in path:
+        return "wrong"
+    for name, index in re.findall(r"\.(\w+)|\[(\d+)\]", path):
+        value = value[name or int(index)]
+    return "wrong" if isinstance(value, dict | list) else shown(value)
+
+
+def shown(value: Any) -> str:
+    """A value in a message, on one line and not too long."""
+    text = ascii(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """All strings in a tree of JSON values, keys too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from value
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value:
+            yield from _strings(each)
+
+
+def _readable(message: str) -> str:
+    """A message of msgspec on one line, with words for the patterns."""
+    for pattern, words in PATTERNS.items():
+        message = message.replace(f"matching regex {pattern!r}", words)
+    shown = "".join(c if c.isprintable() else "?" for c in message)[:200]
+    return shown[0].lower() + shown[1:]
+
+
+def json_schema() -> str:
+    """The JSON Schema of a card, as the text of docs/card.schema.json."""
+    schema = msgspec.json.schema(Card)
+    for part in schema["$defs"].values():
+        part["description"] = inspect.cleandoc(part["description"])
+    return json.dumps(schema, indent=1) + "\n"
+
+
+if __name__ == "__main__":
+    print(json_schema(), end="")

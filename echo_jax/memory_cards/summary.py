@@ -1,7 +1,8 @@
-"""The rows of a memory card, as a pure function of its raw rows and its protocol. No jax.
+"""The summary of a memory card, as a pure function of its raw rows and its protocol.
 
-Whoever has a card can compute its rows again. A raw row is what was measured, of one seed or of the
-cell; a row is what is said about the cell. docs/card.md describes every field of both.
+A raw row is a measurement of one seed, or of the cell; the summary is what they say about the cell.
+A card holds both, so a reader can compute the summary again. Its JSON key is "rows", and schema.py
+describes its fields.
 """
 
 import math
@@ -14,40 +15,38 @@ from echo_jax import statistics
 from echo_jax.memory_benchmark import spans
 from echo_jax.memory_benchmark.protocol import SYMBOLS, TASKS, memoryless_loss
 from echo_jax.memory_benchmark.spans import Protocol
-from echo_jax.memory_cards.json_types import Row
+from echo_jax.memory_cards.schema import Row
 from echo_jax.report.number_formats import plain
 
 UNDERFLOW = 1e-30
-"""A gradient of exactly 0 beside others that are smaller than this may be one that was rounded."""
+"""If other gradients are smaller, a gradient of exactly 0 may be one that was rounded to 0."""
 
 
-def rows_of(raw: Sequence[Row], protocol: Protocol) -> dict[str, Any]:
-    """What a card says; None for a row of which nothing was measured.
-
-    Args:
-      raw: as in docs/card.md, in any order.
-      protocol: what was fixed.
-    """
-    rows: dict[str, Any] = {"rates": _rates(_of(raw, "tune"), protocol)}
-    for task in TASKS:
-        rows[f"{task}_span"] = _spans(_of(raw, "run", task=task), protocol)
-    learning = {task: _learning(_of(raw, "run", task=task), protocol) for task in TASKS}
-    rows["learning"] = learning if any(learning.values()) else None
-    rows["capacity"] = _capacity(_of(raw, "bits"))
-    rows["linear"] = _linear(_of(raw, "linear"), _of(raw, "bits"))
-    rows["beyond"] = _beyond(_of(raw, "beyond"))
-    rows["cause"] = _cause(raw, protocol)
-    rows["price"] = _price(_of(raw, "price"))
-    rows["copy"] = _copy(_of(raw, "copy"))
-    return plain(rows)
+def summarize(raw: Sequence[Row], protocol: Protocol) -> dict[str, Any]:
+    """The summary of raw rows, in any order; None for what was not measured."""
+    runs = {task: _of(raw, "run", task=task) for task in TASKS}
+    learning = {task: _learning(runs[task], protocol) for task in TASKS}
+    summary = {
+        "rates": _rates(_of(raw, "tune"), protocol),
+        "stream_span": _spans(runs["stream"], protocol),
+        "hold_span": _spans(runs["hold"], protocol),
+        "learning": learning if any(learning.values()) else None,
+        "capacity": _capacity(_of(raw, "bits")),
+        "linear": _linear(_of(raw, "linear"), _of(raw, "bits")),
+        "beyond": _beyond(_of(raw, "beyond")),
+        "cause": _cause(raw, protocol),
+        "price": _cost(_of(raw, "price")),
+        "copy": _copy(_of(raw, "copy")),
+    }
+    return plain(summary)
 
 
 def estimate(values: Iterable[float | None], missing: float = math.nan) -> Row:
-    """A value of each seed, their median and its interval.
+    """The values of the seeds, their median and its order-statistic interval.
 
     Args:
-      values: a seed each, None for what is not there.
-      missing: what None counts as: infinity for never, 0 for nothing; NaN leaves it out.
+      values: one for each seed; None if there is none.
+      missing: what None counts as: infinity (never reached) or 0; NaN leaves it out.
     """
     by_seed = list(values)
     counted = [missing if value is None else value for value in by_seed]
@@ -62,7 +61,7 @@ def estimate(values: Iterable[float | None], missing: float = math.nan) -> Row:
 
 
 def span_estimate(lags: Iterable[float]) -> Row:
-    """`estimate` whose median is a lag that was run: of an even number, the lower middle one."""
+    """`estimate`, with the lower middle value as median of an even number: a lag that was run."""
     found = estimate(lags)
     middle = sorted(found["by_seed"])[(len(found["by_seed"]) - 1) // 2]
     return found | {"median": _finite(float(middle))}
@@ -73,35 +72,37 @@ def _finite(value: float) -> float | None:
 
 
 def _of(raw: Sequence[Row], kind: str, **fields: Any) -> list[Row]:
-    """The raw rows of a kind with some fields, by seed."""
+    """The raw rows of a kind that have these values, in the order of their seeds."""
     wanted = {"kind": kind, **fields}
     found = [row for row in raw if all(row.get(name) == wanted[name] for name in wanted)]
     return sorted(found, key=lambda row: row.get("seed", 0))
 
 
-def _seeds(rows: Iterable[Row]) -> list[int]:
-    return sorted({row["seed"] for row in rows})
+def _grouped(rows: Iterable[Row], name: str) -> dict[Any, list[Row]]:
+    """Rows by the value of a field, the smallest value first."""
+    groups: dict[Any, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row[name], []).append(row)
+    return dict(sorted(groups.items()))
 
 
 def _rates(tuned: list[Row], protocol: Protocol) -> Row | None:
-    """The rate of each task: of the last lag that was tried, the largest mean accuracy."""
+    """The best rate of each task at the last lag that was tried."""
     found = {}
-    for task in sorted({row["task"] for row in tuned}):
-        tried = [row for row in tuned if row["task"] == task]
+    for task, tried in _grouped(tuned, "task").items():
         last = spans.last_tried(tried, protocol["tuning_lags"][task])
         decided = spans.is_decided(last, protocol)
-        rate = spans.best_rate(last)
-        found[task] = {"rate": rate, "lag": last[0]["lag"], "decided": decided}
+        found[task] = {"rate": spans.best_rate(last), "lag": last[0]["lag"], "decided": decided}
     return found or None
 
 
 def _spans(runs: list[Row], protocol: Protocol) -> Row | None:
-    """By threshold, as in "0.99"."""
+    """The span at each threshold, by names as in "0.99"."""
     if not runs:
         return None
     found = {}
     for threshold in protocol["thresholds"]:
-        reached = spans.spans(runs, _seeds(runs), threshold, protocol)
+        reached = spans.spans(runs, list(_grouped(runs, "seed")), threshold, protocol)
         span = span_estimate(each.lag for each in reached)
         found[str(threshold)] = span | {
             "at_least": [each.at_least for each in reached],
@@ -113,8 +114,8 @@ def _spans(runs: list[Row], protocol: Protocol) -> Row | None:
 def _learning(runs: list[Row], protocol: Protocol) -> list[Row]:
     """Updates to the highest threshold, a line for each lag that was run."""
     success, lines = max(protocol["thresholds"]), []
-    for lag in sorted({run["lag"] for run in runs}):
-        arrivals = [spans.arrival(r, success, protocol) for r in runs if r["lag"] == lag]
+    for lag, at_lag in _grouped(runs, "lag").items():
+        arrivals = [spans.arrival(run, success, protocol) for run in at_lag]
         reached = [arrival.reached for arrival in arrivals]
         found = statistics.survival_median([arrival.updates for arrival in arrivals], reached)
         line = {"lag": lag, "seeds": len(arrivals), "reached": sum(reached)}
@@ -123,16 +124,15 @@ def _learning(runs: list[Row], protocol: Protocol) -> list[Row]:
 
 
 def _capacity(bits: list[Row]) -> Row | None:
-    """Sums over the lags, as they are and after the state was rounded or disturbed."""
+    """Recalled bits summed over lags: of the state as it is, rounded, and with noise."""
     if not bits:
         return None
     found: Row = {
-        name: estimate(_sum(row[name]) for row in bits) for name in ("exact", "float16", "noise")
+        name: estimate(math.fsum(_or_zero(row[name])) for row in bits)
+        for name in ("exact", "float16", "noise")
     }
-    found["by_lag"] = {
-        "lags": bits[0]["lags"],
-        "median": _medians([_or_zero(row["exact"]) for row in bits]),
-    }
+    median = _medians([_or_zero(row["exact"]) for row in bits])
+    found["by_lag"] = {"lags": bits[0]["lags"], "median": median}
     return found | {"state_numbers": bits[0]["state_numbers"]}
 
 
@@ -146,48 +146,38 @@ def _linear(linear: list[Row], bits: list[Row]) -> Row | None:
             np.subtract(_or_zero(row[name]), _or_zero(row[f"{name}_null"])).tolist()
             for row in linear
         ]
-        found[name] = estimate(map(_sum, less))
+        found[name] = estimate(map(math.fsum, less))
         found["by_lag"][name] = _medians(less)
     return found | {"state_numbers": bits[0]["state_numbers"] if bits else None}
 
 
 def _or_zero(values: Sequence[float | None]) -> list[float]:
-    """What could not be measured of a seed, because it failed, counts as nothing."""
+    """Values in which a seed whose training failed counts as 0."""
     return [0.0 if value is None else value for value in values]
 
 
-def _sum(values: Sequence[float | None]) -> float:
-    return math.fsum(_or_zero(values))
-
-
 def _medians(rows: Sequence[Sequence[float]]) -> list[float]:
-    """Of each place, over the seeds."""
+    """The median over the rows, column by column."""
     return np.median(np.array(rows, np.float64), axis=0).tolist()
 
 
 def _beyond(beyond: list[Row]) -> Row | None:
-    """The accuracy on streams of so many times the length."""
+    """The accuracy on longer streams, by how many times longer they are."""
     if not beyond:
         return None
-    first = beyond[0]
-    by_time = zip(*(_or_zero(row["accuracy"]) for row in beyond), strict=True)
-    return {
-        "lag": first["lag"],
-        "length": first["length"],
-        "times": first["times"],
-        "accuracy": [estimate(values) for values in by_time],
-    }
+    by_factor = zip(*(_or_zero(row["accuracy"]) for row in beyond), strict=True)
+    shared = {name: beyond[0][name] for name in ("lag", "length", "times")}
+    return shared | {"accuracy": [estimate(values) for values in by_factor]}
 
 
 def _cause(raw: Sequence[Row], protocol: Protocol) -> Row | None:
-    """Why the stream span is no longer: could the cell not hold the value, or not learn to?"""
+    """Why the stream span is not longer: the cell could not hold the value, or not learn to."""
     runs, jacobians = _of(raw, "run", task="stream"), _of(raw, "jacobian")
     curricula = _of(raw, "curriculum", task="stream")
     whole = bool(runs) and "cause" in protocol["rows"] and _climbed(runs, protocol)
     if not (jacobians or curricula or whole):
         return None
-    looked_at = jacobians or curricula
-    lag = min([row["lag"] for row in looked_at] or protocol["ladder"][-1:])
+    lag = min([row["lag"] for row in jacobians or curricula] or protocol["ladder"][-1:])
     found = {"lag": lag} | _arrivals(runs, curricula, lag, protocol)
     curves = {name: [row[name] for row in jacobians] for name in ("before", "after")}
     for name, of_seeds in curves.items():
@@ -201,7 +191,7 @@ def _cause(raw: Sequence[Row], protocol: Protocol) -> Row | None:
 
 
 def _arrivals(runs: list[Row], curricula: list[Row], lag: int, protocol: Protocol) -> Row:
-    """How many seeds arrived at a lag from scratch or did not, and what became of these."""
+    """How many seeds succeeded at a lag from scratch, failed, and succeeded by a curriculum."""
     success = max(protocol["thresholds"])
 
     def arrived(run: Row) -> bool:
@@ -210,33 +200,33 @@ def _arrivals(runs: list[Row], curricula: list[Row], lag: int, protocol: Protoco
     from_scratch = [run for run in runs if run["lag"] == lag and spans.decided(run, protocol)]
     failed = {run["seed"] for run in from_scratch if not arrived(run)}
     tried = [run for run in curricula if run["lag"] == lag and run["seed"] in failed]
-    tried_seeds = {run["seed"] for run in tried}
     learned = {run["seed"] for run in tried if arrived(run)}
     return {
         "arrived": sum(map(arrived, from_scratch)),
         "failed": len(failed),
-        "tried": len(tried_seeds),
+        "tried": len(_grouped(tried, "seed")),
         "learned": len(learned),
         "closest": _closest([*from_scratch, *tried], failed - learned),
     }
 
 
 def _closest(runs: list[Row], seeds: set[int]) -> Row | None:
-    """The best accuracy of each of some seeds at an evaluation; None of no seeds."""
+    """The best accuracy of each of some seeds at an evaluation; None without seeds."""
     best = dict.fromkeys(sorted(seeds), 0.0)
     for run in [run for run in runs if run["seed"] in seeds]:
-        best[run["seed"]] = max([best[run["seed"]], *(x or 0.0 for x in run["accuracy"])])
+        best[run["seed"]] = max([best[run["seed"]], *_or_zero(run["accuracy"])])
     return estimate(best.values()) if best else None
 
 
 def _climbed(runs: list[Row], protocol: Protocol) -> bool:
-    """Whether every seed reached every lag of the ladder."""
-    reached = spans.spans(runs, _seeds(runs), max(protocol["thresholds"]), protocol)
+    """True if every seed reached the highest threshold at every lag of the ladder."""
+    seeds = list(_grouped(runs, "seed"))
+    reached = spans.spans(runs, seeds, max(protocol["thresholds"]), protocol)
     return all(span.lag == protocol["ladder"][-1] for span in reached)
 
 
 def _verdict(found: Row, whole: bool, never: bool) -> str:
-    """No more than what something shows."""
+    """The cause in words; undetermined unless the rows show one."""
     if whole:
         return "no limit found"
     if found["failed"] and found["arrived"] + found["learned"]:
@@ -247,25 +237,25 @@ def _verdict(found: Row, whole: bool, never: bool) -> str:
 
 
 def _never_held(curves: list[list[float]]) -> bool:
-    """Whether the gradient of that input is 0, and that is not underflow."""
+    """True if the last gradient of every curve is 0, and this is not underflow."""
     positive = [value for curve in curves for value in curve if value and value > 0]
     return bool(positive) and min(positive) > UNDERFLOW and all(curve[-1] == 0 for curve in curves)
 
 
 def _ratio(value: float | None, of: float | None) -> float | None:
-    """None where either is unknown or there is nothing to compare with."""
+    """A ratio; None where a value is unknown or the divisor is 0."""
     return None if value is None or not of else value / of
 
 
 def _profile(curves: list[list[float]]) -> list[float | None]:
-    """The median over the seeds of each gradient as a share of that of the input just now."""
+    """The gradient of each input relative to that of the current one, median over seeds."""
     places = zip(*([_ratio(value, curve[0]) for value in curve] for curve in curves), strict=True)
     known = ([value for value in place if value is not None] for place in places)
     return [float(np.median(values)) if values else None for values in known]
 
 
-def _price(price: list[Row]) -> Row | None:
-    """Sizes as they are, and median times, by batch size."""
+def _cost(price: list[Row]) -> Row | None:
+    """Sizes, and median times by batch size."""
     if not price:
         return None
     found = {name: price[0][name] for name in ("parameters", "state_bytes")}
@@ -275,19 +265,17 @@ def _price(price: list[Row]) -> Row | None:
 
 
 def _copy(copy: list[Row]) -> list[Row] | None:
-    """The copy-memory task, a line for each T: the last losses, beside those of no memory."""
-    lines = []
-    for blanks in sorted({row["T"] for row in copy}):
-        of_task = [row for row in copy if row["T"] == blanks]
-        lines.append(
-            {
-                "T": blanks,
-                "seeds": len(of_task),
-                "recall": estimate((row["recall"][-1] for row in of_task), math.inf),
-                "floor": math.log(SYMBOLS),
-                "loss": estimate((row["loss"][-1] for row in of_task), math.inf),
-                "loss_floor": memoryless_loss(blanks),
-                "updates": max(row["updates"][-1] for row in of_task),
-            }
-        )
+    """Losses on copy memory at the last evaluation, beside those without memory, by T."""
+    lines = [
+        {
+            "T": blanks,
+            "seeds": len(rows),
+            "recall": estimate((row["recall"][-1] for row in rows), math.inf),
+            "floor": math.log(SYMBOLS),
+            "loss": estimate((row["loss"][-1] for row in rows), math.inf),
+            "loss_floor": memoryless_loss(blanks),
+            "updates": max(row["updates"][-1] for row in rows),
+        }
+        for blanks, rows in _grouped(copy, "T").items()
+    ]
     return lines or None

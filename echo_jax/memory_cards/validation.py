@@ -1,17 +1,20 @@
-"""Whether each raw row of a card is what its protocol and its seeds let it be. No jax.
+"""Checks that the raw rows of a card fit its protocol and its seeds; their types are the schema's.
 
-Whether the rows fit each other is for `card_course`.
+Refused are rows from which the summary cannot be computed, and rows from which a seed, a lag or a
+trial of a learning rate is missing. A card that was stopped early passes. The card allocates
+nothing by a number in it, and each check takes time in proportion to the rows.
 """
 
-import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 from echo_jax.memory_benchmark import spans
 from echo_jax.memory_benchmark.spans import Protocol
-from echo_jax.memory_cards.json_types import Row
+from echo_jax.memory_cards.schema import Row
 
-SAME_LENGTH = {
+EQUAL_LENGTHS = {
     "run": ("accuracy", "confirmed"),
     "curriculum": ("accuracy", "confirmed"),
     "bits": ("lags", "exact", "float16", "noise"),
@@ -22,148 +25,129 @@ SAME_LENGTH = {
 }
 """Lists of a raw row that have an entry for each of the same things."""
 
-ROUNDING = 2e-6
-"""More than numbers of a raw row are rounded by."""
+EQUAL_FIELDS = {"bits": ("state_numbers",), "beyond": ("lag", "length"), "jacobian": ("lag",)}
+"""Fields that do not depend on the seed."""
 
-IDENTITY = ("kind", "task", "lag", "from", "T", "rate", "seed")
-"""Fields that say what a raw row is of; the rate only of one that tunes it."""
+LADDERS = ("tune", "run", "copy")
+"""Kinds of raw rows that go up a list of lags, from the first."""
+
+OF_EVERY_SEED = (*LADDERS, "bits", "linear", "jacobian")
+"""Kinds of raw rows that there are of every seed, where there is one."""
 
 
 def fault(raw: Sequence[Row], seeds: Sequence[int], protocol: Protocol) -> str | None:
-    """The first thing that disagrees; the fields of all of them are as the schema declares.
-
-    Args:
-      raw: of a card.
-      seeds: of the card.
-      protocol: of the card.
-    """
+    """The first contradiction between raw rows, seeds and protocol of a card; None if all fit."""
     return next(_faults(raw, seeds, protocol), None)
 
 
 def _faults(raw: Sequence[Row], seeds: Sequence[int], protocol: Protocol) -> Iterator[str]:
+    if any(low >= high for low, high in pairwise(protocol["ladder"])):
+        yield "protocol.ladder does not rise"
     yield from _seed_faults(seeds, protocol)
-    yield from _twice(raw)
+    first: dict[Any, int] = {}
     for i, row in enumerate(raw):
-        for check in (_empty, _lengths, _places, _curves, _bounds, _of_the_seeds):
+        for check in (_value_faults, _length_faults, _list_faults):
             yield from (f"raw[{i}]{said}" for said in check(row, seeds, protocol))
-    yield from _state_sizes(raw)
+        like = first.setdefault(_identity(row), i)
+        if like != i:
+            yield f"raw[{i}] is of the same seed and lag as raw[{like}]"
+        like = first.setdefault(row["kind"], i)
+        for name in EQUAL_FIELDS.get(row["kind"], ()):
+            if row[name] != raw[like][name]:
+                yield f"raw[{i}].{name} is {row[name]}, and {raw[like][name]} in raw[{like}]"
+    yield from _missing_rows(raw, seeds, protocol)
+    yield from _rate_faults(raw, protocol)
 
 
 def _seed_faults(seeds: Sequence[int], protocol: Protocol) -> Iterator[str]:
     if not len(seeds) == len(set(seeds)) == protocol["seeds"]:
-        yield f"seeds is {list(seeds)}, and the protocol has {protocol['seeds']}, all different"
+        yield f"seeds has {len(set(seeds))} different ones, and the protocol {protocol['seeds']}"
     used = set(seeds) & set(protocol["tuning_seeds"])
     if used:
         yield f"seed {min(used)} chose the learning rate, and may not be measured"
 
 
-def _twice(raw: Sequence[Row]) -> Iterator[str]:
-    seen: dict[tuple[Any, ...], int] = {}
-    for i, row in enumerate(raw):
-        names = [name for name in IDENTITY if name != "rate" or row["kind"] == "tune"]
-        of = tuple(row.get(name) for name in names)
-        if of in seen:
-            yield f"raw[{i}] is of the same as raw[{seen[of]}]"
-        seen[of] = i
+def _place(row: Row) -> tuple[str, str, int]:
+    """The kind, task and lag of a raw row, `copy` and T of copy memory."""
+    if row["kind"] == "copy":
+        return "copy", "copy", row["T"]
+    return row["kind"], row.get("task", ""), row.get("lag", 0)
 
 
-def _empty(row: Row, _: Sequence[int], __: Protocol) -> Iterator[str]:
-    """Lists without an entry, where one is needed to say anything."""
-    if not row.get("accuracy", ["not asked for"]):
-        yield ".accuracy has no entry"
-    if row["kind"] == "price":
-        for name in ("train", "stream"):
-            if not all(row[name].values()):
-                yield f".{name} has a list without an entry"
+def _identity(row: Row) -> tuple[Any, ...]:
+    return (*_place(row), row.get("seed"), row["rate"] if row["kind"] == "tune" else None)
 
 
-def _lengths(row: Row, _: Sequence[int], protocol: Protocol) -> Iterator[str]:
-    """Lists that have too many entries, too few, or not as many as each other."""
-    first, *others = SAME_LENGTH.get(row["kind"], ("kind",))
+def _value_faults(row: Row, seeds: Sequence[int], protocol: Protocol) -> Iterator[str]:
+    """Seeds, rates and lags that are not among those of the card."""
+    tune = row["kind"] == "tune"
+    lags = protocol["tuning_lags"].get(row["task"], ()) if tune else protocol["ladder"]
+    allowed = {
+        "seed": protocol["tuning_seeds"] if tune else seeds,
+        "rate": protocol["rates"],
+        **dict.fromkeys(("lag", "T", "from"), lags),
+    }
+    for name, values in allowed.items():
+        if name in row and row[name] not in values:
+            yield f".{name} is {row[name]}, which is none of those of the protocol"
+
+
+def _length_faults(row: Row, _: Sequence[int], protocol: Protocol) -> Iterator[str]:
+    """Lists that are longer or shorter than they can be."""
+    kind = row["kind"]
+    first, *others = EQUAL_LENGTHS.get(kind, ("kind",))
     for other in others:
         if len(row[first]) != len(row[other]):
             yield f".{other} has {len(row[other])} entries where {first} has {len(row[first])}"
-    if row["kind"] in ("run", "curriculum", "tune"):
-        updates = protocol["tuning_updates" if row["kind"] == "tune" else "budget"]
+    if "accuracy" in row and kind != "beyond":
+        updates = protocol["tuning_updates" if kind == "tune" else "budget"]
         most = updates // protocol["evaluate_every"]
         if len(row["accuracy"]) > most:
-            yield (
-                f".accuracy has {len(row['accuracy'])} entries where the budget is out after {most}"
-            )
-    if row["kind"] == "jacobian" and len(row["before"]) != row["lag"] + 1:
-        yield f".before has {len(row['before'])} entries where a lag of {row['lag']} has one more"
+            yield f".accuracy has {len(row['accuracy'])} entries where the budget allows {most}"
+    if kind == "jacobian" and len(row["before"]) != row["lag"] + 1:
+        yield f".before has {len(row['before'])} entries where lag {row['lag']} has one more"
 
 
-def _places(row: Row, _: Sequence[int], protocol: Protocol) -> Iterator[str]:
-    """Lags, rates, lengths and times that are none of those of the protocol."""
-    rungs, tuned_at = protocol["ladder"], protocol["tuning_lags"].get(row.get("task"), ())
-    allowed = {
-        "run": {"lag": rungs, "rate": protocol["rates"]},
-        "curriculum": {"lag": rungs, "rate": protocol["rates"], "from": rungs},
-        "tune": {"lag": tuned_at, "rate": protocol["rates"]},
-        "jacobian": {"lag": rungs},
-        "beyond": {"lag": rungs},
-        "copy": {"T": rungs, "rate": protocol["rates"]},
+def _list_faults(row: Row, _: Sequence[int], protocol: Protocol) -> Iterator[str]:
+    """Lags, factors and updates that are not those of the protocol."""
+    kind, every = row["kind"], protocol["evaluate_every"]
+    if kind in ("bits", "linear"):
+        last = protocol["capacity_lags" if kind == "bits" else "linear_lags"]
+        if row["lags"][-1] != last or row["lags"] != list(range(1, len(row["lags"]) + 1)):
+            yield f".lags is not 1 to {last}, as in the protocol"
+    if kind == "beyond" and row["times"] != protocol["beyond"]:
+        yield ".times is not that of the protocol"
+    if kind == "copy" and row["updates"] != [every * (i + 1) for i in range(len(row["updates"]))]:
+        yield f".updates is not {every}, {2 * every} and so on"
+
+
+def _missing_rows(raw: Sequence[Row], seeds: Sequence[int], protocol: Protocol) -> Iterator[str]:
+    """Seeds, trials and lags that were left out; no row is there twice."""
+    trials = len(protocol["rates"]) * len(protocol["tuning_seeds"])
+    counts = Counter(_place(row) for row in raw if row["kind"] in OF_EVERY_SEED)
+    for (kind, task, lag), count in counts.items():
+        expected = trials if kind == "tune" else len(seeds)
+        if count != expected:
+            words = " ".join(filter(None, (*{kind: 1, task: 1}, f"lag {lag}" * bool(lag))))
+            yield f"raw has {count} rows of {words} where it needs {expected}"
+    for kind, task in sorted({(k, t) for k, t, _ in counts if k in LADDERS}):
+        lags = protocol["tuning_lags"][task] if kind == "tune" else protocol["ladder"]
+        there = [(kind, task, lag) in counts for lag in lags]
+        if not all(there[: sum(there)]):
+            yield f"raw has no {kind} {task} at lag {lags[there.index(False)]}, but at later ones"
+
+
+def _rate_faults(raw: Sequence[Row], protocol: Protocol) -> Iterator[str]:
+    """Networks that were not trained at the rate chosen for their task."""
+    tuned: dict[str, list[Row]] = {}
+    for row in raw:
+        if row["kind"] == "tune":
+            tuned.setdefault(row["task"], []).append(row)
+    chosen = {
+        task: spans.best_rate(spans.last_tried(rows, protocol["tuning_lags"][task]))
+        for task, rows in tuned.items()
     }
-    said = {"rate": "none of the rates", "from": "not on the ladder", "T": "not on the ladder"}
-    said["lag"] = "no lag to choose a rate at" if row["kind"] == "tune" else "not on the ladder"
-    for name, values in allowed.get(row["kind"], {}).items():
-        if row[name] not in values:
-            yield f".{name} is {row[name]}, which is {said[name]} of the protocol"
-    exact = {
-        "bits": ("lags", list(range(1, protocol["capacity_lags"] + 1))),
-        "linear": ("lags", list(range(1, protocol["linear_lags"] + 1))),
-        "beyond": ("times", protocol["beyond"]),
-    }
-    if row["kind"] in exact:
-        name, values = exact[row["kind"]]
-        if row[name] != values:
-            yield f".{name} is not {values[0]} to {values[-1]}, as the protocol has it"
-
-
-def _curves(row: Row, _: Sequence[int], protocol: Protocol) -> Iterator[str]:
-    """Runs that go on where they have ended, or were confirmed where there was nothing to."""
-    every = protocol["evaluate_every"]
-    if row["kind"] == "copy" and row["updates"] != [
-        every * (i + 1) for i in range(min(len(row["updates"]), spans.evaluations(protocol)))
-    ]:
-        yield f".updates are not {every}, {2 * every} and so on to at most {protocol['budget']:,}"
-    if row["kind"] not in ("run", "curriculum"):
-        return
-    success = spans.reached(row, max(protocol["thresholds"]), protocol)
-    if success is not None and success != every * len(row["accuracy"]):
-        yield f".accuracy goes on after success at {success} updates"
-    for i, (first, second) in enumerate(zip(row["accuracy"], row["confirmed"], strict=True)):
-        margin = (first or 0.0) - min(protocol["thresholds"])
-        if abs(margin) > ROUNDING and (margin > 0) != (second is not None):
-            yield f".confirmed[{i}] is {second} where the accuracy is {first}"
-
-
-def _bounds(row: Row, _: Sequence[int], protocol: Protocol) -> Iterator[str]:
-    """Numbers that no measurement gives."""
-    bits = (-math.inf, math.log2(protocol["vocab_size"]))
-    for name, (low, high) in {
-        "bits": dict.fromkeys(("exact", "float16", "noise"), bits),
-        "linear": dict.fromkeys(SAME_LENGTH["linear"][1:], (0.0, 1.0)),
-        "jacobian": dict.fromkeys(("before", "after"), (0.0, math.inf)),
-        "copy": dict.fromkeys(("loss", "recall"), (0.0, math.inf)),
-    }.get(row["kind"], {}).items():
-        for i, value in enumerate(row[name]):
-            if value is not None and not low - ROUNDING <= value <= high + ROUNDING:
-                yield f".{name}[{i}] is {value}, and it lies from {low:g} to {high:g}"
-
-
-def _of_the_seeds(row: Row, seeds: Sequence[int], protocol: Protocol) -> Iterator[str]:
-    if row["kind"] == "tune":
-        if row["seed"] not in protocol["tuning_seeds"]:
-            yield f".seed is {row['seed']}, which is none that chooses the learning rate"
-    elif "seed" in row and row["seed"] not in seeds:
-        yield f".seed is {row['seed']}, which is none of the seeds of the card"
-
-
-def _state_sizes(raw: Sequence[Row]) -> Iterator[str]:
-    """All seeds have a state of the same size."""
-    bits = [i for i, row in enumerate(raw) if row["kind"] == "bits"]
-    for i in bits:
-        if raw[i]["state_numbers"] != raw[bits[0]]["state_numbers"]:
-            yield f"raw[{i}].state_numbers is not that of raw[{bits[0]}]"
+    for i, row in enumerate(raw):
+        best = chosen.get(_place(row)[1])
+        if row["kind"] in ("run", "curriculum", "copy") and row["rate"] != best:
+            yield f"raw[{i}].rate is {row['rate']}, and {best} was chosen for its task"

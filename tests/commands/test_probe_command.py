@@ -90,7 +90,7 @@ def test_a_cell_of_the_current_folder_gets_a_card(probing, tmp_path):
         (["--cell", "mine:Last", "--out", "/proc"], r"/proc cannot be written to \(.*\): use"),
         (["--seed", "-1"], "seed -1 is not one of a card: use 0 to 999,000"),
         (["--seed", "1000000"], "seed 1,000,000 is not one of a card: use 0 to 999,000, as those"),
-        (["--name", "a b"], "error: name is 'a b', not a text of"),
+        (["--name", "a b"], "error: name is .a b. .expected `str` of 1 to 100"),
         (["--cell", "gru", "--cell-args", "features=1000000"], "^error: cell 'gru' has .* paramet"),
         (["--cell", "gru", "--cell-args", "gate_fn=relu"], "^error: cell 'gru' fails in a step"),
         (["--seconds", "0"], "seconds 0 is not above 0: use more, or leave it out"),

@@ -11,8 +11,10 @@ import math
 
 import numpy as np
 
+from echo_jax import atomic_files
 from echo_jax.memory_benchmark import spans
 from echo_jax.memory_cards import card_file as cards
+from echo_jax.memory_cards.summary import summarize
 from echo_jax.report.number_formats import plain
 
 FULL = {
@@ -32,6 +34,7 @@ COPY = FULL | {
     "name": "copy", "ladder": [100, 300, 1000], "budget": 20_000, "evaluate_every": 5_000,
     "tuning_lags": {"copy": [100]}, "tuning_updates": 10_000, "rows": ["copy"],
 }  # fmt: skip
+SMALL = FULL | {"ladder": [1, 2, 3], "seeds": 2, "rows": ["stream", "price", "cause"]}
 LAGS = list(range(1, 41))
 NEVER = math.inf
 
@@ -72,6 +75,13 @@ CARDS = {
 def card(name):
     """A card of `CARDS`, as it is read from its file; another object each time."""
     return json.loads(text_of(name))
+
+
+def signed(made):
+    """A card with the summary, hash and digest of what was changed in it."""
+    made["protocol_hash"] = atomic_files.digest_of(made["protocol"])
+    made["rows"] = summarize(made["raw"], made["protocol"])
+    return made | {"digest": cards.digest_of(made)}
 
 
 @functools.cache
@@ -136,6 +146,21 @@ def run(task, lag, seed, protocol, after=NEVER, **fields):
 def rising(evaluations, best):
     """Accuracies from chance to the best."""
     return np.round(np.linspace(0.5, best, int(evaluations)), 4).tolist()
+
+
+def stream_runs(*after):
+    """Runs of two seeds by SMALL: both pass lag 1, and lag 2 after so many updates."""
+    passed = [run("stream", 1, seed, SMALL, 100) for seed in (0, 1)]
+    return passed + [run("stream", 2, seed, SMALL, n) for seed, n in enumerate(after)]
+
+
+def jacobian(seed, before, after=None, depends=False):
+    curves = {"before": before, "after": after or before}
+    return {"kind": "jacobian", "seed": seed, "lag": 2, "depends": depends} | curves
+
+
+def curriculum(seed, after):
+    return run("stream", 2, seed, SMALL, after) | {"kind": "curriculum", "from": 1}
 
 
 def halfway(protocol):
