@@ -4,7 +4,6 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
 from echo_jax.cells.lstm import LSTMCell
@@ -83,20 +82,6 @@ def test_a_row_gather_is_the_one_hot_product_bit_for_bit():
     variables = cell.init(jax.random.key(1), cell.initialize_carry(None, (4, 9)), one_hot[:, 0])
     gathered, multiplied = (cell.apply(variables, x, method="project") for x in (tokens, one_hot))
     chex.assert_trees_all_equal(gathered, multiplied)
-
-
-@pytest.mark.parametrize(("dtype", "tolerance"), [(jnp.float32, 1e-6), (jnp.float64, 1e-12)])
-def test_fused_adam_is_the_adam_of_optax(dtype, tolerance):
-    with jax.enable_x64(dtype == jnp.float64):
-        fused, plain = training.fused_adam(), optax.scale_by_adam(**training.ADAM)
-        weights = {"a": jnp.ones((3, 4), dtype), "b": jnp.ones(5, dtype)}
-        states = [fused.init(weights), plain.init(weights)]
-        for i in range(30):
-            key = jax.random.fold_in(jax.random.key(0), i)
-            gradient = jax.tree.map(lambda x: jax.random.normal(key, x.shape, dtype), weights)  # noqa: B023
-            found, states[0] = fused.update(gradient, states[0])
-            expected, states[1] = plain.update(gradient, states[1])
-            assert_near(found, expected, tolerance if i else 10 * tolerance)
 
 
 def test_forty_updates_in_either_form_end_at_the_same_weights():

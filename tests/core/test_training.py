@@ -245,14 +245,17 @@ def test_the_gradient_passes_back_through_so_many_batches_and_no_further(reach):
 GRADIENTS = [jnp.array([1e-7, 1e-3, -2.0]), jnp.array([3e-8, 0.0, 1.0])] * 20
 
 
-def test_the_direction_of_adam_is_that_of_optax():
-    ours, theirs = training.fused_adam(), optax.scale_by_adam(**training.ADAM)
-    states = [adam.init(GRADIENTS[0]) for adam in (ours, theirs)]
-    for grads in GRADIENTS:
-        direction, states[0] = ours.update(grads, states[0])
-        expected, states[1] = theirs.update(grads, states[1])
-        np.testing.assert_allclose(direction, expected, rtol=3e-6)
-        chex.assert_trees_all_close(states[0], states[1], rtol=1e-6)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(jnp.float32, 3e-6), (jnp.float64, 1e-12)])
+def test_the_direction_of_adam_is_that_of_optax(dtype, tolerance):
+    with jax.enable_x64(dtype == jnp.float64):
+        ours, theirs = training.fused_adam(), optax.scale_by_adam(**training.ADAM)
+        gradients = [jnp.asarray(each, dtype) for each in GRADIENTS]
+        states = [adam.init(gradients[0]) for adam in (ours, theirs)]
+        for gradient in gradients:
+            direction, states[0] = ours.update(gradient, states[0])
+            expected, states[1] = theirs.update(gradient, states[1])
+            np.testing.assert_allclose(direction, expected, rtol=tolerance)
+            chex.assert_trees_all_close(states[0], states[1], rtol=tolerance)
 
 
 def test_the_keras_placement_of_epsilon():
