@@ -75,9 +75,7 @@ def test_a_target_outside_the_window_leaves_chance(lag):
 
 def test_the_baseline_of_prefixes_and_streams_is_the_mean_over_their_targets():
     def mean_baseline(sizes, lag):
-        floors = [
-            brute_force_baseline(m, 3) if 0 <= lag < m else (1 / 3, math.log(3)) for m in sizes
-        ]
+        each = [brute_force_baseline(m, 3) if 0 <= lag < m else (1 / 3, math.log(3)) for m in sizes]
         return np.mean(each, axis=0)
 
     prefixes = TaskConfig(6, 3, 4, 1, 1, "prefixes")
