@@ -1,6 +1,6 @@
 """The tutorial as pure functions: no clock, file, print, environment or global randomness.
 
-    data ─► network (carry between batches) ─► training ─► evaluation, online
+    data ─► network, with its carry ─► training ─► evaluation, online
 
-`chance` has the baselines that every score is compared with, `many_seeds` maps a run over seeds.
+`chance` has the baselines of every score; `many_seeds` maps a run over seeds and devices.
 """

@@ -1,1 +1,6 @@
-"""What every program that trains shares: progress, interrupts, compiled programs."""
+"""What every program that trains shares, outside the pure core.
+
+    compiled_programs ─► chunk_loop ─► progress, interrupts
+
+`process_start` keeps the start short, `stopwatch` times the parts.
+"""

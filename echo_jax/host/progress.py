@@ -1,22 +1,32 @@
-"""A progress bar for a terminal, plain lines for everything else."""
+"""Progress of training and of grids: a bar in a terminal, a few plain lines elsewhere."""
 
 import time
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 
 PLAIN_LINES = 10
-"""About how many lines a run prints where there is no terminal."""
+"""Lines that a run prints where there is no terminal, about."""
 
 
 class _Bar:
-    """A bar and a clock that run while it is open."""
+    """A rich progress bar and a clock that run while it is open; no bar without a terminal."""
 
-    _bar: Progress
-    _started: float
+    def __init__(
+        self, *columns: ProgressColumn, total: float, done: int = 0, **fields: Any
+    ) -> None:
+        """Prepare a bar with these columns and text fields."""
+        self._console = Console(highlight=False, soft_wrap=True)
+        self._bar = Progress(
+            BarColumn(bar_width=24),
+            *columns,
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._task = self._bar.add_task("", total=total, completed=done, **fields)
+        self._started = time.perf_counter()
 
     def __enter__(self) -> Self:
         """Start the clock and the bar."""
@@ -24,53 +34,42 @@ class _Bar:
         self._bar.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        """Stop the bar, leaving it as it stands."""
+    def __exit__(self, *_: object) -> None:
+        """Stop the bar and leave it as it stands."""
         self._bar.stop()
 
 
 class GridProgress(_Bar):
-    """Cells done, the one at work, and the time left, while it is open."""
+    """Grid points done, the one that trains, and the time left.
+
+    Args:
+      seconds: the expected seconds of each grid point, by name.
+    """
 
     def __init__(self, seconds: Mapping[str, float]) -> None:
-        """Prepare for cells, by name the seconds that each is expected to take."""
-        self._expected = dict(seconds)
-        self._done: dict[str, float] = {}
-        self._console = Console(highlight=False, soft_wrap=True)
-        self._bar = Progress(
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[cells]} cells  {task.fields[status]}"),
-            console=self._console,
-            disable=not self._console.is_terminal,
-        )
-        total = sum(seconds.values())
-        self._task = self._bar.add_task("", total=total, cells=self._count(), status="")
-        self._started = time.perf_counter()
+        """Nothing is done yet."""
+        self._expected, self._done = dict(seconds), dict.fromkeys(seconds, 0.0)
+        text = TextColumn("{task.fields[points]}  {task.fields[status]}")
+        super().__init__(text, total=sum(seconds.values()), points=self._count(), status="")
 
-    def at_work(self, cell: str, share: float) -> None:
-        """Show that so much of a cell is done."""
-        self._done[cell] = share * self._expected[cell]
-        status = f"{cell}  {self._left()}"
-        self._bar.update(
-            self._task, completed=sum(self._done.values()), cells=self._count(), status=status
-        )
+    def at_work(self, point: str, share: float) -> None:
+        """Show the share of a grid point that is done."""
+        self._done[point] = share * self._expected[point]
+        status = f"{point}  {self._left()}"
+        done = sum(self._done.values())
+        self._bar.update(self._task, completed=done, points=self._count(), status=status)
 
-    def finished(self, cell: str, said: str) -> None:
-        """Print that a cell is done, and what it found."""
-        self.at_work(cell, 1.0)
-        self._console.print(f"{self._count()}  {cell}: {said}  {self._left()}")
+    def finished(self, point: str, result: str) -> None:
+        """Print that a grid point is done, and its result."""
+        self.at_work(point, 1.0)
+        self._console.print(f"{self._count()}  {point}: {result}  {self._left()}")
 
     def _count(self) -> str:
-        done = sum(self._done.get(cell) == most for cell, most in self._expected.items())
+        done = sum(self._done[point] == all_of_it for point, all_of_it in self._expected.items())
         return f"{done}/{len(self._expected)}"
 
     def _left(self) -> str:
-        """The time left, at the pace so far compared with what was expected."""
+        """The time left, from the pace so far relative to the expected one."""
         done, total = sum(self._done.values()), sum(self._expected.values())
         if done == total:
             return ""
@@ -79,27 +78,23 @@ class GridProgress(_Bar):
 
 
 class TrainingProgress(_Bar):
-    """Sequences done, sequences a second, loss, accuracy and time left, while it is open."""
+    """Sequences done, sequences a second, loss, accuracy and time left of a run.
+
+    Args:
+      sequences: of the whole run.
+      done: sequences that an earlier process has trained on.
+    """
 
     def __init__(self, sequences: int, done: int = 0) -> None:
-        """Prepare for a run of so many sequences, some of them done already."""
-        console = Console(highlight=False, soft_wrap=True)
-        self._sequences = sequences
-        self._console = console
-        self._started = time.perf_counter()
-        self._next_line = float(done)
-        self._before = done
-        self._bar = Progress(
-            BarColumn(bar_width=24),
-            TextColumn("{task.completed:,.0f}/{task.total:,.0f} sequences  {task.fields[status]}"),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
+        """Show what is done already."""
+        text = TextColumn(
+            "{task.completed:,.0f}/{task.total:,.0f} sequences  {task.fields[status]}"
         )
-        self._task = self._bar.add_task("", total=sequences, completed=done, status="")
+        super().__init__(text, TimeRemainingColumn(), total=sequences, done=done, status="")
+        self._sequences, self._before, self._next_line = sequences, done, float(done)
 
     def update(self, done: int, loss: float, accuracy: float) -> None:
-        """Show that so many sequences are done, with the mean loss and accuracy of the last."""
+        """Show the sequences done, with the mean loss and accuracy of the last chunk."""
         rate = (done - self._before) / (time.perf_counter() - self._started)
         status = f"{rate:,.0f}/s  loss {loss:.3f}  accuracy {accuracy:.1%}"
         if self._console.is_terminal:
