@@ -13,25 +13,22 @@ from typing import Any, NamedTuple
 
 from echo_jax import atomic_files
 from echo_jax.exceptions import ConfigError
-from echo_jax.memory_cards import card_figures
+from echo_jax.memory_cards import card_figures, card_text
 from echo_jax.memory_cards import card_file as card_files
-from echo_jax.memory_cards.card_figures import (
-    Card,
-    brief,
-    estimate_words,
-    kind_of,
-    number,
-)
-from echo_jax.memory_cards.card_markdown import answer
 from echo_jax.memory_cards.card_text import (
     NOT_MEASURED,
-    interval,
+    Card,
+    answer,
+    bounds,
+    brief,
+    kind_of,
     nats,
     reach,
     span_bounds,
     span_words,
 )
 from echo_jax.report import figures, page
+from echo_jax.report.number_formats import three_digits
 from echo_jax.report.page import escaped, plain
 
 TITLE = "Memory cards: how long can each cell remember?"
@@ -224,7 +221,7 @@ def cells_of(card: Card, name: str, lag: int) -> dict[str, Cell]:
 
 
 def _number(value: float | None) -> Cell:
-    return UNKNOWN if value is None else Cell(number(value), value)
+    return UNKNOWN if value is None else Cell(three_digits(value), value)
 
 
 def _span(span: Mapping[str, Any] | None, threshold: str) -> Cell:
@@ -240,7 +237,7 @@ def _span(span: Mapping[str, Any] | None, threshold: str) -> Cell:
 def _estimate(found: Mapping[str, Any] | None) -> Cell:
     if not found or found["median"] is None:
         return UNKNOWN
-    return Cell(number(found["median"]), found["median"], estimate_words(found))
+    return Cell(three_digits(found["median"]), found["median"], bounds(found, three_digits))
 
 
 def _updates(learning: Mapping[str, Any] | None, lag: int, budget: int) -> Cell:
@@ -263,7 +260,7 @@ def _limit(cause: Mapping[str, Any] | None) -> Cell:
     """The verdict, and the lag that it is about."""
     if not cause:
         return UNKNOWN
-    lag = number(cause["lag"])
+    lag = three_digits(cause["lag"])
     about = {"no limit found": "", "undetermined": f" at lag {lag}"}
     words = cause["verdict"] + about.get(cause["verdict"], f" lag {lag}")
     return Cell(words, words)
@@ -315,7 +312,7 @@ def introduction(groups: Sequence[Sequence[Card]]) -> list[str]:
     ]
     if others:
         named = "; ".join(
-            f"{_listed(card_figures.names_of(group))} ({card_figures.protocol_words(group[0])})"
+            f"{_listed(card_text.names_of(group))} ({card_text.protocol_words(group[0])})"
             for group in others
         )
         count = _counted(sum(map(len, others)), "card")
@@ -347,7 +344,7 @@ def parts_of(cards: Sequence[Card]) -> list[Part]:
     """
     groups = by_protocol(cards)
     ordered = [card for group in groups for card in group]
-    names = card_figures.names_of(ordered)
+    names = card_text.names_of(ordered)
     links = dict(zip(map(id, ordered), _links(names), strict=True))
     parts = [_spans_part(groups[0]), _table_part(groups[0], links)]
     parts += [_other_part(i, group, links) for i, group in enumerate(groups[1:], 2)]
@@ -366,7 +363,7 @@ def _links(names: Sequence[str]) -> list[str]:
 
 
 def _spans_part(cards: Sequence[Card]) -> Part:
-    names = card_figures.names_of(cards)
+    names = card_text.names_of(cards)
     cells = [cells_of(card, name, LAG) for card, name in zip(cards, names, strict=True)]
     said = [f"{c['cell'].text}: {c['stream span'].text}, {c['hold span'].text}" for c in cells]
     return Part(
@@ -390,7 +387,7 @@ def _longest(cells: Sequence[Mapping[str, Cell]]) -> list[str]:
             best = [cell for cell in known if cell[column].key == most]
             has = "has" if len(best) == 1 else "have"
             named = _listed([cell["cell"].text for cell in best])
-            span = best[0][column].text.replace(card_figures.AT_LEAST, "at least ")
+            span = best[0][column].text.replace(card_text.AT_LEAST, "at least ")
             lags = "lag" if span == "1" else "lags"
             sentences.append(
                 f"Of {len(known)} recurrent cells, {named} {has} the longest {column}: {span} "
@@ -402,7 +399,7 @@ def _longest(cells: Sequence[Mapping[str, Cell]]) -> list[str]:
 def _rows(cards: Sequence[Card], lag: int, links: Mapping[int, str]) -> list[dict[str, Cell]]:
     """A row a card, whose name leads to its section: `links` by the identity of the card."""
     rows = []
-    for card, name in zip(cards, card_figures.names_of(cards), strict=True):
+    for card, name in zip(cards, card_text.names_of(cards), strict=True):
         row = cells_of(card, name, lag)
         rows.append(row | {"cell": row["cell"]._replace(link=links[id(card)])})
     return rows
@@ -419,7 +416,7 @@ def _table_part(cards: Sequence[Card], links: Mapping[int, str]) -> Part:
         "table",
         "All numbers",
         table=rows,
-        table_caption=f"Protocol {card_figures.protocol_words(cards[0])}; updates at lag {lag}; "
+        table_caption=f"Protocol {card_text.protocol_words(cards[0])}; updates at lag {lag}; "
         f"{times}.",
         meanings={column: COLUMNS[column] for column in rows[0]},
     )
@@ -437,7 +434,7 @@ def _other_part(order: int, cards: Sequence[Card], links: Mapping[int, str]) -> 
         f"table-{order}",
         f"Not comparable with these: protocol {cards[0]['protocol']['name']}",
         table=_measured(rows),
-        table_caption=f"Protocol {card_figures.protocol_words(cards[0])}; updates at lag {lag}. "
+        table_caption=f"Protocol {card_text.protocol_words(cards[0])}; updates at lag {lag}. "
         "None of these numbers can be compared with those of another protocol.",
     )
 
@@ -447,7 +444,7 @@ def _recalled(card: Card) -> dict[str, Cell]:
     found = {}
     for line in card["rows"]["copy"] or []:
         recall = line["recall"]
-        words = interval(recall, nats, "infinite").rpartition(" (")[0]
+        words = bounds(recall, nats, "infinite")
         cell = Cell(nats(recall["median"]), recall["median"], words)
         found[f"recall, T {line['T']:,}"] = cell
     return found
@@ -542,7 +539,7 @@ def _facts(card: Card) -> list[str]:
     source = card["cell"]["source"]
     texts = [
         f"Cell: {cell}{f', source {source[:8]}' if source else ''}. "
-        f"Protocol: {card_figures.protocol_words(card)}. Seeds: {len(card['seeds'])}. "
+        f"Protocol: {card_text.protocol_words(card)}. Seeds: {len(card['seeds'])}. "
         f"Made on {card['date']}, on {card['device']}. Digest: {card['digest'][:16]}."
     ]
     left_out = [f"{row} ({why})" for row, why in card["not_measured"].items()]
@@ -688,8 +685,7 @@ def markdown_summary(cards: Sequence[Card]) -> str:
     main = by_protocol(cards)[0]
     lag = common_lag(main)
     rows = [
-        cells_of(card, name, lag)
-        for card, name in zip(main, card_figures.names_of(main), strict=True)
+        cells_of(card, name, lag) for card, name in zip(main, card_text.names_of(main), strict=True)
     ]
     texts = [[_with_interval(row[column]) for column in SUMMARY] for row in rows]
     headings = [f"updates, lag {lag}" if c == "updates" else c for c in SUMMARY]
