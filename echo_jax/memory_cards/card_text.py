@@ -36,32 +36,16 @@ def kind_of(card: Card) -> str:
 
 
 def names_of(cards: Sequence[Card]) -> list[str]:
-    """A different name for each card: where names are equal, with arguments, protocol or digest.
+    """A different name for each card: without a protocol that all have, with a digest if needed.
 
-    gru; shift-register, slots 2; shift-register, slots 6; lstm, quick 1 (3f2a91c4)
+    lstm-full and gru-full: lstm and gru          two cards called lstm: lstm (3f2a91c4), lstm (...)
     """
-    names = [_short_name(card, cards) for card in cards]
-    arguments = [_own_arguments(card, cards) for card in cards]
-    protocols = [protocol_words(card) for card in cards]
-    digests = [f"card {card['digest'][:8]}" for card in cards]
-    for words in (arguments, protocols, digests):
-        pairs = zip(names, words, [names.count(name) > 1 for name in names], strict=True)
-        names = [f"{name}, {more}" if more and twice else name for name, more, twice in pairs]
-    return names
-
-
-def _short_name(card: Card, cards: Sequence[Card]) -> str:
-    """The name of a card, without a protocol that all cards have: lstm for lstm-full."""
-    name, hashes = card["name"], {other["protocol_hash"] for other in cards}
-    return name.removesuffix(f"-{card['protocol']['name']}") if len(hashes) == 1 else name
-
-
-def _own_arguments(card: Card, cards: Sequence[Card]) -> str:
-    """The arguments in which a card differs from another one of its name."""
-    others = [other["cell"]["args"] for other in cards if other["name"] == card["name"]]
-    own = card["cell"]["args"]
-    differing = [key for key in own if any(other.get(key) != own[key] for other in others)]
-    return ", ".join(f"{key} {own[key]}" for key in differing)
+    alike = len({card["protocol_hash"] for card in cards}) == 1
+    names = [card["name"].removesuffix(f"-{card['protocol']['name']}" * alike) for card in cards]
+    return [
+        f"{name} ({card['digest'][:8]})" if names.count(name) > 1 else name
+        for name, card in zip(names, cards, strict=True)
+    ]
 
 
 def protocol_words(card: Card) -> str:

@@ -1,11 +1,10 @@
 """What a card says in words, in a terminal and on its page."""
 
-import copy
 import re
 from pathlib import Path
 
 import pytest
-from fabricated_cards import CARDS, SMALL, card, run, signed, tuning_rows
+from fabricated_cards import CARDS, SMALL, card, run, tuning_rows
 from golden import assert_golden
 
 from echo_jax.memory_cards import card_file, card_text
@@ -82,26 +81,14 @@ def test_a_number_is_a_lower_bound_if_longer_spans_of_undecided_seeds_would_rais
     assert card_text.reach(span) == expected
 
 
-def test_cards_of_one_name_are_told_apart_by_what_differs():
-    shift, lstm = card("shift-5"), card("lstm")
-    longer = copy.deepcopy(shift)
-    longer["cell"]["args"] = {"slots": 51}
-    named = card_text.names_of([shift, longer, lstm])
-    assert named == ["shift-5, slots 6", "shift-5, slots 51", "lstm"]
-    again = signed(card("lstm-quick") | {"name": "lstm"})
-    hashes = [made["protocol_hash"][:8] for made in (lstm, again)]
-    assert card_text.names_of([lstm, again]) == [
-        f"lstm, full 1 ({hashes[0]})", f"lstm, quick 1 ({hashes[1]})"
-    ]  # fmt: skip
-    other = lstm | {"digest": "0" * 64}
-    assert card_text.names_of([lstm, other])[1] == f"lstm, full 1 ({hashes[0]}), card 00000000"
-
-
-def test_a_protocol_that_all_cards_have_is_in_no_name():
+def test_no_two_cards_have_one_name_and_a_protocol_of_all_is_in_none():
     full, quick = card("lstm") | {"name": "lstm-full"}, card("lstm-quick")
     other = card("gru") | {"name": "gru-full"}
     assert card_text.names_of([full, other]) == ["lstm", "gru"]
     assert card_text.names_of([full, quick]) == ["lstm-full", "lstm-quick"]
+    again = full | {"digest": "0" * 64}
+    first = f"lstm ({full['digest'][:8]})"
+    assert card_text.names_of([full, again, other]) == [first, "lstm (00000000)", "gru"]
 
 
 def test_controls_and_references_are_known_by_their_cells():
