@@ -169,6 +169,7 @@ SIGNED = [
     (both(of_raw("jacobian", "after", [1.0]), of_raw("jacobian", "before", [1.0])),
      ".before has 1 entries where lag 30 has one more"),
     (of_raw("bits", "lags", list(range(2, 42))), ".lags is not 1 to 40, as in the protocol"),
+    (changed(("protocol", "capacity_lags"), 50), ".lags is not 1 to 50, as in the protocol"),
     (of_raw("beyond", "times", [1, 2, 3, 4, 5, 6, 7]), ".times is not that of the protocol"),
     (of_raw("beyond", "lag", 2, seed=1), ".lag is 2, and 20 in raw["),
     (of_raw("bits", "state_numbers", 7, seed=1), ".state_numbers is 7, and 100 in raw["),
