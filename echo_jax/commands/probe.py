@@ -218,11 +218,11 @@ def make_report(folder: Path, readme: Path | None) -> None:
 
     if readme:
         atomic_files.between(readme, CARDS.name)
-    written = all_cards_page.write_report(folder)
+    cards = all_cards_page.read_folder(folder)
+    page = all_cards_page.write_page(folder, cards)
     if readme:
-        summary = all_cards_page.markdown_summary(all_cards_page.read_folder(folder))
-        atomic_files.put_between(readme, CARDS.name, summary)
-    print(f"Page: {next(path for path in written if path.suffix == '.html')}")
+        atomic_files.put_between(readme, CARDS.name, all_cards_page.summary_table(cards))
+    print(f"Page: {page}")
 
 
 def probe_all(command: ProbeCommand) -> None:
@@ -415,13 +415,13 @@ def glance(made: card_file.Card) -> str:
 
 
 def side_by_side(made: Sequence[card_file.Card]) -> str:
-    """A row for each measure: its baseline, and the value and interval of each card."""
-    known = [{line.label: line for line in card_text.lines(each)} for each in made]
-    rows = [["", "baseline", *(each["name"] for each in made)]]
+    """Every row of several cards: its floor, and the values and intervals, a column for each."""
+    known = [{line.row: line for line in card_text.lines(each)} for each in made]
+    rows = [["", "floor", *(each["name"] for each in made)]]
     for label in dict.fromkeys(itertools.chain(*known)):
         of_cards = [of.get(label, card_text.Line(label, card_text.NOT_MEASURED)) for of in known]
-        baseline = next((line.baseline for line in of_cards if line.baseline), "")
+        floor = next((line.floor for line in of_cards if line.floor), "")
         values = [", ".join(filter(None, (line.value, line.interval))) for line in of_cards]
-        rows.append([label, baseline, *values])
+        rows.append([label, floor, *values])
     pairs = (compare_two.sentence(a, b) for a, b in itertools.combinations(made, 2))
     return "\n".join(["", text_tables.table(rows, left=tuple(range(len(rows[0])))), "", *pairs])

@@ -24,8 +24,7 @@ from echo_jax.studies import study_pages
 from echo_jax.studies.catalogue import STUDIES, Cell, Study, fast
 from echo_jax.studies.time_estimate import minutes, seconds_of
 
-COMMAND = f"{command_line.INSTALLED} study"
-"""How pages name this command."""
+COMMAND = "python scripts/study.py"
 
 TITLE = "How long does a network remember?"
 
@@ -91,7 +90,7 @@ def main() -> None:
         try:
             run(command)
         except KeyboardInterrupt:
-            again = f"{command_line.program('study')} {shlex.join(sys.argv[1:])}"
+            again = f"{COMMAND} {shlex.join(sys.argv[1:])}"
             print(f"\nStopped; to go on: {again}", file=sys.stderr)
             sys.exit(130)
 
@@ -105,7 +104,7 @@ def listing(command: StudyCommand) -> str:
         rows.append([name, str(cells), minutes(seconds_of(study.cells, speed)), study.question])
     return (
         f"{text_tables.table(rows, left=(0, 3))}\n\n"
-        f"{command_line.program('study')} NAME runs one, --all all of them, --fast a smaller one."
+        "python scripts/study.py NAME runs one, --all all of them, --fast a smaller one."
     )
 
 
@@ -122,7 +121,10 @@ def run(command: StudyCommand) -> None:
         for name, study in studies.items():
             complete(out, name, waiting[name])
             (section,) = study_pages.sections(out, {name: study}, f"{COMMAND} {{name}}")
-            print(text_tables.section(section), flush=True)
+            print(text_tables.section_text(section), flush=True)
+            if waiting[name]:
+                write_page(command)
+        if not any(waiting.values()):
             write_page(command)
     print(f"Page: {out / study_pages.PAGE}")
 
@@ -166,6 +168,7 @@ def write_page(command: StudyCommand) -> None:
     again = ["--all", *flags, *(["--out", str(out)] if command.out else [])]
     made = study_pages.sections(out, studies, " ".join([COMMAND, "{name}", *flags]))
     found = study_pages.shown(out, studies)
-    study_pages.write(out, study_pages.head(TITLE, found, f"{COMMAND} {shlex.join(again)}"), made)
+    remake = f"{COMMAND} {shlex.join(again)}"
+    study_pages.write(out, study_pages.page_of(TITLE, found, made, remake))
     if command.readme:
         study_pages.put_summary(command.readme, out, made)

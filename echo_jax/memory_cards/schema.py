@@ -66,11 +66,7 @@ Losses = Annotated[list[NotNegative | None], Meta(min_length=1, max_length=10_00
 Times = dict[Text, Annotated[list[Number], Meta(min_length=1)]]
 
 
-class Closed(msgspec.Struct, forbid_unknown_fields=True):
-    """A JSON object with these fields and no others."""
-
-
-class Cell(Closed):
+class Cell(msgspec.Struct, forbid_unknown_fields=True):
     """The cell that was measured.
 
     cell    its name, or `package.module:Class`
@@ -84,7 +80,24 @@ class Cell(Closed):
 
 
 class Protocol(msgspec.Struct):
-    """The fields of a protocol that a summary depends on; docs/protocol.md describes all fields."""
+    """The fields of the protocol that a summary depends on; docs/protocol.md has all of them.
+
+    ladder           lags that are tried, rising
+    budget           maximum updates per lag and seed
+    evaluate_every   updates between two evaluations
+    thresholds       accuracies that count as success; the highest ends a run
+    seeds            number of seeds
+    rates            learning rates to choose from
+    tuning_lags      by task, lags at which the rate may be chosen, in order
+    tuning_seeds     seeds that are used to choose the rate and for nothing else
+    tuning_updates   updates of each run that chooses the rate
+    rows             names of what is measured
+    shortest_stream  length of the training sequences of short lags
+    lags_per_stream  length of the other training sequences, in lags
+    capacity_lags    lags whose recalled bits are summed, from 1
+    linear_lags      lags of the linear memory capacity, from 1
+    beyond           factors by which test streams are longer than training sequences
+    """
 
     name: Text
     version: Count
@@ -106,13 +119,19 @@ class Protocol(msgspec.Struct):
     beyond: Annotated[list[Count], Few]
 
 
-class RawRow(Closed, tag_field="kind"):
+class RawRow(msgspec.Struct, tag_field="kind", forbid_unknown_fields=True):
     """What was measured of one seed, or of the cell; numbers are rounded to six digits."""
 
 
-class Trained(RawRow):
-    """A network that was trained on one lag, or T."""
+class Tune(RawRow, tag="tune"):
+    """A short run that helps to choose the learning rate.
 
+    lag       steps back (stream), distractors (hold) or blanks T (copy)
+    accuracy  on fresh data, at each evaluation
+    failed    true if the loss became non-finite
+    """
+
+    task: Literal["stream", "hold", "copy"]
     lag: Count
     rate: Positive
     seed: Whole
@@ -120,13 +139,7 @@ class Trained(RawRow):
     failed: bool
 
 
-class Tune(Trained, tag="tune"):
-    """A short run that helps to choose the learning rate; for the other fields see `Run`."""
-
-    task: Literal["stream", "hold", "copy"]
-
-
-class Run(Trained, tag="run"):
+class Run(RawRow, tag="run"):
     """A network that was trained on one lag from its initial weights.
 
     lag        steps back (stream) or distractors (hold)
@@ -136,7 +149,12 @@ class Run(Trained, tag="run"):
     """
 
     task: Task
+    lag: Count
+    rate: Positive
+    seed: Whole
+    accuracy: Evaluations
     confirmed: Evaluations
+    failed: bool
 
 
 class Curriculum(Run, tag="curriculum"):
@@ -232,7 +250,7 @@ class Copy(RawRow, tag="copy"):
     accuracy: Evaluations
 
 
-class Estimate(Closed):
+class Estimate(msgspec.Struct, forbid_unknown_fields=True):
     """A median over seeds and its order-statistic interval; null is infinite, or unknown.
 
     by_seed    a value of each seed
@@ -258,7 +276,7 @@ class Span(Estimate):
     next: Count | None
 
 
-class Rate(Closed):
+class Rate(msgspec.Struct, forbid_unknown_fields=True):
     """The learning rate of a task, the lag it was chosen at, and if any rate learned that lag."""
 
     rate: Positive
@@ -266,7 +284,7 @@ class Rate(Closed):
     decided: bool
 
 
-class Learning(Closed):
+class Learning(msgspec.Struct, forbid_unknown_fields=True):
     """Updates to the highest threshold at one lag: Kaplan-Meier median and 95% interval.
 
     reached  seeds of `seeds` that got there
@@ -282,7 +300,7 @@ class Learning(Closed):
     high: Number | None
 
 
-class Capacity(Closed):
+class Capacity(msgspec.Struct, forbid_unknown_fields=True):
     """Bits about the past in one state, summed over lags; see the raw row `bits`.
 
     by_lag  lists of the lags and of the bits at each, medians over seeds
@@ -295,7 +313,7 @@ class Capacity(Closed):
     state_numbers: Whole | None
 
 
-class LinearCapacity(Closed):
+class LinearCapacity(msgspec.Struct, forbid_unknown_fields=True):
     """Linear memory capacity (Jaeger 2001): r squared less that of shuffled tokens, summed.
 
     by_lag  lists of the lags and of the terms of both sums, medians over seeds
@@ -307,7 +325,7 @@ class LinearCapacity(Closed):
     state_numbers: Whole | None
 
 
-class LongerStreams(Closed):
+class LongerStreams(msgspec.Struct, forbid_unknown_fields=True):
     """Accuracy on streams `times` as long as the `length` steps trained on."""
 
     lag: Count
@@ -316,7 +334,7 @@ class LongerStreams(Closed):
     accuracy: list[Estimate]
 
 
-class Cause(Closed):
+class Cause(msgspec.Struct, forbid_unknown_fields=True):
     """Why the stream span is not longer.
 
     lag      the lag examined: the first that fewer than half of the seeds reach, or the last
@@ -345,7 +363,7 @@ class Cause(Closed):
     verdict: Literal["could not learn", "could not hold", "undetermined", "no limit found"]
 
 
-class Cost(Closed):
+class Cost(msgspec.Struct, forbid_unknown_fields=True):
     """Sizes, and median microseconds per step by batch size; see the raw row `price`."""
 
     parameters: Whole
@@ -354,7 +372,7 @@ class Cost(Closed):
     stream: dict[Text, Number]
 
 
-class CopyLine(Closed):
+class CopyLine(msgspec.Struct, forbid_unknown_fields=True):
     """Copy memory with T blanks, at the last evaluation, after `updates`.
 
     recall      nats of a symbol to recall
@@ -372,7 +390,7 @@ class CopyLine(Closed):
     updates: Count
 
 
-class Summary(Closed):
+class Summary(msgspec.Struct, forbid_unknown_fields=True):
     """What the raw rows say about the cell; null for what was not measured.
 
     rates        by task
@@ -396,11 +414,19 @@ SUMMARY = Summary.__struct_fields__
 """Names of the fields of a summary."""
 
 
-class Card(Closed):
-    """A memory card; docs/card.md says what its parts are, how it is validated and what it means.
+class Card(msgspec.Struct, forbid_unknown_fields=True):
+    """A memory card.
 
-    raw   what was measured
-    rows  the summary of the raw rows
+    name           of the card and of its files
+    protocol_hash  SHA-256 of the protocol
+    seeds          of all raw rows but those of kind `tune`
+    raw            what was measured
+    rows           the summary of the raw rows
+    not_measured   the reason for each field of the summary that is null
+    versions       of the programs used
+    seconds        by part of the measurement
+    digest         SHA-256 of all but name, device, versions, date, seconds, the times of the cost,
+                   and itself
     """
 
     schema: Count

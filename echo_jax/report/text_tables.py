@@ -1,26 +1,31 @@
-"""Tables and sections in a terminal."""
+"""Tables and sections in a terminal.
+
+`rich.table` is not used: it wraps or cuts entries at the width of the terminal, 80 columns where
+output goes to a file, and a result must come through whole.
+"""
 
 from collections.abc import Sequence
 
-from echo_jax.report.page import Section, number_columns
+from echo_jax.report.page import Section
 
 
-def section(made: Section) -> str:
-    """A study in a terminal: its question, answer and tables."""
-    paragraphs = ["\n" + made.question, "\n".join(made.answer)]
-    for each in made.tables:
-        words = [i for i, is_number in enumerate(number_columns(each)) if not is_number]
-        paragraphs.append(f"{each.caption}\n{table([each.headings, *each.rows], left=words)}")
-    return "\n\n".join([*paragraphs, *made.notes]) + "\n"
+def section_text(section: Section) -> str:
+    """The heading, answer, tables and notes of a section."""
+    parts = ["\n" + section.heading, *filter(None, ["\n".join(section.answer)])]
+    for each in section.tables:
+        left = [column for column, numeric in enumerate(each.numeric) if not numeric]
+        rows = [[str(entry) for entry in row] for row in (each.headings, *each.rows)]
+        parts.append(f"{each.caption}\n{table(rows, left)}")
+    return "\n\n".join([*parts, *section.notes]) + "\n"
 
 
 def table(rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> str:
-    """Cells in columns, those of the columns `left` to the left, the others to the right."""
+    """Rows as aligned columns: those in `left` to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "   ".join(
-            cell.ljust(width) if column in left else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            entry.ljust(width) if column in left else entry.rjust(width)
+            for column, (entry, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows
     )

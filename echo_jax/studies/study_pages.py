@@ -16,8 +16,9 @@ import numpy as np
 
 from echo_jax import atomic_files, statistics
 from echo_jax.exceptions import StorageError
-from echo_jax.report import page
-from echo_jax.report.page import Head, Section
+from echo_jax.report.html_page import html_page
+from echo_jax.report.markdown_page import markdown_page, markdown_summary
+from echo_jax.report.page import Page, Section
 from echo_jax.studies import records, study_tables
 from echo_jax.studies.catalogue import Cell, Study
 from echo_jax.studies.records import Row
@@ -118,21 +119,19 @@ def sections(out: Path, studies: Mapping[str, Study], command: str) -> list[Sect
     return made
 
 
-def write(out: Path, head: Head, made: Sequence[Section]) -> None:
-    """Write the page, its Markdown and the figures, in place of those that were made before."""
-    drawn = {}
-    for section in made:
+def write(out: Path, page: Page) -> None:
+    """Write the page, its Markdown and its figures over those generated before."""
+    for section in page.sections:
         if section.figure:
-            drawn[section.name] = f"figures/{section.name}.svg"
-            atomic_files.write_generated(out / drawn[section.name], section.figure)
-    atomic_files.write_generated(out / PAGE, page.html_page(head, made))
-    atomic_files.write_generated(out / MARKDOWN, page.markdown_page(head, made, drawn))
+            atomic_files.write_generated(out / section.figure.path, section.figure.svg)
+    atomic_files.write_generated(out / PAGE, html_page(page))
+    atomic_files.write_generated(out / MARKDOWN, markdown_page(page))
 
 
 def put_summary(readme: Path, out: Path, made: Sequence[Section]) -> None:
     """Put a line a study between the two marks of a Markdown file; StorageError without them."""
     path = os.path.relpath(out / MARKDOWN, readme.parent)
-    atomic_files.put_between(readme, SUMMARY, page.markdown_summary(made, path))
+    atomic_files.put_between(readme, SUMMARY, markdown_summary(made, path))
 
 
 def shown(out: Path, studies: Mapping[str, Study]) -> list[Row]:
@@ -144,9 +143,17 @@ def shown(out: Path, studies: Mapping[str, Study]) -> list[Row]:
     ]
 
 
-def head(title: str, found: Sequence[Row], command: str) -> Head:
-    """What is said above all sections: versions and dates are those of the rows."""
-    dates = sorted({row["date"] for row in found})
-    versions = sorted({", ".join(f"{k} {v}" for k, v in row["versions"].items()) for row in found})
-    when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
-    return Head(title, introduction(found), "; ".join(versions), when, command)
+def page_of(title: str, rows: Sequence[Row], sections: Sequence[Section], command: str) -> Page:
+    """The page of some sections; its date and versions are those of the rows.
+
+    Args:
+      title: the heading of the page.
+      rows: all rows that the sections were made from.
+      sections: in reading order.
+      command: reproduces the page.
+    """
+    dates = sorted({row["date"] for row in rows})
+    versions = sorted({", ".join(f"{k} {v}" for k, v in row["versions"].items()) for row in rows})
+    when = " to ".join(dict.fromkeys([dates[0], dates[-1]]))
+    made = f"Computed on {when} with {'; '.join(versions)}."
+    return Page(title, introduction(rows), sections, made, command)

@@ -12,7 +12,7 @@ from echo_jax.core.target_place import knowable_share
 from echo_jax.report import figures
 from echo_jax.report.figures import Estimate
 from echo_jax.report.number_formats import decimals, number, percent
-from echo_jax.report.page import Section, Table
+from echo_jax.report.page import Figure, Section, Table
 from echo_jax.studies import answers, records
 from echo_jax.studies.catalogue import Cell, Chart, Study
 from echo_jax.studies.records import Row
@@ -103,23 +103,30 @@ def section(name: str, study: Study, found: Sequence[Row], command: str) -> Sect
     if missing:
         notes.insert(0, f"Not finished: {missing} of {len(study.cells)} cells are still to be run.")
     if not mine:
-        return Section(name, study.question, ["Nothing was run yet."], [], "", "", command, notes)
-    drawn, what = _drawn(study.chart, mine), drawn_in(study.chart)
+        nothing = ["Nothing was run yet."]
+        return Section(name, study.question, nothing, notes=notes, command=command)
     return Section(
         name=name,
-        question=study.question,
+        heading=study.question,
         answer=answers.general(mine) if missing else answers.of(name, mine),
         tables=[
             main_table(study, mine),
             *pair_tables(study, mine),
             *curve_tables(study.chart, mine),
         ],
-        figure=figures.svg(figure(study.chart, mine), name) if drawn else "",
-        alt=alternative(study.chart, mine) if drawn else "",
-        caption=f"{what[0].upper()}{what[1:]}.",
+        figure=_page_figure(name, study.chart, mine),
         command=command,
         notes=notes,
     )
+
+
+def _page_figure(name: str, chart: Chart, found: Sequence[Row]) -> Figure | None:
+    """The figure of a study on its page; None where no row is drawn."""
+    if not _drawn(chart, found):
+        return None
+    svg, what = figures.svg(figure(chart, found), name), drawn_in(chart)
+    caption = f"{what[0].upper()}{what[1:]}."
+    return Figure(svg, f"figures/{name}.svg", alternative(chart, found), caption)
 
 
 def _failures(found: Sequence[Row]) -> list[str]:

@@ -10,6 +10,8 @@ from echo_jax import atomic_files
 from echo_jax.config import CELL_NAMES
 from echo_jax.memory_benchmark import protocol
 from echo_jax.memory_cards import all_cards_page, card_file
+from echo_jax.report.html_page import html_page
+from echo_jax.report.markdown_page import markdown_page
 
 CARDS = Path(__file__).parents[2] / "docs" / "cards"
 REMAKE = "run `python scripts/probe.py --report docs/cards --readme README.md`"
@@ -79,25 +81,22 @@ def test_some_cell_beats_what_is_published_of_copy_memory_at_a_thousand(cards):
 
 def test_the_readme_has_the_table_of_the_cards(root, cards):
     _, shown, _ = atomic_files.between(root / "README.md", "cards")
-    assert shown.strip() == all_cards_page.markdown_summary(list(cards.values())), REMAKE
+    assert shown.strip() == all_cards_page.summary_table(list(cards.values())), REMAKE
 
 
 @pytest.mark.slow
 def test_the_page_says_what_the_cards_say(cards):
     """But for the figures, whose lines depend on the version of matplotlib."""
     command = "python scripts/probe.py --report docs/cards"
-    listed = list(cards.values())
-    parts = all_cards_page.parts_of(listed)
+    page = all_cards_page.page_of(list(cards.values()), command)
     markdown = (CARDS / "README.md").read_text()
-    assert markdown.startswith(all_cards_page.markdown_report(listed, command, parts)), REMAKE
+    assert markdown.startswith(markdown_page(page)), REMAKE
 
     def without_figures(text):
         return re.sub(r"<svg.*?</svg>", "<svg>", text, flags=re.S)
 
     shown = without_figures((CARDS / "index.html").read_text())
-    assert shown.startswith(without_figures(all_cards_page.report_page(listed, command, parts))), (
-        REMAKE
-    )
+    assert shown.startswith(without_figures(html_page(page))), REMAKE
 
 
 @pytest.mark.slow

@@ -134,7 +134,7 @@ def pair_lines(study, found):
 
 def assert_complete(made, study, found):
     """A section has all that its study promises."""
-    assert made.question == study.question
+    assert made.heading == study.question
     assert 2 <= len(made.answer) <= 3
     table = made.tables[0]
     labels = list(dict.fromkeys(label for cell in study.cells for label in cell.labels))
@@ -148,12 +148,12 @@ def assert_complete(made, study, found):
     if lines:
         assert len(made.tables[1].rows) == lines
     assert all(len(line) == len(each.headings) for each in made.tables for line in each.rows)
-    assert re.match(r"<svg .*</svg>$", made.figure, re.DOTALL)
-    assert len(made.alt) > 60
-    assert re.fullmatch(r"[A-Z][^_]*\w\.", made.caption)
+    assert re.match(r"<svg .*</svg>$", made.figure.svg, re.DOTALL)
+    assert len(made.figure.alt) > 60
+    assert re.fullmatch(r"[A-Z][^_]*\w\.", made.figure.caption)
     assert made.notes == list(study.notes)
     everything = " ".join(
-        [*made.answer, made.alt, *(" ".join(r) for t in made.tables for r in t.rows)]
+        [*made.answer, made.figure.alt, *(" ".join(r) for t in made.tables for r in t.rows)]
     )
     assert not re.search(r"\bnan|\binf|None|unknown|\[\]", everything)
 
@@ -184,7 +184,7 @@ def test_what_is_left_out_of_a_figure_is_not_in_it_and_all_else_is():
     out = study.chart.leave_out
     assert out
     for cell in study.cells:
-        assert (f"{cell.name}:" in section("mistake").alt) == (cell.name not in out)
+        assert (f"{cell.name}:" in section("mistake").figure.alt) == (cell.name not in out)
         assert (cell.name in section("mistake").tables[-1].headings) == (cell.name not in out)
 
 
@@ -214,13 +214,13 @@ def test_where_only_a_cell_is_there_that_is_not_drawn_there_is_no_figure():
     study = STUDIES["mistake"]
     only = [row for row in study_rows(study) if row["cell"] in study.chart.leave_out]
     found = study_tables.section("mistake", study, only, "c")
-    assert (found.figure, found.alt, len(found.tables)) == ("", "", 1)
+    assert (found.figure, len(found.tables)) == (None, 1)
 
 
 def test_of_no_rows_a_section_says_that_nothing_was_run():
     found = study_tables.section("parts", STUDIES["parts"], [], "c")
     assert found.answer == ["Nothing was run yet."]
-    assert (found.tables, found.figure) == ([], "")
+    assert (found.tables, found.figure) == ((), None)
 
 
 def test_rows_of_other_grids_are_not_of_the_study():
@@ -236,11 +236,11 @@ def test_of_two_rows_of_a_cell_the_later_counts():
     assert study_tables.finished(study, made) == [made[3], made[1], made[2]]
 
 
-def head_and_sections(out, names):
+def page_of(out, names):
     studies = {name: STUDIES[name] for name in names}
     found = [row for name in names for row in study_pages.read(out, name)]
     made = study_pages.sections(out, studies, "python scripts/study.py {name}")
-    return study_pages.head("What?", found, "python scripts/study.py --all"), made
+    return study_pages.page_of("What?", found, made, "python scripts/study.py --all")
 
 
 @pytest.fixture(scope="module")
@@ -250,7 +250,7 @@ def folder(tmp_path_factory):
     study_pages.claim(out, "all studies")
     write(study_pages.rows_path(out, "parts"), study_rows(STUDIES["parts"]))
     write(study_pages.rows_path(out, "explain"), study_rows(STUDIES["explain"])[:1])
-    study_pages.write(out, *head_and_sections(out, ("parts", "explain", "prefix")))
+    study_pages.write(out, page_of(out, ("parts", "explain", "prefix")))
     return out
 
 
@@ -286,17 +286,16 @@ def test_what_is_missing_is_said_by_the_keys_of_the_cells(folder):
 
 def test_the_same_rows_give_the_same_bytes_twice(folder):
     before = files(folder)
-    study_pages.write(folder, *head_and_sections(folder, ("parts", "explain", "prefix")))
+    study_pages.write(folder, page_of(folder, ("parts", "explain", "prefix")))
     assert files(folder) == before
 
 
-def test_the_head_says_each_version_and_the_first_and_the_last_date():
+def test_the_page_says_each_version_and_the_first_and_the_last_date():
     made = study_rows(STUDIES["parts"])
     made[1] |= {"date": "2025-03-01", "versions": {"python": "3.12"}}
-    head = study_pages.head("t", made, "c")
-    assert (head.date, head.versions) == (
-        "2025-01-02 to 2025-03-01", "python 3.11, jax 0.7; python 3.12",
-    )  # fmt: skip
+    assert study_pages.page_of("t", made, [], "c").made == (
+        "Computed on 2025-01-02 to 2025-03-01 with python 3.11, jax 0.7; python 3.12."
+    )
 
 
 def with_seeds(*counts):
@@ -387,7 +386,7 @@ README = f"before\n{BEGIN}\nold\n{END}\nafter\n"
 
 def test_the_summary_stands_between_its_marks_and_nothing_else_is_changed(folder, tmp_path):
     (tmp_path / "README.md").write_text(README)
-    _, made = head_and_sections(folder, ("parts",))
+    made = page_of(folder, ("parts",)).sections
     for _ in range(2):
         study_pages.put_summary(tmp_path / "README.md", folder, made)
         text = (tmp_path / "README.md").read_text()
@@ -433,8 +432,7 @@ def test_every_study_really_run_at_tiny_size_becomes_a_page(name, tmp_path, monk
     assert study_pages.missing(tmp_path, name, study) == []
     (found,) = study_pages.sections(tmp_path, {name: study}, "python x {name}")
     assert_complete(found, study, made)
-    head = study_pages.head("t", records.read(path), "c")
-    study_pages.write(tmp_path, head, [found])
+    study_pages.write(tmp_path, study_pages.page_of("t", records.read(path), [found], "c"))
     assert f'<h2 id="{name}">' in (tmp_path / "index.html").read_text()
     for made_row in made:
         synthetic = row(next(c for c in study.cells if c.name == made_row["cell"]), 0)

@@ -7,7 +7,8 @@ import browser
 import pytest
 
 from echo_jax import atomic_files
-from echo_jax.report import page
+from echo_jax.report.html_page import html_page
+from echo_jax.report.markdown_page import markdown_page, markdown_summary
 from echo_jax.studies import records, study_pages
 from echo_jax.studies.catalogue import STUDIES
 
@@ -33,23 +34,22 @@ def test_no_cell_has_two_rows():
 
 def test_the_readme_says_what_the_rows_say(root, sections):
     _, shown, _ = atomic_files.between(root / "README.md", study_pages.SUMMARY)
-    assert shown.strip() == page.markdown_summary(sections, "docs/results/README.md"), REMAKE
+    assert shown.strip() == markdown_summary(sections, "docs/results/README.md"), REMAKE
 
 
 def test_the_page_says_what_the_rows_say(sections):
     """But for the figures, whose lines depend on the version of matplotlib."""
     found = study_pages.shown(RESULTS, STUDIES)
     command = "python scripts/study.py --all --out docs/results"
-    head = study_pages.head("How long does a network remember?", found, command)
-    drawn = {section.name: f"figures/{section.name}.svg" for section in sections}
+    page = study_pages.page_of("How long does a network remember?", found, sections, command)
     markdown = (RESULTS / study_pages.MARKDOWN).read_text()
-    assert markdown.startswith(page.markdown_page(head, sections, drawn)), REMAKE
+    assert markdown.startswith(markdown_page(page)), REMAKE
 
     def without_figures(text):
         return re.sub(r"<svg.*?</svg>", "<svg>", text, flags=re.S)
 
     shown = without_figures((RESULTS / study_pages.PAGE).read_text())
-    assert shown.startswith(without_figures(page.html_page(head, sections))), REMAKE
+    assert shown.startswith(without_figures(html_page(page))), REMAKE
 
 
 def test_every_figure_of_the_markdown_is_there():

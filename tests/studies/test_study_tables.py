@@ -10,7 +10,6 @@ from fabricated import row, study_rows
 from echo_jax import statistics
 from echo_jax.config import PARTS, changed
 from echo_jax.report import figures, number_formats
-from echo_jax.report.page import number_columns
 from echo_jax.studies import answers, scores, study_tables
 from echo_jax.studies.catalogue import STUDIES, Cell, Chart, Study, fast
 
@@ -237,7 +236,7 @@ def test_pairs_have_the_numbers_of_statistics_and_holm_over_all_of_them():
     assert [line[3:] for line in table.rows] == [
         [*values, f"{p:.2g}"] for values, p in zip(said, adjusted, strict=True)
     ]
-    assert number_columns(table) == [False] * 3 + [True] * 4
+    assert table.numeric == [False] * 3 + [True] * 4
 
 
 @pytest.mark.parametrize("never", [{"a": 8}, {"b": 1}, {"a": 1, "b": 1}, {"a": 8, "b": 8}])

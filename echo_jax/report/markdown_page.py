@@ -1,0 +1,73 @@
+"""A page in GitHub's Markdown. There is no template: every text must be escaped by `escaped`."""
+
+import html
+import re
+from collections.abc import Sequence
+
+from echo_jax.report.page import Page, Section, Table
+
+
+def markdown_page(page: Page) -> str:
+    """The page; its figures are files, at the path that each of them has."""
+    contents = [f"{i}. [{escaped(s.heading)}](#{s.name})" for i, s in enumerate(page.sections, 1)]
+    parts = [f"# {escaped(page.title)}", *map(escaped, page.introduction), "\n".join(contents)]
+    for section in page.sections:
+        parts += _section(section)
+    made = escaped(f"{page.made} This command makes it again:")
+    return "\n\n".join([*parts, "---", made, _fenced(page.command)]) + "\n"
+
+
+def _section(section: Section) -> list[str]:
+    """The paragraphs of a section."""
+    parts = [f'<a id="{html.escape(section.name)}"></a>', f"## {escaped(section.heading)}"]
+    if section.answer:
+        parts.append(f"> {escaped(' '.join(section.answer))}")
+    if section.figure:
+        parts.append(f"![{escaped(section.figure.alt)}](<{section.figure.path}>)")
+        parts += filter(None, [escaped(section.figure.caption)])
+    for table in section.tables:
+        parts += [escaped(table.caption), markdown_table(table)]
+    if section.meanings:
+        meanings = section.meanings.items()
+        parts.append("\n".join(f"- **{escaped(w)}**: {escaped(m)}" for w, m in meanings))
+    if section.notes:
+        parts += ["### How to read it"] * bool(section.tables)
+        parts += map(escaped, section.notes)
+    if section.command:
+        parts += ["### Try it", _fenced(section.command)]
+    return parts
+
+
+def markdown_table(table: Table) -> str:
+    """The headings and rows of a table, without its caption."""
+    rules = ["---:" if numeric else "---" for numeric in table.numeric]
+    rows = [[escaped(str(entry)) for entry in row] for row in (table.headings, *table.rows)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (rows[0], rules, *rows[1:]))
+
+
+def markdown_summary(sections: Sequence[Section], path: str) -> str:
+    """A table with a row a section: its heading, the first sentence of its answer, its command.
+
+    Args:
+      sections: each with an answer and a command.
+      path: the Markdown file that the headings link to.
+    """
+    lines = ["| question | answer | how |", "|---|---|---|"]
+    for section in sections:
+        anchor = re.sub(r"[^\w\- ]", "", section.heading.lower()).replace(" ", "-")
+        heading, answer = escaped(section.heading), escaped(section.answer[0])
+        lines.append(f"| [{heading}]({path}#{anchor}) | {answer} | `{section.command}` |")
+    return "\n".join(lines)
+
+
+def _fenced(command: str) -> str:
+    """A command as a code block, whose fence is longer than any run of backticks in it."""
+    longest = max(map(len, re.findall("`+", command)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}bash\n{command}\n{fence}"
+
+
+def escaped(text: str) -> str:
+    """Text on one line with every character of Markdown escaped, also at the start of a list."""
+    text = re.sub(r"[\\`*_\[\]<>|~&]", r"\\\g<0>", " ".join(text.split()))
+    return re.sub(r"^(\d*)([-+#=.)])(?=[-#=\s]|$)", r"\1\\\2", text)
