@@ -11,14 +11,13 @@ Submodules load on first use, so `import echo_jax` itself loads no jax.
 """
 
 import importlib
-import pkgutil
 from typing import Any
 
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """Import a submodule, or the loader of trained networks, when it is first asked for."""
+    """Import a submodule, or the loader of trained networks, on first use."""
     if name == "load":
         return importlib.import_module("echo_jax.runs.predictor").load
     if name in _submodules():
@@ -27,9 +26,11 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """The public names, whether loaded yet or not."""
+    """The public names, loaded or not."""
     return sorted([*globals(), *_submodules(), "load"])
 
 
 def _submodules() -> list[str]:
+    import pkgutil  # takes 10 ms, and commands do without
+
     return [module.name for module in pkgutil.iter_modules(__path__)]

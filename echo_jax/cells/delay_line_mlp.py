@@ -1,4 +1,4 @@
-"""A multilayer perceptron on a delay line of the last D inputs, as a cell."""
+"""A multilayer perceptron on the last D inputs, as a cell."""
 
 import chex
 import jax.numpy as jnp
@@ -8,23 +8,24 @@ from echo_jax.cells.scan import is_tokens, scan_over_time
 
 
 class DelayLineMLP(nn.RNNCellBase):
-    """One hidden layer of rectified units on the last D inputs: no memory but a delay line.
+    """One layer of rectified units on the last D inputs: the feed-forward baseline.
 
         y_t = relu(x_t W_0 + x_(t-1) W_1 + ... + x_(t-D+1) W_(D-1) + b)
 
-    On a window of D steps from a zero carry its last output is that of a multilayer perceptron on
-    the window. The carry is the line, in its transposed form: what the inputs so far add to the D-1
-    outputs to come, float32 `[B, D-1, H]`.
+    After a window of D steps from a zero carry, the output is that of a multilayer perceptron on
+    the window. The carry is the transposed form of the delay line: what the inputs so far add to
+    the next D-1 outputs, float32 `[B, D-1, H]`.
 
-    Parameters: `kernel` `[D, F, H]` glorot-uniform over `[D F, H]`, and `bias` `[H]`, zeros.
+    Parameters: `kernel` `[D, F, H]`, glorot-uniform over `[D F, H]`; `bias` `[H]`, zeros.
 
     Attributes:
       features: H, the units.
-      delay_line: D, inputs that an output depends on.
+      delay_line: D, the number of inputs that an output depends on.
     """
 
     features: int
     delay_line: int = 1
+    num_feature_axes = 1
 
     @nn.compact
     def __call__(self, carry: chex.Array, inputs: chex.Array) -> tuple[chex.Array, chex.Array]:
@@ -40,20 +41,20 @@ class DelayLineMLP(nn.RNNCellBase):
         return self.step(carry, jnp.einsum("bf,dfh->bdh", inputs, kernel).at[:, 0].add(bias))
 
     def step(self, line: chex.Array, projected: chex.Array) -> tuple[chex.Array, chex.Array]:
-        """Take the sum for this output off the line and add this input's share to the others."""
+        """Add an input's terms `[B, D, H]` to the line; the first sum is complete: the output."""
         waiting = jnp.concatenate([line, jnp.zeros_like(projected[:, :1])], axis=1) + projected
         return waiting[:, 1:], nn.relu(waiting[:, 0])
 
     def project(self, inputs: chex.Array) -> chex.Array:
-        """The input's share of this output and of the D-1 to come, `[..., D, H]`, bias included."""
+        """An input's terms in its own output and in the next D-1, `[..., D, H]`, bias included."""
         kernel: chex.Array = self.get_variable("params", "kernel")
         bias: chex.Array = self.get_variable("params", "bias")
-        shares = (
+        terms = (
             jnp.moveaxis(kernel[:, inputs], 0, -2)
             if is_tokens(inputs)
             else jnp.einsum("...f,dfh->...dh", inputs, kernel)
         )
-        return shares.at[..., 0, :].add(bias)
+        return terms.at[..., 0, :].add(bias)
 
     def unroll(
         self, carry: chex.Array, projected: chex.Array, mask: chex.Array | None
@@ -63,11 +64,6 @@ class DelayLineMLP(nn.RNNCellBase):
 
     @nn.nowrap
     def initialize_carry(self, rng: chex.PRNGKey, input_shape: tuple[int, ...]) -> chex.Array:
-        """An empty line for inputs of this shape, `[B, F]`."""
+        """An empty delay line for inputs of shape `[B, F]`."""
         del rng
         return jnp.zeros((*input_shape[:-1], self.delay_line - 1, self.features))
-
-    @property
-    def num_feature_axes(self) -> int:
-        """The axes of an input that are features, not batch."""
-        return 1

@@ -1,4 +1,4 @@
-"""The rectified RNN that starts as the identity."""
+"""The rectified RNN whose recurrent matrix starts as the identity."""
 
 import chex
 import jax.numpy as jnp
@@ -6,19 +6,22 @@ from flax import linen as nn
 
 
 class IdentityRNNCell(nn.RNNCellBase):
-    """The rectified recurrent network that starts as the identity (Le, Jaitly & Hinton 2015).
+    """A rectified RNN with an identity initial recurrent matrix (Le, Jaitly & Hinton 2015).
 
         h' = relu(x W + h U + b)
 
-    Parameters: `kernel` W `[F, H]` normal with standard deviation 0.001, `recurrent_kernel` U
-    `[H, H]`, the identity, and `bias` b `[H]`, zeros. So at the start a state that is not negative
-    stays what it is, but for what the input adds. The carry is h, float32 `[B, H]`.
+    At the start a non-negative state stays constant, except for what the input adds. The carry and
+    the output are h, float32 `[B, H]`.
+
+    Parameters: `kernel` W `[F, H]`, normal with standard deviation 0.001; `recurrent_kernel` U
+    `[H, H]`, the identity; `bias` b `[H]`, zeros.
 
     Attributes:
       features: H, the units.
     """
 
     features: int
+    num_feature_axes = 1
 
     @nn.compact
     def __call__(self, carry: chex.Array, inputs: chex.Array) -> tuple[chex.Array, chex.Array]:
@@ -32,11 +35,6 @@ class IdentityRNNCell(nn.RNNCellBase):
 
     @nn.nowrap
     def initialize_carry(self, rng: chex.PRNGKey, input_shape: tuple[int, ...]) -> chex.Array:
-        """The zero state for inputs of this shape, `[B, F]`."""
+        """The zero state for inputs of shape `[B, F]`."""
         del rng
         return jnp.zeros((*input_shape[:-1], self.features))
-
-    @property
-    def num_feature_axes(self) -> int:
-        """The axes of an input that are features, not batch."""
-        return 1

@@ -1,12 +1,11 @@
-"""Cells whose state is a linear recurrence, a weighted sum of itself and of what the input brings.
+"""The linear recurrent unit: a layer whose complex state is a linear recurrence.
 
-    minGRU   h_t = (1 - z_t) h_(t-1) + z_t h~_t       real; the weights depend on the input alone
-    LRU      s_t = lambda s_(t-1) + gamma B x_t       complex; the weights are the same at all steps
+    s_t = lambda s_(t-1) + gamma B x_t
 
-Neither has a product with its state inside the scan: both project before it (`HoistedCell`), and
-the LRU reads its states out after it. What is left in a step is elementwise, and one step at a time
-is the fastest: where steps are unrolled, XLA computes the first ones again for each later one (an
-LRU of 50 states over 1,020 steps: the gradient takes 5.2 ms, with 8 steps made one 17.4).
+No matrix product depends on the state, so the inputs are projected before the scan and the states
+are read out after it. The scan keeps one step per iteration: in unrolled steps XLA recomputes the
+earlier steps for each later one (50 states, 1,020 steps: the gradient takes 5.2 ms, with 8 steps
+per iteration 17.4 ms).
 """
 
 import math
@@ -22,7 +21,7 @@ from echo_jax.exceptions import ConfigError
 
 
 class LRUCarry(NamedTuple):
-    """The complex state s of an LRU as its parts, each float32 `[B, N]`."""
+    """The real and imaginary parts of the state s of an LRU, each float32 `[B, N]`."""
 
     real: chex.Array
     imaginary: chex.Array
@@ -48,30 +47,31 @@ def lru_step(decay: LRUCarry, carry: LRUCarry, driven: chex.Array) -> tuple[LRUC
 
 
 class LRUCell(nn.RNNCellBase):
-    """One layer of linear recurrent units (Orvieto et al. 2023, "Resurrecting recurrent networks").
+    """A layer of linear recurrent units (Orvieto et al. 2023, "Resurrecting recurrent networks").
 
         lambda = exp(-exp(nu) + i exp(theta))
         s' = lambda s + exp(gamma) B x        N complex numbers
-        y  = gelu(Re(C s') + D x)             H real ones
+        y  = gelu(Re(C s') + D x)             H real numbers
 
-    At the start |lambda|^2 is uniform from r_min^2 to r_max^2, the phase of lambda uniform from 0
-    to max_phase, and exp(gamma) = sqrt(1 - |lambda|^2), so that white noise drives every state to
-    the same variance (the paper's sections 3.3 and 3.4; there the nonlinearity is a layer of its
-    own, and D diagonal, x being as wide as y).
+    At the start |lambda|^2 is uniform between r_min^2 and r_max^2, the phase of lambda is uniform
+    between 0 and max_phase, and exp(gamma) = sqrt(1 - |lambda|^2), so that white noise gives every
+    state the same variance (sections 3.3 and 3.4 of the paper). Two things differ from the paper,
+    where the nonlinearity is a separate layer, and D is diagonal, as x and y have the same size.
 
-    Parameters, all real: `nu` and `theta` `[N]`, those above divided by `recurrent_rate`; `gamma`
-    `[N]`; `input_kernel` `[F, 2N]`, Re B beside Im B, normal of variance 1 / 2F; `output_kernel`
-    `[2N, H]`, Re C above -Im C, normal of variance 1 / N; `skip_kernel` `[F, H]`, D, normal of
-    variance 1 / F.
+    Parameters, all real: `nu` and `theta` `[N]`, the values above divided by `recurrent_rate`;
+    `gamma` `[N]`; `input_kernel` `[F, 2N]`, Re B beside Im B, normal of variance 1 / 2F;
+    `output_kernel` `[2N, H]`, Re C above -Im C, normal of variance 1 / N; `skip_kernel` D `[F, H]`,
+    normal of variance 1 / F.
 
     Attributes:
       features: H, the outputs.
-      state_size: N; None for as many as outputs.
-      r_min, r_max: the ring that lambda starts in, 0 <= r_min <= r_max <= 1, r_min below 1.
-      max_phase: the largest phase of it, in radians.
-      recurrent_rate: nu and theta move at this share of the learning rate under Adam, whose steps
-        are as long whatever the scale of a parameter. After n steps a change d of the phase has
-        turned the state by n d; the paper too trains lambda at a lower rate.
+      state_size: N, the complex states; None for N = H.
+      r_min, r_max: bounds of the initial |lambda|, 0 <= r_min <= r_max <= 1, r_min below 1.
+      max_phase: upper bound of the initial phase, in radians.
+      recurrent_rate: the factor of the learning rate for nu and theta. Adam's steps do not depend
+        on the scale of a gradient, so the parameters are stored divided by this factor. A lower
+        rate is needed (the paper uses one too), because after n steps a phase change d has turned
+        the state by n d.
     """
 
     features: int
@@ -80,9 +80,10 @@ class LRUCell(nn.RNNCellBase):
     r_max: float = 0.999
     max_phase: float = 2 * math.pi
     recurrent_rate: float = 0.1
+    num_feature_axes = 1
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a ring beyond the unit circle, or empty, and rates below zero."""
+        """Raise ConfigError for bounds outside the unit circle and for a phase or rate <= 0."""
         if not 0 <= self.r_min <= self.r_max <= 1 or self.r_min == 1:
             raise ConfigError(
                 f"r_min {self.r_min:g} and r_max {self.r_max:g} are no ring inside the unit "
@@ -95,27 +96,27 @@ class LRUCell(nn.RNNCellBase):
 
     @property
     def states(self) -> int:
-        """N, the complex numbers of the state."""
+        """N, the number of complex states."""
         return self.features if self.state_size is None else self.state_size
 
     @nn.compact
     def __call__(self, carry: LRUCarry, inputs: chex.Array) -> tuple[LRUCarry, chex.Array]:
         """One step from float32 inputs `[B, F]`, usually one-hot, to the next carry and output."""
-        n, inputs_wide = self.states, inputs.shape[-1]
-        nu = self.param("nu", self._ring, (n,))
-        self.param("theta", self._phases, (n,))
+        n, input_size = self.states, inputs.shape[-1]
+        nu = self.param("nu", self._initial_nu, (n,))
+        self.param("theta", self._initial_theta, (n,))
         loss = 2 * jnp.exp(self.recurrent_rate * nu)  # -ln |lambda|^2
         self.param("gamma", lambda _: 0.5 * jnp.log(-jnp.expm1(-loss)))
         normal = nn.initializers.normal
-        self.param("input_kernel", normal((2 * inputs_wide) ** -0.5), (inputs_wide, 2 * n))
+        self.param("input_kernel", normal((2 * input_size) ** -0.5), (input_size, 2 * n))
         self.param("output_kernel", normal(n**-0.5), (2 * n, self.features))
-        self.param("skip_kernel", normal(inputs_wide**-0.5), (inputs_wide, self.features))
+        self.param("skip_kernel", normal(input_size**-0.5), (input_size, self.features))
         driven, skipped = self._split(self.project(inputs))
         carry, state = lru_step(self._decay(), carry, driven)
         return carry, self._read_out(state, skipped)
 
     def project(self, inputs: chex.Array) -> chex.Array:
-        """What the input adds to state and output: gamma B x beside D x, `[..., 2N + H]`."""
+        """The input's terms in state and output: gamma B x beside D x, `[..., 2N + H]`."""
         gain = jnp.tile(jnp.exp(self.get_variable("params", "gamma")), 2)
         driving: chex.Array = self.get_variable("params", "input_kernel") * gain
         skipping: chex.Array = self.get_variable("params", "skip_kernel")
@@ -135,15 +136,10 @@ class LRUCell(nn.RNNCellBase):
 
     @nn.nowrap
     def initialize_carry(self, rng: chex.PRNGKey, input_shape: tuple[int, ...]) -> LRUCarry:
-        """The zero state for inputs of this shape, `[B, F]`."""
+        """The zero state for inputs of shape `[B, F]`."""
         del rng
         zeros = jnp.zeros((*input_shape[:-1], self.states))
         return LRUCarry(zeros, zeros)
-
-    @property
-    def num_feature_axes(self) -> int:
-        """The axes of an input that are features, not batch."""
-        return 1
 
     def _decay(self) -> LRUCarry:
         nu = self.recurrent_rate * self.get_variable("params", "nu")
@@ -159,12 +155,12 @@ class LRUCell(nn.RNNCellBase):
         above, below = jnp.split(kernel, 2)
         return nn.gelu(states.real @ above + states.imaginary @ below + skipped)
 
-    def _ring(self, key: chex.PRNGKey, shape: tuple[int]) -> chex.Array:
-        # 1 - |lambda|^2 keeps its digits where |lambda| is near 1.
+    def _initial_nu(self, key: chex.PRNGKey, shape: tuple[int]) -> chex.Array:
+        # nu from a uniform |lambda|^2; 1 - |lambda|^2 stays accurate where |lambda| is near 1.
         share = jax.random.uniform(key, shape, minval=1e-6, maxval=1 - 1e-6)
         lost = 1 - self.r_max**2 + (self.r_max**2 - self.r_min**2) * share
         return jnp.log(-0.5 * jnp.log1p(-lost)) / self.recurrent_rate
 
-    def _phases(self, key: chex.PRNGKey, shape: tuple[int]) -> chex.Array:
+    def _initial_theta(self, key: chex.PRNGKey, shape: tuple[int]) -> chex.Array:
         phase = self.max_phase * jax.random.uniform(key, shape, minval=1e-6)
         return jnp.log(phase) / self.recurrent_rate

@@ -1,4 +1,8 @@
-"""The minimal gated recurrent unit."""
+"""The minimal gated recurrent unit.
+
+No matrix product depends on its state, so the whole projection is done before the scan. Its scan
+keeps one step per iteration: in unrolled steps XLA recomputes the earlier steps for each later one.
+"""
 
 import chex
 import jax.numpy as jnp
@@ -14,39 +18,40 @@ class MinGRUCell(nn.RNNCellBase):
         h~ = x W_h + b_h
         h' = (1 - z) h + z h~
 
-    This is the plain variant; that which the paper computes in the logarithm keeps h~ positive by
-    another nonlinearity. The output is h'.
+    This is the paper's plain variant; its log-space variant applies a nonlinearity to h~ that keeps
+    it positive. The carry and the output are h, float32 `[B, H]`.
 
-    Parameters: `kernel` `[F, 2H]` glorot-uniform over its fused shape, z before h~, and `bias`
+    Parameters: `kernel` `[F, 2H]`, W_z beside W_h, glorot-uniform over the fused shape; `bias`
     `[2H]`, zeros.
 
     Attributes:
-      features: H, the units. The carry is h, float32 `[B, H]`.
+      features: H, the units.
     """
 
     features: int
+    num_feature_axes = 1
 
     @nn.compact
     def __call__(self, carry: chex.Array, inputs: chex.Array) -> tuple[chex.Array, chex.Array]:
-        """One step from float32 inputs `[B, F]`, usually one-hot, to the next carry and output."""
+        """One step from float32 inputs `[B, F]`, usually one-hot, to h' twice."""
         shape = (inputs.shape[-1], 2 * self.features)
         kernel = self.param("kernel", nn.initializers.glorot_uniform(), shape)
         bias = self.param("bias", nn.initializers.zeros, shape[1:])
         return self.step(carry, self.gate(inputs @ kernel + bias))
 
     def gate(self, projected: chex.Array) -> chex.Array:
-        """From x W + b to what is kept of the state beside what is added: 1 - z and z h~."""
+        """The terms 1 - z and z h~ side by side, `[..., 2H]`, from x W + b of the same shape."""
         z, candidate = jnp.split(projected, 2, axis=-1)
         return jnp.concatenate([nn.sigmoid(-z), nn.sigmoid(z) * candidate], axis=-1)
 
     def step(self, h: chex.Array, gated: chex.Array) -> tuple[chex.Array, chex.Array]:
-        """From h `[B, H]` and what `gate` gives, `[B, 2H]`, to the next h, twice."""
+        """The next h, twice, from h `[B, H]` and the terms of `gate`, `[B, 2H]`."""
         kept, added = jnp.split(gated, 2, axis=-1)
         h = kept * h + added
         return h, h
 
     def project(self, inputs: chex.Array) -> chex.Array:
-        """All that does not depend on the state, of `gate`: `[..., 2H]`."""
+        """The terms of `gate` for all inputs, `[..., 2H]`; for tokens they are rows of a table."""
         kernel: chex.Array = self.get_variable("params", "kernel")
         bias: chex.Array = self.get_variable("params", "bias")
         if is_tokens(inputs):
@@ -61,11 +66,6 @@ class MinGRUCell(nn.RNNCellBase):
 
     @nn.nowrap
     def initialize_carry(self, rng: chex.PRNGKey, input_shape: tuple[int, ...]) -> chex.Array:
-        """The zero state for inputs of this shape, `[B, F]`."""
+        """The zero state for inputs of shape `[B, F]`."""
         del rng
         return jnp.zeros((*input_shape[:-1], self.features))
-
-    @property
-    def num_feature_axes(self) -> int:
-        """The axes of an input that are features, not batch."""
-        return 1

@@ -93,10 +93,10 @@ def table(command: CalibrateCommand, made: list[dict[str, Any]]) -> str:
     again = f"--cell {command.cell}{arguments} --repeats {command.repeats}"
     words = (
         f"{command.repeats} quick cards of {command.cell}, {QUICK.seeds} seeds each, of "
-        f"`python scripts/calibrate.py {again}`: how often the {compare_two.LEVEL:.0%} prediction "
-        "interval of two cards held the ratio of updates that two others show. Updates are known "
-        f"to {QUICK.evaluate_every}; where they are few, the interval is mostly of that. The "
-        f"predictions come of {command.repeats} cards, of which no more are independent: the "
+        f"`{command_line.INSTALLED} calibrate {again}`: how often the {compare_two.LEVEL:.0%} "
+        "prediction interval of two cards held the ratio of updates that two others show. Updates "
+        f"are known to {QUICK.evaluate_every}; where they are few, the interval is mostly of that. "
+        f"The predictions come of {command.repeats} cards, of which no more are independent: the "
         "standard error is that of a jackknife over them."
     )
     return "\n".join([words, "", *lines])

@@ -6,105 +6,93 @@ import difflib
 import errno
 import io
 import os
-import pathlib
 import re
+import shlex
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import IO, Any, NoReturn
 
 import tyro
 
+from echo_jax.commands import flags
 from echo_jax.config import PARTS
 from echo_jax.exceptions import ConfigError
 
 FLAT = tyro.conf.arg(name="")
-"""For the field of a command that holds the configuration: its flags stand at the top."""
+"""Marks a field that holds a configuration: its flags get no prefix."""
 
-SHORT_FORMS = {"--batch": "--batch-size", "--hidden": "--hidden-size"}
+INSTALLED = "echo-jax"
+"""The program that an installation provides, as pages and cards name it."""
 
-_REWORDED = (
-    (r"Error parsing (--\S+): invalid literal for int\(\).*?: '?(.*?)'?$",
-     r"\1 \2 is not a whole number: use one such as \1 1"),
-    (r"Error parsing (--\S+): no type matching .* from \['(.*?)'\]\..*invalid literal for int.*",
-     r"\1 \2 is not a whole number: use one such as \1 1"),
-    (r"Error parsing (--\S+): Exceeds the limit .* digits.*",
-     r"\1 has more digits than any size: use one such as \1 1"),
-    (r"Error parsing (--\S+): could not convert string to float: '?(.*?)'?$",
-     r"\1 \2 is not a number: use one such as \1 0.001"),
-    (r"invalid choice '?(.*?)'? for argument '(--\S+)'\. Expected one of \('(.*?)',?\)\.",
+ALIASES = {"--batch": "--batch-size", "--hidden": "--hidden-size"}
+
+REMOVED = ("--coordinator", "--processes", "--process")
+"""Flags of training that was divided among processes."""
+
+_WORDINGS = (
+    (r"invalid choice '?(.*?)'? for argument '(--\S+)'\. Expected one of \('(.*?)',? ?\)\.",
      r"\2 \1 is unknown: use one of \3"),
-    (r"invalid choice '?(.*?)'? for argument '(--\S+)'\. Expected one of \('(.*?)'\) ?\.",
-     r"\2 \1 is unknown: use one of \3"),
-    (r"Error parsing (--\S+): Could not find valid parse for arguments: \['?(.*?)'?\]",
-     r"\1 \2 is not what it takes: see --help for its values"),
     (r"Missing value for argument '(--\S+)'.*", r"\1 has no value: give one after it"),
-    (r"Missing from \S+: \S+ (.*?)\.? \(required\)",
-     r"\1 is not given: name it, or see --help"),
+    (r"Missing from .*?: [A-Z]+ (.*?)\.? \(required\)", r"\1 is not given: name it, or see --help"),
+    (r"Error parsing (--\S+): (.*)", r"\1 \2"),
     (r"Error parsing [\w.-]+: (.*)", r"\1"),
 )  # fmt: skip
+"""Messages of tyro, and the sentences that they become."""
 
 
 def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
     """Parse a command line into a command dataclass; a bad one ends in one sentence and exit 2.
 
     Args:
-      command: a frozen dataclass. If it has the fields `part` and `run` (a `RunConfig`), the part
-        that the command line names gives the defaults of the run.
+      command: a frozen dataclass in a module of the command's name. If it has the fields `part` and
+        `run` (a `RunConfig`), the part that the command line names gives the defaults of the run.
       arguments: the command line after the program's name; None for that of the process.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal may lack a character
             stream.reconfigure(errors="backslashreplace")
     given = list(sys.argv[1:] if arguments is None else arguments)
-    given = [re.sub(r"^--\w+(?==|$)", _long_form, argument) for argument in given]
-    defaults = {}
-    if {"part", "run"} <= {field.name for field in dataclasses.fields(command)}:
-        part = _part_of(given)
-        defaults["default"] = command(part=part, run=PARTS[part])
-    asks_for_help = bool({"-h", "--help"} & set(given))
-    printed = io.StringIO()
+    typed, asks_for_help = given_flags(given), bool({"-h", "--help"} & set(given))
+    printed = _stream(framed=asks_for_help)
+    width = shutil.get_terminal_size().columns if asks_for_help else 100_000
     try:
-        with contextlib.nullcontext() if asks_for_help else _captured(printed):
-            return tyro.cli(
-                command,
-                prog=pathlib.Path(sys.argv[0]).name,
-                args=given,
-                **defaults,
-                config=(tyro.conf.OmitArgPrefixes,),
-            )
+        with _captured(printed, width):
+            return _parsed(command, [_canonical(argument) for argument in given])
     except SystemExit as stop:
+        printed.seek(0)
         if stop.code:
-            fail(_sentence(printed.getvalue(), _flags(command)))
+            fail(_as_typed(_sentence(printed.read(), flags.names(command)), typed))
+        print(_wrapped(printed.read()), end="")
         raise
     except ConfigError as error:
-        fail(str(error))
+        fail(_as_typed(str(error), typed))
     except BrokenPipeError:
         _hang_up()
 
 
-def given_flags(arguments: Sequence[str] | None = None) -> set[str]:
-    """The flags that a command line names, each in its long form and without a `no-`."""
-    given = sys.argv[1:] if arguments is None else arguments
-    flags = {re.split("=", argument)[0] for argument in given if argument.startswith("--")}
-    flags = {flag.replace("_", "-") for flag in flags}  # tyro takes either
-    return {re.sub("^--no-", "--", SHORT_FORMS.get(flag, flag)) for flag in flags}
+def program(command: str) -> str:
+    """The words that start a command in the way that this process was started.
 
-
-@contextlib.contextmanager
-def _captured(printed: io.StringIO) -> Iterator[None]:
-    """Catch what tyro prints: where stdout is no terminal, that is plain text without a frame.
-
-    For a terminal as wide as can be: it breaks a line also behind the comma of a number.
+    python scripts/train.py -> python scripts/predict.py
+    python -m echo_jax train -> python -m echo_jax predict
+    echo-jax train -> echo-jax predict
     """
-    width = os.environ.get("COLUMNS")
-    os.environ["COLUMNS"] = "100000"
-    try:
-        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-            yield
-    finally:
-        del os.environ["COLUMNS"]
-        if width is not None:
-            os.environ["COLUMNS"] = width
+    started, python = Path(sys.argv[0]), sys.orig_argv[0]
+    if started.name == "__main__.py":
+        return shlex.join([python, "-m", "echo_jax", command])
+    if started.suffix == ".py":
+        return shlex.join([python, str(started.with_name(f"{command}.py"))])
+    return f"{INSTALLED} {command}"
+
+
+def given_flags(arguments: Sequence[str] | None = None) -> dict[str, str]:
+    """The flags of a command line: by their names, without a `no-`, how they were typed."""
+    given = sys.argv[1:] if arguments is None else arguments
+    typed = [argument.partition("=")[0] for argument in given if argument.startswith("--")]
+    return {re.sub("^--no-", "--", _canonical(flag)): flag for flag in typed}
 
 
 def fail(sentence: str) -> NoReturn:
@@ -114,7 +102,7 @@ def fail(sentence: str) -> NoReturn:
 
 
 def leave(status: int = 0) -> NoReturn:
-    """End the process at once, whatever its threads do, with all that was printed."""
+    """End the process without waiting for its threads, after flushing what was printed."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):  # closed, or nobody reads it any more
             stream.flush()
@@ -123,7 +111,7 @@ def leave(status: int = 0) -> NoReturn:
 
 @contextlib.contextmanager
 def refusals() -> Iterator[None]:
-    """Within it what a user can mend ends the program with a sentence, status 2, no traceback."""
+    """Turn the errors that a user can correct into one sentence and exit status 2."""
     try:
         yield
     except ConfigError as error:
@@ -141,18 +129,30 @@ def refusals() -> Iterator[None]:
         fail("the run needs more memory than there is: use smaller sizes or fewer seeds")
 
 
-def _hang_up() -> NoReturn:
-    """End quietly: whoever read our output has gone, as `head` does."""
-    _drop_output()
-    sys.exit(1)
+def _parsed(command: Any, given: list[str]) -> Any:
+    """The command that tyro makes of canonical arguments."""
+    defaults = {}
+    if {"part", "run"} <= {field.name for field in dataclasses.fields(command)}:
+        part = _part_of(given)
+        defaults["default"] = command(part=part, run=PARTS[part])
+    return tyro.cli(
+        command,
+        prog=program(command.__module__.rpartition(".")[2]),
+        args=given,
+        **defaults,
+        config=(tyro.conf.OmitArgPrefixes,),
+        registry=flags.REGISTRY,
+    )
 
 
-def _drop_output() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _long_form(match: re.Match[str]) -> str:
-    return SHORT_FORMS.get(match[0], match[0])
+def _wrapped(printed: str) -> str:
+    """Help with the lines that tyro leaves longer than the terminal, usage and prose, broken."""
+    width = shutil.get_terminal_size().columns
+    lines = re.sub(r"\n{3,}", "\n\n", printed).split("\n")
+    return "\n".join(
+        textwrap.fill(line, width, break_on_hyphens=False) if len(line) > width else line
+        for line in lines
+    )
 
 
 def _part_of(arguments: list[str]) -> Any:
@@ -161,37 +161,74 @@ def _part_of(arguments: list[str]) -> Any:
     return named[-1] if named and named[-1] in PARTS else "context"
 
 
-def _flags(command: Any) -> list[str]:
-    """Every flag of a command dataclass, nested fields included."""
-    flags: list[str] = []
-    for field in dataclasses.fields(command):
-        kind = getattr(field.type, "__origin__", field.type)
-        if dataclasses.is_dataclass(kind):
-            flags += _flags(kind)
-        else:
-            name = field.name.replace("_", "-")
-            flags += [f"--{name}", f"--no-{name}"] if kind is bool else [f"--{name}"]
-    return flags
+def _canonical(argument: str) -> str:
+    """An argument whose flag, if it has one, is spelled with dashes and is no alias."""
+    if not argument.startswith("--"):
+        return argument
+    flag, equals, value = argument.partition("=")
+    flag = flag.replace("_", "-")
+    return ALIASES.get(flag, flag) + equals + value
 
 
-def _sentence(box: str, flags: list[str]) -> str:
+def _as_typed(sentence: str, typed: dict[str, str]) -> str:
+    """A sentence with each flag as the user wrote it."""
+    return re.sub(r"--[\w-]+", lambda flag: typed.get(flag[0], flag[0]), sentence)
+
+
+def _stream(framed: bool) -> IO[str]:
+    """A stream to print to; tyro draws frames where its encoding has their characters."""
+    if framed:
+        return io.TextIOWrapper(io.BytesIO(), encoding=sys.stdout.encoding)
+    return io.StringIO()
+
+
+@contextlib.contextmanager
+def _captured(printed: IO[str], width: int) -> Iterator[None]:
+    """Catch what is printed, for a terminal of a width in columns."""
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = str(width)
+    try:
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+            yield
+    finally:
+        del os.environ["COLUMNS"]
+        if before is not None:
+            os.environ["COLUMNS"] = before
+
+
+def _sentence(box: str, known: list[str]) -> str:
     """What tyro says, a title and then a message between two rules, as one sentence."""
     between_rules = re.split(r"\n\s*-{3,}\s*\n", box)[1:2] or [box]
     message = " ".join(between_rules[0].split()).replace("', '", ", ")
     unrecognized = re.fullmatch(r"Unrecognized options: ([^,=\s]*).*", message)
     if unrecognized:
-        return _unknown_option(unrecognized[1], flags)
-    for pattern, wording in _REWORDED:
+        return _unknown_option(unrecognized[1], known)
+    for pattern, wording in _WORDINGS:
         if match := re.fullmatch(pattern, message):
             return match.expand(wording)
     return message
 
 
-def _unknown_option(option: str, flags: list[str]) -> str:
+def _unknown_option(option: str, known: list[str]) -> str:
+    if option in REMOVED:
+        return (
+            f"{option} is gone: one process uses all devices that it sees; for more machines "
+            "start a run on each with another --seed"
+        )
     if option in ("True", "False"):
         return f"{option} is no value of a switch: use --name or --no-name alone"
     if not option.startswith("-"):
         return f"{option} is not an option: see --help for all of them"
-    close = difflib.get_close_matches(option, flags, n=1, cutoff=0.7)
+    close = difflib.get_close_matches(option, known, n=1, cutoff=0.7)
     guess = f"use {close[0]}, or see" if close else "see"
     return f"{option} is not an option: {guess} --help for all of them"
+
+
+def _hang_up() -> NoReturn:
+    """End without a message: the reader of the output is gone, as after `head`."""
+    _drop_output()
+    sys.exit(1)
+
+
+def _drop_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -415,13 +415,13 @@ def glance(made: card_file.Card) -> str:
 
 
 def side_by_side(made: Sequence[card_file.Card]) -> str:
-    """Every row of several cards: its floor, and the values and intervals, a column for each."""
-    known = [{line.row: line for line in card_text.lines(each)} for each in made]
-    rows = [["", "floor", *(each["name"] for each in made)]]
+    """A row for each measure: its baseline, and the value and interval of each card."""
+    known = [{line.label: line for line in card_text.lines(each)} for each in made]
+    rows = [["", "baseline", *(each["name"] for each in made)]]
     for label in dict.fromkeys(itertools.chain(*known)):
         of_cards = [of.get(label, card_text.Line(label, card_text.NOT_MEASURED)) for of in known]
-        floor = next((line.floor for line in of_cards if line.floor), "")
+        baseline = next((line.baseline for line in of_cards if line.baseline), "")
         values = [", ".join(filter(None, (line.value, line.interval))) for line in of_cards]
-        rows.append([label, floor, *values])
+        rows.append([label, baseline, *values])
     pairs = (compare_two.sentence(a, b) for a, b in itertools.combinations(made, 2))
     return "\n".join(["", text_tables.table(rows, left=tuple(range(len(rows[0])))), "", *pairs])

@@ -24,7 +24,8 @@ from echo_jax.studies import study_pages
 from echo_jax.studies.catalogue import STUDIES, Cell, Study, fast
 from echo_jax.studies.time_estimate import minutes, seconds_of
 
-COMMAND = "python scripts/study.py"
+COMMAND = f"{command_line.INSTALLED} study"
+"""How pages name this command."""
 
 TITLE = "How long does a network remember?"
 
@@ -90,7 +91,7 @@ def main() -> None:
         try:
             run(command)
         except KeyboardInterrupt:
-            again = f"{COMMAND} {shlex.join(sys.argv[1:])}"
+            again = f"{command_line.program('study')} {shlex.join(sys.argv[1:])}"
             print(f"\nStopped; to go on: {again}", file=sys.stderr)
             sys.exit(130)
 
@@ -104,7 +105,7 @@ def listing(command: StudyCommand) -> str:
         rows.append([name, str(cells), minutes(seconds_of(study.cells, speed)), study.question])
     return (
         f"{text_tables.table(rows, left=(0, 3))}\n\n"
-        "python scripts/study.py NAME runs one, --all all of them, --fast a smaller one."
+        f"{command_line.program('study')} NAME runs one, --all all of them, --fast a smaller one."
     )
 
 

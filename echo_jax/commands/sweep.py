@@ -4,10 +4,8 @@ python scripts/sweep.py --lag 0 1 2 5 10 --hidden 20 50 100 --seeds 8
 python scripts/sweep.py --layout streams --window 25 --lag 1 5 --bptt-batches 1 --out mine
 """
 
-import ast
 import dataclasses
 import datetime
-import inspect
 import itertools
 import shlex
 import sys
@@ -18,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 import tyro
 
 from echo_jax import atomic_files, machine
-from echo_jax.commands import command_line
+from echo_jax.commands import command_line, flags
 from echo_jax.commands.study import complete, plan
 from echo_jax.config import (
     PARTS,
@@ -47,23 +45,15 @@ SWITCH = Literal["yes", "no"]
 
 
 def axes() -> Iterator[tuple[str, Any, Any]]:
-    """A field of a command for every field of a configuration: a tuple of its values."""
+    """A field of a command for each field of a configuration: the values after each flag."""
     for kind in (TaskConfig, NetworkConfig, TrainingConfig):
-        help_of = dict(described(kind))
+        help_of = flags.help_of(kind)
         for field in dataclasses.fields(kind):
             hint = "(default: that of the part)"
             argument = tyro.conf.arg(help=help_of[field.name], help_behavior_hint=hint)
-            values: Any = tuple[value_type(field.type), ...]  # type: ignore[misc]
-            yield field.name, Annotated[values, argument], dataclasses.field(default=())
-
-
-def described(kind: type) -> Iterator[tuple[str, str]]:
-    """The fields of a dataclass and the docstrings below them."""
-    (tree,) = ast.parse(inspect.getsource(kind)).body
-    assert isinstance(tree, ast.ClassDef)
-    for field, text in itertools.pairwise(tree.body):
-        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr):
-            yield ast.unparse(field.target), " ".join(ast.literal_eval(text.value).split())
+            values: Any = tuple[tuple[value_type(field.type), ...], ...]  # type: ignore[misc]
+            repeated = tyro.conf.UseAppendAction[Annotated[values, argument]]
+            yield field.name, repeated, dataclasses.field(default=())
 
 
 def value_type(annotation: Any) -> Any:
@@ -84,8 +74,8 @@ else:
 class SweepCommand:
     """Train every combination of some options, evaluate, and show what was learned.
 
-    Each option may be given several values, switches yes and no. What is there already in the
-    folder is not run again.
+    Each option takes several values (--lag 1 2, or --lag 1 --lag 2), switches yes and no. What is
+    there already in the folder is not run again.
     """
 
     part: Part = "context"
@@ -107,20 +97,19 @@ class SweepCommand:
     @property
     def values(self) -> dict[str, Sequence[Any]]:
         """The values of each field that has some, switches as True and False."""
-        given = {field: value for field, value in vars(self.axes).items() if value}
+        given = {field: groups for field, groups in vars(self.axes).items() if groups}
         return {
-            field: [{"yes": True, "no": False}.get(value, value) for value in values]
-            for field, values in given.items()
+            field: [{"yes": True, "no": False}.get(v, v) for v in itertools.chain(*groups)]
+            for field, groups in given.items()
         }
 
     @property
     def study(self) -> Study:
         """The grid as a study; ConfigError where a combination is none."""
         values = self.values
-        for flag in sorted(command_line.given_flags()):
-            field = flag.removeprefix("--").replace("-", "_")
-            if getattr(self.axes, field, None) == ():
-                raise ConfigError(f"{flag} has no value: give one or several after it")
+        for flag, typed in sorted(command_line.given_flags().items()):
+            if () in getattr(self.axes, flag.removeprefix("--").replace("-", "_"), ()):
+                raise ConfigError(f"{typed} has no value: give one or several after it")
         for field, each in values.items():
             if twice := [value for value in each if each.count(value) > 1]:
                 raise ConfigError(f"{field} {twice[0]} is given twice: give each value once")
@@ -181,7 +170,7 @@ def main() -> None:
         try:
             run(command.study, out)
         except KeyboardInterrupt:
-            again = f"python scripts/sweep.py {shlex.join(sys.argv[1:])}"
+            again = f"{command_line.program('sweep')} {shlex.join(sys.argv[1:])}"
             again += f" --out {out}" * (command.out is None)
             print(f"\nStopped; to go on: {again}", file=sys.stderr)
             sys.exit(130)
@@ -197,7 +186,7 @@ def run(study: Study, out: Path) -> None:
         check_networks(waiting)
         print(plan({NAME: waiting}), flush=True)
         complete(out, NAME, waiting)
-        command = f"python scripts/sweep.py {shlex.join(sys.argv[1:])}"
+        command = f"{command_line.INSTALLED} sweep {shlex.join(sys.argv[1:])}"
         made = study_pages.sections(out, {NAME: study}, command)
         print(text_tables.section_text(made[0]))
         rows = study_pages.shown(out, {NAME: study})

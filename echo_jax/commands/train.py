@@ -114,10 +114,10 @@ def new_inputs(command: TrainCommand) -> Inputs:
 def resumed_inputs(command: TrainCommand, folder: Path) -> Inputs:
     """The inputs of the run in a folder, for as many sequences as the command line asks for."""
     flags = command_line.given_flags()
-    for flag in sorted(flags - MAY_CHANGE)[:1]:
+    for flag in sorted(flags.keys() - MAY_CHANGE)[:1]:
         raise ConfigError(
-            f"{flag} cannot be changed in a run that is resumed: leave it out, or start a new run "
-            "without --resume"
+            f"{flags[flag]} cannot be changed in a run that is resumed: leave it out, or start a "
+            "new run without --resume"
         )
     inputs = run_folder.read_inputs(folder)
     cell = command.run.network.cell if "--cell" in flags else None
@@ -152,7 +152,7 @@ def run(command: TrainCommand, folder: Path, inputs: Inputs, interrupts: Interru
 @contextlib.contextmanager
 def resumable(folder: Path) -> Iterator[None]:
     """Within it, a stop and an error of the disk say how to go on."""
-    resume = f"python scripts/train.py --resume {folder}"
+    resume = f"{command_line.program('train')} --resume {folder}"
     try:
         yield
     except StoppedError as stopped:

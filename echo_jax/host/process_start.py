@@ -1,4 +1,4 @@
-"""When the process started, and the settings that keep its start short."""
+"""The time at which the process started, and settings that shorten its start."""
 
 import gc
 import signal
@@ -8,10 +8,10 @@ STARTED = time.perf_counter()
 
 
 def begin() -> None:
-    """Let Ctrl-C end the process at once and pause the garbage collector.
+    """Let Ctrl-C end the process at once, and pause the garbage collector.
 
-    A command that has something to save installs its own handler later. Imports and tracing leave
-    no garbage, and searching for it costs 5% of the start: `train` turns the collector on again.
+    A command with something to save installs its own handler later. Imports and tracing leave no
+    garbage, and looking for it takes 5% of the start; `train` resumes the collector.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     gc.disable()

@@ -13,13 +13,15 @@ from typing import Any, NamedTuple
 
 from echo_jax import atomic_files
 from echo_jax.exceptions import ConfigError
-from echo_jax.memory_cards import card_figures
+from echo_jax.memory_cards import card_figures, card_text
 from echo_jax.memory_cards import card_file as card_files
-from echo_jax.memory_cards.card_figures import Card, brief, estimate_words, kind_of, number
-from echo_jax.memory_cards.card_markdown import answer
 from echo_jax.memory_cards.card_text import (
     NOT_MEASURED,
-    interval,
+    Card,
+    answer,
+    bounds,
+    brief,
+    kind_of,
     nats,
     reach,
     span_bounds,
@@ -28,6 +30,7 @@ from echo_jax.memory_cards.card_text import (
 from echo_jax.report.figures import svg
 from echo_jax.report.html_page import html_page
 from echo_jax.report.markdown_page import markdown_page, markdown_table
+from echo_jax.report.number_formats import three_digits
 from echo_jax.report.page import Entry, Figure, Page, Section, Table
 
 TITLE = "Memory cards: how long can each cell remember?"
@@ -67,11 +70,11 @@ def _estimate(found: Mapping[str, Any] | None) -> Entry:
     """A median with its interval."""
     if not found or found["median"] is None:
         return MISSING
-    return Entry(number(found["median"]), found["median"], estimate_words(found))
+    return Entry(three_digits(found["median"]), found["median"], bounds(found, three_digits))
 
 
 def _number(value: float | None) -> Entry:
-    return MISSING if value is None else Entry(number(value), value)
+    return MISSING if value is None else Entry(three_digits(value), value)
 
 
 def _updates(card: Card, lag: int) -> Entry:
@@ -99,7 +102,7 @@ def _limit(card: Card, _: int) -> Entry:
     cause = card["rows"]["cause"]
     if not cause:
         return MISSING
-    lag = number(cause["lag"])
+    lag = three_digits(cause["lag"])
     about = {"no limit found": "", "undetermined": f" at lag {lag}"}
     words = cause["verdict"] + about.get(cause["verdict"], f" lag {lag}")
     return Entry(words, words)
@@ -200,7 +203,7 @@ def row_of(card: Card, name: str, lag: int, link: str = "") -> dict[str, Entry]:
 def rows_of(cards: Sequence[Card], links: Mapping[int, str] | None = None) -> Rows:
     """The rows of some cards, which link to their sections: `links` by the identity of a card."""
     lag = common_lag(cards)
-    named = zip(cards, card_figures.names_of(cards), strict=True)
+    named = zip(cards, card_text.names_of(cards), strict=True)
     return [row_of(card, name, lag, (links or {}).get(id(card), "")) for card, name in named]
 
 
@@ -262,7 +265,7 @@ def introduction(groups: Sequence[Sequence[Card]]) -> list[str]:
     others = [group for group in others if not _is_copy(group)]
     if others:
         named = "; ".join(
-            f"{_listed(card_figures.names_of(group))} ({card_figures.protocol_words(group[0])})"
+            f"{_listed(card_text.names_of(group))} ({card_text.protocol_words(group[0])})"
             for group in others
         )
         texts.append(
@@ -285,7 +288,7 @@ def sections_of(cards: Sequence[Card]) -> list[Section]:
     """The sections of the page: all cards that can be compared, the others, then card by card."""
     groups = by_protocol(cards)
     ordered = [card for group in groups for card in group]
-    names = card_figures.names_of(ordered)
+    names = card_text.names_of(ordered)
     links = dict(zip(map(id, ordered), _links(names), strict=True))
     return [
         _spans(groups[0]),
@@ -335,7 +338,7 @@ def longest(rows: Rows) -> list[str]:
             most = max(entry.key for entry in known.values())  # type: ignore[type-var]
             best = [name for name, entry in known.items() if entry.key == most]
             has = "has" if len(best) == 1 else "have"
-            span = known[best[0]].text.replace(card_figures.AT_LEAST, "at least ")
+            span = known[best[0]].text.replace(card_text.AT_LEAST, "at least ")
             lags = "lag" if span == "1" else "lags"
             sentences.append(
                 f"Of {len(known)} recurrent cells, {_listed(best)} {has} the longest {column}: "
@@ -361,7 +364,7 @@ def _all_numbers(cards: Sequence[Card], links: Mapping[int, str]) -> Section:
     times = f"times are of {devices[0]}"
     if len(devices) > 1:
         times = f"times are of several devices and not comparable: {'; '.join(devices)}"
-    protocol = card_figures.protocol_words(cards[0])
+    protocol = card_text.protocol_words(cards[0])
     caption = f"Protocol {protocol}; updates at lag {common_lag(cards)}; {times}."
     table = _table(rows_of(cards, links), caption)
     meanings = {"cell": CELL_COLUMN} | {head: column.meaning for head, column in COLUMNS.items()}
@@ -376,7 +379,7 @@ def _not_comparable(order: int, cards: Sequence[Card], links: Mapping[int, str])
     if _is_copy(cards):
         table = _table(sorted(rows, key=_hardest_recall), COPY_CAPTION)
         return Section("copy", COPY_HEADING, tables=[table])
-    protocol = card_figures.protocol_words(cards[0])
+    protocol = card_text.protocol_words(cards[0])
     caption = (
         f"Protocol {protocol}; updates at lag {common_lag(cards)}. None of these numbers can be "
         "compared with those of another protocol."
@@ -399,7 +402,7 @@ def _recall_losses(card: Card) -> dict[str, Entry]:
     found = {}
     for line in card["rows"]["copy"] or []:
         recall = line["recall"]
-        words = interval(recall, nats, "infinite").rpartition(" (")[0]
+        words = bounds(recall, nats, "infinite")
         entry = Entry(nats(recall["median"]), recall["median"], words)
         found[f"recall, T {line['T']:,}"] = entry
     return found
@@ -483,7 +486,7 @@ def _facts(card: Card) -> list[str]:
     source = card["cell"]["source"]
     texts = [
         f"Cell: {cell}{f', source {source[:8]}' if source else ''}. "
-        f"Protocol: {card_figures.protocol_words(card)}. Seeds: {len(card['seeds'])}. "
+        f"Protocol: {card_text.protocol_words(card)}. Seeds: {len(card['seeds'])}. "
         f"Made on {card['date']}, on {card['device']}. Digest: {card['digest'][:16]}."
     ]
     left_out = [f"{row} ({why})" for row, why in card["not_measured"].items()]

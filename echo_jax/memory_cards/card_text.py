@@ -1,89 +1,61 @@
-"""A memory card in words, a line for each of its rows. No jax.
+"""A memory card in words: its name, its numbers, a line for each measure, and an answer.
 
-The terminal, the page and the figure say the same, from the same lines.
+The terminal, the page of a card, the page of all cards and the figures use the same words.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from echo_jax.memory_benchmark.protocol import TASKS
 from echo_jax.memory_cards.schema import Row
 from echo_jax.memory_cards.summary import span_estimate
-from echo_jax.report.number_formats import decimals, number, percent
+from echo_jax.report.number_formats import decimals, number, percent, three_digits
 
-Shown = Callable[[float], str]
-"""How a number is written."""
+Card = Mapping[str, Any]
+
+CONTROLS, REFERENCES = (
+    ("ShiftRegister", "LeakyIntegrator", "Memoryless"),
+    ("CausalConvolution", "mlp"),
+)
+"""Cells of known memory, and cells that are not recurrent."""
 
 NOT_MEASURED = "not measured"
-"""The value of a row of which there is nothing."""
+"""The value of a measure that the card does not have."""
+
+AT_LEAST = "\u2265\u2009"
+"""A sign and a narrow space, which `brief` puts before a lower bound."""
 
 
-class Line(NamedTuple):
-    """A row of a card in words.
+def kind_of(card: Card) -> str:
+    """`recurrent`, `reference` (not recurrent) or `control` (its memory is known)."""
+    module, _, name = card["cell"]["cell"].rpartition(":")
+    if module not in ("", "echo_jax.controls", "echo_jax.cells.known_memory"):
+        return "recurrent"
+    return "control" if name in CONTROLS else ("reference" if name in REFERENCES else "recurrent")
 
-    row       what it is about
-    value     the median
-    interval  of it, with its coverage
-    floor     what a cell without memory has
-    seeds     how many there are
-    note      what else is known, or why nothing is
+
+def names_of(cards: Sequence[Card]) -> list[str]:
+    """A different name for each card: without a protocol that all have, with a digest if needed.
+
+    lstm-full and gru-full: lstm and gru          two cards called lstm: lstm (3f2a91c4), lstm (...)
     """
-
-    row: str
-    value: str
-    interval: str = ""
-    floor: str = ""
-    seeds: str = ""
-    note: str = ""
-
-
-def glance(card: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """The card in lines: what a row is, its value, and a note with interval, floor and seeds."""
-    found = []
-    for line in lines(card):
-        floor = f"floor {line.floor}" if line.floor else ""
-        note = "; ".join(filter(None, (line.interval, floor, line.seeds, line.note)))
-        found.append((line.row, line.value, note))
-    return found
+    alike = len({card["protocol_hash"] for card in cards}) == 1
+    names = [card["name"].removesuffix(f"-{card['protocol']['name']}" * alike) for card in cards]
+    return [
+        f"{name} ({card['digest'][:8]})" if names.count(name) > 1 else name
+        for name, card in zip(names, cards, strict=True)
+    ]
 
 
-def lines(card: Mapping[str, Any]) -> list[Line]:
-    """Every row of a card, those that were not measured too."""
-    rows, protocol = card["rows"], card["protocol"]
-    makers: dict[str, tuple[str, Callable[[Any], list[Line]]]] = {
-        "stream_span": ("stream span", lambda row: _span_lines("stream", row)),
-        "hold_span": ("hold span", lambda row: _span_lines("hold", row)),
-        "capacity": ("capacity", _capacity_lines),
-        "linear": ("linear capacity", _linear_lines),
-        "learning": ("learning", lambda row: _learning_lines(row, protocol, card["raw"])),
-        "beyond": ("beyond", lambda row: _beyond_lines(row, protocol)),
-        "cause": ("cause", _cause_lines),
-        "price": ("price", _price_lines),
-        "copy": ("copy memory", _copy_lines),
-        "rates": ("learning rate", _rate_lines),
-    }
-    found: list[Line] = []
-    for name, (label, make) in makers.items():
-        if rows[name] is None:
-            why = card["not_measured"].get(name, "")
-            found.append(Line(label, NOT_MEASURED, note=why))
-        else:
-            found += make(rows[name])
-    return found
-
-
-def _rate_lines(rates: Row) -> list[Line]:
-    """The rate of each task, and where nothing decided between them."""
-    found = []
-    for task, of in rates.items():
-        at = f"T {of['lag']:,}" if task == "copy" else f"lag {of['lag']:,}"
-        note = f"chosen at {at}" + ", where none learned: as good as a guess" * (not of["decided"])
-        found.append(Line(f"learning rate, {task}", f"{of['rate']:g}", note=note))
-    return found
+def protocol_words(card: Card) -> str:
+    """The name, the version and the first digits of the hash of a protocol."""
+    protocol = card["protocol"]
+    return f"{protocol['name']} {protocol['version']} ({card['protocol_hash'][:8]})"
 
 
 class Reach(NamedTuple):
-    """A span over seeds: its median and interval, and which of them are lower bounds."""
+    """The median of a span and its interval; `at_least` marks a lower bound."""
 
     median: float
     low: float | None
@@ -93,24 +65,12 @@ class Reach(NamedTuple):
 
 
 def reach(span: Row) -> Reach:
-    """The span of a card; a bound is one if longer spans of undecided seeds would raise it."""
+    """A span of a card; a number is a lower bound if longer spans of undecided seeds raise it."""
     pairs = zip(span["by_seed"], span["at_least"], strict=True)
     unbounded = span_estimate(math.inf if more else lag for lag, more in pairs)
     ends = {name: span[name] for name in ("median", "low", "high")}
     more = {name: unbounded[name] != ends[name] for name in ("median", "high")}
     return Reach(**ends, at_least=more["median"], high_at_least=more["high"])
-
-
-def _span_lines(task: str, spans: Row) -> list[Line]:
-    """The highest threshold first, which is what a span is without more words."""
-    found = []
-    for i, threshold in enumerate(sorted(spans, key=float, reverse=True)):
-        span = spans[threshold]
-        name = f"{task} span" + f" at {float(threshold):.0%}" * (i > 0)
-        value = f"{span_words(span)} {unit(task, span)}"
-        after = f"next rung {span['next']:,}" if span["next"] else "the ladder ends there"
-        found.append(Line(name, value, span_interval(span), "0", seeds_of(span), after))
-    return found
 
 
 def span_words(span: Row) -> str:
@@ -120,150 +80,332 @@ def span_words(span: Row) -> str:
 
 
 def span_bounds(span: Row) -> str:
-    """The interval of a span: 8 to 20, 8 to at least 500; nothing of one seed."""
+    """The interval of a span: 8 to 20, or 8 to at least 500; empty for one seed."""
     found = reach(span)
     if found.low is None or found.high is None:
         return ""
     return f"{found.low:,g} to {'at least ' * found.high_at_least}{found.high:,g}"
 
 
-def unit(task: str, span: Row) -> str:
-    """What the lags of a task count."""
-    count = span["median"]
-    return f"{plural(count, 'step')} back" if task == "stream" else plural(count, "distractor")
+def brief(words: str) -> str:
+    """The words of a span with a sign for "at least"."""
+    return words.replace("at least ", AT_LEAST)
 
 
-def span_interval(span: Row) -> str:
-    """The same with its coverage."""
-    return f"{span_bounds(span)} ({span['coverage']:.1%})" if span_bounds(span) else ""
+def bounds(found: Mapping[str, Any], shown: Callable[[float], str], infinite: str = "never") -> str:
+    """The interval of an estimate, as in 12 to 20; empty if there is none."""
+    if found["low"] is None and found.get("coverage") is None:
+        return ""
+    ends = (found["low"], found["high"])
+    return " to ".join(infinite if end is None else shown(end) for end in ends)
 
 
-def _capacity_lines(row: Row) -> list[Line]:
-    exact, numbers = row["exact"], row["state_numbers"]
-    note = (
-        f"{decimals(row['float16']['median'])} with the state in float16, "
-        f"{decimals(row['noise']['median'])} with noise in it; {numbers:,} "
-        f"{plural(numbers, 'number')} of state"
-    )
-    value = f"{decimals(exact['median'])} bits"
-    return [Line("capacity", value, interval(exact, decimals), "0 bits", seeds_of(exact), note)]
+def nats(value: float | None) -> str:
+    """A loss with three digits, because those of long sequences are small."""
+    return "infinite" if value is None else f"{value:#.3g}".rstrip(".")
 
 
-def _linear_lines(row: Row) -> list[Line]:
-    trained, numbers = row["trained"], row["state_numbers"]
-    most = f"at most {numbers:,}; " if numbers else ""
-    note = f"{most}{decimals(row['untrained']['median'])} before training"
-    value, around = decimals(trained["median"]), interval(trained, decimals)
-    return [Line("linear capacity", value, around, "0", seeds_of(trained), note)]
+def plural(count: float, word: str) -> str:
+    """A word with an s unless the count is 1."""
+    return word + "s" * (count != 1)
 
 
-def _learning_lines(row: Row, protocol: Row, raw: Sequence[Row]) -> list[Line]:
-    """The longest lag at which there is a median; the first where there is none."""
+def counted(count: int, word: str) -> str:
+    """A count of things: 1 seed, 8 seeds."""
+    return f"{count:,} {plural(count, word)}"
+
+
+def seeds_of(found: Row) -> str:
+    """The number of seeds of an estimate."""
+    count = len(found["by_seed"])
+    return counted(count, "seed") + ", no interval" * (count == 1)
+
+
+def covered(interval: str, found: Row) -> str:
+    """An interval with its coverage, as in 12 to 20 (93.0%)."""
+    return f"{interval} ({found['coverage']:.1%})" if interval else ""
+
+
+class Line(NamedTuple):
+    """A measure of a card in words; empty where something is missing.
+
+    value     the median over seeds
+    interval  its interval, with the coverage
+    baseline  the value of a cell without memory
+    note      what else is known, or why nothing was measured
+    """
+
+    label: str
+    value: str
+    interval: str = ""
+    baseline: str = ""
+    seeds: str = ""
+    note: str = ""
+
+
+def glance(card: Card) -> list[tuple[str, str, str]]:
+    """The lines of a card in three columns: label, value, everything else."""
     found = []
-    for task, of_lags in row.items():
+    for line in lines(card):
+        baseline = f"baseline {line.baseline}" if line.baseline else ""
+        note = "; ".join(filter(None, (line.interval, baseline, line.seeds, line.note)))
+        found.append((line.label, line.value, note))
+    return found
+
+
+def lines(card: Card) -> list[Line]:
+    """A line for each measure of a card, also for those that it does not have."""
+    makers: Mapping[str, tuple[str, Callable[[Any, Card], list[Line]]]] = {
+        "stream_span": ("stream span", lambda spans, _: _span_lines("stream", spans)),
+        "hold_span": ("hold span", lambda spans, _: _span_lines("hold", spans)),
+        "capacity": ("capacity", _capacity_lines),
+        "linear": ("linear capacity", _linear_lines),
+        "learning": ("learning", _learning_lines),
+        "beyond": ("beyond", _beyond_lines),
+        "cause": ("cause", _cause_lines),
+        "price": ("cost", _cost_lines),
+        "copy": ("copy memory", _copy_lines),
+        "rates": ("learning rate", _rate_lines),
+    }
+    found: list[Line] = []
+    for name, (label, make) in makers.items():
+        part = card["rows"][name]
+        missing = [Line(label, NOT_MEASURED, note=card["not_measured"].get(name, ""))]
+        found += missing if part is None else make(part, card)
+    return found
+
+
+def _span_lines(task: str, spans: Row) -> list[Line]:
+    """A line for each threshold, the highest first, which is the span without more words."""
+    found = []
+    for i, threshold in enumerate(sorted(spans, key=float, reverse=True)):
+        span = spans[threshold]
+        label = f"{task} span" + f" at {float(threshold):.0%}" * (i > 0)
+        unit = plural(span["median"], "step" if task == "stream" else "distractor")
+        value = f"{span_words(span)} {unit}{' back' * (task == 'stream')}"
+        after = f"next lag {span['next']:,}" if span["next"] else "the ladder ends there"
+        interval = covered(span_bounds(span), span)
+        found.append(Line(label, value, interval, "0", seeds_of(span), after))
+    return found
+
+
+def _capacity_lines(capacity: Row, _: Card) -> list[Line]:
+    exact, numbers = capacity["exact"], capacity["state_numbers"]
+    note = (
+        f"{decimals(capacity['float16']['median'])} with the state in float16, "
+        f"{decimals(capacity['noise']['median'])} with noise in it; state of "
+        f"{counted(numbers, 'number')}"
+    )
+    interval = covered(bounds(exact, decimals), exact)
+    value = f"{decimals(exact['median'])} bits"
+    return [Line("capacity", value, interval, "0 bits", seeds_of(exact), note)]
+
+
+def _linear_lines(linear: Row, _: Card) -> list[Line]:
+    trained, numbers = linear["trained"], linear["state_numbers"]
+    most = f"at most {numbers:,}; " if numbers else ""
+    note = f"{most}{decimals(linear['untrained']['median'])} before training"
+    interval = covered(bounds(trained, decimals), trained)
+    value = decimals(trained["median"])
+    return [Line("linear capacity", value, interval, "0", seeds_of(trained), note)]
+
+
+def _learning_lines(learning: Row, card: Card) -> list[Line]:
+    """Of each task, the longest lag that has a median; the first lag if none has."""
+    found = []
+    for task, of_lags in learning.items():
         if not of_lags:
             continue
         known = [line for line in of_lags if line["median"] is not None]
         line = known[-1] if known else of_lags[0]
-        value = f"{_updates(line['median'], protocol)} to lag {line['lag']:,}"
-        around = "" if line["low"] is None else f"{bounds(line, number)} (95%)"
-        count = f"{line['reached']} of {line['seeds']} seeds arrived"
+        updates = f"more than {card['protocol']['budget']:,}"
+        if known:
+            updates = f"{line['median']:,.0f}"
+        interval = bounds(line, number)
         failed = {
-            r["seed"] for r in raw if r["kind"] == "run" and r["task"] == task and r["failed"]
+            row["seed"]
+            for row in card["raw"]
+            if row["kind"] == "run" and row["task"] == task and row["failed"]
         }
-        lost = f"the loss of {len(failed)} became no number at some lag" if failed else ""
-        found.append(Line(f"learning, {task}", value, around, "", count, lost))
+        lost = f"the loss of {counted(len(failed), 'seed')} became non-finite at some lag"
+        found.append(
+            Line(
+                f"learning, {task}",
+                f"{updates} updates to lag {line['lag']:,}",
+                f"{interval} (95%)" if interval else "",
+                seeds=f"{line['reached']} of {line['seeds']} seeds succeeded",
+                note=lost if failed else "",
+            )
+        )
     return found
 
 
-def _updates(median: float | None, protocol: Row) -> str:
-    return (
-        f"more than {protocol['budget']:,} updates" if median is None else f"{median:,.0f} updates"
-    )
+def chance(card: Card) -> str:
+    """The accuracy of guessing."""
+    return percent(1 / card["protocol"]["vocab_size"])
 
 
-def _beyond_lines(row: Row, protocol: Row) -> list[Line]:
-    """The accuracy at the longest streams."""
-    longest = max(range(len(row["times"])), key=row["times"].__getitem__)
-    accuracy = row["accuracy"][longest]
+def _beyond_lines(beyond: Row, card: Card) -> list[Line]:
+    """The accuracy on the longest streams."""
+    longest = max(range(len(beyond["times"])), key=beyond["times"].__getitem__)
+    accuracy = beyond["accuracy"][longest]
     return [
         Line(
             "beyond",
-            f"{percent(accuracy['median'])} at {row['times'][longest]:,g} times the length",
-            interval(accuracy, percent),
-            chance(protocol),
+            f"{percent(accuracy['median'])} at {beyond['times'][longest]:,g} times the length",
+            covered(bounds(accuracy, percent), accuracy),
+            chance(card),
             seeds_of(accuracy),
-            f"trained at lag {row['lag']:,} on streams of {row['length']:,}",
+            f"trained at lag {beyond['lag']:,} on streams of {beyond['length']:,} steps",
         )
     ]
 
 
-def chance(protocol: Row) -> str:
-    """The accuracy of one that knows nothing."""
-    return percent(1 / protocol["vocab_size"])
-
-
-def _cause_lines(row: Row) -> list[Line]:
-    missed = f"{row['failed']} {plural(row['failed'], 'seed')} did not arrive"
-    note = f"lag {row['lag']:,}: {missed if row['failed'] else 'every seed arrived'}"
-    if row["tried"]:
-        note += f", {row['learned']} of {row['tried']} did when trained on from a shorter lag"
+def _cause_lines(cause: Row, _: Card) -> list[Line]:
+    failed = f"{counted(cause['failed'], 'seed')} failed" if cause["failed"] else "no seed failed"
+    note = f"lag {cause['lag']:,}: {failed}"
+    if cause["tried"]:
+        note += f", {_by_curriculum(cause)}"
     for name in ("before", "after"):
-        if row[name] and row[name]["median"] is not None:
-            note += f"; relative gradient {name} training {row[name]['median']:.2g}"
-    return [Line("cause", row["verdict"], note=note)]
+        if cause[name] and cause[name]["median"] is not None:
+            note += f"; relative gradient {name} training {cause[name]['median']:.2g}"
+    return [Line("cause", cause["verdict"], note=note)]
 
 
-def _price_lines(row: Row) -> list[Line]:
-    value = f"{row['parameters']:,} parameters, {row['state_bytes']:,} bytes of state"
+def _by_curriculum(cause: Row) -> str:
+    return f"{cause['learned']} of {cause['tried']} succeeded when trained on from a shorter lag"
+
+
+def _cost_lines(cost: Row, _: Card) -> list[Line]:
+    value = f"{cost['parameters']:,} parameters, {cost['state_bytes']:,} bytes of state"
     kinds = {"train": "training", "stream": "streaming"}
     times = [
-        f"{words} {us:,.4g} \u00b5s a step at batch {size}"
+        f"{words} {us:,.4g} \u00b5s per step at batch {size}"
         for name, words in kinds.items()
-        for size, us in row[name].items()
+        for size, us in cost[name].items()
     ]
-    return [Line("price", value, note="; ".join(times))]
+    return [Line("cost", value, note="; ".join(times))]
 
 
-def _copy_lines(rows: list[Row]) -> list[Line]:
+def _copy_lines(copy: list[Row], _: Card) -> list[Line]:
     return [
         Line(
-            f"copy memory, T = {row['T']:,}",
-            f"{nats(row['recall']['median'])} nats a recalled symbol",
-            interval(row["recall"], nats, "infinite"),
-            f"{nats(row['floor'])} nats",
-            seeds_of(row["recall"]),
-            f"after {row['updates']:,} updates; loss of the whole sequence "
-            f"{nats(row['loss']['median'])} where no memory has {nats(row['loss_floor'])}",
+            f"copy memory, T = {of['T']:,}",
+            f"{nats(of['recall']['median'])} nats per recalled symbol",
+            covered(bounds(of["recall"], nats, "infinite"), of["recall"]),
+            f"{nats(of['floor'])} nats",
+            seeds_of(of["recall"]),
+            f"after {of['updates']:,} updates; loss of the whole sequence "
+            f"{nats(of['loss']['median'])}, baseline {nats(of['loss_floor'])}",
         )
-        for row in rows
+        for of in copy
     ]
 
 
-def nats(value: float | None) -> str:
-    """To three digits: the losses of long sequences are small."""
-    return "infinite" if value is None else f"{value:#.3g}".rstrip(".")
+def _rate_lines(rates: Row, _: Card) -> list[Line]:
+    """The rate of each task; a guess if no rate learned the lag it was chosen at."""
+
+    def note(task: str, of: Row) -> str:
+        guess = "" if of["decided"] else ", which no rate learned: a guess"
+        return f"chosen at {'T' if task == 'copy' else 'lag'} {of['lag']:,}{guess}"
+
+    return [
+        Line(f"learning rate, {task}", f"{of['rate']:g}", note=note(task, of))
+        for task, of in rates.items()
+    ]
 
 
-def seeds_of(found: Row) -> str:
-    """How many seeds a median is of; of a single one there is no interval."""
-    count = len(found["by_seed"])
-    return f"{count} {plural(count, 'seed')}" + ", no interval" * (count == 1)
+def big_numbers(card: Card) -> list[tuple[str, str, str]]:
+    """The six numbers of a figure: name, value and interval; empty if not measured."""
+    summary, found = card["rows"], []
+    for task in TASKS:
+        span = (summary[f"{task}_span"] or {}).get("0.99")
+        words = (brief(span_words(span)), brief(span_bounds(span))) if span else ("", "")
+        found.append((f"{task} span, lags", *words))
+    bits = summary["capacity"] and summary["capacity"]["exact"]
+    words = (three_digits(bits["median"]), bounds(bits, three_digits)) if bits else ("", "")
+    found.append(("bits in the state", *words))
+    cost = summary["price"] or {"train": {}, "stream": {}}
+    sizes = [
+        three_digits(cost[name]) if name in cost else "" for name in ("parameters", "state_bytes")
+    ]
+    times = [
+        f"{three_digits(cost[name]['1'])} \u00b5s" if "1" in cost[name] else ""
+        for name in ("stream", "train")
+    ]
+    return [
+        *found,
+        ("parameters", sizes[0], ""),
+        ("bytes of state", sizes[1], "a stream"),
+        ("streaming step", times[0], f"training {times[1]}" * bool(times[1])),
+    ]
 
 
-def plural(count: float, word: str) -> str:
-    """A word that has an s where there is not one."""
-    return word + "s" * (count != 1)
+def answer(card: Card) -> list[str]:
+    """What the numbers of a card support, in a few sentences."""
+    summary = card["rows"]
+    spans = {task: summary[f"{task}_span"] for task in TASKS}
+    found = [_span_sentence(task, of_task) for task, of_task in spans.items() if of_task]
+    if summary["capacity"]:
+        found.append(_capacity_sentence(summary["capacity"], card))
+    if summary["cause"]:
+        found.append(_cause_sentence(summary["cause"], card))
+    if summary["copy"]:
+        line = _copy_lines(summary["copy"][-1:], card)[0]
+        found.append(f"In {line.label}, it ends at {line.value} {_beside(line)}.")
+    return found or ["Nothing about its memory was measured."]
 
 
-def interval(found: Row, shown: Shown, beyond: str = "never") -> str:
-    """As in 12 to 20 (93.0%); empty where there is none."""
-    if found["coverage"] is None:
-        return ""
-    return f"{bounds(found, shown, beyond)} ({found['coverage']:.1%})"
+def _beside(line: Line) -> str:
+    """The seeds, interval and baseline of a score, in brackets."""
+    interval = line.interval.replace(" (", ", ").rstrip(")")
+    return f"({'; '.join(filter(None, (line.seeds, interval, f'baseline {line.baseline}')))})"
 
 
-def bounds(found: Row, shown: Shown, beyond: str = "never") -> str:
-    """As in 12 to 20; what is None is beyond all numbers."""
-    ends = (found["low"], found["high"])
-    return " to ".join(beyond if end is None else shown(end) for end in ends)
+def _span_sentence(task: str, spans: Row) -> str:
+    line = _span_lines(task, spans)[0]
+    if line.value.startswith("0 "):
+        ability = {"stream": "echo any past token", "hold": "hold a value"}[task]
+        return f"It was not seen to {ability} {_beside(line)}."
+    if task == "stream":
+        return f"From a running stream it echoes the token {line.value} {_beside(line)}."
+    return f"It holds one value over {line.value} {_beside(line)}."
+
+
+def _capacity_sentence(capacity: Row, card: Card) -> str:
+    (line,), exact = _capacity_lines(capacity, card), capacity["exact"]
+    state = f"One state of {counted(capacity['state_numbers'], 'number')}"
+    lags = f"the last {card['protocol']['capacity_lags']:,} tokens"
+    if (exact["median"] if exact["low"] is None else exact["low"]) <= 0:
+        return f"{state} was not seen to hold anything about {lags} {_beside(line)}."
+    return f"{state} holds at least {line.value} about {lags} {_beside(line)}."
+
+
+def _cause_sentence(cause: Row, card: Card) -> str:
+    lag, failed = f"lag {cause['lag']:,}", f"{cause['failed']} of {len(card['seeds'])} seeds failed"
+    if cause["verdict"] == "no limit found":
+        return f"No limit was found: every seed succeeded at every lag, to {lag}."
+    if cause["verdict"] == "could not learn":
+        others = [f"{cause['arrived']} succeeded"] * bool(cause["arrived"])
+        others += [_by_curriculum(cause)] * bool(cause["learned"])
+        return (
+            f"At {lag}, {failed} from scratch; {', and '.join(others)}: such cells can hold the "
+            "value, but could not learn to."
+        )
+    if cause["verdict"] == "could not hold":
+        return (
+            f"At {lag}, {failed}, and the answer does not depend on the requested input (its "
+            "gradient is 0, and replacing that token changes nothing, at all weights that were "
+            "tried): the cell could not hold the value."
+        )
+    if not cause["failed"]:
+        return f"At {lag} no seed is known to have failed: the card shows no limit."
+    also = ", and also when trained on from a shorter lag" * bool(cause["tried"])
+    closest = cause["closest"]
+    interval = covered(bounds(closest, percent), closest)
+    beside = _beside(Line("", "", interval, chance(card), seeds_of(closest)))
+    return (
+        f"At {lag}, {failed} from scratch{also}; their best evaluations reached "
+        f"{percent(closest['median'])} {beside}: whether such cells could not hold the value or "
+        "could not learn to is undetermined."
+    )

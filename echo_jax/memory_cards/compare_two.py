@@ -1,9 +1,9 @@
-"""Two cards of one protocol beside each other: which one learns a lag sooner, and how surely.
+"""Two cards of one protocol compared: which cell learns a lag in fewer updates, with an interval.
 
-Spans are medians on a ladder and say nothing where both end at the same rung. What varies is how
-many updates a lag takes: its logarithm is about normal over seeds, and a difference of two is a
-ratio. Lags that some seed takes more than half of the budget for are left out: near its end the
-slow seeds would be missing. No jax.
+Spans are medians on a ladder of lags, and tell nothing apart if both are the same lag. The number
+of updates that a lag takes varies more finely: its logarithm is about normal over seeds, and a
+difference of logarithms is a ratio. A lag is left out if a seed needs more than half of the budget,
+because near its end slow seeds would be missing.
 """
 
 import math
@@ -17,14 +17,14 @@ from echo_jax.memory_benchmark import spans
 Card = Mapping[str, Any]
 
 LEVEL = 0.95
-"""Of the prediction interval."""
+"""Probability that a prediction interval contains the ratio of repeats."""
 
 
 class Ratio(NamedTuple):
-    """How many times as many updates the first card takes at a lag, and what repeats will find.
+    """Updates of the first card at a lag, divided by those of the second.
 
-    low, high  the prediction interval: the ratio of two repeats of the cards, with other seeds,
-               falls into it with probability LEVEL
+    low, high  prediction interval: two repeats of the cards with other seeds have a ratio in it
+               with probability LEVEL
     """
 
     lag: int
@@ -34,20 +34,17 @@ class Ratio(NamedTuple):
 
 
 def log_updates(card: Card, task: str, lag: int) -> list[float] | None:
-    """log2 of the updates that each seed took to succeed at a lag.
-
-    None unless every one did, within half of the budget.
-    """
-    protocol, aim = card["protocol"], max(card["protocol"]["thresholds"])
+    """log2 of the updates of each seed at a lag; None unless all succeed in half of the budget."""
+    protocol, threshold = card["protocol"], max(card["protocol"]["thresholds"])
     runs = [r for r in card["raw"] if r["kind"] == "run" and (r["task"], r["lag"]) == (task, lag)]
-    updates = [spans.reached(run, aim, protocol) for run in runs]
+    updates = [spans.reached(run, threshold, protocol) for run in runs]
     known = [math.log2(n) for n in updates if n is not None]
-    whole = len(known) == len(card["seeds"]) > 1
-    return known if whole and 2 * 2 ** max(known) <= protocol["budget"] + 0.5 else None
+    all_seeds = len(known) == len(card["seeds"]) > 1
+    return known if all_seeds and 2 * 2 ** max(known) <= protocol["budget"] + 0.5 else None
 
 
 def compared(first: Card, second: Card, task: str, lag: int) -> Ratio | None:
-    """The ratio of their updates at a lag that all seeds of both learned soon; None elsewhere."""
+    """The ratio of the updates at a lag; None unless `log_updates` has those of both."""
     ours, theirs = (log_updates(card, task, lag) for card in (first, second))
     if ours is None or theirs is None:
         return None
@@ -57,44 +54,42 @@ def compared(first: Card, second: Card, task: str, lag: int) -> Ratio | None:
 
 
 def longest(first: Card, second: Card, task: str = "stream") -> Ratio | None:
-    """`compared` at the longest lag where it can be; None where they cannot be compared at all."""
+    """`compared` at the longest lag where it is possible; None if it never is."""
     if first["protocol_hash"] != second["protocol_hash"]:
         return None
-    found = [compared(first, second, task, lag) for lag in first["protocol"]["ladder"]]
-    return next((ratio for ratio in reversed(found) if ratio), None)
+    found = (compared(first, second, task, lag) for lag in reversed(first["protocol"]["ladder"]))
+    return next(filter(None, found), None)
 
 
 def sentence(first: Card, second: Card) -> str:
-    """Which of two cards learns streams sooner, in words."""
-    if first["protocol_hash"] != second["protocol_hash"]:
-        return f"{first['name']} and {second['name']} are of different protocols."
-    found = longest(first, second)
+    """A sentence that says which of two cards learns the stream task sooner."""
     names = f"{first['name']} and {second['name']}"
+    if first["protocol_hash"] != second["protocol_hash"]:
+        return f"{names} are of different protocols."
+    found = longest(first, second)
     if found is None and not (_has_runs(first) and _has_runs(second)):
-        return f"Streams were not measured of both {names}."
+        return f"The stream task was not measured for both {names}."
     if found is None:
         return f"There is no lag that all seeds of {names} learn within half of the budget."
-    span = f"{found.low:.2f} to {found.high:.2f}"
+    interval = f"{found.low:.2f} to {found.high:.2f}"
     surely = "" if found.low > 1 or found.high < 1 else ", so either may be the sooner one"
     return (
         f"At lag {found.lag} {first['name']} takes {found.ratio:.2f} times the updates of "
-        f"{second['name']} (repeats with other seeds: {span}, {LEVEL:.0%}){surely}."
+        f"{second['name']} (repeats with other seeds: {interval}, {LEVEL:.0%}){surely}."
     )
 
 
 def _has_runs(card: Card) -> bool:
-    """Whether any lag of the stream was run."""
     return any(row["kind"] == "run" and row["task"] == "stream" for row in card["raw"])
 
 
 class Coverage(NamedTuple):
-    """How often the prediction of two cards held for two others of the same cell.
+    """How often the prediction interval of two cards contained the ratio of two other repeats.
 
-    lag     of the stream
-    held    predictions that held
+    held    predictions that did
     tried   predictions, each of two cards for two others
-    error   the standard error of held / tried, by a jackknife over the cards: there are far more
-            predictions than cards, and only these are independent
+    error   standard error of held / tried, by a jackknife over the cards: there are far more
+            predictions than cards, and only the cards are independent
     values  different numbers of updates among all seeds
     """
 
@@ -106,40 +101,40 @@ class Coverage(NamedTuple):
 
 
 def coverages(cards: Sequence[Card], task: str = "stream") -> Iterator[Coverage]:
-    """How often the prediction of a pair held for another, over all such choices, lag by lag.
+    """The coverage at each lag that all cards have `log_updates` of, over all choices of pairs.
 
     Args:
       cards: repeats of one cell, with different seeds, at least 4.
       task: stream or hold.
     """
+    every = [cards[0]["protocol"]["evaluate_every"]] * 2
+    pairs = list(combinations(range(len(cards)), 2))
     for lag in cards[0]["protocol"]["ladder"]:
         known = [each for card in cards if (each := log_updates(card, task, lag)) is not None]
         if len(known) < len(cards):
             continue
-        pairs = list(combinations(range(len(cards)), 2))
-        every = [cards[0]["protocol"]["evaluate_every"]] * 2
         predicted = {(i, j): _predicted(known[i], known[j], every)[1] for i, j in pairs}
         means = [sum(each) / len(each) for each in known]
         held = {
-            (*one, k, n): _holds(predicted[one], means[k] - means[n])
-            for one in pairs
+            (*pair, k, n): _contains(predicted[pair], means[k] - means[n])
+            for pair in pairs
             for k, n in pairs
-            if not {k, n} & set(one)
+            if not {k, n} & set(pair)
         }
         values = len({x for each in known for x in each})
         yield Coverage(lag, sum(held.values()), len(held), _jackknife(held, len(cards)), values)
 
 
-def _holds(interval: statistics.Interval, value: float) -> bool:
-    """Whether it holds a value, but for rounding."""
+def _contains(interval: statistics.Interval, value: float) -> bool:
+    """True if a value is in an interval, up to rounding."""
     return interval.low - 1e-12 <= value <= interval.high + 1e-12
 
 
 def _jackknife(held: Mapping[tuple[int, int, int, int], bool], cards: int) -> float:
-    """The standard error of the share of predictions that held, leaving out one card at a time.
+    """Standard error of the share of predictions that held, leaving out one card at a time.
 
     sqrt((n - 1) / n * sum of (share without card i - their mean)^2), Efron & Stein 1981; infinite
-    for 4 cards, as nothing is left of them.
+    for 4 cards, because no predictions are left without one of them.
     """
     shares = []
     for left_out in range(cards):
@@ -154,16 +149,21 @@ def _jackknife(held: Mapping[tuple[int, int, int, int], bool], cards: int) -> fl
 def _predicted(
     ours: Sequence[float], theirs: Sequence[float], every: Sequence[int]
 ) -> tuple[float, statistics.Interval]:
-    """`statistics.predicted_difference` of log2 updates that are known to `every` so many."""
-    rounding = (coarseness(ours, every[0]), coarseness(theirs, every[1]))
-    return statistics.predicted_difference(ours, theirs, LEVEL, rounding)
+    """The difference of two means of log2 updates, with the prediction interval of repeats.
+
+    Args:
+      ours: log2 updates of the seeds of one card.
+      theirs: those of the other card.
+      every: updates between two evaluations, of each card.
+    """
+    widths = (_resolution(ours, every[0]), _resolution(theirs, every[1]))
+    return statistics.predicted_difference(ours, theirs, LEVEL, widths)
 
 
-def coarseness(values: Sequence[float], every: int) -> float:
-    """How coarsely updates are known, in log2, about their geometric mean.
+def _resolution(values: Sequence[float], every: int) -> float:
+    """The distance between two evaluations in log2 updates, about the mean of the values.
 
-    From the last evaluation at which a run had not succeeded to the one at which it had; a factor
-    of 2 where that is the first one.
+    A run succeeds somewhere between two evaluations; 1 if the later one is the first.
     """
     updates = 2 ** (sum(values) / len(values))
     return min(1.0, math.log2(updates / (updates - every))) if updates > every else 1.0

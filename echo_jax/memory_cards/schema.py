@@ -66,7 +66,11 @@ Losses = Annotated[list[NotNegative | None], Meta(min_length=1, max_length=10_00
 Times = dict[Text, Annotated[list[Number], Meta(min_length=1)]]
 
 
-class Cell(msgspec.Struct, forbid_unknown_fields=True):
+class Closed(msgspec.Struct, forbid_unknown_fields=True):
+    """A JSON object with these fields and no others."""
+
+
+class Cell(Closed):
     """The cell that was measured.
 
     cell    its name, or `package.module:Class`
@@ -80,24 +84,7 @@ class Cell(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Protocol(msgspec.Struct):
-    """The fields of the protocol that a summary depends on; docs/protocol.md has all of them.
-
-    ladder           lags that are tried, rising
-    budget           maximum updates per lag and seed
-    evaluate_every   updates between two evaluations
-    thresholds       accuracies that count as success; the highest ends a run
-    seeds            number of seeds
-    rates            learning rates to choose from
-    tuning_lags      by task, lags at which the rate may be chosen, in order
-    tuning_seeds     seeds that are used to choose the rate and for nothing else
-    tuning_updates   updates of each run that chooses the rate
-    rows             names of what is measured
-    shortest_stream  length of the training sequences of short lags
-    lags_per_stream  length of the other training sequences, in lags
-    capacity_lags    lags whose recalled bits are summed, from 1
-    linear_lags      lags of the linear memory capacity, from 1
-    beyond           factors by which test streams are longer than training sequences
-    """
+    """The fields of a protocol that a summary depends on; docs/protocol.md describes all fields."""
 
     name: Text
     version: Count
@@ -119,19 +106,13 @@ class Protocol(msgspec.Struct):
     beyond: Annotated[list[Count], Few]
 
 
-class RawRow(msgspec.Struct, tag_field="kind", forbid_unknown_fields=True):
+class RawRow(Closed, tag_field="kind"):
     """What was measured of one seed, or of the cell; numbers are rounded to six digits."""
 
 
-class Tune(RawRow, tag="tune"):
-    """A short run that helps to choose the learning rate.
+class Trained(RawRow):
+    """A network that was trained on one lag, or T."""
 
-    lag       steps back (stream), distractors (hold) or blanks T (copy)
-    accuracy  on fresh data, at each evaluation
-    failed    true if the loss became non-finite
-    """
-
-    task: Literal["stream", "hold", "copy"]
     lag: Count
     rate: Positive
     seed: Whole
@@ -139,7 +120,13 @@ class Tune(RawRow, tag="tune"):
     failed: bool
 
 
-class Run(RawRow, tag="run"):
+class Tune(Trained, tag="tune"):
+    """A short run that helps to choose the learning rate; for the other fields see `Run`."""
+
+    task: Literal["stream", "hold", "copy"]
+
+
+class Run(Trained, tag="run"):
     """A network that was trained on one lag from its initial weights.
 
     lag        steps back (stream) or distractors (hold)
@@ -149,12 +136,7 @@ class Run(RawRow, tag="run"):
     """
 
     task: Task
-    lag: Count
-    rate: Positive
-    seed: Whole
-    accuracy: Evaluations
     confirmed: Evaluations
-    failed: bool
 
 
 class Curriculum(Run, tag="curriculum"):
@@ -250,7 +232,7 @@ class Copy(RawRow, tag="copy"):
     accuracy: Evaluations
 
 
-class Estimate(msgspec.Struct, forbid_unknown_fields=True):
+class Estimate(Closed):
     """A median over seeds and its order-statistic interval; null is infinite, or unknown.
 
     by_seed    a value of each seed
@@ -276,7 +258,7 @@ class Span(Estimate):
     next: Count | None
 
 
-class Rate(msgspec.Struct, forbid_unknown_fields=True):
+class Rate(Closed):
     """The learning rate of a task, the lag it was chosen at, and if any rate learned that lag."""
 
     rate: Positive
@@ -284,7 +266,7 @@ class Rate(msgspec.Struct, forbid_unknown_fields=True):
     decided: bool
 
 
-class Learning(msgspec.Struct, forbid_unknown_fields=True):
+class Learning(Closed):
     """Updates to the highest threshold at one lag: Kaplan-Meier median and 95% interval.
 
     reached  seeds of `seeds` that got there
@@ -300,7 +282,7 @@ class Learning(msgspec.Struct, forbid_unknown_fields=True):
     high: Number | None
 
 
-class Capacity(msgspec.Struct, forbid_unknown_fields=True):
+class Capacity(Closed):
     """Bits about the past in one state, summed over lags; see the raw row `bits`.
 
     by_lag  lists of the lags and of the bits at each, medians over seeds
@@ -313,7 +295,7 @@ class Capacity(msgspec.Struct, forbid_unknown_fields=True):
     state_numbers: Whole | None
 
 
-class LinearCapacity(msgspec.Struct, forbid_unknown_fields=True):
+class LinearCapacity(Closed):
     """Linear memory capacity (Jaeger 2001): r squared less that of shuffled tokens, summed.
 
     by_lag  lists of the lags and of the terms of both sums, medians over seeds
@@ -325,7 +307,7 @@ class LinearCapacity(msgspec.Struct, forbid_unknown_fields=True):
     state_numbers: Whole | None
 
 
-class LongerStreams(msgspec.Struct, forbid_unknown_fields=True):
+class LongerStreams(Closed):
     """Accuracy on streams `times` as long as the `length` steps trained on."""
 
     lag: Count
@@ -334,7 +316,7 @@ class LongerStreams(msgspec.Struct, forbid_unknown_fields=True):
     accuracy: list[Estimate]
 
 
-class Cause(msgspec.Struct, forbid_unknown_fields=True):
+class Cause(Closed):
     """Why the stream span is not longer.
 
     lag      the lag examined: the first that fewer than half of the seeds reach, or the last
@@ -363,7 +345,7 @@ class Cause(msgspec.Struct, forbid_unknown_fields=True):
     verdict: Literal["could not learn", "could not hold", "undetermined", "no limit found"]
 
 
-class Cost(msgspec.Struct, forbid_unknown_fields=True):
+class Cost(Closed):
     """Sizes, and median microseconds per step by batch size; see the raw row `price`."""
 
     parameters: Whole
@@ -372,7 +354,7 @@ class Cost(msgspec.Struct, forbid_unknown_fields=True):
     stream: dict[Text, Number]
 
 
-class CopyLine(msgspec.Struct, forbid_unknown_fields=True):
+class CopyLine(Closed):
     """Copy memory with T blanks, at the last evaluation, after `updates`.
 
     recall      nats of a symbol to recall
@@ -390,7 +372,7 @@ class CopyLine(msgspec.Struct, forbid_unknown_fields=True):
     updates: Count
 
 
-class Summary(msgspec.Struct, forbid_unknown_fields=True):
+class Summary(Closed):
     """What the raw rows say about the cell; null for what was not measured.
 
     rates        by task
@@ -414,19 +396,11 @@ SUMMARY = Summary.__struct_fields__
 """Names of the fields of a summary."""
 
 
-class Card(msgspec.Struct, forbid_unknown_fields=True):
-    """A memory card.
+class Card(Closed):
+    """A memory card; docs/card.md says what its parts are, how it is validated and what it means.
 
-    name           of the card and of its files
-    protocol_hash  SHA-256 of the protocol
-    seeds          of all raw rows but those of kind `tune`
-    raw            what was measured
-    rows           the summary of the raw rows
-    not_measured   the reason for each field of the summary that is null
-    versions       of the programs used
-    seconds        by part of the measurement
-    digest         SHA-256 of all but name, device, versions, date, seconds, the times of the cost,
-                   and itself
+    raw   what was measured
+    rows  the summary of the raw rows
     """
 
     schema: Count

@@ -26,6 +26,17 @@ def number(value: float) -> str:
     return "never" if math.isinf(value) else f"{value:,.0f}"
 
 
+def three_digits(value: float) -> str:
+    """A number with three digits, but all its whole ones, and at most two decimals.
+
+    14.2      5      0.05      10,902      -0.0003 is 0
+    """
+    if abs(value) >= 99.95:
+        return f"{value:,.0f}"
+    written = f"{value:.{1 if abs(value) >= 9.995 else 2}f}".rstrip("0").rstrip(".")
+    return "0" if written == "-0" else written
+
+
 def plain(values: Any, digits: int = 6) -> Any:
     """Arrays in a tree of dictionaries as lists, to so many significant digits; NaN as None."""
     if isinstance(values, Mapping):

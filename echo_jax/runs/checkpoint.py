@@ -89,8 +89,7 @@ def load_state(folder: Path, inputs: Inputs, shapes: Any) -> tuple[Any, dict[str
     path = folder / CHECKPOINT
     if not os.path.lexists(path):
         raise StorageError(
-            f"{folder} has no checkpoint yet: train on with scripts/train.py --resume {folder}, or "
-            "start a new run"
+            f"{folder} has no checkpoint yet: train on with --resume {folder}, or start a new run"
         )
     fix = f"restore it, or train again with the configuration in {CONFIG}"
     contents = _unpack(path, CHECKPOINT_FORMAT, shapes, fix)

@@ -90,7 +90,7 @@ def _saved(folder: Path, inputs: Inputs, shapes: object) -> Saved | None:
     if done == wanted and _is_finished(folder, inputs.config):
         raise ConfigError(
             f"{folder} is finished, all {done} sequences: use a larger --sequences to go on, or "
-            "scripts/predict.py to use what it learned"
+            "predict with it"
         )
     return saved
 

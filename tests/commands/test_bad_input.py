@@ -102,9 +102,9 @@ TRAIN = """
 stray                        | stray is not an option: see --help for all of them
 --no-statful                 | --no-statful is not an option: use --no-stateful, or see --help
 --stateful False             | False is no value of a switch: use --name or --no-name alone
---lag one                    | --lag one is not a whole number: use one such as --lag 1
---lag 1.5                    | --lag 1.5 is not a whole number: use one such as --lag 1
---lag {digits}               | --lag has more digits than any size: use one such as --lag 1
+--lag one                    | --lag one is not a whole number: use one such as 1
+--lag 1.5                    | --lag 1.5 is not a whole number: use one such as 1
+--lag {digits}               | --lag is too long for a number: use one such as 1
 --lag                        | --lag has no value: give one after it
 --lag 25                     | lag 25 reaches outside a sequence of 25: use a lag from -24 to 24
 --lag -25                    | lag -25 reaches outside a sequence of 25: use a lag from -24 to 24
@@ -116,7 +116,7 @@ stray                        | stray is not an option: see --help for all of the
 --length ten                 | --length ten is not a whole number
 --batch-size -5              | batch size -5 is below 1: use 1 or more
 --batch 0                    | batch size 0 is below 1: use 1 or more
---batch x                    | --batch-size x is not a whole number
+--batch x                    | --batch x is not a whole number
 --hidden 0                   | hidden size 0 is below 1: use 1 or more
 --hidden 2147483648          | hidden size 2147483648 is above 2147483647: use 2147483647 or less
 --vocab-size 1               | vocab size 1 is below 2: use 2 or more
@@ -154,10 +154,12 @@ stray                        | stray is not an option: see --help for all of the
 --bptt-batches all           | --bptt-batches all is not a whole number
 --bptt-batches 2 --no-stateful | bptt batches 2 need a state that is carried from batch to batch:
 --devices 0                  | devices 0 is below 1: use 1 or more
---devices two                | --devices two is not a whole number: use one such as --devices 1
+--devices two                | --devices two is not a whole number: use one such as 1
 --checkpoint-every 0         | checkpoint every 0 is below 1: use 1 or more
 --checkpoint-every often     | --checkpoint-every often is not a whole number: use one such as
 --seed-map pmap              | --seed-map pmap is unknown: use one of
+--processes 2                | --processes is gone: one process uses all devices that it sees; for
+--coordinator=a:1            | --coordinator is gone: one process uses all devices that it sees; for
 --compilation-cache yes      | yes is not an option: see --help for all of them
 --hidden 2147483647          | 206,158,442,112.0 GiB are needed at the least and this machine has
 --length 2147483647          | 32,040.0 GiB are needed at the least and this machine has
@@ -209,9 +211,9 @@ stray                        | stray is not an option: see --help for all of the
 --resume torn                | torn/config.json is damaged, its digest is not that of its
 --resume busy                | busy is in use by another process: wait until it has ended, or stop
 --resume half --lag 1        | --lag cannot be changed in a run that is resumed: leave it out, or
---resume half --hidden 3     | --hidden-size cannot be changed in a run that is resumed
---resume half --hidden_size=3 | --hidden-size cannot be changed in a run that is resumed
---resume half --no-stateful  | --stateful cannot be changed in a run that is resumed
+--resume half --hidden 3     | --hidden cannot be changed in a run that is resumed
+--resume half --hidden_size=3 | --hidden_size cannot be changed in a run that is resumed
+--resume half --no-stateful  | --no-stateful cannot be changed in a run that is resumed
 --resume half --part context | --part cannot be changed in a run that is resumed
 --resume half --out new      | --out cannot be changed in a run that is resumed
 --resume half --seed-map map | --seed-map cannot be changed in a run that is resumed
@@ -234,14 +236,14 @@ plain 1 --stream             | several are given of values, --csv FILE, --stream
 plain --csv good.csv --explain | several are given of values, --csv FILE, --stream, --explain
 plain --strem                | --strem is not an option: use --stream, or see --help
 plain 1 --zzz                | --zzz is not an option: see --help for all of them
-plain 1 --windows ten        | --windows ten is not a whole number: use one such as --windows 1
+plain 1 --windows ten        | --windows ten is not a whole number: use one such as 1
 plain --explain --windows 0  | windows 0 is not in 1 .. 2147483647: use one that is
 plain --beyond 0             | beyond 0 is not in 1 .. 2147483647: use one that is
-plain --beyond far           | --beyond far is not a whole number: use one such as --beyond 1
+plain --beyond far           | --beyond far is not a whole number: use one such as 1
 plain --explain --state s    | --state has no use beside --explain
 plain 1 --unknown maybe      | --unknown maybe is unknown: use one of error, skip
 plain 1 --column n           | --column n has no file: name it with --csv FILE
-plain 1 --seed x             | --seed x is not a whole number: use one such as --seed 1
+plain 1 --seed x             | --seed x is not a whole number: use one such as 1
 plain 1 --seed 1             | seed 1 is not in plain: use one from 0 to 0
 half 33 --seed 2             | seed 2 is not in half: use one from 3 to 4
 half 33 --seed -1            | seed -1 is not in half: use one from 3 to 4
@@ -258,7 +260,7 @@ nosuch 1                     | nosuch/config.json cannot be read (No such file o
 taken 1                      | taken/config.json cannot be read (Not a directory): use the folder
 empty 1                      | empty/config.json cannot be read (No such file or directory): use
 torn 1                       | torn/config.json is damaged, its digest is not that of its
-begun 33                     | begun has no checkpoint yet: train on with scripts/train.py --resume
+begun 33                     | begun has no checkpoint yet: train on with --resume
 failed 1                     | seed 0 of failed failed in training: use another --seed
 cell 1                       | cell needs the cell mine:Cell, and no folder decides what is
 plain 1 --cell mine:Cell     | cell 'mine:Cell' is not that of plain, which has lstm: leave it out
@@ -274,7 +276,7 @@ plain 1 --state nosuch/state | state nosuch/state would be in nosuch, which is n
 SHOW = """
 --rows 0                     | rows 0 is below 1: use 1 or more
 --rows -3                    | rows -3 is below 1: use 1 or more
---rows x                     | --rows x is not a whole number: use one such as --rows 1
+--rows x                     | --rows x is not a whole number: use one such as 1
 --seeds 0                    | seeds 0 is below 1: use 1 or more
 --zzz                        | --zzz is not an option: see --help for all of them
 stray                        | stray is not an option: see --help for all of them
@@ -289,7 +291,7 @@ stray                        | stray is not an option: see --help for all of the
 
 BENCHMARK = """
 --rounds 1                   | rounds 1 is below 2: use 2 or more, one has no spread
---rounds x                   | --rounds x is not a whole number: use one such as --rounds 1
+--rounds x                   | --rounds x is not a whole number: use one such as 1
 --peers nosuch               | peer nosuch is unknown: use some of echo_jax, linen
 --out taken                  | out taken is a file that exists already, and nothing is overwritten:
 --out plain                  | out plain is a folder that exists already, and nothing is

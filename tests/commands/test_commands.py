@@ -190,7 +190,7 @@ def on_a_terminal(root, *arguments, cwd):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ("--lag one", "error: --lag one is not a whole number: use one such as --lag 1"),
+        ("--lag one", "error: --lag one is not a whole number: use one such as 1"),
         ("--part four", "error: --part four is unknown: use one of current, no-context, context"),
         ("--no-statful", "error: --no-statful is not an option: use --no-stateful, or see --help"),
         ("--vocab-size 1", "error: vocab size 1 is below 2: use 2 or more"),
@@ -354,7 +354,7 @@ def test_studies_are_listed_and_shown_without_jax(root, tmp_path, studied):
     for line, (name, study) in zip(lines[1:], STUDIES.items(), strict=False):
         pattern = rf"{name} +{len(study.cells)} +[\d.]+ +{re.escape(study.question)} *"
         assert re.fullmatch(pattern, line), line
-    assert "python scripts/study.py NAME runs one, --all all of them, --fast a" in listed
+    assert "study.py NAME runs one, --all all of them, --fast a" in listed
     assert "All cells are there already." in rest
     assert STUDIES["parts"].question in rest
     assert "Page: out/index.html" in rest
@@ -368,7 +368,7 @@ def test_a_finished_study_has_its_answer_table_and_page(tmp_path, studied, call)
     assert re.search(r"^3, lag 1, one step at a time +\d", printed, re.MULTILINE)
     page = (studied / "index.html").read_text()
     assert STUDIES["parts"].question in html.unescape(page)
-    assert "python scripts/study.py --all --out out" in page
+    assert "echo-jax study --all --out out" in page
     assert STUDIES["state"].question not in page
     again = {path: path.read_bytes() for path in studied.rglob("*") if path.is_file()}
     call("study.py", "parts", "--out", "out", cwd=tmp_path)
@@ -513,14 +513,14 @@ def test_studies_and_fast_ones_have_folders_of_their_own(tmp_path, call, fast, f
     assert "All cells are there already." in printed
     assert f"Page: runs/{folder}/index.html" in printed
     page = (tmp_path / "runs" / folder / "index.html").read_text()
-    assert f"python scripts/study.py --all{' --fast' * fast}<" in page
+    assert f"echo-jax study --all{' --fast' * fast}<" in page
 
 
 @pytest.mark.parametrize(
     ("arguments", "flag"),
     [
         (["--lag"], "--lag"), (["--lag", "--window", "5"], "--lag"),
-        (["--window", "5", "--hidden"], "--hidden-size"), (["--stateful"], "--stateful"),
+        (["--window", "5", "--hidden"], "--hidden"), (["--stateful"], "--stateful"),
     ],
 )  # fmt: skip
 def test_a_sweep_over_an_option_without_a_value_is_refused(tmp_path, call, arguments, flag):

@@ -65,7 +65,7 @@ def test_a_sentence_says_how_sure_it_is():
     assert "either may be the sooner one" in unsure
     nothing = repeat([100, 100]) | {"raw": [], "name": "nothing"}
     assert compare_two.sentence(nothing, repeat([50, 50])) == (
-        "Streams were not measured of both nothing and of 50."
+        "The stream task was not measured for both nothing and of 50."
     )
     other = repeat([100, 100]) | {"protocol_hash": "y"}
     assert "different protocols" in compare_two.sentence(repeat([100, 100]), other)

@@ -128,7 +128,7 @@ def test_a_run_that_is_interrupted_saves_and_says_how_to_go_on(whole_run, tmp_pa
     assert process.returncode == status
     (done,) = re.findall(
         r"^Stopped after ([\d,]+) of 1,000 sequences; to go on: "
-        r"python scripts/train\.py --resume run$",
+        r"\S*python\S* \S*train\.py --resume run$",
         errors, re.M,
     )  # fmt: skip
     assert assert_sound(tmp_path / "run") == int(done.replace(",", ""))

@@ -1,0 +1,148 @@
+"""How the fields of a command become flags: their help, defaults and values, as rules of tyro."""
+
+import dataclasses
+import functools
+import types
+from collections.abc import Callable
+from typing import Annotated, Any, Union, get_args, get_origin
+
+import tyro
+from tyro.constructors import (
+    ConstructorRegistry,
+    PrimitiveConstructorSpec,
+    PrimitiveTypeInfo,
+    StructConstructorSpec,
+    StructFieldSpec,
+    StructTypeInfo,
+)
+
+REGISTRY = ConstructorRegistry()
+"""The rules below, for `tyro.cli`."""
+
+LONGEST_NUMBER = 300
+"""Characters of a number; Python itself reads no integer of more than 4,300 digits."""
+
+
+def names(command: Any) -> list[str]:
+    """Every flag of a command dataclass, nested fields included."""
+    found: list[str] = []
+    for field in dataclasses.fields(command):
+        kind = getattr(field.type, "__origin__", field.type)
+        if dataclasses.is_dataclass(kind):
+            found += names(kind)
+        else:
+            name = field.name.replace("_", "-")
+            found += [f"--{name}", f"--no-{name}"] if kind is bool else [f"--{name}"]
+    return found
+
+
+@functools.cache
+def help_of(kind: type) -> dict[str, str]:
+    """The docstrings below the fields of a dataclass, each on one line."""
+    import docstring_parser
+
+    parameters = docstring_parser.parse_from_object(kind).params
+    return {each.arg_name: " ".join((each.description or "").split()) for each in parameters}
+
+
+@REGISTRY.struct_rule
+def _dataclass(info: StructTypeInfo) -> StructConstructorSpec | None:
+    """A dataclass: tyro's own rule breaks the lines of a docstring as the source does."""
+    kind = info.type
+    if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
+        return None
+    fields = [_field(kind, field, info.default) for field in dataclasses.fields(kind)]
+    return StructConstructorSpec(instantiate=kind, fields=tuple(fields))
+
+
+def _field(kind: type, field: "dataclasses.Field[Any]", instance: Any) -> StructFieldSpec:
+    default = getattr(instance, field.name) if isinstance(instance, kind) else _default(field)
+    annotation: Any = field.type
+    base, *marks = get_args(annotation) if get_origin(annotation) is Annotated else (annotation,)
+    if tyro.conf.UseAppendAction not in marks:  # those are "(repeatable)"
+        hint = tyro.conf.arg(help_behavior_hint=_hint(default))
+        annotation = Annotated[base, hint, *marks]
+    return StructFieldSpec(field.name, annotation, default, lambda: help_of(kind).get(field.name))
+
+
+def _default(field: "dataclasses.Field[Any]") -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return tyro.MISSING if field.default is dataclasses.MISSING else field.default
+
+
+def _hint(default: Any) -> str | Callable[[str], str]:
+    """What help says of a default: nothing where the flag is simply left out."""
+    if default is None or default == ():
+        return ""
+    if isinstance(default, bool):
+        return "(default: on)" if default else "(default: off)"
+    return lambda shown: f"(default: {shown})"
+
+
+@REGISTRY.primitive_rule
+def _optional(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    """A value that may be None: None is what a flag that is left out stands for, and no word."""
+    kinds = set(get_args(info.type)) - {types.NoneType}
+    if get_origin(info.type) not in (types.UnionType, Union) or len(kinds) != 1:
+        return None
+    of_kind = PrimitiveTypeInfo.make(kinds.pop(), info.markers)
+    spec = ConstructorRegistry.get_primitive_spec(of_kind)
+    if not isinstance(spec, PrimitiveConstructorSpec):
+        return None
+    return dataclasses.replace(
+        spec,
+        is_instance=lambda value: value is None or spec.is_instance(value),
+        str_from_instance=lambda value: [] if value is None else spec.str_from_instance(value),
+    )
+
+
+@REGISTRY.primitive_rule
+def _several(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    """Several values of one kind after a flag."""
+    kinds = get_args(info.type)
+    if kinds[1:] != (...,) or tyro.conf.UseAppendAction in info.markers:
+        return None
+    spec = ConstructorRegistry.get_primitive_spec(PrimitiveTypeInfo.make(kinds[0], info.markers))
+    if not isinstance(spec, PrimitiveConstructorSpec):
+        return None
+    return dataclasses.replace(
+        spec,
+        nargs="*",
+        metavar=f"{spec.metavar} ...",
+        instance_from_str=lambda words: tuple(spec.instance_from_str([word]) for word in words),
+        is_instance=lambda values: all(map(spec.is_instance, values)),
+        str_from_instance=lambda values: [
+            word for value in values for word in spec.str_from_instance(value)
+        ],
+    )
+
+
+@REGISTRY.primitive_rule
+def _number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    """Whole and other numbers, refused in our words."""
+    if info.type is int:
+        return _number_spec(int, "INT", "a whole number", "1")
+    if info.type is float:
+        return _number_spec(float, "FLOAT", "a number", "0.001")
+    return None
+
+
+def _number_spec(
+    kind: Any, metavar: str, called: str, example: str
+) -> PrimitiveConstructorSpec[Any]:
+    def read(words: list[str]) -> Any:
+        if len(words[0]) > LONGEST_NUMBER:
+            raise ValueError(f"is too long for a number: use one such as {example}")
+        try:
+            return kind(words[0])
+        except ValueError:
+            raise ValueError(f"{words[0]} is not {called}: use one such as {example}") from None
+
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=metavar,
+        instance_from_str=read,
+        is_instance=lambda value: isinstance(value, kind),
+        str_from_instance=lambda value: [str(value)],
+    )

@@ -1,0 +1,72 @@
+"""The example in one file draws what the tutorial draws, and learns it, with every seed."""
+
+import ast
+import importlib.util
+import re
+
+import jax
+import numpy as np
+import pytest
+
+EXAMPLE = "examples/echo_in_100_lines.py"
+
+
+@pytest.fixture(scope="module")
+def example(root):
+    spec = importlib.util.spec_from_file_location("echo_in_100_lines", root / EXAMPLE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_example_needs_nothing_of_ours(root):
+    tree = ast.parse((root / EXAMPLE).read_text())
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = [getattr(node, "module", None) or node.names[0].name for node in imports]
+    assert {name.split(".")[0] for name in names} == {
+        "argparse",
+        "functools",
+        "jax",
+        "flax",
+        "optax",
+    }
+
+
+def test_a_sequence_is_cut_into_twenty_windows_each_with_the_integer_before_its_last(example):
+    windows, answers = jax.tree.map(np.asarray, example.draw_batches(jax.random.key(7)))
+    assert windows.shape == (4, 5, 5, 100)
+    assert (windows.sum(-1) == 1).all()
+    rows = windows.argmax(-1).reshape(20, 5)
+    assert (rows[1:, :-1] == rows[:-1, 1:]).all()
+    assert (answers.ravel() == rows[:, -2]).all()
+    assert len(np.unique(rows)) > 10
+
+
+def test_the_state_goes_on_from_batch_to_batch_and_is_zero_where_a_sequence_starts(example):
+    params, moments = example.init(jax.random.key(0))
+    windows, answers = example.draw_batches(jax.random.key(1))
+    first, _ = example.network(params, example.zero_state(), windows[0])
+    carry, _ = example.update((params, moments, example.zero_state()), (windows[0], answers[0]))
+    assert jax.tree.all(jax.tree.map(np.allclose, carry[2], first))
+
+    _, predicted = example.predict(params, jax.random.key(1))
+    _, logits = example.network(params, example.zero_state(), windows[0])
+    assert (predicted[:5] == logits.argmax(-1)).all()
+    _, logits = example.network(params, first, windows[1])
+    assert (predicted[5:10] == logits.argmax(-1)).all()
+
+
+def test_the_example_runs_from_the_start_to_the_score(example, capsys):
+    example.main(seed=1, sequences=100)
+    progress, expected, predicted, score = capsys.readouterr().out.splitlines()
+    assert progress.startswith("  100 sequences: loss 4.")
+    assert len(re.findall(r"\d+", expected)) == len(re.findall(r"\d+", predicted)) == 20
+    assert re.fullmatch(r"1,000 fresh sequences: \d+\.\d\d% right \(chance: 1%\)", score)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(8))
+def test_the_example_learns_with_every_seed(example, capsys, seed):
+    example.main(seed=seed, sequences=2000)
+    score = re.search(r"fresh sequences: (.*)% right", capsys.readouterr().out)
+    assert float(score[1]) >= 99
