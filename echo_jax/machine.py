@@ -84,3 +84,12 @@ def check_memory(size: int) -> None:
             f"{size / 2**30:,.1f} GiB are needed at the least and this machine has "
             f"{memory() / 2**30:,.1f}: use smaller sizes or fewer seeds"
         )
+
+
+def versions() -> dict[str, str]:
+    """The versions of Python and of the packages that determine a result."""
+    import importlib.metadata
+
+    packages = ("echo_jax", "jax", "jaxlib", "flax", "optax", "chex", "numpy")
+    installed = {name: importlib.metadata.version(name) for name in packages}
+    return {"python": platform.python_version(), **installed}

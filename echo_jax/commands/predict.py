@@ -9,6 +9,7 @@ python scripts/predict.py runs/part4 --beyond 100000              # and does it 
 
 import contextlib
 import dataclasses
+import itertools
 import math
 import os
 import select
@@ -16,7 +17,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from tyro.conf import Positional
 
@@ -25,9 +26,8 @@ from echo_jax.commands import command_line
 from echo_jax.config import LARGEST, RunConfig
 from echo_jax.exceptions import ConfigError
 from echo_jax.report.text_tables import table
-from echo_jax.runs import vocabulary
 
-if TYPE_CHECKING:  # all that is slow to import waits until the command line was found valid
+if TYPE_CHECKING:  # what is slow to import waits until the command line was found valid
     import numpy as np
 
     from echo_jax.core.online import EchoState
@@ -51,61 +51,60 @@ class PredictCommand:
     folder: Positional[Path]
     """Folder of the run."""
     values: Positional[tuple[str, ...]] = ()
-    """The values, in order; the answers come on one line."""
+    """The values, in order; the answers are printed on one line."""
     csv: Path | None = None
-    """Take the values from this CSV file, whose first line names the columns; an answer a line."""
+    """Read the values from this CSV file, whose first line names the columns; one answer a line."""
     column: str | None = None
-    """The column of it; needs no name where there is just one."""
+    """Column of the CSV file; needed only where there are several."""
     stream: bool = False
-    """Take the values from the standard input, as they come, without end; an answer a line."""
+    """Read the values from the standard input as they come, without end; one answer a line."""
     explain: bool = False
-    """Show which input the answer follows: change each in turn, in random sequences."""
+    """Show which input the answer follows: change each one in turn, in random sequences."""
     beyond: int | None = None
-    """Feed so many random integers as one stream and show how the accuracy holds, far beyond the
-    length that was trained: of every network of the run, where --seed names none."""
+    """Feed so many random integers as one stream and show how the accuracy holds beyond the length
+    of training; for every network of the run, unless --seed names one."""
     windows: int = 1000
     """With --explain: random sequences for each position."""
     state: Path | None = None
-    """Go on from the state in this file, if it is there, and leave the last state in it, also
-    where Ctrl-C ends the input."""
+    """Go on from the state in this file, if it exists, and save the last state to it, also when
+    Ctrl-C ends the input."""
     seed: int | None = None
     """Which network of a run of many seeds; by default the first."""
     unknown: Literal["error", "skip"] = "error"
-    """What a value does that the network was not trained on: end with an error, or be skipped."""
+    """For a value that the network was not trained on: end with an error, or skip it."""
     cell: str | None = None
-    """The cell of the run, package.module:Class, where it is one of your own."""
+    """The cell of the run, package.module:Class, if it is one of your own."""
     compilation_cache: bool = False
-    """Keep compiled programs in your cache folder, as train.py does."""
+    """Keep compiled programs in your cache folder, so that the next run starts sooner."""
 
     def __post_init__(self) -> None:
         """Raise ConfigError unless there is exactly one thing to do."""
-        ways = [bool(self.values), self.csv is not None, self.stream]
-        looks = [self.explain, self.beyond is not None]
-        if sum(ways + looks) != 1:
-            found = "several are given" if sum(ways + looks) else "none is given"
+        inputs = [bool(self.values), self.csv is not None, self.stream]
+        tests = [self.explain, self.beyond is not None]
+        if sum(inputs + tests) != 1:
+            found = "several" if sum(inputs + tests) else "none"
             raise ConfigError(
-                f"{found} of values, --csv FILE, --stream, --explain and --beyond N: "
+                f"{found} of values, --csv FILE, --stream, --explain and --beyond N given: "
                 "use exactly one"
             )
         if self.column is not None and self.csv is None:
             raise ConfigError(f"--column {self.column} has no file: name it with --csv FILE")
-        if any(looks) and self.state is not None:
-            raise ConfigError("--state has no use beside --explain and --beyond: leave it out")
+        if any(tests) and self.state is not None:
+            raise ConfigError("--state has no effect with --explain and --beyond: leave it out")
         for name in ("windows", "beyond"):
             value = getattr(self, name)
             if value is not None and not 1 <= value <= LARGEST:
-                raise ConfigError(f"{name} {value} is not in 1 .. {LARGEST}: use one that is")
+                raise ConfigError(f"--{name} {value} is out of range: use 1 to {LARGEST}")
 
 
 def main() -> None:
     """Run the command of the command line."""
     command = command_line.parse(PredictCommand)
     with command_line.refusals():
-        check_state_folder(command)
-        tokens, lines = read_tokens(command)  # what is bad is refused before anything slow begins
+        check_state_folder(command.state)
+        tokens = read_tokens(command)  # bad values are refused before jax is imported
         network, *others = load(command)
-        if command.explain or command.beyond:  # a state is not in use: `session` says it else
-            notice(command, network)
+        notice(command, network)
         if command.explain:
             explain(command, network)
         elif command.beyond:
@@ -113,31 +112,31 @@ def main() -> None:
         elif command.stream:
             stream(command, network)
         else:
-            predict(command, network, tokens, lines)
+            predict(command, network, tokens)
 
 
-def read_tokens(command: PredictCommand) -> tuple[Any, list[int] | None]:
-    """The values of the command line or of the file as tokens, and the lines of the latter."""
-    from echo_jax.runs import csv_input, run_folder
+def check_state_folder(state: Path | None) -> None:
+    """Raise ConfigError where the last state could not be saved."""
+    if state is not None and not state.parent.is_dir():
+        raise ConfigError(
+            f"--state {state} would be in {state.parent}, which is not a folder: create it, or use "
+            "another place"
+        )
+
+
+def read_tokens(command: PredictCommand) -> "np.ndarray":
+    """The values of the command line or of the CSV file as tokens, int32 `[N]`."""
+    from echo_jax.runs import csv_input, run_folder, vocabulary
 
     words, lines = list(command.values), None
     if command.csv is not None:
         _, words, lines = csv_input.read_column(command.csv, command.column)
     inputs = run_folder.read_inputs(command.folder, with_tokens=False)
-    return vocabulary.encode(inputs.vocabulary, words, lines, command.unknown), lines
-
-
-def check_state_folder(command: PredictCommand) -> None:
-    """Raise ConfigError where the last state could not be left, before there are answers."""
-    if command.state is not None and not command.state.parent.is_dir():
-        raise ConfigError(
-            f"state {command.state} would be in {command.state.parent}, which is no folder: "
-            "create it, or use another place"
-        )
+    return vocabulary.encode(inputs.vocabulary, words, lines, command.unknown)
 
 
 def load(command: PredictCommand) -> list["Trained"]:
-    """The network that is asked for; with --beyond those of all seeds, where none is named."""
+    """The network that is asked for; with --beyond and no --seed those of all seeds."""
     from echo_jax.runs import predictor
 
     machine.use_cpu_devices(1)
@@ -149,7 +148,7 @@ def load(command: PredictCommand) -> list["Trained"]:
 
 
 def notice(command: PredictCommand, network: "Trained") -> None:
-    """Say on the standard error what a user should know about the network."""
+    """Print to standard error that the training goes on, or that there are other networks."""
     config = network.config
     if network.sequences < config.training.sequences:
         print(
@@ -164,17 +163,17 @@ def notice(command: PredictCommand, network: "Trained") -> None:
 
 
 class Session:
-    """A network with the state that it is in: tokens in, answers in words out."""
+    """A network and its current state: tokens in, answers as words out."""
 
     def __init__(self, network: "Trained", state: "EchoState") -> None:
-        """Begin in a state."""
+        """Start in a state."""
         self.state = state
         self._network = network
         values = map(network.vocabulary.value, range(len(network.vocabulary)))
-        self._words = [*map(str, values), NOTHING]  # so that the last, -1, is no answer
+        self._words = [*map(str, values), NOTHING]  # index -1 is no answer
 
     def answers(self, tokens: "np.ndarray") -> list[str]:
-        """A word for each token, int32 `[N]`; the state has moved on by them."""
+        """A word for each token, int32 `[N]`; the state moves on by them."""
         import numpy as np
 
         from echo_jax.runs.vocabulary import UNSEEN
@@ -188,65 +187,37 @@ class Session:
 
 
 @contextlib.contextmanager
-def session(command: PredictCommand, network: "Trained") -> Iterator[Session]:
-    """A session from the state in --state, if it is there; its last state is left in that file.
+def session(path: Path | None, network: "Trained") -> Iterator[Session]:
+    """A session from the state in a file, if it exists; its last state is saved to that file.
 
-    That is so too where Ctrl-C ends it, but not where an error does.
+    Ctrl-C ends it and saves the state too; an error does not.
     """
-    path = command.state
     goes_on = path is not None and os.path.lexists(path)
-    begun = Session(network, network.load_state(path) if path and goes_on else network.start())
-    notice(command, network)
+    running = Session(network, network.load_state(path) if path and goes_on else network.start())
     interrupted = False
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        yield begun
+        yield running
     except KeyboardInterrupt:
         interrupted = True
     signal.signal(signal.SIGINT, before)
     if path is not None:
-        network.save_state(begun.state, path)
+        network.save_state(running.state, path)
     if interrupted:
-        os._exit(128 + signal.SIGINT)  # jax may be in the middle of something: leave it there
+        command_line.leave(128 + signal.SIGINT)  # jax may be in the middle of a computation
 
 
-def predict(
-    command: PredictCommand, network: "Trained", tokens: Any, lines: list[int] | None
-) -> None:
+def predict(command: PredictCommand, network: "Trained", tokens: "np.ndarray") -> None:
     """Print the answers to values: of the command line on one line, of a file one a line."""
-    with session(command, network) as running:
-        print(*running.answers(tokens), sep=" " if lines is None else "\n", flush=True)
-
-
-def explain(command: PredictCommand, network: "Trained") -> None:
-    """Print how often the answer follows each input."""
-    task = network.config.task
-    positions = range(min(task.length, max(task.window, task.lag + 1) + 3))
-    shares = network.follows(positions, command.windows)
-    print(follows_report(shares.tolist(), command.windows, network.config), flush=True)
-
-
-def beyond(length: int, networks: list["Trained"]) -> None:
-    """Print how the accuracy of networks of one run holds along a long stream of integers."""
-    import numpy as np
-
-    from echo_jax.statistics import median_interval
-
-    config = networks[0].config
-    edges = [0, config.task.length]
-    while edges[-1] < length:
-        edges.append(edges[-1] * 10)
-    edges = [*edges[:-1], length] if edges[-1] > length else edges
-    found = np.array([network.accuracy_along(edges) for network in networks])
-    intervals = [median_interval(stretch) for stretch in found.T] if len(found) > 1 else None
-    medians = np.median(found, axis=0)
-    print(accuracy_report(edges, medians, intervals, len(found), config), flush=True)
+    with session(command.state, network) as running:
+        separator = " " if command.csv is None else "\n"
+        print(*running.answers(tokens), sep=separator, flush=True)
 
 
 def stream(command: PredictCommand, network: "Trained") -> None:
     """Answer the values of the standard input as they come, until they end.
 
-    What has come is answered at once: in whole blocks while more is waiting, otherwise all of it.
+    While more input is waiting, whole blocks are answered; otherwise everything is, at once.
     """
     import numpy as np
 
@@ -254,7 +225,7 @@ def stream(command: PredictCommand, network: "Trained") -> None:
     from echo_jax.runs.csv_input import TokenReader
 
     block, waiting = block_size(network.config), np.zeros(0, np.int32)
-    with session(command, network) as running:
+    with session(command.state, network) as running:
         for tokens, more in arriving(TokenReader(network.vocabulary, command.unknown)):
             waiting = np.concatenate([waiting, tokens])
             now = len(waiting) - len(waiting) % block if more else len(waiting)
@@ -264,9 +235,9 @@ def stream(command: PredictCommand, network: "Trained") -> None:
 
 
 def arriving(reader: "TokenReader") -> Iterator[tuple["np.ndarray", bool]]:
-    """Tokens as they come in, int32 `[N]`, and whether more are waiting already.
+    """The tokens of the standard input, int32 `[N]`, and whether more input is waiting already.
 
-    The tokens before one that is refused come first, then its error.
+    Before the error of a word that is refused, the tokens before it are yielded.
     """
     from echo_jax.runs.csv_input import InputError
 
@@ -282,13 +253,21 @@ def arriving(reader: "TokenReader") -> Iterator[tuple["np.ndarray", bool]]:
         raise
 
 
+def explain(command: PredictCommand, network: "Trained") -> None:
+    """Print how often the answer follows each input."""
+    task = network.config.task
+    positions = range(min(task.length, max(task.window, task.lag + 1) + 3))
+    shares = network.follows(positions, command.windows)
+    print(follows_report(shares.tolist(), command.windows, network.config), flush=True)
+
+
 def follows_report(shares: Sequence[float], windows: int, config: RunConfig) -> str:
     """How often the answer follows each input, by its steps back: a bar a position."""
     task = config.task
     lines = [
-        "Which input does the answer follow? Each one is changed in turn, in "
-        f"{windows:,} random sequences;\nhow often the answer then becomes the new value (by "
-        f"chance {1 / task.vocab_size:.1%}):"
+        f"Which input does the answer follow? In {windows:,} random sequences, each input is "
+        "changed in turn;\nhow often the answer then becomes the new value (by chance "
+        f"{1 / task.vocab_size:.1%}):"
     ]
     for steps, share in enumerate(shares):
         bar = "█" * round(40 * share)
@@ -299,37 +278,43 @@ def follows_report(shares: Sequence[float], windows: int, config: RunConfig) -> 
     return "\n".join(lines)
 
 
-def accuracy_report(
-    edges: Sequence[int],
-    accuracy: Sequence[float],
-    intervals: Sequence[Any] | None,
-    networks: int,
-    config: RunConfig,
-) -> str:
-    """How the accuracy holds along a stream, stretch by stretch, beside its floor.
+def beyond(length: int, networks: list["Trained"]) -> None:
+    """Print how the accuracy of the networks of one run holds along a long stream of integers."""
+    import numpy as np
+
+    edges = [0, networks[0].config.task.length]
+    while edges[-1] < length:
+        edges.append(edges[-1] * 10)
+    edges = [*edges[:-1], length] if edges[-1] > length else edges
+    accuracy = np.array([network.accuracy_along(edges) for network in networks])
+    print(accuracy_report(edges, accuracy, networks[0].config), flush=True)
+
+
+def accuracy_report(edges: Sequence[int], accuracy: "np.ndarray", config: RunConfig) -> str:
+    """The accuracy along a stream, stretch by stretch, beside its baseline.
 
     Args:
-      edges: where the stretches begin and end.
-      accuracy: of each stretch; where there are seeds their median.
-      intervals: of each median; None for one seed.
-      networks: how many seeds there are; fewer than the run has where some failed.
+      edges: the borders of the E stretches, `[E + 1]`.
+      accuracy: of each network, `[S, E]`, fewer than the run has where some failed; NaN where a
+        stretch ends before the first answer.
       config: of the run.
     """
-    seeds = "1 seed, no interval"
-    headings = ["integers", "accuracy"]
-    if intervals:
-        failed = f" of {config.seeds}, the others failed" * (networks < config.seeds)
-        seeds = f"median of {networks} seeds{failed}, {intervals[0].coverage:.1%} interval"
-        headings.append("interval")
-    rows = [[*headings, "chance floor"]]
-    for i, share in enumerate(accuracy):
-        if math.isnan(share):
-            continue  # it is over before the first answer
-        row = [f"{edges[i]:,} to {edges[i + 1]:,}", f"{share:.2%}"]
-        if intervals:
-            row.append(f"{intervals[i].low:.2%} to {intervals[i].high:.2%}")
+    from echo_jax.statistics import summary_of
+
+    seeds, networks = "1 seed, no interval", len(accuracy)
+    headings, rows = ["integers", "accuracy"], []
+    for (first, end), shares in zip(itertools.pairwise(edges), accuracy.T, strict=True):
+        if math.isnan(shares[0]):
+            continue
+        median, interval = summary_of(shares)
+        row = [f"{first:,} to {end:,}", f"{median:.2%}"]
+        if interval:
+            failed = f" of {config.seeds}, the others failed" * (networks < config.seeds)
+            seeds = f"median of {networks} seeds{failed}, {interval.coverage:.1%} interval"
+            row.append(f"{interval.low:.2%} to {interval.high:.2%}")
         rows.append([*row, f"{1 / config.task.vocab_size:.2%}"])
+    headings += ["interval"] * (networks > 1) + ["chance baseline"]
     return (
         f"One stream of {edges[-1]:,} random integers; trained on {config.task.length} at a time "
-        f"({seeds}):\n{table(rows)}"
+        f"({seeds}):\n{table([headings, *rows])}"
     )

@@ -397,13 +397,11 @@ def made_with(seconds: float) -> dict[str, Any]:
     """Where, when and with what a card was made."""
     import jax
 
-    from echo_jax.runs import result
-
     backend, kind = jax.default_backend(), jax.devices()[0].device_kind
     return {
         "device": f"{backend}, {machine.model() if backend == 'cpu' else kind}, "
         f"{machine.cores()} cores",
-        "versions": result.versions(),
+        "versions": machine.versions(),
         "date": datetime.date.today().isoformat(),
         "seconds": {"all": round(seconds, 1)},
     }

@@ -5,19 +5,23 @@ python scripts/show.py --csv my.csv --column n       # the same of your own numb
 """
 
 import dataclasses
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from echo_jax import machine
 from echo_jax.commands import command_line
 from echo_jax.config import PARTS, Part, RunConfig
 from echo_jax.report.text_tables import table
 from echo_jax.runs import explanation
+from echo_jax.runs.run_folder import Inputs
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what is slow to import waits until the command line was found valid
     import numpy as np
 
-    from echo_jax.runs.csv_input import Tokenized
+COMMON = 10
+"""Values of a column that are listed."""
+
+ENTRIES = 30
+"""Entries of a one-hot vector that are printed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,46 +40,77 @@ def main() -> None:
     """Run the command of the command line."""
     command = command_line.parse(ShowCommand)
     if command.rows < 1:
-        command_line.fail(f"rows {command.rows} is below 1: use 1 or more")
+        command_line.fail(f"--rows {command.rows} is below 1: use 1 or more")
     with command_line.refusals():
-        own = read_column(command.run) if command.run.data.csv else None
-        config = own.config if own else command.run
-        machine.check_memory(config.least_bytes)
-        if own:
-            print(column_view(own))
-        tokens = first_sequence(config, own)
-        print(sequence_view(tokens, config))
-        print(rows_view(tokens, config, command.rows))
-        print(explanation.explain(config), flush=True)
+        inputs = read_inputs(command.run)
+        machine.check_memory(inputs.config.least_bytes)
+        if inputs.tokens is not None:
+            print(column_view(inputs))
+        tokens = first_sequence(inputs)
+        print(sequence_view(tokens, inputs.config))
+        print(rows_view(tokens, inputs.config, command.rows))
+        print(explanation.explain(inputs.config), flush=True)
 
 
-def read_column(config: RunConfig) -> "Tokenized":
-    """The user's own numbers as tokens."""
+def read_inputs(config: RunConfig) -> Inputs:
+    """The inputs of a run, its column as tokens where it has one."""
+    if config.data.csv is None:
+        return Inputs(config)
     from echo_jax.runs import csv_input
 
     return csv_input.tokenize(config)
 
 
-def column_view(own: "Tokenized") -> str:
-    """The most common values of a column, with their tokens, and its floors."""
+def first_sequence(inputs: Inputs) -> "np.ndarray":
+    """The first training sequence, `[L]`; in streams the first B, `[B, L]`."""
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    from echo_jax.core.data import Purpose, draw_sequences
+
+    config, corpus = inputs.config, inputs.corpus
+    draw = jax.jit(
+        lambda counters: draw_sequences(config.seed, Purpose.DATA, counters, config.task, corpus)
+    )
+    return np.asarray(draw(jnp.arange(1))[0])
+
+
+def column_view(inputs: Inputs) -> str:
+    """The most common values of a column, with their tokens, and its majority baseline."""
+    import numpy as np
+
     from echo_jax.core.chance import majority_baseline
-    from echo_jax.runs import csv_input
 
-    common = csv_input.most_common(own.tokens, own.vocabulary)
-    return common_values(common, len(own.tokens), own.config, majority_baseline(own.tokens))
+    assert inputs.tokens is not None
+    data, vocab_size, length = inputs.config.data, len(inputs.vocabulary), len(inputs.tokens)
+    counts = np.bincount(inputs.tokens, minlength=vocab_size)
+    rows = [["value", "token", "times", "share"]]
+    for token in np.argsort(-counts, kind="stable")[:COMMON].tolist():
+        times = counts[token]
+        value = str(inputs.vocabulary.value(token))
+        rows.append([value, str(token), f"{times:,}", f"{times / length:.2%}"])
+    more = f"\n... and {vocab_size - COMMON:,} more values" if vocab_size > COMMON else ""
+    baseline = majority_baseline(inputs.tokens)
+    return (
+        f"Column {data.column} of {data.csv}: {length:,} values, {vocab_size:,} different; the "
+        f"last {data.held_out:.0%} are held out.\nThe most common:\n{table(rows)}{more}\n"
+        f"Majority baseline: accuracy {baseline.accuracy:.2%}; loss {baseline.loss:.4f} nats, "
+        "the entropy.\n"
+    )
 
 
-def sequence_view(tokens: Any, config: RunConfig) -> str:
-    """A sequence as integers and as what a cell is fed, and decoded again."""
+def sequence_view(tokens: "np.ndarray", config: RunConfig) -> str:
+    """A sequence as integers and as the input of a cell, and decoded again."""
     tokens = tokens.reshape(-1, config.task.length)[0]
     source = f"integers, drawn from 0 .. {config.task.vocab_size - 1}"
     if config.data.csv:
         source = "tokens in a row, from the part of the column that is trained on"
-    return f"{len(tokens)} {source}:\n  {tokens.tolist()}\n\n{fed_view(tokens, config)}"
+    return f"{len(tokens)} {source}:\n  {tokens.tolist()}\n\n{input_view(tokens, config)}"
 
 
-def fed_view(tokens: Any, config: RunConfig) -> str:
-    """What a cell is fed for tokens: values, embeddings, or one-hot vectors, here truncated."""
+def input_view(tokens: "np.ndarray", config: RunConfig) -> str:
+    """The input of a cell for tokens: values, embeddings, or one-hot vectors, here truncated."""
     import numpy as np
 
     from echo_jax.core.data import one_hot_decode, one_hot_encode
@@ -83,7 +118,7 @@ def fed_view(tokens: Any, config: RunConfig) -> str:
     vocab_size = config.task.vocab_size
     size = vocab_size + (config.task.missing == "token")
     if config.task.framing == "values":
-        values = np.asarray(tokens) / (vocab_size - 1)
+        values = tokens / (vocab_size - 1)
         return (
             f"As values, each divided by {vocab_size - 1}:\n"
             f"  [{', '.join(f'{value:.3f}' for value in values)}]\n\n"
@@ -94,15 +129,17 @@ def fed_view(tokens: Any, config: RunConfig) -> str:
         width = config.network.embedding_dim
         return f"Embedded: token v is row v of a learned table of {size} by {width} numbers\n"
     vectors = one_hot_encode(tokens, size)
-    return (
-        f"One-hot, {vectors.shape[0]} vectors of {vectors.shape[1]}, a vector a line:\n"
-        f"{one_hot_view(vectors)}\n\n"
-        f"Decoded again (the position of the 1 in each):\n"
-        f"  {one_hot_decode(vectors).tolist()}\n"
-    )
+    cut = f" ... {size - ENTRIES} more" if size > ENTRIES else ""
+    lines = [f"  [{' '.join(str(int(x)) for x in row[:ENTRIES])}{cut}]" for row in vectors]
+    return "\n".join([
+        f"One-hot, {len(vectors)} vectors of {size}, a vector a line:",
+        *lines,
+        "\nDecoded again (the position of the 1 in each):",
+        f"  {one_hot_decode(vectors).tolist()}\n",
+    ])  # fmt: skip
 
 
-def rows_view(tokens: Any, config: RunConfig, rows: int) -> str:
+def rows_view(tokens: "np.ndarray", config: RunConfig, rows: int) -> str:
     """The rows of a sequence as `window => target`, in batches."""
     import numpy as np
 
@@ -116,63 +153,11 @@ def rows_view(tokens: Any, config: RunConfig, rows: int) -> str:
         targets = np.where(np.asarray(batch.scored), targets, -1)
         times = np.arange(seen.shape[0] * seen.shape[2]).reshape(-1, 1, seen.shape[2])
         seen = np.broadcast_to(times < task.length, seen.shape)  # the last chunk may reach past it
-    table = batch_table(np.asarray(batch.inputs), seen, targets, config, rows)
+    lines = batch_table(np.asarray(batch.inputs), seen, targets, config, rows)
     return (
         f"As {task.layout} of {task.window} with lag {task.lag}, window => target, "
-        f"batches of {task.batch_size}:\n{table}\n"
+        f"batches of {task.batch_size}:\n{lines}\n"
     )
-
-
-def first_sequence(config: RunConfig, own: "Tokenized | None") -> Any:
-    """The first sequence that a run of this configuration trains on."""
-    import jax
-    import jax.numpy as jnp
-
-    from echo_jax.core.data import Corpus, Purpose, draw_sequences
-    from echo_jax.runs import csv_input
-
-    task, held_out = config.task, config.data.held_out
-    corpus = Corpus(*csv_input.split(own.tokens, task.length, held_out)) if own else None
-
-    def draw(counters: Any) -> Any:
-        return draw_sequences(config.seed, Purpose.DATA, counters, task, corpus)
-
-    return jax.jit(draw)(jnp.arange(1))[0]
-
-
-def common_values(
-    common: Sequence[tuple[int | str, int, int, float]],
-    length: int,
-    config: RunConfig,
-    floor: tuple[float, float],
-) -> str:
-    """The most common values of a column of the user's own, and its floors.
-
-    Args:
-      common: value, token, occurrences and share of each.
-      length: of the column.
-      config: with the data's names and the number of different values.
-      floor: accuracy and loss (nats) of knowing how frequent each value is.
-    """
-    data, vocab_size = config.data, config.task.vocab_size
-    rows = [["value", "token", "times", "share"]]
-    rows += [
-        [str(v), str(token), f"{times:,}", f"{share:.2%}"] for v, token, times, share in common
-    ]
-    rest = vocab_size - len(common)
-    more = f"\n... and {rest:,} more values" if rest else ""
-    return (
-        f"Column {data.column} of {data.csv}: {length:,} values, {vocab_size:,} different; the "
-        f"last {data.held_out:.0%} are held out.\nThe most common:\n{table(rows)}{more}\n"
-        f"Majority floor: accuracy {floor[0]:.2%}; loss {floor[1]:.4f} nats, their entropy.\n"
-    )
-
-
-def one_hot_view(vectors: "np.ndarray", shown: int = 30) -> str:
-    """One-hot vectors `[L, V]`, a vector a line, cut after `shown` entries."""
-    rest = vectors.shape[1] - shown
-    cut = f" ... {rest} more" if rest > 0 else ""
-    return "\n".join(f"  [{' '.join(str(int(x)) for x in row[:shown])}{cut}]" for row in vectors)
 
 
 def batch_table(
@@ -182,12 +167,12 @@ def batch_table(
     config: RunConfig,
     rows: int,
 ) -> str:
-    """The rows of a sequence as `window => target`, its batches drawn in, and their state.
+    """The rows of a sequence as `window => target`, batch by batch, and the row each continues.
 
     Args:
-      inputs: `[K, B, W]`.
-      seen: bool `[K, B, W]`, False where a step is masked or beyond the sequence. The token V,
-        which stands for a missing value, is shown as a question mark.
+      inputs: `[K, B, W]`; the token V, which stands for a missing value, is shown as a question
+        mark.
+      seen: bool `[K, B, W]`, False where a step is masked or beyond the sequence.
       targets: `[K, B, T]`, -1 where there is none.
       config: task and network.
       rows: print whole batches until so many rows are out.

@@ -101,13 +101,11 @@ def claimed(command: TrainCommand) -> Iterator[tuple[Path, Inputs]]:
 def new_inputs(command: TrainCommand) -> Inputs:
     """The inputs of a new run; the user's own numbers are read here."""
     config = command.run
-    if config.data.csv is None:
-        inputs = Inputs(config)
-    else:
+    inputs = Inputs(config)
+    if config.data.csv is not None:
         from echo_jax.runs import csv_input
 
-        own = csv_input.tokenize(config)
-        inputs = run_folder.column_inputs(own.config, own.vocabulary.to_list(), own.tokens)
+        inputs = csv_input.tokenize(config)
     return inputs._replace(seed_map=command.seed_map, compute=command.compute)
 
 

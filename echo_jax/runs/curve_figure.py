@@ -1,49 +1,46 @@
-"""Figures of runs. No jax here; matplotlib without its windows, so it needs no display."""
-
-from typing import Any
+"""The figure of a run: loss and accuracy over training. No jax here, and no display is needed."""
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from echo_jax.report.styles import BLUE, GREY, ORANGE
+from echo_jax.runs.result import Result
 
 POINTS = 500
 """Points drawn of a curve that has more."""
 
 
-def training_figure(
-    loss: np.ndarray, accuracy: np.ndarray, result: dict[str, Any], title: str
-) -> Figure:
-    """Loss and accuracy over training, each with its floors, 800 pixels wide.
+def training_figure(loss: np.ndarray, accuracy: np.ndarray, result: Result, title: str) -> Figure:
+    """Loss and accuracy over training, each with its baselines, 800 pixels wide.
 
     Args:
       loss: nats (of framing values squared), float `[S, N]`: every training sequence of every seed.
       accuracy: in `[0, 1]`, float `[S, N]`.
-      result: where the floors are.
+      result: has the baselines.
       title: above both panels.
     """
     figure = Figure(figsize=(8, 3.6), dpi=100, layout="constrained")
     figure.suptitle(title, fontsize=11)
     left, right = figure.subplots(1, 2)
-    own = result["config"]["data"]["csv"] is not None
-    unit, chance = "nats", "chance, ln V"
-    if result["config"]["task"]["framing"] == "values":
-        unit, chance = "squared", "chance, the variance"
-    _panel(left, loss, BLUE, f"loss ({unit})")
-    _floor(left, result["floor_loss"], "majority" if own else chance)
+    of_values = result.config["task"]["framing"] == "values"
+    names = ("chance, the variance" if of_values else "chance, ln V", "chance, 1/V")
+    if result.config["data"]["csv"] is not None:
+        names = ("majority", "majority")
+    _panel(left, loss, BLUE, "loss (squared)" if of_values else "loss (nats)")
+    _baseline(left, result.baseline_loss, names[0])
     _panel(right, 100 * accuracy, ORANGE, "accuracy (%)")
-    _floor(right, 100 * result["floor_accuracy"], "majority" if own else "chance, 1/V")
-    if result["floor_order_blind"] not in (1.0, result["floor_accuracy"]):
-        _floor(left, result["floor_order_blind_loss"], "order-blind", dashes=":")
-        _floor(right, 100 * result["floor_order_blind"], "order-blind", dashes=":")
-    left.set_ylim(0, 1.12 * max(result["floor_loss"], float(np.max(loss))))
+    _baseline(right, 100 * result.baseline_accuracy, names[1])
+    if result.order_blind_accuracy not in (1.0, result.baseline_accuracy):
+        _baseline(left, result.order_blind_loss, "order-blind", dashes=":")
+        _baseline(right, 100 * result.order_blind_accuracy, "order-blind", dashes=":")
+    left.set_ylim(0, 1.12 * max(result.baseline_loss, float(np.max(loss))))
     right.set_ylim(-2, 106)
     return figure
 
 
 def _panel(axes: Axes, values: np.ndarray, colour: str, label: str) -> None:
-    """Thin: each seed's running mean of 20, of one seed every sequence; thick: their median."""
+    """Thin: the running mean of 20 of each seed, or every sequence of one; thick: their median."""
     sequences = values.shape[1]
     width = min(20, sequences)
     kernel = np.full(width, 1 / width)
@@ -58,7 +55,7 @@ def _panel(axes: Axes, values: np.ndarray, colour: str, label: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _floor(axes: Axes, value: float, label: str, dashes: str = "--") -> None:
+def _baseline(axes: Axes, value: float, label: str, dashes: str = "--") -> None:
     axes.axhline(value, color=GREY, linestyle=dashes, linewidth=1.2, zorder=3)
     axes.annotate(
         label, (1, value), xycoords=("axes fraction", "data"), xytext=(0, 3),

@@ -1,97 +1,97 @@
-"""Why a configuration can, or cannot, learn its task. No jax here, so it starts at once."""
+"""Why a configuration can, or cannot, learn its task. No jax here, so `show` starts at once."""
 
 from echo_jax.config import RunConfig
 from echo_jax.core.target_place import batches_back, target_place
 
 
 def explain(config: RunConfig) -> str:
-    """Why this configuration can, or cannot, learn: where its target is to be found."""
-    task, size = config.task, config.task.batch_size
-    value = f"the value {task.lag} step{'s' * (task.lag != 1)} back" if task.lag else "the value"
-    outside = f"{value} is not in the window of {task.window}"
-    fix = _fix(config)
+    """Where the target is, whether it can be learned, and the flags that make it learnable."""
+    place = target_place(config)
     why = {
-        "window": _explain_window(config, value),
-        "replayed": _explain_replayed(config, outside),
-        "state": _explain_state(config, outside),
-        "delayed": _explain_delayed(config, value),
-        "skipped": (
-            f"Chance is all there is: {outside}, nor in the state. Batches of {size} mean that "
-            f"row r continues row r - {size}, not row r - 1, so the state never saw it. No amount "
-            f"of training helps; {fix}."
-        ),
-        "early": (
-            f"Chance is all there is: {outside}, nor in the state. The first row ends at time "
-            f"{task.row_times[0]}, and what was over before it never entered the state. No amount "
-            f"of training helps; {fix}."
-        ),
-        "zeroed": (
-            f"Chance is all there is: {outside}, and every batch starts from a zero state. No "
-            f"amount of training helps; {fix}."
-        ),
-        "future": _explain_future(config),
-    }[target_place(config)]
-    if config.data.csv is not None and why.startswith("Chance"):
-        why += " That is so where the values are independent of each other: order in them may help."
+        "window": _in_window,
+        "replayed": _in_replayed_batch,
+        "state": _in_state,
+        "skipped": _skipped,
+        "early": _before_the_first_row,
+        "zeroed": _not_carried,
+        "delayed": _beyond_delay_line,
+        "future": _in_future,
+    }[place](config)
+    if config.data.csv is not None and place in ("skipped", "early", "zeroed", "delayed"):
+        why += " This holds for independent values: order in the column may help."
     return why
 
 
-def _explain_window(config: RunConfig, value: str) -> str:
+def _in_window(config: RunConfig) -> str:
     task = config.task
-    seen = f"The target, {value if task.lag else 'the current value'}, is in the window"
+    value = _value(config) if task.lag else "the current value"
+    found = f"The target, {value}, is in the window of {task.window}"
     if task.layout == "streams":
-        return f"{seen} of {task.window}, for the later steps of it: the gradient reaches it there."
-    carried = (
-        f" The state, carried over from row r - {task.batch_size}, is not needed for it."
-        if config.network.stateful
-        else ""
-    )
-    return f"{seen} of {task.window}: the gradient reaches it, and it can be learned.{carried}"
+        return f"{found}, for the later steps of each chunk: the gradient reaches it there."
+    carried = ""
+    if config.network.stateful:
+        carried = f" The state, carried over from row r - {task.batch_size}, is not needed for it."
+    return f"{found}: the gradient reaches it, and it can be learned.{carried}"
 
 
-def _fix(config: RunConfig) -> str:
-    """What puts the target where it can be learned."""
-    task, line = config.task, config.network.delay_line
-    flags = [f"--window {task.lag + 1}"] if task.lag >= task.window else []
-    if line is not None and line <= task.lag:
-        flags.append(f"--delay-line {task.lag + 1}")
-    return f"{' with '.join(flags)} puts it where it can be learned"
-
-
-def _explain_replayed(config: RunConfig, outside: str) -> str:
-    back, again = batches_back(config), config.training.bptt_batches
-    before = "the batch before" if back == 1 else f"what was fed {back} batches before"
-    if config.task.lag % config.task.window and config.task.layout == "streams":
-        before += " (for the later steps of a chunk)"
+def _in_replayed_batch(config: RunConfig) -> str:
+    task, back, again = config.task, batches_back(config), config.training.bptt_batches
+    batch = "the batch before" if back == 1 else f"the batch {back} before"
+    if task.lag % task.window and task.layout == "streams":
+        batch += " (for the later steps of a chunk)"
     return (
-        f"The target can be learned from an earlier batch: {outside}, but in {before}, and every "
-        f"update runs the {again - 1} before its own again: the gradient reaches it, through "
-        f"{again} batches."
+        f"The target can be learned from an earlier batch: {_value(config)} is not in the window "
+        f"of {task.window} but in {batch}. Every update runs the {again - 1} before its own again, "
+        f"so the gradient reaches it, through {again} batches."
     )
 
 
-def _explain_state(config: RunConfig, outside: str) -> str:
+def _in_state(config: RunConfig) -> str:
     again = config.training.bptt_batches
     cut = "at the border between batches" if again == 1 else f"after {again} batches"
     return (
-        f"The network is hardly taught to remember here: {outside}, only in the state that an "
-        f"earlier batch left, and the gradient is cut {cut}. What is right above chance happens to "
-        f"be left in the state; {_fix(config)}, and --bptt-batches {batches_back(config) + 1} lets "
-        "the gradient reach it where it is."
+        f"The network is hardly trained to remember here: {_value(config)} is not in the window of "
+        f"{config.task.window}, only in the state that an earlier batch left, and the gradient is "
+        f"cut {cut}. Accuracy above chance comes from what happens to remain in the state; use "
+        f"{_fix(config)} to have the target in the window, or --bptt-batches "
+        f"{batches_back(config) + 1} to let the gradient reach the earlier batch."
     )
 
 
-def _explain_delayed(config: RunConfig, value: str) -> str:
+def _skipped(config: RunConfig) -> str:
+    size = config.task.batch_size
+    return _chance(
+        config,
+        f"{_nowhere(config)}. With batches of {size}, row r continues row r - {size}, not row "
+        "r - 1, so the state never saw it",
+    )
+
+
+def _before_the_first_row(config: RunConfig) -> str:
+    first = config.task.row_times[0]
+    return _chance(
+        config,
+        f"{_nowhere(config)}. The first row ends at time {first}, and the state never saw what "
+        "came before its window",
+    )
+
+
+def _not_carried(config: RunConfig) -> str:
+    return _chance(
+        config,
+        f"{_value(config)} is not in the window of {config.task.window}, and every batch starts "
+        "from a zero state",
+    )
+
+
+def _beyond_delay_line(config: RunConfig) -> str:
     line = config.network.delay_line or config.task.window
-    handed = "the current value alone" if line == 1 else f"the last {line} values that it was fed"
-    return (
-        f"Chance is all there is: the cell mlp is handed {handed}, and no more, and {value} is not "
-        f"among them. No amount of training helps; {_fix(config)}."
-    )
+    fed = "the current value" if line == 1 else f"the last {line} values that it was fed"
+    return _chance(config, f"the cell mlp sees only {fed}, and {_value(config)} is not among them")
 
 
-def _explain_future(config: RunConfig) -> str:
-    ahead = f"The target lies {-config.task.lag} ahead"
+def _in_future(config: RunConfig) -> str:
+    ahead = f"The target lies {-config.task.lag} step{'s' * (config.task.lag < -1)} ahead"
     if config.data.csv is None:
         return (
             f"{ahead} and has not been drawn yet. The integers are independent of each other, so "
@@ -99,5 +99,29 @@ def _explain_future(config: RunConfig) -> str:
         )
     return (
         f"{ahead}. If the values are independent of each other, no model can do better than the "
-        "majority floor; whatever is better comes from order in them."
+        "majority baseline; a better score comes from order in them."
     )
+
+
+def _chance(config: RunConfig, reason: str) -> str:
+    return (
+        f"Chance is the best possible: {reason}. No amount of training helps; use {_fix(config)}."
+    )
+
+
+def _nowhere(config: RunConfig) -> str:
+    return f"{_value(config)} is neither in the window of {config.task.window} nor in the state"
+
+
+def _value(config: RunConfig) -> str:
+    lag = config.task.lag
+    return f"the value {lag} step{'s' * (lag != 1)} back" if lag else "the value"
+
+
+def _fix(config: RunConfig) -> str:
+    """The flags that put the target into the window, and into the delay line of the cell mlp."""
+    task, line = config.task, config.network.delay_line
+    flags = [f"--window {task.lag + 1}"] if task.lag >= task.window else []
+    if line is not None and line <= task.lag:
+        flags.append(f"--delay-line {task.lag + 1}")
+    return " with ".join(flags)

@@ -69,7 +69,7 @@ def begin(
     shapes = many_seeds.state_shapes(config)
     machine.check_memory(checkpoint.size_of(shapes) + config.least_bytes)
     saved = _saved(folder, inputs, shapes) if resume else None
-    job = Job(folder, inputs, saved, _corpus(inputs), 0, device_limit, checkpoint_every)
+    job = Job(folder, inputs, saved, inputs.corpus, 0, device_limit, checkpoint_every)
     devices = many_seeds.devices_for(config.seeds, job.execution.seed_map, device_limit)
     if resume:
         run_folder.write_config(folder, inputs)
@@ -102,16 +102,6 @@ def _is_finished(folder: Path, config: RunConfig) -> bool:
         return False
     result = atomic_files.read_json(path, fix="remove it, and this command makes it again")
     return result.get("config") == to_dict(config)
-
-
-def _corpus(inputs: Inputs) -> Corpus | None:
-    """The user's own numbers, split into what is trained on and what is held out."""
-    if inputs.tokens is None:
-        return None
-    from echo_jax.runs import csv_input
-
-    task, data = inputs.config.task, inputs.config.data
-    return Corpus(*csv_input.split(inputs.tokens, task.length, data.held_out))
 
 
 def _chunk_size(config: RunConfig, runs_a_device: int) -> int:

@@ -6,14 +6,17 @@ from echo_jax.config import RunConfig
 
 
 class History:
-    """Loss and accuracy of every training sequence so far: the lines of `metrics.csv`.
+    """The log of a training: loss and accuracy of every sequence so far.
 
-    Its columns are sequence, loss and accuracy, and before them the seed where there are several;
-    the lines are in the order of the sequences, and of the seeds within one.
+    The columns of `metrics.csv` are sequence, loss and accuracy, and before them the seed where
+    there are several; its lines are in the order of the sequences, and of the seeds within one.
+
+    sequences  how many there are so far
+    bad        bool `[S]`, the seeds that have had a non-finite loss
     """
 
     def __init__(self, config: RunConfig) -> None:
-        """No sequence yet, and no seed with a loss that is infinite or no number."""
+        """Start with no sequence."""
         self.sequences = 0
         self.bad = np.zeros(config.seeds, bool)
         seeds = range(config.seed, config.seed + config.seeds)
@@ -22,13 +25,12 @@ class History:
         self._curves: list[np.ndarray] = []
 
     def append(self, loss: np.ndarray, accuracy: np.ndarray) -> None:
-        """Add the mean loss (nats) and accuracy of the next sequences, each float32 `[S, N]`."""
+        """Add the mean loss (nats) and accuracy of the next N sequences, each float32 `[S, N]`."""
         curves = np.stack([loss, accuracy], axis=-1).astype(np.float32)
-        shortest = np.swapaxes(curves, 0, 1).astype(str).tolist()  # digits enough to come back
-        first = self.sequences + 1
+        exact = np.swapaxes(curves, 0, 1).astype(str).tolist()  # the shortest that read back equal
         lines = [
             f"{label}{sequence},{pair[0]},{pair[1]}\n"
-            for sequence, pairs in enumerate(shortest, first)
+            for sequence, pairs in enumerate(exact, self.sequences + 1)
             for label, pair in zip(self._labels, pairs, strict=True)
         ]
         self._lines.append("".join(lines).encode())
@@ -41,23 +43,17 @@ class History:
         return b"".join(self._lines)
 
     def curves(self) -> tuple[np.ndarray, np.ndarray]:
-        """Loss and accuracy of all sequences so far, each float32 `[S, N]`."""
+        """Loss and accuracy of all N sequences so far, each float32 `[S, N]`."""
         together = np.concatenate(self._curves, axis=1)
         return together[..., 0], together[..., 1]
 
     @classmethod
     def of_text(cls, config: RunConfig, text: bytes) -> "History":
-        """The inverse of `text`; ValueError for what no run wrote."""
+        """The inverse of `text`; ValueError for lines that are not three numbers."""
         history = cls(config)
-        header, *rows = text.decode("ascii").splitlines()
+        rows = text.decode("ascii").splitlines()[1:]
         pairs = np.array([[float(word) for word in row.rsplit(",", 2)[-2:]] for row in rows])
-        with np.errstate(over="ignore"):  # infinity is spelled otherwise than what became it
-            curves = pairs.reshape(-1, config.seeds, 2).astype(np.float32)
-        curves = np.swapaxes(curves, 0, 1)
-        history.append(curves[..., 0], curves[..., 1])
-        again = history.text().decode("ascii").splitlines()
-        labels = [[row.rsplit(",", 2)[0] for row in lines] for lines in ([header, *rows], again)]
-        if labels[0] != labels[1] or not text.endswith(b"\n"):
-            raise ValueError("these are not the lines that were written")
+        curves = np.swapaxes(pairs.reshape(-1, config.seeds, 2), 0, 1)
+        history.append(*np.moveaxis(curves.astype(np.float32), -1, 0))
         history._lines = [text]
         return history

@@ -30,13 +30,13 @@ from echo_jax.runs import checkpoint, run_folder, vocabulary
 from echo_jax.runs.vocabulary import UNSEEN, Unknown, Vocabulary
 
 LANES = 1024
-"""At most so many sequences are answered side by side."""
+"""Sequences that are answered side by side, at most."""
 
 Value = int | str
 
 
 class Programs(NamedTuple):
-    """What is compiled, once for all networks of a configuration; the parameters are arguments."""
+    """The functions of `online` for one configuration, each compiled when it is first called."""
 
     step: Callable[..., tuple[EchoState, Answer]]
     feed: Callable[..., tuple[EchoState, Answer]]
@@ -46,7 +46,7 @@ class Programs(NamedTuple):
 
 @functools.cache
 def programs(config: RunConfig) -> Programs:
-    """The functions of `echo` for a configuration; each is compiled when it is first called."""
+    """The compiled functions that all networks of a configuration share."""
     network = build_network(config)
     step = functools.partial(online.step, config, network)
     return Programs(
@@ -61,13 +61,13 @@ def programs(config: RunConfig) -> Programs:
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-    """One network of a run: what it is, what it learned, and the values it knows."""
+    """One network of a run: its configuration, its weights, and the values it knows."""
 
     config: RunConfig
     params: Params
     vocabulary: Vocabulary
     sequences: int
-    """That it was trained on so far."""
+    """Sequences that it was trained on so far."""
 
     def start(self) -> EchoState:
         """The state before the first token."""
@@ -81,11 +81,11 @@ class Trained:
     def feed(
         self, state: EchoState, tokens: np.ndarray, logits: bool = False
     ) -> tuple[EchoState, Answer]:
-        """The next tokens, int32 `[N]`, whole blocks at once and the rest one by one.
+        """The next tokens, int32 `[N]`: whole blocks at once and the rest one by one.
 
         Returns:
-          The state after them, and the N `Answer`s as numpy arrays; with logits `[N, V]` if they
-          are asked for, and otherwise `[N, 0]`, so that long inputs take little memory.
+          The state after them, and the N `Answer`s as numpy arrays; their logits are `[N, V]` if
+          asked for, and otherwise `[N, 0]`, which saves memory.
         """
         self._check(tokens)
         block, width = online.block_size(self.config), len(self.vocabulary) if logits else 0
@@ -107,11 +107,11 @@ class Trained:
 
         Args:
           inputs: one sequence of values, a list or an array `[T]`, or many of them, of any lengths.
-            A value is an integer, or of a run on words a string.
-            The network starts afresh with each sequence.
-          probabilities: return them instead of the answers; a network of framing values has none.
-          unknown: what a value does that the network was not trained on: raise ConfigError, or be
-            skipped, as if it were not there.
+            A value is an integer, or of a run on words a string. The state is zero before each
+            sequence.
+          probabilities: return them instead of the answers; framing `values` has none.
+          unknown: for a value that is not in the vocabulary, raise ConfigError, or skip it, as if
+            it were not there.
 
         Returns:
           For each sequence a list of its T answers, None where there is none yet; or its
@@ -125,14 +125,17 @@ class Trained:
                 "number: ask for answers, or train one with --framing classes"
             )
         many, sequences = _sequences(inputs)
-        tokens = [self._encode(sequence, unknown) for sequence in sequences]
+        tokens = [
+            vocabulary.encode(self.vocabulary, list(map(_word, sequence)), unknown=unknown)
+            for sequence in sequences
+        ]
         read = self._probabilities if probabilities else self._values
         answers = self._answers([t[t != UNSEEN] for t in tokens], probabilities)
         found = [read(t != UNSEEN, a) for t, a in zip(tokens, answers, strict=True)]
         return found if many else found[0]
 
     def save_state(self, state: EchoState, path: str | Path) -> None:
-        """Write a state to a file, to be taken up again; a file that is there is replaced."""
+        """Write a state to a file, to go on from later; a file that is there is replaced."""
         checkpoint.save_echo(Path(path), self.digest, state)
 
     def load_state(self, path: str | Path) -> EchoState:
@@ -141,20 +144,20 @@ class Trained:
         return jax.tree.map(jnp.asarray, state)
 
     def accuracy_along(self, edges: Sequence[int], seed: int = 0) -> list[float]:
-        """The share of right answers to one stream of random tokens, stretch by stretch.
+        """The accuracy on one long sequence of random tokens, stretch by stretch.
 
         Args:
-          edges: where stretches begin and end, E in increasing order, from 0 to the length.
+          edges: the E borders of the stretches, increasing, from 0 to the length.
           seed: of the tokens.
 
         Returns:
-          E-1 shares; NaN for a stretch in which no answer has a target.
+          E-1 shares of right answers; NaN for a stretch in which no answer has a target.
         """
-        lag, count, state = self.config.task.lag, edges[-1], self.start()
-        machine.check_memory(40 * count)  # tokens, answers, and what is made of them
+        lag, count = self.config.task.lag, edges[-1]
+        machine.check_memory(40 * count)  # tokens, answers, and the arrays below
         rng = np.random.default_rng(seed)
         tokens = rng.integers(0, len(self.vocabulary), count, dtype=np.int32)
-        _, answers = self.feed(state, tokens)
+        _, answers = self.feed(self.start(), tokens)
         source = np.arange(count) - lag
         scored = answers.exists & (source < count)
         right = scored & (answers.token == tokens[np.clip(source, 0, count - 1)])
@@ -163,7 +166,7 @@ class Trained:
             return (sums[0] / sums[1]).tolist()
 
     def follows(self, positions: Sequence[int], windows: int, seed: int = 0) -> np.ndarray:
-        """How often the answer follows the input so many steps back: `echo.follows`, `[P]`."""
+        """How often the answer follows a change at each of P positions: `online.follows`, `[P]`."""
         length = self.config.task.length
         if not all(0 <= position < length for position in positions):
             raise ConfigError(
@@ -176,12 +179,12 @@ class Trained:
 
     @functools.cached_property
     def digest(self) -> str:
-        """No other network has it."""
+        """The digest of the configuration and the weights."""
         weights = [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(self.params)]
         return atomic_files.digest_of([to_dict(self.config), *map(atomic_files.digest, weights)])
 
     def _check(self, tokens: Any) -> None:
-        """Raise ConfigError for what is no token; inside a jit nobody can tell."""
+        """Raise ConfigError for what is no token; traced values cannot be checked."""
         if isinstance(tokens, jax.core.Tracer):
             return
         found, size = np.asarray(tokens), len(self.vocabulary)
@@ -190,18 +193,6 @@ class Trained:
                 f"{tokens!r:.50} is no token, a whole number of 0 to {size - 1}: let predict turn "
                 "values into tokens"
             )
-
-    def _encode(self, sequence: Sequence[Any] | np.ndarray, unknown: Unknown) -> np.ndarray:
-        """Values of any kind as tokens, int32 `[T]`."""
-        if isinstance(sequence, np.ndarray) and sequence.dtype == object:  # they may not compare
-            sequence = sequence.tolist()
-        if isinstance(sequence, np.ndarray):
-            distinct, places = np.unique(sequence, return_inverse=True)
-            tokens = self._encode(distinct.tolist(), "skip")[places]
-            if unknown == "skip" or (tokens != UNSEEN).all():
-                return tokens
-            sequence = sequence.tolist()
-        return vocabulary.encode(self.vocabulary, list(map(_word, sequence)), unknown=unknown)
 
     def _answers(self, sequences: list[np.ndarray], logits: bool) -> Iterable[Answer]:
         """The `Answer`s to each of many sequences of tokens."""
@@ -219,9 +210,8 @@ class Trained:
             padded[lane, : len(sequence)] = sequence
         state = jax.tree.map(lambda x: jnp.broadcast_to(x, (lanes, *x.shape)), self.start())
         width, steps = len(self.vocabulary) if logits else 0, []
-        step = programs(self.config).step_side_by_side
         for tokens in padded.T:
-            state, answers = step(self.params, state, tokens)
+            state, answers = programs(self.config).step_side_by_side(self.params, state, tokens)
             answers = jax.tree.map(np.asarray, answers)
             steps.append(answers._replace(logits=answers.logits[:, :width]))
         together = Answer(*map(np.stack, zip(*steps, strict=True)))  # [T, lanes, ...]
@@ -229,7 +219,7 @@ class Trained:
             yield Answer(*(field[: len(sequence), lane] for field in together))
 
     def _values(self, known: np.ndarray, answers: Answer) -> list[Value | None]:
-        """Answers as values, one for each True in bool `[T]`; None where there is none."""
+        """The answers as values, one for each True in bool `[T]`; None where there is none."""
         found: list[Value | None] = [None] * len(known)
         places = np.flatnonzero(known)[answers.exists].tolist()
         for place, token in zip(places, answers.token[answers.exists].tolist(), strict=True):
@@ -237,50 +227,47 @@ class Trained:
         return found
 
     def _probabilities(self, known: np.ndarray, answers: Answer) -> np.ndarray:
-        """Answers as probabilities, NaN where there is none."""
+        """The answers as probabilities, NaN where there is none."""
         found = np.full((len(known), len(self.vocabulary)), np.nan, np.float32)
-        found[np.flatnonzero(known)[answers.exists]] = jax.nn.softmax(
-            answers.logits[answers.exists]
-        )
+        said = jax.nn.softmax(answers.logits[answers.exists])
+        found[np.flatnonzero(known)[answers.exists]] = said
         return found
 
 
 def load(folder: str | Path, seed: int | None = None, cell: str | None = None) -> Trained:
-    """The network that the last checkpoint of a run folder holds.
+    """The network in the last checkpoint of a run folder.
 
     Args:
       folder: of a run, finished or not.
-      seed: which network of a run of many seeds; None for the first.
+      seed: the seed of the network, where a run has many; None for the first.
       cell: the run's own cell, `package.module:Class`, where it has one; nothing is imported
         because a folder names it.
 
     Raises:
       ConfigError: there is no such run, seed or checkpoint, or a file of it is damaged.
     """
-    inputs, state, sequences = _read(Path(folder), cell)
-    config = inputs.config
-    number = config.seed if seed is None else seed
-    if number not in range(config.seed, config.seed + config.seeds):
-        last = config.seed + config.seeds - 1
-        raise ConfigError(f"seed {number} is not in {folder}: use one from {config.seed} to {last}")
-    network = _network(inputs, state, int(number) - config.seed, sequences)
+    config, network_in = _open(Path(folder), cell)
+    first, last = config.seed, config.seed + config.seeds - 1
+    number = first if seed is None else seed
+    if number not in range(first, last + 1):
+        raise ConfigError(f"seed {number} is not in {folder}: use one from {first} to {last}")
+    network = network_in(int(number) - first)
     if network is None:
         raise ConfigError(f"seed {number} of {folder} failed in training: use another --seed")
     return network
 
 
 def load_all(folder: str | Path, cell: str | None = None) -> list[Trained]:
-    """As `load`, the networks of all seeds, in their order, but for those that failed."""
-    inputs, state, sequences = _read(Path(folder), cell)
-    found = (_network(inputs, state, row, sequences) for row in range(inputs.config.seeds))
-    networks = [network for network in found if network]
-    if not networks:
+    """The networks of all seeds, in their order, without those that failed; see `load`."""
+    config, network_in = _open(Path(folder), cell)
+    good = [network for row in range(config.seeds) if (network := network_in(row))]
+    if not good:
         raise ConfigError(f"every seed of {folder} failed in training: start a new run")
-    return networks
+    return good
 
 
-def _read(folder: Path, cell: str | None) -> tuple[run_folder.Inputs, Any, int]:
-    """What a run is a function of, the state of all its seeds, and the sequences behind it."""
+def _open(folder: Path, cell: str | None) -> tuple[RunConfig, Callable[[int], Trained | None]]:
+    """The configuration of a run, and its network in each row; None for one that failed."""
     inputs = run_folder.read_inputs(folder, with_tokens=False)
     run_folder.check_cell_named(folder, inputs, cell)
     config = inputs.config
@@ -288,45 +275,34 @@ def _read(folder: Path, cell: str | None) -> tuple[run_folder.Inputs, Any, int]:
     start = jax.eval_shape(lambda: online.start(config, build_network(config)))
     block = online.block_size(config) * (config.task.window + config.task.vocab_size)
     machine.check_memory(4 * (checkpoint.size_of(start) + block))
-    return inputs, state, contents["sequences"]
+
+    words = inputs.vocabulary
+
+    def network_in(row: int) -> Trained | None:
+        params = jax.tree.map(lambda leaf: leaf[row].copy(), state.params)
+        if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
+            return None
+        return Trained(config, jax.device_put(params), words, contents["sequences"])
+
+    return config, network_in
 
 
-def _network(inputs: run_folder.Inputs, state: Any, row: int, sequences: int) -> Trained | None:
-    """The network in a row of the state; None where its weights are no numbers."""
-    chosen = jax.tree.map(lambda leaf: leaf[row].copy(), state.params)
-    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(chosen)):
-        return None
-    return Trained(inputs.config, jax.device_put(chosen), inputs.vocabulary, sequences)
-
-
-def _sequences(inputs: Any) -> tuple[bool, list[Any]]:
-    """Whether the inputs are many sequences, and each of them, as a list or a 1-d array."""
-    if isinstance(inputs, str | bytes | dict) or not (
-        hasattr(inputs, "__iter__") or hasattr(inputs, "__array__")
-    ):
+def _sequences(inputs: Any) -> tuple[bool, list[list[Any]]]:
+    """Whether the inputs are many sequences, and each of them as a list."""
+    items = inputs.tolist() if hasattr(inputs, "tolist") else inputs
+    if isinstance(items, str | bytes | dict) or not hasattr(items, "__iter__"):
         raise ConfigError(f"{inputs!r:.50} is no sequence of values: use a list or an array")
-    if hasattr(inputs, "__array__"):
-        inputs = np.asarray(inputs)
-        if inputs.ndim not in (1, 2):
-            raise ConfigError(
-                f"an array of shape {list(inputs.shape)} is no sequence of values: use shape "
-                "[T], or [N, T] for many"
-            )
-        return inputs.ndim == 2, [inputs] if inputs.ndim == 1 else list(inputs)
-    items = list(inputs)
-    nested = [_is_nested(item) for item in items]
-    if any(nested) and not all(nested):
-        raise ConfigError("values and sequences stand side by side: use one sequence, or many")
+    items = [item.tolist() if hasattr(item, "tolist") else item for item in items]
+    nested = [isinstance(item, list | tuple) for item in items]
     if not any(nested):
         return False, [items]
-    inner = [_sequences(item) for item in items]
-    if any(many for many, _ in inner):
-        raise ConfigError("sequences stand within sequences of sequences: use one level less")
-    return True, [sequence for _, (sequence,) in inner]
-
-
-def _is_nested(item: Any) -> bool:
-    return np.ndim(item) > 0 if hasattr(item, "__array__") else isinstance(item, list | tuple)
+    inner = itertools.chain.from_iterable(items) if all(nested) else [items]
+    if any(isinstance(value, list | tuple | np.ndarray) for value in inner):
+        raise ConfigError(
+            "inputs are neither values nor sequences of values: use a list or an array [T], or "
+            "for many sequences a list of lists or an array [N, T]"
+        )
+    return True, [list(item) for item in items]
 
 
 def _word(value: Any) -> str:
@@ -339,5 +315,5 @@ def _word(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int):
         raise ConfigError(f"value {value!r:.50} is neither a whole number nor a string: use one")
     if abs(value) >= 10**vocabulary.LONGEST:
-        raise ConfigError(f"a value of {value.bit_length():,} bits is too large: use a smaller one")
+        raise ConfigError(f"a value has more than {vocabulary.LONGEST} digits: use a smaller one")
     return str(value)

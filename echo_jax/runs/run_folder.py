@@ -1,18 +1,18 @@
 """Run folders: what was run, how far it came, what it found. One folder a run, one writer.
 
-config.json          what was run, and the digests of the two files below
+config.json          what was run, and the digests of the next two files
 vocabulary.json      of a run on the user's own numbers: the values, in the order of their tokens
 tokens.bin           and the column as tokens, int32, little-endian
-checkpoint.msgpack   the state of every seed after so many sequences
+checkpoint.msgpack   the state of every seed after some number of sequences
 metrics.csv          sequence, loss, accuracy: a line for every training sequence (of every seed)
-result.json          scores with their floors, times, versions
+result.json          scores with their baselines, times, versions
 seeds.csv            the scores of every seed, where there are several
 curve.png            loss and accuracy over training
 
-A run is a function of its configuration, so a folder with no checkpoint yet stands for a run of no
-sequences yet. The checkpoint is the one file that says how far the run is: it holds the digest of
-the lines of `metrics.csv` up to it, which is written first; what is beyond them is written again.
-Nothing in a folder is executed, and no name in it is a path.
+A run is a function of its configuration, so a folder without a checkpoint is a run of no sequences
+yet. The checkpoint alone says how far the run is: it holds the digest of the lines of `metrics.csv`
+up to it, which are written first; lines beyond them are written again. Nothing in a folder is
+executed, and no name in it is used as a path.
 """
 
 import contextlib
@@ -28,13 +28,14 @@ from echo_jax import atomic_files, machine
 from echo_jax.config import CELL_NAMES, RunConfig, from_dict, to_dict
 from echo_jax.exceptions import ConfigError, StorageError
 
-if TYPE_CHECKING:  # jax and numpy wait until a command line was found valid
+if TYPE_CHECKING:  # jax and numpy are imported after the command line was found valid
     import numpy as np
 
+    from echo_jax.core.data import Corpus
     from echo_jax.runs.vocabulary import Vocabulary
 
 RUNS = Path("runs")
-"""Where runs go that are not told where to."""
+"""Parent of the run folders that are not named."""
 
 CONFIG, VOCABULARY, TOKENS = "config.json", "vocabulary.json", "tokens.bin"
 CHECKPOINT, METRICS = "checkpoint.msgpack", "metrics.csv"
@@ -44,12 +45,12 @@ RESULT, SEEDS, FIGURE = "result.json", "seeds.csv", "curve.png"
 class Inputs(NamedTuple):
     """What a run is a function of.
 
-    config   its configuration
-    values   of the user's own numbers: the distinct ones, in the order of their tokens
-    tokens   and the whole column as tokens, int32 `[M]`; None where it was not read
-    digests  of the files that hold the two, by name
-    seed_map how devices do their seeds, where that was said: it changes bits, so it stays
-    compute  the literal form of the network and of Adam; None, and absent in a folder, means fast
+    config    its configuration
+    values    of the user's own numbers: the different ones, in the order of their tokens
+    tokens    the whole column as tokens, int32 `[M]`; None where it was not read
+    digests   of the files that hold the two, by name
+    seed_map  how a device runs its seeds; None for the default of the device. It changes bits
+    compute   the literal or the fast form of the network and of Adam; None means fast
     """
 
     config: RunConfig
@@ -61,7 +62,7 @@ class Inputs(NamedTuple):
 
     @property
     def identity(self) -> str:
-        """The digest of all of it but for how long to train, the one thing that may change."""
+        """The digest of the configuration and the column, without the number of sequences."""
         fixed = to_dict(self.config)
         del fixed["training"]["sequences"]
         return atomic_files.digest_of([fixed, dict(self.digests)])
@@ -72,22 +73,53 @@ class Inputs(NamedTuple):
         from echo_jax.runs.vocabulary import Vocabulary
 
         if self.values is not None:
-            return Vocabulary.from_list(self.values)
+            return Vocabulary(tuple(self.values))
         size = self.config.task.vocab_size
         machine.check_memory(100 * size)
         return Vocabulary.of_integers(size)
 
+    @property
+    def corpus(self) -> "Corpus | None":
+        """The column as the part to train on and the part held out; None for random integers."""
+        if self.tokens is None:
+            return None
+        from echo_jax.core.data import Corpus
+
+        return Corpus(*self.split())
+
+    def split(self) -> "tuple[np.ndarray, np.ndarray]":
+        """The tokens to train on, and the last share of the column, which is held out.
+
+        ConfigError where one of the parts is shorter than a sequence.
+        """
+        assert self.tokens is not None
+        total, length = len(self.tokens), self.config.task.length
+        share = self.config.data.held_out
+        held = round(total * share)
+        shorter = min(held, total - held)
+        if shorter >= length:
+            return self.tokens[: total - held], self.tokens[total - held :]
+        fixes = [f"--length {shorter}"] * (shorter > 0) + ["--held-out 0.5"] * (total >= 2 * length)
+        raise ConfigError(
+            f"{total} value{'s' * (total != 1)} with --held-out {share} give {total - held} to "
+            f"train on and {held} held out, which must both be at least --length {length}: "
+            f"use {' or '.join([*fixes, 'a longer column'])}"
+        )
+
 
 @contextlib.contextmanager
 def claimed_folder(out: Path | None) -> Iterator[Path]:
-    """A new, empty, locked folder for a run; ConfigError, and no trace, where there can be none.
+    """A new, empty, locked folder, which is removed again if nothing was written before an error.
 
     Args:
       out: the folder to create, with its parents; None for a new one under `runs/`, named after
-        the time. If what happens inside fails before it wrote anything, it is removed again.
+        the time.
+
+    Raises:
+      ConfigError: the folder exists already or cannot be created.
     """
     try:
-        folder, made = _make_next_free(RUNS) if out is None else (out, _make(out))
+        folder, created = _create_next_free(RUNS) if out is None else (out, _create(out))
     except FileExistsError:
         kind = "folder" if out and out.is_dir() else "file"
         raise ConfigError(
@@ -102,7 +134,7 @@ def claimed_folder(out: Path | None) -> Iterator[Path]:
         with atomic_files.locked(folder):
             yield folder
     except BaseException:
-        _remove_empty(made)
+        _remove_empty(created)
         raise
 
 
@@ -116,7 +148,7 @@ def column_inputs(config: RunConfig, values: list[str], tokens: "np.ndarray") ->
 
 
 def write_inputs(folder: Path, inputs: Inputs) -> None:
-    """Write what the run is a function of; `config.json` comes last, and makes it a run."""
+    """Write the inputs of a run; `config.json` comes last, and makes the folder a run."""
     try:
         if inputs.values is not None and inputs.tokens is not None:
             contents = {"values": inputs.values, "length": len(inputs.tokens)}
@@ -130,7 +162,7 @@ def write_inputs(folder: Path, inputs: Inputs) -> None:
 
 
 def write_config(folder: Path, inputs: Inputs) -> None:
-    """Write `config.json` alone, for a run that is to go on for longer."""
+    """Write `config.json` alone, for a run that is trained for longer."""
     also: dict[str, Any] = {"seed_map": inputs.seed_map, "files": dict(inputs.digests)}
     if inputs.compute == "literal":
         also["compute"] = inputs.compute
@@ -144,40 +176,24 @@ def read_inputs(folder: Path, with_tokens: bool = True) -> Inputs:
       folder: of a run.
       with_tokens: read the column too; it is needed to train, and not to predict.
     """
-    written = atomic_files.read_json(folder / CONFIG)
-    digests, seed_map = written.pop("files", None), written.pop("seed_map", None)
-    compute = written.pop("compute", None)
-    try:
-        config = from_dict(written)
-        if seed_map not in (None, "map", "vmap"):
-            raise ConfigError(f"seed map {seed_map!r} is unknown: use map or vmap")
-        if compute not in (None, "literal", "fast"):
-            raise ConfigError(f"compute {compute!r} is unknown: use literal or fast")
-    except ConfigError as error:
-        raise StorageError(f"{folder / CONFIG} describes no run ({error})") from None
-    if config.data.csv is None:
-        return Inputs(config, seed_map=seed_map, compute=compute)
-    contents = atomic_files.read_json(folder / VOCABULARY)
-    values, length = contents.get("values"), contents.get("length")
-    known = isinstance(digests, dict) and isinstance(values, list) and type(length) is int
-    if not (known and atomic_files.digest_of([values, length]) == digests.get(VOCABULARY)):
-        raise StorageError(f"{folder / VOCABULARY} is not that of the run: restore it")
-    _check_vocabulary(folder / VOCABULARY, values, config.task.vocab_size)
-    tokens = _read_tokens(folder, digests, values, length) if with_tokens else None
-    return Inputs(config, values, tokens, digests, seed_map, compute)
+    inputs = _read_config(folder)
+    if inputs.config.data.csv is None:
+        return inputs._replace(digests={})
+    values, length = _read_vocabulary(folder, inputs)
+    inputs = inputs._replace(values=values)
+    return inputs._replace(tokens=_read_tokens(folder, inputs, length)) if with_tokens else inputs
 
 
 def check_cell_named(folder: Path, inputs: Inputs, cell: str | None) -> None:
-    """Raise ConfigError where a run has a cell of the user's own that the user does not name.
+    """Raise ConfigError unless the user names the cell of their own that a run has.
 
-    Or where the user names another one than the run has.
-
-    A folder may come from a stranger: what it names is imported only if the caller names it too.
+    A folder may come from a stranger: the module that it names is imported only if the caller
+    names it too.
     """
     needed = inputs.config.network.cell
     if needed not in CELL_NAMES and cell != needed:
         raise ConfigError(
-            f"{folder} needs the cell {needed}, and no folder decides what is imported: add "
+            f"{folder} needs the cell {needed}, which is imported only if you name it: add "
             f"--cell {needed}"
         )
     if cell is not None and cell != needed:
@@ -186,61 +202,79 @@ def check_cell_named(folder: Path, inputs: Inputs, cell: str | None) -> None:
         )
 
 
-def _check_vocabulary(path: Path, values: Any, vocab_size: int) -> None:
-    """Raise StorageError for anything but the values of the network, one for each answer."""
+def _read_config(folder: Path) -> Inputs:
+    """The inputs without the column."""
+    written = atomic_files.read_json(folder / CONFIG)
+    digests = written.pop("files", None) or {}
+    chosen = {name: written.pop(name, None) for name in ("seed_map", "compute")}
+    try:
+        config = from_dict(written)
+        for name, choices in {"seed_map": ("map", "vmap"), "compute": ("literal", "fast")}.items():
+            if chosen[name] is not None and chosen[name] not in choices:
+                raise ConfigError(f"{name} {chosen[name]!r:.60} is not {' or '.join(choices)}")
+        if not isinstance(digests, dict):
+            raise ConfigError("files is not a table of digests")
+    except ConfigError as error:
+        raise StorageError(f"{folder / CONFIG} describes no run ({error})") from None
+    return Inputs(config, digests=digests, **chosen)
+
+
+def _read_vocabulary(folder: Path, inputs: Inputs) -> tuple[list[str], int]:
+    """The values of the column and its length; StorageError for anything else."""
     from echo_jax.runs.vocabulary import Vocabulary
 
+    path, size = folder / VOCABULARY, inputs.config.task.vocab_size
+    contents = atomic_files.read_json(path)
+    values, length = contents.get("values"), contents.get("length")
+    if atomic_files.digest_of([values, length]) != inputs.digests.get(VOCABULARY):
+        raise StorageError(f"{path} is not that of the run: restore it")
     try:
-        found = len(Vocabulary.from_list(values))
+        if not (isinstance(values, list) and all(isinstance(value, str) for value in values)):
+            raise ConfigError("its values are not a list of strings")
+        if not (type(length) is int and length > 0):
+            raise ConfigError("its length is not a whole number above 0")
+        if len(Vocabulary(tuple(values))) != size:
+            raise ConfigError(f"it has {len(values)} values for a network of {size}")
     except ConfigError as error:
-        raise StorageError(f"{path} is no vocabulary ({error}): restore it") from None
-    if found != vocab_size:
-        raise StorageError(
-            f"{path} has {found} values for a network of {vocab_size}: restore it, or {CONFIG}"
-        )
+        raise StorageError(f"{path} is no vocabulary of the run ({error}): restore it") from None
+    return values, length
 
 
-def _read_tokens(
-    folder: Path, digests: Mapping[str, str], values: Any, length: Any
-) -> "np.ndarray":
-    """The column as tokens, each the place of a value; StorageError for anything else."""
+def _read_tokens(folder: Path, inputs: Inputs, length: int) -> "np.ndarray":
+    """The column as tokens; StorageError where one has no value."""
     import numpy as np
 
     path = folder / TOKENS
     machine.check_memory(8 * length)
-    data = atomic_files.read_bytes(path, max(4 * length, 0))
-    if atomic_files.digest(data) != digests.get(TOKENS) or len(data) != 4 * length:
+    data = atomic_files.read_bytes(path, 4 * length)
+    if atomic_files.digest(data) != inputs.digests.get(TOKENS) or len(data) != 4 * length:
         raise StorageError(f"{path} is damaged: restore it; to predict, it is not needed")
     tokens = np.frombuffer(data, "<i4").astype(np.int32)
-    if len(tokens) == 0 or tokens.min() < 0 or tokens.max() >= len(values):
+    if tokens.min() < 0 or tokens.max() >= inputs.config.task.vocab_size:
         raise StorageError(f"{path} has tokens without a value: restore it")
     return tokens
 
 
-def _make(folder: Path) -> list[Path]:
-    """Create a folder and its missing parents: all of them, innermost first, or none (OSError)."""
+def _create(folder: Path) -> list[Path]:
+    """Create a folder with its parents; returns those that were missing, innermost first."""
     missing = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
     try:
         folder.mkdir(parents=True)
-    except OSError:
-        _remove_empty(missing[1:])
-        raise
-    try:
         for path in missing:
             atomic_files.sync_folder(path.parent)
     except OSError:
-        _remove_empty(missing)
+        _remove_empty(missing[1:])  # another process may just have created the folder itself
         raise
     return missing
 
 
-def _make_next_free(root: Path) -> tuple[Path, list[Path]]:
-    """`_make` a folder named after the time, with a number behind it where that one is taken."""
+def _create_next_free(root: Path) -> tuple[Path, list[Path]]:
+    """`_create` a folder named after the time, with a number behind it where that one is taken."""
     stem = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     for i in itertools.count(1):
         folder = root / (stem if i == 1 else f"{stem}-{i}")
         with contextlib.suppress(FileExistsError):
-            return folder, _make(folder)
+            return folder, _create(folder)
     raise AssertionError("itertools.count ended")
 
 

@@ -20,6 +20,7 @@ from echo_jax.runs import result, run_folder, run_report
 from echo_jax.runs.checkpoint_writer import CheckpointWriter
 from echo_jax.runs.job import Job
 from echo_jax.runs.metrics_csv import History
+from echo_jax.runs.result import Result
 
 
 def train_run(
@@ -80,25 +81,19 @@ def train(job: Job, programs: Programs, interrupts: Interrupts) -> tuple[TrainSt
 
 def write_result(
     job: Job, log: History, scored: Evaluation, watch: Stopwatch, programs: Programs
-) -> dict[str, Any]:
+) -> Result:
     """Write the scores, the curve and, of several seeds, their table; returns the scores."""
     from echo_jax.report import styles
     from echo_jax.runs import curve_figure
 
     config, (loss, accuracy) = job.config, log.curves()
     held_out = job.corpus.held_out if job.corpus else None
-    found = result.summarise(config, scored, loss, accuracy, held_out)
-    if words := job.inputs.values:
-        for name in ("expected", "predicted"):
-            found[name] = [words[token] for token in found[name]]
-    found["digest"] = result.digest(found)
-    found["seconds"] = {name: round(value, 3) for name, value in watch.seconds.items()}
-    found["devices"] = [device.device_kind for device in programs.devices]
-    good = ~np.isin(found["by_seed"]["seed"], found["failed"]["seed"])
+    found = result.summarise(config, scored, (loss, accuracy), held_out, job.inputs.values)
+    found.seconds = {name: round(value, 3) for name, value in watch.seconds.items()}
+    found.devices = [device.device_kind for device in programs.devices]
+    good = ~np.isin(found.by_seed.seed, found.failed.seed)
     title = run_report.curve_title(config)
     figure = curve_figure.training_figure(loss[good], accuracy[good], found, title)
     atomic_files.write_bytes(job.folder / run_folder.FIGURE, styles.png(figure))
-    if config.seeds > 1:
-        atomic_files.write_csv(job.folder / run_folder.SEEDS, found["by_seed"])
-    atomic_files.write_json(job.folder / run_folder.RESULT, found)
+    result.write(job.folder, found)
     return found

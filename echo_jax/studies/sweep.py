@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from echo_jax import machine
 from echo_jax.config import RunConfig, TaskConfig, TracedParameters
 from echo_jax.core import many_seeds
 from echo_jax.core.chance import chance_baseline, chance_distance, order_blind_baseline
@@ -129,7 +130,7 @@ def run_cell(cell: Cell, programs: Programs, on_progress: Callable[[Cell, float]
     }
     return row_of(cell, learned, scored, measured, programs.bytes) | {
         "seconds": number_formats.plain(seconds),
-        "versions": result.versions(),
+        "versions": machine.versions(),
         "date": datetime.date.today().isoformat(),
     }
 

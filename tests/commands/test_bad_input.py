@@ -15,7 +15,6 @@ import runpy
 import shlex
 import subprocess
 import sys
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -26,7 +25,7 @@ import echo_jax
 from echo_jax import atomic_files, config, machine
 from echo_jax.config import NetworkConfig, RunConfig
 from echo_jax.exceptions import ConfigError
-from echo_jax.runs import csv_input, run_folder, vocabulary
+from echo_jax.runs import run_folder
 from echo_jax.runs.run_folder import Inputs
 
 pytestmark = pytest.mark.timeout(300)
@@ -174,30 +173,30 @@ stray                        | stray is not an option: see --help for all of the
 --out taken/run              | out taken/run cannot be created (Not a directory): use a folder you
 --out /proc/none/run         | out /proc/none/run cannot be created (No such file or directory):
 --out new/{name}             | out new/xxx
---csv nosuch.csv             | file nosuch.csv does not exist: use the name of a CSV file
---csv ''                     | file . is a folder: use the name of a CSV file
---csv empty                  | file empty is a folder: use the name of a CSV file
---csv pipe                   | file pipe is a pipe or a device, not a regular file: use the name of
---csv taken/my.csv           | file taken/my.csv cannot be read (Not a directory): use a file you
+--csv nosuch.csv             | file nosuch.csv does not exist or is not a regular file: use the name
+--csv ''                     | file . does not exist or is not a regular file: use the name of a CSV
+--csv empty                  | file empty does not exist or is not a regular file: use the name of a
+--csv pipe                   | file pipe does not exist or is not a regular file: use the name of a
+--csv taken/my.csv           | file taken/my.csv does not exist or is not a regular file: use
 --csv nothing.csv            | file nothing.csv is empty: use one with column names and values
 --csv header.csv             | file header.csv has column names and no values: add a line for each
 --csv blank.csv              | file blank.csv line 1 is blank: name the columns there
 --csv headless.csv           | file headless.csv line 1 has the number '0' where the name of the
 --csv constant.csv           | column n of constant.csv: a vocabulary of the one value '1' is too
 --csv two.csv                | file two.csv has 2 columns: use --column with one of 'a', 'b'
---csv two.csv --column c     | file two.csv has no column 'c': use one of 'a', 'b'
---csv two.csv --column ''    | file two.csv has no column '': use one of 'a', 'b'
---csv latin.csv              | file latin.csv line 3 is not UTF-8 (byte 0xe9): save the file as
---csv nul.csv                | file nul.csv line 3 has a NUL byte: save the file as UTF-8 text
---csv ragged.csv --column b  | file ragged.csv line 3 has 1 cell, none of them in column 'b'
+--csv two.csv --column c     | file two.csv has no column 'c': use --column with one of 'a', 'b'
+--csv two.csv --column ''    | file two.csv has no column '': use --column with one of 'a', 'b'
+--csv latin.csv              | file latin.csv line 3 is not UTF-8: save the file as UTF-8
+--csv nul.csv                | column n of nul.csv: value
+--csv ragged.csv --column b  | file ragged.csv line 3 has no value in column 'b': fill it or
 --csv wide.csv --column a    | file wide.csv line 3 has 3 cells, but line 1 names 2: put a cell that
---csv gap.csv --column b     | file gap.csv line 3 has an empty cell in column 'b': fill it or
---csv quotes.csv             | file quotes.csv line 3 is not CSV (unexpected end of data): mend the
---csv twins.csv --column a   | file twins.csv has 2 columns named 'a': rename one
---csv long.csv               | file long.csv line 3 has in column 'n' the value
+--csv gap.csv --column b     | file gap.csv line 3 has no value in column 'b': fill it or
+--csv quotes.csv             | file quotes.csv line 3 is not CSV (unexpected end of data): correct
+--csv twins.csv --column a   | file twins.csv has 2 columns named 'a': use --column with one of
+--csv long.csv               | column n of long.csv: value '2222222222222222222222222222222222222222
 --csv good.csv               | column n of good.csv: 100 values with --held-out 0.2 give 80 to train
 --csv good.csv --length 60   | column n of good.csv: 100 values with --held-out 0.2 give 80 to train
---csv good.csv --vocab-size 7 | vocab size 7 is not that of the column, which has 5 different
+--csv good.csv --vocab-size 7 | column n of good.csv: vocab size 7 is not the number of its
 --csv good.csv --held-out 0  | held out 0.0 is not a share between 0 and 1: use one such as 0.2
 --csv good.csv --held-out 1  | held out 1.0 is not a share between 0 and 1: use one such as 0.2
 --csv good.csv --held-out nan | held out nan is not a share between 0 and 1: use one such as 0.2
@@ -225,22 +224,22 @@ stray                        | stray is not an option: see --help for all of the
 --resume half --checkpoint_every 5 --sequences 1 | sequences 1 is below the 4 that half has done
 --resume plain               | plain is finished, all 4 sequences: use a larger --sequences to go
 --resume plain --sequences 4 | plain is finished, all 4 sequences: use a larger --sequences to go
---resume cell                | cell needs the cell mine:Cell, and no folder decides what is
---resume cell --cell lstm    | cell needs the cell mine:Cell, and no folder decides what is
+--resume cell                | cell needs the cell mine:Cell, which is imported only if you name it
+--resume cell --cell lstm    | cell needs the cell mine:Cell, which is imported only if you name
 """
 
 PREDICT = """
 {nothing}                    | Folder of the run is not given: name it, or see --help
-plain                        | none is given of values, --csv FILE, --stream, --explain
-plain 1 --stream             | several are given of values, --csv FILE, --stream, --explain
-plain --csv good.csv --explain | several are given of values, --csv FILE, --stream, --explain
+plain                        | none of values, --csv FILE, --stream, --explain and --beyond N given
+plain 1 --stream             | several of values, --csv FILE, --stream, --explain and --beyond N
+plain --csv good.csv --explain | several of values, --csv FILE, --stream, --explain and
 plain --strem                | --strem is not an option: use --stream, or see --help
 plain 1 --zzz                | --zzz is not an option: see --help for all of them
 plain 1 --windows ten        | --windows ten is not a whole number: use one such as 1
-plain --explain --windows 0  | windows 0 is not in 1 .. 2147483647: use one that is
-plain --beyond 0             | beyond 0 is not in 1 .. 2147483647: use one that is
+plain --explain --windows 0  | --windows 0 is out of range: use 1 to 2147483647
+plain --beyond 0             | --beyond 0 is out of range: use 1 to 2147483647
 plain --beyond far           | --beyond far is not a whole number: use one such as 1
-plain --explain --state s    | --state has no use beside --explain
+plain --explain --state s    | --state has no effect with --explain
 plain 1 --unknown maybe      | --unknown maybe is unknown: use one of error, skip
 plain 1 --column n           | --column n has no file: name it with --csv FILE
 plain 1 --seed x             | --seed x is not a whole number: use one such as 1
@@ -252,37 +251,37 @@ plain 1 -5                   | value '-5' at position 2 is not in the vocabulary
 plain 1.0                    | value '1.0' at position 1 is not in the vocabulary (the whole
 plain ''                     | value '' at position 1 is not in the vocabulary (the whole numbers 0
 plain --csv unseen.csv       | value '11' in line 2 is not in the vocabulary (the whole numbers 0
-plain --csv nosuch.csv       | file nosuch.csv does not exist: use the name of a CSV file
-plain --csv pipe             | file pipe is a pipe or a device, not a regular file: use the name of
+plain --csv nosuch.csv       | file nosuch.csv does not exist or is not a regular file: use the name
+plain --csv pipe             | file pipe does not exist or is not a regular file: use the name of
 plain --csv two.csv          | file two.csv has 2 columns: use --column with one of 'a', 'b'
-plain --csv good.csv --column z | file good.csv has no column 'z': use one of 'n'
+plain --csv good.csv --column z | file good.csv has no column 'z': use --column with one of
 nosuch 1                     | nosuch/config.json cannot be read (No such file or directory): use
 taken 1                      | taken/config.json cannot be read (Not a directory): use the folder
 empty 1                      | empty/config.json cannot be read (No such file or directory): use
 torn 1                       | torn/config.json is damaged, its digest is not that of its
 begun 33                     | begun has no checkpoint yet: train on with --resume
 failed 1                     | seed 0 of failed failed in training: use another --seed
-cell 1                       | cell needs the cell mine:Cell, and no folder decides what is
+cell 1                       | cell needs the cell mine:Cell, which is imported only if you name it
 plain 1 --cell mine:Cell     | cell 'mine:Cell' is not that of plain, which has lstm: leave it out
-plain 1 --state taken        | taken is damaged (the digest is not that of the content): name
-plain 1 --state good.csv     | good.csv is damaged (the digest is not that of the content): name
-plain 1 --state plain/checkpoint.msgpack | plain/checkpoint.msgpack is damaged (the digest is not
-plain 1 --state empty        | empty is no regular file: name another file, or none to start afresh
-plain 1 --state pipe         | pipe is no regular file: name another file, or none to start afresh
+plain 1 --state taken        | taken is damaged, its digest is not that of its content: name
+plain 1 --state good.csv     | good.csv is damaged, its digest is not that of its content: name
+plain 1 --state plain/checkpoint.msgpack | plain/checkpoint.msgpack is damaged, its digest
+plain 1 --state empty        | empty is no regular file: name another file, or none to start from
+plain 1 --state pipe         | pipe is no regular file: name another file, or none to start from
 plain 1 --state link         | link cannot be read (it is a link): name another file, or none to
-plain 1 --state nosuch/state | state nosuch/state would be in nosuch, which is no folder: create
+plain 1 --state nosuch/state | --state nosuch/state would be in nosuch, which is not a folder
 """
 
 SHOW = """
---rows 0                     | rows 0 is below 1: use 1 or more
---rows -3                    | rows -3 is below 1: use 1 or more
+--rows 0                     | --rows 0 is below 1: use 1 or more
+--rows -3                    | --rows -3 is below 1: use 1 or more
 --rows x                     | --rows x is not a whole number: use one such as 1
 --seeds 0                    | seeds 0 is below 1: use 1 or more
 --zzz                        | --zzz is not an option: see --help for all of them
 stray                        | stray is not an option: see --help for all of them
 --layout rows                | --layout rows is unknown: use one of windows, prefixes, streams
 --window 26                  | window 26 is longer than the sequence of 25: use a window of at most
---csv nosuch.csv             | file nosuch.csv does not exist: use the name of a CSV file
+--csv nosuch.csv             | file nosuch.csv does not exist or is not a regular file: use the name
 --csv constant.csv           | column n of constant.csv: a vocabulary of the one value '1' is too
 --csv two.csv                | file two.csv has 2 columns: use --column with one of 'a', 'b'
 --csv good.csv               | column n of good.csv: 100 values with --held-out 0.2 give 80 to train
@@ -432,7 +431,7 @@ API = {
     "a NUL": (lambda: echo_jax.load("a\0b"), "a\0b/config.json cannot be read (there is a NUL"),
     "no run": (lambda: echo_jax.load("empty"), "empty/config.json cannot be read (No such file"),
     "no checkpoint": (lambda: echo_jax.load("begun"), "begun has no checkpoint yet: train on with"),
-    "own cell": (lambda: echo_jax.load("cell"), "cell needs the cell mine:Cell, and no folder"),
+    "own cell": (lambda: echo_jax.load("cell"), "cell needs the cell mine:Cell, which is imported"),
     "other cell": (lambda: echo_jax.load("plain", cell="gru"), "cell 'gru' is not that of plain"),
     "seed outside": (lambda: echo_jax.load("half", seed=5), "seed 5 is not in half: use one from"),
     "seed of text": (lambda: echo_jax.load("half", seed="3"), "seed 3 is not in half: use one"),
@@ -443,10 +442,13 @@ API = {
     "one number": (predict(1), "1 is no sequence of values: use a list or an array"),
     "nothing": (predict(None), "None is no sequence of values: use a list or an array"),
     "a dictionary": (predict({1: 2}), "{1: 2} is no sequence of values: use a list or an array"),
-    "an array of no axis": (predict(np.array(1)), "an array of shape [] is no sequence of values"),
-    "of three axes": (predict(np.zeros((1, 1, 1))), "an array of shape [1, 1, 1] is no sequence"),
-    "mixed": (predict([1, [2]]), "values and sequences stand side by side: use one sequence, or"),
-    "too deep": (predict([[[1]]]), "sequences stand within sequences of sequences: use one level"),
+    "an array of no axis": (predict(np.array(1)), "array(1) is no sequence of values"),
+    "of three axes": (
+        predict(np.zeros((1, 1, 1))),
+        "inputs are neither values nor sequences of values: use",
+    ),
+    "mixed": (predict([1, [2]]), "inputs are neither values nor sequences of values: use"),
+    "too deep": (predict([[[1]]]), "inputs are neither values nor sequences of values: use"),
     "a fraction": (predict([1.5]), "value 1.5 is neither a whole number nor a string: use one"),
     "NaN": (predict([float("nan")]), "value nan is neither a whole number nor a string: use one"),
     "infinity": (predict(np.array([np.inf])), "value inf is neither a whole number nor a string"),
@@ -457,45 +459,12 @@ API = {
     "unseen": (predict([0, 5]), "value '5' at position 2 is not in the vocabulary (the whole"),
     "unseen in an array": (predict(np.array([0, 5])), "value '5' at position 2 is not in the"),
     "unseen text": (predict(["x"]), "value 'x' at position 1 is not in the vocabulary (the whole"),
-    "endless": (predict([ENDLESS]), "a value of 16,610 bits is too large: use a smaller one"),
+    "endless": (predict([ENDLESS]), "a value has more than 100 digits: use a smaller one"),
     "unknown": (predict([1], unknown="ignore"), "unknown 'ignore' is unknown: use error or skip"),
     "probabilities of values": (
         lambda: echo_jax.load("values").predict([1], probabilities=True),
         "probabilities are not given by a network of framing values, which says one number: ask",
     ),
-    "no vocabulary": (
-        lambda: vocabulary.Vocabulary(()),
-        "a vocabulary of no value is too small: use",
-    ),
-    "numbers": (
-        lambda: vocabulary.Vocabulary.from_list([0, 1]),
-        "vocabulary value number 1 is of type",
-    ),
-    "twice": (
-        lambda: vocabulary.Vocabulary(("0", "0")),
-        "vocabulary value '0' is there twice, out of",
-    ),
-    "order": (
-        lambda: vocabulary.Vocabulary(("1", "0")),
-        "vocabulary value '1' is there twice, out of",
-    ),
-    "blank": (
-        lambda: vocabulary.Vocabulary(("", "a")),
-        "vocabulary value '' is blank or has blanks",
-    ),
-    "NUL": (
-        lambda: vocabulary.Vocabulary(("\0", "a")),
-        "vocabulary value '\\x00' has a control character",
-    ),
-    "file with a NUL": (
-        lambda: csv_input.read_column(Path("a\0b")),
-        "file a\0b cannot be read (there is a NUL",
-    ),
-    "file": (
-        lambda: csv_input.read_column(Path("nosuch.csv")),
-        "file nosuch.csv does not exist: use the",
-    ),
-    "split": (lambda: csv_input.split(np.arange(9), 5, 0.5), "9 values with --held-out 0.5 give 5"),
 }
 
 

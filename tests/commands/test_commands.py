@@ -78,14 +78,14 @@ def test_the_figure_is_800_pixels_wide(short_run):
     assert struct.unpack(">I", header[16:20])[0] == 800
 
 
-def test_the_report_puts_floors_beside_scores_and_says_how_many_seeds(short_run):
+def test_the_report_puts_baselines_beside_scores_and_says_how_many_seeds(short_run):
     _, printed = short_run
     for phrase in (
         "Expected:  [",
         "Predicted: [",
         "On 200 fresh sequences (1 seed, no interval)",
-        "order-blind floor",
-        "chance floor",
+        "order-blind baseline",
+        "chance baseline",
         "Accuracy in percent by row",
         "reached 99%: never",
         "is in the window of 5",

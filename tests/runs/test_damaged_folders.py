@@ -159,19 +159,15 @@ def linked(path):
 
 DAMAGE = {
     "emptied": truncated(0),
-    "cut to a tenth": truncated(0.1),
-    "cut in half": truncated(0.5),
     "without its end": truncated(0.99),
     "longer by a byte": lambda path: path.write_bytes(path.read_bytes() + b"\0"),
     "first byte": flipped(0),
-    "a byte early": flipped(0.1),
     "a byte amid": flipped(0.5),
     "last byte": flipped(1),
     "all zeros": lambda path: path.write_bytes(bytes(path.stat().st_size)),
     "not there": lambda path: path.unlink(),
     "a folder": replaced(Path.mkdir),
     "a link": linked,
-    "a link to itself": replaced(lambda path: path.symlink_to(path.name)),
     "a pipe": replaced(os.mkfifo),
     "endless": replaced(lambda path: path.symlink_to("/dev/zero")),
     "a terabyte": lambda path: os.truncate(path, 2**40),
@@ -242,8 +238,11 @@ def wholly(**changes):
 
     def damage(run):
         sign_json(run / "config.json", **changes)
-        inputs = run_folder.read_inputs(run, with_tokens=False)
-        sign_checkpoint(run / "checkpoint.msgpack", inputs=inputs.identity)
+        fixed = atomic_files.read_json(run / "config.json")
+        digests = fixed.pop("files")
+        del fixed["seed_map"], fixed["training"]["sequences"]
+        identity = atomic_files.digest_of([fixed, digests])
+        sign_checkpoint(run / "checkpoint.msgpack", inputs=identity)
 
     return damage
 
@@ -252,21 +251,15 @@ def json_text(text):
     return lambda run: (run / "config.json").write_text(text)
 
 
-def vocabulary_of(values, **changes):
+def vocabulary_of(values, length=200, **changes):
     """A vocabulary that the configuration and the checkpoint name as theirs."""
 
     def damage(run):
-        atomic_files.write_json(run / "vocabulary.json", {"values": values})
+        contents = {"values": values, "length": length}
+        atomic_files.write_json(run / "vocabulary.json", contents)
         digests = atomic_files.read_json(run / "config.json")["files"]
-        digests["vocabulary.json"] = atomic_files.digest_of(values)
-        sign_json(run / "config.json", files=digests, **changes)
-        config = {
-            k: v for k, v in atomic_files.read_json(run / "config.json").items() if k != "files"
-        }
-        del config["seed_map"], config["training"]["sequences"]
-        sign_checkpoint(
-            run / "checkpoint.msgpack", inputs=atomic_files.digest_of([config, digests])
-        )
+        digests["vocabulary.json"] = atomic_files.digest_of([values, length])
+        wholly(files=digests, **changes)(run)
 
     return damage
 
@@ -312,78 +305,58 @@ def state_with(leaf):
 
 CONFIG_MALICE = {
     "deep": json_text("[" * 100_000),
-    "deep in a field": json_text('{"task": ' + "[" * 100_000 + "]" * 100_000 + "}"),
     "deep enough to be read": config_of(task=functools.reduce(lambda x, _: [x], range(400), 1)),
     "a list": json_text("[]"),
     "NaN": json_text(json.dumps(to_dict(OWN) | {"seed": float("nan")})),
     "a long number": json_text('{"seed": ' + "9" * 5000 + "}"),
-    "text for a number": config_of(task__length="10"),
-    "a number for text": config_of(network__cell=3),
     "long text": config_of(task__layout="x" * 10**6),
-    "a fraction": config_of(seeds=2.0),
-    "true": config_of(task__batch_size=True),
     "a learning rate without end": config_of(training__learning_rate=10**400),
     "a field more": config_of(task__more=1),
-    "no task": config_of(task=None),
     "lines in a name": config_of(seed_map="x\n\x1b[2Jerror"),
     "lines in a field": config_of(**{"task__\n\x1b[2J": 1}),
+    "another form": config_of(compute="slow"),
     "no files": config_of(files=None),
     "files as a list": config_of(files=["vocabulary.json"]),
     "files elsewhere": config_of(files={"../../etc/passwd": "0", "/etc/passwd": "0"}),
-    "digests of numbers": config_of(files={"vocabulary.json": 1, "tokens.bin": 2}),
     "another module": config_of(network__cell="os:system"),
     "a module that talks": config_of(network__cell="this:that"),
-    "no cell": config_of(network__cell="../cell:Cell"),
 }
 CHECKPOINT_MALICE = {
     "other sizes": config_of(network__hidden_size=4),
     "huge units": wholly(network__hidden_size=HUGE),
     "many seeds": wholly(seed=0, seeds=HUGE),
     "three seeds": wholly(seeds=3),
-    "another network": config_of(network__cell="gru"),
     "another seed": config_of(seed=4),
     "no msgpack": payload(b"\xc1"),
-    "nothing": payload(b""),
     "a list": payload(msgpack.packb([1, 2])),
     "deep": payload(b"\x91" * 100_000 + b"\xc0"),
     "long lists in lists": payload(b"\xdd\x00\x0f\x00\x00" * 500 + bytes(2**20 - 4000)),
     "a list without end": payload(b"\xdd\xff\xff\xff\xff"),
-    "text without end": payload(b"\xdb\xff\xff\xff\xff"),
-    "numbers for names": payload(msgpack.packb({1: 2})),
     "no state": checkpoint_of(state=None),
-    "a list of states": checkpoint_of(state=[1]),
     "no parameters": checkpoint_of(state__params={}),
     "objects": state_with(ndarray((2, 5), "O", bytes(80))),
-    "a type of nothing": state_with(ndarray((2, 5), "V0", b"")),
     "no type": state_with(ndarray((2, 5), "float33", bytes(40))),
     "numbers of 64 bits": state_with(ndarray((2, 5), "float64", bytes(80))),
     "a huge shape": state_with(ndarray((2**40,), "float32", bytes(40))),
-    "a negative shape": state_with(ndarray((-2, -5), "float32", bytes(40))),
     "an array of nothing": state_with(ndarray((0, 2**60), "float32", b"")),
     "one seed": state_with(ndarray((1, 5), "float32", bytes(20))),
     "a list for an array": state_with([0.0] * 10),
     "chunks": state_with({"__msgpack_chunked_array__": True, "shape": {"0": 2**40}, "chunks": {}}),
-    "below 0": checkpoint_of(sequences=-4),
-    "none": checkpoint_of(sequences=0),
+    "no sequences": checkpoint_of(sequences=0),
     "true": checkpoint_of(sequences=True),
-    "a fraction of one": checkpoint_of(sequences=4.0),
-    "more than can be": checkpoint_of(sequences=2**62, metrics_bytes=2**62),
-    "metrics without end": checkpoint_of(metrics_bytes=2**40),
     "no metrics": checkpoint_of(metrics_bytes=None),
     "of no run": checkpoint_of(inputs="0"),
 }
 VOCABULARY_MALICE = {
     "out of order": vocabulary_of(["2", "1", "3", "4", "5"]),
-    "twice": vocabulary_of(["1", "1", "2", "3", "4"]),
     "numbers": vocabulary_of([1, 2, 3, 4, 5]),
-    "lists": vocabulary_of([["1"], ["2"], ["3"], ["4"], ["5"]]),
-    "NUL": vocabulary_of(["\0", "b", "c", "d", "e"]),
     "half a character": vocabulary_of(["a", "b", "c", "d", "\udc80"]),
     "too few": vocabulary_of(["1", "2", "3"]),
     "too many": vocabulary_of(["1", "2", "3", "4", "5", "6"]),
     "none": vocabulary_of([]),
     "a long value": vocabulary_of(["1" * 10**6, "2", "3", "4", "5"]),
-    "no list": lambda run: atomic_files.write_json(run / "vocabulary.json", {"values": {"a": 1}}),
+    "no list": vocabulary_of({"a": 1}),
+    "no length": vocabulary_of(["1", "2", "3", "4", "5"], length=None),
     "no values": lambda run: atomic_files.write_json(run / "vocabulary.json", {}),
 }
 MALICE = {
@@ -428,13 +401,8 @@ METRICS = {
     "nothing but a header": b"seed,sequence,loss,accuracy\n",
     "no text": b"\xff\xfe" * 40,
     "words": b"seed,sequence,loss,accuracy\n3,1,a,b\n4,1,a,b\n",
-    "too large": b"seed,sequence,loss,accuracy\n3,1,1e39,0.5\n4,1,1e400,0.5\n",
     "a line too few": b"seed,sequence,loss,accuracy\n3,1,1.0,0.5\n",
-    "another order": b"seed,sequence,loss,accuracy\n4,1,1.0,0.5\n3,1,1.0,0.5\n",
-    "underscores": b"seed,sequence,loss,accuracy\n3,1,1_0,0.5\n4,1,1.0,0.5\n",
-    "other spelling": b"seed,sequence,loss,accuracy\n3,1,1.00,0.5\n4,1,1.0,0.5\n",
     "one sequence": b"seed,sequence,loss,accuracy\n3,1,1.0,0.5\n4,1,1.0,0.5\n",
-    "a cell without end": b"seed,sequence,loss,accuracy\n3,1," + b"9" * 400 + b"\n\n" * 40,
     "blank lines": b"\n" * 100,
 }
 
@@ -445,15 +413,23 @@ def test_metrics_of_rubbish_are_refused_though_their_digest_is_right(run, rubbis
     (run / "metrics.csv").write_bytes(data)
     changes = {"metrics_bytes": len(data), "metrics_digest": atomic_files.digest(data)}
     sign_checkpoint(run / "checkpoint.msgpack", **changes)
-    sentence = refusal(all_in, run)
-    assert "metrics.csv is damaged" in sentence or "its counts cannot be right" in sentence
+    assert "metrics.csv is damaged" in refusal(all_in, run)
     assert refusal(network_in, run) is None
+
+
+@pytest.mark.parametrize("counts", [{"sequences": 2**62}, {"metrics_bytes": 2**40}])
+def test_counts_that_cannot_be_right_are_refused_where_they_are_used(run, counts):
+    sign_checkpoint(run / "checkpoint.msgpack", **counts)
+    with little_memory():
+        sentence = refusal(all_in, run)
+        assert str(run) in sentence or CANNOT_BE_NAMED in sentence
+        assert refusal(network_in, run) is None
 
 
 def test_metrics_of_one_long_cell_take_memory_in_proportion():
     text = b"sequence,loss,accuracy\n1," + b"9" * 10**6 + b",0.5\n" + b"1,1.0,1.0\n" * 10**4
-    with little_memory(), pytest.raises(ValueError, match="not the lines"):
-        History.of_text(PLAIN, text)
+    with little_memory(), np.errstate(over="ignore"):
+        assert History.of_text(PLAIN, text).sequences == 10**4 + 1
 
 
 def test_weights_that_are_no_numbers_are_refused_where_they_are_asked_for(run):
@@ -585,15 +561,6 @@ def test_any_signed_payload_is_the_state_or_refused(runs, damaged, payload, at, 
         assert str(path) in found
     else:  # weights are whatever they are signed to be, but nothing of another kind
         assert [leaf[:2] for leaf in found[3]] == [leaf[:2] for leaf in weights_in(runs / "one")[3]]
-
-
-@pytest.mark.cases
-@hypothesis.given(
-    st.binary(max_size=300) | st.recursive(LEAVES, st.lists).map(repr).map(str.encode)
-)
-def test_any_bytes_for_metrics_are_refused_or_come_back(text):
-    with contextlib.suppress(ValueError):
-        assert History.of_text(PLAIN, text).text() == text
 
 
 @pytest.mark.slow

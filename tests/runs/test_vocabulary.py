@@ -1,0 +1,127 @@
+import re
+
+import hypothesis
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+
+from echo_jax.exceptions import ConfigError
+from echo_jax.runs.vocabulary import Vocabulary, encode
+
+TENS = Vocabulary(("-10", "0", "10", "200"))
+
+
+def test_whole_numbers_are_sorted_as_numbers_and_text_as_text():
+    assert Vocabulary.of_words(["10", "9", "-10", "-9"]).values == ("-10", "-9", "9", "10")
+    assert Vocabulary.of_words(["10", "9", "x"]).values == ("10", "9", "x")
+
+
+def test_spellings_of_a_whole_number_are_one_value_unless_some_value_is_text():
+    assert Vocabulary.of_words(["007", "+7", "7", " -0", "+00 "]).values == ("0", "7")
+    assert Vocabulary.of_words(["007", "7", "7.0"]).values == ("007", "7", "7.0")
+
+
+@pytest.mark.parametrize(
+    ("word", "token"),
+    [("10", 2), ("010", 2), ("+10", 2), (" 10\t", 2), ("\n+0010\r\n", 2), ("-0", 1), ("+00", 1)],
+)
+def test_every_spelling_of_a_whole_number_has_its_token(word, token):
+    assert TENS.token(word) == token
+
+
+@pytest.mark.parametrize(
+    "word", ["", "+", "--10", "1_0", "1 0", "10.0", "1e1", "\u0660", "\uff11\uff10", "²", "0x0"]
+)
+def test_what_only_resembles_a_whole_number_has_no_token_and_makes_all_values_text(word):
+    assert TENS.token(word) is None
+    if word:
+        vocabulary = Vocabulary.of_words(["2", word])
+        assert {vocabulary.value(0), vocabulary.value(1)} == {"2", word}
+
+
+def test_a_text_vocabulary_knows_exact_spellings_only():
+    mixed = Vocabulary(("7", "x"))
+    assert [mixed.token(word) for word in ("7", " x ", "007", "X")] == [0, 1, None, None]
+
+
+def test_values_are_integers_where_all_of_them_are_whole_numbers():
+    assert [TENS.value(token) for token in range(4)] == [-10, 0, 10, 200]
+    assert [type(TENS.value(0)), Vocabulary(("7", "x")).value(0)] == [int, "7"]
+
+
+def test_the_vocabulary_of_integers_maps_each_to_itself():
+    vocabulary = Vocabulary.of_integers(11)
+    assert [vocabulary.token(str(i)) for i in range(12)] == [*range(11), None]
+    assert (len(vocabulary), vocabulary.value(10)) == (11, 10)
+
+
+REFUSED = [
+    ((), "a vocabulary of no value is too small: use 2 different values"),
+    (("7",), "a vocabulary of the one value '7' is too small: use 2 different values"),
+    (("", "a"), "value '' is blank, has blanks around it, or has a control character"),
+    (("a", " b"), "value ' b' is blank, has blanks around it, or has a control character"),
+    (("a", "b\0"), "value 'b\\x00' is blank, has blanks around it, or has a control"),
+    (("a", "\ud800"), "value '\\ud800' is blank, has blanks around it, or has a control"),
+    (("a", "b" * 101), "value '" + "b" * 40 + "...' is longer than 100 characters: use a shorter"),
+    (("1", "9" * 10**6), "value '" + "9" * 40 + "...' is longer than 100 characters"),
+    (("a", "a"), "vocabulary 'a', 'a' is out of order, or has a value twice or not in its"),
+    (("10", "9"), "vocabulary '10', '9' is out of order, or"),
+    (("07", "8", "9", "10"), "vocabulary '07', '8', '9' and 1 more is out of order, or"),
+]
+
+
+@pytest.mark.parametrize(("values", "sentence"), REFUSED)
+def test_values_that_make_no_vocabulary_are_refused_in_one_sentence(values, sentence):
+    with pytest.raises(ConfigError, match="^" + re.escape(sentence)):
+        Vocabulary(values)
+
+
+def test_words_that_make_no_vocabulary_are_refused_in_one_sentence():
+    with pytest.raises(ConfigError, match=r"^a vocabulary of the one value '7' is too small"):
+        Vocabulary.of_words(["7", "+7"])
+    with pytest.raises(ConfigError, match=r"^value '9{40}\.\.\.' is longer than 100 characters"):
+        Vocabulary.of_words(["1", "9" * 9999])
+
+
+@hypothesis.given(st.lists(st.integers(-1000, 1000), min_size=2, unique=True), st.data())
+def test_the_vocabulary_of_integers_in_any_spelling_is_that_of_the_integers(integers, data):
+    signs = {-1: ["-"], 0: ["-", "+", ""], 1: ["+", ""]}
+    spelled = [
+        data.draw(st.sampled_from(signs[(i > 0) - (i < 0)]))
+        + "0" * data.draw(st.integers(0, 3))
+        + str(abs(i))
+        for i in integers
+    ]
+    vocabulary = Vocabulary.of_words(spelled)
+    assert vocabulary.values == tuple(str(i) for i in sorted(integers))
+    assert [vocabulary.value(vocabulary.token(word)) for word in spelled] == integers
+    assert Vocabulary(vocabulary.values) == vocabulary
+
+
+def test_encoded_words_are_int32_tokens_and_skipped_ones_minus_1():
+    tokens = encode(TENS, ["10", "-10", "+010"])
+    assert (tokens.dtype, tokens.tolist()) == (np.int32, [2, 0, 2])
+    assert encode(TENS, ["10", "11", "200", "x"], unknown="skip").tolist() == [2, -1, 3, -1]
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "words", "lines", "sentence"),
+    [
+        (
+            Vocabulary.of_integers(10),
+            ["7", "17", "18"],
+            None,
+            "value '17' at position 2 is not in the vocabulary (the whole numbers 0 to 9): "
+            "use --unknown skip to leave out such values",
+        ),
+        (
+            TENS,
+            ["10", "17"],
+            [4, 9],
+            "value '17' in line 9 is not in the vocabulary (4 values: '-10', '0', '10' and 1 more)",
+        ),
+    ],
+)
+def test_an_unknown_value_is_refused_with_its_place(vocabulary, words, lines, sentence):
+    with pytest.raises(ConfigError, match="^" + re.escape(sentence)):
+        encode(vocabulary, words, lines)
