@@ -30,6 +30,14 @@ def model() -> str:
     return named[0] if named else platform.machine()
 
 
+def device() -> str:
+    """The device that jax computes on, and the cores: "cpu, Intel Xeon, 2 cores"."""
+    import jax
+
+    backend, kind = jax.default_backend(), jax.devices()[0].device_kind
+    return f"{backend}, {model() if backend == 'cpu' else kind}, {cores()} cores"
+
+
 def speed() -> float:
     """How fast a core is beside that of the machine whose times `estimate` knows: 2 is twice.
 

@@ -1,7 +1,7 @@
-"""Does the prediction interval of a card hold? Repeat a card with other seeds, and count.
+"""Measure how often the prediction interval of a card holds, from repeats with other seeds.
 
-python scripts/calibrate.py                      # 20 quick cards of the LSTM, about 15 minutes
-python scripts/calibrate.py --cell gru --repeats 8
+echo-jax calibrate                      # 20 quick cards of the LSTM, about 15 minutes
+echo-jax calibrate --cell gru --repeats 8
 """
 
 import dataclasses
@@ -19,26 +19,30 @@ from echo_jax.memory_cards import compare_two
 if TYPE_CHECKING:
     from flax import linen as nn
 
+STREAM = dataclasses.replace(QUICK, rows=("stream",))
+"""The protocol of a repeat: the stream task of a quick card."""
+
 
 @dataclasses.dataclass(frozen=True)
 class CalibrateCommand:
-    """Repeat the stream of a quick card with other seeds; count how often predictions hold.
+    """Repeat the stream task of a quick card with other seeds and count how often predictions hold.
 
-    Of every two repeats the prediction interval for the ratio of their updates is held against what
-    every two others show. All repeats are of one cell, so the true ratio is 1.
+    Each pair of repeats predicts an interval for the ratio of their updates to success. The
+    interval holds if it contains the ratio of another pair. All repeats measure one cell, so the
+    true ratio is 1.
     """
 
     cell: str = "lstm"
-    """A cell, as for probe.py."""
+    """The cell, as for probe."""
     cell_args: str = ""
-    """Its keyword arguments, as for probe.py."""
+    """Keyword arguments of the cell, as for probe."""
     repeats: int = 20
-    """Cards, each with seeds of its own."""
+    """Number of cards, each with its own seeds."""
     out: Path | None = None
-    """A Markdown file for the table; one that is there is not overwritten."""
+    """Markdown file for the table. An existing file is not overwritten."""
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for too few repeats, or a file in the way."""
+        """Raise ConfigError for too few repeats, or a file that cannot be written."""
         if self.repeats < 4:
             raise ConfigError(
                 f"repeats {self.repeats} is below 4: two pairs take four cards, use 4 or more"
@@ -53,50 +57,48 @@ def main() -> None:
     """Run the command of the command line."""
     command = command_line.parse(CalibrateCommand)
     with command_line.refusals():
-        from echo_jax.cells import cell_check, user_cell
+        from echo_jax.memory_benchmark.chosen_cell import choose
 
         machine.use_cpu_devices(None)
         machine.use_compilation_cache()  # every repeat compiles the same programs
-        cell = user_cell.build(command.cell, user_cell.parse_args(command.cell_args))
-        if ":" in command.cell:
-            cell_check.check(cell, command.cell, QUICK.vocab_size)
-        made = [repeat(cell, i) for i in range(command.repeats)]
-        said = table(command, made)
-        print(said)
+        cell = choose(command.cell, command.cell_args)
+        cell.check(STREAM)
+        text = table(command, [repeat(cell.module, i) for i in range(command.repeats)])
+        print(text)
         if command.out:
-            text = f"# Calibration of the memory card\n\n{said}\n"
-            atomic_files.write_bytes(command.out, text.encode())
+            page = f"# Calibration of the memory card\n\n{text}\n"
+            atomic_files.write_bytes(command.out, page.encode())
 
 
 def repeat(cell: "nn.RNNCellBase", number: int) -> dict[str, Any]:
-    """What `card_pairs` needs of a quick card, with seeds that no other repeat has."""
-    from echo_jax.memory_benchmark.train_ladder import Prober
+    """The fields of a card that a comparison needs, measured with seeds of its own."""
+    from echo_jax.memory_benchmark.measure_cell import raw_rows
 
-    start, chosen = time.perf_counter(), dataclasses.replace(QUICK, rows=("stream",))
-    seeds = [number * chosen.seeds + i for i in range(chosen.seeds)]
-    raw = list(Prober(cell, chosen, seeds[0]).rows())
+    start = time.perf_counter()
+    seeds = [number * STREAM.seeds + i for i in range(STREAM.seeds)]
+    raw = list(raw_rows(cell, STREAM, seeds[0]))
     seconds = time.perf_counter() - start
     print(f"{number + 1}: seeds {seeds[0]} to {seeds[-1]}, {seconds:.0f} s", flush=True)
-    fixed = to_dict(chosen)
-    return {"raw": raw, "seeds": seeds, "protocol": fixed, "protocol_hash": hash_of(chosen)}
+    hashed = {"protocol": to_dict(STREAM), "protocol_hash": hash_of(STREAM)}
+    return {"raw": raw, "seeds": seeds, **hashed}
 
 
-def table(command: CalibrateCommand, made: list[dict[str, Any]]) -> str:
-    """How often the predictions held, lag by lag."""
+def table(command: CalibrateCommand, cards: list[dict[str, Any]]) -> str:
+    """How often the predictions held, by lag, as Markdown with a paragraph before it."""
     headings = ["lag", "predictions", "held", "standard error", "different numbers of updates"]
     lines = [f"| {' | '.join(headings)} |", "|" + "---:|" * len(headings)]
-    for found in compare_two.coverages(made):
+    for found in compare_two.coverages(cards):
         share = f"{found.held / found.tried:.1%}"
         error = f"{found.error:.1%}" if math.isfinite(found.error) else "-"
         lines.append(f"| {found.lag} | {found.tried:,} | {share} | {error} | {found.values} |")
     arguments = f" --cell-args {command.cell_args}" * bool(command.cell_args)
-    again = f"--cell {command.cell}{arguments} --repeats {command.repeats}"
+    again = f"calibrate --cell {command.cell}{arguments} --repeats {command.repeats}"
     words = (
         f"{command.repeats} quick cards of {command.cell}, {QUICK.seeds} seeds each, of "
-        f"`{command_line.INSTALLED} calibrate {again}`: how often the {compare_two.LEVEL:.0%} "
-        "prediction interval of two cards held the ratio of updates that two others show. Updates "
-        f"are known to {QUICK.evaluate_every}; where they are few, the interval is mostly of that. "
-        f"The predictions come of {command.repeats} cards, of which no more are independent: the "
-        "standard error is that of a jackknife over them."
+        f"`{command_line.INSTALLED} {again}`: how often the {compare_two.LEVEL:.0%} prediction "
+        "interval of one pair of cards contained the ratio of updates of another pair. Updates are "
+        f"known to within {QUICK.evaluate_every}; where they are few, most of the interval comes "
+        f"from that. All predictions come from {command.repeats} cards, so they are not "
+        "independent: the standard error is that of a jackknife over the cards."
     )
     return "\n".join([words, "", *lines])

@@ -1,50 +1,47 @@
-"""A network around any cell, trained on one lag until it succeeds. Pure.
+"""Training of a network around any cell on one lag. Pure.
 
-train_block  so many updates on fresh data, then an evaluation, and where it is good a confirmation
+init ─► train_block ─► train_block ─► ...      updates on fresh data, then an evaluation
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import chex
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from echo_jax.cells.scan import Carry
 from echo_jax.core import network
-from echo_jax.core.data import Purpose, one_hot_encode, purpose_key
+from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.core.loss import correct, cross_entropy, mean_where
 from echo_jax.core.network import Network, Params
-from echo_jax.core.training import TrainState, clipped_adam
-from echo_jax.memory_benchmark import tasks
-from echo_jax.memory_benchmark.protocol import TASKS, Protocol, Task
+from echo_jax.core.training import TrainState, clipped_adam, update
+from echo_jax.memory_benchmark import protocol, spans, tasks
+from echo_jax.memory_benchmark.protocol import TASKS, Protocol
 from echo_jax.memory_benchmark.tasks import Sequences
 
-DEVIATIONS = (0.1, 0.3, 1.0, 3.0)
-"""Of the noise on all weights with which `depends_nearby` tries an answer again."""
 
+class Run(NamedTuple):
+    """One run; arrays where it is traced.
 
-class Setting(NamedTuple):
-    """What a run takes as data.
-
-    seed    of its weights, training data and evaluation data
-    lag     n
-    rate    the learning rate
-    active  False for a run that is over: its state is kept as it is
+    seed    int32, of the weights, the training data and the evaluation data
+    lag     int32, steps back (stream), distractors (hold) or blanks T (copy)
+    rate    float32, the learning rate
+    active  bool, False for a run that is over: a block leaves its state as it is
     """
 
     seed: chex.Numeric
     lag: chex.Numeric
     rate: chex.Numeric
-    active: chex.Numeric
+    active: chex.Numeric = True
 
 
 class Progress(NamedTuple):
-    """After a block of updates.
+    """The result of a block.
 
     accuracy   on fresh sequences, in `[0, 1]`
-    confirmed  on other, more fresh sequences; NaN where the accuracy reached no threshold
-    finite     whether the loss of every update was a finite number
+    confirmed  on more, other fresh sequences; NaN where accuracy is below the lowest threshold
+    finite     bool, True if the loss of every update was finite
     """
 
     accuracy: chex.Array
@@ -52,206 +49,156 @@ class Progress(NamedTuple):
     finite: chex.Array
 
 
-def build(cell: nn.RNNCellBase, task: Task, protocol: Protocol) -> Network:
-    """The network of a task: the cell, fed one-hot tokens, and a readout of V classes."""
-    tokens = tasks.alphabet(task, protocol.vocab_size)
-    return network.around(cell, tokens, protocol.vocab_size)
-
-
-def init(net: Network, protocol: Protocol, setting: Setting) -> TrainState:
-    """The state before the first update; it depends on the seed alone, not on the lag."""
-    params = network.init_params(net, purpose_key(setting.seed, Purpose.WEIGHTS))
-    return start(protocol, params)
-
-
-def start(protocol: Protocol, params: Params) -> TrainState:
-    """A state with these weights, and an optimizer that has seen nothing yet."""
-    return TrainState(jnp.zeros((), jnp.int32), params, clipped_adam(protocol.clip).init(params))
-
-
-def data_key(setting: Setting, task: Task, stream: Purpose) -> chex.PRNGKey:
-    """The key of a stream of data of one seed, task and lag: no two lags share sequences."""
-    key = jax.random.fold_in(purpose_key(setting.seed, stream), TASKS.index(task))
-    return jax.random.fold_in(key, setting.lag)
-
-
-def answers(net: Network, params: Params, tokens: chex.Array) -> chex.Array:
-    """Logits of sequences from a zero state: tokens `[B, L]` to `[B, L, V]`."""
-    zero = network.zero_carry(net, len(tokens))
-    _, outputs = network.unroll(net, params, zero, tokens, None)
-    return jnp.swapaxes(network.read_out(net, params, outputs), 0, 1)
-
-
-def loss_of(net: Network, params: Params, asked: Sequences) -> chex.Array:
-    """The mean cross-entropy of what is scored, in nats."""
-    losses = cross_entropy(answers(net, params, asked.tokens), asked.targets)
-    return mean_where(losses, asked.scored)
-
-
-def accuracy_of(net: Network, params: Params, asked: Sequences) -> chex.Array:
-    """The share of what is scored that is right."""
-    return mean_where(correct(answers(net, params, asked.tokens), asked.targets), asked.scored)
-
-
-def update(
-    net: Network, protocol: Protocol, rate: chex.Numeric, state: TrainState, asked: Sequences
-) -> tuple[TrainState, chex.Array]:
-    """One step of the optimizer; returns the loss before it."""
-    loss, gradient = jax.value_and_grad(lambda params: loss_of(net, params, asked))(state.params)
-    return descend(protocol, rate, state, gradient), loss
-
-
-def descend(
-    protocol: Protocol, rate: chex.Numeric, state: TrainState, gradient: Params
-) -> TrainState:
-    """One step of the optimizer along a gradient."""
-    direction, opt_state = clipped_adam(protocol.clip).update(gradient, state.opt_state)
-    params = jax.tree.map(lambda p, d: p - rate * d, state.params, direction)
-    return TrainState(state.step + 1, params, opt_state)
-
-
-def train_block(
-    net: Network, task: Task, protocol: Protocol, length: int, setting: Setting, state: TrainState
-) -> tuple[TrainState, Progress]:
-    """`evaluate_every` updates and an evaluation; a run that is not active is passed over.
+class Training:
+    """What is trained: the network of a cell, and the updates under a protocol.
 
     Args:
-      net: the network, see `build`.
-      task: what it is trained on.
-      protocol: gives batch, optimizer, evaluation; static.
-      length: L, static; that of `protocol.length`, or longer.
-      setting: of this run, may be traced.
-      state: after a whole number of blocks.
+      cell: any `RNNCellBase`.
+      task: name of the task, `stream`, `hold` or `copy`.
+      protocol: gives batch size, clipping and the number of updates in a block.
+
+    Attributes:
+      network: fed one-hot tokens of the task, with a readout of V classes.
+      fields: the protocol as in a card.
+      number_format: of the numbers in a raw row.
     """
 
-    def train(state: TrainState) -> tuple[TrainState, Progress]:
-        """Draw the data of all updates, then make them."""
-        key = data_key(setting, task, Purpose.DATA)
-        shape = (protocol.batch_size, length)
+    number_format = ".6f"
 
-        def drawn(counter: chex.Array) -> Sequences:
-            of_update = jax.random.fold_in(key, counter)
-            return tasks.draw(task, of_update, shape, setting.lag, protocol.vocab_size)
-
-        batches = jax.vmap(drawn)(state.step + jnp.arange(protocol.evaluate_every))
-        state, losses = jax.lax.scan(
-            lambda state, x: update(net, protocol, setting.rate, state, x), state, batches
+    def __init__(self, cell: nn.RNNCellBase, task: protocol.Task, chosen: Protocol) -> None:
+        """Nothing is traced yet."""
+        self.cell, self.task, self.protocol = cell, task, chosen
+        self.fields = protocol.to_dict(chosen)
+        self.network: Network = network.around(
+            cell, tasks.alphabet(task, chosen.vocab_size), chosen.vocab_size
         )
-        accuracy, confirmed = evaluate(net, task, protocol, length, setting, state)
+
+    def length(self, lag: int) -> int:
+        """L, the steps of a training sequence; runs of one length share a compiled program."""
+        return protocol.length(self.protocol, self.task, lag)
+
+    def init(self, run: Run) -> TrainState:
+        """The state before the first update; it depends on the seed alone, not on the lag."""
+        key = purpose_key(run.seed, Purpose.WEIGHTS)
+        return self.start(network.init_params(self.network, key))
+
+    def start(self, params: Params) -> TrainState:
+        """A state with these weights and a new optimizer."""
+        optimizer = clipped_adam(self.protocol.clip)
+        return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params))
+
+    def train_block(self, length: int, run: Run, state: TrainState) -> tuple[TrainState, Any]:
+        """Make `evaluate_every` updates; returns the state and the progress.
+
+        Args:
+          length: L, static, at least `self.length(run.lag)`.
+          run: may be traced.
+          state: after a whole number of blocks.
+
+        Returns:
+          The new state, and a named tuple of scalars with a field `finite`.
+        """
+        raise NotImplementedError
+
+    def is_over(self, row: dict[str, Any]) -> bool:
+        """True if a run with this raw row needs no further block within its budget."""
+        del row
+        return False
+
+    def make_updates(
+        self,
+        loss_of: Callable[[Params, Any], chex.Array],
+        draw: Callable[[chex.PRNGKey], Any],
+        key: chex.PRNGKey,
+        run: Run,
+        state: TrainState,
+    ) -> tuple[TrainState, chex.Array]:
+        """`evaluate_every` updates, number i on the batch `draw(fold_in(key, i))`.
+
+        Returns:
+          The new state, and the loss before each update.
+        """
+        counters = state.step + jnp.arange(self.protocol.evaluate_every)
+        batches = jax.vmap(lambda i: draw(jax.random.fold_in(key, i)))(counters)
+        return self.update_on(loss_of, batches, run.rate, state)
+
+    def update_on(
+        self,
+        loss_of: Callable[[Params, Any], chex.Array],
+        batches: Any,
+        rate: chex.Numeric,
+        state: TrainState,
+    ) -> tuple[TrainState, chex.Array]:
+        """One update on each of some stacked batches; returns the state and their losses."""
+        optimizer = clipped_adam(self.protocol.clip)
+
+        def step(state: TrainState, batch: Any) -> tuple[TrainState, chex.Array]:
+            """One update."""
+            after, loss, _ = update(lambda p: (loss_of(p, batch), None), optimizer, rate, state)
+            return after, loss
+
+        return jax.lax.scan(step, state, batches)
+
+    def logits(self, params: Params, tokens: chex.Array) -> chex.Array:
+        """The logits at each step, from a zero carry: tokens `[B, L]` to float32 `[B, L, V]`."""
+        zero = self.network.zero_carry(len(tokens))
+        _, outputs = network.unroll(self.network, params, zero, tokens, None)
+        return jnp.swapaxes(network.read_out(self.network, params, outputs), 0, 1)
+
+    def loss(self, params: Params, asked: Sequences) -> chex.Array:
+        """The mean cross-entropy of the scored steps, in nats."""
+        losses = cross_entropy(self.logits(params, asked.tokens), asked.targets)
+        return mean_where(losses, asked.scored)
+
+
+class LagTraining(Training):
+    """Training on one lag of the stream or hold task, until the accuracy is high enough."""
+
+    def train_block(self, length: int, run: Run, state: TrainState) -> tuple[TrainState, Progress]:
+        """Updates, an evaluation and, where that reaches a threshold, a confirmation."""
+        key, shape = self.data_key(run, Purpose.DATA), (self.protocol.batch_size, length)
+        state, losses = self.make_updates(
+            self.loss, lambda key: self.draw(key, shape, run.lag), key, run, state
+        )
+        accuracy, confirmed = self.evaluate(length, run, state)
         return state, Progress(accuracy, confirmed, jnp.all(jnp.isfinite(losses)))
 
-    def pass_over(state: TrainState) -> tuple[TrainState, Progress]:
-        """Keep the state."""
-        return state, Progress(jnp.nan, jnp.nan, True)
+    def is_over(self, row: dict[str, Any]) -> bool:
+        """True after success or failure."""
+        return row["failed"] or spans.succeeded(row, self.fields)
 
-    return jax.lax.cond(setting.active, train, pass_over, state)
+    def draw(self, key: chex.PRNGKey, shape: tuple[int, int], lag: chex.Numeric) -> Sequences:
+        """Sequences of the task, see `tasks.draw`."""
+        return tasks.draw(self.task, key, shape, lag, self.protocol.vocab_size)
 
+    def data_key(self, run: Run, purpose: Purpose) -> chex.PRNGKey:
+        """A key of its own for each seed, purpose, task and lag."""
+        key = jax.random.fold_in(purpose_key(run.seed, purpose), TASKS.index(self.task))
+        return jax.random.fold_in(key, run.lag)
 
-def evaluate(
-    net: Network, task: Task, protocol: Protocol, length: int, setting: Setting, state: TrainState
-) -> tuple[chex.Array, chex.Array]:
-    """Accuracy on fresh sequences and, where that reaches a threshold, on more of them."""
-    key = jax.random.fold_in(data_key(setting, task, Purpose.EVALUATION), state.step)
-    shape = (protocol.evaluation[task], length)
+    def accuracy(self, params: Params, asked: Sequences) -> chex.Array:
+        """The share of the scored steps that are answered correctly."""
+        return mean_where(correct(self.logits(params, asked.tokens), asked.targets), asked.scored)
 
-    def share(first: chex.Array, part: chex.Array) -> tuple[chex.Array, chex.Array]:
-        """The accuracy on sequences that nothing else has seen; NaN where the first is too low."""
+    def evaluate(self, length: int, run: Run, state: TrainState) -> tuple[chex.Array, chex.Array]:
+        """The accuracy on fresh sequences, and its confirmation on more of them, or NaN.
 
-        def measured() -> chex.Array:
-            """On the sequences of this part."""
-            of_part = jax.random.fold_in(key, part)
-            asked = tasks.draw(task, of_part, shape, setting.lag, protocol.vocab_size)
-            return accuracy_of(net, state.params, asked)
+        One scan over the parts, part 0 the evaluation, so that the network is compiled once.
+        """
+        key = jax.random.fold_in(self.data_key(run, Purpose.EVALUATION), state.step)
+        shape = (self.protocol.evaluation[self.task], length)
 
-        found = jax.lax.cond(first >= min(protocol.thresholds), measured, lambda: jnp.nan)
-        return jnp.where(part == 0, found, first), found
+        def part(first: chex.Array, number: chex.Array) -> tuple[chex.Array, chex.Array]:
+            """The accuracy on one part; NaN if that of part 0 is below all thresholds."""
 
-    parts = jnp.arange(1 + protocol.confirmation)
-    _, shares = jax.lax.scan(share, jnp.float32(jnp.inf), parts)  # one loop: compiled once
-    return shares[0], jnp.mean(shares[1:])
+            def measured() -> chex.Array:
+                asked = self.draw(jax.random.fold_in(key, number), shape, run.lag)
+                return self.accuracy(state.params, asked)
 
+            high_enough = first >= min(self.protocol.thresholds)
+            found = jax.lax.cond(high_enough, measured, lambda: jnp.nan)
+            return jnp.where(number == 0, found, first), found
 
-def gradient_profile(
-    net: Network, protocol: Protocol, length: int, longest: int, setting: Setting, params: Params
-) -> chex.Array:
-    """How much the last answer of a stream depends on each input: float32 `[longest + 1]`.
-
-    The norm of the gradient of the answer's logit margin (the target's logit less the largest
-    other) with respect to the input j steps back, j = 0 .. longest; the mean over sequences. The
-    target is the token `setting.lag` steps back.
-    """
-    key = jax.random.fold_in(data_key(setting, "stream", Purpose.EVALUATION), 2**31 - 1)
-    shape = (protocol.gradient_sequences, length)
-    asked = tasks.draw_stream(key, shape, setting.lag, protocol.vocab_size)
-    inputs = one_hot_encode(asked.tokens.T, net.tokens)
-    zero, target = network.zero_carry(net, shape[0]), asked.targets[:, -1]
-
-    def margins(inputs: chex.Array) -> chex.Array:
-        """The sum over sequences: no two have an input in common."""
-        _, outputs = network.unroll_inputs(net, params, zero, inputs, None)
-        logits = network.read_out(net, params, outputs[-1])
-        own = jax.nn.one_hot(target, logits.shape[-1], dtype=bool)
-        best_other = jnp.max(jnp.where(own, -jnp.inf, logits), axis=-1)
-        return jnp.sum(jnp.sum(jnp.where(own, logits, 0), axis=-1) - best_other)
-
-    norms = jnp.linalg.norm(jax.grad(margins)(inputs), axis=-1)
-    return jnp.mean(norms, axis=1)[::-1][: longest + 1]
-
-
-def depends(
-    net: Network, protocol: Protocol, length: int, setting: Setting, params: Params
-) -> chex.Array:
-    """Whether another token `setting.lag` steps back changes any bit of the last answer's logits.
-
-    Tried on all sequences of `gradient_profile`, whose zeros it checks.
-    """
-    key = jax.random.fold_in(data_key(setting, "stream", Purpose.EVALUATION), 2**31 - 1)
-    shape = (protocol.gradient_sequences, length)
-    tokens = tasks.draw_stream(key, shape, setting.lag, protocol.vocab_size).tokens
-    asked = jnp.arange(length) == length - 1 - setting.lag
-    others = jnp.where(asked, (tokens + 1) % protocol.vocab_size, tokens)
-    last, last_of_others = (answers(net, params, each)[:, -1] for each in (tokens, others))
-    return jnp.any(last != last_of_others)
-
-
-def depends_nearby(
-    net: Network, protocol: Protocol, length: int, setting: Setting, params: Params
-) -> chex.Array:
-    """Whether the answer `depends` at these weights, or at random ones around them.
-
-    A network whose gate is shut depends on nothing behind it, and one step away the gate is open.
-    Around every weight normal noise is drawn of each of `DEVIATIONS`: an analytic function of the
-    weights that is zero at weights drawn so is zero at all of them, but for a chance of zero.
-    """
-    key = jax.random.fold_in(data_key(setting, "stream", Purpose.EVALUATION), 2**31 - 3)
-    leaves, tree = jax.tree.flatten(params)
-
-    def at(deviation: chex.Array) -> chex.Array:
-        """With noise of one deviation."""
-        keys = jax.random.split(key, len(leaves))
-        drawn = [
-            x + deviation * jax.random.normal(k, x.shape, x.dtype)
-            for k, x in zip(keys, leaves, strict=True)
-        ]
-        return depends(net, protocol, length, setting, jax.tree.unflatten(tree, drawn))
-
-    return jnp.any(jax.lax.map(at, jnp.asarray((0.0, *DEVIATIONS))))
-
-
-def beyond(
-    net: Network, protocol: Protocol, length: int, setting: Setting, params: Params
-) -> chex.Array:
-    """Accuracy over the last L steps of streams of k L steps, k = 1 .. max(beyond), float32."""
-    longest = max(protocol.beyond)
-    key = jax.random.fold_in(data_key(setting, "stream", Purpose.EVALUATION), 2**31 - 2)
-    shape = (protocol.evaluation["stream"], longest * length)
-    asked = tasks.draw_stream(key, shape, setting.lag, protocol.vocab_size)
-    parts = jax.tree.map(lambda x: jnp.stack(jnp.split(x, longest, axis=1)), asked)
-
-    def part(carry: Carry, asked: Sequences) -> tuple[Carry, chex.Array]:
-        """The next L steps, from the state that those before them left."""
-        carry, outputs = network.unroll(net, params, carry, asked.tokens, None)
-        logits = jnp.swapaxes(network.read_out(net, params, outputs), 0, 1)
-        return carry, mean_where(correct(logits, asked.targets), asked.scored)
-
-    return jax.lax.scan(part, network.zero_carry(net, shape[0]), parts)[1]
+        parts = jnp.arange(1 + self.protocol.confirmation)
+        _, shares = jax.lax.scan(part, jnp.float32(jnp.inf), parts)
+        return shares[0], jnp.mean(shares[1:])

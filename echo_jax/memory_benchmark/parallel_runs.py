@@ -1,8 +1,8 @@
-"""Many runs of one lag side by side, block by block, until each has succeeded or is out of updates.
+"""Runs of one lag trained side by side, block by block, until each is over.
 
-slots    as many runs as a compiled block takes, divided among the devices
-block    `probe.train_block` of all slots; those that are over are passed over
-spread   the runs still at work are divided evenly among the devices again
+slots    as many runs as a compiled block takes, divided evenly among the devices
+block    updates and an evaluation of all slots; runs that are over are skipped
+spread   when runs are over, the others are divided evenly among the devices again
 """
 
 from collections.abc import Callable, Sequence
@@ -10,123 +10,146 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from flax import linen as nn
 
 from echo_jax.cells import cell_check
 from echo_jax.core import many_seeds
-from echo_jax.core.network import Network
 from echo_jax.core.training import TrainState
-from echo_jax.memory_benchmark import lag_training, spans
-from echo_jax.memory_benchmark.lag_training import Setting
-from echo_jax.memory_benchmark.protocol import Protocol, Task, length, to_dict
+from echo_jax.host.chunk_loop import chunks
+from echo_jax.host.interrupts import Interrupts
+from echo_jax.memory_benchmark.lag_training import Run, Training
+from echo_jax.memory_benchmark.protocol import Protocol
+from echo_jax.report.number_formats import plain
 
 COMPILE_SECONDS = 300.0
-"""The time for the programs of one length."""
-
-DIGITS = 6
-"""Decimals of what stands in a raw row."""
+"""Time limit for compiling the programs of one length."""
 
 RawRow = dict[str, Any]
-"""Plain values, see `docs/card.md`."""
-
-
-class Run(NamedTuple):
-    """A seed, the lag that it is trained on, and its learning rate."""
-
-    seed: int
-    lag: int
-    rate: float
+"""JSON values, see `memory_cards.schema`."""
 
 
 class Programs(NamedTuple):
-    """The compiled functions of one task and length."""
+    """Compiled functions of all slots.
 
-    init: Callable[..., TrainState]
-    block: Callable[..., Any]
+    init   runs to states
+    block  runs and states to states and progress
+    """
+
+    init: Callable[[Run], TrainState]
+    block: Callable[[Run, TrainState], tuple[TrainState, Any]]
 
 
 class Trained(NamedTuple):
-    """What became of the runs of a lag: their rows, and their parameters, leaves `[S, ...]`."""
+    """The runs of one lag after training.
+
+    rows    a raw row for each run
+    params  their weights, leaves `[S, ...]`
+    """
 
     rows: list[RawRow]
     params: Any
 
 
-class Runner:
-    """Trains runs of one cell under one protocol.
+class Held(NamedTuple):
+    """What the training loop carries.
 
-    Args:
-      cell: any `RNNCellBase`.
-      protocol: what is fixed.
-      over: asked between blocks whether the time is over.
+    order  int `[slots]`, the run in each slot
+    state  of each slot, leaves `[slots, ...]`
     """
 
-    def __init__(self, cell: nn.RNNCellBase, protocol: Protocol, over: Callable[[], bool]) -> None:
+    order: np.ndarray
+    state: TrainState
+
+
+class ParallelRuns:
+    """Trains and measures the seeds of a card; `close` it to cancel compilations.
+
+    Args:
+      protocol: gives the number of seeds and of other runs.
+      seed: the first seed.
+      interrupts: asked between blocks whether to stop.
+      tell: is told in a few words what is being measured.
+    """
+
+    def __init__(
+        self, protocol: Protocol, seed: int, interrupts: Interrupts, tell: Callable[[str], None]
+    ) -> None:
         """Find the devices; nothing is compiled yet."""
-        self.cell, self.protocol, self.over = cell, protocol, over
-        self.fixed = to_dict(protocol)
+        self.seeds = range(seed, seed + protocol.seeds)
+        self.every, self.interrupts, self.tell = protocol.evaluate_every, interrupts, tell
         most = max(protocol.seeds, len(protocol.rates) * len(protocol.tuning_seeds))
-        self.how = many_seeds.default_seed_map()
-        self.devices = many_seeds.devices_for(most, self.how)
+        self.seed_map = many_seeds.default_seed_map()
+        self.devices = many_seeds.devices_for(most, self.seed_map)
         self.slots = -(-most // len(self.devices)) * len(self.devices)
         self.background = ThreadPoolExecutor(1)
-        self.programs: dict[tuple[Task, int], Future[Programs]] = {}
+        self.programs: dict[tuple[Training, int], Future[Programs]] = {}
 
     def close(self) -> None:
-        """Compile nothing more."""
+        """Cancel the compilations that have not begun."""
         self.background.shutdown(wait=False, cancel_futures=True)
 
-    def drain(self) -> None:
-        """Wait for what is being compiled in the background."""
+    def wait_for_compilation(self) -> None:
+        """Wait until nothing is compiled in the background."""
         wait(self.programs.values())
 
-    def network(self, task: Task) -> Network:
-        """The network of a task."""
-        return lag_training.build(self.cell, task, self.protocol)
-
-    def train(self, task: Task, runs: Sequence[Run], budget: int, params: Any = None) -> Trained:
-        """Train runs until each has succeeded, failed or is out of updates, or the time is over.
+    def train(
+        self, training: Training, runs: Sequence[Run], budget: int, params: Any = None
+    ) -> Trained:
+        """Train runs until each is over or out of updates, or the program is to stop.
 
         Args:
-          task: of all of them.
-          runs: at most as many as there are slots, all of one lag.
-          budget: updates of each.
-          params: weights to start from, leaves `[S, ...]`; None for those of the seeds.
+          training: of all of them.
+          runs: of one lag, at most as many as there are slots.
+          budget: maximum updates of each run.
+          params: initial weights, leaves `[S, ...]`; None for those of the seeds.
+
+        Raises:
+          StoppedError: the program is to stop and nothing was trained.
         """
-        programs = self.compiled(task, length(self.protocol, task, runs[0].lag))
-        rows = [new_row(task, run) for run in runs]
-        settings = self.settings(runs)
-        state = programs.init(settings, None, None)
+        programs = self.compiled(training, training.length(int(runs[0].lag)))
+        self.interrupts.check()
+        rows: list[RawRow] = [
+            {"task": training.task, "lag": run.lag, "rate": run.rate, "seed": run.seed}
+            for run in runs
+        ]
+        all_runs, active = self.stacked(runs), list(range(len(runs)))
+
+        def step(held: Held, _: int) -> tuple[Held, Any]:
+            """One block of the active runs."""
+            order, state = self.spread_again(held, active)
+            now = _taken(all_runs, order)._replace(active=np.isin(order, active))
+            state, progress = programs.block(now, state)
+            return Held(order, state), jax.device_get(progress)
+
+        order = spread(active, self.slots, len(self.devices))
+        held = Held(order, programs.init(_taken(all_runs, order)))
         if params is not None:
-            state = state._replace(params=self.padded(params))
-        order, active = np.arange(self.slots), list(range(len(runs)))
-        for _ in range(budget // self.protocol.evaluate_every):
-            if not active or self.over():
+            held = Held(order, held.state._replace(params=_taken(self.padded(params), order)))
+        for chunk in chunks(step, held, range(budget // self.every), 1):
+            held = chunk.state
+            for i in active:
+                record(rows[i], chunk.output, np.argsort(held.order)[i], training.number_format)
+            active = [i for i in active if not training.is_over(rows[i])]
+            if self.interrupts.requested or not active:
                 break
-            moved = spread(active, self.slots, len(self.devices))
-            if not np.array_equal(moved, order):
-                settings, state = rearranged((settings, state), np.argsort(order)[moved])
-                order = moved
-            settings = settings._replace(active=np.isin(order, active))
-            state, progress = programs.block(settings, state, None)
-            note(rows, active, np.argsort(order), jax.device_get(progress))
-            active = [i for i in active if not self.ended(rows[i])]
-        return Trained(rows, rearranged(state.params, np.argsort(order)[: len(runs)]))
+        return Trained(rows, _taken(held.state.params, np.argsort(held.order)[: len(runs)]))
 
-    def succeeded(self, row: RawRow) -> bool:
-        """Whether a run has reached the highest threshold, and was confirmed there."""
-        return spans.reached(row, max(self.protocol.thresholds), self.fixed) is not None
+    def runs(self, lag: int, rate: float) -> list[Run]:
+        """A run of each seed."""
+        return [Run(seed, lag, rate) for seed in self.seeds]
 
-    def ended(self, row: RawRow) -> bool:
-        """Whether a run has succeeded or failed."""
-        return row["failed"] or self.succeeded(row)
+    def spread_again(self, held: Held, active: Sequence[int]) -> Held:
+        """The same runs in slots that divide the active ones evenly among the devices."""
+        order = spread(active, self.slots, len(self.devices))
+        if np.array_equal(order, held.order):
+            return held
+        return Held(order, _taken(held.state, np.argsort(held.order)[order]))
 
-    def settings(self, runs: Sequence[Run]) -> Setting:
-        """The settings of some runs, and of slots that stay empty."""
-        padded = [*runs, *[runs[0]] * (self.slots - len(runs))]
-        seed, lag, rate = zip(*padded, strict=True)
-        return Setting(
+    def stacked(self, runs: Sequence[Run]) -> Run:
+        """The runs as arrays `[slots]`; the first one again in slots that stay empty."""
+        seed, lag, rate, _ = zip(*runs, *[runs[0]] * (self.slots - len(runs)), strict=True)
+        return Run(
             np.asarray(seed, np.int32),
             np.asarray(lag, np.int32),
             np.asarray(rate, np.float32),
@@ -134,61 +157,60 @@ class Runner:
         )
 
     def padded(self, tree: Any) -> Any:
-        """Leaves `[S, ...]` with the last row repeated for the slots that stay empty."""
+        """Leaves `[S, ...]` with the last one repeated in slots that stay empty."""
         return jax.tree.map(lambda x: x[np.minimum(np.arange(self.slots), len(x) - 1)], tree)
 
-    def mapped(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """A function of a setting and a tree, for all slots, over the devices."""
-        return many_seeds.over_runs(lambda s, tree, _: function(s, tree), self.devices, self.how)
-
-    def compiled(self, task: Task, steps: int) -> Programs:
-        """The programs of a task and length; TooLongError where they are not there in time."""
-        compiling, name = self.prepare(task, steps), type(self.cell).__name__
-        return cell_check.compile_within(COMPILE_SECONDS, compiling.result, self.cell, name)
-
-    def prepare(self, task: Task, steps: int) -> Future[Programs]:
-        """The programs of a task and length, compiled once, in the background."""
-        if (task, steps) not in self.programs:
-            self.programs[task, steps] = self.background.submit(self.compile, task, steps)
-        return self.programs[task, steps]
-
-    def compile(self, task: Task, steps: int) -> Programs:
-        """Compile the initial state and a block of training."""
-        net, protocol = self.network(task), self.protocol
-        settings = self.settings([Run(0, 1, 0.0)])
-        init = self.mapped(lambda s, _: lag_training.init(net, protocol, s))
-        block = self.mapped(lambda s, x: lag_training.train_block(net, task, protocol, steps, s, x))
-        state = jax.eval_shape(init, settings, None, None)
-        return Programs(
-            jax.jit(init).lower(settings, None, None).compile(),
-            jax.jit(block).lower(settings, state, None).compile(),
+    def mapped(self, function: Callable[[Run, Any], Any]) -> Any:
+        """A function of a run and a tree of its arrays, for all slots, jitted."""
+        over = many_seeds.over_runs(
+            lambda run, tree, _: function(run, tree), self.devices, self.seed_map
         )
+        return jax.jit(lambda runs, tree: over(runs, tree, None))
+
+    def measure(self, function: Callable[[Run, Any], Any], runs: Sequence[Run], params: Any) -> Any:
+        """A function of each run and its weights: numpy leaves `[S, ...]`."""
+        found = self.mapped(function)(self.stacked(runs), self.padded(params))
+        return jax.tree.map(lambda x: x[: len(runs)], jax.device_get(found))
+
+    def compiled(self, training: Training, length: int) -> Programs:
+        """The programs of a length; TooLongError if compiling them takes too long."""
+        compiling, name = self.prepare(training, length), type(training.cell).__name__
+        return cell_check.compile_within(COMPILE_SECONDS, compiling.result, training.cell, name)
+
+    def prepare(self, training: Training, length: int) -> Future[Programs]:
+        """Compile the programs of a length in the background, once."""
+        if (training, length) not in self.programs:
+            self.programs[training, length] = self.background.submit(self.compile, training, length)
+        return self.programs[training, length]
+
+    def compile(self, training: Training, length: int) -> Programs:
+        """Compile the initial state and a block."""
+        runs = self.stacked([Run(0, 1, 0.0)])
+        init = self.mapped(lambda run, _: training.init(run))
+        block = self.mapped(skipping(lambda run, state: training.train_block(length, run, state)))
+        state = jax.eval_shape(init, runs, None)
+        compiled_init = init.lower(runs, None).compile()
+        return Programs(lambda runs: compiled_init(runs, None), block.lower(runs, state).compile())
 
 
-def new_row(task: Task, run: Run) -> RawRow:
-    """The row of a run that has not begun."""
-    curves: RawRow = {"accuracy": [], "confirmed": [], "failed": False}
-    return {"task": task, "lag": run.lag, "rate": run.rate, "seed": run.seed} | curves
+def skipping(block: Callable[[Run, TrainState], tuple[TrainState, Any]]) -> Callable[..., Any]:
+    """A block that keeps the state of a run that is not active; its progress means nothing."""
+
+    def either(run: Run, state: TrainState) -> tuple[TrainState, Any]:
+        _, progress = jax.eval_shape(block, run, state)
+        nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), progress)
+        return jax.lax.cond(run.active, block, lambda _, state: (state, nothing), run, state)
+
+    return either
 
 
-def note(rows: list[RawRow], active: Sequence[int], at: np.ndarray, progress: Any) -> None:
-    """Put what a block found, in the slots `at`, into the rows of the runs that were active."""
-    for i in active:
-        rows[i]["accuracy"].append(plain(progress.accuracy[at[i]]))
-        rows[i]["confirmed"].append(plain(progress.confirmed[at[i]]))
-        rows[i]["failed"] = not bool(progress.finite[at[i]])
-
-
-def plain(value: Any) -> Any:
-    """Numbers as they stand in a row: rounded, None for no number."""
-    if isinstance(value, float | np.floating):
-        return round(float(value), DIGITS) if np.isfinite(value) else None
-    return [plain(x) for x in np.asarray(value).tolist()]
-
-
-def rearranged(tree: Any, rows: np.ndarray) -> Any:
-    """Some rows of every leaf, on the host: a program divides them among its devices anew."""
-    return jax.tree.map(lambda x: x[rows], jax.device_get(tree))
+def record(row: RawRow, progress: Any, slot: int, number_format: str) -> None:
+    """Append what a block found in a slot to the raw row of the run there."""
+    for name, values in progress._asdict().items():
+        if name == "finite":
+            row["failed"] = not bool(values[slot])
+        else:
+            row.setdefault(name, []).append(plain(values[slot], number_format))
 
 
 def spread(active: Sequence[int], slots: int, devices: int) -> np.ndarray:
@@ -202,3 +224,8 @@ def spread(active: Sequence[int], slots: int, devices: int) -> np.ndarray:
         while len(share) < slots // devices:
             share.append(idle.pop(0))
     return np.concatenate(shares)
+
+
+def _taken(tree: Any, rows: np.ndarray) -> Any:
+    """Some rows of every leaf, on the host: a program divides them among its devices anew."""
+    return jax.tree.map(lambda x: x[rows], jax.device_get(tree))

@@ -1,9 +1,9 @@
-"""When a run has learned its lag, and how far up a ladder of lags a seed got. No jax.
+"""When a lag counts as learned, and how far up the ladder of lags a seed got. No jax.
 
-A run is a dictionary with the accuracy of each evaluation on fresh data, `accuracy`, and on more,
-other fresh data that confirms it, `confirmed`, None where there was nothing to confirm. The
-protocol is a dictionary too: the `ladder` of lags, the `budget` of updates per lag, the updates
-between two evaluations, `evaluate_every`, and the `thresholds`, the highest of which ends a run.
+Runs and protocols are dictionaries, as in a card. Of a run: `accuracy`, of each evaluation on fresh
+data; `confirmed`, on more, other fresh data, None if that was not tried; `failed`, if the loss
+became non-finite. Of the protocol: `ladder`, `budget`, `evaluate_every` and `thresholds`, the
+highest of which ends a run.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,17 +14,17 @@ Protocol = Mapping[str, Any]
 
 
 def evaluations(protocol: Protocol) -> int:
-    """How often a run is evaluated that never succeeds."""
+    """The number of evaluations within the budget."""
     return protocol["budget"] // protocol["evaluate_every"]
 
 
 def reached(run: Run, threshold: float, protocol: Protocol) -> int | None:
-    """Updates until the first evaluation at or above a threshold that was confirmed at it.
+    """Updates until the first evaluation at or above a threshold that was confirmed there.
 
         accuracy     0.50   0.99   0.98   1.00
         confirmed    None   0.97   0.98   1.00      evaluated every 100: 99% reached after 400
 
-    None where there is no such evaluation within the budget.
+    None if there is no such evaluation within the budget.
     """
     pairs = list(zip(run["accuracy"], run["confirmed"], strict=True))[: evaluations(protocol)]
     for i, (accuracy, confirmed) in enumerate(pairs):
@@ -33,24 +33,26 @@ def reached(run: Run, threshold: float, protocol: Protocol) -> int | None:
     return None
 
 
+def succeeded(run: Run, protocol: Protocol) -> bool:
+    """True if a run reached the highest threshold."""
+    return reached(run, max(protocol["thresholds"]), protocol) is not None
+
+
 def decided(run: Run, protocol: Protocol) -> bool:
-    """Whether more of the budget could change nothing: success, failure, or all of it used."""
-    success = reached(run, max(protocol["thresholds"]), protocol) is not None
-    return success or run["failed"] or len(run["accuracy"]) >= evaluations(protocol)
+    """True if more updates cannot change the outcome: success, failure, or the budget is used."""
+    used = len(run["accuracy"]) >= evaluations(protocol)
+    return succeeded(run, protocol) or run["failed"] or used
 
 
 class Arrival(NamedTuple):
-    """When a run reached a threshold; if it did not, how many updates it is known to need more."""
+    """Updates until a run reached a threshold; if it did not, updates until it was censored."""
 
     updates: int
     reached: bool
 
 
 def arrival(run: Run, threshold: float, protocol: Protocol) -> Arrival:
-    """When a run arrived, or until when it was watched.
-
-    One that failed, its loss no number, does not arrive within the budget, whenever it did so.
-    """
+    """When a run reached a threshold; one that failed is censored at the end of the budget."""
     updates = reached(run, threshold, protocol)
     if updates is not None:
         return Arrival(updates, True)
@@ -59,11 +61,10 @@ def arrival(run: Run, threshold: float, protocol: Protocol) -> Arrival:
 
 
 class Span(NamedTuple):
-    """How far one seed got.
+    """How far up the ladder one seed got.
 
-    lag       the last of the longest unbroken prefix of the ladder that it reached; 0 for none
-    at_least  whether nothing was decided beyond: the ladder ends there, or the next lag was not
-              run, or was cut short before the budget was out
+    lag       the last lag of the longest unbroken prefix of the ladder that it learned; 0 for none
+    at_least  True if the next lag is not decided: the ladder ends, or it was not run to its end
     """
 
     lag: int
@@ -71,13 +72,13 @@ class Span(NamedTuple):
 
 
 def span(runs: Mapping[int, Run], threshold: float, protocol: Protocol) -> Span:
-    """The span of a seed: what it reached above a lag that it missed or skipped does not count.
+    """The span of a seed: lags above one that it missed or skipped do not count.
 
-        ladder 1 2 3 5      reached 1 3 5, missed 2: span 1      reached 1 2, not run 3: at least 2
+        ladder 1 2 3 5      learned 1 3 5, missed 2: span 1      learned 1 2, 3 not run: at least 2
 
     Args:
       runs: of the seed, by lag.
-      threshold: of accuracy.
+      threshold: an accuracy.
       protocol: with the ladder.
     """
     last = 0
@@ -92,51 +93,38 @@ def span(runs: Mapping[int, Run], threshold: float, protocol: Protocol) -> Span:
 def spans(
     runs: Sequence[Run], seeds: Sequence[int], threshold: float, protocol: Protocol
 ) -> list[Span]:
-    """The span of each seed, from the runs of all of them on one task."""
+    """The span of each seed, from the runs of all seeds on one task."""
     by_seed: dict[int, dict[int, Run]] = {seed: {} for seed in seeds}
     for run in runs:
         by_seed[run["seed"]][run["lag"]] = run
     return [span(by_seed[seed], threshold, protocol) for seed in seeds]
 
 
-def successes(runs: Sequence[Run], protocol: Protocol) -> dict[int, set[int]]:
-    """The seeds that reached the highest threshold, by lag, of one task."""
-    found: dict[int, set[int]] = {}
-    for run in runs:
-        reaches = reached(run, max(protocol["thresholds"]), protocol) is not None
-        found.setdefault(run["lag"], set()).update({run["seed"]} if reaches else ())
-    return found
-
-
-def unbroken(runs: Sequence[Run], seeds: Sequence[int], protocol: Protocol) -> set[int]:
-    """The seeds that succeeded at every lag that was run."""
-    return set(seeds).intersection(*successes(runs, protocol).values())
-
-
 def halves(
     runs: Sequence[Run], seeds: Sequence[int], protocol: Protocol
 ) -> tuple[int | None, int | None]:
-    """The last lag before fewer than half of the seeds succeed, and the first where they do not.
+    """The last lag before fewer than half of the seeds succeed, and the first where they do.
 
     seeds that succeed, of 8    lag 1: 8    lag 2: 4    lag 3: 3    lag 5: 4        2 and 3
     """
     passed = None
-    for lag, seeds_of_lag in sorted(successes(runs, protocol).items()):
-        if 2 * len(seeds_of_lag) < len(seeds):
+    for lag in sorted({run["lag"] for run in runs}):
+        successes = {run["seed"] for run in runs if run["lag"] == lag and succeeded(run, protocol)}
+        if 2 * len(successes) < len(seeds):
             return passed, lag
         passed = lag
     return passed, None
 
 
 def next_lag(lag: float, protocol: Protocol) -> int | None:
-    """The first lag of the ladder above one; None where the ladder ends before."""
+    """The first lag of the ladder above another; None if there is none."""
     return next((rung for rung in protocol["ladder"] if rung > lag), None)
 
 
 def best_rate(rows: Sequence[Run]) -> float:
-    """The rate of the largest mean accuracy over all evaluations and seeds; the smaller of equals.
+    """The rate with the largest mean accuracy over evaluations and seeds; the smaller of equals.
 
-    A run that succeeded early counts as right from then on, one whose loss was no number as wrong.
+    After its last evaluation a run counts as right, or as wrong if its loss became non-finite.
     """
     longest = max(len(row["accuracy"]) for row in rows)
     areas: dict[float, list[float]] = {}
@@ -148,13 +136,13 @@ def best_rate(rows: Sequence[Run]) -> float:
 
 
 def last_tried(rows: Sequence[Run], lags: Sequence[int]) -> list[Run]:
-    """Of the rows that choose the rate of a task, those of the last lag that was tried."""
+    """The runs of the last lag at which the rate of a task was tried."""
     last = max((lags.index(row["lag"]) for row in rows), default=0)
     return [row for row in rows if row["lag"] == lags[last]]
 
 
 def is_decided(rows: Sequence[Run], protocol: Protocol) -> bool:
-    """Whether the best rate ended at the lower threshold or above, the mean over its seeds."""
+    """True if the best rate ends at or above the lowest threshold, the mean over its seeds."""
     best = best_rate(rows)
     last = [row["accuracy"][-1] or 0.0 for row in rows if row["rate"] == best]
     return sum(last) / len(last) >= min(protocol["thresholds"])

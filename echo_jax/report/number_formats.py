@@ -37,14 +37,19 @@ def three_digits(value: float) -> str:
     return "0" if written == "-0" else written
 
 
-def plain(values: Any, digits: int = 6) -> Any:
-    """Arrays in a tree of dictionaries as lists, to so many significant digits; NaN as None."""
+def plain(values: Any, number_format: str = ".6g") -> Any:
+    """Values for JSON: arrays as lists, numbers rounded, non-finite ones as None.
+
+    Args:
+      values: a tree of mappings and sequences of arrays, numbers and other JSON values.
+      number_format: of floats, such as ".6g" for six significant digits, ".6f" for six decimals.
+    """
     if isinstance(values, Mapping):
-        return {name: plain(value, digits) for name, value in values.items()}
+        return {name: plain(value, number_format) for name, value in values.items()}
     if isinstance(values, list | tuple):
-        return [plain(value, digits) for value in values]
+        return [plain(value, number_format) for value in values]
     if hasattr(values, "tolist"):  # arrays and numbers of NumPy and JAX
-        return plain(values.tolist(), digits)
+        return plain(values.tolist(), number_format)
     if isinstance(values, float):
-        return float(f"{values:.{digits}g}") if math.isfinite(values) else None
+        return float(format(values, number_format)) if math.isfinite(values) else None
     return values

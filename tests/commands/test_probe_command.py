@@ -10,7 +10,8 @@ from fabricated_cards import card as made_up
 from running import begin
 from tiny_cards import TINY
 
-from echo_jax.memory_benchmark import protocol, train_ladder
+from echo_jax.host.interrupts import Interrupts, StoppedError
+from echo_jax.memory_benchmark import protocol, step_time
 from echo_jax.memory_cards import card_file
 
 CELL = '''
@@ -85,11 +86,11 @@ def test_a_cell_of_the_current_folder_gets_a_card(probing, tmp_path):
         (["--cell", "lru", "--cell-args", "r_max=1.2"], "0.9 and r_max 1.2 are no ring inside"),
         (["--task", "copy", "--protocol", "full"], "leave --protocol out"),
         (["--validate", "x", "--seed", "3"], "--validate makes no card: use it without --seed"),
-        (["--readme", "README.md"], "name the folder of its cards with --report"),
+        (["--readme", "README.md"], "--readme needs the folder of the cards: add --report"),
         (["--out", "mine.py/x"], r"cannot be made \(Not a directory\): use another folder"),
         (["--cell", "mine:Last", "--out", "/proc"], r"/proc cannot be written to \(.*\): use"),
         (["--seed", "-1"], "seed -1 is not one of a card: use 0 to 999,000"),
-        (["--seed", "1000000"], "seed 1,000,000 is not one of a card: use 0 to 999,000, as those"),
+        (["--seed", "1000000"], "seed 1,000,000 is not one of a card: use 0 to 999,000, because"),
         (["--name", "a b"], "error: name is .a b. .expected `str` of 1 to 100"),
         (["--cell", "gru", "--cell-args", "features=1000000"], "^error: cell 'gru' has .* paramet"),
         (["--cell", "gru", "--cell-args", "gate_fn=relu"], "^error: cell 'gru' fails in a step"),
@@ -115,21 +116,6 @@ def test_a_card_that_was_changed_is_not_believed(probing, tmp_path):
     assert said.stderr.startswith("error: lstm.json: ")
 
 
-@pytest.mark.slow
-def test_a_card_whose_seconds_are_over_says_what_it_did_not_measure(probing, tmp_path, monkeypatch):
-    def too_late(self):
-        self.over.__self__.end = 0.0  # of its clock
-        self.stop_if_over()
-
-    monkeypatch.setattr(train_ladder.Prober, "price", too_late)
-    said = probing("--cell", "mine:Last", "--seconds", "1000")
-    assert re.search("^price +not measured +its seconds were over", said.stdout, re.M)
-    made = card_file.read(tmp_path / "cards" / "Last-quick.json")
-    assert made["rows"]["stream_span"] is not None
-    assert made["not_measured"]["price"] == "its seconds were over"
-    assert "It is not whole, as its seconds were over: to measure it again, move it" in said.stdout
-
-
 def test_of_nothing_there_is_no_card_that_is_in_the_way_of_the_next(probing, tmp_path):
     said = probing("--cell", "mine:Last", "--seconds", "1e-9", status=2)
     assert said.stderr.splitlines()[-1].startswith("error: nothing was measured before its seconds")
@@ -137,39 +123,41 @@ def test_of_nothing_there_is_no_card_that_is_in_the_way_of_the_next(probing, tmp
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_a_card_with_what_it_has_and_the_status_of_the_signal(
+@pytest.mark.parametrize("number", [None, signal.SIGINT, signal.SIGTERM])
+def test_a_card_that_is_stopped_keeps_what_it_has_and_says_why_it_is_incomplete(
     probing, tmp_path, monkeypatch, number
 ):
-    def stopped(self):
-        signal.raise_signal(number)
-        self.stop_if_over()
+    def stopped(_):
+        if number is None:
+            monkeypatch.setattr(Interrupts, "requested", True)
+        else:
+            signal.raise_signal(number)
+        raise StoppedError
 
-    monkeypatch.setattr(train_ladder.Prober, "price", stopped)
-    said = probing("--cell", "mine:Last", status=128 + number)
-    assert "It is not whole, as it was interrupted: to measure it again, move it" in said.stdout
+    monkeypatch.setattr(step_time, "cost_row", stopped)
+    said = probing("--cell", "mine:Last", "--seconds", "1000", status=128 + number if number else 0)
+    why = "it was interrupted" if number else "its seconds were over"
+    assert re.search(f"^cost +not measured +{why}", said.stdout, re.M)
+    assert f"The card is incomplete because {why}. To measure it again, move it" in said.stdout
     made = card_file.read(tmp_path / "cards" / "Last-quick.json")
-    assert made["not_measured"]["price"] == "it was interrupted"
+    assert made["rows"]["stream_span"] is not None
+    assert made["not_measured"]["price"] == why
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-def test_an_interrupt_before_anything_is_measured_ends_in_a_sentence(tmp_path):
-    slow = (
-        CELL
-        + """
+def test_an_interrupt_before_anything_is_measured_ends_the_process_at_once(tmp_path):
+    slow = """
     def __call__(self, carry, inputs):
         print("stepping", flush=True)
         time.sleep(60)
 """
-    )
-    (tmp_path / "mine.py").write_text("import time\n" + slow)
+    (tmp_path / "mine.py").write_text(f"import time\n{CELL}{slow}")
     process = begin("probe.py", "--cell", "mine:Drifts", cwd=tmp_path)
     assert process.stdout.readline() == "stepping\n"
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert errors.strip() == "Stopped."
-    assert process.returncode == 130
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGINT
     assert not (tmp_path / "cards").exists()
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from echo_jax.cells import known_memory
 from echo_jax.cells.delay_line_mlp import DelayLineMLP
-from echo_jax.core import network
-from echo_jax.memory_benchmark import capacity, lag_training
-from echo_jax.memory_benchmark.lag_training import Setting
+from echo_jax.memory_benchmark import capacity
+from echo_jax.memory_benchmark.capacity import CapacityTraining
+from echo_jax.memory_benchmark.lag_training import LagTraining, Run
 from echo_jax.memory_benchmark.protocol import FULL
 
 SMALL = dataclasses.replace(
@@ -17,13 +17,14 @@ SMALL = dataclasses.replace(
     capacity_lags=8,
     capacity_length=16,
     capacity_sequences=2048,
-    linear_lags=12,
-    linear_steps=3000,
-    washout=50,
     evaluate_every=4,
     batch_size=4,
 )
-SETTING = Setting(jnp.int32(1), jnp.int32(0), jnp.float32(0.01), jnp.bool_(True))
+RUN = Run(jnp.int32(1), jnp.int32(0), jnp.float32(0.01))
+
+
+def on_all_lags(cell, chosen=SMALL):
+    return CapacityTraining(LagTraining(cell, "stream", chosen))
 
 
 def channel(flips, n, key):
@@ -77,125 +78,72 @@ def test_bits_are_not_clipped_at_zero():
 @pytest.fixture(scope="module")
 def register():
     """A shift register of 4 slots whose heads read lag n from slot n, and lags 4 to 8 from none."""
-    net = lag_training.build(known_memory.ShiftRegister(4), "stream", SMALL)
     kernel = np.zeros((8, 8, 2), np.float32)
     for lag in (1, 2, 3):
         kernel[2 * lag : 2 * lag + 2, lag - 1] = np.eye(2)
     heads = {"kernel": jnp.asarray(kernel.reshape(8, 16)), "bias": jnp.zeros(16)}
-    return net, {"cell": {}, "heads": heads}
+    return {"cell": {}, "heads": heads}
 
 
 def test_a_register_of_d_plus_1_slots_holds_d_bits_of_the_past(register):
-    net, params = register
-    known = capacity.recalled(net, SMALL, SETTING, params)
+    known = on_all_lags(known_memory.ShiftRegister(4)).recalled_bits(RUN, register)
     for bits in (known.exact, known.float16):
         np.testing.assert_allclose(bits, [1, 1, 1, 0, 0, 0, 0, 0], atol=1e-3)
-    np.testing.assert_allclose(
-        known.noise[:3], 1, atol=0.01
-    )  # ten deviations from one to the other
+    np.testing.assert_allclose(known.noise[:3], 1, atol=0.01)  # ten deviations between the values
 
 
-class Turned(known_memory.ShiftRegister):
-    """A register with its slots in the imaginary part of its carry."""
+def test_noise_as_large_as_the_signal_costs_bits(register):
+    loud = dataclasses.replace(SMALL, noise=1.0)
+    training = on_all_lags(known_memory.ShiftRegister(4), loud)
+    assert np.all(training.recalled_bits(RUN, register).noise[:3] < 0.8)
 
-    def __call__(self, carry, inputs):
-        carry, outputs = super().__call__(carry.imag, inputs)
-        return 1j * carry, outputs
 
-    def initialize_carry(self, rng, input_shape):
-        return 1j * super().initialize_carry(rng, input_shape)
+def test_a_cell_without_a_state_holds_nothing():
+    training = on_all_lags(DelayLineMLP(3, delay_line=1))
+    assert training.state_size == 0
+    bits = training.recalled_bits(RUN, training.init(RUN).params).exact
+    np.testing.assert_allclose(bits, 0, atol=1e-2)
+    assert capacity.flatten((), 3).shape == (3, 0)
 
 
 def test_both_parts_of_a_complex_state_are_read():
     carry = (jnp.asarray([[1 + 2j], [3 + 4j]], jnp.complex64), jnp.asarray([5, 6], jnp.int32))
     np.testing.assert_array_equal(capacity.flatten(carry, 2), [[1, 2, 5], [3, 4, 6]])
-    real, turned = (
-        jax.device_get(capacity.driven(net, SMALL, SETTING, {"cell": {}}))
-        for net in (
-            lag_training.build(kind(4), "stream", SMALL)
-            for kind in (known_memory.ShiftRegister, Turned)
-        )
-    )
-    found, _ = capacity.linear_capacity(*turned, 12)
-    np.testing.assert_allclose(found, capacity.linear_capacity(*real, 12)[0], atol=1e-6)
 
 
-def test_a_cell_that_carries_nothing_holds_nothing():
-    net = lag_training.build(DelayLineMLP(3, delay_line=1), "stream", SMALL)
-    assert capacity.state_size(net) == 0
-    params = capacity.init(net, SMALL, SETTING).params
-    np.testing.assert_allclose(capacity.recalled(net, SMALL, SETTING, params).exact, 0, atol=1e-2)
-    found, null = capacity.linear_capacity(
-        *jax.device_get(capacity.driven(net, SMALL, SETTING, params)), 12
-    )
-    np.testing.assert_array_equal((found, null), np.zeros((2, 12)))
-    assert capacity.flatten((), 3).shape == (3, 0)
-
-
-def test_noise_as_large_as_the_signal_costs_bits(register):
-    net, params = register
-    loud = dataclasses.replace(SMALL, noise=1.0)
-    bits = capacity.recalled(net, loud, SETTING, params).noise
-    assert np.all(bits[:3] < 0.8)
-
-
-def test_heads_are_asked_for_the_tokens_1_to_m_steps_back():
+def test_the_targets_of_the_heads_are_the_tokens_1_to_m_steps_back():
     tokens = jnp.arange(16)[None] % 7
-    targets = capacity.targets_of(tokens, SMALL)
+    targets = on_all_lags(known_memory.ShiftRegister(4)).targets(tokens)
     assert targets.shape == (16, 1, 8)
     for step, lag in ((9, 1), (15, 8), (8, 8)):
         assert targets[step, 0, lag - 1] == tokens[0, step - lag]
 
 
-def test_the_last_states_are_those_of_the_tokens_that_they_are_asked_for(register):
-    net, params = register
-    seen, targets = capacity.last_states(net, SMALL, params, jax.random.key(0))
+def test_the_last_states_belong_to_their_targets(register):
+    training = on_all_lags(known_memory.ShiftRegister(4))
+    seen, targets = training.last_states(register, jax.random.key(0))
     for lag in (1, 2, 3):
         np.testing.assert_array_equal(seen[:, 2 * lag + 1], targets[:, lag - 1])
 
 
 @pytest.mark.slow
-def test_training_the_heads_of_a_register_finds_its_slots(register):
-    net, _ = register
-    state = capacity.init(net, SMALL, SETTING)
-    step = jax.jit(lambda s, x: capacity.train_block(net, SMALL, s, x))
-    losses = []
-    fast = SETTING._replace(rate=jnp.float32(0.1))
+def test_training_the_heads_of_a_register_finds_its_slots():
+    training, losses = on_all_lags(known_memory.ShiftRegister(4)), []
+    state, fast = training.init(RUN), RUN._replace(rate=jnp.float32(0.1))
+    step = jax.jit(lambda run, state: training.train_block(16, run, state))
     for _ in range(12):
-        state, loss = step(fast, state)
-        losses.append(float(loss))
+        state, progress = step(fast, state)
+        losses.append(float(progress.loss))
     assert losses[-1] < 0.55 < losses[0]  # 5 of 8 lags cannot be known: 5/8 ln 2 = 0.433
     assert int(state.step) == 48
 
 
-@pytest.mark.parametrize("rate", [0.3, 0.7])
-def test_the_linear_memory_function_of_a_leaky_integrator_is_its_closed_form(rate):
-    net = lag_training.build(known_memory.LeakyIntegrator(rate), "stream", SMALL)
-    seen, tokens = jax.device_get(capacity.driven(net, SMALL, SETTING, {"cell": {}}))
-    found, null = capacity.linear_capacity(seen, tokens, 12)
-    expected = (1 - rate**2) * rate ** (2 * np.arange(1, 13))
-    np.testing.assert_allclose(found, expected, atol=0.03)
-    assert np.all(null < 0.01)
-
-
-@pytest.mark.parametrize("past", [1, 5, 10])
-def test_the_linear_capacity_of_a_register_is_1_to_its_last_slot_and_then_0(past):
-    net = lag_training.build(known_memory.ShiftRegister(past + 1), "stream", SMALL)
-    seen, tokens = jax.device_get(capacity.driven(net, SMALL, SETTING, {"cell": {}}))
-    found, null = capacity.linear_capacity(seen, tokens, 12)
-    expected = (np.arange(1, 13) <= past).astype(float)
-    np.testing.assert_allclose(found - null, expected, atol=0.01)
-
-
-def test_what_is_constant_holds_nothing():
-    net = lag_training.build(known_memory.Memoryless(3), "stream", SMALL)
-    params = network.init_params(net, jax.random.key(0))
-    seen, tokens = jax.device_get(capacity.driven(net, SMALL, SETTING, params))
-    found, null = capacity.linear_capacity(seen, tokens, 12)
-    assert np.all(found == 0)
-    assert np.all(null == 0)
-
-
 def test_numbers_beyond_half_precision_are_set_to_its_ends():
     states = np.float32([1e6, -1e9, 0.1, 65504, np.inf])
-    assert capacity.half(states).tolist() == [65504, -65504, np.float16(0.1), 65504, 65504]
+    assert capacity.half_precision(states).tolist() == [
+        65504,
+        -65504,
+        np.float16(0.1),
+        65504,
+        65504,
+    ]

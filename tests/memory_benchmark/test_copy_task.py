@@ -1,4 +1,4 @@
-import functools
+import dataclasses
 import math
 
 import chex
@@ -11,19 +11,22 @@ from echo_jax.cells.delay_line_mlp import DelayLineMLP
 from echo_jax.cells.lru import LRUCell
 from echo_jax.cells.lstm import LSTMCell
 from echo_jax.cells.min_gru import MinGRUCell
-from echo_jax.config import TracedParameters
-from echo_jax.core import many_seeds
 from echo_jax.core.training import clipped_adam, fused_adam
 from echo_jax.memory_benchmark import copy_task as cm
 from echo_jax.memory_benchmark import protocol
+from echo_jax.memory_benchmark.copy_task import CopyTraining
+from echo_jax.memory_benchmark.lag_training import Run
 from echo_jax.memory_benchmark.protocol import COPY
 
 KEY = jax.random.key(0)
-SMALL = LRUCell(12, state_size=16)
 
 
-def settings(seed=0, rate=0.01):
-    return TracedParameters(jnp.asarray(seed), 0, jnp.asarray(rate), True)
+def copy(cell, **fields):
+    return CopyTraining(cell, "copy", dataclasses.replace(COPY, **fields))
+
+
+def run(rate=0.01, seed=0):
+    return Run(jnp.asarray(seed), jnp.asarray(0), jnp.asarray(rate), jnp.asarray(True))
 
 
 def as_text(tokens):
@@ -31,10 +34,9 @@ def as_text(tokens):
 
 
 def test_the_task_with_three_blanks_is_the_published_one_symbol_by_symbol():
-    inputs, targets = jax.jit(cm.draw, static_argnums=(1, 2))(KEY, 5, 3)
+    inputs, targets, _ = jax.jit(cm.draw, static_argnums=(1, 2))(KEY, 5, 23)
     assert inputs.dtype == targets.dtype == jnp.int32
-    said = {as_text(row[:10]) for row in inputs}
-    assert len(said) == 5
+    assert len({as_text(row[:10]) for row in inputs}) == 5
     for row, target in zip(inputs, targets, strict=True):
         symbols = as_text(row[:10])
         assert as_text(row) == symbols + ".." + "!" + ".........."
@@ -43,15 +45,14 @@ def test_the_task_with_three_blanks_is_the_published_one_symbol_by_symbol():
 
 @pytest.mark.parametrize("blanks", [1, 2, 100])
 def test_a_symbol_comes_back_as_many_steps_later_as_there_are_blanks_and_symbols(blanks):
-    inputs, targets = cm.draw(KEY, 3, blanks)
-    chex.assert_shape([inputs, targets], (3, blanks + 20))
+    inputs, targets, _ = cm.draw(KEY, 3, blanks + 20)
     np.testing.assert_array_equal(targets[:, blanks + 10 :], inputs[:, :10])
     np.testing.assert_array_equal(inputs[:, blanks + 9], cm.DELIMITER)
     assert np.sum(inputs == cm.BLANK) == 3 * (blanks + 9)
 
 
 def test_all_symbols_are_as_likely_at_every_place():
-    inputs, _ = cm.draw(KEY, 4000, 1)
+    inputs = cm.draw(KEY, 4000, 21).tokens
     shares = jax.nn.one_hot(inputs[:, :10], 8).mean(axis=0)
     np.testing.assert_allclose(shares, 1 / 8, atol=5 * np.sqrt(7 / 64 / 4000))
 
@@ -59,7 +60,7 @@ def test_all_symbols_are_as_likely_at_every_place():
 @pytest.mark.slow
 @pytest.mark.parametrize("blanks", [3, 1000])
 def test_the_memoryless_loss_is_that_of_a_predictor_that_knows_only_the_time(blanks):
-    _, targets = cm.draw(KEY, 64, blanks)
+    targets = cm.draw(KEY, 64, blanks + 20).targets
     logits = np.full((64, blanks + 20, 10), -30.0, np.float32)
     logits[:, : blanks + 10, cm.BLANK] = 30
     logits[:, blanks + 10 :, : cm.SYMBOLS] = 30
@@ -72,7 +73,7 @@ def test_the_memoryless_loss_is_that_of_a_predictor_that_knows_only_the_time(bla
 
 @pytest.mark.slow
 def test_only_the_last_ten_steps_count_as_recall():
-    _, targets = cm.draw(KEY, 2, 3)
+    targets = cm.draw(KEY, 2, 23).targets
     logits = np.random.default_rng(0).normal(size=(2, 23, 10)).astype(np.float32)
     logits[0, 13:15] += 9 * np.eye(10)[np.asarray(targets)[0, 13:15]]
     wrong_before = logits.copy()
@@ -90,11 +91,12 @@ def test_only_the_last_ten_steps_count_as_recall():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("cell", [SMALL, LSTMCell(6)], ids=["lru", "lstm"])
+@pytest.mark.parametrize("cell", [LRUCell(12, state_size=16), LSTMCell(6)], ids=["lru", "lstm"])
 def test_an_answer_depends_on_no_later_input_and_on_every_earlier_one(cell):
-    network, params = cm.copy_network(cell), jax.jit(lambda: cm.init(cell, settings()))().params
-    inputs, _ = cm.draw(KEY, 1, 2)
-    answer = jax.jit(lambda tokens: cm.answer(network, params, tokens))
+    training = copy(cell)
+    params = jax.jit(training.init)(run()).params
+    inputs = cm.draw(KEY, 1, 22).tokens
+    answer = jax.jit(lambda tokens: training.logits(params, tokens))
     before = answer(inputs)
     for place in (0, 9, 15):
         after = answer(inputs.at[0, place].set((inputs[0, place] + 1) % 8))
@@ -114,80 +116,42 @@ def test_a_long_gradient_is_clipped_to_norm_one_before_adam_and_a_short_one_is_n
 
 
 @pytest.mark.slow
-def test_chunks_of_training_are_one_run_on_fresh_batches_and_a_rate_of_zero_leaves_the_weights():
-    cell = MinGRUCell(5)
-
-    @functools.partial(jax.jit, static_argnums=2)
-    def chunk(state, rate, updates=3):
-        return cm.run_chunk(cell, settings(rate=rate), state, updates, (4, 2))
-
-    start = jax.jit(lambda: cm.init(cell, settings()))()
-    middle, _ = chunk(start, 0.01)
-    end, scores = chunk(middle, 0.01)
+def test_blocks_of_training_are_one_run_on_fresh_batches_and_a_rate_of_zero_keeps_the_weights():
+    three, six = (copy(MinGRUCell(5), batch_size=4, evaluate_every=n) for n in (3, 6))
+    start = jax.jit(three.init)(run())
+    block = jax.jit(lambda run, state: three.train_block(22, run, state))
+    middle, _ = block(run(), start)
+    end, scores = block(run(), middle)
     assert int(end.step) == 6
-    again, whole = chunk(start, 0.01, 6)
-    chex.assert_trees_all_equal(again, end)
-    chex.assert_trees_all_equal(jax.tree.map(lambda leaf: leaf[3:], whole), scores)
-    unmoved, of_one_network = chunk(start, 0.0)
-    assert len(set(of_one_network.loss.tolist())) == 3  # a batch of its own for every update
+    whole = jax.jit(lambda run, state: six.train_block(22, run, state))(run(), start)
+    chex.assert_trees_all_equal(whole, (end, scores))
+    unmoved, of_one_network = block(run(rate=0.0), start)
     chex.assert_trees_all_equal(unmoved.params, start.params)
+    again = block(run(rate=0.0), unmoved)[1]
+    chex.assert_trees_all_equal(again, of_one_network)  # evaluated on the same sequences
+
+
+def recall_after(cell, rate, updates, length):
+    training = copy(cell, evaluate_every=updates)
+    trained = jax.jit(lambda run: training.train_block(length, run, training.init(run)))(run(rate))
+    return float(trained[1].recall)
 
 
 @pytest.mark.slow
 def test_a_delay_line_just_long_enough_learns_the_task_and_one_shorter_does_not():
-    def recall(delay_line):
-        cell = DelayLineMLP(16, delay_line)
-
-        def run(settings):
-            state = cm.init(cell, settings)
-            return cm.train_then_evaluate(cell, settings, state, 200, (8, 1))[1].recall
-
-        return float(jax.jit(run)(settings(rate=0.02)))
-
-    assert recall(12) < 0.5 * math.log(8)
-    assert recall(11) > 0.9 * math.log(8)
+    assert recall_after(DelayLineMLP(16, 12), 0.02, 200, 21) < 0.5 * math.log(8)
+    assert recall_after(DelayLineMLP(16, 11), 0.02, 200, 21) > 0.9 * math.log(8)
 
 
 @pytest.mark.slow
 def test_linear_recurrent_units_that_start_close_to_the_circle_recall_over_a_thousand_blanks():
-    def recall(cell):
-        def run(settings):
-            state = cm.init(cell, settings)
-            return cm.train_then_evaluate(cell, settings, state, 500, (8, 1000))[1].recall
-
-        return float(jax.jit(run)(settings(rate=0.01)))
-
-    assert recall(LRUCell(50, r_min=0.999, r_max=1.0, recurrent_rate=0.01)) < 0.5 * math.log(8)
-    assert recall(LRUCell(50)) > 0.9 * math.log(8)  # 0.999^1000 is the most that is left
+    close = LRUCell(50, r_min=0.999, r_max=1.0, recurrent_rate=0.01)
+    assert recall_after(close, 0.01, 500, 1020) < 0.5 * math.log(8)
+    assert recall_after(LRUCell(50), 0.01, 500, 1020) > 0.9 * math.log(8)  # 0.999^1000 is left
 
 
-@pytest.mark.slow
-def test_each_of_many_seeds_is_the_run_of_that_seed_alone():
-    cell, rates = MinGRUCell(5), jnp.array([0.01, 0.02])
-    both = TracedParameters(jnp.array([3, 4]), jnp.zeros(2, int), rates, jnp.ones(2, bool))
-
-    def run(settings, tree=None, shared=None):
-        state = cm.init(cell, settings)
-        return cm.train_then_evaluate(cell, settings, state, 3, (4, 2))
-
-    mapped = many_seeds.over_runs(run, jax.local_devices()[:1], "map")
-    found = jax.jit(mapped)(both, None, None)
-    alone = jax.jit(run)
-    for row in range(2):
-        expected = alone(jax.tree.map(lambda leaf, row=row: leaf[row], both))
-        chex.assert_trees_all_equal(jax.tree.map(lambda leaf, row=row: leaf[row], found), expected)
-    assert float(found[1].loss[0]) != float(found[1].loss[1])
-
-
-def test_a_row_is_plain_and_has_none_where_there_is_no_number():
-    scores = [cm.Scores(*jnp.array([0.0201234567, 2.1, 0.125])), cm.Scores(jnp.nan, jnp.inf, 1.0)]
-    assert cm.raw_row(100, 3, 0.003, [100, 200], scores) == {
-        "kind": "copy",
-        "T": 100,
-        "seed": 3,
-        "rate": 0.003,
-        "updates": [100, 200],
-        "loss": [0.020123, None],
-        "recall": [2.1, None],
-        "accuracy": [0.125, 1.0],
-    }
+def test_a_raw_row_states_blanks_and_updates():
+    curves = {"loss": [0.1, None], "recall": [2.1, 2.0], "accuracy": [0.125, 1.0]}
+    row = {"task": "copy", "lag": 100, "rate": 0.003, "seed": 3, **curves, "failed": False}
+    expected = {"kind": "copy", "T": 100, "seed": 3, "rate": 0.003, "updates": [100, 200], **curves}
+    assert cm.copy_row(row, 100) == expected

@@ -116,3 +116,32 @@ def test_spans_stand_in_the_order_of_the_seeds():
 @pytest.mark.parametrize(("lag", "after"), [(0, 1), (1, 2), (3.0, 4), (8, 16), (16, None)])
 def test_the_next_lag_is_the_first_above(lag, after):
     assert spans.next_lag(lag, PROTOCOL) == after
+
+
+def tuned(rate, accuracy, failed=False):
+    return {"rate": rate, "accuracy": accuracy, "failed": failed}
+
+
+def test_the_rate_that_learns_soonest_is_kept():
+    slow, fast = tuned(0.1, [0.5, 0.6, 0.7, 1.0]), tuned(0.2, [0.5, 1.0])
+    assert spans.best_rate([slow, fast]) == 0.2
+    assert spans.best_rate([fast, slow]) == 0.2
+    assert spans.best_rate([slow, tuned(0.3, [0.9], failed=True)]) == 0.1
+    assert spans.best_rate([tuned(0.3, [0.7]), tuned(0.2, [0.7])]) == 0.2
+
+
+def test_a_rate_is_decided_if_the_best_one_learned_something():
+    assert spans.is_decided([tuned(0.1, [0.5, 0.7]), tuned(0.1, [0.5, 0.55])], PROTOCOL)
+    assert not spans.is_decided([tuned(0.1, [0.5, 0.55]), tuned(0.2, [0.5, 0.5])], PROTOCOL)
+
+
+def test_halves_are_the_last_lag_that_half_of_the_seeds_learn_and_the_first_that_they_do_not():
+    succeeding = {1: 8, 2: 4, 4: 3, 8: 4}
+    runs = [
+        (LEARNED if seed < count else MISSED) | {"seed": seed, "lag": lag}
+        for lag, count in succeeding.items()
+        for seed in range(8)
+    ]
+    assert spans.halves(runs, range(8), PROTOCOL) == (2, 4)
+    assert spans.halves(runs[:16], range(8), PROTOCOL) == (2, None)
+    assert spans.halves([], range(8), PROTOCOL) == (None, None)

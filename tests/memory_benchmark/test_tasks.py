@@ -3,7 +3,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from echo_jax.memory_benchmark import tasks
 from echo_jax.memory_benchmark.tasks import alphabet, draw, lagged
 
 
@@ -37,13 +36,6 @@ def test_distractors_say_nothing_of_the_value():
     for step in (1, 2, 3):
         together = np.mean(np.asarray(tokens[:, step] == targets[:, 4]))
         assert abs(together - 0.5) < 0.04  # five standard errors
-
-
-def test_tokens_of_a_stream_are_uniform_and_independent_of_those_before():
-    tokens = np.asarray(tasks.random_tokens(jax.random.key(4), (200, 100), 4))
-    counts = np.bincount(tokens.ravel(), minlength=4) / tokens.size
-    np.testing.assert_allclose(counts, 0.25, atol=0.02)
-    assert abs(np.mean(tokens[:, 1:] == tokens[:, :-1]) - 0.25) < 0.02
 
 
 def test_a_lag_may_be_traced_and_is_the_same_for_every_axis():

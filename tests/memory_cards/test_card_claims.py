@@ -8,9 +8,11 @@ from tiny_cards import made_card
 
 from echo_jax import statistics
 from echo_jax.cells import known_memory, lstm
-from echo_jax.memory_benchmark.parallel_runs import Run, Runner
+from echo_jax.host.interrupts import Interrupts
+from echo_jax.memory_benchmark.lag_training import LagTraining
+from echo_jax.memory_benchmark.measure_cell import raw_rows
+from echo_jax.memory_benchmark.parallel_runs import ParallelRuns
 from echo_jax.memory_benchmark.protocol import FULL, QUICK
-from echo_jax.memory_benchmark.train_ladder import Prober
 from echo_jax.studies import records
 
 pytestmark = pytest.mark.slow
@@ -21,8 +23,8 @@ def test_a_shift_register_of_d_plus_1_slots_has_a_stream_span_of_d_to_the_step(p
     ladder = tuple(sorted({1, past, past + 1}))
     tuned = {"ladder": ladder, "budget": 500, "tuning_lags": {"stream": (1,)}}
     chosen = dataclasses.replace(FULL, rows=("stream", "cause"), **tuned)
-    raw = list(Prober(known_memory.ShiftRegister(past + 1), chosen, seed=100).rows())
-    found = made_card(None, raw, chosen, seed=100)["rows"]
+    raw = list(raw_rows(known_memory.ShiftRegister(past + 1), chosen, seed=100))
+    found = made_card(raw, chosen, seed=100)["rows"]
     assert found["stream_span"]["0.99"]["by_seed"] == [past] * 8
     assert found["stream_span"]["0.6"]["by_seed"] == [past] * 8
     assert found["cause"]["lag"] == past + 1
@@ -31,8 +33,8 @@ def test_a_shift_register_of_d_plus_1_slots_has_a_stream_span_of_d_to_the_step(p
 
 def test_the_quick_card_of_the_lstm_certifies_a_stream_span_of_12():
     chosen = dataclasses.replace(QUICK, rows=("stream",))
-    raw = list(Prober(lstm.LSTMCell(50), chosen, seed=100).rows())
-    span = made_card(None, raw, chosen, seed=100)["rows"]["stream_span"]["0.99"]
+    raw = list(raw_rows(lstm.LSTMCell(50), chosen, seed=100))
+    span = made_card(raw, chosen, seed=100)["rows"]["stream_span"]["0.99"]
     assert span["by_seed"] == [12] * 8
     assert all(span["at_least"])
 
@@ -56,10 +58,11 @@ def test_the_stream_of_a_card_learns_as_the_study_of_streams_does_at_equal_setti
         evaluate_every=training["sequences"] // 2,
         evaluation={"stream": 1000, "hold": 1},
     )
-    work = Runner(lstm.LSTMCell(study["config"]["network"]["hidden_size"]), equal, lambda: False)
-    runs = [Run(100 + seed, lag, training["learning_rate"]) for seed in range(8)]
-    trained = work.train("stream", runs, equal.budget)
-    work.close()
+    cell = lstm.LSTMCell(study["config"]["network"]["hidden_size"])
+    parallel = ParallelRuns(equal, 100, Interrupts(), print)
+    runs = parallel.runs(lag, training["learning_rate"])
+    trained = parallel.train(LagTraining(cell, "stream", equal), runs, equal.budget)
+    parallel.close()
     ours = statistics.summary_of([row["accuracy"][-1] for row in trained.rows])
     theirs = statistics.summary_of(study["by_seed"]["accuracy"])
     print(lag, ours, theirs)

@@ -1,9 +1,9 @@
-"""A protocol small enough to run in seconds, and a card made by it."""
+"""Protocols small enough to run in seconds, and a card of the raw rows that they give."""
 
 import dataclasses
 
 from echo_jax.memory_benchmark import protocol
-from echo_jax.memory_benchmark.protocol import FULL
+from echo_jax.memory_benchmark.protocol import COPY, FULL
 from echo_jax.memory_cards import card_file
 
 TINY = dataclasses.replace(
@@ -28,8 +28,20 @@ TINY = dataclasses.replace(
     gradient_sequences=4,
 )
 
+TINY_COPY = dataclasses.replace(
+    COPY,
+    ladder=(1, 3),
+    tuning_lags={"copy": (1,)},
+    tuning_updates=2,
+    budget=4,
+    evaluate_every=2,
+    rates=(0.01,),
+    tuning_seeds=(1_000_000,),
+    seeds=2,
+)
 
-def made_card(cell, raw, chosen, seed=0):
+
+def made_card(raw, chosen, seed=0):
     identity = {
         "name": "x",
         "cell": {"cell": "lstm", "args": {}, "source": None},

@@ -1,0 +1,79 @@
+"""The cell to be measured: built from its name and arguments, checked, identified in a card."""
+
+import hashlib
+import inspect
+import json
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from flax import linen as nn
+
+from echo_jax.cells import cell_check, user_cell
+from echo_jax.exceptions import ConfigError
+from echo_jax.memory_benchmark import protocol, tasks
+from echo_jax.memory_benchmark.protocol import Protocol
+
+
+class ChosenCell(NamedTuple):
+    """A cell and how it was named.
+
+    name    `lstm` or the like, or `package.module:Class`
+    given   the keyword arguments that were given
+    args    all keyword arguments that a card states, as JSON values
+    module  the cell itself
+    """
+
+    name: str
+    given: dict[str, Any]
+    args: dict[str, Any]
+    module: nn.RNNCellBase
+
+    @property
+    def title(self) -> str:
+        """The name with all arguments."""
+        return ", ".join([self.name, *(f"{name} {value}" for name, value in self.args.items())])
+
+    def card_name(self, chosen: Protocol, seed: int) -> str:
+        """A name for its card, such as MyCell-rate-0.9-quick."""
+        words = [self.name.split(":")[-1], *(f"{name}-{x}" for name, x in self.given.items())]
+        words += [f"seed-{seed}"] * (seed != 0)
+        return re.sub(r"[^\w.-]+", "-", "-".join([*words, chosen.name]))
+
+    def identity(self) -> dict[str, Any]:
+        """The field `cell` of a card, with the SHA-256 of the file of a user's class."""
+        source = None
+        if ":" in self.name:
+            file = Path(inspect.getfile(type(self.module)))
+            source = hashlib.sha256(file.read_bytes()).hexdigest()
+        return {"cell": self.name, "args": self.args, "source": source}
+
+    def check(self, chosen: Protocol) -> None:
+        """Raise ConfigError for a cell that cannot be trained; built-in ones without arguments can.
+
+        The cell is run on the tokens of the stream, and traced on those of the other tasks.
+        """
+        if ":" in self.name or self.given:
+            asked = [task for task in protocol.TASKS if task in chosen.rows]
+            sizes = {tasks.alphabet(task, chosen.vocab_size) for task in asked}
+            others = sorted(sizes - {chosen.vocab_size})
+            cell_check.check(self.module, self.name, chosen.vocab_size, others)
+
+
+def choose(name: str, arguments: str = "") -> ChosenCell:
+    """The cell of a name and of `name=value,name=value`; ConfigError if it cannot be built."""
+    given = user_cell.parse_args(arguments)
+    module = user_cell.build(name, given)
+    args = given | ({"features": module.features} if hasattr(module, "features") else {})
+    return ChosenCell(name, given, _json_values(args), module)
+
+
+def _json_values(args: dict[str, Any]) -> dict[str, Any]:
+    """Arguments as a card holds them, tuples as lists; ConfigError for other values."""
+    try:
+        return json.loads(json.dumps(args, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"cell args {args} cannot be kept in a card ({error}): use numbers, words, True, "
+            "False, None, and lists of them"
+        ) from error

@@ -1,0 +1,97 @@
+"""Everything that a memory card holds of a cell, measured in order: its raw rows.
+
+    stream, hold  the learning rate, then the ladder of lags
+    price         sizes and times
+    beyond        the networks of the last lag that half of the seeds learned, on longer streams
+    cause         why the next lag is not learned
+    capacity      one network with a head for each lag; its recalled bits and its linear capacity
+    copy          the copy-memory task, with a protocol of its own
+
+On a CPU a raw row is a function of cell, protocol and seed, times excepted; what else runs does not
+matter. The program is asked to stop between blocks: that only ends the rows early.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+from flax import linen as nn
+
+from echo_jax.host.interrupts import Interrupts, StoppedError
+from echo_jax.memory_benchmark import (
+    capacity,
+    copy_task,
+    failure_cause,
+    linear_capacity,
+    longer_streams,
+    step_time,
+)
+from echo_jax.memory_benchmark.capacity import CapacityTraining
+from echo_jax.memory_benchmark.lag_training import LagTraining
+from echo_jax.memory_benchmark.parallel_runs import ParallelRuns, RawRow
+from echo_jax.memory_benchmark.protocol import TASKS, Protocol
+from echo_jax.memory_benchmark.train_ladder import TrainLadder
+
+Rows = Iterator[RawRow]
+
+
+def raw_rows(
+    cell: nn.RNNCellBase,
+    protocol: Protocol,
+    seed: int = 0,
+    interrupts: Interrupts | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Rows:
+    """The raw rows of a card.
+
+    Args:
+      cell: any `RNNCellBase`.
+      protocol: what is measured, and how.
+      seed: the first of `protocol.seeds` seeds.
+      interrupts: asked between blocks whether to stop.
+      tell: is told in a few words what is being measured.
+    """
+    parallel = ParallelRuns(protocol, seed, interrupts or Interrupts(), tell)
+    with contextlib.closing(parallel), contextlib.suppress(StoppedError):
+        for measure in _measures(cell, protocol, parallel):
+            yield from measure()
+
+
+def _measures(
+    cell: nn.RNNCellBase, protocol: Protocol, parallel: ParallelRuns
+) -> list[Callable[[], Rows]]:
+    """The measures that a protocol asks for, in order."""
+    if "copy" in protocol.rows:
+        training = copy_task.CopyTraining(cell, "copy", protocol)
+        return [lambda: copy_task.rows(training, parallel)]
+    stream, hold = (TrainLadder(LagTraining(cell, task, protocol), parallel) for task in TASKS)
+    for ladder in (stream, hold):
+        if ladder.training.task in protocol.rows:
+            ladder.prepare()
+    measures: dict[str, Callable[[], Rows]] = {
+        "stream": stream.rows,
+        "hold": hold.rows,
+        "price": lambda: _cost(stream),
+        "beyond": lambda: longer_streams.rows(stream),
+        "cause": lambda: failure_cause.rows(stream),
+        "capacity": lambda: capacity_rows(stream),
+    }
+    return [measure for name, measure in measures.items() if name in protocol.rows]
+
+
+def _cost(stream: TrainLadder) -> Rows:
+    """The raw row `price`, timed while nothing compiles."""
+    stream.parallel.tell("price")
+    stream.parallel.wait_for_compilation()
+    yield step_time.cost_row(stream.training)
+
+
+def capacity_rows(stream: TrainLadder) -> Rows:
+    """The raw rows `bits` and `linear` of a network with a head for each lag."""
+    parallel = stream.parallel
+    parallel.tell("capacity: one network with a head for each lag")
+    training, runs = CapacityTraining(stream.training), parallel.runs(0, stream.rate)
+    first = parallel.measure(lambda run, _: training.init(run).params, runs, None)
+    last = parallel.train(training, runs, training.protocol.capacity_updates).params
+    parallel.interrupts.check()
+    yield from capacity.bits_rows(training, parallel, runs, last)
+    yield from linear_capacity.rows(training, parallel, runs, first, last)

@@ -1,0 +1,62 @@
+import contextlib
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny_cards import TINY
+
+from echo_jax.cells import cell_check, lstm
+from echo_jax.host.interrupts import Interrupts
+from echo_jax.memory_benchmark import parallel_runs
+from echo_jax.memory_benchmark.copy_task import Scores
+from echo_jax.memory_benchmark.lag_training import LagTraining, Progress, Run
+from echo_jax.memory_benchmark.parallel_runs import ParallelRuns, record, spread
+
+
+@pytest.fixture
+def parallel():
+    with contextlib.closing(ParallelRuns(TINY, 0, Interrupts(), print)) as runs:
+        yield runs
+
+
+@pytest.mark.parametrize(
+    ("active", "slots", "devices"), [([0, 3, 5], 8, 2), ([7], 8, 4), ([], 4, 2), ([0, 1, 2], 3, 1)]
+)
+def test_active_runs_are_divided_evenly_and_none_is_lost(active, slots, devices):
+    order = spread(active, slots, devices)
+    assert sorted(order) == list(range(slots))
+    shares = [len(set(active) & set(share)) for share in order.reshape(devices, -1).tolist()]
+    assert max(shares) - min(shares) <= 1
+
+
+@pytest.mark.slow
+def test_a_run_is_the_same_bit_for_bit_in_every_slot(parallel):
+    training = LagTraining(lstm.LSTMCell(4), "stream", TINY)
+    runs = [Run(seed, 1, 0.1) for seed in (0, 1)]
+    together = parallel.train(training, runs, 75)
+    for i, run in enumerate(runs):
+        alone = parallel.train(training, [run], 75)
+        assert alone.rows[0] == together.rows[i]
+        of_run = jax.tree.map(lambda x, i=i: x[i : i + 1], together.params)
+        jax.tree.map(np.testing.assert_array_equal, alone.params, of_run)
+
+
+def test_a_cell_that_takes_too_long_to_compile_ends_with_a_sentence(parallel, monkeypatch):
+    monkeypatch.setattr(parallel_runs, "COMPILE_SECONDS", 0.1)
+    monkeypatch.setattr(ParallelRuns, "compile", lambda *_: time.sleep(1))
+    training = LagTraining(lstm.LSTMCell(4), "stream", TINY)
+    with pytest.raises(cell_check.TooLongError, match=r"'LSTMCell' is not .* within 0.1 s: put"):
+        parallel.train(training, [Run(0, 1, 0.1)], 25)
+
+
+def test_progress_is_rounded_and_non_finite_numbers_are_null():
+    row = {"lag": 1}
+    record(row, Progress(*np.float32([[0, 2 / 3], [0, np.nan]]), np.array([0, 1])), 1, ".6f")
+    assert row == {"lag": 1, "accuracy": [0.666667], "confirmed": [None], "failed": False}
+    for value in (0.0201234567, jnp.inf):
+        scores = Scores(*np.array([[value], [2.1], [0.125], [value < 1]]))
+        record(row := {} if value < 1 else row, scores, 0, ".5g")
+    expected = {"loss": [0.020123, None], "recall": [2.1, 2.1], "accuracy": [0.125, 0.125]}
+    assert row == expected | {"failed": True}
