@@ -21,6 +21,7 @@ from echo_jax.memory_cards.card_text import (
     answer,
     bounds,
     brief,
+    counted,
     kind_of,
     nats,
     reach,
@@ -181,7 +182,7 @@ COLUMNS = {
 }  # fmt: skip
 """The columns of the table after the first, which has the name of the card."""
 
-CELL_COLUMN = "The name of the card. Cards that share a name are told apart by their arguments."
+CELL_COLUMN = "The name of the card. Cards that share a name have their digest beside it."
 
 SUMMARY = ("cell", "stream span", "hold span", "bits", "updates", "state, bytes", TRAINING)
 """The columns of the short table."""
@@ -258,7 +259,7 @@ def introduction(groups: Sequence[Sequence[Card]]) -> list[str]:
         "what cost. A protocol fixes everything except the cell: tokens, lags, updates, seeds, and "
         "how learning rates are chosen. Cards can be compared if they have the same protocol, "
         "which each card identifies by its hash.",
-        f"{_counted(len(main), 'card')} of the protocol {protocol['name']}, version "
+        f"{counted(len(main), 'card')} of the protocol {protocol['name']}, version "
         f"{protocol['version']}, can be compared: all tables and figures not marked otherwise are "
         f"about these. The hash of the protocol is {main[0]['protocol_hash']}.",
     ]
@@ -269,14 +270,10 @@ def introduction(groups: Sequence[Sequence[Card]]) -> list[str]:
             for group in others
         )
         texts.append(
-            f"{_counted(sum(map(len, others)), 'card')} cannot be compared with them, because the "
+            f"{counted(sum(map(len, others)), 'card')} cannot be compared with them, because the "
             f"hash of the protocol differs: {named}. These have a table of their own."
         )
     return texts
-
-
-def _counted(count: int, word: str) -> str:
-    return f"{count:,} {word}{'s' * (count != 1)}"
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -456,7 +453,7 @@ READING = Section(
         "its median over seeds. At least (\u2265) means that nothing beyond was decided: the "
         "ladder of lags ended, or the time was over.",
         "Updates until 99%, by lag": "How fast the cell learns: the Kaplan-Meier median over "
-        "seeds, in which seeds that never arrived count as later than all others. A bar is its "
+        "seeds, in which seeds that never succeeded count as later than all others. A bar is its "
         "interval, and the dotted line the budget. A hollow mark at never is a median beyond the "
         "budget or beyond the available time.",
         "Recalled bits, by lag": "What one state contains about the token at each lag, from one "

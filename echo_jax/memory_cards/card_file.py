@@ -14,7 +14,7 @@ import msgspec
 from echo_jax import atomic_files
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory_cards import schema, validation
-from echo_jax.memory_cards.card_markdown import markdown
+from echo_jax.memory_cards.card_page import markdown
 from echo_jax.memory_cards.schema import SCHEMA, shown
 from echo_jax.memory_cards.summary import summarize
 

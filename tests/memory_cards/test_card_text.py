@@ -8,7 +8,7 @@ from fabricated_cards import CARDS, SMALL, card, run, tuning_rows
 from golden import assert_golden
 
 from echo_jax.memory_cards import card_file, card_text
-from echo_jax.memory_cards.card_markdown import markdown
+from echo_jax.memory_cards.card_page import markdown
 from echo_jax.memory_cards.card_text import Reach
 from echo_jax.memory_cards.summary import span_estimate
 
