@@ -1,9 +1,9 @@
-"""Errors that a user sees as one sentence."""
+"""Errors that a command prints as one sentence."""
 
 
 class ConfigError(ValueError):
-    """A value that breaks a rule. Its message is one sentence: the value, the rule, the fix."""
+    """A value breaks a rule. The message is one sentence: the value, the rule, the fix."""
 
 
 class StorageError(ConfigError):
-    """A file or folder that cannot be written, or cannot be believed."""
+    """A file or folder is missing, damaged or in use, or cannot be written."""

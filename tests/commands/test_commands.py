@@ -423,11 +423,11 @@ NO_MARKS = "R has no lines <!-- studies --> and <!-- end of studies -->: put the
     ("content", "sentence"),
     [
         (None, "R cannot be read (No such file or directory): name a Markdown file"),
-        ("folder", "R is no regular file: name a Markdown file"),
+        ("folder", "R is not a regular file: name a Markdown file"),
         (b"# Mine\n", NO_MARKS),
         (b"<!-- studies -->\n", NO_MARKS),
         (b"<!-- end of studies -->\n<!-- studies -->\n", NO_MARKS),
-        (MARKED.encode("utf-16"), "R is no text in UTF-8: name a Markdown file"),
+        (MARKED.encode("utf-16"), "R is not text in UTF-8: name a Markdown file"),
     ],
 )
 def test_a_readme_that_cannot_have_the_answers_is_refused_before_anything_is_run(
