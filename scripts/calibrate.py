@@ -2,4 +2,5 @@
 
 from echo_jax.__main__ import main
 
-main("calibrate")
+if __name__ == "__main__":
+    main("calibrate")

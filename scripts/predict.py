@@ -2,4 +2,5 @@
 
 from echo_jax.__main__ import main
 
-main("predict")
+if __name__ == "__main__":
+    main("predict")

@@ -2,4 +2,5 @@
 
 from echo_jax.__main__ import main
 
-main("probe")
+if __name__ == "__main__":
+    main("probe")

@@ -1,67 +1,70 @@
-"""How a run grows with each of its sizes, beside what arithmetic and memory traffic explain.
+"""Time, memory and compilation of an update against each size of a run.
 
-python scripts/benchmark.py --scaling
-
-Every point is measured in a fresh process on one core. An update is explained by
+Every point is measured in a fresh process on one core. The time of an update is explained by
 
     flops of its products / peak of a product  +  bytes of Adam / bandwidth
 
 with the peak and the bandwidth measured in that process, the bandwidth on as many bytes as
-weights and moments take, so in the same cache. Not in it: sigmoid, tanh and softmax, products too
-small to reach the peak, and what it costs to start an operation.
+weights and moments take, so in the same cache. Not explained are sigmoid, tanh and softmax,
+products too small to reach the peak, and the start of each operation.
 """
 
 import dataclasses
 import functools
-import json
 import math
-import os
 import resource
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, from_dict, to_dict
-from echo_jax.speed_benchmark.peers import ONE_THREAD, SMALL_JOB, pinned
+from echo_jax.config import NetworkConfig, RunConfig, TaskConfig
+from echo_jax.speed_benchmark.learner import SMALL_JOB
+from echo_jax.speed_benchmark.race import say
+from echo_jax.speed_benchmark.worker import Worker, WorkerError
 
-AXES: dict[str, tuple[int, ...]] = {
-    "window": (5, 10, 50, 100, 200, 500, 1000),
-    "vocabulary": (100, 1000, 10_000, 50_000),
-    "hidden": (50, 100, 256, 512, 1024),
-    "seeds": (1, 4, 16, 64, 256, 1024),
-    "length": (25, 100, 1000, 10_000),
+AXES: dict[str, tuple[tuple[int, ...], Callable[[int], RunConfig]]] = {
+    "window": (
+        (5, 10, 50, 100, 200, 500, 1000),
+        lambda size: RunConfig(TaskConfig(window=size, length=max(TaskConfig.length, 2 * size))),
+    ),
+    "vocabulary": (
+        (100, 1000, 10_000, 50_000),
+        lambda size: RunConfig(TaskConfig(vocab_size=size)),
+    ),
+    "hidden": (
+        (50, 100, 256, 512, 1024),
+        lambda size: RunConfig(network=NetworkConfig(hidden_size=size)),
+    ),
+    "seeds": ((1, 4, 16, 64, 256, 1024), lambda size: RunConfig(seeds=size)),
+    "length": ((25, 100, 1000, 10_000), lambda size: RunConfig(TaskConfig(length=size))),
 }
-"""The sizes measured; all others stay as in part 4, except that a sequence holds two windows."""
+"""The sizes of each axis, and part 4 with one of them; a sequence holds at least two windows."""
 
-SECONDS = 2.0
-"""Measuring time of a point."""
+MEASURING_SECONDS, TIME_LIMIT = 2.0, 180
+"""Measuring time of a point, and the seconds after which it is given up."""
 
-TIME_LIMIT = 180
-"""Seconds after which a point is given up."""
-
-CALL = 0.25
-"""Seconds that one call of the compiled program should take at least, where it can."""
+CALL_SECONDS = 0.25
+"""Time that one call of the compiled program should take at least."""
 
 
 class Machine(NamedTuple):
-    """What a core can do: products in flop/s, memory traffic in byte/s."""
+    """The speed of a core: products in flop/s, memory traffic in byte/s."""
 
     peak: float
     bandwidth: float
 
 
 NOMINAL = Machine(peak=5e10, bandwidth=1e10)
-"""A guess, only to choose how many sequences one call trains on."""
+"""A guess, used only to choose how many sequences one call trains on."""
 
 
 class Point(NamedTuple):
-    """One measurement: the axis it belongs to, its size there, what is run."""
+    """One measurement: its axis, its size there, the run."""
 
     axis: str
     size: int
@@ -72,35 +75,20 @@ def points(fast: bool) -> list[Point]:
     """All points of all axes, or one small one."""
     if fast:
         return [Point("window", SMALL_JOB.task.window, SMALL_JOB)]
-    return [Point(axis, size, configure(axis, size)) for axis in AXES for size in AXES[axis]]
-
-
-def configure(axis: str, size: int) -> RunConfig:
-    """Part 4 with one of its sizes changed."""
-    match axis:
-        case "window":
-            return RunConfig(TaskConfig(window=size, length=max(TaskConfig.length, 2 * size)))
-        case "vocabulary":
-            return RunConfig(TaskConfig(vocab_size=size))
-        case "hidden":
-            return RunConfig(network=NetworkConfig(hidden_size=size))
-        case "seeds":
-            return RunConfig(seeds=size)
-        case _:
-            return RunConfig(TaskConfig(length=size))
+    return [Point(axis, n, run(n)) for axis, (sizes, run) in AXES.items() for n in sizes]
 
 
 def parameters(config: RunConfig) -> int:
-    """How many weights the LSTM and its readout have."""
+    """The number of weights of the LSTM and its readout."""
     v, h = config.task.vocab_size, config.network.hidden_size
     return (v + h + 1) * 4 * h + (h + 1) * v
 
 
 def flops(config: RunConfig) -> int:
-    """Of the products of an update.
+    """The operations of the products of an update.
 
-    They are h U in every step, and the readout, each forward, backward and for the gradient of
-    its weights. The one-hot product is a gather, which costs none.
+    They are h U in every step, and the readout, each forward, backward and for the gradient of its
+    weights. The one-hot product is a gather, which takes none.
     """
     task, h = config.task, config.network.hidden_size
     steps = task.batch_size * task.window
@@ -108,52 +96,44 @@ def flops(config: RunConfig) -> int:
 
 
 def adam_bytes(config: RunConfig) -> int:
-    """Of an update: weight and both moments read and written, the gradient written and read."""
+    """Memory traffic of Adam: weight and both moments read and written, so is the gradient."""
     return 8 * 4 * parameters(config)
 
 
 def explained(config: RunConfig, machine: Machine) -> float:
-    """Seconds of an update, by the head of this file."""
+    """Seconds of an update by the formula above."""
     return flops(config) / machine.peak + adam_bytes(config) / machine.bandwidth
 
 
 def measure_all(core: int, fast: bool) -> list[dict[str, Any]]:
-    """Every point, one after the other, the same shapes only once."""
-    seconds = 0.1 if fast else SECONDS
-    once = functools.cache(functools.partial(measure_in_process, core, seconds))
+    """Measure every point, one after the other, equal runs only once."""
+    seconds = 0.1 if fast else MEASURING_SECONDS
+    once = functools.cache(functools.partial(_measure_in_process, core, seconds))
     rows = []
     for point in points(fast):
-        print(f"{point.axis} {point.size:,}", file=sys.stderr, flush=True)
+        say(f"{point.axis} {point.size:,}")
         rows.append({"axis": point.axis, "size": point.size} | once(point.config))
     return rows
 
 
-def measure_in_process(core: int, seconds: float, config: RunConfig) -> dict[str, Any]:
-    """What `measure` returns in a fresh process on one core, or why there is nothing."""
-    command = [sys.executable, "-m", __name__, json.dumps(to_dict(config)), str(seconds)]
-    with pinned(core):
+def _measure_in_process(core: int, seconds: float, config: RunConfig) -> dict[str, Any]:
+    with Worker(core, {}, _send_measurement, config, seconds) as worker:
         try:
-            done = subprocess.run(
-                command,
-                check=True,
-                capture_output=True,
-                text=True,
-                timeout=TIME_LIMIT,
-                env={**os.environ, **ONE_THREAD},
-            )
-        except subprocess.TimeoutExpired:
-            return {"failure": f"not done after {TIME_LIMIT} s"}
-        except subprocess.CalledProcessError as error:
-            return {"failure": (error.stderr.strip().splitlines() or ["no message"])[-1]}
-    return json.loads(done.stdout.splitlines()[-1])
+            return worker.reply(TIME_LIMIT)
+        except WorkerError as error:
+            return {"failure": str(error)}
+
+
+def _send_measurement(pipe: Connection, config: RunConfig, seconds: float) -> None:
+    pipe.send(measure(config, seconds))
 
 
 def measure(config: RunConfig, seconds: float) -> dict[str, Any]:
     """Compile and run chunks of sequences for all seeds of a configuration, on one device.
 
     Returns:
-      compile_seconds; microseconds an update of a seed takes, and by the model should; peak_mib
-      above what the imports took; flops, adam_bytes; peak and bandwidth.
+      compile_seconds; microseconds of an update of a seed, measured and explained; peak_mib above
+      the imports; flops, adam_bytes; peak and bandwidth.
     """
     import jax
 
@@ -162,17 +142,14 @@ def measure(config: RunConfig, seconds: float) -> dict[str, Any]:
     before = peak_mib()
     device, size = jax.local_devices()[:1], sequences_in_call(config)
     runs = [dataclasses.replace(config, seed=seed, seeds=1) for seed in range(config.seeds)]
-    settings = many_seeds.stack_traced(runs)
-    state = jax.jit(many_seeds.init_runs(config.shapes, device, "map"))(settings)
-    run_chunks = jax.jit(
-        many_seeds.run_chunks(config.shapes, size, device, "map"), donate_argnums=1
-    )
+    traced = many_seeds.stack_traced(runs)
+    state = jax.jit(many_seeds.init_runs(config.shapes, device, "map"))(traced)
+    chunks = many_seeds.run_chunks(config.shapes, size, device, "map")
     begin = time.perf_counter()
-    program = run_chunks.lower(settings, state, size).compile()
+    program = jax.jit(chunks, donate_argnums=1).lower(traced, state, size).compile()
     compile_seconds = time.perf_counter() - begin
-    call = seconds_of_call(functools.partial(program, settings), state, size, seconds)
-    peak = peak_mib() - before
-    machine = measure_machine(config)
+    call = seconds_of_call(functools.partial(program, traced), state, size, seconds)
+    peak, machine = peak_mib() - before, measure_machine(config)
     updates = size * config.task.updates_per_sequence * config.seeds
     return {
         "compile_seconds": compile_seconds,
@@ -186,9 +163,9 @@ def measure(config: RunConfig, seconds: float) -> dict[str, Any]:
 
 
 def sequences_in_call(config: RunConfig) -> int:
-    """Enough of them to fill the time of a call, and for 40 updates of a seed; at most 100."""
+    """Enough to fill the time of a call, and for 40 updates of a seed; at most 100."""
     updates = config.task.updates_per_sequence
-    filling = int(CALL / (updates * config.seeds * explained(config, NOMINAL)))
+    filling = int(CALL_SECONDS / (updates * config.seeds * explained(config, NOMINAL)))
     return min(100, max(1, 40 // updates, filling))
 
 
@@ -205,7 +182,7 @@ def seconds_of_call(program: Callable[..., Any], state: Any, size: int, seconds:
 
 
 def peak_mib() -> float:
-    """The most memory this process ever had resident, MiB."""
+    """The largest memory that this process ever had resident, MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
@@ -213,16 +190,14 @@ def measure_machine(config: RunConfig) -> Machine:
     """The peak of a product of 512 x 512, and the bandwidth on as much memory as a seed's state."""
     import jax.numpy as jnp
 
-    averaging = jnp.full((512, 512), 1 / 512)
-    floats = min(3 * parameters(config), 2**26)
+    averaging, floats = jnp.full((512, 512), 1 / 512), min(3 * parameters(config), 2**26)
     product = seconds_of_loop(lambda x: x @ averaging, (512, 512), 20)
-    passes = max(10, 2**26 // floats)
-    traffic = seconds_of_loop(lambda x: x * 0.999 + 0.001, (floats,), passes)
+    traffic = seconds_of_loop(lambda x: x * 0.999 + 0.001, (floats,), max(10, 2**26 // floats))
     return Machine(2 * 512**3 / product, 2 * 4 * floats / traffic)
 
 
 def seconds_of_loop(step: Callable[[Any], Any], shape: tuple[int, ...], repeats: int) -> float:
-    """Seconds of one step, from ones of a shape to the next array; the best of three loops."""
+    """Seconds of one step from array to array, starting from ones; the best of three loops."""
     import jax
     import jax.numpy as jnp
 
@@ -256,62 +231,42 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def draw(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """A panel for each axis, log-log: measured, and what is explained; last the compile times."""
+    """A panel for each axis, log-log: measured and explained times; last the compile times."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    from echo_jax.report.styles import BLUE, ORANGE
+
     measured = [row for row in rows if "failure" not in row]
-    axes_names = list(dict.fromkeys(row["axis"] for row in measured))
+    of_axis = {axis: [row for row in measured if row["axis"] == axis] for axis in AXES}
     figure = Figure(figsize=(8, 5.4), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
-    panels = figure.subplots(2, 3).ravel()
-    for panel, axis in zip(panels, axes_names, strict=False):
-        draw_times(panel, axis, [row for row in measured if row["axis"] == axis])
-    for panel in panels[len(axes_names) : -1]:
-        panel.set_axis_off()
-    draw_compile(panels[-1], [row for row in measured if row["axis"] == "window"])
+    *panels, last = figure.subplots(2, 3).ravel()
+    for panel, (axis, points) in zip(panels, of_axis.items(), strict=True):
+        ideal = [row["explained_microseconds"] for row in points]
+        _draw_curves(panel, points, "microseconds", ideal, BLUE)
+        panel.set(xlabel=axis, ylabel="us per update" + " and seed" * (axis == "seeds"))
+    compiling = [row["compile_seconds"] for row in of_axis["window"]]
+    _draw_curves(last, of_axis["window"], "compile_seconds", compiling[:1] * len(compiling), ORANGE)
+    last.set(xlabel="window", ylabel="seconds to compile")
     panels[0].legend(frameon=False, fontsize=9)
     figure.savefig(path, format="png")
 
 
-def draw_times(panel: Any, axis: str, rows: Sequence[dict[str, Any]]) -> None:
-    """Microseconds per update against a size."""
-    from echo_jax.report.styles import BLUE, GREY
+def _draw_curves(
+    panel: Any, points: Sequence[dict[str, Any]], field: str, ideal: Sequence[float], color: str
+) -> None:
+    """Measured values against sizes, and the ideal; no panel where nothing was measured."""
+    from echo_jax.report.styles import GREY
 
-    sizes = [row["size"] for row in rows]
-    ideal = [row["explained_microseconds"] for row in rows]
+    if not points:
+        panel.set_axis_off()
+        return
+    sizes, values = [row["size"] for row in points], [row[field] for row in points]
     panel.loglog(sizes, ideal, color=GREY, linestyle="--", label="explained")
-    times = [row["microseconds"] for row in rows]
-    panel.loglog(sizes, times, color=BLUE, marker="o", markersize=4, label="measured")
-    label_panel(panel, axis, "us per update" + " and seed" * (axis == "seeds"))
-    panel.set_ylim(whole_decades(ideal + times))
-
-
-def draw_compile(panel: Any, rows: Sequence[dict[str, Any]]) -> None:
-    """Seconds of compiling against the window; the ideal is not to grow."""
-    from echo_jax.report.styles import GREY, ORANGE
-
-    sizes = [row["size"] for row in rows]
-    times = [row["compile_seconds"] for row in rows]
-    panel.loglog(sizes, np.full(len(sizes), times[0]), color=GREY, linestyle="--")
-    panel.loglog(sizes, times, color=ORANGE, marker="o", markersize=4)
-    label_panel(panel, "window", "seconds to compile")
-    panel.set_ylim(whole_decades(times))
-
-
-def whole_decades(values: Sequence[float]) -> tuple[float, float]:
-    """The powers of ten around some values."""
-    return 10.0 ** math.floor(math.log10(min(values))), 10.0 ** math.ceil(math.log10(max(values)))
-
-
-def label_panel(panel: Any, below: str, beside: str) -> None:
-    """Name both axes of a panel, number the powers of ten alone, take the frame away."""
+    panel.loglog(sizes, values, color=color, marker="o", markersize=4, label="measured")
+    lowest, highest = np.log10([min([*ideal, *values]), max([*ideal, *values])])
+    panel.set_ylim(10.0 ** math.floor(lowest), 10.0 ** math.ceil(highest))
     for axis in (panel.xaxis, panel.yaxis):
         axis.set_minor_formatter("")
-    panel.set_xlabel(below)
-    panel.set_ylabel(beside)
     panel.spines[["top", "right"]].set_visible(False)
-
-
-if __name__ == "__main__":
-    print(json.dumps(measure(from_dict(json.loads(sys.argv[1])), float(sys.argv[2]))))

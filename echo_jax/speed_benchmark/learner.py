@@ -1,0 +1,146 @@
+"""The training job of the race, and the interface that every peer has."""
+
+import abc
+import dataclasses
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from echo_jax.config import PARTS, NetworkConfig, RunConfig, TaskConfig, TrainingConfig
+
+JOB = dataclasses.replace(PARTS["context"], evaluation_sequences=100)
+"""Part 4 of the tutorial, evaluated on 100 fresh sequences."""
+
+SMALL_JOB = RunConfig(
+    TaskConfig(length=10, vocab_size=8, window=3, lag=1, batch_size=2),
+    NetworkConfig(hidden_size=6),
+    TrainingConfig(sequences=100),
+    evaluation_sequences=20,
+)
+"""The job of `--fast`."""
+
+CHUNK = 100
+"""Sequences in one call of a compiled program, for peers that have one."""
+
+
+class Learner(abc.ABC):
+    """A network and its training; it is built with everything that `start` and `train` need."""
+
+    chunk = 1
+    """`train` takes a multiple of so many sequences."""
+
+    def __init__(self, config: RunConfig) -> None:
+        """Keep the configuration of the job."""
+        self.config = config
+
+    @abc.abstractmethod
+    def start(self) -> None:
+        """Draw new weights and set the optimizer's moments to zero."""
+
+    @abc.abstractmethod
+    def train(self, sequences: int) -> None:
+        """Train on further sequences, each new; return when it is done."""
+
+    def seconds(self, sequences: int) -> float:
+        """The time that training on further sequences takes, their drawing included."""
+        begin = time.perf_counter()
+        self.train(sequences)
+        return time.perf_counter() - begin
+
+    def warm_up(self) -> float:
+        """Compile everything by training twice from a new start; the seconds of one sequence."""
+        count = max(self.chunk, 5)
+        self.start()
+        self.train(count)
+        self.start()
+        seconds = self.seconds(count)
+        self.start()
+        return seconds / count
+
+
+class Rows(NamedTuple):
+    """Sequences cut into the tutorial's rows.
+
+    windows  int `[N, K, B, W]`
+    targets  int `[N, K, B]`
+    """
+
+    windows: np.ndarray
+    targets: np.ndarray
+
+
+def cut(sequences: np.ndarray, task: TaskConfig) -> Rows:
+    """The rows of sequences `[N, L]`: windows that end at t, targets x(t - lag)."""
+    times = np.asarray(task.row_times).reshape(-1, task.batch_size)
+    windows = sequences[:, times[..., None] - np.arange(task.window)[::-1]]
+    return Rows(windows, sequences[:, times - task.lag])
+
+
+class RowLearner(Learner):
+    """A peer that is given rows of sequences that NumPy draws; it defines `start` and `run`."""
+
+    def __init__(self, config: RunConfig) -> None:
+        """Seed the training data."""
+        super().__init__(config)
+        self._data = np.random.default_rng(config.seed)
+
+    @abc.abstractmethod
+    def run(self, rows: Rows, learn: bool) -> tuple[np.ndarray, np.ndarray]:
+        """The loss `[N, K]` in nats of every batch and the most likely tokens `[N, K, B]`.
+
+        The state is zero at the start of each sequence. To learn is to make an update after each
+        batch.
+        """
+
+    def train(self, sequences: int) -> None:
+        """See `Learner`."""
+        self.run(self._draw(self._data, sequences), learn=True)
+
+    def accuracy(self) -> float:
+        """The share of right answers on fresh sequences."""
+        held_out = np.random.default_rng([self.config.seed, 1])
+        rows = self._draw(held_out, self.config.evaluation_sequences)
+        return float(np.mean(self.run(rows, learn=False)[1] == rows.targets))
+
+    def losses_at_rest(self) -> list[float]:
+        """The loss of each batch of `repeating_tokens`, without learning."""
+        task = self.config.task
+        return self.run(cut(repeating_tokens(task), task), learn=False)[0][0].tolist()
+
+    def _draw(self, data: np.random.Generator, sequences: int) -> Rows:
+        task = self.config.task
+        tokens = data.integers(0, task.vocab_size, (sequences, task.length), dtype=np.int32)
+        return cut(tokens, task)
+
+
+class LoopLearner(RowLearner):
+    """A peer that runs one batch after the other in Python; it defines `start` and `run_batch`."""
+
+    @abc.abstractmethod
+    def run_batch(
+        self, state: Any, window: np.ndarray, target: np.ndarray, learn: bool
+    ) -> tuple[Any, float, np.ndarray]:
+        """The next state, the loss and the most likely tokens; the first state is None."""
+
+    def run(self, rows: Rows, learn: bool) -> tuple[np.ndarray, np.ndarray]:
+        """See `RowLearner`."""
+        losses, answers = zip(*self._batches(rows, learn), strict=True)
+        shape = rows.targets.shape
+        return np.reshape(losses, shape[:2]), np.reshape(answers, shape)
+
+    def _batches(self, rows: Rows, learn: bool) -> Iterator[tuple[float, np.ndarray]]:
+        for windows, targets in zip(*rows, strict=True):
+            state = None
+            for window, target in zip(windows, targets, strict=True):
+                state, loss, answer = self.run_batch(state, window, target, learn)
+                yield loss, answer
+
+
+def repeating_tokens(task: TaskConfig) -> np.ndarray:
+    """A sequence int32 `[1, L]` whose batches are all equal.
+
+    Without learning, their losses differ exactly where the state is carried from batch to batch.
+    """
+    return np.arange(task.length, dtype=np.int32)[None] % task.batch_size

@@ -1,0 +1,237 @@
+"""Peers train the same job in turn, A B C A B C ..., each in a process of its own on one core.
+
+A ratio is the median of the ratios within each round; none is given where the times of the two
+overlap. A quick peer is trained from the start in every round; a slow one is trained once, a share
+of it in every round.
+"""
+
+import contextlib
+import dataclasses
+import statistics
+import sys
+from collections.abc import Iterator, Sequence
+from multiprocessing.connection import Connection
+from typing import Any, NamedTuple
+
+from echo_jax.exceptions import ConfigError
+from echo_jax.speed_benchmark import limit_program
+from echo_jax.speed_benchmark.learner import JOB, SMALL_JOB
+from echo_jax.speed_benchmark.peers import MANY_SEEDS, PEERS, SEEDS
+from echo_jax.speed_benchmark.worker import Worker, WorkerError
+
+REFERENCE = "echo_jax"
+"""The peer that the others are compared with."""
+
+SEEDS_SHARE = 100
+"""Sequences that each of many seeds trains on in a round."""
+
+QUICK = 3.0
+"""A training of at most so many seconds is done from the start in every round."""
+
+START_LIMIT, REPLY_LIMIT = 300, 900
+"""Seconds to wait for a worker's first message and for its replies."""
+
+
+class Spread(NamedTuple):
+    """The median of some numbers, the smallest and the largest."""
+
+    median: float
+    low: float
+    high: float
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """The spread of one number or more."""
+    return Spread(statistics.median(values), min(values), max(values))
+
+
+def ratio(times: Sequence[float], reference: Sequence[float]) -> Spread | None:
+    """How many times the reference the times are, round by round; None where the two overlap.
+
+    times 30 31 29, reference 10 10 9   -> 3.1 (3.0 .. 3.2)
+    times 10 12 11, reference 11 10 12  -> None: the spread is larger than the difference
+    """
+    if min(times) <= max(reference) and min(reference) <= max(times):
+        return None
+    return spread([a / b for a, b in zip(times, reference, strict=True)])
+
+
+def carries_state(losses: Sequence[float]) -> bool:
+    """True if equal batches, with nothing learned between them, have losses that differ."""
+    return max(losses) - min(losses) > 1e-6
+
+
+@dataclasses.dataclass
+class Contestant:
+    """A peer that is warm."""
+
+    name: str
+    worker: Worker
+    versions: dict[str, str]
+    whole: bool
+    """It is trained from the start in every round."""
+    sequences: int
+    """Trained in a round."""
+    seconds: list[float] = dataclasses.field(default_factory=list)
+    """Of each round."""
+
+
+class Race:
+    """The state of a race.
+
+    contestants  peers that are still in it
+    absent       reasons why a peer is not
+    limit        microseconds per update of the external program, for each round
+    results      every time and score of each peer, by name
+    """
+
+    def __init__(self, fast: bool) -> None:
+        """Nothing is started."""
+        self.fast, self.job = fast, SMALL_JOB if fast else JOB
+        self.contestants: dict[str, Contestant] = {}
+        self.absent: dict[str, str] = {}
+        self.limit: list[float] = []
+        self.results: dict[str, dict[str, Any]] = {}
+
+    def run(self, names: Sequence[str], rounds: int, core: int, limit: str | None) -> None:
+        """Start all workers, run the rounds, score everyone, end the workers."""
+        with contextlib.ExitStack() as workers:
+            for name in names:
+                say(f"starting {name}")
+                on = None if name == SEEDS else core
+                worker = Worker(on, PEERS[name].environment, serve, name, self.fast)
+                workers.enter_context(worker)
+                with self.failing(name):
+                    self.contestants[name] = self.warm(name, worker, rounds)
+            for number in range(rounds):
+                say(f"round {number + 1} of {rounds}")
+                for name in list(self.contestants):
+                    with self.failing(name):
+                        run_round(self.contestants[name])
+                if limit:
+                    self.limit.append(limit_program.run(limit, core))
+            for name in list(self.contestants):
+                with self.failing(name):
+                    self.results[name] = self.result(self.contestants[name])
+
+    @contextlib.contextmanager
+    def failing(self, name: str) -> Iterator[None]:
+        """Within it a worker that fails leaves the race; without the reference there is none."""
+        try:
+            yield
+        except WorkerError as error:
+            if name == REFERENCE:
+                raise ConfigError(f"{name} fell out of its own benchmark: {error}") from error
+            self.contestants.pop(name, None)
+            self.absent[name] = str(error)
+
+    def warm(self, name: str, worker: Worker, rounds: int) -> Contestant:
+        """A contestant whose worker has compiled everything, and what it trains in a round."""
+        pace, total = worker.reply(START_LIMIT), self.job.training.sequences
+        whole = pace["seconds_per_sequence"] * total <= QUICK
+        share = total if whole else -(-total // rounds)
+        share = min(share, SEEDS_SHARE) if name == SEEDS else share
+        sequences = -(-share // pace["chunk"]) * pace["chunk"]
+        return Contestant(name, worker, pace["versions"], whole, sequences)
+
+    def result(self, contestant: Contestant) -> dict[str, Any]:
+        """Every time of a contestant, what follows from them, and its scores."""
+        name, seconds, worker = contestant.name, contestant.seconds, contestant.worker
+        reference = self.results.get(REFERENCE, {}).get("microseconds_per_update")
+        seeds = MANY_SEEDS if name == SEEDS else 1
+        updates = contestant.sequences * self.job.task.updates_per_sequence * seeds
+        times = [1e6 * each / updates for each in seconds]
+        against = ratio(times, reference) if reference else None
+        row = {
+            "label": PEERS[name].label,
+            "sequences_in_round": contestant.sequences,
+            "seconds": seconds,
+            "microseconds_per_update": times,
+            "median": statistics.median(times),
+            "ratio": against and against._asdict(),
+            "versions": contestant.versions,
+        }
+        if name == SEEDS:
+            return row
+        share = self.job.training.sequences / (contestant.sequences * len(seconds))
+        return row | {
+            "training_seconds": (
+                statistics.median(seconds) if contestant.whole else sum(seconds) * share
+            ),
+            "accuracy": worker.ask(REPLY_LIMIT, "accuracy"),
+            "carries_state": carries_state(worker.ask(REPLY_LIMIT, "losses_at_rest")),
+        }
+
+
+def serve(pipe: Connection, name: str, fast: bool) -> None:
+    """The process of a peer: warm up, say how fast it is, then call the methods asked for."""
+    learner = PEERS[name].learner(SMALL_JOB if fast else JOB)
+    pace = {"chunk": learner.chunk, "seconds_per_sequence": learner.warm_up()}
+    pipe.send(pace | {"versions": PEERS[name].versions()})
+    while True:
+        method, *arguments = pipe.recv()
+        pipe.send(getattr(learner, method)(*arguments))
+
+
+def run_round(contestant: Contestant) -> None:
+    """Train a share, or everything from the start; note the seconds."""
+    if contestant.whole:
+        contestant.worker.ask(REPLY_LIMIT, "start")
+    seconds = contestant.worker.ask(REPLY_LIMIT, "seconds", contestant.sequences)
+    contestant.seconds.append(seconds)
+
+
+def say(line: str) -> None:
+    """Print progress to standard error; standard output has the results alone."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def table(found: Race, names: Sequence[str]) -> str:
+    """A row of Markdown for the external program and for each peer of `names`, raced or not."""
+    reference = found.results[REFERENCE]["microseconds_per_update"]
+    lines = [
+        "| peer | us per update | min .. max | time / echo_jax | training s | accuracy | remarks |",
+        "|---|---:|---:|---:|---:|---:|---|",
+    ]
+    if found.limit:
+        remark = f"echo_jax / limit: {ratio_text(reference, found.limit)}"
+        lines.append(_row("the limit", found.limit, ratio_text(found.limit, reference), remark))
+    lines += [_peer_row(found, name, reference) for name in names]
+    return "\n".join(lines)
+
+
+def _peer_row(found: Race, name: str, reference: Sequence[float]) -> str:
+    peer, result = PEERS[name], found.results.get(name)
+    if result is None:
+        return f"| {peer.label} | | | | | | {found.absent.get(name, 'not asked for')} |"
+    times = result["microseconds_per_update"]
+    ignores = "" if result["carries_state"] else "**ignores stateful**: every batch from zero"
+    return _row(
+        peer.label,
+        times,
+        "1" if name == REFERENCE else ratio_text(times, reference),
+        "; ".join(filter(None, (ignores, peer.remark))),
+        f"{result['training_seconds']:,.2f}",
+        f"{100 * result['accuracy']:.1f}%",
+    )
+
+
+def _row(
+    label: str,
+    times: Sequence[float],
+    against: str,
+    remark: str,
+    training: str = "",
+    accuracy: str = "",
+) -> str:
+    median, low, high = spread(times)
+    entries = (label, f"{median:,.1f}", f"{low:,.1f} .. {high:,.1f}", against)
+    return f"| {' | '.join((*entries, training, accuracy, remark))} |"
+
+
+def ratio_text(times: Sequence[float], reference: Sequence[float]) -> str:
+    """A ratio with its range, if there is a clear one."""
+    found = ratio(times, reference)
+    if found is None:
+        return "no clear difference"
+    return f"{found.median:.2f} ({found.low:.2f} .. {found.high:.2f})"
