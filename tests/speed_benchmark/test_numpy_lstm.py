@@ -1,0 +1,95 @@
+"""The NumPy peer is an oracle: its gradient is checked by differences, and echo_jax against it."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, TrainingConfig
+from echo_jax.core import network, training
+from echo_jax.speed_benchmark import numpy_lstm
+from echo_jax.speed_benchmark.learner import JOB, SMALL_JOB, cut
+from echo_jax.speed_benchmark.numpy_lstm import NumpyLSTM, State, Weights
+
+LEARNING = RunConfig(
+    TaskConfig(length=14, vocab_size=6, window=3, lag=1, batch_size=3),
+    NetworkConfig(hidden_size=8),
+    TrainingConfig(learning_rate=0.02),
+)
+"""Small enough that much is learned in forty updates."""
+
+
+def weights_of(params):
+    cell, readout = params["cell"], params["readout"]
+    leaves = (cell["kernel"], cell["recurrent_kernel"], cell["bias"])
+    return Weights(*(np.array(x) for x in (*leaves, readout["kernel"], readout["bias"])))
+
+
+def forty_updates(config):
+    """Losses and final weights of echo_jax and of NumPy, from the same weights and tokens."""
+    tokens = np.random.default_rng(7).integers(
+        0, config.task.vocab_size, (10, config.task.length), dtype=np.int32
+    )
+    state = jax.jit(functools.partial(training.init, config))(config.traced)
+    oracle = NumpyLSTM(config)
+    oracle.start()
+    oracle.weights = start = weights_of(state.params)
+    start = Weights(*map(np.copy, start))
+    train = jax.jit(functools.partial(training.train_on, network.build_network(config)))
+    state, metrics = train(config.traced, state, jnp.asarray(tokens))
+    losses, _ = oracle.run(cut(tokens, config.task), learn=True)
+    ours = (np.asarray(metrics.loss), weights_of(state.params))
+    return ours, (losses, oracle.weights), start
+
+
+@pytest.mark.slow
+def test_forty_updates_are_those_of_the_numpy_oracle():
+    (losses, weights), (expected, expected_weights), start = forty_updates(JOB)
+    assert losses.shape == expected.shape == (10, 4)
+    np.testing.assert_allclose(losses, expected, rtol=1e-4)
+    for ours, numpys, before in zip(weights, expected_weights, start, strict=True):
+        change = np.linalg.norm(numpys - before)
+        assert change > 0
+        assert np.linalg.norm(ours - numpys) <= 1e-3 * change
+
+
+@pytest.mark.slow
+def test_the_oracle_agrees_while_much_is_learned():
+    (losses, _), (expected, _), _ = forty_updates(LEARNING)
+    assert expected[-1].mean() < expected[0].mean() - 0.1
+    np.testing.assert_allclose(losses, expected, rtol=1e-3)
+
+
+def test_the_gradient_of_the_oracle_is_the_slope_of_its_loss():
+    oracle = NumpyLSTM(SMALL_JOB)
+    oracle.start()
+    w = Weights(*(x.astype(float) for x in oracle.weights))
+    random = np.random.default_rng(3)
+    state = State(*random.normal(size=(2, 2, 6)))
+    window, target = random.integers(0, 8, (2, 3)), random.integers(0, 8, 2)
+
+    def forward(w):
+        last, steps = numpy_lstm.unroll(w, state, window)
+        return last, steps, numpy_lstm.probabilities(w, last.h)
+
+    def loss(w):
+        return numpy_lstm.cross_entropy(forward(w)[2], target)
+
+    gradients = numpy_lstm.backpropagate(w, *forward(w), target)
+    for name, gradient in gradients._asdict().items():
+        direction = random.normal(size=gradient.shape)
+        value = getattr(w, name)
+        ahead, behind = (
+            loss(w._replace(**{name: value + sign * 1e-5 * direction})) for sign in (1, -1)
+        )
+        assert (ahead - behind) / 2e-5 == pytest.approx(np.sum(gradient * direction), rel=1e-5)
+
+
+def test_rows_are_cut_as_the_tutorial_cuts_them():
+    windows, targets = cut(np.arange(25)[None] * 2, JOB.task)
+    assert windows.shape == (1, 4, 5, 5)
+    assert windows[0, 0, 0].tolist() == [2, 4, 6, 8, 10]
+    assert targets[0, 0, 0] == 8
+    assert windows[0, 3, 4].tolist() == [40, 42, 44, 46, 48]
