@@ -151,7 +151,7 @@ COLUMNS = {
     ),
     "linear capacity": Column(
         "The sum over lags of the r\u00b2 of a linear readout of the trained state, minus that of "
-        "shuffled targets: at most the number of values in the state.",
+        "unrelated tokens: at most the number of values in the state.",
         lambda card, _: _estimate((card["rows"]["linear"] or {}).get("trained")),
     ),
     "updates": Column(

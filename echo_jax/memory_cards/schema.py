@@ -165,7 +165,7 @@ class Linear(RawRow, tag="linear"):
     """Held-out r squared of a ridge regression from the state to each past token.
 
     trained, untrained  of the state after and before training
-    *_null              the same for shuffled tokens
+    *_null              the same for unrelated tokens, half a stream away
     """
 
     seed: Whole
@@ -296,7 +296,7 @@ class Capacity(Closed):
 
 
 class LinearCapacity(Closed):
-    """Linear memory capacity (Jaeger 2001): r squared less that of shuffled tokens, summed.
+    """Linear memory capacity (Jaeger 2001): r squared less its null, summed over lags.
 
     by_lag  lists of the lags and of the terms of both sums, medians over seeds
     """

@@ -137,7 +137,7 @@ def _capacity(bits: list[Row]) -> Row | None:
 
 
 def _linear(linear: list[Row], bits: list[Row]) -> Row | None:
-    """The linear memory capacity, less that of shuffled targets."""
+    """The linear memory capacity: r squared less that of unrelated tokens, summed over lags."""
     if not linear:
         return None
     found: Row = {"by_lag": {"lags": linear[0]["lags"]}}
