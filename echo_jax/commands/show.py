@@ -42,7 +42,9 @@ def main() -> None:
     if command.rows < 1:
         command_line.fail(f"--rows {command.rows} is below 1: use 1 or more")
     with command_line.refusals():
-        inputs = read_inputs(command.run)
+        from echo_jax.runs.csv_input import new_inputs
+
+        inputs = new_inputs(command.run)
         machine.check_memory(inputs.config.least_bytes)
         if inputs.tokens is not None:
             print(column_view(inputs))
@@ -50,15 +52,6 @@ def main() -> None:
         print(sequence_view(tokens, inputs.config))
         print(rows_view(tokens, inputs.config, command.rows))
         print(explanation.explain(inputs.config), flush=True)
-
-
-def read_inputs(config: RunConfig) -> Inputs:
-    """The inputs of a run, its column as tokens where it has one."""
-    if config.data.csv is None:
-        return Inputs(config)
-    from echo_jax.runs import csv_input
-
-    return csv_input.tokenize(config)
 
 
 def first_sequence(inputs: Inputs) -> "np.ndarray":

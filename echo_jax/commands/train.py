@@ -90,23 +90,15 @@ def main() -> None:
 def claimed(command: TrainCommand) -> Iterator[tuple[Path, Inputs]]:
     """The folder of the run, locked against every other process, and what the run is made of."""
     if command.resume is None:
-        inputs = new_inputs(command)
+        from echo_jax.runs.csv_input import new_inputs
+
+        inputs = new_inputs(command.run)
+        inputs = inputs._replace(seed_map=command.seed_map, compute=command.compute)
         with run_folder.claimed_folder(command.out) as folder:
             yield folder, inputs
     else:
         with atomic_files.locked(command.resume):
             yield command.resume, resumed_inputs(command, command.resume)
-
-
-def new_inputs(command: TrainCommand) -> Inputs:
-    """The inputs of a new run; the user's own numbers are read here."""
-    config = command.run
-    inputs = Inputs(config)
-    if config.data.csv is not None:
-        from echo_jax.runs import csv_input
-
-        inputs = csv_input.tokenize(config)
-    return inputs._replace(seed_map=command.seed_map, compute=command.compute)
 
 
 def resumed_inputs(command: TrainCommand, folder: Path) -> Inputs:

@@ -74,16 +74,18 @@ def read_column(path: Path, column: str | None = None) -> Column:
     return result
 
 
-def tokenize(config: RunConfig) -> Inputs:
-    """The inputs of a run on the column that a configuration names.
+def new_inputs(config: RunConfig) -> Inputs:
+    """The inputs of a new run; the column that the configuration names, if any, is read.
 
-    Their configuration has the name of the column and the number of its values.
+    Their configuration then has the name of the column and the number of its values.
 
     Raises:
       ConfigError: the column cannot be read, or is too short or too uniform to train on.
     """
     task, data = config.task, config.data
-    column = read_column(Path(str(data.csv)), data.column)
+    if data.csv is None:
+        return Inputs(config)
+    column = read_column(Path(data.csv), data.column)
     try:
         vocabulary = Vocabulary.of_words(column.words)
         if task.vocab_size not in (TaskConfig.vocab_size, len(vocabulary)):

@@ -13,7 +13,7 @@ import pytest
 
 from echo_jax.config import DataConfig, RunConfig, changed
 from echo_jax.exceptions import ConfigError
-from echo_jax.runs.csv_input import InputError, TokenReader, read_column, tokenize
+from echo_jax.runs.csv_input import InputError, TokenReader, new_inputs, read_column
 from echo_jax.runs.vocabulary import Vocabulary, encode
 
 TENS = Vocabulary(("-10", "0", "10", "200"))
@@ -177,7 +177,7 @@ def of_column(path, **fields):
 def test_a_column_becomes_the_inputs_of_a_run(new_file):
     values = [7, -3, 7, 12, 7] * 20
     path = new_file("n\n" + "".join(f"{value}\n" for value in values))
-    inputs = tokenize(of_column(path, length=10, held_out=0.3))
+    inputs = new_inputs(of_column(path, length=10, held_out=0.3))
     assert (inputs.config.task.vocab_size, inputs.config.data.column) == (3, "n")
     assert inputs.values == ["-3", "7", "12"]
     assert inputs.tokens.tolist() == [1, 0, 1, 2, 1] * 20
@@ -206,21 +206,21 @@ def test_a_column_becomes_the_inputs_of_a_run(new_file):
 def test_a_column_that_cannot_be_trained_on_is_refused_by_name(new_file, values, fields, sentence):
     path = new_file("n\n" + "".join(f"{value}\n" for value in values))
     with pytest.raises(ConfigError, match="^" + re.escape(f"column n of {path}: {sentence}")):
-        tokenize(of_column(path, **fields))
+        new_inputs(of_column(path, **fields))
 
 
 @pytest.mark.parametrize("total", [40, 51, 75, 200])
 def test_each_number_that_a_refusal_of_a_short_column_offers_works(new_file, total):
     path = new_file("n\n" + "1\n2\n" * (total // 2) + "1\n" * (total % 2))
     with pytest.raises(ConfigError) as refusal:
-        tokenize(of_column(path, held_out=0.1))
+        new_inputs(of_column(path, held_out=0.1))
     fixes = str(refusal.value).partition(": use ")[2]
     offers = dict(re.findall(r"--([\w-]+) ([\d.]+)", fixes))
     assert set(offers) == {"length", "held-out"} if total >= 50 else {"length"}
     for flag, number in offers.items():
         asked = {"held_out": 0.1, flag.replace("-", "_"): float(number)}
         asked["length"] = int(asked.get("length", 25))
-        tokenize(of_column(path, window=1, batch_size=1, **asked))
+        new_inputs(of_column(path, window=1, batch_size=1, **asked))
 
 
 def test_the_reader_answers_a_word_as_soon_as_whitespace_follows():

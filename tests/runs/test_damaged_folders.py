@@ -467,10 +467,10 @@ def test_an_evaluation_of_any_size_is_not_begun_by_loading(tmp_path):
 
 
 def mutate(data, runs, folder):
-    """Do one of many things to a folder; whether it may now be read as a longer run."""
+    """Do one of many things to one of the files of a folder."""
     path = folder / data.draw(st.sampled_from(FILES))
     content = path.read_bytes()
-    kind = data.draw(st.sampled_from(["edit", "cut", "insert", "swap", "sign"]))
+    kind = data.draw(st.sampled_from(["edit", "cut", "insert", "swap"]))
     at = data.draw(st.integers(0, max(len(content) - 1, 0)))
     if kind == "edit":
         new = bytes([data.draw(st.integers(0, 255))])
@@ -479,33 +479,8 @@ def mutate(data, runs, folder):
         path.write_bytes(content[:at] + content[data.draw(st.integers(at, len(content))) :])
     elif kind == "insert":
         path.write_bytes(content[:at] + data.draw(st.binary(max_size=8)) + content[at:])
-    elif kind == "swap":
-        shutil.copy(runs / data.draw(st.sampled_from(["one", "two"])) / path.name, path)
     else:
-        sign_anything(data, runs, folder)
-
-
-LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
-FIELDS = [
-    *(f"{part}__{field}" for part, table in to_dict(OWN).items() if isinstance(table, dict)
-      for field in table),
-    *("seed", "seeds", "evaluation_sequences", "seed_map", "files", "task", "more"),
-]  # fmt: skip
-COUNTERS = ["sequences", "metrics_bytes", "metrics_digest", "inputs", "state", "state__step"]
-
-
-def sign_anything(data, runs, folder):
-    """Change a field of the configuration or the checkpoint, with the right digest."""
-    with contextlib.suppress(ConfigError, ValueError, KeyError, TypeError, AttributeError):
-        if data.draw(st.booleans()):
-            value = data.draw(LEAVES | st.integers(-2, 2**32) | st.lists(LEAVES, max_size=3))
-            field = data.draw(st.sampled_from(FIELDS))
-            sign_json(folder / "config.json", **{field: value})
-        else:
-            value = data.draw(st.none() | st.booleans() | st.integers(-(2**62), 2**62) | st.text())
-            field = data.draw(st.sampled_from(COUNTERS))
-            path = shutil.copy(runs / "one" / "checkpoint.msgpack", folder)  # sign no damage
-            sign_checkpoint(Path(path), **{field: value})
+        shutil.copy(runs / data.draw(st.sampled_from(["one", "two"])) / path.name, path)
 
 
 @pytest.fixture(scope="module")
@@ -528,24 +503,13 @@ def test_whatever_is_done_to_a_folder_it_is_one_of_the_runs_or_refused(runs, dam
     for _ in range(data.draw(st.integers(1, 3))):
         mutate(data, runs, damaged)
     for read in (weights_in, all_in):
-        found, expected = outcome(read, damaged), of_both_runs(read, runs)
-        if isinstance(found, str):
-            assert str(damaged) in found or CANNOT_BE_NAMED in found
-        elif read is weights_in:
-            assert without_counts(found) in map(without_counts, expected)
-        else:
-            assert found in expected
+        found = outcome(read, damaged)
+        assert found in of_both_runs(read, runs) or str(damaged) in found
 
 
 @functools.cache
 def of_both_runs(read, runs):
     return [read(runs / "one"), read(runs / "two")]
-
-
-def without_counts(found):
-    """Who signs a checkpoint may say of it how many sequences led there."""
-    identity, values, _, state = found
-    return identity, values, state
 
 
 @pytest.mark.cases
