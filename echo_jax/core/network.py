@@ -73,11 +73,6 @@ def _readout(outputs: int) -> nn.Dense:
     return nn.Dense(outputs, kernel_init=nn.initializers.glorot_uniform())
 
 
-def zero_carry(network: Network, batch_size: int) -> Carry:
-    """`Network.zero_carry`."""
-    return network.zero_carry(batch_size)
-
-
 def init_params(network: Network, key: chex.PRNGKey) -> Params:
     """Initial parameters, float32; the readout glorot-uniform with a zero bias, as in Keras.
 
