@@ -3,7 +3,6 @@
 import os
 import platform
 import time
-from pathlib import Path
 
 from echo_jax.exceptions import ConfigError
 
@@ -62,22 +61,6 @@ def use_cpu_devices(count: int | None) -> None:
     import jax
 
     jax.config.update("jax_num_cpu_devices", count or cores())
-
-
-def use_compilation_cache() -> None:
-    """Keep compiled programs in a folder of this user and this machine, readable by no one else.
-
-    What is compiled fits one kind of processor: a cache shared by machines that differ would give
-    programs that crash, so the machine's name is part of the folder's.
-    """
-    import jax
-
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = base / "echo_jax" / platform.node()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 def memory() -> int:

@@ -82,10 +82,8 @@ class Said(NamedTuple):
 @pytest.fixture
 def call(root, monkeypatch, capfd, tmp_path):
     """Runs a script in this process, where jax is there already and programs stay compiled."""
-    from echo_jax import machine
-
-    for done_already in ("use_cpu_devices", "use_compilation_cache"):
-        monkeypatch.setattr(machine, done_already, lambda *_: None)
+    monkeypatch.setattr("echo_jax.machine.use_cpu_devices", lambda *_: None)
+    monkeypatch.setattr("echo_jax.host.compilation_cache.use_compilation_cache", lambda: None)
 
     def run(script, *arguments, cwd, stdin="", status=0):
         (tmp_path / "stdin").write_text(stdin)

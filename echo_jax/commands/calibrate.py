@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from echo_jax import atomic_files, machine
 from echo_jax.commands import command_line
 from echo_jax.exceptions import ConfigError
+from echo_jax.host import compilation_cache
 from echo_jax.memory_benchmark.protocol import QUICK, hash_of, to_dict
 from echo_jax.memory_cards import compare_two
 
@@ -60,7 +61,7 @@ def main() -> None:
         from echo_jax.memory_benchmark.chosen_cell import choose
 
         machine.use_cpu_devices(None)
-        machine.use_compilation_cache()  # every repeat compiles the same programs
+        compilation_cache.use_compilation_cache()  # every repeat compiles the same programs
         cell = choose(command.cell, command.cell_args)
         cell.check(STREAM)
         text = table(command, [repeat(cell.module, i) for i in range(command.repeats)])

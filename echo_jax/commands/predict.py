@@ -25,6 +25,7 @@ from echo_jax import machine
 from echo_jax.commands import command_line
 from echo_jax.config import LARGEST, RunConfig
 from echo_jax.exceptions import ConfigError
+from echo_jax.host import compilation_cache
 from echo_jax.report.text_tables import table
 
 if TYPE_CHECKING:  # what is slow to import waits until the command line was found valid
@@ -141,7 +142,7 @@ def load(command: PredictCommand) -> list["Trained"]:
 
     machine.use_cpu_devices(1)
     if command.compilation_cache:
-        machine.use_compilation_cache()
+        compilation_cache.use_compilation_cache()
     if command.beyond and command.seed is None:
         return predictor.load_all(command.folder, command.cell)
     return [predictor.load(command.folder, command.seed, command.cell)]

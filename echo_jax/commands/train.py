@@ -20,6 +20,7 @@ from echo_jax import atomic_files
 from echo_jax.commands import command_line
 from echo_jax.config import PARTS, ConfigError, Part, RunConfig
 from echo_jax.exceptions import StorageError
+from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts, StoppedError
 from echo_jax.host.process_start import STARTED
 from echo_jax.host.stopwatch import Stopwatch
@@ -120,12 +121,11 @@ def resumed_inputs(command: TrainCommand, folder: Path) -> Inputs:
 
 def run(command: TrainCommand, folder: Path, inputs: Inputs, interrupts: Interrupts) -> None:
     """Import jax, check the run against its folder, and train."""
-    from echo_jax import machine
     from echo_jax.runs import job
     from echo_jax.runs.train_run import train_run
 
     if command.compilation_cache:
-        machine.use_compilation_cache()
+        compilation_cache.use_compilation_cache()
     begun = job.begin(
         folder,
         inputs,

@@ -2,5 +2,6 @@
 
     compiled_programs ─► chunk_loop ─► progress, interrupts
 
-`process_start` keeps the start short, `stopwatch` times the parts.
+`process_start` keeps the start short, `stopwatch` times the parts, `compilation_cache` keeps
+compiled programs on disk.
 """

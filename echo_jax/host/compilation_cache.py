@@ -1,0 +1,19 @@
+"""Compiled programs kept on disk, so that the next run of the same shapes starts sooner."""
+
+import platform
+
+
+def use_compilation_cache() -> None:
+    """Keep compiled programs in a folder of this user and this machine, readable by no one else.
+
+    A program fits one kind of processor: shared by machines that differ, a cache would give
+    programs that crash. So the machine's name is part of the folder's.
+    """
+    import jax
+    import platformdirs
+
+    folder = platformdirs.user_cache_path("echo_jax", appauthor=False) / platform.node()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
