@@ -19,7 +19,7 @@ from echo_jax.core.data import Purpose, one_hot_encode, purpose_key, uniform_tok
 from echo_jax.core.loss import cross_entropy
 from echo_jax.core.network import Network, Params
 from echo_jax.core.training import TrainState
-from echo_jax.memory_benchmark.lag_training import Run, Training
+from echo_jax.memory_benchmark.lag_training import Block, Run, Training
 from echo_jax.memory_benchmark.parallel_runs import ParallelRuns, RawRow
 from echo_jax.memory_benchmark.tasks import lagged
 from echo_jax.report.number_formats import plain
@@ -44,17 +44,6 @@ class RecalledBits(NamedTuple):
     noise: chex.Array
 
 
-class Progress(NamedTuple):
-    """The result of a block.
-
-    loss    of its last update
-    finite  bool, True if that is finite
-    """
-
-    loss: chex.Array
-    finite: chex.Array
-
-
 class CapacityTraining(Training):
     """Training of a cell on all lags 1 .. M at once, with a linear head for each."""
 
@@ -76,7 +65,7 @@ class CapacityTraining(Training):
         heads = self.heads.init(jax.random.fold_in(key, 1), jnp.zeros((1, self.state_size)))
         return self.start({"cell": cell, "heads": heads["params"]})
 
-    def train_block(self, length: int, run: Run, state: TrainState) -> tuple[TrainState, Progress]:
+    def train_block(self, length: int, run: Run, state: TrainState) -> Block:
         """Updates on the mean cross-entropy of all heads, at every `capacity_every`th step."""
         shape, classes = (self.protocol.batch_size, length), self.protocol.vocab_size
         asked = slice(self.protocol.capacity_lags, None, self.protocol.capacity_every)
@@ -91,7 +80,7 @@ class CapacityTraining(Training):
         state, losses = self.make_updates(
             loss_of, lambda key: uniform_tokens(key, shape, classes), key, run, state
         )
-        return state, Progress(losses[-1], jnp.isfinite(losses[-1]))
+        return Block(state, {"loss": losses[-1]}, jnp.isfinite(losses[-1]))
 
     def targets(self, tokens: chex.Array) -> chex.Array:
         """The tokens 1 .. M steps before each of `[B, L]`: int32 `[L, B, M]`, valid from step M."""

@@ -24,7 +24,7 @@ from echo_jax.core.loss import correct, cross_entropy
 from echo_jax.core.network import Params
 from echo_jax.core.training import TrainState
 from echo_jax.memory_benchmark import spans
-from echo_jax.memory_benchmark.lag_training import Run, Training
+from echo_jax.memory_benchmark.lag_training import Block, Run, Training
 from echo_jax.memory_benchmark.parallel_runs import ParallelRuns, RawRow
 from echo_jax.memory_benchmark.protocol import COPIED, SYMBOLS
 from echo_jax.memory_benchmark.tasks import Sequences
@@ -38,13 +38,11 @@ class Scores(NamedTuple):
     loss      nats per step, over all T + 20 steps: the published figure
     recall    nats per symbol, over the ten steps that repeat them; ln 8 without memory
     accuracy  the share of those symbols that are right; 1/8 without memory
-    finite    bool, True if the loss is finite
     """
 
     loss: chex.Array
     recall: chex.Array
     accuracy: chex.Array
-    finite: chex.Array
 
 
 class CopyTraining(Training):
@@ -52,11 +50,12 @@ class CopyTraining(Training):
 
     number_format = ".5g"
 
-    def train_block(self, length: int, run: Run, state: TrainState) -> tuple[TrainState, Scores]:
+    def train_block(self, length: int, run: Run, state: TrainState) -> Block:
         """Updates and an evaluation; the loss gives the recalled steps no extra weight."""
         key, shape = purpose_key(run.seed, Purpose.DATA), (self.protocol.batch_size, length)
         state, _ = self.make_updates(self.loss, lambda key: draw(key, *shape), key, run, state)
-        return state, self.evaluate(length, run, state.params)
+        scores = self.evaluate(length, run, state.params)
+        return Block(state, scores._asdict(), jnp.isfinite(scores.loss))
 
     def evaluate(self, length: int, run: Run, params: Params) -> Scores:
         """The mean scores of fresh batches, the same ones at every evaluation."""
@@ -68,8 +67,7 @@ class CopyTraining(Training):
             return score(self.logits(params, asked.tokens), asked.targets)
 
         batches = jnp.arange(-(-self.protocol.evaluation["copy"] // batch))
-        means = jax.tree.map(jnp.mean, jax.lax.map(one, batches))
-        return means._replace(finite=jnp.isfinite(means.loss))
+        return jax.tree.map(jnp.mean, jax.lax.map(one, batches))
 
 
 def draw(key: chex.PRNGKey, batch_size: int, length: int) -> Sequences:
@@ -90,8 +88,7 @@ def score(logits: chex.Array, targets: chex.Array) -> Scores:
     chex.assert_equal_shape_prefix([logits, targets], 2)
     nats = cross_entropy(logits, targets)
     right = correct(logits[:, -COPIED:], targets[:, -COPIED:])
-    loss, recall = jnp.mean(nats), jnp.mean(nats[:, -COPIED:])
-    return Scores(loss, recall, jnp.mean(right.astype(jnp.float32)), jnp.isfinite(loss))
+    return Scores(jnp.mean(nats), jnp.mean(nats[:, -COPIED:]), jnp.mean(right.astype(jnp.float32)))
 
 
 def rows(training: CopyTraining, parallel: ParallelRuns) -> Iterator[RawRow]:

@@ -36,26 +36,26 @@ class Run(NamedTuple):
     active: chex.Numeric = True
 
 
-class Progress(NamedTuple):
-    """The result of a block.
+class Block(NamedTuple):
+    """The result of a block of training.
 
-    accuracy   on fresh sequences, in `[0, 1]`
-    confirmed  on more, other fresh sequences; NaN where accuracy is below the lowest threshold
-    finite     bool, True if the loss of every update was finite
+    state   after it
+    scores  float32 scalars by name, for the raw row
+    finite  bool, False if the loss became non-finite
     """
 
-    accuracy: chex.Array
-    confirmed: chex.Array
+    state: TrainState
+    scores: dict[str, chex.Array]
     finite: chex.Array
 
 
 class Training:
-    """What is trained: the network of a cell, and the updates under a protocol.
+    """A cell, a task and a protocol: the network, its initial state and blocks of updates.
 
     Args:
       cell: any `RNNCellBase`.
-      task: name of the task, `stream`, `hold` or `copy`.
-      protocol: gives batch size, clipping and the number of updates in a block.
+      task: `stream`, `hold` or `copy`.
+      chosen: the protocol.
 
     Attributes:
       network: fed one-hot tokens of the task, with a readout of V classes.
@@ -68,10 +68,8 @@ class Training:
     def __init__(self, cell: nn.RNNCellBase, task: protocol.Task, chosen: Protocol) -> None:
         """Nothing is traced yet."""
         self.cell, self.task, self.protocol = cell, task, chosen
-        self.fields = protocol.to_dict(chosen)
-        self.network: Network = network.around(
-            cell, tasks.alphabet(task, chosen.vocab_size), chosen.vocab_size
-        )
+        self.fields, classes = protocol.to_dict(chosen), chosen.vocab_size
+        self.network: Network = network.around(cell, tasks.alphabet(task, classes), classes)
 
     def length(self, lag: int) -> int:
         """L, the steps of a training sequence; runs of one length share a compiled program."""
@@ -87,21 +85,12 @@ class Training:
         optimizer = clipped_adam(self.protocol.clip)
         return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params))
 
-    def train_block(self, length: int, run: Run, state: TrainState) -> tuple[TrainState, Any]:
-        """Make `evaluate_every` updates; returns the state and the progress.
-
-        Args:
-          length: L, static, at least `self.length(run.lag)`.
-          run: may be traced.
-          state: after a whole number of blocks.
-
-        Returns:
-          The new state, and a named tuple of scalars with a field `finite`.
-        """
+    def train_block(self, length: int, run: Run, state: TrainState) -> Block:
+        """Make `evaluate_every` updates on sequences of `length` steps, and evaluate."""
         raise NotImplementedError
 
     def is_over(self, row: dict[str, Any]) -> bool:
-        """True if a run with this raw row needs no further block within its budget."""
+        """True if a run with this raw row needs no further block; here the budget ends a run."""
         del row
         return False
 
@@ -113,29 +102,26 @@ class Training:
         run: Run,
         state: TrainState,
     ) -> tuple[TrainState, chex.Array]:
-        """`evaluate_every` updates, number i on the batch `draw(fold_in(key, i))`.
-
-        Returns:
-          The new state, and the loss before each update.
-        """
+        """`evaluate_every` updates, number i on `draw(fold_in(key, i))`, and their losses."""
         counters = state.step + jnp.arange(self.protocol.evaluate_every)
         batches = jax.vmap(lambda i: draw(jax.random.fold_in(key, i)))(counters)
-        return self.update_on(loss_of, batches, run.rate, state)
+        return self.update_on(batches, loss_of, run, state)
 
     def update_on(
         self,
-        loss_of: Callable[[Params, Any], chex.Array],
         batches: Any,
-        rate: chex.Numeric,
+        loss_of: Callable[[Params, Any], chex.Array],
+        run: Run,
         state: TrainState,
     ) -> tuple[TrainState, chex.Array]:
-        """One update on each of some stacked batches; returns the state and their losses."""
+        """An update on each of some stacked batches, and the losses before them."""
         optimizer = clipped_adam(self.protocol.clip)
 
         def step(state: TrainState, batch: Any) -> tuple[TrainState, chex.Array]:
-            """One update."""
-            after, loss, _ = update(lambda p: (loss_of(p, batch), None), optimizer, rate, state)
-            return after, loss
+            state, loss, _ = update(
+                lambda params: (loss_of(params, batch), None), optimizer, run.rate, state
+            )
+            return state, loss
 
         return jax.lax.scan(step, state, batches)
 
@@ -154,14 +140,13 @@ class Training:
 class LagTraining(Training):
     """Training on one lag of the stream or hold task, until the accuracy is high enough."""
 
-    def train_block(self, length: int, run: Run, state: TrainState) -> tuple[TrainState, Progress]:
+    def train_block(self, length: int, run: Run, state: TrainState) -> Block:
         """Updates, an evaluation and, where that reaches a threshold, a confirmation."""
         key, shape = self.data_key(run, Purpose.DATA), (self.protocol.batch_size, length)
         state, losses = self.make_updates(
             self.loss, lambda key: self.draw(key, shape, run.lag), key, run, state
         )
-        accuracy, confirmed = self.evaluate(length, run, state)
-        return state, Progress(accuracy, confirmed, jnp.all(jnp.isfinite(losses)))
+        return Block(state, self.evaluate(length, run, state), jnp.all(jnp.isfinite(losses)))
 
     def is_over(self, row: dict[str, Any]) -> bool:
         """True after success or failure."""
@@ -180,16 +165,17 @@ class LagTraining(Training):
         """The share of the scored steps that are answered correctly."""
         return mean_where(correct(self.logits(params, asked.tokens), asked.targets), asked.scored)
 
-    def evaluate(self, length: int, run: Run, state: TrainState) -> tuple[chex.Array, chex.Array]:
-        """The accuracy on fresh sequences, and its confirmation on more of them, or NaN.
+    def evaluate(self, length: int, run: Run, state: TrainState) -> dict[str, chex.Array]:
+        """Accuracies on fresh sequences, in one scan so that the network is compiled once.
 
-        One scan over the parts, part 0 the evaluation, so that the network is compiled once.
+        accuracy   on part 0
+        confirmed  on the other parts; NaN if `accuracy` is below all thresholds
         """
         key = jax.random.fold_in(self.data_key(run, Purpose.EVALUATION), state.step)
         shape = (self.protocol.evaluation[self.task], length)
 
         def part(first: chex.Array, number: chex.Array) -> tuple[chex.Array, chex.Array]:
-            """The accuracy on one part; NaN if that of part 0 is below all thresholds."""
+            """The accuracy on one part; NaN if that on part 0 is below all thresholds."""
 
             def measured() -> chex.Array:
                 asked = self.draw(jax.random.fold_in(key, number), shape, run.lag)
@@ -201,4 +187,4 @@ class LagTraining(Training):
 
         parts = jnp.arange(1 + self.protocol.confirmation)
         _, shares = jax.lax.scan(part, jnp.float32(jnp.inf), parts)
-        return shares[0], jnp.mean(shares[1:])
+        return {"accuracy": shares[0], "confirmed": jnp.mean(shares[1:])}

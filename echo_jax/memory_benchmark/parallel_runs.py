@@ -18,7 +18,7 @@ from echo_jax.core import many_seeds
 from echo_jax.core.training import TrainState
 from echo_jax.host.chunk_loop import chunks
 from echo_jax.host.interrupts import Interrupts
-from echo_jax.memory_benchmark.lag_training import Run, Training
+from echo_jax.memory_benchmark.lag_training import Block, Run, Training
 from echo_jax.memory_benchmark.protocol import Protocol
 from echo_jax.report.number_formats import plain
 
@@ -32,27 +32,16 @@ RawRow = dict[str, Any]
 class Programs(NamedTuple):
     """Compiled functions of all slots.
 
-    init   runs to states
-    block  runs and states to states and progress
+    init   runs, and None, to states
+    block  runs and states to a `Block`
     """
 
-    init: Callable[[Run], TrainState]
-    block: Callable[[Run, TrainState], tuple[TrainState, Any]]
-
-
-class Trained(NamedTuple):
-    """The runs of one lag after training.
-
-    rows    a raw row for each run
-    params  their weights, leaves `[S, ...]`
-    """
-
-    rows: list[RawRow]
-    params: Any
+    init: Callable[..., TrainState]
+    block: Callable[..., Block]
 
 
 class Held(NamedTuple):
-    """What the training loop carries.
+    """The carry of the training loop.
 
     order  int `[slots]`, the run in each slot
     state  of each slot, leaves `[slots, ...]`
@@ -60,6 +49,13 @@ class Held(NamedTuple):
 
     order: np.ndarray
     state: TrainState
+
+
+class Trained(NamedTuple):
+    """Runs after training: the raw row of each, and their weights, leaves `[S, ...]`."""
+
+    rows: list[RawRow]
+    params: Any
 
 
 class ParallelRuns:
@@ -93,6 +89,10 @@ class ParallelRuns:
         """Wait until nothing is compiled in the background."""
         wait(self.programs.values())
 
+    def runs(self, lag: int, rate: float) -> list[Run]:
+        """A run of each seed."""
+        return [Run(seed, lag, rate) for seed in self.seeds]
+
     def train(
         self, training: Training, runs: Sequence[Run], budget: int, params: Any = None
     ) -> Trained:
@@ -109,23 +109,21 @@ class ParallelRuns:
         """
         programs = self.compiled(training, training.length(int(runs[0].lag)))
         self.interrupts.check()
-        rows: list[RawRow] = [
-            {"task": training.task, "lag": run.lag, "rate": run.rate, "seed": run.seed}
-            for run in runs
-        ]
-        all_runs, active = self.stacked(runs), list(range(len(runs)))
-
-        def step(held: Held, _: int) -> tuple[Held, Any]:
-            """One block of the active runs."""
-            order, state = self.spread_again(held, active)
-            now = _taken(all_runs, order)._replace(active=np.isin(order, active))
-            state, progress = programs.block(now, state)
-            return Held(order, state), jax.device_get(progress)
-
+        stacked, active = self.stacked(runs), list(range(len(runs)))
         order = spread(active, self.slots, len(self.devices))
-        held = Held(order, programs.init(_taken(all_runs, order)))
+        state = programs.init(_taken(stacked, order), None)
         if params is not None:
-            held = Held(order, held.state._replace(params=_taken(self.padded(params), order)))
+            state = state._replace(params=_taken(self.padded(params), order))
+        held, rows = Held(order, state), [_new_row(training, run) for run in runs]
+
+        def step(held: Held, _: int) -> tuple[Held, Block]:
+            """One block of the active runs; its state stays on the devices."""
+            order, state = self.spread_again(held, active)
+            now = _taken(stacked, order)._replace(active=np.isin(order, active))
+            block = programs.block(now, state)
+            scores, finite = jax.device_get((block.scores, block.finite))
+            return Held(order, block.state), Block(block.state, scores, finite)
+
         for chunk in chunks(step, held, range(budget // self.every), 1):
             held = chunk.state
             for i in active:
@@ -135,16 +133,24 @@ class ParallelRuns:
                 break
         return Trained(rows, _taken(held.state.params, np.argsort(held.order)[: len(runs)]))
 
-    def runs(self, lag: int, rate: float) -> list[Run]:
-        """A run of each seed."""
-        return [Run(seed, lag, rate) for seed in self.seeds]
-
     def spread_again(self, held: Held, active: Sequence[int]) -> Held:
         """The same runs in slots that divide the active ones evenly among the devices."""
         order = spread(active, self.slots, len(self.devices))
         if np.array_equal(order, held.order):
             return held
         return Held(order, _taken(held.state, np.argsort(held.order)[order]))
+
+    def measure(self, function: Callable[[Run, Any], Any], runs: Sequence[Run], params: Any) -> Any:
+        """A function of each run and its weights: numpy leaves `[S, ...]`."""
+        found = self.mapped(function)(self.stacked(runs), self.padded(params))
+        return _taken(found, np.arange(len(runs)))
+
+    def mapped(self, function: Callable[[Run, Any], Any]) -> Any:
+        """A function of a run and a tree of its arrays, for all slots, jitted."""
+        over = many_seeds.over_runs(
+            lambda run, tree, _: function(run, tree), self.devices, self.seed_map
+        )
+        return jax.jit(lambda runs, tree: over(runs, tree, None))
 
     def stacked(self, runs: Sequence[Run]) -> Run:
         """The runs as arrays `[slots]`; the first one again in slots that stay empty."""
@@ -159,18 +165,6 @@ class ParallelRuns:
     def padded(self, tree: Any) -> Any:
         """Leaves `[S, ...]` with the last one repeated in slots that stay empty."""
         return jax.tree.map(lambda x: x[np.minimum(np.arange(self.slots), len(x) - 1)], tree)
-
-    def mapped(self, function: Callable[[Run, Any], Any]) -> Any:
-        """A function of a run and a tree of its arrays, for all slots, jitted."""
-        over = many_seeds.over_runs(
-            lambda run, tree, _: function(run, tree), self.devices, self.seed_map
-        )
-        return jax.jit(lambda runs, tree: over(runs, tree, None))
-
-    def measure(self, function: Callable[[Run, Any], Any], runs: Sequence[Run], params: Any) -> Any:
-        """A function of each run and its weights: numpy leaves `[S, ...]`."""
-        found = self.mapped(function)(self.stacked(runs), self.padded(params))
-        return jax.tree.map(lambda x: x[: len(runs)], jax.device_get(found))
 
     def compiled(self, training: Training, length: int) -> Programs:
         """The programs of a length; TooLongError if compiling them takes too long."""
@@ -188,29 +182,28 @@ class ParallelRuns:
         runs = self.stacked([Run(0, 1, 0.0)])
         init = self.mapped(lambda run, _: training.init(run))
         block = self.mapped(skipping(lambda run, state: training.train_block(length, run, state)))
-        state = jax.eval_shape(init, runs, None)
-        compiled_init = init.lower(runs, None).compile()
-        return Programs(lambda runs: compiled_init(runs, None), block.lower(runs, state).compile())
+        states = jax.eval_shape(init, runs, None)
+        return Programs(init.lower(runs, None).compile(), block.lower(runs, states).compile())
 
 
-def skipping(block: Callable[[Run, TrainState], tuple[TrainState, Any]]) -> Callable[..., Any]:
-    """A block that keeps the state of a run that is not active; its progress means nothing."""
+def skipping(block: Callable[[Run, TrainState], Block]) -> Callable[[Run, TrainState], Block]:
+    """A block that keeps the state of a run that is not active; its scores are meaningless."""
 
-    def either(run: Run, state: TrainState) -> tuple[TrainState, Any]:
-        _, progress = jax.eval_shape(block, run, state)
-        nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), progress)
-        return jax.lax.cond(run.active, block, lambda _, state: (state, nothing), run, state)
+    def either(run: Run, state: TrainState) -> Block:
+        shapes = jax.eval_shape(block, run, state)
+        skipped = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+        return jax.lax.cond(
+            run.active, block, lambda _, state: skipped._replace(state=state), run, state
+        )
 
     return either
 
 
-def record(row: RawRow, progress: Any, slot: int, number_format: str) -> None:
-    """Append what a block found in a slot to the raw row of the run there."""
-    for name, values in progress._asdict().items():
-        if name == "finite":
-            row["failed"] = not bool(values[slot])
-        else:
-            row.setdefault(name, []).append(plain(values[slot], number_format))
+def record(row: RawRow, block: Block, slot: int, number_format: str) -> None:
+    """Append the scores of a slot to the raw row of the run in it."""
+    for name, values in block.scores.items():
+        row.setdefault(name, []).append(plain(values[slot], number_format))
+    row["failed"] = not bool(block.finite[slot])
 
 
 def spread(active: Sequence[int], slots: int, devices: int) -> np.ndarray:
@@ -224,6 +217,10 @@ def spread(active: Sequence[int], slots: int, devices: int) -> np.ndarray:
         while len(share) < slots // devices:
             share.append(idle.pop(0))
     return np.concatenate(shares)
+
+
+def _new_row(training: Training, run: Run) -> RawRow:
+    return {"task": training.task, "lag": run.lag, "rate": run.rate, "seed": run.seed}
 
 
 def _taken(tree: Any, rows: np.ndarray) -> Any:

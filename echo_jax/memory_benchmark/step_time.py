@@ -51,7 +51,7 @@ def _training_times(training: LagTraining, batch: int) -> list[float]:
 
     def several(state: Any, batches: Any) -> Any:
         """Some updates in one program."""
-        return training.update_on(training.loss, batches, run.rate, state)
+        return training.update_on(batches, training.loss, run, state)
 
     return _timed(several, (training.init(run), batches), updates * length)
 

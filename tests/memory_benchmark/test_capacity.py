@@ -132,8 +132,8 @@ def test_training_the_heads_of_a_register_finds_its_slots():
     state, fast = training.init(RUN), RUN._replace(rate=jnp.float32(0.1))
     step = jax.jit(lambda run, state: training.train_block(16, run, state))
     for _ in range(12):
-        state, progress = step(fast, state)
-        losses.append(float(progress.loss))
+        state, scores, _ = step(fast, state)
+        losses.append(float(scores["loss"]))
     assert losses[-1] < 0.55 < losses[0]  # 5 of 8 lags cannot be known: 5/8 ln 2 = 0.433
     assert int(state.step) == 48
 

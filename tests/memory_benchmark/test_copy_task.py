@@ -11,7 +11,6 @@ from echo_jax.cells.delay_line_mlp import DelayLineMLP
 from echo_jax.cells.lru import LRUCell
 from echo_jax.cells.lstm import LSTMCell
 from echo_jax.cells.min_gru import MinGRUCell
-from echo_jax.core.training import clipped_adam, fused_adam
 from echo_jax.memory_benchmark import copy_task as cm
 from echo_jax.memory_benchmark import protocol
 from echo_jax.memory_benchmark.copy_task import CopyTraining
@@ -68,26 +67,17 @@ def test_the_memoryless_loss_is_that_of_a_predictor_that_knows_only_the_time(bla
     assert float(scores.loss) == pytest.approx(protocol.memoryless_loss(blanks), rel=1e-5)
     assert float(scores.recall) == pytest.approx(math.log(8), rel=1e-5)
     assert float(scores.accuracy) == pytest.approx(1 / 8, abs=0.06)
-    assert round(protocol.memoryless_loss(1000), 4) == 0.0204
 
 
-@pytest.mark.slow
-def test_only_the_last_ten_steps_count_as_recall():
-    targets = cm.draw(KEY, 2, 23).targets
+def test_scores_are_means_over_all_steps_and_over_the_last_ten():
+    targets = np.asarray(cm.draw(KEY, 2, 23).targets)
     logits = np.random.default_rng(0).normal(size=(2, 23, 10)).astype(np.float32)
-    logits[0, 13:15] += 9 * np.eye(10)[np.asarray(targets)[0, 13:15]]
-    wrong_before = logits.copy()
-    wrong_before[:, :13, 0] += 50
-    nats = np.log(np.exp(logits).sum(-1)) - np.take_along_axis(
-        logits, np.asarray(targets)[..., None], -1
-    ).squeeze(-1)
-    for given in (logits, wrong_before):
-        scores = cm.score(jnp.asarray(given), targets)
-        assert float(scores.recall) == pytest.approx(nats[:, 13:].mean(), rel=1e-5)
-        right = (logits.argmax(-1) == np.asarray(targets))[:, 13:].mean()
-        assert float(scores.accuracy) == pytest.approx(right)
-    assert float(scores.loss) > 20
-    assert float(cm.score(jnp.asarray(logits), targets).loss) == pytest.approx(nats.mean())
+    logits[0, 13:15] += 9 * np.eye(10)[targets[0, 13:15]]
+    right = np.take_along_axis(logits, targets[..., None], -1).squeeze(-1)
+    nats = np.log(np.exp(logits).sum(-1)) - right
+    accuracy = (logits.argmax(-1) == targets)[:, 13:].mean()
+    expected = nats.mean(), nats[:, 13:].mean(), accuracy
+    np.testing.assert_allclose(cm.score(jnp.asarray(logits), targets), expected, rtol=1e-5)
 
 
 @pytest.mark.slow
@@ -104,37 +94,25 @@ def test_an_answer_depends_on_no_later_input_and_on_every_earlier_one(cell):
         np.testing.assert_array_equal(differs, np.arange(22) >= place)
 
 
-def test_a_long_gradient_is_clipped_to_norm_one_before_adam_and_a_short_one_is_not():
-    long, short = {"a": jnp.array([6.0, 8.0])}, {"a": jnp.array([0.3, -0.4])}
-    found, expected = clipped_adam(COPY.clip), fused_adam()
-    state, plain = found.init(long), expected.init(long)
-    _, state = found.update(long, state)
-    _, plain = expected.update({"a": jnp.array([0.6, 0.8])}, plain)
-    chex.assert_trees_all_close(
-        found.update(short, state)[0], expected.update(short, plain)[0], rtol=1e-5
-    )
-
-
 @pytest.mark.slow
 def test_blocks_of_training_are_one_run_on_fresh_batches_and_a_rate_of_zero_keeps_the_weights():
     three, six = (copy(MinGRUCell(5), batch_size=4, evaluate_every=n) for n in (3, 6))
     start = jax.jit(three.init)(run())
     block = jax.jit(lambda run, state: three.train_block(22, run, state))
-    middle, _ = block(run(), start)
-    end, scores = block(run(), middle)
-    assert int(end.step) == 6
+    end = block(run(), block(run(), start).state)
+    assert int(end.state.step) == 6
     whole = jax.jit(lambda run, state: six.train_block(22, run, state))(run(), start)
-    chex.assert_trees_all_equal(whole, (end, scores))
-    unmoved, of_one_network = block(run(rate=0.0), start)
-    chex.assert_trees_all_equal(unmoved.params, start.params)
-    again = block(run(rate=0.0), unmoved)[1]
-    chex.assert_trees_all_equal(again, of_one_network)  # evaluated on the same sequences
+    chex.assert_trees_all_equal(whole, end)
+    unmoved = block(run(rate=0.0), start)
+    chex.assert_trees_all_equal(unmoved.state.params, start.params)
+    again = block(run(rate=0.0), unmoved.state)
+    chex.assert_trees_all_equal(again.scores, unmoved.scores)  # evaluated on the same sequences
 
 
 def recall_after(cell, rate, updates, length):
     training = copy(cell, evaluate_every=updates)
     trained = jax.jit(lambda run: training.train_block(length, run, training.init(run)))(run(rate))
-    return float(trained[1].recall)
+    return float(trained.scores["recall"])
 
 
 @pytest.mark.slow

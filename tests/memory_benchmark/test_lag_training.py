@@ -7,6 +7,7 @@ import pytest
 
 from echo_jax.cells.lstm import LSTMCell
 from echo_jax.core.data import Purpose
+from echo_jax.core.training import clipped_adam, fused_adam
 from echo_jax.memory_benchmark import parallel_runs, protocol
 from echo_jax.memory_benchmark.lag_training import LagTraining, Run
 from echo_jax.memory_benchmark.protocol import FULL
@@ -64,27 +65,24 @@ def test_a_block_is_adam_on_the_clipped_gradient_of_fresh_sequences(trained):
         params = jax.tree.map(lambda p, d: p - d, params, jax.tree.unflatten(tree, moved))
     jax.tree.map(
         lambda ours, theirs: np.testing.assert_allclose(ours, theirs, atol=2e-5),
-        trained[0].params,
+        trained.state.params,
         params,
     )
-    assert int(trained[0].step) == SMALL.evaluate_every
+    assert int(trained.state.step) == SMALL.evaluate_every
 
 
 @pytest.mark.slow
 def test_a_run_that_is_over_keeps_its_state(block, trained):
-    state, _ = trained
-    kept, _ = block(RUN._replace(active=jnp.bool_(False)), state)
-    jax.tree.map(np.testing.assert_array_equal, kept, state)
-    moved, _ = block(RUN, state)
-    assert int(moved.step) == 2 * SMALL.evaluate_every
+    kept = block(RUN._replace(active=jnp.bool_(False)), trained.state)
+    jax.tree.map(np.testing.assert_array_equal, kept.state, trained.state)
+    assert int(block(RUN, trained.state).state.step) == 2 * SMALL.evaluate_every
 
 
 @pytest.mark.slow
 def test_a_non_finite_loss_is_noted(block, trained):
-    state, progress = trained
-    assert progress.finite
-    broken = state._replace(params=jax.tree.map(lambda x: x * jnp.nan, state.params))
-    assert not block(RUN, broken)[1].finite
+    assert trained.finite
+    broken = jax.tree.map(lambda x: x * jnp.nan, trained.state.params)
+    assert not block(RUN, trained.state._replace(params=broken)).finite
 
 
 @pytest.mark.parametrize("accuracy", [0.4, 0.7])
@@ -98,12 +96,12 @@ def test_only_an_accuracy_that_reaches_a_threshold_is_confirmed_and_on_other_seq
         return jnp.float32(accuracy) + 0 * asked.tokens.sum()
 
     monkeypatch.setattr(LagTraining, "accuracy", share)
-    found, confirmed = LSTM.evaluate(16, RUN, LSTM.start({}))
+    found = LSTM.evaluate(16, RUN, LSTM.start({}))
     jax.effects_barrier()
     assert len(seen) == (1 + SMALL.confirmation if accuracy > 0.6 else 1)
     assert len({tokens.tobytes() for tokens in seen}) == len(seen)
-    assert float(found) == pytest.approx(accuracy)
-    assert bool(np.isnan(confirmed)) == (accuracy < 0.6)
+    assert float(found["accuracy"]) == pytest.approx(accuracy)
+    assert bool(np.isnan(found["confirmed"])) == (accuracy < 0.6)
 
 
 def test_each_seed_task_lag_and_purpose_has_its_own_data():
@@ -117,3 +115,12 @@ def test_each_seed_task_lag_and_purpose_has_its_own_data():
         for purpose in (Purpose.DATA, Purpose.EVALUATION)
     }
     assert len(keys) == 16
+
+
+def test_a_long_gradient_is_scaled_to_norm_one_before_adam_and_a_short_one_is_not():
+    long, short = {"a": jnp.array([6.0, 8.0])}, {"a": jnp.array([0.3, -0.4])}
+    clipped, adam = clipped_adam(SMALL.clip), fused_adam()
+    state = clipped.update(long, clipped.init(long))[1]
+    by_hand = adam.update({"a": jnp.array([0.6, 0.8])}, adam.init(long))[1]
+    found, expected = clipped.update(short, state)[0], adam.update(short, by_hand)[0]
+    np.testing.assert_allclose(found["a"], expected["a"], rtol=1e-5)

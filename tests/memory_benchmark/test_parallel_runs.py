@@ -2,7 +2,6 @@ import contextlib
 import time
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from tiny_cards import TINY
@@ -10,8 +9,7 @@ from tiny_cards import TINY
 from echo_jax.cells import cell_check, lstm
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.memory_benchmark import parallel_runs
-from echo_jax.memory_benchmark.copy_task import Scores
-from echo_jax.memory_benchmark.lag_training import LagTraining, Progress, Run
+from echo_jax.memory_benchmark.lag_training import Block, LagTraining, Run
 from echo_jax.memory_benchmark.parallel_runs import ParallelRuns, record, spread
 
 
@@ -51,12 +49,9 @@ def test_a_cell_that_takes_too_long_to_compile_ends_with_a_sentence(parallel, mo
         parallel.train(training, [Run(0, 1, 0.1)], 25)
 
 
-def test_progress_is_rounded_and_non_finite_numbers_are_null():
+def test_scores_are_rounded_and_non_finite_ones_are_null():
     row = {"lag": 1}
-    record(row, Progress(*np.float32([[0, 2 / 3], [0, np.nan]]), np.array([0, 1])), 1, ".6f")
-    assert row == {"lag": 1, "accuracy": [0.666667], "confirmed": [None], "failed": False}
-    for value in (0.0201234567, jnp.inf):
-        scores = Scores(*np.array([[value], [2.1], [0.125], [value < 1]]))
-        record(row := {} if value < 1 else row, scores, 0, ".5g")
-    expected = {"loss": [0.020123, None], "recall": [2.1, 2.1], "accuracy": [0.125, 0.125]}
-    assert row == expected | {"failed": True}
+    for value in (2 / 3, np.inf):
+        scores = {"loss": np.float32([0, value]), "recall": np.float32([0, 0.0201234567])}
+        record(row, Block(None, scores, np.array([False, value < 1])), 1, ".5g")
+    assert row == {"lag": 1, "loss": [0.66667, None], "recall": [0.020123] * 2, "failed": True}
