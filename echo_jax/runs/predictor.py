@@ -167,12 +167,6 @@ class Trained:
 
     def follows(self, positions: Sequence[int], windows: int, seed: int = 0) -> np.ndarray:
         """How often the answer follows a change at each of P positions: `online.follows`, `[P]`."""
-        length = self.config.task.length
-        if not all(0 <= position < length for position in positions):
-            raise ConfigError(
-                f"positions {list(positions)!r:.50} are not all in a sequence of {length}: "
-                f"use 0 to {length - 1}"
-            )
         key, places = jax.random.key(seed), jnp.asarray(positions)
         follows = programs(self.config).follows
         return np.asarray(follows(self.params, key, places, windows=windows))

@@ -3,10 +3,11 @@
 No jax here.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from echo_jax.config import NetworkConfig, RunConfig
+from echo_jax.config import ADDED_LATER, RunConfig
 from echo_jax.report.text_tables import table
 from echo_jax.runs.explanation import explain
 
@@ -28,25 +29,25 @@ def describe(config: RunConfig) -> str:
     source = f"integers below {task.vocab_size}"
     if config.data.csv is not None:
         source = f"values of {config.data.csv}, {task.vocab_size} different"
-    source += " as values in [0, 1]" * (task.framing == "values")
-    missing = ", a token for missing values" * (task.missing == "token")
-    again = training.bptt_batches
-    through = f", gradient through {again} batches" if again > 1 else ""
     return (
-        f"Echo with lag {task.lag}: {task.layout} of {task.window} from {task.length} {source}"
-        f"{missing}, batch size {task.batch_size}; {state} {network.cell} of "
-        f"{network.hidden_size} units{_options(network)}; {training.sequences:,} sequences, "
-        f"{training.sequences * task.updates_per_sequence:,} updates{through}, "
-        f"seed {config.seed}{last}"
+        f"Echo with lag {task.lag}: {task.layout} of {task.window} from {task.length} {source}, "
+        f"batch size {task.batch_size}; {state} {network.cell} of {network.hidden_size} units; "
+        f"{training.sequences:,} sequences, "
+        f"{training.sequences * task.updates_per_sequence:,} updates, "
+        f"seed {config.seed}{last}{_options(config)}"
     )
 
 
-def _options(network: NetworkConfig) -> str:
-    """The options of a network that are not at their defaults."""
-    line = f", a delay line of {network.delay_line}" if network.delay_line else ""
-    tied = " (tied)" * network.tied
-    embedded = f", encoding embedding of {network.embedding_dim}{tied}"
-    return line + embedded * (network.encoding == "embedding")
+def _options(config: RunConfig) -> str:
+    """The options that are not at their defaults, of those that a simple run does not need."""
+    values = [
+        (field.name.replace("_", " "), getattr(section, field.name), field.default)
+        for section in (config.task, config.network, config.training)
+        for field in dataclasses.fields(section)
+        if field.name in ADDED_LATER
+    ]
+    changed = [f"{name} {value}" for name, value, default in values if value != default]
+    return "; " * bool(changed) + ", ".join(changed)
 
 
 def describe_devices(devices: Sequence[Any]) -> str:

@@ -35,20 +35,15 @@ class Vocabulary:
     """
 
     values: tuple[str, ...]
-    """Two at least, each in its shortest spelling."""
+    """Two at least, each in its shortest spelling and once."""
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for values that `of_words` would refuse, spell or order otherwise."""
+        """Raise ConfigError for too few values, or one that is too long or not printable."""
         if len(self.values) < 2:
             found = f"the one value {shown(self.values[0])}" if self.values else "no value"
             raise ConfigError(f"a vocabulary of {found} is too small: use 2 different values")
         for value in self.values:
             _check(value)
-        if self.values != _canonical(self.values):
-            raise ConfigError(
-                f"vocabulary {listed(self.values, 3)} is out of order, or has a value twice or not "
-                "in its shortest spelling: use the values of a vocabulary"
-            )
 
     @classmethod
     def of_words(cls, words: Iterable[str]) -> "Vocabulary":

@@ -2,7 +2,6 @@
 
 import re
 
-import pytest
 from fabricated_results import CONFIG, fabricated_result
 
 from echo_jax.config import RunConfig, TaskConfig, changed
@@ -75,31 +74,17 @@ def test_a_seed_that_failed_is_named_with_where_it_did():
     )
 
 
-NOT_BY_DEFAULT = {
-    "framing": ("values", "integers below 100 as values in [0, 1], "),
-    "missing": ("token", ", a token for missing values, "),
-    "encoding": ("embedding", " units, encoding embedding of 64; "),
-    "embedding_dim": (8, " units, encoding embedding of 8; "),
-    "tied": (True, " units, encoding embedding of 64 (tied); "),
-    "bptt_batches": (3, " updates, gradient through 3 batches, "),
-    "delay_line": (7, "mlp of 50 units, a delay line of 7; "),
-    "seeds": (4, "seed 0 to 3"),
-    "stateful": (False, "stateless lstm"),
-}
-NEEDED = {
-    "missing": {"layout": "prefixes"},
-    "embedding_dim": {"encoding": "embedding"},
-    "tied": {"encoding": "embedding"},
-    "delay_line": {"cell": "mlp"},
-}
-
-
-@pytest.mark.parametrize("field", NOT_BY_DEFAULT)
-def test_a_run_is_described_by_what_is_not_as_by_default(field):
-    value, phrase = NOT_BY_DEFAULT[field]
-    base = changed(RunConfig(), **NEEDED.get(field, {}))
-    assert phrase in run_report.describe(changed(base, **{field: value}))
-    assert phrase not in run_report.describe(base)
+def test_a_run_is_described_in_a_line_and_what_is_not_as_by_default_is_named():
+    assert run_report.describe(RunConfig()) == (
+        "Echo with lag 1: windows of 5 from 25 integers below 100, batch size 5; stateful lstm of "
+        "50 units; 2,000 sequences, 8,000 updates, seed 0"
+    )
+    options = {"encoding": "embedding", "embedding_dim": 8, "tied": True, "bptt_batches": 3}
+    config = changed(RunConfig(), **options, layout="prefixes", missing="token", seeds=4)
+    assert run_report.describe(config).endswith(
+        "updates, seed 0 to 3; missing token, encoding embedding, embedding dim 8, tied True, "
+        "bptt batches 3"
+    )
 
 
 def test_long_sequences_do_not_flood_the_terminal():
