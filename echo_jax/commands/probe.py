@@ -252,9 +252,9 @@ def refuse_empty(stop: Interrupts) -> NoReturn:
 def drawn(card: card_file.Card) -> str:
     """The figure of a card, as SVG."""
     from echo_jax.memory_cards import card_figures
-    from echo_jax.report import figures
+    from echo_jax.report import styles
 
-    return figures.svg(card_figures.card_figure(card), "card")
+    return styles.svg(card_figures.card_figure(card), "card")
 
 
 def made_with(seconds: float) -> dict[str, Any]:

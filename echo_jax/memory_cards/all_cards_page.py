@@ -28,11 +28,11 @@ from echo_jax.memory_cards.card_text import (
     span_bounds,
     span_words,
 )
-from echo_jax.report.figures import svg
 from echo_jax.report.html_page import html_page
 from echo_jax.report.markdown_page import markdown_page, markdown_table
 from echo_jax.report.number_formats import three_digits
 from echo_jax.report.page import Entry, Figure, Page, Section, Table
+from echo_jax.report.styles import svg
 
 TITLE = "Memory cards: how long can each cell remember?"
 

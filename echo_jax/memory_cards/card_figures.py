@@ -21,9 +21,19 @@ from echo_jax.memory_cards.card_text import (
     reach,
     span_words,
 )
-from echo_jax.report.figures import INK, RULE, SERIES, WIDTH, annotate, style_axes, wrapped
 from echo_jax.report.number_formats import three_digits
-from echo_jax.report.styles import BLUE, GREY, ORANGE
+from echo_jax.report.styles import (
+    BLUE,
+    GREY,
+    INK,
+    ORANGE,
+    RULE,
+    SERIES,
+    WIDTH,
+    annotate,
+    style_axes,
+    wrapped,
+)
 
 TASKS = {"stream": (BLUE, "o", "-"), "hold": (ORANGE, "s", (0, (5, 2)))}
 """Colour, marker and dashes of a task."""

@@ -1,35 +1,38 @@
-"""Numbers as text and as JSON values: percentages, counts, rounding."""
+"""Numbers as text and as JSON values: the one place for percentages, decimals and rounding."""
 
 import math
 from collections.abc import Mapping
 from typing import Any
 
 
-def percent(share: float) -> str:
-    """A share in percent, with two decimals unless it is none or all of it."""
-    if math.isnan(share):
+def percent(fraction: float) -> str:
+    """A fraction in percent with two decimals; 0, 1 and what would round to them stay apart.
+
+    97.25%      0%      100%      <0.01%      >99.99%      unknown for NaN
+    """
+    if math.isnan(fraction):
         return "unknown"
-    if share in (0, 1):
-        return f"{100 * share:.0f}%"
-    if not 5e-5 <= share < 1 - 5e-5:
-        return ">99.99%" if share > 0.5 else "<0.01%"
-    return f"{100 * share:.2f}%"
+    if fraction in (0, 1):
+        return f"{100 * fraction:.0f}%"
+    if not 5e-5 <= fraction < 1 - 5e-5:
+        return ">99.99%" if fraction > 0.5 else "<0.01%"
+    return f"{100 * fraction:.2f}%"
 
 
 def decimals(value: float) -> str:
-    """A number with two decimals, without the minus of what rounds to 0."""
+    """A number with two decimals; without a minus sign if it rounds to 0."""
     return f"{round(value, 2) + 0.0:.2f}"
 
 
 def number(value: float) -> str:
-    """A count, or never."""
+    """A count with thousands separators; "never" for infinity."""
     return "never" if math.isinf(value) else f"{value:,.0f}"
 
 
 def three_digits(value: float) -> str:
-    """A number with three digits, but all its whole ones, and at most two decimals.
+    """A number rounded to three digits, with at most two decimals and all digits before them.
 
-    14.2      5      0.05      10,902      -0.0003 is 0
+    14.2      5      0.05      10,902      0 for -0.0003
     """
     if abs(value) >= 99.95:
         return f"{value:,.0f}"

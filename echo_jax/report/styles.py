@@ -1,16 +1,99 @@
-"""Colours of all figures, and a figure as PNG."""
+"""What all figures share: colours, marks, sizes, axes and labels, and writing as PNG or SVG."""
 
 import io
+import re
+import textwrap
+from typing import Any
 
+import matplotlib
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#595959"
-"""From the palette of Okabe and Ito, told apart with any kind of colour vision."""
+"""Blue and orange are from the palette of Okabe and Ito, for readers with any colour vision."""
+
+INK = "#1A1A1A"
+"""Colour of text."""
+
+RULE = "#E4E4E4"
+"""Colour of grid lines, and of fields without data."""
+
+SERIES = (
+    (BLUE, "o", "-", ""),
+    (ORANGE, "s", (0, (5, 2)), "//"),
+    ("#000000", "^", (0, (1, 1.5)), ".."),
+    ("#009E73", "D", (0, (7, 2, 1.5, 2)), "xx"),
+    ("#CC79A7", "v", (0, (2.5, 1.5)), "--"),
+    ("#A57200", "P", (0, (5, 1.5, 1.5, 1.5, 1.5, 1.5)), "||"),
+)
+"""Colour, marker, dashes and hatching of each series; any one of the four tells series apart.
+
+The colours are from the palette of Okabe and Ito, its orange darkened to a contrast of 3 to 1.
+"""
+
+WIDTH = 7.2
+"""Width of a figure on a page, inches. Text of 10 points is then as large as that of the page."""
+
+
+def style_axes(axes: Axes) -> None:
+    """Draw the left and the bottom edge of a panel only, and all lines behind the data."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(GREY)
+    axes.tick_params(labelsize=10, color=GREY, labelcolor=INK)
+    axes.set_axisbelow(True)
+
+
+def annotate(
+    axes: Axes, words: str, at: tuple[float, float], points: tuple[float, float], **style: Any
+) -> None:
+    """Write words at a place, moved by `points` to the right and upwards."""
+    style = {"fontsize": 10, "color": INK, **style}
+    axes.annotate(words, at, points, textcoords="offset points", **style)
+
+
+def wrapped(words: str, width: int) -> str:
+    """Words in lines of at most `width` characters, with dollar signs that start no formula."""
+    return textwrap.fill(words, width).replace("$", r"\$")
 
 
 def png(figure: Figure) -> bytes:
-    """A figure as the content of a PNG file."""
+    """The content of a PNG file."""
     content = io.BytesIO()
     FigureCanvasAgg(figure).print_png(content)
     return content.getvalue()
+
+
+def svg(figure: Figure, name: str) -> str:
+    """One `<svg>` element to be embedded in a page, with text as text; the same each time.
+
+    It has no width and height, so that the page scales it, and no style sheet, which would apply
+    to the whole page.
+
+    Args:
+      figure: not drawn before, because a second drawing may move its layout.
+      name: prefix of all ids, unique on the page: letters, digits, `-` and `_`.
+    """
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    content = io.StringIO()
+    settings: dict[Any, Any] = {
+        "svg.hashsalt": name,
+        "svg.fonttype": "none",
+        "font.sans-serif": ["DejaVu Sans"],
+    }
+    with matplotlib.rc_context(settings):
+        no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        FigureCanvasSVG(figure).print_svg(content, metadata=no_metadata)
+    drawing = content.getvalue()
+    drawing = drawing[drawing.index("<svg") :].strip()
+    drawing = re.sub(r"<defs>\s*<style.*?</defs>\s*", "", drawing, count=1, flags=re.DOTALL)
+    size = r'(?<= )width="\S*" height="\S*"'
+    drawing = re.sub(size, 'style="stroke-linejoin: round; stroke-linecap: butt"', drawing, count=1)
+    return re.sub(r"<[^<>]+>", lambda tag: _prefixed(tag[0], name), drawing)
+
+
+def _prefixed(tag: str, name: str) -> str:
+    """A tag whose ids and references have a prefix, and whose font exists on every system."""
+    tag = re.sub(r' id="|href="#|url\(#', rf"\g<0>{name}-", tag)
+    return tag.replace("'DejaVu Sans', sans-serif", "'DejaVu Sans', Arial, sans-serif")

@@ -13,6 +13,7 @@ from echo_jax.report import figures
 from echo_jax.report.figures import Estimate
 from echo_jax.report.number_formats import decimals, number, percent
 from echo_jax.report.page import Figure, Section, Table
+from echo_jax.report.styles import svg
 from echo_jax.studies import answers, records
 from echo_jax.studies.catalogue import Cell, Chart, Study
 from echo_jax.studies.records import Row
@@ -124,9 +125,10 @@ def _page_figure(name: str, chart: Chart, found: Sequence[Row]) -> Figure | None
     """The figure of a study on its page; None where no row is drawn."""
     if not _drawn(chart, found):
         return None
-    svg, what = figures.svg(figure(chart, found), name), drawn_in(chart)
+    what = drawn_in(chart)
     caption = f"{what[0].upper()}{what[1:]}."
-    return Figure(svg, f"figures/{name}.svg", alternative(chart, found), caption)
+    drawn = svg(figure(chart, found), name)
+    return Figure(drawn, f"figures/{name}.svg", alternative(chart, found), caption)
 
 
 def _failures(found: Sequence[Row]) -> list[str]:

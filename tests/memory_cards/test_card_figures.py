@@ -12,7 +12,7 @@ from matplotlib.text import Text
 from wcag import contrast
 
 from echo_jax.memory_cards import card_figures, card_text
-from echo_jax.report import figures
+from echo_jax.report import styles
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def changed(card, **fields):
 
 def said(figure):
     """The words of a figure as its SVG has them."""
-    root = ElementTree.fromstring(figures.svg(figure, "a"))
+    root = ElementTree.fromstring(styles.svg(figure, "a"))
     return [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")]
 
 
@@ -118,9 +118,7 @@ def test_cells_are_rows_from_the_longest_stream_span_to_the_shortest(full):
     (axes,) = figure.axes
     names = [label.get_text() for label in axes.get_yticklabels()]
     assert names == ["lru", "ssm", "lstm", "gru", "irnn", "shift-5\ncontrol", "no-memory"]
-    dots = [
-        line for line in lines_of(axes, marker="o", color=figures.BLUE) if len(line.get_xdata())
-    ]
+    dots = [line for line in lines_of(axes, marker="o", color=styles.BLUE) if len(line.get_xdata())]
     spans = [card["rows"]["stream_span"]["0.99"]["median"] for card in card_figures.by_span(full)]
     at = [float(line.get_xdata()[0]) for line in dots]
     assert at == [card_figures.place(span) for span in spans]
@@ -142,7 +140,7 @@ def test_an_interval_whose_end_is_a_lower_bound_ends_in_a_point(cards):
     span = cards["ssm"]["rows"]["stream_span"]["0.99"]
     assert card_text.reach(span)[2:] == (500, False, True)
     (axes,) = card_figures.spans_figure([cards["ssm"], cards["shift-5"]]).axes
-    points = lines_of(axes, marker=">", color=figures.BLUE)
+    points = lines_of(axes, marker=">", color=styles.BLUE)
     assert [round(float(line.get_ydata()[0])) for line in points] == [0]
     assert points[0].get_xdata()[0] > 500
 
@@ -194,8 +192,8 @@ def test_cells_with_equal_bytes_of_state_have_one_mark(full):
     ],
 )
 def test_figures_are_the_same_each_time_and_their_words_are_large_and_dark_enough(full, draw):
-    drawing = figures.svg(draw(full), "a")
-    assert drawing == figures.svg(draw(full), "a")
+    drawing = styles.svg(draw(full), "a")
+    assert drawing == styles.svg(draw(full), "a")
     root = ElementTree.fromstring(drawing)
     for text in root.iter("{http://www.w3.org/2000/svg}text"):
         style = text.get("style")

@@ -11,7 +11,7 @@ import pytest
 from golden import assert_golden
 from wcag import contrast
 
-from echo_jax.report import figures, html_page, markdown_page, text_tables
+from echo_jax.report import figures, html_page, markdown_page, styles, text_tables
 from echo_jax.report.figures import Estimate
 from echo_jax.report.page import Entry, Figure, Page, Section, Table
 
@@ -166,7 +166,7 @@ def wide_page():
     }
     table = Table(long, ["lag", *map(str, range(30))], [[long, *["100.0%"] * 30]])
     sections = [
-        Section(name, f"{name}?", ["so" * 50], Figure(figures.svg(figure, name), "", long, long),
+        Section(name, f"{name}?", ["so" * 50], Figure(styles.svg(figure, name), "", long, long),
                 [table], command="python x " + "--much more " * 12)
         for name, figure in drawn.items()
     ]  # fmt: skip

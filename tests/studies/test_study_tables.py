@@ -9,7 +9,7 @@ from fabricated import row, study_rows
 
 from echo_jax import statistics
 from echo_jax.config import PARTS, changed
-from echo_jax.report import figures, number_formats
+from echo_jax.report import number_formats, styles
 from echo_jax.studies import answers, scores, study_tables
 from echo_jax.studies.catalogue import STUDIES, Cell, Chart, Study, fast
 
@@ -306,7 +306,7 @@ def test_seeds_that_all_failed_are_drawn_as_nothing_and_said_to_be_unknown():
         "Lines of accuracy over position. kind a: unknown; kind b: highest at 5 with 50.00%, "
         "lowest 50.00%."
     )
-    assert figures.svg(study_tables.figure(chart, [failed, made("b")]), "x")
+    assert styles.svg(study_tables.figure(chart, [failed, made("b")]), "x")
     (table,) = study_tables.curve_tables(chart, [failed, made("b", accuracy=0.5)])
     assert table.rows[0] == ["5", "unknown", "50.00%"]
 
