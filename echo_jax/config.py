@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
-from echo_jax.exceptions import ConfigError
+from echo_jax.exceptions import ConfigError, shown
 
 Layout = Literal["windows", "prefixes", "streams"]
 Missing = Literal["masked", "token"]
@@ -191,12 +191,10 @@ class TrainingConfig:
         _check_whole("bptt batches", self.bptt_batches, minimum=1)
         rate = self.learning_rate
         if not _is_number(rate):
-            raise ConfigError(
-                f"learning rate {_shown(rate)} is not a number: use one such as 0.001"
-            )
+            raise ConfigError(f"learning rate {shown(rate)} is not a number: use one such as 0.001")
         if not SMALLEST_FLOAT <= rate <= LARGEST_FLOAT:
             raise ConfigError(
-                f"learning rate {_shown(rate)} is not finite and above 0 in 32 bits: "
+                f"learning rate {shown(rate)} is not finite and above 0 in 32 bits: "
                 "use one such as 0.001"
             )
 
@@ -220,7 +218,7 @@ class DataConfig:
             raise ConfigError(f"column {self.column} has no file: name it with --csv FILE")
         if not (_is_number(self.held_out) and 0 < self.held_out < 1):
             raise ConfigError(
-                f"held out {_shown(self.held_out)} is not a share between 0 and 1: "
+                f"held out {shown(self.held_out)} is not a share between 0 and 1: "
                 "use one such as 0.2"
             )
 
@@ -356,18 +354,12 @@ def _build(kind: type[_Config], name: str, values: object) -> _Config:
     for field in sorted((expected ^ set(values)) - (ADDED_LATER & expected), key=str):
         state = "missing" if field in expected else "unknown"
         known = ", ".join(sorted(expected))
-        raise ConfigError(f"{name} field {_shown(field)} is {state}: the fields are {known}")
+        raise ConfigError(f"{name} field {shown(field)} is {state}: the fields are {known}")
     return kind(**values)
 
 
 def _not_a_table(name: str, values: object) -> str:
-    return f"{name} {_shown(values)} is not a table of fields: use one that to_dict wrote"
-
-
-def _shown(value: object) -> str:
-    """A value for a message: on one line, cut after 60 characters."""
-    text = repr(value)
-    return text if len(text) <= 60 else text[:60] + "..."
+    return f"{name} {shown(values)} is not a table of fields: use one that to_dict wrote"
 
 
 def _is_number(value: object) -> bool:
@@ -377,37 +369,37 @@ def _is_number(value: object) -> bool:
 def _check_whole(name: str, value: object, minimum: int = -LARGEST, maximum: int = LARGEST) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
         raise ConfigError(
-            f"{name} {_shown(value)} is not a whole number: use one such as {max(minimum, 1)}"
+            f"{name} {shown(value)} is not a whole number: use one such as {max(minimum, 1)}"
         )
     if value < minimum:
         raise ConfigError(f"{name} {value} is below {minimum}: use {minimum} or more")
     if value > maximum:
-        raise ConfigError(f"{name} {_shown(value)} is above {maximum}: use {maximum} or less")
+        raise ConfigError(f"{name} {shown(value)} is above {maximum}: use {maximum} or less")
 
 
 def _check_flag(name: str, value: object) -> None:
     if not isinstance(value, bool):
-        raise ConfigError(f"{name} {_shown(value)} is neither True nor False: use one of them")
+        raise ConfigError(f"{name} {shown(value)} is neither True nor False: use one of them")
 
 
 def _check_choice(name: str, value: object, choices: Any) -> None:
     if not isinstance(value, str) or value not in get_args(choices):
         known = ", ".join(get_args(choices))
-        raise ConfigError(f"{name} {_shown(value)} is unknown: use one of {known}")
+        raise ConfigError(f"{name} {shown(value)} is unknown: use one of {known}")
 
 
 def _check_name(name: str, value: object) -> None:
     if not (value is None or isinstance(value, str)):
-        raise ConfigError(f"{name} {_shown(value)} is not a name: use a string")
+        raise ConfigError(f"{name} {shown(value)} is not a name: use a string")
     if value and re.search(CONTROL, value):
-        raise ConfigError(f"{name} {_shown(value)} has control characters: use a plain name")
+        raise ConfigError(f"{name} {shown(value)} has control characters: use a plain name")
 
 
 def _check_cell_name(name: object) -> None:
     is_class = isinstance(name, str) and re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", name)
     if not (is_class or (isinstance(name, str) and name in CELL_NAMES)):
         raise ConfigError(
-            f"cell {_shown(name)} is unknown: use one of {', '.join(CELL_NAMES)}, "
+            f"cell {shown(name)} is unknown: use one of {', '.join(CELL_NAMES)}, "
             "or package.module:Class for a cell of your own"
         )
 

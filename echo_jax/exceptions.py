@@ -1,4 +1,4 @@
-"""Errors that a command prints as one sentence."""
+"""Errors that a command prints as one sentence, and how a value is shown in it."""
 
 
 class ConfigError(ValueError):
@@ -7,3 +7,9 @@ class ConfigError(ValueError):
 
 class StorageError(ConfigError):
     """A file or folder is missing, damaged or in use, or cannot be written."""
+
+
+def shown(value: object) -> str:
+    """A value for a message: on one line, cut after 60 characters."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:60] + "..."

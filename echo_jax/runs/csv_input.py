@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from echo_jax.config import RunConfig, TaskConfig
-from echo_jax.exceptions import ConfigError
+from echo_jax.exceptions import ConfigError, shown
 from echo_jax.runs.run_folder import Inputs, column_inputs
 from echo_jax.runs.vocabulary import (
     LONGEST,
@@ -24,7 +24,6 @@ from echo_jax.runs.vocabulary import (
     Vocabulary,
     encode,
     listed,
-    shown,
     unknown_value,
 )
 

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from echo_jax.config import CONTROL
-from echo_jax.exceptions import ConfigError
+from echo_jax.exceptions import ConfigError, shown
 
 Unknown = Literal["error", "skip"]
 
@@ -117,11 +117,6 @@ def unknown_value(vocabulary: Vocabulary, word: str, place: str) -> str:
         f"value {shown(word)} {place} is not in the vocabulary ({vocabulary}): "
         "use --unknown skip to leave out such values"
     )
-
-
-def shown(word: str) -> str:
-    """A word in quotes, cut after 40 characters."""
-    return repr(word if len(word) <= 40 else word[:40] + "...")
 
 
 def listed(words: Sequence[str], limit: int = 10) -> str:

@@ -200,7 +200,7 @@ def test_a_column_becomes_the_inputs_of_a_run(new_file):
             "be at least --length 25: use --length 10 or --held-out 0.5 or a longer column",
         ),
         ([1, 2], {"held_out": 0.1}, "2 values with --held-out 0.1 give 2 to train on and 0 held"),
-        ([1, "b" * 101], {}, "value '" + "b" * 40 + "...' is longer than 100 characters"),
+        ([1, "b" * 101], {}, "value '" + "b" * 59 + "... is longer than 100 characters"),
     ],
 )
 def test_a_column_that_cannot_be_trained_on_is_refused_by_name(new_file, values, fields, sentence):
@@ -238,7 +238,7 @@ def test_the_reader_answers_a_word_as_soon_as_whitespace_follows():
         ([b"1\r\n\r\n\xff "], [1], "value '\\udcff' in line 3 of the input is not in"),
         ([b"1\n2", b"\n", b"\n3 4\n", b"5", b"x\n\n"], [1, 2, 3, 4], "value '5x' in line 5 of"),
         ([b"1\n12"], [1], "value '12' in line 2 of the input"),
-        ([b"5 ", b"7" * 999, b" 5"], [5], "value '" + "7" * 40 + "...' in line 1 of the input is"),
+        ([b"5 ", b"7" * 999, b" 5"], [5], "value '" + "7" * 59 + "... in line 1 of the input is"),
     ],
 )
 def test_a_word_that_has_no_token_is_refused_and_those_before_it_are_kept(data, tokens, sentence):

@@ -82,14 +82,6 @@ def network_in(folder):
     ]
 
 
-def weights_in(folder):
-    """The same, without making a network of it; for how long to train aside."""
-    inputs = run_folder.read_inputs(folder, with_tokens=False)
-    run_folder.check_cell_named(folder, inputs, None)
-    state, contents = checkpoint.load_state(folder, inputs, shapes_of(inputs.config))
-    return inputs.identity, inputs.values, contents["sequences"], plain(state)
-
-
 def all_in(folder):
     """All that going on is a function of; for how long to train aside."""
     inputs = run_folder.read_inputs(folder)
@@ -440,46 +432,27 @@ def test_weights_that_are_no_numbers_are_refused_where_they_are_asked_for(run):
         echo_jax.load(run, seed=4)
 
 
-@pytest.mark.parametrize("name", ["window", "length", "batch_size"])
+@pytest.mark.parametrize("name", ["evaluation", "length", "window", "batch_size"])
 def test_a_run_of_huge_rows_is_read_or_refused_without_their_memory(tmp_path, name, monkeypatch):
     """A network keeps its window, and what B rows left; it does not keep a sequence."""
     monkeypatch.setattr(machine, "memory", lambda: 2**34)  # whatever this machine has
     make_run(tmp_path / "run", PLAIN)
-    sizes = {"length": HUGE, "window": 2**30, "batch_size": 2**30}
-    wholly(**{f"task__{field}": sizes[field] for field in {"length", name}})(tmp_path / "run")
+    sizes = {
+        "evaluation": {"evaluation_sequences": HUGE},
+        "length": {"task__length": HUGE},
+        "window": {"task__length": HUGE, "task__window": 2**30},
+        "batch_size": {"task__length": HUGE, "task__batch_size": 2**30},
+    }
+    wholly(**sizes[name])(tmp_path / "run")
     with little_memory():
-        if name == "length":
-            assert echo_jax.load(tmp_path / "run").config.task.length == HUGE
+        if name in ("evaluation", "length"):
+            echo_jax.load(tmp_path / "run")
         else:
             with pytest.raises(ConfigError, match="GiB are needed at the least and this machine"):
                 echo_jax.load(tmp_path / "run")
 
 
-def test_an_evaluation_of_any_size_is_not_begun_by_loading(tmp_path):
-    make_run(tmp_path / "run", PLAIN)
-    wholly(evaluation_sequences=HUGE)(tmp_path / "run")
-    with little_memory():
-        echo_jax.load(tmp_path / "run")
-
-
 # Anything at all
-
-
-def mutate(data, runs, folder):
-    """Do one of many things to one of the files of a folder."""
-    path = folder / data.draw(st.sampled_from(FILES))
-    content = path.read_bytes()
-    kind = data.draw(st.sampled_from(["edit", "cut", "insert", "swap"]))
-    at = data.draw(st.integers(0, max(len(content) - 1, 0)))
-    if kind == "edit":
-        new = bytes([data.draw(st.integers(0, 255))])
-        path.write_bytes(content[:at] + new + content[at + 1 :])
-    elif kind == "cut":
-        path.write_bytes(content[:at] + content[data.draw(st.integers(at, len(content))) :])
-    elif kind == "insert":
-        path.write_bytes(content[:at] + data.draw(st.binary(max_size=8)) + content[at:])
-    else:
-        shutil.copy(runs / data.draw(st.sampled_from(["one", "two"])) / path.name, path)
 
 
 @pytest.fixture(scope="module")
@@ -493,24 +466,6 @@ def outcome(read, folder):
     return read(folder) if sentence is None else sentence
 
 
-@pytest.mark.timeout(3600)
-@pytest.mark.cases
-@hypothesis.given(data=st.data())
-def test_whatever_is_done_to_a_folder_it_is_one_of_the_runs_or_refused(runs, damaged, data):
-    shutil.rmtree(damaged, ignore_errors=True)
-    shutil.copytree(runs / "one", damaged)
-    for _ in range(data.draw(st.integers(1, 3))):
-        mutate(data, runs, damaged)
-    for read in (weights_in, all_in):
-        found = outcome(read, damaged)
-        assert found in of_both_runs(read, runs) or str(damaged) in found
-
-
-@functools.cache
-def of_both_runs(read, runs):
-    return [read(runs / "one"), read(runs / "two")]
-
-
 @pytest.mark.cases
 @hypothesis.given(payload=st.binary(max_size=200), at=st.integers(0, 4000), cut=st.integers(0, 9))
 def test_any_signed_payload_is_the_state_or_refused(runs, damaged, payload, at, cut):
@@ -519,11 +474,13 @@ def test_any_signed_payload_is_the_state_or_refused(runs, damaged, payload, at, 
     path = damaged / "checkpoint.msgpack"
     whole = payload_of(path)
     sign_payload(path, whole[:at] + payload + whole[at + cut :])
-    found = outcome(weights_in, damaged)
+    found = outcome(network_in, damaged)
     if isinstance(found, str):
-        assert str(path) in found
+        assert str(path) in found or "failed in training" in found
     else:  # weights are whatever they are signed to be, but nothing of another kind
-        assert [leaf[:2] for leaf in found[3]] == [leaf[:2] for leaf in weights_in(runs / "one")[3]]
+        pairs = zip(found, network_in(runs / "one"), strict=True)
+        for (_, _, _, drawn), (_, _, _, whole) in pairs:
+            assert [leaf[:2] for leaf in drawn] == [leaf[:2] for leaf in whole]
 
 
 @pytest.mark.slow
