@@ -228,16 +228,16 @@ class Comparison(NamedTuple):
     """A second result compared with a first one, pair by pair, one pair per seed.
 
     median       of the differences, second - first
-    interval     of that median; None for one pair
-    p_value      of the sign-flip test, two-sided; None for one pair
+    interval     of that median
+    p_value      of the sign-flip test, two-sided
     superiority  share of pairs in which the second is larger, ties counted half: the probability
                  of superiority, for pairs (Grissom and Kim 2012)
     pairs        how many there are
     """
 
     median: float
-    interval: Interval | None
-    p_value: float | None
+    interval: Interval
+    p_value: float
     superiority: float
     pairs: int
 
@@ -250,18 +250,17 @@ def paired_comparison(first: npt.ArrayLike, second: npt.ArrayLike) -> Comparison
       second: float `[S]`, of the same seeds in the same order.
 
     Raises:
-      ValueError: there is no pair, the lengths differ, or a value is not finite: seeds that never
-        learned have no difference.
+      ValueError: there are fewer than two pairs, the lengths differ, or a value is not finite:
+        seeds that never learned have no difference.
     """
-    before, after = _finite(first, at_least=1), _finite(second, at_least=1)
+    before, after = _finite(first, at_least=2), _finite(second, at_least=2)
     if len(before) != len(after):
         raise ValueError(f"Pairs need two values each, not {len(before)} and {len(after)}.")
     differences = after - before
-    many = len(differences) > 1
     return Comparison(
         median=float(np.median(differences)),
-        interval=median_interval(differences) if many else None,
-        p_value=sign_flip_test(differences) if many else None,
+        interval=median_interval(differences),
+        p_value=sign_flip_test(differences),
         superiority=float(np.mean((np.sign(differences) + 1) / 2)),
         pairs=len(differences),
     )

@@ -66,8 +66,8 @@ def test_the_study_that_the_readme_adds_has_all_that_the_others_have(root, readm
     monkeypatch.setattr(catalogue, "STUDIES", dict(catalogue.STUDIES))
     exec(example, {})
     added = catalogue.STUDIES["cells"]
-    assert [cell.name for cell in added.cells] == ["cell lstm", "cell gru", "cell simple"]
-    assert {cell.config.network.cell for cell in added.cells} == {"lstm", "gru", "simple"}
+    assert [point.name for point in added.points] == ["cell lstm", "cell gru", "cell simple"]
+    assert {point.config.network.cell for point in added.points} == {"lstm", "gru", "simple"}
     script = importlib.import_module("echo_jax.commands.study")
     monkeypatch.setattr(script, "STUDIES", catalogue.STUDIES)
     assert added.question in script.listing(script.StudyCommand())

@@ -6,11 +6,12 @@ python scripts/study.py --all --out studies/           # all, resumable, and a p
 python scripts/study.py --all --fast                   # all, with fewer seeds
 """
 
+import contextlib
 import dataclasses
 import difflib
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -19,9 +20,15 @@ import tyro
 from echo_jax import atomic_files, machine
 from echo_jax.commands import command_line
 from echo_jax.exceptions import ConfigError
+from echo_jax.host.interrupts import Interrupts, StoppedError
 from echo_jax.report import text_tables
-from echo_jax.studies import study_pages
-from echo_jax.studies.catalogue import STUDIES, Cell, Study, fast
+from echo_jax.report.number_formats import percent
+from echo_jax.report.page import Section
+from echo_jax.studies import result_rows, study_folder, study_pages
+from echo_jax.studies.catalogue import STUDIES, Study, fast
+from echo_jax.studies.grid_point import GridPoint
+from echo_jax.studies.result_rows import ResultRow
+from echo_jax.studies.scores import shown
 from echo_jax.studies.time_estimate import minutes, seconds_of
 
 COMMAND = f"{command_line.INSTALLED} study"
@@ -37,7 +44,7 @@ OUT, OUT_FAST = Path("runs/studies"), Path("runs/studies-fast")
 class StudyCommand:
     """Answer the questions of the tutorial by measurement; without a name, list them.
 
-    What is there already in the folder is not run again.
+    Grid points whose results are in the folder already are not run again.
     """
 
     names: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
@@ -45,10 +52,10 @@ class StudyCommand:
     all: bool = False
     """Run every study."""
     fast: bool = False
-    """Fewer seeds, smaller grids and shorter training, for a first look: not for a claim."""
+    """Fewer seeds, smaller grids and shorter training, for a first look: supports no claim."""
     out: Path | None = None
     """Folder of the rows, the figures and the page, by default runs/studies, with --fast
-    runs/studies-fast; a study goes on where it was stopped."""
+    runs/studies-fast; a study that was stopped goes on there."""
     readme: Path | None = None
     """A Markdown file to put the questions and first answers into, between its lines
     `<!-- studies -->` and `<!-- end of studies -->`."""
@@ -67,7 +74,7 @@ class StudyCommand:
 
     @property
     def folder(self) -> Path:
-        """Where all is kept."""
+        """The folder of the rows, the figures and the page."""
         return self.out or (OUT_FAST if self.fast else OUT)
 
     @property
@@ -77,8 +84,9 @@ class StudyCommand:
 
     @property
     def studies(self) -> dict[str, Study]:
-        """Those to run, or to list."""
-        return {name: self.every[name] for name in self.names or STUDIES}
+        """The studies to run, or to list."""
+        every = self.every
+        return {name: every[name] for name in self.names or every}
 
 
 def main() -> None:
@@ -88,88 +96,105 @@ def main() -> None:
         if not (command.names or command.all):
             print(listing(command))
             return
+        with stoppable(f"{command_line.program('study')} {shlex.join(sys.argv[1:])}") as interrupts:
+            run(command, interrupts)
+
+
+@contextlib.contextmanager
+def stoppable(again: str) -> Iterator[Interrupts]:
+    """Within it, a signal ends the program after the chunk that trains, with how to go on."""
+    with Interrupts() as interrupts:
         try:
-            run(command)
-        except KeyboardInterrupt:
-            again = f"{command_line.program('study')} {shlex.join(sys.argv[1:])}"
+            yield interrupts
+        except StoppedError:
             print(f"\nStopped; to go on: {again}", file=sys.stderr)
-            sys.exit(130)
+            sys.exit(interrupts.exit_status)
 
 
 def listing(command: StudyCommand) -> str:
-    """Every study: its name, how many cells and about how many minutes, its question."""
+    """A table of the studies: name, number of grid points, estimated minutes, question."""
     speed = machine.speed()
-    rows = [["study", "cells", "minutes here", "question"]]
+    lines = [["study", "grid points", "minutes here", "question"]]
     for name, study in command.studies.items():
-        cells = len(study.cells)
-        rows.append([name, str(cells), minutes(seconds_of(study.cells, speed)), study.question])
+        time = minutes(seconds_of(study.points, speed))
+        lines.append([name, str(len(study.points)), time, study.question])
     return (
-        f"{text_tables.table(rows, left=(0, 3))}\n\n"
+        f"{text_tables.table(lines, left=(0, 3))}\n\n"
         f"{command_line.program('study')} NAME runs one, --all all of them, --fast a smaller one."
     )
 
 
-def run(command: StudyCommand) -> None:
-    """Run what is missing, study by study, and make the page anew after each."""
-    out, studies = command.folder, command.studies
+def run(command: StudyCommand, interrupts: Interrupts) -> None:
+    """Run what is missing, study by study, and write the page after each."""
+    out, every = command.folder, command.every
     if command.readme:
         atomic_files.between(command.readme, study_pages.SUMMARY)
-    study_pages.claim(out, "fast studies" if command.fast else "all studies")
+    study_folder.claim(out, "fast studies" if command.fast else "all studies")
     with atomic_files.locked(out):
-        study_pages.shown(out, command.every)  # all that there is can be read
-        waiting = {name: study_pages.missing(out, name, study) for name, study in studies.items()}
+        rows = study_folder.rows_of(out, every)
+        waiting = {
+            name: result_rows.missing(study.points, rows[name])
+            for name, study in command.studies.items()
+        }
         print(plan(waiting, command.fast), flush=True)
-        for name, study in studies.items():
-            complete(out, name, waiting[name])
-            (section,) = study_pages.sections(out, {name: study}, f"{COMMAND} {{name}}")
-            print(text_tables.section_text(section), flush=True)
-            if waiting[name]:
-                write_page(command)
-        if not any(waiting.values()):
-            write_page(command)
-    print(f"Page: {out / study_pages.PAGE}")
+        sections = {name: section(command, name, rows[name]) for name in every if rows[name]}
+        for name, points in waiting.items():
+            if points:
+                run_points(study_folder.rows_path(out, name), points, interrupts)
+                rows |= study_folder.rows_of(out, {name: every[name]})
+                sections[name] = section(command, name, rows[name])
+            print(text_tables.section_text(sections[name]), flush=True)
+            write_page(command, rows, sections)
+    print(f"Page: {out / study_folder.PAGE}")
 
 
-def plan(waiting: Mapping[str, Sequence[Cell]], fast: bool = False) -> str:
-    """What is going to be run, and about how long it takes."""
+def plan(waiting: Mapping[str, Sequence[GridPoint]], fast: bool = False) -> str:
+    """The grid points to run, and the estimated time."""
     speed = machine.speed()
-    seconds = {name: seconds_of(cells, speed) for name, cells in waiting.items()}
+    seconds = {name: seconds_of(points, speed) for name, points in waiting.items()}
     lines = [
-        f"{name}: {len(cells)} cells, about {minutes(seconds[name])} min"
-        for name, cells in waiting.items()
-        if cells
+        f"{name}: {len(points)} grid points, about {minutes(seconds[name])} min"
+        for name, points in waiting.items()
+        if points
     ]
     if not lines:
-        return "All cells are there already."
+        return "All grid points have results already."
     total = f"To run: about {minutes(sum(seconds.values()))} min in all, {machine.cores()} cores."
-    few = " Fewer seeds (--fast): a first look, no claim." * fast
+    few = " Fewer seeds (--fast): a first look that supports no claim." * fast
     return "\n".join([*lines, total + few])
 
 
-def complete(out: Path, name: str, cells: Sequence[Cell]) -> None:
-    """Run the cells, with a bar, and append their rows."""
-    if not cells:
-        return
+def run_points(path: Path, points: Sequence[GridPoint], interrupts: Interrupts) -> None:
+    """Run grid points, with a progress bar, and append their rows to a file."""
     from echo_jax.host.progress import GridProgress
-    from echo_jax.studies import study_tables, sweep
+    from echo_jax.studies import sweep
 
     machine.use_cpu_devices(None)
-    expected = {cell.name: seconds_of([cell]) for cell in cells}
-    with GridProgress(expected) as bar:
-        path = study_pages.rows_path(out, name)
-        for row in sweep.complete(cells, path, lambda cell, share: bar.at_work(cell.name, share)):
-            accuracy = study_tables.shown(row, "accuracy", study_tables.percent)
-            bar.finished(row["cell"], f"accuracy {accuracy}")
+    with GridProgress({point.name: seconds_of([point]) for point in points}) as bar:
+
+        def on_progress(point: GridPoint, share: float) -> None:
+            interrupts.check()
+            bar.at_work(point.name, share)
+
+        for row in sweep.complete(points, path, on_progress):
+            bar.finished(row.point, f"accuracy {shown(row, 'accuracy', percent)}")
 
 
-def write_page(command: StudyCommand) -> None:
-    """The page of all studies that have rows in the folder."""
-    out, studies = command.folder, command.every
-    flags = ["--fast"] * command.fast
-    again = ["--all", *flags, *(["--out", str(out)] if command.out else [])]
-    made = study_pages.sections(out, studies, " ".join([COMMAND, "{name}", *flags]))
-    found = study_pages.shown(out, studies)
-    remake = f"{COMMAND} {shlex.join(again)}"
-    study_pages.write(out, study_pages.page_of(TITLE, found, made, remake))
+def section(command: StudyCommand, name: str, rows: Sequence[ResultRow]) -> Section:
+    """The section of a study, with the command that makes it."""
+    again = " ".join([COMMAND, name, *["--fast"] * command.fast])
+    return study_pages.section(name, command.every[name], rows, again)
+
+
+def write_page(
+    command: StudyCommand, rows: Mapping[str, list[ResultRow]], sections: Mapping[str, Section]
+) -> None:
+    """Write the page of all studies that have rows in the folder, in the order of the catalogue."""
+    out = command.folder
+    again = [*["--fast"] * command.fast, *(["--out", str(out)] if command.out else [])]
+    shown_rows = [row for name in sections for row in rows[name]]
+    ordered = [sections[name] for name in command.every if name in sections]
+    remake = f"{COMMAND} {shlex.join(['--all', *again])}"
+    study_pages.write(out, TITLE, shown_rows, ordered, remake)
     if command.readme:
-        study_pages.put_summary(command.readme, out, made)
+        study_pages.put_summary(command.readme, out, ordered)

@@ -7,9 +7,10 @@ python scripts/sweep.py --layout streams --window 25 --lag 1 5 --bptt-batches 1 
 import dataclasses
 import datetime
 import itertools
+import math
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
@@ -17,7 +18,7 @@ import tyro
 
 from echo_jax import atomic_files, machine
 from echo_jax.commands import command_line, flags
-from echo_jax.commands.study import complete, plan
+from echo_jax.commands.study import plan, run_points, stoppable
 from echo_jax.config import (
     PARTS,
     NetworkConfig,
@@ -28,18 +29,20 @@ from echo_jax.config import (
     changed,
 )
 from echo_jax.exceptions import ConfigError
+from echo_jax.host.interrupts import Interrupts
 from echo_jax.report import text_tables
-from echo_jax.studies import study_pages
-from echo_jax.studies.catalogue import Cell, Chart, Study, grid
+from echo_jax.studies import result_rows, study_folder, study_pages
+from echo_jax.studies.catalogue import Chart, Study
+from echo_jax.studies.grid_point import GridPoint, grid
 
 LABELS = {"hidden_size": "hidden", "batch_size": "batch"}
-"""What fields are called in a table, where not by their own names."""
+"""The names of fields in tables, where they are not their own."""
 
 NAME = "sweep"
-"""What the rows and the figure of a sweep are called."""
+"""The name of the rows and the figure of a sweep."""
 
-MAPS = 9
-"""At most so many maps in a figure."""
+MOST_MAPS, MOST_LINES = 9, 6
+"""Most maps and most lines in a figure."""
 
 SWITCH = Literal["yes", "no"]
 
@@ -74,8 +77,8 @@ else:
 class SweepCommand:
     """Train every combination of some options, evaluate, and show what was learned.
 
-    Each option takes several values (--lag 1 2, or --lag 1 --lag 2), switches yes and no. What is
-    there already in the folder is not run again.
+    Each option takes several values (--lag 1 2, or --lag 1 --lag 2), switches yes and no. Grid
+    points whose results are in the folder already are not run again.
     """
 
     part: Part = "context"
@@ -85,18 +88,18 @@ class SweepCommand:
     seeds: int = 8
     """Seeds of every combination."""
     seed: int = 0
-    """The first of them."""
+    """The first of these seeds."""
     evaluation_sequences: int = RunConfig.evaluation_sequences
     """Fresh sequences for the accuracy and loss of each seed."""
     until_learned: bool = False
     """Stop training a combination when all its seeds have reached 99%."""
     out: Path | None = None
-    """Folder of the rows, the figure and the page, by default a new one under runs/; a sweep goes
-    on where it was stopped."""
+    """Folder of the rows, the figure and the page, by default a new one under runs/; a sweep
+    that was stopped goes on there."""
 
     @property
     def values(self) -> dict[str, Sequence[Any]]:
-        """The values of each field that has some, switches as True and False."""
+        """The values of each field that was given, switches as True and False."""
         given = {field: groups for field, groups in vars(self.axes).items() if groups}
         return {
             field: [{"yes": True, "no": False}.get(v, v) for v in itertools.chain(*groups)]
@@ -105,60 +108,74 @@ class SweepCommand:
 
     @property
     def study(self) -> Study:
-        """The grid as a study; ConfigError where a combination is none."""
+        """The grid as a study; ConfigError for an invalid combination."""
         values = self.values
+        self._check_given(values)
+        fixed = {field: each[0] for field, each in values.items() if len(each) == 1}
+        varied = {field: each for field, each in values.items() if len(each) > 1}
+        if not varied:
+            varied = {"lag": [fixed.pop("lag", PARTS[self.part].task.lag)]}
+        fixed |= {
+            "seeds": self.seeds,
+            "seed": self.seed,
+            "evaluation_sequences": self.evaluation_sequences,
+        }
+        axes = {
+            name_of(field): {label(value): {**fixed, field: value} for value in each}
+            for field, each in varied.items()
+        }
+        points = grid(PARTS[self.part], axes, until_learned=self.until_learned)
+        return Study(question_of(varied), tuple(points), chart=chart_of(varied))
+
+    def _check_given(self, values: Mapping[str, Sequence[Any]]) -> None:
+        """Raise ConfigError for an option without a value, and for a value given twice."""
         for flag, typed in sorted(command_line.given_flags().items()):
             if () in getattr(self.axes, flag.removeprefix("--").replace("-", "_"), ()):
                 raise ConfigError(f"{typed} has no value: give one or several after it")
         for field, each in values.items():
             if twice := [value for value in each if each.count(value) > 1]:
                 raise ConfigError(f"{field} {twice[0]} is given twice: give each value once")
-        fixed = {field: each[0] for field, each in values.items() if len(each) == 1}
-        varied = {field: each for field, each in values.items() if len(each) > 1}
-        if not varied:
-            varied = {"lag": [fixed.pop("lag", PARTS[self.part].task.lag)]}
-        common = {
-            "seeds": self.seeds,
-            "seed": self.seed,
-            "evaluation_sequences": self.evaluation_sequences,
-        }
-        cells = grid(
-            PARTS[self.part], fixed | common, varied, LABELS, until_learned=self.until_learned
-        )
-        return Study(question_of(varied), tuple(cells), chart=chart_of(varied))
 
 
-def question_of(varied: dict[str, Sequence[Any]]) -> str:
-    """What a grid asks."""
+def question_of(varied: Mapping[str, Sequence[Any]]) -> str:
+    """The heading of a sweep."""
     named = (f"{name_of(field)} {', '.join(map(str, each))}" for field, each in varied.items())
     return f"What is learned with {'; '.join(named)}?"
 
 
-def chart_of(varied: dict[str, Sequence[Any]]) -> Chart:
-    """A map over two axes of numbers, lines over one, and dots for everything else."""
-    numbers = [
+def chart_of(varied: Mapping[str, Sequence[Any]]) -> Chart:
+    """A map over two fields of numbers, lines over one, and dots for everything else."""
+    numeric = [
         field
         for field, each in varied.items()
         if all(isinstance(value, int | float) and not isinstance(value, bool) for value in each)
     ]
-    others = [name_of(field) for field in varied if field not in numbers[:2]]
-    lines = [name_of(field) for field in varied if field not in numbers[:1]]
-    if len(numbers) > 1 and count(varied, numbers[:2]) <= MAPS:
-        x, up = map(name_of, numbers[:2])
-        return Chart("heat", x=x, up=up, series=",".join(others))
-    if numbers and count(varied, numbers[:1]) <= 6:
-        return Chart("lines", x=name_of(numbers[0]), series=",".join(lines))
+    if len(numeric) > 1 and combinations(varied, numeric[:2]) <= MOST_MAPS:
+        x, up = map(name_of, numeric[:2])
+        return Chart("heat", x=x, up=up, series=series_of(varied, numeric[:2]))
+    if numeric and combinations(varied, numeric[:1]) <= MOST_LINES:
+        return Chart("lines", x=name_of(numeric[0]), series=series_of(varied, numeric[:1]))
     return Chart()
 
 
-def count(varied: dict[str, Sequence[Any]], but: Sequence[str]) -> int:
-    """Combinations of all fields but some."""
-    return len(list(itertools.product(*(v for field, v in varied.items() if field not in but))))
+def combinations(varied: Mapping[str, Sequence[Any]], axes: Sequence[str]) -> int:
+    """The number of combinations of all fields that are no axes."""
+    return math.prod(len(each) for field, each in varied.items() if field not in axes)
+
+
+def series_of(varied: Mapping[str, Sequence[Any]], axes: Sequence[str]) -> str:
+    """The labels of all fields that are no axes, as `Chart.series`."""
+    return ",".join(name_of(field) for field in varied if field not in axes)
 
 
 def name_of(field: str) -> str:
-    """What a field is called in tables."""
+    """The name of a field in tables."""
     return LABELS.get(field, field.replace("_", " "))
+
+
+def label(value: Any) -> Any:
+    """A value in tables: switches as yes and no."""
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
 
 
 def main() -> None:
@@ -167,38 +184,37 @@ def main() -> None:
     with command_line.refusals():
         now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
         out = command.out or Path("runs") / f"{now}-sweep"
-        try:
-            run(command.study, out)
-        except KeyboardInterrupt:
-            again = f"{command_line.program('sweep')} {shlex.join(sys.argv[1:])}"
-            again += f" --out {out}" * (command.out is None)
-            print(f"\nStopped; to go on: {again}", file=sys.stderr)
-            sys.exit(130)
+        again = f"{command_line.program('sweep')} {shlex.join(sys.argv[1:])}"
+        again += f" --out {out}" * (command.out is None)
+        with stoppable(again) as interrupts:
+            run(command.study, out, interrupts)
 
 
-def run(study: Study, out: Path) -> None:
-    """Run what is missing, print the table, make the page."""
-    for cell in study.cells:
-        machine.check_memory(cell.config.seeds * cell.config.least_bytes)
-    study_pages.claim(out, "a sweep")
+def run(study: Study, out: Path, interrupts: Interrupts) -> None:
+    """Run what is missing, print the table, write the page."""
+    for point in study.points:
+        machine.check_memory(point.config.seeds * point.config.least_bytes)
+    study_folder.claim(out, "a sweep")
     with atomic_files.locked(out):
-        waiting = study_pages.missing(out, NAME, study)
+        (rows,) = study_folder.rows_of(out, {NAME: study}).values()
+        waiting = result_rows.missing(study.points, rows)
         check_networks(waiting)
         print(plan({NAME: waiting}), flush=True)
-        complete(out, NAME, waiting)
+        if waiting:
+            run_points(study_folder.rows_path(out, NAME), waiting, interrupts)
+            (rows,) = study_folder.rows_of(out, {NAME: study}).values()
         command = f"{command_line.INSTALLED} sweep {shlex.join(sys.argv[1:])}"
-        made = study_pages.sections(out, {NAME: study}, command)
-        print(text_tables.section_text(made[0]))
-        rows = study_pages.shown(out, {NAME: study})
-        study_pages.write(out, study_pages.page_of("A sweep", rows, made, command))
-    print(f"Page: {out / study_pages.PAGE}")
+        section = study_pages.section(NAME, study, rows, command)
+        print(text_tables.section_text(section))
+        study_pages.write(out, "A sweep", rows, [section], command)
+    print(f"Page: {out / study_folder.PAGE}")
 
 
-def check_networks(cells: Sequence[Cell]) -> None:
-    """Refuse a cell that cannot be used before any is trained."""
-    if not cells:
+def check_networks(points: Sequence[GridPoint]) -> None:
+    """Raise ConfigError for a network that cannot be built, before any is trained."""
+    if not points:
         return
     from echo_jax.core import network
 
-    for config in {changed(cell.config, seeds=1, seed=0, sequences=1) for cell in cells}:
+    for config in {changed(point.config, seeds=1, seed=0, sequences=1) for point in points}:
         network.build_network(config)

@@ -1,4 +1,5 @@
 """The questions of the tutorial and its readers, each answered by a grid of runs.
 
-catalogue ─► sweep ─► records ─► study_tables, answers ─► study_pages
+catalogue ─► sweep ─► point_run, measures ─► result_rows
+result_rows ─► scores ─► study_tables, study_figures, answers ─► study_pages
 """

@@ -1,377 +1,282 @@
-"""The studies: each a question about the echo task, and the grid of configurations that answers it.
+"""The studies: each a question about the echo task, and the grid that answers it. No jax here.
 
-To add a study, add an entry to `STUDIES`: a name, a question, its cells. It then has a table, a
-figure, a line in the list, a place on the page and, until `answers` has words for it, an answer
-that names its best and its worst cell.
+To add a study, add an entry to `STUDIES`: a name, a question, its grid points. It then has a table,
+a figure, a line in the list and a section on the page. Until `answers` has sentences for it, its
+answer names the grid points with the highest and the lowest accuracy.
 """
 
 import dataclasses
-import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
-from echo_jax.config import PARTS, RunConfig, changed, to_dict
-from echo_jax.exceptions import ConfigError
-
-Label = str | int | float
+from echo_jax.config import PARTS, RunConfig, changed
+from echo_jax.studies.grid_point import GridPoint, Label, axis, grid
 
 FAST_SEEDS = 4
-"""Seeds of a cell with --fast."""
-
-FAST_NOTE = (
-    "Made with --fast: fewer seeds, a smaller grid and at most 2,000 sequences; a first look, and "
-    "no claim."
-)
+"""Largest number of seeds of a grid point with --fast."""
 
 FAST_SEQUENCES = 2000
-"""Training sequences of a cell with --fast, at most."""
+"""Largest number of training sequences of a grid point with --fast."""
+
+FAST_NOTE = (
+    "Made with --fast: fewer seeds, a smaller grid and at most 2,000 sequences. It is a first "
+    "look and supports no claim."
+)
 
 SCORES = ("accuracy", "chance", "recalled bits", "reached 99%", "sequences to 99%")
-"""Columns that fit nearly every study."""
+"""Columns that suit nearly every study."""
 
-LAG_UPDATES = 8000
-"""Updates that a cell of `lags` and `length` may take: as many as part 4 of the tutorial."""
+MAX_UPDATES = 8000
+"""Updates of a grid point of `lags` and `length`: as many as part 4 of the tutorial has."""
 
+TIMED_SEQUENCES = 800
+"""Training sequences of a grid point that only measures time: two chunks, the second is timed."""
 
-TIMED = 800
-"""Training sequences of a cell that is run for its time alone: two chunks, the second is timed."""
-
-PATIENCE = 5
-"""How many times the tutorial's sequences a small layer of `size` is given."""
+LONGER = 5
+"""How many times as many sequences as in the tutorial some grid points train on."""
 
 VOCABULARY_SEQUENCES = 4000
-"""Training sequences of a cell of `vocabulary`, as many updates of 20 rows."""
+"""Training sequences of a grid point of `vocabulary`; each is one update of 20 rows."""
 
-
-@dataclasses.dataclass(frozen=True)
-class Cell:
-    """One point of a grid: what tells it apart, and what is run."""
-
-    labels: Mapping[str, Label]
-    """Its place in the grid, the first columns of its line in a table: {"window": 5, "lag": 1}."""
-    config: RunConfig
-    """With all its seeds."""
-    measures: tuple[str, ...] = ()
-    """What is measured beside the scores, names of `measures.MEASURES`."""
-    until_learned: bool = False
-    """Stop training when every seed has reached 99%; otherwise train on all sequences."""
-    in_fast: bool = True
-    """Whether it is part of the smaller grid of --fast."""
-
-    @property
-    def name(self) -> str:
-        """The labels in words."""
-        return ", ".join(f"{name} {value}" for name, value in self.labels.items())
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """The fields of its row that are known before it is run, see `rows.IDENTITY`."""
-        return {
-            "cell": self.name,
-            "labels": dict(self.labels),
-            "config": to_dict(self.config),
-            "measures": list(self.measures),
-            "until_learned": self.until_learned,
-        }
+TUTORIAL_SEQUENCES = {2: 500, 4: 2000}
+"""Training sequences of the parts 2 and 4 of the tutorial."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Chart:
-    """What the figure of a study draws of its rows.
+    """What the figure of a study draws.
 
-    dots    y of every cell, median and interval
-    lines   y over the label x, a line for each value of the labels `series`
-    heat    y over the labels x and `up`, a map for each value of the labels `series`
-    curves  over places, the accuracy by position or what a measure finds, a line a cell
-    bars    the same of one or several measures side by side
+    dots    y of every grid point, median and interval
+    lines   y over the label x, a line for each combination of the labels `series`
+    heat    y over the labels x and `up`, a map for each combination of the labels `series`
+    curves  over places, the accuracy by position or what a measure finds, a line per grid point
+    bars    the same for one or several scores, side by side
     """
 
     kind: Literal["dots", "lines", "heat", "curves", "bars"] = "dots"
     y: str = "accuracy"
-    """A score, or a measure and what of it, as in "follows trained"; of bars several, by commas."""
+    """A score, as in `scores.scores`; for bars several, separated by commas."""
     x: str = ""
-    """The label across, or how places are called."""
+    """The label on the horizontal axis, or the name of the places."""
     series: str = ""
-    """Labels, by commas."""
+    """Labels, separated by commas."""
     up: str = ""
+    """The label on the vertical axis of a map."""
     log_x: bool = False
-    leave_out: tuple[str, ...] = ()
-    """Names of cells that are not drawn."""
+    leave_out: Callable[[Mapping[str, Any]], bool] = lambda _: False
+    """True for the labels of a grid point that is not drawn."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Study:
-    """A question, and the cells that answer it."""
+    """A question, the grid points that answer it, and how the answer is presented."""
 
     question: str
-    cells: tuple[Cell, ...]
+    points: tuple[GridPoint, ...]
     columns: tuple[str, ...] = SCORES
-    """Columns of its table after the labels, names of `findings.COLUMNS`."""
+    """Columns of its table after the labels, names of `study_tables.COLUMNS`."""
     chart: Chart = dataclasses.field(default_factory=Chart)
     pairs: tuple[tuple[str, str], ...] = ()
-    """Names of cells that are compared seed by seed, the second with the first."""
+    """Names of grid points that are compared seed by seed, the second with the first."""
     compared: tuple[str, ...] = ("accuracy",)
-    """The scores that they are compared in."""
+    """The scores in which pairs are compared."""
     notes: tuple[str, ...] = ()
-    """What a reader needs to know beside the tables."""
-
-
-def grid(
-    base: RunConfig,
-    fixed: Mapping[str, Any],
-    varied: Mapping[str, Sequence[Any]],
-    names: Mapping[str, str],
-    **options: Any,
-) -> Iterable[Cell]:
-    """A cell for every combination of the values of some fields; ConfigError where one is invalid.
-
-    Args:
-      base: the other fields.
-      fixed: fields with one value.
-      varied: values of each other field, the first varies slowest.
-      names: what a field is called in the labels, where not by its own name.
-      options: the other fields of `Cell`.
-    """
-    for values in itertools.product(*varied.values()):
-        point = dict(zip(varied, values, strict=True))
-        named = {names.get(field, field.replace("_", " ")): v for field, v in point.items()}
-        cell = Cell({name: _word(value) for name, value in named.items()}, base, **options)
-        try:
-            yield dataclasses.replace(cell, config=changed(base, **fixed, **point))
-        except ConfigError as error:
-            raise ConfigError(f"{cell.name}: {error}") from error
-
-
-def _word(value: Any) -> Label:
-    """A value as a label: switches as yes and no."""
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
-
-
-def program_of(config: RunConfig) -> tuple[RunConfig, int]:
-    """What configurations agree in that share their compiled programs: shapes, and seeds."""
-    return changed(config.shapes, sequences=1), config.seeds
+    """What a reader needs to know beside the tables, a paragraph each."""
 
 
 def fast(study: Study) -> Study:
-    """The same study with fewer seeds, fewer cells and no cell longer than FAST_SEQUENCES."""
-    cells = []
-    for cell in study.cells:
-        if cell.in_fast:
-            sequences = min(cell.config.training.sequences, FAST_SEQUENCES)
-            seeds = min(cell.config.seeds, FAST_SEEDS)
-            config = changed(cell.config, seeds=seeds, sequences=sequences)
-            cells.append(dataclasses.replace(cell, config=config))
-    kept = {cell.name for cell in cells}
-    pairs = tuple(pair for pair in study.pairs if kept.issuperset(pair))
-    left_out = tuple(name for name in study.chart.leave_out if name in kept)
-    return dataclasses.replace(
-        study,
-        cells=tuple(cells),
-        pairs=pairs,
-        chart=dataclasses.replace(study.chart, leave_out=left_out),
-        notes=(FAST_NOTE, *study.notes),
-    )
+    """The same study with fewer seeds, fewer grid points and at most FAST_SEQUENCES sequences."""
+    points = []
+    for point in study.points:
+        if point.in_fast:
+            seeds = min(point.config.seeds, FAST_SEEDS)
+            sequences = min(point.config.training.sequences, FAST_SEQUENCES)
+            config = changed(point.config, seeds=seeds, sequences=sequences)
+            points.append(dataclasses.replace(point, config=config))
+    names = {point.name for point in points}
+    pairs = tuple(pair for pair in study.pairs if names.issuperset(pair))
+    notes = (FAST_NOTE, *study.notes)
+    return dataclasses.replace(study, points=tuple(points), pairs=pairs, notes=notes)
 
 
 CURRENT, NO_CONTEXT, CONTEXT = (
     changed(PARTS[part], seeds=16) for part in ("current", "no-context", "context")
 )
 STATELESS = changed(CONTEXT, stateful=False)
-EIGHT = changed(STATELESS, seeds=8)
-FROM_ZERO = "Rows start from a zero state (stateless), also where the tutorial carries it."
-"""The note of studies that are not about the state."""
-
+EIGHT_SEEDS = changed(STATELESS, seeds=8)
 STREAMS = changed(CONTEXT, layout="streams", sequences=4000)
 
-
-def _parts() -> Iterable[Cell]:
-    yield Cell({"part": "2, the current value"}, CURRENT)
-    yield Cell({"part": "3, lag 1, one step at a time"}, NO_CONTEXT)
-    yield Cell({"part": "4, lag 1, windows of 5"}, CONTEXT)
-
-
-def _mistake() -> Iterable[Cell]:
-    for batch, back in ((6, (1, 4)), (1, (1, 2, 4, 24))):
-        for k in back:
-            config = changed(NO_CONTEXT, batch_size=batch, bptt_batches=k)
-            name = "all" if k == config.task.updates_per_sequence else k
-            yield Cell({"batch": batch, "batches back": name}, config, ("probe",))
-    longer = changed(NO_CONTEXT, batch_size=1, sequences=10_000)
-    labels: dict[str, Label] = {"batch": 1, "batches back": "1, 5 times as long"}
-    yield Cell(labels, longer, ("probe",), in_fast=False)
-    untrained = changed(NO_CONTEXT, batch_size=1, sequences=1, learning_rate=1e-30)
-    yield Cell({"batch": 1, "batches back": "untrained"}, untrained, ("probe",))
+STATELESS_NOTE = (
+    "Every batch starts from a zero state (stateless), also where the tutorial carries the state."
+)
+"""The note of studies that are not about the state."""
 
 
-def _state() -> Iterable[Cell]:
+def _with_updates(config: RunConfig, updates: int) -> RunConfig:
+    """The configuration with as many whole sequences as so many updates need."""
+    return changed(config, sequences=updates // config.task.updates_per_sequence)
+
+
+def _parts() -> Iterable[GridPoint]:
+    yield GridPoint({"part": "2, the current value"}, CURRENT)
+    yield GridPoint({"part": "3, lag 1, one step at a time"}, NO_CONTEXT)
+    yield GridPoint({"part": "4, lag 1, windows of 5"}, CONTEXT)
+
+
+def _mistake() -> Iterable[GridPoint]:
+    def point(batch: int, back: Label, in_fast: bool = True, **fields: Any) -> GridPoint:
+        config = changed(NO_CONTEXT, batch_size=batch, **fields)
+        return GridPoint({"batch": batch, "batches back": back}, config, ("probe",), False, in_fast)
+
+    yield point(6, 1)
+    yield point(6, "all", bptt_batches=4)
+    for back in (1, 2, 4):
+        yield point(1, back, bptt_batches=back)
+    yield point(1, "all", bptt_batches=24)
+    yield point(1, "1, 5 times as long", in_fast=False, sequences=10_000)
+    yield point(1, "untrained", sequences=1, learning_rate=1e-30)
+
+
+def _state() -> Iterable[GridPoint]:
     for window, lag, batch in ((5, 1, 5), (5, 5, 5), (2, 1, 5), (2, 2, 5), (2, 1, 1), (2, 2, 1)):
-        for stateful in (False, True):
-            state = "carried" if stateful else "zero"
-            config = changed(CONTEXT, window=window, lag=lag, batch_size=batch, stateful=stateful)
-            yield Cell(
-                {"window": window, "lag": lag, "batch": batch, "state": state},
-                config,
-                ("other_state", *["probe"] * stateful),
-            )
+        fields = {"window": window, "lag": lag, "batch": batch}
+        base = changed(CONTEXT, window=window, lag=lag, batch_size=batch)
+        zero = changed(base, stateful=False)
+        yield GridPoint(fields | {"state": "zero"}, zero, ("other_state",))
+        yield GridPoint(fields | {"state": "carried"}, base, ("other_state", "probe"))
 
 
 def _state_pairs() -> Iterable[tuple[str, str]]:
-    names = [cell.name for cell in _state()]
-    yield from zip(names[::2], names[1::2], strict=True)
+    names = [point.name for point in _state()]
+    return zip(names[::2], names[1::2], strict=True)
 
 
-def _masking() -> Iterable[Cell]:
-    for lag in (1, 3):
-        base = changed(STATELESS, lag=lag, batch_size=2)  # keeps every row of every layout but one
-        for name, fields in {
-            "extra token": {"layout": "prefixes", "missing": "token"},
-            "masked": {"layout": "prefixes"},
-            "rows removed": {},
-        }.items():
-            config = changed(base, **fields)
-            yield Cell({"lag": lag, "missing values": name}, config, ("rows_apart",))
+def _masking() -> Iterable[GridPoint]:
+    kinds: Mapping[Label, Any] = {
+        "extra token": {"layout": "prefixes", "missing": "token"},
+        "masked": {"layout": "prefixes"},
+        "rows removed": {},
+    }
+    base = changed(STATELESS, batch_size=2)  # keeps every row of each layout but one
+    return grid(base, {"lag": axis("lag", 1, 3), "missing values": kinds}, measures=("rows_apart",))
 
 
-def _prefix() -> Iterable[Cell]:
-    for lag in (1, 5):
-        base = changed(EIGHT, lag=lag, batch_size=4)
-        yield Cell({"lag": lag, "context": "window of 5"}, base)
-        whole = changed(base, layout="prefixes", window=25)
-        yield Cell({"lag": lag, "context": "all so far"}, whole)
+def _prefix() -> Iterable[GridPoint]:
+    contexts: Mapping[Label, Any] = {
+        "window of 5": {},
+        "all so far": {"layout": "prefixes", "window": 25},
+    }
+    return grid(changed(EIGHT_SEEDS, batch_size=4), {"lag": axis("lag", 1, 5), "context": contexts})
 
 
-def _lags() -> Iterable[Cell]:
-    for window in (5, 10, 21):
-        for hidden_size in (20, 50, 100):
-            for lag in range(21):
-                config = changed(EIGHT, window=window, hidden_size=hidden_size, lag=lag)
-                sequences = LAG_UPDATES // config.task.updates_per_sequence
-                yield Cell(
-                    {"window": window, "hidden": hidden_size, "lag": lag},
-                    changed(config, sequences=sequences),
-                    until_learned=True,
-                    in_fast=lag in (0, 1, 4, 5, 20) and hidden_size != 100,
-                )
+def _lags() -> Iterable[GridPoint]:
+    axes = {
+        "window": axis("window", 5, 10, 21),
+        "hidden": axis("hidden_size", 20, 50, 100),
+        "lag": axis("lag", *range(21)),
+    }
+    for point in grid(EIGHT_SEEDS, axes, until_learned=True):
+        config = _with_updates(point.config, MAX_UPDATES)
+        in_fast = point.labels["lag"] in (0, 1, 4, 5, 20) and point.labels["hidden"] != 100
+        yield dataclasses.replace(point, config=config, in_fast=in_fast)
 
 
-def _streams() -> Iterable[Cell]:
+def _streams() -> Iterable[GridPoint]:
+    def point(trained_on: str, in_fast: bool, **fields: Any) -> GridPoint:
+        config = changed(STREAMS, seeds=8, **fields)
+        return GridPoint(
+            {"trained on": trained_on, "lag": config.task.lag}, config, (), in_fast=in_fast
+        )
+
     for lag in (1, 2, 3, 5, 7, 10, 15, 20):
-        base = changed(STREAMS, lag=lag, seeds=8)
         some = lag in (1, 5, 10)
-        yield Cell({"trained on": "chunks of 5", "lag": lag}, base, in_fast=some)
-        whole = changed(base, window=25)
-        yield Cell({"trained on": "whole sequences", "lag": lag}, whole, in_fast=some)
+        yield point("chunks of 5", some, lag=lag)
+        yield point("whole sequences", some, lag=lag, window=25)
         if some:
-            through = changed(base, bptt_batches=5)
-            name = "chunks of 5, gradient through all"
-            yield Cell({"trained on": name, "lag": lag}, through, in_fast=lag == 5)
-            longer = changed(whole, sequences=20000)
-            name = "whole sequences, 5 times as many"
-            yield Cell({"trained on": name, "lag": lag}, longer, in_fast=False)
+            yield point("chunks of 5, gradient through all", lag == 5, lag=lag, bptt_batches=5)
+            longer = {"window": 25, "sequences": LONGER * STREAMS.training.sequences}
+            yield point("whole sequences, 5 times as many", False, lag=lag, **longer)
 
 
-def _mlp() -> Iterable[Cell]:
+def _mlp() -> Iterable[GridPoint]:
     mlp = {"cell": "mlp", "hidden_size": 58}
     for lag in (1, 4, 5):
         base = changed(STATELESS, lag=lag)
-        yield Cell({"sees": "windows of 5", "network": "LSTM", "lag": lag}, base)
-        yield Cell({"sees": "windows of 5", "network": "MLP", "lag": lag}, changed(base, **mlp))
-    for lag in (1, 5):
-        base = changed(STREAMS, lag=lag, window=25)
-        sees = {"sees": "one value at a time"}
-        yield Cell(sees | {"network": "LSTM", "lag": lag}, base)
-        alone = changed(base, cell="mlp", hidden_size=175, delay_line=1)
-        yield Cell(sees | {"network": "MLP", "lag": lag}, alone)
-        line = changed(base, **mlp, delay_line=5)
-        yield Cell(sees | {"network": "MLP with a delay line of 5", "lag": lag}, line)
-
-
-def _vocabulary() -> Iterable[Cell]:
-    base = changed(
-        EIGHT, hidden_size=128, batch_size=20, learning_rate=3e-3, sequences=VOCABULARY_SEQUENCES
-    )
-    inputs: dict[str, dict[str, Any]] = {
-        "one-hot": {},
-        "embedding of 64": {"encoding": "embedding"},
-        "embedding of 64, tied": {"encoding": "embedding", "tied": True},
+        yield GridPoint({"sees": "windows of 5", "network": "LSTM", "lag": lag}, base)
+        config = changed(base, **mlp)
+        yield GridPoint({"sees": "windows of 5", "network": "MLP", "lag": lag}, config)
+    networks: Mapping[Label, Any] = {
+        "LSTM": {},
+        "MLP": {"cell": "mlp", "hidden_size": 175, "delay_line": 1},
+        "MLP with a delay line of 5": mlp | {"delay_line": 5},
     }
+    sees: Mapping[Label, Any] = {"one value at a time": {}}
+    for lag in (1, 5):
+        axes = {"sees": sees, "network": networks, "lag": axis("lag", lag)}
+        yield from grid(changed(STREAMS, window=25), axes)
+
+
+INPUTS: Mapping[Label, Any] = {
+    "one-hot": {},
+    "embedding of 64": {"encoding": "embedding"},
+    "embedding of 64, tied": {"encoding": "embedding", "tied": True},
+}
+"""How the networks of `vocabulary` are given a value."""
+
+
+def _vocabulary() -> Iterable[GridPoint]:
+    base = changed(EIGHT_SEEDS, hidden_size=128, batch_size=20, learning_rate=3e-3)
+    base = changed(base, sequences=VOCABULARY_SEQUENCES)
     for values in (2, 10, 100, 1000):
-        for name, fields in inputs.items():
-            labels: dict[str, Label] = {"values": values, "input": name}
-            config = changed(base, vocab_size=values, **fields)
-            yield Cell(labels, config, in_fast=values != 10)
+        axes = {"values": axis("vocab_size", values), "input": INPUTS}
+        yield from grid(base, axes, in_fast=values != 10)
     for values, sequences in ((10_000, 6000), (50_000, 8000)):
         large = changed(base, vocab_size=values, evaluation_sequences=50)
-        for name, fields in inputs.items():
-            if name == "embedding of 64, tied":
-                labels = {"values": values, "input": name}
+        for name, fields in INPUTS.items():
+            labels: dict[str, Label] = {"values": values, "input": f"{name}, time alone"}
+            config = changed(large, **fields, seeds=2, sequences=TIMED_SEQUENCES)
+            if fields.get("tied"):
+                labels["input"] = name
                 config = changed(large, **fields, sequences=sequences)
-                yield Cell(labels, config, until_learned=True, in_fast=False)
-            else:
-                labels = {"values": values, "input": f"{name}, time alone"}
-                config = changed(large, **fields, seeds=2, sequences=TIMED)
-                yield Cell(labels, config, in_fast=False)
+            until_learned = bool(fields.get("tied"))
+            yield GridPoint(labels, config, (), until_learned, in_fast=False)
 
 
-def _time_alone() -> tuple[str, ...]:
-    return tuple(cell.name for cell in _vocabulary() if "time alone" in cell.name)
-
-
-def _length() -> Iterable[Cell]:
+def _length() -> Iterable[GridPoint]:
     for length in (5, 6, 8, 10, 25, 50, 100, 250, 1000):
         viable = length - 4  # windows of 5, lag 1
         batch = min(5, viable)
         config = changed(CONTEXT, length=length, batch_size=batch, seeds=8)
-        sequences = LAG_UPDATES // config.task.updates_per_sequence
         labels = {"length": length, "viable rows": viable, "batch": batch}
         labels["rows used"] = len(config.task.row_times)
-        yield Cell(labels, changed(config, sequences=sequences), in_fast=length in (5, 6, 25, 1000))
+        config = _with_updates(config, MAX_UPDATES)
+        yield GridPoint(labels, config, in_fast=length in (5, 6, 25, 1000))
 
 
-def _size() -> Iterable[Cell]:
+def _size() -> Iterable[GridPoint]:
     sizes = {2: (1, 2, 3, 4, 6, 8, 10, 12, 15), 4: (2, 5, 8, 10, 15, 20, 30, 40, 50)}
     counts = {2: (100, 150, 200, 300, 400), 4: (500, 1000, 1250, 1500, 1750)}
-    patient = {2: (2, 3, 4, 6, 8), 4: (8, 15, 20, 30)}
+    longer = {2: (2, 3, 4, 6, 8), 4: (8, 15, 20, 30)}
 
-    def cell(part: int, base: RunConfig, hidden_size: int, sequences: int, in_fast: bool) -> Cell:
-        """A part with other units or sequences."""
+    def point(part: int, hidden_size: int, sequences: int, in_fast: bool) -> GridPoint:
         labels: dict[str, Label] = {"part": part, "hidden": hidden_size, "sequences": sequences}
+        base = {2: CURRENT, 4: CONTEXT}[part]
         config = changed(base, hidden_size=hidden_size, sequences=sequences, seeds=8)
-        return Cell(labels, config, in_fast=in_fast)
+        return GridPoint(labels, config, in_fast=in_fast)
 
-    for part, base in ((2, CURRENT), (4, CONTEXT)):
-        whole = base.training.sequences
+    for part, whole in TUTORIAL_SEQUENCES.items():
         for hidden_size in sizes[part]:
-            yield cell(part, base, hidden_size, whole, hidden_size in sizes[part][::3])
+            yield point(part, hidden_size, whole, hidden_size in sizes[part][::3])
         for sequences in counts[part]:
-            yield cell(part, base, sizes[part][-1], sequences, sequences == counts[part][2])
-        for hidden_size in patient[part]:
-            yield cell(part, base, hidden_size, PATIENCE * whole, False)
+            yield point(part, sizes[part][-1], sequences, sequences == counts[part][2])
+        for hidden_size in longer[part]:
+            yield point(part, hidden_size, LONGER * whole, False)
 
 
-def _fewer_sequences() -> tuple[str, ...]:
-    tutorial = {2: 500, 4: 2000}
-    return tuple(
-        cell.name
-        for cell in _size()
-        if cell.config.training.sequences < tutorial[2 if "part 2" in cell.name else 4]
-    )
-
-
-def _framing() -> Iterable[Cell]:
+def _framing() -> Iterable[GridPoint]:
+    framings: Mapping[Label, Any] = {"classes": {}, "values in [0, 1]": {"framing": "values"}}
     for part, base in ((2, CURRENT), (4, CONTEXT)):
-        yield Cell({"part": part, "framing": "classes"}, base)
-        yield Cell({"part": part, "framing": "values in [0, 1]"}, changed(base, framing="values"))
-
-
-def _explain() -> Iterable[Cell]:
-    for lag in (1, 3):
-        yield Cell({"lag": lag}, changed(STATELESS, lag=lag), ("follows",))
-
-
-def _future() -> Iterable[Cell]:
-    for lag in (-1, 1):
-        yield Cell({"lag": lag}, changed(STATELESS, lag=lag), ("fed_back",))
+        yield from grid(base, {"part": {part: {}}, "framing": framings})
 
 
 STUDIES: dict[str, Study] = {
@@ -380,8 +285,9 @@ STUDIES: dict[str, Study] = {
         tuple(_parts()),
         ("accuracy", "chance", "order-blind", *SCORES[2:]),
         notes=(
-            "Part 1 of the tutorial encodes a sequence one-hot and decodes it again; nothing is "
-            "learned there, and every sequence comes back (python scripts/show.py shows it).",
+            "Part 1 of the tutorial encodes a sequence one-hot and decodes it again. Nothing is "
+            "learned there, and every sequence comes back unchanged (python scripts/show.py shows "
+            "it).",
         ),
     ),
     "mistake": Study(
@@ -392,23 +298,22 @@ STUDIES: dict[str, Study] = {
             "curves",
             "probe before",
             "steps back",
-            leave_out=("batch 1, batches back 4", "batch 6, batches back all"),
+            leave_out=lambda at: (at["batch"], at["batches back"]) in ((1, 4), (6, "all")),
         ),
         notes=(
-            "Batches back: how many batches the gradient of an update passes back through, k. Each "
-            "update runs the last k batches again, with the weights of now, from the state that "
-            "stood before them, so the number of updates stays the same. Untrained: the weights "
-            "that training starts from, after one sequence at a step size of nothing.",
-            "Late rows: accuracy of the network on the rows that the probe is tried on, those with "
-            "8 "
-            "values behind them in their sequence.",
-            "Can be known: the share of the targets that the network is given at all. The first "
-            "row of a sequence is asked for a value that was over before it began, so no network "
-            "is right more often than that, but by chance: with batches of 1 none reaches 99%.",
-            "The figure: how often a linear readout, fitted on the state that a row is handed, "
-            "finds the value so many steps before the row's end, on rows that have 8 values behind "
-            "them. It shows what is there linearly, and no more: what it finds the network need "
-            "not use, and what it does not find may be there in another form.",
+            "Batches back: k, the number of batches through which the gradient of an update "
+            "passes. Each update runs the last k batches again, with the current weights and from "
+            "the state before them, so the number of updates stays the same. Untrained: the "
+            "initial weights, after one sequence with a learning rate of 1e-30.",
+            "Late rows: accuracy of the network on the rows on which the probe is tested, those "
+            "with 8 values before them in their sequence.",
+            "Can be known: the share of the targets that the network has been given. The first "
+            "row of a sequence asks for a value from before the rows began, so a network can only "
+            "guess it: with batches of 1 no network reaches 99%.",
+            "The figure: how often a linear probe, fitted to the states from which rows start, "
+            "finds the value so many steps before the row's end, on rows with 8 values before "
+            "them. It measures what can be read out linearly: the network need not use it, and "
+            "what the probe does not find may be there in another form.",
         ),
     ),
     "state": Study(
@@ -418,31 +323,29 @@ STUDIES: dict[str, Study] = {
         pairs=tuple(_state_pairs()),
         compared=("accuracy", "sequences_to_99"),
         notes=(
-            "Can be known: the share of the targets that the network is given at all, in the "
-            "window or "
-            "in a state. State swapped: accuracy of the same network when its state is zeroed that "
-            "was carried "
-            "in training, or the reverse.",
-            "Batches of 5 mean that row r continues row r - 5, batches of 1 that it continues row "
-            "r - 1. Window 5 and lag 5 had 2,000 sequences like all others.",
+            "Can be known: the share of the targets that the network has been given, in the "
+            "window or in a state. State swapped: accuracy of the same network when a state that "
+            "was carried in training is zeroed, or the reverse.",
+            "With batches of 5, row r continues from the state of row r - 5; with batches of 1, "
+            "from that of row r - 1. Window 5 and lag 5 had 2,000 sequences like all others.",
         ),
     ),
     "masking": Study(
         "What to do with missing values?",
         tuple(_masking()),
         (*SCORES[:3], "missing", "nothing missing", "sequences to 99%"),
-        pairs=(
-            ("lag 1, missing values masked", "lag 1, missing values extra token"),
-            ("lag 3, missing values masked", "lag 3, missing values extra token"),
+        pairs=tuple(
+            (f"lag {lag}, missing values masked", f"lag {lag}, missing values extra token")
+            for lag in (1, 3)
         ),
         compared=("rows_apart missing", "rows_apart full"),
         notes=(
-            FROM_ZERO,
-            "The first windows of a sequence reach before it: their first values are missing. An "
-            "extra token V stands for them and the network sees it; or they are masked, and the "
-            "state is held on them bit for bit; or such rows are removed from training. The last "
-            "two columns part the rows with missing values from those without; a network that was "
-            "trained without such rows is asked about masked ones.",
+            STATELESS_NOTE,
+            "The first windows of a sequence begin before it, so their first values are missing. "
+            "Extra token: the network sees a token V in their place. Masked: the state is kept "
+            "unchanged on those steps. Rows removed: training leaves such rows out. The columns "
+            "missing and nothing missing give the accuracy on rows with missing values and on all "
+            "others; a network trained with rows removed is tested on masked ones.",
         ),
     ),
     "prefix": Study(
@@ -450,10 +353,10 @@ STUDIES: dict[str, Study] = {
         tuple(_prefix()),
         chart=Chart("curves", "accuracy_by_position", "position", "lag,context"),
         notes=(
-            FROM_ZERO,
+            STATELESS_NOTE,
             "All so far: the row that ends at time t sees x(0) to x(t), padded on the left to 25 "
-            "steps that are masked. The figure shows accuracy by position t, where the prefix "
-            "has t + 1 values.",
+            "steps with masked steps. The figure shows the accuracy by position t, where the "
+            "prefix has t + 1 values.",
         ),
     ),
     "lags": Study(
@@ -462,12 +365,11 @@ STUDIES: dict[str, Study] = {
         (*SCORES, "updates to 99%", "rows to 99%", "seconds"),
         Chart("heat", x="lag", series="window", up="hidden"),
         notes=(
-            FROM_ZERO,
-            f"Every cell has at most {LAG_UPDATES:,} updates, as many as part 4 of the tutorial, "
-            "and stops when all its seeds have reached 99%. The rows of a sequence depend on "
-            "window and lag, so updates and rows are counted too. Seconds: of training, all seeds. "
-            "The map "
-            "shows the accuracy where training ended.",
+            STATELESS_NOTE,
+            f"Every grid point has at most {MAX_UPDATES:,} updates, as many as part 4 of the "
+            "tutorial, and stops when all its seeds have reached 99%. The number of rows in a "
+            "sequence depends on window and lag, so updates and rows are counted too. Seconds: "
+            "training time of all seeds. The map shows the accuracy at the end of training.",
         ),
     ),
     "streams": Study(
@@ -476,8 +378,8 @@ STUDIES: dict[str, Study] = {
         ("accuracy", "chance", "recalled bits", "sequences to 99%", "updates", "seconds"),
         Chart("lines", "recalled_bits", "lag", "trained on"),
         notes=(
-            "Five sequences side by side, 4,000 such groups but where it says otherwise; in chunks "
-            "the state is carried from chunk to chunk and the gradient cut between them.",
+            "Five sequences side by side, 4,000 such groups unless stated otherwise. In chunks, "
+            "the state is carried from chunk to chunk and the gradient is cut between them.",
         ),
     ),
     "mlp": Study(
@@ -493,30 +395,36 @@ STUDIES: dict[str, Study] = {
             ),
         ),
         notes=(
-            FROM_ZERO,
-            "The MLP has one hidden layer of rectified units on its inputs side by side, and "
-            "about as many parameters as the LSTM. One value at a time: whole sequences, a target "
-            "at every "
-            "step.",
+            STATELESS_NOTE,
+            "The MLP has one hidden layer of rectified linear units, takes all its inputs at once "
+            "and has about as many parameters as the LSTM. One value at a time: whole sequences, "
+            "with a target at every step.",
         ),
     ),
     "vocabulary": Study(
         "What if the number of values is two, or extremely large?",
         tuple(_vocabulary()),
         (*SCORES, "seeds", "parameters", "MiB", "\u00b5s an update"),
-        Chart("lines", "recalled_bits", "values", "input", log_x=True, leave_out=_time_alone()),
+        Chart(
+            "lines",
+            "recalled_bits",
+            "values",
+            "input",
+            log_x=True,
+            leave_out=lambda at: "time alone" in at["input"],
+        ),
         notes=(
-            FROM_ZERO,
-            "Windows of 5, lag 1, 128 units, batches of 20 rows, a step size of 0.003, up to "
-            f"{VOCABULARY_SEQUENCES:,} sequences; the two that learn 10,000 and 50,000 values stop "
-            "when all seeds have reached 99%, after at most 6,000 and 8,000. Time alone: 800 "
-            "sequences of 2 seeds, to see what an update takes.",
-            "MiB: all arrays that training the seeds of the cell holds at once, as the compiler "
-            "counts them. \u00b5s an update: wall time of training over the updates of all seeds, "
-            "all cores at work.",
-            "An embedding is a learned vector of 64 numbers for each value; tied: the answer is "
-            "the value whose embedding agrees best with what the network puts out, so that input "
-            "and output share what they learn of a value.",
+            STATELESS_NOTE,
+            "Windows of 5, lag 1, 128 units, batches of 20 rows, a learning rate of 0.003, up to "
+            f"{VOCABULARY_SEQUENCES:,} sequences. The networks that learn 10,000 and 50,000 values "
+            "have at most 6,000 and 8,000 and stop when all seeds have reached 99%. Time alone: "
+            f"{TIMED_SEQUENCES} sequences of 2 seeds, to measure the time of an update.",
+            "MiB: all arrays that training the seeds of the grid point holds at once, by the "
+            "compiler's analysis. \u00b5s an update: wall time of training divided by the updates "
+            "of all seeds, on all cores.",
+            "An embedding is a learned vector of 64 numbers for each value. Tied: the answer is "
+            "the value whose embedding agrees best with the output of the network, so input and "
+            "output share what they learn about a value.",
         ),
     ),
     "length": Study(
@@ -525,65 +433,68 @@ STUDIES: dict[str, Study] = {
         ("sequences", *SCORES),
         Chart("lines", "accuracy", "length", log_x=True),
         notes=(
-            "Windows of 5, lag 1. The row rule: a row is viable when its window is full and its "
-            "target exists; B = min(5, viable); the last floor(viable / B) B viable rows are used. "
-            f"As many sequences as give {LAG_UPDATES:,} updates. 99% is the mean of 20 sequences, "
-            "which "
-            "are many updates where they are long.",
+            "Windows of 5, lag 1. A row is viable when its window is full and its target exists; "
+            "B = min(5, viable rows); the last floor(viable / B) B viable rows are used. There are "
+            f"as many sequences as give {MAX_UPDATES:,} updates. 99% is the mean over 20 "
+            "sequences, which are many updates where sequences are long.",
         ),
     ),
     "size": Study(
         "How small may the layer be, and how few the sequences?",
         tuple(_size()),
         chart=Chart(
-            "lines", x="hidden", series="part,sequences", log_x=True, leave_out=_fewer_sequences()
+            "lines",
+            x="hidden",
+            series="part,sequences",
+            log_x=True,
+            leave_out=lambda at: at["sequences"] < TUTORIAL_SEQUENCES[at["part"]],
         ),
         notes=(
-            "Learned: a median of at least 99% on fresh sequences. The figure shows the layers, at "
-            f"the tutorial's number of sequences and at {PATIENCE} times as many.",
+            "Learned: a median of at least 99% on fresh sequences. The figure shows the layer "
+            f"sizes, with the tutorial's number of sequences and with {LONGER} times as many.",
         ),
     ),
     "framing": Study(
         "Why classes, and not a regression on values in [0, 1]?",
         tuple(_framing()),
         (*SCORES[:3], "distance", "by chance", "sequences to 99%"),
-        pairs=(
-            ("part 2, framing classes", "part 2, framing values in [0, 1]"),
-            ("part 4, framing classes", "part 4, framing values in [0, 1]"),
+        pairs=tuple(
+            (f"part {part}, framing classes", f"part {part}, framing values in [0, 1]")
+            for part in (2, 4)
         ),
         compared=("accuracy", "distance"),
         notes=(
-            "Values: the network is given token / 99, says one number, and is trained on the "
-            "squared error; the nearest integer is its answer. Accuracy is of exact matches; "
-            "distance is the mean of |answer - target|, which for the best constant guess is that "
-            "in the column beside it.",
+            "Values: the network is given token / 99, predicts one number, and is trained on the "
+            "squared error; its answer is the nearest integer. Accuracy counts exact matches. "
+            "Distance is the mean of |answer - target|; the column by chance gives that of the "
+            "best constant answer.",
         ),
     ),
     "explain": Study(
         "Which input does the answer follow?",
-        tuple(_explain()),
+        tuple(grid(STATELESS, {"lag": axis("lag", 1, 3)}, measures=("follows",))),
         chart=Chart("bars", "follows trained,follows untrained", "steps back", "lag"),
         notes=(
-            FROM_ZERO,
-            "Each input is changed in turn, in 500 random sequences a seed: how often the answer "
-            "becomes the new value and was not before. Trained: after training; untrained: the "
-            "weights that it started from.",
+            STATELESS_NOTE,
+            "Each input is changed in turn, in 500 random sequences per seed: how often the answer "
+            "becomes the new value and was another one before. Trained: after training. Untrained: "
+            "with the initial weights.",
         ),
     ),
     "future": Study(
         "Can the next, future random number be foretold?",
-        tuple(_future()),
+        tuple(grid(STATELESS, {"lag": axis("lag", -1, 1)}, measures=("fed_back",))),
         ("accuracy", "chance", "recalled bits", "loss", "answers that repeat"),
         Chart("curves", "fed_back distinct", "answers fed back, in blocks of 25", "lag"),
         notes=(
-            FROM_ZERO,
+            STATELESS_NOTE,
             "Lag -1 asks for the next value, which has not been drawn yet. Equivalent to chance "
-            "means: the mean accuracy lies within 0.2 points of 1/V, by two one-sided t-tests at "
-            "5%; the margin was fixed before anything was run.",
-            "Fed back: 25 random integers, and then every answer is the next input, 200 times; the "
-            "figure shows how many different values are among 25 answers in a row, where 25 random "
-            "integers have 22. Answers that repeat: the share of 100 starts whose last 50 answers "
-            "have a period of at most 25.",
+            "means: the mean accuracy is within 0.2 points of 1/V by two one-sided t-tests at 5%. "
+            "The margin was fixed before anything was run.",
+            "Fed back: the network is given 25 random integers, and then each of its answers as "
+            "the next input, 200 times. The figure shows the number of different values among 25 "
+            "answers in a row; 25 random integers have 22. Answers that repeat: the share of 100 "
+            "starts whose last 50 answers have a period of at most 25.",
         ),
     ),
 }

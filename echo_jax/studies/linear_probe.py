@@ -1,9 +1,9 @@
-"""What a linear readout finds in a state: Fisher's discriminant, fitted in closed form. Pure.
+"""A linear probe of states: Fisher's linear discriminant, fitted in closed form. Pure.
 
-It measures linear access and no more. That a probe finds a value shows that the value is linearly
-there, not that the network uses it; that a probe finds nothing does not show that nothing is
-there: a nonlinear readout might find it (`a xor b` of a state that holds `a` and `b` side by side).
-Score a probe on states it was not fitted to, and beside the share of the most common value.
+A probe measures what can be read out linearly. If it finds a value, the network need not use that
+value. If it does not, a nonlinear readout may still find it: `a xor b` in a state that holds `a`
+and `b` side by side. Score a probe on states that it was not fitted to, and compare its accuracy
+with the share of the most common value.
 """
 
 from typing import NamedTuple
@@ -13,19 +13,19 @@ import jax
 import jax.numpy as jnp
 
 SHRINKAGE = 1e-3
-"""How far the within-class covariance is moved towards the identity, the total variance of
-standardised units: enough that float32 can invert it where units are constant, copies of each other
-or more than the states, and too little to hide a value of a hundredth of their deviation."""
+"""Weight of the identity, the total variance of standardised units, in the within-class covariance.
+Large enough for float32 to invert it with constant units, copied units or more units than states;
+small enough to find a value that is encoded at a hundredth of the units' deviation."""
 
 CONSTANT = 1e-5
-"""A unit whose deviation is below this share of its largest magnitude counts as constant and is
-left out: float32 resolves 6e-8 of the magnitude, too coarse for what varies by so little."""
+"""A unit whose deviation is below this share of its largest magnitude counts as constant and gets
+no weight: float32 resolves 6e-8 of the magnitude, too coarse for such a variation."""
 
 
 class Probe(NamedTuple):
-    """A linear readout of F units for C classes: scores `states @ weights + bias`.
+    """A linear readout from F units to C classes, with the scores `states @ weights + bias`.
 
-    weights  float32 `[F, C]`, 0 for a unit that did not vary
+    weights  float32 `[F, C]`, 0 for a constant unit
     bias     float32 `[C]`, -inf for a class that was absent from the fit
     """
 
@@ -60,13 +60,13 @@ def fit(states: chex.Array, labels: chex.Array, classes: int) -> Probe:
 
 
 def predict(probe: Probe, states: chex.Array) -> chex.Array:
-    """The class of the largest score: states `[N, F]` to int32 `[N]`."""
+    """The class with the largest score: states `[N, F]` to int32 `[N]`."""
     scores = _product(states, probe.weights) + probe.bias
     return jnp.argmax(scores, axis=-1).astype(jnp.int32)
 
 
 def accuracy(probe: Probe, states: chex.Array, labels: chex.Array) -> chex.Array:
-    """The share of states `[N, F]` whose class `[N]` the probe finds, float32."""
+    """The share of states `[N, F]` for which the probe finds the class `[N]`, float32."""
     chex.assert_equal_shape_prefix([states, labels], 1)
     return jnp.mean((predict(probe, states) == labels).astype(jnp.float32))
 

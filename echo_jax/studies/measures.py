@@ -1,10 +1,10 @@
-"""What can be asked of a trained network beside its score. Each measure is a pure function.
+"""Measures of a trained network beside its score, each a pure function.
 
-other_state   its score when the state is zeroed that was carried in training, or the reverse
-rows_apart    its score on rows with and without missing values, each apart
-follows       which input its answer follows, and which before training
-probe         which values a linear readout finds in the state that a row is handed, and leaves
-fed_back      what becomes of its answers when they are fed back as inputs
+other_state   accuracy with the state zeroed that was carried in training, or the reverse
+rows_apart    accuracy on rows with missing values and on rows without
+follows       how often the answer follows each input, after training and before
+probe         how often a linear probe finds earlier values in the state before and after a row
+fed_back      the answers when each is fed back as the next input
 """
 
 import dataclasses
@@ -25,75 +25,75 @@ from echo_jax.studies import linear_probe
 Measure = Callable[[RunConfig, TracedParameters, Params], dict[str, jax.Array]]
 
 WINDOWS = 500
-"""Sequences in which `follows` changes each input."""
+"""Sequences in which `follows` changes each input in turn."""
 
 PROBED = 1000
-"""Sequences whose states a probe is fitted to, and as many others that it is tried on."""
+"""Sequences whose states a probe is fitted to; it is tested on as many others."""
 
 PROBE_LAGS = 9
-"""A probe looks for the values 0 to 8 steps back."""
+"""Number of lags that are probed: the values 0 to 8 steps back."""
 
 STARTS, FED_BACK, BLOCK = 100, 200, 25
-"""Random sequences that are gone on with, answers fed back in each, and how many make a block."""
+"""Random sequences to start from, answers fed back after each, and answers in a block."""
 
 
 def other_state(
-    config: RunConfig, settings: TracedParameters, params: Params
+    config: RunConfig, traced: TracedParameters, params: Params
 ) -> dict[str, jax.Array]:
-    """Accuracy when every batch starts from zero, of a network trained to carry its state.
+    """Accuracy with a zero state before every batch, for a network trained to carry its state.
 
-    Of one that was trained from zero: when the state is carried.
+    For a network trained from zero states: accuracy with the state carried.
     """
-    other = settings._replace(stateful=jnp.logical_not(settings.stateful))
+    other = traced._replace(stateful=jnp.logical_not(traced.stateful))
     return {"accuracy": evaluate(config, other, params).accuracy}
 
 
-def rows_apart(
-    config: RunConfig, settings: TracedParameters, params: Params
-) -> dict[str, jax.Array]:
-    """Accuracy on rows with and without missing values: the window reaches before the sequence.
+def rows_apart(config: RunConfig, traced: TracedParameters, params: Params) -> dict[str, jax.Array]:
+    """Accuracy on rows with missing values, whose window begins before the sequence, and on others.
 
-    Rows are those of prefixes. A network that was trained on full windows alone, because rows with
-    missing values were removed, is asked about masked ones.
+    The rows are those of the layout prefixes. A network that was trained on full windows only is
+    tested on masked rows.
     """
     asked = dataclasses.replace(config, task=dataclasses.replace(config.task, layout="prefixes"))
-    right = evaluate(asked, settings, params).accuracy_by_position
+    right = evaluate(asked, traced, params).accuracy_by_position
     full = np.asarray(asked.task.row_times) >= config.task.window - 1
     return {"missing": jnp.mean(right[~full]), "full": jnp.mean(right[full])}
 
 
-def follows(config: RunConfig, settings: TracedParameters, params: Params) -> dict[str, jax.Array]:
-    """How often the answer follows the input d steps back, d = 0 .. L-1: `echo.follows`, `[L]`.
+def follows(config: RunConfig, traced: TracedParameters, params: Params) -> dict[str, jax.Array]:
+    """How often the answer follows the input d steps back: `online.follows`, `[D]`.
 
-    `untrained` is the same of the weights that training started from.
+    D is twice the window, at most L. `untrained` is measured with the initial weights.
     """
     network = build_network(config)
-    key = purpose_key(settings.seed, Purpose.EVALUATION)
+    key = purpose_key(traced.seed, Purpose.EVALUATION)
     positions = jnp.arange(min(config.task.length, 2 * config.task.window))
 
     def shares(params: Params) -> jax.Array:
         return online.follows(config, network, params, key, positions, WINDOWS)
 
-    return {"trained": shares(params), "untrained": shares(init(config, settings).params)}
+    return {"trained": shares(params), "untrained": shares(init(config, traced).params)}
 
 
-def probe(config: RunConfig, settings: TracedParameters, params: Params) -> dict[str, jax.Array]:
-    """Accuracy of a linear readout of x(t-d), d = 0 .. 8, from the states around a row.
+def probe(config: RunConfig, traced: TracedParameters, params: Params) -> dict[str, jax.Array]:
+    """Accuracy of a linear probe for x(t-d), d = 0 .. 8, on the states around a row that ends at t.
 
-    The row ends at t; `before` is the state that it is handed, `after` the one that it leaves, both
-    `[9]`; `network` is the accuracy of the network itself on the same rows. The readout is
-    `linear_probe`, fitted on some sequences and tried on others; rows whose t is below 8 are left
-    out. It shows what is there linearly, and no more.
+    before   `[9]`, on the state from which the row starts
+    after    `[9]`, on the state at its end
+    network  the accuracy of the network itself on the same rows
+
+    The probe, see `linear_probe`, is fitted to some sequences and tested on others. Rows with t
+    below 8 are left out.
     """
     counters = jnp.arange(2 * PROBED)
-    tokens = draw_sequences(settings.seed, Purpose.EVALUATION, counters, config.task)
+    tokens = draw_sequences(traced.seed, Purpose.EVALUATION, counters, config.task)
     network = build_network(config)
-    states = jax.vmap(lambda x: states_around(config, network, settings, params, x))(tokens)
+    states = jax.vmap(lambda x: states_around(config, network, traced, params, x))(tokens)
     times = np.asarray(config.task.row_times)
-    late = np.flatnonzero(times >= PROBE_LAGS - 1)  # rows that have all the values behind them
+    late = np.flatnonzero(times >= PROBE_LAGS - 1)  # rows with all these values before them
 
     def found(states: jax.Array, lag: jax.Array) -> jax.Array:
-        """Fitted on the first half of the sequences, tried on the second."""
+        """Accuracy for one lag: fitted to the first half of the sequences, tested on the second."""
         states, values = states[:, late], tokens[:, times[late] - lag]
         (fit, trial), (fit_values, trial_values) = (
             x.reshape(2, PROBED * len(late), *x.shape[2:]) for x in (states, values)
@@ -102,7 +102,7 @@ def probe(config: RunConfig, settings: TracedParameters, params: Params) -> dict
         return linear_probe.accuracy(fitted, trial, trial_values)
 
     lags = jnp.arange(PROBE_LAGS)
-    by_row = evaluate(config, settings, params).accuracy_by_position
+    by_row = evaluate(config, traced, params).accuracy_by_position
     return {
         "network": jnp.mean(by_row[late]),
         "before": jax.lax.map(lambda lag: found(states.before, lag), lags),
@@ -110,26 +110,26 @@ def probe(config: RunConfig, settings: TracedParameters, params: Params) -> dict
     }
 
 
-def fed_back(config: RunConfig, settings: TracedParameters, params: Params) -> dict[str, jax.Array]:
-    """A reader's loop: L random integers, and then every answer is the next input.
+def fed_back(config: RunConfig, traced: TracedParameters, params: Params) -> dict[str, jax.Array]:
+    """The answers after L random integers when each answer is fed back as the next input.
 
-    `answers` int32 `[50]` are the first ones after the first start; `distinct` `[8]` is how many
-    different values are among 25 answers in a row, the mean over 100 starts; `repeats` the share of
-    the starts whose last 50 answers have a period of 25 or less.
+    answers   int32 `[50]`, the first ones after the first start
+    distinct  `[8]`, different values among 25 answers in a row, the mean over 100 starts
+    repeats   share of the starts whose last 50 answers have a period of 25 or less
     """
     network = build_network(config)
-    key = jax.random.fold_in(purpose_key(settings.seed, Purpose.EVALUATION), 2**31 - 1)
+    key = jax.random.fold_in(purpose_key(traced.seed, Purpose.EVALUATION), 2**31 - 1)
     vocab_size = config.task.vocab_size
     start = jax.random.bits(key, (STARTS, config.task.length)) % vocab_size
 
     def go_on(tokens: jax.Array) -> jax.Array:
-        """The answers, fed back, that follow one random sequence."""
+        """The fed-back answers `[FED_BACK]` after one random sequence."""
         state, answers = online.feed(
             config, network, params, online.start(config, network), tokens.astype(jnp.int32)
         )
 
         def step(memory: tuple, _: None) -> tuple[tuple, jax.Array]:
-            """Feed the last answer."""
+            """Feed the last answer back."""
             state, token = memory
             state, answer = online.step(config, network, params, state, token)
             return (state, answer.token), token

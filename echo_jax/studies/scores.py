@@ -1,4 +1,4 @@
-"""What a row says, by the name of a score: values of the seeds, medians, intervals, in words."""
+"""The scores of a row of results, by name: values of the seeds, medians, intervals, text."""
 
 import math
 from collections.abc import Callable
@@ -6,44 +6,41 @@ from collections.abc import Callable
 import numpy as np
 
 from echo_jax import statistics
-from echo_jax.config import from_dict
 from echo_jax.statistics import Summary
-from echo_jax.studies.records import Row
+from echo_jax.studies.result_rows import ResultRow
 
 
-def scores(row: Row, name: str) -> list[float | None]:
-    """A score of every seed; None where there is none, or where it was never reached.
+def scores(row: ResultRow, name: str) -> list:
+    """A score of every seed, None for never; an empty list where it was not measured.
 
-    Besides those of `by_seed`: updates and rows until 99%, the seconds of training a seed took, and
-    what was measured, as in "rows_apart missing".
+    Args:
+      row: of a grid point.
+      name: a field of `by_seed`; updates_to_99 or rows_to_99; or a measure and what it finds, as in
+        "rows_apart missing".
     """
-    by_seed = row["by_seed"]
-    if name in by_seed:
-        return by_seed[name]
     if name in ("updates_to_99", "rows_to_99"):
-        updates = from_dict(row["config"]).task.updates_per_sequence
-        each = updates * (row["config"]["task"]["batch_size"] if name == "rows_to_99" else 1)
-        return [None if n is None else n * each for n in by_seed["sequences_to_99"]]
-    if name == "seconds":
-        return [row["seconds"]["train"]]
+        task = row.config.task
+        each = task.updates_per_sequence * (task.batch_size if name == "rows_to_99" else 1)
+        return [None if n is None else n * each for n in row.by_seed.sequences_to_99]
     measure, _, what = name.partition(" ")
-    return row["measured"][measure][what]
+    if what:
+        return row.measured.get(measure, {}).get(what, [])
+    return getattr(row.by_seed, name, None) or []
 
 
-def summary(row: Row, name: str) -> Summary:
-    """The median of a score over the seeds and its interval; none of one seed."""
+def summary(row: ResultRow, name: str) -> Summary:
+    """The median of a score over the seeds and its interval; no interval for one seed."""
     return statistics.summary_of(scores(row, name))
 
 
-def median(row: Row, name: str) -> float:
-    """The median of a score over the seeds; infinite where most never reached it."""
+def median(row: ResultRow, name: str) -> float:
+    """The median of a score over the seeds; infinite where most of them never reached it."""
     return summary(row, name).median
 
 
-def shown(row: Row, name: str, pattern: Callable[[float], str]) -> str:
-    """A median and its interval, 99.73% (99.70 to 99.77); the one alone where there is no other."""
-    known = {**row["by_seed"], **row["measured"], "updates_to_99": 0, "rows_to_99": 0}
-    if known.get(name.split()[0]) is None:
+def shown(row: ResultRow, name: str, pattern: Callable[[float], str]) -> str:
+    """A median and its interval as text, "99.73% (99.70 to 99.77)"; "-" if not measured."""
+    if not scores(row, name):
         return "-"
     found = summary(row, name)
     middle = pattern(found.median)
@@ -53,14 +50,14 @@ def shown(row: Row, name: str, pattern: Callable[[float], str]) -> str:
     return f"{middle} ({low} to {high})"
 
 
-def places(row: Row, name: str) -> tuple[int, list[float]]:
-    """What is known of each place, the mean over the seeds: the first place, and the values.
+def places(row: ResultRow, name: str) -> tuple[int, list[float]]:
+    """A score at each of P places, its mean over the seeds: the first place, and P values.
 
-    The accuracy by position starts at the time of the first row.
+    A place is a position in the sequence for accuracy_by_position, which begins at the time of the
+    first row of a batch, and an index from 0 for what a measure finds.
     """
     if name == "accuracy_by_position":
-        task = from_dict(row["config"]).task
+        task = row.config.task
         first = 0 if task.layout == "streams" else task.row_times[0]
-        return first, [math.nan if x is None else x for x in row[name]]
-    values = np.array(scores(row, name), float)
-    return 0, values.mean(axis=0).tolist()
+        return first, [math.nan if x is None else x for x in row.accuracy_by_position or []]
+    return 0, np.array(scores(row, name), float).mean(axis=0).tolist()

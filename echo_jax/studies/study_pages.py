@@ -1,159 +1,127 @@
-"""The folder of studies: rows as they are found, and the figures and the page made of them.
-
-rows/NAME.jsonl      a line a cell, see `rows`
-figures/NAME.svg     the figure of a study
-index.html           all studies on one page, which needs no other file
-README.md            the same in Markdown, with the figures
-folder.json          what the folder is of
-"""
+"""The page of studies: a section for each, made from its rows, and an introduction. No jax here."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from echo_jax import atomic_files, statistics
-from echo_jax.exceptions import StorageError
 from echo_jax.report.html_page import html_page
 from echo_jax.report.markdown_page import markdown_page, markdown_summary
-from echo_jax.report.page import Page, Section
-from echo_jax.studies import records, study_tables
-from echo_jax.studies.catalogue import Cell, Study
-from echo_jax.studies.records import Row
-
-PAGE, MARKDOWN = "index.html", "README.md"
+from echo_jax.report.page import Figure, Page, Section
+from echo_jax.report.styles import svg
+from echo_jax.studies import answers
+from echo_jax.studies.catalogue import Chart, Study
+from echo_jax.studies.result_rows import ResultRow
+from echo_jax.studies.study_figures import alternative, caption, drawn, figure
+from echo_jax.studies.study_folder import MARKDOWN, PAGE
+from echo_jax.studies.study_tables import curve_tables, main_table, pair_tables
 
 SUMMARY = "studies"
-"""Names the marks of a Markdown file between which the answers stand."""
-
-KIND = "folder.json"
-"""Says what a folder is of."""
-
-Kind = Literal["all studies", "fast studies", "a sweep"]
+"""The name of the marks in a Markdown file between which the answers stand."""
 
 
-def claim(out: Path, kind: Kind) -> None:
-    """Make the folder, or find it to be of this kind.
+def section(name: str, study: Study, rows: Sequence[ResultRow], command: str) -> Section:
+    """The section of a study, as far as it was run.
 
-    StorageError where there can be none, where it is of another kind, and where it has a file that
-    is not as it was generated: before anything is run.
+    Args:
+      name: of the study.
+      study: its question and grid points.
+      rows: those of its grid points that were run, in their order; at least one.
+      command: reproduces the section.
     """
-    if os.path.abspath(out) == os.getcwd():
-        raise StorageError(
-            "the current folder is no place for rows and pages: name a folder of their own with "
-            "--out"
-        )
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "rows").mkdir(exist_ok=True)
-        (out / "figures").mkdir(exist_ok=True)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        why = getattr(error, "strerror", "there is a NUL in its name")
-        raise StorageError(
-            f"{out} cannot be a folder of studies ({why}): use another place for --out"
-        ) from error
-    for path in (out / PAGE, out / MARKDOWN, *sorted((out / "figures").glob("*.svg"))):
-        atomic_files.check_generated(path)
-    if not os.path.lexists(out / KIND):
-        atomic_files.write_json(out / KIND, {"kind": kind})
-    found = atomic_files.read_json(out / KIND, fix=f"use another folder than {out}").get("kind")
-    if found != kind:
-        raise StorageError(f"{out} is of {found}, and this is {kind}: use another folder for it")
+    missing = len(study.points) - len(rows)
+    notes = [*study.notes, *_failures(rows)]
+    if missing:
+        notes.insert(0, f"Not finished: {missing} of {len(study.points)} grid points are missing.")
+    return Section(
+        name=name,
+        heading=study.question,
+        answer=answers.general(rows) if missing else answers.of(name, rows),
+        tables=[
+            main_table(study, rows),
+            *pair_tables(study, rows),
+            *curve_tables(study.chart, rows),
+        ],
+        figure=_figure(name, study.chart, rows),
+        command=command,
+        notes=notes,
+    )
 
 
-def introduction(found: Sequence[Row]) -> list[str]:
-    """What a reader needs to know of all studies: the task, the seeds, the interval, the scores."""
-    counts = sorted({row["config"]["seeds"] for row in found})
+def _figure(name: str, chart: Chart, rows: Sequence[ResultRow]) -> Figure | None:
+    """The figure of a study; None where no row is drawn."""
+    if not drawn(chart, rows):
+        return None
+    drawing, said = svg(figure(chart, rows), name), caption(chart)
+    said = f"{said[0].upper()}{said[1:]}."
+    return Figure(drawing, f"figures/{name}.svg", alternative(chart, rows), said)
+
+
+def _failures(rows: Sequence[ResultRow]) -> list[str]:
+    """A note on the seeds that failed, where there are any."""
+    failed = [f"{row.point} (seed {seed})" for row in rows for seed in row.failed.seed]
+    if not failed:
+        return []
+    return [
+        f"The loss became non-finite in: {', '.join(failed)}. Each such seed counts as accuracy 0 "
+        "and 0 bits."
+    ]
+
+
+def introduction(rows: Sequence[ResultRow]) -> list[str]:
+    """What readers need to know about all studies: the task, seeds, intervals and scores."""
+    counts = sorted({row.config.seeds for row in rows})
     shares = [100 * statistics.median_interval(np.zeros(n)).coverage for n in counts if n > 1]
-    interval = "With one seed there is none."
+    interval = "With one seed there is no interval."
     if shares:
-        low, high = f"{min(shares):.0f}", f"{max(shares):.0f}"
-        share = low if low == high else f"{low} to {high}"
+        share = " to ".join(dict.fromkeys(f"{each:.0f}" for each in (min(shares), max(shares))))
         interval = (
             "The interval in brackets says how far that median can be trusted: if the whole study "
-            f"were made again and again with new seeds, about {share} of 100 such intervals would "
-            "hold the true median. It is no range of all seeds, and no promise for the next one."
+            f"were repeated many times with new seeds, about {share} of 100 such intervals would "
+            "contain the true median. It is not the range of all seeds, and no promise for the "
+            "next one."
         )
     return [
-        "A network sees random integers and must say the one it saw n steps ago. This is the echo "
+        "A network sees random integers and must name the one it saw n steps ago. This is the echo "
         'task of the tutorial "How to Learn to Echo Random Integers with LSTMs". Each question '
         "below was asked by the tutorial or its readers, and each answer was measured.",
         "Networks were trained several times, each time from other random weights and on other "
         "random integers: these are the seeds. The number shown is their median: half of the seeds "
         f"are above it, half below. {interval}",
-        "Accuracy is the share of right answers on fresh sequences that no training saw. It stands "
-        "beside chance, 1/V for V values, which a network reaches that knows nothing. Recalled "
-        "bits are what the network's probabilities tell of the value, log2 V - loss/ln 2: log2 V "
-        "is all of it, 0 nothing, and below 0 is worse than guessing.",
+        "Accuracy is the share of right answers on fresh sequences that were not used in training. "
+        "It stands beside chance, 1/V for V values, the accuracy of a guess. Recalled bits measure "
+        "how much the network's probabilities tell about the value, log2 V - loss/ln 2: log2 V is "
+        "all of it, 0 nothing, and below 0 is worse than guessing.",
     ]
 
 
-def rows_path(out: Path, name: str) -> Path:
-    """The file of the rows of a study."""
-    return out / "rows" / f"{name}.jsonl"
+def write(
+    out: Path, title: str, rows: Sequence[ResultRow], sections: Sequence[Section], command: str
+) -> None:
+    """Write the page, its Markdown and its figures over those generated before.
 
-
-def read(out: Path, name: str) -> list[Row]:
-    """The rows of a study, those of other grids of its name among them."""
-    return records.read(rows_path(out, name))
-
-
-def missing(out: Path, name: str, study: Study) -> list[Cell]:
-    """The cells of a study that have no row yet."""
-    there = {records.key(row) for row in read(out, name)}
-    return [cell for cell in study.cells if study_tables.key_of(cell) not in there]
-
-
-def sections(out: Path, studies: Mapping[str, Study], command: str) -> list[Section]:
-    """The sections of the studies that have a row.
-
-    `command` is what makes one, with `{name}` for the name of the study.
+    Args:
+      out: the folder.
+      title: the heading of the page.
+      rows: all rows that the sections were made from; they give the date and the versions.
+      sections: in reading order.
+      command: reproduces the page.
     """
-    made = []
-    for name, study in studies.items():
-        if study_tables.finished(study, found := read(out, name)):
-            again = command.replace("{name}", name)
-            made.append(study_tables.section(name, study, found, again))
-    return made
-
-
-def write(out: Path, page: Page) -> None:
-    """Write the page, its Markdown and its figures over those generated before."""
-    for section in page.sections:
+    dates = sorted(row.date.isoformat() for row in rows)
+    versions = sorted({", ".join(f"{k} {v}" for k, v in row.versions.items()) for row in rows})
+    when = " to ".join(dict.fromkeys([dates[0], dates[-1]]))
+    made = f"Computed on {when} with {'; '.join(versions)}."
+    page = Page(title, introduction(rows), sections, made, command)
+    for section in sections:
         if section.figure:
             atomic_files.write_generated(out / section.figure.path, section.figure.svg)
     atomic_files.write_generated(out / PAGE, html_page(page))
     atomic_files.write_generated(out / MARKDOWN, markdown_page(page))
 
 
-def put_summary(readme: Path, out: Path, made: Sequence[Section]) -> None:
-    """Put a line a study between the two marks of a Markdown file; StorageError without them."""
+def put_summary(readme: Path, out: Path, sections: Sequence[Section]) -> None:
+    """Put a line for each study between the marks of a Markdown file; StorageError without them."""
     path = os.path.relpath(out / MARKDOWN, readme.parent)
-    atomic_files.put_between(readme, SUMMARY, markdown_summary(made, path))
-
-
-def shown(out: Path, studies: Mapping[str, Study]) -> list[Row]:
-    """The rows of all cells of some studies, those that there are."""
-    return [
-        row
-        for name, study in studies.items()
-        for row in study_tables.finished(study, read(out, name))
-    ]
-
-
-def page_of(title: str, rows: Sequence[Row], sections: Sequence[Section], command: str) -> Page:
-    """The page of some sections; its date and versions are those of the rows.
-
-    Args:
-      title: the heading of the page.
-      rows: all rows that the sections were made from.
-      sections: in reading order.
-      command: reproduces the page.
-    """
-    dates = sorted({row["date"] for row in rows})
-    versions = sorted({", ".join(f"{k} {v}" for k, v in row["versions"].items()) for row in rows})
-    when = " to ".join(dict.fromkeys([dates[0], dates[-1]]))
-    made = f"Computed on {when} with {'; '.join(versions)}."
-    return Page(title, introduction(rows), sections, made, command)
+    atomic_files.put_between(readme, SUMMARY, markdown_summary(sections, path))

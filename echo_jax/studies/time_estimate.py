@@ -1,23 +1,23 @@
-"""About how long a grid takes on this machine: arithmetic, fitted to the rows in `docs/results`."""
+"""An estimate of the time that grid points take on this machine, fitted to rows of results."""
 
 from collections.abc import Sequence
 
 from echo_jax import machine
 from echo_jax.config import RunConfig
-from echo_jax.studies.catalogue import Cell, program_of
+from echo_jax.studies.grid_point import GridPoint
 
-COMPILE, CELL = 3.5, 1.0
-"""Seconds to compile the programs of a shape, and that a cell takes besides training."""
+COMPILE, POINT = 3.5, 1.0
+"""Seconds to compile the programs of a shape, and of a grid point besides training."""
 
 PROBE, MEASURE = 0.5, 0.1
-"""Seconds of a seed that a measure takes: of `probe`, and of every other."""
+"""Seconds of a measure for one seed: of `probe`, and of every other."""
 
 
-def seconds_of(cells: Sequence[Cell], speed: float = 1.0) -> float:
-    """About how many seconds some cells take; `speed` is `machine.speed()`."""
-    shapes = {program_of(cell.config) for cell in cells}
-    work = sum(CELL + _measuring(cell) + _training(cell.config) for cell in cells)
-    return (COMPILE * len(shapes) + work) / speed
+def seconds_of(points: Sequence[GridPoint], speed: float = 1.0) -> float:
+    """Estimated seconds to run some grid points; `speed` is `machine.speed()`."""
+    compiled = {point.program for point in points}
+    work = sum(POINT + _measuring(point) + _training(point.config) for point in points)
+    return (COMPILE * len(compiled) + work) / speed
 
 
 def minutes(seconds: float) -> str:
@@ -25,10 +25,10 @@ def minutes(seconds: float) -> str:
     return f"{seconds / 60:.0f}" if seconds > 90 else f"{max(seconds / 60, 0.5):.1f}"
 
 
-def _measuring(cell: Cell) -> float:
-    """Seconds of the measures of a cell, all seeds."""
-    each = sum(PROBE if name == "probe" else MEASURE for name in cell.measures)
-    return each * cell.config.seeds
+def _measuring(point: GridPoint) -> float:
+    """Seconds of the measures of a grid point, all seeds."""
+    each = sum(PROBE if name == "probe" else MEASURE for name in point.measures)
+    return each * point.config.seeds
 
 
 def _training(config: RunConfig) -> float:
@@ -39,7 +39,7 @@ def _training(config: RunConfig) -> float:
 
 
 def _microseconds(config: RunConfig) -> float:
-    """Of one update of one seed on a core: Adam for each weight, and the products of each step."""
+    """Of one update of one seed on one core: Adam for each weight, the products of each step."""
     task, network = config.task, config.network
     outputs = task.vocab_size if task.framing == "classes" else 1
     embedded = network.encoding == "embedding"

@@ -350,19 +350,19 @@ def test_studies_are_listed_and_shown_without_jax(root, tmp_path, studied):
     listed, said, rest = re.split(r"^seconds ([\d.]+)$", done.stdout, maxsplit=1, flags=re.M)
     assert float(said) < 2
     lines = listed.splitlines()
-    assert lines[0].split() == ["study", "cells", "minutes", "here", "question"]
+    assert lines[0].split() == ["study", "grid", "points", "minutes", "here", "question"]
     for line, (name, study) in zip(lines[1:], STUDIES.items(), strict=False):
-        pattern = rf"{name} +{len(study.cells)} +[\d.]+ +{re.escape(study.question)} *"
+        pattern = rf"{name} +{len(study.points)} +[\d.]+ +{re.escape(study.question)} *"
         assert re.fullmatch(pattern, line), line
     assert "study.py NAME runs one, --all all of them, --fast a" in listed
-    assert "All cells are there already." in rest
+    assert "All grid points have results already." in rest
     assert STUDIES["parts"].question in rest
     assert "Page: out/index.html" in rest
 
 
 def test_a_finished_study_has_its_answer_table_and_page(tmp_path, studied, call):
     printed = call("study.py", "parts", "--out", "out", cwd=tmp_path).stdout
-    assert "Part 2, the current value, ends at " in printed
+    assert "Part 2 (the current value) ends at " in printed
     assert "Medians over 16 seeds, interval 92%" in printed
     assert re.search(r"^part +accuracy +chance +order-blind +recalled bits", printed, re.MULTILINE)
     assert re.search(r"^3, lag 1, one step at a time +\d", printed, re.MULTILINE)
@@ -380,8 +380,8 @@ def test_a_study_left_half_done_does_not_keep_others_from_the_page(tmp_path, stu
     fabricated.write(studied / "rows" / "size.jsonl", some)
     call("study.py", "parts", "--out", "out", cwd=tmp_path)
     page = (studied / "index.html").read_text()
-    cells = len(STUDIES["size"].cells)
-    assert f"Not finished: {cells - 2} of {cells} cells are still to be run." in page
+    points = len(STUDIES["size"].points)
+    assert f"Not finished: {points - 2} of {points} grid points are missing." in page
 
 
 def refused(call, cwd, *arguments, script="study.py"):
@@ -510,7 +510,7 @@ def test_studies_and_fast_ones_have_folders_of_their_own(tmp_path, call, fast, f
     path = tmp_path / "runs" / folder / "rows" / "parts.jsonl"
     fabricated.write(path, fabricated.study_rows(study))
     printed = call("study.py", "parts", *["--fast"] * fast, cwd=tmp_path).stdout
-    assert "All cells are there already." in printed
+    assert "All grid points have results already." in printed
     assert f"Page: runs/{folder}/index.html" in printed
     page = (tmp_path / "runs" / folder / "index.html").read_text()
     assert f"echo-jax study --all{' --fast' * fast}<" in page

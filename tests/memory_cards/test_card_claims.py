@@ -13,7 +13,7 @@ from echo_jax.memory_benchmark.lag_training import LagTraining
 from echo_jax.memory_benchmark.measure_cell import raw_rows
 from echo_jax.memory_benchmark.parallel_runs import ParallelRuns
 from echo_jax.memory_benchmark.protocol import FULL, QUICK
-from echo_jax.studies import records
+from echo_jax.studies import result_rows
 
 pytestmark = pytest.mark.slow
 
@@ -43,28 +43,28 @@ def test_the_quick_card_of_the_lstm_certifies_a_stream_span_of_12():
 def test_the_stream_of_a_card_learns_as_the_study_of_streams_does_at_equal_settings(root, lag):
     (study,) = [
         row
-        for row in records.read(root / "docs" / "results" / "rows" / "streams.jsonl")
-        if row["labels"] == {"trained on": "whole sequences", "lag": lag}
+        for row in result_rows.read(root / "docs" / "results" / "rows" / "streams.jsonl")
+        if row.labels == {"trained on": "whole sequences", "lag": lag}
     ]
-    task, training = study["config"]["task"], study["config"]["training"]
+    task, training = study.config.task, study.config.training
     equal = dataclasses.replace(
         FULL,
-        vocab_size=task["vocab_size"],
-        batch_size=task["batch_size"],
-        shortest_stream=task["length"],
+        vocab_size=task.vocab_size,
+        batch_size=task.batch_size,
+        shortest_stream=task.length,
         clip=1e9,
         thresholds=(1.1, 1.1),  # never: every run is trained to its end
-        budget=training["sequences"],
-        evaluate_every=training["sequences"] // 2,
+        budget=training.sequences,
+        evaluate_every=training.sequences // 2,
         evaluation={"stream": 1000, "hold": 1},
     )
-    cell = lstm.LSTMCell(study["config"]["network"]["hidden_size"])
+    cell = lstm.LSTMCell(study.config.network.hidden_size)
     parallel = ParallelRuns(equal, 100, Interrupts(), print)
-    runs = parallel.runs(lag, training["learning_rate"])
+    runs = parallel.runs(lag, training.learning_rate)
     trained = parallel.train(LagTraining(cell, "stream", equal), runs, equal.budget)
     parallel.close()
     ours = statistics.summary_of([row["accuracy"][-1] for row in trained.rows])
-    theirs = statistics.summary_of(study["by_seed"]["accuracy"])
+    theirs = statistics.summary_of(study.by_seed.accuracy)
     print(lag, ours, theirs)
     assert ours.interval.low <= theirs.interval.high
     assert theirs.interval.low <= ours.interval.high

@@ -7,9 +7,9 @@ import browser
 import pytest
 
 from echo_jax import atomic_files
-from echo_jax.report.html_page import html_page
-from echo_jax.report.markdown_page import markdown_page, markdown_summary
-from echo_jax.studies import records, study_pages
+from echo_jax.commands import study as command
+from echo_jax.report.markdown_page import markdown_summary
+from echo_jax.studies import result_rows, study_folder, study_pages
 from echo_jax.studies.catalogue import STUDIES
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
@@ -17,19 +17,20 @@ REMAKE = "run `python scripts/study.py --all --out docs/results --readme README.
 
 
 @pytest.fixture(scope="module")
-def sections():
-    return study_pages.sections(RESULTS, STUDIES, "python scripts/study.py {name}")
+def rows():
+    return study_folder.rows_of(RESULTS, STUDIES)
 
 
-def test_every_cell_of_every_study_has_its_row():
-    missing = {name: study_pages.missing(RESULTS, name, study) for name, study in STUDIES.items()}
-    assert not any(missing.values()), REMAKE
+@pytest.fixture(scope="module")
+def sections(rows):
+    return [command.section(command.StudyCommand(all=True), name, rows[name]) for name in STUDIES]
 
 
-def test_no_cell_has_two_rows():
-    for name in STUDIES:
-        keys = [records.key(row) for row in study_pages.read(RESULTS, name)]
-        assert len(keys) == len(set(keys))
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_grid_point_has_one_row(rows, name):
+    assert result_rows.missing(STUDIES[name].points, rows[name]) == [], REMAKE
+    committed = result_rows.read(study_folder.rows_path(RESULTS, name))
+    assert len({row.key for row in committed}) == len(committed)
 
 
 def test_the_readme_says_what_the_rows_say(root, sections):
@@ -37,34 +38,31 @@ def test_the_readme_says_what_the_rows_say(root, sections):
     assert shown.strip() == markdown_summary(sections, "docs/results/README.md"), REMAKE
 
 
-def test_the_page_says_what_the_rows_say(sections):
-    """But for the figures, whose lines depend on the version of matplotlib."""
-    found = study_pages.shown(RESULTS, STUDIES)
-    command = "python scripts/study.py --all --out docs/results"
-    page = study_pages.page_of("How long does a network remember?", found, sections, command)
-    markdown = (RESULTS / study_pages.MARKDOWN).read_text()
-    assert markdown.startswith(markdown_page(page)), REMAKE
+@pytest.mark.parametrize("name", [study_folder.PAGE, study_folder.MARKDOWN])
+def test_the_page_says_what_the_rows_say(rows, sections, tmp_path, name):
+    """Except for the figures, whose lines depend on the version of matplotlib."""
 
-    def without_figures(text):
-        return re.sub(r"<svg.*?</svg>", "<svg>", text, flags=re.S)
+    def text(folder):
+        said = (folder / name).read_text().partition(atomic_files.GENERATED)[0]
+        return re.sub(r"<svg.*?</svg>", "<svg>", said, flags=re.S)
 
-    shown = without_figures((RESULTS / study_pages.PAGE).read_text())
-    assert shown.startswith(without_figures(html_page(page))), REMAKE
+    every = [row for found in rows.values() for row in found]
+    again = f"{command.COMMAND} --all --out docs/results"
+    (tmp_path / "figures").mkdir()
+    study_pages.write(tmp_path, command.TITLE, every, sections, again)
+    assert text(RESULTS) == text(tmp_path), REMAKE
 
 
-def test_every_figure_of_the_markdown_is_there():
-    named = re.findall(r"!\[.*?\]\(<(.*?)>\)", (RESULTS / study_pages.MARKDOWN).read_text())
+def test_every_figure_of_the_markdown_is_there_and_all_files_are_small():
+    named = re.findall(r"!\[.*?\]\(<(.*?)>\)", (RESULTS / study_folder.MARKDOWN).read_text())
     assert len(named) == len(STUDIES)
     assert all((RESULTS / path).is_file() for path in named)
-
-
-def test_the_results_take_less_than_two_megabytes():
     assert sum(path.stat().st_size for path in RESULTS.rglob("*") if path.is_file()) < 2e6
 
 
 @pytest.mark.timeout(60)
 def test_a_browser_finds_every_study_and_no_missing_picture(tmp_path):
-    content = (RESULTS / study_pages.PAGE).read_text()
+    content = (RESULTS / study_folder.PAGE).read_text()
     for width, seen in browser.measured(content, tmp_path).items():
         assert seen.scroll_width == seen.width == width
         assert (seen.sections, seen.figures, seen.broken) == (len(STUDIES), len(STUDIES), 0)

@@ -15,17 +15,17 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 FIRST_SEED, SEEDS = 5000, 8
 
 
-def rows_of(study, *cells):
-    """The rows of some cells of a study, by their names, from seeds of our own."""
-    named = {cell.name: cell for cell in STUDIES[study].cells}
+def rows_of(study, *names):
+    """The rows of some grid points of a study from other seeds, in the order of their names."""
+    named = {point.name: point for point in STUDIES[study].points}
     ours = [
         dataclasses.replace(
             named[name], config=changed(named[name].config, seed=FIRST_SEED, seeds=SEEDS)
         )
-        for name in cells
+        for name in names
     ]
-    by_name = {row["cell"]: row for row in sweep.run(ours)}
-    return [by_name[name] for name in cells]
+    by_name = {row.point: row for row in sweep.run(ours)}
+    return [by_name[name] for name in names]
 
 
 def interval(row, score="accuracy"):
@@ -34,13 +34,13 @@ def interval(row, score="accuracy"):
 
 def difference(first, second, score="accuracy"):
     """The interval of the median difference between paired seeds, and its p-value."""
-    never = first["trained"]["sequences"] + 1
+    never = first.trained.sequences + 1
     pair = [[never if x is None else x for x in scores(row, score)] for row in (first, second)]
     return statistics.paired_comparison(*pair)
 
 
 def test_the_parts_come_out_as_the_tutorial_says():
-    two, three, four = rows_of("parts", *(cell.name for cell in STUDIES["parts"].cells))
+    two, three, four = rows_of("parts", *(point.name for point in STUDIES["parts"].points))
     assert interval(two).low == 1
     assert statistics.mean_equivalent(scores(three, "accuracy"), 0.01, 0.002).equivalent
     assert interval(four).low > 0.99
@@ -104,7 +104,7 @@ def test_an_mlp_does_what_an_lstm_does_on_windows_and_not_one_value_at_a_time():
         assert statistics.mean_equivalent(scores(outside, "accuracy"), 0.01, 0.002).equivalent
     assert interval(stream).low > 0.2
     assert difference(line, stream).p_value < 0.01
-    counts = [row["parameters"] for row in (lstm, mlp, line)]
+    counts = [row.parameters for row in (lstm, mlp, line)]
     assert max(counts) < 1.03 * min(counts)
 
 

@@ -1,0 +1,78 @@
+"""Grid points: configurations with labels, and the grids that they are points of. No jax here."""
+
+import dataclasses
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from echo_jax import atomic_files
+from echo_jax.config import RunConfig, changed, to_dict
+from echo_jax.exceptions import ConfigError
+
+Label = str | int | float
+
+Axes = Mapping[str, Mapping[Label, Mapping[str, Any]]]
+"""For each label its values in the grid, and the fields of the configuration that each one sets."""
+
+
+@dataclasses.dataclass(frozen=True)
+class GridPoint:
+    """One point of a grid: its labels and what is run there."""
+
+    labels: Mapping[str, Label]
+    """Its coordinates, the first columns of its line in a table: {"window": 5, "lag": 1}."""
+    config: RunConfig
+    """The configuration of all its seeds."""
+    measures: tuple[str, ...] = ()
+    """What is measured beside the scores, names of `measures.MEASURES`."""
+    until_learned: bool = False
+    """Stop training when every seed has reached 99%; otherwise train on all sequences."""
+    in_fast: bool = True
+    """Also part of the smaller grid of --fast."""
+
+    @property
+    def name(self) -> str:
+        """The labels as text, "window 5, lag 1"."""
+        return ", ".join(f"{name} {value}" for name, value in self.labels.items())
+
+    @property
+    def key(self) -> str:
+        """A digest of what is run: equal for two grid points that give the same row of results."""
+        return atomic_files.digest_of({
+            "cell": self.name,
+            "labels": dict(self.labels),
+            "config": to_dict(self.config),
+            "measures": list(self.measures),
+            "until_learned": self.until_learned,
+        })  # fmt: skip
+
+    @property
+    def program(self) -> tuple[RunConfig, int]:
+        """Shapes and number of seeds: grid points with equal ones share their compiled programs."""
+        return changed(self.config.shapes, sequences=1), self.config.seeds
+
+
+def grid(base: RunConfig, axes: Axes, **options: Any) -> Iterator[GridPoint]:
+    """All combinations of the values of some labels, the last label varying fastest.
+
+    Args:
+      base: the fields that no axis sets.
+      axes: the labels.
+      options: the other fields of every `GridPoint`.
+
+    Raises:
+      ConfigError: a combination breaks a rule of the configuration.
+    """
+    for values in itertools.product(*axes.values()):
+        labels = dict(zip(axes, values, strict=True))
+        point = GridPoint(labels, base, **options)
+        fields = {k: v for name, value in labels.items() for k, v in axes[name][value].items()}
+        try:
+            yield dataclasses.replace(point, config=changed(base, **fields))
+        except ConfigError as error:
+            raise ConfigError(f"{point.name}: {error}") from error
+
+
+def axis(field: str, *values: Label) -> Mapping[Label, Mapping[str, Any]]:
+    """The axis of a label whose values are those of one field."""
+    return {value: {field: value} for value in values}

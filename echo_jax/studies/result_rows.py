@@ -1,0 +1,194 @@
+"""Rows of results: a line of JSON for each grid point that was run, in a file that only grows.
+
+A row holds the configuration, the scores of every seed, and timing fields, which its digest
+excludes. Its schema is `ResultRow`. No jax here, so that tables and figures start at once.
+"""
+
+import datetime
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from echo_jax import atomic_files
+from echo_jax.config import RunConfig, from_dict
+from echo_jax.exceptions import StorageError
+from echo_jax.studies.grid_point import GridPoint, Label
+
+TIMING = ("seconds", "versions", "date")
+"""Fields that the digest of a row excludes, because a repeat gives others."""
+
+Share = Annotated[float, Meta(ge=0, le=1)]
+Count = Annotated[int, Meta(ge=0)]
+Number = int | float | None
+MeasuredOfSeed = Number | Annotated[list[Number], Meta(max_length=1000)]
+
+
+class _Fields(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Fields of a file: all without a default are required, and no others are allowed."""
+
+
+class Trained(_Fields):
+    """How long each seed was trained."""
+
+    sequences: Annotated[int, Meta(ge=1)]
+    updates: Annotated[int, Meta(ge=1)]
+
+
+class Baselines(_Fields):
+    """Scores without memory: of chance, and of the values in the window in unknown order."""
+
+    accuracy: Share
+    loss: float
+    order_blind_accuracy: Share
+    order_blind_loss: float
+    distance: float
+
+
+class BySeed(_Fields):
+    """The scores of every seed, lists `[S]`; None for never, or where the loss was non-finite."""
+
+    seed: list[Count]
+    accuracy: list[Share]
+    loss: list[float | None]
+    distance: list[float | None]
+    sequences_to_99: list[Count | None]
+    recalled_bits: list[float] | UnsetType = UNSET
+    """Of classes; a regression has no bits."""
+
+
+class Failed(_Fields):
+    """The seeds whose loss became non-finite, and at which sequence (None: when evaluated)."""
+
+    seed: list[Count]
+    sequence: list[Count | None]
+
+
+class Seconds(_Fields):
+    """Wall time of each stage, all seeds."""
+
+    compile: float
+    train: float
+    evaluate: float
+    measure: float
+    update: float | UnsetType = UNSET
+    """Of one update, which the first rows did not measure."""
+
+
+class ResultRow(_Fields):
+    """The configuration and the results of a grid point.
+
+    Two fields have other names in the file: `point`, the name of the grid point, is "cell", and
+    `baselines` is "floors".
+    """
+
+    point: str = msgspec.field(name="cell")
+    labels: dict[str, Label]
+    config: RunConfig
+    measures: list[str]
+    until_learned: bool
+    trained: Trained
+    parameters: Count
+    """Trainable numbers of one seed."""
+    bytes: Count
+    """Memory of a chunk of training, all seeds, by the compiler's analysis."""
+    baselines: Baselines = msgspec.field(name="floors")
+    by_seed: BySeed
+    accuracy_by_position: list[Share | None] | None
+    """The mean over the seeds that did not fail; None where a sequence has more than 64 rows."""
+    measured: dict[str, dict[str, list[MeasuredOfSeed]]]
+    """By measure and by what it finds, `[S, ...]`."""
+    failed: Failed
+    seconds: Seconds
+    versions: dict[str, str]
+    date: datetime.date
+
+    def __post_init__(self) -> None:
+        """Raise ValueError unless the row agrees with its own configuration."""
+        seeds, task = self.config.seeds, self.config.task
+        lists = list(msgspec.structs.asdict(self.by_seed).items())
+        for measure, found in self.measured.items():
+            lists += [(f"{measure} {what}", values) for what, values in found.items()]
+        for name, values in lists:
+            if values is not UNSET and len(values) != seeds:
+                raise ValueError(f"{name} has {len(values)} values for {seeds} seeds")
+        positions = task.length if task.layout == "streams" else len(task.row_times)
+        if self.accuracy_by_position and len(self.accuracy_by_position) != positions:
+            raise ValueError(f"accuracy_by_position is not of {positions} positions")
+        if set(self.measured) != set(self.measures):
+            raise ValueError("what is measured is not what was to be measured")
+
+    @property
+    def key(self) -> str:
+        """The key of its grid point.
+
+        A row from before a field of the configuration existed has the field's default.
+        """
+        measures = tuple(self.measures)
+        return GridPoint(self.labels, self.config, measures, self.until_learned).key
+
+    @property
+    def digest(self) -> str:
+        """The digest of all but the timing fields."""
+        return _digest(msgspec.to_builtins(self))
+
+
+def read(path: Path) -> list[ResultRow]:
+    """The rows of a file, none if there is no file; StorageError for a damaged line."""
+    if not path.exists():
+        return []
+    data = atomic_files.read_bytes(
+        path, atomic_files.JSON_LIMIT, fix="use the folder of a study or sweep"
+    )
+    rows = []
+    for number, line in enumerate(data.splitlines(), 1):
+        try:
+            rows.append(_decoded(line))
+        except (ValueError, RecursionError, msgspec.ValidationError) as error:
+            why = ascii(str(error))[1:-1][:200]  # it may quote the file
+            raise StorageError(
+                f"line {number} of {path} is not a row of results ({why}): remove that line, and "
+                "its grid point is run again"
+            ) from error
+    return rows
+
+
+def append(path: Path, row: ResultRow) -> None:
+    """Add a row to a file; if it fails at any moment, the file is as it was."""
+    before = path.read_bytes() if path.exists() else b""
+    if before and not before.endswith(b"\n"):  # an editor may have removed the last one
+        before += b"\n"
+    values = msgspec.to_builtins(row)
+    line = json.dumps(values | {"digest": _digest(values)}, allow_nan=False)
+    atomic_files.write_bytes(path, before + line.encode() + b"\n")
+
+
+def finished(points: Sequence[GridPoint], rows: Iterable[ResultRow]) -> list[ResultRow]:
+    """The rows of some grid points, in their order; of two rows of one point the later."""
+    by_key = {row.key: row for row in rows}
+    return [by_key[key] for point in points if (key := point.key) in by_key]
+
+
+def missing(points: Sequence[GridPoint], rows: Iterable[ResultRow]) -> list[GridPoint]:
+    """The grid points that have no row yet."""
+    there = {row.key for row in rows}
+    return [point for point in points if point.key not in there]
+
+
+def _decoded(line: bytes) -> ResultRow:
+    """The row of a line; ValueError or ValidationError where it has none."""
+    try:
+        values = json.loads(line)
+    except (ValueError, RecursionError):
+        values = None
+    if not (isinstance(values, dict) and values.pop("digest", None) == _digest(values)):
+        raise ValueError("its digest is not that of its content")
+    # msgspec would take the default for any field that is missing
+    return msgspec.convert(values | {"config": from_dict(values.get("config", {}))}, ResultRow)
+
+
+def _digest(values: Mapping[str, Any]) -> str:
+    return atomic_files.digest_of({k: v for k, v in values.items() if k not in TIMING})

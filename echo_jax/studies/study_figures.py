@@ -1,0 +1,150 @@
+"""The figure of a study and the text in its place, made from its rows. No jax here."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from echo_jax.report import figures
+from echo_jax.report.figures import Estimate
+from echo_jax.report.number_formats import decimals, number, percent
+from echo_jax.studies.catalogue import Chart
+from echo_jax.studies.result_rows import ResultRow
+from echo_jax.studies.scores import median, places, summary
+
+AXIS_NAMES = {
+    "accuracy": "accuracy on fresh sequences",
+    "recalled_bits": "recalled bits a token",
+    "sequences_to_99": "sequences until 99%",
+    "updates_to_99": "updates until 99%",
+    "distance": "mean distance of the answer",
+    "accuracy_by_position": "accuracy",
+    "probe before": "share of values that the probe finds",
+    "follows trained,follows untrained": "share of answers that follow an input",
+    "fed_back distinct": "different values among 25 answers",
+}
+"""The names of scores in figures."""
+
+MOST_NAMED = 24
+"""Most grid points whose values the text in place of a figure names."""
+
+
+def drawn(chart: Chart, rows: Sequence[ResultRow]) -> list[ResultRow]:
+    """The rows that a figure shows."""
+    return [row for row in rows if not chart.leave_out(row.labels)]
+
+
+def curves(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, tuple[int, list[float]]]:
+    """The curves or bars of a figure by name: the first place and the values, means over seeds."""
+    found = {}
+    for row in drawn(chart, rows):
+        for score in chart.y.split(","):
+            part = f", {score.split()[-1]}" if chart.kind == "bars" else ""
+            found[_series(chart, row) + part] = places(row, score)
+    return found
+
+
+def figure(chart: Chart, rows: Sequence[ResultRow]) -> Any:
+    """The matplotlib figure of a chart."""
+    draw = {"dots": _dots, "lines": _lines, "heat": _heat, "curves": _curves, "bars": _bars}
+    return draw[chart.kind](chart, drawn(chart, rows))
+
+
+def caption(chart: Chart) -> str:
+    """What a figure shows: the score, and what it is drawn over."""
+    over = " and ".join(filter(None, [chart.x, chart.up]))
+    return f"{_axis_name(chart)} over {over}" if over else _axis_name(chart)
+
+
+def alternative(chart: Chart, rows: Sequence[ResultRow]) -> str:
+    """The text in place of a figure, for readers who do not see it."""
+    kind = {"dots": "Dots", "lines": "Lines", "heat": "Maps", "curves": "Lines", "bars": "Bars"}
+    what = f"{kind[chart.kind]} of {caption(chart)}"
+    if chart.kind in ("curves", "bars"):
+        said = (f"{name}: {_curve_in_words(*c)}" for name, c in curves(chart, rows).items())
+        return f"{what}. {'; '.join(said)}."
+    write = percent if chart.y == "accuracy" else number if "to_99" in chart.y else decimals
+    values = {row.point: median(row, chart.y) for row in drawn(chart, rows)}
+    if len(values) > MOST_NAMED:
+        spread = f"from {write(min(values.values()))} to {write(max(values.values()))}"
+        return f"{what}, {len(values)} grid points, {spread}; the table has each of them."
+    return f"{what}. {'; '.join(f'{name}: {write(value)}' for name, value in values.items())}."
+
+
+def _curve_in_words(first: int, values: Sequence[float]) -> str:
+    """The highest and the lowest value of a curve."""
+    if np.isnan(values).all():  # all seeds failed
+        return "unknown"
+    best = int(np.nanargmax(values))
+    write = percent if values[best] <= 1 else "{:.1f}".format
+    lowest = write(float(np.nanmin(values)))
+    return f"highest at {first + best} with {write(values[best])}, lowest {lowest}"
+
+
+def _dots(chart: Chart, rows: Sequence[ResultRow]) -> Any:
+    shares = chart.y == "accuracy"
+    baselines = [row.baselines.accuracy if shares else None for row in rows]
+    dots = [(row.point, _estimate(row, chart.y)) for row in rows]
+    return figures.dots_figure(dots, baselines, _axis_name(chart), shares)
+
+
+def _lines(chart: Chart, rows: Sequence[ResultRow]) -> Any:
+    series: dict[str, list[tuple[float, Estimate]]] = {}
+    for row in rows:
+        at = (float(row.labels[chart.x]), _estimate(row, chart.y))
+        series.setdefault(_series(chart, row), []).append(at)
+    shares = chart.y == "accuracy"
+    chances = {row.baselines.accuracy for row in rows}
+    baseline = chances.pop() if shares and len(chances) == 1 else None
+    name = _axis_name(chart)
+    return figures.lines_figure(series, chart.x, name, baseline, shares, chart.log_x)
+
+
+def _curves(chart: Chart, rows: Sequence[ResultRow]) -> Any:
+    series = {
+        name: [(place, Estimate(value, None, None)) for place, value in enumerate(values, first)]
+        for name, (first, values) in curves(chart, rows).items()
+    }
+    shares = all(not estimate.value > 1 for points in series.values() for _, estimate in points)
+    baseline = rows[0].baselines.accuracy if shares else None
+    return figures.lines_figure(series, chart.x, _axis_name(chart), baseline, shares)
+
+
+def _bars(chart: Chart, rows: Sequence[ResultRow]) -> Any:
+    series = {name: values for name, (_, values) in curves(chart, rows).items()}
+    groups = [str(place) for place in range(max(map(len, series.values())))]
+    return figures.bars_figure(groups, series, chart.x, "share", rows[0].baselines.accuracy, True)
+
+
+def _heat(chart: Chart, rows: Sequence[ResultRow]) -> Any:
+    across, up = (
+        list(dict.fromkeys(row.labels[axis] for row in rows)) for axis in (chart.x, chart.up)
+    )
+    panels: dict[str, np.ndarray] = {}
+    for row in rows:
+        panel = panels.setdefault(_series(chart, row), np.full((len(up), len(across)), np.nan))
+        panel[up.index(row.labels[chart.up]), across.index(row.labels[chart.x])] = median(
+            row, chart.y
+        )
+    shares = chart.y == "accuracy"
+    name = _axis_name(chart)
+    return figures.heat_figure(panels, across, up, chart.x, chart.up, name, percent=shares)
+
+
+def _axis_name(chart: Chart) -> str:
+    return AXIS_NAMES.get(chart.y, chart.y)
+
+
+def _series(chart: Chart, row: ResultRow) -> str:
+    """The name of the line, map or curve that a row belongs to."""
+    if not chart.series:
+        return row.point if chart.kind in ("curves", "bars") else "median"
+    values = {label: row.labels[label] for label in chart.series.split(",")}
+    return ", ".join(
+        value if isinstance(value, str) else f"{label} {value}" for label, value in values.items()
+    )
+
+
+def _estimate(row: ResultRow, name: str) -> Estimate:
+    found, interval = summary(row, name)
+    return Estimate(found, interval and interval.low, interval and interval.high)

@@ -1,0 +1,68 @@
+"""The folder of studies or of a sweep.
+
+rows/NAME.jsonl      a line for each grid point, see `result_rows`
+figures/NAME.svg     the figure of a study
+index.html           all studies on one page, which needs no other file
+README.md            the same in Markdown, with the figures
+folder.json          the kind of the folder
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from echo_jax import atomic_files
+from echo_jax.exceptions import StorageError
+from echo_jax.studies import result_rows
+from echo_jax.studies.catalogue import Study
+from echo_jax.studies.result_rows import ResultRow
+
+PAGE, MARKDOWN, KIND = "index.html", "README.md", "folder.json"
+
+Kind = Literal["all studies", "fast studies", "a sweep"]
+
+
+def claim(out: Path, kind: Kind) -> None:
+    """Make the folder, or check that it is of this kind, before anything is run.
+
+    StorageError where it cannot be made, is of another kind, or has a page or figure that was
+    edited since it was generated.
+    """
+    if os.path.abspath(out) == os.getcwd():
+        raise StorageError(
+            "the current folder is no place for rows and pages: name a folder of their own with "
+            "--out"
+        )
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "rows").mkdir(exist_ok=True)
+        (out / "figures").mkdir(exist_ok=True)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        why = getattr(error, "strerror", "there is a NUL in its name")
+        raise StorageError(
+            f"{out} cannot be a folder of studies ({why}): use another place for --out"
+        ) from error
+    for path in (out / PAGE, out / MARKDOWN, *sorted((out / "figures").glob("*.svg"))):
+        atomic_files.check_generated(path)
+    if not os.path.lexists(out / KIND):
+        atomic_files.write_json(out / KIND, {"kind": kind})
+    found = atomic_files.read_json(out / KIND, fix=f"use another folder than {out}").get("kind")
+    if found != kind:
+        raise StorageError(f"{out} is of {found}, and this is {kind}: use another folder for it")
+
+
+def rows_path(out: Path, name: str) -> Path:
+    """The file of the rows of a study."""
+    return out / "rows" / f"{name}.jsonl"
+
+
+def rows_of(out: Path, studies: Mapping[str, Study]) -> dict[str, list[ResultRow]]:
+    """The rows of each study, in the order of its grid points, as far as they were run.
+
+    The file of a study may have rows of other grids too, which belong to none of its grid points.
+    """
+    return {
+        name: result_rows.finished(study.points, result_rows.read(rows_path(out, name)))
+        for name, study in studies.items()
+    }

@@ -1,0 +1,217 @@
+"""Tiny grid points, run: the rows that they must give."""
+
+import json
+import math
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import chex
+import jax
+import numpy as np
+import pytest
+from running import ROOT
+from tiny_points import POINTS, TINY, easy, found
+
+from echo_jax.config import PARTS, changed
+from echo_jax.core import many_seeds
+from echo_jax.core.training import Metrics
+from echo_jax.host.compiled_programs import Programs
+from echo_jax.report.number_formats import plain
+from echo_jax.studies import point_run, sweep
+from echo_jax.studies.grid_point import GridPoint
+
+
+@pytest.fixture(scope="module", autouse=True)
+def chunks_of_four():
+    """A grid point has two chunks, of 4 and of 2 sequences with 3 updates each."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(point_run, "CHUNK_UPDATES", 12)
+        yield
+
+
+@pytest.fixture(scope="module")
+def programs(chunks_of_four):
+    """The programs of all grid points here, compiled once."""
+    return sweep._compiled(POINTS[0]).program
+
+
+@pytest.fixture(scope="module")
+def direct():
+    """`train_and_evaluate` of both seeds, compiled once for all grid points."""
+    chex.clear_trace_counter()
+    traced = chex.assert_max_traces(many_seeds.train_and_evaluate, n=1)
+    run = jax.jit(traced, static_argnums=(0, 2))
+
+    def of(config):
+        runs = [changed(config, seed=seed, seeds=1) for seed in (0, 1)]
+        return jax.device_get(run(TINY.shapes, many_seeds.stack_traced(runs), "map"))[1:]
+
+    return of
+
+
+def run(point, programs, told=lambda *_: None):
+    return point_run.run_point(point, programs, 1.0, told)
+
+
+def test_rows_have_the_numbers_of_runs_of_their_configurations(programs, direct):
+    """Bit for bit, except that rows hold six digits."""
+    rows = [run(point, programs) for point in POINTS]
+    for point, row in zip(POINTS, rows, strict=True):
+        _, scored = direct(point.config)
+        assert (row.labels, row.by_seed.seed) == (point.labels, [0, 1])
+        for name in ("accuracy", "loss", "distance"):
+            assert getattr(row.by_seed, name) == plain(getattr(scored, name)), name
+        bits = (math.log(6) - scored.loss.astype(float)) / math.log(2)
+        assert row.by_seed.recalled_bits == pytest.approx(bits, rel=1e-5)
+        assert row.accuracy_by_position == plain(np.mean(scored.accuracy_by_position, axis=0))
+    assert len({str(row.by_seed) for row in rows}) == 4
+
+
+def test_the_curves_of_training_are_those_of_the_run(programs, direct):
+    """They decide when a seed has learned: a mean over the batches of each sequence."""
+    learned = point_run.train(POINTS[0], programs, programs.traced(TINY), lambda *_: None)
+    metrics, _ = direct(TINY)
+    assert metrics.loss.shape == (2, 6, 3)
+    np.testing.assert_array_equal(learned.loss, metrics.loss.mean(axis=-1))
+    np.testing.assert_array_equal(learned.accuracy, metrics.accuracy.mean(axis=-1))
+
+
+def test_what_a_row_says_of_its_grid_point_is_right_by_hand(programs):
+    row = run(POINTS[2], programs)
+    assert row.point == "lag 1, carried yes"
+    # 7 viable rows of windows of 2, the last 6 in 3 batches, in each of 6 sequences
+    assert (row.trained.sequences, row.trained.updates) == (6, 18)
+    kernel, recurrent, bias, readout = 6 * 16, 4 * 16, 16, 4 * 6 + 6
+    assert row.parameters == kernel + recurrent + bias + readout
+    assert row.bytes >= 2 * 3 * 4 * row.parameters  # weights and two moments, two seeds
+    blind = 1 / 6 + 5 / 6 / 2  # both values equal: certain; otherwise one of two
+    said = row.baselines
+    assert [said.accuracy, said.order_blind_accuracy] == pytest.approx([1 / 6, blind])
+    assert [said.loss, said.order_blind_loss] == pytest.approx([math.log(6), 5 / 6 * math.log(2)])
+    assert said.distance == pytest.approx(1.5)
+    assert (row.failed.seed, row.measured) == ([], {})
+    assert row.by_seed.sequences_to_99 == [None, None]
+    assert 0 < row.seconds.update < row.seconds.train / 2
+
+
+def test_a_grid_point_stops_with_the_chunk_in_which_its_last_seed_has_learned(programs):
+    shares = []
+    row = run(easy(until_learned=True), programs, lambda _, share: shares.append(share))
+    until = row.by_seed.sequences_to_99
+    stopped = 4 * math.ceil(max(until) / 4)
+    assert 20 <= min(until) < max(until) < 1000
+    assert (row.trained.sequences, row.trained.updates) == (stopped, 3 * stopped)
+    assert shares == pytest.approx([4 * (i + 1) / 2000 for i in range(stopped // 4)])
+    control = run(easy(), programs)
+    assert control.trained.sequences == 2000
+    assert control.by_seed.sequences_to_99 == until
+
+
+def test_one_seed_that_has_not_learned_keeps_all_going():
+    curves = np.ones((2, 30), np.float32)
+    assert point_run._all_learned(curves)
+    curves[1, ::2] = 0.97  # a running mean of 98.5%
+    assert not point_run._all_learned(curves)
+
+
+def test_the_size_of_a_chunk_does_not_depend_on_seeds_or_sequences(monkeypatch):
+    monkeypatch.setattr(point_run, "CHUNK_UPDATES", 400)
+    size = point_run.chunk_size
+    assert size(PARTS["current"]) == 400 // 25
+    assert size(PARTS["context"]) == 400 // 4
+    assert size(changed(PARTS["context"], seeds=3, sequences=7)) == 100
+    assert size(changed(PARTS["current"], length=1000)) == 1
+
+
+def test_a_seed_that_fails_counts_as_nothing_and_is_named(programs, monkeypatch):
+    """One learning rate of the two is so large that its weights become non-finite."""
+    point = GridPoint({"rate": "mixed"}, changed(TINY, seed=7))
+    good = run(point, programs)
+    traced = programs.traced(point.config)
+    mixed = traced._replace(learning_rate=traced.learning_rate.at[1].set(3e38))
+    monkeypatch.setattr(Programs, "traced", lambda self, config: mixed)
+    row = run(point, programs)
+    assert row.failed.seed == [8]
+    assert row.failed.sequence[0] in range(1, 7)
+    scores = row.by_seed
+    for name in ("accuracy", "loss", "distance", "sequences_to_99", "recalled_bits"):
+        assert getattr(scores, name)[0] == getattr(good.by_seed, name)[0]
+    assert (scores.accuracy[1], scores.recalled_bits[1]) == (0.0, 0.0)
+    assert (scores.loss[1], scores.distance[1], scores.sequences_to_99[1]) == (None, None, None)
+    assert None not in row.accuracy_by_position
+
+
+def test_where_all_seeds_fail_the_row_says_so(programs):
+    row = run(GridPoint({"rate": "huge"}, changed(TINY, learning_rate=3e38)), programs)
+    assert row.failed.seed == [0, 1]
+    assert row.by_seed.accuracy == [0.0, 0.0]
+    assert row.accuracy_by_position == [None] * 6
+
+
+@pytest.mark.parametrize(
+    ("sequences", "chunks", "learned", "update"),
+    [
+        (18, [9, 1, 6, 2, 0.5], False, 2 / 12),  # neither the first, nor the last, of 2 sequences
+        (12, [9, 1, 6], False, 3.5 / 12),
+        (8, [9, 1], False, 1 / 12),
+        (6, [9, 1], False, 9 / 12),  # one is whole
+        (3, [9], False, 9 / 9),  # none is
+        (18, [9], True, 9 / 12),
+    ],
+)
+def test_the_time_of_an_update_is_the_median_of_whole_chunks_but_the_first(
+    monkeypatch, sequences, chunks, learned, update
+):
+    """Chunks are of 4 sequences, of 3 updates each."""
+    now, left = [100.0], list(chunks)
+
+    def train(traced, state, count):
+        now[0] += left.pop(0)
+        return state, Metrics(np.zeros((2, count)), np.zeros((2, count)))
+
+    monkeypatch.setattr(point_run, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    monkeypatch.setattr(point_run, "_all_learned", lambda accuracy: learned)
+    point = GridPoint({}, changed(TINY, sequences=sequences), until_learned=learned)
+    fakes = SimpleNamespace(init=lambda traced: None, train=train)
+    trained = point_run.train(point, fakes, None, lambda *_: None)
+    assert left == []
+    assert trained.seconds_update == pytest.approx(update)
+    assert trained.seconds == sum(chunks)
+    assert trained.loss.shape == (2, min(sequences, 4) if learned else sequences)
+
+
+DEVICES = """
+import json, sys
+sys.path.insert(0, {support!r})
+from echo_jax import machine
+machine.use_cpu_devices({devices})
+from echo_jax.config import changed
+from echo_jax.studies import point_run, sweep
+from echo_jax.studies.grid_point import GridPoint
+from tiny_points import TINY, easy, found
+point_run.CHUNK_UPDATES = 12
+points = [easy(until_learned=True), GridPoint({{}}, changed(TINY, seeds=3), ("other_state",))]
+print(json.dumps([found(row) for row in sweep.run(points)]))
+"""
+
+
+@pytest.mark.slow
+def test_rows_are_the_same_on_any_number_of_devices_except_for_the_bytes():
+    said = []
+    for devices in (1, 2):
+        code = DEVICES.format(support=str(ROOT / "tests" / "support"), devices=devices)
+        done = subprocess.run(
+            [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT
+        )
+        said.append(json.loads(done.stdout))
+    for one, two in zip(*said, strict=True):
+        assert one.pop("bytes") > 0
+        two.pop("bytes")
+        assert one == two
+    assert said[0][0]["trained"]["sequences"] < 400
+
+
+def test_a_row_is_a_function_of_its_grid_point(programs):
+    point = GridPoint({"again": 1}, TINY, ("other_state",))
+    assert found(run(point, programs)) == found(run(point, programs))

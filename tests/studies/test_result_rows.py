@@ -1,0 +1,182 @@
+"""Files of rows: what is written comes back, what was changed is refused, and the keys of rows."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import msgspec
+import pytest
+from fabricated import changed_row, row
+
+from echo_jax import atomic_files
+from echo_jax.config import ADDED_LATER, SECTION, RunConfig, TaskConfig, changed
+from echo_jax.exceptions import StorageError
+from echo_jax.studies import result_rows
+from echo_jax.studies.grid_point import GridPoint
+
+POINT = GridPoint({"lag": 1, "network": "a"}, changed(RunConfig(), seeds=3), ("other_state",))
+RESULTS = Path(__file__).parents[2] / "docs" / "results" / "rows"
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Three rows in a file."""
+    for rng in range(3):
+        result_rows.append(tmp_path / "a.jsonl", row(POINT, rng))
+    return tmp_path / "a.jsonl"
+
+
+def test_rows_come_back_as_they_were_in_their_order(file):
+    assert result_rows.read(file) == [row(POINT, rng) for rng in range(3)]
+    assert len({each.digest for each in result_rows.read(file)}) == 3
+    assert result_rows.read(file.with_name("none.jsonl")) == []
+
+
+@pytest.mark.parametrize("call", ["open", "fsync", "replace"])
+def test_an_append_that_fails_leaves_the_rows_that_were_there(file, monkeypatch, call):
+    def fails(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, fails)
+        with pytest.raises(StorageError, match="No space left"):
+            result_rows.append(file, row(POINT, 3))
+    assert result_rows.read(file) == [row(POINT, rng) for rng in range(3)]
+    file.write_bytes(file.read_bytes().rstrip(b"\n"))  # an editor took the end of the last line
+    result_rows.append(file, row(POINT, 3))
+    assert result_rows.read(file) == [row(POINT, rng) for rng in range(4)]
+
+
+@pytest.mark.parametrize("path", sorted(RESULTS.glob("*.jsonl")), ids=lambda path: path.stem)
+def test_committed_rows_keep_their_digests_and_would_be_written_as_they_are(path):
+    for each, line in zip(result_rows.read(path), path.read_text().splitlines(), strict=True):
+        assert each.digest == json.loads(line)["digest"]
+        assert json.dumps(msgspec.to_builtins(each) | {"digest": each.digest}) == line
+
+
+def resigned(**changes):
+    """A line of a row with changes and the digest that belongs to them."""
+    values = msgspec.to_builtins(row(POINT, 1)) | changes
+    signed = {k: v for k, v in values.items() if k not in result_rows.TIMING}
+    return json.dumps(values | {"digest": atomic_files.digest_of(signed)}).encode()
+
+
+def with_task(**fields):
+    config = msgspec.to_builtins(POINT.config)
+    return {"config": config | {"task": config["task"] | fields}}
+
+
+def with_scores(**scores):
+    return {"by_seed": msgspec.to_builtins(row(POINT, 1).by_seed) | scores}
+
+
+EDITED = {
+    "a changed number": lambda line: line.replace(b'"sequences": 2000', b'"sequences": 2001', 1),
+    "cut": lambda line: line[: len(line) // 2],
+    "empty": lambda line: b"",
+    "no table": lambda line: b"[1, 2]",
+    "no UTF-8": lambda line: line.replace(b"network", b"netw\xff\xferk"),
+    "too deep": lambda line: b"[" * 100_000,
+    "no digest": lambda line: line[: line.index(b', "digest"')] + b"}",
+}
+RESIGNED = {
+    "Expected `date`, got `int` - at `$.date`": {"date": 5},
+    "Expected `int`, got `str` - at `$.bytes`": {"bytes": "5"},
+    "Object missing required field `seed` - at `$.by_seed`": {"by_seed": {}},
+    "Object contains unknown field `more`": {"more": 1},
+    "accuracy has 100000 values for 3 seeds": with_scores(accuracy=[0.5] * 100_000),
+    "Expected `float` <= 1.0 - at `$.by_seed.accuracy[1]`": with_scores(accuracy=[0.5, 2, 0.5]),
+    "accuracy_by_position is not of 20 positions": {"accuracy_by_position": [0.5] * 21},
+    "what is measured is not what was to be measured": {"measured": {}},
+    "other_state accuracy has 1 values for 3 seeds": {
+        "measured": {"other_state": {"accuracy": [0.5]}}
+    },
+    "window 0 is below 1: use 1 or more": with_task(window=0),
+    r"Object contains unknown field `\x1b[2J`": {"\x1b[2J": 1},
+}
+
+
+def refusal(file, line):
+    lines = file.read_bytes().splitlines()
+    assert line != lines[1]
+    file.write_bytes(b"\n".join([lines[0], line, lines[2], b""]))
+    with pytest.raises(StorageError) as said:
+        result_rows.read(file)
+    file.write_bytes(lines[0] + b"\n" + lines[2] + b"\n")  # the remedy
+    assert result_rows.read(file) == [row(POINT, 0), row(POINT, 2)]
+    return str(said.value)
+
+
+def sentence(file, why):
+    return (
+        f"line 2 of {file} is not a row of results ({why}): remove that line, and its grid point "
+        "is run again"
+    )
+
+
+@pytest.mark.parametrize("kind", EDITED)
+def test_an_edited_line_is_refused_by_its_number(file, kind):
+    said = refusal(file, EDITED[kind](file.read_bytes().splitlines()[1]))
+    assert said == sentence(file, "its digest is not that of its content")
+
+
+@pytest.mark.parametrize("why", RESIGNED)
+def test_a_line_that_breaks_the_schema_is_refused_although_its_digest_is_right(file, why):
+    assert refusal(file, resigned(**RESIGNED[why])) == sentence(file, why)
+
+
+def test_rows_are_not_read_through_a_link(file, tmp_path):
+    (tmp_path / "b.jsonl").symlink_to(file)
+    with pytest.raises(StorageError, match=r"b\.jsonl is not a regular file: use the"):
+        result_rows.read(tmp_path / "b.jsonl")
+    shutil.copy(file, tmp_path / "c.jsonl")
+    assert len(result_rows.read(tmp_path / "c.jsonl")) == 3
+
+
+def test_a_row_from_before_a_field_existed_has_the_key_of_its_default(tmp_path):
+    values = msgspec.to_builtins(row(POINT, 0))
+    for name in ADDED_LATER:
+        del values["config"][SECTION[name]][name]
+    (tmp_path / "old.jsonl").write_bytes(resigned(**values))
+    (old,) = result_rows.read(tmp_path / "old.jsonl")
+    assert old.key == row(POINT, 0).key == POINT.key
+
+
+def test_a_grid_point_that_differs_in_anything_that_is_run_has_another_key():
+    base = GridPoint({"a": 1}, RunConfig(TaskConfig(layout="prefixes")), ("probe",))
+    fields = {
+        "length": 26, "vocab_size": 9, "window": 4, "lag": 2, "batch_size": 4, "layout": "windows",
+        "missing": "token", "framing": "values", "cell": "gru", "hidden_size": 9, "stateful": False,
+        "encoding": "embedding", "sequences": 9, "learning_rate": 0.5,
+        "optimizer": "keras-adam", "bptt_batches": 2, "seed": 1, "seeds": 2,
+        "evaluation_sequences": 9, "held_out": 0.5,
+    }  # fmt: skip
+    others = [
+        GridPoint({"a": 1}, changed(base.config, **{name: value}), ("probe",))
+        for name, value in fields.items()
+    ]
+    others += [
+        GridPoint({"a": 2}, base.config, ("probe",)),
+        GridPoint({"b": 1}, base.config, ("probe",)),
+        GridPoint({"a": 1}, base.config, ("follows",)),
+        GridPoint({"a": 1}, base.config, ("probe",), until_learned=True),
+    ]
+    assert len({point.key for point in [base, *others]}) == len(others) + 1
+    assert GridPoint({"a": 1}, base.config, ("probe",), in_fast=False).key == base.key
+
+
+def test_the_digest_is_of_all_but_the_timing_fields():
+    made = row(POINT, 0)
+    for same in ({"seconds": {**msgspec.to_builtins(made.seconds), "train": 9.0}},
+                 {"versions": {}}, {"date": "2026-01-01"}):  # fmt: skip
+        assert changed_row(made, **same).digest == made.digest
+    for other in ({"parameters": 1}, with_scores(), {"until_learned": True}):
+        assert changed_row(made, **other).digest != made.digest
+
+
+def test_missing_and_finished_go_by_key_and_the_later_row_counts():
+    others = [GridPoint({"lag": n}, POINT.config) for n in range(3)]
+    rows = [row(others[2], 0), row(POINT, 0), row(others[0], 0), row(others[2], 1)]
+    assert result_rows.missing(others, rows) == [others[1]]
+    assert result_rows.finished(others, rows) == [rows[2], rows[3]]

@@ -1,0 +1,72 @@
+"""Scores of a row by name: values of the seeds, medians with their interval, places."""
+
+import math
+
+import numpy as np
+import pytest
+from fabricated import row
+
+from echo_jax import statistics
+from echo_jax.config import PARTS, changed
+from echo_jax.report.number_formats import decimals, number, percent
+from echo_jax.studies import scores
+from echo_jax.studies.grid_point import GridPoint
+
+EIGHT = changed(PARTS["context"], seeds=8)
+
+
+def made(rng=0, measures=(), accuracy=None, reached=None, **fields):
+    return row(GridPoint({"kind": "a"}, changed(EIGHT, **fields), measures), rng, accuracy, reached)
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [
+        (0, "0%"), (1, "100%"), (0.01, "1.00%"), (0.99726, "99.73%"), (0.9999, "99.99%"),
+        (0.99996, ">99.99%"), (1 / 50_000, "<0.01%"), (6e-5, "0.01%"), (math.nan, "unknown"),
+    ],
+)  # fmt: skip
+def test_a_share_is_never_rounded_to_none_or_all(share, words):
+    assert percent(share) == words
+
+
+def test_numbers_as_text():
+    said = [number(x) for x in (0, 999.6, 12345, math.inf)]
+    assert said == ["0", "1,000", "12,345", "never"]
+    assert [decimals(x) for x in (6.644, -0.001, -1.5)] == ["6.64", "0.00", "-1.50"]
+
+
+def test_medians_and_intervals_are_those_of_statistics():
+    found = made(reached=[300, 320, "never", 250, 280, 410, 500, 260])
+    each = [300, 320, None, 250, 280, 410, 500, 260]
+    assert scores.scores(found, "sequences_to_99") == each
+    assert scores.median(found, "sequences_to_99") == 310
+    # of 8 the 2nd and the 7th: 250 260 280 300 320 410 500 never
+    assert scores.shown(found, "sequences_to_99", number) == "310 (260 to 500)"
+    # 20 rows in 4 batches of 5
+    assert scores.shown(found, "updates_to_99", number) == "1,240 (1,040 to 2,000)"
+    assert scores.shown(found, "rows_to_99", number) == "6,200 (5,200 to 10,000)"
+    accuracy = found.by_seed.accuracy
+    assert scores.summary(found, "accuracy") == statistics.summary_of(accuracy)
+    middle, low, high = 100 * np.array([np.median(accuracy), *np.sort(accuracy)[[1, 6]]])
+    assert scores.shown(found, "accuracy", percent) == f"{middle:.2f}% ({low:.2f} to {high:.2f})"
+
+
+def test_one_seed_has_no_interval_and_what_was_not_measured_is_a_dash():
+    one = made(accuracy=0.5, seeds=1)
+    assert scores.shown(one, "accuracy", percent) == "50.00%"
+    assert scores.shown(one, "other_state accuracy", percent) == "-"
+    assert scores.shown(made(reached="never"), "sequences_to_99", number) == "never"
+    few = made(reached=[100] * 3 + ["never"] * 5)
+    assert scores.shown(few, "sequences_to_99", number) == "never (100 to never)"
+
+
+def test_places_are_counted_from_the_first_row_and_averaged_over_the_seeds():
+    assert scores.places(made(accuracy=0.5), "accuracy_by_position") == (5, [0.5] * 20)
+    streams = made(layout="streams", accuracy=0.5, lag=2)
+    first, values = scores.places(streams, "accuracy_by_position")
+    assert (first, len(values)) == (0, 25)
+    assert np.isnan(values).tolist() == [True] * 2 + [False] * 23
+    probed = made(measures=("probe",))
+    expected = np.mean(probed.measured["probe"]["before"], axis=0)
+    np.testing.assert_allclose(scores.places(probed, "probe before")[1], expected)
