@@ -91,7 +91,9 @@ class Linen(RowLearner):
         super().__init__(config)
         import jax
         import jax.numpy as jnp
+        import optax
 
+        self._adam = optax.adam(config.training.learning_rate, BETA1, BETA2, EPSILON)
         self._model = _linen_model(cell, config)
         self._zero = (jnp.zeros((config.task.batch_size, config.network.hidden_size)),) * 2
         self._scan = jax.jit(self._scan_sequences, static_argnums=0, donate_argnums=1)
@@ -99,14 +101,12 @@ class Linen(RowLearner):
     def start(self) -> None:
         """See `Learner`."""
         import jax
-        import optax
         from flax.training.train_state import TrainState
 
-        adam = optax.adam(self.config.training.learning_rate, BETA1, BETA2, EPSILON)
         task, key = self.config.task, jax.random.key(self.config.seed)
         inputs = np.zeros((task.batch_size, task.window, task.vocab_size), np.float32)
         params = self._model.init(key, self._zero, inputs)["params"]
-        self.state = TrainState.create(apply_fn=self._model.apply, params=params, tx=adam)
+        self.state = TrainState.create(apply_fn=self._model.apply, params=params, tx=self._adam)
 
     def run(self, rows: Rows, learn: bool) -> tuple[np.ndarray, np.ndarray]:
         """See `RowLearner`."""

@@ -83,15 +83,17 @@ class Worker:
         try:
             message = self._pipe.recv()
         except EOFError:
-            raise WorkerError("its process ended") from None
+            self._process.join(1)
+            raise WorkerError(f"its process ended with {self._process.exitcode}") from None
         if isinstance(message, WorkerError):
             raise message
         return message
 
 
 def _run(pipe: Connection, target: Callable[..., None], arguments: tuple[Any, ...]) -> None:
-    """Run the target; send the first line of an error. Its prints go to standard error."""
-    os.dup2(2, 1)
+    """Run the target and send the first line of an error; what libraries print is dropped."""
+    for stream in (1, 2):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
     try:
         target(pipe, *arguments)
     except EOFError:  # the process that asks has ended

@@ -88,7 +88,7 @@ def end_at_once(pipe):
     ("target", "question", "reason"),
     [
         (race.serve, ("train", "nothing"), r"\w+Error: \w+"),
-        (end_at_once, (), "its process ended"),
+        (end_at_once, (), "its process ended with 1"),
     ],
 )
 def test_a_worker_that_fails_says_why_and_harms_no_other(target, question, reason):
@@ -103,7 +103,7 @@ def test_a_worker_that_fails_says_why_and_harms_no_other(target, question, reaso
 
 def test_without_the_reference_there_is_no_race():
     found, worker = race.Race(fast=True), Worker(None, {}, end_at_once)
-    sentence = "echo_jax fell out of its own benchmark: its process ended"
+    sentence = "echo_jax fell out of its own benchmark: its process ended with 1"
     with worker, pytest.raises(ConfigError, match=sentence), found.failing("echo_jax"):
         worker.reply(60)
 
