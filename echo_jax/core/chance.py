@@ -75,15 +75,15 @@ def order_blind_baseline_of(tokens: np.ndarray, task: TaskConfig) -> Baseline:
     """
     times = task.target_times if task.layout == "streams" else task.row_times
     sizes, targets = np.unique(np.minimum(np.asarray(times) + 1, task.window), return_counts=True)
-    floors = []
+    baselines = []
     for size in sizes:
         if not 0 <= task.lag < size:
-            floors.append(majority_baseline(tokens))
+            baselines.append(majority_baseline(tokens))
             continue
         starts = np.linspace(0, len(tokens) - size, max(20, WINDOWS_SEEN // len(sizes)), dtype=int)
         each = [majority_baseline(tokens[start : start + size]) for start in np.unique(starts)]
-        floors.append(Baseline(*np.mean(each, axis=0)))
-    accuracy, loss = np.average(floors, axis=0, weights=targets)
+        baselines.append(Baseline(*np.mean(each, axis=0)))
+    accuracy, loss = np.average(baselines, axis=0, weights=targets)
     return Baseline(float(accuracy), float(loss))
 
 
