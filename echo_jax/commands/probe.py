@@ -63,8 +63,8 @@ class ProbeCommand:
     seed: int = 0
     """First seed."""
     seconds: float | None = None
-    """Time limit for each card. It is checked between blocks of 25 updates of every seed; the card
-    states what was not measured."""
+    """Time limit for each card, checked between evaluations. The card states what was not
+    measured."""
     out: Path = CARDS
     """Folder for NAME.json, NAME.md and NAME.svg of each card. Existing cards are not
     overwritten."""

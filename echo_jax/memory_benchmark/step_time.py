@@ -18,6 +18,8 @@ BATCHES = (1, 16)
 REPEATS = 7
 """Timed repeats, after one that is not timed."""
 
+RUN = Run(seed=0, lag=1, rate=0.001)
+
 STEPS = 960
 """Steps that are timed together, about."""
 
@@ -28,7 +30,7 @@ def cost_row(training: LagTraining) -> dict[str, Any]:
     train   an update, divided by the steps of its sequences
     stream  a step of a trained network that is fed one token of each stream at a time
     """
-    params = training.init(_run()).params
+    params = training.init(RUN).params
     carry = training.network.zero_carry(1)
     return {
         "kind": "price",
@@ -39,21 +41,17 @@ def cost_row(training: LagTraining) -> dict[str, Any]:
     }
 
 
-def _run() -> Run:
-    return Run(jnp.int32(0), jnp.int32(1), jnp.float32(0.001), jnp.bool_(True))
-
-
 def _training_times(training: LagTraining, batch: int) -> list[float]:
-    length, run = training.protocol.shortest_stream, _run()
+    length = training.protocol.shortest_stream
     updates = STEPS // length
     keys = jax.random.split(jax.random.key(0), updates)
     batches = jax.vmap(lambda key: training.draw(key, (batch, length), 1))(keys)
 
     def several(state: Any, batches: Any) -> Any:
         """Some updates in one program."""
-        return training.update_on(batches, training.loss, run, state)
+        return training.update_on(batches, training.loss, RUN, state)
 
-    return _timed(several, (training.init(run), batches), updates * length)
+    return _timed(several, (training.init(RUN), batches), updates * length)
 
 
 def _inference_times(training: LagTraining, params: Params, batch: int) -> list[float]:

@@ -165,7 +165,7 @@ def test_an_interrupt_before_anything_is_measured_ends_the_process_at_once(tmp_p
 def test_two_cells_stand_side_by_side(probing):
     said = probing("--cell", "mine:Last", "--cell", "lstm", "--cell-args", "", "--cell-args",
                    "features=6")  # fmt: skip
-    assert re.search(r"floor +Last-quick +lstm-features-6-quick", said.stdout)
+    assert re.search(r"baseline +Last-quick +lstm-features-6-quick", said.stdout)
     assert re.search(r"^stream span +0 +1 step back, 1 to 1 \(\d", said.stdout, re.M)
     assert re.search(r"^capacity +not measured +not measured$", said.stdout, re.M)
     assert re.search("At lag 1 Last-quick takes .* times the updates of", said.stdout)

@@ -54,15 +54,19 @@ def test_the_gradient_of_a_register_reaches_its_last_slot_and_is_exactly_zero_be
 def test_the_gradient_is_that_of_the_margin_by_finite_differences():
     training = stream(LSTMCell(6))
     params = jax.tree.map(lambda x: 3 * x, training.init(run(2)).params)
-    profile = failure_cause.gradient_profile(training, 16, 4, run(2), params)
+    profile = jax.jit(lambda p: failure_cause.gradient_profile(training, 16, 4, run(2), p))(params)
     asked = failure_cause.last_answers(training, 16, run(2))
     inputs = np.eye(2, dtype=np.float32)[np.asarray(asked.tokens)]
     target = np.asarray(asked.targets[:, -1])
 
-    def margin(inputs):
+    @jax.jit
+    def last_logits(inputs):
         zero, by_time = training.network.zero_carry(6), jnp.swapaxes(inputs, 0, 1)
         _, out = network.unroll_inputs(training.network, params, zero, by_time, None)
-        logits = np.asarray(network.read_out(training.network, params, out[-1]))
+        return network.read_out(training.network, params, out[-1])
+
+    def margin(inputs):
+        logits = np.asarray(last_logits(inputs))
         return logits[np.arange(6), target] - logits[np.arange(6), 1 - target]
 
     for back in (0, 3):
@@ -85,11 +89,16 @@ def test_the_gradient_is_that_of_the_margin_by_finite_differences():
     ],
 )
 def test_dependence_is_found_where_the_gradient_is_zero(cell, lag, here, nearby):
-    training, found = stream(cell), []
-    for seed in range(8):
-        of_seed = run(lag, seed)
-        params = training.init(of_seed).params
-        assert failure_cause.gradient_profile(training, 16, 4, of_seed, params)[lag] == 0
-        assert bool(failure_cause.depends(training, 16, of_seed, params)) == here
-        found.append(bool(failure_cause.depends_nearby(training, 16, of_seed, params)))
-    assert any(found) == nearby
+    training = stream(cell)
+
+    @jax.jit
+    def measured(run):
+        params = training.init(run).params
+        gradients = failure_cause.gradient_profile(training, 16, 4, run, params)
+        there = failure_cause.depends(training, 16, run, params)
+        return gradients[lag], there, failure_cause.depends_nearby(training, 16, run, params)
+
+    gradients, there, around = zip(*(measured(run(lag, seed)) for seed in range(8)), strict=True)
+    assert not any(gradients)
+    assert set(map(bool, there)) == {here}
+    assert any(around) == nearby
