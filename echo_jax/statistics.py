@@ -167,12 +167,8 @@ class SurvivalMedian(NamedTuple):
 def survival_median(times: npt.ArrayLike, reached: npt.ArrayLike) -> SurvivalMedian:
     """The first time at which the survival function is at most one half, and its 95% interval.
 
-    The interval goes from the first time at which the lower bound of the survival function is at
-    most one half to the first at which the upper bound is (Brookmeyer and Crowley 1982).
-
-    Args:
-      times: as for `kaplan_meier`.
-      reached: the same.
+    Its bounds are the first times at which the lower and the upper bound of the survival function
+    are at most one half (Brookmeyer and Crowley 1982). The arguments are those of `kaplan_meier`.
     """
     survival = kaplan_meier(times, reached)
     return SurvivalMedian(
@@ -232,14 +228,12 @@ class Comparison(NamedTuple):
     p_value      of the sign-flip test, two-sided
     superiority  share of pairs in which the second is larger, ties counted half: the probability
                  of superiority, for pairs (Grissom and Kim 2012)
-    pairs        how many there are
     """
 
     median: float
     interval: Interval
     p_value: float
     superiority: float
-    pairs: int
 
 
 def paired_comparison(first: npt.ArrayLike, second: npt.ArrayLike) -> Comparison:
@@ -262,7 +256,6 @@ def paired_comparison(first: npt.ArrayLike, second: npt.ArrayLike) -> Comparison
         interval=median_interval(differences),
         p_value=sign_flip_test(differences),
         superiority=float(np.mean((np.sign(differences) + 1) / 2)),
-        pairs=len(differences),
     )
 
 
@@ -344,8 +337,8 @@ def predicted_difference(
     return difference, Interval(difference - half, difference + half, level)
 
 
-def t_quantile(probability: float, degrees: float) -> float:
-    """The quantile of Student's t distribution with so many degrees of freedom."""
+def t_quantile(probability: float, degrees: int) -> float:
+    """The quantile of Student's t distribution."""
     from scipy.special import stdtrit
 
     return float(stdtrit(degrees, probability))

@@ -125,14 +125,14 @@ def listed(values: Sequence[Label]) -> str:
     return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]])) if words else "none"
 
 
-def found_back(row: ResultRow, steps: int) -> float:
+def probed(row: ResultRow, steps: int) -> str:
     """The share of the states before a row in which a probe finds the value so many steps back."""
-    return places(row, "probe before")[1][steps]
+    return percent(places(row, "probe before")[1][steps])
 
 
 def absent(row: ResultRow, steps: int) -> bool:
     """True where a probe finds the value so many steps back hardly more often than by chance."""
-    return found_back(row, steps) < row.baselines.accuracy + ABSENT
+    return places(row, "probe before")[1][steps] < row.baselines.accuracy + ABSENT
 
 
 def parts(rows: Rows) -> list[str]:
@@ -172,7 +172,7 @@ def mistake(rows: Rows) -> list[str]:
 
 def _not_in_the_state(six: ResultRow) -> str:
     """Where the value is with batches of 6."""
-    far, near = percent(found_back(six, 6)), percent(found_back(six, 1))
+    far, near = probed(six, 6), probed(six, 1)
     if not absent(six, 1):
         return (
             f"With batches of 6 a linear probe finds the value 6 steps back in {far} of the states "
@@ -188,15 +188,15 @@ def _not_in_the_state(six: ResultRow) -> str:
 
 def _not_reached(untrained: ResultRow, one: ResultRow) -> str:
     """Where the value is with batches of 1, and what training makes of it."""
-    there = found_back(untrained, 1) >= PRESENT
+    there = places(untrained, "probe before")[1][1] >= PRESENT
     second = places(one, "accuracy_by_position")[1][1]
     but = "and it is learned" if _taught(one) else "but no gradient reaches it"
     return (
         f"With batches of 1 the value is {'' if there else 'hardly '}in the state, found in "
-        f"{percent(found_back(untrained, 1))} of the states before training, {but}: the accuracy "
+        f"{probed(untrained, 1)} of the states before training, {but}: the accuracy "
         f"is {accuracy(one)}, with {percent(second)} in the second row of a sequence and "
         f"{percent(median(one, 'probe network'))} in late rows, where a probe finds the value in "
-        f"{percent(found_back(one, 1))} of the states after training."
+        f"{probed(one, 1)} of the states after training."
     )
 
 
@@ -221,8 +221,8 @@ def state(rows: Rows) -> list[str]:
         f"{when(carried)} and ends at {accuracy(carried)}; without it a network {when(zero)} and "
         f"ends at {accuracy(zero)}.",
         f"{noise} from the state of row r - 5: a probe finds the value 5 steps back in "
-        f"{percent(found_back(carried, 5))} of the states and the target, 1 step back, in "
-        f"{percent(found_back(carried, 1))}. With a window of 2 "
+        f"{probed(carried, 5)} of the states and the target, 1 step back, in "
+        f"{probed(carried, 1)}. With a window of 2 "
         f"{'the harm is larger:' if more else 'a network ends at'} {accuracy(narrow[1])} with the "
         f"state and {accuracy(narrow[0])} without.",
         "Where the window lacks the value (window 2, lag 2), a state that has seen it gives "

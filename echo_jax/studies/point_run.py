@@ -40,18 +40,16 @@ MOST_POSITIONS = 64
 class Learned(NamedTuple):
     """What training left.
 
-    state             after the last chunk, leaves `[S, ...]`
-    loss, accuracy    of every sequence, `[S, N]`
-    seconds           of all of training
-    seconds_update    of an update of all seeds: the median of whole chunks but the first, which
-                      also warms up
+    state           after the last chunk, leaves `[S, ...]`
+    loss, accuracy  of every sequence, `[S, N]`
+    update_seconds  of an update of all seeds: the median of whole chunks but the first, which also
+                    warms up
     """
 
     state: TrainState
     loss: np.ndarray
     accuracy: np.ndarray
-    seconds: float
-    seconds_update: float
+    update_seconds: float
 
 
 def run_point(
@@ -61,22 +59,33 @@ def run_point(
     on_progress: Callable[[GridPoint, float], None],
 ) -> ResultRow:
     """Train, evaluate and measure a grid point with programs compiled for its shapes."""
-    traced, watch = programs.traced(point.config), Stopwatch()
-    learned = train(point, programs, traced, on_progress)
+    config, watch = point.config, Stopwatch()
+    traced = programs.traced(config)
+    with watch.time("train"):
+        learned = train(point, programs, traced, on_progress)
+    params = learned.state.params
     with watch.time("evaluate"):
-        scored = programs.score(traced, learned.state.params)
+        scored = programs.score(traced, params)
     with watch.time("measure"):
         measured = {
-            name: measure(name, point.config, programs, traced, learned.state.params)
-            for name in point.measures
+            name: measure(name, config, programs, traced, params) for name in point.measures
         }
-    seconds = {
-        "compile": compile_seconds,
-        "train": learned.seconds,
-        **watch.seconds,
-        "update": learned.seconds_update,
+    found = results(config, learned, scored) | {
+        "bytes": programs.bytes,
+        "measured": measured,
+        "seconds": {"compile": compile_seconds, **watch.seconds, "update": learned.update_seconds},
     }
-    return row_of(point, learned, scored, measured, programs.bytes, seconds)
+    run = {
+        "cell": point.name,
+        "labels": point.labels,
+        "config": config,
+        "measures": point.measures,
+        "until_learned": point.until_learned,
+        "floors": _baselines(config.task),
+        "versions": machine.versions(),
+        "date": datetime.date.today(),
+    }
+    return msgspec.convert(run | plain(found), ResultRow)
 
 
 def chunk_size(config: RunConfig) -> int:
@@ -114,7 +123,6 @@ def train(
         chunk.state,
         np.concatenate(loss, axis=1),
         np.concatenate(accuracy, axis=1),
-        clock[-1] - clock[0],
         float(np.median(whole[1:] or durations[:1])) / updates,
     )
 
@@ -132,41 +140,22 @@ def measure(
     return jax.tree.map(lambda leaf: leaf[: config.seeds], found)
 
 
-def row_of(
-    point: GridPoint,
-    learned: Learned,
-    scored: Evaluation,
-    measured: dict[str, Any],
-    program_bytes: int,
-    seconds: dict[str, float],
-) -> ResultRow:
-    """The row of a grid point. A seed with a non-finite loss counts as accuracy 0 and 0 bits."""
-    config = point.config
+def results(config: RunConfig, learned: Learned, scored: Evaluation) -> dict[str, Any]:
+    """The fields of a row that training and evaluation give.
+
+    A seed with a non-finite loss has failed and counts as accuracy 0 and 0 bits.
+    """
     failed = result.failures(config, learned.loss, scored.loss)
     good = np.array([seed not in failed["seed"] for seed in result.seeds_of(config)])
     sequences = learned.accuracy.shape[1]
-    values = {
-        "cell": point.name,
-        "labels": point.labels,
-        "config": config,
-        "measures": point.measures,
-        "until_learned": point.until_learned,
-        "trained": {
-            "sequences": sequences,
-            "updates": sequences * config.task.updates_per_sequence,
-        },
+    updates = sequences * config.task.updates_per_sequence
+    return {
+        "trained": {"sequences": sequences, "updates": updates},
         "parameters": sum(leaf.size // len(leaf) for leaf in jax.tree.leaves(learned.state.params)),
-        "bytes": program_bytes,
-        "floors": _baselines(config.task),
         "by_seed": _by_seed(config, learned, scored, good),
         "accuracy_by_position": _by_position(scored.accuracy_by_position, good),
-        "measured": plain(measured),
         "failed": failed,
-        "seconds": plain(seconds),
-        "versions": machine.versions(),
-        "date": datetime.date.today(),
     }
-    return msgspec.convert(values, ResultRow)
 
 
 def _by_seed(
@@ -187,15 +176,15 @@ def _by_seed(
         scores["recalled_bits"] = [
             recalled_bits(x, chance) if ok else 0.0 for x, ok in zip(loss, good, strict=True)
         ]
-    return plain(scores)
+    return scores
 
 
-def _by_position(accuracy: np.ndarray, good: np.ndarray) -> list[float | None] | None:
+def _by_position(accuracy: np.ndarray, good: np.ndarray) -> np.ndarray | None:
     """The mean accuracy by position of the seeds that did not fail, `[S, P]` to P values."""
     if accuracy.shape[1] > MOST_POSITIONS:
         return None
     kept = accuracy[good] if good.any() else np.full_like(accuracy, np.nan)
-    return plain(np.mean(kept, axis=0))
+    return np.mean(kept, axis=0)
 
 
 def _baselines(task: TaskConfig) -> dict[str, float]:
