@@ -1,6 +1,8 @@
-"""What the README says that can be checked without a terminal or a stopwatch."""
+"""The README and the pages under docs: their commands, links, tables and examples."""
 
+import ast
 import importlib
+import importlib.util
 import re
 import shlex
 import subprocess
@@ -9,8 +11,27 @@ import sys
 import pytest
 from running import execute
 
+from echo_jax.__main__ import COMMANDS
 from echo_jax.commands import command_line
 from echo_jax.studies import catalogue
+
+PAGES = (
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "docs/calibration.md",
+    "docs/card.md",
+    "docs/development.md",
+    "docs/memory-card.md",
+    "docs/own-data.md",
+    "docs/performance.md",
+    "docs/protocol.md",
+    "docs/studies.md",
+    "docs/training-runs.md",
+    "docs/using-a-trained-network.md",
+)
+COMMAND = re.compile(r"(?:python scripts/(\w+)\.py|echo-jax (\w+))([^`\n|#\")]*)")
+LINK = re.compile(r"(!?)\[([^]]*)\]\(([^)\s]+)\)")
 
 
 @pytest.fixture(scope="module")
@@ -18,37 +39,84 @@ def readme(root):
     return (root / "README.md").read_text()
 
 
-def test_every_command_of_the_readme_is_understood(root, readme, monkeypatch):
-    commands = set(re.findall(r"python scripts/(\w+)\.py([^`\n|#\")]*)", readme))
-    assert {name for name, _ in commands} == {
-        "train",
-        "predict",
-        "show",
-        "benchmark",
-        "calibrate",
-        "probe",
-        "study",
-        "sweep",
-    }
-    assert len(commands) > 15
-    for name, arguments in commands:
-        command = getattr(
-            importlib.import_module(f"echo_jax.commands.{name}"), f"{name.capitalize()}Command"
-        )
+@pytest.fixture(scope="module")
+def page_example(root):
+    """The one Python block of a page that begins with the given words."""
+
+    def find(page, beginning):
+        text = (root / page).read_text()
+        (example,) = re.findall(rf"```python\n({re.escape(beginning)}.*?)```", text, re.S)
+        return example
+
+    return find
+
+
+def without_code(text):
+    return re.sub(r"`[^`\n]*`", "", re.sub(r"```.*?```", "", text, flags=re.S))
+
+
+def anchors(path):
+    """The anchors of the headings of a page, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", path.read_text(), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_page_is_listed_here(root):
+    found = {str(path.relative_to(root)) for path in [*root.glob("*.md"), *root.glob("docs/*.md")]}
+    assert found == set(PAGES)
+
+
+def test_the_readme_has_at_most_250_lines_and_names_every_section(readme):
+    assert len(readme.splitlines()) <= 250
+    contents = readme[readme.index("**Contents:**") :].split("\n\n")[0]
+    sections = re.findall(r"^## (.*)$", readme, re.M)
+    named = re.findall(r"\(#(.*?)\)", contents)
+    assert named == [section.lower().replace(" ", "-") for section in sections]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_is_understood(root, page):
+    for script, name, arguments in COMMAND.findall((root / page).read_text()):
+        module = importlib.import_module(f"echo_jax.commands.{script or name}")
+        command = getattr(module, f"{(script or name).capitalize()}Command")
         command_line.parse(command, shlex.split(arguments))
 
 
-def test_every_figure_of_the_readme_is_there_and_says_what_it_shows(root, readme):
-    figures = re.findall(r"!\[(.*?)\]\((.*?)\)", readme)
-    assert len(figures) >= 3
-    for text, path in figures:
-        assert (root / path).is_file()
-        assert len(text) > 30
+def test_every_command_has_an_example(root):
+    text = "".join((root / page).read_text() for page in PAGES)
+    assert {script or name for script, name, _ in COMMAND.findall(text)} == set(COMMANDS)
 
 
-def test_every_file_of_a_run_folder_has_its_row(readme):
-    table = readme[readme.index("| file | what is in it |") :].split("\n\n")[0]
-    rows = re.findall(r"^\| (`.*?`) \|", table, re.M)
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_and_figure_exists_and_every_figure_is_described(root, page):
+    here = (root / page).parent
+    for figure, text, target in LINK.findall(without_code((root / page).read_text())):
+        path, _, anchor = target.partition("#")
+        if not path.startswith("https://"):
+            file = here / path if path else root / page
+            assert file.exists(), target
+            assert not anchor or file.suffix != ".md" or anchor in anchors(file), target
+        assert not figure or len(text) > 30
+
+
+@pytest.mark.parametrize("page", ["docs/development.md", "docs/studies.md", "CONTRIBUTING.md"])
+def test_every_file_of_ours_that_a_page_names_exists(root, page):
+    named = re.findall(r"\b(?:echo_jax|tests|docs|examples)/[\w/.-]*\w", (root / page).read_text())
+    assert named
+    assert not [path for path in named if not (root / path).exists()]
+
+
+def test_every_new_module_of_the_changelog_exists(root):
+    text = (root / "CHANGELOG.md").read_text()
+    rows = re.findall(r"^\| `(echo_jax\.\w+|scripts/.*?)`.* \| (.*) \|$", text, re.M)
+    assert len(rows) > 50
+    modules = {module for _, new in rows for module in re.findall(r"`(echo_jax[\w.]*)`", new)}
+    assert not [module for module in modules if not importlib.util.find_spec(module)]
+
+
+def test_every_file_of_a_run_folder_has_its_row(root):
+    text = (root / "docs" / "training-runs.md").read_text()
+    rows = re.findall(r"^\| (`.*?`) \|", text[text.index("| file | contents |") :], re.M)
     assert [name.strip("`") for row in rows for name in row.split(", ")] == [
         "config.json",
         "vocabulary.json",
@@ -61,21 +129,29 @@ def test_every_file_of_a_run_folder_has_its_row(readme):
     ]
 
 
-def test_the_study_that_the_readme_adds_has_all_that_the_others_have(root, readme, monkeypatch):
-    (example,) = re.findall(r"```python\n(from echo_jax.studies.catalogue.*?)```", readme, re.S)
+def test_the_model_and_the_update_of_the_readme_are_those_of_the_example(root, readme):
+    keras, ours = re.findall(r"```python\n(.*?)```", readme, re.S)
+    example = ast.parse((root / "examples" / "echo_in_100_lines.py").read_text())
+    written = {ast.unparse(node) for node in example.body}
+    shown = [ast.unparse(node) for node in ast.parse(ours).body]
+    assert len(shown) == 7
+    assert set(shown) <= written
+    ast.parse(keras)
+
+
+def test_the_study_that_a_page_adds_has_all_that_the_others_have(page_example, monkeypatch):
     monkeypatch.setattr(catalogue, "STUDIES", dict(catalogue.STUDIES))
-    exec(example, {})
+    exec(page_example("docs/studies.md", "from echo_jax.studies.catalogue"), {})
     added = catalogue.STUDIES["cells"]
-    assert [point.name for point in added.points] == ["cell lstm", "cell gru", "cell simple"]
-    assert {point.config.network.cell for point in added.points} == {"lstm", "gru", "simple"}
+    assert [point.config.network.cell for point in added.points] == ["lstm", "gru", "simple"]
     script = importlib.import_module("echo_jax.commands.study")
     monkeypatch.setattr(script, "STUDIES", catalogue.STUDIES)
     assert added.question in script.listing(script.StudyCommand())
 
 
 @pytest.mark.slow
-def test_the_example_of_the_readme_learns_every_lag(readme):
-    (example,) = re.findall(r"```python\n(import dataclasses.*?)```", readme, re.S)
+def test_the_example_of_many_runs_learns_every_lag(page_example):
+    example = page_example("docs/training-runs.md", "import dataclasses")
     done = subprocess.run(
         [sys.executable, "-c", example], check=True, capture_output=True, text=True, timeout=300
     )
@@ -83,10 +159,10 @@ def test_the_example_of_the_readme_learns_every_lag(readme):
 
 
 @pytest.mark.slow
-def test_the_example_of_the_readme_loads_what_was_trained(readme, tmp_path):
+def test_the_example_of_a_trained_network_loads_what_was_trained(page_example, tmp_path):
     options = ["--no-stateful", "--seeds", "4", "--sequences", "1000", "--out", "runs/part4"]
     execute("train.py", *options, cwd=tmp_path)
-    (example,) = re.findall(r"```python\n(import echo_jax.*?)```", readme, re.S)
+    example = page_example("docs/using-a-trained-network.md", "import echo_jax")
     example += "print(network.predict([1, 36, 0, 36, 21, 2]), bool(answer.exists))"
     done = subprocess.run(
         [sys.executable, "-c", example],

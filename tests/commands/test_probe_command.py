@@ -172,11 +172,11 @@ def test_two_cells_stand_side_by_side(probing):
 
 
 @pytest.mark.slow
-def test_the_cell_of_the_readme_gets_a_card(root, probing, tmp_path):
-    readme = (root / "README.md").read_text()
-    (cell,) = re.findall(r"```python\n(# mine\.py\n.*?)```", readme, re.S)
+def test_the_cell_of_the_documentation_gets_a_card(root, probing, tmp_path):
+    page = (root / "docs" / "memory-card.md").read_text()
+    (cell,) = re.findall(r"```python\n(# mine\.py\n.*?)```", page, re.S)
     (tmp_path / "mine.py").write_text(textwrap.dedent(cell))
     assert cell.count("\n") <= 40
-    (command,) = re.findall(r"python scripts/probe.py (--cell mine:\w+)", readme)
+    (command,) = re.findall(r"echo-jax probe (--cell mine:\w+)", page)
     said = probing(*command.split())
     assert "stream span" in said.stdout

@@ -14,7 +14,7 @@ from echo_jax.report.html_page import html_page
 from echo_jax.report.markdown_page import markdown_page
 
 CARDS = Path(__file__).parents[2] / "docs" / "cards"
-REMAKE = "run `python scripts/probe.py --report docs/cards --readme README.md`"
+REMAKE = "run `echo-jax probe --report docs/cards --readme README.md`"
 THE_SAME_CELL = {"optimized-lstm", "mlp"}
 """Names of cells that compute what another one does."""
 
@@ -113,8 +113,8 @@ def test_the_cards_take_less_than_five_megabytes():
     assert sum(path.stat().st_size for path in CARDS.rglob("*") if path.is_file()) < 5e6
 
 
-def test_the_readme_draws_from_the_cards_what_they_say(root, cards):
-    text = " ".join((root / "README.md").read_text().split())
+def test_the_findings_agree_with_the_cards(root, cards):
+    text = " ".join((root / "docs" / "memory-card.md").read_text().split())
     rows = {name.removesuffix("-full"): made["rows"] for name, made in cards.items()}
 
     def span(name, task="stream"):
@@ -151,16 +151,16 @@ def test_the_readme_draws_from_the_cards_what_they_say(root, cards):
         f"{updates('lstm', 20)} for 20.",
         f"(to 60% {passed('lstm', 30, '0.6')} of the 8 do)",
         "they come to {:.1%} ({:.1f} to {:.1f}), near to 99%".format(*closest("lstm")),
-        f"state of 100 numbers knows {bits('lstm', ' bits about the past')})",
+        f"state of 100 numbers holds {bits('lstm', ' bits about the past')})",
         f"half as large, {bits('simple')}, for seeds differ)",
         f"learns lag 12 after {updates('simple', 12)} updates",
-        f"LSTM's bytes.** It echoes {span('lru')} steps back, holds a value over at least "
-        f"{span('lru', 'hold')} distractors, and knows all {bits('lru').split()[0]} bits",
+        f"bytes of state.** It echoes {span('lru')} steps back, holds a value over at least "
+        f"{span('lru', 'hold')} distractors, and has all {bits('lru').split()[0]} bits",
         f"learns lag 20 after {updates('lru', 20)} updates",
         f"in {rows['simple']['cause']['learned']} of {rows['simple']['cause']['tried']} seeds.",
         f"At lag {rows['lru']['cause']['lag']} {rows['lru']['cause']['arrived']} of 8 seeds arrive",
         f"{recall('lstm-copy')[0]:.2f} nats after 600 updates",
-        f"it is at {recall('lru-copy')[0]:.2f} (at T = 100 at {recall('lru-copy', 100)[0]:.2f})",
+        f"setting it is at {recall('lru-copy')[0]:.2f} (at T = 100 at {recall('lru-copy', 100)[0]:.2f})",
         f"for 1,000 steps, stays at {recall('lstm-chrono-longest-1000-copy')[0]:.2f}.",
         "**{:.3f}** ({:.3f} to {:.3f}, 93%)".format(*recall(ring)),
     ):
@@ -170,11 +170,11 @@ def test_the_readme_draws_from_the_cards_what_they_say(root, cards):
     }  # fmt: skip
 
 
-def test_the_readme_has_the_calibration_that_the_docs_have(root):
+def test_the_page_of_the_card_has_the_calibration(root):
     table = (root / "docs" / "calibration.md").read_text()
     (at_8,), (at_12,) = (
         re.findall(rf"^\| {lag} \| [\d,]+ \| (\S+%) \| (\S+)% \|", table, re.M) for lag in (8, 12)
     )
-    said = " ".join((root / "README.md").read_text().split())
+    said = " ".join((root / "docs" / "memory-card.md").read_text().split())
     assert f"{at_8[0]} at lag 8 and {at_12[0]} at lag 12 for the LSTM" in said
     assert f"with standard errors of {at_8[1]} and {at_12[1]} points" in said

@@ -13,7 +13,7 @@ from echo_jax.studies import result_rows, study_folder, study_pages
 from echo_jax.studies.catalogue import STUDIES
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
-REMAKE = "run `python scripts/study.py --all --out docs/results --readme README.md`"
+REMAKE = "run `echo-jax study --all --out docs/results --readme docs/studies.md`"
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +33,9 @@ def test_every_grid_point_has_one_row(rows, name):
     assert len({row.key for row in committed}) == len(committed)
 
 
-def test_the_readme_says_what_the_rows_say(root, sections):
-    _, shown, _ = atomic_files.between(root / "README.md", study_pages.SUMMARY)
-    assert shown.strip() == markdown_summary(sections, "docs/results/README.md"), REMAKE
+def test_the_page_of_the_studies_says_what_the_rows_say(root, sections):
+    _, shown, _ = atomic_files.between(root / "docs" / "studies.md", study_pages.SUMMARY)
+    assert shown.strip() == markdown_summary(sections, "results/README.md"), REMAKE
 
 
 @pytest.mark.parametrize("name", [study_folder.PAGE, study_folder.MARKDOWN])
