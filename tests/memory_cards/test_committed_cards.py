@@ -160,7 +160,8 @@ def test_the_findings_agree_with_the_cards(root, cards):
         f"in {rows['simple']['cause']['learned']} of {rows['simple']['cause']['tried']} seeds.",
         f"At lag {rows['lru']['cause']['lag']} {rows['lru']['cause']['arrived']} of 8 seeds arrive",
         f"{recall('lstm-copy')[0]:.2f} nats after 600 updates",
-        f"setting it is at {recall('lru-copy')[0]:.2f} (at T = 100 at {recall('lru-copy', 100)[0]:.2f})",
+        f"setting it is at {recall('lru-copy')[0]:.2f} (at T = 100 at "
+        f"{recall('lru-copy', 100)[0]:.2f})",
         f"for 1,000 steps, stays at {recall('lstm-chrono-longest-1000-copy')[0]:.2f}.",
         "**{:.3f}** ({:.3f} to {:.3f}, 93%)".format(*recall(ring)),
     ):
