@@ -23,7 +23,7 @@ from echo_jax.exceptions import ConfigError
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.memory_benchmark import protocol
 from echo_jax.memory_benchmark.protocol import FULL, PROTOCOLS, Protocol
-from echo_jax.memory_cards import card_file, card_text, not_measured, schema, side_by_side
+from echo_jax.memory_cards import card_file, card_text, compare_two, schema
 from echo_jax.report import text_tables
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def make_cards(command: ProbeCommand) -> None:
         print(f"error: {error}", file=sys.stderr)
         command_line.leave(2)
     if len(made) > 1:
-        print(f"\n{side_by_side.table(made)}")
+        print(f"\n{compare_two.side_by_side(made)}")
 
 
 def names_of(command: ProbeCommand, cells: "Sequence[ChosenCell]") -> list[str]:
@@ -213,8 +213,7 @@ def make_card(command: ProbeCommand, name: str, cell: "ChosenCell") -> card_file
         "protocol": protocol.to_dict(chosen),
         "seeds": list(range(command.seed, command.seed + chosen.seeds)),
     }
-    reasons = not_measured.reasons(identity["protocol"], stopped)
-    card = card_file.make(identity, raw, reasons, made_with(time.perf_counter() - start))
+    card = card_file.make(identity, raw, made_with(time.perf_counter() - start), stopped)
     lines = [list(line) for line in card_text.glance(card)]
     table = text_tables.table(lines, left=(0, 1, 2))
     print(f"\n{table}\n", flush=True)  # before it is written: a disk may be full
@@ -251,10 +250,10 @@ def refuse_empty(stop: Interrupts) -> NoReturn:
 
 def drawn(card: card_file.Card) -> str:
     """The figure of a card, as SVG."""
-    from echo_jax.memory_cards import card_figures
+    from echo_jax.memory_cards import card_figure
     from echo_jax.report import styles
 
-    return styles.svg(card_figures.card_figure(card), "card")
+    return styles.svg(card_figure.card_figure(card), "card")
 
 
 def made_with(seconds: float) -> dict[str, Any]:

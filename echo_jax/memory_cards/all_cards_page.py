@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from echo_jax import atomic_files
 from echo_jax.exceptions import ConfigError
-from echo_jax.memory_cards import card_figures, card_text
+from echo_jax.memory_cards import all_cards_figures, card_figure, card_text
 from echo_jax.memory_cards import card_file as card_files
 from echo_jax.memory_cards.card_text import (
     NOT_MEASURED,
@@ -228,7 +228,7 @@ def by_protocol(cards: Sequence[Card]) -> list[list[Card]]:
         effort = len(protocol["ladder"]), protocol["budget"]
         return _is_copy(groups[hash_]), -len(groups[hash_]), -effort[0], -effort[1], hash_
 
-    return [card_figures.by_span(groups[key]) for key in sorted(groups, key=order)]
+    return [all_cards_figures.by_span(groups[key]) for key in sorted(groups, key=order)]
 
 
 def _is_copy(cards: Sequence[Card]) -> bool:
@@ -317,7 +317,7 @@ def _spans(cards: Sequence[Card]) -> Section:
     said = [f"{r['cell'].text}: {r['stream span'].text}, {r['hold span'].text}" for r in rows]
     figure = _figure(
         "spans",
-        card_figures.spans_figure(cards),
+        all_cards_figures.spans_figure(cards),
         f"Stream span and hold span of each cell, in lags: {'; '.join(said)}.",
         "Spans at 99%: a dot is the median over seeds, a bar its interval, and an arrow means at "
         "least. 0 is the baseline: not even one step back.",
@@ -413,7 +413,7 @@ def _hardest_recall(row: Mapping[str, Entry]) -> float:
 
 def _memory(cards: Sequence[Card]) -> list[Section]:
     """Recalled bits by lag, where they were measured."""
-    drawn = card_figures.memory_functions_figure(cards)
+    drawn = all_cards_figures.memory_functions_figure(cards)
     if drawn is None:
         return []
     figure = _figure(
@@ -430,7 +430,7 @@ def _memory(cards: Sequence[Card]) -> list[Section]:
 
 def _costs(cards: Sequence[Card]) -> list[Section]:
     """Stream span against the time of a step, where both were measured."""
-    drawn = card_figures.cost_figure(cards)
+    drawn = all_cards_figures.cost_figure(cards)
     if drawn is None:
         return []
     figure = _figure(
@@ -472,7 +472,7 @@ def _card(card: Card, name: str, link: str) -> Section:
     """The section of one card."""
     sentences = answer(card)
     alt = f"The card of {name}. {' '.join(sentences)}"
-    figure = _figure(link, card_figures.card_figure(card), alt, f"The card of {name}.")
+    figure = _figure(link, card_figure.card_figure(card), alt, f"The card of {name}.")
     return Section(link, name, sentences, figure, notes=_facts(card))
 
 

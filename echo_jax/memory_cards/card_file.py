@@ -24,6 +24,23 @@ NOT_IN_DIGEST = ("name", "device", "versions", "date", "seconds", "digest")
 TIMES = ("train", "stream")
 """Times among the fields of the cost, excluded from the digest too."""
 
+MEASURED = {
+    "stream": ("stream_span", "learning", "rates"),
+    "hold": ("hold_span",),
+    "capacity": ("capacity", "linear"),
+    "beyond": ("beyond",),
+    "cause": ("cause",),
+    "price": ("price",),
+    "copy": ("copy", "rates"),
+}
+"""The fields of a summary that come from each entry of a protocol's `rows`."""
+
+NO_SUCH_LAG = {
+    "beyond": "there is no lag that half of the seeds passed",
+    "cause": "there is no lag that fewer than half of the seeds passed",
+}
+"""Reasons why a measurement that was asked for and not stopped has no result."""
+
 FIX = "use a card as scripts/probe.py wrote it"
 """The end of a sentence about an invalid card."""
 
@@ -34,32 +51,42 @@ Card = dict[str, Any]
 def make(
     identity: Mapping[str, Any],
     raw: list[dict[str, Any]],
-    not_measured: Mapping[str, str],
     made: Mapping[str, Any],
+    stopped: str | None = None,
 ) -> Card:
     """A card of its parts.
 
     Args:
       identity: name, cell, protocol and seeds.
       raw: the raw rows.
-      not_measured: reasons, by field of the summary.
       made: device, versions, date and seconds.
+      stopped: why the measurement ended early; None if it did not.
     """
-    summary = summarize(raw, identity["protocol"])
+    protocol = identity["protocol"]
+    summary = summarize(raw, protocol)
     missing = [name for name, value in summary.items() if value is None]
     card: Card = {
         "schema": SCHEMA,
         "name": identity["name"],
         "cell": identity["cell"],
-        "protocol": identity["protocol"],
-        "protocol_hash": atomic_files.digest_of(identity["protocol"]),
+        "protocol": protocol,
+        "protocol_hash": atomic_files.digest_of(protocol),
         "seeds": identity["seeds"],
         "raw": raw,
         "rows": summary,
-        "not_measured": {name: not_measured.get(name, "it was not asked for") for name in missing},
+        "not_measured": {name: _reason(name, protocol, stopped) for name in missing},
         **{name: made[name] for name in ("device", "versions", "date", "seconds")},
     }
     return card | {"digest": digest_of(card)}
+
+
+def _reason(name: str, protocol: Mapping[str, Any], stopped: str | None) -> str:
+    """The reason why a card lacks a field of the summary."""
+    if not any(name in MEASURED[asked] for asked in protocol["rows"]):
+        if name == "copy":
+            return "--task copy measures it"
+        return f"protocol {protocol['name']} does not ask for it"
+    return stopped or NO_SUCH_LAG.get(name, "its raw rows are missing")
 
 
 def digest_of(card: Mapping[str, Any]) -> str:

@@ -8,16 +8,31 @@ because near its end slow seeds would be missing.
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
+from itertools import chain, combinations
 from typing import Any, NamedTuple
 
 from echo_jax import statistics
 from echo_jax.memory_benchmark import spans
+from echo_jax.memory_cards import card_text
+from echo_jax.report import text_tables
 
 Card = Mapping[str, Any]
 
 LEVEL = 0.95
 """Probability that a prediction interval contains the ratio of repeats."""
+
+
+def side_by_side(cards: Sequence[Card]) -> str:
+    """A text table with a column for each card, and a sentence for each pair of cards."""
+    known = [{line.label: line for line in card_text.lines(card)} for card in cards]
+    rows = [["", "baseline", *(card["name"] for card in cards)]]
+    for label in dict.fromkeys(chain(*known)):
+        of_cards = [of.get(label, card_text.Line(label, card_text.NOT_MEASURED)) for of in known]
+        baseline = next((line.baseline for line in of_cards if line.baseline), "")
+        values = [", ".join(filter(None, (line.value, line.interval))) for line in of_cards]
+        rows.append([label, baseline, *values])
+    pairs = [sentence(*pair) for pair in combinations(cards, 2)]
+    return "\n".join([text_tables.table(rows, left=range(len(rows[0]))), "", *pairs])
 
 
 class Ratio(NamedTuple):

@@ -392,10 +392,6 @@ class Summary(Closed):
     copy: list[CopyLine] | None
 
 
-SUMMARY = Summary.__struct_fields__
-"""Names of the fields of a summary."""
-
-
 class Card(Closed):
     """A memory card; docs/card.md says what its parts are, how it is validated and what it means.
 

@@ -39,13 +39,14 @@ def test_a_card_of_another_protocol_is_valid_and_not_comparable():
 
 
 def test_a_row_of_which_nothing_was_measured_has_its_reason():
-    made = card("lstm-quick")
-    assert made["not_measured"]["capacity"] == "the quick protocol does not measure it"
-    identity = {name: made[name] for name in ("name", "cell", "protocol", "seeds")}
-    bare = card_file.make(identity, [], {"price": "no time"}, made)
-    assert bare["not_measured"]["price"] == "no time"
-    assert bare["not_measured"]["stream_span"] == "it was not asked for"
-    card_file.validate(bare)
+    full = card("lstm")
+    identity = {name: full[name] for name in ("name", "cell", "protocol", "seeds")}
+    whole, stopped = (card_file.make(identity, [], full, stop) for stop in (None, "no time"))
+    assert whole["not_measured"]["cause"].startswith("there is no lag that fewer than half")
+    assert stopped["not_measured"]["cause"] == stopped["not_measured"]["price"] == "no time"
+    assert stopped["not_measured"]["copy"] == "--task copy measures it"
+    assert card("lstm-quick")["not_measured"]["capacity"] == "protocol quick does not ask for it"
+    card_file.validate(stopped)
 
 
 def test_a_card_that_is_written_comes_back(tmp_path):

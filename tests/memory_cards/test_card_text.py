@@ -21,7 +21,7 @@ def one_seed():
     raw += [run("stream", 2, 0, protocol)]
     made = card("lstm-quick")
     identity = {"name": "one-seed", "cell": made["cell"], "protocol": protocol, "seeds": [0]}
-    return card_file.make(identity, raw, {}, made)
+    return card_file.make(identity, raw, made)
 
 
 def test_the_words_of_cards_are_as_they_were_read():

@@ -250,7 +250,7 @@ def small():
     raw += [row for row in card("lstm")["raw"] if row["kind"] == "price"]
     made = card("lstm-quick")
     identity = {"name": "small", "cell": made["cell"], "protocol": SMALL, "seeds": [0, 1]}
-    return json.loads(json.dumps(card_file.make(identity, raw, {}, made)))
+    return json.loads(json.dumps(card_file.make(identity, raw, made)))
 
 
 def test_any_change_is_refused_in_a_sentence_or_valid():

@@ -13,7 +13,7 @@ import numpy as np
 
 from echo_jax import atomic_files
 from echo_jax.memory_benchmark import spans
-from echo_jax.memory_cards import card_file as cards
+from echo_jax.memory_cards import card_file
 from echo_jax.memory_cards.summary import summarize
 from echo_jax.report.number_formats import plain
 
@@ -81,7 +81,7 @@ def signed(made):
     """A card with the summary, hash and digest of what was changed in it."""
     made["protocol_hash"] = atomic_files.digest_of(made["protocol"])
     made["rows"] = summarize(made["raw"], made["protocol"])
-    return made | {"digest": cards.digest_of(made)}
+    return made | {"digest": card_file.digest_of(made)}
 
 
 @functools.cache
@@ -94,12 +94,6 @@ def text_of(name):
         "args": plan.get("args", {"features": plan["state"]}),
         "source": plan.get("source"),
     }
-    not_measured = {}
-    if protocol["name"] != "full":
-        for row in ("capacity", "linear", "beyond", "cause"):
-            not_measured[row] = f"the {protocol['name']} protocol does not measure it"
-    if "copy" not in plan:
-        not_measured["copy"] = "it has a time of its own: --task copy"
     identity = {"name": name, "cell": cell, "protocol": protocol, "seeds": list(range(8))}
     made = {
         "device": "cpu, made up, 2 cores",
@@ -107,7 +101,8 @@ def text_of(name):
         "date": "2026-11-25",
         "seconds": {"all": 71.2, "compile": 12.5},
     }
-    return json.dumps(cards.make(identity, raw_of(name), not_measured, made))
+    stopped = "its seconds were over" if "short" in plan else None
+    return json.dumps(card_file.make(identity, raw_of(name), made, stopped))
 
 
 def raw_of(name):

@@ -1,0 +1,242 @@
+"""The figure of one memory card: its name, its numbers, and the curves behind them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from math import log2
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+from echo_jax.memory_cards.card_text import (
+    Card,
+    big_numbers,
+    kind_of,
+    protocol_words,
+)
+from echo_jax.report.number_formats import three_digits
+from echo_jax.report.styles import (
+    BLUE,
+    GREY,
+    INK,
+    ORANGE,
+    RULE,
+    style_axes,
+    wrapped,
+)
+
+TASKS = {"stream": (BLUE, "o", "-"), "hold": (ORANGE, "s", (0, (5, 2)))}
+"""Colour, marker and dashes of a task."""
+
+CARD_WIDTH = 9.6
+"""Width of the figure of one card, inches."""
+
+LEFT, COLUMN = 0.015, 0.168
+"""Start of the six columns of a card, and the width of each, as shares of the width of the card."""
+
+ZERO = 0.5
+"""The place of lag 0 on a logarithmic axis."""
+
+
+def place(lag: float) -> float:
+    """The place of a lag on a logarithmic axis on which 0 is to the left of 1."""
+    return lag if lag >= 1 else ZERO ** (1 - lag)
+
+
+def card_figure(card: Card) -> Figure:
+    """One card: its name, its numbers, and the curves behind them."""
+    figure = Figure((CARD_WIDTH, 6.2))
+    _title(figure, card)
+    for column, words in enumerate(big_numbers(card)):
+        _big_number(figure, LEFT + column * COLUMN, *words)
+    panels: Mapping[str, tuple[str, Callable[[Axes, Any, Card], None], int, tuple[float, ...]]] = {
+        "learning": ("Updates until 99%, by lag", _learning, 0, (0.06, 0.1, 0.46)),
+        "capacity": ("Recalled bits, by lag", _bits, 2, (0.035, 0.405, 0.155)),
+        "linear": ("Linear memory, r\u00b2, by lag", _linear, 2, (0.035, 0.1, 0.155)),
+        "cause": ("Gradient, by steps back", _gradient, 4, (0.048, 0.1, 0.46)),
+    }
+    for name, (title, draw, column, (inset, bottom, height)) in panels.items():
+        left, width = LEFT + column * COLUMN, 2 * COLUMN - inset - 0.045
+        axes = figure.add_axes((left + inset, bottom, width, height))
+        style_axes(axes)
+        axes.tick_params(labelsize=9.5)
+        _say(figure, left, bottom + height + 0.05, title, fontsize=11, fontweight="bold")
+        summary = card["rows"][name]
+        if summary and (name != "cause" or summary["profile"]):
+            draw(axes, summary, card)
+            _key(axes, -inset / width)
+        else:
+            _no_curve(axes, card, name)
+    return figure
+
+
+def _title(figure: Figure, card: Card) -> None:
+    """The name and the kind of the cell, its arguments, the protocol and the seeds."""
+    arguments = ", ".join(f"{key} {value}" for key, value in card["cell"]["args"].items())
+    seeds = len(card["seeds"])
+    parts = [arguments, f"protocol {protocol_words(card)}", f"{seeds} seed{'s' * (seeds != 1)}"]
+    words = " \u00b7 ".join(filter(None, parts))
+    kind = kind_of(card).replace("reference", "reference, not recurrent")
+    _say(figure, LEFT, 0.925, shortened(card["name"], 42), fontsize=20, fontweight="bold")
+    _say(figure, 0.98, 0.935, kind, fontsize=11, color=GREY, ha="right")
+    _say(figure, LEFT, 0.875, shortened(words, 105), fontsize=11, color=GREY)
+
+
+def _big_number(figure: Figure, x: float, name: str, value: str, beside: str) -> None:
+    """A name, a number below it in large type, and its interval."""
+    _say(figure, x, 0.8, name, fontsize=10.5, color=GREY)
+    if value:
+        _say(figure, x, 0.728, value, fontsize=21, fontweight="bold")
+        _say(figure, x, 0.69, beside, fontsize=9.5, color=GREY)
+    else:
+        _say(figure, x, 0.74, "not measured", fontsize=12, color=GREY)
+
+
+def _say(figure: Figure, x: float, y: float, words: str, **style: Any) -> None:
+    figure.text(x, y, literal(words), **{"fontsize": 10, "color": INK, **style})
+
+
+def literal(words: str) -> str:
+    """Words in which a dollar sign does not begin a formula."""
+    return words.replace("$", r"\$")
+
+
+def shortened(words: str, width: int) -> str:
+    """Words that end in an ellipsis if they are longer than `width` characters."""
+    return words if len(words) <= width else words[: width - 1].rstrip() + "\u2026"
+
+
+def _key(axes: Axes, left: float) -> None:
+    """The names of the lines of a panel, above it."""
+    style: dict[str, Any] = {"ncols": 2, "fontsize": 9.5, "labelcolor": GREY, "frameon": False}
+    style |= {"handlelength": 1.7, "handletextpad": 0.4, "columnspacing": 1, "borderpad": 0}
+    axes.legend(loc="lower left", bbox_to_anchor=(left, 1), **style)
+
+
+def _no_curve(axes: Axes, card: Card, name: str) -> None:
+    """The reason why a panel is empty."""
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+    why = card["not_measured"].get(name, "")
+    words = "not measured" + (f":\n{wrapped(why, 26)}" if why else "")
+    if name == "cause" and (card["rows"]["cause"] or {}).get("verdict") == "no limit found":
+        words = "no limit found:\nevery seed reached\nevery lag"
+    axes.text(0.42, 0.5, words, transform=axes.transAxes, ha="center", va="center", color=GREY)
+
+
+def _learning(axes: Axes, learning: Any, card: Card) -> None:
+    """Median updates by lag; those beyond the budget are on top, at "never"."""
+    budget = card["protocol"]["budget"]
+    never = 1.7 * budget
+    axes.set(xscale="log", yscale="log")
+    for task, style in TASKS.items():
+        _learning_line(axes, learning[task], never, task, style)
+    axes.axhline(budget, color=GREY, linestyle=":", linewidth=1.2)
+    lines = [*learning["stream"], *learning["hold"]]
+    known = [line[name] for line in lines for name in ("median", "low") if line[name]]
+    axes.set_ylim(0.5 * min([budget / 10, *known]), 2.4 * budget)
+    ticks = [y for y in round_numbers(axes.get_ylim()) if y < 0.9 * budget]
+    axes.set_yticks([*ticks, budget, never], [*map(three_digits, [*ticks, budget]), "never"])
+    lags = [line["lag"] for line in lines]
+    axes.set_xlim(0.8 * min(lags), 1.25 * max(lags))
+    lag_ticks(axes, lags, (1, 2, 5) if max(lags) < 100 else (1, 3))
+
+
+def _learning_line(
+    axes: Axes, lines: Sequence[Mapping[str, Any]], never: float, task: str, style: tuple
+) -> None:
+    """The medians of a task with their intervals; hollow marks for those beyond the budget."""
+    colour, marker, dashes = style
+    side = 0.97 if task == "stream" else 1.03
+    for line in lines:
+        if line["low"] is not None:
+            ends = [line["low"], never if line["high"] is None else line["high"]]
+            axes.plot([side * line["lag"]] * 2, ends, color=colour, linewidth=5, alpha=0.3)
+    drawn: dict[str, Any] = {"color": colour, "marker": marker, "linewidth": 1.8, "markersize": 5}
+    reached = [line for line in lines if line["median"] is not None]
+    lags = [side * line["lag"] for line in reached]
+    axes.plot(lags, [r["median"] for r in reached], linestyle=dashes, label=task, **drawn)
+    missed = [side * line["lag"] for line in lines if line["median"] is None]
+    axes.plot(missed, [never] * len(missed), linestyle="", markerfacecolor="white", **drawn)
+
+
+def round_numbers(ends: tuple[float, float], steps: tuple[int, ...] = (1, 2, 5)) -> list[float]:
+    """These multiples of powers of ten between two ends."""
+    powers = range(int(np.floor(np.log10(ends[0]))), int(np.ceil(np.log10(ends[1]))))
+    return [s * 10.0**p for p in powers for s in steps if ends[0] <= s * 10.0**p <= ends[1]]
+
+
+def lag_ticks(axes: Axes, lags: Sequence[float], steps: tuple[int, ...] = (1, 2, 5)) -> None:
+    """Ticks at round lags, and at 0 if it is among the lags."""
+    ticks = round_numbers((max(min(lags), 1), max([2, *lags]) * 1.01), steps)
+    axes.xaxis.set_major_locator(FixedLocator([ZERO] * (min(lags) < 1) + ticks))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: three_digits(x) if x >= 1 else "0"))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_minor_locator(NullLocator())
+
+
+def _bits(axes: Axes, capacity: Any, card: Card) -> None:
+    """Recalled bits of a token by lag."""
+    lags, bits = capacity["by_lag"]["lags"], capacity["by_lag"]["median"]
+    numbers = capacity["state_numbers"]
+    label = f"state of {three_digits(numbers)} number{'s' * (numbers != 1)}"
+    axes.fill_between(lags, 0, bits, color=BLUE, alpha=0.15, linewidth=0)
+    axes.plot(lags, bits, color=BLUE, linewidth=2, label=label)
+    unit_axis(axes, lags, log2(card["protocol"]["vocab_size"]), bits)
+
+
+def _linear(axes: Axes, linear: Any, _: Card) -> None:
+    """The r squared of a linear readout by lag, of the trained and the untrained state."""
+    by_lag = linear["by_lag"]
+    for name, (colour, dashes) in {
+        "trained": (BLUE, "-"),
+        "untrained": (GREY, (0, (4, 2))),
+    }.items():
+        total = linear[name]["median"]
+        label = name if total is None else f"{name}: {three_digits(total)}"
+        style: dict[str, Any] = {"color": colour, "linestyle": dashes, "linewidth": 2}
+        axes.plot(by_lag["lags"], by_lag[name], label=label, **style)
+    unit_axis(axes, by_lag["lags"], 1.0, [*by_lag["trained"], *by_lag["untrained"]])
+
+
+def unit_axis(axes: Axes, lags: Sequence[float], whole: float, values: Sequence[float]) -> None:
+    """A vertical axis from 0 to the largest possible value, with room for values below 0."""
+    axes.axhline(0, color=GREY, linewidth=1)
+    axes.set_xlim(lags[0] - 0.02 * (lags[-1] - lags[0] + 1), lags[-1] + 0.5)
+    axes.set_ylim(min(-0.04 * whole, 1.05 * min(values)), 1.08 * max(whole, *values))
+    axes.set_yticks([0, whole / 2, whole], ["0", three_digits(whole / 2), three_digits(whole)])
+    axes.grid(axis="y", color=RULE, linewidth=0.8)
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+
+
+def _gradient(axes: Axes, cause: Any, _: Card) -> None:
+    """The gradient by steps back, before and after training, with the verdict in the corner."""
+    profiles = {name: np.asarray(cause["profile"][name], float) for name in ("before", "after")}
+    positive = np.concatenate([values[values > 0] for values in profiles.values()])
+    lowest = 10.0 ** np.floor(np.log10(positive.min())) if len(positive) else 0.1
+    styles = {"before": (GREY, (0, (4, 2))), "after": (BLUE, "-")}
+    for name, (colour, dashes) in styles.items():
+        drawn = np.where(profiles[name] > 0, profiles[name], np.nan)
+        axes.plot(drawn, color=colour, linestyle=dashes, linewidth=2, label=f"{name} training")
+        zeros = np.flatnonzero(profiles[name] == 0)
+        axes.plot(zeros, [lowest / 10] * len(zeros), "o", color=colour, markerfacecolor="white")
+    highest = max([1, *positive])
+    axes.set(yscale="log", ylim=(lowest / 20, highest * (20 * highest / lowest) ** 0.4))
+    _gradient_ticks(axes, lowest, any((values == 0).any() for values in profiles.values()))
+    words = f"lag {three_digits(cause['lag'])}:\n{cause['verdict']}"
+    style: dict[str, Any] = {"transform": axes.transAxes, "ha": "right", "va": "top"}
+    axes.text(1, 0.98, words, color=INK, fontsize=10, linespacing=1.4, **style)
+
+
+def _gradient_ticks(axes: Axes, lowest: float, zeros: bool) -> None:
+    """Ticks at powers of ten, and one for gradients of exactly 0 below them."""
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.yaxis.set_minor_locator(NullLocator())
+    every = max(1, round(-np.log10(lowest) / 5))
+    powers = range(0, round(-np.log10(lowest)) + 1, every)
+    names = [f"$10^{{{-power}}}$" if power else "1" for power in powers]
+    axes.set_yticks(
+        [lowest / 10] * zeros + [10.0**-power for power in powers], ["0"] * zeros + names
+    )
+    axes.grid(axis="y", color=RULE, linewidth=0.8)
