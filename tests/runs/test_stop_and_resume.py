@@ -213,7 +213,7 @@ def test_a_seed_whose_loss_is_no_number_is_named_and_the_others_go_on(tmp_path):
     assert 0 < len(failed) < 6
     assert result["failed"]["sequence"] == [1] * len(failed)
     named = ", ".join(f"{seed} (sequence 1)" for seed in failed)
-    assert re.search(rf"^Failed, .*: seeds? {re.escape(named)}\. ", done.stdout, re.M)
+    assert re.search(rf"^Failed with .*: seeds? {re.escape(named)}\. ", done.stdout, re.M)
     good = next(seed for seed in range(6) if seed not in failed)
     execute("train.py", *options[:-2], "--seed", good, "--out", "alone", cwd=tmp_path)
     alone = json.loads((tmp_path / "alone" / "result.json").read_text())
@@ -244,7 +244,7 @@ def test_a_loss_that_becomes_no_number_leaves_the_last_good_checkpoint(tmp_path,
         "train.py", "--resume", "run", cwd=tmp_path, status=2
     )  # no folder's word will do
     assert refused.stderr == (
-        "error: run needs the cell fragile:Late, and no folder decides what is imported: "
+        "error: run needs the cell fragile:Late, which is imported only if you name it: "
         "add --cell fragile:Late\n"
     )
     assert not (tmp_path / "executed").exists()
