@@ -1,22 +1,18 @@
 import contextlib
+import dataclasses
 import time
 
-import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from tiny_cards import TINY
 
 from echo_jax.cells import cell_check, lstm
+from echo_jax.core.training import TrainState
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.memory_benchmark import parallel_runs
-from echo_jax.memory_benchmark.lag_training import Block, LagTraining, Run
+from echo_jax.memory_benchmark.lag_training import Block, LagTraining, Run, Training
 from echo_jax.memory_benchmark.parallel_runs import ParallelRuns, record, spread
-
-
-@pytest.fixture
-def parallel():
-    with contextlib.closing(ParallelRuns(TINY, 0, Interrupts(), print)) as runs:
-        yield runs
 
 
 @pytest.mark.parametrize(
@@ -29,22 +25,43 @@ def test_active_runs_are_divided_evenly_and_none_is_lost(active, slots, devices)
     assert max(shares) - min(shares) <= 1
 
 
-@pytest.mark.slow
-def test_a_run_is_the_same_bit_for_bit_in_every_slot(parallel):
-    training = LagTraining(lstm.LSTMCell(4), "stream", TINY)
-    runs = [Run(seed, 1, 0.1) for seed in (0, 1)]
-    together = parallel.train(training, runs, 75)
-    for i, run in enumerate(runs):
-        alone = parallel.train(training, [run], 75)
-        assert alone.rows[0] == together.rows[i]
-        of_run = jax.tree.map(lambda x, i=i: x[i : i + 1], together.params)
-        jax.tree.map(np.testing.assert_array_equal, alone.params, of_run)
+class Counting(Training):
+    """Adds the rate to the seed in each block; a run of seed s is over after s + 1 blocks."""
+
+    def init(self, run):
+        return TrainState(jnp.int32(0), {"w": jnp.float32(run.seed)}, ())
+
+    def train_block(self, length, run, state):
+        w = state.params["w"] + run.rate
+        return Block(state._replace(params={"w": w}), {"w": w}, jnp.isfinite(w))
+
+    def is_over(self, row):
+        return len(row["w"]) > row["seed"]
 
 
-def test_a_cell_that_takes_too_long_to_compile_ends_with_a_sentence(parallel, monkeypatch):
+@pytest.mark.parametrize("devices", [1, 2])
+@pytest.mark.parametrize("start", [None, {"w": np.float32([10, 20, 30, 40])}])
+def test_runs_that_are_over_are_kept_while_others_move_among_the_slots(monkeypatch, devices, start):
+    monkeypatch.setattr(
+        parallel_runs, "spread", lambda active, slots, _: spread(active, slots, devices)
+    )
+    chosen, seeds = dataclasses.replace(TINY, seeds=4), (3, 0, 2, 1)
+    with contextlib.closing(ParallelRuns(chosen, 0, Interrupts(), print)) as parallel:
+        runs = [Run(seed, 1, 0.5) for seed in seeds]
+        trained = parallel.train(Counting(lstm.LSTMCell(4), "stream", chosen), runs, 75, start)
+    assert [row["seed"] for row in trained.rows] == list(seeds)
+    first = np.float32(seeds) if start is None else start["w"]
+    blocks = np.minimum(np.array(seeds) + 1, 3)  # the budget is three blocks
+    for row, w, n in zip(trained.rows, first, blocks, strict=True):
+        assert row["w"] == [w + 0.5 * (i + 1) for i in range(n)]
+    np.testing.assert_array_equal(trained.params["w"], first + 0.5 * blocks)
+
+
+def test_a_cell_that_takes_too_long_to_compile_ends_with_a_sentence(monkeypatch):
     monkeypatch.setattr(parallel_runs, "COMPILE_SECONDS", 0.1)
     monkeypatch.setattr(ParallelRuns, "compile", lambda *_: time.sleep(1))
     training = LagTraining(lstm.LSTMCell(4), "stream", TINY)
+    parallel = ParallelRuns(TINY, 0, Interrupts(), print)
     with pytest.raises(cell_check.TooLongError, match=r"'LSTMCell' is not .* within 0.1 s: put"):
         parallel.train(training, [Run(0, 1, 0.1)], 25)
 
