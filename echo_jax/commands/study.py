@@ -103,7 +103,8 @@ def main() -> None:
 @contextlib.contextmanager
 def stoppable(again: str) -> Iterator[Interrupts]:
     """Within it, a signal ends the program after the chunk that trains, with how to go on."""
-    with Interrupts() as interrupts:
+    notice = "Stopping after the chunk that trains; a second Ctrl-C stops at once."
+    with Interrupts(notice=notice) as interrupts:
         try:
             yield interrupts
         except StoppedError:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 from echo_jax.config import PARTS, RunConfig, changed
-from echo_jax.studies.grid_point import GridPoint, Label, axis, grid
+from echo_jax.studies.grid_point import Axes, GridPoint, Label, axis, grid
 
 FAST_SEEDS = 4
 """Largest number of seeds of a grid point with --fast."""
@@ -152,7 +152,7 @@ def _state_pairs() -> Iterable[tuple[str, str]]:
 
 
 def _masking() -> Iterable[GridPoint]:
-    kinds: Mapping[Label, Any] = {
+    kinds = {
         "extra token": {"layout": "prefixes", "missing": "token"},
         "masked": {"layout": "prefixes"},
         "rows removed": {},
@@ -162,10 +162,7 @@ def _masking() -> Iterable[GridPoint]:
 
 
 def _prefix() -> Iterable[GridPoint]:
-    contexts: Mapping[Label, Any] = {
-        "window of 5": {},
-        "all so far": {"layout": "prefixes", "window": 25},
-    }
+    contexts = {"window of 5": {}, "all so far": {"layout": "prefixes", "window": 25}}
     return grid(changed(EIGHT_SEEDS, batch_size=4), {"lag": axis("lag", 1, 5), "context": contexts})
 
 
@@ -205,18 +202,17 @@ def _mlp() -> Iterable[GridPoint]:
         yield GridPoint({"sees": "windows of 5", "network": "LSTM", "lag": lag}, base)
         config = changed(base, **mlp)
         yield GridPoint({"sees": "windows of 5", "network": "MLP", "lag": lag}, config)
-    networks: Mapping[Label, Any] = {
+    networks = {
         "LSTM": {},
         "MLP": {"cell": "mlp", "hidden_size": 175, "delay_line": 1},
         "MLP with a delay line of 5": mlp | {"delay_line": 5},
     }
-    sees: Mapping[Label, Any] = {"one value at a time": {}}
     for lag in (1, 5):
-        axes = {"sees": sees, "network": networks, "lag": axis("lag", lag)}
-        yield from grid(changed(STREAMS, window=25), axes)
+        sees = {"one value at a time": {"window": 25}}
+        yield from grid(STREAMS, {"sees": sees, "network": networks, "lag": axis("lag", lag)})
 
 
-INPUTS: Mapping[Label, Any] = {
+INPUTS: dict[str, dict[str, Any]] = {
     "one-hot": {},
     "embedding of 64": {"encoding": "embedding"},
     "embedding of 64, tied": {"encoding": "embedding", "tied": True},
@@ -228,7 +224,7 @@ def _vocabulary() -> Iterable[GridPoint]:
     base = changed(EIGHT_SEEDS, hidden_size=128, batch_size=20, learning_rate=3e-3)
     base = changed(base, sequences=VOCABULARY_SEQUENCES)
     for values in (2, 10, 100, 1000):
-        axes = {"values": axis("vocab_size", values), "input": INPUTS}
+        axes: Axes = {"values": axis("vocab_size", values), "input": INPUTS}
         yield from grid(base, axes, in_fast=values != 10)
     for values, sequences in ((10_000, 6000), (50_000, 8000)):
         large = changed(base, vocab_size=values, evaluation_sequences=50)
@@ -274,7 +270,7 @@ def _size() -> Iterable[GridPoint]:
 
 
 def _framing() -> Iterable[GridPoint]:
-    framings: Mapping[Label, Any] = {"classes": {}, "values in [0, 1]": {"framing": "values"}}
+    framings = {"classes": {}, "values in [0, 1]": {"framing": "values"}}
     for part, base in ((2, CURRENT), (4, CONTEXT)):
         yield from grid(base, {"part": {part: {}}, "framing": framings})
 

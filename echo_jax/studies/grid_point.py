@@ -11,7 +11,7 @@ from echo_jax.exceptions import ConfigError
 
 Label = str | int | float
 
-Axes = Mapping[str, Mapping[Label, Mapping[str, Any]]]
+Axes = Mapping[str, Mapping[Any, Any]]
 """For each label its values in the grid, and the fields of the configuration that each one sets."""
 
 

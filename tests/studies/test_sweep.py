@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import signal
 import time
 
 import pytest
@@ -9,6 +10,7 @@ from fabricated import row
 from running import begin, execute
 from tiny_points import POINTS, TINY, found
 
+from echo_jax.commands.study import stoppable
 from echo_jax.config import changed
 from echo_jax.exceptions import ConfigError
 from echo_jax.host.compiled_programs import Timed
@@ -106,6 +108,19 @@ def test_an_interrupt_loses_at_most_the_grid_point_at_work(tmp_path, moment):
     assert result_rows.read(path) == WHOLE[: moment // 2]
     list(sweep.complete(POINTS, path))
     assert result_rows.read(path) == WHOLE
+
+
+def test_a_signal_stops_between_two_chunks_and_says_how_to_go_on(tmp_path, capsys):
+    def stop(point, share):
+        if (point, share) == (POINTS[1], 4 / 6):
+            signal.raise_signal(signal.SIGTERM)
+
+    path = tmp_path / "a.jsonl"
+    with pytest.raises(SystemExit) as stopped, stoppable("sweep.py --out a") as interrupts:
+        list(sweep.complete(POINTS, path, lambda *now: (interrupts.check(), stop(*now))))
+    assert stopped.value.code == 128 + signal.SIGTERM
+    assert capsys.readouterr().err.endswith("Stopped; to go on: sweep.py --out a\n")
+    assert result_rows.read(path) == WHOLE[:1]
 
 
 SWEEP = [
