@@ -194,31 +194,21 @@ def check_names(names: list[str], cells: "Sequence[ChosenCell]", out: Path) -> N
 
 def make_card(command: ProbeCommand, name: str, cell: "ChosenCell") -> card_file.Card:
     """Measure a cell, print its card and write it."""
-    from echo_jax.memory_benchmark.measure_cell import raw_rows
-
-    start, chosen = time.perf_counter(), command.chosen
-
-    def tell(words: str) -> None:
-        print(f"{time.perf_counter() - start:6.0f} s  {words}", file=sys.stderr, flush=True)
-
+    chosen, start = command.chosen, time.perf_counter()
     print(f"{name}: {cell.title}, {chosen.seeds} seeds, protocol {chosen.name}")
     with Interrupts(command.seconds, "Stopping; what is measured by now will be kept.") as stop:
-        raw = list(raw_rows(cell.module, chosen, command.seed, stop, tell))
+        raw = measure(command, cell, stop)
     stopped = reason_to_stop(stop)
     if all(row["kind"] == "tune" for row in raw):
         refuse_empty(stop)
-    identity: dict[str, Any] = {
+    identity = {
         "name": name,
         "cell": cell.identity(),
         "protocol": protocol.to_dict(chosen),
         "seeds": list(range(command.seed, command.seed + chosen.seeds)),
     }
     card = card_file.make(identity, raw, made_with(time.perf_counter() - start), stopped)
-    lines = [list(line) for line in card_text.glance(card)]
-    table = text_tables.table(lines, left=(0, 1, 2))
-    print(f"\n{table}\n", flush=True)  # before it is written: a disk may be full
-    paths = card_file.write(card, command.out, drawn)
-    print(f"Card: {', '.join(map(str, paths))}", flush=True)
+    show_and_write(card, command.out)
     if stopped in card["not_measured"].values():
         print(
             f"The card is incomplete because {stopped}. To measure it again, move it, or use "
@@ -228,6 +218,31 @@ def make_card(command: ProbeCommand, name: str, cell: "ChosenCell") -> card_file
     if stop.signal:
         sys.exit(stop.exit_status)
     return card
+
+
+def measure(command: ProbeCommand, cell: "ChosenCell", stop: Interrupts) -> list[dict[str, Any]]:
+    """The raw rows of a cell; progress goes to standard error."""
+    from echo_jax.memory_benchmark.measure_cell import raw_rows
+
+    start = time.perf_counter()
+
+    def tell(words: str) -> None:
+        print(f"{time.perf_counter() - start:6.0f} s  {words}", file=sys.stderr, flush=True)
+
+    return list(raw_rows(cell.module, command.chosen, command.seed, stop, tell))
+
+
+def show_and_write(card: card_file.Card, folder: Path) -> None:
+    """Print a card, then write it: the disk may be full."""
+    from echo_jax.memory_cards import card_figure
+    from echo_jax.report import styles
+
+    lines = [list(line) for line in card_text.glance(card)]
+    print(f"\n{text_tables.table(lines, left=(0, 1, 2))}\n", flush=True)
+    paths = card_file.write(
+        card, folder, lambda card: styles.svg(card_figure.card_figure(card), "card")
+    )
+    print(f"Card: {', '.join(map(str, paths))}", flush=True)
 
 
 def reason_to_stop(stop: Interrupts) -> str | None:
@@ -246,14 +261,6 @@ def refuse_empty(stop: Interrupts) -> NoReturn:
         "nothing was measured before its seconds were over, so there is no card: give it more "
         "--seconds, or leave them out"
     )
-
-
-def drawn(card: card_file.Card) -> str:
-    """The figure of a card, as SVG."""
-    from echo_jax.memory_cards import card_figure
-    from echo_jax.report import styles
-
-    return styles.svg(card_figure.card_figure(card), "card")
 
 
 def made_with(seconds: float) -> dict[str, Any]:
