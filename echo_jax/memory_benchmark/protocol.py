@@ -35,8 +35,8 @@ class Protocol:
     batch_size: int = 16
     """B, sequences per update."""
     ladder: tuple[int, ...] = (1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200)
-    """Lags of both tasks in order: steps back (stream), distractors (hold). A task ends at the
-    first lag before which no seed has learned all lags."""
+    """Lags of both tasks in order: steps back (stream), distractors (hold). A task ends when no
+    seed has learned every lag so far."""
     shortest_stream: int = 48
     """A stream of lag n is max(shortest_stream, lags_per_stream n) long."""
     lags_per_stream: int = 3
@@ -77,7 +77,7 @@ class Protocol:
     capacity_length: int = 96
     """Steps of a sequence of that network."""
     capacity_every: int = 4
-    """Its heads are trained at every so many-th step, from step `capacity_lags` on."""
+    """Steps from one at which its heads are trained to the next, from step `capacity_lags` on."""
     capacity_updates: int = 1500
     """Updates of that network, at the rate of the stream."""
     capacity_sequences: int = 2048
@@ -152,12 +152,3 @@ def hash_of(protocol: Protocol | dict[str, Any]) -> str:
 def hashes() -> dict[str, str]:
     """The names of all protocols by their hashes."""
     return {hash_of(protocol): name for name, protocol in PROTOCOLS.items()}
-
-
-def shown(value: Any) -> str:
-    """A field as text for `docs/protocol.md`."""
-    if isinstance(value, dict):
-        return "; ".join(f"{name} {shown(each)}" for name, each in value.items())
-    if isinstance(value, list | tuple):
-        return ", ".join(map(shown, value))
-    return f"{value:,}" if isinstance(value, int) else str(value)

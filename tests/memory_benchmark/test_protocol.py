@@ -3,6 +3,7 @@ import hashlib
 
 import pytest
 
+from echo_jax.commands.flags import help_of
 from echo_jax.memory_benchmark import protocol
 from echo_jax.memory_benchmark.protocol import FULL, PROTOCOLS, QUICK, hash_of
 
@@ -49,12 +50,18 @@ def test_the_length_of_a_stream_and_of_a_hold_sequence():
     assert [protocol.length(FULL, "hold", k) for k in (1, 14, 15, 50)] == [16, 16, 17, 52]
 
 
+def written(value):
+    if isinstance(value, dict):
+        return "; ".join(f"{name} {written(each)}" for name, each in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(written, value))
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
 def test_the_written_protocol_says_what_the_fields_say(root):
     text = (root / "docs" / "protocol.md").read_text()
     for name, chosen in PROTOCOLS.items():
         assert f"`{name}`: `{hash_of(chosen)}`" in text
-    rows = dict(
-        line.strip("| ").split(" | ")[:2] for line in text.splitlines() if line.startswith("| `")
-    )
+    meanings = help_of(protocol.Protocol)
     for field, value in protocol.to_dict(FULL).items():
-        assert rows[f"`{field}`"] == protocol.shown(value), field
+        assert f"| `{field}` | {written(value)} | {meanings[field]} |\n" in text
