@@ -5,6 +5,7 @@ The terminal, the page of a card, the page of all cards and the figures use the 
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from echo_jax.memory_benchmark.protocol import TASKS
@@ -189,25 +190,28 @@ def _span_lines(task: str, spans: Row) -> list[Line]:
     return found
 
 
+def _evidence(found: Row, shown: Callable[[float], str], infinite: str = "never") -> dict[str, str]:
+    """Two fields of the line of an estimate: its interval with the coverage, and its seeds."""
+    return {"interval": covered(bounds(found, shown, infinite), found), "seeds": seeds_of(found)}
+
+
 def _capacity_lines(capacity: Row, _: Card) -> list[Line]:
-    exact, numbers = capacity["exact"], capacity["state_numbers"]
-    note = (
-        f"{decimals(capacity['float16']['median'])} with the state in float16, "
-        f"{decimals(capacity['noise']['median'])} with noise in it; state of "
-        f"{counted(numbers, 'number')}"
-    )
-    interval = covered(bounds(exact, decimals), exact)
+    exact, float16, noise = (capacity[name] for name in ("exact", "float16", "noise"))
     value = f"{decimals(exact['median'])} bits"
-    return [Line("capacity", value, interval, "0 bits", seeds_of(exact), note)]
+    note = (
+        f"{decimals(float16['median'])} with the state in float16, {decimals(noise['median'])} "
+        f"with noise in it; state of {counted(capacity['state_numbers'], 'number')}"
+    )
+    return [Line("capacity", value, baseline="0 bits", note=note, **_evidence(exact, decimals))]
 
 
 def _linear_lines(linear: Row, _: Card) -> list[Line]:
     trained, numbers = linear["trained"], linear["state_numbers"]
     most = f"at most {numbers:,}; " if numbers else ""
     note = f"{most}{decimals(linear['untrained']['median'])} before training"
-    interval = covered(bounds(trained, decimals), trained)
     value = decimals(trained["median"])
-    return [Line("linear capacity", value, interval, "0", seeds_of(trained), note)]
+    evidence = _evidence(trained, decimals)
+    return [Line("linear capacity", value, baseline="0", note=note, **evidence)]
 
 
 def _learning_lines(learning: Row, card: Card) -> list[Line]:
@@ -218,26 +222,21 @@ def _learning_lines(learning: Row, card: Card) -> list[Line]:
             continue
         known = [line for line in of_lags if line["median"] is not None]
         line = known[-1] if known else of_lags[0]
-        updates = f"more than {card['protocol']['budget']:,}"
-        if known:
-            updates = f"{line['median']:,.0f}"
-        interval = bounds(line, number)
-        failed = {
-            row["seed"]
-            for row in card["raw"]
-            if row["kind"] == "run" and row["task"] == task and row["failed"]
-        }
-        lost = f"the loss of {counted(len(failed), 'seed')} became non-finite at some lag"
-        found.append(
-            Line(
-                f"learning, {task}",
-                f"{updates} updates to lag {line['lag']:,}",
-                f"{interval} (95%)" if interval else "",
-                seeds=f"{line['reached']} of {line['seeds']} seeds succeeded",
-                note=lost if failed else "",
-            )
-        )
+        updates = f"{line['median']:,.0f}" if known else f"more than {card['protocol']['budget']:,}"
+        value = f"{updates} updates to lag {line['lag']:,}"
+        interval = bounds(line, number) and f"{bounds(line, number)} (95%)"
+        seeds = f"{line['reached']} of {line['seeds']} seeds succeeded"
+        note = _non_finite(card, task)
+        found.append(Line(f"learning, {task}", value, interval, seeds=seeds, note=note))
     return found
+
+
+def _non_finite(card: Card, task: str) -> str:
+    """The number of seeds whose loss became non-finite; empty if there are none."""
+    runs = (row for row in card["raw"] if row["kind"] == "run" and row["task"] == task)
+    failed = {run["seed"] for run in runs if run["failed"]}
+    said = f"the loss of {counted(len(failed), 'seed')} became non-finite at some lag"
+    return said if failed else ""
 
 
 def chance(card: Card) -> str:
@@ -247,18 +246,11 @@ def chance(card: Card) -> str:
 
 def _beyond_lines(beyond: Row, card: Card) -> list[Line]:
     """The accuracy on the longest streams."""
-    longest = max(range(len(beyond["times"])), key=beyond["times"].__getitem__)
-    accuracy = beyond["accuracy"][longest]
-    return [
-        Line(
-            "beyond",
-            f"{percent(accuracy['median'])} at {beyond['times'][longest]:,g} times the length",
-            covered(bounds(accuracy, percent), accuracy),
-            chance(card),
-            seeds_of(accuracy),
-            f"trained at lag {beyond['lag']:,} on streams of {beyond['length']:,} steps",
-        )
-    ]
+    times, accuracy = max(zip(beyond["times"], beyond["accuracy"], strict=True), key=itemgetter(0))
+    value = f"{percent(accuracy['median'])} at {times:,g} times the length"
+    note = f"trained at lag {beyond['lag']:,} on streams of {beyond['length']:,} steps"
+    evidence = _evidence(accuracy, percent)
+    return [Line("beyond", value, baseline=chance(card), note=note, **evidence)]
 
 
 def _cause_lines(cause: Row, _: Card) -> list[Line]:
@@ -292,11 +284,10 @@ def _copy_lines(copy: list[Row], _: Card) -> list[Line]:
         Line(
             f"copy memory, T = {of['T']:,}",
             f"{nats(of['recall']['median'])} nats per recalled symbol",
-            covered(bounds(of["recall"], nats, "infinite"), of["recall"]),
-            f"{nats(of['floor'])} nats",
-            seeds_of(of["recall"]),
-            f"after {of['updates']:,} updates; loss of the whole sequence "
+            baseline=f"{nats(of['floor'])} nats",
+            note=f"after {of['updates']:,} updates; loss of the whole sequence "
             f"{nats(of['loss']['median'])}, baseline {nats(of['loss_floor'])}",
+            **_evidence(of["recall"], nats, "infinite"),
         )
         for of in copy
     ]
@@ -325,19 +316,15 @@ def big_numbers(card: Card) -> list[tuple[str, str, str]]:
     bits = summary["capacity"] and summary["capacity"]["exact"]
     words = (three_digits(bits["median"]), bounds(bits, three_digits)) if bits else ("", "")
     found.append(("bits in the state", *words))
-    cost = summary["price"] or {"train": {}, "stream": {}}
-    sizes = [
-        three_digits(cost[name]) if name in cost else "" for name in ("parameters", "state_bytes")
-    ]
-    times = [
-        f"{three_digits(cost[name]['1'])} \u00b5s" if "1" in cost[name] else ""
-        for name in ("stream", "train")
-    ]
+    cost = summary["price"]
+    sizes = [three_digits(cost[name]) if cost else "" for name in ("parameters", "state_bytes")]
+    times = [cost[name].get("1") if cost else None for name in ("stream", "train")]
+    streaming, training = ("" if us is None else f"{three_digits(us)} \u00b5s" for us in times)
     return [
         *found,
         ("parameters", sizes[0], ""),
         ("bytes of state", sizes[1], "a stream"),
-        ("streaming step", times[0], f"training {times[1]}" * bool(times[1])),
+        ("streaming step", streaming, training and f"training {training}"),
     ]
 
 
@@ -402,8 +389,7 @@ def _cause_sentence(cause: Row, card: Card) -> str:
         return f"At {lag} no seed is known to have failed: the card shows no limit."
     also = ", and also when trained on from a shorter lag" * bool(cause["tried"])
     closest = cause["closest"]
-    interval = covered(bounds(closest, percent), closest)
-    beside = _beside(Line("", "", interval, chance(card), seeds_of(closest)))
+    beside = _beside(Line("", "", baseline=chance(card), **_evidence(closest, percent)))
     return (
         f"At {lag}, {failed} from scratch{also}; their best evaluations reached "
         f"{percent(closest['median'])} {beside}: whether such cells could not hold the value or "

@@ -48,31 +48,37 @@ class Ratio(NamedTuple):
     high: float
 
 
-def log_updates(card: Card, task: str, lag: int) -> list[float] | None:
-    """log2 of the updates of each seed at a lag; None unless all succeed in half of the budget."""
+def log_updates(card: Card, lag: int) -> list[float] | None:
+    """log2 of the updates of each seed at a lag of the stream task.
+
+    None unless all seeds succeed within half of the budget.
+    """
     protocol, threshold = card["protocol"], max(card["protocol"]["thresholds"])
-    runs = [r for r in card["raw"] if r["kind"] == "run" and (r["task"], r["lag"]) == (task, lag)]
+    runs = [run for run in _stream_runs(card) if run["lag"] == lag]
     updates = [spans.reached(run, threshold, protocol) for run in runs]
     known = [math.log2(n) for n in updates if n is not None]
     all_seeds = len(known) == len(card["seeds"]) > 1
     return known if all_seeds and 2 * 2 ** max(known) <= protocol["budget"] + 0.5 else None
 
 
-def compared(first: Card, second: Card, task: str, lag: int) -> Ratio | None:
+def _stream_runs(card: Card) -> list[Any]:
+    return [row for row in card["raw"] if row["kind"] == "run" and row["task"] == "stream"]
+
+
+def compared(first: Card, second: Card, lag: int) -> Ratio | None:
     """The ratio of the updates at a lag; None unless `log_updates` has those of both."""
-    ours, theirs = (log_updates(card, task, lag) for card in (first, second))
+    ours, theirs = log_updates(first, lag), log_updates(second, lag)
     if ours is None or theirs is None:
         return None
-    every = [card["protocol"]["evaluate_every"] for card in (first, second)]
-    difference, interval = _predicted(ours, theirs, every)
+    difference, interval = _predicted(ours, theirs, first["protocol"]["evaluate_every"])
     return Ratio(lag, 2**difference, 2**interval.low, 2**interval.high)
 
 
-def longest(first: Card, second: Card, task: str = "stream") -> Ratio | None:
+def longest(first: Card, second: Card) -> Ratio | None:
     """`compared` at the longest lag where it is possible; None if it never is."""
     if first["protocol_hash"] != second["protocol_hash"]:
         return None
-    found = (compared(first, second, task, lag) for lag in reversed(first["protocol"]["ladder"]))
+    found = (compared(first, second, lag) for lag in reversed(first["protocol"]["ladder"]))
     return next(filter(None, found), None)
 
 
@@ -82,7 +88,7 @@ def sentence(first: Card, second: Card) -> str:
     if first["protocol_hash"] != second["protocol_hash"]:
         return f"{names} are of different protocols."
     found = longest(first, second)
-    if found is None and not (_has_runs(first) and _has_runs(second)):
+    if found is None and not (_stream_runs(first) and _stream_runs(second)):
         return f"The stream task was not measured for both {names}."
     if found is None:
         return f"There is no lag that all seeds of {names} learn within half of the budget."
@@ -92,10 +98,6 @@ def sentence(first: Card, second: Card) -> str:
         f"At lag {found.lag} {first['name']} takes {found.ratio:.2f} times the updates of "
         f"{second['name']} (repeats with other seeds: {interval}, {LEVEL:.0%}){surely}."
     )
-
-
-def _has_runs(card: Card) -> bool:
-    return any(row["kind"] == "run" and row["task"] == "stream" for row in card["raw"])
 
 
 class Coverage(NamedTuple):
@@ -115,17 +117,16 @@ class Coverage(NamedTuple):
     values: int
 
 
-def coverages(cards: Sequence[Card], task: str = "stream") -> Iterator[Coverage]:
+def coverages(cards: Sequence[Card]) -> Iterator[Coverage]:
     """The coverage at each lag that all cards have `log_updates` of, over all choices of pairs.
 
     Args:
       cards: repeats of one cell, with different seeds, at least 4.
-      task: stream or hold.
     """
-    every = [cards[0]["protocol"]["evaluate_every"]] * 2
+    every = cards[0]["protocol"]["evaluate_every"]
     pairs = list(combinations(range(len(cards)), 2))
     for lag in cards[0]["protocol"]["ladder"]:
-        known = [each for card in cards if (each := log_updates(card, task, lag)) is not None]
+        known = [each for card in cards if (each := log_updates(card, lag)) is not None]
         if len(known) < len(cards):
             continue
         predicted = {(i, j): _predicted(known[i], known[j], every)[1] for i, j in pairs}
@@ -162,16 +163,16 @@ def _jackknife(held: Mapping[tuple[int, int, int, int], bool], cards: int) -> fl
 
 
 def _predicted(
-    ours: Sequence[float], theirs: Sequence[float], every: Sequence[int]
+    ours: Sequence[float], theirs: Sequence[float], every: int
 ) -> tuple[float, statistics.Interval]:
     """The difference of two means of log2 updates, with the prediction interval of repeats.
 
     Args:
       ours: log2 updates of the seeds of one card.
       theirs: those of the other card.
-      every: updates between two evaluations, of each card.
+      every: updates between two evaluations.
     """
-    widths = (_resolution(ours, every[0]), _resolution(theirs, every[1]))
+    widths = (_resolution(ours, every), _resolution(theirs, every))
     return statistics.predicted_difference(ours, theirs, LEVEL, widths)
 
 

@@ -43,14 +43,14 @@ def repeat(updates, seeds=None):
 
 
 def test_the_ratio_of_two_cards_is_that_of_their_geometric_means():
-    found = compare_two.compared(repeat([200, 400]), repeat([100, 50]), "stream", 1)
+    found = compare_two.compared(repeat([200, 400]), repeat([100, 50]), 1)
     assert found.ratio == pytest.approx(4)
     assert found.low < 4 < found.high
     assert found.low * found.high == pytest.approx(16)
 
 
 def test_a_lag_that_a_seed_never_learned_cannot_be_compared():
-    assert compare_two.compared(repeat([200, 400], seeds=3), repeat([100, 50]), "stream", 1) is None
+    assert compare_two.compared(repeat([200, 400], seeds=3), repeat([100, 50]), 1) is None
     assert compare_two.longest(repeat([200, 400]), repeat([100, 50])).lag == 1
     assert (
         compare_two.longest(repeat([200, 525]), repeat([100, 50])) is None
