@@ -1,8 +1,6 @@
 """Cards as files: what is in the digest, what is written, what is read."""
 
 import copy
-import subprocess
-import sys
 
 import pytest
 from fabricated_cards import CARDS, FULL, QUICK, card, raw_of, signed
@@ -120,9 +118,3 @@ def test_a_file_that_is_no_card_is_refused_in_a_sentence(tmp_path, data, sentenc
     assert sentence in str(said.value)
     assert str(said.value).startswith(f"{tmp_path / 'a.json'}")
     assert str(said.value).endswith(": use a card as scripts/probe.py wrote it")
-
-
-def test_cards_are_read_without_jax():
-    code = "import sys; from echo_jax.memory_cards import card_file; print('jax' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert done.stdout == "False\n"

@@ -9,7 +9,6 @@ import sys
 
 import pytest
 from fabricated_cards import (
-    CARDS,
     FULL,
     SMALL,
     card,
@@ -25,11 +24,6 @@ from echo_jax import atomic_files
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory_cards import card_file
 from echo_jax.memory_cards.summary import summarize
-
-
-@pytest.mark.parametrize("name", CARDS)
-def test_a_card_as_it_was_made_is_valid(name):
-    card_file.validate(card(name))
 
 
 def index(made, kind, **fields):
@@ -79,17 +73,9 @@ def smaller(made):
     return made
 
 
-def without_device(made):
-    del made["device"]
-    return made
-
-
 EDITED = [
     (changed(("schema",), 2), "schema is 2, and this version of echo_jax reads 1 alone"),
-    (lambda _: [1], "the card is wrong (expected `object`, got `array`)"),
-    (without_device, "the card is wrong (object missing required field `device`)"),
     (changed(("colour\x1b",), 1), "the card is wrong (object contains unknown field `colour?`)"),
-    (changed(("device",), "\x1b[2J"), "the card has control characters in '\\x1b[2J'"),
     (of_raw("run", "lag", "1"), "raw[6].lag is '1' (expected `int`, got `str`)"),
     (of_raw("run", "accuracy", [1.2]), "raw[6].accuracy[0] is 1.2 (expected `float` <= 1.0)"),
     (of_raw("beyond", "accuracy", [-0.1] * 7), "accuracy[0] is -0.1 (expected `float` >= 0.0)"),

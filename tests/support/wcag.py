@@ -1,4 +1,7 @@
-"""Contrast of colours as WCAG 2 defines it."""
+"""Contrast of colours as WCAG 2 defines it, and text that can be read."""
+
+import re
+from xml.etree import ElementTree
 
 
 def luminance(colour):
@@ -12,3 +15,12 @@ def contrast(one, other="#ffffff"):
     """From 1 for the same colour to 21 for black on white."""
     darker, lighter = sorted([luminance(one), luminance(other)])
     return (lighter + 0.05) / (darker + 0.05)
+
+
+def assert_readable(drawing):
+    """Each text of an SVG drawing has at least 9 points, and contrast to white."""
+    for text in ElementTree.fromstring(drawing).iter("{http://www.w3.org/2000/svg}text"):
+        style = text.get("style") or "font-size: 9px"  # a formula, whose parts have their own
+        assert float(re.search(r"font-size: ([\d.]+)px", style)[1]) >= 9
+        colour = re.search(r"fill: (#\w{6})", style)
+        assert contrast(colour[1] if colour else "#000000") >= 4.5

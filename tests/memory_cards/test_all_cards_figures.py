@@ -1,0 +1,115 @@
+"""The figures of all cards of a protocol: their order, their marks, and labels that can be read."""
+
+import itertools
+
+import numpy as np
+import pytest
+from fabricated_cards import CARDS, card
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
+from wcag import assert_readable
+
+from echo_jax.memory_cards import all_cards_figures
+from echo_jax.memory_cards.all_cards_figures import (
+    cost_figure,
+    memory_functions_figure,
+    spans_figure,
+)
+from echo_jax.memory_cards.card_figure import ZERO, place
+from echo_jax.memory_cards.card_text import reach
+from echo_jax.report.styles import BLUE, svg
+
+FIGURES = [spans_figure, memory_functions_figure, cost_figure]
+
+
+@pytest.fixture
+def full():
+    return [made for made in map(card, CARDS) if made["protocol"]["name"] == "full"]
+
+
+def many(count):
+    return [card("lstm") | {"name": f"cell {i}"} for i in range(count)]
+
+
+def texts(axes):
+    return [text.get_text() for text in axes.texts]
+
+
+def marks(axes, marker):
+    """The lines of the stream task that have a mark and points."""
+    of_stream = [line for line in axes.lines if line.get_color() == BLUE and len(line.get_xdata())]
+    return [line for line in of_stream if line.get_marker() == marker]
+
+
+def test_a_card_that_has_nothing_for_a_figure_is_left_out(full):
+    nothing = full[0] | {"name": "nothing", "rows": dict.fromkeys(full[0]["rows"])}
+    assert ">nothing<" in svg(spans_figure([nothing, full[0]]), "a")
+    for draw in (memory_functions_figure, cost_figure):
+        assert draw([nothing]) is None
+        assert "nothing" not in svg(draw([nothing, full[0]]), "a")
+
+
+@pytest.mark.parametrize("draw", FIGURES)
+def test_a_figure_is_the_same_each_time_and_a_name_is_drawn_as_it_is(draw):
+    drawings = [svg(draw([card("lstm") | {"name": "a$b$_<c> & d"}]), "a") for _ in range(2)]
+    assert "a$b$_&lt;c&gt; &amp; d" in drawings[0]
+    assert drawings[0] == drawings[1]
+    assert_readable(drawings[0])
+
+
+def test_cells_are_rows_from_the_longest_stream_span_to_the_shortest(full):
+    (axes,) = spans_figure(full).axes
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names == ["lru", "ssm", "lstm", "gru", "irnn", "shift-5\ncontrol", "no-memory"]
+    ordered = all_cards_figures.by_span(full)
+    spans = [made["rows"]["stream_span"]["0.99"]["median"] for made in ordered]
+    at = [float(line.get_xdata()[0]) for line in marks(axes, "o")]
+    assert at == [place(span) for span in spans]
+    assert at[-1] == ZERO
+    assert [round(line.get_ydata()[0]) for line in marks(axes, "o")] == list(range(7))
+    assert axes.yaxis_inverted()
+
+
+def test_a_span_that_is_a_lower_bound_has_an_arrow_and_says_at_least():
+    (axes,) = spans_figure([card("lru"), card("shift-5")]).axes
+    assert sum(getattr(text, "arrow_patch", None) is not None for text in axes.texts) == 2
+    assert texts(axes).count("\u2265\u2009500") == 2  # both spans of lru
+    assert [line.get_ydata()[0] for line in marks(axes, ">")] == [-0.16]
+
+
+def test_an_interval_whose_end_is_a_lower_bound_ends_in_a_point():
+    assert reach(card("ssm")["rows"]["stream_span"]["0.99"])[2:] == (500, False, True)
+    (axes,) = spans_figure([card("ssm"), card("shift-5")]).axes
+    (point,) = marks(axes, ">")
+    assert round(point.get_ydata()[0]) == 0
+    assert point.get_xdata()[0] > 500
+
+
+def test_twenty_lines_are_told_apart_by_style_and_by_number():
+    axes = memory_functions_figure(many(20)).axes[0]
+    assert texts(axes) == [str(i + 1) for i in range(20)]
+    drawn = [line for line in axes.lines if len(line.get_xdata()) > 2]
+    assert len({(line.get_color(), str(line._dash_pattern)) for line in drawn}) == 20
+    at = np.array([text.get_position() for text in axes.texts])
+    apart = np.linalg.norm(at[:, None] - at, axis=-1) + np.eye(20)
+    assert apart.min() > 0.03
+
+
+def test_names_in_the_figure_of_costs_do_not_cover_each_other():
+    several = many(6)
+    for i, made in enumerate(several):
+        made["rows"]["price"]["stream"]["1"] = 40 + 3 * i
+    figure = cost_figure(several)
+    FigureCanvasAgg(figure).draw()
+    (axes,) = figure.axes
+    assert set(texts(axes)) == {made["name"] for made in several}
+    boxes = [Text.get_window_extent(text) for text in axes.texts]  # without lines to the points
+    assert not [one for one, other in itertools.combinations(boxes, 2) if one.overlaps(other)]
+
+
+def test_cells_with_equal_bytes_of_state_have_one_mark(full):
+    marked = {line.get_label(): len(line.get_xdata()) for line in cost_figure(full).axes[0].lines}
+    sizes = [made["rows"]["price"]["state_bytes"] for made in full]
+    expected = {f"{n} bytes of state": sizes.count(n) for n in sizes if sizes.count(n) > 1}
+    assert {k: n for k, n in marked.items() if "bytes" in k} == expected
+    assert marked["a size of its own"] == sum(sizes.count(n) == 1 for n in sizes)
