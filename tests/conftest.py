@@ -1,5 +1,7 @@
+import gc
 import os
 import runpy
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -79,24 +81,32 @@ class Said(NamedTuple):
     stderr: str
 
 
+def never_leave(status):
+    raise AssertionError(f"the process was about to end, with status {status}")
+
+
 @pytest.fixture
 def call(root, monkeypatch, capfd, tmp_path):
     """Runs a script in this process, where jax is there already and programs stay compiled."""
     monkeypatch.setattr("echo_jax.machine.use_cpu_devices", lambda *_: None)
     monkeypatch.setattr("echo_jax.host.compilation_cache.use_compilation_cache", lambda: None)
+    monkeypatch.setattr(os, "_exit", never_leave)
+    interrupted = signal.getsignal(signal.SIGINT)
 
     def run(script, *arguments, cwd, stdin="", status=0):
         (tmp_path / "stdin").write_text(stdin)
         with monkeypatch.context() as patch, (tmp_path / "stdin").open() as file:
             patch.chdir(cwd)
-            patch.syspath_prepend(str(root / "scripts"))
-            patch.setattr(sys, "argv", [script, *map(str, arguments)])
+            patch.setattr(sys, "argv", [f"scripts/{script}", *map(str, arguments)])
             patch.setattr(sys, "stdin", file)
             ended = 0
             try:
                 runpy.run_path(str(root / "scripts" / script), run_name="__main__")
             except SystemExit as stop:
                 ended = stop.code
+            finally:
+                gc.enable()
+                signal.signal(signal.SIGINT, interrupted)
         said = Said(*capfd.readouterr())
         assert ended == status, said.stderr
         return said

@@ -73,7 +73,7 @@ def _default(field: "dataclasses.Field[Any]") -> Any:
 
 def _hint(default: Any) -> str | Callable[[str], str]:
     """What help says of a default: nothing where the flag is simply left out."""
-    if default is None or default == ():
+    if default is None or default in ((), ""):
         return ""
     if isinstance(default, bool):
         return "(default: on)" if default else "(default: off)"

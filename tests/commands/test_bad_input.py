@@ -4,22 +4,17 @@ Most command lines run in this process, where it can be seen that nothing is com
 as a user runs them.
 """
 
-import contextlib
 import dataclasses
 import fcntl
-import gc
-import io
 import os
 import resource
-import runpy
 import shlex
-import subprocess
-import sys
 
 import jax
 import numpy as np
 import pytest
 from run_folders import OWN, PLAIN, inputs_of, make_run, snapshot
+from running import execute
 
 import echo_jax
 from echo_jax import atomic_files, config, machine
@@ -70,20 +65,8 @@ def place(tmp_path_factory):
 HUNDRED = b"".join(b"%d\n" % (7 * i % 5) for i in range(100))
 COLUMNS = {
     "good": b"n\n" + HUNDRED,
-    "nothing": b"",
-    "header": b"n\n",
-    "blank": b"\n1\n2\n",
-    "headless": HUNDRED,
-    "constant": b"n\n" + b"1\n" * 100,
     "two": b"a,b\n" + b"1,2\n3,4\n" * 50,
     "latin": b"n\n1\n\xe9\n",
-    "nul": b"n\n1\n\x00\n",
-    "ragged": b"a,b\n1,2\n3\n",
-    "wide": b"a,b\n1,2\n3,4,5\n",
-    "gap": b"a,b\n1,2\n3,\n",
-    "quotes": b'n\n1\n"2\n',
-    "twins": b"a,a\n1,2\n",
-    "long": b"n\n1\n" + b"2" * 101 + b"\n",
     "unseen": b"n\n11\n\xce\xb2\n",
 }
 
@@ -91,7 +74,6 @@ TRAIN = """
 --part four                  | --part four is unknown: use one of current, no-context, context
 --part                       | --part has no value: give one after it
 --cell lstn                  | cell 'lstn' is unknown: use one of lstm, gru, optimized-lstm,
---cell ''                    | cell '' is unknown: use one of lstm,
 --cell nosuch.module:Cell    | cell 'nosuch.module:Cell' cannot be imported (ModuleNotFoundError:
 --cell os:system             | cell 'os:system' is no flax.linen.RNNCellBase: derive it from that
 --cell os:nosuch             | cell 'os:nosuch' cannot be imported (AttributeError:
@@ -106,100 +88,57 @@ stray                        | stray is not an option: see --help for all of the
 --lag {digits}               | --lag is too long for a number: use one such as 1
 --lag                        | --lag has no value: give one after it
 --lag 25                     | lag 25 reaches outside a sequence of 25: use a lag from -24 to 24
---lag -25                    | lag -25 reaches outside a sequence of 25: use a lag from -24 to 24
 --window 26                  | window 26 is longer than the sequence of 25: use a window of at most
---window 0                   | window 0 is below 1: use 1 or more
 --length 10 --batch 7        | length 10 gives 6 rows (window 5, lag 1), fewer than batch size 7:
 --length 5                   | length 5 gives 1 row (window 5, lag 1), fewer than batch size 5: use
---length -1                  | length -1 is below 1: use 1 or more
---length ten                 | --length ten is not a whole number
 --batch-size -5              | batch size -5 is below 1: use 1 or more
---batch 0                    | batch size 0 is below 1: use 1 or more
 --batch x                    | --batch x is not a whole number
 --hidden 0                   | hidden size 0 is below 1: use 1 or more
 --hidden 2147483648          | hidden size 2147483648 is above 2147483647: use 2147483647 or less
 --vocab-size 1               | vocab size 1 is below 2: use 2 or more
---vocab-size 99999999999     | vocab size 99999999999 is above 2147483647: use 2147483647 or less
 --learning-rate fast         | --learning-rate fast is not a number: use one such as
 --learning-rate nan          | learning rate nan is not finite and above 0 in 32 bits: use one such
---learning-rate inf          | learning rate inf is not finite and above 0
---learning-rate 0            | learning rate 0.0 is not finite and above 0
---learning-rate -1e-3        | learning rate -0.001 is not finite and above 0
 --learning-rate 1e39         | learning rate 1e+39 is not finite and above 0 in 32 bits: use one
---learning-rate 1e-46        | learning rate 1e-46 is not finite and above 0 in 32 bits: use one
 --seed -1                    | seed -1 is below 0: use 0 or more
 --seed 2147483647 --seeds 2  | seed 2147483647 is above 2147483646: use 2147483646 or less
---seeds 0                    | seeds 0 is below 1: use 1 or more
---sequences 0                | sequences 0 is below 1: use 1 or more
---sequences many             | --sequences many is not a whole number
---evaluation-sequences 0     | evaluation sequences 0 is below 1: use 1 or more
 --layout rows                | --layout rows is unknown: use one of windows, prefixes, streams
---optimizer sgd              | --optimizer sgd is unknown: use one of adam, keras-adam
---missing gap                | --missing gap is unknown: use one of masked, token
 --missing token              | missing token has no effect with layout windows, where no value is
---missing token --layout streams | missing token has no effect with layout streams,
---framing digits             | --framing digits is unknown: use one of classes, values
 --framing values --encoding embedding | encoding embedding embeds tokens, and framing values
 --framing values --csv good.csv | framing values is for integers, and the values of good.csv
---encoding binary            | --encoding binary is unknown: use one of one-hot, embedding
 --embedding-dim 0            | embedding dim 0 is below 1: use 1 or more
 --embedding-dim 8            | embedding dim 8 needs an embedding: use --encoding embedding, or
---embedding-dim wide         | --embedding-dim wide is not a whole number
 --tied                       | tied True needs an embedding: use --encoding embedding
 --delay-line 0 --cell mlp    | delay line 0 is below 1: use 1 or more
 --delay-line 3               | delay line 3 is not for cell lstm: use --cell mlp
---delay-line long --cell mlp | --delay-line long is not a whole number
 --bptt-batches 0             | bptt batches 0 is below 1: use 1 or more
---bptt-batches all           | --bptt-batches all is not a whole number
 --bptt-batches 2 --no-stateful | bptt batches 2 need a state that is carried from batch to batch:
 --devices 0                  | devices 0 is below 1: use 1 or more
 --devices two                | --devices two is not a whole number: use one such as 1
 --checkpoint-every 0         | checkpoint every 0 is below 1: use 1 or more
---checkpoint-every often     | --checkpoint-every often is not a whole number: use one such as
 --seed-map pmap              | --seed-map pmap is unknown: use one of
 --processes 2                | --processes is gone: one process uses all devices that it sees; for
 --coordinator=a:1            | --coordinator is gone: one process uses all devices that it sees; for
 --compilation-cache yes      | yes is not an option: see --help for all of them
 --hidden 2147483647          | 206,158,442,112.0 GiB are needed at the least and this machine has
---length 2147483647          | 32,040.0 GiB are needed at the least and this machine has
 --seeds 2147483647           | 847,216.0 GiB are needed at the least and this machine has
 --vocab-size 2147483647 --layout streams --window 1 | 6,064.0 GiB are needed at the least
 --out                        | --out has no value: give one after it
 --out ''                     | out . is a folder that exists already, and nothing is overwritten
 --out taken                  | out taken is a file that exists already, and nothing is overwritten:
 --out plain                  | out plain is a folder that exists already, and nothing is
---out empty                  | out empty is a folder that exists already
---out link                   | out link is a folder that exists already
 --out taken/run              | out taken/run cannot be created (Not a directory): use a folder you
 --out /proc/none/run         | out /proc/none/run cannot be created (No such file or directory):
 --out new/{name}             | out new/xxx
 --csv nosuch.csv             | file nosuch.csv does not exist or is not a regular file: use the name
---csv ''                     | file . does not exist or is not a regular file: use the name of a CSV
 --csv empty                  | file empty does not exist or is not a regular file: use the name of a
 --csv pipe                   | file pipe does not exist or is not a regular file: use the name of a
 --csv taken/my.csv           | file taken/my.csv does not exist or is not a regular file: use
---csv nothing.csv            | file nothing.csv is empty: use one with column names and values
---csv header.csv             | file header.csv has column names and no values: add a line for each
---csv blank.csv              | file blank.csv line 1 is blank: name the columns there
---csv headless.csv           | file headless.csv line 1 has the number '0' where the name of the
---csv constant.csv           | column n of constant.csv: a vocabulary of the one value '1' is too
 --csv two.csv                | file two.csv has 2 columns: use --column with one of 'a', 'b'
 --csv two.csv --column c     | file two.csv has no column 'c': use --column with one of 'a', 'b'
---csv two.csv --column ''    | file two.csv has no column '': use --column with one of 'a', 'b'
 --csv latin.csv              | file latin.csv line 3 is not UTF-8: save the file as UTF-8
---csv nul.csv                | column n of nul.csv: value
---csv ragged.csv --column b  | file ragged.csv line 3 has no value in column 'b': fill it or
---csv wide.csv --column a    | file wide.csv line 3 has 3 cells, but line 1 names 2: put a cell that
---csv gap.csv --column b     | file gap.csv line 3 has no value in column 'b': fill it or
---csv quotes.csv             | file quotes.csv line 3 is not CSV (unexpected end of data): correct
---csv twins.csv --column a   | file twins.csv has 2 columns named 'a': use --column with one of
---csv long.csv               | column n of long.csv: value '2222222222222222222222222222222222222222
 --csv good.csv               | column n of good.csv: 100 values with --held-out 0.2 give 80 to train
---csv good.csv --length 60   | column n of good.csv: 100 values with --held-out 0.2 give 80 to train
 --csv good.csv --vocab-size 7 | column n of good.csv: vocab size 7 is not the number of its
---csv good.csv --held-out 0  | held out 0.0 is not a share between 0 and 1: use one such as 0.2
 --csv good.csv --held-out 1  | held out 1.0 is not a share between 0 and 1: use one such as 0.2
---csv good.csv --held-out nan | held out nan is not a share between 0 and 1: use one such as 0.2
 --csv good.csv --held-out half | --held-out half is not a number: use one such as
 --column n                   | column n has no file: name it with --csv FILE
 --resume                     | --resume has no value: give one after it
@@ -215,15 +154,12 @@ stray                        | stray is not an option: see --help for all of the
 --resume half --no-stateful  | --no-stateful cannot be changed in a run that is resumed
 --resume half --part context | --part cannot be changed in a run that is resumed
 --resume half --out new      | --out cannot be changed in a run that is resumed
---resume half --seed-map map | --seed-map cannot be changed in a run that is resumed
---resume half --csv good.csv | --csv cannot be changed in a run that is resumed
 --resume half --sequences 3  | sequences 3 is below the 4 that half has done: use more, or start a
 --resume half --sequences 0  | sequences 0 is below 1: use 1 or more
 --resume half --cell gru     | cell 'gru' is not that of half, which has lstm: leave it out
 --resume half --checkpoint_every 0 | checkpoint every 0 is below 1: use 1 or more
 --resume half --checkpoint_every 5 --sequences 1 | sequences 1 is below the 4 that half has done
 --resume plain               | plain is finished, all 4 sequences: use a larger --sequences to go
---resume plain --sequences 4 | plain is finished, all 4 sequences: use a larger --sequences to go
 --resume cell                | cell needs the cell mine:Cell, which is imported only if you name it
 --resume cell --cell lstm    | cell needs the cell mine:Cell, which is imported only if you name
 """
@@ -232,39 +168,26 @@ PREDICT = """
 {nothing}                    | Folder of the run is not given: name it, or see --help
 plain                        | none of values, --csv FILE, --stream, --explain and --beyond N given
 plain 1 --stream             | several of values, --csv FILE, --stream, --explain and --beyond N
-plain --csv good.csv --explain | several of values, --csv FILE, --stream, --explain and
 plain --strem                | --strem is not an option: use --stream, or see --help
-plain 1 --zzz                | --zzz is not an option: see --help for all of them
 plain 1 --windows ten        | --windows ten is not a whole number: use one such as 1
 plain --explain --windows 0  | --windows 0 is out of range: use 1 to 2147483647
 plain --beyond 0             | --beyond 0 is out of range: use 1 to 2147483647
-plain --beyond far           | --beyond far is not a whole number: use one such as 1
 plain --explain --state s    | --state has no effect with --explain
 plain 1 --unknown maybe      | --unknown maybe is unknown: use one of error, skip
 plain 1 --column n           | --column n has no file: name it with --csv FILE
-plain 1 --seed x             | --seed x is not a whole number: use one such as 1
 plain 1 --seed 1             | seed 1 is not in plain: use one from 0 to 0
 half 33 --seed 2             | seed 2 is not in half: use one from 3 to 4
-half 33 --seed -1            | seed -1 is not in half: use one from 3 to 4
 plain 1 0 5                  | value '5' at position 3 is not in the vocabulary (the whole numbers
-plain 1 -5                   | value '-5' at position 2 is not in the vocabulary (the whole numbers
 plain 1.0                    | value '1.0' at position 1 is not in the vocabulary (the whole
 plain ''                     | value '' at position 1 is not in the vocabulary (the whole numbers 0
 plain --csv unseen.csv       | value '11' in line 2 is not in the vocabulary (the whole numbers 0
-plain --csv nosuch.csv       | file nosuch.csv does not exist or is not a regular file: use the name
-plain --csv pipe             | file pipe does not exist or is not a regular file: use the name of
-plain --csv two.csv          | file two.csv has 2 columns: use --column with one of 'a', 'b'
-plain --csv good.csv --column z | file good.csv has no column 'z': use --column with one of
 nosuch 1                     | nosuch/config.json cannot be read (No such file or directory): use
-taken 1                      | taken/config.json cannot be read (Not a directory): use the
 empty 1                      | empty/config.json cannot be read (No such file or directory): use
-torn 1                       | torn/config.json is damaged, its digest is not that of its
 begun 33                     | begun has no checkpoint yet: train on with --resume
 failed 1                     | seed 0 of failed failed in training: use another --seed
 cell 1                       | cell needs the cell mine:Cell, which is imported only if you name it
 plain 1 --cell mine:Cell     | cell 'mine:Cell' is not that of plain, which has lstm: leave it out
 plain 1 --state taken        | taken is damaged, its digest is not that of its content: name
-plain 1 --state good.csv     | good.csv is damaged, its digest is not that of its content: name
 plain 1 --state plain/checkpoint.msgpack | plain/checkpoint.msgpack is damaged, its digest
 plain 1 --state empty        | empty is not a regular file: name another file, or none to start
 plain 1 --state pipe         | pipe is not a regular file: name another file, or none to start
@@ -274,31 +197,14 @@ plain 1 --state nosuch/state | --state nosuch/state would be in nosuch, which is
 
 SHOW = """
 --rows 0                     | --rows 0 is below 1: use 1 or more
---rows -3                    | --rows -3 is below 1: use 1 or more
---rows x                     | --rows x is not a whole number: use one such as 1
 --seeds 0                    | seeds 0 is below 1: use 1 or more
---zzz                        | --zzz is not an option: see --help for all of them
-stray                        | stray is not an option: see --help for all of them
---layout rows                | --layout rows is unknown: use one of windows, prefixes, streams
---window 26                  | window 26 is longer than the sequence of 25: use a window of at most
---csv nosuch.csv             | file nosuch.csv does not exist or is not a regular file: use the name
---csv constant.csv           | column n of constant.csv: a vocabulary of the one value '1' is too
---csv two.csv                | file two.csv has 2 columns: use --column with one of 'a', 'b'
---csv good.csv               | column n of good.csv: 100 values with --held-out 0.2 give 80 to train
---column n                   | column n has no file: name it with --csv FILE
 """
 
 BENCHMARK = """
 --rounds 1                   | rounds 1 is below 2: use 2 or more, one has no spread
---rounds x                   | --rounds x is not a whole number: use one such as 1
 --peers nosuch               | peer nosuch is unknown: use some of echo_jax, linen
---out taken                  | out taken is a file that exists already, and nothing is overwritten:
 --out plain                  | out plain is a folder that exists already, and nothing is
 --out taken/results          | out taken/results cannot be created (Not a directory): use a folder
---limit                      | --limit has no value: give one after it
---fast yes                   | yes is not an option: see --help for all of them
---zzz                        | --zzz is not an option: see --help for all of them
-stray                        | stray is not an option: see --help for all of them
 """
 
 STANDS_FOR = {"digits": "9" * 5000, "name": "x" * 300, "nothing": ""}
@@ -318,35 +224,6 @@ COMMANDS = [
 ]
 
 
-def never_leave(status):
-    raise AssertionError(f"the script came to its end, with status {status}")
-
-
-@pytest.fixture
-def run_script(root, place, monkeypatch):
-    """A function that runs a script in this process: its status and what it printed."""
-    monkeypatch.chdir(place)
-    monkeypatch.syspath_prepend(str(root / "scripts"))
-    monkeypatch.setattr(
-        "echo_jax.machine.use_cpu_devices", lambda count: None
-    )  # jax has begun already
-    monkeypatch.setattr(os, "_exit", never_leave)
-
-    def run(script, line):
-        out, err, status = io.StringIO(), io.StringIO(), 0
-        monkeypatch.setattr(sys, "argv", [script, *shlex.split(line.format(**STANDS_FOR))])
-        try:
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                runpy.run_path(str(root / "scripts" / script), run_name="__main__")
-        except SystemExit as stop:
-            status = stop.code
-        finally:
-            gc.enable()
-        return status, out.getvalue(), err.getvalue()
-
-    return run
-
-
 def is_one_sentence(printed, sentence):
     """What is printed is one line, begins as told, and goes on to a fix."""
     return (
@@ -362,56 +239,42 @@ def is_one_sentence(printed, sentence):
     ("script", "line", "sentence"), COMMANDS, ids=[f"{row[0]} {row[1]}" for row in COMMANDS]
 )
 def test_a_bad_command_line_is_one_sentence_compiles_nothing_and_leaves_nothing(
-    run_script, place, script, line, sentence, monkeypatch
+    call, place, script, line, sentence, monkeypatch
 ):
     monkeypatch.setattr(machine, "memory", lambda: 2**34)  # whatever this machine has
     before, compiled = snapshot(place), len(COMPILED)
-    status, out, err = run_script(script, line)
-    assert is_one_sentence(err, sentence), err
-    assert (status, out) == (2, "")
+    said = call(script, *shlex.split(line.format(**STANDS_FOR)), cwd=place, status=2)
+    assert is_one_sentence(said.stderr, sentence), said.stderr
+    assert said.stdout == ""
     assert len(COMPILED) == compiled
     assert snapshot(place) == before
 
 
-def test_a_good_command_line_is_not_refused_and_compiles(run_script):
+def test_a_good_command_line_is_not_refused_and_compiles(call, place):
     compiled = len(COMPILED)
-    status, out, err = run_script("show.py", "--csv good.csv --length 12 --rows 3")
-    assert (status, err) == (0, "")
-    assert "One-hot" in out
+    said = call("show.py", "--csv", "good.csv", "--length", 12, "--rows", 3, cwd=place)
+    assert said.stderr == ""
+    assert "One-hot" in said.stdout
     assert len(COMPILED) > compiled
 
 
-AS_A_USER = [
-    "train.py --lag one",
-    "train.py --csv pipe",
-    "train.py --resume plain",
-    "train.py --cell os:system",
-    "predict.py plain 1 0 5",
-    "benchmark.py --rounds 1",
-]
-
-
-def cpu_seconds_of_children():
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
-@pytest.mark.parametrize("command", AS_A_USER)
-def test_a_bad_command_line_is_refused_soon_in_a_process_of_its_own(root, place, command):
+@pytest.mark.parametrize(
+    "command",
+    [
+        "train.py --lag one",
+        "train.py --csv pipe",
+        "train.py --resume plain",
+        "predict.py plain 1 0 5",
+    ],
+)
+def test_a_bad_command_line_is_refused_soon_in_a_process_of_its_own(place, command):
     script, line = command.split(" ", 1)
     sentence = next(row[2] for row in COMMANDS if row[:2] == (script, line))
-    before, used = snapshot(place), cpu_seconds_of_children()
-    done = subprocess.run(
-        [sys.executable, "-W", "error", str(root / "scripts" / script), *shlex.split(line)],
-        check=False,
-        cwd=place,
-        capture_output=True,
-        text=True,
-        timeout=250,
-    )
-    seconds = cpu_seconds_of_children() - used
+    before, used = snapshot(place), resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    done = execute(script, *shlex.split(line), cwd=place, status=2)
+    seconds = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - used
     assert is_one_sentence(done.stderr, sentence), done.stderr
-    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stdout == ""
     assert snapshot(place) == before
     assert seconds < 5
 
@@ -427,36 +290,24 @@ def predict(inputs, **options):
 API = {
     "no folder": (lambda: echo_jax.load("nosuch"), "nosuch/config.json cannot be read (No such"),
     "a file": (lambda: echo_jax.load("taken"), "taken/config.json cannot be read (Not a directory"),
-    "no name": (lambda: echo_jax.load(""), "config.json cannot be read (No such file or directory"),
     "no run": (lambda: echo_jax.load("empty"), "empty/config.json cannot be read (No such file"),
     "no checkpoint": (lambda: echo_jax.load("begun"), "begun has no checkpoint yet: train on with"),
     "own cell": (lambda: echo_jax.load("cell"), "cell needs the cell mine:Cell, which is imported"),
     "other cell": (lambda: echo_jax.load("plain", cell="gru"), "cell 'gru' is not that of plain"),
     "seed outside": (lambda: echo_jax.load("half", seed=5), "seed 5 is not in half: use one from"),
-    "seed of text": (lambda: echo_jax.load("half", seed="3"), "seed 3 is not in half: use one"),
     "half a seed": (lambda: echo_jax.load("half", seed=3.5), "seed 3.5 is not in half: use one"),
     "NaN weights": (lambda: echo_jax.load("failed"), "seed 0 of failed failed in training: use"),
     "text": (predict("12"), "'12' is no sequence of values: use a list or an array"),
-    "bytes": (predict(b"12"), "b'12' is no sequence of values: use a list or an array"),
-    "one number": (predict(1), "1 is no sequence of values: use a list or an array"),
     "nothing": (predict(None), "None is no sequence of values: use a list or an array"),
-    "a dictionary": (predict({1: 2}), "{1: 2} is no sequence of values: use a list or an array"),
-    "an array of no axis": (predict(np.array(1)), "array(1) is no sequence of values"),
-    "of three axes": (
+    "three axes": (
         predict(np.zeros((1, 1, 1))),
         "inputs are neither values nor sequences of values: use",
     ),
-    "mixed": (predict([1, [2]]), "inputs are neither values nor sequences of values: use"),
-    "too deep": (predict([[[1]]]), "inputs are neither values nor sequences of values: use"),
     "a fraction": (predict([1.5]), "value 1.5 is neither a whole number nor a string: use one"),
     "NaN": (predict([float("nan")]), "value nan is neither a whole number nor a string: use one"),
-    "infinity": (predict(np.array([np.inf])), "value inf is neither a whole number nor a string"),
-    "a truth": (predict([True]), "value True is neither a whole number nor a string: use one"),
     "no value": (predict([None]), "value None is neither a whole number nor a string: use one"),
-    "a day": (predict(np.array(["2020-01-01"], "M8[D]")), "value datetime.date(2020, 1, 1) is"),
     "objects": (predict(np.array([1, "x", None], object)), "value None is neither a whole number"),
     "unseen": (predict([0, 5]), "value '5' at position 2 is not in the vocabulary (the whole"),
-    "unseen in an array": (predict(np.array([0, 5])), "value '5' at position 2 is not in the"),
     "unseen text": (predict(["x"]), "value 'x' at position 1 is not in the vocabulary (the whole"),
     "endless": (predict([ENDLESS]), "a value has more than 100 digits: use a smaller one"),
     "unknown": (predict([1], unknown="ignore"), "unknown 'ignore' is unknown: use error or skip"),

@@ -1,0 +1,176 @@
+"""What all commands share: the dispatcher, help, the program in hints, what is imported when."""
+
+import contextlib
+import importlib
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from running import ROOT, execute
+
+from echo_jax.__main__ import COMMANDS
+from echo_jax.commands import command_line
+
+
+def run_module(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "echo_jax", *arguments],
+        check=False, capture_output=True, text=True, timeout=100, **options,
+    )  # fmt: skip
+
+
+def test_without_a_command_they_are_listed_and_an_unknown_one_is_refused():
+    listed = run_module()
+    assert listed.returncode == 0
+    assert re.findall(r"^  (\w+) ", listed.stdout, re.M) == list(COMMANDS)
+    assert {path.stem for path in (ROOT / "scripts").glob("*.py")} == set(COMMANDS)
+    unknown = run_module("trian")
+    assert unknown.returncode == 2
+    assert unknown.stderr == (f"error: trian is not a command: use one of {', '.join(COMMANDS)}\n")
+
+
+def command_class(name):
+    module = importlib.import_module(f"echo_jax.commands.{name}")
+    return getattr(module, f"{name.capitalize()}Command")
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_fits_the_terminal_and_shows_no_internals(name, columns, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    with pytest.raises(SystemExit) as stop:
+        command_line.parse(command_class(name), ["--help"])
+    printed = capsys.readouterr().out
+    assert stop.value.code in (None, 0)
+    assert max(map(len, printed.splitlines())) <= columns
+    assert not re.findall(r"None|\[\[|MISSING|\(default: ('')?\)|scripts/|\.py\b", printed)
+    assert "\n\n\n" not in printed
+
+
+def test_help_shows_every_option_with_its_default_for_the_part(tmp_path):
+    def unframed(*options):
+        printed = execute("train.py", *options, "--help", cwd=tmp_path).stdout
+        return " ".join(printed.replace("│", " ").split())
+
+    shown = unframed()
+    for option in (
+        "--lag INT",
+        "--window INT",
+        "--learning-rate FLOAT",
+        "--cell STR",
+        "--out PATH",
+    ):
+        assert option in shown
+    for default in ("(default: 2000)", "(default: 0.001)", "(default: adam)", "(default: on)"):
+        assert default in shown
+    part2 = unframed("--part", "current")
+    assert "(default: 15)" in part2
+    assert "(default: 500)" in part2
+
+
+@pytest.mark.parametrize(
+    ("started", "expected"),
+    [
+        ("scripts/train.py", "venv/python scripts/predict.py"),
+        ("/a b/scripts/train.py", "venv/python '/a b/scripts/predict.py'"),
+        ("/site-packages/echo_jax/__main__.py", "venv/python -m echo_jax predict"),
+        ("/venv/bin/echo-jax", "echo-jax predict"),
+    ],
+)
+def test_hints_repeat_the_program_as_it_was_typed(monkeypatch, started, expected):
+    monkeypatch.setattr(sys, "argv", [started, "--lag", "1"])
+    monkeypatch.setattr(sys, "orig_argv", ["venv/python", "whatever"])
+    assert command_line.program("predict") == expected
+
+
+def test_the_flags_given_are_known_by_their_names_and_by_how_they_were_typed():
+    line = ["--hidden=3", "--batch_size", "4", "--no-stateful", "-1", "--lag", "--", "word"]
+    assert command_line.given_flags(line[:-2]) == {
+        "--hidden-size": "--hidden",
+        "--batch-size": "--batch_size",
+        "--stateful": "--no-stateful",
+        "--lag": "--lag",
+    }
+
+
+def on_a_terminal(*arguments, cwd):
+    """What `train` prints where its output is a terminal, and its exit status."""
+    primary, secondary = os.openpty()
+    command = [sys.executable, str(ROOT / "scripts" / "train.py"), *arguments]
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": "100"}
+    process = subprocess.Popen(
+        command, cwd=cwd, stdin=secondary, stdout=secondary, stderr=secondary, env=environment
+    )
+    os.close(secondary)
+    printed = b""
+    with contextlib.suppress(OSError):  # raised where the other side has closed
+        while block := os.read(primary, 65536):
+            printed += block
+    os.close(primary)
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", printed.decode()), process.wait(timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ("--lag one", "error: --lag one is not a whole number: use one such as 1"),
+        ("--part four", "error: --part four is unknown: use one of current, no-context, context"),
+        ("--no-statful", "error: --no-statful is not an option: use --no-stateful, or see --help"),
+        ("--vocab-size 1", "error: vocab size 1 is below 2: use 2 or more"),
+    ],
+)
+def test_on_a_terminal_too_bad_input_is_one_sentence(tmp_path, arguments, sentence):
+    printed, status = on_a_terminal(*arguments.split(), cwd=tmp_path)
+    assert printed.strip().startswith(sentence)
+    assert (printed.count("\n"), status) == (1, 2)
+
+
+@pytest.mark.slow
+def test_on_a_terminal_there_is_a_progress_bar(tmp_path):
+    options = ["--sequences", "30", "--evaluation-sequences", "200", "--part", "current"]
+    printed, status = on_a_terminal(*options, cwd=tmp_path)
+    assert status == 0, printed
+    assert re.search(r"[━╸]", printed)
+    assert re.search(r"30/30 sequences +[\d,]+/s +loss [\d.]+ +accuracy [\d.]+% +0:00:00", printed)
+
+
+IMPORTED = """
+import sys
+sys.argv = ["echo-jax", *{arguments!r}]
+from echo_jax.__main__ import main
+try:
+    main()
+finally:
+    print("imported", *(name for name in sys.modules if not name.startswith("_")))
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["train", "--help"], 0),
+        (["train", "--vocab-size=1"], 2),
+        (["study"], 0),
+        (["probe", "-h"], 0),
+    ],
+)
+def test_help_listings_and_refusals_import_one_command_and_no_jax(arguments, status):
+    code = IMPORTED.format(arguments=arguments)
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == status, done.stderr
+    imported = set(done.stdout.splitlines()[-1].split())
+    assert not imported & {"jax", "flax", "optax", "scipy"}
+    commands = {f"echo_jax.commands.{name}" for name in COMMANDS} & imported
+    assert commands == {f"echo_jax.commands.{arguments[0]}"}
+
+
+def test_importing_the_package_imports_no_jax():
+    code = (
+        "import sys, echo_jax; echo_jax.core; assert 'jax' not in sys.modules; "
+        "import echo_jax.core.data; assert 'jax' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
