@@ -2,7 +2,6 @@
 
 import math
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -148,28 +147,3 @@ def test_a_class_absent_from_the_fit_is_never_said():
     assert jnp.isneginf(probe.bias).tolist() == [False, True, False, True]
     fresh = jnp.float32(100 * rng.normal(size=(1000, 3)))
     assert set(linear_probe.predict(probe, fresh).tolist()) == {0, 2}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("many", [jax.vmap, lambda one: lambda args: jax.lax.map(one, args)])
-def test_probes_fitted_at_once_are_those_fitted_one_by_one(many):
-    rng = np.random.default_rng(5)
-    x = jnp.float32(rng.normal(size=(3, 300, 4)))
-    labels = jnp.argmax(x[..., :3] + jnp.float32(rng.normal(size=(3, 300, 3))), axis=-1)
-
-    def one(args):
-        probe = linear_probe.fit(*args, 3)
-        return probe, linear_probe.accuracy(probe, *args)
-
-    found = jax.jit(many(one))((x, labels))
-    alone = [one((x[i], labels[i])) for i in range(3)]
-    chex.assert_trees_all_close(found, jax.tree.map(lambda *a: jnp.stack(a), *alone), atol=1e-4)
-    assert found[1].dtype == jnp.float32
-    assert linear_probe.predict(alone[0][0], x[0]).dtype == jnp.int32
-
-
-def test_states_and_labels_that_do_not_belong_together_are_refused():
-    with pytest.raises(AssertionError):
-        linear_probe.fit(jnp.zeros((5, 2)), jnp.zeros(4, jnp.int32), 2)
-    with pytest.raises(AssertionError):
-        linear_probe.fit(jnp.zeros((3, 5, 2)), jnp.zeros((3, 5), jnp.int32), 2)

@@ -1,14 +1,11 @@
 """Scores of a row by name: values of the seeds, medians with their interval, places."""
 
-import math
-
 import numpy as np
-import pytest
 from fabricated import row
 
 from echo_jax import statistics
 from echo_jax.config import PARTS, changed
-from echo_jax.report.number_formats import decimals, number, percent
+from echo_jax.report.number_formats import number, percent
 from echo_jax.studies import scores
 from echo_jax.studies.grid_point import GridPoint
 
@@ -17,23 +14,6 @@ EIGHT = changed(PARTS["context"], seeds=8)
 
 def made(rng=0, measures=(), accuracy=None, reached=None, **fields):
     return row(GridPoint({"kind": "a"}, changed(EIGHT, **fields), measures), rng, accuracy, reached)
-
-
-@pytest.mark.parametrize(
-    ("share", "words"),
-    [
-        (0, "0%"), (1, "100%"), (0.01, "1.00%"), (0.99726, "99.73%"), (0.9999, "99.99%"),
-        (0.99996, ">99.99%"), (1 / 50_000, "<0.01%"), (6e-5, "0.01%"), (math.nan, "unknown"),
-    ],
-)  # fmt: skip
-def test_a_share_is_never_rounded_to_none_or_all(share, words):
-    assert percent(share) == words
-
-
-def test_numbers_as_text():
-    said = [number(x) for x in (0, 999.6, 12345, math.inf)]
-    assert said == ["0", "1,000", "12,345", "never"]
-    assert [decimals(x) for x in (6.644, -0.001, -1.5)] == ["6.64", "0.00", "-1.50"]
 
 
 def test_medians_and_intervals_are_those_of_statistics():
