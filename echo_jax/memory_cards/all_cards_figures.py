@@ -12,10 +12,8 @@ from matplotlib.transforms import Bbox
 
 from echo_jax.memory_cards.card_figure import (
     TASKS,
-    ZERO,
     lag_ticks,
     literal,
-    place,
     round_numbers,
     shortened,
     unit_axis,
@@ -39,6 +37,9 @@ from echo_jax.report.styles import (
     annotate,
     style_axes,
 )
+
+SYMLOG: dict[str, Any] = {"linthresh": 1, "linscale": 0.3}
+"""A logarithmic axis of lags that has 0 as far from 1 as 1 is from 2."""
 
 
 def by_span(cards: Sequence[Card]) -> list[Card]:
@@ -67,7 +68,8 @@ def spans_figure(cards: Sequence[Card]) -> Figure:
     axes = figure.add_axes((0.295, 0.6 / (room + 1.05), 0.475, room / (room + 1.05)))
     style_axes(axes)
     ladder = cards[0]["protocol"]["ladder"]
-    axes.set(xscale="log", xlim=(0.8 * ZERO, 1.9 * ladder[-1]), ylim=(len(cards) - 0.5, -0.5))
+    axes.set_xscale("symlog", **SYMLOG)
+    axes.set(xlim=(-0.3, 1.9 * ladder[-1]), ylim=(len(cards) - 0.5, -0.5))
     _name_rows(axes, cards)
     for row, card in enumerate(cards):
         axes.axhline(row + 0.5, color=RULE, linewidth=0.8)
@@ -77,7 +79,7 @@ def spans_figure(cards: Sequence[Card]) -> Figure:
                 _span_mark(axes, row + shift, span, TASKS[task])
     lag_ticks(axes, [0, *ladder])
     axes.spines["left"].set_visible(False)
-    axes.axvline(ZERO, color=GREY, linewidth=1.2)
+    axes.axvline(0, color=GREY, linewidth=1.2)
     axes.axvline(ladder[-1], color=GREY, linewidth=1.2, linestyle=":")
     axes.grid(axis="x", color=RULE, linewidth=0.8)
     axes.set_xlabel("longest lag of an unbroken ladder", fontsize=11, color=INK)
@@ -94,16 +96,12 @@ def _name_rows(axes: Axes, cards: Sequence[Card]) -> None:
     ]
     axes.set_yticks(range(len(cards)), names, ha="left")
     axes.tick_params(axis="y", length=0, pad=145)
-    middle: dict[str, Any] = {
-        "transform": axes.get_yaxis_transform(),
-        "ha": "right",
-        "va": "center",
-    }
+    style: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "ha": "right"}
     for row, card in enumerate(cards):
         for x, task in zip((1.22, 1.46), TASKS, strict=True):
             span = card["rows"][f"{task}_span"]
             words = brief(span_words(span["0.99"])) if span else "\u2013"
-            axes.text(x, row, words, fontsize=10, color=INK, **middle)
+            axes.text(x, row, words, fontsize=10, color=INK, va="center", **style)
 
 
 def _span_key(axes: Axes, end: float) -> None:
@@ -124,15 +122,15 @@ def _span_mark(axes: Axes, y: float, span: Reach, style: tuple) -> None:
     """A median and its interval, with an arrow if the median or the upper end is a lower bound."""
     colour, marker, _ = style
     if span.low is not None and span.high is not None:
-        low, high = place(span.low), place(span.high)
-        axes.plot([low, high], [y, y], color=colour, linewidth=5, alpha=0.35, solid_capstyle="butt")
+        ends = [span.low, span.high]
+        axes.plot(ends, [y, y], color=colour, linewidth=5, alpha=0.35, solid_capstyle="butt")
         if span.high_at_least:
-            axes.plot(1.1 * high, y, ">", color=colour, markersize=8, alpha=0.4, linewidth=0)
+            axes.plot(1.1 * span.high, y, ">", color=colour, markersize=8, alpha=0.4, linewidth=0)
     if span.at_least:
-        start = place(span.median)
         arrow = {"arrowstyle": "-|>", "color": colour, "shrinkA": 0, "shrinkB": 0}
-        axes.annotate("", (1.75 * start, y), (start, y), arrowprops=arrow, annotation_clip=False)
-    axes.plot(place(span.median), y, marker, color=colour, markersize=6.5, zorder=4)
+        tip = (1.75 * max(span.median, 0.5), y)
+        axes.annotate("", tip, (span.median, y), arrowprops=arrow, annotation_clip=False)
+    axes.plot(span.median, y, marker, color=colour, markersize=6.5, zorder=4)
 
 
 def memory_functions_figure(cards: Sequence[Card]) -> Figure | None:
@@ -212,10 +210,11 @@ def cost_figure(cards: Sequence[Card]) -> Figure | None:
     figure = Figure((WIDTH, 4.6))
     axes = figure.add_axes((0.11, 0.13, 0.87, 0.75))
     style_axes(axes)
-    axes.set(xscale="log", yscale="log")
-    at = np.array([[cost["stream"]["1"], place(span)] for cost, span, _ in known])
+    axes.set_xscale("log")
+    axes.set_yscale("symlog", **SYMLOG)
+    at = np.array([[cost["stream"]["1"], span] for cost, span, _ in known])
     axes.set_xlim(0.7 * at[:, 0].min(), 2 * at[:, 0].max())
-    axes.set_ylim(0.75 * ZERO, 2.2 * max(at[:, 1].max(), 2))
+    axes.set_ylim(-0.4, 2.2 * max(at[:, 1].max(), 2))
     _mark_points(axes, at, [cost["state_bytes"] for cost, _, _ in known])
     _name_points(axes, at, [shortened(name, 27) for _, _, name in known])
     _cost_axes(axes)
@@ -228,7 +227,7 @@ def _cost_axes(axes: Axes) -> None:
     axes.xaxis.set_major_locator(LogLocator(10, (1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: three_digits(x)))
     ticks = round_numbers((1, axes.get_ylim()[1]))
-    axes.set_yticks([ZERO, *ticks], ["0", *map(three_digits, ticks)])
+    axes.set_yticks([0, *ticks], ["0", *map(three_digits, ticks)])
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_minor_locator(NullLocator())
     axes.set_xlabel("\u00b5s per step of one stream", fontsize=11, color=INK)

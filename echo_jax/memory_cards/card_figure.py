@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from echo_jax.memory_cards.card_text import (
     Card,
     big_numbers,
+    counted,
     kind_of,
     protocol_words,
 )
@@ -34,14 +35,6 @@ CARD_WIDTH = 9.6
 
 LEFT, COLUMN = 0.015, 0.168
 """Start of the six columns of a card, and the width of each, as shares of the width of the card."""
-
-ZERO = 0.5
-"""The place of lag 0 on a logarithmic axis."""
-
-
-def place(lag: float) -> float:
-    """The place of a lag on a logarithmic axis on which 0 is to the left of 1."""
-    return lag if lag >= 1 else ZERO ** (1 - lag)
 
 
 def card_figure(card: Card) -> Figure:
@@ -74,8 +67,8 @@ def card_figure(card: Card) -> Figure:
 def _title(figure: Figure, card: Card) -> None:
     """The name and the kind of the cell, its arguments, the protocol and the seeds."""
     arguments = ", ".join(f"{key} {value}" for key, value in card["cell"]["args"].items())
-    seeds = len(card["seeds"])
-    parts = [arguments, f"protocol {protocol_words(card)}", f"{seeds} seed{'s' * (seeds != 1)}"]
+    seeds = counted(len(card["seeds"]), "seed")
+    parts = [arguments, f"protocol {protocol_words(card)}", seeds]
     words = " \u00b7 ".join(filter(None, parts))
     kind = kind_of(card).replace("reference", "reference, not recurrent")
     _say(figure, LEFT, 0.925, shortened(card["name"], 42), fontsize=20, fontweight="bold")
@@ -139,8 +132,8 @@ def _learning(axes: Axes, learning: Any, card: Card) -> None:
     ticks = [y for y in round_numbers(axes.get_ylim()) if y < 0.9 * budget]
     axes.set_yticks([*ticks, budget, never], [*map(three_digits, [*ticks, budget]), "never"])
     lags = [line["lag"] for line in lines]
-    axes.set_xlim(0.8 * min(lags), 1.25 * max(lags))
     lag_ticks(axes, lags, (1, 2, 5) if max(lags) < 100 else (1, 3))
+    axes.set_xlim(0.8 * min(lags), 1.25 * max(lags))
 
 
 def _learning_line(
@@ -169,9 +162,10 @@ def round_numbers(ends: tuple[float, float], steps: tuple[int, ...] = (1, 2, 5))
 
 def lag_ticks(axes: Axes, lags: Sequence[float], steps: tuple[int, ...] = (1, 2, 5)) -> None:
     """Ticks at round lags, and at 0 if it is among the lags."""
-    ticks = round_numbers((max(min(lags), 1), max([2, *lags]) * 1.01), steps)
-    axes.xaxis.set_major_locator(FixedLocator([ZERO] * (min(lags) < 1) + ticks))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: three_digits(x) if x >= 1 else "0"))
+    ticks = [0] * (min(lags) < 1) + round_numbers(
+        (max(min(lags), 1), max([2, *lags]) * 1.01), steps
+    )
+    axes.set_xticks(ticks, [three_digits(tick) for tick in ticks])
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_minor_locator(NullLocator())
 
@@ -180,7 +174,7 @@ def _bits(axes: Axes, capacity: Any, card: Card) -> None:
     """Recalled bits of a token by lag."""
     lags, bits = capacity["by_lag"]["lags"], capacity["by_lag"]["median"]
     numbers = capacity["state_numbers"]
-    label = f"state of {three_digits(numbers)} number{'s' * (numbers != 1)}"
+    label = f"state of {counted(numbers, 'number')}"
     axes.fill_between(lags, 0, bits, color=BLUE, alpha=0.15, linewidth=0)
     axes.plot(lags, bits, color=BLUE, linewidth=2, label=label)
     unit_axis(axes, lags, log2(card["protocol"]["vocab_size"]), bits)
@@ -189,10 +183,8 @@ def _bits(axes: Axes, capacity: Any, card: Card) -> None:
 def _linear(axes: Axes, linear: Any, _: Card) -> None:
     """The r squared of a linear readout by lag, of the trained and the untrained state."""
     by_lag = linear["by_lag"]
-    for name, (colour, dashes) in {
-        "trained": (BLUE, "-"),
-        "untrained": (GREY, (0, (4, 2))),
-    }.items():
+    styles = {"trained": (BLUE, "-"), "untrained": (GREY, (0, (4, 2)))}
+    for name, (colour, dashes) in styles.items():
         total = linear[name]["median"]
         label = name if total is None else f"{name}: {three_digits(total)}"
         style: dict[str, Any] = {"color": colour, "linestyle": dashes, "linewidth": 2}
@@ -220,9 +212,10 @@ def _gradient(axes: Axes, cause: Any, _: Card) -> None:
         drawn = np.where(profiles[name] > 0, profiles[name], np.nan)
         axes.plot(drawn, color=colour, linestyle=dashes, linewidth=2, label=f"{name} training")
         zeros = np.flatnonzero(profiles[name] == 0)
-        axes.plot(zeros, [lowest / 10] * len(zeros), "o", color=colour, markerfacecolor="white")
+        axes.plot(zeros, [0] * len(zeros), "o", color=colour, markerfacecolor="white")
     highest = max([1, *positive])
-    axes.set(yscale="log", ylim=(lowest / 20, highest * (20 * highest / lowest) ** 0.4))
+    axes.set_yscale("symlog", linthresh=lowest)
+    axes.set_ylim(-0.3 * lowest, highest * (20 * highest / lowest) ** 0.4)
     _gradient_ticks(axes, lowest, any((values == 0).any() for values in profiles.values()))
     words = f"lag {three_digits(cause['lag'])}:\n{cause['verdict']}"
     style: dict[str, Any] = {"transform": axes.transAxes, "ha": "right", "va": "top"}
@@ -236,7 +229,5 @@ def _gradient_ticks(axes: Axes, lowest: float, zeros: bool) -> None:
     every = max(1, round(-np.log10(lowest) / 5))
     powers = range(0, round(-np.log10(lowest)) + 1, every)
     names = [f"$10^{{{-power}}}$" if power else "1" for power in powers]
-    axes.set_yticks(
-        [lowest / 10] * zeros + [10.0**-power for power in powers], ["0"] * zeros + names
-    )
+    axes.set_yticks([0] * zeros + [10.0**-power for power in powers], ["0"] * zeros + names)
     axes.grid(axis="y", color=RULE, linewidth=0.8)

@@ -15,7 +15,6 @@ from echo_jax.memory_cards.all_cards_figures import (
     memory_functions_figure,
     spans_figure,
 )
-from echo_jax.memory_cards.card_figure import ZERO, place
 from echo_jax.memory_cards.card_text import reach
 from echo_jax.report.styles import BLUE, svg
 
@@ -64,8 +63,8 @@ def test_cells_are_rows_from_the_longest_stream_span_to_the_shortest(full):
     ordered = all_cards_figures.by_span(full)
     spans = [made["rows"]["stream_span"]["0.99"]["median"] for made in ordered]
     at = [float(line.get_xdata()[0]) for line in marks(axes, "o")]
-    assert at == [place(span) for span in spans]
-    assert at[-1] == ZERO
+    assert at == spans
+    assert at[-1] == 0
     assert [round(line.get_ydata()[0]) for line in marks(axes, "o")] == list(range(7))
     assert axes.yaxis_inverted()
 
