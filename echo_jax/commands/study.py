@@ -32,7 +32,7 @@ from echo_jax.studies.scores import shown
 from echo_jax.studies.time_estimate import minutes, seconds_of
 
 COMMAND = f"{command_line.INSTALLED} study"
-"""How pages name this command."""
+"""The words that start this command, on pages."""
 
 TITLE = "How long does a network remember?"
 

@@ -60,7 +60,7 @@ def axes() -> Iterator[tuple[str, Any, Any]]:
 
 
 def value_type(annotation: Any) -> Any:
-    """What one value of a field is on the command line."""
+    """The type of one value of a field on the command line."""
     if annotation is bool:
         return SWITCH
     given = [kind for kind in get_args(annotation) if kind is not type(None)]

@@ -350,7 +350,7 @@ def mlp(rows: Rows) -> list[str]:
 
 
 def _remembered(rows: Sequence[ResultRow]) -> str:
-    """How much of what it is asked for a network remembers, at its best."""
+    """The part of its targets that a network remembers, in words, by its best row."""
     if all(map(learned, rows)):
         return "what it needs"
     above = max(median(row, "accuracy") - row.baselines.accuracy for row in rows)
@@ -483,7 +483,7 @@ def future(rows: Rows) -> list[str]:
 
 
 def _predicted(row: ResultRow) -> str:
-    """Whether the next value was predicted, by accuracy and by loss."""
+    """The test for equivalence to chance, and the loss beside that of chance."""
     chance = row.baselines.accuracy
     loss, baseline = round(median(row, "loss"), 4), round(row.baselines.loss, 4)  # as shown
     said = statistics.mean_equivalent(scores(row, "accuracy"), chance, MARGIN)

@@ -33,7 +33,7 @@ TIMED_SEQUENCES = 800
 """Training sequences of a grid point that only measures time: two chunks, the second is timed."""
 
 LONGER = 5
-"""How many times as many sequences as in the tutorial some grid points train on."""
+"""The factor by which some grid points train on more sequences than the tutorial."""
 
 VOCABULARY_SEQUENCES = 4000
 """Training sequences of a grid point of `vocabulary`; each is one update of 20 rows."""
@@ -44,7 +44,7 @@ TUTORIAL_SEQUENCES = {2: 500, 4: 2000}
 
 @dataclasses.dataclass(frozen=True)
 class Chart:
-    """What the figure of a study draws.
+    """The kind of the figure of a study, and its axes.
 
     dots    y of every grid point, median and interval
     lines   y over the label x, a line for each combination of the labels `series`
@@ -81,7 +81,7 @@ class Study:
     compared: tuple[str, ...] = ("accuracy",)
     """The scores in which pairs are compared."""
     notes: tuple[str, ...] = ()
-    """What a reader needs to know beside the tables, a paragraph each."""
+    """Paragraphs that explain the tables and the figure."""
 
 
 def fast(study: Study) -> Study:
@@ -217,7 +217,7 @@ INPUTS: dict[str, dict[str, Any]] = {
     "embedding of 64": {"encoding": "embedding"},
     "embedding of 64, tied": {"encoding": "embedding", "tied": True},
 }
-"""How the networks of `vocabulary` are given a value."""
+"""The encodings of `vocabulary`: for each label the fields that it sets."""
 
 
 def _vocabulary() -> Iterable[GridPoint]:

@@ -24,7 +24,7 @@ class GridPoint:
     config: RunConfig
     """The configuration of all its seeds."""
     measures: tuple[str, ...] = ()
-    """What is measured beside the scores, names of `measures.MEASURES`."""
+    """Measures beside the scores, names of `measures.MEASURES`."""
     until_learned: bool = False
     """Stop training when every seed has reached 99%; otherwise train on all sequences."""
     in_fast: bool = True

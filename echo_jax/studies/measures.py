@@ -61,7 +61,7 @@ def rows_apart(config: RunConfig, traced: TracedParameters, params: Params) -> d
 
 
 def follows(config: RunConfig, traced: TracedParameters, params: Params) -> dict[str, jax.Array]:
-    """How often the answer follows the input d steps back: `online.follows`, `[D]`.
+    """The share of answers that follow the input d steps back: `online.follows`, `[D]`.
 
     D is twice the window, at most L. `untrained` is measured with the initial weights.
     """

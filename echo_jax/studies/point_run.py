@@ -38,7 +38,7 @@ MOST_POSITIONS = 64
 
 
 class Learned(NamedTuple):
-    """What training left.
+    """The result of training.
 
     state           after the last chunk, leaves `[S, ...]`
     loss, accuracy  of every sequence, `[S, N]`

@@ -32,7 +32,7 @@ class _Fields(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Trained(_Fields):
-    """How long each seed was trained."""
+    """The amount of training of each seed."""
 
     sequences: Annotated[int, Meta(ge=1)]
     updates: Annotated[int, Meta(ge=1)]

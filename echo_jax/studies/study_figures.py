@@ -51,7 +51,7 @@ def figure(chart: Chart, rows: Sequence[ResultRow]) -> Any:
 
 
 def caption(chart: Chart) -> str:
-    """What a figure shows: the score, and what it is drawn over."""
+    """The caption of a figure: the score, and the labels or places that it is drawn over."""
     over = " and ".join(filter(None, [chart.x, chart.up]))
     return f"{_axis_name(chart)} over {over}" if over else _axis_name(chart)
 

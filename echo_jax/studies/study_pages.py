@@ -71,7 +71,7 @@ def _failures(rows: Sequence[ResultRow]) -> list[str]:
 
 
 def introduction(rows: Sequence[ResultRow]) -> list[str]:
-    """What readers need to know about all studies: the task, seeds, intervals and scores."""
+    """Paragraphs before all studies: the task, the seeds, the intervals and the scores."""
     counts = sorted({row.config.seeds for row in rows})
     shares = [100 * statistics.median_interval(np.zeros(n)).coverage for n in counts if n > 1]
     interval = "With one seed there is no interval."
