@@ -9,6 +9,10 @@ class StorageError(ConfigError):
     """A file or folder is missing, damaged or in use, or cannot be written."""
 
 
+class TooLongError(ConfigError):
+    """A compilation that passed its time limit; it goes on in a thread until the process ends."""
+
+
 def shown(value: object) -> str:
     """A value for a message: on one line, cut after 60 characters."""
     text = repr(value)

@@ -11,7 +11,7 @@ import echo_jax
 
 PACKAGE = Path(echo_jax.__file__).parent
 PURE = sorted([*PACKAGE.glob("core/*.py"), *PACKAGE.glob("cells/*.py")])
-FINDS_A_USERS_CELL = {"registry", "user_cell", "cell_check", "lstm"}
+FINDS_A_USERS_CELL = {"user_cell"}
 FORBIDDEN_CALLS = {"print", "open", "input", "exec", "eval", "jax.jit"}
 FORBIDDEN_MODULES = {"time", "datetime", "os", "sys", "pathlib", "random", "subprocess", "socket"}
 
@@ -42,11 +42,12 @@ def test_core_and_cells_have_no_clock_file_print_environment_or_global_randomnes
     tree = ast.parse(path.read_text())
     calls = called(tree)
     assert not [name for name in calls if name.startswith(("np.random.", "numpy.random."))] or (
-        path.stem in ("chance", "cell_check")  # generators with a fixed seed
+        path.stem == "chance"  # generators with a fixed seed
     )
     if path.stem not in FINDS_A_USERS_CELL:
         assert not set(imported(tree)) & FORBIDDEN_MODULES
-        assert not calls & FORBIDDEN_CALLS
+        compiles = {"jax.jit"} if path.stem == "cell_check" else set()
+        assert not calls & FORBIDDEN_CALLS - compiles
 
 
 @pytest.mark.parametrize("package", sorted(p.parent for p in PACKAGE.glob("*/__init__.py")))

@@ -1,5 +1,6 @@
-"""Recurrent cells, one file a family, and how a cell is found by name and checked.
+"""Recurrent cells, one file a family; how a cell is found by name, built and checked.
 
-`registry` maps names to classes; `known_memory` has cells whose memory is known in advance;
-`scan` runs a cell over time.
+registry ─► user_cell        a class by its name; `cell_arguments` builds it from name=value
+shape_check ─► cell_check    what every run checks of a cell; what a memory card checks too
+scan                         the loop over time; `known_memory` has cells of known memory
 """

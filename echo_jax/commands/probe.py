@@ -19,7 +19,7 @@ import tyro
 
 from echo_jax import atomic_files, machine
 from echo_jax.commands import command_line
-from echo_jax.exceptions import ConfigError
+from echo_jax.exceptions import ConfigError, TooLongError
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.memory_benchmark import protocol
 from echo_jax.memory_benchmark.protocol import FULL, PROTOCOLS, Protocol
@@ -150,7 +150,6 @@ def make_report(folder: Path, readme: Path | None) -> None:
 
 def make_cards(command: ProbeCommand) -> None:
     """Build and check every cell, then measure one after the other."""
-    from echo_jax.cells.cell_check import TooLongError
     from echo_jax.memory_benchmark.chosen_cell import choose
 
     machine.use_cpu_devices(None)

@@ -16,8 +16,9 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from echo_jax.cells.registry import build_cell, check_cell
+from echo_jax.cells.registry import build_cell
 from echo_jax.cells.scan import Carry, HoistedCell, scan_over_time
+from echo_jax.cells.shape_check import check_shapes
 from echo_jax.config import RunConfig
 from echo_jax.core import carry as carries
 from echo_jax.core.data import Batch, one_hot_encode
@@ -60,7 +61,7 @@ def build_network(config: RunConfig, compute: Compute = "fast") -> Network:
     input_size = options.embedding_dim if embedded else (1 if of_values else tokens)
     outputs = options.embedding_dim if options.tied else (1 if of_values else task.vocab_size)
     cell = build_cell(options, task.window)
-    check_cell(cell, options.cell, input_size)
+    check_shapes(cell, options.cell, input_size)
     return Network(cell, _readout(outputs), input_size, tokens, config, compute)
 
 

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 from flax import linen as nn
 
-from echo_jax.cells import cell_check, user_cell
+from echo_jax.cells import cell_arguments
 from echo_jax.exceptions import ConfigError
+from echo_jax.host import time_limit
 from echo_jax.memory_benchmark import protocol, tasks
 from echo_jax.memory_benchmark.protocol import Protocol
 
@@ -57,13 +58,13 @@ class ChosenCell(NamedTuple):
             asked = [task for task in protocol.TASKS if task in chosen.rows]
             sizes = {tasks.alphabet(task, chosen.vocab_size) for task in asked}
             others = sorted(sizes - {chosen.vocab_size})
-            cell_check.check(self.module, self.name, chosen.vocab_size, others)
+            time_limit.check_cell(self.module, self.name, chosen.vocab_size, others)
 
 
 def choose(name: str, arguments: str = "") -> ChosenCell:
     """The cell of a name and of `name=value,name=value`; ConfigError if it cannot be built."""
-    given = user_cell.parse_args(arguments)
-    module = user_cell.build(name, given)
+    given = cell_arguments.parse(arguments)
+    module = cell_arguments.build(name, given)
     args = given | ({"features": module.features} if hasattr(module, "features") else {})
     return ChosenCell(name, given, _json_values(args), module)
 

@@ -13,9 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from echo_jax.cells import cell_check
 from echo_jax.core import many_seeds
 from echo_jax.core.training import TrainState
+from echo_jax.host import time_limit
 from echo_jax.host.chunk_loop import chunks
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.memory_benchmark.lag_training import Block, Run, Training
@@ -169,7 +169,7 @@ class ParallelRuns:
     def compiled(self, training: Training, length: int) -> Programs:
         """The programs of a length; TooLongError if compiling them takes too long."""
         compiling, name = self.prepare(training, length), type(training.cell).__name__
-        return cell_check.compile_within(COMPILE_SECONDS, compiling.result, training.cell, name)
+        return time_limit.compile_within(COMPILE_SECONDS, compiling.result, training.cell, name)
 
     def prepare(self, training: Training, length: int) -> Future[Programs]:
         """Compile the programs of a length in the background, once."""

@@ -4,7 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from echo_jax.cells import known_memory, registry
+from echo_jax.cells import known_memory, shape_check
+from echo_jax.cells.delay_line_mlp import DelayLineMLP
 from echo_jax.exceptions import ConfigError
 
 BATCH, FEATURES = 3, 2
@@ -86,12 +87,30 @@ def test_a_memoryless_cell_sees_the_present_alone():
     np.testing.assert_allclose(output, outputs[0], atol=1e-6)
 
 
+def test_a_causal_convolution_is_the_delay_line_mlp_with_another_carry():
+    variables, carries, outputs = unrolled(known_memory.CausalConvolution(5, window=3), VECTORS)
+    np.testing.assert_array_equal(carries[-1], VECTORS[[-1, -2]].transpose(1, 0, 2))
+    kernel, bias = (variables["params"]["convolution"][x] for x in ("kernel", "bias"))
+    params = {"kernel": kernel.reshape(3, FEATURES, 5), "bias": bias}
+    mlp = DelayLineMLP(5, 3)
+    line = mlp.initialize_carry(jax.random.key(0), (BATCH, FEATURES))
+    _, expected = jax.lax.scan(
+        lambda line, x: mlp.apply({"params": params}, line, x), line, VECTORS
+    )
+    np.testing.assert_allclose(outputs, expected, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     "cell",
-    [known_memory.ShiftRegister(6), known_memory.LeakyIntegrator(), known_memory.Memoryless(5)],
+    [
+        known_memory.ShiftRegister(6),
+        known_memory.LeakyIntegrator(),
+        known_memory.Memoryless(5),
+        known_memory.CausalConvolution(5),
+    ],
 )
 def test_a_control_is_a_cell_like_any_other(cell):
-    registry.check_cell(cell, type(cell).__name__, input_size=2)
+    shape_check.check_shapes(cell, type(cell).__name__, input_size=2)
     assert cell.num_feature_axes == 1
 
 

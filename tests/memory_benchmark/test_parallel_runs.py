@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from tiny_cards import TINY
 
-from echo_jax.cells import cell_check, lstm
+from echo_jax.cells import lstm
 from echo_jax.core.training import TrainState
+from echo_jax.exceptions import TooLongError
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.memory_benchmark import parallel_runs
 from echo_jax.memory_benchmark.lag_training import Block, LagTraining, Run, Training
@@ -62,7 +63,7 @@ def test_a_cell_that_takes_too_long_to_compile_ends_with_a_sentence(monkeypatch)
     monkeypatch.setattr(ParallelRuns, "compile", lambda *_: time.sleep(1))
     training = LagTraining(lstm.LSTMCell(4), "stream", TINY)
     parallel = ParallelRuns(TINY, 0, Interrupts(), print)
-    with pytest.raises(cell_check.TooLongError, match=r"'LSTMCell' is not .* within 0.1 s: put"):
+    with pytest.raises(TooLongError, match=r"'LSTMCell' is not .* within 0.1 s: put"):
         parallel.train(training, [Run(0, 1, 0.1)], 25)
 
 

@@ -1,0 +1,120 @@
+"""A cell built from keyword arguments, as they stand after --cell-args.
+
+build("mine:MyCell", parse("features=64,rate=0.9"))      MyCell(features=64, rate=0.9)
+"""
+
+import ast
+import dataclasses
+import difflib
+from typing import Any
+
+from flax import linen as nn
+
+from echo_jax.cells import registry, user_cell
+from echo_jax.config import NetworkConfig
+from echo_jax.exceptions import ConfigError
+
+FEATURES = NetworkConfig.hidden_size
+"""The features of a cell that requires this field, when no argument gives it."""
+
+NOT_PARSED = (SyntaxError, ValueError, TypeError, RecursionError, MemoryError)
+"""What `ast` may raise for a text that is no expression, or no literal."""
+
+
+def parse(text: str) -> dict[str, Any]:
+    """Keyword arguments from a text; ConfigError for any other text.
+
+        features=64,rate=0.9,gated=True,shape=(2, 3),kind=full
+        {"features": 64, "rate": 0.9, "gated": True, "shape": (2, 3), "kind": "full"}
+
+    A value is a Python literal; a bare word is a string.
+    """
+    args: dict[str, Any] = {}
+    for keyword in _keywords(text):
+        if keyword.arg in args:
+            raise ConfigError(f"cell args {text!r} give {keyword.arg} twice: give it once")
+        args[str(keyword.arg)] = _value(keyword)
+    return args
+
+
+def _keywords(text: str) -> list[ast.keyword]:
+    """The syntax nodes of `name=value,name=value`."""
+    try:
+        call = ast.parse(f"f({text})", mode="eval").body
+    except NOT_PARSED:
+        call = None
+    match call:
+        case ast.Call(ast.Name(), args=[], keywords=found) if all(x.arg for x in found):  # no **
+            return found
+    raise ConfigError(
+        f"cell args {text!r} are not of the form name=value,name=value: write them as in "
+        "features=64,rate=0.9"
+    )
+
+
+def _value(keyword: ast.keyword) -> Any:
+    if isinstance(keyword.value, ast.Name):
+        return keyword.value.id
+    try:
+        return ast.literal_eval(keyword.value)
+    except NOT_PARSED as error:
+        raise ConfigError(
+            f"cell args {ast.unparse(keyword)} is neither a number, a word, True, False nor "
+            "None: put anything else between quotes"
+        ) from error
+
+
+def build(name: str, args: dict[str, Any]) -> nn.RNNCellBase:
+    """The cell of a built-in name or of `package.module:Class`, from keyword arguments.
+
+    A required field `features` that is not among them is set to `FEATURES`.
+
+    Raises:
+      ConfigError: the cell cannot be found or built. For a user's cell the message names the line.
+    """
+    cell_class = registry.cell_class(name)
+    fields = {x.name: x for x in dataclasses.fields(cell_class) if x.init and x.name not in FLAX}
+    required = [x for x, field in fields.items() if _is_required(field)]
+    if "features" in required:
+        args = {"features": FEATURES} | args
+    _check_args(name, args, list(fields), required)
+    try:
+        return cell_class(**args)
+    except ConfigError:
+        raise
+    except (Exception, SystemExit) as error:  # user code may raise anything
+        where = f"{user_cell.location(cell_class, '__call__', error)}: " if ":" in name else ""
+        raise ConfigError(
+            f"{where}cell {name!r} cannot be built ({user_cell.reason(error)}): give it other "
+            "fields with --cell-args, or mend it"
+        ) from error
+
+
+FLAX = ("parent", "name")
+"""Fields that Flax adds to every module."""
+
+
+def _is_required(field: dataclasses.Field) -> bool:
+    missing = dataclasses.MISSING
+    return field.default is missing and field.default_factory is missing
+
+
+def _check_args(name: str, args: dict[str, Any], fields: list[str], required: list[str]) -> None:
+    """Raise ConfigError for an unknown or missing field and for a size that is no count."""
+    for unknown in (x for x in args if x not in fields):
+        near = difflib.get_close_matches(unknown, fields, n=2, cutoff=0.6)
+        guess = f"use {' or '.join(near)}; " if near else ""
+        known = f"its fields are {', '.join(fields)}" if fields else "it has no fields at all"
+        raise ConfigError(f"cell {name!r} has no field {unknown}: {guess}{known}")
+    missing = [x for x in required if x not in args]
+    if missing:
+        raise ConfigError(
+            f"cell {name!r} has no value for {', '.join(missing)}: give it as in --cell-args "
+            f"{','.join(f'{x}=1' for x in missing)}"
+        )
+    features = args.get("features", FEATURES)  # a tuple of sizes is the cell's own affair
+    if isinstance(features, str | float | bool) or (isinstance(features, int) and features < 1):
+        raise ConfigError(
+            f"cell {name!r} cannot have features={features!r}: use a whole number from 1 on, such "
+            f"as {FEATURES}"
+        )

@@ -1,0 +1,206 @@
+"""The check of a cell's shapes and types by tracing its step: nothing is compiled or run.
+
+    broken.py:12: cell 'broken:Drifts' turns its carry float32[2, 4] into float16[2, 4]: return ...
+
+Each broken rule is one sentence, after the line of the user's own file.
+"""
+
+import math
+from typing import Any, NamedTuple, NoReturn
+
+import chex
+import jax
+import jax.numpy as jnp
+from flax import errors
+from flax import linen as nn
+
+from echo_jax.cells import user_cell
+from echo_jax.cells.scan import Carry
+from echo_jax.exceptions import ConfigError
+
+LARGEST = 100_000_000
+"""Maximum number of parameters, and of numbers in a state: eight networks train side by side."""
+
+STEP_ERRORS: dict[type[Exception] | tuple[type[Exception], ...], str] = {
+    jax.errors.UnexpectedTracerError: (
+        "keeps an array of an earlier step outside its carry: return it in its carry"
+    ),
+    (jax.errors.JAXTypeError, jax.errors.JAXIndexError): (
+        "cannot be compiled, as it asks for the value of an array (by if, float, int, a function "
+        "of numpy ...): use jnp.where, jax.lax.cond and functions of jax.numpy"
+    ),
+    errors.InvalidRngError: (
+        "draws random numbers in a step (make_rng, dropout): make it deterministic, for a card is "
+        "about what the carry holds"
+    ),
+    errors.SetAttributeFrozenModuleError: (
+        "sets an attribute of itself in a step: return what it remembers in the carry"
+    ),
+}
+"""Sentences, without their subject, for errors of jax and Flax in a step; the first type counts."""
+
+
+class Shapes(NamedTuple):
+    """The shapes of a cell's parameters and initial carry, and of the output of a step."""
+
+    parameters: Any
+    carry: Carry
+    output: jax.ShapeDtypeStruct
+
+
+class Candidate(NamedTuple):
+    """A cell under check, its name in messages, and F, the number of input features."""
+
+    cell: nn.RNNCellBase
+    name: str
+    input_size: int
+
+    def refuse(
+        self, sentence: str, method: str = "__call__", error: BaseException | None = None
+    ) -> NoReturn:
+        """Raise ConfigError: a sentence about the cell, after the line of the user's own file."""
+        own = ":" in self.name
+        where = f"{user_cell.location(type(self.cell), method, error)}: " if own else ""
+        raise ConfigError(f"{where}cell {self.name!r} {sentence}") from error
+
+    def start(self, batch: int) -> Carry:
+        """The carry before the first step."""
+        return self.cell.initialize_carry(jax.random.key(0), (batch, self.input_size))
+
+    def step(self, params: Any, carry: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
+        """One step from inputs `[B, F]`."""
+        return self.cell.apply({"params": params}, carry, x)
+
+
+def check_shapes(cell: nn.RNNCellBase, name: str, input_size: int) -> None:
+    """Raise ConfigError unless a step of the cell can be scanned.
+
+    A scanned cell keeps its weights in the collection `params` and its memory in the carry, whose
+    shapes and types never change; its output is `[B, features]`.
+    """
+    traced(Candidate(cell, name, input_size), 2)
+
+
+def check_batch_sizes(candidate: Candidate) -> None:
+    """Raise ConfigError for a cell too large for a card, or for shapes other than B that vary."""
+    of_two = traced(candidate, 2)
+    for what, tree in (("parameters", of_two.parameters), ("numbers in a state", of_two.carry)):
+        count = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))
+        if count > LARGEST:
+            candidate.refuse(f"has {count:,} {what}, and {LARGEST:,} are the most: make it smaller")
+    for batch in (1, 3):
+        _check_batch_size(candidate, of_two, batch)
+
+
+def traced(candidate: Candidate, batch: int) -> Shapes:
+    """The shapes for a batch size; ConfigError unless a step can be scanned."""
+    carry = _traced_start(candidate, batch)
+    x = jax.ShapeDtypeStruct((batch, candidate.input_size), jnp.float32)
+    try:
+        key = jax.eval_shape(lambda: jax.random.key(0))
+        variables = jax.eval_shape(candidate.cell.init, key, carry, x)
+        _check_collections(candidate, variables)
+        params = variables.get("params", {})
+        step = jax.eval_shape(candidate.step, params, carry, x)
+    except ConfigError:
+        raise
+    except (Exception, SystemExit) as error:  # user code may raise anything
+        candidate.refuse(step_error(error), error=error)
+    if not (isinstance(step, tuple) and len(step) == 2):
+        candidate.refuse(
+            f"returns {_listed(step)} from a step: return two, the carry and the output"
+        )
+    _check_carry(candidate, carry, step[0])
+    _check_output(candidate, step[1], batch)
+    return Shapes(params, carry, step[1])
+
+
+def _traced_start(candidate: Candidate, batch: int) -> Carry:
+    """The shapes of the initial carry; ConfigError for a carry that no batch can have."""
+    method = "initialize_carry"
+    try:
+        carry = jax.eval_shape(lambda: candidate.start(batch))
+    except (Exception, SystemExit) as error:  # user code may raise anything
+        candidate.refuse(
+            f"fails in initialize_carry ({user_cell.reason(error)}): define it to return an array, "
+            "or a tree of arrays, for any rng and an input shape (batch, features)",
+            method,
+            error,
+        )
+    for leaf in jax.tree.leaves(carry):
+        if not (jnp.issubdtype(leaf.dtype, jnp.number) or leaf.dtype == bool):
+            candidate.refuse(
+                f"starts from a carry with an array of type {leaf.dtype}: keep numbers in it",
+                method,
+            )
+        if leaf.shape[:1] != (batch,):
+            candidate.refuse(
+                f"starts from a carry with an array of shape {leaf.shape} for inputs of shape "
+                f"{(batch, candidate.input_size)}: give every array of it the batch axis first",
+                method,
+            )
+    return carry
+
+
+def _check_collections(candidate: Candidate, variables: Any) -> None:
+    """Raise ConfigError for variables that are neither parameters nor carry."""
+    extra = sorted(set(variables) - {"params"})
+    if extra:
+        candidate.refuse(
+            f"keeps variables in {', '.join(extra)}: move what it learns to `params` and what it "
+            "remembers to its carry"
+        )
+
+
+def _check_carry(candidate: Candidate, carry: Carry, new_carry: Carry) -> None:
+    """Raise ConfigError for a carry whose tree, shapes or types change in a step."""
+    if _listed(new_carry) != _listed(carry):
+        candidate.refuse(
+            f"turns its carry {_listed(carry)} into {_listed(new_carry)}: "
+            "return a carry of the same tree, shapes and types as initialize_carry"
+        )
+
+
+def _check_output(candidate: Candidate, output: Any, batch: int) -> None:
+    """Raise ConfigError for an output that is not one real array `[batch, features]`."""
+    if not isinstance(output, jax.ShapeDtypeStruct):
+        candidate.refuse(
+            f"returns an output {_listed(output)}: return one array, [batch, features], and keep "
+            "the rest in the carry"
+        )
+    if output.ndim != 2 or output.shape[0] != batch:
+        candidate.refuse(
+            f"returns an output of shape {output.shape} for a batch of {batch}: "
+            "return [batch, features]"
+        )
+    if not jnp.issubdtype(output.dtype, jnp.floating):
+        candidate.refuse(
+            f"returns an output of type {output.dtype}, which has no gradient: "
+            "return real floating-point numbers"
+        )
+
+
+def _check_batch_size(candidate: Candidate, of_two: Shapes, batch: int) -> None:
+    """Raise ConfigError where more than the batch axis differs from a batch of 2."""
+    found = traced(candidate, batch)
+    expected = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct((batch, *leaf.shape[1:]), leaf.dtype), of_two
+    )._replace(parameters=of_two.parameters)
+    for what, of_batch, wanted, two in zip(Shapes._fields, found, expected, of_two, strict=True):
+        if _listed(of_batch) != _listed(wanted):
+            candidate.refuse(
+                f"has the {what} {_listed(two)} for a batch of 2 and {_listed(of_batch)} for one "
+                f"of {batch}: let no size but the batch axis depend on the batch",
+                "initialize_carry" if what == "carry" else "__call__",
+            )
+
+
+def step_error(error: BaseException) -> str:
+    """The sentence, without its subject, about an error in a step."""
+    known = (sentence for kind, sentence in STEP_ERRORS.items() if isinstance(error, kind))
+    return next(known, f"fails in a step ({user_cell.reason(error)}): mend it, or try another cell")
+
+
+def _listed(tree: Any) -> str:
+    """A tree with `type[shape]` in the place of each array: `float32[2, 4]`."""
+    return str(jax.tree.map(lambda leaf: f"{leaf.dtype}{list(leaf.shape)}", tree))

@@ -1,0 +1,70 @@
+"""A time limit around the compilation of a user's cell."""
+
+import concurrent.futures
+import sys
+import threading
+from collections.abc import Callable, Collection
+from typing import TypeVar
+
+from flax import linen as nn
+
+from echo_jax.cells import cell_check, user_cell
+from echo_jax.exceptions import TooLongError
+
+Result = TypeVar("Result")
+
+CHECK_SECONDS = 120.0
+"""The limit for the check of a cell, tracing and compiling included."""
+
+
+def check_cell(
+    cell: nn.RNNCellBase, name: str, input_size: int, other_sizes: Collection[int] = ()
+) -> None:
+    """`cell_check.check` within `CHECK_SECONDS`; TooLongError beyond them."""
+
+    def check() -> None:
+        cell_check.check(cell, name, input_size, other_sizes)
+
+    compile_within(CHECK_SECONDS, check, cell, name)
+
+
+def compile_within(
+    seconds: float, compile_it: Callable[[], Result], cell: nn.RNNCellBase, name: str
+) -> Result:
+    """The result of a function that traces and compiles a cell.
+
+    The function runs in a thread, because only the end of the process stops a compilation. Settings
+    of jax that are local to a thread, such as `jax.enable_x64`, must be made in the function.
+
+    Args:
+      seconds: the limit.
+      compile_it: traces and compiles something made of the cell.
+      cell: the error names the line of the user's file that runs, or else that of `__call__`.
+      name: the name of the cell in the error.
+
+    Raises:
+      TooLongError: at the limit. The thread is left behind: end the process with
+        `command_line.leave`, which does not wait for it.
+    """
+    future: concurrent.futures.Future[Result] = concurrent.futures.Future()
+
+    def work() -> None:
+        try:
+            future.set_result(compile_it())
+        except BaseException as error:  # raised again in the caller
+            future.set_exception(error)
+
+    # A daemon thread: Python waits at exit for the threads of an executor.
+    thread = threading.Thread(target=work, daemon=True, name="compile")
+    thread.start()
+    try:
+        return future.result(seconds)
+    except concurrent.futures.TimeoutError:
+        if future.done():  # raised by the function itself
+            raise
+    frame = sys._current_frames().get(thread.ident or 0)
+    where = user_cell.line_at(frame) or user_cell.location(type(cell), "__call__")
+    raise TooLongError(
+        f"{where}: cell {name!r} is not traced and compiled within {seconds:g} s: put a loop over "
+        "many operations into jax.lax.scan, or make it one product of arrays"
+    )

@@ -1,0 +1,50 @@
+import jax
+import pytest
+
+from echo_jax.cells import delay_line_mlp, known_memory, registry, shape_check
+from echo_jax.config import CELL_NAMES, NetworkConfig, RunConfig
+from echo_jax.core.network import build_network, init_params
+from echo_jax.exceptions import ConfigError
+
+
+def build(name, features=4):
+    return registry.build_cell(NetworkConfig(cell=name, hidden_size=features), window=5)
+
+
+def test_every_name_has_a_cell_and_every_cell_a_name():
+    assert tuple(registry.CELLS) == CELL_NAMES
+    for name in CELL_NAMES:
+        cell = build(name, features=7)
+        assert (cell.features, cell.num_feature_axes) == (7, 1)
+        shape_check.check_shapes(cell, name, input_size=5)
+
+
+def test_the_delay_line_of_the_mlp_is_the_window_unless_it_is_set():
+    assert build("mlp") == delay_line_mlp.DelayLineMLP(4, 5)
+    config = NetworkConfig("mlp", delay_line=2)
+    assert registry.build_cell(config, window=5).delay_line == 2
+
+
+def test_a_cell_of_a_module_that_has_moved_is_found_by_its_old_name():
+    for name in ("ShiftRegister", "LeakyIntegrator", "Memoryless", "CausalConvolution"):
+        found = registry.cell_class(f"echo_jax.controls:{name}")
+        assert found is getattr(known_memory, name)
+
+
+@pytest.mark.parametrize(
+    ("cell", "sentence"),
+    [
+        ("broken_cells:NeedsUnits", "cell .* cannot be built with features=4 .*: give it a field"),
+        ("broken_cells:Missing", "cell .* cannot be imported .*: name a module that Python finds"),
+        ("broken_cells:FailsInAStep", r"\S*broken_cells.py:\d+: cell .* fails in a step"),
+        ("broken_cells:KeepsACache", r"\S*broken_cells.py:\d+: cell .* keeps variables in cache"),
+    ],
+)
+def test_a_run_is_refused_with_the_sentence_of_its_cell(cell, sentence):
+    with pytest.raises(ConfigError, match=f"^{sentence}"):
+        build_network(RunConfig(network=NetworkConfig(cell=cell, hidden_size=4)))
+
+
+def test_a_cell_without_parameters_is_a_cell():
+    network = build_network(RunConfig(network=NetworkConfig(cell="broken_cells:LearnsNothing")))
+    assert init_params(network, jax.random.key(0))["cell"] == {}
