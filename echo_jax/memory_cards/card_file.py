@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 
 from echo_jax import atomic_files
-from echo_jax.exceptions import ConfigError
+from echo_jax.exceptions import ConfigError, shown
 from echo_jax.memory_cards import schema, validation
 from echo_jax.memory_cards.card_page import markdown
-from echo_jax.memory_cards.schema import SCHEMA, shown
+from echo_jax.memory_cards.schema import SCHEMA
 from echo_jax.memory_cards.summary import summarize
 
 NOT_IN_DIGEST = ("name", "device", "versions", "date", "seconds", "digest")

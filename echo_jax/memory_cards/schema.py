@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from echo_jax.config import CONTROL
+from echo_jax.exceptions import shown
 
 SCHEMA = 1
 """Version of the fields below; any change of a field is another version."""
@@ -445,12 +446,6 @@ def _at(value: Any, path: str) -> str:
     return "wrong" if isinstance(value, dict | list) else shown(value)
 
 
-def shown(value: Any) -> str:
-    """A value in a message, on one line and not too long."""
-    text = ascii(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."
-
-
 def _strings(value: Any) -> Iterator[str]:
     """All strings in a tree of JSON values, keys too."""
     if isinstance(value, str):
@@ -467,8 +462,8 @@ def _readable(message: str) -> str:
     """A message of msgspec on one line, with words for the patterns."""
     for pattern, words in PATTERNS.items():
         message = message.replace(f"matching regex {pattern!r}", words)
-    shown = "".join(c if c.isprintable() else "?" for c in message)[:200]
-    return shown[0].lower() + shown[1:]
+    text = "".join(c if c.isprintable() else "?" for c in message)[:200]
+    return text[0].lower() + text[1:]
 
 
 def json_schema() -> str:

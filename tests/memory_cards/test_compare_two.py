@@ -2,32 +2,7 @@ import numpy as np
 import pytest
 from fabricated_cards import card
 
-from echo_jax import statistics
 from echo_jax.memory_cards import compare_two
-
-
-@pytest.mark.slow
-def test_a_prediction_of_a_difference_holds_for_a_repeat_in_95_of_100():
-    drawn = np.random.default_rng(0)
-    held = 0
-    for _ in range(2000):
-        a = drawn.normal(1, 1, 8)
-        b, again, b_again = drawn.normal(0, 3, 8), drawn.normal(1, 1, 8), drawn.normal(0, 3, 8)
-        _, interval = statistics.predicted_difference(a, b)
-        held += interval.low <= again.mean() - b_again.mean() <= interval.high
-    assert abs(held / 2000 - 0.95) < 0.02
-
-
-def test_the_prediction_interval_by_hand():
-    difference, interval = statistics.predicted_difference([1, 3], [0, 0])
-    assert difference == 2
-    # variance 2 / 2 = 1, one degree of freedom: t 12.706
-    assert interval.high - 2 == pytest.approx(12.706 * np.sqrt(2), rel=1e-3)
-    assert 2 - interval.low == pytest.approx(12.706 * np.sqrt(2), rel=1e-3)
-
-
-def test_values_that_do_not_vary_predict_themselves():
-    assert statistics.predicted_difference([2, 2], [1, 1]) == (1, (1, 1, 0.95))
 
 
 def repeat(updates, seeds=None):
