@@ -81,7 +81,7 @@ class ProbeCommand:
         self._check_combinations()
         if not 0 <= self.seed <= LARGEST_SEED:
             raise ConfigError(
-                f"seed {self.seed:,} is not one of a card: use 0 to {LARGEST_SEED:,}, because "
+                f"seed {self.seed:,} is out of range: use 0 to {LARGEST_SEED:,}, because "
                 "seeds from a million on are used to choose the learning rate"
             )
         if self.seconds is not None and not self.seconds > 0:
@@ -257,8 +257,8 @@ def refuse_empty(stop: Interrupts) -> NoReturn:
         print("\nStopped.", file=sys.stderr)
         command_line.leave(stop.exit_status)
     raise ConfigError(
-        "nothing was measured before its seconds were over, so there is no card: give it more "
-        "--seconds, or leave them out"
+        "nothing was measured within the time limit, so there is no card: use more --seconds, or "
+        "leave it out"
     )
 
 

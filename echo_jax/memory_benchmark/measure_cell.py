@@ -80,7 +80,7 @@ def _measures(
 
 def _cost(stream: TrainLadder) -> Rows:
     """The raw row `price`, timed while nothing compiles."""
-    stream.parallel.tell("price")
+    stream.parallel.tell("cost: sizes and times")
     stream.parallel.wait_for_compilation()
     yield step_time.cost_row(stream.training)
 

@@ -89,8 +89,8 @@ def test_a_cell_of_the_current_folder_gets_a_card(probing, tmp_path):
         (["--readme", "README.md"], "--readme needs the folder of the cards: add --report"),
         (["--out", "mine.py/x"], r"cannot be made \(Not a directory\): use another folder"),
         (["--cell", "mine:Last", "--out", "/proc"], r"/proc cannot be written to \(.*\): use"),
-        (["--seed", "-1"], "seed -1 is not one of a card: use 0 to 999,000"),
-        (["--seed", "1000000"], "seed 1,000,000 is not one of a card: use 0 to 999,000, because"),
+        (["--seed", "-1"], "seed -1 is out of range: use 0 to 999,000"),
+        (["--seed", "1000000"], "seed 1,000,000 is out of range: use 0 to 999,000, because"),
         (["--name", "a b"], "error: name is .a b. .expected `str` of 1 to 100"),
         (["--cell", "gru", "--cell-args", "features=1000000"], "^error: cell 'gru' has .* paramet"),
         (["--cell", "gru", "--cell-args", "gate_fn=relu"], "^error: cell 'gru' fails in a step"),
@@ -118,7 +118,7 @@ def test_a_card_that_was_changed_is_not_believed(probing, tmp_path):
 
 def test_of_nothing_there_is_no_card_that_is_in_the_way_of_the_next(probing, tmp_path):
     said = probing("--cell", "mine:Last", "--seconds", "1e-9", status=2)
-    assert said.stderr.splitlines()[-1].startswith("error: nothing was measured before its seconds")
+    assert said.stderr.splitlines()[-1].startswith("error: nothing was measured within")
     assert not list((tmp_path / "cards").iterdir())
 
 
