@@ -105,7 +105,7 @@ def _name_rows(axes: Axes, cards: Sequence[Card]) -> None:
 
 
 def _span_key(axes: Axes, end: float) -> None:
-    """What the marks and the numbers are, above the panel."""
+    """The key of the marks and the headings of the numbers, above the panel."""
     for task, (colour, marker, _) in TASKS.items():
         label = {"stream": "stream: every token of it", "hold": "hold: one value"}[task]
         axes.plot([], [], color=colour, marker=marker, linestyle="", label=label)

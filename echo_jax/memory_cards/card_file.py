@@ -105,8 +105,8 @@ def _without_times(cost: Mapping[str, Any]) -> dict[str, Any]:
 def validate(card: Any) -> None:
     """Raise ConfigError, one sentence about the first fault, if a card is not valid.
 
-    Valid: its fields fit the schema, its raw rows the protocol and the seeds, its summary is that
-    of the raw rows, and its hash and digest are right.
+    In a valid card the fields fit the schema, the raw rows fit the protocol and the seeds, the
+    summary is that of the raw rows, and the hash and the digest are those of the content.
     """
     fault = _version_fault(card) or schema.fault(card) or _content_fault(card)
     if fault:

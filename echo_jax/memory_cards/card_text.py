@@ -215,7 +215,7 @@ def _linear_lines(linear: Row, _: Card) -> list[Line]:
 
 
 def _learning_lines(learning: Row, card: Card) -> list[Line]:
-    """Of each task, the longest lag that has a median; the first lag if none has."""
+    """A line for each task: its longest lag that has a median, or its first lag if none has."""
     found = []
     for task, of_lags in learning.items():
         if not of_lags:
@@ -329,7 +329,7 @@ def big_numbers(card: Card) -> list[tuple[str, str, str]]:
 
 
 def answer(card: Card) -> list[str]:
-    """What the numbers of a card support, in a few sentences."""
+    """The conclusions that the numbers of a card support, a sentence each."""
     summary = card["rows"]
     spans = {task: summary[f"{task}_span"] for task in TASKS}
     found = [_span_sentence(task, of_task) for task, of_task in spans.items() if of_task]

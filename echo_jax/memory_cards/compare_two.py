@@ -101,7 +101,7 @@ def sentence(first: Card, second: Card) -> str:
 
 
 class Coverage(NamedTuple):
-    """How often the prediction interval of two cards contained the ratio of two other repeats.
+    """The share of prediction intervals of two cards that contained the ratio of two others.
 
     held    predictions that did
     tried   predictions, each of two cards for two others

@@ -26,7 +26,7 @@ Row = dict[str, Any]
 """A JSON object."""
 
 UNPRINTABLE = rf"{CONTROL}|[\ud800-\udfff]"
-"""Characters that no string of a card has: it is one line, and shown in terminals."""
+"""Characters that no string of a card may have: strings are shown on one line of a terminal."""
 
 LARGEST = 1e39
 """Bound on the magnitude of every number: beyond the range of float32."""
@@ -37,8 +37,8 @@ PATTERNS = {
     NAME: "of 1 to 100 letters, digits, '.', '_' and '-', the first a letter or digit",
     SHA_256: "of 64 hexadecimal digits",
 }
-"""Patterns, and what a message says instead. None may stand in a union with a list or an object:
-msgspec 0.22 then frees the pattern twice and crashes."""
+"""Patterns, and their description in messages. None may stand in a union with a list or an object,
+because msgspec 0.22 then frees the pattern twice and crashes."""
 
 Whole = Annotated[int, Meta(ge=0, le=2**53)]
 Count = Annotated[int, Meta(ge=1, le=2**53)]
@@ -108,7 +108,7 @@ class Protocol(msgspec.Struct):
 
 
 class RawRow(Closed, tag_field="kind"):
-    """What was measured of one seed, or of the cell; numbers are rounded to six digits."""
+    """A measurement of one seed, or of the cell; numbers are rounded to six digits."""
 
 
 class Trained(RawRow):
@@ -260,7 +260,7 @@ class Span(Estimate):
 
 
 class Rate(Closed):
-    """The learning rate of a task, the lag it was chosen at, and if any rate learned that lag."""
+    """The learning rate of a task and the lag it was chosen at; `decided` if a rate learned it."""
 
     rate: Positive
     lag: Count
@@ -318,7 +318,7 @@ class LongerStreams(Closed):
 
 
 class Cause(Closed):
-    """Why the stream span is not longer.
+    """The reason why the stream span is not longer.
 
     lag      the lag examined: the first that fewer than half of the seeds reach, or the last
     arrived  seeds that reached the threshold there from scratch
@@ -374,7 +374,7 @@ class CopyLine(Closed):
 
 
 class Summary(Closed):
-    """What the raw rows say about the cell; null for what was not measured.
+    """The results for the cell, computed from the raw rows; null if not measured.
 
     rates        by task
     stream_span  by threshold: steps back that can be echoed from a running stream
@@ -394,9 +394,9 @@ class Summary(Closed):
 
 
 class Card(Closed):
-    """A memory card; docs/card.md says what its parts are, how it is validated and what it means.
+    """A memory card; docs/card.md describes its parts, its validation and its meaning.
 
-    raw   what was measured
+    raw   the measurements
     rows  the summary of the raw rows
     """
 

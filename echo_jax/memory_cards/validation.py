@@ -1,8 +1,8 @@
 """Checks that the raw rows of a card fit its protocol and its seeds; their types are the schema's.
 
-Refused are rows from which the summary cannot be computed, and rows from which a seed, a lag or a
-trial of a learning rate is missing. A card that was stopped early passes. The card allocates
-nothing by a number in it, and each check takes time in proportion to the rows.
+The checks refuse rows from which no summary can be computed, and cards that lack a seed, a lag or a
+trial of a learning rate. A card of a measurement that was stopped early passes. No check allocates
+memory by a number in the card, and each takes time in proportion to the rows.
 """
 
 from collections import Counter
