@@ -171,7 +171,7 @@ def _beyond(beyond: list[Row]) -> Row | None:
 
 
 def _cause(raw: Sequence[Row], protocol: Protocol) -> Row | None:
-    """The reason why the stream span is not longer: the cell could not hold the value, or learn to."""
+    """The reason why the stream span is not longer: the cell could not hold, or not learn to."""
     runs, jacobians = _of(raw, "run", task="stream"), _of(raw, "jacobian")
     curricula = _of(raw, "curriculum", task="stream")
     whole = bool(runs) and "cause" in protocol["rows"] and _climbed(runs, protocol)
@@ -191,7 +191,7 @@ def _cause(raw: Sequence[Row], protocol: Protocol) -> Row | None:
 
 
 def _arrivals(runs: list[Row], curricula: list[Row], lag: int, protocol: Protocol) -> Row:
-    """Counts of seeds at a lag: those that succeeded from scratch, failed, learned by a curriculum."""
+    """Counts of seeds at a lag: successes from scratch, failures, successes by a curriculum."""
     success = max(protocol["thresholds"])
 
     def arrived(run: Row) -> bool:
