@@ -22,7 +22,7 @@ CELL_NAMES = (
     "lstm", "gru", "optimized-lstm", "simple", "mlp", "lstm-chrono", "identity-rnn", "mingru",
     "lru",
 )  # fmt: skip
-"""Names of the built-in cells; `cells.CELLS` holds their classes."""
+"""Names of the built-in cells; `cells.registry.CELLS` holds their classes."""
 
 LARGEST = 2**31 - 1
 """Upper limit of every size: jax indexes with 32 bits."""

@@ -30,8 +30,8 @@ STEP_ERRORS: dict[type[Exception] | tuple[type[Exception], ...], str] = {
         "of numpy ...): use jnp.where, jax.lax.cond and functions of jax.numpy"
     ),
     errors.InvalidRngError: (
-        "draws random numbers in a step (make_rng, dropout): make it deterministic, for a card is "
-        "about what the carry holds"
+        "draws random numbers in a step (make_rng, dropout): make it deterministic, a function of "
+        "its carry and input alone"
     ),
     errors.SetAttributeFrozenModuleError: (
         "sets an attribute of itself in a step: return what it remembers in the carry"
