@@ -129,8 +129,14 @@ def test_every_file_of_a_run_folder_has_its_row(root):
     ]
 
 
+def code_pairs(text):
+    """The two Python blocks of each row of the table: Keras, and ours."""
+    blocks = re.findall(r"```python\n(.*?)```", text, re.S)
+    return list(zip(blocks[::2], blocks[1::2], strict=True))
+
+
 def test_the_model_and_the_update_of_the_readme_are_those_of_the_example(root, readme):
-    keras, ours = re.findall(r"```python\n(.*?)```", readme, re.S)
+    keras, ours = ("".join(blocks) for blocks in zip(*code_pairs(readme), strict=True))
     example = ast.parse((root / "examples" / "echo_in_100_lines.py").read_text())
     written = {ast.unparse(node) for node in example.body}
     shown = [ast.unparse(node) for node in ast.parse(ours).body]
