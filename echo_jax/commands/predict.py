@@ -1,10 +1,10 @@
 """Use a trained network: on numbers, on a column of a CSV file, on a stream of integers.
 
-python scripts/predict.py runs/part4 1 36 0 36 21 2               # numbers in, numbers out
-python scripts/predict.py runs/part4 --csv my.csv --column n      # a column of a CSV file
-seq 0 99 | python scripts/predict.py runs/part4 --stream          # answers as the numbers come
-python scripts/predict.py runs/part4 --explain                    # which input do they follow?
-python scripts/predict.py runs/part4 --beyond 100000              # and does it last?
+echo-jax predict runs/part4 1 36 0 36 21 2               # numbers in, numbers out
+echo-jax predict runs/part4 --csv my.csv --column n      # a column of a CSV file
+seq 0 99 | echo-jax predict runs/part4 --stream          # answers as the numbers come
+echo-jax predict runs/part4 --explain                    # which input do they follow?
+echo-jax predict runs/part4 --beyond 100000              # and does it last?
 """
 
 import contextlib

@@ -1,7 +1,7 @@
 """Show what the network is given: integers, one-hot vectors, rows, batches, and their state.
 
-python scripts/show.py --part no-context             # the tutorial's mistake can be seen
-python scripts/show.py --csv my.csv --column n       # the same of your own numbers
+echo-jax show --part no-context             # the tutorial's mistake can be seen
+echo-jax show --csv my.csv --column n       # the same of your own numbers
 """
 
 import dataclasses

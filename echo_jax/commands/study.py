@@ -1,9 +1,9 @@
 """Answer the questions of the tutorial and of its readers: tables, figures, words, one page.
 
-python scripts/study.py                                # the studies, and how long each takes here
-python scripts/study.py state                          # one: table, figure, answer
-python scripts/study.py --all --out studies/           # all, resumable, and a page that shows them
-python scripts/study.py --all --fast                   # all, with fewer seeds
+echo-jax study                                # the studies, and how long each takes here
+echo-jax study state                          # one: table, figure, answer
+echo-jax study --all --out studies/           # all, resumable, and a page that shows them
+echo-jax study --all --fast                   # all, with fewer seeds
 """
 
 import contextlib

@@ -1,7 +1,7 @@
 """A grid of your own: every option takes several values, and all combinations are run.
 
-python scripts/sweep.py --lag 0 1 2 5 10 --hidden 20 50 100 --seeds 8
-python scripts/sweep.py --layout streams --window 25 --lag 1 5 --bptt-batches 1 --out mine
+echo-jax sweep --lag 0 1 2 5 10 --hidden 20 50 100 --seeds 8
+echo-jax sweep --layout streams --window 25 --lag 1 5 --bptt-batches 1 --out mine
 """
 
 import dataclasses

@@ -1,10 +1,10 @@
 """Train on the echo task, one seed or many, evaluate on fresh sequences, explain the outcome.
 
-python scripts/train.py --lag 1 --window 5                # part 4 of the tutorial: learns
-python scripts/train.py --lag 1 --window 5 --seeds 16     # the same, with an interval
-python scripts/train.py --part no-context                 # part 3: stays at chance, and why
-python scripts/train.py --csv my.csv --column n           # the numbers in a column of your own
-python scripts/train.py --resume runs/part4               # go on where a run was stopped
+echo-jax train --lag 1 --window 5                # part 4 of the tutorial: learns
+echo-jax train --lag 1 --window 5 --seeds 16     # the same, with an interval
+echo-jax train --part no-context                 # part 3: stays at chance, and why
+echo-jax train --csv my.csv --column n           # the numbers in a column of your own
+echo-jax train --resume runs/part4               # go on where a run was stopped
 """
 
 import contextlib

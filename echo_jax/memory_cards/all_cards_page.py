@@ -508,9 +508,7 @@ def read_folder(folder: Path) -> list[Card]:
         raise ConfigError(f"{folder} is no folder: name one that has the NAME.json of cards")
     paths = sorted(folder.glob("*.json"))
     if not paths:
-        raise ConfigError(
-            f"{folder} has no cards, which are files NAME.json: make one with scripts/probe.py"
-        )
+        raise ConfigError(f"{folder} has no cards, which are files NAME.json: make one with probe")
     return [card_files.read(path) for path in paths]
 
 

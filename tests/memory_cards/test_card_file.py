@@ -117,4 +117,4 @@ def test_a_file_that_is_no_card_is_refused_in_a_sentence(tmp_path, data, sentenc
         card_file.read(tmp_path / "a.json")
     assert sentence in str(said.value)
     assert str(said.value).startswith(f"{tmp_path / 'a.json'}")
-    assert str(said.value).endswith(": use a card as scripts/probe.py wrote it")
+    assert str(said.value).endswith(": use a card as probe wrote it")

@@ -103,7 +103,7 @@ def test_an_edited_card_is_refused_by_its_first_fault(change, sentence):
     with pytest.raises(ConfigError) as said:
         card_file.validate(change(card("lstm")))
     assert sentence in str(said.value)
-    assert str(said.value).endswith(": use a card as scripts/probe.py wrote it")
+    assert str(said.value).endswith(": use a card as probe wrote it")
     assert str(said.value).isprintable()
 
 
