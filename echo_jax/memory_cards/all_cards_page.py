@@ -5,216 +5,41 @@ README.md            the same in Markdown
 figures/NAME.svg     the figures of the Markdown
 """
 
-import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from echo_jax import atomic_files
 from echo_jax.exceptions import ConfigError
-from echo_jax.memory_cards import all_cards_figures, card_figure, card_text
+from echo_jax.memory_cards import all_cards_figures, card_figure
 from echo_jax.memory_cards import card_file as card_files
+from echo_jax.memory_cards.all_cards_table import (
+    CELL_COLUMN,
+    COLUMNS,
+    SHORT_COLUMNS,
+    Rows,
+    cards_table,
+    common_lag,
+    hardest_recall,
+    recall_losses,
+    rows_of,
+)
+from echo_jax.memory_cards.card_page import measured_how
 from echo_jax.memory_cards.card_text import (
-    NOT_MEASURED,
+    AT_LEAST,
     Card,
     answer,
-    bounds,
-    brief,
     counted,
-    kind_of,
-    nats,
-    reach,
-    span_bounds,
-    span_words,
+    names_of,
+    protocol_words,
 )
 from echo_jax.report.html_page import html_page
 from echo_jax.report.markdown_page import markdown_page, markdown_table
-from echo_jax.report.number_formats import three_digits
-from echo_jax.report.page import Entry, Figure, Page, Section, Table
+from echo_jax.report.page import Figure, Page, Section, Table, computed
 from echo_jax.report.styles import svg
 
 TITLE = "Memory cards: how long can each cell remember?"
-
-LAG = 8
-"""The lag at which the table compares how fast cells learn, if enough cards have it."""
-
-MISSING = Entry(NOT_MEASURED, missing=True)
-
-Rows = Sequence[Mapping[str, Entry]]
-"""A table of cards: the entries of each card by the headings of their columns."""
-
-
-class Column(NamedTuple):
-    """A column of the table of all cards.
-
-    Args:
-      meaning: explains it to readers of the page.
-      entry: what it says of a card; the second argument is the lag of the column `updates`.
-    """
-
-    meaning: str
-    entry: Callable[[Card, int], Entry]
-
-
-def _span(span: Mapping[str, Any] | None, threshold: str) -> Entry:
-    """A span with its interval; a lower bound sorts just above its number."""
-    if not span or threshold not in span:
-        return MISSING
-    known = span[threshold]
-    found = reach(known)
-    key = found.median + 0.1 * found.at_least
-    return Entry(brief(span_words(known)), key, brief(span_bounds(known)))
-
-
-def _estimate(found: Mapping[str, Any] | None) -> Entry:
-    """A median with its interval."""
-    if not found or found["median"] is None:
-        return MISSING
-    return Entry(three_digits(found["median"]), found["median"], bounds(found, three_digits))
-
-
-def _number(value: float | None) -> Entry:
-    return MISSING if value is None else Entry(three_digits(value), value)
-
-
-def _updates(card: Card, lag: int) -> Entry:
-    """The median number of updates until 99% at a lag of the stream task."""
-    lines = (card["rows"]["learning"] or {}).get("stream") or []
-    line = next((line for line in lines if line["lag"] == lag), None)
-    if line is None:
-        return Entry("not run", missing=True) if lines else MISSING
-    if line["median"] is None:
-        return Entry(f"> {card['protocol']['budget']:,}")
-    return _number(line["median"])
-
-
-def _at_100_times(card: Card, _: int) -> Entry:
-    """Accuracy on streams 100 times longer than those in training."""
-    beyond = card["rows"]["beyond"]
-    if not beyond or 100 not in beyond["times"]:
-        return MISSING
-    median = beyond["accuracy"][beyond["times"].index(100)]["median"]
-    return MISSING if median is None else Entry(f"{100 * median:.1f}%", median)
-
-
-def _limit(card: Card, _: int) -> Entry:
-    """The verdict on the cause of the limit, and the lag that it is about."""
-    cause = card["rows"]["cause"]
-    if not cause:
-        return MISSING
-    lag = three_digits(cause["lag"])
-    about = {"no limit found": "", "undetermined": f" at lag {lag}"}
-    words = cause["verdict"] + about.get(cause["verdict"], f" lag {lag}")
-    return Entry(words, words)
-
-
-def _cost(*path: str) -> Callable[[Card, int], Entry]:
-    """Reads a number from the costs of a card."""
-
-    def entry(card: Card, _: int) -> Entry:
-        value: Any = card["rows"]["price"]
-        for key in path:
-            value = (value or {}).get(key)
-        return _number(value)
-
-    return entry
-
-
-TRAINING, STREAMING = "training, \u00b5s, batch 16", "streaming, \u00b5s, batch 1"
-
-COLUMNS = {
-    "kind": Column(
-        "Recurrent; reference, which is not recurrent and sees a window of the past; or control, "
-        "whose result is known before it is measured.",
-        lambda card, _: Entry(kind_of(card), kind_of(card)),
-    ),
-    "stream span": Column(
-        "How many steps back the token may be that the cell still hands back at every step of a "
-        "running stream: the end of the unbroken run of lags at which accuracy on fresh data "
-        "reaches 99%. The median over seeds, with its interval.",
-        lambda card, _: _span(card["rows"]["stream_span"], "0.99"),
-    ),
-    "at 60%": Column(
-        "The same with a threshold of 60%.",
-        lambda card, _: _span(card["rows"]["stream_span"], "0.6")._replace(beside=""),
-    ),
-    "hold span": Column(
-        "The same at 99% for one value, which the cell must hold over so many distractors until "
-        "it is asked for it.",
-        lambda card, _: _span(card["rows"]["hold_span"], "0.99"),
-    ),
-    "bits": Column(
-        "Recalled bits about all past tokens in one state, from one network that answers for "
-        "every lag.",
-        lambda card, _: _estimate((card["rows"]["capacity"] or {}).get("exact")),
-    ),
-    "linear capacity": Column(
-        "The sum over lags of the r\u00b2 of a linear readout of the trained state, minus that of "
-        "unrelated tokens: at most the number of values in the state.",
-        lambda card, _: _estimate((card["rows"]["linear"] or {}).get("trained")),
-    ),
-    "updates": Column(
-        "Updates until 99% at this lag, the median over seeds. > means more than the budget; not "
-        "run means that the ladder of the cell ended at a shorter lag.",
-        _updates,
-    ),
-    "at 100 times": Column(
-        "Accuracy on streams 100 times longer than those in training, at a lag within the span.",
-        _at_100_times,
-    ),
-    "limit": Column(
-        "Why the stream span ends: the cell could not hold the value, or could hold it and did "
-        "not learn to. Undetermined where neither was shown.",
-        _limit,
-    ),
-    "parameters": Column("Trained numbers, including the readout.", _cost("parameters")),
-    "state, bytes": Column(
-        "What the cell carries from step to step, for one stream.", _cost("state_bytes")
-    ),
-    TRAINING: Column(
-        "Time of a training step of 16 streams at once, as all cards are trained.",
-        _cost("train", "16"),
-    ),
-    STREAMING: Column(
-        "Time of a step of one stream, one token at a time.", _cost("stream", "1")
-    ),
-}  # fmt: skip
-"""The columns of the table after the first, which has the name of the card."""
-
-CELL_COLUMN = "The name of the card. Cards that share a name have their digest beside it."
-
-SUMMARY = ("cell", "stream span", "hold span", "bits", "updates", "state, bytes", TRAINING)
-"""The columns of the short table."""
-
-
-def row_of(card: Card, name: str, lag: int, link: str = "") -> dict[str, Entry]:
-    """The row of a card in the table of all cards, by the headings of the columns.
-
-    Args:
-      card: a valid card.
-      name: the name of the card, unique among the cards of the table.
-      lag: the lag of the column `updates`.
-      link: the section of the card.
-    """
-    entries = {heading: column.entry(card, lag) for heading, column in COLUMNS.items()}
-    return {"cell": Entry(name, name, link=link), **entries}
-
-
-def rows_of(cards: Sequence[Card], links: Mapping[int, str] | None = None) -> Rows:
-    """The rows of some cards, which link to their sections: `links` by the identity of a card."""
-    lag = common_lag(cards)
-    named = zip(cards, card_text.names_of(cards), strict=True)
-    return [row_of(card, name, lag, (links or {}).get(id(card), "")) for card, name in named]
-
-
-def common_lag(cards: Sequence[Card]) -> int:
-    """LAG if at least half of the cards were trained on it, else the longest that all have."""
-    learned = [(card["rows"]["learning"] or {}).get("stream") or [] for card in cards]
-    lags = [{line["lag"] for line in lines} for lines in learned if lines]
-    if not lags or 2 * sum(LAG in each for each in lags) >= len(lags):
-        return LAG
-    return max(set.intersection(*lags), default=LAG)
 
 
 def by_protocol(cards: Sequence[Card]) -> list[list[Card]]:
@@ -243,11 +68,9 @@ def page_of(cards: Sequence[Card], command: str) -> Page:
       cards: at least one, each valid.
       command: reproduces the page.
     """
-    dates = sorted({card["date"] for card in cards})
-    versions = sorted({", ".join(f"{k} {v}" for k, v in c["versions"].items()) for c in cards})
-    when = " to ".join(dict.fromkeys([dates[0], dates[-1]]))
-    made = f"Measured {when} with {'; '.join(versions)}."
-    return Page(TITLE, introduction(by_protocol(cards)), sections_of(cards), made, command)
+    groups = by_protocol(cards)
+    made = computed((card["date"], card["versions"]) for card in cards)
+    return Page(TITLE, introduction(groups), sections_of(groups), made, command)
 
 
 def introduction(groups: Sequence[Sequence[Card]]) -> list[str]:
@@ -266,8 +89,7 @@ def introduction(groups: Sequence[Sequence[Card]]) -> list[str]:
     others = [group for group in others if not _is_copy(group)]
     if others:
         named = "; ".join(
-            f"{_listed(card_text.names_of(group))} ({card_text.protocol_words(group[0])})"
-            for group in others
+            f"{_listed(names_of(group))} ({protocol_words(group[0])})" for group in others
         )
         texts.append(
             f"{counted(sum(map(len, others)), 'card')} cannot be compared with them, because the "
@@ -281,11 +103,10 @@ def _listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
-def sections_of(cards: Sequence[Card]) -> list[Section]:
+def sections_of(groups: Sequence[Sequence[Card]]) -> list[Section]:
     """The sections of the page: all cards that can be compared, the others, then card by card."""
-    groups = by_protocol(cards)
     ordered = [card for group in groups for card in group]
-    names = card_text.names_of(ordered)
+    names = names_of(ordered)
     links = dict(zip(map(id, ordered), _links(names), strict=True))
     return [
         _spans(groups[0]),
@@ -335,7 +156,7 @@ def longest(rows: Rows) -> list[str]:
             most = max(entry.key for entry in known.values())  # type: ignore[type-var]
             best = [name for name, entry in known.items() if entry.key == most]
             has = "has" if len(best) == 1 else "have"
-            span = known[best[0]].text.replace(card_text.AT_LEAST, "at least ")
+            span = known[best[0]].text.replace(AT_LEAST, "at least ")
             lags = "lag" if span == "1" else "lags"
             sentences.append(
                 f"Of {len(known)} recurrent cells, {_listed(best)} {has} the longest {column}: "
@@ -344,26 +165,15 @@ def longest(rows: Rows) -> list[str]:
     return sentences
 
 
-def _table(rows: Rows, caption: str) -> Table:
-    """A sortable table without the columns in which nothing was measured."""
-    headings = [
-        heading
-        for heading in dict.fromkeys(heading for row in rows for heading in row)
-        if any(row.get(heading, MISSING) != MISSING for row in rows)
-    ]
-    entries = [[row.get(heading, MISSING) for heading in headings] for row in rows]
-    return Table(caption, headings, entries, sortable=True, descending="stream span")
-
-
 def _all_numbers(cards: Sequence[Card], links: Mapping[int, str]) -> Section:
     """The table of the cards that can be compared."""
     devices = sorted({card["device"] for card in cards})
     times = f"times are of {devices[0]}"
     if len(devices) > 1:
         times = f"times are of several devices and not comparable: {'; '.join(devices)}"
-    protocol = card_text.protocol_words(cards[0])
+    protocol = protocol_words(cards[0])
     caption = f"Protocol {protocol}; updates at lag {common_lag(cards)}; {times}."
-    table = _table(rows_of(cards, links), caption)
+    table = cards_table(rows_of(cards, links), caption)
     meanings = {"cell": CELL_COLUMN} | {head: column.meaning for head, column in COLUMNS.items()}
     meanings = {heading: meanings[heading] for heading in table.headings}
     return Section("table", "All numbers", tables=[table], meanings=meanings)
@@ -372,17 +182,17 @@ def _all_numbers(cards: Sequence[Card], links: Mapping[int, str]) -> Section:
 def _not_comparable(order: int, cards: Sequence[Card], links: Mapping[int, str]) -> Section:
     """The table of the cards of another protocol."""
     pairs = zip(rows_of(cards, links), cards, strict=True)
-    rows = [{**row, **_recall_losses(card)} for row, card in pairs]
+    rows = [{**row, **recall_losses(card)} for row, card in pairs]
     if _is_copy(cards):
-        table = _table(sorted(rows, key=_hardest_recall), COPY_CAPTION)
+        table = cards_table(sorted(rows, key=hardest_recall), COPY_CAPTION)
         return Section("copy", COPY_HEADING, tables=[table])
-    protocol = card_text.protocol_words(cards[0])
+    protocol = protocol_words(cards[0])
     caption = (
         f"Protocol {protocol}; updates at lag {common_lag(cards)}. None of these numbers can be "
         "compared with those of another protocol."
     )
     heading = f"Not comparable: protocol {cards[0]['protocol']['name']}"
-    return Section(f"table-{order}", heading, tables=[_table(rows, caption)])
+    return Section(f"table-{order}", heading, tables=[cards_table(rows, caption)])
 
 
 COPY_HEADING = "Copy memory: ten symbols, recalled after T steps"
@@ -392,23 +202,6 @@ COPY_CAPTION = (
     "in nats, after the same number of updates for every cell. Without memory it is ln 8 = 2.079, "
     "where the published losses of a plain LSTM stay (Bai et al. 2018)."
 )
-
-
-def _recall_losses(card: Card) -> dict[str, Entry]:
-    """The recall loss of each copy-memory task, in nats a symbol; ln 8 without memory."""
-    found = {}
-    for line in card["rows"]["copy"] or []:
-        recall = line["recall"]
-        words = bounds(recall, nats, "infinite")
-        entry = Entry(nats(recall["median"]), recall["median"], words)
-        found[f"recall, T {line['T']:,}"] = entry
-    return found
-
-
-def _hardest_recall(row: Mapping[str, Entry]) -> float:
-    """The loss at the longest T; infinite without one."""
-    last = [entry.key for column, entry in row.items() if column.startswith("recall")][-1:]
-    return last[0] if last and isinstance(last[0], int | float) else math.inf
 
 
 def _memory(cards: Sequence[Card]) -> list[Section]:
@@ -477,15 +270,8 @@ def _card(card: Card, name: str, link: str) -> Section:
 
 
 def _facts(card: Card) -> list[str]:
-    """The cell, the protocol, the place and date of a card, and what was not measured."""
-    arguments = ", ".join(f"{key} {value}" for key, value in card["cell"]["args"].items())
-    cell = card["cell"]["cell"] + (f" with {arguments}" if arguments else "")
-    source = card["cell"]["source"]
-    texts = [
-        f"Cell: {cell}{f', source {source[:8]}' if source else ''}. "
-        f"Protocol: {card_text.protocol_words(card)}. Seeds: {len(card['seeds'])}. "
-        f"Made on {card['date']}, on {card['device']}. Digest: {card['digest'][:16]}."
-    ]
+    """How and when a card was measured, and what was not measured."""
+    texts = [f"{measured_how(card)} Made on {card['date']}. Digest: {card['digest'][:16]}."]
     left_out = [f"{row} ({why})" for row, why in card["not_measured"].items()]
     return texts + [f"Not measured: {'; '.join(left_out)}."] * bool(left_out)
 
@@ -493,8 +279,8 @@ def _facts(card: Card) -> list[str]:
 def summary_table(cards: Sequence[Card]) -> str:
     """The short table of the cards that can be compared, in Markdown."""
     main = by_protocol(cards)[0]
-    headings = [f"updates, lag {common_lag(main)}" if c == "updates" else c for c in SUMMARY]
-    rows = [[row[column] for column in SUMMARY] for row in rows_of(main)]
+    headings = [f"updates, lag {common_lag(main)}" if c == "updates" else c for c in SHORT_COLUMNS]
+    rows = [[row[column] for column in SHORT_COLUMNS] for row in rows_of(main)]
     return markdown_table(Table("", headings, rows))
 
 

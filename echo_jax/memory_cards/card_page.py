@@ -18,7 +18,7 @@ from echo_jax.memory_cards.card_text import (
 from echo_jax.memory_cards.schema import Row
 from echo_jax.report.markdown_page import markdown_page
 from echo_jax.report.number_formats import number, percent
-from echo_jax.report.page import Figure, Page, Section, Table
+from echo_jax.report.page import Figure, Page, Section, Table, computed
 
 NOTES = [
     "A span is the last lag of the longest unbroken prefix of the ladder of lags on which a seed "
@@ -51,13 +51,12 @@ def markdown(card: Mapping[str, Any], figure: str | None = None) -> str:
         notes=NOTES,
         command=f"python scripts/probe.py --validate {name}.json",
     )
-    versions = ", ".join(f"{program} {version}" for program, version in card["versions"].items())
-    computed = f"Computed on {card['date']} with {versions}."
+    made = computed([(card["date"], card["versions"])])
     title = f"Memory card: {name}"
-    return markdown_page(Page(title, [_introduction(card)], [section], computed, _made(card)))
+    return markdown_page(Page(title, [measured_how(card)], [section], made, _made(card)))
 
 
-def _introduction(card: Card) -> str:
+def measured_how(card: Card) -> str:
     """The cell, the protocol, the seeds and the device."""
     protocol, seeds, cell = card["protocol"], card["seeds"], card["cell"]
     arguments = ", ".join(f"{name}={value}" for name, value in cell["args"].items())

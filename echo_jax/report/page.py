@@ -6,7 +6,7 @@ All texts are plain, without markup; each renderer escapes them.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 
@@ -122,6 +122,19 @@ class Page(NamedTuple):
     sections: Sequence[Section]
     made: str
     command: str
+
+
+def computed(results: Iterable[tuple[str, Mapping[str, str]]]) -> str:
+    """The sentence `Page.made`.
+
+    Args:
+      results: the date of each result, and the versions of programs by their names.
+    """
+    pairs = list(results)
+    dates = [date for date, _ in pairs]
+    versions = {", ".join(f"{name} {v}" for name, v in found.items()) for _, found in pairs}
+    when = " to ".join(dict.fromkeys([min(dates), max(dates)]))
+    return f"Computed on {when} with {'; '.join(sorted(versions))}."
 
 
 WORDS_IN_NUMBERS = frozenset(["to", "of", "never", "infinite", "none", "s", "ms", "nats"])

@@ -8,9 +8,9 @@ import pytest
 
 from echo_jax import exceptions
 from echo_jax.exceptions import ConfigError
-from echo_jax.memory_cards import all_cards_page, card_text
+from echo_jax.memory_cards import all_cards_page, all_cards_table, card_text
 from echo_jax.memory_cards import card_file as card_files
-from echo_jax.memory_cards.all_cards_page import LAG, MISSING, Entry
+from echo_jax.memory_cards.all_cards_table import LAG, MISSING, Entry
 from echo_jax.memory_cards.card_text import answer
 from echo_jax.memory_cards.summary import span_estimate
 from echo_jax.report.html_page import html_page
@@ -29,7 +29,7 @@ def card(of, /, **fields):
 
 
 def row_of(name):
-    return all_cards_page.row_of(made(name), name, LAG)
+    return all_cards_table.row_of(made(name), name, LAG)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def table_of(page, name):
 
 def test_a_row_has_the_numbers_of_its_card_with_their_intervals():
     rows, row = made("lstm")["rows"], row_of("lstm")
-    assert list(row) == ["cell", *all_cards_page.COLUMNS]
+    assert list(row) == ["cell", *all_cards_table.COLUMNS]
     assert row["stream span"].text == "20"
     assert row["stream span"].key == rows["stream_span"]["0.99"]["median"] == 20
     assert row["hold span"].text == "80"
@@ -58,8 +58,8 @@ def test_a_row_has_the_numbers_of_its_card_with_their_intervals():
     assert row["at 100 times"].key == rows["beyond"]["accuracy"][-1]["median"]
     assert row["limit"].text == "could not learn lag 30"
     assert (row["parameters"].text, row["state, bytes"].text) == ("10,902", "400")
-    assert row[all_cards_page.STREAMING].key == rows["price"]["stream"]["1"]
-    assert row[all_cards_page.TRAINING].key == rows["price"]["train"]["16"]
+    assert row[all_cards_table.STREAMING].key == rows["price"]["stream"]["1"]
+    assert row[all_cards_table.TRAINING].key == rows["price"]["train"]["16"]
 
 
 def test_what_was_not_measured_or_never_reached_has_no_place_among_the_numbers():
@@ -82,16 +82,16 @@ def test_a_median_between_two_rungs_is_the_lower_one_and_no_bound():
     split = card("lstm")
     of_seeds = span_estimate([12] * 4 + [20] * 4) | {"at_least": [False] * 8, "next": 20}
     split["rows"]["stream_span"]["0.99"] = of_seeds
-    assert all_cards_page.row_of(split, "a", LAG)["stream span"] == Entry("12", 12, "12 to 20")
+    assert all_cards_table.row_of(split, "a", LAG)["stream span"] == Entry("12", 12, "12 to 20")
     assert "12 steps back" in answer(split)[0]
     assert card_text.big_numbers(split)[0][1] == "12"
 
 
 def test_the_lag_of_the_updates_is_8_or_the_longest_that_all_have():
     some = [made(name) for name in ("lstm", "gru", "mine", "shift-5")]
-    assert all_cards_page.common_lag(some) == 8
-    assert all_cards_page.common_lag([made("no-memory")] * 2 + some[:1]) == 1
-    assert all_cards_page.common_lag([card("lstm", rows={"learning": None})]) == 8
+    assert all_cards_table.common_lag(some) == 8
+    assert all_cards_table.common_lag([made("no-memory")] * 2 + some[:1]) == 1
+    assert all_cards_table.common_lag([card("lstm", rows={"learning": None})]) == 8
 
 
 def test_the_protocol_with_the_most_cards_comes_first_and_then_the_one_with_more_lags():
@@ -110,7 +110,7 @@ def test_the_page_says_which_cards_cannot_be_compared_and_why(page):
     assert f"lstm and mine (quick 1 ({quick[:8]}))" in page.introduction[2]
     assert len(all_cards_page.introduction(groups[:1])) == 2
     headings, rows = table_of(page, "table")
-    assert headings == ["cell", *all_cards_page.COLUMNS]
+    assert headings == ["cell", *all_cards_table.COLUMNS]
     assert [row[0].text for row in rows] == ["lru", "lstm", "shift-5", "no-memory"]
     fewer, rows = table_of(page, "table-2")
     assert sorted(row[0].text for row in rows) == ["lstm", "mine"]
