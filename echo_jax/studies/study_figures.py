@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from echo_jax.report import figures
-from echo_jax.report.figures import Estimate
+from echo_jax.report import charts
+from echo_jax.report.charts import Estimate
 from echo_jax.report.number_formats import decimals, number, percent
 from echo_jax.studies.catalogue import Chart
 from echo_jax.studies.result_rows import ResultRow
@@ -85,7 +85,7 @@ def _dots(chart: Chart, rows: Sequence[ResultRow]) -> Any:
     shares = chart.y == "accuracy"
     baselines = [row.baselines.accuracy if shares else None for row in rows]
     dots = [(row.point, _estimate(row, chart.y)) for row in rows]
-    return figures.dots_figure(dots, baselines, _axis_name(chart), shares)
+    return charts.dots_figure(dots, baselines, _axis_name(chart), shares)
 
 
 def _lines(chart: Chart, rows: Sequence[ResultRow]) -> Any:
@@ -97,7 +97,7 @@ def _lines(chart: Chart, rows: Sequence[ResultRow]) -> Any:
     chances = {row.baselines.accuracy for row in rows}
     baseline = chances.pop() if shares and len(chances) == 1 else None
     name = _axis_name(chart)
-    return figures.lines_figure(series, chart.x, name, baseline, shares, chart.log_x)
+    return charts.lines_figure(series, chart.x, name, baseline, shares, chart.log_x)
 
 
 def _curves(chart: Chart, rows: Sequence[ResultRow]) -> Any:
@@ -107,13 +107,13 @@ def _curves(chart: Chart, rows: Sequence[ResultRow]) -> Any:
     }
     shares = all(not estimate.value > 1 for points in series.values() for _, estimate in points)
     baseline = rows[0].baselines.accuracy if shares else None
-    return figures.lines_figure(series, chart.x, _axis_name(chart), baseline, shares)
+    return charts.lines_figure(series, chart.x, _axis_name(chart), baseline, shares)
 
 
 def _bars(chart: Chart, rows: Sequence[ResultRow]) -> Any:
     series = {name: values for name, (_, values) in curves(chart, rows).items()}
     groups = [str(place) for place in range(max(map(len, series.values())))]
-    return figures.bars_figure(groups, series, chart.x, "share", rows[0].baselines.accuracy, True)
+    return charts.bars_figure(groups, series, chart.x, "share", rows[0].baselines.accuracy, True)
 
 
 def _heat(chart: Chart, rows: Sequence[ResultRow]) -> Any:
@@ -128,7 +128,7 @@ def _heat(chart: Chart, rows: Sequence[ResultRow]) -> Any:
         )
     shares = chart.y == "accuracy"
     name = _axis_name(chart)
-    return figures.heat_figure(panels, across, up, chart.x, chart.up, name, percent=shares)
+    return charts.heat_figure(panels, across, up, chart.x, chart.up, name, percent=shares)
 
 
 def _axis_name(chart: Chart) -> str:

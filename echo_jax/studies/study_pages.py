@@ -9,7 +9,7 @@ import numpy as np
 from echo_jax import atomic_files, statistics
 from echo_jax.report.html_page import html_page
 from echo_jax.report.markdown_page import markdown_page, markdown_summary
-from echo_jax.report.page import Figure, Page, Section
+from echo_jax.report.page import Figure, Page, Section, computed
 from echo_jax.report.styles import svg
 from echo_jax.studies import answers
 from echo_jax.studies.catalogue import Chart, Study
@@ -109,10 +109,7 @@ def write(
       sections: in reading order.
       command: reproduces the page.
     """
-    dates = sorted(row.date.isoformat() for row in rows)
-    versions = sorted({", ".join(f"{k} {v}" for k, v in row.versions.items()) for row in rows})
-    when = " to ".join(dict.fromkeys([dates[0], dates[-1]]))
-    made = f"Computed on {when} with {'; '.join(versions)}."
+    made = computed((row.date.isoformat(), row.versions) for row in rows)
     page = Page(title, introduction(rows), sections, made, command)
     for section in sections:
         if section.figure:

@@ -11,8 +11,8 @@ import pytest
 from golden import assert_golden
 from wcag import contrast
 
-from echo_jax.report import figures, html_page, markdown_page, styles, text_tables
-from echo_jax.report.figures import Estimate
+from echo_jax.report import charts, html_page, markdown_page, styles, text_tables
+from echo_jax.report.charts import Estimate
 from echo_jax.report.page import Entry, Figure, Page, Section, Table
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -159,10 +159,10 @@ def wide_page():
     points = [(x, some(1 / x)) for x in range(1, 6)]
     rows = [(long, some(0.9)), ("b", some(0.1)), ("c", Estimate(math.inf, None, None))]
     drawn = {
-        "dots": figures.dots_figure(rows, [0.1, 0.1, None], "x", True),
-        "lines": figures.lines_figure({"a": points, "b": points[::-1]}, "x", "y", 0.1, True),
-        "bars": figures.bars_figure(["1", "2"], {"a": [0.5, 0.1]}, "x", "y", None, True),
-        "map": figures.heat_figure({"a": np.eye(3)}, "123", "123", "x", "y", "z", percent=True),
+        "dots": charts.dots_figure(rows, [0.1, 0.1, None], "x", True),
+        "lines": charts.lines_figure({"a": points, "b": points[::-1]}, "x", "y", 0.1, True),
+        "bars": charts.bars_figure(["1", "2"], {"a": [0.5, 0.1]}, "x", "y", None, True),
+        "map": charts.heat_figure({"a": np.eye(3)}, "123", "123", "x", "y", "z", percent=True),
     }
     table = Table(long, ["lag", *map(str, range(30))], [[long, *["100.0%"] * 30]])
     sections = [

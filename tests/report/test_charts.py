@@ -8,8 +8,8 @@ import pytest
 from matplotlib.colors import to_hex
 from wcag import contrast
 
-from echo_jax.report import figures, styles
-from echo_jax.report.figures import Estimate
+from echo_jax.report import charts, styles
+from echo_jax.report.charts import Estimate
 
 NEVER = Estimate(math.inf, math.inf, math.inf)
 UNKNOWN = Estimate(math.nan, math.nan, math.nan)
@@ -24,7 +24,7 @@ def dots(name="one seed"):
         ("not once", NEVER),
         ("lost", UNKNOWN),
     ]
-    return figures.dots_figure(rows, [10.0, None, None, None, 20.0], "sequences", percent=False)
+    return charts.dots_figure(rows, [10.0, None, None, None, 20.0], "sequences", percent=False)
 
 
 def lines(name="low"):
@@ -33,18 +33,18 @@ def lines(name="low"):
         "high": [(1, Estimate(0.2, None, None)), (2, Estimate(0.9, 0.8, 1.0))],
         "lost": [(1, UNKNOWN), (2, UNKNOWN)],
     }
-    return figures.lines_figure(series, "lag", "accuracy", 0.01, percent=True)
+    return charts.lines_figure(series, "lag", "accuracy", 0.01, percent=True)
 
 
 def bars(name="1 back"):
     series = {"trained": [0.9, 0.02, math.nan], "untrained": [0.1, 0.2, math.inf]}
-    return figures.bars_figure(["0 back", name, "2 back"], series, "input", "share", 0.1, True)
+    return charts.bars_figure(["0 back", name, "2 back"], series, "input", "share", 0.1, True)
 
 
 def heat(name="gru"):
     values = np.array([[0.0, 0.25, math.nan], [0.5, 1.0, math.inf]])
     panels = {"lstm": values, name: values / 2}
-    return figures.heat_figure(
+    return charts.heat_figure(
         panels, [1, 2, 4], ["a", "b"], "lag", "cell", "accuracy", percent=True
     )
 
@@ -112,19 +112,19 @@ def test_what_was_never_reached_is_a_hollow_dot_beyond_all_others():
 @pytest.mark.parametrize(("largest", "end"), [(0.07, 0.0728), (0.21, 1.04), (1.0, 1.04)])
 def test_the_axis_of_fractions_ends_at_100_percent_unless_all_are_small(largest, end):
     rows = [("a", Estimate(largest, None, None))]
-    (axes,) = figures.dots_figure(rows, [0.01], "accuracy", percent=True).axes
+    (axes,) = charts.dots_figure(rows, [0.01], "accuracy", percent=True).axes
     assert axes.get_xlim()[1] == pytest.approx(end)
     assert re.fullmatch(r"50(\.0)?%", axes.xaxis.get_major_formatter()(0.5))
 
 
 def test_a_figure_without_any_known_number_is_drawn():
     unknown = [("a", UNKNOWN), ("b", NEVER)]
-    assert "never" in styles.svg(figures.dots_figure(unknown, [None] * 2, "x", False), "a")
+    assert "never" in styles.svg(charts.dots_figure(unknown, [None] * 2, "x", False), "a")
     series = {"a": [(1, UNKNOWN), (2, NEVER)]}
-    assert "never" in styles.svg(figures.lines_figure(series, "x", "y", None, False), "b")
-    assert styles.svg(figures.bars_figure(["a"], {"b": [math.nan]}, "x", "y", None, False), "c")
+    assert "never" in styles.svg(charts.lines_figure(series, "x", "y", None, False), "b")
+    assert styles.svg(charts.bars_figure(["a"], {"b": [math.nan]}, "x", "y", None, False), "c")
     nothing = {"a": np.full((1, 2), math.nan)}
-    assert styles.svg(figures.heat_figure(nothing, [1, 2], [1], "x", "y", "z", percent=False), "d")
+    assert styles.svg(charts.heat_figure(nothing, [1, 2], [1], "x", "y", "z", percent=False), "d")
 
 
 def test_the_legend_names_lines_in_the_order_in_which_they_end():
@@ -138,7 +138,7 @@ def test_series_differ_in_colour_marker_dashes_and_hatching_and_stand_out_from_w
     assert min(map(contrast, (styles.INK, styles.GREY))) >= 4.5
     assert min(map(contrast, colours)) >= 3  # they are not text
     series = {str(i): [(1, Estimate(i, None, None))] for i in range(6)}
-    (axes,) = figures.lines_figure(series, "x", "y", None, percent=False).axes
+    (axes,) = charts.lines_figure(series, "x", "y", None, percent=False).axes
     drawn = [line for line in axes.lines if len(line.get_xdata())]
     assert [line.get_marker() for line in drawn] == list(markers)
     assert [line.get_color() for line in drawn] == list(colours)
@@ -149,7 +149,7 @@ def test_a_line_has_a_gap_and_a_hollow_mark_where_nothing_was_reached():
         "a": [(1, Estimate(10.0, 5.0, 20.0)), (10, NEVER), (100, Estimate(30.0, 25.0, math.inf))],
         "b": [(1, UNKNOWN), (10, NEVER), (100, UNKNOWN)],
     }
-    figure = figures.lines_figure(series, "units", "sequences", None, percent=False, log_x=True)
+    figure = charts.lines_figure(series, "units", "sequences", None, percent=False, log_x=True)
     (axes,) = figure.axes
     assert words(axes) == ["never"]  # once for both
     hollow = [line for line in axes.lines if line.get_markerfacecolor() == "none"]
@@ -161,7 +161,7 @@ def test_a_line_has_a_gap_and_a_hollow_mark_where_nothing_was_reached():
 
 def test_many_points_have_a_band_and_ticks_that_have_room():
     points = [(x, Estimate(0.5, 0.4, 0.6)) for x in range(100)]
-    (axes,) = figures.lines_figure({"a": points}, "step", "accuracy", 0.1, percent=True).axes
+    (axes,) = charts.lines_figure({"a": points}, "step", "accuracy", 0.1, percent=True).axes
     assert len(axes.get_xticks()) < 15
     (band,) = axes.collections
     assert band.get_paths()[0].vertices[:, 1].min() == pytest.approx(0.4)
@@ -172,7 +172,7 @@ def test_many_points_have_a_band_and_ticks_that_have_room():
 @pytest.mark.parametrize("x", [1, 50_000])
 def test_one_x_alone_is_drawn_in_the_middle_and_without_a_warning(x, log_x):
     series = {name: [(x, Estimate(y, y / 2, 2 * y))] for name, y in (("a", 1.0), ("b", 3.0))}
-    figure = figures.lines_figure(series, "values", "bits", None, percent=False, log_x=log_x)
+    figure = charts.lines_figure(series, "values", "bits", None, percent=False, log_x=log_x)
     (axes,) = figure.axes
     low, high = axes.get_xlim()
     assert (low * high == x * x) if log_x else (low + high == 2 * x)
@@ -200,7 +200,7 @@ def test_a_map_has_row_0_at_the_bottom_and_its_numbers_in_percent():
 
 def test_the_numbers_of_a_map_can_be_read_in_every_colour():
     values = np.linspace(0, 1, 60).reshape(6, 10)
-    figure = figures.heat_figure({"a": values}, range(10), range(6), "x", "y", "z", percent=True)
+    figure = charts.heat_figure({"a": values}, range(10), range(6), "x", "y", "z", percent=True)
     mesh = figure.axes[0].collections[0]
     for text, value in zip(figure.axes[0].texts, values.flat, strict=True):
         behind = to_hex(mesh.cmap(mesh.norm(value)))
@@ -209,7 +209,7 @@ def test_the_numbers_of_a_map_can_be_read_in_every_colour():
 
 def test_fields_without_room_have_no_numbers_and_many_panels_stand_below_each_other():
     panels = {str(i): np.full((2, 30), float(i)) for i in range(3)}
-    figure = figures.heat_figure(panels, range(30), [0, 1], "x", "y", "z", percent=False)
+    figure = charts.heat_figure(panels, range(30), [0, 1], "x", "y", "z", percent=False)
     assert [words(axes) for axes in figure.axes[:3]] == [[], [], []]
     assert len({axes.get_subplotspec().rowspan.start for axes in figure.axes[:3]}) == 3
     assert figure.axes[0].collections[0].get_clim() == (0, 2)
