@@ -17,7 +17,7 @@ from echo_jax.report.html_page import html_page
 from echo_jax.report.markdown_page import markdown_page
 from echo_jax.report.number_formats import three_digits
 
-COMMAND = "python scripts/probe.py --report docs/cards"
+COMMAND = "echo-jax probe --report docs/cards"
 
 NAMES = ("lstm", "shift-5", "lru", "no-memory", "mine", "lstm-quick")
 

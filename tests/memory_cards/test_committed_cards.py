@@ -87,7 +87,7 @@ def test_the_readme_has_the_table_of_the_cards(root, cards):
 @pytest.mark.slow
 def test_the_page_says_what_the_cards_say(cards):
     """But for the figures, whose lines depend on the version of matplotlib."""
-    command = "python scripts/probe.py --report docs/cards"
+    command = "echo-jax probe --report docs/cards"
     page = all_cards_page.page_of(list(cards.values()), command)
     markdown = (CARDS / "README.md").read_text()
     assert markdown.startswith(markdown_page(page)), REMAKE
