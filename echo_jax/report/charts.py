@@ -228,9 +228,7 @@ def heat_figure(  # noqa: PLR0913 - what is on three axes
     for axes, (title, values) in zip(grid.flat, panels.items(), strict=False):
         mesh = _heat_map(axes, np.asarray(values, float), ends, percent, room)
         axes.set_title(wrapped(title, 60 // across), fontsize=11, color=INK)
-        axes.set_xticks(np.arange(len(x_ticks)) + 0.5, [wrapped(str(x), 12) for x in x_ticks])
-        axes.set_yticks(np.arange(len(y_ticks)) + 0.5, [wrapped(str(y), 20) for y in y_ticks])
-        axes.tick_params(length=0, labelsize=10, labelcolor=INK)
+        _name_fields(axes, x_ticks, y_ticks)
     figure.supxlabel(wrapped(x_label, 70), fontsize=11, color=INK)
     figure.supylabel(wrapped(y_label, 35), fontsize=11, color=INK)
     bar: Any = figure.colorbar(mesh, ax=grid, format=_number_format(percent), aspect=25, pad=0.02)
@@ -238,6 +236,13 @@ def heat_figure(  # noqa: PLR0913 - what is on three axes
     bar.solids.set(edgecolor="face", rasterized=False)  # as shapes, without gaps between them
     bar.outline.set_visible(False)
     return figure
+
+
+def _name_fields(axes: Axes, x_ticks: Sequence[object], y_ticks: Sequence[object]) -> None:
+    """The names of columns and rows, in their middles."""
+    axes.set_xticks(np.arange(len(x_ticks)) + 0.5, [wrapped(str(x), 12) for x in x_ticks])
+    axes.set_yticks(np.arange(len(y_ticks)) + 0.5, [wrapped(str(y), 20) for y in y_ticks])
+    axes.tick_params(length=0, labelsize=10, labelcolor=INK)
 
 
 def _heat_map(
