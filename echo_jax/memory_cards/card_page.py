@@ -49,7 +49,7 @@ def markdown(card: Mapping[str, Any], figure: str | None = None) -> str:
         Figure("", figure, f"The memory card of {name}") if figure else None,
         [_glance_table(card), *_learning_tables(card), *_beyond_tables(card)],
         notes=NOTES,
-        command=f"python scripts/probe.py --validate {name}.json",
+        command=f"echo-jax probe --validate {name}.json",
     )
     made = computed([(card["date"], card["versions"])])
     title = f"Memory card: {name}"
@@ -80,7 +80,7 @@ def _made(card: Card) -> str:
     name, seed = card["protocol"]["name"], card["seeds"][0]
     words += ["--task", "copy"] if name == "copy" else ["--protocol", name]
     words += ["--seed", str(seed)] if seed else []
-    return f"python scripts/probe.py {shlex.join(words)}"
+    return f"echo-jax probe {shlex.join(words)}"
 
 
 def _glance_table(card: Card) -> Table:
