@@ -126,7 +126,7 @@ def listing(command: StudyCommand) -> str:
 
 
 def run(command: StudyCommand, interrupts: Interrupts) -> None:
-    """Run what is missing, study by study, and write the page after each."""
+    """Run what is missing, study by study, and write the page after each that ran, and at the end."""
     out, every = command.folder, command.every
     if command.readme:
         atomic_files.between(command.readme, study_pages.SUMMARY)
@@ -144,8 +144,9 @@ def run(command: StudyCommand, interrupts: Interrupts) -> None:
                 run_points(study_folder.rows_path(out, name), points, interrupts)
                 rows |= study_folder.rows_of(out, {name: every[name]})
                 sections[name] = section(command, name, rows[name])
+                write_page(command, rows, sections)
             print(text_tables.section_text(sections[name]), flush=True)
-            write_page(command, rows, sections)
+        write_page(command, rows, sections)
     print(f"Page: {out / study_folder.PAGE}")
 
 

@@ -282,7 +282,7 @@ STUDIES: dict[str, Study] = {
         ("accuracy", "chance", "order-blind", *SCORES[2:]),
         notes=(
             "Part 1 of the tutorial encodes a sequence one-hot and decodes it again. Nothing is "
-            "learned there, and every sequence comes back unchanged (echo-jax show shows "
+            "learned there, and every sequence comes back unchanged (echo-jax show prints "
             "it).",
         ),
     ),
