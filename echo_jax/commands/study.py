@@ -126,7 +126,7 @@ def listing(command: StudyCommand) -> str:
 
 
 def run(command: StudyCommand, interrupts: Interrupts) -> None:
-    """Run what is missing, study by study, and write the page after each that ran, and at the end."""
+    """Run what is missing, study by study; write the page after each that ran and at the end."""
     out, every = command.folder, command.every
     if command.readme:
         atomic_files.between(command.readme, study_pages.SUMMARY)
