@@ -1,14 +1,10 @@
 """The fields of a memory card, as typed structs: the source of docs/card.schema.json.
 
-    python -m echo_jax.memory_cards.schema > docs/card.schema.json
-
 A card itself stays a plain dictionary, because its digest is that of its JSON text; `fault` checks
 such a dictionary against the structs. A number that sizes anything has an upper bound here.
 """
 
 import datetime
-import inspect
-import json
 import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
@@ -464,15 +460,3 @@ def _readable(message: str) -> str:
         message = message.replace(f"matching regex {pattern!r}", words)
     text = "".join(c if c.isprintable() else "?" for c in message)[:200]
     return text[0].lower() + text[1:]
-
-
-def json_schema() -> str:
-    """The JSON Schema of a card, as the text of docs/card.schema.json."""
-    schema = msgspec.json.schema(Card)
-    for part in schema["$defs"].values():
-        part["description"] = inspect.cleandoc(part["description"])
-    return json.dumps(schema, indent=1) + "\n"
-
-
-if __name__ == "__main__":
-    print(json_schema(), end="")

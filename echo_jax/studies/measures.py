@@ -16,7 +16,7 @@ import numpy as np
 
 from echo_jax.config import RunConfig, TracedParameters
 from echo_jax.core import online
-from echo_jax.core.data import Purpose, draw_sequences, purpose_key
+from echo_jax.core.data import Purpose, draw_sequences, purpose_key, uniform_tokens
 from echo_jax.core.evaluation import evaluate, states_around
 from echo_jax.core.network import Params, build_network
 from echo_jax.core.training import init
@@ -120,13 +120,11 @@ def fed_back(config: RunConfig, traced: TracedParameters, params: Params) -> dic
     network = build_network(config)
     key = jax.random.fold_in(purpose_key(traced.seed, Purpose.EVALUATION), 2**31 - 1)
     vocab_size = config.task.vocab_size
-    start = jax.random.bits(key, (STARTS, config.task.length)) % vocab_size
+    start = uniform_tokens(key, (STARTS, config.task.length), vocab_size)
 
     def go_on(tokens: jax.Array) -> jax.Array:
         """The fed-back answers `[FED_BACK]` after one random sequence."""
-        state, answers = online.feed(
-            config, network, params, online.start(config, network), tokens.astype(jnp.int32)
-        )
+        state, answers = online.feed(config, network, params, online.start(config, network), tokens)
 
         def step(memory: tuple, _: None) -> tuple[tuple, jax.Array]:
             """Feed the last answer back."""
