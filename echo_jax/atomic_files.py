@@ -82,7 +82,7 @@ def write_json(path: Path, values: dict[str, Any]) -> None:
 
 
 def read_json(path: Path, fix: str = "restore it, or start a new run") -> dict[str, Any]:
-    """What `write_json` wrote, without the digest; StorageError, which ends with `fix`, else."""
+    """Read a file of `write_json`, without its digest; StorageError, ending in `fix`, otherwise."""
     data = read_bytes(path, JSON_LIMIT)
     try:
         values = json.loads(data)

@@ -1,7 +1,7 @@
-"""What a run is: frozen dataclasses, checked on construction. The only home of a default.
+"""The configuration of a run: frozen dataclasses, checked on construction.
 
-Command-line flags, their help and their defaults are generated from these fields. Nothing here
-imports jax, so a wrong value is refused before jax is loaded.
+It is the only home of a default: command-line flags and their help are generated from these
+fields. Nothing here imports jax, so a wrong value is refused before jax is loaded.
 """
 
 import dataclasses
@@ -171,7 +171,7 @@ class NetworkConfig:
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig:
-    """How the network is trained: one optimizer step for every batch of every sequence."""
+    """The training: one optimizer step for every batch of every sequence."""
 
     sequences: int = 2000
     """Training sequences (N), each new and used once; in streams: groups of B sequences."""

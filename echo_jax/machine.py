@@ -1,4 +1,4 @@
-"""What this machine has: cores, and how fast one is."""
+"""This machine: its cores, their speed, its memory, and the versions installed."""
 
 import os
 import platform
@@ -18,7 +18,7 @@ def cores() -> int:
 
 
 def model() -> str:
-    """What the processor calls itself, where the system says; its architecture elsewhere."""
+    """The name of the processor where the system gives it, else its architecture."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
             named = [
@@ -38,7 +38,7 @@ def device() -> str:
 
 
 def speed() -> float:
-    """How fast a core is beside that of the machine whose times `estimate` knows: 2 is twice.
+    """The speed of a core relative to the machine of `time_estimate`: 2 is twice as fast.
 
     From a hundredth of a second of products as small as those of an update: about right, no more.
     """

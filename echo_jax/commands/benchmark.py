@@ -1,4 +1,4 @@
-"""How fast is echo_jax? Beside its peers on the same job, and as its sizes grow.
+"""The speed of echo_jax beside its peers on the same job, and as its sizes grow.
 
 echo-jax benchmark                        # the peers that are installed, and echo_jax
 echo-jax benchmark --limit ./limit.sh     # and an external program

@@ -85,7 +85,7 @@ def repeat(cell: "nn.RNNCellBase", number: int) -> dict[str, Any]:
 
 
 def table(command: CalibrateCommand, cards: list[dict[str, Any]]) -> str:
-    """How often the predictions held, by lag, as Markdown with a paragraph before it."""
+    """A Markdown table of the share of predictions that held, by lag, after a paragraph."""
     headings = ["lag", "predictions", "held", "standard error", "different numbers of updates"]
     lines = [f"| {' | '.join(headings)} |", "|" + "---:|" * len(headings)]
     for found in compare_two.coverages(cards):

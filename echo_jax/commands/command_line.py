@@ -197,7 +197,7 @@ def _captured(printed: IO[str], width: int) -> Iterator[None]:
 
 
 def _sentence(box: str, known: list[str]) -> str:
-    """What tyro says, a title and then a message between two rules, as one sentence."""
+    """The message of tyro (a title, then text between two rules) as one sentence."""
     between_rules = re.split(r"\n\s*-{3,}\s*\n", box)[1:2] or [box]
     message = " ".join(between_rules[0].split()).replace("', '", ", ")
     unrecognized = re.fullmatch(r"Unrecognized options: ([^,=\s]*).*", message)

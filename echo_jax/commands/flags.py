@@ -1,4 +1,4 @@
-"""How the fields of a command become flags: their help, defaults and values, as rules of tyro."""
+"""Rules for tyro by which the fields of a command become flags: help, defaults, values."""
 
 import dataclasses
 import functools
@@ -72,7 +72,7 @@ def _default(field: "dataclasses.Field[Any]") -> Any:
 
 
 def _hint(default: Any) -> str | Callable[[str], str]:
-    """What help says of a default: nothing where the flag is simply left out."""
+    """The default as help shows it; empty for a flag that may be left out."""
     if default is None or default in ((), ""):
         return ""
     if isinstance(default, bool):

@@ -263,7 +263,7 @@ def explain(command: PredictCommand, network: "Trained") -> None:
 
 
 def follows_report(shares: Sequence[float], windows: int, config: RunConfig) -> str:
-    """How often the answer follows each input, by its steps back: a bar a position."""
+    """The share of answers that follow each input, by its steps back: a bar for each position."""
     task = config.task
     lines = [
         f"Which input does the answer follow? In {windows:,} random sequences, each input is "

@@ -140,7 +140,7 @@ def unroll_inputs(
 
 
 def encode(network: Network, params: Params, tokens: chex.Array) -> chex.Array:
-    """What the cell is fed for int32 tokens `[...]`: one-hot vectors, float32 `[..., V]`.
+    """The inputs of the cell for int32 tokens `[...]`: one-hot vectors, float32 `[..., V]`.
 
     With embeddings their product with the embedding matrix, `[..., D]`; in framing `values` the
     numbers `[..., 1]`. Fast: a row gather of the embeddings, and for a `HoistedCell`, which

@@ -33,7 +33,7 @@ def target_place(config: RunConfig) -> TargetPlace:
 
 
 def batches_back(config: RunConfig) -> int:
-    """How many batches before its own the target was fed; 0 where the window holds it.
+    """Batches between the one that was fed the target and its own; 0 where the window holds it.
 
     The rows of s batches before end s * B steps earlier (in streams the chunks s * W), so they
     hold x(t-n) if s * B <= n < s * B + W. This is the smallest s with n < s * B + W; whether
@@ -56,13 +56,13 @@ def knowable_share(config: RunConfig) -> float:
 
 
 def _streams_known(config: RunConfig) -> list[bool]:
-    """Whether each step of a stream that has a target was fed it since the last zero state."""
+    """True for each step whose target the stream was fed since the last zero state."""
     task = config.task
     return [config.network.stateful or t % task.window >= task.lag for t in task.target_times]
 
 
 def _rows_known(config: RunConfig) -> list[bool]:
-    """Whether each row, or a row that it continues, was fed the target."""
+    """True for each row that was fed its target, itself or in a row that it continues."""
     task, rows = config.task, range(len(config.task.row_times))
     carried = task.batch_size if config.network.stateful else len(rows)
     return [
@@ -86,7 +86,7 @@ def _place_in_state(config: RunConfig, back: int) -> TargetPlace:
 
 
 def _is_beyond_delay_line(config: RunConfig, back: int) -> bool:
-    """Whether the cell is an mlp whose delay line ends before it reaches the target.
+    """True for an mlp whose delay line is too short to reach the target.
 
     The line goes on from row r - B to row r whatever their times, so that each batch in between
     adds W steps to it where the time went on by B only.
@@ -99,5 +99,5 @@ def _is_beyond_delay_line(config: RunConfig, back: int) -> bool:
 
 
 def _is_carried(config: RunConfig, back: int) -> bool:
-    """Whether the state carries what rows `back` batches before saw, the target among it."""
+    """True if the state carries the inputs of rows `back` batches before, the target among them."""
     return config.network.stateful and back * config.task.batches_apart <= config.task.lag

@@ -1,4 +1,4 @@
-"""What every program that trains shares, outside the pure core.
+"""Shared by every program that trains, outside the pure core.
 
     compiled_programs ─► chunk_loop ─► progress, interrupts
 

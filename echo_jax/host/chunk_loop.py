@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 
 class Chunk(NamedTuple):
-    """What the host sees after each chunk.
+    """The state of the loop after a chunk.
 
     done    units of work finished so far: sequences, or updates
     size    units of this chunk

@@ -20,7 +20,7 @@ from echo_jax.core.training import Metrics, TrainState
 
 
 class Execution(NamedTuple):
-    """How the seeds of a run are computed; it changes no result beyond rounding.
+    """The way the seeds of a run are computed; it changes no result beyond rounding.
 
     seed_map      how a device does its seeds
     device_limit  use at most so many devices; None for all

@@ -1,4 +1,4 @@
-"""How long a cell remembers, measured under a fixed protocol.
+"""The memory benchmark: the time for which a cell remembers, under a fixed protocol.
 
     protocol, tasks ─► lag_training ─► parallel_runs ─► train_ladder ─► measure_cell: the raw rows
 

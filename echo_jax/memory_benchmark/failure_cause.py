@@ -85,7 +85,7 @@ def curriculum_rows(ladder: TrainLadder, lag: int) -> Iterator[RawRow]:
 def gradient_profile(
     training: LagTraining, length: int, longest: int, run: Run, params: Params
 ) -> chex.Array:
-    """How much the last answer of a stream depends on each input: float32 `[longest + 1]`.
+    """The gradient of the last answer of a stream by each input: float32 `[longest + 1]`.
 
     The norm of the gradient of the answer's logit margin (the logit of the target less the largest
     other) with respect to the input j steps back, j = 0 .. longest; the mean over sequences.

@@ -24,7 +24,7 @@ SYMBOLS, COPIED = 8, 10
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:
-    """What is fixed; the defaults are the protocol `full`."""
+    """Everything that is fixed; the defaults are the protocol `full`."""
 
     name: str = "full"
     """Name of the protocol."""

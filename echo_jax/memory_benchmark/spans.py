@@ -61,7 +61,7 @@ def arrival(run: Run, threshold: float, protocol: Protocol) -> Arrival:
 
 
 class Span(NamedTuple):
-    """How far up the ladder one seed got.
+    """The longest lag that one seed reached without a miss.
 
     lag       the last lag of the longest unbroken prefix of the ladder that it learned; 0 for none
     at_least  True if the next lag is not decided: the ladder ends, or it was not run to its end

@@ -270,7 +270,7 @@ def _card(card: Card, name: str, link: str) -> Section:
 
 
 def _facts(card: Card) -> list[str]:
-    """How and when a card was measured, and what was not measured."""
+    """The conditions and the date of a measurement, and the measures that are missing."""
     texts = [f"{measured_how(card)} Made on {card['date']}. Digest: {card['digest'][:16]}."]
     left_out = [f"{row} ({why})" for row, why in card["not_measured"].items()]
     return texts + [f"Not measured: {'; '.join(left_out)}."] * bool(left_out)

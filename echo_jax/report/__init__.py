@@ -1,4 +1,4 @@
-"""What every page and figure shares; it knows nothing of runs, studies or cards.
+"""Shared by every page and figure; knows nothing of runs, studies or cards.
 
 page ─► html_page (templates/), markdown_page, text_tables
 styles ─► charts

@@ -1,4 +1,4 @@
-"""What all figures share: colours, marks, sizes, axes and labels, and writing as PNG or SVG."""
+"""Styles of all figures: colours, marks, sizes, axes and labels; and writing as PNG or SVG."""
 
 import io
 import re

@@ -120,7 +120,7 @@ def _pack(form: bytes, contents: dict[str, Any]) -> bytes:
 
 
 def _unpack(path: Path, form: bytes, shapes: Any, fix: str) -> dict[str, Any]:
-    """What `_pack` wrote, its `state` a tree like `shapes`; StorageError otherwise.
+    """The inverse of `_pack`, with a `state` of these shapes; StorageError otherwise.
 
     A file that is larger than the shapes allow is refused before it is read.
     """

@@ -39,7 +39,7 @@ class CheckpointWriter:
         return min(self._last, (done // self._every + 1) * self._every)
 
     def is_due(self) -> bool:
-        """Whether a checkpoint is due after the chunk that was logged last."""
+        """True if a checkpoint is due after the chunk that was logged last."""
         if self._log.sequences == self._last:
             return True
         if self._every is None:

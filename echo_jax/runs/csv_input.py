@@ -206,7 +206,7 @@ def _place(path: Path, names: list[str], column: str | None) -> int:
 
 
 def _fault(cells: list[str], names: list[str], place: int) -> str | None:
-    """What is wrong with a record, as the end of a sentence on its line."""
+    """The fault of a record, as the end of a sentence about its line."""
     if any(cells[len(names) :]):
         return (
             f"has {len(cells)} cells, but line 1 names {len(names)}: "

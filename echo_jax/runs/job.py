@@ -45,7 +45,7 @@ class Job(NamedTuple):
 
     @property
     def execution(self) -> Execution:
-        """How the seeds are computed: as the folder says, else the default of the platform."""
+        """The seed map and form that the folder states, else the defaults of the platform."""
         seed_map = self.inputs.seed_map or many_seeds.default_seed_map()
         return Execution(seed_map, self.device_limit, self.inputs.compute or "fast")
 
@@ -96,7 +96,7 @@ def _saved(folder: Path, inputs: Inputs, shapes: object) -> Saved | None:
 
 
 def _is_finished(folder: Path, config: RunConfig) -> bool:
-    """Whether the folder has the result of this very configuration, not of a shorter run."""
+    """True if the folder has the result of this very configuration, not of a shorter run."""
     path = folder / run_folder.RESULT
     if not os.path.lexists(path):
         return False

@@ -103,7 +103,7 @@ class Trained:
     def predict(
         self, inputs: Any, *, probabilities: bool = False, unknown: Unknown = "error"
     ) -> Any:
-        """What the network says after each value.
+        """The answer of the network after each value.
 
         Args:
           inputs: one sequence of values, a list or an array `[T]`, or many of them, of any lengths.
@@ -166,7 +166,7 @@ class Trained:
             return (sums[0] / sums[1]).tolist()
 
     def follows(self, positions: Sequence[int], windows: int, seed: int = 0) -> np.ndarray:
-        """How often the answer follows a change at each of P positions: `online.follows`, `[P]`."""
+        """Share of answers that follow a change at each of P positions, `[P]`."""
         key, places = jax.random.key(seed), jnp.asarray(positions)
         follows = programs(self.config).follows
         return np.asarray(follows(self.params, key, places, windows=windows))
@@ -282,7 +282,7 @@ def _open(folder: Path, cell: str | None) -> tuple[RunConfig, Callable[[int], Tr
 
 
 def _sequences(inputs: Any) -> tuple[bool, list[list[Any]]]:
-    """Whether the inputs are many sequences, and each of them as a list."""
+    """True for several sequences, and the inputs as a list of sequences."""
     items = inputs.tolist() if hasattr(inputs, "tolist") else inputs
     if isinstance(items, str | bytes | dict) or not hasattr(items, "__iter__"):
         raise ConfigError(f"{inputs!r:.50} is no sequence of values: use a list or an array")

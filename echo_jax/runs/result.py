@@ -24,7 +24,7 @@ class Interval(msgspec.Struct):
 
 
 class Reached(msgspec.Struct):
-    """How many seeds reached 99%, of how many; the Wilson interval of the share, None of one."""
+    """Seeds that reached 99%, of all seeds; the Wilson interval of the share, None of one."""
 
     seeds: int
     of: int

@@ -43,7 +43,7 @@ RESULT, SEEDS, FIGURE = "result.json", "seeds.csv", "curve.png"
 
 
 class Inputs(NamedTuple):
-    """What a run is a function of.
+    """The inputs of a run, which is a function of them.
 
     config    its configuration
     values    of the user's own numbers: the different ones, in the order of their tokens

@@ -64,7 +64,7 @@ class Vocabulary:
 
     @functools.cached_property
     def is_whole(self) -> bool:
-        """Whether every value is a whole number."""
+        """True if every value is a whole number."""
         return all(map(_WHOLE.fullmatch, self.values))
 
     @functools.cached_property

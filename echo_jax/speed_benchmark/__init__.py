@@ -1,4 +1,4 @@
-"""How fast training is, beside other libraries and as its sizes grow.
+"""The speed of training beside other libraries, and as its sizes grow.
 
 learner       the job that all peers do, and the interface of a peer
 numpy_lstm    the job by its definition, in NumPy

@@ -46,7 +46,7 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 def ratio(times: Sequence[float], reference: Sequence[float]) -> Spread | None:
-    """How many times the reference the times are, round by round; None where the two overlap.
+    """The ratio of times to those of the reference, round by round; None where the two overlap.
 
     times 30 31 29, reference 10 10 9   -> 3.1 (3.0 .. 3.2)
     times 10 12 11, reference 11 10 12  -> None: the spread is larger than the difference
