@@ -65,7 +65,10 @@ def test_loss_and_gradients_agree(task, options):
     assert_near(fast, literal, 1e-6)
 
 
-@pytest.mark.parametrize(("task", "options"), CASES)
+@pytest.mark.parametrize(
+    ("task", "options"),
+    [case if case[1] == "lstm" else pytest.param(*case, marks=pytest.mark.slow) for case in CASES],
+)
 def test_in_double_precision_they_agree_to_twelve_digits(task, options):
     config = RunConfig(TASKS[task], NETWORKS[options])
     with jax.enable_x64(True):

@@ -92,10 +92,10 @@ def test_a_run_that_is_killed_three_times_goes_on_to_the_same_bits(whole_run, tm
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_fifty_runs_killed_at_random_moments_go_on_to_the_same_bits(whole_run, tmp_path):
+def test_thirty_runs_killed_at_random_moments_go_on_to_the_same_bits(whole_run, tmp_path):
     whole, seconds = whole_run
     rng, stood_at = random.Random(0), set()
-    for i in range(50):
+    for i in range(30):
         folder = tmp_path / str(i)
         folder.mkdir()
         process = begin("train.py", *SMALL, *LONG, "--seeds", 2, "--out", "run", cwd=folder)
@@ -110,7 +110,7 @@ def test_fifty_runs_killed_at_random_moments_go_on_to_the_same_bits(whole_run, t
             execute("train.py", *RESUME, cwd=folder)
         assert_same_run(folder / "run", whole)
         shutil.rmtree(folder)
-    assert len(stood_at) > 15  # they were killed while they trained
+    assert len(stood_at) > 9  # they were killed while they trained
 
 
 @pytest.mark.slow

@@ -38,11 +38,10 @@ def test_the_page_of_the_studies_says_what_the_rows_say(root, sections):
     assert shown.strip() == markdown_summary(sections, "results/README.md"), REMAKE
 
 
-@pytest.mark.parametrize("name", [study_folder.PAGE, study_folder.MARKDOWN])
-def test_the_page_says_what_the_rows_say(rows, sections, tmp_path, name):
+def test_the_pages_say_what_the_rows_say(rows, sections, tmp_path):
     """Except for the figures, whose lines depend on the version of matplotlib."""
 
-    def text(folder):
+    def text(folder, name):
         said = (folder / name).read_text().partition(atomic_files.GENERATED)[0]
         return re.sub(r"<svg.*?</svg>", "<svg>", said, flags=re.S)
 
@@ -50,7 +49,8 @@ def test_the_page_says_what_the_rows_say(rows, sections, tmp_path, name):
     again = f"{command.COMMAND} --all --out docs/results"
     (tmp_path / "figures").mkdir()
     study_pages.write(tmp_path, command.TITLE, every, sections, again)
-    assert text(RESULTS) == text(tmp_path), REMAKE
+    for name in (study_folder.PAGE, study_folder.MARKDOWN):
+        assert text(RESULTS, name) == text(tmp_path, name), REMAKE
 
 
 def test_every_figure_of_the_markdown_is_there_and_all_files_are_small():
