@@ -59,7 +59,7 @@ class TrainCommand:
     bit for bit what it is alone), or vmap, all at once (the default elsewhere)."""
     compute: Literal["literal", "fast"] = "fast"
     """The form of the network and of Adam: literal is the definition (one-hot vectors, a plain
-    scan, optax), fast is equal within rounding and over twice as fast."""
+    scan, optax), fast is equal within rounding and faster."""
     compilation_cache: bool = False
     """Keep compiled programs in your cache folder, so that the next run of the same shapes starts
     sooner. Not for a folder that machines of different kinds share."""
