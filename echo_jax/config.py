@@ -7,7 +7,7 @@ fields. Nothing here imports jax, so a wrong value is refused before jax is load
 import dataclasses
 import re
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple, TypeVar, get_args
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from echo_jax.exceptions import ConfigError, shown
 
@@ -30,8 +30,8 @@ LARGEST = 2**31 - 1
 CONTROL = "[\0-\x1f\x7f-\x9f]"
 """Regular expression of the control characters, which a terminal might obey."""
 
-SMALLEST_FLOAT, LARGEST_FLOAT = 2.0**-126, 2.0**128 - 2.0**104
-"""Smallest and largest positive normal number of float32."""
+MINIMUM = {"vocab_size": 2, "lag": -LARGEST, "seed": 0}
+"""The smallest whole number that a field may have, where that is not 1."""
 
 ADDED_LATER = {
     "missing", "framing", "encoding", "embedding_dim", "tied", "delay_line", "bptt_batches",
@@ -69,22 +69,31 @@ class TaskConfig:
 
     def __post_init__(self) -> None:
         """Raise ConfigError unless a sequence gives at least one batch."""
-        _check_whole("length", self.length, minimum=1)
-        _check_whole("vocab size", self.vocab_size, minimum=2)
-        _check_whole("window", self.window, minimum=1)
-        _check_whole("lag", self.lag)
-        _check_whole("batch size", self.batch_size, minimum=1)
-        _check_choice("layout", self.layout, Layout)
-        _check_choice("missing", self.missing, Missing)
-        _check_choice("framing", self.framing, Framing)
+        _check_values(self)
+        length, lag = self.length, self.lag
         if self.missing == "token" and self.layout != "prefixes":
-            raise ConfigError(
-                f"missing token has no effect with layout {self.layout}, where no value is "
-                "missing: use --layout prefixes"
+            raise _refusal(
+                "missing",
+                "token",
+                f"has no effect with layout {self.layout}, where no value is missing: "
+                "use --layout prefixes",
             )
-        _check_reach(self)
+        if self.window > length:
+            raise _refusal(
+                "window",
+                self.window,
+                f"is longer than the sequence of {length}: use a window of at most {length} or a "
+                f"length of at least {self.window}",
+            )
+        if abs(lag) >= length:
+            raise _refusal(
+                "lag",
+                lag,
+                f"reaches outside a sequence of {length}: use a lag from {1 - length} to "
+                f"{length - 1} or a length of at least {abs(lag) + 1}",
+            )
         if self.layout != "streams" and not self.row_times:
-            raise ConfigError(_too_few_rows(self))
+            raise _refusal("length", length, _too_few_rows(self))
 
     @property
     def target_times(self) -> range:
@@ -148,25 +157,20 @@ class NetworkConfig:
 
     def __post_init__(self) -> None:
         """Raise ConfigError for an unknown cell, a size below 1, or an option without effect."""
-        _check_cell_name(self.cell)
-        _check_whole("hidden size", self.hidden_size, minimum=1)
-        _check_flag("stateful", self.stateful)
-        _check_choice("encoding", self.encoding, Encoding)
-        _check_whole("embedding dim", self.embedding_dim, minimum=1)
-        _check_flag("tied", self.tied)
-        if self.encoding != "embedding" and self.tied:
-            raise ConfigError("tied True needs an embedding: use --encoding embedding")
-        if self.encoding != "embedding" and self.embedding_dim != NetworkConfig.embedding_dim:
-            raise ConfigError(
-                f"embedding dim {self.embedding_dim} needs an embedding: use --encoding embedding, "
-                "or leave it out"
-            )
-        if self.delay_line is not None:
-            _check_whole("delay line", self.delay_line, minimum=1)
-            if self.cell != "mlp":
-                raise ConfigError(
-                    f"delay line {self.delay_line} is not for cell {self.cell}: use --cell mlp"
-                )
+        _check_values(self)
+        known = "|".join((*CELL_NAMES, r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"))
+        if not (isinstance(self.cell, str) and re.fullmatch(known, self.cell)):
+            rule = f"is unknown: use one of {', '.join(CELL_NAMES)}, or package.module:Class for a "
+            raise _refusal("cell", shown(self.cell), f"{rule}cell of your own")
+        if self.encoding != "embedding":
+            rule = "needs an embedding: use --encoding embedding"
+            if self.tied:
+                raise _refusal("tied", True, rule)
+            if self.embedding_dim != NetworkConfig.embedding_dim:
+                raise _refusal("embedding_dim", self.embedding_dim, f"{rule}, or leave it out")
+        if self.delay_line is not None and self.cell != "mlp":
+            rule = f"is not for cell {self.cell}: use --cell mlp"
+            raise _refusal("delay_line", self.delay_line, rule)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,17 +190,13 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a count below 1 or a step size that is not finite and positive."""
-        _check_whole("sequences", self.sequences, minimum=1)
-        _check_choice("optimizer", self.optimizer, Optimizer)
-        _check_whole("bptt batches", self.bptt_batches, minimum=1)
-        rate = self.learning_rate
+        _check_values(self)
+        rate, fix = self.learning_rate, "use one such as 0.001"
         if not _is_number(rate):
-            raise ConfigError(f"learning rate {shown(rate)} is not a number: use one such as 0.001")
-        if not SMALLEST_FLOAT <= rate <= LARGEST_FLOAT:
-            raise ConfigError(
-                f"learning rate {shown(rate)} is not finite and above 0 in 32 bits: "
-                "use one such as 0.001"
-            )
+            raise _refusal("learning_rate", shown(rate), f"is not a number: {fix}")
+        if not 2.0**-126 <= rate <= 2.0**128 - 2.0**104:  # the normal numbers of float32
+            rule = f"is not finite and above 0 in 32 bits: {fix}"
+            raise _refusal("learning_rate", shown(rate), rule)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -212,15 +212,12 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a share that leaves nothing, or a column without a file."""
-        _check_name("csv", self.csv)
-        _check_name("column", self.column)
+        _check_values(self)
         if self.csv is None and self.column is not None:
-            raise ConfigError(f"column {self.column} has no file: name it with --csv FILE")
+            raise _refusal("column", self.column, "has no file: name it with --csv FILE")
         if not (_is_number(self.held_out) and 0 < self.held_out < 1):
-            raise ConfigError(
-                f"held out {shown(self.held_out)} is not a share between 0 and 1: "
-                "use one such as 0.2"
-            )
+            rule = "is not a share between 0 and 1: use one such as 0.2"
+            raise _refusal("held_out", shown(self.held_out), rule)
 
 
 class TracedParameters(NamedTuple):
@@ -249,23 +246,24 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a seed above 31 bits, or options that exclude each other."""
-        _check_whole("seeds", self.seeds, minimum=1)
-        _check_whole("seed", self.seed, minimum=0, maximum=LARGEST - self.seeds + 1)
-        _check_whole("evaluation sequences", self.evaluation_sequences, minimum=1)
+        _check_values(self)
+        _check_whole("seed", self.seed, LARGEST - self.seeds + 1)
         if self.training.bptt_batches > 1 and not self.network.stateful:
-            raise ConfigError(
-                f"bptt batches {self.training.bptt_batches} need a state that is carried from "
-                "batch to batch: use --stateful, or --bptt-batches 1"
+            raise _refusal(
+                "bptt_batches",
+                self.training.bptt_batches,
+                "need a state that is carried from batch to batch: use --stateful, or "
+                "--bptt-batches 1",
             )
         if self.task.framing == "values" and self.network.encoding == "embedding":
-            raise ConfigError(
-                "encoding embedding embeds tokens, and framing values has none: "
-                "use --encoding one-hot"
-            )
+            rule = "embeds tokens, and framing values has none: use --encoding one-hot"
+            raise _refusal("encoding", "embedding", rule)
         if self.task.framing == "values" and self.data.csv is not None:
-            raise ConfigError(
-                f"framing values is for integers, and the values of {self.data.csv} may be any "
-                "text: use --framing classes"
+            raise _refusal(
+                "framing",
+                "values",
+                f"is for integers, and the values of {self.data.csv} may be any text: use "
+                "--framing classes",
             )
 
     @property
@@ -282,8 +280,13 @@ class RunConfig:
         Runs that agree in it share one compiled program. The lag is traced, but the number of rows
         depends on it: it becomes the smallest lag with as many batches.
         """
+        task, neutral = self.task, dataclasses.replace(self.task, lag=0)
+        if neutral.updates_per_sequence != task.updates_per_sequence:
+            # with a lag n >= 0 a sequence has L - max(full_window_from, n) target times
+            too_many = (task.updates_per_sequence + 1) * task.batch_size
+            neutral = dataclasses.replace(task, lag=task.length - too_many + 1)
         return RunConfig(
-            _smallest_lag(self.task),
+            neutral,
             dataclasses.replace(self.network, stateful=True),
             dataclasses.replace(self.training, learning_rate=TrainingConfig.learning_rate),
             evaluation_sequences=self.evaluation_sequences,
@@ -313,9 +316,6 @@ class RunConfig:
         )
 
 
-_Config = TypeVar("_Config", TaskConfig, NetworkConfig, TrainingConfig, DataConfig, RunConfig)
-
-
 def changed(config: RunConfig, **fields: Any) -> RunConfig:
     """The configuration with other values of some fields, in whichever section they are.
 
@@ -341,15 +341,17 @@ def to_dict(config: RunConfig) -> dict[str, Any]:
 
 def from_dict(values: Mapping[str, Any]) -> RunConfig:
     """The inverse of `to_dict`; ConfigError for a field that is unknown, missing or invalid."""
-    if not isinstance(values, Mapping):
-        raise ConfigError(_not_a_table("configuration", values))
-    sections = {name: _build(kind, name, values.get(name)) for name, kind in _SECTIONS.items()}
-    return _build(RunConfig, "configuration", {**values, **sections})
+    return _build(RunConfig, "configuration", values)
 
 
-def _build(kind: type[_Config], name: str, values: object) -> _Config:
+def _build(kind: Any, name: str, values: Any) -> Any:
     if not isinstance(values, Mapping):
-        raise ConfigError(_not_a_table(name, values))
+        raise ConfigError(
+            f"{name} {shown(values)} is not a table of fields: use one that to_dict wrote"
+        )
+    if kind is RunConfig:
+        sections = {each: _build(of, each, values.get(each)) for each, of in _SECTIONS.items()}
+        values = {**values, **sections}
     expected = {field.name for field in dataclasses.fields(kind)}
     for field in sorted((expected ^ set(values)) - (ADDED_LATER & expected), key=str):
         state = "missing" if field in expected else "unknown"
@@ -358,77 +360,45 @@ def _build(kind: type[_Config], name: str, values: object) -> _Config:
     return kind(**values)
 
 
-def _not_a_table(name: str, values: object) -> str:
-    return f"{name} {shown(values)} is not a table of fields: use one that to_dict wrote"
+def _check_values(config: Any) -> None:
+    """Raise ConfigError for a value that is not of the type of its field, or out of its range."""
+    for field in dataclasses.fields(config):
+        kind, value, rule = field.type, getattr(config, field.name), ""
+        choices = get_args(kind) if get_origin(kind) is Literal else ()
+        if kind is int or (kind == int | None and value is not None):
+            _check_whole(field.name, value)
+        elif kind is bool and not isinstance(value, bool):
+            rule = "is neither True nor False: use one of them"
+        elif choices and not (isinstance(value, str) and value in choices):
+            rule = f"is unknown: use one of {', '.join(choices)}"
+        elif kind == str | None and not isinstance(value, str | None):
+            rule = "is not a name: use a string"
+        elif kind == str | None and re.search(CONTROL, value or ""):
+            rule = "has control characters: use a plain name"
+        if rule:
+            raise _refusal(field.name, shown(value), rule)
+
+
+def _check_whole(field: str, value: object, maximum: int = LARGEST) -> None:
+    minimum = MINIMUM.get(field, 1)
+    if isinstance(value, bool) or not isinstance(value, int):
+        rule = f"is not a whole number: use one such as {max(minimum, 1)}"
+    elif value < minimum:
+        rule = f"is below {minimum}: use {minimum} or more"
+    elif value > maximum:
+        rule = f"is above {maximum}: use {maximum} or less"
+    else:
+        return
+    raise _refusal(field, shown(value), rule)
+
+
+def _refusal(field: str, value: object, rule: str) -> ConfigError:
+    """An error that begins with the field in words, which the command line makes a flag again."""
+    return ConfigError(f"{field.replace('_', ' ')} {value} {rule}")
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _check_whole(name: str, value: object, minimum: int = -LARGEST, maximum: int = LARGEST) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ConfigError(
-            f"{name} {shown(value)} is not a whole number: use one such as {max(minimum, 1)}"
-        )
-    if value < minimum:
-        raise ConfigError(f"{name} {value} is below {minimum}: use {minimum} or more")
-    if value > maximum:
-        raise ConfigError(f"{name} {shown(value)} is above {maximum}: use {maximum} or less")
-
-
-def _check_flag(name: str, value: object) -> None:
-    if not isinstance(value, bool):
-        raise ConfigError(f"{name} {shown(value)} is neither True nor False: use one of them")
-
-
-def _check_choice(name: str, value: object, choices: Any) -> None:
-    if not isinstance(value, str) or value not in get_args(choices):
-        known = ", ".join(get_args(choices))
-        raise ConfigError(f"{name} {shown(value)} is unknown: use one of {known}")
-
-
-def _check_name(name: str, value: object) -> None:
-    if not (value is None or isinstance(value, str)):
-        raise ConfigError(f"{name} {shown(value)} is not a name: use a string")
-    if value and re.search(CONTROL, value):
-        raise ConfigError(f"{name} {shown(value)} has control characters: use a plain name")
-
-
-def _check_cell_name(name: object) -> None:
-    is_class = isinstance(name, str) and re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", name)
-    if not (is_class or (isinstance(name, str) and name in CELL_NAMES)):
-        raise ConfigError(
-            f"cell {shown(name)} is unknown: use one of {', '.join(CELL_NAMES)}, "
-            "or package.module:Class for a cell of your own"
-        )
-
-
-def _smallest_lag(task: TaskConfig) -> TaskConfig:
-    """The task with the smallest lag, 0 or above, that gives as many batches.
-
-    With lag n >= 0 a sequence has L - max(full_window_from, n) target times.
-    """
-    neutral = dataclasses.replace(task, lag=0)
-    if neutral.updates_per_sequence == task.updates_per_sequence:
-        return neutral
-    too_many = (task.updates_per_sequence + 1) * task.batch_size
-    return dataclasses.replace(task, lag=task.length - too_many + 1)
-
-
-def _check_reach(task: TaskConfig) -> None:
-    """Raise ConfigError where the window or the lag is longer than the sequence."""
-    length, lag = task.length, abs(task.lag)
-    if task.window > length:
-        raise ConfigError(
-            f"window {task.window} is longer than the sequence of {length}: "
-            f"use a window of at most {length} or a length of at least {task.window}"
-        )
-    if lag >= length:
-        raise ConfigError(
-            f"lag {task.lag} reaches outside a sequence of {length}: "
-            f"use a lag from {1 - length} to {length - 1} or a length of at least {lag + 1}"
-        )
 
 
 def _too_few_rows(task: TaskConfig) -> str:
@@ -443,17 +413,16 @@ def _too_few_rows(task: TaskConfig) -> str:
     if task.full_window_from <= last_start < task.lag:
         fixes.append(f"a lag of at most {last_start}")
     return (
-        f"length {task.length} gives {len(times)} row{'s' * (len(times) != 1)} "
+        f"gives {len(times)} row{'s' * (len(times) != 1)} "
         f"(window {task.window}, lag {task.lag}), fewer than batch size {batch}: "
         f"use {', '.join(fixes[:-1])}{' or ' * (len(fixes) > 1)}{fixes[-1]}"
     )
 
 
-_SECTIONS = {
-    "task": TaskConfig,
-    "network": NetworkConfig,
-    "training": TrainingConfig,
-    "data": DataConfig,
+_SECTIONS: Mapping[str, Any] = {
+    field.name: field.type
+    for field in dataclasses.fields(RunConfig)
+    if dataclasses.is_dataclass(field.type)
 }
 SECTION: Mapping[str, str | None] = {
     field.name: section

@@ -11,7 +11,7 @@ import shlex
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -55,22 +55,33 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
         if isinstance(stream, io.TextIOWrapper):  # a terminal may lack a character
             stream.reconfigure(errors="backslashreplace")
     given = list(sys.argv[1:] if arguments is None else arguments)
-    typed, asks_for_help = given_flags(given), bool({"-h", "--help"} & set(given))
-    printed = _stream(framed=asks_for_help)
-    width = shutil.get_terminal_size().columns if asks_for_help else 100_000
-    try:
-        with _captured(printed, width):
-            return _parsed(command, [_canonical(argument) for argument in given])
-    except SystemExit as stop:
-        printed.seek(0)
-        if stop.code:
-            fail(_as_typed(_sentence(printed.read(), flags.names(command)), typed))
-        print(_wrapped(printed.read()), end="")
-        raise
-    except ConfigError as error:
-        fail(_as_typed(str(error), typed))
-    except BrokenPipeError:
-        _hang_up()
+    typed, given = given_flags(given), [_canonical(argument) for argument in given]
+    printed: IO[str] = io.StringIO()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(refusals(typed))
+        if {"-h", "--help"} & set(given):  # tyro draws frames where the encoding has their parts
+            printed = io.TextIOWrapper(io.BytesIO(), encoding=sys.stdout.encoding)
+        else:
+            stack.enter_context(_columns(100_000))
+        try:
+            with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+                return tyro.cli(
+                    command,
+                    prog=program(command.__module__.rpartition(".")[2]),
+                    args=given,
+                    **_defaults(command, given),
+                    config=(tyro.conf.OmitArgPrefixes,),
+                    registry=flags.REGISTRY,
+                )
+        except SystemExit as stop:
+            printed.seek(0)
+            if stop.code:
+                fail(_as_typed(_sentence(printed.read(), flags.names(command)), typed))
+            width = shutil.get_terminal_size().columns
+            for line in re.sub(r"\n{3,}", "\n\n", printed.read()).splitlines():
+                folded = textwrap.fill(line, width, break_on_hyphens=False)
+                print(folded if len(line) > width else line)
+            raise
 
 
 def program(command: str) -> str:
@@ -110,18 +121,22 @@ def leave(status: int = 0) -> NoReturn:
 
 
 @contextlib.contextmanager
-def refusals() -> Iterator[None]:
-    """Turn the errors that a user can correct into one sentence and exit status 2."""
+def refusals(typed: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Turn the errors that a user can correct into one sentence and exit status 2.
+
+    The sentence names the flags that were typed as they were typed, see `given_flags`.
+    """
     try:
         yield
     except ConfigError as error:
-        fail(str(error))
-    except BrokenPipeError:
-        _hang_up()
+        fail(_as_typed(str(error), typed or {}))
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        hung_up = isinstance(error, BrokenPipeError)  # the reader of the output, as after `head`
+        if not hung_up and error.errno != errno.ENOSPC:
             raise
-        _drop_output()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if hung_up:
+            sys.exit(1)
         fail("the standard output cannot be written (No space left on device): send it elsewhere")
     except Exception as error:
         if not re.search("RESOURCE_EXHAUSTED|Out of memory", str(error)):
@@ -129,36 +144,26 @@ def refusals() -> Iterator[None]:
         fail("the run needs more memory than there is: use smaller sizes or fewer seeds")
 
 
-def _parsed(command: Any, given: list[str]) -> Any:
-    """The command that tyro makes of canonical arguments."""
-    defaults = {}
-    if {"part", "run"} <= {field.name for field in dataclasses.fields(command)}:
-        part = _part_of(given)
-        defaults["default"] = command(part=part, run=PARTS[part])
-    return tyro.cli(
-        command,
-        prog=program(command.__module__.rpartition(".")[2]),
-        args=given,
-        **defaults,
-        config=(tyro.conf.OmitArgPrefixes,),
-        registry=flags.REGISTRY,
-    )
+def _defaults(command: Any, given: list[str]) -> dict[str, Any]:
+    """The defaults of a command with a part: those of the part that its arguments name."""
+    if not {"part", "run"} <= {field.name for field in dataclasses.fields(command)}:
+        return {}
+    named = re.findall(r"(?:^|\n)--part[=\n](.*)", "\n".join(given))
+    part: Any = named[-1] if named and named[-1] in PARTS else "context"  # tyro refuses other words
+    return {"default": command(part=part, run=PARTS[part])}
 
 
-def _wrapped(printed: str) -> str:
-    """Help with the lines that tyro leaves longer than the terminal, usage and prose, broken."""
-    width = shutil.get_terminal_size().columns
-    lines = re.sub(r"\n{3,}", "\n\n", printed).split("\n")
-    return "\n".join(
-        textwrap.fill(line, width, break_on_hyphens=False) if len(line) > width else line
-        for line in lines
-    )
-
-
-def _part_of(arguments: list[str]) -> Any:
-    """The part that the arguments name; any other word is left for the parser to refuse."""
-    named = re.findall(r"(?:^|\n)--part[=\n](.*)", "\n".join(arguments))
-    return named[-1] if named and named[-1] in PARTS else "context"
+@contextlib.contextmanager
+def _columns(width: int) -> Iterator[None]:
+    """Within it the terminal is said to have so many columns."""
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = str(width)
+    try:
+        yield
+    finally:
+        del os.environ["COLUMNS"]
+        if before is not None:
+            os.environ["COLUMNS"] = before
 
 
 def _canonical(argument: str) -> str:
@@ -170,30 +175,16 @@ def _canonical(argument: str) -> str:
     return ALIASES.get(flag, flag) + equals + value
 
 
-def _as_typed(sentence: str, typed: dict[str, str]) -> str:
-    """A sentence with each flag as the user wrote it."""
+def _as_typed(sentence: str, typed: Mapping[str, str]) -> str:
+    """A sentence with each flag as the user wrote it, also where it is a field in words.
+
+    with --hidden typed: hidden size 0 is below 1 -> --hidden 0 is below 1
+    """
+    for flag in typed:
+        words = flag.removeprefix("--").replace("-", " ")
+        field = rf"^{words} (True )?|(?<![\w-]){words} (?=-?\d)"  # the first, or before a number
+        sentence = re.sub(field, f"{flag} ", sentence)
     return re.sub(r"--[\w-]+", lambda flag: typed.get(flag[0], flag[0]), sentence)
-
-
-def _stream(framed: bool) -> IO[str]:
-    """A stream to print to; tyro draws frames where its encoding has their characters."""
-    if framed:
-        return io.TextIOWrapper(io.BytesIO(), encoding=sys.stdout.encoding)
-    return io.StringIO()
-
-
-@contextlib.contextmanager
-def _captured(printed: IO[str], width: int) -> Iterator[None]:
-    """Catch what is printed, for a terminal of a width in columns."""
-    before = os.environ.get("COLUMNS")
-    os.environ["COLUMNS"] = str(width)
-    try:
-        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-            yield
-    finally:
-        del os.environ["COLUMNS"]
-        if before is not None:
-            os.environ["COLUMNS"] = before
 
 
 def _sentence(box: str, known: list[str]) -> str:
@@ -217,18 +208,7 @@ def _unknown_option(option: str, known: list[str]) -> str:
         )
     if option in ("True", "False"):
         return f"{option} is no value of a switch: use --name or --no-name alone"
-    if not option.startswith("-"):
-        return f"{option} is not an option: see --help for all of them"
-    close = difflib.get_close_matches(option, known, n=1, cutoff=0.7)
+    flags = known if option.startswith("-") else []
+    close = difflib.get_close_matches(option, flags, n=1, cutoff=0.7)
     guess = f"use {close[0]}, or see" if close else "see"
     return f"{option} is not an option: {guess} --help for all of them"
-
-
-def _hang_up() -> NoReturn:
-    """End without a message: the reader of the output is gone, as after `head`."""
-    _drop_output()
-    sys.exit(1)
-
-
-def _drop_output() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -51,24 +51,23 @@ def _dataclass(info: StructTypeInfo) -> StructConstructorSpec | None:
     kind = info.type
     if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
         return None
-    fields = [_field(kind, field, info.default) for field in dataclasses.fields(kind)]
+    fields = []
+    for field in dataclasses.fields(kind):
+        default = field.default
+        if isinstance(info.default, kind):
+            default = getattr(info.default, field.name)
+        elif field.default_factory is not dataclasses.MISSING:
+            default = field.default_factory()
+        elif default is dataclasses.MISSING:
+            default = tyro.MISSING
+        annotation: Any = field.type
+        base, *marks = get_args(annotation) if hasattr(annotation, "__metadata__") else [annotation]
+        if tyro.conf.UseAppendAction not in marks:  # those are "(repeatable)"
+            hint = tyro.conf.arg(help_behavior_hint=_hint(default))
+            annotation = Annotated[base, hint, *marks]
+        text = functools.partial(help_of(kind).get, field.name)
+        fields.append(StructFieldSpec(field.name, annotation, default, text))
     return StructConstructorSpec(instantiate=kind, fields=tuple(fields))
-
-
-def _field(kind: type, field: "dataclasses.Field[Any]", instance: Any) -> StructFieldSpec:
-    default = getattr(instance, field.name) if isinstance(instance, kind) else _default(field)
-    annotation: Any = field.type
-    base, *marks = get_args(annotation) if get_origin(annotation) is Annotated else (annotation,)
-    if tyro.conf.UseAppendAction not in marks:  # those are "(repeatable)"
-        hint = tyro.conf.arg(help_behavior_hint=_hint(default))
-        annotation = Annotated[base, hint, *marks]
-    return StructFieldSpec(field.name, annotation, default, lambda: help_of(kind).get(field.name))
-
-
-def _default(field: "dataclasses.Field[Any]") -> Any:
-    if field.default_factory is not dataclasses.MISSING:
-        return field.default_factory()
-    return tyro.MISSING if field.default is dataclasses.MISSING else field.default
 
 
 def _hint(default: Any) -> str | Callable[[str], str]:
@@ -121,16 +120,11 @@ def _several(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
 @REGISTRY.primitive_rule
 def _number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
     """Whole and other numbers, refused in our words."""
-    if info.type is int:
-        return _number_spec(int, "INT", "a whole number", "1")
-    if info.type is float:
-        return _number_spec(float, "FLOAT", "a number", "0.001")
-    return None
+    kind: Any = info.type
+    if kind not in (int, float):
+        return None
+    called, example = ("a whole number", "1") if kind is int else ("a number", "0.001")
 
-
-def _number_spec(
-    kind: Any, metavar: str, called: str, example: str
-) -> PrimitiveConstructorSpec[Any]:
     def read(words: list[str]) -> Any:
         if len(words[0]) > LONGEST_NUMBER:
             raise ValueError(f"is too long for a number: use one such as {example}")
@@ -141,7 +135,7 @@ def _number_spec(
 
     return PrimitiveConstructorSpec(
         nargs=1,
-        metavar=metavar,
+        metavar=kind.__name__.upper(),
         instance_from_str=read,
         is_instance=lambda value: isinstance(value, kind),
         str_from_instance=lambda value: [str(value)],

@@ -73,7 +73,7 @@ COLUMNS = {
 TRAIN = """
 --part four                  | --part four is unknown: use one of current, no-context, context
 --part                       | --part has no value: give one after it
---cell lstn                  | cell 'lstn' is unknown: use one of lstm, gru, optimized-lstm,
+--cell lstn                  | --cell 'lstn' is unknown: use one of lstm, gru, optimized-lstm,
 --cell nosuch.module:Cell    | cell 'nosuch.module:Cell' cannot be imported (ModuleNotFoundError:
 --cell os:system             | cell 'os:system' is no flax.linen.RNNCellBase: derive it from that
 --cell os:nosuch             | cell 'os:nosuch' cannot be imported (AttributeError:
@@ -87,34 +87,36 @@ stray                        | stray is not an option: see --help for all of the
 --lag 1.5                    | --lag 1.5 is not a whole number: use one such as 1
 --lag {digits}               | --lag is too long for a number: use one such as 1
 --lag                        | --lag has no value: give one after it
---lag 25                     | lag 25 reaches outside a sequence of 25: use a lag from -24 to 24
---window 26                  | window 26 is longer than the sequence of 25: use a window of at most
---length 10 --batch 7        | length 10 gives 6 rows (window 5, lag 1), fewer than batch size 7:
---length 5                   | length 5 gives 1 row (window 5, lag 1), fewer than batch size 5: use
---batch-size -5              | batch size -5 is below 1: use 1 or more
+--lag 25                     | --lag 25 reaches outside a sequence of 25: use a lag from -24 to 24
+--window 26                  | --window 26 is longer than the sequence of 25: use a window of
+--length 10 --batch 7        | --length 10 gives 6 rows (window 5, lag 1), fewer than --batch 7:
+--length 5                   | --length 5 gives 1 row (window 5, lag 1), fewer than batch size 5:
+--batch 30                   | length 25 gives 21 rows (window 5, lag 1), fewer than --batch 30: use
+--hidden_size=0              | --hidden_size 0 is below 1: use 1 or more
+--batch-size -5              | --batch-size -5 is below 1: use 1 or more
 --batch x                    | --batch x is not a whole number
---hidden 0                   | hidden size 0 is below 1: use 1 or more
---hidden 2147483648          | hidden size 2147483648 is above 2147483647: use 2147483647 or less
---vocab-size 1               | vocab size 1 is below 2: use 2 or more
+--hidden 0                   | --hidden 0 is below 1: use 1 or more
+--hidden 2147483648          | --hidden 2147483648 is above 2147483647: use 2147483647 or less
+--vocab-size 1               | --vocab-size 1 is below 2: use 2 or more
 --learning-rate fast         | --learning-rate fast is not a number: use one such as
---learning-rate nan          | learning rate nan is not finite and above 0 in 32 bits: use one such
---learning-rate 1e39         | learning rate 1e+39 is not finite and above 0 in 32 bits: use one
---seed -1                    | seed -1 is below 0: use 0 or more
---seed 2147483647 --seeds 2  | seed 2147483647 is above 2147483646: use 2147483646 or less
+--learning-rate nan          | --learning-rate nan is not finite and above 0 in 32 bits: use one
+--learning-rate 1e39         | --learning-rate 1e+39 is not finite and above 0 in 32 bits: use one
+--seed -1                    | --seed -1 is below 0: use 0 or more
+--seed 2147483647 --seeds 2  | --seed 2147483647 is above 2147483646: use 2147483646 or less
 --layout rows                | --layout rows is unknown: use one of windows, prefixes, streams
---missing token              | missing token has no effect with layout windows, where no value is
---framing values --encoding embedding | encoding embedding embeds tokens, and framing values
---framing values --csv good.csv | framing values is for integers, and the values of good.csv
---embedding-dim 0            | embedding dim 0 is below 1: use 1 or more
---embedding-dim 8            | embedding dim 8 needs an embedding: use --encoding embedding, or
---tied                       | tied True needs an embedding: use --encoding embedding
---delay-line 0 --cell mlp    | delay line 0 is below 1: use 1 or more
---delay-line 3               | delay line 3 is not for cell lstm: use --cell mlp
---bptt-batches 0             | bptt batches 0 is below 1: use 1 or more
---bptt-batches 2 --no-stateful | bptt batches 2 need a state that is carried from batch to batch:
---devices 0                  | devices 0 is below 1: use 1 or more
+--missing token              | --missing token has no effect with layout windows, where no value is
+--framing values --encoding embedding | --encoding embedding embeds tokens, and framing values
+--framing values --csv good.csv | --framing values is for integers, and the values of good.csv
+--embedding-dim 0            | --embedding-dim 0 is below 1: use 1 or more
+--embedding-dim 8            | --embedding-dim 8 needs an embedding: use --encoding embedding, or
+--tied                       | --tied needs an embedding: use --encoding embedding
+--delay-line 0 --cell mlp    | --delay-line 0 is below 1: use 1 or more
+--delay-line 3               | --delay-line 3 is not for cell lstm: use --cell mlp
+--bptt-batches 0             | --bptt-batches 0 is below 1: use 1 or more
+--bptt-batches 2 --no-stateful | --bptt-batches 2 need a state that is carried from batch to batch:
+--devices 0                  | --devices 0 is below 1: use 1 or more
 --devices two                | --devices two is not a whole number: use one such as 1
---checkpoint-every 0         | checkpoint every 0 is below 1: use 1 or more
+--checkpoint-every 0         | --checkpoint-every 0 is below 1: use 1 or more
 --seed-map pmap              | --seed-map pmap is unknown: use one of
 --processes 2                | --processes is gone: one process uses all devices that it sees; for
 --coordinator=a:1            | --coordinator is gone: one process uses all devices that it sees; for
@@ -138,9 +140,9 @@ stray                        | stray is not an option: see --help for all of the
 --csv latin.csv              | file latin.csv line 3 is not UTF-8: save the file as UTF-8
 --csv good.csv               | column n of good.csv: 100 values with --held-out 0.2 give 80 to train
 --csv good.csv --vocab-size 7 | column n of good.csv: vocab size 7 is not the number of its
---csv good.csv --held-out 1  | held out 1.0 is not a share between 0 and 1: use one such as 0.2
+--csv good.csv --held-out 1  | --held-out 1.0 is not a share between 0 and 1: use one such as 0.2
 --csv good.csv --held-out half | --held-out half is not a number: use one such as
---column n                   | column n has no file: name it with --csv FILE
+--column n                   | --column n has no file: name it with --csv FILE
 --resume                     | --resume has no value: give one after it
 --resume nosuch              | nosuch is not a folder that can be read (No such file or directory):
 --resume taken               | taken is not a folder that can be read (Not a directory): use the
@@ -155,9 +157,9 @@ stray                        | stray is not an option: see --help for all of the
 --resume half --part context | --part cannot be changed in a run that is resumed
 --resume half --out new      | --out cannot be changed in a run that is resumed
 --resume half --sequences 3  | sequences 3 is below the 4 that half has done: use more, or start a
---resume half --sequences 0  | sequences 0 is below 1: use 1 or more
+--resume half --sequences 0  | --sequences 0 is below 1: use 1 or more
 --resume half --cell gru     | cell 'gru' is not that of half, which has lstm: leave it out
---resume half --checkpoint_every 0 | checkpoint every 0 is below 1: use 1 or more
+--resume half --checkpoint_every 0 | --checkpoint_every 0 is below 1: use 1 or more
 --resume half --checkpoint_every 5 --sequences 1 | sequences 1 is below the 4 that half has done
 --resume plain               | plain is finished, all 4 sequences: use a larger --sequences to go
 --resume cell                | cell needs the cell mine:Cell, which is imported only if you name it
@@ -197,11 +199,11 @@ plain 1 --state nosuch/state | --state nosuch/state would be in nosuch, which is
 
 SHOW = """
 --rows 0                     | --rows 0 is below 1: use 1 or more
---seeds 0                    | seeds 0 is below 1: use 1 or more
+--seeds 0                    | --seeds 0 is below 1: use 1 or more
 """
 
 BENCHMARK = """
---rounds 1                   | rounds 1 is below 2: use 2 or more, one has no spread
+--rounds 1                   | --rounds 1 is below 2: use 2 or more, one has no spread
 --peers nosuch               | peer nosuch is unknown: use some of echo_jax, linen
 --out plain                  | out plain is a folder that exists already, and nothing is
 --out taken/results          | out taken/results cannot be created (Not a directory): use a folder

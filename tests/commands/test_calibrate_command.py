@@ -24,7 +24,7 @@ def test_repeats_of_one_cell_are_counted_and_written(call, tmp_path, monkeypatch
 def test_a_calibration_that_cannot_be_made_ends_in_a_sentence(call, tmp_path):
     (tmp_path / "there.md").touch()
     for arguments, sentence in (
-        (["--repeats", "3"], "repeats 3 is below 4: two pairs take four cards"),
+        (["--repeats", "3"], "--repeats 3 is below 4: two pairs take four cards"),
         (["--out", "there.md"], "there.md is there already: move it"),
         (["--out", "nowhere/x.md"], "nowhere is no folder: make it"),
     ):

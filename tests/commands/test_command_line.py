@@ -118,7 +118,7 @@ def on_a_terminal(*arguments, cwd):
         ("--lag one", "error: --lag one is not a whole number: use one such as 1"),
         ("--part four", "error: --part four is unknown: use one of current, no-context, context"),
         ("--no-statful", "error: --no-statful is not an option: use --no-stateful, or see --help"),
-        ("--vocab-size 1", "error: vocab size 1 is below 2: use 2 or more"),
+        ("--vocab-size 1", "error: --vocab-size 1 is below 2: use 2 or more"),
     ],
 )
 def test_on_a_terminal_too_bad_input_is_one_sentence(tmp_path, arguments, sentence):
