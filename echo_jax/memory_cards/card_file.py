@@ -18,12 +18,6 @@ from echo_jax.memory_cards.card_page import markdown
 from echo_jax.memory_cards.schema import SCHEMA
 from echo_jax.memory_cards.summary import summarize
 
-NOT_IN_DIGEST = ("name", "device", "versions", "date", "seconds", "digest")
-"""Fields that do not depend on the cell alone, and the digest itself: excluded from the digest."""
-
-TIMES = ("train", "stream")
-"""Times among the fields of the cost, excluded from the digest too."""
-
 MEASURED = {
     "stream": ("stream_span", "learning", "rates"),
     "hold": ("hold_span",),
@@ -91,15 +85,15 @@ def _reason(name: str, protocol: Mapping[str, Any], stopped: str | None) -> str:
 
 def digest_of(card: Mapping[str, Any]) -> str:
     """The digest of what was measured: SHA-256 of the card without times, device and the like."""
-    found = {name: value for name, value in card.items() if name not in NOT_IN_DIGEST}
-    raw = [_without_times(row) if row["kind"] == "price" else row for row in card["raw"]]
-    cost = card["rows"]["price"]
-    summary = card["rows"] | {"price": cost and _without_times(cost)}
+
+    def without(names: Sequence[str], values: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in values.items() if name not in names}
+
+    times, cost = ("train", "stream"), card["rows"]["price"]
+    raw = [without(times, row) if row["kind"] == "price" else row for row in card["raw"]]
+    summary = card["rows"] | {"price": cost and without(times, cost)}
+    found = without(("name", "device", "versions", "date", "seconds", "digest"), card)
     return atomic_files.digest_of(found | {"raw": raw, "rows": summary})
-
-
-def _without_times(cost: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in cost.items() if name not in TIMES}
 
 
 def validate(card: Any) -> None:
@@ -108,58 +102,15 @@ def validate(card: Any) -> None:
     In a valid card the fields fit the schema, the raw rows fit the protocol and the seeds, the
     summary is that of the raw rows, and the hash and the digest are those of the content.
     """
-    fault = _version_fault(card) or schema.fault(card) or _content_fault(card)
-    if fault:
-        raise ConfigError(f"{fault}: {FIX}")
-
-
-def _version_fault(card: Any) -> str | None:
     version = card.get("schema") if isinstance(card, dict) else None
     if type(version) is int and version != SCHEMA:
-        return f"schema is {shown(version)}, and this version of echo_jax reads {SCHEMA} alone"
-    return None
-
-
-def _content_fault(card: Card) -> str | None:
-    """The first contradiction in a card that fits the schema."""
-    protocol = card["protocol"]
-    if card["protocol_hash"] != atomic_files.digest_of(protocol):
-        return f"protocol_hash is {card['protocol_hash'][:12]}..., not that of the protocol in it"
-    fault = validation.fault(card["raw"], card["seeds"], protocol)
-    fault = fault or difference(card["rows"], summarize(card["raw"], protocol), "rows")
-    if fault:
-        return fault
-    missing = {name for name, value in card["rows"].items() if value is None}
-    wrong = sorted(missing ^ set(card["not_measured"]))
-    if wrong:
-        has = "has no reason for" if wrong[0] in missing else "has a reason for"
-        return f"not_measured {has} {shown(wrong[0])}: it needs one for each null of rows, no other"
-    if card["digest"] != digest_of(card):
-        return f"digest is {card['digest'][:12]}..., not that of the content"
-    return None
-
-
-def difference(found: Any, expected: Any, where: str) -> str | None:
-    """The first difference between a summary and that of the raw rows; None if there is none.
-
-    Numbers have six digits, and one unit in the last of them is no difference.
-    """
-    if isinstance(expected, dict) and isinstance(found, dict) and set(found) == set(expected):
-        parts = ((found[name], expected[name], f"{where}.{name}") for name in expected)
-    elif isinstance(expected, list) and isinstance(found, list) and len(found) == len(expected):
-        pairs = zip(found, expected, strict=True)
-        parts = ((a, b, f"{where}[{i}]") for i, (a, b) in enumerate(pairs))
-    elif found == expected or _nearly(found, expected):
-        return None
+        fault = f"schema is {shown(version)}, and this version of echo_jax reads {SCHEMA} alone"
     else:
-        return f"{where} is {shown(found)} and the raw rows give {shown(expected)}"
-    return next(filter(None, (difference(*part) for part in parts)), None)
-
-
-def _nearly(found: Any, expected: Any) -> bool:
-    if type(found) is not float or type(expected) is not float:
-        return False
-    return abs(found - expected) <= 1e-5 * abs(expected)
+        fault = schema.fault(card) or validation.fault(card) or ""
+    if not fault and card["digest"] != digest_of(card):
+        fault = f"digest is {card['digest'][:12]}..., not that of the content"
+    if fault:
+        raise ConfigError(f"{fault}: {FIX}")
 
 
 def comparable(card: Card, known: Collection[str]) -> str:
@@ -183,12 +134,11 @@ def read(path: Path) -> Card:
     data = atomic_files.read_bytes(path, atomic_files.JSON_LIMIT, fix="use the NAME.json of a card")
     try:
         card = msgspec.json.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(f"{path} is not valid JSON ({error}): {FIX}") from error
-    try:
         validate(card)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError(f"{path} is not valid JSON ({error}): {FIX}") from error
     return card
 
 

@@ -1,7 +1,8 @@
 """The fields of a memory card, as typed structs: the source of docs/card.schema.json.
 
 A card itself stays a plain dictionary, because its digest is that of its JSON text; `fault` checks
-such a dictionary against the structs. A number that sizes anything has an upper bound here.
+such a dictionary against the structs. A number that sizes anything has an upper bound here. The
+summary has no type: `validation` compares it with that of the raw rows.
 """
 
 import datetime
@@ -20,9 +21,6 @@ SCHEMA = 1
 
 Row = dict[str, Any]
 """A JSON object."""
-
-UNPRINTABLE = rf"{CONTROL}|[\ud800-\udfff]"
-"""Characters that no string of a card may have: strings are shown on one line of a terminal."""
 
 LARGEST = 1e39
 """Bound on the magnitude of every number: beyond the range of float32."""
@@ -49,25 +47,21 @@ Hash = Annotated[str, Meta(pattern=SHA_256)]
 
 Scalar = Number | Text | bool | None
 Nested = Scalar | list[Scalar] | dict[Text, Scalar]
-Plain = Scalar | list[Nested] | dict[Text, Nested]
-Arguments = dict[Text, Plain]
+Arguments = dict[Text, Scalar | list[Nested] | dict[Text, Nested]]
 
-Task = Literal["stream", "hold"]
-Ladder = Annotated[list[Count], Meta(min_length=1, max_length=1000)]
 Few = Meta(min_length=1, max_length=100)
-Lags = Annotated[list[Count], Meta(min_length=1, max_length=10_000)]
+Several = Meta(min_length=1, max_length=1000)
+Many = Meta(min_length=1, max_length=10_000)
+Lags = Annotated[list[Count], Many]
 PerLag = list[Number | None]
-ByLag = dict[Text, list[Number]]
-Evaluations = Annotated[list[Share | None], Meta(min_length=1, max_length=10_000)]
-Losses = Annotated[list[NotNegative | None], Meta(min_length=1, max_length=10_000)]
+Shares = list[Share | None]
+Evaluations = Annotated[list[Share | None], Many]
+Losses = Annotated[list[NotNegative | None], Many]
+Gradients = list[NotNegative | None]
 Times = dict[Text, Annotated[list[Number], Meta(min_length=1)]]
 
 
-class Closed(msgspec.Struct, forbid_unknown_fields=True):
-    """A JSON object with these fields and no others."""
-
-
-class Cell(Closed):
+class Cell(msgspec.Struct, forbid_unknown_fields=True):
     """The cell that was measured.
 
     cell    its name, or `package.module:Class`
@@ -86,7 +80,7 @@ class Protocol(msgspec.Struct):
     name: Text
     version: Count
     vocab_size: Annotated[int, Meta(ge=2, le=2**53)]
-    ladder: Ladder
+    ladder: Annotated[list[Count], Several]
     budget: Count
     evaluate_every: Count
     thresholds: Annotated[list[Share], Meta(min_length=1, max_length=10)]
@@ -103,7 +97,7 @@ class Protocol(msgspec.Struct):
     beyond: Annotated[list[Count], Few]
 
 
-class RawRow(Closed, tag_field="kind"):
+class RawRow(msgspec.Struct, tag_field="kind", forbid_unknown_fields=True):
     """A measurement of one seed, or of the cell; numbers are rounded to six digits."""
 
 
@@ -132,7 +126,7 @@ class Run(Trained, tag="run"):
     failed     true if the loss became non-finite
     """
 
-    task: Task
+    task: Literal["stream", "hold"]
     confirmed: Evaluations
 
 
@@ -167,10 +161,10 @@ class Linear(RawRow, tag="linear"):
 
     seed: Whole
     lags: Lags
-    trained: list[Share | None]
-    untrained: list[Share | None]
-    trained_null: list[Share | None]
-    untrained_null: list[Share | None]
+    trained: Shares
+    untrained: Shares
+    trained_null: Shares
+    untrained_null: Shares
 
 
 class Beyond(RawRow, tag="beyond"):
@@ -180,7 +174,7 @@ class Beyond(RawRow, tag="beyond"):
     lag: Count
     length: Count
     times: Lags
-    accuracy: list[Share | None]
+    accuracy: Shares
 
 
 class Jacobian(RawRow, tag="jacobian"):
@@ -193,8 +187,8 @@ class Jacobian(RawRow, tag="jacobian"):
 
     seed: Whole
     lag: Count
-    before: list[NotNegative | None]
-    after: list[NotNegative | None]
+    before: Gradients
+    after: Gradients
     depends: bool
 
 
@@ -229,171 +223,11 @@ class Copy(RawRow, tag="copy"):
     accuracy: Evaluations
 
 
-class Estimate(Closed):
-    """A median over seeds and its order-statistic interval; null is infinite, or unknown.
-
-    by_seed    a value of each seed
-    low, high  bounds of the interval; null for one seed
-    coverage   probability that such an interval covers the median; null for one seed
-    """
-
-    by_seed: list[Number | None]
-    median: Number | None
-    low: Number | None
-    high: Number | None
-    coverage: Share | None
-
-
-class Span(Estimate):
-    """An estimate of the last lag of the longest unbroken prefix of the ladder.
-
-    at_least  of each seed: true if nothing longer was decided, so that its span is a lower bound
-    next      the lag of the ladder above the median; null where the ladder ends
-    """
-
-    at_least: list[bool]
-    next: Count | None
-
-
-class Rate(Closed):
-    """The learning rate of a task and the lag it was chosen at; `decided` if a rate learned it."""
-
-    rate: Positive
-    lag: Count
-    decided: bool
-
-
-class Learning(Closed):
-    """Updates to the highest threshold at one lag: Kaplan-Meier median and 95% interval.
-
-    reached  seeds of `seeds` that got there
-    median   null if fewer than half did
-    high     null if there is no bound
-    """
-
-    lag: Count
-    seeds: Count
-    reached: Whole
-    median: Number | None
-    low: Number | None
-    high: Number | None
-
-
-class Capacity(Closed):
-    """Bits about the past in one state, summed over lags; see the raw row `bits`.
-
-    by_lag  lists of the lags and of the bits at each, medians over seeds
-    """
-
-    exact: Estimate
-    float16: Estimate
-    noise: Estimate
-    by_lag: ByLag
-    state_numbers: Whole | None
-
-
-class LinearCapacity(Closed):
-    """Linear memory capacity (Jaeger 2001): r squared less its null, summed over lags.
-
-    by_lag  lists of the lags and of the terms of both sums, medians over seeds
-    """
-
-    by_lag: ByLag
-    trained: Estimate
-    untrained: Estimate
-    state_numbers: Whole | None
-
-
-class LongerStreams(Closed):
-    """Accuracy on streams `times` as long as the `length` steps trained on."""
-
-    lag: Count
-    length: Count
-    times: list[Positive]
-    accuracy: list[Estimate]
-
-
-class Cause(Closed):
-    """The reason why the stream span is not longer.
-
-    lag      the lag examined: the first that fewer than half of the seeds reach, or the last
-    arrived  seeds that reached the threshold there from scratch
-    failed   seeds that did not
-    tried    of these, seeds that were trained on from a shorter lag
-    learned  of these, seeds that then reached it
-    closest  best accuracy of the seeds that never did; null if there are none
-    before   gradient of the requested input relative to that of the current one, before training
-    after    the same after training
-    profile  of these ratios for every input 0 .. lag steps back, medians over seeds
-    verdict  `could not learn`: some seeds failed, while others, or the same ones trained on from a
-             shorter lag, succeeded; `could not hold`: the gradient is exactly 0 and nothing depends
-             on the input; `no limit found`: every seed reached every lag
-    """
-
-    lag: Count
-    arrived: Whole
-    failed: Whole
-    tried: Whole
-    learned: Whole
-    closest: Estimate | None
-    before: Estimate | None
-    after: Estimate | None
-    profile: dict[Text, PerLag] | None
-    verdict: Literal["could not learn", "could not hold", "undetermined", "no limit found"]
-
-
-class Cost(Closed):
-    """Sizes, and median microseconds per step by batch size; see the raw row `price`."""
-
-    parameters: Whole
-    state_bytes: Whole
-    train: dict[Text, Number]
-    stream: dict[Text, Number]
-
-
-class CopyLine(Closed):
-    """Copy memory with T blanks, at the last evaluation, after `updates`.
-
-    recall      nats of a symbol to recall
-    floor       the same without memory, ln 8
-    loss        nats, mean over the whole sequence
-    loss_floor  the same without memory, 10 ln 8 / (T + 20)
-    """
-
-    T: Count
-    seeds: Count
-    recall: Estimate
-    floor: Number
-    loss: Estimate
-    loss_floor: Number
-    updates: Count
-
-
-class Summary(Closed):
-    """The results for the cell, computed from the raw rows; null if not measured.
-
-    rates        by task
-    stream_span  by threshold: steps back that can be echoed from a running stream
-    hold_span    by threshold: distractors over which one value can be held
-    """
-
-    rates: dict[Text, Rate] | None
-    stream_span: dict[Text, Span] | None
-    hold_span: dict[Text, Span] | None
-    learning: dict[Task, list[Learning]] | None
-    capacity: Capacity | None
-    linear: LinearCapacity | None
-    beyond: LongerStreams | None
-    cause: Cause | None
-    price: Cost | None
-    copy: list[CopyLine] | None
-
-
-class Card(Closed):
+class Card(msgspec.Struct, forbid_unknown_fields=True):
     """A memory card; docs/card.md describes its parts, its validation and its meaning.
 
     raw   the measurements
-    rows  the summary of the raw rows
+    rows  the summary of the raw rows; null for what was not measured
     """
 
     schema: Count
@@ -401,9 +235,9 @@ class Card(Closed):
     cell: Cell
     protocol: Protocol
     protocol_hash: Hash
-    seeds: Annotated[list[Whole], Meta(min_length=1, max_length=1000)]
+    seeds: Annotated[list[Whole], Several]
     raw: list[Tune | Run | Curriculum | Bits | Linear | Beyond | Jacobian | Price | Copy]
-    rows: Summary
+    rows: dict[str, Any]
     not_measured: dict[Text, Text]
     device: Text
     versions: dict[Text, Text]
@@ -422,14 +256,18 @@ def fault(value: Any, kind: Any = Card, where: str = "") -> str | None:
     """
     try:
         msgspec.convert(value, kind)
-        odd = next((text for text in _strings(value) if re.search(UNPRINTABLE, text)), None)
+        odd = next(filter(re.compile(rf"{CONTROL}|[\ud800-\udfff]").search, _strings(value)), None)
     except RecursionError:
         return f"{where or 'the card'} is nested too deeply"
     except msgspec.ValidationError as error:
         what, _, path = str(error).rpartition(" - at `$")
         path = path.rstrip("`") if what else ""
+        what = what or str(error)
+        for pattern, words in PATTERNS.items():
+            what = what.replace(f"matching regex {pattern!r}", words)
+        what = "".join(c if c.isprintable() else "?" for c in what)[:200]
         place = (where + path).lstrip(".") or "the card"
-        return f"{place} is {_at(value, path)} ({_readable(what or str(error))})"
+        return f"{place} is {_at(value, path)} ({what[0].lower()}{what[1:]})"
     return odd and f"{where or 'the card'} has control characters in {shown(odd)}"
 
 
@@ -452,11 +290,3 @@ def _strings(value: Any) -> Iterator[str]:
     if isinstance(value, list):
         for each in value:
             yield from _strings(each)
-
-
-def _readable(message: str) -> str:
-    """A message of msgspec on one line, with words for the patterns."""
-    for pattern, words in PATTERNS.items():
-        message = message.replace(f"matching regex {pattern!r}", words)
-    text = "".join(c if c.isprintable() else "?" for c in message)[:200]
-    return text[0].lower() + text[1:]

@@ -1,8 +1,8 @@
 """The summary of a memory card, as a pure function of its raw rows and its protocol.
 
 A raw row is a measurement of one seed, or of the cell; the summary is what they say about the cell.
-A card holds both, so a reader can compute the summary again. Its JSON key is "rows", and schema.py
-describes its fields.
+A card holds both, so a reader can compute the summary again. Its JSON key is "rows", and
+docs/card.md describes its fields.
 """
 
 import math
@@ -26,17 +26,19 @@ def summarize(raw: Sequence[Row], protocol: Protocol) -> dict[str, Any]:
     """The summary of raw rows, in any order; None for what was not measured."""
     runs = {task: _of(raw, "run", task=task) for task in TASKS}
     learning = {task: _learning(runs[task], protocol) for task in TASKS}
+    tuned, bits, linear, beyond, price, copy = (
+        _of(raw, kind) for kind in ("tune", "bits", "linear", "beyond", "price", "copy")
+    )
     summary = {
-        "rates": _rates(_of(raw, "tune"), protocol),
-        "stream_span": _spans(runs["stream"], protocol),
-        "hold_span": _spans(runs["hold"], protocol),
+        "rates": _rates(tuned, protocol) if tuned else None,
+        **{f"{t}_span": _spans(runs[t], protocol) if runs[t] else None for t in TASKS},
         "learning": learning if any(learning.values()) else None,
-        "capacity": _capacity(_of(raw, "bits")),
-        "linear": _linear(_of(raw, "linear"), _of(raw, "bits")),
-        "beyond": _beyond(_of(raw, "beyond")),
+        "capacity": _capacity(bits) if bits else None,
+        "linear": _linear(linear, bits) if linear else None,
+        "beyond": _beyond(beyond) if beyond else None,
         "cause": _cause(raw, protocol),
-        "price": _cost(_of(raw, "price")),
-        "copy": _copy(_of(raw, "copy")),
+        "price": _cost(price[0]) if price else None,
+        "copy": [_copy(blanks, rows) for blanks, rows in grouped(copy, "T").items()] or None,
     }
     return plain(summary)
 
@@ -73,12 +75,12 @@ def _finite(value: float) -> float | None:
 
 def _of(raw: Sequence[Row], kind: str, **fields: Any) -> list[Row]:
     """The raw rows of a kind that have these values, in the order of their seeds."""
-    wanted = {"kind": kind, **fields}
-    found = [row for row in raw if all(row.get(name) == wanted[name] for name in wanted)]
+    wanted = {"kind": kind, **fields}.items()
+    found = [row for row in raw if all(row.get(name) == value for name, value in wanted)]
     return sorted(found, key=lambda row: row.get("seed", 0))
 
 
-def _grouped(rows: Iterable[Row], name: str) -> dict[Any, list[Row]]:
+def grouped(rows: Iterable[Row], name: str) -> dict[Any, list[Row]]:
     """Rows by the value of a field, the smallest value first."""
     groups: dict[Any, list[Row]] = {}
     for row in rows:
@@ -86,23 +88,21 @@ def _grouped(rows: Iterable[Row], name: str) -> dict[Any, list[Row]]:
     return dict(sorted(groups.items()))
 
 
-def _rates(tuned: list[Row], protocol: Protocol) -> Row | None:
+def _rates(tuned: list[Row], protocol: Protocol) -> Row:
     """The best rate of each task at the last lag that was tried."""
     found = {}
-    for task, tried in _grouped(tuned, "task").items():
+    for task, tried in grouped(tuned, "task").items():
         last = spans.last_tried(tried, protocol["tuning_lags"][task])
         decided = spans.is_decided(last, protocol)
         found[task] = {"rate": spans.best_rate(last), "lag": last[0]["lag"], "decided": decided}
-    return found or None
+    return found
 
 
-def _spans(runs: list[Row], protocol: Protocol) -> Row | None:
+def _spans(runs: list[Row], protocol: Protocol) -> Row:
     """The span at each threshold, by names as in "0.99"."""
-    if not runs:
-        return None
     found = {}
     for threshold in protocol["thresholds"]:
-        reached = spans.spans(runs, list(_grouped(runs, "seed")), threshold, protocol)
+        reached = spans.spans(runs, list(grouped(runs, "seed")), threshold, protocol)
         span = span_estimate(each.lag for each in reached)
         found[str(threshold)] = span | {
             "at_least": [each.at_least for each in reached],
@@ -114,7 +114,7 @@ def _spans(runs: list[Row], protocol: Protocol) -> Row | None:
 def _learning(runs: list[Row], protocol: Protocol) -> list[Row]:
     """Updates to the highest threshold, a line for each lag that was run."""
     success, lines = max(protocol["thresholds"]), []
-    for lag, at_lag in _grouped(runs, "lag").items():
+    for lag, at_lag in grouped(runs, "lag").items():
         arrivals = [spans.arrival(run, success, protocol) for run in at_lag]
         reached = [arrival.reached for arrival in arrivals]
         found = statistics.survival_median([arrival.updates for arrival in arrivals], reached)
@@ -123,23 +123,19 @@ def _learning(runs: list[Row], protocol: Protocol) -> list[Row]:
     return lines
 
 
-def _capacity(bits: list[Row]) -> Row | None:
+def _capacity(bits: list[Row]) -> Row:
     """Recalled bits summed over lags: of the state as it is, rounded, and with noise."""
-    if not bits:
-        return None
-    found: Row = {
+    sums = {
         name: estimate(math.fsum(_or_zero(row[name])) for row in bits)
         for name in ("exact", "float16", "noise")
     }
     median = _medians([_or_zero(row["exact"]) for row in bits])
-    found["by_lag"] = {"lags": bits[0]["lags"], "median": median}
-    return found | {"state_numbers": bits[0]["state_numbers"]}
+    by_lag = {"lags": bits[0]["lags"], "median": median}
+    return {**sums, "by_lag": by_lag, "state_numbers": bits[0]["state_numbers"]}
 
 
-def _linear(linear: list[Row], bits: list[Row]) -> Row | None:
+def _linear(linear: list[Row], bits: list[Row]) -> Row:
     """The linear memory capacity: r squared less that of unrelated tokens, summed over lags."""
-    if not linear:
-        return None
     found: Row = {"by_lag": {"lags": linear[0]["lags"]}}
     for name in ("trained", "untrained"):
         less = [
@@ -161,10 +157,8 @@ def _medians(rows: Sequence[Sequence[float]]) -> list[float]:
     return np.median(np.array(rows, np.float64), axis=0).tolist()
 
 
-def _beyond(beyond: list[Row]) -> Row | None:
+def _beyond(beyond: list[Row]) -> Row:
     """The accuracy on longer streams, by how many times longer they are."""
-    if not beyond:
-        return None
     by_factor = zip(*(_or_zero(row["accuracy"]) for row in beyond), strict=True)
     shared = {name: beyond[0][name] for name in ("lag", "length", "times")}
     return shared | {"accuracy": [estimate(values) for values in by_factor]}
@@ -186,54 +180,43 @@ def _cause(raw: Sequence[Row], protocol: Protocol) -> Row | None:
     profile = {name: _profile(of_seeds) for name, of_seeds in curves.items()}
     found["profile"] = profile if jacobians else None
     depends = any(row["depends"] for row in jacobians)
-    never = not depends and _never_held(curves["before"] + curves["after"])
-    return found | {"verdict": _verdict(found, whole, never)}
-
-
-def _arrivals(runs: list[Row], curricula: list[Row], lag: int, protocol: Protocol) -> Row:
-    """Counts of seeds at a lag: successes from scratch, failures, successes by a curriculum."""
-    success = max(protocol["thresholds"])
-
-    def arrived(run: Row) -> bool:
-        return spans.reached(run, success, protocol) is not None
-
-    from_scratch = [run for run in runs if run["lag"] == lag and spans.decided(run, protocol)]
-    failed = {run["seed"] for run in from_scratch if not arrived(run)}
-    tried = [run for run in curricula if run["lag"] == lag and run["seed"] in failed]
-    learned = {run["seed"] for run in tried if arrived(run)}
-    return {
-        "arrived": sum(map(arrived, from_scratch)),
-        "failed": len(failed),
-        "tried": len(_grouped(tried, "seed")),
-        "learned": len(learned),
-        "closest": _closest([*from_scratch, *tried], failed - learned),
-    }
-
-
-def _closest(runs: list[Row], seeds: set[int]) -> Row | None:
-    """The best accuracy of each of some seeds at an evaluation; None without seeds."""
-    best = dict.fromkeys(sorted(seeds), 0.0)
-    for run in [run for run in runs if run["seed"] in seeds]:
-        best[run["seed"]] = max([best[run["seed"]], *_or_zero(run["accuracy"])])
-    return estimate(best.values()) if best else None
+    found["verdict"] = "undetermined"
+    if whole:
+        found["verdict"] = "no limit found"
+    elif found["failed"] and found["arrived"] + found["learned"]:
+        found["verdict"] = "could not learn"
+    elif found["failed"] and not depends and _never_held(curves["before"] + curves["after"]):
+        found["verdict"] = "could not hold"
+    return found
 
 
 def _climbed(runs: list[Row], protocol: Protocol) -> bool:
     """True if every seed reached the highest threshold at every lag of the ladder."""
-    seeds = list(_grouped(runs, "seed"))
+    seeds = list(grouped(runs, "seed"))
     reached = spans.spans(runs, seeds, max(protocol["thresholds"]), protocol)
     return all(span.lag == protocol["ladder"][-1] for span in reached)
 
 
-def _verdict(found: Row, whole: bool, never: bool) -> str:
-    """The cause in words; undetermined unless the rows show one."""
-    if whole:
-        return "no limit found"
-    if found["failed"] and found["arrived"] + found["learned"]:
-        return "could not learn"
-    if found["failed"] and never:
-        return "could not hold"
-    return "undetermined"
+def _arrivals(runs: list[Row], curricula: list[Row], lag: int, protocol: Protocol) -> Row:
+    """Counts of seeds at a lag: successes from scratch, failures, successes by a curriculum.
+
+    closest  the best accuracy of each seed that never succeeded; None if there are none
+    """
+    from_scratch = [run for run in runs if run["lag"] == lag and spans.decided(run, protocol)]
+    failed = {run["seed"] for run in from_scratch if not spans.succeeded(run, protocol)}
+    tried = [run for run in curricula if run["lag"] == lag and run["seed"] in failed]
+    learned = {run["seed"] for run in tried if spans.succeeded(run, protocol)}
+    best = dict.fromkeys(sorted(failed - learned), 0.0)
+    for run in (*from_scratch, *tried):
+        if run["seed"] in best:
+            best[run["seed"]] = max([best[run["seed"]], *_or_zero(run["accuracy"])])
+    return {
+        "arrived": sum(spans.succeeded(run, protocol) for run in from_scratch),
+        "failed": len(failed),
+        "tried": len({run["seed"] for run in tried}),
+        "learned": len(learned),
+        "closest": estimate(best.values()) if best else None,
+    }
 
 
 def _never_held(curves: list[list[float]]) -> bool:
@@ -254,28 +237,23 @@ def _profile(curves: list[list[float]]) -> list[float | None]:
     return [float(np.median(values)) if values else None for values in known]
 
 
-def _cost(price: list[Row]) -> Row | None:
+def _cost(price: Row) -> Row:
     """Sizes, and median times by batch size."""
-    if not price:
-        return None
-    found = {name: price[0][name] for name in ("parameters", "state_bytes")}
-    for name in ("train", "stream"):
-        found[name] = {size: float(np.median(us)) for size, us in price[0][name].items()}
-    return found
+    times = {
+        name: {size: float(np.median(us)) for size, us in price[name].items()}
+        for name in ("train", "stream")
+    }
+    return {name: price[name] for name in ("parameters", "state_bytes")} | times
 
 
-def _copy(copy: list[Row]) -> list[Row] | None:
-    """Losses on copy memory at the last evaluation, beside those without memory, by T."""
-    lines = [
-        {
-            "T": blanks,
-            "seeds": len(rows),
-            "recall": estimate((row["recall"][-1] for row in rows), math.inf),
-            "floor": math.log(SYMBOLS),
-            "loss": estimate((row["loss"][-1] for row in rows), math.inf),
-            "loss_floor": memoryless_loss(blanks),
-            "updates": max(row["updates"][-1] for row in rows),
-        }
-        for blanks, rows in _grouped(copy, "T").items()
-    ]
-    return lines or None
+def _copy(blanks: int, rows: list[Row]) -> Row:
+    """Losses on copy memory at the last evaluation, beside those without memory."""
+    return {
+        "T": blanks,
+        "seeds": len(rows),
+        "recall": estimate((row["recall"][-1] for row in rows), math.inf),
+        "floor": math.log(SYMBOLS),
+        "loss": estimate((row["loss"][-1] for row in rows), math.inf),
+        "loss_floor": memoryless_loss(blanks),
+        "updates": max(row["updates"][-1] for row in rows),
+    }

@@ -1,4 +1,4 @@
-"""Checks that the raw rows of a card fit its protocol and its seeds; their types are the schema's.
+"""Checks of a card that fits the schema: its parts fit each other.
 
 The checks refuse rows from which no summary can be computed, and cards that lack a seed, a lag or a
 trial of a learning rate. A card of a measurement that was stopped early passes. No check allocates
@@ -6,13 +6,16 @@ memory by a number in the card, and each takes time in proportion to the rows.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from echo_jax import atomic_files
+from echo_jax.exceptions import shown
 from echo_jax.memory_benchmark import spans
 from echo_jax.memory_benchmark.spans import Protocol
 from echo_jax.memory_cards.schema import Row
+from echo_jax.memory_cards.summary import grouped, summarize
 
 EQUAL_LENGTHS = {
     "run": ("accuracy", "confirmed"),
@@ -31,40 +34,55 @@ EQUAL_FIELDS = {"bits": ("state_numbers",), "beyond": ("lag", "length"), "jacobi
 LADDERS = ("tune", "run", "copy")
 """Kinds of raw rows that go up a list of lags, from the first."""
 
-OF_EVERY_SEED = (*LADDERS, "bits", "linear", "jacobian")
-"""Kinds of raw rows that there are of every seed, where there is one."""
+
+def fault(card: Mapping[str, Any]) -> str | None:
+    """The first contradiction in a card that fits the schema; None if all of it fits."""
+    return next(_faults(card), None)
 
 
-def fault(raw: Sequence[Row], seeds: Sequence[int], protocol: Protocol) -> str | None:
-    """The first contradiction between raw rows, seeds and protocol of a card; None if all fit."""
-    return next(_faults(raw, seeds, protocol), None)
-
-
-def _faults(raw: Sequence[Row], seeds: Sequence[int], protocol: Protocol) -> Iterator[str]:
+def _faults(card: Mapping[str, Any]) -> Iterator[str]:
+    """The contradictions; each check needs that those before it found none."""
+    raw, seeds, protocol = card["raw"], card["seeds"], card["protocol"]
+    if card["protocol_hash"] != atomic_files.digest_of(protocol):
+        yield f"protocol_hash is {card['protocol_hash'][:12]}..., not that of the protocol in it"
     if any(low >= high for low, high in pairwise(protocol["ladder"])):
         yield "protocol.ladder does not rise"
-    yield from _seed_faults(seeds, protocol)
-    first: dict[Any, int] = {}
-    for i, row in enumerate(raw):
-        for check in (_value_faults, _length_faults, _list_faults):
-            yield from (f"raw[{i}]{said}" for said in check(row, seeds, protocol))
-        like = first.setdefault(_identity(row), i)
-        if like != i:
-            yield f"raw[{i}] is of the same seed and lag as raw[{like}]"
-        like = first.setdefault(row["kind"], i)
-        for name in EQUAL_FIELDS.get(row["kind"], ()):
-            if row[name] != raw[like][name]:
-                yield f"raw[{i}].{name} is {row[name]}, and {raw[like][name]} in raw[{like}]"
-    yield from _missing_rows(raw, seeds, protocol)
-    yield from _rate_faults(raw, protocol)
-
-
-def _seed_faults(seeds: Sequence[int], protocol: Protocol) -> Iterator[str]:
     if not len(seeds) == len(set(seeds)) == protocol["seeds"]:
         yield f"seeds has {len(set(seeds))} different ones, and the protocol {protocol['seeds']}"
-    used = set(seeds) & set(protocol["tuning_seeds"])
-    if used:
+    if used := set(seeds) & set(protocol["tuning_seeds"]):
         yield f"seed {min(used)} chose the learning rate, and may not be measured"
+    yield from _row_faults(raw, seeds, protocol)
+    yield from _missing_rows(raw, seeds, protocol)
+    yield from _rate_faults(raw, protocol)
+    if said := difference(card["rows"], summarize(raw, protocol), "rows"):
+        yield said
+    missing = {name for name, value in card["rows"].items() if value is None}
+    for name in sorted(missing ^ set(card["not_measured"])):
+        has = "has no reason for" if name in missing else "has a reason for"
+        yield f"not_measured {has} {shown(name)}: it needs one for each null of rows, no other"
+
+
+def difference(found: Any, expected: Any, where: str) -> str | None:
+    """The first difference between a summary and that of the raw rows; None if there is none.
+
+    Numbers have six digits, and one unit in the last of them is no difference.
+    """
+    if isinstance(expected, dict) and isinstance(found, dict):
+        if odd := set(found) ^ set(expected):
+            has = "lacks" if min(odd) in expected else "has"
+            return f"{where} {has} {shown(min(odd))}, unlike the summary of the raw rows"
+        parts = ((found[name], expected[name], f"{where}.{name}") for name in expected)
+    elif isinstance(expected, list) and isinstance(found, list) and len(found) == len(expected):
+        pairs = zip(found, expected, strict=True)
+        parts = ((a, b, f"{where}[{i}]") for i, (a, b) in enumerate(pairs))
+    else:
+        near = type(found) is float and type(expected) is float
+        if near and abs(found - expected) <= 1e-5 * abs(expected):
+            return None
+        if type(found) is type(expected) and found == expected:
+            return None
+        return f"{where} is {shown(found)} and the raw rows give {shown(expected)}"
+    return next(filter(None, (difference(*part) for part in parts)), None)
 
 
 def _place(row: Row) -> tuple[str, str, int]:
@@ -74,8 +92,21 @@ def _place(row: Row) -> tuple[str, str, int]:
     return row["kind"], row.get("task", ""), row.get("lag", 0)
 
 
-def _identity(row: Row) -> tuple[Any, ...]:
-    return (*_place(row), row.get("seed"), row["rate"] if row["kind"] == "tune" else None)
+def _row_faults(raw: Sequence[Row], seeds: Sequence[int], protocol: Protocol) -> Iterator[str]:
+    """Rows that do not fit the protocol, that are there twice, or that differ from their like."""
+    first: dict[Any, int] = {}
+    for i, row in enumerate(raw):
+        kind = row["kind"]
+        for said in (*_value_faults(row, seeds, protocol), *_list_faults(row, protocol)):
+            yield f"raw[{i}]{said}"
+        rate = row["rate"] if kind == "tune" else None
+        like = first.setdefault((*_place(row), row.get("seed"), rate), i)
+        if like != i:
+            yield f"raw[{i}] is of the same seed and lag as raw[{like}]"
+        like = first.setdefault(kind, i)
+        for name in EQUAL_FIELDS.get(kind, ()):
+            if row[name] != raw[like][name]:
+                yield f"raw[{i}].{name} is {row[name]}, and {raw[like][name]} in raw[{like}]"
 
 
 def _value_faults(row: Row, seeds: Sequence[int], protocol: Protocol) -> Iterator[str]:
@@ -92,29 +123,21 @@ def _value_faults(row: Row, seeds: Sequence[int], protocol: Protocol) -> Iterato
             yield f".{name} is {row[name]}, which is none of those of the protocol"
 
 
-def _length_faults(row: Row, _: Sequence[int], protocol: Protocol) -> Iterator[str]:
-    """Lists that are longer or shorter than they can be."""
-    kind = row["kind"]
+def _list_faults(row: Row, protocol: Protocol) -> Iterator[str]:
+    """Lists that are longer or shorter than they can be, or not those of the protocol."""
+    kind, every = row["kind"], protocol["evaluate_every"]
     first, *others = EQUAL_LENGTHS.get(kind, ("kind",))
     for other in others:
         if len(row[first]) != len(row[other]):
             yield f".{other} has {len(row[other])} entries where {first} has {len(row[first])}"
-    if "accuracy" in row and kind != "beyond":
-        updates = protocol["tuning_updates" if kind == "tune" else "budget"]
-        most = updates // protocol["evaluate_every"]
-        if len(row["accuracy"]) > most:
-            yield f".accuracy has {len(row['accuracy'])} entries where the budget allows {most}"
+    most = protocol["tuning_updates" if kind == "tune" else "budget"] // every
+    if "accuracy" in row and kind != "beyond" and len(row["accuracy"]) > most:
+        yield f".accuracy has {len(row['accuracy'])} entries where the budget allows {most}"
     if kind == "jacobian" and len(row["before"]) != row["lag"] + 1:
         yield f".before has {len(row['before'])} entries where lag {row['lag']} has one more"
-
-
-def _list_faults(row: Row, _: Sequence[int], protocol: Protocol) -> Iterator[str]:
-    """Lags, factors and updates that are not those of the protocol."""
-    kind, every = row["kind"], protocol["evaluate_every"]
-    if kind in ("bits", "linear"):
-        last = protocol["capacity_lags" if kind == "bits" else "linear_lags"]
-        if row["lags"][-1] != last or row["lags"] != list(range(1, len(row["lags"]) + 1)):
-            yield f".lags is not 1 to {last}, as in the protocol"
+    last = protocol["capacity_lags" if kind == "bits" else "linear_lags"]
+    if kind in ("bits", "linear") and row["lags"] != list(range(1, last + 1)):
+        yield f".lags is not 1 to {last}, as in the protocol"
     if kind == "beyond" and row["times"] != protocol["beyond"]:
         yield ".times is not that of the protocol"
     if kind == "copy" and row["updates"] != [every * (i + 1) for i in range(len(row["updates"]))]:
@@ -124,7 +147,8 @@ def _list_faults(row: Row, _: Sequence[int], protocol: Protocol) -> Iterator[str
 def _missing_rows(raw: Sequence[Row], seeds: Sequence[int], protocol: Protocol) -> Iterator[str]:
     """Seeds, trials and lags that were left out; no row is there twice."""
     trials = len(protocol["rates"]) * len(protocol["tuning_seeds"])
-    counts = Counter(_place(row) for row in raw if row["kind"] in OF_EVERY_SEED)
+    of_every_seed = (*LADDERS, "bits", "linear", "jacobian")
+    counts = Counter(_place(row) for row in raw if row["kind"] in of_every_seed)
     for (kind, task, lag), count in counts.items():
         expected = trials if kind == "tune" else len(seeds)
         if count != expected:
@@ -139,10 +163,7 @@ def _missing_rows(raw: Sequence[Row], seeds: Sequence[int], protocol: Protocol) 
 
 def _rate_faults(raw: Sequence[Row], protocol: Protocol) -> Iterator[str]:
     """Networks that were not trained at the rate chosen for their task."""
-    tuned: dict[str, list[Row]] = {}
-    for row in raw:
-        if row["kind"] == "tune":
-            tuned.setdefault(row["task"], []).append(row)
+    tuned = grouped((row for row in raw if row["kind"] == "tune"), "task")
     chosen = {
         task: spans.best_rate(spans.last_tried(rows, protocol["tuning_lags"][task]))
         for task, rows in tuned.items()
