@@ -3,6 +3,7 @@
 import chex
 import jax
 import jax.numpy as jnp
+import jax.test_util
 import numpy as np
 import pytest
 
@@ -10,7 +11,7 @@ from echo_jax.cells import delay_line_mlp, lru, lstm, min_gru, scan
 
 TOKENS = np.random.default_rng(0).integers(0, 5, (6, 3))
 VECTORS = jax.nn.one_hot(TOKENS, 5)
-MASK = jnp.asarray(np.random.default_rng(1).random((6, 3)) > 0.3)
+MASK = np.asarray(np.random.default_rng(1).random((6, 3)) > 0.3)
 CELLS = {
     "lstm": lstm.LSTMCell(4),
     "lstm-chrono": lstm.ChronoLSTMCell(4),
@@ -39,31 +40,46 @@ def hoisted(cell, variables, carry, inputs, mask=None):
 
 
 @every_cell
-def test_all_steps_at_once_are_the_steps_one_by_one_of_tokens_and_of_vectors(cell):
+def test_all_steps_at_once_are_the_steps_one_by_one_and_a_masked_one_holds_the_carry(cell):
     assert isinstance(cell, scan.HoistedCell)
     variables, start = started(cell)
+    at_once = jax.jit(lambda *arguments: hoisted(cell, variables, *arguments))
     step = jax.jit(lambda carry, x: cell.apply(variables, carry, x))
-    carry, outputs = start, []
-    for x in VECTORS:
-        carry, output = step(carry, x)
-        outputs.append(output)
-    for inputs in (VECTORS, TOKENS):
-        found = hoisted(cell, variables, start, inputs)
-        chex.assert_trees_all_close(found, (carry, jnp.stack(outputs)), atol=1e-6)
-
-
-@every_cell
-def test_a_masked_step_holds_the_carry_bit_for_bit(cell):
-    variables, start = started(cell)
-    carry, outputs = hoisted(cell, variables, start, TOKENS, MASK)
-    for row in range(3):
-        seen = MASK[:, row]
-        one = jax.tree.map(lambda leaf, row=row: leaf[row : row + 1], (start, carry))
-        alone = hoisted(cell, variables, one[0], TOKENS[seen, row : row + 1])
-        expected = one[1], outputs[seen, row : row + 1]
-        chex.assert_trees_all_close(alone, expected, atol=1e-6)
-    nothing_seen = hoisted(cell, variables, start, TOKENS, jnp.zeros_like(MASK))[0]
+    for mask in (jnp.ones_like(MASK), MASK):
+        carry, outputs = start, []
+        for x, seen in zip(VECTORS, mask, strict=True):
+            new, output = step(carry, x)
+            carry = jax.tree.map(
+                lambda a, b, seen=seen: np.where(seen.reshape(3, *[1] * (a.ndim - 1)), a, b),
+                new, carry,
+            )  # fmt: skip
+            outputs.append(output)
+        found = at_once(start, TOKENS, mask)
+        chex.assert_trees_all_close(found[0], carry, atol=1e-6)
+        np.testing.assert_allclose(found[1][mask], jnp.stack(outputs)[mask], atol=1e-6)
+    nothing_seen = at_once(start, TOKENS, jnp.zeros_like(MASK))[0]
     chex.assert_trees_all_equal(nothing_seen, start)
+    unmasked = at_once(start, TOKENS, jnp.ones_like(MASK))
+    chex.assert_trees_all_close(at_once(start, VECTORS), unmasked, atol=1e-6)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_gradients_of_the_lstm_are_finite_differences(masked):
+    rng = np.random.default_rng(0)
+    with jax.enable_x64(True):
+        shapes = [(3, 12), (2, 3), (2, 3), (5, 2, 12)]
+        recurrent_kernel, c, h, projected = (jnp.asarray(rng.normal(size=x)) for x in shapes)
+        mask = jnp.asarray(rng.normal(size=(5, 2)) > 0) if masked else None
+
+        @jax.jit
+        def carry_and_seen_outputs(*arguments):
+            carry, outputs = lstm.lstm_unroll(*arguments, mask)
+            return carry, outputs if mask is None else jnp.where(mask[..., None], outputs, 0.0)
+
+        arguments = (recurrent_kernel, lstm.LSTMCarry(c, h), projected)
+        jax.test_util.check_grads(
+            carry_and_seen_outputs, arguments, order=1, modes=["rev"], eps=1e-6
+        )
 
 
 @pytest.mark.slow
