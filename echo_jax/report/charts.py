@@ -1,7 +1,8 @@
 """The charts of studies: dots, lines, bars and heat maps of plain numbers.
 
 An infinite number was never reached: a hollow mark at the far end of its axis, with the word never.
-NaN is unknown and not drawn.
+NaN is unknown and not drawn. With `percent`, numbers are fractions and are written in percent. A
+`baseline` is the value by chance, or None.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,14 +44,7 @@ def dots_figure(
     label: str,
     percent: bool,
 ) -> Figure:
-    """A row for each estimate, the first on top: a dot, its interval and its baseline.
-
-    Args:
-      rows: names and estimates.
-      baselines: the value by chance of each row, or None.
-      label: of the horizontal axis.
-      percent: the values are fractions, to be written in percent.
-    """
+    """A row for each named estimate, the first on top: a dot, its interval and its baseline."""
     names = [wrapped(name, 30) for name, _ in rows]
     figure, axes = _panel(1.3 + sum(0.22 + 0.18 * (1 + name.count("\n")) for name in names))
     estimates = [estimate for _, estimate in rows]
@@ -58,37 +52,26 @@ def dots_figure(
     for row, (estimate, baseline) in enumerate(zip(estimates, baselines, strict=True)):
         if baseline is not None:
             axes.plot([baseline] * 2, [row - 0.36, row + 0.36], color=GREY, linewidth=1.8)
-        low, high = _bounds(estimate, never)
-        axes.plot([low, high], [row, row], color=BLUE, linewidth=6, alpha=0.35, zorder=3)
-        _dot(axes, estimate.value, never, row)
+        bounds = _bounds(estimate, never)
+        axes.plot(bounds, [row, row], color=BLUE, linewidth=6, alpha=0.35, zorder=3)
+        face = "white" if isinf(estimate.value) else BLUE
+        axes.plot(min(estimate.value, never), row, "o", color=BLUE, markerfacecolor=face, zorder=4)
+        if isinf(estimate.value):
+            annotate(axes, "never", (never, row), (7, 0), va="center")
     axes.set_yticks(range(len(rows)), names)
     axes.tick_params(axis="y", length=0)
     axes.set(xlim=(-0.02 * end, end), ylim=(len(rows) - 0.4, -0.6))
     axes.xaxis.set_major_formatter(_number_format(percent))
     axes.set_xlabel(wrapped(label, 70), fontsize=11, color=INK)
     axes.grid(axis="x", color=RULE, linewidth=0.8)
-    handles = _dots_legend(estimates, baselines)
-    _legend(figure, handles, [str(handle.get_label()) for handle in handles], "above")
-    return figure
-
-
-def _dot(axes: Axes, value: float, never: float, row: int) -> None:
-    """The dot of a row."""
-    face = "white" if isinf(value) else BLUE
-    axes.plot(min(value, never), row, "o", color=BLUE, markerfacecolor=face, zorder=4)
-    if isinf(value):
-        annotate(axes, "never", (never, row), (7, 0), va="center")
-
-
-def _dots_legend(estimates: Sequence[Estimate], baselines: Sequence[float | None]) -> list[Line2D]:
-    """The marks of `dots_figure` with their meanings."""
     several = any(estimate.low is not None for estimate in estimates)
     dot = "median, interval over seeds" if several else "one seed, no interval"
-    handles = [Line2D([], [], color=BLUE, marker="o", linewidth=0, label=dot)]
+    marks = {dot: Line2D([], [], color=BLUE, marker="o", linewidth=0)}
     if any(baseline is not None for baseline in baselines):
         style: dict[str, Any] = {"marker": "|", "markersize": 13, "markeredgewidth": 1.8}
-        handles.append(Line2D([], [], color=GREY, linewidth=0, label="chance", **style))
-    return handles
+        marks["chance"] = Line2D([], [], color=GREY, linewidth=0, **style)
+    _legend(figure, marks)
+    return figure
 
 
 def lines_figure(
@@ -99,15 +82,9 @@ def lines_figure(
     percent: bool,
     log_x: bool = False,
 ) -> Figure:
-    """A line with intervals for each series; the legend has the order in which the lines end.
+    """A line with intervals for each of up to 6 series of points (x, estimate), x ascending.
 
-    Args:
-      series: up to 6, each with its points (x, estimate) from left to right.
-      x_label: of the horizontal axis.
-      y_label: of the vertical axis.
-      baseline: the value by chance, or None.
-      percent: the values are fractions, to be written in percent.
-      log_x: the horizontal axis is logarithmic; every x is above 0.
+    The legend has the order in which the lines end. With `log_x` every x is above 0.
     """
     figure, axes = _panel(3.7)
     estimates = [estimate for points in series.values() for _, estimate in points]
@@ -123,7 +100,7 @@ def lines_figure(
     axes.set_ylim(-0.02 * end, end)
     _finish(axes, x_label, y_label, baseline, percent)
     names = sorted(lines, key=lambda name: -last[name])
-    _legend(figure, [lines[name] for name in names], [wrapped(n, 20) for n in names], "beside")
+    _legend(figure, {wrapped(n, 20): lines[n] for n in names}, beside=True)
     return figure
 
 
@@ -165,26 +142,17 @@ def bars_figure(
     baseline: float | None,
     percent: bool,
 ) -> Figure:
-    """Groups of bars, a bar of each series in every group; none for a number that is not finite.
-
-    Args:
-      groups: their names, from left to right.
-      series: up to 6, each with a number for every group.
-      x_label: of the horizontal axis.
-      y_label: of the vertical axis.
-      baseline: the value by chance, or None.
-      percent: the numbers are fractions, to be written in percent.
-    """
+    """Groups of bars, a bar of each of up to 6 series in every group; none for inf and NaN."""
     figure, axes = _panel(3.7)
     width = 0.8 / len(series)
-    bars = []
-    for i, (values, (colour, _, _, hatch)) in enumerate(
-        zip(series.values(), SERIES[: len(series)], strict=True)
+    bars = {}
+    for i, ((name, values), (colour, _, _, hatch)) in enumerate(
+        zip(series.items(), SERIES[: len(series)], strict=True)
     ):
         heights = np.where(np.isfinite(values), values, np.nan)
         places = np.arange(len(groups)) + (i - (len(series) - 1) / 2) * width
         style: dict[str, Any] = {"facecolor": colour, "edgecolor": "white", "hatch": hatch}
-        bars.append(axes.bar(places, heights, width, linewidth=0.8, **style))
+        bars[wrapped(name, 30)] = axes.bar(places, heights, width, linewidth=0.8, **style)
     every = -(-len(groups) // 24)  # at most 24 names have room
     names = [wrapped(group, max(4, 70 * every // len(groups))) for group in groups]
     axes.set_xticks(range(0, len(groups), every), names[::every])
@@ -192,7 +160,7 @@ def bars_figure(
     found = [Estimate(x, None, None) for values in series.values() for x in values if isfinite(x)]
     axes.set_ylim(0, _ends(found, [baseline], percent)[1])
     _finish(axes, x_label, y_label, baseline, percent)
-    _legend(figure, bars, [wrapped(name, 30) for name in series], "above")
+    _legend(figure, bars)
     return figure
 
 
@@ -206,29 +174,23 @@ def heat_figure(  # noqa: PLR0913 - what is on three axes
     *,
     percent: bool,
 ) -> Figure:
-    """Heat maps in the same colours, with numbers in their fields if these have room.
-
-    Args:
-      panels: float `[Y, X]` by title, row 0 at the bottom.
-      x_ticks: the names of the X columns.
-      y_ticks: the names of the Y rows, from the bottom up.
-      x_label: of the horizontal axis.
-      y_label: of the vertical axis.
-      label: of the colours.
-      percent: the numbers are fractions, to be written in percent.
-    """
+    """Heat maps `[Y, X]` by title, row 0 at the bottom, with numbers in fields that have room."""
     across = min(len(panels), max(1, 14 // len(x_ticks)))
     down = -(-len(panels) // across)
     figure = Figure((WIDTH, 0.4 + down * (0.7 + 0.36 * len(y_ticks))), layout="constrained")
     grid = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
     for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
-    room = (WIDTH - 1.8) / across / len(x_ticks)
-    ends = _colour_ends(list(panels.values()), percent)
+    room = (WIDTH - 1.8) / across / len(x_ticks)  # inches of a field
+    known = np.concatenate([np.ravel(values) for values in panels.values()])
+    known = known[np.isfinite(known)]
+    ends = (0.0, 1.0) if percent or not len(known) else (known.min(), known.max())
     for axes, (title, values) in zip(grid.flat, panels.items(), strict=False):
         mesh = _heat_map(axes, np.asarray(values, float), ends, percent, room)
         axes.set_title(wrapped(title, 60 // across), fontsize=11, color=INK)
-        _name_fields(axes, x_ticks, y_ticks)
+        axes.set_xticks(np.arange(len(x_ticks)) + 0.5, [wrapped(str(x), 12) for x in x_ticks])
+        axes.set_yticks(np.arange(len(y_ticks)) + 0.5, [wrapped(str(y), 20) for y in y_ticks])
+        axes.tick_params(length=0, labelsize=10, labelcolor=INK)
     figure.supxlabel(wrapped(x_label, 70), fontsize=11, color=INK)
     figure.supylabel(wrapped(y_label, 35), fontsize=11, color=INK)
     bar: Any = figure.colorbar(mesh, ax=grid, format=_number_format(percent), aspect=25, pad=0.02)
@@ -238,17 +200,10 @@ def heat_figure(  # noqa: PLR0913 - what is on three axes
     return figure
 
 
-def _name_fields(axes: Axes, x_ticks: Sequence[object], y_ticks: Sequence[object]) -> None:
-    """The names of columns and rows, in their middles."""
-    axes.set_xticks(np.arange(len(x_ticks)) + 0.5, [wrapped(str(x), 12) for x in x_ticks])
-    axes.set_yticks(np.arange(len(y_ticks)) + 0.5, [wrapped(str(y), 20) for y in y_ticks])
-    axes.tick_params(length=0, labelsize=10, labelcolor=INK)
-
-
 def _heat_map(
     axes: Axes, values: np.ndarray, ends: tuple[float, float], percent: bool, room: float
 ) -> QuadMesh:
-    """One map `[Y, X]`; a field is `room` inches wide."""
+    """One map; its numbers have the more contrast of black and white with their field (WCAG 2)."""
     style: dict[str, Any] = {"cmap": matplotlib.colormaps["viridis"].resampled(64)}
     finite = np.ma.masked_invalid(values)
     mesh = axes.pcolormesh(finite, vmin=ends[0], vmax=ends[1], edgecolor="white", **style)
@@ -257,27 +212,15 @@ def _heat_map(
     for (y, x), value in np.ndenumerate(values):
         if isnan(value) or (room < 0.3 and isfinite(value)):
             continue
-        words = f"{100 * value:.0f}" if percent else f"{value:,.3g}"
-        colour = INK if isinf(value) else _text_colour(mesh.cmap(mesh.norm(value)))
-        middle: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 9}
-        axes.text(x + 0.5, y + 0.5, "never" if isinf(value) else words, color=colour, **middle)
+        words, colour = "never", INK
+        if isfinite(value):
+            words = f"{100 * value:.0f}" if percent else f"{value:,.3g}"
+            behind = np.array(mesh.cmap(mesh.norm(value))[:3])
+            linear = np.where(behind <= 0.04045, behind / 12.92, ((behind + 0.055) / 1.055) ** 2.4)
+            luminance = linear @ [0.2126, 0.7152, 0.0722] + 0.05
+            colour = "white" if 1.05 / luminance > luminance / 0.05 else "black"
+        axes.text(x + 0.5, y + 0.5, words, color=colour, ha="center", va="center", fontsize=9)
     return mesh
-
-
-def _colour_ends(panels: Sequence[np.ndarray], percent: bool) -> tuple[float, float]:
-    """The numbers of the first and the last colour: 0 and 1 for fractions."""
-    known = np.concatenate([np.ravel(values) for values in panels])
-    known = known[np.isfinite(known)]
-    if percent or not len(known):
-        return 0.0, 1.0
-    return float(known.min()), float(known.max())
-
-
-def _text_colour(behind: Any) -> str:
-    """Black or white, whichever has more contrast with an RGBA colour by WCAG 2."""
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in behind[:3]]
-    luminance = float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
-    return "white" if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 else "black"
 
 
 def _panel(height: float) -> tuple[Figure, Axes]:
@@ -300,13 +243,13 @@ def _finish(axes: Axes, x_label: str, y_label: str, baseline: float | None, perc
         annotate(axes, "chance", (1, baseline), (5, 0), va="center", color=GREY, **coordinates)
 
 
-def _legend(figure: Figure, handles: Sequence[Any], names: Sequence[str], place: str) -> None:
-    """A legend outside the panel: in a row above it, or in a column beside it."""
+def _legend(figure: Figure, marks: Mapping[str, Any], beside: bool = False) -> None:
+    """A legend of marks by their names: in a row above the panel, or in a column beside it."""
     style: dict[str, Any] = {"loc": "outside upper left", "ncols": 3, "handlelength": 1.6}
-    if place == "beside":
+    if beside:
         style = {"loc": "outside right upper", "ncols": 1, "handlelength": 3}
     style |= {"fontsize": 10, "labelcolor": INK, "labelspacing": 0.8, "frameon": False}
-    figure.legend(handles, names, **style)
+    figure.legend(marks.values(), marks.keys(), **style)
 
 
 def _ends(
@@ -316,13 +259,11 @@ def _ends(
 
     The axis of fractions ends at 1, unless all of them are so small that it would flatten them.
     """
-    numbers = [x for estimate in estimates for x in estimate if x is not None]
-    numbers += [baseline for baseline in baselines if baseline is not None]
+    numbers = [x for each in (*estimates, baselines) for x in each if x is not None]
     largest = max((x for x in numbers if isfinite(x)), default=1.0) or 1.0
     if percent and largest > 0.2:
         largest = 1.0
-    beyond = any(isinf(x) for x in numbers)
-    return 1.15 * largest, largest * (1.32 if beyond else 1.04)
+    return 1.15 * largest, largest * (1.32 if any(map(isinf, numbers)) else 1.04)
 
 
 def _bounds(estimate: Estimate, never: float) -> tuple[float, float]:

@@ -12,30 +12,24 @@ def markdown_page(page: Page) -> str:
     contents = [f"{i}. [{escaped(s.heading)}](#{s.name})" for i, s in enumerate(page.sections, 1)]
     parts = [f"# {escaped(page.title)}", *map(escaped, page.introduction), "\n".join(contents)]
     for section in page.sections:
-        parts += _section(section)
+        parts += [f'<a id="{html.escape(section.name)}"></a>', f"## {escaped(section.heading)}"]
+        if section.answer:
+            parts.append(f"> {escaped(' '.join(section.answer))}")
+        if section.figure:
+            parts.append(f"![{escaped(section.figure.alt)}](<{section.figure.path}>)")
+            parts += filter(None, [escaped(section.figure.caption)])
+        for table in section.tables:
+            parts += [escaped(table.caption), markdown_table(table)]
+        if section.meanings:
+            meanings = section.meanings.items()
+            parts.append("\n".join(f"- **{escaped(w)}**: {escaped(m)}" for w, m in meanings))
+        if section.notes:
+            parts += ["### How to read it"] * bool(section.tables)
+            parts += map(escaped, section.notes)
+        if section.command:
+            parts += ["### Try it", _fenced(section.command)]
     made = escaped(f"{page.made} This command makes it again:")
     return "\n\n".join([*parts, "---", made, _fenced(page.command)]) + "\n"
-
-
-def _section(section: Section) -> list[str]:
-    """The paragraphs of a section."""
-    parts = [f'<a id="{html.escape(section.name)}"></a>', f"## {escaped(section.heading)}"]
-    if section.answer:
-        parts.append(f"> {escaped(' '.join(section.answer))}")
-    if section.figure:
-        parts.append(f"![{escaped(section.figure.alt)}](<{section.figure.path}>)")
-        parts += filter(None, [escaped(section.figure.caption)])
-    for table in section.tables:
-        parts += [escaped(table.caption), markdown_table(table)]
-    if section.meanings:
-        meanings = section.meanings.items()
-        parts.append("\n".join(f"- **{escaped(w)}**: {escaped(m)}" for w, m in meanings))
-    if section.notes:
-        parts += ["### How to read it"] * bool(section.tables)
-        parts += map(escaped, section.notes)
-    if section.command:
-        parts += ["### Try it", _fenced(section.command)]
-    return parts
 
 
 def markdown_table(table: Table) -> str:
@@ -46,12 +40,7 @@ def markdown_table(table: Table) -> str:
 
 
 def markdown_summary(sections: Sequence[Section], path: str) -> str:
-    """A table with a row a section: its heading, the first sentence of its answer, its command.
-
-    Args:
-      sections: each with an answer and a command.
-      path: the Markdown file that the headings link to.
-    """
+    """A row for each section: its heading, as a link into `path`, an answer and the command."""
     lines = ["| question | answer | how |", "|---|---|---|"]
     for section in sections:
         anchor = re.sub(r"[^\w\- ]", "", section.heading.lower()).replace(" ", "-")

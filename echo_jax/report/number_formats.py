@@ -41,12 +41,7 @@ def three_digits(value: float) -> str:
 
 
 def plain(values: Any, number_format: str = ".6g") -> Any:
-    """Values for JSON: arrays as lists, numbers rounded, non-finite ones as None.
-
-    Args:
-      values: a tree of mappings and sequences of arrays, numbers and other JSON values.
-      number_format: of floats, such as ".6g" for six significant digits, ".6f" for six decimals.
-    """
+    """A tree of values for JSON: arrays as lists, floats in a format, non-finite ones as None."""
     if isinstance(values, Mapping):
         return {name: plain(value, number_format) for name, value in values.items()}
     if isinstance(values, list | tuple):

@@ -11,14 +11,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#595959"
-"""Blue and orange are from the palette of Okabe and Ito, for readers with any colour vision."""
-
-INK = "#1A1A1A"
-"""Colour of text."""
-
-RULE = "#E4E4E4"
-"""Colour of grid lines, and of fields without data."""
-
+INK = "#1A1A1A"  # of text
+RULE = "#E4E4E4"  # of grid lines, and of fields without data
 SERIES = (
     (BLUE, "o", "-", ""),
     (ORANGE, "s", (0, (5, 2)), "//"),
@@ -29,7 +23,8 @@ SERIES = (
 )
 """Colour, marker, dashes and hatching of each series; any one of the four tells series apart.
 
-The colours are from the palette of Okabe and Ito, its orange darkened to a contrast of 3 to 1.
+The colours are from the palette of Okabe and Ito, for readers with any colour vision, its orange
+darkened to a contrast of 3 to 1.
 """
 
 WIDTH = 7.2
@@ -68,21 +63,14 @@ def svg(figure: Figure, name: str) -> str:
     """One `<svg>` element to be embedded in a page, with text as text; the same each time.
 
     It has no width and height, so that the page scales it, and no style sheet, which would apply
-    to the whole page.
-
-    Args:
-      figure: not drawn before, because a second drawing may move its layout.
-      name: prefix of all ids, unique on the page: letters, digits, `-` and `_`.
+    to the whole page. `name` is the prefix of its ids, unique on the page: letters, digits, `-` and
+    `_`. The figure was not drawn before, because a second drawing may move its layout.
     """
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     content = io.StringIO()
-    settings: dict[Any, Any] = {
-        "svg.hashsalt": name,
-        "svg.fonttype": "none",
-        "font.sans-serif": ["DejaVu Sans"],
-    }
-    with matplotlib.rc_context(settings):
+    fonts: dict[Any, Any] = {"svg.fonttype": "none", "font.sans-serif": ["DejaVu Sans"]}
+    with matplotlib.rc_context(fonts | {"svg.hashsalt": name}):
         no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         FigureCanvasSVG(figure).print_svg(content, metadata=no_metadata)
     drawing = content.getvalue()
@@ -90,10 +78,10 @@ def svg(figure: Figure, name: str) -> str:
     drawing = re.sub(r"<defs>\s*<style.*?</defs>\s*", "", drawing, count=1, flags=re.DOTALL)
     size = r'(?<= )width="\S*" height="\S*"'
     drawing = re.sub(size, 'style="stroke-linejoin: round; stroke-linecap: butt"', drawing, count=1)
-    return re.sub(r"<[^<>]+>", lambda tag: _prefixed(tag[0], name), drawing)
+    fallback = "'DejaVu Sans', Arial, sans-serif"  # a font that exists on every system
 
+    def in_page(tag: re.Match[str]) -> str:
+        prefixed = re.sub(r' id="|href="#|url\(#', rf"\g<0>{name}-", tag[0])
+        return prefixed.replace("'DejaVu Sans', sans-serif", fallback)
 
-def _prefixed(tag: str, name: str) -> str:
-    """A tag whose ids and references have a prefix, and whose font exists on every system."""
-    tag = re.sub(r' id="|href="#|url\(#', rf"\g<0>{name}-", tag)
-    return tag.replace("'DejaVu Sans', sans-serif", "'DejaVu Sans', Arial, sans-serif")
+    return re.sub(r"<[^<>]+>", in_page, drawing)
