@@ -19,16 +19,11 @@ Axes = Mapping[str, Mapping[Any, Any]]
 class GridPoint:
     """One point of a grid: its labels and what is run there."""
 
-    labels: Mapping[str, Label]
-    """Its coordinates, the first columns of its line in a table: {"window": 5, "lag": 1}."""
-    config: RunConfig
-    """The configuration of all its seeds."""
-    measures: tuple[str, ...] = ()
-    """Measures beside the scores, names of `measures.MEASURES`."""
-    until_learned: bool = False
-    """Stop training when every seed has reached 99%; otherwise train on all sequences."""
-    in_fast: bool = True
-    """Also part of the smaller grid of --fast."""
+    labels: Mapping[str, Label]  # the first columns of its line in a table: {"window": 5, "lag": 1}
+    config: RunConfig  # of all its seeds
+    measures: tuple[str, ...] = ()  # beside the scores, names of `measures.MEASURES`
+    until_learned: bool = False  # stop training when every seed has reached 99%
+    in_fast: bool = True  # also part of the smaller grid of --fast
 
     @property
     def name(self) -> str:
@@ -55,13 +50,8 @@ class GridPoint:
 def grid(base: RunConfig, axes: Axes, **options: Any) -> Iterator[GridPoint]:
     """All combinations of the values of some labels, the last label varying fastest.
 
-    Args:
-      base: the fields that no axis sets.
-      axes: the labels.
-      options: the other fields of every `GridPoint`.
-
-    Raises:
-      ConfigError: a combination breaks a rule of the configuration.
+    `options` are the other fields of every `GridPoint`. ConfigError names the grid point whose
+    configuration breaks a rule.
     """
     for values in itertools.product(*axes.values()):
         labels = dict(zip(axes, values, strict=True))

@@ -23,14 +23,10 @@ no weight: float32 resolves 6e-8 of the magnitude, too coarse for such a variati
 
 
 class Probe(NamedTuple):
-    """A linear readout from F units to C classes, with the scores `states @ weights + bias`.
+    """A linear readout from F units to C classes, with the scores `states @ weights + bias`."""
 
-    weights  float32 `[F, C]`, 0 for a constant unit
-    bias     float32 `[C]`, -inf for a class that was absent from the fit
-    """
-
-    weights: chex.Array
-    bias: chex.Array
+    weights: chex.Array  # float32 `[F, C]`, 0 for a constant unit
+    bias: chex.Array  # float32 `[C]`, -inf for a class that was absent from the fit
 
 
 def fit(states: chex.Array, labels: chex.Array, classes: int) -> Probe:
@@ -40,18 +36,25 @@ def fit(states: chex.Array, labels: chex.Array, classes: int) -> Probe:
 
         score_c = x^T S^-1 m_c - 1/2 m_c^T S^-1 m_c + log prior_c
 
-    S is the within-class covariance, shrunk: (1 - SHRINKAGE) S + SHRINKAGE I.
-
-    Args:
-      states: float32 `[N, F]`.
-      labels: int `[N]`, in `[0, classes)`.
-      classes: C, static.
+    S is the within-class covariance, shrunk: (1 - SHRINKAGE) S + SHRINKAGE I. Fitted to states
+    float32 `[N, F]` and their labels, int `[N]` in `[0, classes)`.
     """
     chex.assert_rank([states, labels], [2, 1])
     chex.assert_equal_shape_prefix([states, labels], 1)
-    x, centre, scale = _standardise(states)
-    means, counts = _class_means(x, labels, classes)
-    covariance = _shrunk_covariance(x - means[labels], jnp.sum(counts > 0))
+    centre = jnp.mean(states, axis=0)
+    deviation = jnp.std(states, axis=0)
+    varies = deviation > CONSTANT * jnp.max(jnp.abs(states), axis=0)
+    scale = jnp.where(varies, 1 / jnp.where(varies, deviation, 1.0), 0.0)
+    x = (states - centre) * scale
+
+    members = jax.nn.one_hot(labels, classes, dtype=x.dtype)
+    counts = jnp.sum(members, axis=0)
+    means = _product(members.T, x) / jnp.maximum(counts, 1.0)[:, None]  # 0 where a class is absent
+    within = x - means[labels]
+    freedom = jnp.maximum(len(x) - jnp.sum(counts > 0), 1)
+    covariance = _product(within.T, within) / freedom
+    covariance = (1 - SHRINKAGE) * covariance + SHRINKAGE * jnp.eye(len(covariance))
+
     weights = jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(covariance), means.T)
     log_prior = jnp.log(counts / len(labels))  # -inf where a class is absent
     bias = log_prior - jnp.sum(means.T * weights, axis=0) / 2
@@ -69,29 +72,6 @@ def accuracy(probe: Probe, states: chex.Array, labels: chex.Array) -> chex.Array
     """The share of states `[N, F]` for which the probe finds the class `[N]`, float32."""
     chex.assert_equal_shape_prefix([states, labels], 1)
     return jnp.mean((predict(probe, states) == labels).astype(jnp.float32))
-
-
-def _standardise(states: chex.Array) -> tuple[chex.Array, chex.Array, chex.Array]:
-    """`(states - centre) * scale`, centre and scale `[F]`; the scale of a constant unit is 0."""
-    centre = jnp.mean(states, axis=0)
-    deviation = jnp.std(states, axis=0)
-    varies = deviation > CONSTANT * jnp.max(jnp.abs(states), axis=0)
-    scale = jnp.where(varies, 1 / jnp.where(varies, deviation, 1.0), 0.0)
-    return (states - centre) * scale, centre, scale
-
-
-def _class_means(x: chex.Array, labels: chex.Array, classes: int) -> tuple[chex.Array, chex.Array]:
-    """The mean of each class `[C, F]`, 0 where it is absent, and how many states it has `[C]`."""
-    members = jax.nn.one_hot(labels, classes, dtype=x.dtype)
-    counts = jnp.sum(members, axis=0)
-    return _product(members.T, x) / jnp.maximum(counts, 1.0)[:, None], counts
-
-
-def _shrunk_covariance(deviations: chex.Array, present: chex.Array) -> chex.Array:
-    """The covariance `[F, F]` of deviations `[N, F]` from the means of the classes present."""
-    freedom = jnp.maximum(len(deviations) - present, 1)
-    covariance = _product(deviations.T, deviations) / freedom
-    return (1 - SHRINKAGE) * covariance + SHRINKAGE * jnp.eye(len(covariance))
 
 
 def _product(a: chex.Array, b: chex.Array) -> chex.Array:

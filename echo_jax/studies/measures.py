@@ -1,11 +1,4 @@
-"""Measures of a trained network beside its score, each a pure function.
-
-other_state   accuracy with the state zeroed that was carried in training, or the reverse
-rows_apart    accuracy on rows with missing values and on rows without
-follows       how often the answer follows each input, after training and before
-probe         how often a linear probe finds earlier values in the state before and after a row
-fed_back      the answers when each is fed back as the next input
-"""
+"""Measures of a trained network beside its score, each a pure function."""
 
 import dataclasses
 from collections.abc import Callable
@@ -21,8 +14,6 @@ from echo_jax.core.evaluation import evaluate, states_around
 from echo_jax.core.network import Params, build_network
 from echo_jax.core.training import init
 from echo_jax.studies import linear_probe
-
-Measure = Callable[[RunConfig, TracedParameters, Params], dict[str, jax.Array]]
 
 WINDOWS = 500
 """Sequences in which `follows` changes each input in turn."""
@@ -68,11 +59,10 @@ def follows(config: RunConfig, traced: TracedParameters, params: Params) -> dict
     network = build_network(config)
     key = purpose_key(traced.seed, Purpose.EVALUATION)
     positions = jnp.arange(min(config.task.length, 2 * config.task.window))
-
-    def shares(params: Params) -> jax.Array:
-        return online.follows(config, network, params, key, positions, WINDOWS)
-
-    return {"trained": shares(params), "untrained": shares(init(config, traced).params)}
+    return {
+        name: online.follows(config, network, weights, key, positions, WINDOWS)
+        for name, weights in {"trained": params, "untrained": init(config, traced).params}.items()
+    }
 
 
 def probe(config: RunConfig, traced: TracedParameters, params: Params) -> dict[str, jax.Array]:
@@ -82,8 +72,7 @@ def probe(config: RunConfig, traced: TracedParameters, params: Params) -> dict[s
     after    `[9]`, on the state at its end
     network  the accuracy of the network itself on the same rows
 
-    The probe, see `linear_probe`, is fitted to some sequences and tested on others. Rows with t
-    below 8 are left out.
+    The probe is fitted to some sequences and tested on others. Rows with t below 8 are left out.
     """
     counters = jnp.arange(2 * PROBED)
     tokens = draw_sequences(traced.seed, Purpose.EVALUATION, counters, config.task)
@@ -94,9 +83,9 @@ def probe(config: RunConfig, traced: TracedParameters, params: Params) -> dict[s
 
     def found(states: jax.Array, lag: jax.Array) -> jax.Array:
         """Accuracy for one lag: fitted to the first half of the sequences, tested on the second."""
-        states, values = states[:, late], tokens[:, times[late] - lag]
         (fit, trial), (fit_values, trial_values) = (
-            x.reshape(2, PROBED * len(late), *x.shape[2:]) for x in (states, values)
+            x.reshape(2, PROBED * len(late), *x.shape[2:])
+            for x in (states[:, late], tokens[:, times[late] - lag])
         )
         fitted = linear_probe.fit(fit, fit_values, config.task.vocab_size)
         return linear_probe.accuracy(fitted, trial, trial_values)
@@ -146,10 +135,6 @@ def fed_back(config: RunConfig, traced: TracedParameters, params: Params) -> dic
     }
 
 
-MEASURES: dict[str, Measure] = {
-    "other_state": other_state,
-    "rows_apart": rows_apart,
-    "follows": follows,
-    "probe": probe,
-    "fed_back": fed_back,
+MEASURES: dict[str, Callable[[RunConfig, TracedParameters, Params], dict[str, jax.Array]]] = {
+    each.__name__: each for each in (other_state, rows_apart, follows, probe, fed_back)
 }

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from echo_jax import machine
-from echo_jax.config import RunConfig, TaskConfig, TracedParameters
+from echo_jax.config import RunConfig, TracedParameters
 from echo_jax.core import many_seeds
 from echo_jax.core.chance import chance_baseline, chance_distance, order_blind_baseline
 from echo_jax.core.evaluation import Evaluation
@@ -33,23 +33,14 @@ from echo_jax.studies.result_rows import ResultRow
 CHUNK_UPDATES = 400
 """Updates of a chunk, about: how often a grid point checks whether it has learned."""
 
-MOST_POSITIONS = 64
-"""Rows in a sequence up to which the accuracy by position is kept."""
-
 
 class Learned(NamedTuple):
-    """The result of training.
+    """The result of training."""
 
-    state           after the last chunk, leaves `[S, ...]`
-    loss, accuracy  of every sequence, `[S, N]`
-    update_seconds  of an update of all seeds: the median of whole chunks but the first, which also
-                    warms up
-    """
-
-    state: TrainState
-    loss: np.ndarray
+    state: TrainState  # after the last chunk, leaves `[S, ...]`
+    loss: np.ndarray  # of every sequence, `[S, N]`
     accuracy: np.ndarray
-    update_seconds: float
+    update_seconds: float  # of all seeds: the median of whole chunks but the first, which warms up
 
 
 def run_point(
@@ -68,20 +59,23 @@ def run_point(
         scored = programs.score(traced, params)
     with watch.time("measure"):
         measured = {
-            name: measure(name, config, programs, traced, params) for name in point.measures
+            name: _measure(name, config, programs, traced, params) for name in point.measures
         }
-    found = results(config, learned, scored) | {
+    found = _results(config, learned, scored) | {
         "bytes": programs.bytes,
         "measured": measured,
         "seconds": {"compile": compile_seconds, **watch.seconds, "update": learned.update_seconds},
     }
+    chance, blind = chance_baseline(config.task), order_blind_baseline(config.task)
     run = {
         "cell": point.name,
         "labels": point.labels,
         "config": config,
         "measures": point.measures,
         "until_learned": point.until_learned,
-        "floors": _baselines(config.task),
+        "floors": chance._asdict()
+        | {f"order_blind_{name}": value for name, value in blind._asdict().items()}
+        | {"distance": chance_distance(config.task.vocab_size)},
         "versions": machine.versions(),
         "date": datetime.date.today(),
     }
@@ -107,9 +101,8 @@ def train(
     config, size = point.config, chunk_size(point.config)
     work = range(config.training.sequences)
     clock, loss, accuracy = [time.perf_counter()], [], []
-    for chunk in chunks(
-        functools.partial(programs.train, traced), programs.init(traced), work, size
-    ):
+    run_chunk = functools.partial(programs.train, traced)
+    for chunk in chunks(run_chunk, programs.init(traced), work, size):
         loss.append(chunk.output.loss)
         accuracy.append(chunk.output.accuracy)
         clock.append(time.perf_counter())
@@ -119,15 +112,17 @@ def train(
     durations = np.diff(clock).tolist()
     whole = durations[: len(work) // size]
     updates = min(size, len(work)) * config.task.updates_per_sequence
-    return Learned(
-        chunk.state,
-        np.concatenate(loss, axis=1),
-        np.concatenate(accuracy, axis=1),
-        float(np.median(whole[1:] or durations[:1])) / updates,
-    )
+    seconds = float(np.median(whole[1:] or durations[:1])) / updates
+    losses, accuracies = (np.concatenate(each, axis=1) for each in (loss, accuracy))
+    return Learned(chunk.state, losses, accuracies, seconds)
 
 
-def measure(
+def _all_learned(accuracy: np.ndarray) -> bool:
+    """True when the running mean of every seed has reached 99%, from accuracies `[S, N]`."""
+    return all(sequences_until(curve) is not None for curve in accuracy)
+
+
+def _measure(
     name: str, config: RunConfig, programs: Programs, traced: TracedParameters, params: Params
 ) -> dict[str, np.ndarray]:
     """One of `measures.MEASURES` for every seed, leaves `[S, ...]`."""
@@ -140,32 +135,18 @@ def measure(
     return jax.tree.map(lambda leaf: leaf[: config.seeds], found)
 
 
-def results(config: RunConfig, learned: Learned, scored: Evaluation) -> dict[str, Any]:
-    """The fields of a row that training and evaluation give.
+def _results(config: RunConfig, learned: Learned, scored: Evaluation) -> dict[str, Any]:
+    """The fields of a row that training and evaluation give; NaN, which becomes None, for unknown.
 
     A seed with a non-finite loss has failed and counts as accuracy 0 and 0 bits.
     """
+    seeds, sequences = result.seeds_of(config), learned.accuracy.shape[1]
     failed = result.failures(config, learned.loss, scored.loss)
-    good = np.array([seed not in failed["seed"] for seed in result.seeds_of(config)])
-    sequences = learned.accuracy.shape[1]
-    updates = sequences * config.task.updates_per_sequence
-    return {
-        "trained": {"sequences": sequences, "updates": updates},
-        "parameters": sum(leaf.size // len(leaf) for leaf in jax.tree.leaves(learned.state.params)),
-        "by_seed": _by_seed(config, learned, scored, good),
-        "accuracy_by_position": _by_position(scored.accuracy_by_position, good),
-        "failed": failed,
-    }
-
-
-def _by_seed(
-    config: RunConfig, learned: Learned, scored: Evaluation, good: np.ndarray
-) -> dict[str, Any]:
-    """The scores of every seed; NaN, which becomes None, where there is none."""
+    good = ~np.isin(seeds, failed["seed"])
     loss = np.where(good, scored.loss, np.nan)
-    reached = [sequences_until(curve) for curve in learned.accuracy]
-    scores = {
-        "seed": result.seeds_of(config),
+    reached = map(sequences_until, learned.accuracy)
+    by_seed = {
+        "seed": seeds,
         "accuracy": np.where(good, scored.accuracy, 0.0),
         "loss": loss,
         "distance": np.where(good, scored.distance, np.nan),
@@ -173,31 +154,16 @@ def _by_seed(
     }
     if config.task.framing == "classes":
         chance = chance_baseline(config.task).loss
-        scores["recalled_bits"] = [
+        by_seed["recalled_bits"] = [
             recalled_bits(x, chance) if ok else 0.0 for x, ok in zip(loss, good, strict=True)
         ]
-    return scores
-
-
-def _by_position(accuracy: np.ndarray, good: np.ndarray) -> np.ndarray | None:
-    """The mean accuracy by position of the seeds that did not fail, `[S, P]` to P values."""
-    if accuracy.shape[1] > MOST_POSITIONS:
-        return None
-    kept = accuracy[good] if good.any() else np.full_like(accuracy, np.nan)
-    return np.mean(kept, axis=0)
-
-
-def _baselines(task: TaskConfig) -> dict[str, float]:
-    chance, blind = chance_baseline(task), order_blind_baseline(task)
+    by_position = scored.accuracy_by_position
+    kept = by_position[good] if good.any() else np.full_like(by_position, np.nan)
+    updates = sequences * config.task.updates_per_sequence
     return {
-        "accuracy": chance.accuracy,
-        "loss": chance.loss,
-        "order_blind_accuracy": blind.accuracy,
-        "order_blind_loss": blind.loss,
-        "distance": chance_distance(task.vocab_size),
+        "trained": {"sequences": sequences, "updates": updates},
+        "parameters": sum(leaf.size // len(leaf) for leaf in jax.tree.leaves(learned.state.params)),
+        "by_seed": by_seed,
+        "accuracy_by_position": np.mean(kept, axis=0) if kept.shape[1] <= 64 else None,
+        "failed": failed,
     }
-
-
-def _all_learned(accuracy: np.ndarray) -> bool:
-    """True when the running mean of every seed has reached 99%, from accuracies `[S, N]`."""
-    return all(sequences_until(curve) is not None for curve in accuracy)

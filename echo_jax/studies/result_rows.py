@@ -19,12 +19,11 @@ from echo_jax.exceptions import StorageError
 from echo_jax.studies.grid_point import GridPoint, Label
 
 TIMING = ("seconds", "versions", "date")
-"""Fields that the digest of a row excludes, because a repeat gives others."""
+"""Fields that the digest of a row excludes."""
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=0)]
-Number = int | float | None
-MeasuredOfSeed = Number | Annotated[list[Number], Meta(max_length=1000)]
+MeasuredOfSeed = int | float | None | Annotated[list[int | float | None], Meta(max_length=1000)]
 
 
 class _Fields(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -56,8 +55,7 @@ class BySeed(_Fields):
     loss: list[float | None]
     distance: list[float | None]
     sequences_to_99: list[Count | None]
-    recalled_bits: list[float] | UnsetType = UNSET
-    """Of classes; a regression has no bits."""
+    recalled_bits: list[float] | UnsetType = UNSET  # a regression has none
 
 
 class Failed(_Fields):
@@ -74,8 +72,7 @@ class Seconds(_Fields):
     train: float
     evaluate: float
     measure: float
-    update: float | UnsetType = UNSET
-    """Of one update, which the first rows did not measure."""
+    update: float | UnsetType = UNSET  # the first rows did not measure it
 
 
 class ResultRow(_Fields):
@@ -91,16 +88,13 @@ class ResultRow(_Fields):
     measures: list[str]
     until_learned: bool
     trained: Trained
-    parameters: Count
-    """Trainable numbers of one seed."""
-    bytes: Count
-    """Memory of a chunk of training, all seeds, by the compiler's analysis."""
+    parameters: Count  # trainable numbers of one seed
+    bytes: Count  # memory of a chunk of training, all seeds, by the compiler's analysis
     baselines: Baselines = msgspec.field(name="floors")
     by_seed: BySeed
+    # the mean over the seeds that did not fail; None where a sequence has more than 64 rows
     accuracy_by_position: list[Share | None] | None
-    """The mean over the seeds that did not fail; None where a sequence has more than 64 rows."""
-    measured: dict[str, dict[str, list[MeasuredOfSeed]]]
-    """By measure and by what it finds, `[S, ...]`."""
+    measured: dict[str, dict[str, list[MeasuredOfSeed]]]  # by measure and what it finds, `[S, ...]`
     failed: Failed
     seconds: Seconds
     versions: dict[str, str]
@@ -123,10 +117,7 @@ class ResultRow(_Fields):
 
     @property
     def key(self) -> str:
-        """The key of its grid point.
-
-        A row from before a field of the configuration existed has the field's default.
-        """
+        """The key of its grid point."""
         measures = tuple(self.measures)
         return GridPoint(self.labels, self.config, measures, self.until_learned).key
 

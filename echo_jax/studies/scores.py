@@ -13,10 +13,8 @@ from echo_jax.studies.result_rows import ResultRow
 def scores(row: ResultRow, name: str) -> list:
     """A score of every seed, None for never; an empty list where it was not measured.
 
-    Args:
-      row: of a grid point.
-      name: a field of `by_seed`; updates_to_99 or rows_to_99; or a measure and what it finds, as in
-        "rows_apart missing".
+    Its name is a field of `by_seed`, updates_to_99 or rows_to_99, or a measure and what it finds,
+    "rows_apart missing".
     """
     if name in ("updates_to_99", "rows_to_99"):
         task = row.config.task
@@ -42,16 +40,15 @@ def shown(row: ResultRow, name: str, pattern: Callable[[float], str]) -> str:
     """A median and its interval as text, "99.73% (99.70 to 99.77)"; "-" if not measured."""
     if not scores(row, name):
         return "-"
-    found = summary(row, name)
-    middle = pattern(found.median)
-    if found.interval is None or math.isinf(found.interval.low):
-        return middle
-    low, high = (pattern(bound).removesuffix("%") for bound in found.interval[:2])
-    return f"{middle} ({low} to {high})"
+    middle, interval = summary(row, name)
+    if interval is None or math.isinf(interval.low):
+        return pattern(middle)
+    low, high = (pattern(bound).removesuffix("%") for bound in interval[:2])
+    return f"{pattern(middle)} ({low} to {high})"
 
 
 def places(row: ResultRow, name: str) -> tuple[int, list[float]]:
-    """A score at each of P places, its mean over the seeds: the first place, and P values.
+    """The first of P places, and a score at each, its mean over the seeds.
 
     A place is a position in the sequence for accuracy_by_position, which begins at the time of the
     first row of a batch, and an index from 0 for what a measure finds.

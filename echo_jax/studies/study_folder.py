@@ -10,7 +10,6 @@ folder.json          the kind of the folder
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
 
 from echo_jax import atomic_files
 from echo_jax.exceptions import StorageError
@@ -20,10 +19,8 @@ from echo_jax.studies.result_rows import ResultRow
 
 PAGE, MARKDOWN, KIND = "index.html", "README.md", "folder.json"
 
-Kind = Literal["all studies", "fast studies", "a sweep"]
 
-
-def claim(out: Path, kind: Kind) -> None:
+def claim(out: Path, kind: str) -> None:
     """Make the folder, or check that it is of this kind, before anything is run.
 
     StorageError where it cannot be made, is of another kind, or has a page or figure that was
@@ -35,9 +32,8 @@ def claim(out: Path, kind: Kind) -> None:
             "--out"
         )
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "rows").mkdir(exist_ok=True)
-        (out / "figures").mkdir(exist_ok=True)
+        for folder in (out, out / "rows", out / "figures"):
+            folder.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         why = getattr(error, "strerror", "there is a NUL in its name")
         raise StorageError(
@@ -58,10 +54,7 @@ def rows_path(out: Path, name: str) -> Path:
 
 
 def rows_of(out: Path, studies: Mapping[str, Study]) -> dict[str, list[ResultRow]]:
-    """The rows of each study, in the order of its grid points, as far as they were run.
-
-    The file of a study may have rows of other grids too, which belong to none of its grid points.
-    """
+    """The rows of each study, in the order of its grid points, as far as they were run."""
     return {
         name: result_rows.finished(study.points, result_rows.read(rows_path(out, name)))
         for name, study in studies.items()

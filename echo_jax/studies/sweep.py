@@ -1,9 +1,7 @@
 """A sweep over grid points: those with a row of results are skipped, all others are run.
 
-missing    grid points that have no row yet
-groups     of grid points with the same shapes, which share their compiled programs
-compile    the programs of the next group, while this one trains
-append     the row of each grid point, as soon as it is done
+Grid points with the same shapes share their compiled programs, and those of the next group are
+compiled while this one trains. The row of each grid point is appended as soon as it is done.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +20,7 @@ OnProgress = Callable[[GridPoint, float], None]
 
 
 def complete(
-    points: Sequence[GridPoint], path: Path, on_progress: OnProgress | None = None
+    points: Sequence[GridPoint], path: Path, on_progress: OnProgress = lambda *_: None
 ) -> Iterator[ResultRow]:
     """Run the grid points that have no row in a file yet, append their rows, and yield them."""
     for row in run(result_rows.missing(points, result_rows.read(path)), on_progress):
@@ -30,7 +28,9 @@ def complete(
         yield row
 
 
-def run(points: Sequence[GridPoint], on_progress: OnProgress | None = None) -> Iterator[ResultRow]:
+def run(
+    points: Sequence[GridPoint], on_progress: OnProgress = lambda *_: None
+) -> Iterator[ResultRow]:
     """The row of every grid point, in an order that compiles each program once."""
     groups: dict[object, list[GridPoint]] = {}
     for point in points:
@@ -38,12 +38,11 @@ def run(points: Sequence[GridPoint], on_progress: OnProgress | None = None) -> I
     waiting = list(groups.values())
     with ThreadPoolExecutor(1) as background:
         compiling: Future[Timed] | None = None
-        for i, group in enumerate(waiting):
+        for group, following in zip(waiting, [*waiting[1:], None], strict=True):
             programs, seconds = compiling.result() if compiling else _compiled(group[0])
-            if i + 1 < len(waiting):
-                compiling = background.submit(_compiled, waiting[i + 1][0])
+            compiling = background.submit(_compiled, following[0]) if following else None
             for point in group:
-                yield run_point(point, programs, seconds, on_progress or (lambda *_: None))
+                yield run_point(point, programs, seconds, on_progress)
 
 
 def _compiled(point: GridPoint) -> Timed:

@@ -6,36 +6,23 @@ from echo_jax import machine
 from echo_jax.config import RunConfig
 from echo_jax.studies.grid_point import GridPoint
 
-COMPILE, POINT = 3.5, 1.0
-"""Seconds to compile the programs of a shape, and of a grid point besides training."""
-
-PROBE, MEASURE = 0.5, 0.1
-"""Seconds of a measure for one seed: of `probe`, and of every other."""
-
 
 def seconds_of(points: Sequence[GridPoint], speed: float = 1.0) -> float:
     """Estimated seconds to run some grid points; `speed` is `machine.speed()`."""
-    compiled = {point.program for point in points}
-    work = sum(POINT + _measuring(point) + _training(point.config) for point in points)
-    return (COMPILE * len(compiled) + work) / speed
+    seconds = 3.5 * len({point.program for point in points})  # to compile
+    for point in points:
+        config = point.config
+        measures = sum(0.5 if name == "probe" else 0.1 for name in point.measures)
+        updates = config.training.sequences * config.task.updates_per_sequence
+        rounds = -(-config.seeds // machine.cores())
+        training = rounds * updates * _microseconds(config) / 1e6
+        seconds += 1.0 + measures * config.seeds + training
+    return seconds / speed
 
 
 def minutes(seconds: float) -> str:
     """Seconds as minutes, at least a half."""
     return f"{seconds / 60:.0f}" if seconds > 90 else f"{max(seconds / 60, 0.5):.1f}"
-
-
-def _measuring(point: GridPoint) -> float:
-    """Seconds of the measures of a grid point, all seeds."""
-    each = sum(PROBE if name == "probe" else MEASURE for name in point.measures)
-    return each * point.config.seeds
-
-
-def _training(config: RunConfig) -> float:
-    """Seconds of training, all seeds, on all cores."""
-    updates = config.training.sequences * config.task.updates_per_sequence
-    rounds = -(-config.seeds // machine.cores())
-    return rounds * updates * _microseconds(config) / 1e6
 
 
 def _microseconds(config: RunConfig) -> float:
