@@ -1,6 +1,6 @@
 """The figure of a study and the text in its place, made from its rows. No jax here."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,29 +25,62 @@ AXIS_NAMES = {
 }
 """The names of scores in figures."""
 
-MOST_NAMED = 24
-"""Most grid points whose values the text in place of a figure names."""
-
 
 def drawn(chart: Chart, rows: Sequence[ResultRow]) -> list[ResultRow]:
     """The rows that a figure shows."""
     return [row for row in rows if not chart.leave_out(row.labels)]
 
 
-def curves(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, tuple[int, list[float]]]:
-    """The curves or bars of a figure by name: the first place and the values, means over seeds."""
+def curves(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, dict[int, float]]:
+    """The curves or bars of a figure by name: at each place the mean over the seeds."""
     found = {}
     for row in drawn(chart, rows):
         for score in chart.y.split(","):
             part = f", {score.split()[-1]}" if chart.kind == "bars" else ""
-            found[_series(chart, row) + part] = places(row, score)
+            first, values = places(row, score)
+            found[_series(chart, row) + part] = dict(enumerate(values, first))
     return found
 
 
 def figure(chart: Chart, rows: Sequence[ResultRow]) -> Any:
     """The matplotlib figure of a chart."""
-    draw = {"dots": _dots, "lines": _lines, "heat": _heat, "curves": _curves, "bars": _bars}
-    return draw[chart.kind](chart, drawn(chart, rows))
+    rows, name, shares = drawn(chart, rows), _axis_name(chart), chart.y == "accuracy"
+    chances = [row.baselines.accuracy for row in rows]
+    if chart.kind == "dots":
+        dots = [(row.point, _estimate(row, chart.y)) for row in rows]
+        return charts.dots_figure(dots, chances if shares else [None] * len(rows), name, shares)
+    if chart.kind == "heat":
+        return _heat(chart, rows)
+    if chart.kind == "bars":
+        bars = {name: list(values.values()) for name, values in curves(chart, rows).items()}
+        groups = [str(place) for place in range(max(map(len, bars.values())))]
+        return charts.bars_figure(groups, bars, chart.x, "share", chances[0], True)
+    lines: dict[str, list[tuple[float, Estimate]]] = {}
+    if chart.kind == "lines":
+        for row in rows:
+            at = (float(row.labels[chart.x]), _estimate(row, chart.y))
+            lines.setdefault(_series(chart, row), []).append(at)
+    else:
+        found = curves(chart, rows)
+        shares = not any(value > 1 for values in found.values() for value in values.values())
+        for line, values in found.items():
+            lines[line] = [(place, Estimate(v, None, None)) for place, v in values.items()]
+    baseline = chances[0] if shares and len(set(chances)) == 1 else None
+    return charts.lines_figure(lines, chart.x, name, baseline, shares, chart.log_x)
+
+
+def _heat(chart: Chart, rows: Sequence[ResultRow]) -> Any:
+    across, up = (
+        list(dict.fromkeys(row.labels[axis] for row in rows)) for axis in (chart.x, chart.up)
+    )
+    panels: dict[str, np.ndarray] = {}
+    for row in rows:
+        panel = panels.setdefault(_series(chart, row), np.full((len(up), len(across)), np.nan))
+        place = up.index(row.labels[chart.up]), across.index(row.labels[chart.x])
+        panel[place] = median(row, chart.y)
+    shares = chart.y == "accuracy"
+    name = _axis_name(chart)
+    return charts.heat_figure(panels, across, up, chart.x, chart.up, name, percent=shares)
 
 
 def caption(chart: Chart) -> str:
@@ -61,74 +94,24 @@ def alternative(chart: Chart, rows: Sequence[ResultRow]) -> str:
     kind = {"dots": "Dots", "lines": "Lines", "heat": "Maps", "curves": "Lines", "bars": "Bars"}
     what = f"{kind[chart.kind]} of {caption(chart)}"
     if chart.kind in ("curves", "bars"):
-        said = (f"{name}: {_curve_in_words(*c)}" for name, c in curves(chart, rows).items())
+        said = (f"{name}: {_extremes(values)}" for name, values in curves(chart, rows).items())
         return f"{what}. {'; '.join(said)}."
     write = percent if chart.y == "accuracy" else number if "to_99" in chart.y else decimals
     values = {row.point: median(row, chart.y) for row in drawn(chart, rows)}
-    if len(values) > MOST_NAMED:
+    if len(values) > 24:
         spread = f"from {write(min(values.values()))} to {write(max(values.values()))}"
         return f"{what}, {len(values)} grid points, {spread}; the table has each of them."
     return f"{what}. {'; '.join(f'{name}: {write(value)}' for name, value in values.items())}."
 
 
-def _curve_in_words(first: int, values: Sequence[float]) -> str:
+def _extremes(values: Mapping[int, float]) -> str:
     """The highest and the lowest value of a curve."""
-    if np.isnan(values).all():  # all seeds failed
+    known = {place: value for place, value in values.items() if not np.isnan(value)}
+    if not known:  # all seeds failed
         return "unknown"
-    best = int(np.nanargmax(values))
-    write = percent if values[best] <= 1 else "{:.1f}".format
-    lowest = write(float(np.nanmin(values)))
-    return f"highest at {first + best} with {write(values[best])}, lowest {lowest}"
-
-
-def _dots(chart: Chart, rows: Sequence[ResultRow]) -> Any:
-    shares = chart.y == "accuracy"
-    baselines = [row.baselines.accuracy if shares else None for row in rows]
-    dots = [(row.point, _estimate(row, chart.y)) for row in rows]
-    return charts.dots_figure(dots, baselines, _axis_name(chart), shares)
-
-
-def _lines(chart: Chart, rows: Sequence[ResultRow]) -> Any:
-    series: dict[str, list[tuple[float, Estimate]]] = {}
-    for row in rows:
-        at = (float(row.labels[chart.x]), _estimate(row, chart.y))
-        series.setdefault(_series(chart, row), []).append(at)
-    shares = chart.y == "accuracy"
-    chances = {row.baselines.accuracy for row in rows}
-    baseline = chances.pop() if shares and len(chances) == 1 else None
-    name = _axis_name(chart)
-    return charts.lines_figure(series, chart.x, name, baseline, shares, chart.log_x)
-
-
-def _curves(chart: Chart, rows: Sequence[ResultRow]) -> Any:
-    series = {
-        name: [(place, Estimate(value, None, None)) for place, value in enumerate(values, first)]
-        for name, (first, values) in curves(chart, rows).items()
-    }
-    shares = all(not estimate.value > 1 for points in series.values() for _, estimate in points)
-    baseline = rows[0].baselines.accuracy if shares else None
-    return charts.lines_figure(series, chart.x, _axis_name(chart), baseline, shares)
-
-
-def _bars(chart: Chart, rows: Sequence[ResultRow]) -> Any:
-    series = {name: values for name, (_, values) in curves(chart, rows).items()}
-    groups = [str(place) for place in range(max(map(len, series.values())))]
-    return charts.bars_figure(groups, series, chart.x, "share", rows[0].baselines.accuracy, True)
-
-
-def _heat(chart: Chart, rows: Sequence[ResultRow]) -> Any:
-    across, up = (
-        list(dict.fromkeys(row.labels[axis] for row in rows)) for axis in (chart.x, chart.up)
-    )
-    panels: dict[str, np.ndarray] = {}
-    for row in rows:
-        panel = panels.setdefault(_series(chart, row), np.full((len(up), len(across)), np.nan))
-        panel[up.index(row.labels[chart.up]), across.index(row.labels[chart.x])] = median(
-            row, chart.y
-        )
-    shares = chart.y == "accuracy"
-    name = _axis_name(chart)
-    return charts.heat_figure(panels, across, up, chart.x, chart.up, name, percent=shares)
+    best = max(known, key=known.__getitem__)
+    write = percent if known[best] <= 1 else "{:.1f}".format
+    return f"highest at {best} with {write(known[best])}, lowest {write(min(known.values()))}"
 
 
 def _axis_name(chart: Chart) -> str:

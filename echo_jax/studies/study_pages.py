@@ -12,7 +12,7 @@ from echo_jax.report.markdown_page import markdown_page, markdown_summary
 from echo_jax.report.page import Figure, Page, Section, computed
 from echo_jax.report.styles import svg
 from echo_jax.studies import answers
-from echo_jax.studies.catalogue import Chart, Study
+from echo_jax.studies.catalogue import Study
 from echo_jax.studies.result_rows import ResultRow
 from echo_jax.studies.study_figures import alternative, caption, drawn, figure
 from echo_jax.studies.study_folder import MARKDOWN, PAGE
@@ -23,18 +23,24 @@ SUMMARY = "studies"
 
 
 def section(name: str, study: Study, rows: Sequence[ResultRow], command: str) -> Section:
-    """The section of a study, as far as it was run.
+    """The section of a study, from the rows of those of its grid points that were run.
 
-    Args:
-      name: of the study.
-      study: its question and grid points.
-      rows: those of its grid points that were run, in their order; at least one.
-      command: reproduces the section.
+    `command` reproduces it. There is at least one row, and they have the order of the grid points.
     """
+    notes = list(study.notes)
     missing = len(study.points) - len(rows)
-    notes = [*study.notes, *_failures(rows)]
     if missing:
         notes.insert(0, f"Not finished: {missing} of {len(study.points)} grid points are missing.")
+    if failed := [f"{row.point} (seed {seed})" for row in rows for seed in row.failed.seed]:
+        notes.append(
+            f"The loss became non-finite in: {', '.join(failed)}. Each such seed counts as "
+            "accuracy 0 and 0 bits."
+        )
+    drawing = None
+    if drawn(study.chart, rows):
+        shown, said = svg(figure(study.chart, rows), name), caption(study.chart)
+        said = f"{said[0].upper()}{said[1:]}."
+        drawing = Figure(shown, f"figures/{name}.svg", alternative(study.chart, rows), said)
     return Section(
         name=name,
         heading=study.question,
@@ -44,36 +50,16 @@ def section(name: str, study: Study, rows: Sequence[ResultRow], command: str) ->
             *pair_tables(study, rows),
             *curve_tables(study.chart, rows),
         ],
-        figure=_figure(name, study.chart, rows),
+        figure=drawing,
         command=command,
         notes=notes,
     )
 
 
-def _figure(name: str, chart: Chart, rows: Sequence[ResultRow]) -> Figure | None:
-    """The figure of a study; None where no row is drawn."""
-    if not drawn(chart, rows):
-        return None
-    drawing, said = svg(figure(chart, rows), name), caption(chart)
-    said = f"{said[0].upper()}{said[1:]}."
-    return Figure(drawing, f"figures/{name}.svg", alternative(chart, rows), said)
-
-
-def _failures(rows: Sequence[ResultRow]) -> list[str]:
-    """A note on the seeds that failed, where there are any."""
-    failed = [f"{row.point} (seed {seed})" for row in rows for seed in row.failed.seed]
-    if not failed:
-        return []
-    return [
-        f"The loss became non-finite in: {', '.join(failed)}. Each such seed counts as accuracy 0 "
-        "and 0 bits."
-    ]
-
-
 def introduction(rows: Sequence[ResultRow]) -> list[str]:
     """Paragraphs before all studies: the task, the seeds, the intervals and the scores."""
-    counts = sorted({row.config.seeds for row in rows})
-    shares = [100 * statistics.median_interval(np.zeros(n)).coverage for n in counts if n > 1]
+    counts = {row.config.seeds for row in rows} - {1}
+    shares = [100 * statistics.median_interval(np.zeros(n)).coverage for n in counts]
     interval = "With one seed there is no interval."
     if shares:
         share = " to ".join(dict.fromkeys(f"{each:.0f}" for each in (min(shares), max(shares))))
@@ -102,12 +88,7 @@ def write(
 ) -> None:
     """Write the page, its Markdown and its figures over those generated before.
 
-    Args:
-      out: the folder.
-      title: the heading of the page.
-      rows: all rows that the sections were made from; they give the date and the versions.
-      sections: in reading order.
-      command: reproduces the page.
+    `rows` are all that the sections were made from; `command` reproduces the page.
     """
     made = computed((row.date.isoformat(), row.versions) for row in rows)
     page = Page(title, introduction(rows), sections, made, command)

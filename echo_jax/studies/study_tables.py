@@ -1,7 +1,9 @@
 """The tables of a study, made from its rows. No jax here."""
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -12,16 +14,12 @@ from echo_jax.report.page import Table
 from echo_jax.studies.catalogue import Chart, Study
 from echo_jax.studies.result_rows import ResultRow
 from echo_jax.studies.scores import scores, shown
-from echo_jax.studies.study_figures import curves, drawn
-
-MIB = 2**20
+from echo_jax.studies.study_figures import curves
 
 
 def _bits(row: ResultRow) -> str:
-    if not scores(row, "recalled_bits"):
-        return "-"
-    most = math.log2(row.config.task.vocab_size)
-    return f"{shown(row, 'recalled_bits', decimals)} of {most:.2f}"
+    found = shown(row, "recalled_bits", decimals)
+    return found if found == "-" else f"{found} of {math.log2(row.config.task.vocab_size):.2f}"
 
 
 def _reached(row: ResultRow) -> str:
@@ -37,39 +35,31 @@ def _update_microseconds(row: ResultRow) -> str:
     return number(1e6 * seconds / row.config.seeds)
 
 
-def _share(name: str) -> Callable[[ResultRow], str]:
-    return lambda row: shown(row, name, percent)
-
-
-def _count(name: str) -> Callable[[ResultRow], str]:
-    return lambda row: shown(row, name, number)
-
-
 COLUMNS: Mapping[str, Callable[[ResultRow], str]] = {
-    "accuracy": _share("accuracy"),
+    "accuracy": partial(shown, name="accuracy", pattern=percent),
     "chance": lambda row: percent(row.baselines.accuracy),
     "order-blind": lambda row: percent(row.baselines.order_blind_accuracy),
     "can be known": lambda row: percent(knowable_share(row.config)),
     "recalled bits": _bits,
-    "loss": lambda row: shown(row, "loss", "{:.4f}".format),
+    "loss": partial(shown, name="loss", pattern="{:.4f}".format),
     "reached 99%": _reached,
-    "sequences to 99%": _count("sequences_to_99"),
-    "updates to 99%": _count("updates_to_99"),
-    "rows to 99%": _count("rows_to_99"),
+    "sequences to 99%": partial(shown, name="sequences_to_99", pattern=number),
+    "updates to 99%": partial(shown, name="updates_to_99", pattern=number),
+    "rows to 99%": partial(shown, name="rows_to_99", pattern=number),
     "sequences": lambda row: number(row.trained.sequences),
     "updates": lambda row: number(row.trained.updates),
     "seeds": lambda row: str(row.config.seeds),
     "seconds": lambda row: f"{row.seconds.train:.1f}",
     "\u00b5s an update": _update_microseconds,
     "parameters": lambda row: number(row.parameters),
-    "MiB": lambda row: f"{row.bytes / MIB:,.0f}",
-    "late rows": _share("probe network"),
-    "distance": lambda row: shown(row, "distance", decimals),
+    "MiB": lambda row: f"{row.bytes / 2**20:,.0f}",
+    "late rows": partial(shown, name="probe network", pattern=percent),
+    "distance": partial(shown, name="distance", pattern=decimals),
     "by chance": lambda row: decimals(row.baselines.distance),
-    "missing": _share("rows_apart missing"),
-    "nothing missing": _share("rows_apart full"),
-    "state swapped": _share("other_state accuracy"),
-    "answers that repeat": _share("fed_back repeats"),
+    "missing": partial(shown, name="rows_apart missing", pattern=percent),
+    "nothing missing": partial(shown, name="rows_apart full", pattern=percent),
+    "state swapped": partial(shown, name="other_state accuracy", pattern=percent),
+    "answers that repeat": partial(shown, name="fed_back repeats", pattern=percent),
 }
 """The text of a column for a row of results."""
 
@@ -112,64 +102,34 @@ PAIR_CAPTION = (
 def pair_tables(study: Study, rows: Sequence[ResultRow]) -> list[Table]:
     """Grid points compared seed by seed, the p-values of all comparisons adjusted together.
 
-    A list with one table, or none where nothing can be compared.
+    A list with one table, or none where nothing can be compared: a seed failed or never reached the
+    score, or there is only one.
     """
     by_name = {row.point: row for row in rows}
-    compared = [
-        (by_name[first], by_name[second], score)
-        for first, second in study.pairs
-        if first in by_name and second in by_name
-        for score in study.compared
-        if _is_comparable(by_name[first], by_name[second], score)
-    ]
-    found = [
-        statistics.paired_comparison(scores(first, score), scores(second, score))
-        for first, second, score in compared
-    ]
-    adjusted = statistics.holm([each.p_value for each in found])
-    lines = [
-        [*_pair_line(*pair, each), f"{p:.2g}"]
-        for pair, each, p in zip(compared, found, adjusted, strict=True)
-    ]
-    return [Table(PAIR_CAPTION, PAIR_HEADINGS, lines)] if lines else []
-
-
-def _is_comparable(first: ResultRow, second: ResultRow, score: str) -> bool:
-    """False where a seed failed or never reached the score, or there is only one seed."""
-    values = scores(first, score) + scores(second, score)
-    return len(values) > 2 and None not in values
-
-
-def _pair_line(
-    first: ResultRow, second: ResultRow, score: str, found: statistics.Comparison
-) -> list[str]:
-    """The entries of a comparison, without the adjusted p-value."""
-    middle, low, high = map(_signed(score), (found.median, *found.interval[:2]))
-    return [
-        *_in_common(first, second),
-        PAIR_SCORES.get(score, score),
-        f"{middle} ({low} to {high})",
-        f"{found.superiority:.0%}",
-        f"{found.p_value:.2g}",
-    ]
-
-
-def _in_common(first: ResultRow, second: ResultRow) -> tuple[str, str]:
-    """The labels that a pair shares, and the difference in the others, "carried - zero"."""
-    one, other = first.labels, second.labels
-    same = ", ".join(f"{name} {value}" for name, value in one.items() if other.get(name) == value)
-    differing = [name for name in one if other.get(name) != one[name]]
-    signs = (", ".join(str(labels[name]) for name in differing) for labels in (other, one))
-    return same or "-", " - ".join(signs)
-
-
-def _signed(score: str) -> Callable[[float], str]:
-    """The format of a difference in a score."""
-    if score.endswith("_to_99"):
-        return lambda value: f"{value:+,.0f}"
-    if "points" in PAIR_SCORES.get(score, ""):
-        return lambda value: f"{100 * value:+.2f}"
-    return lambda value: f"{value:+.3g}"
+    pairs = [pair for pair in study.pairs if by_name.keys() >= set(pair)]
+    lines, p_values = [], []
+    for pair, score in itertools.product(pairs, study.compared):
+        first, second = (by_name[name] for name in pair)
+        before, after = scores(first, score), scores(second, score)
+        if len(before) < 2 or None in before + after:
+            continue
+        found = statistics.paired_comparison(before, after)
+        labels, others = first.labels, second.labels
+        same = [f"{name} {value}" for name, value in labels.items() if others.get(name) == value]
+        differing = [name for name in labels if others.get(name) != labels[name]]
+        signs = (", ".join(str(each[name]) for name in differing) for each in (others, labels))
+        name = PAIR_SCORES.get(score, score)
+        times, written = 1, "+,.0f" if score.endswith("_to_99") else "+.3g"
+        if "points" in name:
+            times, written = 100, "+.2f"
+        bounds = (found.median, *found.interval[:2])
+        middle, low, high = (format(times * bound, written) for bound in bounds)
+        line = [", ".join(same) or "-", " - ".join(signs), name, f"{middle} ({low} to {high})"]
+        lines.append([*line, f"{found.superiority:.0%}", f"{found.p_value:.2g}"])
+        p_values.append(found.p_value)
+    adjusted = statistics.holm(p_values)
+    table = [[*line, f"{p:.2g}"] for line, p in zip(lines, adjusted, strict=True)]
+    return [Table(PAIR_CAPTION, PAIR_HEADINGS, table)] if table else []
 
 
 def curve_tables(chart: Chart, rows: Sequence[ResultRow]) -> list[Table]:
@@ -177,12 +137,7 @@ def curve_tables(chart: Chart, rows: Sequence[ResultRow]) -> list[Table]:
 
     A list with one table, or none for other figures.
     """
-    if chart.kind not in ("curves", "bars") or not drawn(chart, rows):
-        return []
-    columns = {
-        name: dict(enumerate(values, first))
-        for name, (first, values) in curves(chart, rows).items()
-    }
+    columns = curves(chart, rows) if chart.kind in ("curves", "bars") else {}
     places = sorted({place for column in columns.values() for place in column})
     values = [value for column in columns.values() for value in column.values()]
     write = decimals if any(value > 1 for value in values) else percent
@@ -190,4 +145,6 @@ def curve_tables(chart: Chart, rows: Sequence[ResultRow]) -> list[Table]:
         [str(place), *(write(c[place]) if place in c else "-" for c in columns.values())]
         for place in places
     ]
-    return [Table("The figure in numbers: means over the seeds", [chart.x, *columns], lines)]
+    headings = [chart.x, *columns]
+    caption = "The figure in numbers: means over the seeds"
+    return [Table(caption, headings, lines)] if columns else []
