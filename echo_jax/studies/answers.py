@@ -23,37 +23,24 @@ MARGIN = 0.002
 """The equivalence margin for accuracies and chance, fixed before anything was run; where chance is
 below 1%, a fifth of chance."""
 
-ABSENT, PRESENT = 0.01, 0.5
-"""A value is absent from states where a probe finds it less than 1 point above chance, and present
-where it finds it in half of them."""
 
-
-class Rows:
+class Rows(list[ResultRow]):
     """The rows of a study, found by their labels."""
-
-    def __init__(self, rows: Sequence[ResultRow]) -> None:
-        """Search these rows."""
-        self._rows = rows
 
     def __call__(self, **labels: Label) -> ResultRow:
         """The first row with these labels; KeyError where it was not run."""
-        return self.all(**labels)[0]
+        for row in self.all(**labels):
+            return row
+        raise KeyError(f"no row has the labels {labels}")
 
     def each(self, label: str, *values: Label, **labels: Label) -> list[ResultRow]:
         """A row for each value of one label; KeyError where one was not run."""
         return [self(**labels, **{label: value}) for value in values]
 
     def all(self, **labels: Label) -> list[ResultRow]:
-        """All rows with these labels; KeyError where there is none."""
-        found = self.any(**labels)
-        if not found:
-            raise KeyError(f"no row has the labels {labels}")
-        return found
-
-    def any(self, **labels: Label) -> list[ResultRow]:
-        """All rows with these labels, or none."""
+        """All rows with these labels."""
         named = {name.replace("_", " "): value for name, value in labels.items()}
-        return [row for row in self._rows if named.items() <= row.labels.items()]
+        return [row for row in self if named.items() <= row.labels.items()]
 
 
 def of(name: str, rows: Sequence[ResultRow]) -> list[str]:
@@ -94,8 +81,8 @@ def when(row: ResultRow) -> str:
 
 def bits(row: ResultRow) -> str:
     """The recalled bits, of the bits of a value."""
-    most = math.log2(row.config.task.vocab_size)
-    return f"{decimals(median(row, 'recalled_bits'))} of {most:.2f} bits"
+    known = decimals(median(row, "recalled_bits"))
+    return f"{known} of {math.log2(row.config.task.vocab_size):.2f} bits"
 
 
 def higher(first: ResultRow, second: ResultRow) -> int:
@@ -131,8 +118,8 @@ def probed(row: ResultRow, steps: int) -> str:
 
 
 def absent(row: ResultRow, steps: int) -> bool:
-    """True where a probe finds the value so many steps back hardly more often than by chance."""
-    return places(row, "probe before")[1][steps] < row.baselines.accuracy + ABSENT
+    """True where a probe finds the value so many steps back less than 1 point above chance."""
+    return places(row, "probe before")[1][steps] < row.baselines.accuracy + 0.01
 
 
 def parts(rows: Rows) -> list[str]:
@@ -156,48 +143,36 @@ def parts(rows: Rows) -> list[str]:
 
 def mistake(rows: Rows) -> list[str]:
     """The two causes: the value is not in the state, or no gradient reaches it."""
-    two, whole = rows.each("batches_back", 2, "all", batch=1)
-    all_six = rows(batch=6, batches_back="all")
+    one, two, whole = rows.each("batches_back", 1, 2, "all", batch=1)
+    six, all_six = rows.each("batches_back", 1, "all", batch=6)
+    untrained = rows(batches_back="untrained")
+    far, near = probed(six, 6), probed(six, 1)
+    where = (
+        "With batches of 6 the value is not available: row r starts from the state of row r - 6, "
+        f"which holds the value 6 steps back (a linear probe finds it in {far} of the states) but "
+        f"not the one 1 step back ({near}), so the accuracy is {accuracy(six)}."
+        if absent(six, 1)
+        else f"With batches of 6 a linear probe finds the value 6 steps back in {far} of the "
+        f"states from which rows start and the one 1 step back in {near}; the accuracy is "
+        f"{accuracy(six)}."
+    )
+    there = places(untrained, "probe before")[1][1] >= 0.5
+    second = places(one, "accuracy_by_position")[1][1]
+    but = "and it is learned" if _taught(one) else "but no gradient reaches it"
     known = percent(knowable_share(two.config))
     removes = "removes" if _taught(two) else "does not remove"
     return [
-        _not_in_the_state(rows(batch=6, batches_back=1)),
-        _not_reached(rows(batches_back="untrained"), rows(batch=1, batches_back=1)),
+        where,
+        f"With batches of 1 the value is {'' if there else 'hardly '}in the state, found in "
+        f"{probed(untrained, 1)} of the states before training, {but}: the accuracy "
+        f"is {accuracy(one)}, with {percent(second)} in the second row of a sequence and "
+        f"{percent(median(one, 'probe network'))} in late rows, where a probe finds the value in "
+        f"{probed(one, 1)} of the states after training.",
         f"A gradient that passes through one more batch {removes} "
         f"the second cause: the accuracy is {accuracy(two)}, and {accuracy(whole)} through all "
         f"batches, where {known} of the targets can be known. Against the first cause it "
         f"{'helps' if learned(all_six) else 'does not help'}: {accuracy(all_six)}.",
     ]
-
-
-def _not_in_the_state(six: ResultRow) -> str:
-    """Where the value is with batches of 6."""
-    far, near = probed(six, 6), probed(six, 1)
-    if not absent(six, 1):
-        return (
-            f"With batches of 6 a linear probe finds the value 6 steps back in {far} of the states "
-            f"from which rows start and the one 1 step back in {near}; the accuracy is "
-            f"{accuracy(six)}."
-        )
-    return (
-        "With batches of 6 the value is not available: row r starts from the state of row r - 6, "
-        f"which holds the value 6 steps back (a linear probe finds it in {far} of the states) but "
-        f"not the one 1 step back ({near}), so the accuracy is {accuracy(six)}."
-    )
-
-
-def _not_reached(untrained: ResultRow, one: ResultRow) -> str:
-    """Where the value is with batches of 1, and what training makes of it."""
-    there = places(untrained, "probe before")[1][1] >= PRESENT
-    second = places(one, "accuracy_by_position")[1][1]
-    but = "and it is learned" if _taught(one) else "but no gradient reaches it"
-    return (
-        f"With batches of 1 the value is {'' if there else 'hardly '}in the state, found in "
-        f"{probed(untrained, 1)} of the states before training, {but}: the accuracy "
-        f"is {accuracy(one)}, with {percent(second)} in the second row of a sequence and "
-        f"{percent(median(one, 'probe network'))} in late rows, where a probe finds the value in "
-        f"{probed(one, 1)} of the states after training."
-    )
 
 
 def _taught(row: ResultRow) -> bool:
@@ -268,17 +243,21 @@ def prefix(rows: Rows) -> list[str]:
 
 def lags(rows: Rows) -> list[str]:
     """The author's guess, for lags inside the window and outside."""
-    inside = [row for row in rows.all() if row.config.task.lag < row.config.task.window]
-    outside = [row for row in rows.all() if row.config.task.lag >= row.config.task.window]
+    inside = [row for row in rows if row.config.task.lag < row.config.task.window]
+    outside = [row for row in rows if row.config.task.lag >= row.config.task.window]
     good, beyond = (list(filter(learned, some)) for some in (inside, outside))
     same = [row for row in good if (row.labels["window"], row.labels["hidden"]) == (5, 50)]
+    which = "no lag is learned"
+    if same:
+        slow = max(same, key=lambda row: median(row, "sequences_to_99"))
+        learnt = listed([row.labels["lag"] for row in same])
+        which = f"lags {learnt} are learned; the slowest, lag {slow.labels['lag']}, {when(slow)}"
     best = percent(max(median(row, "accuracy") for row in outside))
     return [
         f"The author guessed that each lag could be learned using the same structure: of "
         f"{len(inside)} combinations whose window holds the lag, {len(good)} end at 99% or more "
         f"within {MAX_UPDATES:,} updates.",
-        "With windows of 5 and 50 units, as in part 4 but from a zero state, "
-        f"{_slowest_lag(same)}.",
+        f"With windows of 5 and 50 units, as in part 4 but from a zero state, {which}.",
         f"Of {len(outside)} combinations whose window does not hold the lag, {len(beyond)} reach "
         f"99% too; the best has {best}."
         if beyond
@@ -288,15 +267,6 @@ def lags(rows: Rows) -> list[str]:
     ]
 
 
-def _slowest_lag(rows: Sequence[ResultRow]) -> str:
-    """Which lags are learned, and which of them takes the most sequences."""
-    if not rows:
-        return "no lag is learned"
-    slow = max(rows, key=lambda row: median(row, "sequences_to_99"))
-    lags = listed([row.labels["lag"] for row in rows])
-    return f"lags {lags} are learned; the slowest, lag {slow.labels['lag']}, {when(slow)}"
-
-
 def streams(rows: Rows) -> list[str]:
     """Chunks compared with whole sequences, and the effect of more gradient or more data."""
     chunks, whole = (
@@ -304,7 +274,7 @@ def streams(rows: Rows) -> list[str]:
         for name in ("chunks of 5", "whole sequences")
     )
     through = rows(trained_on="chunks of 5, gradient through all", lag=5)
-    longer = rows.any(trained_on="whole sequences, 5 times as many", lag=5)
+    longer = rows.all(trained_on="whole sequences, 5 times as many", lag=5)
     equal = f"; whole sequences with as many updates reach {accuracy(longer[0])}" if longer else ""
     said = [f"lag {lag}, {accuracy(chunks[lag])} and {accuracy(whole[lag])}" for lag in (1, 5, 10)]
     good = [listed([lag for lag in each if learned(each[lag])]) for each in (chunks, whole)]
@@ -364,30 +334,27 @@ def vocabulary(rows: Rows) -> list[str]:
     thousand = rows.each("input", *kinds, values=1000)
     reach = [accuracy(row) for row in thousand]
     take = [f"{row.parameters:,}" for row in thousand]
-    large = [row for row in rows.all(input=kinds[-1]) if row.config.task.vocab_size > 1000]
-    sizes = (
+    sizes = [
+        f"{row.labels['values']:,} values with a tied embedding: {accuracy(row)}, {bits(row)}, "
+        f"after {row.trained.updates:,} updates, {row.seconds.train / 60:.1f} minutes for all "
+        f"{row.config.seeds} seeds."
+        for row in rows.all(input=kinds[-1])
+        if row.config.task.vocab_size > 1000
+    ] or [
         f"1,000 values take {take[0]} parameters one-hot, {take[1]} with an embedding and "
         f"{take[2]} with a tied one."
-    )
+    ]
     return [
         "With two values chance is 50%, so bits say more than accuracy: "
         f"{accuracy(two)}, {bits(two)}. A thousand values reach {reach[0]} one-hot, {reach[1]} "
         f"with a learned embedding and {reach[2]} with a tied one, after as many sequences.",
-        *(map(_tied_embedding, large) if large else [sizes]),
+        *sizes,
     ]
-
-
-def _tied_embedding(row: ResultRow) -> str:
-    return (
-        f"{row.labels['values']:,} values with a tied embedding: {accuracy(row)}, {bits(row)}, "
-        f"after {row.trained.updates:,} updates, {row.seconds.train / 60:.1f} minutes for all "
-        f"{row.config.seeds} seeds."
-    )
 
 
 def length(rows: Rows) -> list[str]:
     """Which lengths are learned, and the rows of the shortest and the longest."""
-    found = rows.all()
+    found = rows
     short, long = found[0].labels, found[-1].labels
     good = [f"{row.labels['length']:,}" for row in found if learned(row)]
     return [
@@ -408,7 +375,7 @@ def size(rows: Rows) -> list[str]:
     for part, whole in TUTORIAL_SEQUENCES.items():
         found = rows.all(part=part)
         most = max(row.config.network.hidden_size for row in found)
-        longer = rows.any(part=part, sequences=LONGER * whole)
+        longer = rows.all(part=part, sequences=LONGER * whole)
         units = _least("hidden", rows.all(part=part, sequences=whole), " units")
         times = f", {_least('hidden', longer, ' units')} with {LONGER} times as many"
         counts = _least("sequences", rows.all(part=part, hidden=most))
@@ -448,7 +415,7 @@ def framing(rows: Rows) -> list[str]:
 def explain(rows: Rows) -> list[str]:
     """Which input the answer follows, trained and untrained."""
     said = []
-    for row in rows.all():
+    for row in rows:
         shares = places(row, "follows trained")[1]
         most, *rest = sorted(shares, reverse=True)
         said.append(
@@ -456,7 +423,7 @@ def explain(rows: Rows) -> list[str]:
             f"{shares.index(most)} in {percent(most)} of the sequences, and any other input in at "
             f"most {percent(max(rest))}."
         )
-    untrained = max(max(places(row, "follows untrained")[1]) for row in rows.all())
+    untrained = max(max(places(row, "follows untrained")[1]) for row in rows)
     return [
         *said,
         f"Before training it follows no input in more than {percent(untrained)}. To see what lag 1 "
@@ -467,12 +434,21 @@ def explain(rows: Rows) -> list[str]:
 def future(rows: Rows) -> list[str]:
     """A test for equivalence to chance, the loss, and answers that are fed back."""
     ahead, echo = rows(lag=-1), rows(lag=1)
+    chance = ahead.baselines.accuracy
+    loss, baseline = round(median(ahead, "loss"), 4), round(ahead.baselines.loss, 4)  # as shown
+    test = statistics.mean_equivalent(scores(ahead, "accuracy"), chance, MARGIN)
+    known = test.interval.low > chance + MARGIN
+    verdict = "No" if test.equivalent else "Yes" if known else "These seeds do not settle it"
     first, *_, last = places(ahead, "fed_back distinct")[1]
     repeats = median(ahead, "fed_back repeats")
-    done = ["become fewer"] * (last < first) + ["repeat"] * (repeats >= PRESENT)
+    done = ["become fewer"] * (last < first) + ["repeat"] * (repeats >= 0.5)
     cycle = " ".join(map(str, scores(echo, "fed_back answers")[0][:8]))
     return [
-        _predicted(ahead),
+        f"{verdict}: the mean accuracy is {percent(test.mean)}, 90% interval "
+        f"{percent(test.interval.low)} to {percent(test.interval.high)}, "
+        f"{'all' if test.equivalent else 'not all'} of it within 0.2 points of chance, "
+        f"{percent(chance)}, a margin fixed beforehand. The loss of {loss:.4f} is "
+        f"{'not ' * (loss >= baseline)}below ln V, {baseline:.4f}.",
         f"Fed back as inputs, its answers {' and '.join(done) or 'neither become fewer nor repeat'}"
         f": {first:.1f} different values among the first 25, {last:.1f} among the last 25, and "
         f"{percent(repeats)} of the starts end in a cycle of at most 25 steps.",
@@ -480,22 +456,6 @@ def future(rows: Rows) -> list[str]:
         if learned(echo)
         else f"A network trained for lag 1 ends at {accuracy(echo)} and answers {cycle}.",
     ]
-
-
-def _predicted(row: ResultRow) -> str:
-    """The test for equivalence to chance, and the loss beside that of chance."""
-    chance = row.baselines.accuracy
-    loss, baseline = round(median(row, "loss"), 4), round(row.baselines.loss, 4)  # as shown
-    said = statistics.mean_equivalent(scores(row, "accuracy"), chance, MARGIN)
-    known = said.interval.low > chance + MARGIN
-    verdict = "No" if said.equivalent else "Yes" if known else "These seeds do not settle it"
-    return (
-        f"{verdict}: the mean accuracy is {percent(said.mean)}, 90% interval "
-        f"{percent(said.interval.low)} to {percent(said.interval.high)}, "
-        f"{'all' if said.equivalent else 'not all'} of it within 0.2 points of chance, "
-        f"{percent(chance)}, a margin fixed beforehand. The loss of {loss:.4f} is "
-        f"{'not ' * (loss >= baseline)}below ln V, {baseline:.4f}."
-    )
 
 
 ANSWERS: dict[str, Callable[[Rows], list[str]]] = {
