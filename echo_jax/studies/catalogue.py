@@ -1,45 +1,29 @@
 """The studies: each a question about the echo task, and the grid that answers it. No jax here.
 
-To add a study, add an entry to `STUDIES`: a name, a question, its grid points. It then has a table,
-a figure, a line in the list and a section on the page. Until `answers` has sentences for it, its
-answer names the grid points with the highest and the lowest accuracy.
+To add a study, add an entry to `STUDIES`: a name, a question, its grid points. Until `answers` has
+sentences for it, its answer names the grid points with the highest and the lowest accuracy.
 """
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
-from echo_jax.config import PARTS, RunConfig, changed
+from echo_jax.config import PARTS, changed
 from echo_jax.studies.grid_point import Axes, GridPoint, Label, axis, grid
 
-FAST_SEEDS = 4
-"""Largest number of seeds of a grid point with --fast."""
-
-FAST_SEQUENCES = 2000
-"""Largest number of training sequences of a grid point with --fast."""
-
-FAST_NOTE = (
-    "Made with --fast: fewer seeds, a smaller grid and at most 2,000 sequences. It is a first "
-    "look and supports no claim."
-)
+FAST_SEEDS, FAST_SEQUENCES = 4, 2000
+"""The most seeds and the most training sequences of a grid point with --fast."""
 
 SCORES = ("accuracy", "chance", "recalled bits", "reached 99%", "sequences to 99%")
 """Columns that suit nearly every study."""
 
-MAX_UPDATES = 8000
-"""Updates of a grid point of `lags` and `length`: as many as part 4 of the tutorial has."""
-
-TIMED_SEQUENCES = 800
-"""Training sequences of a grid point that only measures time: two chunks, the second is timed."""
-
-LONGER = 5
-"""The factor by which some grid points train on more sequences than the tutorial."""
-
-VOCABULARY_SEQUENCES = 4000
-"""Training sequences of a grid point of `vocabulary`; each is one update of 20 rows."""
-
 TUTORIAL_SEQUENCES = {2: 500, 4: 2000}
 """Training sequences of the parts 2 and 4 of the tutorial."""
+
+LONGER = 5  # times as many sequences as in the tutorial
+MAX_UPDATES = 8000  # of a grid point of `lags` and `length`: as many as part 4 of the tutorial has
+VOCABULARY_SEQUENCES = 4000  # of a grid point of `vocabulary`; each is one update of 20 rows
+TIMED_SEQUENCES = 800  # where only the time is measured: two chunks, the second is timed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,34 +38,29 @@ class Chart:
     """
 
     kind: Literal["dots", "lines", "heat", "curves", "bars"] = "dots"
-    y: str = "accuracy"
-    """A score, as in `scores.scores`; for bars several, separated by commas."""
-    x: str = ""
-    """The label on the horizontal axis, or the name of the places."""
-    series: str = ""
-    """Labels, separated by commas."""
-    up: str = ""
-    """The label on the vertical axis of a map."""
+    y: str = "accuracy"  # a score, as in `scores.scores`; for bars several, separated by commas
+    x: str = ""  # the label on the horizontal axis, or the name of the places
+    series: str = ""  # labels, separated by commas
+    up: str = ""  # the label on the vertical axis of a map
     log_x: bool = False
-    leave_out: Callable[[Mapping[str, Any]], bool] = lambda _: False
-    """True for the labels of a grid point that is not drawn."""
+    leave_out: Callable[[Mapping[str, Any]], bool] = lambda _: False  # labels that are not drawn
 
 
 @dataclasses.dataclass(frozen=True)
 class Study:
-    """A question, the grid points that answer it, and how the answer is presented."""
+    """A question, the grid points that answer it, and how the answer is presented.
+
+    pairs     names of grid points that are compared seed by seed, the second with the first
+    compared  the scores in which they are compared
+    """
 
     question: str
     points: tuple[GridPoint, ...]
-    columns: tuple[str, ...] = SCORES
-    """Columns of its table after the labels, names of `study_tables.COLUMNS`."""
-    chart: Chart = dataclasses.field(default_factory=Chart)
+    columns: tuple[str, ...] = SCORES  # after the labels, names of `study_tables.COLUMNS`
+    chart: Chart = Chart()
     pairs: tuple[tuple[str, str], ...] = ()
-    """Names of grid points that are compared seed by seed, the second with the first."""
     compared: tuple[str, ...] = ("accuracy",)
-    """The scores in which pairs are compared."""
-    notes: tuple[str, ...] = ()
-    """Paragraphs that explain the tables and the figure."""
+    notes: tuple[str, ...] = ()  # paragraphs that explain the tables and the figure
 
 
 def fast(study: Study) -> Study:
@@ -95,7 +74,11 @@ def fast(study: Study) -> Study:
             points.append(dataclasses.replace(point, config=config))
     names = {point.name for point in points}
     pairs = tuple(pair for pair in study.pairs if names.issuperset(pair))
-    notes = (FAST_NOTE, *study.notes)
+    note = (
+        "Made with --fast: fewer seeds, a smaller grid and at most 2,000 sequences. It is a first "
+        "look and supports no claim."
+    )
+    notes = (note, *study.notes)
     return dataclasses.replace(study, points=tuple(points), pairs=pairs, notes=notes)
 
 
@@ -109,18 +92,6 @@ STREAMS = changed(CONTEXT, layout="streams", sequences=4000)
 STATELESS_NOTE = (
     "Every batch starts from a zero state (stateless), also where the tutorial carries the state."
 )
-"""The note of studies that are not about the state."""
-
-
-def _with_updates(config: RunConfig, updates: int) -> RunConfig:
-    """The configuration with as many whole sequences as so many updates need."""
-    return changed(config, sequences=updates // config.task.updates_per_sequence)
-
-
-def _parts() -> Iterable[GridPoint]:
-    yield GridPoint({"part": "2, the current value"}, CURRENT)
-    yield GridPoint({"part": "3, lag 1, one step at a time"}, NO_CONTEXT)
-    yield GridPoint({"part": "4, lag 1, windows of 5"}, CONTEXT)
 
 
 def _mistake() -> Iterable[GridPoint]:
@@ -146,24 +117,14 @@ def _state() -> Iterable[GridPoint]:
         yield GridPoint(fields | {"state": "carried"}, base, ("other_state", "probe"))
 
 
-def _state_pairs() -> Iterable[tuple[str, str]]:
-    names = [point.name for point in _state()]
-    return zip(names[::2], names[1::2], strict=True)
-
-
-def _masking() -> Iterable[GridPoint]:
-    kinds = {
-        "extra token": {"layout": "prefixes", "missing": "token"},
-        "masked": {"layout": "prefixes"},
-        "rows removed": {},
-    }
-    base = changed(STATELESS, batch_size=2)  # keeps every row of each layout but one
-    return grid(base, {"lag": axis("lag", 1, 3), "missing values": kinds}, measures=("rows_apart",))
-
-
-def _prefix() -> Iterable[GridPoint]:
-    contexts = {"window of 5": {}, "all so far": {"layout": "prefixes", "window": 25}}
-    return grid(changed(EIGHT_SEEDS, batch_size=4), {"lag": axis("lag", 1, 5), "context": contexts})
+STATE = tuple(_state())
+MISSING = {
+    "extra token": {"layout": "prefixes", "missing": "token"},
+    "masked": {"layout": "prefixes"},
+    "rows removed": {},
+}
+CONTEXTS = {"window of 5": {}, "all so far": {"layout": "prefixes", "window": 25}}
+FRAMINGS = {"classes": {}, "values in [0, 1]": {"framing": "values"}}
 
 
 def _lags() -> Iterable[GridPoint]:
@@ -173,43 +134,38 @@ def _lags() -> Iterable[GridPoint]:
         "lag": axis("lag", *range(21)),
     }
     for point in grid(EIGHT_SEEDS, axes, until_learned=True):
-        config = _with_updates(point.config, MAX_UPDATES)
+        sequences = MAX_UPDATES // point.config.task.updates_per_sequence
+        config = changed(point.config, sequences=sequences)
         in_fast = point.labels["lag"] in (0, 1, 4, 5, 20) and point.labels["hidden"] != 100
         yield dataclasses.replace(point, config=config, in_fast=in_fast)
 
 
 def _streams() -> Iterable[GridPoint]:
-    def point(trained_on: str, in_fast: bool, **fields: Any) -> GridPoint:
-        config = changed(STREAMS, seeds=8, **fields)
-        return GridPoint(
-            {"trained on": trained_on, "lag": config.task.lag}, config, (), in_fast=in_fast
-        )
-
+    longer = {"window": 25, "sequences": LONGER * STREAMS.training.sequences}
     for lag in (1, 2, 3, 5, 7, 10, 15, 20):
         some = lag in (1, 5, 10)
-        yield point("chunks of 5", some, lag=lag)
-        yield point("whole sequences", some, lag=lag, window=25)
+        kinds = [("chunks of 5", some, {}), ("whole sequences", some, {"window": 25})]
         if some:
-            yield point("chunks of 5, gradient through all", lag == 5, lag=lag, bptt_batches=5)
-            longer = {"window": 25, "sequences": LONGER * STREAMS.training.sequences}
-            yield point("whole sequences, 5 times as many", False, lag=lag, **longer)
+            kinds.append(("chunks of 5, gradient through all", lag == 5, {"bptt_batches": 5}))
+            kinds.append(("whole sequences, 5 times as many", False, longer))
+        for trained_on, in_fast, fields in kinds:
+            config = changed(STREAMS, seeds=8, lag=lag, **fields)
+            yield GridPoint({"trained on": trained_on, "lag": lag}, config, in_fast=in_fast)
 
 
 def _mlp() -> Iterable[GridPoint]:
     mlp = {"cell": "mlp", "hidden_size": 58}
-    for lag in (1, 4, 5):
-        base = changed(STATELESS, lag=lag)
-        yield GridPoint({"sees": "windows of 5", "network": "LSTM", "lag": lag}, base)
-        config = changed(base, **mlp)
-        yield GridPoint({"sees": "windows of 5", "network": "MLP", "lag": lag}, config)
-    networks = {
-        "LSTM": {},
-        "MLP": {"cell": "mlp", "hidden_size": 175, "delay_line": 1},
+    windows: dict[str, dict] = {"LSTM": {}, "MLP": mlp}
+    stream = windows | {
+        "MLP": mlp | {"hidden_size": 175, "delay_line": 1},
         "MLP with a delay line of 5": mlp | {"delay_line": 5},
     }
-    for lag in (1, 5):
-        sees = {"one value at a time": {"window": 25}}
-        yield from grid(STREAMS, {"sees": sees, "network": networks, "lag": axis("lag", lag)})
+    for base, sees, networks, lags in (
+        (STATELESS, {"windows of 5": {}}, windows, (1, 4, 5)),
+        (STREAMS, {"one value at a time": {"window": 25}}, stream, (1, 5)),
+    ):
+        for lag in lags:
+            yield from grid(base, {"sees": sees, "network": networks, "lag": axis("lag", lag)})
 
 
 INPUTS: dict[str, dict[str, Any]] = {
@@ -217,7 +173,6 @@ INPUTS: dict[str, dict[str, Any]] = {
     "embedding of 64": {"encoding": "embedding"},
     "embedding of 64, tied": {"encoding": "embedding", "tied": True},
 }
-"""The encodings of `vocabulary`: for each label the fields that it sets."""
 
 
 def _vocabulary() -> Iterable[GridPoint]:
@@ -230,12 +185,10 @@ def _vocabulary() -> Iterable[GridPoint]:
         large = changed(base, vocab_size=values, evaluation_sequences=50)
         for name, fields in INPUTS.items():
             labels: dict[str, Label] = {"values": values, "input": f"{name}, time alone"}
-            config = changed(large, **fields, seeds=2, sequences=TIMED_SEQUENCES)
-            if fields.get("tied"):
-                labels["input"] = name
-                config = changed(large, **fields, sequences=sequences)
-            until_learned = bool(fields.get("tied"))
-            yield GridPoint(labels, config, (), until_learned, in_fast=False)
+            amount, tied = {"seeds": 2, "sequences": TIMED_SEQUENCES}, "tied" in fields
+            if tied:
+                labels["input"], amount = name, {"sequences": sequences}
+            yield GridPoint(labels, changed(large, **fields, **amount), (), tied, in_fast=False)
 
 
 def _length() -> Iterable[GridPoint]:
@@ -245,7 +198,7 @@ def _length() -> Iterable[GridPoint]:
         config = changed(CONTEXT, length=length, batch_size=batch, seeds=8)
         labels = {"length": length, "viable rows": viable, "batch": batch}
         labels["rows used"] = len(config.task.row_times)
-        config = _with_updates(config, MAX_UPDATES)
+        config = changed(config, sequences=MAX_UPDATES // config.task.updates_per_sequence)
         yield GridPoint(labels, config, in_fast=length in (5, 6, 25, 1000))
 
 
@@ -253,32 +206,26 @@ def _size() -> Iterable[GridPoint]:
     sizes = {2: (1, 2, 3, 4, 6, 8, 10, 12, 15), 4: (2, 5, 8, 10, 15, 20, 30, 40, 50)}
     counts = {2: (100, 150, 200, 300, 400), 4: (500, 1000, 1250, 1500, 1750)}
     longer = {2: (2, 3, 4, 6, 8), 4: (8, 15, 20, 30)}
-
-    def point(part: int, hidden_size: int, sequences: int, in_fast: bool) -> GridPoint:
-        labels: dict[str, Label] = {"part": part, "hidden": hidden_size, "sequences": sequences}
-        base = {2: CURRENT, 4: CONTEXT}[part]
-        config = changed(base, hidden_size=hidden_size, sequences=sequences, seeds=8)
-        return GridPoint(labels, config, in_fast=in_fast)
-
     for part, whole in TUTORIAL_SEQUENCES.items():
-        for hidden_size in sizes[part]:
-            yield point(part, hidden_size, whole, hidden_size in sizes[part][::3])
-        for sequences in counts[part]:
-            yield point(part, sizes[part][-1], sequences, sequences == counts[part][2])
-        for hidden_size in longer[part]:
-            yield point(part, hidden_size, LONGER * whole, False)
-
-
-def _framing() -> Iterable[GridPoint]:
-    framings = {"classes": {}, "values in [0, 1]": {"framing": "values"}}
-    for part, base in ((2, CURRENT), (4, CONTEXT)):
-        yield from grid(base, {"part": {part: {}}, "framing": framings})
+        most, middle = sizes[part][-1], counts[part][2]
+        found = [(hidden, whole, hidden in sizes[part][::3]) for hidden in sizes[part]]
+        found += [(most, sequences, sequences == middle) for sequences in counts[part]]
+        found += [(hidden, LONGER * whole, False) for hidden in longer[part]]
+        for hidden, sequences, in_fast in found:
+            labels = {"part": part, "hidden": hidden, "sequences": sequences}
+            base = {2: CURRENT, 4: CONTEXT}[part]
+            config = changed(base, hidden_size=hidden, sequences=sequences, seeds=8)
+            yield GridPoint(labels, config, in_fast=in_fast)
 
 
 STUDIES: dict[str, Study] = {
     "parts": Study(
         "Do the tutorial's parts come out as it says?",
-        tuple(_parts()),
+        (
+            GridPoint({"part": "2, the current value"}, CURRENT),
+            GridPoint({"part": "3, lag 1, one step at a time"}, NO_CONTEXT),
+            GridPoint({"part": "4, lag 1, windows of 5"}, CONTEXT),
+        ),
         ("accuracy", "chance", "order-blind", *SCORES[2:]),
         notes=(
             "Part 1 of the tutorial encodes a sequence one-hot and decodes it again. Nothing is "
@@ -314,9 +261,11 @@ STUDIES: dict[str, Study] = {
     ),
     "state": Study(
         "Does the carried state help?",
-        tuple(_state()),
+        STATE,
         (*SCORES[:2], "can be known", "recalled bits", "sequences to 99%", "state swapped"),
-        pairs=tuple(_state_pairs()),
+        pairs=tuple(
+            (zero.name, carried.name) for zero, carried in zip(STATE[::2], STATE[1::2], strict=True)
+        ),
         compared=("accuracy", "sequences_to_99"),
         notes=(
             "Can be known: the share of the targets that the network has been given, in the "
@@ -328,7 +277,13 @@ STUDIES: dict[str, Study] = {
     ),
     "masking": Study(
         "What to do with missing values?",
-        tuple(_masking()),
+        tuple(
+            grid(
+                changed(STATELESS, batch_size=2),  # keeps every row of each layout but one
+                {"lag": axis("lag", 1, 3), "missing values": MISSING},
+                measures=("rows_apart",),
+            )
+        ),
         (*SCORES[:3], "missing", "nothing missing", "sequences to 99%"),
         pairs=tuple(
             (f"lag {lag}, missing values masked", f"lag {lag}, missing values extra token")
@@ -346,7 +301,12 @@ STUDIES: dict[str, Study] = {
     ),
     "prefix": Study(
         "Does it help to see the whole sequence so far?",
-        tuple(_prefix()),
+        tuple(
+            grid(
+                changed(EIGHT_SEEDS, batch_size=4),
+                {"lag": axis("lag", 1, 5), "context": CONTEXTS},
+            )
+        ),
         chart=Chart("curves", "accuracy_by_position", "position", "lag,context"),
         notes=(
             STATELESS_NOTE,
@@ -452,7 +412,10 @@ STUDIES: dict[str, Study] = {
     ),
     "framing": Study(
         "Why classes, and not a regression on values in [0, 1]?",
-        tuple(_framing()),
+        (
+            *grid(CURRENT, {"part": {2: {}}, "framing": FRAMINGS}),
+            *grid(CONTEXT, {"part": {4: {}}, "framing": FRAMINGS}),
+        ),
         (*SCORES[:3], "distance", "by chance", "sequences to 99%"),
         pairs=tuple(
             (f"part {part}, framing classes", f"part {part}, framing values in [0, 1]")

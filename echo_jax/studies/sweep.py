@@ -4,6 +4,7 @@ Grid points with the same shapes share their compiled programs, and those of the
 compiled while this one trains. The row of each grid point is appended as soon as it is done.
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -38,7 +39,7 @@ def run(
     waiting = list(groups.values())
     with ThreadPoolExecutor(1) as background:
         compiling: Future[Timed] | None = None
-        for group, following in zip(waiting, [*waiting[1:], None], strict=True):
+        for group, following in itertools.zip_longest(waiting, waiting[1:]):
             programs, seconds = compiling.result() if compiling else _compiled(group[0])
             compiling = background.submit(_compiled, following[0]) if following else None
             for point in group:
