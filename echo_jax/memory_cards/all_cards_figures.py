@@ -1,6 +1,6 @@
 """Figures of all memory cards of a protocol: spans, recalled bits by lag, and costs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from math import log2
 from typing import Any
 
@@ -19,41 +19,33 @@ from echo_jax.memory_cards.card_figure import (
     unit_axis,
 )
 from echo_jax.memory_cards.card_text import (
+    AT_LEAST,
     Card,
     Reach,
-    brief,
     kind_of,
     names_of,
     reach,
     span_words,
 )
 from echo_jax.report.number_formats import three_digits
-from echo_jax.report.styles import (
-    GREY,
-    INK,
-    RULE,
-    SERIES,
-    WIDTH,
-    annotate,
-    style_axes,
-)
+from echo_jax.report.styles import GREY, INK, RULE, SERIES, WIDTH, annotate, style_axes
 
 SYMLOG: dict[str, Any] = {"linthresh": 1, "linscale": 0.3}
 """A logarithmic axis of lags that has 0 as far from 1 as 1 is from 2."""
 
+COLUMNS = {"stream": 1.22, "hold": 1.46}
+"""Place of the numbers of a task beside the figure of spans, in widths of its panel."""
+
 
 def by_span(cards: Sequence[Card]) -> list[Card]:
     """Cards by stream span, the longest first, then by hold span; those without one last."""
-    return sorted(cards, key=lambda card: [-_sort_key(card, task) for task in TASKS])
 
+    def key(card: Card) -> list[float]:
+        spans = [card["rows"][f"{task}_span"] for task in TASKS]
+        found = [reach(span["0.99"]) if span else None for span in spans]
+        return [-each.median - 0.5 * each.at_least if each else 1.0 for each in found]
 
-def _sort_key(card: Card, task: str) -> float:
-    """The median span of a task, a lower bound just above its number, -1 if not measured."""
-    span = card["rows"][f"{task}_span"]
-    if not span:
-        return -1
-    found = reach(span["0.99"])
-    return found.median + 0.5 * found.at_least
+    return sorted(cards, key=key)
 
 
 def spans_figure(cards: Sequence[Card]) -> Figure:
@@ -74,9 +66,8 @@ def spans_figure(cards: Sequence[Card]) -> Figure:
     for row, card in enumerate(cards):
         axes.axhline(row + 0.5, color=RULE, linewidth=0.8)
         for task, shift in zip(TASKS, (-0.16, 0.16), strict=True):
-            if card["rows"][f"{task}_span"]:
-                span = reach(card["rows"][f"{task}_span"]["0.99"])
-                _span_mark(axes, row + shift, span, TASKS[task])
+            if span := card["rows"][f"{task}_span"]:
+                _span_mark(axes, row + shift, reach(span["0.99"]), *TASKS[task][:2])
     lag_ticks(axes, [0, *ladder])
     axes.spines["left"].set_visible(False)
     axes.axvline(0, color=GREY, linewidth=1.2)
@@ -98,9 +89,9 @@ def _name_rows(axes: Axes, cards: Sequence[Card]) -> None:
     axes.tick_params(axis="y", length=0, pad=145)
     style: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "ha": "right"}
     for row, card in enumerate(cards):
-        for x, task in zip((1.22, 1.46), TASKS, strict=True):
+        for task, x in COLUMNS.items():
             span = card["rows"][f"{task}_span"]
-            words = brief(span_words(span["0.99"])) if span else "\u2013"
+            words = span_words(span["0.99"], AT_LEAST)[0] if span else "\u2013"
             axes.text(x, row, words, fontsize=10, color=INK, va="center", **style)
 
 
@@ -113,14 +104,13 @@ def _span_key(axes: Axes, end: float) -> None:
     style |= {"loc": "lower left", "bbox_to_anchor": (-0.65, 1)}
     axes.legend(ncols=2, fontsize=10, labelcolor=INK, **style)
     at: dict[str, Any] = {"annotation_clip": False, "color": GREY, "ha": "right"}
-    for x, task in zip((1.22, 1.46), TASKS, strict=True):
+    for task, x in COLUMNS.items():
         annotate(axes, task, (x, 1), (0, 8), xycoords="axes fraction", **at)
     annotate(axes, "ladder ends", (end, 1), (0, 8), xycoords=("data", "axes fraction"), **at)
 
 
-def _span_mark(axes: Axes, y: float, span: Reach, style: tuple) -> None:
+def _span_mark(axes: Axes, y: float, span: Reach, colour: str, marker: str) -> None:
     """A median and its interval, with an arrow if the median or the upper end is a lower bound."""
-    colour, marker, _ = style
     if span.low is not None and span.high is not None:
         ends = [span.low, span.high]
         axes.plot(ends, [y, y], color=colour, linewidth=5, alpha=0.35, solid_capstyle="butt")
@@ -134,7 +124,10 @@ def _span_mark(axes: Axes, y: float, span: Reach, style: tuple) -> None:
 
 
 def memory_functions_figure(cards: Sequence[Card]) -> Figure | None:
-    """Recalled bits by lag, a numbered line for each card; None if no card has them."""
+    """Recalled bits by lag, a numbered line for each card; None if no card has them.
+
+    Controls are grey, others in colours, with other dashes in each round of colours.
+    """
     named = zip(cards, names_of(cards), strict=True)
     known = [
         (card["rows"]["capacity"], card, name) for card, name in named if card["rows"]["capacity"]
@@ -149,30 +142,23 @@ def memory_functions_figure(cards: Sequence[Card]) -> Figure | None:
     lags = range(1, max(lags[-1] for lags, _ in curves) + 1)
     whole = log2(known[0][1]["protocol"]["vocab_size"])
     unit_axis(axes, lags, whole, [value for _, bits in curves for value in bits])
-    styles = _line_styles([card for _, card, _ in known])
-    lines = [axes.plot(*curve, **style)[0] for curve, style in zip(curves, styles, strict=True)]
+    lines, words = [], []
+    for i, (found, card, name) in enumerate(known):
+        control, dashes = (
+            kind_of(card) == "control",
+            SERIES[(i + i // len(SERIES)) % len(SERIES)][2],
+        )
+        colour = GREY if control else SERIES[i % len(SERIES)][0]
+        lines += axes.plot(*curves[i], color=colour, linestyle=dashes, linewidth=2 - 0.7 * control)
+        total = three_digits(found["exact"]["median"])
+        words.append(literal(f"{i + 1}: {shortened(name, 26)}, {total}"))
     _number_lines(axes, curves)
     axes.set_xlabel("lag, steps back", fontsize=11, color=INK)
     axes.set_ylabel("recalled bits of a token", fontsize=11, color=INK)
-    words = [
-        literal(f"{i}: {shortened(name, 26)}, {three_digits(found['exact']['median'])}")
-        for i, (found, _, name) in enumerate(known, 1)
-    ]
     style: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0.55, 0.98), "frameon": False}
     style |= {"fontsize": 10, "labelcolor": INK, "handlelength": 2.2, "title": "cell, sum of bits"}
     figure.legend(lines, words, alignment="left", title_fontproperties={"size": 10}, **style)
     return figure
-
-
-def _line_styles(cards: Sequence[Card]) -> Iterator[dict[str, Any]]:
-    """A style for each card: controls grey, others in colours, with other dashes in each round."""
-    for i, card in enumerate(cards):
-        control = kind_of(card) == "control"
-        yield {
-            "color": GREY if control else SERIES[i % len(SERIES)][0],
-            "linestyle": SERIES[(i + i // len(SERIES)) % len(SERIES)][2],
-            "linewidth": 1.3 if control else 2,
-        }
 
 
 def _number_lines(axes: Axes, curves: Sequence[tuple[Sequence[float], Sequence[float]]]) -> None:
@@ -217,12 +203,6 @@ def cost_figure(cards: Sequence[Card]) -> Figure | None:
     axes.set_ylim(-0.4, 2.2 * max(at[:, 1].max(), 2))
     _mark_points(axes, at, [cost["state_bytes"] for cost, _, _ in known])
     _name_points(axes, at, [shortened(name, 27) for _, _, name in known])
-    _cost_axes(axes)
-    return figure
-
-
-def _cost_axes(axes: Axes) -> None:
-    """Ticks, labels and key of the figure of costs."""
     axes.grid(color=RULE, linewidth=0.8)
     axes.xaxis.set_major_locator(LogLocator(10, (1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: three_digits(x)))
@@ -234,6 +214,7 @@ def _cost_axes(axes: Axes) -> None:
     axes.set_ylabel("stream span, lags", fontsize=11, color=INK)
     style: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (-0.11, 1), "frameon": False}
     axes.legend(ncols=3, fontsize=10, labelcolor=INK, columnspacing=1.4, handlelength=1.6, **style)
+    return figure
 
 
 def _mark_points(axes: Axes, at: np.ndarray, sizes: Sequence[int]) -> None:

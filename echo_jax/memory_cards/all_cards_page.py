@@ -5,6 +5,7 @@ README.md            the same in Markdown
 figures/NAME.svg     the figures of the Markdown
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,16 +13,13 @@ from typing import Any
 
 from echo_jax import atomic_files
 from echo_jax.exceptions import ConfigError
-from echo_jax.memory_cards import all_cards_figures, card_figure
-from echo_jax.memory_cards import card_file as card_files
+from echo_jax.memory_cards import all_cards_figures, card_figure, card_file
 from echo_jax.memory_cards.all_cards_table import (
-    CELL_COLUMN,
     COLUMNS,
     SHORT_COLUMNS,
     Rows,
     cards_table,
     common_lag,
-    hardest_recall,
     recall_losses,
     rows_of,
 )
@@ -48,12 +46,11 @@ def by_protocol(cards: Sequence[Card]) -> list[list[Card]]:
     for card in cards:
         groups.setdefault(card["protocol_hash"], []).append(card)
 
-    def order(hash_: str) -> tuple[Any, ...]:
-        protocol = groups[hash_][0]["protocol"]
-        effort = len(protocol["ladder"]), protocol["budget"]
-        return _is_copy(groups[hash_]), -len(groups[hash_]), -effort[0], -effort[1], hash_
+    def order(group: Sequence[Card]) -> tuple[Any, ...]:
+        fixed, hash_ = group[0]["protocol"], group[0]["protocol_hash"]
+        return _is_copy(group), -len(group), -len(fixed["ladder"]), -fixed["budget"], hash_
 
-    return [all_cards_figures.by_span(groups[key]) for key in sorted(groups, key=order)]
+    return [all_cards_figures.by_span(group) for group in sorted(groups.values(), key=order)]
 
 
 def _is_copy(cards: Sequence[Card]) -> bool:
@@ -62,15 +59,15 @@ def _is_copy(cards: Sequence[Card]) -> bool:
 
 
 def page_of(cards: Sequence[Card], command: str) -> Page:
-    """The page of some cards, with its figures drawn.
+    """The page of some cards, with its figures drawn; each card is valid.
 
     Args:
-      cards: at least one, each valid.
+      cards: at least one.
       command: reproduces the page.
     """
     groups = by_protocol(cards)
     made = computed((card["date"], card["versions"]) for card in cards)
-    return Page(TITLE, introduction(groups), sections_of(groups), made, command)
+    return Page(TITLE, introduction(groups), _sections(groups), made, command)
 
 
 def introduction(groups: Sequence[Sequence[Card]]) -> list[str]:
@@ -103,29 +100,21 @@ def _listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
-def sections_of(groups: Sequence[Sequence[Card]]) -> list[Section]:
+def _sections(groups: Sequence[Sequence[Card]]) -> list[Section]:
     """The sections of the page: all cards that can be compared, the others, then card by card."""
     ordered = [card for group in groups for card in group]
-    names = names_of(ordered)
-    links = dict(zip(map(id, ordered), _links(names), strict=True))
+    names, links = names_of(ordered), dict[int, str]()
+    for card, name in zip(ordered, names, strict=True):
+        link = "card-" + (re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "cell")
+        links[id(card)] = link if link not in links.values() else f"{link}-{len(links)}"
     return [
         _spans(groups[0]),
         _all_numbers(groups[0], links),
         *(_not_comparable(i, group, links) for i, group in enumerate(groups[1:], 2)),
-        *_memory(groups[0]),
-        *_costs(groups[0]),
+        *_curves(groups[0]),
         READING,
         *(_card(card, name, links[id(card)]) for card, name in zip(ordered, names, strict=True)),
     ]
-
-
-def _links(names: Sequence[str]) -> list[str]:
-    """A unique section name for each card, which is also the name of its figure."""
-    links: list[str] = []
-    for name in names:
-        link = "card-" + (re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "cell")
-        links.append(link if link not in links else f"{link}-{len(links)}")
-    return links
 
 
 def _figure(name: str, drawn: Any, alt: str, caption: str) -> Figure:
@@ -155,12 +144,11 @@ def longest(rows: Rows) -> list[str]:
         if len(known) > 1:
             most = max(entry.key for entry in known.values())  # type: ignore[type-var]
             best = [name for name, entry in known.items() if entry.key == most]
-            has = "has" if len(best) == 1 else "have"
             span = known[best[0]].text.replace(AT_LEAST, "at least ")
-            lags = "lag" if span == "1" else "lags"
             sentences.append(
-                f"Of {len(known)} recurrent cells, {_listed(best)} {has} the longest {column}: "
-                f"{span} {lags}."
+                f"Of {len(known)} recurrent cells, {_listed(best)} "
+                f"{'has' if len(best) == 1 else 'have'} the longest {column}: "
+                f"{span} {'lag' if span == '1' else 'lags'}."
             )
     return sentences
 
@@ -174,67 +162,66 @@ def _all_numbers(cards: Sequence[Card], links: Mapping[int, str]) -> Section:
     protocol = protocol_words(cards[0])
     caption = f"Protocol {protocol}; updates at lag {common_lag(cards)}; {times}."
     table = cards_table(rows_of(cards, links), caption)
-    meanings = {"cell": CELL_COLUMN} | {head: column.meaning for head, column in COLUMNS.items()}
+    cell = "The name of the card. Cards that share a name have their digest beside it."
+    meanings = {"cell": cell} | {heading: meaning for heading, (meaning, _) in COLUMNS.items()}
     meanings = {heading: meanings[heading] for heading in table.headings}
     return Section("table", "All numbers", tables=[table], meanings=meanings)
 
 
 def _not_comparable(order: int, cards: Sequence[Card], links: Mapping[int, str]) -> Section:
     """The table of the cards of another protocol."""
+    name, heading = f"table-{order}", f"Not comparable: protocol {cards[0]['protocol']['name']}"
+    caption = (
+        f"Protocol {protocol_words(cards[0])}; updates at lag {common_lag(cards)}. None of these "
+        "numbers can be compared with those of another protocol."
+    )
+    if _is_copy(cards):
+        name, heading = "copy", "Copy memory: ten symbols, recalled after T steps"
+        caption = (
+            "The copy-memory task as published, with a protocol of its own: the loss of a recalled "
+            "symbol in nats, after the same number of updates for every cell. Without memory it is "
+            "ln 8 = 2.079, where the published losses of a plain LSTM stay (Bai et al. 2018)."
+        )
+        cards = sorted(cards, key=_hardest_recall)
     pairs = zip(rows_of(cards, links), cards, strict=True)
     rows = [{**row, **recall_losses(card)} for row, card in pairs]
-    if _is_copy(cards):
-        table = cards_table(sorted(rows, key=hardest_recall), COPY_CAPTION)
-        return Section("copy", COPY_HEADING, tables=[table])
-    protocol = protocol_words(cards[0])
-    caption = (
-        f"Protocol {protocol}; updates at lag {common_lag(cards)}. None of these numbers can be "
-        "compared with those of another protocol."
-    )
-    heading = f"Not comparable: protocol {cards[0]['protocol']['name']}"
-    return Section(f"table-{order}", heading, tables=[cards_table(rows, caption)])
+    return Section(name, heading, tables=[cards_table(rows, caption)])
 
 
-COPY_HEADING = "Copy memory: ten symbols, recalled after T steps"
-
-COPY_CAPTION = (
-    "The copy-memory task as published, with a protocol of its own: the loss of a recalled symbol "
-    "in nats, after the same number of updates for every cell. Without memory it is ln 8 = 2.079, "
-    "where the published losses of a plain LSTM stay (Bai et al. 2018)."
-)
+def _hardest_recall(card: Card) -> float:
+    """The loss of a recalled symbol at the longest T; infinite without one."""
+    loss = card["rows"]["copy"][-1]["recall"]["median"] if card["rows"]["copy"] else None
+    return math.inf if loss is None else loss
 
 
-def _memory(cards: Sequence[Card]) -> list[Section]:
-    """Recalled bits by lag, where they were measured."""
-    drawn = all_cards_figures.memory_functions_figure(cards)
-    if drawn is None:
-        return []
-    figure = _figure(
-        "memory",
-        drawn,
-        "Recalled bits of a token against the lag, a line for each cell. Their sums are in the "
-        "table, in the column bits.",
-        "Recalled bits by lag, medians over seeds. 0 is the baseline, and a whole token the "
-        "maximum. The number on a line is that of its cell, the most bits first; grey lines are "
-        "controls.",
-    )
-    return [Section("memory", "How much of each past token is in the state?", figure=figure)]
-
-
-def _costs(cards: Sequence[Card]) -> list[Section]:
-    """Stream span against the time of a step, where both were measured."""
-    drawn = all_cards_figures.cost_figure(cards)
-    if drawn is None:
-        return []
-    figure = _figure(
-        "cost",
-        drawn,
-        "Stream span against the microseconds of a step, a point for each cell. Both are columns "
-        "of the table.",
-        "Stream span at 99% against the time of a step. Cells with the same mark have equally "
-        "many bytes of state, and can be compared at equal memory.",
-    )
-    return [Section("cost", "What does a longer memory cost?", figure=figure)]
+def _curves(cards: Sequence[Card]) -> list[Section]:
+    """Recalled bits by lag, and the span against the time of a step, where they were measured."""
+    bits = all_cards_figures.memory_functions_figure(cards)
+    costs = all_cards_figures.cost_figure(cards)
+    sections = []
+    if bits:
+        figure = _figure(
+            "memory",
+            bits,
+            "Recalled bits of a token against the lag, a line for each cell. Their sums are in the "
+            "table, in the column bits.",
+            "Recalled bits by lag, medians over seeds. 0 is the baseline, and a whole token the "
+            "maximum. The number on a line is that of its cell, the most bits first; grey lines "
+            "are controls.",
+        )
+        heading = "How much of each past token is in the state?"
+        sections.append(Section("memory", heading, figure=figure))
+    if costs:
+        figure = _figure(
+            "cost",
+            costs,
+            "Stream span against the microseconds of a step, a point for each cell. Both are "
+            "columns of the table.",
+            "Stream span at 99% against the time of a step. Cells with the same mark have equally "
+            "many bytes of state, and can be compared at equal memory.",
+        )
+        sections.append(Section("cost", "What does a longer memory cost?", figure=figure))
+    return sections
 
 
 READING = Section(
@@ -262,18 +249,14 @@ READING = Section(
 
 
 def _card(card: Card, name: str, link: str) -> Section:
-    """The section of one card."""
+    """The section of one card, with its conditions, its date and the measures that are missing."""
     sentences = answer(card)
     alt = f"The card of {name}. {' '.join(sentences)}"
     figure = _figure(link, card_figure.card_figure(card), alt, f"The card of {name}.")
-    return Section(link, name, sentences, figure, notes=_facts(card))
-
-
-def _facts(card: Card) -> list[str]:
-    """The conditions and the date of a measurement, and the measures that are missing."""
-    texts = [f"{measured_how(card)} Made on {card['date']}. Digest: {card['digest'][:16]}."]
-    left_out = [f"{row} ({why})" for row, why in card["not_measured"].items()]
-    return texts + [f"Not measured: {'; '.join(left_out)}."] * bool(left_out)
+    made = f"{measured_how(card)} Made on {card['date']}. Digest: {card['digest'][:16]}."
+    left_out = "; ".join(f"{row} ({why})" for row, why in card["not_measured"].items())
+    notes = [made] + [f"Not measured: {left_out}."] * bool(left_out)
+    return Section(link, name, sentences, figure, notes=notes)
 
 
 def summary_table(cards: Sequence[Card]) -> str:
@@ -295,7 +278,7 @@ def read_folder(folder: Path) -> list[Card]:
     paths = sorted(folder.glob("*.json"))
     if not paths:
         raise ConfigError(f"{folder} has no cards, which are files NAME.json: make one with probe")
-    return [card_files.read(path) for path in paths]
+    return [card_file.read(path) for path in paths]
 
 
 def write_page(folder: Path, cards: Sequence[Card]) -> Path:
@@ -310,7 +293,7 @@ def write_page(folder: Path, cards: Sequence[Card]) -> Path:
     texts |= {folder / "README.md": markdown_page(page), folder / "index.html": html_page(page)}
     for path in texts:
         atomic_files.check_generated(path)
-    card_files.make_folder(folder / "figures")
+    card_file.make_folder(folder / "figures")
     for path, text in texts.items():
         atomic_files.write_generated(path, text)
     return folder / "index.html"

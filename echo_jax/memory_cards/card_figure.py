@@ -9,26 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from echo_jax.memory_cards.card_text import (
-    Card,
-    big_numbers,
-    counted,
-    kind_of,
-    protocol_words,
-)
+from echo_jax.memory_cards.card_text import Card, big_numbers, counted, kind_of, protocol_words
 from echo_jax.report.number_formats import three_digits
-from echo_jax.report.styles import (
-    BLUE,
-    GREY,
-    INK,
-    ORANGE,
-    RULE,
-    style_axes,
-    wrapped,
-)
+from echo_jax.report.styles import BLUE, GREY, INK, ORANGE, RULE, style_axes, wrapped
 
 TASKS = {"stream": (BLUE, "o", "-"), "hold": (ORANGE, "s", (0, (5, 2)))}
 """Colour, marker and dashes of a task."""
+
+TRAINED: dict[str, Any] = {"color": BLUE, "linestyle": "-", "linewidth": 2}
+UNTRAINED: dict[str, Any] = {"color": GREY, "linestyle": (0, (4, 2)), "linewidth": 2}
 
 CARD_WIDTH = 9.6
 """Width of the figure of one card, inches."""
@@ -41,8 +30,14 @@ def card_figure(card: Card) -> Figure:
     """One card: its name, its numbers, and the curves behind them."""
     figure = Figure((CARD_WIDTH, 6.2))
     _title(figure, card)
-    for column, words in enumerate(big_numbers(card)):
-        _big_number(figure, LEFT + column * COLUMN, *words)
+    for column, (name, value, beside) in enumerate(big_numbers(card)):
+        x = LEFT + column * COLUMN
+        _say(figure, x, 0.8, name, fontsize=10.5, color=GREY)
+        if value:
+            _say(figure, x, 0.728, value, fontsize=21, fontweight="bold")
+            _say(figure, x, 0.69, beside, fontsize=9.5, color=GREY)
+        else:
+            _say(figure, x, 0.74, "not measured", fontsize=12, color=GREY)
     panels: Mapping[str, tuple[str, Callable[[Axes, Any, Card], None], int, tuple[float, ...]]] = {
         "learning": ("Updates until 99%, by lag", _learning, 0, (0.06, 0.1, 0.46)),
         "capacity": ("Recalled bits, by lag", _bits, 2, (0.035, 0.405, 0.155)),
@@ -67,23 +62,12 @@ def card_figure(card: Card) -> Figure:
 def _title(figure: Figure, card: Card) -> None:
     """The name and the kind of the cell, its arguments, the protocol and the seeds."""
     arguments = ", ".join(f"{key} {value}" for key, value in card["cell"]["args"].items())
-    seeds = counted(len(card["seeds"]), "seed")
-    parts = [arguments, f"protocol {protocol_words(card)}", seeds]
+    parts = [arguments, f"protocol {protocol_words(card)}", counted(len(card["seeds"]), "seed")]
     words = " \u00b7 ".join(filter(None, parts))
     kind = kind_of(card).replace("reference", "reference, not recurrent")
     _say(figure, LEFT, 0.925, shortened(card["name"], 42), fontsize=20, fontweight="bold")
     _say(figure, 0.98, 0.935, kind, fontsize=11, color=GREY, ha="right")
     _say(figure, LEFT, 0.875, shortened(words, 105), fontsize=11, color=GREY)
-
-
-def _big_number(figure: Figure, x: float, name: str, value: str, beside: str) -> None:
-    """A name, a number below it in large type, and its interval."""
-    _say(figure, x, 0.8, name, fontsize=10.5, color=GREY)
-    if value:
-        _say(figure, x, 0.728, value, fontsize=21, fontweight="bold")
-        _say(figure, x, 0.69, beside, fontsize=9.5, color=GREY)
-    else:
-        _say(figure, x, 0.74, "not measured", fontsize=12, color=GREY)
 
 
 def _say(figure: Figure, x: float, y: float, words: str, **style: Any) -> None:
@@ -119,12 +103,23 @@ def _no_curve(axes: Axes, card: Card, name: str) -> None:
 
 
 def _learning(axes: Axes, learning: Any, card: Card) -> None:
-    """Median updates by lag; those beyond the budget are on top, at "never"."""
+    """Median updates by lag with their intervals; hollow marks on top, at "never", for the rest."""
     budget = card["protocol"]["budget"]
     never = 1.7 * budget
     axes.set(xscale="log", yscale="log")
-    for task, style in TASKS.items():
-        _learning_line(axes, learning[task], never, task, style)
+    for task, (colour, marker, dashes) in TASKS.items():
+        side = 0.97 if task == "stream" else 1.03
+        for line in learning[task]:
+            if line["low"] is not None:
+                ends = [line["low"], never if line["high"] is None else line["high"]]
+                axes.plot([side * line["lag"]] * 2, ends, color=colour, linewidth=5, alpha=0.3)
+        style: dict[str, Any] = {"color": colour, "marker": marker, "linewidth": 1.8}
+        reached = [line for line in learning[task] if line["median"] is not None]
+        at, updates = [side * line["lag"] for line in reached], [line["median"] for line in reached]
+        axes.plot(at, updates, linestyle=dashes, label=task, markersize=5, **style)
+        at = [side * line["lag"] for line in learning[task] if line["median"] is None]
+        style |= {"linestyle": "", "markerfacecolor": "white", "markersize": 5}
+        axes.plot(at, [never] * len(at), **style)
     axes.axhline(budget, color=GREY, linestyle=":", linewidth=1.2)
     lines = [*learning["stream"], *learning["hold"]]
     known = [line[name] for line in lines for name in ("median", "low") if line[name]]
@@ -134,24 +129,6 @@ def _learning(axes: Axes, learning: Any, card: Card) -> None:
     lags = [line["lag"] for line in lines]
     lag_ticks(axes, lags, (1, 2, 5) if max(lags) < 100 else (1, 3))
     axes.set_xlim(0.8 * min(lags), 1.25 * max(lags))
-
-
-def _learning_line(
-    axes: Axes, lines: Sequence[Mapping[str, Any]], never: float, task: str, style: tuple
-) -> None:
-    """The medians of a task with their intervals; hollow marks for those beyond the budget."""
-    colour, marker, dashes = style
-    side = 0.97 if task == "stream" else 1.03
-    for line in lines:
-        if line["low"] is not None:
-            ends = [line["low"], never if line["high"] is None else line["high"]]
-            axes.plot([side * line["lag"]] * 2, ends, color=colour, linewidth=5, alpha=0.3)
-    drawn: dict[str, Any] = {"color": colour, "marker": marker, "linewidth": 1.8, "markersize": 5}
-    reached = [line for line in lines if line["median"] is not None]
-    lags = [side * line["lag"] for line in reached]
-    axes.plot(lags, [r["median"] for r in reached], linestyle=dashes, label=task, **drawn)
-    missed = [side * line["lag"] for line in lines if line["median"] is None]
-    axes.plot(missed, [never] * len(missed), linestyle="", markerfacecolor="white", **drawn)
 
 
 def round_numbers(ends: tuple[float, float], steps: tuple[int, ...] = (1, 2, 5)) -> list[float]:
@@ -173,8 +150,7 @@ def lag_ticks(axes: Axes, lags: Sequence[float], steps: tuple[int, ...] = (1, 2,
 def _bits(axes: Axes, capacity: Any, card: Card) -> None:
     """Recalled bits of a token by lag."""
     lags, bits = capacity["by_lag"]["lags"], capacity["by_lag"]["median"]
-    numbers = capacity["state_numbers"]
-    label = f"state of {counted(numbers, 'number')}"
+    label = f"state of {counted(capacity['state_numbers'], 'number')}"
     axes.fill_between(lags, 0, bits, color=BLUE, alpha=0.15, linewidth=0)
     axes.plot(lags, bits, color=BLUE, linewidth=2, label=label)
     unit_axis(axes, lags, log2(card["protocol"]["vocab_size"]), bits)
@@ -183,11 +159,9 @@ def _bits(axes: Axes, capacity: Any, card: Card) -> None:
 def _linear(axes: Axes, linear: Any, _: Card) -> None:
     """The r squared of a linear readout by lag, of the trained and the untrained state."""
     by_lag = linear["by_lag"]
-    styles = {"trained": (BLUE, "-"), "untrained": (GREY, (0, (4, 2)))}
-    for name, (colour, dashes) in styles.items():
+    for name, style in {"trained": TRAINED, "untrained": UNTRAINED}.items():
         total = linear[name]["median"]
         label = name if total is None else f"{name}: {three_digits(total)}"
-        style: dict[str, Any] = {"color": colour, "linestyle": dashes, "linewidth": 2}
         axes.plot(by_lag["lags"], by_lag[name], label=label, **style)
     unit_axis(axes, by_lag["lags"], 1.0, [*by_lag["trained"], *by_lag["untrained"]])
 
@@ -205,29 +179,25 @@ def unit_axis(axes: Axes, lags: Sequence[float], whole: float, values: Sequence[
 def _gradient(axes: Axes, cause: Any, _: Card) -> None:
     """The gradient by steps back, before and after training, with the verdict in the corner."""
     profiles = {name: np.asarray(cause["profile"][name], float) for name in ("before", "after")}
-    positive = np.concatenate([values[values > 0] for values in profiles.values()])
+    every = np.concatenate([*profiles.values()])
+    positive = every[every > 0]
     lowest = 10.0 ** np.floor(np.log10(positive.min())) if len(positive) else 0.1
-    styles = {"before": (GREY, (0, (4, 2))), "after": (BLUE, "-")}
-    for name, (colour, dashes) in styles.items():
-        drawn = np.where(profiles[name] > 0, profiles[name], np.nan)
-        axes.plot(drawn, color=colour, linestyle=dashes, linewidth=2, label=f"{name} training")
-        zeros = np.flatnonzero(profiles[name] == 0)
-        axes.plot(zeros, [0] * len(zeros), "o", color=colour, markerfacecolor="white")
+    for (name, values), style in zip(profiles.items(), (UNTRAINED, TRAINED), strict=True):
+        drawn = np.where(values > 0, values, np.nan)
+        axes.plot(drawn, label=f"{name} training", **style)
+        zeros = np.flatnonzero(values == 0)
+        axes.plot(zeros, [0] * len(zeros), "o", color=style["color"], markerfacecolor="white")
     highest = max([1, *positive])
     axes.set_yscale("symlog", linthresh=lowest)
     axes.set_ylim(-0.3 * lowest, highest * (20 * highest / lowest) ** 0.4)
-    _gradient_ticks(axes, lowest, any((values == 0).any() for values in profiles.values()))
-    words = f"lag {three_digits(cause['lag'])}:\n{cause['verdict']}"
-    style: dict[str, Any] = {"transform": axes.transAxes, "ha": "right", "va": "top"}
-    axes.text(1, 0.98, words, color=INK, fontsize=10, linespacing=1.4, **style)
-
-
-def _gradient_ticks(axes: Axes, lowest: float, zeros: bool) -> None:
-    """Ticks at powers of ten, and one for gradients of exactly 0 below them."""
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.yaxis.set_minor_locator(NullLocator())
-    every = max(1, round(-np.log10(lowest) / 5))
-    powers = range(0, round(-np.log10(lowest)) + 1, every)
+    decades = round(-np.log10(lowest))
+    powers = range(0, decades + 1, max(1, round(decades / 5)))
+    zero = bool((every == 0).any())  # a tick of its own, below all others
     names = [f"$10^{{{-power}}}$" if power else "1" for power in powers]
-    axes.set_yticks([0] * zeros + [10.0**-power for power in powers], ["0"] * zeros + names)
+    axes.set_yticks([0] * zero + [10.0**-power for power in powers], ["0"] * zero + names)
     axes.grid(axis="y", color=RULE, linewidth=0.8)
+    words = f"lag {three_digits(cause['lag'])}:\n{cause['verdict']}"
+    corner: dict[str, Any] = {"transform": axes.transAxes, "ha": "right", "va": "top"}
+    axes.text(1, 0.98, words, color=INK, fontsize=10, linespacing=1.4, **corner)

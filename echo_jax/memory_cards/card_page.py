@@ -2,20 +2,11 @@
 
 import shlex
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 from echo_jax.memory_benchmark.protocol import TASKS
-from echo_jax.memory_cards.card_text import (
-    Card,
-    answer,
-    bounds,
-    chance,
-    counted,
-    covered,
-    lines,
-    seeds_of,
-)
-from echo_jax.memory_cards.schema import Row
+from echo_jax.memory_cards.card_text import Card, answer, bounds, chance, counted, evidence, lines
 from echo_jax.report.markdown_page import markdown_page
 from echo_jax.report.number_formats import number, percent
 from echo_jax.report.page import Figure, Page, Section, Table, computed
@@ -31,7 +22,6 @@ NOTES = [
     "on from a shorter lag. Could not hold: the gradient of the answer for the requested input is "
     "exactly 0, and nothing depends on that input. Undetermined: the card shows neither.",
 ]
-"""Explanations below every card."""
 
 
 def markdown(card: Mapping[str, Any], figure: str | None = None) -> str:
@@ -41,19 +31,31 @@ def markdown(card: Mapping[str, Any], figure: str | None = None) -> str:
       card: a valid one.
       figure: path of its figure, from the folder of the page.
     """
-    name = card["name"]
+    name, cell = card["name"], card["cell"]
+    headings = ["measure", "median", "interval", "baseline", "seeds", "more"]
+    measures = [[word or "-" for word in line] for line in lines(card)]
     section = Section(
         name,
         f"How long can {name} remember?",
         answer(card),
         Figure("", figure, f"The memory card of {name}") if figure else None,
-        [_glance_table(card), *_learning_tables(card), *_beyond_tables(card)],
+        [
+            Table("All measures.", headings, measures),
+            *_learning_tables(card),
+            *_beyond_tables(card),
+        ],
         notes=NOTES,
         command=f"echo-jax probe --validate {name}.json",
     )
+    words = ["--cell", cell["cell"]]
+    if cell["args"]:
+        words += ["--cell-args", ",".join(f"{k}={v}" for k, v in cell["args"].items())]
+    protocol, seed = card["protocol"]["name"], card["seeds"][0]
+    words += ["--task", "copy"] if protocol == "copy" else ["--protocol", protocol]
+    words += ["--seed", str(seed)] if seed else []
     made = computed([(card["date"], card["versions"])])
-    title = f"Memory card: {name}"
-    return markdown_page(Page(title, [measured_how(card)], [section], made, _made(card)))
+    again = f"echo-jax probe {shlex.join(words)}"
+    return markdown_page(Page(f"Memory card: {name}", [measured_how(card)], [section], made, again))
 
 
 def measured_how(card: Card) -> str:
@@ -71,55 +73,26 @@ def measured_how(card: Card) -> str:
     )
 
 
-def _made(card: Card) -> str:
-    """The command that makes the card again."""
-    cell = card["cell"]
-    words = ["--cell", cell["cell"]]
-    if cell["args"]:
-        words += ["--cell-args", ",".join(f"{k}={v}" for k, v in cell["args"].items())]
-    name, seed = card["protocol"]["name"], card["seeds"][0]
-    words += ["--task", "copy"] if name == "copy" else ["--protocol", name]
-    words += ["--seed", str(seed)] if seed else []
-    return f"echo-jax probe {shlex.join(words)}"
-
-
-def _glance_table(card: Card) -> Table:
-    headings = ["measure", "median", "interval", "baseline", "seeds", "more"]
-    return Table(
-        "All measures.", headings, [[word or "-" for word in line] for line in lines(card)]
-    )
-
-
 def _learning_tables(card: Card) -> list[Table]:
     """Updates by lag, with three columns for each task."""
     learning, protocol = card["rows"]["learning"], card["protocol"]
     if learning is None:
         return []
-    by_task = {
-        task: {line["lag"]: line for line in learning[task]} for task in TASKS if learning[task]
-    }
-    headings = ["lag"]
-    for task in by_task:
+    headings, cells = ["lag"], dict[int, list[list[str]]]()
+    tasks = [task for task in TASKS if learning[task]]
+    for i, task in enumerate(tasks):
         headings += [f"{task}: updates", "95% interval", "seeds that succeeded"]
-    rows = [
-        [
-            f"{lag:,}",
-            *(word for found in by_task.values() for word in _learning_words(found.get(lag))),
-        ]
-        for lag in sorted(set().union(*by_task.values()))
-    ]
+        for line in learning[task]:
+            words = cells.setdefault(line["lag"], [["-"] * 3 for _ in tasks])
+            median = "never" if line["median"] is None else number(line["median"])
+            reached = f"{line['reached']} of {line['seeds']}"
+            words[i] = [median, bounds(line, number) or "-", reached]
+    rows = [[f"{lag:,}", *chain(*words)] for lag, words in sorted(cells.items())]
     caption = (
         f"Updates to {max(protocol['thresholds']):.0%}, of at most {protocol['budget']:,} per lag; "
         "never: fewer than half of the seeds succeeded."
     )
     return [Table(caption, headings, rows)]
-
-
-def _learning_words(line: Row | None) -> list[str]:
-    if line is None:
-        return ["-", "-", "-"]
-    median = "never" if line["median"] is None else number(line["median"])
-    return [median, bounds(line, number) or "-", f"{line['reached']} of {line['seeds']}"]
 
 
 def _beyond_tables(card: Card) -> list[Table]:
@@ -129,10 +102,9 @@ def _beyond_tables(card: Card) -> list[Table]:
         return []
     rows = []
     for times, found in zip(beyond["times"], beyond["accuracy"], strict=True):
-        interval = covered(bounds(found, percent), found) or "-"
-        rows.append(
-            [f"{times:,g}", percent(found["median"]), interval, chance(card), seeds_of(found)]
-        )
+        known = evidence(found, bounds(found, percent))
+        interval, seeds = known["interval"] or "-", known["seeds"]
+        rows.append([f"{times:,g}", percent(found["median"]), interval, chance(card), seeds])
     caption = (
         f"Accuracy at lag {beyond['lag']:,} on streams longer than the {beyond['length']:,} steps "
         "trained on."

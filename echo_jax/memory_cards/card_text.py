@@ -15,25 +15,23 @@ from echo_jax.report.number_formats import decimals, number, percent, three_digi
 
 Card = Mapping[str, Any]
 
-CONTROLS, REFERENCES = (
-    ("ShiftRegister", "LeakyIntegrator", "Memoryless"),
-    ("CausalConvolution", "mlp"),
-)
-"""Cells of known memory, and cells that are not recurrent."""
+KINDS = {
+    **dict.fromkeys(("ShiftRegister", "LeakyIntegrator", "Memoryless"), "control"),
+    **dict.fromkeys(("CausalConvolution", "mlp"), "reference"),
+}
+"""Cells of known memory, and cells that are not recurrent; all others are `recurrent`."""
 
 NOT_MEASURED = "not measured"
-"""The value of a measure that the card does not have."""
 
 AT_LEAST = "\u2265\u2009"
-"""A sign and a narrow space, which `brief` puts before a lower bound."""
+"""A sign and a narrow space, short for "at least"."""
 
 
 def kind_of(card: Card) -> str:
     """`recurrent`, `reference` (not recurrent) or `control` (its memory is known)."""
     module, _, name = card["cell"]["cell"].rpartition(":")
-    if module not in ("", "echo_jax.controls", "echo_jax.cells.known_memory"):
-        return "recurrent"
-    return "control" if name in CONTROLS else ("reference" if name in REFERENCES else "recurrent")
+    ours = module in ("", "echo_jax.controls", "echo_jax.cells.known_memory")
+    return KINDS.get(name, "recurrent") if ours else "recurrent"
 
 
 def names_of(cards: Sequence[Card]) -> list[str]:
@@ -55,6 +53,11 @@ def protocol_words(card: Card) -> str:
     return f"{protocol['name']} {protocol['version']} ({card['protocol_hash'][:8]})"
 
 
+def chance(card: Card) -> str:
+    """The accuracy of guessing."""
+    return percent(1 / card["protocol"]["vocab_size"])
+
+
 class Reach(NamedTuple):
     """The median of a span and its interval; `at_least` marks a lower bound."""
 
@@ -69,28 +72,20 @@ def reach(span: Row) -> Reach:
     """A span of a card; a number is a lower bound if longer spans of undecided seeds raise it."""
     pairs = zip(span["by_seed"], span["at_least"], strict=True)
     unbounded = span_estimate(math.inf if more else lag for lag, more in pairs)
-    ends = {name: span[name] for name in ("median", "low", "high")}
-    more = {name: unbounded[name] != ends[name] for name in ("median", "high")}
-    return Reach(**ends, at_least=more["median"], high_at_least=more["high"])
+    median, low, high = (span[name] for name in ("median", "low", "high"))
+    return Reach(median, low, high, unbounded["median"] != median, unbounded["high"] != high)
 
 
-def span_words(span: Row) -> str:
-    """The median of a span: 12, or at least 500."""
+def span_words(span: Row, at_least: str = "at least ") -> tuple[str, str]:
+    """The median of a span and its interval, which is empty for one seed.
+
+    12 and 8 to 20          at least 500 and 200 to at least 500
+    """
     found = reach(span)
-    return f"{'at least ' * found.at_least}{found.median:,g}"
-
-
-def span_bounds(span: Row) -> str:
-    """The interval of a span: 8 to 20, or 8 to at least 500; empty for one seed."""
-    found = reach(span)
+    median = f"{at_least * found.at_least}{found.median:,g}"
     if found.low is None or found.high is None:
-        return ""
-    return f"{found.low:,g} to {'at least ' * found.high_at_least}{found.high:,g}"
-
-
-def brief(words: str) -> str:
-    """The words of a span with a sign for "at least"."""
-    return words.replace("at least ", AT_LEAST)
+        return median, ""
+    return median, f"{found.low:,g} to {at_least * found.high_at_least}{found.high:,g}"
 
 
 def bounds(found: Mapping[str, Any], shown: Callable[[float], str], infinite: str = "never") -> str:
@@ -106,25 +101,9 @@ def nats(value: float | None) -> str:
     return "infinite" if value is None else f"{value:#.3g}".rstrip(".")
 
 
-def plural(count: float, word: str) -> str:
-    """A word with an s unless the count is 1."""
-    return word + "s" * (count != 1)
-
-
 def counted(count: int, word: str) -> str:
     """A count of things: 1 seed, 8 seeds."""
-    return f"{count:,} {plural(count, word)}"
-
-
-def seeds_of(found: Row) -> str:
-    """The number of seeds of an estimate."""
-    count = len(found["by_seed"])
-    return counted(count, "seed") + ", no interval" * (count == 1)
-
-
-def covered(interval: str, found: Row) -> str:
-    """An interval with its coverage, as in 12 to 20 (93.0%)."""
-    return f"{interval} ({found['coverage']:.1%})" if interval else ""
+    return f"{count:,} {word}{'s' * (count != 1)}"
 
 
 class Line(NamedTuple):
@@ -142,6 +121,13 @@ class Line(NamedTuple):
     baseline: str = ""
     seeds: str = ""
     note: str = ""
+
+
+def evidence(found: Row, interval: str) -> dict[str, str]:
+    """Two fields of the line of an estimate: its interval with the coverage, and its seeds."""
+    count = len(found["by_seed"])
+    seeds = counted(count, "seed") + ", no interval" * (count == 1)
+    return {"interval": f"{interval} ({found['coverage']:.1%})" if interval else "", "seeds": seeds}
 
 
 def glance(card: Card) -> list[tuple[str, str, str]]:
@@ -182,17 +168,12 @@ def _span_lines(task: str, spans: Row) -> list[Line]:
     for i, threshold in enumerate(sorted(spans, key=float, reverse=True)):
         span = spans[threshold]
         label = f"{task} span" + f" at {float(threshold):.0%}" * (i > 0)
-        unit = plural(span["median"], "step" if task == "stream" else "distractor")
-        value = f"{span_words(span)} {unit}{' back' * (task == 'stream')}"
+        median, interval = span_words(span)
+        unit = ("step" if task == "stream" else "distractor") + "s" * (span["median"] != 1)
+        value = f"{median} {unit}{' back' * (task == 'stream')}"
         after = f"next lag {span['next']:,}" if span["next"] else "the ladder ends there"
-        interval = covered(span_bounds(span), span)
-        found.append(Line(label, value, interval, "0", seeds_of(span), after))
+        found.append(Line(label, value, baseline="0", note=after, **evidence(span, interval)))
     return found
-
-
-def _evidence(found: Row, shown: Callable[[float], str], infinite: str = "never") -> dict[str, str]:
-    """Two fields of the line of an estimate: its interval with the coverage, and its seeds."""
-    return {"interval": covered(bounds(found, shown, infinite), found), "seeds": seeds_of(found)}
 
 
 def _capacity_lines(capacity: Row, _: Card) -> list[Line]:
@@ -202,16 +183,17 @@ def _capacity_lines(capacity: Row, _: Card) -> list[Line]:
         f"{decimals(float16['median'])} with the state in float16, {decimals(noise['median'])} "
         f"with noise in it; state of {counted(capacity['state_numbers'], 'number')}"
     )
-    return [Line("capacity", value, baseline="0 bits", note=note, **_evidence(exact, decimals))]
+    known = evidence(exact, bounds(exact, decimals))
+    return [Line("capacity", value, baseline="0 bits", note=note, **known)]
 
 
 def _linear_lines(linear: Row, _: Card) -> list[Line]:
     trained, numbers = linear["trained"], linear["state_numbers"]
     most = f"at most {numbers:,}; " if numbers else ""
     note = f"{most}{decimals(linear['untrained']['median'])} before training"
+    known = evidence(trained, bounds(trained, decimals))
     value = decimals(trained["median"])
-    evidence = _evidence(trained, decimals)
-    return [Line("linear capacity", value, baseline="0", note=note, **evidence)]
+    return [Line("linear capacity", value, baseline="0", note=note, **known)]
 
 
 def _learning_lines(learning: Row, card: Card) -> list[Line]:
@@ -226,22 +208,12 @@ def _learning_lines(learning: Row, card: Card) -> list[Line]:
         value = f"{updates} updates to lag {line['lag']:,}"
         interval = bounds(line, number) and f"{bounds(line, number)} (95%)"
         seeds = f"{line['reached']} of {line['seeds']} seeds succeeded"
-        note = _non_finite(card, task)
+        runs = (row for row in card["raw"] if row["kind"] == "run" and row["task"] == task)
+        failed = {run["seed"] for run in runs if run["failed"]}
+        note = f"the loss of {counted(len(failed), 'seed')} became non-finite at some lag"
+        note *= bool(failed)
         found.append(Line(f"learning, {task}", value, interval, seeds=seeds, note=note))
     return found
-
-
-def _non_finite(card: Card, task: str) -> str:
-    """The number of seeds whose loss became non-finite; empty if there are none."""
-    runs = (row for row in card["raw"] if row["kind"] == "run" and row["task"] == task)
-    failed = {run["seed"] for run in runs if run["failed"]}
-    said = f"the loss of {counted(len(failed), 'seed')} became non-finite at some lag"
-    return said if failed else ""
-
-
-def chance(card: Card) -> str:
-    """The accuracy of guessing."""
-    return percent(1 / card["protocol"]["vocab_size"])
 
 
 def _beyond_lines(beyond: Row, card: Card) -> list[Line]:
@@ -249,8 +221,8 @@ def _beyond_lines(beyond: Row, card: Card) -> list[Line]:
     times, accuracy = max(zip(beyond["times"], beyond["accuracy"], strict=True), key=itemgetter(0))
     value = f"{percent(accuracy['median'])} at {times:,g} times the length"
     note = f"trained at lag {beyond['lag']:,} on streams of {beyond['length']:,} steps"
-    evidence = _evidence(accuracy, percent)
-    return [Line("beyond", value, baseline=chance(card), note=note, **evidence)]
+    known = evidence(accuracy, bounds(accuracy, percent))
+    return [Line("beyond", value, baseline=chance(card), note=note, **known)]
 
 
 def _cause_lines(cause: Row, _: Card) -> list[Line]:
@@ -270,10 +242,9 @@ def _by_curriculum(cause: Row) -> str:
 
 def _cost_lines(cost: Row, _: Card) -> list[Line]:
     value = f"{cost['parameters']:,} parameters, {cost['state_bytes']:,} bytes of state"
-    kinds = {"train": "training", "stream": "streaming"}
     times = [
         f"{words} {us:,.4g} \u00b5s per step at batch {size}"
-        for name, words in kinds.items()
+        for name, words in (("train", "training"), ("stream", "streaming"))
         for size, us in cost[name].items()
     ]
     return [Line("cost", value, note="; ".join(times))]
@@ -287,7 +258,7 @@ def _copy_lines(copy: list[Row], _: Card) -> list[Line]:
             baseline=f"{nats(of['floor'])} nats",
             note=f"after {of['updates']:,} updates; loss of the whole sequence "
             f"{nats(of['loss']['median'])}, baseline {nats(of['loss_floor'])}",
-            **_evidence(of["recall"], nats, "infinite"),
+            **evidence(of["recall"], bounds(of["recall"], nats, "infinite")),
         )
         for of in copy
     ]
@@ -295,15 +266,12 @@ def _copy_lines(copy: list[Row], _: Card) -> list[Line]:
 
 def _rate_lines(rates: Row, _: Card) -> list[Line]:
     """The rate of each task; a guess if no rate learned the lag it was chosen at."""
-
-    def note(task: str, of: Row) -> str:
-        guess = "" if of["decided"] else ", which no rate learned: a guess"
-        return f"chosen at {'T' if task == 'copy' else 'lag'} {of['lag']:,}{guess}"
-
-    return [
-        Line(f"learning rate, {task}", f"{of['rate']:g}", note=note(task, of))
-        for task, of in rates.items()
-    ]
+    found = []
+    for task, of in rates.items():
+        note = f"chosen at {'T' if task == 'copy' else 'lag'} {of['lag']:,}"
+        note += ", which no rate learned: a guess" * (not of["decided"])
+        found.append(Line(f"learning rate, {task}", f"{of['rate']:g}", note=note))
+    return found
 
 
 def big_numbers(card: Card) -> list[tuple[str, str, str]]:
@@ -311,8 +279,7 @@ def big_numbers(card: Card) -> list[tuple[str, str, str]]:
     summary, found = card["rows"], []
     for task in TASKS:
         span = (summary[f"{task}_span"] or {}).get("0.99")
-        words = (brief(span_words(span)), brief(span_bounds(span))) if span else ("", "")
-        found.append((f"{task} span, lags", *words))
+        found.append((f"{task} span, lags", *(span_words(span, AT_LEAST) if span else ("", ""))))
     bits = summary["capacity"] and summary["capacity"]["exact"]
     words = (three_digits(bits["median"]), bounds(bits, three_digits)) if bits else ("", "")
     found.append(("bits in the state", *words))
@@ -330,9 +297,16 @@ def big_numbers(card: Card) -> list[tuple[str, str, str]]:
 
 def answer(card: Card) -> list[str]:
     """The conclusions that the numbers of a card support, a sentence each."""
-    summary = card["rows"]
-    spans = {task: summary[f"{task}_span"] for task in TASKS}
-    found = [_span_sentence(task, of_task) for task, of_task in spans.items() if of_task]
+    summary, found = card["rows"], []
+    for task, (ability, begin) in {
+        "stream": ("echo any past token", "From a running stream it echoes the token"),
+        "hold": ("hold a value", "It holds one value over"),
+    }.items():
+        if summary[f"{task}_span"]:
+            line = _span_lines(task, summary[f"{task}_span"])[0]
+            none = line.value.startswith("0 ")
+            said = f"It was not seen to {ability}" if none else f"{begin} {line.value}"
+            found.append(f"{said} {_beside(line)}.")
     if summary["capacity"]:
         found.append(_capacity_sentence(summary["capacity"], card))
     if summary["cause"]:
@@ -349,23 +323,14 @@ def _beside(line: Line) -> str:
     return f"({'; '.join(filter(None, (line.seeds, interval, f'baseline {line.baseline}')))})"
 
 
-def _span_sentence(task: str, spans: Row) -> str:
-    line = _span_lines(task, spans)[0]
-    if line.value.startswith("0 "):
-        ability = {"stream": "echo any past token", "hold": "hold a value"}[task]
-        return f"It was not seen to {ability} {_beside(line)}."
-    if task == "stream":
-        return f"From a running stream it echoes the token {line.value} {_beside(line)}."
-    return f"It holds one value over {line.value} {_beside(line)}."
-
-
 def _capacity_sentence(capacity: Row, card: Card) -> str:
     (line,), exact = _capacity_lines(capacity, card), capacity["exact"]
-    state = f"One state of {counted(capacity['state_numbers'], 'number')}"
-    lags = f"the last {card['protocol']['capacity_lags']:,} tokens"
-    if (exact["median"] if exact["low"] is None else exact["low"]) <= 0:
-        return f"{state} was not seen to hold anything about {lags} {_beside(line)}."
-    return f"{state} holds at least {line.value} about {lags} {_beside(line)}."
+    least = exact["median"] if exact["low"] is None else exact["low"]
+    said = "was not seen to hold anything" if least <= 0 else f"holds at least {line.value}"
+    return (
+        f"One state of {counted(capacity['state_numbers'], 'number')} {said} about the last "
+        f"{card['protocol']['capacity_lags']:,} tokens {_beside(line)}."
+    )
 
 
 def _cause_sentence(cause: Row, card: Card) -> str:
@@ -389,7 +354,8 @@ def _cause_sentence(cause: Row, card: Card) -> str:
         return f"At {lag} no seed is known to have failed: the card shows no limit."
     also = ", and also when trained on from a shorter lag" * bool(cause["tried"])
     closest = cause["closest"]
-    beside = _beside(Line("", "", baseline=chance(card), **_evidence(closest, percent)))
+    known = evidence(closest, bounds(closest, percent))
+    beside = _beside(Line("", "", baseline=chance(card), **known))
     return (
         f"At {lag}, {failed} from scratch{also}; their best evaluations reached "
         f"{percent(closest['median'])} {beside}: whether such cells could not hold the value or "

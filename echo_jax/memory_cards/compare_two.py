@@ -7,16 +7,17 @@ because near its end slow seeds would be missing.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain, combinations
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from echo_jax import statistics
 from echo_jax.memory_benchmark import spans
 from echo_jax.memory_cards import card_text
+from echo_jax.memory_cards.card_text import Card
 from echo_jax.report import text_tables
-
-Card = Mapping[str, Any]
 
 LEVEL = 0.95
 """Probability that a prediction interval contains the ratio of repeats."""
@@ -75,9 +76,7 @@ def compared(first: Card, second: Card, lag: int) -> Ratio | None:
 
 
 def longest(first: Card, second: Card) -> Ratio | None:
-    """`compared` at the longest lag where it is possible; None if it never is."""
-    if first["protocol_hash"] != second["protocol_hash"]:
-        return None
+    """`compared` at the longest lag of their protocol where it is possible; None if it never is."""
     found = (compared(first, second, lag) for lag in reversed(first["protocol"]["ladder"]))
     return next(filter(None, found), None)
 
@@ -123,43 +122,34 @@ def coverages(cards: Sequence[Card]) -> Iterator[Coverage]:
     Args:
       cards: repeats of one cell, with different seeds, at least 4.
     """
-    every = cards[0]["protocol"]["evaluate_every"]
-    pairs = list(combinations(range(len(cards)), 2))
+    every, count = cards[0]["protocol"]["evaluate_every"], len(cards)
+    pairs = list(combinations(range(count), 2))
     for lag in cards[0]["protocol"]["ladder"]:
         known = [each for card in cards if (each := log_updates(card, lag)) is not None]
-        if len(known) < len(cards):
+        if len(known) < count:
             continue
-        predicted = {(i, j): _predicted(known[i], known[j], every)[1] for i, j in pairs}
         means = [sum(each) / len(each) for each in known]
-        held = {
-            (*pair, k, n): _contains(predicted[pair], means[k] - means[n])
-            for pair in pairs
-            for k, n in pairs
-            if not {k, n} & set(pair)
-        }
+        held: dict[tuple[int, ...], bool] = {}
+        for i, j in pairs:
+            interval = _predicted(known[i], known[j], every)[1]
+            for k, n in pairs:
+                if not {k, n} & {i, j}:
+                    low, high = interval.low - 1e-12, interval.high + 1e-12  # rounding
+                    held[i, j, k, n] = low <= means[k] - means[n] <= high
         values = len({x for each in known for x in each})
-        yield Coverage(lag, sum(held.values()), len(held), _jackknife(held, len(cards)), values)
+        yield Coverage(lag, sum(held.values()), len(held), _jackknife(held, count), values)
 
 
-def _contains(interval: statistics.Interval, value: float) -> bool:
-    """True if a value is in an interval, up to rounding."""
-    return interval.low - 1e-12 <= value <= interval.high + 1e-12
-
-
-def _jackknife(held: Mapping[tuple[int, int, int, int], bool], cards: int) -> float:
+def _jackknife(held: dict[tuple[int, ...], bool], cards: int) -> float:
     """Standard error of the share of predictions that held, leaving out one card at a time.
 
     sqrt((n - 1) / n * sum of (share without card i - their mean)^2), Efron & Stein 1981; infinite
     for 4 cards, because no predictions are left without one of them.
     """
-    shares = []
-    for left_out in range(cards):
-        others = [value for used, value in held.items() if left_out not in used]
-        if not others:
-            return math.inf
-        shares.append(sum(others) / len(others))
-    mean = sum(shares) / cards
-    return math.sqrt((cards - 1) / cards * sum((share - mean) ** 2 for share in shares))
+    if cards == 4:
+        return math.inf
+    left = [[value for used, value in held.items() if i not in used] for i in range(cards)]
+    return math.sqrt((cards - 1) * np.var([np.mean(others) for others in left]))
 
 
 def _predicted(
@@ -167,19 +157,12 @@ def _predicted(
 ) -> tuple[float, statistics.Interval]:
     """The difference of two means of log2 updates, with the prediction interval of repeats.
 
-    Args:
-      ours: log2 updates of the seeds of one card.
-      theirs: those of the other card.
-      every: updates between two evaluations.
+    A run succeeds somewhere between two evaluations, `every` updates apart: a width in log2
+    updates, about the mean of the seeds; 1 if the later one is the first.
     """
-    widths = (_resolution(ours, every), _resolution(theirs, every))
-    return statistics.predicted_difference(ours, theirs, LEVEL, widths)
-
-
-def _resolution(values: Sequence[float], every: int) -> float:
-    """The distance between two evaluations in log2 updates, about the mean of the values.
-
-    A run succeeds somewhere between two evaluations; 1 if the later one is the first.
-    """
-    updates = 2 ** (sum(values) / len(values))
-    return min(1.0, math.log2(updates / (updates - every))) if updates > every else 1.0
+    widths = []
+    for values in (ours, theirs):
+        updates = 2 ** (sum(values) / len(values))
+        width = math.log2(updates / (updates - every)) if updates > every else 1.0
+        widths.append(min(1.0, width))
+    return statistics.predicted_difference(ours, theirs, LEVEL, (widths[0], widths[1]))
