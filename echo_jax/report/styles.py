@@ -27,8 +27,7 @@ The colours are from the palette of Okabe and Ito, for readers with any colour v
 darkened to a contrast of 3 to 1.
 """
 
-WIDTH = 7.2
-"""Width of a figure on a page, inches. Text of 10 points is then as large as that of the page."""
+WIDTH = 7.2  # inches of a figure: text of 10 points is then as large as that of the page
 
 
 def style_axes(axes: Axes) -> None:

@@ -86,15 +86,10 @@ def bits(row: ResultRow) -> str:
 
 
 def higher(first: ResultRow, second: ResultRow) -> int:
-    """1 where the second has the higher accuracy, seed by seed, -1 where it has the lower.
-
-    0 where the interval of the median difference contains 0, or there is none.
-    """
+    """1 where the interval of the median difference in accuracy is above 0, -1 below, else 0."""
     differences = np.subtract(scores(second, "accuracy"), scores(first, "accuracy"))
     interval = statistics.summary_of(differences).interval
-    if interval is None or interval.low <= 0 <= interval.high:
-        return 0
-    return 1 if interval.low > 0 else -1
+    return (interval.low > 0) - (interval.high < 0) if interval else 0
 
 
 def learned(row: ResultRow) -> bool:
@@ -124,12 +119,7 @@ def absent(row: ResultRow, steps: int) -> bool:
 
 def parts(rows: Rows) -> list[str]:
     """The accuracy of each part, and when it learns."""
-    two, three, four = rows.each(
-        "part",
-        "2, the current value",
-        "3, lag 1, one step at a time",
-        "4, lag 1, windows of 5",
-    )
+    two, three, four = rows
     blind = four.baselines.order_blind_accuracy
     return [
         f"Part 2 (the current value) ends at {accuracy(two)}, part 3 (lag 1, one step at a time) "
@@ -226,8 +216,7 @@ def masking(rows: Rows) -> list[str]:
 
 def prefix(rows: Rows) -> list[str]:
     """The window compared with all values so far, for a lag inside the window and one outside."""
-    contexts = ("window of 5", "all so far")
-    near, far = (rows.each("context", *contexts, lag=lag) for lag in (1, 5))
+    near, far = (rows.each("context", "window of 5", "all so far", lag=lag) for lag in (1, 5))
     first, curve = places(far[1], "accuracy_by_position")
     depends = "depends" if abs(curve[0] - curve[-1]) > 10 * MARGIN else "hardly depends"
     return [
@@ -354,11 +343,10 @@ def vocabulary(rows: Rows) -> list[str]:
 
 def length(rows: Rows) -> list[str]:
     """Which lengths are learned, and the rows of the shortest and the longest."""
-    found = rows
-    short, long = found[0].labels, found[-1].labels
-    good = [f"{row.labels['length']:,}" for row in found if learned(row)]
+    short, long = rows[0].labels, rows[-1].labels
+    good = [f"{row.labels['length']:,}" for row in rows if learned(row)]
     return [
-        f"{'All lengths tried' if len(good) == len(found) else 'Lengths that'} end at 99% or more "
+        f"{'All lengths tried' if len(good) == len(rows) else 'Lengths that'} end at 99% or more "
         f"after {MAX_UPDATES:,} updates, with B = min(5, viable rows): "
         f"{', '.join(good) or 'none'}.",
         f"Length {short['length']} gives {short['viable rows']} viable row, so B is "
@@ -384,8 +372,8 @@ def size(rows: Rows) -> list[str]:
             f"sequences{times * bool(longer)}. The fewest sequences, with the tutorial's {most} "
             f"units: {counts}."
         )
-    none = "No layer learns part 3 with any number of sequences: the value is not available."
-    return [*said, none]
+    said.append("No layer learns part 3 with any number of sequences: the value is not available.")
+    return said
 
 
 def _least(label: str, rows: Sequence[ResultRow], unit: str = "") -> str:
@@ -405,11 +393,11 @@ def framing(rows: Rows) -> list[str]:
             f"distance of {off}; as values in [0, 1], {accuracy(values)}, at a distance of {near} "
             f"(the best constant answer: {values.baselines.distance:.0f})."
         )
-    return [
-        *said,
+    said.append(
         "An echo is either right or wrong. A regression is trained to be near: its error hardly "
-        "distinguishes 44 from 45, while as classes they differ as much as any two values.",
-    ]
+        "distinguishes 44 from 45, while as classes they differ as much as any two values."
+    )
+    return said
 
 
 def explain(rows: Rows) -> list[str]:

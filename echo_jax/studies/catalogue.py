@@ -277,12 +277,10 @@ STUDIES: dict[str, Study] = {
     ),
     "masking": Study(
         "What to do with missing values?",
-        tuple(
-            grid(
-                changed(STATELESS, batch_size=2),  # keeps every row of each layout but one
-                {"lag": axis("lag", 1, 3), "missing values": MISSING},
-                measures=("rows_apart",),
-            )
+        grid(
+            changed(STATELESS, batch_size=2),  # keeps every row of each layout but one
+            {"lag": axis("lag", 1, 3), "missing values": MISSING},
+            measures=("rows_apart",),
         ),
         (*SCORES[:3], "missing", "nothing missing", "sequences to 99%"),
         pairs=tuple(
@@ -301,11 +299,9 @@ STUDIES: dict[str, Study] = {
     ),
     "prefix": Study(
         "Does it help to see the whole sequence so far?",
-        tuple(
-            grid(
-                changed(EIGHT_SEEDS, batch_size=4),
-                {"lag": axis("lag", 1, 5), "context": CONTEXTS},
-            )
+        grid(
+            changed(EIGHT_SEEDS, batch_size=4),
+            {"lag": axis("lag", 1, 5), "context": CONTEXTS},
         ),
         chart=Chart("curves", "accuracy_by_position", "position", "lag,context"),
         notes=(
@@ -412,10 +408,8 @@ STUDIES: dict[str, Study] = {
     ),
     "framing": Study(
         "Why classes, and not a regression on values in [0, 1]?",
-        (
-            *grid(CURRENT, {"part": {2: {}}, "framing": FRAMINGS}),
-            *grid(CONTEXT, {"part": {4: {}}, "framing": FRAMINGS}),
-        ),
+        grid(CURRENT, {"part": {2: {}}, "framing": FRAMINGS})
+        + grid(CONTEXT, {"part": {4: {}}, "framing": FRAMINGS}),
         (*SCORES[:3], "distance", "by chance", "sequences to 99%"),
         pairs=tuple(
             (f"part {part}, framing classes", f"part {part}, framing values in [0, 1]")
@@ -431,7 +425,7 @@ STUDIES: dict[str, Study] = {
     ),
     "explain": Study(
         "Which input does the answer follow?",
-        tuple(grid(STATELESS, {"lag": axis("lag", 1, 3)}, measures=("follows",))),
+        grid(STATELESS, {"lag": axis("lag", 1, 3)}, measures=("follows",)),
         chart=Chart("bars", "follows trained,follows untrained", "steps back", "lag"),
         notes=(
             STATELESS_NOTE,
@@ -442,7 +436,7 @@ STUDIES: dict[str, Study] = {
     ),
     "future": Study(
         "Can the next, future random number be foretold?",
-        tuple(grid(STATELESS, {"lag": axis("lag", -1, 1)}, measures=("fed_back",))),
+        grid(STATELESS, {"lag": axis("lag", -1, 1)}, measures=("fed_back",)),
         ("accuracy", "chance", "recalled bits", "loss", "answers that repeat"),
         Chart("curves", "fed_back distinct", "answers fed back, in blocks of 25", "lag"),
         notes=(

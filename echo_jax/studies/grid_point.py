@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from echo_jax import atomic_files
@@ -47,20 +47,22 @@ class GridPoint:
         return changed(self.config.shapes, sequences=1), self.config.seeds
 
 
-def grid(base: RunConfig, axes: Axes, **options: Any) -> Iterator[GridPoint]:
+def grid(base: RunConfig, axes: Axes, **options: Any) -> tuple[GridPoint, ...]:
     """All combinations of the values of some labels, the last label varying fastest.
 
     `options` are the other fields of every `GridPoint`. ConfigError names the grid point whose
     configuration breaks a rule.
     """
+    points = []
     for values in itertools.product(*axes.values()):
         labels = dict(zip(axes, values, strict=True))
         point = GridPoint(labels, base, **options)
         fields = {k: v for name, value in labels.items() for k, v in axes[name][value].items()}
         try:
-            yield dataclasses.replace(point, config=changed(base, **fields))
+            points.append(dataclasses.replace(point, config=changed(base, **fields)))
         except ConfigError as error:
             raise ConfigError(f"{point.name}: {error}") from error
+    return tuple(points)
 
 
 def axis(field: str, *values: Label) -> Mapping[Label, Mapping[str, Any]]:

@@ -15,17 +15,10 @@ from echo_jax.core.network import Params, build_network
 from echo_jax.core.training import init
 from echo_jax.studies import linear_probe
 
-WINDOWS = 500
-"""Sequences in which `follows` changes each input in turn."""
-
-PROBED = 1000
-"""Sequences whose states a probe is fitted to; it is tested on as many others."""
-
-PROBE_LAGS = 9
-"""Number of lags that are probed: the values 0 to 8 steps back."""
-
-STARTS, FED_BACK, BLOCK = 100, 200, 25
-"""Random sequences to start from, answers fed back after each, and answers in a block."""
+WINDOWS = 500  # sequences in which `follows` changes each input in turn
+PROBED = 1000  # sequences whose states a probe is fitted to; it is tested on as many others
+PROBE_LAGS = 9  # the values 0 to 8 steps back
+STARTS, FED_BACK, BLOCK = 100, 200, 25  # sequences; answers after each; answers in a block
 
 
 def other_state(

@@ -30,8 +30,10 @@ from echo_jax.studies.grid_point import GridPoint
 from echo_jax.studies.measures import MEASURES
 from echo_jax.studies.result_rows import ResultRow
 
-CHUNK_UPDATES = 400
-"""Updates of a chunk, about: how often a grid point checks whether it has learned."""
+CHUNK_UPDATES = 400  # of a chunk, about: how often a grid point checks whether it has learned
+
+OnProgress = Callable[[GridPoint, float], None]
+"""Called with the grid point that trains and the share of its sequences that is done."""
 
 
 class Learned(NamedTuple):
@@ -44,10 +46,7 @@ class Learned(NamedTuple):
 
 
 def run_point(
-    point: GridPoint,
-    programs: Programs,
-    compile_seconds: float,
-    on_progress: Callable[[GridPoint, float], None],
+    point: GridPoint, programs: Programs, compile_seconds: float, on_progress: OnProgress
 ) -> ResultRow:
     """Train, evaluate and measure a grid point with programs compiled for its shapes."""
     config, watch = point.config, Stopwatch()
@@ -88,10 +87,7 @@ def chunk_size(config: RunConfig) -> int:
 
 
 def train(
-    point: GridPoint,
-    programs: Programs,
-    traced: TracedParameters,
-    on_progress: Callable[[GridPoint, float], None],
+    point: GridPoint, programs: Programs, traced: TracedParameters, on_progress: OnProgress
 ) -> Learned:
     """Train the seeds of a grid point side by side, chunk by chunk.
 
@@ -107,7 +103,7 @@ def train(
         accuracy.append(chunk.output.accuracy)
         clock.append(time.perf_counter())
         on_progress(point, chunk.done / len(work))
-        if point.until_learned and _all_learned(np.concatenate(accuracy, axis=1)):
+        if point.until_learned and all(map(sequences_until, np.concatenate(accuracy, axis=1))):
             break
     durations = np.diff(clock).tolist()
     whole = durations[: len(work) // size]
@@ -115,11 +111,6 @@ def train(
     seconds = float(np.median(whole[1:] or durations[:1])) / updates
     losses, accuracies = (np.concatenate(each, axis=1) for each in (loss, accuracy))
     return Learned(chunk.state, losses, accuracies, seconds)
-
-
-def _all_learned(accuracy: np.ndarray) -> bool:
-    """True when the running mean of every seed has reached 99%, from accuracies `[S, N]`."""
-    return all(sequences_until(curve) is not None for curve in accuracy)
 
 
 def _measure(

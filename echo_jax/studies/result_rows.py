@@ -18,8 +18,7 @@ from echo_jax.config import RunConfig, from_dict
 from echo_jax.exceptions import StorageError
 from echo_jax.studies.grid_point import GridPoint, Label
 
-TIMING = ("seconds", "versions", "date")
-"""Fields that the digest of a row excludes."""
+TIMING = ("seconds", "versions", "date")  # fields that the digest of a row excludes
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=0)]

@@ -5,7 +5,7 @@ compiled while this one trains. The row of each grid point is appended as soon a
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,11 +13,8 @@ from echo_jax.core.many_seeds import default_seed_map
 from echo_jax.host.compiled_programs import Execution, Timed, compile_programs, timed
 from echo_jax.studies import result_rows
 from echo_jax.studies.grid_point import GridPoint
-from echo_jax.studies.point_run import chunk_size, run_point
+from echo_jax.studies.point_run import OnProgress, chunk_size, run_point
 from echo_jax.studies.result_rows import ResultRow
-
-OnProgress = Callable[[GridPoint, float], None]
-"""Called with the grid point that trains and the share of its sequences that is done."""
 
 
 def complete(

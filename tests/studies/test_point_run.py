@@ -108,13 +108,6 @@ def test_a_grid_point_stops_with_the_chunk_in_which_its_last_seed_has_learned(pr
     assert control.by_seed.sequences_to_99 == until
 
 
-def test_one_seed_that_has_not_learned_keeps_all_going():
-    curves = np.ones((2, 30), np.float32)
-    assert point_run._all_learned(curves)
-    curves[1, ::2] = 0.97  # a running mean of 98.5%
-    assert not point_run._all_learned(curves)
-
-
 def test_the_size_of_a_chunk_does_not_depend_on_seeds_or_sequences(monkeypatch):
     monkeypatch.setattr(point_run, "CHUNK_UPDATES", 400)
     size = point_run.chunk_size
@@ -171,7 +164,7 @@ def test_the_time_of_an_update_is_the_median_of_whole_chunks_but_the_first(
         return state, Metrics(np.zeros((2, count)), np.zeros((2, count)))
 
     monkeypatch.setattr(point_run, "time", SimpleNamespace(perf_counter=lambda: now[0]))
-    monkeypatch.setattr(point_run, "_all_learned", lambda accuracy: learned)
+    monkeypatch.setattr(point_run, "sequences_until", lambda accuracy: learned)
     point = GridPoint({}, changed(TINY, sequences=sequences), until_learned=learned)
     fakes = SimpleNamespace(init=lambda traced: None, train=train)
     trained = point_run.train(point, fakes, None, lambda *_: None)
