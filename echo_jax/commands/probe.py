@@ -1,10 +1,8 @@
 """The memory card of a recurrent cell: how long it remembers, how fast it learns, what it costs.
 
 echo-jax probe                                             # a quick card for the LSTM
-echo-jax probe --cell gru --protocol full
 echo-jax probe --cell mypackage.cells:MyCell --cell lstm   # side by side
 echo-jax probe --report cards/                             # one page over all cards there
-echo-jax probe --validate card.json
 """
 
 import dataclasses
@@ -13,7 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
@@ -33,7 +31,6 @@ CARDS = Path("cards")
 """The default folder of cards."""
 
 LARGEST_SEED = min(FULL.tuning_seeds) - 1_000
-"""Seeds from a million on are used to choose the learning rate."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,18 +91,15 @@ class ProbeCommand:
                 )
 
     def _check_combinations(self) -> None:
-        """Raise ConfigError for options that exclude each other."""
         given = [
-            field.name
+            field.name.replace("_", "-")
             for field in dataclasses.fields(self)
             if getattr(self, field.name) != field.default
         ]
         for flag, beside in (("validate", set()), ("report", {"readme"})):
             others = [name for name in given if name not in {flag, *beside}]
             if flag in given and others:
-                raise ConfigError(
-                    f"--{flag} makes no card: use it without --{others[0].replace('_', '-')}"
-                )
+                raise ConfigError(f"--{flag} makes no card: use it without --{others[0]}")
         if self.readme and not self.report:
             raise ConfigError("--readme needs the folder of the cards: add --report FOLDER")
         if self.task == "copy" and self.protocol != "quick":
@@ -156,7 +150,9 @@ def make_cards(command: ProbeCommand) -> None:
     arguments = command.cell_args or ("",) * len(command.cells)
     try:
         cells = [choose(*each) for each in zip(command.cells, arguments, strict=True)]
-        names = names_of(command, cells)
+        own = [cell.card_name(command.chosen, command.seed) for cell in cells]
+        given = command.name or own
+        names = [first or second for first, second in zip(given, own, strict=True)]
         check_names(names, cells, command.out)
         for cell in cells:
             cell.check(command.chosen)
@@ -167,13 +163,6 @@ def make_cards(command: ProbeCommand) -> None:
         command_line.leave(2)
     if len(made) > 1:
         print(f"\n{compare_two.side_by_side(made)}")
-
-
-def names_of(command: ProbeCommand, cells: "Sequence[ChosenCell]") -> list[str]:
-    """The names of the cards, as given or from the cells."""
-    given = command.name or ("",) * len(cells)
-    own = [cell.card_name(command.chosen, command.seed) for cell in cells]
-    return [first or second for first, second in zip(given, own, strict=True)]
 
 
 def check_names(names: list[str], cells: "Sequence[ChosenCell]", out: Path) -> None:
@@ -193,21 +182,35 @@ def check_names(names: list[str], cells: "Sequence[ChosenCell]", out: Path) -> N
 
 def make_card(command: ProbeCommand, name: str, cell: "ChosenCell") -> card_file.Card:
     """Measure a cell, print its card and write it."""
+    from echo_jax.memory_cards import card_figure
+    from echo_jax.report import styles
+
     chosen, start = command.chosen, time.perf_counter()
     print(f"{name}: {cell.title}, {chosen.seeds} seeds, protocol {chosen.name}")
     with Interrupts(command.seconds, "Stopping; what is measured by now will be kept.") as stop:
         raw = measure(command, cell, stop)
-    stopped = reason_to_stop(stop)
-    if all(row["kind"] == "tune" for row in raw):
-        refuse_empty(stop)
+    stopped = "its seconds were over" if stop.requested else None
+    if stop.signal:
+        stopped = "it was interrupted"
     identity = {
         "name": name,
         "cell": cell.identity(),
         "protocol": protocol.to_dict(chosen),
         "seeds": list(range(command.seed, command.seed + chosen.seeds)),
     }
-    card = card_file.make(identity, raw, made_with(time.perf_counter() - start), stopped)
-    show_and_write(card, command.out)
+    made_with = {
+        "device": machine.device(),
+        "versions": machine.versions(),
+        "date": datetime.date.today().isoformat(),
+        "seconds": {"all": round(time.perf_counter() - start, 1)},
+    }
+    card = card_file.make(identity, raw, made_with, stopped)
+    lines = [list(line) for line in card_text.glance(card)]
+    print(f"\n{text_tables.table(lines, left=(0, 1, 2))}\n", flush=True)  # the disk may be full
+    paths = card_file.write(
+        card, command.out, lambda card: styles.svg(card_figure.card_figure(card), "card")
+    )
+    print(f"Card: {', '.join(map(str, paths))}", flush=True)
     if stopped in card["not_measured"].values():
         print(
             f"The card is incomplete because {stopped}. To measure it again, move it, or use "
@@ -220,7 +223,10 @@ def make_card(command: ProbeCommand, name: str, cell: "ChosenCell") -> card_file
 
 
 def measure(command: ProbeCommand, cell: "ChosenCell", stop: Interrupts) -> list[dict[str, Any]]:
-    """The raw rows of a cell; progress goes to standard error."""
+    """The raw rows of a cell; progress goes to standard error.
+
+    Without a measurement it ends the program: such a card would only be in the way.
+    """
     from echo_jax.memory_benchmark.measure_cell import raw_rows
 
     start = time.perf_counter()
@@ -228,31 +234,9 @@ def measure(command: ProbeCommand, cell: "ChosenCell", stop: Interrupts) -> list
     def tell(words: str) -> None:
         print(f"{time.perf_counter() - start:6.0f} s  {words}", file=sys.stderr, flush=True)
 
-    return list(raw_rows(cell.module, command.chosen, command.seed, stop, tell))
-
-
-def show_and_write(card: card_file.Card, folder: Path) -> None:
-    """Print a card, then write it: the disk may be full."""
-    from echo_jax.memory_cards import card_figure
-    from echo_jax.report import styles
-
-    lines = [list(line) for line in card_text.glance(card)]
-    print(f"\n{text_tables.table(lines, left=(0, 1, 2))}\n", flush=True)
-    paths = card_file.write(
-        card, folder, lambda card: styles.svg(card_figure.card_figure(card), "card")
-    )
-    print(f"Card: {', '.join(map(str, paths))}", flush=True)
-
-
-def reason_to_stop(stop: Interrupts) -> str | None:
-    """Why a measurement ended early, as a card states it; None if it did not."""
-    if stop.signal:
-        return "it was interrupted"
-    return "its seconds were over" if stop.requested else None
-
-
-def refuse_empty(stop: Interrupts) -> NoReturn:
-    """End without a card, because a card without a measurement would only be in the way."""
+    raw = list(raw_rows(cell.module, command.chosen, command.seed, stop, tell))
+    if any(row["kind"] != "tune" for row in raw):
+        return raw
     if stop.signal:
         print("\nStopped.", file=sys.stderr)
         command_line.leave(stop.exit_status)
@@ -260,13 +244,3 @@ def refuse_empty(stop: Interrupts) -> NoReturn:
         "nothing was measured within the time limit, so there is no card: use more --seconds, or "
         "leave it out"
     )
-
-
-def made_with(seconds: float) -> dict[str, Any]:
-    """The fields of a card that depend on the machine and the time."""
-    return {
-        "device": machine.device(),
-        "versions": machine.versions(),
-        "date": datetime.date.today().isoformat(),
-        "seconds": {"all": round(seconds, 1)},
-    }

@@ -47,7 +47,7 @@ def main() -> None:
         inputs = new_inputs(command.run)
         machine.check_memory(inputs.config.least_bytes)
         if inputs.tokens is not None:
-            print(column_view(inputs))
+            print(column_view(inputs, inputs.tokens))
         tokens = first_sequence(inputs)
         print(sequence_view(tokens, inputs.config))
         print(rows_view(tokens, inputs.config, command.rows))
@@ -69,22 +69,20 @@ def first_sequence(inputs: Inputs) -> "np.ndarray":
     return np.asarray(draw(jnp.arange(1))[0])
 
 
-def column_view(inputs: Inputs) -> str:
+def column_view(inputs: Inputs, tokens: "np.ndarray") -> str:
     """The most common values of a column, with their tokens, and its majority baseline."""
     import numpy as np
 
     from echo_jax.core.chance import majority_baseline
 
-    assert inputs.tokens is not None
-    data, vocab_size, length = inputs.config.data, len(inputs.vocabulary), len(inputs.tokens)
-    counts = np.bincount(inputs.tokens, minlength=vocab_size)
+    data, vocab_size, length = inputs.config.data, len(inputs.vocabulary), len(tokens)
+    counts = np.bincount(tokens, minlength=vocab_size)
     rows = [["value", "token", "times", "share"]]
     for token in np.argsort(-counts, kind="stable")[:COMMON].tolist():
-        times = counts[token]
-        value = str(inputs.vocabulary.value(token))
+        value, times = str(inputs.vocabulary.value(token)), counts[token]
         rows.append([value, str(token), f"{times:,}", f"{times / length:.2%}"])
     more = f"\n... and {vocab_size - COMMON:,} more values" if vocab_size > COMMON else ""
-    baseline = majority_baseline(inputs.tokens)
+    baseline = majority_baseline(tokens)
     return (
         f"Column {data.column} of {data.csv}: {length:,} values, {vocab_size:,} different; the "
         f"last {data.held_out:.0%} are held out.\nThe most common:\n{table(rows)}{more}\n"
@@ -94,99 +92,80 @@ def column_view(inputs: Inputs) -> str:
 
 
 def sequence_view(tokens: "np.ndarray", config: RunConfig) -> str:
-    """A sequence as integers and as the input of a cell, and decoded again."""
-    tokens = tokens.reshape(-1, config.task.length)[0]
-    source = f"integers, drawn from 0 .. {config.task.vocab_size - 1}"
-    if config.data.csv:
-        source = "tokens in a row, from the part of the column that is trained on"
-    return f"{len(tokens)} {source}:\n  {tokens.tolist()}\n\n{input_view(tokens, config)}"
-
-
-def input_view(tokens: "np.ndarray", config: RunConfig) -> str:
-    """The input of a cell for tokens: values, embeddings, or one-hot vectors, here truncated."""
+    """A sequence as integers, as the input of a cell (one-hot vectors are cut), and decoded."""
     import numpy as np
 
     from echo_jax.core.data import one_hot_decode, one_hot_encode
 
-    vocab_size = config.task.vocab_size
-    size = vocab_size + (config.task.missing == "token")
+    tokens = tokens.reshape(-1, config.task.length)[0]
+    highest = config.task.vocab_size - 1
+    size = highest + 1 + (config.task.missing == "token")
+    source = f"integers, drawn from 0 .. {highest}"
+    if config.data.csv:
+        source = "tokens in a row, from the part of the column that is trained on"
+    lines = [f"{len(tokens)} {source}:", f"  {tokens.tolist()}\n"]
     if config.task.framing == "values":
-        values = tokens / (vocab_size - 1)
-        return (
-            f"As values, each divided by {vocab_size - 1}:\n"
-            f"  [{', '.join(f'{value:.3f}' for value in values)}]\n\n"
-            f"Decoded again (the nearest integer):\n"
-            f"  {np.rint(values * (vocab_size - 1)).astype(int).tolist()}\n"
-        )
-    if config.network.encoding == "embedding":
-        width = config.network.embedding_dim
-        return f"Embedded: token v is row v of a learned table of {size} by {width} numbers\n"
-    vectors = one_hot_encode(tokens, size)
-    cut = f" ... {size - ENTRIES} more" if size > ENTRIES else ""
-    lines = [f"  [{' '.join(str(int(x)) for x in row[:ENTRIES])}{cut}]" for row in vectors]
-    return "\n".join([
-        f"One-hot, {len(vectors)} vectors of {size}, a vector a line:",
-        *lines,
-        "\nDecoded again (the position of the 1 in each):",
-        f"  {one_hot_decode(vectors).tolist()}\n",
-    ])  # fmt: skip
+        values = tokens / highest
+        lines += [
+            f"As values, each divided by {highest}:",
+            f"  [{', '.join(f'{value:.3f}' for value in values)}]\n",
+            "Decoded again (the nearest integer):",
+            f"  {np.rint(values * highest).astype(int).tolist()}\n",
+        ]
+    elif config.network.encoding == "embedding":
+        table_size = f"{size} by {config.network.embedding_dim} numbers"
+        lines.append(f"Embedded: token v is row v of a learned table of {table_size}\n")
+    else:
+        vectors = one_hot_encode(tokens, size)
+        cut = f" ... {size - ENTRIES} more" if size > ENTRIES else ""
+        lines += [
+            f"One-hot, {len(vectors)} vectors of {size}, a vector a line:",
+            *(f"  [{' '.join(str(int(x)) for x in row[:ENTRIES])}{cut}]" for row in vectors),
+            "\nDecoded again (the position of the 1 in each):",
+            f"  {one_hot_decode(vectors).tolist()}\n",
+        ]
+    return "\n".join(lines)
 
 
 def rows_view(tokens: "np.ndarray", config: RunConfig, rows: int) -> str:
-    """The rows of a sequence as `window => target`, in batches."""
+    """The rows of a sequence as `window => target`, batch by batch, and the row each continues.
+
+    Whole batches are shown until so many rows are out. Dashes stand where there is no value: where
+    a step is masked or beyond the sequence, or there is no target.
+    """
     import numpy as np
 
     from echo_jax.core.data import sequence_batches
 
     task = config.task
     batch = sequence_batches(tokens, task, task.lag)
-    seen = np.ones(batch.inputs.shape, bool) if batch.mask is None else np.asarray(batch.mask)
-    targets = np.asarray(batch.targets)
+    inputs, targets = np.asarray(batch.inputs), np.asarray(batch.targets)
+    seen = np.ones(inputs.shape, bool) if batch.mask is None else np.asarray(batch.mask)
+    scored = np.ones(targets.shape, bool)
     if batch.scored is not None:
-        targets = np.where(np.asarray(batch.scored), targets, -1)
+        scored = np.asarray(batch.scored)
         times = np.arange(seen.shape[0] * seen.shape[2]).reshape(-1, 1, seen.shape[2])
         seen = np.broadcast_to(times < task.length, seen.shape)  # the last chunk may reach past it
-    lines = batch_table(np.asarray(batch.inputs), seen, targets, config, rows)
-    return (
-        f"As {task.layout} of {task.window} with lag {task.lag}, window => target, "
-        f"batches of {task.batch_size}:\n{lines}\n"
-    )
-
-
-def batch_table(
-    inputs: "np.ndarray",
-    seen: "np.ndarray",
-    targets: "np.ndarray",
-    config: RunConfig,
-    rows: int,
-) -> str:
-    """The rows of a sequence as `window => target`, batch by batch, and the row each continues.
-
-    Args:
-      inputs: `[K, B, W]`; the token V, which stands for a missing value, is shown as a question
-        mark.
-      seen: bool `[K, B, W]`, False where a step is masked or beyond the sequence.
-      targets: `[K, B, T]`, -1 where there is none.
-      config: task and network.
-      rows: print whole batches until so many rows are out.
-    """
     batches, size = inputs.shape[:2]
     shown = min(batches, -(-rows // size))
-    vocab_size, lines = config.task.vocab_size, []
+    lines = [
+        f"As {task.layout} of {task.window} with lag {task.lag}, window => target, batches of "
+        f"{task.batch_size}:"
+    ]
     for k in range(shown):
         continues = config.network.stateful and k > 0
         lines.append(f"batch {k}" + ("" if continues else ": state zero"))
         for b in range(size):
-            window = _tokens(inputs[k, b], seen[k, b], vocab_size)
-            target = _tokens(targets[k, b], targets[k, b] >= 0, vocab_size)
+            window = _tokens(inputs[k, b], seen[k, b], task.vocab_size)
+            target = _tokens(targets[k, b], scored[k, b], task.vocab_size)
             row = k * size + b
             source = f"   row {row} <- row {row - size}" if continues else ""
             lines.append(f"  row {row:3}   {window} => {target}{source}")
-    if config.task.missing == "token":
-        lines.append(f"? is the token {vocab_size}: a value that is missing")
+    if task.missing == "token":
+        lines.append(f"? is the token {task.vocab_size}: a value that is missing")
     if shown < batches:
         lines.append(f"... {batches * size} rows in all; --rows shows more")
-    return "\n".join(lines)
+    return "\n".join([*lines, ""])
 
 
 def _tokens(values: "np.ndarray", present: "np.ndarray", vocab_size: int) -> str:

@@ -1,9 +1,7 @@
 """Answer the questions of the tutorial and of its readers: tables, figures, words, one page.
 
 echo-jax study                                # the studies, and how long each takes here
-echo-jax study state                          # one: table, figure, answer
 echo-jax study --all --out studies/           # all, resumable, and a page that shows them
-echo-jax study --all --fast                   # all, with fewer seeds
 """
 
 import contextlib
@@ -36,9 +34,6 @@ COMMAND = f"{command_line.INSTALLED} study"
 
 TITLE = "How long does a network remember?"
 
-OUT, OUT_FAST = Path("runs/studies"), Path("runs/studies-fast")
-"""The folders of the studies, in full and fast, where no other is named."""
-
 
 @dataclasses.dataclass(frozen=True)
 class StudyCommand:
@@ -65,7 +60,7 @@ class StudyCommand:
         for name in self.names:
             if name not in STUDIES:
                 close = difflib.get_close_matches(name, STUDIES, n=1)
-                known = f"{close[0]}" if close else f"one of {', '.join(STUDIES)}"
+                known = close[0] if close else f"one of {', '.join(STUDIES)}"
                 raise ConfigError(f"study {name!r} is unknown: use {known}")
         if not (self.names or self.all) and (self.out or self.readme):
             raise ConfigError("--out and --readme are for studies that are run: name one, or --all")
@@ -75,18 +70,12 @@ class StudyCommand:
     @property
     def folder(self) -> Path:
         """The folder of the rows, the figures and the page."""
-        return self.out or (OUT_FAST if self.fast else OUT)
+        return self.out or Path("runs/studies-fast" if self.fast else "runs/studies")
 
     @property
     def every(self) -> dict[str, Study]:
         """All studies, as they are run with or without --fast."""
         return {name: fast(study) if self.fast else study for name, study in STUDIES.items()}
-
-    @property
-    def studies(self) -> dict[str, Study]:
-        """The studies to run, or to list."""
-        every = self.every
-        return {name: every[name] for name in self.names or every}
 
 
 def main() -> None:
@@ -116,7 +105,7 @@ def listing(command: StudyCommand) -> str:
     """A table of the studies: name, number of grid points, estimated minutes, question."""
     speed = machine.speed()
     lines = [["study", "grid points", "minutes here", "question"]]
-    for name, study in command.studies.items():
+    for name, study in command.every.items():
         time = minutes(seconds_of(study.points, speed))
         lines.append([name, str(len(study.points)), time, study.question])
     return (
@@ -134,8 +123,8 @@ def run(command: StudyCommand, interrupts: Interrupts) -> None:
     with atomic_files.locked(out):
         rows = study_folder.rows_of(out, every)
         waiting = {
-            name: result_rows.missing(study.points, rows[name])
-            for name, study in command.studies.items()
+            name: result_rows.missing(every[name].points, rows[name])
+            for name in command.names or every
         }
         print(plan(waiting, command.fast), flush=True)
         sections = {name: section(command, name, rows[name]) for name in every if rows[name]}
@@ -152,18 +141,17 @@ def run(command: StudyCommand, interrupts: Interrupts) -> None:
 
 def plan(waiting: Mapping[str, Sequence[GridPoint]], fast: bool = False) -> str:
     """The grid points to run, and the estimated time."""
-    speed = machine.speed()
-    seconds = {name: seconds_of(points, speed) for name, points in waiting.items()}
-    lines = [
-        f"{name}: {len(points)} grid points, about {minutes(seconds[name])} min"
-        for name, points in waiting.items()
-        if points
-    ]
+    speed, lines, total = machine.speed(), [], 0.0
+    for name, points in waiting.items():
+        seconds = seconds_of(points, speed)
+        total += seconds
+        if points:
+            lines.append(f"{name}: {len(points)} grid points, about {minutes(seconds)} min")
     if not lines:
         return "All grid points have results already."
-    total = f"To run: about {minutes(sum(seconds.values()))} min in all, {machine.cores()} cores."
     few = " Fewer seeds (--fast): a first look that supports no claim." * fast
-    return "\n".join([*lines, total + few])
+    lines.append(f"To run: about {minutes(total)} min in all, {machine.cores()} cores.{few}")
+    return "\n".join(lines)
 
 
 def run_points(path: Path, points: Sequence[GridPoint], interrupts: Interrupts) -> None:
@@ -192,11 +180,11 @@ def write_page(
     command: StudyCommand, rows: Mapping[str, list[ResultRow]], sections: Mapping[str, Section]
 ) -> None:
     """Write the page of all studies that have rows in the folder, in the order of the catalogue."""
-    out = command.folder
-    again = [*["--fast"] * command.fast, *(["--out", str(out)] if command.out else [])]
+    again = ["--all", *["--fast"] * command.fast]
+    again += ["--out", str(command.out)] if command.out else []
     shown_rows = [row for name in sections for row in rows[name]]
     ordered = [sections[name] for name in command.every if name in sections]
-    remake = f"{COMMAND} {shlex.join(['--all', *again])}"
-    study_pages.write(out, TITLE, shown_rows, ordered, remake)
+    remake = f"{COMMAND} {shlex.join(again)}"
+    study_pages.write(command.folder, TITLE, shown_rows, ordered, remake)
     if command.readme:
-        study_pages.put_summary(command.readme, out, ordered)
+        study_pages.put_summary(command.readme, command.folder, ordered)

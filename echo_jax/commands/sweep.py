@@ -33,38 +33,27 @@ from echo_jax.host.interrupts import Interrupts
 from echo_jax.report import text_tables
 from echo_jax.studies import result_rows, study_folder, study_pages
 from echo_jax.studies.catalogue import Chart, Study
-from echo_jax.studies.grid_point import GridPoint, grid
-
-LABELS = {"hidden_size": "hidden", "batch_size": "batch"}
-"""The names of fields in tables, where they are not their own."""
+from echo_jax.studies.grid_point import grid
 
 NAME = "sweep"
 """The name of the rows and the figure of a sweep."""
-
-MOST_MAPS, MOST_LINES = 9, 6
-"""Most maps and most lines in a figure."""
-
-SWITCH = Literal["yes", "no"]
 
 
 def axes() -> Iterator[tuple[str, Any, Any]]:
     """A field of a command for each field of a configuration: the values after each flag."""
     for kind in (TaskConfig, NetworkConfig, TrainingConfig):
-        help_of = flags.help_of(kind)
         for field in dataclasses.fields(kind):
+            value: Any = field.type
+            if value is bool:
+                value = Literal["yes", "no"]
+            elif get_origin(value) is not Literal and get_args(value):
+                value = get_args(value)[0]  # None is what is left out
             hint = "(default: that of the part)"
-            argument = tyro.conf.arg(help=help_of[field.name], help_behavior_hint=hint)
-            values: Any = tuple[tuple[value_type(field.type), ...], ...]  # type: ignore[misc]
+            help_text = flags.help_of(kind)[field.name]
+            argument = tyro.conf.arg(help=help_text, help_behavior_hint=hint)
+            values: Any = tuple[tuple[value, ...], ...]
             repeated = tyro.conf.UseAppendAction[Annotated[values, argument]]
             yield field.name, repeated, dataclasses.field(default=())
-
-
-def value_type(annotation: Any) -> Any:
-    """The type of one value of a field on the command line."""
-    if annotation is bool:
-        return SWITCH
-    given = [kind for kind in get_args(annotation) if kind is not type(None)]
-    return annotation if get_origin(annotation) is Literal or not given else given[0]
 
 
 if TYPE_CHECKING:
@@ -115,17 +104,16 @@ class SweepCommand:
         varied = {field: each for field, each in values.items() if len(each) > 1}
         if not varied:
             varied = {"lag": [fixed.pop("lag", PARTS[self.part].task.lag)]}
-        fixed |= {
-            "seeds": self.seeds,
-            "seed": self.seed,
-            "evaluation_sequences": self.evaluation_sequences,
-        }
+        for field in ("seeds", "seed", "evaluation_sequences"):
+            fixed[field] = getattr(self, field)
         axes = {
             name_of(field): {label(value): {**fixed, field: value} for value in each}
             for field, each in varied.items()
         }
         points = grid(PARTS[self.part], axes, until_learned=self.until_learned)
-        return Study(question_of(varied), tuple(points), chart=chart_of(varied))
+        named = [f"{name_of(field)} {', '.join(map(str, each))}" for field, each in varied.items()]
+        question = f"What is learned with {'; '.join(named)}?"
+        return Study(question, tuple(points), chart=chart_of(varied))
 
     def _check_given(self, values: Mapping[str, Sequence[Any]]) -> None:
         """Raise ConfigError for an option without a value, and for a value given twice."""
@@ -137,40 +125,26 @@ class SweepCommand:
                 raise ConfigError(f"{field} {twice[0]} is given twice: give each value once")
 
 
-def question_of(varied: Mapping[str, Sequence[Any]]) -> str:
-    """The heading of a sweep."""
-    named = (f"{name_of(field)} {', '.join(map(str, each))}" for field, each in varied.items())
-    return f"What is learned with {'; '.join(named)}?"
-
-
 def chart_of(varied: Mapping[str, Sequence[Any]]) -> Chart:
-    """A map over two fields of numbers, lines over one, and dots for everything else."""
+    """At most 9 maps over two fields of numbers, 6 lines over one, or dots."""
     numeric = [
         field
         for field, each in varied.items()
         if all(isinstance(value, int | float) and not isinstance(value, bool) for value in each)
     ]
-    if len(numeric) > 1 and combinations(varied, numeric[:2]) <= MOST_MAPS:
-        x, up = map(name_of, numeric[:2])
-        return Chart("heat", x=x, up=up, series=series_of(varied, numeric[:2]))
-    if numeric and combinations(varied, numeric[:1]) <= MOST_LINES:
-        return Chart("lines", x=name_of(numeric[0]), series=series_of(varied, numeric[:1]))
+    for dimensions, most in ((2, 9), (1, 6)):
+        axes = numeric[:dimensions]
+        others = [field for field in varied if field not in axes]
+        if len(axes) == dimensions and math.prod(len(varied[each]) for each in others) <= most:
+            x, *up = map(name_of, axes)
+            series = ",".join(map(name_of, others))
+            return Chart("heat" if up else "lines", x=x, series=series, up="".join(up))
     return Chart()
-
-
-def combinations(varied: Mapping[str, Sequence[Any]], axes: Sequence[str]) -> int:
-    """The number of combinations of all fields that are no axes."""
-    return math.prod(len(each) for field, each in varied.items() if field not in axes)
-
-
-def series_of(varied: Mapping[str, Sequence[Any]], axes: Sequence[str]) -> str:
-    """The labels of all fields that are no axes, as `Chart.series`."""
-    return ",".join(name_of(field) for field in varied if field not in axes)
 
 
 def name_of(field: str) -> str:
     """The name of a field in tables."""
-    return LABELS.get(field, field.replace("_", " "))
+    return {"hidden_size": "hidden", "batch_size": "batch"}.get(field, field.replace("_", " "))
 
 
 def label(value: Any) -> Any:
@@ -198,7 +172,11 @@ def run(study: Study, out: Path, interrupts: Interrupts) -> None:
     with atomic_files.locked(out):
         (rows,) = study_folder.rows_of(out, {NAME: study}).values()
         waiting = result_rows.missing(study.points, rows)
-        check_networks(waiting)
+        if waiting:  # a network that cannot be built is refused before any is trained
+            from echo_jax.core import network
+
+            for config in {changed(each.config, seeds=1, seed=0, sequences=1) for each in waiting}:
+                network.build_network(config)
         print(plan({NAME: waiting}), flush=True)
         if waiting:
             run_points(study_folder.rows_path(out, NAME), waiting, interrupts)
@@ -208,13 +186,3 @@ def run(study: Study, out: Path, interrupts: Interrupts) -> None:
         print(text_tables.section_text(section))
         study_pages.write(out, "A sweep", rows, [section], command)
     print(f"Page: {out / study_folder.PAGE}")
-
-
-def check_networks(points: Sequence[GridPoint]) -> None:
-    """Raise ConfigError for a network that cannot be built, before any is trained."""
-    if not points:
-        return
-    from echo_jax.core import network
-
-    for config in {changed(point.config, seeds=1, seed=0, sequences=1) for point in points}:
-        network.build_network(config)

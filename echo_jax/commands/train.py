@@ -1,9 +1,7 @@
 """Train on the echo task, one seed or many, evaluate on fresh sequences, explain the outcome.
 
-echo-jax train --lag 1 --window 5                # part 4 of the tutorial: learns
 echo-jax train --lag 1 --window 5 --seeds 16     # the same, with an interval
 echo-jax train --part no-context                 # part 3: stays at chance, and why
-echo-jax train --csv my.csv --column n           # the numbers in a column of your own
 echo-jax train --resume runs/part4               # go on where a run was stopped
 """
 
@@ -18,8 +16,8 @@ from typing import Annotated, Literal
 
 from echo_jax import atomic_files
 from echo_jax.commands import command_line
-from echo_jax.config import PARTS, ConfigError, Part, RunConfig
-from echo_jax.exceptions import StorageError
+from echo_jax.config import PARTS, Part, RunConfig, changed
+from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts, StoppedError
 from echo_jax.host.process_start import STARTED
@@ -115,12 +113,11 @@ def resumed_inputs(command: TrainCommand, folder: Path) -> Inputs:
     run_folder.check_cell_named(folder, inputs, cell)
     if "--sequences" not in flags:
         return inputs
-    training = dataclasses.replace(inputs.config.training, sequences=command.run.training.sequences)
-    return inputs._replace(config=dataclasses.replace(inputs.config, training=training))
+    return inputs._replace(config=changed(inputs.config, sequences=command.run.training.sequences))
 
 
 def run(command: TrainCommand, folder: Path, inputs: Inputs, interrupts: Interrupts) -> None:
-    """Import jax, check the run against its folder, and train."""
+    """Import jax, check the run against its folder, and train; a stop says how to go on."""
     from echo_jax.runs import job
     from echo_jax.runs.train_run import train_run
 
@@ -135,16 +132,9 @@ def run(command: TrainCommand, folder: Path, inputs: Inputs, interrupts: Interru
     )
     watch = Stopwatch()
     watch.seconds["import"] = time.perf_counter() - STARTED
-    with resumable(folder):
-        train_run(begun, interrupts, watch, functools.partial(print, flush=True))
-
-
-@contextlib.contextmanager
-def resumable(folder: Path) -> Iterator[None]:
-    """Within it, a stop and an error of the disk say how to go on."""
     resume = f"{command_line.program('train')} --resume {folder}"
     try:
-        yield
+        train_run(begun, interrupts, watch, functools.partial(print, flush=True))
     except StoppedError as stopped:
         print(f"{stopped}; to go on: {resume}", file=sys.stderr)
         raise
