@@ -22,8 +22,6 @@ from echo_jax.runs import run_folder
 from echo_jax.speed_benchmark import limit_program, race, scaling, whole_process
 from echo_jax.speed_benchmark.peers import MANY_SEEDS, PEERS, RACING, SEEDS
 
-INSTALL = "The extra `benchmark` brings the missing ones: pip install 'echo_jax[benchmark]'"
-
 
 @dataclasses.dataclass(frozen=True)
 class BenchmarkCommand:
@@ -92,12 +90,21 @@ def compare(command: BenchmarkCommand, folder: Path, core: int) -> None:
     after = surroundings()
     print(f"{before['processor']}, cores: {before['cores']}, one of them for each peer in its turn")
     print(f"{command.rounds} rounds; {load(before, after)}\n")
-    print(race.table(found, command.asked), *[INSTALL] * bool(missing), sep="\n")
-    print(f"\n{footnote(found)}\n\n{seeds_line(found)}")
+    print(race.table(found, command.asked))
+    if missing:
+        print("The extra `benchmark` brings the missing ones: pip install 'echo_jax[benchmark]'")
+    print(
+        f"\nTraining: {found.job.training.sequences:,} sequences of one seed. Accuracy: on "
+        f"{found.job.evaluation_sequences} fresh sequences, one seed, so no interval; chance is "
+        f"{100 / found.job.task.vocab_size:g}%.\n\n{seeds_line(found)}"
+    )
     print(whole_process.lines(processes, found.results[race.REFERENCE]["training_seconds"]))
     values = {"command": sys.argv[1:], "before": before, "after": after, "rounds": command.rounds}
     values |= {"config": to_dict(found.job), "whole_process_seconds": processes}
-    atomic_files.write_json(folder / "benchmark.json", values | as_json(found))
+    seeds = found.results.pop(SEEDS, None)
+    limit = {"microseconds_per_update": found.limit} if found.limit else None
+    values |= {"seeds": seeds, "peers": found.results, "absent": found.absent, "limit": limit}
+    atomic_files.write_json(folder / "benchmark.json", values)
 
 
 def scale(command: BenchmarkCommand, folder: Path, core: int) -> None:
@@ -128,16 +135,6 @@ def load(before: dict[str, Any], after: dict[str, Any]) -> str:
     return f"load average {before['load'][0]:.2f} before, {after['load'][0]:.2f} after"
 
 
-def footnote(found: race.Race) -> str:
-    """The meaning of the columns of the table."""
-    job = found.job
-    return (
-        f"Training: {job.training.sequences:,} sequences of one seed. Accuracy: on "
-        f"{job.evaluation_sequences} fresh sequences, one seed, so no interval; chance is "
-        f"{100 / job.task.vocab_size:g}%."
-    )
-
-
 def seeds_line(found: race.Race) -> str:
     """Many seeds on all cores beside one seed on one core, in updates a second."""
     if SEEDS not in found.results:
@@ -148,11 +145,3 @@ def seeds_line(found: race.Race) -> str:
         f"{1e6 / statistics.median(many):,.0f} updates a second, one seed on one core: "
         f"{1e6 / statistics.median(one):,.0f}; ratio {race.ratio_text(one, many)}"
     )
-
-
-def as_json(found: race.Race) -> dict[str, Any]:
-    """Every time and score of the race."""
-    limit = {"microseconds_per_update": found.limit} if found.limit else None
-    peers = {name: result for name, result in found.results.items() if name != SEEDS}
-    seeds = found.results.get(SEEDS)
-    return {"seeds": seeds, "peers": peers, "absent": found.absent, "limit": limit}

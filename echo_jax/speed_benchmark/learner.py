@@ -3,7 +3,6 @@
 import abc
 import dataclasses
 import time
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,11 +60,7 @@ class Learner(abc.ABC):
 
 
 class Rows(NamedTuple):
-    """Sequences cut into the tutorial's rows.
-
-    windows  int `[N, K, B, W]`
-    targets  int `[N, K, B]`
-    """
+    """Sequences cut into the tutorial's rows: int `[N, K, B, W]` and `[N, K, B]`."""
 
     windows: np.ndarray
     targets: np.ndarray
@@ -126,16 +121,14 @@ class LoopLearner(RowLearner):
 
     def run(self, rows: Rows, learn: bool) -> tuple[np.ndarray, np.ndarray]:
         """See `RowLearner`."""
-        losses, answers = zip(*self._batches(rows, learn), strict=True)
-        shape = rows.targets.shape
-        return np.reshape(losses, shape[:2]), np.reshape(answers, shape)
-
-    def _batches(self, rows: Rows, learn: bool) -> Iterator[tuple[float, np.ndarray]]:
+        losses, answers, shape = [], [], rows.targets.shape
         for windows, targets in zip(*rows, strict=True):
             state = None
             for window, target in zip(windows, targets, strict=True):
                 state, loss, answer = self.run_batch(state, window, target, learn)
-                yield loss, answer
+                losses.append(loss)
+                answers.append(answer)
+        return np.reshape(losses, shape[:2]), np.reshape(answers, shape)
 
 
 def repeating_tokens(task: TaskConfig) -> np.ndarray:

@@ -7,16 +7,13 @@ import subprocess
 from echo_jax.exceptions import ConfigError
 from echo_jax.speed_benchmark.worker import pinned
 
-SECONDS = 300
-"""Time that it may take."""
-
 
 def run(command: str, core: int) -> float:
     """Run it on one core; the microseconds per update that it prints."""
     try:
         with pinned(core):
             done = subprocess.run(
-                shlex.split(command), check=True, capture_output=True, text=True, timeout=SECONDS
+                shlex.split(command), check=True, capture_output=True, text=True, timeout=300
             )
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise ConfigError(

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from echo_jax.config import RunConfig
 from echo_jax.speed_benchmark.learner import LoopLearner
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-7
@@ -48,8 +47,19 @@ class NumpyLSTM(LoopLearner):
     """An LSTM and a readout: forward, backward through time, Adam."""
 
     def start(self) -> None:
-        """See `Learner`; the initial weights are distributed as in Keras."""
-        self.weights = initial_weights(self.config)
+        """Glorot-uniform kernels, an orthogonal recurrent kernel, ones in the forget bias."""
+        random = np.random.default_rng([self.config.seed, 2])
+        v, h = self.config.task.vocab_size, self.config.network.hidden_size
+
+        def glorot_uniform(rows: int, columns: int) -> np.ndarray:
+            limit = np.sqrt(6 / (rows + columns))
+            return random.uniform(-limit, limit, (rows, columns)).astype(np.float32)
+
+        orthogonal = np.linalg.qr(random.normal(size=(4 * h, h)))[0].T.astype(np.float32)
+        bias, zeros = np.repeat(np.array([0, 1, 0, 0], np.float32), h), np.zeros(v, np.float32)
+        readout = glorot_uniform(h, v)
+        kernel = glorot_uniform(v, 4 * h)
+        self.weights = Weights(kernel, orthogonal, bias, readout, zeros)
         self.mean = Weights(*map(np.zeros_like, self.weights))
         self.square = Weights(*map(np.zeros_like, self.weights))
         self.updates = 0
@@ -81,21 +91,6 @@ class NumpyLSTM(LoopLearner):
             m_unbiased = m / (1 - BETA1**self.updates)
             v_unbiased = v / (1 - BETA2**self.updates)
             w[:] = w - rate * m_unbiased / (np.sqrt(v_unbiased) + EPSILON)
-
-
-def initial_weights(config: RunConfig) -> Weights:
-    """Glorot-uniform kernels, an orthogonal recurrent kernel, ones in the forget bias."""
-    random = np.random.default_rng([config.seed, 2])
-    v, h = config.task.vocab_size, config.network.hidden_size
-
-    def glorot_uniform(rows: int, columns: int) -> np.ndarray:
-        limit = np.sqrt(6 / (rows + columns))
-        return random.uniform(-limit, limit, (rows, columns)).astype(np.float32)
-
-    orthogonal = np.linalg.qr(random.normal(size=(4 * h, h)))[0].T.astype(np.float32)
-    bias = np.repeat(np.array([0, 1, 0, 0], np.float32), h)
-    readout = glorot_uniform(h, v)
-    return Weights(glorot_uniform(v, 4 * h), orthogonal, bias, readout, np.zeros(v, np.float32))
 
 
 def unroll(w: Weights, state: State, window: np.ndarray) -> tuple[State, list[Step]]:
@@ -140,19 +135,13 @@ def backpropagate(
     gradients = Weights(*map(np.zeros_like, w))
     gradients.readout[:] = last.h.T @ d_logits
     gradients.readout_bias[:] = d_logits.sum(axis=0)
-    d_state = State(np.zeros_like(last.c), d_logits @ w.readout.T)
-    for step in reversed(steps):
-        d_state = step_back(w, step, d_state, gradients)
+    dc, dh = np.zeros_like(last.c), d_logits @ w.readout.T
+    for token, (c, h), i, f, g, o, tanh_c in reversed(steps):
+        dc = dc + dh * o * (1 - tanh_c**2)
+        gates = (dc * g * i * (1 - i), dc * c * f * (1 - f), dc * i * (1 - g**2))
+        da = np.concatenate([*gates, dh * tanh_c * o * (1 - o)], axis=-1)
+        np.add.at(gradients.kernel, token, da)
+        gradients.recurrent[:] += h.T @ da
+        gradients.bias[:] += da.sum(axis=0)
+        dc, dh = dc * f, da @ w.recurrent.T
     return gradients
-
-
-def step_back(w: Weights, step: Step, d_state: State, gradients: Weights) -> State:
-    """The gradient of the state before a step, from that after it; adds to `gradients`."""
-    token, (c, h), i, f, g, o, tanh_c = step
-    dc = d_state.c + d_state.h * o * (1 - tanh_c**2)
-    gates = (dc * g * i * (1 - i), dc * c * f * (1 - f), dc * i * (1 - g**2))
-    da = np.concatenate([*gates, d_state.h * tanh_c * o * (1 - o)], axis=-1)
-    np.add.at(gradients.kernel, token, da)
-    gradients.recurrent[:] += h.T @ da
-    gradients.bias[:] += da.sum(axis=0)
-    return State(dc * f, da @ w.recurrent.T)

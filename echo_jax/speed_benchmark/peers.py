@@ -92,9 +92,19 @@ class Linen(RowLearner):
         import jax
         import jax.numpy as jnp
         import optax
+        from flax import linen as nn
+
+        class Echo(nn.Module):
+            """From a carry and one-hot inputs `[B, W, V]` to the carry and logits `[B, V]`."""
+
+            @nn.compact
+            def __call__(self, carry: Any, inputs: Any) -> tuple[Any, Any]:
+                lstm = nn.RNN(getattr(nn, cell)(config.network.hidden_size), return_carry=True)
+                carry, outputs = lstm(inputs, initial_carry=carry)
+                return carry, nn.Dense(config.task.vocab_size)(outputs[:, -1])
 
         self._adam = optax.adam(config.training.learning_rate, BETA1, BETA2, EPSILON)
-        self._model = _linen_model(cell, config)
+        self._model = Echo()
         self._zero = (jnp.zeros((config.task.batch_size, config.network.hidden_size)),) * 2
         self._scan = jax.jit(self._scan_sequences, static_argnums=0, donate_argnums=1)
 
@@ -143,20 +153,6 @@ class Linen(RowLearner):
 
         (loss, (carry, said)), gradient = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
         return (state.apply_gradients(grads=gradient) if learn else state, carry), (loss, said)
-
-
-def _linen_model(cell: str, config: RunConfig) -> Any:
-    """A module from a carry and one-hot inputs `[B, W, V]` to the carry and logits `[B, V]`."""
-    from flax import linen as nn
-
-    class Echo(nn.Module):
-        @nn.compact
-        def __call__(self, carry: Any, inputs: Any) -> tuple[Any, Any]:
-            lstm = nn.RNN(getattr(nn, cell)(config.network.hidden_size), return_carry=True)
-            carry, outputs = lstm(inputs, initial_carry=carry)
-            return carry, nn.Dense(config.task.vocab_size)(outputs[:, -1])
-
-    return Echo()
 
 
 class Keras(RowLearner):
@@ -255,16 +251,13 @@ class Torch(LoopLearner):
 
 @dataclasses.dataclass(frozen=True)
 class Peer:
-    """A row of the table."""
+    """A row of the table, the packages that it imports, the environment of its process."""
 
     label: str
-    """Its name in the table."""
     learner: Callable[[RunConfig], Learner]
     packages: tuple[str, ...]
-    """Packages that it imports; their versions are reported."""
     remark: str = ""
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """Environment variables of its process."""
 
     @property
     def missing(self) -> list[str]:
@@ -282,22 +275,28 @@ SEEDS = "seeds"
 
 IN_ONE_JIT = "100 sequences in one jit"
 AS_TUTORIAL = "one fit a sequence, as the tutorial"
-STOCK_CELL = functools.partial(Linen, cell="LSTMCell")
-ON_JAX = {"KERAS_BACKEND": "jax"}
+FLAX = ("jax", "flax", "optax")
 ON_TENSORFLOW = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
-_MANY = functools.partial(EchoJax, seeds=MANY_SEEDS)
 
 PEERS: dict[str, Peer] = {
     "echo_jax": Peer("echo_jax", EchoJax, ("jax", "flax"), IN_ONE_JIT),
-    "linen": Peer("linen OptimizedLSTMCell", Linen, ("jax", "flax", "optax"), IN_ONE_JIT),
-    "linen-lstmcell": Peer("linen LSTMCell", STOCK_CELL, ("jax", "flax", "optax"), IN_ONE_JIT),
+    "linen": Peer("linen OptimizedLSTMCell", Linen, FLAX, IN_ONE_JIT),
+    "linen-lstmcell": Peer(
+        "linen LSTMCell", functools.partial(Linen, cell="LSTMCell"), FLAX, IN_ONE_JIT
+    ),
     "numpy": Peer("NumPy", NumpyLSTM, ("numpy",)),
     "pytorch": Peer("PyTorch", Torch, ("torch",), "a Python loop over updates"),
-    "keras-jax": Peer("Keras on JAX", Keras, ("keras", "jax"), AS_TUTORIAL, ON_JAX),
+    "keras-jax": Peer(
+        "Keras on JAX", Keras, ("keras", "jax"), AS_TUTORIAL, {"KERAS_BACKEND": "jax"}
+    ),
     "keras-tensorflow": Peer(
         "Keras on TensorFlow", Keras, ("keras", "tensorflow"), AS_TUTORIAL, ON_TENSORFLOW
     ),
-    SEEDS: Peer(f"{MANY_SEEDS} seeds on all cores", _MANY, ("jax", "flax")),
+    SEEDS: Peer(
+        f"{MANY_SEEDS} seeds on all cores",
+        functools.partial(EchoJax, seeds=MANY_SEEDS),
+        ("jax", "flax"),
+    ),
 }
 """By the names of the command line, in the order of the table."""
 

@@ -11,7 +11,7 @@ import statistics
 import sys
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from echo_jax.exceptions import ConfigError
 from echo_jax.speed_benchmark import limit_program
@@ -21,12 +21,6 @@ from echo_jax.speed_benchmark.worker import Worker, WorkerError
 
 REFERENCE = "echo_jax"
 """The peer that the others are compared with."""
-
-SEEDS_SHARE = 100
-"""Sequences that each of many seeds trains on in a round."""
-
-QUICK = 3.0
-"""A training of at most so many seconds is done from the start in every round."""
 
 START_LIMIT, REPLY_LIMIT = 300, 900
 """Seconds to wait for a worker's first message and for its replies."""
@@ -39,10 +33,10 @@ class Spread(NamedTuple):
     low: float
     high: float
 
-
-def spread(values: Sequence[float]) -> Spread:
-    """The spread of one number or more."""
-    return Spread(statistics.median(values), min(values), max(values))
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Self:
+        """The spread of one number or more."""
+        return cls(statistics.median(values), min(values), max(values))
 
 
 def ratio(times: Sequence[float], reference: Sequence[float]) -> Spread | None:
@@ -53,12 +47,7 @@ def ratio(times: Sequence[float], reference: Sequence[float]) -> Spread | None:
     """
     if min(times) <= max(reference) and min(reference) <= max(times):
         return None
-    return spread([a / b for a, b in zip(times, reference, strict=True)])
-
-
-def carries_state(losses: Sequence[float]) -> bool:
-    """True if equal batches, with nothing learned between them, have losses that differ."""
-    return max(losses) - min(losses) > 1e-6
+    return Spread.of([a / b for a, b in zip(times, reference, strict=True)])
 
 
 @dataclasses.dataclass
@@ -68,12 +57,9 @@ class Contestant:
     name: str
     worker: Worker
     versions: dict[str, str]
-    whole: bool
-    """It is trained from the start in every round."""
-    sequences: int
-    """Trained in a round."""
-    seconds: list[float] = dataclasses.field(default_factory=list)
-    """Of each round."""
+    whole: bool  # trained from the start in every round
+    sequences: int  # trained in a round
+    seconds: list[float] = dataclasses.field(default_factory=list)  # of each round
 
 
 class Race:
@@ -106,8 +92,12 @@ class Race:
             for number in range(rounds):
                 say(f"round {number + 1} of {rounds}")
                 for name in list(self.contestants):
+                    contestant = self.contestants[name]
                     with self.failing(name):
-                        run_round(self.contestants[name])
+                        if contestant.whole:
+                            contestant.worker.ask(REPLY_LIMIT, "start")
+                        asked = ("seconds", contestant.sequences)
+                        contestant.seconds.append(contestant.worker.ask(REPLY_LIMIT, *asked))
                 if limit:
                     self.limit.append(limit_program.run(limit, core))
             for name in list(self.contestants):
@@ -128,9 +118,9 @@ class Race:
     def warm(self, name: str, worker: Worker, rounds: int) -> Contestant:
         """A contestant whose worker has compiled everything, and what it trains in a round."""
         pace, total = worker.reply(START_LIMIT), self.job.training.sequences
-        whole = pace["seconds_per_sequence"] * total <= QUICK
+        whole = pace["seconds_per_sequence"] * total <= 3  # quick: from the start in every round
         share = total if whole else -(-total // rounds)
-        share = min(share, SEEDS_SHARE) if name == SEEDS else share
+        share = min(share, 100) if name == SEEDS else share
         sequences = -(-share // pace["chunk"]) * pace["chunk"]
         return Contestant(name, worker, pace["versions"], whole, sequences)
 
@@ -153,14 +143,18 @@ class Race:
         }
         if name == SEEDS:
             return row
-        share = self.job.training.sequences / (contestant.sequences * len(seconds))
+        whole, total = contestant.whole, self.job.training.sequences
+        scaled = sum(seconds) * total / (contestant.sequences * len(seconds))
         return row | {
-            "training_seconds": (
-                statistics.median(seconds) if contestant.whole else sum(seconds) * share
-            ),
+            "training_seconds": statistics.median(seconds) if whole else scaled,
             "accuracy": worker.ask(REPLY_LIMIT, "accuracy"),
             "carries_state": carries_state(worker.ask(REPLY_LIMIT, "losses_at_rest")),
         }
+
+
+def carries_state(losses: Sequence[float]) -> bool:
+    """True if equal batches, with nothing learned between them, have losses that differ."""
+    return max(losses) - min(losses) > 1e-6
 
 
 def serve(pipe: Connection, name: str, fast: bool) -> None:
@@ -171,14 +165,6 @@ def serve(pipe: Connection, name: str, fast: bool) -> None:
     while True:
         method, *arguments = pipe.recv()
         pipe.send(getattr(learner, method)(*arguments))
-
-
-def run_round(contestant: Contestant) -> None:
-    """Train a share, or everything from the start; note the seconds."""
-    if contestant.whole:
-        contestant.worker.ask(REPLY_LIMIT, "start")
-    seconds = contestant.worker.ask(REPLY_LIMIT, "seconds", contestant.sequences)
-    contestant.seconds.append(seconds)
 
 
 def say(line: str) -> None:
@@ -193,40 +179,32 @@ def table(found: Race, names: Sequence[str]) -> str:
         "| peer | us per update | min .. max | time / echo_jax | training s | accuracy | remarks |",
         "|---|---:|---:|---:|---:|---:|---|",
     ]
+
+    def add(label: str, times: Sequence[float], *others: str) -> None:
+        median, low, high = Spread.of(times)
+        entries = (label, f"{median:,.1f}", f"{low:,.1f} .. {high:,.1f}", *others)
+        lines.append(f"| {' | '.join(entries)} |")
+
     if found.limit:
         remark = f"echo_jax / limit: {ratio_text(reference, found.limit)}"
-        lines.append(_row("the limit", found.limit, ratio_text(found.limit, reference), remark))
-    lines += [_peer_row(found, name, reference) for name in names]
+        add("the limit", found.limit, ratio_text(found.limit, reference), "", "", remark)
+    for name in names:
+        peer, result = PEERS[name], found.results.get(name)
+        if result is None:
+            why = found.absent.get(name, "not asked for")
+            lines.append(f"| {peer.label} | | | | | | {why} |")
+            continue
+        times = result["microseconds_per_update"]
+        ignores = "" if result["carries_state"] else "**ignores stateful**: every batch from zero"
+        add(
+            peer.label,
+            times,
+            "1" if name == REFERENCE else ratio_text(times, reference),
+            f"{result['training_seconds']:,.2f}",
+            f"{100 * result['accuracy']:.1f}%",
+            "; ".join(filter(None, (ignores, peer.remark))),
+        )
     return "\n".join(lines)
-
-
-def _peer_row(found: Race, name: str, reference: Sequence[float]) -> str:
-    peer, result = PEERS[name], found.results.get(name)
-    if result is None:
-        return f"| {peer.label} | | | | | | {found.absent.get(name, 'not asked for')} |"
-    times = result["microseconds_per_update"]
-    ignores = "" if result["carries_state"] else "**ignores stateful**: every batch from zero"
-    return _row(
-        peer.label,
-        times,
-        "1" if name == REFERENCE else ratio_text(times, reference),
-        "; ".join(filter(None, (ignores, peer.remark))),
-        f"{result['training_seconds']:,.2f}",
-        f"{100 * result['accuracy']:.1f}%",
-    )
-
-
-def _row(
-    label: str,
-    times: Sequence[float],
-    against: str,
-    remark: str,
-    training: str = "",
-    accuracy: str = "",
-) -> str:
-    median, low, high = spread(times)
-    entries = (label, f"{median:,.1f}", f"{low:,.1f} .. {high:,.1f}", against)
-    return f"| {' | '.join((*entries, training, accuracy, remark))} |"
 
 
 def ratio_text(times: Sequence[float], reference: Sequence[float]) -> str:

@@ -45,11 +45,8 @@ AXES: dict[str, tuple[tuple[int, ...], Callable[[int], RunConfig]]] = {
 }
 """The sizes of each axis, and part 4 with one of them; a sequence holds at least two windows."""
 
-MEASURING_SECONDS, TIME_LIMIT = 2.0, 180
-"""Measuring time of a point, and the seconds after which it is given up."""
-
-CALL_SECONDS = 0.25
-"""Time that one call of the compiled program should take at least."""
+TIME_LIMIT = 180
+"""Seconds after which the measurement of a point is given up."""
 
 
 class Machine(NamedTuple):
@@ -57,10 +54,6 @@ class Machine(NamedTuple):
 
     peak: float
     bandwidth: float
-
-
-NOMINAL = Machine(peak=5e10, bandwidth=1e10)
-"""A guess, used only to choose how many sequences one call trains on."""
 
 
 class Point(NamedTuple):
@@ -107,40 +100,35 @@ def explained(config: RunConfig, machine: Machine) -> float:
 
 def measure_all(core: int, fast: bool) -> list[dict[str, Any]]:
     """Measure every point, one after the other, equal runs only once."""
-    seconds = 0.1 if fast else MEASURING_SECONDS
-    once = functools.cache(functools.partial(_measure_in_process, core, seconds))
+    found: dict[RunConfig, dict[str, Any]] = {}
     rows = []
-    for point in points(fast):
-        say(f"{point.axis} {point.size:,}")
-        rows.append({"axis": point.axis, "size": point.size} | once(point.config))
+    for axis, size, config in points(fast):
+        say(f"{axis} {size:,}")
+        if config not in found:
+            with Worker(core, {}, measure, config, 0.1 if fast else 2.0) as worker:
+                try:
+                    found[config] = worker.reply(TIME_LIMIT)
+                except WorkerError as error:
+                    found[config] = {"failure": str(error)}
+        rows.append({"axis": axis, "size": size} | found[config])
     return rows
 
 
-def _measure_in_process(core: int, seconds: float, config: RunConfig) -> dict[str, Any]:
-    with Worker(core, {}, _send_measurement, config, seconds) as worker:
-        try:
-            return worker.reply(TIME_LIMIT)
-        except WorkerError as error:
-            return {"failure": str(error)}
-
-
-def _send_measurement(pipe: Connection, config: RunConfig, seconds: float) -> None:
-    pipe.send(measure(config, seconds))
-
-
-def measure(config: RunConfig, seconds: float) -> dict[str, Any]:
+def measure(pipe: Connection, config: RunConfig, seconds: float) -> None:
     """Compile and run chunks of sequences for all seeds of a configuration, on one device.
 
-    Returns:
-      compile_seconds; microseconds of an update of a seed, measured and explained; peak_mib above
-      the imports; flops, adam_bytes; peak and bandwidth.
+    Sends compile_seconds; microseconds of an update of a seed, measured and explained; peak_mib
+    above the imports; flops, adam_bytes; peak and bandwidth.
     """
     import jax
 
     from echo_jax.core import many_seeds
 
     before = peak_mib()
-    device, size = jax.local_devices()[:1], sequences_in_call(config)
+    device, updates = jax.local_devices()[:1], config.task.updates_per_sequence
+    # a call takes a quarter of a second by a guess of the speed, or 40 updates of a seed
+    guess = updates * config.seeds * explained(config, Machine(peak=5e10, bandwidth=1e10))
+    size = min(100, max(1, 40 // updates, int(0.25 / guess)))
     runs = [dataclasses.replace(config, seed=seed, seeds=1) for seed in range(config.seeds)]
     traced = many_seeds.stack_traced(runs)
     state = jax.jit(many_seeds.init_runs(config.shapes, device, "map"))(traced)
@@ -150,23 +138,15 @@ def measure(config: RunConfig, seconds: float) -> dict[str, Any]:
     compile_seconds = time.perf_counter() - begin
     call = seconds_of_call(functools.partial(program, traced), state, size, seconds)
     peak, machine = peak_mib() - before, measure_machine(config)
-    updates = size * config.task.updates_per_sequence * config.seeds
-    return {
+    pipe.send({
         "compile_seconds": compile_seconds,
-        "microseconds": 1e6 * call / updates,
+        "microseconds": 1e6 * call / (size * updates * config.seeds),
         "explained_microseconds": 1e6 * explained(config, machine),
         "peak_mib": peak,
         "flops": flops(config),
         "adam_bytes": adam_bytes(config),
         **machine._asdict(),
-    }
-
-
-def sequences_in_call(config: RunConfig) -> int:
-    """Enough to fill the time of a call, and for 40 updates of a seed; at most 100."""
-    updates = config.task.updates_per_sequence
-    filling = int(CALL_SECONDS / (updates * config.seeds * explained(config, NOMINAL)))
-    return min(100, max(1, 40 // updates, filling))
+    })  # fmt: skip
 
 
 def seconds_of_call(program: Callable[..., Any], state: Any, size: int, seconds: float) -> float:
@@ -235,38 +215,30 @@ def draw(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from echo_jax.report.styles import BLUE, ORANGE
+    from echo_jax.report.styles import BLUE, GREY, ORANGE
 
-    measured = [row for row in rows if "failure" not in row]
-    of_axis = {axis: [row for row in measured if row["axis"] == axis] for axis in AXES}
     figure = Figure(figsize=(8, 5.4), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
-    *panels, last = figure.subplots(2, 3).ravel()
-    for panel, (axis, points) in zip(panels, of_axis.items(), strict=True):
+    panels = figure.subplots(2, 3).ravel()
+    for panel, axis in zip(panels, [*AXES, "window"], strict=True):
+        points = [row for row in rows if row["axis"] == axis and "failure" not in row]
+        if not points:
+            panel.set_axis_off()
+            continue
+        values = [row["microseconds"] for row in points]
         ideal = [row["explained_microseconds"] for row in points]
-        _draw_curves(panel, points, "microseconds", ideal, BLUE)
-        panel.set(xlabel=axis, ylabel="us per update" + " and seed" * (axis == "seeds"))
-    compiling = [row["compile_seconds"] for row in of_axis["window"]]
-    _draw_curves(last, of_axis["window"], "compile_seconds", compiling[:1] * len(compiling), ORANGE)
-    last.set(xlabel="window", ylabel="seconds to compile")
+        label, color = "us per update" + " and seed" * (axis == "seeds"), BLUE
+        if panel is panels[-1]:
+            values = [row["compile_seconds"] for row in points]
+            ideal, label, color = values[:1] * len(values), "seconds to compile", ORANGE
+        sizes = [row["size"] for row in points]
+        panel.loglog(sizes, ideal, color=GREY, linestyle="--", label="explained")
+        panel.loglog(sizes, values, color=color, marker="o", markersize=4, label="measured")
+        lowest, highest = np.log10([min([*ideal, *values]), max([*ideal, *values])])
+        panel.set_ylim(10.0 ** math.floor(lowest), 10.0 ** math.ceil(highest))
+        for scale in (panel.xaxis, panel.yaxis):
+            scale.set_minor_formatter("")
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.set(xlabel=axis, ylabel=label)
     panels[0].legend(frameon=False, fontsize=9)
     figure.savefig(path, format="png")
-
-
-def _draw_curves(
-    panel: Any, points: Sequence[dict[str, Any]], field: str, ideal: Sequence[float], color: str
-) -> None:
-    """Measured values against sizes, and the ideal; no panel where nothing was measured."""
-    from echo_jax.report.styles import GREY
-
-    if not points:
-        panel.set_axis_off()
-        return
-    sizes, values = [row["size"] for row in points], [row[field] for row in points]
-    panel.loglog(sizes, ideal, color=GREY, linestyle="--", label="explained")
-    panel.loglog(sizes, values, color=color, marker="o", markersize=4, label="measured")
-    lowest, highest = np.log10([min([*ideal, *values]), max([*ideal, *values])])
-    panel.set_ylim(10.0 ** math.floor(lowest), 10.0 ** math.ceil(highest))
-    for axis in (panel.xaxis, panel.yaxis):
-        axis.set_minor_formatter("")
-    panel.spines[["top", "right"]].set_visible(False)

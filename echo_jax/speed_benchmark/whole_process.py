@@ -9,9 +9,6 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-TIME_LIMIT = 120
-"""Seconds that a process may take."""
-
 
 def measure(fast: bool) -> dict[str, list[float]]:
     """Seconds of `train --lag 1 --window 5`: `cold`, and `cached` with its cache filled."""
@@ -32,7 +29,7 @@ def _seconds(folder: Path, *arguments: str) -> float:
         [sys.executable, "-m", "echo_jax", "train", *part_4, *arguments],
         check=True,
         capture_output=True,
-        timeout=TIME_LIMIT,
+        timeout=120,
         env={**os.environ, "XDG_CACHE_HOME": str(folder)},
     )
     return time.perf_counter() - begin

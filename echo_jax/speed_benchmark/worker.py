@@ -5,18 +5,12 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Mapping
 from multiprocessing.connection import Connection
-from typing import Any, Self
+from typing import Any
 
-ONE_THREAD = dict.fromkeys(
-    (
-        "OMP_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-        "MKL_NUM_THREADS",
-        "TF_NUM_INTRAOP_THREADS",
-        "TF_NUM_INTEROP_THREADS",
-    ),
-    "1",
-)
+ONE_THREAD = dict.fromkeys((
+    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+), "1")  # fmt: skip
 """Environment that keeps the libraries of a process on one core to one thread."""
 
 _CONTEXT = multiprocessing.get_context("spawn")
@@ -43,7 +37,7 @@ def pinned(core: int | None, environment: Mapping[str, str] | None = None) -> It
         os.environ.update(before)
 
 
-class Worker:
+class Worker(contextlib.AbstractContextManager):
     """A process that runs `target(pipe, *arguments)`; it is killed at the end of the `with`."""
 
     def __init__(
@@ -59,10 +53,6 @@ class Worker:
         with pinned(core, environment):
             self._process.start()
         theirs.close()
-
-    def __enter__(self) -> Self:
-        """Itself."""
-        return self
 
     def __exit__(self, *_: object) -> None:
         """Kill the process."""
