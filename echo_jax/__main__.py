@@ -22,26 +22,21 @@ def main(command: str | None = None) -> None:
     """Import and run one command; without an argument, the one that the command line names."""
     process_start.begin()
     if command is None:
-        command = _named_command()
+        command = sys.argv[1] if len(sys.argv) > 1 else "--help"
+        if command in ("-h", "--help"):
+            print("usage: echo-jax COMMAND [OPTIONS]\n")
+            print("\n".join(f"  {each:10} {purpose}" for each, purpose in COMMANDS.items()))
+            print("\necho-jax COMMAND --help lists the options of a command.")
+            sys.exit(0)
+        if command not in COMMANDS:
+            known = ", ".join(COMMANDS)
+            print(f"error: {command} is not a command: use one of {known}", file=sys.stderr)
+            sys.exit(2)
+        del sys.argv[1]
     module = importlib.import_module(f"echo_jax.commands.{command}")
     if command != "train":  # it resumes the collector when its programs are compiled
         gc.enable()
     module.main()
-
-
-def _named_command() -> str:
-    """Take the name of the command off the command line; without one, list them and exit."""
-    name = sys.argv[1] if len(sys.argv) > 1 else "--help"
-    if name in ("-h", "--help"):
-        print("usage: echo-jax COMMAND [OPTIONS]\n")
-        print("\n".join(f"  {each:10} {purpose}" for each, purpose in COMMANDS.items()))
-        print("\necho-jax COMMAND --help lists the options of a command.")
-        sys.exit(0)
-    if name not in COMMANDS:
-        print(f"error: {name} is not a command: use one of {', '.join(COMMANDS)}", file=sys.stderr)
-        sys.exit(2)
-    del sys.argv[1]
-    return name
 
 
 if __name__ == "__main__":

@@ -26,13 +26,8 @@ def recalled_bits(loss: float, baseline: float) -> float:
 def sequences_until(accuracy: np.ndarray, threshold: float = 0.99, width: int = 20) -> int | None:
     """Training sequences seen when the running mean of the accuracy first reaches a threshold.
 
-    Args:
-      accuracy: of every training sequence, float `[N]`, in `[0, 1]`.
-      threshold: in `[0, 1]`.
-      width: sequences in the running mean.
-
-    Returns:
-      The number of sequences, those of the mean included, or None if it never reaches it.
+    Those of the mean are included; None if it never reaches it. The accuracy is that of every
+    training sequence, float `[N]`.
     """
     if len(accuracy) < width:
         return None
@@ -58,8 +53,7 @@ def median_interval(values: np.ndarray) -> Interval:
 
         S 8:  k 2, the 2nd to the 7th, 93.0%        S 16:  k 5, the 5th to the 12th, 92.3%
 
-    Args:
-      values: float `[S]`, one per seed; infinity stands for never.
+    The values are float `[S]`, one per seed; infinity stands for never.
     """
     ordered = np.sort(np.asarray(values, np.float64))
     runs = len(ordered)
@@ -105,10 +99,8 @@ def summary_of(values: Sequence[float | None] | np.ndarray) -> Summary:
 class Survival(NamedTuple):
     """A survival function, a step at each of the T times at which an event happened.
 
-    time   float `[T]`, ascending
-    share  float `[T]`, the estimated probability that the event happens later than this time
-    low    float `[T]`, lower pointwise 95% confidence bound of that probability
-    high   float `[T]`, upper bound
+    The time is float `[T]`, ascending; the share `[T]` is the estimated probability that the event
+    happens later, low and high are its pointwise 95% confidence bounds.
     """
 
     time: np.ndarray
@@ -134,11 +126,9 @@ def kaplan_meier(times: npt.ArrayLike, reached: npt.ArrayLike) -> Survival:
     import, which every reading of a memory card would pay.
 
     Args:
-      times: float `[N]`: when the event happened, or else until when it was waited for.
+      times: float `[N]`, at least one, finite: when the event happened, or until when it was
+        waited for; ValueError otherwise.
       reached: bool `[N]`, True where the event happened, False where the time is censored.
-
-    Raises:
-      ValueError: the lengths differ, there is no time, or a time is not finite.
     """
     watched, happened = _finite(times, at_least=1), np.asarray(reached, bool)
     if watched.shape != happened.shape:
@@ -170,13 +160,9 @@ def survival_median(times: npt.ArrayLike, reached: npt.ArrayLike) -> SurvivalMed
     Its bounds are the first times at which the lower and the upper bound of the survival function
     are at most one half (Brookmeyer and Crowley 1982). The arguments are those of `kaplan_meier`.
     """
-    survival = kaplan_meier(times, reached)
-    return SurvivalMedian(
-        *(
-            float(np.append(survival.time[curve <= 0.5 + 1e-9], math.inf)[0])
-            for curve in (survival.share, survival.low, survival.high)
-        )
-    )
+    time, *curves = kaplan_meier(times, reached)
+    first = (np.append(time[curve <= 0.5 + 1e-9], math.inf)[0] for curve in curves)
+    return SurvivalMedian(*map(float, first))
 
 
 def sign_flip_test(differences: npt.ArrayLike) -> float:
@@ -192,11 +178,7 @@ def sign_flip_test(differences: npt.ArrayLike) -> float:
         +1 +1 +1      assignments with a sum of -3 or +3: 2 of 8, p 0.25
         +3 +1 -1      as far from 0 as +3: +-(3 + 1 + 1), +-(3 + 1 - 1) twice: 6 of 8, p 0.75
 
-    Args:
-      differences: float `[S]`, one per pair.
-
-    Raises:
-      ValueError: there are fewer than two differences, or one is not finite.
+    Raises ValueError for fewer than two differences, float `[S]`, or one that is not finite.
     """
     from scipy.stats import permutation_test
 
@@ -223,11 +205,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
 class Comparison(NamedTuple):
     """A second result compared with a first one, pair by pair, one pair per seed.
 
-    median       of the differences, second - first
-    interval     of that median
-    p_value      of the sign-flip test, two-sided
-    superiority  share of pairs in which the second is larger, ties counted half: the probability
-                 of superiority, for pairs (Grissom and Kim 2012)
+    The median is that of the differences, second - first; the p-value that of the two-sided
+    sign-flip test. Superiority is the share of pairs in which the second is larger, ties counted
+    half: the probability of superiority, for pairs (Grissom and Kim 2012).
     """
 
     median: float
@@ -237,15 +217,10 @@ class Comparison(NamedTuple):
 
 
 def paired_comparison(first: npt.ArrayLike, second: npt.ArrayLike) -> Comparison:
-    """Compare two results of the same seeds, pair by pair.
+    """Compare two results, float `[S]`, of the same seeds in the same order, pair by pair.
 
-    Args:
-      first: float `[S]`, one per seed.
-      second: float `[S]`, of the same seeds in the same order.
-
-    Raises:
-      ValueError: there are fewer than two pairs, the lengths differ, or a value is not finite:
-        seeds that never learned have no difference.
+    Raises ValueError for fewer than two pairs, lengths that differ, or a value that is not finite:
+    seeds that never learned have no difference.
     """
     before, after = _finite(first, at_least=2), _finite(second, at_least=2)
     if len(before) != len(after):
@@ -262,9 +237,7 @@ def paired_comparison(first: npt.ArrayLike, second: npt.ArrayLike) -> Comparison
 class Equivalence(NamedTuple):
     """A mean tested for equivalence with a target.
 
-    mean        of the values
-    interval    of that mean, by Student's t, of coverage 90%
-    equivalent  True where the whole interval is within the margin of the target
+    The interval is by Student's t, of coverage 90%; equivalent where it is all within the margin.
     """
 
     mean: float
@@ -278,14 +251,9 @@ def mean_equivalent(values: npt.ArrayLike, target: float, margin: float) -> Equi
     Both tests reject where the 90% interval of the mean lies in target +- margin. A mean that is
     not equivalent need not differ: there may be too few values to tell.
 
-    Args:
-      values: float `[S]`, one per seed, about normal.
-      target: what the mean is compared with.
-      margin: the equivalence margin, above 0, in the unit of the values, chosen before they are
-        seen.
-
-    Raises:
-      ValueError: there are fewer than two values, one is not finite, or the margin is not above 0.
+    The values are float `[S]`, one per seed, about normal; the margin is in their unit, and chosen
+    before they are seen. Raises ValueError for fewer than two values, one that is not finite, or a
+    margin that is not above 0.
     """
     if not margin > 0:
         raise ValueError(f"A margin is above 0, not {margin}.")
@@ -311,17 +279,14 @@ def predicted_difference(
         d - t sqrt(2 v)  to  d + t sqrt(2 v)
 
     with t of the degrees of freedom of Welch (1947), rounded down. Without the factor 2 it is
-    Welch's interval for the true difference.
+    Welch's interval for the true difference. Raises ValueError for fewer than two values, about
+    normal, or one that is not finite.
 
     Args:
-      values: float `[S]`, one per seed, about normal.
+      values: float `[S]`, one per seed.
       others: float `[S']`.
       level: the probability that a repeat falls into the interval.
-      rounding: the resolution w of the values of each: rounding adds a variance of w^2 / 12 that
-        the values do not show.
-
-    Raises:
-      ValueError: there are fewer than two values of one, or one is not finite.
+      rounding: the resolution w of each; it adds a variance of w^2 / 12 that they do not show.
     """
     a, b = _finite(values, at_least=2), _finite(others, at_least=2)
     difference = float(a.mean() - b.mean())
