@@ -10,23 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from matplotlib.transforms import Bbox
 
-from echo_jax.memory_cards.card_figure import (
-    TASKS,
-    lag_ticks,
-    literal,
-    round_numbers,
-    shortened,
-    unit_axis,
-)
-from echo_jax.memory_cards.card_text import (
-    AT_LEAST,
-    Card,
-    Reach,
-    kind_of,
-    names_of,
-    reach,
-    span_words,
-)
+from echo_jax.memory_cards import card_figure, card_text
+from echo_jax.memory_cards.card_figure import TASKS, literal, shortened, unit_axis
+from echo_jax.memory_cards.card_text import Card, Reach, kind_of, reach
 from echo_jax.report.number_formats import three_digits
 from echo_jax.report.styles import GREY, INK, RULE, SERIES, WIDTH, annotate, style_axes
 
@@ -49,11 +35,7 @@ def by_span(cards: Sequence[Card]) -> list[Card]:
 
 
 def spans_figure(cards: Sequence[Card]) -> Figure:
-    """Both spans of each cell, the longest stream span on top.
-
-    Args:
-      cards: at least one, all of one protocol.
-    """
+    """Both spans of each cell of one protocol, the longest stream span on top."""
     cards = by_span(cards)
     room = 0.4 * len(cards)
     figure = Figure((WIDTH, room + 1.05))
@@ -68,7 +50,7 @@ def spans_figure(cards: Sequence[Card]) -> Figure:
         for task, shift in zip(TASKS, (-0.16, 0.16), strict=True):
             if span := card["rows"][f"{task}_span"]:
                 _span_mark(axes, row + shift, reach(span["0.99"]), *TASKS[task][:2])
-    lag_ticks(axes, [0, *ladder])
+    card_figure.lag_ticks(axes, [0, *ladder])
     axes.spines["left"].set_visible(False)
     axes.axvline(0, color=GREY, linewidth=1.2)
     axes.axvline(ladder[-1], color=GREY, linewidth=1.2, linestyle=":")
@@ -83,7 +65,7 @@ def _name_rows(axes: Axes, cards: Sequence[Card]) -> None:
     kinds = {"control": "\ncontrol", "reference": "\nreference, not recurrent", "recurrent": ""}
     names = [
         literal(shortened(name, 27)) + kinds[kind_of(card)]
-        for card, name in zip(cards, names_of(cards), strict=True)
+        for card, name in zip(cards, card_text.names_of(cards), strict=True)
     ]
     axes.set_yticks(range(len(cards)), names, ha="left")
     axes.tick_params(axis="y", length=0, pad=145)
@@ -91,7 +73,7 @@ def _name_rows(axes: Axes, cards: Sequence[Card]) -> None:
     for row, card in enumerate(cards):
         for task, x in COLUMNS.items():
             span = card["rows"][f"{task}_span"]
-            words = span_words(span["0.99"], AT_LEAST)[0] if span else "\u2013"
+            words = card_text.span_words(span["0.99"], card_text.AT_LEAST)[0] if span else "\u2013"
             axes.text(x, row, words, fontsize=10, color=INK, va="center", **style)
 
 
@@ -128,7 +110,7 @@ def memory_functions_figure(cards: Sequence[Card]) -> Figure | None:
 
     Controls are grey, others in colours, with other dashes in each round of colours.
     """
-    named = zip(cards, names_of(cards), strict=True)
+    named = zip(cards, card_text.names_of(cards), strict=True)
     known = [
         (card["rows"]["capacity"], card, name) for card, name in named if card["rows"]["capacity"]
     ]
@@ -144,10 +126,8 @@ def memory_functions_figure(cards: Sequence[Card]) -> Figure | None:
     unit_axis(axes, lags, whole, [value for _, bits in curves for value in bits])
     lines, words = [], []
     for i, (found, card, name) in enumerate(known):
-        control, dashes = (
-            kind_of(card) == "control",
-            SERIES[(i + i // len(SERIES)) % len(SERIES)][2],
-        )
+        control = kind_of(card) == "control"
+        dashes = SERIES[(i + i // len(SERIES)) % len(SERIES)][2]
         colour = GREY if control else SERIES[i % len(SERIES)][0]
         lines += axes.plot(*curves[i], color=colour, linestyle=dashes, linewidth=2 - 0.7 * control)
         total = three_digits(found["exact"]["median"])
@@ -188,7 +168,7 @@ def cost_figure(cards: Sequence[Card]) -> Figure | None:
     """Stream span against the time of a step, marked by size of state; None if no card has both."""
     known = [
         (card["rows"]["price"], reach(card["rows"]["stream_span"]["0.99"]).median, name)
-        for card, name in zip(cards, names_of(cards), strict=True)
+        for card, name in zip(cards, card_text.names_of(cards), strict=True)
         if card["rows"]["stream_span"] and "1" in (card["rows"]["price"] or {}).get("stream", {})
     ]
     if not known:
@@ -206,7 +186,7 @@ def cost_figure(cards: Sequence[Card]) -> Figure | None:
     axes.grid(color=RULE, linewidth=0.8)
     axes.xaxis.set_major_locator(LogLocator(10, (1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: three_digits(x)))
-    ticks = round_numbers((1, axes.get_ylim()[1]))
+    ticks = card_figure.round_numbers((1, axes.get_ylim()[1]))
     axes.set_yticks([0, *ticks], ["0", *map(three_digits, ticks)])
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_minor_locator(NullLocator())

@@ -13,31 +13,14 @@ from typing import Any
 
 from echo_jax import atomic_files
 from echo_jax.exceptions import ConfigError
-from echo_jax.memory_cards import all_cards_figures, card_figure, card_file
-from echo_jax.memory_cards.all_cards_table import (
-    COLUMNS,
-    SHORT_COLUMNS,
-    Rows,
-    cards_table,
-    common_lag,
-    recall_losses,
-    rows_of,
-)
+from echo_jax.memory_cards import all_cards_figures, card_figure, card_file, card_text
+from echo_jax.memory_cards import all_cards_table as table
 from echo_jax.memory_cards.card_page import measured_how
-from echo_jax.memory_cards.card_text import (
-    AT_LEAST,
-    Card,
-    answer,
-    counted,
-    names_of,
-    protocol_words,
-)
+from echo_jax.memory_cards.card_text import Card, answer, counted, names_of, protocol_words
 from echo_jax.report.html_page import html_page
 from echo_jax.report.markdown_page import markdown_page, markdown_table
 from echo_jax.report.page import Figure, Page, Section, Table, computed
 from echo_jax.report.styles import svg
-
-TITLE = "Memory cards: how long can each cell remember?"
 
 
 def by_protocol(cards: Sequence[Card]) -> list[list[Card]]:
@@ -59,15 +42,27 @@ def _is_copy(cards: Sequence[Card]) -> bool:
 
 
 def page_of(cards: Sequence[Card], command: str) -> Page:
-    """The page of some cards, with its figures drawn; each card is valid.
+    """The page of some valid cards, with its figures drawn, and the command that reproduces it.
 
-    Args:
-      cards: at least one.
-      command: reproduces the page.
+    Its sections: all cards that can be compared, the others, then card by card.
     """
     groups = by_protocol(cards)
+    ordered = [card for group in groups for card in group]
+    names, links = names_of(ordered), dict[int, str]()
+    for card, name in zip(ordered, names, strict=True):
+        link = "card-" + (re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "cell")
+        links[id(card)] = link if link not in links.values() else f"{link}-{len(links)}"
+    sections = [
+        _spans(groups[0]),
+        _all_numbers(groups[0], links),
+        *(_not_comparable(i, group, links) for i, group in enumerate(groups[1:], 2)),
+        *_curves(groups[0]),
+        READING,
+        *(_card(card, name, links[id(card)]) for card, name in zip(ordered, names, strict=True)),
+    ]
     made = computed((card["date"], card["versions"]) for card in cards)
-    return Page(TITLE, introduction(groups), _sections(groups), made, command)
+    title = "Memory cards: how long can each cell remember?"
+    return Page(title, introduction(groups), sections, made, command)
 
 
 def introduction(groups: Sequence[Sequence[Card]]) -> list[str]:
@@ -100,30 +95,13 @@ def _listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
-def _sections(groups: Sequence[Sequence[Card]]) -> list[Section]:
-    """The sections of the page: all cards that can be compared, the others, then card by card."""
-    ordered = [card for group in groups for card in group]
-    names, links = names_of(ordered), dict[int, str]()
-    for card, name in zip(ordered, names, strict=True):
-        link = "card-" + (re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "cell")
-        links[id(card)] = link if link not in links.values() else f"{link}-{len(links)}"
-    return [
-        _spans(groups[0]),
-        _all_numbers(groups[0], links),
-        *(_not_comparable(i, group, links) for i, group in enumerate(groups[1:], 2)),
-        *_curves(groups[0]),
-        READING,
-        *(_card(card, name, links[id(card)]) for card, name in zip(ordered, names, strict=True)),
-    ]
-
-
 def _figure(name: str, drawn: Any, alt: str, caption: str) -> Figure:
     return Figure(svg(drawn, name), f"figures/{name}.svg", alt, caption)
 
 
 def _spans(cards: Sequence[Card]) -> Section:
     """Both spans of every cell."""
-    rows = rows_of(cards)
+    rows = table.rows_of(cards)
     said = [f"{r['cell'].text}: {r['stream span'].text}, {r['hold span'].text}" for r in rows]
     figure = _figure(
         "spans",
@@ -136,7 +114,7 @@ def _spans(cards: Sequence[Card]) -> Section:
     return Section("spans", "How long does each cell remember?", longest(recurrent), figure)
 
 
-def longest(rows: Rows) -> list[str]:
+def longest(rows: table.Rows) -> list[str]:
     """Sentences that name the recurrent cells with the longest spans."""
     sentences = []
     for column in ("stream span", "hold span"):
@@ -144,7 +122,7 @@ def longest(rows: Rows) -> list[str]:
         if len(known) > 1:
             most = max(entry.key for entry in known.values())  # type: ignore[type-var]
             best = [name for name, entry in known.items() if entry.key == most]
-            span = known[best[0]].text.replace(AT_LEAST, "at least ")
+            span = known[best[0]].text.replace(card_text.AT_LEAST, "at least ")
             sentences.append(
                 f"Of {len(known)} recurrent cells, {_listed(best)} "
                 f"{'has' if len(best) == 1 else 'have'} the longest {column}: "
@@ -160,19 +138,21 @@ def _all_numbers(cards: Sequence[Card], links: Mapping[int, str]) -> Section:
     if len(devices) > 1:
         times = f"times are of several devices and not comparable: {'; '.join(devices)}"
     protocol = protocol_words(cards[0])
-    caption = f"Protocol {protocol}; updates at lag {common_lag(cards)}; {times}."
-    table = cards_table(rows_of(cards, links), caption)
+    caption = f"Protocol {protocol}; updates at lag {table.common_lag(cards)}; {times}."
+    numbers = table.cards_table(table.rows_of(cards, links), caption)
     cell = "The name of the card. Cards that share a name have their digest beside it."
-    meanings = {"cell": cell} | {heading: meaning for heading, (meaning, _) in COLUMNS.items()}
-    meanings = {heading: meanings[heading] for heading in table.headings}
-    return Section("table", "All numbers", tables=[table], meanings=meanings)
+    meanings = {"cell": cell} | {
+        heading: meaning for heading, (meaning, _) in table.COLUMNS.items()
+    }
+    meanings = {heading: meanings[heading] for heading in numbers.headings}
+    return Section("table", "All numbers", tables=[numbers], meanings=meanings)
 
 
 def _not_comparable(order: int, cards: Sequence[Card], links: Mapping[int, str]) -> Section:
     """The table of the cards of another protocol."""
     name, heading = f"table-{order}", f"Not comparable: protocol {cards[0]['protocol']['name']}"
     caption = (
-        f"Protocol {protocol_words(cards[0])}; updates at lag {common_lag(cards)}. None of these "
+        f"Protocol {protocol_words(cards[0])}; updates at lag {table.common_lag(cards)}. None of these "
         "numbers can be compared with those of another protocol."
     )
     if _is_copy(cards):
@@ -183,9 +163,9 @@ def _not_comparable(order: int, cards: Sequence[Card], links: Mapping[int, str])
             "ln 8 = 2.079, where the published losses of a plain LSTM stay (Bai et al. 2018)."
         )
         cards = sorted(cards, key=_hardest_recall)
-    pairs = zip(rows_of(cards, links), cards, strict=True)
-    rows = [{**row, **recall_losses(card)} for row, card in pairs]
-    return Section(name, heading, tables=[cards_table(rows, caption)])
+    pairs = zip(table.rows_of(cards, links), cards, strict=True)
+    rows = [{**row, **table.recall_losses(card)} for row, card in pairs]
+    return Section(name, heading, tables=[table.cards_table(rows, caption)])
 
 
 def _hardest_recall(card: Card) -> float:
@@ -262,8 +242,11 @@ def _card(card: Card, name: str, link: str) -> Section:
 def summary_table(cards: Sequence[Card]) -> str:
     """The short table of the cards that can be compared, in Markdown."""
     main = by_protocol(cards)[0]
-    headings = [f"updates, lag {common_lag(main)}" if c == "updates" else c for c in SHORT_COLUMNS]
-    rows = [[row[column] for column in SHORT_COLUMNS] for row in rows_of(main)]
+    headings = [
+        f"updates, lag {table.common_lag(main)}" if c == "updates" else c
+        for c in table.SHORT_COLUMNS
+    ]
+    rows = [[row[column] for column in table.SHORT_COLUMNS] for row in table.rows_of(main)]
     return markdown_table(Table("", headings, rows))
 
 

@@ -3,24 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from echo_jax.memory_cards.card_text import (
-    AT_LEAST,
-    NOT_MEASURED,
-    Card,
-    bounds,
-    kind_of,
-    names_of,
-    nats,
-    reach,
-    span_words,
-)
+from echo_jax.memory_cards import card_text
+from echo_jax.memory_cards.card_text import Card, bounds, kind_of, reach
 from echo_jax.report.number_formats import three_digits
 from echo_jax.report.page import Entry, Table
 
 LAG = 8
 """The lag at which the table compares how fast cells learn, if enough cards have it."""
 
-MISSING = Entry(NOT_MEASURED, missing=True)
+MISSING = Entry(card_text.NOT_MEASURED, missing=True)
 
 Rows = Sequence[Mapping[str, Entry]]
 """A table of cards: the entries of each card by the headings of their columns."""
@@ -39,7 +30,7 @@ def _span(card: Card, task: str, threshold: str) -> Entry:
     span = _part(card, f"{task}_span", threshold)
     if not span:
         return MISSING
-    found, (median, interval) = reach(span), span_words(span, AT_LEAST)
+    found, (median, interval) = reach(span), card_text.span_words(span, card_text.AT_LEAST)
     return Entry(median, found.median + 0.1 * found.at_least, interval)
 
 
@@ -160,7 +151,7 @@ SHORT_COLUMNS = ("cell", "stream span", "hold span", "bits", "updates", "state, 
 
 
 def row_of(card: Card, name: str, lag: int, link: str = "") -> dict[str, Entry]:
-    """The row of a card in the table of all cards, by the headings of the columns.
+    """The row of a card, by the headings of the columns.
 
     Args:
       card: a valid card.
@@ -175,7 +166,7 @@ def row_of(card: Card, name: str, lag: int, link: str = "") -> dict[str, Entry]:
 def rows_of(cards: Sequence[Card], links: Mapping[int, str] | None = None) -> Rows:
     """The rows of some cards, which link to their sections: `links` by the identity of a card."""
     lag = common_lag(cards)
-    named = zip(cards, names_of(cards), strict=True)
+    named = zip(cards, card_text.names_of(cards), strict=True)
     return [row_of(card, name, lag, (links or {}).get(id(card), "")) for card, name in named]
 
 
@@ -203,6 +194,7 @@ def recall_losses(card: Card) -> dict[str, Entry]:
     """The recall loss of each copy-memory task, in nats a symbol; ln 8 without memory."""
     found = {}
     for line in card["rows"]["copy"] or []:
-        recall, words = line["recall"], bounds(line["recall"], nats, "infinite")
+        recall, nats = line["recall"], card_text.nats
+        words = bounds(recall, nats, "infinite")
         found[f"recall, T {line['T']:,}"] = Entry(nats(recall["median"]), recall["median"], words)
     return found

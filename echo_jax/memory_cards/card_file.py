@@ -39,7 +39,6 @@ FIX = "use a card as probe wrote it"
 """The end of a sentence about an invalid card."""
 
 Card = dict[str, Any]
-"""A card as JSON values; schema.py describes its fields."""
 
 
 def make(
@@ -114,12 +113,7 @@ def validate(card: Any) -> None:
 
 
 def comparable(card: Card, known: Collection[str]) -> str:
-    """A sentence that says which cards a valid card can be compared with.
-
-    Args:
-      card: a valid one.
-      known: hashes of the protocols of this version of echo_jax.
-    """
+    """What a valid card can be compared with; `known` are the hashes of the protocols of today."""
     protocol = f"protocol {card['protocol']['name']}, version {card['protocol']['version']}"
     if card["protocol_hash"] in known:
         return f"{card['name']} is a valid card, comparable with all others of {protocol}."
@@ -147,11 +141,6 @@ def write(card: Card, folder: Path, figure: Callable[[Card], str] | None = None)
 
     Nothing is written if a card of that name with another digest is there, or if the page or the
     figure was edited since it was generated.
-
-    Args:
-      card: a valid one.
-      folder: created if it is not there.
-      figure: draws the card as SVG.
 
     Raises:
       ConfigError: the card is not valid, or a file is in the way or cannot be written.

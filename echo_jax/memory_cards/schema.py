@@ -247,12 +247,9 @@ class Card(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def fault(value: Any, kind: Any = Card, where: str = "") -> str | None:
-    """The first thing in a value that does not fit a type of this module; None if all of it does.
+    """The first thing in JSON values that does not fit a type of this module; None if all does.
 
-    Args:
-      value: made of JSON values, from any source.
-      kind: a struct or an annotated type.
-      where: the name of the value; empty for a whole card.
+    `where` is the name of the value, empty for a whole card.
     """
     try:
         msgspec.convert(value, kind)
@@ -266,18 +263,13 @@ def fault(value: Any, kind: Any = Card, where: str = "") -> str | None:
         for pattern, words in PATTERNS.items():
             what = what.replace(f"matching regex {pattern!r}", words)
         what = "".join(c if c.isprintable() else "?" for c in what)[:200]
+        known = "[...]" not in path  # msgspec does not tell the keys of a dictionary
+        for name, index in re.findall(r"\.(\w+)|\[(\d+)\]", path) if known else ():
+            value = value[name or int(index)]
+        found = shown(value) if known and not isinstance(value, dict | list) else "wrong"
         place = (where + path).lstrip(".") or "the card"
-        return f"{place} is {_at(value, path)} ({what[0].lower()}{what[1:]})"
+        return f"{place} is {found} ({what[0].lower()}{what[1:]})"
     return odd and f"{where or 'the card'} has control characters in {shown(odd)}"
-
-
-def _at(value: Any, path: str) -> str:
-    """The number or string at a path of msgspec, which does not tell the keys of a dictionary."""
-    if "[...]" in path:
-        return "wrong"
-    for name, index in re.findall(r"\.(\w+)|\[(\d+)\]", path):
-        value = value[name or int(index)]
-    return "wrong" if isinstance(value, dict | list) else shown(value)
 
 
 def _strings(value: Any) -> Iterator[str]:

@@ -167,11 +167,13 @@ def _beyond(beyond: list[Row]) -> Row:
 def _cause(raw: Sequence[Row], protocol: Protocol) -> Row | None:
     """The reason why the stream span is not longer: the cell could not hold, or not learn to."""
     runs, jacobians = _of(raw, "run", task="stream"), _of(raw, "jacobian")
-    curricula = _of(raw, "curriculum", task="stream")
-    whole = bool(runs) and "cause" in protocol["rows"] and _climbed(runs, protocol)
+    curricula, ladder = _of(raw, "curriculum", task="stream"), protocol["ladder"]
+    seeds, success = list(grouped(runs, "seed")), max(protocol["thresholds"])
+    reached = [span.lag for span in spans.spans(runs, seeds, success, protocol)]
+    whole = "cause" in protocol["rows"] and set(reached) == {ladder[-1]}
     if not (jacobians or curricula or whole):
         return None
-    lag = min([row["lag"] for row in jacobians or curricula] or protocol["ladder"][-1:])
+    lag = min([row["lag"] for row in jacobians or curricula] or ladder[-1:])
     found = {"lag": lag} | _arrivals(runs, curricula, lag, protocol)
     curves = {name: [row[name] for row in jacobians] for name in ("before", "after")}
     for name, of_seeds in curves.items():
@@ -179,22 +181,17 @@ def _cause(raw: Sequence[Row], protocol: Protocol) -> Row | None:
         found[name] = estimate(ratios) if ratios else None
     profile = {name: _profile(of_seeds) for name, of_seeds in curves.items()}
     found["profile"] = profile if jacobians else None
-    depends = any(row["depends"] for row in jacobians)
+    every = curves["before"] + curves["after"]
+    smallest = min((value for curve in every for value in curve if value), default=0.0)
+    independent = all(curve[-1] == 0 for curve in every) and smallest > UNDERFLOW
     found["verdict"] = "undetermined"
     if whole:
         found["verdict"] = "no limit found"
     elif found["failed"] and found["arrived"] + found["learned"]:
         found["verdict"] = "could not learn"
-    elif found["failed"] and not depends and _never_held(curves["before"] + curves["after"]):
+    elif found["failed"] and independent and not any(row["depends"] for row in jacobians):
         found["verdict"] = "could not hold"
     return found
-
-
-def _climbed(runs: list[Row], protocol: Protocol) -> bool:
-    """True if every seed reached the highest threshold at every lag of the ladder."""
-    seeds = list(grouped(runs, "seed"))
-    reached = spans.spans(runs, seeds, max(protocol["thresholds"]), protocol)
-    return all(span.lag == protocol["ladder"][-1] for span in reached)
 
 
 def _arrivals(runs: list[Row], curricula: list[Row], lag: int, protocol: Protocol) -> Row:
@@ -217,12 +214,6 @@ def _arrivals(runs: list[Row], curricula: list[Row], lag: int, protocol: Protoco
         "learned": len(learned),
         "closest": estimate(best.values()) if best else None,
     }
-
-
-def _never_held(curves: list[list[float]]) -> bool:
-    """True if the last gradient of every curve is 0, and this is not underflow."""
-    positive = [value for curve in curves for value in curve if value and value > 0]
-    return bool(positive) and min(positive) > UNDERFLOW and all(curve[-1] == 0 for curve in curves)
 
 
 def _ratio(value: float | None, of: float | None) -> float | None:

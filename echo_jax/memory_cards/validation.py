@@ -17,17 +17,6 @@ from echo_jax.memory_benchmark.spans import Protocol
 from echo_jax.memory_cards.schema import Row
 from echo_jax.memory_cards.summary import grouped, summarize
 
-EQUAL_LENGTHS = {
-    "run": ("accuracy", "confirmed"),
-    "curriculum": ("accuracy", "confirmed"),
-    "bits": ("lags", "exact", "float16", "noise"),
-    "linear": ("lags", "trained", "untrained", "trained_null", "untrained_null"),
-    "beyond": ("times", "accuracy"),
-    "jacobian": ("before", "after"),
-    "copy": ("updates", "loss", "recall", "accuracy"),
-}
-"""Lists of a raw row that have an entry for each of the same things."""
-
 EQUAL_FIELDS = {"bits": ("state_numbers",), "beyond": ("lag", "length"), "jacobian": ("lag",)}
 """Fields that do not depend on the seed."""
 
@@ -126,10 +115,10 @@ def _value_faults(row: Row, seeds: Sequence[int], protocol: Protocol) -> Iterato
 def _list_faults(row: Row, protocol: Protocol) -> Iterator[str]:
     """Lists that are longer or shorter than they can be, or not those of the protocol."""
     kind, every = row["kind"], protocol["evaluate_every"]
-    first, *others = EQUAL_LENGTHS.get(kind, ("kind",))
-    for other in others:
-        if len(row[first]) != len(row[other]):
-            yield f".{other} has {len(row[other])} entries where {first} has {len(row[first])}"
+    lengths = {name: len(value) for name, value in row.items() if isinstance(value, list)}
+    for (first, length), (other, also) in pairwise(lengths.items()):
+        if length != also:
+            yield f".{other} has {also} entries where {first} has {length}"
     most = protocol["tuning_updates" if kind == "tune" else "budget"] // every
     if "accuracy" in row and kind != "beyond" and len(row["accuracy"]) > most:
         yield f".accuracy has {len(row['accuracy'])} entries where the budget allows {most}"
