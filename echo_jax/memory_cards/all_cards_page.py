@@ -141,10 +141,7 @@ def _all_numbers(cards: Sequence[Card], links: Mapping[int, str]) -> Section:
     caption = f"Protocol {protocol}; updates at lag {table.common_lag(cards)}; {times}."
     numbers = table.cards_table(table.rows_of(cards, links), caption)
     cell = "The name of the card. Cards that share a name have their digest beside it."
-    meanings = {"cell": cell} | {
-        heading: meaning for heading, (meaning, _) in table.COLUMNS.items()
-    }
-    meanings = {heading: meanings[heading] for heading in numbers.headings}
+    meanings = {"cell": cell} | {head: table.COLUMNS[head][0] for head in numbers.headings[1:]}
     return Section("table", "All numbers", tables=[numbers], meanings=meanings)
 
 
@@ -152,8 +149,8 @@ def _not_comparable(order: int, cards: Sequence[Card], links: Mapping[int, str])
     """The table of the cards of another protocol."""
     name, heading = f"table-{order}", f"Not comparable: protocol {cards[0]['protocol']['name']}"
     caption = (
-        f"Protocol {protocol_words(cards[0])}; updates at lag {table.common_lag(cards)}. None of these "
-        "numbers can be compared with those of another protocol."
+        f"Protocol {protocol_words(cards[0])}; updates at lag {table.common_lag(cards)}. None of "
+        "these numbers can be compared with those of another protocol."
     )
     if _is_copy(cards):
         name, heading = "copy", "Copy memory: ten symbols, recalled after T steps"
@@ -242,11 +239,17 @@ def _card(card: Card, name: str, link: str) -> Section:
 def summary_table(cards: Sequence[Card]) -> str:
     """The short table of the cards that can be compared, in Markdown."""
     main = by_protocol(cards)[0]
-    headings = [
-        f"updates, lag {table.common_lag(main)}" if c == "updates" else c
-        for c in table.SHORT_COLUMNS
-    ]
-    rows = [[row[column] for column in table.SHORT_COLUMNS] for row in table.rows_of(main)]
+    columns = (
+        "cell",
+        "stream span",
+        "hold span",
+        "bits",
+        "updates",
+        "state, bytes",
+        table.TRAINING,
+    )
+    headings = [f"updates, lag {table.common_lag(main)}" if c == "updates" else c for c in columns]
+    rows = [[row[column] for column in columns] for row in table.rows_of(main)]
     return markdown_table(Table("", headings, rows))
 
 

@@ -146,9 +146,6 @@ For each, what explains it to readers of the page, and what it says of a card; t
 of that is the lag of the column `updates`.
 """
 
-SHORT_COLUMNS = ("cell", "stream span", "hold span", "bits", "updates", "state, bytes", TRAINING)
-"""The columns of the short table."""
-
 
 def row_of(card: Card, name: str, lag: int, link: str = "") -> dict[str, Entry]:
     """The row of a card, by the headings of the columns.
