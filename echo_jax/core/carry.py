@@ -10,14 +10,8 @@ With batches of B = 2 the rows of a sequence continue each other like this:
 import chex
 import jax
 import jax.numpy as jnp
-from flax import linen as nn
 
 from echo_jax.cells.scan import Carry
-
-
-def zero_carry(cell: nn.RNNCellBase, input_size: int, batch_size: int) -> Carry:
-    """The carry at the start of a sequence: the cell's `initialize_carry` for B rows."""
-    return cell.initialize_carry(jax.random.key(0), (batch_size, input_size))
 
 
 def enter_batch(carry: Carry, zero: Carry, stateful: chex.Numeric) -> Carry:

@@ -15,10 +15,7 @@ WINDOWS_SEEN = 5000
 
 
 class Baseline(NamedTuple):
-    """The best score possible with some limited knowledge: accuracy in [0, 1] and loss.
-
-    The loss is in nats; in framing `values` it is a squared error.
-    """
+    """An accuracy in [0, 1], and a loss in nats; in framing `values` a squared error."""
 
     accuracy: float
     loss: float
@@ -26,9 +23,9 @@ class Baseline(NamedTuple):
 
 def chance_baseline(task: TaskConfig) -> Baseline:
     """The score of a guess: accuracy 1/V and loss ln V nats; in framing `values` their variance."""
-    if task.framing == "values":
-        return Baseline(1 / task.vocab_size, _variance(task.vocab_size))
-    return Baseline(1 / task.vocab_size, math.log(task.vocab_size))
+    size = task.vocab_size
+    variance = (size + 1) / (12 * (size - 1))  # of x / (V-1) for x uniform on 0 .. V-1
+    return Baseline(1 / size, variance if task.framing == "values" else math.log(size))
 
 
 def chance_distance(vocab_size: int) -> float:
@@ -87,16 +84,13 @@ def order_blind_baseline_of(tokens: np.ndarray, task: TaskConfig) -> Baseline:
     return Baseline(float(accuracy), float(loss))
 
 
-def _variance(vocab_size: int) -> float:
-    """Var[x / (V-1)] for x uniform on 0 .. V-1."""
-    return (vocab_size + 1) / (12 * (vocab_size - 1))
-
-
 def _expected_entropy(size: int, vocab_size: int) -> float:
-    """E[entropy of the shares] of `size` uniform draws, nats: a sum over the count of a value."""
-    share = np.arange(1, size + 1) / size
-    values = vocab_size * _binomial(size, 1 / vocab_size)[1:]
-    return float(-np.sum(values * share * np.log(share)))
+    """E[entropy of the shares] of `size` uniform draws, nats: a sum over the count k of a value."""
+    k, p, log_factorial = np.arange(size + 1), 1 / vocab_size, _log_factorial(size)
+    log_choose = log_factorial[size] - log_factorial - log_factorial[::-1]
+    binomial = np.exp(log_choose + k * math.log(p) + (size - k) * math.log1p(-p))
+    share = k[1:] / size
+    return float(-np.sum(vocab_size * binomial[1:] * share * np.log(share)))
 
 
 def _expected_largest_counts(size: int, vocab_size: int) -> np.ndarray:
@@ -108,8 +102,8 @@ def _expected_largest_counts(size: int, vocab_size: int) -> np.ndarray:
     exact = [_expected_largest_count(m, vocab_size) for m in range(min(size, EXACT_STEPS) + 1)]
     if size <= EXACT_STEPS:
         return np.array(exact)
-    simulated = _simulated_largest_counts(size, vocab_size)
-    return np.concatenate([exact, simulated[EXACT_STEPS + 1 :]])
+    longer = _simulated_largest_counts(size, vocab_size)[EXACT_STEPS + 1 :]
+    return np.concatenate([exact, longer])
 
 
 def _simulated_largest_counts(size: int, vocab_size: int) -> np.ndarray:
@@ -161,13 +155,6 @@ def _convolution_power(distribution: np.ndarray, power: int) -> np.ndarray:
 def _poisson(largest: int, mean: float) -> np.ndarray:
     k = np.arange(largest + 1)
     return np.exp(k * math.log(mean) - mean - _log_factorial(largest))
-
-
-def _binomial(size: int, probability: float) -> np.ndarray:
-    k = np.arange(size + 1)
-    log_factorial = _log_factorial(size)
-    log_choose = log_factorial[size] - log_factorial - log_factorial[::-1]
-    return np.exp(log_choose + k * math.log(probability) + (size - k) * math.log1p(-probability))
 
 
 def _log_factorial(largest: int) -> np.ndarray:

@@ -72,19 +72,6 @@ def uniform_tokens(key: chex.PRNGKey, shape: tuple[int, ...], vocab_size: int) -
     return (jax.random.bits(key, shape) % vocab_size).astype(jnp.int32)
 
 
-def draw_sequence(key: chex.PRNGKey, task: TaskConfig) -> chex.Array:
-    """One random sequence: int32 `[L]`, in streams `[B, L]`."""
-    shape = (task.length,) if task.layout != "streams" else (task.batch_size, task.length)
-    return uniform_tokens(key, shape, task.vocab_size)
-
-
-def cut_sequence(key: chex.PRNGKey, tokens: chex.Array, task: TaskConfig) -> chex.Array:
-    """L consecutive tokens from a random place in int32 `[M]`: int32 `[L]`, in streams `[B, L]`."""
-    shape = () if task.layout != "streams" else (task.batch_size,)
-    starts = uniform_tokens(key, shape, len(tokens) - task.length + 1)
-    return jnp.asarray(tokens)[starts[..., None] + jnp.arange(task.length)]
-
-
 def draw_sequences(
     seed: chex.Numeric,
     purpose: Purpose,
@@ -99,10 +86,14 @@ def draw_sequences(
     """
     chex.assert_rank(counters, 1)
     keys = jax.vmap(jax.random.fold_in, (None, 0))(purpose_key(seed, purpose), counters)
+    streams = () if task.layout != "streams" else (task.batch_size,)
     if corpus is None:
-        return jax.vmap(lambda key: draw_sequence(key, task))(keys)
+        shape = (*streams, task.length)
+        return jax.vmap(lambda key: uniform_tokens(key, shape, task.vocab_size))(keys)
     tokens = corpus.held_out if purpose == Purpose.EVALUATION else corpus.training
-    return jax.vmap(lambda key: cut_sequence(key, tokens, task))(keys)
+    places = len(tokens) - task.length + 1
+    starts = jax.vmap(lambda key: uniform_tokens(key, streams, places))(keys)
+    return jnp.asarray(tokens)[starts[..., None] + jnp.arange(task.length)]
 
 
 def one_hot_encode(tokens: chex.Array, vocab_size: int) -> chex.Array:
@@ -125,20 +116,6 @@ def sequence_batches(tokens: chex.Array, task: TaskConfig, lag: chex.Numeric) ->
     """
     if task.layout == "streams":
         return _stream_batches(tokens, task, lag)
-    return _row_batches(tokens, task, lag)
-
-
-def in_order(values: chex.Array, task: TaskConfig) -> chex.Array:
-    """Values of a stacked batch `[K, B, T]` in the order of the sequence: `[streams, P]`.
-
-    The P positions are the K*B rows (one stream), in streams the L time steps of B streams.
-    """
-    if task.layout != "streams":
-        return values.reshape(1, -1)
-    return jnp.moveaxis(values, 0, 1).reshape(task.batch_size, -1)[:, : task.length]
-
-
-def _row_batches(tokens: chex.Array, task: TaskConfig, lag: chex.Numeric) -> Batch:
     chex.assert_shape(tokens, (task.length,))
     # Gathers only: XLA:CPU miscompiles a shift that is written as `x.at[1:].set(x[:-1])`.
     rows = len(task.row_times)
@@ -169,3 +146,13 @@ def _stream_batches(tokens: chex.Array, task: TaskConfig, lag: chex.Numeric) -> 
         targets=jnp.moveaxis(tokens[:, jnp.clip(source, 0, task.length - 1)], 0, 1),
         scored=jnp.broadcast_to(exists[:, None, :], chunks),
     )
+
+
+def in_order(values: chex.Array, task: TaskConfig) -> chex.Array:
+    """Values of a stacked batch `[K, B, T]` in the order of the sequence: `[streams, P]`.
+
+    The P positions are the K*B rows (one stream), in streams the L time steps of B streams.
+    """
+    if task.layout != "streams":
+        return values.reshape(1, -1)
+    return jnp.moveaxis(values, 0, 1).reshape(task.batch_size, -1)[:, : task.length]

@@ -76,25 +76,16 @@ def over_runs(
 ) -> Callable[..., Any]:
     """`function(traced, tree, shared)`, mapped over the runs of its first two arguments.
 
-    Args:
-      function: pure; of the traced parameters of one run, of a tree of its arrays, and of a tree
-        that all runs share.
-      devices: their number divides S.
-      seed_map: how a device does its share.
-
-    Returns:
-      A function of the same arguments, the first two with a leading axis S, as has its result.
+    They and the result get a leading axis S, which the number of devices divides; `shared` is a
+    tree that all runs share.
     """
     mesh = jax.make_mesh((len(devices),), ("runs",), (AxisType.Auto,), devices=devices)
 
     def share(traced: TracedParameters, tree: Any, shared: Any) -> Any:
         """The runs of one device."""
-
-        def one(run: tuple[TracedParameters, Any]) -> Any:
-            return function(*run, shared)
-
-        mapped = (traced, tree)
-        return jax.lax.map(one, mapped) if seed_map == "map" else jax.vmap(one)(mapped)
+        if seed_map == "map":
+            return jax.lax.map(lambda run: function(*run, shared), (traced, tree))
+        return jax.vmap(function, in_axes=(0, 0, None))(traced, tree, shared)
 
     rows, everywhere = PartitionSpec("runs"), PartitionSpec()
     return jax.shard_map(
@@ -157,11 +148,7 @@ def train_and_evaluate(
 ) -> tuple[TrainState, Metrics, Evaluation]:
     """Whole runs in one call: the final states, `Metrics` `[S, N, K]` and `Evaluation`s `[S]`.
 
-    Args:
-      config: gives every shape, and how many sequences to train on; static.
-      traced: of every run, each field `[S]`, as `stack_traced` makes them.
-      seed_map: None for the default of the platform.
-      corpus: cut the sequences from it; None for random ones.
+    The configuration, which is static, gives every shape and the number of sequences.
     """
     runs, sequences = len(traced.seed), config.training.sequences
     how = seed_map or default_seed_map()

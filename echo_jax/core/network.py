@@ -20,10 +20,11 @@ from echo_jax.cells.registry import build_cell
 from echo_jax.cells.scan import Carry, HoistedCell, scan_over_time
 from echo_jax.cells.shape_check import check_shapes
 from echo_jax.config import RunConfig
-from echo_jax.core import carry as carries
 from echo_jax.core.data import Batch, one_hot_encode
 
 Compute = Literal["literal", "fast"]
+
+GLOROT = nn.initializers.glorot_uniform()
 
 Params = dict[str, Any]
 """`{"cell": the cell's parameters, "readout": {"kernel": [H, V], "bias": [V]}}`; of a network with
@@ -50,7 +51,7 @@ class Network(NamedTuple):
 
     def zero_carry(self, batch_size: int) -> Carry:
         """The carry at the start of a sequence, for B rows."""
-        return carries.zero_carry(self.cell, self.input_size, batch_size)
+        return self.cell.initialize_carry(jax.random.key(0), (batch_size, self.input_size))
 
 
 def build_network(config: RunConfig, compute: Compute = "fast") -> Network:
@@ -62,16 +63,14 @@ def build_network(config: RunConfig, compute: Compute = "fast") -> Network:
     outputs = options.embedding_dim if options.tied else (1 if of_values else task.vocab_size)
     cell = build_cell(options, task.window)
     check_shapes(cell, options.cell, input_size)
-    return Network(cell, _readout(outputs), input_size, tokens, config, compute)
+    readout = nn.Dense(outputs, kernel_init=GLOROT)
+    return Network(cell, readout, input_size, tokens, config, compute)
 
 
 def around(cell: nn.RNNCellBase, tokens: int, classes: int) -> Network:
     """A network around any cell, fed one-hot tokens, with a readout of some classes."""
-    return Network(cell, _readout(classes), tokens, tokens, RunConfig())
-
-
-def _readout(outputs: int) -> nn.Dense:
-    return nn.Dense(outputs, kernel_init=nn.initializers.glorot_uniform())
+    readout = nn.Dense(classes, kernel_init=GLOROT)
+    return Network(cell, readout, tokens, tokens, RunConfig())
 
 
 def init_params(network: Network, key: chex.PRNGKey) -> Params:
@@ -93,16 +92,9 @@ def init_params(network: Network, key: chex.PRNGKey) -> Params:
 
 
 def apply(network: Network, params: Params, carry: Carry, batch: Batch) -> tuple[Carry, chex.Array]:
-    """The network on one batch of rows.
+    """The network on one batch of B rows, whose last T steps have targets.
 
-    Args:
-      network: the modules.
-      params: their parameters.
-      carry: the state before the first step, for B rows.
-      batch: inputs `[B, W]` and mask; the last T steps have targets.
-
-    Returns:
-      The carry after the last step, and the logits of the last T steps, float32 `[B, T, V]`.
+    Returns the carry after the last step, and the logits of those T steps, float32 `[B, T, V]`.
     """
     chex.assert_rank([batch.inputs, batch.targets], 2)
     carry, outputs = unroll(network, params, carry, batch.inputs, batch.mask)

@@ -61,17 +61,9 @@ class Answer(NamedTuple):
     logits: chex.Array
 
 
-class _Rows(NamedTuple):
-    """The rows that end at the N tokens of a block.
-
-    inputs   int32 `[N, W]`
-    mask     bool `[N, W]` or None, False for a masked step before the first token
-    present  bool `[N]`, False where it is too early for a row
-    """
-
-    inputs: chex.Array
-    mask: chex.Array | None
-    present: chex.Array
+Rows = tuple[chex.Array, chex.Array | None]
+"""Inputs int32 `[N, W]`, and a mask bool `[N, W]`, False for a masked step before the first token;
+None where no step is masked."""
 
 
 def start(config: RunConfig, network: Network) -> EchoState:
@@ -103,16 +95,9 @@ def feed(
     stream continues from token to token; in a stateless network it starts from zero at every W-th
     token, as its chunks do in training.
 
-    Args:
-      config: gives the task and whether the network is stateful; static.
-      network: of `build_network(config)`.
-      params: its parameters.
-      state: from `start`, or from the call before.
-      tokens: int32 `[N]`, each in 0 .. V-1; N is static. The logits are `[N, V]`: for many tokens
-        let `block_size` choose N.
-
-    Returns:
-      The state after the last token, and N answers, one for each token.
+    The network is that of `build_network(config)`, and the tokens int32 `[N]`, each in 0 .. V-1.
+    Returns the state after them, and N answers, whose logits are `[N, V]`: for many tokens let
+    `block_size` choose N.
     """
     tokens = jnp.asarray(tokens, jnp.int32)
     chex.assert_rank(tokens, 1)
@@ -121,9 +106,12 @@ def feed(
     present = jnp.arange(count) >= task.target_times.start - state.seen
     if task.layout == "streams":
         carry, outputs = _feed_stream(config, network, params, state, tokens)
+    elif config.network.stateful:
+        rows = _rows(task, state.seen, history)
+        carry, outputs = _feed_stateful_rows(network, params, state.carry, rows, present)
     else:
-        rows = _rows(task, state.seen, history, present)
-        carry, outputs = _feed_rows(config, network, params, state.carry, rows)
+        carry, rows = state.carry, _rows(task, state.seen, history)
+        outputs = unroll(network, params, network.zero_carry(count), *rows)[1][-1]
     logits = read_out(network, params, outputs)
     seen = state.seen + jnp.minimum(count, LARGEST - state.seen)
     phase = (state.phase + count) % task.window
@@ -131,48 +119,40 @@ def feed(
     return EchoState(seen, phase, history[count:], carry), Answer(present, token, logits)
 
 
-def _rows(task: TaskConfig, seen: chex.Array, history: chex.Array, present: chex.Array) -> _Rows:
+def _rows(task: TaskConfig, seen: chex.Array, history: chex.Array) -> Rows:
     """The rows that end at the last N tokens of a history int32 `[W + N]`."""
-    token, place = jnp.arange(len(present))[:, None], jnp.arange(task.window)
+    token, place = jnp.arange(len(history) - task.window)[:, None], jnp.arange(task.window)
     time_in_block = token + place - (task.window - 1)
     inputs, there = history[time_in_block + task.window], time_in_block >= -seen
     if task.missing == "token":
-        return _Rows(jnp.where(there, inputs, task.vocab_size), None, present)
-    return _Rows(inputs, None if task.layout == "windows" else there, present)
-
-
-def _feed_rows(
-    config: RunConfig, network: Network, params: Params, carry: Carry, rows: _Rows
-) -> tuple[Carry, chex.Array]:
-    """Rows from where they start: the carry of the state and the outputs `[N, features]`."""
-    if config.network.stateful:
-        return _feed_stateful_rows(network, params, carry, rows, config.task.batch_size)
-    zero = network.zero_carry(len(rows.inputs))
-    _, outputs = unroll(network, params, zero, rows.inputs, rows.mask)
-    return carry, outputs[-1]
+        return jnp.where(there, inputs, task.vocab_size), None
+    return inputs, None if task.layout == "windows" else there
 
 
 def _feed_stateful_rows(
-    network: Network, params: Params, carries: Carry, rows: _Rows, batch_size: int
+    network: Network, params: Params, carries: Carry, rows: Rows, present: chex.Array
 ) -> tuple[Carry, chex.Array]:
     """Rows that each continue the row B before: carries `[B, ...]` and outputs `[N, features]`.
 
     Token i is in lane i mod B, the same lane as the row B before it. As in training B rows are run
-    at once, one of each lane; the remainder is a shorter group. Tokens too early for a row rotate
-    the lanes, which are all equal until there is a row.
+    at once, one of each lane; the remainder is a shorter group. Tokens too early for a row, which
+    are not `present`, rotate the lanes, which are all equal until there is a row.
     """
-    whole = len(rows.inputs) // batch_size * batch_size
-    rest = len(rows.inputs) - whole
+    batch_size = network.config.task.batch_size
+    rest = len(present) % batch_size
+    whole = len(present) - rest
 
-    def group(lanes: Carry, rows: _Rows) -> tuple[Carry, chex.Array]:
-        after, outputs = unroll(network, params, lanes, rows.inputs, rows.mask)
-        return hold(rows.present, lanes, after), outputs[-1]
+    def group(lanes: Carry, rows: tuple[Rows, chex.Array]) -> tuple[Carry, chex.Array]:
+        (inputs, mask), present = rows
+        after, outputs = unroll(network, params, lanes, inputs, mask)
+        return hold(present, lanes, after), outputs[-1]
 
-    groups = jax.tree.map(lambda x: x[:whole].reshape(-1, batch_size, *x.shape[1:]), rows)
+    tokens = (rows, present)
+    groups = jax.tree.map(lambda x: x[:whole].reshape(-1, batch_size, *x.shape[1:]), tokens)
     lanes, outputs = jax.lax.scan(group, carries, groups)
     outputs = outputs.reshape(whole, outputs.shape[-1])
     if rest:
-        left_over = jax.tree.map(lambda x: x[whole:], rows)
+        left_over = jax.tree.map(lambda x: x[whole:], tokens)
         after, last = group(jax.tree.map(lambda x: x[:rest], lanes), left_over)
         # the lane of the next token comes first
         lanes = jax.tree.map(lambda x, new: jnp.concatenate([x[rest:], new]), lanes, after)
@@ -190,7 +170,6 @@ def _feed_stream(
     zero = network.zero_carry(1)
 
     def one_step(carry: Carry, x: tuple) -> tuple[Carry, chex.Array]:
-        """One token, from zero where a chunk begins."""
         token, goes_on = x
         carry = enter_batch(carry, zero, goes_on)
         carry, outputs = unroll(network, params, carry, token[None, None], None)
@@ -229,7 +208,7 @@ def follows(
     """The share of sequences whose last answer follows a change of one input, by its position.
 
     Args:
-      config: gives L, V and the kind of network; static.
+      config: of the network; static.
       network: of `build_network(config)`.
       params: its parameters.
       key: draws the sequences and the changes; those of a position do not depend on the others.
@@ -248,7 +227,6 @@ def follows(
     before = last_answers(tokens)
 
     def share(position: chex.Array) -> chex.Array:
-        """The share for a change so many steps back."""
         place = length - 1 - position
         other = 1 + uniform_tokens(
             jax.random.fold_in(change_key, position), (windows,), vocab_size - 1

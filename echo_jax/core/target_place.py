@@ -22,14 +22,22 @@ def target_place(config: RunConfig) -> TargetPlace:
     delayed   nowhere, or further back than the delay line of the cell mlp reaches
     future    not drawn yet: the lag is negative
     """
-    task, back = config.task, batches_back(config)
+    task, network, back = config.task, config.network, batches_back(config)
+    carried = network.stateful and back * task.batches_apart <= task.lag
+    # A delay line goes on from row r - B to row r whatever their times, so that each batch in
+    # between adds W steps to it where the time went on by B only.
+    fed_between = back * (task.window - task.batches_apart) if carried else 0
     if task.lag < 0:
         return "future"
-    if _is_beyond_delay_line(config, back):
+    if network.cell == "mlp" and task.lag + fed_between >= (network.delay_line or task.window):
         return "delayed"
     if task.lag < task.window:  # in streams: for the steps late enough in their chunk
         return "window"
-    return _place_in_state(config, back)
+    if not carried:
+        return "skipped" if network.stateful else "zeroed"
+    if back >= task.updates_per_sequence:
+        return "early"
+    return "replayed" if back < config.training.bptt_batches else "state"
 
 
 def batches_back(config: RunConfig) -> int:
@@ -48,56 +56,14 @@ def knowable_share(config: RunConfig) -> float:
 
     The highest accuracy possible without guessing. A network may stay below it: states forget.
     """
-    task = config.task
+    task, stateful = config.task, config.network.stateful
     if target_place(config) in ("future", "delayed"):
         return 0.0
-    known = _streams_known(config) if task.layout == "streams" else _rows_known(config)
-    return sum(known) / len(known)
-
-
-def _streams_known(config: RunConfig) -> list[bool]:
-    """True for each step whose target the stream was fed since the last zero state."""
-    task = config.task
-    return [config.network.stateful or t % task.window >= task.lag for t in task.target_times]
-
-
-def _rows_known(config: RunConfig) -> list[bool]:
-    """True for each row that was fed its target, itself or in a row that it continues."""
-    task, rows = config.task, range(len(config.task.row_times))
-    carried = task.batch_size if config.network.stateful else len(rows)
-    return [
-        any(
-            0 <= task.lag - steps < task.window
-            for steps in range(0, min(row, task.lag) + 1, carried)
-        )
-        for row in rows
-    ]
-
-
-def _place_in_state(config: RunConfig, back: int) -> TargetPlace:
-    """The place of a target that was fed to an earlier batch, or to none."""
-    if not config.network.stateful:
-        return "zeroed"
-    if not _is_carried(config, back):
-        return "skipped"
-    if back >= config.task.updates_per_sequence:
-        return "early"
-    return "replayed" if back < config.training.bptt_batches else "state"
-
-
-def _is_beyond_delay_line(config: RunConfig, back: int) -> bool:
-    """True for an mlp whose delay line is too short to reach the target.
-
-    The line goes on from row r - B to row r whatever their times, so that each batch in between
-    adds W steps to it where the time went on by B only.
-    """
-    task, network = config.task, config.network
-    if network.cell != "mlp":
-        return False
-    further = back * (task.window - task.batches_apart) if _is_carried(config, back) else 0
-    return task.lag + further >= (network.delay_line or task.window)
-
-
-def _is_carried(config: RunConfig, back: int) -> bool:
-    """True if the state carries the inputs of rows `back` batches before, the target among them."""
-    return config.network.stateful and back * config.task.batches_apart <= config.task.lag
+    if task.layout == "streams":  # fed to the stream since the last zero state
+        fed = [stateful or t % task.window >= task.lag for t in task.target_times]
+        return sum(fed) / len(fed)
+    known, rows = 0, len(task.row_times)
+    for row in range(rows):  # fed to the row itself, or to one that it continues
+        continued = range(0, min(row, task.lag) + 1, task.batch_size if stateful else rows)
+        known += any(0 <= task.lag - steps < task.window for steps in continued)
+    return known / rows

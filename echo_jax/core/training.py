@@ -6,6 +6,7 @@ train_batch     the loss of one truncated-BPTT batch
 update          loss -> gradient -> Adam
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -85,19 +86,11 @@ def run_chunk(
     count: chex.Numeric,
     corpus: Corpus | None = None,
 ) -> tuple[TrainState, Metrics]:
-    """Train on the next `count` sequences of the run, at most `size` of them.
+    """Train on the next `count` sequences of the run, from a state between two sequences.
 
-    Args:
-      network: gives every shape; static.
-      traced: seed, lag, learning rate, stateful; may be traced.
-      state: after a whole number of sequences.
-      size: sequences drawn, static.
-      count: how many of them are trained on, the first ones; may be traced, so that the last
-        chunk of a run needs no program of its own.
-      corpus: cut the sequences from it; None for random ones.
-
-    Returns:
-      The new state, and `Metrics` of `[size, K]`; entries from `count` on are meaningless.
+    `size` sequences are drawn, or cut from a corpus, and the first `count` trained on. The size is
+    static; the count may be traced, so that the last chunk of a run needs no program of its own.
+    The `Metrics` are `[size, K]`, meaningless from entry `count` on.
     """
     task = network.config.task
     counters = state.step // task.updates_per_sequence + jnp.arange(size)
@@ -117,9 +110,7 @@ def train_on(
     Where `wanted` (bool `[N]`) is False the sequence is skipped and the state kept.
     """
     wanted = jnp.ones(len(tokens), bool) if wanted is None else wanted
-
-    def train(state: TrainState, sequence: chex.Array) -> tuple[TrainState, Metrics]:
-        return train_sequence(network, traced, state, sequence)
+    train = functools.partial(train_sequence, network, traced)
 
     def skip(state: TrainState, _: chex.Array) -> tuple[TrainState, Metrics]:
         nothing = jnp.zeros(network.config.task.updates_per_sequence)
@@ -138,7 +129,6 @@ def train_sequence(
     zero, batches = network.zero_carry(task.batch_size), sequence_batches(tokens, task, traced.lag)
 
     def step(memory: tuple[TrainState, Carry], batch: BPTTBatch) -> tuple[Any, Metrics]:
-        """One update, from the carry that the batch before it left."""
         state, carry = memory
         carry = enter_batch(carry, zero, traced.stateful)
         state, carry, metrics = train_batch(network, traced, state, carry, batch)
@@ -164,7 +154,6 @@ def train_batch(
     """
 
     def loss_fn(params: Params) -> tuple[chex.Array, tuple[Carry, chex.Array]]:
-        """The loss of the batch, with the next carry and the accuracy."""
         before, after_first = run_earlier(network, params, carry, batch)
         after, logits = apply(network, params, before, batch.batch)
         targets, scored = batch.batch.targets, batch.batch.scored
@@ -185,14 +174,9 @@ def update(
 ) -> tuple[TrainState, chex.Array, Any]:
     """One optimizer step, the only one in the package: p <- p - learning_rate * direction.
 
-    Args:
-      loss_fn: maps parameters to the loss and whatever else the caller wants back.
-      rule: turns the gradient into a direction.
-      learning_rate: an argument and no part of the rule, so that it can be traced.
-      state: before the step.
-
-    Returns:
-      The state after the step, the loss before it, and what `loss_fn` returned beside the loss.
+    `loss_fn` maps parameters to the loss and whatever else the caller wants back. The rule turns
+    the gradient into a direction; the learning rate is no part of it, so that it can be traced.
+    Returns the new state, the loss before the step, and what else `loss_fn` returned.
     """
     (loss, also), gradient = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
     direction, opt_state = rule.update(gradient, state.opt_state)
@@ -225,7 +209,6 @@ def run_earlier(
         return carry, None
 
     def step(carry: Carry, x: tuple[Batch, chex.Array]) -> tuple[Carry, Carry]:
-        """One earlier batch, run again."""
         earlier, exists = x
         after, _ = apply(network, params, carry, earlier)
         carry = jax.tree.map(lambda old, new: jnp.where(exists, new, old), carry, after)
@@ -263,7 +246,6 @@ def fused_adam(keras_epsilon: bool = False) -> optax.GradientTransformation:
     def direction_of(
         grads: Params, state: optax.ScaleByAdamState, params: Params | None = None
     ) -> tuple[Params, optax.ScaleByAdamState]:
-        """The direction for a gradient, and the moments after it."""
         del params
         count = state.count + 1
         step = count.astype(jnp.result_type(float))

@@ -28,12 +28,8 @@ def chunks(
 ) -> Iterator[Chunk]:
     """Run `step(state, count) -> (state, output)` over a range of work, a chunk at a time.
 
-    Args:
-      step: does the next `count` units of work.
-      state: before the first of them.
-      work: from what is done already to the last unit.
-      size: units of a chunk, at most.
-      next_border: maps what is done to a border that no chunk may cross, such as a checkpoint.
+    A chunk has at most `size` units, and crosses no border: `next_border` maps the units done to
+    the next one, such as a checkpoint.
     """
     done = work.start
     while done < work.stop:

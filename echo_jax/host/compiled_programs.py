@@ -3,7 +3,7 @@
 import dataclasses
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
@@ -70,11 +70,6 @@ class Programs(NamedTuple):
         per_update = jax.device_get(metrics)
         return state, Metrics(*(np.mean(m[: self.seeds, :count], axis=-1) for m in per_update))
 
-    def raise_failed_compilation(self) -> None:
-        """Raise the error of the background compilation, once it has failed."""
-        if self.evaluate.done():
-            self.evaluate.result()
-
     def score(
         self, traced: TracedParameters, params: Params, corpus: Corpus | None = None
     ) -> Evaluation:
@@ -100,14 +95,12 @@ def compile_programs(
 ) -> Programs:
     """Compile the programs of a run, each once; nothing is run yet.
 
-    Args:
-      config: gives every shape and the number of seeds.
-      chunk: sequences of a chunk.
-      execution: see there.
-      corpus: that sequences are cut from; None for random ones.
-      with_init: also compile the initial state.
-      background: compiles the first and the last program meanwhile; None to compile all here.
+    A chunk is a number of sequences. A resumed run needs no initial state. The `background`
+    compiles the first and the last program meanwhile; without it they are waited for here.
     """
+    if background is None:
+        with ThreadPoolExecutor(1) as awaited:
+            return compile_programs(config, chunk, execution, corpus, with_init, awaited)
     how, limit, compute = execution
     shapes, devices = config.shapes, many_seeds.devices_for(config.seeds, how, limit)
     traced = traced_of_seeds(config, len(devices))
@@ -117,16 +110,19 @@ def compile_programs(
     )
     evaluate = jax.jit(many_seeds.evaluate_runs(shapes, devices, how, compute))
     state = jax.eval_shape(init, traced)
-    submit = background.submit if background else _now
-    initial = submit(init.lower(traced).compile) if with_init else None
+    initial = background.submit(init.lower(traced).compile) if with_init else None
     training = run_chunk.lower(traced, state, chunk, corpus).compile()
+    size: Any = training.memory_analysis()
+    taken = size.argument_size_in_bytes + size.output_size_in_bytes + size.temp_size_in_bytes
     return Programs(
         init=initial and initial.result(),
         run_chunk=training,
-        evaluate=submit(timed, lambda: evaluate.lower(traced, state.params, corpus).compile()),
+        evaluate=background.submit(
+            timed, lambda: evaluate.lower(traced, state.params, corpus).compile()
+        ),
         devices=devices,
         seeds=config.seeds,
-        bytes=_bytes(training) * len(devices),
+        bytes=(taken - size.alias_size_in_bytes) * len(devices),
     )
 
 
@@ -142,17 +138,3 @@ def timed(function: Callable[[], Any]) -> Timed:
     start = time.perf_counter()
     returned = function()
     return Timed(returned, time.perf_counter() - start)
-
-
-def _now(function: Callable[..., Any], *arguments: Any) -> "Future[Any]":
-    """Call a function at once, and wrap what it returned as an executor would."""
-    done: Future[Any] = Future()
-    done.set_result(function(*arguments))
-    return done
-
-
-def _bytes(program: Any) -> int:
-    """Bytes that a compiled program needs on a device, as its compiler states them."""
-    size = program.memory_analysis()
-    taken = size.argument_size_in_bytes + size.output_size_in_bytes + size.temp_size_in_bytes
-    return int(taken - size.alias_size_in_bytes)

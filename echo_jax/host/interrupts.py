@@ -20,12 +20,8 @@ class Interrupts:
             save(chunk)
             interrupts.check()
 
-    Args:
-      seconds: a time limit from now on; None for none.
-      notice: printed to standard error when the first signal comes.
-
-    Attributes:
-      signal: the number of the first signal, 0 before it.
+    A time limit in seconds runs from the start. The notice is printed to standard error when the
+    first signal comes, whose number is then in `signal`.
     """
 
     def __init__(self, seconds: float | None = None, notice: str | None = None) -> None:

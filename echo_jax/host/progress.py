@@ -19,12 +19,8 @@ class _Bar:
     ) -> None:
         """Prepare a bar with these columns and text fields."""
         self._console = Console(highlight=False, soft_wrap=True)
-        self._bar = Progress(
-            BarColumn(bar_width=24),
-            *columns,
-            console=self._console,
-            disable=not self._console.is_terminal,
-        )
+        hidden = not self._console.is_terminal
+        self._bar = Progress(BarColumn(24), *columns, console=self._console, disable=hidden)
         self._task = self._bar.add_task("", total=total, completed=done, **fields)
         self._started = time.perf_counter()
 
@@ -40,14 +36,10 @@ class _Bar:
 
 
 class GridProgress(_Bar):
-    """Grid points done, the one that trains, and the time left.
-
-    Args:
-      seconds: the expected seconds of each grid point, by name.
-    """
+    """Grid points done, the one that trains, and the time left."""
 
     def __init__(self, seconds: Mapping[str, float]) -> None:
-        """Nothing is done yet."""
+        """Take the expected seconds of each grid point, by name."""
         self._expected, self._done = dict(seconds), dict.fromkeys(seconds, 0.0)
         text = TextColumn("{task.fields[points]}  {task.fields[status]}")
         super().__init__(text, total=sum(seconds.values()), points=self._count(), status="")
@@ -78,19 +70,13 @@ class GridProgress(_Bar):
 
 
 class TrainingProgress(_Bar):
-    """Sequences done, sequences a second, loss, accuracy and time left of a run.
+    """Sequences done, sequences a second, loss, accuracy and time left of a run."""
 
-    Args:
-      sequences: of the whole run.
-      done: sequences that an earlier process has trained on.
-    """
-
-    def __init__(self, sequences: int, done: int = 0) -> None:
-        """Show what is done already."""
-        text = TextColumn(
-            "{task.completed:,.0f}/{task.total:,.0f} sequences  {task.fields[status]}"
-        )
-        super().__init__(text, TimeRemainingColumn(), total=sequences, done=done, status="")
+    def __init__(self, sequences: int, done: int) -> None:
+        """Take the sequences of the run, and those that an earlier process has trained on."""
+        text = "{task.completed:,.0f}/{task.total:,.0f} sequences  {task.fields[status]}"
+        columns = (TextColumn(text), TimeRemainingColumn())
+        super().__init__(*columns, total=sequences, done=done, status="")
         self._sequences, self._before, self._next_line = sequences, done, float(done)
 
     def update(self, done: int, loss: float, accuracy: float) -> None:
@@ -100,8 +86,6 @@ class TrainingProgress(_Bar):
         if self._console.is_terminal:
             self._bar.update(self._task, completed=done, status=status)
         elif done >= self._next_line or done == self._sequences:
-            left = (self._sequences - done) / rate
-            self._console.print(
-                f"{done:,}/{self._sequences:,} sequences  {status}  {left:.0f} s left"
-            )
+            left = f"{(self._sequences - done) / rate:.0f} s left"
+            self._console.print(f"{done:,}/{self._sequences:,} sequences  {status}  {left}")
             self._next_line = done + self._sequences / PLAIN_LINES

@@ -1,6 +1,7 @@
 """A time limit around the compilation of a user's cell."""
 
 import concurrent.futures
+import functools
 import sys
 import threading
 from collections.abc import Callable, Collection
@@ -21,30 +22,20 @@ def check_cell(
     cell: nn.RNNCellBase, name: str, input_size: int, other_sizes: Collection[int] = ()
 ) -> None:
     """`cell_check.check` within `CHECK_SECONDS`; TooLongError beyond them."""
-
-    def check() -> None:
-        cell_check.check(cell, name, input_size, other_sizes)
-
+    check = functools.partial(cell_check.check, cell, name, input_size, other_sizes)
     compile_within(CHECK_SECONDS, check, cell, name)
 
 
 def compile_within(
     seconds: float, compile_it: Callable[[], Result], cell: nn.RNNCellBase, name: str
 ) -> Result:
-    """The result of a function that traces and compiles a cell.
+    """The result of a function that traces and compiles something made of a cell.
 
     The function runs in a thread, because only the end of the process stops a compilation. Settings
     of jax that are local to a thread, such as `jax.enable_x64`, must be made in the function.
 
-    Args:
-      seconds: the limit.
-      compile_it: traces and compiles something made of the cell.
-      cell: the error names the line of the user's file that runs, or else that of `__call__`.
-      name: the name of the cell in the error.
-
-    Raises:
-      TooLongError: at the limit. The thread is left behind: end the process with
-        `command_line.leave`, which does not wait for it.
+    At the limit TooLongError names the line of the user's file that runs, or else its `__call__`.
+    The thread is left behind: end the process with `command_line.leave`, which waits for none.
     """
     future: concurrent.futures.Future[Result] = concurrent.futures.Future()
 

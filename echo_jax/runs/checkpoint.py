@@ -38,21 +38,14 @@ def save(folder: Path, inputs: Inputs, saved: Saved) -> None:
         "sequences": saved.history.sequences,
         "metrics_bytes": len(metrics),
         "metrics_digest": atomic_files.digest(metrics),
-        "state": serialization.to_state_dict(saved.state),
     }
-    atomic_files.write_bytes(folder / CHECKPOINT, _pack(CHECKPOINT_FORMAT, contents))
+    _write(folder / CHECKPOINT, CHECKPOINT_FORMAT, contents, saved.state)
 
 
 def load(folder: Path, inputs: Inputs, shapes: Any) -> Saved | None:
     """The last checkpoint of a run with its part of `metrics.csv`; None where there is none yet.
 
-    Args:
-      folder: of the run.
-      inputs: of the run, as `read_inputs` found them.
-      shapes: the state of every seed, a tree of shapes and types.
-
-    Raises:
-      StorageError: a file is damaged, or belongs to another run.
+    StorageError where a file is damaged, belongs to another run, or has not these shapes.
     """
     if not os.path.lexists(folder / CHECKPOINT):
         return None
@@ -79,7 +72,7 @@ def load_state(folder: Path, inputs: Inputs, shapes: Any) -> tuple[Any, dict[str
             f"{folder} has no checkpoint yet: train on with --resume {folder}, or start a new run"
         )
     fix = f"restore it, or train again with the configuration in {CONFIG}"
-    contents = _unpack(path, CHECKPOINT_FORMAT, shapes, fix)
+    contents = _read(path, CHECKPOINT_FORMAT, shapes, fix)
     for name in ("sequences", "metrics_bytes"):
         if not (type(contents.get(name)) is int and contents[name] > 0):
             raise StorageError(f"{path} is damaged (its {name} is no count): {fix}")
@@ -89,21 +82,14 @@ def load_state(folder: Path, inputs: Inputs, shapes: Any) -> tuple[Any, dict[str
 
 
 def save_echo(path: Path, network: str, state: Any) -> None:
-    """Write the state of a network that is fed token by token.
-
-    Args:
-      path: replaced if it is there.
-      network: the digest of the network.
-      state: `EchoState`.
-    """
-    contents = {"network": network, "state": serialization.to_state_dict(state)}
-    atomic_files.write_bytes(path, _pack(ECHO_FORMAT, contents))
+    """Write the `EchoState` of a network with this digest, replacing the file that is there."""
+    _write(path, ECHO_FORMAT, {"network": network}, state)
 
 
 def load_echo(path: Path, network: str, shapes: Any) -> Any:
     """The inverse of `save_echo`; StorageError for any other file, or another network's."""
     fix = "name another file, or none to start from zero"
-    contents = _unpack(path, ECHO_FORMAT, shapes, fix)
+    contents = _read(path, ECHO_FORMAT, shapes, fix)
     if contents.get("network") != network:
         raise StorageError(f"{path} is the state of another network: {fix}")
     return contents["state"]
@@ -114,13 +100,15 @@ def size_of(shapes: Any) -> int:
     return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(shapes))
 
 
-def _pack(form: bytes, contents: dict[str, Any]) -> bytes:
-    payload = serialization.msgpack_serialize(contents)
-    return form + atomic_files.digest(payload).encode() + b"\n" + payload
+def _write(path: Path, form: bytes, contents: dict[str, Any], state: Any) -> None:
+    whole = contents | {"state": serialization.to_state_dict(state)}
+    payload = serialization.msgpack_serialize(whole)
+    digest = atomic_files.digest(payload).encode()
+    atomic_files.write_bytes(path, form + digest + b"\n" + payload)
 
 
-def _unpack(path: Path, form: bytes, shapes: Any, fix: str) -> dict[str, Any]:
-    """The inverse of `_pack`, with a `state` of these shapes; StorageError otherwise.
+def _read(path: Path, form: bytes, shapes: Any, fix: str) -> dict[str, Any]:
+    """The inverse of `_write`, with a `state` of these shapes; StorageError otherwise.
 
     A file that is larger than the shapes allow is refused before it is read.
     """
@@ -133,12 +121,12 @@ def _unpack(path: Path, form: bytes, shapes: Any, fix: str) -> dict[str, Any]:
     try:
         contents = serialization.msgpack_restore(data[start:])
         contents["state"] = serialization.from_state_dict(shapes, contents["state"])
-        fits = all(jax.tree.leaves(jax.tree.map(_fits, contents["state"], shapes)))
+        fits = jax.tree.map(_fits, contents["state"], shapes)
+        if all(jax.tree.leaves(fits)):
+            return contents
     except Exception:  # anyone can write a digest: the bytes may break their reader in any way
-        fits = False
-    if not fits:
-        raise StorageError(f"{path} is damaged, it does not hold the arrays of the network: {fix}")
-    return contents
+        pass
+    raise StorageError(f"{path} is damaged, it does not hold the arrays of the network: {fix}")
 
 
 def _fits(leaf: Any, shape: Any) -> bool:

@@ -19,12 +19,7 @@ SECONDS = 10.0
 
 
 class CheckpointWriter:
-    """Writes the checkpoints of a run that trains.
-
-    Args:
-      job: the run.
-      log: its loss and accuracy so far; the training loop appends to it.
-    """
+    """Writes the checkpoints of a run that trains, whose loop appends to `log`."""
 
     def __init__(self, job: Job, log: History) -> None:
         """Start the clock."""
@@ -40,18 +35,13 @@ class CheckpointWriter:
 
     def is_due(self) -> bool:
         """True if a checkpoint is due after the chunk that was logged last."""
-        if self._log.sequences == self._last:
-            return True
+        done = self._log.sequences
         if self._every is None:
-            return time.perf_counter() - self._clock > SECONDS
-        return self._log.sequences % self._every == 0
+            return done == self._last or time.perf_counter() - self._clock > SECONDS
+        return done == self._last or done % self._every == 0
 
     def save(self, state: Any) -> None:
-        """Write a checkpoint, unless the state of every seed has non-finite numbers.
-
-        Args:
-          state: of every seed, leaves `[S or more, ...]`.
-        """
+        """Write a checkpoint of the states `[S or more, ...]`, unless all are non-finite."""
         seeds = self._job.config.seeds
         state = jax.tree.map(lambda leaf: np.asarray(leaf)[:seeds], state)
         bad = [~np.isfinite(x.reshape(len(x), -1)).all(axis=1) for x in jax.tree.leaves(state)]
@@ -60,11 +50,7 @@ class CheckpointWriter:
             self._saved, self._clock = self._log.sequences, time.perf_counter()
 
     def refuse_divergence(self, final: np.ndarray | None = None) -> None:
-        """Raise ConfigError where the loss of every seed has become non-finite.
-
-        Args:
-          final: losses of the evaluation, `[S]`, once there is one.
-        """
+        """Raise ConfigError where every seed has had a non-finite loss, also in its evaluation."""
         bad = self._log.bad if final is None else self._log.bad | ~np.isfinite(final)
         if not bad.all():
             return

@@ -4,7 +4,6 @@ A word is a value as it was spelled; `vocabulary` has its token.
 """
 
 import csv
-import dataclasses
 import functools
 import io
 import itertools
@@ -14,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from echo_jax.config import RunConfig, TaskConfig
+from echo_jax.config import RunConfig, TaskConfig, changed
 from echo_jax.exceptions import ConfigError, shown
 from echo_jax.runs.run_folder import Inputs, column_inputs
 from echo_jax.runs.vocabulary import (
@@ -26,8 +25,6 @@ from echo_jax.runs.vocabulary import (
     listed,
     unknown_value,
 )
-
-_NUMBER = re.compile(r"[+-]?[0-9]*[.]?[0-9]+")
 
 
 class Column(NamedTuple):
@@ -41,13 +38,8 @@ class Column(NamedTuple):
 def read_column(path: Path, column: str | None = None) -> Column:
     """Read a column of a CSV file (UTF-8; separated by commas, semicolons or tabs).
 
-    Args:
-      path: a regular file whose first line names the columns.
-      column: the name of one; None where there is only one.
-
-    Raises:
-      ConfigError: a file, a line or a cell cannot be read. A record that spans several lines is
-        named by its first.
+    Its first line names the columns; `column` is None where there is only one. ConfigError names
+    a record that spans several lines by its first.
     """
     text = _read_text(path)
     separator = max(",;\t", key=text.partition("\n")[0].count)
@@ -59,8 +51,7 @@ def read_column(path: Path, column: str | None = None) -> Column:
         result = Column(names[place], [], [])
         line = reader.line_num + 1
         for cells in reader:
-            if fault := _fault(cells, names, place):
-                raise ConfigError(f"file {path} line {line} {fault}")
+            _check_record(f"file {path} line {line}", cells, names, place)
             result.words.append(cells[place].strip())
             result.lines.append(line)
             line = reader.line_num + 1
@@ -76,10 +67,8 @@ def read_column(path: Path, column: str | None = None) -> Column:
 def new_inputs(config: RunConfig) -> Inputs:
     """The inputs of a new run; the column that the configuration names, if any, is read.
 
-    Their configuration then has the name of the column and the number of its values.
-
-    Raises:
-      ConfigError: the column cannot be read, or is too short or too uniform to train on.
+    Their configuration then has the name of the column and the number of its values. ConfigError
+    where the column cannot be read, or is too short or too uniform to train on.
     """
     task, data = config.task, config.data
     if data.csv is None:
@@ -92,11 +81,7 @@ def new_inputs(config: RunConfig) -> Inputs:
                 f"vocab size {task.vocab_size} is not the number of its different values, "
                 f"{len(vocabulary)}: leave --vocab-size out"
             )
-        known = dataclasses.replace(
-            config,
-            task=dataclasses.replace(task, vocab_size=len(vocabulary)),
-            data=dataclasses.replace(data, column=column.name),
-        )
+        known = changed(config, vocab_size=len(vocabulary), column=column.name)
         inputs = column_inputs(known, list(vocabulary.values), encode(vocabulary, column.words))
         inputs.split()  # refuses a column that is too short
     except ConfigError as error:
@@ -123,11 +108,9 @@ class TokenReader:
 
     def __init__(self, vocabulary: Vocabulary, unknown: Unknown = "error") -> None:
         """Start at line 1; a value without a token raises InputError, or is UNSEEN."""
-        self._vocabulary = vocabulary
-        self._unknown = unknown
+        self._vocabulary, self._unknown = vocabulary, unknown
         self._token = functools.lru_cache(2**17)(self._look_up)
-        self._partial = b""
-        self._line = 1
+        self._partial, self._line = b"", 1
 
     def feed(self, data: bytes) -> np.ndarray:
         """The tokens, int32 `[N]`, of the words that ASCII whitespace has completed by now."""
@@ -139,7 +122,11 @@ class TokenReader:
         tokens = np.fromiter(map(self._token, words), np.int32, len(words))
         if self._unknown == "error" and (tokens == UNSEEN).any():
             at = int(np.argmax(tokens == UNSEEN))
-            raise InputError(self._refusal(block, at), tokens[:at])
+            match = next(itertools.islice(re.finditer(rb"\S+", block), at, None))
+            line = self._line + block.count(b"\n", 0, match.start())
+            word = match[0].decode(errors="surrogateescape")
+            sentence = unknown_value(self._vocabulary, word, f"in line {line} of the input")
+            raise InputError(sentence, tokens[:at])
         self._line += block.count(b"\n")
         return tokens
 
@@ -153,13 +140,6 @@ class TokenReader:
         if len(word) <= 4 * LONGEST:
             token = self._vocabulary.token(word.decode(errors="surrogateescape"))
         return UNSEEN if token is None else token
-
-    def _refusal(self, block: bytes, at: int) -> str:
-        """The message for the word with an index in a block."""
-        match = next(itertools.islice(re.finditer(rb"\S+", block), at, None))
-        line = self._line + block.count(b"\n", 0, match.start())
-        word = match[0].decode(errors="surrogateescape")
-        return unknown_value(self._vocabulary, word, f"in line {line} of the input")
 
 
 def _read_text(path: Path) -> str:
@@ -191,7 +171,7 @@ def _place(path: Path, names: list[str], column: str | None) -> int:
         raise ConfigError(
             f"file {path} has {len(names)} columns: use --column with one of {listed(names)}"
         )
-    if column is None and _NUMBER.fullmatch(names[0]):
+    if column is None and re.fullmatch(r"[+-]?[0-9]*[.]?[0-9]+", names[0]):
         raise ConfigError(
             f"file {path} line 1 has the number {shown(names[0])} where the name of the column "
             "belongs: add a line with a name above it"
@@ -205,13 +185,13 @@ def _place(path: Path, names: list[str], column: str | None) -> int:
     return names.index(column)
 
 
-def _fault(cells: list[str], names: list[str], place: int) -> str | None:
-    """The fault of a record, as the end of a sentence about its line."""
+def _check_record(where: str, cells: list[str], names: list[str], place: int) -> None:
     if any(cells[len(names) :]):
-        return (
-            f"has {len(cells)} cells, but line 1 names {len(names)}: "
+        raise ConfigError(
+            f"{where} has {len(cells)} cells, but line 1 names {len(names)}: "
             "put a cell that contains the separator in double quotes"
         )
     if len(cells) <= place or not cells[place].strip():
-        return f"has no value in column {shown(names[place])}: fill it or remove the line"
-    return None
+        raise ConfigError(
+            f"{where} has no value in column {shown(names[place])}: fill it or remove the line"
+        )

@@ -3,28 +3,47 @@
 from echo_jax.config import RunConfig
 from echo_jax.core.target_place import batches_back, target_place
 
+NOWHERE = "{value} is neither in the window of {window} nor in the state. "
+
+WHY_CHANCE = {
+    "skipped": NOWHERE + "With batches of {batch}, row r continues row r - {batch}, not row r - 1, "
+    "so the state never saw it",
+    "early": NOWHERE + "The first row ends at time {first}, and the state never saw what came "
+    "before its window",
+    "zeroed": "{value} is not in the window of {window}, and every batch starts from a zero state",
+    "delayed": "the cell mlp sees only {fed}, and {value} is not among them",
+}
+"""Why chance is the best possible, by the place of the target."""
+
 
 def explain(config: RunConfig) -> str:
     """Where the target is, whether it can be learned, and the flags that make it learnable."""
-    place = target_place(config)
-    why = {
-        "window": _in_window,
-        "replayed": _in_replayed_batch,
-        "state": _in_state,
-        "skipped": _skipped,
-        "early": _before_the_first_row,
-        "zeroed": _not_carried,
-        "delayed": _beyond_delay_line,
-        "future": _in_future,
-    }[place](config)
-    if config.data.csv is not None and place in ("skipped", "early", "zeroed", "delayed"):
-        why += " This holds for independent values: order in the column may help."
-    return why
+    place, task = target_place(config), config.task
+    if place == "future":
+        return _in_future(config)
+    value = "the current value"
+    if task.lag:
+        value = f"the value {task.lag} step{'s' * (task.lag != 1)} back"
+    if place not in WHY_CHANCE:
+        reachable = {"window": _in_window, "replayed": _in_replayed_batch, "state": _in_state}
+        return reachable[place](config, value)
+    line = config.network.delay_line or task.window
+    reason = WHY_CHANCE[place].format(
+        value=value,
+        window=task.window,
+        batch=task.batch_size,
+        first=task.row_times.start,
+        fed="the current value" if line == 1 else f"the last {line} values that it was fed",
+    )
+    also = " This holds for independent values: order in the column may help."
+    return (
+        f"Chance is the best possible: {reason}. No amount of training helps; use {_fix(config)}."
+        f"{also * (config.data.csv is not None)}"
+    )
 
 
-def _in_window(config: RunConfig) -> str:
+def _in_window(config: RunConfig, value: str) -> str:
     task = config.task
-    value = _value(config) if task.lag else "the current value"
     found = f"The target, {value}, is in the window of {task.window}"
     if task.layout == "streams":
         return f"{found}, for the later steps of each chunk: the gradient reaches it there."
@@ -34,60 +53,28 @@ def _in_window(config: RunConfig) -> str:
     return f"{found}: the gradient reaches it, and it can be learned.{carried}"
 
 
-def _in_replayed_batch(config: RunConfig) -> str:
+def _in_replayed_batch(config: RunConfig, value: str) -> str:
     task, back, again = config.task, batches_back(config), config.training.bptt_batches
     batch = "the batch before" if back == 1 else f"the batch {back} before"
     if task.lag % task.window and task.layout == "streams":
         batch += " (for the later steps of a chunk)"
     return (
-        f"The target can be learned from an earlier batch: {_value(config)} is not in the window "
+        f"The target can be learned from an earlier batch: {value} is not in the window "
         f"of {task.window} but in {batch}. Every update runs the {again - 1} before its own again, "
         f"so the gradient reaches it, through {again} batches."
     )
 
 
-def _in_state(config: RunConfig) -> str:
+def _in_state(config: RunConfig, value: str) -> str:
     again = config.training.bptt_batches
     cut = "at the border between batches" if again == 1 else f"after {again} batches"
     return (
-        f"The network is hardly trained to remember here: {_value(config)} is not in the window of "
+        f"The network is hardly trained to remember here: {value} is not in the window of "
         f"{config.task.window}, only in the state that an earlier batch left, and the gradient is "
         f"cut {cut}. Accuracy above chance comes from what happens to remain in the state; use "
         f"{_fix(config)} to have the target in the window, or --bptt-batches "
         f"{batches_back(config) + 1} to let the gradient reach the earlier batch."
     )
-
-
-def _skipped(config: RunConfig) -> str:
-    size = config.task.batch_size
-    return _chance(
-        config,
-        f"{_nowhere(config)}. With batches of {size}, row r continues row r - {size}, not row "
-        "r - 1, so the state never saw it",
-    )
-
-
-def _before_the_first_row(config: RunConfig) -> str:
-    first = config.task.row_times[0]
-    return _chance(
-        config,
-        f"{_nowhere(config)}. The first row ends at time {first}, and the state never saw what "
-        "came before its window",
-    )
-
-
-def _not_carried(config: RunConfig) -> str:
-    return _chance(
-        config,
-        f"{_value(config)} is not in the window of {config.task.window}, and every batch starts "
-        "from a zero state",
-    )
-
-
-def _beyond_delay_line(config: RunConfig) -> str:
-    line = config.network.delay_line or config.task.window
-    fed = "the current value" if line == 1 else f"the last {line} values that it was fed"
-    return _chance(config, f"the cell mlp sees only {fed}, and {_value(config)} is not among them")
 
 
 def _in_future(config: RunConfig) -> str:
@@ -101,21 +88,6 @@ def _in_future(config: RunConfig) -> str:
         f"{ahead}. If the values are independent of each other, no model can do better than the "
         "majority baseline; a better score comes from order in them."
     )
-
-
-def _chance(config: RunConfig, reason: str) -> str:
-    return (
-        f"Chance is the best possible: {reason}. No amount of training helps; use {_fix(config)}."
-    )
-
-
-def _nowhere(config: RunConfig) -> str:
-    return f"{_value(config)} is neither in the window of {config.task.window} nor in the state"
-
-
-def _value(config: RunConfig) -> str:
-    lag = config.task.lag
-    return f"the value {lag} step{'s' * (lag != 1)} back" if lag else "the value"
 
 
 def _fix(config: RunConfig) -> str:

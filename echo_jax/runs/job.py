@@ -26,7 +26,7 @@ class Job(NamedTuple):
     saved             the last checkpoint; None for a new run
     corpus            the user's own numbers as tokens; None for random sequences
     chunk             sequences of a chunk
-    device_limit      use at most so many devices; None for all
+    execution         the seed map and form that the folder states, else the default ones
     checkpoint_every  sequences between two checkpoints; None for about ten seconds
     """
 
@@ -35,7 +35,7 @@ class Job(NamedTuple):
     saved: Saved | None
     corpus: Corpus | None
     chunk: int
-    device_limit: int | None
+    execution: Execution
     checkpoint_every: int | None
 
     @property
@@ -43,20 +43,14 @@ class Job(NamedTuple):
         """The configuration of the run."""
         return self.inputs.config
 
-    @property
-    def execution(self) -> Execution:
-        """The seed map and form that the folder states, else the defaults of the platform."""
-        seed_map = self.inputs.seed_map or many_seeds.default_seed_map()
-        return Execution(seed_map, self.device_limit, self.inputs.compute or "fast")
-
 
 def begin(
     folder: Path,
     inputs: Inputs,
     *,
     resume: bool,
-    device_limit: int | None = None,
-    checkpoint_every: int | None = None,
+    device_limit: int | None,
+    checkpoint_every: int | None,
 ) -> Job:
     """Make a folder that of a new run, or find how far the run in it is.
 
@@ -69,13 +63,24 @@ def begin(
     shapes = many_seeds.state_shapes(config)
     machine.check_memory(checkpoint.size_of(shapes) + config.least_bytes)
     saved = _saved(folder, inputs, shapes) if resume else None
-    job = Job(folder, inputs, saved, inputs.corpus, 0, device_limit, checkpoint_every)
-    devices = many_seeds.devices_for(config.seeds, job.execution.seed_map, device_limit)
+    seed_map = inputs.seed_map or many_seeds.default_seed_map()
+    devices = many_seeds.devices_for(config.seeds, seed_map, device_limit)
+    runs_a_device = -(-config.seeds // len(devices))  # that it does one after the other
+    updates = max(100, min(UPDATES, 12800 // runs_a_device))
+    job = Job(
+        folder=folder,
+        inputs=inputs,
+        saved=saved,
+        corpus=inputs.corpus,
+        chunk=max(1, min(config.training.sequences, updates // config.task.updates_per_sequence)),
+        execution=Execution(seed_map, device_limit, inputs.compute or "fast"),
+        checkpoint_every=checkpoint_every,
+    )
     if resume:
         run_folder.write_config(folder, inputs)
     else:
         run_folder.write_inputs(folder, inputs)
-    return job._replace(chunk=_chunk_size(config, -(-config.seeds // len(devices))))
+    return job
 
 
 def _saved(folder: Path, inputs: Inputs, shapes: object) -> Saved | None:
@@ -87,24 +92,12 @@ def _saved(folder: Path, inputs: Inputs, shapes: object) -> Saved | None:
             f"sequences {wanted} is below the {done} that {folder} has done: use more, or start a "
             "new run"
         )
-    if done == wanted and _is_finished(folder, inputs.config):
-        raise ConfigError(
-            f"{folder} is finished, all {done} sequences: use a larger --sequences to go on, or "
-            "predict with it"
-        )
-    return saved
-
-
-def _is_finished(folder: Path, config: RunConfig) -> bool:
-    """True if the folder has the result of this very configuration, not of a shorter run."""
     path = folder / run_folder.RESULT
-    if not os.path.lexists(path):
-        return False
-    result = atomic_files.read_json(path, fix="remove it, and this command makes it again")
-    return result.get("config") == to_dict(config)
-
-
-def _chunk_size(config: RunConfig, runs_a_device: int) -> int:
-    """Sequences of a chunk, from the number of runs that a device does one after the other."""
-    updates = max(100, min(UPDATES, 12800 // runs_a_device))
-    return max(1, min(config.training.sequences, updates // config.task.updates_per_sequence))
+    if done == wanted and os.path.lexists(path):
+        result = atomic_files.read_json(path, fix="remove it, and this command makes it again")
+        if result.get("config") == to_dict(inputs.config):  # and not of a shorter run
+            raise ConfigError(
+                f"{folder} is finished, all {done} sequences: use a larger --sequences to go on, "
+                "or predict with it"
+            )
+    return saved

@@ -12,9 +12,10 @@ or one integer at a time, with the state in the caller's hands:
 import dataclasses
 import functools
 import itertools
+import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
@@ -32,30 +33,18 @@ from echo_jax.runs.vocabulary import UNSEEN, Unknown, Vocabulary
 LANES = 1024
 """Sequences that are answered side by side, at most."""
 
-Value = int | str
-
-
-class Programs(NamedTuple):
-    """The functions of `online` for one configuration, each compiled when it is first called."""
-
-    step: Callable[..., tuple[EchoState, Answer]]
-    feed: Callable[..., tuple[EchoState, Answer]]
-    step_side_by_side: Callable[..., tuple[EchoState, Answer]]
-    follows: Callable[..., jax.Array]
-
 
 @functools.cache
-def programs(config: RunConfig) -> Programs:
-    """The compiled functions that all networks of a configuration share."""
+def programs(config: RunConfig) -> types.SimpleNamespace:
+    """The compiled functions of `online` that all networks of a configuration share."""
     network = build_network(config)
-    step = functools.partial(online.step, config, network)
-    return Programs(
+    functions = (online.step, online.feed, online.follows)
+    step, feed, follows = (functools.partial(each, config, network) for each in functions)
+    return types.SimpleNamespace(
         step=jax.jit(step),
-        feed=jax.jit(functools.partial(online.feed, config, network)),
+        feed=jax.jit(feed),
         step_side_by_side=jax.jit(jax.vmap(step, in_axes=(None, 0, 0))),
-        follows=jax.jit(
-            functools.partial(online.follows, config, network), static_argnames="windows"
-        ),
+        follows=jax.jit(follows, static_argnames="windows"),
     )
 
 
@@ -83,21 +72,18 @@ class Trained:
     ) -> tuple[EchoState, Answer]:
         """The next tokens, int32 `[N]`: whole blocks at once and the rest one by one.
 
-        Returns:
-          The state after them, and the N `Answer`s as numpy arrays; their logits are `[N, V]` if
-          asked for, and otherwise `[N, 0]`, which saves memory.
+        Returns the state after them, and the N `Answer`s as numpy arrays; their logits are `[N, V]`
+        if asked for, and otherwise `[N, 0]`, which saves memory.
         """
         self._check(tokens)
         block, width = online.block_size(self.config), len(self.vocabulary) if logits else 0
-        whole, compiled = len(tokens) - len(tokens) % block, programs(self.config)
+        whole = len(tokens) - len(tokens) % block
         parts = [Answer(np.zeros(0, bool), np.zeros(0, np.int32), np.zeros((0, width), np.float32))]
-        for first in range(0, whole, block):
-            state, answers = compiled.feed(self.params, state, tokens[first : first + block])
-            parts.append(jax.tree.map(np.asarray, answers))
-        for token in tokens[whole:]:
-            state, answer = compiled.step(self.params, state, token)
-            parts.append(jax.tree.map(lambda leaf: np.asarray(leaf)[None], answer))
-        parts = [part._replace(logits=part.logits[:, :width]) for part in parts]
+        cuts = [*range(0, whole, block), *range(whole, len(tokens) + 1)]
+        for first, end in itertools.pairwise(cuts):
+            state, answers = programs(self.config).feed(self.params, state, tokens[first:end])
+            answers = jax.tree.map(np.asarray, answers)
+            parts.append(answers._replace(logits=answers.logits[:, :width]))
         return state, Answer(*map(np.concatenate, zip(*parts, strict=True)))
 
     def predict(
@@ -107,8 +93,7 @@ class Trained:
 
         Args:
           inputs: one sequence of values, a list or an array `[T]`, or many of them, of any lengths.
-            A value is an integer, or of a run on words a string. The state is zero before each
-            sequence.
+            A value is an integer, or of a run on words a string. Each starts from a zero state.
           probabilities: return them instead of the answers; framing `values` has none.
           unknown: for a value that is not in the vocabulary, raise ConfigError, or skip it, as if
             it were not there.
@@ -125,13 +110,21 @@ class Trained:
                 "number: ask for answers, or train one with --framing classes"
             )
         many, sequences = _sequences(inputs)
-        tokens = [
-            vocabulary.encode(self.vocabulary, list(map(_word, sequence)), unknown=unknown)
-            for sequence in sequences
-        ]
-        read = self._probabilities if probabilities else self._values
+        words = [list(map(_word, sequence)) for sequence in sequences]
+        encode = functools.partial(vocabulary.encode, self.vocabulary, unknown=unknown)
+        tokens, found = list(map(encode, words)), list[Any]()
         answers = self._answers([t[t != UNSEEN] for t in tokens], probabilities)
-        found = [read(t != UNSEEN, a) for t, a in zip(tokens, answers, strict=True)]
+        for sequence, answer in zip(tokens, answers, strict=True):
+            there = answer.exists
+            places = np.flatnonzero(sequence != UNSEEN)[there]
+            if probabilities:
+                shares = np.full((len(sequence), len(self.vocabulary)), np.nan, np.float32)
+                shares[places] = jax.nn.softmax(answer.logits[there])
+                found.append(shares)
+            else:
+                values = map(self.vocabulary.value, answer.token[there].tolist())
+                said = dict(zip(places.tolist(), values, strict=True))
+                found.append([said.get(place) for place in range(len(sequence))])
         return found if many else found[0]
 
     def save_state(self, state: EchoState, path: str | Path) -> None:
@@ -144,14 +137,10 @@ class Trained:
         return jax.tree.map(jnp.asarray, state)
 
     def accuracy_along(self, edges: Sequence[int], seed: int = 0) -> list[float]:
-        """The accuracy on one long sequence of random tokens, stretch by stretch.
+        """The share of right answers in each stretch of one long sequence of random tokens.
 
-        Args:
-          edges: the E borders of the stretches, increasing, from 0 to the length.
-          seed: of the tokens.
-
-        Returns:
-          E-1 shares of right answers; NaN for a stretch in which no answer has a target.
+        The E edges of the E-1 stretches increase from 0 to the length. NaN for a stretch in which
+        no answer has a target.
         """
         lag, count = self.config.task.lag, edges[-1]
         machine.check_memory(40 * count)  # tokens, answers, and the arrays below
@@ -212,21 +201,6 @@ class Trained:
         for lane, sequence in enumerate(sequences):
             yield Answer(*(field[: len(sequence), lane] for field in together))
 
-    def _values(self, known: np.ndarray, answers: Answer) -> list[Value | None]:
-        """The answers as values, one for each True in bool `[T]`; None where there is none."""
-        found: list[Value | None] = [None] * len(known)
-        places = np.flatnonzero(known)[answers.exists].tolist()
-        for place, token in zip(places, answers.token[answers.exists].tolist(), strict=True):
-            found[place] = self.vocabulary.value(token)
-        return found
-
-    def _probabilities(self, known: np.ndarray, answers: Answer) -> np.ndarray:
-        """The answers as probabilities, NaN where there is none."""
-        found = np.full((len(known), len(self.vocabulary)), np.nan, np.float32)
-        said = jax.nn.softmax(answers.logits[answers.exists])
-        found[np.flatnonzero(known)[answers.exists]] = said
-        return found
-
 
 def load(folder: str | Path, seed: int | None = None, cell: str | None = None) -> Trained:
     """The network in the last checkpoint of a run folder.
@@ -269,7 +243,6 @@ def _open(folder: Path, cell: str | None) -> tuple[RunConfig, Callable[[int], Tr
     start = jax.eval_shape(lambda: online.start(config, build_network(config)))
     block = online.block_size(config) * (config.task.window + config.task.vocab_size)
     machine.check_memory(4 * (checkpoint.size_of(start) + block))
-
     words = inputs.vocabulary
 
     def network_in(row: int) -> Trained | None:

@@ -1,5 +1,6 @@
 """The scores of a run: what `result.json` and `seeds.csv` hold."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -104,34 +105,32 @@ def summarise(
     """The result of a run, without times and devices.
 
     The accuracy by position is a mean over the seeds that did not fail, and the answers are those
-    of the first of them.
-
-    Args:
-      config: of the run.
-      scored: `Evaluation` of every seed, its leaves with a leading axis S.
-      curves: loss (nats; of framing values squared) and accuracy of every training sequence, each
-        `[S, N]`.
-      held_out: the tokens that the evaluation was cut from, where they are the user's own.
-      values: the values that these tokens stand for.
+    of the first of them. The `Evaluation` has a leading axis S; the curves are loss and accuracy
+    of every training sequence, each `[S, N]`. Of the user's own numbers `held_out` are the tokens
+    that the evaluation was cut from, and `values` what they stand for.
     """
     loss, accuracy = curves
     failed = failures(config, loss, scored.loss)
-    good = np.array([seed not in failed["seed"] for seed in seeds_of(config)])
+    good = ~np.isin(seeds_of(config), failed["seed"])
     by_seed = _by_seed(config, scored, accuracy, good)
-    found = {
-        **_baselines(config, held_out),
-        **_medians(by_seed),
-        "reached_99": _reached_99(by_seed["sequences_to_99"]),
-        **_answers(scored, good, by_seed["seed"], values),
+    learned, runs = sum(x is not None for x in by_seed["sequences_to_99"]), config.seeds
+    share = statistics.wilson_interval(learned, runs) if runs > 1 else None
+    found = _baselines(config, held_out) | _answers(scored, good, values)
+    for name in by_seed.keys() - {"seed"}:
+        found[name], interval = statistics.summary_of(by_seed[name])
+        found[f"{name}_interval"] = interval and interval._asdict()
+    if np.isfinite(found["loss"]) and config.task.framing == "classes":
+        found["recalled_bits"] = statistics.recalled_bits(found["loss"], found["floor_loss"])
+    found |= {
+        "reached_99": {"seeds": learned, "of": runs, "interval": share and share._asdict()},
+        "answers_of_seed": config.seed + int(np.argmax(good)),
         "updates": config.training.sequences * config.task.updates_per_sequence,
         "by_seed": by_seed,
         "failed": failed,
         "versions": machine.versions(),
         "config": to_dict(config),
     }
-    if found["loss"] is not None and config.task.framing == "classes":
-        found["recalled_bits"] = statistics.recalled_bits(found["loss"], found["floor_loss"])
-    result = msgspec.convert(found, Result)
+    result = msgspec.convert(_finite(found), Result)
     result.digest = digest(result)
     return result
 
@@ -160,18 +159,12 @@ def read(folder: Path) -> Result:
 
 
 def failures(config: RunConfig, loss: np.ndarray, final: np.ndarray | None = None) -> dict:
-    """The seeds that failed, and at which sequence (None: in the evaluation), as two lists.
-
-    Args:
-      config: of the run.
-      loss: of every training sequence so far, `[S, N]`.
-      final: of the evaluation, `[S]`, once there is one.
-    """
+    """The fields of `Failed`, from the losses of the training `[S, N]` and the evaluation `[S]`."""
     bad = ~np.isfinite(loss)
-    at = [int(np.argmax(row)) + 1 if row.any() else None for row in bad]
     failed = bad.any(axis=1) | (False if final is None else ~np.isfinite(final))
-    rows = np.flatnonzero(failed)
-    return {"seed": [config.seed + int(s) for s in rows], "sequence": [at[s] for s in rows]}
+    rows = np.flatnonzero(failed).tolist()
+    at = [int(np.argmax(bad[row])) + 1 if bad[row].any() else None for row in rows]
+    return {"seed": [config.seed + row for row in rows], "sequence": at}
 
 
 def seeds_of(config: RunConfig) -> list[int]:
@@ -179,15 +172,14 @@ def seeds_of(config: RunConfig) -> list[int]:
     return list(range(config.seed, config.seed + config.seeds))
 
 
-def _baselines(config: RunConfig, held_out: np.ndarray | None) -> dict[str, float]:
+def _baselines(config: RunConfig, held_out: np.ndarray | None) -> dict[str, Any]:
+    task, distance = config.task, {}
     if held_out is None:
-        baseline = chance.chance_baseline(config.task)
-        blind = chance.order_blind_baseline(config.task)
-        distance = {"floor_distance": chance.chance_distance(config.task.vocab_size)}
+        baseline, blind = chance.chance_baseline(task), chance.order_blind_baseline(task)
+        distance = {"floor_distance": chance.chance_distance(task.vocab_size)}
     else:
         baseline = chance.majority_baseline(held_out)
-        blind = chance.order_blind_baseline_of(held_out, config.task)
-        distance = {}
+        blind = chance.order_blind_baseline_of(held_out, task)
     return {
         "floor_accuracy": baseline.accuracy,
         "floor_loss": baseline.loss,
@@ -204,56 +196,32 @@ def _by_seed(
     found = {
         "seed": seeds_of(config),
         "accuracy": np.where(good, scored.accuracy, 0.0).tolist(),
-        "loss": [_finite(x) for x in np.where(good, scored.loss, np.inf)],
+        "loss": np.where(good, scored.loss, np.inf).tolist(),
         "sequences_to_99": [
             statistics.sequences_until(curve) if kept else None
             for curve, kept in zip(accuracy, good, strict=True)
         ],
     }
     if config.data.csv is None:  # there is no distance between values of any kind
-        found["distance"] = [_finite(x) for x in np.where(good, scored.distance, np.inf)]
+        found["distance"] = np.where(good, scored.distance, np.inf).tolist()
     return found
 
 
-def _medians(by_seed: dict[str, list]) -> dict[str, Any]:
-    """The median of each score and its interval."""
-    found: dict[str, Any] = {}
-    for name in by_seed.keys() - {"seed"}:
-        median, interval = statistics.summary_of(by_seed[name])
-        found[name] = _finite(median)
-        found[f"{name}_interval"] = _interval(interval)
-    return found
-
-
-def _reached_99(sequences_to_99: list[int | None]) -> dict[str, Any]:
-    runs = len(sequences_to_99)
-    learned = sum(count is not None for count in sequences_to_99)
-    interval = statistics.wilson_interval(learned, runs) if runs > 1 else None
-    return {"seeds": learned, "of": runs, "interval": _interval(interval)}
-
-
-def _answers(
-    scored: Evaluation, good: np.ndarray, seeds: list[int], values: list[str] | None
-) -> dict[str, Any]:
+def _answers(scored: Evaluation, good: np.ndarray, values: list[str] | None) -> dict[str, Any]:
     """Accuracy by position, and the answers to one sequence, which are values or integers."""
-    right = np.mean(scored.accuracy_by_position[good], axis=0).tolist()
-    shown = int(np.argmax(good))
-    first, there = scored.first, scored.first.scored[shown, 0]
-    said = {name: getattr(first, name)[shown, 0][there].tolist() for name in first._fields[:2]}
+    shown = (np.argmax(good), 0)
+    first, there = scored.first, scored.first.scored[shown]
+    said = {name: getattr(first, name)[shown][there].tolist() for name in ("expected", "predicted")}
     if values:
         said = {name: [values[token] for token in tokens] for name, tokens in said.items()}
-    return {
-        "accuracy_by_position": [None if np.isnan(x) else x for x in right],
-        "answers_of_seed": seeds[shown],
-        **said,
-    }
+    by_position = np.mean(scored.accuracy_by_position[good], axis=0).tolist()
+    return {"accuracy_by_position": by_position, **said}
 
 
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
-def _interval(interval: statistics.Interval | None) -> dict[str, Any] | None:
-    if interval is None:
-        return None
-    return {name: _finite(value) for name, value in interval._asdict().items()}
+def _finite(value: Any) -> Any:
+    """Plain values with None in place of each number that is not finite."""
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -41,6 +41,9 @@ CONFIG, VOCABULARY, TOKENS = "config.json", "vocabulary.json", "tokens.bin"
 CHECKPOINT, METRICS = "checkpoint.msgpack", "metrics.csv"
 RESULT, SEEDS, FIGURE = "result.json", "seeds.csv", "curve.png"
 
+EXECUTION = {"seed_map": ("map", "vmap"), "compute": ("literal", "fast")}
+"""The choices that a configuration does not have, but its folder."""
+
 
 class Inputs(NamedTuple):
     """The inputs of a run, which is a function of them.
@@ -111,12 +114,8 @@ class Inputs(NamedTuple):
 def claimed_folder(out: Path | None) -> Iterator[Path]:
     """A new, empty, locked folder, which is removed again if nothing was written before an error.
 
-    Args:
-      out: the folder to create, with its parents; None for a new one under `runs/`, named after
-        the time.
-
-    Raises:
-      ConfigError: the folder exists already or cannot be created.
+    It is `out`, created with its parents, or one under `runs/` that is named after the time.
+    ConfigError where it exists already or cannot be created.
     """
     try:
         folder, created = _create_next_free(RUNS) if out is None else (out, _create(out))
@@ -172,16 +171,25 @@ def write_config(folder: Path, inputs: Inputs) -> None:
 def read_inputs(folder: Path, with_tokens: bool = True) -> Inputs:
     """The inverse of `write_inputs`; StorageError where a file is missing or damaged.
 
-    Args:
-      folder: of a run.
-      with_tokens: read the column too; it is needed to train, and not to predict.
+    The column itself is needed to train, and not to predict.
     """
-    inputs = _read_config(folder)
+    written = atomic_files.read_json(folder / CONFIG)
+    digests = written.pop("files", None) or {}
+    chosen = {name: written.pop(name, None) for name in EXECUTION}
+    try:
+        inputs = Inputs(from_dict(written), digests=digests, **chosen)
+        for name, choices in EXECUTION.items():
+            if chosen[name] is not None and chosen[name] not in choices:
+                raise ConfigError(f"{name} {chosen[name]!r:.60} is not {' or '.join(choices)}")
+        if not isinstance(digests, dict):
+            raise ConfigError("files is not a table of digests")
+    except ConfigError as error:
+        raise StorageError(f"{folder / CONFIG} describes no run ({error})") from None
     if inputs.config.data.csv is None:
         return inputs._replace(digests={})
     values, length = _read_vocabulary(folder, inputs)
-    inputs = inputs._replace(values=values)
-    return inputs._replace(tokens=_read_tokens(folder, inputs, length)) if with_tokens else inputs
+    tokens = _read_tokens(folder, inputs, length) if with_tokens else None
+    return inputs._replace(values=values, tokens=tokens)
 
 
 def check_cell_named(folder: Path, inputs: Inputs, cell: str | None) -> None:
@@ -200,23 +208,6 @@ def check_cell_named(folder: Path, inputs: Inputs, cell: str | None) -> None:
         raise ConfigError(
             f"cell {cell!r} is not that of {folder}, which has {needed}: leave it out"
         )
-
-
-def _read_config(folder: Path) -> Inputs:
-    """The inputs without the column."""
-    written = atomic_files.read_json(folder / CONFIG)
-    digests = written.pop("files", None) or {}
-    chosen = {name: written.pop(name, None) for name in ("seed_map", "compute")}
-    try:
-        config = from_dict(written)
-        for name, choices in {"seed_map": ("map", "vmap"), "compute": ("literal", "fast")}.items():
-            if chosen[name] is not None and chosen[name] not in choices:
-                raise ConfigError(f"{name} {chosen[name]!r:.60} is not {' or '.join(choices)}")
-        if not isinstance(digests, dict):
-            raise ConfigError("files is not a table of digests")
-    except ConfigError as error:
-        raise StorageError(f"{folder / CONFIG} describes no run ({error})") from None
-    return Inputs(config, digests=digests, **chosen)
 
 
 def _read_vocabulary(folder: Path, inputs: Inputs) -> tuple[list[str], int]:

@@ -1,7 +1,4 @@
-"""The report that a run prints: what is run, its scores beside their baselines, by seed and by row.
-
-No jax here.
-"""
+"""The report that a run prints, without jax: what is run, its scores beside their baselines."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -12,7 +9,7 @@ from echo_jax.report.text_tables import table
 from echo_jax.runs.explanation import explain
 
 if TYPE_CHECKING:
-    from echo_jax.runs.result import Failed, Interval, Result
+    from echo_jax.runs.result import Failed, Result
 
 POSITIONS_SHOWN = 60
 """Positions whose accuracy is printed; `result.json` has them all."""
@@ -29,25 +26,19 @@ def describe(config: RunConfig) -> str:
     source = f"integers below {task.vocab_size}"
     if config.data.csv is not None:
         source = f"values of {config.data.csv}, {task.vocab_size} different"
+    changed = [  # of the options that a simple run does not need
+        f"{field.name.replace('_', ' ')} {getattr(section, field.name)}"
+        for section in (task, network, training)
+        for field in dataclasses.fields(section)
+        if field.name in ADDED_LATER and getattr(section, field.name) != field.default
+    ]
     return (
         f"Echo with lag {task.lag}: {task.layout} of {task.window} from {task.length} {source}, "
         f"batch size {task.batch_size}; {state} {network.cell} of {network.hidden_size} units; "
         f"{training.sequences:,} sequences, "
         f"{training.sequences * task.updates_per_sequence:,} updates, "
-        f"seed {config.seed}{last}{_options(config)}"
+        f"seed {config.seed}{last}{'; ' * bool(changed)}{', '.join(changed)}"
     )
-
-
-def _options(config: RunConfig) -> str:
-    """The options that are not at their defaults, of those that a simple run does not need."""
-    values = [
-        (field.name.replace("_", " "), getattr(section, field.name), field.default)
-        for section in (config.task, config.network, config.training)
-        for field in dataclasses.fields(section)
-        if field.name in ADDED_LATER
-    ]
-    changed = [f"{name} {value}" for name, value, default in values if value != default]
-    return "; " * bool(changed) + ", ".join(changed)
 
 
 def describe_devices(devices: Sequence[Any]) -> str:
@@ -103,23 +94,21 @@ def failures(failed: "Failed") -> str:
 
 def scores(config: RunConfig, result: "Result") -> str:
     """A table of the scores beside their baselines, with intervals where there are seeds."""
-    many, of_values = config.seeds > 1, config.task.framing == "values"
+    many, of_values = result.accuracy_interval, config.task.framing == "values"
     own = config.data.csv is not None
-    headings = ["median", _coverage(result.accuracy_interval)] if many else ["network"]
+    headings = ["median", f"{many.coverage:.1%} interval"] if many else ["network"]
     rows = [["", *headings, "order-blind baseline", f"{'majority' if own else 'chance'} baseline"]]
     for name, label, pattern in (
         ("accuracy", "accuracy", "{:.2%}"),
         ("loss", "loss (squared)" if of_values else "loss (nats)", "{:.4f}"),
         *[("distance", "distance", "{:.2f}")] * of_values,
     ):
-        interval = [_range(getattr(result, f"{name}_interval"), pattern)] if many else []
-        score = _number(getattr(result, name), pattern)
+        row = [label, _number(getattr(result, name), pattern)]
+        if interval := getattr(result, f"{name}_interval"):
+            row.append(f"{_number(interval.low, pattern)} to {_number(interval.high, pattern)}")
         blind = getattr(result, f"order_blind_{name}", None)
-        rows.append([
-            label, score, *interval,
-            "-" if blind is None else pattern.format(blind),
-            pattern.format(getattr(result, f"baseline_{name}")),
-        ])  # fmt: skip
+        baseline = pattern.format(getattr(result, f"baseline_{name}"))
+        rows.append([*row, "-" if blind is None else pattern.format(blind), baseline])
     count = config.evaluation_sequences
     seeds = f"each of {config.seeds} seeds" if many else "1 seed, no interval"
     return (
@@ -155,12 +144,11 @@ def accuracy_by_position(config: RunConfig, accuracy: Sequence[float | None]) ->
     mean = f", mean of {config.seeds} seeds" if config.seeds > 1 else ""
     lines = [f"Accuracy in percent by {unit}{whole}{mean}:"]
     width = width if fits else 10
-    for start in range(0, min(len(accuracy), POSITIONS_SHOWN), width):
-        percents = [
-            "    -" if share is None else f"{100 * share:5.1f}"
-            for share in accuracy[start : start + width]
-        ]
-        lines.append(f"  {unit} {start:3}: {' '.join(percents)}")
+    percents = ["    -" if share is None else f"{100 * share:5.1f}" for share in accuracy]
+    lines += [
+        f"  {unit} {start:3}: {' '.join(percents[start : start + width])}"
+        for start in range(0, min(len(accuracy), POSITIONS_SHOWN), width)
+    ]
     if len(accuracy) > POSITIONS_SHOWN:
         lines.append(f"  ... all {len(accuracy)} are in result.json")
     return "\n".join(lines)
@@ -180,20 +168,12 @@ def learning_time(result: "Result") -> str:
     interval, spread = result.sequences_to_99_interval, ""
     if interval and interval.low is not None:
         bounds = f"{_count(interval.low)} to {_count(interval.high)}"
-        spread = f" (median; {bounds}, {_coverage(interval)})"
+        spread = f" (median; {bounds}, {interval.coverage:.1%} interval)"
     lines.append(f"A running mean of 20 training sequences reached 99%: {when}{spread}.")
     if result.seconds:
         seconds = ", ".join(f"{name} {value:.2f}" for name, value in result.seconds.items())
         lines.append(f"Seconds: {seconds}")
     return "\n".join(lines)
-
-
-def _coverage(interval: "Interval | None") -> str:
-    return f"{interval.coverage:.1%} interval" if interval else ""
-
-
-def _range(interval: "Interval", pattern: str) -> str:
-    return f"{_number(interval.low, pattern)} to {_number(interval.high, pattern)}"
 
 
 def _number(value: float | None, pattern: str) -> str:

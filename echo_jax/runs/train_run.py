@@ -1,10 +1,10 @@
 """One training run: restored or initialised, trained by chunks, evaluated, explained, written."""
 
+import functools
 import gc
 import importlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 
@@ -61,10 +61,7 @@ def train(job: Job, programs: Programs, interrupts: Interrupts) -> tuple[TrainSt
     else:
         state, log = programs.init(traced), History(job.config)
     writer = CheckpointWriter(job, log)
-
-    def step(state: TrainState, count: int) -> tuple[TrainState, Any]:
-        return programs.train(traced, state, count, job.corpus)
-
+    step = functools.partial(programs.train, traced, corpus=job.corpus)
     with TrainingProgress(last, log.sequences) as bar:
         work = range(log.sequences, last)
         for chunk in chunks(step, state, work, job.chunk, writer.next_border):
@@ -72,7 +69,8 @@ def train(job: Job, programs: Programs, interrupts: Interrupts) -> tuple[TrainSt
             log.append(metrics.loss, metrics.accuracy)
             writer.refuse_divergence()
             bar.update(chunk.done, float(metrics.loss.mean()), float(metrics.accuracy.mean()))
-            programs.raise_failed_compilation()
+            if programs.evaluate.done():
+                programs.evaluate.result()  # raises what its compilation failed with
             if interrupts.requested or writer.is_due():
                 writer.save(state)
             interrupts.check(f"Stopped after {chunk.done:,} of {last:,} sequences")

@@ -51,7 +51,9 @@ class Vocabulary:
         distinct = {word.strip() for word in set(words)}
         for word in sorted(distinct):
             _check(word)
-        return cls(_canonical(distinct))
+        if all(map(_WHOLE.fullmatch, distinct)):
+            return cls(tuple(sorted(set(map(_shortest, distinct)), key=int)))
+        return cls(tuple(sorted(distinct)))
 
     @classmethod
     def of_integers(cls, vocab_size: int) -> "Vocabulary":
@@ -96,11 +98,8 @@ def encode(
 ) -> np.ndarray:
     """The tokens of N words, int32 `[N]`.
 
-    Args:
-      vocabulary: the values that have a token.
-      words: values in any spelling.
-      lines: the line of each word, for messages; None to name its position, counted from 1.
-      unknown: for a value without a token, raise ConfigError or put UNSEEN.
+    For a word without a token it raises ConfigError, which names its line or else its position, or
+    puts UNSEEN.
     """
     tokens = {word: vocabulary.token(word) for word in set(words)}
     if unknown == "error" and None in tokens.values():
@@ -131,14 +130,6 @@ def _shortest(word: str) -> str:
         return word
     digits = word.lstrip("+-").lstrip("0") or "0"
     return f"-{digits}" if word[0] == "-" and digits != "0" else digits
-
-
-def _canonical(words: Iterable[str]) -> tuple[str, ...]:
-    """The different values among words, in order."""
-    words = set(words)
-    if all(map(_WHOLE.fullmatch, words)):
-        return tuple(sorted(set(map(_shortest, words)), key=int))
-    return tuple(sorted(words))
 
 
 def _check(value: str) -> None:
