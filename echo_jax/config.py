@@ -11,11 +11,7 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from echo_jax.exceptions import ConfigError, shown
 
-Layout = Literal["windows", "prefixes", "streams"]
-Missing = Literal["masked", "token"]
 Framing = Literal["classes", "values"]
-Encoding = Literal["one-hot", "embedding"]
-Optimizer = Literal["adam", "keras-adam"]
 Part = Literal["current", "no-context", "context"]
 
 CELL_NAMES = (
@@ -56,11 +52,11 @@ class TaskConfig:
     """How many steps back the target lies (n); a negative lag asks for a future value."""
     batch_size: int = 5
     """Rows in a batch (B); in streams: sequences side by side. Alias: --batch."""
-    layout: Layout = "windows"
+    layout: Literal["windows", "prefixes", "streams"] = "windows"
     """windows: only rows whose window is full; prefixes: also rows whose window begins before the
     sequence, where values are missing; streams: whole sequences side by side, a target at every
     step."""
-    missing: Missing = "masked"
+    missing: Literal["masked", "token"] = "masked"
     """How prefixes represent a missing value. masked: the state is held for that step; token: the
     network sees an extra token V."""
     framing: Framing = "classes"
@@ -72,28 +68,22 @@ class TaskConfig:
         _check_values(self)
         length, lag = self.length, self.lag
         if self.missing == "token" and self.layout != "prefixes":
-            raise _refusal(
-                "missing",
-                "token",
-                f"has no effect with layout {self.layout}, where no value is missing: "
-                "use --layout prefixes",
+            raise ConfigError(
+                f"missing token has no effect with layout {self.layout}, where no value is "
+                "missing: use --layout prefixes"
             )
         if self.window > length:
-            raise _refusal(
-                "window",
-                self.window,
-                f"is longer than the sequence of {length}: use a window of at most {length} or a "
-                f"length of at least {self.window}",
+            raise ConfigError(
+                f"window {self.window} is longer than the sequence of {length}: use a window of "
+                f"at most {length} or a length of at least {self.window}"
             )
         if abs(lag) >= length:
-            raise _refusal(
-                "lag",
-                lag,
-                f"reaches outside a sequence of {length}: use a lag from {1 - length} to "
-                f"{length - 1} or a length of at least {abs(lag) + 1}",
+            raise ConfigError(
+                f"lag {lag} reaches outside a sequence of {length}: use a lag from {1 - length} "
+                f"to {length - 1} or a length of at least {abs(lag) + 1}"
             )
         if self.layout != "streams" and not self.row_times:
-            raise _refusal("length", length, _too_few_rows(self))
+            raise ConfigError(_too_few_rows(self))
 
     @property
     def target_times(self) -> range:
@@ -144,7 +134,7 @@ class NetworkConfig:
     stateful: bool = True
     """Row b of a batch starts from the state that row b of the previous batch left, as in Keras;
     otherwise every batch starts from zero. A sequence always starts from zero."""
-    encoding: Encoding = "one-hot"
+    encoding: Literal["one-hot", "embedding"] = "one-hot"
     """Input of the cell: the one-hot vector of the token, or a learned embedding."""
     embedding_dim: int = 64
     """Size of the embedding of a token; only with --encoding embedding."""
@@ -160,17 +150,20 @@ class NetworkConfig:
         _check_values(self)
         known = "|".join((*CELL_NAMES, r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"))
         if not (isinstance(self.cell, str) and re.fullmatch(known, self.cell)):
-            rule = f"is unknown: use one of {', '.join(CELL_NAMES)}, or package.module:Class for a "
-            raise _refusal("cell", shown(self.cell), f"{rule}cell of your own")
+            raise ConfigError(
+                f"cell {shown(self.cell)} is unknown: use one of {', '.join(CELL_NAMES)}, "
+                "or package.module:Class for a cell of your own"
+            )
         if self.encoding != "embedding":
-            rule = "needs an embedding: use --encoding embedding"
+            rule, size = "needs an embedding: use --encoding embedding", self.embedding_dim
             if self.tied:
-                raise _refusal("tied", True, rule)
-            if self.embedding_dim != NetworkConfig.embedding_dim:
-                raise _refusal("embedding_dim", self.embedding_dim, f"{rule}, or leave it out")
+                raise ConfigError(f"tied True {rule}")
+            if size != NetworkConfig.embedding_dim:
+                raise ConfigError(f"embedding dim {size} {rule}, or leave it out")
         if self.delay_line is not None and self.cell != "mlp":
-            rule = f"is not for cell {self.cell}: use --cell mlp"
-            raise _refusal("delay_line", self.delay_line, rule)
+            raise ConfigError(
+                f"delay line {self.delay_line} is not for cell {self.cell}: use --cell mlp"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,7 +174,7 @@ class TrainingConfig:
     """Training sequences (N), each new and used once; in streams: groups of B sequences."""
     learning_rate: float = 1e-3
     """Step size of Adam."""
-    optimizer: Optimizer = "adam"
+    optimizer: Literal["adam", "keras-adam"] = "adam"
     """adam: as in optax, epsilon 1e-7; keras-adam: epsilon added before the bias correction."""
     bptt_batches: int = 1
     """Batches that a gradient passes back through (k, truncated backpropagation through time): an
@@ -193,10 +186,11 @@ class TrainingConfig:
         _check_values(self)
         rate, fix = self.learning_rate, "use one such as 0.001"
         if not _is_number(rate):
-            raise _refusal("learning_rate", shown(rate), f"is not a number: {fix}")
+            raise ConfigError(f"learning rate {shown(rate)} is not a number: {fix}")
         if not 2.0**-126 <= rate <= 2.0**128 - 2.0**104:  # the normal numbers of float32
-            rule = f"is not finite and above 0 in 32 bits: {fix}"
-            raise _refusal("learning_rate", shown(rate), rule)
+            raise ConfigError(
+                f"learning rate {shown(rate)} is not finite and above 0 in 32 bits: {fix}"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -214,10 +208,12 @@ class DataConfig:
         """Raise ConfigError for a share that leaves nothing, or a column without a file."""
         _check_values(self)
         if self.csv is None and self.column is not None:
-            raise _refusal("column", self.column, "has no file: name it with --csv FILE")
+            raise ConfigError(f"column {self.column} has no file: name it with --csv FILE")
         if not (_is_number(self.held_out) and 0 < self.held_out < 1):
-            rule = "is not a share between 0 and 1: use one such as 0.2"
-            raise _refusal("held_out", shown(self.held_out), rule)
+            share = shown(self.held_out)
+            raise ConfigError(
+                f"held out {share} is not a share between 0 and 1: use one such as 0.2"
+            )
 
 
 class TracedParameters(NamedTuple):
@@ -249,21 +245,19 @@ class RunConfig:
         _check_values(self)
         _check_whole("seed", self.seed, LARGEST - self.seeds + 1)
         if self.training.bptt_batches > 1 and not self.network.stateful:
-            raise _refusal(
-                "bptt_batches",
-                self.training.bptt_batches,
-                "need a state that is carried from batch to batch: use --stateful, or "
-                "--bptt-batches 1",
+            raise ConfigError(
+                f"bptt batches {self.training.bptt_batches} need a state that is carried from "
+                "batch to batch: use --stateful, or --bptt-batches 1"
             )
         if self.task.framing == "values" and self.network.encoding == "embedding":
-            rule = "embeds tokens, and framing values has none: use --encoding one-hot"
-            raise _refusal("encoding", "embedding", rule)
+            raise ConfigError(
+                "encoding embedding embeds tokens, and framing values has none: use --encoding "
+                "one-hot"
+            )
         if self.task.framing == "values" and self.data.csv is not None:
-            raise _refusal(
-                "framing",
-                "values",
-                f"is for integers, and the values of {self.data.csv} may be any text: use "
-                "--framing classes",
+            raise ConfigError(
+                f"framing values is for integers, and the values of {self.data.csv} may be any "
+                "text: use --framing classes"
             )
 
     @property
@@ -361,7 +355,10 @@ def _build(kind: Any, name: str, values: Any) -> Any:
 
 
 def _check_values(config: Any) -> None:
-    """Raise ConfigError for a value that is not of the type of its field, or out of its range."""
+    """Raise ConfigError for a value that is not of the type of its field, or out of its range.
+
+    Like all errors of a configuration it begins with the field in words, see `command_line.parse`.
+    """
     for field in dataclasses.fields(config):
         kind, value, rule = field.type, getattr(config, field.name), ""
         choices = get_args(kind) if get_origin(kind) is Literal else ()
@@ -376,7 +373,7 @@ def _check_values(config: Any) -> None:
         elif kind == str | None and re.search(CONTROL, value or ""):
             rule = "has control characters: use a plain name"
         if rule:
-            raise _refusal(field.name, shown(value), rule)
+            raise ConfigError(f"{field.name.replace('_', ' ')} {shown(value)} {rule}")
 
 
 def _check_whole(field: str, value: object, maximum: int = LARGEST) -> None:
@@ -389,12 +386,7 @@ def _check_whole(field: str, value: object, maximum: int = LARGEST) -> None:
         rule = f"is above {maximum}: use {maximum} or less"
     else:
         return
-    raise _refusal(field, shown(value), rule)
-
-
-def _refusal(field: str, value: object, rule: str) -> ConfigError:
-    """An error that begins with the field in words, which the command line makes a flag again."""
-    return ConfigError(f"{field.replace('_', ' ')} {value} {rule}")
+    raise ConfigError(f"{field.replace('_', ' ')} {shown(value)} {rule}")
 
 
 def _is_number(value: object) -> bool:
@@ -413,7 +405,7 @@ def _too_few_rows(task: TaskConfig) -> str:
     if task.full_window_from <= last_start < task.lag:
         fixes.append(f"a lag of at most {last_start}")
     return (
-        f"gives {len(times)} row{'s' * (len(times) != 1)} "
+        f"length {task.length} gives {len(times)} row{'s' * (len(times) != 1)} "
         f"(window {task.window}, lag {task.lag}), fewer than batch size {batch}: "
         f"use {', '.join(fixes[:-1])}{' or ' * (len(fixes) > 1)}{fixes[-1]}"
     )

@@ -29,9 +29,6 @@ INSTALLED = "echo-jax"
 
 ALIASES = {"--batch": "--batch-size", "--hidden": "--hidden-size"}
 
-REMOVED = ("--coordinator", "--processes", "--process")
-"""Flags of training that was divided among processes."""
-
 _WORDINGS = (
     (r"invalid choice '?(.*?)'? for argument '(--\S+)'\. Expected one of \('(.*?)',? ?\)\.",
      r"\2 \1 is unknown: use one of \3"),
@@ -85,12 +82,7 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
 
 
 def program(command: str) -> str:
-    """The words that start a command in the way that this process was started.
-
-    python scripts/train.py -> python scripts/predict.py
-    python -m echo_jax train -> python -m echo_jax predict
-    echo-jax train -> echo-jax predict
-    """
+    """The words that start a command as this process was started: script, module or program."""
     started, python = Path(sys.argv[0]), sys.orig_argv[0]
     if started.name == "__main__.py":
         return shlex.join([python, "-m", "echo_jax", command])
@@ -191,8 +183,7 @@ def _sentence(box: str, known: list[str]) -> str:
     """The message of tyro (a title, then text between two rules) as one sentence."""
     between_rules = re.split(r"\n\s*-{3,}\s*\n", box)[1:2] or [box]
     message = " ".join(between_rules[0].split()).replace("', '", ", ")
-    unrecognized = re.fullmatch(r"Unrecognized options: ([^,=\s]*).*", message)
-    if unrecognized:
+    if unrecognized := re.fullmatch(r"Unrecognized options: ([^,=\s]*).*", message):
         return _unknown_option(unrecognized[1], known)
     for pattern, wording in _WORDINGS:
         if match := re.fullmatch(pattern, message):
@@ -201,14 +192,13 @@ def _sentence(box: str, known: list[str]) -> str:
 
 
 def _unknown_option(option: str, known: list[str]) -> str:
-    if option in REMOVED:
+    if option in ("--coordinator", "--processes", "--process"):
         return (
             f"{option} is gone: one process uses all devices that it sees; for more machines "
             "start a run on each with another --seed"
         )
     if option in ("True", "False"):
         return f"{option} is no value of a switch: use --name or --no-name alone"
-    flags = known if option.startswith("-") else []
-    close = difflib.get_close_matches(option, flags, n=1, cutoff=0.7)
-    guess = f"use {close[0]}, or see" if close else "see"
-    return f"{option} is not an option: {guess} --help for all of them"
+    alike = difflib.get_close_matches(option, known if option.startswith("-") else [], 1, 0.7)
+    guess = "".join(f"use {flag}, or " for flag in alike)
+    return f"{option} is not an option: {guess}see --help for all of them"

@@ -19,9 +19,6 @@ from tyro.constructors import (
 REGISTRY = ConstructorRegistry()
 """The rules below, for `tyro.cli`."""
 
-LONGEST_NUMBER = 300
-"""Characters of a number; Python itself reads no integer of more than 4,300 digits."""
-
 
 def names(command: Any) -> list[str]:
     """Every flag of a command dataclass, nested fields included."""
@@ -87,8 +84,7 @@ def _optional(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
         return None
     of_kind = PrimitiveTypeInfo.make(kinds.pop(), info.markers)
     spec = ConstructorRegistry.get_primitive_spec(of_kind)
-    if not isinstance(spec, PrimitiveConstructorSpec):
-        return None
+    assert isinstance(spec, PrimitiveConstructorSpec)
     return dataclasses.replace(
         spec,
         is_instance=lambda value: value is None or spec.is_instance(value),
@@ -103,8 +99,7 @@ def _several(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
     if kinds[1:] != (...,) or tyro.conf.UseAppendAction in info.markers:
         return None
     spec = ConstructorRegistry.get_primitive_spec(PrimitiveTypeInfo.make(kinds[0], info.markers))
-    if not isinstance(spec, PrimitiveConstructorSpec):
-        return None
+    assert isinstance(spec, PrimitiveConstructorSpec)
     return dataclasses.replace(
         spec,
         nargs="*",
@@ -126,7 +121,7 @@ def _number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
     called, example = ("a whole number", "1") if kind is int else ("a number", "0.001")
 
     def read(words: list[str]) -> Any:
-        if len(words[0]) > LONGEST_NUMBER:
+        if len(words[0]) > 300:  # Python reads no integer of more than 4,300 digits
             raise ValueError(f"is too long for a number: use one such as {example}")
         try:
             return kind(words[0])
