@@ -19,8 +19,7 @@ from echo_jax.memory_cards import compare_two
 if TYPE_CHECKING:
     from flax import linen as nn
 
-STREAM = dataclasses.replace(QUICK, rows=("stream",))
-"""The protocol of a repeat: the stream task of a quick card."""
+STREAM = dataclasses.replace(QUICK, rows=("stream",))  # the protocol of a repeat
 
 
 @dataclasses.dataclass(frozen=True)

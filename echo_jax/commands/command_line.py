@@ -21,12 +21,8 @@ from echo_jax.commands import flags
 from echo_jax.config import PARTS
 from echo_jax.exceptions import ConfigError
 
-FLAT = tyro.conf.arg(name="")
-"""Marks a field that holds a configuration: its flags get no prefix."""
-
-INSTALLED = "echo-jax"
-"""The program that an installation provides, as pages and cards name it."""
-
+FLAT = tyro.conf.arg(name="")  # the flags of a configuration that is a field get no prefix
+INSTALLED = "echo-jax"  # the program, as pages and cards name it
 ALIASES = {"--batch": "--batch-size", "--hidden": "--hidden-size"}
 
 _WORDINGS = (

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from echo_jax.memory_benchmark.chosen_cell import ChosenCell
 
 CARDS = Path("cards")
-"""The default folder of cards."""
-
 LARGEST_SEED = min(FULL.tuning_seeds) - 1_000
 
 
@@ -121,25 +119,21 @@ def main() -> None:
     command = command_line.parse(ProbeCommand)
     with command_line.refusals():
         if command.validate:
-            known = protocol.hashes()
-            print(card_file.comparable(card_file.read(command.validate), set(known)))
+            card = card_file.read(command.validate)
+            print(card_file.comparable(card, set(protocol.hashes())))
         elif command.report:
-            make_report(command.report, command.readme)
+            from echo_jax.memory_cards import all_cards_page
+
+            if command.readme:
+                atomic_files.between(command.readme, CARDS.name)
+            cards = all_cards_page.read_folder(command.report)
+            page = all_cards_page.write_page(command.report, cards)
+            if command.readme:
+                table = all_cards_page.summary_table(cards)
+                atomic_files.put_between(command.readme, CARDS.name, table)
+            print(f"Page: {page}")
         else:
             make_cards(command)
-
-
-def make_report(folder: Path, readme: Path | None) -> None:
-    """Write the page over all cards of a folder, and its short table into another file."""
-    from echo_jax.memory_cards import all_cards_page
-
-    if readme:
-        atomic_files.between(readme, CARDS.name)
-    cards = all_cards_page.read_folder(folder)
-    page = all_cards_page.write_page(folder, cards)
-    if readme:
-        atomic_files.put_between(readme, CARDS.name, all_cards_page.summary_table(cards))
-    print(f"Page: {page}")
 
 
 def make_cards(command: ProbeCommand) -> None:

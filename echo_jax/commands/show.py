@@ -17,11 +17,7 @@ from echo_jax.runs.run_folder import Inputs
 if TYPE_CHECKING:  # what is slow to import waits until the command line was found valid
     import numpy as np
 
-COMMON = 10
-"""Values of a column that are listed."""
-
-ENTRIES = 30
-"""Entries of a one-hot vector that are printed."""
+COMMON, ENTRIES = 10, 30  # values of a column, and entries of a one-hot vector, that are printed
 
 
 @dataclasses.dataclass(frozen=True)

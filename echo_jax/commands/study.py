@@ -29,9 +29,7 @@ from echo_jax.studies.result_rows import ResultRow
 from echo_jax.studies.scores import shown
 from echo_jax.studies.time_estimate import minutes, seconds_of
 
-COMMAND = f"{command_line.INSTALLED} study"
-"""The words that start this command, on pages."""
-
+COMMAND = f"{command_line.INSTALLED} study"  # on pages
 TITLE = "How long does a network remember?"
 
 

@@ -35,8 +35,7 @@ from echo_jax.studies import result_rows, study_folder, study_pages
 from echo_jax.studies.catalogue import Chart, Study
 from echo_jax.studies.grid_point import grid
 
-NAME = "sweep"
-"""The name of the rows and the figure of a sweep."""
+NAME = "sweep"  # of the rows and the figure
 
 
 def axes() -> Iterator[tuple[str, Any, Any]]:

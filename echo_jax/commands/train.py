@@ -25,11 +25,6 @@ from echo_jax.host.stopwatch import Stopwatch
 from echo_jax.runs import run_folder
 from echo_jax.runs.run_folder import Inputs
 
-MAY_CHANGE = {
-    "--resume", "--sequences", "--cell", "--checkpoint-every", "--devices", "--compilation-cache",
-}  # fmt: skip
-"""Flags that may stand beside --resume; the run folder has all others."""
-
 
 @dataclasses.dataclass(frozen=True)
 class TrainCommand:
@@ -103,7 +98,8 @@ def claimed(command: TrainCommand) -> Iterator[tuple[Path, Inputs]]:
 def resumed_inputs(command: TrainCommand, folder: Path) -> Inputs:
     """The inputs of the run in a folder, for as many sequences as the command line asks for."""
     flags = command_line.given_flags()
-    for flag in sorted(flags.keys() - MAY_CHANGE)[:1]:
+    may_stand = "--resume --sequences --cell --checkpoint-every --devices --compilation-cache"
+    for flag in sorted(flags.keys() - set(may_stand.split()))[:1]:  # the folder has the others
         raise ConfigError(
             f"{flags[flag]} cannot be changed in a run that is resumed: leave it out, or start a "
             "new run without --resume"

@@ -10,18 +10,14 @@ import numpy as np
 from echo_jax.config import PARTS, NetworkConfig, RunConfig, TaskConfig, TrainingConfig
 
 JOB = dataclasses.replace(PARTS["context"], evaluation_sequences=100)
-"""Part 4 of the tutorial, evaluated on 100 fresh sequences."""
-
 SMALL_JOB = RunConfig(
     TaskConfig(length=10, vocab_size=8, window=3, lag=1, batch_size=2),
     NetworkConfig(hidden_size=6),
     TrainingConfig(sequences=100),
     evaluation_sequences=20,
-)
-"""The job of `--fast`."""
+)  # of `--fast`
 
-CHUNK = 100
-"""Sequences in one call of a compiled program, for peers that have one."""
+CHUNK = 100  # sequences in one call of a compiled program, for peers that have one
 
 
 class Learner(abc.ABC):

@@ -23,8 +23,8 @@ from echo_jax.speed_benchmark.learner import (
 )
 from echo_jax.speed_benchmark.numpy_lstm import BETA1, BETA2, EPSILON, NumpyLSTM
 
-MANY_SEEDS = 64
-"""Runs side by side where many seeds are measured."""
+MANY_SEEDS = 64  # runs side by side
+SEEDS = "seeds"  # the peer that is no row of the table: many seeds of echo_jax
 
 
 class EchoJax(Learner):
@@ -269,9 +269,6 @@ class Peer:
         of = importlib.metadata.packages_distributions()
         return {name: importlib.metadata.version(of[name][0]) for name in self.packages}
 
-
-SEEDS = "seeds"
-"""The peer that is no row of the table: many seeds of echo_jax."""
 
 IN_ONE_JIT = "100 sequences in one jit"
 AS_TUTORIAL = "one fit a sequence, as the tutorial"

@@ -19,11 +19,9 @@ from echo_jax.speed_benchmark.learner import JOB, SMALL_JOB
 from echo_jax.speed_benchmark.peers import MANY_SEEDS, PEERS, SEEDS
 from echo_jax.speed_benchmark.worker import Worker, WorkerError
 
-REFERENCE = "echo_jax"
-"""The peer that the others are compared with."""
+REFERENCE = "echo_jax"  # the peer that the others are compared with
 
-START_LIMIT, REPLY_LIMIT = 300, 900
-"""Seconds to wait for a worker's first message and for its replies."""
+START_LIMIT, REPLY_LIMIT = 300, 900  # seconds, for a worker's first message and its replies
 
 
 class Spread(NamedTuple):

@@ -10,7 +10,6 @@ products too small to reach the peak, and the start of each operation.
 """
 
 import dataclasses
-import functools
 import math
 import resource
 import statistics
@@ -44,9 +43,6 @@ AXES: dict[str, tuple[tuple[int, ...], Callable[[int], RunConfig]]] = {
     "length": ((25, 100, 1000, 10_000), lambda size: RunConfig(TaskConfig(length=size))),
 }
 """The sizes of each axis, and part 4 with one of them; a sequence holds at least two windows."""
-
-TIME_LIMIT = 180
-"""Seconds after which the measurement of a point is given up."""
 
 
 class Machine(NamedTuple):
@@ -107,7 +103,7 @@ def measure_all(core: int, fast: bool) -> list[dict[str, Any]]:
         if config not in found:
             with Worker(core, {}, measure, config, 0.1 if fast else 2.0) as worker:
                 try:
-                    found[config] = worker.reply(TIME_LIMIT)
+                    found[config] = worker.reply(180)
                 except WorkerError as error:
                     found[config] = {"failure": str(error)}
         rows.append({"axis": axis, "size": size} | found[config])
@@ -136,29 +132,21 @@ def measure(pipe: Connection, config: RunConfig, seconds: float) -> None:
     begin = time.perf_counter()
     program = jax.jit(chunks, donate_argnums=1).lower(traced, state, size).compile()
     compile_seconds = time.perf_counter() - begin
-    call = seconds_of_call(functools.partial(program, traced), state, size, seconds)
+    calls: list[float] = []  # so many as fit into the time, at least two after a first one
+    while len(calls) < 3 or (sum(calls) < seconds and len(calls) < 100):
+        begin = time.perf_counter()
+        state, _ = jax.block_until_ready(program(traced, state, size))
+        calls.append(time.perf_counter() - begin)
     peak, machine = peak_mib() - before, measure_machine(config)
     pipe.send({
         "compile_seconds": compile_seconds,
-        "microseconds": 1e6 * call / (size * updates * config.seeds),
+        "microseconds": 1e6 * statistics.median(calls[1:]) / (size * updates * config.seeds),
         "explained_microseconds": 1e6 * explained(config, machine),
         "peak_mib": peak,
         "flops": flops(config),
         "adam_bytes": adam_bytes(config),
         **machine._asdict(),
     })  # fmt: skip
-
-
-def seconds_of_call(program: Callable[..., Any], state: Any, size: int, seconds: float) -> float:
-    """The median over the calls that fit into a time, at least two; the first is not counted."""
-    import jax
-
-    times: list[float] = []
-    while len(times) < 3 or (sum(times) < seconds and len(times) < 100):
-        begin = time.perf_counter()
-        state, _ = jax.block_until_ready(program(state, size))
-        times.append(time.perf_counter() - begin)
-    return statistics.median(times[1:])
 
 
 def peak_mib() -> float:
