@@ -78,52 +78,30 @@ TRAIN = """
 --cell os:system             | cell 'os:system' is no flax.linen.RNNCellBase: derive it from that
 --cell os:nosuch             | cell 'os:nosuch' cannot be imported (AttributeError:
 --widow 5                    | --widow is not an option: use --window, or see --help
---zzz=5                      | --zzz is not an option: see --help for all of them
 -x                           | -x is not an option: see --help for all of them
-stray                        | stray is not an option: see --help for all of them
 --no-statful                 | --no-statful is not an option: use --no-stateful, or see --help
 --stateful False             | False is no value of a switch: use --name or --no-name alone
 --lag one                    | --lag one is not a whole number: use one such as 1
---lag 1.5                    | --lag 1.5 is not a whole number: use one such as 1
 --lag {digits}               | --lag is too long for a number: use one such as 1
 --lag                        | --lag has no value: give one after it
 --lag 25                     | --lag 25 reaches outside a sequence of 25: use a lag from -24 to 24
---window 26                  | --window 26 is longer than the sequence of 25: use a window of
+--vocab-size 1               | --vocab-size 1 is below 2: use 2 or more
 --length 10 --batch 7        | --length 10 gives 6 rows (window 5, lag 1), fewer than --batch 7:
---length 5                   | --length 5 gives 1 row (window 5, lag 1), fewer than batch size 5:
 --batch 30                   | length 25 gives 21 rows (window 5, lag 1), fewer than --batch 30: use
 --hidden_size=0              | --hidden_size 0 is below 1: use 1 or more
---batch-size -5              | --batch-size -5 is below 1: use 1 or more
---batch x                    | --batch x is not a whole number
---hidden 0                   | --hidden 0 is below 1: use 1 or more
---hidden 2147483648          | --hidden 2147483648 is above 2147483647: use 2147483647 or less
---vocab-size 1               | --vocab-size 1 is below 2: use 2 or more
 --learning-rate fast         | --learning-rate fast is not a number: use one such as
---learning-rate nan          | --learning-rate nan is not finite and above 0 in 32 bits: use one
---learning-rate 1e39         | --learning-rate 1e+39 is not finite and above 0 in 32 bits: use one
---seed -1                    | --seed -1 is below 0: use 0 or more
 --seed 2147483647 --seeds 2  | --seed 2147483647 is above 2147483646: use 2147483646 or less
 --layout rows                | --layout rows is unknown: use one of windows, prefixes, streams
---missing token              | --missing token has no effect with layout windows, where no value is
 --framing values --encoding embedding | --encoding embedding embeds tokens, and framing values
 --framing values --csv good.csv | --framing values is for integers, and the values of good.csv
---embedding-dim 0            | --embedding-dim 0 is below 1: use 1 or more
---embedding-dim 8            | --embedding-dim 8 needs an embedding: use --encoding embedding, or
---tied                       | --tied needs an embedding: use --encoding embedding
---delay-line 0 --cell mlp    | --delay-line 0 is below 1: use 1 or more
---delay-line 3               | --delay-line 3 is not for cell lstm: use --cell mlp
---bptt-batches 0             | --bptt-batches 0 is below 1: use 1 or more
 --bptt-batches 2 --no-stateful | --bptt-batches 2 need a state that is carried from batch to batch:
 --devices 0                  | --devices 0 is below 1: use 1 or more
---devices two                | --devices two is not a whole number: use one such as 1
 --checkpoint-every 0         | --checkpoint-every 0 is below 1: use 1 or more
 --seed-map pmap              | --seed-map pmap is unknown: use one of
 --processes 2                | --processes is gone: one process uses all devices that it sees; for
---coordinator=a:1            | --coordinator is gone: one process uses all devices that it sees; for
 --compilation-cache yes      | yes is not an option: see --help for all of them
 --hidden 2147483647          | 206,158,442,112.0 GiB are needed at the least and this machine has
 --seeds 2147483647           | 847,216.0 GiB are needed at the least and this machine has
---vocab-size 2147483647 --layout streams --window 1 | 6,064.0 GiB are needed at the least
 --out                        | --out has no value: give one after it
 --out ''                     | out . is a folder that exists already, and nothing is overwritten
 --out taken                  | out taken is a file that exists already, and nothing is overwritten:
@@ -132,34 +110,26 @@ stray                        | stray is not an option: see --help for all of the
 --out /proc/none/run         | out /proc/none/run cannot be created (No such file or directory):
 --out new/{name}             | out new/xxx
 --csv nosuch.csv             | file nosuch.csv does not exist or is not a regular file: use the name
---csv empty                  | file empty does not exist or is not a regular file: use the name of a
 --csv pipe                   | file pipe does not exist or is not a regular file: use the name of a
---csv taken/my.csv           | file taken/my.csv does not exist or is not a regular file: use
 --csv two.csv                | file two.csv has 2 columns: use --column with one of 'a', 'b'
 --csv two.csv --column c     | file two.csv has no column 'c': use --column with one of 'a', 'b'
 --csv latin.csv              | file latin.csv line 3 is not UTF-8: save the file as UTF-8
 --csv good.csv               | column n of good.csv: 100 values with --held-out 0.2 give 80 to train
 --csv good.csv --vocab-size 7 | column n of good.csv: vocab size 7 is not the number of its
 --csv good.csv --held-out 1  | --held-out 1.0 is not a share between 0 and 1: use one such as 0.2
---csv good.csv --held-out half | --held-out half is not a number: use one such as
 --column n                   | --column n has no file: name it with --csv FILE
 --resume                     | --resume has no value: give one after it
 --resume nosuch              | nosuch is not a folder that can be read (No such file or directory):
 --resume taken               | taken is not a folder that can be read (Not a directory): use the
---resume pipe                | pipe is not a folder that can be read (Not a directory): use the
 --resume empty               | empty/config.json cannot be read (No such file or directory): use the
 --resume torn                | torn/config.json is damaged, its digest is not that of its
 --resume busy                | busy is in use by another process: wait until it has ended, or stop
 --resume half --lag 1        | --lag cannot be changed in a run that is resumed: leave it out, or
---resume half --hidden 3     | --hidden cannot be changed in a run that is resumed
---resume half --hidden_size=3 | --hidden_size cannot be changed in a run that is resumed
 --resume half --no-stateful  | --no-stateful cannot be changed in a run that is resumed
 --resume half --part context | --part cannot be changed in a run that is resumed
 --resume half --out new      | --out cannot be changed in a run that is resumed
 --resume half --sequences 3  | sequences 3 is below the 4 that half has done: use more, or start a
---resume half --sequences 0  | --sequences 0 is below 1: use 1 or more
 --resume half --cell gru     | cell 'gru' is not that of half, which has lstm: leave it out
---resume half --checkpoint_every 0 | --checkpoint_every 0 is below 1: use 1 or more
 --resume half --checkpoint_every 5 --sequences 1 | sequences 1 is below the 4 that half has done
 --resume plain               | plain is finished, all 4 sequences: use a larger --sequences to go
 --resume cell                | cell needs the cell mine:Cell, which is imported only if you name it
@@ -171,35 +141,27 @@ PREDICT = """
 plain                        | none of values, --csv FILE, --stream, --explain and --beyond N given
 plain 1 --stream             | several of values, --csv FILE, --stream, --explain and --beyond N
 plain --strem                | --strem is not an option: use --stream, or see --help
-plain 1 --windows ten        | --windows ten is not a whole number: use one such as 1
 plain --explain --windows 0  | --windows 0 is out of range: use 1 to 2147483647
-plain --beyond 0             | --beyond 0 is out of range: use 1 to 2147483647
 plain --explain --state s    | --state has no effect with --explain
 plain 1 --unknown maybe      | --unknown maybe is unknown: use one of error, skip
-plain 1 --column n           | --column n has no file: name it with --csv FILE
 plain 1 --seed 1             | seed 1 is not in plain: use one from 0 to 0
 half 33 --seed 2             | seed 2 is not in half: use one from 3 to 4
 plain 1 0 5                  | value '5' at position 3 is not in the vocabulary (the whole numbers
-plain 1.0                    | value '1.0' at position 1 is not in the vocabulary (the whole
 plain ''                     | value '' at position 1 is not in the vocabulary (the whole numbers 0
 plain --csv unseen.csv       | value '11' in line 2 is not in the vocabulary (the whole numbers 0
 nosuch 1                     | nosuch/config.json cannot be read (No such file or directory): use
-empty 1                      | empty/config.json cannot be read (No such file or directory): use
 begun 33                     | begun has no checkpoint yet: train on with --resume
 failed 1                     | seed 0 of failed failed in training: use another --seed
 cell 1                       | cell needs the cell mine:Cell, which is imported only if you name it
 plain 1 --cell mine:Cell     | cell 'mine:Cell' is not that of plain, which has lstm: leave it out
 plain 1 --state taken        | taken is damaged, its digest is not that of its content: name
-plain 1 --state plain/checkpoint.msgpack | plain/checkpoint.msgpack is damaged, its digest
-plain 1 --state empty        | empty is not a regular file: name another file, or none to start
-plain 1 --state pipe         | pipe is not a regular file: name another file, or none to start
 plain 1 --state link         | link is not a regular file: name another file, or none to start
+plain 1 --state empty        | empty is not a regular file: name another file, or none to start
 plain 1 --state nosuch/state | --state nosuch/state would be in nosuch, which is not a folder
 """
 
 SHOW = """
 --rows 0                     | --rows 0 is below 1: use 1 or more
---seeds 0                    | --seeds 0 is below 1: use 1 or more
 """
 
 BENCHMARK = """
@@ -212,29 +174,22 @@ BENCHMARK = """
 STANDS_FOR = {"digits": "9" * 5000, "name": "x" * 300, "nothing": ""}
 
 
-def rows_of(script, table):
-    """The script, the command line and the sentence of each row of a table."""
-    rows = (line.split(" | ") for line in table.strip().splitlines())
-    return [(script, line.strip(), sentence.strip()) for line, sentence in rows]
-
-
+TABLES = {
+    "train.py": TRAIN, "predict.py": PREDICT, "show.py": SHOW, "benchmark.py": BENCHMARK,
+}  # fmt: skip
 COMMANDS = [
-    *rows_of("train.py", TRAIN),
-    *rows_of("predict.py", PREDICT),
-    *rows_of("show.py", SHOW),
-    *rows_of("benchmark.py", BENCHMARK),
+    (script, *map(str.strip, line.split(" | ")))
+    for script, table in TABLES.items()
+    for line in table.strip().splitlines()
 ]
 
 
-def is_one_sentence(printed, sentence):
+def assert_one_sentence(printed, sentence):
     """What is printed is one line, begins as told, and goes on to a fix."""
-    return (
-        printed.startswith(f"error: {sentence}")
-        and printed.count("\n") == 1
-        and printed.endswith("\n")
-        and ": " in printed.removeprefix("error: ")
-        and len(printed) < 1000
-    )
+    assert printed.startswith(f"error: {sentence}")
+    assert (printed[-1], printed.count("\n")) == ("\n", 1)
+    assert ": " in printed.removeprefix("error: ")
+    assert len(printed) < 1000
 
 
 @pytest.mark.parametrize(
@@ -246,7 +201,7 @@ def test_a_bad_command_line_is_one_sentence_compiles_nothing_and_leaves_nothing(
     monkeypatch.setattr(machine, "memory", lambda: 2**34)  # whatever this machine has
     before, compiled = snapshot(place), len(COMPILED)
     said = call(script, *shlex.split(line.format(**STANDS_FOR)), cwd=place, status=2)
-    assert is_one_sentence(said.stderr, sentence), said.stderr
+    assert_one_sentence(said.stderr, sentence)
     assert said.stdout == ""
     assert len(COMPILED) == compiled
     assert snapshot(place) == before
@@ -260,22 +215,14 @@ def test_a_good_command_line_is_not_refused_and_compiles(call, place):
     assert len(COMPILED) > compiled
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        "train.py --lag one",
-        "train.py --csv pipe",
-        "train.py --resume plain",
-        "predict.py plain 1 0 5",
-    ],
-)
+@pytest.mark.parametrize("command", ["train.py --csv pipe", "predict.py plain 1 0 5"])
 def test_a_bad_command_line_is_refused_soon_in_a_process_of_its_own(place, command):
     script, line = command.split(" ", 1)
     sentence = next(row[2] for row in COMMANDS if row[:2] == (script, line))
     before, used = snapshot(place), resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     done = execute(script, *shlex.split(line), cwd=place, status=2)
     seconds = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - used
-    assert is_one_sentence(done.stderr, sentence), done.stderr
+    assert_one_sentence(done.stderr, sentence)
     assert done.stdout == ""
     assert snapshot(place) == before
     assert seconds < 5
@@ -285,36 +232,24 @@ ENDLESS = 10**5000
 """A number that Python does not spell."""
 
 
-def predict(inputs, **options):
-    return lambda: echo_jax.load("plain").predict(inputs, **options)
+def predict(inputs, run="plain", **options):
+    return lambda: echo_jax.load(run).predict(inputs, **options)
 
 
 API = {
     "no folder": (lambda: echo_jax.load("nosuch"), "nosuch/config.json cannot be read (No such"),
-    "a file": (lambda: echo_jax.load("taken"), "taken/config.json cannot be read (Not a directory"),
-    "no run": (lambda: echo_jax.load("empty"), "empty/config.json cannot be read (No such file"),
-    "no checkpoint": (lambda: echo_jax.load("begun"), "begun has no checkpoint yet: train on with"),
-    "own cell": (lambda: echo_jax.load("cell"), "cell needs the cell mine:Cell, which is imported"),
-    "other cell": (lambda: echo_jax.load("plain", cell="gru"), "cell 'gru' is not that of plain"),
     "seed outside": (lambda: echo_jax.load("half", seed=5), "seed 5 is not in half: use one from"),
     "half a seed": (lambda: echo_jax.load("half", seed=3.5), "seed 3.5 is not in half: use one"),
-    "NaN weights": (lambda: echo_jax.load("failed"), "seed 0 of failed failed in training: use"),
     "text": (predict("12"), "'12' is no sequence of values: use a list or an array"),
     "nothing": (predict(None), "None is no sequence of values: use a list or an array"),
-    "three axes": (
-        predict(np.zeros((1, 1, 1))),
-        "inputs are neither values nor sequences of values: use",
-    ),
+    "three axes": (predict(np.zeros((1, 1, 1))), "inputs are neither values nor sequences of"),
     "a fraction": (predict([1.5]), "value 1.5 is neither a whole number nor a string: use one"),
-    "NaN": (predict([float("nan")]), "value nan is neither a whole number nor a string: use one"),
-    "no value": (predict([None]), "value None is neither a whole number nor a string: use one"),
     "objects": (predict(np.array([1, "x", None], object)), "value None is neither a whole number"),
     "unseen": (predict([0, 5]), "value '5' at position 2 is not in the vocabulary (the whole"),
-    "unseen text": (predict(["x"]), "value 'x' at position 1 is not in the vocabulary (the whole"),
     "endless": (predict([ENDLESS]), "a value has more than 100 digits: use a smaller one"),
     "unknown": (predict([1], unknown="ignore"), "unknown 'ignore' is unknown: use error or skip"),
     "probabilities of values": (
-        lambda: echo_jax.load("values").predict([1], probabilities=True),
+        predict([1], "values", probabilities=True),
         "probabilities are not given by a network of framing values, which says one number: ask",
     ),
 }
@@ -327,36 +262,29 @@ def test_a_bad_argument_is_one_sentence_and_compiles_nothing(place, monkeypatch,
     before, compiled = snapshot(place), len(COMPILED)
     with pytest.raises(ConfigError) as refusal:
         call()
-    assert is_one_sentence(f"error: {refusal.value}\n", sentence), str(refusal.value)
+    assert_one_sentence(f"error: {refusal.value}\n", sentence)
     assert len(COMPILED) == compiled
     assert snapshot(place) == before
 
 
-@pytest.mark.parametrize(
-    ("inputs", "answers"),
-    [([], []), ([[]], [[]]), ([[], []], [[], []]), (np.zeros((2, 0)), [[], []])],
-)
-def test_nothing_in_gives_nothing_out(place, monkeypatch, inputs, answers):
-    monkeypatch.chdir(place)
-    assert echo_jax.load("plain").predict(inputs) == answers
-
-
-def test_an_array_of_objects_is_what_its_list_is(place, monkeypatch):
+def test_nothing_in_gives_nothing_out_and_an_array_of_objects_is_what_its_list_is(
+    place, monkeypatch
+):
     monkeypatch.chdir(place)
     network = echo_jax.load("plain")
-    inputs = [1, "2", 3.0, np.int8(4), 0]
-    assert network.predict(np.array(inputs, object)) == network.predict(inputs)
+    for inputs in ([], [[]], [[], []], np.zeros((2, 0))):
+        assert network.predict(inputs) == np.asarray(inputs).tolist()
+    mixed = [1, "2", 3.0, np.int8(4), 0]
+    assert network.predict(np.array(mixed, object)) == network.predict(mixed)
 
 
 def test_a_network_of_framing_values_answers_with_integers_from_its_vocabulary(place, monkeypatch):
     """Its weights are large, so what it reads is far outside of 0 to 1, whose ends it says."""
     monkeypatch.chdir(place)
-    network = echo_jax.load("values")
-    answers = network.predict([0, 4, 2, 1, 3, 0, 4, 1])
-    assert answers[:2] == [None, None]
+    network, inputs = echo_jax.load("values"), [0, 4, 2, 1, 3, 0, 4, 1]
     state, expected = network.start(), []
-    for token in (0, 4, 2, 1, 3, 0, 4, 1):
+    for token in inputs:
         state, answer = network.step(state, token)
         expected.append(int(np.argmax(answer.logits)))
-    assert answers[2:] == expected[2:]
-    assert set(answers[2:]) <= {0, 4}
+    assert network.predict(inputs) == [None, None, *expected[2:]]
+    assert set(expected[2:]) <= {0, 4}

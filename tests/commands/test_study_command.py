@@ -1,5 +1,6 @@
 """`study` and `sweep`: what is listed, shown and written, and what is refused before a run."""
 
+import contextlib
 import html
 import re
 
@@ -7,11 +8,13 @@ import fabricated
 import pytest
 
 from echo_jax import atomic_files, machine
+from echo_jax.commands import command_line, sweep
 from echo_jax.config import PARTS
 from echo_jax.studies import catalogue
 from echo_jax.studies.catalogue import STUDIES
 
-TINY_SWEEP = ["--lag", "0", "--sequences", "1", "--seeds", "1", "--out", "out"]
+STUDY = "study.py parts --out out"
+SWEEP = "sweep.py --lag 0 --sequences 1 --seeds 1 --out out"
 MARKED = "# Mine\n<!-- studies -->\n<!-- end of studies -->\nend\n"
 NO_MARKS = "R has no lines <!-- studies --> and <!-- end of studies -->: put them where it belongs"
 
@@ -19,8 +22,9 @@ NO_MARKS = "R has no lines <!-- studies --> and <!-- end of studies -->: put the
 @pytest.fixture
 def studied(tmp_path):
     """A folder with all rows of `parts`."""
-    path = tmp_path / "out" / "rows" / "parts.jsonl"
-    fabricated.write(path, fabricated.study_rows(STUDIES["parts"]))
+    fabricated.write(
+        tmp_path / "out" / "rows" / "parts.jsonl", fabricated.study_rows(STUDIES["parts"])
+    )
     return tmp_path / "out"
 
 
@@ -38,8 +42,8 @@ def contents(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def refused(call, cwd, *arguments, script="study.py"):
-    said = call(script, *arguments, cwd=cwd, status=2)
+def refused(call, cwd, line):
+    said = call(*line.split(), cwd=cwd, status=2)
     assert said.stderr.startswith("error: ")
     assert said.stderr.count("\n") == 1
     return said.stderr[7:-1]
@@ -55,57 +59,56 @@ def test_studies_are_listed_with_their_questions(tmp_path, call):
 
 
 def test_a_finished_study_has_its_answer_table_and_page(tmp_path, studied, call):
-    printed = call("study.py", "parts", "--out", "out", cwd=tmp_path).stdout
+    """Another one that is half done is on the page too; an answer is put into a file."""
+    size = STUDIES["size"]
+    fabricated.write(studied / "rows" / "size.jsonl", fabricated.study_rows(size)[:2])
+    (tmp_path / "R.md").write_text(MARKED)
+    line = [*STUDY.split(), "--readme", "R.md"]
+    printed = call(*line, cwd=tmp_path).stdout
     assert "All grid points have results already." in printed
     assert "Part 2 (the current value) ends at " in printed
-    assert "Medians over 16 seeds, interval 92%" in printed
     assert re.search(r"^part +accuracy +chance +order-blind +recalled bits", printed, re.MULTILINE)
-    assert re.search(r"^3, lag 1, one step at a time +\d", printed, re.MULTILINE)
     page = (studied / "index.html").read_text()
     assert STUDIES["parts"].question in html.unescape(page)
-    assert "echo-jax study --all --out out" in page
     assert STUDIES["state"].question not in page
-    before = contents(studied)
-    call("study.py", "parts", "--out", "out", cwd=tmp_path)
-    assert contents(studied) == before
+    assert "echo-jax study --all --out out" in page
+    points = len(size.points)
+    assert f"Not finished: {points - 2} of {points} grid points are missing." in page
+    text = (tmp_path / "R.md").read_text()
+    assert re.fullmatch(
+        "# Mine\n<!-- studies -->\n.*<!-- end of studies -->\nend\n", text, re.DOTALL
+    )
+    assert STUDIES["parts"].question in text
+    assert "out/README.md" in text
+    before = contents(tmp_path)
+    call(*line, cwd=tmp_path)
+    assert contents(tmp_path) == before
 
 
-def test_a_study_left_half_done_does_not_keep_others_from_the_page(tmp_path, studied, call):
-    some = fabricated.study_rows(STUDIES["size"])[:2]
-    fabricated.write(studied / "rows" / "size.jsonl", some)
-    call("study.py", "parts", "--out", "out", cwd=tmp_path)
-    points = len(STUDIES["size"].points)
-    sentence = f"Not finished: {points - 2} of {points} grid points are missing."
-    assert sentence in (studied / "index.html").read_text()
+NO_FOLDER = "cannot be a folder of studies ({}): use another place for --out"
+UNNAMED = "--out and --readme are for studies that are run: name one, or --all"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "sentence"),
+    ("line", "sentence"),
     [
-        ("stat", "study 'stat' is unknown: use state"),
-        ("parts zzz", f"study 'zzz' is unknown: use one of {', '.join(STUDIES)}"),
-        ("parts --all", "--all is every study, parts one of them: use one of both"),
-        ("--out out", "--out and --readme are for studies that are run: name one, or --all"),
-        ("--readme R", "--out and --readme are for studies that are run: name one, or --all"),
-        (
-            "parts --out .",
-            "the current folder is no place for rows and pages: name a folder of their own with "
-            "--out",
-        ),
-        (
-            "parts --out file",
-            "file cannot be a folder of studies (File exists): use another place for --out",
-        ),
-        (
-            "parts --out file/deeper",
-            "file/deeper cannot be a folder of studies (Not a directory): use another place for "
-            "--out",
-        ),
+        ("study.py stat", "study 'stat' is unknown: use state"),
+        ("study.py parts zzz", f"study 'zzz' is unknown: use one of {', '.join(STUDIES)}"),
+        ("study.py parts --all", "--all is every study, parts one of them: use one of both"),
+        ("study.py --out out", UNNAMED),
+        ("study.py --readme R", UNNAMED),
+        ("study.py parts --out .", "the current folder is no place for rows and pages: name a "
+         "folder of their own with --out"),
+        ("study.py parts --out file", f"file {NO_FOLDER.format('File exists')}"),
+        ("study.py parts --out file/a", f"file/a {NO_FOLDER.format('Not a directory')}"),
+        ("sweep.py --lag", "--lag has no value: give one or several after it"),
+        ("sweep.py --window 5 --hidden", "--hidden has no value: give one or several after it"),
+        ("sweep.py --stateful", "--stateful has no value: give one or several after it"),
     ],
-)
-def test_what_makes_no_study_is_refused_and_leaves_nothing(tmp_path, call, arguments, sentence):
+)  # fmt: skip
+def test_what_makes_no_study_is_refused_and_leaves_nothing(tmp_path, call, line, sentence):
     (tmp_path / "file").write_text("mine")
-    assert refused(call, tmp_path, *arguments.split()) == sentence
+    assert refused(call, tmp_path, line) == sentence
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "stdin"]
     assert (tmp_path / "file").read_text() == "mine"
 
@@ -129,48 +132,62 @@ def test_a_readme_that_cannot_have_the_answers_is_refused_before_anything_is_run
         readme.mkdir()
     elif content is not None:
         readme.write_bytes(content)
-    assert refused(call, tmp_path, "parts", "--out", "out", "--readme", "R") == sentence
+    assert refused(call, tmp_path, f"{STUDY} --readme R") == sentence
     assert not (tmp_path / "out").exists()
     assert content in (None, "folder") or readme.read_bytes() == content
 
 
-def test_the_answers_are_put_into_a_readme(tmp_path, studied, call):
-    (tmp_path / "README.md").write_text(MARKED)
-    call("study.py", "parts", "--out", "out", "--readme", "README.md", cwd=tmp_path)
-    text = (tmp_path / "README.md").read_text()
-    assert text.startswith("# Mine\n<!-- studies -->\n")
-    assert text.endswith("\n<!-- end of studies -->\nend\n")
-    assert STUDIES["parts"].question in text
-    assert "out/README.md" in text
+def damaged(out):
+    path = out / "rows" / "parts.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(lines[0] + lines[1][:-40] + b"\n" + lines[2])
 
 
-@pytest.mark.parametrize("script", ["study.py", "sweep.py"])
-@pytest.mark.parametrize("name", ["index.html", "figures/mine.svg"])
-def test_a_file_of_someone_else_is_found_before_anything_is_run(
-    tmp_path, call, nothing_is_run, script, name
+def replaced(name):
+    """A change of one word of a page that was generated."""
+
+    def change(out):
+        (out / name).write_bytes((out / name).read_bytes().replace(b"part", b"PART", 1))
+
+    return change
+
+
+def foreign(out):
+    (out / "figures" / "mine.svg").write_text("mine")
+
+
+def unchanged(out):
+    """Leaves a folder as it is."""
+
+
+OTHER_KIND = "out is of all studies, and this is {}: use another folder for it"
+NOT_GENERATED = (
+    "out/{} is not as it was generated, and would be overwritten: move it to another name"
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "line", "sentence"),
+    [
+        (unchanged, f"{STUDY} --fast", OTHER_KIND.format("fast studies")),
+        (unchanged, SWEEP, OTHER_KIND.format("a sweep")),
+        (foreign, STUDY, NOT_GENERATED.format("figures/mine.svg")),
+        *((replaced(name), STUDY, NOT_GENERATED.format(name))
+          for name in ("index.html", "README.md", "figures/parts.svg")),
+        (damaged, STUDY, "line 2 of out/rows/parts.jsonl is not a row of results (its digest is "
+         "not that of its content): remove that line, and its grid point is run again"),
+        (atomic_files.locked, STUDY,
+         "out is in use by another process: wait until it has ended, or stop it"),
+    ],
+)  # fmt: skip
+def test_a_folder_that_cannot_be_written_to_is_left_alone(
+    tmp_path, studied, call, change, line, sentence
 ):
-    (tmp_path / "out" / "figures").mkdir(parents=True)
-    (tmp_path / "out" / name).write_text("mine")
-    arguments = ["parts", "--out", "out"] if script == "study.py" else TINY_SWEEP
-    assert refused(call, tmp_path, *arguments, script=script) == (
-        f"out/{name} is not as it was generated, and would be overwritten: move it to another name"
-    )
-    assert not any((tmp_path / "out" / "rows").iterdir())
-
-
-def test_a_folder_of_another_kind_is_found_before_anything_is_run(
-    tmp_path, studied, call, nothing_is_run
-):
-    call("study.py", "parts", "--out", "out", cwd=tmp_path)
-    before = contents(studied)
-    for script, arguments, kind in (
-        ("study.py", ["parts", "--fast", "--out", "out"], "fast studies"),
-        ("sweep.py", TINY_SWEEP, "a sweep"),
-    ):
-        assert refused(call, tmp_path, *arguments, script=script) == (
-            f"out is of all studies, and this is {kind}: use another folder for it"
-        )
-    assert contents(studied) == before
+    call(*STUDY.split(), cwd=tmp_path)
+    with change(studied) or contextlib.nullcontext():
+        before = contents(studied)
+        assert refused(call, tmp_path, line) == sentence
+        assert contents(studied) == before
 
 
 @pytest.mark.parametrize(("fast", "folder"), [(False, "studies"), (True, "studies-fast")])
@@ -184,56 +201,14 @@ def test_studies_and_fast_ones_have_folders_of_their_own(tmp_path, call, fast, f
     assert f"echo-jax study --all{' --fast' * fast}<" in page
 
 
-def test_damaged_rows_are_refused_by_file_and_line(tmp_path, studied, call):
-    path = studied / "rows" / "parts.jsonl"
-    lines = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(lines[0] + lines[1][:-40] + b"\n" + lines[2])
-    assert refused(call, tmp_path, "parts", "--out", "out") == (
-        "line 2 of out/rows/parts.jsonl is not a row of results (its digest is not that of its "
-        "content): remove that line, and its grid point is run again"
-    )
-
-
-@pytest.mark.parametrize("name", ["index.html", "README.md", "figures/parts.svg"])
-def test_a_page_that_someone_changed_is_not_overwritten(tmp_path, studied, call, name):
-    call("study.py", "parts", "--out", "out", cwd=tmp_path)
-    changed = (studied / name).read_bytes().replace(b"part", b"PART", 1)
-    (studied / name).write_bytes(changed)
-    assert refused(call, tmp_path, "parts", "--out", "out") == (
-        f"out/{name} is not as it was generated, and would be overwritten: move it to another name"
-    )
-    assert (studied / name).read_bytes() == changed
-    (studied / name).rename(tmp_path / "mine")
-    call("study.py", "parts", "--out", "out", cwd=tmp_path)
-
-
-def test_a_folder_that_another_process_works_in_is_left_alone(tmp_path, studied, call):
-    with atomic_files.locked(studied):
-        assert refused(call, tmp_path, "parts", "--out", "out") == (
-            "out is in use by another process: wait until it has ended, or stop it"
-        )
-
-
-@pytest.mark.parametrize(
-    ("arguments", "flag"),
-    [("--lag", "--lag"), ("--window 5 --hidden", "--hidden"), ("--stateful", "--stateful")],
-)
-def test_a_sweep_over_an_option_without_a_value_is_refused(tmp_path, call, arguments, flag):
-    said = refused(call, tmp_path, *arguments.split(), script="sweep.py")
-    assert said == f"{flag} has no value: give one or several after it"
-    assert not (tmp_path / "runs").exists()
-
-
 @pytest.mark.parametrize("arguments", ["--cell lstm gru", "--cell lstm --cell gru"])
 def test_several_values_stand_after_one_flag_or_after_a_flag_each(arguments):
-    from echo_jax.commands import command_line, sweep
-
     command = command_line.parse(sweep.SweepCommand, arguments.split())
     assert command.values == {"cell": ["lstm", "gru"]}
 
 
 def test_a_sweep_needs_memory_for_all_its_seeds(tmp_path, call, monkeypatch):
     monkeypatch.setattr(machine, "memory", lambda: 3 * PARTS["context"].least_bytes)
-    said = refused(call, tmp_path, *TINY_SWEEP[2:], "--seeds", 4, script="sweep.py")
+    said = refused(call, tmp_path, "sweep.py --sequences 1 --seeds 4 --out out")
     assert said.endswith("use smaller sizes or fewer seeds")
     assert not (tmp_path / "out").exists()

@@ -9,13 +9,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from wcag import assert_readable
 
-from echo_jax.memory_cards import all_cards_figures
 from echo_jax.memory_cards.all_cards_figures import (
     cost_figure,
     memory_functions_figure,
     spans_figure,
 )
-from echo_jax.memory_cards.card_text import reach
 from echo_jax.report.styles import BLUE, svg
 
 FIGURES = [spans_figure, memory_functions_figure, cost_figure]
@@ -34,54 +32,39 @@ def texts(axes):
     return [text.get_text() for text in axes.texts]
 
 
-def marks(axes, marker):
-    """The lines of the stream task that have a mark and points."""
+def places(axes, marker):
+    """x and y of the points of the stream task that have a mark."""
     of_stream = [line for line in axes.lines if line.get_color() == BLUE and len(line.get_xdata())]
-    return [line for line in of_stream if line.get_marker() == marker]
-
-
-def test_a_card_that_has_nothing_for_a_figure_is_left_out(full):
-    nothing = full[0] | {"name": "nothing", "rows": dict.fromkeys(full[0]["rows"])}
-    assert ">nothing<" in svg(spans_figure([nothing, full[0]]), "a")
-    for draw in (memory_functions_figure, cost_figure):
-        assert draw([nothing]) is None
-        assert "nothing" not in svg(draw([nothing, full[0]]), "a")
+    marked = [line for line in of_stream if line.get_marker() == marker]
+    return [(float(line.get_xdata()[0]), float(line.get_ydata()[0])) for line in marked]
 
 
 @pytest.mark.parametrize("draw", FIGURES)
-def test_a_figure_is_the_same_each_time_and_a_name_is_drawn_as_it_is(draw):
-    drawings = [svg(draw([card("lstm") | {"name": "a$b$_<c> & d"}]), "a") for _ in range(2)]
+def test_names_are_drawn_as_they_are_and_a_card_with_nothing_for_a_figure_is_left_out(draw):
+    odd = card("lstm") | {"name": "a$b$_<c> & d"}
+    nothing = odd | {"name": "nothing", "rows": dict.fromkeys(odd["rows"])}
+    drawings = [svg(draw([nothing, odd]), "a") for _ in range(2)]
     assert "a$b$_&lt;c&gt; &amp; d" in drawings[0]
     assert drawings[0] == drawings[1]
     assert_readable(drawings[0])
+    assert (">nothing<" in drawings[0]) == (draw is spans_figure)
+    assert (draw([nothing]) is None) == (draw is not spans_figure)
 
 
 def test_cells_are_rows_from_the_longest_stream_span_to_the_shortest(full):
+    """An interval that ends in a lower bound ends in a point, a median in an arrow."""
     (axes,) = spans_figure(full).axes
     names = [label.get_text() for label in axes.get_yticklabels()]
     assert names == ["lru", "ssm", "lstm", "gru", "irnn", "shift-5\ncontrol", "no-memory"]
-    ordered = all_cards_figures.by_span(full)
-    spans = [made["rows"]["stream_span"]["0.99"]["median"] for made in ordered]
-    at = [float(line.get_xdata()[0]) for line in marks(axes, "o")]
-    assert at == spans
-    assert at[-1] == 0
-    assert [round(line.get_ydata()[0]) for line in marks(axes, "o")] == list(range(7))
+    dots = places(axes, "o")
+    assert [x for x, _ in dots] == [500, 300, 20, 12, 8, 5, 0]
+    assert [round(y) for _, y in dots] == list(range(7))
     assert axes.yaxis_inverted()
-
-
-def test_a_span_that_is_a_lower_bound_has_an_arrow_and_says_at_least():
-    (axes,) = spans_figure([card("lru"), card("shift-5")]).axes
     assert sum(getattr(text, "arrow_patch", None) is not None for text in axes.texts) == 2
     assert texts(axes).count("\u2265\u2009500") == 2  # both spans of lru
-    assert [line.get_ydata()[0] for line in marks(axes, ">")] == [-0.16]
-
-
-def test_an_interval_whose_end_is_a_lower_bound_ends_in_a_point():
-    assert reach(card("ssm")["rows"]["stream_span"]["0.99"])[2:] == (500, False, True)
-    (axes,) = spans_figure([card("ssm"), card("shift-5")]).axes
-    (point,) = marks(axes, ">")
-    assert round(point.get_ydata()[0]) == 0
-    assert point.get_xdata()[0] > 500
+    points = places(axes, ">")
+    assert [round(y) for _, y in points] == [0, 1]
+    assert min(x for x, _ in points) > 500
 
 
 def test_twenty_lines_are_told_apart_by_style_and_by_number():
