@@ -27,6 +27,10 @@ def card(of, /, **fields):
     return copy.deepcopy(made(of)) | fields
 
 
+def of_cell(cell):
+    return card("gru", name=cell, cell=card("gru")["cell"] | {"cell": cell})
+
+
 def page_of(*cards):
     return all_cards_page.page_of(cards, "echo-jax probe --report docs/cards")
 
@@ -65,9 +69,10 @@ def test_the_page_of_cards_is_as_it_was_read(page):
     Copies have a table of their own and never lead; columns of which nothing is known are left
     out; names link to sections.
     """
+    twice = made("gru"), card("gru", digest="0" * 64)
     pages = [
         page,
-        page_of(made("lru"), card("lru", name="twin"), made("gru"), card("gru", digest="0" * 64)),
+        page_of(made("lru"), card("lru", name="twin-full"), of_cell("mlp"), *twice),
         page_of(*[made("lstm-copy") | {"name": f"copy-{i}"} for i in range(3)], made("lstm")),
         page_of(card("lstm", rows=dict.fromkeys(card("lstm")["rows"]), not_measured={"a": "no"})),
     ]

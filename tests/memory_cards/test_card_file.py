@@ -47,54 +47,47 @@ def test_a_row_of_which_nothing_was_measured_has_its_reason():
     card_file.validate(stopped)
 
 
+def drawn(made):
+    return f"<svg>{made['name']}</svg>"
+
+
 def test_a_card_that_is_written_comes_back(tmp_path):
     for name in CARDS:
-        paths = card_file.write(
-            card(name), tmp_path / "cards", lambda made: f"<svg>{made['name']}</svg>"
-        )
+        paths = card_file.write(card(name), tmp_path / "cards", drawn)
         assert [path.name for path in paths] == [f"{name}.json", f"{name}.md", f"{name}.svg"]
         assert card_file.read(paths[0]) == card(name)
+        assert paths[2].read_text().startswith(f"<svg>{name}</svg>\n<!-- generated")
     lines = (tmp_path / "cards" / "lstm.json").read_text().splitlines()
     assert sum(line.startswith('{"kind"') for line in lines) == len(raw_of("lstm"))
-    assert (
-        (tmp_path / "cards" / "mine.svg").read_text().startswith("<svg>mine</svg>\n<!-- generated")
-    )
 
 
-def test_a_card_is_written_again_only_over_itself(tmp_path):
-    made = card("lstm")
-    card_file.write(made, tmp_path)
-    card_file.write(made | {"date": "2027-01-01"}, tmp_path)
-    assert card_file.read(tmp_path / "lstm.json")["date"] == "2027-01-01"
+def test_a_card_is_written_again_only_over_itself_and_never_over_what_somebody_changed(tmp_path):
+    made, later = card("lstm"), card("lstm") | {"date": "2027-01-01"}
+    for each in (made, later):
+        card_file.write(each, tmp_path, drawn)
+    assert card_file.read(tmp_path / "lstm.json") == later
     other = card("gru") | {"name": "lstm"}
     other |= {"digest": card_file.digest_of(other)}
-    with pytest.raises(
-        ConfigError, match=r"lstm\.json is another card, of 2027-01-01, and would be"
-    ):
-        card_file.write(other, tmp_path)
-    assert card_file.read(tmp_path / "lstm.json")["digest"] == made["digest"]
-
-
-@pytest.mark.parametrize("file", ["lstm.md", "lstm.svg"])
-def test_nothing_is_written_where_somebody_changed_a_page(tmp_path, file):
-    card_file.write(card("lstm"), tmp_path, lambda _: "<svg/>")
-    (tmp_path / file).write_text("mine\n")
-    later = card("lstm") | {"date": "2027-01-01"}
-    with pytest.raises(ConfigError, match="is not as it was generated"):
-        card_file.write(later, tmp_path, lambda _: "<svg/>")
-    assert (tmp_path / file).read_text() == "mine\n"
-    assert card_file.read(tmp_path / "lstm.json")["date"] == "2026-11-25"
-
-
-def test_a_file_that_is_no_card_is_not_overwritten_nor_is_a_bad_card_written(tmp_path):
-    (tmp_path / "lstm.json").write_text("{}")
-    with pytest.raises(ConfigError, match="missing required field `schema`"):
-        card_file.write(card("lstm"), tmp_path)
-    with pytest.raises(ConfigError, match="digest is"):
-        card_file.write(card("gru") | {"digest": "0" * 64}, tmp_path)
+    refused = {r"lstm\.json is another card, of 2027-01-01, and would be": (other, tmp_path)}
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none" / "lstm.json").write_text("{}")
+    refused |= {
+        "missing required field `schema`": (made, tmp_path / "none"),
+        "digest is": (card("gru") | {"digest": "0" * 64}, tmp_path),
+        "cannot be made": (card("gru"), tmp_path / "lstm.json" / "cards"),
+    }
+    for sentence, (each, folder) in refused.items():
+        with pytest.raises(ConfigError, match=sentence):
+            card_file.write(each, folder)
+    for name in ("lstm.md", "lstm.svg"):
+        before = (tmp_path / name).read_text()
+        (tmp_path / name).write_text("mine\n")
+        with pytest.raises(ConfigError, match="is not as it was generated"):
+            card_file.write(made, tmp_path, drawn)
+        assert (tmp_path / name).read_text() == "mine\n"
+        (tmp_path / name).write_text(before)
+    assert card_file.read(tmp_path / "lstm.json") == later
     assert not (tmp_path / "gru.json").exists()
-    with pytest.raises(ConfigError, match="cannot be made"):
-        card_file.write(card("gru"), tmp_path / "lstm.json" / "cards")
 
 
 @pytest.mark.parametrize(

@@ -58,21 +58,3 @@ def test_a_number_is_a_lower_bound_if_longer_spans_of_undecided_seeds_would_rais
     span = span_estimate(by_seed) | {"at_least": at_least}
     expected = Reach(span["median"], span["low"], span["high"], median_is_bound, high_is_bound)
     assert card_text.reach(span) == expected
-
-
-def test_no_two_cards_have_one_name_and_a_protocol_of_all_is_in_none():
-    full, quick = card("lstm") | {"name": "lstm-full"}, card("lstm-quick")
-    other = card("gru") | {"name": "gru-full"}
-    assert card_text.names_of([full, other]) == ["lstm", "gru"]
-    assert card_text.names_of([full, quick]) == ["lstm-full", "lstm-quick"]
-    again = full | {"digest": "0" * 64}
-    first = f"lstm ({full['digest'][:8]})"
-    assert card_text.names_of([full, again, other]) == [first, "lstm (00000000)", "gru"]
-
-
-def test_controls_and_references_are_known_by_their_cells():
-    kinds = {name: card_text.kind_of(card(name)) for name in CARDS}
-    assert kinds["shift-5"] == "control"
-    assert kinds["lstm"] == kinds["mine"] == "recurrent"
-    for cell, kind in [("echo_jax.controls:Memoryless", "control"), ("mlp", "reference")]:
-        assert card_text.kind_of({"cell": {"cell": cell}}) == kind

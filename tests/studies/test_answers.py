@@ -135,29 +135,20 @@ def test_an_accuracy_is_called_chance_only_near_it(accuracy, vocab_size, words):
     assert answers.accuracy(row(point, 0, accuracy)) == words
 
 
-@pytest.mark.parametrize(
-    ("values", "words"),
-    [
+def test_labels_in_a_sentence_and_never_only_where_no_seed_did():
+    for values, words in [
         ([], "none"), ([3], "3"), ([0, 1, 2, 4], "0 to 2 and 4"), ([0, 2, 4], "0, 2 and 4"),
         ([0, 1, 2, 3, 4, 7, 9], "0 to 4, 7 and 9"), ([5, 6], "5 to 6"), (["a", "b"], "a and b"),
-    ],
-)  # fmt: skip
-def test_labels_in_a_sentence(values, words):
-    assert answers.listed(values) == words
-
-
-@pytest.mark.parametrize(
-    ("seeds", "words"),
-    [
-        (0, "never reaches 99%"),
-        (4, "reaches 99% in no more than 4 of 8 seeds"),
-        (5, "reaches 99% after 100 sequences (5 of 8 seeds)"),
-        (8, "reaches 99% after 100 sequences"),
-    ],
-)
-def test_never_is_said_only_where_no_seed_did(seeds, words):
-    reached = [100] * seeds + ["never"] * (8 - seeds)
-    assert answers.when(row(GridPoint({}, EIGHT), 0, reached=reached)) == words
+    ]:  # fmt: skip
+        assert answers.listed(values) == words
+    for seeds, words in {
+        0: "never reaches 99%",
+        4: "reaches 99% in no more than 4 of 8 seeds",
+        5: "reaches 99% after 100 sequences (5 of 8 seeds)",
+        8: "reaches 99% after 100 sequences",
+    }.items():
+        reached = [100] * seeds + ["never"] * (8 - seeds)
+        assert answers.when(row(GridPoint({}, EIGHT), 0, reached=reached)) == words
 
 
 @pytest.mark.parametrize(

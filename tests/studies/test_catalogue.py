@@ -8,6 +8,7 @@ from echo_jax import machine
 from echo_jax.config import changed
 from echo_jax.studies import answers, study_tables, time_estimate
 from echo_jax.studies.catalogue import FAST_SEEDS, FAST_SEQUENCES, STUDIES, fast
+from echo_jax.studies.measures import MEASURES
 
 GRIDS = {
     f"{name}{' fast' * few}": fast(study) if few else study
@@ -19,8 +20,6 @@ CLAIMS = ("parts", "mistake", "state", "mlp", "future")
 
 @pytest.mark.parametrize("grid", GRIDS)
 def test_names_columns_measures_pairs_and_labels_of_a_study_exist(grid):
-    from echo_jax.studies.measures import MEASURES
-
     study = GRIDS[grid]
     names = {point.name for point in study.points}
     assert len(names) == len({point.key for point in study.points}) == len(study.points)
@@ -40,21 +39,14 @@ def test_studies_have_names_questions_and_answers_of_their_own():
     assert set(answers.ANSWERS) == set(STUDIES)
 
 
-def test_the_two_of_a_pair_have_the_same_seeds_and_data():
-    for study in STUDIES.values():
-        by_name = {point.name: point.config for point in study.points}
-        for first, second in study.pairs:
-            one, other = by_name[first], by_name[second]
-            assert (one.seed, one.seeds) == (other.seed, other.seeds)
-            assert one.task.vocab_size == other.task.vocab_size
-
-
-def test_every_grid_point_has_8_seeds_and_16_where_a_claim_is_made():
-    for name, study in STUDIES.items():
-        for point in study.points:
-            if "time alone" not in point.name:
-                least = 16 if name in CLAIMS or study.pairs else 8
-                assert point.config.seeds >= least, (name, point.name)
+@pytest.mark.parametrize("name", STUDIES)
+def test_grid_points_have_8_seeds_16_where_a_claim_is_made_and_pairs_the_same_ones(name):
+    configs = {point.name: point.config for point in STUDIES[name].points}
+    least = 16 if name in CLAIMS or STUDIES[name].pairs else 8
+    assert all(c.seeds >= least for point, c in configs.items() if "time alone" not in point)
+    for one, other in (map(configs.get, pair) for pair in STUDIES[name].pairs):
+        assert (one.seed, one.seeds) == (other.seed, other.seeds)
+        assert one.task.vocab_size == other.task.vocab_size
 
 
 @pytest.mark.parametrize("name", STUDIES)

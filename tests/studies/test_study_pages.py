@@ -2,21 +2,25 @@
 
 import dataclasses
 import functools
-import random
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from fabricated import changed_row, row, study_rows, write
+from golden import assert_golden
 
 from echo_jax import atomic_files
 from echo_jax.config import changed
-from echo_jax.studies import answers, result_rows, study_folder, study_pages
-from echo_jax.studies.catalogue import STUDIES, Study, fast
+from echo_jax.report import text_tables
+from echo_jax.studies import answers, measures, result_rows, study_folder, study_pages, sweep
+from echo_jax.studies.catalogue import STUDIES, Chart, Study, fast
 from echo_jax.studies.grid_point import GridPoint
 from echo_jax.studies.scores import scores
 
-KINDS = {"parts": "dots", "streams": "lines", "lags": "heat", "prefix": "curves", "explain": "bars"}
+GOLDEN = Path(__file__).parent / "golden" / "sections.txt"
+KINDS = ("parts", "streams", "lags", "mistake", "explain")
+"""A study for every kind of chart: dots, lines, a map, curves and bars."""
 
 
 @functools.cache
@@ -77,44 +81,35 @@ def test_rows_become_a_section_with_all_there_is(name):
     assert section(name).answer == answers.ANSWERS[name](answers.Rows(rows))
 
 
-def test_every_kind_of_chart_is_drawn_by_a_study():
-    assert {name: STUDIES[name].chart.kind for name in KINDS} == KINDS
-    assert {study.chart.kind for study in STUDIES.values()} == set(KINDS.values())
+def outline(made):
+    """A section as text, with the words of its figure."""
+    figures = [f"{each.caption} {each.alt}" for each in filter(None, [made.figure])]
+    return "\n".join([text_tables.section_text(made), *figures])
 
 
-def test_what_is_left_out_of_a_figure_is_not_in_it_and_all_else_is():
-    study = STUDIES["mistake"]
-    out = {point.name for point in study.points if study.chart.leave_out(point.labels)}
-    assert out == {"batch 1, batches back 4", "batch 6, batches back all"}
-    for point in study.points:
-        assert (f"{point.name}:" in section("mistake").figure.alt) == (point.name not in out)
-        assert (point.name in section("mistake").tables[-1].headings) == (point.name not in out)
-    only = [each for each in small("mistake")[1] if each.point in out]
-    found = study_pages.section("mistake", study, only, "c")
-    assert (found.figure, len(found.tables)) == (None, 1)
-
-
-@pytest.mark.parametrize("name", KINDS)
-def test_a_part_of_a_study_has_the_general_answer_and_the_number_that_is_missing(name):
-    study, rows = small(name)
-    part = random.Random(0).sample(rows, 1)
-    found = study_pages.section(name, study, part, "c")
-    assert found.answer == answers.general(part)
-    missing = f"{len(study.points) - 1} of {len(study.points)}"
-    assert found.notes[0] == f"Not finished: {missing} grid points are missing."
-    assert len(found.tables[0].rows) == 1
-
-
-def test_seeds_that_failed_are_named_in_a_note():
+def test_sections_of_every_kind_of_chart_are_as_they_were_read():
+    """Also of a part of the rows, of rows that the figure leaves out, and of failed seeds."""
+    assert {STUDIES[name].chart.kind for name in KINDS} == {
+        study.chart.kind for study in STUDIES.values()
+    }
+    study, rows = small("mistake")
+    out = [each for each in rows if study.chart.leave_out(each.labels)]
+    assert {each.point for each in out} == {"batch 1, batches back 4", "batch 6, batches back all"}
     point = GridPoint({"kind": "a"}, STUDIES["lags"].points[0].config)
-    study = Study("?", (point,), notes=("Mine.",))
-    failed = changed_row(row(point, 0), failed={"seed": [2, 5], "sequence": [1, 7]})
-    assert study_pages.section("x", study, [row(point, 0)], "c").notes == ["Mine."]
-    assert study_pages.section("x", study, [failed], "c").notes == [
-        "Mine.",
-        "The loss became non-finite in: kind a (seed 2), kind a (seed 5). Each such seed counts as "
-        "accuracy 0 and 0 bits.",
+    failed = changed_row(
+        row(point, 0),
+        failed={"seed": [2, 5], "sequence": [1, 7]},
+        accuracy_by_position=[None] * 20,
+    )
+    chart = Chart("curves", "accuracy_by_position", "position")
+    mine = Study("Mine?", (point,), ("accuracy", "seconds"), chart, notes=("Mine.",))
+    made = [section(name) for name in KINDS]
+    made += [
+        study_pages.section("mistake", study, some, "c") for some in (rows[:1], rows[1:3], out)
     ]
+    made += [study_pages.section("x", mine, [each], "c") for each in (row(point, 0), failed)]
+    assert_golden("\n\n----\n".join(map(outline, made)), GOLDEN)
+    assert all(each.figure.svg.startswith("<svg ") for each in made if each.figure)
 
 
 @pytest.mark.parametrize(
@@ -128,11 +123,8 @@ def test_seeds_that_failed_are_named_in_a_note():
 )
 def test_the_introduction_says_what_the_intervals_of_these_rows_cover(counts, words):
     config = STUDIES["parts"].points[0].config
-    rows = [row(GridPoint({"n": n}, changed(config, seeds=n)), 0) for n in counts]
-    said = study_pages.introduction(rows)
-    assert len(said) == 3
-    assert words in said[1]
-    assert ("With one seed" in said[1]) == (set(counts) == {1})
+    points = [GridPoint({"n": n}, changed(config, seeds=n)) for n in counts]
+    assert words in study_pages.introduction([row(point, 0) for point in points])[1]
 
 
 def write_page(out, names):
@@ -146,50 +138,39 @@ def write_page(out, names):
     return sections
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """The page of a study that has all its rows and of one that has one of two."""
-    out = tmp_path_factory.mktemp("studies") / "out"
+def files(out):
+    return {path.name: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+
+def test_a_folder_has_a_page_and_figures_and_the_same_rows_give_the_same_bytes(tmp_path):
+    """Of a study that has all its rows and of one that has one of two; and their summary."""
+    out, names, readme = tmp_path / "out", ("parts", "explain"), tmp_path / "R"
     study_folder.claim(out, "all studies")
     parts = study_rows(STUDIES["parts"])
     parts[1] = changed_row(parts[1], date="2025-03-01", versions={"python": "3.12"})
     write(study_folder.rows_path(out, "parts"), parts)
     write(study_folder.rows_path(out, "explain"), study_rows(STUDIES["explain"])[:1])
-    write_page(out, ("parts", "explain"))
-    return out
-
-
-def files(out):
-    return {path.name: path.read_bytes() for path in out.rglob("*") if path.is_file()}
-
-
-def test_a_folder_has_a_page_and_figures_and_the_same_rows_give_the_same_bytes(folder):
-    before = files(folder)
+    begin, end = atomic_files.marks(study_pages.SUMMARY)
+    readme.write_text(f"before\n{begin}\nold\n{end}\nafter\n")
+    study_pages.put_summary(readme, out, write_page(out, names))
+    before = files(tmp_path)
     assert set(before) == {
         "index.html", "README.md", "parts.svg", "explain.svg", "parts.jsonl", "explain.jsonl",
-        "folder.json",
+        "folder.json", "R",
     }  # fmt: skip
-    page, markdown = (before[name].decode() for name in ("index.html", "README.md"))
-    for name in ("parts", "explain"):
+    page, markdown, summary = (before[name].decode() for name in ("index.html", "README.md", "R"))
+    for name in names:
         assert page.count(f'<h2 id="{name}">') == markdown.count(f'<a id="{name}">') == 1
         assert f"(<figures/{name}.svg>)" in markdown
         assert f"echo-jax study {name}" in page
+        assert summary.count(STUDIES[name].question) == 1
     assert "Not finished: 1 of 2 grid points are missing." in page
     assert "2025-01-02 to 2025-03-01 with python 3.11, jax 0.7; python 3.12." in markdown
-    write_page(folder, ("parts", "explain"))
-    assert files(folder) == before
-
-
-def test_the_summary_stands_between_its_marks_and_nothing_else_is_changed(folder, tmp_path):
-    begin, end = atomic_files.marks(study_pages.SUMMARY)
-    (tmp_path / "README.md").write_text(f"before\n{begin}\nold\n{end}\nafter\n")
-    for _ in range(2):
-        study_pages.put_summary(tmp_path / "README.md", folder, write_page(folder, ("parts",)))
-        text = (tmp_path / "README.md").read_text()
-        assert text.startswith(f"before\n{begin}\n")
-        assert text.endswith(f"\n{end}\nafter\n")
-        assert text.count(STUDIES["parts"].question) == 1
-        assert "old" not in text
+    assert summary.startswith(f"before\n{begin}\n")
+    assert summary.endswith(f"\n{end}\nafter\n")
+    assert "old" not in summary
+    study_pages.put_summary(readme, out, write_page(out, names))
+    assert files(tmp_path) == before
 
 
 def tiny(study: Study) -> Study:
@@ -208,8 +189,6 @@ def tiny(study: Study) -> Study:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_study_really_run_at_tiny_size_becomes_a_section(name, tmp_path, monkeypatch):
-    from echo_jax.studies import measures, sweep
-
     for constant, value in {"PROBED": 20, "WINDOWS": 10, "STARTS": 4}.items():
         monkeypatch.setattr(measures, constant, value)
     study = tiny(STUDIES[name])
