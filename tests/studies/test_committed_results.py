@@ -30,7 +30,7 @@ def test_every_grid_point_has_one_row(rows, name):
 
 def test_the_pages_say_what_the_rows_say(root, rows, tmp_path, monkeypatch):
     """Except for the figures, whose lines depend on the version of matplotlib: none is drawn."""
-    monkeypatch.setattr(study_pages, "svg", lambda *_: "<svg></svg>")
+    monkeypatch.setattr(study_pages, "svg", lambda *_: '<svg viewBox="0 0 518.4 9"></svg>')
     monkeypatch.setattr(study_pages, "figure", lambda *_: None)
 
     def text(folder, name):
