@@ -19,8 +19,9 @@ from echo_jax.report.styles import GREY, INK, RULE, SERIES, WIDTH, annotate, sty
 SYMLOG: dict[str, Any] = {"linthresh": 1, "linscale": 0.3}
 """A logarithmic axis of lags that has 0 as far from 1 as 1 is from 2."""
 
-COLUMNS = {"stream": 1.22, "hold": 1.46}
-"""Place of the numbers of a task beside the figure of spans, in widths of its panel."""
+PLACES = {"stream": (1.22, -0.16), "hold": (1.46, 0.16)}
+"""In the figure of spans: right end of the numbers of a task, in widths of the panel, and the shift
+of its marks, in rows."""
 
 
 def by_span(cards: Sequence[Card]) -> list[Card]:
@@ -44,10 +45,20 @@ def spans_figure(cards: Sequence[Card]) -> Figure:
     ladder = cards[0]["protocol"]["ladder"]
     axes.set_xscale("symlog", **SYMLOG)
     axes.set(xlim=(-0.3, 1.9 * ladder[-1]), ylim=(len(cards) - 0.5, -0.5))
-    _name_rows(axes, cards)
+    kinds = {"control": "\ncontrol", "reference": "\nreference, not recurrent", "recurrent": ""}
+    named = zip(cards, card_text.names_of(cards), strict=True)
+    names = [literal(shortened(name, 27)) + kinds[kind_of(card)] for card, name in named]
+    axes.set_yticks(range(len(cards)), names, ha="left")
+    axes.tick_params(axis="y", length=0, pad=145)
+    style: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "ha": "right"}
+    for row, card in enumerate(cards):
+        for task, (x, _) in PLACES.items():
+            span = card["rows"][f"{task}_span"]
+            words = card_text.span_words(span["0.99"], card_text.AT_LEAST)[0] if span else "\u2013"
+            axes.text(x, row, words, fontsize=10, color=INK, va="center", **style)
     for row, card in enumerate(cards):
         axes.axhline(row + 0.5, color=RULE, linewidth=0.8)
-        for task, shift in zip(TASKS, (-0.16, 0.16), strict=True):
+        for task, (_, shift) in PLACES.items():
             if span := card["rows"][f"{task}_span"]:
                 _span_mark(axes, row + shift, reach(span["0.99"]), *TASKS[task][:2])
     card_figure.lag_ticks(axes, [0, *ladder])
@@ -60,23 +71,6 @@ def spans_figure(cards: Sequence[Card]) -> Figure:
     return figure
 
 
-def _name_rows(axes: Axes, cards: Sequence[Card]) -> None:
-    """The name of each cell on the left, and the numbers of its spans on the right."""
-    kinds = {"control": "\ncontrol", "reference": "\nreference, not recurrent", "recurrent": ""}
-    names = [
-        literal(shortened(name, 27)) + kinds[kind_of(card)]
-        for card, name in zip(cards, card_text.names_of(cards), strict=True)
-    ]
-    axes.set_yticks(range(len(cards)), names, ha="left")
-    axes.tick_params(axis="y", length=0, pad=145)
-    style: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "ha": "right"}
-    for row, card in enumerate(cards):
-        for task, x in COLUMNS.items():
-            span = card["rows"][f"{task}_span"]
-            words = card_text.span_words(span["0.99"], card_text.AT_LEAST)[0] if span else "\u2013"
-            axes.text(x, row, words, fontsize=10, color=INK, va="center", **style)
-
-
 def _span_key(axes: Axes, end: float) -> None:
     """The key of the marks and the headings of the numbers, above the panel."""
     for task, (colour, marker, _) in TASKS.items():
@@ -86,7 +80,7 @@ def _span_key(axes: Axes, end: float) -> None:
     style |= {"loc": "lower left", "bbox_to_anchor": (-0.65, 1)}
     axes.legend(ncols=2, fontsize=10, labelcolor=INK, **style)
     at: dict[str, Any] = {"annotation_clip": False, "color": GREY, "ha": "right"}
-    for task, x in COLUMNS.items():
+    for task, (x, _) in PLACES.items():
         annotate(axes, task, (x, 1), (0, 8), xycoords="axes fraction", **at)
     annotate(axes, "ladder ends", (end, 1), (0, 8), xycoords=("data", "axes fraction"), **at)
 

@@ -37,7 +37,6 @@ def by_protocol(cards: Sequence[Card]) -> list[list[Card]]:
 
 
 def _is_copy(cards: Sequence[Card]) -> bool:
-    """The cards are about the copy-memory task."""
     return all(card["protocol"]["name"] == "copy" for card in cards)
 
 
@@ -100,7 +99,6 @@ def _figure(name: str, drawn: Any, alt: str, caption: str) -> Figure:
 
 
 def _spans(cards: Sequence[Card]) -> Section:
-    """Both spans of every cell."""
     rows = table.rows_of(cards)
     said = [f"{r['cell'].text}: {r['stream span'].text}, {r['hold span'].text}" for r in rows]
     figure = _figure(

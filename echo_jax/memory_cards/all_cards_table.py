@@ -35,7 +35,6 @@ def _span(card: Card, task: str, threshold: str) -> Entry:
 
 
 def _estimate(found: Mapping[str, Any] | None) -> Entry:
-    """A median with its interval."""
     if not found or found["median"] is None:
         return MISSING
     return Entry(three_digits(found["median"]), found["median"], bounds(found, three_digits))

@@ -44,6 +44,8 @@ def card_figure(card: Card) -> Figure:
         "linear": ("Linear memory, r\u00b2, by lag", _linear, 2, (0.035, 0.1, 0.155)),
         "cause": ("Gradient, by steps back", _gradient, 4, (0.048, 0.1, 0.46)),
     }
+    key: dict[str, Any] = {"ncols": 2, "fontsize": 9.5, "labelcolor": GREY, "frameon": False}
+    key |= {"handlelength": 1.7, "handletextpad": 0.4, "columnspacing": 1, "borderpad": 0}
     for name, (title, draw, column, (inset, bottom, height)) in panels.items():
         left, width = LEFT + column * COLUMN, 2 * COLUMN - inset - 0.045
         axes = figure.add_axes((left + inset, bottom, width, height))
@@ -53,7 +55,7 @@ def card_figure(card: Card) -> Figure:
         summary = card["rows"][name]
         if summary and (name != "cause" or summary["profile"]):
             draw(axes, summary, card)
-            _key(axes, -inset / width)
+            axes.legend(loc="lower left", bbox_to_anchor=(-inset / width, 1), **key)
         else:
             _no_curve(axes, card, name)
     return figure
@@ -82,13 +84,6 @@ def literal(words: str) -> str:
 def shortened(words: str, width: int) -> str:
     """Words that end in an ellipsis if they are longer than `width` characters."""
     return words if len(words) <= width else words[: width - 1].rstrip() + "\u2026"
-
-
-def _key(axes: Axes, left: float) -> None:
-    """The names of the lines of a panel, above it."""
-    style: dict[str, Any] = {"ncols": 2, "fontsize": 9.5, "labelcolor": GREY, "frameon": False}
-    style |= {"handlelength": 1.7, "handletextpad": 0.4, "columnspacing": 1, "borderpad": 0}
-    axes.legend(loc="lower left", bbox_to_anchor=(left, 1), **style)
 
 
 def _no_curve(axes: Axes, card: Card, name: str) -> None:
@@ -148,7 +143,6 @@ def lag_ticks(axes: Axes, lags: Sequence[float], steps: tuple[int, ...] = (1, 2,
 
 
 def _bits(axes: Axes, capacity: Any, card: Card) -> None:
-    """Recalled bits of a token by lag."""
     lags, bits = capacity["by_lag"]["lags"], capacity["by_lag"]["median"]
     label = f"state of {counted(capacity['state_numbers'], 'number')}"
     axes.fill_between(lags, 0, bits, color=BLUE, alpha=0.15, linewidth=0)

@@ -22,12 +22,9 @@ MEASURED = {
     "stream": ("stream_span", "learning", "rates"),
     "hold": ("hold_span",),
     "capacity": ("capacity", "linear"),
-    "beyond": ("beyond",),
-    "cause": ("cause",),
-    "price": ("price",),
     "copy": ("copy", "rates"),
 }
-"""The fields of a summary that come from each entry of a protocol's `rows`."""
+"""The fields of a summary that come from an entry of a protocol's `rows`; others have its name."""
 
 NO_SUCH_LAG = {
     "beyond": "there is no lag that half of the seeds passed",
@@ -75,7 +72,7 @@ def make(
 
 def _reason(name: str, protocol: Mapping[str, Any], stopped: str | None) -> str:
     """The reason why a card lacks a field of the summary."""
-    if not any(name in MEASURED[asked] for asked in protocol["rows"]):
+    if not any(name in MEASURED.get(asked, (asked,)) for asked in protocol["rows"]):
         if name == "copy":
             return "--task copy measures it"
         return f"protocol {protocol['name']} does not ask for it"

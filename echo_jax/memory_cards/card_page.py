@@ -96,7 +96,6 @@ def _learning_tables(card: Card) -> list[Table]:
 
 
 def _beyond_tables(card: Card) -> list[Table]:
-    """The accuracy by length of the streams."""
     beyond = card["rows"]["beyond"]
     if beyond is None:
         return []
