@@ -7,7 +7,7 @@ NaN is unknown and not drawn. With `percent`, numbers are fractions and are writ
 
 from collections.abc import Mapping, Sequence
 from math import inf, isfinite, isinf, isnan
-from typing import Any, NamedTuple
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -28,35 +28,28 @@ from echo_jax.report.styles import (
     style_axes,
     wrapped,
 )
-
-
-class Estimate(NamedTuple):
-    """A median over seeds and its interval; the bounds are None with one seed."""
-
-    value: float
-    low: float | None
-    high: float | None
+from echo_jax.statistics import Summary
 
 
 def dots_figure(
-    rows: Sequence[tuple[str, Estimate]],
+    rows: Sequence[tuple[str, Summary]],
     baselines: Sequence[float | None],
     label: str,
     percent: bool,
 ) -> Figure:
-    """A row for each named estimate, the first on top: a dot, its interval and its baseline."""
+    """A row for each named summary, the first on top: a dot, its interval and its baseline."""
     names = [wrapped(name, 30) for name, _ in rows]
     figure, axes = _panel(1.3 + sum(0.22 + 0.18 * (1 + name.count("\n")) for name in names))
-    estimates = [estimate for _, estimate in rows]
-    never, end = _ends(estimates, baselines, percent)
-    for row, (estimate, baseline) in enumerate(zip(estimates, baselines, strict=True)):
+    found = [summary for _, summary in rows]
+    never, end = _ends(found, baselines, percent)
+    for row, (summary, baseline) in enumerate(zip(found, baselines, strict=True)):
         if baseline is not None:
             axes.plot([baseline] * 2, [row - 0.36, row + 0.36], color=GREY, linewidth=1.8)
-        bounds = _bounds(estimate, never)
+        bounds = _bounds(summary, never)
         axes.plot(bounds, [row, row], color=BLUE, linewidth=6, alpha=0.35, zorder=3)
-        face = "white" if isinf(estimate.value) else BLUE
-        axes.plot(min(estimate.value, never), row, "o", color=BLUE, markerfacecolor=face, zorder=4)
-        if isinf(estimate.value):
+        face = "white" if isinf(summary.median) else BLUE
+        axes.plot(min(summary.median, never), row, "o", color=BLUE, markerfacecolor=face, zorder=4)
+        if isinf(summary.median):
             annotate(axes, "never", (never, row), (7, 0), va="center")
     axes.set_yticks(range(len(rows)), names)
     axes.tick_params(axis="y", length=0)
@@ -64,7 +57,7 @@ def dots_figure(
     axes.xaxis.set_major_formatter(_number_format(percent))
     axes.set_xlabel(wrapped(label, 70), fontsize=11, color=INK)
     axes.grid(axis="x", color=RULE, linewidth=0.8)
-    several = any(estimate.low is not None for estimate in estimates)
+    several = any(summary.interval for summary in found)
     dot = "median, interval over seeds" if several else "one seed, no interval"
     marks = {dot: Line2D([], [], color=BLUE, marker="o", linewidth=0)}
     if any(baseline is not None for baseline in baselines):
@@ -75,26 +68,26 @@ def dots_figure(
 
 
 def lines_figure(
-    series: Mapping[str, Sequence[tuple[float, Estimate]]],
+    series: Mapping[str, Sequence[tuple[float, Summary]]],
     x_label: str,
     y_label: str,
     baseline: float | None,
     percent: bool,
     log_x: bool = False,
 ) -> Figure:
-    """A line with intervals for each of up to 6 series of points (x, estimate), x ascending.
+    """A line with intervals for each of up to 6 series of points (x, summary), x ascending.
 
     The legend has the order in which the lines end. With `log_x` every x is above 0.
     """
     figure, axes = _panel(3.7)
-    estimates = [estimate for points in series.values() for _, estimate in points]
-    never, end = _ends(estimates, [baseline], percent)
+    found = [summary for points in series.values() for _, summary in points]
+    never, end = _ends(found, [baseline], percent)
     axes.set_xscale("log" if log_x else "linear")
     lines, last = {}, {}
     for (name, points), style in zip(series.items(), SERIES[: len(series)], strict=True):
         lines[name] = _line(axes, points, style, never)
-        last[name] = next((e.value for _, e in reversed(points) if not isnan(e.value)), -inf)
-    for x in sorted({x for points in series.values() for x, e in points if isinf(e.value)}):
+        last[name] = next((e.median for _, e in reversed(points) if not isnan(e.median)), -inf)
+    for x in sorted({x for points in series.values() for x, e in points if isinf(e.median)}):
         annotate(axes, "never", (x, never), (0, 7), ha="center")
     _set_ticks(axes, sorted({x for points in series.values() for x, _ in points}), log_x)
     axes.set_ylim(-0.02 * end, end)
@@ -104,17 +97,17 @@ def lines_figure(
     return figure
 
 
-def _line(axes: Axes, points: Sequence[tuple[float, Estimate]], style: Any, never: float) -> Line2D:
+def _line(axes: Axes, points: Sequence[tuple[float, Summary]], style: Any, never: float) -> Line2D:
     """The line of a series, with gaps at unknown and infinite values; a band for many points."""
     colour, marker, dashes, _ = style
     at = [x for x, _ in points]
-    values = [e.value if isfinite(e.value) else np.nan for _, e in points]
+    values = [e.median if isfinite(e.median) else np.nan for _, e in points]
     low, high = np.transpose([_bounds(e, never) for _, e in points])
     if len(points) > 12:
         axes.fill_between(at, low, high, color=colour, alpha=0.18, linewidth=0)
     else:
         axes.vlines(at, low, high, color=colour, linewidth=4, alpha=0.3)
-    out = [x for x, e in points if isinf(e.value)]
+    out = [x for x, e in points if isinf(e.median)]
     axes.plot(out, [never] * len(out), marker, color=colour, markerfacecolor="none", markersize=7)
     (line,) = axes.plot(at, values, color=colour, marker=marker, linewidth=2, linestyle=dashes)
     return line
@@ -157,7 +150,7 @@ def bars_figure(
     names = [wrapped(group, max(4, 70 * every // len(groups))) for group in groups]
     axes.set_xticks(range(0, len(groups), every), names[::every])
     axes.tick_params(axis="x", length=0, pad=6)
-    found = [Estimate(x, None, None) for values in series.values() for x in values if isfinite(x)]
+    found = [Summary(x, None) for values in series.values() for x in values if isfinite(x)]
     axes.set_ylim(0, _ends(found, [baseline], percent)[1])
     _finish(axes, x_label, y_label, baseline, percent)
     _legend(figure, bars)
@@ -253,24 +246,25 @@ def _legend(figure: Figure, marks: Mapping[str, Any], beside: bool = False) -> N
 
 
 def _ends(
-    estimates: Sequence[Estimate], baselines: Sequence[float | None], percent: bool
+    found: Sequence[Summary], baselines: Sequence[float | None], percent: bool
 ) -> tuple[float, float]:
     """The place of "never" on an axis from zero, and the end of the axis.
 
     The axis of fractions ends at 1, unless all of them are so small that it would flatten them.
     """
-    numbers = [x for each in (*estimates, baselines) for x in each if x is not None]
+    numbers = [x for median, interval in found for x in (median, *(interval or ())[:2])]
+    numbers += [baseline for baseline in baselines if baseline is not None]
     largest = max((x for x in numbers if isfinite(x)), default=1.0) or 1.0
     if percent and largest > 0.2:
         largest = 1.0
     return 1.15 * largest, largest * (1.32 if any(map(isinf, numbers)) else 1.04)
 
 
-def _bounds(estimate: Estimate, never: float) -> tuple[float, float]:
+def _bounds(summary: Summary, never: float) -> tuple[float, float]:
     """The ends of an interval, at most `never`; NaN without an interval."""
-    if estimate.low is None or estimate.high is None or isnan(estimate.value):
+    if summary.interval is None or isnan(summary.median):
         return np.nan, np.nan
-    return min(estimate.low, never), min(estimate.high, never)
+    return min(summary.interval.low, never), min(summary.interval.high, never)
 
 
 def _number_format(percent: bool) -> Formatter:

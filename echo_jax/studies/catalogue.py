@@ -299,10 +299,7 @@ STUDIES: dict[str, Study] = {
     ),
     "prefix": Study(
         "Does it help to see the whole sequence so far?",
-        grid(
-            changed(EIGHT_SEEDS, batch_size=4),
-            {"lag": axis("lag", 1, 5), "context": CONTEXTS},
-        ),
+        grid(changed(EIGHT_SEEDS, batch_size=4), {"lag": axis("lag", 1, 5), "context": CONTEXTS}),
         chart=Chart("curves", "accuracy_by_position", "position", "lag,context"),
         notes=(
             STATELESS_NOTE,

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from echo_jax.report import charts
-from echo_jax.report.charts import Estimate
 from echo_jax.report.number_formats import decimals, number, percent
+from echo_jax.statistics import Summary
 from echo_jax.studies.catalogue import Chart
 from echo_jax.studies.result_rows import ResultRow
 from echo_jax.studies.scores import median, places, summary
@@ -47,7 +47,7 @@ def figure(chart: Chart, rows: Sequence[ResultRow]) -> Any:
     rows, name, shares = drawn(chart, rows), _axis_name(chart), chart.y == "accuracy"
     chances = [row.baselines.accuracy for row in rows]
     if chart.kind == "dots":
-        dots = [(row.point, _estimate(row, chart.y)) for row in rows]
+        dots = [(row.point, summary(row, chart.y)) for row in rows]
         return charts.dots_figure(dots, chances if shares else [None] * len(rows), name, shares)
     if chart.kind == "heat":
         return _heat(chart, rows)
@@ -55,16 +55,16 @@ def figure(chart: Chart, rows: Sequence[ResultRow]) -> Any:
         bars = {name: list(values.values()) for name, values in curves(chart, rows).items()}
         groups = [str(place) for place in range(max(map(len, bars.values())))]
         return charts.bars_figure(groups, bars, chart.x, "share", chances[0], True)
-    lines: dict[str, list[tuple[float, Estimate]]] = {}
+    lines: dict[str, list[tuple[float, Summary]]] = {}
     if chart.kind == "lines":
         for row in rows:
-            at = (float(row.labels[chart.x]), _estimate(row, chart.y))
+            at = (float(row.labels[chart.x]), summary(row, chart.y))
             lines.setdefault(_series(chart, row), []).append(at)
     else:
         found = curves(chart, rows)
         shares = not any(value > 1 for values in found.values() for value in values.values())
         for line, values in found.items():
-            lines[line] = [(place, Estimate(v, None, None)) for place, v in values.items()]
+            lines[line] = [(place, Summary(v, None)) for place, v in values.items()]
     baseline = chances[0] if shares and len(set(chances)) == 1 else None
     return charts.lines_figure(lines, chart.x, name, baseline, shares, chart.log_x)
 
@@ -126,8 +126,3 @@ def _series(chart: Chart, row: ResultRow) -> str:
     return ", ".join(
         value if isinstance(value, str) else f"{label} {value}" for label, value in values.items()
     )
-
-
-def _estimate(row: ResultRow, name: str) -> Estimate:
-    found, interval = summary(row, name)
-    return Estimate(found, interval and interval.low, interval and interval.high)

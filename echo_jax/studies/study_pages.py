@@ -41,15 +41,12 @@ def section(name: str, study: Study, rows: Sequence[ResultRow], command: str) ->
         shown, said = svg(figure(study.chart, rows), name), caption(study.chart)
         said = f"{said[0].upper()}{said[1:]}."
         drawing = Figure(shown, f"figures/{name}.svg", alternative(study.chart, rows), said)
+    pairs = pair_tables(study, rows)
     return Section(
         name=name,
         heading=study.question,
         answer=answers.general(rows) if missing else answers.of(name, rows),
-        tables=[
-            main_table(study, rows),
-            *pair_tables(study, rows),
-            *curve_tables(study.chart, rows),
-        ],
+        tables=[main_table(study, rows), *pairs, *curve_tables(study.chart, rows)],
         figure=drawing,
         command=command,
         notes=notes,

@@ -9,18 +9,24 @@ from matplotlib.colors import to_hex
 from wcag import contrast
 
 from echo_jax.report import charts, styles
-from echo_jax.report.charts import Estimate
+from echo_jax.statistics import Interval, Summary
 
-NEVER = Estimate(math.inf, math.inf, math.inf)
-UNKNOWN = Estimate(math.nan, math.nan, math.nan)
+
+def estimate(value, low, high):
+    """A median and its interval, or none."""
+    return Summary(value, None if low is None else Interval(low, high, math.nan))
+
+
+NEVER = estimate(math.inf, math.inf, math.inf)
+UNKNOWN = estimate(math.nan, math.nan, math.nan)
 ODD = 'a <b> & "c" of $5 or $6'
 
 
 def dots(name="one seed"):
     rows = [
-        ("first", Estimate(120.0, 100.0, 140.0)),
-        (name, Estimate(60.0, None, None)),
-        ("now and then", Estimate(130.0, 90.0, math.inf)),
+        ("first", estimate(120.0, 100.0, 140.0)),
+        (name, estimate(60.0, None, None)),
+        ("now and then", estimate(130.0, 90.0, math.inf)),
         ("not once", NEVER),
         ("lost", UNKNOWN),
     ]
@@ -29,8 +35,8 @@ def dots(name="one seed"):
 
 def lines(name="low"):
     series = {
-        name: [(1, Estimate(0.5, 0.4, 0.6)), (2, Estimate(0.1, 0.0, 0.2))],
-        "high": [(1, Estimate(0.2, None, None)), (2, Estimate(0.9, 0.8, 1.0))],
+        name: [(1, estimate(0.5, 0.4, 0.6)), (2, estimate(0.1, 0.0, 0.2))],
+        "high": [(1, estimate(0.2, None, None)), (2, estimate(0.9, 0.8, 1.0))],
         "lost": [(1, UNKNOWN), (2, UNKNOWN)],
     }
     return charts.lines_figure(series, "lag", "accuracy", 0.01, percent=True)
@@ -111,7 +117,7 @@ def test_what_was_never_reached_is_a_hollow_dot_beyond_all_others():
 
 @pytest.mark.parametrize(("largest", "end"), [(0.07, 0.0728), (0.21, 1.04), (1.0, 1.04)])
 def test_the_axis_of_fractions_ends_at_100_percent_unless_all_are_small(largest, end):
-    rows = [("a", Estimate(largest, None, None))]
+    rows = [("a", estimate(largest, None, None))]
     (axes,) = charts.dots_figure(rows, [0.01], "accuracy", percent=True).axes
     assert axes.get_xlim()[1] == pytest.approx(end)
     assert re.fullmatch(r"50(\.0)?%", axes.xaxis.get_major_formatter()(0.5))
@@ -137,7 +143,7 @@ def test_series_differ_in_colour_marker_dashes_and_hatching_and_stand_out_from_w
     assert {len(set(style)) for style in (colours, markers, dashes, hatches)} == {6}
     assert min(map(contrast, (styles.INK, styles.GREY))) >= 4.5
     assert min(map(contrast, colours)) >= 3  # they are not text
-    series = {str(i): [(1, Estimate(i, None, None))] for i in range(6)}
+    series = {str(i): [(1, estimate(i, None, None))] for i in range(6)}
     (axes,) = charts.lines_figure(series, "x", "y", None, percent=False).axes
     drawn = [line for line in axes.lines if len(line.get_xdata())]
     assert [line.get_marker() for line in drawn] == list(markers)
@@ -146,7 +152,7 @@ def test_series_differ_in_colour_marker_dashes_and_hatching_and_stand_out_from_w
 
 def test_a_line_has_a_gap_and_a_hollow_mark_where_nothing_was_reached():
     series = {
-        "a": [(1, Estimate(10.0, 5.0, 20.0)), (10, NEVER), (100, Estimate(30.0, 25.0, math.inf))],
+        "a": [(1, estimate(10.0, 5.0, 20.0)), (10, NEVER), (100, estimate(30.0, 25.0, math.inf))],
         "b": [(1, UNKNOWN), (10, NEVER), (100, UNKNOWN)],
     }
     figure = charts.lines_figure(series, "units", "sequences", None, percent=False, log_x=True)
@@ -160,7 +166,7 @@ def test_a_line_has_a_gap_and_a_hollow_mark_where_nothing_was_reached():
 
 
 def test_many_points_have_a_band_and_ticks_that_have_room():
-    points = [(x, Estimate(0.5, 0.4, 0.6)) for x in range(100)]
+    points = [(x, estimate(0.5, 0.4, 0.6)) for x in range(100)]
     (axes,) = charts.lines_figure({"a": points}, "step", "accuracy", 0.1, percent=True).axes
     assert len(axes.get_xticks()) < 15
     (band,) = axes.collections
@@ -171,7 +177,7 @@ def test_many_points_have_a_band_and_ticks_that_have_room():
 @pytest.mark.parametrize("log_x", [False, True])
 @pytest.mark.parametrize("x", [1, 50_000])
 def test_one_x_alone_is_drawn_in_the_middle_and_without_a_warning(x, log_x):
-    series = {name: [(x, Estimate(y, y / 2, 2 * y))] for name, y in (("a", 1.0), ("b", 3.0))}
+    series = {name: [(x, estimate(y, y / 2, 2 * y))] for name, y in (("a", 1.0), ("b", 3.0))}
     figure = charts.lines_figure(series, "values", "bits", None, percent=False, log_x=log_x)
     (axes,) = figure.axes
     low, high = axes.get_xlim()

@@ -12,8 +12,8 @@ from golden import assert_golden
 from wcag import contrast
 
 from echo_jax.report import charts, html_page, markdown_page, styles, text_tables
-from echo_jax.report.charts import Estimate
 from echo_jax.report.page import Entry, Figure, Page, Section, Table
+from echo_jax.statistics import Interval, Summary
 
 GOLDEN = Path(__file__).parent / "golden"
 TEMPLATES = Path(html_page.__file__).parent / "templates"
@@ -149,7 +149,7 @@ def test_a_column_without_a_digit_and_a_table_without_rows_are_words():
 
 
 def some(value):
-    return Estimate(value, value / 2, (value + 1) / 2)
+    return Summary(value, Interval(value / 2, (value + 1) / 2, 0.9))
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +157,7 @@ def wide_page():
     """Every kind of figure, long words, wide tables and long commands."""
     long = "a name that is much longer than a phone is wide, " * 3
     points = [(x, some(1 / x)) for x in range(1, 6)]
-    rows = [(long, some(0.9)), ("b", some(0.1)), ("c", Estimate(math.inf, None, None))]
+    rows = [(long, some(0.9)), ("b", some(0.1)), ("c", Summary(math.inf, None))]
     drawn = {
         "dots": charts.dots_figure(rows, [0.1, 0.1, None], "x", True),
         "lines": charts.lines_figure({"a": points, "b": points[::-1]}, "x", "y", 0.1, True),
