@@ -181,14 +181,14 @@ def _vocabulary() -> Iterable[GridPoint]:
     for values in (2, 10, 100, 1000):
         axes: Axes = {"values": axis("vocab_size", values), "input": INPUTS}
         yield from grid(base, axes, in_fast=values != 10)
+    time_alone = {"seeds": 2, "sequences": TIMED_SEQUENCES}
     for values, sequences in ((10_000, 6000), (50_000, 8000)):
         large = changed(base, vocab_size=values, evaluation_sequences=50)
         for name, fields in INPUTS.items():
-            labels: dict[str, Label] = {"values": values, "input": f"{name}, time alone"}
-            amount, tied = {"seeds": 2, "sequences": TIMED_SEQUENCES}, "tied" in fields
-            if tied:
-                labels["input"], amount = name, {"sequences": sequences}
-            yield GridPoint(labels, changed(large, **fields, **amount), (), tied, in_fast=False)
+            tied = "tied" in fields
+            config = changed(large, **fields, **({"sequences": sequences} if tied else time_alone))
+            label = name if tied else f"{name}, time alone"
+            yield GridPoint({"values": values, "input": label}, config, (), tied, in_fast=False)
 
 
 def _length() -> Iterable[GridPoint]:
