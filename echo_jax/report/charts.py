@@ -5,7 +5,7 @@ NaN is unknown and not drawn. With `percent`, numbers are fractions and are writ
 `baseline` is the value by chance, or None.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import inf, isfinite, isinf, isnan
 from typing import Any
 
@@ -40,16 +40,16 @@ def dots_figure(
     """A row for each named summary, the first on top: a dot, its interval and its baseline."""
     names = [wrapped(name, 30) for name, _ in rows]
     figure, axes = _panel(1.3 + sum(0.22 + 0.18 * (1 + name.count("\n")) for name in names))
-    found = [summary for _, summary in rows]
-    never, end = _ends(found, baselines, percent)
-    for row, (summary, baseline) in enumerate(zip(found, baselines, strict=True)):
+    values = _array(summary for _, summary in rows)
+    never, end = _ends(values, baselines, percent)
+    dots = zip(np.minimum(values, never), baselines, strict=True)
+    for row, ((value, low, high), baseline) in enumerate(dots):
         if baseline is not None:
             axes.plot([baseline] * 2, [row - 0.36, row + 0.36], color=GREY, linewidth=1.8)
-        bounds = _bounds(summary, never)
-        axes.plot(bounds, [row, row], color=BLUE, linewidth=6, alpha=0.35, zorder=3)
-        face = "white" if isinf(summary.median) else BLUE
-        axes.plot(min(summary.median, never), row, "o", color=BLUE, markerfacecolor=face, zorder=4)
-        if isinf(summary.median):
+        axes.plot([low, high], [row, row], color=BLUE, linewidth=6, alpha=0.35, zorder=3)
+        face = "white" if value == never else BLUE
+        axes.plot(value, row, "o", color=BLUE, markerfacecolor=face, zorder=4)
+        if value == never:
             annotate(axes, "never", (never, row), (7, 0), va="center")
     axes.set_yticks(range(len(rows)), names)
     axes.tick_params(axis="y", length=0)
@@ -57,7 +57,7 @@ def dots_figure(
     axes.xaxis.set_major_formatter(_number_format(percent))
     axes.set_xlabel(wrapped(label, 70), fontsize=11, color=INK)
     axes.grid(axis="x", color=RULE, linewidth=0.8)
-    several = any(summary.interval for summary in found)
+    several = any(summary.interval for _, summary in rows)
     dot = "median, interval over seeds" if several else "one seed, no interval"
     marks = {dot: Line2D([], [], color=BLUE, marker="o", linewidth=0)}
     if any(baseline is not None for baseline in baselines):
@@ -80,7 +80,7 @@ def lines_figure(
     The legend has the order in which the lines end. With `log_x` every x is above 0.
     """
     figure, axes = _panel(3.7)
-    found = [summary for points in series.values() for _, summary in points]
+    found = _array(summary for points in series.values() for _, summary in points)
     never, end = _ends(found, [baseline], percent)
     axes.set_xscale("log" if log_x else "linear")
     lines, last = {}, {}
@@ -100,16 +100,16 @@ def lines_figure(
 def _line(axes: Axes, points: Sequence[tuple[float, Summary]], style: Any, never: float) -> Line2D:
     """The line of a series, with gaps at unknown and infinite values; a band for many points."""
     colour, marker, dashes, _ = style
-    at = [x for x, _ in points]
-    values = [e.median if isfinite(e.median) else np.nan for _, e in points]
-    low, high = np.transpose([_bounds(e, never) for _, e in points])
+    at, values = np.array([x for x, _ in points]), _array(summary for _, summary in points)
+    low, high = np.minimum(values[:, 1:], never).T
     if len(points) > 12:
         axes.fill_between(at, low, high, color=colour, alpha=0.18, linewidth=0)
     else:
         axes.vlines(at, low, high, color=colour, linewidth=4, alpha=0.3)
-    out = [x for x, e in points if isinf(e.median)]
+    middle = np.where(np.isfinite(values[:, 0]), values[:, 0], np.nan)
+    out = at[np.isinf(values[:, 0])]
     axes.plot(out, [never] * len(out), marker, color=colour, markerfacecolor="none", markersize=7)
-    (line,) = axes.plot(at, values, color=colour, marker=marker, linewidth=2, linestyle=dashes)
+    (line,) = axes.plot(at, middle, color=colour, marker=marker, linewidth=2, linestyle=dashes)
     return line
 
 
@@ -150,8 +150,8 @@ def bars_figure(
     names = [wrapped(group, max(4, 70 * every // len(groups))) for group in groups]
     axes.set_xticks(range(0, len(groups), every), names[::every])
     axes.tick_params(axis="x", length=0, pad=6)
-    found = [Summary(x, None) for values in series.values() for x in values if isfinite(x)]
-    axes.set_ylim(0, _ends(found, [baseline], percent)[1])
+    found = np.concatenate(list(series.values()))
+    axes.set_ylim(0, _ends(found[np.isfinite(found)], [baseline], percent)[1])
     _finish(axes, x_label, y_label, baseline, percent)
     _legend(figure, bars)
     return figure
@@ -245,26 +245,23 @@ def _legend(figure: Figure, marks: Mapping[str, Any], beside: bool = False) -> N
     figure.legend(marks.values(), marks.keys(), **style)
 
 
+def _array(found: Iterable[Summary]) -> np.ndarray:
+    """Medians and the bounds of their intervals `[N, 3]`; NaN without an interval."""
+    return np.array([(each.median, *(each.interval or (np.nan, np.nan))[:2]) for each in found])
+
+
 def _ends(
-    found: Sequence[Summary], baselines: Sequence[float | None], percent: bool
+    values: np.ndarray, baselines: Sequence[float | None], percent: bool
 ) -> tuple[float, float]:
     """The place of "never" on an axis from zero, and the end of the axis.
 
     The axis of fractions ends at 1, unless all of them are so small that it would flatten them.
     """
-    numbers = [x for median, interval in found for x in (median, *(interval or ())[:2])]
-    numbers += [baseline for baseline in baselines if baseline is not None]
-    largest = max((x for x in numbers if isfinite(x)), default=1.0) or 1.0
+    numbers = [*values.flat, *(baseline for baseline in baselines if baseline is not None)]
+    largest = max(filter(isfinite, numbers), default=1.0) or 1.0
     if percent and largest > 0.2:
         largest = 1.0
     return 1.15 * largest, largest * (1.32 if any(map(isinf, numbers)) else 1.04)
-
-
-def _bounds(summary: Summary, never: float) -> tuple[float, float]:
-    """The ends of an interval, at most `never`; NaN without an interval."""
-    if summary.interval is None or isnan(summary.median):
-        return np.nan, np.nan
-    return min(summary.interval.low, never), min(summary.interval.high, never)
 
 
 def _number_format(percent: bool) -> Formatter:

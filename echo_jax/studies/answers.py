@@ -16,8 +16,7 @@ from echo_jax.studies.grid_point import Label
 from echo_jax.studies.result_rows import ResultRow
 from echo_jax.studies.scores import median, places, scores
 
-LEARNED = 0.99
-"""The accuracy from which on a network counts as having learned."""
+LEARNED = 0.99  # the accuracy from which on a network counts as having learned
 
 MARGIN = 0.002
 """The equivalence margin for accuracies and chance, fixed before anything was run; where chance is
@@ -117,8 +116,7 @@ def absent(row: ResultRow, steps: int) -> bool:
     return places(row, "probe before")[1][steps] < row.baselines.accuracy + 0.01
 
 
-def parts(rows: Rows) -> list[str]:
-    """The accuracy of each part, and when it learns."""
+def _parts(rows: Rows) -> list[str]:
     two, three, four = rows
     blind = four.baselines.order_blind_accuracy
     return [
@@ -131,8 +129,7 @@ def parts(rows: Rows) -> list[str]:
     ]
 
 
-def mistake(rows: Rows) -> list[str]:
-    """The two causes: the value is not in the state, or no gradient reaches it."""
+def _mistake(rows: Rows) -> list[str]:
     one, two, whole = rows.each("batches_back", 1, 2, "all", batch=1)
     six, all_six = rows.each("batches_back", 1, "all", batch=6)
     untrained = rows(batches_back="untrained")
@@ -170,8 +167,7 @@ def _taught(row: ResultRow) -> bool:
     return median(row, "accuracy") >= LEARNED * knowable_share(row.config)
 
 
-def state(rows: Rows) -> list[str]:
-    """Part 4 with and without the carried state, the reason, and windows of 2."""
+def _state(rows: Rows) -> list[str]:
     zero, carried = rows.each("state", "zero", "carried", window=5, lag=1, batch=5)
     narrow = rows.each("state", "zero", "carried", window=2, lag=1, batch=5)
     one, five = rows.each("batch", 1, 5, window=2, lag=2, state="carried")
@@ -196,8 +192,7 @@ def state(rows: Rows) -> list[str]:
     ]
 
 
-def masking(rows: Rows) -> list[str]:
-    """Rows with missing values, rows without, and the cost of removing them."""
+def _masking(rows: Rows) -> list[str]:
     three = rows.each("missing_values", "extra token", "masked", "rows removed", lag=1)
     missing, full = (
         [percent(median(row, f"rows_apart {kind}")) for row in three]
@@ -214,8 +209,7 @@ def masking(rows: Rows) -> list[str]:
     ]
 
 
-def prefix(rows: Rows) -> list[str]:
-    """The window compared with all values so far, for a lag inside the window and one outside."""
+def _prefix(rows: Rows) -> list[str]:
     near, far = (rows.each("context", "window of 5", "all so far", lag=lag) for lag in (1, 5))
     first, curve = places(far[1], "accuracy_by_position")
     depends = "depends" if abs(curve[0] - curve[-1]) > 10 * MARGIN else "hardly depends"
@@ -230,8 +224,7 @@ def prefix(rows: Rows) -> list[str]:
     ]
 
 
-def lags(rows: Rows) -> list[str]:
-    """The author's guess, for lags inside the window and outside."""
+def _lags(rows: Rows) -> list[str]:
     inside = [row for row in rows if row.config.task.lag < row.config.task.window]
     outside = [row for row in rows if row.config.task.lag >= row.config.task.window]
     good, beyond = (list(filter(learned, some)) for some in (inside, outside))
@@ -256,8 +249,7 @@ def lags(rows: Rows) -> list[str]:
     ]
 
 
-def streams(rows: Rows) -> list[str]:
-    """Chunks compared with whole sequences, and the effect of more gradient or more data."""
+def _streams(rows: Rows) -> list[str]:
     chunks, whole = (
         {row.labels["lag"]: row for row in rows.all(trained_on=name)}
         for name in ("chunks of 5", "whole sequences")
@@ -282,8 +274,7 @@ def streams(rows: Rows) -> list[str]:
     ]
 
 
-def mlp(rows: Rows) -> list[str]:
-    """Windows, one value at a time, and a delay line."""
+def _mlp(rows: Rows) -> list[str]:
     lstm, perceptron = (
         rows.each("lag", 1, 4, 5, sees="windows of 5", network=name) for name in ("LSTM", "MLP")
     )
@@ -316,8 +307,7 @@ def _remembered(rows: Sequence[ResultRow]) -> str:
     return "a part of what it needs" if above > MARGIN else "nothing"
 
 
-def vocabulary(rows: Rows) -> list[str]:
-    """Two values, many values, and the effect of an embedding."""
+def _vocabulary(rows: Rows) -> list[str]:
     two = rows(values=2, input="one-hot")
     kinds = ("one-hot", "embedding of 64", "embedding of 64, tied")
     thousand = rows.each("input", *kinds, values=1000)
@@ -341,8 +331,7 @@ def vocabulary(rows: Rows) -> list[str]:
     ]
 
 
-def length(rows: Rows) -> list[str]:
-    """Which lengths are learned, and the rows of the shortest and the longest."""
+def _length(rows: Rows) -> list[str]:
     short, long = rows[0].labels, rows[-1].labels
     good = [f"{row.labels['length']:,}" for row in rows if learned(row)]
     return [
@@ -357,8 +346,7 @@ def length(rows: Rows) -> list[str]:
     ]
 
 
-def size(rows: Rows) -> list[str]:
-    """The smallest layer and the fewest sequences that learn each part."""
+def _size(rows: Rows) -> list[str]:
     said = []
     for part, whole in TUTORIAL_SEQUENCES.items():
         found = rows.all(part=part)
@@ -382,8 +370,7 @@ def _least(label: str, rows: Sequence[ResultRow], unit: str = "") -> str:
     return f"{min(good):,}{unit}" if good else "none of those tried"
 
 
-def framing(rows: Rows) -> list[str]:
-    """Exact matches and distances of both framings."""
+def _framing(rows: Rows) -> list[str]:
     said = []
     for part in (2, 4):
         classes, values = rows.each("framing", "classes", "values in [0, 1]", part=part)
@@ -400,8 +387,7 @@ def framing(rows: Rows) -> list[str]:
     return said
 
 
-def explain(rows: Rows) -> list[str]:
-    """Which input the answer follows, trained and untrained."""
+def _explain(rows: Rows) -> list[str]:
     said = []
     for row in rows:
         shares = places(row, "follows trained")[1]
@@ -419,8 +405,7 @@ def explain(rows: Rows) -> list[str]:
     ]
 
 
-def future(rows: Rows) -> list[str]:
-    """A test for equivalence to chance, the loss, and answers that are fed back."""
+def _future(rows: Rows) -> list[str]:
     ahead, echo = rows(lag=-1), rows(lag=1)
     chance = ahead.baselines.accuracy
     loss, baseline = round(median(ahead, "loss"), 4), round(ahead.baselines.loss, 4)  # as shown
@@ -447,10 +432,10 @@ def future(rows: Rows) -> list[str]:
 
 
 ANSWERS: dict[str, Callable[[Rows], list[str]]] = {
-    each.__name__: each
+    each.__name__.removeprefix("_"): each
     for each in (
-        parts, mistake, state, masking, prefix, lags, streams, mlp, vocabulary, length, size,
-        framing, explain, future,
+        _parts, _mistake, _state, _masking, _prefix, _lags, _streams, _mlp, _vocabulary, _length,
+        _size, _framing, _explain, _future,
     )
 }  # fmt: skip
 """The sentences of each study, by its name."""
