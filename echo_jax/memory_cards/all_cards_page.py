@@ -47,7 +47,8 @@ def page_of(cards: Sequence[Card], command: str) -> Page:
     """
     groups = by_protocol(cards)
     ordered = [card for group in groups for card in group]
-    names, links = names_of(ordered), dict[int, str]()
+    names = names_of(ordered)
+    links: dict[int, str] = {}
     for card, name in zip(ordered, names, strict=True):
         link = "card-" + (re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "cell")
         links[id(card)] = link if link not in links.values() else f"{link}-{len(links)}"

@@ -78,7 +78,8 @@ def _learning_tables(card: Card) -> list[Table]:
     learning, protocol = card["rows"]["learning"], card["protocol"]
     if learning is None:
         return []
-    headings, cells = ["lag"], dict[int, list[list[str]]]()
+    headings = ["lag"]
+    cells: dict[int, list[list[str]]] = {}
     tasks = [task for task in TASKS if learning[task]]
     for i, task in enumerate(tasks):
         headings += [f"{task}: updates", "95% interval", "seeds that succeeded"]

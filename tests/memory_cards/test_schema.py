@@ -18,6 +18,13 @@ def test_every_field_of_the_schema_is_in_some_card():
     assert declared == declared & fields_of([card(name) for name in CARDS])
 
 
+def test_every_field_of_a_summary_is_described(root):
+    text = (root / "docs" / "card.md").read_text()
+    fields = fields_of([card(name)["rows"] for name in CARDS])
+    by = {"stream", "hold", "copy", "0.99", "0.6", "1", "16"}  # tasks, thresholds, batch sizes
+    assert [name for name in sorted(fields - by) if f"`{name}`" not in text] == []
+
+
 @pytest.mark.parametrize(
     ("value", "kind", "sentence"),
     [
