@@ -12,7 +12,7 @@ from matplotlib.transforms import Bbox
 
 from echo_jax.memory_cards import card_figure, card_text
 from echo_jax.memory_cards.card_figure import TASKS, literal, shortened, unit_axis
-from echo_jax.memory_cards.card_text import Card, Reach, kind_of, reach
+from echo_jax.memory_cards.card_text import Card, Reach, kind_of, reach, span_of
 from echo_jax.report.number_formats import three_digits
 from echo_jax.report.styles import GREY, INK, RULE, SERIES, WIDTH, annotate, style_axes
 
@@ -28,8 +28,8 @@ def by_span(cards: Sequence[Card]) -> list[Card]:
     """Cards by stream span, the longest first, then by hold span; those without one last."""
 
     def key(card: Card) -> list[float]:
-        spans = [card["rows"][f"{task}_span"] for task in TASKS]
-        found = [reach(span["0.99"]) if span else None for span in spans]
+        spans = [span_of(card, task) for task in TASKS]
+        found = [reach(span) if span else None for span in spans]
         return [-each.median - 0.5 * each.at_least if each else 1.0 for each in found]
 
     return sorted(cards, key=key)
@@ -53,14 +53,14 @@ def spans_figure(cards: Sequence[Card]) -> Figure:
     style: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "ha": "right"}
     for row, card in enumerate(cards):
         for task, (x, _) in PLACES.items():
-            span = card["rows"][f"{task}_span"]
-            words = card_text.span_words(span["0.99"], card_text.AT_LEAST)[0] if span else "\u2013"
+            span = span_of(card, task)
+            words = card_text.span_words(span, card_text.AT_LEAST)[0] if span else "\u2013"
             axes.text(x, row, words, fontsize=10, color=INK, va="center", **style)
     for row, card in enumerate(cards):
         axes.axhline(row + 0.5, color=RULE, linewidth=0.8)
         for task, (_, shift) in PLACES.items():
-            if span := card["rows"][f"{task}_span"]:
-                _span_mark(axes, row + shift, reach(span["0.99"]), *TASKS[task][:2])
+            if span := span_of(card, task):
+                _span_mark(axes, row + shift, reach(span), *TASKS[task][:2])
     card_figure.lag_ticks(axes, [0, *ladder])
     axes.spines["left"].set_visible(False)
     axes.axvline(0, color=GREY, linewidth=1.2)
@@ -161,9 +161,10 @@ def _distances(points: np.ndarray, others: np.ndarray) -> np.ndarray:
 def cost_figure(cards: Sequence[Card]) -> Figure | None:
     """Stream span against the time of a step, marked by size of state; None if no card has both."""
     known = [
-        (card["rows"]["price"], reach(card["rows"]["stream_span"]["0.99"]).median, name)
+        (card["rows"]["price"], span["median"], name)
         for card, name in zip(cards, card_text.names_of(cards), strict=True)
-        if card["rows"]["stream_span"] and "1" in (card["rows"]["price"] or {}).get("stream", {})
+        if (span := span_of(card, "stream"))
+        and "1" in (card["rows"]["price"] or {}).get("stream", {})
     ]
     if not known:
         return None

@@ -27,7 +27,7 @@ def _part(card: Card, *path: str) -> Any:
 
 def _span(card: Card, task: str, threshold: str) -> Entry:
     """A span with its interval; a lower bound sorts just above its number."""
-    span = _part(card, f"{task}_span", threshold)
+    span = card_text.span_of(card, task, threshold)
     if not span:
         return MISSING
     found, (median, interval) = reach(span), card_text.span_words(span, card_text.AT_LEAST)

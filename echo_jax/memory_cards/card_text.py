@@ -58,6 +58,11 @@ def chance(card: Card) -> str:
     return percent(1 / card["protocol"]["vocab_size"])
 
 
+def span_of(card: Card, task: str, threshold: str = "0.99") -> Row | None:
+    """The span of a task at a threshold; None if the card does not have it."""
+    return (card["rows"][f"{task}_span"] or {}).get(threshold)
+
+
 class Reach(NamedTuple):
     """The median of a span and its interval; `at_least` marks a lower bound."""
 
@@ -278,7 +283,7 @@ def big_numbers(card: Card) -> list[tuple[str, str, str]]:
     """The six numbers of a figure: name, value and interval; empty if not measured."""
     summary, found = card["rows"], []
     for task in TASKS:
-        span = (summary[f"{task}_span"] or {}).get("0.99")
+        span = span_of(card, task)
         found.append((f"{task} span, lags", *(span_words(span, AT_LEAST) if span else ("", ""))))
     bits = summary["capacity"] and summary["capacity"]["exact"]
     words = (three_digits(bits["median"]), bounds(bits, three_digits)) if bits else ("", "")

@@ -118,6 +118,15 @@ def test_whatever_stands_in_a_card_is_text():
     assert "\\<u\\>$5\\</u\\> \\| \\*x\\*" in markdown_page(page_of(odd))
 
 
+def test_a_card_whose_protocol_has_no_threshold_of_99_percent_is_on_the_page():
+    other = card("lstm")
+    other["protocol"]["thresholds"] = [0.9]
+    page = page_of(fabricated_cards.signed(other))
+    (table,) = page.sections[1].tables
+    assert "stream span" not in table.headings
+    assert "20 steps back" in page.sections[-1].answer[0]
+
+
 @pytest.fixture
 def folder(tmp_path):
     card_files.write(made("shift-5"), tmp_path)
