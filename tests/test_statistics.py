@@ -18,20 +18,18 @@ def test_recalled_bits_of_values_drawn_uniformly(loss, values, bits):
     assert statistics.recalled_bits(loss, math.log(values)) == pytest.approx(bits, abs=1e-12)
 
 
-def test_the_count_of_sequences_includes_those_of_the_mean():
-    accuracy = np.concatenate([np.zeros(30), np.ones(50)])
-    assert statistics.sequences_until(accuracy, threshold=1.0, width=20) == 50
-    assert statistics.sequences_until(np.ones(25), width=20) == 20
-
-
-def test_a_mean_of_exactly_the_threshold_counts():
-    accuracy = np.array([0.95, 0.95, 0.95, 0.95] + [1.0] * 16, np.float32)
-    assert statistics.sequences_until(accuracy) == 20
-
-
-def test_learning_that_never_arrives_gives_none():
-    assert statistics.sequences_until(np.full(100, 0.98)) is None
-    assert statistics.sequences_until(np.ones(19)) is None
+@pytest.mark.parametrize(
+    ("accuracy", "sequences"),
+    [
+        ([0.0] * 30 + [1.0] * 50, 50),  # with those of the mean
+        ([1.0] * 25, 20),
+        ([0.95] * 4 + [1.0] * 16, 20),  # a mean of exactly the threshold, in float32
+        ([0.98] * 100, None),
+        ([1.0] * 19, None),
+    ],
+)
+def test_sequences_until_a_running_mean_of_20_reaches_99_percent(accuracy, sequences):
+    assert statistics.sequences_until(np.array(accuracy, np.float32)) == sequences
 
 
 @pytest.mark.parametrize(
@@ -67,19 +65,19 @@ def test_wilsons_interval_has_its_published_bounds(successes, trials, low, high)
     assert interval.coverage == pytest.approx(0.95, abs=1e-4)
 
 
-def test_values_that_never_came_count_as_infinity_in_a_summary():
-    found = statistics.summary_of([300, None, 400])
-    assert found == (400, (300, math.inf, 0.75))
-    assert statistics.summary_of([300, None, None]).median == math.inf
-    assert statistics.summary_of([300, None]).median == math.inf
-    assert statistics.summary_of(np.array([2.0, 1.0, 4.0, 3.0])).median == 2.5
-
-
-def test_one_value_has_a_median_and_no_interval_and_none_has_neither():
-    assert statistics.summary_of([7.0]) == (7, None)
-    assert statistics.summary_of([None]) == (math.inf, None)
-    with pytest.raises(ValueError, match="at least one value"):
-        statistics.summary_of([])
+@pytest.mark.parametrize(
+    ("values", "summary"),
+    [
+        ([300, None, 400], (400, (300, math.inf, 0.75))),  # what never came counts as infinity
+        ([300, None, None], (math.inf, (300, math.inf, 0.75))),
+        ([300, None], (math.inf, (300, math.inf, 0.5))),
+        ([2.0, 1.0, 4.0, 3.0], (2.5, (1, 4, 0.875))),
+        ([7.0], (7, None)),
+        ([None], (math.inf, None)),
+    ],
+)
+def test_a_summary_is_a_median_and_its_interval(values, summary):
+    assert statistics.summary_of(values) == summary
 
 
 REMISSION_6MP = [6, 6, 6, 7, 10, 13, 16, 22, 23], [6, 9, 10, 11, 17, 19, 20, 25, 32, 32, 34, 35]
@@ -126,17 +124,14 @@ def test_seeds_that_never_arrive_are_censored_and_not_dropped():
     assert len(statistics.kaplan_meier(never, [False] * 5).time) == 0
 
 
-def test_the_median_is_the_first_time_at_which_at_most_half_are_still_to_arrive():
-    for count in (2, 4, 8, 10, 50):
-        found = statistics.survival_median(np.arange(count) + 1, np.ones(count, bool))
-        assert found.median == count / 2
-
-
 def test_seeds_that_all_arrive_together_have_an_upper_bound_if_there_are_enough():
     """All of n are beyond the median with a probability of 1/2^n: at most 2.5% from 6 on."""
     for count in range(1, 10):
         found = statistics.survival_median([300] * count, [True] * count)
         assert found == (300, 300, 300 if count >= 6 else math.inf)
+    for count in (2, 4, 8, 10, 50):  # the first time at which at most half are still to arrive
+        found = statistics.survival_median(np.arange(count) + 1, np.ones(count, bool))
+        assert found.median == count / 2
 
 
 @pytest.mark.parametrize("seeds", [8, 20])
@@ -148,15 +143,6 @@ def test_the_interval_of_a_survival_median_covers_about_as_often_as_it_says(seed
         found = statistics.survival_median(np.minimum(times, cut), times <= cut)
         covered += found.low <= math.log(2) <= found.high
     assert 0.91 < covered / 600 < 0.99
-
-
-@pytest.mark.parametrize(
-    ("times", "reached"),
-    [([], []), ([1.0, math.inf], [True, False]), ([1.0], [True, True]), ([math.nan], [True])],
-)
-def test_times_that_cannot_be_are_refused(times, reached):
-    with pytest.raises(ValueError, match="Give a"):
-        statistics.kaplan_meier(times, reached)
 
 
 @pytest.mark.parametrize(
@@ -187,14 +173,6 @@ def test_random_signs_give_nearly_what_all_of_them_give_and_never_zero():
     assert 0 < abs(found - p) < 8 * math.sqrt(p * (1 - p) / 100_000)  # one side, doubled
     assert statistics.sign_flip_test(differences) == found
     assert statistics.sign_flip_test(np.full(40, 1.0)) == pytest.approx(2 / 100_001)
-
-
-@pytest.mark.parametrize(
-    "bad", [[], [1.0], [1.0, math.inf], [math.nan, 1.0], [[1.0, 2.0]], [None, 1.0]]
-)
-def test_differences_that_are_not_finite_numbers_are_refused(bad):
-    with pytest.raises(ValueError, match="list of finite numbers"):
-        statistics.sign_flip_test(bad)
 
 
 @pytest.mark.parametrize(
@@ -232,19 +210,6 @@ def test_a_comparison_is_of_the_differences_and_not_of_the_medians():
     assert back == (-1.0, (-5.0, 1.0, 15 / 16), 12 / 32, 1.5 / 5)
 
 
-@pytest.mark.parametrize(
-    ("first", "second", "sentence"),
-    [
-        ([1.0, 2.0, 3.0], [1.0, 2.0], "two values each, not 3 and 2"),
-        ([1.0, math.inf], [1.0, math.inf], "list of finite numbers"),
-        ([1.0], [3.0], "at least 2 of them"),
-    ],
-)
-def test_pairs_that_cannot_be_compared_are_refused(first, second, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        statistics.paired_comparison(first, second)
-
-
 def test_a_mean_is_equivalent_where_its_whole_interval_is_within_the_margin():
     values = [9.0, 10.0, 11.0]  # mean 10, deviation 1: 10 +- 2.919986 / sqrt 3
     found = statistics.mean_equivalent(values, target=10.5, margin=2.2)
@@ -257,6 +222,33 @@ def test_a_mean_is_equivalent_where_its_whole_interval_is_within_the_margin():
     assert statistics.mean_equivalent(values, target=9.5, margin=2.2).equivalent
 
 
+REFUSED = [
+    (statistics.summary_of, ([],), "at least one value"),
+    *[
+        (statistics.kaplan_meier, times_and_reached, "Give a")
+        for times_and_reached in [
+            ([], []), ([1.0, math.inf], [True, False]), ([1.0], [True, True]), ([math.nan], [True]),
+        ]
+    ],
+    *[
+        (statistics.sign_flip_test, (bad,), "list of finite numbers")
+        for bad in ([], [1.0], [1.0, math.inf], [math.nan, 1.0], [[1.0, 2.0]], [None, 1.0])
+    ],
+    (statistics.paired_comparison, ([1.0, 2.0, 3.0], [1.0, 2.0]), "two values each, not 3 and 2"),
+    (statistics.paired_comparison, ([1.0, math.inf], [1.0, math.inf]), "list of finite numbers"),
+    (statistics.paired_comparison, ([1.0], [3.0]), "at least 2 of them"),
+    (statistics.mean_equivalent, ([1.0], 1.0, 1.0), "at least 2"),
+    (statistics.mean_equivalent, ([1.0, math.nan], 1.0, 1.0), "finite"),
+    (statistics.mean_equivalent, ([1.0, 2.0], 1.0, 0.0), "above 0"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("function", "arguments", "sentence"), REFUSED)
+def test_values_without_an_answer_are_refused(function, arguments, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        function(*arguments)
+
+
 def test_a_mean_at_the_margin_is_called_equivalent_in_one_of_twenty_cases():
     draws = np.random.default_rng(4).normal(1.0, 0.2, size=(2000, 8))
     found = [statistics.mean_equivalent(draw, target=0.0, margin=1.0) for draw in draws]
@@ -266,13 +258,12 @@ def test_a_mean_at_the_margin_is_called_equivalent_in_one_of_twenty_cases():
     assert abs(called - 0.05) < 4 * math.sqrt(0.05 * 0.95 / 2000)
 
 
-@pytest.mark.parametrize(
-    ("values", "margin", "sentence"),
-    [([1.0], 1.0, "at least 2"), ([1.0, math.nan], 1.0, "finite"), ([1.0, 2.0], 0.0, "above 0")],
-)
-def test_an_equivalence_that_cannot_be_tested_is_refused(values, margin, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        statistics.mean_equivalent(values, 1.0, margin)
+def test_the_prediction_interval_by_hand():
+    difference, interval = statistics.predicted_difference([1, 3], [0, 0])
+    assert difference == 2
+    half = 12.706 * np.sqrt(2)  # variance 2 / 2 = 1, one degree of freedom: t 12.706
+    assert interval[:2] == pytest.approx((2 - half, 2 + half), rel=1e-3)
+    assert statistics.predicted_difference([2, 2], [1, 1]) == (1, (1, 1, 0.95))
 
 
 @pytest.mark.slow
@@ -285,15 +276,3 @@ def test_a_prediction_of_a_difference_holds_for_a_repeat_in_95_of_100():
         _, interval = statistics.predicted_difference(a, b)
         held += interval.low <= again.mean() - b_again.mean() <= interval.high
     assert abs(held / 2000 - 0.95) < 0.02
-
-
-def test_the_prediction_interval_by_hand():
-    difference, interval = statistics.predicted_difference([1, 3], [0, 0])
-    assert difference == 2
-    # variance 2 / 2 = 1, one degree of freedom: t 12.706
-    assert interval.high - 2 == pytest.approx(12.706 * np.sqrt(2), rel=1e-3)
-    assert 2 - interval.low == pytest.approx(12.706 * np.sqrt(2), rel=1e-3)
-
-
-def test_values_that_do_not_vary_predict_themselves():
-    assert statistics.predicted_difference([2, 2], [1, 1]) == (1, (1, 1, 0.95))

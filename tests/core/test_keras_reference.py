@@ -5,7 +5,6 @@
 
 import functools
 import json
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -88,11 +87,3 @@ def test_the_first_losses_with_the_adam_of_optax_are_those_of_keras(reference_fi
     rate = json.loads(str(case["meta"]))["learning_rate"]
     rtol = 1e-4 * max(1, rate / 1e-3)
     np.testing.assert_allclose(losses[:20], case["losses"][:20], rtol=rtol, atol=1e-6)
-
-
-@pytest.mark.parametrize("kind", ["bidirectional"])
-def test_an_unknown_kind_of_file_is_refused(kind):
-    case = np.load(Path(__file__).parents[1] / "keras_reference" / "part4_window.npz")
-    meta = json.loads(str(case["meta"])) | {"framing": kind}
-    with pytest.raises(KeyError, match=kind):
-        configuration(meta, "adam")

@@ -1,6 +1,5 @@
 """What the tutorial claims, with 8 seeds each: the parts that learn, and the one that cannot."""
 
-import dataclasses
 import functools
 import math
 
@@ -8,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from echo_jax.config import PARTS
+from echo_jax.config import PARTS, changed
 from echo_jax.core import many_seeds
 from echo_jax.statistics import sequences_until
 
@@ -16,22 +15,16 @@ pytestmark = pytest.mark.slow
 SEEDS = 8
 
 
-def change(part, **fields):
-    """A part with some fields changed, wherever in the configuration they are."""
-    config = PARTS[part]
-    for name in ("task", "network", "training"):
-        nested = getattr(config, name)
-        mine = {k: v for k, v in fields.items() if hasattr(nested, k)}
-        config = dataclasses.replace(config, **{name: dataclasses.replace(nested, **mine)})
-    return config
+@functools.cache
+def program(shapes):
+    return jax.jit(functools.partial(many_seeds.train_and_evaluate, shapes))
 
 
 @functools.cache
 def learn(config):
     """Held-out accuracy and loss of each seed, `[S]`, and its sequences to 99%."""
-
-    runs = [dataclasses.replace(config, seed=seed) for seed in range(SEEDS)]
-    train = jax.jit(functools.partial(many_seeds.train_and_evaluate, config.shapes))
+    runs = [changed(config, seed=seed) for seed in range(SEEDS)]
+    train = program(config.shapes)
     _, metrics, scored = jax.device_get(train(many_seeds.stack_traced(runs)))
     reached = [sequences_until(curve) for curve in metrics.accuracy.mean(axis=2)]
     return scored.accuracy, scored.loss, reached
@@ -57,13 +50,13 @@ def test_part_3_stays_at_chance_in_every_seed():
 
 def test_part_3_learns_once_its_target_is_in_the_window():
     """The control: the same network, batches, state and training; only the lag is 0."""
-    accuracy, _, reached = learn(change("no-context", lag=0))
+    accuracy, _, reached = learn(changed(PARTS["no-context"], lag=0))
     assert np.all(accuracy >= 0.99)
     assert None not in reached
 
 
 def test_part_3_with_batch_1_has_the_target_in_its_state_but_is_not_taught_to_keep_it():
-    accuracy, _, reached = learn(change("no-context", batch_size=1))
+    accuracy, _, reached = learn(changed(PARTS["no-context"], batch_size=1))
     assert np.all((accuracy > 0.04) & (accuracy < 0.12))
     assert reached == [None] * SEEDS
 
@@ -75,27 +68,27 @@ def test_part_4_learns_in_every_seed():
 
 
 def test_part_4_without_carried_state_learns_perfectly_and_sooner():
-    accuracy, _, reached = learn(change("context", stateful=False))
+    accuracy, _, reached = learn(changed(PARTS["context"], stateful=False))
     assert np.all(accuracy == 1)
     assert max(reached) < min(learn(PARTS["context"])[2])
 
 
-@pytest.mark.parametrize("lag", [0, 2, 4])
+@pytest.mark.parametrize("lag", [0, 4])
 def test_every_lag_inside_the_window_is_learned(lag):
-    accuracy, _, _ = learn(change("context", stateful=False, lag=lag))
+    accuracy, _, _ = learn(changed(PARTS["context"], stateful=False, lag=lag))
     assert np.all(accuracy >= 0.999)
 
 
 def test_a_lag_outside_the_window_is_not_learned():
-    accuracy, _, reached = learn(change("context", stateful=False, lag=5))
+    accuracy, _, reached = learn(changed(PARTS["context"], stateful=False, lag=5))
     assert np.all(accuracy < 0.015)
     assert reached == [None] * SEEDS
 
 
 def test_streams_learn_lag_1_and_masked_prefixes_do_too():
-    streams = change("context", layout="streams", sequences=1000)
+    streams = changed(PARTS["context"], layout="streams", sequences=1000)
     accuracy, _, reached = learn(streams)
     assert np.all(accuracy >= 0.99)
     assert None not in reached
-    prefixes = change("context", layout="prefixes", window=25, stateful=False)
+    prefixes = changed(PARTS["context"], layout="prefixes", window=25, stateful=False)
     assert np.all(learn(prefixes)[0] >= 0.99)

@@ -124,10 +124,12 @@ def logits_by_definition(config, params):
     return found
 
 
-def test_every_answer_is_that_of_a_forward_pass_in_numpy(config):
+def test_every_answer_is_that_of_a_forward_pass_in_numpy(name):
+    config, first = KINDS[name]
     expected = logits_by_definition(config, setup(config)[1])
     _, answers = one_by_one(config)
     np.testing.assert_array_equal(np.flatnonzero(answers.exists), list(expected))
+    np.testing.assert_array_equal(answers.exists, np.arange(LENGTH) >= first)
     logits = answers.logits[answers.exists]
     np.testing.assert_allclose(logits, list(expected.values()), atol=2e-5)
     np.testing.assert_array_equal(answers.token, np.argmax(answers.logits, axis=-1))
@@ -149,11 +151,6 @@ def test_it_makes_no_difference_how_the_tokens_are_cut(config):
         np.testing.assert_array_equal(answers.token[shown & clear], expected.token[shown & clear])
 
 
-def test_the_first_answer_comes_with_the_first_row(name):
-    config, first = KINDS[name]
-    np.testing.assert_array_equal(one_by_one(config)[1].exists, np.arange(LENGTH) >= first)
-
-
 def answers_of_evaluation(config):
     network, params, _, _ = setup(config)
     task = config.task
@@ -163,7 +160,27 @@ def answers_of_evaluation(config):
     return jax.tree.map(lambda leaf: np.asarray(leaf[0]), answers)
 
 
-def assert_agrees_with_evaluation(config):
+class StartsAtOne(nn.SimpleCell):
+    carry_init: nn.initializers.Initializer = nn.initializers.ones_init()
+
+
+OF_EVALUATION = {
+    "windows": KINDS["windows"][0],
+    "windows, stateful": KINDS["windows, stateful, B 5, lag beyond"][0],
+    "streams": KINDS["streams"][0],
+    "gru, windows": make("windows", 2, 1, 4, True, "gru"),
+    "carry of ones, prefixes": make("prefixes", 3, 1, 11, True, "test_online:StartsAtOne"),
+    "carry of ones, streams": make("streams", 4, 1, 2, False, "test_online:StartsAtOne"),
+    "embedding and a missing token": make(
+        *("prefixes", 3, 1, 2, True), missing="token", encoding="embedding", embedding_dim=5,
+        tied=True,
+    ),
+    "mlp of values": make("windows", 3, 2, 1, True, "mlp", delay_line=5, framing="values"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("config", OF_EVALUATION.values(), ids=OF_EVALUATION)
+def test_evaluation_gives_the_same_answers(config):
     """Evaluation drops the first rows that fill no batch: where it does, echo starts later."""
     task, streams = config.task, config.task.layout == "streams"
     dropped = 0 if streams else len(task.target_times) % task.batch_size
@@ -179,57 +196,6 @@ def assert_agrees_with_evaluation(config):
     np.testing.assert_array_equal(answers.token[shown], expected.predicted[positions])
     loss = score(answers.logits[shown], TOKENS[times - task.lag], task.framing)
     np.testing.assert_allclose(loss, expected.loss[positions], atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "windows",
-        "windows, stateful, B 5, lag beyond",
-        "prefixes, stateful, lag beyond",
-        "streams",
-    ],
-    indirect=True,
-)
-def test_evaluation_gives_the_same_answers(config):
-    assert_agrees_with_evaluation(config)
-
-
-class StartsAtOne(nn.SimpleCell):
-    carry_init: nn.initializers.Initializer = nn.initializers.ones_init()
-
-
-@pytest.mark.parametrize(
-    "config",
-    [
-        make("windows", 2, 1, 4, True, "gru"),
-        make("prefixes", 3, 1, 11, True, "test_online:StartsAtOne"),
-        make("streams", 4, 1, 2, False, "test_online:StartsAtOne"),
-        make(
-            *("prefixes", 3, 1, 2, True), missing="token", encoding="embedding", embedding_dim=5,
-            tied=True,
-        ),
-        pytest.param(
-            make("prefixes", 3, 1, 2, False, "gru", missing="token"), marks=pytest.mark.slow
-        ),
-        make("windows", 3, 2, 1, True, "mlp", delay_line=5, framing="values"),
-        pytest.param(
-            make("streams", 3, 1, 1, True, "mlp", delay_line=2), marks=pytest.mark.slow
-        ),
-    ],
-    ids=[
-        "gru, windows", "carry of ones, prefixes", "carry of ones, streams",
-        "embedding and a missing token", "gru and a missing token", "mlp of values", "mlp, streams",
-    ],
-)  # fmt: skip
-def test_any_other_cell_gives_the_answers_of_evaluation_too(config):
-    assert_agrees_with_evaluation(config)
-
-
-def test_a_prefix_that_fills_its_window_is_a_window():
-    _, found = one_by_one(KINDS["prefixes"][0])
-    _, expected = one_by_one(KINDS["windows"][0])
-    chex.assert_trees_all_close(found.logits[2:], expected.logits[2:], atol=1e-6)
 
 
 def test_the_state_keeps_its_shapes_and_holds_nothing_that_its_kind_does_not_need(config):
@@ -320,21 +286,22 @@ def follows(config, params, *positions):
 
 
 STATELESS = delay_config("windows", window=3, batch_size=2, stateful=False)
-STREAM = delay_config("streams", window=3, batch_size=2, stateful=True)
 
 
-@pytest.mark.parametrize("config", [STATELESS, STREAM], ids=["windows", "stream"])
-def test_the_answer_of_a_delay_line_follows_the_token_one_step_back_and_no_other(config):
+@pytest.mark.parametrize(
+    ("layout", "window", "stateful", "back"),
+    [
+        ("windows", 3, False, 1),
+        ("streams", 3, True, 1),
+        ("windows", 1, True, 2),  # row r continues row r - 2, so a step before is two steps back
+    ],
+)
+def test_the_answer_of_a_delay_line_follows_the_token_that_it_says_and_no_other(
+    layout, window, stateful, back
+):
+    config = delay_config(layout, window, batch_size=2, stateful=stateful)
     found = follows(config, delay_line(1), 0, 1, 2, 3, 8, 9)  # 9 is outside the sequence
-    np.testing.assert_array_equal(found, [0, 1, 0, 0, 0, 0])
-
-
-def test_a_row_that_continues_row_r_minus_b_follows_the_token_b_steps_back():
-    """W 1 and B 2: what was one step before is what was seen two steps back."""
-    config = delay_config("windows", window=1, batch_size=2, stateful=True)
-    np.testing.assert_array_equal(
-        follows(config, delay_line(1), 0, 1, 2, 3, 8, 9), [0, 0, 1, 0, 0, 0]
-    )
+    np.testing.assert_array_equal(found, np.arange(6) == back)
 
 
 def test_only_a_change_that_reaches_the_answer_counts():
@@ -350,14 +317,10 @@ def test_only_a_change_that_reaches_the_answer_counts():
     assert not np.any(np.delete(found, 1))
 
 
-def test_the_answer_of_random_weights_follows_nothing():
-    found = follows(STATELESS, setup(STATELESS)[1], 0, 1, 2, 3, 8, 9)
-    assert np.all(found < 3 / VOCAB)
-
-
 def test_the_share_of_a_position_does_not_depend_on_the_others():
-    params = setup(STATELESS)[1]
+    params = setup(STATELESS)[1]  # random weights, whose answer follows nothing
     together = follows(STATELESS, params, 0, 1, 2, 3, 8, 9)
     turned = follows(STATELESS, params, 9, 8, 3, 2, 1, 0)
-    assert 0 < together[0] < 1
+    assert together[0] > 0
+    assert np.all(together < 3 / VOCAB)
     np.testing.assert_array_equal(turned, together[::-1])

@@ -4,7 +4,7 @@ import hypothesis
 import hypothesis.strategies as st
 import pytest
 
-from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, TrainingConfig, changed
+from echo_jax.config import RunConfig, changed
 from echo_jax.core.target_place import knowable_share, target_place
 from echo_jax.exceptions import ConfigError
 
@@ -94,46 +94,40 @@ def test_the_share_that_can_be_known_counts_the_rows_that_were_fed_their_target(
     assert knowable_share(config) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(
-    ("window", "lag", "batch_size", "place"),
-    [(1, 1, 6, "skipped"), (1, 13, 1, "early"), (1, 12, 1, "state"), (5, 5, 5, "state")],
-)
-def test_a_target_that_no_state_holds_was_skipped_or_over_before_the_first_row(
-    window, lag, batch_size, place
-):
-    task = TaskConfig(window=window, lag=lag, batch_size=batch_size)
-    assert target_place(RunConfig(task)) == place
+STREAMS, MLP = {"layout": "streams"}, {"cell": "mlp"}
+PLACES = [
+    # a target that no state holds was skipped, or over before the first row
+    ({"window": 1, "batch_size": 6}, "skipped"),
+    ({"window": 1, "lag": 13, "batch_size": 1}, "early"),
+    ({"window": 1, "lag": 12, "batch_size": 1}, "state"),
+    ({"lag": 5}, "state"),
+    (STREAMS | {"lag": -1}, "future"),
+    (STREAMS | {"lag": 4, "stateful": False}, "window"),
+    (STREAMS | {"lag": 5}, "state"),
+    (STREAMS | {"lag": 5, "stateful": False}, "zeroed"),
+    # all of it is in the chunk before, or in the one before that
+    (STREAMS | {"lag": 9, "bptt_batches": 2}, "replayed"),
+    (STREAMS | {"lag": 10, "bptt_batches": 2}, "state"),
+    (STREAMS | {"lag": 10, "bptt_batches": 3}, "replayed"),
+    # a delay line reaches no further
+    (
+        {"layout": "streams", "lag": 9, "bptt_batches": 2, "cell": "mlp", "delay_line": 10},
+        "replayed",
+    ),
+    (STREAMS | {"lag": 9, "bptt_batches": 2, "delay_line": 9} | MLP, "delayed"),
+    (STREAMS | {"lag": 4, "delay_line": 4} | MLP, "delayed"),
+]
+
+
+@pytest.mark.parametrize(("fields", "place"), PLACES)
+def test_the_place_of_the_target_by_example(fields, place):
+    assert target_place(changed(RunConfig(), **fields)) == place
 
 
 @pytest.mark.parametrize(
-    ("lag", "stateful", "place", "share"),
-    [
-        (-1, True, "future", 0.0),
-        (4, False, "window", 5 / 21),  # the last step of each chunk of 5 and none before it
-        (5, True, "state", 1.0),
-        (5, False, "zeroed", 0.0),
-    ],
+    ("lag", "stateful", "share"),
+    [(-1, True, 0), (4, False, 5 / 21), (5, True, 1), (5, False, 0)],  # 4: the last of each chunk
 )
-def test_the_place_of_the_target_in_streams(lag, stateful, place, share):
-    config = RunConfig(TaskConfig(lag=lag, layout="streams"), NetworkConfig(stateful=stateful))
-    assert (target_place(config), knowable_share(config)) == (place, pytest.approx(share))
-
-
-@pytest.mark.parametrize(
-    ("lag", "batches", "line", "place"),
-    [
-        (9, 2, None, "replayed"),  # all of it is in the chunk before, or in the one before that
-        (10, 2, None, "state"),
-        (10, 3, None, "replayed"),
-        (9, 2, 10, "replayed"),
-        (9, 2, 9, "delayed"),
-        (4, 1, 4, "delayed"),
-    ],
-)
-def test_streams_run_again_reach_further_back_and_a_delay_line_no_further(
-    lag, batches, line, place
-):
-    network = NetworkConfig("lstm" if line is None else "mlp", delay_line=line)
-    training = TrainingConfig(bptt_batches=batches)
-    run = RunConfig(TaskConfig(lag=lag, layout="streams"), network, training)
-    assert target_place(run) == place
+def test_the_share_that_can_be_known_in_streams(lag, stateful, share):
+    config = changed(RunConfig(), lag=lag, layout="streams", stateful=stateful)
+    assert knowable_share(config) == pytest.approx(share)

@@ -5,6 +5,7 @@ import os
 import re
 import tracemalloc
 from pathlib import Path
+from unittest import mock
 
 import hypothesis
 import hypothesis.strategies as st
@@ -35,36 +36,27 @@ def new_file(tmp_path_factory):
     return write
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        "t,x\n1,a\n2,b\n",
-        "t,x\n1,a\n2,b",
-        "t;x\r\n1;a\r\n2;b\r\n\r\n \r\n",
-        "t\tx\n1\ta\n2\tb\n\n\n",
-        "t,x\r1,a\r2,b\r",
-        "\ufefft,x\n1,a\n2,b\n",
-        '"t","x"\n"1","a"\n"2","b"\n',
-        "t , x \n1, a\n2,b \n",
-        "t,x\n1,a,\n2,b,,\n",
-    ],
-)
-def test_a_column_is_the_same_however_the_file_is_written(new_file, content):
-    assert read_column(new_file(content), " x ") == ("x", ["a", "b"], [2, 3])
+TWO_LINES = ("x", ["a", "b"], [2, 3])
+GOOD_FILES = [
+    ("t,x\n1,a\n2,b\n", " x ", TWO_LINES),
+    ("t,x\n1,a\n2,b", "x", TWO_LINES),
+    ("t;x\r\n1;a\r\n2;b\r\n\r\n \r\n", "x", TWO_LINES),
+    ("t\tx\n1\ta\n2\tb\n\n\n", "x", TWO_LINES),
+    ("t,x\r1,a\r2,b\r", "x", TWO_LINES),
+    ("\ufefft,x\n1,a\n2,b\n", "x", TWO_LINES),
+    ('"t","x"\n"1","a"\n"2","b"\n', "x", TWO_LINES),
+    ("t , x \n1, a\n2,b \n", "x", TWO_LINES),
+    ("t,x\n1,a,\n2,b,,\n", "x", TWO_LINES),
+    ("x\n7\n 8 \n", None, ("x", ["7", "8"], [2, 3])),  # the only column needs no name
+    ("7\n8\n", "7", ("7", ["8"], [2])),  # unless it is a number
+    ("x,y,y\n1,2,3\n", "x", ("x", ["1"], [2])),
+    ('t,x\n"1\n1\r\n1","a,""\nb"\n2,c\n', "x", ("x", ['a,"\nb', "c"], [2, 6])),
+]
 
 
-def test_the_only_column_needs_no_name_unless_it_is_a_number(new_file):
-    assert read_column(new_file("x\n7\n 8 \n")) == ("x", ["7", "8"], [2, 3])
-    assert read_column(new_file("7\n8\n"), "7") == ("7", ["8"], [2])
-
-
-def test_two_columns_of_one_name_do_not_matter_when_another_is_read(new_file):
-    assert read_column(new_file("x,y,y\n1,2,3\n"), "x").words == ["1"]
-
-
-def test_separators_quotes_and_line_breaks_may_stand_in_a_quoted_cell(new_file):
-    content = 't,x\n"1\n1\r\n1","a,""\nb"\n2,c\n'
-    assert read_column(new_file(content), "x") == ("x", ['a,"\nb', "c"], [2, 6])
+@pytest.mark.parametrize(("content", "column", "expected"), GOOD_FILES)
+def test_a_column_is_read_however_the_file_is_written(new_file, content, column, expected):
+    assert read_column(new_file(content), column) == expected
 
 
 BAD_FILES = [
@@ -77,11 +69,7 @@ BAD_FILES = [
     ("-0.5\n18\n", None, "line 1 has the number '-0.5' where the name of the column belongs"),
     ("t,x\n1,2\n", None, "has 2 columns: use --column with one of 't', 'x'"),
     ("t,price\n1,2\n", "prise", "has no column 'prise': use --column with one of 't', 'price'"),
-    (
-        ";".join(f"c{i}" for i in range(13)) + "\n",
-        "x\n" * 999,
-        "has no column 'x\\nx\\n",
-    ),
+    ("a;b\n", "x\n" * 999, "has no column 'x\\nx\\n"),
     ("x,t,x\n1,2,3\n", "x", "has 2 columns named 'x': use --column with one of"),
     ("t,x\n1,2\n3\n", "x", "line 3 has no value in column 'x': fill it or remove the line"),
     ("x\n1\n\n3\n", "x", "line 3 has no value in column 'x'"),
@@ -105,7 +93,9 @@ def test_a_file_that_has_no_such_column_is_refused_in_one_sentence(
     assert len(str(refusal.value)) < 2000
 
 
-def test_a_path_that_is_no_regular_file_is_refused_and_a_link_to_one_is_read(new_file, tmp_path):
+def test_a_path_that_is_no_regular_file_is_refused_and_a_link_to_one_is_read(
+    new_file, tmp_path, monkeypatch
+):
     os.mkfifo(tmp_path / "pipe")
     nul = tmp_path / "a\0b"
     for path in (tmp_path / "absent", tmp_path, tmp_path / "pipe", Path("/dev/zero"), nul):
@@ -113,17 +103,10 @@ def test_a_path_that_is_no_regular_file_is_refused_and_a_link_to_one_is_read(new
             read_column(path)
     (tmp_path / "link").symlink_to(new_file("x\n1\n"))
     assert read_column(tmp_path / "link").words == ["1"]
-
-
-def test_a_file_that_one_may_not_read_is_refused(new_file, monkeypatch):
-    path = new_file("x\n1\n")
-
-    def deny(_):
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(type(path), "read_bytes", deny)
+    denied = mock.Mock(side_effect=PermissionError(13, "Permission denied"))
+    monkeypatch.setattr(Path, "read_bytes", denied)
     with pytest.raises(ConfigError, match=r"cannot be read \(Permission denied\): use a file you"):
-        read_column(path)
+        read_column(tmp_path / "link")
 
 
 @pytest.mark.cases
@@ -223,7 +206,10 @@ def test_each_number_that_a_refusal_of_a_short_column_offers_works(new_file, tot
         new_inputs(of_column(path, window=1, batch_size=1, **asked))
 
 
-def test_the_reader_answers_a_word_as_soon_as_whitespace_follows():
+def test_the_reader_answers_a_word_as_soon_as_whitespace_follows_as_encode_does():
+    words = ["-10", "0", "10", "+0200", "x", "é", "1e3"]
+    expected = encode(TENS, words, unknown="skip").tolist()
+    assert read_in(["\n".join(words).encode()], TokenReader(TENS, "skip")) == (expected, None)
     reader = TokenReader(TENS)
     fed = [reader.feed(data).tolist() for data in (b"0 1", b"0", b"\n", b" \n", b"", b"200\t-10")]
     assert fed == [[1], [], [2], [], [], [3]]
@@ -280,18 +266,12 @@ def test_tokens_and_refusal_are_the_same_however_the_input_is_cut(pieces, cuts, 
     data = b"".join(pieces)
     edges = [0, *sorted(cut for cut in cuts if cut < len(data)), len(data)]
     blocks = [data[a:b] for a, b in itertools.pairwise(edges)]
-    vocabulary = Vocabulary(("0", "7", "70"))
-    at_once = read_in([data], TokenReader(vocabulary, unknown))
     single_bytes = [data[i : i + 1] for i in range(len(data))]
-    assert read_in(blocks, TokenReader(vocabulary, unknown)) == at_once
-    assert read_in(single_bytes, TokenReader(vocabulary, unknown)) == at_once
-
-
-@pytest.mark.cases
-@hypothesis.given(st.lists(st.sampled_from(["-10", "0", "10", "+0200", "x", "é", "1e3"])))
-def test_the_reader_gives_the_tokens_that_encode_gives(words):
-    expected = encode(TENS, words, unknown="skip").tolist()
-    assert read_in(["\n".join(words).encode()], TokenReader(TENS, "skip")) == (expected, None)
+    at_once, *cut = (
+        read_in(some, TokenReader(Vocabulary(("0", "7", "70")), unknown))
+        for some in ([data], blocks, single_bytes)
+    )
+    assert cut == [at_once, at_once]
 
 
 def test_the_memory_of_the_reader_does_not_grow_with_a_word_without_end():

@@ -11,14 +11,17 @@ from echo_jax.runs.vocabulary import Vocabulary, encode
 TENS = Vocabulary(("-10", "0", "10", "200"))
 
 
-def test_whole_numbers_are_sorted_as_numbers_and_text_as_text():
-    assert Vocabulary.of_words(["10", "9", "-10", "-9"]).values == ("-10", "-9", "9", "10")
-    assert Vocabulary.of_words(["10", "9", "x"]).values == ("10", "9", "x")
-
-
-def test_spellings_of_a_whole_number_are_one_value_unless_some_value_is_text():
-    assert Vocabulary.of_words(["007", "+7", "7", " -0", "+00 "]).values == ("0", "7")
-    assert Vocabulary.of_words(["007", "7", "7.0"]).values == ("007", "7", "7.0")
+@pytest.mark.parametrize(
+    ("words", "values"),
+    [
+        (["10", "9", "-10", "-9"], ("-10", "-9", "9", "10")),
+        (["10", "9", "x"], ("10", "9", "x")),
+        (["007", "+7", "7", " -0", "+00 "], ("0", "7")),
+        (["007", "7", "7.0"], ("007", "7", "7.0")),
+    ],
+)
+def test_whole_numbers_are_sorted_and_spelled_as_numbers_unless_some_value_is_text(words, values):
+    assert Vocabulary.of_words(words).values == values
 
 
 @pytest.mark.parametrize(
@@ -39,14 +42,11 @@ def test_what_only_resembles_a_whole_number_has_no_token_and_makes_all_values_te
         assert {vocabulary.value(0), vocabulary.value(1)} == {"2", word}
 
 
-def test_a_text_vocabulary_knows_exact_spellings_only():
-    mixed = Vocabulary(("7", "x"))
-    assert [mixed.token(word) for word in ("7", " x ", "007", "X")] == [0, 1, None, None]
-
-
-def test_values_are_integers_where_all_of_them_are_whole_numbers():
+def test_values_are_integers_where_all_of_them_are_and_else_exact_spellings():
     assert [TENS.value(token) for token in range(4)] == [-10, 0, 10, 200]
-    assert [type(TENS.value(0)), Vocabulary(("7", "x")).value(0)] == [int, "7"]
+    mixed = Vocabulary(("7", "x"))
+    assert [type(TENS.value(0)), mixed.value(0)] == [int, "7"]
+    assert [mixed.token(word) for word in ("7", " x ", "007", "X")] == [0, 1, None, None]
 
 
 def test_the_vocabulary_of_integers_maps_each_to_itself():
@@ -57,6 +57,8 @@ def test_the_vocabulary_of_integers_maps_each_to_itself():
 
 REFUSED = [
     ((), "a vocabulary of no value is too small: use 2 different values"),
+    (["7", "+7"], "a vocabulary of the one value '7' is too small"),
+    (["1", "9" * 9999], "value '" + "9" * 59 + "... is longer than 100 characters"),
     (("7",), "a vocabulary of the one value '7' is too small: use 2 different values"),
     (("", "a"), "value '' is blank, has blanks around it, or has a control character"),
     (("a", " b"), "value ' b' is blank, has blanks around it, or has a control character"),
@@ -69,15 +71,9 @@ REFUSED = [
 
 @pytest.mark.parametrize(("values", "sentence"), REFUSED)
 def test_values_that_make_no_vocabulary_are_refused_in_one_sentence(values, sentence):
+    make = Vocabulary.of_words if isinstance(values, list) else Vocabulary
     with pytest.raises(ConfigError, match="^" + re.escape(sentence)):
-        Vocabulary(values)
-
-
-def test_words_that_make_no_vocabulary_are_refused_in_one_sentence():
-    with pytest.raises(ConfigError, match=r"^a vocabulary of the one value '7' is too small"):
-        Vocabulary.of_words(["7", "+7"])
-    with pytest.raises(ConfigError, match=r"^value '9{59}\.\.\. is longer than 100 characters"):
-        Vocabulary.of_words(["1", "9" * 9999])
+        make(values)
 
 
 @hypothesis.given(st.lists(st.integers(-1000, 1000), min_size=2, unique=True), st.data())
