@@ -9,6 +9,9 @@ from echo_jax.exceptions import StorageError
 
 
 def test_a_file_is_synced_before_it_takes_its_name_and_its_folder_after(tmp_path, monkeypatch):
+    """A link in the place of the half-written file is not followed."""
+    (tmp_path / "precious").write_text("mine")
+    (tmp_path / ".a.json.part").symlink_to(tmp_path / "precious")
     with monkeypatch.context() as patch:
         faults = Faults(patch)
         atomic_files.write_bytes(tmp_path / "a.json", b"new")
@@ -17,15 +20,8 @@ def test_a_file_is_synced_before_it_takes_its_name_and_its_folder_after(tmp_path
         *[(call, staged) for call in ("open", "write", "fsync", "replace")],
         *[("open", folder), ("fsync", folder)],
     ]
-    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
-
-
-def test_a_link_in_the_place_of_a_half_written_file_is_not_followed(tmp_path):
-    (tmp_path / "precious").write_text("mine")
-    (tmp_path / ".a.json.part").symlink_to(tmp_path / "precious")
-    atomic_files.write_bytes(tmp_path / "a.json", b"new")
-    assert (tmp_path / "precious").read_text() == "mine"
-    assert (tmp_path / "a.json").read_bytes() == b"new"
+    contents = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert contents == {"a.json": b"new", "precious": b"mine"}
 
 
 def test_a_json_file_is_believed_only_with_its_digest(tmp_path):
@@ -63,11 +59,8 @@ def test_a_generated_file_ends_with_the_digest_of_the_rest_and_gives_way_to_the_
 CHANGES = {
     "a word": lambda whole: whole.replace(b"mine", b"yours"),
     "a line more at the end": lambda whole: whole + b"my notes\n",
-    "a line more at the start": lambda whole: b"my notes\n" + whole,
     "the digest": lambda whole: whole[:-10] + b"0" + whole[-9:],
     "no digest": lambda whole: whole[: whole.index(b"<!--")],
-    "cut": lambda whole: whole[:-1],
-    "other line ends": lambda whole: whole.replace(b"\n", b"\r\n"),
     "nothing left": lambda whole: b"",
 }
 

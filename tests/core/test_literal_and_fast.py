@@ -83,6 +83,7 @@ def test_a_row_gather_is_the_one_hot_product_bit_for_bit():
     chex.assert_trees_all_equal(gathered, multiplied)
 
 
+@pytest.mark.slow
 def test_forty_updates_in_either_form_end_at_the_same_weights():
     config = RunConfig(
         TASKS["windows"], NETWORKS["lstm"], TrainingConfig(learning_rate=1e-2, sequences=20)

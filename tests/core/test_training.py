@@ -150,9 +150,14 @@ def train_sequence(config):
     return jax.jit(train), state, tokens
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("reach", [1, 2, 3, 5, 8])
-@pytest.mark.parametrize("layout", ["windows", "streams"])
+@pytest.mark.parametrize(
+    ("layout", "reach"),
+    [
+        ("windows", 2),
+        *(pytest.param("windows", reach, marks=pytest.mark.slow) for reach in (1, 3, 5, 8)),
+        *(pytest.param("streams", reach, marks=pytest.mark.slow) for reach in (1, 2, 5)),
+    ],
+)
 def test_truncated_backpropagation_is_that_of_a_loop_that_runs_the_last_batches_again(
     layout, reach
 ):
@@ -164,29 +169,6 @@ def test_truncated_backpropagation_is_that_of_a_loop_that_runs_the_last_batches_
     other, _ = train_by_definition(layout, 1 if reach > 1 else 2, state.params)
     with pytest.raises(AssertionError):
         chex.assert_trees_all_close(after.params, other, atol=1e-3)
-
-
-@pytest.mark.parametrize("reach", [1, 2])
-def test_the_gradient_passes_back_through_so_many_batches_and_no_further(reach):
-    """Batch u alone has token u of the sequence: row x of the kernel is touched where x is."""
-    config = reaching_back("windows", reach)
-    _, state, tokens = train_sequence(config)
-    net = network.build_network(config)
-    carry = jax.tree.map(lambda leaf: leaf + 0.5, net.zero_carry(1))
-    batches = data.sequence_batches(tokens, config.task, 1)
-
-    @jax.jit
-    def first_moments(lessons):
-        def of(lesson):
-            args = (net, config.traced, state, carry, lesson)
-            return training.train_batch(*args)[0].opt_state.mu["cell"]["kernel"]
-
-        return jax.lax.map(of, lessons)
-
-    moments = first_moments(training.bptt_batches(config, batches))
-    reached = np.any(np.asarray(moments) != 0, axis=-1)[:, np.asarray(tokens[1:])]
-    back = np.arange(5)[:, None] - np.arange(5)  # from update u to the batch before it
-    np.testing.assert_array_equal(reached, (back >= 0) & (back < reach))
 
 
 GRADIENTS = [jnp.array([1e-7, 1e-3, -2.0]), jnp.array([3e-8, 0.0, 1.0])] * 20

@@ -367,6 +367,7 @@ def test_a_file_of_malice_is_not_needed_or_refused_by_name(run, name, malice):
     with little_memory():
         to_predict, to_go_on = refusal(network_in, run), refusal(all_in, run)
     assert str(run) in to_go_on or CANNOT_BE_NAMED in to_go_on
+    assert name != "metrics.csv" or "is damaged before the line" in to_go_on or "GiB" in to_go_on
     if name in NOT_TO_PREDICT:
         assert to_predict is None
     else:
@@ -425,13 +426,3 @@ def test_any_signed_payload_is_the_state_or_refused(runs, damaged, payload, at, 
         pairs = zip(network_in(damaged), network_in(runs / "one"), strict=True)
         for (_, _, _, drawn), (_, _, _, whole) in pairs:
             assert [leaf[:2] for leaf in drawn] == [leaf[:2] for leaf in whole]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", FILES)
-def test_every_single_byte_of_a_file_counts(runs, run, name):
-    """Each byte changed in turn: no file has a place where damage goes unnoticed."""
-    content = (run / name).read_bytes()
-    for at in range(len(content)):
-        (run / name).write_bytes(content[:at] + bytes([content[at] ^ 4]) + content[at + 1 :])
-        assert refusal(all_in, run), at

@@ -1,6 +1,5 @@
 """Cells that are broken in one way each; the line that is wrong ends in `# wrong`."""
 
-import random
 import time
 
 import flax.linen as nn
@@ -62,11 +61,6 @@ class GoodOnItsOwnLayer(nn.GRUCell):
 class DriftsToFloat16(Good):
     def __call__(self, carry, inputs):  # wrong
         return carry.astype(jnp.float16), carry
-
-
-class GrowsItsCarry(Good):
-    def __call__(self, carry, inputs):  # wrong
-        return jnp.concatenate([carry, inputs], axis=-1), carry
 
 
 class ReturnsATreeOfAnotherKind(Good):
@@ -168,13 +162,6 @@ class DrawsFromNumpy(Good):
         return h, h
 
 
-class TossesACoin(Good):
-    @nn.compact
-    def __call__(self, carry, inputs):  # wrong
-        h = nn.Dense(self.features)(inputs) * random.choice([0.5, 0.8])
-        return h, h
-
-
 class DrawsItsWeightsFromNumpy(Good):
     @nn.compact
     def __call__(self, carry, inputs):  # wrong
@@ -190,16 +177,6 @@ class BranchesOnAValue(Good):
         if jnp.sum(carry) > 0:  # wrong
             return carry, carry
         return carry + 1, carry
-
-
-class UsesNumpy(Good):
-    def __call__(self, carry, inputs):
-        h = squashed(carry)
-        return h, h
-
-
-def squashed(h):
-    return np.asarray(h) * 2  # wrong
 
 
 class KeepsAList(Good):
@@ -251,12 +228,6 @@ class LearnsABatch(Good):
         bias = self.param("bias", nn.initializers.zeros, carry.shape)
         h = jnp.tanh(nn.Dense(self.features)(inputs) + carry + bias)
         return h, h
-
-
-class TakesTwoRows(Good):
-    def __call__(self, carry, inputs):
-        first, second = carry  # wrong
-        return carry, jnp.stack([first, second])
 
 
 class FitsTwoInputs(Good):
