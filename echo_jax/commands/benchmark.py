@@ -53,12 +53,6 @@ class BenchmarkCommand:
         if self.rounds < 2:
             raise ConfigError(f"rounds {self.rounds} is below 2: use 2 or more, one has no spread")
 
-    @property
-    def asked(self) -> list[str]:
-        """The peers to race, installed or not, in the order of the table."""
-        others = self.peers or (("numpy",) if self.fast else RACING)
-        return [name for name in RACING if name == race.REFERENCE or name in others]
-
 
 def main() -> None:
     """Run the command line, on the last of the cores that this process may use."""
@@ -78,19 +72,21 @@ def main() -> None:
 def compare(command: BenchmarkCommand, folder: Path, core: int) -> None:
     """Race, print the tables, write `benchmark.json`."""
     before, found = surroundings(), race.Race(command.fast)
+    others = command.peers or (("numpy",) if command.fast else RACING)
+    asked = [name for name in RACING if name == race.REFERENCE or name in others]
     if command.limit:
         race.say("trying the limit")
         limit_program.run(command.limit, core)
     race.say("whole processes")
     processes = whole_process.measure(command.fast)
-    missing = {name: PEERS[name].missing for name in command.asked if PEERS[name].missing}
+    missing = {name: PEERS[name].missing for name in asked if PEERS[name].missing}
     found.absent |= {name: f"not installed: {', '.join(each)}" for name, each in missing.items()}
-    installed = [name for name in command.asked if name not in missing]
+    installed = [name for name in asked if name not in missing]
     found.run([*installed, SEEDS], command.rounds, core, command.limit)
     after = surroundings()
     print(f"{before['processor']}, cores: {before['cores']}, one of them for each peer in its turn")
     print(f"{command.rounds} rounds; {load(before, after)}\n")
-    print(race.table(found, command.asked))
+    print(race.table(found, asked))
     if missing:
         print("The extra `benchmark` brings the missing ones: pip install 'echo_jax[benchmark]'")
     print(

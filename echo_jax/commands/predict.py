@@ -97,8 +97,14 @@ class PredictCommand:
 def main() -> None:
     """Run the command of the command line."""
     command = command_line.parse(PredictCommand)
-    with command_line.refusals():
-        tokens = read_tokens(command)  # bad values are refused before jax is imported
+    with command_line.refusals():  # bad values are refused before jax is imported
+        from echo_jax.runs import csv_input, run_folder, vocabulary
+
+        words, lines = list(command.values), None
+        if command.csv is not None:
+            _, words, lines = csv_input.read_column(command.csv, command.column)
+        inputs = run_folder.read_inputs(command.folder, with_tokens=False)
+        tokens = vocabulary.encode(inputs.vocabulary, words, lines, command.unknown)
         networks = load(command)
         if command.explain:
             print(follows_report(networks[0], command.windows), flush=True)
@@ -109,17 +115,6 @@ def main() -> None:
         else:  # the answers to the command line on one line, those to a file one a line
             with session(command.state, networks[0]) as answers:
                 print(*answers(tokens), sep=" " if command.csv is None else "\n", flush=True)
-
-
-def read_tokens(command: PredictCommand) -> "np.ndarray":
-    """The values of the command line or of the CSV file as tokens, int32 `[N]`."""
-    from echo_jax.runs import csv_input, run_folder, vocabulary
-
-    words, lines = list(command.values), None
-    if command.csv is not None:
-        _, words, lines = csv_input.read_column(command.csv, command.column)
-    inputs = run_folder.read_inputs(command.folder, with_tokens=False)
-    return vocabulary.encode(inputs.vocabulary, words, lines, command.unknown)
 
 
 def load(command: PredictCommand) -> list["Trained"]:

@@ -82,7 +82,10 @@ def main() -> None:
 
 @contextlib.contextmanager
 def claimed(command: TrainCommand) -> Iterator[tuple[Path, Inputs]]:
-    """The folder of the run, locked against every other process, and what the run is made of."""
+    """The folder of the run, locked against every other process, and what the run is made of.
+
+    A run that is resumed has what is in its folder, and a larger --sequences if one is given.
+    """
     if command.resume is None:
         from echo_jax.runs.csv_input import new_inputs
 
@@ -90,26 +93,22 @@ def claimed(command: TrainCommand) -> Iterator[tuple[Path, Inputs]]:
         inputs = inputs._replace(seed_map=command.seed_map, compute=command.compute)
         with run_folder.claimed_folder(command.out) as folder:
             yield folder, inputs
-    else:
-        with atomic_files.locked(command.resume):
-            yield command.resume, resumed_inputs(command, command.resume)
-
-
-def resumed_inputs(command: TrainCommand, folder: Path) -> Inputs:
-    """The inputs of the run in a folder, for as many sequences as the command line asks for."""
-    flags = command_line.given_flags()
-    may_stand = "--resume --sequences --cell --checkpoint-every --devices --compilation-cache"
-    for flag in sorted(flags.keys() - set(may_stand.split()))[:1]:  # the folder has the others
-        raise ConfigError(
-            f"{flags[flag]} cannot be changed in a run that is resumed: leave it out, or start a "
-            "new run without --resume"
-        )
-    inputs = run_folder.read_inputs(folder)
-    cell = command.run.network.cell if "--cell" in flags else None
-    run_folder.check_cell_named(folder, inputs, cell)
-    if "--sequences" not in flags:
-        return inputs
-    return inputs._replace(config=changed(inputs.config, sequences=command.run.training.sequences))
+        return
+    with atomic_files.locked(command.resume):
+        flags = command_line.given_flags()
+        may_stand = "--resume --sequences --cell --checkpoint-every --devices --compilation-cache"
+        for flag in sorted(flags.keys() - set(may_stand.split()))[:1]:
+            raise ConfigError(
+                f"{flags[flag]} cannot be changed in a run that is resumed: leave it out, or start "
+                "a new run without --resume"
+            )
+        inputs = run_folder.read_inputs(command.resume)
+        cell = command.run.network.cell if "--cell" in flags else None
+        run_folder.check_cell_named(command.resume, inputs, cell)
+        if "--sequences" in flags:
+            sequences = command.run.training.sequences
+            inputs = inputs._replace(config=changed(inputs.config, sequences=sequences))
+        yield command.resume, inputs
 
 
 def run(command: TrainCommand, folder: Path, inputs: Inputs, interrupts: Interrupts) -> None:

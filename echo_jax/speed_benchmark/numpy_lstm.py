@@ -31,16 +31,8 @@ class State(NamedTuple):
     h: np.ndarray
 
 
-class Step(NamedTuple):
-    """The values of one step that its gradient needs: token `[B]`, the others `[B, H]`."""
-
-    token: np.ndarray
-    before: State
-    i: np.ndarray
-    f: np.ndarray
-    g: np.ndarray
-    o: np.ndarray
-    tanh_c: np.ndarray
+Step = tuple[np.ndarray, State, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""What the gradient of a step needs: token `[B]`, state before, i, f, g, o, tanh c, `[B, H]`."""
 
 
 class NumpyLSTM(LoopLearner):
@@ -105,8 +97,9 @@ def unroll(w: Weights, state: State, window: np.ndarray) -> tuple[State, list[St
         i, f, g, o = np.split(w.kernel[token] + w.bias + state.h @ w.recurrent, 4, axis=-1)
         i, f, g, o = sigmoid(i), sigmoid(f), np.tanh(g), sigmoid(o)
         c = f * state.c + i * g
-        steps.append(Step(token, state, i, f, g, o, np.tanh(c)))
-        state = State(c, o * steps[-1].tanh_c)
+        tanh_c = np.tanh(c)
+        steps.append((token, state, i, f, g, o, tanh_c))
+        state = State(c, o * tanh_c)
     return state, steps
 
 

@@ -11,7 +11,7 @@ import statistics
 import sys
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
-from typing import Any, NamedTuple, Self
+from typing import Any
 
 from echo_jax.exceptions import ConfigError
 from echo_jax.speed_benchmark import limit_program
@@ -24,28 +24,20 @@ REFERENCE = "echo_jax"  # the peer that the others are compared with
 START_LIMIT, REPLY_LIMIT = 300, 900  # seconds, for a worker's first message and its replies
 
 
-class Spread(NamedTuple):
-    """The median of some numbers, the smallest and the largest."""
-
-    median: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> Self:
-        """The spread of one number or more."""
-        return cls(statistics.median(values), min(values), max(values))
+def spread(values: Sequence[float]) -> tuple[float, float, float]:
+    """The median, the smallest and the largest of one number or more."""
+    return statistics.median(values), min(values), max(values)
 
 
-def ratio(times: Sequence[float], reference: Sequence[float]) -> Spread | None:
-    """The ratio of times to those of the reference, round by round; None where the two overlap.
+def ratio(times: Sequence[float], reference: Sequence[float]) -> tuple[float, float, float] | None:
+    """The spread of the ratio of times of a round; None where times and reference overlap.
 
     times 30 31 29, reference 10 10 9   -> 3.1 (3.0 .. 3.2)
     times 10 12 11, reference 11 10 12  -> None: the spread is larger than the difference
     """
     if min(times) <= max(reference) and min(reference) <= max(times):
         return None
-    return Spread.of([a / b for a, b in zip(times, reference, strict=True)])
+    return spread([a / b for a, b in zip(times, reference, strict=True)])
 
 
 @dataclasses.dataclass
@@ -61,21 +53,15 @@ class Contestant:
 
 
 class Race:
-    """The state of a race.
-
-    contestants  peers that are still in it
-    absent       reasons why a peer is not
-    limit        microseconds per update of the external program, for each round
-    results      every time and score of each peer, by name
-    """
+    """The peers that are still in it, why others are not, and what was measured."""
 
     def __init__(self, fast: bool) -> None:
         """Nothing is started."""
         self.fast, self.job = fast, SMALL_JOB if fast else JOB
         self.contestants: dict[str, Contestant] = {}
         self.absent: dict[str, str] = {}
-        self.limit: list[float] = []
-        self.results: dict[str, dict[str, Any]] = {}
+        self.limit: list[float] = []  # microseconds per update of it in each round
+        self.results: dict[str, dict[str, Any]] = {}  # every time and score of each peer
 
     def run(self, names: Sequence[str], rounds: int, core: int, limit: str | None) -> None:
         """Start all workers, run the rounds, score everyone, end the workers."""
@@ -136,7 +122,7 @@ class Race:
             "seconds": seconds,
             "microseconds_per_update": times,
             "median": statistics.median(times),
-            "ratio": against and against._asdict(),
+            "ratio": against and dict(zip(("median", "low", "high"), against, strict=True)),
             "versions": contestant.versions,
         }
         if name == SEEDS:
@@ -179,7 +165,7 @@ def table(found: Race, names: Sequence[str]) -> str:
     ]
 
     def add(label: str, times: Sequence[float], *others: str) -> None:
-        median, low, high = Spread.of(times)
+        median, low, high = spread(times)
         entries = (label, f"{median:,.1f}", f"{low:,.1f} .. {high:,.1f}", *others)
         lines.append(f"| {' | '.join(entries)} |")
 
@@ -210,4 +196,5 @@ def ratio_text(times: Sequence[float], reference: Sequence[float]) -> str:
     found = ratio(times, reference)
     if found is None:
         return "no clear difference"
-    return f"{found.median:.2f} ({found.low:.2f} .. {found.high:.2f})"
+    median, low, high = found
+    return f"{median:.2f} ({low:.2f} .. {high:.2f})"
