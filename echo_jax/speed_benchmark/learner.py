@@ -1,6 +1,5 @@
 """The training job of the race, and the interface that every peer has."""
 
-import abc
 import dataclasses
 import time
 from typing import Any, NamedTuple
@@ -17,26 +16,49 @@ SMALL_JOB = RunConfig(
     evaluation_sequences=20,
 )  # of `--fast`
 
-CHUNK = 100  # sequences in one call of a compiled program, for peers that have one
+
+class Rows(NamedTuple):
+    """Sequences cut into the tutorial's rows: int `[N, K, B, W]` and `[N, K, B]`."""
+
+    windows: np.ndarray
+    targets: np.ndarray
 
 
-class Learner(abc.ABC):
-    """A network and its training; it is built with everything that `start` and `train` need."""
+def cut(sequences: np.ndarray, task: TaskConfig) -> Rows:
+    """The rows of sequences `[N, L]`: windows that end at t, targets x(t - lag)."""
+    times = np.asarray(task.row_times).reshape(-1, task.batch_size)
+    windows = sequences[:, times[..., None] - np.arange(task.window)[::-1]]
+    return Rows(windows, sequences[:, times - task.lag])
 
-    chunk = 1
-    """`train` takes a multiple of so many sequences."""
+
+class Learner:
+    """A network and its training; it is built with everything that `start` and `train` need.
+
+    A peer defines `start`, and `run` on rows of sequences that NumPy draws; one that draws its own
+    defines `train`, `accuracy` and `losses_at_rest` instead of `run`.
+    """
+
+    chunk = 1  # `train` takes a multiple of so many sequences
 
     def __init__(self, config: RunConfig) -> None:
-        """Keep the configuration of the job."""
+        """Keep the configuration of the job and seed the training data."""
         self.config = config
+        self._data = np.random.default_rng(config.seed)
 
-    @abc.abstractmethod
     def start(self) -> None:
         """Draw new weights and set the optimizer's moments to zero."""
+        raise NotImplementedError
 
-    @abc.abstractmethod
+    def run(self, rows: Rows, learn: bool) -> tuple[np.ndarray, np.ndarray]:
+        """The loss `[N, K]` in nats of every batch and the most likely tokens `[N, K, B]`.
+
+        The state is zero at the start of each sequence; to learn is to update after each batch.
+        """
+        raise NotImplementedError
+
     def train(self, sequences: int) -> None:
         """Train on further sequences, each new; return when it is done."""
+        self.run(self._draw(self._data, sequences), learn=True)
 
     def seconds(self, sequences: int) -> float:
         """The time that training on further sequences takes, their drawing included."""
@@ -53,41 +75,6 @@ class Learner(abc.ABC):
         seconds = self.seconds(count)
         self.start()
         return seconds / count
-
-
-class Rows(NamedTuple):
-    """Sequences cut into the tutorial's rows: int `[N, K, B, W]` and `[N, K, B]`."""
-
-    windows: np.ndarray
-    targets: np.ndarray
-
-
-def cut(sequences: np.ndarray, task: TaskConfig) -> Rows:
-    """The rows of sequences `[N, L]`: windows that end at t, targets x(t - lag)."""
-    times = np.asarray(task.row_times).reshape(-1, task.batch_size)
-    windows = sequences[:, times[..., None] - np.arange(task.window)[::-1]]
-    return Rows(windows, sequences[:, times - task.lag])
-
-
-class RowLearner(Learner):
-    """A peer that is given rows of sequences that NumPy draws; it defines `start` and `run`."""
-
-    def __init__(self, config: RunConfig) -> None:
-        """Seed the training data."""
-        super().__init__(config)
-        self._data = np.random.default_rng(config.seed)
-
-    @abc.abstractmethod
-    def run(self, rows: Rows, learn: bool) -> tuple[np.ndarray, np.ndarray]:
-        """The loss `[N, K]` in nats of every batch and the most likely tokens `[N, K, B]`.
-
-        The state is zero at the start of each sequence. To learn is to make an update after each
-        batch.
-        """
-
-    def train(self, sequences: int) -> None:
-        """See `Learner`."""
-        self.run(self._draw(self._data, sequences), learn=True)
 
     def accuracy(self) -> float:
         """The share of right answers on fresh sequences."""
@@ -106,17 +93,17 @@ class RowLearner(Learner):
         return cut(tokens, task)
 
 
-class LoopLearner(RowLearner):
+class LoopLearner(Learner):
     """A peer that runs one batch after the other in Python; it defines `start` and `run_batch`."""
 
-    @abc.abstractmethod
     def run_batch(
         self, state: Any, window: np.ndarray, target: np.ndarray, learn: bool
     ) -> tuple[Any, float, np.ndarray]:
         """The next state, the loss and the most likely tokens; the first state is None."""
+        raise NotImplementedError
 
     def run(self, rows: Rows, learn: bool) -> tuple[np.ndarray, np.ndarray]:
-        """See `RowLearner`."""
+        """See `Learner`."""
         losses, answers, shape = [], [], rows.targets.shape
         for windows, targets in zip(*rows, strict=True):
             state = None

@@ -12,15 +12,7 @@ import numpy as np
 
 from echo_jax import machine
 from echo_jax.config import RunConfig
-from echo_jax.speed_benchmark.learner import (
-    CHUNK,
-    Learner,
-    LoopLearner,
-    RowLearner,
-    Rows,
-    cut,
-    repeating_tokens,
-)
+from echo_jax.speed_benchmark.learner import Learner, LoopLearner, Rows, cut, repeating_tokens
 from echo_jax.speed_benchmark.numpy_lstm import BETA1, BETA2, EPSILON, NumpyLSTM
 
 MANY_SEEDS = 64  # runs side by side
@@ -30,7 +22,7 @@ SEEDS = "seeds"  # the peer that is no row of the table: many seeds of echo_jax
 class EchoJax(Learner):
     """The programs of `core.many_seeds`, as in the command `train`; they draw their own data."""
 
-    chunk = CHUNK
+    chunk = 100
 
     def __init__(self, config: RunConfig, seeds: int = 1) -> None:
         """Map a run over the seeds; several seeds use one CPU device a core."""
@@ -77,14 +69,14 @@ class EchoJax(Learner):
         return metrics.loss[0, 0].tolist()
 
 
-class Linen(RowLearner):
+class Linen(Learner):
     """Flax as its documentation shows it: `nn.RNN` over a stock cell, one-hot inputs, optax.
 
     The updates of a chunk are scanned inside one `jit`: calling a compiled update from Python
     would take 100 us more.
     """
 
-    chunk = CHUNK
+    chunk = 100
 
     def __init__(self, config: RunConfig, cell: str = "OptimizedLSTMCell") -> None:
         """Build the module; `cell` is a class of `flax.linen`."""
@@ -119,7 +111,7 @@ class Linen(RowLearner):
         self.state = TrainState.create(apply_fn=self._model.apply, params=params, tx=self._adam)
 
     def run(self, rows: Rows, learn: bool) -> tuple[np.ndarray, np.ndarray]:
-        """See `RowLearner`."""
+        """See `Learner`."""
         found = []
         for first in range(0, len(rows.targets), self.chunk):
             chunk = Rows(*(part[first : first + self.chunk] for part in rows))
@@ -155,7 +147,7 @@ class Linen(RowLearner):
         return (state.apply_gradients(grads=gradient) if learn else state, carry), (loss, said)
 
 
-class Keras(RowLearner):
+class Keras(Learner):
     """Keras as the tutorial uses it: one `fit` a sequence, then the state is reset."""
 
     def __init__(self, config: RunConfig) -> None:
@@ -175,7 +167,7 @@ class Keras(RowLearner):
             variable.assign(value)
 
     def run(self, rows: Rows, learn: bool) -> tuple[np.ndarray, np.ndarray]:
-        """See `RowLearner`. There are no losses (NaN), and no answers where it learns (0)."""
+        """See `Learner`. There are no losses (NaN), and no answers where it learns (0)."""
         answers, batch = np.zeros_like(rows.targets), self.config.task.batch_size
         for number, sequence in enumerate(zip(*rows, strict=True)):
             inputs, targets = self._encode(*sequence)
@@ -188,7 +180,7 @@ class Keras(RowLearner):
         return np.full(answers.shape[:2], np.nan), answers
 
     def losses_at_rest(self) -> list[float]:
-        """See `RowLearner`: `train_on_batch` with the learning rate 0, on a model of its own."""
+        """See `Learner`: `train_on_batch` with the learning rate 0, on a model of its own."""
         model, rows = self._build(0.0), cut(repeating_tokens(self.config.task), self.config.task)
         batches = zip(rows.windows[0], rows.targets[0], strict=True)
         return [float(np.ravel(model.train_on_batch(*self._encode(*b)))[0]) for b in batches]
