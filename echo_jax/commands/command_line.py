@@ -179,15 +179,13 @@ def _sentence(box: str, known: list[str]) -> str:
     """The message of tyro (a title, then text between two rules) as one sentence."""
     between_rules = re.split(r"\n\s*-{3,}\s*\n", box)[1:2] or [box]
     message = " ".join(between_rules[0].split()).replace("', '", ", ")
-    if unrecognized := re.fullmatch(r"Unrecognized options: ([^,=\s]*).*", message):
-        return _unknown_option(unrecognized[1], known)
     for pattern, wording in _WORDINGS:
         if match := re.fullmatch(pattern, message):
             return match.expand(wording)
-    return message
-
-
-def _unknown_option(option: str, known: list[str]) -> str:
+    unrecognized = re.fullmatch(r"Unrecognized options: ([^,=\s]*).*", message)
+    if not unrecognized:
+        return message
+    option = unrecognized[1]
     if option in ("--coordinator", "--processes", "--process"):
         return (
             f"{option} is gone: one process uses all devices that it sees; for more machines "
