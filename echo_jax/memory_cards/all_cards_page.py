@@ -100,6 +100,7 @@ def _figure(name: str, drawn: Any, alt: str, caption: str) -> Figure:
 
 
 def _spans(cards: Sequence[Card]) -> Section:
+    """Both spans of every cell, and sentences that name the recurrent cells with the longest."""
     rows = table.rows_of(cards)
     said = [f"{r['cell'].text}: {r['stream span'].text}, {r['hold span'].text}" for r in rows]
     figure = _figure(
@@ -109,15 +110,9 @@ def _spans(cards: Sequence[Card]) -> Section:
         "Spans at 99%: a dot is the median over seeds, a bar its interval, and an arrow means at "
         "least. 0 is the baseline: not even one step back.",
     )
-    recurrent = [row for row in rows if row["kind"].text == "recurrent"]
-    return Section("spans", "How long does each cell remember?", longest(recurrent), figure)
-
-
-def longest(rows: table.Rows) -> list[str]:
-    """Sentences that name the recurrent cells with the longest spans."""
-    sentences = []
+    recurrent, sentences = [row for row in rows if row["kind"].text == "recurrent"], []
     for column in ("stream span", "hold span"):
-        known = {row["cell"].text: row[column] for row in rows if row[column].key is not None}
+        known = {r["cell"].text: r[column] for r in recurrent if r[column].key is not None}
         if len(known) > 1:
             most = max(entry.key for entry in known.values())  # type: ignore[type-var]
             best = [name for name, entry in known.items() if entry.key == most]
@@ -127,7 +122,7 @@ def longest(rows: table.Rows) -> list[str]:
                 f"{'has' if len(best) == 1 else 'have'} the longest {column}: "
                 f"{span} {'lag' if span == '1' else 'lags'}."
             )
-    return sentences
+    return Section("spans", "How long does each cell remember?", sentences, figure)
 
 
 def _all_numbers(cards: Sequence[Card], links: Mapping[int, str]) -> Section:

@@ -146,24 +146,14 @@ of that is the lag of the column `updates`.
 """
 
 
-def row_of(card: Card, name: str, lag: int, link: str = "") -> dict[str, Entry]:
-    """The row of a card, by the headings of the columns.
-
-    Args:
-      card: a valid card.
-      name: the name of the card, unique among the cards of the table.
-      lag: the lag of the column `updates`.
-      link: the section of the card.
-    """
-    entries = {heading: entry(card, lag) for heading, (_, entry) in COLUMNS.items()}
-    return {"cell": Entry(name, name, link=link), **entries}
-
-
 def rows_of(cards: Sequence[Card], links: Mapping[int, str] | None = None) -> Rows:
     """The rows of some cards, which link to their sections: `links` by the identity of a card."""
-    lag = common_lag(cards)
-    named = zip(cards, card_text.names_of(cards), strict=True)
-    return [row_of(card, name, lag, (links or {}).get(id(card), "")) for card, name in named]
+    lag, rows = common_lag(cards), []
+    for card, name in zip(cards, card_text.names_of(cards), strict=True):
+        cell = Entry(name, name, link=(links or {}).get(id(card), ""))
+        entries = {heading: entry(card, lag) for heading, (_, entry) in COLUMNS.items()}
+        rows.append({"cell": cell, **entries})
+    return rows
 
 
 def common_lag(cards: Sequence[Card]) -> int:

@@ -54,7 +54,13 @@ def make(
     """
     protocol = identity["protocol"]
     summary = summarize(raw, protocol)
-    missing = [name for name, value in summary.items() if value is None]
+    asked = {name for row in protocol["rows"] for name in MEASURED.get(row, (row,))}
+    reasons = {}
+    for name in [name for name, value in summary.items() if value is None]:
+        reasons[name] = stopped or NO_SUCH_LAG.get(name, "its raw rows are missing")
+        if name not in asked:
+            not_asked = f"protocol {protocol['name']} does not ask for it"
+            reasons[name] = "--task copy measures it" if name == "copy" else not_asked
     card: Card = {
         "schema": SCHEMA,
         "name": identity["name"],
@@ -64,19 +70,10 @@ def make(
         "seeds": identity["seeds"],
         "raw": raw,
         "rows": summary,
-        "not_measured": {name: _reason(name, protocol, stopped) for name in missing},
+        "not_measured": reasons,
         **{name: made[name] for name in ("device", "versions", "date", "seconds")},
     }
     return card | {"digest": digest_of(card)}
-
-
-def _reason(name: str, protocol: Mapping[str, Any], stopped: str | None) -> str:
-    """The reason why a card lacks a field of the summary."""
-    if not any(name in MEASURED.get(asked, (asked,)) for asked in protocol["rows"]):
-        if name == "copy":
-            return "--task copy measures it"
-        return f"protocol {protocol['name']} does not ask for it"
-    return stopped or NO_SUCH_LAG.get(name, "its raw rows are missing")
 
 
 def digest_of(card: Mapping[str, Any]) -> str:

@@ -312,8 +312,14 @@ def answer(card: Card) -> list[str]:
             none = line.value.startswith("0 ")
             said = f"It was not seen to {ability}" if none else f"{begin} {line.value}"
             found.append(f"{said} {_beside(line)}.")
-    if summary["capacity"]:
-        found.append(_capacity_sentence(summary["capacity"], card))
+    if capacity := summary["capacity"]:
+        (line,), exact = _capacity_lines(capacity, card), capacity["exact"]
+        least = exact["median"] if exact["low"] is None else exact["low"]
+        said = "was not seen to hold anything" if least <= 0 else f"holds at least {line.value}"
+        found.append(
+            f"One state of {counted(capacity['state_numbers'], 'number')} {said} about the last "
+            f"{card['protocol']['capacity_lags']:,} tokens {_beside(line)}."
+        )
     if summary["cause"]:
         found.append(_cause_sentence(summary["cause"], card))
     if summary["copy"]:
@@ -326,16 +332,6 @@ def _beside(line: Line) -> str:
     """The seeds, interval and baseline of a score, in brackets."""
     interval = line.interval.replace(" (", ", ").rstrip(")")
     return f"({'; '.join(filter(None, (line.seeds, interval, f'baseline {line.baseline}')))})"
-
-
-def _capacity_sentence(capacity: Row, card: Card) -> str:
-    (line,), exact = _capacity_lines(capacity, card), capacity["exact"]
-    least = exact["median"] if exact["low"] is None else exact["low"]
-    said = "was not seen to hold anything" if least <= 0 else f"holds at least {line.value}"
-    return (
-        f"One state of {counted(capacity['state_numbers'], 'number')} {said} about the last "
-        f"{card['protocol']['capacity_lags']:,} tokens {_beside(line)}."
-    )
 
 
 def _cause_sentence(cause: Row, card: Card) -> str:

@@ -12,7 +12,7 @@ from echo_jax import exceptions
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory_cards import all_cards_page, all_cards_table, card_text
 from echo_jax.memory_cards import card_file as card_files
-from echo_jax.memory_cards.all_cards_table import LAG, Entry
+from echo_jax.memory_cards.all_cards_table import Entry
 from echo_jax.memory_cards.card_text import answer
 from echo_jax.memory_cards.summary import span_estimate
 from echo_jax.report.html_page import html_page
@@ -91,7 +91,7 @@ def test_a_median_between_two_rungs_is_the_lower_one_and_no_bound():
     split = card("lstm")
     of_seeds = span_estimate([12] * 4 + [20] * 4) | {"at_least": [False] * 8, "next": 20}
     split["rows"]["stream_span"]["0.99"] = of_seeds
-    assert all_cards_table.row_of(split, "a", LAG)["stream span"] == Entry("12", 12, "12 to 20")
+    assert all_cards_table.rows_of([split])[0]["stream span"] == Entry("12", 12, "12 to 20")
     assert "12 steps back" in answer(split)[0]
     assert card_text.big_numbers(split)[0][1] == "12"
 
