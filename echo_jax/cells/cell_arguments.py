@@ -29,55 +29,46 @@ def parse(text: str) -> dict[str, Any]:
 
     A value is a Python literal; a bare word is a string.
     """
-    args: dict[str, Any] = {}
-    for keyword in _keywords(text):
-        if keyword.arg in args:
-            raise ConfigError(f"cell args {text!r} give {keyword.arg} twice: give it once")
-        args[str(keyword.arg)] = _value(keyword)
-    return args
-
-
-def _keywords(text: str) -> list[ast.keyword]:
-    """The syntax nodes of `name=value,name=value`."""
     try:
         call = ast.parse(f"f({text})", mode="eval").body
     except NOT_PARSED:
         call = None
     match call:
         case ast.Call(ast.Name(), args=[], keywords=found) if all(x.arg for x in found):  # no **
-            return found
-    raise ConfigError(
-        f"cell args {text!r} are not of the form name=value,name=value: write them as in "
-        "features=64,rate=0.9"
-    )
-
-
-def _value(keyword: ast.keyword) -> Any:
-    if isinstance(keyword.value, ast.Name):
-        return keyword.value.id
-    try:
-        return ast.literal_eval(keyword.value)
-    except NOT_PARSED as error:
-        raise ConfigError(
-            f"cell args {ast.unparse(keyword)} is neither a number, a word, True, False nor "
-            "None: put anything else between quotes"
-        ) from error
+            keywords = found
+        case _:
+            raise ConfigError(
+                f"cell args {text!r} are not of the form name=value,name=value: write them as in "
+                "features=64,rate=0.9"
+            )
+    args: dict[str, Any] = {}
+    for keyword in keywords:
+        name, value = str(keyword.arg), keyword.value
+        if name in args:
+            raise ConfigError(f"cell args {text!r} give {name} twice: give it once")
+        try:
+            args[name] = value.id if isinstance(value, ast.Name) else ast.literal_eval(value)
+        except NOT_PARSED as error:
+            raise ConfigError(
+                f"cell args {ast.unparse(keyword)} is neither a number, a word, True, False nor "
+                "None: put anything else between quotes"
+            ) from error
+    return args
 
 
 def build(name: str, args: dict[str, Any]) -> nn.RNNCellBase:
     """The cell of a built-in name or of `package.module:Class`, from keyword arguments.
 
-    A required field `features` that is not among them is set to `FEATURES`.
-
-    Raises:
-      ConfigError: the cell cannot be found or built. For a user's cell the message names the line.
+    A required field `features` that is not among them is set to `FEATURES`. ConfigError if the cell
+    cannot be found or built; for a user's cell the message names the line.
     """
     cell_class = registry.cell_class(name)
-    fields = {x.name: x for x in dataclasses.fields(cell_class) if x.init and x.name not in FLAX}
-    required = [x for x, field in fields.items() if _is_required(field)]
+    of_flax, missing = ("parent", "name"), dataclasses.MISSING
+    fields = [x for x in dataclasses.fields(cell_class) if x.init and x.name not in of_flax]
+    required = [x.name for x in fields if x.default is missing and x.default_factory is missing]
     if "features" in required:
         args = {"features": FEATURES} | args
-    _check_args(name, args, list(fields), required)
+    _check_args(name, args, [x.name for x in fields], required)
     try:
         return cell_class(**args)
     except ConfigError:
@@ -88,15 +79,6 @@ def build(name: str, args: dict[str, Any]) -> nn.RNNCellBase:
             f"{where}cell {name!r} cannot be built ({user_cell.reason(error)}): give it other "
             "fields with --cell-args, or mend it"
         ) from error
-
-
-FLAX = ("parent", "name")
-"""Fields that Flax adds to every module."""
-
-
-def _is_required(field: dataclasses.Field) -> bool:
-    missing = dataclasses.MISSING
-    return field.default is missing and field.default_factory is missing
 
 
 def _check_args(name: str, args: dict[str, Any], fields: list[str], required: list[str]) -> None:

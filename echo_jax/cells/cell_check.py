@@ -5,7 +5,7 @@ after the line of the user's own file.
 """
 
 from collections.abc import Collection
-from typing import Any, NamedTuple
+from typing import Any
 
 import chex
 import jax
@@ -18,11 +18,9 @@ from echo_jax.cells.scan import Carry, HoistedCell
 from echo_jax.cells.shape_check import Candidate, check_batch_sizes, step_error
 from echo_jax.exceptions import ConfigError
 
-STEPS = 50
-"""Steps that a cell is run for."""
-
-COMPARED = 3
-"""Steps that are compared between two runs: too few for chaos to amplify a rounding error."""
+STEPS, COMPARED = 50, 3
+"""Steps that a cell is run for, and those that are compared between two runs: too few for chaos to
+amplify a rounding error."""
 
 REPEATS = 8
 """Runs that must agree: a step that tosses a coin passes less than once in 10,000 checks."""
@@ -31,12 +29,8 @@ SAME, ROUNDED = 1e-5, 2e-2
 """Tolerances, relative to the largest number of an array: for two runs of the same operations, and
 for two programs that may round differently, also in 16 bits."""
 
-
-class Trace(NamedTuple):
-    """The carries and outputs of all steps: a tree of `[T, B, ...]`, and `[T, B, H]`."""
-
-    carries: Carry
-    outputs: chex.Array
+Trace = tuple[Carry, chex.Array]
+"""The carries and outputs of all steps: a tree of `[T, B, ...]`, and `[T, B, H]`."""
 
 
 def check(
@@ -67,25 +61,11 @@ def check(
 
 def _check_numbers(candidate: Candidate) -> None:
     """Raise ConfigError for non-finite numbers, and for steps that depend on more than they may."""
-    inputs = _random_inputs(candidate.input_size)
-    start, params = _initial(candidate, inputs[0])
-    trace = _check_finite(candidate, params, start, inputs)
-    _check_deterministic(candidate, params, start, inputs[:COMPARED])
-    _check_rows(candidate, params, start, inputs[:COMPARED])
-    if isinstance(candidate.cell, HoistedCell):
-        _check_hoisted(candidate, params, start, trace)
-
-
-def _random_inputs(input_size: int) -> chex.Array:
-    """Random one-hot vectors, or numbers in [0, 1) where F is 1: float32 `[STEPS, 2, F]`."""
-    key = jax.random.key(0)
-    if input_size == 1:
-        return jax.random.uniform(key, (STEPS, 2, 1))
-    return jax.nn.one_hot(jax.random.randint(key, (STEPS, 2), 0, input_size), input_size)
-
-
-def _initial(candidate: Candidate, x: chex.Array) -> tuple[Carry, Any]:
-    """The initial carry and parameters; ConfigError unless their keys determine them."""
+    key, size = jax.random.key(0), candidate.input_size
+    if size == 1:
+        inputs = jax.random.uniform(key, (STEPS, 2, 1))
+    else:
+        inputs = jax.nn.one_hot(jax.random.randint(key, (STEPS, 2), 0, size), size)
     start, again = candidate.start(2), candidate.start(2)
     if not _close(start, again, SAME):
         candidate.refuse(
@@ -93,13 +73,24 @@ def _initial(candidate: Candidate, x: chex.Array) -> tuple[Carry, Any]:
             "with jax.random",
             "initialize_carry",
         )
-    variables, others = (candidate.cell.init(jax.random.key(1), start, x) for _ in range(2))
+    variables, others = (candidate.cell.init(jax.random.key(1), start, inputs[0]) for _ in "12")
     if not _close(variables, others, SAME):
         candidate.refuse(
             "does not start from the same weights twice for one key: draw them with the key that "
             "self.param hands to an initializer"
         )
-    return start, variables.get("params", {})
+    params, few = variables.get("params", {}), inputs[:COMPARED]
+    trace = _check_finite(candidate, params, start, inputs)
+    with jax.disable_jit():  # the Python code of the cell runs in every step
+        first, *repeats = (_run(candidate, params, start, few) for _ in range(REPEATS))
+    if not all(_close(first, other, SAME) for other in repeats):
+        candidate.refuse(
+            "is not the same function each time it is compiled (numpy.random, random, time, a "
+            "counter ...): leave out what differs from call to call"
+        )
+    _check_rows(candidate, params, start, few)
+    if isinstance(candidate.cell, HoistedCell):
+        _check_hoisted(candidate, params, start, few, trace)
 
 
 def _check_finite(candidate: Candidate, params: Any, start: Carry, inputs: chex.Array) -> Trace:
@@ -107,7 +98,7 @@ def _check_finite(candidate: Candidate, params: Any, start: Carry, inputs: chex.
 
     def total(params: Any, inputs: chex.Array) -> tuple[chex.Array, Trace]:
         trace = _run(candidate, params, start, inputs)
-        return jnp.sum(trace.outputs.astype(jnp.float32)), trace
+        return jnp.sum(trace[1].astype(jnp.float32)), trace
 
     try:
         gradient, trace = jax.jit(jax.grad(total, (0, 1), has_aux=True))(params, inputs)
@@ -142,58 +133,41 @@ def _non_finite_error(
 ) -> BaseException | None:
     """The error that jax raises at the operation with the first NaN or infinity."""
     try:
-        with jax.debug_nans(True), jax.debug_infs(True):
-            _run_in_python(candidate, params, start, inputs)
+        with jax.debug_nans(True), jax.debug_infs(True), jax.disable_jit():
+            _run(candidate, params, start, inputs)
     except FloatingPointError as error:
         return error
     return None
 
 
-def _check_deterministic(
-    candidate: Candidate, params: Any, start: Carry, inputs: chex.Array
-) -> None:
-    """Raise ConfigError where the Python code of a step, run again, gives other numbers."""
-    first, *others = (_run_in_python(candidate, params, start, inputs) for _ in range(REPEATS))
-    if not all(_close(first, other, SAME) for other in others):
-        candidate.refuse(
-            "is not the same function each time it is compiled (numpy.random, random, time, a "
-            "counter ...): leave out what differs from call to call"
-        )
-
-
 def _check_rows(candidate: Candidate, params: Any, start: Carry, inputs: chex.Array) -> None:
     """Raise ConfigError where a row of a batch depends on another row or on the batch size."""
+
+    def row_of(trace: Trace, row: int) -> Trace:
+        return jax.tree.map(lambda leaf: leaf[:, row], trace)
+
     run = jax.jit(lambda start, inputs: _run(candidate, params, start, inputs))
     trace = run(start, inputs)
-    for row in (0, 1):
-        other = run(start, _with_other_row(inputs, 1 - row))
-        if not _close(_row(trace, row), _row(other, row), SAME):
+    changed = inputs + 0.5 if candidate.input_size == 1 else jnp.roll(inputs, 1, axis=-1)
+    for row, other in ((0, 1), (1, 0)):
+        found = run(start, inputs.at[:, other].set(changed[:, other]))
+        if not _close(row_of(trace, row), row_of(found, row), SAME):
             candidate.refuse(
-                f"mixes the rows of a batch, as row {row} changes with the input of row {1 - row}: "
+                f"mixes the rows of a batch, as row {row} changes with the input of row {other}: "
                 "compute every row from its own carry and input"
             )
     alone = run(jax.tree.map(lambda leaf: leaf[:1], start), inputs[:, :1])
-    if not _close(_row(trace, 0), _row(alone, 0), ROUNDED):
+    if not _close(row_of(trace, 0), row_of(alone, 0), ROUNDED):
         candidate.refuse(
             "gives other numbers for a row alone than for the same one in a batch of 2: let no "
             "value depend on the batch size"
         )
 
 
-def _with_other_row(inputs: chex.Array, row: int) -> chex.Array:
-    """The inputs with another value of one row at every step: the next token, or 0.5 more."""
-    values = inputs[:, row]
-    other = values + 0.5 if inputs.shape[-1] == 1 else jnp.roll(values, 1, axis=-1)
-    return inputs.at[:, row].set(other)
-
-
-def _row(trace: Trace, row: int) -> Trace:
-    return jax.tree.map(lambda leaf: leaf[:, row], trace)
-
-
-def _check_hoisted(candidate: Candidate, params: Any, start: Carry, trace: Trace) -> None:
+def _check_hoisted(
+    candidate: Candidate, params: Any, start: Carry, inputs: chex.Array, trace: Trace
+) -> None:
     """Raise ConfigError where `project` and `unroll` together differ from the steps."""
-    inputs = _random_inputs(candidate.input_size)[:COMPARED]
     fed = inputs if candidate.input_size == 1 else jnp.argmax(inputs, axis=-1)
     variables, cell = {"params": params}, candidate.cell
 
@@ -203,8 +177,8 @@ def _check_hoisted(candidate: Candidate, params: Any, start: Carry, trace: Trace
 
     try:
         found = jax.jit(unrolled)(fed)
-        last_carry = jax.tree.map(lambda leaf: leaf[COMPARED - 1], trace.carries)
-        same = _close(found, (last_carry, trace.outputs[:COMPARED]), ROUNDED)
+        last_carry = jax.tree.map(lambda leaf: leaf[COMPARED - 1], trace[0])
+        same = _close(found, (last_carry, trace[1][:COMPARED]), ROUNDED)
     except Exception as error:  # user code may raise anything
         candidate.refuse(
             f"fails in project or unroll ({user_cell.reason(error)}): let them take what "
@@ -225,15 +199,9 @@ def _run(candidate: Candidate, params: Any, start: Carry, inputs: chex.Array) ->
 
     def step(carry: Carry, x: chex.Array) -> tuple[Carry, Trace]:
         carry, output = candidate.step(params, carry, x)
-        return carry, Trace(carry, output)
+        return carry, (carry, output)
 
     return jax.lax.scan(step, start, inputs)[1]
-
-
-def _run_in_python(candidate: Candidate, params: Any, start: Carry, inputs: chex.Array) -> Trace:
-    """`_run` operation by operation, so that the Python code of the cell runs in every step."""
-    with jax.disable_jit():
-        return _run(candidate, params, start, inputs)
 
 
 def _close(a: Any, b: Any, tolerance: float) -> bool:

@@ -4,7 +4,7 @@ import chex
 import jax.numpy as jnp
 from flax import linen as nn
 
-from echo_jax.cells.scan import is_tokens, scan_over_time
+from echo_jax.cells.scan import Mask, is_tokens, scan_over_time
 
 
 class DelayLineMLP(nn.RNNCellBase):
@@ -49,15 +49,14 @@ class DelayLineMLP(nn.RNNCellBase):
         """An input's terms in its own output and in the next D-1, `[..., D, H]`, bias included."""
         kernel: chex.Array = self.get_variable("params", "kernel")
         bias: chex.Array = self.get_variable("params", "bias")
-        terms = (
-            jnp.moveaxis(kernel[:, inputs], 0, -2)
-            if is_tokens(inputs)
-            else jnp.einsum("...f,dfh->...dh", inputs, kernel)
-        )
+        if is_tokens(inputs):
+            terms = jnp.moveaxis(kernel[:, inputs], 0, -2)
+        else:
+            terms = jnp.einsum("...f,dfh->...dh", inputs, kernel)
         return terms.at[..., 0, :].add(bias)
 
     def unroll(
-        self, carry: chex.Array, projected: chex.Array, mask: chex.Array | None
+        self, carry: chex.Array, projected: chex.Array, mask: Mask
     ) -> tuple[chex.Array, chex.Array]:
         """All steps, by `scan_over_time`."""
         return scan_over_time(self.step, carry, projected, mask)

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from echo_jax.cells.scan import is_tokens, scan_over_time
+from echo_jax.cells.scan import Mask, is_tokens, scan_over_time
 from echo_jax.exceptions import ConfigError
 
 
@@ -28,15 +28,9 @@ class LRUCarry(NamedTuple):
 
 
 def lru_step(decay: LRUCarry, carry: LRUCarry, driven: chex.Array) -> tuple[LRUCarry, LRUCarry]:
-    """One step of the recurrence in real numbers, s' = lambda s + u.
+    """One step of s' = lambda s + u in real numbers: s', twice.
 
-    Args:
-      decay: lambda, its parts `[N]`.
-      carry: s, its parts `[B, N]`.
-      driven: u = gamma B x, its parts side by side, `[B, 2N]`.
-
-    Returns:
-      s', twice.
+    The parts of lambda are `[N]`, of s `[B, N]`; of u = gamma B x side by side, `[B, 2N]`.
     """
     real, imaginary = jnp.split(driven, 2, axis=-1)
     state = LRUCarry(
@@ -124,11 +118,10 @@ class LRUCell(nn.RNNCellBase):
         return kernel[inputs] if is_tokens(inputs) else inputs @ kernel
 
     def unroll(
-        self, carry: LRUCarry, projected: chex.Array, mask: chex.Array | None
+        self, carry: LRUCarry, projected: chex.Array, mask: Mask
     ) -> tuple[LRUCarry, chex.Array]:
         """All states by `scan_over_time`, then all outputs at once."""
-        decay = self._decay()
-        driven, skipped = self._split(projected)
+        decay, (driven, skipped) = self._decay(), self._split(projected)
         carry, states = scan_over_time(
             lambda s, u: lru_step(decay, s, u), carry, driven, mask, unroll=1
         )
@@ -151,8 +144,7 @@ class LRUCell(nn.RNNCellBase):
         return projected[..., : 2 * self.states], projected[..., 2 * self.states :]
 
     def _read_out(self, states: LRUCarry, skipped: chex.Array) -> chex.Array:
-        kernel: chex.Array = self.get_variable("params", "output_kernel")
-        above, below = jnp.split(kernel, 2)
+        above, below = jnp.split(self.get_variable("params", "output_kernel"), 2)
         return nn.gelu(states.real @ above + states.imaginary @ below + skipped)
 
     def _initial_nu(self, key: chex.PRNGKey, shape: tuple[int]) -> chex.Array:

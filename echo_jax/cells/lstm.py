@@ -1,10 +1,4 @@
-"""The LSTM in the Keras layout: its equations, the Flax cell, and the fast form of its scan.
-
-lstm_step    one step, the definition
-LSTMCell     the Flax cell around it; `project` and `unroll` are its fast form (`HoistedCell`)
-lstm_scan    the steps over time
-lstm_unroll  the same with one product for the weight gradient
-"""
+"""The LSTM in the Keras layout: its equations, the Flax cell, and the fast form of its scan."""
 
 from typing import Any, NamedTuple
 
@@ -13,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from echo_jax.cells.scan import is_tokens, scan_over_time
+from echo_jax.cells.scan import Mask, is_tokens, scan_over_time
 from echo_jax.exceptions import ConfigError
 
 
@@ -33,13 +27,8 @@ def lstm_step(
         c' = sigmoid(f) c + sigmoid(i) tanh(g)
         h' = sigmoid(o) tanh(c')
 
-    Args:
-      recurrent_kernel: U `[H, 4H]`, the gates i f g o side by side as in Keras.
-      carry: c and h, each `[B, H]`.
-      projected: x W + b, `[B, 4H]`.
-
-    Returns:
-      The next carry, and its h as the output `[B, H]`.
+    U is `[H, 4H]`, the gates i f g o side by side as in Keras, and x W + b `[B, 4H]`; h' is the
+    output, `[B, H]`, too.
     """
     c, h = carry
     i, f, g, o = jnp.split(projected + h @ recurrent_kernel, 4, axis=-1)
@@ -49,16 +38,9 @@ def lstm_step(
 
 
 def lstm_scan(
-    recurrent_kernel: chex.Array,
-    carry: LSTMCarry,
-    projected: chex.Array,
-    mask: chex.Array | None,
+    recurrent_kernel: chex.Array, carry: LSTMCarry, projected: chex.Array, mask: Mask
 ) -> tuple[tuple[LSTMCarry, chex.Array], chex.Array]:
-    """`lstm_step` over time, the definition of `lstm_unroll`.
-
-    Returns:
-      The last carry with the outputs `[W, B, H]`, and h before each step, `[W, B, H]`.
-    """
+    """`lstm_step` over time: the last carry with the outputs, and h before each step."""
 
     def step(carry: LSTMCarry, x: chex.Array) -> tuple[LSTMCarry, tuple[chex.Array, chex.Array]]:
         new_carry, output = lstm_step(recurrent_kernel, carry, x)
@@ -70,10 +52,7 @@ def lstm_scan(
 
 @jax.custom_vjp
 def lstm_unroll(
-    recurrent_kernel: chex.Array,
-    carry: LSTMCarry,
-    projected: chex.Array,
-    mask: chex.Array | None,
+    recurrent_kernel: chex.Array, carry: LSTMCarry, projected: chex.Array, mask: Mask
 ) -> tuple[LSTMCarry, chex.Array]:
     """`lstm_scan` with the gradient of its weights as one product.
 
@@ -85,15 +64,11 @@ def lstm_unroll(
 
 
 def _lstm_unroll_forward(
-    recurrent_kernel: chex.Array,
-    carry: LSTMCarry,
-    projected: chex.Array,
-    mask: chex.Array | None,
+    recurrent_kernel: chex.Array, carry: LSTMCarry, projected: chex.Array, mask: Mask
 ) -> tuple[Any, Any]:
-    def run(carry: LSTMCarry, projected: chex.Array) -> tuple[Any, chex.Array]:
-        return lstm_scan(recurrent_kernel, carry, projected, mask)
-
-    result, pull_back, hidden_before = jax.vjp(run, carry, projected, has_aux=True)
+    result, pull_back, hidden_before = jax.vjp(
+        lambda c, x: lstm_scan(recurrent_kernel, c, x, mask), carry, projected, has_aux=True
+    )
     return result, (pull_back, hidden_before)
 
 
@@ -107,13 +82,6 @@ def _lstm_unroll_backward(saved: Any, gradient: Any) -> tuple[Any, ...]:
 lstm_unroll.defvjp(_lstm_unroll_forward, _lstm_unroll_backward)
 
 
-def unit_forget_bias(key: chex.PRNGKey, shape: tuple[int], dtype: Any = jnp.float32) -> chex.Array:
-    """Zeros with ones in the forget block, the second quarter: `[4H]`, as in Keras."""
-    del key
-    gate = jnp.arange(shape[0]) // (shape[0] // 4)
-    return (gate == 1).astype(dtype)
-
-
 class LSTMCell(nn.RNNCellBase):
     """The LSTM in the Keras layout, initialised as Keras does.
 
@@ -125,22 +93,24 @@ class LSTMCell(nn.RNNCellBase):
     """
 
     features: int
+    num_feature_axes = 1
 
     @nn.compact
     def __call__(self, carry: LSTMCarry, inputs: chex.Array) -> tuple[LSTMCarry, chex.Array]:
         """One step from float32 inputs `[B, V]`, usually one-hot, to the next carry and output."""
         gates = 4 * self.features
         kernel = self.param("kernel", nn.initializers.glorot_uniform(), (inputs.shape[-1], gates))
-        recurrent_kernel = self.param(
-            "recurrent_kernel", nn.initializers.orthogonal(), (self.features, gates)
-        )
+        orthogonal = nn.initializers.orthogonal()
+        recurrent_kernel = self.param("recurrent_kernel", orthogonal, (self.features, gates))
         bias = self.param("bias", self.initial_bias, (gates,))
         return lstm_step(recurrent_kernel, carry, inputs @ kernel + bias)
 
     @nn.nowrap
     def initial_bias(self, key: chex.PRNGKey, shape: tuple[int]) -> chex.Array:
-        """`[4H]`, the gates i f g o side by side."""
-        return unit_forget_bias(key, shape)
+        """`[4H]`: zeros, with ones in the forget block."""
+        del key
+        gate = jnp.arange(shape[0]) // self.features
+        return (gate == 1).astype(jnp.float32)
 
     def project(self, inputs: chex.Array) -> chex.Array:
         """The sums x W + b of all steps, `[..., 4H]`; for tokens a gather of rows of W."""
@@ -149,7 +119,7 @@ class LSTMCell(nn.RNNCellBase):
         return (kernel[inputs] if is_tokens(inputs) else inputs @ kernel) + bias
 
     def unroll(
-        self, carry: LSTMCarry, projected: chex.Array, mask: chex.Array | None
+        self, carry: LSTMCarry, projected: chex.Array, mask: Mask
     ) -> tuple[LSTMCarry, chex.Array]:
         """`lstm_unroll` with the cell's own recurrent kernel."""
         kernel: chex.Array = self.get_variable("params", "recurrent_kernel")
@@ -161,11 +131,6 @@ class LSTMCell(nn.RNNCellBase):
         del rng
         zeros = jnp.zeros((*input_shape[:-1], self.features))
         return LSTMCarry(zeros, zeros)
-
-    @property
-    def num_feature_axes(self) -> int:
-        """The axes of an input that are features, not batch."""
-        return 1
 
 
 class ChronoLSTMCell(LSTMCell):
@@ -193,6 +158,5 @@ class ChronoLSTMCell(LSTMCell):
     def initial_bias(self, key: chex.PRNGKey, shape: tuple[int]) -> chex.Array:
         """`[4H]`: log u in the forget block, -log u in the input block."""
         u = jax.random.uniform(key, (shape[0] // 4,), minval=1.0, maxval=self.longest - 1.0)
-        forget = jnp.log(u)
-        zeros = jnp.zeros_like(forget)
+        forget, zeros = jnp.log(u), jnp.zeros_like(u)
         return jnp.concatenate([-forget, forget, zeros, zeros])

@@ -8,7 +8,7 @@ import chex
 import jax.numpy as jnp
 from flax import linen as nn
 
-from echo_jax.cells.scan import is_tokens, scan_over_time
+from echo_jax.cells.scan import Mask, is_tokens, scan_over_time
 
 
 class MinGRUCell(nn.RNNCellBase):
@@ -59,7 +59,7 @@ class MinGRUCell(nn.RNNCellBase):
         return self.gate(inputs @ kernel + bias)
 
     def unroll(
-        self, carry: chex.Array, projected: chex.Array, mask: chex.Array | None
+        self, carry: chex.Array, projected: chex.Array, mask: Mask
     ) -> tuple[chex.Array, chex.Array]:
         """All steps, by `scan_over_time`."""
         return scan_over_time(self.step, carry, projected, mask, unroll=1)

@@ -5,7 +5,7 @@ recurrent part stays inside.
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import chex
 import jax
@@ -14,9 +14,8 @@ import jax.numpy as jnp
 Carry = Any
 """The state of a cell: the tree of arrays that its `initialize_carry` returns, batch axis first."""
 
-UNROLL = 8
-"""Steps of a scan that are unrolled into one, at most: shorter windows have no loop left, and the
-time to compile does not grow with longer ones."""
+Mask: TypeAlias = chex.Array | None
+"""Bool `[W, B]`, False where a step is absent; None where none is."""
 
 
 @runtime_checkable
@@ -24,16 +23,10 @@ class HoistedCell(Protocol):
     """A cell whose input projection is done for all steps before the scan."""
 
     def project(self, inputs: chex.Array) -> chex.Array:
-        """The projection of the inputs, `[..., features]`.
-
-        The inputs are float32 vectors `[..., F]`, or int32 tokens `[...]` in place of their
-        one-hot vectors.
-        """
+        """The projection `[..., features]` of vectors `[..., F]` or of int32 tokens `[...]`."""
         ...
 
-    def unroll(
-        self, carry: Carry, projected: chex.Array, mask: chex.Array | None
-    ) -> tuple[Carry, chex.Array]:
+    def unroll(self, carry: Carry, projected: chex.Array, mask: Mask) -> tuple[Carry, chex.Array]:
         """All steps: projections `[W, B, ...]` to the last carry and the outputs `[W, B, H]`."""
         ...
 
@@ -42,20 +35,20 @@ def scan_over_time(
     step: Callable[[Carry, chex.Array], tuple[Carry, Any]],
     carry: Carry,
     inputs: chex.Array,
-    mask: chex.Array | None,
-    unroll: int = UNROLL,
+    mask: Mask,
+    unroll: int = 8,
 ) -> tuple[Carry, Any]:
     """`lax.scan` of a step over the inputs `[W, B, ...]`, with masked steps.
 
-    Where `mask` (bool `[W, B]`) is False the carry is held bit for bit, and the output of that
-    step is meaningless.
+    At absent steps the carry is held bit for bit, and the output is meaningless. At most `unroll`
+    steps are compiled into one: shorter windows have no loop left, and the time to compile does
+    not grow with longer ones.
 
     Returns:
       The last carry, and the stacked outputs of the step, `[W, B, ...]`.
     """
 
     def masked_step(carry: Carry, step_input: tuple) -> tuple[Carry, Any]:
-        """One step; masked rows keep their carry."""
         x, present = step_input
         new_carry, output = step(carry, x)
         return (new_carry if mask is None else hold(present, carry, new_carry)), output

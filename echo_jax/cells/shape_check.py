@@ -40,14 +40,6 @@ STEP_ERRORS: dict[type[Exception] | tuple[type[Exception], ...], str] = {
 """Sentences, without their subject, for errors of jax and Flax in a step; the first type counts."""
 
 
-class Shapes(NamedTuple):
-    """The shapes of a cell's parameters and initial carry, and of the output of a step."""
-
-    parameters: Any
-    carry: Carry
-    output: jax.ShapeDtypeStruct
-
-
 class Candidate(NamedTuple):
     """A cell under check, its name in messages, and F, the number of input features."""
 
@@ -84,22 +76,39 @@ def check_shapes(cell: nn.RNNCellBase, name: str, input_size: int) -> None:
 def check_batch_sizes(candidate: Candidate) -> None:
     """Raise ConfigError for a cell too large for a card, or for shapes other than B that vary."""
     of_two = traced(candidate, 2)
-    for what, tree in (("parameters", of_two.parameters), ("numbers in a state", of_two.carry)):
-        count = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))
+    for what, tree in (("parameters", "parameters"), ("carry", "numbers in a state")):
+        count = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(of_two[what]))
         if count > LARGEST:
-            candidate.refuse(f"has {count:,} {what}, and {LARGEST:,} are the most: make it smaller")
+            candidate.refuse(f"has {count:,} {tree}, and {LARGEST:,} are the most: make it smaller")
     for batch in (1, 3):
-        _check_batch_size(candidate, of_two, batch)
+        expected = of_two | {
+            what: jax.tree.map(lambda leaf, b=batch: leaf.update(shape=(b, *leaf.shape[1:])), tree)
+            for what, tree in of_two.items()
+            if what != "parameters"
+        }
+        for what, found in traced(candidate, batch).items():
+            if _listed(found) != _listed(expected[what]):
+                candidate.refuse(
+                    f"has the {what} {_listed(of_two[what])} for a batch of 2 and "
+                    f"{_listed(found)} for one of {batch}: let no size but the batch axis depend "
+                    "on the batch",
+                    "initialize_carry" if what == "carry" else "__call__",
+                )
 
 
-def traced(candidate: Candidate, batch: int) -> Shapes:
-    """The shapes for a batch size; ConfigError unless a step can be scanned."""
+def traced(candidate: Candidate, batch: int) -> dict[str, Any]:
+    """The shapes of parameters, carry and output for a batch size; ConfigError for a bad step."""
     carry = _traced_start(candidate, batch)
     x = jax.ShapeDtypeStruct((batch, candidate.input_size), jnp.float32)
     try:
         key = jax.eval_shape(lambda: jax.random.key(0))
         variables = jax.eval_shape(candidate.cell.init, key, carry, x)
-        _check_collections(candidate, variables)
+        extra = sorted(set(variables) - {"params"})
+        if extra:
+            candidate.refuse(
+                f"keeps variables in {', '.join(extra)}: move what it learns to `params` and what "
+                "it remembers to its carry"
+            )
         params = variables.get("params", {})
         step = jax.eval_shape(candidate.step, params, carry, x)
     except ConfigError:
@@ -110,9 +119,13 @@ def traced(candidate: Candidate, batch: int) -> Shapes:
         candidate.refuse(
             f"returns {_listed(step)} from a step: return two, the carry and the output"
         )
-    _check_carry(candidate, carry, step[0])
+    if _listed(step[0]) != _listed(carry):
+        candidate.refuse(
+            f"turns its carry {_listed(carry)} into {_listed(step[0])}: "
+            "return a carry of the same tree, shapes and types as initialize_carry"
+        )
     _check_output(candidate, step[1], batch)
-    return Shapes(params, carry, step[1])
+    return {"parameters": params, "carry": carry, "output": step[1]}
 
 
 def _traced_start(candidate: Candidate, batch: int) -> Carry:
@@ -142,25 +155,6 @@ def _traced_start(candidate: Candidate, batch: int) -> Carry:
     return carry
 
 
-def _check_collections(candidate: Candidate, variables: Any) -> None:
-    """Raise ConfigError for variables that are neither parameters nor carry."""
-    extra = sorted(set(variables) - {"params"})
-    if extra:
-        candidate.refuse(
-            f"keeps variables in {', '.join(extra)}: move what it learns to `params` and what it "
-            "remembers to its carry"
-        )
-
-
-def _check_carry(candidate: Candidate, carry: Carry, new_carry: Carry) -> None:
-    """Raise ConfigError for a carry whose tree, shapes or types change in a step."""
-    if _listed(new_carry) != _listed(carry):
-        candidate.refuse(
-            f"turns its carry {_listed(carry)} into {_listed(new_carry)}: "
-            "return a carry of the same tree, shapes and types as initialize_carry"
-        )
-
-
 def _check_output(candidate: Candidate, output: Any, batch: int) -> None:
     """Raise ConfigError for an output that is not one real array `[batch, features]`."""
     if not isinstance(output, jax.ShapeDtypeStruct):
@@ -178,21 +172,6 @@ def _check_output(candidate: Candidate, output: Any, batch: int) -> None:
             f"returns an output of type {output.dtype}, which has no gradient: "
             "return real floating-point numbers"
         )
-
-
-def _check_batch_size(candidate: Candidate, of_two: Shapes, batch: int) -> None:
-    """Raise ConfigError where more than the batch axis differs from a batch of 2."""
-    found = traced(candidate, batch)
-    expected = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct((batch, *leaf.shape[1:]), leaf.dtype), of_two
-    )._replace(parameters=of_two.parameters)
-    for what, of_batch, wanted, two in zip(Shapes._fields, found, expected, of_two, strict=True):
-        if _listed(of_batch) != _listed(wanted):
-            candidate.refuse(
-                f"has the {what} {_listed(two)} for a batch of 2 and {_listed(of_batch)} for one "
-                f"of {batch}: let no size but the batch axis depend on the batch",
-                "initialize_carry" if what == "carry" else "__call__",
-            )
 
 
 def step_error(error: BaseException) -> str:

@@ -26,9 +26,8 @@ NOT_THE_USERS = (
 def import_cell(name: str) -> type[nn.RNNCellBase]:
     """The class `package.module:Class`; the current folder is searched first.
 
-    Raises:
-      ConfigError: the import fails, or the class is no `RNNCellBase`. The message begins with the
-        line of the user's own file, if there is one.
+    ConfigError if the import fails or the class is no `RNNCellBase`; the message begins with the
+    line of the user's own file, if there is one.
     """
     module_name, class_name = name.split(":")
     module_name = MOVED.get(module_name, module_name)
@@ -37,8 +36,12 @@ def import_cell(name: str) -> type[nn.RNNCellBase]:
     try:
         found = getattr(importlib.import_module(module_name), class_name)
     except (Exception, SystemExit) as error:  # user code may raise anything
+        if isinstance(error, SyntaxError) and error.filename and is_the_users(error.filename):
+            line: str | None = f"{shown(error.filename)}:{error.lineno}"
+        else:
+            line = next(_users_lines(error), None)
         raise ConfigError(
-            f"{_import_line(error)}cell {name!r} cannot be imported ({reason(error)}): "
+            f"{f'{line}: ' if line else ''}cell {name!r} cannot be imported ({reason(error)}): "
             f"{_import_fix(error, module_name)}"
         ) from error
     finally:
@@ -50,14 +53,6 @@ def import_cell(name: str) -> type[nn.RNNCellBase]:
             "flax.linen.RNNCellBase: derive it from that class"
         )
     return found
-
-
-def _import_line(error: BaseException) -> str:
-    """`FILE:LINE: ` of the user's code that failed to parse or run; empty if there is none."""
-    if isinstance(error, SyntaxError) and error.filename and is_the_users(error.filename):
-        return f"{shown(error.filename)}:{error.lineno}: "
-    line = next(_users_lines(error), None)
-    return f"{line}: " if line else ""
 
 
 def _import_fix(error: BaseException, module: str) -> str:
@@ -84,8 +79,13 @@ def location(
         return raised_at
     function = inspect.unwrap(getattr(cell_class, method)) if method else cell_class
     for defined in (function, cell_class):
-        if _file_of(defined) == home and (line := _definition_line(defined)):
-            return f"{shown(home)}:{line}"
+        if _file_of(defined) == home:
+            try:
+                lines, first = inspect.getsourcelines(defined)
+            except (OSError, TypeError):  # without a source file
+                continue
+            starts = (i for i, x in enumerate(lines) if x.lstrip().startswith(("def ", "class ")))
+            return f"{shown(home)}:{max(first, 1) + next(starts, 0)}"  # below any decorators
     return shown(home)
 
 
@@ -124,16 +124,6 @@ def _users_lines(error: BaseException | None, home: str = "") -> Iterator[str]:
     for frame in reversed(traceback.extract_tb(error.__traceback__) if error else []):
         if is_the_users(frame.filename) or frame.filename == home:
             yield f"{shown(frame.filename)}:{frame.lineno}"
-
-
-def _definition_line(defined: object) -> int | None:
-    """The line of `def` or `class`, below any decorators; None without a source file."""
-    try:
-        lines, first = inspect.getsourcelines(defined)  # type: ignore[arg-type]
-    except (OSError, TypeError):
-        return None
-    starts = (i for i, line in enumerate(lines) if line.lstrip().startswith(("def ", "class ")))
-    return max(first, 1) + next(starts, 0)
 
 
 def _file_of(code: object) -> str:

@@ -5,8 +5,6 @@ trained; on fresh sequences the heads are recalibrated, and their cross-entropy 
 """
 
 import math
-from collections.abc import Iterator
-from typing import Any, NamedTuple
 
 import chex
 import jax
@@ -20,39 +18,24 @@ from echo_jax.core.loss import cross_entropy
 from echo_jax.core.network import Network, Params
 from echo_jax.core.training import TrainState
 from echo_jax.memory_benchmark.lag_training import Block, Run, Training
-from echo_jax.memory_benchmark.parallel_runs import ParallelRuns, RawRow
 from echo_jax.memory_benchmark.tasks import lagged
-from echo_jax.report.number_formats import plain
 
 PART = 256
 """Sequences run at a time where only their last states are needed."""
-
-STEEPEST = 100.0
-"""Upper bound of the factor that a recalibration puts on logits."""
-
-
-class RecalledBits(NamedTuple):
-    """log2 V less the cross-entropy in bits of each lag from 1, float32 `[M]`.
-
-    exact    from the state as it is
-    float16  from the state rounded to half precision
-    noise    from the state with noise added
-    """
-
-    exact: chex.Array
-    float16: chex.Array
-    noise: chex.Array
 
 
 class CapacityTraining(Training):
     """Training of a cell on all lags 1 .. M at once, with a linear head for each."""
 
     def __init__(self, stream: Training) -> None:
-        """For the cell and the protocol of a stream training."""
+        """For the cell and the protocol of a stream training; D is the `state_size`."""
         super().__init__(stream.cell, "stream", stream.protocol)
         lags, classes = stream.protocol.capacity_lags, stream.protocol.vocab_size
-        self.state_size = flat_size(self.network)
-        self.heads = nn.Dense(lags * classes, kernel_init=_kernel_init)
+        flat = jax.eval_shape(lambda: flatten(self.network.zero_carry(1), 1))
+        self.state_size = int(flat.shape[-1])
+        lecun = nn.initializers.lecun_normal()  # undefined for a state without numbers
+        kernel_init = lecun if self.state_size else nn.initializers.zeros
+        self.heads = nn.Dense(lags * classes, kernel_init=kernel_init)
 
     def length(self, _: int) -> int:
         """L, the same for all lags."""
@@ -94,8 +77,12 @@ class CapacityTraining(Training):
         sizes = self.protocol.capacity_lags, self.protocol.vocab_size
         return read.reshape(*seen.shape[:-1], *sizes)
 
-    def recalled_bits(self, run: Run, params: Params) -> RecalledBits:
-        """The bits of each lag in the last state of fresh sequences.
+    def recalled_bits(self, run: Run, params: Params) -> dict[str, chex.Array]:
+        """log2 V less the cross-entropy in bits of each lag from 1, float32 `[M]`.
+
+            exact    from the last state of fresh sequences
+            float16  from that state rounded to half precision
+            noise    from that state with noise added
 
         The heads are recalibrated on other sequences, seen in the same way. Nothing is clipped: a
         head that knows nothing has about 0 bits, on either side. The tokens are independent, so the
@@ -114,20 +101,19 @@ class CapacityTraining(Training):
             fit, seen = (self.logits_of(params, states) for states in (fit, seen))
             return recalibrated_bits(fit, fit_targets, seen, targets)
 
-        return RecalledBits(
-            bits(fit, seen),
-            bits(half_precision(fit), half_precision(seen)),
-            bits(noisy(fit, 2), noisy(seen, 3)),
-        )
+        return {
+            "exact": bits(fit, seen),
+            "float16": bits(half_precision(fit), half_precision(seen)),
+            "noise": bits(noisy(fit, 2), noisy(seen, 3)),
+        }
 
     def last_states(self, params: Params, key: chex.PRNGKey) -> tuple[chex.Array, chex.Array]:
         """The last states of N fresh sequences `[N, D]`, and the tokens 1 .. M back `[N, M]`."""
         shape = (PART, self.protocol.capacity_length)
 
         def part(counter: chex.Array) -> tuple[chex.Array, chex.Array]:
-            """The states and tokens of `PART` sequences."""
-            of_part = jax.random.fold_in(key, counter)
-            tokens = uniform_tokens(of_part, shape, self.protocol.vocab_size)
+            drawn = jax.random.fold_in(key, counter)
+            tokens = uniform_tokens(drawn, shape, self.protocol.vocab_size)
             zero = self.network.zero_carry(PART)
             carry, _ = network.unroll(self.network, params, zero, tokens, None)
             return flatten(carry, PART), tokens[:, -2 : -2 - self.protocol.capacity_lags : -1]
@@ -136,33 +122,19 @@ class CapacityTraining(Training):
         return jax.tree.map(lambda x: x.reshape(x.shape[0] * PART, x.shape[-1]), found)
 
 
-def bits_rows(
-    training: CapacityTraining, parallel: ParallelRuns, runs: list[Run], params: Params
-) -> Iterator[RawRow]:
-    """The raw rows `bits` of trained networks, leaves `[S, ...]`."""
-    found = parallel.measure(training.recalled_bits, runs, params)
-    lags = list(range(1, training.protocol.capacity_lags + 1))
-    for i, run in enumerate(runs):
-        row = {"kind": "bits", "seed": run.seed, "lags": lags}
-        row |= {name: plain(bits[i], ".6f") for name, bits in found._asdict().items()}
-        yield row | {"state_numbers": training.state_size}
-
-
 def recalibrated_bits(
     fit: chex.Array, fit_targets: chex.Array, logits: chex.Array, targets: chex.Array
 ) -> chex.Array:
     """Bits of heads about their targets, after a factor on the logits of each head: `[M]`.
 
+    The factor is fitted to `fit`, `[N, M, V]`, with targets int32 `[N, M]`; the other logits
+    `[N', M, V]`, with targets `[N', M]`, are scored.
+
     The factor b >= 0 minimises the mean cross-entropy of b z on the first data (temperature
     scaling, Guo et al. 2017). That is convex in b, so its slope, E[sum_v p_v z_v - z_target], is
-    brought to zero by bisection. The scored probabilities are (1 - e) softmax(b z) + e / V with
-    e = 1 / N: no error in N sequences does not show that the next one is right.
-
-    Args:
-      fit: logits `[N, M, V]` that the factor is fitted to.
-      fit_targets: int32 `[N, M]`.
-      logits: logits `[N', M, V]` that are scored.
-      targets: int32 `[N', M]`.
+    brought to zero by bisection between 0 and 100. The scored probabilities are
+    (1 - e) softmax(b z) + e / V with e = 1 / N: no error in N sequences does not show that the next
+    one is right.
     """
 
     def slope(factor: chex.Array) -> chex.Array:
@@ -179,7 +151,7 @@ def recalibrated_bits(
         return jnp.where(above, low, middle), jnp.where(above, middle, high)
 
     lags = fit.shape[1]
-    low, high = jax.lax.fori_loop(0, 30, halve, (jnp.zeros(lags), jnp.full(lags, STEEPEST)))
+    low, high = jax.lax.fori_loop(0, 30, halve, (jnp.zeros(lags), jnp.full(lags, 100.0)))
     doubt, classes = 1 / len(fit), fit.shape[-1]
     right = jnp.exp(-cross_entropy((low + high)[:, None] / 2 * logits, targets))
     known = jnp.log((1 - doubt) * right + doubt / classes)
@@ -205,18 +177,7 @@ def flatten(carry: Carry, batch: int) -> chex.Array:
     return jnp.concatenate([nothing, *(x.astype(jnp.float32) for x in reals)], axis=-1)
 
 
-def flat_size(net: Network) -> int:
-    """D, the number of numbers in a state."""
-    return int(jax.eval_shape(lambda: flatten(net.zero_carry(1), 1)).shape[-1])
-
-
 def half_precision(states: chex.Array) -> chex.Array:
     """Numbers rounded to float16; those beyond its range, 65,504, become its ends."""
     largest = jnp.finfo(jnp.float16).max.astype(jnp.float32)
     return jnp.clip(states, -largest, largest).astype(jnp.float16).astype(jnp.float32)
-
-
-def _kernel_init(key: chex.PRNGKey, shape: Any, dtype: Any) -> chex.Array:
-    """The default of a layer, and nothing for a state without numbers."""
-    init = nn.initializers.lecun_normal() if math.prod(shape) else nn.initializers.zeros
-    return jnp.asarray(init(key, shape, dtype))

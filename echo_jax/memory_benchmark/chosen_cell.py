@@ -17,13 +17,7 @@ from echo_jax.memory_benchmark.protocol import Protocol
 
 
 class ChosenCell(NamedTuple):
-    """A cell and how it was named.
-
-    name    `lstm` or the like, or `package.module:Class`
-    given   the keyword arguments that were given
-    args    all keyword arguments that a card states, as JSON values
-    module  the cell itself
-    """
+    """A cell, its name, the arguments given, and all that a card states, as JSON values."""
 
     name: str
     given: dict[str, Any]
@@ -66,15 +60,11 @@ def choose(name: str, arguments: str = "") -> ChosenCell:
     given = cell_arguments.parse(arguments)
     module = cell_arguments.build(name, given)
     args = given | ({"features": module.features} if hasattr(module, "features") else {})
-    return ChosenCell(name, given, _json_values(args), module)
-
-
-def _json_values(args: dict[str, Any]) -> dict[str, Any]:
-    """Arguments as a card holds them, tuples as lists; ConfigError for other values."""
     try:
-        return json.loads(json.dumps(args, allow_nan=False))
+        args = json.loads(json.dumps(args, allow_nan=False))
     except (TypeError, ValueError) as error:
         raise ConfigError(
             f"cell args {args} cannot be kept in a card ({error}): use numbers, words, True, "
             "False, None, and lists of them"
         ) from error
+    return ChosenCell(name, given, args, module)

@@ -13,7 +13,6 @@ A network without memory says blank until the delimiter and then each symbol wit
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import chex
 import jax
@@ -32,19 +31,6 @@ from echo_jax.memory_benchmark.tasks import Sequences
 BLANK, DELIMITER = SYMBOLS, SYMBOLS + 1
 
 
-class Scores(NamedTuple):
-    """The result of an evaluation, float32.
-
-    loss      nats per step, over all T + 20 steps: the published figure
-    recall    nats per symbol, over the ten steps that repeat them; ln 8 without memory
-    accuracy  the share of those symbols that are right; 1/8 without memory
-    """
-
-    loss: chex.Array
-    recall: chex.Array
-    accuracy: chex.Array
-
-
 class CopyTraining(Training):
     """Training on the copy-memory task, to the end of the budget."""
 
@@ -55,14 +41,13 @@ class CopyTraining(Training):
         key, shape = purpose_key(run.seed, Purpose.DATA), (self.protocol.batch_size, length)
         state, _ = self.make_updates(self.loss, lambda key: draw(key, *shape), key, run, state)
         scores = self.evaluate(length, run, state.params)
-        return Block(state, scores._asdict(), jnp.isfinite(scores.loss))
+        return Block(state, scores, jnp.isfinite(scores["loss"]))
 
-    def evaluate(self, length: int, run: Run, params: Params) -> Scores:
+    def evaluate(self, length: int, run: Run, params: Params) -> dict[str, chex.Array]:
         """The mean scores of fresh batches, the same ones at every evaluation."""
         key, batch = purpose_key(run.seed, Purpose.EVALUATION), self.protocol.batch_size
 
-        def one(i: chex.Array) -> Scores:
-            """The scores of a batch."""
+        def one(i: chex.Array) -> dict[str, chex.Array]:
             asked = draw(jax.random.fold_in(key, i), batch, length)
             return score(self.logits(params, asked.tokens), asked.targets)
 
@@ -83,12 +68,21 @@ def draw(key: chex.PRNGKey, batch_size: int, length: int) -> Sequences:
     return Sequences(jnp.concatenate(parts, axis=1), targets, None)
 
 
-def score(logits: chex.Array, targets: chex.Array) -> Scores:
-    """The scores of logits `[B, T + 20, 10]`."""
-    chex.assert_equal_shape_prefix([logits, targets], 2)
+def score(logits: chex.Array, targets: chex.Array) -> dict[str, chex.Array]:
+    """The scores of logits `[B, T + 20, 10]`, float32.
+
+    loss      nats per step, over all T + 20 steps: the published figure
+    recall    nats per symbol, over the ten steps that repeat them; ln 8 without memory
+    accuracy  the share of those symbols that are right; 1/8 without memory
+    """
     nats = cross_entropy(logits, targets)
     right = correct(logits[:, -COPIED:], targets[:, -COPIED:])
-    return Scores(jnp.mean(nats), jnp.mean(nats[:, -COPIED:]), jnp.mean(right.astype(jnp.float32)))
+    accuracy = jnp.mean(right.astype(jnp.float32))
+    return {
+        "loss": jnp.mean(nats),
+        "recall": jnp.mean(nats[:, -COPIED:]),
+        "accuracy": accuracy,
+    }
 
 
 def rows(training: CopyTraining, parallel: ParallelRuns) -> Iterator[RawRow]:
@@ -106,15 +100,7 @@ def rows(training: CopyTraining, parallel: ParallelRuns) -> Iterator[RawRow]:
         parallel.tell(f"copy: T = {blanks:,}")
         runs = parallel.runs(blanks, rate)
         for row in parallel.train(training, runs, protocol.budget).rows:
-            yield copy_row(row, protocol.evaluate_every)
-
-
-def copy_row(row: RawRow, every: int) -> RawRow:
-    """The raw row `copy` of a run that was evaluated after every so many updates.
-
-    {"kind": "copy", "T": 100, "seed": 0, "rate": 0.003, "updates": [100, 200], "loss": [...], ...}
-    """
-    updates = [every * (i + 1) for i in range(len(row["loss"]))]
-    found = {"kind": "copy", "T": row["lag"], "seed": row["seed"], "rate": row["rate"]}
-    curves = {name: row[name] for name in ("loss", "recall", "accuracy")}
-    return found | {"updates": updates} | curves
+            updates = [protocol.evaluate_every * (i + 1) for i in range(len(row["loss"]))]
+            curves = {name: row[name] for name in ("loss", "recall", "accuracy")}
+            found = {"kind": "copy", "T": blanks, "seed": row["seed"], "rate": rate}
+            yield found | {"updates": updates} | curves

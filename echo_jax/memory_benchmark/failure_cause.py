@@ -43,19 +43,17 @@ def jacobian_rows(ladder: TrainLadder, lag: int) -> Iterator[RawRow]:
     training = ladder.training
     length = training.length(lag)
 
-    def both(run: Run, trained: Params) -> list[tuple[chex.Array, chex.Array]]:
-        """Before and after training."""
-        return [
-            (
-                gradient_profile(training, length, lag, run, params),
-                depends_nearby(training, length, run, params),
-            )
-            for params in (training.init(run).params, trained)
-        ]
+    def examined(run: Run, params: Params) -> tuple[chex.Array, chex.Array]:
+        gradients = gradient_profile(training, length, lag, run, params)
+        return gradients, depends_nearby(training, length, run, params)
 
-    runs = ladder.parallel.runs(lag, ladder.rate)
-    found = ladder.parallel.measure(both, runs, ladder.trained[lag].params)
-    (before, early), (after, late) = found
+    (before, early), (after, late) = ladder.parallel.measure(
+        lambda run, trained: [
+            examined(run, params) for params in (training.init(run).params, trained)
+        ],
+        ladder.parallel.runs(lag, ladder.rate),
+        ladder.trained[lag].params,
+    )
     for i, seed in enumerate(ladder.parallel.seeds):
         row: RawRow = {"kind": "jacobian", "seed": seed, "lag": lag}
         row |= {"before": plain(before[i], ".6g"), "after": plain(after[i], ".6g")}
@@ -66,18 +64,20 @@ def jacobian_rows(ladder: TrainLadder, lag: int) -> Iterator[RawRow]:
 
 def curriculum_rows(ladder: TrainLadder, lag: int) -> Iterator[RawRow]:
     """The seeds that failed at a lag, trained on it from their last shorter lag that succeeded."""
-    failed = [seed for seed in ladder.parallel.seeds if seed not in ladder.successes(lag)]
-    before = {seed: ladder.last_success(seed, below=lag) for seed in failed}
-    chosen = {seed: last for seed, last in before.items() if last is not None}
-    if not chosen:
+    runs, weights, shorter = [], [], []
+    for i, seed in enumerate(ladder.parallel.seeds):
+        lags = [x for x in ladder.trained if x < lag and seed in ladder.successes(x)]
+        if lags and seed not in ladder.successes(lag):
+            runs.append(Run(seed, lag, ladder.rate))
+            shorter.append(max(lags))
+            weights.append(jax.tree.map(lambda x, i=i: x[i], ladder.trained[max(lags)].params))
+    if not runs:
         return
     ladder.parallel.tell(f"cause: lag {lag} from the weights of a shorter one")
-    runs = [Run(seed, lag, ladder.rate) for seed in chosen]
-    weights = [ladder.weights(*each) for each in chosen.items()]
     params = jax.tree.map(lambda *x: np.stack(x), *weights)
     budget = ladder.training.protocol.budget
     trained = ladder.parallel.train(ladder.training, runs, budget, params)
-    for row, last in zip(trained.rows, chosen.values(), strict=True):
+    for row, last in zip(trained.rows, shorter, strict=True):
         yield {"kind": "curriculum", "from": last} | row
     ladder.parallel.interrupts.check()
 
@@ -95,7 +95,6 @@ def gradient_profile(
     zero, target = training.network.zero_carry(len(asked.tokens)), asked.targets[:, -1]
 
     def margins(inputs: chex.Array) -> chex.Array:
-        """The sum over sequences, whose inputs are their own."""
         _, outputs = network.unroll_inputs(training.network, params, zero, inputs, None)
         logits = network.read_out(training.network, params, outputs[-1])
         own = jax.nn.one_hot(target, logits.shape[-1], dtype=bool)
@@ -126,7 +125,6 @@ def depends_nearby(training: LagTraining, length: int, run: Run, params: Params)
     leaves, tree = jax.tree.flatten(params)
 
     def at(deviation: chex.Array) -> chex.Array:
-        """With noise of one deviation."""
         keys = jax.random.split(key, len(leaves))
         drawn = [
             x + deviation * jax.random.normal(k, x.shape, x.dtype)

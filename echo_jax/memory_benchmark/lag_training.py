@@ -20,6 +20,8 @@ from echo_jax.memory_benchmark import protocol, spans, tasks
 from echo_jax.memory_benchmark.protocol import TASKS, Protocol
 from echo_jax.memory_benchmark.tasks import Sequences
 
+Loss = Callable[[Params, Any], chex.Array]
+
 
 class Run(NamedTuple):
     """One run; arrays where it is traced.
@@ -52,11 +54,6 @@ class Block(NamedTuple):
 class Training:
     """A cell, a task and a protocol: the network, its initial state and blocks of updates.
 
-    Args:
-      cell: any `RNNCellBase`.
-      task: `stream`, `hold` or `copy`.
-      chosen: the protocol.
-
     Attributes:
       network: fed one-hot tokens of the task, with a readout of V classes.
       fields: the protocol as in a card.
@@ -66,7 +63,7 @@ class Training:
     number_format = ".6f"
 
     def __init__(self, cell: nn.RNNCellBase, task: protocol.Task, chosen: Protocol) -> None:
-        """Nothing is traced yet."""
+        """Nothing is traced yet; the cell is any `RNNCellBase`."""
         self.cell, self.task, self.protocol = cell, task, chosen
         self.fields, classes = protocol.to_dict(chosen), chosen.vocab_size
         self.network: Network = network.around(cell, tasks.alphabet(task, classes), classes)
@@ -89,14 +86,13 @@ class Training:
         """Make `evaluate_every` updates on sequences of `length` steps, and evaluate."""
         raise NotImplementedError
 
-    def is_over(self, row: dict[str, Any]) -> bool:
+    def is_over(self, row: dict[str, Any]) -> bool:  # noqa: ARG002
         """True if a run with this raw row needs no further block; here the budget ends a run."""
-        del row
         return False
 
     def make_updates(
         self,
-        loss_of: Callable[[Params, Any], chex.Array],
+        loss_of: Loss,
         draw: Callable[[chex.PRNGKey], Any],
         key: chex.PRNGKey,
         run: Run,
@@ -108,20 +104,16 @@ class Training:
         return self.update_on(batches, loss_of, run, state)
 
     def update_on(
-        self,
-        batches: Any,
-        loss_of: Callable[[Params, Any], chex.Array],
-        run: Run,
-        state: TrainState,
+        self, batches: Any, loss_of: Loss, run: Run, state: TrainState
     ) -> tuple[TrainState, chex.Array]:
         """An update on each of some stacked batches, and the losses before them."""
         optimizer = clipped_adam(self.protocol.clip)
 
         def step(state: TrainState, batch: Any) -> tuple[TrainState, chex.Array]:
-            state, loss, _ = update(
-                lambda params: (loss_of(params, batch), None), optimizer, run.rate, state
-            )
-            return state, loss
+            def loss(params: Params) -> tuple[chex.Array, None]:
+                return loss_of(params, batch), None
+
+            return update(loss, optimizer, run.rate, state)[:2]
 
         return jax.lax.scan(step, state, batches)
 
@@ -162,7 +154,7 @@ class LagTraining(Training):
         return jax.random.fold_in(key, run.lag)
 
     def accuracy(self, params: Params, asked: Sequences) -> chex.Array:
-        """The share of the scored steps that are answered correctly."""
+        """The share of the scored steps with a correct answer."""
         return mean_where(correct(self.logits(params, asked.tokens), asked.targets), asked.scored)
 
     def evaluate(self, length: int, run: Run, state: TrainState) -> dict[str, chex.Array]:

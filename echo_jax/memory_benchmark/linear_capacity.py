@@ -18,9 +18,6 @@ from echo_jax.memory_benchmark.lag_training import Run, Training
 from echo_jax.memory_benchmark.parallel_runs import ParallelRuns, RawRow
 from echo_jax.report.number_formats import plain
 
-RIDGE = 1e-7
-"""Of the ridge regression, relative to the variance of a standardised number, which is 1."""
-
 
 def rows(
     training: Training, parallel: ParallelRuns, runs: list[Run], first: Params, last: Params
@@ -60,32 +57,21 @@ def linear_capacity(seen: np.ndarray, tokens: np.ndarray, lags: int) -> tuple[An
     nothing: what the estimate gives by chance.
 
     Args:
-      seen: states, `[2, T, D]`.
+      seen: states, `[2, T, D]`; numbers that are constant in the first stream count as 0.
       tokens: the inputs, `[2, T]`, as numbers.
       lags: M.
     """
+    seen = np.asarray(seen, np.float64)[:, lags:]
+    centre, deviation = seen[0].mean(axis=0), seen[0].std(axis=0)
+    varies = deviation > 1e-5 * np.abs(seen[0]).max(axis=0)
+    fit, tried = (seen - centre) * np.where(varies, 1 / np.where(varies, deviation, 1.0), 0.0)
     inputs = np.asarray(tokens, np.float64)
     targets = np.stack([inputs[:, lags - n : inputs.shape[1] - n] for n in range(1, lags + 1)], -1)
     targets = np.concatenate([targets, np.roll(targets, targets.shape[1] // 2, axis=1)], axis=2)
-    fit, tried = _standardised(np.asarray(seen, np.float64)[:, lags:])
-    ridge = fit.T @ fit + RIDGE * len(fit) * np.eye(fit.shape[1])
+    ridge = fit.T @ fit + 1e-7 * len(fit) * np.eye(fit.shape[1])  # the variances of `fit` are 1
     wanted = targets[0] - targets[0].mean(axis=0)
     answers = tried @ np.linalg.solve(ridge, fit.T @ wanted)
-    found = _squared_correlation(answers, targets[1])
-    return found[:lags], found[lags:]
-
-
-def _standardised(seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both streams by mean and deviation of the first; numbers that are constant there are 0."""
-    centre, deviation = seen[0].mean(axis=0), seen[0].std(axis=0)
-    varies = deviation > 1e-5 * np.abs(seen[0]).max(axis=0)
-    scale = np.where(varies, 1 / np.where(varies, deviation, 1.0), 0.0)
-    first, second = (seen - centre) * scale
-    return first, second
-
-
-def _squared_correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Of each pair of columns; 0 where one of them is constant."""
-    x, y = x - x.mean(axis=0), y - y.mean(axis=0)
+    x, y = answers - answers.mean(axis=0), targets[1] - targets[1].mean(axis=0)
     product = (x**2).sum(axis=0) * (y**2).sum(axis=0)
-    return (x * y).sum(axis=0) ** 2 / np.where(product > 0, product, 1.0)
+    found = (x * y).sum(axis=0) ** 2 / np.where(product > 0, product, 1.0)
+    return found[:lags], found[lags:]

@@ -13,12 +13,12 @@ matter. The program is asked to stop between blocks: that only ends the rows ear
 
 import contextlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import wait
 
 from flax import linen as nn
 
 from echo_jax.host.interrupts import Interrupts, StoppedError
 from echo_jax.memory_benchmark import (
-    capacity,
     copy_task,
     failure_cause,
     linear_capacity,
@@ -26,12 +26,12 @@ from echo_jax.memory_benchmark import (
     step_time,
 )
 from echo_jax.memory_benchmark.capacity import CapacityTraining
+from echo_jax.memory_benchmark.copy_task import CopyTraining
 from echo_jax.memory_benchmark.lag_training import LagTraining
 from echo_jax.memory_benchmark.parallel_runs import ParallelRuns, RawRow
 from echo_jax.memory_benchmark.protocol import TASKS, Protocol
 from echo_jax.memory_benchmark.train_ladder import TrainLadder
-
-Rows = Iterator[RawRow]
+from echo_jax.report.number_formats import plain
 
 
 def raw_rows(
@@ -40,7 +40,7 @@ def raw_rows(
     seed: int = 0,
     interrupts: Interrupts | None = None,
     tell: Callable[[str], None] = lambda _: None,
-) -> Rows:
+) -> Iterator[RawRow]:
     """The raw rows of a card.
 
     Args:
@@ -51,41 +51,33 @@ def raw_rows(
       tell: is told in a few words what is being measured.
     """
     parallel = ParallelRuns(protocol, seed, interrupts or Interrupts(), tell)
-    with contextlib.closing(parallel), contextlib.suppress(StoppedError):
-        for measure in _measures(cell, protocol, parallel):
-            yield from measure()
-
-
-def _measures(
-    cell: nn.RNNCellBase, protocol: Protocol, parallel: ParallelRuns
-) -> list[Callable[[], Rows]]:
-    """The measures that a protocol asks for, in order."""
-    if "copy" in protocol.rows:
-        training = copy_task.CopyTraining(cell, "copy", protocol)
-        return [lambda: copy_task.rows(training, parallel)]
     stream, hold = (TrainLadder(LagTraining(cell, task, protocol), parallel) for task in TASKS)
-    for ladder in (stream, hold):
-        if ladder.training.task in protocol.rows:
-            ladder.prepare()
-    measures: dict[str, Callable[[], Rows]] = {
-        "stream": stream.rows,
-        "hold": hold.rows,
-        "price": lambda: _cost(stream),
-        "beyond": lambda: longer_streams.rows(stream),
-        "cause": lambda: failure_cause.rows(stream),
-        "capacity": lambda: capacity_rows(stream),
+    measures = {
+        "stream": stream.rows(),
+        "hold": hold.rows(),
+        "price": _cost(stream),
+        "beyond": longer_streams.rows(stream),
+        "cause": failure_cause.rows(stream),
+        "capacity": _capacity_rows(stream),
+        "copy": copy_task.rows(CopyTraining(cell, "copy", protocol), parallel),
     }
-    return [measure for name, measure in measures.items() if name in protocol.rows]
+    with contextlib.closing(parallel), contextlib.suppress(StoppedError):
+        for ladder in (stream, hold):
+            if ladder.training.task in protocol.rows:
+                ladder.prepare()
+        for name, rows in measures.items():
+            if name in protocol.rows:
+                yield from rows
 
 
-def _cost(stream: TrainLadder) -> Rows:
+def _cost(stream: TrainLadder) -> Iterator[RawRow]:
     """The raw row `price`, timed while nothing compiles."""
     stream.parallel.tell("cost: sizes and times")
-    stream.parallel.wait_for_compilation()
+    wait(stream.parallel.programs.values())
     yield step_time.cost_row(stream.training)
 
 
-def capacity_rows(stream: TrainLadder) -> Rows:
+def _capacity_rows(stream: TrainLadder) -> Iterator[RawRow]:
     """The raw rows `bits` and `linear` of a network with a head for each lag."""
     parallel = stream.parallel
     parallel.tell("capacity: one network with a head for each lag")
@@ -93,5 +85,10 @@ def capacity_rows(stream: TrainLadder) -> Rows:
     first = parallel.measure(lambda run, _: training.init(run).params, runs, None)
     last = parallel.train(training, runs, training.protocol.capacity_updates).params
     parallel.interrupts.check()
-    yield from capacity.bits_rows(training, parallel, runs, last)
+    found = parallel.measure(training.recalled_bits, runs, last)
+    for i, run in enumerate(runs):
+        row = {"kind": "bits", "seed": run.seed}
+        row["lags"] = list(range(1, training.protocol.capacity_lags + 1))
+        row |= {name: plain(bits[i], ".6f") for name, bits in found.items()}
+        yield row | {"state_numbers": training.state_size}
     yield from linear_capacity.rows(training, parallel, runs, first, last)

@@ -6,7 +6,7 @@ spread   when runs are over, the others are divided evenly among the devices aga
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
@@ -16,7 +16,6 @@ import numpy as np
 from echo_jax.core import many_seeds
 from echo_jax.core.training import TrainState
 from echo_jax.host import time_limit
-from echo_jax.host.chunk_loop import chunks
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.memory_benchmark.lag_training import Block, Run, Training
 from echo_jax.memory_benchmark.protocol import Protocol
@@ -29,26 +28,8 @@ RawRow = dict[str, Any]
 """JSON values, see `memory_cards.schema`."""
 
 
-class Programs(NamedTuple):
-    """Compiled functions of all slots.
-
-    init   runs, and None, to states
-    block  runs and states to a `Block`
-    """
-
-    init: Callable[..., TrainState]
-    block: Callable[..., Block]
-
-
-class Held(NamedTuple):
-    """The carry of the training loop.
-
-    order  int `[slots]`, the run in each slot
-    state  of each slot, leaves `[slots, ...]`
-    """
-
-    order: np.ndarray
-    state: TrainState
+Programs = tuple[Callable[..., TrainState], Callable[..., Block]]
+"""Compiled functions of all slots: runs, and None, to states; runs and states to a `Block`."""
 
 
 class Trained(NamedTuple):
@@ -59,19 +40,12 @@ class Trained(NamedTuple):
 
 
 class ParallelRuns:
-    """Trains and measures the seeds of a card; `close` it to cancel compilations.
-
-    Args:
-      protocol: gives the number of seeds and of other runs.
-      seed: the first seed.
-      interrupts: asked between blocks whether to stop.
-      tell: is told in a few words what is being measured.
-    """
+    """Trains and measures the seeds of a card; `close` it to cancel compilations."""
 
     def __init__(
         self, protocol: Protocol, seed: int, interrupts: Interrupts, tell: Callable[[str], None]
     ) -> None:
-        """Find the devices; nothing is compiled yet."""
+        """Find the devices; the arguments are those of `measure_cell.raw_rows`."""
         self.seeds = range(seed, seed + protocol.seeds)
         self.every, self.interrupts, self.tell = protocol.evaluate_every, interrupts, tell
         most = max(protocol.seeds, len(protocol.rates) * len(protocol.tuning_seeds))
@@ -84,10 +58,6 @@ class ParallelRuns:
     def close(self) -> None:
         """Cancel the compilations that have not begun."""
         self.background.shutdown(wait=False, cancel_futures=True)
-
-    def wait_for_compilation(self) -> None:
-        """Wait until nothing is compiled in the background."""
-        wait(self.programs.values())
 
     def runs(self, lag: int, rate: float) -> list[Run]:
         """A run of each seed."""
@@ -106,39 +76,34 @@ class ParallelRuns:
 
         Raises:
           StoppedError: the program is to stop and nothing was trained.
+          TooLongError: compiling takes longer than `COMPILE_SECONDS`.
         """
-        programs = self.compiled(training, training.length(int(runs[0].lag)))
+        compiling = self.prepare(training, training.length(int(runs[0].lag)))
+        cell, name = training.cell, type(training.cell).__name__
+        init, block = time_limit.compile_within(COMPILE_SECONDS, compiling.result, cell, name)
         self.interrupts.check()
         stacked, active = self.stacked(runs), list(range(len(runs)))
         order = spread(active, self.slots, len(self.devices))
-        state = programs.init(_taken(stacked, order), None)
+        state = init(_taken(stacked, order), None)
         if params is not None:
             state = state._replace(params=_taken(self.padded(params), order))
-        held, rows = Held(order, state), [_new_row(training, run) for run in runs]
-
-        def step(held: Held, _: int) -> tuple[Held, Block]:
-            """One block of the active runs; its state stays on the devices."""
-            order, state = self.spread_again(held, active)
+        rows: list[RawRow] = [
+            {"task": training.task, "lag": run.lag, "rate": run.rate, "seed": run.seed}
+            for run in runs
+        ]
+        for _ in range(budget // self.every):
+            last_order, order = order, spread(active, self.slots, len(self.devices))
+            if not np.array_equal(order, last_order):
+                state = _taken(state, np.argsort(last_order)[order])
             now = _taken(stacked, order)._replace(active=np.isin(order, active))
-            block = programs.block(now, state)
-            scores, finite = jax.device_get((block.scores, block.finite))
-            return Held(order, block.state), Block(block.state, scores, finite)
-
-        for chunk in chunks(step, held, range(budget // self.every), 1):
-            held = chunk.state
+            state, *found = block(now, state)
+            seen = Block(state, *jax.device_get(found))
             for i in active:
-                record(rows[i], chunk.output, np.argsort(held.order)[i], training.number_format)
+                record(rows[i], seen, np.argsort(order)[i], training.number_format)
             active = [i for i in active if not training.is_over(rows[i])]
             if self.interrupts.requested or not active:
                 break
-        return Trained(rows, _taken(held.state.params, np.argsort(held.order)[: len(runs)]))
-
-    def spread_again(self, held: Held, active: Sequence[int]) -> Held:
-        """The same runs in slots that divide the active ones evenly among the devices."""
-        order = spread(active, self.slots, len(self.devices))
-        if np.array_equal(order, held.order):
-            return held
-        return Held(order, _taken(held.state, np.argsort(held.order)[order]))
+        return Trained(rows, _taken(state.params, np.argsort(order)[: len(runs)]))
 
     def measure(self, function: Callable[[Run, Any], Any], runs: Sequence[Run], params: Any) -> Any:
         """A function of each run and its weights: numpy leaves `[S, ...]`."""
@@ -166,11 +131,6 @@ class ParallelRuns:
         """Leaves `[S, ...]` with the last one repeated in slots that stay empty."""
         return jax.tree.map(lambda x: x[np.minimum(np.arange(self.slots), len(x) - 1)], tree)
 
-    def compiled(self, training: Training, length: int) -> Programs:
-        """The programs of a length; TooLongError if compiling them takes too long."""
-        compiling, name = self.prepare(training, length), type(training.cell).__name__
-        return time_limit.compile_within(COMPILE_SECONDS, compiling.result, training.cell, name)
-
     def prepare(self, training: Training, length: int) -> Future[Programs]:
         """Compile the programs of a length in the background, once."""
         if (training, length) not in self.programs:
@@ -183,7 +143,7 @@ class ParallelRuns:
         init = self.mapped(lambda run, _: training.init(run))
         block = self.mapped(skipping(lambda run, state: training.train_block(length, run, state)))
         states = jax.eval_shape(init, runs, None)
-        return Programs(init.lower(runs, None).compile(), block.lower(runs, states).compile())
+        return init.lower(runs, None).compile(), block.lower(runs, states).compile()
 
 
 def skipping(block: Callable[[Run, TrainState], Block]) -> Callable[[Run, TrainState], Block]:
@@ -217,10 +177,6 @@ def spread(active: Sequence[int], slots: int, devices: int) -> np.ndarray:
         while len(share) < slots // devices:
             share.append(idle.pop(0))
     return np.concatenate(shares)
-
-
-def _new_row(training: Training, run: Run) -> RawRow:
-    return {"task": training.task, "lag": run.lag, "rate": run.rate, "seed": run.seed}
 
 
 def _taken(tree: Any, rows: np.ndarray) -> Any:

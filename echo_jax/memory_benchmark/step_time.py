@@ -12,16 +12,10 @@ from echo_jax.core.data import uniform_tokens
 from echo_jax.core.network import Params
 from echo_jax.memory_benchmark.lag_training import LagTraining, Run
 
-BATCHES = (1, 16)
-"""Numbers of sequences side by side."""
+RUN, BATCHES = Run(seed=0, lag=1, rate=0.001), (1, 16)
 
-REPEATS = 7
-"""Timed repeats, after one that is not timed."""
-
-RUN = Run(seed=0, lag=1, rate=0.001)
-
-STEPS = 960
-"""Steps that are timed together, about."""
+STEPS, REPEATS = 960, 7
+"""Steps that are timed together, about, and timed repeats, after one that is not timed."""
 
 
 def cost_row(training: LagTraining) -> dict[str, Any]:
@@ -30,8 +24,7 @@ def cost_row(training: LagTraining) -> dict[str, Any]:
     train   an update, divided by the steps of its sequences
     stream  a step of a trained network that is fed one token of each stream at a time
     """
-    params = training.init(RUN).params
-    carry = training.network.zero_carry(1)
+    params, carry = training.init(RUN).params, training.network.zero_carry(1)
     return {
         "kind": "price",
         "parameters": sum(leaf.size for leaf in jax.tree.leaves(params)),
@@ -47,11 +40,11 @@ def _training_times(training: LagTraining, batch: int) -> list[float]:
     keys = jax.random.split(jax.random.key(0), updates)
     batches = jax.vmap(lambda key: training.draw(key, (batch, length), 1))(keys)
 
-    def several(state: Any, batches: Any) -> Any:
-        """Some updates in one program."""
-        return training.update_on(batches, training.loss, RUN, state)
-
-    return _timed(several, (training.init(RUN), batches), updates * length)
+    return _timed(
+        lambda state, batches: training.update_on(batches, training.loss, RUN, state),
+        (training.init(RUN), batches),
+        updates * length,
+    )
 
 
 def _inference_times(training: LagTraining, params: Params, batch: int) -> list[float]:

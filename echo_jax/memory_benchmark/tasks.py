@@ -41,36 +41,19 @@ def alphabet(task: Task, vocab_size: int) -> int:
 def draw(
     task: Task, key: chex.PRNGKey, shape: tuple[int, int], lag: chex.Numeric, vocab_size: int
 ) -> Sequences:
-    """Independent random sequences of a task.
+    """Independent random sequences of the stream or the hold task.
 
     Args:
-      task: stream or hold.
+      task: stream or hold. Steps after the question of a hold sequence are not scored.
       key: used for these sequences only.
       shape: B and L, static; L is at least `protocol.length`.
       lag: n of a stream, k of hold; may be traced.
       vocab_size: V.
     """
-    draw_task = draw_stream if task == "stream" else draw_hold
-    return draw_task(key, shape, lag, vocab_size)
-
-
-def draw_stream(
-    key: chex.PRNGKey, shape: tuple[int, int], lag: chex.Numeric, vocab_size: int
-) -> Sequences:
-    """Random tokens; the target of each step is the token n steps before."""
     tokens = uniform_tokens(key, shape, vocab_size)
-    targets, exists = lagged(tokens, lag)
-    return Sequences(tokens, targets, jnp.broadcast_to(exists, shape))
-
-
-def draw_hold(
-    key: chex.PRNGKey, shape: tuple[int, int], lag: chex.Numeric, vocab_size: int
-) -> Sequences:
-    """A value at step 0, distractors, the question at step k + 1; later steps are not scored.
-
-    Distractors are tokens 0 .. V-1, the same as in a stream; values are tokens V .. 2V-1.
-    """
-    tokens = uniform_tokens(key, shape, vocab_size)
+    if task == "stream":
+        targets, exists = lagged(tokens, lag)
+        return Sequences(tokens, targets, jnp.broadcast_to(exists, shape))
     steps = jnp.arange(shape[1])
     value, asked = tokens[:, :1], steps == lag + 1
     fed = jnp.where(asked, 2 * vocab_size, jnp.where(steps == 0, tokens + vocab_size, tokens))

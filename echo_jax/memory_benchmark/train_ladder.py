@@ -1,13 +1,10 @@
 """A cell is taken up the ladder of lags of one task, all seeds side by side.
 
-tune   every learning rate on seeds that are used for nothing else; the best one is kept
-climb  lag by lag, each seed until it has succeeded or is out of updates
+Every learning rate is tried on seeds that are used for nothing else; with the best one the seeds
+are trained lag by lag, each until it has succeeded or is out of updates.
 """
 
 from collections.abc import Iterator
-
-import jax
-import numpy as np
 
 from echo_jax.memory_benchmark import spans
 from echo_jax.memory_benchmark.lag_training import LagTraining, Run
@@ -17,28 +14,29 @@ from echo_jax.memory_benchmark.parallel_runs import ParallelRuns, RawRow, Traine
 class TrainLadder:
     """One task of one cell, from the shortest lag to the longest.
 
-    Args:
-      training: the cell, the task and the protocol.
-      parallel: trains the runs of all seeds.
-
     Attributes:
       rate: the learning rate, once it is chosen.
       trained: the runs by lag, in the order of the seeds, once they are trained.
     """
 
     def __init__(self, training: LagTraining, parallel: ParallelRuns) -> None:
-        """Nothing is trained yet."""
+        """For the cell, task and protocol of a training."""
         self.training, self.parallel, self.rate = training, parallel, 0.0
         self.trained: dict[int, Trained] = {}
 
     def rows(self) -> Iterator[RawRow]:
         """The raw rows `tune` and `run`; they end when no seed has succeeded at every lag."""
         yield from self.tune()
-        ladder, unbroken = self.training.protocol.ladder, set(self.parallel.seeds)
+        training, parallel = self.training, self.parallel
+        ladder, unbroken = training.protocol.ladder, set(parallel.seeds)
         for lag, following in zip(ladder, (*ladder[1:], None), strict=True):
             if following:
-                self.parallel.prepare(self.training, self.training.length(following))
-            yield from self.climb(lag)
+                parallel.prepare(training, training.length(following))
+            parallel.tell(f"{training.task}: lag {lag}")
+            runs = parallel.runs(lag, self.rate)
+            self.trained[lag] = parallel.train(training, runs, training.protocol.budget)
+            yield from ({"kind": "run"} | row for row in self.trained[lag].rows)
+            parallel.interrupts.check()
             unbroken &= self.successes(lag)
             if not unbroken:
                 return
@@ -64,15 +62,6 @@ class TrainLadder:
             if spans.is_decided(tuned, self.training.fields):
                 return
 
-    def climb(self, lag: int) -> Iterator[RawRow]:
-        """Train all seeds on one lag."""
-        training = self.training
-        self.parallel.tell(f"{training.task}: lag {lag}")
-        runs = self.parallel.runs(lag, self.rate)
-        self.trained[lag] = self.parallel.train(training, runs, training.protocol.budget)
-        yield from ({"kind": "run"} | row for row in self.trained[lag].rows)
-        self.parallel.interrupts.check()
-
     def successes(self, lag: int) -> set[int]:
         """The seeds that succeeded at a lag."""
         rows = self.trained[lag].rows
@@ -82,13 +71,3 @@ class TrainLadder:
         """`spans.halves` of the lags that were trained."""
         rows = [row for trained in self.trained.values() for row in trained.rows]
         return spans.halves(rows, self.parallel.seeds, self.training.fields)
-
-    def last_success(self, seed: int, below: int) -> int | None:
-        """The last lag below another that a seed succeeded at."""
-        lags = [lag for lag in self.trained if lag < below and seed in self.successes(lag)]
-        return max(lags, default=None)
-
-    def weights(self, seed: int, lag: int) -> dict[str, np.ndarray]:
-        """The weights of a seed after training on a lag."""
-        row = self.parallel.seeds.index(seed)
-        return jax.tree.map(lambda x: x[row], self.trained[lag].params)

@@ -87,21 +87,23 @@ def register():
 
 def test_a_register_of_d_plus_1_slots_holds_d_bits_of_the_past(register):
     known = on_all_lags(known_memory.ShiftRegister(4)).recalled_bits(RUN, register)
-    for bits in (known.exact, known.float16):
+    for bits in (known["exact"], known["float16"]):
         np.testing.assert_allclose(bits, [1, 1, 1, 0, 0, 0, 0, 0], atol=1e-3)
-    np.testing.assert_allclose(known.noise[:3], 1, atol=0.01)  # ten deviations between the values
+    np.testing.assert_allclose(
+        known["noise"][:3], 1, atol=0.01
+    )  # ten deviations between the values
 
 
 def test_noise_as_large_as_the_signal_costs_bits(register):
     loud = dataclasses.replace(SMALL, noise=1.0)
     training = on_all_lags(known_memory.ShiftRegister(4), loud)
-    assert np.all(training.recalled_bits(RUN, register).noise[:3] < 0.8)
+    assert np.all(training.recalled_bits(RUN, register)["noise"][:3] < 0.8)
 
 
 def test_a_cell_without_a_state_holds_nothing():
     training = on_all_lags(DelayLineMLP(3, delay_line=1))
     assert training.state_size == 0
-    bits = training.recalled_bits(RUN, training.init(RUN).params).exact
+    bits = training.recalled_bits(RUN, training.init(RUN).params)["exact"]
     np.testing.assert_allclose(bits, 0, atol=1e-2)
     assert capacity.flatten((), 3).shape == (3, 0)
 
