@@ -57,8 +57,7 @@ def lstm_unroll(
     """`lstm_scan` with the gradient of its weights as one product.
 
     With z_t = projected_t + h_(t-1) U, dz_t is the gradient of projected_t, and the gradient of U
-    is the sum of h_(t-1)^T dz_t over the steps: one product over all steps and rows instead of one
-    a step. It saves 12% of an update of part 4.
+    is the sum of h_(t-1)^T dz_t over the steps. That saves 12% of an update of part 4.
     """
     return lstm_scan(recurrent_kernel, carry, projected, mask)[0]
 

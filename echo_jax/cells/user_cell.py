@@ -39,7 +39,7 @@ def import_cell(name: str) -> type[nn.RNNCellBase]:
         if isinstance(error, SyntaxError) and error.filename and is_the_users(error.filename):
             line: str | None = f"{shown(error.filename)}:{error.lineno}"
         else:
-            line = next(_users_lines(error), None)
+            line = next(_users_lines(traceback.extract_tb(error.__traceback__)), None)
         raise ConfigError(
             f"{f'{line}: ' if line else ''}cell {name!r} cannot be imported ({reason(error)}): "
             f"{_import_fix(error, module_name)}"
@@ -74,8 +74,8 @@ def location(
     method, if it is in the same file as the class; else the definition of the class.
     """
     home = _file_of(cell_class)
-    raised_at = next(_users_lines(error, home), None)
-    if raised_at:
+    trace = traceback.extract_tb(error.__traceback__ if error else None)
+    if raised_at := next(_users_lines(trace, home), None):
         return raised_at
     function = inspect.unwrap(getattr(cell_class, method)) if method else cell_class
     for defined in (function, cell_class):
@@ -91,11 +91,7 @@ def location(
 
 def line_at(frame: FrameType | None) -> str | None:
     """FILE:LINE of the innermost user code on the stack of a frame; None if there is none."""
-    while frame is not None:
-        if is_the_users(frame.f_code.co_filename):
-            return f"{shown(frame.f_code.co_filename)}:{frame.f_lineno}"
-        frame = frame.f_back
-    return None
+    return next(_users_lines(traceback.extract_stack(frame)), None) if frame else None
 
 
 def is_the_users(file: str) -> bool:
@@ -119,9 +115,9 @@ def reason(error: BaseException) -> str:
     return f"{name}: {message[:200]}{'...' * (len(message) > 200)}" if message else name
 
 
-def _users_lines(error: BaseException | None, home: str = "") -> Iterator[str]:
-    """FILE:LINE of the user's frames of a traceback, and of those in `home`, deepest first."""
-    for frame in reversed(traceback.extract_tb(error.__traceback__) if error else []):
+def _users_lines(frames: traceback.StackSummary, home: str = "") -> Iterator[str]:
+    """FILE:LINE of the user's frames, and of those in `home`, deepest first."""
+    for frame in reversed(frames):
         if is_the_users(frame.filename) or frame.filename == home:
             yield f"{shown(frame.filename)}:{frame.lineno}"
 

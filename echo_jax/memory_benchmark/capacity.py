@@ -54,7 +54,6 @@ class CapacityTraining(Training):
         asked = slice(self.protocol.capacity_lags, None, self.protocol.capacity_every)
 
         def loss_of(params: Params, tokens: chex.Array) -> chex.Array:
-            """At steps that have M tokens before them."""
             zero = self.network.zero_carry(len(tokens))
             logits = self.logits_of(params, states(self.network, params, zero, tokens)[asked])
             return jnp.mean(cross_entropy(logits, self.targets(tokens)[asked]))
@@ -68,8 +67,7 @@ class CapacityTraining(Training):
     def targets(self, tokens: chex.Array) -> chex.Array:
         """The tokens 1 .. M steps before each of `[B, L]`: int32 `[L, B, M]`, valid from step M."""
         lags = 1 + jnp.arange(self.protocol.capacity_lags)
-        targets = jax.vmap(lambda lag: lagged(tokens, lag)[0], out_axes=-1)(lags)
-        return jnp.swapaxes(targets, 0, 1)
+        return jax.vmap(lambda lag: lagged(tokens, lag)[0].T, out_axes=-1)(lags)
 
     def logits_of(self, params: Params, seen: chex.Array) -> chex.Array:
         """The logits of every head: states `[..., D]` to `[..., M, V]`."""
@@ -138,13 +136,11 @@ def recalibrated_bits(
     """
 
     def slope(factor: chex.Array) -> chex.Array:
-        """The derivative of each head's mean cross-entropy by its factor, `[M]`."""
         p = jax.nn.softmax(factor[:, None] * fit)
         right = jnp.take_along_axis(fit, fit_targets[..., None], axis=-1)[..., 0]
         return jnp.mean(jnp.sum(p * fit, axis=-1) - right, axis=0)
 
     def halve(_: int, ends: tuple[chex.Array, chex.Array]) -> tuple[chex.Array, chex.Array]:
-        """The half of each bracket in which the slope changes its sign."""
         low, high = ends
         middle = (low + high) / 2
         above = slope(middle) > 0

@@ -20,7 +20,6 @@ import jax.numpy as jnp
 
 from echo_jax.core.data import Purpose, purpose_key, uniform_tokens
 from echo_jax.core.loss import correct, cross_entropy
-from echo_jax.core.network import Params
 from echo_jax.core.training import TrainState
 from echo_jax.memory_benchmark import spans
 from echo_jax.memory_benchmark.lag_training import Block, Run, Training
@@ -40,32 +39,23 @@ class CopyTraining(Training):
         """Updates and an evaluation; the loss gives the recalled steps no extra weight."""
         key, shape = purpose_key(run.seed, Purpose.DATA), (self.protocol.batch_size, length)
         state, _ = self.make_updates(self.loss, lambda key: draw(key, *shape), key, run, state)
-        scores = self.evaluate(length, run, state.params)
+        key = purpose_key(run.seed, Purpose.EVALUATION)  # the same batches at every evaluation
+
+        def scores_of(i: chex.Array) -> dict[str, chex.Array]:
+            asked = draw(jax.random.fold_in(key, i), *shape)
+            return score(self.logits(state.params, asked.tokens), asked.targets)
+
+        batches = jnp.arange(-(-self.protocol.evaluation["copy"] // shape[0]))
+        scores = jax.tree.map(jnp.mean, jax.lax.map(scores_of, batches))
         return Block(state, scores, jnp.isfinite(scores["loss"]))
-
-    def evaluate(self, length: int, run: Run, params: Params) -> dict[str, chex.Array]:
-        """The mean scores of fresh batches, the same ones at every evaluation."""
-        key, batch = purpose_key(run.seed, Purpose.EVALUATION), self.protocol.batch_size
-
-        def one(i: chex.Array) -> dict[str, chex.Array]:
-            asked = draw(jax.random.fold_in(key, i), batch, length)
-            return score(self.logits(params, asked.tokens), asked.targets)
-
-        batches = jnp.arange(-(-self.protocol.evaluation["copy"] // batch))
-        return jax.tree.map(jnp.mean, jax.lax.map(one, batches))
 
 
 def draw(key: chex.PRNGKey, batch_size: int, length: int) -> Sequences:
     """Inputs and targets, each int32 `[B, T + 20]`, for a length of T + 20 with T at least 1."""
     symbols = uniform_tokens(key, (batch_size, COPIED), SYMBOLS)
-
-    def constant(token: int, steps: int) -> chex.Array:
-        return jnp.full((batch_size, steps), token, jnp.int32)
-
-    blanks = length - 2 * COPIED
-    parts = [symbols, constant(BLANK, blanks - 1), constant(DELIMITER, 1), constant(BLANK, COPIED)]
-    targets = jnp.concatenate([constant(BLANK, blanks + COPIED), symbols], axis=1)
-    return Sequences(jnp.concatenate(parts, axis=1), targets, None)
+    blanks = jnp.full((batch_size, length - COPIED), BLANK, jnp.int32)
+    inputs = jnp.concatenate([symbols, blanks], axis=1).at[:, -COPIED - 1].set(DELIMITER)
+    return Sequences(inputs, jnp.concatenate([blanks, symbols], axis=1), None)
 
 
 def score(logits: chex.Array, targets: chex.Array) -> dict[str, chex.Array]:
@@ -77,12 +67,8 @@ def score(logits: chex.Array, targets: chex.Array) -> dict[str, chex.Array]:
     """
     nats = cross_entropy(logits, targets)
     right = correct(logits[:, -COPIED:], targets[:, -COPIED:])
-    accuracy = jnp.mean(right.astype(jnp.float32))
-    return {
-        "loss": jnp.mean(nats),
-        "recall": jnp.mean(nats[:, -COPIED:]),
-        "accuracy": accuracy,
-    }
+    scores = {"loss": nats, "recall": nats[:, -COPIED:], "accuracy": right.astype(jnp.float32)}
+    return jax.tree.map(jnp.mean, scores)
 
 
 def rows(training: CopyTraining, parallel: ParallelRuns) -> Iterator[RawRow]:

@@ -39,12 +39,7 @@ class Run(NamedTuple):
 
 
 class Block(NamedTuple):
-    """The result of a block of training.
-
-    state   after it
-    scores  float32 scalars by name, for the raw row
-    finite  bool, False if the loss became non-finite
-    """
+    """The state after a block, float32 scores by name, and False if the loss became non-finite."""
 
     state: TrainState
     scores: dict[str, chex.Array]
@@ -52,18 +47,12 @@ class Block(NamedTuple):
 
 
 class Training:
-    """A cell, a task and a protocol: the network, its initial state and blocks of updates.
+    """A cell, a task and a protocol: the network, its initial state and blocks of updates."""
 
-    Attributes:
-      network: fed one-hot tokens of the task, with a readout of V classes.
-      fields: the protocol as in a card.
-      number_format: of the numbers in a raw row.
-    """
-
-    number_format = ".6f"
+    number_format = ".6f"  # in a raw row
 
     def __init__(self, cell: nn.RNNCellBase, task: protocol.Task, chosen: Protocol) -> None:
-        """Nothing is traced yet; the cell is any `RNNCellBase`."""
+        """A network around any `RNNCellBase`; nothing is traced yet."""
         self.cell, self.task, self.protocol = cell, task, chosen
         self.fields, classes = protocol.to_dict(chosen), chosen.vocab_size
         self.network: Network = network.around(cell, tasks.alphabet(task, classes), classes)
@@ -167,8 +156,6 @@ class LagTraining(Training):
         shape = (self.protocol.evaluation[self.task], length)
 
         def part(first: chex.Array, number: chex.Array) -> tuple[chex.Array, chex.Array]:
-            """The accuracy on one part; NaN if that on part 0 is below all thresholds."""
-
             def measured() -> chex.Array:
                 asked = self.draw(jax.random.fold_in(key, number), shape, run.lag)
                 return self.accuracy(state.params, asked)

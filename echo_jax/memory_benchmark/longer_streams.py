@@ -28,7 +28,6 @@ def accuracies(training: LagTraining, length: int, run: Run, params: Params) -> 
     parts = jax.tree.map(lambda x: jnp.stack(jnp.split(x, longest, axis=1)), asked)
 
     def part(carry: Carry, asked: Sequences) -> tuple[Carry, chex.Array]:
-        """The next L steps, from the carry after the steps before."""
         carry, outputs = network.unroll(training.network, params, carry, asked.tokens, None)
         logits = jnp.swapaxes(network.read_out(training.network, params, outputs), 0, 1)
         return carry, mean_where(correct(logits, asked.targets), asked.scored)
@@ -44,11 +43,7 @@ def rows(ladder: TrainLadder) -> Iterator[RawRow]:
     training, times = ladder.training, list(ladder.training.protocol.beyond)
     ladder.parallel.tell(f"beyond: streams up to {max(times)} times as long")
     length = training.length(lag)
-    found = ladder.parallel.measure(
-        lambda run, params: accuracies(training, length, run, params),
-        ladder.parallel.runs(lag, ladder.rate),
-        ladder.trained[lag].params,
-    )
+    found = ladder.measure(lambda run, params: accuracies(training, length, run, params), lag)
     for seed, by_factor in zip(ladder.parallel.seeds, found, strict=True):
         if seed in ladder.successes(lag):
             row = {"kind": "beyond", "seed": seed, "lag": lag, "length": length, "times": times}

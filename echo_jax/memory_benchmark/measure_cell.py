@@ -26,7 +26,6 @@ from echo_jax.memory_benchmark import (
     step_time,
 )
 from echo_jax.memory_benchmark.capacity import CapacityTraining
-from echo_jax.memory_benchmark.copy_task import CopyTraining
 from echo_jax.memory_benchmark.lag_training import LagTraining
 from echo_jax.memory_benchmark.parallel_runs import ParallelRuns, RawRow
 from echo_jax.memory_benchmark.protocol import TASKS, Protocol
@@ -41,14 +40,9 @@ def raw_rows(
     interrupts: Interrupts | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Iterator[RawRow]:
-    """The raw rows of a card.
+    """The raw rows of a card for any `RNNCellBase`; `seed` is the first of `protocol.seeds`.
 
-    Args:
-      cell: any `RNNCellBase`.
-      protocol: what is measured, and how.
-      seed: the first of `protocol.seeds` seeds.
-      interrupts: asked between blocks whether to stop.
-      tell: is told in a few words what is being measured.
+    `interrupts` are asked between blocks whether to stop; `tell` is told what is being measured.
     """
     parallel = ParallelRuns(protocol, seed, interrupts or Interrupts(), tell)
     stream, hold = (TrainLadder(LagTraining(cell, task, protocol), parallel) for task in TASKS)
@@ -59,12 +53,14 @@ def raw_rows(
         "beyond": longer_streams.rows(stream),
         "cause": failure_cause.rows(stream),
         "capacity": _capacity_rows(stream),
-        "copy": copy_task.rows(CopyTraining(cell, "copy", protocol), parallel),
+        "copy": copy_task.rows(copy_task.CopyTraining(cell, "copy", protocol), parallel),
     }
     with contextlib.closing(parallel), contextlib.suppress(StoppedError):
         for ladder in (stream, hold):
-            if ladder.training.task in protocol.rows:
-                ladder.prepare()
+            training = ladder.training
+            if training.task in protocol.rows:
+                for lag in (protocol.tuning_lags[training.task][0], protocol.ladder[0]):
+                    parallel.prepare(training, training.length(lag))
         for name, rows in measures.items():
             if name in protocol.rows:
                 yield from rows

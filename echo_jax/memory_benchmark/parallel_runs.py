@@ -5,6 +5,7 @@ block    updates and an evaluation of all slots; runs that are over are skipped
 spread   when runs are over, the others are divided evenly among the devices again
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -24,10 +25,7 @@ from echo_jax.report.number_formats import plain
 COMPILE_SECONDS = 300.0
 """Time limit for compiling the programs of one length."""
 
-RawRow = dict[str, Any]
-"""JSON values, see `memory_cards.schema`."""
-
-
+RawRow = dict[str, Any]  # JSON values, see `memory_cards.schema`
 Programs = tuple[Callable[..., TrainState], Callable[..., Block]]
 """Compiled functions of all slots: runs, and None, to states; runs and states to a `Block`."""
 
@@ -68,15 +66,9 @@ class ParallelRuns:
     ) -> Trained:
         """Train runs until each is over or out of updates, or the program is to stop.
 
-        Args:
-          training: of all of them.
-          runs: of one lag, at most as many as there are slots.
-          budget: maximum updates of each run.
-          params: initial weights, leaves `[S, ...]`; None for those of the seeds.
-
-        Raises:
-          StoppedError: the program is to stop and nothing was trained.
-          TooLongError: compiling takes longer than `COMPILE_SECONDS`.
+        The runs are of one lag and at most as many as there are slots; `params` are their initial
+        weights, leaves `[S, ...]`, None for those of the seeds. StoppedError if nothing was
+        trained; TooLongError if compiling takes longer than `COMPILE_SECONDS`.
         """
         compiling = self.prepare(training, training.length(int(runs[0].lag)))
         cell, name = training.cell, type(training.cell).__name__
@@ -112,20 +104,15 @@ class ParallelRuns:
 
     def mapped(self, function: Callable[[Run, Any], Any]) -> Any:
         """A function of a run and a tree of its arrays, for all slots, jitted."""
-        over = many_seeds.over_runs(
-            lambda run, tree, _: function(run, tree), self.devices, self.seed_map
-        )
+        over = many_seeds.over_runs(lambda *of: function(*of[:2]), self.devices, self.seed_map)
         return jax.jit(lambda runs, tree: over(runs, tree, None))
 
     def stacked(self, runs: Sequence[Run]) -> Run:
         """The runs as arrays `[slots]`; the first one again in slots that stay empty."""
-        seed, lag, rate, _ = zip(*runs, *[runs[0]] * (self.slots - len(runs)), strict=True)
-        return Run(
-            np.asarray(seed, np.int32),
-            np.asarray(lag, np.int32),
-            np.asarray(rate, np.float32),
-            np.arange(self.slots) < len(runs),
-        )
+        filled = [*runs, *[runs[0]] * (self.slots - len(runs))]
+        seed, lag, rate, _ = map(np.asarray, zip(*filled, strict=True))
+        active = np.arange(self.slots) < len(runs)
+        return Run(seed.astype(np.int32), lag.astype(np.int32), rate.astype(np.float32), active)
 
     def padded(self, tree: Any) -> Any:
         """Leaves `[S, ...]` with the last one repeated in slots that stay empty."""
@@ -171,12 +158,11 @@ def spread(active: Sequence[int], slots: int, devices: int) -> np.ndarray:
 
     active 0 3 5, 8 slots, 2 devices:  0 5 1 2 | 3 4 6 7
     """
-    idle = [i for i in range(slots) if i not in set(active)]
-    shares = [list(active[d::devices]) for d in range(devices)]
-    for share in shares:
-        while len(share) < slots // devices:
-            share.append(idle.pop(0))
-    return np.concatenate(shares)
+    idle = (i for i in range(slots) if i not in set(active))
+    shares = [active[d::devices] for d in range(devices)]
+    return np.array(
+        [[*x, *itertools.islice(idle, slots // devices - len(x))] for x in shares]
+    ).ravel()
 
 
 def _taken(tree: Any, rows: np.ndarray) -> Any:

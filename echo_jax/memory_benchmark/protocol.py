@@ -11,9 +11,6 @@ from typing import Any, Literal
 
 from echo_jax import atomic_files
 
-VERSION = 1
-"""Increased with every change of a number here or of a rule elsewhere."""
-
 Task = Literal["stream", "hold", "copy"]
 TASKS: tuple[Task, ...] = ("stream", "hold")
 """The tasks of the protocols `quick` and `full`."""
@@ -28,7 +25,7 @@ class Protocol:
 
     name: str = "full"
     """Name of the protocol."""
-    version: int = VERSION
+    version: int = 1  # increased with every change of a number here or of a rule elsewhere
     """Version of the rules that are no field: tasks, optimizer, success, measures."""
     vocab_size: int = 2
     """V: tokens are drawn uniformly from 0 .. V-1."""

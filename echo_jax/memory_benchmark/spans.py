@@ -74,12 +74,7 @@ class Span(NamedTuple):
 def span(runs: Mapping[int, Run], threshold: float, protocol: Protocol) -> Span:
     """The span of a seed: lags above one that it missed or skipped do not count.
 
-        ladder 1 2 3 5      learned 1 3 5, missed 2: span 1      learned 1 2, 3 not run: at least 2
-
-    Args:
-      runs: of the seed, by lag.
-      threshold: an accuracy.
-      protocol: with the ladder.
+    ladder 1 2 3 5      learned 1 3 5, missed 2: span 1      learned 1 2, 3 not run: at least 2
     """
     last = 0
     for lag in protocol["ladder"]:

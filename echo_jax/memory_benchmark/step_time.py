@@ -52,8 +52,6 @@ def _inference_times(training: LagTraining, params: Params, batch: int) -> list[
     tokens = uniform_tokens(jax.random.key(0), (STEPS, batch), training.protocol.vocab_size)
 
     def whole(params: Params, tokens: Any) -> Any:
-        """Step by step, as if each token came after the answer to the one before."""
-
         def step(carry: Any, x: Any) -> Any:
             carry, outputs = network.unroll(net, params, carry, x[:, None], None)
             return carry, jnp.argmax(network.read_out(net, params, outputs[0]), axis=-1)

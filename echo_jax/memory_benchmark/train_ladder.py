@@ -4,7 +4,8 @@ Every learning rate is tried on seeds that are used for nothing else; with the b
 are trained lag by lag, each until it has succeeded or is out of updates.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from echo_jax.memory_benchmark import spans
 from echo_jax.memory_benchmark.lag_training import LagTraining, Run
@@ -12,15 +13,10 @@ from echo_jax.memory_benchmark.parallel_runs import ParallelRuns, RawRow, Traine
 
 
 class TrainLadder:
-    """One task of one cell, from the shortest lag to the longest.
-
-    Attributes:
-      rate: the learning rate, once it is chosen.
-      trained: the runs by lag, in the order of the seeds, once they are trained.
-    """
+    """One task of one cell: its learning `rate`, and the runs that are `trained`, by lag."""
 
     def __init__(self, training: LagTraining, parallel: ParallelRuns) -> None:
-        """For the cell, task and protocol of a training."""
+        """Nothing is trained yet."""
         self.training, self.parallel, self.rate = training, parallel, 0.0
         self.trained: dict[int, Trained] = {}
 
@@ -41,19 +37,12 @@ class TrainLadder:
             if not unbroken:
                 return
 
-    def prepare(self) -> None:
-        """Compile in the background the programs of the first tuning lag and the first lag."""
-        protocol = self.training.protocol
-        for lag in (protocol.tuning_lags[self.training.task][0], protocol.ladder[0]):
-            self.parallel.prepare(self.training, self.training.length(lag))
-
     def tune(self) -> Iterator[RawRow]:
         """Try every rate at a lag, and at shorter lags until the best rate learns one."""
         protocol, task = self.training.protocol, self.training.task
-        tries = [(seed, rate) for rate in protocol.rates for seed in protocol.tuning_seeds]
         for lag in protocol.tuning_lags[task]:
             self.parallel.tell(f"{task}: choosing the learning rate at lag {lag}")
-            runs = [Run(seed, lag, rate) for seed, rate in tries]
+            runs = [Run(seed, lag, x) for x in protocol.rates for seed in protocol.tuning_seeds]
             tuned = self.parallel.train(self.training, runs, protocol.tuning_updates).rows
             for row in tuned:
                 yield {"kind": "tune"} | {k: v for k, v in row.items() if k != "confirmed"}
@@ -61,6 +50,11 @@ class TrainLadder:
             self.rate = spans.best_rate(tuned)
             if spans.is_decided(tuned, self.training.fields):
                 return
+
+    def measure(self, function: Callable[[Run, Any], Any], lag: int) -> Any:
+        """A function of the run and the trained weights of each seed at a lag."""
+        runs = self.parallel.runs(lag, self.rate)
+        return self.parallel.measure(function, runs, self.trained[lag].params)
 
     def successes(self, lag: int) -> set[int]:
         """The seeds that succeeded at a lag."""
