@@ -1,7 +1,4 @@
-"""A cell built from keyword arguments, as they stand after --cell-args.
-
-build("mine:MyCell", parse("features=64,rate=0.9"))      MyCell(features=64, rate=0.9)
-"""
+"""A cell built from keyword arguments, as they stand after --cell-args."""
 
 import ast
 import dataclasses
@@ -17,8 +14,7 @@ from echo_jax.exceptions import ConfigError
 FEATURES = NetworkConfig.hidden_size
 """The features of a cell that requires this field, when no argument gives it."""
 
-NOT_PARSED = (SyntaxError, ValueError, TypeError, RecursionError, MemoryError)
-"""What `ast` may raise for a text that is no expression, or no literal."""
+NOT_PARSED = (SyntaxError, ValueError, TypeError, RecursionError, MemoryError)  # raised by `ast`
 
 
 def parse(text: str) -> dict[str, Any]:

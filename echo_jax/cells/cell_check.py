@@ -39,13 +39,8 @@ def check(
     """Raise ConfigError for a cell that cannot be trained, or whose card would mean nothing.
 
     A step must be a deterministic, differentiable function of its carry and input, independent for
-    each row of a batch, with finite numbers at the initial weights.
-
-    Args:
-      cell: a cell of `cell_arguments.build`.
-      name: its name in messages.
-      input_size: F, features of an input; inputs are one-hot, or one number where F is 1.
-      other_sizes: further F that the cell will be fed; for these only its shapes are checked.
+    each row of a batch, with finite numbers at the initial weights. Inputs are one-hot vectors of
+    the input size, or one number where that is 1; for other sizes only the shapes are checked.
     """
     for size in (*other_sizes, input_size):
         check_batch_sizes(Candidate(cell, name, size))

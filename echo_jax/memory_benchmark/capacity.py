@@ -54,8 +54,7 @@ class CapacityTraining(Training):
         asked = slice(self.protocol.capacity_lags, None, self.protocol.capacity_every)
 
         def loss_of(params: Params, tokens: chex.Array) -> chex.Array:
-            zero = self.network.zero_carry(len(tokens))
-            logits = self.logits_of(params, states(self.network, params, zero, tokens)[asked])
+            logits = self.logits_of(params, states(self.network, params, tokens)[asked])
             return jnp.mean(cross_entropy(logits, self.targets(tokens)[asked]))
 
         key = jax.random.fold_in(purpose_key(run.seed, Purpose.DATA), 2**31 - 1)
@@ -110,9 +109,8 @@ class CapacityTraining(Training):
         shape = (PART, self.protocol.capacity_length)
 
         def part(counter: chex.Array) -> tuple[chex.Array, chex.Array]:
-            drawn = jax.random.fold_in(key, counter)
+            drawn, zero = jax.random.fold_in(key, counter), self.network.zero_carry(PART)
             tokens = uniform_tokens(drawn, shape, self.protocol.vocab_size)
-            zero = self.network.zero_carry(PART)
             carry, _ = network.unroll(self.network, params, zero, tokens, None)
             return flatten(carry, PART), tokens[:, -2 : -2 - self.protocol.capacity_lags : -1]
 
@@ -123,16 +121,13 @@ class CapacityTraining(Training):
 def recalibrated_bits(
     fit: chex.Array, fit_targets: chex.Array, logits: chex.Array, targets: chex.Array
 ) -> chex.Array:
-    """Bits of heads about their targets, after a factor on the logits of each head: `[M]`.
+    """Bits of heads about their targets, `[M]`: of logits `[N', M, V]`, after fitting a factor.
 
-    The factor is fitted to `fit`, `[N, M, V]`, with targets int32 `[N, M]`; the other logits
-    `[N', M, V]`, with targets `[N', M]`, are scored.
-
-    The factor b >= 0 minimises the mean cross-entropy of b z on the first data (temperature
-    scaling, Guo et al. 2017). That is convex in b, so its slope, E[sum_v p_v z_v - z_target], is
-    brought to zero by bisection between 0 and 100. The scored probabilities are
-    (1 - e) softmax(b z) + e / V with e = 1 / N: no error in N sequences does not show that the next
-    one is right.
+    The factor b >= 0 of each head minimises the mean cross-entropy of b z on the logits `fit`,
+    `[N, M, V]` (temperature scaling, Guo et al. 2017). That is convex in b, so its slope,
+    E[sum_v p_v z_v - z_target], is brought to zero by bisection between 0 and 100. The scored
+    probabilities are (1 - e) softmax(b z) + e / V with e = 1 / N: no error in N sequences does not
+    show that the next one is right.
     """
 
     def slope(factor: chex.Array) -> chex.Array:
@@ -154,15 +149,15 @@ def recalibrated_bits(
     return (jnp.log(classes) + jnp.mean(known, axis=0)) / jnp.log(2)
 
 
-def states(net: Network, params: Params, carry: Carry, tokens: chex.Array) -> chex.Array:
-    """The flattened carry after each step: tokens `[B, L]` to float32 `[L, B, D]`."""
-    variables = {"params": params["cell"]}
+def states(net: Network, params: Params, tokens: chex.Array) -> chex.Array:
+    """The flattened carry after each step from zero: tokens `[B, L]` to float32 `[L, B, D]`."""
+    variables, zero = {"params": params["cell"]}, net.zero_carry(len(tokens))
 
     def step(carry: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
         carry, _ = net.cell.apply(variables, carry, x)
         return carry, flatten(carry, len(tokens))
 
-    return scan_over_time(step, carry, one_hot_encode(tokens.T, net.tokens), None)[1]
+    return scan_over_time(step, zero, one_hot_encode(tokens.T, net.tokens), None)[1]
 
 
 def flatten(carry: Carry, batch: int) -> chex.Array:

@@ -40,11 +40,11 @@ def rows(
 
 def drive_streams(training: Training, run: Run, params: Params) -> tuple[chex.Array, chex.Array]:
     """States of two long streams `[2, T, D]` and their tokens `[2, T]`, without the washout."""
-    protocol, net = training.protocol, training.network
+    protocol = training.protocol
     key = jax.random.fold_in(purpose_key(run.seed, Purpose.EVALUATION), 2**31 - 3)
     shape = (2, protocol.washout + protocol.linear_lags + protocol.linear_steps)
     tokens = uniform_tokens(key, shape, protocol.vocab_size)
-    seen = states(net, params, net.zero_carry(2), tokens)
+    seen = states(training.network, params, tokens)
     return jnp.swapaxes(seen, 0, 1)[:, protocol.washout :], tokens[:, protocol.washout :]
 
 
@@ -54,12 +54,8 @@ def linear_capacity(seen: np.ndarray, tokens: np.ndarray, lags: int) -> tuple[An
     The squared correlation, on the second stream, of the input n steps before with a ridge readout
     of the state that was fitted to the first stream. The sum over all lags is at most the number of
     state dimensions. The null is the same for inputs half a stream away, of which the state holds
-    nothing: what the estimate gives by chance.
-
-    Args:
-      seen: states, `[2, T, D]`; numbers that are constant in the first stream count as 0.
-      tokens: the inputs, `[2, T]`, as numbers.
-      lags: M.
+    nothing: what the estimate gives by chance. States are `[2, T, D]` and tokens `[2, T]`; state
+    numbers that are constant in the first stream count as 0.
     """
     seen = np.asarray(seen, np.float64)[:, lags:]
     centre, deviation = seen[0].mean(axis=0), seen[0].std(axis=0)

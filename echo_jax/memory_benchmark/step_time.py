@@ -39,7 +39,6 @@ def _training_times(training: LagTraining, batch: int) -> list[float]:
     updates = STEPS // length
     keys = jax.random.split(jax.random.key(0), updates)
     batches = jax.vmap(lambda key: training.draw(key, (batch, length), 1))(keys)
-
     return _timed(
         lambda state, batches: training.update_on(batches, training.loss, RUN, state),
         (training.init(RUN), batches),

@@ -41,14 +41,10 @@ def alphabet(task: Task, vocab_size: int) -> int:
 def draw(
     task: Task, key: chex.PRNGKey, shape: tuple[int, int], lag: chex.Numeric, vocab_size: int
 ) -> Sequences:
-    """Independent random sequences of the stream or the hold task.
+    """Independent random sequences of the stream or the hold task, of a shape B, L.
 
-    Args:
-      task: stream or hold. Steps after the question of a hold sequence are not scored.
-      key: used for these sequences only.
-      shape: B and L, static; L is at least `protocol.length`.
-      lag: n of a stream, k of hold; may be traced.
-      vocab_size: V.
+    The lag is n of a stream, k of hold, and may be traced; L is at least `protocol.length`. Steps
+    after the question of a hold sequence are not scored.
     """
     tokens = uniform_tokens(key, shape, vocab_size)
     if task == "stream":
