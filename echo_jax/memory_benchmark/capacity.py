@@ -66,7 +66,7 @@ class CapacityTraining(Training):
     def targets(self, tokens: chex.Array) -> chex.Array:
         """The tokens 1 .. M steps before each of `[B, L]`: int32 `[L, B, M]`, valid from step M."""
         lags = 1 + jnp.arange(self.protocol.capacity_lags)
-        return jax.vmap(lambda lag: lagged(tokens, lag)[0].T, out_axes=-1)(lags)
+        return jax.vmap(lambda lag: lagged(tokens, lag)[0], out_axes=-1)(lags).swapaxes(0, 1)
 
     def logits_of(self, params: Params, seen: chex.Array) -> chex.Array:
         """The logits of every head: states `[..., D]` to `[..., M, V]`."""
@@ -109,8 +109,9 @@ class CapacityTraining(Training):
         shape = (PART, self.protocol.capacity_length)
 
         def part(counter: chex.Array) -> tuple[chex.Array, chex.Array]:
-            drawn, zero = jax.random.fold_in(key, counter), self.network.zero_carry(PART)
+            drawn = jax.random.fold_in(key, counter)
             tokens = uniform_tokens(drawn, shape, self.protocol.vocab_size)
+            zero = self.network.zero_carry(PART)
             carry, _ = network.unroll(self.network, params, zero, tokens, None)
             return flatten(carry, PART), tokens[:, -2 : -2 - self.protocol.capacity_lags : -1]
 
