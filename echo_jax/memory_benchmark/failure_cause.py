@@ -23,22 +23,16 @@ from echo_jax.report.number_formats import plain
 
 
 def rows(ladder: TrainLadder) -> Iterator[RawRow]:
-    """The raw rows `jacobian` and `curriculum`; none if half of the seeds learned every lag."""
-    _, lag = ladder.halves()
-    if lag is not None:
-        yield from jacobian_rows(ladder, lag)
-        yield from curriculum_rows(ladder, lag)
-
-
-def jacobian_rows(ladder: TrainLadder, lag: int) -> Iterator[RawRow]:
-    """The gradients of each seed at its initial and its trained weights.
+    """The raw rows `jacobian` and `curriculum`; none if half of the seeds learned every lag.
 
     A zero gradient does not prove independence (rounding has no gradient, nor has a closed gate),
-    so the token is also perturbed, at these weights and at noisy ones.
+    so the token is also perturbed, at the initial and the trained weights and at noisy ones.
     """
+    _, lag = ladder.halves()
+    if lag is None:
+        return
     ladder.parallel.tell(f"cause: the gradient at lag {lag}")
-    training = ladder.training
-    length = training.length(lag)
+    training, length = ladder.training, ladder.training.length(lag)
 
     def examined(run: Run, params: Params) -> tuple[chex.Array, chex.Array]:
         gradients = gradient_profile(training, length, lag, run, params)
@@ -53,6 +47,7 @@ def jacobian_rows(ladder: TrainLadder, lag: int) -> Iterator[RawRow]:
         slopes = [row["before"][lag], row["after"][lag]]
         yield row | {"depends": any(slopes) or bool(early[i] or late[i])}
     ladder.parallel.interrupts.check()
+    yield from curriculum_rows(ladder, lag)
 
 
 def curriculum_rows(ladder: TrainLadder, lag: int) -> Iterator[RawRow]:

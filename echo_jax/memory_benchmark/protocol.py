@@ -118,12 +118,7 @@ PROTOCOLS = {"quick": QUICK, "full": FULL, "copy": COPY}
 
 
 def length(protocol: Protocol, task: Task, lag: int) -> int:
-    """Steps of a training sequence.
-
-    stream  max(48, 3 n)
-    hold    max(16, k + 2): the value, k distractors, the question
-    copy    T + 20
-    """
+    """Steps of a training sequence; in hold at least a value, k distractors and the question."""
     if task == "copy":
         return lag + 2 * COPIED
     if task == "stream":
