@@ -56,12 +56,11 @@ def grid(base: RunConfig, axes: Axes, **options: Any) -> tuple[GridPoint, ...]:
     points = []
     for values in itertools.product(*axes.values()):
         labels = dict(zip(axes, values, strict=True))
-        point = GridPoint(labels, base, **options)
         fields = {k: v for name, value in labels.items() for k, v in axes[name][value].items()}
         try:
-            points.append(dataclasses.replace(point, config=changed(base, **fields)))
+            points.append(GridPoint(labels, changed(base, **fields), **options))
         except ConfigError as error:
-            raise ConfigError(f"{point.name}: {error}") from error
+            raise ConfigError(f"{GridPoint(labels, base).name}: {error}") from error
     return tuple(points)
 
 
