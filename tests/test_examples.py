@@ -19,21 +19,21 @@ def example(root):
     return module
 
 
+@pytest.fixture(scope="module")
+def draw_batches(example):
+    return jax.jit(example.draw_batches)
+
+
 def test_the_example_needs_nothing_of_ours(root):
     tree = ast.parse((root / EXAMPLE).read_text())
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
     names = [getattr(node, "module", None) or node.names[0].name for node in imports]
-    assert {name.split(".")[0] for name in names} == {
-        "argparse",
-        "functools",
-        "jax",
-        "flax",
-        "optax",
-    }
+    packages = {name.split(".")[0] for name in names}
+    assert packages == {"argparse", "functools", "jax", "flax", "optax"}
 
 
-def test_a_sequence_is_cut_into_twenty_windows_each_with_the_integer_before_its_last(example):
-    windows, answers = jax.tree.map(np.asarray, example.draw_batches(jax.random.key(7)))
+def test_a_sequence_is_cut_into_twenty_windows_each_with_the_integer_before_its_last(draw_batches):
+    windows, answers = jax.tree.map(np.asarray, draw_batches(jax.random.key(7)))
     assert windows.shape == (4, 5, 5, 100)
     assert (windows.sum(-1) == 1).all()
     rows = windows.argmax(-1).reshape(20, 5)
@@ -42,17 +42,19 @@ def test_a_sequence_is_cut_into_twenty_windows_each_with_the_integer_before_its_
     assert len(np.unique(rows)) > 10
 
 
-def test_the_state_goes_on_from_batch_to_batch_and_is_zero_where_a_sequence_starts(example):
+def test_the_state_goes_on_from_batch_to_batch_and_is_zero_where_a_sequence_starts(
+    example, draw_batches
+):
     params, moments = example.init(jax.random.key(0))
-    windows, answers = example.draw_batches(jax.random.key(1))
-    first, _ = example.network(params, example.zero_state(), windows[0])
-    carry, _ = example.update((params, moments, example.zero_state()), (windows[0], answers[0]))
+    windows, answers = draw_batches(jax.random.key(1))
+    network, zero = jax.jit(example.network), example.zero_state()
+    first, logits = network(params, zero, windows[0])
+    carry, _ = jax.jit(example.update)((params, moments, zero), (windows[0], answers[0]))
     assert jax.tree.all(jax.tree.map(np.allclose, carry[2], first))
 
     _, predicted = example.predict(params, jax.random.key(1))
-    _, logits = example.network(params, example.zero_state(), windows[0])
     assert (predicted[:5] == logits.argmax(-1)).all()
-    _, logits = example.network(params, first, windows[1])
+    _, logits = network(params, first, windows[1])
     assert (predicted[5:10] == logits.argmax(-1)).all()
 
 

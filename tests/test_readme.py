@@ -117,16 +117,9 @@ def test_every_new_module_of_the_changelog_exists(root):
 def test_every_file_of_a_run_folder_has_its_row(root):
     text = (root / "docs" / "training-runs.md").read_text()
     rows = re.findall(r"^\| (`.*?`) \|", text[text.index("| file | contents |") :], re.M)
-    assert [name.strip("`") for row in rows for name in row.split(", ")] == [
-        "config.json",
-        "vocabulary.json",
-        "tokens.bin",
-        "checkpoint.msgpack",
-        "metrics.csv",
-        "seeds.csv",
-        "result.json",
-        "curve.png",
-    ]
+    files = "config.json vocabulary.json tokens.bin checkpoint.msgpack metrics.csv seeds.csv"
+    named = [name.strip("`") for row in rows for name in row.split(", ")]
+    assert named == [*files.split(), "result.json", "curve.png"]
 
 
 def code_pairs(text):

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from echo_jax.cells import known_memory, shape_check
+from echo_jax.cells import known_memory
 from echo_jax.exceptions import ConfigError
 
 
@@ -30,20 +30,6 @@ def test_the_linear_memory_function_of_a_leaky_integrator_is_its_closed_form(rat
     for lag in range(6):
         found = np.corrcoef(s, u[100 - lag : len(u) - lag])[0, 1] ** 2
         assert found == pytest.approx((1 - rate**2) * rate ** (2 * lag), abs=0.02)
-
-
-@pytest.mark.parametrize(
-    "cell",
-    [
-        known_memory.ShiftRegister(6),
-        known_memory.LeakyIntegrator(),
-        known_memory.Memoryless(5),
-        known_memory.CausalConvolution(5),
-    ],
-)
-def test_a_control_is_a_cell_like_any_other(cell):
-    shape_check.check_shapes(cell, type(cell).__name__, input_size=2)
-    assert cell.num_feature_axes == 1
 
 
 def test_a_leaky_integrator_takes_a_single_number_as_it_is():
