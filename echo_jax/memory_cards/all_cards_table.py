@@ -14,7 +14,7 @@ LAG = 8
 MISSING = Entry(card_text.NOT_MEASURED, missing=True)
 
 Rows = Sequence[Mapping[str, Entry]]
-"""A table of cards: the entries of each card by the headings of their columns."""
+"""The entries of each card by the headings of their columns."""
 
 
 def _part(card: Card, *path: str) -> Any:

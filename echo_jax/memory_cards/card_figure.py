@@ -19,8 +19,7 @@ TASKS = {"stream": (BLUE, "o", "-"), "hold": (ORANGE, "s", (0, (5, 2)))}
 TRAINED: dict[str, Any] = {"color": BLUE, "linestyle": "-", "linewidth": 2}
 UNTRAINED: dict[str, Any] = {"color": GREY, "linestyle": (0, (4, 2)), "linewidth": 2}
 
-CARD_WIDTH = 9.6
-"""Width of the figure of one card, inches."""
+CARD_WIDTH = 9.6  # inches
 
 LEFT, COLUMN = 0.015, 0.168
 """Start of the six columns of a card, and the width of each, as shares of the width of the card."""

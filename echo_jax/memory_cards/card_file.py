@@ -33,8 +33,6 @@ NO_SUCH_LAG = {
 """Reasons why a measurement that was asked for and not stopped has no result."""
 
 FIX = "use a card as probe wrote it"
-"""The end of a sentence about an invalid card."""
-
 Card = dict[str, Any]
 
 

@@ -25,12 +25,7 @@ NOTES = [
 
 
 def markdown(card: Mapping[str, Any], figure: str | None = None) -> str:
-    """The page of a card.
-
-    Args:
-      card: a valid one.
-      figure: path of its figure, from the folder of the page.
-    """
+    """The page of a valid card; `figure` is the path of its figure, from the folder of the page."""
     name, cell = card["name"], card["cell"]
     headings = ["measure", "median", "interval", "baseline", "seeds", "more"]
     measures = [[word or "-" for word in line] for line in lines(card)]

@@ -86,9 +86,9 @@ def sentence(first: Card, second: Card) -> str:
     names = f"{first['name']} and {second['name']}"
     if first["protocol_hash"] != second["protocol_hash"]:
         return f"{names} are of different protocols."
-    found = longest(first, second)
-    if found is None and not (_stream_runs(first) and _stream_runs(second)):
+    if not (_stream_runs(first) and _stream_runs(second)):
         return f"The stream task was not measured for both {names}."
+    found = longest(first, second)
     if found is None:
         return f"There is no lag that all seeds of {names} learn within half of the budget."
     interval = f"{found.low:.2f} to {found.high:.2f}"
@@ -119,8 +119,7 @@ class Coverage(NamedTuple):
 def coverages(cards: Sequence[Card]) -> Iterator[Coverage]:
     """The coverage at each lag that all cards have `log_updates` of, over all choices of pairs.
 
-    Args:
-      cards: repeats of one cell, with different seeds, at least 4.
+    The cards are at least 4 repeats of one cell, with different seeds.
     """
     every, count = cards[0]["protocol"]["evaluate_every"], len(cards)
     pairs = list(combinations(range(count), 2))

@@ -19,12 +19,10 @@ from echo_jax.exceptions import shown
 SCHEMA = 1
 """Version of the fields below; any change of a field is another version."""
 
-Row = dict[str, Any]
-"""A JSON object."""
-
 LARGEST = 1e39
 """Bound on the magnitude of every number: beyond the range of float32."""
 
+Row = dict[str, Any]
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$(?!\n)"
 SHA_256 = r"^[0-9a-f]{64}$(?!\n)"
 PATTERNS = {
