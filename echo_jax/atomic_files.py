@@ -129,12 +129,12 @@ def between(path: Path, name: str) -> tuple[str, str, str]:
     """The text before, between and after the marks of a name; StorageError without them."""
     begin, end = marks(name)
     try:
-        data = read_bytes(path, JSON_LIMIT, fix="name a Markdown file")
-        before, begun, rest = data.decode().partition(begin)
+        text = read_bytes(path, JSON_LIMIT, fix="name a Markdown file").decode()
     except UnicodeDecodeError as error:
         raise StorageError(f"{path} is not text in UTF-8: name a Markdown file") from error
+    before, _, rest = text.partition(begin)
     inside, ended, after = rest.partition(end)
-    if not (begun and ended):
+    if not ended:
         raise StorageError(f"{path} has no lines {begin} and {end}: put them where it belongs")
     return before, inside, after
 

@@ -20,14 +20,8 @@ CELL_NAMES = (
 )  # fmt: skip
 """Names of the built-in cells; `cells.registry.CELLS` holds their classes."""
 
-LARGEST = 2**31 - 1
-"""Upper limit of every size: jax indexes with 32 bits."""
-
-CONTROL = "[\0-\x1f\x7f-\x9f]"
-"""Regular expression of the control characters, which a terminal might obey."""
-
-MINIMUM = {"vocab_size": 2, "lag": -LARGEST, "seed": 0}
-"""The smallest whole number that a field may have, where that is not 1."""
+LARGEST = 2**31 - 1  # of every size: jax indexes with 32 bits
+CONTROL = "[\0-\x1f\x7f-\x9f]"  # control characters, which a terminal might obey
 
 ADDED_LATER = {
     "missing", "framing", "encoding", "embedding_dim", "tied", "delay_line", "bptt_batches",
@@ -377,7 +371,7 @@ def _check_values(config: Any) -> None:
 
 
 def _check_whole(field: str, value: object, maximum: int = LARGEST) -> None:
-    minimum = MINIMUM.get(field, 1)
+    minimum = {"vocab_size": 2, "lag": -LARGEST, "seed": 0}.get(field, 1)
     if isinstance(value, bool) or not isinstance(value, int):
         rule = f"is not a whole number: use one such as {max(minimum, 1)}"
     elif value < minimum:

@@ -11,8 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-NORMAL_95 = 1.959964
-"""The 97.5% quantile of the standard normal distribution."""
+NORMAL_95 = 1.959964  # the 97.5% quantile of the standard normal distribution
 
 
 def recalled_bits(loss: float, baseline: float) -> float:

@@ -23,7 +23,6 @@ from echo_jax.exceptions import ConfigError
 
 FLAT = tyro.conf.arg(name="")  # the flags of a configuration that is a field get no prefix
 INSTALLED = "echo-jax"  # the program, as pages and cards name it
-ALIASES = {"--batch": "--batch-size", "--hidden": "--hidden-size"}
 
 _WORDINGS = (
     (r"invalid choice '?(.*?)'? for argument '(--\S+)'\. Expected one of \('(.*?)',? ?\)\.",
@@ -160,7 +159,8 @@ def _canonical(argument: str) -> str:
         return argument
     flag, equals, value = argument.partition("=")
     flag = flag.replace("_", "-")
-    return ALIASES.get(flag, flag) + equals + value
+    aliases = {"--batch": "--batch-size", "--hidden": "--hidden-size"}
+    return aliases.get(flag, flag) + equals + value
 
 
 def _as_typed(sentence: str, typed: Mapping[str, str]) -> str:
