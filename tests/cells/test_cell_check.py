@@ -24,7 +24,6 @@ SHAPES = {
     "GivesOneNumberARow": r"returns an output of shape \(2,\) .*: return \[batch, features\]",
     "GivesIntegers": "returns an output of type int32, which has no gradient: return real",
     "StartsWithoutABatch": rf"starts from a carry .* of shape \(4,\) .*: {BATCH_FIRST}",
-    "StartsForABatchOf2": rf"starts from .* \(2, 4\) for inputs of shape \(1, 5\): {BATCH_FIRST}",
     "StartsWithAShapeOfTheBatch": r"has the carry float32\[2, 3\] for .* and float32\[1, 2\] for",
     "StartsWithAKey": r"starts from a carry with an array of type key<.*: keep numbers in it",
     "CannotStart": r"fails in initialize_carry \(ValueError: not enough values .*: define it to",

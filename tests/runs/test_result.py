@@ -31,12 +31,9 @@ def test_a_result_holds_medians_their_intervals_and_every_seed():
     assert made.recalled_bits == pytest.approx(3 - 0.3 / math.log(2))
     assert (made.distance, made.baseline_distance) == (3.0, 2.0)  # of 0 .. 7, guess 3 or 4
     assert made.updates == 40
-
-
-def test_one_seed_has_no_interval():
-    made = fabricated_result(changed(CONFIG, seeds=1))
-    assert (made.accuracy_interval, made.sequences_to_99) == (None, 30)
-    assert made.reached_99 == Reached(seeds=1, of=1, interval=None)
+    one = fabricated_result(changed(CONFIG, seeds=1))
+    assert (one.accuracy_interval, one.sequences_to_99) == (None, 30)
+    assert one.reached_99 == Reached(seeds=1, of=1, interval=None)
 
 
 def test_a_seed_that_failed_counts_as_the_worst_and_is_named():
@@ -85,38 +82,31 @@ def test_the_baselines_of_a_users_own_numbers_are_majority_and_entropy():
     assert (made.expected, made.predicted) == (["t", "x", "v"], ["t", "u", "v"])
 
 
-def test_a_result_is_read_back_as_it_was_written_and_seeds_are_a_table(tmp_path):
-    made = fabricated_result()
+REFUSED = {
+    "accuracy": ("high", "Expected `float`, got `str` - at `$.accuracy`"),
+    "by_seed__loss": ([1, "x"], "Expected `float | null`, got `str` - at `$.by_seed.loss[1]`"),
+    "config": (None, "Expected `object`, got `null` - at `$.config`"),
+}
+
+
+def test_a_result_is_read_back_as_it_was_written_and_a_strangers_is_refused(tmp_path):
+    made, path = fabricated_result(), tmp_path / "result.json"
     result.write(tmp_path, made)
     assert result.read(tmp_path) == made
+    for field, (value, why) in REFUSED.items():
+        result.write(tmp_path, made)
+        sign_json(path, **{field: value})
+        with pytest.raises(StorageError) as refusal:
+            result.read(tmp_path)
+        assert str(refusal.value) == (
+            f"{path} is not the result of a run ({why}): train again to make it again"
+        )
     assert (tmp_path / "seeds.csv").read_text().splitlines() == [
         "seed,accuracy,loss,distance,sequences_to_99",
         "7,0.9,0.3,3.0,30",
         "8,0.95,0.2,2.0,25",
         "9,0.2,2.0,9.0,",
     ]
-
-
-@pytest.mark.parametrize(
-    ("change", "why"),
-    [
-        ({"accuracy": "high"}, "Expected `float`, got `str` - at `$.accuracy`"),
-        (
-            {"by_seed__loss": [1, "x"]},
-            "Expected `float | null`, got `str` - at `$.by_seed.loss[1]`",
-        ),
-        ({"config": None}, "Expected `object`, got `null` - at `$.config`"),
-    ],
-)
-def test_a_strangers_result_is_refused_in_one_sentence(tmp_path, change, why):
-    result.write(tmp_path, fabricated_result())
-    sign_json(tmp_path / "result.json", **change)
-    with pytest.raises(StorageError) as refusal:
-        result.read(tmp_path)
-    path = tmp_path / "result.json"
-    assert str(refusal.value) == (
-        f"{path} is not the result of a run ({why}): train again to make it again"
-    )
 
 
 @pytest.mark.parametrize("seeds", [1, 3])

@@ -95,11 +95,6 @@ class StartsWithoutABatch(Good):
         return jnp.zeros(self.features)
 
 
-class StartsForABatchOf2(Good):
-    def initialize_carry(self, rng, input_shape):  # wrong
-        return jnp.zeros((2, self.features))
-
-
 class StartsWithAShapeOfTheBatch(Good):
     def __call__(self, carry, inputs):
         return carry, inputs

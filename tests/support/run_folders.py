@@ -1,5 +1,7 @@
 """Run folders without training: written by the functions that a run uses, around drawn numbers."""
 
+import functools
+import operator
 import os
 import stat
 from pathlib import Path
@@ -66,14 +68,14 @@ def make_run(folder, config, draw=0, **saved):
 
 def sign_json(path, **changes):
     """Change fields of a signed JSON file, `outer__inner` for a nested one, and sign it again."""
-    values = atomic_files.read_json(path)
+    atomic_files.write_json(path, with_changes(atomic_files.read_json(path), changes))
+
+
+def with_changes(table, changes):
     for name, value in changes.items():
         *outer, last = name.split("__")
-        table = values
-        for part in outer:
-            table = table[part]
-        table[last] = value
-    atomic_files.write_json(path, values)
+        functools.reduce(operator.getitem, outer, table)[last] = value
+    return table
 
 
 def sign_payload(path, payload, form=checkpoint.CHECKPOINT_FORMAT):
@@ -88,13 +90,7 @@ def payload_of(path):
 
 def sign_checkpoint(path, **changes):
     """Change fields of a checkpoint, `outer__inner` for a nested one, and sign it again."""
-    contents = serialization.msgpack_restore(payload_of(path))
-    for name, value in changes.items():
-        *outer, last = name.split("__")
-        table = contents
-        for part in outer:
-            table = table[part]
-        table[last] = value
+    contents = with_changes(serialization.msgpack_restore(payload_of(path)), changes)
     sign_payload(path, serialization.msgpack_serialize(contents))
 
 
