@@ -107,12 +107,9 @@ def one_hot_decode(vectors: chex.Array) -> chex.Array:
 
 
 def sequence_batches(tokens: chex.Array, task: TaskConfig, lag: chex.Numeric) -> Batch:
-    """All batches of one sequence, stacked: a `Batch` with a leading axis K.
+    """All batches of a sequence int32 `[L]`, in streams `[B, L]`: a `Batch` with a leading axis K.
 
-    Args:
-      tokens: int32 `[L]`, in streams `[B, L]`.
-      task: gives every shape.
-      lag: n; may be traced. The number of rows is static, see `RunConfig.shapes`.
+    The lag may be traced; the number of rows is static, see `RunConfig.shapes`.
     """
     if task.layout == "streams":
         return _stream_batches(tokens, task, lag)

@@ -55,13 +55,9 @@ def stack_traced(configs: Sequence[RunConfig]) -> TracedParameters:
             f"{len(shapes)} different shapes among {len(configs)} configurations cannot share one "
             "program: group them by their `shapes`"
         )
-    seed, lag, learning_rate, stateful = zip(*(c.traced for c in configs), strict=True)
-    return TracedParameters(
-        jnp.asarray(seed, jnp.int32),
-        jnp.asarray(lag, jnp.int32),
-        jnp.asarray(learning_rate, jnp.float32),
-        jnp.asarray(stateful, bool),
-    )
+    fields = zip(*(config.traced for config in configs), strict=True)
+    types = TracedParameters(jnp.int32, jnp.int32, jnp.float32, bool)
+    return TracedParameters(*map(jnp.asarray, fields, types))
 
 
 def pad(traced: TracedParameters, devices: int) -> TracedParameters:

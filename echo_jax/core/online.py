@@ -207,23 +207,23 @@ def follows(
 ) -> chex.Array:
     """The share of sequences whose last answer follows a change of one input, by its position.
 
-    Args:
-      config: of the network; static.
-      network: of `build_network(config)`.
-      params: its parameters.
-      key: draws the sequences and the changes; those of a position do not depend on the others.
-      positions: int32 `[P]`, steps back from the last of L tokens, in 0 .. L-1.
-      windows: number of random sequences; static. Logits of `[windows, V]` are held at a time.
+    The key draws the sequences, `windows` of them, and the changes; those of a position do not
+    depend on the others. A position is a number of steps back from the last of L tokens, int32
+    `[P]` in 0 .. L-1. Logits of `[windows, V]` are held at a time.
 
-    Returns:
-      float32 `[P]`: the share of sequences whose last answer becomes the new token, and was
-      another one before. A network that has learned lag n has 1 at n and 0 elsewhere; an untrained
-      one at most about 1/V. 0 for a position outside the sequence.
+    Returns float32 `[P]`: the share of sequences whose last answer becomes the new token, and was
+    another one before. A network that has learned lag n has 1 at n and 0 elsewhere; an untrained
+    one at most about 1/V. 0 for a position outside the sequence.
     """
     length, vocab_size = config.task.length, config.task.vocab_size
     data_key, change_key = jax.random.split(key)
     tokens = uniform_tokens(data_key, (windows, length), vocab_size)
-    last_answers = jax.vmap(lambda sequence: _last_answer(config, network, params, sequence))
+
+    @jax.vmap
+    def last_answers(sequence: chex.Array) -> chex.Array:  # the logits of others are not computed
+        state, _ = feed(config, network, params, start(config, network), sequence[:-1])
+        return step(config, network, params, state, sequence[-1])[1].token
+
     before = last_answers(tokens)
 
     def share(position: chex.Array) -> chex.Array:
@@ -236,11 +236,3 @@ def follows(
         return jnp.mean((last_answers(changed) == new) & (before != new))
 
     return jax.lax.map(share, jnp.asarray(positions, jnp.int32))
-
-
-def _last_answer(
-    config: RunConfig, network: Network, params: Params, tokens: chex.Array
-) -> chex.Array:
-    """The answer to the last token of a sequence; the logits of the others are not computed."""
-    state, _ = feed(config, network, params, start(config, network), tokens[:-1])
-    return step(config, network, params, state, tokens[-1])[1].token

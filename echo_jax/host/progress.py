@@ -17,21 +17,17 @@ class _Bar:
     def __init__(
         self, *columns: ProgressColumn, total: float, done: int = 0, **fields: Any
     ) -> None:
-        """Prepare a bar with these columns and text fields."""
         self._console = Console(highlight=False, soft_wrap=True)
         hidden = not self._console.is_terminal
         self._bar = Progress(BarColumn(24), *columns, console=self._console, disable=hidden)
         self._task = self._bar.add_task("", total=total, completed=done, **fields)
-        self._started = time.perf_counter()
 
     def __enter__(self) -> Self:
-        """Start the clock and the bar."""
         self._started = time.perf_counter()
         self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop the bar and leave it as it stands."""
         self._bar.stop()
 
 

@@ -39,7 +39,7 @@ def save(folder: Path, inputs: Inputs, saved: Saved) -> None:
         "metrics_bytes": len(metrics),
         "metrics_digest": atomic_files.digest(metrics),
     }
-    _write(folder / CHECKPOINT, CHECKPOINT_FORMAT, contents, saved.state)
+    write(folder / CHECKPOINT, CHECKPOINT_FORMAT, contents, saved.state)
 
 
 def load(folder: Path, inputs: Inputs, shapes: Any) -> Saved | None:
@@ -49,7 +49,7 @@ def load(folder: Path, inputs: Inputs, shapes: Any) -> Saved | None:
     """
     if not os.path.lexists(folder / CHECKPOINT):
         return None
-    state, contents = load_state(folder, inputs, shapes)
+    contents = load_state(folder, inputs, shapes)
     path, size = folder / METRICS, contents["metrics_bytes"]
     machine.check_memory(size)
     metrics = atomic_files.read_bytes(path, size, whole=False)
@@ -57,42 +57,28 @@ def load(folder: Path, inputs: Inputs, shapes: Any) -> Saved | None:
         if atomic_files.digest(metrics) == contents["metrics_digest"]:
             history = History.of_text(inputs.config, metrics)
             if history.sequences == contents["sequences"]:
-                return Saved(state, history)
+                return Saved(contents["state"], history)
     raise StorageError(
         f"{path} is damaged before the line at which the checkpoint stands: restore it, or train "
         f"again with the configuration in {CONFIG}; to predict, it is not needed"
     )
 
 
-def load_state(folder: Path, inputs: Inputs, shapes: Any) -> tuple[Any, dict[str, Any]]:
-    """The state of every seed in the last checkpoint, and all that the checkpoint holds."""
+def load_state(folder: Path, inputs: Inputs, shapes: Any) -> dict[str, Any]:
+    """All that the last checkpoint holds, the `state` of every seed in these shapes."""
     path = folder / CHECKPOINT
     if not os.path.lexists(path):
         raise StorageError(
             f"{folder} has no checkpoint yet: train on with --resume {folder}, or start a new run"
         )
     fix = f"restore it, or train again with the configuration in {CONFIG}"
-    contents = _read(path, CHECKPOINT_FORMAT, shapes, fix)
+    contents = read(path, CHECKPOINT_FORMAT, shapes, fix)
     for name in ("sequences", "metrics_bytes"):
         if not (type(contents.get(name)) is int and contents[name] > 0):
             raise StorageError(f"{path} is damaged (its {name} is no count): {fix}")
     if contents.get("inputs") != inputs.identity:
         raise StorageError(f"{path} is not of the run in {CONFIG}: restore the one or the other")
-    return contents["state"], contents
-
-
-def save_echo(path: Path, network: str, state: Any) -> None:
-    """Write the `EchoState` of a network with this digest, replacing the file that is there."""
-    _write(path, ECHO_FORMAT, {"network": network}, state)
-
-
-def load_echo(path: Path, network: str, shapes: Any) -> Any:
-    """The inverse of `save_echo`; StorageError for any other file, or another network's."""
-    fix = "name another file, or none to start from zero"
-    contents = _read(path, ECHO_FORMAT, shapes, fix)
-    if contents.get("network") != network:
-        raise StorageError(f"{path} is the state of another network: {fix}")
-    return contents["state"]
+    return contents
 
 
 def size_of(shapes: Any) -> int:
@@ -100,15 +86,16 @@ def size_of(shapes: Any) -> int:
     return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(shapes))
 
 
-def _write(path: Path, form: bytes, contents: dict[str, Any], state: Any) -> None:
+def write(path: Path, form: bytes, contents: dict[str, Any], state: Any) -> None:
+    """Write plain contents and a state to a file, replacing the one that is there."""
     whole = contents | {"state": serialization.to_state_dict(state)}
     payload = serialization.msgpack_serialize(whole)
     digest = atomic_files.digest(payload).encode()
     atomic_files.write_bytes(path, form + digest + b"\n" + payload)
 
 
-def _read(path: Path, form: bytes, shapes: Any, fix: str) -> dict[str, Any]:
-    """The inverse of `_write`, with a `state` of these shapes; StorageError otherwise.
+def read(path: Path, form: bytes, shapes: Any, fix: str) -> dict[str, Any]:
+    """The inverse of `write`, with a `state` of these shapes; StorageError otherwise.
 
     A file that is larger than the shapes allow is refused before it is read.
     """

@@ -12,14 +12,7 @@ POINTS = 500
 
 
 def training_figure(loss: np.ndarray, accuracy: np.ndarray, result: Result, title: str) -> Figure:
-    """Loss and accuracy over training, each with its baselines, 800 pixels wide.
-
-    Args:
-      loss: nats (of framing values squared), float `[S, N]`: every training sequence of every seed.
-      accuracy: in `[0, 1]`, float `[S, N]`.
-      result: has the baselines.
-      title: above both panels.
-    """
+    """Loss and accuracy over training, each `[S, N]`, with the baselines; 800 pixels wide."""
     figure = Figure(figsize=(8, 3.6), dpi=100, layout="constrained")
     figure.suptitle(title, fontsize=11)
     left, right = figure.subplots(1, 2)

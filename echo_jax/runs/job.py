@@ -54,8 +54,7 @@ def begin(
 ) -> Job:
     """Make a folder that of a new run, or find how far the run in it is.
 
-    Raises:
-      ConfigError: the run cannot be done; nothing is compiled, and a new folder is still empty.
+    ConfigError where it cannot be done; then nothing is compiled, and a new folder still empty.
     """
     config = inputs.config
     machine.use_cpu_devices(min(device_limit or machine.cores(), config.seeds))

@@ -26,7 +26,7 @@ from echo_jax.config import RunConfig, to_dict
 from echo_jax.core import many_seeds, online
 from echo_jax.core.network import Params, build_network
 from echo_jax.core.online import Answer, EchoState
-from echo_jax.exceptions import ConfigError
+from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.runs import checkpoint, run_folder, vocabulary
 from echo_jax.runs.vocabulary import UNSEEN, Unknown, Vocabulary
 
@@ -129,12 +129,15 @@ class Trained:
 
     def save_state(self, state: EchoState, path: str | Path) -> None:
         """Write a state to a file, to go on from later; a file that is there is replaced."""
-        checkpoint.save_echo(Path(path), self.digest, state)
+        checkpoint.write(Path(path), checkpoint.ECHO_FORMAT, {"network": self.digest}, state)
 
     def load_state(self, path: str | Path) -> EchoState:
         """The state in a file; ConfigError where it is none, or that of another network."""
-        state = checkpoint.load_echo(Path(path), self.digest, jax.eval_shape(self.start))
-        return jax.tree.map(jnp.asarray, state)
+        shapes, fix = jax.eval_shape(self.start), "name another file, or none to start from zero"
+        contents = checkpoint.read(Path(path), checkpoint.ECHO_FORMAT, shapes, fix)
+        if contents.get("network") != self.digest:
+            raise StorageError(f"{path} is the state of another network: {fix}")
+        return jax.tree.map(jnp.asarray, contents["state"])
 
     def accuracy_along(self, edges: Sequence[int], seed: int = 0) -> list[float]:
         """The share of right answers in each stretch of one long sequence of random tokens.
@@ -157,8 +160,7 @@ class Trained:
     def follows(self, positions: Sequence[int], windows: int, seed: int = 0) -> np.ndarray:
         """Share of answers that follow a change at each of P positions, `[P]`."""
         key, places = jax.random.key(seed), jnp.asarray(positions)
-        follows = programs(self.config).follows
-        return np.asarray(follows(self.params, key, places, windows=windows))
+        return np.asarray(programs(self.config).follows(self.params, key, places, windows=windows))
 
     @functools.cached_property
     def digest(self) -> str:
@@ -239,17 +241,17 @@ def _open(folder: Path, cell: str | None) -> tuple[RunConfig, Callable[[int], Tr
     inputs = run_folder.read_inputs(folder, with_tokens=False)
     run_folder.check_cell_named(folder, inputs, cell)
     config = inputs.config
-    state, contents = checkpoint.load_state(folder, inputs, many_seeds.state_shapes(config))
+    saved = checkpoint.load_state(folder, inputs, many_seeds.state_shapes(config))
     start = jax.eval_shape(lambda: online.start(config, build_network(config)))
     block = online.block_size(config) * (config.task.window + config.task.vocab_size)
     machine.check_memory(4 * (checkpoint.size_of(start) + block))
     words = inputs.vocabulary
 
     def network_in(row: int) -> Trained | None:
-        params = jax.tree.map(lambda leaf: leaf[row].copy(), state.params)
+        params = jax.tree.map(lambda leaf: leaf[row].copy(), saved["state"].params)
         if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
             return None
-        return Trained(config, jax.device_put(params), words, contents["sequences"])
+        return Trained(config, jax.device_put(params), words, saved["sequences"])
 
     return config, network_in
 

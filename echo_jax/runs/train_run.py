@@ -28,9 +28,8 @@ def train_run(
 ) -> None:
     """Compile, train, evaluate and report a run, and fill its folder.
 
-    Raises:
-      StoppedError: a signal ended it; the checkpoint holds what was trained.
-      ConfigError: the loss of every seed became non-finite.
+    StoppedError where a signal ended it, and the checkpoint holds what was trained; ConfigError
+    where the loss of every seed became non-finite.
     """
     say(run_report.describe(job.config))
     with ThreadPoolExecutor(1) as background:  # prepares what is needed last while training goes on
