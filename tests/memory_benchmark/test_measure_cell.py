@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import linen as nn
+from jax.experimental.compilation_cache import compilation_cache
 from tiny_cards import TINY, TINY_COPY, made_card
 
 from echo_jax.cells import known_memory
@@ -35,9 +36,32 @@ class StopAfter(Interrupts):
         return self.asked > self.looks
 
 
+@pytest.fixture(scope="module", autouse=True)
+def compiled_once(tmp_path_factory):
+    """Programs come from a folder where one of an earlier measurement is the same."""
+    settings = {
+        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("programs")),
+        "jax_persistent_cache_min_compile_time_secs": 0,
+        "jax_persistent_cache_min_entry_size_bytes": -1,
+    }
+    before = {name: getattr(jax.config, name) for name in settings}
+    for name, value in settings.items():
+        jax.config.update(name, value)
+    compilation_cache.reset_cache()
+    yield
+    for name, value in before.items():
+        jax.config.update(name, value)
+    compilation_cache.reset_cache()
+
+
 @pytest.fixture(scope="module")
-def raw():
-    return list(raw_rows(REGISTER, TINY))
+def never(compiled_once):
+    return StopAfter(10**6)
+
+
+@pytest.fixture(scope="module")
+def raw(never):
+    return list(raw_rows(REGISTER, TINY, interrupts=never))
 
 
 def test_a_register_of_three_slots_has_its_known_memory(raw):
@@ -77,9 +101,7 @@ def test_a_cell_without_memory_is_at_every_baseline():
     assert rows["cause"]["verdict"] == "could not hold"
 
 
-def test_a_card_that_is_stopped_at_any_moment_is_valid_with_what_it_has(raw):
-    never = StopAfter(10**6)
-    list(raw_rows(REGISTER, TINY, interrupts=never))
+def test_a_card_that_is_stopped_at_any_moment_is_valid_with_what_it_has(raw, never):
     for looks in (1, never.asked // 2, never.asked - 3):  # the last ones are between seeds
         stopped = list(raw_rows(REGISTER, TINY, interrupts=StopAfter(looks)))
         card_file.validate(made_card(stopped, TINY))

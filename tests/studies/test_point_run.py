@@ -66,10 +66,8 @@ def test_rows_have_the_numbers_of_runs_of_their_configurations(programs, direct)
         assert row.by_seed.recalled_bits == pytest.approx(bits, rel=1e-5)
         assert row.accuracy_by_position == plain(np.mean(scored.accuracy_by_position, axis=0))
     assert len({str(row.by_seed) for row in rows}) == 4
-
-
-def test_the_curves_of_training_are_those_of_the_run(programs, direct):
-    """They decide when a seed has learned: a mean over the batches of each sequence."""
+    assert found(run(POINTS[0], programs)) == found(rows[0])
+    # the curves decide when a seed has learned: a mean over the batches of each sequence
     learned = point_run.train(POINTS[0], programs, programs.traced(TINY), lambda *_: None)
     metrics, _ = direct(TINY)
     assert metrics.loss.shape == (2, 6, 3)
@@ -133,12 +131,9 @@ def test_a_seed_that_fails_counts_as_nothing_and_is_named(programs, monkeypatch)
     assert (scores.accuracy[1], scores.recalled_bits[1]) == (0.0, 0.0)
     assert (scores.loss[1], scores.distance[1], scores.sequences_to_99[1]) == (None, None, None)
     assert None not in row.accuracy_by_position
-
-
-def test_where_all_seeds_fail_the_row_says_so(programs):
+    monkeypatch.undo()
     row = run(GridPoint({"rate": "huge"}, changed(TINY, learning_rate=3e38)), programs)
-    assert row.failed.seed == [0, 1]
-    assert row.by_seed.accuracy == [0.0, 0.0]
+    assert (row.failed.seed, row.by_seed.accuracy) == ([0, 1], [0.0, 0.0])
     assert row.accuracy_by_position == [None] * 6
 
 
@@ -202,8 +197,3 @@ def test_rows_are_the_same_on_any_number_of_devices_except_for_the_bytes():
         two.pop("bytes")
         assert one == two
     assert said[0][0]["trained"]["sequences"] < 400
-
-
-def test_a_row_is_a_function_of_its_grid_point(programs):
-    point = GridPoint({"again": 1}, TINY, ("other_state",))
-    assert found(run(point, programs)) == found(run(point, programs))

@@ -71,59 +71,45 @@ def with_scores(**scores):
     return {"by_seed": msgspec.to_builtins(row(POINT, 1).by_seed) | scores}
 
 
-EDITED = {
-    "a changed number": lambda line: line.replace(b'"sequences": 2000', b'"sequences": 2001', 1),
-    "cut": lambda line: line[: len(line) // 2],
-    "empty": lambda line: b"",
-    "no table": lambda line: b"[1, 2]",
-    "no UTF-8": lambda line: line.replace(b"network", b"netw\xff\xferk"),
-    "too deep": lambda line: b"[" * 100_000,
-    "no digest": lambda line: line[: line.index(b', "digest"')] + b"}",
-}
-RESIGNED = {
-    "Expected `date`, got `int` - at `$.date`": {"date": 5},
-    "Expected `int`, got `str` - at `$.bytes`": {"bytes": "5"},
-    "Object missing required field `seed` - at `$.by_seed`": {"by_seed": {}},
-    "Object contains unknown field `more`": {"more": 1},
-    "accuracy has 100000 values for 3 seeds": with_scores(accuracy=[0.5] * 100_000),
-    "Expected `float` <= 1.0 - at `$.by_seed.accuracy[1]`": with_scores(accuracy=[0.5, 2, 0.5]),
-    "accuracy_by_position is not of 20 positions": {"accuracy_by_position": [0.5] * 21},
-    "what is measured is not what was to be measured": {"measured": {}},
-    "other_state accuracy has 1 values for 3 seeds": {
-        "measured": {"other_state": {"accuracy": [0.5]}}
-    },
-    "window 0 is below 1: use 1 or more": with_task(window=0),
-    r"Object contains unknown field `\x1b[2J`": {"\x1b[2J": 1},
-}
+OTHER_DIGEST = "its digest is not that of its content"
+REFUSED = [
+    (lambda line: line.replace(b'"sequences": 2000', b'"sequences": 2001', 1), OTHER_DIGEST),
+    (lambda line: line[: len(line) // 2], OTHER_DIGEST),
+    (lambda line: b"", OTHER_DIGEST),
+    (lambda line: b"[1, 2]", OTHER_DIGEST),
+    (lambda line: line.replace(b"network", b"netw\xff\xferk"), OTHER_DIGEST),
+    (lambda line: b"[" * 100_000, OTHER_DIGEST),
+    (lambda line: line[: line.index(b', "digest"')] + b"}", OTHER_DIGEST),
+    ({"date": 5}, "Expected `date`, got `int` - at `$.date`"),
+    ({"bytes": "5"}, "Expected `int`, got `str` - at `$.bytes`"),
+    ({"by_seed": {}}, "Object missing required field `seed` - at `$.by_seed`"),
+    ({"more": 1}, "Object contains unknown field `more`"),
+    (with_scores(accuracy=[0.5] * 100_000), "accuracy has 100000 values for 3 seeds"),
+    (with_scores(accuracy=[0.5, 2, 0.5]), "Expected `float` <= 1.0 - at `$.by_seed.accuracy[1]`"),
+    ({"accuracy_by_position": [0.5] * 21}, "accuracy_by_position is not of 20 positions"),
+    ({"measured": {}}, "what is measured is not what was to be measured"),
+    ({"measured": {"other_state": {"accuracy": [0.5]}}},
+     "other_state accuracy has 1 values for 3 seeds"),
+    (with_task(window=0), "window 0 is below 1: use 1 or more"),
+    ({"\x1b[2J": 1}, r"Object contains unknown field `\x1b[2J`"),
+]  # fmt: skip
+"""How a line is edited, or what is changed in it before it is signed again; and the reason."""
 
 
-def refusal(file, line):
+@pytest.mark.parametrize(("edit", "why"), REFUSED)
+def test_a_line_that_was_edited_or_breaks_the_schema_is_refused_by_its_number(file, edit, why):
     lines = file.read_bytes().splitlines()
+    line = edit(lines[1]) if callable(edit) else resigned(**edit)
     assert line != lines[1]
     file.write_bytes(b"\n".join([lines[0], line, lines[2], b""]))
     with pytest.raises(StorageError) as said:
         result_rows.read(file)
-    file.write_bytes(lines[0] + b"\n" + lines[2] + b"\n")  # the remedy
-    assert result_rows.read(file) == [row(POINT, 0), row(POINT, 2)]
-    return str(said.value)
-
-
-def sentence(file, why):
-    return (
+    assert str(said.value) == (
         f"line 2 of {file} is not a row of results ({why}): remove that line, and its grid point "
         "is run again"
     )
-
-
-@pytest.mark.parametrize("kind", EDITED)
-def test_an_edited_line_is_refused_by_its_number(file, kind):
-    said = refusal(file, EDITED[kind](file.read_bytes().splitlines()[1]))
-    assert said == sentence(file, "its digest is not that of its content")
-
-
-@pytest.mark.parametrize("why", RESIGNED)
-def test_a_line_that_breaks_the_schema_is_refused_although_its_digest_is_right(file, why):
-    assert refusal(file, resigned(**RESIGNED[why])) == sentence(file, why)
+    file.write_bytes(lines[0] + b"\n" + lines[2] + b"\n")  # the remedy
+    assert result_rows.read(file) == [row(POINT, 0), row(POINT, 2)]
 
 
 def test_rows_are_not_read_through_a_link(file, tmp_path):
@@ -152,18 +138,14 @@ def test_a_grid_point_that_differs_in_anything_that_is_run_has_another_key():
         "optimizer": "keras-adam", "bptt_batches": 2, "seed": 1, "seeds": 2,
         "evaluation_sequences": 9, "held_out": 0.5,
     }  # fmt: skip
-    others = [
-        GridPoint({"a": 1}, changed(base.config, **{name: value}), ("probe",))
-        for name, value in fields.items()
-    ]
-    others += [
-        GridPoint({"a": 2}, base.config, ("probe",)),
-        GridPoint({"b": 1}, base.config, ("probe",)),
-        GridPoint({"a": 1}, base.config, ("follows",)),
-        GridPoint({"a": 1}, base.config, ("probe",), until_learned=True),
-    ]
+    labels, measures = {"a": 1}, ("probe",)
+    configs = [changed(base.config, **{name: value}) for name, value in fields.items()]
+    others = [GridPoint(labels, config, measures) for config in configs]
+    others += [GridPoint(other, base.config, measures) for other in ({"a": 2}, {"b": 1})]
+    others += [GridPoint(labels, base.config, ("follows",))]
+    others += [GridPoint(labels, base.config, measures, until_learned=True)]
     assert len({point.key for point in [base, *others]}) == len(others) + 1
-    assert GridPoint({"a": 1}, base.config, ("probe",), in_fast=False).key == base.key
+    assert GridPoint(labels, base.config, measures, in_fast=False).key == base.key
 
 
 def test_the_digest_is_of_all_but_the_timing_fields():
