@@ -76,6 +76,29 @@ def shared_compilation_cache(tmp_path_factory):
         yield
 
 
+@pytest.fixture(scope="module")
+def compiled_once(tmp_path_factory):
+    """In this process too, a program that an earlier test of the module compiled is read."""
+    import jax
+    from jax.experimental.compilation_cache import compilation_cache
+
+    settings = {
+        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("programs")),
+        "jax_persistent_cache_min_compile_time_secs": 0,
+        "jax_persistent_cache_min_entry_size_bytes": -1,
+    }
+    before = {name: getattr(jax.config, name) for name in settings}
+
+    def use(values):
+        for name, value in values.items():
+            jax.config.update(name, value)
+        compilation_cache.reset_cache()
+
+    use(settings)
+    yield
+    use(before)
+
+
 class Said(NamedTuple):
     stdout: str
     stderr: str

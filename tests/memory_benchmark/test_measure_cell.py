@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import linen as nn
-from jax.experimental.compilation_cache import compilation_cache
 from tiny_cards import TINY, TINY_COPY, made_card
 
 from echo_jax.cells import known_memory
@@ -18,7 +17,7 @@ from echo_jax.memory_benchmark.measure_cell import raw_rows
 from echo_jax.memory_benchmark.parallel_runs import ParallelRuns
 from echo_jax.memory_cards import card_file
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("compiled_once")]
 
 REGISTER = known_memory.ShiftRegister(3)
 
@@ -34,24 +33,6 @@ class StopAfter(Interrupts):
     def requested(self):
         self.asked += 1
         return self.asked > self.looks
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compiled_once(tmp_path_factory):
-    """Programs come from a folder where one of an earlier measurement is the same."""
-    settings = {
-        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("programs")),
-        "jax_persistent_cache_min_compile_time_secs": 0,
-        "jax_persistent_cache_min_entry_size_bytes": -1,
-    }
-    before = {name: getattr(jax.config, name) for name in settings}
-    for name, value in settings.items():
-        jax.config.update(name, value)
-    compilation_cache.reset_cache()
-    yield
-    for name, value in before.items():
-        jax.config.update(name, value)
-    compilation_cache.reset_cache()
 
 
 @pytest.fixture(scope="module")
