@@ -56,7 +56,7 @@ def heat(name="gru"):
 
 
 @pytest.mark.parametrize("draw", [dots, lines, bars, heat])
-def test_a_figure_is_one_svg_element_that_fits_into_a_page(draw):
+def test_a_figure_is_one_svg_element_that_fits_into_a_page_and_its_words_are_text(draw):
     before = dict(matplotlib.rcParams)
     drawing = styles.svg(draw(ODD), "state")
     assert matplotlib.rcParams == before
@@ -75,11 +75,6 @@ def test_a_figure_is_one_svg_element_that_fits_into_a_page(draw):
     assert used
     assert set(used) <= set(ids)
     assert all(name.startswith("state-") for name in ids)
-
-
-@pytest.mark.parametrize("draw", [dots, lines, bars, heat])
-def test_the_words_of_a_figure_are_text_whatever_is_in_them_and_can_be_read(draw):
-    root = ElementTree.fromstring(styles.svg(draw(ODD), "state"))
     texts = list(root.iter("{http://www.w3.org/2000/svg}text"))
     assert ODD in " ".join(text.text for text in texts)
     for text in texts:
@@ -91,7 +86,7 @@ def words(axes):
     return [text.get_text() for text in axes.texts]
 
 
-def test_dots_have_the_first_row_on_top_and_their_baselines_in_their_rows():
+def test_dots_are_rows_with_baselines_and_what_was_never_reached_is_hollow_beyond_all_others():
     (axes,) = dots().axes
     assert axes.get_yticklabels()[0].get_text() == "first"
     assert axes.yaxis_inverted()
@@ -101,14 +96,10 @@ def test_dots_have_the_first_row_on_top_and_their_baselines_in_their_rows():
     baselines = [line for line in axes.lines if line.get_color() == styles.GREY]
     assert [list(line.get_xdata()) for line in baselines] == [[10, 10], [20, 20]]
     assert [float(np.mean(line.get_ydata())) for line in baselines] == [0, 4]
-
-
-def test_what_was_never_reached_is_a_hollow_dot_beyond_all_others():
-    (axes,) = dots().axes
     assert words(axes) == ["never"]
     (hollow,) = [line for line in axes.lines if line.get_markerfacecolor() == "white"]
-    assert hollow.get_ydata()[0] == 3
-    never = hollow.get_xdata()[0]
+    never, row = hollow.get_xdata()[0], hollow.get_ydata()[0]
+    assert row == 3
     assert 140 < never < axes.get_xlim()[1]
     intervals = {line.get_ydata()[0]: line.get_xdata() for line in axes.lines if line.get_alpha()}
     assert list(intervals[0]) == [100, 140]
@@ -125,17 +116,14 @@ def test_the_axis_of_fractions_ends_at_100_percent_unless_all_are_small(largest,
 
 def test_a_figure_without_any_known_number_is_drawn():
     unknown = [("a", UNKNOWN), ("b", NEVER)]
-    assert "never" in styles.svg(charts.dots_figure(unknown, [None] * 2, "x", False), "a")
-    series = {"a": [(1, UNKNOWN), (2, NEVER)]}
-    assert "never" in styles.svg(charts.lines_figure(series, "x", "y", None, False), "b")
-    assert styles.svg(charts.bars_figure(["a"], {"b": [math.nan]}, "x", "y", None, False), "c")
-    nothing = {"a": np.full((1, 2), math.nan)}
-    assert styles.svg(charts.heat_figure(nothing, [1, 2], [1], "x", "y", "z", percent=False), "d")
-
-
-def test_the_legend_names_lines_in_the_order_in_which_they_end():
-    (legend,) = lines().legends
-    assert [text.get_text() for text in legend.get_texts()] == ["high", "low", "lost"]
+    series, nothing = {"a": [(1, UNKNOWN), (2, NEVER)]}, {"a": np.full((1, 2), math.nan)}
+    for never, figure in (
+        (True, charts.dots_figure(unknown, [None] * 2, "x", False)),
+        (True, charts.lines_figure(series, "x", "y", None, False)),
+        (False, charts.bars_figure(["a"], {"b": [math.nan]}, "x", "y", None, False)),
+        (False, charts.heat_figure(nothing, [1, 2], [1], "x", "y", "z", percent=False)),
+    ):
+        assert ("never" in styles.svg(figure, "a")) == never
 
 
 def test_series_differ_in_colour_marker_dashes_and_hatching_and_stand_out_from_white():
@@ -148,6 +136,8 @@ def test_series_differ_in_colour_marker_dashes_and_hatching_and_stand_out_from_w
     drawn = [line for line in axes.lines if len(line.get_xdata())]
     assert [line.get_marker() for line in drawn] == list(markers)
     assert [line.get_color() for line in drawn] == list(colours)
+    (legend,) = lines().legends  # in the order in which they end
+    assert [text.get_text() for text in legend.get_texts()] == ["high", "low", "lost"]
 
 
 def test_a_line_has_a_gap_and_a_hollow_mark_where_nothing_was_reached():

@@ -62,29 +62,16 @@ NUMBERS = Section(
 PAGE = Page("What is <kept>?", ["First & last."], [STATE, NUMBERS], "Computed today.", "make it")
 
 
-def test_html_is_as_before_but_for_style_and_script():
-    text = html_page.html_page(PAGE)
-    assert CSS in text
-    assert (TEMPLATES / "page.js").read_text() in text
-    text = re.sub(r"(<style>|<script>)\n.*?(</)", r"\1\2", text, flags=re.S)
-    assert_golden(text, GOLDEN / "page.html")
+def test_the_page_is_as_before_in_html_but_for_style_and_script_in_markdown_and_in_text():
+    html = html_page.html_page(PAGE)
+    assert CSS in html
+    assert (TEMPLATES / "page.js").read_text() in html
+    html = re.sub(r"(<style>|<script>)\n.*?(</)", r"\1\2", html, flags=re.S)
+    assert_golden(html, GOLDEN / "page.html")
     assert "<script>" not in html_page.html_page(PAGE._replace(sections=[STATE]))
-
-
-def test_markdown_is_as_before():
-    assert_golden(markdown_page.markdown_page(PAGE), GOLDEN / "page.md")
-
-
-def test_text_is_as_before():
-    text = "".join(map(text_tables.section_text, PAGE.sections))
-    assert_golden(text, GOLDEN / "page.txt")
-
-
-def test_the_summary_links_every_heading_to_its_place_on_the_markdown_page():
-    assert markdown_page.markdown_summary([STATE], "docs/README.md").splitlines()[2:] == [
-        "| [Does the state help?](docs/README.md#does-the-state-help) | It does. "
-        "| `python study.py state` |"
-    ]
+    summary = markdown_page.markdown_summary([STATE], "docs/README.md")
+    assert_golden(markdown_page.markdown_page(PAGE) + summary, GOLDEN / "page.md")
+    assert_golden("".join(map(text_tables.section_text, PAGE.sections)), GOLDEN / "page.txt")
 
 
 def hostile_page():
@@ -125,27 +112,17 @@ def test_whatever_stands_in_a_text_is_one_line_of_text_in_markdown():
 @pytest.mark.parametrize(
     ("text", "numeric"),
     [
-        ("99.70% to 99.90%", True),
-        ("16 of 16", True),
-        ("-0.5", True),
-        ("\u22120.5 \u00b1 .1", True),
-        ("\u2265\u2009500 (8 to \u2265\u2009500)", True),
-        ("3.2 s", True),
-        ("1e-3", True),
-        ("\u2013", True),
-        ("lstm", False),
-        ("4 units", False),
+        ("99.70% to 99.90%", True), ("16 of 16", True), ("-0.5", True),
+        ("\u22120.5 \u00b1 .1", True), ("\u2265\u2009500 (8 to \u2265\u2009500)", True),
+        ("3.2 s", True), ("1e-3", True), ("\u2013", True), ("lstm", False), ("4 units", False),
         ("to batch 5", False),
     ],
-)
+)  # fmt: skip
 def test_a_column_of_numbers_is_told_from_words(text, numeric):
     rows = [["x", text], ["y", "never"], ["z", "1"], ["w", Entry("not measured", missing=True)]]
     assert Table("", ["a", "b"], rows).numeric == [False, numeric]
-
-
-def test_a_column_without_a_digit_and_a_table_without_rows_are_words():
-    assert Table("", ["a", "b"], [["x", "never"]]).numeric == [False, False]
-    assert Table("", ["a", "b"], []).numeric == [False, False]
+    for no_digit in ([["x", "never"]], []):
+        assert Table("", ["a", "b"], no_digit).numeric == [False, False]
 
 
 def some(value):
@@ -173,16 +150,14 @@ def wide_page():
     return html_page.html_page(PAGE._replace(sections=[*sections, NUMBERS]))
 
 
-def test_ids_are_unique_and_every_link_and_reference_finds_one(wide_page):
+def test_ids_are_unique_and_every_link_finds_one_on_the_page(wide_page):
     ids = re.findall(r' id="([^"]*)"', wide_page)
     assert len(ids) == len(set(ids))
     pattern = r'href="#([^"]*)"|url\(#([^)]*)\)|aria-labelledby="([^"]*)"'
     used = {name for match in re.findall(pattern, wide_page) for name in match if name}
     assert len(used) > 20
     assert used - {"state"} <= set(ids)
-
-
-def test_nothing_is_loaded_from_elsewhere(wide_page):
+    # nothing is loaded from elsewhere
     assert set(re.findall(r'\s(?:src|href|xlink:href|data|srcset|action)="(.)', wide_page)) == {"#"}
     assert not re.search(r"<link|@import", wide_page)
     assert set(re.findall(r"url\((.)", wide_page)) == {"#"}
