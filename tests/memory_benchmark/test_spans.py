@@ -80,18 +80,15 @@ def test_a_span_is_the_longest_unbroken_prefix_of_the_ladder(runs, expected):
     assert spans.span(runs, 0.99, PROTOCOL) == expected
 
 
-def test_each_threshold_has_a_span():
+def test_each_threshold_has_a_span_and_they_are_in_the_order_of_the_seeds():
     runs = {1: LEARNED, 2: HALFWAY, 4: CUT_HALFWAY, 8: MISSED}
     assert spans.span(runs, 0.99, PROTOCOL) == (1, False)
     assert spans.span(runs, 0.6, PROTOCOL) == (4, False)
-
-
-def test_spans_are_in_the_order_of_the_seeds():
-    runs = [
+    of_seeds = [
         LEARNED | {"seed": 7, "lag": 2}, LEARNED | {"seed": 7, "lag": 1},
         MISSED | {"seed": 7, "lag": 4}, CUT | {"seed": 3, "lag": 1},
     ]  # fmt: skip
-    assert spans.spans(runs, [3, 7], 0.99, PROTOCOL) == [(0, True), (2, False)]
+    assert spans.spans(of_seeds, [3, 7], 0.99, PROTOCOL) == [(0, True), (2, False)]
 
 
 @pytest.mark.parametrize(("lag", "after"), [(0, 1), (1, 2), (3.0, 4), (8, 16), (16, None)])
@@ -109,9 +106,7 @@ def test_the_rate_that_learns_soonest_is_kept():
     assert spans.best_rate([fast, slow]) == 0.2
     assert spans.best_rate([slow, tuned(0.3, [0.9], failed=True)]) == 0.1
     assert spans.best_rate([tuned(0.3, [0.7]), tuned(0.2, [0.7])]) == 0.2
-
-
-def test_a_rate_is_decided_if_the_best_one_learned_something():
+    # it is decided if the best one learned something
     assert spans.is_decided([tuned(0.1, [0.5, 0.7]), tuned(0.1, [0.5, 0.55])], PROTOCOL)
     assert not spans.is_decided([tuned(0.1, [0.5, 0.55]), tuned(0.2, [0.5, 0.5])], PROTOCOL)
 
