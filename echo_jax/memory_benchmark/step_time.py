@@ -4,15 +4,17 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import chex
 import jax
 import jax.numpy as jnp
 
 from echo_jax.core import network
 from echo_jax.core.data import uniform_tokens
 from echo_jax.core.network import Params
+from echo_jax.core.training import TrainState
 from echo_jax.memory_benchmark.lag_training import LagTraining, Run
 
-RUN, BATCHES = Run(seed=0, lag=1, rate=0.001), (1, 16)
+RUN = Run(seed=0, lag=1, rate=0.001)
 
 STEPS, REPEATS = 960, 7
 """Steps that are timed together, about, and timed repeats, after one that is not timed."""
@@ -24,40 +26,30 @@ def cost_row(training: LagTraining) -> dict[str, Any]:
     train   an update, divided by the steps of its sequences
     stream  a step of a trained network that is fed one token of each stream at a time
     """
-    params, carry = training.init(RUN).params, training.network.zero_carry(1)
-    return {
-        "kind": "price",
-        "parameters": sum(leaf.size for leaf in jax.tree.leaves(params)),
-        "state_bytes": sum(leaf.nbytes for leaf in jax.tree.leaves(carry)),
-        "train": {str(batch): _training_times(training, batch) for batch in BATCHES},
-        "stream": {str(batch): _inference_times(training, params, batch) for batch in BATCHES},
-    }
+    net, length = training.network, training.protocol.shortest_stream
+    start, updates = training.init(RUN), STEPS // length
 
+    def train(state: TrainState, batches: Any) -> Any:
+        return training.update_on(batches, training.loss, RUN, state)
 
-def _training_times(training: LagTraining, batch: int) -> list[float]:
-    length = training.protocol.shortest_stream
-    updates = STEPS // length
-    keys = jax.random.split(jax.random.key(0), updates)
-    batches = jax.vmap(lambda key: training.draw(key, (batch, length), 1))(keys)
-    return _timed(
-        lambda state, batches: training.update_on(batches, training.loss, RUN, state),
-        (training.init(RUN), batches),
-        updates * length,
-    )
-
-
-def _inference_times(training: LagTraining, params: Params, batch: int) -> list[float]:
-    net = training.network
-    tokens = uniform_tokens(jax.random.key(0), (STEPS, batch), training.protocol.vocab_size)
-
-    def whole(params: Params, tokens: Any) -> Any:
+    def answer(params: Params, tokens: chex.Array) -> Any:
         def step(carry: Any, x: Any) -> Any:
             carry, outputs = network.unroll(net, params, carry, x[:, None], None)
             return carry, jnp.argmax(network.read_out(net, params, outputs[0]), axis=-1)
 
-        return jax.lax.scan(step, net.zero_carry(batch), tokens)
+        return jax.lax.scan(step, net.zero_carry(tokens.shape[1]), tokens)
 
-    return _timed(whole, (params, tokens), STEPS)
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(start.params))
+    state_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(net.zero_carry(1)))
+    row: dict[str, Any] = {"kind": "price", "parameters": parameters, "state_bytes": state_bytes}
+    row |= {"train": {}, "stream": {}}
+    keys = jax.random.split(jax.random.key(0), updates)
+    for batch in (1, 16):
+        batches = jax.vmap(lambda key, b=batch: training.draw(key, (b, length), 1))(keys)
+        row["train"][str(batch)] = _timed(train, (start, batches), updates * length)
+        tokens = uniform_tokens(jax.random.key(0), (STEPS, batch), training.protocol.vocab_size)
+        row["stream"][str(batch)] = _timed(answer, (start.params, tokens), STEPS)
+    return row
 
 
 def _timed(function: Callable[..., Any], arguments: tuple, steps: int) -> list[float]:
