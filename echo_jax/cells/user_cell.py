@@ -36,10 +36,9 @@ def import_cell(name: str) -> type[nn.RNNCellBase]:
     try:
         found = getattr(importlib.import_module(module_name), class_name)
     except (Exception, SystemExit) as error:  # user code may raise anything
+        line = next(_users_lines(traceback.extract_tb(error.__traceback__)), "")
         if isinstance(error, SyntaxError) and error.filename and is_the_users(error.filename):
-            line: str | None = f"{shown(error.filename)}:{error.lineno}"
-        else:
-            line = next(_users_lines(traceback.extract_tb(error.__traceback__)), None)
+            line = f"{shown(error.filename)}:{error.lineno}"
         raise ConfigError(
             f"{f'{line}: ' if line else ''}cell {name!r} cannot be imported ({reason(error)}): "
             f"{_import_fix(error, module_name)}"
