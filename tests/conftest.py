@@ -78,7 +78,7 @@ def shared_compilation_cache(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def compiled_once(tmp_path_factory):
-    """In this process too, a program that an earlier test of the module compiled is read."""
+    """Programs compile fast, and what an earlier test of the module compiled is read."""
     import jax
     from jax.experimental.compilation_cache import compilation_cache
 
@@ -86,8 +86,9 @@ def compiled_once(tmp_path_factory):
         "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("programs")),
         "jax_persistent_cache_min_compile_time_secs": 0,
         "jax_persistent_cache_min_entry_size_bytes": -1,
+        "jax_disable_most_optimizations": True,
     }
-    before = {name: getattr(jax.config, name) for name in settings}
+    before = {name: jax.config.values[name] for name in settings}
 
     def use(values):
         for name, value in values.items():
