@@ -17,3 +17,15 @@ def shown(value: object) -> str:
     """A value for a message: on one line, cut after 60 characters."""
     text = repr(value)
     return text if len(text) <= 60 else text[:60] + "..."
+
+
+def printable(text: str) -> str:
+    """A text with an escape for all that moves a cursor or turns the direction of writing."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
+def reason(error: BaseException) -> str:
+    """The type and message of an error on one line, at most 200 characters of the message."""
+    message = printable(" ".join(str(error).split()))
+    name = type(error).__name__
+    return f"{name}: {message[:200]}{'...' * (len(message) > 200)}" if message else name

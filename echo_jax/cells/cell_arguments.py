@@ -9,7 +9,7 @@ from flax import linen as nn
 
 from echo_jax.cells import registry, user_cell
 from echo_jax.config import NetworkConfig
-from echo_jax.exceptions import ConfigError
+from echo_jax.exceptions import ConfigError, reason
 
 FEATURES = NetworkConfig.hidden_size
 """The features of a cell that requires this field, when no argument gives it."""
@@ -72,7 +72,7 @@ def build(name: str, args: dict[str, Any]) -> nn.RNNCellBase:
     except (Exception, SystemExit) as error:  # user code may raise anything
         where = f"{user_cell.location(cell_class, '__call__', error)}: " if ":" in name else ""
         raise ConfigError(
-            f"{where}cell {name!r} cannot be built ({user_cell.reason(error)}): give it other "
+            f"{where}cell {name!r} cannot be built ({reason(error)}): give it other "
             "fields with --cell-args, or mend it"
         ) from error
 

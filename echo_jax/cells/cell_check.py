@@ -13,10 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from echo_jax.cells import user_cell
 from echo_jax.cells.scan import Carry, HoistedCell
 from echo_jax.cells.shape_check import Candidate, check_batch_sizes, step_error
-from echo_jax.exceptions import ConfigError
+from echo_jax.exceptions import ConfigError, reason
 
 STEPS, COMPARED = 50, 3
 """Steps that a cell is run for, and those that are compared between two runs: too few for chaos to
@@ -99,7 +98,7 @@ def _check_finite(candidate: Candidate, params: Any, start: Carry, inputs: chex.
         gradient, trace = jax.jit(jax.grad(total, (0, 1), has_aux=True))(params, inputs)
     except Exception as error:  # user code may raise anything
         candidate.refuse(
-            f"has no gradient ({user_cell.reason(error)}): leave out what jax does not "
+            f"has no gradient ({reason(error)}): leave out what jax does not "
             "differentiate in reverse, such as integer parameters, while_loop and callbacks",
             error=error,
         )
@@ -176,7 +175,7 @@ def _check_hoisted(
         same = _close(found, (last_carry, trace[1][:COMPARED]), ROUNDED)
     except Exception as error:  # user code may raise anything
         candidate.refuse(
-            f"fails in project or unroll ({user_cell.reason(error)}): let them take what "
+            f"fails in project or unroll ({reason(error)}): let them take what "
             "echo_jax.cells.scan.HoistedCell says, or give them other names",
             "project",
             error,

@@ -16,7 +16,7 @@ from flax import linen as nn
 
 from echo_jax.cells import user_cell
 from echo_jax.cells.scan import Carry
-from echo_jax.exceptions import ConfigError
+from echo_jax.exceptions import ConfigError, reason
 
 LARGEST = 100_000_000
 """Maximum number of parameters, and of numbers in a state: eight networks train side by side."""
@@ -135,7 +135,7 @@ def _traced_start(candidate: Candidate, batch: int) -> Carry:
         carry = jax.eval_shape(lambda: candidate.start(batch))
     except (Exception, SystemExit) as error:  # user code may raise anything
         candidate.refuse(
-            f"fails in initialize_carry ({user_cell.reason(error)}): define it to return an array, "
+            f"fails in initialize_carry ({reason(error)}): define it to return an array, "
             "or a tree of arrays, for any rng and an input shape (batch, features)",
             method,
             error,
@@ -177,7 +177,7 @@ def _check_output(candidate: Candidate, output: Any, batch: int) -> None:
 def step_error(error: BaseException) -> str:
     """The sentence, without its subject, about an error in a step."""
     known = (sentence for kind, sentence in STEP_ERRORS.items() if isinstance(error, kind))
-    return next(known, f"fails in a step ({user_cell.reason(error)}): mend it, or try another cell")
+    return next(known, f"fails in a step ({reason(error)}): mend it, or try another cell")
 
 
 def _listed(tree: Any) -> str:

@@ -11,7 +11,7 @@ from types import FrameType
 
 from flax import linen as nn
 
-from echo_jax.exceptions import ConfigError
+from echo_jax.exceptions import ConfigError, reason
 
 MOVED = {"echo_jax.controls": "echo_jax.cells.known_memory"}
 """New names of modules whose old names stand in memory cards."""
@@ -105,13 +105,6 @@ def shown(file: str) -> str:
     """A path, relative to the current folder if it is below that."""
     here = Path.cwd()
     return str(Path(file).relative_to(here)) if Path(file).is_relative_to(here) else file
-
-
-def reason(error: BaseException) -> str:
-    """The type and message of an error on one line, at most 200 characters of the message."""
-    message = " ".join(str(error).split())
-    name = type(error).__name__
-    return f"{name}: {message[:200]}{'...' * (len(message) > 200)}" if message else name
 
 
 def _users_lines(frames: traceback.StackSummary, home: str = "") -> Iterator[str]:

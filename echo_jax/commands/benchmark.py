@@ -9,6 +9,7 @@ import dataclasses
 import datetime
 import os
 import platform
+import shlex
 import statistics
 import sys
 from pathlib import Path
@@ -44,6 +45,8 @@ class BenchmarkCommand:
     """Compare echo_jax with these; by default with all (with --fast NumPy alone)."""
     out: Path | None = None
     """Folder for the results, which must not exist yet; by default a new one under runs/."""
+    draw: Path | None = None
+    """Only make the figure of the results of --scaling in this folder again."""
 
     def __post_init__(self) -> None:
         """Raise ConfigError for too few rounds or an unknown peer."""
@@ -59,6 +62,10 @@ def main() -> None:
     command = command_line.parse(BenchmarkCommand)
     if not command.peers and "--peers" in command_line.given_flags():
         command_line.fail("--peers has no value: give one or several after it")
+    if command.draw:
+        with command_line.refusals():
+            print(f"Figure: {scaling.draw(command.draw)}")
+        return
     if not hasattr(os, "sched_setaffinity"):
         command_line.fail(
             "this system cannot give a process a core of its own: run the benchmark on Linux"
@@ -112,7 +119,9 @@ def scale(command: BenchmarkCommand, folder: Path, core: int) -> None:
     print(scaling.table(rows))
     values = {"command": sys.argv[1:], "before": before, "after": after, "points": rows}
     atomic_files.write_json(folder / "scaling.json", values)
-    scaling.draw(folder / "scaling.png", rows)
+    again = f"{command_line.program('benchmark')} --draw {shlex.quote(str(folder))}"
+    with command_line.drawing_last(again):
+        scaling.draw(folder)
 
 
 def surroundings() -> dict[str, Any]:

@@ -19,7 +19,7 @@ import tyro
 
 from echo_jax.commands import flags
 from echo_jax.config import PARTS
-from echo_jax.exceptions import ConfigError
+from echo_jax.exceptions import ConfigError, printable
 
 FLAT = tyro.conf.arg(name="")  # the flags of a configuration that is a field get no prefix
 INSTALLED = "echo-jax"  # the program, as pages and cards name it
@@ -95,7 +95,7 @@ def given_flags(arguments: Sequence[str] | None = None) -> dict[str, str]:
 
 def fail(sentence: str) -> NoReturn:
     """Print one sentence to standard error and exit with status 2."""
-    print(f"error: {sentence}", file=sys.stderr)
+    print(f"error: {printable(sentence)}", file=sys.stderr)
     sys.exit(2)
 
 
@@ -105,6 +105,15 @@ def leave(status: int = 0) -> NoReturn:
         with contextlib.suppress(OSError, ValueError):  # closed, or nobody reads it any more
             stream.flush()
     os._exit(status)
+
+
+@contextlib.contextmanager
+def drawing_last(again: str) -> Iterator[None]:
+    """Within it a figure is made of what is stored already; if that fails, `again` makes it."""
+    try:
+        yield
+    except ConfigError as error:
+        print(f"{printable(str(error))}; then {again} makes it", file=sys.stderr)
 
 
 @contextlib.contextmanager

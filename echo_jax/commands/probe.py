@@ -7,6 +7,7 @@ echo-jax probe --report cards/                             # one page over all c
 
 import dataclasses
 import datetime
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ from echo_jax.host.interrupts import Interrupts
 from echo_jax.memory_benchmark import protocol
 from echo_jax.memory_benchmark.protocol import FULL, PROTOCOLS, Protocol
 from echo_jax.memory_cards import card_file, card_text, compare_two, schema
-from echo_jax.report import text_tables
+from echo_jax.report import styles, text_tables
 
 if TYPE_CHECKING:
     from echo_jax.memory_benchmark.chosen_cell import ChosenCell
@@ -70,6 +71,8 @@ class ProbeCommand:
     lines `<!-- cards -->` and `<!-- end of cards -->`."""
     validate: Path | None = None
     """Only check that the card in this file is valid."""
+    draw: Path | None = None
+    """Only make the page and the figure of the card in this file again, beside it."""
 
     def __post_init__(self) -> None:
         """Raise ConfigError for options that exclude each other or are out of range."""
@@ -94,7 +97,7 @@ class ProbeCommand:
             for field in dataclasses.fields(self)
             if getattr(self, field.name) != field.default
         ]
-        for flag, beside in (("validate", set()), ("report", {"readme"})):
+        for flag, beside in (("validate", set()), ("draw", set()), ("report", {"readme"})):
             others = [name for name in given if name not in {flag, *beside}]
             if flag in given and others:
                 raise ConfigError(f"--{flag} makes no card: use it without --{others[0]}")
@@ -121,19 +124,28 @@ def main() -> None:
         if command.validate:
             card = card_file.read(command.validate)
             print(card_file.comparable(card, set(protocol.hashes())))
+        elif command.draw:
+            paths = card_file.draw(card_file.read(command.draw), command.draw.parent)
+            print(f"Drawn: {', '.join(map(str, paths))}")
         elif command.report:
-            from echo_jax.memory_cards import all_cards_page
-
-            if command.readme:
-                atomic_files.between(command.readme, CARDS.name)
-            cards = all_cards_page.read_folder(command.report)
-            page = all_cards_page.write_page(command.report, cards)
-            if command.readme:
-                table = all_cards_page.summary_table(cards)
-                atomic_files.put_between(command.readme, CARDS.name, table)
-            print(f"Page: {page}")
+            make_report(command.report, command.readme)
         else:
             make_cards(command)
+
+
+def make_report(folder: Path, readme: Path | None) -> None:
+    """Write the page of all cards in a folder, and their short table into a Markdown file."""
+    with styles.drawing():
+        from echo_jax.memory_cards import all_cards_page
+
+        if readme:
+            atomic_files.between(readme, CARDS.name)
+        cards = all_cards_page.read_folder(folder)
+        page = all_cards_page.write_page(folder, cards)
+        if readme:
+            table = all_cards_page.summary_table(cards)
+            atomic_files.put_between(readme, CARDS.name, table)
+    print(f"Page: {page}")
 
 
 def make_cards(command: ProbeCommand) -> None:
@@ -176,9 +188,6 @@ def check_names(names: list[str], cells: "Sequence[ChosenCell]", out: Path) -> N
 
 def make_card(command: ProbeCommand, name: str, cell: "ChosenCell") -> card_file.Card:
     """Measure a cell, print its card and write it."""
-    from echo_jax.memory_cards import card_figure
-    from echo_jax.report import styles
-
     chosen, start = command.chosen, time.perf_counter()
     print(f"{name}: {cell.title}, {chosen.seeds} seeds, protocol {chosen.name}")
     with Interrupts(command.seconds, "Stopping; what is measured by now will be kept.") as stop:
@@ -201,9 +210,10 @@ def make_card(command: ProbeCommand, name: str, cell: "ChosenCell") -> card_file
     card = card_file.make(identity, raw, made_with, stopped)
     lines = [list(line) for line in card_text.glance(card)]
     print(f"\n{text_tables.table(lines, left=(0, 1, 2))}\n", flush=True)  # the disk may be full
-    paths = card_file.write(
-        card, command.out, lambda card: styles.svg(card_figure.card_figure(card), "card")
-    )
+    paths = [card_file.write(card, command.out)]
+    again = f"{command_line.program('probe')} --draw {shlex.quote(str(paths[0]))}"
+    with command_line.drawing_last(again):
+        paths += card_file.draw(card, command.out)
     print(f"Card: {', '.join(map(str, paths))}", flush=True)
     if stopped in card["not_measured"].values():
         print(

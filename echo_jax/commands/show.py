@@ -2,14 +2,17 @@
 
 echo-jax show --part no-context             # the tutorial's mistake can be seen
 echo-jax show --csv my.csv --column n       # the same of your own numbers
+echo-jax show --curve runs/part4            # make curve.png of a run again
 """
 
 import dataclasses
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from echo_jax import machine
 from echo_jax.commands import command_line
 from echo_jax.config import PARTS, Part, RunConfig
+from echo_jax.exceptions import ConfigError
 from echo_jax.report.text_tables import table
 from echo_jax.runs import explanation
 from echo_jax.runs.run_folder import Inputs
@@ -29,6 +32,8 @@ class ShowCommand:
     no-context (part 3) or context (part 4)."""
     rows: int = 60
     """Rows to print, rounded up to whole batches."""
+    curve: Path | None = None
+    """Only make the figure curve.png of the run in this folder again."""
     run: Annotated[RunConfig, command_line.FLAT] = PARTS["context"]
 
 
@@ -38,6 +43,13 @@ def main() -> None:
     if command.rows < 1:
         command_line.fail(f"--rows {command.rows} is below 1: use 1 or more")
     with command_line.refusals():
+        if command.curve:
+            for flag in sorted(command_line.given_flags().keys() - {"--curve"}):
+                raise ConfigError(f"{flag} has no effect with --curve: leave it out")
+            from echo_jax.runs import curve_figure
+
+            print(f"Figure: {curve_figure.draw(command.curve)}", flush=True)
+            return
         from echo_jax.runs.csv_input import new_inputs
 
         inputs = new_inputs(command.run)

@@ -8,6 +8,7 @@ echo-jax train --resume runs/part4               # go on where a run was stopped
 import contextlib
 import dataclasses
 import functools
+import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -113,7 +114,7 @@ def claimed(command: TrainCommand) -> Iterator[tuple[Path, Inputs]]:
 
 def run(command: TrainCommand, folder: Path, inputs: Inputs, interrupts: Interrupts) -> None:
     """Import jax, check the run against its folder, and train; a stop says how to go on."""
-    from echo_jax.runs import job
+    from echo_jax.runs import curve_figure, job
     from echo_jax.runs.train_run import train_run
 
     if command.compilation_cache:
@@ -127,7 +128,8 @@ def run(command: TrainCommand, folder: Path, inputs: Inputs, interrupts: Interru
     )
     watch = Stopwatch()
     watch.seconds["import"] = time.perf_counter() - STARTED
-    resume = f"{command_line.program('train')} --resume {folder}"
+    quoted = shlex.quote(str(folder))
+    resume = f"{command_line.program('train')} --resume {quoted}"
     try:
         train_run(begun, interrupts, watch, functools.partial(print, flush=True))
     except StoppedError as stopped:
@@ -135,3 +137,5 @@ def run(command: TrainCommand, folder: Path, inputs: Inputs, interrupts: Interru
         raise
     except StorageError as error:
         raise StorageError(f"{error}; then {resume} goes on from the last checkpoint") from error
+    with command_line.drawing_last(f"{command_line.program('show')} --curve {quoted}"):
+        curve_figure.draw(folder)

@@ -1,6 +1,7 @@
 """The time at which the process started, and settings that shorten its start."""
 
 import gc
+import os
 import signal
 import time
 
@@ -8,10 +9,12 @@ STARTED = time.perf_counter()
 
 
 def begin() -> None:
-    """Let Ctrl-C end the process at once, and pause the garbage collector.
+    """Let Ctrl-C end the process at once, pause the garbage collector, and forget MPLBACKEND.
 
     A command with something to save installs its own handler later. Imports and tracing leave no
-    garbage, and looking for it takes 5% of the start; `train` resumes the collector.
+    garbage, and looking for it takes 5% of the start; `train` resumes the collector. Figures need
+    no backend, and a wrong one would end the import of matplotlib.
     """
+    os.environ.pop("MPLBACKEND", None)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     gc.disable()

@@ -5,7 +5,7 @@ A card contains its raw rows, so `validate` computes the summary again instead o
 
 import json
 import tempfile
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from echo_jax.memory_cards import schema, validation
 from echo_jax.memory_cards.card_page import markdown
 from echo_jax.memory_cards.schema import SCHEMA
 from echo_jax.memory_cards.summary import summarize
+from echo_jax.report import styles
 
 MEASURED = {
     "stream": ("stream_span", "learning", "rates"),
@@ -128,33 +129,42 @@ def read(path: Path) -> Card:
     return card
 
 
-def write(card: Card, folder: Path, figure: Callable[[Card], str] | None = None) -> list[Path]:
-    """Write NAME.json, NAME.md and, with a figure, NAME.svg; return their paths.
+def write(card: Card, folder: Path) -> Path:
+    """Write NAME.json; return its path.
 
-    Nothing is written if a card of that name with another digest is there, or if the page or the
+    Nothing is written if a card of that name with another digest is there, or if its page or its
     figure was edited since it was generated.
 
     Raises:
       ConfigError: the card is not valid, or a file is in the way or cannot be written.
     """
     validate(card)
-    name = card["name"]
-    texts = {f"{name}.md": markdown(card, f"{name}.svg" if figure else None)}
-    if figure:
-        texts[f"{name}.svg"] = figure(card)
-    path = folder / f"{name}.json"
+    path = folder / f"{card['name']}.json"
     if path.exists() and (other := read(path))["digest"] != card["digest"]:
         raise ConfigError(
             f"{path} is another card, of {other['date']}, and would be overwritten: move it, or "
             "give this one another name"
         )
-    for file in texts:
-        atomic_files.check_generated(folder / file)
+    for suffix in ("md", "svg"):
+        atomic_files.check_generated(folder / f"{card['name']}.{suffix}")
     make_folder(folder)
     atomic_files.write_bytes(path, dumped(card).encode())
-    for file, text in texts.items():
-        atomic_files.write_generated(folder / file, text)
-    return [path, *(folder / file for file in texts)]
+    return path
+
+
+def draw(card: Card, folder: Path) -> list[Path]:
+    """Write the page NAME.md and the figure NAME.svg of a valid card; return their paths.
+
+    ConfigError where the figure cannot be drawn or a file was edited since it was generated.
+    """
+    page, drawn = (folder / f"{card['name']}.{suffix}" for suffix in ("md", "svg"))
+    with styles.drawing():
+        from echo_jax.memory_cards.card_figure import card_figure
+
+        figure = styles.svg(card_figure(card), "card")
+    atomic_files.write_generated(page, markdown(card, drawn.name))
+    atomic_files.write_generated(drawn, figure)
+    return [page, drawn]
 
 
 def check_place(folder: Path, names: Sequence[str]) -> None:

@@ -1,14 +1,17 @@
 """Styles of all figures: colours, marks, sizes, axes and labels; and writing as PNG or SVG."""
 
+import contextlib
 import io
 import re
 import textwrap
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
-import matplotlib
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from echo_jax.exceptions import ConfigError, reason
+
+if TYPE_CHECKING:  # matplotlib is imported where it draws: it may fail over the user's settings
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#595959"
 INK = "#1A1A1A"  # of text
@@ -30,7 +33,28 @@ darkened to a contrast of 3 to 1.
 WIDTH = 7.2  # inches of a figure: text of 10 points is then as large as that of the page
 
 
-def style_axes(axes: Axes) -> None:
+@contextlib.contextmanager
+def drawing() -> Iterator[None]:
+    """Figures are made and written within it, with the settings of matplotlib, never the user's.
+
+    Whatever fails, be it the import of matplotlib, is a ConfigError.
+    """
+    try:
+        import matplotlib
+
+        with matplotlib.rc_context():
+            matplotlib.rcdefaults()
+            yield
+    except ConfigError:
+        raise
+    except Exception as error:
+        raise ConfigError(
+            f"the figure cannot be drawn ({reason(error)}): mend the installation of matplotlib, "
+            "or its settings"
+        ) from error
+
+
+def style_axes(axes: "Axes") -> None:
     """Draw the left and the bottom edge of a panel only, and all lines behind the data."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(GREY)
@@ -39,7 +63,7 @@ def style_axes(axes: Axes) -> None:
 
 
 def annotate(
-    axes: Axes, words: str, at: tuple[float, float], points: tuple[float, float], **style: Any
+    axes: "Axes", words: str, at: tuple[float, float], points: tuple[float, float], **style: Any
 ) -> None:
     """Write words at a place, moved by `points` to the right and upwards."""
     style = {"fontsize": 10, "color": INK, **style}
@@ -51,20 +75,23 @@ def wrapped(words: str, width: int) -> str:
     return textwrap.fill(words, width).replace("$", r"\$")
 
 
-def png(figure: Figure) -> bytes:
+def png(figure: "Figure") -> bytes:
     """The content of a PNG file."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     content = io.BytesIO()
     FigureCanvasAgg(figure).print_png(content)
     return content.getvalue()
 
 
-def svg(figure: Figure, name: str) -> str:
+def svg(figure: "Figure", name: str) -> str:
     """One `<svg>` element to be embedded in a page, with text as text; the same each time.
 
     It has no width and height, so that the page scales it, and no style sheet, which would apply
     to the whole page. `name` is the prefix of its ids, unique on the page: letters, digits, `-` and
     `_`. The figure was not drawn before, because a second drawing may move its layout.
     """
+    import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     content = io.StringIO()

@@ -1,18 +1,51 @@
-"""The figure of a run: loss and accuracy over training. No jax here, and no display is needed."""
+"""The figure of a run: loss and accuracy over training. No display is needed."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from echo_jax.report.styles import BLUE, GREY, ORANGE
+from echo_jax import atomic_files, machine
+from echo_jax.config import from_dict
+from echo_jax.exceptions import StorageError
+from echo_jax.report.styles import BLUE, GREY, ORANGE, drawing, png
+from echo_jax.runs import result, run_report
+from echo_jax.runs.metrics_csv import History
 from echo_jax.runs.result import Result
+from echo_jax.runs.run_folder import FIGURE, METRICS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 POINTS = 500
 """Points drawn of a curve that has more."""
 
 
-def training_figure(loss: np.ndarray, accuracy: np.ndarray, result: Result, title: str) -> Figure:
+def draw(folder: Path) -> Path:
+    """Make the figure of a run folder from its metrics and its result; returns its path.
+
+    ConfigError where one of the two is missing or damaged, or the figure cannot be drawn.
+    """
+    found, path = result.read(folder), folder / METRICS
+    config = from_dict(found.config)
+    text = atomic_files.read_bytes(path, machine.memory())
+    try:
+        loss, accuracy = History.of_text(config, text).curves()
+    except ValueError:
+        raise StorageError(f"{path} is damaged: restore it, or train again") from None
+    good = ~np.isin(found.by_seed.seed, found.failed.seed)
+    with drawing():
+        title = run_report.curve_title(config)
+        figure = training_figure(loss[good], accuracy[good], found, title)
+        atomic_files.write_bytes(folder / FIGURE, png(figure))
+    return folder / FIGURE
+
+
+def training_figure(loss: np.ndarray, accuracy: np.ndarray, result: Result, title: str) -> "Figure":
     """Loss and accuracy over training, each `[S, N]`, with the baselines; 800 pixels wide."""
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(8, 3.6), dpi=100, layout="constrained")
     figure.suptitle(title, fontsize=11)
     left, right = figure.subplots(1, 2)
@@ -32,7 +65,7 @@ def training_figure(loss: np.ndarray, accuracy: np.ndarray, result: Result, titl
     return figure
 
 
-def _panel(axes: Axes, values: np.ndarray, colour: str, label: str) -> None:
+def _panel(axes: "Axes", values: np.ndarray, colour: str, label: str) -> None:
     """Thin: the running mean of 20 of each seed, or every sequence of one; thick: their median."""
     sequences = values.shape[1]
     width = min(20, sequences)
@@ -48,7 +81,7 @@ def _panel(axes: Axes, values: np.ndarray, colour: str, label: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _baseline(axes: Axes, value: float, label: str, dashes: str = "--") -> None:
+def _baseline(axes: "Axes", value: float, label: str, dashes: str = "--") -> None:
     axes.axhline(value, color=GREY, linestyle=dashes, linewidth=1.2, zorder=3)
     axes.annotate(
         label, (1, value), xycoords=("axes fraction", "data"), xytext=(0, 3),

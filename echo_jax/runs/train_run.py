@@ -6,9 +6,6 @@ import importlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
-
-from echo_jax import atomic_files
 from echo_jax.core.evaluation import Evaluation
 from echo_jax.core.training import TrainState
 from echo_jax.host.chunk_loop import chunks
@@ -16,7 +13,7 @@ from echo_jax.host.compiled_programs import Programs, compile_programs
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.host.progress import TrainingProgress
 from echo_jax.host.stopwatch import Stopwatch
-from echo_jax.runs import result, run_folder, run_report
+from echo_jax.runs import result, run_report
 from echo_jax.runs.checkpoint_writer import CheckpointWriter
 from echo_jax.runs.job import Job
 from echo_jax.runs.metrics_csv import History
@@ -26,7 +23,7 @@ from echo_jax.runs.result import Result
 def train_run(
     job: Job, interrupts: Interrupts, watch: Stopwatch, say: Callable[[str], None]
 ) -> None:
-    """Compile, train, evaluate and report a run, and fill its folder.
+    """Compile, train, evaluate and report a run, and fill its folder, but for the figure.
 
     StoppedError where a signal ended it, and the checkpoint holds what was trained; ConfigError
     where the loss of every seed became non-finite.
@@ -38,7 +35,7 @@ def train_run(
                 job.config, job.chunk, job.execution, job.corpus, not job.saved, background
             )
         gc.enable()
-        background.submit(importlib.import_module, "echo_jax.runs.curve_figure")
+        background.submit(importlib.import_module, "matplotlib.figure")
         say(run_report.describe_devices(programs.devices))
         with watch.time("train"):
             state, log = train(job, programs, interrupts)
@@ -79,18 +76,10 @@ def train(job: Job, programs: Programs, interrupts: Interrupts) -> tuple[TrainSt
 def write_result(
     job: Job, log: History, scored: Evaluation, watch: Stopwatch, programs: Programs
 ) -> Result:
-    """Write the scores, the curve and, of several seeds, their table; returns the scores."""
-    from echo_jax.report import styles
-    from echo_jax.runs import curve_figure
-
-    config, (loss, accuracy) = job.config, log.curves()
+    """Write the scores and, of several seeds, their table; returns the scores."""
     held_out = job.corpus.held_out if job.corpus else None
-    found = result.summarise(config, scored, (loss, accuracy), held_out, job.inputs.values)
+    found = result.summarise(job.config, scored, log.curves(), held_out, job.inputs.values)
     found.seconds = {name: round(value, 3) for name, value in watch.seconds.items()}
     found.devices = [device.device_kind for device in programs.devices]
-    good = ~np.isin(found.by_seed.seed, found.failed.seed)
-    title = run_report.curve_title(config)
-    figure = curve_figure.training_figure(loss[good], accuracy[good], found, title)
-    atomic_files.write_bytes(job.folder / run_folder.FIGURE, styles.png(figure))
     result.write(job.folder, found)
     return found

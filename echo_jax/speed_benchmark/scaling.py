@@ -17,14 +17,19 @@ import time
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from echo_jax import atomic_files
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig
+from echo_jax.report import styles
 from echo_jax.speed_benchmark.learner import SMALL_JOB
 from echo_jax.speed_benchmark.race import say
 from echo_jax.speed_benchmark.worker import Worker, WorkerError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 AXES: dict[str, tuple[tuple[int, ...], Callable[[int], RunConfig]]] = {
     "window": (
@@ -198,15 +203,20 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def draw(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+def draw(folder: Path) -> Path:
+    """Make `scaling.png` of the `scaling.json` in a folder; returns its path."""
+    found = atomic_files.read_json(folder / "scaling.json")
+    with styles.drawing():
+        content = styles.png(figure_of(found["points"]))
+    atomic_files.write_bytes(folder / "scaling.png", content)
+    return folder / "scaling.png"
+
+
+def figure_of(rows: Sequence[dict[str, Any]]) -> "Figure":
     """A panel for each axis, log-log: measured and explained times; last the compile times."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from echo_jax.report.styles import BLUE, GREY, ORANGE
-
     figure = Figure(figsize=(8, 5.4), dpi=100, layout="constrained")
-    FigureCanvasAgg(figure)
     panels = figure.subplots(2, 3).ravel()
     for panel, axis in zip(panels, [*AXES, "window"], strict=True):
         points = [row for row in rows if row["axis"] == axis and "failure" not in row]
@@ -215,12 +225,12 @@ def draw(path: Path, rows: Sequence[dict[str, Any]]) -> None:
             continue
         values = [row["microseconds"] for row in points]
         ideal = [row["explained_microseconds"] for row in points]
-        label, color = "us per update" + " and seed" * (axis == "seeds"), BLUE
+        label, color = "us per update" + " and seed" * (axis == "seeds"), styles.BLUE
         if panel is panels[-1]:
             values = [row["compile_seconds"] for row in points]
-            ideal, label, color = values[:1] * len(values), "seconds to compile", ORANGE
+            ideal, label, color = values[:1] * len(values), "seconds to compile", styles.ORANGE
         sizes = [row["size"] for row in points]
-        panel.loglog(sizes, ideal, color=GREY, linestyle="--", label="explained")
+        panel.loglog(sizes, ideal, color=styles.GREY, linestyle="--", label="explained")
         panel.loglog(sizes, values, color=color, marker="o", markersize=4, label="measured")
         lowest, highest = np.log10([min([*ideal, *values]), max([*ideal, *values])])
         panel.set_ylim(10.0 ** math.floor(lowest), 10.0 ** math.ceil(highest))
@@ -229,4 +239,4 @@ def draw(path: Path, rows: Sequence[dict[str, Any]]) -> None:
         panel.spines[["top", "right"]].set_visible(False)
         panel.set(xlabel=axis, ylabel=label)
     panels[0].legend(frameon=False, fontsize=9)
-    figure.savefig(path, format="png")
+    return figure

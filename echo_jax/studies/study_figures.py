@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from echo_jax.report import charts
 from echo_jax.report.number_formats import decimals, number, percent
 from echo_jax.statistics import Summary
 from echo_jax.studies.catalogue import Chart
@@ -44,6 +43,8 @@ def curves(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, dict[int, float
 
 def figure(chart: Chart, rows: Sequence[ResultRow]) -> Any:
     """The matplotlib figure of a chart."""
+    from echo_jax.report import charts  # imports matplotlib, which few commands need
+
     rows, name, shares = drawn(chart, rows), _axis_name(chart), chart.y == "accuracy"
     chances = [row.baselines.accuracy for row in rows]
     if chart.kind == "dots":
@@ -70,6 +71,8 @@ def figure(chart: Chart, rows: Sequence[ResultRow]) -> Any:
 
 
 def _heat(chart: Chart, rows: Sequence[ResultRow]) -> Any:
+    from echo_jax.report import charts
+
     across, up = (
         list(dict.fromkeys(row.labels[axis] for row in rows)) for axis in (chart.x, chart.up)
     )

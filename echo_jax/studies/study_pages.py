@@ -1,18 +1,20 @@
 """The page of studies: a section for each, made from its rows, and an introduction. No jax here."""
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from echo_jax import atomic_files, statistics
+from echo_jax.exceptions import ConfigError
 from echo_jax.report.html_page import html_page
 from echo_jax.report.markdown_page import markdown_page, markdown_summary
 from echo_jax.report.page import Figure, Page, Section, computed
-from echo_jax.report.styles import svg
+from echo_jax.report.styles import drawing, svg
 from echo_jax.studies import answers
-from echo_jax.studies.catalogue import Study
+from echo_jax.studies.catalogue import Chart, Study
 from echo_jax.studies.result_rows import ResultRow
 from echo_jax.studies.study_figures import alternative, caption, drawn, figure
 from echo_jax.studies.study_folder import MARKDOWN, PAGE
@@ -26,6 +28,7 @@ def section(name: str, study: Study, rows: Sequence[ResultRow], command: str) ->
     """The section of a study, from the rows of those of its grid points that were run.
 
     `command` reproduces it. There is at least one row, and they have the order of the grid points.
+    If its figure cannot be drawn, a sentence says so, and the section has none.
     """
     notes = list(study.notes)
     missing = len(study.points) - len(rows)
@@ -36,21 +39,30 @@ def section(name: str, study: Study, rows: Sequence[ResultRow], command: str) ->
             f"The loss became non-finite in: {', '.join(failed)}. Each such seed counts as "
             "accuracy 0 and 0 bits."
         )
-    drawing = None
-    if drawn(study.chart, rows):
-        shown, said = svg(figure(study.chart, rows), name), caption(study.chart)
-        said = f"{said[0].upper()}{said[1:]}."
-        drawing = Figure(shown, f"figures/{name}.svg", alternative(study.chart, rows), said)
     pairs = pair_tables(study, rows)
     return Section(
         name=name,
         heading=study.question,
         answer=answers.general(rows) if missing else answers.of(name, rows),
         tables=[main_table(study, rows), *pairs, *curve_tables(study.chart, rows)],
-        figure=drawing,
+        figure=_figure(name, study.chart, rows),
         command=command,
         notes=notes,
     )
+
+
+def _figure(name: str, chart: Chart, rows: Sequence[ResultRow]) -> Figure | None:
+    if not drawn(chart, rows):
+        return None
+    try:
+        with drawing():
+            shown = svg(figure(chart, rows), name)
+    except ConfigError as error:
+        print(f"{name}: {error}; then the same command makes it", file=sys.stderr)
+        return None
+    said = caption(chart)
+    said = f"{said[0].upper()}{said[1:]}."
+    return Figure(shown, f"figures/{name}.svg", alternative(chart, rows), said)
 
 
 def introduction(rows: Sequence[ResultRow]) -> list[str]:

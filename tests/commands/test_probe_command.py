@@ -114,6 +114,20 @@ def test_bad_input_is_told_in_one_sentence(probing, tmp_path, arguments, sentenc
     assert not (tmp_path / "cards").exists()
 
 
+def test_a_card_whose_figure_cannot_be_drawn_is_there_and_a_command_draws_it(
+    probing, tmp_path, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "matplotlib", None)
+        said = probing("--cell", "mine:Last")
+    assert said.stdout.splitlines()[-1] == "Card: cards/Last-quick.json"
+    assert "the figure cannot be drawn (ModuleNotFoundError" in said.stderr
+    assert said.stderr.endswith("probe.py --draw cards/Last-quick.json makes it\n")
+    probing("--draw", "cards/Last-quick.json")
+    names = {path.name for path in (tmp_path / "cards").iterdir()}
+    assert names == {"Last-quick.json", "Last-quick.md", "Last-quick.svg"}
+
+
 def test_of_nothing_there_is_no_card_that_is_in_the_way_of_the_next(probing, tmp_path):
     said = probing("--cell", "mine:Last", "--seconds", "1e-9", status=2)
     assert said.stderr.splitlines()[-1].startswith("error: nothing was measured within")

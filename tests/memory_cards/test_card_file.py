@@ -47,16 +47,11 @@ def test_a_row_of_which_nothing_was_measured_has_its_reason():
     card_file.validate(stopped)
 
 
-def drawn(made):
-    return f"<svg>{made['name']}</svg>"
-
-
 def test_a_card_that_is_written_comes_back(tmp_path):
     for name in CARDS:
-        paths = card_file.write(card(name), tmp_path / "cards", drawn)
-        assert [path.name for path in paths] == [f"{name}.json", f"{name}.md", f"{name}.svg"]
-        assert card_file.read(paths[0]) == card(name)
-        assert paths[2].read_text().startswith(f"<svg>{name}</svg>\n<!-- generated")
+        path = card_file.write(card(name), tmp_path / "cards")
+        assert path.name == f"{name}.json"
+        assert card_file.read(path) == card(name)
     lines = (tmp_path / "cards" / "lstm.json").read_text().splitlines()
     assert sum(line.startswith('{"kind"') for line in lines) == len(raw_of("lstm"))
 
@@ -64,7 +59,11 @@ def test_a_card_that_is_written_comes_back(tmp_path):
 def test_a_card_is_written_again_only_over_itself_and_never_over_what_somebody_changed(tmp_path):
     made, later = card("lstm"), card("lstm") | {"date": "2027-01-01"}
     for each in (made, later):
-        card_file.write(each, tmp_path, drawn)
+        card_file.write(each, tmp_path)
+        page, figure = card_file.draw(each, tmp_path)
+    assert (page.name, figure.name) == ("lstm.md", "lstm.svg")
+    assert page.read_text().count("(<lstm.svg>)") == 1
+    assert figure.read_text().startswith("<svg ")
     assert card_file.read(tmp_path / "lstm.json") == later
     other = card("gru") | {"name": "lstm"}
     other |= {"digest": card_file.digest_of(other)}
@@ -83,7 +82,7 @@ def test_a_card_is_written_again_only_over_itself_and_never_over_what_somebody_c
         before = (tmp_path / name).read_text()
         (tmp_path / name).write_text("mine\n")
         with pytest.raises(ConfigError, match="is not as it was generated"):
-            card_file.write(made, tmp_path, drawn)
+            card_file.write(made, tmp_path)
         assert (tmp_path / name).read_text() == "mine\n"
         (tmp_path / name).write_text(before)
     assert card_file.read(tmp_path / "lstm.json") == later

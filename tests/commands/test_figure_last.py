@@ -1,0 +1,103 @@
+"""A figure is drawn last, with the project's own settings; what it shows is stored before."""
+
+import sys
+
+import matplotlib
+import pytest
+from fabricated import study_rows
+from fabricated_cards import card as made_up
+from fabricated_results import fabricated_result
+from run_folders import PLAIN, make_run, saved_of
+from running import execute
+
+from echo_jax.memory_cards import card_file
+from echo_jax.runs import curve_figure, result
+from echo_jax.studies import study_pages
+from echo_jax.studies.catalogue import STUDIES
+
+OF_THE_USER = {
+    "text.usetex": True,
+    "font.size": 40,
+    "savefig.facecolor": "red",
+    "svg.fonttype": "path",
+}
+
+
+@pytest.fixture
+def finished(tmp_path):
+    """A finished run, and a card."""
+    make_run(tmp_path / "a run", PLAIN)
+    result.write(tmp_path / "a run", fabricated_result(PLAIN))
+    (tmp_path / "a run" / "metrics.csv").write_bytes(saved_of(PLAIN).history.text())
+    card_file.write(made_up("lstm"), tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def no_matplotlib(monkeypatch):
+    """Within it the import of matplotlib fails."""
+    patch = pytest.MonkeyPatch()
+    patch.setitem(sys.modules, "matplotlib", None)
+    yield patch
+    patch.undo()
+
+
+def drawn(folder):
+    curve_figure.draw(folder / "a run")
+    card_file.draw(made_up("lstm"), folder)
+    rows = study_rows(STUDIES["parts"])
+    return (
+        (folder / "a run" / "curve.png").read_bytes(),
+        (folder / "lstm.svg").read_bytes(),
+        study_pages.section("parts", STUDIES["parts"], rows, "x").figure.svg,
+    )
+
+
+def test_settings_of_the_user_change_no_figure(finished):
+    before = drawn(finished)
+    with matplotlib.rc_context(OF_THE_USER):
+        assert drawn(finished) == before
+        assert matplotlib.rcParams["font.size"] == 40
+
+
+def test_without_matplotlib_a_section_has_all_but_its_figure(no_matplotlib, capsys):
+    rows = study_rows(STUDIES["parts"])
+    assert study_pages.section("parts", STUDIES["parts"], rows, "x").figure is None
+    said = capsys.readouterr().err
+    assert said.startswith("parts: the figure cannot be drawn (")
+    assert said.endswith("; then the same command makes it\n")
+
+
+COMMANDS = {
+    "curve": ("show.py", "--curve", "a run", "Figure: a run/curve.png"),
+    "card": ("probe.py", "--draw", "lstm.json", "Drawn: lstm.md, lstm.svg"),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_makes_a_figure_again_or_says_in_a_sentence_why_not(
+    name, finished, call, no_matplotlib
+):
+    *command, said = COMMANDS[name]
+    refused = call(*command, cwd=finished, status=2).stderr
+    assert refused.startswith("error: the figure cannot be drawn (ModuleNotFoundError: import of")
+    assert refused.count("\n") == 1
+    no_matplotlib.undo()
+    assert call(*command, cwd=finished).stdout == f"{said}\n"
+    assert "has no effect with" in call("show.py", *COMMANDS["curve"][1:3], "--lag", 2,
+                                        cwd=finished, status=2).stderr  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_backend_or_a_file_of_settings_that_matplotlib_refuses_loses_no_run(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("MPLBACKEND", "nosuch")
+    (tmp_path / "matplotlibrc").write_bytes(b"\xff")
+    said = execute("train.py", "--sequences", 20, "--out", "a run", cwd=tmp_path).stderr
+    assert "the figure cannot be drawn (UnicodeDecodeError: " in said
+    assert said.endswith("show.py --curve 'a run' makes it\n")
+    assert (tmp_path / "a run" / "result.json").exists()
+    (tmp_path / "matplotlibrc").unlink()
+    execute("show.py", "--curve", "a run", cwd=tmp_path)
+    assert (tmp_path / "a run" / "curve.png").exists()
