@@ -108,6 +108,8 @@ def test_sections_of_every_kind_of_chart_are_as_they_were_read():
         study_pages.section("mistake", study, some, "c") for some in (rows[:1], rows[1:3], out)
     ]
     made += [study_pages.section("x", mine, [each], "c") for each in (row(point, 0), failed)]
+    many = Study("Many?", tuple(GridPoint({"n": i}, point.config) for i in range(25)))
+    made.append(study_pages.section("x", many, study_rows(many), "c"))
     assert_golden("\n\n----\n".join(map(outline, made)), GOLDEN)
     assert all(each.figure.svg.startswith("<svg ") for each in made if each.figure)
 
