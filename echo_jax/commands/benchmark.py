@@ -44,7 +44,7 @@ class BenchmarkCommand:
     peers: tuple[str, ...] = ()
     """Compare echo_jax with these; by default with all (with --fast NumPy alone)."""
     out: Path | None = None
-    """Folder for the results, which must not exist yet; by default a new one under runs/."""
+    """Folder for the results, which must be new or empty; by default one under runs/."""
     draw: Path | None = None
     """Only make the figure of the results of --scaling in this folder again."""
 

@@ -38,7 +38,7 @@ class TrainCommand:
     """Base configuration that the other options change: current (part 2 of the tutorial),
     no-context (part 3) or context (part 4)."""
     out: Path | None = None
-    """Folder of the run, which must not exist yet; by default a new one under runs/."""
+    """Folder of the run, which must be new or empty; by default one under runs/."""
     resume: Path | None = None
     """Go on with the run in this folder from its last checkpoint; with a larger --sequences N, up
     to N. The result has the bits of a run that was never stopped."""

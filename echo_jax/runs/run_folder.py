@@ -19,6 +19,7 @@ import contextlib
 import datetime
 import itertools
 import os
+import re
 import types
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -114,27 +115,32 @@ class Inputs(NamedTuple):
 def claimed_folder(out: Path | None) -> Iterator[Path]:
     """A new, empty, locked folder, which is removed again if nothing was written before an error.
 
-    It is `out`, created with its parents, or one under `runs/` that is named after the time.
-    ConfigError where it exists already or cannot be created.
+    It is `out`, created with its parents, or one under `runs/` that is named after the time. An
+    `out` that exists may have what a run leaves that is killed before its `config.json` is there,
+    and nothing else; it is not removed. ConfigError for any other, or where none can be created.
     """
+    taken = (
+        f"out {out} is a {'folder' if os.path.isdir(out or RUNS) else 'file'} that exists already"
+    )
+    taken += ", and nothing is overwritten: use the name of a new folder"
     try:
         folder, created = _create_next_free(RUNS) if out is None else (out, _create(out))
     except FileExistsError:
-        kind = "folder" if out and out.is_dir() else "file"
-        raise ConfigError(
-            f"out {out} is a {kind} that exists already, and nothing is overwritten: "
-            "use the name of a new folder"
-        ) from None
+        folder, created = out or RUNS, []
+        if not _is_unused(folder):
+            raise ConfigError(taken) from None
     except OSError as error:
         raise ConfigError(
             f"out {out or RUNS} cannot be created ({error.strerror}): use a folder you may write to"
         ) from error
-    try:
-        with atomic_files.locked(folder):
+    with atomic_files.locked(folder):
+        try:
+            if not _is_unused(folder):  # another process was there first
+                raise ConfigError(taken)
             yield folder
-    except BaseException:
-        _remove_empty(created)
-        raise
+        except BaseException:
+            _remove_empty(created)
+            raise
 
 
 def column_inputs(config: RunConfig, values: list[str], tokens: "np.ndarray") -> Inputs:
@@ -244,6 +250,18 @@ def _read_tokens(folder: Path, inputs: Inputs, length: int) -> "np.ndarray":
     if tokens.min() < 0 or tokens.max() >= inputs.config.task.vocab_size:
         raise StorageError(f"{path} has tokens without a value: restore it")
     return tokens
+
+
+def _is_unused(folder: Path) -> bool:
+    """True if a folder has staged files alone, and the values and tokens of a run not begun."""
+    with contextlib.suppress(OSError):
+        names = {path.name for path in folder.iterdir()}
+        if VOCABULARY in names:
+            with contextlib.suppress(StorageError):
+                atomic_files.read_json(folder / VOCABULARY)  # signed, so it is not the user's
+                names -= {VOCABULARY, TOKENS}
+        return all(re.fullmatch(r"\..*\.part", name) for name in names)
+    return False
 
 
 def _create(folder: Path) -> list[Path]:

@@ -106,6 +106,8 @@ TRAIN = """
 --out ''                     | out . is a folder that exists already, and nothing is overwritten
 --out taken                  | out taken is a file that exists already, and nothing is overwritten:
 --out plain                  | out plain is a folder that exists already, and nothing is
+--out begun                  | out begun is a folder that exists already, and nothing is
+--out torn                   | out torn is a folder that exists already, and nothing is
 --out taken/run              | out taken/run cannot be created (Not a directory): use a folder you
 --out /proc/none/run         | out /proc/none/run cannot be created (No such file or directory):
 --out new/{name}             | out new/xxx

@@ -426,3 +426,34 @@ def test_any_signed_payload_is_the_state_or_refused(runs, damaged, payload, at, 
         pairs = zip(network_in(damaged), network_in(runs / "one"), strict=True)
         for (_, _, _, drawn), (_, _, _, whole) in pairs:
             assert [leaf[:2] for leaf in drawn] == [leaf[:2] for leaf in whole]
+
+
+LEFT_BY_A_KILL = ([], [".config.json.part"], [".vocabulary.json.part"], ["vocabulary.json"],
+                  ["vocabulary.json", "tokens.bin", ".config.json.part"])  # fmt: skip
+
+
+@pytest.mark.parametrize("names", LEFT_BY_A_KILL, ids=str)
+def test_a_run_killed_before_its_configuration_is_there_can_be_started_again(tmp_path, names):
+    inputs = make_run(tmp_path / "whole", OWN)
+    folder = tmp_path / "killed"
+    folder.mkdir()
+    for name in names:
+        there = tmp_path / "whole" / name
+        (folder / name).write_bytes(there.read_bytes() if there.exists() else b"{")
+    with pytest.raises(KeyError), run_folder.claimed_folder(folder):
+        raise KeyError
+    assert folder.exists()
+    with run_folder.claimed_folder(folder):
+        run_folder.write_inputs(folder, inputs)
+    run_folder.read_inputs(folder)
+
+
+@pytest.mark.parametrize("name", ["mine.part", "vocabulary.json", "tokens.bin", ".mine"])
+def test_a_folder_with_a_file_of_the_user_is_no_folder_for_a_run(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with (
+        pytest.raises(ConfigError, match="is a folder that exists already, and nothing is"),
+        run_folder.claimed_folder(tmp_path),
+    ):
+        pass
+    assert (tmp_path / name).read_text() == "mine"
