@@ -1,10 +1,13 @@
 """This machine: its cores, their speed, its memory, and the versions installed."""
 
 import contextlib
+import functools
+import hashlib
 import math
 import os
 import platform
 import time
+from pathlib import Path
 
 from echo_jax.exceptions import ConfigError
 
@@ -77,3 +80,12 @@ def versions() -> dict[str, str]:
     packages = ("echo_jax", "jax", "jaxlib", "flax", "optax", "chex", "numpy")
     installed = {name: importlib.metadata.version(name) for name in packages}
     return {"python": platform.python_version(), **installed}
+
+
+@functools.cache
+def software() -> dict[str, str]:
+    """Versions, and a digest of the source of echo_jax: equal where the same bits are computed."""
+    source = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        source.update(path.read_bytes())
+    return {**versions(), "source digest": source.hexdigest()[:16]}

@@ -197,8 +197,8 @@ def _sentence(box: str, known: list[str]) -> str:
     option = unrecognized[1]
     if option in ("--coordinator", "--processes", "--process"):
         return (
-            f"{option} is gone: one process uses all devices that it sees; for more machines "
-            "start a run on each with another --seed"
+            f"{option} is gone: one process uses all devices that it sees; --cluster uses many "
+            "machines"
         )
     if option in ("True", "False"):
         return f"{option} is no value of a switch: use --name or --no-name alone"

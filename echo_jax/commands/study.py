@@ -7,11 +7,12 @@ echo-jax study --all --out studies/           # all, resumable, and a page that 
 import contextlib
 import dataclasses
 import difflib
+import itertools
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -28,6 +29,9 @@ from echo_jax.studies.grid_point import GridPoint
 from echo_jax.studies.result_rows import ResultRow
 from echo_jax.studies.scores import shown
 from echo_jax.studies.time_estimate import minutes, seconds_of
+
+if TYPE_CHECKING:
+    from echo_jax.cluster import Executor
 
 COMMAND = f"{command_line.INSTALLED} study"  # on pages
 TITLE = "How long does a network remember?"
@@ -49,6 +53,9 @@ class StudyCommand:
     out: Path | None = None
     """Folder of the rows, the figures and the page, by default runs/studies, with --fast
     runs/studies-fast; a study that was stopped goes on there."""
+    cluster: str | None = None
+    """Run on a Dask cluster: local:N (N workers here), tcp://HOST:PORT or tls://HOST:PORT (a
+    scheduler), or a YAML file of dask-jobqueue (SLURM and others); see docs/cluster.md."""
     readme: Path | None = None
     """A Markdown file to put the questions and first answers into, between its lines
     `<!-- studies -->` and `<!-- end of studies -->`."""
@@ -126,14 +133,21 @@ def run(command: StudyCommand, interrupts: Interrupts) -> None:
         }
         print(plan(waiting, command.fast), flush=True)
         sections = {name: section(command, name, rows[name]) for name in every if rows[name]}
-        for name, points in waiting.items():
-            if points:
-                run_points(study_folder.rows_path(out, name), points, interrupts)
-                rows |= study_folder.rows_of(out, {name: every[name]})
-                sections[name] = section(command, name, rows[name])
-                write_page(command, rows, sections)
-            print(text_tables.section_text(sections[name]), flush=True)
+        failures: list[str] = []
+        points = list(itertools.chain(*waiting.values()))
+        with executor(command.cluster, points, interrupts) as workers:
+            for name, left in waiting.items():
+                if left:
+                    path = study_folder.rows_path(out, name)
+                    failures += run_points(path, left, interrupts, workers)
+                    rows |= study_folder.rows_of(out, {name: every[name]})
+                    if not rows[name]:
+                        continue
+                    sections[name] = section(command, name, rows[name])
+                    write_page(command, rows, sections)
+                print(text_tables.section_text(sections[name]), flush=True)
         write_page(command, rows, sections)
+        refuse_failures(failures, out)
     print(f"Page: {out / study_folder.PAGE}")
 
 
@@ -152,20 +166,56 @@ def plan(waiting: Mapping[str, Sequence[GridPoint]], fast: bool = False) -> str:
     return "\n".join(lines)
 
 
-def run_points(path: Path, points: Sequence[GridPoint], interrupts: Interrupts) -> None:
-    """Run grid points, with a progress bar, and append their rows to a file."""
+@contextlib.contextmanager
+def executor(
+    spec: str | None, points: Sequence[GridPoint], interrupts: Interrupts
+) -> "Iterator[Executor | None]":
+    """The workers of `--cluster`; None without it, for this process."""
+    from echo_jax import cluster
+
+    if spec is None or not points:
+        machine.use_cpu_devices(None)
+        yield None
+    else:
+        cells = {point.config.network.cell for point in points}
+        with cluster.workers(spec, interrupts, print, cells) as workers:
+            yield workers
+
+
+def run_points(
+    path: Path, points: Sequence[GridPoint], interrupts: Interrupts, workers: "Executor | None"
+) -> list[str]:
+    """Run grid points, with a progress bar, and append their rows to a file.
+
+    Returns:
+      A sentence for each grid point that failed.
+    """
     from echo_jax.host.progress import GridProgress
     from echo_jax.studies import sweep
 
-    machine.use_cpu_devices(None)
+    failures = []
     with GridProgress({point.name: seconds_of([point]) for point in points}) as bar:
 
-        def on_progress(point: GridPoint, share: float) -> None:
+        def report(point: GridPoint, share: float) -> None:
             interrupts.check()
             bar.at_work(point.name, share)
 
-        for row in sweep.complete(points, path, on_progress):
-            bar.finished(row.point, f"accuracy {shown(row, 'accuracy', percent)}")
+        for outcome in sweep.complete(points, path, workers or sweep.here(report)):
+            if outcome.failure:
+                failures.append(f"{outcome.task.name}: {outcome.failure}")
+                bar.finished(outcome.task.name, "failed")
+            else:
+                accuracy = shown(outcome.result, "accuracy", percent)
+                bar.finished(outcome.task.name, f"accuracy {accuracy}")
+    return failures
+
+
+def refuse_failures(failures: Sequence[str], out: Path) -> None:
+    """Raise ConfigError for grid points that failed, once all others are done."""
+    if failures:
+        raise ConfigError(
+            f"{len(failures)} grid points failed, {out} has all others: {'; '.join(failures)}"
+        )
 
 
 def section(command: StudyCommand, name: str, rows: Sequence[ResultRow]) -> Section:

@@ -18,7 +18,7 @@ import tyro
 
 from echo_jax import atomic_files, machine
 from echo_jax.commands import command_line, flags
-from echo_jax.commands.study import plan, run_points, stoppable
+from echo_jax.commands.study import executor, plan, refuse_failures, run_points, stoppable
 from echo_jax.config import (
     PARTS,
     NetworkConfig,
@@ -81,6 +81,9 @@ class SweepCommand:
     """Fresh sequences for the accuracy and loss of each seed."""
     until_learned: bool = False
     """Stop training a combination when all its seeds have reached 99%."""
+    cluster: str | None = None
+    """Run on a Dask cluster: local:N (N workers here), tcp://HOST:PORT or tls://HOST:PORT (a
+    scheduler), or a YAML file of dask-jobqueue (SLURM and others); see docs/cluster.md."""
     out: Path | None = None
     """Folder of the rows, the figure and the page, by default a new one under runs/; a sweep
     that was stopped goes on there."""
@@ -160,11 +163,12 @@ def main() -> None:
         again = f"{command_line.program('sweep')} {shlex.join(sys.argv[1:])}"
         again += f" --out {out}" * (command.out is None)
         with stoppable(again) as interrupts:
-            run(command.study, out, interrupts)
+            run(command, out, interrupts)
 
 
-def run(study: Study, out: Path, interrupts: Interrupts) -> None:
+def run(command: SweepCommand, out: Path, interrupts: Interrupts) -> None:
     """Run what is missing, print the table, write the page."""
+    study, failures = command.study, []
     for point in study.points:
         machine.check_memory(point.config.seeds * point.config.least_bytes)
     study_folder.claim(out, "a sweep")
@@ -178,10 +182,15 @@ def run(study: Study, out: Path, interrupts: Interrupts) -> None:
                 network.build_network(config)
         print(plan({NAME: waiting}), flush=True)
         if waiting:
-            run_points(study_folder.rows_path(out, NAME), waiting, interrupts)
+            with executor(command.cluster, waiting, interrupts) as workers:
+                path = study_folder.rows_path(out, NAME)
+                failures = run_points(path, waiting, interrupts, workers)
             (rows,) = study_folder.rows_of(out, {NAME: study}).values()
-        command = f"{command_line.INSTALLED} sweep {shlex.join(sys.argv[1:])}"
-        section = study_pages.section(NAME, study, rows, command)
+        if not rows:
+            refuse_failures(failures, out)
+        again = f"{command_line.INSTALLED} sweep {shlex.join(sys.argv[1:])}"
+        section = study_pages.section(NAME, study, rows, again)
         print(text_tables.section_text(section))
-        study_pages.write(out, "A sweep", rows, [section], command)
+        study_pages.write(out, "A sweep", rows, [section], again)
+        refuse_failures(failures, out)
     print(f"Page: {out / study_folder.PAGE}")

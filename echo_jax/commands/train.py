@@ -13,9 +13,9 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from echo_jax import atomic_files
+from echo_jax import atomic_files, machine
 from echo_jax.commands import command_line
 from echo_jax.config import PARTS, Part, RunConfig, changed
 from echo_jax.exceptions import ConfigError, StorageError
@@ -25,6 +25,10 @@ from echo_jax.host.process_start import STARTED
 from echo_jax.host.stopwatch import Stopwatch
 from echo_jax.runs import run_folder
 from echo_jax.runs.run_folder import Inputs
+
+if TYPE_CHECKING:
+    from echo_jax.runs.job import Job
+    from echo_jax.runs.seed_blocks import Block
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +61,10 @@ class TrainCommand:
     compilation_cache: bool = False
     """Keep compiled programs in your cache folder, so that the next run of the same shapes starts
     sooner. Not for a folder that machines of different kinds share."""
+    cluster: str | None = None
+    """Train blocks of seeds on a Dask cluster: local:N (N workers here), tcp://HOST:PORT or
+    tls://HOST:PORT (a scheduler), or a YAML file of dask-jobqueue (SLURM and others); see
+    docs/cluster.md."""
     run: Annotated[RunConfig, command_line.FLAT] = PARTS["context"]
 
     def __post_init__(self) -> None:
@@ -98,7 +106,7 @@ def claimed(command: TrainCommand) -> Iterator[tuple[Path, Inputs]]:
     with atomic_files.locked(command.resume):
         flags = command_line.given_flags()
         may_stand = "--resume --sequences --cell --checkpoint-every --devices --compilation-cache"
-        for flag in sorted(flags.keys() - set(may_stand.split()))[:1]:
+        for flag in sorted(flags.keys() - {*may_stand.split(), "--cluster"})[:1]:
             raise ConfigError(
                 f"{flags[flag]} cannot be changed in a run that is resumed: leave it out, or start "
                 "a new run without --resume"
@@ -114,7 +122,7 @@ def claimed(command: TrainCommand) -> Iterator[tuple[Path, Inputs]]:
 
 def run(command: TrainCommand, folder: Path, inputs: Inputs, interrupts: Interrupts) -> None:
     """Import jax, check the run against its folder, and train; a stop says how to go on."""
-    from echo_jax.runs import curve_figure, job
+    from echo_jax.runs import curve_figure, job, seed_blocks
     from echo_jax.runs.train_run import train_run
 
     if command.compilation_cache:
@@ -131,7 +139,10 @@ def run(command: TrainCommand, folder: Path, inputs: Inputs, interrupts: Interru
     quoted = shlex.quote(str(folder))
     resume = f"{command_line.program('train')} --resume {quoted}"
     try:
-        train_run(begun, interrupts, watch, functools.partial(print, flush=True))
+        if command.cluster or (folder / seed_blocks.FOLDER).exists():
+            run_blocks(command.cluster, begun, interrupts, watch)
+        else:
+            train_run(begun, interrupts, watch, functools.partial(print, flush=True))
     except StoppedError as stopped:
         print(f"{stopped}; to go on: {resume}", file=sys.stderr)
         raise
@@ -139,3 +150,34 @@ def run(command: TrainCommand, folder: Path, inputs: Inputs, interrupts: Interru
         raise StorageError(f"{error}; then {resume} goes on from the last checkpoint") from error
     with command_line.drawing_last(f"{command_line.program('show')} --curve {quoted}"):
         curve_figure.draw(folder)
+
+
+def run_blocks(spec: str | None, begun: "Job", interrupts: Interrupts, watch: Stopwatch) -> None:
+    """Train a run by blocks of seeds, on the workers of a cluster or in this process."""
+    from echo_jax import cluster
+    from echo_jax.host.progress import GridProgress
+    from echo_jax.runs import seed_blocks
+    from echo_jax.runs.run_report import describe
+    from echo_jax.runs.train_run import train_blocks
+
+    config, say = begun.config, functools.partial(print, flush=True)
+    if begun.saved and begun.saved.history.sequences < config.training.sequences:
+        raise ConfigError(
+            f"--cluster trains seeds from their start, and {begun.folder} has a checkpoint: resume "
+            "it without --cluster"
+        )
+    say(describe(config))
+    with contextlib.ExitStack() as stack:
+        blocks = {block.name: float(block.config.seeds) for block in seed_blocks.blocks_of(begun)}
+        bar = GridProgress(blocks)
+
+        def report(block: "Block", share: float) -> None:
+            interrupts.check("Stopped; finished blocks of seeds are kept")
+            bar.at_work(block.name, share)
+
+        executor: cluster.Executor = cluster.Here(report)
+        if spec:
+            cells = [config.network.cell]
+            executor = stack.enter_context(cluster.workers(spec, interrupts, say, cells))
+        devices = [f"workers of {spec}" if spec else machine.device()]
+        train_blocks(begun, executor, bar, (watch, devices), say)

@@ -6,18 +6,20 @@ import importlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from echo_jax.cluster import Executor
 from echo_jax.core.evaluation import Evaluation
 from echo_jax.core.training import TrainState
 from echo_jax.host.chunk_loop import chunks
 from echo_jax.host.compiled_programs import Programs, compile_programs
 from echo_jax.host.interrupts import Interrupts
-from echo_jax.host.progress import TrainingProgress
+from echo_jax.host.progress import GridProgress, TrainingProgress
 from echo_jax.host.stopwatch import Stopwatch
-from echo_jax.runs import result, run_report
+from echo_jax.runs import result, run_report, seed_blocks
 from echo_jax.runs.checkpoint_writer import CheckpointWriter
 from echo_jax.runs.job import Job
 from echo_jax.runs.metrics_csv import History
 from echo_jax.runs.result import Result
+from echo_jax.runs.seed_blocks import Block
 
 
 def train_run(
@@ -44,7 +46,41 @@ def train_run(
         with watch.time("evaluate"):
             scored = programs.score(programs.traced(job.config), state.params, job.corpus)
     CheckpointWriter(job, log).refuse_divergence(scored.loss)
-    found = write_result(job, log, scored, watch, programs)
+    devices = [device.device_kind for device in programs.devices]
+    finish(job, log, scored, (watch, devices), say)
+
+
+def train_blocks(
+    job: Job,
+    executor: Executor,
+    bar: GridProgress,
+    spent: tuple[Stopwatch, list[str]],
+    say: Callable[[str], None],
+) -> None:
+    """The same run by blocks of seeds, which an executor trains; those in the folder stay."""
+
+    def finished(block: Block, accuracy: float | None) -> None:
+        bar.finished(block.name, "failed" if accuracy is None else f"accuracy {accuracy:.1%}")
+
+    with spent[0].time("train"), bar:
+        seed_blocks.train_missing(job, executor, finished)
+    state, log, scored = seed_blocks.merged(job)
+    writer = CheckpointWriter(job, log)
+    writer.refuse_divergence(scored.loss)
+    writer.save(state)
+    finish(job, log, scored, spent, say)
+    seed_blocks.remove_files(job)
+
+
+def finish(
+    job: Job,
+    log: History,
+    scored: Evaluation,
+    spent: tuple[Stopwatch, list[str]],
+    say: Callable[[str], None],
+) -> None:
+    """Write the result and say what it is; `spent` is the time, and the kinds of the devices."""
+    found = write_result(job, log, scored, *spent)
     say(run_report.full_report(job.config, found))
     say(f"Run folder: {job.folder}")
 
@@ -74,12 +110,12 @@ def train(job: Job, programs: Programs, interrupts: Interrupts) -> tuple[TrainSt
 
 
 def write_result(
-    job: Job, log: History, scored: Evaluation, watch: Stopwatch, programs: Programs
+    job: Job, log: History, scored: Evaluation, watch: Stopwatch, devices: list[str]
 ) -> Result:
     """Write the scores and, of several seeds, their table; returns the scores."""
     held_out = job.corpus.held_out if job.corpus else None
     found = result.summarise(job.config, scored, log.curves(), held_out, job.inputs.values)
     found.seconds = {name: round(value, 3) for name, value in watch.seconds.items()}
-    found.devices = [device.device_kind for device in programs.devices]
+    found.devices = devices
     result.write(job.folder, found)
     return found

@@ -32,8 +32,8 @@ from echo_jax.studies.result_rows import ResultRow
 
 CHUNK_UPDATES = 400  # of a chunk, about: how often a grid point checks whether it has learned
 
-OnProgress = Callable[[GridPoint, float], None]
-"""Called with the grid point that trains and the share of its sequences that is done."""
+Report = Callable[[float], None]
+"""Called with the share of the sequences that is done."""
 
 
 class Learned(NamedTuple):
@@ -46,13 +46,13 @@ class Learned(NamedTuple):
 
 
 def run_point(
-    point: GridPoint, programs: Programs, compile_seconds: float, on_progress: OnProgress
+    point: GridPoint, programs: Programs, compile_seconds: float, report: Report
 ) -> ResultRow:
     """Train, evaluate and measure a grid point with programs compiled for its shapes."""
     config, watch = point.config, Stopwatch()
     traced = programs.traced(config)
     with watch.time("train"):
-        learned = train(point, programs, traced, on_progress)
+        learned = train(point, programs, traced, report)
     params = learned.state.params
     with watch.time("evaluate"):
         scored = programs.score(traced, params)
@@ -76,6 +76,7 @@ def run_point(
         | {f"order_blind_{name}": value for name, value in blind._asdict().items()}
         | {"distance": chance_distance(config.task.vocab_size)},
         "versions": machine.versions(),
+        "device": machine.device(),
         "date": datetime.date.today(),
     }
     return msgspec.convert(run | plain(found), ResultRow)
@@ -87,7 +88,7 @@ def chunk_size(config: RunConfig) -> int:
 
 
 def train(
-    point: GridPoint, programs: Programs, traced: TracedParameters, on_progress: OnProgress
+    point: GridPoint, programs: Programs, traced: TracedParameters, report: Report
 ) -> Learned:
     """Train the seeds of a grid point side by side, chunk by chunk.
 
@@ -102,7 +103,7 @@ def train(
         loss.append(chunk.output.loss)
         accuracy.append(chunk.output.accuracy)
         clock.append(time.perf_counter())
-        on_progress(point, chunk.done / len(work))
+        report(chunk.done / len(work))
         if point.until_learned and all(map(sequences_until, np.concatenate(accuracy, axis=1))):
             break
     durations = np.diff(clock).tolist()

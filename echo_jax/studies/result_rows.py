@@ -19,6 +19,7 @@ from echo_jax.exceptions import StorageError
 from echo_jax.studies.grid_point import GridPoint, Label
 
 TIMING = ("seconds", "versions", "date")  # fields that the digest of a row excludes
+OF_THE_DEVICE = ("device", "bytes")  # and these too, where a row states its device
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=0)]
@@ -98,6 +99,7 @@ class ResultRow(_Fields):
     seconds: Seconds
     versions: dict[str, str]
     date: datetime.date
+    device: str | UnsetType = UNSET  # that computed it; the first rows do not say
 
     def __post_init__(self) -> None:
         """Raise ValueError unless the row agrees with its own configuration."""
@@ -181,4 +183,5 @@ def _decoded(line: bytes) -> ResultRow:
 
 
 def _digest(values: Mapping[str, Any]) -> str:
-    return atomic_files.digest_of({k: v for k, v in values.items() if k not in TIMING})
+    excluded = TIMING + OF_THE_DEVICE if "device" in values else TIMING
+    return atomic_files.digest_of({k: v for k, v in values.items() if k not in excluded})

@@ -1,49 +1,84 @@
 """A sweep over grid points: those with a row of results are skipped, all others are run.
 
-Grid points with the same shapes share their compiled programs, and those of the next group are
-compiled while this one trains. The row of each grid point is appended as soon as it is done.
+missing    grid points that have no row yet, ordered by the programs that they share
+executor   maps `run_task` over them, in this process or on workers
+compile    the programs of the next shape, while this one trains
+append     the row of each grid point, as soon as it is done
 """
 
-import itertools
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+from echo_jax.cluster import Executor, Here, Outcome
 from echo_jax.core.many_seeds import default_seed_map
 from echo_jax.host.compiled_programs import Execution, Timed, compile_programs, timed
 from echo_jax.studies import result_rows
 from echo_jax.studies.grid_point import GridPoint
-from echo_jax.studies.point_run import OnProgress, chunk_size, run_point
+from echo_jax.studies.point_run import chunk_size, run_point
 from echo_jax.studies.result_rows import ResultRow
 
 
-def complete(
-    points: Sequence[GridPoint], path: Path, on_progress: OnProgress = lambda *_: None
-) -> Iterator[ResultRow]:
-    """Run the grid points that have no row in a file yet, append their rows, and yield them."""
-    for row in run(result_rows.missing(points, result_rows.read(path)), on_progress):
-        result_rows.append(path, row)
-        yield row
+def complete(points: Sequence[GridPoint], path: Path, executor: Executor) -> Iterator[Outcome]:
+    """Run the grid points that have no row in a file yet, append their rows, yield outcomes."""
+    waiting = result_rows.missing(points, result_rows.read(path))
+    for outcome in executor.map(run_task, by_program(waiting)):
+        if outcome.failure is None:
+            result_rows.append(path, outcome.result)
+        yield outcome
 
 
-def run(
-    points: Sequence[GridPoint], on_progress: OnProgress = lambda *_: None
-) -> Iterator[ResultRow]:
-    """The row of every grid point, in an order that compiles each program once."""
+def here(report: Callable[[GridPoint, float], None] = lambda *_: None) -> Here:
+    """The executor that runs grid points in this process and compiles the next shape meanwhile."""
+    return Here(report, _compile_next)
+
+
+def by_program(points: Sequence[GridPoint]) -> list[GridPoint]:
+    """Grid points in an order that compiles each program once."""
     groups: dict[object, list[GridPoint]] = {}
     for point in points:
         groups.setdefault(point.program, []).append(point)
-    waiting = list(groups.values())
-    with ThreadPoolExecutor(1) as background:
-        compiling: Future[Timed] | None = None
-        for group, following in itertools.zip_longest(waiting, waiting[1:]):
-            programs, seconds = compiling.result() if compiling else _compiled(group[0])
-            compiling = background.submit(_compiled, following[0]) if following else None
-            for point in group:
-                yield run_point(point, programs, seconds, on_progress)
+    return [point for group in groups.values() for point in group]
+
+
+def run_task(point: GridPoint, report: Callable[[float], None]) -> ResultRow:
+    """The row of a grid point; its programs are compiled, or are there from the point before."""
+    programs, seconds = _programs().of(point).result()
+    return run_point(point, programs, seconds, report)
+
+
+class ProgramCache:
+    """The programs of shapes, each compiled once in a thread; those asked for last are kept."""
+
+    def __init__(self, size: int = 2) -> None:
+        """Nothing is compiled yet."""
+        self._size, self._background = size, ThreadPoolExecutor(1)
+        self._compiling: dict[object, Future[Timed]] = {}
+
+    def of(self, point: GridPoint) -> Future[Timed]:
+        """The programs of a grid point, and the seconds that compiling them took."""
+        known = self._compiling.pop(point.program, None)
+        self._compiling[point.program] = known or self._background.submit(_compiled, point)
+        while len(self._compiling) > self._size:
+            del self._compiling[next(iter(self._compiling))]
+        return self._compiling[point.program]
+
+
+@functools.cache
+def _programs() -> ProgramCache:
+    """The cache of this process."""
+    return ProgramCache()
+
+
+def _compile_next(points: Sequence[GridPoint]) -> None:
+    """Compile the programs of the first grid point, and of the next one with other shapes."""
+    _programs().of(points[0])
+    following = next((p for p in points if p.program != points[0].program), points[0])
+    _programs().of(following)
+    _programs().of(points[0])
 
 
 def _compiled(point: GridPoint) -> Timed:
-    """The programs of a grid point, and the seconds that compiling them took."""
     execution = Execution(default_seed_map())
     return timed(lambda: compile_programs(point.config, chunk_size(point.config), execution))

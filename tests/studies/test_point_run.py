@@ -95,7 +95,7 @@ def test_what_a_row_says_of_its_grid_point_is_right_by_hand(programs):
 
 def test_a_grid_point_stops_with_the_chunk_in_which_its_last_seed_has_learned(programs):
     shares = []
-    row = run(easy(until_learned=True), programs, lambda _, share: shares.append(share))
+    row = run(easy(until_learned=True), programs, shares.append)
     until = row.by_seed.sequences_to_99
     stopped = 4 * math.ceil(max(until) / 4)
     assert 20 <= min(until) < max(until) < 1000
@@ -179,7 +179,8 @@ from echo_jax.studies.grid_point import GridPoint
 from tiny_points import TINY, easy, found
 point_run.CHUNK_UPDATES = 12
 points = [easy(until_learned=True), GridPoint({{}}, changed(TINY, seeds=3), ("other_state",))]
-print(json.dumps([found(row) for row in sweep.run(points)]))
+outcomes = sweep.here().map(sweep.run_task, sweep.by_program(points))
+print(json.dumps([found(outcome.result) for outcome in outcomes]))
 """
 
 

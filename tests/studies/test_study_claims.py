@@ -24,7 +24,8 @@ def rows_of(study, *names):
         )
         for name in names
     ]
-    by_name = {row.point: row for row in sweep.run(ours)}
+    outcomes = sweep.here().map(sweep.run_task, sweep.by_program(ours))
+    by_name = {outcome.task.name: outcome.result for outcome in outcomes}
     return [by_name[name] for name in names]
 
 

@@ -195,7 +195,8 @@ def test_every_study_really_run_at_tiny_size_becomes_a_section(name, tmp_path, m
     for constant, value in {"PROBED": 20, "WINDOWS": 10, "STARTS": 4}.items():
         monkeypatch.setattr(measures, constant, value)
     study = tiny(STUDIES[name])
-    made = list(sweep.complete(study.points, tmp_path / "rows.jsonl"))
+    done = sweep.complete(study.points, tmp_path / "rows.jsonl", sweep.here())
+    made = [outcome.result for outcome in done]
     assert result_rows.missing(study.points, result_rows.read(tmp_path / "rows.jsonl")) == []
     rows = result_rows.finished(study.points, made)
     assert_complete(study_pages.section(name, study, rows, "python x"), study, rows)

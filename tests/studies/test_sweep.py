@@ -1,5 +1,6 @@
 """Grids of tiny grid points, stopped and gone on with: no row is lost, none is made twice."""
 
+import functools
 import itertools
 import random
 import signal
@@ -26,10 +27,10 @@ def compiled(monkeypatch):
     """
     asked = []
 
-    def run_point(point, programs, seconds, on_progress):
+    def run_point(point, programs, seconds, report):
         assert programs == point.program
         for share in (4 / 6, 1.0):
-            on_progress(point, share)
+            report(share)
         return fabricated(point)
 
     def compile_programs(point):
@@ -37,6 +38,7 @@ def compiled(monkeypatch):
         return Timed(point.program, 1.0)
 
     monkeypatch.setattr(sweep, "_compiled", compile_programs)
+    monkeypatch.setattr(sweep, "_programs", functools.cache(sweep.ProgramCache))
     monkeypatch.setattr(sweep, "run_point", run_point)
     return asked
 
@@ -62,7 +64,8 @@ def test_a_grid_is_all_combinations_the_last_label_varying_fastest():
 def test_lags_and_states_share_one_compile(compiled):
     others = [GridPoint({"window": n}, changed(TINY, window=n)) for n in (3, 4)]
     points = [others[0], *POINTS[:2], others[1], *POINTS[2:]]
-    made = [each.point for each in sweep.run(points)]
+    outcomes = sweep.here().map(sweep.run_task, sweep.by_program(points))
+    made = [each.result.point for each in outcomes]
     assert made == [point.name for point in [others[0], *POINTS, others[1]]]
     assert compiled == [others[0], POINTS[0], others[1]]
 
@@ -86,9 +89,12 @@ def test_grid_points_with_a_row_are_not_run_again_and_rows_of_others_stay(compil
     path, other = tmp_path / "a.jsonl", fabricated(GridPoint({"lag": 0}, TINY))
     for each in (WHOLE[1], other, WHOLE[2]):
         result_rows.append(path, each)
-    assert list(sweep.complete(POINTS, path)) == [WHOLE[0], WHOLE[3]]
+    assert [each.result for each in sweep.complete(POINTS, path, sweep.here())] == [
+        WHOLE[0],
+        WHOLE[3],
+    ]
     assert result_rows.read(path) == [WHOLE[1], other, WHOLE[2], WHOLE[0], WHOLE[3]]
-    assert list(sweep.complete(POINTS, path)) == []
+    assert list(sweep.complete(POINTS, path, sweep.here())) == []
     assert len(compiled) == 1
 
 
@@ -103,10 +109,10 @@ def test_an_interrupt_loses_at_most_the_grid_point_at_work(tmp_path, moment):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        list(sweep.complete(POINTS, path, interrupt))
+        list(sweep.complete(POINTS, path, sweep.here(interrupt)))
     assert told[-1] == (POINTS[moment // 2], (4 / 6, 1.0)[moment % 2])
     assert result_rows.read(path) == WHOLE[: moment // 2]
-    list(sweep.complete(POINTS, path))
+    list(sweep.complete(POINTS, path, sweep.here()))
     assert result_rows.read(path) == WHOLE
 
 
@@ -117,7 +123,7 @@ def test_a_signal_stops_between_two_chunks_and_says_how_to_go_on(tmp_path, capsy
 
     path = tmp_path / "a.jsonl"
     with pytest.raises(SystemExit) as stopped, stoppable("sweep.py --out a") as interrupts:
-        list(sweep.complete(POINTS, path, lambda *now: (interrupts.check(), stop(*now))))
+        list(sweep.complete(POINTS, path, sweep.here(lambda *n: (interrupts.check(), stop(*n)))))
     assert stopped.value.code == 128 + signal.SIGTERM
     assert capsys.readouterr().err.endswith("Stopped; to go on: sweep.py --out a\n")
     assert result_rows.read(path) == WHOLE[:1]

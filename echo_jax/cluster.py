@@ -1,0 +1,342 @@
+"""Independent tasks, in this process or on many machines: the same map with another executor.
+
+    no --cluster   `Here`: one task after the other, in this process; Dask is not imported
+    local:N        N worker processes on this machine
+    tcp:// tls://  the workers of a Dask scheduler that stands somewhere
+    FILE.yaml      workers that dask-jobqueue submits to SLURM, PBS, LSF, SGE ...
+
+A task is a pure function of its arguments, so its result has the same bits wherever it ran. A
+worker holds one task; if the worker dies it is replaced, and its task is tried again.
+"""
+
+import contextlib
+import functools
+import logging
+import os
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from echo_jax import machine
+from echo_jax.exceptions import ConfigError, StorageError
+from echo_jax.host.compilation_cache import use_compilation_cache
+from echo_jax.host.interrupts import Interrupts
+
+DEATHS = 3
+"""Deaths of workers that a task survives before it is tried alone, once."""
+
+CONNECT_SECONDS = 10
+"""Seconds within which a scheduler must answer."""
+
+LOOK_SECONDS = 0.2
+"""Seconds between two looks at the interrupts while tasks run on workers."""
+
+Report = Callable[[Any, float], None]
+"""Called in this process with a task and the share of it that is done."""
+
+
+class Outcome(NamedTuple):
+    """What became of a task: its result, or the sentence that says why it failed."""
+
+    task: Any
+    result: Any
+    failure: str | None
+
+
+class Executor(Protocol):
+    """Maps a function over tasks; outcomes come as tasks are done, in any order."""
+
+    def map(self, function: Callable[..., Any], tasks: Sequence[Any]) -> Iterator[Outcome]:
+        """The outcome of each task; `function(task, report=)` is importable on every worker."""
+
+
+class Here(NamedTuple):
+    """The executor that is this process.
+
+    report   told the share of the running task that is done; may raise StoppedError
+    prepare  told the tasks that come next, such as to compile their programs meanwhile
+    """
+
+    report: Report
+    prepare: Callable[[Sequence[Any]], None] = lambda _: None
+
+    def map(self, function: Callable[..., Any], tasks: Sequence[Any]) -> Iterator[Outcome]:
+        """Run the tasks in order."""
+        for i, task in enumerate(tasks):
+            self.prepare(tasks[i:])
+            try:
+                outcome = Outcome(task, function(task, functools.partial(self.report, task)), None)
+            except (ConfigError, StorageError) as error:
+                outcome = Outcome(task, None, str(error))
+            yield outcome
+
+
+class Workers:
+    """The executor that is the workers of a Dask client.
+
+    Args:
+      client: connected to a scheduler.
+      devices: CPU devices of each worker; None for the number of its threads.
+      interrupts: asked while waiting whether to stop.
+    """
+
+    def __init__(self, client: Any, devices: int | None, interrupts: Interrupts) -> None:
+        """Refuse workers that would compute something else; ConfigError."""
+        self._client, self._devices, self._interrupts = client, devices, interrupts
+        self._expected = machine.software()
+        try:
+            found = client.run(machine.software)
+        except Exception as error:  # whatever a worker without echo_jax raises
+            raise ConfigError(
+                f"a worker cannot import what it needs ({error}): install the same echo_jax there"
+            ) from error
+        for worker, software in found.items():
+            if wrong := _difference(worker, software, self._expected):
+                raise ConfigError(wrong)
+
+    def map(self, function: Callable[..., Any], tasks: Sequence[Any]) -> Iterator[Outcome]:
+        """Run the tasks on all workers; those whose worker kept dying once more, each alone."""
+        suspects = []
+        for outcome in self._run(function, tasks):
+            if outcome.failure is _DIED:
+                suspects.append(outcome.task)
+            else:
+                yield outcome
+        for task in suspects:
+            (outcome,) = self._run(function, [task])
+            yield outcome
+
+    def _run(self, function: Callable[..., Any], tasks: Sequence[Any]) -> Iterator[Outcome]:
+        done: queue.SimpleQueue = queue.SimpleQueue()
+        work = functools.partial(_work, function, self._expected, self._devices)
+        resources = {"GPU": 1} if self._has_gpus() else {}
+        waiting = {}
+        for task in tasks:
+            future = self._client.submit(work, task, pure=False, resources=resources)
+            waiting[future.key] = future, task
+            future.add_done_callback(done.put)
+        try:
+            while waiting:
+                self._interrupts.check()
+                with contextlib.suppress(queue.Empty):
+                    future, task = waiting.pop(done.get(timeout=LOOK_SECONDS).key)
+                    if future.status == "lost":  # with the worker that held the result: done again
+                        waiting[future.key] = future, task
+                        future.add_done_callback(done.put)
+                    else:
+                        yield _outcome(future, task)
+        finally:
+            with contextlib.suppress(Exception):  # the scheduler may be gone
+                self._client.cancel([future for future, _ in waiting.values()], force=True)
+
+    def _has_gpus(self) -> bool:
+        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        return any("GPU" in worker["resources"] for worker in workers)
+
+
+_DIED = "its worker died each time that the task was tried, alone too: does it need more memory?"
+
+
+def _outcome(future: Any, task: Any) -> Outcome:
+    """The outcome of a future that is done; StorageError if its scheduler is gone."""
+    from distributed.scheduler import KilledWorker
+
+    if future.status == "cancelled":
+        raise StorageError(
+            "the scheduler is gone, and with it the tasks that it held: start it again, and the "
+            "same command goes on"
+        )
+    error = future.exception() if future.status == "error" else None
+    if error is None:
+        return Outcome(task, future.result(), None)
+    if isinstance(error, KilledWorker):
+        return Outcome(task, None, _DIED)
+    known = isinstance(error, ConfigError | StorageError)
+    return Outcome(task, None, str(error) if known else f"{type(error).__name__}: {error}")
+
+
+_ONE_AT_A_TIME = threading.Lock()
+"""Held by the task that runs in a worker, however many threads the worker has."""
+
+
+def _work(
+    function: Callable[..., Any], expected: dict[str, str], devices: int | None, task: Any
+) -> Any:
+    """A task on a worker."""
+    from distributed import get_worker
+
+    worker = get_worker()
+    if wrong := _difference(worker.address, machine.software(), expected):
+        raise ConfigError(wrong)
+    with _ONE_AT_A_TIME:
+        _take_cores(devices or worker.state.nthreads)
+        return function(task, lambda _: None)
+
+
+@functools.cache
+def _take_cores(count: int) -> None:
+    """Let jax use as many devices and threads; called before its first use in a worker."""
+    os.environ["NPROC"] = str(count)  # the threads of XLA's pools
+    machine.use_cpu_devices(count)
+    use_compilation_cache()
+
+
+def _difference(worker: str, found: dict[str, str], expected: dict[str, str]) -> str | None:
+    """A sentence on the first package of a worker that is not the client's."""
+    for name, version in expected.items():
+        if found.get(name) != version:
+            return (
+                f"worker {worker} has {name} {found.get(name)} and this process {version}: "
+                "install the same there"
+            )
+    return None
+
+
+@contextlib.contextmanager
+def workers(
+    spec: str, interrupts: Interrupts, say: Callable[[str], None], cells: Collection[str] = ()
+) -> Iterator[Workers]:
+    """The workers of `--cluster`, with the files of the user's cells.
+
+    Args:
+      spec: local:N, tcp://HOST:PORT, tls://HOST:PORT, or a YAML file of dask-jobqueue.
+      interrupts: asked while waiting whether to stop.
+      say: told how many workers there are, and the address of the dashboard.
+      cells: names of cells; the module of each `module:Class` of the user's is sent to workers.
+
+    Raises:
+      ConfigError: no such scheduler, file or number; workers with other versions.
+    """
+    try:
+        import dask
+        import distributed
+    except ImportError as error:
+        raise ConfigError(
+            f"--cluster needs Dask ({error}): install it with pip install 'echo_jax[cluster]'"
+        ) from error
+    settings = {
+        "distributed.scheduler.worker-saturation": 1.0,
+        "distributed.scheduler.allowed-failures": DEATHS,
+        "distributed.comm.timeouts.connect": f"{CONNECT_SECONDS}s",
+        "distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical",
+    }
+    with dask.config.set(settings), contextlib.ExitStack() as stack:
+        cluster, devices = _cluster(spec)
+        if not isinstance(cluster, str):
+            stack.enter_context(cluster)
+        try:
+            client = stack.enter_context(distributed.Client(cluster, set_as_default=False))
+        except (OSError, ValueError) as error:
+            raise ConfigError(
+                f"--cluster {spec} does not answer ({error}): start dask scheduler there, or use "
+                "local:N"
+            ) from error
+        for path in _files(cells):
+            client.register_plugin(distributed.diagnostics.plugin.UploadFile(str(path)))
+        count = _wait_for_workers(client, interrupts)
+        say(f"Cluster {spec}: {count} worker{'s' * (count != 1)}{_dashboard(client)}")
+        yield Workers(client, devices, interrupts)
+
+
+def _cluster(spec: str) -> tuple[Any, int | None]:
+    """The address or the new Dask cluster that a spec describes, and the devices of a worker."""
+    if spec.startswith(("tcp://", "tls://")):
+        return spec, None
+    kind, _, count = spec.partition(":")
+    if kind == "local" and count.isdecimal() and int(count):
+        return _local(int(count)), max(1, machine.cores() // int(count))
+    if Path(spec).suffix in (".yaml", ".yml"):
+        return _jobqueue(Path(spec)), None
+    raise ConfigError(
+        f"--cluster {spec} is no cluster: use local:N with N workers, tcp://HOST:PORT or "
+        "tls://HOST:PORT of a Dask scheduler, or a YAML file of dask-jobqueue"
+    )
+
+
+def _local(count: int) -> Any:
+    """Worker processes on this machine; they listen on 127.0.0.1 alone, and Ctrl-C is not theirs.
+
+    A process inherits the blocked signals of the thread that starts it.
+    """
+    from distributed import LocalCluster
+
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return LocalCluster(
+            n_workers=count,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.CRITICAL,
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def _jobqueue(path: Path) -> Any:
+    """The cluster of a YAML file: the part `jobqueue` as dask-jobqueue has it, and `workers`.
+
+    workers: 20
+    jobqueue: {slurm: {cores: 1, memory: 4GB, queue: short, walltime: "01:00:00"}}
+    """
+    import dask
+    import dask_jobqueue
+    import yaml
+
+    classes = {
+        name.removesuffix("Cluster").lower(): found
+        for name, found in vars(dask_jobqueue).items()
+        if name.endswith("Cluster")
+    }
+    try:
+        contents = yaml.safe_load(path.read_text(encoding="utf-8"))
+        workers, ((system, settings),) = contents["workers"], contents["jobqueue"].items()
+        dask.config.update(dask.config.config, {"jobqueue": {system: settings}})
+        cluster = classes[system](n_workers=workers)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"--cluster {path} cannot be read ({error}): name a YAML file") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ConfigError(
+            f"--cluster {path} describes no cluster ({error}): it needs `workers`, a number, and "
+            f"`jobqueue` with the settings of one of {', '.join(sorted(classes))}"
+        ) from error
+    return cluster
+
+
+def _wait_for_workers(client: Any, interrupts: Interrupts) -> int:
+    """Wait for the first worker, and a moment for others; returns their number."""
+    while True:
+        interrupts.check()
+        with contextlib.suppress(TimeoutError):
+            client.wait_for_workers(1, timeout=LOOK_SECONDS)
+            return len(client.scheduler_info(n_workers=-1)["workers"])
+
+
+def _dashboard(client: Any) -> str:
+    """The address of the dashboard, where the scheduler has one."""
+    with contextlib.suppress(Exception):
+        return f"; dashboard {client.dashboard_link}" if client.dashboard_link else ""
+    return ""
+
+
+def _files(cells: Collection[str]) -> set[Path]:
+    """The files of the modules of the user's own cells; ConfigError for a package in a folder."""
+    from echo_jax.cells.user_cell import is_the_users
+
+    modules = {name.partition(":")[0].partition(".")[0] for name in cells if ":" in name}
+    paths = set()
+    for module in modules - {"echo_jax"}:
+        file = getattr(sys.modules.get(module), "__file__", None)
+        if file is None or not is_the_users(file):
+            continue  # installed: it must be on the workers too
+        if Path(file).stem == "__init__":
+            raise ConfigError(
+                f"cell module {module} is a folder, and --cluster sends single files: put the cell "
+                "into one file, or install the package on every worker"
+            )
+        paths.add(Path(file))
+    return paths

@@ -1,0 +1,246 @@
+"""Tasks on workers: the same bits as here, whatever dies; what does not work is one sentence."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cluster_tasks
+import pytest
+from running import ROOT, begin, execute
+from tiny_points import POINTS, found
+
+from echo_jax import atomic_files, cluster, machine
+from echo_jax.exceptions import ConfigError, StorageError
+from echo_jax.host.interrupts import Interrupts
+from echo_jax.studies import result_rows, sweep
+
+SWEEP = [
+    "--lag", "0", "--window", "2", "3", "4", "--vocab-size", "6", "--length", "8", "--hidden", "4",
+    "--batch", "2", "--sequences", "6", "--evaluation-sequences", "5", "--seeds", "2",
+]  # fmt: skip
+TRAIN = [
+    "--vocab-size", "6", "--length", "8", "--window", "2", "--hidden", "4", "--batch", "2",
+    "--sequences", "20", "--evaluation-sequences", "5", "--seeds", "130",
+]  # fmt: skip
+
+
+@pytest.fixture
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+@pytest.fixture
+def on_workers():
+    """Opens `cluster.workers`; the tests' own modules are importable there."""
+    with contextlib.ExitStack() as stack:
+        os.environ["PYTHONPATH"] = f"{ROOT}{os.pathsep}{Path(__file__).parent / 'support'}"
+        stack.callback(os.environ.pop, "PYTHONPATH")
+
+        def opened(spec, **options):
+            stop = Interrupts()
+            return stack.enter_context(cluster.workers(spec, stop, lambda _: None, **options))
+
+        yield opened
+
+
+def results(outcomes):
+    return {outcome.task: outcome.result or outcome.failure for outcome in outcomes}
+
+
+def test_here_runs_tasks_in_order_and_a_task_that_fails_stops_no_other():
+    def task(number, report):
+        report(0.5)
+        if number == 1:
+            raise ConfigError("one is not allowed")
+        return 2 * number
+
+    told, coming = [], []
+    here = cluster.Here(lambda *now: told.append(now), lambda tasks: coming.append(list(tasks)))
+    assert [tuple(outcome) for outcome in here.map(task, [0, 1, 2])] == [
+        (0, 0, None), (1, None, "one is not allowed"), (2, 4, None),
+    ]  # fmt: skip
+    assert told == [(0, 0.5), (1, 0.5), (2, 0.5)]
+    assert coming == [[0, 1, 2], [1, 2], [2]]
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("local", "is no cluster: use local:N"),
+        ("local:0", "is no cluster"),
+        ("local:x", "is no cluster"),
+        ("tcp://127.0.0.1:9", "does not answer"),
+        ("missing.yaml", "cannot be read"),
+        ("empty.yaml", "describes no cluster"),
+        ("other.yaml", "describes no cluster"),
+    ],
+)
+def test_a_cluster_that_is_none_is_refused(tmp_path, monkeypatch, spec, message):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
+    Path("empty.yaml").write_text("workers: 2\n")
+    Path("other.yaml").write_text("workers: 2\njobqueue: {nosuch: {cores: 1}}\n")
+    with (
+        pytest.raises(ConfigError, match=message),
+        cluster.workers(spec, Interrupts(), lambda _: None),
+    ):
+        pass
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_workers_do_what_is_done_here_and_each_may_die_once(on_workers, tmp_path):
+    workers = on_workers("local:2")
+    assert results(workers.map(cluster_tasks.double, range(1, 50))) == {
+        n: 2 * n for n in range(1, 50)
+    }
+    once = [str(tmp_path / str(i)) for i in range(4)]
+    outcomes = workers.map(cluster_tasks.die_once, once)
+    assert results(outcomes) == {path: Path(path).name for path in once}
+    failed = results(workers.map(cluster_tasks.fail_at_three, range(1, 6)))
+    assert failed == {1: 2, 2: 4, 3: "ValueError: three is not allowed", 4: 8, 5: 10}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_one_poisonous_task_is_reported_and_twenty_innocent_ones_finish(on_workers):
+    found = results(on_workers("local:2").map(cluster_tasks.die_at_seven, range(1, 22)))
+    assert "its worker died each time" in found.pop(7)
+    assert found == {n: 2 * n for n in range(1, 22) if n != 7}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_grid_points_have_the_same_bits_with_one_two_and_three_workers(on_workers):
+    here = {o.task.name: found(o.result) for o in sweep.here().map(sweep.run_task, POINTS)}
+    for count in (1, 2, 3):
+        outcomes = on_workers(f"local:{count}").map(sweep.run_task, POINTS)
+        assert {o.task.name: found(o.result) for o in outcomes} == here
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_workers_with_other_versions_are_refused(on_workers, monkeypatch):
+    other = {**machine.software(), "jax": "0.9.9"}
+    monkeypatch.setattr(machine, "software", lambda: other)
+    with pytest.raises(
+        ConfigError, match=r"^worker tcp://\S+ has jax \S+ and this process 0\.9\.9"
+    ):
+        on_workers("local:1")
+
+
+def scheduler(folder, port):
+    """A scheduler and a worker as a user starts them, in folders that have no code of ours."""
+    folder.mkdir(exist_ok=True)
+    address = f"tcp://127.0.0.1:{port}"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    dask, quiet = [sys.executable, "-m", "dask"], {"cwd": folder, "env": environment}
+    quiet |= {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    started = ["scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
+    return address, [
+        subprocess.Popen([*dask, *started], **quiet),
+        subprocess.Popen([*dask, "worker", address, "--nthreads", "1", "--no-dashboard"], **quiet),
+    ]
+
+
+def stop(processes):
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.wait(timeout=30)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_scheduler_that_is_killed_loses_no_row(tmp_path, free_port):
+    execute("sweep.py", *SWEEP, "--out", "whole", cwd=tmp_path)
+    path = tmp_path / "killed" / "rows" / "sweep.jsonl"
+    address, processes = scheduler(tmp_path / "elsewhere", free_port)
+    run = begin("sweep.py", *SWEEP, "--out", "killed", "--cluster", address, cwd=tmp_path)
+    while run.poll() is None and not result_rows.read(path):
+        time.sleep(0.05)
+    processes[0].kill()
+    said = run.communicate(timeout=120)[1]
+    stop(processes)
+    assert run.returncode == 2, said
+    assert said.startswith("error: the scheduler is gone")
+    address, processes = scheduler(tmp_path / "elsewhere", free_port)
+    execute("sweep.py", *SWEEP, "--out", "killed", "--cluster", address, cwd=tmp_path)
+    stop(processes)
+    whole = result_rows.read(tmp_path / "whole" / "rows" / "sweep.jsonl")
+    assert sorted(row.digest for row in result_rows.read(path)) == sorted(r.digest for r in whole)
+
+
+CELL = """
+from flax import linen as nn
+
+
+class Mine(nn.LSTMCell):
+    def __call__(self, carry, x):
+        {body}
+        return super().__call__(carry, x)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_cell_from_the_users_folder_reaches_workers_that_stand_elsewhere(tmp_path, free_port):
+    (tmp_path / "mine.py").write_text(CELL.format(body="pass"))
+    address, processes = scheduler(tmp_path / "elsewhere", free_port)
+    try:
+        cell = ["--cell", "mine:Mine"]
+        execute("sweep.py", *SWEEP, *cell, "--out", "here", cwd=tmp_path)
+        execute("sweep.py", *SWEEP, *cell, "--out", "there", "--cluster", address, cwd=tmp_path)
+        here, there = (
+            result_rows.read(tmp_path / out / "rows" / "sweep.jsonl") for out in ("here", "there")
+        )
+        assert sorted(row.digest for row in here) == sorted(row.digest for row in there)
+    finally:
+        stop(processes)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_blocks_of_seeds_merge_to_the_run_of_one_process(tmp_path, number):
+    execute("train.py", *TRAIN, "--out", "whole", cwd=tmp_path)
+    run = begin("train.py", *TRAIN, "--out", "blocks", "--cluster", "local:2", cwd=tmp_path)
+    while run.poll() is None and not any((tmp_path / "blocks").glob("blocks/*.msgpack")):
+        time.sleep(0.05)
+    run.send_signal(number)
+    run.communicate(timeout=120)
+    assert list((tmp_path / "blocks").glob("blocks/*.msgpack"))
+    execute("train.py", "--resume", "blocks", cwd=tmp_path)
+    for name in ("checkpoint.msgpack", "metrics.csv", "seeds.csv", "config.json"):
+        one, other = ((tmp_path / out / name).read_bytes() for out in ("whole", "blocks"))
+        assert one == other, name
+    assert not (tmp_path / "blocks" / "blocks").exists()
+    results = [
+        atomic_files.read_json(tmp_path / out / "result.json") for out in ("whole", "blocks")
+    ]
+    assert results[0]["digest"] == results[1]["digest"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_job_queue_of_a_yaml_file_runs_a_sweep(tmp_path):
+    """The queue `local` of dask-jobqueue runs its job script with the shell."""
+    (tmp_path / "queue.yaml").write_text(
+        "workers: 1\njobqueue: {local: {cores: 1, memory: 1GB, processes: 1}}\n"
+    )
+    execute("sweep.py", *SWEEP, "--out", "queued", "--cluster", "queue.yaml", cwd=tmp_path)
+    assert len(result_rows.read(tmp_path / "queued" / "rows" / "sweep.jsonl")) == 3
+
+
+def test_a_lost_scheduler_is_a_storage_error():
+    class Future:
+        status = "cancelled"
+
+    with pytest.raises(StorageError, match="the same command goes on"):
+        cluster._outcome(Future(), None)
