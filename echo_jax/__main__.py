@@ -4,6 +4,7 @@ import gc
 import importlib
 import sys
 
+from echo_jax import machine
 from echo_jax.host import process_start
 
 COMMANDS = {
@@ -36,6 +37,10 @@ def main(command: str | None = None) -> None:
     module = importlib.import_module(f"echo_jax.commands.{command}")
     if command != "train":  # it resumes the collector when its programs are compiled
         gc.enable()
+    from echo_jax.commands.command_line import refusals
+
+    with refusals():
+        machine.set_up_jax()
     module.main()
 
 

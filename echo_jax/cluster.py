@@ -181,6 +181,7 @@ def _work(
 def _take_cores(count: int) -> None:
     """Let jax use as many devices and threads; called before its first use in a worker."""
     os.environ["NPROC"] = str(count)  # the threads of XLA's pools
+    machine.set_up_jax()
     machine.use_cpu_devices(count)
     use_compilation_cache()
 

@@ -21,6 +21,9 @@ CELL_NAMES = (
 """Names of the built-in cells; `cells.registry.CELLS` holds their classes."""
 
 LARGEST = 2**31 - 1  # of every size: jax indexes with 32 bits
+GENERATOR = "threefry2x32"
+"""The generator of every random key, whatever the environment says."""
+
 CONTROL = "[\0-\x1f\x7f-\x9f]"  # control characters, which a terminal might obey
 
 ADDED_LATER = {

@@ -6,10 +6,37 @@ import hashlib
 import math
 import os
 import platform
+import sys
 import time
 from pathlib import Path
+from typing import Any
 
+from echo_jax.config import GENERATOR
 from echo_jax.exceptions import ConfigError
+
+SETTINGS = {
+    "jax_default_prng_impl": GENERATOR,
+    "jax_threefry_partitionable": True,
+    "jax_random_seed_offset": 0,
+    "jax_enable_custom_prng": False,
+    "jax_enable_x64": False,
+    "jax_numpy_rank_promotion": "allow",
+    "jax_numpy_dtype_promotion": "standard",
+    "jax_default_matmul_precision": None,
+    "eager_constant_folding": False,
+    "jax_disable_most_optimizations": False,
+}
+"""Settings of jax that determine numbers, and the values that all results are computed with."""
+
+REFUSED = (
+    "JAX_DISABLE_JIT", "JAX_DEBUG_NANS", "JAX_DEBUG_INFS", "JAX_NO_TRACING", "JAX_NO_EXECUTION",
+    "JAX_TRANSFER_GUARD", "JAX_TRANSFER_GUARD_HOST_TO_DEVICE", "JAX_TRANSFER_GUARD_DEVICE_TO_HOST",
+    "JAX_TRANSFER_GUARD_DEVICE_TO_DEVICE",
+)  # fmt: skip
+"""Environment variables of jax for debugging, which end a command or make it a thousand times
+slower."""
+
+OFF = ("", "0", "false", "f", "no", "n", "off", "allow", "log")
 
 
 def cores() -> int:
@@ -28,12 +55,17 @@ def model() -> str:
     return platform.machine()
 
 
-def device() -> str:
-    """The device that jax computes on, and the cores: "cpu, Intel Xeon, 2 cores"."""
+def device_kind() -> str:
+    """The kind of device that jax computes on: "cpu, Intel Xeon"."""
     import jax
 
     backend, kind = jax.default_backend(), jax.devices()[0].device_kind
-    return f"{backend}, {model() if backend == 'cpu' else kind}, {cores()} cores"
+    return f"{backend}, {model() if backend == 'cpu' else kind}"
+
+
+def device() -> str:
+    """The device that jax computes on, and the cores: "cpu, Intel Xeon, 2 cores"."""
+    return f"{device_kind()}, {cores()} cores"
 
 
 def speed() -> float:
@@ -50,6 +82,36 @@ def speed() -> float:
             state = np.tanh((state @ kernel)[:, :50])
         seconds = min(seconds, time.perf_counter() - start)
     return 6.2e-4 / seconds  # what they take on a core of that machine
+
+
+def set_up_jax() -> None:
+    """Give jax the `SETTINGS`, whatever the environment says; before it is used.
+
+    ConfigError for a variable that is `REFUSED`. Processes that are started inherit the settings.
+    """
+    for name in REFUSED:
+        value = os.environ.get(name, "")
+        if value.lower() not in OFF:
+            raise ConfigError(f"{name}={value} is for debugging and stops programs: unset it")
+    jax: Any = sys.modules.get("jax")
+    for name, setting in SETTINGS.items():  # a wrong value would end the import of jax
+        os.environ.pop(name.upper(), None)
+        if setting is not None:
+            os.environ[name.upper()] = str(setting)
+        if jax:
+            jax.config.update(name, setting)
+
+
+def check_precision() -> None:
+    """Raise ConfigError in a program that has given jax types or rules which networks have not."""
+    import jax
+
+    for name in ("jax_enable_x64", "jax_numpy_rank_promotion"):
+        if (value := jax.config.values[name]) != SETTINGS[name]:
+            raise ConfigError(
+                f"{name} is {value} in this program, and networks are trained and used with "
+                f"{SETTINGS[name]}: set it to that"
+            )
 
 
 def use_cpu_devices(count: int | None) -> None:
@@ -74,12 +136,13 @@ def check_memory(size: int) -> None:
 
 
 def versions() -> dict[str, str]:
-    """The versions of Python and of the packages that determine a result."""
+    """The versions of Python and of packages that determine a result, and the generator of keys."""
     import importlib.metadata
 
     packages = ("echo_jax", "jax", "jaxlib", "flax", "optax", "chex", "numpy")
     installed = {name: importlib.metadata.version(name) for name in packages}
-    return {"python": platform.python_version(), **installed}
+    generator = f"{GENERATOR}, partitionable"
+    return {"python": platform.python_version(), **installed, "generator": generator}
 
 
 @functools.cache

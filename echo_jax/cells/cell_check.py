@@ -15,6 +15,7 @@ from flax import linen as nn
 
 from echo_jax.cells.scan import Carry, HoistedCell
 from echo_jax.cells.shape_check import Candidate, check_batch_sizes, step_error
+from echo_jax.config import GENERATOR
 from echo_jax.exceptions import ConfigError, reason
 
 STEPS, COMPARED = 50, 3
@@ -55,7 +56,7 @@ def check(
 
 def _check_numbers(candidate: Candidate) -> None:
     """Raise ConfigError for non-finite numbers, and for steps that depend on more than they may."""
-    key, size = jax.random.key(0), candidate.input_size
+    key, size = jax.random.key(0, impl=GENERATOR), candidate.input_size
     if size == 1:
         inputs = jax.random.uniform(key, (STEPS, 2, 1))
     else:
@@ -67,7 +68,8 @@ def _check_numbers(candidate: Candidate) -> None:
             "with jax.random",
             "initialize_carry",
         )
-    variables, others = (candidate.cell.init(jax.random.key(1), start, inputs[0]) for _ in "12")
+    init_key = jax.random.key(1, impl=GENERATOR)
+    variables, others = (candidate.cell.init(init_key, start, inputs[0]) for _ in "12")
     if not _close(variables, others, SAME):
         candidate.refuse(
             "does not start from the same weights twice for one key: draw them with the key that "

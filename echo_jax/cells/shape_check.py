@@ -16,6 +16,7 @@ from flax import linen as nn
 
 from echo_jax.cells import user_cell
 from echo_jax.cells.scan import Carry
+from echo_jax.config import GENERATOR
 from echo_jax.exceptions import ConfigError, reason
 
 LARGEST = 100_000_000
@@ -57,7 +58,8 @@ class Candidate(NamedTuple):
 
     def start(self, batch: int) -> Carry:
         """The carry before the first step."""
-        return self.cell.initialize_carry(jax.random.key(0), (batch, self.input_size))
+        key = jax.random.key(0, impl=GENERATOR)
+        return self.cell.initialize_carry(key, (batch, self.input_size))
 
     def step(self, params: Any, carry: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
         """One step from inputs `[B, F]`."""
@@ -101,7 +103,7 @@ def traced(candidate: Candidate, batch: int) -> dict[str, Any]:
     carry = _traced_start(candidate, batch)
     x = jax.ShapeDtypeStruct((batch, candidate.input_size), jnp.float32)
     try:
-        key = jax.eval_shape(lambda: jax.random.key(0))
+        key = jax.eval_shape(lambda: jax.random.key(0, impl=GENERATOR))
         variables = jax.eval_shape(candidate.cell.init, key, carry, x)
         extra = sorted(set(variables) - {"params"})
         if extra:

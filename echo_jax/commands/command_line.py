@@ -135,9 +135,12 @@ def refusals(typed: Mapping[str, str] | None = None) -> Iterator[None]:
             sys.exit(1)
         fail("the standard output cannot be written (No space left on device): send it elsewhere")
     except Exception as error:
-        if not re.search("RESOURCE_EXHAUSTED|Out of memory", str(error)):
-            raise
-        fail("the run needs more memory than there is: use smaller sizes or fewer seeds")
+        if re.search("RESOURCE_EXHAUSTED|Out of memory", str(error)):
+            fail("the run needs more memory than there is: use smaller sizes or fewer seeds")
+        if re.search("JAX flag|for environment|Unable to initialize backend", str(error)):
+            reason = str(error).splitlines()[0].rstrip(".")
+            fail(f"jax cannot start ({reason}): correct or unset the JAX_ variable that says so")
+        raise
 
 
 def _defaults(command: Any, given: list[str]) -> dict[str, Any]:

@@ -127,6 +127,8 @@ def run(command: TrainCommand, folder: Path, inputs: Inputs, interrupts: Interru
 
     if command.compilation_cache:
         compilation_cache.use_compilation_cache()
+    machine.use_cpu_devices(min(command.devices or machine.cores(), inputs.config.seeds))
+    note = run_folder.other_bits(folder) if command.resume else None
     begun = job.begin(
         folder,
         inputs,
@@ -134,6 +136,8 @@ def run(command: TrainCommand, folder: Path, inputs: Inputs, interrupts: Interru
         device_limit=command.devices,
         checkpoint_every=command.checkpoint_every,
     )
+    if note:
+        print(note, file=sys.stderr)
     watch = Stopwatch()
     watch.seconds["import"] = time.perf_counter() - STARTED
     quoted = shlex.quote(str(folder))

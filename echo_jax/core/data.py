@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from echo_jax.config import TaskConfig
+from echo_jax.config import GENERATOR, TaskConfig
 
 
 class Purpose(enum.IntEnum):
@@ -59,7 +59,7 @@ class Corpus(NamedTuple):
 
 def purpose_key(seed: chex.Numeric, purpose: Purpose) -> chex.PRNGKey:
     """The key of a seed for one purpose; fold in a counter for each use."""
-    return jax.random.fold_in(jax.random.key(seed), purpose)
+    return jax.random.fold_in(jax.random.key(seed, impl=GENERATOR), purpose)
 
 
 def uniform_tokens(key: chex.PRNGKey, shape: tuple[int, ...], vocab_size: int) -> chex.Array:

@@ -19,7 +19,7 @@ from flax import linen as nn
 from echo_jax.cells.registry import build_cell
 from echo_jax.cells.scan import Carry, HoistedCell, scan_over_time
 from echo_jax.cells.shape_check import check_shapes
-from echo_jax.config import RunConfig
+from echo_jax.config import GENERATOR, RunConfig
 from echo_jax.core.data import Batch, one_hot_encode
 
 Compute = Literal["literal", "fast"]
@@ -51,7 +51,8 @@ class Network(NamedTuple):
 
     def zero_carry(self, batch_size: int) -> Carry:
         """The carry at the start of a sequence, for B rows."""
-        return self.cell.initialize_carry(jax.random.key(0), (batch_size, self.input_size))
+        key = jax.random.key(0, impl=GENERATOR)
+        return self.cell.initialize_carry(key, (batch_size, self.input_size))
 
 
 def build_network(config: RunConfig, compute: Compute = "fast") -> Network:

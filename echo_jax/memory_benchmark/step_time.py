@@ -8,6 +8,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from echo_jax.config import GENERATOR
 from echo_jax.core import network
 from echo_jax.core.data import uniform_tokens
 from echo_jax.core.network import Params
@@ -43,11 +44,12 @@ def cost_row(training: LagTraining) -> dict[str, Any]:
     state_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(net.zero_carry(1)))
     row: dict[str, Any] = {"kind": "price", "parameters": parameters, "state_bytes": state_bytes}
     row |= {"train": {}, "stream": {}}
-    keys = jax.random.split(jax.random.key(0), updates)
+    key = jax.random.key(0, impl=GENERATOR)
+    keys = jax.random.split(key, updates)
     for batch in (1, 16):
         batches = jax.vmap(lambda key, b=batch: training.draw(key, (b, length), 1))(keys)
         row["train"][str(batch)] = _timed(train, (start, batches), updates * length)
-        tokens = uniform_tokens(jax.random.key(0), (STEPS, batch), training.protocol.vocab_size)
+        tokens = uniform_tokens(key, (STEPS, batch), training.protocol.vocab_size)
         row["stream"][str(batch)] = _timed(answer, (start.params, tokens), STEPS)
     return row
 

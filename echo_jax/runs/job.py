@@ -57,7 +57,6 @@ def begin(
     ConfigError where it cannot be done; then nothing is compiled, and a new folder still empty.
     """
     config = inputs.config
-    machine.use_cpu_devices(min(device_limit or machine.cores(), config.seeds))
     network.build_network(config)  # refuses a cell that cannot be used
     shapes = many_seeds.state_shapes(config)
     machine.check_memory(checkpoint.size_of(shapes) + config.least_bytes)

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from echo_jax import atomic_files, machine
-from echo_jax.config import RunConfig, to_dict
+from echo_jax.config import GENERATOR, RunConfig, to_dict
 from echo_jax.core import many_seeds, online
 from echo_jax.core.network import Params, build_network
 from echo_jax.core.online import Answer, EchoState
@@ -159,7 +159,7 @@ class Trained:
 
     def follows(self, positions: Sequence[int], windows: int, seed: int = 0) -> np.ndarray:
         """Share of answers that follow a change at each of P positions, `[P]`."""
-        key, places = jax.random.key(seed), jnp.asarray(positions)
+        key, places = jax.random.key(seed, impl=GENERATOR), jnp.asarray(positions)
         return np.asarray(programs(self.config).follows(self.params, key, places, windows=windows))
 
     @functools.cached_property
@@ -238,6 +238,7 @@ def load_all(folder: str | Path, cell: str | None = None) -> list[Trained]:
 
 def _open(folder: Path, cell: str | None) -> tuple[RunConfig, Callable[[int], Trained | None]]:
     """The configuration of a run, and its network in each row; None for one that failed."""
+    machine.check_precision()
     inputs = run_folder.read_inputs(folder, with_tokens=False)
     run_folder.check_cell_named(folder, inputs, cell)
     config = inputs.config

@@ -1,6 +1,6 @@
 """Run folders: what was run, how far it came, what it found. One folder a run, one writer.
 
-config.json          what was run, and the digests of the next two files
+config.json          what was run, with which versions, where, and the digests of the next two files
 vocabulary.json      of a run on the user's own numbers: the values, in the order of their tokens
 tokens.bin           and the column as tokens, int32, little-endian
 checkpoint.msgpack   the state of every seed after some number of sequences
@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from echo_jax import atomic_files, machine
 from echo_jax.config import CELL_NAMES, RunConfig, from_dict, to_dict
-from echo_jax.exceptions import ConfigError, StorageError
+from echo_jax.exceptions import ConfigError, StorageError, shown
 
 if TYPE_CHECKING:  # jax and numpy are imported after the command line was found valid
     import numpy as np
@@ -44,6 +44,9 @@ RESULT, SEEDS, FIGURE = "result.json", "seeds.csv", "curve.png"
 
 EXECUTION = {"seed_map": ("map", "vmap"), "compute": ("literal", "fast")}
 """The choices that a configuration does not have, but its folder."""
+
+MADE_WITH = ("versions", "device")
+"""Fields of `config.json` that are no part of the run; early folders do not have them."""
 
 
 class Inputs(NamedTuple):
@@ -169,6 +172,7 @@ def write_inputs(folder: Path, inputs: Inputs) -> None:
 def write_config(folder: Path, inputs: Inputs) -> None:
     """Write `config.json` alone, for a run that is trained for longer."""
     also: dict[str, Any] = {"seed_map": inputs.seed_map, "files": dict(inputs.digests)}
+    also |= {"versions": machine.versions(), "device": machine.device_kind()}
     if inputs.compute == "literal":
         also["compute"] = inputs.compute
     atomic_files.write_json(folder / CONFIG, to_dict(inputs.config) | also)
@@ -182,6 +186,8 @@ def read_inputs(folder: Path, with_tokens: bool = True) -> Inputs:
     written = atomic_files.read_json(folder / CONFIG)
     digests = written.pop("files", None) or {}
     chosen = {name: written.pop(name, None) for name in EXECUTION}
+    for name in MADE_WITH:
+        written.pop(name, None)
     try:
         inputs = Inputs(from_dict(written), digests=digests, **chosen)
         for name, choices in EXECUTION.items():
@@ -196,6 +202,28 @@ def read_inputs(folder: Path, with_tokens: bool = True) -> Inputs:
     values, length = _read_vocabulary(folder, inputs)
     tokens = _read_tokens(folder, inputs, length) if with_tokens else None
     return inputs._replace(values=values, tokens=tokens)
+
+
+def other_bits(folder: Path) -> str | None:
+    """Why a run that goes on here may have other bits than where it was begun; None if not.
+
+    ConfigError if its random numbers are of another generator: the run would mix the two.
+    """
+    begun, here = atomic_files.read_json(folder / CONFIG), machine.versions()
+    versions = begun.get("versions")
+    versions = versions if isinstance(versions, dict) else {}
+    generator = versions.get("generator", here["generator"])
+    if generator != here["generator"]:
+        raise ConfigError(
+            f"{folder} has random numbers of {shown(generator)}, and they would now be those of "
+            f"{here['generator']}: go on with the echo_jax that began it, or start a new run"
+        )
+    pairs = [
+        (f"jax {versions.get('jax', here['jax'])}", f"jax {here['jax']}"),
+        (begun.get("device", machine.device_kind()), machine.device_kind()),
+    ]
+    differ = [f"{now}, before {shown(before)}" for before, now in pairs if before != now]
+    return f"bits may differ from those of one run: {'; '.join(differ)}" if differ else None
 
 
 def check_cell_named(folder: Path, inputs: Inputs, cell: str | None) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from echo_jax import machine
-from echo_jax.config import RunConfig
+from echo_jax.config import GENERATOR, RunConfig
 from echo_jax.speed_benchmark.learner import Learner, LoopLearner, Rows, cut, repeating_tokens
 from echo_jax.speed_benchmark.numpy_lstm import BETA1, BETA2, EPSILON, NumpyLSTM
 
@@ -105,7 +105,7 @@ class Linen(Learner):
         import jax
         from flax.training.train_state import TrainState
 
-        task, key = self.config.task, jax.random.key(self.config.seed)
+        task, key = self.config.task, jax.random.key(self.config.seed, impl=GENERATOR)
         inputs = np.zeros((task.batch_size, task.window, task.vocab_size), np.float32)
         params = self._model.init(key, self._zero, inputs)["params"]
         self.state = TrainState.create(apply_fn=self._model.apply, params=params, tx=self._adam)

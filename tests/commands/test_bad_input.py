@@ -13,7 +13,7 @@ import shlex
 import jax
 import numpy as np
 import pytest
-from run_folders import OWN, PLAIN, inputs_of, make_run, snapshot
+from run_folders import OWN, PLAIN, inputs_of, make_run, sign_json, snapshot
 from running import execute
 
 import echo_jax
@@ -42,6 +42,8 @@ def place(tmp_path_factory):
     make_run(place / "values", of_values)
     make_run(place / "half", OWN)
     make_run(place / "busy", OWN)
+    make_run(place / "rbg", OWN)
+    sign_json(place / "rbg" / "config.json", versions={"generator": "rbg"})
     make_run(place / "failed", PLAIN, last=np.nan)
     (place / "begun").mkdir()
     run_folder.write_inputs(place / "begun", inputs_of(OWN))
@@ -134,6 +136,7 @@ TRAIN = """
 --resume half --cell gru     | cell 'gru' is not that of half, which has lstm: leave it out
 --resume half --checkpoint_every 5 --sequences 1 | sequences 1 is below the 4 that half has done
 --resume plain               | plain is finished, all 4 sequences: use a larger --sequences to go
+--resume rbg                 | rbg has random numbers of 'rbg', and they would now be those of
 --resume cell                | cell needs the cell mine:Cell, which is imported only if you name it
 --resume cell --cell lstm    | cell needs the cell mine:Cell, which is imported only if you name
 """
@@ -267,6 +270,21 @@ def test_a_bad_argument_is_one_sentence_and_compiles_nothing(place, monkeypatch,
     assert_one_sentence(f"error: {refusal.value}\n", sentence)
     assert len(COMPILED) == compiled
     assert snapshot(place) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("jax_enable_x64", True), ("jax_numpy_rank_promotion", "raise")]
+)
+def test_a_program_with_other_types_is_told_so_and_no_checkpoint_is_said_to_be_damaged(
+    place, name, value
+):
+    before = jax.config.values[name]
+    jax.config.update(name, value)
+    try:
+        with pytest.raises(ConfigError, match=f"{name} is {value} in this program, and networks"):
+            echo_jax.load(place / "plain")
+    finally:
+        jax.config.update(name, before)
 
 
 def test_nothing_in_gives_nothing_out_and_an_array_of_objects_is_what_its_list_is(

@@ -1,0 +1,83 @@
+"""The environment of jax: it changes no number, or is refused in one sentence."""
+
+import os
+
+import jax
+import pytest
+from run_folders import OWN, make_run, sign_json
+from running import execute
+
+from echo_jax import atomic_files, machine
+from echo_jax.runs import run_folder
+
+HOSTILE = {
+    "JAX_DEFAULT_PRNG_IMPL": "rbg",
+    "JAX_THREEFRY_PARTITIONABLE": "0",
+    "JAX_RANDOM_SEED_OFFSET": "1",
+    "JAX_ENABLE_X64": "1",
+    "JAX_NUMPY_RANK_PROMOTION": "raise",
+    "JAX_NUMPY_DTYPE_PROMOTION": "strict",
+    "JAX_DEFAULT_MATMUL_PRECISION": "bfloat16",
+    "EAGER_CONSTANT_FOLDING": "1",
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+}
+SMALL = ["--length", "10", "--vocab-size", "8", "--batch", "2", "--sequences", "5"]
+
+
+def test_settings_are_those_of_all_results_whatever_the_environment_and_the_program_say(
+    monkeypatch,
+):
+    for name in machine.SETTINGS:
+        monkeypatch.setenv(name.upper(), "nonsense")
+    jax.config.update("jax_threefry_partitionable", False)
+    jax.config.update("jax_default_prng_impl", "rbg")
+    machine.set_up_jax()
+    for name, setting in machine.SETTINGS.items():
+        assert jax.config.values[name] == setting
+        assert os.environ.get(name.upper(), "None") == str(setting)
+
+
+@pytest.mark.parametrize("name", machine.REFUSED)
+def test_a_variable_for_debugging_is_refused_unless_it_is_off(call, tmp_path, monkeypatch, name):
+    monkeypatch.setenv(name, "disallow" if "GUARD" in name else "1")
+    said = call("show.py", cwd=tmp_path, status=2).stderr
+    assert said.startswith(f"error: {name}=")
+    assert said.count("\n") == 1
+    monkeypatch.setenv(name, "allow" if "GUARD" in name else "0")
+    machine.set_up_jax()
+
+
+def test_a_run_that_goes_on_elsewhere_is_said_to_have_other_bits_and_an_early_one_is_not(tmp_path):
+    make_run(run := tmp_path / "run", OWN)
+    assert run_folder.other_bits(run) is None
+    sign_json(run / "config.json", versions=machine.versions() | {"jax": "0.9"}, device="a\033")
+    assert run_folder.other_bits(run) == (
+        "bits may differ from those of one run: "
+        f"jax {jax.__version__}, before 'jax 0.9'; {machine.device_kind()}, before 'a\\x1b'"
+    )
+    early = atomic_files.read_json(run / "config.json")
+    del early["versions"], early["device"]
+    atomic_files.write_json(run / "config.json", early)
+    assert run_folder.other_bits(run) is None
+
+
+@pytest.mark.slow
+def test_a_run_in_a_hostile_environment_is_the_same_run(tmp_path):
+    found = []
+    for name, environment in (("plain", {}), ("hostile", HOSTILE)):
+        execute("train.py", *SMALL, "--out", name, cwd=tmp_path, env=os.environ | environment)
+        found.append(atomic_files.read_json(tmp_path / name / "result.json")["digest"])
+    assert found[0] == found[1]
+    assert {name.upper() for name in machine.SETTINGS} - {"JAX_ENABLE_CUSTOM_PRNG"} == set(HOSTILE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variable", ["JAX_PLATFORMS=nosuch", "JAX_LOG_COMPILES=maybe"])
+def test_a_value_that_jax_does_not_take_is_one_sentence(tmp_path, variable):
+    name, _, value = variable.partition("=")
+    environment = os.environ | {name: value}
+    said = execute("train.py", *SMALL, "--out", "run", cwd=tmp_path, status=2, env=environment)
+    assert said.stderr.startswith("error: jax cannot start (")
+    assert said.stderr.count("\n") == 1
+    assert value in said.stderr
+    assert not (tmp_path / "run").exists()
