@@ -10,7 +10,7 @@ import datetime
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,6 +27,7 @@ from echo_jax.report import styles, text_tables
 
 if TYPE_CHECKING:
     from echo_jax.memory_benchmark.chosen_cell import ChosenCell
+    from echo_jax.memory_benchmark.journal import Journal
 
 CARDS = Path("cards")
 LARGEST_SEED = min(FULL.tuning_seeds) - 1_000
@@ -159,11 +160,16 @@ def make_cards(command: ProbeCommand) -> None:
         own = [cell.card_name(command.chosen, command.seed) for cell in cells]
         given = command.name or own
         names = [first or second for first, second in zip(given, own, strict=True)]
-        check_names(names, cells, command.out)
+        check_names(names, cells)
+        named = dict(zip(names, cells, strict=True))
+        finished = finished_cards(command, named)
+        card_file.check_place(command.out, [name for name in named if name not in finished])
         for cell in cells:
             cell.check(command.chosen)
         card_file.make_folder(command.out)
-        made = [make_card(command, *each) for each in zip(names, cells, strict=True)]
+        made = [
+            finished.get(name) or make_card(command, name, cell) for name, cell in named.items()
+        ]
     except TooLongError as error:  # its compilation goes on in a thread
         print(f"error: {error}", file=sys.stderr)
         command_line.leave(2)
@@ -171,7 +177,7 @@ def make_cards(command: ProbeCommand) -> None:
         print(f"\n{compare_two.side_by_side(made)}")
 
 
-def check_names(names: list[str], cells: "Sequence[ChosenCell]", out: Path) -> None:
+def check_names(names: list[str], cells: "Sequence[ChosenCell]") -> None:
     """Raise ConfigError for cards that could not be written, before anything is measured."""
     for name, cell in zip(names, cells, strict=True):
         alike = [other.name for each, other in zip(names, cells, strict=True) if each == name]
@@ -183,24 +189,57 @@ def check_names(names: list[str], cells: "Sequence[ChosenCell]", out: Path) -> N
             raise ConfigError(f"{fault}: give the card another --name")
         if fault := schema.fault(cell.args, schema.Arguments, "cell args"):
             raise ConfigError(f"{fault}: use numbers, words and lists")
-    card_file.check_place(out, names)
+
+
+def identity_of(command: ProbeCommand, name: str, cell: "ChosenCell") -> dict[str, Any]:
+    """The fields of a card that its raw rows are a function of, and its name."""
+    return {
+        "name": name,
+        "cell": cell.identity(),
+        "protocol": protocol.to_dict(command.chosen),
+        "seeds": list(range(command.seed, command.seed + command.chosen.seeds)),
+    }
+
+
+def finished_cards(
+    command: ProbeCommand, named: "Mapping[str, ChosenCell]"
+) -> dict[str, card_file.Card]:
+    """The whole cards of several cells that are there from the same command, by name.
+
+    Empty if all are there: nothing is left to do, which is refused as for one card.
+    """
+    found = {}
+    for name, cell in named.items():
+        path, identity = command.out / f"{name}.json", identity_of(command, name, cell)
+        if len(named) > 1 and path.exists():
+            card = card_file.read(path)
+            if identity == {field: card[field] for field in identity} and not card["not_measured"]:
+                found[name] = card
+    if len(found) == len(named):
+        return {}
+    for name in found:
+        print(f"{name}: {command.out / name}.json is there already, and stays")
+    return found
 
 
 def make_card(command: ProbeCommand, name: str, cell: "ChosenCell") -> card_file.Card:
     """Measure a cell, print its card and write it."""
+    from echo_jax.memory_benchmark.journal import Journal
+
     chosen, start = command.chosen, time.perf_counter()
     print(f"{name}: {cell.title}, {chosen.seeds} seeds, protocol {chosen.name}")
-    with Interrupts(command.seconds, "Stopping; what is measured by now will be kept.") as stop:
-        raw = measure(command, cell, stop)
+    identity = identity_of(command, name, cell)
+    journal = Journal(command.out / f".{name}.measuring", {**identity, "made": machine.software()})
+    if len(journal):
+        print(f"Going on after {len(journal)} trainings, which are in {journal.folder}")
+    with (
+        atomic_files.locked(journal.folder),
+        Interrupts(command.seconds, "Stopping; what is measured by now will be kept.") as stop,
+    ):
+        raw = measure(command, cell, stop, journal)
     stopped = "its seconds were over" if stop.requested else None
     if stop.signal:
         stopped = "it was interrupted"
-    identity = {
-        "name": name,
-        "cell": cell.identity(),
-        "protocol": protocol.to_dict(chosen),
-        "seeds": list(range(command.seed, command.seed + chosen.seeds)),
-    }
     made_with = {
         "device": machine.device(),
         "versions": machine.versions(),
@@ -217,16 +256,20 @@ def make_card(command: ProbeCommand, name: str, cell: "ChosenCell") -> card_file
     print(f"Card: {', '.join(map(str, paths))}", flush=True)
     if stopped in card["not_measured"].values():
         print(
-            f"The card is incomplete because {stopped}. To measure it again, move it, or use "
-            "another --name or --out.",
+            f"The card is incomplete because {stopped}. Move it, and the same command goes on "
+            f"from {journal.folder}.",
             flush=True,
         )
+    else:
+        journal.remove()
     if stop.signal:
         sys.exit(stop.exit_status)
     return card
 
 
-def measure(command: ProbeCommand, cell: "ChosenCell", stop: Interrupts) -> list[dict[str, Any]]:
+def measure(
+    command: ProbeCommand, cell: "ChosenCell", stop: Interrupts, journal: "Journal"
+) -> list[dict[str, Any]]:
     """The raw rows of a cell; progress goes to standard error.
 
     Without a measurement it ends the program: such a card would only be in the way.
@@ -238,9 +281,11 @@ def measure(command: ProbeCommand, cell: "ChosenCell", stop: Interrupts) -> list
     def tell(words: str) -> None:
         print(f"{time.perf_counter() - start:6.0f} s  {words}", file=sys.stderr, flush=True)
 
-    raw = list(raw_rows(cell.module, command.chosen, command.seed, stop, tell))
+    raw = list(raw_rows(cell.module, command.chosen, command.seed, stop, tell, journal))
     if any(row["kind"] != "tune" for row in raw):
         return raw
+    if not len(journal):
+        journal.remove()
     if stop.signal:
         print("\nStopped.", file=sys.stderr)
         command_line.leave(stop.exit_status)

@@ -26,6 +26,7 @@ from echo_jax.memory_benchmark import (
     step_time,
 )
 from echo_jax.memory_benchmark.capacity import CapacityTraining
+from echo_jax.memory_benchmark.journal import Journal
 from echo_jax.memory_benchmark.lag_training import LagTraining
 from echo_jax.memory_benchmark.parallel_runs import ParallelRuns, RawRow
 from echo_jax.memory_benchmark.protocol import TASKS, Protocol
@@ -39,12 +40,14 @@ def raw_rows(
     seed: int = 0,
     interrupts: Interrupts | None = None,
     tell: Callable[[str], None] = lambda _: None,
+    journal: Journal | None = None,
 ) -> Iterator[RawRow]:
     """The raw rows of a card for any `RNNCellBase`; `seed` is the first of `protocol.seeds`.
 
     `interrupts` are asked between blocks whether to stop; `tell` is told what is being measured.
+    What the `journal` has already is not trained again.
     """
-    parallel = ParallelRuns(protocol, seed, interrupts or Interrupts(), tell)
+    parallel = ParallelRuns(protocol, seed, interrupts or Interrupts(), tell, journal)
     stream, hold = (TrainLadder(LagTraining(cell, task, protocol), parallel) for task in TASKS)
     measures = {
         "stream": stream.rows(),

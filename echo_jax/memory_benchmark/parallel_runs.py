@@ -18,6 +18,7 @@ from echo_jax.core import many_seeds
 from echo_jax.core.training import TrainState
 from echo_jax.host import time_limit
 from echo_jax.host.interrupts import Interrupts
+from echo_jax.memory_benchmark.journal import Journal
 from echo_jax.memory_benchmark.lag_training import Block, Run, Training
 from echo_jax.memory_benchmark.protocol import Protocol
 from echo_jax.report.number_formats import plain
@@ -41,7 +42,12 @@ class ParallelRuns:
     """Trains and measures the seeds of a card; `close` it to cancel compilations."""
 
     def __init__(
-        self, protocol: Protocol, seed: int, interrupts: Interrupts, tell: Callable[[str], None]
+        self,
+        protocol: Protocol,
+        seed: int,
+        interrupts: Interrupts,
+        tell: Callable[[str], None],
+        journal: Journal | None = None,
     ) -> None:
         """Find the devices; the arguments are those of `measure_cell.raw_rows`."""
         self.seeds = range(seed, seed + protocol.seeds)
@@ -52,6 +58,7 @@ class ParallelRuns:
         self.slots = -(-most // len(self.devices)) * len(self.devices)
         self.background = ThreadPoolExecutor(1)
         self.programs: dict[tuple[Training, int], Future[Programs]] = {}
+        self.journal = journal
 
     def close(self) -> None:
         """Cancel the compilations that have not begun."""
@@ -70,7 +77,21 @@ class ParallelRuns:
         weights, leaves `[S, ...]`, None for those of the seeds. StoppedError if nothing was
         trained; TooLongError if compiling takes longer than `COMPILE_SECONDS`.
         """
-        compiling = self.prepare(training, training.length(int(runs[0].lag)))
+        if self.journal is None:
+            return self._train(training, runs, budget, params)
+        call = [training.task, [[run.seed, run.lag, run.rate] for run in runs], budget]
+        if kept := self.journal.next(call):
+            return Trained(*kept)
+        trained = self._train(training, runs, budget, params)
+        if not self.interrupts.requested:  # else it may be cut
+            self.journal.append(call, *trained)
+        return trained
+
+    def _train(
+        self, training: Training, runs: Sequence[Run], budget: int, params: Any = None
+    ) -> Trained:
+        """`train` without the journal."""
+        compiling = self._compiling(training, training.length(int(runs[0].lag)))
         cell, name = training.cell, type(training.cell).__name__
         init, block = time_limit.compile_within(COMPILE_SECONDS, compiling.result, cell, name)
         self.interrupts.check()
@@ -118,8 +139,13 @@ class ParallelRuns:
         """Leaves `[S, ...]` with the last one repeated in slots that stay empty."""
         return jax.tree.map(lambda x: x[np.minimum(np.arange(self.slots), len(x) - 1)], tree)
 
-    def prepare(self, training: Training, length: int) -> Future[Programs]:
-        """Compile the programs of a length in the background, once."""
+    def prepare(self, training: Training, length: int) -> None:
+        """Compile the programs of a length in the background, if they are going to be needed."""
+        if not (self.journal and self.journal.is_ahead):
+            self._compiling(training, length)
+
+    def _compiling(self, training: Training, length: int) -> Future[Programs]:
+        """The programs of a length, compiled once."""
         if (training, length) not in self.programs:
             self.programs[training, length] = self.background.submit(self.compile, training, length)
         return self.programs[training, length]

@@ -1,0 +1,129 @@
+"""A measurement that is stopped or killed goes on from its journal, to the same card."""
+
+import json
+import random
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from running import ROOT
+from tiny_cards import TINY, made_card
+
+from echo_jax.cells import known_memory
+from echo_jax.exceptions import StorageError
+from echo_jax.memory_benchmark.journal import Journal
+from echo_jax.memory_benchmark.measure_cell import raw_rows
+
+ABOUT = {"cell": "mine", "seeds": [0, 1]}
+ROWS = [{"task": "stream", "accuracy": [0.1, None, 1e-7]}]
+WEIGHTS = {"cell": {"kernel": np.arange(6, dtype=np.float32).reshape(2, 3)}, "bias": np.ones(2)}
+
+
+@pytest.fixture
+def written(tmp_path):
+    """A journal of two trainings."""
+    journal = Journal(tmp_path / "j", ABOUT)
+    for call in (["a"], ["b"]):
+        assert journal.next(call) is None
+        journal.append(call, ROWS, WEIGHTS)
+    return journal.folder
+
+
+def test_what_was_written_is_read_back_in_order_bit_for_bit(written):
+    again = Journal(written, ABOUT)
+    for call in (["a"], ["b"]):
+        assert again.is_ahead
+        rows, weights = again.next(call)
+        assert rows == ROWS
+        np.testing.assert_array_equal(weights["cell"]["kernel"], WEIGHTS["cell"]["kernel"])
+        assert weights["bias"].dtype == np.float64
+    assert not again.is_ahead
+    assert again.next(["c"]) is None
+    again.append(["c"], ROWS, WEIGHTS)
+    assert len(Journal(written, ABOUT)) == 3
+
+
+@pytest.mark.parametrize("damage", ["a line", "a digest", "half a line", "weights", "no weights"])
+def test_it_goes_on_before_what_is_damaged(written, damage):
+    path, weights = written / "rows.jsonl", written / "1.msgpack"
+    lines = path.read_text().splitlines(keepends=True)
+    if damage == "a line":
+        path.write_text(lines[0] + lines[1].replace("0.1", "0.2"))
+    if damage == "a digest":
+        path.write_text(lines[0] + json.dumps({**json.loads(lines[1]), "digest": "x"}))
+    if damage == "half a line":
+        path.write_text(lines[0] + lines[1][:40])
+    if damage == "weights":
+        weights.write_bytes(weights.read_bytes()[:-1])
+    if damage == "no weights":
+        weights.unlink()
+    assert len(Journal(written, ABOUT)) == 1
+
+
+def test_the_journal_of_another_measurement_is_refused(written):
+    with pytest.raises(StorageError, match="of another cell, protocol or version: remove it"):
+        Journal(written, {**ABOUT, "seeds": [0]})
+    with pytest.raises(StorageError, match="is damaged: remove it"):
+        Journal(written, ABOUT).next(["b"])
+
+
+@pytest.mark.slow
+def test_what_is_in_a_journal_is_not_trained_again_and_gives_the_same_rows(tmp_path, monkeypatch):
+    cell, folder = known_memory.ShiftRegister(3), tmp_path / "j"
+    whole = list(raw_rows(cell, TINY))
+    journal = Journal(folder, ABOUT)
+    assert same(list(raw_rows(cell, TINY, journal=journal)), whole)
+    monkeypatch.delattr("echo_jax.memory_benchmark.parallel_runs.ParallelRuns._train")
+    assert same(list(raw_rows(cell, TINY, journal=Journal(folder, ABOUT))), whole)
+
+
+def same(one, other):
+    """Equal raw rows, times excepted."""
+    return made_card(one, TINY)["digest"] == made_card(other, TINY)["digest"]
+
+
+DRIVER = """
+import sys
+sys.path.insert(0, {support!r})
+from tiny_cards import TINY
+from echo_jax.commands import probe
+probe.PROTOCOLS["quick"] = TINY
+if __name__ == "__main__":
+    probe.main()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_two_cards_killed_twenty_times_are_those_of_an_undisturbed_run(tmp_path):
+    script = tmp_path / "tiny.py"
+    script.write_text(DRIVER.format(support=str(ROOT / "tests" / "support")))
+    command = [sys.executable, script, "--cell", "simple", "--cell", "gru", "--out"]
+
+    def begin(out):
+        return subprocess.Popen(
+            [*command, out], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+
+    started = time.perf_counter()
+    undisturbed = begin("whole")
+    assert not undisturbed.wait(), undisturbed.stderr.read()
+    seconds, rng = time.perf_counter() - started, random.Random(0)
+    for _ in range(20):
+        process = begin("killed")
+        time.sleep(rng.uniform(0.2, 1.0) * seconds / 2)
+        process.kill()
+        process.communicate()
+        if len(list((tmp_path / "killed").glob("*.json"))) == 2:
+            break
+    last = begin("killed")
+    said = last.communicate()[1].decode()
+    assert last.returncode == 0 or "is there already" in said, said
+    for path in sorted((tmp_path / "whole").glob("*.json")):
+        one, other = (
+            json.loads((tmp_path / o / path.name).read_text()) for o in ("whole", "killed")
+        )
+        assert one["digest"] == other["digest"]
+    assert not list((tmp_path / "killed").glob(".*"))
