@@ -6,13 +6,15 @@ import hashlib
 import math
 import os
 import platform
+import re
+import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from echo_jax.config import GENERATOR
-from echo_jax.exceptions import ConfigError
+from echo_jax.exceptions import ConfigError, reason, shown
 
 SETTINGS = {
     "jax_default_prng_impl": GENERATOR,
@@ -114,11 +116,44 @@ def check_precision() -> None:
             )
 
 
+@functools.cache
 def use_cpu_devices(count: int | None) -> None:
-    """Split the CPU into so many devices (None: one a core); before the first use of jax."""
+    """Start jax with the CPU split into so many devices (None: one a core), at its first use.
+
+    ConfigError where jax does not start with the settings in the environment.
+    """
+    check_xla_flags()
     import jax
 
     jax.config.update("jax_num_cpu_devices", count or cores())
+    try:
+        jax.devices()
+    except Exception as error:
+        raise ConfigError(
+            f"jax cannot start ({reason(error)}): correct the variable JAX_PLATFORMS, or unset it"
+        ) from error
+
+
+def try_settings() -> None:
+    """Start jax where the environment has settings that could stop it, before anything is made."""
+    if {"XLA_FLAGS", "JAX_PLATFORMS"} & os.environ.keys():
+        use_cpu_devices(None)
+
+
+def check_xla_flags() -> None:
+    """Raise ConfigError for flags over which XLA would end the process: another one tries them."""
+    flags = os.environ.get("XLA_FLAGS")
+    if flags:
+        start = "from jaxlib import xla_client; xla_client.make_cpu_client()"
+        tried = subprocess.run(
+            [sys.executable, "-c", start], check=False, capture_output=True, timeout=60
+        )
+        said = re.search(r"^[EF]\d+ .*?\] (.*)", tried.stderr.decode(errors="replace"), re.M)
+        if tried.returncode and said:
+            raise ConfigError(
+                f"the variable XLA_FLAGS is {shown(flags)}, which XLA refuses ({said[1]:.200}): "
+                "correct it, or unset it"
+            )
 
 
 def memory() -> int:

@@ -71,8 +71,10 @@ def main() -> None:
             "this system cannot give a process a core of its own: run the benchmark on Linux"
         )
     core = max(os.sched_getaffinity(0))
-    with command_line.refusals(), run_folder.claimed_folder(command.out) as folder:
-        (scale if command.scaling else compare)(command, folder, core)
+    with command_line.refusals():
+        machine.try_settings()
+        with run_folder.claimed_folder(command.out) as folder:
+            (scale if command.scaling else compare)(command, folder, core)
     print(f"Results: {folder}")
 
 

@@ -54,6 +54,7 @@ def main() -> None:
 
         inputs = new_inputs(command.run)
         machine.check_memory(inputs.config.least_bytes)
+        machine.use_cpu_devices(1)
         if inputs.tokens is not None:
             print(column_view(inputs, inputs.tokens))
         tokens = first_sequence(inputs)

@@ -124,6 +124,7 @@ def run(command: StudyCommand, interrupts: Interrupts) -> None:
     out, every = command.folder, command.every
     if command.readme:
         atomic_files.between(command.readme, study_pages.SUMMARY)
+    machine.try_settings()
     study_folder.claim(out, "fast studies" if command.fast else "all studies")
     with atomic_files.locked(out):
         rows = study_folder.rows_of(out, every)

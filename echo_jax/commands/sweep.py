@@ -171,6 +171,7 @@ def run(command: SweepCommand, out: Path, interrupts: Interrupts) -> None:
     study, failures = command.study, []
     for point in study.points:
         machine.check_memory(point.config.seeds * point.config.least_bytes)
+    machine.try_settings()
     study_folder.claim(out, "a sweep")
     with atomic_files.locked(out):
         (rows,) = study_folder.rows_of(out, {NAME: study}).values()
