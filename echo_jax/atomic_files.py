@@ -70,6 +70,14 @@ def read_bytes(
         raise StorageError(f"{path} cannot be read ({error.strerror}): {fix}") from error
 
 
+def check_no_link(folder: Path) -> None:
+    """Raise StorageError for a link in the place of a folder that is written to."""
+    if folder.is_symlink():
+        raise StorageError(
+            f"{folder} is a link, and nothing behind a link is changed: put a folder in its place"
+        )
+
+
 def write_json(path: Path, values: dict[str, Any]) -> None:
     """Write a JSON file whose last field, `file_digest`, is the digest of the others."""
     signed = values | {"file_digest": digest_of(values)}

@@ -273,6 +273,7 @@ def write_page(folder: Path, cards: Sequence[Card]) -> Path:
     texts |= {folder / "README.md": markdown_page(page), folder / "index.html": html_page(page)}
     for path in texts:
         atomic_files.check_generated(path)
+    atomic_files.check_no_link(folder / "figures")
     card_file.make_folder(folder / "figures")
     for path, text in texts.items():
         atomic_files.write_generated(path, text)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from echo_jax import machine
 from echo_jax.config import RunConfig, TaskConfig, changed
 from echo_jax.exceptions import ConfigError, shown
 from echo_jax.runs.run_folder import Inputs, column_inputs
@@ -25,6 +26,8 @@ from echo_jax.runs.vocabulary import (
     listed,
     unknown_value,
 )
+
+COPIES = 6  # as bytes, as text, as text to be split (4 bytes a character)
 
 
 class Column(NamedTuple):
@@ -148,6 +151,12 @@ def _read_text(path: Path) -> str:
         if not path.is_file():  # a pipe or a device may never end
             raise ConfigError(
                 f"file {path} does not exist or is not a regular file: use the name of a CSV file"
+            )
+        size = path.stat().st_size
+        if COPIES * size > machine.memory():
+            raise ConfigError(
+                f"file {path} has {size / 2**30:,.1f} GiB, and reading it takes at least {COPIES} "
+                f"times that, of {machine.memory() / 2**30:,.1f}: use a part of the file"
             )
         data = path.read_bytes()
         text = data.decode("utf-8-sig")

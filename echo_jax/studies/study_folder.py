@@ -33,6 +33,8 @@ def claim(out: Path, kind: str) -> None:
         )
     try:
         for folder in (out, out / "rows", out / "figures"):
+            if folder != out:
+                atomic_files.check_no_link(folder)
             folder.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         why = getattr(error, "strerror", "there is a NUL in its name")

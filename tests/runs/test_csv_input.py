@@ -284,3 +284,10 @@ def test_the_memory_of_the_reader_does_not_grow_with_a_word_without_end():
     assert held < 2**16
     assert peak < 2**20
     assert np.array_equal(reader.feed(b" 7 "), [-1, 7])
+
+
+def test_a_file_larger_than_memory_is_refused_by_its_size(tmp_path):
+    with (tmp_path / "endless.csv").open("wb") as file:
+        file.truncate(2**40)  # sparse: it takes no room
+    with pytest.raises(ConfigError, match=r"endless\.csv has 1,024\.0 GiB, and reading it takes"):
+        read_column(tmp_path / "endless.csv")

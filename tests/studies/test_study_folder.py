@@ -49,6 +49,17 @@ def test_a_folder_that_cannot_be_claimed_is_left_as_it_is(tmp_path, name, conten
     assert [path.read_text() for path in files] == [content] * bool(content)
 
 
+@pytest.mark.parametrize("name", ["rows", "figures"])
+def test_a_link_to_elsewhere_is_not_followed(tmp_path, name):
+    elsewhere, out = tmp_path / "elsewhere", tmp_path / "out"
+    for folder in (elsewhere, out):
+        folder.mkdir()
+    (out / name).symlink_to(elsewhere)
+    with pytest.raises(StorageError, match=f"out/{name} is a link, and nothing behind a link is"):
+        study_folder.claim(out, KINDS[0])
+    assert not any(elsewhere.iterdir())
+
+
 def test_the_rows_of_a_study_are_those_of_its_grid_points_in_their_order(tmp_path):
     study, few = STUDIES["parts"], fast(STUDIES["parts"])
     rows, others = study_rows(study), study_rows(few)
