@@ -88,12 +88,24 @@ def read_json(path: Path, fix: str = "restore it, or start a new run") -> dict[s
     """Read a file of `write_json`, without its digest; StorageError, ending in `fix`, otherwise."""
     data = read_bytes(path, JSON_LIMIT)
     try:
-        values = json.loads(data)
+        values = parse_json(data)
         if values.pop("file_digest") == digest_of(values):
             return values
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
         pass
     raise StorageError(f"{path} is damaged, its digest is not that of its content: {fix}")
+
+
+def parse_json(data: bytes | str) -> Any:
+    """The value of a JSON text; ValueError also for a name that stands twice in an object."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        values = dict(pairs)
+        if len(values) < len(pairs):
+            raise ValueError("a name stands twice in an object")
+        return values
+
+    return json.loads(data, object_pairs_hook=unique)
 
 
 def write_csv(path: Path, columns: dict[str, list]) -> None:

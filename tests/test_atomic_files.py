@@ -28,7 +28,11 @@ def test_a_json_file_is_believed_only_with_its_digest(tmp_path):
     path = tmp_path / "a.json"
     atomic_files.write_json(path, {"b": [1, 2.5, None], "a": "é"})
     assert atomic_files.read_json(path) == {"b": [1, 2.5, None], "a": "é"}
-    values = json.loads(path.read_text())
+    text = path.read_text()
+    path.write_text(text.replace("{", '{"b": 7, ', 1))  # the second one would be believed
+    with pytest.raises(StorageError, match=r"a\.json is damaged"):
+        atomic_files.read_json(path)
+    values = json.loads(text)
     path.write_text(json.dumps(values | {"b": [1, 2.5, 0]}))
     with pytest.raises(StorageError, match=r"a\.json is damaged, its digest is not"):
         atomic_files.read_json(path)

@@ -53,6 +53,8 @@ class BenchmarkCommand:
         for name in self.peers:
             if name not in RACING:
                 raise ConfigError(f"peer {name} is unknown: use some of {', '.join(RACING)}")
+        if self.limit is not None and not self.limit.strip():
+            raise ConfigError("--limit '' names no program: give the command that runs it")
         if self.rounds < 2:
             raise ConfigError(f"rounds {self.rounds} is below 2: use 2 or more, one has no spread")
 

@@ -217,6 +217,11 @@ def arriving(reader: "TokenReader") -> Iterator[tuple["np.ndarray", bool]]:
     except InputError as error:
         yield error.tokens, False
         raise
+    except OSError as error:
+        raise ConfigError(
+            f"the standard input cannot be read ({error.strerror}): send numbers to it, as with a "
+            "pipe"
+        ) from error
 
 
 def follows_report(network: "Trained", windows: int) -> str:

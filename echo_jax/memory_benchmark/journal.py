@@ -96,7 +96,7 @@ class Journal:
         text = atomic_files.read_bytes(path, atomic_files.JSON_LIMIT) if path.exists() else b""
         with contextlib.suppress(ValueError, TypeError, KeyError, StorageError, RecursionError):
             for number, written in enumerate(text.splitlines()):
-                line = json.loads(written)
+                line = atomic_files.parse_json(written)
                 rest = {name: value for name, value in line.items() if name != "digest"}
                 weights = atomic_files.read_bytes(self._weights(number), WEIGHTS_LIMIT)
                 whole = atomic_files.digest(weights) == line["weights"]

@@ -121,10 +121,11 @@ def read(path: Path) -> Card:
     data = atomic_files.read_bytes(path, atomic_files.JSON_LIMIT, fix="use the NAME.json of a card")
     try:
         card = msgspec.json.decode(data)
+        atomic_files.parse_json(data)  # refuses a name that stands twice
         validate(card)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is not valid JSON ({error}): {FIX}") from error
     return card
 

@@ -3,6 +3,7 @@
 import contextlib
 import math
 import os
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -101,6 +102,14 @@ def read(path: Path, form: bytes, shapes: Any, fix: str) -> dict[str, Any]:
     """
     size = size_of(shapes)
     machine.check_memory(size)
+    begins = atomic_files.read_bytes(path, len(form) + 8, whole=False, fix=fix)
+    kind, _, number = form.rpartition(b" ")
+    version = re.match(kind + rb" (\d{1,8})\n", begins)
+    if version and int(version[1]) > int(number):
+        raise StorageError(
+            f"{path} is of a newer format, {version[1].decode()}, than this echo_jax reads, "
+            f"{int(number)}: update echo_jax"
+        )
     data = atomic_files.read_bytes(path, size + OVERHEAD, fix=fix)
     start = len(form) + len(atomic_files.digest(b"")) + 1
     if data[:start] != form + atomic_files.digest(data[start:]).encode() + b"\n":

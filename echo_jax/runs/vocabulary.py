@@ -19,19 +19,19 @@ UNSEEN = -1
 LONGEST = 100
 """Characters that a value may have."""
 
-_WHOLE = re.compile(r"[+-]?[0-9]+")
+_WHOLE = re.compile(r"[+-]?[0-9]+(\.0*)?")
 
 
 @dataclasses.dataclass(frozen=True)
 class Vocabulary:
     """The different values of a column, in the order of their tokens.
 
-    words   7 007 -0 3 +7 -12
+    words   7 007 -0 3 +7 7.0 -12
     values  -12 0 3 7
     tokens    0 1 2 3
 
-    Whole numbers are sorted as numbers, and 007, +7 and 7 are one value; as soon as one value is no
-    whole number, all are text, sorted as text.
+    Whole numbers are sorted as numbers, and 007, +7, 7.0 and 7 are one value; as soon as one value
+    is no whole number, all are text, sorted as text.
     """
 
     values: tuple[str, ...]
@@ -66,8 +66,8 @@ class Vocabulary:
 
     @functools.cached_property
     def is_whole(self) -> bool:
-        """True if every value is a whole number."""
-        return all(map(_WHOLE.fullmatch, self.values))
+        """True if every value is a whole number, spelled without a point as `of_words` does it."""
+        return all(re.fullmatch(r"[+-]?[0-9]+", value) for value in self.values)
 
     @functools.cached_property
     def _tokens(self) -> Mapping[str, int]:
@@ -128,7 +128,7 @@ def _shortest(word: str) -> str:
     """The shortest spelling of a whole number in ASCII digits; any other word unchanged."""
     if not _WHOLE.fullmatch(word):
         return word
-    digits = word.lstrip("+-").lstrip("0") or "0"
+    digits = word.partition(".")[0].lstrip("+-").lstrip("0") or "0"
     return f"-{digits}" if word[0] == "-" and digits != "0" else digits
 
 

@@ -1,10 +1,11 @@
 """An external program that does the job as fast as can be, and prints its time."""
 
+import math
 import re
 import shlex
 import subprocess
 
-from echo_jax.exceptions import ConfigError
+from echo_jax.exceptions import ConfigError, shown
 from echo_jax.speed_benchmark.worker import pinned
 
 
@@ -29,13 +30,18 @@ def microseconds(printed: str) -> float:
         done in 3 s, 22.4 us               22.4
 
     Raises:
-      ConfigError: the line has no number.
+      ConfigError: the line has no number, or none above 0.
     """
     number = r"[-+]?\d+\.?\d*(?:[eE][-+]?\d+)?"
     last = (printed.strip().splitlines() or [""])[-1]
     found = re.findall(rf"us_per_update\s+({number})", last) or re.findall(number, last)[-1:]
     if not found:
         raise ConfigError(
-            f"the limit's last line {last!r} has no number: print microseconds per update there"
+            f"the limit's last line {shown(last)} has no number: print microseconds per update"
         )
-    return float(found[0])
+    if not 0 < (time := float(found[0])) < math.inf:
+        raise ConfigError(
+            f"the limit's last line {shown(last)} gives {time:g}, which is no time: print "
+            "microseconds per update there, above 0"
+        )
+    return time

@@ -173,7 +173,7 @@ def missing(points: Sequence[GridPoint], rows: Iterable[ResultRow]) -> list[Grid
 def _decoded(line: bytes) -> ResultRow:
     """The row of a line; ValueError or ValidationError where it has none."""
     try:
-        values = json.loads(line)
+        values = atomic_files.parse_json(line)
     except (ValueError, RecursionError):
         values = None
     if not (isinstance(values, dict) and values.pop("digest", None) == _digest(values)):

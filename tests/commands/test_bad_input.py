@@ -170,6 +170,7 @@ SHOW = """
 """
 
 BENCHMARK = """
+--limit ''                   | --limit '' names no program: give the command that runs it
 --rounds 1                   | --rounds 1 is below 2: use 2 or more, one has no spread
 --peers nosuch               | peer nosuch is unknown: use some of echo_jax, linen
 --out plain                  | out plain is a folder that exists already, and nothing is
@@ -231,6 +232,15 @@ def test_a_bad_command_line_is_refused_soon_in_a_process_of_its_own(place, comma
     assert done.stdout == ""
     assert snapshot(place) == before
     assert seconds < 5
+
+
+def test_an_input_that_cannot_be_read_is_one_sentence(place, call, monkeypatch):
+    def refuse(*_):
+        raise OSError(9, "Bad file descriptor")
+
+    monkeypatch.setattr("echo_jax.commands.predict.os.read", refuse)
+    said = call("predict.py", "plain", "--stream", cwd=place, status=2)
+    assert_one_sentence(said.stderr, "the standard input cannot be read (Bad file desc")
 
 
 ENDLESS = 10**5000

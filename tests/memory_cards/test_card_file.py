@@ -100,6 +100,7 @@ def test_a_card_is_written_again_only_over_itself_and_never_over_what_somebody_c
         (b"[" * 100_000, "is not valid JSON"),
         (b'{"schema": ' + b"1" * 5000 + b"}", "is not valid JSON"),
         (b'{"schema": ' + b"9" * 300 + b"}", "..., and this version of echo_jax reads 1 alone"),
+        (b'{"schema": 1, "cell": {"a": 1, "a": 2}}', "is not valid JSON (a name stands twice"),
         (b"[]", "the card is wrong (expected `object`, got `array`)"),
     ],
 )  # fmt: skip

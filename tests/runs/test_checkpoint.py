@@ -79,6 +79,16 @@ def test_a_longer_run_goes_on_from_the_checkpoint_and_another_run_does_not(tmp_p
         checkpoint.load(tmp_path / "run", Inputs(other), saved[0])
 
 
+def test_a_checkpoint_of_a_later_format_is_said_to_be_newer_and_not_damaged(tmp_path, saved):
+    write(tmp_path / "run", saved)
+    path = tmp_path / "run" / "checkpoint.msgpack"
+    later = path.read_bytes().replace(b"checkpoint 1", b"checkpoint 12", 1)
+    for data in (later, later + bytes(2**22)):  # and it may be larger than those of today
+        path.write_bytes(data)
+        with pytest.raises(StorageError, match="is of a newer format, 12, than this"):
+            checkpoint.load(tmp_path / "run", Inputs(CONFIG), saved[0])
+
+
 def test_metrics_are_the_same_lines_however_they_were_cut_and_come_back_bit_for_bit():
     values = np.array([[0.05, 1 / 3, np.pi * 1e-8, 4.60517, 1e30], [0, 1, np.nan, np.inf, 2e-45]])
     values = values.astype(np.float32)

@@ -17,7 +17,8 @@ TENS = Vocabulary(("-10", "0", "10", "200"))
         (["10", "9", "-10", "-9"], ("-10", "-9", "9", "10")),
         (["10", "9", "x"], ("10", "9", "x")),
         (["007", "+7", "7", " -0", "+00 "], ("0", "7")),
-        (["007", "7", "7.0"], ("007", "7", "7.0")),
+        (["007", "7.0", "7.", "10.00", "-0.0"], ("0", "7", "10")),
+        (["007", "7", "7.5"], ("007", "7", "7.5")),
     ],
 )
 def test_whole_numbers_are_sorted_and_spelled_as_numbers_unless_some_value_is_text(words, values):
@@ -26,14 +27,25 @@ def test_whole_numbers_are_sorted_and_spelled_as_numbers_unless_some_value_is_te
 
 @pytest.mark.parametrize(
     ("word", "token"),
-    [("10", 2), ("010", 2), ("+10", 2), (" 10\t", 2), ("\n+0010\r\n", 2), ("-0", 1), ("+00", 1)],
+    [
+        ("10", 2),
+        ("010", 2),
+        ("+10", 2),
+        (" 10\t", 2),
+        ("\n+0010\r\n", 2),
+        ("-0", 1),
+        ("+00", 1),
+        ("10.0", 2),
+        ("+10.", 2),
+    ],
 )
 def test_every_spelling_of_a_whole_number_has_its_token(word, token):
     assert TENS.token(word) == token
 
 
 @pytest.mark.parametrize(
-    "word", ["", "+", "--10", "1_0", "1 0", "10.0", "1e1", "\u0660", "\uff11\uff10", "²", "0x0"]
+    "word",
+    ["", "+", "--10", "1_0", "1 0", "1.5", ".0", "1e1", "\u0660", "\uff11\uff10", "²", "0x0"],
 )
 def test_what_only_resembles_a_whole_number_has_no_token_and_makes_all_values_text(word):
     assert TENS.token(word) is None
@@ -44,6 +56,8 @@ def test_what_only_resembles_a_whole_number_has_no_token_and_makes_all_values_te
 
 def test_values_are_integers_where_all_of_them_are_and_else_exact_spellings():
     assert [TENS.value(token) for token in range(4)] == [-10, 0, 10, 200]
+    early = Vocabulary(("1.0", "2.0"))  # early run folders have such values
+    assert [early.value(0), early.token("1.0"), early.token("1")] == ["1.0", 0, None]
     mixed = Vocabulary(("7", "x"))
     assert [type(TENS.value(0)), mixed.value(0)] == [int, "7"]
     assert [mixed.token(word) for word in ("7", " x ", "007", "X")] == [0, 1, None, None]

@@ -68,6 +68,9 @@ def test_the_limit_is_read_from_the_last_line(printed, expected):
     for without in ("", "12.5 us\ndone\n"):
         with pytest.raises(ConfigError, match="has no number: print"):
             limit_program.microseconds(without)
+    for no_time in ("us_per_update 0", "done in -3 us", "1e999"):
+        with pytest.raises(ConfigError, match="which is no time: print microseconds per update"):
+            limit_program.microseconds(no_time)
 
 
 @pytest.mark.slow

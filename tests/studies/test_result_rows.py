@@ -80,6 +80,7 @@ REFUSED = [
     (lambda line: line.replace(b"network", b"netw\xff\xferk"), OTHER_DIGEST),
     (lambda line: b"[" * 100_000, OTHER_DIGEST),
     (lambda line: line[: line.index(b', "digest"')] + b"}", OTHER_DIGEST),
+    (lambda line: line.replace(b"{", b'{"cell": "", ', 1), OTHER_DIGEST),
     ({"date": 5}, "Expected `date`, got `int` - at `$.date`"),
     ({"bytes": "5"}, "Expected `int`, got `str` - at `$.bytes`"),
     ({"by_seed": {}}, "Object missing required field `seed` - at `$.by_seed`"),
