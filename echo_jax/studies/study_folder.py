@@ -31,10 +31,10 @@ def claim(out: Path, kind: str) -> None:
             "the current folder is no place for rows and pages: name a folder of their own with "
             "--out"
         )
+    for folder in (out / "rows", out / "figures"):
+        atomic_files.check_no_link(folder)
     try:
         for folder in (out, out / "rows", out / "figures"):
-            if folder != out:
-                atomic_files.check_no_link(folder)
             folder.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         why = getattr(error, "strerror", "there is a NUL in its name")
