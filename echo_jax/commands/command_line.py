@@ -34,6 +34,18 @@ _WORDINGS = (
 )  # fmt: skip
 """Messages of tyro, and the sentences that they become."""
 
+_FAILURES = {
+    "RESOURCE_EXHAUSTED|Out of memory":
+        "the run needs more memory than there is: use smaller sizes or fewer seeds",
+    "JAX flag|for environment|Unable to initialize backend":
+        "jax cannot start ({}): correct or unset the JAX_ variable that says so",
+    rf"^\[Errno {errno.ENOSPC}\]":
+        "the standard output cannot be written (No space left on device): send it elsewhere",
+    rf"^\[Errno {errno.ENOENT}\][^:]*$":  # as os.getcwd raises it, without a name
+        "the current folder is not there any more: change to another one",
+}  # fmt: skip
+"""Errors by their messages, and the sentences that they become."""
+
 
 def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
     """Parse a command line into a command dataclass; a bad one ends in one sentence and exit 2.
@@ -126,20 +138,14 @@ def refusals(typed: Mapping[str, str] | None = None) -> Iterator[None]:
         yield
     except ConfigError as error:
         fail(_as_typed(str(error), typed or {}))
-    except OSError as error:
-        hung_up = isinstance(error, BrokenPipeError)  # the reader of the output, as after `head`
-        if not hung_up and error.errno != errno.ENOSPC:
-            raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if hung_up:
-            sys.exit(1)
-        fail("the standard output cannot be written (No space left on device): send it elsewhere")
     except Exception as error:
-        if re.search("RESOURCE_EXHAUSTED|Out of memory", str(error)):
-            fail("the run needs more memory than there is: use smaller sizes or fewer seeds")
-        if re.search("JAX flag|for environment|Unable to initialize backend", str(error)):
-            reason = str(error).splitlines()[0].rstrip(".")
-            fail(f"jax cannot start ({reason}): correct or unset the JAX_ variable that says so")
+        if isinstance(error, OSError) and (error.errno in (errno.ENOSPC, errno.EPIPE)):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):  # the reader of the output ended, as after `head`
+            sys.exit(1)
+        for pattern, sentence in _FAILURES.items():
+            if re.search(pattern, str(error)):
+                fail(sentence.format(str(error).splitlines()[0].rstrip(".")))
         raise
 
 

@@ -3,6 +3,7 @@
 import gc
 import os
 import signal
+import sys
 import time
 
 STARTED = time.perf_counter()
@@ -16,5 +17,8 @@ def begin() -> None:
     no backend, and a wrong one would end the import of matplotlib.
     """
     os.environ.pop("MPLBACKEND", None)
+    for name in ("stdout", "stderr"):  # closed: a file that is opened later would get its number
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     gc.disable()

@@ -23,3 +23,36 @@ def test_jax_that_cannot_start_is_told_before_anything_is_made(
     assert said.stderr.startswith(f"error: {VARIABLES[variable]}")
     assert said.stderr.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+RUN = [
+    "train.py", "--length", 10, "--vocab-size", 8, "--window", 3, "--batch", 2, "--hidden", 6,
+    "--sequences", 20, "--evaluation-sequences", 20, "--out", "run",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", [RUN, ["train.py", "--help"], ["study.py"]], ids=lambda x: x[-1])
+def test_without_a_standard_output_a_command_does_what_it_does(tmp_path, line):
+    shell = ["sh", "-c", '"$@" >&- 2>&-', "sh"]
+    execute(*line, cwd=tmp_path, prefix=shell)
+    assert (tmp_path / "run" / "curve.png").exists() == (line is RUN)
+
+
+GONE = "error: the current folder is not there any more: change to another one\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("study.py parts", GONE),
+        ("sweep.py --lag 1", GONE),
+        ("probe.py --cell mine:Cell", GONE),
+        ("calibrate.py --cell mine:Cell", GONE),
+        ("train.py --out run", "error: out run cannot be created (No such file or directory): use"),
+    ],
+)
+def test_a_current_folder_that_was_deleted_is_told(tmp_path, line, sentence):
+    shell = ["sh", "-c", 'mkdir gone && cd gone && rmdir ../gone && exec "$@"', "sh"]
+    said = execute(*line.split(), cwd=tmp_path, prefix=shell, status=2)
+    assert said.stderr.startswith(sentence)
+    assert said.stderr.count("\n") == 1
