@@ -13,22 +13,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from echo_jax.config import GENERATOR
+from echo_jax.config import GENERATOR, SETTINGS
 from echo_jax.exceptions import ConfigError, reason, shown
-
-SETTINGS = {
-    "jax_default_prng_impl": GENERATOR,
-    "jax_threefry_partitionable": True,
-    "jax_random_seed_offset": 0,
-    "jax_enable_custom_prng": False,
-    "jax_enable_x64": False,
-    "jax_numpy_rank_promotion": "allow",
-    "jax_numpy_dtype_promotion": "standard",
-    "jax_default_matmul_precision": None,
-    "eager_constant_folding": False,
-    "jax_disable_most_optimizations": False,
-}
-"""Settings of jax that determine numbers, and the values that all results are computed with."""
 
 REFUSED = (
     "JAX_DISABLE_JIT", "JAX_DEBUG_NANS", "JAX_DEBUG_INFS", "JAX_NO_TRACING", "JAX_NO_EXECUTION",
@@ -100,7 +86,7 @@ def set_up_jax() -> None:
         os.environ.pop(name.upper(), None)
         if setting is not None:
             os.environ[name.upper()] = str(setting)
-        if jax:
+        if jax and name in jax.config.values:  # not every version has all of them
             jax.config.update(name, setting)
 
 

@@ -8,6 +8,7 @@ from run_folders import OWN, make_run, sign_json
 from running import execute
 
 from echo_jax import atomic_files, machine
+from echo_jax.config import SETTINGS
 from echo_jax.runs import run_folder
 
 HOSTILE = {
@@ -27,12 +28,12 @@ SMALL = ["--length", "10", "--vocab-size", "8", "--batch", "2", "--sequences", "
 def test_settings_are_those_of_all_results_whatever_the_environment_and_the_program_say(
     monkeypatch,
 ):
-    for name in machine.SETTINGS:
+    for name in SETTINGS:
         monkeypatch.setenv(name.upper(), "nonsense")
     jax.config.update("jax_threefry_partitionable", False)
     jax.config.update("jax_default_prng_impl", "rbg")
     machine.set_up_jax()
-    for name, setting in machine.SETTINGS.items():
+    for name, setting in SETTINGS.items():
         assert jax.config.values[name] == setting
         assert os.environ.get(name.upper(), "None") == str(setting)
 
@@ -68,7 +69,7 @@ def test_a_run_in_a_hostile_environment_is_the_same_run(tmp_path):
         execute("train.py", *SMALL, "--out", name, cwd=tmp_path, env=os.environ | environment)
         found.append(atomic_files.read_json(tmp_path / name / "result.json")["digest"])
     assert found[0] == found[1]
-    assert {name.upper() for name in machine.SETTINGS} - {"JAX_ENABLE_CUSTOM_PRNG"} == set(HOSTILE)
+    assert {name.upper() for name in SETTINGS} - {"JAX_ENABLE_CUSTOM_PRNG"} == set(HOSTILE)
 
 
 @pytest.mark.slow

@@ -69,7 +69,7 @@ def build(name: str, args: dict[str, Any]) -> nn.RNNCellBase:
         return cell_class(**args)
     except ConfigError:
         raise
-    except (Exception, SystemExit) as error:  # user code may raise anything
+    except BaseException as error:  # user code may raise anything
         where = f"{user_cell.location(cell_class, '__call__', error)}: " if ":" in name else ""
         raise ConfigError(
             f"{where}cell {name!r} cannot be built ({reason(error)}): give it other "

@@ -50,7 +50,7 @@ def check(
             _check_numbers(candidate)
     except ConfigError:
         raise
-    except (Exception, SystemExit) as error:  # user code may raise anything
+    except BaseException as error:  # user code may raise anything
         candidate.refuse(step_error(error), error=error)
 
 
@@ -98,7 +98,7 @@ def _check_finite(candidate: Candidate, params: Any, start: Carry, inputs: chex.
 
     try:
         gradient, trace = jax.jit(jax.grad(total, (0, 1), has_aux=True))(params, inputs)
-    except Exception as error:  # user code may raise anything
+    except BaseException as error:  # user code may raise anything
         candidate.refuse(
             f"has no gradient ({reason(error)}): leave out what jax does not "
             "differentiate in reverse, such as integer parameters, while_loop and callbacks",
@@ -175,7 +175,7 @@ def _check_hoisted(
         found = jax.jit(unrolled)(fed)
         last_carry = jax.tree.map(lambda leaf: leaf[COMPARED - 1], trace[0])
         same = _close(found, (last_carry, trace[1][:COMPARED]), ROUNDED)
-    except Exception as error:  # user code may raise anything
+    except BaseException as error:  # user code may raise anything
         candidate.refuse(
             f"fails in project or unroll ({reason(error)}): let them take what "
             "echo_jax.cells.scan.HoistedCell says, or give them other names",

@@ -9,7 +9,7 @@ from echo_jax.cells.lstm import ChronoLSTMCell, LSTMCell
 from echo_jax.cells.min_gru import MinGRUCell
 from echo_jax.cells.user_cell import import_cell
 from echo_jax.config import NetworkConfig
-from echo_jax.exceptions import ConfigError
+from echo_jax.exceptions import ConfigError, reason
 
 CELLS: dict[str, type[nn.RNNCellBase]] = {
     "lstm": LSTMCell,
@@ -41,8 +41,9 @@ def build_cell(config: NetworkConfig, window: int) -> nn.RNNCellBase:
     found = cell_class(config.cell)
     try:
         return found(features=config.hidden_size)  # type: ignore[call-arg]
-    except TypeError as error:
+    except BaseException as error:  # user code may raise anything
         raise ConfigError(
-            f"cell {config.cell!r} cannot be built with features={config.hidden_size} ({error}): "
-            "give it a field `features` and a default for every other one"
+            f"cell {config.cell!r} cannot be built with features={config.hidden_size} "
+            f"({reason(error)}): give it a field `features` and a default for every other "
+            "one"
         ) from error

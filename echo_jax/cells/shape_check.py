@@ -115,7 +115,7 @@ def traced(candidate: Candidate, batch: int) -> dict[str, Any]:
         step = jax.eval_shape(candidate.step, params, carry, x)
     except ConfigError:
         raise
-    except (Exception, SystemExit) as error:  # user code may raise anything
+    except BaseException as error:  # user code may raise anything
         candidate.refuse(step_error(error), error=error)
     if not (isinstance(step, tuple) and len(step) == 2):
         candidate.refuse(
@@ -135,7 +135,7 @@ def _traced_start(candidate: Candidate, batch: int) -> Carry:
     method = "initialize_carry"
     try:
         carry = jax.eval_shape(lambda: candidate.start(batch))
-    except (Exception, SystemExit) as error:  # user code may raise anything
+    except BaseException as error:  # user code may raise anything
         candidate.refuse(
             f"fails in initialize_carry ({reason(error)}): define it to return an array, "
             "or a tree of arrays, for any rng and an input shape (batch, features)",

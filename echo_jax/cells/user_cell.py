@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
+import jax
 from flax import linen as nn
 
+from echo_jax.config import SETTINGS
 from echo_jax.exceptions import ConfigError, reason
 
 MOVED = {"echo_jax.controls": "echo_jax.cells.known_memory"}
@@ -33,9 +35,10 @@ def import_cell(name: str) -> type[nn.RNNCellBase]:
     module_name = MOVED.get(module_name, module_name)
     here = str(Path.cwd())
     sys.path.insert(0, here)
+    before = dict(jax.config.values)
     try:
         found = getattr(importlib.import_module(module_name), class_name)
-    except (Exception, SystemExit) as error:  # user code may raise anything
+    except BaseException as error:  # user code may raise anything
         line = next(_users_lines(traceback.extract_tb(error.__traceback__)), "")
         if isinstance(error, SyntaxError) and error.filename and is_the_users(error.filename):
             line = f"{shown(error.filename)}:{error.lineno}"
@@ -45,6 +48,12 @@ def import_cell(name: str) -> type[nn.RNNCellBase]:
         ) from error
     finally:
         sys.path.remove(here)
+    for option, setting in SETTINGS.items():
+        if before.get(option) == setting != (value := jax.config.values.get(option)):
+            raise ConfigError(
+                f"cell {name!r} sets {option} to {value} where it is imported, and all results are "
+                f"computed with {setting}: leave that out"
+            )
     if not (isinstance(found, type) and issubclass(found, nn.RNNCellBase)):
         own = isinstance(found, type) and is_the_users(_file_of(found))
         raise ConfigError(

@@ -56,11 +56,14 @@ def main() -> None:
     """Run the command of the command line."""
     command = command_line.parse(CalibrateCommand)
     with command_line.refusals():
-        from echo_jax.memory_benchmark.chosen_cell import choose
+        from echo_jax.host import time_limit
+        from echo_jax.memory_benchmark.chosen_cell import choose, trace
 
+        arguments = command.cell, command.cell_args
+        time_limit.try_apart(command.cell, trace, *arguments, STREAM.vocab_size)
         machine.use_cpu_devices(None)
         compilation_cache.use_compilation_cache()  # every repeat compiles the same programs
-        cell = choose(command.cell, command.cell_args)
+        cell = choose(*arguments)
         cell.check(STREAM)
         text = table(command, [repeat(cell.module, i) for i in range(command.repeats)])
         print(text)

@@ -21,7 +21,7 @@ from tyro.conf import Positional
 
 from echo_jax import machine
 from echo_jax.commands import command_line
-from echo_jax.config import LARGEST
+from echo_jax.config import LARGEST, RunConfig
 from echo_jax.exceptions import ConfigError
 from echo_jax.host import compilation_cache
 from echo_jax.report.text_tables import table
@@ -105,7 +105,8 @@ def main() -> None:
             _, words, lines = csv_input.read_column(command.csv, command.column)
         inputs = run_folder.read_inputs(command.folder, with_tokens=False)
         tokens = vocabulary.encode(inputs.vocabulary, words, lines, command.unknown)
-        networks = load(command)
+        run_folder.check_cell_named(command.folder, inputs, command.cell)
+        networks = load(command, inputs.config)
         if command.explain:
             print(follows_report(networks[0], command.windows), flush=True)
         elif command.beyond:
@@ -117,13 +118,16 @@ def main() -> None:
                 print(*answers(tokens), sep=" " if command.csv is None else "\n", flush=True)
 
 
-def load(command: PredictCommand) -> list["Trained"]:
+def load(command: PredictCommand, config: RunConfig) -> list["Trained"]:
     """The network that is asked for; with --beyond and no --seed those of all seeds.
 
     Prints to standard error that the training goes on, or that there are other networks.
     """
+    from echo_jax.core.network import build_network
+    from echo_jax.host import time_limit
     from echo_jax.runs import predictor
 
+    time_limit.try_apart(config.network.cell, build_network, config)
     machine.use_cpu_devices(1)
     if command.compilation_cache:
         compilation_cache.use_compilation_cache()

@@ -151,10 +151,14 @@ def make_report(folder: Path, readme: Path | None) -> None:
 
 def make_cards(command: ProbeCommand) -> None:
     """Build and check every cell, then measure one after the other."""
-    from echo_jax.memory_benchmark.chosen_cell import choose
+    from echo_jax.host import time_limit
+    from echo_jax.memory_benchmark.chosen_cell import choose, trace
 
     machine.use_cpu_devices(None)
     arguments = command.cell_args or ("",) * len(command.cells)
+    for cell_name, own_arguments in zip(command.cells, arguments, strict=True):
+        size = command.chosen.vocab_size
+        time_limit.try_apart(cell_name, trace, cell_name, own_arguments, size)
     try:
         cells = [choose(*each) for each in zip(command.cells, arguments, strict=True)]
         own = [cell.card_name(command.chosen, command.seed) for cell in cells]

@@ -178,8 +178,12 @@ def run(command: SweepCommand, out: Path, interrupts: Interrupts) -> None:
         waiting = result_rows.missing(study.points, rows)
         if waiting:  # a network that cannot be built is refused before any is trained
             from echo_jax.core import network
+            from echo_jax.host import time_limit
 
-            for config in {changed(each.config, seeds=1, seed=0, sequences=1) for each in waiting}:
+            alone = {changed(each.config, seeds=1, seed=0, sequences=1) for each in waiting}
+            for name, config in {config.network.cell: config for config in alone}.items():
+                time_limit.try_apart(name, network.build_network, config)
+            for config in alone:
                 network.build_network(config)
         print(plan({NAME: waiting}), flush=True)
         if waiting:

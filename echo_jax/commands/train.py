@@ -122,11 +122,14 @@ def claimed(command: TrainCommand) -> Iterator[tuple[Path, Inputs]]:
 
 def run(command: TrainCommand, folder: Path, inputs: Inputs, interrupts: Interrupts) -> None:
     """Import jax, check the run against its folder, and train; a stop says how to go on."""
+    from echo_jax.core.network import build_network
+    from echo_jax.host import time_limit
     from echo_jax.runs import curve_figure, job, seed_blocks
     from echo_jax.runs.train_run import train_run
 
     if command.compilation_cache:
         compilation_cache.use_compilation_cache()
+    time_limit.try_apart(inputs.config.network.cell, build_network, inputs.config)
     machine.use_cpu_devices(min(command.devices or machine.cores(), inputs.config.seeds))
     note = run_folder.other_bits(folder) if command.resume else None
     begun = job.begin(

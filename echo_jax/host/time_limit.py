@@ -1,16 +1,20 @@
-"""A time limit around the compilation of a user's cell."""
+"""Limits around a user's cell: of the time that it takes, and of what it does to the process."""
 
 import concurrent.futures
+import contextlib
 import functools
+import multiprocessing
+import os
 import sys
 import threading
 from collections.abc import Callable, Collection
-from typing import TypeVar
+from multiprocessing.connection import Connection
+from typing import Any, TypeVar
 
 from flax import linen as nn
 
 from echo_jax.cells import cell_check, user_cell
-from echo_jax.exceptions import TooLongError
+from echo_jax.exceptions import ConfigError, TooLongError
 
 Result = TypeVar("Result")
 
@@ -24,6 +28,57 @@ def check_cell(
     """`cell_check.check` within `CHECK_SECONDS`; TooLongError beyond them."""
     check = functools.partial(cell_check.check, cell, name, input_size, other_sizes)
     compile_within(CHECK_SECONDS, check, cell, name)
+
+
+def try_apart(name: str, build: Callable[..., Any], *arguments: Any) -> None:
+    """Call a function that imports and traces a cell in a process of its own, if it is a user's.
+
+    An error that it raises is left to the call in this process. ConfigError if the process ends, or
+    is not done within `CHECK_SECONDS`: so would this one.
+    """
+    if ":" not in name or name.startswith("echo_jax."):
+        return
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    work = (theirs, CHECK_SECONDS, build, arguments)
+    process = context.Process(target=_attempt, args=work, daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        line = ours.recv() if ours.poll(CHECK_SECONDS + 60) else ""
+    except EOFError:
+        process.join()
+        raise ConfigError(
+            f"cell {name!r} ends the process that imports and traces it, with status "
+            f"{process.exitcode}: leave out os._exit and what else ends or crashes Python"
+        ) from None
+    finally:
+        process.kill()
+        process.join()
+    if line is not None:
+        raise ConfigError(
+            f"{f'{line}: ' if line else ''}cell {name!r} is not imported and traced within "
+            f"{CHECK_SECONDS:g} s: leave out what waits or never ends"
+        )
+
+
+def _attempt(
+    pipe: Connection, seconds: float, build: Callable[..., Any], arguments: tuple[Any, ...]
+) -> None:
+    """Send None when the function is done, or else the line of the user's file that runs."""
+    main = threading.get_ident()
+
+    def late() -> None:
+        pipe.send(user_cell.line_at(sys._current_frames()[main]) or "")
+
+    for stream in (0, 1, 2):
+        os.dup2(os.open(os.devnull, os.O_RDWR), stream)
+    clock = threading.Timer(seconds, late)
+    clock.daemon = True
+    clock.start()
+    with contextlib.suppress(BaseException):
+        build(*arguments)
+    pipe.send(None)
 
 
 def compile_within(

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from flax import linen as nn
 
-from echo_jax.cells import cell_arguments
+from echo_jax.cells import cell_arguments, shape_check
 from echo_jax.exceptions import ConfigError
 from echo_jax.host import time_limit
 from echo_jax.memory_benchmark import protocol, tasks
@@ -68,3 +68,8 @@ def choose(name: str, arguments: str = "") -> ChosenCell:
             "False, None, and lists of them"
         ) from error
     return ChosenCell(name, given, args, module)
+
+
+def trace(name: str, arguments: str, input_size: int) -> None:
+    """Build a cell and trace its steps, which runs whatever Python code it has."""
+    shape_check.check_shapes(choose(name, arguments).module, name, input_size)

@@ -1,5 +1,6 @@
 import sys
 
+import jax
 import pytest
 
 from echo_jax.cells import user_cell
@@ -36,6 +37,7 @@ def test_a_class_is_found_in_the_current_folder_and_located_in_its_file(written)
         ("inside", "def f():\n    1 / 0\nf()\n", rf"inside.py:2: .*\(ZeroDivision.*\): {MEND}"),
         ("lacks", f"import no_such_module\n{CELL}", rf"lacks.py:1: .*\(ModuleNot.*\): {MEND}"),
         ("exits", f"{CELL}raise SystemExit(0)\n", r"exits.py:6: .*\(SystemExit: 0\): put what it"),
+        ("bare", f"{CELL}raise BaseException\n", rf"bare.py:6: .*\(BaseException\): {MEND}"),
         ("other", "x = 1\n\nclass Mine:\n    pass\n", f"other.py:3: cell 'other:Mine' {DERIVE}"),
         ("plain", "def Mine():\n    pass\n", f"cell 'plain:Mine' {DERIVE}"),
         ("lost", "x = 1\n", rf"cell 'lost:Mine' cannot be imported \(AttributeError: .*\): {NAME}"),
@@ -46,6 +48,17 @@ def test_a_file_without_a_cell_is_refused_with_its_line(written, module, source,
     with pytest.raises(ConfigError, match=f"^{sentence}") as refusal:
         user_cell.import_cell(f"{module}:Mine")
     assert "\n" not in str(refusal.value)
+
+
+def test_a_module_that_changes_how_jax_computes_is_refused(written):
+    written("doubles", f"import jax\njax.config.update('jax_enable_x64', True)\n{CELL}")
+    try:
+        with pytest.raises(
+            ConfigError, match="sets jax_enable_x64 to True where it is imported, and"
+        ):
+            user_cell.import_cell("doubles:Mine")
+    finally:
+        jax.config.update("jax_enable_x64", False)
 
 
 def test_a_module_that_is_not_there_is_refused():

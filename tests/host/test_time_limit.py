@@ -1,5 +1,8 @@
+import contextlib
 import functools
+import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -8,7 +11,7 @@ from pathlib import Path
 import broken_cells
 import pytest
 
-from echo_jax.exceptions import TooLongError
+from echo_jax.exceptions import ConfigError, TooLongError
 from echo_jax.host import time_limit
 
 FOLDER = Path(broken_cells.__file__).parent
@@ -63,3 +66,35 @@ def test_a_program_ends_at_once_though_a_compilation_goes_on(cell, seconds):
     sentence = rf"broken_cells\.py:\d+: cell 'broken_cells:{cell}' {COMPILE} {seconds} s: .*"
     assert re.fullmatch(f"first\n{sentence}", done.stdout)
     assert time.monotonic() - began < seconds + 25
+
+
+def act(what):
+    """What the module of a user's cell may do."""
+    if what == "exit":
+        os._exit(0)
+    if what == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if what == "wait":
+        time.sleep(1000)
+    raise BaseException(what)
+
+
+@pytest.mark.parametrize(
+    ("what", "sentence"),
+    [
+        ("exit", "ends the process that imports and traces it, with status 0: leave out"),
+        ("kill", "ends the process that imports and traces it, with status -9: leave"),
+        (
+            "wait",
+            r"test_time_limit.py:\d+: cell 'mine:Cell' is not imported and traced within",
+        ),
+        ("raise", None),
+    ],
+)
+def test_a_cell_that_would_end_or_stop_the_process_does_so_to_another_one(
+    monkeypatch, what, sentence
+):
+    monkeypatch.setattr(time_limit, "CHECK_SECONDS", 0.2)
+    refused = pytest.raises(ConfigError, match=sentence) if sentence else contextlib.nullcontext()
+    with refused:
+        time_limit.try_apart("mine:Cell", act, what)
