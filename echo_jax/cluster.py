@@ -219,6 +219,8 @@ def workers(
         raise ConfigError(
             f"--cluster needs Dask ({error}): install it with pip install 'echo_jax[cluster]'"
         ) from error
+    for name in ("distributed", "distributed.client"):  # what goes wrong is said in one sentence
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     settings = {
         "distributed.scheduler.worker-saturation": 1.0,
         "distributed.scheduler.allowed-failures": DEATHS,
