@@ -289,12 +289,14 @@ def _jobqueue(path: Path) -> Any:
     import dask
     import dask_jobqueue
     import yaml
+    from dask_jobqueue.local import LocalCluster
 
     classes = {
         name.removesuffix("Cluster").lower(): found
         for name, found in vars(dask_jobqueue).items()
-        if name.endswith("Cluster")
+        if name.endswith("Cluster") and name != "JobQueueCluster"
     }
+    classes["local"] = LocalCluster  # its jobs are run by the shell, at once: to try a file out
     try:
         contents = yaml.safe_load(path.read_text(encoding="utf-8"))
         workers, ((system, settings),) = contents["workers"], contents["jobqueue"].items()

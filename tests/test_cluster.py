@@ -3,6 +3,7 @@
 import contextlib
 import importlib.metadata
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -30,10 +31,14 @@ TRAIN = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-def free_port():
+def free_port_number():
     with socket.create_server(("127.0.0.1", 0)) as server:
         return server.getsockname()[1]
+
+
+@pytest.fixture
+def free_port():
+    return free_port_number()
 
 
 @pytest.fixture
@@ -240,6 +245,68 @@ def test_a_job_queue_of_a_yaml_file_runs_a_sweep(tmp_path):
         "workers: 1\njobqueue: {local: {cores: 1, memory: 1GB, processes: 1}}\n"
     )
     execute("sweep.py", *SWEEP, "--out", "queued", "--cluster", "queue.yaml", cwd=tmp_path)
+    assert len(result_rows.read(tmp_path / "queued" / "rows" / "sweep.jsonl")) == 3
+
+
+SLURM = """
+ClusterName=one
+SlurmctldHost={host}(127.0.0.1)
+SlurmUser={user}
+AuthType=auth/slurm
+CredType=cred/slurm
+SlurmctldPort={ports[0]}
+SlurmdPort={ports[1]}
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.pid
+StateSaveLocation={folder}
+SlurmdSpoolDir={folder}
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+ReturnToService=2
+MpiDefault=none
+NodeName={host} NodeAddr=127.0.0.1 CPUs={cores} RealMemory=8000 State=UNKNOWN
+PartitionName=main Nodes=ALL Default=YES State=UP
+"""
+
+
+@pytest.fixture
+def slurm(tmp_path, monkeypatch):
+    """SLURM with one node: this machine."""
+    if not (shutil.which("slurmctld") and shutil.which("slurmd") and os.getuid() == 0):
+        pytest.skip("needs slurm-wlm, and root to start it")
+    folder = tmp_path / "slurm"
+    folder.mkdir()
+    host, cores = socket.gethostname().partition(".")[0], machine.cores()
+    ports = [free_port_number(), free_port_number()]
+    settings = {"host": host, "user": "root", "ports": ports, "folder": folder, "cores": cores}
+    (folder / "slurm.conf").write_text(SLURM.format(**settings))
+    (folder / "slurm.key").write_bytes(os.urandom(1024))
+    (folder / "slurm.key").chmod(0o600)
+    monkeypatch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    daemons = [subprocess.Popen([name, "-D"], **quiet) for name in ("slurmctld", "slurmd")]
+    for _ in range(60):
+        state = subprocess.run(
+            ["sinfo", "-h", "-o", "%T"], capture_output=True, check=False, timeout=60
+        )
+        if state.stdout.strip() == b"idle":
+            break
+        time.sleep(0.5)
+    yield
+    stop(daemons)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_slurm_runs_a_sweep(tmp_path, slurm):
+    settings = (
+        f"cores: 1, memory: 2GB, queue: main, walltime: '00:05:00', interface: lo, "
+        f"log-directory: {tmp_path / 'logs'}"
+    )
+    (tmp_path / "slurm.yaml").write_text(f"workers: 1\njobqueue: {{slurm: {{{settings}}}}}\n")
+    execute("sweep.py", *SWEEP, "--out", "queued", "--cluster", "slurm.yaml", cwd=tmp_path)
     assert len(result_rows.read(tmp_path / "queued" / "rows" / "sweep.jsonl")) == 3
 
 
