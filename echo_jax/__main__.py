@@ -5,6 +5,7 @@ import importlib
 import sys
 
 from echo_jax import machine
+from echo_jax.exceptions import printable
 from echo_jax.host import process_start
 
 COMMANDS = {
@@ -31,7 +32,9 @@ def main(command: str | None = None) -> None:
             sys.exit(0)
         if command not in COMMANDS:
             known = ", ".join(COMMANDS)
-            print(f"error: {command} is not a command: use one of {known}", file=sys.stderr)
+            print(
+                f"error: {printable(command)} is not a command: use one of {known}", file=sys.stderr
+            )
             sys.exit(2)
         del sys.argv[1]
     module = importlib.import_module(f"echo_jax.commands.{command}")

@@ -9,7 +9,6 @@ import dataclasses
 import datetime
 import os
 import platform
-import shlex
 import statistics
 import sys
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any
 from echo_jax import atomic_files, machine
 from echo_jax.commands import command_line
 from echo_jax.config import to_dict
-from echo_jax.exceptions import ConfigError
+from echo_jax.exceptions import ConfigError, printable
 from echo_jax.runs import run_folder
 from echo_jax.speed_benchmark import limit_program, race, scaling, whole_process
 from echo_jax.speed_benchmark.peers import MANY_SEEDS, PEERS, RACING, SEEDS
@@ -66,7 +65,7 @@ def main() -> None:
         command_line.fail("--peers has no value: give one or several after it")
     if command.draw:
         with command_line.refusals():
-            print(f"Figure: {scaling.draw(command.draw)}")
+            print(f"Figure: {printable(str(scaling.draw(command.draw)))}")
         return
     if not hasattr(os, "sched_setaffinity"):
         command_line.fail(
@@ -77,7 +76,7 @@ def main() -> None:
         machine.try_settings()
         with run_folder.claimed_folder(command.out) as folder:
             (scale if command.scaling else compare)(command, folder, core)
-    print(f"Results: {folder}")
+    print(f"Results: {printable(str(folder))}")
 
 
 def compare(command: BenchmarkCommand, folder: Path, core: int) -> None:
@@ -123,7 +122,7 @@ def scale(command: BenchmarkCommand, folder: Path, core: int) -> None:
     print(scaling.table(rows))
     values = {"command": sys.argv[1:], "before": before, "after": after, "points": rows}
     atomic_files.write_json(folder / "scaling.json", values)
-    again = f"{command_line.program('benchmark')} --draw {shlex.quote(str(folder))}"
+    again = f"{command_line.program('benchmark')} --draw {command_line.quoted(folder)}"
     with command_line.drawing_last(again):
         scaling.draw(folder)
 

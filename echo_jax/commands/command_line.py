@@ -98,6 +98,15 @@ def program(command: str) -> str:
     return f"{INSTALLED} {command}"
 
 
+def quoted(*words: object) -> str:
+    """Words as a shell reads them, none of which a terminal obeys."""
+    escaped = (ascii(str(word))[1:-1].replace("'", "\\'") for word in words)
+    return " ".join(
+        shlex.quote(str(word)) if str(word).isprintable() else f"$'{each}'"
+        for word, each in zip(words, escaped, strict=True)
+    )
+
+
 def given_flags(arguments: Sequence[str] | None = None) -> dict[str, str]:
     """The flags of a command line: by their names, without a `no-`, how they were typed."""
     given = sys.argv[1:] if arguments is None else arguments
@@ -187,9 +196,9 @@ def _as_typed(sentence: str, typed: Mapping[str, str]) -> str:
     with --hidden typed: hidden size 0 is below 1 -> --hidden 0 is below 1
     """
     for flag in typed:
-        words = flag.removeprefix("--").replace("-", " ")
+        words = re.escape(flag.removeprefix("--").replace("-", " "))
         field = rf"^{words} (True )?|(?<![\w-]){words} (?=-?\d)"  # the first, or before a number
-        sentence = re.sub(field, f"{flag} ", sentence)
+        sentence = re.sub(field, flag.replace("\\", r"\\") + " ", sentence)
     return re.sub(r"--[\w-]+", lambda flag: typed.get(flag[0], flag[0]), sentence)
 
 

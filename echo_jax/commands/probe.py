@@ -7,7 +7,6 @@ echo-jax probe --report cards/                             # one page over all c
 
 import dataclasses
 import datetime
-import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,7 @@ import tyro
 
 from echo_jax import atomic_files, machine
 from echo_jax.commands import command_line
-from echo_jax.exceptions import ConfigError, TooLongError
+from echo_jax.exceptions import ConfigError, TooLongError, printable
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.memory_benchmark import protocol
 from echo_jax.memory_benchmark.protocol import FULL, PROTOCOLS, Protocol
@@ -124,10 +123,10 @@ def main() -> None:
     with command_line.refusals():
         if command.validate:
             card = card_file.read(command.validate)
-            print(card_file.comparable(card, set(protocol.hashes())))
+            print(printable(card_file.comparable(card, set(protocol.hashes()))))
         elif command.draw:
             paths = card_file.draw(card_file.read(command.draw), command.draw.parent)
-            print(f"Drawn: {', '.join(map(str, paths))}")
+            print(printable(f"Drawn: {', '.join(map(str, paths))}"))
         elif command.report:
             make_report(command.report, command.readme)
         else:
@@ -146,7 +145,7 @@ def make_report(folder: Path, readme: Path | None) -> None:
         if readme:
             table = all_cards_page.summary_table(cards)
             atomic_files.put_between(readme, CARDS.name, table)
-    print(f"Page: {page}")
+    print(printable(f"Page: {page}"))
 
 
 def make_cards(command: ProbeCommand) -> None:
@@ -175,7 +174,7 @@ def make_cards(command: ProbeCommand) -> None:
             finished.get(name) or make_card(command, name, cell) for name, cell in named.items()
         ]
     except TooLongError as error:  # its compilation goes on in a thread
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         command_line.leave(2)
     if len(made) > 1:
         print(f"\n{compare_two.side_by_side(made)}")
@@ -222,7 +221,7 @@ def finished_cards(
     if len(found) == len(named):
         return {}
     for name in found:
-        print(f"{name}: {command.out / name}.json is there already, and stays")
+        print(printable(f"{name}: {command.out / name}.json is there already, and stays"))
     return found
 
 
@@ -254,10 +253,10 @@ def make_card(command: ProbeCommand, name: str, cell: "ChosenCell") -> card_file
     lines = [list(line) for line in card_text.glance(card)]
     print(f"\n{text_tables.table(lines, left=(0, 1, 2))}\n", flush=True)  # the disk may be full
     paths = [card_file.write(card, command.out)]
-    again = f"{command_line.program('probe')} --draw {shlex.quote(str(paths[0]))}"
+    again = f"{command_line.program('probe')} --draw {command_line.quoted(paths[0])}"
     with command_line.drawing_last(again):
         paths += card_file.draw(card, command.out)
-    print(f"Card: {', '.join(map(str, paths))}", flush=True)
+    print(printable(f"Card: {', '.join(map(str, paths))}"), flush=True)
     if stopped in card["not_measured"].values():
         print(
             f"The card is incomplete because {stopped}. Move it, and the same command goes on "

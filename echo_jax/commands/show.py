@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 from echo_jax import machine
 from echo_jax.commands import command_line
 from echo_jax.config import PARTS, Part, RunConfig
-from echo_jax.exceptions import ConfigError
+from echo_jax.exceptions import ConfigError, printable
 from echo_jax.report.text_tables import table
 from echo_jax.runs import explanation
 from echo_jax.runs.run_folder import Inputs
@@ -48,7 +48,7 @@ def main() -> None:
                 raise ConfigError(f"{flag} has no effect with --curve: leave it out")
             from echo_jax.runs import curve_figure
 
-            print(f"Figure: {curve_figure.draw(command.curve)}", flush=True)
+            print(f"Figure: {printable(str(curve_figure.draw(command.curve)))}", flush=True)
             return
         from echo_jax.runs.csv_input import new_inputs
 
@@ -88,13 +88,14 @@ def column_view(inputs: Inputs, tokens: "np.ndarray") -> str:
     counts = np.bincount(tokens, minlength=vocab_size)
     rows = [["value", "token", "times", "share"]]
     for token in np.argsort(-counts, kind="stable")[:COMMON].tolist():
-        value, times = str(inputs.vocabulary.value(token)), counts[token]
+        value, times = printable(str(inputs.vocabulary.value(token))), counts[token]
         rows.append([value, str(token), f"{times:,}", f"{times / length:.2%}"])
     more = f"\n... and {vocab_size - COMMON:,} more values" if vocab_size > COMMON else ""
     baseline = majority_baseline(tokens)
     return (
-        f"Column {data.column} of {data.csv}: {length:,} values, {vocab_size:,} different; the "
-        f"last {data.held_out:.0%} are held out.\nThe most common:\n{table(rows)}{more}\n"
+        f"Column {printable(f'{data.column} of {data.csv}')}: {length:,} values, {vocab_size:,} "
+        f"different; the last {data.held_out:.0%} are held out.\n"
+        f"The most common:\n{table(rows)}{more}\n"
         f"Majority baseline: accuracy {baseline.accuracy:.2%}; loss {baseline.loss:.4f} nats, "
         "the entropy.\n"
     )

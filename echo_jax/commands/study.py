@@ -18,7 +18,7 @@ import tyro
 
 from echo_jax import atomic_files, machine
 from echo_jax.commands import command_line
-from echo_jax.exceptions import ConfigError
+from echo_jax.exceptions import ConfigError, printable
 from echo_jax.host.interrupts import Interrupts, StoppedError
 from echo_jax.report import text_tables
 from echo_jax.report.number_formats import percent
@@ -90,7 +90,9 @@ def main() -> None:
         if not (command.names or command.all):
             print(listing(command))
             return
-        with stoppable(f"{command_line.program('study')} {shlex.join(sys.argv[1:])}") as interrupts:
+        with stoppable(
+            f"{command_line.program('study')} {command_line.quoted(*sys.argv[1:])}"
+        ) as interrupts:
             run(command, interrupts)
 
 
@@ -149,7 +151,7 @@ def run(command: StudyCommand, interrupts: Interrupts) -> None:
                 print(text_tables.section_text(sections[name]), flush=True)
         write_page(command, rows, sections)
         refuse_failures(failures, out)
-    print(f"Page: {out / study_folder.PAGE}")
+    print(f"Page: {printable(str(out / study_folder.PAGE))}")
 
 
 def plan(waiting: Mapping[str, Sequence[GridPoint]], fast: bool = False) -> str:

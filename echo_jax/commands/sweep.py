@@ -28,7 +28,7 @@ from echo_jax.config import (
     TrainingConfig,
     changed,
 )
-from echo_jax.exceptions import ConfigError
+from echo_jax.exceptions import ConfigError, printable
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.report import text_tables
 from echo_jax.studies import result_rows, study_folder, study_pages
@@ -160,7 +160,7 @@ def main() -> None:
     with command_line.refusals():
         now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
         out = command.out or Path("runs") / f"{now}-sweep"
-        again = f"{command_line.program('sweep')} {shlex.join(sys.argv[1:])}"
+        again = f"{command_line.program('sweep')} {command_line.quoted(*sys.argv[1:])}"
         again += f" --out {out}" * (command.out is None)
         with stoppable(again) as interrupts:
             run(command, out, interrupts)
@@ -198,4 +198,4 @@ def run(command: SweepCommand, out: Path, interrupts: Interrupts) -> None:
         print(text_tables.section_text(section))
         study_pages.write(out, "A sweep", rows, [section], again)
         refuse_failures(failures, out)
-    print(f"Page: {out / study_folder.PAGE}")
+    print(f"Page: {printable(str(out / study_folder.PAGE))}")

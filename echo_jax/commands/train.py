@@ -8,7 +8,6 @@ echo-jax train --resume runs/part4               # go on where a run was stopped
 import contextlib
 import dataclasses
 import functools
-import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -143,7 +142,7 @@ def run(command: TrainCommand, folder: Path, inputs: Inputs, interrupts: Interru
         print(note, file=sys.stderr)
     watch = Stopwatch()
     watch.seconds["import"] = time.perf_counter() - STARTED
-    quoted = shlex.quote(str(folder))
+    quoted = command_line.quoted(folder)
     resume = f"{command_line.program('train')} --resume {quoted}"
     try:
         if command.cluster or (folder / seed_blocks.FOLDER).exists():

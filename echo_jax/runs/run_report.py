@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from echo_jax.config import ADDED_LATER, RunConfig
+from echo_jax.exceptions import printable
 from echo_jax.report.text_tables import table
 from echo_jax.runs.explanation import explain
 
@@ -25,7 +26,7 @@ def describe(config: RunConfig) -> str:
     last = f" to {config.seed + config.seeds - 1}" if config.seeds > 1 else ""
     source = f"integers below {task.vocab_size}"
     if config.data.csv is not None:
-        source = f"values of {config.data.csv}, {task.vocab_size} different"
+        source = f"values of {printable(config.data.csv)}, {task.vocab_size} different"
     changed = [  # of the options that a simple run does not need
         f"{field.name.replace('_', ' ')} {getattr(section, field.name)}"
         for section in (task, network, training)

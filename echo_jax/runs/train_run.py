@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from echo_jax.cluster import Executor
 from echo_jax.core.evaluation import Evaluation
 from echo_jax.core.training import TrainState
+from echo_jax.exceptions import printable
 from echo_jax.host.chunk_loop import chunks
 from echo_jax.host.compiled_programs import Programs, compile_programs
 from echo_jax.host.interrupts import Interrupts
@@ -82,7 +83,7 @@ def finish(
     """Write the result and say what it is; `spent` is the time, and the kinds of the devices."""
     found = write_result(job, log, scored, *spent)
     say(run_report.full_report(job.config, found))
-    say(f"Run folder: {job.folder}")
+    say(printable(f"Run folder: {job.folder}"))
 
 
 def train(job: Job, programs: Programs, interrupts: Interrupts) -> tuple[TrainState, History]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from echo_jax import atomic_files, statistics
-from echo_jax.exceptions import ConfigError
+from echo_jax.exceptions import ConfigError, printable
 from echo_jax.report.html_page import html_page
 from echo_jax.report.markdown_page import markdown_page, markdown_summary
 from echo_jax.report.page import Figure, Page, Section, computed
@@ -58,7 +58,7 @@ def _figure(name: str, chart: Chart, rows: Sequence[ResultRow]) -> Figure | None
         with drawing():
             shown = svg(figure(chart, rows), name)
     except ConfigError as error:
-        print(f"{name}: {error}; then the same command makes it", file=sys.stderr)
+        print(printable(f"{name}: {error}; then the same command makes it"), file=sys.stderr)
         return None
     said = caption(chart)
     said = f"{said[0].upper()}{said[1:]}."

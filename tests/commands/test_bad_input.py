@@ -7,6 +7,7 @@ as a user runs them.
 import dataclasses
 import fcntl
 import os
+import re
 import resource
 import shlex
 
@@ -18,6 +19,7 @@ from running import execute
 
 import echo_jax
 from echo_jax import atomic_files, config, machine
+from echo_jax.commands import command_line
 from echo_jax.config import NetworkConfig, RunConfig
 from echo_jax.exceptions import ConfigError
 from echo_jax.runs import run_folder
@@ -211,6 +213,31 @@ def test_a_bad_command_line_is_one_sentence_compiles_nothing_and_leaves_nothing(
     assert said.stdout == ""
     assert len(COMPILED) == compiled
     assert snapshot(place) == before
+
+
+ODD = "a\n\x1b[31m\u202eb'"
+
+
+def test_what_a_terminal_obeys_is_printed_escaped(call, place):
+    """In the names of folders and columns, in values and in the exception of a cell."""
+    make_run(place / ODD, PLAIN)
+    (place / "turned\u202e.csv").write_text("n\u202e\n" + "a\u202eb\nc\n" * 50)
+    (place / "odd.py").write_text(f"raise ValueError({ODD!r})\n")
+    said = [
+        call("train.py", "--resume", ODD, "--lag", 2, cwd=place, status=2),
+        call("train.py", "--out", ODD, cwd=place, status=2),
+        call("train.py", f"--{ODD}", cwd=place, status=2),
+        call("train.py", "--part", ODD, cwd=place, status=2),
+        call("predict.py", ODD, ODD, cwd=place, status=2),
+        call("study.py", ODD, cwd=place, status=2),
+        call("train.py", "--cell", "odd:Cell", cwd=place, status=2),
+        call("show.py", "--csv", "turned\u202e.csv", "--length", 12, cwd=place),
+    ]
+    for stdout, stderr in said:
+        assert not re.search("[\x1b\u202e]", stdout + stderr)
+        assert stderr.count("\n") <= 1
+    assert "a\\u202eb" in said[-1].stdout
+    assert command_line.quoted(ODD, "a b") == r"$'a\n\x1b[31m\u202eb\'' 'a b'"
 
 
 def test_a_good_command_line_is_not_refused_and_compiles(call, place):
