@@ -53,7 +53,10 @@ class BenchmarkCommand:
             if name not in RACING:
                 raise ConfigError(f"peer {name} is unknown: use some of {', '.join(RACING)}")
         if self.limit is not None and not self.limit.strip():
-            raise ConfigError("--limit '' names no program: give the command that runs it")
+            raise ConfigError(f"--limit {self.limit!r} names no program: give the command of one")
+        for name in ("peers", "limit", "rounds"):
+            if self.scaling and getattr(self, name) != getattr(BenchmarkCommand, name):
+                raise ConfigError(f"--{name} has no effect with --scaling: leave it out")
         if self.rounds < 2:
             raise ConfigError(f"rounds {self.rounds} is below 2: use 2 or more, one has no spread")
 

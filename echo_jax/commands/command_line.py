@@ -199,7 +199,8 @@ def _as_typed(sentence: str, typed: Mapping[str, str]) -> str:
         words = re.escape(flag.removeprefix("--").replace("-", " "))
         field = rf"^{words} (True )?|(?<![\w-]){words} (?=-?\d)"  # the first, or before a number
         sentence = re.sub(field, flag.replace("\\", r"\\") + " ", sentence)
-    return re.sub(r"--[\w-]+", lambda flag: typed.get(flag[0], flag[0]), sentence)
+    spelled = {flag: each for flag, each in typed.items() if not each.startswith("--no-")}
+    return re.sub(r"--[\w-]+", lambda flag: spelled.get(flag[0], flag[0]), sentence)
 
 
 def _sentence(box: str, known: list[str]) -> str:

@@ -33,7 +33,7 @@ from echo_jax.host.interrupts import Interrupts
 from echo_jax.report import text_tables
 from echo_jax.studies import result_rows, study_folder, study_pages
 from echo_jax.studies.catalogue import Chart, Study
-from echo_jax.studies.grid_point import grid
+from echo_jax.studies.grid_point import GridPoint, grid
 
 NAME = "sweep"  # of the rows and the figure
 
@@ -172,19 +172,12 @@ def run(command: SweepCommand, out: Path, interrupts: Interrupts) -> None:
     for point in study.points:
         machine.check_memory(point.config.seeds * point.config.least_bytes)
     machine.try_settings()
+    (rows,) = study_folder.rows_of(out, {NAME: study}).values()
+    check_networks(result_rows.missing(study.points, rows))
     study_folder.claim(out, "a sweep")
     with atomic_files.locked(out):
         (rows,) = study_folder.rows_of(out, {NAME: study}).values()
         waiting = result_rows.missing(study.points, rows)
-        if waiting:  # a network that cannot be built is refused before any is trained
-            from echo_jax.core import network
-            from echo_jax.host import time_limit
-
-            alone = {changed(each.config, seeds=1, seed=0, sequences=1) for each in waiting}
-            for name, config in {config.network.cell: config for config in alone}.items():
-                time_limit.try_apart(name, network.build_network, config)
-            for config in alone:
-                network.build_network(config)
         print(plan({NAME: waiting}), flush=True)
         if waiting:
             with executor(command.cluster, waiting, interrupts) as workers:
@@ -199,3 +192,17 @@ def run(command: SweepCommand, out: Path, interrupts: Interrupts) -> None:
         study_pages.write(out, "A sweep", rows, [section], again)
         refuse_failures(failures, out)
     print(f"Page: {printable(str(out / study_folder.PAGE))}")
+
+
+def check_networks(points: Sequence[GridPoint]) -> None:
+    """Raise ConfigError for a network that cannot be built, before any is trained."""
+    if not points:
+        return
+    from echo_jax.core.network import build_network
+    from echo_jax.host import time_limit
+
+    alone = {changed(each.config, seeds=1, seed=0, sequences=1) for each in points}
+    for name, config in {config.network.cell: config for config in alone}.items():
+        time_limit.try_apart(name, build_network, config)
+    for config in alone:
+        build_network(config)

@@ -186,10 +186,14 @@ def _place(path: Path, names: list[str], column: str | None) -> int:
             "belongs: add a line with a name above it"
         )
     column = names[0] if column is None else column.strip()
-    if names.count(column) != 1:
-        found = f"{names.count(column)} columns named" if column in names else "no column"
+    if names.count(column) > 1:
         raise ConfigError(
-            f"file {path} has {found} {shown(column)}: use --column with one of {listed(names)}"
+            f"file {path} has {names.count(column)} columns named {shown(column)}: give one "
+            "of them another name"
+        )
+    if column not in names:
+        raise ConfigError(
+            f"file {path} has no column {shown(column)}: use --column with one of {listed(names)}"
         )
     return names.index(column)
 

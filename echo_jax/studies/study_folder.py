@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from echo_jax import atomic_files
-from echo_jax.exceptions import StorageError
+from echo_jax.exceptions import StorageError, shown
 from echo_jax.studies import result_rows
 from echo_jax.studies.catalogue import Study
 from echo_jax.studies.result_rows import ResultRow
@@ -23,14 +23,15 @@ PAGE, MARKDOWN, KIND = "index.html", "README.md", "folder.json"
 def claim(out: Path, kind: str) -> None:
     """Make the folder, or check that it is of this kind, before anything is run.
 
-    StorageError where it cannot be made, is of another kind, or has a page or figure that was
-    edited since it was generated.
+    StorageError where it cannot be made, is of another kind or has files of another kind, or has a
+    page or figure that was edited since it was generated.
     """
     if os.path.abspath(out) == os.getcwd():
         raise StorageError(
             "the current folder is no place for rows and pages: name a folder of their own with "
             "--out"
         )
+    _check_content(out)
     for folder in (out / "rows", out / "figures"):
         atomic_files.check_no_link(folder)
     try:
@@ -48,6 +49,17 @@ def claim(out: Path, kind: str) -> None:
     found = atomic_files.read_json(out / KIND, fix=f"use another folder than {out}").get("kind")
     if found != kind:
         raise StorageError(f"{out} is of {found}, and this is {kind}: use another folder for it")
+
+
+def _check_content(out: Path) -> None:
+    """Raise StorageError for a folder with files that are not of studies, and no `folder.json`."""
+    if not out.is_dir() or os.path.lexists(out / KIND) or not os.access(out, os.R_OK):
+        return
+    for name in sorted(set(os.listdir(out)) - {"rows", "figures", PAGE, MARKDOWN}):
+        if not name.startswith("."):  # one that is half written
+            raise StorageError(
+                f"{out} has {shown(name)} in it and is no folder of studies: use a new folder"
+            )
 
 
 def rows_path(out: Path, name: str) -> Path:

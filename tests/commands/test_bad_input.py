@@ -70,6 +70,7 @@ HUNDRED = b"".join(b"%d\n" % (7 * i % 5) for i in range(100))
 COLUMNS = {
     "good": b"n\n" + HUNDRED,
     "two": b"a,b\n" + b"1,2\n3,4\n" * 50,
+    "twice": b"n,n\n" + b"1,2\n3,4\n" * 50,
     "latin": b"n\n1\n\xe9\n",
     "unseen": b"n\n11\n\xce\xb2\n",
 }
@@ -82,6 +83,7 @@ TRAIN = """
 --cell os:system             | cell 'os:system' is no flax.linen.RNNCellBase: derive it from that
 --cell os:nosuch             | cell 'os:nosuch' cannot be imported (AttributeError:
 --widow 5                    | --widow is not an option: use --window, or see --help
+--no-lag 1                   | --no-lag is not an option: use --lag, or see --help
 -x                           | -x is not an option: see --help for all of them
 --no-statful                 | --no-statful is not an option: use --no-stateful, or see --help
 --stateful False             | False is no value of a switch: use --name or --no-name alone
@@ -119,6 +121,7 @@ TRAIN = """
 --csv pipe                   | file pipe does not exist or is not a regular file: use the name of a
 --csv two.csv                | file two.csv has 2 columns: use --column with one of 'a', 'b'
 --csv two.csv --column c     | file two.csv has no column 'c': use --column with one of 'a', 'b'
+--csv twice.csv --column n   | file twice.csv has 2 columns named 'n': give one of them another name
 --csv latin.csv              | file latin.csv line 3 is not UTF-8: save the file as UTF-8
 --csv good.csv               | column n of good.csv: 100 values with --held-out 0.2 give 80 to train
 --csv good.csv --vocab-size 7 | column n of good.csv: vocab size 7 is not the number of its
@@ -171,8 +174,19 @@ SHOW = """
 --rows 0                     | --rows 0 is below 1: use 1 or more
 """
 
+SWEEP = """
+--lag                        | --lag has no value: give one or several after it
+--lag 1 1                    | lag 1 is given twice: give each value once
+--lag 99                     | lag 99: lag 99 reaches outside a sequence of 25: use a lag from -24
+--out taken                  | taken cannot be a folder of studies (File exists): use another
+--out plain                  | plain has 'checkpoint.msgpack' in it and is no folder of studies: use
+--cell nosuch:C --out new    | cell 'nosuch:C' cannot be imported (ModuleNotFoundError:
+"""
+
 BENCHMARK = """
---limit ''                   | --limit '' names no program: give the command that runs it
+--limit ''                   | --limit '' names no program: give the command of one
+--scaling --limit x          | --limit has no effect with --scaling: leave it out
+--scaling --rounds 3         | --rounds has no effect with --scaling: leave it out
 --rounds 1                   | --rounds 1 is below 2: use 2 or more, one has no spread
 --peers nosuch               | peer nosuch is unknown: use some of echo_jax, linen
 --out plain                  | out plain is a folder that exists already, and nothing is
@@ -184,6 +198,7 @@ STANDS_FOR = {"digits": "9" * 5000, "name": "x" * 300, "nothing": ""}
 
 TABLES = {
     "train.py": TRAIN, "predict.py": PREDICT, "show.py": SHOW, "benchmark.py": BENCHMARK,
+    "sweep.py": SWEEP,
 }  # fmt: skip
 COMMANDS = [
     (script, *map(str.strip, line.split(" | ")))
@@ -259,6 +274,11 @@ def test_a_bad_command_line_is_refused_soon_in_a_process_of_its_own(place, comma
     assert done.stdout == ""
     assert snapshot(place) == before
     assert seconds < 5
+
+
+def test_the_fix_of_a_switch_that_is_off_is_to_turn_it_on(place, call):
+    said = call("train.py", "--bptt-batches", 2, "--no-stateful", cwd=place, status=2).stderr
+    assert said.endswith("use --stateful, or --bptt-batches 1\n")
 
 
 def test_an_input_that_cannot_be_read_is_one_sentence(place, call, monkeypatch):

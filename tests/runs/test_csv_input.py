@@ -70,7 +70,7 @@ BAD_FILES = [
     ("t,x\n1,2\n", None, "has 2 columns: use --column with one of 't', 'x'"),
     ("t,price\n1,2\n", "prise", "has no column 'prise': use --column with one of 't', 'price'"),
     ("a;b\n", "x\n" * 999, "has no column 'x\\nx\\n"),
-    ("x,t,x\n1,2,3\n", "x", "has 2 columns named 'x': use --column with one of"),
+    ("x,t,x\n1,2,3\n", "x", "has 2 columns named 'x': give one of them another name"),
     ("t,x\n1,2\n3\n", "x", "line 3 has no value in column 'x': fill it or remove the line"),
     ("x\n1\n\n3\n", "x", "line 3 has no value in column 'x'"),
     ('x\n1\n""\n', "x", "line 3 has no value in column 'x'"),
