@@ -63,6 +63,7 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
     printed: IO[str] = io.StringIO()
     with contextlib.ExitStack() as stack:
         stack.enter_context(refusals(typed))
+        _check_given_once(command, given)
         if {"-h", "--help"} & set(given):  # tyro draws frames where the encoding has their parts
             printed = io.TextIOWrapper(io.BytesIO(), encoding=sys.stdout.encoding)
         else:
@@ -88,6 +89,13 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
             raise
 
 
+def _check_given_once(command: Any, given: Sequence[str]) -> None:
+    flags_of_it = [re.sub("^--no-", "--", word.partition("=")[0]) for word in given]
+    for flag in flags.names(command, once=True):
+        if flags_of_it.count(flag) > 1:
+            raise ConfigError(f"{flag} is given more than once: give it once")
+
+
 def program(command: str) -> str:
     """The words that start a command as this process was started: script, module or program."""
     started, python = Path(sys.argv[0]), sys.orig_argv[0]
@@ -100,11 +108,14 @@ def program(command: str) -> str:
 
 def quoted(*words: object) -> str:
     """Words as a shell reads them, none of which a terminal obeys."""
-    escaped = (ascii(str(word))[1:-1].replace("'", "\\'") for word in words)
-    return " ".join(
-        shlex.quote(str(word)) if str(word).isprintable() else f"$'{each}'"
-        for word, each in zip(words, escaped, strict=True)
-    )
+
+    def quote(word: str) -> str:
+        if word.isprintable():
+            return shlex.quote(word)
+        escaped = printable(re.sub(r"([\\'])", r"\\\1", word))
+        return f"$'{escaped}'"
+
+    return " ".join(quote(str(word)) for word in words)
 
 
 def given_flags(arguments: Sequence[str] | None = None) -> dict[str, str]:

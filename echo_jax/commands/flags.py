@@ -20,14 +20,14 @@ REGISTRY = ConstructorRegistry()
 """The rules below, for `tyro.cli`."""
 
 
-def names(command: Any) -> list[str]:
-    """Every flag of a command dataclass, nested fields included."""
+def names(command: Any, once: bool = False) -> list[str]:
+    """Every flag of a command dataclass, nested fields included; or those that may not repeat."""
     found: list[str] = []
     for field in dataclasses.fields(command):
         kind = getattr(field.type, "__origin__", field.type)
         if dataclasses.is_dataclass(kind):
-            found += names(kind)
-        else:
+            found += names(kind, once)
+        elif not (once and tyro.conf.UseAppendAction in getattr(field.type, "__metadata__", ())):
             name = field.name.replace("_", "-")
             found += [f"--{name}", f"--no-{name}"] if kind is bool else [f"--{name}"]
     return found

@@ -7,12 +7,12 @@ import numpy as np
 
 from echo_jax import atomic_files, machine
 from echo_jax.config import from_dict
-from echo_jax.exceptions import StorageError
+from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.report.styles import BLUE, GREY, ORANGE, drawing, png
 from echo_jax.runs import result, run_report
 from echo_jax.runs.metrics_csv import History
 from echo_jax.runs.result import Result
-from echo_jax.runs.run_folder import FIGURE, METRICS
+from echo_jax.runs.run_folder import FIGURE, METRICS, RESULT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +28,10 @@ def draw(folder: Path) -> Path:
     ConfigError where one of the two is missing or damaged, or the figure cannot be drawn.
     """
     found, path = result.read(folder), folder / METRICS
-    config = from_dict(found.config)
+    try:
+        config = from_dict(found.config)
+    except ConfigError as error:
+        raise StorageError(f"{folder / RESULT} is not the result of a run ({error})") from None
     text = atomic_files.read_bytes(path, machine.memory())
     try:
         loss, accuracy = History.of_text(config, text).curves()
