@@ -157,13 +157,16 @@ def check_memory(size: int) -> None:
 
 
 def versions() -> dict[str, str]:
-    """The versions of Python and of packages that determine a result, and the generator of keys."""
+    """What determines the bits of a result beside its inputs: versions, generator, flags of XLA."""
     import importlib.metadata
 
     packages = ("echo_jax", "jax", "jaxlib", "flax", "optax", "chex", "numpy")
     installed = {name: importlib.metadata.version(name) for name in packages}
-    generator = f"{GENERATOR}, partitionable"
-    return {"python": platform.python_version(), **installed, "generator": generator}
+    found = {"python": platform.python_version(), **installed}
+    found["generator"] = f"{GENERATOR}, partitionable"
+    if flags := os.environ.get("XLA_FLAGS"):
+        found["XLA_FLAGS"] = flags[:1000]
+    return found
 
 
 @functools.cache

@@ -48,13 +48,18 @@ def test_a_variable_for_debugging_is_refused_unless_it_is_off(call, tmp_path, mo
     machine.set_up_jax()
 
 
-def test_a_run_that_goes_on_elsewhere_is_said_to_have_other_bits_and_an_early_one_is_not(tmp_path):
+def test_a_run_that_goes_on_elsewhere_is_said_to_have_other_bits_and_an_early_one_is_not(
+    tmp_path, monkeypatch
+):
     make_run(run := tmp_path / "run", OWN)
     assert run_folder.other_bits(run) is None
-    sign_json(run / "config.json", versions=machine.versions() | {"jax": "0.9"}, device="a\033")
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
+    versions = machine.versions() | {"jax": "0.9", "XLA_FLAGS": "--mine"}
+    sign_json(run / "config.json", versions=versions, device="a\033")
     assert run_folder.other_bits(run) == (
         "bits may differ from those of one run: "
-        f"jax {jax.__version__}, before 'jax 0.9'; {machine.device_kind()}, before 'a\\x1b'"
+        f"{machine.device_kind()}, before 'a\\x1b'; jax {jax.__version__}, before 'jax 0.9'; "
+        "XLA_FLAGS None, before 'XLA_FLAGS --mine'"
     )
     early = atomic_files.read_json(run / "config.json")
     del early["versions"], early["device"]

@@ -218,10 +218,10 @@ def other_bits(folder: Path) -> str | None:
             f"{folder} has random numbers of {shown(generator)}, and they would now be those of "
             f"{here['generator']}: go on with the echo_jax that began it, or start a new run"
         )
-    pairs = [
-        (f"jax {versions.get('jax', here['jax'])}", f"jax {here['jax']}"),
-        (begun.get("device", machine.device_kind()), machine.device_kind()),
-    ]
+    pairs = [(begun.get("device", machine.device_kind()), machine.device_kind())]
+    if versions:
+        names = ("jax", "XLA_FLAGS")
+        pairs += [(f"{name} {versions.get(name)}", f"{name} {here.get(name)}") for name in names]
     differ = [f"{now}, before {shown(before)}" for before, now in pairs if before != now]
     return f"bits may differ from those of one run: {'; '.join(differ)}" if differ else None
 
