@@ -61,6 +61,9 @@ def test_a_run_that_goes_on_elsewhere_is_said_to_have_other_bits_and_an_early_on
         f"{machine.device_kind()}, before 'a\\x1b'; jax {jax.__version__}, before 'jax 0.9'; "
         "XLA_FLAGS None, before 'XLA_FLAGS --mine'"
     )
+    for malice in (7, [], {"jax": ["\033"]}):
+        sign_json(run / "config.json", versions=malice, device=malice)
+        assert "\033" not in run_folder.other_bits(run)
     early = atomic_files.read_json(run / "config.json")
     del early["versions"], early["device"]
     atomic_files.write_json(run / "config.json", early)

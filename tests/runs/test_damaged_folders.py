@@ -206,7 +206,7 @@ def wholly(**changes):
         sign_json(run / "config.json", **changes)
         fixed = atomic_files.read_json(run / "config.json")
         digests = fixed.pop("files")
-        del fixed["seed_map"], fixed["training"]["sequences"]
+        del fixed["seed_map"], fixed["training"]["sequences"], fixed["versions"], fixed["device"]
         identity = atomic_files.digest_of([fixed, digests])
         sign_checkpoint(run / "checkpoint.msgpack", inputs=identity)
 
