@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.metadata
+import json
 import os
 import shutil
 import signal
@@ -308,6 +309,28 @@ def test_slurm_runs_a_sweep(tmp_path, slurm):
     (tmp_path / "slurm.yaml").write_text(f"workers: 1\njobqueue: {{slurm: {{{settings}}}}}\n")
     execute("sweep.py", *SWEEP, "--out", "queued", "--cluster", "slurm.yaml", cwd=tmp_path)
     assert len(result_rows.read(tmp_path / "queued" / "rows" / "sweep.jsonl")) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_cards_measured_in_parts_on_workers_are_those_of_one_process(tmp_path):
+    cards = [
+        sys.executable,
+        ROOT / "tests" / "support" / "tiny_probe.py",
+        "--cell",
+        "simple",
+        "--out",
+    ]
+    for command in ([*cards, "here"], [*cards, "there", "--cluster", "local:2"]):
+        subprocess.run(command, cwd=tmp_path, check=True, timeout=300)
+    paths = sorted((tmp_path / "here").glob("*.json"))
+    assert len(paths) == 1
+    for path in paths:
+        one, other = (
+            json.loads((tmp_path / out / path.name).read_text()) for out in ("here", "there")
+        )
+        assert one["digest"] == other["digest"]
+    assert not list((tmp_path / "there").glob(".*"))
 
 
 def test_a_lost_scheduler_is_a_storage_error():

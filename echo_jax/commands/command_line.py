@@ -20,6 +20,7 @@ import tyro
 from echo_jax.commands import flags
 from echo_jax.config import PARTS
 from echo_jax.exceptions import ConfigError, printable
+from echo_jax.host.interrupts import Interrupts, StoppedError
 
 FLAT = tyro.conf.arg(name="")  # the flags of a configuration that is a field get no prefix
 INSTALLED = "echo-jax"  # the program, as pages and cards name it
@@ -167,6 +168,23 @@ def refusals(typed: Mapping[str, str] | None = None) -> Iterator[None]:
             if re.search(pattern, str(error)):
                 fail(sentence.format(str(error).splitlines()[0].rstrip(".")))
         raise
+
+
+def this_command(name: str) -> str:
+    """The command line of this process, to be pasted into a shell."""
+    return f"{program(name)} {quoted(*sys.argv[1:])}"
+
+
+@contextlib.contextmanager
+def stoppable(again: str) -> Iterator[Interrupts]:
+    """Within it, a signal ends the program after the chunk that trains, with how to go on."""
+    notice = "Stopping after the chunk that trains; a second Ctrl-C stops at once."
+    with Interrupts(notice=notice) as interrupts:
+        try:
+            yield interrupts
+        except StoppedError:
+            print(f"\nStopped; to go on: {again}", file=sys.stderr)
+            sys.exit(interrupts.exit_status)
 
 
 def _defaults(command: Any, given: list[str]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import tyro
 
 from echo_jax import atomic_files, machine
 from echo_jax.commands import command_line
-from echo_jax.exceptions import ConfigError, TooLongError, printable
+from echo_jax.exceptions import ConfigError, StorageError, TooLongError, printable
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.memory_benchmark import protocol
 from echo_jax.memory_benchmark.protocol import FULL, PROTOCOLS, Protocol
@@ -25,6 +25,7 @@ from echo_jax.memory_cards import card_file, card_text, compare_two, schema
 from echo_jax.report import styles, text_tables
 
 if TYPE_CHECKING:
+    from echo_jax.memory_benchmark.card_parts import CardPart
     from echo_jax.memory_benchmark.chosen_cell import ChosenCell
     from echo_jax.memory_benchmark.journal import Journal
 
@@ -61,6 +62,10 @@ class ProbeCommand:
     seconds: float | None = None
     """Time limit for each card, checked between evaluations. The card states what was not
     measured."""
+    cluster: str | None = None
+    """Measure parts of cards on a Dask cluster: local:N (N workers here), tcp://HOST:PORT or
+    tls://HOST:PORT (a scheduler), or a YAML file of dask-jobqueue (SLURM and others); see
+    docs/cluster.md."""
     out: Path = CARDS
     """Folder for NAME.json, NAME.md and NAME.svg of each card. Existing cards are not
     overwritten."""
@@ -101,6 +106,8 @@ class ProbeCommand:
             others = [name for name in given if name not in {flag, *beside}]
             if flag in given and others:
                 raise ConfigError(f"--{flag} makes no card: use it without --{others[0]}")
+        if self.cluster and self.seconds:
+            raise ConfigError("--seconds stops a card in this process: use it without --cluster")
         if self.readme and not self.report:
             raise ConfigError("--readme needs the folder of the cards: add --report FOLDER")
         if self.task == "copy" and self.protocol != "quick":
@@ -170,6 +177,9 @@ def make_cards(command: ProbeCommand) -> None:
         for cell in cells:
             cell.check(command.chosen)
         card_file.make_folder(command.out)
+        if command.cluster:
+            missing = {name: cell for name, cell in named.items() if name not in finished}
+            finished |= cards_of_workers(command, missing, dict(zip(names, arguments, strict=True)))
         made = [
             finished.get(name) or make_card(command, name, cell) for name, cell in named.items()
         ]
@@ -232,7 +242,7 @@ def make_card(command: ProbeCommand, name: str, cell: "ChosenCell") -> card_file
     chosen, start = command.chosen, time.perf_counter()
     print(f"{name}: {cell.title}, {chosen.seeds} seeds, protocol {chosen.name}")
     identity = identity_of(command, name, cell)
-    journal = Journal(command.out / f".{name}.measuring", {**identity, "made": machine.software()})
+    journal = Journal(command.out / f".{name}.measuring", about_of(command, name, cell))
     if len(journal):
         print(f"Going on after {len(journal)} trainings, which are in {journal.folder}")
     with (
@@ -243,20 +253,8 @@ def make_card(command: ProbeCommand, name: str, cell: "ChosenCell") -> card_file
     stopped = "its seconds were over" if stop.requested else None
     if stop.signal:
         stopped = "it was interrupted"
-    made_with = {
-        "device": machine.device(),
-        "versions": machine.versions(),
-        "date": datetime.date.today().isoformat(),
-        "seconds": {"all": round(time.perf_counter() - start, 1)},
-    }
-    card = card_file.make(identity, raw, made_with, stopped)
-    lines = [list(line) for line in card_text.glance(card)]
-    print(f"\n{text_tables.table(lines, left=(0, 1, 2))}\n", flush=True)  # the disk may be full
-    paths = [card_file.write(card, command.out)]
-    again = f"{command_line.program('probe')} --draw {command_line.quoted(paths[0])}"
-    with command_line.drawing_last(again):
-        paths += card_file.draw(card, command.out)
-    print(printable(f"Card: {', '.join(map(str, paths))}"), flush=True)
+    card = card_file.make(identity, raw, made_with(machine.device(), start), stopped)
+    show_and_write(command, card)
     if stopped in card["not_measured"].values():
         print(
             f"The card is incomplete because {stopped}. Move it, and the same command goes on "
@@ -268,6 +266,105 @@ def make_card(command: ProbeCommand, name: str, cell: "ChosenCell") -> card_file
     if stop.signal:
         sys.exit(stop.exit_status)
     return card
+
+
+def cards_of_workers(
+    command: ProbeCommand, named: "Mapping[str, ChosenCell]", arguments: Mapping[str, str]
+) -> dict[str, card_file.Card]:
+    """The cards of some cells by name, their parts measured on the workers of a cluster.
+
+    A finished part is kept beside the cards until its card is whole: the same command goes on.
+    ConfigError if parts failed, once all others are there.
+    """
+    from echo_jax.memory_benchmark.card_parts import joined, parts_of
+
+    start, made = time.perf_counter(), {}
+    parts = {
+        name: parts_of(name, cell.name, arguments[name], command.chosen, command.seed)
+        for name, cell in named.items()
+    }
+    about = {name: about_of(command, name, cell) for name, cell in named.items()}
+    failures = measure_missing_parts(command, [p for of in parts.values() for p in of], about)
+    for name, cell in named.items():
+        measured = [kept_part(command, part, about[name]) for part in parts[name]]
+        if all(measured):
+            raw = joined([found["raw"] for found in measured if found])
+            device = measured[0]["device"] if measured[0] else ""
+            identity = identity_of(command, name, cell)
+            made[name] = card_file.make(identity, raw, made_with(device, start))
+            show_and_write(command, made[name])
+            for part in parts[name]:
+                (command.out / f".{part.name}.json").unlink(missing_ok=True)
+    if failures:
+        raise ConfigError(f"{len(failures)} parts of cards failed: {'; '.join(failures)}")
+    return made
+
+
+def measure_missing_parts(
+    command: ProbeCommand, parts: "Sequence[CardPart]", about: Mapping[str, dict[str, Any]]
+) -> list[str]:
+    """Measure the parts that have no file, and write their files; a sentence for each failure."""
+    from echo_jax import cluster
+    from echo_jax.host.progress import GridProgress
+    from echo_jax.memory_benchmark.card_parts import measure_part
+
+    failures = []
+    missing = [part for part in parts if not kept_part(command, part, about[part.card])]
+    with (
+        command_line.stoppable(command_line.this_command("probe")) as stop,
+        cluster.workers(command.cluster or "", stop, print, command.cells) as workers,
+        GridProgress({part.name: 1.0 for part in missing}) as bar,
+    ):
+        for part, found, failure in workers.map(measure_part, missing):
+            bar.finished(part.name, failure or "measured")
+            if failure:
+                failures.append(f"{part.name}: {failure}")
+            else:
+                path = command.out / f".{part.name}.json"
+                atomic_files.write_json(path, {**found, "about": about[part.card]})
+    return failures
+
+
+def kept_part(
+    command: ProbeCommand, part: "CardPart", about: dict[str, Any]
+) -> dict[str, Any] | None:
+    """A part that an earlier command measured; StorageError for a file of another measurement."""
+    path = command.out / f".{part.name}.json"
+    if not path.exists():
+        return None
+    kept = atomic_files.read_json(path, fix="remove it, and it is measured again")
+    if kept["about"] != about:
+        raise StorageError(
+            f"{path} is of another cell, protocol or version: remove it, or give the card another "
+            "--name"
+        )
+    return kept
+
+
+def about_of(command: ProbeCommand, name: str, cell: "ChosenCell") -> dict[str, Any]:
+    """All that the raw rows of a card are a function of."""
+    return {**identity_of(command, name, cell), "made": machine.software()}
+
+
+def made_with(device: str, start: float) -> dict[str, Any]:
+    """The fields of a card that depend on the machine and the time."""
+    return {
+        "device": device,
+        "versions": machine.versions(),
+        "date": datetime.date.today().isoformat(),
+        "seconds": {"all": round(time.perf_counter() - start, 1)},
+    }
+
+
+def show_and_write(command: ProbeCommand, card: card_file.Card) -> None:
+    """Print a card, write it, and draw it last."""
+    lines = [list(line) for line in card_text.glance(card)]
+    print(f"\n{text_tables.table(lines, left=(0, 1, 2))}\n", flush=True)  # the disk may be full
+    paths = [card_file.write(card, command.out)]
+    again = f"{command_line.program('probe')} --draw {command_line.quoted(paths[0])}"
+    with command_line.drawing_last(again):
+        paths += card_file.draw(card, command.out)
+    print(printable(f"Card: {', '.join(map(str, paths))}"), flush=True)
 
 
 def measure(

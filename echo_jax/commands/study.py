@@ -9,7 +9,6 @@ import dataclasses
 import difflib
 import itertools
 import shlex
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,7 +18,7 @@ import tyro
 from echo_jax import atomic_files, machine
 from echo_jax.commands import command_line
 from echo_jax.exceptions import ConfigError, printable
-from echo_jax.host.interrupts import Interrupts, StoppedError
+from echo_jax.host.interrupts import Interrupts
 from echo_jax.report import text_tables
 from echo_jax.report.number_formats import percent
 from echo_jax.report.page import Section
@@ -90,22 +89,8 @@ def main() -> None:
         if not (command.names or command.all):
             print(listing(command))
             return
-        with stoppable(
-            f"{command_line.program('study')} {command_line.quoted(*sys.argv[1:])}"
-        ) as interrupts:
+        with command_line.stoppable(command_line.this_command("study")) as interrupts:
             run(command, interrupts)
-
-
-@contextlib.contextmanager
-def stoppable(again: str) -> Iterator[Interrupts]:
-    """Within it, a signal ends the program after the chunk that trains, with how to go on."""
-    notice = "Stopping after the chunk that trains; a second Ctrl-C stops at once."
-    with Interrupts(notice=notice) as interrupts:
-        try:
-            yield interrupts
-        except StoppedError:
-            print(f"\nStopped; to go on: {again}", file=sys.stderr)
-            sys.exit(interrupts.exit_status)
 
 
 def listing(command: StudyCommand) -> str:

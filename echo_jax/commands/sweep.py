@@ -18,7 +18,7 @@ import tyro
 
 from echo_jax import atomic_files, machine
 from echo_jax.commands import command_line, flags
-from echo_jax.commands.study import executor, plan, refuse_failures, run_points, stoppable
+from echo_jax.commands.study import executor, plan, refuse_failures, run_points
 from echo_jax.config import (
     PARTS,
     NetworkConfig,
@@ -160,9 +160,9 @@ def main() -> None:
     with command_line.refusals():
         now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
         out = command.out or Path("runs") / f"{now}-sweep"
-        again = f"{command_line.program('sweep')} {command_line.quoted(*sys.argv[1:])}"
+        again = command_line.this_command("sweep")
         again += f" --out {out}" * (command.out is None)
-        with stoppable(again) as interrupts:
+        with command_line.stoppable(again) as interrupts:
             run(command, out, interrupts)
 
 

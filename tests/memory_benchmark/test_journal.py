@@ -84,23 +84,11 @@ def same(one, other):
     return made_card(one, TINY)["digest"] == made_card(other, TINY)["digest"]
 
 
-DRIVER = """
-import sys
-sys.path.insert(0, {support!r})
-from tiny_cards import TINY
-from echo_jax.commands import probe
-probe.PROTOCOLS["quick"] = TINY
-if __name__ == "__main__":
-    probe.main()
-"""
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_two_cards_killed_twenty_times_are_those_of_an_undisturbed_run(tmp_path):
-    script = tmp_path / "tiny.py"
-    script.write_text(DRIVER.format(support=str(ROOT / "tests" / "support")))
-    command = [sys.executable, script, "--cell", "simple", "--cell", "gru", "--out"]
+    script = ROOT / "tests" / "support" / "tiny_probe.py"
+    command = [sys.executable, script, "--cell", "simple", "--cell", "identity-rnn", "--out"]
 
     def begin(out):
         return subprocess.Popen(

@@ -11,7 +11,7 @@ from fabricated import row
 from running import begin, execute
 from tiny_points import POINTS, TINY, found
 
-from echo_jax.commands.study import stoppable
+from echo_jax.commands.command_line import stoppable
 from echo_jax.config import changed
 from echo_jax.exceptions import ConfigError
 from echo_jax.host.compiled_programs import Timed
