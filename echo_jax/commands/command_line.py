@@ -91,10 +91,11 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
 
 
 def _check_given_once(command: Any, given: Sequence[str]) -> None:
-    flags_of_it = [re.sub("^--no-", "--", word.partition("=")[0]) for word in given]
+    words = [word.partition("=")[0] for word in given]
     for flag in flags.names(command, once=True):
-        if flags_of_it.count(flag) > 1:
-            raise ConfigError(f"{flag} is given more than once: give it once")
+        same = [word for word in words if re.sub("^--no-", "--", word) == flag]
+        if len(same) > 1:
+            raise ConfigError(f"{same[-1]} is given more than once: give it once")
 
 
 def program(command: str) -> str:
