@@ -81,8 +81,7 @@ class PredictCommand:
             )
         if self.column is not None and self.csv is None:
             raise ConfigError(f"--column {self.column} has no file: name it with --csv FILE")
-        if any(tests) and self.state is not None:
-            raise ConfigError("--state has no effect with --explain and --beyond: leave it out")
+        self._check_effects(any(tests))
         if self.state is not None and not self.state.parent.is_dir():
             raise ConfigError(
                 f"--state {self.state} would be in {self.state.parent}, which is not a folder: "
@@ -92,6 +91,14 @@ class PredictCommand:
             value = getattr(self, name)
             if value is not None and not 1 <= value <= LARGEST:
                 raise ConfigError(f"--{name} {value} is out of range: use 1 to {LARGEST}")
+
+    def _check_effects(self, tests: bool) -> None:
+        beside = {} if self.explain else {"windows": "without --explain"}
+        if tests:
+            beside |= dict.fromkeys(("state", "unknown"), "with --explain and --beyond")
+        for name, other in beside.items():
+            if getattr(self, name) != getattr(type(self), name):
+                raise ConfigError(f"--{name} has no effect {other}: leave it out")
 
 
 def main() -> None:

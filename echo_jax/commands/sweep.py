@@ -195,14 +195,19 @@ def run(command: SweepCommand, out: Path, interrupts: Interrupts) -> None:
 
 
 def check_networks(points: Sequence[GridPoint]) -> None:
-    """Raise ConfigError for a network that cannot be built, before any is trained."""
+    """Raise ConfigError for a network that cannot be built or held, before any is trained."""
     if not points:
         return
+    from echo_jax.core.many_seeds import state_shapes
     from echo_jax.core.network import build_network
     from echo_jax.host import time_limit
+    from echo_jax.runs.checkpoint import size_of
 
     alone = {changed(each.config, seeds=1, seed=0, sequences=1) for each in points}
     for name, config in {config.network.cell: config for config in alone}.items():
         time_limit.try_apart(name, build_network, config)
     for config in alone:
         build_network(config)
+    by_size = sorted(alone, key=lambda each: (each.network.hidden_size, each.task.vocab_size))
+    for config in {each.network.cell: each for each in by_size}.values():  # the largest of each
+        machine.check_memory(points[0].config.seeds * size_of(state_shapes(config)))

@@ -88,7 +88,7 @@ TRAIN = """
 --no-statful                 | --no-statful is not an option: use --no-stateful, or see --help
 --stateful False             | False is no value of a switch: use --name or --no-name alone
 --lag 1 --lag 2              | --lag is given more than once: give it once
---stateful --no-stateful     | --no-stateful is given more than once: give it once
+--stateful --no-stateful     | --stateful is given more than once: give it once
 --lag one                    | --lag one is not a whole number: use one such as 1
 --lag {digits}               | --lag is too long for a number: use one such as 1
 --lag                        | --lag has no value: give one after it
@@ -154,6 +154,8 @@ plain                        | none of values, --csv FILE, --stream, --explain a
 plain 1 --stream             | several of values, --csv FILE, --stream, --explain and --beyond N
 plain --strem                | --strem is not an option: use --stream, or see --help
 plain --explain --windows 0  | --windows 0 is out of range: use 1 to 2147483647
+plain --explain --unknown skip | --unknown has no effect with --explain
+plain 1 --windows 5          | --windows has no effect without --explain: leave it out
 plain --explain --state s    | --state has no effect with --explain
 plain 1 --unknown maybe      | --unknown maybe is unknown: use one of error, skip
 plain 1 --seed 1             | seed 1 is not in plain: use one from 0 to 0

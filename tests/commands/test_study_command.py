@@ -209,6 +209,7 @@ def test_several_values_stand_after_one_flag_or_after_a_flag_each(arguments):
 
 def test_a_sweep_needs_memory_for_all_its_seeds(tmp_path, call, monkeypatch):
     monkeypatch.setattr(machine, "memory", lambda: 3 * PARTS["context"].least_bytes)
-    said = refused(call, tmp_path, "sweep.py --sequences 1 --seeds 4 --out out")
-    assert said.endswith("use smaller sizes or fewer seeds")
+    for line in ("--sequences 1 --seeds 4", "--hidden 10 99999999"):
+        said = refused(call, tmp_path, f"sweep.py {line} --out out")
+        assert said.endswith("use smaller sizes or fewer seeds")
     assert not (tmp_path / "out").exists()
