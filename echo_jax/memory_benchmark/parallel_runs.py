@@ -17,6 +17,7 @@ import numpy as np
 from echo_jax.core import many_seeds
 from echo_jax.core.training import TrainState
 from echo_jax.host import time_limit
+from echo_jax.host.chunk_loop import chunks
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.memory_benchmark.journal import Journal
 from echo_jax.memory_benchmark.lag_training import Block, Run, Training
@@ -104,15 +105,20 @@ class ParallelRuns:
             {"task": training.task, "lag": run.lag, "rate": run.rate, "seed": run.seed}
             for run in runs
         ]
-        for _ in range(budget // self.every):
-            last_order, order = order, spread(active, self.slots, len(self.devices))
+
+        def step(held: tuple[np.ndarray, TrainState], _: int) -> tuple[Any, Block]:
+            """One block of the active runs; `held` is the run in each slot, and its state."""
+            (last_order, state), order = held, spread(active, self.slots, len(self.devices))
             if not np.array_equal(order, last_order):
                 state = _taken(state, np.argsort(last_order)[order])
             now = _taken(stacked, order)._replace(active=np.isin(order, active))
             state, *found = block(now, state)
-            seen = Block(state, *jax.device_get(found))
+            return (order, state), Block(state, *jax.device_get(found))
+
+        for chunk in chunks(step, (order, state), range(budget // self.every), 1):
+            order, state = chunk.state
             for i in active:
-                record(rows[i], seen, np.argsort(order)[i], training.number_format)
+                record(rows[i], chunk.output, np.argsort(order)[i], training.number_format)
             active = [i for i in active if not training.is_over(rows[i])]
             if self.interrupts.requested or not active:
                 break
