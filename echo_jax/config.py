@@ -35,6 +35,7 @@ SETTINGS: Mapping[str, Any] = {
     "jax_default_matmul_precision": None,
     "eager_constant_folding": False,
     "jax_disable_most_optimizations": False,
+    "jax_scan3": False,
 }
 """Settings of jax that determine numbers, and the values that all results are computed with."""
 

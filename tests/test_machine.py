@@ -21,6 +21,7 @@ HOSTILE = {
     "JAX_DEFAULT_MATMUL_PRECISION": "bfloat16",
     "EAGER_CONSTANT_FOLDING": "1",
     "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+    "JAX_SCAN3": "1",
 }
 SMALL = ["--length", "10", "--vocab-size", "8", "--batch", "2", "--sequences", "5"]
 
@@ -81,7 +82,9 @@ def test_a_run_in_a_hostile_environment_is_the_same_run(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("variable", ["JAX_PLATFORMS=nosuch", "JAX_LOG_COMPILES=maybe"])
+@pytest.mark.parametrize(
+    "variable", ["JAX_PLATFORMS=nosuch", "JAX_LOG_COMPILES=maybe", "JAX_DEFAULT_DEVICE=nosuch"]
+)
 def test_a_value_that_jax_does_not_take_is_one_sentence(tmp_path, variable):
     name, _, value = variable.partition("=")
     environment = os.environ | {name: value}

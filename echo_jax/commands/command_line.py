@@ -38,7 +38,7 @@ _WORDINGS = (
 _FAILURES = {
     "RESOURCE_EXHAUSTED|Out of memory":
         "the run needs more memory than there is: use smaller sizes or fewer seeds",
-    "JAX flag|for environment|Unable to initialize backend":
+    "JAX flag|for environment|jax.default_device|Unable to initialize backend":
         "jax cannot start ({}): correct or unset the JAX_ variable that says so",
     rf"^\[Errno {errno.ENOSPC}\]":
         "the standard output cannot be written (No space left on device): send it elsewhere",

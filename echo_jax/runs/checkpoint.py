@@ -53,16 +53,14 @@ def load(folder: Path, inputs: Inputs, shapes: Any) -> Saved | None:
     contents = load_state(folder, inputs, shapes)
     path, size = folder / METRICS, contents["metrics_bytes"]
     machine.check_memory(size)
-    metrics = atomic_files.read_bytes(path, size, whole=False)
+    fix = f"restore it, or train again with that in {CONFIG}; to predict, it is not needed"
+    metrics = atomic_files.read_bytes(path, size, whole=False, fix=fix)
     with contextlib.suppress(ValueError):
         if atomic_files.digest(metrics) == contents["metrics_digest"]:
             history = History.of_text(inputs.config, metrics)
             if history.sequences == contents["sequences"]:
                 return Saved(contents["state"], history)
-    raise StorageError(
-        f"{path} is damaged before the line at which the checkpoint stands: restore it, or train "
-        f"again with the configuration in {CONFIG}; to predict, it is not needed"
-    )
+    raise StorageError(f"{path} is damaged before the line at which the checkpoint stands: {fix}")
 
 
 def load_state(folder: Path, inputs: Inputs, shapes: Any) -> dict[str, Any]:
