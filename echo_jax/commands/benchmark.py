@@ -68,6 +68,7 @@ def main() -> None:
         command_line.fail("--peers has no value: give one or several after it")
     if command.draw:
         with command_line.refusals():
+            command_line.check_alone("--draw")
             print(f"Figure: {printable(str(scaling.draw(command.draw)))}")
         return
     if not hasattr(os, "sched_setaffinity"):

@@ -67,6 +67,7 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
         _check_given_once(command, given)
         if {"-h", "--help"} & set(given):  # tyro draws frames where the encoding has their parts
             printed = io.TextIOWrapper(io.BytesIO(), encoding=sys.stdout.encoding)
+            stack.enter_context(_columns(max(40, shutil.get_terminal_size().columns)))
         else:
             stack.enter_context(_columns(100_000))
         try:
@@ -83,7 +84,7 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
             printed.seek(0)
             if stop.code:
                 fail(_as_typed(_sentence(printed.read(), flags.names(command)), typed))
-            width = shutil.get_terminal_size().columns
+            width = max(40, shutil.get_terminal_size().columns)
             for line in re.sub(r"\n{3,}", "\n\n", printed.read()).splitlines():
                 folded = textwrap.fill(line, width, break_on_hyphens=False)
                 print(folded if len(line) > width else line)
@@ -125,6 +126,12 @@ def given_flags(arguments: Sequence[str] | None = None) -> dict[str, str]:
     given = sys.argv[1:] if arguments is None else arguments
     typed = [argument.partition("=")[0] for argument in given if argument.startswith("--")]
     return {re.sub("^--no-", "--", _canonical(flag)): flag for flag in typed}
+
+
+def check_alone(flag: str) -> None:
+    """Raise ConfigError for a flag beside one with which it has no effect."""
+    for other in sorted(given_flags().keys() - {flag}):
+        raise ConfigError(f"{other} has no effect with {flag}: leave it out")
 
 
 def fail(sentence: str) -> NoReturn:

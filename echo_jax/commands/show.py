@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 from echo_jax import machine
 from echo_jax.commands import command_line
 from echo_jax.config import PARTS, Part, RunConfig
-from echo_jax.exceptions import ConfigError, printable
+from echo_jax.exceptions import printable
 from echo_jax.report.text_tables import table
 from echo_jax.runs import explanation
 from echo_jax.runs.run_folder import Inputs
@@ -44,8 +44,7 @@ def main() -> None:
         command_line.fail(f"--rows {command.rows} is below 1: use 1 or more")
     with command_line.refusals():
         if command.curve:
-            for flag in sorted(command_line.given_flags().keys() - {"--curve"}):
-                raise ConfigError(f"{flag} has no effect with --curve: leave it out")
+            command_line.check_alone("--curve")
             from echo_jax.runs import curve_figure
 
             print(f"Figure: {printable(str(curve_figure.draw(command.curve)))}", flush=True)

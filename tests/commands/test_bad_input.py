@@ -175,6 +175,7 @@ plain 1 --state nosuch/state | --state nosuch/state would be in nosuch, which is
 """
 
 SHOW = """
+--curve plain --rows 3       | --rows has no effect with --curve: leave it out
 --rows 0                     | --rows 0 is below 1: use 1 or more
 """
 
@@ -188,6 +189,8 @@ SWEEP = """
 """
 
 BENCHMARK = """
+--draw plain                 | plain/scaling.json cannot be read (No such file or directory): use
+--draw plain --fast          | --fast has no effect with --draw: leave it out
 --limit ''                   | --limit '' names no program: give the command of one
 --scaling --limit x          | --limit has no effect with --scaling: leave it out
 --scaling --rounds 3         | --rounds has no effect with --scaling: leave it out

@@ -46,6 +46,14 @@ def help_of(monkeypatch, capsys):
     return printed
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("columns", [0, 1, 10])
+def test_help_for_a_terminal_without_room_is_40_columns_wide(help_of, columns):
+    assert max(map(len, help_of("calibrate", columns=columns).splitlines())) <= max(
+        40, columns or 80
+    )
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_fits_the_terminal_and_shows_no_internals(name, help_of):
     for columns in (80, 120):
