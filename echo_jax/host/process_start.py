@@ -12,10 +12,9 @@ STARTED = time.perf_counter()
 def begin() -> None:
     """Let Ctrl-C end the process at once, and put the process in order.
 
-    A command with something to save installs its own handler later. The garbage collector is
-    paused: imports and tracing leave no
-    garbage, and looking for it takes 5% of the start; `train` resumes the collector. Figures have
-    settings of their own, and wrong ones would end the import of matplotlib.
+    A command with something to save installs its own handler later. Imports and tracing leave no
+    garbage, and looking for it takes 5% of the start: the collector pauses until `train` resumes
+    it. Figures have settings of their own, and wrong ones would end the import of matplotlib.
     """
     for name in ("MPLBACKEND", "MATPLOTLIBRC"):
         os.environ.pop(name, None)

@@ -88,7 +88,7 @@ TRAIN = """
 --no-statful                 | --no-statful is not an option: use --no-stateful, or see --help
 --stateful False             | False is no value of a switch: use --name or --no-name alone
 --lag 1 --lag 2              | --lag is given more than once: give it once
---stateful --no-stateful     | --stateful is given more than once: give it once
+--stateful --no-stateful     | --no-stateful is given more than once: give it once
 --lag one                    | --lag one is not a whole number: use one such as 1
 --lag {digits}               | --lag is too long for a number: use one such as 1
 --lag                        | --lag has no value: give one after it
