@@ -72,7 +72,7 @@ def read_bytes(
 
 def check_no_link(folder: Path) -> None:
     """Raise StorageError for a link in the place of a folder that is written to."""
-    if folder.is_symlink():
+    if os.path.islink(folder):
         raise StorageError(
             f"{folder} is a link, and nothing behind a link is changed: put a folder in its place"
         )

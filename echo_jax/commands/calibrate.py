@@ -5,6 +5,7 @@ echo-jax calibrate --cell gru --repeats 8       # by default 20 quick cards of t
 
 import dataclasses
 import math
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,8 @@ class CalibrateCommand:
             raise ConfigError(f"{self.out} is there already: move it, or name another file")
         if self.out and not self.out.parent.is_dir():
             raise ConfigError(f"{self.out.parent} is no folder: make it, or name another file")
+        if self.out and not os.access(self.out.parent, os.W_OK):
+            raise ConfigError(f"{self.out} cannot be written: name a file in another folder")
 
 
 def main() -> None:

@@ -87,6 +87,8 @@ class PredictCommand:
                 f"--state {self.state} would be in {self.state.parent}, which is not a folder: "
                 "create it, or use another place"
             )
+        if self.state is not None and not os.access(self.state.parent, os.W_OK):
+            raise ConfigError(f"--state {self.state} cannot be written: use another place")
         for name in ("windows", "beyond"):
             value = getattr(self, name)
             if value is not None and not 1 <= value <= LARGEST:

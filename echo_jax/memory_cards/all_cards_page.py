@@ -6,6 +6,7 @@ figures/NAME.svg     the figures of the Markdown
 """
 
 import math
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -253,8 +254,10 @@ def read_folder(folder: Path) -> list[Card]:
     Raises:
       ConfigError: the folder does not exist or has no cards, or a file in it is no valid card.
     """
-    if not folder.is_dir():
-        raise ConfigError(f"{folder} is no folder: name one that has the NAME.json of cards")
+    if not (folder.is_dir() and os.access(folder, os.R_OK | os.X_OK)):
+        raise ConfigError(
+            f"{folder} is no folder that can be read: name one that has the NAME.json of cards"
+        )
     paths = sorted(folder.glob("*.json"))
     if not paths:
         raise ConfigError(f"{folder} has no cards, which are files NAME.json: make one with probe")

@@ -130,8 +130,12 @@ class ResultRow(_Fields):
 
 def read(path: Path) -> list[ResultRow]:
     """The rows of a file, none if there is no file; StorageError for a damaged line."""
-    if not path.exists():
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
         return []
+    except OSError:
+        pass  # the next line tells why
     data = atomic_files.read_bytes(
         path, atomic_files.JSON_LIMIT, fix="use the folder of a study or sweep"
     )

@@ -7,6 +7,7 @@ README.md            the same in Markdown, with the figures
 folder.json          the kind of the folder
 """
 
+import errno
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,16 +33,7 @@ def claim(out: Path, kind: str) -> None:
             "--out"
         )
     _check_content(out)
-    for folder in (out / "rows", out / "figures"):
-        atomic_files.check_no_link(folder)
-    try:
-        for folder in (out, out / "rows", out / "figures"):
-            folder.mkdir(parents=True, exist_ok=True)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        why = getattr(error, "strerror", "there is a NUL in its name")
-        raise StorageError(
-            f"{out} cannot be a folder of studies ({why}): use another place for --out"
-        ) from error
+    _make(out)
     for path in (out / PAGE, out / MARKDOWN, *sorted((out / "figures").glob("*.svg"))):
         atomic_files.check_generated(path)
     if not os.path.lexists(out / KIND):
@@ -49,6 +41,22 @@ def claim(out: Path, kind: str) -> None:
     found = atomic_files.read_json(out / KIND, fix=f"use another folder than {out}").get("kind")
     if found != kind:
         raise StorageError(f"{out} is of {found}, and this is {kind}: use another folder for it")
+
+
+def _make(out: Path) -> None:
+    """Make a folder with `rows` and `figures` in it that can be written to, none of them a link."""
+    for folder in (out / "rows", out / "figures"):
+        atomic_files.check_no_link(folder)
+    try:
+        for folder in (out, out / "rows", out / "figures"):
+            folder.mkdir(parents=True, exist_ok=True)
+            if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        why = getattr(error, "strerror", "there is a NUL in its name")
+        raise StorageError(
+            f"{out} cannot be a folder of studies ({why}): use another place for --out"
+        ) from error
 
 
 def _check_content(out: Path) -> None:

@@ -1,5 +1,7 @@
 """A machine that is set up badly: one sentence, and nothing is left behind or lost."""
 
+import shutil
+
 import pytest
 from running import execute
 
@@ -36,6 +38,26 @@ def test_without_a_standard_output_a_command_does_what_it_does(tmp_path, line):
     shell = ["sh", "-c", '"$@" >&- 2>&-', "sh"]
     execute(*line, cwd=tmp_path, prefix=shell)
     assert (tmp_path / "run" / "curve.png").exists() == (line is RUN)
+
+
+NO_RIGHTS = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]  # root's, too
+NO_RIGHTS += ["--inh-caps=-dac_override,-dac_read_search"]
+LOCKED = {
+    "study.py parts --out {}": "{} cannot be a folder of studies (Permission denied): use another",
+    "sweep.py --lag 1 --out {}": "{} cannot be a folder of studies (Permission denied): use",
+    "calibrate.py --out {}/table.md": "{}/table.md cannot be written: name a file in another",
+    "probe.py --out {}": "{} cannot be written to (Permission denied): use another folder",
+    "train.py --out {}/run": "out {}/run cannot be created (Permission denied): use a folder you",
+}
+
+
+@pytest.mark.skipif(not shutil.which("setpriv"), reason="needs setpriv to give up rights")
+@pytest.mark.parametrize("line", LOCKED)
+def test_a_folder_that_cannot_be_written_to_is_told_before_anything_is_computed(tmp_path, line):
+    (tmp_path / "locked").mkdir(mode=0o555)
+    said = execute(*line.format("locked").split(), cwd=tmp_path, prefix=NO_RIGHTS, status=2)
+    assert said.stderr.startswith(f"error: {LOCKED[line].format('locked')}")
+    assert said.stdout == ""
 
 
 GONE = "error: the current folder is not there any more: change to another one\n"

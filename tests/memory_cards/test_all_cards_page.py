@@ -164,7 +164,7 @@ def test_a_folder_of_bad_cards_or_of_none_is_refused_in_a_sentence(folder):
     for name, sentence in {
         ".": r"shift-5\.json: rows.price.parameters .*: use ",
         "empty": r"has no cards, .*: make one with",
-        "none": "is no folder: name one",
+        "none": "is no folder that can be read: name one",
     }.items():
         with pytest.raises(ConfigError, match=sentence):
             all_cards_page.read_folder(folder / name)
