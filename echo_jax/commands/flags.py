@@ -25,9 +25,12 @@ def names(command: Any, once: bool = False) -> list[str]:
     found: list[str] = []
     for field in dataclasses.fields(command):
         kind = getattr(field.type, "__origin__", field.type)
+        marks = getattr(field.type, "__metadata__", ())
         if dataclasses.is_dataclass(kind):
             found += names(kind, once)
-        elif not (once and tyro.conf.UseAppendAction in getattr(field.type, "__metadata__", ())):
+        elif tyro.conf.Positional not in marks and not (
+            once and tyro.conf.UseAppendAction in marks
+        ):
             name = field.name.replace("_", "-")
             found += [f"--{name}", f"--no-{name}"] if kind is bool else [f"--{name}"]
     return found

@@ -152,6 +152,7 @@ PREDICT = """
 {nothing}                    | Folder of the run is not given: name it, or see --help
 plain                        | none of values, --csv FILE, --stream, --explain and --beyond N given
 plain 1 --stream             | several of values, --csv FILE, --stream, --explain and --beyond N
+plain --values 1             | --values is not an option: see --help for all of them
 plain --strem                | --strem is not an option: use --stream, or see --help
 plain --explain --windows 0  | --windows 0 is out of range: use 1 to 2147483647
 plain --explain --unknown skip | --unknown has no effect with --explain
