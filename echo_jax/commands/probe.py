@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from echo_jax.memory_benchmark.journal import Journal
 
 CARDS = Path("cards")
+STOPPED = {"signal": "it was interrupted", "seconds": "its seconds were over"}
+"""Why a card lacks measures that its protocol asks for, as the card states it."""
+
 LARGEST_SEED = min(FULL.tuning_seeds) - 1_000
 
 
@@ -226,7 +229,8 @@ def finished_cards(
         path, identity = command.out / f"{name}.json", identity_of(command, name, cell)
         if len(named) > 1 and path.exists():
             card = card_file.read(path)
-            if identity == {field: card[field] for field in identity} and not card["not_measured"]:
+            same = identity == {field: card[field] for field in identity}
+            if same and not {*STOPPED.values()} & {*card["not_measured"].values()}:
                 found[name] = card
     if len(found) == len(named):
         return {}
@@ -250,9 +254,7 @@ def make_card(command: ProbeCommand, name: str, cell: "ChosenCell") -> card_file
         Interrupts(command.seconds, "Stopping; what is measured by now will be kept.") as stop,
     ):
         raw = measure(command, cell, stop, journal)
-    stopped = "its seconds were over" if stop.requested else None
-    if stop.signal:
-        stopped = "it was interrupted"
+    stopped = STOPPED["signal" if stop.signal else "seconds"] if stop.requested else None
     card = card_file.make(identity, raw, made_with(machine.device(), start), stopped)
     show_and_write(command, card)
     if stopped in card["not_measured"].values():

@@ -1,5 +1,6 @@
 """A measurement that is stopped or killed goes on from its journal, to the same card."""
 
+import itertools
 import json
 import random
 import subprocess
@@ -95,23 +96,30 @@ def test_two_cards_killed_twenty_times_are_those_of_an_undisturbed_run(tmp_path)
             [*command, out], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
 
-    started = time.perf_counter()
+    def trainings(out):
+        return sum(len(path.read_bytes().splitlines()) for path in out.glob(".*/rows.jsonl"))
+
     undisturbed = begin("whole")
     assert not undisturbed.wait(), undisturbed.stderr.read()
-    seconds, rng = time.perf_counter() - started, random.Random(0)
-    for _ in range(20):
-        process = begin("killed")
-        time.sleep(rng.uniform(0.2, 1.0) * seconds / 2)
-        process.kill()
-        process.communicate()
-        if len(list((tmp_path / "killed").glob("*.json"))) == 2:
+    rng, kills = random.Random(0), 0
+    for out in itertools.count():
+        folder, ended = tmp_path / str(out), False
+        while not ended:
+            process, before = begin(folder), trainings(folder)
+            while process.poll() is None and (trainings(folder) <= before or kills == 20):
+                time.sleep(0.01)
+            if ended := process.poll() is not None:
+                assert not process.returncode, process.stderr.read()
+            else:  # a training is on disk that was not there before
+                time.sleep(0.5 * rng.random())
+                process.kill()
+                kills += 1
+            process.communicate()
+        assert digests(folder) == digests(tmp_path / "whole")
+        assert not list(folder.glob(".*"))
+        if kills == 20:
             break
-    last = begin("killed")
-    said = last.communicate()[1].decode()
-    assert last.returncode == 0 or "is there already" in said, said
-    for path in sorted((tmp_path / "whole").glob("*.json")):
-        one, other = (
-            json.loads((tmp_path / o / path.name).read_text()) for o in ("whole", "killed")
-        )
-        assert one["digest"] == other["digest"]
-    assert not list((tmp_path / "killed").glob(".*"))
+
+
+def digests(folder):
+    return {path.name: json.loads(path.read_text())["digest"] for path in folder.glob("*.json")}
