@@ -5,8 +5,10 @@ echo-jax probe --cell mypackage.cells:MyCell --cell lstm   # side by side
 echo-jax probe --report cards/                             # one page over all cards there
 """
 
+import contextlib
 import dataclasses
 import datetime
+import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -220,23 +222,32 @@ def identity_of(command: ProbeCommand, name: str, cell: "ChosenCell") -> dict[st
 def finished_cards(
     command: ProbeCommand, named: "Mapping[str, ChosenCell]"
 ) -> dict[str, card_file.Card]:
-    """The whole cards of several cells that are there from the same command, by name.
+    """The whole cards that an earlier, killed command left, by name; what they lack is drawn.
 
-    Empty if all are there: nothing is left to do, which is refused as for one card.
+    Empty if nothing is left to do: that is refused, as nothing is overwritten.
     """
     found = {}
     for name, cell in named.items():
-        path, identity = command.out / f"{name}.json", identity_of(command, name, cell)
-        if len(named) > 1 and path.exists():
-            card = card_file.read(path)
+        identity = identity_of(command, name, cell)
+        with contextlib.suppress(ConfigError):  # no card, or that of somebody else
+            card = card_file.read(command.out / f"{name}.json")
             same = identity == {field: card[field] for field in identity}
             if same and not {*STOPPED.values()} & {*card["not_measured"].values()}:
                 found[name] = card
-    if len(found) == len(named):
+    left = [name for name in named if journal_folder(command, name).exists()]
+    if not left and len(found) == len(named):
         return {}
-    for name in found:
-        print(printable(f"{name}: {command.out / name}.json is there already, and stays"))
+    for name, card in found.items():
+        print(f"{name}: {command.out / name}.json is there already, and stays")
+        if name in left:
+            card_file.draw(card, command.out)
+            shutil.rmtree(journal_folder(command, name))
     return found
+
+
+def journal_folder(command: ProbeCommand, name: str) -> Path:
+    """Where the trainings of a card are kept until the card is finished."""
+    return command.out / f".{name}.measuring"
 
 
 def make_card(command: ProbeCommand, name: str, cell: "ChosenCell") -> card_file.Card:
@@ -246,7 +257,7 @@ def make_card(command: ProbeCommand, name: str, cell: "ChosenCell") -> card_file
     chosen, start = command.chosen, time.perf_counter()
     print(f"{name}: {cell.title}, {chosen.seeds} seeds, protocol {chosen.name}")
     identity = identity_of(command, name, cell)
-    journal = Journal(command.out / f".{name}.measuring", about_of(command, name, cell))
+    journal = Journal(journal_folder(command, name), about_of(command, name, cell))
     if len(journal):
         print(f"Going on after {len(journal)} trainings, which are in {journal.folder}")
     with (

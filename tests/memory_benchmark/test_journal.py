@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import random
 import subprocess
 import sys
@@ -91,10 +92,17 @@ def test_two_cards_killed_twenty_times_are_those_of_an_undisturbed_run(tmp_path)
     script = ROOT / "tests" / "support" / "tiny_probe.py"
     command = [sys.executable, script, "--cell", "simple", "--cell", "identity-rnn", "--out"]
 
+    cache = {
+        "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
+
     def begin(out):
         return subprocess.Popen(
-            [*command, out], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
+            [*command, out],
+            cwd=tmp_path, env=os.environ | cache, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        )  # fmt: skip
 
     def trainings(out):
         return sum(len(path.read_bytes().splitlines()) for path in out.glob(".*/rows.jsonl"))
