@@ -14,6 +14,7 @@ import functools
 import logging
 import os
 import queue
+import re
 import signal
 import sys
 import threading
@@ -212,6 +213,7 @@ def workers(
     Raises:
       ConfigError: no such scheduler, file or number; workers with other versions.
     """
+    check_spec(spec)
     try:
         import dask
         import distributed
@@ -245,19 +247,27 @@ def workers(
         yield Workers(client, devices, interrupts)
 
 
+def check_spec(spec: str | None) -> None:
+    """Raise ConfigError for a value of `--cluster` that names no cluster; nothing is started."""
+    if spec is None or re.fullmatch(r"local:0*[1-9]\d{0,3}|(tcp|tls)://\S+:\d+", spec):
+        return
+    if Path(spec).suffix not in (".yaml", ".yml"):
+        raise ConfigError(
+            f"--cluster {spec} is no cluster: use local:N with N workers, tcp://HOST:PORT or "
+            "tls://HOST:PORT of a Dask scheduler, or a YAML file of dask-jobqueue"
+        )
+    if not Path(spec).is_file():
+        raise ConfigError(f"--cluster {spec} is no file: name the YAML file of a job queue")
+
+
 def _cluster(spec: str) -> tuple[Any, int | None]:
     """The address or the new Dask cluster that a spec describes, and the devices of a worker."""
     if spec.startswith(("tcp://", "tls://")):
         return spec, None
-    kind, _, count = spec.partition(":")
-    if kind == "local" and count.isdecimal() and int(count):
-        return _local(int(count)), max(1, machine.cores() // int(count))
-    if Path(spec).suffix in (".yaml", ".yml"):
-        return _jobqueue(Path(spec)), None
-    raise ConfigError(
-        f"--cluster {spec} is no cluster: use local:N with N workers, tcp://HOST:PORT or "
-        "tls://HOST:PORT of a Dask scheduler, or a YAML file of dask-jobqueue"
-    )
+    if spec.startswith("local:"):
+        count = int(spec.partition(":")[2])
+        return _local(count), max(1, machine.cores() // count)
+    return _jobqueue(Path(spec)), None
 
 
 def _local(count: int) -> Any:

@@ -83,7 +83,7 @@ def test_here_runs_tasks_in_order_and_a_task_that_fails_stops_no_other():
         ("local:0", "is no cluster"),
         ("local:x", "is no cluster"),
         ("tcp://127.0.0.1:9", "does not answer"),
-        ("missing.yaml", "cannot be read"),
+        ("missing.yaml", "is no file"),
         ("empty.yaml", "describes no cluster"),
         ("other.yaml", "describes no cluster"),
     ],

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import tyro
 
 from echo_jax import atomic_files, machine
+from echo_jax.cluster import check_spec
 from echo_jax.commands import command_line
 from echo_jax.exceptions import ConfigError, StorageError, TooLongError, printable
 from echo_jax.host.interrupts import Interrupts
@@ -86,6 +87,7 @@ class ProbeCommand:
 
     def __post_init__(self) -> None:
         """Raise ConfigError for options that exclude each other or are out of range."""
+        check_spec(self.cluster)
         self._check_combinations()
         if not 0 <= self.seed <= LARGEST_SEED:
             raise ConfigError(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from echo_jax import atomic_files, machine
+from echo_jax.cluster import check_spec
 from echo_jax.commands import command_line
 from echo_jax.exceptions import ConfigError, printable
 from echo_jax.host.interrupts import Interrupts
@@ -61,6 +62,7 @@ class StudyCommand:
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a name that no study has."""
+        check_spec(self.cluster)
         for name in self.names:
             if name not in STUDIES:
                 close = difflib.get_close_matches(name, STUDIES, n=1)

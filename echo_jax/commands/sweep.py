@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 import tyro
 
 from echo_jax import atomic_files, machine
+from echo_jax.cluster import check_spec
 from echo_jax.commands import command_line, flags
 from echo_jax.commands.study import executor, plan, refuse_failures, run_points
 from echo_jax.config import (
@@ -87,6 +88,10 @@ class SweepCommand:
     out: Path | None = None
     """Folder of the rows, the figure and the page, by default a new one under runs/; a sweep
     that was stopped goes on there."""
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a cluster that is none."""
+        check_spec(self.cluster)
 
     @property
     def values(self) -> dict[str, Sequence[Any]]:

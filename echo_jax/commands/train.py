@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from echo_jax import atomic_files, machine
+from echo_jax.cluster import check_spec
 from echo_jax.commands import command_line
 from echo_jax.config import PARTS, Part, RunConfig, changed
 from echo_jax.exceptions import ConfigError, StorageError
@@ -68,6 +69,7 @@ class TrainCommand:
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a count below 1."""
+        check_spec(self.cluster)
         for name in ("devices", "checkpoint_every"):
             value = getattr(self, name)
             if value is not None and value < 1:

@@ -108,7 +108,8 @@ def test_two_cards_killed_twenty_times_are_those_of_an_undisturbed_run(tmp_path)
         return sum(len(path.read_bytes().splitlines()) for path in out.glob(".*/rows.jsonl"))
 
     undisturbed = begin("whole")
-    assert not undisturbed.wait(), undisturbed.stderr.read()
+    said = undisturbed.communicate()[1]
+    assert not undisturbed.returncode, said
     rng, kills = random.Random(0), 0
     for out in itertools.count():
         folder, ended = tmp_path / str(out), False
