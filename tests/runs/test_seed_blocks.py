@@ -1,5 +1,7 @@
 """A run by blocks of seeds is the run of one loop, wherever the blocks come from."""
 
+import jax
+import numpy as np
 import pytest
 from run_folders import OWN, inputs_of
 
@@ -82,12 +84,16 @@ def test_finished_blocks_are_kept_and_a_failed_one_is_tried_again(tmp_path):
     assert trained == [5]
 
 
-def test_a_block_of_another_run_or_a_damaged_one_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(seed_blocks, "remove_files", lambda job: None)
+def test_a_block_of_another_run_or_a_damaged_one_is_refused(tmp_path):
+    def zeros(block, report):
+        shapes = seed_blocks._shapes(block)
+        return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
+
     one = begun(tmp_path / "one", CONFIG)
     other = begun(tmp_path / "other", changed(CONFIG, learning_rate=0.01))
-    by_blocks(one)
-    by_blocks(other)
+    for made in (one, other):
+        seed_blocks.train_missing(made, Mapped(zeros), lambda *_: None)
+    assert seed_blocks.merged(one)[1].sequences == CONFIG.training.sequences
     moved = one.folder / "blocks" / "5.msgpack"
     (other.folder / "blocks" / "5.msgpack").replace(moved)
     with pytest.raises(StorageError, match=r"5\.msgpack is not of the run beside it: remove it"):
