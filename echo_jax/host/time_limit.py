@@ -65,17 +65,22 @@ def try_apart(name: str, build: Callable[..., Any], *arguments: Any) -> None:
 def _attempt(
     pipe: Connection, seconds: float, build: Callable[..., Any], arguments: tuple[Any, ...]
 ) -> None:
-    """Send None when the function is done, or else the line of the user's file that runs."""
-    main = threading.get_ident()
+    """Send None when the function is done, or else the line of the user's file that runs.
 
-    def late() -> None:
-        pipe.send(user_cell.line_at(sys._current_frames()[main]) or "")
+    The process ends with the one that started it, whatever the user's code does.
+    """
+    main, parent = threading.get_ident(), multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent:
+            parent.join(seconds)
+        with contextlib.suppress(OSError):
+            pipe.send(user_cell.line_at(sys._current_frames()[main]) or "")
+        os._exit(1)
 
     for stream in (0, 1, 2):
         os.dup2(os.open(os.devnull, os.O_RDWR), stream)
-    clock = threading.Timer(seconds, late)
-    clock.daemon = True
-    clock.start()
+    threading.Thread(target=watch, daemon=True).start()
     with contextlib.suppress(BaseException):
         build(*arguments)
     pipe.send(None)
