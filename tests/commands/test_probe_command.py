@@ -152,9 +152,6 @@ def test_a_card_that_is_stopped_keeps_what_it_has_and_says_why_it_is_incomplete(
     why = "it was interrupted" if number else "its seconds were over"
     assert re.search(f"^cost +not measured +{why}", said.stdout, re.M)
     assert f"incomplete because {why}. Move it, and the same command goes on" in said.stdout
-        f"The card is incomplete because {why}. Move it, and the same command goes on"
-        in said.stdout
-    )
     made = card_file.read(tmp_path / "cards" / "Last-quick.json")
     assert made["rows"]["stream_span"] is not None
     assert made["not_measured"]["price"] == why
