@@ -223,13 +223,7 @@ def workers(
         ) from error
     for name in ("distributed", "distributed.client"):  # what goes wrong is said in one sentence
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    settings = {
-        "distributed.scheduler.worker-saturation": 1.0,
-        "distributed.scheduler.allowed-failures": DEATHS,
-        "distributed.comm.timeouts.connect": f"{CONNECT_SECONDS}s",
-        "distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical",
-    }
-    with dask.config.set(settings), contextlib.ExitStack() as stack:
+    with dask.config.set(_settings()), contextlib.ExitStack() as stack:
         cluster, devices = _cluster(spec)
         if not isinstance(cluster, str):
             stack.enter_context(cluster)
@@ -245,6 +239,16 @@ def workers(
         count = _wait_for_workers(client, interrupts)
         say(f"Cluster {spec}: {count} worker{'s' * (count != 1)}{_dashboard(client)}")
         yield Workers(client, devices, interrupts)
+
+
+def _settings() -> dict[str, Any]:
+    """Of Dask: a worker holds one task, and its log is silent."""
+    return {
+        "distributed.scheduler.worker-saturation": 1.0,
+        "distributed.scheduler.allowed-failures": DEATHS,
+        "distributed.comm.timeouts.connect": f"{CONNECT_SECONDS}s",
+        "distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical",
+    }
 
 
 def check_spec(spec: str | None) -> None:

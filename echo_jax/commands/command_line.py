@@ -65,11 +65,12 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
     with contextlib.ExitStack() as stack:
         stack.enter_context(refusals(typed))
         _check_given_once(command, given)
-        if {"-h", "--help"} & set(given):  # tyro draws frames where the encoding has their parts
+        width = max(40, shutil.get_terminal_size().columns)
+        if asks_for_help := {"-h", "--help"} & set(
+            given
+        ):  # tyro draws frames where the encoding has their parts
             printed = io.TextIOWrapper(io.BytesIO(), encoding=sys.stdout.encoding)
-            stack.enter_context(_columns(max(40, shutil.get_terminal_size().columns)))
-        else:
-            stack.enter_context(_columns(100_000))
+        stack.enter_context(_columns(width if asks_for_help else 100_000))
         try:
             with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
                 return tyro.cli(
@@ -84,7 +85,6 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
             printed.seek(0)
             if stop.code:
                 fail(_as_typed(_sentence(printed.read(), flags.names(command)), typed))
-            width = max(40, shutil.get_terminal_size().columns)
             for line in re.sub(r"\n{3,}", "\n\n", printed.read()).splitlines():
                 folded = textwrap.fill(line, width, break_on_hyphens=False)
                 print(folded if len(line) > width else line)
