@@ -66,9 +66,8 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
         stack.enter_context(refusals(typed))
         _check_given_once(command, given)
         width = max(40, shutil.get_terminal_size().columns)
-        if asks_for_help := {"-h", "--help"} & set(
-            given
-        ):  # tyro draws frames where the encoding has their parts
+        asks_for_help = {"-h", "--help"} & set(given)
+        if asks_for_help:  # tyro draws frames where the encoding has their parts
             printed = io.TextIOWrapper(io.BytesIO(), encoding=sys.stdout.encoding)
         stack.enter_context(_columns(width if asks_for_help else 100_000))
         try:
