@@ -100,6 +100,7 @@ def parse_json(data: bytes | str) -> Any:
     """The value of a JSON text; ValueError also for a name that stands twice in an object."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        """The pairs of an object; ValueError if a name stands twice."""
         values = dict(pairs)
         if len(values) < len(pairs):
             raise ValueError("a name stands twice in an object")

@@ -11,6 +11,7 @@ worker holds one task; if the worker dies it is replaced, and its task is tried 
 
 import contextlib
 import functools
+import importlib.util
 import logging
 import os
 import queue
@@ -52,7 +53,7 @@ class Executor(Protocol):
     """Maps a function over tasks; outcomes come as tasks are done, in any order."""
 
     def map(self, function: Callable[..., Any], tasks: Sequence[Any]) -> Iterator[Outcome]:
-        """The outcome of each task; `function(task, report=)` is importable on every worker."""
+        """The outcome of each task; `function(task, report)` is importable on every worker."""
 
 
 class Here(NamedTuple):
@@ -71,7 +72,7 @@ class Here(NamedTuple):
             self.prepare(tasks[i:])
             try:
                 outcome = Outcome(task, function(task, functools.partial(self.report, task)), None)
-            except (ConfigError, StorageError) as error:
+            except ConfigError as error:
                 outcome = Outcome(task, None, str(error))
             yield outcome
 
@@ -156,7 +157,7 @@ def _outcome(future: Any, task: Any) -> Outcome:
         return Outcome(task, future.result(), None)
     if isinstance(error, KilledWorker):
         return Outcome(task, None, _DIED)
-    known = isinstance(error, ConfigError | StorageError)
+    known = isinstance(error, ConfigError)
     return Outcome(task, None, str(error) if known else f"{type(error).__name__}: {error}")
 
 
@@ -214,13 +215,9 @@ def workers(
       ConfigError: no such scheduler, file or number; workers with other versions.
     """
     check_spec(spec)
-    try:
-        import dask
-        import distributed
-    except ImportError as error:
-        raise ConfigError(
-            f"--cluster needs Dask ({error}): install it with pip install 'echo_jax[cluster]'"
-        ) from error
+    import dask
+    import distributed
+
     for name in ("distributed", "distributed.client"):  # what goes wrong is said in one sentence
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with dask.config.set(_settings()), contextlib.ExitStack() as stack:
@@ -235,7 +232,8 @@ def workers(
                 "local:N"
             ) from error
         for path in _files(cells):
-            client.register_plugin(distributed.diagnostics.plugin.UploadFile(str(path)))
+            upload = distributed.diagnostics.plugin.UploadFile(str(path))
+            client.register_plugin(upload, name=f"upload {path.name}")  # one plugin a name
         count = _wait_for_workers(client, interrupts)
         say(f"Cluster {spec}: {count} worker{'s' * (count != 1)}{_dashboard(client)}")
         yield Workers(client, devices, interrupts)
@@ -252,16 +250,22 @@ def _settings() -> dict[str, Any]:
 
 
 def check_spec(spec: str | None) -> None:
-    """Raise ConfigError for a value of `--cluster` that names no cluster; nothing is started."""
-    if spec is None or re.fullmatch(r"local:0*[1-9]\d{0,3}|(tcp|tls)://\S+:\d+", spec):
+    """Raise ConfigError for a value of `--cluster` that cannot be used; nothing is imported."""
+    if spec is None:
         return
-    if Path(spec).suffix not in (".yaml", ".yml"):
-        raise ConfigError(
-            f"--cluster {spec} is no cluster: use local:N with N workers, tcp://HOST:PORT or "
-            "tls://HOST:PORT of a Dask scheduler, or a YAML file of dask-jobqueue"
-        )
-    if not Path(spec).is_file():
-        raise ConfigError(f"--cluster {spec} is no file: name the YAML file of a job queue")
+    if not re.fullmatch(r"local:0*[1-9]\d{0,3}|(tcp|tls)://\S+:\d+", spec):
+        if Path(spec).suffix not in (".yaml", ".yml"):
+            raise ConfigError(
+                f"--cluster {spec} is no cluster: use local:N with N workers, tcp://HOST:PORT or "
+                "tls://HOST:PORT of a Dask scheduler, or a YAML file of dask-jobqueue"
+            )
+        if not Path(spec).is_file():
+            raise ConfigError(f"--cluster {spec} is no file: name the YAML file of a job queue")
+    for package in ("distributed", "dask_jobqueue"):
+        if importlib.util.find_spec(package) is None:
+            raise ConfigError(
+                f"--cluster needs the package {package}: pip install -e '.[cluster]' brings it"
+            )
 
 
 def _cluster(spec: str) -> tuple[Any, int | None]:
@@ -346,16 +350,17 @@ def _files(cells: Collection[str]) -> set[Path]:
     """The files of the modules of the user's own cells; ConfigError for a package in a folder."""
     from echo_jax.cells.user_cell import is_the_users
 
-    modules = {name.partition(":")[0].partition(".")[0] for name in cells if ":" in name}
     paths = set()
-    for module in modules - {"echo_jax"}:
-        file = getattr(sys.modules.get(module), "__file__", None)
-        if file is None or not is_the_users(file):
+    for name in {name.partition(":")[0].partition(".")[0] for name in cells if ":" in name}:
+        module = sys.modules.get(name)
+        places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
+        place = next(filter(None, places), None)
+        if place is None or not is_the_users(place):
             continue  # installed: it must be on the workers too
-        if Path(file).stem == "__init__":
+        if hasattr(module, "__path__"):
             raise ConfigError(
-                f"cell module {module} is a folder, and --cluster sends single files: put the cell "
+                f"cell module {name} is a folder, and --cluster sends single files: put the cell "
                 "into one file, or install the package on every worker"
             )
-        paths.add(Path(file))
+        paths.add(Path(place))
     return paths

@@ -157,7 +157,7 @@ def check_memory(size: int) -> None:
 
 
 def versions() -> dict[str, str]:
-    """What determines the bits of a result beside its inputs: versions, generator, flags of XLA."""
+    """Versions, generator and flags of XLA, which beside its inputs determine a result's bits."""
     import importlib.metadata
 
     packages = ("echo_jax", "jax", "jaxlib", "flax", "optax", "chex", "numpy")

@@ -49,6 +49,7 @@ def scan_over_time(
     """
 
     def masked_step(carry: Carry, step_input: tuple) -> tuple[Carry, Any]:
+        """A step of the cell; where the mask is False the carry stays."""
         x, present = step_input
         new_carry, output = step(carry, x)
         return (new_carry if mask is None else hold(present, carry, new_carry)), output

@@ -112,6 +112,7 @@ def quoted(*words: object) -> str:
     """Words as a shell reads them, none of which a terminal obeys."""
 
     def quote(word: str) -> str:
+        """One word."""
         if word.isprintable():
             return shlex.quote(word)
         escaped = printable(re.sub(r"([\\'])", r"\\\1", word))

@@ -124,6 +124,7 @@ def _number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
     called, example = ("a whole number", "1") if kind is int else ("a number", "0.001")
 
     def read(words: list[str]) -> Any:
+        """The number that the first word is."""
         if len(words[0]) > 300:  # Python reads no integer of more than 4,300 digits
             raise ValueError(f"is too long for a number: use one such as {example}")
         try:

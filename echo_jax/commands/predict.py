@@ -173,6 +173,7 @@ def session(path: Path | None, network: "Trained") -> Iterator[Callable[["np.nda
     words.append("-")  # index -1 is no answer: the window is not full yet, the value was skipped
 
     def answers(tokens: "np.ndarray") -> list[str]:
+        """The words that answer some tokens, UNSEEN ones included; moves the state on."""
         nonlocal state
         known, said = tokens != UNSEEN, np.full(len(tokens), -1)
         after, found = network.feed(state, tokens[known])

@@ -188,4 +188,4 @@ def run_blocks(spec: str | None, begun: "Job", interrupts: Interrupts, watch: St
             cells = [config.network.cell]
             executor = stack.enter_context(cluster.workers(spec, interrupts, say, cells))
         devices = [f"workers of {spec}" if spec else machine.device()]
-        train_blocks(begun, executor, bar, (watch, devices), say)
+        train_blocks(begun, executor, bar, watch, devices, say)

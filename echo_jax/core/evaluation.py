@@ -60,6 +60,7 @@ def answer_sequence(
     zero = network.zero_carry(config.task.batch_size)
 
     def step(carry: Carry, batch: Batch) -> tuple[Carry, Answers]:
+        """Answer one batch."""
         carry = enter_batch(carry, zero, traced.stateful)
         carry, logits = apply(network, params, carry, batch)
         every = jnp.ones(batch.targets.shape, bool)
@@ -97,6 +98,7 @@ def states_around(
     zero = network.zero_carry(config.task.batch_size)
 
     def step(carry: Carry, batch: Batch) -> tuple[Carry, States]:
+        """The carry before and after one batch."""
         carry = enter_batch(carry, zero, traced.stateful)
         after, _ = apply(network, params, carry, batch)
         return after, States(_side_by_side(carry), _side_by_side(after))

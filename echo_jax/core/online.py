@@ -143,6 +143,7 @@ def _feed_stateful_rows(
     whole = len(present) - rest
 
     def group(lanes: Carry, rows: tuple[Rows, chex.Array]) -> tuple[Carry, chex.Array]:
+        """The last outputs of a batch of lanes; lanes without a window keep their carry."""
         (inputs, mask), present = rows
         after, outputs = unroll(network, params, lanes, inputs, mask)
         return hold(present, lanes, after), outputs[-1]
@@ -170,6 +171,7 @@ def _feed_stream(
     zero = network.zero_carry(1)
 
     def one_step(carry: Carry, x: tuple) -> tuple[Carry, chex.Array]:
+        """Feed one token, with a zero carry where a window begins."""
         token, goes_on = x
         carry = enter_batch(carry, zero, goes_on)
         carry, outputs = unroll(network, params, carry, token[None, None], None)
@@ -227,6 +229,7 @@ def follows(
     before = last_answers(tokens)
 
     def share(position: chex.Array) -> chex.Array:
+        """The share of windows whose answer follows another token at a position."""
         place = length - 1 - position
         other = 1 + uniform_tokens(
             jax.random.fold_in(change_key, position), (windows,), vocab_size - 1

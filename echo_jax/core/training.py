@@ -129,6 +129,7 @@ def train_sequence(
     zero, batches = network.zero_carry(task.batch_size), sequence_batches(tokens, task, traced.lag)
 
     def step(memory: tuple[TrainState, Carry], batch: BPTTBatch) -> tuple[Any, Metrics]:
+        """One update, on a carry that is handed on or zeroed."""
         state, carry = memory
         carry = enter_batch(carry, zero, traced.stateful)
         state, carry, metrics = train_batch(network, traced, state, carry, batch)
@@ -154,6 +155,7 @@ def train_batch(
     """
 
     def loss_fn(params: Params) -> tuple[chex.Array, tuple[Carry, chex.Array]]:
+        """The loss of the last batch, with the carry to hand on and the accuracy."""
         before, after_first = run_earlier(network, params, carry, batch)
         after, logits = apply(network, params, before, batch.batch)
         targets, scored = batch.batch.targets, batch.batch.scored
@@ -209,6 +211,7 @@ def run_earlier(
         return carry, None
 
     def step(carry: Carry, x: tuple[Batch, chex.Array]) -> tuple[Carry, Carry]:
+        """One earlier batch, skipped where it does not exist."""
         earlier, exists = x
         after, _ = apply(network, params, carry, earlier)
         carry = jax.tree.map(lambda old, new: jnp.where(exists, new, old), carry, after)
@@ -246,6 +249,7 @@ def fused_adam(keras_epsilon: bool = False) -> optax.GradientTransformation:
     def direction_of(
         grads: Params, state: optax.ScaleByAdamState, params: Params | None = None
     ) -> tuple[Params, optax.ScaleByAdamState]:
+        """The direction of Adam, without optax's two divisions per weight."""
         del params
         count = state.count + 1
         step = count.astype(jnp.result_type(float))

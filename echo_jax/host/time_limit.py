@@ -72,6 +72,7 @@ def _attempt(
     main, parent = threading.get_ident(), multiprocessing.parent_process()
 
     def watch() -> None:
+        """End this process with the one that started it, or at the time limit."""
         if parent:
             parent.join(seconds)
         with contextlib.suppress(OSError):
@@ -100,6 +101,7 @@ def compile_within(
     future: concurrent.futures.Future[Result] = concurrent.futures.Future()
 
     def work() -> None:
+        """Give the result, or the error, to the thread that waits."""
         try:
             future.set_result(compile_it())
         except BaseException as error:  # raised again in the caller

@@ -109,6 +109,7 @@ class CapacityTraining(Training):
         shape = (PART, self.protocol.capacity_length)
 
         def part(counter: chex.Array) -> tuple[chex.Array, chex.Array]:
+            """The last states of PART sequences, and the tokens at each lag."""
             drawn = jax.random.fold_in(key, counter)
             tokens = uniform_tokens(drawn, shape, self.protocol.vocab_size)
             zero = self.network.zero_carry(PART)
@@ -132,11 +133,13 @@ def recalibrated_bits(
     """
 
     def slope(factor: chex.Array) -> chex.Array:
+        """The derivative of the mean loss by the factor of each lag's logits."""
         p = jax.nn.softmax(factor[:, None] * fit)
         right = jnp.take_along_axis(fit, fit_targets[..., None], axis=-1)[..., 0]
         return jnp.mean(jnp.sum(p * fit, axis=-1) - right, axis=0)
 
     def halve(_: int, ends: tuple[chex.Array, chex.Array]) -> tuple[chex.Array, chex.Array]:
+        """A step of the bisection for the factor of slope zero."""
         low, high = ends
         middle = (low + high) / 2
         above = slope(middle) > 0

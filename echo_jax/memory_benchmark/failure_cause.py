@@ -83,6 +83,7 @@ def gradient_profile(
     zero, target = training.network.zero_carry(len(asked.tokens)), asked.targets[:, -1]
 
     def margins(inputs: chex.Array) -> chex.Array:
+        """The sum of the logit margins of all last answers."""
         _, outputs = network.unroll_inputs(training.network, params, zero, inputs, None)
         logits = network.read_out(training.network, params, outputs[-1])
         own = jax.nn.one_hot(target, logits.shape[-1], dtype=bool)
@@ -113,6 +114,7 @@ def depends_nearby(training: LagTraining, length: int, run: Run, params: Params)
     leaves, tree = jax.tree.flatten(params)
 
     def at(deviation: chex.Array) -> chex.Array:
+        """True if the answer depends, with noise of this deviation on the weights."""
         keys = jax.random.split(key, len(leaves))
         drawn = [
             x + deviation * jax.random.normal(k, x.shape, x.dtype)

@@ -100,6 +100,8 @@ class Training:
         optimizer = clipped_adam(self.protocol.clip)
 
         def step(state: TrainState, batch: Any) -> tuple[TrainState, chex.Array]:
+            """One update on a batch."""
+
             def loss(params: Params) -> tuple[chex.Array, None]:
                 return loss_of(params, batch), None
 
@@ -157,6 +159,8 @@ class LagTraining(Training):
         shape = (self.protocol.evaluation[self.task], length)
 
         def part(first: chex.Array, number: chex.Array) -> tuple[chex.Array, chex.Array]:
+            """The accuracy on a part of the fresh data; after the first only if that is high."""
+
             def measured() -> chex.Array:
                 asked = self.draw(jax.random.fold_in(key, number), shape, run.lag)
                 return self.accuracy(state.params, asked)

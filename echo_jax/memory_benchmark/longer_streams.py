@@ -28,6 +28,7 @@ def accuracies(training: LagTraining, length: int, run: Run, params: Params) -> 
     parts = jax.tree.map(lambda x: jnp.stack(jnp.split(x, longest, axis=1)), asked)
 
     def part(carry: Carry, asked: Sequences) -> tuple[Carry, chex.Array]:
+        """The accuracy on one part of the stream, and the carry after it."""
         carry, outputs = network.unroll(training.network, params, carry, asked.tokens, None)
         logits = jnp.swapaxes(network.read_out(training.network, params, outputs), 0, 1)
         return carry, mean_where(correct(logits, asked.targets), asked.scored)

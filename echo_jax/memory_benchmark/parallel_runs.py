@@ -169,6 +169,7 @@ def skipping(block: Callable[[Run, TrainState], Block]) -> Callable[[Run, TrainS
     """A block that keeps the state of a run that is not active; its scores are meaningless."""
 
     def either(run: Run, state: TrainState) -> Block:
+        """The block of an active run, else its state unchanged."""
         shapes = jax.eval_shape(block, run, state)
         skipped = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
         return jax.lax.cond(

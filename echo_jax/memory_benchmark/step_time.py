@@ -34,6 +34,8 @@ def cost_row(training: LagTraining) -> dict[str, Any]:
         return training.update_on(batches, training.loss, RUN, state)
 
     def answer(params: Params, tokens: chex.Array) -> Any:
+        """The answers to a stream, a step at a time."""
+
         def step(carry: Any, x: Any) -> Any:
             carry, outputs = network.unroll(net, params, carry, x[:, None], None)
             return carry, jnp.argmax(network.read_out(net, params, outputs[0]), axis=-1)

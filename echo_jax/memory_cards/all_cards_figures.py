@@ -28,6 +28,7 @@ def by_span(cards: Sequence[Card]) -> list[Card]:
     """Cards by stream span, the longest first, then by hold span; those without one last."""
 
     def key(card: Card) -> list[float]:
+        """Both spans, negated; a lower bound stands above an equal span."""
         spans = [span_of(card, task) for task in TASKS]
         found = [reach(span) if span else None for span in spans]
         return [-each.median - 0.5 * each.at_least if each else 1.0 for each in found]

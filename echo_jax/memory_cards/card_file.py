@@ -106,7 +106,7 @@ def validate(card: Any) -> None:
 
 
 def comparable(card: Card, known: Collection[str]) -> str:
-    """What a valid card can be compared with; `known` are the hashes of the protocols of today."""
+    """The cards that a valid card can be compared with; `known` are hashes of today's protocols."""
     protocol = f"protocol {card['protocol']['name']}, version {card['protocol']['version']}"
     if card["protocol_hash"] in known:
         return f"{card['name']} is a valid card, comparable with all others of {protocol}."

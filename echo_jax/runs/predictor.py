@@ -249,6 +249,7 @@ def _open(folder: Path, cell: str | None) -> tuple[RunConfig, Callable[[int], Tr
     words = inputs.vocabulary
 
     def network_in(row: int) -> Trained | None:
+        """The network of a row of the checkpoint; None if its weights are non-finite."""
         params = jax.tree.map(lambda leaf: leaf[row].copy(), saved["state"].params)
         if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
             return None

@@ -156,7 +156,7 @@ def _read(block: Block) -> TrainedBlock:
 
 
 def _identity(block: Block) -> dict[str, Any]:
-    """What the arrays of a block are a function of."""
+    """The inputs, seeds and sequences, which determine the arrays of a block."""
     config = block.config
     numbers = {"seed": config.seed, "seeds": config.seeds, "sequences": config.training.sequences}
     return {"inputs": block.job.inputs.identity, **numbers}

@@ -48,14 +48,15 @@ def train_run(
             scored = programs.score(programs.traced(job.config), state.params, job.corpus)
     CheckpointWriter(job, log).refuse_divergence(scored.loss)
     devices = [device.device_kind for device in programs.devices]
-    finish(job, log, scored, (watch, devices), say)
+    finish(job, log, scored, watch, devices, say)
 
 
 def train_blocks(
     job: Job,
     executor: Executor,
     bar: GridProgress,
-    spent: tuple[Stopwatch, list[str]],
+    watch: Stopwatch,
+    devices: list[str],
     say: Callable[[str], None],
 ) -> None:
     """The same run by blocks of seeds, which an executor trains; those in the folder stay."""
@@ -63,13 +64,13 @@ def train_blocks(
     def finished(block: Block, accuracy: float | None) -> None:
         bar.finished(block.name, "failed" if accuracy is None else f"accuracy {accuracy:.1%}")
 
-    with spent[0].time("train"), bar:
+    with watch.time("train"), bar:
         seed_blocks.train_missing(job, executor, finished)
     state, log, scored = seed_blocks.merged(job)
     writer = CheckpointWriter(job, log)
     writer.refuse_divergence(scored.loss)
     writer.save(state)
-    finish(job, log, scored, spent, say)
+    finish(job, log, scored, watch, devices, say)
     seed_blocks.remove_files(job)
 
 
@@ -77,11 +78,12 @@ def finish(
     job: Job,
     log: History,
     scored: Evaluation,
-    spent: tuple[Stopwatch, list[str]],
+    watch: Stopwatch,
+    devices: list[str],
     say: Callable[[str], None],
 ) -> None:
-    """Write the result and say what it is; `spent` is the time, and the kinds of the devices."""
-    found = write_result(job, log, scored, *spent)
+    """Write the result, with the seconds and the kinds of the devices, and say what it is."""
+    found = write_result(job, log, scored, watch, devices)
     say(run_report.full_report(job.config, found))
     say(printable(f"Run folder: {job.folder}"))
 

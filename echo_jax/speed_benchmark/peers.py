@@ -125,6 +125,7 @@ class Linen(Learner):
         import jax
 
         def sequence(state: Any, batches: Rows) -> tuple[Any, Any]:
+            """All updates, or answers, of one sequence."""
             step = functools.partial(self._update, learn)
             (state, _), found = jax.lax.scan(step, (state, self._zero), batches)
             return state, found
@@ -138,6 +139,7 @@ class Linen(Learner):
         state, carry = memory
 
         def loss_fn(params: Any) -> tuple[Any, Any]:
+            """The mean loss, with the new carry and the answers."""
             inputs = jax.nn.one_hot(batch.windows, self.config.task.vocab_size)
             new_carry, logits = state.apply_fn({"params": params}, carry, inputs)
             loss = optax.softmax_cross_entropy_with_integer_labels(logits, batch.targets)

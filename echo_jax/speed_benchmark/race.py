@@ -165,6 +165,7 @@ def table(found: Race, names: Sequence[str]) -> str:
     ]
 
     def add(label: str, times: Sequence[float], *others: str) -> None:
+        """Append a line of the table."""
         median, low, high = spread(times)
         entries = (label, f"{median:,.1f}", f"{low:,.1f} .. {high:,.1f}", *others)
         lines.append(f"| {' | '.join(entries)} |")

@@ -36,7 +36,7 @@ def begun(folder, config, resume=False):
 def by_blocks(made, function=seed_blocks.train_block):
     """Train a job by blocks in this process, `function` each."""
     bar = GridProgress({block.name: 1.0 for block in seed_blocks.blocks_of(made)})
-    train_blocks(made, Mapped(function), bar, (Stopwatch(), ["cpu"]), lambda _: None)
+    train_blocks(made, Mapped(function), bar, Stopwatch(), ["cpu"], lambda _: None)
 
 
 class Mapped:
