@@ -141,6 +141,13 @@ def check_generated(path: Path) -> None:
         )
 
 
+def remove_generated(path: Path) -> None:
+    """Remove a file that earlier versions generated under this name; one that was edited stays."""
+    with contextlib.suppress(StorageError, FileNotFoundError):
+        check_generated(path)
+        path.unlink()
+
+
 def marks(name: str) -> tuple[str, str]:
     """The lines around a generated part of a Markdown file."""
     return f"<!-- {name} -->", f"<!-- end of {name} -->"

@@ -71,7 +71,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_generated_file_that_was_changed_is_not_overwritten(tmp_path, change):
-    path = tmp_path / "index.html"
+    path = tmp_path / "page.html"
     atomic_files.write_generated(path, "<p>mine</p>\n<p>more</p>")
     changed = CHANGES[change](path.read_bytes())
     path.write_bytes(changed)
@@ -81,6 +81,20 @@ def test_a_generated_file_that_was_changed_is_not_overwritten(tmp_path, change):
         f"{path} is not as it was generated, and would be overwritten: move it to another name"
     )
     assert path.read_bytes() == changed
+
+
+def test_only_a_file_as_it_was_generated_is_removed(tmp_path):
+    path = tmp_path / "index.html"
+    atomic_files.remove_generated(path)
+    atomic_files.write_generated(path, "mine")
+    whole = path.read_bytes()
+    for change in CHANGES.values():
+        path.write_bytes(change(whole))
+        atomic_files.remove_generated(path)
+        assert path.read_bytes() == change(whole)
+    path.write_bytes(whole)
+    atomic_files.remove_generated(path)
+    assert not path.exists()
 
 
 def test_a_generated_file_is_not_written_through_a_link_or_over_a_folder(tmp_path):

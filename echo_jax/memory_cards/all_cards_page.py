@@ -1,6 +1,6 @@
 """One page about all memory cards of a folder: which can be compared, their numbers, each card.
 
-index.html           the page, which needs no other file; its tables can be sorted
+page.html            the page, which needs no other file; its tables can be sorted
 README.md            the same in Markdown
 figures/NAME.svg     the figures of the Markdown
 """
@@ -273,11 +273,12 @@ def write_page(folder: Path, cards: Sequence[Card]) -> Path:
     page = page_of(cards, f"echo-jax probe --report {folder}")
     figures = [section.figure for section in page.sections if section.figure]
     texts = {folder / figure.path: figure.svg for figure in figures}
-    texts |= {folder / "README.md": markdown_page(page), folder / "index.html": html_page(page)}
+    texts |= {folder / "README.md": markdown_page(page), folder / "page.html": html_page(page)}
     for path in texts:
         atomic_files.check_generated(path)
     atomic_files.check_no_link(folder / "figures")
     card_file.make_folder(folder / "figures")
     for path, text in texts.items():
         atomic_files.write_generated(path, text)
-    return folder / "index.html"
+    atomic_files.remove_generated(folder / "index.html")  # its name before
+    return folder / "page.html"

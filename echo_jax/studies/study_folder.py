@@ -2,7 +2,7 @@
 
 rows/NAME.jsonl      a line for each grid point, see `result_rows`
 figures/NAME.svg     the figure of a study
-index.html           all studies on one page, which needs no other file
+page.html            all studies on one page, which needs no other file
 README.md            the same in Markdown, with the figures
 folder.json          the kind of the folder
 """
@@ -18,7 +18,8 @@ from echo_jax.studies import result_rows
 from echo_jax.studies.catalogue import Study
 from echo_jax.studies.result_rows import ResultRow
 
-PAGE, MARKDOWN, KIND = "index.html", "README.md", "folder.json"
+PAGE, MARKDOWN, KIND = "page.html", "README.md", "folder.json"
+OLD_PAGE = "index.html"  # its name before, removed when the page is written
 
 
 def claim(out: Path, kind: str) -> None:
@@ -63,7 +64,7 @@ def _check_content(out: Path) -> None:
     """Raise StorageError for a folder with files that are not of studies, and no `folder.json`."""
     if not out.is_dir() or os.path.lexists(out / KIND) or not os.access(out, os.R_OK):
         return
-    for name in sorted(set(os.listdir(out)) - {"rows", "figures", PAGE, MARKDOWN}):
+    for name in sorted(set(os.listdir(out)) - {"rows", "figures", PAGE, MARKDOWN, OLD_PAGE}):
         if not name.startswith("."):  # one that is half written
             raise StorageError(
                 f"{out} has {shown(name)} in it and is no folder of studies: use a new folder"

@@ -17,7 +17,7 @@ from echo_jax.studies import answers
 from echo_jax.studies.catalogue import Chart, Study
 from echo_jax.studies.result_rows import ResultRow
 from echo_jax.studies.study_figures import alternative, caption, drawn, figure
-from echo_jax.studies.study_folder import MARKDOWN, PAGE
+from echo_jax.studies.study_folder import MARKDOWN, OLD_PAGE, PAGE
 from echo_jax.studies.study_tables import curve_tables, main_table, pair_tables
 
 SUMMARY = "studies"
@@ -106,6 +106,7 @@ def write(
             atomic_files.write_generated(out / section.figure.path, section.figure.svg)
     atomic_files.write_generated(out / PAGE, html_page(page))
     atomic_files.write_generated(out / MARKDOWN, markdown_page(page))
+    atomic_files.remove_generated(out / OLD_PAGE)
 
 
 def put_summary(readme: Path, out: Path, sections: Sequence[Section]) -> None:

@@ -71,8 +71,8 @@ def test_a_cell_of_the_current_folder_gets_a_card(probing, tmp_path):
     valid = probing("--validate", "cards/Last-quick.json")
     assert "Last-quick is a valid card, comparable" in valid.stdout
     page = probing("--report", "cards")
-    assert page.stdout.strip() == "Page: cards/index.html"
-    assert "Last-quick" in (tmp_path / "cards" / "index.html").read_text()
+    assert page.stdout.strip() == "Page: cards/page.html"
+    assert "Last-quick" in (tmp_path / "cards" / "page.html").read_text()
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_a_finished_study_has_its_answer_table_and_page(tmp_path, studied, call)
     assert "All grid points have results already." in printed
     assert "Part 2 (the current value) ends at " in printed
     assert re.search(r"^part +accuracy +chance +order-blind +recalled bits", printed, re.MULTILINE)
-    page = (studied / "index.html").read_text()
+    page = (studied / "page.html").read_text()
     assert STUDIES["parts"].question in html.unescape(page)
     assert STUDIES["state"].question not in page
     assert "echo-jax study --all --out out" in page
@@ -173,7 +173,7 @@ NOT_GENERATED = (
         (unchanged, SWEEP, OTHER_KIND.format("a sweep")),
         (foreign, STUDY, NOT_GENERATED.format("figures/mine.svg")),
         *((replaced(name), STUDY, NOT_GENERATED.format(name))
-          for name in ("index.html", "README.md", "figures/parts.svg")),
+          for name in ("page.html", "README.md", "figures/parts.svg")),
         (damaged, STUDY, "line 2 of out/rows/parts.jsonl is not a row of results (its digest is "
          "not that of its content): remove that line, and its grid point is run again"),
         (atomic_files.locked, STUDY,
@@ -196,8 +196,8 @@ def test_studies_and_fast_ones_have_folders_of_their_own(tmp_path, call, fast, f
     path = tmp_path / "runs" / folder / "rows" / "parts.jsonl"
     fabricated.write(path, fabricated.study_rows(study))
     printed = call("study.py", "parts", *["--fast"] * fast, cwd=tmp_path).stdout
-    assert f"Page: runs/{folder}/index.html" in printed
-    page = (tmp_path / "runs" / folder / "index.html").read_text()
+    assert f"Page: runs/{folder}/page.html" in printed
+    page = (tmp_path / "runs" / folder / "page.html").read_text()
     assert f"echo-jax study --all{' --fast' * fast}<" in page
 
 

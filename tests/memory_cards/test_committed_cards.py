@@ -91,14 +91,14 @@ def test_the_page_says_what_the_cards_say(cards):
     def without_figures(text):
         return re.sub(r"<svg.*?</svg>", "<svg>", text, flags=re.S)
 
-    shown = without_figures((CARDS / "index.html").read_text())
+    shown = without_figures((CARDS / "page.html").read_text())
     assert shown.startswith(without_figures(html_page(page))), REMAKE
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(100)
 def test_a_browser_finds_every_card_and_no_missing_picture(cards, tmp_path):
-    content = (CARDS / "index.html").read_text()
+    content = (CARDS / "page.html").read_text()
     for width, seen in browser.measured(content, tmp_path).items():
         assert seen.scroll_width == seen.width == width
         assert seen.figures == 3 + len(cards)

@@ -157,10 +157,10 @@ def test_a_folder_has_a_page_and_figures_and_the_same_rows_give_the_same_bytes(t
     study_pages.put_summary(readme, out, write_page(out, names))
     before = files(tmp_path)
     assert set(before) == {
-        "index.html", "README.md", "parts.svg", "explain.svg", "parts.jsonl", "explain.jsonl",
+        "page.html", "README.md", "parts.svg", "explain.svg", "parts.jsonl", "explain.jsonl",
         "folder.json", "R",
     }  # fmt: skip
-    page, markdown, summary = (before[name].decode() for name in ("index.html", "README.md", "R"))
+    page, markdown, summary = (before[name].decode() for name in ("page.html", "README.md", "R"))
     for name in names:
         assert page.count(f'<h2 id="{name}">') == markdown.count(f'<a id="{name}">') == 1
         assert f"(<figures/{name}.svg>)" in markdown
