@@ -12,27 +12,30 @@ worker holds one task; if the worker dies it is replaced, and its task is tried 
 import contextlib
 import functools
 import importlib.util
+import itertools
 import logging
 import os
 import queue
 import re
 import signal
 import sys
-import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from echo_jax import machine
-from echo_jax.exceptions import ConfigError, StorageError
+from echo_jax.exceptions import ConfigError, SchedulerLostError, reason
 from echo_jax.host.compilation_cache import use_compilation_cache
 from echo_jax.host.interrupts import Interrupts
 
 DEATHS = 3
-"""Deaths of workers that a task survives before it is tried alone, once."""
+"""Deaths of its workers that a task survives, among others and then once more alone."""
 
 CONNECT_SECONDS = 10
 """Seconds within which a scheduler must answer."""
+
+PATIENCE_SECONDS = 10
+"""Seconds without a worker after which it is said that one is waited for."""
 
 LOOK_SECONDS = 0.2
 """Seconds between two looks at the interrupts while tasks run on workers."""
@@ -82,23 +85,31 @@ class Workers:
 
     Args:
       client: connected to a scheduler.
-      devices: CPU devices of each worker; None for the number of its threads.
       interrupts: asked while waiting whether to stop.
     """
 
-    def __init__(self, client: Any, devices: int | None, interrupts: Interrupts) -> None:
-        """Refuse workers that would compute something else; ConfigError."""
-        self._client, self._devices, self._interrupts = client, devices, interrupts
+    def __init__(self, client: Any, interrupts: Interrupts) -> None:
+        """Refuse workers that would compute something else, or several tasks at once."""
+        self._client, self._interrupts = client, interrupts
         self._expected = machine.software()
         try:
             found = client.run(machine.software)
         except Exception as error:  # whatever a worker without echo_jax raises
             raise ConfigError(
-                f"a worker cannot import what it needs ({error}): install the same echo_jax there"
+                f"a worker cannot import echo_jax ({reason(error)}): install the same there"
             ) from error
         for worker, software in found.items():
             if wrong := _difference(worker, software, self._expected):
                 raise ConfigError(wrong)
+        self._resources = {}
+        for address, worker in client.scheduler_info(n_workers=-1)["workers"].items():
+            if worker["nthreads"] != 1:
+                raise ConfigError(
+                    f"worker {address} has {worker['nthreads']} threads, and a worker does one "
+                    "task on one core: start it with --nthreads 1, one for each core"
+                )
+            if "GPU" in worker["resources"]:
+                self._resources = {"GPU": 1}
 
     def map(self, function: Callable[..., Any], tasks: Sequence[Any]) -> Iterator[Outcome]:
         """Run the tasks on all workers; those whose worker kept dying once more, each alone."""
@@ -114,11 +125,10 @@ class Workers:
 
     def _run(self, function: Callable[..., Any], tasks: Sequence[Any]) -> Iterator[Outcome]:
         done: queue.SimpleQueue = queue.SimpleQueue()
-        work = functools.partial(_work, function, self._expected, self._devices)
-        resources = {"GPU": 1} if self._has_gpus() else {}
+        work = functools.partial(_work, function, self._expected)
         waiting = {}
         for task in tasks:
-            future = self._client.submit(work, task, pure=False, resources=resources)
+            future = self._client.submit(work, task, pure=False, resources=self._resources)
             waiting[future.key] = future, task
             future.add_done_callback(done.put)
         try:
@@ -135,53 +145,35 @@ class Workers:
             with contextlib.suppress(Exception):  # the scheduler may be gone
                 self._client.cancel([future for future, _ in waiting.values()], force=True)
 
-    def _has_gpus(self) -> bool:
-        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
-        return any("GPU" in worker["resources"] for worker in workers)
-
 
 _DIED = "its worker died each time that the task was tried, alone too: does it need more memory?"
 
 
 def _outcome(future: Any, task: Any) -> Outcome:
-    """The outcome of a future that is done; StorageError if its scheduler is gone."""
+    """The outcome of a future that is done; SchedulerLostError if its scheduler is gone."""
     from distributed.scheduler import KilledWorker
 
     if future.status == "cancelled":
-        raise StorageError(
-            "the scheduler is gone, and with it the tasks that it held: start it again, and the "
-            "same command goes on"
-        )
+        raise SchedulerLostError("the scheduler is gone, and with it the tasks that it held")
     error = future.exception() if future.status == "error" else None
     if error is None:
         return Outcome(task, future.result(), None)
     if isinstance(error, KilledWorker):
         return Outcome(task, None, _DIED)
-    known = isinstance(error, ConfigError)
-    return Outcome(task, None, str(error) if known else f"{type(error).__name__}: {error}")
+    return Outcome(task, None, str(error) if isinstance(error, ConfigError) else reason(error))
 
 
-_ONE_AT_A_TIME = threading.Lock()
-"""Held by the task that runs in a worker, however many threads the worker has."""
-
-
-def _work(
-    function: Callable[..., Any], expected: dict[str, str], devices: int | None, task: Any
-) -> Any:
-    """A task on a worker."""
+def _work(function: Callable[..., Any], expected: dict[str, str], task: Any) -> Any:
+    """A task on a worker; ConfigError on one that joined later and computes something else."""
     from distributed import get_worker
 
-    worker = get_worker()
-    if wrong := _difference(worker.address, machine.software(), expected):
+    if wrong := _difference(get_worker().address, machine.software(), expected):
         raise ConfigError(wrong)
-    with _ONE_AT_A_TIME:
-        _take_cores(devices or worker.state.nthreads)
-        return function(task, lambda _: None)
+    return function(task, lambda _: None)
 
 
-@functools.cache
 def _take_cores(count: int) -> None:
-    """Let jax use as many devices and threads; called before its first use in a worker."""
+    """Let jax use as many devices and threads; before its first use in a worker."""
     os.environ["NPROC"] = str(count)  # the threads of XLA's pools
     machine.set_up_jax()
     machine.use_cpu_devices(count)
@@ -189,31 +181,55 @@ def _take_cores(count: int) -> None:
 
 
 def _difference(worker: str, found: dict[str, str], expected: dict[str, str]) -> str | None:
-    """A sentence on the first package of a worker that is not the client's."""
-    for name, version in expected.items():
-        if found.get(name) != version:
+    """A sentence on the first version or setting of a worker that is not the client's."""
+    for name in sorted(expected.keys() | found.keys()):
+        if found.get(name) != expected.get(name):
             return (
-                f"worker {worker} has {name} {found.get(name)} and this process {version}: "
-                "install the same there"
+                f"worker {worker} has {name} {found.get(name)} and this process "
+                f"{expected.get(name)}: install or set the same there"
             )
     return None
 
 
+def run_all(
+    executor: Executor,
+    function: Callable[..., Any],
+    tasks: Sequence[Any],
+    keep: Callable[[Any, Any], None],
+) -> list[str]:
+    """Run tasks that have a `name`; returns a sentence for each that failed.
+
+    `keep(task, result)` is called as each is done, with None for one that failed.
+    """
+    failures = []
+    for task, result, failure in executor.map(function, tasks):
+        if failure is not None:
+            failures.append(f"{task.name}: {failure}")
+        keep(task, result)
+    return failures
+
+
 @contextlib.contextmanager
-def workers(
-    spec: str, interrupts: Interrupts, say: Callable[[str], None], cells: Collection[str] = ()
-) -> Iterator[Workers]:
+def workers_of(
+    spec: str | None, tasks: Sequence[Any], interrupts: Interrupts, cells: Collection[str] = ()
+) -> Iterator[Workers | None]:
     """The workers of `--cluster`, with the files of the user's cells.
+
+    None, for this process, without a cluster or where there is no task. Prints how many workers
+    there are, and the address of the dashboard.
 
     Args:
       spec: local:N, tcp://HOST:PORT, tls://HOST:PORT, or a YAML file of dask-jobqueue.
+      tasks: that are going to be run.
       interrupts: asked while waiting whether to stop.
-      say: told how many workers there are, and the address of the dashboard.
       cells: names of cells; the module of each `module:Class` of the user's is sent to workers.
 
     Raises:
       ConfigError: no such scheduler, file or number; workers with other versions.
     """
+    if spec is None or not tasks:
+        yield None
+        return
     check_spec(spec)
     import dask
     import distributed
@@ -228,15 +244,36 @@ def workers(
             client = stack.enter_context(distributed.Client(cluster, set_as_default=False))
         except (OSError, ValueError) as error:
             raise ConfigError(
-                f"--cluster {spec} does not answer ({error}): start dask scheduler there, or use "
-                "local:N"
+                f"--cluster {spec} does not answer ({reason(error)}): start dask scheduler there, "
+                "or use local:N"
             ) from error
-        for path in _files(cells):
-            upload = distributed.diagnostics.plugin.UploadFile(str(path))
-            client.register_plugin(upload, name=f"upload {path.name}")  # one plugin a name
-        count = _wait_for_workers(client, interrupts)
-        say(f"Cluster {spec}: {count} worker{'s' * (count != 1)}{_dashboard(client)}")
-        yield Workers(client, devices, interrupts)
+        count = _wait_for_workers(client, spec, interrupts)
+        found = Workers(client, interrupts)
+        _set_up(client, devices, _files(cells))
+        print(f"Cluster {spec}: {count} worker{'s' * (count != 1)}{_dashboard(client)}", flush=True)
+        yield found
+
+
+def _set_up(client: Any, devices: int, files: Collection[Path]) -> None:
+    """Give each worker, also those that come later, its cores, and then the user's files."""
+    from distributed.diagnostics.plugin import UploadFile, WorkerPlugin
+
+    class Cores(WorkerPlugin):
+        """Sets jax up before a user's file can use it."""
+
+        def setup(self, worker: Any) -> None:  # noqa: ARG002  # Dask hands it over
+            """Called by each worker as it starts."""
+            _take_cores(devices)
+
+    client.register_plugin(Cores(), name="cores")
+    for path in files:
+        try:
+            client.register_plugin(UploadFile(str(path)), name=f"upload {path.name}")
+        except Exception as error:  # whatever the user's module raises there
+            raise ConfigError(
+                f"{path} cannot be imported on a worker ({reason(error)}): install what it needs "
+                "there"
+            ) from error
 
 
 def _settings() -> dict[str, Any]:
@@ -268,14 +305,14 @@ def check_spec(spec: str | None) -> None:
             )
 
 
-def _cluster(spec: str) -> tuple[Any, int | None]:
+def _cluster(spec: str) -> tuple[Any, int]:
     """The address or the new Dask cluster that a spec describes, and the devices of a worker."""
     if spec.startswith(("tcp://", "tls://")):
-        return spec, None
+        return spec, 1
     if spec.startswith("local:"):
         count = int(spec.partition(":")[2])
         return _local(count), max(1, machine.cores() // count)
-    return _jobqueue(Path(spec)), None
+    return _jobqueue(Path(spec)), 1
 
 
 def _local(count: int) -> Any:
@@ -317,26 +354,34 @@ def _jobqueue(path: Path) -> Any:
     classes["local"] = LocalCluster  # its jobs are run by the shell, at once: to try a file out
     try:
         contents = yaml.safe_load(path.read_text(encoding="utf-8"))
-        workers, ((system, settings),) = contents["workers"], contents["jobqueue"].items()
+        count, ((system, settings),) = int(contents["workers"]), contents["jobqueue"].items()
+        if count < 1:
+            raise ValueError(f"workers is {count}")
         dask.config.update(dask.config.config, {"jobqueue": {system: settings}})
-        cluster = classes[system](n_workers=workers)
+        cluster = classes[system]()
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"--cluster {path} cannot be read ({error}): name a YAML file") from error
+        raise ConfigError(
+            f"--cluster {path} cannot be read ({reason(error)}): name a YAML file"
+        ) from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ConfigError(
-            f"--cluster {path} describes no cluster ({error}): it needs `workers`, a number, and "
-            f"`jobqueue` with the settings of one of {', '.join(sorted(classes))}"
+            f"--cluster {path} describes no cluster ({reason(error)}): it needs `workers`, a "
+            f"number above 0, and `jobqueue` with settings of one of {', '.join(sorted(classes))}"
         ) from error
+    cluster.adapt(minimum=count, maximum=count)  # submits again what ended or died
     return cluster
 
 
-def _wait_for_workers(client: Any, interrupts: Interrupts) -> int:
-    """Wait for the first worker, and a moment for others; returns their number."""
-    while True:
+def _wait_for_workers(client: Any, spec: str, interrupts: Interrupts) -> int:
+    """Wait for the first worker, and say so if it takes long; returns the number of workers."""
+    for waited in itertools.count():
         interrupts.check()
         with contextlib.suppress(TimeoutError):
             client.wait_for_workers(1, timeout=LOOK_SECONDS)
-            return len(client.scheduler_info(n_workers=-1)["workers"])
+            break
+        if waited == round(PATIENCE_SECONDS / LOOK_SECONDS):
+            print(f"Waiting for a worker of {spec}; Ctrl-C ends it.", file=sys.stderr, flush=True)
+    return len(client.scheduler_info(n_workers=-1)["workers"])
 
 
 def _dashboard(client: Any) -> str:

@@ -9,6 +9,10 @@ class StorageError(ConfigError):
     """A file or folder is missing, damaged or in use, or cannot be written."""
 
 
+class SchedulerLostError(StorageError):
+    """The scheduler of a cluster is gone; what was finished is kept."""
+
+
 class TooLongError(ConfigError):
     """A compilation that passed its time limit; it goes on in a thread until the process ends."""
 

@@ -18,6 +18,7 @@ from running import ROOT, begin, execute
 from tiny_points import POINTS, found
 
 from echo_jax import atomic_files, cluster, machine
+from echo_jax.commands.command_line import stoppable
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.studies import result_rows, sweep
@@ -50,8 +51,9 @@ def on_workers():
         stack.callback(os.environ.pop, "PYTHONPATH")
 
         def opened(spec, **options):
-            stop = Interrupts()
-            return stack.enter_context(cluster.workers(spec, stop, lambda _: None, **options))
+            return stack.enter_context(
+                cluster.workers_of(spec, ["a task"], Interrupts(), **options)
+            )
 
         yield opened
 
@@ -86,16 +88,18 @@ def test_here_runs_tasks_in_order_and_a_task_that_fails_stops_no_other():
         ("missing.yaml", "is no file"),
         ("empty.yaml", "describes no cluster"),
         ("other.yaml", "describes no cluster"),
+        ("none.yaml", "workers is 0"),
     ],
 )
 def test_a_cluster_that_is_none_is_refused(tmp_path, monkeypatch, spec, message):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
     Path("empty.yaml").write_text("workers: 2\n")
+    Path("none.yaml").write_text("workers: 0\njobqueue: {local: {cores: 1, memory: 4GB}}\n")
     Path("other.yaml").write_text("workers: 2\njobqueue: {nosuch: {cores: 1}}\n")
     with (
         pytest.raises(ConfigError, match=message),
-        cluster.workers(spec, Interrupts(), lambda _: None),
+        cluster.workers_of(spec, ["a task"], Interrupts()),
     ):
         pass
 
@@ -140,7 +144,7 @@ def test_workers_with_other_versions_are_refused(on_workers, monkeypatch):
         importlib.metadata, "version", lambda name: named.get(name) or version(name)
     )
     machine.software.cache_clear()
-    message = r"^worker tcp://\S+ has jax \S+ and this process 0\.9\.9: install the same there"
+    message = r"^worker tcp://\S+ has jax \S+ and this process 0\.9\.9: install or set the same"
     with pytest.raises(ConfigError, match=message):
         on_workers("local:1")
     machine.software.cache_clear()
@@ -180,7 +184,7 @@ def test_a_scheduler_that_is_killed_loses_no_row(tmp_path, free_port):
     said = run.communicate(timeout=120)[1]
     stop(processes)
     assert run.returncode == 2, said
-    assert said.startswith("error: the scheduler is gone")
+    assert said.startswith("error: the scheduler is gone") and "; to go on: " in said
     address, processes = scheduler(tmp_path / "elsewhere", free_port)
     execute("sweep.py", *SWEEP, "--out", "killed", "--cluster", address, cwd=tmp_path)
     stop(processes)
@@ -189,7 +193,10 @@ def test_a_scheduler_that_is_killed_loses_no_row(tmp_path, free_port):
 
 
 CELL = """
+import jax.numpy as jnp
 from flax import linen as nn
+
+ONE = jnp.ones(3)  # used as the file is imported
 
 
 class Mine(nn.LSTMCell):
@@ -333,9 +340,27 @@ def test_cards_measured_in_parts_on_workers_are_those_of_one_process(tmp_path):
     assert not list((tmp_path / "there").glob(".*"))
 
 
-def test_a_lost_scheduler_is_a_storage_error():
+def test_a_lost_scheduler_is_told_with_the_command_that_goes_on():
     class Future:
         status = "cancelled"
 
-    with pytest.raises(StorageError, match="the same command goes on"):
+    message = (
+        "^the scheduler is gone, and with it the tasks that it held; to go on: echo-jax sweep$"
+    )
+    with pytest.raises(StorageError, match=message), stoppable("echo-jax sweep"):
         cluster._outcome(Future(), None)
+
+
+def test_a_setting_that_only_one_side_has_is_a_difference():
+    for one, other in (
+        ({"a": "1"}, {"a": "1", "XLA_FLAGS": "--x"}),
+        ({"a": "1", "b": "2"}, {"a": "1"}),
+    ):
+        assert cluster._difference("w", one, other)
+    assert cluster._difference("w", {"a": "1"}, {"a": "1"}) is None
+
+
+def test_without_a_cluster_or_a_task_this_process_is_the_executor():
+    for spec, tasks in ((None, ["a task"]), ("tcp://127.0.0.1:9", [])):
+        with cluster.workers_of(spec, tasks, Interrupts()) as workers:
+            assert workers is None

@@ -19,7 +19,7 @@ import tyro
 
 from echo_jax.commands import flags
 from echo_jax.config import PARTS
-from echo_jax.exceptions import ConfigError, printable
+from echo_jax.exceptions import ConfigError, SchedulerLostError, printable
 from echo_jax.host.interrupts import Interrupts, StoppedError
 
 FLAT = tyro.conf.arg(name="")  # the flags of a configuration that is a field get no prefix
@@ -185,7 +185,7 @@ def this_command(name: str) -> str:
 
 @contextlib.contextmanager
 def stoppable(again: str) -> Iterator[Interrupts]:
-    """Within it, a signal ends the program after the chunk that trains, with how to go on."""
+    """Within it, a signal ends the program after the chunk that trains; it is said how to go on."""
     notice = "Stopping after the chunk that trains; a second Ctrl-C stops at once."
     with Interrupts(notice=notice) as interrupts:
         try:
@@ -193,6 +193,8 @@ def stoppable(again: str) -> Iterator[Interrupts]:
         except StoppedError:
             print(f"\nStopped; to go on: {again}", file=sys.stderr)
             sys.exit(interrupts.exit_status)
+        except SchedulerLostError as error:
+            raise SchedulerLostError(f"{error}; to go on: {again}") from error
 
 
 def _defaults(command: Any, given: list[str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ echo-jax probe --report cards/                             # one page over all c
 import contextlib
 import dataclasses
 import datetime
+import functools
 import shutil
 import sys
 import time
@@ -20,7 +21,7 @@ import tyro
 from echo_jax import atomic_files, machine
 from echo_jax.cluster import check_spec
 from echo_jax.commands import command_line
-from echo_jax.exceptions import ConfigError, StorageError, TooLongError, printable
+from echo_jax.exceptions import ConfigError, TooLongError, printable
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.memory_benchmark import protocol
 from echo_jax.memory_benchmark.protocol import FULL, PROTOCOLS, Protocol
@@ -254,18 +255,18 @@ def journal_folder(command: ProbeCommand, name: str) -> Path:
 
 def make_card(command: ProbeCommand, name: str, cell: "ChosenCell") -> card_file.Card:
     """Measure a cell, print its card and write it."""
-    from echo_jax.memory_benchmark.journal import Journal
+    from echo_jax.memory_benchmark.journal import Journal, claimed
 
     chosen, start = command.chosen, time.perf_counter()
     print(f"{name}: {cell.title}, {chosen.seeds} seeds, protocol {chosen.name}")
     identity = identity_of(command, name, cell)
-    journal = Journal(journal_folder(command, name), about_of(command, name, cell))
-    if len(journal):
-        print(f"Going on after {len(journal)} trainings, which are in {journal.folder}")
+    folder = journal_folder(command, name)
     with (
-        atomic_files.locked(journal.folder),
+        claimed(folder, about_of(command, name, cell)),
         Interrupts(command.seconds, "Stopping; what is measured by now will be kept.") as stop,
     ):
+        if len(journal := Journal(folder)):
+            print(f"Going on after {len(journal)} trainings, which are in {folder}")
         raw = measure(command, cell, stop, journal)
     stopped = STOPPED["signal" if stop.signal else "seconds"] if stop.requested else None
     card = card_file.make(identity, raw, made_with(machine.device(), start), stopped)
@@ -273,11 +274,11 @@ def make_card(command: ProbeCommand, name: str, cell: "ChosenCell") -> card_file
     if stopped in card["not_measured"].values():
         print(
             f"The card is incomplete because {stopped}. Move it, and the same command goes on "
-            f"from {journal.folder}.",
+            f"from {folder}.",
             flush=True,
         )
     else:
-        journal.remove()
+        shutil.rmtree(folder)
     if stop.signal:
         sys.exit(stop.exit_status)
     return card
@@ -288,77 +289,55 @@ def cards_of_workers(
 ) -> dict[str, card_file.Card]:
     """The cards of some cells by name, their parts measured on the workers of a cluster.
 
-    A finished part is kept beside the cards until its card is whole: the same command goes on.
-    ConfigError if parts failed, once all others are there.
+    A finished part is kept until its card is whole, so that the same command goes on. ConfigError
+    if parts failed, once all others are there.
     """
-    from echo_jax.memory_benchmark.card_parts import joined, parts_of
+    from echo_jax.memory_benchmark import card_parts
+    from echo_jax.memory_benchmark.journal import claimed
 
     start, made = time.perf_counter(), {}
-    parts = {
-        name: parts_of(name, cell.name, arguments[name], command.chosen, command.seed)
+    whole = [
+        card_parts.CardPart(name, cell.name, arguments[name], command.chosen, command.seed)
         for name, cell in named.items()
-    }
-    about = {name: about_of(command, name, cell) for name, cell in named.items()}
-    failures = measure_missing_parts(command, [p for of in parts.values() for p in of], about)
-    for name, cell in named.items():
-        measured = [kept_part(command, part, about[name]) for part in parts[name]]
-        if all(measured):
-            raw = joined([found["raw"] for found in measured if found])
-            device = measured[0]["device"] if measured[0] else ""
-            identity = identity_of(command, name, cell)
-            made[name] = card_file.make(identity, raw, made_with(device, start))
-            show_and_write(command, made[name])
-            for part in parts[name]:
-                (command.out / f".{part.name}.json").unlink(missing_ok=True)
+    ]
+    with contextlib.ExitStack() as stack:
+        for name, cell in named.items():
+            folder = journal_folder(command, name)
+            stack.enter_context(claimed(folder, about_of(command, name, cell)))
+        failures = measure_parts(command, [p for card in whole for p in card_parts.parts_of(card)])
+        for card in whole:
+            folder = journal_folder(command, card.card)
+            if found := card_parts.joined(card, folder):
+                identity = identity_of(command, card.card, named[card.card])
+                made[card.card] = card_file.make(identity, found[0], made_with(found[1], start))
+                show_and_write(command, made[card.card])
+                shutil.rmtree(folder)
     if failures:
         raise ConfigError(f"{len(failures)} parts of cards failed: {'; '.join(failures)}")
     return made
 
 
-def measure_missing_parts(
-    command: ProbeCommand, parts: "Sequence[CardPart]", about: Mapping[str, dict[str, Any]]
-) -> list[str]:
-    """Measure the parts that have no file, and write their files; a sentence for each failure."""
-    from echo_jax import cluster
+def measure_parts(command: ProbeCommand, parts: "Sequence[CardPart]") -> list[str]:
+    """Measure the parts that are not kept yet; returns a sentence for each that failed."""
+    from echo_jax.cluster import Here, workers_of
     from echo_jax.host.progress import GridProgress
-    from echo_jax.memory_benchmark.card_parts import measure_part
+    from echo_jax.memory_benchmark import card_parts
 
-    failures = []
-    missing = [part for part in parts if not kept_part(command, part, about[part.card])]
+    folder_of = functools.partial(journal_folder, command)
+    missing = [p for p in parts if not card_parts.path_of(folder_of(p.card), p).exists()]
     with (
         command_line.stoppable(command_line.this_command("probe")) as stop,
-        cluster.workers(command.cluster or "", stop, print, command.cells) as workers,
+        workers_of(command.cluster, missing, stop, command.cells) as workers,
         GridProgress({part.name: 1.0 for part in missing}) as bar,
     ):
-        for part, found, failure in workers.map(measure_part, missing):
-            bar.finished(part.name, failure or "measured")
-            if failure:
-                failures.append(f"{part.name}: {failure}")
-            else:
-                path = command.out / f".{part.name}.json"
-                atomic_files.write_json(path, {**found, "about": about[part.card]})
-    return failures
-
-
-def kept_part(
-    command: ProbeCommand, part: "CardPart", about: dict[str, Any]
-) -> dict[str, Any] | None:
-    """A part that an earlier command measured; StorageError for a file of another measurement."""
-    path = command.out / f".{part.name}.json"
-    if not path.exists():
-        return None
-    kept = atomic_files.read_json(path, fix="remove it, and it is measured again")
-    if kept["about"] != about:
-        raise StorageError(
-            f"{path} is of another cell, protocol or version: remove it, or give the card another "
-            "--name"
-        )
-    return kept
+        executor = workers or Here(lambda *_: stop.check())
+        return card_parts.measure_all(missing, folder_of, executor, bar.finished)
 
 
 def about_of(command: ProbeCommand, name: str, cell: "ChosenCell") -> dict[str, Any]:
     """All that the raw rows of a card are a function of."""
-    return {**identity_of(command, name, cell), "made": machine.software()}
+    made = {**machine.software(), "device": machine.device_kind()}
+    return {**identity_of(command, name, cell), "made": made}
 
 
 def made_with(device: str, start: float) -> dict[str, Any]:
@@ -400,7 +379,7 @@ def measure(
     if any(row["kind"] != "tune" for row in raw):
         return raw
     if not len(journal):
-        journal.remove()
+        shutil.rmtree(journal.folder)
     if stop.signal:
         print("\nStopped.", file=sys.stderr)
         command_line.leave(stop.exit_status)

@@ -4,12 +4,11 @@ echo-jax study                                # the studies, and how long each t
 echo-jax study --all --out studies/           # all, resumable, and a page that shows them
 """
 
-import contextlib
 import dataclasses
 import difflib
 import itertools
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,7 +30,9 @@ from echo_jax.studies.scores import shown
 from echo_jax.studies.time_estimate import minutes, seconds_of
 
 if TYPE_CHECKING:
-    from echo_jax.cluster import Executor
+    from contextlib import AbstractContextManager
+
+    from echo_jax.cluster import Workers
 
 COMMAND = f"{command_line.INSTALLED} study"  # on pages
 TITLE = "How long does a network remember?"
@@ -125,7 +126,7 @@ def run(command: StudyCommand, interrupts: Interrupts) -> None:
         sections = {name: section(command, name, rows[name]) for name in every if rows[name]}
         failures: list[str] = []
         points = list(itertools.chain(*waiting.values()))
-        with executor(command.cluster, points, interrupts) as workers:
+        with workers_for(command.cluster, points, interrupts) as workers:
             for name, left in waiting.items():
                 if left:
                     path = study_folder.rows_path(out, name)
@@ -136,7 +137,8 @@ def run(command: StudyCommand, interrupts: Interrupts) -> None:
                     sections[name] = section(command, name, rows[name])
                     write_page(command, rows, sections)
                 print(text_tables.section_text(sections[name]), flush=True)
-        write_page(command, rows, sections)
+        if sections:
+            write_page(command, rows, sections)
         refuse_failures(failures, out)
     print(f"Page: {printable(str(out / study_folder.PAGE))}")
 
@@ -156,24 +158,19 @@ def plan(waiting: Mapping[str, Sequence[GridPoint]], fast: bool = False) -> str:
     return "\n".join(lines)
 
 
-@contextlib.contextmanager
-def executor(
+def workers_for(
     spec: str | None, points: Sequence[GridPoint], interrupts: Interrupts
-) -> "Iterator[Executor | None]":
-    """The workers of `--cluster`; None without it, for this process."""
-    from echo_jax import cluster
+) -> "AbstractContextManager[Workers | None]":
+    """The workers of `--cluster` for some grid points; None without it, for this process."""
+    from echo_jax.cluster import workers_of
 
-    if spec is None or not points:
+    if spec is None:
         machine.use_cpu_devices(None)
-        yield None
-    else:
-        cells = {point.config.network.cell for point in points}
-        with cluster.workers(spec, interrupts, print, cells) as workers:
-            yield workers
+    return workers_of(spec, points, interrupts, {point.config.network.cell for point in points})
 
 
 def run_points(
-    path: Path, points: Sequence[GridPoint], interrupts: Interrupts, workers: "Executor | None"
+    path: Path, points: Sequence[GridPoint], interrupts: Interrupts, workers: "Workers | None"
 ) -> list[str]:
     """Run grid points, with a progress bar, and append their rows to a file.
 

@@ -19,7 +19,7 @@ import tyro
 from echo_jax import atomic_files, machine
 from echo_jax.cluster import check_spec
 from echo_jax.commands import command_line, flags
-from echo_jax.commands.study import executor, plan, refuse_failures, run_points
+from echo_jax.commands.study import plan, refuse_failures, run_points, workers_for
 from echo_jax.config import (
     PARTS,
     NetworkConfig,
@@ -185,7 +185,7 @@ def run(command: SweepCommand, out: Path, interrupts: Interrupts) -> None:
         waiting = result_rows.missing(study.points, rows)
         print(plan({NAME: waiting}), flush=True)
         if waiting:
-            with executor(command.cluster, waiting, interrupts) as workers:
+            with workers_for(command.cluster, waiting, interrupts) as workers:
                 path = study_folder.rows_path(out, NAME)
                 failures = run_points(path, waiting, interrupts, workers)
             (rows,) = study_folder.rows_of(out, {NAME: study}).values()

@@ -18,7 +18,7 @@ from echo_jax import atomic_files, machine
 from echo_jax.cluster import check_spec
 from echo_jax.commands import command_line
 from echo_jax.config import PARTS, Part, RunConfig, changed
-from echo_jax.exceptions import ConfigError, StorageError
+from echo_jax.exceptions import ConfigError, SchedulerLostError, StorageError
 from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts, StoppedError
 from echo_jax.host.process_start import STARTED
@@ -74,6 +74,10 @@ class TrainCommand:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name.replace('_', ' ')} {value} is below 1: use 1 or more")
+        for name in ("devices", "checkpoint_every", "compilation_cache"):
+            if self.cluster and getattr(self, name):
+                flag = name.replace("_", "-")
+                raise ConfigError(f"--{flag} has no effect with --cluster: leave it out")
 
 
 def main() -> None:
@@ -146,14 +150,19 @@ def run(command: TrainCommand, folder: Path, inputs: Inputs, interrupts: Interru
     watch.seconds["import"] = time.perf_counter() - STARTED
     quoted = command_line.quoted(folder)
     resume = f"{command_line.program('train')} --resume {quoted}"
+    resume += f" --cluster {command_line.quoted(command.cluster)}" if command.cluster else ""
+    by_blocks = begun.saved is None and (folder / seed_blocks.FOLDER).exists()
     try:
-        if command.cluster or (folder / seed_blocks.FOLDER).exists():
+        if command.cluster or by_blocks:
             run_blocks(command.cluster, begun, interrupts, watch)
         else:
             train_run(begun, interrupts, watch, functools.partial(print, flush=True))
+            seed_blocks.remove_files(folder)  # left by a process that was killed after merging them
     except StoppedError as stopped:
         print(f"{stopped}; to go on: {resume}", file=sys.stderr)
         raise
+    except SchedulerLostError as error:
+        raise SchedulerLostError(f"{error}; to go on: {resume}") from error
     except StorageError as error:
         raise StorageError(f"{error}; then {resume} goes on from the last checkpoint") from error
     with command_line.drawing_last(f"{command_line.program('show')} --curve {quoted}"):
@@ -169,23 +178,18 @@ def run_blocks(spec: str | None, begun: "Job", interrupts: Interrupts, watch: St
     from echo_jax.runs.train_run import train_blocks
 
     config, say = begun.config, functools.partial(print, flush=True)
-    if begun.saved and begun.saved.history.sequences < config.training.sequences:
+    if begun.saved:
         raise ConfigError(
             f"--cluster trains seeds from their start, and {begun.folder} has a checkpoint: resume "
             "it without --cluster"
         )
     say(describe(config))
-    with contextlib.ExitStack() as stack:
-        blocks = {block.name: float(block.config.seeds) for block in seed_blocks.blocks_of(begun)}
-        bar = GridProgress(blocks)
+    blocks = seed_blocks.missing(begun)
+    bar = GridProgress({block.name: float(block.config.seeds) for block in blocks})
 
-        def report(block: "Block", share: float) -> None:
-            interrupts.check("Stopped; finished blocks of seeds are kept")
-            bar.at_work(block.name, share)
+    def report(block: "Block", share: float) -> None:
+        interrupts.check("Stopped; finished blocks of seeds are kept")
+        bar.at_work(block.name, share)
 
-        executor: cluster.Executor = cluster.Here(report)
-        if spec:
-            cells = [config.network.cell]
-            executor = stack.enter_context(cluster.workers(spec, interrupts, say, cells))
-        devices = [f"workers of {spec}" if spec else machine.device()]
-        train_blocks(begun, executor, bar, watch, devices, say)
+    with cluster.workers_of(spec, blocks, interrupts, [config.network.cell]) as workers:
+        train_blocks(begun, blocks, workers or cluster.Here(report), bar, watch, say)

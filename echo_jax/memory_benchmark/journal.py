@@ -9,7 +9,7 @@ The rest of a card is a function of these, so the finished card is that of an un
 
 import contextlib
 import json
-import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,29 +27,40 @@ JournalEntry = tuple[list[dict[str, Any]], Any]
 """The raw rows of some runs after training, and their weights, leaves `[S, ...]`."""
 
 
-class Journal:
-    """The trainings of one card, in the order in which they are asked for.
+@contextlib.contextmanager
+def claimed(folder: Path, about: dict[str, Any]) -> Iterator[None]:
+    """Keep others out of the folder of an unfinished card, which is made if it is not there.
 
     Args:
-      folder: created if it is not there; its parent is.
-      about: JSON values that the trainings are a function of.
+      folder: its parent is there.
+      about: JSON values that the raw rows are a function of.
 
     Raises:
-      StorageError: the folder is of another measurement.
+      StorageError: the folder is in use, or of another measurement.
     """
-
-    def __init__(self, folder: Path, about: dict[str, Any]) -> None:
-        """Read what is there."""
-        self.folder, self._asked = folder, 0
+    atomic_files.check_no_link(folder)
+    folder.mkdir(exist_ok=True)
+    with atomic_files.locked(folder):
         path = folder / "about.json"
         if not path.exists():
-            folder.mkdir(exist_ok=True)
             atomic_files.write_json(path, about)
         if atomic_files.read_json(path, fix=f"remove {folder}") != about:
             raise StorageError(
-                f"{folder} is the unfinished measurement of another cell, protocol or version: "
-                "remove it, or give the card another --name"
+                f"{folder} is the unfinished measurement of another cell, protocol, version or "
+                "device: remove it, or give the card another --name"
             )
+        yield
+
+
+class Journal:
+    """The trainings of one card, in the order in which they are asked for.
+
+    A training that is taken from it has numpy leaves in dictionaries, see `ParallelRuns.train`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Read what is there; the caller has `claimed` the folder."""
+        self.folder, self._asked = folder, 0
         self._lines = self._whole_lines()
 
     @property
@@ -82,10 +93,6 @@ class Journal:
         self._asked += 1
         text = "".join(json.dumps(each, allow_nan=False) + "\n" for each in self._lines)
         atomic_files.write_bytes(self.folder / "rows.jsonl", text.encode())
-
-    def remove(self) -> None:
-        """Remove the folder, once the card is written."""
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _weights(self, number: int) -> Path:
         return self.folder / f"{number}.msgpack"

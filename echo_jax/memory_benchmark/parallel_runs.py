@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import serialization
 
 from echo_jax.core import many_seeds
 from echo_jax.core.training import TrainState
@@ -82,7 +83,8 @@ class ParallelRuns:
             return self._train(training, runs, budget, params)
         call = [training.task, [[run.seed, run.lag, run.rate] for run in runs], budget]
         if kept := self.journal.next(call):
-            return Trained(*kept)
+            shapes = jax.eval_shape(lambda run: training.init(run).params, runs[0])
+            return Trained(kept[0], serialization.from_state_dict(shapes, kept[1]))
         trained = self._train(training, runs, budget, params)
         if not self.interrupts.requested:  # else it may be cut
             self.journal.append(call, *trained)

@@ -6,18 +6,23 @@ merge      the blocks in order: the state, log and scores that one process would
 """
 
 import contextlib
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from echo_jax.cluster import Executor
+from echo_jax import atomic_files
+from echo_jax.cluster import Executor, run_all
 from echo_jax.config import RunConfig, changed
 from echo_jax.core import many_seeds
+from echo_jax.core.data import Corpus
 from echo_jax.core.evaluation import Evaluation, evaluate
-from echo_jax.core.training import TrainState
+from echo_jax.core.many_seeds import SeedMap
+from echo_jax.core.network import Compute
+from echo_jax.core.training import TrainState, init
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.host.chunk_loop import chunks
 from echo_jax.host.compiled_programs import Execution, compile_programs
@@ -39,21 +44,25 @@ MOST_SEEDS = 64
 
 
 class Block(NamedTuple):
-    """Some seeds of a job, as the task of an executor: their own configuration, and the job."""
+    """Some seeds of a run, as the task of an executor.
+
+    config    of these seeds alone
+    corpus    that sequences are cut from; None for random ones
+    chunk     sequences of a chunk
+    seed_map  None for the default of the platform
+    compute   the literal or the fast form
+    """
 
     config: RunConfig
-    job: Job
+    corpus: Corpus | None
+    chunk: int
+    seed_map: SeedMap | None
+    compute: Compute
 
     @property
     def name(self) -> str:
         """The seeds in words."""
-        config = self.config
-        return f"seeds {config.seed} to {config.seed + config.seeds - 1}"
-
-    @property
-    def path(self) -> Path:
-        """The file of the trained block."""
-        return self.job.folder / FOLDER / f"{self.config.seed}.msgpack"
+        return f"seeds {self.config.seed} to {self.config.seed + self.config.seeds - 1}"
 
 
 class TrainedBlock(NamedTuple):
@@ -70,110 +79,120 @@ def blocks_of(job: Job) -> list[Block]:
     config = job.config
     updates = config.training.sequences * config.task.updates_per_sequence
     size = max(1, min(MOST_SEEDS, UPDATES // updates))
-    end = config.seed + config.seeds
+    end, inputs = config.seed + config.seeds, job.inputs
+    shared = (job.corpus, job.chunk, inputs.seed_map, job.execution.compute)
     return [
-        Block(changed(config, seed=seed, seeds=min(size, end - seed)), job)
+        Block(changed(config, seed=seed, seeds=min(size, end - seed)), *shared)
         for seed in range(config.seed, end, size)
     ]
 
 
-def train_block(block: Block, report: Callable[[float], None]) -> TrainedBlock:
-    """Train and evaluate the seeds of a block."""
-    config, job, last = block.config, block.job, block.config.training.sequences
-    seed_map = job.inputs.seed_map or many_seeds.default_seed_map()
-    execution = Execution(seed_map, None, job.execution.compute)
-    programs = compile_programs(config, job.chunk, execution, job.corpus)
+def train_block(block: Block, report: Callable[[float], None]) -> tuple[TrainedBlock, str]:
+    """Train and evaluate the seeds of a block; returns the kind of the device too."""
+    config, last = block.config, block.config.training.sequences
+    execution = Execution(block.seed_map or many_seeds.default_seed_map(), None, block.compute)
+    programs = compile_programs(config, block.chunk, execution, block.corpus)
     traced, log = programs.traced(config), History(config)
-
-    def step(state: TrainState, count: int) -> tuple[TrainState, Any]:
-        return programs.train(traced, state, count, job.corpus)
-
+    step = functools.partial(programs.train, traced, corpus=block.corpus)
     state = programs.init(traced)
-    for chunk in chunks(step, state, range(last), job.chunk):
+    for chunk in chunks(step, state, range(last), block.chunk):
         state = chunk.state
         log.append(chunk.output.loss, chunk.output.accuracy)
         report(chunk.done / last)
-    scored = programs.score(traced, state.params, job.corpus)
+    scored = programs.score(traced, state.params, block.corpus)
     state = jax.tree.map(lambda leaf: np.asarray(leaf)[: config.seeds], state)
-    return TrainedBlock(state, *log.curves(), scored)
+    return TrainedBlock(state, *log.curves(), scored), programs.devices[0].device_kind
 
 
-def train_missing(
-    job: Job, executor: Executor, finished: Callable[[Block, float | None], None]
+def missing(job: Job) -> list[Block]:
+    """The blocks that have no file yet.
+
+    A file of other seeds or of another number of sequences is no block of the job any more: its
+    block is trained again. StorageError for a file that is damaged or of another run.
+    """
+    return [block for block in blocks_of(job) if _read(job, block) is None]
+
+
+def train(
+    job: Job, blocks: Sequence[Block], executor: Executor, done: Callable[[Block, str], None]
 ) -> None:
-    """Train the blocks that have no file yet, and write their files.
-
-    Args:
-      job: of all seeds.
-      executor: runs the blocks.
-      finished: told each block that is done, and its mean accuracy; None if it failed.
+    """Train blocks and write their files; `done` is told each, and its accuracy in words.
 
     Raises:
       ConfigError: some blocks failed; the files of all others are there.
     """
-    missing = [block for block in blocks_of(job) if not block.path.exists()]
-    (job.folder / FOLDER).mkdir(exist_ok=True)
-    failures = []
-    for block, trained, failure in executor.map(train_block, missing):
-        if failure:
-            failures.append(f"{block.name}: {failure}")
-            finished(block, None)
-        else:
-            checkpoint.write(block.path, FORMAT, _identity(block), trained)
-            finished(block, float(trained.scored.accuracy.mean()))
-    if failures:
+    folder = job.folder / FOLDER
+    atomic_files.check_no_link(folder)
+    folder.mkdir(exist_ok=True)
+
+    def keep(block: Block, found: tuple[TrainedBlock, str] | None) -> None:
+        if found:
+            trained, device = found
+            about = {**_about(job, block), "device": device}
+            checkpoint.write(_path(job, block), FORMAT, about, trained)
+        done(block, f"accuracy {found[0].scored.accuracy.mean():.1%}" if found else "failed")
+
+    if failures := run_all(executor, train_block, blocks, keep):
         raise ConfigError(
-            f"{len(failures)} blocks of seeds failed ({'; '.join(failures)}): all others are in "
-            f"{job.folder}, and --resume {job.folder} tries these again"
+            f"{len(failures)} blocks of seeds failed, and {job.folder} has all others: "
+            f"{'; '.join(failures)}"
         )
 
 
-def merged(job: Job) -> tuple[TrainState, History, Evaluation]:
-    """The state, log and scores of all seeds, from the files of their blocks."""
-    trained = [_read(block) for block in blocks_of(job)]
+def merged(job: Job) -> tuple[TrainState, History, Evaluation, list[str]]:
+    """The state, log and scores of all seeds from the files of their blocks, and the devices."""
+    found = [_read(job, block) for block in blocks_of(job)]
+    trained, devices = zip(*(each for each in found if each), strict=True)
     whole = jax.tree.map(lambda *leaves: np.concatenate(leaves), *trained)
     log = History(job.config)
     log.append(whole.loss, whole.accuracy)
-    return whole.state, log, whole.scored
+    return whole.state, log, whole.scored, sorted(set(devices))
 
 
-def remove_files(job: Job) -> None:
-    """Remove the files of the blocks, which a checkpoint of all seeds has replaced."""
-    for block in blocks_of(job):
-        block.path.unlink(missing_ok=True)
+def remove_files(run: Path) -> None:
+    """Remove the blocks of a run folder, which a checkpoint of all seeds has replaced."""
+    for path in (run / FOLDER).glob("*.msgpack"):
+        path.unlink(missing_ok=True)
     with contextlib.suppress(OSError):
-        (job.folder / FOLDER).rmdir()
+        (run / FOLDER).rmdir()
 
 
-def _read(block: Block) -> TrainedBlock:
-    """A block from its file; StorageError for a file that is damaged or of another run."""
-    fix = "remove it, and it is trained again"
-    contents = checkpoint.read(block.path, FORMAT, _shapes(block), fix)
-    trained = contents.pop("state")
-    if contents != _identity(block):
-        raise StorageError(f"{block.path} is not of the run beside it: {fix}")
-    return trained
+def _path(job: Job, block: Block) -> Path:
+    """The file of a block: its name says what may change when a run is resumed."""
+    config = block.config
+    return job.folder / FOLDER / f"{config.seed}-{config.seeds}-{config.training.sequences}.msgpack"
 
 
-def _identity(block: Block) -> dict[str, Any]:
+def _read(job: Job, block: Block) -> tuple[TrainedBlock, str] | None:
+    """A block and its device from its file, if there is one."""
+    path, fix = _path(job, block), "remove it, and it is trained again"
+    if not path.exists():
+        return None
+    contents = checkpoint.read(path, FORMAT, _shapes(block), fix)
+    trained, device = contents.pop("state"), contents.pop("device", None)
+    if contents != _about(job, block) or not isinstance(device, str):
+        raise StorageError(f"{path} is not of the run beside it: {fix}")
+    return trained, device
+
+
+def _about(job: Job, block: Block) -> dict[str, Any]:
     """The inputs, seeds and sequences, which determine the arrays of a block."""
     config = block.config
     numbers = {"seed": config.seed, "seeds": config.seeds, "sequences": config.training.sequences}
-    return {"inputs": block.job.inputs.identity, **numbers}
+    return {"inputs": job.inputs.identity, **numbers}
 
 
 def _shapes(block: Block) -> TrainedBlock:
     """The shapes and types of a trained block."""
-    config, corpus = block.config, block.job.corpus
-    state = many_seeds.state_shapes(config)
-    one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), state.params)
-    scored = jax.eval_shape(
-        lambda params: evaluate(config.shapes, config.traced, params, corpus), one
-    )
-    scored = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct((config.seeds, *leaf.shape), leaf.dtype), scored
-    )
-    curve: Any = jax.ShapeDtypeStruct(
-        (config.seeds, config.training.sequences), np.dtype("float32")
-    )
+    config = block.config
+
+    def of_all_seeds(leaf: Any) -> Any:
+        return jax.ShapeDtypeStruct((config.seeds, *leaf.shape), leaf.dtype)
+
+    def one() -> tuple[TrainState, Evaluation]:
+        state = init(config.shapes, config.traced)
+        return state, evaluate(config.shapes, config.traced, state.params, block.corpus)
+
+    state, scored = jax.tree.map(of_all_seeds, jax.eval_shape(one))
+    curve: Any = of_all_seeds(np.zeros(config.training.sequences, np.float32))
     return TrainedBlock(state, curve, curve, scored)

@@ -3,7 +3,7 @@
 import functools
 import gc
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from echo_jax.cluster import Executor
@@ -53,25 +53,21 @@ def train_run(
 
 def train_blocks(
     job: Job,
+    blocks: Sequence[Block],
     executor: Executor,
     bar: GridProgress,
     watch: Stopwatch,
-    devices: list[str],
     say: Callable[[str], None],
 ) -> None:
-    """The same run by blocks of seeds, which an executor trains; those in the folder stay."""
-
-    def finished(block: Block, accuracy: float | None) -> None:
-        bar.finished(block.name, "failed" if accuracy is None else f"accuracy {accuracy:.1%}")
-
+    """The same run by blocks of seeds: an executor trains those that the folder lacks."""
     with watch.time("train"), bar:
-        seed_blocks.train_missing(job, executor, finished)
-    state, log, scored = seed_blocks.merged(job)
+        seed_blocks.train(job, blocks, executor, lambda block, how: bar.finished(block.name, how))
+    state, log, scored, devices = seed_blocks.merged(job)
     writer = CheckpointWriter(job, log)
     writer.refuse_divergence(scored.loss)
     writer.save(state)
     finish(job, log, scored, watch, devices, say)
-    seed_blocks.remove_files(job)
+    seed_blocks.remove_files(job.folder)
 
 
 def finish(

@@ -15,7 +15,7 @@ from tiny_cards import TINY, made_card
 
 from echo_jax.cells import known_memory
 from echo_jax.exceptions import StorageError
-from echo_jax.memory_benchmark.journal import Journal
+from echo_jax.memory_benchmark.journal import Journal, claimed
 from echo_jax.memory_benchmark.measure_cell import raw_rows
 
 ABOUT = {"cell": "mine", "seeds": [0, 1]}
@@ -26,7 +26,8 @@ WEIGHTS = {"cell": {"kernel": np.arange(6, dtype=np.float32).reshape(2, 3)}, "bi
 @pytest.fixture
 def written(tmp_path):
     """A journal of two trainings."""
-    journal = Journal(tmp_path / "j", ABOUT)
+    (tmp_path / "j").mkdir()
+    journal = Journal(tmp_path / "j")
     for call in (["a"], ["b"]):
         assert journal.next(call) is None
         journal.append(call, ROWS, WEIGHTS)
@@ -34,7 +35,7 @@ def written(tmp_path):
 
 
 def test_what_was_written_is_read_back_in_order_bit_for_bit(written):
-    again = Journal(written, ABOUT)
+    again = Journal(written)
     for call in (["a"], ["b"]):
         assert again.is_ahead
         rows, weights = again.next(call)
@@ -44,7 +45,7 @@ def test_what_was_written_is_read_back_in_order_bit_for_bit(written):
     assert not again.is_ahead
     assert again.next(["c"]) is None
     again.append(["c"], ROWS, WEIGHTS)
-    assert len(Journal(written, ABOUT)) == 3
+    assert len(Journal(written)) == 3
 
 
 @pytest.mark.parametrize("damage", ["a line", "a digest", "half a line", "weights", "no weights"])
@@ -61,24 +62,36 @@ def test_it_goes_on_before_what_is_damaged(written, damage):
         weights.write_bytes(weights.read_bytes()[:-1])
     if damage == "no weights":
         weights.unlink()
-    assert len(Journal(written, ABOUT)) == 1
+    assert len(Journal(written)) == 1
 
 
-def test_the_journal_of_another_measurement_is_refused(written):
-    with pytest.raises(StorageError, match="of another cell, protocol or version: remove it"):
-        Journal(written, {**ABOUT, "seeds": [0]})
+def test_the_folder_of_another_measurement_is_refused_and_one_in_use_too(tmp_path):
+    folder = tmp_path / "j"
+    with claimed(folder, ABOUT), pytest.raises(StorageError, match="in use by another process"):
+        claimed(folder, ABOUT).__enter__()
+    with claimed(folder, ABOUT):
+        pass
+    with pytest.raises(StorageError, match="of another cell, protocol, version or device: remove"):
+        claimed(folder, {**ABOUT, "seeds": [0]}).__enter__()
+    (tmp_path / "link").symlink_to(folder)
+    with pytest.raises(StorageError, match="is a link"):
+        claimed(tmp_path / "link", ABOUT).__enter__()
+
+
+def test_trainings_that_are_asked_for_in_another_order_are_refused(written):
     with pytest.raises(StorageError, match="is damaged: remove it"):
-        Journal(written, ABOUT).next(["b"])
+        Journal(written).next(["b"])
 
 
 @pytest.mark.slow
 def test_what_is_in_a_journal_is_not_trained_again_and_gives_the_same_rows(tmp_path, monkeypatch):
     cell, folder = known_memory.ShiftRegister(3), tmp_path / "j"
     whole = list(raw_rows(cell, TINY))
-    journal = Journal(folder, ABOUT)
+    folder.mkdir()
+    journal = Journal(folder)
     assert same(list(raw_rows(cell, TINY, journal=journal)), whole)
     monkeypatch.delattr("echo_jax.memory_benchmark.parallel_runs.ParallelRuns._train")
-    assert same(list(raw_rows(cell, TINY, journal=Journal(folder, ABOUT))), whole)
+    assert same(list(raw_rows(cell, TINY, journal=Journal(folder))), whole)
 
 
 def same(one, other):

@@ -35,8 +35,9 @@ def begun(folder, config, resume=False):
 
 def by_blocks(made, function=seed_blocks.train_block):
     """Train a job by blocks in this process, `function` each."""
-    bar = GridProgress({block.name: 1.0 for block in seed_blocks.blocks_of(made)})
-    train_blocks(made, Mapped(function), bar, Stopwatch(), ["cpu"], lambda _: None)
+    blocks = seed_blocks.missing(made)
+    bar = GridProgress({block.name: 1.0 for block in blocks})
+    train_blocks(made, blocks, Mapped(function), bar, Stopwatch(), lambda _: None)
 
 
 class Mapped:
@@ -72,11 +73,11 @@ def test_finished_blocks_are_kept_and_a_failed_one_is_tried_again(tmp_path):
             raise ConfigError("five is not allowed")
         return seed_blocks.train_block(block, report)
 
-    message = r"^1 blocks of seeds failed \(seeds 5 to 6: five is not allowed\): all others are in"
+    message = r"^1 blocks of seeds failed, and \S+ has all others: seeds 5 to 6: five is not"
     with pytest.raises(ConfigError, match=message):
         by_blocks(made, fails_at_five)
     assert sorted(path.name for path in (made.folder / "blocks").iterdir()) == [
-        "3.msgpack", "7.msgpack",
+        "3-2-6.msgpack", "7-1-6.msgpack",
     ]  # fmt: skip
     trained.clear()
     with pytest.raises(ConfigError, match=message):
@@ -84,20 +85,42 @@ def test_finished_blocks_are_kept_and_a_failed_one_is_tried_again(tmp_path):
     assert trained == [5]
 
 
-def test_a_block_of_another_run_or_a_damaged_one_is_refused(tmp_path):
-    def zeros(block, report):
-        shapes = seed_blocks._shapes(block)
-        return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
+def zeros(block, report):
+    """A trained block without training."""
+    shapes = seed_blocks._shapes(block)
+    return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes), "cpu"
 
-    one = begun(tmp_path / "one", CONFIG)
-    other = begun(tmp_path / "other", changed(CONFIG, learning_rate=0.01))
-    for made in (one, other):
-        seed_blocks.train_missing(made, Mapped(zeros), lambda *_: None)
-    assert seed_blocks.merged(one)[1].sequences == CONFIG.training.sequences
-    moved = one.folder / "blocks" / "5.msgpack"
-    (other.folder / "blocks" / "5.msgpack").replace(moved)
-    with pytest.raises(StorageError, match=r"5\.msgpack is not of the run beside it: remove it"):
-        seed_blocks.merged(one)
+
+def trained(made):
+    """Zeros as all blocks of a job."""
+    seed_blocks.train(made, seed_blocks.missing(made), Mapped(zeros), lambda *_: None)
+    return made
+
+
+def test_a_block_of_another_run_or_a_damaged_one_is_refused_before_anything_is_trained(tmp_path):
+    one = trained(begun(tmp_path / "one", CONFIG))
+    other = trained(begun(tmp_path / "other", changed(CONFIG, learning_rate=0.01)))
+    state, log, _, devices = seed_blocks.merged(one)
+    assert (log.sequences, len(state.step), devices) == (6, 5, ["cpu"])
+    moved = one.folder / "blocks" / "5-2-6.msgpack"
+    (other.folder / "blocks" / "5-2-6.msgpack").replace(moved)
+    with pytest.raises(StorageError, match=r"5-2-6\.msgpack is not of the run beside it: remove"):
+        seed_blocks.missing(one)
     moved.write_bytes(moved.read_bytes()[:-1])
-    with pytest.raises(StorageError, match=r"5\.msgpack is damaged.*: remove it"):
-        seed_blocks.merged(one)
+    with pytest.raises(StorageError, match=r"5-2-6\.msgpack is damaged.*: remove it"):
+        seed_blocks.missing(one)
+
+
+def test_blocks_of_fewer_sequences_are_trained_again_and_leave_with_the_others(tmp_path):
+    trained(begun(tmp_path / "run", CONFIG))
+    longer = begun(tmp_path / "run", changed(CONFIG, sequences=12), resume=True)
+    assert [block.config.seed for block in seed_blocks.missing(longer)] == [3, 5, 7]
+    seed_blocks.remove_files(longer.folder)
+    assert not (longer.folder / "blocks").exists()
+
+
+def test_nothing_is_written_behind_a_link(tmp_path):
+    made = begun(tmp_path / "run", CONFIG)
+    (made.folder / "blocks").symlink_to(tmp_path)
+    with pytest.raises(StorageError, match="blocks is a link"):
+        trained(made)

@@ -12,9 +12,11 @@ from running import begin, execute
 from tiny_points import POINTS, TINY, found
 
 from echo_jax.commands.command_line import stoppable
+from echo_jax.commands.study import refuse_failures, run_points
 from echo_jax.config import changed
 from echo_jax.exceptions import ConfigError
 from echo_jax.host.compiled_programs import Timed
+from echo_jax.host.interrupts import Interrupts
 from echo_jax.studies import result_rows, sweep
 from echo_jax.studies.grid_point import GridPoint, axis, grid
 
@@ -127,6 +129,20 @@ def test_a_signal_stops_between_two_chunks_and_says_how_to_go_on(tmp_path, capsy
     assert stopped.value.code == 128 + signal.SIGTERM
     assert capsys.readouterr().err.endswith("Stopped; to go on: sweep.py --out a\n")
     assert result_rows.read(path) == WHOLE[:1]
+
+
+def test_a_grid_point_that_fails_is_told_at_the_end_and_all_others_have_rows(tmp_path, monkeypatch):
+    def run_point(point, *_):
+        if point == POINTS[1]:
+            raise ConfigError("its loss is non-finite")
+        return fabricated(point)
+
+    monkeypatch.setattr(sweep, "run_point", run_point)
+    failures = run_points(tmp_path / "a.jsonl", POINTS, Interrupts(), None)
+    assert failures == ["lag 0, carried no: its loss is non-finite"]
+    assert result_rows.read(tmp_path / "a.jsonl") == [WHOLE[0], *WHOLE[2:]]
+    with pytest.raises(ConfigError, match=r"^1 grid points failed, a has all others: lag 0"):
+        refuse_failures(failures, "a")
 
 
 SWEEP = [
