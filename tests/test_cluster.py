@@ -250,7 +250,7 @@ def test_blocks_of_seeds_merge_to_the_run_of_one_process(tmp_path, number):
 def test_a_job_queue_of_a_yaml_file_runs_a_sweep(tmp_path):
     """The queue `local` of dask-jobqueue runs its job script with the shell."""
     (tmp_path / "queue.yaml").write_text(
-        "workers: 1\njobqueue: {local: {cores: 1, memory: 4GB, processes: 1}}\n"
+        "workers: 1\njobqueue: {local: {cores: 1, memory: 4GB, interface: lo}}\n"
     )
     execute("sweep.py", *SWEEP, "--out", "queued", "--cluster", "queue.yaml", cwd=tmp_path)
     assert len(result_rows.read(tmp_path / "queued" / "rows" / "sweep.jsonl")) == 3
