@@ -44,11 +44,11 @@ def free_port():
 
 
 @pytest.fixture
-def on_workers():
-    """Opens `cluster.workers`; the tests' own modules are importable there."""
+def on_workers(monkeypatch):
+    """Opens `cluster.workers_of`; the tests' own modules are importable there."""
+    support = Path(__file__).parent / "support"
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{support}")
     with contextlib.ExitStack() as stack:
-        os.environ["PYTHONPATH"] = f"{ROOT}{os.pathsep}{Path(__file__).parent / 'support'}"
-        stack.callback(os.environ.pop, "PYTHONPATH")
 
         def opened(spec, **options):
             return stack.enter_context(
