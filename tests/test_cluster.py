@@ -184,7 +184,8 @@ def test_a_scheduler_that_is_killed_loses_no_row(tmp_path, free_port):
     said = run.communicate(timeout=120)[1]
     stop(processes)
     assert run.returncode == 2, said
-    assert said.startswith("error: the scheduler is gone") and "; to go on: " in said
+    assert said.startswith("error: the scheduler is gone")
+    assert "; to go on: " in said
     address, processes = scheduler(tmp_path / "elsewhere", free_port)
     execute("sweep.py", *SWEEP, "--out", "killed", "--cluster", address, cwd=tmp_path)
     stop(processes)

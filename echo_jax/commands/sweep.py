@@ -211,6 +211,7 @@ def check_networks(points: Sequence[GridPoint]) -> None:
     alone = {changed(each.config, seeds=1, seed=0, sequences=1) for each in points}
     for name, config in {config.network.cell: config for config in alone}.items():
         time_limit.try_apart(name, build_network, config)
+    machine.use_cpu_devices(None)  # before a user's file uses jax
     for config in alone:
         build_network(config)
     by_size = sorted(alone, key=lambda each: (each.network.hidden_size, each.task.vocab_size))
