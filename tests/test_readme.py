@@ -16,7 +16,8 @@ from echo_jax.commands import command_line
 from echo_jax.studies import catalogue
 
 PAGES = sorted(
-    str(path.relative_to(ROOT)) for folder in (ROOT, ROOT / "docs") for path in folder.glob("*.md")
+    str(path.relative_to(ROOT))
+    for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/reference/*.md"))
 )
 COMMAND = re.compile(r"(?:python scripts/(\w+)\.py|echo-jax (\w+))([^`\n|#\")]*)")
 LINK = re.compile(r"(!?)\[([^]]*)\]\(([^)\s]+)\)")
@@ -81,7 +82,10 @@ def test_every_link_and_figure_exists_and_every_figure_is_described(root, page):
         assert not figure or len(text) > 30
 
 
-@pytest.mark.parametrize("page", ["docs/development.md", "docs/studies.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize(
+    "page",
+    ["docs/development.md", "docs/how-we-test.md", "docs/your-own-cell.md", "docs/studies.md"],
+)
 def test_every_file_of_ours_that_a_page_names_exists(root, page):
     named = re.findall(r"\b(?:echo_jax|tests|docs|examples)/[\w/.-]*\w", (root / page).read_text())
     assert named
@@ -97,8 +101,8 @@ def test_every_new_module_of_the_changelog_exists(root):
 
 
 def test_every_file_of_a_run_folder_has_its_row(root):
-    text = (root / "docs" / "training-runs.md").read_text()
-    rows = re.findall(r"^\| (`.*?`) \|", text[text.index("| file | contents |") :], re.M)
+    text = (root / "docs" / "formats.md").read_text().split("| file | contents |")[1]
+    rows = re.findall(r"^\| (`.*?`) \|", text, re.M)
     files = "config.json vocabulary.json tokens.bin checkpoint.msgpack metrics.csv seeds.csv"
     named = [name.strip("`") for row in rows for name in row.split(", ")]
     assert named == [*files.split(), "result.json", "curve.png"]

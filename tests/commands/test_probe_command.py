@@ -187,7 +187,7 @@ def test_two_cells_stand_side_by_side(probing):
 
 @pytest.mark.slow
 def test_the_cell_of_the_documentation_gets_a_card(root, probing, tmp_path):
-    page = (root / "docs" / "memory-card.md").read_text()
+    page = (root / "docs" / "your-own-cell.md").read_text()
     (cell,) = re.findall(r"```python\n(# mine\.py\n.*?)```", page, re.S)
     (tmp_path / "mine.py").write_text(textwrap.dedent(cell))
     assert cell.count("\n") <= 40

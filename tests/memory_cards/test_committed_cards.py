@@ -14,7 +14,7 @@ from echo_jax.report.html_page import html_page
 from echo_jax.report.markdown_page import markdown_page
 
 CARDS = Path(__file__).parents[2] / "docs" / "cards"
-REMAKE = "run `echo-jax probe --report docs/cards --readme README.md`"
+REMAKE = "run `echo-jax probe --report docs/cards --readme docs/memory-card.md`"
 THE_SAME_CELL = {"optimized-lstm", "mlp"}
 """Names of cells that compute what another one does."""
 
@@ -75,8 +75,8 @@ def test_some_cell_beats_what_is_published_of_copy_memory_at_a_thousand(cards):
     assert best < 2.0794 / 2
 
 
-def test_the_readme_has_the_table_of_the_cards(root, cards):
-    _, shown, _ = atomic_files.between(root / "README.md", "cards")
+def test_the_page_has_the_table_of_the_cards(root, cards):
+    _, shown, _ = atomic_files.between(root / "docs" / "memory-card.md", "cards")
     assert shown.strip() == all_cards_page.summary_table(list(cards.values())), REMAKE
 
 
