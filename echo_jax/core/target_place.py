@@ -67,3 +67,17 @@ def knowable_share(config: RunConfig) -> float:
         continued = range(0, min(row, task.lag) + 1, task.batch_size if stateful else rows)
         known += any(0 <= task.lag - steps < task.window for steps in continued)
     return known / rows
+
+
+def accuracy_ceiling(config: RunConfig, baseline: float) -> float | None:
+    """The highest accuracy possible: every target that was fed is right, the others are guesses.
+
+    A guess is right with the probability `baseline`. None where values of the user's own are not
+    all fed: order in them may tell more than a guess.
+
+    --window 1 --batch-size 1, V 100:  the first of 24 rows is a guess:  (23 + 1/100) / 24
+    """
+    known = knowable_share(config)
+    if config.data.csv is not None and known < 1:
+        return None
+    return known + (1 - known) * baseline

@@ -12,6 +12,7 @@ from echo_jax import atomic_files, machine, statistics
 from echo_jax.config import RunConfig, to_dict
 from echo_jax.core import chance
 from echo_jax.core.evaluation import Evaluation
+from echo_jax.core.target_place import accuracy_ceiling, knowable_share
 from echo_jax.exceptions import StorageError
 from echo_jax.runs.run_folder import RESULT, SEEDS
 
@@ -57,9 +58,12 @@ class Result(msgspec.Struct, kw_only=True):
 
     The baseline is chance, or for the user's own numbers the majority: always the most common
     value, and the entropy. An interval is None where there is one seed; a loss is None where it is
-    infinite, and `sequences_to_99` where 99% was never reached. Fields that may be UNSET are not
-    in every file: distances are for integers, recalled bits for classes, and early versions of
-    echo_jax wrote fewer fields.
+    infinite, and `sequences_to_99` where 99% was never reached. The ceiling is the highest accuracy
+    possible with what the network was fed, and `sequences_to_99_of_ceiling` says how soon 99% of
+    that was reached. Fields that may be UNSET are not in every file: distances are for integers,
+    recalled bits for classes, the ceiling is not known of values that may depend on each other,
+    nothing is to be reached where no target can be known, and early versions of echo_jax wrote
+    fewer fields.
     """
 
     baseline_accuracy: float = field(name="floor_accuracy")
@@ -86,6 +90,9 @@ class Result(msgspec.Struct, kw_only=True):
     versions: dict[str, str]
     config: dict[str, Any]
     recalled_bits: float | UnsetType = UNSET
+    ceiling_accuracy: float | UnsetType = UNSET
+    sequences_to_99_of_ceiling: float | UnsetType | None = UNSET
+    sequences_to_99_of_ceiling_interval: Interval | UnsetType | None = UNSET
     digest: str | UnsetType = UNSET
     seconds: dict[str, float] | UnsetType = UNSET
     devices: list[str] | UnsetType = UNSET
@@ -93,6 +100,12 @@ class Result(msgspec.Struct, kw_only=True):
 
 NOT_OF_THE_RUN = ("seconds", "devices", "versions", "digest")
 """Fields that are not a function of configuration and seed, excluded from the digest."""
+
+ADDED_TO_RESULTS = (
+    "ceiling_accuracy", "sequences_to_99_of_ceiling", "sequences_to_99_of_ceiling_interval",
+)  # fmt: skip
+"""Fields that follow from the configuration and the curves, excluded from the digest: it stays
+what it was before they were added."""
 
 
 def summarise(
@@ -119,6 +132,7 @@ def summarise(
     for name in by_seed.keys() - {"seed"}:
         found[name], interval = statistics.summary_of(by_seed[name])
         found[f"{name}_interval"] = interval and interval._asdict()
+    found |= _beside_the_ceiling(config, found["floor_accuracy"], accuracy[good], runs - sum(good))
     if np.isfinite(found["loss"]) and config.task.framing == "classes":
         found["recalled_bits"] = statistics.recalled_bits(found["loss"], found["floor_loss"])
     found |= {
@@ -136,9 +150,9 @@ def summarise(
 
 
 def digest(result: Result) -> str:
-    """The digest of what a run found, without times, devices and versions."""
-    found = msgspec.to_builtins(result)
-    return atomic_files.digest_of({k: v for k, v in found.items() if k not in NOT_OF_THE_RUN})
+    """The digest of what a run found, without times, devices, versions and later fields."""
+    found, excluded = msgspec.to_builtins(result), NOT_OF_THE_RUN + ADDED_TO_RESULTS
+    return atomic_files.digest_of({k: v for k, v in found.items() if k not in excluded})
 
 
 def write(folder: Path, result: Result) -> None:
@@ -186,6 +200,22 @@ def _baselines(config: RunConfig, held_out: np.ndarray | None) -> dict[str, Any]
         "floor_order_blind": blind.accuracy,
         "floor_order_blind_loss": blind.loss,
         **distance,
+    }
+
+
+def _beside_the_ceiling(
+    config: RunConfig, baseline: float, accuracy: np.ndarray, failed: int
+) -> dict[str, Any]:
+    """The fields of the ceiling, from the curves `[S, N]` of the seeds that did not fail."""
+    ceiling = accuracy_ceiling(config, baseline)
+    if ceiling is None or not knowable_share(config):
+        return {} if ceiling is None else {"ceiling_accuracy": ceiling}
+    reached = [statistics.sequences_until(curve, 0.99 * ceiling) for curve in accuracy]
+    median, interval = statistics.summary_of([*reached, *[None] * failed])
+    return {
+        "ceiling_accuracy": ceiling,
+        "sequences_to_99_of_ceiling": median,
+        "sequences_to_99_of_ceiling_interval": interval and interval._asdict(),
     }
 
 

@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from msgspec import UNSET
+
 from echo_jax.config import ADDED_LATER, RunConfig
 from echo_jax.exceptions import printable
 from echo_jax.report.text_tables import table
@@ -98,7 +100,8 @@ def scores(config: RunConfig, result: "Result") -> str:
     many, of_values = result.accuracy_interval, config.task.framing == "values"
     own = config.data.csv is not None
     headings = ["median", f"{many.coverage:.1%} interval"] if many else ["network"]
-    rows = [["", *headings, "order-blind baseline", f"{'majority' if own else 'chance'} baseline"]]
+    guess = "majority" if own else "chance"
+    rows = [["", *headings, "ceiling", "order-blind baseline", f"{guess} baseline"]]
     for name, label, pattern in (
         ("accuracy", "accuracy", "{:.2%}"),
         ("loss", "loss (squared)" if of_values else "loss (nats)", "{:.4f}"),
@@ -109,16 +112,17 @@ def scores(config: RunConfig, result: "Result") -> str:
             row.append(f"{_number(interval.low, pattern)} to {_number(interval.high, pattern)}")
         blind = getattr(result, f"order_blind_{name}", None)
         baseline = pattern.format(getattr(result, f"baseline_{name}"))
-        rows.append([*row, "-" if blind is None else pattern.format(blind), baseline])
+        ceiling = result.ceiling_accuracy if name == "accuracy" else UNSET
+        known = ("-" if x in (None, UNSET) else pattern.format(x) for x in (ceiling, blind))
+        rows.append([*row, *known, baseline])
     count = config.evaluation_sequences
     seeds = f"each of {config.seeds} seeds" if many else "1 seed, no interval"
     return (
         f"On {count:,} fresh sequence{'s' * (count > 1)} ({seeds}):\n{table(rows)}\n"
-        "The order-blind baseline knows which values the window holds, but not their order."
-        + "\nThe majority baseline knows how frequent each value is: the share of the most common "
-        "one, and the entropy."
-        * own
-        + "\nDistance: mean absolute difference from the target integer." * of_values
+        f"{'Majority says the most common value' if own else 'Chance guesses'}; order-blind knows "
+        "which values the window holds, but not their order; the ceiling knows all that was fed."
+        + "\nDistance: mean absolute difference from the target integer."
+        * of_values
     )
 
 
@@ -170,11 +174,22 @@ def learning_time(result: "Result") -> str:
     if interval and interval.low is not None:
         bounds = f"{_count(interval.low)} to {_count(interval.high)}"
         spread = f" (median; {bounds}, {interval.coverage:.1%} interval)"
-    lines.append(f"A running mean of 20 training sequences reached 99%: {when}{spread}.")
+    lines.append(
+        f"A running mean of 20 training sequences reached 99%: {when}{spread}{_of_ceiling(result)}."
+    )
     if result.seconds:
         seconds = ", ".join(f"{name} {value:.2f}" for name, value in result.seconds.items())
         lines.append(f"Seconds: {seconds}")
     return "\n".join(lines)
+
+
+def _of_ceiling(result: "Result") -> str:
+    """How soon 99% of what can be known was reached, where that is something else than 99%."""
+    ceiling, reached = result.ceiling_accuracy, result.sequences_to_99_of_ceiling
+    if reached is UNSET or ceiling is UNSET or ceiling == 1:
+        return ""
+    when = "never" if reached is None else f"after {reached:,.0f} sequences"
+    return f"; 99% of the ceiling of {ceiling:.2%}: {when}"
 
 
 def _number(value: float | None, pattern: str) -> str:

@@ -5,6 +5,7 @@ import msgspec
 import numpy as np
 import pytest
 from fabricated_results import ACCURACY, CONFIG, LEARNED, LOSS, fabricated_result, scored
+from msgspec import UNSET
 from run_folders import sign_json
 
 from echo_jax.config import changed
@@ -36,6 +37,32 @@ def test_a_result_holds_medians_their_intervals_and_every_seed():
     assert one.reached_99 == Reached(seeds=1, of=1, interval=None)
 
 
+def test_the_ceiling_counts_what_was_fed_and_says_how_soon_99_percent_of_it_was_reached():
+    whole = fabricated_result()
+    assert whole.ceiling_accuracy == 1
+    assert whole.sequences_to_99_of_ceiling == whole.sequences_to_99
+    assert whole.sequences_to_99_of_ceiling_interval == whole.sequences_to_99_interval
+    task = {"window": 1, "batch_size": 1}  # the first of 3 rows asks for what was never fed
+    low = np.array([0.69 * LEARNED, 0.65 * LEARNED, LEARNED])
+    made = result.summarise(changed(CONFIG, **task), scored(), (LOSS, low))
+    assert made.ceiling_accuracy == pytest.approx((2 + 1 / 8) / 3)  # 0.708, 99% of it 0.701
+    assert (made.sequences_to_99, made.sequences_to_99_of_ceiling) == (None, None)
+    high = np.array([0.71 * LEARNED, 0.71 * LEARNED, LEARNED])
+    made = result.summarise(changed(CONFIG, **task), scored(), (LOSS, high))
+    assert (made.sequences_to_99, made.sequences_to_99_of_ceiling) == (None, 30)
+
+
+def test_nothing_is_to_be_reached_where_nothing_can_be_known(tmp_path):
+    for fields, ceiling in (({"lag": -1}, 1 / 8), ({"lag": -1, "csv": "my.csv"}, UNSET)):
+        held_out = np.array([0, 1, 0, 2] * 5) if "csv" in fields else None
+        config = changed(CONFIG, batch_size=1, **fields)
+        made = result.summarise(config, scored(), (LOSS, ACCURACY), held_out)
+        assert made.ceiling_accuracy == ceiling
+        assert made.sequences_to_99_of_ceiling is UNSET
+        result.write(tmp_path, made)
+        assert result.read(tmp_path) == made
+
+
 def test_a_seed_that_failed_counts_as_the_worst_and_is_named():
     loss = LOSS.copy()
     loss[0, 11:] = np.nan
@@ -58,7 +85,7 @@ def test_the_digest_is_of_all_but_times_devices_and_versions():
     assert made.digest == "a561cb05544c4306a99e93d4260bc1b61201e9b0d1bd7224c4f169d4f2d5652a"
     for name in msgspec.to_builtins(made):
         other = msgspec.structs.replace(made, **{PYTHON_NAMES.get(name, name): "changed"})
-        same = name in result.NOT_OF_THE_RUN
+        same = name in result.NOT_OF_THE_RUN + result.ADDED_TO_RESULTS
         assert (result.digest(other) == made.digest) == same, name
 
 
