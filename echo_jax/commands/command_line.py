@@ -260,6 +260,9 @@ def _sentence(box: str, known: list[str]) -> str:
         )
     if option in ("True", "False"):
         return f"{option} is no value of a switch: use --name or --no-name alone"
+    ours, hint = flags.ELSEWHERE.get(option.replace("_", "-"), ("", ""))
+    if ours in known:
+        return f"{option} is not an option: {hint}"
     alike = difflib.get_close_matches(option, known if option.startswith("-") else [], 1, 0.7)
     guess = "".join(f"use {flag}, or " for flag in alike)
     return f"{option} is not an option: {guess}see --help for all of them"

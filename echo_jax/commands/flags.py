@@ -16,6 +16,31 @@ from tyro.constructors import (
     StructTypeInfo,
 )
 
+_ELSEWHERE = {
+    "--epochs --epoch --n-epoch --n-epochs --nb-epoch --num-epochs":
+        ("--sequences", "every sequence is new and used once, use --sequences N for how many"),
+    "--units --neurons --n-units --n-neurons --hidden-units --num-units":
+        ("--hidden-size", "units are --hidden-size (or --hidden) here"),
+    "--timesteps --time-steps --n-timesteps --lookback --look-back --window-size":
+        ("--window", "the time steps of a row are --window here, those of a sequence --length"),
+    "--n-batch --batchsize --n-batch-size --minibatch --mini-batch":
+        ("--batch-size", "rows in a batch are --batch-size (or --batch) here"),
+    "--lr --learn-rate --step-size": ("--learning-rate", "use --learning-rate"),
+    "--n-features --features --num-classes --n-classes --input-dim --vocab --vocabulary":
+        ("--vocab-size", "the number of different values is --vocab-size here"),
+    "--out-index --n-lag --delay --shift": ("--lag", "the steps back to the target are --lag here"),
+    "--stateless": ("--no-stateful", "use --no-stateful"),
+    "--return-sequences":
+        ("--layout", "use --layout streams for a target at every step"),
+    "--validation-split": ("--held-out", "the share kept for evaluation is --held-out here"),
+    "--model --layer --rnn": ("--cell", "the recurrent layer is --cell here"),
+    "--shuffle --no-shuffle":
+        ("--sequences", "batches are never shuffled, the state goes on from one to the next"),
+}  # fmt: skip
+
+ELSEWHERE = {other: hint for others, hint in _ELSEWHERE.items() for other in others.split()}
+"""What Keras and others call a flag: that of ours for the same, and a hint."""
+
 REGISTRY = ConstructorRegistry()
 """The rules below, for `tyro.cli`."""
 

@@ -84,6 +84,15 @@ TRAIN = """
 --cell os:nosuch             | cell 'os:nosuch' cannot be imported (AttributeError:
 --widow 5                    | --widow is not an option: use --window, or see --help
 --no-lag 1                   | --no-lag is not an option: use --lag, or see --help
+--epochs 5                   | --epochs is not an option: every sequence is new and used once, use
+--n_epoch=5                  | --n_epoch is not an option: every sequence is new and used once, use
+--units 20                   | --units is not an option: units are --hidden-size (or --hidden) here
+--neurons 20                 | --neurons is not an option: units are --hidden-size (or --hidden)
+--timesteps 5                | --timesteps is not an option: the time steps of a row are --window
+--n-batch 5                  | --n-batch is not an option: rows in a batch are --batch-size (or
+--lr 0.1                     | --lr is not an option: use --learning-rate
+--stateless                  | --stateless is not an option: use --no-stateful
+--optimizer Adam             | --optimizer Adam is unknown: use one of adam, keras-adam
 -x                           | -x is not an option: see --help for all of them
 --no-statful                 | --no-statful is not an option: use --no-stateful, or see --help
 --stateful False             | False is no value of a switch: use --name or --no-name alone
@@ -179,10 +188,12 @@ plain 1 --state nosuch/state | --state nosuch/state would be in nosuch, which is
 
 SHOW = """
 --curve plain --rows 3       | --rows has no effect with --curve: leave it out
+--units 20                   | --units is not an option: units are --hidden-size (or --hidden) here
 --rows 0                     | --rows 0 is below 1: use 1 or more
 """
 
 SWEEP = """
+--epochs 5                   | --epochs is not an option: every sequence is new and used once, use
 --lag                        | --lag has no value: give one or several after it
 --lag 1 1                    | lag 1 is given twice: give each value once
 --lag 99                     | lag 99: lag 99 reaches outside a sequence of 25: use a lag from -24
@@ -192,6 +203,7 @@ SWEEP = """
 """
 
 BENCHMARK = """
+--units 20                   | --units is not an option: see --help for all of them
 --draw plain                 | plain/scaling.json cannot be read (No such file or directory): use
 --draw plain --fast          | --fast has no effect with --draw: leave it out
 --limit ''                   | --limit '' names no program: give the command of one
