@@ -43,7 +43,8 @@ def main(command: str | None = None) -> None:
     from echo_jax.commands.command_line import refusals
 
     with refusals():
-        machine.set_up_jax()
+        if not {"-h", "--help"} & set(sys.argv):
+            machine.set_up_jax()
     module.main()
 
 

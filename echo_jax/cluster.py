@@ -44,6 +44,13 @@ Report = Callable[[Any, float], None]
 """Called in this process with a task and the share of it that is done."""
 
 
+class _Unused(NamedTuple):
+    """A worker that computes something else, in place of the result of its task."""
+
+    address: str
+    sentence: str
+
+
 class Outcome(NamedTuple):
     """What became of a task: its result, or the sentence that says why it failed."""
 
@@ -127,23 +134,39 @@ class Workers:
         done: queue.SimpleQueue = queue.SimpleQueue()
         work = functools.partial(_work, function, self._expected)
         waiting = {}
-        for task in tasks:
+
+        def submit(task: Any) -> None:
+            """Give a task to whatever worker is free."""
             future = self._client.submit(work, task, pure=False, resources=self._resources)
+            wait_for(future, task)
+
+        def wait_for(future: Any, task: Any) -> None:
+            """Have the future put into `done` as it is done."""
             waiting[future.key] = future, task
             future.add_done_callback(done.put)
+
+        for task in tasks:
+            submit(task)
         try:
             while waiting:
                 self._interrupts.check()
                 with contextlib.suppress(queue.Empty):
                     future, task = waiting.pop(done.get(timeout=LOOK_SECONDS).key)
                     if future.status == "lost":  # with the worker that held the result: done again
-                        waiting[future.key] = future, task
-                        future.add_done_callback(done.put)
+                        wait_for(future, task)
+                    elif isinstance((outcome := _outcome(future, task)).result, _Unused):
+                        self._retire(outcome.result)
+                        submit(task)
                     else:
-                        yield _outcome(future, task)
+                        yield outcome
         finally:
             with contextlib.suppress(Exception):  # the scheduler may be gone
                 self._client.cancel([future for future, _ in waiting.values()], force=True)
+
+    def _retire(self, worker: _Unused) -> None:
+        """Send a worker away that joined later and computes something else."""
+        print(f"{worker.sentence}; until then it gets no task", file=sys.stderr, flush=True)
+        self._client.retire_workers([worker.address], close_workers=True)
 
 
 _DIED = "its worker died each time that the task was tried, alone too: does it need more memory?"
@@ -164,11 +187,12 @@ def _outcome(future: Any, task: Any) -> Outcome:
 
 
 def _work(function: Callable[..., Any], expected: dict[str, str], task: Any) -> Any:
-    """A task on a worker; ConfigError on one that joined later and computes something else."""
+    """A task on a worker; `_Unused` on one that joined later and computes something else."""
     from distributed import get_worker
 
-    if wrong := _difference(get_worker().address, machine.software(), expected):
-        raise ConfigError(wrong)
+    address = get_worker().address
+    if wrong := _difference(address, machine.software(), expected):
+        return _Unused(address, wrong)
     return function(task, lambda _: None)
 
 

@@ -131,14 +131,19 @@ def check_xla_flags() -> None:
     flags = os.environ.get("XLA_FLAGS")
     if flags:
         start = "from jaxlib import xla_client; xla_client.make_cpu_client()"
-        tried = subprocess.run(
-            [sys.executable, "-c", start], check=False, capture_output=True, timeout=60
-        )
-        said = re.search(r"^[EF]\d+ .*?\] (.*)", tried.stderr.decode(errors="replace"), re.M)
-        if tried.returncode and said:
+        try:
+            tried = subprocess.run(
+                [sys.executable, "-c", start], check=False, capture_output=True, timeout=60
+            )
+            status, printed = tried.returncode, tried.stderr.decode(errors="replace")
+        except subprocess.TimeoutExpired:
+            status, printed = None, ""
+        if status != 0:
+            said = re.search(r"^[EF]\d+ .*?\] (.*)", printed, re.M)
+            why = f"{said[1]:.200}" if said else "the process ends" if status else "it never starts"
             raise ConfigError(
-                f"the variable XLA_FLAGS is {shown(flags)}, which XLA refuses ({said[1]:.200}): "
-                "correct it, or unset it"
+                f"the variable XLA_FLAGS is {shown(flags)}, which XLA refuses ({why}): correct it, "
+                "or unset it"
             )
 
 

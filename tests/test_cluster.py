@@ -150,6 +150,23 @@ def test_workers_with_other_versions_are_refused(on_workers, monkeypatch):
     machine.software.cache_clear()
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_a_worker_that_joins_later_and_differs_is_sent_away(on_workers, capfd):
+    workers = on_workers("local:1")
+    client = workers._client
+    late = subprocess.Popen(
+        [sys.executable, "-m", "dask", "worker", client.scheduler.address, "--nthreads", "1"],
+        env={**os.environ, "XLA_FLAGS": "--xla_cpu_use_fusion_emitters=false"},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    client.wait_for_workers(2, timeout=60)
+    outcomes = results(workers.map(cluster_tasks.double, range(1, 30)))
+    assert outcomes == {n: 2 * n for n in range(1, 30)}
+    assert "has XLA_FLAGS --xla_cpu_use" in capfd.readouterr().err
+    assert late.wait(timeout=60) == 0
+
+
 def scheduler(folder, port):
     """A scheduler and a worker as a user starts them, in folders that have no code of ours."""
     folder.mkdir(exist_ok=True)

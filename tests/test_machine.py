@@ -1,6 +1,7 @@
 """The environment of jax: it changes no number, or is refused in one sentence."""
 
 import os
+import subprocess
 
 import jax
 import pytest
@@ -9,6 +10,7 @@ from running import execute
 
 from echo_jax import atomic_files, machine
 from echo_jax.config import SETTINGS
+from echo_jax.exceptions import ConfigError
 from echo_jax.runs import run_folder
 
 HOSTILE = {
@@ -45,6 +47,7 @@ def test_a_variable_for_debugging_is_refused_unless_it_is_off(call, tmp_path, mo
     said = call("show.py", cwd=tmp_path, status=2).stderr
     assert said.startswith(f"error: {name}=")
     assert said.count("\n") == 1
+    assert call("show.py", "--help", cwd=tmp_path, status=0).stdout
     monkeypatch.setenv(name, "allow" if "GUARD" in name else "0")
     machine.set_up_jax()
 
@@ -69,6 +72,27 @@ def test_a_run_that_goes_on_elsewhere_is_said_to_have_other_bits_and_an_early_on
     del early["versions"], early["device"]
     atomic_files.write_json(run / "config.json", early)
     assert run_folder.other_bits(run) is None
+
+
+def test_a_run_that_goes_on_elsewhere_still_says_where_it_was_begun(tmp_path):
+    make_run(run := tmp_path / "run", OWN)
+    sign_json(run / "config.json", versions={"jax": "0.9"}, device="elsewhere")
+    run_folder.write_config(run, run_folder.read_inputs(run))
+    written = atomic_files.read_json(run / "config.json")
+    assert (written["versions"], written["device"]) == ({"jax": "0.9"}, "elsewhere")
+
+
+@pytest.mark.parametrize(("status", "why"), [(None, "it never starts"), (-11, "the process ends")])
+def test_flags_over_which_xla_hangs_or_crashes_are_refused(monkeypatch, status, why):
+    def tried(command, **_):
+        if status is None:
+            raise subprocess.TimeoutExpired(command, 60)
+        return subprocess.CompletedProcess(command, status, stderr=b"no word of the reason")
+
+    monkeypatch.setenv("XLA_FLAGS", "--mine")
+    monkeypatch.setattr(subprocess, "run", tried)
+    with pytest.raises(ConfigError, match=f"'--mine', which XLA refuses .{why}"):
+        machine.check_xla_flags()
 
 
 @pytest.mark.slow

@@ -170,12 +170,15 @@ def write_inputs(folder: Path, inputs: Inputs) -> None:
 
 
 def write_config(folder: Path, inputs: Inputs) -> None:
-    """Write `config.json` alone, for a run that is trained for longer."""
+    """Write `config.json`; of a run that is trained for longer it keeps where that was begun."""
+    path, made = folder / CONFIG, {"versions": machine.versions(), "device": machine.device_kind()}
+    if path.exists():
+        made = atomic_files.read_json(path)
     also: dict[str, Any] = {"seed_map": inputs.seed_map, "files": dict(inputs.digests)}
-    also |= {"versions": machine.versions(), "device": machine.device_kind()}
+    also |= {name: made[name] for name in MADE_WITH if name in made}
     if inputs.compute == "literal":
         also["compute"] = inputs.compute
-    atomic_files.write_json(folder / CONFIG, to_dict(inputs.config) | also)
+    atomic_files.write_json(path, to_dict(inputs.config) | also)
 
 
 def read_inputs(folder: Path, with_tokens: bool = True) -> Inputs:

@@ -76,6 +76,8 @@ def act(what):
         os.kill(os.getpid(), signal.SIGKILL)
     if what == "wait":
         time.sleep(1000)
+    print("a user's cell prints")
+    print("and complains", file=sys.stderr)
     raise BaseException(what)
 
 
@@ -91,10 +93,11 @@ def act(what):
         ("raise", None),
     ],
 )
-def test_a_cell_that_would_end_or_stop_the_process_does_so_to_another_one(
-    monkeypatch, what, sentence
+def test_a_cell_that_would_end_or_stop_the_process_does_so_to_another_one_in_silence(
+    monkeypatch, capfd, what, sentence
 ):
     monkeypatch.setattr(time_limit, "CHECK_SECONDS", 0.2)
     refused = pytest.raises(ConfigError, match=sentence) if sentence else contextlib.nullcontext()
     with refused:
         time_limit.try_apart("mine:Cell", act, what)
+    assert capfd.readouterr() == ("", "")
