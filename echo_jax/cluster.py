@@ -260,10 +260,12 @@ def workers_of(
 
     for name in ("distributed", "distributed.client"):  # what goes wrong is said in one sentence
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    refused = _RefusedJobs()
+    logging.getLogger("tornado.application").handlers = [refused]
     with dask.config.set(_settings()), contextlib.ExitStack() as stack:
         cluster, devices = _cluster(spec)
         if not isinstance(cluster, str):
-            stack.enter_context(cluster)
+            stack.callback(_close, cluster)
         try:
             client = stack.enter_context(distributed.Client(cluster, set_as_default=False))
         except (OSError, ValueError) as error:
@@ -271,11 +273,17 @@ def workers_of(
                 f"--cluster {spec} does not answer ({reason(error)}): start dask scheduler there, "
                 "or use local:N"
             ) from error
-        count = _wait_for_workers(client, spec, interrupts)
+        count = _wait_for_workers(client, spec, interrupts, refused)
         found = Workers(client, interrupts)
         _set_up(client, devices, _files(cells))
         print(f"Cluster {spec}: {count} worker{'s' * (count != 1)}{_dashboard(client)}", flush=True)
         yield found
+
+
+def _close(cluster: Any) -> None:
+    """Close a Dask cluster, also one whose jobs the queue refused."""
+    with contextlib.suppress(AssertionError):  # it expects that each worker was started
+        cluster.close()
 
 
 def _set_up(client: Any, devices: int, files: Collection[Path]) -> None:
@@ -396,10 +404,27 @@ def _jobqueue(path: Path) -> Any:
     return cluster
 
 
-def _wait_for_workers(client: Any, spec: str, interrupts: Interrupts) -> int:
+class _RefusedJobs(logging.Handler):
+    """Keeps the error of a job that a queue refuses; dask-jobqueue only logs it."""
+
+    error: BaseException | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the error of a log record."""
+        if record.exc_info:
+            self.error = record.exc_info[1]
+
+
+def _wait_for_workers(client: Any, spec: str, interrupts: Interrupts, refused: _RefusedJobs) -> int:
     """Wait for the first worker, and say so if it takes long; returns the number of workers."""
     for waited in itertools.count():
         interrupts.check()
+        if refused.error:
+            said = str(refused.error).strip().splitlines()[-1]
+            raise ConfigError(
+                f"--cluster {spec} starts no worker ({said}): correct the settings in the file, or "
+                "use a machine that submits jobs"
+            ) from refused.error
         with contextlib.suppress(TimeoutError):
             client.wait_for_workers(1, timeout=LOOK_SECONDS)
             break

@@ -274,6 +274,23 @@ def test_a_job_queue_of_a_yaml_file_runs_a_sweep(tmp_path):
     assert len(result_rows.read(tmp_path / "queued" / "rows" / "sweep.jsonl")) == 3
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_a_job_that_the_queue_refuses_is_told_in_one_sentence(tmp_path):
+    (tmp_path / "sbatch").write_text("#!/bin/sh\necho 'sbatch: no such partition' >&2; exit 1\n")
+    (tmp_path / "sbatch").chmod(0o755)
+    (tmp_path / "queue.yaml").write_text(
+        "workers: 1\njobqueue: {slurm: {cores: 1, memory: 4GB, interface: lo}}\n"
+    )
+    path = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    arguments = [*SWEEP, "--out", "queued", "--cluster", "queue.yaml"]
+    said = execute("sweep.py", *arguments, cwd=tmp_path, status=2, env=os.environ | path).stderr
+    assert said == (
+        "error: --cluster queue.yaml starts no worker (sbatch: no such partition): correct the "
+        "settings in the file, or use a machine that submits jobs\n"
+    )
+
+
 SLURM = """
 ClusterName=one
 SlurmctldHost={host}(127.0.0.1)

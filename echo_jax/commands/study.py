@@ -122,7 +122,7 @@ def run(command: StudyCommand, interrupts: Interrupts) -> None:
             name: result_rows.missing(every[name].points, rows[name])
             for name in command.names or every
         }
-        print(plan(waiting, command.fast), flush=True)
+        print(plan(waiting, command.fast, command.cluster), flush=True)
         sections = {name: section(command, name, rows[name]) for name in every if rows[name]}
         failures: list[str] = []
         points = list(itertools.chain(*waiting.values()))
@@ -143,8 +143,10 @@ def run(command: StudyCommand, interrupts: Interrupts) -> None:
     print(f"Page: {printable(str(out / study_folder.PAGE))}")
 
 
-def plan(waiting: Mapping[str, Sequence[GridPoint]], fast: bool = False) -> str:
-    """The grid points to run, and the estimated time."""
+def plan(
+    waiting: Mapping[str, Sequence[GridPoint]], fast: bool = False, cluster: str | None = None
+) -> str:
+    """The grid points to run, and the estimated time in this process."""
     speed, lines, total = machine.speed(), [], 0.0
     for name, points in waiting.items():
         seconds = seconds_of(points, speed)
@@ -154,7 +156,8 @@ def plan(waiting: Mapping[str, Sequence[GridPoint]], fast: bool = False) -> str:
     if not lines:
         return "All grid points have results already."
     few = " Fewer seeds (--fast): a first look that supports no claim." * fast
-    lines.append(f"To run: about {minutes(total)} min in all, {machine.cores()} cores.{few}")
+    where = f" of this machine; workers of {cluster} share it" if cluster else ""
+    lines.append(f"To run: about {minutes(total)} min in all, {machine.cores()} cores{where}.{few}")
     return "\n".join(lines)
 
 

@@ -183,7 +183,7 @@ def run(command: SweepCommand, out: Path, interrupts: Interrupts) -> None:
     with atomic_files.locked(out):
         (rows,) = study_folder.rows_of(out, {NAME: study}).values()
         waiting = result_rows.missing(study.points, rows)
-        print(plan({NAME: waiting}), flush=True)
+        print(plan({NAME: waiting}, cluster=command.cluster), flush=True)
         if waiting:
             with workers_for(command.cluster, waiting, interrupts) as workers:
                 path = study_folder.rows_path(out, NAME)
