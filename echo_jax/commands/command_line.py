@@ -128,9 +128,9 @@ def given_flags(arguments: Sequence[str] | None = None) -> dict[str, str]:
     return {re.sub("^--no-", "--", _canonical(flag)): flag for flag in typed}
 
 
-def check_alone(flag: str) -> None:
+def check_alone(flag: str, *beside: str) -> None:
     """Raise ConfigError for a flag beside one with which it has no effect."""
-    for other in sorted(given_flags().keys() - {flag}):
+    for other in sorted(given_flags().keys() - {flag, *beside}):
         raise ConfigError(f"{other} has no effect with {flag}: leave it out")
 
 

@@ -6,13 +6,16 @@ echo-jax show --curve runs/part4            # make curve.png of a run again
 """
 
 import dataclasses
+import os
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from echo_jax import machine
 from echo_jax.commands import command_line
 from echo_jax.config import PARTS, Part, RunConfig
-from echo_jax.exceptions import printable
+from echo_jax.exceptions import ConfigError, printable
 from echo_jax.report.text_tables import table
 from echo_jax.runs import explanation
 from echo_jax.runs.run_folder import Inputs
@@ -34,6 +37,8 @@ class ShowCommand:
     """Rows to print, rounded up to whole batches."""
     curve: Path | None = None
     """Only make the figure curve.png of the run in this folder again."""
+    open: bool = False
+    """Open that figure; only with --curve."""
     run: Annotated[RunConfig, command_line.FLAT] = PARTS["context"]
 
 
@@ -44,11 +49,11 @@ def main() -> None:
         command_line.fail(f"--rows {command.rows} is below 1: use 1 or more")
     with command_line.refusals():
         if command.curve:
-            command_line.check_alone("--curve")
-            from echo_jax.runs import curve_figure
-
-            print(f"Figure: {printable(str(curve_figure.draw(command.curve)))}", flush=True)
+            command_line.check_alone("--curve", "--open")
+            show_curve(command.curve, command.open)
             return
+        if command.open:
+            raise ConfigError("--open opens the figure of a run: name its folder with --curve")
         from echo_jax.runs.csv_input import new_inputs
 
         inputs = new_inputs(command.run)
@@ -60,6 +65,33 @@ def main() -> None:
         print(sequence_view(tokens, inputs.config))
         print(rows_view(tokens, inputs.config, command.rows))
         print(explanation.explain(inputs.config), flush=True)
+
+
+def show_curve(folder: Path, open_it: bool = False) -> None:
+    """Print the curve of a run and make its figure; open that if asked for and possible."""
+    from echo_jax.report import sparkline
+    from echo_jax.runs import curve_figure
+
+    curves, columns = curve_figure.read(folder), shutil.get_terminal_size().columns
+    print(sparkline.curve_line(curves.accuracy, columns, sparkline.characters(sys.stdout)))
+    sys.stdout.flush()
+    path = curve_figure.draw(folder, curves)
+    print(f"Figure: {printable(str(path))}", flush=True)
+    if open_it and not opened(path):
+        print(
+            f"{printable(str(path))} cannot be opened, as there is no display: copy it to a "
+            "machine that has one",
+            file=sys.stderr,
+        )
+
+
+def opened(path: Path) -> bool:
+    """Open a file in the user's browser; False where there is no display."""
+    import webbrowser
+
+    if sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
+        return False  # a browser of the terminal shows no picture
+    return webbrowser.open(path.resolve().as_uri())
 
 
 def first_sequence(inputs: Inputs) -> "np.ndarray":

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from echo_jax import atomic_files, machine
 from echo_jax.cluster import check_spec
 from echo_jax.commands import command_line
+from echo_jax.commands.show import show_curve
 from echo_jax.config import PARTS, Part, RunConfig, changed
 from echo_jax.exceptions import ConfigError, SchedulerLostError, StorageError
 from echo_jax.host import compilation_cache
@@ -65,6 +66,8 @@ class TrainCommand:
     """Train blocks of seeds on a Dask cluster: local:N (N workers here), tcp://HOST:PORT or
     tls://HOST:PORT (a scheduler), or a YAML file of dask-jobqueue (SLURM and others); see
     docs/cluster.md."""
+    open: bool = False
+    """Open the figure of the run when it is there."""
     run: Annotated[RunConfig, command_line.FLAT] = PARTS["context"]
 
     def __post_init__(self) -> None:
@@ -111,7 +114,7 @@ def claimed(command: TrainCommand) -> Iterator[tuple[Path, Inputs]]:
     with atomic_files.locked(command.resume):
         flags = command_line.given_flags()
         may_stand = "--resume --sequences --cell --checkpoint-every --devices --compilation-cache"
-        for flag in sorted(flags.keys() - {*may_stand.split(), "--cluster"})[:1]:
+        for flag in sorted(flags.keys() - {*may_stand.split(), "--cluster", "--open"})[:1]:
             raise ConfigError(
                 f"{flags[flag]} cannot be changed in a run that is resumed: leave it out, or start "
                 "a new run without --resume"
@@ -129,7 +132,7 @@ def run(command: TrainCommand, folder: Path, inputs: Inputs, interrupts: Interru
     """Import jax, check the run against its folder, and train; a stop says how to go on."""
     from echo_jax.core.network import build_network
     from echo_jax.host import time_limit
-    from echo_jax.runs import curve_figure, job, seed_blocks
+    from echo_jax.runs import job, seed_blocks
     from echo_jax.runs.train_run import train_run
 
     if command.compilation_cache:
@@ -166,7 +169,7 @@ def run(command: TrainCommand, folder: Path, inputs: Inputs, interrupts: Interru
     except StorageError as error:
         raise StorageError(f"{error}; then {resume} goes on from the last checkpoint") from error
     with command_line.drawing_last(f"{command_line.program('show')} --curve {quoted}"):
-        curve_figure.draw(folder)
+        show_curve(folder, command.open)
 
 
 def run_blocks(spec: str | None, begun: "Job", interrupts: Interrupts, watch: Stopwatch) -> None:

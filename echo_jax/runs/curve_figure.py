@@ -1,12 +1,12 @@
 """The figure of a run: loss and accuracy over training. No display is needed."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from echo_jax import atomic_files, machine
-from echo_jax.config import from_dict
+from echo_jax.config import RunConfig, from_dict
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.report.styles import BLUE, GREY, ORANGE, drawing, png
 from echo_jax.runs import result, run_report
@@ -22,11 +22,17 @@ POINTS = 500
 """Points drawn of a curve that has more."""
 
 
-def draw(folder: Path) -> Path:
-    """Make the figure of a run folder from its metrics and its result; returns its path.
+class Curves(NamedTuple):
+    """What the figure of a run shows; loss and accuracy of the seeds that are good, `[S, N]`."""
 
-    ConfigError where one of the two is missing or damaged, or the figure cannot be drawn.
-    """
+    config: RunConfig
+    result: Result
+    loss: np.ndarray
+    accuracy: np.ndarray
+
+
+def read(folder: Path) -> Curves:
+    """The curves of a run folder; ConfigError where a file of them is missing or damaged."""
     found, path = result.read(folder), folder / METRICS
     try:
         config = from_dict(found.config)
@@ -38,9 +44,17 @@ def draw(folder: Path) -> Path:
     except ValueError:
         raise StorageError(f"{path} is damaged: restore it, or train again") from None
     good = ~np.isin(found.by_seed.seed, found.failed.seed)
+    return Curves(config, found, loss[good], accuracy[good])
+
+
+def draw(folder: Path, curves: Curves | None = None) -> Path:
+    """Make the figure of a run folder from its metrics and its result; returns its path.
+
+    ConfigError where one of the two is missing or damaged, or the figure cannot be drawn.
+    """
+    config, found, loss, accuracy = curves or read(folder)
     with drawing():
-        title = run_report.curve_title(config)
-        figure = training_figure(loss[good], accuracy[good], found, title)
+        figure = training_figure(loss, accuracy, found, run_report.curve_title(config))
         atomic_files.write_bytes(folder / FIGURE, png(figure))
     return folder / FIGURE
 

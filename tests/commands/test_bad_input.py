@@ -189,6 +189,7 @@ plain 1 --state nosuch/state | --state nosuch/state would be in nosuch, which is
 SHOW = """
 --curve plain --rows 3       | --rows has no effect with --curve: leave it out
 --units 20                   | --units is not an option: units are --hidden-size (or --hidden) here
+--open                       | --open opens the figure of a run: name its folder with --curve
 --rows 0                     | --rows 0 is below 1: use 1 or more
 """
 

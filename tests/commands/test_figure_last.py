@@ -1,5 +1,6 @@
 """A figure is drawn last, with the project's own settings; what it shows is stored before."""
 
+import re
 import sys
 
 import matplotlib
@@ -83,9 +84,28 @@ def test_a_command_makes_a_figure_again_or_says_in_a_sentence_why_not(
     assert refused.startswith("error: the figure cannot be drawn (ModuleNotFoundError: import of")
     assert refused.count("\n") == 1
     no_matplotlib.undo()
-    assert call(*command, cwd=finished).stdout == f"{said}\n"
+    assert call(*command, cwd=finished).stdout.endswith(f"{said}\n")
     assert "has no effect with" in call("show.py", *COMMANDS["curve"][1:3], "--lag", 2,
                                         cwd=finished, status=2).stderr  # fmt: skip
+
+
+@pytest.mark.parametrize("display", [":0", None])
+def test_a_figure_is_opened_where_there_is_a_display(finished, call, monkeypatch, display):
+    opened = []
+    monkeypatch.setattr("webbrowser.open", lambda uri: opened.append(uri) or True)
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.delenv("DISPLAY", raising=False)
+    if display:
+        monkeypatch.setenv("DISPLAY", display)
+    said = call("show.py", "--curve", "a run", "--open", cwd=finished)
+    assert re.match(r"Accuracy( in tenths)? of \d+ sequences?: \d+% \S+ \d+%\n", said.stdout)
+    figure = finished / "a run" / "curve.png"
+    assert opened == ([figure.resolve().as_uri()] if display else [])
+    assert said.stderr == ("" if display else (
+        "a run/curve.png cannot be opened, as there is no display: copy it to a machine that has "
+        "one\n"
+    ))  # fmt: skip
 
 
 @pytest.mark.slow

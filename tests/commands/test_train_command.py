@@ -26,11 +26,15 @@ def short_run(tmp_path_factory):
     """A run of part 4 with few sequences: its folder and what it printed."""
     parent = tmp_path_factory.mktemp("short_run")
     printed = execute("train.py", "--lag", 1, "--window", 5, *SHORT, cwd=parent).stdout
-    return parent / re.fullmatch(r"Run folder: (runs/\S+)", printed.splitlines()[-1])[1], printed
+    return parent / re.search(r"^Run folder: (runs/\S+)$", printed, re.M)[1], printed
 
 
-def test_the_last_line_names_the_run_folder_and_it_is_complete(short_run):
+def test_the_last_lines_name_the_run_folder_and_the_figure_and_it_is_complete(short_run):
     run, printed = short_run
+    folder, curve, figure = printed.splitlines()[-3:]
+    name = run.relative_to(run.parents[1])
+    assert (folder, figure) == (f"Run folder: {name}", f"Figure: {name}/curve.png")
+    assert re.fullmatch(r"Accuracy( in tenths)? of 30 sequences: \d% [▁0]+ \d%", curve)
     assert {path.name for path in run.iterdir()} == {
         "checkpoint.msgpack", "config.json", "curve.png", "metrics.csv", "result.json",
     }  # fmt: skip
