@@ -25,7 +25,7 @@ from typing import Any, NamedTuple, Protocol
 
 from echo_jax import machine
 from echo_jax.exceptions import ConfigError, SchedulerLostError, reason
-from echo_jax.host.compilation_cache import use_compilation_cache
+from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts
 
 DEATHS = 3
@@ -196,12 +196,12 @@ def _work(function: Callable[..., Any], expected: dict[str, str], task: Any) -> 
     return function(task, lambda _: None)
 
 
-def _take_cores(count: int) -> None:
+def _take_cores(count: int, cache: bool) -> None:
     """Let jax use as many devices and threads; before its first use in a worker."""
     os.environ["NPROC"] = str(count)  # the threads of XLA's pools
     machine.set_up_jax()
     machine.use_cpu_devices(count)
-    use_compilation_cache()
+    compilation_cache.use_compilation_cache(cache)
 
 
 def _difference(worker: str, found: dict[str, str], expected: dict[str, str]) -> str | None:
@@ -290,12 +290,14 @@ def _set_up(client: Any, devices: int, files: Collection[Path]) -> None:
     """Give each worker, also those that come later, its cores, and then the user's files."""
     from distributed.diagnostics.plugin import UploadFile, WorkerPlugin
 
+    cache = compilation_cache.switched_on()
+
     class Cores(WorkerPlugin):
         """Sets jax up before a user's file can use it."""
 
         def setup(self, worker: Any) -> None:  # noqa: ARG002  # Dask hands it over
             """Called by each worker as it starts."""
-            _take_cores(devices)
+            _take_cores(devices, cache)
 
     client.register_plugin(Cores(), name="cores")
     for path in files:

@@ -43,6 +43,18 @@ def model() -> str:
     return platform.machine()
 
 
+def processor() -> str:
+    """Model and features of the processors; where the system lists none, the machine's name too."""
+    names = "vendor_id|cpu family|model|model name|stepping|flags|features|isa|cpu|cpu [iavpr]\\w+"
+    found: set[str] = set()
+    with contextlib.suppress(OSError):
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        found |= set(re.findall(rf"^(?:{names})\s*:.*", text, re.M | re.I))
+    if not re.search("^(flags|features|isa)", "\n".join(found), re.M | re.I):
+        found.add(platform.node())
+    return "\n".join([platform.machine(), *sorted(found)])
+
+
 def device_kind() -> str:
     """The kind of device that jax computes on: "cpu, Intel Xeon"."""
     import jax

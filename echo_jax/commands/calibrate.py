@@ -38,6 +38,9 @@ class CalibrateCommand:
     """Keyword arguments of the cell, as for probe."""
     repeats: int = 20
     """Number of cards, each with its own seeds."""
+    compilation_cache: bool = True
+    """Keep compiled programs in your cache folder, so that the next run of the same shapes starts
+    sooner."""
     out: Path | None = None
     """Markdown file for the table. An existing file is not overwritten."""
 
@@ -65,7 +68,7 @@ def main() -> None:
         arguments = command.cell, command.cell_args
         time_limit.try_apart(command.cell, trace, *arguments, STREAM.vocab_size)
         machine.use_cpu_devices(None)
-        compilation_cache.use_compilation_cache()  # every repeat compiles the same programs
+        compilation_cache.use_compilation_cache(command.compilation_cache)
         cell = choose(*arguments)
         cell.check(STREAM)
         text = table(command, [repeat(cell.module, i) for i in range(command.repeats)])

@@ -66,8 +66,9 @@ class PredictCommand:
     """For a value that the network was not trained on: end with an error, or skip it."""
     cell: str | None = None
     """The cell of the run, package.module:Class, if it is one of your own."""
-    compilation_cache: bool = False
-    """Keep compiled programs in your cache folder, so that the next run starts sooner."""
+    compilation_cache: bool = True
+    """Keep compiled programs in your cache folder, so that the next run of the same shapes starts
+    sooner."""
 
     def __post_init__(self) -> None:
         """Raise ConfigError unless there is exactly one thing to do, which can be done."""
@@ -138,8 +139,7 @@ def load(command: PredictCommand, config: RunConfig) -> list["Trained"]:
 
     time_limit.try_apart(config.network.cell, build_network, config)
     machine.use_cpu_devices(1)
-    if command.compilation_cache:
-        compilation_cache.use_compilation_cache()
+    compilation_cache.use_compilation_cache(command.compilation_cache)
     if command.beyond and command.seed is None:
         networks = predictor.load_all(command.folder, command.cell)
     else:

@@ -73,6 +73,9 @@ class ProbeCommand:
     """Measure parts of cards on a Dask cluster: local:N (N workers here), tcp://HOST:PORT or
     tls://HOST:PORT (a scheduler), or a YAML file of dask-jobqueue (SLURM and others); see
     docs/cluster.md."""
+    compilation_cache: bool = True
+    """Keep compiled programs in your cache folder, so that the next run of the same shapes starts
+    sooner."""
     out: Path = CARDS
     """Folder for NAME.json, NAME.md and NAME.svg of each card. Existing cards are not
     overwritten."""
@@ -111,7 +114,7 @@ class ProbeCommand:
             if getattr(self, field.name) != field.default
         ]
         for flag, beside in (("validate", set()), ("draw", set()), ("report", {"readme"})):
-            others = [name for name in given if name not in {flag, *beside}]
+            others = [name for name in given if name not in {flag, "compilation-cache", *beside}]
             if flag in given and others:
                 raise ConfigError(f"--{flag} makes no card: use it without --{others[0]}")
         if self.cluster and self.seconds:
@@ -165,10 +168,11 @@ def make_report(folder: Path, readme: Path | None) -> None:
 
 def make_cards(command: ProbeCommand) -> None:
     """Build and check every cell, then measure one after the other."""
-    from echo_jax.host import time_limit
+    from echo_jax.host import compilation_cache, time_limit
     from echo_jax.memory_benchmark.chosen_cell import choose, trace
 
     machine.use_cpu_devices(None)
+    compilation_cache.use_compilation_cache(command.compilation_cache)
     arguments = command.cell_args or ("",) * len(command.cells)
     for cell_name, own_arguments in zip(command.cells, arguments, strict=True):
         size = command.chosen.vocab_size

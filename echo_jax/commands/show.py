@@ -16,6 +16,7 @@ from echo_jax import machine
 from echo_jax.commands import command_line
 from echo_jax.config import PARTS, Part, RunConfig
 from echo_jax.exceptions import ConfigError, printable
+from echo_jax.host import compilation_cache
 from echo_jax.report.text_tables import table
 from echo_jax.runs import explanation
 from echo_jax.runs.run_folder import Inputs
@@ -39,6 +40,9 @@ class ShowCommand:
     """Only make the figure curve.png of the run in this folder again."""
     open: bool = False
     """Open that figure; only with --curve."""
+    compilation_cache: bool = True
+    """Keep compiled programs in your cache folder, so that the next run of the same shapes starts
+    sooner."""
     run: Annotated[RunConfig, command_line.FLAT] = PARTS["context"]
 
 
@@ -59,6 +63,7 @@ def main() -> None:
         inputs = new_inputs(command.run)
         machine.check_memory(inputs.config.least_bytes)
         machine.use_cpu_devices(1)
+        compilation_cache.use_compilation_cache(command.compilation_cache)
         if inputs.tokens is not None:
             print(column_view(inputs, inputs.tokens))
         tokens = first_sequence(inputs)

@@ -18,6 +18,7 @@ from echo_jax import atomic_files, machine
 from echo_jax.cluster import check_spec
 from echo_jax.commands import command_line
 from echo_jax.exceptions import ConfigError, printable
+from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.report import text_tables
 from echo_jax.report.number_formats import percent
@@ -57,6 +58,9 @@ class StudyCommand:
     cluster: str | None = None
     """Run on a Dask cluster: local:N (N workers here), tcp://HOST:PORT or tls://HOST:PORT (a
     scheduler), or a YAML file of dask-jobqueue (SLURM and others); see docs/cluster.md."""
+    compilation_cache: bool = True
+    """Keep compiled programs in your cache folder, so that the next run of the same shapes starts
+    sooner."""
     readme: Path | None = None
     """A Markdown file to put the questions and first answers into, between its lines
     `<!-- studies -->` and `<!-- end of studies -->`."""
@@ -112,6 +116,8 @@ def listing(command: StudyCommand) -> str:
 def run(command: StudyCommand, interrupts: Interrupts) -> None:
     """Run what is missing, study by study; write the page after each that ran and at the end."""
     out, every = command.folder, command.every
+    if not command.compilation_cache:
+        compilation_cache.switch_off()
     if command.readme:
         atomic_files.between(command.readme, study_pages.SUMMARY)
     machine.try_settings()
@@ -169,6 +175,7 @@ def workers_for(
 
     if spec is None:
         machine.use_cpu_devices(None)
+        compilation_cache.use_compilation_cache()
     return workers_of(spec, points, interrupts, {point.config.network.cell for point in points})
 
 

@@ -30,6 +30,7 @@ from echo_jax.config import (
     changed,
 )
 from echo_jax.exceptions import ConfigError, printable
+from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.report import text_tables
 from echo_jax.studies import result_rows, study_folder, study_pages
@@ -85,6 +86,9 @@ class SweepCommand:
     cluster: str | None = None
     """Run on a Dask cluster: local:N (N workers here), tcp://HOST:PORT or tls://HOST:PORT (a
     scheduler), or a YAML file of dask-jobqueue (SLURM and others); see docs/cluster.md."""
+    compilation_cache: bool = True
+    """Keep compiled programs in your cache folder, so that the next run of the same shapes starts
+    sooner."""
     out: Path | None = None
     """Folder of the rows, the figure and the page, by default a new one under runs/; a sweep
     that was stopped goes on there."""
@@ -174,6 +178,8 @@ def main() -> None:
 def run(command: SweepCommand, out: Path, interrupts: Interrupts) -> None:
     """Run what is missing, print the table, write the page."""
     study, failures = command.study, []
+    if not command.compilation_cache:
+        compilation_cache.switch_off()
     for point in study.points:
         machine.check_memory(point.config.seeds * point.config.least_bytes)
     machine.try_settings()

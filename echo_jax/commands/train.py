@@ -59,9 +59,9 @@ class TrainCommand:
     compute: Literal["literal", "fast"] = "fast"
     """The form of the network and of Adam: literal is the definition (one-hot vectors, a plain
     scan, optax), fast is equal within rounding and faster."""
-    compilation_cache: bool = False
+    compilation_cache: bool = True
     """Keep compiled programs in your cache folder, so that the next run of the same shapes starts
-    sooner. Not for a folder that machines of different kinds share."""
+    sooner."""
     cluster: str | None = None
     """Train blocks of seeds on a Dask cluster: local:N (N workers here), tcp://HOST:PORT or
     tls://HOST:PORT (a scheduler), or a YAML file of dask-jobqueue (SLURM and others); see
@@ -77,8 +77,7 @@ class TrainCommand:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name.replace('_', ' ')} {value} is below 1: use 1 or more")
-        for name in ("devices", "checkpoint_every", "compilation_cache"):
-            if self.cluster and getattr(self, name):
+            if self.cluster and value:
                 flag = name.replace("_", "-")
                 raise ConfigError(f"--{flag} has no effect with --cluster: leave it out")
 
@@ -135,10 +134,9 @@ def run(command: TrainCommand, folder: Path, inputs: Inputs, interrupts: Interru
     from echo_jax.runs import job, seed_blocks
     from echo_jax.runs.train_run import train_run
 
-    if command.compilation_cache:
-        compilation_cache.use_compilation_cache()
     time_limit.try_apart(inputs.config.network.cell, build_network, inputs.config)
     machine.use_cpu_devices(min(command.devices or machine.cores(), inputs.config.seeds))
+    compilation_cache.use_compilation_cache(command.compilation_cache)
     note = run_folder.other_bits(folder) if command.resume else None
     begun = job.begin(
         folder,

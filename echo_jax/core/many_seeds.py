@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 from jax.sharding import AxisType, PartitionSpec
 
 from echo_jax.config import RunConfig, TracedParameters
@@ -48,7 +48,10 @@ def devices_for(runs: int, seed_map: SeedMap, limit: int | None = None) -> list[
 
 
 def stack_traced(configs: Sequence[RunConfig]) -> TracedParameters:
-    """The traced parameters of several runs, each field `[S]`; ConfigError unless shapes agree."""
+    """The traced parameters of several runs, each field `[S]`; ConfigError unless shapes agree.
+
+    NumPy arrays: jax would compile a program for each operation on them, half a second in all.
+    """
     shapes = {config.shapes for config in configs}
     if len(shapes) != 1:
         raise ConfigError(
@@ -56,14 +59,14 @@ def stack_traced(configs: Sequence[RunConfig]) -> TracedParameters:
             "program: group them by their `shapes`"
         )
     fields = zip(*(config.traced for config in configs), strict=True)
-    types = TracedParameters(jnp.int32, jnp.int32, jnp.float32, bool)
-    return TracedParameters(*map(jnp.asarray, fields, types))
+    types = TracedParameters(np.int32, np.int32, np.float32, bool)
+    return TracedParameters(*map(np.array, fields, types))
 
 
 def pad(traced: TracedParameters, devices: int) -> TracedParameters:
     """Repeat the last run until the devices divide the runs: `[S]` to `[S or more]`."""
     runs = len(traced.seed)
-    rows = jnp.minimum(jnp.arange(-(-runs // devices) * devices), runs - 1)
+    rows = np.minimum(np.arange(-(-runs // devices) * devices), runs - 1)
     return jax.tree.map(lambda leaf: leaf[rows], traced)
 
 
