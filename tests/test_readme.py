@@ -1,18 +1,13 @@
-"""The README and the pages under docs: their commands, links, tables and examples."""
+"""The README and the pages under docs: their links, files and tables; test_pages_run runs them."""
 
 import ast
 import importlib
 import importlib.util
 import re
-import shlex
-import subprocess
-import sys
 
 import pytest
-from running import ROOT, execute
+from running import ROOT
 
-from echo_jax.__main__ import COMMANDS
-from echo_jax.commands import command_line
 from echo_jax.studies import catalogue
 
 PAGES = sorted(
@@ -56,18 +51,6 @@ def test_the_readme_has_at_most_250_lines_and_names_every_section(readme):
     sections = re.findall(r"^## (.*)$", readme, re.M)
     named = re.findall(r"\(#(.*?)\)", contents)
     assert named == [section.lower().replace(" ", "-") for section in sections]
-
-
-def test_every_command_is_understood_and_has_an_example(root):
-    named = set()
-    for page in PAGES:
-        for script, name, arguments in COMMAND.findall((root / page).read_text()):
-            command = script or name
-            module = importlib.import_module(f"echo_jax.commands.{command}")
-            options = getattr(module, f"{command.capitalize()}Command")
-            command_line.parse(options, shlex.split(arguments))
-            named.add(command)
-    assert named == set(COMMANDS)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -132,25 +115,3 @@ def test_the_study_that_a_page_adds_has_all_that_the_others_have(page_example, m
     script = importlib.import_module("echo_jax.commands.study")
     monkeypatch.setattr(script, "STUDIES", catalogue.STUDIES)
     assert added.question in script.listing(script.StudyCommand())
-
-
-@pytest.mark.slow
-def test_the_example_of_many_runs_learns_every_lag(page_example):
-    example = page_example("docs/training-runs.md", "import dataclasses")
-    done = subprocess.run(
-        [sys.executable, "-c", example], check=True, capture_output=True, text=True, timeout=300
-    )
-    assert done.stdout.strip() == "[1. 1. 1.]"
-
-
-@pytest.mark.slow
-def test_the_example_of_a_trained_network_loads_what_was_trained(page_example, tmp_path):
-    options = ["--no-stateful", "--seeds", "4", "--sequences", "1000", "--out", "runs/part4"]
-    execute("train.py", *options, cwd=tmp_path)
-    example = page_example("docs/using-a-trained-network.md", "import echo_jax")
-    example += "print(network.predict([1, 36, 0, 36, 21, 2]), bool(answer.exists))"
-    done = subprocess.run(
-        [sys.executable, "-c", example],
-        check=True, cwd=tmp_path, capture_output=True, text=True, timeout=100,
-    )  # fmt: skip
-    assert done.stdout.strip() == "[None, None, None, None, 36, 21] False"

@@ -49,6 +49,15 @@ def test_the_pages_say_what_the_rows_say(root, rows, tmp_path, monkeypatch):
     assert shown.strip() == markdown_summary(sections, "results/README.md"), REMAKE
 
 
+def test_the_page_of_the_mistake_has_the_numbers_of_its_study(root):
+    _, _, section = (RESULTS / study_folder.MARKDOWN).read_text().partition('<a id="mistake">')
+    section = section.partition("<a id=")[0]
+    page = (root / "docs" / "the-mistake.md").read_text()
+    numbers = re.findall(r"[\d.]+%(?: \(.*? to .*?\))?", page)
+    assert len(numbers) > 10
+    assert not [number for number in numbers if number not in section]
+
+
 def test_every_figure_of_the_markdown_is_there_and_all_files_are_small():
     named = re.findall(r"!\[.*?\]\(<(.*?)>\)", (RESULTS / study_folder.MARKDOWN).read_text())
     assert len(named) == len(STUDIES)
