@@ -6,20 +6,32 @@
     studies           the tutorial's questions, answered by grids of runs
     memory_benchmark  how long a cell remembers; memory_cards: the result as a file
     commands          the command line
+    notebook          the same as Python calls: train, study; load: a trained network
 
 Submodules load on first use, so `import echo_jax` itself loads no jax.
 """
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from echo_jax.notebook.study_answer import study as study
+    from echo_jax.notebook.training_call import train as train
+    from echo_jax.runs.predictor import load as load
 
 __version__ = "0.1.0"
 
+_CALLS = {
+    "load": "runs.predictor",
+    "study": "notebook.study_answer",
+    "train": "notebook.training_call",
+}
+
 
 def __getattr__(name: str) -> Any:
-    """Import a submodule, or the loader of trained networks, on first use."""
-    if name == "load":
-        return importlib.import_module("echo_jax.runs.predictor").load
+    """Import a submodule, or the module of a public call, on first use."""
+    if name in _CALLS:
+        return getattr(importlib.import_module(f"echo_jax.{_CALLS[name]}"), name)
     if name in _submodules():
         return importlib.import_module(f"echo_jax.{name}")
     raise AttributeError(f"module 'echo_jax' has no attribute {name!r}")
@@ -27,7 +39,7 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """The public names, loaded or not."""
-    return sorted([*globals(), *_submodules(), "load"])
+    return sorted([*globals(), *_submodules(), *_CALLS])
 
 
 def _submodules() -> list[str]:

@@ -77,7 +77,7 @@ class TaskConfig:
 
     def __post_init__(self) -> None:
         """Raise ConfigError unless a sequence gives at least one batch."""
-        _check_values(self)
+        check_values(self)
         length, lag = self.length, self.lag
         if self.missing == "token" and self.layout != "prefixes":
             raise ConfigError(
@@ -159,7 +159,7 @@ class NetworkConfig:
 
     def __post_init__(self) -> None:
         """Raise ConfigError for an unknown cell, a size below 1, or an option without effect."""
-        _check_values(self)
+        check_values(self)
         known = "|".join((*CELL_NAMES, r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"))
         if not (isinstance(self.cell, str) and re.fullmatch(known, self.cell)):
             raise ConfigError(
@@ -195,7 +195,7 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a count below 1 or a step size that is not finite and positive."""
-        _check_values(self)
+        check_values(self)
         rate, fix = self.learning_rate, "use one such as 0.001"
         if not _is_number(rate):
             raise ConfigError(f"learning rate {shown(rate)} is not a number: {fix}")
@@ -218,7 +218,7 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a share that leaves nothing, or a column without a file."""
-        _check_values(self)
+        check_values(self)
         if self.csv is None and self.column is not None:
             raise ConfigError(f"column {self.column} has no file: name it with --csv FILE")
         if not (_is_number(self.held_out) and 0 < self.held_out < 1):
@@ -254,7 +254,7 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a seed above 31 bits, or options that exclude each other."""
-        _check_values(self)
+        check_values(self)
         _check_whole("seed", self.seed, LARGEST - self.seeds + 1)
         if self.training.bptt_batches > 1 and not self.network.stateful:
             raise ConfigError(
@@ -366,26 +366,36 @@ def _build(kind: Any, name: str, values: Any) -> Any:
     return kind(**values)
 
 
-def _check_values(config: Any) -> None:
+def check_values(config: Any) -> None:
     """Raise ConfigError for a value that is not of the type of its field, or out of its range.
 
     Like all errors of a configuration it begins with the field in words, see `command_line.parse`.
     """
     for field in dataclasses.fields(config):
-        kind, value, rule = field.type, getattr(config, field.name), ""
-        choices = get_args(kind) if get_origin(kind) is Literal else ()
-        if kind is int or (kind == int | None and value is not None):
+        kind, value = field.type, getattr(config, field.name)
+        optional = type(None) in get_args(kind)
+        if optional and value is None:
+            continue
+        kind = get_args(kind)[0] if optional else kind
+        if kind is int:
             _check_whole(field.name, value)
-        elif kind is bool and not isinstance(value, bool):
-            rule = "is neither True nor False: use one of them"
-        elif choices and not (isinstance(value, str) and value in choices):
-            rule = f"is unknown: use one of {', '.join(choices)}"
-        elif kind == str | None and not isinstance(value, str | None):
-            rule = "is not a name: use a string"
-        elif kind == str | None and re.search(CONTROL, value or ""):
-            rule = "has control characters: use a plain name"
-        if rule:
+        elif rule := _broken_rule(kind, optional, value):
             raise ConfigError(f"{field.name.replace('_', ' ')} {shown(value)} {rule}")
+
+
+def _broken_rule(kind: Any, optional: bool, value: object) -> str:
+    """The rule that a value of a field breaks, and the fix; empty if it breaks none."""
+    choices = get_args(kind) if get_origin(kind) is Literal else ()
+    if kind is bool and not isinstance(value, bool):
+        return "is neither True nor False: use one of them"
+    if choices and not (isinstance(value, str) and value in choices):
+        return f"is unknown: use one of {', '.join(choices)}"
+    if optional and kind is str:  # a name, where the user gives one
+        if not isinstance(value, str):
+            return "is not a name: use a string"
+        if re.search(CONTROL, value):
+            return "has control characters: use a plain name"
+    return ""
 
 
 def _check_whole(field: str, value: object, maximum: int = LARGEST) -> None:

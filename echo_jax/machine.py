@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -89,10 +90,7 @@ def set_up_jax() -> None:
 
     ConfigError for a variable that is `REFUSED`. Processes that are started inherit the settings.
     """
-    for name in REFUSED:
-        value = os.environ.get(name, "")
-        if value.lower() not in OFF:
-            raise ConfigError(f"{name}={value} is for debugging and stops programs: unset it")
+    check_no_debugging()
     jax: Any = sys.modules.get("jax")
     for name, setting in SETTINGS.items():  # a wrong value would end the import of jax
         os.environ.pop(name.upper(), None)
@@ -102,12 +100,20 @@ def set_up_jax() -> None:
             jax.config.update(name, setting)
 
 
-def check_precision() -> None:
-    """Raise ConfigError in a program that has given jax types or rules which networks have not."""
+def check_no_debugging() -> None:
+    """Raise ConfigError for a variable of the environment that is `REFUSED`."""
+    for name in REFUSED:
+        value = os.environ.get(name, "")
+        if value.lower() not in OFF:
+            raise ConfigError(f"{name}={value} is for debugging and stops programs: unset it")
+
+
+def check_settings(names: Iterable[str] = SETTINGS) -> None:
+    """Raise ConfigError in a program that has given jax other settings than networks have."""
     import jax
 
-    for name in ("jax_enable_x64", "jax_numpy_rank_promotion"):
-        if (value := jax.config.values[name]) != SETTINGS[name]:
+    for name in names:  # not every version has all of them
+        if (value := jax.config.values.get(name, SETTINGS[name])) != SETTINGS[name]:
             raise ConfigError(
                 f"{name} is {value} in this program, and networks are trained and used with "
                 f"{SETTINGS[name]}: set it to that"
@@ -118,12 +124,14 @@ def check_precision() -> None:
 def use_cpu_devices(count: int | None) -> None:
     """Start jax with the CPU split into so many devices (None: one a core), at its first use.
 
-    ConfigError where jax does not start with the settings in the environment.
+    In a program that has used jax already, it stays as it is. ConfigError where jax does not start
+    with the settings in the environment.
     """
     check_xla_flags()
     import jax
 
-    jax.config.update("jax_num_cpu_devices", count or cores())
+    with contextlib.suppress(RuntimeError):  # jax was used already
+        jax.config.update("jax_num_cpu_devices", count or cores())
     try:
         jax.devices()
     except Exception as error:

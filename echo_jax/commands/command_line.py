@@ -252,7 +252,11 @@ def _sentence(box: str, known: list[str]) -> str:
     unrecognized = re.fullmatch(r"Unrecognized options: ([^,=\s]*).*", message)
     if not unrecognized:
         return message
-    option = unrecognized[1]
+    return unknown_option(unrecognized[1], known)
+
+
+def unknown_option(option: str, known: Sequence[str]) -> str:
+    """The sentence about an option that is none of those known."""
     if option in ("--coordinator", "--processes", "--process"):
         return (
             f"{option} is gone: one process uses all devices that it sees; --cluster uses many "

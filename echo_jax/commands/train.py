@@ -18,7 +18,7 @@ from echo_jax import atomic_files, machine
 from echo_jax.cluster import check_spec
 from echo_jax.commands import command_line
 from echo_jax.commands.show import show_curve
-from echo_jax.config import PARTS, Part, RunConfig, changed
+from echo_jax.config import PARTS, Part, RunConfig, changed, check_values
 from echo_jax.exceptions import ConfigError, SchedulerLostError, StorageError
 from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts, StoppedError
@@ -71,13 +71,11 @@ class TrainCommand:
     run: Annotated[RunConfig, command_line.FLAT] = PARTS["context"]
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a count below 1."""
+        """Raise ConfigError for a value of another type or range than that of its field."""
+        check_values(self)
         check_spec(self.cluster)
         for name in ("devices", "checkpoint_every"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ConfigError(f"{name.replace('_', ' ')} {value} is below 1: use 1 or more")
-            if self.cluster and value:
+            if self.cluster and getattr(self, name):
                 flag = name.replace("_", "-")
                 raise ConfigError(f"--{flag} has no effect with --cluster: leave it out")
 
@@ -103,10 +101,7 @@ def claimed(command: TrainCommand) -> Iterator[tuple[Path, Inputs]]:
     A run that is resumed has what is in its folder, and a larger --sequences if one is given.
     """
     if command.resume is None:
-        from echo_jax.runs.csv_input import new_inputs
-
-        inputs = new_inputs(command.run)
-        inputs = inputs._replace(seed_map=command.seed_map, compute=command.compute)
+        inputs = new_inputs(command)
         with run_folder.claimed_folder(command.out) as folder:
             yield folder, inputs
         return
@@ -127,17 +122,24 @@ def claimed(command: TrainCommand) -> Iterator[tuple[Path, Inputs]]:
         yield command.resume, inputs
 
 
-def run(command: TrainCommand, folder: Path, inputs: Inputs, interrupts: Interrupts) -> None:
-    """Import jax, check the run against its folder, and train; a stop says how to go on."""
+def new_inputs(command: TrainCommand) -> Inputs:
+    """The inputs of a run that is not resumed."""
+    from echo_jax.runs import csv_input
+
+    inputs = csv_input.new_inputs(command.run)
+    return inputs._replace(seed_map=command.seed_map, compute=command.compute)
+
+
+def begin(command: TrainCommand, folder: Path | None, inputs: Inputs) -> "Job":
+    """Import jax, and check the run against its folder, if it has one."""
     from echo_jax.core.network import build_network
     from echo_jax.host import time_limit
-    from echo_jax.runs import job, seed_blocks
-    from echo_jax.runs.train_run import train_run
+    from echo_jax.runs import job
 
     time_limit.try_apart(inputs.config.network.cell, build_network, inputs.config)
     machine.use_cpu_devices(min(command.devices or machine.cores(), inputs.config.seeds))
     compilation_cache.use_compilation_cache(command.compilation_cache)
-    note = run_folder.other_bits(folder) if command.resume else None
+    note = run_folder.other_bits(folder) if folder and command.resume else None
     begun = job.begin(
         folder,
         inputs,
@@ -147,6 +149,15 @@ def run(command: TrainCommand, folder: Path, inputs: Inputs, interrupts: Interru
     )
     if note:
         print(note, file=sys.stderr)
+    return begun
+
+
+def run(command: TrainCommand, folder: Path, inputs: Inputs, interrupts: Interrupts) -> None:
+    """Train and draw a run; a stop says how to go on."""
+    from echo_jax.runs import seed_blocks
+    from echo_jax.runs.train_run import train_run
+
+    begun = begin(command, folder, inputs)
     watch = Stopwatch()
     watch.seconds["import"] = time.perf_counter() - STARTED
     quoted = command_line.quoted(folder)

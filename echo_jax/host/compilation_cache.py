@@ -113,6 +113,8 @@ def _go_on_without(folder: Path | None) -> None:
 
     jax only warns, and a damaged file would stay: all in the `folder` are removed.
     """
+    if warnings.showwarning.__name__ == "say_once":  # a second run in this process
+        return
     import jax
     from filelock import FileLock
     from jax.experimental.compilation_cache import compilation_cache

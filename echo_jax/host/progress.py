@@ -1,7 +1,8 @@
-"""Progress of training and of grids: a bar in a terminal, a few plain lines elsewhere."""
+"""Progress of training and of grids: a bar in a terminal or notebook, plain lines elsewhere."""
 
+import html
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from rich.console import Console
@@ -65,23 +66,48 @@ class GridProgress(_Bar):
         return f"{left / 60:.0f} min left" if left > 90 else f"{left:.0f} s left"
 
 
+class NotebookBar:
+    """A bar in the output of a notebook's cell; rich's own needs ipywidgets, and warns without."""
+
+    def __init__(self) -> None:
+        """Nothing is shown yet."""
+        self._shown: Any = None
+
+    def update(self, share: float, text: str) -> None:
+        """Show the share that is done, 0 to 1, and a text beside it."""
+        from IPython.display import HTML, display
+
+        bar = HTML(f'<progress value="{share:.4f}"></progress> {html.escape(text)}')
+        if self._shown is None:
+            self._shown = display(bar, display_id=True)
+        else:
+            self._shown.update(bar)
+
+
 class TrainingProgress(_Bar):
     """Sequences done, sequences a second, loss, accuracy and time left of a run."""
 
-    def __init__(self, sequences: int, done: int) -> None:
-        """Take the sequences of the run, and those that an earlier process has trained on."""
+    def __init__(self, sequences: int, done: int, say: Callable[[str], None]) -> None:
+        """Take the sequences of the run, and those that an earlier process has trained on.
+
+        `say` gets the plain lines, where there is neither a terminal nor a notebook.
+        """
         text = "{task.completed:,.0f}/{task.total:,.0f} sequences  {task.fields[status]}"
         columns = (TextColumn(text), TimeRemainingColumn())
         super().__init__(*columns, total=sequences, done=done, status="")
         self._sequences, self._before, self._next_line = sequences, done, float(done)
+        self._say, self._notebook = say, NotebookBar() if self._console.is_jupyter else None
 
     def update(self, done: int, loss: float, accuracy: float) -> None:
         """Show the sequences done, with the mean loss and accuracy of the last chunk."""
         rate = (done - self._before) / (time.perf_counter() - self._started)
         status = f"{rate:,.0f}/s  loss {loss:.3f}  accuracy {accuracy:.1%}"
-        if self._console.is_terminal:
+        text = f"{done:,}/{self._sequences:,} sequences  {status}"
+        if self._notebook:
+            self._notebook.update(done / self._sequences, text)
+        elif self._console.is_terminal:
             self._bar.update(self._task, completed=done, status=status)
         elif done >= self._next_line or done == self._sequences:
             left = f"{(self._sequences - done) / rate:.0f} s left"
-            self._console.print(f"{done:,}/{self._sequences:,} sequences  {status}  {left}")
+            self._say(f"{text}  {left}")
             self._next_line = done + self._sequences / PLAIN_LINES

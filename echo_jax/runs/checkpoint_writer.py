@@ -42,6 +42,8 @@ class CheckpointWriter:
 
     def save(self, state: Any) -> None:
         """Write a checkpoint of the states `[S or more, ...]`, unless all are non-finite."""
+        if self._job.folder is None:
+            return
         seeds = self._job.config.seeds
         state = jax.tree.map(lambda leaf: np.asarray(leaf)[:seeds], state)
         bad = [~np.isfinite(x.reshape(len(x), -1)).all(axis=1) for x in jax.tree.leaves(state)]
@@ -55,13 +57,16 @@ class CheckpointWriter:
         if not bad.all():
             return
         folder, config = self._job.folder, self._job.config
-        atomic_files.write_bytes(folder / run_folder.METRICS, self._log.text())
         failed = result.failures(config, self._log.curves()[0], final)
         first = min(failed["sequence"], key=lambda at: at or LARGEST)
         seed = failed["seed"][failed["sequence"].index(first)]
         place = f"sequence {first}" if first else "the evaluation"
-        kept = f"the checkpoint of sequence {self._saved}" if self._saved else "metrics.csv"
+        keeps = ""
+        if folder:
+            atomic_files.write_bytes(folder / run_folder.METRICS, self._log.text())
+            kept = f"the checkpoint of sequence {self._saved}" if self._saved else "metrics.csv"
+            keeps = f"; {folder} keeps {kept}"
         raise ConfigError(
             f"the loss of {place} is non-finite with seed {seed}: use a learning rate below "
-            f"{config.training.learning_rate:g}; {folder} keeps {kept}"
+            f"{config.training.learning_rate:g}{keeps}"
         )

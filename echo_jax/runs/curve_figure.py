@@ -16,7 +16,8 @@ from echo_jax.runs.run_folder import FIGURE, METRICS, RESULT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+
+    from echo_jax.report.notebook_figure import NotebookFigure
 
 POINTS = 500
 """Points drawn of a curve that has more."""
@@ -40,10 +41,15 @@ def read(folder: Path) -> Curves:
         raise StorageError(f"{folder / RESULT} is not the result of a run ({error})") from None
     text = atomic_files.read_bytes(path, machine.memory())
     try:
-        loss, accuracy = History.of_text(config, text).curves()
+        return curves_of(config, found, History.of_text(config, text))
     except ValueError:
         raise StorageError(f"{path} is damaged: restore it, or train again") from None
+
+
+def curves_of(config: RunConfig, found: Result, history: History) -> Curves:
+    """The curves of a run, of the seeds that are good."""
     good = ~np.isin(found.by_seed.seed, found.failed.seed)
+    loss, accuracy = history.curves()
     return Curves(config, found, loss[good], accuracy[good])
 
 
@@ -52,18 +58,25 @@ def draw(folder: Path, curves: Curves | None = None) -> Path:
 
     ConfigError where one of the two is missing or damaged, or the figure cannot be drawn.
     """
-    config, found, loss, accuracy = curves or read(folder)
+    curves = curves or read(folder)
     with drawing():
-        figure = training_figure(loss, accuracy, found, run_report.curve_title(config))
-        atomic_files.write_bytes(folder / FIGURE, png(figure))
+        atomic_files.write_bytes(folder / FIGURE, png(figure_of(curves)))
     return folder / FIGURE
 
 
-def training_figure(loss: np.ndarray, accuracy: np.ndarray, result: Result, title: str) -> "Figure":
-    """Loss and accuracy over training, each `[S, N]`, with the baselines; 800 pixels wide."""
-    from matplotlib.figure import Figure
+def figure_of(curves: Curves) -> "NotebookFigure":
+    """The figure of a run."""
+    config, found, loss, accuracy = curves
+    return training_figure(loss, accuracy, found, run_report.curve_title(config))
 
-    figure = Figure(figsize=(8, 3.6), dpi=100, layout="constrained")
+
+def training_figure(
+    loss: np.ndarray, accuracy: np.ndarray, result: Result, title: str
+) -> "NotebookFigure":
+    """Loss and accuracy over training, each `[S, N]`, with the baselines; 800 pixels wide."""
+    from echo_jax.report.notebook_figure import NotebookFigure
+
+    figure = NotebookFigure(figsize=(8, 3.6), dpi=100, layout="constrained")
     figure.suptitle(title, fontsize=11)
     left, right = figure.subplots(1, 2)
     of_values = result.config["task"]["framing"] == "values"

@@ -21,7 +21,7 @@ UPDATES = 400
 class Job(NamedTuple):
     """Everything that the training loop needs to know.
 
-    folder            of the run, claimed by this process
+    folder            of the run, claimed by this process; None for a run that writes nothing
     inputs            the run is a function of them
     saved             the last checkpoint; None for a new run
     corpus            the user's own numbers as tokens; None for random sequences
@@ -30,7 +30,7 @@ class Job(NamedTuple):
     checkpoint_every  sequences between two checkpoints; None for about ten seconds
     """
 
-    folder: Path
+    folder: Path | None
     inputs: Inputs
     saved: Saved | None
     corpus: Corpus | None
@@ -43,9 +43,15 @@ class Job(NamedTuple):
         """The configuration of the run."""
         return self.inputs.config
 
+    @property
+    def stored_in(self) -> Path:
+        """The folder of a run that has one."""
+        assert self.folder is not None, "the run writes nothing"
+        return self.folder
+
 
 def begin(
-    folder: Path,
+    folder: Path | None,
     inputs: Inputs,
     *,
     resume: bool,
@@ -54,13 +60,14 @@ def begin(
 ) -> Job:
     """Make a folder that of a new run, or find how far the run in it is.
 
-    ConfigError where it cannot be done; then nothing is compiled, and a new folder still empty.
+    Without a folder, nothing is written. ConfigError where it cannot be done; then nothing is
+    compiled, and a new folder still empty.
     """
     config = inputs.config
     network.build_network(config)  # refuses a cell that cannot be used
     shapes = many_seeds.state_shapes(config)
     machine.check_memory(checkpoint.size_of(shapes) + config.least_bytes)
-    saved = _saved(folder, inputs, shapes) if resume else None
+    saved = _saved(folder, inputs, shapes) if folder and resume else None
     seed_map = inputs.seed_map or many_seeds.default_seed_map()
     devices = many_seeds.devices_for(config.seeds, seed_map, device_limit)
     runs_a_device = -(-config.seeds // len(devices))  # that it does one after the other
@@ -74,10 +81,8 @@ def begin(
         execution=Execution(seed_map, device_limit, inputs.compute or "fast"),
         checkpoint_every=checkpoint_every,
     )
-    if resume:
-        run_folder.write_config(folder, inputs)
-    else:
-        run_folder.write_inputs(folder, inputs)
+    if folder:
+        (run_folder.write_config if resume else run_folder.write_inputs)(folder, inputs)
     return job
 
 

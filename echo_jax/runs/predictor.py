@@ -28,6 +28,7 @@ from echo_jax.core.network import Params, build_network
 from echo_jax.core.online import Answer, EchoState
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.runs import checkpoint, run_folder, vocabulary
+from echo_jax.runs.run_folder import Inputs
 from echo_jax.runs.vocabulary import UNSEEN, Unknown, Vocabulary
 
 LANES = 1024
@@ -217,13 +218,20 @@ def load(folder: str | Path, seed: int | None = None, cell: str | None = None) -
       ConfigError: there is no such run, seed or checkpoint, or a file of it is damaged.
     """
     config, network_in = _open(Path(folder), cell)
+    return network_of_seed(config, network_in, seed, str(folder))
+
+
+def network_of_seed(
+    config: RunConfig, network_in: Callable[[int], Trained | None], seed: int | None, run: str
+) -> Trained:
+    """The network of a seed, None for the first, of those in the rows of a run."""
     first, last = config.seed, config.seed + config.seeds - 1
     number = first if seed is None else seed
     if number not in range(first, last + 1):
-        raise ConfigError(f"seed {number} is not in {folder}: use one from {first} to {last}")
+        raise ConfigError(f"seed {number} is not in {run}: use one from {first} to {last}")
     network = network_in(int(number) - first)
     if network is None:
-        raise ConfigError(f"seed {number} of {folder} failed in training: use another --seed")
+        raise ConfigError(f"seed {number} of {run} failed in training: use another --seed")
     return network
 
 
@@ -238,7 +246,7 @@ def load_all(folder: str | Path, cell: str | None = None) -> list[Trained]:
 
 def _open(folder: Path, cell: str | None) -> tuple[RunConfig, Callable[[int], Trained | None]]:
     """The configuration of a run, and its network in each row; None for one that failed."""
-    machine.check_precision()
+    machine.check_settings(("jax_enable_x64", "jax_numpy_rank_promotion"))
     inputs = run_folder.read_inputs(folder, with_tokens=False)
     run_folder.check_cell_named(folder, inputs, cell)
     config = inputs.config
@@ -246,16 +254,16 @@ def _open(folder: Path, cell: str | None) -> tuple[RunConfig, Callable[[int], Tr
     start = jax.eval_shape(lambda: online.start(config, build_network(config)))
     block = online.block_size(config) * (config.task.window + config.task.vocab_size)
     machine.check_memory(4 * (checkpoint.size_of(start) + block))
-    words = inputs.vocabulary
+    state, sequences = saved["state"], saved["sequences"]
+    return config, functools.partial(network_of, inputs, state.params, sequences)
 
-    def network_in(row: int) -> Trained | None:
-        """The network of a row of the checkpoint; None if its weights are non-finite."""
-        params = jax.tree.map(lambda leaf: leaf[row].copy(), saved["state"].params)
-        if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
-            return None
-        return Trained(config, jax.device_put(params), words, saved["sequences"])
 
-    return config, network_in
+def network_of(inputs: Inputs, params: Params, sequences: int, row: int) -> Trained | None:
+    """The network in a row of weights `[S or more, ...]`; None if one of them is non-finite."""
+    one = jax.tree.map(lambda leaf: np.array(leaf[row]), params)
+    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(one)):
+        return None
+    return Trained(inputs.config, jax.device_put(one), inputs.vocabulary, sequences)
 
 
 def _sequences(inputs: Any) -> tuple[bool, list[list[Any]]]:

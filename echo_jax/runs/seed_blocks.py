@@ -121,7 +121,7 @@ def train(
     Raises:
       ConfigError: some blocks failed; the files of all others are there.
     """
-    folder = job.folder / FOLDER
+    folder = job.stored_in / FOLDER
     atomic_files.check_no_link(folder)
     folder.mkdir(exist_ok=True)
 
@@ -160,7 +160,9 @@ def remove_files(run: Path) -> None:
 def _path(job: Job, block: Block) -> Path:
     """The file of a block: its name says what may change when a run is resumed."""
     config = block.config
-    return job.folder / FOLDER / f"{config.seed}-{config.seeds}-{config.training.sequences}.msgpack"
+    return (
+        job.stored_in / FOLDER / f"{config.seed}-{config.seeds}-{config.training.sequences}.msgpack"
+    )
 
 
 def _read(job: Job, block: Block) -> tuple[TrainedBlock, str] | None:

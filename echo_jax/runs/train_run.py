@@ -5,9 +5,11 @@ import gc
 import importlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 from echo_jax.cluster import Executor
 from echo_jax.core.evaluation import Evaluation
+from echo_jax.core.network import Params
 from echo_jax.core.training import TrainState
 from echo_jax.exceptions import printable
 from echo_jax.host.chunk_loop import chunks
@@ -23,9 +25,17 @@ from echo_jax.runs.result import Result
 from echo_jax.runs.seed_blocks import Block
 
 
+class Finished(NamedTuple):
+    """A run that has ended: the weights of every seed `[S or more, ...]`, its log and scores."""
+
+    params: Params
+    history: History
+    result: Result
+
+
 def train_run(
     job: Job, interrupts: Interrupts, watch: Stopwatch, say: Callable[[str], None]
-) -> None:
+) -> Finished:
     """Compile, train, evaluate and report a run, and fill its folder, but for the figure.
 
     StoppedError where a signal ended it, and the checkpoint holds what was trained; ConfigError
@@ -41,14 +51,14 @@ def train_run(
         background.submit(importlib.import_module, "matplotlib.figure")
         say(run_report.describe_devices(programs.devices))
         with watch.time("train"):
-            state, log = train(job, programs, interrupts)
+            state, log = train(job, programs, interrupts, say)
         with watch.time("wait_for_it"):
             watch.seconds["compile_while_training"] = programs.evaluate.result().seconds
         with watch.time("evaluate"):
             scored = programs.score(programs.traced(job.config), state.params, job.corpus)
     CheckpointWriter(job, log).refuse_divergence(scored.loss)
     devices = [device.device_kind for device in programs.devices]
-    finish(job, log, scored, watch, devices, say)
+    return Finished(state.params, log, finish(job, log, scored, watch, devices, say))
 
 
 def train_blocks(
@@ -67,7 +77,7 @@ def train_blocks(
     writer.refuse_divergence(scored.loss)
     writer.save(state)
     finish(job, log, scored, watch, devices, say)
-    seed_blocks.remove_files(job.folder)
+    seed_blocks.remove_files(job.stored_in)
 
 
 def finish(
@@ -77,14 +87,18 @@ def finish(
     watch: Stopwatch,
     devices: list[str],
     say: Callable[[str], None],
-) -> None:
+) -> Result:
     """Write the result, with the seconds and the kinds of the devices, and say what it is."""
     found = write_result(job, log, scored, watch, devices)
     say(run_report.full_report(job.config, found))
-    say(printable(f"Run folder: {job.folder}"))
+    if job.folder:
+        say(printable(f"Run folder: {job.folder}"))
+    return found
 
 
-def train(job: Job, programs: Programs, interrupts: Interrupts) -> tuple[TrainState, History]:
+def train(
+    job: Job, programs: Programs, interrupts: Interrupts, say: Callable[[str], None]
+) -> tuple[TrainState, History]:
     """The training loop: the state of every seed after the last sequence, and the log of all."""
     traced, last = programs.traced(job.config), job.config.training.sequences
     if job.saved:
@@ -93,7 +107,7 @@ def train(job: Job, programs: Programs, interrupts: Interrupts) -> tuple[TrainSt
         state, log = programs.init(traced), History(job.config)
     writer = CheckpointWriter(job, log)
     step = functools.partial(programs.train, traced, corpus=job.corpus)
-    with TrainingProgress(last, log.sequences) as bar:
+    with TrainingProgress(last, log.sequences, say) as bar:
         work = range(log.sequences, last)
         for chunk in chunks(step, state, work, job.chunk, writer.next_border):
             state, metrics = chunk.state, chunk.output
@@ -111,10 +125,11 @@ def train(job: Job, programs: Programs, interrupts: Interrupts) -> tuple[TrainSt
 def write_result(
     job: Job, log: History, scored: Evaluation, watch: Stopwatch, devices: list[str]
 ) -> Result:
-    """Write the scores and, of several seeds, their table; returns the scores."""
+    """The scores; in the folder, if there is one, and of several seeds their table."""
     held_out = job.corpus.held_out if job.corpus else None
     found = result.summarise(job.config, scored, log.curves(), held_out, job.inputs.values)
     found.seconds = {name: round(value, 3) for name, value in watch.seconds.items()}
     found.devices = devices
-    result.write(job.folder, found)
+    if job.folder:
+        result.write(job.folder, found)
     return found

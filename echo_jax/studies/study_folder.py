@@ -71,6 +71,12 @@ def _check_content(out: Path) -> None:
             )
 
 
+def published() -> Path:
+    """The folder of the rows that belong to this version: in a wheel, or in a checkout."""
+    installed = Path(__file__).parent / "published"
+    return installed if installed.exists() else Path(__file__).parents[2] / "docs" / "results"
+
+
 def rows_path(out: Path, name: str) -> Path:
     """The file of the rows of a study."""
     return out / "rows" / f"{name}.jsonl"

@@ -1,0 +1,173 @@
+"""`echo_jax.train`: a training run as a Python call, and the finished run that it returns."""
+
+import contextlib
+import dataclasses
+import functools
+import html
+import inspect
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Unpack
+
+import jax
+
+from echo_jax import machine
+from echo_jax.commands import command_line, flags
+from echo_jax.commands import train as train_command
+from echo_jax.commands.train import TrainCommand
+from echo_jax.config import PARTS, RunConfig, changed
+from echo_jax.exceptions import ConfigError
+from echo_jax.host.interrupts import Interrupts
+from echo_jax.host.stopwatch import Stopwatch
+from echo_jax.notebook.training_options import KINDS, TrainOptions, as_keywords, spelled_for_python
+from echo_jax.report.notebook_figure import NotebookFigure
+from echo_jax.report.styles import drawing
+from echo_jax.runs import curve_figure, explanation, run_folder, run_report
+from echo_jax.runs.metrics_csv import History
+from echo_jax.runs.predictor import Trained, network_of, network_of_seed
+from echo_jax.runs.result import Result
+from echo_jax.runs.train_run import train_run
+from echo_jax.runs.vocabulary import Unknown
+
+
+@dataclasses.dataclass(frozen=True, repr=False, eq=False)
+class Run:
+    """A finished training run: its scores, its curve, why it ended so, and its networks.
+
+    config   what was run
+    result   the scores beside their baselines, as in `result.json`
+    history  loss and accuracy of every training sequence, `history.curves()`
+    folder   where the run is stored; None for one that wrote nothing
+    """
+
+    config: RunConfig
+    result: Result
+    history: History
+    folder: Path | None
+    _network_in: Callable[[int], Trained | None]
+
+    def curve(self) -> NotebookFigure:
+        """Loss and accuracy over training beside their baselines, as in `curve.png`."""
+        curves = curve_figure.curves_of(self.config, self.result, self.history)
+        with drawing():
+            return curve_figure.figure_of(curves)
+
+    def explain(self) -> str:
+        """Where the target is, whether it can be learned, and what makes it learnable."""
+        return as_keywords(explanation.explain(self.config))
+
+    def report(self) -> str:
+        """All that the command prints after training."""
+        return as_keywords(run_report.full_report(self.config, self.result)).lstrip()
+
+    def network(self, seed: int | None = None) -> Trained:
+        """The network of a seed, None for the first; ConfigError if it failed or is not there."""
+        with spelled_for_python():
+            return network_of_seed(self.config, self._network_in, seed, "this run")
+
+    def predict(
+        self,
+        values: Any,
+        *,
+        seed: int | None = None,
+        probabilities: bool = False,
+        unknown: Unknown = "error",
+    ) -> Any:
+        """The answers of the network of a seed, see `echo_jax.runs.predictor.Trained.predict`.
+
+        predict([1, 36, 0, 36, 21, 2])  ->  [None, None, None, None, 36, 21]
+        """
+        network = self.network(seed)
+        with spelled_for_python():
+            return network.predict(values, probabilities=probabilities, unknown=unknown)
+
+    def __repr__(self) -> str:
+        """What was run, and its accuracy beside the baseline, each on a line."""
+        seeds = self.config.seeds
+        return (
+            f"{run_report.describe(self.config)}\nAccuracy on fresh sequences "
+            f"{self.result.accuracy:.2%}{f', median of {seeds} seeds' * (seeds > 1)}; baseline "
+            f"{self.result.baseline_accuracy:.2%}"
+        )
+
+    def _repr_html_(self) -> str:
+        """What was run, the scores beside their baselines, and why it ended so."""
+        scores = run_report.scores(self.config, self.result)
+        what, scores, why = map(
+            html.escape, (run_report.describe(self.config), scores, self.explain())
+        )
+        return f"<p><b>{what}</b></p><pre>{scores}</pre><p>{why}</p>"
+
+
+def train(**options: Unpack[TrainOptions]) -> Run:
+    """Train a network on the echo task, evaluate it on fresh sequences, and explain the outcome.
+
+        echo_jax.train(lag=1, window=5, seeds=8)
+        echo_jax.train(part="no-context")                        # the beginner's mistake
+        echo_jax.train(lag=3, stateful=False, out="runs/lag3")   # a run folder, for `load`
+
+    The keyword arguments are the flags of the command `echo-jax train`; they have the same
+    defaults, and the run has the same bits. Without `out` nothing is written. No signal handler is
+    installed: an interrupt raises KeyboardInterrupt, and any thread may call.
+
+    Returns:
+      The finished run, which shows itself in a notebook.
+
+    Raises:
+      ConfigError: an argument is unknown or breaks a rule; in one sentence, as the command says it.
+    """
+    with spelled_for_python(), contextlib.ExitStack() as stack:
+        machine.check_no_debugging()
+        machine.check_settings()
+        command = _command(options)
+        inputs = train_command.new_inputs(command)
+        machine.use_cpu_devices(None)  # a later call may have more seeds
+        folder = None
+        if command.out:
+            folder = stack.enter_context(run_folder.claimed_folder(command.out))
+        begun = train_command.begin(command, folder, inputs)
+        params, history, result = train_run(begun, Interrupts(), Stopwatch(), lambda _: None)
+        if folder:
+            curve_figure.draw(folder)
+    row = functools.partial(network_of, inputs, jax.device_get(params), history.sequences)
+    return Run(inputs.config, result, history, folder, row)
+
+
+def _command(options: Mapping[str, Any]) -> TrainCommand:
+    """The command with these flags; ConfigError for one that a call does not have."""
+    for name in options.keys() - KINDS.keys():
+        raise ConfigError(_unknown(name))
+    names = {field.name for field in dataclasses.fields(TrainCommand)}
+    own = {name: value for name, value in options.items() if name in names}
+    out, base = own.pop("out", None), TrainCommand(**own)
+    if not isinstance(out, str | os.PathLike | None):
+        raise ConfigError(f"out {out!r:.50} is no path: use a string")
+    run = changed(PARTS[base.part], **{k: v for k, v in options.items() if k not in names})
+    return dataclasses.replace(base, out=None if out is None else Path(out), run=run)
+
+
+def _unknown(name: str) -> str:
+    """The sentence about an argument that a call does not have."""
+    known, flag = flags.names(TrainCommand), f"--{name.replace('_', '-')}"
+    if flag in known:
+        return f"{name} is for the command alone: use echo-jax train {flag}"
+    said = as_keywords(command_line.unknown_option(flag, known))
+    return said.replace(flag, name).replace("--help", "help(echo_jax.train)")
+
+
+def _signature() -> inspect.Signature:
+    """The keyword arguments with the defaults of part 4, for help and completion."""
+    command, section = TrainCommand(), PARTS[TrainCommand.part]
+    values = {**vars(command), **vars(section)}
+    for each in (section.task, section.network, section.training, section.data):
+        values |= vars(each)
+    kind = inspect.Parameter.KEYWORD_ONLY
+    parameters = [
+        inspect.Parameter(name, kind, default=values[name], annotation=annotation)
+        for name, annotation in KINDS.items()
+    ]
+    return inspect.Signature(parameters, return_annotation=Run)
+
+
+train.__dict__["__signature__"] = _signature()

@@ -1,0 +1,154 @@
+"""`echo_jax.train` is the command: the same bits, folder and sentences. What notebooks show."""
+
+import inspect
+import io
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from run_folders import snapshot
+from running import execute
+
+import echo_jax
+from echo_jax.commands import command_line, train
+from echo_jax.exceptions import ConfigError
+from echo_jax.host.interrupts import Interrupts
+from echo_jax.runs import result, run_folder
+
+SMALL = {
+    "length": 8, "vocab_size": 6, "window": 2, "batch_size": 2, "hidden_size": 4, "sequences": 6,
+    "evaluation_sequences": 5, "seeds": 2, "seed": 3, "stateful": False,
+}  # fmt: skip
+FLAGS = [
+    "--length", "8", "--vocab-size", "6", "--window", "2", "--batch-size", "2", "--hidden-size",
+    "4", "--sequences", "6", "--evaluation-sequences", "5", "--seeds", "2", "--seed", "3",
+    "--no-stateful",
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def one_device(monkeypatch):
+    monkeypatch.setattr("echo_jax.machine.use_cpu_devices", lambda *_: None)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run that writes nothing, trained in a thread, where no signal handler can be installed."""
+    here, before, found = tmp_path_factory.mktemp("nothing"), Path.cwd(), []
+    thread = threading.Thread(target=lambda: found.append(echo_jax.train(**SMALL)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("echo_jax.machine.use_cpu_devices", lambda *_: None)
+        patch.chdir(here)
+        thread.start()
+        thread.join(300)
+    assert Path.cwd() == before
+    assert not snapshot(here)
+    return found[0]
+
+
+def test_a_call_and_the_command_have_the_same_bits(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    command = command_line.parse(train.TrainCommand, [*FLAGS, "--out", "command"])
+    with train.claimed(command) as (folder, inputs):
+        train.run(command, folder, inputs, Interrupts())
+    assert run.result.digest == result.read(folder).digest
+    assert run.history.text() == (folder / run_folder.METRICS).read_bytes()
+    assert run.folder is None
+    for seed in (3, 4):
+        network = echo_jax.load(folder, seed=seed)
+        assert run.network(seed).digest == network.digest
+        assert run.predict([1, 2, 3, 4], seed=seed) == network.predict([1, 2, 3, 4])
+    with pytest.raises(ConfigError, match=r"^out command is a folder that exists already"):
+        echo_jax.train(**SMALL, out="command")
+
+
+def test_a_run_shows_itself(run):
+    first, second = repr(run).splitlines()
+    assert first.startswith("Echo with lag 1: windows of 2 from 8 integers below 6")
+    assert second.startswith("Accuracy on fresh sequences ")
+    shown = run._repr_html_()
+    assert shown.count("<p>") == 2
+    assert "<pre>On 5 fresh sequences" in shown
+    assert "is in the window of 2" in run.explain()
+    assert run.report().startswith("Expected: ")
+    assert "Seconds: compile" in run.report()
+
+
+def test_the_curve_is_a_figure_that_a_notebook_shows(run):
+    from matplotlib import image
+
+    figure = run.curve()
+    assert [axes.get_ylabel() for axes in figure.axes] == ["loss (nats)", "accuracy (%)"]
+    pixels = image.imread(io.BytesIO(figure._repr_png_()))
+    assert pixels.shape[:2] == (360, 800)
+    assert np.ptp(pixels) > 0.9
+
+
+def test_a_seed_that_the_run_does_not_have_is_refused(run):
+    with pytest.raises(ConfigError, match=r"^seed 5 is not in this run: use one from 3 to 4$"):
+        run.predict([1, 2], seed=5)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"hidden_size": 0}, "hidden size 0 is below 1: use 1 or more"),
+        ({"devices": 0}, "devices 0 is below 1: use 1 or more"),
+        ({"compute": "slow"}, "compute 'slow' is unknown: use one of literal, fast"),
+        ({"seed_map": "both"}, "seed map 'both' is unknown: use one of map, vmap"),
+        ({"part": "fifth"}, "part 'fifth' is unknown: use one of current, no-context, context"),
+        ({"out": 3}, "out 3 is no path: use a string"),
+        ({"resume": "runs/x"}, "resume is for the command alone: use echo-jax train --resume"),
+        ({"lr": 0.1}, "lr is not an option: use learning_rate"),
+        ({"windw": 3},
+         "windw is not an option: use window, or see help(echo_jax.train) for all of them"),
+        ({"bptt_batches": 2, "stateful": False},
+         "bptt batches 2 need a state that is carried from batch to batch: use stateful=True, or "
+         "bptt_batches=1"),
+    ],
+)  # fmt: skip
+def test_a_wrong_argument_is_refused_in_the_sentence_of_the_command(options, sentence):
+    with pytest.raises(ConfigError) as refused:
+        echo_jax.train(**options)
+    assert str(refused.value) == sentence
+
+
+def test_a_program_that_has_given_jax_other_settings_is_refused():
+    jax.config.update("jax_numpy_rank_promotion", "raise")
+    try:
+        with pytest.raises(ConfigError, match=r"^jax_numpy_rank_promotion is raise"):
+            echo_jax.train()
+    finally:
+        jax.config.update("jax_numpy_rank_promotion", "allow")
+
+
+def test_help_has_the_arguments_and_their_defaults():
+    parameters = inspect.signature(echo_jax.train).parameters
+    assert parameters["hidden_size"].default == 50
+    assert parameters["part"].default == "context"
+    assert {"train", "study", "load"} <= set(dir(echo_jax))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_processes_of_a_call_and_of_the_command_fill_a_folder_alike(tmp_path):
+    execute("train.py", "--seeds", 3, "--sequences", 200, "--out", "command", cwd=tmp_path)
+    code = "import echo_jax; echo_jax.train(seeds=3, sequences=200, out='call')"
+    called = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        check=True, cwd=tmp_path, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert called.stdout == called.stderr == ""
+    contents = [
+        {path.name: path.read_bytes() for path in (tmp_path / folder).iterdir()}
+        for folder in ("call", "command")
+    ]
+    assert contents[0].keys() == contents[1].keys()
+    same = [name for name in contents[0] if contents[0][name] == contents[1][name]]
+    assert contents[0].keys() - same == {"result.json"}  # it has the times
+    digests = [result.read(tmp_path / folder).digest for folder in ("call", "command")]
+    assert digests[0] == digests[1]
