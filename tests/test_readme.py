@@ -93,7 +93,8 @@ def test_every_file_of_a_run_folder_has_its_row(root):
 
 def code_pairs(text):
     """The two Python blocks of each row of the table: Keras, and ours."""
-    blocks = re.findall(r"```python\n(.*?)```", text, re.S)
+    (table,) = re.findall(r"<table>.*</table>", text, re.S)
+    blocks = re.findall(r"```python\n(.*?)```", table, re.S)
     return list(zip(blocks[::2], blocks[1::2], strict=True))
 
 
