@@ -2,6 +2,7 @@
 
 import posixpath
 import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -43,5 +44,8 @@ class ColumnsKeepTheirSpaces(griffe.Extension):
         """Change the docstring of a module, class or function before it is parsed."""
         if obj.docstring:
             parts = obj.docstring.value.split("\n\n")
-            code = [f"```text\n{part}\n```" if COLUMNS.search(part) else part for part in parts]
-            obj.docstring.value = "\n\n".join(code)
+            obj.docstring.value = "\n\n".join(map(_with_columns_as_code, parts))
+
+
+def _with_columns_as_code(part: str) -> str:
+    return f"```text\n{textwrap.dedent(part)}\n```" if COLUMNS.search(part) else part
