@@ -8,7 +8,6 @@ folder, the switch, and what happens where a program cannot be read or written.
 
 import contextlib
 import hashlib
-import importlib.metadata
 import os
 import re
 import shutil
@@ -102,7 +101,10 @@ def _key() -> str:
     A program that is compiled for one processor can end the process on another, and home folders
     are shared. The number of threads decides how some of them are split.
     """
-    versions = [importlib.metadata.version(package) for package in ("jax", "jaxlib")]
+    import jax
+    import jaxlib
+
+    versions = jax.__version__, jaxlib.__version__
     flags = [os.environ.get(name) for name in ("XLA_FLAGS", "LIBTPU_INIT_ARGS", "NPROC")]
     parts = machine.processor(), machine.cores(), machine.device_kind(), versions, flags
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]

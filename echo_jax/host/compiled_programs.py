@@ -96,7 +96,8 @@ def compile_programs(
     """Compile the programs of a run, each once; nothing is run yet.
 
     A chunk is a number of sequences. A resumed run needs no initial state. The `background`
-    compiles the first and the last program meanwhile; without it they are waited for here.
+    compiles what takes longest while this thread traces and compiles the initial state, and then
+    the last program, which is not waited for; without it all are waited for here.
     """
     if background is None:
         with ThreadPoolExecutor(1) as awaited:
@@ -110,16 +111,18 @@ def compile_programs(
     )
     evaluate = jax.jit(many_seeds.evaluate_runs(shapes, devices, how, compute))
     state = jax.eval_shape(init, traced)
-    initial = background.submit(init.lower(traced).compile) if with_init else None
-    training = run_chunk.lower(traced, state, chunk, corpus).compile()
+    longest = background.submit(run_chunk.lower(traced, state, chunk, corpus).compile)
+    lowered = init.lower(traced) if with_init else None
+    evaluation = background.submit(
+        timed, lambda: evaluate.lower(traced, state.params, corpus).compile()
+    )
+    initial, training = lowered and lowered.compile(), longest.result()
     size: Any = training.memory_analysis()
     taken = size.argument_size_in_bytes + size.output_size_in_bytes + size.temp_size_in_bytes
     return Programs(
-        init=initial and initial.result(),
+        init=initial,
         run_chunk=training,
-        evaluate=background.submit(
-            timed, lambda: evaluate.lower(traced, state.params, corpus).compile()
-        ),
+        evaluate=evaluation,
         devices=devices,
         seeds=config.seeds,
         bytes=(taken - size.alias_size_in_bytes) * len(devices),

@@ -42,7 +42,7 @@ def train_run(
     where the loss of every seed became non-finite.
     """
     say(run_report.describe(job.config))
-    with ThreadPoolExecutor(1) as background:  # prepares what is needed last while training goes on
+    with ThreadPoolExecutor(2) as background:  # prepares what is needed last while training goes on
         with watch.time("compile"):
             programs = compile_programs(
                 job.config, job.chunk, job.execution, job.corpus, not job.saved, background

@@ -120,7 +120,9 @@ def test_a_seed_that_fails_counts_as_nothing_and_is_named(programs, monkeypatch)
     point = GridPoint({"rate": "mixed"}, changed(TINY, seed=7))
     good = run(point, programs)
     traced = programs.traced(point.config)
-    mixed = traced._replace(learning_rate=traced.learning_rate.at[1].set(3e38))
+    rates = traced.learning_rate.copy()
+    rates[1] = 3e38
+    mixed = traced._replace(learning_rate=rates)
     monkeypatch.setattr(Programs, "traced", lambda self, config: mixed)
     row = run(point, programs)
     assert row.failed.seed == [8]
