@@ -32,7 +32,7 @@ PAGES = sorted(
     for pages in ("*.md", "docs/*.md", "docs/reference/*.md")
     for path in ROOT.glob(pages)
 )
-BLOCK = re.compile(r"(?:^<!-- (.*) -->\n+)?^```(\w*)\n(.*?)^```$", re.M | re.S)
+BLOCK = re.compile(r"(?:^<!-- ([^\n]*) -->\n+)?^```(\w*)\n(.*?)^```$", re.M | re.S)
 COMMAND = re.compile(r"(?:python scripts/(\w+)\.py|echo-jax (\w+))([^`\n|#\")]*)")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 ANY_NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
@@ -48,9 +48,11 @@ class Block(NamedTuple):
 
 def blocks(page):
     found = []
-    for remark, language, text in BLOCK.findall((ROOT / page).read_text()):
+    content = (ROOT / page).read_text()
+    for remark, language, text in BLOCK.findall(content):
         assert not remark.startswith("not run") or re.fullmatch("not run: .{9,}", remark), remark
         found.append(Block(language, text, not remark.startswith(("not run: ", "command: "))))
+    assert 2 * len(found) == len(re.findall("^```", content, re.M)), page
     return found
 
 
@@ -132,7 +134,7 @@ def test_what_is_not_run_says_why():
 def parts(line):
     """The words of a line, and its numbers; those of a measured time or name do not count."""
     numbers = [float(number.replace(",", "")) for number in ANY_NUMBER.findall(line)]
-    counts = not line.startswith(("Seconds:", "Run folder:"))
+    counts = not line.startswith(("Seconds:", "Run folder:", "Figure:"))
     return ANY_NUMBER.sub("#", " ".join(line.split())), numbers if counts else []
 
 
