@@ -1,7 +1,6 @@
 """Figures of all memory cards of a protocol: spans, recalled bits by lag, and costs."""
 
 from collections.abc import Sequence
-from math import log2
 from typing import Any
 
 import numpy as np
@@ -11,17 +10,17 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from matplotlib.transforms import Bbox
 
 from echo_jax.memory_cards import card_figure, card_text
-from echo_jax.memory_cards.card_figure import TASKS, literal, shortened, unit_axis
+from echo_jax.memory_cards.card_figure import TASKS, literal, shortened
 from echo_jax.memory_cards.card_text import Card, Reach, kind_of, reach, span_of
+from echo_jax.report.charts import heat_figure
 from echo_jax.report.number_formats import three_digits
-from echo_jax.report.styles import GREY, INK, RULE, SERIES, WIDTH, annotate, style_axes
+from echo_jax.report.styles import GREY, INK, RULE, SERIES, WIDTH, annotate, style_axes, tell
 
 SYMLOG: dict[str, Any] = {"linthresh": 1, "linscale": 0.3}
 """A logarithmic axis of lags that has 0 as far from 1 as 1 is from 2."""
 
-PLACES = {"stream": (1.22, -0.16), "hold": (1.46, 0.16)}
-"""In the figure of spans: right end of the numbers of a task, in widths of the panel, and the shift
-of its marks, in rows."""
+PLACES = {"stream": 1.22, "hold": 1.46}
+"""The right end of the numbers of a task in the figure of spans, in widths of the panel."""
 
 
 def by_span(cards: Sequence[Card]) -> list[Card]:
@@ -36,52 +35,68 @@ def by_span(cards: Sequence[Card]) -> list[Card]:
     return sorted(cards, key=key)
 
 
-def spans_figure(cards: Sequence[Card]) -> Figure:
+def spans_figure(cards: Sequence[Card], width: float = WIDTH) -> Figure:
     """Both spans of each cell of one protocol, the longest stream span on top."""
-    cards = by_span(cards)
-    room = 0.4 * len(cards)
-    figure = Figure((WIDTH, room + 1.05))
-    axes = figure.add_axes((0.295, 0.6 / (room + 1.05), 0.475, room / (room + 1.05)))
+    cards, narrow = by_span(cards), width < WIDTH
+    room = (0.5 if narrow else 0.4) * len(cards)
+    figure = Figure((width, room + 1.05))
+    left, across = (0.03, 0.92) if narrow else (0.295, 0.475)
+    axes = figure.add_axes((left, 0.6 / (room + 1.05), across, room / (room + 1.05)))
     style_axes(axes)
     ladder = cards[0]["protocol"]["ladder"]
     axes.set_xscale("symlog", **SYMLOG)
-    axes.set(xlim=(-0.3, 1.9 * ladder[-1]), ylim=(len(cards) - 0.5, -0.5))
-    kinds = {"control": "\ncontrol", "reference": "\nreference, not recurrent", "recurrent": ""}
-    named = zip(cards, card_text.names_of(cards), strict=True)
-    names = [literal(shortened(name, 27)) + kinds[kind_of(card)] for card, name in named]
-    axes.set_yticks(range(len(cards)), names, ha="left")
-    axes.tick_params(axis="y", length=0, pad=145)
-    style: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "ha": "right"}
-    for row, card in enumerate(cards):
-        for task, (x, _) in PLACES.items():
-            span = span_of(card, task)
-            words = card_text.span_words(span, card_text.AT_LEAST)[0] if span else "\u2013"
-            axes.text(x, row, words, fontsize=10, color=INK, va="center", **style)
-    for row, card in enumerate(cards):
-        axes.axhline(row + 0.5, color=RULE, linewidth=0.8)
-        for task, (_, shift) in PLACES.items():
-            if span := span_of(card, task):
-                _span_mark(axes, row + shift, reach(span), *TASKS[task][:2])
-    card_figure.lag_ticks(axes, [0, *ladder])
+    axes.set(xlim=(-0.3, 1.9 * ladder[-1]), ylim=(len(cards) - 0.5, -0.5 - 0.2 * narrow))
+    names = card_text.names_of(cards)
+    _name_cells(axes, cards, [literal(shortened(name, 27)) for name in names], narrow)
+    for row, (card, name) in enumerate(zip(cards, names, strict=True)):
+        axes.axhline(row + 0.5 - 0.25 * narrow, color=RULE, linewidth=0.8)
+        spans = {task: span for task in TASKS if (span := span_of(card, task))}
+        ends = [reach(span).median for span in spans.values()]
+        axes.plot(ends, [row] * len(ends), color=GREY, linewidth=1.5)
+        for task, span in spans.items():
+            _span_mark(axes, row, reach(span), *TASKS[task][:2])
+            words = " ".join(filter(None, card_text.span_words(span, card_text.AT_LEAST)))
+            tell(axes, [reach(span).median], [row], [f"{name}, {task} span: {words}"])
+    card_figure.lag_ticks(axes, [0, *ladder], (1, 5) if narrow else (1, 2, 5))
     axes.spines["left"].set_visible(False)
     axes.axvline(0, color=GREY, linewidth=1.2)
     axes.axvline(ladder[-1], color=GREY, linewidth=1.2, linestyle=":")
     axes.grid(axis="x", color=RULE, linewidth=0.8)
     axes.set_xlabel("longest lag of an unbroken ladder", fontsize=11, color=INK)
-    _span_key(axes, ladder[-1])
+    _span_key(axes, ladder[-1], narrow)
     return figure
 
 
-def _span_key(axes: Axes, end: float) -> None:
+def _name_cells(axes: Axes, cards: Sequence[Card], names: Sequence[str], above: bool) -> None:
+    """The names of cells above their rows; or beside the panel, with their spans on the right."""
+    kinds = {"control": "control", "reference": "reference, not recurrent", "recurrent": ""}
+    joined = (", " if above else "\n").join
+    full = [joined(filter(None, [name, kinds[kind_of(card)]])) for name, card in
+            zip(names, cards, strict=True)]  # fmt: skip
+    axes.set_yticks(range(len(cards)), [""] * len(cards) if above else full, ha="left")
+    axes.tick_params(axis="y", length=0, pad=145)
+    style: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "fontsize": 10, "color": INK}
+    for row, (card, name) in enumerate(zip(cards, full, strict=True)):
+        if above:
+            axes.text(0.02, row - 0.42, name, va="center", **style)
+            continue
+        for task, x in PLACES.items():
+            span = span_of(card, task)
+            words = card_text.span_words(span, card_text.AT_LEAST)[0] if span else "\u2013"
+            axes.text(x, row, words, va="center", ha="right", **style)
+
+
+def _span_key(axes: Axes, end: float, narrow: bool) -> None:
     """The key of the marks and the headings of the numbers, above the panel."""
     for task, (colour, marker, _) in TASKS.items():
         label = {"stream": "stream: every token of it", "hold": "hold: one value"}[task]
+        label = label.partition(":")[0] if narrow else label
         axes.plot([], [], color=colour, marker=marker, linestyle="", label=label)
     style: dict[str, Any] = {"frameon": False, "handletextpad": 0.2, "columnspacing": 1.2}
-    style |= {"loc": "lower left", "bbox_to_anchor": (-0.65, 1)}
+    style |= {"loc": "lower left", "bbox_to_anchor": (-0.02 if narrow else -0.65, 1)}
     axes.legend(ncols=2, fontsize=10, labelcolor=INK, **style)
     at: dict[str, Any] = {"annotation_clip": False, "color": GREY, "ha": "right"}
-    for task, (x, _) in PLACES.items():
+    for task, x in () if narrow else PLACES.items():
         annotate(axes, task, (x, 1), (0, 8), xycoords="axes fraction", **at)
     annotate(axes, "ladder ends", (end, 1), (0, 8), xycoords=("data", "axes fraction"), **at)
 
@@ -100,66 +115,22 @@ def _span_mark(axes: Axes, y: float, span: Reach, colour: str, marker: str) -> N
     axes.plot(span.median, y, marker, color=colour, markersize=6.5, zorder=4)
 
 
-def memory_functions_figure(cards: Sequence[Card]) -> Figure | None:
-    """Recalled bits by lag, a numbered line for each card; None if no card has them.
-
-    Controls are grey, others in colours, with other dashes in each round of colours.
-    """
+def memory_functions_figure(cards: Sequence[Card], width: float = WIDTH) -> Figure | None:
+    """Recalled bits by lag, a row of fields for each card, the most bits on top; None without."""
     named = zip(cards, card_text.names_of(cards), strict=True)
-    known = [
-        (card["rows"]["capacity"], card, name) for card, name in named if card["rows"]["capacity"]
-    ]
-    known.sort(key=lambda each: -each[0]["exact"]["median"])
+    known = [(found, name) for card, name in named if (found := card["rows"]["capacity"])]
+    known.sort(key=lambda each: each[0]["exact"]["median"])  # row 0 is at the bottom
     if not known:
         return None
-    figure = Figure((WIDTH, max(3.9, 1.1 + 0.24 * len(known))))
-    axes = figure.add_axes((0.09, 0.15, 0.45, 0.8))
-    style_axes(axes)
-    curves = [(found["by_lag"]["lags"], found["by_lag"]["median"]) for found, _, _ in known]
-    lags = range(1, max(lags[-1] for lags, _ in curves) + 1)
-    whole = log2(known[0][1]["protocol"]["vocab_size"])
-    unit_axis(axes, lags, whole, [value for _, bits in curves for value in bits])
-    lines, words = [], []
-    for i, (found, card, name) in enumerate(known):
-        control = kind_of(card) == "control"
-        dashes = SERIES[(i + i // len(SERIES)) % len(SERIES)][2]
-        colour = GREY if control else SERIES[i % len(SERIES)][0]
-        lines += axes.plot(*curves[i], color=colour, linestyle=dashes, linewidth=2 - 0.7 * control)
-        total = three_digits(found["exact"]["median"])
-        words.append(literal(f"{i + 1}: {shortened(name, 26)}, {total}"))
-    _number_lines(axes, curves)
-    axes.set_xlabel("lag, steps back", fontsize=11, color=INK)
-    axes.set_ylabel("recalled bits of a token", fontsize=11, color=INK)
-    style: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0.55, 0.98), "frameon": False}
-    style |= {"fontsize": 10, "labelcolor": INK, "handlelength": 2.2, "title": "cell, sum of bits"}
-    figure.legend(lines, words, alignment="left", title_fontproperties={"size": 10}, **style)
-    return figure
+    by_lag = [dict(zip(f["by_lag"]["lags"], f["by_lag"]["median"], strict=True)) for f, _ in known]
+    lags = range(1, max(map(max, by_lag)) + 1)
+    fields = np.array([[found.get(lag, np.nan) for lag in lags] for found in by_lag])
+    names = [f"{shortened(n, 26)}, {three_digits(f['exact']['median'])}" for f, n in known]
+    what = "recalled bits of a token"
+    return heat_figure({"": fields}, lags, names, "lag", "", what, percent=False, width=width)
 
 
-def _number_lines(axes: Axes, curves: Sequence[tuple[Sequence[float], Sequence[float]]]) -> None:
-    """A number on each line, far from the other lines and from other numbers."""
-    points = []
-    for lags, values in curves:
-        x = np.linspace(lags[0], lags[-1], 150)
-        points.append(axes.transLimits.transform(np.stack([x, np.interp(x, lags, values)], 1)))
-    numbers = np.full((len(curves) + 1, 2), 9.0)  # far outside the panel, until they are placed
-    box = {"boxstyle": "circle,pad=0.15", "facecolor": "white", "edgecolor": GREY}
-    style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 9, "zorder": 6}
-    for i, own in enumerate(points):
-        others = np.concatenate([*points[:i], *points[i + 1 :], numbers[-1:]])
-        apart = np.minimum(_distances(own, others), 0.06)
-        apart += 3 * np.minimum(_distances(own, numbers), 0.09)
-        numbers[i] = own[np.argmax(apart + np.all((own > 0.03) & (own < 0.97), axis=1))]
-        x, y = numbers[i]
-        axes.text(x, y, str(i + 1), transform=axes.transAxes, color=INK, bbox=box, **style)
-
-
-def _distances(points: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """The distance of each point `[N, 2]` to the nearest of others `[M, 2]`, `[N]`."""
-    return np.sqrt(((points[:, None] - others[None]) ** 2).sum(-1)).min(1)
-
-
-def cost_figure(cards: Sequence[Card]) -> Figure | None:
+def cost_figure(cards: Sequence[Card], width: float = WIDTH) -> Figure | None:
     """Stream span against the time of a step, marked by size of state; None if no card has both."""
     known = [
         (card["rows"]["price"], span["median"], name)
@@ -169,18 +140,21 @@ def cost_figure(cards: Sequence[Card]) -> Figure | None:
     ]
     if not known:
         return None
-    figure = Figure((WIDTH, 4.6))
-    axes = figure.add_axes((0.11, 0.13, 0.87, 0.75))
+    narrow = width < WIDTH
+    figure = Figure((width, 5.2 if narrow else 4.6))
+    axes = figure.add_axes((0.18, 0.12, 0.79, 0.7) if narrow else (0.11, 0.13, 0.87, 0.75))
     style_axes(axes)
     axes.set_xscale("log")
     axes.set_yscale("symlog", **SYMLOG)
     at = np.array([[cost["stream"]["1"], span] for cost, span, _ in known])
     axes.set_xlim(0.7 * at[:, 0].min(), 2 * at[:, 0].max())
     axes.set_ylim(-0.4, 2.2 * max(at[:, 1].max(), 2))
+    for (x, y), (_, _, name) in zip(at.tolist(), known, strict=True):
+        tell(axes, [x], [y], [f"{name}: stream span {three_digits(y)}, {three_digits(x)} \u00b5s"])
     _mark_points(axes, at, [cost["state_bytes"] for cost, _, _ in known])
     _name_points(axes, at, [shortened(name, 27) for _, _, name in known])
     axes.grid(color=RULE, linewidth=0.8)
-    axes.xaxis.set_major_locator(LogLocator(10, (1, 2, 5)))
+    axes.xaxis.set_major_locator(LogLocator(10, (1,) if narrow else (1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: three_digits(x)))
     ticks = card_figure.round_numbers((1, axes.get_ylim()[1]))
     axes.set_yticks([0, *ticks], ["0", *map(three_digits, ticks)])
@@ -189,7 +163,14 @@ def cost_figure(cards: Sequence[Card]) -> Figure | None:
     axes.set_xlabel("\u00b5s per step of one stream", fontsize=11, color=INK)
     axes.set_ylabel("stream span, lags", fontsize=11, color=INK)
     style: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (-0.11, 1), "frameon": False}
-    axes.legend(ncols=3, fontsize=10, labelcolor=INK, columnspacing=1.4, handlelength=1.6, **style)
+    axes.legend(
+        ncols=1 if narrow else 3,
+        fontsize=10,
+        labelcolor=INK,
+        columnspacing=1.4,
+        handlelength=1.6,
+        **style,
+    )
     return figure
 
 

@@ -8,7 +8,7 @@ figures/NAME.svg     the figures of the Markdown
 import math
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,9 @@ from echo_jax.memory_cards.card_page import measured_how
 from echo_jax.memory_cards.card_text import Card, answer, counted, names_of, protocol_words
 from echo_jax.report.html_page import html_page
 from echo_jax.report.markdown_page import markdown_page, markdown_table
+from echo_jax.report.number_formats import three_digits
 from echo_jax.report.page import Figure, Page, Section, Table, computed
-from echo_jax.report.styles import svg
+from echo_jax.report.styles import NARROW, svg
 
 
 def by_protocol(cards: Sequence[Card]) -> list[list[Card]]:
@@ -58,7 +59,7 @@ def page_of(cards: Sequence[Card], command: str) -> Page:
         _all_numbers(groups[0], links),
         *(_not_comparable(i, group, links) for i, group in enumerate(groups[1:], 2)),
         *_curves(groups[0]),
-        READING,
+        _cards_heading(ordered),
         *(_card(card, name, links[id(card)]) for card, name in zip(ordered, names, strict=True)),
     ]
     made = computed((card["date"], card["versions"]) for card in cards)
@@ -96,8 +97,12 @@ def _listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
-def _figure(name: str, drawn: Any, alt: str, caption: str) -> Figure:
-    return Figure(svg(drawn, name), f"figures/{name}.svg", alt, caption)
+def _figure(
+    name: str, draw: Callable[..., Any], cards: Sequence[Card], alt: str, caption: str
+) -> Figure:
+    """A figure of all cards, as it is drawn for a page and for a phone."""
+    wide, narrow = svg(draw(cards), name), svg(draw(cards, NARROW), f"{name}-narrow")
+    return Figure(wide, f"figures/{name}.svg", alt, caption, narrow)
 
 
 def _spans(cards: Sequence[Card]) -> Section:
@@ -106,24 +111,23 @@ def _spans(cards: Sequence[Card]) -> Section:
     said = [f"{r['cell'].text}: {r['stream span'].text}, {r['hold span'].text}" for r in rows]
     figure = _figure(
         "spans",
-        all_cards_figures.spans_figure(cards),
+        all_cards_figures.spans_figure,
+        cards,
         f"Stream span and hold span of each cell, in lags: {'; '.join(said)}.",
         "Spans at 99%: a dot is the median over seeds, a bar its interval, and an arrow means at "
         "least. 0 is the baseline: not even one step back.",
     )
-    recurrent, sentences = [row for row in rows if row["kind"].text == "recurrent"], []
+    recurrent, longest = [row for row in rows if row["kind"].text == "recurrent"], []
     for column in ("stream span", "hold span"):
         known = {r["cell"].text: r[column] for r in recurrent if r[column].key is not None}
         if len(known) > 1:
             most = max(entry.key for entry in known.values())  # type: ignore[type-var]
             best = [name for name, entry in known.items() if entry.key == most]
             span = known[best[0]].text.replace(card_text.AT_LEAST, "at least ")
-            sentences.append(
-                f"Of {len(known)} recurrent cells, {_listed(best)} "
-                f"{'has' if len(best) == 1 else 'have'} the longest {column}: "
-                f"{span} {'lag' if span == '1' else 'lags'}."
-            )
-    return Section("spans", "How long does each cell remember?", sentences, figure)
+            lags = "lag" if span == "1" else "lags"
+            longest.append(f"{_listed(best)} for the {column} ({span} {lags})")
+    answer = f"Of {len(recurrent)} recurrent cells the longest: {'; '.join(longest)}."
+    return Section("spans", "How long does each cell remember?", [answer][: len(longest)], figure)
 
 
 def _all_numbers(cards: Sequence[Card], links: Mapping[int, str]) -> Section:
@@ -168,67 +172,112 @@ def _hardest_recall(card: Card) -> float:
 
 def _curves(cards: Sequence[Card]) -> list[Section]:
     """Recalled bits by lag, and the span against the time of a step, where they were measured."""
-    bits = all_cards_figures.memory_functions_figure(cards)
-    costs = all_cards_figures.cost_figure(cards)
-    sections = []
-    if bits:
+    sections, names = [], card_text.names_of(cards)
+    known = {n: c["rows"]["capacity"] for n, c in zip(names, cards, strict=True)}
+    known = {name: found for name, found in known.items() if found}
+    if known:
+        most = max(known, key=lambda name: known[name]["exact"]["median"])
         figure = _figure(
             "memory",
-            bits,
-            "Recalled bits of a token against the lag, a line for each cell. Their sums are in the "
-            "table, in the column bits.",
-            "Recalled bits by lag, medians over seeds. 0 is the baseline, and a whole token the "
-            "maximum. The number on a line is that of its cell, the most bits first; grey lines "
-            "are controls.",
+            all_cards_figures.memory_functions_figure,
+            cards,
+            "Recalled bits of a token by lag, a row of fields for each cell, the most bits on top.",
+            "Recalled bits by lag, medians over seeds: 0 is the baseline, and a whole token the "
+            "maximum. Beside the name is the sum of all lags.",
         )
+        said = f"{most} has the most bits about the past in its state: "
+        said += f"{three_digits(known[most]['exact']['median'])}."
         heading = "How much of each past token is in the state?"
-        sections.append(Section("memory", heading, figure=figure))
-    if costs:
+        by_lag = _by_lag({name: found["by_lag"] for name, found in known.items()})
+        sections.append(Section("memory", heading, [said], figure, tables=[by_lag]))
+    if costs := _costs(cards):
         figure = _figure(
             "cost",
-            costs,
+            all_cards_figures.cost_figure,
+            cards,
             "Stream span against the microseconds of a step, a point for each cell. Both are "
             "columns of the table.",
             "Stream span at 99% against the time of a step. Cells with the same mark have equally "
             "many bytes of state, and can be compared at equal memory.",
         )
-        sections.append(Section("cost", "What does a longer memory cost?", figure=figure))
+        sections.append(Section("cost", "What does a longer memory cost?", costs, figure))
     return sections
 
 
-READING = Section(
-    "reading",
-    "How to read a card",
-    meanings={
-        "Numbers on top": "The spans are lags. Stream: every token of a running stream is handed "
-        "back. Hold: one value is kept until it is asked for. Below each span is the interval of "
-        "its median over seeds. At least (\u2265) means that nothing beyond was decided: the "
-        "ladder of lags ended, or the time was over.",
-        "Updates until 99%, by lag": "How fast the cell learns: the Kaplan-Meier median over "
-        "seeds, in which seeds that never succeeded count as later than all others. A bar is its "
-        "interval, and the dotted line the budget. A hollow mark at never is a median beyond the "
-        "budget or beyond the available time.",
-        "Recalled bits, by lag": "What one state contains about the token at each lag, from one "
-        "network that answers for all lags at once. The sum is a lower bound of what the state "
-        "holds.",
-        "Linear memory, by lag": "How much of each past token a linear readout of the state "
-        "finds, as r\u00b2, for the trained and the untrained cell, with its sum over lags.",
-        "Gradient, by steps back": "How strongly the answer depends on the input so many steps "
-        "back, relative to the current input, at the first lag that the cell missed. A hollow "
-        "mark is exactly 0: nothing can be learned there. The verdict is in the corner.",
-    },
-)
+def _costs(cards: Sequence[Card]) -> list[str]:
+    """Which recurrent cells have the fastest step and the longest stream span; empty without."""
+    step, span = table.STREAMING, "stream span"
+    known: list[tuple[Any, Any, Any]] = [
+        (row[step].key, row[span].key, row)
+        for row in table.rows_of(cards)
+        if not (row[span].missing or row[step].missing)
+    ]
+    if not known:
+        return []
+    known = [each for each in known if each[2]["kind"].text == "recurrent"] or known
+    fast, far = min(known, key=lambda each: each[0])[2], max(known, key=lambda each: each[1])[2]
+    words = "{} ({} \u00b5s a step, stream span {})"
+    of_fast, of_far = (
+        words.format(row["cell"].text, row[step].text, row[span].text) for row in (fast, far)
+    )
+    return [f"Of {len(known)} cells the fastest is {of_fast}; furthest back echoes {of_far}."]
+
+
+def _by_lag(found: Mapping[str, Mapping[str, Any]]) -> Table:
+    """The bits of each cell by lag, a row for each lag."""
+    columns = [dict(zip(each["lags"], each["median"], strict=True)) for each in found.values()]
+    lags = sorted({lag for column in columns for lag in column})
+    rows = [[str(lag), *(_bits(column.get(lag)) for column in columns)] for lag in lags]
+    return Table("Recalled bits of a token, medians over seeds.", ["lag", *found], rows)
+
+
+def _bits(value: float | None) -> str:
+    return "-" if value is None else three_digits(value)
+
+
+def _cards_heading(cards: Sequence[Card]) -> Section:
+    said = f"{counted(len(cards), 'card')}, each with its numbers and the curves behind them."
+    return Section("cards", "Card by card", [said], meanings=READING)
+
+
+READING = {
+    "Numbers on top": "The spans are lags. Stream: every token of a running stream is handed "
+    "back. Hold: one value is kept until it is asked for. Below each span is the interval of "
+    "its median over seeds. At least (\u2265) means that nothing beyond was decided: the "
+    "ladder of lags ended, or the time was over.",
+    "Updates until 99%, by lag": "How fast the cell learns: the Kaplan-Meier median over "
+    "seeds, in which seeds that never succeeded count as later than all others. A bar is its "
+    "interval, and the dotted line the budget. A hollow mark at never is a median beyond the "
+    "budget or beyond the available time.",
+    "Recalled bits, by lag": "What one state contains about the token at each lag, from one "
+    "network that answers for all lags at once. The sum is a lower bound of what the state "
+    "holds.",
+    "Linear memory, by lag": "How much of each past token a linear readout of the state "
+    "finds, as r\u00b2, for the trained and the untrained cell, with its sum over lags.",
+    "Gradient, by steps back": "How strongly the answer depends on the input so many steps "
+    "back, relative to the current input, at the first lag that the cell missed. A hollow "
+    "mark is exactly 0: nothing can be learned there. The verdict is in the corner.",
+}
+"""What the parts of a card mean."""
 
 
 def _card(card: Card, name: str, link: str) -> Section:
     """The section of one card, with its conditions, its date and the measures that are missing."""
     sentences = answer(card)
     alt = f"The card of {name}. {' '.join(sentences)}"
-    figure = _figure(link, card_figure.card_figure(card), alt, f"The card of {name}.")
+    drawn = svg(card_figure.card_figure(card), link)
+    figure = Figure(drawn, f"figures/{link}.svg", alt, f"The card of {name}.")
+    panels = [
+        Figure(svg(panel, f"{link}-{part}"), "", f"{title}, of {name}; tables have it too.", title)
+        for part, (title, _) in card_figure.PANELS.items()
+        if (panel := card_figure.panel_figure(card, part))
+    ]
+    rows = [[word or "-" for word in line] for line in card_text.big_numbers(card)]
+    tables = [Table(f"The numbers of {name}.", ["measure", "median", "more"], rows)]
     made = f"{measured_how(card)} Made on {card['date']}. Digest: {card['digest'][:16]}."
     left_out = "; ".join(f"{row} ({why})" for row, why in card["not_measured"].items())
     notes = [made] + [f"Not measured: {left_out}."] * bool(left_out)
-    return Section(link, name, sentences, figure, notes=notes)
+    return Section(link, name, sentences, figure, tables, notes=notes, folded=True, panels=panels)
 
 
 def summary_table(cards: Sequence[Card]) -> str:

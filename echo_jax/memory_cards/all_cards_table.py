@@ -166,14 +166,14 @@ def common_lag(cards: Sequence[Card]) -> int:
 
 
 def cards_table(rows: Rows, caption: str) -> Table:
-    """A sortable table without the columns in which nothing was measured."""
+    """A table without the columns in which nothing was measured."""
     headings = [
         heading
         for heading in dict.fromkeys(heading for row in rows for heading in row)
         if any(row.get(heading, MISSING) != MISSING for row in rows)
     ]
     entries = [[row.get(heading, MISSING) for heading in headings] for row in rows]
-    return Table(caption, headings, entries, sortable=True, descending="stream span")
+    return Table(caption, headings, entries, descending="stream span")
 
 
 def recall_losses(card: Card) -> dict[str, Entry]:

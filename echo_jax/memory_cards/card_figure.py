@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from echo_jax.memory_cards.card_text import Card, big_numbers, counted, kind_of, protocol_words
 from echo_jax.report.number_formats import three_digits
-from echo_jax.report.styles import BLUE, GREY, INK, ORANGE, RULE, style_axes, wrapped
+from echo_jax.report.styles import BLUE, GREY, INK, ORANGE, RULE, style_axes, tell, wrapped
 
 TASKS = {"stream": (BLUE, "o", "-"), "hold": (ORANGE, "s", (0, (5, 2)))}
 """Colour, marker and dashes of a task."""
@@ -37,27 +37,39 @@ def card_figure(card: Card) -> Figure:
             _say(figure, x, 0.69, beside, fontsize=9.5, color=GREY)
         else:
             _say(figure, x, 0.74, "not measured", fontsize=12, color=GREY)
-    panels: Mapping[str, tuple[str, Callable[[Axes, Any, Card], None], int, tuple[float, ...]]] = {
-        "learning": ("Updates until 99%, by lag", _learning, 0, (0.06, 0.1, 0.46)),
-        "capacity": ("Recalled bits, by lag", _bits, 2, (0.035, 0.405, 0.155)),
-        "linear": ("Linear memory, r\u00b2, by lag", _linear, 2, (0.035, 0.1, 0.155)),
-        "cause": ("Gradient, by steps back", _gradient, 4, (0.048, 0.1, 0.46)),
-    }
-    key: dict[str, Any] = {"ncols": 2, "fontsize": 9.5, "labelcolor": GREY, "frameon": False}
-    key |= {"handlelength": 1.7, "handletextpad": 0.4, "columnspacing": 1, "borderpad": 0}
-    for name, (title, draw, column, (inset, bottom, height)) in panels.items():
+    for name, (column, inset, bottom, height) in PLACES.items():
         left, width = LEFT + column * COLUMN, 2 * COLUMN - inset - 0.045
         axes = figure.add_axes((left + inset, bottom, width, height))
-        style_axes(axes)
-        axes.tick_params(labelsize=9.5)
-        _say(figure, left, bottom + height + 0.05, title, fontsize=11, fontweight="bold")
-        summary = card["rows"][name]
-        if summary and (name != "cause" or summary["profile"]):
-            draw(axes, summary, card)
-            axes.legend(loc="lower left", bbox_to_anchor=(-inset / width, 1), **key)
-        else:
-            _no_curve(axes, card, name)
+        _say(figure, left, bottom + height + 0.05, PANELS[name][0], fontsize=11, fontweight="bold")
+        _panel(axes, card, name, -inset / width)
     return figure
+
+
+def panel_figure(card: Card, name: str) -> Figure | None:
+    """One panel of a card, for a page; None if the card has nothing to draw there."""
+    if not _has(card, name):
+        return None
+    figure = Figure((3.5, 2.4))
+    _panel(figure.add_axes((0.17, 0.11, 0.79, 0.72)), card, name, -0.17 / 0.79)
+    return figure
+
+
+def _has(card: Card, name: str) -> bool:
+    summary = card["rows"][name]
+    return bool(summary and (name != "cause" or summary["profile"]))
+
+
+def _panel(axes: Axes, card: Card, name: str, left: float) -> None:
+    """Draw a panel, with its key above, from `left` in widths of the panel; or why it is empty."""
+    style_axes(axes)
+    axes.tick_params(labelsize=9.5)
+    if not _has(card, name):
+        return _no_curve(axes, card, name)
+    PANELS[name][1](axes, card["rows"][name], card)
+    key: dict[str, Any] = {"ncols": 2, "fontsize": 9.5, "labelcolor": GREY, "frameon": False}
+    key |= {"handlelength": 1.7, "handletextpad": 0.4, "columnspacing": 1, "borderpad": 0}
+    axes.legend(loc="lower left", bbox_to_anchor=(left, 1), **key)
+    return None
 
 
 def _title(figure: Figure, card: Card) -> None:
@@ -111,6 +123,10 @@ def _learning(axes: Axes, learning: Any, card: Card) -> None:
         reached = [line for line in learning[task] if line["median"] is not None]
         at, updates = [side * line["lag"] for line in reached], [line["median"] for line in reached]
         axes.plot(at, updates, linestyle=dashes, label=task, markersize=5, **style)
+        for line in learning[task]:
+            median = never if line["median"] is None else line["median"]
+            words = "never" if line["median"] is None else f"{median:,.0f} updates"
+            tell(axes, [side * line["lag"]], [median], [f"{task}, lag {line['lag']}: {words}"])
         at = [side * line["lag"] for line in learning[task] if line["median"] is None]
         style |= {"linestyle": "", "markerfacecolor": "white", "markersize": 5}
         axes.plot(at, [never] * len(at), **style)
@@ -118,7 +134,7 @@ def _learning(axes: Axes, learning: Any, card: Card) -> None:
     lines = [*learning["stream"], *learning["hold"]]
     known = [line[name] for line in lines for name in ("median", "low") if line[name]]
     axes.set_ylim(0.5 * min([budget / 10, *known]), 2.4 * budget)
-    ticks = [y for y in round_numbers(axes.get_ylim()) if y < 0.9 * budget]
+    ticks = [y for y in round_numbers(axes.get_ylim()) if y < 0.6 * budget]
     axes.set_yticks([*ticks, budget, never], [*map(three_digits, [*ticks, budget]), "never"])
     lags = [line["lag"] for line in lines]
     lag_ticks(axes, lags, (1, 2, 5) if max(lags) < 100 else (1, 3))
@@ -146,6 +162,8 @@ def _bits(axes: Axes, capacity: Any, card: Card) -> None:
     label = f"state of {counted(capacity['state_numbers'], 'number')}"
     axes.fill_between(lags, 0, bits, color=BLUE, alpha=0.15, linewidth=0)
     axes.plot(lags, bits, color=BLUE, linewidth=2, label=label)
+    told = zip(lags, bits, strict=True)
+    tell(axes, lags, bits, [f"lag {lag}: {three_digits(each)} bits" for lag, each in told])
     unit_axis(axes, lags, log2(card["protocol"]["vocab_size"]), bits)
 
 
@@ -156,6 +174,9 @@ def _linear(axes: Axes, linear: Any, _: Card) -> None:
         total = linear[name]["median"]
         label = name if total is None else f"{name}: {three_digits(total)}"
         axes.plot(by_lag["lags"], by_lag[name], label=label, **style)
+        told = zip(by_lag["lags"], by_lag[name], strict=True)
+        words = [f"{name}, lag {lag}: r\u00b2 {three_digits(each)}" for lag, each in told]
+        tell(axes, by_lag["lags"], by_lag[name], words)
     unit_axis(axes, by_lag["lags"], 1.0, [*by_lag["trained"], *by_lag["untrained"]])
 
 
@@ -178,6 +199,8 @@ def _gradient(axes: Axes, cause: Any, _: Card) -> None:
     for (name, values), style in zip(profiles.items(), (UNTRAINED, TRAINED), strict=True):
         drawn = np.where(values > 0, values, np.nan)
         axes.plot(drawn, label=f"{name} training", **style)
+        told = [f"{name} training, {k} back: {each:.2g}" for k, each in enumerate(values)]
+        tell(axes, range(len(values)), values.tolist(), told)
         zeros = np.flatnonzero(values == 0)
         axes.plot(zeros, [0] * len(zeros), "o", color=style["color"], markerfacecolor="white")
     highest = max([1, *positive])
@@ -188,9 +211,29 @@ def _gradient(axes: Axes, cause: Any, _: Card) -> None:
     decades = round(-np.log10(lowest))
     powers = range(0, decades + 1, max(1, round(decades / 5)))
     zero = bool((every == 0).any())  # a tick of its own, below all others
-    names = [f"$10^{{{-power}}}$" if power else "1" for power in powers]
+    raised = "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079"
+    exponents = ("".join(raised[int(digit)] for digit in str(power)) for power in powers)
+    names = [f"10\u207b{each}" if each != raised[0] else "1" for each in exponents]
     axes.set_yticks([0] * zero + [10.0**-power for power in powers], ["0"] * zero + names)
     axes.grid(axis="y", color=RULE, linewidth=0.8)
     words = f"lag {three_digits(cause['lag'])}:\n{cause['verdict']}"
     corner: dict[str, Any] = {"transform": axes.transAxes, "ha": "right", "va": "top"}
     axes.text(1, 0.98, words, color=INK, fontsize=10, linespacing=1.4, **corner)
+
+
+PANELS: Mapping[str, tuple[str, Callable[[Axes, Any, Card], None]]] = {
+    "learning": ("Updates until 99%, by lag", _learning),
+    "capacity": ("Recalled bits, by lag", _bits),
+    "linear": ("Linear memory, r\u00b2, by lag", _linear),
+    "cause": ("Gradient, by steps back", _gradient),
+}
+"""The title of each panel of a card, and what draws it."""
+
+PLACES: Mapping[str, tuple[int, float, float, float]] = {
+    "learning": (0, 0.06, 0.1, 0.46),
+    "capacity": (2, 0.035, 0.405, 0.155),
+    "linear": (2, 0.035, 0.1, 0.155),
+    "cause": (4, 0.048, 0.1, 0.46),
+}
+"""Where panels stand on a card: their column, and as shares of the card the room for numbers to the
+left, the bottom and the height."""

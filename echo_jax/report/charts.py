@@ -1,12 +1,13 @@
-"""The charts of studies: dots, lines, bars and heat maps of plain numbers.
+"""The charts of studies: dots, lines and maps of plain numbers.
 
 An infinite number was never reached: a hollow mark at the far end of its axis, with the word never.
 NaN is unknown and not drawn. With `percent`, numbers are fractions and are written in percent. A
 `baseline` is the value by chance, or None.
 """
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from math import inf, isfinite, isinf, isnan
+from math import isfinite, isinf, isnan
 from typing import Any
 
 import matplotlib
@@ -17,8 +18,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import Formatter, FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
 
+from echo_jax.report import number_formats
+from echo_jax.report.number_formats import three_digits
 from echo_jax.report.styles import (
-    BLUE,
     GREY,
     INK,
     RULE,
@@ -26,78 +28,158 @@ from echo_jax.report.styles import (
     WIDTH,
     annotate,
     style_axes,
+    tell,
     wrapped,
 )
 from echo_jax.statistics import Summary
 
+NEAR_WHITE, NEAR_BLACK = "#FEFEFE", "#010101"  # the same on a light and on a dark page
+
 
 def dots_figure(
-    rows: Sequence[tuple[str, Summary]],
+    rows: Sequence[tuple[str, Mapping[str, Summary]]],
     baselines: Sequence[float | None],
     label: str,
     percent: bool,
+    *,
+    width: float = WIDTH,
 ) -> Figure:
-    """A row for each named summary, the first on top: a dot, its interval and its baseline."""
-    names = [wrapped(name, 30) for name, _ in rows]
-    figure, axes = _panel(1.3 + sum(0.22 + 0.18 * (1 + name.count("\n")) for name in names))
-    values = _array(summary for _, summary in rows)
-    never, end = _ends(values, baselines, percent)
-    dots = zip(np.minimum(values, never), baselines, strict=True)
-    for row, ((value, low, high), baseline) in enumerate(dots):
+    """A row for each name, the first on top: a dot for each of its summaries, with its interval.
+
+    Several summaries of a row are the ends of a line. They have the same names in each row, and one
+    alone may be called "". A baseline is that of the row.
+    """
+    narrow = width < WIDTH
+    names = [wrapped(name, 40 if narrow else 30) for name, _ in rows]
+    steps = [0.24 + 0.18 * (1 + name.count("\n")) for name in names]
+    figure, axes = _panel(1.3 + sum(steps) * (1.3 if narrow else 1), width)
+    found = [list(marks.values()) for _, marks in rows]
+    never, end = _ends(_array(itertools.chain(*found)), baselines, percent)
+    keys: dict[str, Any] = {}
+    for row, ((name, marks), baseline) in enumerate(zip(rows, baselines, strict=True)):
         if baseline is not None:
-            axes.plot([baseline] * 2, [row - 0.36, row + 0.36], color=GREY, linewidth=1.8)
-        axes.plot([low, high], [row, row], color=BLUE, linewidth=6, alpha=0.35, zorder=3)
-        face = "white" if value == never else BLUE
-        axes.plot(value, row, "o", color=BLUE, markerfacecolor=face, zorder=4)
-        if value == never:
-            annotate(axes, "never", (never, row), (7, 0), va="center")
-    axes.set_yticks(range(len(rows)), names)
-    axes.tick_params(axis="y", length=0)
-    axes.set(xlim=(-0.02 * end, end), ylim=(len(rows) - 0.4, -0.6))
+            side = 0.15 if narrow else 0.3
+            axes.plot([baseline] * 2, [row - side, row + side], color=GREY, linewidth=1.8)
+        places = np.minimum(_array(marks.values()), never)
+        known = places[:, 0][np.isfinite(places[:, 0])]
+        if len(known) > 1:
+            axes.plot([known.min(), known.max()], [row, row], color=GREY, linewidth=1.5)
+        styles = zip(marks.items(), places, SERIES, itertools.count(8.5, -1.5), strict=False)
+        for (series, summary), place, style, size in styles:
+            keys[series or "median"] = _dot(axes, row, place, never, style, size)
+            words = ", ".join(filter(None, [name, series]))
+            tell(axes, [place[0]], [row], [f"{words}: {_said(summary, percent)}"])
+    _name_rows(axes, names, narrow)
+    axes.set(xlim=(-0.02 * end, end), ylim=(len(rows) - 0.4, -0.7))
     axes.xaxis.set_major_formatter(_number_format(percent))
-    axes.set_xlabel(wrapped(label, 70), fontsize=11, color=INK)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.set_xlabel(wrapped(label, 10 * int(width)), fontsize=11, color=INK)
     axes.grid(axis="x", color=RULE, linewidth=0.8)
-    several = any(summary.interval for _, summary in rows)
-    dot = "median, interval over seeds" if several else "one seed, no interval"
-    marks = {dot: Line2D([], [], color=BLUE, marker="o", linewidth=0)}
     if any(baseline is not None for baseline in baselines):
-        style: dict[str, Any] = {"marker": "|", "markersize": 13, "markeredgewidth": 1.8}
-        marks["chance"] = Line2D([], [], color=GREY, linewidth=0, **style)
-    _legend(figure, marks)
+        bar: dict[str, Any] = {"markersize": 13, "markeredgewidth": 1.8}
+        keys["chance"] = Line2D([], [], color=GREY, marker="|", linewidth=0, **bar)
+    _legend(figure, keys, width)
     return figure
 
 
-def lines_figure(
+def _dot(
+    axes: Axes, row: float, place: np.ndarray, never: float, style: Any, size: float
+) -> Line2D:
+    """A median and its interval `[3]`, hollow where it was never reached; the mark for the key."""
+    colour, marker, _, _ = style
+    value, low, high = place
+    axes.plot([low, high], [row, row], color=colour, linewidth=6, alpha=0.35, zorder=3)
+    face = "white" if value == never else colour
+    axes.plot(value, row, marker, color=colour, markerfacecolor=face, markersize=size, zorder=4)
+    if value == never:
+        annotate(axes, "never", (never, row), (7, 0), va="center")
+    return Line2D([], [], color=colour, marker=marker, markersize=size, linewidth=0)
+
+
+def _name_rows(axes: Axes, names: Sequence[str], above: bool) -> None:
+    """The names of rows, beside the panel or above each row."""
+    axes.set_yticks(range(len(names)), [""] * len(names) if above else names)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(not above)
+    at: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "annotation_clip": False}
+    for row, name in enumerate(names if above else []):
+        annotate(axes, name, (0, row), (3, 8), va="bottom", **at)
+
+
+def lines_figure(  # noqa: PLR0913 - what is on two axes
     series: Mapping[str, Sequence[tuple[float, Summary]]],
     x_label: str,
     y_label: str,
     baseline: float | None,
     percent: bool,
     log_x: bool = False,
+    *,
+    width: float = WIDTH,
 ) -> Figure:
     """A line with intervals for each of up to 6 series of points (x, summary), x ascending.
 
-    The legend has the order in which the lines end. With `log_x` every x is above 0.
+    The name of a line stands where it ends. With `log_x` every x is above 0.
     """
-    figure, axes = _panel(3.7)
+    figure, axes = _panel(3.7, width)
     found = _array(summary for points in series.values() for _, summary in points)
     never, end = _ends(found, [baseline], percent)
     axes.set_xscale("log" if log_x else "linear")
-    lines, last = {}, {}
+    ends: list[tuple[str, str, tuple[float, float]]] = []
     for (name, points), style in zip(series.items(), SERIES[: len(series)], strict=True):
-        lines[name] = _line(axes, points, style, never)
-        last[name] = next((e.median for _, e in reversed(points) if not isnan(e.median)), -inf)
+        _line(axes, points, style, never)
+        last = [(x, min(each.median, never)) for x, each in points if not isnan(each.median)]
+        last.sort(key=lambda at: at[1] < never)  # a line ends at its last number, if it has one
+        if last and len(series) > 1:
+            ends.append((name, style[0], last[-1]))
+        of = f"{name}, " * (len(series) > 1)
+        said = [f"{of}{x_label} {x:,.10g}: {_said(each, percent)}" for x, each in points]
+        tell(axes, [x for x, _ in points], [min(y.median, never) for _, y in points], said)
     for x in sorted({x for points in series.values() for x, e in points if isinf(e.median)}):
-        annotate(axes, "never", (x, never), (0, 7), ha="center")
-    _set_ticks(axes, sorted({x for points in series.values() for x, _ in points}), log_x)
+        annotate(axes, "never", (float(x), never), (0, 7), ha="center")
+    at = sorted({x for points in series.values() for x, _ in points})
+    _set_ticks(axes, at, log_x, width)
     axes.set_ylim(-0.02 * end, end)
     _finish(axes, x_label, y_label, baseline, percent)
-    names = sorted(lines, key=lambda name: -last[name])
-    _legend(figure, {wrapped(n, 20): lines[n] for n in names}, beside=True)
+    if baseline is not None:
+        ends.append(("chance", GREY, (at[-1], baseline)))
+    _name_lines(axes, ends, 23 if width == WIDTH else 13)
     return figure
 
 
-def _line(axes: Axes, points: Sequence[tuple[float, Summary]], style: Any, never: float) -> Line2D:
+def _name_lines(
+    axes: Axes, ends: Sequence[tuple[str, str, tuple[float, float]]], room: int
+) -> None:
+    """The names of lines (name, colour, (x, y) of its end) to the right of the panel, apart.
+
+    Each has at most `room` characters a line.
+    """
+    low, high = axes.get_ylim()
+    named = [(wrapped(name, room), colour, *at) for name, colour, at in ends]
+    named.sort(key=lambda each: -each[3])
+    heights = [0.068 * (1 + words.count("\n")) for words, *_ in named]
+    tops: list[float] = []  # as shares of the panel: downwards as far as needed, then up again
+    for (*_, y), height in zip(named, heights, strict=True):
+        at = (y - low) / (high - low) + height / 2
+        tops.append(min(at, tops[-1] - heights[len(tops) - 1]) if tops else at)
+    floor = -0.1
+    for i in reversed(range(len(tops))):
+        tops[i] = max(tops[i], floor + heights[i])
+        floor = tops[i]
+    line: dict[str, Any] = {
+        "arrowstyle": "-",
+        "linewidth": 1,
+        "shrinkA": 0,
+        "shrinkB": 3,
+        "relpos": (0, 0.5),
+    }
+    for (words, colour, x, y), top, height in zip(named, tops, heights, strict=True):
+        text: dict[str, Any] = {"xytext": (1.07, top - height / 2), "textcoords": "axes fraction"}
+        style: dict[str, Any] = {"fontsize": 10, "color": INK, "va": "center", "ha": "left"}
+        arrow = line | {"color": colour}
+        axes.annotate(words, (x, y), arrowprops=arrow, annotation_clip=False, **text, **style)
+
+
+def _line(axes: Axes, points: Sequence[tuple[float, Summary]], style: Any, never: float) -> None:
     """The line of a series, with gaps at unknown and infinite values; a band for many points."""
     colour, marker, dashes, _ = style
     at, values = np.array([x for x, _ in points]), _array(summary for _, summary in points)
@@ -109,52 +191,21 @@ def _line(axes: Axes, points: Sequence[tuple[float, Summary]], style: Any, never
     middle = np.where(np.isfinite(values[:, 0]), values[:, 0], np.nan)
     out = at[np.isinf(values[:, 0])]
     axes.plot(out, [never] * len(out), marker, color=colour, markerfacecolor="none", markersize=7)
-    (line,) = axes.plot(at, middle, color=colour, marker=marker, linewidth=2, linestyle=dashes)
-    return line
+    axes.plot(at, middle, color=colour, marker=marker, linewidth=2, linestyle=dashes)
 
 
-def _set_ticks(axes: Axes, at: Sequence[float], log_x: bool) -> None:
+def _set_ticks(axes: Axes, at: Sequence[float], log_x: bool, width: float) -> None:
     """Ticks at every x if they have room, else at round numbers; integers if every x is one."""
     axes.xaxis.set_major_formatter(_number_format(percent=False))
     places = np.log(at) if log_x else np.asarray(at, float)
     if len(at) == 1:
         axes.set_xlim((at[0] / 2, 2 * at[0]) if log_x else (at[0] - 1, at[0] + 1))
-    if len(at) < 2 or np.min(np.diff(places)) >= np.ptp(places) / 14:
+    if len(at) < 2 or np.min(np.diff(places)) >= np.ptp(places) / (14 if width == WIDTH else 5):
         axes.set_xticks(at)
         axes.xaxis.set_minor_locator(NullLocator())
     elif not log_x:
         integers = all(float(x).is_integer() for x in at)
-        axes.xaxis.set_major_locator(MaxNLocator(8, integer=integers))
-
-
-def bars_figure(
-    groups: Sequence[str],
-    series: Mapping[str, Sequence[float]],
-    x_label: str,
-    y_label: str,
-    baseline: float | None,
-    percent: bool,
-) -> Figure:
-    """Groups of bars, a bar of each of up to 6 series in every group; none for inf and NaN."""
-    figure, axes = _panel(3.7)
-    width = 0.8 / len(series)
-    bars = {}
-    for i, ((name, values), (colour, _, _, hatch)) in enumerate(
-        zip(series.items(), SERIES[: len(series)], strict=True)
-    ):
-        heights = np.where(np.isfinite(values), values, np.nan)
-        places = np.arange(len(groups)) + (i - (len(series) - 1) / 2) * width
-        style: dict[str, Any] = {"facecolor": colour, "edgecolor": "white", "hatch": hatch}
-        bars[wrapped(name, 30)] = axes.bar(places, heights, width, linewidth=0.8, **style)
-    every = -(-len(groups) // 24)  # at most 24 names have room
-    names = [wrapped(group, max(4, 70 * every // len(groups))) for group in groups]
-    axes.set_xticks(range(0, len(groups), every), names[::every])
-    axes.tick_params(axis="x", length=0, pad=6)
-    found = np.concatenate(list(series.values()))
-    axes.set_ylim(0, _ends(found[np.isfinite(found)], [baseline], percent)[1])
-    _finish(axes, x_label, y_label, baseline, percent)
-    _legend(figure, bars)
-    return figure
+        axes.xaxis.set_major_locator(MaxNLocator(int(width) + 1, integer=integers))
 
 
 def heat_figure(  # noqa: PLR0913 - what is on three axes
@@ -166,31 +217,49 @@ def heat_figure(  # noqa: PLR0913 - what is on three axes
     label: str,
     *,
     percent: bool,
+    width: float = WIDTH,
 ) -> Figure:
     """Heat maps `[Y, X]` by title, row 0 at the bottom, with numbers in fields that have room."""
-    across = min(len(panels), max(1, 14 // len(x_ticks)))
+    across = min(len(panels), max(1, int(2 * width) // len(x_ticks)))
     down = -(-len(panels) // across)
-    figure = Figure((WIDTH, 0.4 + down * (0.7 + 0.36 * len(y_ticks))), layout="constrained")
+    height = 0.4 + down * (0.7 + 0.36 * len(y_ticks)) + 0.5 * (width < WIDTH)
+    figure = Figure((width, height), layout="constrained")
     grid = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
     for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
-    room = (WIDTH - 1.8) / across / len(x_ticks)  # inches of a field
+    room = (width - 1.8) / across / len(x_ticks)  # inches of a field
     known = np.concatenate([np.ravel(values) for values in panels.values()])
     known = known[np.isfinite(known)]
     ends = (0.0, 1.0) if percent or not len(known) else (known.min(), known.max())
     for axes, (title, values) in zip(grid.flat, panels.items(), strict=False):
         mesh = _heat_map(axes, np.asarray(values, float), ends, percent, room)
-        axes.set_title(wrapped(title, 60 // across), fontsize=11, color=INK)
-        axes.set_xticks(np.arange(len(x_ticks)) + 0.5, [wrapped(str(x), 12) for x in x_ticks])
+        axes.set_title(wrapped(title, 8 * int(width) // across), fontsize=11, color=INK)
+        named = _with_room(x_ticks, int(2.2 * width / across))
+        axes.set_xticks([i + 0.5 for i in named], [wrapped(str(x_ticks[i]), 12) for i in named])
         axes.set_yticks(np.arange(len(y_ticks)) + 0.5, [wrapped(str(y), 20) for y in y_ticks])
         axes.tick_params(length=0, labelsize=10, labelcolor=INK)
-    figure.supxlabel(wrapped(x_label, 70), fontsize=11, color=INK)
+        for (y, x), value in np.ndenumerate(values):
+            place = f"{title}, " * (len(panels) > 1) + f"{y_label} {y_ticks[y]}".strip()
+            said = _said(Summary(value, None), percent)
+            tell(axes, [x + 0.5], [y + 0.5], [f"{place}, {x_label} {x_ticks[x]}: {said}"])
+    for axes in grid[-1]:
+        axes.set_xlabel(wrapped(x_label, 9 * int(width)), fontsize=11, color=INK)
     figure.supylabel(wrapped(y_label, 35), fontsize=11, color=INK)
-    bar: Any = figure.colorbar(mesh, ax=grid, format=_number_format(percent), aspect=25, pad=0.02)
+    side: dict[str, Any] = {"aspect": 25, "pad": 0.02}
+    if width < WIDTH:
+        side |= {"location": "bottom", "shrink": 0.9}
+    bar: Any = figure.colorbar(mesh, ax=grid, format=_number_format(percent), **side)
     bar.set_label(wrapped(label, 35), fontsize=11, color=INK)
     bar.solids.set(edgecolor="face", rasterized=False)  # as shapes, without gaps between them
     bar.outline.set_visible(False)
     return figure
+
+
+def _with_room(names: Sequence[object], room: int) -> list[int]:
+    """Which of some names are shown where at most `room` have room; of numbers, round ones."""
+    every = next(n for n in (1, 2, 5, 10, 20, 50, 100, len(names)) if len(names) <= n * room)
+    round_ones = [i for i, x in enumerate(names) if isinstance(x, int) and x % every == 0]
+    return round_ones or list(range(0, len(names), every))
 
 
 def _heat_map(
@@ -199,7 +268,9 @@ def _heat_map(
     """One map; its numbers have the more contrast of black and white with their field (WCAG 2)."""
     style: dict[str, Any] = {"cmap": matplotlib.colormaps["viridis"].resampled(64)}
     finite = np.ma.masked_invalid(values)
-    mesh = axes.pcolormesh(finite, vmin=ends[0], vmax=ends[1], edgecolor="white", **style)
+    edge = "white" if room > 0.15 else "face"
+    mesh = axes.pcolormesh(finite, vmin=ends[0], vmax=ends[1], edgecolor=edge, **style)
+    mesh.set_linewidth(1.0 if room > 0.15 else 0.3)
     axes.set_facecolor(RULE)
     axes.spines[:].set_visible(False)
     for (y, x), value in np.ndenumerate(values):
@@ -211,14 +282,14 @@ def _heat_map(
             behind = np.array(mesh.cmap(mesh.norm(value))[:3])
             linear = np.where(behind <= 0.04045, behind / 12.92, ((behind + 0.055) / 1.055) ** 2.4)
             luminance = linear @ [0.2126, 0.7152, 0.0722] + 0.05
-            colour = "white" if 1.05 / luminance > luminance / 0.05 else "black"
+            colour = NEAR_WHITE if 1.05 / luminance > luminance / 0.05 else NEAR_BLACK
         axes.text(x + 0.5, y + 0.5, words, color=colour, ha="center", va="center", fontsize=9)
     return mesh
 
 
-def _panel(height: float) -> tuple[Figure, Axes]:
-    """A figure of one panel, `height` inches high."""
-    figure = Figure((WIDTH, height), layout="constrained")
+def _panel(height: float, width: float) -> tuple[Figure, Axes]:
+    """A figure of one panel, so many inches high and wide."""
+    figure = Figure((width, height), layout="constrained")
     axes = figure.subplots()
     style_axes(axes)
     return figure, axes
@@ -232,17 +303,28 @@ def _finish(axes: Axes, x_label: str, y_label: str, baseline: float | None, perc
     axes.grid(axis="y", color=RULE, linewidth=0.8)
     if baseline is not None:
         axes.axhline(baseline, color=GREY, linestyle="--", linewidth=1.4, zorder=1.5)
-        coordinates = {"xycoords": ("axes fraction", "data"), "annotation_clip": False}
-        annotate(axes, "chance", (1, baseline), (5, 0), va="center", color=GREY, **coordinates)
 
 
-def _legend(figure: Figure, marks: Mapping[str, Any], beside: bool = False) -> None:
-    """A legend of marks by their names: in a row above the panel, or in a column beside it."""
-    style: dict[str, Any] = {"loc": "outside upper left", "ncols": 3, "handlelength": 1.6}
-    if beside:
-        style = {"loc": "outside right upper", "ncols": 1, "handlelength": 3}
-    style |= {"fontsize": 10, "labelcolor": INK, "labelspacing": 0.8, "frameon": False}
-    figure.legend(marks.values(), marks.keys(), **style)
+def _legend(figure: Figure, marks: Mapping[str, Any], width: float) -> None:
+    """A legend of marks by their names, above the panel."""
+    style: dict[str, Any] = {"loc": "outside upper left", "ncols": 3 if width == WIDTH else 2}
+    style |= {"fontsize": 10, "labelcolor": INK, "handlelength": 1.6, "frameon": False}
+    names = [wrapped(name, 30 if width == WIDTH else 18) for name in marks]
+    figure.legend(marks.values(), names, **style)
+
+
+def _said(summary: Summary, percent: bool) -> str:
+    """A median and its interval: 97.25% (97.1 to 97.4); never for infinity."""
+    middle, interval = summary
+    write = number_formats.percent if percent else three_digits
+    if not isfinite(middle):
+        return "unknown" if isnan(middle) else "never"
+    if interval is None or not isfinite(interval.low):
+        return write(middle)
+    low, high = (
+        write(each).removesuffix("%") if isfinite(each) else "never" for each in interval[:2]
+    )
+    return f"{write(middle)} ({low} to {high})"
 
 
 def _array(found: Iterable[Summary]) -> np.ndarray:

@@ -5,17 +5,22 @@ import re
 from typing import Any
 
 from echo_jax.report.page import Page
+from echo_jax.report.styles import COLOURS
 
 
 def html_page(page: Page) -> str:
-    """The page with its style sheet, its figures and, if a table is sortable, its script."""
-    drawings = {section.name: section.figure.svg for section in page.sections if section.figure}
-    figures = {
-        name: (number, re.findall(r'viewBox="\S+ \S+ (\S+) ', svg)[0])
-        for number, (name, svg) in enumerate(drawings.items(), 1)
-    }
-    sortable = any(table.sortable for section in page.sections for table in section.tables)
-    return _template().render(page=page, figures=figures, sortable=sortable)
+    """The page with its style sheet, its script and its figures, light or dark as readers like."""
+    return _template().render(page=page)
+
+
+def _in_page(svg: str) -> str:
+    """A figure with the colours of the style sheet, which has other ones for a dark page."""
+    return re.sub(r"#[0-9a-f]{6}(?=[;\"])", lambda hex_: COLOURS.get(hex_[0], hex_[0]), svg)
+
+
+def _points(svg: str) -> str:
+    """The width of a figure, in points."""
+    return re.findall(r'viewBox="\S+ \S+ (\S+) ', svg)[0]
 
 
 @functools.cache
@@ -31,4 +36,5 @@ def _template() -> Any:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters |= {"in_page": _in_page, "points": _points}
     return environment.get_template("page.html")

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from echo_jax.report.page import Page, Section, Table
 
+LONG = 24  # rows; a longer table folds out
+
 
 def markdown_page(page: Page) -> str:
     """The page; its figures are files, at the path that each of them has."""
@@ -19,7 +21,9 @@ def markdown_page(page: Page) -> str:
             parts.append(f"![{escaped(section.figure.alt)}](<{section.figure.path}>)")
             parts += filter(None, [escaped(section.figure.caption)])
         for table in section.tables:
-            parts += [escaped(table.caption), markdown_table(table)]
+            parts += _folded(table) if len(table.rows) > LONG else [
+                escaped(table.caption), markdown_table(table)
+            ]  # fmt: skip
         if section.meanings:
             meanings = section.meanings.items()
             parts.append("\n".join(f"- **{escaped(w)}**: {escaped(m)}" for w, m in meanings))
@@ -30,6 +34,13 @@ def markdown_page(page: Page) -> str:
             parts += ["### Try it", _fenced(section.command)]
     made = escaped(f"{page.made} This command makes it again:")
     return "\n\n".join([*parts, "---", made, _fenced(page.command)]) + "\n"
+
+
+def _folded(table: Table) -> list[str]:
+    """A table that folds out, also where Markdown in HTML has to be asked for."""
+    words = html.escape(f"{table.caption.rstrip('.')}: {len(table.rows)} rows")
+    begin = f"<details markdown><summary>{words}</summary>"
+    return [begin, markdown_table(table), "</details>"]
 
 
 def markdown_table(table: Table) -> str:

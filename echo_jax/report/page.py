@@ -36,7 +36,6 @@ class Table(NamedTuple):
     caption: str
     headings: Sequence[str]
     rows: Sequence[Sequence[str | Entry]]
-    sortable: bool = False  # readers can sort the HTML table by a click on a heading
     descending: str = ""  # the heading by which the rows are sorted already, largest first
 
     @property
@@ -66,32 +65,35 @@ def _is_numeric(column: Sequence[Entry]) -> bool:
 
 
 class Figure(NamedTuple):
-    """A figure of a section."""
+    """A figure of a section, or a part of one."""
 
     svg: str  # an <svg> element whose ids no other figure of the page has; unused by Markdown
     path: str  # where the figure is stored, relative to the page
     alt: str  # a description for readers who cannot see the figure
-    caption: str = ""
+    caption: str = ""  # the finding that it shows
+    narrow: str = ""  # the same figure as it is drawn for a phone; without one `svg` is shown there
 
 
 class Section(NamedTuple):
-    """A section of a page, from its heading down."""
+    """A section of a page. Its heading, first sentence and figure are shown, the rest folds out."""
 
     name: str  # the target of links: letters, digits, `-` and `_`, unique on the page
     heading: str  # a question where the section answers one
-    answer: Sequence[str] = ()  # the sentences to read first
+    answer: Sequence[str] = ()  # sentences, the first of which says it all
     figure: Figure | None = None
     tables: Sequence[Table] = ()
     meanings: Mapping[str, str] = {}  # of words, such as the headings of the tables
     notes: Sequence[str] = ()  # paragraphs that explain how to read the section
     command: str = ""  # reproduces the section
+    folded: bool = False  # one of many of its kind: all but its heading and first sentence fold out
+    panels: Sequence[Figure] = ()  # of a folded section, parts of the figure, shown instead of it
 
 
 class Page(NamedTuple):
     """A whole page, its sections in reading order."""
 
     title: str
-    introduction: Sequence[str]  # paragraphs before the table of contents
+    introduction: Sequence[str]  # paragraphs, of which all but the first fold out
     sections: Sequence[Section]
     made: str  # a sentence with the date and the versions of the results, as `computed` makes it
     command: str  # reproduces the page

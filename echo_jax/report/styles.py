@@ -1,10 +1,13 @@
 """Styles of all figures: colours, marks, sizes, axes and labels; and writing as PNG or SVG."""
 
 import contextlib
+import html
 import io
+import json
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from echo_jax.exceptions import ConfigError, reason
@@ -30,7 +33,17 @@ The colours are from the palette of Okabe and Ito, for readers with any colour v
 darkened to a contrast of 3 to 1.
 """
 
-WIDTH = 7.2  # inches of a figure: text of 10 points is then as large as that of the page
+COLOURS = {
+    "#ffffff": "var(--paper)", INK.lower(): "var(--ink)", "#000000": "var(--ink)",
+    GREY: "var(--grey)", RULE.lower(): "var(--rule)", BLUE.lower(): "var(--blue)",
+    ORANGE.lower(): "var(--orange)", "#009e73": "var(--green)", "#cc79a7": "var(--pink)",
+    "#a57200": "var(--brown)",
+}  # fmt: skip
+"""What colours are called in the style sheet of pages; those of maps are in none."""
+
+WIDTH, NARROW = 7.2, 3.7
+"""Inches of a figure, on a page and on a phone; text of 10 points is then nearly as large as that
+of the page."""
 
 
 @contextlib.contextmanager
@@ -84,12 +97,24 @@ def png(figure: "Figure") -> bytes:
     return content.getvalue()
 
 
+def tell(axes: "Axes", x: Sequence[float], y: Sequence[float], words: Sequence[str]) -> None:
+    """Say these words of places in a panel under the pointer, and where the arrow keys lead.
+
+    Places that are not finite are left out. Nothing is drawn: `svg` adds the words to the figure.
+    """
+    known = [each for each in zip(x, y, words, strict=True) if isfinite(each[0] + each[1])]
+    if known:
+        (line,) = axes.plot(*list(zip(*known, strict=True))[:2], visible=False)
+        line.set_gid("\n".join(each[2].replace("\n", " ") for each in known))
+
+
 def svg(figure: "Figure", name: str) -> str:
     """One `<svg>` element to be embedded in a page, with text as text; the same each time.
 
-    It has no width and height, so that the page scales it, and no style sheet, which would apply
-    to the whole page. `name` is the prefix of its ids, unique on the page: letters, digits, `-` and
-    `_`. The figure was not drawn before, because a second drawing may move its layout.
+    It has no width and height, so that the page scales it, no style sheet, which would apply to the
+    whole page, and what `tell` says as `data-marks`. `name` is the prefix of its ids, unique on the
+    page: letters, digits, `-` and `_`. The figure was not drawn before, because a second drawing
+    may move its layout.
     """
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -100,14 +125,40 @@ def svg(figure: "Figure", name: str) -> str:
         no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         FigureCanvasSVG(figure).print_svg(content, metadata=no_metadata)
     drawing = content.getvalue()
-    drawing = drawing[drawing.index("<svg") :].strip()
-    drawing = re.sub(r"<defs>\s*<style.*?</defs>\s*", "", drawing, count=1, flags=re.DOTALL)
-    size = r'(?<= )width="\S*" height="\S*"'
-    drawing = re.sub(size, 'style="stroke-linejoin: round; stroke-linecap: butt"', drawing, count=1)
-    fallback = "'DejaVu Sans', Arial, sans-serif"  # a font that exists on every system
+    drawing = drawing[drawing.index("<svg") :]
+    for pattern, instead in (
+        (r"[ \n]+", " "),
+        (r"<defs> ?<style.*?</defs>|<!--.*?-->", ""),
+        (r"(?<=>) | (?=<)", ""),
+        (r"font-family: [^;\"]*;? ?", ""),
+        (r' transform="rotate\(-0 [^"]*"', ""),
+    ):
+        drawing = re.sub(pattern, instead, drawing)
+    used = set(re.findall(r'(?:href="#|url\(#)([^")]*)', drawing))
 
     def in_page(tag: re.Match[str]) -> str:
-        prefixed = re.sub(r' id="|href="#|url\(#', rf"\g<0>{name}-", tag[0])
-        return prefixed.replace("'DejaVu Sans', sans-serif", fallback)
+        short = re.sub(r' id="([^"]*)"', lambda each: each[0] * (each[1] in used), tag[0])
+        short = re.sub(r"(\.\d\d)\d+", r"\1", short)
+        return re.sub(r' id="|href="#|url\(#', rf"\g<0>{name}-", short)
 
-    return re.sub(r"<[^<>]+>", in_page, drawing)
+    drawing = re.sub(r"<[^<>]+>", in_page, drawing)
+    font = "'DejaVu Sans', Arial, sans-serif"  # a font that exists on every system
+    root = f'style="stroke-linejoin: round; stroke-linecap: butt; font-family: {font}"'
+    root += _marks(figure)
+    return re.sub(r'(?<= )width="\S*" height="\S*"', lambda _: root, drawing, count=1)
+
+
+def _marks(figure: "Figure") -> str:
+    """What `tell` said, once the figure is drawn: the attribute data-marks of its SVG."""
+    from matplotlib.lines import Line2D
+
+    height, marks = 72 * figure.get_figheight(), []
+    for line in figure.findobj(Line2D):
+        if line.axes and (words := line.get_gid()):
+            at = line.axes.transData.transform(line.get_xydata()) * 72 / figure.dpi
+            marks += [
+                [round(x), round(height - y), each]
+                for (x, y), each in zip(at.tolist(), words.split("\n"), strict=True)
+            ]
+    said = json.dumps(marks, ensure_ascii=False, separators=(",", ":"))
+    return f' data-marks="{html.escape(said)}"' if marks else ""

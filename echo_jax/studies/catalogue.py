@@ -30,17 +30,18 @@ TIMED_SEQUENCES = 800  # where only the time is measured: two chunks, the second
 class Chart:
     """The kind of the figure of a study, and its axes.
 
-    dots    y of every grid point, median and interval
+    dots    y of every grid point, median and interval; those that differ in `series` in one row
     lines   y over the label x, a line for each combination of the labels `series`
     heat    y over the labels x and `up`, a map for each combination of the labels `series`
     curves  over places, the accuracy by position or what a measure finds, a line per grid point
-    bars    the same for one or several scores, side by side
+    strips  the same for one or several scores, a row of fields for each
     """
 
-    kind: Literal["dots", "lines", "heat", "curves", "bars"] = "dots"
-    y: str = "accuracy"  # a score, as in `scores.scores`; for bars several, separated by commas
+    kind: Literal["dots", "lines", "heat", "curves", "strips"] = "dots"
+    y: str = "accuracy"  # a score, as in `scores.scores`; for strips several, separated by commas
     x: str = ""  # the label on the horizontal axis, or the name of the places
     series: str = ""  # labels, separated by commas
+    name: Callable[[Mapping[str, Any]], str] | None = None  # of a line, by its labels
     up: str = ""  # the label on the vertical axis of a map
     log_x: bool = False
     leave_out: Callable[[Mapping[str, Any]], bool] = lambda _: False  # labels that are not drawn
@@ -106,6 +107,17 @@ def _mistake() -> Iterable[GridPoint]:
     yield point(1, "all", bptt_batches=24)
     yield point(1, "1, 5 times as long", in_fast=False, sequences=10_000)
     yield point(1, "untrained", sequences=1, learning_rate=1e-30)
+
+
+def _line_of_mistake(at: Mapping[str, Any]) -> str:
+    """A line of the figure: what differs from part 3, in words."""
+    batches = f"batches of {at['batch']}"
+    if at["batches back"] == "untrained":
+        return f"{batches}, untrained"
+    if isinstance(at["batches back"], str) and at["batches back"] != "all":
+        return f"{batches}, 5 times as long"
+    through = f", gradient through {at['batches back']}"
+    return batches + through * (at["batches back"] != 1)
 
 
 def _state() -> Iterable[GridPoint]:
@@ -238,9 +250,10 @@ STUDIES: dict[str, Study] = {
         tuple(_mistake()),
         ("accuracy", "chance", "can be known", "late rows", "recalled bits", "sequences"),
         Chart(
-            "curves",
+            "strips",
             "probe before",
             "steps back",
+            name=_line_of_mistake,
             leave_out=lambda at: (at["batch"], at["batches back"]) in ((1, 4), (6, "all")),
         ),
         notes=(
@@ -263,6 +276,7 @@ STUDIES: dict[str, Study] = {
         "Does the carried state help?",
         STATE,
         (*SCORES[:2], "can be known", "recalled bits", "sequences to 99%", "state swapped"),
+        Chart(series="state"),
         pairs=tuple(
             (zero.name, carried.name) for zero, carried in zip(STATE[::2], STATE[1::2], strict=True)
         ),
@@ -283,6 +297,7 @@ STUDIES: dict[str, Study] = {
             measures=("rows_apart",),
         ),
         (*SCORES[:3], "missing", "nothing missing", "sequences to 99%"),
+        Chart(series="missing values"),
         pairs=tuple(
             (f"lag {lag}, missing values masked", f"lag {lag}, missing values extra token")
             for lag in (1, 3)
@@ -335,6 +350,7 @@ STUDIES: dict[str, Study] = {
         "What does an LSTM do that an MLP on the window cannot?",
         tuple(_mlp()),
         (*SCORES, "parameters"),
+        Chart(series="network"),
         pairs=(
             ("sees windows of 5, network MLP, lag 1", "sees windows of 5, network LSTM, lag 1"),
             ("sees windows of 5, network MLP, lag 5", "sees windows of 5, network LSTM, lag 5"),
@@ -395,6 +411,7 @@ STUDIES: dict[str, Study] = {
             "lines",
             x="hidden",
             series="part,sequences",
+            name=lambda at: f"part {at['part']}, {at['sequences']:,} sequences",
             log_x=True,
             leave_out=lambda at: at["sequences"] < TUTORIAL_SEQUENCES[at["part"]],
         ),
@@ -408,6 +425,7 @@ STUDIES: dict[str, Study] = {
         grid(CURRENT, {"part": {2: {}}, "framing": FRAMINGS})
         + grid(CONTEXT, {"part": {4: {}}, "framing": FRAMINGS}),
         (*SCORES[:3], "distance", "by chance", "sequences to 99%"),
+        Chart(series="framing"),
         pairs=tuple(
             (f"part {part}, framing classes", f"part {part}, framing values in [0, 1]")
             for part in (2, 4)
@@ -423,7 +441,7 @@ STUDIES: dict[str, Study] = {
     "explain": Study(
         "Which input does the answer follow?",
         grid(STATELESS, {"lag": axis("lag", 1, 3)}, measures=("follows",)),
-        chart=Chart("bars", "follows trained,follows untrained", "steps back", "lag"),
+        chart=Chart("strips", "follows trained,follows untrained", "steps back", "lag"),
         notes=(
             STATELESS_NOTE,
             "Each input is changed in turn, in 500 random sequences per seed: how often the answer "

@@ -1,11 +1,10 @@
-"""The figure of a study and the text in its place, made from its rows. No jax here."""
+"""The figure of a study, made from its rows. No jax here."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from echo_jax.report.number_formats import decimals, number, percent
 from echo_jax.statistics import Summary
 from echo_jax.studies.catalogue import Chart
 from echo_jax.studies.result_rows import ResultRow
@@ -31,46 +30,65 @@ def drawn(chart: Chart, rows: Sequence[ResultRow]) -> list[ResultRow]:
 
 
 def curves(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, dict[int, float]]:
-    """The curves or bars of a figure by name: at each place the mean over the seeds."""
+    """The curves or strips of a figure by name: at each place the mean over the seeds."""
     found = {}
     for row in drawn(chart, rows):
         for score in chart.y.split(","):
-            part = f", {score.split()[-1]}" if chart.kind == "bars" else ""
+            part = f", {score.split()[-1]}" if "," in chart.y else ""
             first, values = places(row, score)
-            found[_series(chart, row) + part] = dict(enumerate(values, first))
+            found[series_name(chart, row) + part] = dict(enumerate(values, first))
     return found
 
 
-def figure(chart: Chart, rows: Sequence[ResultRow]) -> Any:
-    """The matplotlib figure of a chart."""
+def figure(chart: Chart, rows: Sequence[ResultRow], width: float) -> Any:
+    """The matplotlib figure of a chart, so many inches wide."""
     from echo_jax.report import charts  # imports matplotlib, which few commands need
 
-    rows, name, shares = drawn(chart, rows), _axis_name(chart), chart.y == "accuracy"
+    rows, name, shares = drawn(chart, rows), axis_name(chart), chart.y == "accuracy"
     chances = [row.baselines.accuracy for row in rows]
     if chart.kind == "dots":
-        dots = [(row.point, summary(row, chart.y)) for row in rows]
-        return charts.dots_figure(dots, chances if shares else [None] * len(rows), name, shares)
+        at = dot_rows(chart, rows)
+        dots = [
+            (place, {series_name(chart, row): summary(row, chart.y) for row in some})
+            for place, some in at.items()
+        ]
+        known = [some[0].baselines.accuracy if shares else None for some in at.values()]
+        return charts.dots_figure(dots, known, name, shares, width=width)
     if chart.kind == "heat":
-        return _heat(chart, rows)
-    if chart.kind == "bars":
-        bars = {name: list(values.values()) for name, values in curves(chart, rows).items()}
-        groups = [str(place) for place in range(max(map(len, bars.values())))]
-        return charts.bars_figure(groups, bars, chart.x, "share", chances[0], True)
+        return _heat(chart, rows, width)
+    if chart.kind == "strips":
+        strips = curves(chart, rows)
+        across = range(max(map(len, strips.values())))
+        fields = np.array([[of.get(x, np.nan) for x in across] for of in strips.values()])[::-1]
+        names, share = list(strips)[::-1], all_shares(strips)
+        return charts.heat_figure(
+            {"": fields}, across, names, chart.x, "", name, percent=share, width=width
+        )
     lines: dict[str, list[tuple[float, Summary]]] = {}
     if chart.kind == "lines":
         for row in rows:
-            at = (float(row.labels[chart.x]), summary(row, chart.y))
-            lines.setdefault(_series(chart, row), []).append(at)
+            point = (float(row.labels[chart.x]), summary(row, chart.y))
+            lines.setdefault(series_name(chart, row), []).append(point)
     else:
         found = curves(chart, rows)
-        shares = not any(value > 1 for values in found.values() for value in values.values())
+        shares = all_shares(found)
         for line, values in found.items():
             lines[line] = [(place, Summary(v, None)) for place, v in values.items()]
     baseline = chances[0] if shares and len(set(chances)) == 1 else None
-    return charts.lines_figure(lines, chart.x, name, baseline, shares, chart.log_x)
+    return charts.lines_figure(lines, chart.x, name, baseline, shares, chart.log_x, width=width)
 
 
-def _heat(chart: Chart, rows: Sequence[ResultRow]) -> Any:
+def dot_rows(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, list[ResultRow]]:
+    """The rows of results by the row of the figure in which they are dots."""
+    apart = chart.series.split(",")
+    found: dict[str, list[ResultRow]] = {}
+    for row in rows:
+        labels = (f"{name} {value}" for name, value in row.labels.items() if name not in apart)
+        found.setdefault(", ".join(labels), []).append(row)
+    return found
+
+
+def _heat(chart: Chart, rows: Sequence[ResultRow], width: float) -> Any:
     from echo_jax.report import charts
 
     across, up = (
@@ -78,53 +96,31 @@ def _heat(chart: Chart, rows: Sequence[ResultRow]) -> Any:
     )
     panels: dict[str, np.ndarray] = {}
     for row in rows:
-        panel = panels.setdefault(_series(chart, row), np.full((len(up), len(across)), np.nan))
+        panel = panels.setdefault(series_name(chart, row), np.full((len(up), len(across)), np.nan))
         place = up.index(row.labels[chart.up]), across.index(row.labels[chart.x])
         panel[place] = median(row, chart.y)
-    shares = chart.y == "accuracy"
-    name = _axis_name(chart)
-    return charts.heat_figure(panels, across, up, chart.x, chart.up, name, percent=shares)
+    name, shares = axis_name(chart), chart.y == "accuracy"
+    return charts.heat_figure(
+        panels, across, up, chart.x, chart.up, name, percent=shares, width=width
+    )
 
 
-def caption(chart: Chart) -> str:
-    """The caption of a figure: the score, and the labels or places that it is drawn over."""
-    over = " and ".join(filter(None, [chart.x, chart.up]))
-    return f"{_axis_name(chart)} over {over}" if over else _axis_name(chart)
+def all_shares(found: Mapping[str, Mapping[int, float]]) -> bool:
+    """True for curves whose values are all at most 1."""
+    return not any(value > 1 for values in found.values() for value in values.values())
 
 
-def alternative(chart: Chart, rows: Sequence[ResultRow]) -> str:
-    """The text in place of a figure, for readers who do not see it."""
-    kind = {"dots": "Dots", "lines": "Lines", "heat": "Maps", "curves": "Lines", "bars": "Bars"}
-    what = f"{kind[chart.kind]} of {caption(chart)}"
-    if chart.kind in ("curves", "bars"):
-        said = (f"{name}: {_extremes(values)}" for name, values in curves(chart, rows).items())
-        return f"{what}. {'; '.join(said)}."
-    write = percent if chart.y == "accuracy" else number if "to_99" in chart.y else decimals
-    values = {row.point: median(row, chart.y) for row in drawn(chart, rows)}
-    if len(values) > 24:
-        spread = f"from {write(min(values.values()))} to {write(max(values.values()))}"
-        return f"{what}, {len(values)} grid points, {spread}; the table has each of them."
-    return f"{what}. {'; '.join(f'{name}: {write(value)}' for name, value in values.items())}."
-
-
-def _extremes(values: Mapping[int, float]) -> str:
-    """The highest and the lowest value of a curve."""
-    known = {place: value for place, value in values.items() if not np.isnan(value)}
-    if not known:  # all seeds failed
-        return "unknown"
-    best = max(known, key=known.__getitem__)
-    write = percent if known[best] <= 1 else "{:.1f}".format
-    return f"highest at {best} with {write(known[best])}, lowest {write(min(known.values()))}"
-
-
-def _axis_name(chart: Chart) -> str:
+def axis_name(chart: Chart) -> str:
+    """The name of the score of a figure."""
     return AXIS_NAMES.get(chart.y, chart.y)
 
 
-def _series(chart: Chart, row: ResultRow) -> str:
+def series_name(chart: Chart, row: ResultRow) -> str:
     """The name of the line, map or curve that a row belongs to."""
+    if chart.name:
+        return chart.name(row.labels)
     if not chart.series:
-        return row.point if chart.kind in ("curves", "bars") else "median"
+        return row.point if chart.kind in ("curves", "strips") else ""
     values = {label: row.labels[label] for label in chart.series.split(",")}
     return ", ".join(
         value if isinstance(value, str) else f"{label} {value}" for label, value in values.items()

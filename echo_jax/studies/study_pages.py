@@ -12,11 +12,11 @@ from echo_jax.exceptions import ConfigError, printable
 from echo_jax.report.html_page import html_page
 from echo_jax.report.markdown_page import markdown_page, markdown_summary
 from echo_jax.report.page import Figure, Page, Section, computed
-from echo_jax.report.styles import drawing, svg
-from echo_jax.studies import answers
+from echo_jax.report.styles import NARROW, WIDTH, drawing, svg
+from echo_jax.studies import answers, captions
 from echo_jax.studies.catalogue import Chart, Study
 from echo_jax.studies.result_rows import ResultRow
-from echo_jax.studies.study_figures import alternative, caption, drawn, figure
+from echo_jax.studies.study_figures import drawn, figure
 from echo_jax.studies.study_folder import MARKDOWN, OLD_PAGE, PAGE
 from echo_jax.studies.study_tables import curve_tables, main_table, pair_tables
 
@@ -56,13 +56,13 @@ def _figure(name: str, chart: Chart, rows: Sequence[ResultRow]) -> Figure | None
         return None
     try:
         with drawing():
-            shown = svg(figure(chart, rows), name)
+            wide = svg(figure(chart, rows, WIDTH), name)
+            narrow = svg(figure(chart, rows, NARROW), f"{name}-narrow")
     except ConfigError as error:
         print(printable(f"{name}: {error}; then the same command makes it"), file=sys.stderr)
         return None
-    said = caption(chart)
-    said = f"{said[0].upper()}{said[1:]}."
-    return Figure(shown, f"figures/{name}.svg", alternative(chart, rows), said)
+    alt, said = captions.alternative(chart, rows), captions.caption(name, chart, rows)
+    return Figure(wide, f"figures/{name}.svg", alt, said, narrow)
 
 
 def introduction(rows: Sequence[ResultRow]) -> list[str]:

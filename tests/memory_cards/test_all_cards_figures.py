@@ -1,8 +1,8 @@
 """The figures of all cards of a protocol: their order, their marks, and labels that can be read."""
 
 import itertools
+import re
 
-import numpy as np
 import pytest
 from fabricated_cards import CARDS, card
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -14,7 +14,7 @@ from echo_jax.memory_cards.all_cards_figures import (
     memory_functions_figure,
     spans_figure,
 )
-from echo_jax.report.styles import BLUE, svg
+from echo_jax.report.styles import BLUE, NARROW, WIDTH, svg
 
 FIGURES = [spans_figure, memory_functions_figure, cost_figure]
 
@@ -34,7 +34,8 @@ def texts(axes):
 
 def places(axes, marker):
     """x and y of the points of the stream task that have a mark."""
-    of_stream = [line for line in axes.lines if line.get_color() == BLUE and len(line.get_xdata())]
+    drawn = [line for line in axes.lines if line.get_visible() and len(line.get_xdata())]
+    of_stream = [line for line in drawn if line.get_color() == BLUE]
     marked = [line for line in of_stream if line.get_marker() == marker]
     return [(float(line.get_xdata()[0]), float(line.get_ydata()[0])) for line in marked]
 
@@ -67,14 +68,24 @@ def test_cells_are_rows_from_the_longest_stream_span_to_the_shortest(full):
     assert min(x for x, _ in points) > 500
 
 
-def test_twenty_lines_are_told_apart_by_style_and_by_number():
-    axes = memory_functions_figure(many(20)).axes[0]
-    assert texts(axes) == [str(i + 1) for i in range(20)]
-    drawn = [line for line in axes.lines if len(line.get_xdata()) > 2]
-    assert len({(line.get_color(), str(line._dash_pattern)) for line in drawn}) == 20
-    at = np.array([text.get_position() for text in axes.texts])
-    apart = np.linalg.norm(at[:, None] - at, axis=-1) + np.eye(20)
-    assert apart.min() > 0.03
+def test_the_bits_of_a_cell_are_a_row_of_fields_and_the_most_are_on_top(full):
+    axes = memory_functions_figure(full).axes[0]
+    known = {made["name"]: found for made in full if (found := made["rows"]["capacity"])}
+    most = sorted(known, key=lambda name: -known[name]["exact"]["median"])
+    names = [label.get_text().split(",")[0] for label in axes.get_yticklabels()]
+    assert names == most[::-1]
+    fields = axes.collections[0].get_array().reshape(len(known), -1)
+    assert list(fields[-1][:3]) == known[most[0]]["by_lag"]["median"][:3]
+
+
+@pytest.mark.parametrize("draw", FIGURES)
+def test_a_figure_for_a_phone_has_all_that_a_wide_one_has(full, draw):
+    wide, narrow = (svg(draw(full, width), "a") for width in (WIDTH, NARROW))
+    assert_readable(narrow)
+    assert float(re.search(r'viewBox="\S+ \S+ (\S+) ', narrow)[1]) < 280
+    told = [re.findall(r"\[\d+,\d+,(.*?)\]", drawing) for drawing in (wide, narrow)]
+    assert len(told[0]) > 5
+    assert told[0] == told[1]
 
 
 def test_names_in_the_figure_of_costs_do_not_cover_each_other():

@@ -174,6 +174,14 @@ def test_a_folder_of_bad_cards_or_of_none_is_refused_in_a_sentence(folder):
 
 
 @pytest.mark.timeout(60)
-def test_in_a_browser_nothing_is_wider_than_the_window_and_every_figure_is_seen(page, tmp_path):
-    for width, seen in browser.measured(html_page(page), tmp_path).items():
-        assert seen == browser.Seen(width, width, sections=12, figures=9, broken=0, font=18)
+def test_a_browser_shows_a_card_that_a_link_leads_to(page, tmp_path):
+    (tmp_path / "page.html").write_text(html_page(page))
+    with browser.tab(tmp_path) as tab:
+        for width in (390, 1280):
+            tab.open(tmp_path / "page.html", width)
+            assert tab.run(browser.AUDIT)["figures"] == 3
+            tab.run("location.hash = '#card-lru'")
+            assert tab.run("document.querySelectorAll('.folded[open] h2').length") == 1
+            found = tab.run(browser.AUDIT)
+            assert found["figures"] == 3 + 3  # one of its panels was not measured
+            assert found["faults"] == []

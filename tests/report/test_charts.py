@@ -1,3 +1,6 @@
+import html
+import itertools
+import json
 import math
 import re
 from xml.etree import ElementTree
@@ -6,6 +9,7 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
+from matplotlib.text import Text
 from wcag import contrast
 
 from echo_jax.report import charts, styles
@@ -30,7 +34,14 @@ def dots(name="one seed"):
         ("not once", NEVER),
         ("lost", UNKNOWN),
     ]
+    rows = [(name, {"": found}) for name, found in rows]
     return charts.dots_figure(rows, [10.0, None, None, None, 20.0], "sequences", percent=False)
+
+
+def pairs(name="one"):
+    found = {name: estimate(0.5, 0.4, 0.6), "other": estimate(0.9, 0.8, 1.0)}
+    rows = [("first", found), ("second", {name: NEVER, "other": found["other"]})]
+    return charts.dots_figure(rows, [0.1, None], "accuracy", percent=True)
 
 
 def lines(name="low"):
@@ -42,11 +53,6 @@ def lines(name="low"):
     return charts.lines_figure(series, "lag", "accuracy", 0.01, percent=True)
 
 
-def bars(name="1 back"):
-    series = {"trained": [0.9, 0.02, math.nan], "untrained": [0.1, 0.2, math.inf]}
-    return charts.bars_figure(["0 back", name, "2 back"], series, "input", "share", 0.1, True)
-
-
 def heat(name="gru"):
     values = np.array([[0.0, 0.25, math.nan], [0.5, 1.0, math.inf]])
     panels = {"lstm": values, name: values / 2}
@@ -55,7 +61,7 @@ def heat(name="gru"):
     )
 
 
-@pytest.mark.parametrize("draw", [dots, lines, bars, heat])
+@pytest.mark.parametrize("draw", [dots, pairs, lines, heat])
 def test_a_figure_is_one_svg_element_that_fits_into_a_page_and_its_words_are_text(draw):
     before = dict(matplotlib.rcParams)
     drawing = styles.svg(draw(ODD), "state")
@@ -75,10 +81,10 @@ def test_a_figure_is_one_svg_element_that_fits_into_a_page_and_its_words_are_tex
     assert used
     assert set(used) <= set(ids)
     assert all(name.startswith("state-") for name in ids)
+    assert "'DejaVu Sans', Arial, sans-serif" in root.get("style")
     texts = list(root.iter("{http://www.w3.org/2000/svg}text"))
     assert ODD in " ".join(text.text for text in texts)
     for text in texts:
-        assert "'DejaVu Sans', Arial, sans-serif" in text.get("style")
         assert float(re.search(r"font-size: ([\d.]+)px", text.get("style"))[1]) >= 9
 
 
@@ -108,19 +114,18 @@ def test_dots_are_rows_with_baselines_and_what_was_never_reached_is_hollow_beyon
 
 @pytest.mark.parametrize(("largest", "end"), [(0.07, 0.0728), (0.21, 1.04), (1.0, 1.04)])
 def test_the_axis_of_fractions_ends_at_100_percent_unless_all_are_small(largest, end):
-    rows = [("a", estimate(largest, None, None))]
+    rows = [("a", {"": estimate(largest, None, None)})]
     (axes,) = charts.dots_figure(rows, [0.01], "accuracy", percent=True).axes
     assert axes.get_xlim()[1] == pytest.approx(end)
     assert re.fullmatch(r"50(\.0)?%", axes.xaxis.get_major_formatter()(0.5))
 
 
 def test_a_figure_without_any_known_number_is_drawn():
-    unknown = [("a", UNKNOWN), ("b", NEVER)]
+    unknown = [("a", {"": UNKNOWN}), ("b", {"": NEVER})]
     series, nothing = {"a": [(1, UNKNOWN), (2, NEVER)]}, {"a": np.full((1, 2), math.nan)}
     for never, figure in (
         (True, charts.dots_figure(unknown, [None] * 2, "x", False)),
         (True, charts.lines_figure(series, "x", "y", None, False)),
-        (False, charts.bars_figure(["a"], {"b": [math.nan]}, "x", "y", None, False)),
         (False, charts.heat_figure(nothing, [1, 2], [1], "x", "y", "z", percent=False)),
     ):
         assert ("never" in styles.svg(figure, "a")) == never
@@ -133,11 +138,10 @@ def test_series_differ_in_colour_marker_dashes_and_hatching_and_stand_out_from_w
     assert min(map(contrast, colours)) >= 3  # they are not text
     series = {str(i): [(1, estimate(i, None, None))] for i in range(6)}
     (axes,) = charts.lines_figure(series, "x", "y", None, percent=False).axes
-    drawn = [line for line in axes.lines if len(line.get_xdata())]
+    drawn = [line for line in axes.lines if line.get_visible() and len(line.get_xdata())]
     assert [line.get_marker() for line in drawn] == list(markers)
     assert [line.get_color() for line in drawn] == list(colours)
-    (legend,) = lines().legends  # in the order in which they end
-    assert [text.get_text() for text in legend.get_texts()] == ["high", "low", "lost"]
+    assert words(lines().axes[0])[-3:] == ["high", "low", "chance"]  # in the order of their ends
 
 
 def test_a_line_has_a_gap_and_a_hollow_mark_where_nothing_was_reached():
@@ -147,7 +151,7 @@ def test_a_line_has_a_gap_and_a_hollow_mark_where_nothing_was_reached():
     }
     figure = charts.lines_figure(series, "units", "sequences", None, percent=False, log_x=True)
     (axes,) = figure.axes
-    assert words(axes) == ["never"]  # once for both
+    assert words(axes) == ["never", "b", "a"]  # never once for both
     hollow = [line for line in axes.lines if line.get_markerfacecolor() == "none"]
     assert [list(line.get_xdata()) for line in hollow] == [[10], [10]]
     (line,) = [x for x in axes.lines if x.get_color() == styles.BLUE and x not in hollow]
@@ -177,12 +181,53 @@ def test_one_x_alone_is_drawn_in_the_middle_and_without_a_warning(x, log_x):
     assert styles.svg(figure, "one")  # a warning would be an error
 
 
-def test_bars_are_as_high_as_their_numbers_and_what_is_not_finite_has_none():
-    (axes,) = bars().axes
-    heights = [[bar.get_height() for bar in container] for container in axes.containers]
-    np.testing.assert_array_equal(heights, [[0.9, 0.02, math.nan], [0.1, 0.2, math.nan]])
-    middles = [bar.get_x() + bar.get_width() / 2 for group in axes.containers for bar in group]
-    np.testing.assert_allclose(middles, [-0.2, 0.8, 1.8, 0.2, 1.2, 2.2], atol=1e-12)
+def test_a_pair_is_drawn_as_a_pair():
+    (axes,) = pairs().axes
+    between = [line for line in axes.lines if line.get_color() == styles.GREY]
+    assert [0.5, 0.9] in [list(line.get_xdata()) for line in between]
+    marks = [line for line in axes.lines if line.get_marker() in ("o", "s")]
+    places = [(line.get_xdata()[0], line.get_ydata()[0]) for line in marks]
+    assert places[:2] == [(0.5, 0), (0.9, 0)]
+    assert words(axes) == ["never"]
+
+
+@pytest.mark.parametrize("width", [styles.WIDTH, styles.NARROW])
+def test_the_names_of_lines_stand_apart_where_they_end(width):
+    series = {f"line {i}": [(1, estimate(1.0, None, None)), (2, estimate(i / 100, None, None))]
+              for i in range(6)}  # fmt: skip
+    figure = charts.lines_figure(series, "x", "y", 0.0, percent=False, width=width)
+    styles.svg(figure, "a")
+    (axes,) = figure.axes
+    boxes = [Text.get_window_extent(text) for text in axes.texts]  # without their arrows
+    assert words(axes) == [*(f"line {i}" for i in range(5, -1, -1)), "chance"]
+    assert all(a.y0 >= b.y1 - 1 for a, b in itertools.pairwise(boxes))
+    assert all(box.x0 > axes.bbox.x1 for box in boxes)
+    assert all(box.x1 <= figure.bbox.x1 for box in boxes)
+
+
+def told(figure):
+    marks = re.search('data-marks="(.*?)"', styles.svg(figure, "a"))
+    return [each[2] for each in json.loads(html.unescape(marks[1]))]
+
+
+def test_every_value_that_is_drawn_is_told():
+    assert told(pairs(ODD))[:2] == [
+        f"first, {ODD}: 50.00% (40.00 to 60.00)", "first, other: 90.00% (80.00 to 100)"
+    ]  # fmt: skip
+    assert told(lines())[:2] == [
+        "low, lag 1: 50.00% (40.00 to 60.00)",
+        "low, lag 2: 10.00% (0 to 20.00)",
+    ]
+    assert told(heat())[:2] == ["lstm, cell a, lag 1: 0%", "lstm, cell a, lag 2: 25.00%"]
+    assert told(dots())[-2:] == ["now and then: 130 (90 to never)", "not once: never"]
+
+
+def test_a_mark_is_where_its_value_is_drawn():
+    drawing = styles.svg(lines(), "a")
+    x, y, said = json.loads(html.unescape(re.search('data-marks="(.*?)"', drawing)[1]))[0]
+    drawn = re.findall(r'x="([\d.]+)" y="([\d.]+)"', drawing)
+    assert said.startswith("low, lag 1")
+    assert (x, y) in [(round(float(a)), round(float(b))) for a, b in drawn]
 
 
 def test_a_map_has_row_0_at_the_bottom_and_its_numbers_in_percent():

@@ -1,5 +1,7 @@
 """The same page by every renderer: golden files, hostile text, and what a browser does with it."""
 
+import html
+import json
 import math
 import re
 from pathlib import Path
@@ -53,7 +55,6 @@ NUMBERS = Section(
                 [Entry("a cell with a long name", "a"), Entry("10", 10), Entry("?", missing=True)],
                 [Entry("b", "b"), Entry("> 5"), Entry("1", 1)],
             ],
-            sortable=True,
             descending="span",
         )
     ],
@@ -63,12 +64,11 @@ PAGE = Page("What is <kept>?", ["First & last."], [STATE, NUMBERS], "Computed to
 
 
 def test_the_page_is_as_before_in_html_but_for_style_and_script_in_markdown_and_in_text():
-    html = html_page.html_page(PAGE)
-    assert CSS in html
-    assert (TEMPLATES / "page.js").read_text() in html
-    html = re.sub(r"(<style>|<script>)\n.*?(</)", r"\1\2", html, flags=re.S)
-    assert_golden(html, GOLDEN / "page.html")
-    assert "<script>" not in html_page.html_page(PAGE._replace(sections=[STATE]))
+    page = html_page.html_page(PAGE)
+    assert CSS in page
+    assert (TEMPLATES / "page.js").read_text() in page
+    page = re.sub(r"(<style>|<script>)\n.*?(</)", r"\1\2", page, flags=re.S)
+    assert_golden(page, GOLDEN / "page.html")
     summary = markdown_page.markdown_summary([STATE], "docs/README.md")
     assert_golden(markdown_page.markdown_page(PAGE) + summary, GOLDEN / "page.md")
     assert_golden("".join(map(text_tables.section_text, PAGE.sections)), GOLDEN / "page.txt")
@@ -76,7 +76,7 @@ def test_the_page_is_as_before_in_html_but_for_style_and_script_in_markdown_and_
 
 def hostile_page():
     """A page whose every text is HOSTILE."""
-    table = Table(HOSTILE, [HOSTILE, "b"], [[HOSTILE, Entry(HOSTILE, HOSTILE, HOSTILE)]], True)
+    table = Table(HOSTILE, [HOSTILE, "b"], [[HOSTILE, Entry(HOSTILE, HOSTILE, HOSTILE)]])
     figure = STATE.figure._replace(alt=HOSTILE, caption=HOSTILE)
     section = Section(
         "a", HOSTILE, [HOSTILE], figure, [table], {HOSTILE: HOSTILE}, [HOSTILE], HOSTILE
@@ -91,7 +91,7 @@ def test_whatever_stands_in_a_text_is_text_in_html():
     closed = re.sub(r"<meta [^>]*>", "", without_raw)
     root = ElementTree.fromstring(closed)  # every element is closed, every attribute quoted
     texts = [element.text for element in root.iter() if element.text and element.text.strip()]
-    assert texts.count(HOSTILE) == 15
+    assert texts.count(HOSTILE) == 17
     attributes = {value for element in root.iter() for value in element.attrib.values()}
     line = HOSTILE.replace("\n", " ")  # as XML reads an attribute
     assert {line, f"Table: {line}"} <= attributes
@@ -134,19 +134,30 @@ def wide_page():
     """Every kind of figure, long words, wide tables and long commands."""
     long = "a name that is much longer than a phone is wide, " * 3
     points = [(x, some(1 / x)) for x in range(1, 6)]
-    rows = [(long, some(0.9)), ("b", some(0.1)), ("c", Summary(math.inf, None))]
-    drawn = {
-        "dots": charts.dots_figure(rows, [0.1, 0.1, None], "x", True),
-        "lines": charts.lines_figure({"a": points, "b": points[::-1]}, "x", "y", 0.1, True),
-        "bars": charts.bars_figure(["1", "2"], {"a": [0.5, 0.1]}, "x", "y", None, True),
-        "map": charts.heat_figure({"a": np.eye(3)}, "123", "123", "x", "y", "z", percent=True),
-    }
+    rows = [(long, {"": some(0.9)}), ("b", {"": some(0.1)}), ("c", {"": Summary(math.inf, None)})]
+    series = {"a": points, "b": points[::-1]}
+
+    def drawn(width):
+        yield "dots", charts.dots_figure(rows, [0.1, 0.1, None], "x", True, width=width)
+        yield "lines", charts.lines_figure(series, "x", "y", 0.1, True, width=width)
+        of = {"percent": True, "width": width}
+        yield "map", charts.heat_figure({"a": np.eye(3)}, "123", "123", "x", "y", "z", **of)
+
+    wide, narrow = dict(drawn(styles.WIDTH)), dict(drawn(styles.NARROW))
     table = Table(long, ["lag", *map(str, range(30))], [[long, *["100.0%"] * 30]])
     sections = [
-        Section(name, f"{name}?", ["so" * 50], Figure(styles.svg(figure, name), "", long, long),
-                [table], command="python x " + "--much more " * 12)
-        for name, figure in drawn.items()
+        Section(
+            name, f"{name}?", ["so" * 50, "more"],
+            Figure(styles.svg(figure, name), "", long, long, styles.svg(narrow[name], name + "2")),
+            [table], command="python x " + "--much more " * 12,
+        )
+        for name, figure in wide.items()
     ]  # fmt: skip
+    folded = sections[0]._replace(
+        name="card", folded=True, figure=None,
+        panels=[Figure(styles.svg(dots(styles.NARROW), f"p{i}"), "", "Dots", "Up.") for i in "123"],
+    )  # fmt: skip
+    sections.append(folded)
     return html_page.html_page(PAGE._replace(sections=[*sections, NUMBERS]))
 
 
@@ -164,53 +175,122 @@ def test_ids_are_unique_and_every_link_finds_one_on_the_page(wide_page):
     assert set(re.findall(r'(\S+?)="?\w+://', wide_page)) == {"xmlns", "xmlns:xlink"}
 
 
-def test_words_stand_out_from_what_is_behind_them(wide_page):
-    colours = dict(re.findall(r"--(\w+): (#\w{6})", CSS))
-    for words in ("ink", "quiet", "link"):
-        for behind in ("#ffffff", colours["wash"]):
-            assert contrast(colours[words], behind) >= 4.5
-    used = set(re.findall(r"[^-]color: ([^;]*);", CSS)) - {"light"}
-    assert used == {"var(--ink)", "var(--quiet)", "var(--link)"}
-    assert set(re.findall(r"background: ([^;]*);", CSS)) == {"#ffffff", "var(--wash)"}
-    map_of = re.search(r'<g id="map-figure_1">.*?</svg>', wide_page, re.S)[0]
-    styles = re.findall(r'<text style="([^"]*)"', wide_page.replace(map_of, ""))
-    assert len(styles) > 20
-    for style in styles:
-        colour = re.search(r"fill: (#\w{6})", style)
-        assert contrast(colour[1] if colour else "#000000") >= 4.5
+def test_marks_of_figures_stand_out_by_day_and_by_night():
+    used = set(re.findall(r"[^-]color: ([^;]*);", CSS))
+    assert used == {f"var(--{name})" for name in ("ink", "quiet", "link", "paper")} | {"inherit"}
+    themes = re.findall(r":root \{(.*?)\}", CSS, re.S)[:2]
+    for theme in themes:
+        colours = dict(re.findall(r"--(\w+): (#\w{6});", theme))
+        for name in {each[6:-1] for each in styles.COLOURS.values()} - {"paper", "rule"}:
+            assert contrast(colours[name], colours["paper"]) >= 3, name
+    drawn = re.findall(r"#[0-9a-f]{6}", html_page._in_page(styles.svg(dots(), "a")))
+    assert not drawn
+
+
+def dots(width=styles.WIDTH):
+    rows = [("a", {"": some(0.9)}), ("b", {"": some(0.1)})]
+    return charts.dots_figure(rows, [0.1] * 2, "x", True, width=width)
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory):
+    with browser.tab(tmp_path_factory.mktemp("browser")) as tab:
+        yield tab
 
 
 @pytest.mark.timeout(60)
-def test_in_a_browser_nothing_is_wider_than_the_window_and_every_figure_is_seen(
-    wide_page, tmp_path
+@pytest.mark.parametrize("dark", [False, True])
+def test_in_a_browser_all_can_be_read_and_nothing_is_clipped_without_a_cue(
+    wide_page, tab, tmp_path, dark
 ):
-    for width, seen in browser.measured(wide_page, tmp_path).items():
-        assert seen == browser.Seen(width, width, sections=5, figures=4, broken=0, font=18)
+    (tmp_path / "page.html").write_text(wide_page)
+    for width in (390, 768, 1280):
+        tab.open(tmp_path / "page.html", width, dark)
+        folded = tab.run(browser.AUDIT)
+        assert folded["faults"] == []
+        assert (folded["sections"], folded["figures"]) == (5, 3)
+        tab.run(browser.OPEN_ALL)
+        found = tab.run(browser.AUDIT)
+        assert found["faults"] == []
+        assert found["figures"] == 6
+        assert found["texts"] > 1.5 * folded["texts"]
+        assert found["height"] > folded["height"]
+    paper = "rgb(21, 24, 27)" if dark else "rgb(255, 255, 255)"
+    assert tab.run("getComputedStyle(document.body).backgroundColor") == paper
 
 
-CLICKS = """
-<script>
-const found = [], table = document.querySelector(".sortable table");
-for (const name of ["span", "span", "bits", "cell"]) {
-  const heading = [...table.tHead.rows[0].cells].find(each => each.textContent === name);
-  heading.querySelector("button").click();
-  const rows = [...table.tBodies[0].rows].map(row => row.cells[0].textContent.slice(0, 3));
-  const sorted = [...table.querySelectorAll("[aria-sort]")].map(each => each.textContent);
-  found.push([name, heading.ariaSort, sorted, ...rows].join(" "));
-}
-document.body.dataset.found = found.join("; ");
-</script>
-"""
+SORTED = """(() => {
+  const found = [], table = document.querySelectorAll("table")[1];
+  for (const name of ["span", "span", "bits", "cell"]) {
+    const heading = [...table.tHead.rows[0].cells].find(each => each.textContent === name);
+    heading.querySelector("button").click();
+    const rows = [...table.tBodies[0].rows].map(row => row.cells[0].textContent.slice(0, 3));
+    const sorted = [...table.querySelectorAll("[aria-sort]")].map(each => each.textContent);
+    found.push([name, heading.ariaSort, sorted, ...rows].join(" "));
+  }
+  return found;
+})()"""
 
 
-@pytest.mark.timeout(60)
-def test_a_click_on_a_heading_sorts_and_what_has_no_key_stays_at_the_bottom(tmp_path):
-    content = html_page.html_page(PAGE).replace("</body>", f"{CLICKS}</body>")
-    (tmp_path / "page.html").write_text(content)
-    found = re.search('data-found="([^"]*)"', browser.opened(tmp_path / "page.html", tmp_path))[1]
-    assert found.split("; ") == [
-        "span ascending span lru a c b",
+def test_a_click_on_a_heading_sorts_and_what_has_no_key_stays_at_the_bottom(tab, tmp_path):
+    (tmp_path / "page.html").write_text(html_page.html_page(PAGE))
+    tab.open(tmp_path / "page.html")
+    assert tab.run(SORTED) == [
+        "span ascending span b lru a c",
         "span descending span a c lru b",
         "bits ascending bits b lru a c",
         "cell ascending cell a c b lru",
     ]
+
+
+def test_all_that_the_page_does_is_done_by_keys_alone(tab, tmp_path):
+    rows = [[f"row {i}", f"{i % 7}.5% (1 to {i})"] for i in range(20)]
+    figure = Figure(styles.svg(dots(), "dots"), "", "Dots", "Up.")
+    section = STATE._replace(figure=figure, tables=[Table("Many", ["name", "score"], rows)])
+    (tmp_path / "page.html").write_text(html_page.html_page(PAGE._replace(sections=[section])))
+    tab.open(tmp_path / "page.html")
+    active = "document.activeElement"
+
+    def tab_to(what):
+        for _ in range(20):
+            tab.press("Tab")
+            if tab.run(f"{active}.matches({what!r})"):
+                return
+        raise AssertionError(f"{what} is not reached by Tab")
+
+    shown = "document.getElementById('page-value')"
+    tab_to(".drawing")
+    assert tab.run(f"{shown}.textContent") == "a: 90.00% (45.00 to 95.00)"
+    tab.press("ArrowRight")
+    assert tab.run(f"{shown}.textContent") == "b: 10.00% (5.00 to 55.00)"
+    tab.press("Escape")
+    assert tab.run(f"{shown}.hidden")
+    tab_to("summary")
+    tab.press("Enter")
+    tab_to("input")
+    tab.type("2.5% row")
+    seen = "[...document.querySelectorAll('tbody tr')].filter(row => !row.hidden)"
+    assert tab.run(f"{seen}.map(row => row.cells[0].textContent)") == ["row 2", "row 9", "row 16"]
+    assert tab.run("document.querySelector('.filter span').textContent") == "3 of 20 rows"
+    tab_to("th:last-child button")
+    tab.press("Enter")
+    assert tab.run("document.querySelector('[aria-sort]').textContent") == "score"
+
+
+def test_the_value_under_the_pointer_is_said(tab, tmp_path):
+    figure = Figure(styles.svg(dots(), "dots"), "", "Dots", "Up.")
+    section = STATE._replace(figure=figure)
+    (tmp_path / "page.html").write_text(html_page.html_page(PAGE._replace(sections=[section])))
+    tab.open(tmp_path / "page.html")
+    x, y, words = json.loads(html.unescape(re.search('data-marks="(.*?)"', figure.svg)[1]))[0]
+    box, scale = (
+        tab.run(f"(() => {{ const svg = document.querySelector('figure svg'); return {what} }})()")
+        for what in (
+            "svg.getBoundingClientRect().toJSON()", "svg.clientWidth / svg.viewBox.baseVal.width"
+        )
+    )  # fmt: skip
+    shown = "document.getElementById('page-value')"
+    tab.point(box["left"] + scale * x, box["top"] + scale * y)
+    assert tab.run(f"{shown}.hidden || {shown}.textContent") == words
+    tab.point(1, 1)
+    assert tab.run(f"{shown}.hidden")

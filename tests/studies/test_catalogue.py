@@ -27,7 +27,7 @@ def test_names_columns_measures_pairs_and_labels_of_a_study_exist(grid):
     assert {measure for point in study.points for measure in point.measures} <= set(MEASURES)
     assert {name for pair in study.pairs for name in pair} <= names
     assert all(first != second for first, second in study.pairs)
-    chart, places = study.chart, study.chart.kind in ("curves", "bars", "dots")
+    chart, places = study.chart, study.chart.kind in ("curves", "strips", "dots")
     for label in filter(None, (*chart.series.split(","), chart.up, "" if places else chart.x)):
         assert all(label in point.labels for point in study.points)
 

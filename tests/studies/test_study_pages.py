@@ -19,8 +19,8 @@ from echo_jax.studies.grid_point import GridPoint
 from echo_jax.studies.scores import scores
 
 GOLDEN = Path(__file__).parent / "golden" / "sections.txt"
-KINDS = ("parts", "streams", "lags", "mistake", "explain")
-"""A study for every kind of chart: dots, lines, a map, curves and bars."""
+KINDS = ("parts", "streams", "lags", "mistake", "prefix")
+"""A study for every kind of chart: dots, lines, a map, strips and curves."""
 
 
 @functools.cache
@@ -50,13 +50,13 @@ def assert_complete(made, study, rows):
         [str(point.labels.get(label, "")) for label in labels] for point in study.points
     ]
     pairs = pair_lines(study, rows)
-    assert len(made.tables) == 1 + bool(pairs) + (study.chart.kind in ("curves", "bars"))
+    assert len(made.tables) == 1 + bool(pairs) + (study.chart.kind in ("curves", "strips"))
     if pairs:
         assert len(made.tables[1].rows) == pairs
     assert all(len(line) == len(each.headings) for each in made.tables for line in each.rows)
     assert re.match(r"<svg .*</svg>$", made.figure.svg, re.DOTALL)
     assert len(made.figure.alt) > 60
-    assert re.fullmatch(r"[A-Z][^_]*\w\.", made.figure.caption)
+    assert re.fullmatch(r"[A-Z0-9][^_]*[\w%)\]]\.", made.figure.caption)
     assert made.notes == list(study.notes)
     entries = [str(entry) for table in made.tables for line in table.rows for entry in line]
     everything = " ".join([*made.answer, made.figure.alt, *entries])

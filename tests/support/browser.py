@@ -1,73 +1,166 @@
-"""A page as headless Chromium shows it, on a screen and on a phone."""
+"""Pages in headless Chromium, by its DevTools protocol: windows, themes, keys and the pointer."""
 
-import html
-import re
+import asyncio
+import base64
+import contextlib
+import itertools
+import json
 import shutil
 import subprocess
-from typing import NamedTuple
+import time
+import urllib.request
 
 import pytest
+from tornado.websocket import websocket_connect
 
-WIDTHS = (1280, 390)
-
-MEASURE = """
-<script>
-addEventListener("load", () => {
-  const found = [...document.querySelectorAll("iframe")].map(frame => {
-    const page = frame.contentDocument, root = page.documentElement;
-    const boxes = [...page.querySelectorAll("figure svg")].map(svg => svg.getBoundingClientRect());
-    return [
-      frame.clientWidth, root.clientWidth, root.scrollWidth,
-      page.querySelectorAll("main section h2").length,
-      boxes.filter(box => box.width > 300 && box.height > 100).length,
-      [...page.images].filter(image => !image.naturalWidth).length,
-      parseFloat(getComputedStyle(page.body).fontSize),
-    ].join(" ");
-  });
-  document.body.dataset.found = found.join("; ");
-});
-</script>
-"""
+OPTIONS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --hide-scrollbars "
+    "--disable-background-networking --disable-component-update --disable-sync "
+    "--disable-dev-shm-usage --remote-debugging-port=0"
+)
+KEYS = {"Tab": 9, "Enter": 13, "Escape": 27, "ArrowRight": 39, "ArrowLeft": 37}
 
 
-class Seen(NamedTuple):
-    """What is measured in a frame: widths in pixels, and how much of what there is."""
+AUDIT = """(() => {
+  const root = document.documentElement, faults = [];
+  if (root.scrollWidth > innerWidth) faults.push(`${root.scrollWidth} wide in ${innerWidth}`);
+  const light = colour => colour.map(c => c / 255)
+    .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0.05);
+  const behind = element => {
+    const [r, g, b, alpha = 1] = getComputedStyle(element).backgroundColor.match(/[\\d.]+/g);
+    return +alpha ? [r, g, b].map(Number) : behind(element.parentElement);
+  };
+  const onMap = ["rgb(254, 254, 254)", "rgb(1, 1, 1)"];  // tested where maps are drawn
+  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  let texts = 0;
+  while (walk.nextNode()) {
+    const parent = walk.currentNode.parentElement;
+    if (!walk.currentNode.data.trim() || !parent.checkVisibility()) continue;
+    const style = getComputedStyle(parent);
+    const colour = parent.closest("svg") ? style.fill : style.color;
+    if (parent.closest("script, style") || onMap.includes(colour)) continue;
+    const pair = [colour.match(/[\\d.]+/g).slice(0, 3).map(Number), behind(parent)].map(light);
+    const ratio = Math.max(...pair) / Math.min(...pair);
+    if (ratio < 4.5) faults.push(`${walk.currentNode.data.trim()}: contrast ${ratio}`);
+    const size = parseFloat(style.fontSize) * (parent.closest("svg")?.getScreenCTM().a ?? 1);
+    if (size < 11.5) faults.push(`${walk.currentNode.data.trim()}: ${size} pixels`);
+    texts += 1;
+  }
+  for (const each of document.querySelectorAll("body *")) {
+    if (each.scrollWidth > each.clientWidth + 1 && getComputedStyle(each).overflowX !== "visible"
+        && !each.matches(".unseen, svg, svg *") && !each.matches(".scroll[tabindex='0']")) {
+      faults.push(`${each.tagName} ${each.className} is clipped`);
+    }
+  }
+  const drawn = [...document.querySelectorAll("figure svg")]
+    .filter(each => each.checkVisibility()).map(each => each.getBoundingClientRect());
+  return {
+    faults, texts, sections: document.querySelectorAll("main h2").length,
+    figures: drawn.filter(box => box.width > 300 && box.height > 100).length,
+    height: root.scrollHeight,
+  };
+})()"""
+"""What is wrong with a page as it is shown: contrast of words, sizes in pixels, what is clipped
+without a cue; and how much there is."""
 
-    width: int
-    scroll_width: int
-    sections: int
-    figures: int
-    broken: int
-    font: float
+OPEN_ALL = "document.querySelectorAll('details').forEach(each => { each.open = true; })"
 
 
-def measured(content, folder):
-    """What the browser sees of a page at each of WIDTHS; skips the test where there is no browser.
+class Tab:
+    """The tab of a browser; every method waits until the browser has answered."""
 
-    A window of Chromium itself is never narrower than 500 pixels, so the page is put into frames.
-    """
-    frames = [
-        f'<iframe style="border: 0; width: {width}px; height: 900px" '
-        f'srcdoc="{html.escape(content)}"></iframe>'
-        for width in WIDTHS
-    ]
-    (folder / "page.html").write_text(f"<!DOCTYPE html><body>{''.join(frames)}{MEASURE}")
-    found = re.search('data-found="([^"]*)"', opened(folder / "page.html", folder))[1]
-    numbers = [list(map(float, frame.split())) for frame in found.split("; ")]
-    return {width: Seen(*each[1:]) for width, each in zip(WIDTHS, numbers, strict=True)}
+    def __init__(self, connection, loop):
+        self.connection, self.loop, self.numbers = connection, loop, itertools.count()
+
+    def ask(self, method, **params):
+        return self.loop.run_until_complete(self._ask(method, params))
+
+    async def _ask(self, method, params):
+        number = next(self.numbers)
+        await self.connection.write_message(
+            json.dumps({"id": number, "method": method, "params": params})
+        )
+        while True:
+            said = json.loads(await asyncio.wait_for(self.connection.read_message(), 60))
+            if said.get("id") == number:
+                assert "error" not in said, said
+                return said["result"]
+
+    def open(self, path, width=1280, dark=False):
+        """Open a file in a window of some width, by day or by night."""
+        self.ask(
+            "Emulation.setDeviceMetricsOverride",
+            width=width, height=900, deviceScaleFactor=1, mobile=False,
+        )  # fmt: skip
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.ask("Emulation.setEmulatedMedia", media="screen", features=[scheme])
+        self.ask("Page.navigate", url=path.as_uri())
+        while self.run("document.readyState") != "complete":
+            time.sleep(0.02)
+
+    def run(self, script):
+        """The value of a JavaScript expression."""
+        answer = self.ask("Runtime.evaluate", expression=script, returnByValue=True)
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    def press(self, *keys):
+        for key in keys:
+            for kind in ("rawKeyDown", "keyUp"):
+                code = KEYS[key]
+                fields = {"text": "\r"} if key == "Enter" and kind == "rawKeyDown" else {}
+                self.ask(
+                    "Input.dispatchKeyEvent",
+                    type="keyDown" if fields else kind, key=key, code=key,
+                    windowsVirtualKeyCode=code, **fields,
+                )  # fmt: skip
+
+    def type(self, text):
+        self.ask("Input.insertText", text=text)
+
+    def point(self, x, y):
+        """Move the pointer to a place of the window."""
+        self.ask("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+
+    def picture(self, path, height=None):
+        """A PNG file of the whole page, or of its first pixels."""
+        size = self.ask("Page.getLayoutMetrics")["cssContentSize"]
+        clip = {"x": 0, "y": 0, "scale": 1, "width": size["width"]}
+        clip["height"] = min(size["height"], height or size["height"])
+        shot = self.ask("Page.captureScreenshot", clip=clip, captureBeyondViewport=True)
+        path.write_bytes(base64.b64decode(shot["data"]))
 
 
-def opened(path, profile):
-    """The page as the browser has it once its scripts have run."""
+@contextlib.contextmanager
+def tab(folder):
+    """A tab of a new browser, whose profile is in `folder`; skips the test where there is none."""
     names = ("chromium", "chromium-browser", "google-chrome")
     browser = next(filter(None, map(shutil.which, names)), None)
     if browser is None:
         pytest.skip("no Chromium or Chrome to open the page with")
-    options = (
-        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --hide-scrollbars "
-        "--disable-background-networking --disable-component-update --disable-sync "
-        "--disable-dev-shm-usage --dump-dom"
-    )
-    command = [browser, *options.split(), f"--user-data-dir={profile / 'profile'}", path.as_uri()]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=50)
-    return done.stdout
+    profile = folder / "profile"
+    command = [browser, *OPTIONS.split(), f"--user-data-dir={profile}", "about:blank"]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    loop = asyncio.new_event_loop()
+    try:
+        port, tabs = profile / "DevToolsActivePort", []
+        while not tabs:
+            time.sleep(0.05)
+            assert process.poll() is None
+            if port.is_file() and port.read_text().count("\n"):
+                url = f"http://127.0.0.1:{port.read_text().split()[0]}/json/list"
+                with urllib.request.urlopen(url) as answer:
+                    tabs = [each for each in json.load(answer) if each["type"] == "page"]
+        address = tabs[0]["webSocketDebuggerUrl"]
+        connection = loop.run_until_complete(_connected(address))
+        yield Tab(connection, loop)
+        connection.close()
+    finally:
+        process.kill()
+        process.wait()
+        loop.close()
+
+
+async def _connected(address):
+    return await websocket_connect(address, max_message_size=2**28)
