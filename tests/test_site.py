@@ -54,9 +54,12 @@ def test_the_reference_has_the_docstrings_and_their_columns(site):
     assert re.search(r"batch 0   0  7  1  =(?:&gt;|>)  7        row 0, ends at t = 3", text)
 
 
-@pytest.mark.parametrize("page", ["index", "the-mistake", "memory-card", "reference/core"])
-def test_a_page_is_as_wide_as_the_screen(site, page, tmp_path):
-    path = site / f"{page}.html"
-    content = path.read_text().replace("<head>", f'<head><base href="{path.as_uri()}">', 1)
-    for width, seen in browser.measured(content, tmp_path).items():
-        assert (seen.width, seen.scroll_width, seen.broken) == (width, width, 0)
+def test_pages_are_as_wide_as_the_screen_and_as_light_as_the_reader_wants(site, tmp_path):
+    with browser.tab(tmp_path) as tab:
+        for page in ("index", "the-mistake", "memory-card", "reference/core"):
+            for width, dark in ((390, False), (768, True), (1280, False)):
+                tab.open(site / f"{page}.html", width, dark)
+                assert tab.run("document.documentElement.scrollWidth") == width, page
+                assert tab.run("[...document.images].every(image => image.naturalWidth)"), page
+                scheme = tab.run("document.body.dataset.mdColorScheme")
+                assert scheme == ("slate" if dark else "default"), page
