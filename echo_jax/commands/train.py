@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from echo_jax import atomic_files, machine
 from echo_jax.cluster import check_spec
 from echo_jax.commands import command_line
-from echo_jax.commands.show import show_curve
 from echo_jax.config import PARTS, Part, RunConfig, changed, check_values
 from echo_jax.exceptions import ConfigError, SchedulerLostError, StorageError
 from echo_jax.host import compilation_cache
@@ -177,6 +176,8 @@ def run(command: TrainCommand, folder: Path, inputs: Inputs, interrupts: Interru
         raise SchedulerLostError(f"{error}; to go on: {resume}") from error
     except StorageError as error:
         raise StorageError(f"{error}; then {resume} goes on from the last checkpoint") from error
+    from echo_jax.commands.show import show_curve
+
     with command_line.drawing_last(f"{command_line.program('show')} --curve {quoted}"):
         show_curve(folder, command.open)
 
