@@ -340,6 +340,32 @@ def changed(config: RunConfig, **fields: Any) -> RunConfig:
     return dataclasses.replace(config, **whole)
 
 
+def flags_of(fields: Mapping[str, Any]) -> list[str]:
+    """The flags, and their values, that set some fields: {"lag": 3, "stateful": False}."""
+    words: list[str] = []
+    for name, value in fields.items():
+        flag = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            words += [f"--{flag}", str(value)]
+    return words
+
+
+def flat(config: RunConfig) -> dict[str, Any]:
+    """Every field of a configuration by its name, without sections."""
+    return {
+        name: getattr(getattr(config, section) if section else config, name)
+        for name, section in SECTION.items()
+    }
+
+
+def as_flags(config: RunConfig) -> list[str]:
+    """The flags, and their values, that make a configuration of the default, part 4."""
+    default, read = flat(PARTS["context"]), {"vocab_size"} if config.data.csv else set()
+    return flags_of({k: v for k, v in flat(config).items() if v != default[k] and k not in read})
+
+
 def to_dict(config: RunConfig) -> dict[str, Any]:
     """The configuration as nested plain values, ready for JSON."""
     return dataclasses.asdict(config)

@@ -13,6 +13,10 @@ class SchedulerLostError(StorageError):
     """The scheduler of a cluster is gone; what was finished is kept."""
 
 
+class DivergedError(ConfigError):
+    """The loss of every seed of a run became non-finite."""
+
+
 class TooLongError(ConfigError):
     """A compilation that passed its time limit; it goes on in a thread until the process ends."""
 

@@ -18,7 +18,7 @@ from typing import IO, Any, NoReturn
 import tyro
 
 from echo_jax.commands import flags
-from echo_jax.config import PARTS
+from echo_jax.config import PARTS, flags_of
 from echo_jax.exceptions import ConfigError, SchedulerLostError, printable
 from echo_jax.host.interrupts import Interrupts, StoppedError
 
@@ -181,6 +181,19 @@ def refusals(typed: Mapping[str, str] | None = None) -> Iterator[None]:
 def this_command(name: str) -> str:
     """The command line of this process, to be pasted into a shell."""
     return f"{program(name)} {quoted(*sys.argv[1:])}"
+
+
+def again_with(name: str, changes: Mapping[str, Any], *dropped: str) -> str:
+    """The command line of this process with other values of some fields, without some flags."""
+    left_out = {*dropped, *flags_of(dict.fromkeys(changes, True))}
+    words, leave_out = [], False
+    for word in sys.argv[1:]:
+        if word.startswith("--"):
+            flag = re.sub("^--no-", "--", _canonical(word).partition("=")[0])
+            leave_out = flag in left_out
+        if not leave_out:  # neither a flag nor its value
+            words.append(word)
+    return f"{program(name)} {quoted(*words, *flags_of(changes))}"
 
 
 @contextlib.contextmanager

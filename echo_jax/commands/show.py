@@ -9,8 +9,9 @@ import dataclasses
 import os
 import shutil
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from echo_jax import machine
 from echo_jax.commands import command_line
@@ -72,14 +73,22 @@ def main() -> None:
         print(explanation.explain(inputs.config), flush=True)
 
 
-def show_curve(folder: Path, open_it: bool = False) -> None:
-    """Print the curve of a run and make its figure; open that if asked for and possible."""
+def show_curve(
+    folder: Path,
+    open_it: bool = False,
+    command: Callable[[Mapping[str, Any]], str] | None = None,
+) -> None:
+    """Print the curve of a run and what to run next, and make its figure.
+
+    The figure is opened if that is asked for and possible. `command` is that of `after_run`.
+    """
     from echo_jax.report import sparkline
-    from echo_jax.runs import curve_figure
+    from echo_jax.runs import advice, curve_figure
 
     curves, columns = curve_figure.read(folder), shutil.get_terminal_size().columns
     print(sparkline.curve_line(curves.accuracy, columns, sparkline.characters(sys.stdout)))
-    sys.stdout.flush()
+    for line in advice.after_run(curves.config, curves.result, command).split("\n"):
+        print(printable(line), flush=True)
     path = curve_figure.draw(folder, curves)
     print(f"Figure: {printable(str(path))}", flush=True)
     if open_it and not opened(path):

@@ -8,17 +8,18 @@ echo-jax train --resume runs/part4               # go on where a run was stopped
 import contextlib
 import dataclasses
 import functools
+import shlex
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from echo_jax import atomic_files, machine
 from echo_jax.cluster import check_spec
 from echo_jax.commands import command_line
-from echo_jax.config import PARTS, Part, RunConfig, changed, check_values
-from echo_jax.exceptions import ConfigError, SchedulerLostError, StorageError
+from echo_jax.config import PARTS, Part, RunConfig, as_flags, changed, check_values
+from echo_jax.exceptions import ConfigError, DivergedError, SchedulerLostError, StorageError
 from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts, StoppedError
 from echo_jax.host.process_start import STARTED
@@ -154,12 +155,13 @@ def begin(command: TrainCommand, folder: Path | None, inputs: Inputs) -> "Job":
 def run(command: TrainCommand, folder: Path, inputs: Inputs, interrupts: Interrupts) -> None:
     """Train and draw a run; a stop says how to go on."""
     from echo_jax.runs import seed_blocks
+    from echo_jax.runs.advice import smaller_step
     from echo_jax.runs.train_run import train_run
 
     begun = begin(command, folder, inputs)
     watch = Stopwatch()
     watch.seconds["import"] = time.perf_counter() - STARTED
-    quoted = command_line.quoted(folder)
+    again, quoted = again_with(command, inputs.config), command_line.quoted(folder)
     resume = f"{command_line.program('train')} --resume {quoted}"
     resume += f" --cluster {command_line.quoted(command.cluster)}" if command.cluster else ""
     by_blocks = begun.saved is None and (folder / seed_blocks.FOLDER).exists()
@@ -174,12 +176,23 @@ def run(command: TrainCommand, folder: Path, inputs: Inputs, interrupts: Interru
         raise
     except SchedulerLostError as error:
         raise SchedulerLostError(f"{error}; to go on: {resume}") from error
+    except DivergedError as error:
+        smaller = again(smaller_step(inputs.config))
+        raise DivergedError(f"{error}; to try again: {smaller}") from error
     except StorageError as error:
         raise StorageError(f"{error}; then {resume} goes on from the last checkpoint") from error
     from echo_jax.commands.show import show_curve
 
     with command_line.drawing_last(f"{command_line.program('show')} --curve {quoted}"):
-        show_curve(folder, command.open)
+        show_curve(folder, command.open, again)
+
+
+def again_with(command: TrainCommand, config: RunConfig) -> Callable[[Mapping[str, Any]], str]:
+    """The command line of a new run with other values of some fields."""
+    if command.resume is None:
+        return lambda changes: command_line.again_with("train", changes, "--out")
+    program = command_line.program("train")
+    return lambda changes: f"{program} {shlex.join(as_flags(changed(config, **changes)))}"
 
 
 def run_blocks(spec: str | None, begun: "Job", interrupts: Interrupts, watch: Stopwatch) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from echo_jax import atomic_files
 from echo_jax.config import LARGEST
-from echo_jax.exceptions import ConfigError
+from echo_jax.exceptions import DivergedError
 from echo_jax.runs import checkpoint, result, run_folder
 from echo_jax.runs.checkpoint import Saved
 from echo_jax.runs.job import Job
@@ -52,7 +52,7 @@ class CheckpointWriter:
             self._saved, self._clock = self._log.sequences, time.perf_counter()
 
     def refuse_divergence(self, final: np.ndarray | None = None) -> None:
-        """Raise ConfigError where every seed has had a non-finite loss, also in its evaluation."""
+        """Raise DivergedError where every seed has had a non-finite loss, in its evaluation too."""
         bad = self._log.bad if final is None else self._log.bad | ~np.isfinite(final)
         if not bad.all():
             return
@@ -66,7 +66,7 @@ class CheckpointWriter:
             atomic_files.write_bytes(folder / run_folder.METRICS, self._log.text())
             kept = f"the checkpoint of sequence {self._saved}" if self._saved else "metrics.csv"
             keeps = f"; {folder} keeps {kept}"
-        raise ConfigError(
+        raise DivergedError(
             f"the loss of {place} is non-finite with seed {seed}: use a learning rate below "
             f"{config.training.learning_rate:g}{keeps}"
         )

@@ -38,7 +38,7 @@ def train_run(
 ) -> Finished:
     """Compile, train, evaluate and report a run, and fill its folder, but for the figure.
 
-    StoppedError where a signal ended it, and the checkpoint holds what was trained; ConfigError
+    StoppedError where a signal ended it, and the checkpoint holds what was trained; DivergedError
     where the loss of every seed became non-finite.
     """
     say(run_report.describe(job.config))

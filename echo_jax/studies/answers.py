@@ -1,51 +1,38 @@
-"""The answer to each study in three sentences, every number read from its rows.
+"""The answer to each study in a few sentences, every number read from its rows.
 
-Words that depend on the numbers are chosen by them. Everything else follows from the task itself.
+Words that depend on the numbers are chosen by them, those that claim a difference or an equality by
+a test of it. The last sentence says whether the answer is a finding, and by which test. Everything
+else follows from the task itself.
 """
 
 import math
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from echo_jax import statistics
 from echo_jax.core.target_place import knowable_share
 from echo_jax.report.number_formats import decimals, number, percent
-from echo_jax.studies.catalogue import LONGER, MAX_UPDATES, TUTORIAL_SEQUENCES
+from echo_jax.studies import findings
+from echo_jax.studies.catalogue import LONGER, MAX_UPDATES, STUDIES, TUTORIAL_SEQUENCES
+from echo_jax.studies.findings import (
+    LEARNED,
+    MARGIN,
+    at_chance,
+    compared_in,
+    difference,
+    differences,
+    equal,
+    learned,
+)
 from echo_jax.studies.grid_point import Label
-from echo_jax.studies.result_rows import ResultRow
-from echo_jax.studies.scores import median, places, scores
-
-LEARNED = 0.99  # the accuracy from which on a network counts as having learned
-
-MARGIN = 0.002
-"""The equivalence margin for accuracies and chance, fixed before anything was run; where chance is
-below 1%, a fifth of chance."""
-
-
-class Rows(list[ResultRow]):
-    """The rows of a study, found by their labels."""
-
-    def __call__(self, **labels: Label) -> ResultRow:
-        """The first row with these labels; KeyError where it was not run."""
-        for row in self.all(**labels):
-            return row
-        raise KeyError(f"no row has the labels {labels}")
-
-    def each(self, label: str, *values: Label, **labels: Label) -> list[ResultRow]:
-        """A row for each value of one label; KeyError where one was not run."""
-        return [self(**labels, **{label: value}) for value in values]
-
-    def all(self, **labels: Label) -> list[ResultRow]:
-        """All rows with these labels."""
-        named = {name.replace("_", " "): value for name, value in labels.items()}
-        return [row for row in self if named.items() <= row.labels.items()]
+from echo_jax.studies.result_rows import ResultRow, Rows
+from echo_jax.studies.scores import median, places, scores, summary
 
 
 def of(name: str, rows: Sequence[ResultRow]) -> list[str]:
     """The sentences of a study; the general ones where it has none or lacks a row that they use."""
     try:
-        return ANSWERS[name](Rows(rows))
+        found = Rows(rows)
+        return [*ANSWERS[name](found), findings.VERDICTS[name](found)]
     except KeyError:
         return general(rows)
 
@@ -57,13 +44,13 @@ def general(rows: Sequence[ResultRow]) -> list[str]:
         f"Best: {ranked[-1].point}, with {accuracy(ranked[-1])}.",
         f"Worst: {ranked[0].point}, with {accuracy(ranked[0])}.",
         f"{sum(map(learned, rows))} of {len(rows)} reach a median accuracy of 99%.",
+        "Not a finding: the best and the worst were picked after they were seen.",
     ]
 
 
 def accuracy(row: ResultRow) -> str:
-    """The median accuracy, with a remark where it is equivalent to chance."""
-    value, chance = median(row, "accuracy"), row.baselines.accuracy
-    return percent(value) + " (chance)" * (abs(value - chance) <= min(MARGIN, chance / 5))
+    """The median accuracy, with a remark where the mean is equivalent to chance."""
+    return percent(median(row, "accuracy")) + " (chance)" * at_chance(row)
 
 
 def when(row: ResultRow) -> str:
@@ -82,18 +69,6 @@ def bits(row: ResultRow) -> str:
     """The recalled bits, of the bits of a value."""
     known = decimals(median(row, "recalled_bits"))
     return f"{known} of {math.log2(row.config.task.vocab_size):.2f} bits"
-
-
-def higher(first: ResultRow, second: ResultRow) -> int:
-    """1 where the interval of the median difference in accuracy is above 0, -1 below, else 0."""
-    differences = np.subtract(scores(second, "accuracy"), scores(first, "accuracy"))
-    interval = statistics.summary_of(differences).interval
-    return (interval.low > 0) - (interval.high < 0) if interval else 0
-
-
-def learned(row: ResultRow) -> bool:
-    """True for a median accuracy of at least 99%."""
-    return median(row, "accuracy") >= LEARNED
 
 
 def listed(values: Sequence[Label]) -> str:
@@ -118,14 +93,15 @@ def absent(row: ResultRow, steps: int) -> bool:
 
 def _parts(rows: Rows) -> list[str]:
     two, three, four = rows
-    blind = four.baselines.order_blind_accuracy
+    blind, interval = four.baselines.order_blind_accuracy, summary(four, "accuracy").interval
+    above = int(interval.low > blind) - int(interval.high < blind) if interval else 0
+    said = {1: "exceeds", 0: "is not told apart from", -1: "stays below"}[above]
     return [
         f"Part 2 (the current value) ends at {accuracy(two)}, part 3 (lag 1, one step at a time) "
         f"at {accuracy(three)}, and part 4 (lag 1, windows of 5) at {accuracy(four)}.",
         f"Part 2 {when(two)}, part 3 {when(three)} and part 4 {when(four)}.",
-        f"Part 4 {'exceeds' if median(four, 'accuracy') > blind else 'does not exceed'} the "
-        f"order-blind baseline of {percent(blind)}, the best score possible from the set of "
-        "values in the window, ignoring their order.",
+        f"Part 4 {said} the order-blind baseline of {percent(blind)}, the best score possible from "
+        "the set of values in the window, ignoring their order.",
     ]
 
 
@@ -171,14 +147,17 @@ def _state(rows: Rows) -> list[str]:
     zero, carried = rows.each("state", "zero", "carried", window=5, lag=1, batch=5)
     narrow = rows.each("state", "zero", "carried", window=2, lag=1, batch=5)
     one, five = rows.each("batch", 1, 5, window=2, lag=2, state="carried")
-    effect = {1: "helps", 0: "makes no difference that these seeds show", -1: "harms"}
+    unknown = "makes no difference that these seeds show"
+    effect = {1: "helps", 0: unknown, -1: "harms"}
+    table = compared_in(STUDIES["state"], rows)
+    found, narrow_found = difference(table, carried), difference(table, narrow[1])
     harm, narrow_harm = (
         median(a, "accuracy") - median(b, "accuracy") for a, b in ((zero, carried), narrow)
     )
-    more = narrow_harm > max(harm, 0) and higher(*narrow) < 0
+    more = narrow_harm > max(harm, 0) and narrow_found.sign < 0
     noise = "It is noise to row r, which starts" if absent(carried, 1) else "Row r starts"
     return [
-        f"On part 4 the carried state {effect[higher(zero, carried)]}: with it a network "
+        f"On part 4 the carried state {effect[found.sign]}: with it a network "
         f"{when(carried)} and ends at {accuracy(carried)}; without it a network {when(zero)} and "
         f"ends at {accuracy(zero)}.",
         f"{noise} from the state of row r - 5: a probe finds the value 5 steps back in "
@@ -278,7 +257,10 @@ def _mlp(rows: Rows) -> list[str]:
     lstm, perceptron = (
         rows.each("lag", 1, 4, 5, sees="windows of 5", network=name) for name in ("LSTM", "MLP")
     )
-    same = [learned(row) for row in lstm] == [learned(row) for row in perceptron]
+    same = all(map(equal, lstm, perceptron))
+    pairs = zip(lstm, perceptron, strict=True)
+    differ = not same and any(each.sign for each in differences(*pairs))
+    does = ", nothing" if same else " they differ" if differ else " these seeds do not settle it"
     said = (
         f"{accuracy(a)} and {accuracy(b)} at lag {a.labels['lag']}"
         for a, b in zip(lstm, perceptron, strict=True)
@@ -289,7 +271,7 @@ def _mlp(rows: Rows) -> list[str]:
     )
     supplied = learned(line[0]) and not learned(line[1]) and _remembered(stream) != "nothing"
     return [
-        f"On windows of 5{', nothing' if same else ' they differ'}: the LSTM and an MLP with about "
+        f"On windows of 5{does}: the LSTM and an MLP with about "
         f"as many parameters reach {', '.join(said)}, which is outside the window.",
         f"One value at a time, the LSTM remembers {_remembered(stream)}: {accuracy(stream[0])} at "
         f"lag 1 and {accuracy(stream[1])} at lag 5. The MLP sees only the current value: "
@@ -431,11 +413,25 @@ def _future(rows: Rows) -> list[str]:
     ]
 
 
+def _advice(rows: Rows) -> list[str]:
+    table = compared_in(STUDIES["advice"], rows)
+    raised = sum(difference(table, each.second).sign > 0 for each in table)
+    said = []
+    for run in dict.fromkeys(row.labels["run"] for row in rows):
+        before, *after = rows.all(run=run)
+        changes = (f"{accuracy(row)} with {row.labels['change']}" for row in after)
+        said.append(f"{run} from {accuracy(before)} to {' and to '.join(changes)}")
+    return [
+        f"{raised} of {len(table)} changes raise the accuracy of a run that missed its goal.",
+        f"They take {'; '.join(said)}.",
+    ]
+
+
 ANSWERS: dict[str, Callable[[Rows], list[str]]] = {
     each.__name__.removeprefix("_"): each
     for each in (
         _parts, _mistake, _state, _masking, _prefix, _lags, _streams, _mlp, _vocabulary, _length,
-        _size, _framing, _explain, _future,
+        _size, _framing, _explain, _future, _advice,
     )
 }  # fmt: skip
 """The sentences of each study, by its name."""

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from echo_jax.report.number_formats import decimals, number, percent
-from echo_jax.studies.answers import LEARNED, Rows, higher, listed
-from echo_jax.studies.catalogue import Chart
-from echo_jax.studies.result_rows import ResultRow
+from echo_jax.studies.answers import listed
+from echo_jax.studies.catalogue import STUDIES, Chart
+from echo_jax.studies.findings import LEARNED, compared_in, difference
+from echo_jax.studies.result_rows import ResultRow, Rows
 from echo_jax.studies.scores import median, places
 from echo_jax.studies.study_figures import (
     all_shares,
@@ -125,7 +126,8 @@ def _mistake(rows: Rows) -> str:
 
 
 def _state(rows: Rows) -> str:
-    signs = [higher(zero, carried) for zero, carried in zip(rows[::2], rows[1::2], strict=True)]
+    table = compared_in(STUDIES["state"], rows)
+    signs = [difference(table, row).sign for row in rows.all(state="carried")]
     return (
         f"With the state carried the accuracy is lower in {signs.count(-1)} of {len(signs)} "
         f"settings, higher in {signs.count(1)}, and the same as far as these seeds show in "
@@ -188,8 +190,33 @@ def _future(rows: Rows) -> str:
     )
 
 
+def _advice(rows: Rows) -> str:
+    gains = [_gain(row, rows) for row in rows.all(change="none")]
+    return (
+        "The better change of a run that missed raises its accuracy by "
+        f"{min(gains):.0f} to {max(gains):.0f} points."
+    )
+
+
+def _gain(before: ResultRow, rows: Rows) -> float:
+    """The points of accuracy that the best change of a run adds."""
+    after = max(median(row, "accuracy") for row in rows.all(run=before.labels["run"]))
+    return 100 * (after - median(before, "accuracy"))
+
+
 FINDINGS: dict[str, Callable[[Rows], str]] = {
     each.__name__.removeprefix("_"): each
-    for each in (_parts, _mistake, _state, _prefix, _lags, _streams, _vocabulary, _explain, _future)
+    for each in (
+        _parts,
+        _mistake,
+        _state,
+        _prefix,
+        _lags,
+        _streams,
+        _vocabulary,
+        _explain,
+        _future,
+        _advice,
+    )
 }
 """What the figures of some studies show, by the name of the study."""

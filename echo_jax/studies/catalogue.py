@@ -23,6 +23,7 @@ TUTORIAL_SEQUENCES = {2: 500, 4: 2000}
 LONGER = 5  # times as many sequences as in the tutorial
 MAX_UPDATES = 8000  # of a grid point of `lags` and `length`: as many as part 4 of the tutorial has
 VOCABULARY_SEQUENCES = 4000  # of a grid point of `vocabulary`; each is one update of 20 rows
+ADVISED_SEEDS = 10  # of `advice`: the least p of its 7 comparisons, 0.002, is then a finding
 TIMED_SEQUENCES = 800  # where only the time is measured: two chunks, the second is timed
 
 
@@ -228,6 +229,31 @@ def _size() -> Iterable[GridPoint]:
             base = {2: CURRENT, 4: CONTEXT}[part]
             config = changed(base, hidden_size=hidden, sequences=sequences, seeds=8)
             yield GridPoint(labels, config, in_fast=in_fast)
+
+
+MISSED: Mapping[str, tuple[dict[str, Any], tuple[dict[str, Any], ...]]] = {
+    "lag 3": ({"lag": 3}, ({"stateful": False}, {"sequences": 6000})),
+    "lag 3 with a GRU": ({"lag": 3, "cell": "gru"}, ({"stateful": False},)),
+    "lag 5": ({"lag": 5}, ({"window": 6, "stateful": False}, {"bptt_batches": 2})),
+    "lag 9 in a window of 10": (
+        {"lag": 9, "window": 10, "stateful": False}, ({"learning_rate": 0.003},)
+    ),
+    "a learning rate of 0.0001": ({"learning_rate": 0.0001}, ({"learning_rate": 0.001},)),
+    "a learning rate of 0.03": ({"learning_rate": 0.03}, ({"learning_rate": 0.001},)),
+}  # fmt: skip
+"""Runs that miss their goal, by what they change of part 4, and the changes that may help each."""
+
+
+def _advice() -> Iterable[GridPoint]:
+    for run, (fields, cures) in MISSED.items():
+        for change in ({}, *cures):
+            said = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in change.items())
+            config = changed(CONTEXT, seeds=ADVISED_SEEDS, **(fields | change))
+            in_fast = run == "lag 3" and config.training.sequences <= FAST_SEQUENCES
+            yield GridPoint({"run": run, "change": said or "none"}, config, in_fast=in_fast)
+
+
+ADVICE = tuple(_advice())
 
 
 STUDIES: dict[str, Study] = {
@@ -463,6 +489,23 @@ STUDIES: dict[str, Study] = {
             "the next input, 200 times. The figure shows the number of different values among 25 "
             "answers in a row; 25 random integers have 22. Answers that repeat: the share of 100 "
             "starts whose last 50 answers have a period of at most 25.",
+        ),
+    ),
+    "advice": Study(
+        "What helps a run that missed its goal?",
+        ADVICE,
+        (*SCORES[:2], "can be known", "recalled bits", "sequences to 99%"),
+        pairs=tuple(
+            (f"run {run}, change none", point.name)
+            for run in MISSED
+            for point in ADVICE
+            if point.labels["run"] == run and point.labels["change"] != "none"
+        ),
+        notes=(
+            "After a run that missed, echo-jax train names one or two of these changes. Each run "
+            "is part 4 of the tutorial (windows of 5, lag 1, batches of 5, 50 units, 2,000 "
+            "sequences, the state carried) with what its name says. Change: the fields of the "
+            "configuration that differ from it.",
         ),
     ),
 }

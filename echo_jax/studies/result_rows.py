@@ -128,6 +128,25 @@ class ResultRow(_Fields):
         return _digest(msgspec.to_builtins(self))
 
 
+class Rows(list[ResultRow]):
+    """The rows of a study, found by their labels."""
+
+    def __call__(self, **labels: Label) -> ResultRow:
+        """The first row with these labels; KeyError where it was not run."""
+        for row in self.all(**labels):
+            return row
+        raise KeyError(f"no row has the labels {labels}")
+
+    def each(self, label: str, *values: Label, **labels: Label) -> list[ResultRow]:
+        """A row for each value of one label; KeyError where one was not run."""
+        return [self(**labels, **{label: value}) for value in values]
+
+    def all(self, **labels: Label) -> list[ResultRow]:
+        """All rows with these labels."""
+        named = {name.replace("_", " "): value for name, value in labels.items()}
+        return [row for row in self if named.items() <= row.labels.items()]
+
+
 def read(path: Path) -> list[ResultRow]:
     """The rows of a file, none if there is no file; StorageError for a damaged line."""
     try:

@@ -1,6 +1,5 @@
 """The tables of a study, made from its rows. No jax here."""
 
-import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -12,6 +11,7 @@ from echo_jax.core.target_place import knowable_share
 from echo_jax.report.number_formats import decimals, number, percent
 from echo_jax.report.page import Table
 from echo_jax.studies.catalogue import Chart, Study
+from echo_jax.studies.findings import compared_in
 from echo_jax.studies.result_rows import ResultRow
 from echo_jax.studies.scores import scores, shown
 from echo_jax.studies.study_figures import curves
@@ -105,15 +105,8 @@ def pair_tables(study: Study, rows: Sequence[ResultRow]) -> list[Table]:
     A list with one table, or none where nothing can be compared: a seed failed or never reached the
     score, or there is only one.
     """
-    by_name = {row.point: row for row in rows}
-    pairs = [pair for pair in study.pairs if by_name.keys() >= set(pair)]
-    lines, p_values = [], []
-    for pair, score in itertools.product(pairs, study.compared):
-        first, second = (by_name[name] for name in pair)
-        before, after = scores(first, score), scores(second, score)
-        if len(before) < 2 or None in before + after:
-            continue
-        found = statistics.paired_comparison(before, after)
+    lines = []
+    for first, second, score, found, p in compared_in(study, rows):
         labels, others = first.labels, second.labels
         same = [f"{name} {value}" for name, value in labels.items() if others.get(name) == value]
         differing = [name for name in labels if others.get(name) != labels[name]]
@@ -125,11 +118,8 @@ def pair_tables(study: Study, rows: Sequence[ResultRow]) -> list[Table]:
         bounds = (found.median, *found.interval[:2])
         middle, low, high = (format(times * bound, written) for bound in bounds)
         line = [", ".join(same) or "-", " - ".join(signs), name, f"{middle} ({low} to {high})"]
-        lines.append([*line, f"{found.superiority:.0%}", f"{found.p_value:.2g}"])
-        p_values.append(found.p_value)
-    adjusted = statistics.holm(p_values)
-    table = [[*line, f"{p:.2g}"] for line, p in zip(lines, adjusted, strict=True)]
-    return [Table(PAIR_CAPTION, PAIR_HEADINGS, table)] if table else []
+        lines.append([*line, f"{found.superiority:.0%}", f"{found.p_value:.2g}", f"{p:.2g}"])
+    return [Table(PAIR_CAPTION, PAIR_HEADINGS, lines)] if lines else []
 
 
 def curve_tables(chart: Chart, rows: Sequence[ResultRow]) -> list[Table]:

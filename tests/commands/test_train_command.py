@@ -31,7 +31,10 @@ def short_run(tmp_path_factory):
 
 def test_the_last_lines_name_the_run_folder_and_the_figure_and_it_is_complete(short_run):
     run, printed = short_run
-    folder, curve, figure = printed.splitlines()[-3:]
+    folder, curve, first, second, figure = printed.splitlines()[-5:]
+    for line, advice in ((first, r"Try: .* --lag 1 --window 5 .* --no-stateful"),
+                         (second, r"Or: .* --lag 1 --window 5 .* --sequences 90")):  # fmt: skip
+        assert re.fullmatch(advice, line)
     name = run.relative_to(run.parents[1])
     assert (folder, figure) == (f"Run folder: {name}", f"Figure: {name}/curve.png")
     assert re.fullmatch(r"Accuracy( in tenths)? of 30 sequences: \d% [▁0]+ \d%", curve)

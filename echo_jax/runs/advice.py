@@ -1,0 +1,236 @@
+"""After a run: why it missed its goal and what helps, or what to ask next. No jax here."""
+
+import contextlib
+import itertools
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from msgspec import UNSET
+
+from echo_jax.config import RunConfig, as_flags, changed, flat
+from echo_jax.core.target_place import batches_back, knowable_share, target_place
+from echo_jax.exceptions import ConfigError
+
+if TYPE_CHECKING:
+    from echo_jax.runs.result import Result
+
+REACHABLE = ("window", "replayed")  # places of a target that the gradient reaches
+MOST_BATCHES = 8  # of a gradient that is advised: each makes an update longer
+
+
+class Measured(NamedTuple):
+    """The median accuracy in two grid points of a study, by their names, and what was changed."""
+
+    study: str
+    seeds: int
+    run: str
+    without: str
+    with_it: str
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        """What was measured, to follow the change."""
+        shown = f"{self.run} from {self.before} to {self.after}"
+        return f"(it took {shown}: {self.seeds} seeds, study {self.study})"
+
+
+class Step(NamedTuple):
+    """A change of a run: what it does, the fields that it sets, and what shows that it helps.
+
+    Without a measurement it is plain arithmetic that more can be known or reached with it.
+    """
+
+    words: str
+    changes: Mapping[str, Any]
+    measured: Measured | None = None
+
+    def line(self, command: str) -> str:
+        """The words, what was measured, and the command."""
+        shown = f" {self.measured}" if self.measured else ""
+        return f"{self.words}{shown}{':' * (self.words[-1] != '?')} {command}"
+
+
+def _of_advice(run: str, change: str, before: str, after: str) -> Measured:
+    without, with_it = (f"run {run}, change {each}" for each in ("none", change))
+    return Measured("advice", 10, run, without, with_it, before, after)
+
+
+ZERO_STATE = _of_advice("lag 3", "stateful False", "30.05%", "100%")
+MORE_SEQUENCES = _of_advice("lag 3", "sequences 6000", "30.05%", "44.85%")
+WIDER = _of_advice("lag 5", "window 6, stateful False", "2.55%", "100%")
+LONGER_GRADIENT = _of_advice("lag 5", "bptt batches 2", "2.55%", "10.28%")
+LARGER_STEP = _of_advice("lag 9 in a window of 10", "learning rate 0.003", "62.45%", "97.08%")
+FASTER = _of_advice("a learning rate of 0.0001", "learning rate 0.001", "16.93%", "99.74%")
+SLOWER = _of_advice("a learning rate of 0.03", "learning rate 0.001", "92.88%", "99.74%")
+ONE_ROW = Measured(
+    "mistake", 16, "part 3", "batch 6, batches back 1", "batch 1, batches back 2", "0.98%", "95.83%"
+)
+THROUGH_CHUNKS = Measured(
+    "streams", 8, "lag 5", "trained on chunks of 5, lag 5",
+    "trained on chunks of 5, gradient through all, lag 5", "7.18%", "38.17%",
+)  # fmt: skip
+WHOLE_STREAMS = Measured(
+    "streams", 8, "lag 5", "trained on chunks of 5, lag 5", "trained on whole sequences, lag 5",
+    "7.18%", "30.62%",
+)  # fmt: skip
+EXTRA_TOKEN = Measured(
+    "masking", 16, "lag 3", "lag 3, missing values masked", "lag 3, missing values extra token",
+    "94.92%", "100%",
+)  # fmt: skip
+LARGER_LAYER = Measured(
+    "size", 8, "20 units", "part 4, hidden 20, sequences 2000", "part 4, hidden 50, sequences 2000",
+    "40.31%", "99.73%",
+)  # fmt: skip
+CLASSES = Measured(
+    "framing", 16, "part 4", "part 4, framing values in [0, 1]", "part 4, framing classes",
+    "56.36%", "99.73%",
+)  # fmt: skip
+
+
+def after_run(
+    config: RunConfig, result: "Result", command: Callable[[Mapping[str, Any]], str] | None = None
+) -> str:
+    """The next runs, each a line that ends with its command: what helps, or one question.
+
+    A run that missed 99% of its ceiling gets one or two changes. `explain` says why it missed.
+    `command` writes the command line of the run with other values of some fields; without it the
+    line has all fields that differ from the defaults.
+    """
+    write = command or (lambda changes: command_of(changed(config, **changes)))
+    if made_it(config, result):
+        step = next(_valid(config, _questions(config)))
+        return f"Next: {step.line(write(step.changes))}"
+    steps = itertools.islice(_valid(config, _cures(config, bool(result.failed.seed))), 2)
+    lines = zip(("Try", "Or"), steps, strict=False)
+    return "\n".join(f"{word}: {step.line(write(step.changes))}" for word, step in lines)
+
+
+def command_of(config: RunConfig) -> str:
+    """The command line that trains a configuration."""
+    return shlex.join(["echo-jax", "train", *as_flags(config)])
+
+
+def made_it(config: RunConfig, result: "Result") -> bool:
+    """True for an accuracy of at least 99% of the ceiling, where anything can be known."""
+    ceiling = result.ceiling_accuracy
+    if ceiling is UNSET or not knowable_share(config):
+        return False
+    return result.accuracy >= 0.99 * ceiling
+
+
+def smaller_step(config: RunConfig) -> dict[str, Any]:
+    """The change after a loss that became non-finite."""
+    rate = config.training.learning_rate
+    return {"learning_rate": 0.001 if rate > 0.001 else rate / 10}
+
+
+def _valid(config: RunConfig, steps: Iterator[Step]) -> Iterator[Step]:
+    """The steps that change the configuration and break none of its rules."""
+    now = flat(config)
+    for step in steps:
+        changes = {name: value for name, value in step.changes.items() if value != now[name]}
+        with contextlib.suppress(ConfigError):
+            changed(config, **changes)
+            if changes:
+                yield step._replace(changes=changes)
+
+
+def _cures(config: RunConfig, failed: bool) -> Iterator[Step]:
+    place = target_place(config)
+    if place == "future":
+        yield Step("only a value that was seen can be echoed", {"lag": 1, "window": 5})
+        return
+    if failed:
+        yield Step("take smaller steps, as a loss became non-finite", smaller_step(config))
+    if place in ("window", "replayed"):
+        yield from _easier(config)
+    elif config.task.layout == "streams" and config.network.cell != "mlp":
+        yield from _reaching_further_in_streams(config)
+    else:
+        yield _wider(config)
+        yield from _reaching_further(config)
+
+
+def _easier(config: RunConfig) -> Iterator[Step]:
+    """What makes learning easier where the gradient reaches the target."""
+    task, rate = config.task, config.training.learning_rate
+    if not 0.0005 <= rate <= 0.02:
+        measured = FASTER if rate < 0.001 else SLOWER
+        yield Step("use the default learning rate", {"learning_rate": 0.001}, measured)
+    if task.framing == "values":
+        yield Step("predict classes", {"framing": "classes"}, CLASSES)
+    yield from _nearer(config)
+    if task.layout == "prefixes":
+        yield Step("show missing values as a token", {"missing": "token"}, EXTRA_TOKEN)
+    if config.network.hidden_size < 50:
+        yield Step("use a larger layer", {"hidden_size": 50}, LARGER_LAYER)
+    if task.window >= 10 and 0.0005 <= rate <= 0.001:
+        yield Step("take larger steps", {"learning_rate": 0.003}, LARGER_STEP)
+    sequences = {"sequences": 3 * config.training.sequences}
+    yield Step("train three times as long", sequences, MORE_SEQUENCES)
+
+
+def _nearer(config: RunConfig) -> Iterator[Step]:
+    """A target that is nearer to the gradient, or without noise around it."""
+    task, network = config.task, config.network
+    if task.layout == "streams":
+        yield from _reaching_further_in_streams(config)
+    elif task.lag >= task.window:
+        yield _wider(config)
+    elif network.stateful and network.cell != "mlp":
+        yield Step("leave out the carried state, which is noise here", _ZERO, ZERO_STATE)
+
+
+_ZERO = {"stateful": False, "bptt_batches": 1}
+
+
+def _wider(config: RunConfig) -> Step:
+    """The target in the window, and in the delay line of the cell mlp."""
+    task, line, wide = config.task, config.network.delay_line, config.task.lag + 1
+    changes: dict[str, Any] = {"window": wide} if wide > task.window else {}
+    if config.network.cell != "mlp":
+        return Step("put the target into the window, from a zero state", changes | _ZERO, WIDER)
+    if line is not None and line < wide:
+        changes["delay_line"] = wide
+    return Step(f"show it {wide} values, the target among them", changes)
+
+
+def _reaching_further(config: RunConfig) -> Iterator[Step]:
+    """A gradient that reaches the target in an earlier batch of windows."""
+    for rows in dict.fromkeys((config.task.batch_size, 1)):
+        carried = {"stateful": True, "batch_size": rows}
+        again = batches_back(changed(config, **carried)) + 1
+        changes = carried | {"bptt_batches": again}
+        if again <= MOST_BATCHES and target_place(changed(config, **changes)) == "replayed":
+            measured = ONE_ROW if rows == 1 else LONGER_GRADIENT
+            yield Step("let the gradient reach the batch that saw the target", changes, measured)
+
+
+def _reaching_further_in_streams(config: RunConfig) -> Iterator[Step]:
+    """A gradient through all chunks, or whole sequences as one chunk."""
+    task = config.task
+    if config.training.bptt_batches < task.updates_per_sequence <= MOST_BATCHES:
+        changes = {"stateful": True, "bptt_batches": task.updates_per_sequence}
+        yield Step("let the gradient reach all chunks", changes, THROUGH_CHUNKS)
+    whole = {"window": task.length, "bptt_batches": 1}
+    yield Step("take whole sequences as one chunk", whole, WHOLE_STREAMS)
+
+
+def _questions(config: RunConfig) -> Iterator[Step]:
+    """What a run that made it leaves open."""
+    task, network = config.task, config.network
+    if knowable_share(config) < 0.9:
+        carried = {"stateful": True}
+        more = carried if task.layout == "streams" else _wider(config).changes
+        yield Step("what if more could be known?", more)
+    if config.seeds == 1:
+        yield Step("does it hold for other seeds?", {"seeds": 8})
+    if network.stateful and task.lag < task.window and task.layout != "streams":
+        yield Step("does it learn sooner without the carried state?", _ZERO)
+    further = "one step further back" if task.lag + 1 < task.window else "outside its window"
+    yield Step(f"can it echo a value {further}?", {"lag": task.lag + 1})
+    fewer = max(1, config.training.sequences // 2)
+    yield Step("are half as many sequences enough?", {"sequences": fewer})
+    yield Step("does another seed agree?", {"seed": 1 - min(config.seed, 1)})

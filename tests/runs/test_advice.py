@@ -1,0 +1,180 @@
+"""What a run is told to try next: commands that parse, differ and let more be known or reached."""
+
+import contextlib
+import math
+import re
+import shlex
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from msgspec import UNSET
+
+from echo_jax import statistics
+from echo_jax.commands import command_line
+from echo_jax.commands.train import TrainCommand
+from echo_jax.config import RunConfig, as_flags, changed
+from echo_jax.core.target_place import accuracy_ceiling, knowable_share, target_place
+from echo_jax.exceptions import ConfigError
+from echo_jax.report.number_formats import percent
+from echo_jax.runs import advice
+from echo_jax.studies import study_folder, sweep
+from echo_jax.studies.catalogue import STUDIES
+from echo_jax.studies.grid_point import GridPoint
+from echo_jax.studies.scores import median
+
+NETWORKS = (
+    {}, {"stateful": False}, {"bptt_batches": 2}, {"cell": "mlp"}, {"cell": "mlp", "delay_line": 2},
+    {"framing": "values"}, {"csv": "my.csv"}, {"learning_rate": 1e-5}, {"learning_rate": 0.5},
+    {"hidden_size": 20, "seeds": 8}, {"cell": "gru", "stateful": False, "seeds": 8},
+)  # fmt: skip
+
+
+def can_be_run(fields):
+    """True for fields that break no rule together."""
+    with contextlib.suppress(ConfigError):
+        return bool(changed(RunConfig(), **fields))
+
+
+CASES = [
+    fields
+    for fields in (
+        {"window": window, "lag": lag, "batch_size": batch_size, "layout": layout} | network
+        for window in (1, 5, 25)
+        for lag in (-1, 1, 3, 13)
+        for batch_size in (1, 4)
+        for layout in ("windows", "prefixes", "streams")
+        for network in NETWORKS
+    )
+    if can_be_run(fields)
+]
+
+
+def outcome(config, share, failed=()):
+    """What advice reads of a result: this share of the ceiling was reached."""
+    ceiling = accuracy_ceiling(config, 0.01)
+    return SimpleNamespace(
+        accuracy=share * (ceiling or 1),
+        ceiling_accuracy=UNSET if ceiling is None else ceiling,
+        failed=SimpleNamespace(seed=list(failed)),
+    )
+
+
+def advised(config, share=0.5, failed=()):
+    """The words before each command, and the configuration that the command trains."""
+    runs = []
+
+    def command(changes):
+        runs.append(changed(config, **changes))
+        return "COMMAND"
+
+    lines = advice.after_run(config, outcome(config, share, failed), command).splitlines()
+    words = [re.fullmatch(r"(.*[:?]) COMMAND", line)[1] for line in lines]
+    return list(zip(words, runs, strict=True))
+
+
+@pytest.mark.parametrize("fields", CASES[::90], ids=str)
+def test_a_command_that_is_printed_trains_what_is_advised(fields):
+    config = changed(RunConfig(), **fields)
+    expected = [run for _, run in advised(config)]
+    for line, run in zip(
+        advice.after_run(config, outcome(config, 0.5)).splitlines(), expected, strict=True
+    ):
+        typed = shlex.split(line.partition("echo-jax train")[2])
+        assert command_line.parse(TrainCommand, typed).run == run
+
+
+def test_every_configuration_gets_advice_that_differs_from_it_and_lets_more_be_learned():
+    places = set()
+    for fields in CASES:
+        config = changed(RunConfig(), **fields)
+        places.add(target_place(config))
+        missed, made = advised(config), advised(config, share=1)
+        assert 1 <= len(missed) <= 2
+        assert missed[0][0].startswith("Try: ")
+        reached = knowable_share(config) > 0 and accuracy_ceiling(config, 0.01) is not None
+        assert made[0][0].startswith("Next: " if reached else "Try: ")
+        assert len(made) == 1 or not reached
+        for _, other in missed + made:
+            assert other != config
+        for _, other in missed:
+            assert target_place(other) in ("window", "replayed")
+            assert knowable_share(other) >= knowable_share(config)
+            assert other.data == config.data
+    assert places == {
+        "window", "replayed", "state", "skipped", "early", "zeroed", "delayed", "future"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("fields", "flags"),
+    [
+        ({"lag": 3}, ["--lag 3 --no-stateful", "--lag 3 --sequences 6000"]),
+        ({"window": 1, "batch_size": 6},
+         ["--window 2 --batch-size 6 --no-stateful",
+          "--window 1 --batch-size 1 --bptt-batches 2"]),
+        ({"cell": "mlp", "delay_line": 1}, ["--cell mlp --delay-line 2"]),
+        ({"lag": -1}, [""]),
+    ],
+)  # fmt: skip
+def test_the_advice_by_example(fields, flags):
+    config = changed(RunConfig(), **fields)
+    assert [" ".join(as_flags(other)) for _, other in advised(config)] == flags
+
+
+def test_a_loss_that_became_non_finite_asks_for_smaller_steps_first():
+    (_, first), _ = advised(changed(RunConfig(), learning_rate=0.002, seeds=2), failed=[1])
+    assert first.training.learning_rate == 0.001
+    (_, first), _ = advised(changed(RunConfig(), seeds=2), failed=[1])
+    assert first.training.learning_rate == 0.0001
+
+
+def test_the_command_keeps_what_the_user_typed_but_for_the_folder_and_what_changes(monkeypatch):
+    typed = ["--lag", "3", "--hidden=20", "--stateful", "--out", "my run", "--csv", "a b.csv"]
+    monkeypatch.setattr("sys.argv", ["echo-jax", *typed])
+    changes = {"stateful": False, "hidden_size": 50, "lag": -1}
+    said = command_line.again_with("train", changes, "--out")
+    assert said == "echo-jax train --csv 'a b.csv' --no-stateful --hidden-size 50 --lag -1"
+
+
+MEASURED = {name: each for name, each in vars(advice).items() if isinstance(each, advice.Measured)}
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_what_is_said_to_help_helped_in_the_committed_rows_of_the_study(root, name):
+    said = MEASURED[name]
+    folder = root / "docs" / "results"
+    found = study_folder.rows_of(folder, {said.study: STUDIES[said.study]})[said.study]
+    rows = {row.point: row for row in found}
+    without, with_it = rows[said.without], rows[said.with_it]
+    assert (percent(median(without, "accuracy")), percent(median(with_it, "accuracy"))) == (
+        said.before, said.after
+    )  # fmt: skip
+    assert without.config.seeds == with_it.config.seeds == said.seeds >= 8
+    apart = np.subtract(with_it.by_seed.accuracy, without.by_seed.accuracy)  # the same seeds
+    assert statistics.median_interval(apart).low > 0
+
+
+FEW = {"seeds": 2, "evaluation_sequences": 100}
+MENDED = [
+    {"lag": 3, "sequences": 900},
+    {"lag": 5, "sequences": 900},
+    {"window": 1, "batch_size": 6, "sequences": 400},
+    {"cell": "mlp", "delay_line": 1, "sequences": 400},
+]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("fields", MENDED, ids=str)
+def test_the_first_advice_mends_the_run(fields):
+    config = changed(RunConfig(), **FEW, **fields)
+    (_, mended), *_ = advised(config)
+    points = [
+        GridPoint({"run": name}, run) for name, run in (("as is", config), ("mended", mended))
+    ]
+    rows = [outcome.result for outcome in sweep.here().map(sweep.run_task, points)]
+    before, after = (median(row, "accuracy") for row in rows)
+    assert before < 0.3
+    assert after > 0.9
+    assert math.isfinite(after)
