@@ -127,6 +127,7 @@ def test_what_is_not_run_says_why():
     left_out = [
         block for page in PAGES for block in blocks(page)
         if not block.is_run and block.language in ("bash", "python")
+        and page != "docs/from-keras-to-jax.md"  # has tests of its own
     ]  # fmt: skip
     assert 3 <= len(left_out) <= 12
 
