@@ -148,6 +148,32 @@ def remove_generated(path: Path) -> None:
         path.unlink()
 
 
+def write_own(path: Path, data: bytes) -> None:
+    """Write a file of any kind, and its digest into SHA256SUMS beside it, as sha256sum does.
+
+    StorageError over a file that is not as its digest says, or has none there.
+    """
+    sums = path.with_name("SHA256SUMS")
+    lines = []
+    if os.path.lexists(sums):
+        lines = read_bytes(sums, JSON_LIMIT, fix="use another folder").decode().splitlines()
+    others = [line for line in lines if line.partition("  ")[2] != path.name]
+    if os.path.lexists(path):
+        found = read_bytes(path, JSON_LIMIT, fix="use another name")
+        if f"{digest(found)}  {path.name}" not in lines:
+            raise StorageError(
+                f"{path} is not as it was generated, and would be overwritten: move it to another "
+                "name"
+            )
+    write_bytes(path, data)
+    ours = f"{digest(data)}  {path.name}"
+    write_bytes(sums, "".join(f"{line}\n" for line in sorted([*others, ours], key=_name)).encode())
+
+
+def _name(line: str) -> str:
+    return line.partition("  ")[2]
+
+
 def marks(name: str) -> tuple[str, str]:
     """The lines around a generated part of a Markdown file."""
     return f"<!-- {name} -->", f"<!-- end of {name} -->"

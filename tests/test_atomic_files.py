@@ -1,5 +1,6 @@
 import hashlib
 import json
+import subprocess
 
 import pytest
 from disk_faults import Faults
@@ -95,6 +96,22 @@ def test_only_a_file_as_it_was_generated_is_removed(tmp_path):
     path.write_bytes(whole)
     atomic_files.remove_generated(path)
     assert not path.exists()
+
+
+def test_a_file_of_any_kind_is_overwritten_only_as_it_was_written(tmp_path):
+    path, sums = tmp_path / "a.pdf", tmp_path / "SHA256SUMS"
+    atomic_files.write_own(tmp_path / "b.csv", b"x,y")
+    atomic_files.write_own(path, b"one")
+    atomic_files.write_own(path, b"two")
+    assert path.read_bytes() == b"two"
+    subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=tmp_path, check=True)
+    before = sums.read_bytes()
+    path.write_bytes(b"edited")
+    (tmp_path / "c.png").write_bytes(b"mine")
+    for mine in (path, tmp_path / "c.png"):
+        with pytest.raises(StorageError, match="is not as it was generated, and would be overwr"):
+            atomic_files.write_own(mine, b"new")
+    assert (path.read_bytes(), sums.read_bytes()) == (b"edited", before)
 
 
 def test_a_generated_file_is_not_written_through_a_link_or_over_a_folder(tmp_path):

@@ -18,6 +18,7 @@ from echo_jax import atomic_files, machine
 from echo_jax.commands import command_line
 from echo_jax.config import to_dict
 from echo_jax.exceptions import ConfigError, printable
+from echo_jax.report.styles import Format
 from echo_jax.runs import run_folder
 from echo_jax.speed_benchmark import limit_program, race, scaling, whole_process
 from echo_jax.speed_benchmark.peers import MANY_SEEDS, PEERS, RACING, SEEDS
@@ -46,6 +47,8 @@ class BenchmarkCommand:
     """Folder for the results, which must be new or empty; by default one under runs/."""
     draw: Path | None = None
     """Only make the figure of the results of --scaling in this folder again."""
+    format: Format = "png"
+    """The format of that figure: scaling.png, scaling.svg or scaling.pdf."""
 
     def __post_init__(self) -> None:
         """Raise ConfigError for too few rounds or an unknown peer."""
@@ -57,6 +60,8 @@ class BenchmarkCommand:
         for name in ("peers", "limit", "rounds"):
             if self.scaling and getattr(self, name) != getattr(BenchmarkCommand, name):
                 raise ConfigError(f"--{name} has no effect with --scaling: leave it out")
+        if self.format != "png" and not (self.scaling or self.draw):
+            raise ConfigError("--format is that of the figure of --scaling: add --scaling")
         if self.rounds < 2:
             raise ConfigError(f"rounds {self.rounds} is below 2: use 2 or more, one has no spread")
 
@@ -68,8 +73,9 @@ def main() -> None:
         command_line.fail("--peers has no value: give one or several after it")
     if command.draw:
         with command_line.refusals():
-            command_line.check_alone("--draw")
-            print(f"Figure: {printable(str(scaling.draw(command.draw)))}")
+            command_line.check_alone("--draw", "--format")
+            path = scaling.draw(command.draw, command.format)
+            print(f"Figure: {printable(str(path))}")
         return
     if not hasattr(os, "sched_setaffinity"):
         command_line.fail(
@@ -128,7 +134,7 @@ def scale(command: BenchmarkCommand, folder: Path, core: int) -> None:
     atomic_files.write_json(folder / "scaling.json", values)
     again = f"{command_line.program('benchmark')} --draw {command_line.quoted(folder)}"
     with command_line.drawing_last(again):
-        scaling.draw(folder)
+        scaling.draw(folder, command.format)
 
 
 def surroundings() -> dict[str, Any]:

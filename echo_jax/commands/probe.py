@@ -26,7 +26,7 @@ from echo_jax.host.interrupts import Interrupts
 from echo_jax.memory_benchmark import protocol
 from echo_jax.memory_benchmark.protocol import FULL, PROTOCOLS, Protocol
 from echo_jax.memory_cards import card_file, card_text, compare_two, schema
-from echo_jax.report import styles, text_tables
+from echo_jax.report import paper_tables, styles, text_tables
 
 if TYPE_CHECKING:
     from echo_jax.memory_benchmark.card_parts import CardPart
@@ -88,6 +88,10 @@ class ProbeCommand:
     """Only check that the card in this file is valid."""
     draw: Path | None = None
     """Only make the page and the figure of the card in this file again, beside it."""
+    format: styles.Format = "svg"
+    """A format of figures for a paper: pdf or png are written beside each SVG."""
+    tables: tuple[paper_tables.Kind, ...] = ()
+    """With --report: write tables for a paper into its folder tables: csv, latex or both."""
 
     def __post_init__(self) -> None:
         """Raise ConfigError for options that exclude each other or are out of range."""
@@ -113,7 +117,11 @@ class ProbeCommand:
             for field in dataclasses.fields(self)
             if getattr(self, field.name) != field.default
         ]
-        for flag, beside in (("validate", set()), ("draw", set()), ("report", {"readme"})):
+        for flag, beside in (
+            ("validate", set()),
+            ("draw", {"format"}),
+            ("report", {"readme", "format", "tables"}),
+        ):
             others = [name for name in given if name not in {flag, "compilation-cache", *beside}]
             if flag in given and others:
                 raise ConfigError(f"--{flag} makes no card: use it without --{others[0]}")
@@ -121,6 +129,8 @@ class ProbeCommand:
             raise ConfigError("--seconds stops a card in this process: use it without --cluster")
         if self.readme and not self.report:
             raise ConfigError("--readme needs the folder of the cards: add --report FOLDER")
+        if self.tables and not self.report:
+            raise ConfigError("--tables needs the folder of the cards: add --report FOLDER")
         if self.task == "copy" and self.protocol != "quick":
             raise ConfigError("--task copy has a protocol of its own: leave --protocol out")
 
@@ -143,16 +153,18 @@ def main() -> None:
             card = card_file.read(command.validate)
             print(printable(card_file.comparable(card, set(protocol.hashes()))))
         elif command.draw:
-            paths = card_file.draw(card_file.read(command.draw), command.draw.parent)
+            card = card_file.read(command.draw)
+            paths = card_file.draw(card, command.draw.parent, command.format)
             print(printable(f"Drawn: {', '.join(map(str, paths))}"))
         elif command.report:
-            make_report(command.report, command.readme)
+            make_report(command)
         else:
             make_cards(command)
 
 
-def make_report(folder: Path, readme: Path | None) -> None:
-    """Write the page of all cards in a folder, and their short table into a Markdown file."""
+def make_report(command: ProbeCommand) -> None:
+    """Write the page of all cards in a folder, and what was asked for beside it."""
+    folder, readme = command.report or CARDS, command.readme
     with styles.drawing():
         from echo_jax.memory_cards import all_cards_page
 
@@ -160,6 +172,7 @@ def make_report(folder: Path, readme: Path | None) -> None:
             atomic_files.between(readme, CARDS.name)
         cards = all_cards_page.read_folder(folder)
         page = all_cards_page.write_page(folder, cards)
+        all_cards_page.write_for_paper(folder, cards, command.format, command.tables)
         if readme:
             table = all_cards_page.summary_table(cards)
             atomic_files.put_between(readme, CARDS.name, table)
@@ -247,7 +260,7 @@ def finished_cards(
     for name, card in found.items():
         print(f"{name}: {command.out / name}.json is there already, and stays")
         if name in left:
-            card_file.draw(card, command.out)
+            card_file.draw(card, command.out, command.format)
             shutil.rmtree(journal_folder(command, name))
     return found
 
@@ -361,7 +374,7 @@ def show_and_write(command: ProbeCommand, card: card_file.Card) -> None:
     paths = [card_file.write(card, command.out)]
     again = f"{command_line.program('probe')} --draw {command_line.quoted(paths[0])}"
     with command_line.drawing_last(again):
-        paths += card_file.draw(card, command.out)
+        paths += card_file.draw(card, command.out, command.format)
     print(printable(f"Card: {', '.join(map(str, paths))}"), flush=True)
 
 

@@ -18,6 +18,7 @@ from echo_jax.commands import command_line
 from echo_jax.config import PARTS, Part, RunConfig
 from echo_jax.exceptions import ConfigError, printable
 from echo_jax.host import compilation_cache
+from echo_jax.report.styles import Format
 from echo_jax.report.text_tables import table
 from echo_jax.runs import explanation
 from echo_jax.runs.run_folder import Inputs
@@ -41,6 +42,8 @@ class ShowCommand:
     """Only make the figure curve.png of the run in this folder again."""
     open: bool = False
     """Open that figure; only with --curve."""
+    format: Format = "png"
+    """The format of that figure: curve.png, curve.svg or curve.pdf; only with --curve."""
     compilation_cache: bool = True
     """Keep compiled programs in your cache folder, so that the next run of the same shapes starts
     sooner."""
@@ -54,11 +57,13 @@ def main() -> None:
         command_line.fail(f"--rows {command.rows} is below 1: use 1 or more")
     with command_line.refusals():
         if command.curve:
-            command_line.check_alone("--curve", "--open")
-            show_curve(command.curve, command.open)
+            command_line.check_alone("--curve", "--open", "--format")
+            show_curve(command.curve, command.open, command.format)
             return
         if command.open:
             raise ConfigError("--open opens the figure of a run: name its folder with --curve")
+        if command.format != "png":
+            raise ConfigError("--format is of the figure of a run: name its folder with --curve")
         from echo_jax.runs.csv_input import new_inputs
 
         inputs = new_inputs(command.run)
@@ -76,6 +81,7 @@ def main() -> None:
 def show_curve(
     folder: Path,
     open_it: bool = False,
+    kind: Format = "png",
     command: Callable[[Mapping[str, Any]], str] | None = None,
 ) -> None:
     """Print the curve of a run and what to run next, and make its figure.
@@ -89,7 +95,7 @@ def show_curve(
     print(sparkline.curve_line(curves.accuracy, columns, sparkline.characters(sys.stdout)))
     for line in advice.after_run(curves.config, curves.result, command).split("\n"):
         print(printable(line), flush=True)
-    path = curve_figure.draw(folder, curves)
+    path = curve_figure.draw(folder, curves, kind)
     print(f"Figure: {printable(str(path))}", flush=True)
     if open_it and not opened(path):
         print(

@@ -20,9 +20,10 @@ from echo_jax.commands import command_line
 from echo_jax.exceptions import ConfigError, printable
 from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts
-from echo_jax.report import text_tables
+from echo_jax.report import paper_tables, text_tables
 from echo_jax.report.number_formats import percent
 from echo_jax.report.page import Section
+from echo_jax.report.styles import Format
 from echo_jax.studies import result_rows, study_folder, study_pages
 from echo_jax.studies.catalogue import STUDIES, Study, fast
 from echo_jax.studies.grid_point import GridPoint
@@ -64,6 +65,11 @@ class StudyCommand:
     readme: Path | None = None
     """A Markdown file to put the questions and first answers into, between its lines
     `<!-- studies -->` and `<!-- end of studies -->`."""
+
+    format: Format = "svg"
+    """A format of figures for a paper: pdf or png are written beside figures/NAME.svg."""
+    tables: tuple[paper_tables.Kind, ...] = ()
+    """Write tables for a paper into OUT/tables: csv, latex or both."""
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a name that no study has."""
@@ -145,6 +151,9 @@ def run(command: StudyCommand, interrupts: Interrupts) -> None:
                 print(text_tables.section_text(sections[name]), flush=True)
         if sections:
             write_page(command, rows, sections)
+        shown_rows = {name: (every[name], rows[name]) for name in sections}
+        asked = (command.format, command.tables)
+        study_pages.write_for_paper(out, shown_rows, list(sections.values()), *asked)
         refuse_failures(failures, out)
     print(f"Page: {printable(str(out / study_folder.PAGE))}")
 

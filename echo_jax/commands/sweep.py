@@ -32,7 +32,8 @@ from echo_jax.config import (
 from echo_jax.exceptions import ConfigError, printable
 from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts
-from echo_jax.report import text_tables
+from echo_jax.report import paper_tables, text_tables
+from echo_jax.report.styles import Format
 from echo_jax.studies import result_rows, study_folder, study_pages
 from echo_jax.studies.catalogue import Chart, Study
 from echo_jax.studies.grid_point import GridPoint, grid
@@ -92,6 +93,11 @@ class SweepCommand:
     out: Path | None = None
     """Folder of the rows, the figure and the page, by default a new one under runs/; a sweep
     that was stopped goes on there."""
+
+    format: Format = "svg"
+    """A format of figures for a paper: pdf or png are written beside figures/sweep.svg."""
+    tables: tuple[paper_tables.Kind, ...] = ()
+    """Write tables for a paper into OUT/tables: csv, latex or both."""
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a cluster that is none."""
@@ -201,6 +207,8 @@ def run(command: SweepCommand, out: Path, interrupts: Interrupts) -> None:
         section = study_pages.section(NAME, study, rows, again)
         print(text_tables.section_text(section))
         study_pages.write(out, "A sweep", rows, [section], again)
+        asked = (command.format, command.tables)
+        study_pages.write_for_paper(out, {NAME: (study, rows)}, [section], *asked)
         refuse_failures(failures, out)
     print(f"Page: {printable(str(out / study_folder.PAGE))}")
 

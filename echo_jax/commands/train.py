@@ -24,6 +24,7 @@ from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts, StoppedError
 from echo_jax.host.process_start import STARTED
 from echo_jax.host.stopwatch import Stopwatch
+from echo_jax.report.styles import Format
 from echo_jax.runs import run_folder
 from echo_jax.runs.run_folder import Inputs
 
@@ -68,6 +69,8 @@ class TrainCommand:
     docs/cluster.md."""
     open: bool = False
     """Open the figure of the run when it is there."""
+    format: Format = "png"
+    """The format of the figure of the run: curve.png, curve.svg or curve.pdf."""
     run: Annotated[RunConfig, command_line.FLAT] = PARTS["context"]
 
     def __post_init__(self) -> None:
@@ -108,7 +111,10 @@ def claimed(command: TrainCommand) -> Iterator[tuple[Path, Inputs]]:
     with atomic_files.locked(command.resume):
         flags = command_line.given_flags()
         may_stand = "--resume --sequences --cell --checkpoint-every --devices --compilation-cache"
-        for flag in sorted(flags.keys() - {*may_stand.split(), "--cluster", "--open"})[:1]:
+        may_stand += " --cluster --open --format"
+        for flag in sorted(flags.keys() - {*may_stand.split(), "--cluster", "--open", "--format"})[
+            :1
+        ]:
             raise ConfigError(
                 f"{flags[flag]} cannot be changed in a run that is resumed: leave it out, or start "
                 "a new run without --resume"
@@ -184,7 +190,7 @@ def run(command: TrainCommand, folder: Path, inputs: Inputs, interrupts: Interru
     from echo_jax.commands.show import show_curve
 
     with command_line.drawing_last(f"{command_line.program('show')} --curve {quoted}"):
-        show_curve(folder, command.open, again)
+        show_curve(folder, command.open, command.format, again)
 
 
 def again_with(command: TrainCommand, config: RunConfig) -> Callable[[Mapping[str, Any]], str]:

@@ -18,11 +18,12 @@ from echo_jax.memory_cards import all_cards_figures, card_figure, card_file, car
 from echo_jax.memory_cards import all_cards_table as table
 from echo_jax.memory_cards.card_page import measured_how
 from echo_jax.memory_cards.card_text import Card, answer, counted, names_of, protocol_words
+from echo_jax.report import paper_tables
 from echo_jax.report.html_page import html_page
 from echo_jax.report.markdown_page import markdown_page, markdown_table
 from echo_jax.report.number_formats import three_digits
 from echo_jax.report.page import Figure, Page, Section, Table, computed
-from echo_jax.report.styles import NARROW, svg
+from echo_jax.report.styles import NARROW, Format, image, svg
 
 
 def by_protocol(cards: Sequence[Card]) -> list[list[Card]]:
@@ -331,3 +332,38 @@ def write_page(folder: Path, cards: Sequence[Card]) -> Path:
         atomic_files.write_generated(path, text)
     atomic_files.remove_generated(folder / "index.html")  # its name before
     return folder / "page.html"
+
+
+def write_for_paper(
+    folder: Path, cards: Sequence[Card], kind: Format, tables: Sequence[paper_tables.Kind]
+) -> None:
+    """Write figures/NAME.KIND of the figures of all cards, and tables/NAME.csv or .tex.
+
+    StorageError for a file in their place that is not as it was written.
+    """
+    main = by_protocol(cards)[0]
+    for name, draw in FIGURES.items():
+        if kind != "svg" and (drawn := draw(main)):
+            atomic_files.write_own(folder / "figures" / f"{name}.{kind}", image(drawn, kind))
+    if not tables:
+        return
+    atomic_files.check_no_link(folder / "tables")
+    card_file.make_folder(folder / "tables")
+    sections = [section for section in tables_of(cards) if section.tables]
+    for file, text in paper_tables.files(sections, tables).items():
+        atomic_files.write_own(folder / "tables" / file, text.encode())
+
+
+def tables_of(cards: Sequence[Card]) -> list[Section]:
+    """The sections with tables of all cards, without their figures."""
+    main, *others = by_protocol(cards)
+    rest = [_not_comparable(i, group, {}) for i, group in enumerate(others, 2)]
+    return [_all_numbers(main, {}), *rest]
+
+
+FIGURES: Mapping[str, Callable[[Sequence[Card]], Any]] = {
+    "spans": all_cards_figures.spans_figure,
+    "memory": all_cards_figures.memory_functions_figure,
+    "cost": all_cards_figures.cost_figure,
+}
+"""The figures of all cards that can be compared, by the names of their files."""

@@ -153,8 +153,8 @@ def write(card: Card, folder: Path) -> Path:
     return path
 
 
-def draw(card: Card, folder: Path) -> list[Path]:
-    """Write the page NAME.md and the figure NAME.svg of a valid card; return their paths.
+def draw(card: Card, folder: Path, kind: styles.Format = "svg") -> list[Path]:
+    """Write NAME.md, NAME.svg and with another kind NAME.KIND of a valid card; return their paths.
 
     ConfigError where the figure cannot be drawn or a file was edited since it was generated.
     """
@@ -163,9 +163,13 @@ def draw(card: Card, folder: Path) -> list[Path]:
         from echo_jax.memory_cards.card_figure import card_figure
 
         figure = styles.svg(card_figure(card), "card")
+        content = styles.image(card_figure(card), kind) if kind != "svg" else b""
     atomic_files.write_generated(page, markdown(card, drawn.name))
     atomic_files.write_generated(drawn, figure)
-    return [page, drawn]
+    if not content:
+        return [page, drawn]
+    atomic_files.write_own(drawn.with_name(f"{card['name']}.{kind}"), content)
+    return [page, drawn, drawn.with_name(f"{card['name']}.{kind}")]
 
 
 def check_place(folder: Path, names: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from echo_jax.exceptions import ConfigError, reason
 
@@ -86,6 +86,25 @@ def annotate(
 def wrapped(words: str, width: int) -> str:
     """Words in lines of at most `width` characters, with dollar signs that start no formula."""
     return textwrap.fill(words, width).replace("$", r"\$")
+
+
+Format = Literal["png", "svg", "pdf"]
+
+
+def image(figure: "Figure", kind: Format) -> bytes:
+    """The content of a file of a figure; the same each time. Text in a PDF is text."""
+    if kind == "svg":
+        return f"{svg(figure, 'figure')}\n".encode()
+    if kind == "png":
+        return png(figure)
+    import matplotlib
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf
+
+    content = io.BytesIO()
+    with matplotlib.rc_context({"pdf.fonttype": 42}):  # TrueType, which publishers ask for
+        no_date = dict.fromkeys(("CreationDate", "Producer", "Creator"))
+        FigureCanvasPdf(figure).print_pdf(content, metadata=no_date)
+    return content.getvalue()
 
 
 def png(figure: "Figure") -> bytes:

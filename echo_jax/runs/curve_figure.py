@@ -8,7 +8,7 @@ import numpy as np
 from echo_jax import atomic_files, machine
 from echo_jax.config import RunConfig, from_dict
 from echo_jax.exceptions import ConfigError, StorageError
-from echo_jax.report.styles import BLUE, GREY, ORANGE, drawing, png
+from echo_jax.report.styles import BLUE, GREY, ORANGE, Format, drawing, image
 from echo_jax.runs import result, run_report
 from echo_jax.runs.metrics_csv import History
 from echo_jax.runs.result import Result
@@ -53,15 +53,17 @@ def curves_of(config: RunConfig, found: Result, history: History) -> Curves:
     return Curves(config, found, loss[good], accuracy[good])
 
 
-def draw(folder: Path, curves: Curves | None = None) -> Path:
+def draw(folder: Path, curves: Curves | None = None, kind: Format = "png") -> Path:
     """Make the figure of a run folder from its metrics and its result; returns its path.
 
-    ConfigError where one of the two is missing or damaged, or the figure cannot be drawn.
+    ConfigError where one of the two is missing or damaged, or the figure cannot be drawn, or a file
+    that is no PNG was edited since.
     """
-    curves = curves or read(folder)
+    curves, path = curves or read(folder), (folder / FIGURE).with_suffix(f".{kind}")
     with drawing():
-        atomic_files.write_bytes(folder / FIGURE, png(figure_of(curves)))
-    return folder / FIGURE
+        content = image(figure_of(curves), kind)
+    (atomic_files.write_bytes if kind == "png" else atomic_files.write_own)(path, content)
+    return path
 
 
 def figure_of(curves: Curves) -> "NotebookFigure":

@@ -203,13 +203,13 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def draw(folder: Path) -> Path:
-    """Make `scaling.png` of the `scaling.json` in a folder; returns its path."""
-    found = atomic_files.read_json(folder / "scaling.json")
+def draw(folder: Path, kind: styles.Format = "png") -> Path:
+    """Make `scaling.png`, or another kind, of the `scaling.json` in a folder; returns its path."""
+    found, path = atomic_files.read_json(folder / "scaling.json"), folder / f"scaling.{kind}"
     with styles.drawing():
-        content = styles.png(figure_of(found["points"]))
-    atomic_files.write_bytes(folder / "scaling.png", content)
-    return folder / "scaling.png"
+        content = styles.image(figure_of(found["points"]), kind)
+    (atomic_files.write_bytes if kind == "png" else atomic_files.write_own)(path, content)
+    return path
 
 
 def figure_of(rows: Sequence[dict[str, Any]]) -> "Figure":

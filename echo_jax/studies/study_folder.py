@@ -1,7 +1,8 @@
 """The folder of studies or of a sweep.
 
 rows/NAME.jsonl      a line for each grid point, see `result_rows`
-figures/NAME.svg     the figure of a study
+figures/NAME.svg     the figure of a study; with --format another one beside it
+tables/NAME.csv      its tables, with --tables; those and other formats have digests in SHA256SUMS
 page.html            all studies on one page, which needs no other file
 README.md            the same in Markdown, with the figures
 folder.json          the kind of the folder
@@ -64,7 +65,9 @@ def _check_content(out: Path) -> None:
     """Raise StorageError for a folder with files that are not of studies, and no `folder.json`."""
     if not out.is_dir() or os.path.lexists(out / KIND) or not os.access(out, os.R_OK):
         return
-    for name in sorted(set(os.listdir(out)) - {"rows", "figures", PAGE, MARKDOWN, OLD_PAGE}):
+    for name in sorted(
+        set(os.listdir(out)) - {"rows", "figures", "tables", PAGE, MARKDOWN, OLD_PAGE}
+    ):
         if not name.startswith("."):  # one that is half written
             raise StorageError(
                 f"{out} has {shown(name)} in it and is no folder of studies: use a new folder"

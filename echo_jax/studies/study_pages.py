@@ -2,17 +2,18 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from echo_jax import atomic_files, statistics
 from echo_jax.exceptions import ConfigError, printable
+from echo_jax.report import paper_tables
 from echo_jax.report.html_page import html_page
 from echo_jax.report.markdown_page import markdown_page, markdown_summary
 from echo_jax.report.page import Figure, Page, Section, computed
-from echo_jax.report.styles import NARROW, WIDTH, drawing, svg
+from echo_jax.report.styles import NARROW, WIDTH, Format, drawing, image, svg
 from echo_jax.studies import answers, captions
 from echo_jax.studies.catalogue import Chart, Study
 from echo_jax.studies.result_rows import ResultRow
@@ -107,6 +108,29 @@ def write(
     atomic_files.write_generated(out / PAGE, html_page(page))
     atomic_files.write_generated(out / MARKDOWN, markdown_page(page))
     atomic_files.remove_generated(out / OLD_PAGE)
+
+
+def write_for_paper(
+    out: Path,
+    studies: Mapping[str, tuple[Study, Sequence[ResultRow]]],
+    sections: Sequence[Section],
+    kind: Format,
+    tables: Sequence[paper_tables.Kind],
+) -> None:
+    """Write figures/NAME.KIND beside the figures of the page, and tables/NAME.csv or .tex.
+
+    StorageError for a file in their place that is not as it was written.
+    """
+    for name, (study, rows) in studies.items():
+        if kind != "svg" and drawn(study.chart, rows):
+            with drawing():
+                content = image(figure(study.chart, rows, WIDTH), kind)
+            atomic_files.write_own(out / "figures" / f"{name}.{kind}", content)
+    if tables:
+        atomic_files.check_no_link(out / "tables")
+        (out / "tables").mkdir(exist_ok=True)
+    for file, text in paper_tables.files(sections, tables).items():
+        atomic_files.write_own(out / "tables" / file, text.encode())
 
 
 def put_summary(readme: Path, out: Path, sections: Sequence[Section]) -> None:

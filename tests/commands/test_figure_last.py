@@ -89,6 +89,30 @@ def test_a_command_makes_a_figure_again_or_says_in_a_sentence_why_not(
                                         cwd=finished, status=2).stderr  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "begins"),
+    [("curve", "pdf", b"%PDF"), ("curve", "svg", b"<svg "), ("card", "pdf", b"%PDF"),
+     ("card", "png", b"\x89PNG")],
+)  # fmt: skip
+def test_a_figure_for_a_paper_is_the_same_each_time_and_what_was_edited_stays(
+    name, kind, begins, finished, call
+):
+    command = COMMANDS[name][:-1]
+    path = finished / {"curve": f"a run/curve.{kind}", "card": f"lstm.{kind}"}[name]
+    made = []
+    for _ in range(2):
+        assert (
+            str(path.relative_to(finished)) in call(*command, "--format", kind, cwd=finished).stdout
+        )
+        made.append(path.read_bytes())
+    assert made[0] == made[1]
+    assert made[0].startswith(begins)
+    path.write_bytes(b"edited")
+    refused = call(*command, "--format", kind, cwd=finished, status=2).stderr
+    assert "is not as it was generated, and would be overwritten: move it to anoth" in refused
+    assert path.read_bytes() == b"edited"
+
+
 @pytest.mark.parametrize("display", [":0", None])
 def test_a_figure_is_opened_where_there_is_a_display(finished, call, monkeypatch, display):
     opened = []

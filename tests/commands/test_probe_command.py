@@ -72,7 +72,7 @@ def test_a_cell_of_the_current_folder_gets_a_card(probing, tmp_path):
     assert "Last-quick is a valid card, comparable" in valid.stdout
     page = probing("--report", "cards")
     assert page.stdout.strip() == "Page: cards/page.html"
-    assert "Last-quick" in (tmp_path / "cards" / "page.html").read_text()
+    assert "<h2>Last</h2>" in (tmp_path / "cards" / "page.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -92,6 +92,7 @@ def test_a_cell_of_the_current_folder_gets_a_card(probing, tmp_path):
         (["--task", "copy", "--protocol", "full"], "leave --protocol out"),
         (["--validate", "x", "--seed", "3"], "--validate makes no card: use it without --seed"),
         (["--readme", "README.md"], "--readme needs the folder of the cards: add --report"),
+        (["--tables", "csv"], "--tables needs the folder of the cards: add --report FOLDER"),
         (["--out", "mine.py/x"], r"cannot be made \(Not a directory\): use another folder"),
         (["--cell", "mine:Last", "--out", "/proc"], r"/proc cannot be written to \(.*\): use"),
         (["--seed", "-1"], "error: --seed -1 is out of range: use 0 to 999,000"),

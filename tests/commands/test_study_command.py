@@ -85,6 +85,23 @@ def test_a_finished_study_has_its_answer_table_and_page(tmp_path, studied, call)
     assert contents(tmp_path) == before
 
 
+def test_figures_and_tables_for_a_paper_are_written_beside_the_page(tmp_path, studied, call):
+    line = [*STUDY.split(), "--format", "pdf", "--tables", "csv", "latex"]
+    call(*line, cwd=tmp_path)
+    assert (studied / "figures" / "parts.pdf").read_bytes().startswith(b"%PDF")
+    table = (studied / "tables" / "parts.csv").read_text()
+    assert table.startswith("part,accuracy,chance,order-blind,recalled bits,reached 99%")
+    assert table.count("\n") == 4
+    assert r"\begin{tabular}" in (studied / "tables" / "parts.tex").read_text()
+    before = contents(tmp_path)
+    call(*line, cwd=tmp_path)
+    assert contents(tmp_path) == before
+    (studied / "tables" / "parts.csv").write_text("mine")
+    refused = call(*line, cwd=tmp_path, status=2).stderr
+    assert "tables/parts.csv is not as it was generated, and would be overwritten" in refused
+    assert (studied / "tables" / "parts.csv").read_text() == "mine"
+
+
 NO_FOLDER = "cannot be a folder of studies ({}): use another place for --out"
 UNNAMED = "--out and --readme are for studies that are run: name one, or --all"
 

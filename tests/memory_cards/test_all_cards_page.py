@@ -160,6 +160,20 @@ def test_the_page_of_a_folder_is_written_and_written_again_the_same(folder):
     assert files(folder) == before
 
 
+def test_figures_and_tables_of_all_cards_are_written_for_a_paper(folder):
+    cards = all_cards_page.read_folder(folder)
+    all_cards_page.write_page(folder, cards)
+    before = files(folder)
+    for _ in range(2):
+        all_cards_page.write_for_paper(folder, cards, "pdf", ["csv", "latex"])
+    made = {str(path): text for path, text in files(folder).items() if path not in before}
+    assert sorted(made) == [
+        "figures/cost.pdf", "figures/memory.pdf", "figures/spans.pdf", "tables/table.csv",
+        "tables/table.tex",
+    ]  # fmt: skip
+    assert made["tables/table.csv"].startswith(b"cell,kind,stream span,")
+
+
 def test_a_folder_of_bad_cards_or_of_none_is_refused_in_a_sentence(folder):
     path = folder / "shift-5.json"
     path.write_text(path.read_text().replace('"parameters": 26', '"parameters": 10', 1))
