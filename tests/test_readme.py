@@ -1,6 +1,5 @@
 """The README and the pages under docs: their links, files and tables; test_pages_run runs them."""
 
-import ast
 import importlib
 import importlib.util
 import re
@@ -89,23 +88,6 @@ def test_every_file_of_a_run_folder_has_its_row(root):
     files = "config.json vocabulary.json tokens.bin checkpoint.msgpack metrics.csv seeds.csv"
     named = [name.strip("`") for row in rows for name in row.split(", ")]
     assert named == [*files.split(), "result.json", "curve.png"]
-
-
-def code_pairs(text):
-    """The two Python blocks of each row of the table: Keras, and ours."""
-    (table,) = re.findall(r"<table>.*</table>", text, re.S)
-    blocks = re.findall(r"```python\n(.*?)```", table, re.S)
-    return list(zip(blocks[::2], blocks[1::2], strict=True))
-
-
-def test_the_model_and_the_update_of_the_readme_are_those_of_the_example(root, readme):
-    keras, ours = ("".join(blocks) for blocks in zip(*code_pairs(readme), strict=True))
-    example = ast.parse((root / "examples" / "echo_in_100_lines.py").read_text())
-    written = {ast.unparse(node) for node in example.body}
-    shown = [ast.unparse(node) for node in ast.parse(ours).body]
-    assert len(shown) == 7
-    assert set(shown) <= written
-    ast.parse(keras)
 
 
 def test_the_study_that_a_page_adds_has_all_that_the_others_have(page_example, monkeypatch):
