@@ -115,8 +115,7 @@ def _spans(cards: Sequence[Card]) -> Section:
         all_cards_figures.spans_figure,
         cards,
         f"Stream span and hold span of each cell, in lags: {'; '.join(said)}.",
-        "Spans at 99%: a dot is the median over seeds, a bar its interval, and an arrow means at "
-        "least. 0 is the baseline: not even one step back.",
+        _apart(rows),
     )
     recurrent, longest = [row for row in rows if row["kind"].text == "recurrent"], []
     for column in ("stream span", "hold span"):
@@ -128,7 +127,29 @@ def _spans(cards: Sequence[Card]) -> Section:
             lags = "lag" if span == "1" else "lags"
             longest.append(f"{_listed(best)} for the {column} ({span} {lags})")
     answer = f"Of {len(recurrent)} recurrent cells the longest: {'; '.join(longest)}."
-    return Section("spans", "How long does each cell remember?", [answer][: len(longest)], figure)
+    notes = [
+        "Spans at 99%: a dot is the median over seeds, a bar its interval, and an arrow means at "
+        "least. 0 is the baseline: not even one step back."
+    ]
+    heading = "How long does each cell remember?"
+    return Section("spans", heading, [answer][: len(longest)], figure, notes=notes)
+
+
+def _apart(rows: table.Rows) -> str:
+    """The cell whose two spans differ most."""
+    spans: list[tuple[Any, Any]] = [(row["stream span"], row["hold span"]) for row in rows]
+    known = {i: abs(one.key - two.key) for i, (one, two) in enumerate(spans) if one.key and two.key}
+    if not known:
+        return ""
+    row = rows[max(known, key=known.__getitem__)]
+    stream, hold = (
+        row[name].text.replace(card_text.AT_LEAST, "at least ")
+        for name in ("stream span", "hold span")
+    )
+    return (
+        f"A stream and one value are two abilities: {row['cell'].text} echoes a stream {stream} "
+        f"steps back and holds one value over {hold} distractors."
+    )
 
 
 def _all_numbers(cards: Sequence[Card], links: Mapping[int, str]) -> Section:
@@ -183,14 +204,17 @@ def _curves(cards: Sequence[Card]) -> list[Section]:
             all_cards_figures.memory_functions_figure,
             cards,
             "Recalled bits of a token by lag, a row of fields for each cell, the most bits on top.",
-            "Recalled bits by lag, medians over seeds: 0 is the baseline, and a whole token the "
-            "maximum. Beside the name is the sum of all lags.",
+            _kept(known),
         )
+        notes = [
+            "Recalled bits by lag, medians over seeds: 0 is the baseline, and a whole token the "
+            "maximum. Beside the name is the sum of all lags."
+        ]
         said = f"{most} has the most bits about the past in its state: "
         said += f"{three_digits(known[most]['exact']['median'])}."
         heading = "How much of each past token is in the state?"
         by_lag = _by_lag({name: found["by_lag"] for name, found in known.items()})
-        sections.append(Section("memory", heading, [said], figure, tables=[by_lag]))
+        sections.append(Section("memory", heading, [said], figure, [by_lag], notes=notes))
     if costs := _costs(cards):
         figure = _figure(
             "cost",
@@ -198,10 +222,14 @@ def _curves(cards: Sequence[Card]) -> list[Section]:
             cards,
             "Stream span against the microseconds of a step, a point for each cell. Both are "
             "columns of the table.",
-            "Stream span at 99% against the time of a step. Cells with the same mark have equally "
-            "many bytes of state, and can be compared at equal memory.",
+            _at_equal_memory(cards),
         )
-        sections.append(Section("cost", "What does a longer memory cost?", costs, figure))
+        notes = [
+            "Stream span at 99% against the time of a step. Cells with the same mark have equally "
+            "many bytes of state, and can be compared at equal memory."
+        ]
+        heading = "What does a longer memory cost?"
+        sections.append(Section("cost", heading, costs, figure, notes=notes))
     return sections
 
 
@@ -222,6 +250,28 @@ def _costs(cards: Sequence[Card]) -> list[str]:
         words.format(row["cell"].text, row[step].text, row[span].text) for row in (fast, far)
     )
     return [f"Of {len(known)} cells the fastest is {of_fast}; furthest back echoes {of_far}."]
+
+
+def _kept(known: Mapping[str, Any]) -> str:
+    """The cells that keep nearly all of a token at lag 10."""
+    lag, kept = 10, []
+    for name, found in known.items():
+        bits = dict(zip(found["by_lag"]["lags"], found["by_lag"]["median"], strict=True))
+        if bits.get(lag, 0) >= 0.9 * max(bits.values()) > 0.5:
+            kept.append(name)
+    return f"A token {lag} steps back is kept nearly whole by {_listed(kept) if kept else 'none'}."
+
+
+def _at_equal_memory(cards: Sequence[Card]) -> str:
+    """The stream spans of the cells that have the same, most common size of state."""
+    spans: dict[str, list[Any]] = {}
+    for row in table.rows_of(cards):
+        if not row["stream span"].missing:
+            spans.setdefault(row["state, bytes"].text, []).append(row["stream span"].key)
+    size = max(spans, key=lambda each: len(spans[each]))
+    low, high = min(spans[size]), max(spans[size])
+    counted_cells = counted(len(spans[size]), "cell")
+    return f"With {size} bytes of state, {counted_cells} reach spans of {low:.0f} to {high:.0f}."
 
 
 def _by_lag(found: Mapping[str, Mapping[str, Any]]) -> Table:

@@ -268,7 +268,10 @@ def test_all_that_the_page_does_is_done_by_keys_alone(tab, tmp_path):
     tab_to("summary")
     tab.press("Enter")
     tab_to("input")
-    tab.type("2.5% row")
+    tab.type("2.5% name:row 5")
+    assert tab.run("document.querySelector('.filter span').textContent") == "0 of 20 rows"
+    tab.run("document.querySelector('input').value = ''")
+    tab.type("2.5 name:row")
     seen = "[...document.querySelectorAll('tbody tr')].filter(row => !row.hidden)"
     assert tab.run(f"{seen}.map(row => row.cells[0].textContent)") == ["row 2", "row 9", "row 16"]
     assert tab.run("document.querySelector('.filter span').textContent") == "3 of 20 rows"

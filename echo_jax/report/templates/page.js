@@ -28,17 +28,27 @@ const sortRows = (table, heading) => {
   table.tBodies[0].append(...rows);
 };
 
-// Rows are shown that have every word of the filter.
+// Rows are shown that have every word of the filter; name:word is a word in the columns of that
+// name. A number is a whole number of the row: 5 is not 50.
 const addFilter = table => {
+  const heads = [...table.querySelectorAll("thead th")].map(head => head.textContent.toLowerCase());
+  const has = (row, asked) => {
+    const [word, name = ""] = asked.split(":").reverse();
+    const cells = [...row.cells].filter((_, column) => heads[column].startsWith(name));
+    const text = cells.map(cell => cell.textContent.toLowerCase()).join(" ");
+    return isNaN(word) ? text.includes(word)
+      : !word || text.split(/[\s()%]+|, /).includes(word);
+  };
   const label = document.createElement("label"), input = document.createElement("input");
   const count = document.createElement("span"), rows = [...table.tBodies[0].rows];
   label.append("Filter rows ", input);
   input.type = "search";
+  input.placeholder = `${heads[0].split(" ")[0]}:${keyOf(rows[0].cells[0]).split(" ")[0]}`;
   count.setAttribute("role", "status");
   const show = () => {
     const words = input.value.toLowerCase().split(/\s+/);
     for (const row of rows) {
-      row.hidden = !words.every(word => row.textContent.toLowerCase().includes(word));
+      row.hidden = !words.every(word => has(row, word));
     }
     count.textContent = `${rows.filter(row => !row.hidden).length} of ${rows.length} rows`;
   };
