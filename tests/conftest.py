@@ -1,4 +1,5 @@
 import gc
+import hashlib
 import os
 import runpy
 import signal
@@ -9,6 +10,8 @@ from typing import NamedTuple
 
 import hypothesis
 import pytest
+
+from echo_jax import machine
 
 REFERENCE = Path(__file__).parent / "keras_reference"
 
@@ -74,6 +77,25 @@ def shared_compilation_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def programs_of_earlier_tests(pytestconfig, tmp_path_factory):
+    """Programs that an earlier test compiled, in this session or another one, are read.
+
+    They are in pytest's own cache, which `pytest --cache-clear` empties, one folder for each kind
+    of processor. A lock keeps the processes of a session apart.
+    """
+    import jax
+
+    folder = tmp_path_factory.getbasetemp()
+    if hasattr(pytestconfig, "cache"):
+        key = hashlib.sha256(f"{machine.processor()}, {machine.cores()}".encode()).hexdigest()[:16]
+        folder = pytestconfig.cache.mkdir(f"programs-{key}")
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_compilation_cache_max_size", 2**28)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 @pytest.fixture(scope="module")
