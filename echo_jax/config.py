@@ -360,10 +360,15 @@ def flat(config: RunConfig) -> dict[str, Any]:
     }
 
 
-def as_flags(config: RunConfig) -> list[str]:
-    """The flags, and their values, that make a configuration of the default, part 4."""
+def chosen(config: RunConfig) -> dict[str, Any]:
+    """The fields that make a configuration of the default, part 4, by their names."""
     default, read = flat(PARTS["context"]), {"vocab_size"} if config.data.csv else set()
-    return flags_of({k: v for k, v in flat(config).items() if v != default[k] and k not in read})
+    return {k: v for k, v in flat(config).items() if v != default[k] and k not in read}
+
+
+def as_flags(config: RunConfig) -> list[str]:
+    """The flags, and their values, that make a configuration of the default."""
+    return flags_of(chosen(config))
 
 
 def to_dict(config: RunConfig) -> dict[str, Any]:

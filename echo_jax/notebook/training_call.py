@@ -16,14 +16,14 @@ from echo_jax import machine
 from echo_jax.commands import command_line, flags
 from echo_jax.commands import train as train_command
 from echo_jax.commands.train import TrainCommand
-from echo_jax.config import PARTS, RunConfig, changed
+from echo_jax.config import PARTS, RunConfig, changed, chosen
 from echo_jax.exceptions import ConfigError
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.host.stopwatch import Stopwatch
 from echo_jax.notebook.training_options import KINDS, TrainOptions, as_keywords, spelled_for_python
 from echo_jax.report.notebook_figure import NotebookFigure
 from echo_jax.report.styles import drawing
-from echo_jax.runs import curve_figure, explanation, run_folder, run_report
+from echo_jax.runs import advice, curve_figure, explanation, run_folder, run_report
 from echo_jax.runs.metrics_csv import History
 from echo_jax.runs.predictor import Trained, network_of, network_of_seed
 from echo_jax.runs.result import Result
@@ -54,12 +54,23 @@ class Run:
             return curve_figure.figure_of(curves)
 
     def explain(self) -> str:
-        """Where the target is, whether it can be learned, and what makes it learnable."""
-        return as_keywords(explanation.explain(self.config))
+        """Where the target is, whether it can be learned; and what helps, or what to ask next."""
+        return f"{as_keywords(explanation.explain(self.config))}\n{self._next_runs()}"
 
     def report(self) -> str:
-        """All that the command prints after training."""
-        return as_keywords(run_report.full_report(self.config, self.result)).lstrip()
+        """The scores in full, as the command prints them; and what helps, or what to ask next."""
+        scores = run_report.full_report(self.config, self.result)
+        return f"{as_keywords(scores).lstrip()}\n{self._next_runs()}"
+
+    def _next_runs(self) -> str:
+        """A line for each run that is advised, which ends with its call."""
+
+        def call(changes: Mapping[str, Any]) -> str:
+            """The call of this run with other values of some fields."""
+            fields = chosen(changed(self.config, **changes)).items()
+            return f"echo_jax.train({', '.join(f'{name}={value!r}' for name, value in fields)})"
+
+        return advice.after_run(self.config, self.result, call)
 
     def network(self, seed: int | None = None) -> Trained:
         """The network of a seed, None for the first; ConfigError if it failed or is not there."""
@@ -94,10 +105,11 @@ class Run:
     def _repr_html_(self) -> str:
         """What was run, the scores beside their baselines, and why it ended so."""
         scores = run_report.scores(self.config, self.result)
-        what, scores, why = map(
-            html.escape, (run_report.describe(self.config), scores, self.explain())
+        what, scores, *why = map(
+            html.escape,
+            (run_report.describe(self.config), scores, *self.explain().splitlines()),
         )
-        return f"<p><b>{what}</b></p><pre>{scores}</pre><p>{why}</p>"
+        return f"<p><b>{what}</b></p><pre>{scores}</pre><p>{'</p><p>'.join(why)}</p>"
 
 
 def train(**options: Unpack[TrainOptions]) -> Run:

@@ -1,5 +1,6 @@
 """`echo_jax.train` is the command: the same bits, folder and sentences. What notebooks show."""
 
+import ast
 import inspect
 import io
 import subprocess
@@ -71,9 +72,15 @@ def test_a_run_shows_itself(run):
     assert first.startswith("Echo with lag 1: windows of 2 from 8 integers below 6")
     assert second.startswith("Accuracy on fresh sequences ")
     shown = run._repr_html_()
-    assert shown.count("<p>") == 2
+    assert shown.count("<p>") == 4
     assert "<pre>On 5 fresh sequences" in shown
-    assert "is in the window of 2" in run.explain()
+    reason, *more = run.explain().splitlines()
+    assert "is in the window of 2" in reason
+    assert [line.split(":")[0] for line in more] == ["Try", "Or"]
+    call = ast.parse(more[0][more[0].index("echo_jax.train(") :], mode="eval").body
+    advised = {each.arg: ast.literal_eval(each.value) for each in call.keywords}
+    kept = SMALL.items() - {("hidden_size", 4), ("lag", 1)}
+    assert kept <= advised.items()
     assert run.report().startswith("Expected: ")
     assert "Seconds: compile" in run.report()
 
