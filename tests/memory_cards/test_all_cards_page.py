@@ -63,12 +63,13 @@ def outline(page):
     return "\n".join(lines)
 
 
-def test_the_page_of_cards_is_as_it_was_read(page):
+def test_the_page_of_cards_is_as_it_was_read(page, monkeypatch):
     """Bounds, ties, medians that never came, other protocols, copies, and nothing measured.
 
     Copies have a table of their own and never lead; columns of which nothing is known are left
     out; names link to sections.
     """
+    monkeypatch.setattr(all_cards_page, "svg", lambda *_: "")  # drawings are not compared
     twice = made("gru"), card("gru", digest="0" * 64)
     pages = [
         page,
@@ -144,13 +145,11 @@ def files(folder):
 def test_the_page_of_a_folder_is_written_and_written_again_the_same(folder):
     assert write_page(folder) == folder / "page.html"
     first = files(folder)
-    (folder / "page.html").rename(folder / "index.html")  # its name before
-    write_page(folder)
-    assert files(folder) == first
     names = ["card-shift-5", "cost", "memory", "spans"]
     assert sorted(path.stem for path in first if path.parts[0] == "figures") == names
     for name in re.findall(r"\(<([^>]*)>\)", (folder / "README.md").read_text()):
         assert (folder / name).read_text().startswith("<svg ")
+    (folder / "page.html").rename(folder / "index.html")  # its name before
     write_page(folder)
     assert files(folder) == first
     (folder / "README.md").write_text("my own words")
@@ -161,9 +160,8 @@ def test_the_page_of_a_folder_is_written_and_written_again_the_same(folder):
 
 
 def test_figures_and_tables_of_all_cards_are_written_for_a_paper(folder):
-    cards = all_cards_page.read_folder(folder)
-    all_cards_page.write_page(folder, cards)
-    before = files(folder)
+    cards, before = all_cards_page.read_folder(folder), files(folder)
+    (folder / "figures").mkdir()
     for _ in range(2):
         all_cards_page.write_for_paper(folder, cards, "pdf", ["csv", "latex"])
     made = {str(path): text for path, text in files(folder).items() if path not in before}

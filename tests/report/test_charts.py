@@ -192,9 +192,12 @@ def test_a_pair_is_drawn_as_a_pair():
 
 
 @pytest.mark.parametrize("width", [styles.WIDTH, styles.NARROW])
-def test_the_names_of_lines_stand_apart_where_they_end(width):
-    series = {f"line {i}": [(1, estimate(1.0, None, None)), (2, estimate(i / 100, None, None))]
-              for i in range(6)}  # fmt: skip
+@pytest.mark.parametrize("least", [0.0, 0.95])
+def test_the_names_of_lines_stand_apart_where_they_end(width, least):
+    series = {
+        f"line {i}": [(1, estimate(1.0, None, None)), (2, estimate(least + i / 100, None, None))]
+        for i in range(6)
+    }
     figure = charts.lines_figure(series, "x", "y", 0.0, percent=False, width=width)
     styles.svg(figure, "a")
     (axes,) = figure.axes
@@ -203,6 +206,7 @@ def test_the_names_of_lines_stand_apart_where_they_end(width):
     assert all(a.y0 >= b.y1 - 1 for a, b in itertools.pairwise(boxes))
     assert all(box.x0 > axes.bbox.x1 for box in boxes)
     assert all(box.x1 <= figure.bbox.x1 for box in boxes)
+    assert axes.bbox.y0 - 40 < boxes[-1].y0 < boxes[0].y1 < axes.bbox.y1 + 10
 
 
 def told(figure):
