@@ -6,6 +6,7 @@ import functools
 import html
 import inspect
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Unpack
@@ -29,6 +30,13 @@ from echo_jax.runs.predictor import Trained, network_of, network_of_seed
 from echo_jax.runs.result import Result
 from echo_jax.runs.train_run import train_run
 from echo_jax.runs.vocabulary import Unknown
+
+OTHERWISE_HERE = {
+    "out": "Folder of the run, which must be new or empty; without one, nothing is written.",
+    "checkpoint_every": "Sequences between two checkpoints of a run with a folder; by default as "
+    "many as take about ten seconds.",
+}
+"""Help of arguments that do something else than the flags of the command."""
 
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)
@@ -182,4 +190,17 @@ def _signature() -> inspect.Signature:
     return inspect.Signature(parameters, return_annotation=Run)
 
 
+def _arguments() -> str:
+    """A line for each keyword argument: the help of its flag."""
+    run = PARTS[TrainCommand.part]
+    helps = flags.help_of(TrainCommand) | flags.help_of(RunConfig)
+    for section in (run.task, run.network, run.training, run.data):
+        kind: Any = type(section)
+        helps |= flags.help_of(kind)
+    helps |= OTHERWISE_HERE
+    texts = {name: re.sub(" Alias: --[a-z]+.", "", helps[name]) for name in KINDS}
+    return "\n".join(f"  {name}: {as_keywords(text)}" for name, text in texts.items())
+
+
 train.__dict__["__signature__"] = _signature()
+train.__doc__ = f"{inspect.getdoc(train)}\n\nKeyword arguments:\n{_arguments()}"

@@ -137,6 +137,11 @@ def test_help_has_the_arguments_and_their_defaults():
     parameters = inspect.signature(echo_jax.train).parameters
     assert parameters["hidden_size"].default == 50
     assert parameters["part"].default == "context"
+    said = inspect.getdoc(echo_jax.train).split("Keyword arguments:\n")[1].splitlines()
+    assert [line.split(":")[0].strip() for line in said] == list(parameters)
+    assert "  lag: How many steps back the target lies" in "\n".join(said)
+    assert min(map(len, said)) > 30
+    assert "Alias" not in "".join(said)
     assert {"train", "study", "load"} <= set(dir(echo_jax))
 
 
