@@ -90,8 +90,8 @@ def check_dask(words):
 
 CHECKS = {
     "pip": check_pip, "pytest": check_pytest, "python": check_python, "python3": check_python,
-    "dask": check_dask, "echo-jax": lambda words: None, "seq": lambda words: None,
-    "mkdocs": lambda words: None, "pre-commit": lambda words: None,
+    "dask": check_dask,
+    **dict.fromkeys(("echo-jax", "seq", "cp", "mkdocs", "pre-commit"), lambda words: None),
 }  # fmt: skip
 """The programs that a page may call, and what is checked of their words beside echo-jax's own."""
 
