@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from echo_jax.cluster import Workers
 
 COMMAND = f"{command_line.INSTALLED} study"  # on pages
+BASELINE = "Chance, beside every accuracy, is that of a guess: 1/V for V different values."
 TITLE = "How long does a network remember?"
 
 
@@ -134,7 +135,7 @@ def run(command: StudyCommand, interrupts: Interrupts) -> None:
             name: result_rows.missing(every[name].points, rows[name])
             for name in command.names or every
         }
-        print(plan(waiting, command.fast, command.cluster), flush=True)
+        print(f"{plan(waiting, command.fast, command.cluster)}\n{BASELINE}", flush=True)
         sections = {name: section(command, name, rows[name]) for name in every if rows[name]}
         failures: list[str] = []
         points = list(itertools.chain(*waiting.values()))

@@ -11,7 +11,7 @@ import pytest
 from msgspec import UNSET
 
 from echo_jax import statistics
-from echo_jax.commands import command_line
+from echo_jax.commands import command_line, train
 from echo_jax.commands.train import TrainCommand
 from echo_jax.config import RunConfig, as_flags, changed
 from echo_jax.core.target_place import accuracy_ceiling, knowable_share, target_place
@@ -135,6 +135,15 @@ def test_the_command_keeps_what_the_user_typed_but_for_the_folder_and_what_chang
     changes = {"stateful": False, "hidden_size": 50, "lag": -1}
     said = command_line.again_with("train", changes, "--out")
     assert said == "echo-jax train --csv 'a b.csv' --no-stateful --hidden-size 50 --lag -1"
+
+
+def test_a_run_that_was_resumed_is_started_anew_with_all_that_it_had(monkeypatch, tmp_path):
+    monkeypatch.setattr("sys.argv", ["echo-jax", "--lag", "4", "--out", "x"])
+    config = changed(RunConfig(), lag=3, sequences=50)
+    again = train.again_with(TrainCommand(resume=tmp_path), config)
+    assert again({"stateful": False}) == "echo-jax train --lag 3 --no-stateful --sequences 50"
+    again = train.again_with(TrainCommand(), config)
+    assert again({"stateful": False}) == "echo-jax train --lag 4 --no-stateful"
 
 
 MEASURED = {name: each for name, each in vars(advice).items() if isinstance(each, advice.Measured)}
