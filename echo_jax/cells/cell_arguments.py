@@ -5,9 +5,9 @@ import dataclasses
 import difflib
 from typing import Any
 
-from flax import linen as nn
-
 from echo_jax.cells import registry, user_cell
+from echo_jax.cells.adapt import adapt
+from echo_jax.cells.interface import Cell
 from echo_jax.config import NetworkConfig
 from echo_jax.exceptions import ConfigError, reason
 
@@ -52,7 +52,7 @@ def parse(text: str) -> dict[str, Any]:
     return args
 
 
-def build(name: str, args: dict[str, Any]) -> nn.RNNCellBase:
+def build(name: str, args: dict[str, Any]) -> Cell:
     """The cell of a built-in name or of `package.module:Class`, from keyword arguments.
 
     A required field `features` that is not among them is set to `FEATURES`. ConfigError if the cell
@@ -66,7 +66,7 @@ def build(name: str, args: dict[str, Any]) -> nn.RNNCellBase:
         args = {"features": FEATURES} | args
     _check_args(name, args, [x.name for x in fields], required)
     try:
-        return cell_class(**args)
+        return adapt(cell_class(**args))
     except ConfigError:
         raise
     except BaseException as error:  # user code may raise anything

@@ -11,9 +11,9 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import linen as nn
 
-from echo_jax.cells.scan import Carry, HoistedCell
+from echo_jax.cells.interface import Cell
+from echo_jax.cells.scan import Carry
 from echo_jax.cells.shape_check import Candidate, check_batch_sizes, step_error
 from echo_jax.config import GENERATOR
 from echo_jax.exceptions import ConfigError, reason
@@ -33,9 +33,7 @@ Trace = tuple[Carry, chex.Array]
 """The carries and outputs of all steps: a tree of `[T, B, ...]`, and `[T, B, H]`."""
 
 
-def check(
-    cell: nn.RNNCellBase, name: str, input_size: int, other_sizes: Collection[int] = ()
-) -> None:
+def check(cell: Cell, name: str, input_size: int, other_sizes: Collection[int] = ()) -> None:
     """Raise ConfigError for a cell that cannot be trained, or whose card would mean nothing.
 
     A step must be a deterministic, differentiable function of its carry and input, independent for
@@ -61,21 +59,20 @@ def _check_numbers(candidate: Candidate) -> None:
         inputs = jax.random.uniform(key, (STEPS, 2, 1))
     else:
         inputs = jax.nn.one_hot(jax.random.randint(key, (STEPS, 2), 0, size), size)
-    start, again = candidate.start(2), candidate.start(2)
+    init_key = jax.random.key(1, impl=GENERATOR)
+    params, others = (candidate.cell.init(init_key, size) for _ in "12")
+    start, again = (candidate.start(params, 2) for _ in "12")
     if not _close(start, again, SAME):
         candidate.refuse(
-            "does not start from the same carry twice for one rng: draw what is random from rng, "
-            "with jax.random",
-            "initialize_carry",
+            "does not start from the same carry twice: make it a function of its arguments alone",
+            "initial_state",
         )
-    init_key = jax.random.key(1, impl=GENERATOR)
-    variables, others = (candidate.cell.init(init_key, start, inputs[0]) for _ in "12")
-    if not _close(variables, others, SAME):
+    if not _close(params, others, SAME):
         candidate.refuse(
             "does not start from the same weights twice for one key: draw them with the key that "
             "self.param hands to an initializer"
         )
-    params, few = variables.get("params", {}), inputs[:COMPARED]
+    few = inputs[:COMPARED]
     trace = _check_finite(candidate, params, start, inputs)
     with jax.disable_jit():  # the Python code of the cell runs in every step
         first, *repeats = (_run(candidate, params, start, few) for _ in range(REPEATS))
@@ -85,8 +82,8 @@ def _check_numbers(candidate: Candidate) -> None:
             "counter ...): leave out what differs from call to call"
         )
     _check_rows(candidate, params, start, few)
-    if isinstance(candidate.cell, HoistedCell):
-        _check_hoisted(candidate, params, start, few, trace)
+    if candidate.cell.has_scan:
+        _check_scan(candidate, params, start, few, trace)
 
 
 def _check_finite(candidate: Candidate, params: Any, start: Carry, inputs: chex.Array) -> Trace:
@@ -160,33 +157,27 @@ def _check_rows(candidate: Candidate, params: Any, start: Carry, inputs: chex.Ar
         )
 
 
-def _check_hoisted(
+def _check_scan(
     candidate: Candidate, params: Any, start: Carry, inputs: chex.Array, trace: Trace
 ) -> None:
-    """Raise ConfigError where `project` and `unroll` together differ from the steps."""
+    """Raise ConfigError where `scan` differs from the steps."""
     fed = inputs if candidate.input_size == 1 else jnp.argmax(inputs, axis=-1)
-    variables, cell = {"params": params}, candidate.cell
-
-    def unrolled(fed: chex.Array) -> Any:
-        projected = cell.apply(variables, fed, method="project")
-        return cell.apply(variables, start, projected, None, method="unroll")
-
+    cell = candidate.cell
     try:
-        found = jax.jit(unrolled)(fed)
+        found = jax.jit(lambda fed: cell.scan(cell.prepare(params), start, fed, None))(fed)
         last_carry = jax.tree.map(lambda leaf: leaf[COMPARED - 1], trace[0])
         same = _close(found, (last_carry, trace[1][:COMPARED]), ROUNDED)
     except BaseException as error:  # user code may raise anything
         candidate.refuse(
-            f"fails in project or unroll ({reason(error)}): let them take what "
-            "echo_jax.cells.scan.HoistedCell says, or give them other names",
-            "project",
+            f"fails in scan ({reason(error)}): let it take what echo_jax.cells.interface.Cell "
+            "says, or give it another name",
+            "scan",
             error,
         )
     if not same:
         candidate.refuse(
-            "has a project and an unroll that give other numbers than its steps: let them agree, "
-            "or leave them out",
-            "unroll",
+            "has a scan that gives other numbers than its steps: let them agree, or leave it out",
+            "scan",
         )
 
 

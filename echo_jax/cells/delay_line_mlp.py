@@ -55,11 +55,11 @@ class DelayLineMLP(nn.RNNCellBase):
             terms = jnp.einsum("...f,dfh->...dh", inputs, kernel)
         return terms.at[..., 0, :].add(bias)
 
-    def unroll(
-        self, carry: chex.Array, projected: chex.Array, mask: Mask
+    def scan(
+        self, carry: chex.Array, inputs: chex.Array, mask: Mask
     ) -> tuple[chex.Array, chex.Array]:
         """All steps, by `scan_over_time`."""
-        return scan_over_time(self.step, carry, projected, mask)
+        return scan_over_time(self.step, carry, self.project(inputs), mask)
 
     @nn.nowrap
     def initialize_carry(self, rng: chex.PRNGKey, input_shape: tuple[int, ...]) -> chex.Array:

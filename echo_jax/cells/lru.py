@@ -117,11 +117,9 @@ class LRUCell(nn.RNNCellBase):
         kernel = jnp.concatenate([driving, skipping], axis=-1)
         return kernel[inputs] if is_tokens(inputs) else inputs @ kernel
 
-    def unroll(
-        self, carry: LRUCarry, projected: chex.Array, mask: Mask
-    ) -> tuple[LRUCarry, chex.Array]:
+    def scan(self, carry: LRUCarry, inputs: chex.Array, mask: Mask) -> tuple[LRUCarry, chex.Array]:
         """All states by `scan_over_time`, then all outputs at once."""
-        decay, (driven, skipped) = self._decay(), self._split(projected)
+        decay, (driven, skipped) = self._decay(), self._split(self.project(inputs))
         carry, states = scan_over_time(
             lambda s, u: lru_step(decay, s, u), carry, driven, mask, unroll=1
         )

@@ -117,12 +117,12 @@ class LSTMCell(nn.RNNCellBase):
         bias: chex.Array = self.get_variable("params", "bias")
         return (kernel[inputs] if is_tokens(inputs) else inputs @ kernel) + bias
 
-    def unroll(
-        self, carry: LSTMCarry, projected: chex.Array, mask: Mask
+    def scan(
+        self, carry: LSTMCarry, inputs: chex.Array, mask: Mask
     ) -> tuple[LSTMCarry, chex.Array]:
-        """`lstm_unroll` with the cell's own recurrent kernel."""
+        """All steps: `lstm_unroll` of the projected inputs."""
         kernel: chex.Array = self.get_variable("params", "recurrent_kernel")
-        return lstm_unroll(kernel, carry, projected, mask)
+        return lstm_unroll(kernel, carry, self.project(inputs), mask)
 
     @nn.nowrap
     def initialize_carry(self, rng: chex.PRNGKey, input_shape: tuple[int, ...]) -> LSTMCarry:

@@ -58,11 +58,11 @@ class MinGRUCell(nn.RNNCellBase):
             return self.gate(kernel + bias)[inputs]
         return self.gate(inputs @ kernel + bias)
 
-    def unroll(
-        self, carry: chex.Array, projected: chex.Array, mask: Mask
+    def scan(
+        self, carry: chex.Array, inputs: chex.Array, mask: Mask
     ) -> tuple[chex.Array, chex.Array]:
         """All steps, by `scan_over_time`."""
-        return scan_over_time(self.step, carry, projected, mask, unroll=1)
+        return scan_over_time(self.step, carry, self.project(inputs), mask, unroll=1)
 
     @nn.nowrap
     def initialize_carry(self, rng: chex.PRNGKey, input_shape: tuple[int, ...]) -> chex.Array:

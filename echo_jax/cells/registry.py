@@ -2,8 +2,10 @@
 
 from flax import linen as nn
 
+from echo_jax.cells.adapt import adapt
 from echo_jax.cells.delay_line_mlp import DelayLineMLP
 from echo_jax.cells.identity_rnn import IdentityRNNCell
+from echo_jax.cells.interface import Cell
 from echo_jax.cells.lru import LRUCell
 from echo_jax.cells.lstm import ChronoLSTMCell, LSTMCell
 from echo_jax.cells.min_gru import MinGRUCell
@@ -31,16 +33,16 @@ def cell_class(name: str) -> type[nn.RNNCellBase]:
     return CELLS[name] if name in CELLS else import_cell(name)
 
 
-def build_cell(config: NetworkConfig, window: int) -> nn.RNNCellBase:
+def build_cell(config: NetworkConfig, window: int) -> Cell:
     """The cell of a configuration, with H features; ConfigError if it cannot be built.
 
     The delay line of the cell mlp is as long as the window, unless the configuration sets it.
     """
     if config.cell == "mlp":
-        return DelayLineMLP(config.hidden_size, config.delay_line or window)
+        return adapt(DelayLineMLP(config.hidden_size, config.delay_line or window))
     found = cell_class(config.cell)
     try:
-        return found(features=config.hidden_size)  # type: ignore[call-arg]
+        return adapt(found(features=config.hidden_size))  # type: ignore[call-arg]
     except BaseException as error:  # user code may raise anything
         raise ConfigError(
             f"cell {config.cell!r} cannot be built with features={config.hidden_size} "

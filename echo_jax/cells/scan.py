@@ -1,34 +1,17 @@
-"""A scan of a cell over time with masked steps, and the interface of cells with a fast form.
-
-A `HoistedCell` projects the inputs of all its steps before the scan, in one product; only the
-recurrent part stays inside.
-"""
+"""A scan of a step over time, with masked steps."""
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, TypeAlias
 
 import chex
 import jax
 import jax.numpy as jnp
 
 Carry = Any
-"""The state of a cell: the tree of arrays that its `initialize_carry` returns, batch axis first."""
+"""The state of a cell: any tree of arrays, batch axis first."""
 
 Mask: TypeAlias = chex.Array | None
 """Bool `[W, B]`, False where a step is absent; None where none is."""
-
-
-@runtime_checkable
-class HoistedCell(Protocol):
-    """A cell whose input projection is done for all steps before the scan."""
-
-    def project(self, inputs: chex.Array) -> chex.Array:
-        """The projection `[..., features]` of vectors `[..., F]` or of int32 tokens `[...]`."""
-        ...
-
-    def unroll(self, carry: Carry, projected: chex.Array, mask: Mask) -> tuple[Carry, chex.Array]:
-        """All steps: projections `[W, B, ...]` to the last carry and the outputs `[W, B, H]`."""
-        ...
 
 
 def scan_over_time(

@@ -12,9 +12,9 @@ import chex
 import jax
 import jax.numpy as jnp
 from flax import errors
-from flax import linen as nn
 
 from echo_jax.cells import user_cell
+from echo_jax.cells.interface import Cell, CellError
 from echo_jax.cells.scan import Carry
 from echo_jax.config import GENERATOR
 from echo_jax.exceptions import ConfigError, reason
@@ -44,29 +44,33 @@ STEP_ERRORS: dict[type[Exception] | tuple[type[Exception], ...], str] = {
 class Candidate(NamedTuple):
     """A cell under check, its name in messages, and F, the number of input features."""
 
-    cell: nn.RNNCellBase
+    cell: Cell
     name: str
     input_size: int
 
     def refuse(
-        self, sentence: str, method: str = "__call__", error: BaseException | None = None
+        self, sentence: str, function: str = "step", error: BaseException | None = None
     ) -> NoReturn:
         """Raise ConfigError: a sentence about the cell, after the line of the user's own file."""
         own = ":" in self.name
-        where = f"{user_cell.location(type(self.cell), method, error)}: " if own else ""
+        written = user_cell.location(self.cell.source, self.called(function), error)
+        where = f"{written}: " if own else ""
         raise ConfigError(f"{where}cell {self.name!r} {sentence}") from error
 
-    def start(self, batch: int) -> Carry:
+    def called(self, function: str) -> str:
+        """The name that the author of the cell gave to a function of `Cell`."""
+        return self.cell.names.get(function, function)
+
+    def start(self, params: Any, batch: int) -> Carry:
         """The carry before the first step."""
-        key = jax.random.key(0, impl=GENERATOR)
-        return self.cell.initialize_carry(key, (batch, self.input_size))
+        return self.cell.initial_state(params, batch, self.input_size)
 
     def step(self, params: Any, carry: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
-        """One step from inputs `[B, F]`."""
-        return self.cell.apply({"params": params}, carry, x)
+        """One step from inputs `[B, F]`, with parameters as `init` gives them."""
+        return self.cell.step(self.cell.prepare(params), carry, x)
 
 
-def check_shapes(cell: nn.RNNCellBase, name: str, input_size: int) -> None:
+def check_shapes(cell: Cell, name: str, input_size: int) -> None:
     """Raise ConfigError unless a step of the cell can be scanned.
 
     A scanned cell keeps its weights in the collection `params` and its memory in the carry, whose
@@ -94,24 +98,24 @@ def check_batch_sizes(candidate: Candidate) -> None:
                     f"has the {what} {_listed(of_two[what])} for a batch of 2 and "
                     f"{_listed(found)} for one of {batch}: let no size but the batch axis depend "
                     "on the batch",
-                    "initialize_carry" if what == "carry" else "__call__",
+                    "initial_state" if what == "carry" else "step",
                 )
 
 
 def traced(candidate: Candidate, batch: int) -> dict[str, Any]:
     """The shapes of parameters, carry and output for a batch size; ConfigError for a bad step."""
-    carry = _traced_start(candidate, batch)
     x = jax.ShapeDtypeStruct((batch, candidate.input_size), jnp.float32)
+    if not candidate.cell.starts_from_params:
+        _traced_start(candidate, None, batch)  # before anything that fails because of it
     try:
         key = jax.eval_shape(lambda: jax.random.key(0, impl=GENERATOR))
-        variables = jax.eval_shape(candidate.cell.init, key, carry, x)
-        extra = sorted(set(variables) - {"params"})
-        if extra:
-            candidate.refuse(
-                f"keeps variables in {', '.join(extra)}: move what it learns to `params` and what "
-                "it remembers to its carry"
-            )
-        params = variables.get("params", {})
+        params = jax.eval_shape(lambda key: candidate.cell.init(key, candidate.input_size), key)
+    except ConfigError:
+        raise
+    except BaseException as error:  # user code may raise anything
+        candidate.refuse(step_error(error), error=error)
+    carry = _traced_start(candidate, params, batch)
+    try:
         step = jax.eval_shape(candidate.step, params, carry, x)
     except ConfigError:
         raise
@@ -123,36 +127,36 @@ def traced(candidate: Candidate, batch: int) -> dict[str, Any]:
         )
     if _listed(step[0]) != _listed(carry):
         candidate.refuse(
-            f"turns its carry {_listed(carry)} into {_listed(step[0])}: "
-            "return a carry of the same tree, shapes and types as initialize_carry"
+            f"turns its carry {_listed(carry)} into {_listed(step[0])}: return a carry of the same "
+            f"tree, shapes and types as {candidate.called('initial_state')}"
         )
     _check_output(candidate, step[1], batch)
     return {"parameters": params, "carry": carry, "output": step[1]}
 
 
-def _traced_start(candidate: Candidate, batch: int) -> Carry:
+def _traced_start(candidate: Candidate, params: Any, batch: int) -> Carry:
     """The shapes of the initial carry; ConfigError for a carry that no batch can have."""
-    method = "initialize_carry"
+    function = "initial_state"
     try:
-        carry = jax.eval_shape(lambda: candidate.start(batch))
+        carry = jax.eval_shape(lambda params: candidate.start(params, batch), params)
     except BaseException as error:  # user code may raise anything
         candidate.refuse(
-            f"fails in initialize_carry ({reason(error)}): define it to return an array, "
-            "or a tree of arrays, for any rng and an input shape (batch, features)",
-            method,
+            f"fails in {candidate.called(function)} ({reason(error)}): define it to return an "
+            "array, or a tree of arrays, for any batch size and number of input features",
+            function,
             error,
         )
     for leaf in jax.tree.leaves(carry):
         if not (jnp.issubdtype(leaf.dtype, jnp.number) or leaf.dtype == bool):
             candidate.refuse(
                 f"starts from a carry with an array of type {leaf.dtype}: keep numbers in it",
-                method,
+                function,
             )
         if leaf.shape[:1] != (batch,):
             candidate.refuse(
                 f"starts from a carry with an array of shape {leaf.shape} for inputs of shape "
                 f"{(batch, candidate.input_size)}: give every array of it the batch axis first",
-                method,
+                function,
             )
     return carry
 
@@ -178,6 +182,8 @@ def _check_output(candidate: Candidate, output: Any, batch: int) -> None:
 
 def step_error(error: BaseException) -> str:
     """The sentence, without its subject, about an error in a step."""
+    if isinstance(error, CellError):
+        return str(error)
     known = (sentence for kind, sentence in STEP_ERRORS.items() if isinstance(error, kind))
     return next(known, f"fails in a step ({reason(error)}): mend it, or try another cell")
 

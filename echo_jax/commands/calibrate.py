@@ -18,7 +18,7 @@ from echo_jax.memory_benchmark.protocol import QUICK, hash_of, to_dict
 from echo_jax.memory_cards import compare_two
 
 if TYPE_CHECKING:
-    from flax import linen as nn
+    from echo_jax.cells.interface import Cell
 
 STREAM = dataclasses.replace(QUICK, rows=("stream",))  # the protocol of a repeat
 
@@ -71,14 +71,14 @@ def main() -> None:
         compilation_cache.use_compilation_cache(command.compilation_cache)
         cell = choose(*arguments)
         cell.check(STREAM)
-        text = table(command, [repeat(cell.module, i) for i in range(command.repeats)])
+        text = table(command, [repeat(cell.cell, i) for i in range(command.repeats)])
         print(text)
         if command.out:
             page = f"# Calibration of the memory card\n\n{text}\n"
             atomic_files.write_bytes(command.out, page.encode())
 
 
-def repeat(cell: "nn.RNNCellBase", number: int) -> dict[str, Any]:
+def repeat(cell: "Cell", number: int) -> dict[str, Any]:
     """The fields of a card that a comparison needs, measured with seeds of its own."""
     from echo_jax.memory_benchmark.measure_cell import raw_rows
 

@@ -392,7 +392,7 @@ def measure(
     def tell(words: str) -> None:
         print(f"{time.perf_counter() - start:6.0f} s  {words}", file=sys.stderr, flush=True)
 
-    raw = list(raw_rows(cell.module, command.chosen, command.seed, stop, tell, journal))
+    raw = list(raw_rows(cell.cell, command.chosen, command.seed, stop, tell, journal))
     if any(row["kind"] != "tune" for row in raw):
         return raw
     if not len(journal):

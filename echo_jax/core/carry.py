@@ -18,9 +18,9 @@ def enter_batch(carry: Carry, zero: Carry, stateful: chex.Numeric) -> Carry:
     """The carry that a batch starts from, given the one that the batch before it left.
 
     Stateful (the Keras rule): row b continues row b of the batch before, so with batch size B row
-    r of a sequence continues row r - B, *not* row r - 1. Otherwise every batch starts from zero.
-    Either way the gradient is cut here: the loss of a batch never trains what an earlier batch put
-    into the state.
+    r of a sequence continues row r - B, *not* row r - 1. Otherwise every batch starts from zero, or
+    from what else is the initial state of the cell. The gradient of the carry is cut here: the loss
+    of a batch never trains what an earlier batch put into the state.
     """
-    kept = jax.tree.map(lambda old, new: jnp.where(stateful, old, new), carry, zero)
-    return jax.lax.stop_gradient(kept)
+    kept = jax.lax.stop_gradient(carry)
+    return jax.tree.map(lambda old, new: jnp.where(stateful, old, new), kept, zero)

@@ -57,7 +57,7 @@ def answer_sequence(
     tokens: chex.Array,
 ) -> Answers:
     """The network's answers to one sequence, int32 `[L]`, its batches in order as in training."""
-    zero = network.zero_carry(config.task.batch_size)
+    zero = network.initial_state(params, config.task.batch_size)
 
     def step(carry: Carry, batch: Batch) -> tuple[Carry, Answers]:
         """Answer one batch."""
@@ -95,7 +95,7 @@ def states_around(
     tokens: chex.Array,
 ) -> States:
     """The states before and after the rows of one sequence, int32 `[L]`."""
-    zero = network.zero_carry(config.task.batch_size)
+    zero = network.initial_state(params, config.task.batch_size)
 
     def step(carry: Carry, batch: Batch) -> tuple[Carry, States]:
         """The carry before and after one batch."""

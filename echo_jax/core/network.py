@@ -4,11 +4,12 @@
 
 `compute` chooses between two forms with equal results, up to rounding:
 
-literal  the definition: one-hot vectors that exist, a plain `lax.scan` over the Flax cell
+literal  the definition: one-hot vectors that exist, a plain `lax.scan` over the steps of the cell
 fast     a one-hot product is a row gather; the input projection of all steps is one product before
-         the scan (`HoistedCell`); up to 8 steps are unrolled. docs/performance.md has times
+         the scan (`Cell.scan`); up to 8 steps are unrolled. docs/performance.md has times
 """
 
+import functools
 from typing import Any, Literal, NamedTuple
 
 import chex
@@ -16,8 +17,9 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from echo_jax.cells.interface import Cell
 from echo_jax.cells.registry import build_cell
-from echo_jax.cells.scan import Carry, HoistedCell, scan_over_time
+from echo_jax.cells.scan import Carry, scan_over_time
 from echo_jax.cells.shape_check import check_shapes
 from echo_jax.config import GENERATOR, RunConfig
 from echo_jax.core.data import Batch, one_hot_encode
@@ -42,17 +44,21 @@ class Network(NamedTuple):
     compute     literal or fast
     """
 
-    cell: nn.RNNCellBase
+    cell: Cell
     readout: nn.Dense
     input_size: int
     tokens: int
     config: RunConfig
     compute: Compute = "fast"
 
-    def zero_carry(self, batch_size: int) -> Carry:
-        """The carry at the start of a sequence, for B rows."""
-        key = jax.random.key(0, impl=GENERATOR)
-        return self.cell.initialize_carry(key, (batch_size, self.input_size))
+    def initial_state(self, params: Params, batch_size: int) -> Carry:
+        """The state of the cell at the start of a sequence, for B rows; usually zero."""
+        return self.cell.initial_state(params["cell"], batch_size, self.input_size)
+
+    def first_state(self) -> Carry:
+        """The initial state of one row at some initial weights; for its shapes."""
+        params = self.cell.init(jax.random.key(0, impl=GENERATOR), self.input_size)
+        return self.cell.initial_state(params, 1, self.input_size)
 
 
 def build_network(config: RunConfig, compute: Compute = "fast") -> Network:
@@ -68,7 +74,7 @@ def build_network(config: RunConfig, compute: Compute = "fast") -> Network:
     return Network(cell, readout, input_size, tokens, config, compute)
 
 
-def around(cell: nn.RNNCellBase, tokens: int, classes: int) -> Network:
+def around(cell: Cell, tokens: int, classes: int) -> Network:
     """A network around any cell, fed one-hot tokens, with a readout of some classes."""
     readout = nn.Dense(classes, kernel_init=GLOROT)
     return Network(cell, readout, tokens, tokens, RunConfig())
@@ -80,16 +86,22 @@ def init_params(network: Network, key: chex.PRNGKey) -> Params:
     Embeddings have unit variance; tied ones 1/D, so that the logits have about unit variance.
     """
     cell_key, readout_key = jax.random.split(key)
-    inputs = jnp.zeros((1, network.input_size))
-    (_, output), cell = network.cell.init_with_output(cell_key, network.zero_carry(1), inputs)
-    readout = network.readout.init(readout_key, output)
-    params = {"cell": cell.get("params", {}), "readout": readout["params"]}
+    params = {"cell": network.cell.init(cell_key, network.input_size)}
+    output = jax.eval_shape(lambda: first_output(network, params))
+    params["readout"] = network.readout.init(readout_key, jnp.zeros(output.shape))["params"]
     options = network.config.network
     if options.encoding == "embedding":
         shape = (network.tokens, options.embedding_dim)
         scale = options.embedding_dim**-0.5 if options.tied else 1.0
         params["embedding"] = scale * jax.random.normal(jax.random.fold_in(key, 2), shape)
     return params
+
+
+def first_output(network: Network, params: Params) -> chex.Array:
+    """The output of the cell after one step on a zero input, `[1, features]`."""
+    cell, size = network.cell, network.input_size
+    prepared, state = cell.prepare(params["cell"]), network.initial_state(params, 1)
+    return cell.step(prepared, state, jnp.zeros((1, size)))[1]
 
 
 def apply(network: Network, params: Params, carry: Carry, batch: Batch) -> tuple[Carry, chex.Array]:
@@ -119,24 +131,18 @@ def unroll_inputs(
     network: Network, params: Params, carry: Carry, inputs: chex.Array, mask: chex.Array | None
 ) -> tuple[Carry, chex.Array]:
     """Scan the cell over encoded inputs, see `encode`: `[W, B, ...]` to `[W, B, features]`."""
-    cell, variables = network.cell, {"params": params["cell"]}
-
-    def step(carry: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
-        return cell.apply(variables, carry, x)
-
+    prepared = network.cell.prepare(params["cell"])
     if network.compute == "literal":
+        step = functools.partial(network.cell.step, prepared)
         return scan_over_time(step, carry, inputs, mask, unroll=1)
-    if isinstance(cell, HoistedCell):
-        projected = cell.apply(variables, inputs, method="project")
-        return cell.apply(variables, carry, projected, mask, method="unroll")
-    return scan_over_time(step, carry, inputs, mask)
+    return network.cell.scan(prepared, carry, inputs, mask)
 
 
 def encode(network: Network, params: Params, tokens: chex.Array) -> chex.Array:
     """The inputs of the cell for int32 tokens `[...]`: one-hot vectors, float32 `[..., V]`.
 
     With embeddings their product with the embedding matrix, `[..., D]`; in framing `values` the
-    numbers `[..., 1]`. Fast: a row gather of the embeddings, and for a `HoistedCell`, which
+    numbers `[..., 1]`. Fast: a row gather of the embeddings, and for a cell that `has_scan`, which
     gathers rows of its kernel, the tokens themselves.
     """
     fast, options = network.compute == "fast", network.config.network
@@ -145,7 +151,7 @@ def encode(network: Network, params: Params, tokens: chex.Array) -> chex.Array:
     if options.encoding == "embedding":
         table = params["embedding"]
         return table[tokens] if fast else one_hot_encode(tokens, network.tokens) @ table
-    if fast and isinstance(network.cell, HoistedCell):
+    if fast and network.cell.has_scan:
         return tokens
     return one_hot_encode(tokens, network.tokens)
 

@@ -66,14 +66,15 @@ Rows = tuple[chex.Array, chex.Array | None]
 None where no step is masked."""
 
 
-def start(config: RunConfig, network: Network) -> EchoState:
+def start(config: RunConfig, network: Network, params: Params) -> EchoState:
     """The state before the first token."""
     task = config.task
     zero = jnp.zeros((), jnp.int32)
     if task.layout == "streams":
-        return EchoState(zero, zero, jnp.zeros(0, jnp.int32), network.zero_carry(1))
+        return EchoState(zero, zero, jnp.zeros(0, jnp.int32), network.initial_state(params, 1))
     rows = task.batch_size if config.network.stateful else 0
-    carry = jax.tree.map(lambda leaf: leaf[:rows], network.zero_carry(task.batch_size))
+    carry = network.initial_state(params, task.batch_size)
+    carry = jax.tree.map(lambda leaf: leaf[:rows], carry)
     return EchoState(zero, zero, jnp.zeros(task.window, jnp.int32), carry)
 
 
@@ -111,7 +112,7 @@ def feed(
         carry, outputs = _feed_stateful_rows(network, params, state.carry, rows, present)
     else:
         carry, rows = state.carry, _rows(task, state.seen, history)
-        outputs = unroll(network, params, network.zero_carry(count), *rows)[1][-1]
+        outputs = unroll(network, params, network.initial_state(params, count), *rows)[1][-1]
     logits = read_out(network, params, outputs)
     seen = state.seen + jnp.minimum(count, LARGEST - state.seen)
     phase = (state.phase + count) % task.window
@@ -168,7 +169,7 @@ def _feed_stream(
     if config.network.stateful:
         carry, outputs = unroll(network, params, state.carry, tokens[None], None)
         return carry, outputs[:, 0]
-    zero = network.zero_carry(1)
+    zero = network.initial_state(params, 1)
 
     def one_step(carry: Carry, x: tuple) -> tuple[Carry, chex.Array]:
         """Feed one token, with a zero carry where a window begins."""
@@ -223,7 +224,8 @@ def follows(
 
     @jax.vmap
     def last_answers(sequence: chex.Array) -> chex.Array:  # the logits of others are not computed
-        state, _ = feed(config, network, params, start(config, network), sequence[:-1])
+        first = start(config, network, params)
+        state, _ = feed(config, network, params, first, sequence[:-1])
         return step(config, network, params, state, sequence[-1])[1].token
 
     before = last_answers(tokens)

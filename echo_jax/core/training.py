@@ -126,17 +126,16 @@ def train_sequence(
 ) -> tuple[TrainState, Metrics]:
     """One update for each of the K batches of a sequence; the carry starts from zero."""
     task = network.config.task
-    zero, batches = network.zero_carry(task.batch_size), sequence_batches(tokens, task, traced.lag)
+    carry = network.initial_state(state.params, task.batch_size)
+    batches = bptt_batches(network.config, sequence_batches(tokens, task, traced.lag))
 
     def step(memory: tuple[TrainState, Carry], batch: BPTTBatch) -> tuple[Any, Metrics]:
         """One update, on a carry that is handed on or zeroed."""
-        state, carry = memory
-        carry = enter_batch(carry, zero, traced.stateful)
-        state, carry, metrics = train_batch(network, traced, state, carry, batch)
+        state, carry, metrics = train_batch(network, traced, *memory, batch)
         return (state, carry), metrics
 
     metrics: Metrics
-    (state, _), metrics = jax.lax.scan(step, (state, zero), bptt_batches(network.config, batches))
+    (state, _), metrics = jax.lax.scan(step, (state, carry), batches)
     return state, metrics
 
 
@@ -156,7 +155,9 @@ def train_batch(
 
     def loss_fn(params: Params) -> tuple[chex.Array, tuple[Carry, chex.Array]]:
         """The loss of the last batch, with the carry to hand on and the accuracy."""
-        before, after_first = run_earlier(network, params, carry, batch)
+        initial = network.initial_state(params, len(batch.batch.inputs))
+        start = enter_batch(carry, initial, traced.stateful)
+        before, after_first = run_earlier(network, params, start, batch)
         after, logits = apply(network, params, before, batch.batch)
         targets, scored = batch.batch.targets, batch.batch.scored
         loss = mean_where(score(logits, targets, network.config.task.framing), scored)

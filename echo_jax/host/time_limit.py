@@ -11,9 +11,8 @@ from collections.abc import Callable, Collection
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
-from flax import linen as nn
-
 from echo_jax.cells import cell_check, user_cell
+from echo_jax.cells.interface import Cell
 from echo_jax.exceptions import ConfigError, TooLongError
 
 Result = TypeVar("Result")
@@ -22,9 +21,7 @@ CHECK_SECONDS = 120.0
 """The limit for the check of a cell, tracing and compiling included."""
 
 
-def check_cell(
-    cell: nn.RNNCellBase, name: str, input_size: int, other_sizes: Collection[int] = ()
-) -> None:
+def check_cell(cell: Cell, name: str, input_size: int, other_sizes: Collection[int] = ()) -> None:
     """`cell_check.check` within `CHECK_SECONDS`; TooLongError beyond them."""
     check = functools.partial(cell_check.check, cell, name, input_size, other_sizes)
     compile_within(CHECK_SECONDS, check, cell, name)
@@ -88,7 +85,7 @@ def _attempt(
 
 
 def compile_within(
-    seconds: float, compile_it: Callable[[], Result], cell: nn.RNNCellBase, name: str
+    seconds: float, compile_it: Callable[[], Result], cell: Cell, name: str
 ) -> Result:
     """The result of a function that traces and compiles something made of a cell.
 
@@ -116,7 +113,9 @@ def compile_within(
         if future.done():  # raised by the function itself
             raise
     frame = sys._current_frames().get(thread.ident or 0)
-    where = user_cell.line_at(frame) or user_cell.location(type(cell), "__call__")
+    where = user_cell.line_at(frame) or user_cell.location(
+        cell.source, cell.names.get("step", "step")
+    )
     raise TooLongError(
         f"{where}: cell {name!r} is not traced and compiled within {seconds:g} s: put a loop over "
         "many operations into jax.lax.scan, or make it one product of arrays"

@@ -31,7 +31,7 @@ class CapacityTraining(Training):
         """For the cell and the protocol of a stream training; D is the `state_size`."""
         super().__init__(stream.cell, "stream", stream.protocol)
         lags, classes = stream.protocol.capacity_lags, stream.protocol.vocab_size
-        flat = jax.eval_shape(lambda: flatten(self.network.zero_carry(1), 1))
+        flat = jax.eval_shape(lambda: flatten(self.network.first_state(), 1))
         self.state_size = int(flat.shape[-1])
         lecun = nn.initializers.lecun_normal()  # undefined for a state without numbers
         kernel_init = lecun if self.state_size else nn.initializers.zeros
@@ -112,8 +112,8 @@ class CapacityTraining(Training):
             """The last states of PART sequences, and the tokens at each lag."""
             drawn = jax.random.fold_in(key, counter)
             tokens = uniform_tokens(drawn, shape, self.protocol.vocab_size)
-            zero = self.network.zero_carry(PART)
-            carry, _ = network.unroll(self.network, params, zero, tokens, None)
+            first = self.network.initial_state(params, PART)
+            carry, _ = network.unroll(self.network, params, first, tokens, None)
             return flatten(carry, PART), tokens[:, -2 : -2 - self.protocol.capacity_lags : -1]
 
         found = jax.lax.map(part, jnp.arange(self.protocol.capacity_sequences // PART))
@@ -155,13 +155,13 @@ def recalibrated_bits(
 
 def states(net: Network, params: Params, tokens: chex.Array) -> chex.Array:
     """The flattened carry after each step from zero: tokens `[B, L]` to float32 `[L, B, D]`."""
-    variables, zero = {"params": params["cell"]}, net.zero_carry(len(tokens))
+    prepared, first = net.cell.prepare(params["cell"]), net.initial_state(params, len(tokens))
 
     def step(carry: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
-        carry, _ = net.cell.apply(variables, carry, x)
+        carry, _ = net.cell.step(prepared, carry, x)
         return carry, flatten(carry, len(tokens))
 
-    return scan_over_time(step, zero, one_hot_encode(tokens.T, net.tokens), None)[1]
+    return scan_over_time(step, first, one_hot_encode(tokens.T, net.tokens), None)[1]
 
 
 def flatten(carry: Carry, batch: int) -> chex.Array:

@@ -55,7 +55,7 @@ def parts_of(whole: CardPart) -> list[CardPart]:
 
 def measure_part(part: CardPart, report: Callable[[float], None]) -> dict[str, Any]:
     """The raw rows of a part, and the device that measured them."""
-    rows = list(raw_rows(choose(part.cell, part.args).module, part.protocol, part.seed))
+    rows = list(raw_rows(choose(part.cell, part.args).cell, part.protocol, part.seed))
     report(1.0)
     return {"raw": rows, "device": machine.device()}
 

@@ -7,9 +7,8 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from flax import linen as nn
-
 from echo_jax.cells import cell_arguments, shape_check
+from echo_jax.cells.interface import Cell
 from echo_jax.exceptions import ConfigError
 from echo_jax.host import time_limit
 from echo_jax.memory_benchmark import protocol, tasks
@@ -22,7 +21,7 @@ class ChosenCell(NamedTuple):
     name: str
     given: dict[str, Any]
     args: dict[str, Any]
-    module: nn.RNNCellBase
+    cell: Cell
 
     @property
     def title(self) -> str:
@@ -39,7 +38,7 @@ class ChosenCell(NamedTuple):
         """The field `cell` of a card, with the SHA-256 of the file of a user's class."""
         source = None
         if ":" in self.name:
-            file = Path(inspect.getfile(type(self.module)))
+            file = Path(inspect.getfile(self.cell.source))
             source = hashlib.sha256(file.read_bytes()).hexdigest()
         return {"cell": self.name, "args": self.args, "source": source}
 
@@ -52,14 +51,15 @@ class ChosenCell(NamedTuple):
             asked = [task for task in protocol.TASKS if task in chosen.rows]
             sizes = {tasks.alphabet(task, chosen.vocab_size) for task in asked}
             others = sorted(sizes - {chosen.vocab_size})
-            time_limit.check_cell(self.module, self.name, chosen.vocab_size, others)
+            time_limit.check_cell(self.cell, self.name, chosen.vocab_size, others)
 
 
 def choose(name: str, arguments: str = "") -> ChosenCell:
     """The cell of a name and of `name=value,name=value`; ConfigError if it cannot be built."""
     given = cell_arguments.parse(arguments)
-    module = cell_arguments.build(name, given)
-    args = given | ({"features": module.features} if hasattr(module, "features") else {})
+    cell = cell_arguments.build(name, given)
+    features = getattr(cell.options, "features", None)
+    args = given | ({} if features is None else {"features": features})
     try:
         args = json.loads(json.dumps(args, allow_nan=False))
     except (TypeError, ValueError) as error:
@@ -67,9 +67,9 @@ def choose(name: str, arguments: str = "") -> ChosenCell:
             f"cell args {args} cannot be kept in a card ({error}): use numbers, words, True, "
             "False, None, and lists of them"
         ) from error
-    return ChosenCell(name, given, args, module)
+    return ChosenCell(name, given, args, cell)
 
 
 def trace(name: str, arguments: str, input_size: int) -> None:
     """Build a cell and trace its steps, which runs whatever Python code it has."""
-    shape_check.check_shapes(choose(name, arguments).module, name, input_size)
+    shape_check.check_shapes(choose(name, arguments).cell, name, input_size)

@@ -80,11 +80,11 @@ def gradient_profile(
     """
     asked = last_answers(training, length, run)
     inputs = one_hot_encode(asked.tokens.T, training.network.tokens)
-    zero, target = training.network.zero_carry(len(asked.tokens)), asked.targets[:, -1]
+    first, target = training.network.initial_state(params, len(asked.tokens)), asked.targets[:, -1]
 
     def margins(inputs: chex.Array) -> chex.Array:
         """The sum of the logit margins of all last answers."""
-        _, outputs = network.unroll_inputs(training.network, params, zero, inputs, None)
+        _, outputs = network.unroll_inputs(training.network, params, first, inputs, None)
         logits = network.read_out(training.network, params, outputs[-1])
         own = jax.nn.one_hot(target, logits.shape[-1], dtype=bool)
         best_other = jnp.max(jnp.where(own, -jnp.inf, logits), axis=-1)

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import chex
 import jax
 import jax.numpy as jnp
-from flax import linen as nn
 
+from echo_jax.cells.adapt import adapt
 from echo_jax.core import network
 from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.core.loss import correct, cross_entropy, mean_where
@@ -51,11 +51,11 @@ class Training:
 
     number_format = ".6f"  # in a raw row
 
-    def __init__(self, cell: nn.RNNCellBase, task: protocol.Task, chosen: Protocol) -> None:
-        """A network around any `RNNCellBase`; nothing is traced yet."""
-        self.cell, self.task, self.protocol = cell, task, chosen
+    def __init__(self, cell: Any, task: protocol.Task, chosen: Protocol) -> None:
+        """A network around any cell that `adapt` takes; nothing is traced yet."""
+        self.cell, self.task, self.protocol = adapt(cell), task, chosen
         self.fields, classes = protocol.to_dict(chosen), chosen.vocab_size
-        self.network: Network = network.around(cell, tasks.alphabet(task, classes), classes)
+        self.network: Network = network.around(self.cell, tasks.alphabet(task, classes), classes)
 
     def length(self, lag: int) -> int:
         """L, the steps of a training sequence; runs of one length share a compiled program."""
@@ -110,9 +110,9 @@ class Training:
         return jax.lax.scan(step, state, batches)
 
     def logits(self, params: Params, tokens: chex.Array) -> chex.Array:
-        """The logits at each step, from a zero carry: tokens `[B, L]` to float32 `[B, L, V]`."""
-        zero = self.network.zero_carry(len(tokens))
-        _, outputs = network.unroll(self.network, params, zero, tokens, None)
+        """The logits at each step from the initial state: tokens `[B, L]` to `[B, L, V]`."""
+        first = self.network.initial_state(params, len(tokens))
+        _, outputs = network.unroll(self.network, params, first, tokens, None)
         return jnp.swapaxes(network.read_out(self.network, params, outputs), 0, 1)
 
     def loss(self, params: Params, asked: Sequences) -> chex.Array:

@@ -33,7 +33,8 @@ def accuracies(training: LagTraining, length: int, run: Run, params: Params) -> 
         logits = jnp.swapaxes(network.read_out(training.network, params, outputs), 0, 1)
         return carry, mean_where(correct(logits, asked.targets), asked.scored)
 
-    return jax.lax.scan(part, training.network.zero_carry(shape[0]), parts)[1]
+    first = training.network.initial_state(params, shape[0])
+    return jax.lax.scan(part, first, parts)[1]
 
 
 def rows(ladder: TrainLadder) -> Iterator[RawRow]:

@@ -14,8 +14,7 @@ matter. The program is asked to stop between blocks: that only ends the rows ear
 import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import wait
-
-from flax import linen as nn
+from typing import Any
 
 from echo_jax.host.interrupts import Interrupts, StoppedError
 from echo_jax.memory_benchmark import (
@@ -35,14 +34,14 @@ from echo_jax.report.number_formats import plain
 
 
 def raw_rows(
-    cell: nn.RNNCellBase,
+    cell: Any,
     protocol: Protocol,
     seed: int = 0,
     interrupts: Interrupts | None = None,
     tell: Callable[[str], None] = lambda _: None,
     journal: Journal | None = None,
 ) -> Iterator[RawRow]:
-    """The raw rows of a card for any `RNNCellBase`; `seed` is the first of `protocol.seeds`.
+    """The raw rows of a card; `seed` is the first of `protocol.seeds`, `cell` what `adapt` takes.
 
     `interrupts` are asked between blocks whether to stop; `tell` is told what is being measured.
     What the `journal` has already is not trained again.

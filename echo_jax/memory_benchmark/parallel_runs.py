@@ -95,7 +95,7 @@ class ParallelRuns:
     ) -> Trained:
         """`train` without the journal."""
         compiling = self._compiling(training, training.length(int(runs[0].lag)))
-        cell, name = training.cell, type(training.cell).__name__
+        cell, name = training.cell, training.cell.source.__name__
         init, block = time_limit.compile_within(COMPILE_SECONDS, compiling.result, cell, name)
         self.interrupts.check()
         stacked, active = self.stacked(runs), list(range(len(runs)))

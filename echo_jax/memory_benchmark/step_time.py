@@ -40,10 +40,10 @@ def cost_row(training: LagTraining) -> dict[str, Any]:
             carry, outputs = network.unroll(net, params, carry, x[:, None], None)
             return carry, jnp.argmax(network.read_out(net, params, outputs[0]), axis=-1)
 
-        return jax.lax.scan(step, net.zero_carry(tokens.shape[1]), tokens)
+        return jax.lax.scan(step, net.initial_state(params, tokens.shape[1]), tokens)
 
     parameters = sum(leaf.size for leaf in jax.tree.leaves(start.params))
-    state_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(net.zero_carry(1)))
+    state_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(net.initial_state(start.params, 1)))
     row: dict[str, Any] = {"kind": "price", "parameters": parameters, "state_bytes": state_bytes}
     row |= {"train": {}, "stream": {}}
     key = jax.random.key(0, impl=GENERATOR)

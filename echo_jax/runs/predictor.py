@@ -61,7 +61,7 @@ class Trained:
 
     def start(self) -> EchoState:
         """The state before the first token."""
-        return online.start(self.config, build_network(self.config))
+        return online.start(self.config, build_network(self.config), self.params)
 
     def step(self, state: EchoState, token: Any) -> tuple[EchoState, Answer]:
         """One token in, int `0 .. V-1`; the next state and the `Answer` out. Pure and compiled."""
@@ -251,7 +251,8 @@ def _open(folder: Path, cell: str | None) -> tuple[RunConfig, Callable[[int], Tr
     run_folder.check_cell_named(folder, inputs, cell)
     config = inputs.config
     saved = checkpoint.load_state(folder, inputs, many_seeds.state_shapes(config))
-    start = jax.eval_shape(lambda: online.start(config, build_network(config)))
+    first = jax.tree.map(lambda leaf: leaf[0], saved["state"].params)
+    start = jax.eval_shape(lambda: online.start(config, build_network(config), first))
     block = online.block_size(config) * (config.task.window + config.task.vocab_size)
     machine.check_memory(4 * (checkpoint.size_of(start) + block))
     state, sequences = saved["state"], saved["sequences"]

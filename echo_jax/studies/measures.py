@@ -106,7 +106,8 @@ def fed_back(config: RunConfig, traced: TracedParameters, params: Params) -> dic
 
     def go_on(tokens: jax.Array) -> jax.Array:
         """The fed-back answers `[FED_BACK]` after one random sequence."""
-        state, answers = online.feed(config, network, params, online.start(config, network), tokens)
+        first = online.start(config, network, params)
+        state, answers = online.feed(config, network, params, first, tokens)
 
         def step(memory: tuple, _: None) -> tuple[tuple, jax.Array]:
             """Feed the last answer back."""

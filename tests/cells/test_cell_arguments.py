@@ -2,6 +2,7 @@ import flax.linen as nn
 import pytest
 
 from echo_jax.cells import cell_arguments, delay_line_mlp, known_memory, lstm
+from echo_jax.cells.adapt import adapt
 from echo_jax.exceptions import ConfigError
 
 
@@ -56,7 +57,7 @@ def test_other_arguments_are_refused(text, sentence):
     ],
 )
 def test_a_cell_is_built_of_its_name_and_its_arguments(name, args, cell):
-    assert cell_arguments.build(name, args) == cell
+    assert cell_arguments.build(name, args) == adapt(cell)
 
 
 @pytest.mark.parametrize(

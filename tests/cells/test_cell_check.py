@@ -35,13 +35,13 @@ SHAPES = {
     "KeepsAList": "keeps an array of an earlier step outside its carry: return it in its carry",
     "SetsAnAttribute": "sets an attribute of itself in a step: return what it remembers in the",
     "FailsInAStep": r"fails in a step \(TypeError: dot_general .*\): mend it",
-    "LearnsABatch": r"has the parameters .*\[2, 4\]'} for .*\[1, 4\]'} .*: let no size but the",
+    "LearnsABatch": r"fails in a step \(ScopeParamShapeError: .*\): mend it",
     "FitsTwoInputs": r"fails in a step \(TypeError: dot_general .*\): mend it",
 }
 """Cells that tracing refuses, and the sentence about each."""
 
 NUMBERS = {
-    "StartsAnywhere": "does not start from the same carry twice for one rng: draw what is random",
+    "StartsAnywhere": "does not start from the same carry twice: make it a function of its",
     "DrawsItsWeightsFromNumpy": "does not start from the same weights twice for one key: draw them",
     "DrawsFromNumpy": NOT_THE_SAME,
     "LoopsWhile": r"has no gradient \(ValueError: Reverse-mode .*\): leave out what jax does not",
@@ -52,8 +52,8 @@ NUMBERS = {
     "Explodes": f"has NaN or infinity in its carry or output at step 1[0-9] of .* {GUARD}",
     "HasNoSlopeAtZero": f"has NaN or infinity in the gradient of Dense_0/bias {GUARD} roots",
     "LearnsIntegers": r"has no gradient \(TypeError: .*int32.*\): leave out .* integer parameters",
-    "ProjectsSomethingElse": "has a project and an unroll that give other numbers .*: let them",
-    "FailsToProject": r"fails in project or unroll \(.*\): let them take",
+    "ScansToSomethingElse": "has a scan that gives other numbers than its steps: let them agree",
+    "FailsToScan": r"fails in scan \(.*\): let it take",
 }
 """Cells that running them refuses; those after the fourth only in the slow tests."""
 

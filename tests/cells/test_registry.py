@@ -15,14 +15,14 @@ def test_every_name_has_a_cell_and_every_cell_a_name():
     assert tuple(registry.CELLS) == CELL_NAMES
     for name in CELL_NAMES:
         cell = build(name, features=7)
-        assert (cell.features, cell.num_feature_axes) == (7, 1)
+        assert cell.options.features == 7
         shape_check.check_shapes(cell, name, input_size=5)
 
 
 def test_the_delay_line_of_the_mlp_is_the_window_unless_it_is_set():
-    assert build("mlp") == delay_line_mlp.DelayLineMLP(4, 5)
+    assert build("mlp").module == delay_line_mlp.DelayLineMLP(4, 5)
     config = NetworkConfig("mlp", delay_line=2)
-    assert registry.build_cell(config, window=5).delay_line == 2
+    assert registry.build_cell(config, window=5).module.delay_line == 2
 
 
 def test_a_cell_of_a_module_that_has_moved_is_found_by_its_old_name():

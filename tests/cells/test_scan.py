@@ -7,7 +7,8 @@ import jax.test_util
 import numpy as np
 import pytest
 
-from echo_jax.cells import delay_line_mlp, lru, lstm, min_gru, scan
+from echo_jax.cells import delay_line_mlp, lru, lstm, min_gru
+from echo_jax.cells.adapt import adapt
 
 TOKENS = np.random.default_rng(0).integers(0, 5, (6, 3))
 VECTORS = jax.nn.one_hot(TOKENS, 5)
@@ -34,16 +35,15 @@ def started(cell):
     )
 
 
-def hoisted(cell, variables, carry, inputs, mask=None):
-    projected = cell.apply(variables, jnp.asarray(inputs), method="project")
-    return cell.apply(variables, carry, projected, mask, method="unroll")
+def all_steps(cell, variables, carry, inputs, mask=None):
+    return cell.apply(variables, carry, jnp.asarray(inputs), mask, method="scan")
 
 
 @every_cell
 def test_all_steps_at_once_are_the_steps_one_by_one_and_a_masked_one_holds_the_carry(cell):
-    assert isinstance(cell, scan.HoistedCell)
+    assert adapt(cell).has_scan
     variables, start = started(cell)
-    at_once = jax.jit(lambda *arguments: hoisted(cell, variables, *arguments))
+    at_once = jax.jit(lambda *arguments: all_steps(cell, variables, *arguments))
     step = jax.jit(lambda carry, x: cell.apply(variables, carry, x))
     for mask in (jnp.ones_like(MASK), MASK):
         carry, outputs = start, []
@@ -88,7 +88,7 @@ def test_the_first_input_has_a_gradient_and_every_weight_a_finite_one(cell):
     variables, start = started(cell)
 
     def sum_of_squares(variables, vectors):
-        return jnp.sum(hoisted(cell, variables, start, vectors)[1] ** 2)
+        return jnp.sum(all_steps(cell, variables, start, vectors)[1] ** 2)
 
     weights, inputs = jax.jit(jax.grad(sum_of_squares, argnums=(0, 1)))(variables, VECTORS)
     chex.assert_tree_all_finite(weights)

@@ -43,7 +43,7 @@ def loss_and_gradients(config, compute, dtype):
     batch = jax.tree.map(lambda x: x[-1], data.sequence_batches(tokens, config.task, 1))
     carry = jax.tree.map(
         lambda leaf: 0.3 * jnp.sin(1 + jnp.arange(leaf.size)).reshape(leaf.shape).astype(dtype),
-        net.zero_carry(config.task.batch_size),
+        net.initial_state(params, config.task.batch_size),
     )
 
     def loss_of(params, carry):

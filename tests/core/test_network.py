@@ -26,8 +26,8 @@ def network_and_params(config):
     return network, n.init_params(network, KEY)
 
 
-def random_carry(network, batch_size, seed=0):
-    zero = network.zero_carry(batch_size)
+def random_carry(network, params, batch_size, seed=0):
+    zero = network.initial_state(params, batch_size)
     leaves, tree = jax.tree.flatten(zero)
     keys = jax.random.split(jax.random.key(seed), len(leaves))
     return tree.unflatten(
@@ -37,7 +37,7 @@ def random_carry(network, batch_size, seed=0):
 
 def logits_in_order(config, network, params, tokens, cut=True):
     """Logits of all rows of a sequence, `[rows, V]`, and of streams, `[B * L, V]`."""
-    zero = network.zero_carry(config.task.batch_size)
+    zero = network.initial_state(params, config.task.batch_size)
 
     def step(carry, batch):
         carry = enter_batch(carry, zero, config.network.stateful) if cut else carry
@@ -57,9 +57,9 @@ every_cell = pytest.mark.parametrize(
 def test_the_scan_of_a_cell_is_that_of_flax(cell):
     network, params = network_and_params(small(cell=cell))
     tokens = jnp.array([[3, 1, 4, 1, 5], [9, 2, 6, 5, 3]])
-    carry = random_carry(network, 2)
+    carry = random_carry(network, params, 2)
     found_carry, found = jax.jit(lambda p, c: n.unroll(network, p, c, tokens, None))(params, carry)
-    theirs = nn.RNN(network.cell, return_carry=True)
+    theirs = nn.RNN(network.cell.module, return_carry=True)
     expected_carry, expected = theirs.apply(
         {"params": {"cell": params["cell"]}}, jax.nn.one_hot(tokens, 12), initial_carry=carry
     )
@@ -70,7 +70,7 @@ def test_the_scan_of_a_cell_is_that_of_flax(cell):
 @every_cell
 def test_a_masked_step_leaves_the_carry_bit_for_bit(cell):
     network, params = network_and_params(small(cell=cell))
-    carry = random_carry(network, 3)
+    carry = random_carry(network, params, 3)
     tokens = jnp.array([[1, 2, 3], [4, 5, 6], [7, 8, 9]])
     mask = jnp.array([[False] * 3, [False, True, True], [True] * 3])
     unroll = jax.jit(lambda tokens, mask: n.unroll(network, params, carry, tokens, mask)[0])
@@ -115,13 +115,13 @@ EMBEDDED_TOKENS = jnp.array([[12, 12, 4, 1], [9, 2, 6, 5]])
 @pytest.mark.parametrize(("cell", "tied"), [("lstm", False), ("gru", True)])
 def test_a_cell_is_fed_the_rows_of_the_embedding_and_tied_logits_are_products_with_them(cell, tied):
     _, network, params = embedded(cell, tied=tied)
-    carry = random_carry(network, 2)
+    carry = random_carry(network, params, 2)
     batch = Batch(EMBEDDED_TOKENS, None, EMBEDDED_TOKENS[:, :2], None)
     found_carry, logits = jax.jit(lambda p, c: n.apply(network, p, c, batch))(params, carry)
     outputs = []
     for tokens in EMBEDDED_TOKENS.T:
         vectors = jnp.asarray(np.asarray(params["embedding"])[np.asarray(tokens)])
-        carry, output = network.cell.apply({"params": params["cell"]}, carry, vectors)
+        carry, output = network.cell.step(params["cell"], carry, vectors)
         outputs.append(np.asarray(output))
     chex.assert_trees_all_close(found_carry, carry, atol=1e-6)
     readout, embedding = jax.tree.map(np.asarray, (params["readout"], params["embedding"]))
@@ -151,7 +151,7 @@ def test_a_missing_value_has_an_input_and_no_output_and_a_tied_readout_no_weight
     assert [leaf.shape for leaf in found] == shapes
     assert len(jax.tree.leaves(params)) == len(shapes) + 2  # and what the LSTM has beside it
     batch = Batch(EMBEDDED_TOKENS, None, EMBEDDED_TOKENS[:, :1], None)
-    carry = network.zero_carry(2)
+    carry = network.initial_state(params, 2)
     _, logits = jax.eval_shape(lambda: n.apply(network, params, carry, batch))
     chex.assert_shape(logits, (2, 1, 12))
 
@@ -217,14 +217,14 @@ def test_no_gradient_crosses_the_border_of_a_batch():
     network, params = network_and_params(config)
     batches = sequence_batches(jnp.arange(12), config.task, 1)
     second = jax.tree.map(lambda leaf: leaf[1], batches)
-    zero = network.zero_carry(2)
+    zero = network.initial_state(params, 2)
 
     def loss(carry, enter):
         start = enter_batch(carry, zero, True) if enter else carry
         _, logits = n.apply(network, params, start, second)
         return jnp.mean(cross_entropy(logits, second.targets))
 
-    carry = random_carry(network, 2)
+    carry = random_carry(network, params, 2)
     cut = jax.grad(loss)(carry, enter=True)
     chex.assert_trees_all_equal(cut, jax.tree.map(jnp.zeros_like, cut))
     assert loss(carry, enter=True) == loss(carry, enter=False)
@@ -239,7 +239,7 @@ class StartsAtOne(nn.SimpleCell):
 def test_zeroing_means_the_cells_own_initial_carry():
     config = small(cell="test_network:StartsAtOne", stateful=False)
     network, params = network_and_params(config)
-    assert jnp.all(network.zero_carry(2) == 1)
+    assert jnp.all(network.initial_state(params, 2) == 1)
     tokens = jnp.arange(12)
     rows = logits_in_order(config, network, params, tokens)
     batch = jax.tree.map(lambda leaf: leaf[2], sequence_batches(tokens, config.task, 1))
@@ -258,7 +258,7 @@ def test_gradients_of_the_loss_are_finite_differences(layout):
         tokens = jax.random.randint(jax.random.key(0), shape, 0, 12)
         batches = sequence_batches(tokens, config.task, 1)
         batch = jax.tree.map(lambda leaf: leaf[0], batches)
-        carry = random_carry(network, 2)
+        carry = random_carry(network, params, 2)
 
         @jax.jit
         def loss(params, carry):

@@ -70,7 +70,7 @@ def setup(config):
 def feed_in_pieces(config, tokens, lengths, state=None):
     """The state and the answers after feeding the tokens in pieces of 1 and of BLOCK."""
     network, params, feed, step = setup(config)
-    state = online.start(config, network) if state is None else state
+    state = online.start(config, network, params) if state is None else state
     answers = []
     for piece in np.split(tokens, np.cumsum(lengths)[:-1]):
         if len(piece) == 1:
@@ -200,7 +200,7 @@ def test_evaluation_gives_the_same_answers(config):
 
 def test_the_state_keeps_its_shapes_and_holds_nothing_that_its_kind_does_not_need(config):
     network, params, feed, step = setup(config)
-    begin = online.start(config, network)
+    begin = online.start(config, network, params)
     task = config.task
     streams = task.layout == "streams"
     rows = 1 if streams else task.batch_size * config.network.stateful
@@ -268,7 +268,7 @@ def test_a_delay_line_says_what_the_table_of_the_module_says():
     network = build_network(config)
     run = jax.jit(functools.partial(online.feed, config, network))
     tokens = np.array([4, 0, 7, 1, 9, 3, 5])
-    _, answers = run(delay_line(1), online.start(config, network), tokens)
+    _, answers = run(delay_line(1), online.start(config, network, delay_line(1)), tokens)
     shown = ["." if not e else str(t) for e, t in zip(answers.exists, answers.token, strict=True)]
     assert " ".join(shown) == ". . 0 7 1 9 3"
     table = [line.split() for line in online.__doc__.splitlines()]

@@ -65,7 +65,7 @@ def test_training_equals_plain_python_with_optax():
         return jax.value_and_grad(loss_fn, has_aux=True)(params)
 
     for tokens in sequences:
-        carry = net.zero_carry(2)
+        carry = net.initial_state(params, 2)
         for row in range(0, 6, 2):  # rows end at t = 2 .. 7
             inputs = jnp.stack([tokens[row + b : row + b + 3] for b in range(2)])
             targets = jnp.stack([tokens[row + b + 1 : row + b + 2] for b in range(2)])
@@ -126,7 +126,7 @@ def train_by_definition(layout, reach, params):
     adam = optax.adam(1e-2, eps=1e-7)
     opt_state, losses, step = adam.init(params), [], jax.jit(adam.update)
     net = network.build_network(reaching_back(layout, 1))
-    states = [net.zero_carry(len(batches[0].inputs))]  # before batch 0, 1, 2, ...
+    states = [net.initial_state(params, len(batches[0].inputs))]  # before batch 0, 1, 2, ...
     for u in range(5):
         first = max(0, u - reach + 1)
         (loss, left), grads = loss_and_grads(params, states[first], tuple(batches[first : u + 1]))
@@ -243,10 +243,10 @@ def test_answers_are_those_of_a_loop_over_the_batches(stateful):
     answer_sequence = functools.partial(evaluation.answer_sequence, config, net, config.traced)
     found = jax.jit(answer_sequence)(params, tokens)
     apply = jax.jit(functools.partial(network.apply, net))
-    carry, logits = net.zero_carry(2), []
+    carry, logits = net.initial_state(params, 2), []
     for k in range(3):
         inputs = jnp.stack([tokens[2 * k + b : 2 * k + b + 3] for b in range(2)])
-        start = carry if stateful else net.zero_carry(2)
+        start = carry if stateful else net.initial_state(params, 2)
         batch = data.Batch(inputs, None, inputs[:, 1:2], None)
         carry, answer = apply(params, start, batch)
         logits.append(answer[:, 0])

@@ -61,7 +61,7 @@ def test_the_gradient_is_that_of_the_margin_by_finite_differences():
 
     @jax.jit
     def last_logits(inputs):
-        zero, by_time = training.network.zero_carry(6), jnp.swapaxes(inputs, 0, 1)
+        zero, by_time = training.network.initial_state(params, 6), jnp.swapaxes(inputs, 0, 1)
         _, out = network.unroll_inputs(training.network, params, zero, by_time, None)
         return network.read_out(training.network, params, out[-1])
 

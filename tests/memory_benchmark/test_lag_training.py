@@ -35,11 +35,11 @@ def trained(block):
 
 def loss_by_hand(training, params, asked):
     """Mean over the steps that have a target, cell step by cell step."""
-    carry = training.network.zero_carry(len(asked.tokens))
+    carry = training.network.initial_state(params, len(asked.tokens))
     losses = []
     for step in range(asked.tokens.shape[1]):
         x = jnp.eye(2)[asked.tokens[:, step]]
-        carry, output = training.cell.apply({"params": params["cell"]}, carry, x)
+        carry, output = training.cell.step(params["cell"], carry, x)
         logits = output @ params["readout"]["kernel"] + params["readout"]["bias"]
         right = jnp.eye(2)[asked.targets[:, step]]
         losses.append(-jnp.sum(jax.nn.log_softmax(logits) * right, axis=-1))

@@ -128,7 +128,7 @@ class OneStepBack(NamedTuple):
 
     offset: int = 0
 
-    def start(self, config, network):
+    def start(self, config, network, params):
         return jnp.zeros((), jnp.int32)
 
     def feed(self, config, network, params, state, tokens):
@@ -176,7 +176,7 @@ def test_fed_back_is_what_a_loop_over_the_answers_gives(lag):
     answer_to = jax.jit(functools.partial(online.step, config, network))
     said = []
     for tokens in starts:
-        state, own = online.start(config, network), []
+        state, own = online.start(config, network, params), []
         for token in tokens:
             state, answer = answer_to(params, state, token)
         for _ in range(60):

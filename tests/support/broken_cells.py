@@ -219,8 +219,8 @@ class DividesByTheBatch(Good):
 
 class LearnsABatch(Good):
     @nn.compact
-    def __call__(self, carry, inputs):  # wrong
-        bias = self.param("bias", nn.initializers.zeros, carry.shape)
+    def __call__(self, carry, inputs):
+        bias = self.param("bias", nn.initializers.zeros, carry.shape)  # wrong
         h = jnp.tanh(nn.Dense(self.features)(inputs) + carry + bias)
         return h, h
 
@@ -271,7 +271,7 @@ class LoopsWhile(Good):
         return h, h
 
 
-class ProjectsSomethingElse(Good):
+class ScansToSomethingElse(Good):
     def setup(self):
         self.dense = nn.Dense(self.features)
 
@@ -279,16 +279,13 @@ class ProjectsSomethingElse(Good):
         h = jnp.tanh(self.dense(inputs) + carry)
         return h, h
 
-    def project(self, inputs):
-        return self.dense(jax.nn.one_hot(inputs, 5))
-
-    def unroll(self, carry, projected, mask):  # wrong
-        return carry, jnp.tanh(projected)
+    def scan(self, carry, inputs, mask):  # wrong
+        return carry, jnp.tanh(self.dense(jax.nn.one_hot(inputs, 5)))
 
 
-class FailsToProject(ProjectsSomethingElse):
-    def project(self, inputs):
-        return self.dense(inputs)[:, 7, 7, 7]  # wrong
+class FailsToScan(ScansToSomethingElse):
+    def scan(self, carry, inputs, mask):
+        return carry, self.dense(inputs)[:, 7, 7, 7]  # wrong
 
 
 class Unrolled(Good):

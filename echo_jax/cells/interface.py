@@ -1,0 +1,76 @@
+"""What a recurrent cell is to the rest of the package: pure functions of parameters and state."""
+
+import functools
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import chex
+
+from echo_jax.cells.scan import Carry, Mask, scan_over_time
+
+CellParams = Any
+"""The parameters of a cell: any tree of arrays that `flax.serialization` can store."""
+
+
+class CellError(Exception):
+    """A rule that a user's cell breaks: a sentence without its subject, and with the fix."""
+
+
+class Cell:
+    """A recurrent cell. Subclasses are frozen dataclasses, whose fields are its options.
+
+        params = cell.init(key, input_size)
+        state = cell.initial_state(params, batch_size, input_size)
+        params = cell.prepare(params)
+        state, y = cell.step(params, state, x)
+        state, ys = cell.scan(params, state, xs, mask)
+
+    `step` is the definition. A cell with a faster form over time sets `has_scan` and overrides
+    `scan`, which must give the same numbers up to rounding, and take integer tokens for one-hot
+    vectors. The gradient goes through `prepare`.
+    """
+
+    has_scan: ClassVar[bool] = False
+    starts_from_params: ClassVar[bool] = True
+    """False if `initial_state` takes any `params`, such as None."""
+    names: ClassVar[Mapping[str, str]] = {}
+    """What the author of the cell calls these functions, where it is something else."""
+
+    def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
+        """The initial parameters, for inputs of F features."""
+        raise NotImplementedError
+
+    def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
+        """The state before the first step: any tree of arrays, each `[B, ...]`."""
+        raise NotImplementedError
+
+    def step(self, params: CellParams, state: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
+        """One step from `x`, float32 `[B, F]`: the next state, and the output `[B, features]`.
+
+        `params` has been through `prepare`.
+        """
+        raise NotImplementedError
+
+    def scan(
+        self, params: CellParams, state: Carry, xs: chex.Array, mask: Mask = None
+    ) -> tuple[Carry, chex.Array]:
+        """All steps: the last state, and the outputs `[T, B, features]`.
+
+        `xs` is float32 `[T, B, F]`, or int32 `[T, B]` for one-hot vectors if the cell `has_scan`;
+        where `mask`, bool `[T, B]`, is False the state is held, and the output is meaningless.
+        """
+        return scan_over_time(functools.partial(self.step, params), state, xs, mask)
+
+    def prepare(self, params: CellParams) -> CellParams:
+        """What is computed once a sequence from the parameters, such as a matrix exponential."""
+        return params
+
+    @property
+    def source(self) -> Any:
+        """The class, or the module of functions, that its author wrote."""
+        return type(self)
+
+    @property
+    def options(self) -> Any:
+        """The object whose fields are the options of the cell."""
+        return self

@@ -1,0 +1,69 @@
+"""A Flax Linen cell, `nn.RNNCellBase`, as a `Cell`."""
+
+import dataclasses
+from typing import Any, ClassVar
+
+import chex
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from echo_jax.cells.interface import Cell, CellError, CellParams
+from echo_jax.cells.scan import Carry, Mask
+from echo_jax.config import GENERATOR
+
+
+@dataclasses.dataclass(frozen=True)
+class LinenCell(Cell):
+    """A Linen cell. Its weights are its collection `params`, its state is its carry.
+
+    Where the module has a method `scan(carry, xs, mask)`, that is its form over time.
+    """
+
+    module: nn.RNNCellBase
+    starts_from_params: ClassVar = False
+    names: ClassVar = {"init": "__call__", "step": "__call__", "initial_state": "initialize_carry"}
+
+    @property
+    def has_scan(self) -> bool:  # type: ignore[override]
+        """True if the module has a method `scan`."""
+        return hasattr(self.module, "scan")
+
+    def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
+        """The collection `params` of the module."""
+        carry = self.initial_state(None, 1, input_size)
+        variables: Any = self.module.init(key, carry, jnp.zeros((1, input_size)))
+        if extra := sorted(set(variables) - {"params"}):
+            raise CellError(
+                f"keeps variables in {', '.join(extra)}: move what it learns to `params` and what "
+                "it remembers to its carry"
+            )
+        return variables.get("params", {})
+
+    def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
+        """The carry of `initialize_carry`, which no parameter enters."""
+        del params
+        key = jax.random.key(0, impl=GENERATOR)
+        return self.module.initialize_carry(key, (batch_size, input_size))
+
+    def step(self, params: CellParams, state: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
+        """`__call__` of the module."""
+        return self.module.apply({"params": params}, state, x)
+
+    def scan(
+        self, params: CellParams, state: Carry, xs: chex.Array, mask: Mask = None
+    ) -> tuple[Carry, chex.Array]:
+        """`scan` of the module, if it has one."""
+        if not self.has_scan:
+            return super().scan(params, state, xs, mask)
+        return self.module.apply({"params": params}, state, xs, mask, method="scan")
+
+    @property
+    def source(self) -> type[nn.RNNCellBase]:
+        """The class of the module."""
+        return type(self.module)
+
+    @property
+    def options(self) -> nn.RNNCellBase:
+        """The module."""
+        return self.module
