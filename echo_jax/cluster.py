@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from echo_jax import machine
+from echo_jax.config import CELL_NAMES
 from echo_jax.exceptions import ConfigError, SchedulerLostError, reason
 from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts
@@ -444,10 +445,10 @@ def _dashboard(client: Any) -> str:
 
 def _files(cells: Collection[str]) -> set[Path]:
     """The files of the modules of the user's own cells; ConfigError for a package in a folder."""
-    from echo_jax.cells.user_cell import is_the_users
+    from echo_jax.cells.user_cell import is_the_users, module_of
 
     paths = set()
-    for name in {name.partition(":")[0].partition(".")[0] for name in cells if ":" in name}:
+    for name in {module_of(cell)[0].partition(".")[0] for cell in cells if cell not in CELL_NAMES}:
         module = sys.modules.get(name)
         places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
         place = next(filter(None, places), None)

@@ -20,6 +20,9 @@ CELL_NAMES = (
 )  # fmt: skip
 """Names of the built-in cells; `cells.registry.CELLS` holds their classes."""
 
+OWN_CELL = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*|[\w./-]*[A-Za-z_]\w*\.py(:[A-Za-z_]\w*)?"
+"""The form of the name of a user's cell."""
+
 LARGEST = 2**31 - 1  # of every size: jax indexes with 32 bits
 GENERATOR = "threefry2x32"
 """The generator of every random key, whatever the environment says."""
@@ -140,7 +143,7 @@ class NetworkConfig:
     cell: str = "lstm"
     """lstm, gru, optimized-lstm, simple, mlp (a delay line and no other memory), lstm-chrono
     (biases set to remember for 2 to 64 steps), identity-rnn (ReLU, starts as the identity),
-    mingru, lru (both linear in their state), or package.module:Class, any Linen RNNCellBase."""
+    mingru, lru (both linear in their state), or a cell of your own: module:NAME or FILE.py."""
     hidden_size: int = 50
     """Hidden units of the cell (H). Alias: --hidden."""
     stateful: bool = True
@@ -160,11 +163,11 @@ class NetworkConfig:
     def __post_init__(self) -> None:
         """Raise ConfigError for an unknown cell, a size below 1, or an option without effect."""
         check_values(self)
-        known = "|".join((*CELL_NAMES, r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"))
+        known = "|".join((*CELL_NAMES, OWN_CELL))
         if not (isinstance(self.cell, str) and re.fullmatch(known, self.cell)):
             raise ConfigError(
                 f"cell {shown(self.cell)} is unknown: use one of {', '.join(CELL_NAMES)}, "
-                "or package.module:Class for a cell of your own"
+                "or module:NAME or FILE.py for a cell of your own"
             )
         if self.encoding != "embedding":
             rule, size = "needs an embedding: use --encoding embedding", self.embedding_dim

@@ -1,18 +1,107 @@
-"""Cells of any library as a `Cell`."""
+"""Cells of any library as a `Cell`: Linen, NNX, Equinox, or plain functions."""
 
+import dataclasses
+import inspect
+import sys
+from collections.abc import Mapping
 from typing import Any
 
 from flax import linen as nn
 
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.linen_adapter import LinenCell
+from echo_jax.cells.plain_functions import REQUIRED, FunctionsCell
 from echo_jax.exceptions import ConfigError
+
+KINDS = (
+    "a class derived from flax.linen.RNNCellBase, flax.nnx.Module or equinox.Module, or a module "
+    "or class with the functions init, initial_state and step"
+)
+"""What a cell may be."""
+
+SIZES = ("features", "hidden_features", "hidden_size", "units")
+"""Names of the argument that is the number of units."""
+
+
+def is_cell(found: Any) -> bool:
+    """True for what `construct` takes."""
+    return _is_a(found, (Cell, nn.RNNCellBase)) or bool(_library(found)) or _has_functions(found)
+
+
+def construct(found: Any, args: Mapping[str, Any]) -> Cell:
+    """The cell of a class or of functions, with keyword arguments; `features` fits any library."""
+    library = _library(found)
+    if library:
+        named = [_its_name(found, name) for name in args]
+        given = tuple(sorted(zip(named, args.values(), strict=True)))
+        if library == "nnx":
+            from echo_jax.cells.nnx_adapter import NNXCell
+
+            return NNXCell(found, given)
+        from echo_jax.cells.equinox_adapter import EquinoxCell
+
+        return EquinoxCell(found, given)
+    if isinstance(found, type) and (_is_a(found, (Cell, nn.RNNCellBase)) or _has_self(found)):
+        return adapt(found(**args))
+    return FunctionsCell(found)
 
 
 def adapt(cell: Any) -> Cell:
-    """A cell as a `Cell`; ConfigError for an object that is none."""
+    """An object as a `Cell`; ConfigError for one that is none.
+
+    NNX and Equinox cells are built anew for each seed: of those `construct` takes the class.
+    """
     if isinstance(cell, Cell):
         return cell
     if isinstance(cell, nn.RNNCellBase):
         return LinenCell(cell)
-    raise ConfigError(f"{cell!r:.60} is no cell: use a flax.linen.RNNCellBase")
+    if _has_functions(cell):
+        return FunctionsCell(cell)
+    raise ConfigError(f"{cell!r:.60} is no cell: use {KINDS}")
+
+
+def options_of(found: Any) -> dict[str, bool]:
+    """The names of the options of a cell, each with True if it has no default."""
+    missing = dataclasses.MISSING
+    if library := _library(found):
+        taken = list(inspect.signature(found.__init__).parameters.values())[
+            2:
+        ]  # after the input size
+        left_out = {"nnx": "rngs", "equinox": "key"}[library]
+        named = [x for x in taken if x.kind is not x.VAR_KEYWORD and x.name != left_out]
+        return {x.name: x.default is x.empty for x in named}
+    if not dataclasses.is_dataclass(found):
+        return {}
+    fields = [x for x in dataclasses.fields(found) if x.init and x.name not in ("parent", "name")]
+    return {x.name: x.default is missing and x.default_factory is missing for x in fields}
+
+
+def size_of(found: Any) -> str | None:
+    """The option that is the number of units, by the name that the cell gives it."""
+    return next((name for name in SIZES if name in options_of(found)), None)
+
+
+def _its_name(found: Any, name: str) -> str:
+    options = options_of(found)
+    return (size_of(found) or name) if name == "features" and name not in options else name
+
+
+def _is_a(found: Any, classes: tuple[type, ...]) -> bool:
+    return isinstance(found, type) and issubclass(found, classes)
+
+
+def _library(found: Any) -> str | None:
+    """Nnx or equinox for a class of theirs; whoever defines one has imported them."""
+    for module, library in (("flax.nnx", "nnx"), ("equinox", "equinox")):
+        if module in sys.modules and _is_a(found, (sys.modules[module].Module,)):
+            return library
+    return None
+
+
+def _has_functions(found: Any) -> bool:
+    return all(callable(getattr(found, name, None)) for name in REQUIRED)
+
+
+def _has_self(found: type) -> bool:
+    """True for a class whose functions are methods of its instances."""
+    return next(iter(inspect.signature(found.step).parameters)) == "self"  # type: ignore[attr-defined]

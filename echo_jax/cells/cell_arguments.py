@@ -1,14 +1,13 @@
 """A cell built from keyword arguments, as they stand after --cell-args."""
 
 import ast
-import dataclasses
 import difflib
 from typing import Any
 
 from echo_jax.cells import registry, user_cell
-from echo_jax.cells.adapt import adapt
+from echo_jax.cells.adapt import construct, options_of, size_of
 from echo_jax.cells.interface import Cell
-from echo_jax.config import NetworkConfig
+from echo_jax.config import CELL_NAMES, NetworkConfig
 from echo_jax.exceptions import ConfigError, reason
 
 FEATURES = NetworkConfig.hidden_size
@@ -53,24 +52,24 @@ def parse(text: str) -> dict[str, Any]:
 
 
 def build(name: str, args: dict[str, Any]) -> Cell:
-    """The cell of a built-in name or of `package.module:Class`, from keyword arguments.
+    """The cell of a built-in name or of a user's, from keyword arguments.
 
-    A required field `features` that is not among them is set to `FEATURES`. ConfigError if the cell
+    A required number of units that is not among them is set to `FEATURES`. ConfigError if the cell
     cannot be found or built; for a user's cell the message names the line.
     """
-    cell_class = registry.cell_class(name)
-    of_flax, missing = ("parent", "name"), dataclasses.MISSING
-    fields = [x for x in dataclasses.fields(cell_class) if x.init and x.name not in of_flax]
-    required = [x.name for x in fields if x.default is missing and x.default_factory is missing]
-    if "features" in required:
-        args = {"features": FEATURES} | args
-    _check_args(name, args, [x.name for x in fields], required)
+    found = registry.cell_class(name)
+    options, size = options_of(found), size_of(found)
+    required = [option for option, needed in options.items() if needed]
+    if size and options[size]:
+        args = {size: FEATURES} | args
+    _check_args(name, args, list(options), required)
     try:
-        return adapt(cell_class(**args))
+        return construct(found, args)
     except ConfigError:
         raise
     except BaseException as error:  # user code may raise anything
-        where = f"{user_cell.location(cell_class, '__call__', error)}: " if ":" in name else ""
+        own = name not in CELL_NAMES
+        where = f"{user_cell.location(found, '__init__', error)}: " if own else ""
         raise ConfigError(
             f"{where}cell {name!r} cannot be built ({reason(error)}): give it other "
             "fields with --cell-args, or mend it"

@@ -1,8 +1,10 @@
-"""Cells by name: the built-in classes, and a user's own by `package.module:Class`."""
+"""Cells by name: the built-in classes, and a user's own, see `user_cell`."""
+
+from typing import Any
 
 from flax import linen as nn
 
-from echo_jax.cells.adapt import adapt
+from echo_jax.cells.adapt import adapt, construct, options_of
 from echo_jax.cells.delay_line_mlp import DelayLineMLP
 from echo_jax.cells.identity_rnn import IdentityRNNCell
 from echo_jax.cells.interface import Cell
@@ -13,7 +15,7 @@ from echo_jax.cells.user_cell import import_cell
 from echo_jax.config import NetworkConfig
 from echo_jax.exceptions import ConfigError, reason
 
-CELLS: dict[str, type[nn.RNNCellBase]] = {
+CELLS: dict[str, type] = {
     "lstm": LSTMCell,
     "gru": nn.GRUCell,
     "optimized-lstm": nn.OptimizedLSTMCell,
@@ -27,8 +29,8 @@ CELLS: dict[str, type[nn.RNNCellBase]] = {
 """The classes of `config.CELL_NAMES`."""
 
 
-def cell_class(name: str) -> type[nn.RNNCellBase]:
-    """The class of a built-in name or of `package.module:Class`; ConfigError if there is none."""
+def cell_class(name: str) -> Any:
+    """The class of a built-in name, or what a user's name stands for; ConfigError if nothing."""
     NetworkConfig(cell=name)  # checks the form of the name
     return CELLS[name] if name in CELLS else import_cell(name)
 
@@ -41,8 +43,9 @@ def build_cell(config: NetworkConfig, window: int) -> Cell:
     if config.cell == "mlp":
         return adapt(DelayLineMLP(config.hidden_size, config.delay_line or window))
     found = cell_class(config.cell)
+    sized = {"features": config.hidden_size} if options_of(found) else {}
     try:
-        return adapt(found(features=config.hidden_size))  # type: ignore[call-arg]
+        return construct(found, sized)
     except BaseException as error:  # user code may raise anything
         raise ConfigError(
             f"cell {config.cell!r} cannot be built with features={config.hidden_size} "

@@ -1,4 +1,4 @@
-"""A user's cell: its class, imported by `package.module:Class`, and lines of its source file."""
+"""A user's cell: what `package.module:NAME` or `file.py` names, and lines of its source file."""
 
 import importlib
 import inspect
@@ -7,11 +7,12 @@ import sysconfig
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
+from typing import Any
 
 import jax
-from flax import linen as nn
 
+from echo_jax.cells.adapt import KINDS, is_cell
 from echo_jax.config import SETTINGS
 from echo_jax.exceptions import ConfigError, reason
 
@@ -25,19 +26,19 @@ NOT_THE_USERS = (
 """Folders of the standard library, of installed packages and of echo_jax."""
 
 
-def import_cell(name: str) -> type[nn.RNNCellBase]:
-    """The class `package.module:Class`; the current folder is searched first.
+def import_cell(name: str) -> Any:
+    """What `package.module:NAME`, `file.py:NAME` or `file.py` names: a class, module or object.
 
-    ConfigError if the import fails or the class is no `RNNCellBase`; the message begins with the
-    line of the user's own file, if there is one.
+    The current folder is searched first. ConfigError if the import fails or `adapt` takes no such
+    thing; the message begins with the line of the user's own file, if there is one.
     """
-    module_name, class_name = name.split(":")
-    module_name = MOVED.get(module_name, module_name)
-    here = str(Path.cwd())
-    sys.path.insert(0, here)
+    module_name, folder = module_of(name)
+    attribute = name.partition(":")[2]
+    sys.path.insert(0, here := str(folder))
     before = dict(jax.config.values)
     try:
-        found = getattr(importlib.import_module(module_name), class_name)
+        found = importlib.import_module(module_name)
+        found = getattr(found, attribute) if attribute else found
     except BaseException as error:  # user code may raise anything
         line = next(_users_lines(traceback.extract_tb(error.__traceback__)), "")
         if isinstance(error, SyntaxError) and error.filename and is_the_users(error.filename):
@@ -54,13 +55,20 @@ def import_cell(name: str) -> type[nn.RNNCellBase]:
                 f"cell {name!r} sets {option} to {value} where it is imported, and all results are "
                 f"computed with {setting}: leave that out"
             )
-    if not (isinstance(found, type) and issubclass(found, nn.RNNCellBase)):
+    if not is_cell(found):
         own = isinstance(found, type) and is_the_users(_file_of(found))
         raise ConfigError(
-            f"{f'{location(found)}: ' if own else ''}cell {name!r} is no "
-            "flax.linen.RNNCellBase: derive it from that class"
+            f"{f'{location(found)}: ' if own else ''}cell {name!r} is no cell: use {KINDS}"
         )
     return found
+
+
+def module_of(name: str) -> tuple[str, Path]:
+    """The module in the name of a user's cell, and the folder that is searched for it first."""
+    place = name.partition(":")[0]
+    if place.endswith(".py"):
+        return Path(place).stem, Path(place).resolve().parent
+    return MOVED.get(place, place), Path.cwd()
 
 
 def _import_fix(error: BaseException, module: str) -> str:
@@ -73,21 +81,19 @@ def _import_fix(error: BaseException, module: str) -> str:
     return "mend the module, or install what it needs"
 
 
-def location(
-    cell_class: type, method: str | None = None, error: BaseException | None = None
-) -> str:
-    """FILE:LINE in the file of the class, for an error message.
+def location(written: Any, function: str | None = None, error: BaseException | None = None) -> str:
+    """FILE:LINE in the file of a class or a module of functions, for an error message.
 
     It is the deepest line of user code in the traceback of the error; else the definition of the
-    method, if it is in the same file as the class; else the definition of the class.
+    function, if it is in the same file; else the definition of the class.
     """
-    home = _file_of(cell_class)
+    home = _file_of(written)
     trace = traceback.extract_tb(error.__traceback__ if error else None)
     if raised_at := next(_users_lines(trace, home), None):
         return raised_at
-    function = inspect.unwrap(getattr(cell_class, method)) if method else cell_class
-    for defined in (function, cell_class):
-        if _file_of(defined) == home:
+    its = getattr(written, function or "", written)
+    for defined in (inspect.unwrap(its), written):
+        if _file_of(defined) == home and not isinstance(defined, ModuleType):
             try:
                 lines, first = inspect.getsourcelines(defined)
             except (OSError, TypeError):  # without a source file

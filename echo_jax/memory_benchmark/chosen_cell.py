@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from echo_jax.cells import cell_arguments, shape_check
 from echo_jax.cells.interface import Cell
+from echo_jax.config import CELL_NAMES
 from echo_jax.exceptions import ConfigError
 from echo_jax.host import time_limit
 from echo_jax.memory_benchmark import protocol, tasks
@@ -30,14 +31,17 @@ class ChosenCell(NamedTuple):
 
     def card_name(self, chosen: Protocol, seed: int) -> str:
         """A name for its card, such as MyCell-rate-0.9-quick."""
-        words = [self.name.split(":")[-1], *(f"{name}-{x}" for name, x in self.given.items())]
+        words = [
+            Path(self.name.rpartition(":")[2]).stem,
+            *(f"{name}-{x}" for name, x in self.given.items()),
+        ]
         words += [f"seed-{seed}"] * (seed != 0)
         return re.sub(r"[^\w.-]+", "-", "-".join([*words, chosen.name]))
 
     def identity(self) -> dict[str, Any]:
         """The field `cell` of a card, with the SHA-256 of the file of a user's class."""
         source = None
-        if ":" in self.name:
+        if self.name not in CELL_NAMES:
             file = Path(inspect.getfile(self.cell.source))
             source = hashlib.sha256(file.read_bytes()).hexdigest()
         return {"cell": self.name, "args": self.args, "source": source}
@@ -47,7 +51,7 @@ class ChosenCell(NamedTuple):
 
         The cell is run on the tokens of the stream, and traced on those of the other tasks.
         """
-        if ":" in self.name or self.given:
+        if self.name not in CELL_NAMES or self.given:
             asked = [task for task in protocol.TASKS if task in chosen.rows]
             sizes = {tasks.alphabet(task, chosen.vocab_size) for task in asked}
             others = sorted(sizes - {chosen.vocab_size})

@@ -1,0 +1,63 @@
+"""Plain functions as a `Cell`: a module, a class or any object that has them as attributes."""
+
+import dataclasses
+from typing import Any
+
+import chex
+
+from echo_jax.cells.interface import Cell, CellParams
+from echo_jax.cells.scan import Carry, Mask
+
+REQUIRED = ("init", "initial_state", "step")
+
+
+@dataclasses.dataclass(frozen=True)
+class FunctionsCell(Cell):
+    """The functions `init`, `initial_state` and `step`, and `scan` and `prepare` if they are there.
+
+    Their arguments and results are those of `Cell`.
+    """
+
+    functions: Any
+
+    def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
+        """`functions.init`."""
+        return self.functions.init(key, input_size)
+
+    def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
+        """`functions.initial_state`."""
+        return self.functions.initial_state(params, batch_size, input_size)
+
+    def step(self, params: CellParams, state: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
+        """`functions.step`."""
+        return self.functions.step(params, state, x)
+
+    @property
+    def has_scan(self) -> bool:  # type: ignore[override]
+        """True if there is a function `scan`."""
+        return hasattr(self.functions, "scan")
+
+    def scan(
+        self, params: CellParams, state: Carry, xs: chex.Array, mask: Mask = None
+    ) -> tuple[Carry, chex.Array]:
+        """`functions.scan`, if it is there."""
+        if not self.has_scan:
+            return super().scan(params, state, xs, mask)
+        return self.functions.scan(params, state, xs, mask)
+
+    def prepare(self, params: CellParams) -> CellParams:
+        """`functions.prepare`, if it is there."""
+        prepare = getattr(self.functions, "prepare", None)
+        return prepare(params) if prepare else params
+
+    @property
+    def source(self) -> Any:
+        """The module, or the class."""
+        if isinstance(self.functions, type) or hasattr(self.functions, "__file__"):
+            return self.functions
+        return type(self.functions)
+
+    @property
+    def options(self) -> Any:
+        """The object of the functions."""
+        return self.functions
