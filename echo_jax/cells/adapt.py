@@ -19,7 +19,7 @@ KINDS = (
 )
 """What a cell may be."""
 
-SIZES = ("features", "hidden_features", "hidden_size", "units")
+SIZES = ("features", "hidden_features", "hidden_size")
 """Names of the argument that is the number of units."""
 
 
@@ -61,7 +61,10 @@ def adapt(cell: Any) -> Cell:
 
 
 def options_of(found: Any) -> dict[str, bool]:
-    """The names of the options of a cell, each with True if it has no default."""
+    """The names of the options of a cell, each with True if it has no default.
+
+    Of NNX and Equinox cells these are the arguments of the constructor after the input size.
+    """
     missing = dataclasses.MISSING
     if library := _library(found):
         taken = list(inspect.signature(found.__init__).parameters.values())[

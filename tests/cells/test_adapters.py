@@ -1,5 +1,7 @@
 """Cells of four libraries are one cell: a GRU with the same weights has the same numbers."""
 
+import dataclasses
+
 import chex
 import equinox as eqx
 import jax
@@ -9,7 +11,11 @@ import pytest
 from flax import linen as nn
 from flax import nnx
 
+from echo_jax.cells import cell_arguments, cell_check
 from echo_jax.cells.adapt import adapt, construct
+from echo_jax.config import NetworkConfig, RunConfig
+from echo_jax.core import network, training
+from echo_jax.exceptions import ConfigError
 
 F, H = 5, 4
 
@@ -86,3 +92,120 @@ def test_the_gru_of_each_library_has_the_numbers_and_gradients_of_the_functions(
     np.testing.assert_allclose(loss, expected_loss, rtol=1e-5)
     chex.assert_trees_all_close(found, expected, atol=1e-6)
     chex.assert_trees_all_close(gradient, weights_of(expected_gradient), atol=2e-5)
+
+
+class Remembers(nnx.Module):
+    """Keeps what it remembers in itself."""
+
+    def __init__(self, size, units, *, rngs):
+        self.dense, self.past = nnx.Linear(size, units, rngs=rngs), nnx.Variable(jnp.zeros(units))
+
+    def initialize_carry(self, input_shape, rngs):
+        return jnp.zeros((*input_shape[:-1], 4))
+
+    def __call__(self, carry, x):
+        return carry, jnp.tanh(self.dense(x))
+
+
+class Counts(eqx.Module):
+    """Has an array that is no parameter."""
+
+    linear: eqx.nn.Linear
+    table: jax.Array
+    hidden_size: int = eqx.field(static=True)
+
+    def __init__(self, input_size, hidden_size, *, key):
+        self.linear, self.hidden_size = eqx.nn.Linear(input_size, hidden_size, key=key), hidden_size
+        self.table = jnp.arange(3)
+
+    def __call__(self, x, state):
+        return jnp.tanh(self.linear(x) + state)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("Remembers", "keeps state in Variable: make what it learns an nnx.Param, and return what"),
+        ("Counts", "has an array of type int32, which is no parameter: make it a static field"),
+    ],
+)
+def test_what_is_neither_parameter_nor_state_is_refused_in_one_sentence(name, sentence):
+    own = f"test_adapters:{name}"
+    cell = cell_arguments.build(own, {"features": 4})
+    with pytest.raises(ConfigError, match=rf"test_adapters.py:\d+: cell '{own}' {sentence}"):
+        cell_check.check(cell, own, F)
+
+
+def test_an_equinox_lstm_has_a_pair_of_states_and_its_first_is_the_output():
+    cell = construct(eqx.nn.LSTMCell, {"features": H})
+    params = cell.init(jax.random.key(0), F)
+    state = cell.initial_state(params, 3, F)
+    chex.assert_shape(jax.tree.leaves(state), (3, H))
+    x = jax.random.normal(jax.random.key(1), (3, F))
+    (h, _), y = cell.step(params, state, x)
+    chex.assert_trees_all_equal(h, y)
+    module = eqx.nn.LSTMCell(F, H, key=jax.random.key(0))
+    chex.assert_trees_all_close(y, jax.vmap(module)(x, state)[0], atol=1e-6)
+
+
+FUNCTIONS = """
+import jax
+import jax.numpy as jnp
+
+
+def init(key, input_size):
+    return {"w": jax.random.normal(key, (input_size, 6))}
+
+
+def initial_state(params, batch_size, input_size):
+    return jnp.zeros((batch_size, 6))
+
+
+def step(params, state, x):
+    state = jnp.tanh(x @ params["w"] + state)
+    return state, state
+"""
+
+
+def test_a_file_of_functions_is_a_cell_and_its_faults_have_their_lines(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "plain_cell.py").write_text(FUNCTIONS)
+    net = network.build_network(RunConfig(network=NetworkConfig("plain_cell.py")))
+    params = network.init_params(net, jax.random.key(0))
+    chex.assert_shape(params["readout"]["kernel"], (6, 100))
+    cell_check.check(net.cell, "plain_cell.py", F)
+    wrong = FUNCTIONS.replace("return state, state", "return state")
+    (tmp_path / "wrong_cell.py").write_text(wrong)
+    with pytest.raises(ConfigError, match=r"^wrong_cell.py:\d+: .* returns .* two"):
+        network.build_network(RunConfig(network=NetworkConfig("wrong_cell.py")))
+    (tmp_path / "no_cell.py").write_text(FUNCTIONS.replace("def step", "def other"))
+    with pytest.raises(ConfigError, match=r"'no_cell.py' is no cell: use a class .* init, in"):
+        network.build_network(RunConfig(network=NetworkConfig("no_cell.py")))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_hundred_updates_of_the_gru_of_each_library_end_at_the_same_weights():
+    config = dataclasses.replace(
+        RunConfig(), task=dataclasses.replace(RunConfig().task, vocab_size=F, length=12, window=3)
+    )
+    ends = []
+    for cell, weights_of in [*CELLS.values(), (adapt(GRUFunctions), lambda p: p)]:
+        net = network.around(cell, F, F)._replace(config=config)
+        drawn = GRUFunctions.init(jax.random.key(1), F)
+        params = network.init_params(net, jax.random.key(0))
+        params = {**params, "cell": weights_of(drawn)}
+        state = training.init(config, config.traced)
+        optimizer = training.optimizer(config)
+        state = training.TrainState(state.step, params, optimizer.init(params))
+        tokens = jax.random.randint(jax.random.key(5), (50, 12), 0, F)
+        state, metrics = jax.jit(
+            lambda state, net=net, tokens=tokens: training.train_on(
+                net, config.traced, state, tokens
+            )
+        )(state)
+        ends.append(
+            np.concatenate([np.ravel(state.params["readout"]["kernel"]), metrics.loss.ravel()])
+        )
+    for end in ends[1:]:
+        np.testing.assert_allclose(end, ends[0], atol=2e-5)

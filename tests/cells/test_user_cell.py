@@ -9,7 +9,7 @@ from echo_jax.exceptions import ConfigError
 CELL = "import flax.linen as nn\n\n\nclass Mine(nn.GRUCell):\n    pass\n"
 MEND = "mend the module, or install what it needs"
 NAME = "name a module that Python finds, also in the current folder, and a class in it"
-DERIVE = "is no flax.linen.RNNCellBase: derive it from that class"
+DERIVE = "is no cell: use a class derived from flax.linen.RNNCellBase, flax.nnx.Module or"
 
 
 @pytest.fixture

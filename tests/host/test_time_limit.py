@@ -11,6 +11,7 @@ from pathlib import Path
 import broken_cells
 import pytest
 
+from echo_jax.cells.adapt import adapt
 from echo_jax.exceptions import ConfigError, TooLongError
 from echo_jax.host import time_limit
 
@@ -20,7 +21,7 @@ COMPILE = "is not traced and compiled within"
 
 def test_what_compiles_in_time_is_returned_and_what_it_raises_is_raised():
     compile_it = functools.partial(
-        time_limit.compile_within, 60, cell=broken_cells.Good(4), name="good"
+        time_limit.compile_within, 60, cell=adapt(broken_cells.Good(4)), name="good"
     )
     assert compile_it(compile_it=lambda: 7) == 7
 
@@ -35,19 +36,20 @@ def test_what_does_not_compile_in_time_ends_with_a_sentence():
     cell, wait = broken_cells.Unrolled(4), functools.partial(time.sleep, 0.3)
     sentence = rf"broken_cells.py:\d+: cell 'x' {COMPILE} 0\.01 s: put a loop over many operations"
     with pytest.raises(TooLongError, match=sentence):
-        time_limit.compile_within(0.01, wait, cell, "x")
+        time_limit.compile_within(0.01, wait, adapt(cell), "x")
 
 
 ENDLESS = """
 import sys
 import broken_cells
+from echo_jax.cells.adapt import adapt
 from echo_jax.commands import command_line
 from echo_jax.exceptions import TooLongError
 from echo_jax.host import time_limit
 name, time_limit.CHECK_SECONDS = sys.argv[1], float(sys.argv[2])
 print("first")
 try:
-    time_limit.check_cell(getattr(broken_cells, name)(4), f"broken_cells:{name}", 2)
+    time_limit.check_cell(adapt(getattr(broken_cells, name)(4)), f"broken_cells:{name}", 2)
 except TooLongError as error:
     print(error, end="")
     command_line.leave(2)
