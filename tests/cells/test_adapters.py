@@ -44,6 +44,19 @@ class GRUFunctions:
         return h, h
 
 
+class GRUWithoutBias(GRUFunctions):
+    """The GRU of NNX, which has no bias of its own inside the reset gate."""
+
+    @staticmethod
+    def init(key, input_size):
+        params = GRUFunctions.init(key, input_size)
+        return {name: params[name] for name in "wub"}
+
+    @staticmethod
+    def step(params, h, x):
+        return GRUFunctions.step({**params, "c": 0.0}, h, x)
+
+
 def linen_weights(p):
     gates = {"r": 0, "z": 1, "n": 2}
     part = {name: slice(i * H, (i + 1) * H) for name, i in gates.items()}
@@ -123,15 +136,23 @@ class Counts(eqx.Module):
 
 
 @pytest.mark.parametrize(
-    ("name", "sentence"),
+    ("name", "units", "sentence"),
     [
-        ("Remembers", "keeps state in Variable: make what it learns an nnx.Param, and return what"),
-        ("Counts", "has an array of type int32, which is no parameter: make it a static field"),
+        (
+            "Remembers",
+            "units",
+            "keeps state in Variable: make what it learns an nnx.Param, and return what",
+        ),
+        (
+            "Counts",
+            "hidden_size",
+            "has an array of type int32, which is no parameter: make it a static field",
+        ),
     ],
 )
-def test_what_is_neither_parameter_nor_state_is_refused_in_one_sentence(name, sentence):
+def test_what_is_neither_parameter_nor_state_is_refused_in_one_sentence(name, units, sentence):
     own = f"test_adapters:{name}"
-    cell = cell_arguments.build(own, {"features": 4})
+    cell = cell_arguments.build(own, {units: 4})
     with pytest.raises(ConfigError, match=rf"test_adapters.py:\d+: cell '{own}' {sentence}"):
         cell_check.check(cell, own, F)
 
@@ -189,23 +210,25 @@ def test_a_hundred_updates_of_the_gru_of_each_library_end_at_the_same_weights():
     config = dataclasses.replace(
         RunConfig(), task=dataclasses.replace(RunConfig().task, vocab_size=F, length=12, window=3)
     )
-    ends = []
-    for cell, weights_of in [*CELLS.values(), (adapt(GRUFunctions), lambda p: p)]:
+
+    def trained(cell, weights):
         net = network.around(cell, F, F)._replace(config=config)
-        drawn = GRUFunctions.init(jax.random.key(1), F)
-        params = network.init_params(net, jax.random.key(0))
-        params = {**params, "cell": weights_of(drawn)}
-        state = training.init(config, config.traced)
-        optimizer = training.optimizer(config)
-        state = training.TrainState(state.step, params, optimizer.init(params))
+        params = {**network.init_params(net, jax.random.key(0)), "cell": weights}
+        state = training.optimizer(config).init(params)
+        state = training.TrainState(jnp.zeros((), jnp.int32), params, state)
         tokens = jax.random.randint(jax.random.key(5), (50, 12), 0, F)
         state, metrics = jax.jit(
-            lambda state, net=net, tokens=tokens: training.train_on(
-                net, config.traced, state, tokens
-            )
+            lambda state: training.train_on(net, config.traced, state, tokens)
         )(state)
-        ends.append(
-            np.concatenate([np.ravel(state.params["readout"]["kernel"]), metrics.loss.ravel()])
-        )
-    for end in ends[1:]:
-        np.testing.assert_allclose(end, ends[0], atol=2e-5)
+        return state.params["readout"]["kernel"], metrics.loss
+
+    drawn = GRUFunctions.init(jax.random.key(1), F)
+    ends = {name: trained(cell, weights_of(drawn)) for name, (cell, weights_of) in CELLS.items()}
+    ends["functions"] = trained(adapt(GRUFunctions), drawn)
+    without = {name: drawn[name] for name in "wub"}
+    for one, other in (
+        (ends["linen"], ends["functions"]),
+        (ends["equinox"], ends["functions"]),
+        (ends["nnx"], trained(adapt(GRUWithoutBias), without)),
+    ):
+        chex.assert_trees_all_close(one, other, atol=2e-5)

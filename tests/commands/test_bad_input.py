@@ -80,7 +80,7 @@ TRAIN = """
 --part                       | --part has no value: give one after it
 --cell lstn                  | --cell 'lstn' is unknown: use one of lstm, gru, optimized-lstm,
 --cell nosuch.module:Cell    | cell 'nosuch.module:Cell' cannot be imported (ModuleNotFoundError:
---cell os:system             | cell 'os:system' is no cell: use a class derived from flax.linen.RNNCel
+--cell os:system             | cell 'os:system' is no cell: use a class derived from flax.linen.RNN
 --cell os:nosuch             | cell 'os:nosuch' cannot be imported (AttributeError:
 --widow 5                    | --widow is not an option: use --window, or see --help
 --no-lag 1                   | --no-lag is not an option: use --lag, or see --help
