@@ -50,8 +50,8 @@ class ProbeCommand:
 
     cell: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """The cell: lstm, lstm-chrono, gru, simple, identity-rnn, mingru, lru, mlp, optimized-lstm, or
-    package.module:Class of a linen RNNCellBase, also in the current folder. Repeat --cell to
-    compare several cells. Default: lstm."""
+    a cell of your own, module:NAME or FILE.py: a class of Flax Linen, NNX or Equinox, or plain
+    functions; see docs/your-own-cell.md. Repeat --cell to compare several. Default: lstm."""
     cell_args: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Keyword arguments of the cell, such as features=64,longest=100. For several cells give
     --cell-args for each one, in their order, "" for none. A cell whose field `features` has no

@@ -141,12 +141,12 @@ class Counts(eqx.Module):
         (
             "Remembers",
             "units",
-            "keeps state in Variable: make what it learns an nnx.Param, and return what",
+            "keeps state in Variable: make what it learns an nnx.Param,",
         ),
         (
             "Counts",
             "hidden_size",
-            "has an array of type int32, which is no parameter: make it a static field",
+            "has an array of type int32, which is no parameter: make it",
         ),
     ],
 )
