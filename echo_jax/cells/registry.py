@@ -44,6 +44,11 @@ def build_cell(config: NetworkConfig, window: int) -> Cell:
         return adapt(DelayLineMLP(config.hidden_size, config.delay_line or window))
     found = cell_class(config.cell)
     sized = {"features": config.hidden_size} if options_of(found) else {}
+    if not sized and config.hidden_size != NetworkConfig.hidden_size:
+        raise ConfigError(
+            f"hidden size {config.hidden_size} has no effect on cell {config.cell!r}, whose "
+            "functions have a size of their own: leave it out"
+        )
     try:
         return construct(found, sized)
     except BaseException as error:  # user code may raise anything

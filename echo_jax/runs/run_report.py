@@ -35,9 +35,11 @@ def describe(config: RunConfig) -> str:
         for field in dataclasses.fields(section)
         if field.name in ADDED_LATER and getattr(section, field.name) != field.default
     ]
+    own_size = network.cell.endswith(".py")  # functions, which no flag makes larger
+    units = "" if own_size else f" of {network.hidden_size} units"
     return (
         f"Echo with lag {task.lag}: {task.layout} of {task.window} from {task.length} {source}, "
-        f"batch size {task.batch_size}; {state} {network.cell} of {network.hidden_size} units; "
+        f"batch size {task.batch_size}; {state} {network.cell}{units}; "
         f"{training.sequences:,} sequences, "
         f"{training.sequences * task.updates_per_sequence:,} updates, "
         f"seed {config.seed}{last}{'; ' * bool(changed)}{', '.join(changed)}"

@@ -232,3 +232,11 @@ def test_a_hundred_updates_of_the_gru_of_each_library_end_at_the_same_weights():
         (ends["nnx"], trained(adapt(GRUWithoutBias), without)),
     ):
         chex.assert_trees_all_close(one, other, atol=2e-5)
+
+
+def test_a_size_that_functions_do_not_take_is_refused():
+    config = RunConfig(network=NetworkConfig("test_adapters:GRUFunctions", 64))
+    with pytest.raises(
+        ConfigError, match="hidden size 64 has no effect on cell 'test_adapters:GRU"
+    ):
+        network.build_network(config)
