@@ -93,9 +93,11 @@ def _is_a(found: Any, classes: tuple[type, ...]) -> bool:
 
 
 def _library(found: Any) -> str | None:
-    """Nnx or equinox for a class of theirs; whoever defines one has imported them."""
-    for module, library in (("flax.nnx", "nnx"), ("equinox", "equinox")):
-        if module in sys.modules and _is_a(found, (sys.modules[module].Module,)):
+    """The library, nnx or equinox, of a class derived from its `Module`."""
+    classes = found.__mro__ if isinstance(found, type) else ()
+    homes = [base.__module__ for base in classes if base.__name__ == "Module"]
+    for package, library in (("flax.nnx", "nnx"), ("equinox", "equinox")):
+        if any(f"{home}.".startswith(f"{package}.") for home in homes):
             return library
     return None
 

@@ -236,5 +236,5 @@ def test_a_hundred_updates_of_the_gru_of_each_library_end_at_the_same_weights():
 
 def test_a_size_that_functions_do_not_take_is_refused():
     config = RunConfig(network=NetworkConfig("test_adapters:GRUFunctions", 64))
-    with pytest.raises(ConfigError, match="hidden size 64 has no effect on cell .*: leave it out"):
+    with pytest.raises(ConfigError, match=r"hidden size 64 has no effect on cell .*: leave it out"):
         network.build_network(config)
