@@ -133,6 +133,7 @@ def scale(command: BenchmarkCommand, folder: Path, core: int) -> None:
     values = {"command": sys.argv[1:], "before": before, "after": after, "points": rows}
     atomic_files.write_json(folder / "scaling.json", values)
     again = f"{command_line.program('benchmark')} --draw {command_line.quoted(folder)}"
+    again += f" --format {command.format}" * (command.format != "png")
     with command_line.drawing_last(again):
         scaling.draw(folder, command.format)
 

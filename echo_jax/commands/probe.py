@@ -373,6 +373,7 @@ def show_and_write(command: ProbeCommand, card: card_file.Card) -> None:
     print(f"\n{text_tables.table(lines, left=(0, 1, 2))}\n", flush=True)  # the disk may be full
     paths = [card_file.write(card, command.out)]
     again = f"{command_line.program('probe')} --draw {command_line.quoted(paths[0])}"
+    again += f" --format {command.format}" * (command.format != "svg")
     with command_line.drawing_last(again):
         paths += card_file.draw(card, command.out, command.format)
     print(printable(f"Card: {', '.join(map(str, paths))}"), flush=True)

@@ -189,7 +189,10 @@ def run(command: TrainCommand, folder: Path, inputs: Inputs, interrupts: Interru
         raise StorageError(f"{error}; then {resume} goes on from the last checkpoint") from error
     from echo_jax.commands.show import show_curve
 
-    with command_line.drawing_last(f"{command_line.program('show')} --curve {quoted}"):
+    draw = f"{command_line.program('show')} --curve {quoted}"
+    with command_line.drawing_last(
+        draw + f" --format {command.format}" * (command.format != "png")
+    ):
         show_curve(folder, command.open, command.format, again)
 
 

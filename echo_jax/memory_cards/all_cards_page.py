@@ -243,13 +243,15 @@ def _costs(cards: Sequence[Card]) -> list[str]:
     ]
     if not known:
         return []
-    known = [each for each in known if each[2]["kind"].text == "recurrent"] or known
+    recurrent = [each for each in known if each[2]["kind"].text == "recurrent"]
+    known = recurrent or known
     fast, far = min(known, key=lambda each: each[0])[2], max(known, key=lambda each: each[1])[2]
     words = "{} ({} \u00b5s a step, stream span {})"
     of_fast, of_far = (
         words.format(row["cell"].text, row[step].text, row[span].text) for row in (fast, far)
     )
-    return [f"Of {len(known)} cells the fastest is {of_fast}; furthest back echoes {of_far}."]
+    kind = "recurrent " * bool(recurrent)
+    return [f"Of {len(known)} {kind}cells the fastest is {of_fast}; furthest back echoes {of_far}."]
 
 
 def _kept(known: Mapping[str, Any]) -> str:
