@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 COMMAND = f"{command_line.INSTALLED} study"  # on pages
 BASELINE = "Chance, beside every accuracy, is that of a guess: 1/V for V different values."
-TITLE = "How long does a network remember?"
+TITLE = "Echoing random integers: the tutorial's questions, measured"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,8 +154,10 @@ def run(command: StudyCommand, interrupts: Interrupts) -> None:
             write_page(command, rows, sections)
         shown_rows = {name: (every[name], rows[name]) for name in sections}
         asked = (command.format, command.tables)
-        study_pages.write_for_paper(out, shown_rows, list(sections.values()), *asked)
+        written = study_pages.write_for_paper(out, shown_rows, list(sections.values()), *asked)
         refuse_failures(failures, out)
+    for path in written:
+        print(f"For a paper: {printable(str(path))}")
     print(f"Page: {printable(str(out / study_folder.PAGE))}")
 
 

@@ -2,6 +2,7 @@
 
 import functools
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from echo_jax.report.page import Page
@@ -23,6 +24,17 @@ def _points(svg: str) -> str:
     return re.findall(r'viewBox="\S+ \S+ (\S+) ', svg)[0]
 
 
+def _linked(text: str, links: Mapping[str, str]) -> Any:
+    """A text with some of its words linked to their addresses, which nothing loads."""
+    from markupsafe import Markup, escape
+
+    whole = escape(text)
+    for words, address in links.items():
+        link = Markup('<a href="{}">{}</a>').format(address, words)
+        whole = whole.replace(escape(words), link)
+    return whole
+
+
 @functools.cache
 def _template() -> Any:
     """The template, which escapes every text; an undefined name is an error."""
@@ -36,5 +48,5 @@ def _template() -> Any:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"in_page": _in_page, "points": _points}
+    environment.filters |= {"in_page": _in_page, "points": _points, "linked": _linked}
     return environment.get_template("page.html")

@@ -2,7 +2,7 @@
 
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from echo_jax.report.page import Page, Section, Table
 
@@ -12,7 +12,8 @@ LONG = 24  # rows; a longer table folds out
 def markdown_page(page: Page) -> str:
     """The page; its figures are files, at the path that each of them has."""
     contents = [f"{i}. [{escaped(s.heading)}](#{s.name})" for i, s in enumerate(page.sections, 1)]
-    parts = [f"# {escaped(page.title)}", *map(escaped, page.introduction), "\n".join(contents)]
+    introduction = [_linked(text, page.links) for text in page.introduction]
+    parts = [f"# {escaped(page.title)}", *introduction, "\n".join(contents)]
     for section in page.sections:
         parts += [f'<a id="{html.escape(section.name)}"></a>', f"## {escaped(section.heading)}"]
         if section.answer:
@@ -34,6 +35,14 @@ def markdown_page(page: Page) -> str:
             parts += ["### Try it", _fenced(section.command)]
     made = escaped(f"{page.made} This command makes it again:")
     return "\n\n".join([*parts, "---", made, _fenced(page.command)]) + "\n"
+
+
+def _linked(text: str, links: Mapping[str, str]) -> str:
+    """A text with some of its words linked to their addresses."""
+    text = escaped(text)
+    for words, address in links.items():
+        text = text.replace(escaped(words), f"[{escaped(words)}]({address})")
+    return text
 
 
 def _folded(table: Table) -> list[str]:

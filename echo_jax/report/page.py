@@ -89,6 +89,14 @@ class Section(NamedTuple):
     panels: Sequence[Figure] = ()  # of a folded section, parts of the figure, shown instead of it
 
 
+PROJECT = {"echo_jax": "https://github.com/echo-jax/echo_jax"}
+TUTORIAL = {
+    "How to Learn to Echo Random Integers with LSTMs": "https://machinelearningmastery.com/"
+    "learn-echo-random-integers-long-short-term-memory-recurrent-neural-networks/"
+}
+"""What introductions link to: the address of each name."""
+
+
 class Page(NamedTuple):
     """A whole page, its sections in reading order."""
 
@@ -97,6 +105,7 @@ class Page(NamedTuple):
     sections: Sequence[Section]
     made: str  # a sentence with the date and the versions of the results, as `computed` makes it
     command: str  # reproduces the page
+    links: Mapping[str, str] = {}  # of words of the introduction: the address of each
 
 
 def computed(results: Iterable[tuple[str, Mapping[str, str]]]) -> str:

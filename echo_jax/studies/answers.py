@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from echo_jax import statistics
-from echo_jax.core.target_place import knowable_share
+from echo_jax.core.target_place import accuracy_ceiling, knowable_share
 from echo_jax.report.number_formats import decimals, number, percent
 from echo_jax.studies import findings
 from echo_jax.studies.catalogue import LONGER, MAX_UPDATES, STUDIES, TUTORIAL_SEQUENCES
@@ -110,22 +110,23 @@ def _mistake(rows: Rows) -> list[str]:
     six, all_six = rows.each("batches_back", 1, "all", batch=6)
     untrained = rows(batches_back="untrained")
     far, near = probed(six, 6), probed(six, 1)
-    where = (
-        "With batches of 6 the value is not available: row r starts from the state of row r - 6, "
-        f"which holds the value 6 steps back (a linear probe finds it in {far} of the states) but "
-        f"not the one 1 step back ({near}), so the accuracy is {accuracy(six)}."
-        if absent(six, 1)
-        else f"With batches of 6 a linear probe finds the value 6 steps back in {far} of the "
-        f"states from which rows start and the one 1 step back in {near}; the accuracy is "
-        f"{accuracy(six)}."
-    )
+    lead = f"With batches of 6 the accuracy is {accuracy(six)}."
+    if absent(six, 1) and not absent(six, 6):
+        lead = (
+            "With batches of 6 the state holds the value 6 steps back, not the one 1 step back "
+            "that is asked for."
+        )
     there = places(untrained, "probe before")[1][1] >= 0.5
     second = places(one, "accuracy_by_position")[1][1]
     but = "and it is learned" if _taught(one) else "but no gradient reaches it"
-    known = percent(knowable_share(two.config))
+    total, share = len(two.config.task.row_times), knowable_share(two.config)
+    ceiling = accuracy_ceiling(two.config, two.baselines.accuracy) or share
     removes = "removes" if _taught(two) else "does not remove"
     return [
-        where,
+        lead,
+        "Row r starts from the state of row r - 6. A linear probe, fitted to read a value out of "
+        f"such states, finds the one 6 steps back in {far} of them and the one 1 step back in "
+        f"{near}; the accuracy is {accuracy(six)}.",
         f"With batches of 1 the value is {'' if there else 'hardly '}in the state, found in "
         f"{probed(untrained, 1)} of the states before training, {but}: the accuracy "
         f"is {accuracy(one)}, with {percent(second)} in the second row of a sequence and "
@@ -133,7 +134,8 @@ def _mistake(rows: Rows) -> list[str]:
         f"{probed(one, 1)} of the states after training.",
         f"A gradient that passes through one more batch {removes} "
         f"the second cause: the accuracy is {accuracy(two)}, and {accuracy(whole)} through all "
-        f"batches, where {known} of the targets can be known. Against the first cause it "
+        f"batches (ceiling {percent(ceiling)}: {round(share * total)} of {total} known, the first "
+        "guessed). Against the first cause it "
         f"{'helps' if learned(all_six) else 'does not help'}: {accuracy(all_six)}.",
     ]
 

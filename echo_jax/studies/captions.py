@@ -120,8 +120,8 @@ def _mistake(rows: Rows) -> str:
     kept = "but training drops it" if lost else "and it stays"
     again = ", unless the gradient reaches it" * (lost and probe(two, 1) > 0.9)
     return (
-        "With batches of 6 the state has the value 6 steps back, not the one 1 step back that is "
-        f"asked for. With batches of 1 it has that one before training, {kept}{again}."
+        "With batches of 1 the state has the value 1 step back before training, "
+        f"{kept}{again}. With batches of 6 it never has it."
     )
 
 

@@ -302,7 +302,7 @@ STUDIES: dict[str, Study] = {
         "Does the carried state help?",
         STATE,
         (*SCORES[:2], "can be known", "recalled bits", "sequences to 99%", "state swapped"),
-        Chart(series="state"),
+        Chart(series="state", name=lambda labels: f"state {labels['state']}"),
         pairs=tuple(
             (zero.name, carried.name) for zero, carried in zip(STATE[::2], STATE[1::2], strict=True)
         ),

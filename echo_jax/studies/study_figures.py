@@ -17,7 +17,7 @@ AXIS_NAMES = {
     "updates_to_99": "updates until 99%",
     "distance": "mean distance of the answer",
     "accuracy_by_position": "accuracy",
-    "probe before": "share of values that the probe finds",
+    "probe before": "share of values the probe finds",
     "follows trained,follows untrained": "share of answers that follow an input",
     "fed_back distinct": "different values among 25 answers",
 }

@@ -12,7 +12,7 @@ from echo_jax.exceptions import ConfigError, printable
 from echo_jax.report import paper_tables
 from echo_jax.report.html_page import html_page
 from echo_jax.report.markdown_page import markdown_page, markdown_summary
-from echo_jax.report.page import Figure, Page, Section, computed
+from echo_jax.report.page import PROJECT, TUTORIAL, Figure, Page, Section, computed
 from echo_jax.report.styles import NARROW, WIDTH, Format, drawing, image, svg
 from echo_jax.studies import answers, captions
 from echo_jax.studies.catalogue import Chart, Study
@@ -80,9 +80,11 @@ def introduction(rows: Sequence[ResultRow]) -> list[str]:
             "next one."
         )
     return [
-        "A network sees random integers and must name the one it saw n steps ago. This is the echo "
-        'task of the tutorial "How to Learn to Echo Random Integers with LSTMs". Each question '
-        "below was asked by the tutorial or its readers, and each answer was measured.",
+        "A network sees random integers and must name the one it saw n steps ago: n is the lag. "
+        f"This is the echo task of the tutorial {next(iter(TUTORIAL))}. Each question below was "
+        "asked by the tutorial or its readers, and each answer was measured with echo_jax. In part "
+        "2 of the tutorial the network must name the current value (lag 0), in part 3 the one "
+        "before it (lag 1), fed one value at a time, and in part 4 the same in windows of 5.",
         "Networks were trained several times, each time from other random weights and on other "
         "random integers: these are the seeds. The number shown is their median: half of the seeds "
         f"are above it, half below. {interval}",
@@ -101,7 +103,7 @@ def write(
     `rows` are all that the sections were made from; `command` reproduces the page.
     """
     made = computed((row.date.isoformat(), row.versions) for row in rows)
-    page = Page(title, introduction(rows), sections, made, command)
+    page = Page(title, introduction(rows), sections, made, command, TUTORIAL | PROJECT)
     for section in sections:
         if section.figure:
             atomic_files.write_generated(out / section.figure.path, section.figure.svg)
@@ -116,21 +118,28 @@ def write_for_paper(
     sections: Sequence[Section],
     kind: Format,
     tables: Sequence[paper_tables.Kind],
-) -> None:
+) -> list[Path]:
     """Write figures/NAME.KIND beside the figures of the page, and tables/NAME.csv or .tex.
 
     StorageError for a file in their place that is not as it was written.
+
+    Returns:
+      The files that were written.
     """
+    written = []
     for name, (study, rows) in studies.items():
         if kind != "svg" and drawn(study.chart, rows):
             with drawing():
                 content = image(figure(study.chart, rows, WIDTH), kind)
-            atomic_files.write_own(out / "figures" / f"{name}.{kind}", content)
+            written.append(out / "figures" / f"{name}.{kind}")
+            atomic_files.write_own(written[-1], content)
     if tables:
         atomic_files.check_no_link(out / "tables")
         (out / "tables").mkdir(exist_ok=True)
     for file, text in paper_tables.files(sections, tables).items():
-        atomic_files.write_own(out / "tables" / file, text.encode())
+        written.append(out / "tables" / file)
+        atomic_files.write_own(written[-1], text.encode())
+    return written
 
 
 def put_summary(readme: Path, out: Path, sections: Sequence[Section]) -> None:

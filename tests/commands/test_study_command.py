@@ -87,7 +87,9 @@ def test_a_finished_study_has_its_answer_table_and_page(tmp_path, studied, call)
 
 def test_figures_and_tables_for_a_paper_are_written_beside_the_page(tmp_path, studied, call):
     line = [*STUDY.split(), "--format", "pdf", "--tables", "csv", "latex"]
-    call(*line, cwd=tmp_path)
+    printed = call(*line, cwd=tmp_path).stdout
+    for name in ("figures/parts.pdf", "tables/parts.csv", "tables/parts.tex"):
+        assert f"For a paper: out/{name}\n" in printed
     assert (studied / "figures" / "parts.pdf").read_bytes().startswith(b"%PDF")
     table = (studied / "tables" / "parts.csv").read_text()
     assert table.startswith("part,accuracy,chance,order-blind,recalled bits,reached 99%")

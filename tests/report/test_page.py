@@ -4,6 +4,7 @@ import html
 import json
 import math
 import re
+from importlib import metadata
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -14,7 +15,7 @@ from golden import assert_golden
 from wcag import contrast
 
 from echo_jax.report import charts, html_page, markdown_page, styles, text_tables
-from echo_jax.report.page import Entry, Figure, Page, Section, Table
+from echo_jax.report.page import PROJECT, Entry, Figure, Page, Section, Table
 from echo_jax.statistics import Interval, Summary
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -60,7 +61,14 @@ NUMBERS = Section(
     ],
     meanings={"span": "How far back.", "bits": "How much."},
 )
-PAGE = Page("What is <kept>?", ["First & last."], [STATE, NUMBERS], "Computed today.", "make it")
+PAGE = Page(
+    "What is <kept>?",
+    ["First & last."],
+    [STATE, NUMBERS],
+    "Computed today.",
+    "make it",
+    {"First & last": "https://example.org/?a&b"},
+)
 
 
 def test_the_page_is_as_before_in_html_but_for_style_and_script_in_markdown_and_in_text():
@@ -168,7 +176,9 @@ def test_ids_are_unique_and_every_link_finds_one_on_the_page(wide_page):
     used = {name for match in re.findall(pattern, wide_page) for name in match if name}
     assert len(used) > 20
     assert used - {"state"} <= set(ids)
-    # nothing is loaded from elsewhere
+    # nothing is loaded from elsewhere: an address is only that of a link to follow
+    wide_page, links = re.subn('<a href="https://example.org/[^"]*">', "", wide_page)
+    assert links == 1
     assert set(re.findall(r'\s(?:src|href|xlink:href|data|srcset|action)="(.)', wide_page)) == {"#"}
     assert not re.search(r"<link|@import", wide_page)
     assert set(re.findall(r"url\((.)", wide_page)) == {"#"}
@@ -297,3 +307,8 @@ def test_the_value_under_the_pointer_is_said(tab, tmp_path):
     assert tab.run(f"{shown}.hidden || {shown}.textContent") == words
     tab.point(1, 1)
     assert tab.run(f"{shown}.hidden")
+
+
+def test_the_address_of_the_project_is_that_of_its_metadata():
+    pages = metadata.metadata("echo_jax").get_all("Project-URL")
+    assert f"Homepage, {PROJECT['echo_jax']}" in pages
