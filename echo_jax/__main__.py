@@ -32,6 +32,8 @@ def main(command: str | None = None) -> None:
             sys.exit(0)
         if command not in COMMANDS:
             known = ", ".join(COMMANDS)
+            if command.startswith("--"):
+                known = f"{known}, as in echo-jax train {printable(command)} ..."
             print(
                 f"error: {printable(command)} is not a command: use one of {known}", file=sys.stderr
             )

@@ -147,8 +147,9 @@ class NetworkConfig:
     hidden_size: int = 50
     """Hidden units of the cell (H). Alias: --hidden."""
     stateful: bool = True
-    """Row b of a batch starts from the state that row b of the previous batch left, as in Keras;
-    otherwise every batch starts from zero. A sequence always starts from zero."""
+    """Row b of a batch starts from the state that row b of the previous batch left, as with
+    stateful=True in Keras, whose own default is False; otherwise every batch starts from zero. A
+    sequence always starts from zero."""
     encoding: Literal["one-hot", "embedding"] = "one-hot"
     """Input of the cell: the one-hot vector of the token, or a learned embedding."""
     embedding_dim: int = 64

@@ -12,7 +12,7 @@ from typing import Any
 
 import jax
 
-from echo_jax.cells.adapt import KINDS, is_cell
+from echo_jax.cells.adapt import KINDS, REQUIRED, is_cell
 from echo_jax.config import SETTINGS
 from echo_jax.exceptions import ConfigError, reason
 
@@ -57,10 +57,21 @@ def import_cell(name: str) -> Any:
             )
     if not is_cell(found):
         own = isinstance(found, type) and is_the_users(_file_of(found))
-        raise ConfigError(
-            f"{f'{location(found)}: ' if own else ''}cell {name!r} is no cell: use {KINDS}"
-        )
+        where = f"{location(found)}: " if own else ""
+        raise ConfigError(f"{where}cell {name!r} {_what_it_lacks(name, found)}")
     return found
+
+
+def _what_it_lacks(name: str, found: Any) -> str:
+    """Why something is no cell, and the fix."""
+    if isinstance(found, ModuleType):
+        for each, value in vars(found).items():
+            if getattr(value, "__module__", None) == found.__name__ and is_cell(value):
+                return f"is a file with the cell {each}: use --cell {name}:{each}"
+    lacking = [each for each in REQUIRED if not callable(getattr(found, each, None))]
+    if len(lacking) < len(REQUIRED):
+        return f"has no function {' and no '.join(lacking)}: it needs {', '.join(REQUIRED)}"
+    return f"is no cell: use {KINDS}"
 
 
 def module_of(name: str) -> tuple[str, Path]:

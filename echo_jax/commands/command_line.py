@@ -83,7 +83,8 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
         except SystemExit as stop:
             printed.seek(0)
             if stop.code:
-                fail(_as_typed(_sentence(printed.read(), flags.names(command)), typed))
+                known = flags.names(command)
+                fail(_as_typed(_sentence(printed.read(), known, given), typed))
             for line in re.sub(r"\n{3,}", "\n\n", printed.read()).splitlines():
                 folded = textwrap.fill(line, width, break_on_hyphens=False)
                 print(folded if len(line) > width else line)
@@ -255,7 +256,7 @@ def _as_typed(sentence: str, typed: Mapping[str, str]) -> str:
     return re.sub(r"--[\w-]+", lambda flag: spelled.get(flag[0], flag[0]), sentence)
 
 
-def _sentence(box: str, known: list[str]) -> str:
+def _sentence(box: str, known: list[str], given: list[str]) -> str:
     """The message of tyro (a title, then text between two rules) as one sentence."""
     between_rules = re.split(r"\n\s*-{3,}\s*\n", box)[1:2] or [box]
     message = " ".join(between_rules[0].split()).replace("', '", ", ")
@@ -265,7 +266,12 @@ def _sentence(box: str, known: list[str]) -> str:
     unrecognized = re.fullmatch(r"Unrecognized options: ([^,=\s]*).*", message)
     if not unrecognized:
         return message
-    return unknown_option(unrecognized[1], known)
+    option = unrecognized[1]
+    before = given[given.index(option) - 1] if option in given else ""
+    if option.lower() in ("true", "false", "yes", "no") and before.startswith("--"):
+        name = re.sub("^--(no-)?", "", before)
+        return f"{option} is no value of {before}, a switch: use --{name} or --no-{name} alone"
+    return unknown_option(option, known)
 
 
 def unknown_option(option: str, known: Sequence[str]) -> str:
@@ -275,8 +281,6 @@ def unknown_option(option: str, known: Sequence[str]) -> str:
             f"{option} is gone: one process uses all devices that it sees; --cluster uses many "
             "machines"
         )
-    if option in ("True", "False"):
-        return f"{option} is no value of a switch: use --name or --no-name alone"
     ours, hint = flags.ELSEWHERE.get(option.replace("_", "-"), ("", ""))
     if ours in known:
         return f"{option} is not an option: {hint}"

@@ -183,8 +183,10 @@ def run(command: TrainCommand, folder: Path, inputs: Inputs, interrupts: Interru
     except SchedulerLostError as error:
         raise SchedulerLostError(f"{error}; to go on: {resume}") from error
     except DivergedError as error:
-        smaller = again(smaller_step(inputs.config))
-        raise DivergedError(f"{error}; to try again: {smaller}") from error
+        if "learning rate" in str(error):
+            smaller = again(smaller_step(inputs.config))
+            raise DivergedError(f"{error}; to try again: {smaller}") from error
+        raise
     except StorageError as error:
         raise StorageError(f"{error}; then {resume} goes on from the last checkpoint") from error
     from echo_jax.commands.show import show_curve

@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import sys
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
@@ -40,7 +40,8 @@ def try_apart(name: str, build: Callable[..., Any], *arguments: Any) -> None:
     ours, theirs = context.Pipe()
     work = (theirs, CHECK_SECONDS, build, arguments)
     process = context.Process(target=_attempt, args=work, daemon=True)
-    process.start()
+    with _without_main():
+        process.start()
     theirs.close()
     try:
         line = ours.recv() if ours.poll(CHECK_SECONDS + 60) else ""
@@ -58,6 +59,23 @@ def try_apart(name: str, build: Callable[..., Any], *arguments: Any) -> None:
             f"{f'{line}: ' if line else ''}cell {name!r} is not imported and traced within "
             f"{CHECK_SECONDS:g} s: leave out what waits or never ends"
         )
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """Within it a new process does not run the script of this one once more.
+
+    `multiprocessing` would, for what the script defines: nothing that is sent here is its own.
+    """
+    main: dict[str, Any] = vars(sys.modules["__main__"])
+    hidden: dict[str, Any] = {
+        name: main.pop(name) for name in ("__file__", "__spec__") if name in main
+    }
+    main["__spec__"] = None
+    try:
+        yield
+    finally:
+        main.update(hidden)
 
 
 def _attempt(

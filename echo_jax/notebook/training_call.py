@@ -106,8 +106,8 @@ class Run:
         seeds = self.config.seeds
         return (
             f"{run_report.describe(self.config)}\nAccuracy on fresh sequences "
-            f"{self.result.accuracy:.2%}{f', median of {seeds} seeds' * (seeds > 1)}; baseline "
-            f"{self.result.baseline_accuracy:.2%}"
+            f"{self.result.accuracy:.2%}{f', median of {seeds} seeds' * (seeds > 1)}; "
+            f"{run_report.baselines(self.config, self.result)}"
         )
 
     def _repr_html_(self) -> str:

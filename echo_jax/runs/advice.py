@@ -3,7 +3,7 @@
 import contextlib
 import itertools
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import UNSET
@@ -65,7 +65,13 @@ LARGER_STEP = _of_advice("lag 9 in a window of 10", "learning rate 0.003", "62.4
 FASTER = _of_advice("a learning rate of 0.0001", "learning rate 0.001", "16.93%", "99.74%")
 SLOWER = _of_advice("a learning rate of 0.03", "learning rate 0.001", "92.88%", "99.74%")
 ONE_ROW = Measured(
-    "mistake", 16, "part 3", "batch 6, batches back 1", "batch 1, batches back 2", "0.98%", "95.83%"
+    "mistake",
+    16,
+    "part 3 with batches of 6",
+    "batch 6, batches back 1",
+    "batch 1, batches back 2",
+    "0.98%",
+    "95.83%",
 )
 THROUGH_CHUNKS = Measured(
     "streams", 8, "lag 5", "trained on chunks of 5, lag 5",
@@ -104,7 +110,24 @@ def after_run(
         return f"Next: {step.line(write(step.changes))}"
     steps = itertools.islice(_valid(config, _cures(config, bool(result.failed.seed))), 2)
     lines = zip(("Try", "Or"), steps, strict=False)
-    return "\n".join(f"{word}: {step.line(write(step.changes))}" for word, step in lines)
+    found = [f"{word}: {step.line(write(step.changes))}" for word, step in lines]
+    return "\n".join([*_why(config, result.accuracy_by_position), *found])
+
+
+def _why(config: RunConfig, by_row: Sequence[float | None]) -> list[str]:
+    """A line where rows that start from zero are right, and those with a carried state are not."""
+    task, rows = config.task, config.task.batch_size
+    if task.layout != "windows" or target_place(config) != "window" or not config.network.stateful:
+        return []
+    right = [x or 0.0 for x in by_row]
+    first, later = right[:rows], right[rows:]
+    if not later or min(first) - max(later) < 0.1:
+        return []
+    return [
+        f"Why: rows 0 to {rows - 1} start from a zero state, and {sum(first) / len(first):.0%} of "
+        f"their answers are right; the others start from a carried state, and "
+        f"{sum(later) / len(later):.0%} are."
+    ]
 
 
 def command_of(config: RunConfig) -> str:
@@ -168,8 +191,11 @@ def _easier(config: RunConfig) -> Iterator[Step]:
         yield Step("use a larger layer", {"hidden_size": 50}, LARGER_LAYER)
     if task.window >= 10 and 0.0005 <= rate <= 0.001:
         yield Step("take larger steps", {"learning_rate": 0.003}, LARGER_STEP)
-    sequences = {"sequences": 3 * config.training.sequences}
-    yield Step("train three times as long", sequences, MORE_SEQUENCES)
+    sequences = {"sequences": max(2000, 3 * config.training.sequences)}
+    words = "train longer: part 4 needs about 1,500 sequences"
+    if config.training.sequences >= 2000:
+        words = "train three times as long"
+    yield Step(words, sequences, MORE_SEQUENCES)
 
 
 def _nearer(config: RunConfig) -> Iterator[Step]:
@@ -204,8 +230,11 @@ def _reaching_further(config: RunConfig) -> Iterator[Step]:
         again = batches_back(changed(config, **carried)) + 1
         changes = carried | {"bptt_batches": again}
         if again <= MOST_BATCHES and target_place(changed(config, **changes)) == "replayed":
-            measured = ONE_ROW if rows == 1 else LONGER_GRADIENT
-            yield Step("let the gradient reach the batch that saw the target", changes, measured)
+            task = config.task
+            asked = task.window, task.lag, rows
+            measured = {(1, 1, 1): ONE_ROW, (5, 5, 5): LONGER_GRADIENT}.get(asked)
+            words = "let the gradient reach the batch that saw the target"
+            yield Step(words + (not measured) * ", not measured here", changes, measured)
 
 
 def _reaching_further_in_streams(config: RunConfig) -> Iterator[Step]:
@@ -229,8 +258,10 @@ def _questions(config: RunConfig) -> Iterator[Step]:
         yield Step("does it hold for other seeds?", {"seeds": 8})
     if network.stateful and task.lag < task.window and task.layout != "streams":
         yield Step("does it learn sooner without the carried state?", _ZERO)
-    further = "one step further back" if task.lag + 1 < task.window else "outside its window"
-    yield Step(f"can it echo a value {further}?", {"lag": task.lag + 1})
+    further: dict[str, Any] = {"lag": task.lag + 1}
+    if task.lag + 1 >= task.window and task.layout != "streams":
+        further["window"] = task.lag + 2
+    yield Step("can it echo a value one step further back?", further)
     fewer = max(1, config.training.sequences // 2)
     yield Step("are half as many sequences enough?", {"sequences": fewer})
     yield Step("does another seed agree?", {"seed": 1 - min(config.seed, 1)})

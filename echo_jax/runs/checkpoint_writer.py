@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from echo_jax import atomic_files
-from echo_jax.config import LARGEST
+from echo_jax.config import CELL_NAMES, LARGEST
 from echo_jax.exceptions import DivergedError
 from echo_jax.runs import checkpoint, result, run_folder
 from echo_jax.runs.checkpoint import Saved
@@ -66,7 +66,10 @@ class CheckpointWriter:
             atomic_files.write_bytes(folder / run_folder.METRICS, self._log.text())
             kept = f"the checkpoint of sequence {self._saved}" if self._saved else "metrics.csv"
             keeps = f"; {folder} keeps {kept}"
-        raise DivergedError(
-            f"the loss of {place} is non-finite with seed {seed}: use a learning rate below "
-            f"{config.training.learning_rate:g}{keeps}"
-        )
+        fix = f"use a learning rate below {config.training.learning_rate:g}"
+        if first == 1 and config.network.cell not in CELL_NAMES:
+            fix = (
+                "a division, root or logarithm of the cell gives it before any training: "
+                f"probe --cell {config.network.cell} names the line"
+            )
+        raise DivergedError(f"the loss of {place} is non-finite with seed {seed}: {fix}{keeps}")

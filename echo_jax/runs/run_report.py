@@ -128,6 +128,16 @@ def scores(config: RunConfig, result: "Result") -> str:
     )
 
 
+def baselines(config: RunConfig, result: "Result") -> str:
+    """The baselines of the accuracy, and the ceiling, in words."""
+    found = {
+        "order-blind": result.order_blind_accuracy,
+        "chance" if config.data.csv is None else "majority": result.baseline_accuracy,
+        "ceiling": result.ceiling_accuracy,
+    }
+    return ", ".join(f"{name} {x:.2%}" for name, x in found.items() if x not in (None, UNSET))
+
+
 def by_seed(result: "Result") -> str:
     """A line for each seed, where there are several and not too many."""
     scored = result.by_seed

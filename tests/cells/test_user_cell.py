@@ -50,6 +50,17 @@ def test_a_file_without_a_cell_is_refused_with_its_line(written, module, source,
     assert "\n" not in str(refusal.value)
 
 
+def test_a_file_that_lacks_little_is_told_what_it_lacks(written):
+    written("holds", CELL)
+    with pytest.raises(ConfigError, match=r"is a file with the cell Mine: use --cell holds.py:M"):
+        user_cell.import_cell("holds.py")
+    written("two", "def init():\n    pass\n\n\ndef step():\n    pass\n")
+    with pytest.raises(
+        ConfigError, match=r"^cell 'two.py' has no function initial_state: it needs"
+    ):
+        user_cell.import_cell("two.py")
+
+
 def test_a_module_that_changes_how_jax_computes_is_refused(written):
     written("doubles", f"import jax\njax.config.update('jax_enable_x64', True)\n{CELL}")
     try:

@@ -95,7 +95,7 @@ TRAIN = """
 --optimizer Adam             | --optimizer Adam is unknown: use one of adam, keras-adam
 -x                           | -x is not an option: see --help for all of them
 --no-statful                 | --no-statful is not an option: use --no-stateful, or see --help
---stateful False             | False is no value of a switch: use --name or --no-name alone
+--stateful False             | False is no value of --stateful, a switch: use --stateful or --no-
 --lag 1 --lag 2              | --lag is given more than once: give it once
 --stateful --no-stateful     | --no-stateful is given more than once: give it once
 --lag one                    | --lag one is not a whole number: use one such as 1
@@ -118,7 +118,7 @@ TRAIN = """
 --checkpoint-every 0         | --checkpoint-every 0 is below 1: use 1 or more
 --seed-map pmap              | --seed-map pmap is unknown: use one of
 --processes 2                | --processes is gone: one process uses all devices that it sees; --cl
---compilation-cache yes      | yes is not an option: see --help for all of them
+--compilation-cache yes      | yes is no value of --compilation-cache, a switch: use --compilation-cache
 --hidden 2147483647          | 206,158,442,112.0 GiB are needed at the least and this machine has
 --seeds 2147483647           | 847,216.0 GiB are needed at the least and this machine has
 --out                        | --out has no value: give one after it

@@ -33,7 +33,7 @@ def test_the_last_lines_name_the_run_folder_and_the_figure_and_it_is_complete(sh
     run, printed = short_run
     folder, curve, first, second, figure = printed.splitlines()[-5:]
     for line, advice in ((first, r"Try: .* --lag 1 --window 5 .* --no-stateful"),
-                         (second, r"Or: .* --lag 1 --window 5 .* --sequences 90")):  # fmt: skip
+                         (second, r"Or: .* --lag 1 --window 5 .* --sequences 2000")):  # fmt: skip
         assert re.fullmatch(advice, line)
     name = run.relative_to(run.parents[1])
     assert (folder, figure) == (f"Run folder: {name}", f"Figure: {name}/curve.png")

@@ -103,3 +103,19 @@ def test_a_cell_that_would_end_or_stop_the_process_does_so_to_another_one_in_sil
     with refused:
         time_limit.try_apart("mine:Cell", act, what)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.slow
+def test_a_script_without_a_guard_may_try_a_cell(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from flax import linen as nn\n\nclass Mine(nn.GRUCell): ...\n"
+    )
+    (tmp_path / "script.py").write_text(
+        "import echo_jax\n\nprint('once')\n"
+        "echo_jax.train(cell='mine:Mine', sequences=2, evaluation_sequences=2)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=100,
+        check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout.count("once")) == (0, 1), done.stderr

@@ -57,6 +57,7 @@ def outcome(config, share, failed=()):
         accuracy=share * (ceiling or 1),
         ceiling_accuracy=UNSET if ceiling is None else ceiling,
         failed=SimpleNamespace(seed=list(failed)),
+        accuracy_by_position=[],
     )
 
 
@@ -187,3 +188,13 @@ def test_the_first_advice_mends_the_run(fields):
     assert before < 0.3
     assert after > 0.9
     assert math.isfinite(after)
+
+
+@pytest.mark.parametrize(("later", "lines"), [(0.03, 1), (0.95, 0)])
+def test_rows_that_the_carried_state_harms_are_named(later, lines):
+    config = changed(RunConfig(), lag=4)
+    found = outcome(config, 0.3)
+    found.accuracy_by_position = [0.99] * 5 + [later] * 15
+    said = [x for x in advice.after_run(config, found).splitlines() if x.startswith("Why: ")]
+    assert len(said) == lines
+    assert not said or "0 to 4 start from a zero state, and 99% of their answers" in said[0]
