@@ -118,7 +118,7 @@ TRAIN = """
 --checkpoint-every 0         | --checkpoint-every 0 is below 1: use 1 or more
 --seed-map pmap              | --seed-map pmap is unknown: use one of
 --processes 2                | --processes is gone: one process uses all devices that it sees; --cl
---compilation-cache yes      | yes is no value of --compilation-cache, a switch: use --compilation-cache
+--compilation-cache yes      | yes is no value of --compilation-cache, a switch: use --comp
 --hidden 2147483647          | 206,158,442,112.0 GiB are needed at the least and this machine has
 --seeds 2147483647           | 847,216.0 GiB are needed at the least and this machine has
 --out                        | --out has no value: give one after it
