@@ -23,6 +23,12 @@ PLACES = {"stream": 1.22, "hold": 1.46}
 """The right end of the numbers of a task in the figure of spans, in widths of the panel."""
 
 
+_X_LABEL = {
+    False: "longest lag remembered",
+    True: "longest lag remembered\n(dotted line: longest lag tested)",
+}
+
+
 def by_span(cards: Sequence[Card]) -> list[Card]:
     """Cards by stream span, the longest first, then by hold span; those without one last."""
 
@@ -39,9 +45,11 @@ def spans_figure(cards: Sequence[Card], width: float = WIDTH) -> Figure:
     """Both spans of each cell of one protocol, the longest stream span on top."""
     cards, narrow = by_span(cards), width < WIDTH
     room = (0.5 if narrow else 0.4) * len(cards)
-    figure = Figure((width, room + 1.05))
+    below = 0.75 if narrow else 0.6
+    height = room + below + 0.45
+    figure = Figure((width, height))
     left, across = (0.03, 0.92) if narrow else (0.295, 0.475)
-    axes = figure.add_axes((left, 0.6 / (room + 1.05), across, room / (room + 1.05)))
+    axes = figure.add_axes((left, below / height, across, room / height))
     style_axes(axes)
     ladder = cards[0]["protocol"]["ladder"]
     axes.set_xscale("symlog", **SYMLOG)
@@ -57,19 +65,21 @@ def spans_figure(cards: Sequence[Card], width: float = WIDTH) -> Figure:
             _span_mark(axes, row, reach(span), *TASKS[task][:2])
             words = " ".join(filter(None, card_text.span_words(span, card_text.AT_LEAST)))
             tell(axes, [reach(span).median], [row], [f"{name}, {task} span: {words}"])
-    card_figure.lag_ticks(axes, [0, *ladder], (1, 5) if narrow else (1, 2, 5))
+    few = (1, 2) if str(ladder[-1])[0] in "12" else (1, 5)  # the last lag is among them
+    card_figure.lag_ticks(axes, [0, *ladder], few if narrow else (1, 2, 5))
     axes.spines["left"].set_visible(False)
     axes.axvline(0, color=GREY, linewidth=1.2)
     axes.axvline(ladder[-1], color=GREY, linewidth=1.2, linestyle=":")
     axes.grid(axis="x", color=RULE, linewidth=0.8)
-    axes.set_xlabel("longest lag of an unbroken ladder", fontsize=11, color=INK)
+    axes.set_xlabel(_X_LABEL[narrow], fontsize=11, color=INK)
     _span_key(axes, ladder[-1], narrow)
     return figure
 
 
 def _name_cells(axes: Axes, cards: Sequence[Card], names: Sequence[str], above: bool) -> None:
-    """The names of cells above their rows; or beside the panel, with their spans on the right."""
-    kinds = {"control": "control", "reference": "reference, not recurrent", "recurrent": ""}
+    """The names of cells, above their rows or beside the panel, and their spans on the right."""
+    not_recurrent = "reference" + ", not recurrent" * (not above)
+    kinds = {"control": "control", "reference": not_recurrent, "recurrent": ""}
     joined = (", " if above else "\n").join
     full = [joined(filter(None, [name, kinds[kind_of(card)]])) for name, card in
             zip(names, cards, strict=True)]  # fmt: skip
@@ -77,13 +87,15 @@ def _name_cells(axes: Axes, cards: Sequence[Card], names: Sequence[str], above: 
     axes.tick_params(axis="y", length=0, pad=145)
     style: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "fontsize": 10, "color": INK}
     for row, (card, name) in enumerate(zip(cards, full, strict=True)):
-        if above:
+        spans = [span_of(card, task) for task in PLACES]
+        words = [card_text.span_words(s, card_text.AT_LEAST)[0] if s else "\u2013" for s in spans]
+        if above:  # on paper, which covers the lines of the panel
+            style["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 1}
             axes.text(0.02, row - 0.42, name, va="center", **style)
+            axes.text(1, row - 0.42, ", ".join(words), va="center", ha="right", **style)
             continue
-        for task, x in PLACES.items():
-            span = span_of(card, task)
-            words = card_text.span_words(span, card_text.AT_LEAST)[0] if span else "\u2013"
-            axes.text(x, row, words, va="center", ha="right", **style)
+        for word, x in zip(words, PLACES.values(), strict=True):
+            axes.text(x, row, word, va="center", ha="right", **style)
 
 
 def _span_key(axes: Axes, end: float, narrow: bool) -> None:
@@ -96,9 +108,11 @@ def _span_key(axes: Axes, end: float, narrow: bool) -> None:
     style |= {"loc": "lower left", "bbox_to_anchor": (-0.02 if narrow else -0.65, 1)}
     axes.legend(ncols=2, fontsize=10, labelcolor=INK, **style)
     at: dict[str, Any] = {"annotation_clip": False, "color": GREY, "ha": "right"}
-    for task, x in () if narrow else PLACES.items():
-        annotate(axes, task, (x, 1), (0, 8), xycoords="axes fraction", **at)
-    annotate(axes, "ladder ends", (end, 1), (0, 8), xycoords=("data", "axes fraction"), **at)
+    for words, x in [("stream, hold", 1.0)] if narrow else PLACES.items():
+        annotate(axes, words, (x, 1), (0, 8), xycoords="axes fraction", **at)
+    if not narrow:
+        place = {"xycoords": ("data", "axes fraction")}
+        annotate(axes, "longest lag tested", (end, 1), (0, 8), **place, **at)
 
 
 def _span_mark(axes: Axes, y: float, span: Reach, colour: str, marker: str) -> None:

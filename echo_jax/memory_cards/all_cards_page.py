@@ -22,7 +22,7 @@ from echo_jax.report import paper_tables
 from echo_jax.report.html_page import html_page
 from echo_jax.report.markdown_page import markdown_page, markdown_table
 from echo_jax.report.number_formats import three_digits
-from echo_jax.report.page import Figure, Page, Section, Table, computed
+from echo_jax.report.page import PROJECT, Figure, Page, Section, Table, computed
 from echo_jax.report.styles import NARROW, Format, image, svg
 
 
@@ -65,7 +65,7 @@ def page_of(cards: Sequence[Card], command: str) -> Page:
     ]
     made = computed((card["date"], card["versions"]) for card in cards)
     title = "Memory cards: how long can each cell remember?"
-    return Page(title, introduction(groups), sections, made, command)
+    return Page(title, introduction(groups), sections, made, command, PROJECT)
 
 
 def introduction(groups: Sequence[Sequence[Card]]) -> list[str]:
@@ -74,9 +74,15 @@ def introduction(groups: Sequence[Sequence[Card]]) -> list[str]:
     protocol = main[0]["protocol"]
     texts = [
         "A memory card says how long a recurrent cell can remember, how fast it learns to, and at "
-        "what cost. A protocol fixes everything except the cell: tokens, lags, updates, seeds, and "
-        "how learning rates are chosen. Cards can be compared if they have the same protocol, "
-        "which each card identifies by its hash.",
+        "what cost. All of it was measured with echo_jax.",
+        "Stream: at every step of a running stream the cell names the token so many steps back, "
+        "the lag. Hold: the cell keeps one value over so many distractors until it is asked for "
+        "it. The span is the longest lag remembered: there and at every shorter lag tested, "
+        "accuracy on fresh data reaches 99%. It is the median over seeds, with its interval; at "
+        "least (\u2265) means that no longer lag was decided.",
+        "A protocol fixes everything except the cell: tokens, lags, updates, seeds, and how "
+        "learning rates are chosen. Cards can be compared if they have the same protocol, which "
+        "each card identifies by its hash.",
         f"{counted(len(main), 'card')} of the protocol {protocol['name']}, version "
         f"{protocol['version']}, can be compared: all tables and figures not marked otherwise are "
         f"about these. The hash of the protocol is {main[0]['protocol_hash']}.",
@@ -118,15 +124,19 @@ def _spans(cards: Sequence[Card]) -> Section:
         _apart(rows),
     )
     recurrent, longest = [row for row in rows if row["kind"].text == "recurrent"], []
-    for column in ("stream span", "hold span"):
+    for column, does, do, how in (
+        ("stream span", "echoes", "echo", "a stream furthest back"),
+        ("hold span", "holds", "hold", "one value longest"),
+    ):
         known = {r["cell"].text: r[column] for r in recurrent if r[column].key is not None}
         if len(known) > 1:
             most = max(entry.key for entry in known.values())  # type: ignore[type-var]
             best = [name for name, entry in known.items() if entry.key == most]
             span = known[best[0]].text.replace(card_text.AT_LEAST, "at least ")
-            lags = "lag" if span == "1" else "lags"
-            longest.append(f"{_listed(best)} for the {column} ({span} {lags})")
-    answer = f"Of {len(recurrent)} recurrent cells the longest: {'; '.join(longest)}."
+            verb = does if len(best) == 1 else do
+            steps = "step" if span == "1" else "steps"
+            longest.append(f"{_listed(best)} {verb} {how} ({span} {steps})")
+    answer = f"Of {len(recurrent)} recurrent cells, {'; '.join(longest)}."
     notes = [
         "Spans at 99%: a dot is the median over seeds, a bar its interval, and an arrow means at "
         "least. 0 is the baseline: not even one step back."
@@ -296,8 +306,8 @@ def _cards_heading(cards: Sequence[Card]) -> Section:
 READING = {
     "Numbers on top": "The spans are lags. Stream: every token of a running stream is handed "
     "back. Hold: one value is kept until it is asked for. Below each span is the interval of "
-    "its median over seeds. At least (\u2265) means that nothing beyond was decided: the "
-    "ladder of lags ended, or the time was over.",
+    "its median over seeds. At least (\u2265) means that nothing beyond was decided: no longer "
+    "lag was tested, or the time was over.",
     "Updates until 99%, by lag": "How fast the cell learns: the Kaplan-Meier median over "
     "seeds, in which seeds that never succeeded count as later than all others. A bar is its "
     "interval, and the dotted line the budget. A hollow mark at never is a median beyond the "

@@ -78,25 +78,25 @@ def _limit(card: Card, _: int) -> Entry:
 TRAINING, STREAMING = "training, \u00b5s, batch 16", "streaming, \u00b5s, batch 1"
 
 COLUMNS: Mapping[str, tuple[str, Callable[[Card, int], Entry]]] = {
-    "kind": (
-        "Recurrent; reference, which is not recurrent and sees a window of the past; or control, "
-        "whose result is known before it is measured.",
-        lambda card, _: Entry(kind_of(card), kind_of(card)),
-    ),
     "stream span": (
         "How many steps back the token may be that the cell still hands back at every step of a "
         "running stream: the end of the unbroken run of lags at which accuracy on fresh data "
         "reaches 99%. The median over seeds, with its interval.",
         lambda card, _: _span(card, "stream", "0.99"),
     ),
-    "at 60%": (
-        "The same with a threshold of 60%.",
-        lambda card, _: _span(card, "stream", "0.6")._replace(beside=""),
-    ),
     "hold span": (
         "The same at 99% for one value, which the cell must hold over so many distractors until "
         "it is asked for it.",
         lambda card, _: _span(card, "hold", "0.99"),
+    ),
+    "kind": (
+        "Recurrent; reference, which is not recurrent and sees a window of the past; or control, "
+        "whose result is known before it is measured.",
+        lambda card, _: Entry(kind_of(card), kind_of(card)),
+    ),
+    "at 60%": (
+        "The stream span with a threshold of 60%.",
+        lambda card, _: _span(card, "stream", "0.6")._replace(beside=""),
     ),
     "bits": (
         "Recalled bits about all past tokens in one state, from one network that answers for "
@@ -110,7 +110,7 @@ COLUMNS: Mapping[str, tuple[str, Callable[[Card, int], Entry]]] = {
     ),
     "updates": (
         "Updates until 99% at this lag, the median over seeds. > means more than the budget; not "
-        "run means that the ladder of the cell ended at a shorter lag.",
+        "run means that the cell already missed a shorter lag.",
         _updates,
     ),
     "at 100 times": (

@@ -78,6 +78,12 @@ def test_the_bits_of_a_cell_are_a_row_of_fields_and_the_most_are_on_top(full):
     assert list(fields[-1][:3]) == known[most[0]]["by_lag"]["median"][:3]
 
 
+def test_a_phone_shows_both_spans_as_numbers_and_the_longest_lag_tested(full):
+    (axes,) = spans_figure(full, NARROW).axes
+    assert {"lru", "shift-5, control", "\u2265\u2009500, \u2265\u2009500"} <= set(texts(axes))
+    assert "500" in [label.get_text() for label in axes.get_xticklabels()]
+
+
 @pytest.mark.parametrize("draw", FIGURES)
 def test_a_figure_for_a_phone_has_all_that_a_wide_one_has(full, draw):
     wide, narrow = (svg(draw(full, width), "a") for width in (WIDTH, NARROW))

@@ -169,7 +169,7 @@ def test_figures_and_tables_of_all_cards_are_written_for_a_paper(folder):
         "figures/cost.pdf", "figures/memory.pdf", "figures/spans.pdf", "tables/table.csv",
         "tables/table.tex",
     ]  # fmt: skip
-    assert made["tables/table.csv"].startswith(b"cell,kind,stream span,")
+    assert made["tables/table.csv"].startswith(b"cell,stream span,hold span,kind,")
 
 
 def test_a_folder_of_bad_cards_or_of_none_is_refused_in_a_sentence(folder):

@@ -187,10 +187,12 @@ def test_ids_are_unique_and_every_link_finds_one_on_the_page(wide_page):
 
 def test_marks_of_figures_stand_out_by_day_and_by_night():
     used = set(re.findall(r"[^-]color: ([^;]*);", CSS))
-    assert used == {f"var(--{name})" for name in ("ink", "quiet", "link", "paper")} | {"inherit"}
+    names = ("ink", "quiet", "hint", "link", "paper")
+    assert used == {f"var(--{name})" for name in names} | {"inherit"}
     themes = re.findall(r":root \{(.*?)\}", CSS, re.S)[:2]
     for theme in themes:
         colours = dict(re.findall(r"--(\w+): (#\w{6});", theme))
+        assert contrast(colours["hint"], colours["paper"]) >= 4.5  # of the words in an empty filter
         for name in {each[6:-1] for each in styles.COLOURS.values()} - {"paper", "rule"}:
             assert contrast(colours[name], colours["paper"]) >= 3, name
     drawn = re.findall(r"#[0-9a-f]{6}", html_page._in_page(styles.svg(dots(), "a")))

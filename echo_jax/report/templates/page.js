@@ -43,7 +43,7 @@ const addFilter = table => {
   const count = document.createElement("span"), rows = [...table.tBodies[0].rows];
   label.append("Filter rows ", input);
   input.type = "search";
-  input.placeholder = `${heads[0].split(" ")[0]}:${keyOf(rows[0].cells[0]).split(" ")[0]}`;
+  input.placeholder = `for example ${heads[0].split(" ")[0]}:${keyOf(rows[0].cells[0]).split(" ")[0]}`;
   count.setAttribute("role", "status");
   const show = () => {
     const words = input.value.toLowerCase().split(/\s+/);
