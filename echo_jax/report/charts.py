@@ -220,23 +220,27 @@ def heat_figure(  # noqa: PLR0913 - what is on three axes
     width: float = WIDTH,
 ) -> Figure:
     """Heat maps `[Y, X]` by title, row 0 at the bottom, with numbers in fields that have room."""
-    across = min(len(panels), max(1, int(2 * width) // len(x_ticks)))
+    narrow = width < WIDTH
+    across = min(len(panels), max(1, int((3 if narrow else 2) * width) // len(x_ticks)))
     down = -(-len(panels) // across)
-    height = 0.4 + down * (0.7 + 0.36 * len(y_ticks)) + 0.5 * (width < WIDTH)
+    names, row, side_room = _rows_of_map(y_ticks, len(x_ticks), bool(y_label), narrow)
+    height = 0.4 + down * (0.7 + row * len(y_ticks)) + 0.5 * narrow
     figure = Figure((width, height), layout="constrained")
     grid = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
     for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
-    room = (width - 1.8) / across / len(x_ticks)  # inches of a field
+    room = (width - side_room) / across / len(x_ticks)  # inches of a field
     known = np.concatenate([np.ravel(values) for values in panels.values()])
     known = known[np.isfinite(known)]
     ends = (0.0, 1.0) if percent or not len(known) else (known.min(), known.max())
     for axes, (title, values) in zip(grid.flat, panels.items(), strict=False):
         mesh = _heat_map(axes, np.asarray(values, float), ends, percent, room)
-        axes.set_title(wrapped(title, 8 * int(width) // across), fontsize=11, color=INK)
+        axes.set_title(
+            wrapped(title, (10 if narrow else 8) * int(width) // across), fontsize=11, color=INK
+        )
         named = _with_room(x_ticks, int(2.2 * width / across))
         axes.set_xticks([i + 0.5 for i in named], [wrapped(str(x_ticks[i]), 12) for i in named])
-        axes.set_yticks(np.arange(len(y_ticks)) + 0.5, [wrapped(str(y), 20) for y in y_ticks])
+        axes.set_yticks(np.arange(len(y_ticks)) + 0.5, names)
         axes.tick_params(length=0, labelsize=10, labelcolor=INK)
         for (y, x), value in np.ndenumerate(values):
             place = f"{title}, " * (len(panels) > 1) + f"{y_label} {y_ticks[y]}".strip()
@@ -245,14 +249,34 @@ def heat_figure(  # noqa: PLR0913 - what is on three axes
     for axes in grid[-1]:
         axes.set_xlabel(wrapped(x_label, 9 * int(width)), fontsize=11, color=INK)
     figure.supylabel(wrapped(y_label, 35), fontsize=11, color=INK)
-    side: dict[str, Any] = {"aspect": 25, "pad": 0.02}
-    if width < WIDTH:
-        side |= {"location": "bottom", "shrink": 0.9}
-    bar: Any = figure.colorbar(mesh, ax=grid, format=_number_format(percent), **side)
-    bar.set_label(wrapped(label, 35), fontsize=11, color=INK)
-    bar.solids.set(edgecolor="face", rasterized=False)  # as shapes, without gaps between them
-    bar.outline.set_visible(False)
+    side: dict[str, Any] = {"location": "bottom", "shrink": 0.9} if narrow else {}
+    bar = figure.colorbar(
+        mesh, ax=grid, format=_number_format(percent), aspect=25, pad=0.02, **side
+    )
+    _style_bar(bar, wrapped(label, 35))
     return figure
+
+
+def _rows_of_map(
+    y_ticks: Sequence[object], columns: int, labelled: bool, narrow: bool
+) -> tuple[list[str], float, float]:
+    """The names of rows, the inches of a row, and those beside the fields.
+
+    Names in short lines leave more room for the fields of a narrow figure.
+    """
+    names = [wrapped(str(y), 14 if narrow and columns <= 10 else 20) for y in y_ticks]
+    if not narrow:
+        return names, 0.36, 1.8
+    beside = 0.3 + 0.075 * max(len(line) for name in names for line in name.split("\n"))
+    lines = max(name.count("\n") for name in names) + 1
+    return names, 0.26 if labelled and len(names) > 12 else max(0.36, 0.17 * lines), beside
+
+
+def _style_bar(bar: Any, label: str) -> None:
+    """A colour bar without an outline, of shapes without gaps between them."""
+    bar.set_label(label, fontsize=11, color=INK)
+    bar.solids.set(edgecolor="face", rasterized=False)
+    bar.outline.set_visible(False)
 
 
 def _with_room(names: Sequence[object], room: int) -> list[int]:
@@ -274,7 +298,7 @@ def _heat_map(
     axes.set_facecolor(RULE)
     axes.spines[:].set_visible(False)
     for (y, x), value in np.ndenumerate(values):
-        if isnan(value) or (room < 0.3 and isfinite(value)):
+        if isnan(value) or (room < 0.26 and isfinite(value)):
             continue
         words, colour = "never", INK
         if isfinite(value):

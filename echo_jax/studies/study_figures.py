@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from echo_jax.report.styles import WIDTH
 from echo_jax.statistics import Summary
 from echo_jax.studies.catalogue import Chart
 from echo_jax.studies.result_rows import ResultRow
@@ -99,10 +100,12 @@ def _heat(chart: Chart, rows: Sequence[ResultRow], width: float) -> Any:
         panel = panels.setdefault(series_name(chart, row), np.full((len(up), len(across)), np.nan))
         place = up.index(row.labels[chart.up]), across.index(row.labels[chart.x])
         panel[place] = median(row, chart.y)
-    name, shares = axis_name(chart), chart.y == "accuracy"
-    return charts.heat_figure(
-        panels, across, up, chart.x, chart.up, name, percent=shares, width=width
-    )
+    name, shares, labels = axis_name(chart), chart.y == "accuracy", (chart.x, chart.up)
+    if width < WIDTH and 12 < len(across) <= 30 and len(panels) * len(up) <= 9:
+        # upright, its fields have room for numbers
+        panels = {title: fields.T for title, fields in panels.items()}
+        across, up, labels = up, across, labels[::-1]
+    return charts.heat_figure(panels, across, up, *labels, name, percent=shares, width=width)
 
 
 def all_shares(found: Mapping[str, Mapping[int, float]]) -> bool:

@@ -258,3 +258,16 @@ def test_fields_without_room_have_no_numbers_and_many_panels_stand_below_each_ot
     assert [words(axes) for axes in figure.axes[:3]] == [[], [], []]
     assert len({axes.get_subplotspec().rowspan.start for axes in figure.axes[:3]}) == 3
     assert figure.axes[0].collections[0].get_clim() == (0, 2)
+
+
+def test_a_map_on_a_phone_has_its_numbers_beside_long_names():
+    """Nine fields of 0.26 inches; with names in lines of 20 characters they had 0.21."""
+    names = ["batches of 1, gradient through all", "batches of 6"]
+    figure = charts.heat_figure(
+        {"": np.eye(2, 9)}, range(9), names, "x", "", "z", percent=True, width=styles.NARROW
+    )
+    styles.svg(figure, "a")
+    (axes, _) = figure.axes
+    assert words(axes).count("100") == 2
+    field = axes.bbox.width / 9
+    assert all(Text.get_window_extent(text).width < field for text in axes.texts)

@@ -13,10 +13,12 @@ from golden import assert_golden
 from echo_jax import atomic_files
 from echo_jax.config import changed
 from echo_jax.report import text_tables
+from echo_jax.report.styles import NARROW, WIDTH
 from echo_jax.studies import answers, measures, result_rows, study_folder, study_pages, sweep
 from echo_jax.studies.catalogue import STUDIES, Chart, Study, fast
 from echo_jax.studies.grid_point import GridPoint
 from echo_jax.studies.scores import scores
+from echo_jax.studies.study_figures import figure
 
 GOLDEN = Path(__file__).parent / "golden" / "sections.txt"
 KINDS = ("parts", "streams", "lags", "mistake", "prefix")
@@ -213,3 +215,11 @@ def shape_of(made):
     }
     by_position = made.accuracy_by_position
     return measured, by_position and len(by_position), bool(made.by_seed.recalled_bits)
+
+
+def test_a_map_with_a_long_axis_stands_upright_on_a_phone_and_keeps_its_numbers():
+    study, rows = small("lags")
+    wide, narrow = (figure(study.chart, rows, width) for width in (WIDTH, NARROW))
+    numbers = [sum(len(axes.texts) for axes in each.axes) for each in (wide, narrow)]
+    assert numbers == [0, len(rows)]
+    assert narrow.get_supylabel() == "lag"
