@@ -38,9 +38,8 @@ def seven_seeds_on_two_devices(tmp_path_factory):
     return run_seeds(tmp_path_factory.mktemp("seven"), 2, "map", range(7))
 
 
-@pytest.mark.parametrize(
-    ("devices", "seed_list"), [pytest.param(1, [3], marks=pytest.mark.slow), (2, [6, 1, 3])]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("devices", "seed_list"), [(1, [3]), (2, [6, 1, 3])])
 def test_a_seed_is_bit_for_bit_what_it_is_alone_in_any_company_on_any_devices(
     seven_seeds_on_two_devices, tmp_path, devices, seed_list
 ):
