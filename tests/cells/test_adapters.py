@@ -200,7 +200,7 @@ def test_a_file_of_functions_is_a_cell_and_its_faults_have_their_lines(tmp_path,
     with pytest.raises(ConfigError, match=r"^wrong_cell.py:\d+: .* returns .* two"):
         network.build_network(RunConfig(network=NetworkConfig("wrong_cell.py")))
     (tmp_path / "no_cell.py").write_text(FUNCTIONS.replace("def step", "def other"))
-    with pytest.raises(ConfigError, match="'no_cell.py' has no function step: it"):
+    with pytest.raises(ConfigError, match=r"'no_cell.py' has no function step: it"):
         network.build_network(RunConfig(network=NetworkConfig("no_cell.py")))
 
 
