@@ -58,6 +58,7 @@ def test_the_state_goes_on_from_batch_to_batch_and_is_zero_where_a_sequence_star
     assert (predicted[5:10] == logits.argmax(-1)).all()
 
 
+@pytest.mark.slow
 def test_the_example_runs_from_the_start_to_the_score(example, capsys):
     example.main(seed=1, sequences=100)
     progress, expected, predicted, score = capsys.readouterr().out.splitlines()

@@ -85,6 +85,7 @@ def test_a_finished_study_has_its_answer_table_and_page(tmp_path, studied, call)
     assert contents(tmp_path) == before
 
 
+@pytest.mark.slow
 def test_figures_and_tables_for_a_paper_are_written_beside_the_page(tmp_path, studied, call):
     line = [*STUDY.split(), "--format", "pdf", "--tables", "csv", "latex"]
     printed = call(*line, cwd=tmp_path).stdout

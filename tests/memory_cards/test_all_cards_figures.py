@@ -84,6 +84,7 @@ def test_a_phone_shows_both_spans_as_numbers_and_the_longest_lag_tested(full):
     assert "500" in [label.get_text() for label in axes.get_xticklabels()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("draw", FIGURES)
 def test_a_figure_for_a_phone_has_all_that_a_wide_one_has(full, draw):
     wide, narrow = (svg(draw(full, width), "a") for width in (WIDTH, NARROW))

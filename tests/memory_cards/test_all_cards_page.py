@@ -142,6 +142,7 @@ def files(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.*")}
 
 
+@pytest.mark.slow
 def test_the_page_of_a_folder_is_written_and_written_again_the_same(folder):
     assert write_page(folder) == folder / "page.html"
     first = files(folder)
@@ -159,6 +160,7 @@ def test_the_page_of_a_folder_is_written_and_written_again_the_same(folder):
     assert files(folder) == before
 
 
+@pytest.mark.slow
 def test_figures_and_tables_of_all_cards_are_written_for_a_paper(folder):
     cards, before = all_cards_page.read_folder(folder), files(folder)
     (folder / "figures").mkdir()
@@ -185,6 +187,7 @@ def test_a_folder_of_bad_cards_or_of_none_is_refused_in_a_sentence(folder):
             all_cards_page.read_folder(folder / name)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_a_browser_shows_a_card_that_a_link_leads_to(page, tmp_path):
     (tmp_path / "page.html").write_text(html_page(page))

@@ -95,6 +95,7 @@ def test_the_page_says_what_the_cards_say(cards):
     assert shown.startswith(without_figures(html_page(page))), REMAKE
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(100)
 def test_a_browser_finds_every_card_and_all_can_be_read(cards, tmp_path):
     page = CARDS / "page.html"

@@ -50,7 +50,10 @@ class Mapped:
         return Here(lambda *_: None).map(self.function, tasks)
 
 
-@pytest.mark.parametrize("config", [CONFIG, changed(OWN, evaluation_sequences=3)])
+@pytest.mark.parametrize(
+    "config",
+    [CONFIG, pytest.param(changed(OWN, evaluation_sequences=3), marks=pytest.mark.slow)],
+)
 def test_blocks_merge_to_the_run_of_one_loop(tmp_path, config):
     train_run(begun(tmp_path / "one", config), Interrupts(), Stopwatch(), lambda _: None)
     made = begun(tmp_path / "blocks", config)

@@ -28,6 +28,7 @@ def test_every_grid_point_has_one_row(rows, name):
     assert len({row.key for row in committed}) == len(committed)
 
 
+@pytest.mark.slow
 def test_the_pages_say_what_the_rows_say(root, rows, tmp_path, monkeypatch):
     """Except for the figures, whose lines depend on the version of matplotlib: none is drawn."""
     monkeypatch.setattr(study_pages, "svg", lambda *_: '<svg viewBox="0 0 518.4 9"></svg>')
@@ -65,6 +66,7 @@ def test_every_figure_of_the_markdown_is_there_and_all_files_are_small():
     assert sum(path.stat().st_size for path in RESULTS.rglob("*") if path.is_file()) < 2e6
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(100)
 def test_a_browser_finds_every_study_and_all_can_be_read(tmp_path):
     page = RESULTS / study_folder.PAGE
