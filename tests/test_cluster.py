@@ -14,7 +14,7 @@ from pathlib import Path
 
 import cluster_tasks
 import pytest
-from running import ROOT, begin, execute
+from running import ROOT, begin, command, execute
 from tiny_points import POINTS, found
 
 from echo_jax import atomic_files, cluster, machine
@@ -266,11 +266,21 @@ def test_blocks_of_seeds_merge_to_the_run_of_one_process(tmp_path, number):
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_job_queue_of_a_yaml_file_runs_a_sweep(tmp_path):
-    """The queue `local` of dask-jobqueue runs its job script with the shell."""
+    """The queue `local` of dask-jobqueue runs its jobs here; whatever it leaves is killed."""
     (tmp_path / "queue.yaml").write_text(
         "workers: 1\njobqueue: {local: {cores: 1, memory: 4GB, interface: lo}}\n"
     )
-    execute("sweep.py", *SWEEP, "--out", "queued", "--cluster", "queue.yaml", cwd=tmp_path)
+    arguments = [*SWEEP, "--out", "queued", "--cluster", "queue.yaml"]
+    with open(tmp_path / "said", "wb") as said:
+        run = subprocess.Popen(
+            command("sweep.py", *arguments),
+            cwd=tmp_path, stdout=said, stderr=said, start_new_session=True,
+        )  # fmt: skip
+        try:
+            assert run.wait(timeout=200) == 0, (tmp_path / "said").read_text()
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(run.pid, signal.SIGKILL)
     assert len(result_rows.read(tmp_path / "queued" / "rows" / "sweep.jsonl")) == 3
 
 
@@ -363,8 +373,8 @@ def test_cards_measured_in_parts_on_workers_are_those_of_one_process(tmp_path):
         "simple",
         "--out",
     ]
-    for command in ([*cards, "here"], [*cards, "there", "--cluster", "local:2"]):
-        subprocess.run(command, cwd=tmp_path, check=True, timeout=300)
+    for line in ([*cards, "here"], [*cards, "there", "--cluster", "local:2"]):
+        subprocess.run(line, cwd=tmp_path, check=True, timeout=300)
     paths = sorted((tmp_path / "here").glob("*.json"))
     assert len(paths) == 1
     for path in paths:

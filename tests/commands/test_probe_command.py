@@ -192,6 +192,6 @@ def test_the_cell_of_the_documentation_gets_a_card(root, probing, tmp_path):
     (cell,) = re.findall(r"```python\n(# mine\.py\n.*?)```", page, re.S)
     (tmp_path / "mine.py").write_text(textwrap.dedent(cell))
     assert cell.count("\n") <= 40
-    (command,) = re.findall(r"echo-jax probe (--cell mine:\w+)", page)
+    command = re.findall(r"echo-jax probe (--cell mine:\w+)", page)[0]
     said = probing(*command.split())
     assert "stream span" in said.stdout

@@ -117,7 +117,7 @@ def test_the_fast_benchmark_prints_its_table_and_writes_every_time(tmp_path):
     assert [line[0].strip() for line in lines] == ["peer", "---", "the limit", "echo_jax", "NumPy"]
     assert {len(line) for line in lines} == {7}
     assert "64 seeds on all cores" in done.stdout
-    assert "whole process from cold" in done.stdout
+    assert "whole process with an empty cache" in done.stdout
 
     result = json.loads((tmp_path / "out" / "benchmark.json").read_text())
     assert set(result["peers"]) == {"echo_jax", "numpy"}
