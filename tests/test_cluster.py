@@ -23,6 +23,8 @@ from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.studies import result_rows, sweep
 
+QUIET = "DASK_LOGGING__DISTRIBUTED", "critical"
+
 SWEEP = [
     "--lag", "0", "--window", "2", "3", "4", "--vocab-size", "6", "--length", "8", "--hidden", "4",
     "--batch", "2", "--sequences", "6", "--evaluation-sequences", "5", "--seeds", "2",
@@ -48,6 +50,7 @@ def on_workers(monkeypatch):
     """Opens `cluster.workers_of`; the tests' own modules are importable there."""
     support = Path(__file__).parent / "support"
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{support}")
+    monkeypatch.setenv(*QUIET)  # Dask sets it, and leaves it there
     with contextlib.ExitStack() as stack:
 
         def opened(spec, **options):
@@ -266,7 +269,7 @@ def test_blocks_of_seeds_merge_to_the_run_of_one_process(tmp_path, number):
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_job_queue_of_a_yaml_file_runs_a_sweep(tmp_path):
-    """The queue `local` of dask-jobqueue runs its jobs here; whatever it leaves is killed."""
+    """The queue `local` of dask-jobqueue reads in the log of a job that its worker is there."""
     (tmp_path / "queue.yaml").write_text(
         "workers: 1\njobqueue: {local: {cores: 1, memory: 4GB, interface: lo}}\n"
     )
@@ -275,6 +278,7 @@ def test_a_job_queue_of_a_yaml_file_runs_a_sweep(tmp_path):
         run = subprocess.Popen(
             command("sweep.py", *arguments),
             cwd=tmp_path, stdout=said, stderr=said, start_new_session=True,
+            env={name: value for name, value in os.environ.items() if name != QUIET[0]},
         )  # fmt: skip
         try:
             assert run.wait(timeout=200) == 0, (tmp_path / "said").read_text()
