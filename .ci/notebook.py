@@ -65,7 +65,7 @@ def keep_what_stays(notebook: Any) -> None:
 
 
 def is_progress(output: Any) -> bool:
-    """Whether an output is a progress bar of echo_jax."""
+    """True if an output is a progress bar of echo_jax."""
     return "<progress" in output.get("data", {}).get("text/html", "")
 
 
@@ -80,7 +80,7 @@ def printed(cell: Any) -> str:
 
 
 def close(ours: str, theirs: str) -> bool:
-    """Whether two texts have the same words, and numbers that are close."""
+    """True if two texts have the same words, and numbers that are close."""
     numbers = ([float(n.replace(",", "")) for n in NUMBER.findall(text)] for text in (ours, theirs))
     return NUMBER.sub("#", ours) == NUMBER.sub("#", theirs) and all(
         math.isclose(*pair, rel_tol=0.05, abs_tol=1.0) for pair in zip(*numbers, strict=True)

@@ -53,7 +53,7 @@ class _Unused(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of a task: its result, or the sentence that says why it failed."""
+    """The result of a task, or the sentence that says why it failed."""
 
     task: Any
     result: Any

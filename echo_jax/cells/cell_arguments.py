@@ -5,7 +5,7 @@ import difflib
 from typing import Any
 
 from echo_jax.cells import registry, user_cell
-from echo_jax.cells.adapt import construct, options_of, size_of
+from echo_jax.cells.adapters.adapt import construct, options_of, size_of
 from echo_jax.cells.interface import Cell
 from echo_jax.config import CELL_NAMES, NetworkConfig
 from echo_jax.exceptions import ConfigError, reason

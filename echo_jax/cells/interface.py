@@ -1,4 +1,4 @@
-"""What a recurrent cell is to the rest of the package: pure functions of parameters and state."""
+"""A recurrent cell as the rest of the package uses it: pure functions of parameters and state."""
 
 import functools
 from collections.abc import Mapping
@@ -62,7 +62,7 @@ class Cell:
         return scan_over_time(functools.partial(self.step, params), state, xs, mask)
 
     def prepare(self, params: CellParams) -> CellParams:
-        """What is computed once a sequence from the parameters, such as a matrix exponential."""
+        """The parameters that `step` takes, computed once a sequence: a matrix exponential, say."""
         return params
 
     @property

@@ -4,7 +4,7 @@ from typing import Any
 
 from flax import linen as nn
 
-from echo_jax.cells.adapt import adapt, construct, options_of
+from echo_jax.cells.adapters.adapt import adapt, construct, options_of
 from echo_jax.cells.delay_line_mlp import DelayLineMLP
 from echo_jax.cells.identity_rnn import IdentityRNNCell
 from echo_jax.cells.interface import Cell

@@ -12,7 +12,7 @@ from typing import Any
 
 import jax
 
-from echo_jax.cells.adapt import KINDS, REQUIRED, is_cell
+from echo_jax.cells.adapters.adapt import KINDS, REQUIRED, is_cell
 from echo_jax.config import SETTINGS
 from echo_jax.exceptions import ConfigError, reason
 
@@ -27,7 +27,7 @@ NOT_THE_USERS = (
 
 
 def import_cell(name: str) -> Any:
-    """What `package.module:NAME`, `file.py:NAME` or `file.py` names: a class, module or object.
+    """Import what `package.module:NAME`, `file.py:NAME` or `file.py` names.
 
     The current folder is searched first. ConfigError if the import fails or `adapt` takes no such
     thing; the message begins with the line of the user's own file, if there is one.

@@ -266,7 +266,7 @@ def finished_cards(
 
 
 def journal_folder(command: ProbeCommand, name: str) -> Path:
-    """Where the trainings of a card are kept until the card is finished."""
+    """The folder of the trainings of a card, until the card is finished."""
     return command.out / f".{name}.measuring"
 
 

@@ -223,7 +223,8 @@ def follows(
     tokens = uniform_tokens(data_key, (windows, length), vocab_size)
 
     @jax.vmap
-    def last_answers(sequence: chex.Array) -> chex.Array:  # the logits of others are not computed
+    def last_answers(sequence: chex.Array) -> chex.Array:
+        """The last answer to a sequence; the logits of others are not computed."""
         first = start(config, network, params)
         state, _ = feed(config, network, params, first, sequence[:-1])
         return step(config, network, params, state, sequence[-1])[1].token

@@ -1,4 +1,4 @@
-"""Where a network can find its target, and the share of targets that it can know. Pure."""
+"""The place where a network can find its target, and the share that it can know. Pure."""
 
 from typing import Literal
 
@@ -10,7 +10,7 @@ TargetPlace = Literal[
 
 
 def target_place(config: RunConfig) -> TargetPlace:
-    """Where the network can find the target, which decides what it can learn.
+    """The place where the network can find the target, which decides what it can learn.
 
     window    in the W steps of the row itself: the gradient reaches it
     replayed  in an earlier batch that the update runs again: the gradient reaches it there

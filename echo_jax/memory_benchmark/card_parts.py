@@ -78,6 +78,7 @@ def measure_all(
     """
 
     def keep(part: CardPart, found: dict[str, Any] | None) -> None:
+        """Write the file of a part that did not fail."""
         if found:
             atomic_files.write_json(path_of(folder_of(part.card), part), found)
         done(part.name, "measured" if found else "failed")

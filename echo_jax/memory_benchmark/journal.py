@@ -1,4 +1,4 @@
-"""What a card in the making has trained so far, on disk: a measurement that was killed goes on.
+"""The trainings of a card in the making, on disk: a measurement that was killed goes on.
 
     about.json    cell, protocol, seeds and software; another measurement's journal is refused
     rows.jsonl    a line for each training of runs: its raw rows, and their digest

@@ -10,7 +10,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from echo_jax.cells.adapt import adapt
+from echo_jax.cells.adapters.adapt import adapt
 from echo_jax.core import network
 from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.core.loss import correct, cross_entropy, mean_where

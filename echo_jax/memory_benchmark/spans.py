@@ -1,4 +1,4 @@
-"""When a lag counts as learned, and how far up the ladder of lags a seed got. No jax.
+"""The rule by which a lag counts as learned, and the last lag of a seed. No jax.
 
 Runs and protocols are dictionaries, as in a card. Of a run: `accuracy`, of each evaluation on fresh
 data; `confirmed`, on more, other fresh data, None if that was not tried; `failed`, if the loss
@@ -52,7 +52,7 @@ class Arrival(NamedTuple):
 
 
 def arrival(run: Run, threshold: float, protocol: Protocol) -> Arrival:
-    """When a run reached a threshold; one that failed is censored at the end of the budget."""
+    """The updates until a run reached a threshold; a failed one is censored at its budget."""
     updates = reached(run, threshold, protocol)
     if updates is not None:
         return Arrival(updates, True)

@@ -177,14 +177,8 @@ def cost_figure(cards: Sequence[Card], width: float = WIDTH) -> Figure | None:
     axes.set_xlabel("\u00b5s per step of one stream", fontsize=11, color=INK)
     axes.set_ylabel("stream span, lags", fontsize=11, color=INK)
     style: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (-0.11, 1), "frameon": False}
-    axes.legend(
-        ncols=1 if narrow else 3,
-        fontsize=10,
-        labelcolor=INK,
-        columnspacing=1.4,
-        handlelength=1.6,
-        **style,
-    )
+    style |= {"columnspacing": 1.4, "handlelength": 1.6, "labelcolor": INK, "fontsize": 10}
+    axes.legend(ncols=1 if narrow else 3, **style)
     return figure
 
 

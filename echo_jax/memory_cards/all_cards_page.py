@@ -244,7 +244,7 @@ def _curves(cards: Sequence[Card]) -> list[Section]:
 
 
 def _costs(cards: Sequence[Card]) -> list[str]:
-    """Which recurrent cells have the fastest step and the longest stream span; empty without."""
+    """The recurrent cells with the fastest step and the longest stream span; empty without."""
     step, span = table.STREAMING, "stream span"
     known: list[tuple[Any, Any, Any]] = [
         (row[step].key, row[span].key, row)

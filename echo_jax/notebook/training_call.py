@@ -62,7 +62,7 @@ class Run:
             return curve_figure.figure_of(curves)
 
     def explain(self) -> str:
-        """Where the target is, whether it can be learned; and what helps, or what to ask next."""
+        """Say where the target is, if it can be learned, and what helps, or what to ask next."""
         return f"{as_keywords(explanation.explain(self.config))}\n{self._next_runs()}"
 
     def report(self) -> str:
@@ -102,7 +102,7 @@ class Run:
             return network.predict(values, probabilities=probabilities, unknown=unknown)
 
     def __repr__(self) -> str:
-        """What was run, and its accuracy beside the baseline, each on a line."""
+        """The run, and its accuracy beside the baselines, each on a line."""
         seeds = self.config.seeds
         return (
             f"{run_report.describe(self.config)}\nAccuracy on fresh sequences "
@@ -111,7 +111,7 @@ class Run:
         )
 
     def _repr_html_(self) -> str:
-        """What was run, the scores beside their baselines, and why it ended so."""
+        """The run, the scores beside their baselines, and why it ended so."""
         scores = run_report.scores(self.config, self.result)
         what, scores, *why = map(
             html.escape,

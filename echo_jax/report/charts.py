@@ -233,28 +233,33 @@ def heat_figure(  # noqa: PLR0913 - what is on three axes
     known = np.concatenate([np.ravel(values) for values in panels.values()])
     known = known[np.isfinite(known)]
     ends = (0.0, 1.0) if percent or not len(known) else (known.min(), known.max())
+    named = _with_room(x_ticks, int(2.2 * width / across))
+    letters = (10 if narrow else 8) * int(width) // across  # of a line of a title
     for axes, (title, values) in zip(grid.flat, panels.items(), strict=False):
         mesh = _heat_map(axes, np.asarray(values, float), ends, percent, room)
-        axes.set_title(
-            wrapped(title, (10 if narrow else 8) * int(width) // across), fontsize=11, color=INK
-        )
-        named = _with_room(x_ticks, int(2.2 * width / across))
+        axes.set_title(wrapped(title, letters), fontsize=11, color=INK)
         axes.set_xticks([i + 0.5 for i in named], [wrapped(str(x_ticks[i]), 12) for i in named])
         axes.set_yticks(np.arange(len(y_ticks)) + 0.5, names)
         axes.tick_params(length=0, labelsize=10, labelcolor=INK)
-        for (y, x), value in np.ndenumerate(values):
-            place = f"{title}, " * (len(panels) > 1) + f"{y_label} {y_ticks[y]}".strip()
-            said = _said(Summary(value, None), percent)
-            tell(axes, [x + 0.5], [y + 0.5], [f"{place}, {x_label} {x_ticks[x]}: {said}"])
+        place = f"{title}, " * (len(panels) > 1) + y_label
+        _tell_fields(axes, values, [f"{place} {y}".strip() for y in y_ticks],
+                     [f"{x_label} {x}" for x in x_ticks], percent)  # fmt: skip
     for axes in grid[-1]:
         axes.set_xlabel(wrapped(x_label, 9 * int(width)), fontsize=11, color=INK)
     figure.supylabel(wrapped(y_label, 35), fontsize=11, color=INK)
     side: dict[str, Any] = {"location": "bottom", "shrink": 0.9} if narrow else {}
-    bar = figure.colorbar(
-        mesh, ax=grid, format=_number_format(percent), aspect=25, pad=0.02, **side
-    )
-    _style_bar(bar, wrapped(label, 35))
+    side |= {"ax": grid, "format": _number_format(percent), "aspect": 25, "pad": 0.02}
+    _style_bar(figure.colorbar(mesh, **side), wrapped(label, 35))
     return figure
+
+
+def _tell_fields(
+    axes: Axes, values: np.ndarray, rows: Sequence[str], columns: Sequence[str], percent: bool
+) -> None:
+    """Say the place and the value of each field."""
+    for (y, x), value in np.ndenumerate(values):
+        said = _said(Summary(value, None), percent)
+        tell(axes, [x + 0.5], [y + 0.5], [f"{rows[y]}, {columns[x]}: {said}"])
 
 
 def _rows_of_map(
@@ -280,7 +285,7 @@ def _style_bar(bar: Any, label: str) -> None:
 
 
 def _with_room(names: Sequence[object], room: int) -> list[int]:
-    """Which of some names are shown where at most `room` have room; of numbers, round ones."""
+    """Choose the names that are shown where at most `room` have room; of numbers, round ones."""
     every = next(n for n in (1, 2, 5, 10, 20, 50, 100, len(names)) if len(names) <= n * room)
     round_ones = [i for i, x in enumerate(names) if isinstance(x, int) and x % every == 0]
     return round_ones or list(range(0, len(names), every))

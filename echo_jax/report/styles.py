@@ -156,6 +156,7 @@ def svg(figure: "Figure", name: str) -> str:
     used = set(re.findall(r'(?:href="#|url\(#)([^")]*)', drawing))
 
     def in_page(tag: re.Match[str]) -> str:
+        """A tag without unused names and needless digits; names begin with that of the figure."""
         short = re.sub(r' id="([^"]*)"', lambda each: each[0] * (each[1] in used), tag[0])
         short = re.sub(r"(\.\d\d)\d+", r"\1", short)
         return re.sub(r' id="|href="#|url\(#', rf"\g<0>{name}-", short)
@@ -168,7 +169,7 @@ def svg(figure: "Figure", name: str) -> str:
 
 
 def _marks(figure: "Figure") -> str:
-    """What `tell` said, once the figure is drawn: the attribute data-marks of its SVG."""
+    """The words of `tell`, once the figure is drawn: the attribute data-marks of its SVG."""
     from matplotlib.lines import Line2D
 
     height, marks = 72 * figure.get_figheight(), []

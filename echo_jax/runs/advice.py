@@ -31,7 +31,7 @@ class Measured(NamedTuple):
     after: str
 
     def __str__(self) -> str:
-        """What was measured, to follow the change."""
+        """The measurement in brackets, to follow the change."""
         shown = f"{self.run} from {self.before} to {self.after}"
         return f"(it took {shown}: {self.seeds} seeds, study {self.study})"
 
@@ -177,7 +177,7 @@ def _cures(config: RunConfig, failed: bool) -> Iterator[Step]:
 
 
 def _easier(config: RunConfig) -> Iterator[Step]:
-    """What makes learning easier where the gradient reaches the target."""
+    """Steps that make learning easier where the gradient reaches the target."""
     task, rate = config.task, config.training.learning_rate
     if not 0.0005 <= rate <= 0.02:
         measured = FASTER if rate < 0.001 else SLOWER
@@ -248,7 +248,7 @@ def _reaching_further_in_streams(config: RunConfig) -> Iterator[Step]:
 
 
 def _questions(config: RunConfig) -> Iterator[Step]:
-    """What a run that made it leaves open."""
+    """Questions that a run that made it leaves open."""
     task, network = config.task, config.network
     if knowable_share(config) < 0.9:
         carried = {"stateful": True}

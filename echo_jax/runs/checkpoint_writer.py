@@ -1,4 +1,4 @@
-"""When a run writes a checkpoint, and what it does when its loss becomes non-finite."""
+"""The times at which a run writes a checkpoint, and its end where its loss is non-finite."""
 
 import time
 from typing import Any

@@ -24,7 +24,7 @@ POINTS = 500
 
 
 class Curves(NamedTuple):
-    """What the figure of a run shows; loss and accuracy of the seeds that are good, `[S, N]`."""
+    """The curves in the figure of a run; loss and accuracy of the seeds that are good, `[S, N]`."""
 
     config: RunConfig
     result: Result

@@ -17,7 +17,7 @@ WHY_CHANCE = {
 
 
 def explain(config: RunConfig) -> str:
-    """Where the target is, whether it can be learned, and the flags that make it learnable."""
+    """Say where the target is, whether it can be learned, and the flags that make it learnable."""
     place, task = target_place(config), config.task
     if place == "future":
         return _in_future(config)

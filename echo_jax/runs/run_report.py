@@ -196,7 +196,7 @@ def learning_time(result: "Result") -> str:
 
 
 def _of_ceiling(result: "Result") -> str:
-    """How soon 99% of what can be known was reached, where that is something else than 99%."""
+    """The line on 99% of what can be known, where that is something else than 99%."""
     ceiling, reached = result.ceiling_accuracy, result.sequences_to_99_of_ceiling
     if reached is UNSET or ceiling is UNSET or ceiling == 1:
         return ""

@@ -126,6 +126,7 @@ def train(
     folder.mkdir(exist_ok=True)
 
     def keep(block: Block, found: tuple[TrainedBlock, str] | None) -> None:
+        """Write the file of a block that did not fail."""
         if found:
             trained, device = found
             about = {**_about(job, block), "device": device}

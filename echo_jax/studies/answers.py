@@ -65,7 +65,7 @@ def accuracy(row: ResultRow) -> str:
 
 
 def when(row: ResultRow) -> str:
-    """When training reached 99%; in how many seeds, where not in all."""
+    """The time at which training reached 99%; in how many seeds, where not in all."""
     reached = scores(row, "sequences_to_99")
     count, seeds = median(row, "sequences_to_99"), sum(n is not None for n in reached)
     if not seeds:

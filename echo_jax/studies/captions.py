@@ -23,7 +23,7 @@ from echo_jax.studies.study_figures import (
 
 
 def caption(name: str, chart: Chart, rows: Sequence[ResultRow]) -> str:
-    """What the figure of a study shows; in general words where its rows are not those expected."""
+    """The caption of the figure of a study; in general words where its rows are unexpected."""
     try:
         return FINDINGS[name](Rows(drawn(chart, rows))) or general(chart, rows)
     except (KeyError, ValueError, IndexError):
@@ -31,7 +31,7 @@ def caption(name: str, chart: Chart, rows: Sequence[ResultRow]) -> str:
 
 
 def general(chart: Chart, rows: Sequence[ResultRow]) -> str:
-    """Where accuracies reach 99%, or the course of each line."""
+    """The places where accuracies reach 99%, or the course of each line."""
     found = _values(chart, rows)
     if chart.y != "accuracy":
         return _courses(chart, found)
@@ -60,7 +60,7 @@ def _where(chart: Chart, values: Mapping[Any, float], good: Sequence[Any]) -> st
 
 
 def _values(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, dict[Any, float]]:
-    """What a figure shows: a number for each place of each line, map or kind of dot."""
+    """The numbers of a figure: one for each place of each line, map or kind of dot."""
     if chart.kind in ("curves", "strips"):
         return {**curves(chart, rows)}
     rows = drawn(chart, rows)

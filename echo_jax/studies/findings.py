@@ -1,4 +1,4 @@
-"""Whether the answer of a study is a finding, by a test. No jax here."""
+"""The verdict on the answer of a study, by a test: a finding or not. No jax here."""
 
 import itertools
 from collections.abc import Callable, Sequence

@@ -12,7 +12,7 @@ from flax import linen as nn
 from flax import nnx
 
 from echo_jax.cells import cell_arguments, cell_check
-from echo_jax.cells.adapt import adapt, construct
+from echo_jax.cells.adapters.adapt import adapt, construct
 from echo_jax.config import NetworkConfig, RunConfig
 from echo_jax.core import network, training
 from echo_jax.exceptions import ConfigError

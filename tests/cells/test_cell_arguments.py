@@ -2,7 +2,7 @@ import flax.linen as nn
 import pytest
 
 from echo_jax.cells import cell_arguments, delay_line_mlp, known_memory, lstm
-from echo_jax.cells.adapt import adapt
+from echo_jax.cells.adapters.adapt import adapt
 from echo_jax.exceptions import ConfigError
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from echo_jax.cells import delay_line_mlp, lru, lstm, min_gru
-from echo_jax.cells.adapt import adapt
+from echo_jax.cells.adapters.adapt import adapt
 
 TOKENS = np.random.default_rng(0).integers(0, 5, (6, 3))
 VECTORS = jax.nn.one_hot(TOKENS, 5)

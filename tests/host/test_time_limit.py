@@ -11,7 +11,7 @@ from pathlib import Path
 import broken_cells
 import pytest
 
-from echo_jax.cells.adapt import adapt
+from echo_jax.cells.adapters.adapt import adapt
 from echo_jax.exceptions import ConfigError, TooLongError
 from echo_jax.host import time_limit
 
@@ -42,7 +42,7 @@ def test_what_does_not_compile_in_time_ends_with_a_sentence():
 ENDLESS = """
 import sys
 import broken_cells
-from echo_jax.cells.adapt import adapt
+from echo_jax.cells.adapters.adapt import adapt
 from echo_jax.commands import command_line
 from echo_jax.exceptions import TooLongError
 from echo_jax.host import time_limit

@@ -7,9 +7,9 @@ from typing import Any
 
 from flax import linen as nn
 
+from echo_jax.cells.adapters.linen_adapter import LinenCell
+from echo_jax.cells.adapters.plain_functions import REQUIRED, FunctionsCell
 from echo_jax.cells.interface import Cell
-from echo_jax.cells.linen_adapter import LinenCell
-from echo_jax.cells.plain_functions import REQUIRED, FunctionsCell
 from echo_jax.exceptions import ConfigError
 
 KINDS = (
@@ -34,10 +34,10 @@ def construct(found: Any, args: Mapping[str, Any]) -> Cell:
         named = [_its_name(found, name) for name in args]
         given = tuple(sorted(zip(named, args.values(), strict=True)))
         if library == "nnx":
-            from echo_jax.cells.nnx_adapter import NNXCell
+            from echo_jax.cells.adapters.nnx_adapter import NNXCell
 
             return NNXCell(found, given)
-        from echo_jax.cells.equinox_adapter import EquinoxCell
+        from echo_jax.cells.adapters.equinox_adapter import EquinoxCell
 
         return EquinoxCell(found, given)
     if isinstance(found, type) and (_is_a(found, (Cell, nn.RNNCellBase)) or _has_self(found)):
