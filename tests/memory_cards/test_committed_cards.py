@@ -101,16 +101,10 @@ def test_a_browser_finds_every_card_and_all_can_be_read(cards, tmp_path):
     page = CARDS / "page.html"
     assert page.stat().st_size < 2e6
     with browser.tab(tmp_path) as tab:
-        for width, dark in ((390, False), (768, True), (1280, False), (390, True)):
-            tab.open(page, width, dark)
-            seen = tab.run(browser.AUDIT)
-            assert seen["faults"] == []
-            assert seen["figures"] == 3
-            assert seen["height"] < 12_000
-            tab.run(browser.OPEN_ALL)
-            seen = tab.run(browser.AUDIT)
-            assert seen["faults"] == []
-            assert seen["figures"] > 3 + len(cards)
+        for folded, opened in browser.audits(tab, page):
+            assert folded["figures"] == 3
+            assert folded["height"] < 12_000
+            assert opened["figures"] > 3 + len(cards)
 
 
 def test_the_findings_agree_with_the_cards(root, cards):

@@ -67,6 +67,24 @@ without a cue; and how much there is."""
 OPEN_ALL = "document.querySelectorAll('details').forEach(each => { each.open = true; })"
 
 
+VIEWS = ((390, False), (768, True), (1280, False), (390, True))
+"""Windows to look at a page in: a width in pixels, and whether it is night."""
+
+
+def audits(tab, path, views=VIEWS):
+    """For each view of a page, what AUDIT counts as it opens, and with all folded out.
+
+    The test fails over a fault.
+    """
+    for view in views:
+        tab.open(path, *view)
+        folded = tab.run(AUDIT)
+        tab.run(OPEN_ALL)
+        opened = tab.run(AUDIT)
+        assert folded["faults"] + opened["faults"] == []
+        yield folded, opened
+
+
 class Tab:
     """The tab of a browser; every method waits until the browser has answered."""
 
@@ -122,6 +140,11 @@ class Tab:
     def point(self, x, y):
         """Move the pointer to a place of the window."""
         self.ask("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+
+    def touch(self, x, y):
+        """Tap a place of the window with a finger."""
+        for kind, points in (("touchStart", [{"x": x, "y": y}]), ("touchEnd", [])):
+            self.ask("Input.dispatchTouchEvent", type=kind, touchPoints=points)
 
     def picture(self, path, height=None):
         """A PNG file of the whole page, or of its first pixels."""

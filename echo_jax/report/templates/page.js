@@ -1,11 +1,11 @@
-// Sorts and filters tables, and says the values of a figure under the pointer or by arrow keys.
+// Sorts and filters tables, and says the values of a figure under the pointer, a finger or by arrow keys.
 // Without it the page is whole: all rows in their order, and the values in tables.
 
 // What a cell is sorted by: its data-key, else the first number in it, else its text.
 const keyOf = cell => {
   const text = cell.dataset.key ?? cell.textContent.trim();
   const found = cell.dataset.key === undefined && cell.classList.contains("number")
-    ? text.replaceAll(",", "").replace("\u2212", "-").match(/-?\d*\.?\d+/)?.[0] : text;
+    ? text.replaceAll(",", "").replace("\u2212", "-").match(/-?\d*\.?\d+(?:e[-+]?\d+)?/i)?.[0] : text;
   return cell.classList.contains("missing") ? undefined : found;
 };
 
@@ -98,14 +98,18 @@ for (const drawing of document.querySelectorAll(".drawing")) {
     value.style.left = `${scrollX + Math.max(4, Math.min(left, width - value.offsetWidth - 4))}px`;
     value.style.top = `${scrollY + (above > 0 ? above : box.bottom + 6)}px`;
   };
-  drawing.addEventListener("pointermove", event => {
+  const point = event => {
     const scale = svg.viewBox.baseVal.width / svg.clientWidth, box = svg.getBoundingClientRect();
     const [x, y] = [scale * (event.clientX - box.left), scale * (event.clientY - box.top)];
     const far = marks.map(mark => Math.hypot(mark[0] - x, mark[1] - y));
     const nearest = far.indexOf(Math.min(...far));
     far[nearest] < 30 ? show(nearest) : hide();
+  };
+  drawing.addEventListener("pointermove", point);
+  drawing.addEventListener("pointerdown", point);
+  drawing.addEventListener("pointerleave", event => {
+    if (event.pointerType === "mouse") hide();  // a finger has left: its reader reads the value
   });
-  drawing.addEventListener("pointerleave", hide);
   drawing.addEventListener("focus", () => {
     if (drawing.matches(":focus-visible")) show(Math.max(at, 0));
   });
@@ -118,5 +122,13 @@ for (const drawing of document.querySelectorAll(".drawing")) {
     show((at + step + marks.length) % marks.length);
   });
 }
+
+// A link into what is folded opens it; not every browser does.
+const openTarget = () => {
+  const folded = document.querySelector(":target")?.closest("details");
+  if (folded) folded.open = true;
+};
+addEventListener("hashchange", openTarget);
+openTarget();
 
 if (innerWidth < 640) document.querySelector("nav details").open = false;
