@@ -32,6 +32,11 @@ from echo_jax.host.interrupts import Interrupts
 DEATHS = 3
 """Deaths of its workers that a task survives, among others and then once more alone."""
 
+RETIRED = 20
+"""Workers that joined later and do not fit that are sent away, before the command ends."""
+
+YAML = (".yaml", ".yml")
+
 CONNECT_SECONDS = 10
 """Seconds within which a scheduler must answer."""
 
@@ -106,16 +111,11 @@ class Workers:
             raise ConfigError(
                 f"a worker cannot import echo_jax ({reason(error)}): install the same there"
             ) from error
-        for worker, software in found.items():
-            if wrong := _difference(worker, software, self._expected):
-                raise ConfigError(wrong)
-        self._resources = {}
+        self._resources, self._retired = {}, 0
         for address, worker in client.scheduler_info(n_workers=-1)["workers"].items():
-            if worker["nthreads"] != 1:
-                raise ConfigError(
-                    f"worker {address} has {worker['nthreads']} threads, and a worker does one "
-                    "task on one core: start it with --nthreads 1, one for each core"
-                )
+            software = found.get(address, self._expected)
+            if wrong := _unfit(address, worker["nthreads"], software, self._expected):
+                raise ConfigError(wrong)
             if "GPU" in worker["resources"]:
                 self._resources = {"GPU": 1}
 
@@ -165,7 +165,10 @@ class Workers:
                 self._client.cancel([future for future, _ in waiting.values()], force=True)
 
     def _retire(self, worker: _Unused) -> None:
-        """Send a worker away that joined later and computes something else."""
+        """Send a worker away that joined later and does not fit; ConfigError after too many."""
+        self._retired += 1
+        if self._retired > RETIRED:  # a queue that replaces them would do so without end
+            raise ConfigError(f"more than {RETIRED} workers were sent away: {worker.sentence}")
         print(f"{worker.sentence}; until then it gets no task", file=sys.stderr, flush=True)
         self._client.retire_workers([worker.address], close_workers=True)
 
@@ -188,12 +191,12 @@ def _outcome(future: Any, task: Any) -> Outcome:
 
 
 def _work(function: Callable[..., Any], expected: dict[str, str], task: Any) -> Any:
-    """A task on a worker; `_Unused` on one that joined later and computes something else."""
+    """A task on a worker; `_Unused` on one that joined later and does not fit."""
     from distributed import get_worker
 
-    address = get_worker().address
-    if wrong := _difference(address, machine.software(), expected):
-        return _Unused(address, wrong)
+    worker = get_worker()
+    if wrong := _unfit(worker.address, worker.state.nthreads, machine.software(), expected):
+        return _Unused(worker.address, wrong)
     return function(task, lambda _: None)
 
 
@@ -202,7 +205,21 @@ def _take_cores(count: int, cache: bool) -> None:
     os.environ["NPROC"] = str(count)  # the threads of XLA's pools
     machine.set_up_jax()
     machine.use_cpu_devices(count)
+    if cache:  # an earlier client of this worker may have switched it off
+        os.environ.pop(compilation_cache.SWITCH, None)
     compilation_cache.use_compilation_cache(cache)
+
+
+def _unfit(
+    worker: str, threads: int, found: dict[str, str], expected: dict[str, str]
+) -> str | None:
+    """A sentence on why a worker would compute something else, or several tasks at once."""
+    if threads != 1:
+        return (
+            f"worker {worker} has {threads} threads, and a worker does one task on one core: start "
+            "it with --nthreads 1, one for each core"
+        )
+    return _difference(worker, found, expected)
 
 
 def _difference(worker: str, found: dict[str, str], expected: dict[str, str]) -> str | None:
@@ -262,8 +279,11 @@ def workers_of(
     for name in ("distributed", "distributed.client"):  # what goes wrong is said in one sentence
         logging.getLogger(name).setLevel(logging.CRITICAL)
     refused = _RefusedJobs()
-    logging.getLogger("tornado.application").handlers = [refused]
     with dask.config.set(_settings()), contextlib.ExitStack() as stack:
+        if Path(spec).suffix in YAML:
+            tornado = logging.getLogger("tornado.application")
+            stack.callback(setattr, tornado, "handlers", tornado.handlers)
+            tornado.handlers = [refused]
         cluster, devices = _cluster(spec)
         if not isinstance(cluster, str):
             stack.callback(_close, cluster)
@@ -326,7 +346,7 @@ def check_spec(spec: str | None) -> None:
     if spec is None:
         return
     if not re.fullmatch(r"local:0*[1-9]\d{0,3}|(tcp|tls)://\S+:\d+", spec):
-        if Path(spec).suffix not in (".yaml", ".yml"):
+        if Path(spec).suffix not in YAML:
             raise ConfigError(
                 f"--cluster {spec} is no cluster: use local:N with N workers, tcp://HOST:PORT or "
                 "tls://HOST:PORT of a Dask scheduler, or a YAML file of dask-jobqueue"
@@ -423,7 +443,7 @@ def _wait_for_workers(client: Any, spec: str, interrupts: Interrupts, refused: _
     for waited in itertools.count():
         interrupts.check()
         if refused.error:
-            said = str(refused.error).strip().splitlines()[-1]
+            said = (str(refused.error).strip().splitlines() or [reason(refused.error)])[-1]
             raise ConfigError(
                 f"--cluster {spec} starts no worker ({said}): correct the settings in the file, or "
                 "use a machine that submits jobs"

@@ -112,7 +112,7 @@ def _check_finite(candidate: Candidate, params: Any, start: Carry, inputs: chex.
         )
     for path, leaf in jax.tree_util.tree_leaves_with_path(gradient):
         if not np.isfinite(leaf).all():
-            name = "/".join(x.key for x in path if isinstance(x, jax.tree_util.DictKey))
+            name = jax.tree_util.keystr(path[1:], simple=True, separator="/")  # of the parameters
             candidate.refuse(
                 f"has NaN or infinity in the gradient of {name or 'its inputs'} at its initial "
                 "weights: guard roots, norms and divisions at zero, also on the side that "

@@ -12,7 +12,7 @@ from echo_jax.cells.lru import LRUCell
 from echo_jax.cells.lstm import ChronoLSTMCell, LSTMCell
 from echo_jax.cells.min_gru import MinGRUCell
 from echo_jax.cells.user_cell import import_cell
-from echo_jax.config import NetworkConfig
+from echo_jax.config import PARTS, NetworkConfig
 from echo_jax.exceptions import ConfigError, reason
 
 CELLS: dict[str, type] = {
@@ -44,7 +44,8 @@ def build_cell(config: NetworkConfig, window: int) -> Cell:
         return adapt(DelayLineMLP(config.hidden_size, config.delay_line or window))
     found = cell_class(config.cell)
     sized = {"features": config.hidden_size} if options_of(found) else {}
-    if not sized and config.hidden_size != NetworkConfig.hidden_size:
+    defaults = {part.network.hidden_size for part in PARTS.values()}
+    if not sized and config.hidden_size not in defaults:
         raise ConfigError(
             f"hidden size {config.hidden_size} has no effect on cell {config.cell!r}, whose "
             "functions have a size of their own: leave it out"

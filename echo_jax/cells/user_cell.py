@@ -1,5 +1,6 @@
 """A user's cell: what `package.module:NAME` or `file.py` names, and lines of its source file."""
 
+import hashlib
 import importlib
 import inspect
 import sys
@@ -19,6 +20,9 @@ from echo_jax.exceptions import ConfigError, reason
 MOVED = {"echo_jax.controls": "echo_jax.cells.known_memory"}
 """New names of modules whose old names stand in memory cards."""
 
+LOADED: dict[Path, str] = {}
+"""Files that modules were loaded from, and the digests of their text."""
+
 NOT_THE_USERS = (
     *(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib")),
     Path(__file__).resolve().parents[1],
@@ -37,8 +41,9 @@ def import_cell(name: str) -> Any:
     sys.path.insert(0, here := str(folder))
     before = dict(jax.config.values)
     try:
-        found = importlib.import_module(module_name)
-        found = getattr(found, attribute) if attribute else found
+        module = importlib.import_module(module_name)
+        _check_file(name, module)
+        found = getattr(module, attribute) if attribute else module
     except BaseException as error:  # user code may raise anything
         line = next(_users_lines(traceback.extract_tb(error.__traceback__)), "")
         if isinstance(error, SyntaxError) and error.filename and is_the_users(error.filename):
@@ -60,6 +65,25 @@ def import_cell(name: str) -> Any:
         where = f"{location(found)}: " if own else ""
         raise ConfigError(f"{where}cell {name!r} {_what_it_lacks(name, found)}")
     return found
+
+
+def _check_file(name: str, module: ModuleType) -> None:
+    """Raise ConfigError where a `file.py` is not what its module was loaded from, or has changed.
+
+    Python loads a module once: another file of the same name, or new text, would not be seen.
+    """
+    place = name.partition(":")[0]
+    if not place.endswith(".py"):
+        return
+    file = Path(place).resolve()
+    text = hashlib.sha256(file.read_bytes()).hexdigest()
+    same_place = Path(module.__file__ or "").resolve() == file
+    if not same_place or LOADED.setdefault(file, text) != text:
+        raise ConfigError(
+            f"cell {name!r}: a module {module.__name__} was loaded "
+            f"{'before the file was changed' if same_place else 'from another file'}: rename the "
+            "file, or start Python anew"
+        )
 
 
 def _what_it_lacks(name: str, found: Any) -> str:

@@ -112,9 +112,7 @@ def claimed(command: TrainCommand) -> Iterator[tuple[Path, Inputs]]:
         flags = command_line.given_flags()
         may_stand = "--resume --sequences --cell --checkpoint-every --devices --compilation-cache"
         may_stand += " --cluster --open --format"
-        for flag in sorted(flags.keys() - {*may_stand.split(), "--cluster", "--open", "--format"})[
-            :1
-        ]:
+        for flag in sorted(flags.keys() - {*may_stand.split()})[:1]:
             raise ConfigError(
                 f"{flags[flag]} cannot be changed in a run that is resumed: leave it out, or start "
                 "a new run without --resume"
@@ -136,15 +134,19 @@ def new_inputs(command: TrainCommand) -> Inputs:
     return inputs._replace(seed_map=command.seed_map, compute=command.compute)
 
 
-def begin(command: TrainCommand, folder: Path | None, inputs: Inputs) -> "Job":
-    """Import jax, and check the run against its folder, if it has one."""
+def begin(command: TrainCommand, folder: Path | None, inputs: Inputs, cache: bool = True) -> "Job":
+    """Import jax, and check the run against its folder, if it has one.
+
+    `cache` says whether jax may be told to keep compiled programs, which changes all of a process.
+    """
     from echo_jax.core.network import build_network
     from echo_jax.host import time_limit
     from echo_jax.runs import job
 
     time_limit.try_apart(inputs.config.network.cell, build_network, inputs.config)
     machine.use_cpu_devices(min(command.devices or machine.cores(), inputs.config.seeds))
-    compilation_cache.use_compilation_cache(command.compilation_cache)
+    if cache:  # of a process that is ours
+        compilation_cache.use_compilation_cache(command.compilation_cache)
     note = run_folder.other_bits(folder) if folder and command.resume else None
     begun = job.begin(
         folder,

@@ -113,7 +113,7 @@ def _key() -> str:
 def _go_on_without(folder: Path | None) -> None:
     """At the first program that cannot be read or written, compile all that follow, and say so.
 
-    jax only warns, and a damaged file would stay: all in the `folder` are removed.
+    jax only warns, and a damaged or half-written file would stay: all in the `folder` are removed.
     """
     if warnings.showwarning.__name__ == "say_once":  # a second run in this process
         return
@@ -131,8 +131,8 @@ def _go_on_without(folder: Path | None) -> None:
         elif once.acquire(blocking=False):
             jax.config.update("jax_enable_compilation_cache", False)
             compilation_cache.reset_cache()
-            if folder is not None:
-                with contextlib.suppress(OSError), FileLock(folder / ".lockfile", timeout=1):
+            if folder is not None and ": Timeout: " not in str(message):  # of a lock
+                with contextlib.suppress(Exception), FileLock(folder / ".lockfile", timeout=1):
                     for each in folder.glob("*-*"):
                         each.unlink(missing_ok=True)
             what = printable(re.sub(problem, "", str(message)))

@@ -18,6 +18,8 @@ from echo_jax.exceptions import ConfigError, TooLongError
 
 Result = TypeVar("Result")
 
+_STARTING = threading.Lock()
+
 CHECK_SECONDS = 120.0
 """The limit for the check of a cell, tracing and compiling included."""
 
@@ -67,15 +69,16 @@ def _without_main() -> Iterator[None]:
 
     `multiprocessing` would, for what the script defines: nothing that is sent here is its own.
     """
-    main: dict[str, Any] = vars(sys.modules["__main__"])
-    hidden: dict[str, Any] = {
-        name: main.pop(name) for name in ("__file__", "__spec__") if name in main
-    }
-    main["__spec__"] = None
-    try:
-        yield
-    finally:
-        main.update(hidden)
+    with _STARTING:
+        main: dict[str, Any] = vars(sys.modules["__main__"])
+        hidden: dict[str, Any] = {
+            name: main.pop(name) for name in ("__file__", "__spec__") if name in main
+        }
+        main["__spec__"] = None
+        try:
+            yield
+        finally:
+            main.update(hidden)
 
 
 def _attempt(

@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from echo_jax.cells import cell_arguments, shape_check
+from echo_jax.cells import cell_arguments, registry, shape_check
+from echo_jax.cells.adapters.adapt import size_of
 from echo_jax.cells.interface import Cell
 from echo_jax.config import CELL_NAMES
 from echo_jax.exceptions import ConfigError
@@ -62,8 +63,9 @@ def choose(name: str, arguments: str = "") -> ChosenCell:
     """The cell of a name and of `name=value,name=value`; ConfigError if it cannot be built."""
     given = cell_arguments.parse(arguments)
     cell = cell_arguments.build(name, given)
-    features = getattr(cell.options, "features", None)
-    args = given | ({} if features is None else {"features": features})
+    size = size_of(registry.cell_class(name)) or "features"
+    units = getattr(cell.options, size, None)
+    args = given | ({} if units is None else {size: units})
     try:
         args = json.loads(json.dumps(args, allow_nan=False))
     except (TypeError, ValueError) as error:

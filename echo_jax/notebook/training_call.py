@@ -146,7 +146,7 @@ def train(**options: Unpack[TrainOptions]) -> Run:
         folder = None
         if command.out:
             folder = stack.enter_context(run_folder.claimed_folder(command.out))
-        begun = train_command.begin(command, folder, inputs)
+        begun = train_command.begin(command, folder, inputs, cache=False)
         params, history, result = train_run(begun, Interrupts(), Stopwatch(), lambda _: None)
         if folder:
             curve_figure.draw(folder)

@@ -169,6 +169,60 @@ def test_an_equinox_lstm_has_a_pair_of_states_and_its_first_is_the_output():
     chex.assert_trees_all_close(y, jax.vmap(module)(x, state)[0], atol=1e-6)
 
 
+class StartsFromWeights(eqx.Module):
+    """Its first state is learned."""
+
+    linear: eqx.nn.Linear
+    first: jax.Array
+
+    def __init__(self, input_size, hidden_size, *, key):
+        self.linear = eqx.nn.Linear(input_size, hidden_size, key=key)
+        self.first = jax.random.normal(key, (hidden_size,))
+
+    def initial_state(self):
+        return self.first
+
+    def __call__(self, x, state):
+        return jnp.tanh(self.linear(x) + state)
+
+
+class StartsFromParams(nnx.Module):
+    """The same in NNX."""
+
+    def __init__(self, input_size, units, *, rngs):
+        self.linear = nnx.Linear(input_size, units, rngs=rngs)
+        self.first = nnx.Param(jax.random.normal(rngs.params(), (units,)))
+
+    def initialize_carry(self, input_shape, rngs):
+        return jnp.broadcast_to(self.first[...], (*input_shape[:-1], *self.first[...].shape))
+
+    def __call__(self, carry, x):
+        carry = jnp.tanh(self.linear(x) + carry)
+        return carry, carry
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [construct(StartsFromWeights, {"hidden_size": H}), construct(StartsFromParams, {"units": H})],
+)
+def test_a_first_state_that_is_learned_is_that_of_the_weights_and_has_a_gradient(cell):
+    params = [cell.init(jax.random.key(seed), F) for seed in (1, 2)]
+    states = [cell.initial_state(each, 3, F) for each in params]
+    assert not np.allclose(*states)
+    slopes = jax.grad(lambda p: jnp.sum(cell.initial_state(p, 3, F)))(params[0])
+    assert sum(float(jnp.sum(jnp.abs(leaf))) for leaf in jax.tree.leaves(slopes)) == 3 * H
+
+
+def test_a_list_is_an_argument_and_units_are_given_once():
+    assert hash(construct(nnx.GRUCell, {"features": [2, [3]]}))
+    with pytest.raises(ConfigError, match="cell args name the units twice, in features, hid"):
+        construct(eqx.nn.GRUCell, {"features": 4, "hidden_size": 5})
+
+
+def test_a_cell_that_is_an_object_of_ours_is_itself():
+    assert adapt(construct(nn.GRUCell, {"features": H})) == construct(adapt(nn.GRUCell(H)), {})
+
+
 FUNCTIONS = """
 import jax
 import jax.numpy as jnp
@@ -199,6 +253,18 @@ def test_a_file_of_functions_is_a_cell_and_its_faults_have_their_lines(tmp_path,
     (tmp_path / "wrong_cell.py").write_text(wrong)
     with pytest.raises(ConfigError, match=r"^wrong_cell.py:\d+: .* returns .* two"):
         network.build_network(RunConfig(network=NetworkConfig("wrong_cell.py")))
+    imports = FUNCTIONS.replace("import jax\n", "import jax\nfrom jax.lax import scan\n")
+    (tmp_path / "imports_scan.py").write_text(imports)
+    assert not network.build_network(
+        RunConfig(network=NetworkConfig("imports_scan.py"))
+    ).cell.has_scan
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "plain_cell.py").write_text(FUNCTIONS)
+    with pytest.raises(ConfigError, match="was loaded from another file: rename the file"):
+        network.build_network(RunConfig(network=NetworkConfig("folder/plain_cell.py")))
+    (tmp_path / "plain_cell.py").write_text(FUNCTIONS + "\n")
+    with pytest.raises(ConfigError, match="was loaded before the file was changed: rename"):
+        network.build_network(RunConfig(network=NetworkConfig("plain_cell.py")))
     (tmp_path / "no_cell.py").write_text(FUNCTIONS.replace("def step", "def other"))
     with pytest.raises(ConfigError, match=r"'no_cell.py' has no function step: it"):
         network.build_network(RunConfig(network=NetworkConfig("no_cell.py")))

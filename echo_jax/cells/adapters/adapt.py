@@ -32,7 +32,11 @@ def construct(found: Any, args: Mapping[str, Any]) -> Cell:
     library = _library(found)
     if library:
         named = [_its_name(found, name) for name in args]
-        given = tuple(sorted(zip(named, args.values(), strict=True)))
+        if len(set(named)) < len(named):
+            raise ConfigError(
+                f"cell args name the units twice, in {', '.join(args)}: give them once"
+            )
+        given = tuple(sorted(zip(named, map(_hashable, args.values()), strict=True)))
         if library == "nnx":
             from echo_jax.cells.adapters.nnx_adapter import NNXCell
 
@@ -42,7 +46,7 @@ def construct(found: Any, args: Mapping[str, Any]) -> Cell:
         return EquinoxCell(found, given)
     if isinstance(found, type) and (_is_a(found, (Cell, nn.RNNCellBase)) or _has_self(found)):
         return adapt(found(**args))
-    return FunctionsCell(found)
+    return adapt(found)
 
 
 def adapt(cell: Any) -> Cell:
@@ -81,6 +85,11 @@ def options_of(found: Any) -> dict[str, bool]:
 def size_of(found: Any) -> str | None:
     """The option that is the number of units, by the name that the cell gives it."""
     return next((name for name in SIZES if name in options_of(found)), None)
+
+
+def _hashable(value: Any) -> Any:
+    """A value with tuples in the place of lists."""
+    return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value
 
 
 def _its_name(found: Any, name: str) -> str:

@@ -28,7 +28,6 @@ class EquinoxCell(Cell):
     cell_class: type[eqx.Module]
     given: tuple[tuple[str, Any], ...]
     """The other arguments of the constructor, by name."""
-    starts_from_params: ClassVar = False
     names: ClassVar = {"init": "__init__", "step": "__call__"}
 
     def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
@@ -37,9 +36,8 @@ class EquinoxCell(Cell):
         return _by_path(eqx.filter(self._built(key, input_size), eqx.is_inexact_array))
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
-        """The state of each row, which no parameter enters."""
-        del params
-        state = self._first_state(input_size)
+        """The state of each row."""
+        state = _first_state(self._with(params, input_size), input_size)
         return jax.tree.map(lambda leaf: jnp.tile(leaf, (batch_size, *[1] * leaf.ndim)), state)
 
     def step(self, params: CellParams, state: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
@@ -81,18 +79,17 @@ class EquinoxCell(Cell):
                 )
         return shapes
 
-    def _first_state(self, input_size: int) -> Any:
-        """The state of one row before the first step."""
-        key = jax.random.key(0, impl=GENERATOR)
-        cell = self._built(key, input_size)
-        if hasattr(cell, "initial_state"):
-            return cell.initial_state()
-        zeros = jnp.zeros(cell.hidden_size)
-        try:
-            jax.eval_shape(cell, jnp.zeros(input_size), zeros)
-        except (TypeError, ValueError):  # it unpacks a pair
-            return zeros, zeros
-        return zeros
+
+def _first_state(cell: Any, input_size: int) -> Any:
+    """The state of one row before the first step."""
+    if hasattr(cell, "initial_state"):
+        return cell.initial_state()
+    zeros = jnp.zeros(cell.hidden_size)
+    try:
+        jax.eval_shape(cell, jnp.zeros(input_size), zeros)
+    except (TypeError, ValueError):  # it unpacks a pair
+        return zeros, zeros
+    return zeros
 
 
 def _is_shape(leaf: Any) -> bool:

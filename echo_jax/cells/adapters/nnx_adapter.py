@@ -25,26 +25,21 @@ class NNXCell(Cell):
     cell_class: Any
     given: tuple[tuple[str, Any], ...]
     """The other arguments of the constructor, by name."""
-    starts_from_params: ClassVar = False
     names: ClassVar = {"init": "__init__", "step": "__call__", "initial_state": "initialize_carry"}
 
     def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
         """The values of the parameters, as nested dictionaries."""
+        self._shapes(input_size)  # refuses other state
         return nnx.to_pure_dict(nnx.split(self._built(key, input_size))[1])
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
-        """The carry of `initialize_carry`, which no parameter enters."""
-        del params
-        key = jax.random.key(0, impl=GENERATOR)
-        cell = self._built(key, input_size)
-        return cell.initialize_carry((batch_size, input_size), nnx.Rngs(key))
+        """The carry of `initialize_carry`, with an `rngs` that is the same for all seeds."""
+        rngs = nnx.Rngs(jax.random.key(0, impl=GENERATOR))
+        return self._with(params, input_size).initialize_carry((batch_size, input_size), rngs)
 
     def step(self, params: CellParams, state: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
         """`__call__` of the cell with these parameters."""
-        structure, shapes = self._shapes(x.shape[-1])
-        values = jax.tree.map(lambda leaf: leaf, shapes)  # a copy, which takes the parameters
-        nnx.replace_by_pure_dict(values, params)
-        return nnx.merge(structure, values)(state, x)
+        return self._with(params, x.shape[-1])(state, x)
 
     @property
     def source(self) -> Any:
@@ -58,6 +53,13 @@ class NNXCell(Cell):
 
     def _built(self, key: chex.PRNGKey, input_size: int) -> Any:
         return self.cell_class(input_size, **dict(self.given), rngs=nnx.Rngs(key))
+
+    def _with(self, params: CellParams, input_size: int) -> Any:
+        """The cell with these parameters."""
+        structure, shapes = self._shapes(input_size)
+        values = jax.tree.map(lambda leaf: leaf, shapes)  # a copy, which takes the parameters
+        nnx.replace_by_pure_dict(values, params)
+        return nnx.merge(structure, values)
 
     @functools.lru_cache(maxsize=64)  # noqa: B019  # of frozen cells, which are few
     def _shapes(self, input_size: int) -> tuple[Any, Any]:

@@ -35,7 +35,7 @@ class FunctionsCell(Cell):
     @property
     def has_scan(self) -> bool:  # type: ignore[override]
         """True if there is a function `scan`."""
-        return hasattr(self.functions, "scan")
+        return self._own("scan") is not None
 
     def scan(
         self, params: CellParams, state: Carry, xs: chex.Array, mask: Mask = None
@@ -47,8 +47,14 @@ class FunctionsCell(Cell):
 
     def prepare(self, params: CellParams) -> CellParams:
         """`functions.prepare`, if it is there."""
-        prepare = getattr(self.functions, "prepare", None)
+        prepare = self._own("prepare")
         return prepare(params) if prepare else params
+
+    def _own(self, name: str) -> Any:
+        """A function of the author's; a module may have imported another one of that name."""
+        found = getattr(self.functions, name, None)
+        module = getattr(self.functions, "__file__", None) and self.functions.__name__
+        return None if module and getattr(found, "__module__", None) != module else found
 
     @property
     def source(self) -> Any:
