@@ -114,6 +114,38 @@ def test_a_file_of_any_kind_is_overwritten_only_as_it_was_written(tmp_path):
     assert (path.read_bytes(), sums.read_bytes()) == (b"edited", before)
 
 
+@pytest.mark.parametrize("k", range(18))
+def test_whatever_call_fails_a_file_of_any_kind_is_whole_and_still_ours(tmp_path, monkeypatch, k):
+    path = tmp_path / "a.pdf"
+    atomic_files.write_own(path, b"old")
+    with monkeypatch.context() as patch:
+        Faults(patch, fails=k)
+        with pytest.raises(StorageError, match="cannot be written"):
+            atomic_files.write_own(path, b"new")
+    assert path.read_bytes() == (b"new" if k > 9 else b"old")
+    atomic_files.write_own(path, b"newer")
+    assert (tmp_path / "SHA256SUMS").read_text().count("a.pdf") == 1
+
+
+def test_a_list_of_digests_that_is_no_text_is_refused_in_a_sentence(tmp_path):
+    (tmp_path / "SHA256SUMS").write_bytes(b"\xff")
+    with pytest.raises(StorageError, match="SHA256SUMS is not text in UTF-8: move it to another"):
+        atomic_files.write_own(tmp_path / "a.pdf", b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["SHA256SUMS"]
+
+
+def test_texts_are_written_into_a_folder_never_into_a_file_or_a_link(tmp_path):
+    folder = tmp_path / "tables"
+    assert atomic_files.write_own_folder(folder, {"a.csv": "é"}) == [folder / "a.csv"]
+    assert (folder / "a.csv").read_text() == "é"
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "link").symlink_to(folder)
+    for name, sentence in (("file", r"cannot be a folder \(File exists\): move it"),
+                           ("link", "is a link, and nothing")):  # fmt: skip
+        with pytest.raises(StorageError, match=f"{name} {sentence}"):
+            atomic_files.write_own_folder(tmp_path / name, {"a.csv": "new"})
+
+
 def test_a_generated_file_is_not_written_through_a_link_or_over_a_folder(tmp_path):
     atomic_files.write_generated(tmp_path / "mine", "mine")
     before = (tmp_path / "mine").read_bytes()

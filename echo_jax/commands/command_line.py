@@ -11,7 +11,7 @@ import shlex
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -139,6 +139,12 @@ def fail(sentence: str) -> NoReturn:
     """Print one sentence to standard error and exit with status 2."""
     print(f"error: {printable(sentence)}", file=sys.stderr)
     sys.exit(2)
+
+
+def say_for_paper(paths: Iterable[Path]) -> None:
+    """Print the files for a paper that were written."""
+    for path in paths:
+        print(f"For a paper: {printable(str(path))}")
 
 
 def leave(status: int = 0) -> NoReturn:

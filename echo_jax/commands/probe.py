@@ -172,10 +172,11 @@ def make_report(command: ProbeCommand) -> None:
             atomic_files.between(readme, CARDS.name)
         cards = all_cards_page.read_folder(folder)
         page = all_cards_page.write_page(folder, cards)
-        all_cards_page.write_for_paper(folder, cards, command.format, command.tables)
+        written = all_cards_page.write_for_paper(folder, cards, command.format, command.tables)
         if readme:
             table = all_cards_page.summary_table(cards)
             atomic_files.put_between(readme, CARDS.name, table)
+    command_line.say_for_paper(written)
     print(printable(f"Page: {page}"))
 
 
@@ -198,7 +199,8 @@ def make_cards(command: ProbeCommand) -> None:
         check_names(names, cells)
         named = dict(zip(names, cells, strict=True))
         finished = finished_cards(command, named)
-        card_file.check_place(command.out, [name for name in named if name not in finished])
+        waiting = [name for name in named if name not in finished]
+        card_file.check_place(command.out, waiting, command.format)
         for cell in cells:
             cell.check(command.chosen)
         card_file.make_folder(command.out)

@@ -4,11 +4,12 @@ echo-jax study                                # the studies, and how long each t
 echo-jax study --all --out studies/           # all, resumable, and a page that shows them
 """
 
+import contextlib
 import dataclasses
 import difflib
 import itertools
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,11 +30,10 @@ from echo_jax.studies.catalogue import STUDIES, Study, fast
 from echo_jax.studies.grid_point import GridPoint
 from echo_jax.studies.result_rows import ResultRow
 from echo_jax.studies.scores import shown
+from echo_jax.studies.study_folder import ForPaper
 from echo_jax.studies.time_estimate import minutes, seconds_of
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from echo_jax.cluster import Workers
 
 COMMAND = f"{command_line.INSTALLED} study"  # on pages
@@ -91,6 +91,11 @@ class StudyCommand:
         return self.out or Path("runs/studies-fast" if self.fast else "runs/studies")
 
     @property
+    def asked(self) -> ForPaper:
+        """The files for a paper."""
+        return ForPaper(self.format, self.tables)
+
+    @property
     def every(self) -> dict[str, Study]:
         """All studies, as they are run with or without --fast."""
         return {name: fast(study) if self.fast else study for name, study in STUDIES.items()}
@@ -128,8 +133,9 @@ def run(command: StudyCommand, interrupts: Interrupts) -> None:
     if command.readme:
         atomic_files.between(command.readme, study_pages.SUMMARY)
     machine.try_settings()
-    study_folder.claim(out, "fast studies" if command.fast else "all studies")
-    with atomic_files.locked(out):
+    study_folder.claim(out, "fast studies" if command.fast else "all studies", every, command.asked)
+    failures: list[str] = []
+    with atomic_files.locked(out), failures_last(failures, out):
         rows = study_folder.rows_of(out, every)
         waiting = {
             name: result_rows.missing(every[name].points, rows[name])
@@ -137,7 +143,6 @@ def run(command: StudyCommand, interrupts: Interrupts) -> None:
         }
         print(f"{plan(waiting, command.fast, command.cluster)}\n{BASELINE}", flush=True)
         sections = {name: section(command, name, rows[name]) for name in every if rows[name]}
-        failures: list[str] = []
         points = list(itertools.chain(*waiting.values()))
         with workers_for(command.cluster, points, interrupts) as workers:
             for name, left in waiting.items():
@@ -153,11 +158,9 @@ def run(command: StudyCommand, interrupts: Interrupts) -> None:
         if sections:
             write_page(command, rows, sections)
         shown_rows = {name: (every[name], rows[name]) for name in sections}
-        asked = (command.format, command.tables)
-        written = study_pages.write_for_paper(out, shown_rows, list(sections.values()), *asked)
-        refuse_failures(failures, out)
-    for path in written:
-        print(f"For a paper: {printable(str(path))}")
+        shown_sections = list(sections.values())
+        written = study_pages.write_for_paper(out, shown_rows, shown_sections, command.asked)
+        command_line.say_for_paper(written)
     print(f"Page: {printable(str(out / study_folder.PAGE))}")
 
 
@@ -181,7 +184,7 @@ def plan(
 
 def workers_for(
     spec: str | None, points: Sequence[GridPoint], interrupts: Interrupts
-) -> "AbstractContextManager[Workers | None]":
+) -> "contextlib.AbstractContextManager[Workers | None]":
     """The workers of `--cluster` for some grid points; None without it, for this process."""
     from echo_jax.cluster import workers_of
 
@@ -219,12 +222,22 @@ def run_points(
     return failures
 
 
-def refuse_failures(failures: Sequence[str], out: Path) -> None:
-    """Raise ConfigError for grid points that failed, once all others are done."""
+@contextlib.contextmanager
+def failures_last(failures: Sequence[str], out: Path) -> Iterator[None]:
+    """Raise ConfigError for grid points that failed, when all others are done, shown and written.
+
+    Where that ends in an error of its own, both are said.
+    """
+    ended = ""
+    try:
+        yield
+    except ConfigError as error:
+        if not failures:
+            raise
+        ended = f"; and {error}"
     if failures:
-        raise ConfigError(
-            f"{len(failures)} grid points failed, {out} has all others: {'; '.join(failures)}"
-        )
+        said = f"{len(failures)} grid points failed, {out} has all others: {'; '.join(failures)}"
+        raise ConfigError(said + ended)
 
 
 def section(command: StudyCommand, name: str, rows: Sequence[ResultRow]) -> Section:

@@ -19,7 +19,7 @@ import tyro
 from echo_jax import atomic_files, machine
 from echo_jax.cluster import check_spec
 from echo_jax.commands import command_line, flags
-from echo_jax.commands.study import plan, refuse_failures, run_points, workers_for
+from echo_jax.commands.study import failures_last, plan, run_points, workers_for
 from echo_jax.config import (
     PARTS,
     NetworkConfig,
@@ -37,6 +37,7 @@ from echo_jax.report.styles import Format
 from echo_jax.studies import result_rows, study_folder, study_pages
 from echo_jax.studies.catalogue import Chart, Study
 from echo_jax.studies.grid_point import GridPoint, grid
+from echo_jax.studies.study_folder import ForPaper
 
 NAME = "sweep"  # of the rows and the figure
 
@@ -183,7 +184,8 @@ def main() -> None:
 
 def run(command: SweepCommand, out: Path, interrupts: Interrupts) -> None:
     """Run what is missing, print the table, write the page."""
-    study, failures = command.study, []
+    study, asked = command.study, ForPaper(command.format, command.tables)
+    failures: list[str] = []
     if not command.compilation_cache:
         compilation_cache.switch_off()
     for point in study.points:
@@ -191,25 +193,24 @@ def run(command: SweepCommand, out: Path, interrupts: Interrupts) -> None:
     machine.try_settings()
     (rows,) = study_folder.rows_of(out, {NAME: study}).values()
     check_networks(result_rows.missing(study.points, rows))
-    study_folder.claim(out, "a sweep")
-    with atomic_files.locked(out):
+    study_folder.claim(out, "a sweep", [NAME], asked)
+    with atomic_files.locked(out), failures_last(failures, out):
         (rows,) = study_folder.rows_of(out, {NAME: study}).values()
         waiting = result_rows.missing(study.points, rows)
         print(plan({NAME: waiting}, cluster=command.cluster), flush=True)
         if waiting:
             with workers_for(command.cluster, waiting, interrupts) as workers:
                 path = study_folder.rows_path(out, NAME)
-                failures = run_points(path, waiting, interrupts, workers)
+                failures += run_points(path, waiting, interrupts, workers)
             (rows,) = study_folder.rows_of(out, {NAME: study}).values()
         if not rows:
-            refuse_failures(failures, out)
+            return  # all have failed
         again = f"{command_line.INSTALLED} sweep {shlex.join(sys.argv[1:])}"
         section = study_pages.section(NAME, study, rows, again)
         print(text_tables.section_text(section))
         study_pages.write(out, "A sweep", rows, [section], again)
-        asked = (command.format, command.tables)
-        study_pages.write_for_paper(out, {NAME: (study, rows)}, [section], *asked)
-        refuse_failures(failures, out)
+        written = study_pages.write_for_paper(out, {NAME: (study, rows)}, [section], asked)
+        command_line.say_for_paper(written)
     print(f"Page: {printable(str(out / study_folder.PAGE))}")
 
 

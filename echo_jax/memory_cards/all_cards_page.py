@@ -398,22 +398,24 @@ def write_page(folder: Path, cards: Sequence[Card]) -> Path:
 
 def write_for_paper(
     folder: Path, cards: Sequence[Card], kind: Format, tables: Sequence[paper_tables.Kind]
-) -> None:
+) -> list[Path]:
     """Write figures/NAME.KIND of the figures of all cards, and tables/NAME.csv or .tex.
 
     StorageError for a file in their place that is not as it was written.
+
+    Returns:
+      The files that were written.
     """
-    main = by_protocol(cards)[0]
+    written, main = [], by_protocol(cards)[0]
     for name, draw in FIGURES.items():
         if kind != "svg" and (drawn := draw(main)):
-            atomic_files.write_own(folder / "figures" / f"{name}.{kind}", image(drawn, kind))
-    if not tables:
-        return
-    atomic_files.check_no_link(folder / "tables")
-    card_file.make_folder(folder / "tables")
-    sections = [section for section in tables_of(cards) if section.tables]
-    for file, text in paper_tables.files(sections, tables).items():
-        atomic_files.write_own(folder / "tables" / file, text.encode())
+            written.append(folder / "figures" / f"{name}.{kind}")
+            atomic_files.write_own(written[-1], image(drawn, kind))
+    if tables:
+        sections = [section for section in tables_of(cards) if section.tables]
+        texts = paper_tables.files(sections, tables)
+        written += atomic_files.write_own_folder(folder / "tables", texts)
+    return written
 
 
 def tables_of(cards: Sequence[Card]) -> list[Section]:

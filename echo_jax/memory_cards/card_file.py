@@ -172,7 +172,7 @@ def draw(card: Card, folder: Path, kind: styles.Format = "svg") -> list[Path]:
     return [page, drawn, drawn.with_name(f"{card['name']}.{kind}")]
 
 
-def check_place(folder: Path, names: Sequence[str]) -> None:
+def check_place(folder: Path, names: Sequence[str], kind: styles.Format = "svg") -> None:
     """Raise ConfigError if a card of these names exists, or an edited page or figure."""
     for name in names:
         if (folder / f"{name}.json").exists():
@@ -182,6 +182,8 @@ def check_place(folder: Path, names: Sequence[str]) -> None:
             )
         for suffix in ("md", "svg"):
             atomic_files.check_generated(folder / f"{name}.{suffix}")
+        if kind != "svg":
+            atomic_files.check_own(folder / f"{name}.{kind}")
 
 
 def make_folder(folder: Path) -> None:

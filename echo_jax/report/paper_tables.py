@@ -2,12 +2,13 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from echo_jax.report.page import Section, Table
 
 Kind = Literal["csv", "latex"]
+SUFFIXES: Mapping[Kind, str] = {"csv": "csv", "latex": "tex"}
 
 LATEX = {character: f"\\{character}" for character in "&%$#_{}"} | {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
@@ -20,10 +21,9 @@ LATEX = {character: f"\\{character}" for character in "&%$#_{}"} | {
 
 def files(sections: Sequence[Section], kinds: Sequence[Kind]) -> dict[str, str]:
     """The tables of sections by file name: SECTION.csv, SECTION-2.csv, and so on."""
-    written = {"csv": (csv_text, "csv"), "latex": (latex_text, "tex")}
     found = {}
     for kind in dict.fromkeys(kinds):
-        write, suffix = written[kind]
+        write, suffix = {"csv": csv_text, "latex": latex_text}[kind], SUFFIXES[kind]
         for section in sections:
             for number, table in enumerate(section.tables, 1):
                 name = f"{section.name}-{number}" if number > 1 else section.name

@@ -10,11 +10,14 @@ folder.json          the kind of the folder
 
 import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from echo_jax import atomic_files
 from echo_jax.exceptions import StorageError, shown
+from echo_jax.report import paper_tables
+from echo_jax.report.styles import Format
 from echo_jax.studies import result_rows
 from echo_jax.studies.catalogue import Study
 from echo_jax.studies.result_rows import ResultRow
@@ -23,11 +26,22 @@ PAGE, MARKDOWN, KIND = "page.html", "README.md", "folder.json"
 OLD_PAGE = "index.html"  # its name before, removed when the page is written
 
 
-def claim(out: Path, kind: str) -> None:
+class ForPaper(NamedTuple):
+    """Files for a paper: the format of the figures, and the kinds of tables."""
+
+    format: Format = "svg"
+    tables: Sequence[paper_tables.Kind] = ()
+
+
+NOTHING = ForPaper()
+
+
+def claim(out: Path, kind: str, names: Iterable[str] = (), asked: ForPaper = NOTHING) -> None:
     """Make the folder, or check that it is of this kind, before anything is run.
 
     StorageError where it cannot be made, is of another kind or has files of another kind, or has a
-    page or figure that was edited since it was generated.
+    page or figure that was edited since it was generated, or a file for a paper in the place of
+    those of the studies of these names.
     """
     if os.path.abspath(out) == os.getcwd():
         raise StorageError(
@@ -35,9 +49,11 @@ def claim(out: Path, kind: str) -> None:
             "--out"
         )
     _check_content(out)
-    _make(out)
+    _make(out, ["rows", "figures", *["tables"] * bool(asked.tables)])
     for path in (out / PAGE, out / MARKDOWN, *sorted((out / "figures").glob("*.svg"))):
         atomic_files.check_generated(path)
+    for name in names:
+        _check_for_paper(out, name, asked)
     if not os.path.lexists(out / KIND):
         atomic_files.write_json(out / KIND, {"kind": kind})
     found = atomic_files.read_json(out / KIND, fix=f"use another folder than {out}").get("kind")
@@ -45,12 +61,22 @@ def claim(out: Path, kind: str) -> None:
         raise StorageError(f"{out} is of {found}, and this is {kind}: use another folder for it")
 
 
-def _make(out: Path) -> None:
-    """Make a folder with `rows` and `figures` in it that can be written to, none of them a link."""
-    for folder in (out / "rows", out / "figures"):
-        atomic_files.check_no_link(folder)
+def _check_for_paper(out: Path, name: str, asked: ForPaper) -> None:
+    """Raise StorageError for a file for a paper of a study that would not be overwritten."""
+    paths = [out / "figures" / f"{name}.{asked.format}"] * (asked.format != "svg")
+    for suffix in (paper_tables.SUFFIXES[kind] for kind in asked.tables):
+        tables = out / "tables"
+        paths += [tables / f"{name}.{suffix}", *tables.glob(f"{name}-[0-9]*.{suffix}")]
+    for path in paths:
+        atomic_files.check_own(path)
+
+
+def _make(out: Path, names: Sequence[str]) -> None:
+    """Make a folder with folders in it that can be written to, none of them a link."""
+    for name in names:
+        atomic_files.check_no_link(out / name)
     try:
-        for folder in (out, out / "rows", out / "figures"):
+        for folder in (out, *(out / name for name in names)):
             folder.mkdir(parents=True, exist_ok=True)
             if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))

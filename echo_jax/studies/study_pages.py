@@ -13,12 +13,12 @@ from echo_jax.report import paper_tables
 from echo_jax.report.html_page import html_page
 from echo_jax.report.markdown_page import markdown_page, markdown_summary
 from echo_jax.report.page import PROJECT, TUTORIAL, Figure, Page, Section, computed
-from echo_jax.report.styles import NARROW, WIDTH, Format, drawing, image, svg
+from echo_jax.report.styles import NARROW, WIDTH, drawing, image, svg
 from echo_jax.studies import answers, captions
 from echo_jax.studies.catalogue import Chart, Study
 from echo_jax.studies.result_rows import ResultRow
 from echo_jax.studies.study_figures import drawn, figure
-from echo_jax.studies.study_folder import MARKDOWN, OLD_PAGE, PAGE
+from echo_jax.studies.study_folder import MARKDOWN, OLD_PAGE, PAGE, ForPaper
 from echo_jax.studies.study_tables import curve_tables, main_table, pair_tables
 
 SUMMARY = "studies"
@@ -116,8 +116,7 @@ def write_for_paper(
     out: Path,
     studies: Mapping[str, tuple[Study, Sequence[ResultRow]]],
     sections: Sequence[Section],
-    kind: Format,
-    tables: Sequence[paper_tables.Kind],
+    asked: ForPaper,
 ) -> list[Path]:
     """Write figures/NAME.KIND beside the figures of the page, and tables/NAME.csv or .tex.
 
@@ -126,19 +125,16 @@ def write_for_paper(
     Returns:
       The files that were written.
     """
-    written = []
+    written, kind = [], asked.format
     for name, (study, rows) in studies.items():
         if kind != "svg" and drawn(study.chart, rows):
             with drawing():
                 content = image(figure(study.chart, rows, WIDTH), kind)
             written.append(out / "figures" / f"{name}.{kind}")
             atomic_files.write_own(written[-1], content)
-    if tables:
-        atomic_files.check_no_link(out / "tables")
-        (out / "tables").mkdir(exist_ok=True)
-    for file, text in paper_tables.files(sections, tables).items():
-        written.append(out / "tables" / file)
-        atomic_files.write_own(written[-1], text.encode())
+    if asked.tables:
+        tables = paper_tables.files(sections, asked.tables)
+        written += atomic_files.write_own_folder(out / "tables", tables)
     return written
 
 

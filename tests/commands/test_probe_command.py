@@ -70,9 +70,19 @@ def test_a_cell_of_the_current_folder_gets_a_card(probing, tmp_path):
     assert "cards/Last-quick.json is there already: move it" in again.stderr
     valid = probing("--validate", "cards/Last-quick.json")
     assert "Last-quick is a valid card, comparable" in valid.stdout
-    page = probing("--report", "cards")
-    assert page.stdout.strip() == "Page: cards/page.html"
+    page = probing("--report", "cards", "--tables", "csv")
+    assert page.stdout == "For a paper: cards/tables/table.csv\nPage: cards/page.html\n"
     assert "<h2>Last</h2>" in (tmp_path / "cards" / "page.html").read_text()
+
+
+def test_a_figure_for_a_paper_that_is_in_the_way_is_found_before_a_cell_is_measured(
+    probing, tmp_path
+):
+    (tmp_path / "cards").mkdir()
+    (tmp_path / "cards" / "Last-quick.pdf").write_text("mine")
+    said = probing("--cell", "mine:Last", "--format", "pdf", status=2).stderr
+    assert said.startswith("error: cards/Last-quick.pdf is not as it was generated, and would be")
+    assert [path.name for path in (tmp_path / "cards").iterdir()] == ["Last-quick.pdf"]
 
 
 @pytest.mark.parametrize(

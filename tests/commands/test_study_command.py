@@ -210,6 +210,25 @@ def test_a_folder_that_cannot_be_written_to_is_left_alone(
         assert contents(studied) == before
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "sentence"),
+    [
+        ("figures/sweep.pdf", "--format pdf", NOT_GENERATED.format("figures/sweep.pdf")),
+        ("tables/sweep.csv", "--tables csv", NOT_GENERATED.format("tables/sweep.csv")),
+        ("tables/sweep-2.tex", "--tables latex", NOT_GENERATED.format("tables/sweep-2.tex")),
+        ("tables", "--tables csv", f"out {NO_FOLDER.format('File exists')}"),
+    ],
+)
+def test_what_is_in_the_way_of_files_for_a_paper_is_found_before_anything_is_run(
+    tmp_path, call, nothing_is_run, name, options, sentence
+):
+    path = tmp_path / "out" / name
+    path.parent.mkdir(parents=True)
+    path.write_text("mine")
+    assert refused(call, tmp_path, f"{SWEEP} {options}") == sentence
+    assert path.read_text() == "mine"
+
+
 @pytest.mark.parametrize(("fast", "folder"), [(False, "studies"), (True, "studies-fast")])
 def test_studies_and_fast_ones_have_folders_of_their_own(tmp_path, call, fast, folder):
     study = catalogue.fast(STUDIES["parts"]) if fast else STUDIES["parts"]

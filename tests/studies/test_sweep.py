@@ -12,7 +12,7 @@ from running import begin, execute
 from tiny_points import POINTS, TINY, found
 
 from echo_jax.commands.command_line import stoppable
-from echo_jax.commands.study import refuse_failures, run_points
+from echo_jax.commands.study import failures_last, run_points
 from echo_jax.config import changed
 from echo_jax.exceptions import ConfigError
 from echo_jax.host.compiled_programs import Timed
@@ -141,8 +141,13 @@ def test_a_grid_point_that_fails_is_told_at_the_end_and_all_others_have_rows(tmp
     failures = run_points(tmp_path / "a.jsonl", POINTS, Interrupts(), None)
     assert failures == ["lag 0, carried no: its loss is non-finite"]
     assert result_rows.read(tmp_path / "a.jsonl") == [WHOLE[0], *WHOLE[2:]]
-    with pytest.raises(ConfigError, match=r"^1 grid points failed, a has all others: lag 0"):
-        refuse_failures(failures, "a")
+    said = "1 grid points failed, a has all others: lag 0, carried no: its loss is non-finite"
+    with pytest.raises(ConfigError, match=f"^{said}$"), failures_last(failures, "a"):
+        pass
+    for told in ([], failures):  # where the page cannot be written, both are told
+        ended = f"^{said}; and the disk is full$" if told else "^the disk is full$"
+        with pytest.raises(ConfigError, match=ended), failures_last(told, "a"):
+            raise ConfigError("the disk is full")
 
 
 SWEEP = [
