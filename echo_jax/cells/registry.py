@@ -10,7 +10,7 @@ from echo_jax.cells.identity_rnn import IdentityRNNCell
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.lru import LRUCell
 from echo_jax.cells.lstm import ChronoLSTMCell, LSTMCell
-from echo_jax.cells.min_gru import MinGRUCell
+from echo_jax.cells.minimal_rnns import MinGRUCell, MinLSTMCell
 from echo_jax.cells.user_cell import import_cell
 from echo_jax.config import PARTS, NetworkConfig
 from echo_jax.exceptions import ConfigError, reason
@@ -25,6 +25,7 @@ CELLS: dict[str, type] = {
     "identity-rnn": IdentityRNNCell,
     "mingru": MinGRUCell,
     "lru": LRUCell,
+    "minlstm": MinLSTMCell,
 }
 """The classes of `config.CELL_NAMES`."""
 

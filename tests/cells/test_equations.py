@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from echo_jax.cells import delay_line_mlp, identity_rnn, known_memory, lru, lstm, min_gru
+from echo_jax.cells import delay_line_mlp, identity_rnn, known_memory, lru, lstm, minimal_rnns
 
 VECTORS = np.random.default_rng(0).normal(size=(6, 3, 5))
 
@@ -77,7 +77,7 @@ CELLS = {
     "lstm": (lstm.LSTMCell(4), lstm_step),
     "chrono lstm": (lstm.ChronoLSTMCell(4), lstm_step),
     "identity rnn": (identity_rnn.IdentityRNNCell(4), identity_rnn_step),
-    "mingru": (min_gru.MinGRUCell(4), min_gru_step),
+    "mingru": (minimal_rnns.MinGRUCell(4), min_gru_step),
     "lru": (lru.LRUCell(4), lru_step(0.1)),
     "lru of 7": (lru.LRUCell(4, 7, 0.5, 1.0, 1.0, recurrent_rate=0.3), lru_step(0.3)),
     "mlp of 1": (delay_line_mlp.DelayLineMLP(4, 1), perceptron_step),

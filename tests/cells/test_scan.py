@@ -7,7 +7,7 @@ import jax.test_util
 import numpy as np
 import pytest
 
-from echo_jax.cells import delay_line_mlp, lru, lstm, min_gru
+from echo_jax.cells import delay_line_mlp, lru, lstm, minimal_rnns
 from echo_jax.cells.adapters.adapt import adapt
 
 TOKENS = np.random.default_rng(0).integers(0, 5, (6, 3))
@@ -17,7 +17,7 @@ CELLS = {
     "lstm": lstm.LSTMCell(4),
     "lstm-chrono": lstm.ChronoLSTMCell(4),
     "mlp": delay_line_mlp.DelayLineMLP(4, 3),
-    "mingru": min_gru.MinGRUCell(4),
+    "mingru": minimal_rnns.MinGRUCell(4),
     "lru": lru.LRUCell(4),
     "lru of 7": lru.LRUCell(4, 7, r_min=0.5, r_max=1.0, max_phase=1.0, recurrent_rate=0.3),
 }

@@ -17,6 +17,8 @@ CARDS = Path(__file__).parents[2] / "docs" / "cards"
 REMAKE = "run `echo-jax probe --report docs/cards --readme docs/memory-card.md`"
 THE_SAME_CELL = {"optimized-lstm", "mlp"}
 """Names of cells that compute what another one does."""
+WITH_CARDS = set(CELL_NAMES[:9]) - THE_SAME_CELL
+"""Names of the cells that protocol 1 was run on; later cells have no card of it."""
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +31,11 @@ def of(cards, name):
     return {key: made for key, made in cards.items() if made["protocol_hash"] == fixed}
 
 
-def test_every_cell_has_a_full_card_and_every_recurrent_one_a_copy_card(cards):
+def test_every_cell_of_protocol_1_has_a_full_card_and_every_recurrent_one_a_copy_card(cards):
     full = {made["cell"]["cell"] for made in of(cards, "full").values()}
-    assert {name for name in full if ":" not in name} == set(CELL_NAMES) - THE_SAME_CELL
+    assert {name for name in full if ":" not in name} == WITH_CARDS
     copy = {made["cell"]["cell"] for made in of(cards, "copy").values()}
-    assert copy == set(CELL_NAMES) - THE_SAME_CELL
+    assert copy == WITH_CARDS
     assert len(cards) == len(of(cards, "full")) + len(of(cards, "copy"))
 
     for made in of(cards, "full").values():  # nothing was cut short

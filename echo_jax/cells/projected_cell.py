@@ -1,0 +1,91 @@
+"""The base of cells whose products with the input and the output do not wait for the state."""
+
+import functools
+from typing import Any, ClassVar
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from echo_jax.cells.interface import Cell, CellParams
+from echo_jax.cells.scan import Carry, Mask, is_tokens, scan_over_time
+
+Terms = Any
+"""What one input adds to a step: any tree of arrays, each `[..., n]`."""
+
+
+class ProjectedCell(Cell):
+    """A cell whose step is three functions, of which only the second needs the state.
+
+        terms       = project(params, x)                x `[..., F]`
+        state, read = recur(params, state, terms)
+        y           = read_out(params, read, terms)
+
+    `scan` projects all inputs at once, runs the recurrence, and reads all outputs at once. A cell
+    with a `parallel` form of the recurrence sets `has_parallel`; it is used where jax runs on
+    something other than a CPU (`in_parallel`), and equals the sequential one up to rounding.
+    """
+
+    has_scan: ClassVar[bool] = True
+    has_parallel: ClassVar[bool] = False
+
+    def input_size(self, params: CellParams) -> int:
+        """F, from the shape of a parameter."""
+        raise NotImplementedError
+
+    def project(self, params: CellParams, x: chex.Array) -> Terms:
+        """The terms of inputs `[..., F]`: a tree of arrays `[..., n]`."""
+        raise NotImplementedError
+
+    def recur(self, params: CellParams, state: Carry, terms: Terms) -> tuple[Carry, Any]:
+        """One step of the recurrence: the next state, and what `read_out` needs of it."""
+        raise NotImplementedError
+
+    def read_out(self, params: CellParams, read: Any, terms: Terms) -> chex.Array:
+        """The outputs `[..., B, features]`; `read` itself unless overridden."""
+        del params, terms
+        return read
+
+    def parallel(
+        self, params: CellParams, state: Carry, terms: Terms, mask: Mask
+    ) -> tuple[Carry, Any]:
+        """All steps of the recurrence in one, for a cell that `has_parallel`."""
+        raise NotImplementedError
+
+    def sequential(
+        self, params: CellParams, state: Carry, terms: Terms, mask: Mask
+    ) -> tuple[Carry, Any]:
+        """All steps of the recurrence one by one, from terms `[T, B, n]`: its definition.
+
+        One step an iteration: in unrolled steps XLA recomputes the earlier steps for each later
+        one.
+        """
+        return scan_over_time(functools.partial(self.recur, params), state, terms, mask, unroll=1)
+
+    def step(self, params: CellParams, state: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
+        """One step, from inputs `[B, F]`."""
+        terms = self.project(params, x)
+        state, read = self.recur(params, state, terms)
+        return state, self.read_out(params, read, terms)
+
+    def scan(
+        self, params: CellParams, state: Carry, xs: chex.Array, mask: Mask = None
+    ) -> tuple[Carry, chex.Array]:
+        """All steps; for tokens the terms are rows of a table of V."""
+        if is_tokens(xs):
+            table = self.project(params, jnp.eye(self.input_size(params)))
+            terms = jax.tree.map(lambda rows: rows[xs], table)
+        else:
+            terms = self.project(params, xs)
+        form = self.parallel if self.has_parallel and in_parallel() else self.sequential
+        state, read = form(params, state, terms, mask)
+        return state, self.read_out(params, read, terms)
+
+
+def in_parallel() -> bool:
+    """True where a recurrence is faster in parallel over time: on anything but a CPU.
+
+    On two cores the sequential form of a gated diagonal recurrence is 2.3 to 3.3 times faster than
+    the associative one (B 16, 50 units, T 96 to 3,000).
+    """
+    return jax.default_backend() != "cpu"

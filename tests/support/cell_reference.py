@@ -1,0 +1,108 @@
+"""What a cell is compared with: its equations in NumPy and float64, its own steps, and limits.
+
+`cell` is a `Cell`, `equations` a function `(params, state, x) -> (state, y)` of NumPy arrays.
+Weights and states are moved away from their initial values, so that no term is zero.
+"""
+
+import jax
+import jax.numpy as jnp
+import jax.test_util
+import numpy as np
+
+FEATURES, BATCH = 5, 3
+TOKENS = np.random.default_rng(0).integers(0, FEATURES, (7, BATCH))
+VECTORS = np.random.default_rng(1).normal(size=(7, BATCH, FEATURES))
+MASK = np.random.default_rng(2).random((7, BATCH)) > 0.3
+
+
+def started(cell, scale=0.1):
+    """Parameters and a state, with Gaussian noise added, and integers left alone."""
+    rng = np.random.default_rng(3)
+
+    def start(key):
+        params = cell.init(key, FEATURES)
+        return params, cell.initial_state(cell.prepare(params), BATCH, FEATURES)
+
+    def moved(leaf):
+        noise = scale * rng.normal(size=leaf.shape)
+        return leaf + noise if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
+
+    return jax.tree.map(moved, jax.jit(start)(jax.random.key(0)))
+
+
+def check_equations(cell, equations, scale=0.1, atol=2e-5):
+    """Steps, `scan` and parallel form, masked or not, of vectors and of tokens, are the equations.
+
+    All are compiled as one program.
+    """
+    params, start = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), started(cell, scale))
+    vectors, tokens = jnp.asarray(VECTORS, jnp.float32), jnp.asarray(TOKENS)
+
+    @jax.jit
+    def run(params, start):
+        params = cell.prepare(params)
+        found = {
+            "steps": jax.lax.scan(lambda s, x: cell.step(params, s, x), start, vectors),
+            "scan": cell.scan(params, start, vectors),
+            "masked scan": cell.scan(params, start, vectors, MASK),
+        }
+        if cell.has_scan:
+            found["masked scan of tokens"] = cell.scan(params, start, tokens, MASK)
+        if getattr(cell, "has_parallel", False):
+            terms = cell.project(params, vectors)
+            for form, mask in (("parallel", None), ("masked parallel", MASK)):
+                state, read = cell.parallel(params, start, terms, mask)
+                found[form] = state, cell.read_out(params, read, terms)
+        return found
+
+    params64 = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
+    for form, (last, ys) in run(params, start).items():
+        xs = np.eye(FEATURES)[TOKENS] if "tokens" in form else VECTORS
+        mask = MASK if "masked" in form else np.ones_like(MASK)
+        state, expected = _loop(equations, params64, start, xs, mask)
+        np.testing.assert_allclose(np.asarray(ys)[mask], expected[mask], atol=atol, err_msg=form)
+        for a, b in zip(jax.tree.leaves(last), jax.tree.leaves(state), strict=True):
+            np.testing.assert_allclose(a, b, atol=atol, err_msg=form)
+
+
+def _loop(equations, params, state, xs, mask):
+    """The last state and all outputs of a loop over the equations; masked steps hold the state."""
+    state = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), state)
+    ys = []
+    for x, seen in zip(xs, mask, strict=True):
+        new, y = equations(params, state, x)
+        state = jax.tree.map(
+            lambda a, b, seen=seen: np.where(seen.reshape(-1, *[1] * (a.ndim - 1)), b, a),
+            state, new,
+        )  # fmt: skip
+        ys.append(y)
+    return state, np.stack(ys)
+
+
+def check_gradients(cell, scale=0.1, atol=1e-6, **options):
+    """The gradients of `scan` by weights, state and inputs are finite differences, in float64."""
+    with jax.enable_x64(True):
+        params, state = jax.tree.map(jnp.asarray, started(cell, scale))
+        params, state = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), (params, state))
+        xs = jnp.asarray(VECTORS[:4])
+
+        @jax.jit
+        def outputs(params, state, xs):
+            return cell.scan(cell.prepare(params), state, xs)
+
+        jax.test_util.check_grads(
+            outputs, (params, state, xs), 1, modes=["rev"], atol=atol, rtol=1e-5, **options
+        )
+
+
+def check_long_run(cell, steps=10_000):
+    """State and outputs stay finite over 10,000 random tokens, at the initial weights."""
+    tokens = jnp.asarray(np.random.default_rng(4).integers(0, FEATURES, (steps, 1)))
+
+    @jax.jit
+    def finite(key, tokens):
+        params = cell.prepare(cell.init(key, FEATURES))
+        state, ys = cell.scan(params, cell.initial_state(params, 1, FEATURES), tokens)
+        return jax.tree.map(lambda leaf: jnp.isfinite(leaf).all(), (state, ys))
+
+    assert all(jax.tree.leaves(finite(jax.random.key(0), tokens)))
