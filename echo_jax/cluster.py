@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from echo_jax import machine
-from echo_jax.config import CELL_NAMES
+from echo_jax.config import is_built_in
 from echo_jax.exceptions import ConfigError, SchedulerLostError, reason
 from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts
@@ -468,7 +468,7 @@ def _files(cells: Collection[str]) -> set[Path]:
     from echo_jax.cells.user_cell import is_the_users, module_of
 
     paths = set()
-    for name in {module_of(cell)[0].partition(".")[0] for cell in cells if cell not in CELL_NAMES}:
+    for name in {module_of(cell)[0].partition(".")[0] for cell in cells if not is_built_in(cell)}:
         module = sys.modules.get(name)
         places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
         place = next(filter(None, places), None)

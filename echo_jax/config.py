@@ -20,8 +20,17 @@ CELL_NAMES = (
 )  # fmt: skip
 """Names of the built-in cells; `cells.registry.CELLS` holds their classes."""
 
+BLOCK = "block:"
+"""Before the name of a cell: a small network around it, see `cells.block`."""
+
 OWN_CELL = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*|[\w./-]*[A-Za-z_]\w*\.py(:[A-Za-z_]\w*)?"
 """The form of the name of a user's cell."""
+
+
+def is_built_in(cell: str) -> bool:
+    """True for the name of a built-in cell, or of a block around one."""
+    return cell.removeprefix(BLOCK) in CELL_NAMES
+
 
 LARGEST = 2**31 - 1  # of every size: jax indexes with 32 bits
 GENERATOR = "threefry2x32"
@@ -164,11 +173,12 @@ class NetworkConfig:
     def __post_init__(self) -> None:
         """Raise ConfigError for an unknown cell, a size below 1, or an option without effect."""
         check_values(self)
-        known = "|".join((*CELL_NAMES, OWN_CELL))
+        known = f"({BLOCK})?({'|'.join((*CELL_NAMES, OWN_CELL))})"
         if not (isinstance(self.cell, str) and re.fullmatch(known, self.cell)):
             raise ConfigError(
                 f"cell {shown(self.cell)} is unknown: use one of {', '.join(CELL_NAMES)}, "
-                "or module:NAME or FILE.py for a cell of your own"
+                f"or module:NAME or FILE.py for a cell of your own, or {BLOCK}CELL for a block "
+                "around any of them"
             )
         if self.encoding != "embedding":
             rule, size = "needs an embedding: use --encoding embedding", self.embedding_dim

@@ -7,7 +7,7 @@ from typing import Any
 from echo_jax.cells import registry, user_cell
 from echo_jax.cells.adapters.adapt import construct, options_of, size_of
 from echo_jax.cells.interface import Cell
-from echo_jax.config import CELL_NAMES, NetworkConfig
+from echo_jax.config import NetworkConfig, is_built_in
 from echo_jax.exceptions import ConfigError, reason
 
 FEATURES = NetworkConfig.hidden_size
@@ -68,7 +68,7 @@ def build(name: str, args: dict[str, Any]) -> Cell:
     except ConfigError:
         raise
     except BaseException as error:  # user code may raise anything
-        own = name not in CELL_NAMES
+        own = not is_built_in(name)
         where = f"{user_cell.location(found, '__init__', error)}: " if own else ""
         raise ConfigError(
             f"{where}cell {name!r} cannot be built ({reason(error)}): give it other "

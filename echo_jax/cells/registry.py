@@ -5,6 +5,7 @@ from typing import Any
 from flax import linen as nn
 
 from echo_jax.cells.adapters.adapt import adapt, construct, options_of
+from echo_jax.cells.block import BlockOf
 from echo_jax.cells.delay_line_mlp import DelayLineMLP
 from echo_jax.cells.identity_rnn import IdentityRNNCell
 from echo_jax.cells.interface import Cell
@@ -12,7 +13,7 @@ from echo_jax.cells.lru import LRUCell
 from echo_jax.cells.lstm import ChronoLSTMCell, LSTMCell
 from echo_jax.cells.minimal_rnns import MinGRUCell, MinLSTMCell
 from echo_jax.cells.user_cell import import_cell
-from echo_jax.config import PARTS, NetworkConfig
+from echo_jax.config import BLOCK, PARTS, NetworkConfig
 from echo_jax.exceptions import ConfigError, reason
 
 CELLS: dict[str, type] = {
@@ -33,6 +34,8 @@ CELLS: dict[str, type] = {
 def cell_class(name: str) -> Any:
     """The class of a built-in name, or what a user's name stands for; ConfigError if nothing."""
     NetworkConfig(cell=name)  # checks the form of the name
+    if name.startswith(BLOCK):
+        return BlockOf(cell_class(name.removeprefix(BLOCK)))
     return CELLS[name] if name in CELLS else import_cell(name)
 
 

@@ -16,7 +16,7 @@ from flax import errors
 from echo_jax.cells import user_cell
 from echo_jax.cells.interface import Cell, CellError
 from echo_jax.cells.scan import Carry
-from echo_jax.config import CELL_NAMES, GENERATOR
+from echo_jax.config import GENERATOR, is_built_in
 from echo_jax.exceptions import ConfigError, reason
 
 LARGEST = 100_000_000
@@ -52,7 +52,7 @@ class Candidate(NamedTuple):
         self, sentence: str, function: str = "step", error: BaseException | None = None
     ) -> NoReturn:
         """Raise ConfigError: a sentence about the cell, after the line of the user's own file."""
-        own = self.name not in CELL_NAMES
+        own = not is_built_in(self.name)
         written = user_cell.location(self.cell.source, self.called(function), error)
         where = f"{written}: " if own else ""
         raise ConfigError(f"{where}cell {self.name!r} {sentence}") from error

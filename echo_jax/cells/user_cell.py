@@ -14,7 +14,7 @@ from typing import Any
 import jax
 
 from echo_jax.cells.adapters.adapt import KINDS, REQUIRED, is_cell
-from echo_jax.config import SETTINGS
+from echo_jax.config import BLOCK, SETTINGS
 from echo_jax.exceptions import ConfigError, reason
 
 MOVED = {"echo_jax.controls": "echo_jax.cells.known_memory"}
@@ -100,7 +100,7 @@ def _what_it_lacks(name: str, found: Any) -> str:
 
 def module_of(name: str) -> tuple[str, Path]:
     """The module in the name of a user's cell, and the folder that is searched for it first."""
-    place = name.partition(":")[0]
+    place = name.removeprefix(BLOCK).partition(":")[0]
     if place.endswith(".py"):
         return Path(place).stem, Path(place).resolve().parent
     return MOVED.get(place, place), Path.cwd()

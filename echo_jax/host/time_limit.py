@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from echo_jax.cells import cell_check, user_cell
 from echo_jax.cells.interface import Cell
-from echo_jax.config import CELL_NAMES
+from echo_jax.config import BLOCK, is_built_in
 from echo_jax.exceptions import ConfigError, TooLongError
 
 Result = TypeVar("Result")
@@ -36,7 +36,7 @@ def try_apart(name: str, build: Callable[..., Any], *arguments: Any) -> None:
     An error that it raises is left to the call in this process. ConfigError if the process ends, or
     is not done within `CHECK_SECONDS`: so would this one.
     """
-    if name in CELL_NAMES or name.startswith("echo_jax."):
+    if is_built_in(name) or name.removeprefix(BLOCK).startswith("echo_jax."):
         return
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()

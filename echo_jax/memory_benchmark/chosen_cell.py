@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from echo_jax.cells import cell_arguments, registry, shape_check
 from echo_jax.cells.adapters.adapt import size_of
 from echo_jax.cells.interface import Cell
-from echo_jax.config import CELL_NAMES
+from echo_jax.config import BLOCK, is_built_in
 from echo_jax.exceptions import ConfigError
 from echo_jax.host import time_limit
 from echo_jax.memory_benchmark import protocol, tasks
@@ -32,8 +32,9 @@ class ChosenCell(NamedTuple):
 
     def card_name(self, chosen: Protocol, seed: int) -> str:
         """A name for its card, such as MyCell-rate-0.9-quick."""
+        block = "block-" if self.name.startswith(BLOCK) else ""
         words = [
-            Path(self.name.rpartition(":")[2]).stem,
+            block + Path(self.name.rpartition(":")[2]).stem,
             *(f"{name}-{x}" for name, x in self.given.items()),
         ]
         words += [f"seed-{seed}"] * (seed != 0)
@@ -42,7 +43,7 @@ class ChosenCell(NamedTuple):
     def identity(self) -> dict[str, Any]:
         """The field `cell` of a card, with the SHA-256 of the file of a user's class."""
         source = None
-        if self.name not in CELL_NAMES:
+        if not is_built_in(self.name):
             file = Path(inspect.getfile(self.cell.source))
             source = hashlib.sha256(file.read_bytes()).hexdigest()
         return {"cell": self.name, "args": self.args, "source": source}
@@ -52,7 +53,7 @@ class ChosenCell(NamedTuple):
 
         The cell is run on the tokens of the stream, and traced on those of the other tasks.
         """
-        if self.name not in CELL_NAMES or self.given:
+        if not is_built_in(self.name) or self.given:
             asked = [task for task in protocol.TASKS if task in chosen.rows]
             sizes = {tasks.alphabet(task, chosen.vocab_size) for task in asked}
             others = sorted(sizes - {chosen.vocab_size})

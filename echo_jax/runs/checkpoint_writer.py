@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from echo_jax import atomic_files
-from echo_jax.config import CELL_NAMES, LARGEST
+from echo_jax.config import LARGEST, is_built_in
 from echo_jax.exceptions import DivergedError
 from echo_jax.runs import checkpoint, result, run_folder
 from echo_jax.runs.checkpoint import Saved
@@ -67,7 +67,7 @@ class CheckpointWriter:
             kept = f"the checkpoint of sequence {self._saved}" if self._saved else "metrics.csv"
             keeps = f"; {folder} keeps {kept}"
         fix = f"use a learning rate below {config.training.learning_rate:g}"
-        if first == 1 and config.network.cell not in CELL_NAMES:
+        if first == 1 and not is_built_in(config.network.cell):
             fix = (
                 "a division, root or logarithm of the cell gives it before any training: "
                 f"probe --cell {config.network.cell} names the line"

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from echo_jax import atomic_files, machine
-from echo_jax.config import CELL_NAMES, RunConfig, from_dict, to_dict
+from echo_jax.config import RunConfig, from_dict, is_built_in, to_dict
 from echo_jax.exceptions import ConfigError, StorageError, shown
 
 if TYPE_CHECKING:  # jax and numpy are imported after the command line was found valid
@@ -236,7 +236,7 @@ def check_cell_named(folder: Path, inputs: Inputs, cell: str | None) -> None:
     names it too.
     """
     needed = inputs.config.network.cell
-    if needed not in CELL_NAMES and cell != needed:
+    if not is_built_in(needed) and cell != needed:
         raise ConfigError(
             f"{folder} needs the cell {needed}, which is imported only if you name it: add "
             f"--cell {needed}"

@@ -71,6 +71,7 @@ def _loop(equations, params, state, xs, mask):
     ys = []
     for x, seen in zip(xs, mask, strict=True):
         new, y = equations(params, state, x)
+        new = jax.tree.unflatten(jax.tree.structure(state), jax.tree.leaves(new))
         state = jax.tree.map(
             lambda a, b, seen=seen: np.where(seen.reshape(-1, *[1] * (a.ndim - 1)), b, a),
             state, new,

@@ -9,6 +9,7 @@ from flax import linen as nn
 
 from echo_jax.cells.adapters.linen_adapter import LinenCell
 from echo_jax.cells.adapters.plain_functions import REQUIRED, FunctionsCell
+from echo_jax.cells.block import Block, BlockOf
 from echo_jax.cells.interface import Cell
 from echo_jax.exceptions import ConfigError
 
@@ -29,6 +30,10 @@ def is_cell(found: Any) -> bool:
 
 def construct(found: Any, args: Mapping[str, Any]) -> Cell:
     """The cell of a class or of functions, with keyword arguments; `features` fits any library."""
+    if isinstance(found, BlockOf):
+        own = {name: value for name, value in args.items() if name in BlockOf.own}
+        rest = {name: value for name, value in args.items() if name not in BlockOf.own}
+        return Block(construct(found.inner, rest), **own)
     library = _library(found)
     if library:
         named = [_its_name(found, name) for name in args]
@@ -68,6 +73,8 @@ def options_of(found: Any) -> dict[str, bool]:
 
     Of NNX and Equinox cells these are the arguments of the constructor after the input size.
     """
+    if isinstance(found, BlockOf):
+        return options_of(found.inner) | dict.fromkeys(BlockOf.own, False)
     missing = dataclasses.MISSING
     if library := _library(found):
         taken = list(inspect.signature(found.__init__).parameters.values())[

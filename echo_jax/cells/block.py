@@ -1,0 +1,220 @@
+"""A fixed small network around any cell, itself a cell: how recent cells are used in practice.
+
+x    = x_in W_in
+u    = silu(conv(RMSNorm(x)))         each layer
+x    = x + cell(u) W + b
+x    = x + gelu(RMSNorm(x) W1) W2
+y    = RMSNorm(x)                     after the last layer
+"""
+
+import dataclasses
+from typing import Any, ClassVar, NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from echo_jax.cells.interface import Cell
+from echo_jax.cells.scan import Carry, Mask, is_tokens, scan_over_time
+from echo_jax.exceptions import ConfigError
+
+CONVOLVED = 4
+"""Inputs that the convolution of a layer sees."""
+
+
+class LayerParams(NamedTuple):
+    """The parameters of a layer of width D around a cell with H outputs."""
+
+    norm: chex.Array
+    """[D], the scale of the RMSNorm before the convolution."""
+    conv: chex.Array
+    """[4, D], one filter a channel, the newest input first."""
+    conv_bias: chex.Array
+    """[D]."""
+    cell: Any
+    """The parameters of the cell, whose inputs are `[B, D]`."""
+    W: chex.Array
+    """[H, D]."""
+    b: chex.Array
+    """[D]."""
+    mlp_norm: chex.Array
+    """[D], the scale of the RMSNorm before the perceptron."""
+    W1: chex.Array
+    """[D, 2D]."""
+    W2: chex.Array
+    """[2D, D]."""
+
+
+class BlockParams(NamedTuple):
+    """The input weights `[F, D]`, the layers, and the scale `[D]` of the last RMSNorm."""
+
+    W_in: chex.Array
+    layers: tuple[LayerParams, ...]
+    norm: chex.Array
+
+
+class LayerState(NamedTuple):
+    """The last three inputs of the convolution, newest first, `[B, 3, D]`, and the cell's state."""
+
+    conv: chex.Array
+    cell: Carry
+
+
+@dataclasses.dataclass(frozen=True)
+class Block(Cell):
+    """A block of pre-norm residual layers, each with a short convolution, a cell and a perceptron.
+
+    The convolution is causal and depthwise, of four inputs, as in Mamba (Gu & Dao 2023) and gated
+    DeltaNet (Yang et al. 2025); RMSNorm is that of Zhang & Sennrich 2019. Kernels start
+    LeCun-normal, filters uniform between -1/2 and 1/2 (as `torch.nn.Conv1d`), biases at zero.
+    The state is that of every convolution and every cell: streaming equals training.
+
+    Attributes:
+      cell: the cell of every layer; each layer has weights of its own.
+      width: D, the features of the residual stream and the outputs.
+      layers: the number of layers.
+    """
+
+    cell: Cell
+    width: int = 32
+    layers: int = 1
+    has_scan: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a block without width or layers."""
+        for name in ("width", "layers"):
+            value = getattr(self, name)
+            if not (isinstance(value, int) and value >= 1):
+                raise ConfigError(f"{name} {value!r} of a block is not a count: use 1 or more")
+
+    @property
+    def source(self) -> Any:
+        """What the author of the cell wrote."""
+        return self.cell.source
+
+    @property
+    def options(self) -> Any:
+        """The options of the cell."""
+        return self.cell.options
+
+    @property
+    def names(self) -> Any:  # type: ignore[override]
+        """The author's names for the functions of the cell."""
+        return self.cell.names
+
+    def init(self, key: chex.PRNGKey, input_size: int) -> BlockParams:
+        """The initial parameters, for inputs of F features."""
+        key, *keys = jax.random.split(key, 1 + self.layers)
+        w_in = jax.nn.initializers.lecun_normal()(key, (input_size, self.width))
+        layers = tuple(self._init_layer(each) for each in keys)
+        return BlockParams(w_in, layers, jnp.ones(self.width))
+
+    def _init_layer(self, key: chex.PRNGKey) -> LayerParams:
+        d, lecun = self.width, jax.nn.initializers.lecun_normal()
+        for_cell, for_conv, *keys = jax.random.split(key, 5)
+        cell = self.cell.init(for_cell, d)
+        bound = CONVOLVED**-0.5
+        return LayerParams(
+            norm=jnp.ones(d),
+            conv=jax.random.uniform(for_conv, (CONVOLVED, d), minval=-bound, maxval=bound),
+            conv_bias=jnp.zeros(d),
+            cell=cell,
+            W=lecun(keys[0], (self._cell_outputs(cell), d)),
+            b=jnp.zeros(d),
+            mlp_norm=jnp.ones(d),
+            W1=lecun(keys[1], (d, 2 * d)),
+            W2=lecun(keys[2], (2 * d, d)),
+        )
+
+    def _cell_outputs(self, params: Any) -> int:
+        """H, the features of the cell's output."""
+
+        def output(params: Any) -> chex.Array:
+            state = self.cell.initial_state(params, 1, self.width)
+            return self.cell.step(self.cell.prepare(params), state, jnp.zeros((1, self.width)))[1]
+
+        return jax.eval_shape(output, params).shape[-1]
+
+    def initial_state(
+        self, params: BlockParams, batch_size: int, input_size: int
+    ) -> tuple[LayerState, ...]:
+        """Zeros before the first input of each convolution, and the initial state of each cell."""
+        del input_size
+        zeros = jnp.zeros((batch_size, CONVOLVED - 1, self.width))
+        cell, d = self.cell, self.width
+        return tuple(
+            LayerState(zeros, cell.initial_state(layer.cell, batch_size, d))
+            for layer in params.layers
+        )
+
+    def prepare(self, params: BlockParams) -> BlockParams:
+        """What the cells need once a sequence."""
+        layers = (x._replace(cell=self.cell.prepare(x.cell)) for x in params.layers)
+        return params._replace(layers=tuple(layers))
+
+    def step(
+        self, params: BlockParams, state: tuple[LayerState, ...], x: chex.Array
+    ) -> tuple[tuple[LayerState, ...], chex.Array]:
+        """One step through all layers: inputs `[B, F]` to outputs `[B, D]`."""
+        x, states = x @ params.W_in, []
+        for layer, before in zip(params.layers, state, strict=True):
+            conv, convolved = convolve(layer, before.conv, rms_norm(x, layer.norm))
+            cell, y = self.cell.step(layer.cell, before.cell, jax.nn.silu(convolved))
+            x = residual(layer, x, y)
+            states.append(LayerState(conv, cell))
+        return tuple(states), rms_norm(x, params.norm)
+
+    def scan(
+        self,
+        params: BlockParams,
+        state: tuple[LayerState, ...],
+        xs: chex.Array,
+        mask: Mask = None,
+    ) -> tuple[tuple[LayerState, ...], chex.Array]:
+        """All steps of a layer, then of the next: inputs `[T, B, F]` to outputs `[T, B, D]`."""
+        x, states = params.W_in[xs] if is_tokens(xs) else xs @ params.W_in, []
+        for layer, before in zip(params.layers, state, strict=True):
+            conv, convolved = convolve_all(layer, before.conv, rms_norm(x, layer.norm), mask)
+            cell, y = self.cell.scan(layer.cell, before.cell, jax.nn.silu(convolved), mask)
+            x = residual(layer, x, y)
+            states.append(LayerState(conv, cell))
+        return tuple(states), rms_norm(x, params.norm)
+
+
+def rms_norm(x: chex.Array, scale: chex.Array) -> chex.Array:
+    """The vectors x, `[..., D]`, divided by the root of their mean square, times the scale."""
+    return x * jax.lax.rsqrt(jnp.mean(x**2, axis=-1, keepdims=True) + 1e-6) * scale
+
+
+def residual(layer: LayerParams, x: chex.Array, y: chex.Array) -> chex.Array:
+    """The residual stream `[..., D]` after the cell's output y, `[..., H]`, and the perceptron."""
+    x = x + y @ layer.W + layer.b
+    return x + jax.nn.gelu(rms_norm(x, layer.mlp_norm) @ layer.W1) @ layer.W2
+
+
+def convolve(layer: LayerParams, past: chex.Array, x: chex.Array) -> tuple[chex.Array, chex.Array]:
+    """One step of the convolution: the last three inputs `[B, 3, D]`, and the sum `[B, D]`."""
+    seen = jnp.concatenate([x[:, None], past], axis=1)
+    return seen[:, :-1], jnp.sum(seen * layer.conv, axis=1) + layer.conv_bias
+
+
+def convolve_all(
+    layer: LayerParams, past: chex.Array, xs: chex.Array, mask: Mask
+) -> tuple[chex.Array, chex.Array]:
+    """All steps of the convolution of `[T, B, D]`; step by step where steps are masked."""
+    if mask is not None:
+        return scan_over_time(lambda past, x: convolve(layer, past, x), past, xs, mask)
+    before = CONVOLVED - 1
+    seen = jnp.concatenate([jnp.flip(past.swapaxes(0, 1), 0), xs])  # oldest first
+    shifted = (seen[before - n :][: len(xs)] * layer.conv[n] for n in range(CONVOLVED))
+    newest_first = jnp.flip(seen[-before:], 0).swapaxes(0, 1)
+    return newest_first, sum(shifted) + layer.conv_bias
+
+
+@dataclasses.dataclass(frozen=True)
+class BlockOf:
+    """The class of `Block` around the cells of a class: what `block:NAME` names."""
+
+    inner: Any
+    own: ClassVar[tuple[str, ...]] = ("width", "layers")
+    """Options of the block; all others are the cell's."""

@@ -1,0 +1,90 @@
+import cell_reference
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from test_minimal_rnns import min_lstm_step
+
+from echo_jax.cells import cell_arguments, cell_check
+from echo_jax.cells.block import Block
+from echo_jax.cells.minimal_rnns import MinLSTMCell
+from echo_jax.cells.registry import build_cell
+from echo_jax.config import NetworkConfig
+from echo_jax.exceptions import ConfigError
+
+BLOCK = Block(MinLSTMCell(4), width=6, layers=2)
+
+
+def rms_norm(x, scale):
+    return scale * x / np.sqrt(np.mean(x**2, axis=-1, keepdims=True) + 1e-6)
+
+
+def block_step(p, state, x):
+    x, states = x @ p.W_in, []
+    for q, (past, h) in zip(p.layers, state, strict=True):
+        inputs = [rms_norm(x, q.norm), past[:, 0], past[:, 1], past[:, 2]]  # newest first
+        u = q.conv_bias + sum(inputs[n] * q.conv[n] for n in range(4))
+        new, y = min_lstm_step(q.cell, h, u / (1 + np.exp(-u)))
+        x = x + y @ q.W + q.b
+        z = rms_norm(x, q.mlp_norm) @ q.W1
+        gelu = z / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3)))
+        x = x + gelu @ q.W2
+        states.append((np.stack(inputs[:3], axis=1), new))
+    return tuple(states), rms_norm(x, p.norm)
+
+
+def test_a_block_is_its_equations_step_by_step_and_at_once():
+    cell_reference.check_equations(BLOCK, block_step, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_gradients_of_a_block_are_finite_differences():
+    cell_reference.check_gradients(BLOCK, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_a_block_stays_finite():
+    cell_reference.check_long_run(BLOCK)
+
+
+def test_a_sequence_shorter_than_the_convolution_is_its_steps():
+    params = BLOCK.init(jax.random.key(0), 5)
+    start = BLOCK.initial_state(params, 2, 5)
+    xs = jax.random.normal(jax.random.key(1), (2, 2, 5))
+    at_once = jax.jit(BLOCK.scan)(params, start, xs)
+    by_steps = jax.jit(lambda: jax.lax.scan(lambda s, x: BLOCK.step(params, s, x), start, xs))()
+    for a, b in zip(*map(jax.tree.leaves, (at_once, by_steps)), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_a_block_is_named_before_any_cell_and_its_arguments_go_to_the_cell():
+    cell = cell_arguments.build("block:gru", {"layers": 2, "width": 8, "features": 5})
+    assert (cell.layers, cell.width, cell.options.features) == (2, 8, 5)
+    shapes = jax.eval_shape(lambda: cell.initial_state(cell.init(jax.random.key(0), 3), 2, 3))
+    assert [leaf.shape for leaf in jax.tree.leaves(shapes)] == [(2, 3, 8), (2, 5)] * 2
+    trained = build_cell(NetworkConfig(cell="block:minlstm", hidden_size=7), 5)
+    assert trained == Block(MinLSTMCell(7))
+
+
+@pytest.mark.slow
+def test_a_block_of_a_cell_of_known_memory_passes_the_check():
+    name = "block:echo_jax.cells.known_memory:LeakyIntegrator"
+    cell_check.check(cell_arguments.build(name, {"width": 4}), name, 2)
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ({"layers": 0}, "layers 0 of a block is not a count: use 1 or more"),
+        ({"depth": 2}, "cell 'block:gru' has no field depth: "),
+    ],
+)
+def test_a_wrong_option_of_a_block_is_a_sentence(args, said):
+    with pytest.raises(ConfigError, match=said):
+        cell_arguments.build("block:gru", args)
+
+
+def test_the_first_output_has_unit_mean_square():
+    params = BLOCK.init(jax.random.key(0), 5)
+    y = jax.jit(BLOCK.step)(params, BLOCK.initial_state(params, 3, 5), jnp.eye(5)[:3])[1]
+    np.testing.assert_allclose(jnp.mean(y**2, axis=-1), 1, rtol=1e-3)
