@@ -12,6 +12,7 @@ from echo_jax.cells.interface import Cell
 from echo_jax.cells.lru import LRUCell
 from echo_jax.cells.lstm import ChronoLSTMCell, LSTMCell
 from echo_jax.cells.minimal_rnns import MinGRUCell, MinLSTMCell
+from echo_jax.cells.rg_lru import RGLRUCell
 from echo_jax.cells.user_cell import import_cell
 from echo_jax.config import BLOCK, PARTS, NetworkConfig
 from echo_jax.exceptions import ConfigError, reason
@@ -27,6 +28,7 @@ CELLS: dict[str, type] = {
     "mingru": MinGRUCell,
     "lru": LRUCell,
     "minlstm": MinLSTMCell,
+    "rg-lru": RGLRUCell,
 }
 """The classes of `config.CELL_NAMES`."""
 

@@ -1,0 +1,127 @@
+"""The real-gated linear recurrent unit of Griffin: a diagonal recurrence whose decay is gated."""
+
+import dataclasses
+from typing import ClassVar, NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from echo_jax.cells.linear_recurrence import diagonal_parallel, diagonal_step
+from echo_jax.cells.projected_cell import ProjectedCell
+from echo_jax.cells.scan import Mask
+from echo_jax.exceptions import ConfigError
+
+
+class RGLRUParams(NamedTuple):
+    """W_u `[F, H]`, W_a and W_x `[H, H]`; the biases and Lambda `[H]`."""
+
+    W_u: chex.Array
+    b_u: chex.Array
+    W_a: chex.Array
+    b_a: chex.Array
+    W_x: chex.Array
+    b_x: chex.Array
+    Lambda: chex.Array
+
+
+class RGLRUTerms(NamedTuple):
+    """The decay a and the addition b of h' = a h + b, `[..., H]`."""
+
+    a: chex.Array
+    b: chex.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class RGLRUCell(ProjectedCell):
+    """The RG-LRU (De et al. 2024, "Griffin", section 2.4, equations 1 to 4).
+
+        u = x W_u + b_u                             the paper's x_t
+        r = sigmoid(u W_a + b_a)                    recurrence gate
+        i = sigmoid(u W_x + b_x)                    input gate
+        a = exp(-c softplus(Lambda) r)
+        h' = a h + sqrt(1 - a^2) (i u)
+
+    State and output are h, float32 `[B, H]`, zero at the start. The weights are normal, truncated,
+    of variance 1 / rows (LeCun), the biases zero. Lambda is such that exp(-c softplus(Lambda)), the
+    decay where r = 1, is uniform in [decay_min, decay_max].
+
+    Differences from the paper and from google-deepmind/recurrentgemma (`layers.RGLRU`):
+      - u is the linear layer of the recurrent block (`linear_x`) without the convolution after it;
+        the block's other branch and its output layer are left out.
+      - W_a and W_x are full matrices; there they have diagonal blocks, one for each head.
+      - the initial decay follows the paper; in the code it is a without c whose square is uniform.
+      - the first input is scaled like any other; in the code it is not scaled.
+
+    Attributes:
+      features: H, the units.
+      c: the factor of the recurrence gate, above 0.
+      decay_min, decay_max: bounds of the initial a^c, 0 < decay_min <= decay_max < 1.
+    """
+
+    features: int
+    c: float = 8.0
+    decay_min: float = 0.9
+    decay_max: float = 0.999
+    has_parallel: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a factor c or decays out of range."""
+        if not self.c > 0:
+            raise ConfigError(f"c {self.c:g} is not above 0: use more")
+        if not 0 < self.decay_min <= self.decay_max < 1:
+            raise ConfigError(
+                f"decay_min {self.decay_min:g} and decay_max {self.decay_max:g} are no decays of a "
+                "stable unit: use 0 < decay_min <= decay_max < 1"
+            )
+
+    def init(self, key: chex.PRNGKey, input_size: int) -> RGLRUParams:
+        """LeCun-normal weights, zero biases, and Lambda from a uniform decay."""
+        lecun, h = jax.nn.initializers.lecun_normal(), self.features
+        u_key, a_key, x_key, decay_key = jax.random.split(key, 4)
+        decay = jax.random.uniform(decay_key, (h,), minval=self.decay_min, maxval=self.decay_max)
+        rate = -jnp.log(decay) / self.c  # softplus(Lambda)
+        return RGLRUParams(
+            W_u=lecun(u_key, (input_size, h)),
+            b_u=jnp.zeros(h),
+            W_a=lecun(a_key, (h, h)),
+            b_a=jnp.zeros(h),
+            W_x=lecun(x_key, (h, h)),
+            b_x=jnp.zeros(h),
+            Lambda=jnp.log(jnp.expm1(rate)),
+        )
+
+    def initial_state(self, params: RGLRUParams, batch_size: int, input_size: int) -> chex.Array:
+        """Zeros `[B, H]`."""
+        del params, input_size
+        return jnp.zeros((batch_size, self.features))
+
+    def input_size(self, params: RGLRUParams) -> int:
+        """F, the features of an input."""
+        return len(params.W_u)
+
+    def project(self, params: RGLRUParams, x: chex.Array) -> RGLRUTerms:
+        """The decay a, and sqrt(1 - a^2) i u."""
+        u = x @ params.W_u + params.b_u
+        r = jax.nn.sigmoid(u @ params.W_a + params.b_a)
+        i = jax.nn.sigmoid(u @ params.W_x + params.b_x)
+        log_a = -self.c * jax.nn.softplus(params.Lambda) * r
+        lost = -jnp.expm1(2 * log_a)  # 1 - a^2, accurate where a is near 1
+        scale = jnp.sqrt(jnp.maximum(lost, jnp.finfo(lost.dtype).tiny))  # a finite slope at a = 1
+        return RGLRUTerms(jnp.exp(log_a), scale * i * u)
+
+    def recur(
+        self, params: RGLRUParams, state: chex.Array, terms: RGLRUTerms
+    ) -> tuple[chex.Array, chex.Array]:
+        """h', twice."""
+        del params
+        h = diagonal_step(state, *terms)
+        return h, h
+
+    def parallel(
+        self, params: RGLRUParams, state: chex.Array, terms: RGLRUTerms, mask: Mask
+    ) -> tuple[chex.Array, chex.Array]:
+        """The last h, and all."""
+        del params
+        h = diagonal_parallel(state, *terms, mask)
+        return h[-1], h

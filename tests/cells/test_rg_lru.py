@@ -1,0 +1,83 @@
+import cell_reference
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from echo_jax.cells.rg_lru import RGLRUCell
+from echo_jax.exceptions import ConfigError
+
+CELL = RGLRUCell(4)
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def rg_lru_step(p, h, x):
+    u = x @ p.W_u + p.b_u
+    r, i = sigmoid(u @ p.W_a + p.b_a), sigmoid(u @ p.W_x + p.b_x)
+    a = (1 - sigmoid(p.Lambda)) ** (8 * r)
+    h = a * h + np.sqrt(1 - a**2) * i * u
+    return h, h
+
+
+def test_the_rg_lru_is_its_equations_step_by_step_at_once_and_in_parallel():
+    cell_reference.check_equations(CELL, rg_lru_step)
+
+
+@pytest.mark.slow
+def test_gradients_of_the_rg_lru_are_finite_differences():
+    cell_reference.check_gradients(CELL)
+
+
+@pytest.mark.slow
+def test_the_rg_lru_stays_finite():
+    cell_reference.check_long_run(CELL)
+
+
+def test_the_initial_decays_are_uniform_and_the_weights_lecun_normal():
+    params = jax.jit(RGLRUCell(400).init, static_argnums=1)(jax.random.key(0), 5)
+    decay = (1 - sigmoid(np.asarray(params.Lambda, np.float64))) ** 8
+    quantiles = np.quantile(decay, [0, 0.25, 0.5, 0.75, 1])
+    np.testing.assert_allclose(quantiles, np.linspace(0.9, 0.999, 5), atol=8e-3)
+    assert float(jnp.std(params.W_a)) == pytest.approx(400**-0.5, rel=0.02)
+    assert float(jnp.std(params.W_u)) == pytest.approx(5**-0.5, rel=0.05)
+    assert not any(jnp.any(b) for b in (params.b_u, params.b_a, params.b_x))
+
+
+def test_the_input_is_scaled_by_the_root_of_1_minus_a_squared_also_where_a_is_close_to_1():
+    params = CELL.init(jax.random.key(0), 5)._replace(Lambda=jnp.array([-25.0, -12.0, -4.0, 0.0]))
+    x = np.ones(5)
+    a, b = jax.jit(CELL.project)(params, jnp.asarray(x, jnp.float32))
+    p = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
+    _, expected = rg_lru_step(p, np.zeros(4), x)
+    np.testing.assert_allclose(b[1:], expected[1:], rtol=1e-5)
+    assert a[0] == 1  # lost to rounding
+    assert b[0] == pytest.approx(expected[0], rel=1e-4)
+
+
+def test_a_unit_that_never_decays_adds_nothing_and_has_a_gradient():
+    params = CELL.init(jax.random.key(0), 5)._replace(b_a=jnp.full(4, -200.0))
+
+    @jax.jit
+    @jax.value_and_grad
+    def added(params):
+        a, b = CELL.project(params, jnp.ones(5))
+        return jnp.sum(b) + jnp.sum(1 - a)
+
+    total, gradient = added(params)
+    assert abs(total) < 1e-15
+    assert all(jnp.isfinite(leaf).all() for leaf in gradient)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"c": 0}, r"^c 0 is not above 0: use more$"),
+        ({"decay_max": 1}, r"^decay_min 0.9 and decay_max 1 are no decays of a stable unit: use "),
+    ],
+)
+def test_options_out_of_range_are_refused(options, message):
+    with pytest.raises(ConfigError, match=message):
+        RGLRUCell(4, **options)
