@@ -6,6 +6,7 @@ import jax.test_util
 import numpy as np
 import pytest
 
+from echo_jax.cells.registry import CELLS
 from echo_jax.config import CELL_NAMES, NetworkConfig, RunConfig, TaskConfig
 from echo_jax.core import network as n
 from echo_jax.core.carry import enter_batch
@@ -48,12 +49,16 @@ def logits_in_order(config, network, params, tokens, cut=True):
     return logits.reshape(-1, config.task.vocab_size)
 
 
-every_cell = pytest.mark.parametrize(
-    "cell", ["lstm", *(pytest.param(x, marks=pytest.mark.slow) for x in CELL_NAMES[1:])]
-)
+def for_each(names):
+    """A test for each of these cells, fast for the LSTM."""
+    slow = [pytest.param(x, marks=pytest.mark.slow) for x in names if x != "lstm"]
+    return pytest.mark.parametrize("cell", ["lstm", *slow])
 
 
-@every_cell
+every_cell = for_each(CELL_NAMES)
+
+
+@for_each(name for name, cell in CELLS.items() if issubclass(cell, nn.RNNCellBase))
 def test_the_scan_of_a_cell_is_that_of_flax(cell):
     network, params = network_and_params(small(cell=cell))
     tokens = jnp.array([[3, 1, 4, 1, 5], [9, 2, 6, 5, 3]])
