@@ -16,7 +16,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from echo_jax.cells.scan import Mask, is_tokens, scan_over_time
+from echo_jax.cells.linear_recurrence import diagonal_parallel
+from echo_jax.cells.scan import Mask, in_parallel, is_tokens, scan_over_time
 from echo_jax.exceptions import ConfigError
 
 
@@ -38,6 +39,17 @@ def lru_step(decay: LRUCarry, carry: LRUCarry, driven: chex.Array) -> tuple[LRUC
         decay.imaginary * carry.real + decay.real * carry.imaginary + imaginary,
     )
     return state, state
+
+
+def lru_parallel(
+    decay: LRUCarry, carry: LRUCarry, driven: chex.Array, mask: Mask
+) -> tuple[LRUCarry, LRUCarry]:
+    """The last state and all states `[T, B, N]`, in complex numbers, by an associative scan."""
+    start, factor = (jax.lax.complex(*parts) for parts in (carry, decay))
+    added = jax.lax.complex(*jnp.split(driven, 2, axis=-1))
+    states = diagonal_parallel(start, jnp.broadcast_to(factor, added.shape), added, mask)
+    all_states = LRUCarry(states.real, states.imag)
+    return jax.tree.map(lambda leaf: leaf[-1], all_states), all_states
 
 
 class LRUCell(nn.RNNCellBase):
@@ -118,11 +130,14 @@ class LRUCell(nn.RNNCellBase):
         return kernel[inputs] if is_tokens(inputs) else inputs @ kernel
 
     def scan(self, carry: LRUCarry, inputs: chex.Array, mask: Mask) -> tuple[LRUCarry, chex.Array]:
-        """All states by `scan_over_time`, then all outputs at once."""
+        """All states, one by one or in parallel, then all outputs at once."""
         decay, (driven, skipped) = self._decay(), self._split(self.project(inputs))
-        carry, states = scan_over_time(
-            lambda s, u: lru_step(decay, s, u), carry, driven, mask, unroll=1
-        )
+        if in_parallel():
+            carry, states = lru_parallel(decay, carry, driven, mask)
+        else:
+            carry, states = scan_over_time(
+                lambda s, u: lru_step(decay, s, u), carry, driven, mask, unroll=1
+            )
         return carry, self._read_out(states, skipped)
 
     @nn.nowrap

@@ -14,7 +14,7 @@ from flax import linen as nn
 
 from echo_jax.cells.linear_recurrence import diagonal_parallel, diagonal_step
 from echo_jax.cells.projected_cell import ProjectedCell
-from echo_jax.cells.scan import Mask, is_tokens, scan_over_time
+from echo_jax.cells.scan import Mask, in_parallel, is_tokens, scan_over_time
 
 
 class MinGRUCell(nn.RNNCellBase):
@@ -67,8 +67,12 @@ class MinGRUCell(nn.RNNCellBase):
     def scan(
         self, carry: chex.Array, inputs: chex.Array, mask: Mask
     ) -> tuple[chex.Array, chex.Array]:
-        """All steps, by `scan_over_time`."""
-        return scan_over_time(self.step, carry, self.project(inputs), mask, unroll=1)
+        """All steps, one by one or in parallel."""
+        gated = self.project(inputs)
+        if in_parallel():
+            h = diagonal_parallel(carry, *jnp.split(gated, 2, axis=-1), mask)
+            return h[-1], h
+        return scan_over_time(self.step, carry, gated, mask, unroll=1)
 
     @nn.nowrap
     def initialize_carry(self, rng: chex.PRNGKey, input_shape: tuple[int, ...]) -> chex.Array:

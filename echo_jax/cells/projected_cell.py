@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from echo_jax.cells.interface import Cell, CellParams
-from echo_jax.cells.scan import Carry, Mask, is_tokens, scan_over_time
+from echo_jax.cells.scan import Carry, Mask, in_parallel, is_tokens, scan_over_time
 
 Terms = Any
 """What one input adds to a step: any tree of arrays, each `[..., n]`."""
@@ -22,8 +22,8 @@ class ProjectedCell(Cell):
         y           = read_out(params, read, terms)
 
     `scan` projects all inputs at once, runs the recurrence, and reads all outputs at once. A cell
-    with a `parallel` form of the recurrence sets `has_parallel`; it is used where jax runs on
-    something other than a CPU (`in_parallel`), and equals the sequential one up to rounding.
+    with a `parallel` form of the recurrence sets `has_parallel`; it is used where
+    `in_parallel`, and equals the sequential one up to rounding.
     """
 
     has_scan: ClassVar[bool] = True
@@ -80,12 +80,3 @@ class ProjectedCell(Cell):
         form = self.parallel if self.has_parallel and in_parallel() else self.sequential
         state, read = form(params, state, terms, mask)
         return state, self.read_out(params, read, terms)
-
-
-def in_parallel() -> bool:
-    """True where a recurrence is faster in parallel over time: on anything but a CPU.
-
-    On two cores the sequential form of a gated diagonal recurrence is 2.3 to 3.3 times faster than
-    the associative one (B 16, 50 units, T 96 to 3,000).
-    """
-    return jax.default_backend() != "cpu"

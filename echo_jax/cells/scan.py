@@ -1,7 +1,9 @@
 """A scan of a step over time, with masked steps."""
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
+import contextlib
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from typing import Any, Literal, TypeAlias
 
 import chex
 import jax
@@ -40,6 +42,30 @@ def scan_over_time(
     window = len(inputs)
     steps = max(n for n in range(1, unroll + 1) if window % n == 0)  # no remainder to compile
     return jax.lax.scan(masked_step, carry, (inputs, mask), unroll=steps)
+
+
+Form = Literal["sequential", "parallel"]
+
+_FORM: ContextVar[Form | None] = ContextVar("form of recurrences", default=None)
+
+
+def in_parallel() -> bool:
+    """True where recurrences are computed in parallel over time: by default not on a CPU.
+
+    docs/cells.md has the times of both forms.
+    """
+    form = _FORM.get()
+    return form == "parallel" if form else jax.default_backend() != "cpu"
+
+
+@contextlib.contextmanager
+def recurrences(form: Form) -> Iterator[None]:
+    """Within it, what is traced has its recurrences in this form, if they have it."""
+    token = _FORM.set(form)
+    try:
+        yield
+    finally:
+        _FORM.reset(token)
 
 
 def hold(present: chex.Array, carry: Carry, new_carry: Carry) -> Carry:

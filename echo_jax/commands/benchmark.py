@@ -3,6 +3,7 @@
 echo-jax benchmark                        # the peers that are installed, and echo_jax
 echo-jax benchmark --limit ./limit.sh     # and an external program
 echo-jax benchmark --scaling              # every size on its own, with a figure
+echo-jax benchmark --cells                # every built-in cell
 """
 
 import dataclasses
@@ -20,7 +21,7 @@ from echo_jax.config import to_dict
 from echo_jax.exceptions import ConfigError, printable
 from echo_jax.report.styles import Format
 from echo_jax.runs import run_folder
-from echo_jax.speed_benchmark import limit_program, race, scaling, whole_process
+from echo_jax.speed_benchmark import cell_times, limit_program, race, scaling, whole_process
 from echo_jax.speed_benchmark.peers import MANY_SEEDS, PEERS, RACING, SEEDS
 
 
@@ -39,6 +40,11 @@ class BenchmarkCommand:
     `us_per_update NUMBER`, else the last number there, in microseconds per update."""
     scaling: bool = False
     """Measure how echo_jax grows with each of its sizes, without peers, rounds and limit."""
+    cells: bool = False
+    """Measure what each built-in cell costs, without peers, rounds and limit."""
+    readme: Path | None = None
+    """With --cells: also write the table into this Markdown file, between the lines
+    `<!-- cell times -->` and `<!-- end of cell times -->`."""
     fast: bool = False
     """Use very small sizes, to see that everything works; the times mean nothing."""
     peers: tuple[str, ...] = ()
@@ -57,13 +63,22 @@ class BenchmarkCommand:
                 raise ConfigError(f"peer {name} is unknown: use some of {', '.join(RACING)}")
         if self.limit is not None and not self.limit.strip():
             raise ConfigError(f"--limit {self.limit!r} names no program: give the command of one")
-        for name in ("peers", "limit", "rounds"):
-            if self.scaling and getattr(self, name) != getattr(BenchmarkCommand, name):
-                raise ConfigError(f"--{name} has no effect with --scaling: leave it out")
+        self._check_kind()
         if self.format != "png" and not (self.scaling or self.draw):
             raise ConfigError("--format is that of the figure of --scaling: add --scaling")
         if self.rounds < 2:
             raise ConfigError(f"rounds {self.rounds} is below 2: use 2 or more, one has no spread")
+
+    def _check_kind(self) -> None:
+        """Raise ConfigError for options of another kind of measurement."""
+        kind = "scaling" if self.scaling else "cells" if self.cells else ""
+        for name in ("peers", "limit", "rounds"):
+            if kind and getattr(self, name) != getattr(BenchmarkCommand, name):
+                raise ConfigError(f"--{name} has no effect with --{kind}: leave it out")
+        if self.scaling and self.cells:
+            raise ConfigError("--scaling and --cells measure different things: give one of them")
+        if self.readme and not self.cells:
+            raise ConfigError("--readme takes the table of the cells: add --cells")
 
 
 def main() -> None:
@@ -84,8 +99,11 @@ def main() -> None:
     core = max(os.sched_getaffinity(0))
     with command_line.refusals():
         machine.try_settings()
+        if command.readme:
+            atomic_files.between(command.readme, cell_times.TABLE)
         with run_folder.claimed_folder(command.out) as folder:
-            (scale if command.scaling else compare)(command, folder, core)
+            kind = scale if command.scaling else cost if command.cells else compare
+            kind(command, folder, core)
     print(f"Results: {printable(str(folder))}")
 
 
@@ -136,6 +154,20 @@ def scale(command: BenchmarkCommand, folder: Path, core: int) -> None:
     again += f" --format {command.format}" * (command.format != "png")
     with command_line.drawing_last(again):
         scaling.draw(folder, command.format)
+
+
+def cost(command: BenchmarkCommand, folder: Path, core: int) -> None:
+    """Measure every built-in cell, print the table, write `cells.json`."""
+    before = surroundings()
+    rows = cell_times.measure_all(core, command.fast)
+    after = surroundings()
+    where = f"{before['processor']}, one core; {load(before, after)}"
+    table = f"{cell_times.table(rows)}\n\n({where}.)"
+    print(table)
+    values = {"command": sys.argv[1:], "before": before, "after": after, "cells": rows}
+    atomic_files.write_json(folder / "cells.json", values)
+    if command.readme:
+        atomic_files.put_between(command.readme, cell_times.TABLE, table)
 
 
 def surroundings() -> dict[str, Any]:

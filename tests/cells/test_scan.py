@@ -7,7 +7,7 @@ import jax.test_util
 import numpy as np
 import pytest
 
-from echo_jax.cells import delay_line_mlp, lru, lstm, minimal_rnns
+from echo_jax.cells import delay_line_mlp, lru, lstm, minimal_rnns, scan
 from echo_jax.cells.adapters.adapt import adapt
 
 TOKENS = np.random.default_rng(0).integers(0, 5, (6, 3))
@@ -61,6 +61,23 @@ def test_all_steps_at_once_are_the_steps_one_by_one_and_a_masked_one_holds_the_c
     chex.assert_trees_all_equal(nothing_seen, start)
     unmasked = at_once(start, TOKENS, jnp.ones_like(MASK))
     chex.assert_trees_all_close(at_once(start, VECTORS), unmasked, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["mingru", "lru of 7"])
+def test_a_recurrence_in_parallel_is_that_step_by_step(name):
+    variables, start = started(CELLS[name])
+
+    def run(mask):
+        return all_steps(CELLS[name], variables, start, TOKENS, mask)
+
+    sequential = jax.jit(lambda: (run(None), run(MASK)))()
+    with scan.recurrences("parallel"):
+        parallel = jax.jit(lambda: (run(None), run(MASK)))()
+    assert not scan.in_parallel()
+    chex.assert_trees_all_close(parallel[0], sequential[0], atol=1e-5)
+    chex.assert_trees_all_close(parallel[1][0], sequential[1][0], atol=1e-5)
+    outputs = (np.asarray(found[1][1])[MASK] for found in (parallel, sequential))
+    chex.assert_trees_all_close(*outputs, atol=1e-5)
 
 
 @pytest.mark.parametrize("masked", [False, True])

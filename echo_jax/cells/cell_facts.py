@@ -1,0 +1,33 @@
+"""What the table of cells says of each built-in cell: its paper, and the size of its state."""
+
+from typing import NamedTuple
+
+
+class CellFacts(NamedTuple):
+    """A built-in cell in the literature.
+
+    title  its name there
+    paper  where it was published
+    state  the floats of its state for one row: H is `features`, other names are its options
+    """
+
+    title: str
+    paper: str
+    state: str
+
+
+FACTS: dict[str, CellFacts] = {
+    "lstm": CellFacts("LSTM, as in Keras", "Hochreiter & Schmidhuber 1997", "2 H"),
+    "gru": CellFacts("GRU, of Flax", "Cho et al. 2014", "H"),
+    "optimized-lstm": CellFacts("LSTM, of Flax", "Hochreiter & Schmidhuber 1997", "2 H"),
+    "simple": CellFacts("tanh RNN, of Flax", "Elman 1990", "H"),
+    "mlp": CellFacts("MLP on a delay line", "-", "H delay_line - H"),
+    "lstm-chrono": CellFacts("LSTM, chrono initialisation", "Tallec & Ollivier 2018", "2 H"),
+    "identity-rnn": CellFacts("identity RNN", "Le et al. 2015", "H"),
+    "mingru": CellFacts("minGRU", "Feng et al. 2024", "H"),
+    "lru": CellFacts("LRU", "Orvieto et al. 2023", "2 state_size"),
+    "minlstm": CellFacts("minLSTM", "Feng et al. 2024", "H"),
+    "rg-lru": CellFacts("RG-LRU", "De et al. 2024", "H"),
+    "slstm": CellFacts("sLSTM", "Beck et al. 2024", "4 H"),
+}
+"""The cells of `config.CELL_NAMES`, in their order."""

@@ -1,0 +1,38 @@
+import jax
+import pytest
+
+from echo_jax.cells.cell_arguments import build
+from echo_jax.cells.cell_facts import FACTS
+from echo_jax.config import CELL_NAMES
+
+
+def test_every_built_in_cell_has_facts():
+    assert tuple(FACTS) == CELL_NAMES
+
+
+@pytest.mark.parametrize("name", CELL_NAMES)
+def test_the_state_has_as_many_floats_as_the_formula_says(name):
+    for features in (6, 50):
+        cell = build(name, {"features": features})
+
+        def start(key, cell=cell):
+            return cell.initial_state(cell.init(key, 3), 1, 3)
+
+        leaves = jax.tree.leaves(jax.eval_shape(start, jax.random.key(0)))
+        assert sum(leaf.size for leaf in leaves) == floats(FACTS[name].state, cell.options)
+
+
+def floats(formula, options):
+    """A sum of products of numbers, H and options: `2 H + H state_size - H`."""
+    total = 0
+    for term in formula.replace(" - ", " + -1 ").split(" + "):
+        product = 1
+        for factor in term.split(" "):
+            product *= int(factor) if factor.lstrip("-").isdigit() else value(factor, options)
+        total += product
+    return total
+
+
+def value(name, options):
+    found = options.features if name == "H" else getattr(options, name)
+    return options.features if found is None else found
