@@ -70,7 +70,8 @@ class MinGRUCell(nn.RNNCellBase):
         """All steps, one by one or in parallel."""
         gated = self.project(inputs)
         if in_parallel():
-            h = diagonal_parallel(carry, *jnp.split(gated, 2, axis=-1), mask)
+            kept, added = jnp.split(gated, 2, axis=-1)
+            h = diagonal_parallel(carry, kept, added, mask)
             return h[-1], h
         return scan_over_time(self.step, carry, gated, mask, unroll=1)
 

@@ -98,7 +98,7 @@ def _milliseconds(
     programs = {}
     for form in ("sequential", "parallel"):
         arguments = [(params, _tokens(length)) for length in lengths]
-        with recurrences(form):  # type: ignore[arg-type]
+        with recurrences(form):
             run = functools.partial(gradient)  # another function: jit keeps what it has traced
             programs[form] = str(jax.make_jaxpr(run)(*arguments[0]))
             if programs[form] == programs.get("sequential") and form == "parallel":
