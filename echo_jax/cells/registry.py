@@ -7,6 +7,7 @@ from flax import linen as nn
 from echo_jax.cells.adapters.adapt import adapt, construct, options_of
 from echo_jax.cells.block import BlockOf
 from echo_jax.cells.delay_line_mlp import DelayLineMLP
+from echo_jax.cells.delta_net import DeltaNetCell, GatedDeltaNetCell
 from echo_jax.cells.identity_rnn import IdentityRNNCell
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.lru import LRUCell
@@ -31,6 +32,8 @@ CELLS: dict[str, type] = {
     "minlstm": MinLSTMCell,
     "rg-lru": RGLRUCell,
     "slstm": SLSTMCell,
+    "delta-net": DeltaNetCell,
+    "gated-delta-net": GatedDeltaNetCell,
 }
 """The classes of `config.CELL_NAMES`."""
 

@@ -1,0 +1,337 @@
+"""Layers whose state is a matrix that the delta rule corrects: DeltaNet and gated DeltaNet.
+
+The state S maps keys to values. A step reads the value that S has for the key, and moves it by a
+share beta towards the new value; the gated form first multiplies S by a factor alpha.
+
+Both are one head, and without the short convolutions on q, k and v that the authors' code has by
+default: a cell is one recurrence, and everything before an input is in its state.
+"""
+
+import dataclasses
+import math
+from typing import ClassVar, NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from echo_jax.cells.interface import CellParams
+from echo_jax.cells.projected_cell import ProjectedCell
+from echo_jax.cells.scan import Mask
+from echo_jax.exceptions import ConfigError
+
+CHUNK = 64
+"""Steps that the chunkwise form computes at once, as in the authors' code."""
+
+EPSILON_UNIT, EPSILON_NORM = 1e-6, 1e-5
+"""What is added to a sum of squares, and to a mean of squares, before its root, as in the code."""
+
+
+class DeltaTerms(NamedTuple):
+    """What an input adds to a step of the delta rule.
+
+    q, k: unit vectors `[..., K]`. v: `[..., V]`. beta: `[..., 1]`, between 0 and 1. log_alpha:
+    ln alpha `[..., 1]`, at most 0; None for alpha = 1. gate: the factors of the output `[..., V]`;
+    None for 1.
+    """
+
+    q: chex.Array
+    k: chex.Array
+    v: chex.Array
+    beta: chex.Array
+    log_alpha: chex.Array | None = None
+    gate: chex.Array | None = None
+
+
+def delta_rule_step(memory: chex.Array, terms: DeltaTerms) -> tuple[chex.Array, chex.Array]:
+    """The next S, `[B, V, K]`, and its value for the query, `[B, V]`, from the memory S.
+
+    S' = alpha S + beta (v - alpha S k) k^T
+    o  = S' q
+    """
+    if terms.log_alpha is not None:
+        memory = jnp.exp(terms.log_alpha)[..., None] * memory
+    error = terms.v - jnp.einsum("bvk,bk->bv", memory, terms.k)
+    memory = memory + (terms.beta * error)[..., None] * terms.k[:, None]
+    return memory, jnp.einsum("bvk,bk->bv", memory, terms.q)
+
+
+def delta_rule_chunkwise(
+    memory: chex.Array, terms: DeltaTerms, mask: Mask
+) -> tuple[chex.Array, chex.Array]:
+    """The last S and all o `[T, B, V]`, from terms `[T, B, n]`, a chunk of steps at a time.
+
+    In a chunk that starts from S, with c_t = alpha_1 ... alpha_t, step t adds u_t k_t^T:
+
+        u_t = beta_t (v_t - c_t S k_t - sum over i < t of (c_t / c_i) (k_i . k_t) u_i)
+        o_t = c_t S q_t + sum over i <= t of (c_t / c_i) (k_i . q_t) u_i
+
+    The u solve a triangular system whose right side is linear in S, so it is solved for all chunks
+    at once, before S is known: u = U - W S^T (Yang et al. 2024, section 3.2, the WY representation;
+    Yang et al. 2025, section 3.3, with decay). A masked step, and one that fills up the last chunk,
+    has beta = 0 and alpha = 1.
+    """
+    steps, log_alpha = len(terms.beta), terms.log_alpha
+    log_alpha = jnp.zeros_like(terms.beta) if log_alpha is None else log_alpha
+    if mask is not None:
+        terms = terms._replace(beta=jnp.where(mask[..., None], terms.beta, 0))
+        log_alpha = jnp.where(mask[..., None], log_alpha, 0)
+    terms = terms._replace(log_alpha=None, gate=None)
+    chunks = _chunk_terms(*jax.tree.map(_in_chunks, (terms, log_alpha)))
+    memory, o = jax.lax.scan(_one_chunk, memory, chunks)
+    return memory, jnp.moveaxis(o, 2, 1).reshape(-1, *o.shape[1::2])[:steps]
+
+
+class ChunkTerms(NamedTuple):
+    """What a chunk of C steps needs beside S: u = U - W S^T, and the rest.
+
+    U, `[B, C, V]`; W, `[B, C, K]`; q, `[B, C, K]`, the queries times c; attention, `[B, C, C]`,
+    what an output takes of each u; k, `[B, C, K]`, the keys times what the rest of the chunk leaves
+    of them; kept, `[B, 1, 1]`, what it leaves of S.
+    """
+
+    U: chex.Array
+    W: chex.Array
+    q: chex.Array
+    attention: chex.Array
+    k: chex.Array
+    kept: chex.Array
+
+
+def _one_chunk(memory: chex.Array, chunk: ChunkTerms) -> tuple[chex.Array, chex.Array]:
+    """S after a chunk, and the outputs o `[B, C, V]`."""
+    transposed = jnp.swapaxes(memory, 1, 2)
+    u = chunk.U - chunk.W @ transposed
+    o = chunk.q @ transposed + chunk.attention @ u
+    return chunk.kept * memory + jnp.swapaxes(u, 1, 2) @ chunk.k, o
+
+
+def _chunk_terms(terms: DeltaTerms, log_alpha: chex.Array) -> ChunkTerms:
+    """The terms of all chunks, from arrays `[N, B, C, n]`."""
+    q, k, v, beta = terms[:4]
+    log_c = jnp.cumsum(log_alpha, axis=-2)
+    ratio = log_c - jnp.swapaxes(log_c, -1, -2)  # ln (c_t / c_i), at most 0 for i <= t
+    ratio = jnp.exp(jnp.where(jnp.tri(k.shape[-2], dtype=bool), ratio, -jnp.inf))
+    keys = jnp.swapaxes(k, -1, -2)
+    system = jnp.tril(beta * ratio * (k @ keys), -1)
+    sides = beta * jnp.concatenate([v, jnp.exp(log_c) * k], axis=-1)
+    solved = jax.scipy.linalg.solve_triangular(system, sides, lower=True, unit_diagonal=True)
+    end = log_c[..., -1:, :]
+    return ChunkTerms(
+        U=solved[..., : v.shape[-1]],
+        W=solved[..., v.shape[-1] :],
+        q=jnp.exp(log_c) * q,
+        attention=ratio * (q @ keys),
+        k=jnp.exp(end - log_c) * k,
+        kept=jnp.exp(end),
+    )
+
+
+def _in_chunks(x: chex.Array) -> chex.Array:
+    """`[T, B, n]` as `[N, B, C, n]`, with zeros after the last step."""
+    size = min(CHUNK, len(x))
+    x = jnp.pad(x, ((0, -len(x) % size), (0, 0), (0, 0)))
+    return jnp.moveaxis(x.reshape(-1, size, *x.shape[1:]), 1, 2)
+
+
+def unit(x: chex.Array) -> chex.Array:
+    """The vectors of the last axis, of length 1 unless they are almost zero."""
+    return x * jax.lax.rsqrt(jnp.sum(x * x, axis=-1, keepdims=True) + EPSILON_UNIT)
+
+
+def rms_norm(x: chex.Array) -> chex.Array:
+    """The vectors of the last axis, of root mean square 1 unless they are almost zero."""
+    return x * jax.lax.rsqrt(jnp.mean(x * x, axis=-1, keepdims=True) + EPSILON_NORM)
+
+
+def _uniform(key: chex.PRNGKey, inputs: int, outputs: int) -> chex.Array:
+    """Weights `[inputs, outputs]`, uniform within 1 / sqrt(inputs): a linear layer of PyTorch."""
+    bound = 1 / math.sqrt(inputs)
+    return jax.random.uniform(key, (inputs, outputs), minval=-bound, maxval=bound)
+
+
+class DeltaNetParams(NamedTuple):
+    """W_q and W_k `[F, K]`, W_v `[F, V]`, W_beta `[F, 1]`, gain `[V]`, W_o `[V, H]`."""
+
+    W_q: chex.Array
+    W_k: chex.Array
+    W_v: chex.Array
+    W_beta: chex.Array
+    gain: chex.Array
+    W_o: chex.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class DeltaNetCell(ProjectedCell):
+    """DeltaNet (Yang et al. 2024, "Parallelizing linear transformers with the delta rule").
+
+        q, k = unit(silu(x W_q)), unit(silu(x W_k))
+        v    = silu(x W_v)
+        beta = sigmoid(x W_beta)
+        S'   = S + beta (v - S k) k^T
+        y    = (gain * rms_norm(S' q)) W_o
+
+    The recurrence is section 2.2 of the paper, and the rest its section 3.4 and the layer
+    `fla/layers/delta_net.py` of the repository fla-org/flash-linear-attention, with its defaults.
+    unit(x) = x / sqrt(sum x^2 + 1e-6), rms_norm(x) = x / sqrt(mean x^2 + 1e-5).
+
+    Differences from that layer: one head; no short convolution; q is not divided by sqrt(K), which
+    rms_norm would undo.
+
+    The state is S, float32 `[B, V, K]`, zero at the start. Weights W are uniform within
+    1 / sqrt(rows), the gain is 1. The parallel form is `delta_rule_chunkwise`.
+
+    Attributes:
+      features: H, the outputs.
+      key_size: K; None for H.
+      value_size: V; None for H.
+    """
+
+    features: int
+    key_size: int | None = None
+    value_size: int | None = None
+    has_parallel: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a key or a value without numbers."""
+        _check_sizes(self)
+
+    @property
+    def keys(self) -> int:
+        """K, the numbers of a key."""
+        return self.features if self.key_size is None else self.key_size
+
+    @property
+    def values(self) -> int:
+        """V, the numbers of a value."""
+        return self.features if self.value_size is None else self.value_size
+
+    def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
+        """`DeltaNetParams`: uniform weights, and gains of 1."""
+        q, k, v, beta, o = jax.random.split(key, 5)
+        return DeltaNetParams(
+            W_q=_uniform(q, input_size, self.keys),
+            W_k=_uniform(k, input_size, self.keys),
+            W_v=_uniform(v, input_size, self.values),
+            W_beta=_uniform(beta, input_size, 1),
+            gain=jnp.ones(self.values),
+            W_o=_uniform(o, self.values, self.features),
+        )
+
+    def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> chex.Array:
+        """Zeros `[B, V, K]`."""
+        del params, input_size
+        return jnp.zeros((batch_size, self.values, self.keys))
+
+    def input_size(self, params: CellParams) -> int:
+        """F, the features of an input."""
+        return len(params.W_q)
+
+    def project(self, params: CellParams, x: chex.Array) -> DeltaTerms:
+        """q, k, v and beta."""
+        return DeltaTerms(
+            q=unit(jax.nn.silu(x @ params.W_q)),
+            k=unit(jax.nn.silu(x @ params.W_k)),
+            v=jax.nn.silu(x @ params.W_v),
+            beta=jax.nn.sigmoid(x @ params.W_beta),
+        )
+
+    def recur(
+        self, params: CellParams, state: chex.Array, terms: DeltaTerms
+    ) -> tuple[chex.Array, chex.Array]:
+        """S' and S' q."""
+        del params
+        return delta_rule_step(state, terms)
+
+    def parallel(
+        self, params: CellParams, state: chex.Array, terms: DeltaTerms, mask: Mask
+    ) -> tuple[chex.Array, chex.Array]:
+        """The last S, and all S' q."""
+        del params
+        return delta_rule_chunkwise(state, terms, mask)
+
+    def read_out(self, params: CellParams, read: chex.Array, terms: DeltaTerms) -> chex.Array:
+        """The normalised values, projected."""
+        normalised = params.gain * rms_norm(read)
+        return (normalised if terms.gate is None else terms.gate * normalised) @ params.W_o
+
+
+class GatedDeltaNetParams(NamedTuple):
+    """The parameters of DeltaNet, and W_alpha `[F, 1]`, A_log and dt_bias `[1]`, W_g `[F, V]`."""
+
+    W_q: chex.Array
+    W_k: chex.Array
+    W_v: chex.Array
+    W_beta: chex.Array
+    W_alpha: chex.Array
+    A_log: chex.Array
+    dt_bias: chex.Array
+    W_g: chex.Array
+    gain: chex.Array
+    W_o: chex.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class GatedDeltaNetCell(DeltaNetCell):
+    """Gated DeltaNet (Yang et al. 2025, "Gated Delta Networks: improving Mamba2 with delta rule").
+
+        q, k  = unit(silu(x W_q)), unit(silu(x W_k))
+        v     = silu(x W_v)
+        beta  = sigmoid(x W_beta)
+        alpha = exp(-exp(A_log) softplus(x W_alpha + dt_bias))
+        S'    = alpha S + beta (v - alpha S k) k^T
+        y     = (silu(x W_g) * gain * rms_norm(S' q)) W_o
+
+    The recurrence is equation 10 of the paper, and the rest its section 3.4 and the layer
+    `fla/layers/gated_deltanet.py` of the repository fla-org/flash-linear-attention, with its
+    defaults; that of the repository NVlabs/GatedDeltaNet differs in a bias of beta. unit and
+    rms_norm are those of `DeltaNetCell`, and so are the differences from the layer.
+
+    The state is S, float32 `[B, V, K]`, zero at the start. Weights W are uniform within
+    1 / sqrt(rows), the gain is 1. As in Mamba-2, exp(A_log) is uniform between 0 and 16, and
+    softplus(dt_bias) is log-uniform between 0.001 and 0.1. One head draws one of each: alpha is
+    between 0.2 and 1 at the start, another one for each seed.
+
+    Attributes:
+      features: H, the outputs.
+      key_size: K; None for 3 H / 4, rounded down.
+      value_size: V; None for 2 K.
+    """
+
+    @property
+    def keys(self) -> int:
+        """K, the numbers of a key."""
+        return max(1, 3 * self.features // 4) if self.key_size is None else self.key_size
+
+    @property
+    def values(self) -> int:
+        """V, the numbers of a value."""
+        return 2 * self.keys if self.value_size is None else self.value_size
+
+    def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
+        """`GatedDeltaNetParams`: the weights of DeltaNet, and the decay of Mamba-2."""
+        key, alpha, decay, dt, g = jax.random.split(key, 5)
+        tiny = jnp.finfo(jnp.float32).tiny
+        step = jnp.exp(jax.random.uniform(dt, (1,), minval=math.log(1e-3), maxval=math.log(0.1)))
+        return GatedDeltaNetParams(
+            **super().init(key, input_size)._asdict(),
+            W_alpha=_uniform(alpha, input_size, 1),
+            A_log=jnp.log(jax.random.uniform(decay, (1,), minval=tiny, maxval=16)),
+            dt_bias=jnp.log(jnp.expm1(step)),
+            W_g=_uniform(g, input_size, self.values),
+        )
+
+    def project(self, params: CellParams, x: chex.Array) -> DeltaTerms:
+        """q, k, v, beta, ln alpha, and the gate of the output."""
+        terms = super().project(params, x)
+        dt = jax.nn.softplus(x @ params.W_alpha + params.dt_bias)
+        gate = jax.nn.silu(x @ params.W_g)
+        return terms._replace(log_alpha=-jnp.exp(params.A_log) * dt, gate=gate)
+
+
+def _check_sizes(cell: DeltaNetCell) -> None:
+    """Raise ConfigError for a size below 1."""
+    for name in ("key_size", "value_size"):
+        size = getattr(cell, name)
+        if size is not None and size < 1:
+            raise ConfigError(f"{name} {size} is below 1: use 1 or more, or leave it out")

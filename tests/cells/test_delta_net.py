@@ -1,0 +1,127 @@
+import cell_reference
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from echo_jax.cells import delta_net, projected_cell
+from echo_jax.cells.delta_net import DeltaNetCell, DeltaTerms, GatedDeltaNetCell
+from echo_jax.exceptions import ConfigError
+
+DELTA, GATED = DeltaNetCell(4, key_size=3, value_size=2), GatedDeltaNetCell(4)
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def silu(z):
+    return z * sigmoid(z)
+
+
+def unit(z):
+    return z / np.sqrt((z**2).sum(-1, keepdims=True) + 1e-6)
+
+
+def delta_net_step(p, memory, x, alpha=1.0, gate=1.0):
+    """Row by row, with the transition matrix of the paper, alpha (I - beta k k^T)."""
+    q, k, v = unit(silu(x @ p.W_q)), unit(silu(x @ p.W_k)), silu(x @ p.W_v)
+    beta = sigmoid(x @ p.W_beta)
+    alpha, gate = np.broadcast_to(alpha, beta.shape), np.broadcast_to(gate, v.shape)
+    after, ys = [], []
+    for row in range(len(x)):
+        transition = alpha[row] * (np.eye(k.shape[1]) - beta[row] * np.outer(k[row], k[row]))
+        after.append(memory[row] @ transition + beta[row] * np.outer(v[row], k[row]))
+        o = after[-1] @ q[row]
+        o = gate[row] * p.gain * o / np.sqrt(np.mean(o**2) + 1e-5)
+        ys.append(o @ p.W_o)
+    return np.stack(after), np.stack(ys)
+
+
+def gated_delta_net_step(p, memory, x):
+    softplus = np.log1p(np.exp(x @ p.W_alpha + p.dt_bias))
+    alpha = np.exp(-np.exp(p.A_log) * softplus)
+    return delta_net_step(p, memory, x, alpha, silu(x @ p.W_g))
+
+
+CELLS = {"delta-net": (DELTA, delta_net_step), "gated-delta-net": (GATED, gated_delta_net_step)}
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_a_delta_net_is_its_equations_step_by_step_and_in_chunks(name, monkeypatch):
+    monkeypatch.setattr(delta_net, "CHUNK", 3)  # of 7 steps: two chunks, and one filled up
+    cell_reference.check_equations(*CELLS[name])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("in_chunks", [False, True])
+def test_gradients_of_a_delta_net_are_finite_differences(name, in_chunks, monkeypatch):
+    monkeypatch.setattr(delta_net, "CHUNK", 3)  # of 4 steps
+    monkeypatch.setattr(projected_cell, "in_parallel", lambda: in_chunks)
+    cell_reference.check_gradients(CELLS[name][0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("in_chunks", [False, True])
+def test_a_delta_net_stays_finite(name, in_chunks, monkeypatch):
+    monkeypatch.setattr(projected_cell, "in_parallel", lambda: in_chunks)
+    cell_reference.check_long_run(CELLS[name][0])
+
+
+def write(key, value, beta=1.0, log_alpha=None):
+    """The terms of one step that asks for what it writes."""
+    key, value = jnp.asarray([key], float), jnp.asarray([value], float)
+    decay = None if log_alpha is None else jnp.full((1, 1), log_alpha)
+    return DeltaTerms(key, key, value, jnp.full((1, 1), beta), decay)
+
+
+def test_a_new_value_replaces_the_old_one_of_its_key_and_no_other():
+    memory = jnp.zeros((1, 2, 3))
+    for key, value in (([1, 0, 0], [5, 6]), ([0, 1, 0], [7, 8]), ([1, 0, 0], [-1, 2])):
+        memory, read = delta_net.delta_rule_step(memory, write(key, value))
+        np.testing.assert_array_equal(read, [value])
+    np.testing.assert_array_equal(memory, [[[-1, 7, 0], [2, 8, 0]]])
+
+
+def test_half_a_step_goes_half_of_the_way_and_a_decay_acts_on_all_keys_first():
+    memory, _ = delta_net.delta_rule_step(jnp.zeros((1, 2, 2)), write([1, 0], [4, 8], beta=0.5))
+    np.testing.assert_array_equal(memory, [[[2, 0], [4, 0]]])
+    memory, _ = delta_net.delta_rule_step(memory, write([0, 1], [3, 3], log_alpha=np.log(0.25)))
+    np.testing.assert_allclose(memory, [[[0.5, 3], [1, 3]]], rtol=1e-6)
+    memory, _ = delta_net.delta_rule_step(memory, write([0, 1], [5, 5], log_alpha=-1e4))
+    np.testing.assert_array_equal(memory, [[[0, 5], [0, 5]]])
+
+
+def test_decays_whose_product_is_lost_to_rounding_give_finite_gradients_in_chunks():
+    rng = np.random.default_rng(0)
+
+    def total(log_alpha):
+        q, k, v = (jnp.asarray(rng.normal(size=(9, 1, 2))) for _ in range(3))
+        terms = DeltaTerms(q, k, v, jnp.full((9, 1, 1), 0.5), log_alpha)
+        return delta_net.delta_rule_chunkwise(jnp.ones((1, 2, 2)), terms, None)[1].sum()
+
+    gradient = jax.jit(jax.grad(total))(jnp.full((9, 1, 1), -60.0))
+    assert jnp.isfinite(gradient).all()
+
+
+def test_the_initial_decay_is_that_of_mamba_2():
+    keys = jax.random.split(jax.random.key(0), 2000)
+    params = jax.jit(jax.vmap(lambda key: GatedDeltaNetCell(1).init(key, 3)[4:7]))(keys)
+    weight, log_rate, bias = (np.asarray(leaf, np.float64) for leaf in params)
+    rate, step = np.exp(log_rate), np.log1p(np.exp(bias))
+    assert 0 < rate.min() < 0.1
+    assert 15.9 < rate.max() < 16
+    assert np.mean(rate) == pytest.approx(8, rel=0.04)
+    assert 0.001 < step.min() < 0.00102
+    assert 0.098 < step.max() < 0.1
+    assert np.mean(np.log(step)) == pytest.approx(np.log(0.01), abs=0.1)
+    assert 0.57 < np.abs(weight).max() < 3**-0.5
+
+
+def test_sizes_are_those_of_the_authors_layers_with_one_head():
+    for cell, shape in ((DeltaNetCell(50), (2, 50, 50)), (GatedDeltaNetCell(50), (2, 74, 37))):
+        assert cell.initial_state(None, 2, 5).shape == shape
+    with pytest.raises(ConfigError, match=r"^value_size 0 is below 1: use 1 or more, or leave it"):
+        GatedDeltaNetCell(4, value_size=0)
