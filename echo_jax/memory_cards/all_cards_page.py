@@ -148,7 +148,11 @@ def _spans(cards: Sequence[Card]) -> Section:
 def _apart(rows: table.Rows) -> str:
     """The cell whose two spans differ most."""
     spans: list[tuple[Any, Any]] = [(row["stream span"], row["hold span"]) for row in rows]
-    known = {i: abs(one.key - two.key) for i, (one, two) in enumerate(spans) if one.key and two.key}
+    known = {
+        i: abs(one.key - two.key)
+        for i, (one, two) in enumerate(spans)
+        if one.key is not None and two.key is not None
+    }
     if not known:
         return ""
     row = rows[max(known, key=known.__getitem__)]

@@ -11,9 +11,12 @@ from collections.abc import Callable, Sequence
 from echo_jax import statistics
 from echo_jax.core.target_place import accuracy_ceiling, knowable_share
 from echo_jax.report.number_formats import decimals, number, percent
-from echo_jax.studies import findings
+from echo_jax.studies import verdicts
 from echo_jax.studies.catalogue import LONGER, MAX_UPDATES, STUDIES, TUTORIAL_SEQUENCES
-from echo_jax.studies.findings import (
+from echo_jax.studies.grid_point import Label
+from echo_jax.studies.result_rows import ResultRow, Rows
+from echo_jax.studies.scores import median, places, scores, summary
+from echo_jax.studies.verdicts import (
     LEARNED,
     MARGIN,
     at_chance,
@@ -23,16 +26,13 @@ from echo_jax.studies.findings import (
     equal,
     learned,
 )
-from echo_jax.studies.grid_point import Label
-from echo_jax.studies.result_rows import ResultRow, Rows
-from echo_jax.studies.scores import median, places, scores, summary
 
 
 def of(name: str, rows: Sequence[ResultRow]) -> list[str]:
     """The sentences of a study; the general ones where it has none or lacks a row that they use."""
     try:
         found = Rows(rows)
-        return [*ANSWERS[name](found), findings.VERDICTS[name](found)]
+        return [*ANSWERS[name](found), verdicts.VERDICTS[name](found)]
     except KeyError:
         return general(rows)
 
@@ -53,10 +53,10 @@ def _of_two(ranked: Sequence[ResultRow]) -> str:
     """The verdict on two grid points, which nobody picked; empty for any other number."""
     if len(ranked) != 2:
         return ""
-    (found,) = findings.differences(ranked)
+    (found,) = verdicts.differences(ranked)
     seeds = len(scores(ranked[0], "accuracy"))
     few = f" (from {seeds} seeds none is below 5%: use 6 or more)" * (seeds < 6)
-    return findings.verdict(found.sign != 0, f"the two compared seed by seed, {found}{few}")
+    return verdicts.verdict(found.sign != 0, f"the two compared seed by seed, {found}{few}")
 
 
 def accuracy(row: ResultRow) -> str:

@@ -9,7 +9,6 @@ import numpy as np
 from echo_jax.report.number_formats import decimals, number, percent
 from echo_jax.studies.answers import listed
 from echo_jax.studies.catalogue import STUDIES, Chart
-from echo_jax.studies.findings import LEARNED, compared_in, difference
 from echo_jax.studies.result_rows import ResultRow, Rows
 from echo_jax.studies.scores import median, places
 from echo_jax.studies.study_figures import (
@@ -20,12 +19,13 @@ from echo_jax.studies.study_figures import (
     drawn,
     series_name,
 )
+from echo_jax.studies.verdicts import LEARNED, compared_in, difference
 
 
 def caption(name: str, chart: Chart, rows: Sequence[ResultRow]) -> str:
     """The caption of the figure of a study; in general words where its rows are unexpected."""
     try:
-        return FINDINGS[name](Rows(drawn(chart, rows))) or general(chart, rows)
+        return CAPTIONS[name](Rows(drawn(chart, rows))) or general(chart, rows)
     except (KeyError, ValueError, IndexError):
         return general(chart, rows)
 
@@ -183,10 +183,13 @@ def _explain(rows: Rows) -> str:
 
 def _future(rows: Rows) -> str:
     first, *_, last = places(rows(lag=-1), "fed_back distinct")[1]
+    values = rows(lag=-1).config.task.vocab_size
+    expected = values * (1 - (1 - 1 / values) ** 25)
     change = "falls" if last < first else "does not fall"
     return (
         f"The number of different values {change} as answers are fed back: {first:.1f} among the "
-        f"first 25 for lag -1, {last:.1f} among the last 25; 25 random integers have 22."
+        f"first 25 for lag -1, {last:.1f} among the last 25; 25 random integers "
+        f"have {expected:.0f}."
     )
 
 
@@ -204,7 +207,7 @@ def _gain(before: ResultRow, rows: Rows) -> float:
     return 100 * (after - median(before, "accuracy"))
 
 
-FINDINGS: dict[str, Callable[[Rows], str]] = {
+CAPTIONS: dict[str, Callable[[Rows], str]] = {
     each.__name__.removeprefix("_"): each
     for each in (
         _parts,

@@ -11,10 +11,10 @@ from echo_jax.core.target_place import knowable_share
 from echo_jax.report.number_formats import decimals, number, percent
 from echo_jax.report.page import Table
 from echo_jax.studies.catalogue import Chart, Study
-from echo_jax.studies.findings import compared_in
 from echo_jax.studies.result_rows import ResultRow
 from echo_jax.studies.scores import scores, shown
 from echo_jax.studies.study_figures import curves
+from echo_jax.studies.verdicts import compared_in
 
 
 def _bits(row: ResultRow) -> str:

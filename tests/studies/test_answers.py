@@ -9,7 +9,7 @@ from golden import assert_golden
 
 from echo_jax import statistics
 from echo_jax.config import PARTS, changed
-from echo_jax.studies import answers, findings
+from echo_jax.studies import answers, verdicts
 from echo_jax.studies.catalogue import STUDIES, fast
 from echo_jax.studies.grid_point import GridPoint
 from echo_jax.studies.result_rows import Rows
@@ -127,7 +127,7 @@ def said(name, everywhere, by_labels=None, few=False):
             given |= own if set(pattern.split("; ")) <= labels else {}
         rows.append(row(point, rng, **given))
     found = Rows(rows)
-    return [*answers.ANSWERS[name](found), findings.VERDICTS[name](found)]
+    return [*answers.ANSWERS[name](found), verdicts.VERDICTS[name](found)]
 
 
 def test_the_sentences_of_every_study_are_those_of_the_golden_file():
