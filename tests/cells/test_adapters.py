@@ -10,12 +10,16 @@ import numpy as np
 import pytest
 from flax import linen as nn
 from flax import nnx
+from tiny_cards import TINY, made_card
 
 from echo_jax.cells import cell_arguments, cell_check
 from echo_jax.cells.adapters.adapt import adapt, construct
+from echo_jax.cells.interface import Cell
 from echo_jax.config import NetworkConfig, RunConfig
 from echo_jax.core import network, training
 from echo_jax.exceptions import ConfigError
+from echo_jax.host.interrupts import Interrupts
+from echo_jax.memory_benchmark.measure_cell import raw_rows
 
 F, H = 5, 4
 
@@ -298,6 +302,39 @@ def test_a_hundred_updates_of_the_gru_of_each_library_end_at_the_same_weights():
         (ends["nnx"], trained(adapt(GRUWithoutBias), without)),
     ):
         chex.assert_trees_all_close(one, other, atol=2e-5)
+
+
+@dataclasses.dataclass(frozen=True)
+class Redrawn(Cell):
+    """A GRU of a library whose initial weights are those of the functions."""
+
+    cell: Cell
+    weights_of: object
+
+    def init(self, key, input_size):
+        return self.weights_of(GRUFunctions.init(key, input_size))
+
+    def initial_state(self, params, batch_size, input_size):
+        return self.cell.initial_state(params, batch_size, input_size)
+
+    def step(self, params, state, x):
+        return self.cell.step(params, state, x)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_cards_of_the_gru_of_each_library_agree():
+    quick = dataclasses.replace(TINY, rows=("stream", "hold"), rates=(0.03,))
+
+    def card(cell):
+        return made_card(list(raw_rows(cell, quick, interrupts=Interrupts())), quick)["rows"]
+
+    expected, without = card(adapt(GRUFunctions)), card(adapt(GRUWithoutBias))
+    for name, (cell, weights_of) in CELLS.items():
+        of_the_same = without if name == "nnx" else expected
+        found = card(Redrawn(cell, weights_of))
+        for row in ("stream_span", "hold_span"):
+            assert found[row]["0.99"]["by_seed"] == of_the_same[row]["0.99"]["by_seed"], name
 
 
 def test_a_size_that_functions_do_not_take_is_refused():
