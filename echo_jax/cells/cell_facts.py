@@ -8,7 +8,7 @@ class CellFacts(NamedTuple):
 
     title  its name there
     paper  where it was published
-    state  the floats of its state for one row: H is `features`, other names are its options
+    state  the floats of its state for one row: H is `features`, other names are attributes
     """
 
     title: str
@@ -25,9 +25,11 @@ FACTS: dict[str, CellFacts] = {
     "lstm-chrono": CellFacts("LSTM, chrono initialisation", "Tallec & Ollivier 2018", "2 H"),
     "identity-rnn": CellFacts("identity RNN", "Le et al. 2015", "H"),
     "mingru": CellFacts("minGRU", "Feng et al. 2024", "H"),
-    "lru": CellFacts("LRU", "Orvieto et al. 2023", "2 state_size"),
+    "lru": CellFacts("LRU", "Orvieto et al. 2023", "2 states"),
     "minlstm": CellFacts("minLSTM", "Feng et al. 2024", "H"),
     "rg-lru": CellFacts("RG-LRU", "De et al. 2024", "H"),
     "slstm": CellFacts("sLSTM", "Beck et al. 2024", "4 H"),
+    "delta-net": CellFacts("DeltaNet", "Yang et al. 2024", "keys values"),
+    "gated-delta-net": CellFacts("gated DeltaNet", "Yang et al. 2025", "keys values"),
 }
 """The cells of `config.CELL_NAMES`, in their order."""

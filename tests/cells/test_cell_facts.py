@@ -23,7 +23,7 @@ def test_the_state_has_as_many_floats_as_the_formula_says(name):
 
 
 def floats(formula, options):
-    """A sum of products of numbers, H and options: `2 H + H state_size - H`."""
+    """A sum of products of numbers, H and attributes: `2 H + H states - H`."""
     total = 0
     for term in formula.replace(" - ", " + -1 ").split(" + "):
         product = 1
@@ -34,5 +34,4 @@ def floats(formula, options):
 
 
 def value(name, options):
-    found = options.features if name == "H" else getattr(options, name)
-    return options.features if found is None else found
+    return options.features if name == "H" else getattr(options, name)
