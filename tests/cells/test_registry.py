@@ -1,5 +1,8 @@
+import chex
 import jax
+import numpy as np
 import pytest
+from flax import serialization
 
 from echo_jax.cells import delay_line_mlp, known_memory, registry, shape_check
 from echo_jax.config import CELL_NAMES, NetworkConfig, RunConfig
@@ -48,3 +51,19 @@ def test_a_run_is_refused_with_the_sentence_of_its_cell(cell, sentence):
 def test_a_cell_without_parameters_is_a_cell():
     network = build_network(RunConfig(network=NetworkConfig(cell="broken_cells:LearnsNothing")))
     assert init_params(network, jax.random.key(0))["cell"] == {}
+
+
+@pytest.mark.parametrize("name", [*CELL_NAMES, "block:lru"])
+def test_weights_and_states_of_every_cell_can_be_stored(name):
+    cell = registry.build_cell(NetworkConfig(cell=name, hidden_size=6), 3)
+
+    def start(key):
+        params = cell.init(key, 5)
+        return params, cell.initial_state(cell.prepare(params), 2, 5)
+
+    shapes = jax.eval_shape(start, jax.random.key(0))
+    drawn = jax.tree.map(lambda leaf: np.full(leaf.shape, 7, leaf.dtype), shapes)
+    stored = serialization.msgpack_serialize(serialization.to_state_dict(drawn))
+    empty = jax.tree.map(np.zeros_like, drawn)
+    found = serialization.from_state_dict(empty, serialization.msgpack_restore(stored))
+    chex.assert_trees_all_equal(found, drawn)
