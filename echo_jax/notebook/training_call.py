@@ -21,7 +21,13 @@ from echo_jax.config import PARTS, RunConfig, changed, chosen
 from echo_jax.exceptions import ConfigError
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.host.stopwatch import Stopwatch
-from echo_jax.notebook.training_options import KINDS, TrainOptions, as_keywords, spelled_for_python
+from echo_jax.notebook.training_options import (
+    KINDS,
+    TrainOptions,
+    as_keywords,
+    spelled_for_python,
+    with_study_calls,
+)
 from echo_jax.report.notebook_figure import NotebookFigure
 from echo_jax.report.styles import drawing
 from echo_jax.runs import advice, curve_figure, explanation, run_folder, run_report
@@ -78,7 +84,7 @@ class Run:
             fields = chosen(changed(self.config, **changes)).items()
             return f"echo_jax.train({', '.join(f'{name}={value!r}' for name, value in fields)})"
 
-        return advice.after_run(self.config, self.result, call)
+        return with_study_calls(advice.after_run(self.config, self.result, call))
 
     def network(self, seed: int | None = None) -> Trained:
         """The network of a seed, None for the first; ConfigError if it failed or is not there."""

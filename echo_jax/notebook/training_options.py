@@ -67,8 +67,13 @@ def as_keywords(text: str) -> str:
     use --no-stateful or --window 2          ->  use stateful=False or window=2
     echo-jax train --lag 3 --cell gru        ->  echo_jax.train(lag=3, cell="gru")
     """
-    text = re.sub(r" \(or --[a-z]+\)", "", text)  # the aliases of flags
+    text = re.sub(r" \(or --[a-z]+\)", "", with_study_calls(text))  # the aliases of flags
     return re.sub(rf"echo-jax train(?: {_FLAG})+|{_FLAG}", _spelled, text)
+
+
+def with_study_calls(text: str) -> str:
+    """A text with each command of a study as a call: echo-jax study state -> echo_jax.study(..)."""
+    return re.sub(r"echo-jax study (\w+)", r'echo_jax.study("\1")', text)
 
 
 def _spelled(found: re.Match[str]) -> str:

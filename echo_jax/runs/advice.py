@@ -3,12 +3,12 @@
 import contextlib
 import itertools
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import UNSET
 
-from echo_jax.config import RunConfig, as_flags, changed, flat
+from echo_jax.config import RunConfig, as_flags, changed, chosen, flags_of, flat
 from echo_jax.core.target_place import batches_back, knowable_share, target_place
 from echo_jax.exceptions import ConfigError
 
@@ -20,11 +20,11 @@ MOST_BATCHES = 8  # of a gradient that is advised: each makes an update longer
 
 
 class Measured(NamedTuple):
-    """The median accuracy in two grid points of a study, by their names, and what was changed."""
+    """The median accuracy in two grid points of a study, by their names, and where that was."""
 
     study: str
     seeds: int
-    run: str
+    where: str
     without: str
     with_it: str
     before: str
@@ -32,33 +32,41 @@ class Measured(NamedTuple):
 
     def __str__(self) -> str:
         """The measurement in brackets, to follow the change."""
-        shown = f"{self.run} from {self.before} to {self.after}"
-        return f"(it took {shown}: {self.seeds} seeds, study {self.study})"
+        shown = f"{self.before} to {self.after}, {self.seeds} seeds"
+        return f"(measured {self.where}: {shown}; echo-jax study {self.study})"
 
 
 class Step(NamedTuple):
     """A change of a run: what it does, the fields that it sets, and what shows that it helps.
 
-    Without a measurement it is plain arithmetic that more can be known or reached with it.
+    Without a measurement it is plain arithmetic that more can be known or reached with it. `sweep`
+    is the command that compares the runs with and without it, where that answers more than one run.
     """
 
     words: str
     changes: Mapping[str, Any]
     measured: Measured | None = None
+    sweep: str = ""
 
-    def line(self, command: str) -> str:
-        """The words, what was measured, and the command."""
+    def line(self, write: Callable[[Mapping[str, Any]], str]) -> str:
+        """The words, what was measured, and the command, which `write` writes for the changes."""
         shown = f" {self.measured}" if self.measured else ""
+        command = self.sweep or write(self.changes)
         return f"{self.words}{shown}{':' * (self.words[-1] != '?')} {command}"
 
 
 def _of_advice(run: str, change: str, before: str, after: str) -> Measured:
     without, with_it = (f"run {run}, change {each}" for each in ("none", change))
-    return Measured("advice", 10, run, without, with_it, before, after)
+    where = f"with {run}" if run.startswith("a ") else f"at {run}"
+    return Measured("advice", 10, where, without, with_it, before, after)
 
+
+MOST_SEQUENCES = 6000  # of a run that is advised to train longer: no more were measured
 
 ZERO_STATE = _of_advice("lag 3", "stateful False", "30.05%", "100%")
-MORE_SEQUENCES = _of_advice("lag 3", "sequences 6000", "30.05%", "44.85%")
+MORE_SEQUENCES = _of_advice("lag 3", "sequences 6000", "30.05%", "44.85%")._replace(
+    where=f"at lag 3, 2,000 to {MOST_SEQUENCES:,} sequences"
+)
 WIDER = _of_advice("lag 5", "window 6, stateful False", "2.55%", "100%")
 LONGER_GRADIENT = _of_advice("lag 5", "bptt batches 2", "2.55%", "10.28%")
 LARGER_STEP = _of_advice("lag 9 in a window of 10", "learning rate 0.003", "62.45%", "97.08%")
@@ -67,30 +75,30 @@ SLOWER = _of_advice("a learning rate of 0.03", "learning rate 0.001", "92.88%", 
 ONE_ROW = Measured(
     "mistake",
     16,
-    "part 3 with batches of 6",
+    "on part 3, batches of 6",
     "batch 6, batches back 1",
     "batch 1, batches back 2",
     "0.98%",
     "95.83%",
 )
 THROUGH_CHUNKS = Measured(
-    "streams", 8, "lag 5", "trained on chunks of 5, lag 5",
+    "streams", 8, "at lag 5", "trained on chunks of 5, lag 5",
     "trained on chunks of 5, gradient through all, lag 5", "7.18%", "38.17%",
 )  # fmt: skip
 WHOLE_STREAMS = Measured(
-    "streams", 8, "lag 5", "trained on chunks of 5, lag 5", "trained on whole sequences, lag 5",
+    "streams", 8, "at lag 5", "trained on chunks of 5, lag 5", "trained on whole sequences, lag 5",
     "7.18%", "30.62%",
 )  # fmt: skip
 EXTRA_TOKEN = Measured(
-    "masking", 16, "lag 3", "lag 3, missing values masked", "lag 3, missing values extra token",
+    "masking", 16, "at lag 3", "lag 3, missing values masked", "lag 3, missing values extra token",
     "94.92%", "100%",
 )  # fmt: skip
 LARGER_LAYER = Measured(
-    "size", 8, "20 units", "part 4, hidden 20, sequences 2000", "part 4, hidden 50, sequences 2000",
-    "40.31%", "99.73%",
+    "size", 8, "with 20 units", "part 4, hidden 20, sequences 2000",
+    "part 4, hidden 50, sequences 2000", "40.31%", "99.73%",
 )  # fmt: skip
 CLASSES = Measured(
-    "framing", 16, "part 4", "part 4, framing values in [0, 1]", "part 4, framing classes",
+    "framing", 16, "on part 4", "part 4, framing values in [0, 1]", "part 4, framing classes",
     "56.36%", "99.73%",
 )  # fmt: skip
 
@@ -107,26 +115,28 @@ def after_run(
     write = command or (lambda changes: command_of(changed(config, **changes)))
     if made_it(config, result):
         step = next(_valid(config, _questions(config)))
-        return f"Next: {step.line(write(step.changes))}"
-    steps = itertools.islice(_valid(config, _cures(config, bool(result.failed.seed))), 2)
+        return f"Next: {step.line(write)}"
+    cures = _cures(config, bool(result.failed.seed))
+    steps = list(itertools.islice(_valid(config, cures), 2)) or [_other_seeds(config)]
     lines = zip(("Try", "Or"), steps, strict=False)
-    found = [f"{word}: {step.line(write(step.changes))}" for word, step in lines]
-    return "\n".join([*_why(config, result.accuracy_by_position), *found])
+    found = [f"{word}: {step.line(write)}" for word, step in lines]
+    return "\n".join([*_why(config, result), *found])
 
 
-def _why(config: RunConfig, by_row: Sequence[float | None]) -> list[str]:
+def _why(config: RunConfig, result: "Result") -> list[str]:
     """A line where rows that start from zero are right, and those with a carried state are not."""
     task, rows = config.task, config.task.batch_size
     if task.layout != "windows" or target_place(config) != "window" or not config.network.stateful:
         return []
-    right = [x or 0.0 for x in by_row]
-    first, later = right[:rows], right[rows:]
-    if not later or min(first) - max(later) < 0.1:
+    right = [x or 0.0 for x in result.accuracy_by_position]
+    if len(right) <= rows or min(right[:rows]) - max(right[rows:]) < 0.1:
         return []
+    first, later = sum(right[:rows]) / rows, sum(right[rows:]) / len(right[rows:])
+    split = first >= 0.9 and later < 0.1  # nearly all right, nearly all wrong
+    said = f", so {result.accuracy:.0%} is {rows} rows of {len(right)}, not partial knowledge"
     return [
-        f"Why: rows 0 to {rows - 1} start from a zero state, and {sum(first) / len(first):.0%} of "
-        f"their answers are right; the others start from a carried state, and "
-        f"{sum(later) / len(later):.0%} are."
+        f"Why: rows 0 to {rows - 1} start from a zero state, and {first:.0%} of their answers are "
+        f"right; the others start from a carried state, and {later:.0%} are{said * split}."
     ]
 
 
@@ -191,11 +201,17 @@ def _easier(config: RunConfig) -> Iterator[Step]:
         yield Step("use a larger layer", {"hidden_size": 50}, LARGER_LAYER)
     if task.window >= 10 and 0.0005 <= rate <= 0.001:
         yield Step("take larger steps", {"learning_rate": 0.003}, LARGER_STEP)
-    sequences = {"sequences": max(2000, 3 * config.training.sequences)}
-    words = "train longer: part 4 needs about 1,500 sequences"
-    if config.training.sequences >= 2000:
-        words = "train three times as long"
-    yield Step(words, sequences, MORE_SEQUENCES)
+    now = config.training.sequences
+    words = "train longer" + ": part 4 needs about 1,500 sequences" * (now < 2000)
+    if now < MOST_SEQUENCES:
+        longer = {"sequences": max(2000, min(3 * now, MOST_SEQUENCES))}
+        yield Step(words, longer, MORE_SEQUENCES)
+
+
+def _other_seeds(config: RunConfig) -> Step:
+    """What is left where no change was measured to help."""
+    others = {"seeds": 8} if config.seeds == 1 else {"seed": 0 if config.seed else config.seeds}
+    return Step("no change that was measured is left, do other seeds do better?", others)
 
 
 def _nearer(config: RunConfig) -> Iterator[Step]:
@@ -247,6 +263,28 @@ def _reaching_further_in_streams(config: RunConfig) -> Iterator[Step]:
     yield Step("take whole sequences as one chunk", whole, WHOLE_STREAMS)
 
 
+def _with_and_without_state(config: RunConfig) -> str:
+    """The command that compares a run with and without a carried state."""
+    fields = {name: value for name, value in chosen(config).items() if name != "stateful"}
+    if config.network.tied:
+        fields["tied"] = "yes"  # as a sweep has its switches
+    return f"echo-jax sweep {shlex.join([*flags_of(fields), '--stateful', 'yes', 'no'])}"
+
+
+def _one_further(config: RunConfig) -> dict[str, Any]:
+    """A lag one longer, reached as this run reaches its own: by the gradient or by the window."""
+    lag = config.task.lag + 1
+    if target_place(config) == "replayed":
+        with contextlib.suppress(ConfigError):  # a lag that the sequence is too short for
+            back = batches_back(changed(config, lag=lag)) + 1
+            further = {"lag": lag, "bptt_batches": max(back, config.training.bptt_batches)}
+            if back <= MOST_BATCHES and target_place(changed(config, **further)) == "replayed":
+                return further
+    if lag >= config.task.window and config.task.layout != "streams":
+        return {"lag": lag, "window": lag + 1}
+    return {"lag": lag}
+
+
 def _questions(config: RunConfig) -> Iterator[Step]:
     """Questions that a run that made it leaves open."""
     task, network = config.task, config.network
@@ -256,12 +294,13 @@ def _questions(config: RunConfig) -> Iterator[Step]:
         yield Step("what if more could be known?", more)
     if config.seeds == 1:
         yield Step("does it hold for other seeds?", {"seeds": 8})
-    if network.stateful and task.lag < task.window and task.layout != "streams":
-        yield Step("does it learn sooner without the carried state?", _ZERO)
-    further: dict[str, Any] = {"lag": task.lag + 1}
-    if task.lag + 1 >= task.window and task.layout != "streams":
-        further["window"] = task.lag + 2
-    yield Step("can it echo a value one step further back?", further)
+    if task.lag < task.window and task.layout != "streams":
+        if network.stateful:
+            yield Step("does it learn sooner without the carried state?", _ZERO)
+        elif network.cell != "mlp" and config.data.csv is None:
+            both = _with_and_without_state(config)
+            yield Step("does a carried state help?", {"stateful": True}, sweep=both)
+    yield Step("can it echo a value one step further back?", _one_further(config))
     fewer = max(1, config.training.sequences // 2)
     yield Step("are half as many sequences enough?", {"sequences": fewer})
     yield Step("does another seed agree?", {"seed": 1 - min(config.seed, 1)})

@@ -2,6 +2,7 @@
 
 from echo_jax.config import RunConfig
 from echo_jax.core.target_place import batches_back, target_place
+from echo_jax.runs.advice import LONGER_GRADIENT, WIDER
 
 NOWHERE = "{value} is neither in the window of {window} nor in the state. "
 
@@ -14,6 +15,12 @@ WHY_CHANCE = {
     "delayed": "the cell mlp sees only {fed}, and {value} is not among them",
 }
 """Why chance is the best possible, by the place of the target."""
+
+HELPS_LESS = (
+    f", which helps less (measured at lag 5: {WIDER.before} to {LONGER_GRADIENT.after} by it, to "
+    f"{WIDER.after} by the window; echo-jax study advice)"
+)
+"""What a gradient through more batches is worth beside a wider window, of windows above 1."""
 
 
 def explain(config: RunConfig) -> str:
@@ -49,7 +56,10 @@ def _in_window(config: RunConfig, value: str) -> str:
         return f"{found}, for the later steps of each chunk: the gradient reaches it there."
     carried = ""
     if config.network.stateful:
-        carried = f" The state, carried over from row r - {task.batch_size}, is not needed for it."
+        carried = (
+            f" The state, carried over from row r - {task.batch_size}, is not needed for it and "
+            "can harm: echo-jax study state says how much."
+        )
     return f"{found}: the gradient reaches it, and it can be learned.{carried}"
 
 
@@ -66,14 +76,16 @@ def _in_replayed_batch(config: RunConfig, value: str) -> str:
 
 
 def _in_state(config: RunConfig, value: str) -> str:
-    again = config.training.bptt_batches
+    task, again = config.task, config.training.bptt_batches
     cut = "at the border between batches" if again == 1 else f"after {again} batches"
+    less = task.layout == "windows" and task.window > 1 and config.network.cell != "mlp"
     return (
         f"The network is hardly trained to remember here: {value} is not in the window of "
-        f"{config.task.window}, only in the state that an earlier batch left, and the gradient is "
+        f"{task.window}, only in the state that an earlier batch left, and the gradient is "
         f"cut {cut}. Accuracy above chance comes from what happens to remain in the state; use "
         f"{_fix(config)} to have the target in the window, or --bptt-batches "
-        f"{batches_back(config) + 1} to let the gradient reach the earlier batch."
+        f"{batches_back(config) + 1} to let the gradient reach the earlier batch"
+        f"{HELPS_LESS * less}."
     )
 
 
