@@ -1,3 +1,4 @@
+import contextlib
 import gc
 import hashlib
 import os
@@ -35,11 +36,11 @@ def pytest_configure(config):
 
     The slow tests run what users run. XLA reads this when jax first compiles, also in the
     processes that tests start. It ends a process over a flag that it does not know, and not every
-    version knows the second one: another process tries it first.
+    version knows the second one: another process, without jax, tries it first.
     """
     if config.option.markexpr == "not slow" and "XLA_FLAGS" not in os.environ:
         knows = subprocess.run(
-            [sys.executable, "-c", "import jax; jax.devices()"],
+            [sys.executable, "-c", "from jaxlib import xla_client; xla_client.make_cpu_client()"],
             env=os.environ | {"XLA_FLAGS": COMPILE_FASTER}, capture_output=True, check=False,
             timeout=300,
         )  # fmt: skip
@@ -79,12 +80,18 @@ def shared_compilation_cache(tmp_path_factory):
         yield
 
 
+PROGRAMS = 2**28
+"""Bytes of compiled programs that are kept for the next session."""
+
+
 @pytest.fixture(scope="session", autouse=True)
 def programs_of_earlier_tests(pytestconfig, tmp_path_factory):
     """Programs that an earlier test compiled, in this session or another one, are read.
 
     They are in pytest's own cache, which `pytest --cache-clear` empties, one folder for each kind
-    of processor. A lock keeps the processes of a session apart.
+    of processor. jax has a bound of their size too, and looks at all of them before it writes one:
+    a fifth of the time of the tests. One that a process reads while another writes it is damaged,
+    and compiled again.
     """
     import jax
 
@@ -92,10 +99,19 @@ def programs_of_earlier_tests(pytestconfig, tmp_path_factory):
     if hasattr(pytestconfig, "cache"):
         key = hashlib.sha256(f"{machine.processor()}, {machine.cores()}".encode()).hexdigest()[:16]
         folder = pytestconfig.cache.mkdir(f"programs-{key}")
+        remove_oldest(folder, PROGRAMS)
     jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_compilation_cache_max_size", 2**28)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def remove_oldest(folder, size):
+    """Remove the files that were written first, until the others have the size or less."""
+    with contextlib.suppress(FileNotFoundError):  # another process removes them too
+        for file in sorted(folder.iterdir(), key=lambda each: each.stat().st_mtime, reverse=True):
+            size -= file.stat().st_size
+            if size < 0:
+                file.unlink()
 
 
 @pytest.fixture(scope="module")
