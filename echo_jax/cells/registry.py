@@ -15,7 +15,7 @@ from echo_jax.cells.lstm import ChronoLSTMCell, LSTMCell
 from echo_jax.cells.minimal_rnns import MinGRUCell, MinLSTMCell
 from echo_jax.cells.rg_lru import RGLRUCell
 from echo_jax.cells.user_cell import import_cell
-from echo_jax.cells.xlstm import SLSTMCell
+from echo_jax.cells.xlstm import MLSTMCell, SLSTMCell
 from echo_jax.config import BLOCK, PARTS, NetworkConfig
 from echo_jax.exceptions import ConfigError, reason
 
@@ -34,6 +34,7 @@ CELLS: dict[str, type] = {
     "slstm": SLSTMCell,
     "delta-net": DeltaNetCell,
     "gated-delta-net": GatedDeltaNetCell,
+    "mlstm": MLSTMCell,
 }
 """The classes of `config.CELL_NAMES`."""
 

@@ -2,14 +2,22 @@
 
 import dataclasses
 import math
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import chex
 import jax
 import jax.numpy as jnp
 
+from echo_jax.cells.chunks import in_chunks, out_of_chunks
 from echo_jax.cells.projected_cell import ProjectedCell
+from echo_jax.cells.scan import Mask
 from echo_jax.exceptions import ConfigError
+
+CHUNK = 64
+"""Steps that the chunkwise form of the mLSTM computes at once, as in the authors' code."""
+
+SHUT = -1e30
+"""The logarithm of a gate that lets nothing in; finite, so that differences are numbers."""
 
 
 class SLSTMParams(NamedTuple):
@@ -115,3 +123,231 @@ class SLSTMCell(ProjectedCell):
         product = jnp.einsum("bnd,nde->bne", h.reshape(batch, self.heads, size), params.R)
         gates = product.reshape(batch, self.heads, 4, size)
         return jnp.moveaxis(gates, 2, 1).reshape(batch, -1)
+
+
+class MLSTMParams(NamedTuple):
+    """Weights W_q and W_k `[F, K]`, W_v and W_o `[F, V]`, w_i and w_f `[F, 1]`, and their biases.
+
+    W_down `[V, H]` has none.
+    """
+
+    W_q: chex.Array
+    W_k: chex.Array
+    W_v: chex.Array
+    W_o: chex.Array
+    w_i: chex.Array
+    w_f: chex.Array
+    b_q: chex.Array
+    b_k: chex.Array
+    b_v: chex.Array
+    b_o: chex.Array
+    b_i: chex.Array
+    b_f: chex.Array
+    W_down: chex.Array
+
+
+class MLSTMTerms(NamedTuple):
+    """Query q and key k `[..., K]`, value v and output gate o `[..., V]`; i~, log f `[..., 1]`."""
+
+    q: chex.Array
+    k: chex.Array
+    v: chex.Array
+    o: chex.Array
+    i: chex.Array
+    log_f: chex.Array
+
+
+class MLSTMState(NamedTuple):
+    """Memory C `[B, V, K]`, normaliser n `[B, K]` and stabiliser m `[B, 1]`, each float32."""
+
+    C: chex.Array
+    n: chex.Array
+    m: chex.Array
+
+
+def mlstm_step(state: MLSTMState, terms: MLSTMTerms) -> tuple[MLSTMState, chex.Array]:
+    """The next state, and what its memory holds for the query, h~ `[B, V]`."""
+    q, k, v, _, i, log_f = terms
+    m = jnp.maximum(log_f + state.m, i)
+    i, f = jnp.exp(i - m), jnp.exp(log_f + state.m - m)
+    memory = f[..., None] * state.C + i[..., None] * v[:, :, None] * k[:, None]
+    n = f * state.n + i * k
+    found = jnp.einsum("bvk,bk->bv", memory, q)
+    weight = jnp.sum(n * q, axis=-1, keepdims=True)
+    return MLSTMState(memory, n, m), normalised(found, weight, m)
+
+
+def normalised(found: chex.Array, weight: chex.Array, m: chex.Array) -> chex.Array:
+    """C q / max(|n q|, exp(-m)), `[..., V]`, from C q, n q and m `[..., 1]`.
+
+    m is held within -40 and 40 here. Beyond them the quotient is almost zero or n q is, and the
+    gradient, which divides by the square of the denominator, would be NaN in float32.
+    """
+    return found / jnp.maximum(jnp.abs(weight), jnp.exp(-jnp.clip(m, -40, 40)))
+
+
+def mlstm_chunkwise(
+    state: MLSTMState, terms: MLSTMTerms, mask: Mask
+) -> tuple[MLSTMState, chex.Array]:
+    """`mlstm_step` of all steps, to the last state and h~ `[T, B, V]`, a chunk of steps at a time.
+
+    In a chunk that starts from C and m, with F_t = log f_1 + ... + log f_t and a_s = i~_s - F_s:
+
+        M_t = max(m, a_1, ..., a_t)
+        m_t = F_t + M_t
+        C_t = exp(m - M_t) C + sum over s <= t of exp(a_s - M_t) v_s k_s^T
+
+    and n_t is one more row of C_t, for a value of 1. A masked step, and one that fills up the last
+    chunk, has log f = 0 and i~ = SHUT. It is the parallel form of the paper (appendix A.3) within a
+    chunk, as `chunkwise_simple` in the authors' code.
+    """
+    i, log_f = terms.i, terms.log_f
+    if mask is not None:
+        i, log_f = jnp.where(mask[..., None], i, SHUT), jnp.where(mask[..., None], log_f, 0)
+    values = jnp.concatenate([terms.v, jnp.ones_like(i)], axis=-1)
+    q, k, v, log_f = (in_chunks(x, CHUNK) for x in (terms.q, terms.k, values, log_f))
+    faded = jnp.cumsum(log_f, axis=2)  # F
+    a = in_chunks(i, CHUNK, filler=SHUT) - faded
+    last, memory, m = _chunk_states(state, v, k, a, faded[:, :, -1:])
+    most = jnp.maximum(m, jax.lax.cummax(a, axis=2))  # M
+    past = jnp.tri(a.shape[2], dtype=bool)
+    weights = jnp.exp(jnp.where(past, jnp.swapaxes(a, 2, 3) - most, -jnp.inf))
+    found = (weights * (q @ jnp.swapaxes(k, 2, 3))) @ v
+    found += jnp.exp(m - most) * (q @ jnp.swapaxes(memory, 2, 3))
+    read = normalised(found[..., :-1], found[..., -1:], faded + most)
+    return last, out_of_chunks(read, len(i))
+
+
+def _chunk_states(
+    state: MLSTMState, v: chex.Array, k: chex.Array, a: chex.Array, end: chex.Array
+) -> tuple[MLSTMState, chex.Array, chex.Array]:
+    """The last state; and before each chunk C, with n below it, `[N, B, V + 1, K]`, and m.
+
+    v, k and a are `[N, B, C, n]`; `end`, F of the last step of each chunk, and m `[N, B, 1, 1]`.
+    """
+    highest = jnp.max(a, axis=2, keepdims=True)
+    added = jnp.swapaxes(jnp.exp(a - highest) * v, 2, 3) @ k
+
+    def advance(before: tuple, chunk: tuple) -> tuple[tuple, tuple]:
+        (memory, m), (added, highest, end) = before, chunk
+        most = jnp.maximum(m, highest)
+        memory = jnp.exp(m - most) * memory + jnp.exp(highest - most) * added
+        return (memory, end + most), before
+
+    start = jnp.concatenate([state.C, state.n[:, None]], axis=1), state.m[:, None]
+    (memory, m), before = jax.lax.scan(advance, start, (added, highest, end))
+    return MLSTMState(memory[:, :-1], memory[:, -1], m[:, 0]), *before
+
+
+@dataclasses.dataclass(frozen=True)
+class MLSTMCell(ProjectedCell):
+    """The mLSTM, whose memory is a matrix (Beck et al. 2024, section 2.3).
+
+        q, v = x W_q + b_q, x W_v + b_v
+        k    = x W_k / sqrt(K) + b_k
+        i~, f~ = x w_i + b_i, x w_f + b_f
+        log f = log sigmoid(f~)
+        m' = max(log f + m, i~)
+        i  = exp(i~ - m')
+        f  = exp(log f + m - m')
+        C' = f C + i v k^T
+        n' = f n + i k
+        h~ = C' q / max(|n' q|, exp(-m'))
+        y  = (sigmoid(x W_o + b_o) h~) W_down
+
+    C q is the sum of the past values v, and n q of as many ones, with the weights exp(i~) (k q),
+    which fade by sigmoid(f~) a step; m keeps the exponentials at most 1. The state is `MLSTMState`,
+    zeros at the start. Gates see the input alone, so there is a parallel form, `mlstm_chunkwise`.
+
+    Parameters as the authors' code (github.com/NX-AI/xlstm) starts them: W_q, W_k, W_v and W_o
+    normal of variance 2 / 5F; W_down normal of variance 4 / H; w_i and w_f zeros; b_i normal of
+    variance 0.01; b_f 3, so that f = 0.95; the other biases zeros.
+
+    Differences: one head; the forget gate is always a sigmoid, where the paper allows an
+    exponential too. W_down is of the paper's block, and stands here so that V can differ from H;
+    the other parts of the block are left out: convolution, norm of h~, and skip connection. The
+    gates see x, as in the paper; in the code i~ and f~ see q, k and v, and o is a silu.
+
+    Attributes:
+      features: H, the outputs.
+      key_size: K, the numbers of a query and of a key; None for H.
+      value_size: V, the numbers of a value; None for H.
+    """
+
+    features: int
+    key_size: int | None = None
+    value_size: int | None = None
+    has_parallel: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a key or a value without numbers."""
+        for name, size in (("key_size", self.key_size), ("value_size", self.value_size)):
+            if size is not None and size < 1:
+                raise ConfigError(f"{name} {size} is below 1: use 1 or more, or leave it out")
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """K and V."""
+        return self.key_size or self.features, self.value_size or self.features
+
+    def init(self, key: chex.PRNGKey, input_size: int) -> MLSTMParams:
+        """Small normal weights, gates that do not depend on the input, and f = 0.95."""
+        small = jax.nn.initializers.normal(math.sqrt(2 / (5 * input_size)))
+        down = jax.nn.initializers.normal(2 / math.sqrt(self.features))
+        (keys, values), (q, k, v, o, i, d) = self.sizes, jax.random.split(key, 6)
+        return MLSTMParams(
+            W_q=small(q, (input_size, keys)),
+            W_k=small(k, (input_size, keys)),
+            W_v=small(v, (input_size, values)),
+            W_o=small(o, (input_size, values)),
+            w_i=jnp.zeros((input_size, 1)),
+            w_f=jnp.zeros((input_size, 1)),
+            b_q=jnp.zeros(keys),
+            b_k=jnp.zeros(keys),
+            b_v=jnp.zeros(values),
+            b_o=jnp.zeros(values),
+            b_i=0.1 * jax.random.normal(i, (1,)),
+            b_f=jnp.full(1, 3.0),
+            W_down=down(d, (values, self.features)),
+        )
+
+    def initial_state(self, params: MLSTMParams, batch_size: int, input_size: int) -> MLSTMState:
+        """Zeros."""
+        del params, input_size
+        keys, values = self.sizes
+        shapes = (values, keys), (keys,), (1,)
+        return MLSTMState(*[jnp.zeros((batch_size, *shape)) for shape in shapes])
+
+    def input_size(self, params: MLSTMParams) -> int:
+        """F, the features of an input."""
+        return len(params.W_q)
+
+    def project(self, params: MLSTMParams, x: chex.Array) -> MLSTMTerms:
+        """All that does not wait for the state."""
+        scale = 1 / math.sqrt(self.sizes[0])
+        return MLSTMTerms(
+            q=x @ params.W_q + params.b_q,
+            k=scale * (x @ params.W_k) + params.b_k,
+            v=x @ params.W_v + params.b_v,
+            o=jax.nn.sigmoid(x @ params.W_o + params.b_o),
+            i=x @ params.w_i + params.b_i,
+            log_f=jax.nn.log_sigmoid(x @ params.w_f + params.b_f),
+        )
+
+    def recur(
+        self, params: MLSTMParams, state: MLSTMState, terms: MLSTMTerms
+    ) -> tuple[MLSTMState, chex.Array]:
+        """The next state, and h~."""
+        del params
+        return mlstm_step(state, terms)
+
+    def parallel(
+        self, params: MLSTMParams, state: MLSTMState, terms: MLSTMTerms, mask: Mask
+    ) -> tuple[MLSTMState, chex.Array]:
+        """The last state, and all h~."""
+        del params
+        return mlstm_chunkwise(state, terms, mask)
+
+    def read_out(self, params: MLSTMParams, read: chex.Array, terms: MLSTMTerms) -> chex.Array:
+        """The output y."""
+        return (terms.o * read) @ params.W_down

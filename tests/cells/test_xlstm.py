@@ -4,7 +4,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from echo_jax.cells.xlstm import SLSTMCell, SLSTMParams, SLSTMState
+from echo_jax.cells import projected_cell, xlstm
+from echo_jax.cells.xlstm import (
+    MLSTMCell,
+    MLSTMState,
+    MLSTMTerms,
+    SLSTMCell,
+    SLSTMParams,
+    SLSTMState,
+)
 from echo_jax.exceptions import ConfigError
 
 
@@ -85,3 +93,109 @@ def test_heads_of_slstm_share_its_units(heads):
     sentence = f"^heads {heads} is no divisor of the 4 units: use one, such as 1$"
     with pytest.raises(ConfigError, match=sentence):
         SLSTMCell(4, heads)
+
+
+MLSTM = MLSTMCell(4, key_size=3, value_size=2)
+
+
+def mlstm_step(p, state, x):
+    """The equations of section 2.3, row by row, with the stabilised gates."""
+    memory, n, m, y = [], [], [], []
+    for row, x_t in enumerate(x):
+        q, k, v = x_t @ p.W_q + p.b_q, x_t @ p.W_k / np.sqrt(3) + p.b_k, x_t @ p.W_v + p.b_v
+        i, log_f = x_t @ p.w_i + p.b_i, np.log(sigmoid(x_t @ p.w_f + p.b_f))
+        m.append(np.maximum(log_f + state.m[row], i))
+        kept, let_in = np.exp(log_f + state.m[row] - m[-1]), np.exp(i - m[-1])
+        memory.append(kept * state.C[row] + let_in * np.outer(v, k))
+        n.append(kept * state.n[row] + let_in * k)
+        h = memory[-1] @ q / max(abs(n[-1] @ q), np.exp(-m[-1][0]))
+        y.append((sigmoid(x_t @ p.W_o + p.b_o) * h) @ p.W_down)
+    return MLSTMState(np.stack(memory), np.stack(n), np.stack(m)), np.stack(y)
+
+
+def test_mlstm_is_its_equations_step_by_step_and_in_chunks(monkeypatch):
+    monkeypatch.setattr(xlstm, "CHUNK", 3)  # of 7 steps: two chunks, and one filled up
+    cell_reference.check_equations(MLSTM, mlstm_step)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("in_chunks", [False, True])
+def test_gradients_of_mlstm_are_finite_differences(in_chunks, monkeypatch):
+    monkeypatch.setattr(xlstm, "CHUNK", 3)  # of 4 steps
+    monkeypatch.setattr(projected_cell, "in_parallel", lambda: in_chunks)
+    cell_reference.check_gradients(MLSTM, scale=0.5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("in_chunks", [False, True])
+def test_mlstm_stays_finite(in_chunks, monkeypatch):
+    monkeypatch.setattr(projected_cell, "in_parallel", lambda: in_chunks)
+    cell_reference.check_long_run(MLSTM)
+
+
+def forms(terms, mask):
+    """The last state and h~ [T, B, V], step by step and in chunks of 64, from a zero state."""
+    cell = MLSTMCell(1, terms.k.shape[-1], terms.v.shape[-1])
+    state = cell.initial_state(None, terms.i.shape[1], 1)
+    return [form(None, state, terms, mask) for form in (cell.sequential, cell.parallel)]
+
+
+def mlstm_found(q, k, v, i):
+    """h~ of all steps, [T, V], of both forms; from q, k, v and i~ of one row without forgetting."""
+    terms = [jnp.asarray(x, jnp.float32).reshape(len(i), 1, -1) for x in (q, k, v, v, i, 0 * i)]
+    return [found[:, 0] for _, found in jax.jit(forms)(MLSTMTerms(*terms), None)]
+
+
+def test_mlstm_recalls_the_value_of_a_key_and_a_larger_input_gate_writes_over_it():
+    keys, values = np.eye(3), [[5, 6], [7, 8], [-1, 2], [3, 3]]
+    asked, written = 4 * keys[[0, 0, 1, 0]], keys[[0, 1, 2, 0]]
+    for found in mlstm_found(asked, written, values, np.array([0, 0, 0, 20])):
+        np.testing.assert_allclose(found, [[5, 6], [5, 6], [7, 8], [3, 3]], rtol=1e-5)
+
+
+def test_mlstm_divides_by_no_weight_below_1():
+    for found in mlstm_found([[0.5], [-3]], [[1], [0]], [[8], [0]], np.zeros(2)):
+        np.testing.assert_allclose(found, [[4], [-8]], rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_mlstm_of_many_chunks_has_the_numbers_and_gradients_of_its_steps():
+    rng, mask = np.random.default_rng(0), jnp.arange(150)[:, None] < jnp.array([150, 60])
+
+    @jax.jit
+    def gradients(terms):
+        def loss(terms, form):
+            return jnp.where(mask[..., None], jnp.tanh(forms(terms, mask)[form][1]), 0).sum()
+
+        return [jax.value_and_grad(loss)(terms, form) for form in (0, 1)]
+
+    def terms(scale):
+        sizes = (3, 3, 2, 1, 1)
+        q, k, v, i, f = (rng.normal(size=(150, 2, n)).astype(np.float32) for n in sizes)
+        return MLSTMTerms(q, k, v, v, scale * i, -scale * np.abs(f))
+
+    steps, chunks = gradients(terms(scale=3))
+    for a, b in zip(jax.tree.leaves(steps), jax.tree.leaves(chunks), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+    wide_open_or_shut = gradients(terms(scale=300))
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(wide_open_or_shut))
+
+
+def test_mlstm_starts_with_one_decay_and_gates_that_do_not_see_the_input():
+    init = jax.jit(MLSTMCell(50, 400, 300).init, static_argnums=1)
+    p = init(jax.random.key(0), 10)
+    for weights, variance in ((p.W_q, 2 / 50), (p.W_k, 2 / 50), (p.W_v, 2 / 50), (p.W_o, 2 / 50)):
+        assert float(np.var(weights)) == pytest.approx(variance, rel=0.06)
+    assert float(np.var(p.W_down)) == pytest.approx(4 / 50, rel=0.06)
+    assert p.b_f.tolist() == [3]
+    assert 0 < abs(float(p.b_i[0])) < 0.4
+    assert not any(np.any(x) for x in (p.w_i, p.w_f, p.b_q, p.b_k, p.b_v, p.b_o))
+
+
+def test_sizes_of_mlstm_are_those_of_its_output_unless_they_are_set():
+    shapes = [x.shape for x in MLSTMCell(5, key_size=2).initial_state(None, 3, 1)]
+    assert shapes == [(3, 5, 2), (3, 2), (3, 1)]
+    with pytest.raises(
+        ConfigError, match=r"^key_size 0 is below 1: use 1 or more, or leave it out$"
+    ):
+        MLSTMCell(4, key_size=0)
