@@ -15,6 +15,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from echo_jax.cells.chunks import in_chunks, out_of_chunks
 from echo_jax.cells.interface import CellParams
 from echo_jax.cells.projected_cell import ProjectedCell
 from echo_jax.cells.scan import Mask
@@ -77,9 +78,9 @@ def delta_rule_chunkwise(
         terms = terms._replace(beta=jnp.where(mask[..., None], terms.beta, 0))
         log_alpha = jnp.where(mask[..., None], log_alpha, 0)
     terms = terms._replace(log_alpha=None, gate=None)
-    chunks = _chunk_terms(*jax.tree.map(_in_chunks, (terms, log_alpha)))
+    chunks = _chunk_terms(*jax.tree.map(lambda x: in_chunks(x, CHUNK), (terms, log_alpha)))
     memory, o = jax.lax.scan(_one_chunk, memory, chunks)
-    return memory, jnp.moveaxis(o, 2, 1).reshape(-1, *o.shape[1::2])[:steps]
+    return memory, out_of_chunks(o, steps)
 
 
 class ChunkTerms(NamedTuple):
@@ -125,13 +126,6 @@ def _chunk_terms(terms: DeltaTerms, log_alpha: chex.Array) -> ChunkTerms:
         k=jnp.exp(end - log_c) * k,
         kept=jnp.exp(end),
     )
-
-
-def _in_chunks(x: chex.Array) -> chex.Array:
-    """`[T, B, n]` as `[N, B, C, n]`, with zeros after the last step."""
-    size = min(CHUNK, len(x))
-    x = jnp.pad(x, ((0, -len(x) % size), (0, 0), (0, 0)))
-    return jnp.moveaxis(x.reshape(-1, size, *x.shape[1:]), 1, 2)
 
 
 def unit(x: chex.Array) -> chex.Array:
