@@ -12,6 +12,7 @@ from echo_jax.cells.identity_rnn import IdentityRNNCell
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.lru import LRUCell
 from echo_jax.cells.lstm import ChronoLSTMCell, LSTMCell
+from echo_jax.cells.mamba2 import Mamba2Cell
 from echo_jax.cells.minimal_rnns import MinGRUCell, MinLSTMCell
 from echo_jax.cells.rg_lru import RGLRUCell
 from echo_jax.cells.user_cell import import_cell
@@ -35,6 +36,7 @@ CELLS: dict[str, type] = {
     "delta-net": DeltaNetCell,
     "gated-delta-net": GatedDeltaNetCell,
     "mlstm": MLSTMCell,
+    "mamba2": Mamba2Cell,
 }
 """The classes of `config.CELL_NAMES`."""
 

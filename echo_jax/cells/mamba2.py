@@ -1,0 +1,174 @@
+"""The layer of Mamba-2: a matrix state with one decay, whose step size depends on the input."""
+
+import dataclasses
+import math
+from typing import ClassVar, NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from echo_jax.cells.outer_product_recurrence import (
+    OuterProductTerms,
+    outer_product_chunkwise,
+    outer_product_step,
+)
+from echo_jax.cells.projected_cell import ProjectedCell
+from echo_jax.cells.scan import Mask
+from echo_jax.exceptions import ConfigError
+
+CHUNK = 32
+"""Steps that the chunkwise form computes at once."""
+
+
+class Mamba2Params(NamedTuple):
+    """W_z and W_x `[F, P]`, W_B and W_C `[F, N]`, W_dt `[F, 1]`, W_o `[P, H]`, gain `[P]`.
+
+    dt_bias, A_log and D are `[1]`, one for the head.
+    """
+
+    W_z: chex.Array
+    W_x: chex.Array
+    W_B: chex.Array
+    W_C: chex.Array
+    W_dt: chex.Array
+    dt_bias: chex.Array
+    A_log: chex.Array
+    D: chex.Array
+    gain: chex.Array
+    W_o: chex.Array
+
+
+class Mamba2Terms(NamedTuple):
+    """The terms of the recurrence, with key B, query C and value dt x, and two of the output.
+
+    D x and silu(z) are `[..., P]`.
+    """
+
+    outer: OuterProductTerms
+    skipped: chex.Array
+    gate: chex.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Mamba2Cell(ProjectedCell):
+    """The Mamba-2 layer with one head (Dao & Gu 2024, "Transformers are SSMs", sections 2 and 7).
+
+        z  = u W_z                                  u is the input
+        x, B, C = silu(u W_x), silu(u W_B), silu(u W_C)
+        dt = softplus(u W_dt + dt_bias)
+        S' = exp(-exp(A_log) dt) S + B (dt x)^T
+        o  = S'^T C + D x
+        y  = (gain * rms_norm(o * silu(z))) W_o
+
+    rms_norm(x) = x / sqrt(mean x^2 + 1e-5), after the gate, as in the authors' code
+    (state-spaces/mamba, `mamba_ssm/modules/mamba2.py`). The state is S, float32 `[B, N, P]`, zero
+    at the start.
+
+    Initial parameters as there: W uniform within 1 / sqrt(rows), exp(A_log) uniform in [1, 16],
+    softplus(dt_bias) log-uniform in [dt_min, dt_max], D and gain 1. One head draws one of each: the
+    state of one seed fades to 1/e in less than a step, and that of another in 1,000.
+
+    Differences from that code: no convolution before the silu of x, B and C; one head; N = P; P is
+    H, where a layer there has heads of 64 that are twice as wide as its input together.
+
+    Attributes:
+      features: H, the outputs.
+      head_size: P, the numbers that S maps to; None for H.
+      state_size: N, the numbers of B and C; None for P.
+      dt_min, dt_max: bounds of the initial step size, 0 < dt_min <= dt_max.
+    """
+
+    features: int
+    head_size: int | None = None
+    state_size: int | None = None
+    dt_min: float = 0.001
+    dt_max: float = 0.1
+    has_parallel: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a size below 1 and for step sizes out of range."""
+        for name in ("head_size", "state_size"):
+            size = getattr(self, name)
+            if size is not None and size < 1:
+                raise ConfigError(f"{name} {size} is below 1: use 1 or more, or leave it out")
+        if not 0 < self.dt_min <= self.dt_max:
+            raise ConfigError(
+                f"dt_min {self.dt_min:g} and dt_max {self.dt_max:g} are no bounds of a step size: "
+                "use 0 < dt_min <= dt_max"
+            )
+
+    @property
+    def values(self) -> int:
+        """P, the numbers that S maps to."""
+        return self.features if self.head_size is None else self.head_size
+
+    @property
+    def states(self) -> int:
+        """N, the numbers of B and C."""
+        return self.values if self.state_size is None else self.state_size
+
+    def init(self, key: chex.PRNGKey, input_size: int) -> Mamba2Params:
+        """Uniform weights, and one decay and step size."""
+        f, p, n = input_size, self.values, self.states
+        keys = iter(jax.random.split(key, 8))
+        dt = jnp.exp(_uniform(next(keys), (1,), math.log(self.dt_min), math.log(self.dt_max)))
+        return Mamba2Params(
+            W_z=_linear(next(keys), f, p),
+            W_x=_linear(next(keys), f, p),
+            W_B=_linear(next(keys), f, n),
+            W_C=_linear(next(keys), f, n),
+            W_dt=_linear(next(keys), f, 1),
+            dt_bias=jnp.log(jnp.expm1(dt)),
+            A_log=jnp.log(_uniform(next(keys), (1,), 1, 16)),
+            D=jnp.ones(1),
+            gain=jnp.ones(p),
+            W_o=_linear(next(keys), p, self.features),
+        )
+
+    def initial_state(self, params: Mamba2Params, batch_size: int, input_size: int) -> chex.Array:
+        """Zeros `[B, N, P]`."""
+        del params, input_size
+        return jnp.zeros((batch_size, self.states, self.values))
+
+    def input_size(self, params: Mamba2Params) -> int:
+        """F, the features of an input."""
+        return len(params.W_z)
+
+    def project(self, params: Mamba2Params, x: chex.Array) -> Mamba2Terms:
+        """All that depends on the input alone; x is u of the equations."""
+        silu, u = jax.nn.silu, x
+        x = silu(u @ params.W_x)
+        dt = jax.nn.softplus(u @ params.W_dt + params.dt_bias)
+        log_a = -jnp.exp(params.A_log) * dt
+        outer = OuterProductTerms(log_a, k=silu(u @ params.W_B), v=dt * x, q=silu(u @ params.W_C))
+        return Mamba2Terms(outer, skipped=params.D * x, gate=silu(u @ params.W_z))
+
+    def recur(
+        self, params: Mamba2Params, state: chex.Array, terms: Mamba2Terms
+    ) -> tuple[chex.Array, chex.Array]:
+        """S', and S'^T C."""
+        del params
+        return outer_product_step(state, terms.outer)
+
+    def parallel(
+        self, params: Mamba2Params, state: chex.Array, terms: Mamba2Terms, mask: Mask
+    ) -> tuple[chex.Array, chex.Array]:
+        """The last S, and all S'^T C."""
+        del params
+        return outer_product_chunkwise(state, terms.outer, mask, CHUNK)
+
+    def read_out(self, params: Mamba2Params, read: chex.Array, terms: Mamba2Terms) -> chex.Array:
+        """Y."""
+        o = (read + terms.skipped) * terms.gate
+        normalised = o * jax.lax.rsqrt(jnp.mean(o**2, axis=-1, keepdims=True) + 1e-5)
+        return (params.gain * normalised) @ params.W_o
+
+
+def _uniform(key: chex.PRNGKey, shape: tuple[int, ...], low: float, high: float) -> chex.Array:
+    return jax.random.uniform(key, shape, minval=low, maxval=high)
+
+
+def _linear(key: chex.PRNGKey, inputs: int, outputs: int) -> chex.Array:
+    """Weights `[inputs, outputs]` as a linear layer of PyTorch starts."""
+    return _uniform(key, (inputs, outputs), -(inputs**-0.5), inputs**-0.5)

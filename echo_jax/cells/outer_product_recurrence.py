@@ -1,0 +1,82 @@
+"""A matrix state that decays and gains an outer product: step by step, and a chunk at a time.
+
+    S' = diag(a) S + k v^T
+    o  = S'^T q
+
+This is linear attention with a gate: o is the sum over the past of (q . k) v, where the decays
+since then weigh each product q_n k_n.
+"""
+
+from typing import NamedTuple
+
+import chex
+import jax.numpy as jnp
+
+from echo_jax.cells.chunks import in_chunks, out_of_chunks
+from echo_jax.cells.linear_recurrence import diagonal_parallel
+from echo_jax.cells.scan import Mask
+
+
+class OuterProductTerms(NamedTuple):
+    """What an input adds to a step: key k and query q `[..., K]`, value v `[..., V]`, and ln a.
+
+    The logarithm of the decay is `[..., K]`, or `[..., 1]` where all rows of S decay alike.
+    """
+
+    log_a: chex.Array
+    k: chex.Array
+    v: chex.Array
+    q: chex.Array
+
+
+def outer_product_step(
+    state: chex.Array, terms: OuterProductTerms
+) -> tuple[chex.Array, chex.Array]:
+    """One step from S `[B, K, V]` and terms `[B, n]`: the next S, and o `[B, V]`."""
+    log_a, k, v, q = terms
+    state = jnp.exp(log_a)[..., None] * state + k[..., None] * v[..., None, :]
+    return state, jnp.einsum("bkv,bk->bv", state, q)
+
+
+def outer_product_chunkwise(
+    state: chex.Array, terms: OuterProductTerms, mask: Mask, size: int
+) -> tuple[chex.Array, chex.Array]:
+    """The last S `[B, K, V]` and all o `[T, B, V]`, from the first S and terms `[T, B, n]`.
+
+    In a chunk of `size` steps that starts from S, with a(t, i) the product of the decays after step
+    i up to step t, and i = 0 before the first:
+
+        o_t = S^T (a(t, 0) q_t) + sum over i from 1 to t of (a(t, i) q_t . k_i) v_i
+
+    All chunks are computed at once, and the S between them by `diagonal_parallel`. ln a(t, i) is a
+    sum of its own and not a difference of two, so that nothing overflows, and no digit is lost
+    where a step forgets all. The weights of the v are a matrix product where all rows of S decay
+    alike, and else a sum over size K numbers a step (Yang et al. 2024, "Gated linear attention",
+    section 4; Dao & Gu 2024, section 6). A masked step has a = 1 and k = 0.
+    """
+    if mask is not None:
+        log_a, k = (jnp.where(mask[..., None], x, 0) for x in (terms.log_a, terms.k))
+        terms = terms._replace(log_a=log_a, k=k)
+    log_a, k, v, q = (in_chunks(x, size) for x in terms)
+    since_start, since = jnp.exp(jnp.cumsum(log_a, axis=-2)), _decay_since(log_a)
+    kept = jnp.swapaxes(since_start[..., -1:, :], -1, -2)
+    added = jnp.swapaxes(since[..., -1, :, :] * k, -1, -2) @ v
+    ends = diagonal_parallel(state, kept, added, None)
+    starts = jnp.concatenate([state[None], ends[:-1]])
+    o = (since_start * q) @ starts + _weights(since, k, q) @ v
+    return ends[-1], out_of_chunks(o, len(terms.k))
+
+
+def _decay_since(log_a: chex.Array) -> chex.Array:
+    """a(t, i) `[..., t, i, n]` from ln a `[..., size, n]`, and 0 where i is after t."""
+    steps = log_a.shape[-2]
+    after, until = (jnp.tri(steps, k=k, dtype=bool)[..., None] for k in (-1, 0))
+    log_since = jnp.cumsum(jnp.where(after, log_a[..., :, None, :], 0), axis=-3)
+    return jnp.exp(jnp.where(until, log_since, -jnp.inf))
+
+
+def _weights(since: chex.Array, k: chex.Array, q: chex.Array) -> chex.Array:
+    """The weight `[..., t, i]` of value i in output t."""
+    if since.shape[-1] == 1:
+        return since[..., 0] * (q @ jnp.swapaxes(k, -1, -2))
+    return jnp.einsum("...tn,...in,...tin->...ti", q, k, since)

@@ -1,0 +1,79 @@
+import cell_reference
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from echo_jax.cells.mamba2 import Mamba2Cell
+from echo_jax.exceptions import ConfigError
+
+CELL = Mamba2Cell(4, head_size=3, state_size=2)
+
+
+def silu(z):
+    return z / (1 + np.exp(-z))
+
+
+def mamba2_step(p, state, u):
+    z, x, b, c = u @ p.W_z, silu(u @ p.W_x), silu(u @ p.W_B), silu(u @ p.W_C)
+    dt = np.log(1 + np.exp(u @ p.W_dt + p.dt_bias))
+    decay = np.exp(-np.exp(p.A_log) * dt)
+    state = decay[:, :, None] * state + dt[:, :, None] * np.einsum("bn,bp->bnp", b, x)
+    o = (np.einsum("bn,bnp->bp", c, state) + p.D * x) * silu(z)
+    return state, p.gain * o / np.sqrt(np.mean(o**2, -1, keepdims=True) + 1e-5) @ p.W_o
+
+
+def test_mamba2_is_its_equations_step_by_step_at_once_and_in_parallel():
+    cell_reference.check_equations(CELL, mamba2_step)
+
+
+@pytest.mark.slow
+def test_gradients_of_mamba2_are_finite_differences():
+    cell_reference.check_gradients(CELL)
+
+
+@pytest.mark.slow
+def test_mamba2_stays_finite():
+    cell_reference.check_long_run(CELL)
+
+
+def test_mamba2_starts_with_the_decays_and_step_sizes_of_its_authors():
+    heads = jax.jit(jax.vmap(lambda key: Mamba2Cell(9).init(key, 4)))(
+        jax.random.split(jax.random.key(0), 400)
+    )
+    log_dt = np.log(np.logaddexp(0, np.asarray(heads.dt_bias)))
+    quarters = np.linspace(0, 1, 5)
+    np.testing.assert_allclose(
+        np.quantile(log_dt, quarters), np.log(0.001) + quarters * np.log(100), atol=0.3
+    )
+    np.testing.assert_allclose(
+        np.quantile(np.exp(heads.A_log), quarters), 1 + 15 * quarters, atol=1
+    )
+    for weights, limit in ((heads.W_B, 1 / 2), (heads.W_dt, 1 / 2), (heads.W_o, 1 / 3)):
+        assert 0.99 * limit < np.max(np.abs(weights)) <= limit
+        assert float(jnp.std(weights)) == pytest.approx(limit / np.sqrt(3), rel=0.03)
+    assert np.all(heads.D == 1)
+    assert np.all(heads.gain == 1)
+
+
+def test_the_step_size_chooses_between_holding_the_state_and_starting_anew():
+    params = CELL.init(jax.random.key(0), 5)
+    state = jax.random.normal(jax.random.key(1), (1, 2, 3))
+    u = np.ones((1, 5))
+    step = jax.vmap(lambda dt_bias: CELL.step(params._replace(dt_bias=dt_bias), state, u)[0])
+    held, new = jax.jit(step)(jnp.array([[-200.0], [200.0]]))
+    np.testing.assert_array_equal(held, state)
+    written = np.einsum("bn,bp->bnp", silu(u @ params.W_B), silu(u @ params.W_x))
+    np.testing.assert_allclose(new, (200 + u @ params.W_dt) * written, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"head_size": 0}, r"^head_size 0 is below 1: use 1 or more, or leave it out$"),
+        ({"dt_min": 0.2}, r"^dt_min 0.2 and dt_max 0.1 are no bounds of a step size: use 0 < "),
+    ],
+)
+def test_options_out_of_range_are_refused(options, message):
+    with pytest.raises(ConfigError, match=message):
+        Mamba2Cell(4, **options)

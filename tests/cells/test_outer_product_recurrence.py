@@ -1,0 +1,48 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from echo_jax.cells.outer_product_recurrence import OuterProductTerms, outer_product_chunkwise
+
+T, B, K, V = 7, 2, 3, 4
+MASK = np.random.default_rng(1).random((T, B)) > 0.3
+FORMS = ((None, 3), (MASK, 3), (None, 2 * T))
+"""Masks, and sizes of a chunk."""
+
+
+def loop(state, terms, mask):
+    """The last S and all o, by the equations in float64."""
+    outputs = []
+    for log_a, k, v, q, seen in zip(*terms, mask, strict=True):
+        new = np.exp(log_a)[..., None] * state + k[..., None] * v[:, None]
+        state = np.where(seen[:, None, None], new, state)
+        outputs.append(np.einsum("bkv,bk->bv", state, q))
+    return state, np.stack(outputs)
+
+
+@pytest.mark.parametrize("decays", [1, K])
+def test_chunks_of_any_size_are_the_steps_also_where_all_is_forgotten(decays):
+    rng = np.random.default_rng(0)
+    state = rng.normal(size=(B, K, V))
+    log_a = -rng.exponential(size=(T, B, decays))
+    log_a[4] = -500  # c is 0 in float32 from here to the end of the chunk
+    k, v, q = (rng.normal(size=(T, B, n)) for n in (K, V, K))
+    terms = OuterProductTerms(log_a, k, v, q)
+
+    @jax.jit
+    def run(state, terms):
+        return [outer_product_chunkwise(state, terms, *form) for form in FORMS]
+
+    @jax.jit
+    @jax.grad
+    def slope(terms):
+        return jnp.sum(outer_product_chunkwise(jnp.ones((B, K, V)), terms, None, T)[1])
+
+    inputs = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), (state, terms))
+    for (mask, _), (last, o) in zip(FORMS, run(*inputs), strict=True):
+        seen = np.ones_like(MASK) if mask is None else mask
+        expected_last, expected = loop(state, terms, seen)
+        np.testing.assert_allclose(last, expected_last, atol=1e-5)
+        np.testing.assert_allclose(np.asarray(o)[seen], expected[seen], atol=1e-5)
+    assert all(jnp.isfinite(leaf).all() for leaf in slope(inputs[1]))
