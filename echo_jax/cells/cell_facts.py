@@ -31,5 +31,7 @@ FACTS: dict[str, CellFacts] = {
     "slstm": CellFacts("sLSTM", "Beck et al. 2024", "4 H"),
     "delta-net": CellFacts("DeltaNet", "Yang et al. 2024", "keys values"),
     "gated-delta-net": CellFacts("gated DeltaNet", "Yang et al. 2025", "keys values"),
+    "mlstm": CellFacts("mLSTM", "Beck et al. 2024", "key_size value_size + key_size + 1"),
+    "mamba2": CellFacts("Mamba-2", "Dao & Gu 2024", "states values"),
 }
 """The cells of `config.CELL_NAMES`, in their order."""

@@ -34,4 +34,5 @@ def floats(formula, options):
 
 
 def value(name, options):
-    return options.features if name == "H" else getattr(options, name)
+    found = None if name == "H" else getattr(options, name)
+    return options.features if found is None else found
