@@ -25,6 +25,9 @@ from echo_jax.host.interrupts import Interrupts, StoppedError
 FLAT = tyro.conf.arg(name="")  # the flags of a configuration that is a field get no prefix
 INSTALLED = "echo-jax"  # the program, as pages and cards name it
 
+NUMBERED = {"2": "current", "3": "no-context", "4": "context"}
+"""The numbers that the parts have in the tutorial, and their names here."""
+
 _WORDINGS = (
     (r"invalid choice '?(.*?)'? for argument '(--\S+)'\. Expected one of \('(.*?)',? ?\)\.",
      r"\2 \1 is unknown: use one of \3"),
@@ -60,7 +63,8 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
         if isinstance(stream, io.TextIOWrapper):  # a terminal may lack a character
             stream.reconfigure(errors="backslashreplace")
     given = list(sys.argv[1:] if arguments is None else arguments)
-    typed, given = given_flags(given), [_canonical(argument) for argument in given]
+    typed = given_flags(given)
+    given = _named_parts([_canonical(argument) for argument in given])
     printed: IO[str] = io.StringIO()
     with contextlib.ExitStack() as stack:
         stack.enter_context(refusals(typed))
@@ -249,6 +253,16 @@ def _canonical(argument: str) -> str:
     return aliases.get(flag, flag) + equals + value
 
 
+def _named_parts(given: Sequence[str]) -> list[str]:
+    """The arguments with the name of a part where its number was given."""
+    found = []
+    for before, word in zip(["", *given], given, strict=False):
+        flag, equals, number = word.rpartition("=")
+        of_a_part = (flag or before) == "--part"
+        found.append(flag + equals + NUMBERED.get(number, number) if of_a_part else word)
+    return found
+
+
 def _as_typed(sentence: str, typed: Mapping[str, str]) -> str:
     """A sentence with each flag as the user wrote it, also where it is a field in words.
 
@@ -290,6 +304,8 @@ def unknown_option(option: str, known: Sequence[str]) -> str:
     ours, hint = flags.ELSEWHERE.get(option.replace("_", "-"), ("", ""))
     if ours in known:
         return f"{option} is not an option: {hint}"
+    if "--curve" in known and Path(option).is_dir():
+        return f"{option} stands alone: use --curve {quoted(option)} to show the run in it"
     alike = difflib.get_close_matches(option, known if option.startswith("-") else [], 1, 0.7)
     guess = "".join(f"use {flag}, or " for flag in alike)
     return f"{option} is not an option: {guess}see --help for all of them"

@@ -34,6 +34,11 @@ _ELSEWHERE = {
         ("--layout", "use --layout streams for a target at every step"),
     "--validation-split": ("--held-out", "the share kept for evaluation is --held-out here"),
     "--model --layer --rnn": ("--cell", "the recurrent layer is --cell here"),
+    "--verbose --verbosity":
+        ("--sequences", "there is none, progress is a bar in a terminal and a few lines elsewhere; "
+         "leave it out"),
+    "--run --run-folder --folder --model-path":
+        ("--beyond", "name the folder of the run without a flag, as in echo-jax predict FOLDER"),
     "--shuffle --no-shuffle":
         ("--sequences", "batches are never shuffled, the state goes on from one to the next"),
 }  # fmt: skip

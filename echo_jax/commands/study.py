@@ -9,7 +9,7 @@ import dataclasses
 import difflib
 import itertools
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,7 +25,7 @@ from echo_jax.report import paper_tables, text_tables
 from echo_jax.report.number_formats import percent
 from echo_jax.report.page import Section
 from echo_jax.report.styles import Format
-from echo_jax.studies import result_rows, study_folder, study_pages
+from echo_jax.studies import answers, result_rows, study_folder, study_pages, terms
 from echo_jax.studies.catalogue import STUDIES, Study, fast
 from echo_jax.studies.grid_point import GridPoint
 from echo_jax.studies.result_rows import ResultRow
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from echo_jax.cluster import Workers
 
 COMMAND = f"{command_line.INSTALLED} study"  # on pages
-BASELINE = "Chance, beside every accuracy, is that of a guess: 1/V for V different values."
 TITLE = "Echoing random integers: the tutorial's questions, measured"
 
 
@@ -45,7 +44,8 @@ TITLE = "Echoing random integers: the tutorial's questions, measured"
 class StudyCommand:
     """Answer the questions of the tutorial by measurement; without a name, list them.
 
-    Grid points whose results are in the folder already are not run again.
+    The published answer to a question that is named is printed first. Grid points whose results are
+    in the folder already are not run again.
     """
 
     names: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
@@ -121,7 +121,8 @@ def listing(command: StudyCommand) -> str:
         lines.append([name, str(len(study.points)), time, study.question])
     return (
         f"{text_tables.table(lines, left=(0, 3))}\n\n"
-        f"{command_line.program('study')} NAME runs one, --all all of them, --fast a smaller one."
+        f"{command_line.program('study')} NAME runs one, --all all of them, --fast a smaller one. "
+        "The published answer to the one that is named is printed first."
     )
 
 
@@ -133,15 +134,14 @@ def run(command: StudyCommand, interrupts: Interrupts) -> None:
     if command.readme:
         atomic_files.between(command.readme, study_pages.SUMMARY)
     machine.try_settings()
-    study_folder.claim(out, "fast studies" if command.fast else "all studies", every, command.asked)
+    named = command.names or tuple(every)
+    study_folder.claim(out, "fast studies" if command.fast else "all studies", named, command.asked)
     failures: list[str] = []
     with atomic_files.locked(out), failures_last(failures, out):
         rows = study_folder.rows_of(out, every)
-        waiting = {
-            name: result_rows.missing(every[name].points, rows[name])
-            for name in command.names or every
-        }
-        print(f"{plan(waiting, command.fast, command.cluster)}\n{BASELINE}", flush=True)
+        waiting = {name: result_rows.missing(every[name].points, rows[name]) for name in named}
+        print(published(name for name in command.names if waiting[name]), end="")
+        print(f"{plan(waiting, command.fast, command.cluster)}\n{terms.CHANCE}", flush=True)
         sections = {name: section(command, name, rows[name]) for name in every if rows[name]}
         points = list(itertools.chain(*waiting.values()))
         with workers_for(command.cluster, points, interrupts) as workers:
@@ -154,14 +154,30 @@ def run(command: StudyCommand, interrupts: Interrupts) -> None:
                         continue
                     sections[name] = section(command, name, rows[name])
                     write_page(command, rows, sections)
-                print(text_tables.section_text(sections[name]), flush=True)
+                print(study_pages.in_terminal(sections[name]), flush=True)
         if sections:
             write_page(command, rows, sections)
-        shown_rows = {name: (every[name], rows[name]) for name in sections}
-        shown_sections = list(sections.values())
-        written = study_pages.write_for_paper(out, shown_rows, shown_sections, command.asked)
+        asked = {name: sections[name] for name in named if name in sections}
+        its_rows = {name: (every[name], rows[name]) for name in asked}
+        written = study_pages.write_for_paper(out, its_rows, list(asked.values()), command.asked)
         command_line.say_for_paper(written)
     print(f"Page: {printable(str(out / study_folder.PAGE))}")
+
+
+def published(names: Iterable[str]) -> str:
+    """The published answers of studies that are about to be run; empty without any."""
+    paragraphs = []
+    for name in names:
+        study = STUDIES[name]
+        rows = study_folder.rows_of(study_folder.published(), {name: study})[name]
+        if len(rows) == len(study.points):
+            said = " ".join(answers.of(name, rows))
+            call = f'echo_jax.study("{name}") in Python has its figure and tables'
+            lines = [study.question, said, *terms.explained(said)]
+            paragraphs.append("\n".join([*lines, f"This answer is published: {call}."]))
+    if paragraphs:
+        paragraphs.append("Now the networks are trained again here; Ctrl-C stops that.\n")
+    return "\n\n".join(paragraphs)
 
 
 def plan(

@@ -32,14 +32,17 @@ from echo_jax.config import (
 from echo_jax.exceptions import ConfigError, printable
 from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts
-from echo_jax.report import paper_tables, text_tables
+from echo_jax.report import paper_tables
 from echo_jax.report.styles import Format
-from echo_jax.studies import result_rows, study_folder, study_pages
+from echo_jax.studies import result_rows, study_folder, study_pages, terms
 from echo_jax.studies.catalogue import Chart, Study
 from echo_jax.studies.grid_point import GridPoint, grid
 from echo_jax.studies.study_folder import ForPaper
 
 NAME = "sweep"  # of the rows and the figure
+
+SWITCH = {"yes": True, "no": False, "true": True, "false": False, "True": True, "False": False}
+"""The words for the values of a switch; help and tables have the first two."""
 
 
 def axes() -> Iterator[tuple[str, Any, Any]]:
@@ -47,13 +50,14 @@ def axes() -> Iterator[tuple[str, Any, Any]]:
     for kind in (TaskConfig, NetworkConfig, TrainingConfig):
         for field in dataclasses.fields(kind):
             value: Any = field.type
+            shown = None
             if value is bool:
-                value = Literal["yes", "no"]
+                value, shown = Literal[*SWITCH], "{yes,no} ..."
             elif get_origin(value) is not Literal and get_args(value):
                 value = get_args(value)[0]  # None is what is left out
             hint = "(default: that of the part)"
             help_text = flags.help_of(kind)[field.name]
-            argument = tyro.conf.arg(help=help_text, help_behavior_hint=hint)
+            argument = tyro.conf.arg(help=help_text, help_behavior_hint=hint, metavar=shown)
             values: Any = tuple[tuple[value, ...], ...]
             repeated = tyro.conf.UseAppendAction[Annotated[values, argument]]
             yield field.name, repeated, dataclasses.field(default=())
@@ -107,11 +111,15 @@ class SweepCommand:
     @property
     def values(self) -> dict[str, Sequence[Any]]:
         """The values of each field that was given, switches as True and False."""
-        given = {field: groups for field, groups in vars(self.axes).items() if groups}
         return {
-            field: [{"yes": True, "no": False}.get(v, v) for v in itertools.chain(*groups)]
-            for field, groups in given.items()
+            field: [SWITCH.get(word, word) for word in words] for field, words in self.typed.items()
         }
+
+    @property
+    def typed(self) -> dict[str, Sequence[Any]]:
+        """The same, switches in the words of the user."""
+        given = {field: groups for field, groups in vars(self.axes).items() if groups}
+        return {field: [*itertools.chain(*groups)] for field, groups in given.items()}
 
     @property
     def study(self) -> Study:
@@ -129,7 +137,8 @@ class SweepCommand:
             for field, each in varied.items()
         }
         points = grid(PARTS[self.part], axes, until_learned=self.until_learned)
-        named = [f"{name_of(field)} {', '.join(map(str, each))}" for field, each in varied.items()]
+        said = {**varied, **{field: self.typed[field] for field in varied if field in self.typed}}
+        named = [f"{name_of(field)} {', '.join(map(str, each))}" for field, each in said.items()]
         question = f"What is learned with {'; '.join(named)}?"
         return Study(question, tuple(points), chart=chart_of(varied))
 
@@ -140,7 +149,7 @@ class SweepCommand:
                 raise ConfigError(f"{typed} has no value: give one or several after it")
         for field, each in values.items():
             if twice := [value for value in each if each.count(value) > 1]:
-                raise ConfigError(f"{field} {twice[0]} is given twice: give each value once")
+                raise ConfigError(f"{field} {label(twice[0])} is given twice: give each value once")
 
 
 def chart_of(varied: Mapping[str, Sequence[Any]]) -> Chart:
@@ -197,7 +206,7 @@ def run(command: SweepCommand, out: Path, interrupts: Interrupts) -> None:
     with atomic_files.locked(out), failures_last(failures, out):
         (rows,) = study_folder.rows_of(out, {NAME: study}).values()
         waiting = result_rows.missing(study.points, rows)
-        print(plan({NAME: waiting}, cluster=command.cluster), flush=True)
+        print(f"{plan({NAME: waiting}, cluster=command.cluster)}\n{terms.CHANCE}", flush=True)
         if waiting:
             with workers_for(command.cluster, waiting, interrupts) as workers:
                 path = study_folder.rows_path(out, NAME)
@@ -207,7 +216,7 @@ def run(command: SweepCommand, out: Path, interrupts: Interrupts) -> None:
             return  # all have failed
         again = f"{command_line.INSTALLED} sweep {shlex.join(sys.argv[1:])}"
         section = study_pages.section(NAME, study, rows, again)
-        print(text_tables.section_text(section))
+        print(study_pages.in_terminal(section))
         study_pages.write(out, "A sweep", rows, [section], again)
         written = study_pages.write_for_paper(out, {NAME: (study, rows)}, [section], asked)
         command_line.say_for_paper(written)

@@ -8,9 +8,8 @@ from pathlib import Path
 from echo_jax.commands import study as study_command
 from echo_jax.commands.study import StudyCommand
 from echo_jax.exceptions import ConfigError
-from echo_jax.report import text_tables
 from echo_jax.report.page import Section, Table
-from echo_jax.studies import study_folder
+from echo_jax.studies import study_folder, study_pages, terms
 from echo_jax.studies.result_rows import ResultRow
 
 
@@ -28,12 +27,13 @@ class StudyAnswer:
     section: Section
 
     def __repr__(self) -> str:
-        """The question, and the answer in words."""
-        return f"{self.section.heading}\n{' '.join(self.section.answer)}"
+        """The question, the answer in words, and what its words mean."""
+        said = " ".join(self.section.answer)
+        return "\n".join([self.section.heading, said, *terms.explained(said)])
 
     def report(self) -> str:
         """All that the command prints: question, answer, tables, notes."""
-        return text_tables.section_text(self.section).lstrip()
+        return study_pages.in_terminal(self.section).lstrip()
 
     def _repr_html_(self) -> str:
         """The question, the answer, the figure, and the tables and notes to fold out."""
@@ -47,7 +47,8 @@ class StudyAnswer:
             )
         answer = "".join(f"<p>{html.escape(each)}</p>" for each in shown.answer)
         tables = "".join(map(_table, shown.tables))
-        notes = "".join(f"<p>{html.escape(each)}</p>" for each in shown.notes)
+        meant = terms.explained(" ".join(shown.answer))
+        notes = "".join(f"<p>{html.escape(each)}</p>" for each in (*meant, *shown.notes))
         return (
             f"<p><b>{html.escape(shown.heading)}</b></p>{answer}{figure}"
             f"<details><summary>Numbers and notes</summary>{tables}{notes}</details>"

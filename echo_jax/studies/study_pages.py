@@ -9,12 +9,12 @@ import numpy as np
 
 from echo_jax import atomic_files, statistics
 from echo_jax.exceptions import ConfigError, printable
-from echo_jax.report import paper_tables
+from echo_jax.report import paper_tables, text_tables
 from echo_jax.report.html_page import html_page
 from echo_jax.report.markdown_page import markdown_page, markdown_summary
 from echo_jax.report.page import PROJECT, TUTORIAL, Figure, Page, Section, computed
 from echo_jax.report.styles import NARROW, WIDTH, drawing, image, svg
-from echo_jax.studies import answers, captions
+from echo_jax.studies import answers, captions, terms
 from echo_jax.studies.catalogue import Chart, Study
 from echo_jax.studies.result_rows import ResultRow
 from echo_jax.studies.study_figures import drawn, figure
@@ -50,6 +50,12 @@ def section(name: str, study: Study, rows: Sequence[ResultRow], command: str) ->
         command=command,
         notes=notes,
     )
+
+
+def in_terminal(section: Section) -> str:
+    """The section as text, and below it the words that it does not explain itself."""
+    text = text_tables.section_text(section)
+    return "\n".join([text, *terms.explained(text)])
 
 
 def _figure(name: str, chart: Chart, rows: Sequence[ResultRow]) -> Figure | None:

@@ -87,6 +87,7 @@ TRAIN = """
 --epochs 5                   | --epochs is not an option: every sequence is new and used once, use
 --n_epoch=5                  | --n_epoch is not an option: every sequence is new and used once, use
 --units 20                   | --units is not an option: units are --hidden-size (or --hidden) here
+--verbose 0                  | --verbose is not an option: there is none, progress is a bar in a
 --neurons 20                 | --neurons is not an option: units are --hidden-size (or --hidden)
 --timesteps 5                | --timesteps is not an option: the time steps of a row are --window
 --n-batch 5                  | --n-batch is not an option: rows in a batch are --batch-size (or
@@ -164,6 +165,7 @@ PREDICT = """
 plain                        | none of values, --csv FILE, --stream, --explain and --beyond N given
 plain 1 --stream             | several of values, --csv FILE, --stream, --explain and --beyond N
 plain --values 1             | --values is not an option: see --help for all of them
+1 2 --run plain              | --run is not an option: name the folder of the run without a flag
 plain --strem                | --strem is not an option: use --stream, or see --help
 plain --explain --windows 0  | --windows 0 is out of range: use 1 to 2147483647
 plain --explain --unknown skip | --unknown has no effect with --explain
@@ -187,6 +189,8 @@ plain 1 --state nosuch/state | --state nosuch/state would be in nosuch, which is
 """
 
 SHOW = """
+plain                        | plain stands alone: use --curve plain to show the run in it
+nosuch                       | nosuch is not an option: see --help for all of them
 --curve plain --rows 3       | --rows has no effect with --curve: leave it out
 --units 20                   | --units is not an option: units are --hidden-size (or --hidden) here
 --open                       | --open opens the figure of a run: name its folder with --curve
@@ -197,6 +201,8 @@ SWEEP = """
 --epochs 5                   | --epochs is not an option: every sequence is new and used once, use
 --lag                        | --lag has no value: give one or several after it
 --lag 1 1                    | lag 1 is given twice: give each value once
+--stateful yes true          | stateful yes is given twice: give each value once
+--stateful maybe             | --stateful maybe is unknown: use one of yes, no, true, false, True,
 --lag 99                     | lag 99: lag 99 reaches outside a sequence of 25: use a lag from -24
 --out taken                  | taken cannot be a folder of studies (File exists): use another
 --out plain                  | plain has 'checkpoint.msgpack' in it and is no folder of studies: use

@@ -11,7 +11,7 @@ import pytest
 from running import ROOT, execute
 
 from echo_jax.__main__ import COMMANDS
-from echo_jax.commands import command_line
+from echo_jax.commands import command_line, train
 
 
 def run_python(*arguments, status=0):
@@ -100,6 +100,16 @@ def test_the_flags_given_are_known_by_their_names_and_by_how_they_were_typed():
         "--stateful": "--no-stateful",
         "--lag": "--lag",
     }
+
+
+@pytest.mark.parametrize(
+    ("given", "part"),
+    [(["--part", "3"], "no-context"), (["--part=2"], "current"), (["--part", "4"], "context")],
+)
+def test_a_part_may_be_named_by_its_number_in_the_tutorial(given, part):
+    command = command_line.parse(train.TrainCommand, [*given, "--lag", "3"])
+    assert command == command_line.parse(train.TrainCommand, ["--part", part, "--lag", "3"])
+    assert command.part == part
 
 
 def on_a_terminal(*arguments, cwd):

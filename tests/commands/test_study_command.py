@@ -85,10 +85,29 @@ def test_a_finished_study_has_its_answer_table_and_page(tmp_path, studied, call)
     assert contents(tmp_path) == before
 
 
+def test_the_published_answer_of_a_study_is_printed_before_it_is_run_again(
+    tmp_path, call, nothing_is_run, root, capfd
+):
+    with pytest.raises(AssertionError, match="begun"):
+        call("study.py", "state", cwd=tmp_path)
+    question, said, p, probe, where, _, again, plan, *_ = capfd.readouterr().out.splitlines()
+    assert question == STUDIES["state"].question
+    page = (root / "docs" / "results" / "README.md").read_text()
+    assert said in page.replace("\\", "")
+    assert (p[:8], probe[:7]) == ("p (Holm)", "A probe")
+    assert 'echo_jax.study("state")' in where
+    assert again == "Now the networks are trained again here; Ctrl-C stops that."
+    assert plan.startswith("state: 12 grid points, about ")
+
+
 @pytest.mark.slow
 def test_figures_and_tables_for_a_paper_are_written_beside_the_page(tmp_path, studied, call):
     line = [*STUDY.split(), "--format", "pdf", "--tables", "csv", "latex"]
+    another = fabricated.study_rows(STUDIES["size"])
+    fabricated.write(studied / "rows" / "size.jsonl", another)
     printed = call(*line, cwd=tmp_path).stdout
+    assert (studied / "figures" / "size.svg").exists()
+    assert not [*studied.glob("*/size*.pdf"), *studied.glob("tables/size*")]
     for name in ("figures/parts.pdf", "tables/parts.csv", "tables/parts.tex"):
         assert f"For a paper: out/{name}\n" in printed
     assert (studied / "figures" / "parts.pdf").read_bytes().startswith(b"%PDF")
@@ -244,6 +263,14 @@ def test_studies_and_fast_ones_have_folders_of_their_own(tmp_path, call, fast, f
 def test_several_values_stand_after_one_flag_or_after_a_flag_each(arguments):
     command = command_line.parse(sweep.SweepCommand, arguments.split())
     assert command.values == {"cell": ["lstm", "gru"]}
+
+
+@pytest.mark.parametrize(("yes", "no"), [("yes", "no"), ("true", "false"), ("True", "False")])
+def test_a_switch_of_a_sweep_has_words_which_its_title_repeats(yes, no):
+    command = command_line.parse(sweep.SweepCommand, ["--stateful", yes, no])
+    assert command.values == {"stateful": [True, False]}
+    assert command.study.question == f"What is learned with stateful {yes}, {no}?"
+    assert [point.name for point in command.study.points] == ["stateful yes", "stateful no"]
 
 
 def test_a_sweep_needs_memory_for_all_its_seeds(tmp_path, call, monkeypatch):
