@@ -8,6 +8,7 @@ from echo_jax.cells.adapters.adapt import adapt, construct, options_of
 from echo_jax.cells.block import BlockOf
 from echo_jax.cells.delay_line_mlp import DelayLineMLP
 from echo_jax.cells.delta_net import DeltaNetCell, GatedDeltaNetCell
+from echo_jax.cells.exprnn import ExpRNNCell
 from echo_jax.cells.identity_rnn import IdentityRNNCell
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.lru import LRUCell
@@ -37,6 +38,7 @@ CELLS: dict[str, type] = {
     "gated-delta-net": GatedDeltaNetCell,
     "mlstm": MLSTMCell,
     "mamba2": Mamba2Cell,
+    "exprnn": ExpRNNCell,
 }
 """The classes of `config.CELL_NAMES`."""
 

@@ -1,0 +1,126 @@
+"""A recurrent network whose recurrent matrix is orthogonal, as an exponential."""
+
+import dataclasses
+import math
+from typing import NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from echo_jax.cells.projected_cell import ProjectedCell
+from echo_jax.exceptions import ConfigError
+
+
+class ExpRNNParams(NamedTuple):
+    """The skew-symmetric matrix A, input weights T `[F, H]` and biases b `[H]` of the modReLU.
+
+    `A` `[H (H - 1) / 2]` are the entries above the diagonal, row by row, over `recurrent_rate`.
+    """
+
+    A: chex.Array
+    T: chex.Array
+    b: chex.Array
+
+
+class PreparedExpRNN(NamedTuple):
+    """The orthogonal recurrent matrix B = exp(A), `[H, H]`, with T and b."""
+
+    B: chex.Array
+    T: chex.Array
+    b: chex.Array
+
+
+def modrelu(z: chex.Array, b: chex.Array) -> chex.Array:
+    """sign(z) relu(|z| + b), for real z (Arjovsky et al. 2016)."""
+    return jnp.sign(z) * jax.nn.relu(jnp.abs(z) + b)
+
+
+@dataclasses.dataclass(frozen=True)
+class ExpRNNCell(ProjectedCell):
+    """The expRNN (Lezcano-Casado & Martinez-Rubio 2019, "Cheap orthogonal constraints", section 4).
+
+        h' = modrelu(h exp(A) + x T, b)                 A = -A^T
+        modrelu(z, b) = sign(z) relu(|z| + b)
+
+    exp(A) is orthogonal, so it keeps the norm of h, and of the gradient. It is computed once a
+    sequence, in `prepare`. State and output are h, float32 `[B, H]`, zeros at the start.
+
+    Parameters as the authors' code (github.com/lezcano/expRNN) starts them: A is zero but for one
+    angle s for each pair of units, which exp(A) rotates by s:
+
+        henaff   s uniform in [-pi, pi] (Henaff et al. 2016), theirs for the copying task
+        cayley   s = -tan(u / 2), u uniform in [0, pi / 2] (Helfrich et al. 2018), theirs for images
+
+    T is normal of variance 2 / F, b uniform in [-0.01, 0.01]; an odd last unit is not rotated.
+
+    Differences: A is stored as its upper triangle, which is all that the authors' square matrix
+    uses; their learning rate of A, a tenth of the other one, is a factor of A here.
+
+    Attributes:
+      features: H, the units.
+      initialisation: henaff or cayley.
+      recurrent_rate: the factor of the learning rate for A. Adam's steps do not depend on the scale
+        of a gradient, so A is stored divided by this factor.
+    """
+
+    features: int
+    initialisation: str = "henaff"
+    recurrent_rate: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for an unknown initialisation and for a rate that is not positive."""
+        if self.initialisation not in ("henaff", "cayley"):
+            raise ConfigError(
+                f"initialisation {self.initialisation!r} is unknown: use henaff or cayley"
+            )
+        if not self.recurrent_rate > 0:
+            raise ConfigError(f"recurrent_rate {self.recurrent_rate:g} is not above 0: use more")
+
+    def init(self, key: chex.PRNGKey, input_size: int) -> ExpRNNParams:
+        """Rotations of pairs of units, normal input weights, and biases near zero."""
+        angles, weights, biases = jax.random.split(key, 3)
+        normal = jax.nn.initializers.normal(math.sqrt(2 / input_size))
+        return ExpRNNParams(
+            self._initial_upper_triangle(angles),
+            normal(weights, (input_size, self.features)),
+            jax.random.uniform(biases, (self.features,), minval=-0.01, maxval=0.01),
+        )
+
+    def initial_state(self, params: ExpRNNParams, batch_size: int, input_size: int) -> chex.Array:
+        """Zeros `[B, H]`."""
+        del params, input_size
+        return jnp.zeros((batch_size, self.features))
+
+    def prepare(self, params: ExpRNNParams) -> PreparedExpRNN:
+        """B = exp(A), with T and b."""
+        upper = jnp.zeros((self.features,) * 2, params.A.dtype)
+        upper = upper.at[np.triu_indices(self.features, 1)].set(self.recurrent_rate * params.A)
+        return PreparedExpRNN(jax.scipy.linalg.expm(upper - upper.T), params.T, params.b)
+
+    def input_size(self, params: PreparedExpRNN) -> int:
+        """F, the features of an input."""
+        return len(params.T)
+
+    def project(self, params: PreparedExpRNN, x: chex.Array) -> chex.Array:
+        """The sums x T, `[..., H]`."""
+        return x @ params.T
+
+    def recur(
+        self, params: PreparedExpRNN, state: chex.Array, terms: chex.Array
+    ) -> tuple[chex.Array, chex.Array]:
+        """h', twice."""
+        h = modrelu(state @ params.B + terms, params.b)
+        return h, h
+
+    def _initial_upper_triangle(self, key: chex.PRNGKey) -> chex.Array:
+        """Angles at the entries (0, 1), (2, 3) ... of A, and zeros."""
+        pairs = self.features // 2
+        if self.initialisation == "henaff":
+            angles = jax.random.uniform(key, (pairs,), minval=-math.pi, maxval=math.pi)
+        else:
+            angles = -jnp.tan(jax.random.uniform(key, (pairs,), maxval=math.pi / 2) / 2)
+        row, column = np.triu_indices(self.features, 1)
+        paired = np.flatnonzero((row % 2 == 0) & (column == row + 1))
+        return jnp.zeros(len(row)).at[paired].set(angles / self.recurrent_rate)

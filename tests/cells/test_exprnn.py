@@ -1,0 +1,89 @@
+import cell_reference
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.linalg
+
+from echo_jax.cells.exprnn import ExpRNNCell, ExpRNNParams
+from echo_jax.exceptions import ConfigError
+
+CELL = ExpRNNCell(5, recurrent_rate=0.5)
+
+
+def skew_symmetric(upper, rate):
+    """A, filled row by row."""
+    size = round((1 + np.sqrt(1 + 8 * len(upper))) / 2)
+    matrix, entries = np.zeros((size, size)), iter(rate * np.asarray(upper, np.float64))
+    for row in range(size):
+        for column in range(row + 1, size):
+            matrix[row, column] = next(entries)
+            matrix[column, row] = -matrix[row, column]
+    return matrix
+
+
+def exprnn_step(p, h, x):
+    z = h @ scipy.linalg.expm(skew_symmetric(p.A, 0.5)) + x @ p.T
+    h = np.where(np.abs(z) + p.b > 0, z + np.sign(z) * p.b, 0)
+    return h, h
+
+
+def test_exprnn_is_its_equations_step_by_step_and_at_once():
+    cell_reference.check_equations(CELL, exprnn_step, scale=0.3)
+
+
+@pytest.mark.slow
+def test_gradients_of_exprnn_are_finite_differences():
+    cell_reference.check_gradients(CELL, scale=0.3)
+
+
+@pytest.mark.slow
+def test_exprnn_stays_finite():
+    cell_reference.check_long_run(CELL)
+
+
+def test_exprnn_rotates_its_state_so_that_the_norm_is_kept():
+    cell, rng = ExpRNNCell(12), np.random.default_rng(0)
+    params = ExpRNNParams(jnp.asarray(30 * rng.normal(size=66)), jnp.zeros((1, 12)), jnp.zeros(12))
+    h = jnp.asarray(rng.normal(size=(2, 12)))
+
+    @jax.jit
+    def run(params, h):
+        prepared = cell.prepare(params)
+        return prepared.B, cell.scan(prepared, h, jnp.zeros((1000, 2, 1)))[1]
+
+    rotation, hs = run(params, h)
+    np.testing.assert_allclose(rotation @ rotation.T, np.eye(12), atol=1e-5)
+    assert np.linalg.det(rotation) == pytest.approx(1, rel=1e-4)
+    norm = np.linalg.norm(h, axis=-1)
+    np.testing.assert_allclose(np.linalg.norm(hs, axis=-1), np.tile(norm, (1000, 1)), rtol=1e-3)
+    assert np.abs(hs[-1] - h).max() > 0.1
+
+
+@pytest.mark.parametrize(
+    ("initialisation", "bounds", "quartiles"),
+    [  # of s, and of -tan(u / 2) where u has a quarter, a half and three quarters of [0, pi / 2]
+        ("henaff", (-np.pi, np.pi), (-np.pi / 2, 0, np.pi / 2)),
+        ("cayley", (-1, 0), -np.tan(np.pi * np.array([3, 2, 1]) / 16)),
+    ],
+)
+def test_exprnn_starts_as_rotations_of_pairs_of_units(initialisation, bounds, quartiles):
+    cell = ExpRNNCell(801, initialisation)
+    params = jax.jit(cell.init, static_argnums=1)(jax.random.key(0), 8)
+    angles = np.zeros((801, 801))
+    angles[np.triu_indices(801, 1)] = 0.1 * params.A
+    s = np.diagonal(angles, 1)[::2]
+    assert np.count_nonzero(angles) == np.count_nonzero(s) == 400
+    assert bounds[0] < s.min() < s.max() < bounds[1]
+    atol = 0.06 * (bounds[1] - bounds[0])
+    np.testing.assert_allclose(np.quantile(s, [0.25, 0.5, 0.75]), quartiles, atol=atol)
+    assert float(np.std(params.T)) == pytest.approx(0.5, rel=0.03)
+    assert 0.0099 < np.abs(params.b).max() <= 0.01
+    assert np.abs(np.mean(params.b)) < 1e-3
+
+
+def test_exprnn_needs_a_known_initialisation_and_a_rate():
+    with pytest.raises(ConfigError, match=r"^initialisation 'haar' is unknown: use henaff or cay"):
+        ExpRNNCell(4, "haar")
+    with pytest.raises(ConfigError, match=r"^recurrent_rate 0 is not above 0: use more$"):
+        ExpRNNCell(4, recurrent_rate=0)
