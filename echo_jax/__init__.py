@@ -6,7 +6,7 @@
     studies           the tutorial's questions, answered by grids of runs
     memory_benchmark  how long a cell remembers; memory_cards: the result as a file
     commands          the command line
-    notebook          the same as Python calls: train, study; load: a trained network
+    notebook          the same as Python calls: train, study, card; load: a trained network
 
 Submodules load on first use, so `import echo_jax` itself loads no jax.
 """
@@ -15,6 +15,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from echo_jax.notebook.card_call import card as card
     from echo_jax.notebook.study_answer import study as study
     from echo_jax.notebook.training_call import train as train
     from echo_jax.runs.predictor import load as load
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _CALLS = {
+    "card": "notebook.card_call",
     "load": "runs.predictor",
     "study": "notebook.study_answer",
     "train": "notebook.training_call",

@@ -57,7 +57,11 @@ def build(name: str, args: dict[str, Any]) -> Cell:
     A required number of units that is not among them is set to `FEATURES`. ConfigError if the cell
     cannot be found or built; for a user's cell the message names the line.
     """
-    found = registry.cell_class(name)
+    return build_from(registry.cell_class(name), name, args)
+
+
+def build_from(found: Any, name: str, args: dict[str, Any]) -> Cell:
+    """`build` of a class or of functions at hand; the name is that of messages."""
     options, size = options_of(found), size_of(found)
     required = [option for option, needed in options.items() if needed]
     if size and options[size]:

@@ -3,6 +3,7 @@
 import hashlib
 import importlib
 import inspect
+import linecache
 import sys
 import sysconfig
 import traceback
@@ -63,7 +64,7 @@ def import_cell(name: str) -> Any:
     if not is_cell(found):
         own = isinstance(found, type) and is_the_users(_file_of(found))
         where = f"{location(found)}: " if own else ""
-        raise ConfigError(f"{where}cell {name!r} {_what_it_lacks(name, found)}")
+        raise ConfigError(f"{where}cell {name!r} {what_it_lacks(name, found)}")
     return found
 
 
@@ -86,7 +87,7 @@ def _check_file(name: str, module: ModuleType) -> None:
         )
 
 
-def _what_it_lacks(name: str, found: Any) -> str:
+def what_it_lacks(name: str, found: Any) -> str:
     """Why something is no cell, and the fix."""
     if isinstance(found, ModuleType):
         for each, value in vars(found).items():
@@ -151,9 +152,24 @@ def is_the_users(file: str) -> bool:
     return not any(Path(file).resolve().is_relative_to(folder) for folder in NOT_THE_USERS)
 
 
+def source_text(written: Any) -> bytes | None:
+    """The file of a class or a module of functions, or the cell of a notebook that defines it.
+
+    None where there is no text, as of what was typed at a prompt.
+    """
+    file = _file_of(written)
+    if Path(file).is_file():
+        return Path(file).read_bytes()
+    return "".join(linecache.getlines(file)).encode() or None
+
+
 def shown(file: str) -> str:
-    """A path, relative to the current folder if it is below that."""
-    here = Path.cwd()
+    """A path, relative to the current folder if it is below that; Cell In[3] of a notebook."""
+    here, shell = Path.cwd(), None
+    if ipython := sys.modules.get("IPython"):
+        shell = ipython.get_ipython()
+    if shell and (of_notebook := shell.compile.format_code_name(file)):
+        return " ".join(of_notebook)
     return str(Path(file).relative_to(here)) if Path(file).is_relative_to(here) else file
 
 
@@ -165,7 +181,10 @@ def _users_lines(frames: traceback.StackSummary, home: str = "") -> Iterator[str
 
 
 def _file_of(code: object) -> str:
+    """The name of the file that defines something; it need not be on the disk."""
     try:
         return inspect.getsourcefile(code) or "<unknown>"  # type: ignore[arg-type]
-    except TypeError:  # defined without a file, as in a notebook
-        return "<unknown>"
+    except (TypeError, OSError):  # a class defined without a file, as in a notebook
+        own = map(inspect.unwrap, getattr(code, "__dict__", {}).values())
+        files = (x.__code__.co_filename for x in own if inspect.isfunction(x))
+        return next((x for x in files if x != "<string>"), "<unknown>")  # of dataclasses

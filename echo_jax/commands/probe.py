@@ -7,7 +7,6 @@ echo-jax probe --report cards/                             # one page over all c
 
 import contextlib
 import dataclasses
-import datetime
 import functools
 import shutil
 import sys
@@ -20,12 +19,13 @@ import tyro
 
 from echo_jax import atomic_files, machine
 from echo_jax.cluster import check_spec
-from echo_jax.commands import command_line
+from echo_jax.commands import card_making, command_line
+from echo_jax.commands.card_making import STOPPED
 from echo_jax.exceptions import ConfigError, TooLongError, printable
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.memory_benchmark import protocol
-from echo_jax.memory_benchmark.protocol import FULL, PROTOCOLS, Protocol
-from echo_jax.memory_cards import card_file, card_text, compare_two, schema
+from echo_jax.memory_benchmark.protocol import PROTOCOLS, Protocol
+from echo_jax.memory_cards import card_file, card_text, compare_two
 from echo_jax.report import paper_tables, styles, text_tables
 
 if TYPE_CHECKING:
@@ -34,10 +34,6 @@ if TYPE_CHECKING:
     from echo_jax.memory_benchmark.journal import Journal
 
 CARDS = Path("cards")
-STOPPED = {"signal": "it was interrupted", "seconds": "its seconds were over"}
-"""Why a card lacks measures that its protocol asks for, as the card states it."""
-
-LARGEST_SEED = min(FULL.tuning_seeds) - 1_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,13 +93,7 @@ class ProbeCommand:
         """Raise ConfigError for options that exclude each other or are out of range."""
         check_spec(self.cluster)
         self._check_combinations()
-        if not 0 <= self.seed <= LARGEST_SEED:
-            raise ConfigError(
-                f"seed {self.seed:,} is out of range: use 0 to {LARGEST_SEED:,}, because "
-                "seeds from a million on are used to choose the learning rate"
-            )
-        if self.seconds is not None and not self.seconds > 0:
-            raise ConfigError(f"seconds {self.seconds:g} is not above 0: use more, or leave it out")
+        card_making.check_limits(self.seed, self.seconds)
         for flag, given in (("cell-args", self.cell_args), ("name", self.name)):
             if len(given) not in (0, len(self.cells)):
                 raise ConfigError(
@@ -225,20 +215,12 @@ def check_names(names: list[str], cells: "Sequence[ChosenCell]") -> None:
             raise ConfigError(
                 f"{' and '.join(alike)} would both be called {name}: give each a --name"
             )
-        if fault := schema.fault(name, schema.Name, "name"):
-            raise ConfigError(f"{fault}: give the card another --name")
-        if fault := schema.fault(cell.args, schema.Arguments, "cell args"):
-            raise ConfigError(f"{fault}: use numbers, words and lists")
+        card_making.check_name(name, cell)
 
 
 def identity_of(command: ProbeCommand, name: str, cell: "ChosenCell") -> dict[str, Any]:
     """The fields of a card that its raw rows are a function of, and its name."""
-    return {
-        "name": name,
-        "cell": cell.identity(),
-        "protocol": protocol.to_dict(command.chosen),
-        "seeds": list(range(command.seed, command.seed + command.chosen.seeds)),
-    }
+    return card_making.identity_of(name, cell, command.chosen, command.seed)
 
 
 def finished_cards(
@@ -276,21 +258,17 @@ def make_card(command: ProbeCommand, name: str, cell: "ChosenCell") -> card_file
     """Measure a cell, print its card and write it."""
     from echo_jax.memory_benchmark.journal import Journal, claimed
 
-    chosen, start = command.chosen, time.perf_counter()
+    chosen, folder = command.chosen, journal_folder(command, name)
     print(f"{name}: {cell.title}, {chosen.seeds} seeds, protocol {chosen.name}")
-    identity = identity_of(command, name, cell)
-    folder = journal_folder(command, name)
     with (
         claimed(folder, about_of(command, name, cell)),
         Interrupts(command.seconds, "Stopping; what is measured by now will be kept.") as stop,
     ):
         if len(journal := Journal(folder)):
             print(f"Going on after {len(journal)} trainings, which are in {folder}")
-        raw = measure(command, cell, stop, journal)
-    stopped = STOPPED["signal" if stop.signal else "seconds"] if stop.requested else None
-    card = card_file.make(identity, raw, made_with(machine.device(), start), stopped)
+        card = measure(command, name, cell, stop, journal)
     show_and_write(command, card)
-    if stopped in card["not_measured"].values():
+    if stopped := next((x for x in STOPPED.values() if x in card["not_measured"].values()), None):
         print(
             f"The card is incomplete because {stopped}. Move it, and the same command goes on "
             f"from {folder}.",
@@ -328,7 +306,9 @@ def cards_of_workers(
             folder = journal_folder(command, card.card)
             if found := card_parts.joined(card, folder):
                 identity = identity_of(command, card.card, named[card.card])
-                made[card.card] = card_file.make(identity, found[0], made_with(found[1], start))
+                made[card.card] = card_file.make(
+                    identity, found[0], card_making.made_with(found[1], start)
+                )
                 show_and_write(command, made[card.card])
                 shutil.rmtree(folder)
     if failures:
@@ -359,16 +339,6 @@ def about_of(command: ProbeCommand, name: str, cell: "ChosenCell") -> dict[str, 
     return {**identity_of(command, name, cell), "made": made}
 
 
-def made_with(device: str, start: float) -> dict[str, Any]:
-    """The fields of a card that depend on the machine and the time."""
-    return {
-        "device": device,
-        "versions": machine.versions(),
-        "date": datetime.date.today().isoformat(),
-        "seconds": {"all": round(time.perf_counter() - start, 1)},
-    }
-
-
 def show_and_write(command: ProbeCommand, card: card_file.Card) -> None:
     """Print a card, write it, and draw it last."""
     lines = [list(line) for line in card_text.glance(card)]
@@ -382,28 +352,24 @@ def show_and_write(command: ProbeCommand, card: card_file.Card) -> None:
 
 
 def measure(
-    command: ProbeCommand, cell: "ChosenCell", stop: Interrupts, journal: "Journal"
-) -> list[dict[str, Any]]:
-    """The raw rows of a cell; progress goes to standard error.
+    command: ProbeCommand, name: str, cell: "ChosenCell", stop: Interrupts, journal: "Journal"
+) -> card_file.Card:
+    """Measure a cell; progress goes to standard error.
 
     Without a measurement it ends the program: such a card would only be in the way.
     """
-    from echo_jax.memory_benchmark.measure_cell import raw_rows
-
     start = time.perf_counter()
 
     def tell(words: str) -> None:
         print(f"{time.perf_counter() - start:6.0f} s  {words}", file=sys.stderr, flush=True)
 
-    raw = list(raw_rows(cell.cell, command.chosen, command.seed, stop, tell, journal))
-    if any(row["kind"] != "tune" for row in raw):
-        return raw
+    identity = identity_of(command, name, cell)
+    card = card_making.measured(identity, cell, command.chosen, stop, tell, journal)
+    if card:
+        return card
     if not len(journal):
         shutil.rmtree(journal.folder)
     if stop.signal:
         print("\nStopped.", file=sys.stderr)
         command_line.leave(stop.exit_status)
-    raise ConfigError(
-        "nothing was measured within the time limit, so there is no card: use more --seconds, or "
-        "leave it out"
-    )
+    raise card_making.nothing_measured()

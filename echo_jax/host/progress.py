@@ -6,7 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 PLAIN_LINES = 10
 """Lines that a run prints where there is no terminal, about."""
@@ -16,7 +23,7 @@ class _Bar:
     """A rich progress bar and a clock that run while it is open; no bar without a terminal."""
 
     def __init__(
-        self, *columns: ProgressColumn, total: float, done: int = 0, **fields: Any
+        self, *columns: ProgressColumn, total: float | None, done: int = 0, **fields: Any
     ) -> None:
         self._console = Console(highlight=False, soft_wrap=True)
         hidden = not self._console.is_terminal
@@ -73,11 +80,12 @@ class NotebookBar:
         """Nothing is shown yet."""
         self._shown: Any = None
 
-    def update(self, share: float, text: str) -> None:
-        """Show the share that is done, 0 to 1, and a text beside it."""
+    def update(self, share: float | None, text: str) -> None:
+        """Show the share that is done, 0 to 1, None for unknown, and a text beside it."""
         from IPython.display import HTML, display
 
-        bar = HTML(f'<progress value="{share:.4f}"></progress> {html.escape(text)}')
+        value = "" if share is None else f' value="{share:.4f}"'
+        bar = HTML(f"<progress{value}></progress> {html.escape(text)}")
         if self._shown is None:
             self._shown = display(bar, display_id=True)
         else:
@@ -111,3 +119,30 @@ class TrainingProgress(_Bar):
             left = f"{(self._sequences - done) / rate:.0f} s left"
             self._say(f"{text}  {left}")
             self._next_line = done + self._sequences / PLAIN_LINES
+
+
+class MeasurementProgress(_Bar):
+    """What a card measures now; how long all of it takes, nobody knows before."""
+
+    def __init__(self, name: str) -> None:
+        """Take the name of the card."""
+        text = TextColumn("{task.fields[status]}")
+        super().__init__(text, TimeElapsedColumn(), total=None, status=name)
+        self._name, self._notebook = name, NotebookBar() if self._console.is_jupyter else None
+
+    def tell(self, words: str) -> None:
+        """Show what is being measured."""
+        text = f"{self._name}  {words}"
+        self._bar.update(self._task, status=text)
+        if self._notebook:
+            self._notebook.update(None, f"{text}, after {self._seconds()}")
+
+    def __exit__(self, *error: object) -> None:
+        """Leave the bar full, or empty after an error."""
+        super().__exit__(*error)
+        if self._notebook:
+            done = f"measured in {self._seconds()}" if error[0] is None else "stopped"
+            self._notebook.update(float(error[0] is None), f"{self._name}  {done}")
+
+    def _seconds(self) -> str:
+        return f"{time.perf_counter() - self._started:.0f} s"

@@ -1,17 +1,17 @@
 """The cell to be measured: built from its name and arguments, checked, identified in a card."""
 
 import hashlib
-import inspect
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from echo_jax.cells import cell_arguments, registry, shape_check
+from echo_jax.cells import cell_arguments, registry, shape_check, user_cell
 from echo_jax.cells.adapters.adapt import size_of
 from echo_jax.cells.interface import Cell
 from echo_jax.config import BLOCK, is_built_in
-from echo_jax.exceptions import ConfigError
+from echo_jax.exceptions import ConfigError, shown
 from echo_jax.host import time_limit
 from echo_jax.memory_benchmark import protocol, tasks
 from echo_jax.memory_benchmark.protocol import Protocol
@@ -42,10 +42,8 @@ class ChosenCell(NamedTuple):
 
     def identity(self) -> dict[str, Any]:
         """The field `cell` of a card, with the SHA-256 of the file of a user's class."""
-        source = None
-        if not is_built_in(self.name):
-            file = Path(inspect.getfile(self.cell.source))
-            source = hashlib.sha256(file.read_bytes()).hexdigest()
+        text = None if is_built_in(self.name) else user_cell.source_text(self.cell.source)
+        source = text and hashlib.sha256(text).hexdigest()
         return {"cell": self.name, "args": self.args, "source": source}
 
     def check(self, chosen: Protocol) -> None:
@@ -60,23 +58,37 @@ class ChosenCell(NamedTuple):
             time_limit.check_cell(self.cell, self.name, chosen.vocab_size, others)
 
 
-def choose(name: str, arguments: str = "") -> ChosenCell:
-    """The cell of a name and of `name=value,name=value`; ConfigError if it cannot be built."""
-    given = cell_arguments.parse(arguments)
-    cell = cell_arguments.build(name, given)
-    size = size_of(registry.cell_class(name)) or "features"
-    units = getattr(cell.options, size, None)
-    args = given | ({} if units is None else {size: units})
+def choose(name: str, arguments: str | Mapping[str, Any] = "") -> ChosenCell:
+    """The cell of a name and of its arguments; ConfigError if it cannot be built.
+
+    The arguments are a mapping, or a text `name=value,name=value`.
+    """
+    found = registry.cell_class(name)
+    given = cell_arguments.parse(arguments) if isinstance(arguments, str) else dict(arguments)
+    return stated(name, given, cell_arguments.build_from(found, name, given), size_of(found))
+
+
+def stated(name: str, given: dict[str, Any], cell: Cell, size: str | None) -> ChosenCell:
+    """A cell with the arguments given and its `size`, the option that is the number of units.
+
+    ConfigError for arguments that a card cannot state.
+    """
+    units = getattr(cell.options, size or "features", None)
+    args = given | ({} if units is None else {size or "features": units})
+    return ChosenCell(name, given, json_values(args), cell)
+
+
+def json_values(args: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of a cell as a card states them; ConfigError for those that it cannot state."""
     try:
-        args = json.loads(json.dumps(args, allow_nan=False))
+        return json.loads(json.dumps(dict(args), allow_nan=False))
     except (TypeError, ValueError) as error:
         raise ConfigError(
-            f"cell args {args} cannot be kept in a card ({error}): use numbers, words, True, "
-            "False, None, and lists of them"
+            f"cell args {shown(dict(args))} cannot be kept in a card ({error}): use numbers, "
+            "words, True, False, None, and lists of them, or set them in a class of your own"
         ) from error
-    return ChosenCell(name, given, args, cell)
 
 
-def trace(name: str, arguments: str, input_size: int) -> None:
+def trace(name: str, arguments: str | Mapping[str, Any], input_size: int) -> None:
     """Build a cell and trace its steps, which runs whatever Python code it has."""
     shape_check.check_shapes(choose(name, arguments).cell, name, input_size)

@@ -24,16 +24,16 @@ NOTES = [
 ]
 
 
-def markdown(card: Mapping[str, Any], figure: str | None = None) -> str:
-    """The page of a valid card; `figure` is the path of its figure, from the folder of the page."""
-    name, cell = card["name"], card["cell"]
+def section_of(card: Mapping[str, Any], figure: Figure | None) -> Section:
+    """The answer of a valid card, its figure, all its measures, and how to read them."""
+    name = card["name"]
     headings = ["measure", "median", "interval", "baseline", "seeds", "more"]
     measures = [[word or "-" for word in line] for line in lines(card)]
-    section = Section(
+    return Section(
         name,
         f"How long can {name} remember?",
         answer(card),
-        Figure("", figure, f"The memory card of {name}") if figure else None,
+        figure,
         [
             Table("All measures.", headings, measures),
             *_learning_tables(card),
@@ -42,7 +42,18 @@ def markdown(card: Mapping[str, Any], figure: str | None = None) -> str:
         notes=NOTES,
         command=f"echo-jax probe --validate {name}.json",
     )
-    words = ["--cell", cell["cell"]]
+
+
+def figure_of(card: Card, svg: str = "", path: str = "") -> Figure:
+    """The figure of a card, as SVG or at a path from its page, with its description."""
+    return Figure(svg, path, f"The memory card of {card['name']}")
+
+
+def markdown(card: Mapping[str, Any], figure: str | None = None) -> str:
+    """The page of a valid card; `figure` is the path of its figure, from the folder of the page."""
+    name, cell = card["name"], card["cell"]
+    section = section_of(card, figure_of(card, path=figure) if figure else None)
+    words = ["--cell", cell["cell"].replace("__main__:", "FILE.py:")]
     if cell["args"]:
         words += ["--cell-args", ",".join(f"{k}={v}" for k, v in cell["args"].items())]
     protocol, seed = card["protocol"]["name"], card["seeds"][0]

@@ -64,7 +64,8 @@ class Cell(msgspec.Struct, forbid_unknown_fields=True):
 
     cell    its name, or `package.module:Class`
     args    its keyword arguments
-    source  SHA-256 of the file of its class; null for a built-in cell
+    source  SHA-256 of the file of its class, or of the cell of a notebook that defines it; null
+            for a built-in cell, and where there is no text
     """
 
     cell: Text

@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypedDict, get_args, get_origin, get_type_hints
 
@@ -100,9 +100,9 @@ def _keyword(flag: str) -> str:
 
 
 @contextlib.contextmanager
-def spelled_for_python() -> Iterator[None]:
+def spelled_for_python(spelled: Callable[[str], str] = as_keywords) -> Iterator[None]:
     """Within it the sentence of a ConfigError names keyword arguments."""
     try:
         yield
     except ConfigError as error:
-        raise type(error)(as_keywords(str(error))) from None
+        raise type(error)(spelled(str(error))) from None

@@ -38,6 +38,12 @@ def test_the_page_of_a_card_is_as_it_was_read(name):
     assert_golden(markdown(made, f"{name}.svg"), GOLDEN / f"{name}.md")
 
 
+def test_the_page_of_a_cell_that_no_module_defines_names_a_file_to_put_it_in():
+    made = card("mine")
+    made["cell"]["cell"] = "__main__:MyCell"
+    assert "echo-jax probe --cell FILE.py:MyCell --cell-args" in markdown(made)
+
+
 @pytest.mark.parametrize(
     ("by_seed", "at_least", "median_is_bound", "high_is_bound"),
     [

@@ -65,7 +65,13 @@ def adapt(cell: Any) -> Cell:
         return LinenCell(cell)
     if _has_functions(cell):
         return FunctionsCell(cell)
-    raise ConfigError(f"{cell!r:.60} is no cell: use {KINDS}")
+    words = " ".join(repr(cell).split())
+    if _library(type(cell)):
+        raise ConfigError(
+            f"{words:.60} is built already: use its class, {type(cell).__name__}, of which one is "
+            "built for each seed"
+        )
+    raise ConfigError(f"{words:.60} is no cell: use {KINDS}")
 
 
 def options_of(found: Any) -> dict[str, bool]:

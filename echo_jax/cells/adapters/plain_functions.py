@@ -1,6 +1,7 @@
 """Plain functions as a `Cell`: a module, a class or any object that has them as attributes."""
 
 import dataclasses
+import inspect
 from typing import Any
 
 import chex
@@ -58,10 +59,12 @@ class FunctionsCell(Cell):
 
     @property
     def source(self) -> Any:
-        """The module, or the class."""
-        if isinstance(self.functions, type) or hasattr(self.functions, "__file__"):
-            return self.functions
-        return type(self.functions)
+        """The module, or the class; of an object that collects loose functions, its `step`."""
+        functions = self.functions
+        if isinstance(functions, type) or hasattr(functions, "__file__"):
+            return functions
+        loose = inspect.unwrap(getattr(functions.step, "func", functions.step))  # of a partial one
+        return loose if not hasattr(type(functions), "step") else type(functions)
 
     @property
     def options(self) -> Any:

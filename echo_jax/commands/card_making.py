@@ -1,0 +1,100 @@
+"""A memory card in the making: what `echo-jax probe` and `echo_jax.card` share."""
+
+import datetime
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from echo_jax import machine
+from echo_jax.exceptions import ConfigError, shown
+from echo_jax.host.interrupts import Interrupts
+from echo_jax.memory_benchmark import protocol
+from echo_jax.memory_benchmark.protocol import FULL, Protocol
+from echo_jax.memory_cards import card_file, schema
+
+if TYPE_CHECKING:
+    from echo_jax.memory_benchmark.chosen_cell import ChosenCell
+    from echo_jax.memory_benchmark.journal import Journal
+
+STOPPED = {"signal": "it was interrupted", "seconds": "its seconds were over"}
+"""Why a card lacks measures that its protocol asks for, as the card states it."""
+
+LARGEST_SEED = min(FULL.tuning_seeds) - 1_000
+
+
+def check_limits(seed: int, seconds: float | None) -> None:
+    """Raise ConfigError for a first seed or a time limit that is out of range."""
+    if not isinstance(seed, int):
+        raise ConfigError(f"seed {shown(seed)} is no whole number: use 0 to {LARGEST_SEED:,}")
+    if not 0 <= seed <= LARGEST_SEED:
+        raise ConfigError(
+            f"seed {seed:,} is out of range: use 0 to {LARGEST_SEED:,}, because "
+            "seeds from a million on are used to choose the learning rate"
+        )
+    if seconds is not None and not (isinstance(seconds, int | float) and seconds > 0):
+        words = f"{seconds:g}" if isinstance(seconds, int | float) else shown(seconds)
+        raise ConfigError(f"seconds {words} is not above 0: use more, or leave it out")
+
+
+def check_name(name: str, cell: "ChosenCell") -> None:
+    """Raise ConfigError for a card that could not be written, before anything is measured."""
+    if fault := schema.fault(name, schema.Name, "name"):
+        raise ConfigError(f"{fault}: give the card another --name")
+    if fault := schema.fault(cell.args, schema.Arguments, "cell args"):
+        raise ConfigError(f"{fault}: use numbers, words and lists")
+
+
+def identity_of(name: str, cell: "ChosenCell", chosen: Protocol, seed: int) -> dict[str, Any]:
+    """The fields of a card that its raw rows are a function of, and its name."""
+    return {
+        "name": name,
+        "cell": cell.identity(),
+        "protocol": protocol.to_dict(chosen),
+        "seeds": list(range(seed, seed + chosen.seeds)),
+    }
+
+
+def made_with(device: str, start: float) -> dict[str, Any]:
+    """The fields of a card that depend on the machine and the time."""
+    return {
+        "device": device,
+        "versions": machine.versions(),
+        "date": datetime.date.today().isoformat(),
+        "seconds": {"all": round(time.perf_counter() - start, 1)},
+    }
+
+
+def measured(
+    identity: dict[str, Any],
+    cell: "ChosenCell",
+    chosen: Protocol,
+    stop: Interrupts,
+    tell: Callable[[str], None],
+    journal: "Journal | None" = None,
+) -> card_file.Card | None:
+    """Measure a cell; None if it was stopped before there was a measurement.
+
+    Args:
+      identity: see `identity_of`.
+      cell: the cell, which has been checked.
+      chosen: the protocol.
+      stop: asked between blocks of updates whether to stop; the card says what it then lacks.
+      tell: is told what is being measured.
+      journal: keeps the trainings, and has those of an earlier process.
+    """
+    from echo_jax.memory_benchmark.measure_cell import raw_rows
+
+    start = time.perf_counter()
+    raw = list(raw_rows(cell.cell, chosen, identity["seeds"][0], stop, tell, journal))
+    if all(row["kind"] == "tune" for row in raw):
+        return None
+    stopped = STOPPED["signal" if stop.signal else "seconds"] if stop.requested else None
+    return card_file.make(identity, raw, made_with(machine.device(), start), stopped)
+
+
+def nothing_measured() -> ConfigError:
+    """The error of a measurement that the time limit ended too early."""
+    return ConfigError(
+        "nothing was measured within the time limit, so there is no card: use more --seconds, or "
+        "leave it out"
+    )

@@ -1,0 +1,172 @@
+"""`echo_jax.card`: the memory card of a cell as a Python call, and what it returns."""
+
+import contextlib
+import dataclasses
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from echo_jax import machine
+from echo_jax.commands import card_making
+from echo_jax.exceptions import ConfigError, shown
+from echo_jax.host import time_limit
+from echo_jax.host.interrupts import Interrupts
+from echo_jax.host.progress import MeasurementProgress
+from echo_jax.memory_benchmark.chosen_cell import ChosenCell, choose, json_values, trace
+from echo_jax.memory_benchmark.object_cell import chosen_object
+from echo_jax.memory_benchmark.protocol import PROTOCOLS, Protocol
+from echo_jax.memory_cards import card_file, card_page, card_text
+from echo_jax.memory_cards.card_figure import card_figure
+from echo_jax.notebook.section_html import section_html
+from echo_jax.notebook.training_options import spelled_for_python
+from echo_jax.report import styles, text_tables
+
+
+@dataclasses.dataclass(frozen=True, repr=False, eq=False)
+class MemoryCard:
+    """The memory card of a cell, which shows itself in a notebook.
+
+    card  the content of `NAME.json`: the cell, the protocol, the raw rows and their summary, `rows`
+    """
+
+    card: dict[str, Any]
+
+    def __repr__(self) -> str:
+        """The name, the protocol and the seeds; then a line for each measure."""
+        words = card_text.protocol_words(self.card), len(self.card["seeds"])
+        lines = [list(line) for line in card_text.glance(self.card)]
+        table = text_tables.table(lines, left=(0, 1, 2))
+        named = "{}: protocol {}, {}".format(
+            self.card["name"], words[0], card_text.counted(words[1], "seed")
+        )
+        return as_arguments(f"{named}\n{table}")
+
+    def report(self) -> str:
+        """What the page of the card says: the answer, all measures, and how to read them."""
+        text = text_tables.section_text(card_page.section_of(self.card, None)).lstrip()
+        return as_arguments(f"{text}\n{card_page.measured_how(self.card)}\n")
+
+    def _repr_html_(self) -> str:
+        """The answer and the figure, and the measures and notes to fold out."""
+        with styles.drawing():
+            svg = styles.svg(card_figure(self.card), "card")
+        figure = card_page.figure_of(self.card, svg=svg)
+        return as_arguments(section_html(card_page.section_of(self.card, figure)))
+
+    def write(self, folder: str | os.PathLike[str]) -> list[Path]:
+        """Write NAME.json, NAME.md and NAME.svg, as `echo-jax probe` does; return their paths.
+
+        ConfigError if another card of that name is there, or a file of it that was edited.
+        """
+        with spelled_for_python(as_arguments):
+            place = _place(folder)
+            return [card_file.write(self.card, place), *card_file.draw(self.card, place)]
+
+
+def card(  # noqa: PLR0913 - the flags of the command
+    cell: Any,
+    *,
+    args: Mapping[str, Any] | None = None,
+    protocol: Literal["quick", "full", "copy"] = "quick",
+    seed: int = 0,
+    name: str | None = None,
+    seconds: float | None = None,
+    out: str | os.PathLike[str] | None = None,
+    progress: bool = True,
+) -> MemoryCard:
+    """Measure how long a recurrent cell remembers.
+
+        echo_jax.card("gru")
+        echo_jax.card(Mine, args={"features": 64})    # a class, also of this notebook
+        echo_jax.card(plain, protocol="full", out="cards")
+
+    The card has the bits of the card of `echo-jax probe`, and the cell is checked as there. An
+    interrupt raises KeyboardInterrupt and leaves nothing; no signal handler is installed.
+
+    Args:
+      cell: a name as after `--cell`; a class of Flax Linen, Flax NNX or Equinox or of `Cell` of
+        `echo_jax.cells.interface`; an instance of Linen or `Cell`; or a module, a class or any
+        object with the functions `init`, `initial_state` and `step`.
+      args: options of the cell; a required number of units that is not among them is 50.
+      protocol: quick takes about a minute, full 1 to 9 minutes on two cores; copy is the published
+        copy-memory task.
+      seed: the first seed.
+      name: of the card and of its files; by default the cell, its arguments and the protocol.
+      seconds: time limit, asked between evaluations; the card says what was not measured.
+      out: folder for the files of the card; without one, nothing is written.
+      progress: show what is being measured, in a terminal or a notebook.
+
+    Raises:
+      ConfigError: an argument breaks a rule, or the cell does, which the sentence names with the
+        line of its file; nothing was measured in time; a file is in the way.
+    """
+    with spelled_for_python(as_arguments):
+        machine.check_no_debugging()
+        machine.check_settings()
+        card_making.check_limits(seed, seconds)
+        rules = _protocol(protocol)
+        chosen = _chosen(cell, args, rules)
+        title = chosen.card_name(rules, seed) if name is None else name
+        card_making.check_name(title, chosen)
+        folder = None if out is None else _place(out)
+        if folder:
+            card_file.check_place(folder, [title])
+        machine.use_cpu_devices(None)
+        chosen.check(rules)
+        if folder:
+            card_file.make_folder(folder)
+        identity = card_making.identity_of(title, chosen, rules, seed)
+        with MeasurementProgress(title) if progress else contextlib.nullcontext() as bar:
+            tell = bar.tell if bar else lambda _: None
+            found = card_making.measured(identity, chosen, rules, Interrupts(seconds), tell)
+            if found is None:
+                raise card_making.nothing_measured()
+        made = MemoryCard(found)
+        if folder:
+            made.write(folder)
+    return made
+
+
+def as_arguments(text: str) -> str:
+    """A text with each flag of `echo-jax probe` as an argument of `card`.
+
+    give the card another --name                   ->  give the card another name
+    as in --cell-args features=1,rate=1            ->  as in args=dict(features=1, rate=1)
+    --task copy measures it                        ->  protocol="copy" measures it
+    """
+    text = re.sub(
+        r"--cell-args (\w+=[\w.]+(?:,\w+=[\w.]+)*)",
+        lambda found: f"args=dict({found[1].replace(',', ', ')})",
+        text,
+    )
+    text = text.replace("--cell-args", "args").replace("--task copy", 'protocol="copy"')
+    text = re.sub(r"--cell (\S+)", r'"\1"', text)
+    return re.sub(r"--(name|seconds|out|seed|protocol)\b", r"\1", text)
+
+
+def _protocol(name: str) -> Protocol:
+    """The protocol of a name."""
+    if not isinstance(name, str) or name not in PROTOCOLS:
+        known = ", ".join(PROTOCOLS)
+        raise ConfigError(f"protocol {shown(name)} is unknown: use one of {known}")
+    return PROTOCOLS[name]
+
+
+def _chosen(cell: Any, args: Mapping[str, Any] | None, rules: Protocol) -> ChosenCell:
+    """The cell; a user's own is imported and traced in another process before, as it may end it."""
+    if not isinstance(args, Mapping | None) or not all(isinstance(x, str) for x in args or {}):
+        raise ConfigError(f"args {shown(args)} is no mapping of names: use dict(features=64)")
+    if not isinstance(cell, str):
+        return chosen_object(cell, args)
+    given = json_values(args or {})
+    time_limit.try_apart(cell, trace, cell, given, rules.vocab_size)
+    return choose(cell, given)
+
+
+def _place(folder: Any) -> Path:
+    """The path of a folder."""
+    if not isinstance(folder, str | os.PathLike):
+        raise ConfigError(f"out {shown(folder)} is no path: use a string")
+    return Path(folder)

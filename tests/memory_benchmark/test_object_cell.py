@@ -1,0 +1,129 @@
+"""What is handed over in Python has the name, arguments and source that the command gives it."""
+
+import dataclasses
+import functools
+import hashlib
+import linecache
+import sys
+import types
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import pytest
+from flax import linen as nn
+from flax import nnx
+
+from echo_jax.cells import known_memory
+from echo_jax.cells.adapters.adapt import adapt
+from echo_jax.cells.block import Block, BlockOf
+from echo_jax.memory_benchmark import object_cell
+from echo_jax.memory_benchmark.chosen_cell import choose
+from echo_jax.memory_benchmark.object_cell import chosen_object
+from echo_jax.memory_benchmark.protocol import QUICK
+
+
+def init(key, input_size):
+    return {}
+
+
+def initial_state(params, batch_size, input_size):
+    return jnp.zeros((batch_size, input_size))
+
+
+def step(params, state, x, rate=1.0):
+    return x, jnp.concatenate([state, rate * x], axis=-1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Functions:
+    width: int = 3
+    rates: tuple[float, ...] = (0.1,)
+
+    init, initial_state, step = (staticmethod(each) for each in (init, initial_state, step))
+
+
+REGISTER = "echo_jax.cells.known_memory:ShiftRegister"
+
+
+@pytest.mark.parametrize(
+    ("found", "args", "name", "arguments"),
+    [
+        (nn.GRUCell, None, "gru", ""),
+        (nn.GRUCell, {"features": 4}, "gru", "features=4"),
+        (nn.GRUCell(4), None, "gru", "features=4"),
+        (adapt(nn.GRUCell(4)), None, "gru", "features=4"),
+        (nnx.GRUCell, {"hidden_features": 4}, "flax.nnx:GRUCell", "hidden_features=4"),
+        (eqx.nn.LSTMCell, None, "equinox.nn:LSTMCell", ""),
+        (known_memory.ShiftRegister(3), None, REGISTER, "slots=3"),
+        (known_memory.ShiftRegister, {"slots": 3}, REGISTER, "slots=3"),
+        (BlockOf(nn.GRUCell), {"layers": 2}, "block:gru", "layers=2"),
+        (Block(adapt(nn.GRUCell(4)), layers=2), None, "block:gru", "features=4,layers=2"),
+        (Functions, {"width": 5}, "test_object_cell:Functions", "width=5"),
+        (Functions(5), None, "test_object_cell:Functions", "width=5"),
+        (Functions(rates=(0.1,)), None, "test_object_cell:Functions", ""),
+    ],
+)
+def test_an_object_is_the_cell_of_its_name(found, args, name, arguments):
+    ours, named = chosen_object(found, args), choose(name, arguments)
+    assert ours.identity() == named.identity()
+    assert ours.card_name(QUICK, 0) == named.card_name(QUICK, 0)
+    shapes = [
+        jax.eval_shape(lambda cell=x.cell: cell.init(jax.random.key(0), 2)) for x in (ours, named)
+    ]
+    assert jax.tree.map(jnp.shape, shapes[0]) == jax.tree.map(jnp.shape, shapes[1])
+
+
+def test_a_module_has_the_name_and_the_digest_of_its_file():
+    chosen = chosen_object(sys.modules[__name__], None)
+    source = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+    assert chosen.identity() == {"cell": "test_object_cell.py", "args": {}, "source": source}
+
+
+@pytest.mark.parametrize(
+    "last", [step, jax.jit(step), functools.partial(step, rate=0.5)], ids=["", "jit", "partial"]
+)
+def test_loose_functions_have_the_name_of_their_step(last):
+    loose = types.SimpleNamespace(init=init, initial_state=initial_state, step=last)
+    identity = chosen_object(loose, None).identity()
+    assert identity["cell"] == "test_object_cell:step"
+    assert identity["source"] == hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+
+
+CELL = """
+class Mine:
+    def init(key, input_size):
+        return {}
+
+    def initial_state(params, batch_size, input_size):
+        return 0
+
+    def step(params, state, x):
+        return state, x
+"""
+
+
+def test_a_class_of_a_notebook_has_the_digest_of_the_text_that_defines_it(monkeypatch):
+    main = types.ModuleType("__main__")
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    exec(compile(CELL, "/tmp/ipykernel_1/2.py", "exec"), vars(main))
+    chosen = chosen_object(main.Mine, None)
+    assert chosen.identity() == {"cell": "__main__:Mine", "args": {}, "source": None}
+    lines = CELL.splitlines(keepends=True)
+    monkeypatch.setitem(
+        linecache.cache, "/tmp/ipykernel_1/2.py", (len(CELL), None, lines, "/tmp/ipykernel_1/2.py")
+    )
+    assert chosen.identity()["source"] == hashlib.sha256(CELL.encode()).hexdigest()
+    assert chosen.card_name(QUICK, 3) == "Mine-seed-3-quick"
+
+
+def test_a_package_that_has_something_else_under_the_name_does_not_name_the_class(monkeypatch):
+    package = types.ModuleType("theirs")
+    package.Mine = object
+    monkeypatch.setitem(sys.modules, "theirs", package)
+    monkeypatch.setitem(sys.modules, "theirs.cells", types.ModuleType("theirs.cells"))
+    mine = type("Mine", (Functions,), {"__module__": "theirs.cells"})
+    assert object_cell._name(mine) == "theirs.cells:Mine"
+    package.Mine = mine
+    assert object_cell._name(mine) == "theirs:Mine"

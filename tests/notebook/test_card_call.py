@@ -1,0 +1,188 @@
+"""`echo_jax.card` is the command `probe`: the same card, files and sentences. What it shows."""
+
+import dataclasses
+import sys
+import types
+
+import equinox as eqx
+import jax.numpy as jnp
+import pytest
+from fabricated_cards import QUICK, card, raw_of
+from flax import linen as nn
+from flax import nnx
+from tiny_cards import TINY
+
+import echo_jax
+from echo_jax.exceptions import ConfigError
+from echo_jax.memory_benchmark import protocol
+from echo_jax.memory_benchmark.chosen_cell import ChosenCell
+from echo_jax.memory_cards import card_file
+from echo_jax.notebook.card_call import MemoryCard, as_arguments
+
+FUNCTIONS = """
+import jax.numpy as jnp
+
+def init(key, input_size):
+    return {"unused": jnp.zeros(1)}
+
+def initial_state(params, batch_size, input_size):
+    return jnp.zeros((batch_size, input_size))
+
+def step(params, state, x):
+    return x, jnp.concatenate([state, x], axis=-1)
+"""
+"""Remembers its last input."""
+
+
+@pytest.fixture(autouse=True)
+def as_in_a_program_of_ones_own(monkeypatch):
+    monkeypatch.setattr("echo_jax.machine.use_cpu_devices", lambda *_: None)
+    monkeypatch.setattr("echo_jax.host.time_limit.try_apart", lambda *_: None)
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """Nothing is checked and trained: raw rows that were made up come at once."""
+    monkeypatch.setattr(ChosenCell, "check", lambda *_: None)
+    monkeypatch.setattr(protocol, "to_dict", lambda _: QUICK)
+    asked = []
+
+    def raw_rows(*arguments):
+        asked.append(arguments)
+        return iter(raw_of("lstm-quick"))
+
+    monkeypatch.setattr("echo_jax.memory_benchmark.measure_cell.raw_rows", raw_rows)
+    return asked
+
+
+def test_a_card_shows_itself():
+    made = MemoryCard(card("lstm"))
+    first, *lines = repr(made).splitlines()
+    assert first.startswith("lstm: protocol full 1 (")
+    assert first.endswith("), 8 seeds")
+    assert lines[0].startswith("stream span  ")
+    assert 'protocol="copy" measures it' in repr(made)
+    said = made.report()
+    assert said.startswith("How long can lstm remember?\n\nFrom a running stream it echoes")
+    assert "Kaplan-Meier" in said
+    assert said.endswith("0 to 7, on cpu, made up, 2 cores.\n")
+    shown = made._repr_html_()
+    assert '<img src="data:image/svg+xml;base64,' in shown
+    assert shown.count("<table>") == 3
+    assert 'alt="The memory card of lstm"' in shown
+
+
+def test_a_card_is_written_where_it_is_said_and_nowhere_else(measured, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = echo_jax.card("gru", args={"features": 8}, progress=False)
+    assert not list(tmp_path.iterdir())
+    cell, rules, seed, *_ = measured[0]
+    assert (cell.options.features, rules, seed) == (8, protocol.QUICK, 0)
+    assert made.card["cell"] == {"cell": "gru", "args": {"features": 8}, "source": None}
+    paths = made.write("here")
+    assert [path.name for path in paths] == [
+        f"gru-features-8-quick.{suffix}" for suffix in ("json", "md", "svg")
+    ]
+    assert card_file.read(paths[0]) == made.card
+    again = echo_jax.card("gru", name="mine", out="here", progress=False)
+    assert card_file.read(tmp_path / "here" / "mine.json") == again.card
+    with pytest.raises(ConfigError, match=r"mine.json is there already: move it, give the card an"):
+        echo_jax.card("gru", name="mine", out="here")
+    assert len(list((tmp_path / "here").iterdir())) == 6
+    assert echo_jax.card("gru", seed=3).card["seeds"] == list(range(3, 11))
+    assert measured[-1][2] == 3
+
+
+def test_an_interrupt_is_an_exception_and_leaves_nothing(measured, tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("echo_jax.memory_benchmark.measure_cell.raw_rows", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        echo_jax.card("gru", out=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+class Drifts(nn.SimpleCell):
+    def __call__(self, carry, inputs):
+        return carry.astype(jnp.float16), inputs
+
+
+@pytest.mark.parametrize(
+    ("cell", "options", "sentence"),
+    [
+        ("lstmm", {}, "^cell 'lstmm' is unknown: use one of lstm, gru"),
+        (nn.Dense, {}, "^cell <class .*Dense'> has no function initial_state and no step"),
+        (3, {}, "^3 is no cell: use a class derived from flax.linen.RNNCellBase, flax.nnx.Module"),
+        (nnx, {}, "^cell <module 'flax.nnx'.* is no cell: use a class derived from flax.linen"),
+        (eqx.nn.Lambda(abs), {}, "is built already: use its class, Lambda, of which one is built"),
+        (nn.GRUCell(4), {"args": {"features": 5}}, "^args .* and this GRUCell is built already"),
+        (nn.SimpleCell(4, activation_fn=abs), {}, "cannot be kept in a card .* class of your own$"),
+        (Drifts, {}, r"call.py:\d+: cell 'test_card_call:Drifts' turns its carry .*float16"),
+        ("gru", {"args": {"units": 5}}, "^cell 'gru' has no field units: its fields are features"),
+        ("gru", {"args": {"gate_fn": abs}}, "^cell args .* cannot be kept in a card"),
+        ("gru", {"args": "features=5"}, r"^args 'features=5' is no mapping .*: use dict\(features"),
+        ("gru", {"protocol": "fast"}, "^protocol 'fast' is unknown: use one of quick, full, copy$"),
+        ("gru", {"seed": 1.5}, "^seed 1.5 is no whole number: use 0 to 999,000$"),
+        ("gru", {"seed": -1}, "^seed -1 is out of range: use 0 to 999,000"),
+        ("gru", {"seconds": 0}, "^seconds 0 is not above 0: use more, or leave it out$"),
+        ("gru", {"seconds": "5"}, "^seconds '5' is not above 0"),
+        ("gru", {"name": "a b"}, "^name is 'a b' .*: give the card another name$"),
+        ("gru", {"out": 3}, "^out 3 is no path: use a string$"),
+    ],
+)  # fmt: skip
+def test_what_breaks_a_rule_is_refused_before_anything_is_measured(cell, options, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        echo_jax.card(cell, **options)
+
+
+def test_sentences_of_the_command_name_arguments():
+    said = "give it as in --cell-args features=1,rate=1, or --name; use --cell a.py:Mine"
+    assert as_arguments(said) == (
+        'give it as in args=dict(features=1, rate=1), or name; use "a.py:Mine"'
+    )
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """The protocol quick of seconds."""
+    quick = dataclasses.replace(
+        TINY, name="quick", ladder=(1, 2), rows=("stream", "price"), rates=(0.1,), budget=50
+    )
+    monkeypatch.setitem(protocol.PROTOCOLS, "quick", quick)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("compiled_once")
+@pytest.mark.parametrize(
+    ("given", "flags"),
+    [
+        ((nnx.GRUCell, {"hidden_features": 3}), ["flax.nnx:GRUCell", "hidden_features=3"]),
+        ((eqx.nn.GRUCell, {"hidden_size": 3}), ["equinox.nn:GRUCell", "hidden_size=3"]),
+        (("last.py", None), ["last.py", ""]),
+    ],
+    ids=["nnx", "equinox", "functions"],
+)
+def test_a_call_and_the_command_make_the_same_card(tiny, call, tmp_path, monkeypatch, given, flags):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "last.py").write_text(FUNCTIONS)
+    (cell, args), (name, text) = given, flags
+    call("probe.py", "--cell", name, "--cell-args", text, "--name", "command", cwd=tmp_path)
+    command = card_file.read(tmp_path / "cards" / "command.json")
+    made = echo_jax.card(cell, args=args)
+    card_file.validate(made.card)
+    assert made.card["digest"] == command["digest"]
+
+
+@pytest.mark.slow
+def test_loose_functions_of_a_notebook_get_a_card_and_too_few_seconds_a_sentence(tiny, monkeypatch):
+    main = types.ModuleType("__main__")
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    exec(compile(FUNCTIONS, "<a prompt>", "exec"), vars(main))
+    cell = types.SimpleNamespace(init=main.init, initial_state=main.initial_state, step=main.step)
+    made = echo_jax.card(cell)
+    card_file.validate(made.card)
+    assert made.card["cell"] == {"cell": "__main__:step", "args": {}, "source": None}
+    assert made.card["rows"]["stream_span"]["0.99"]["by_seed"] == [1, 1]
+    with pytest.raises(ConfigError, match=r"no card: use more seconds, or leave it out$"):
+        echo_jax.card(cell, seconds=1e-9)
