@@ -21,8 +21,9 @@ from echo_jax.cells.projected_cell import ProjectedCell
 from echo_jax.cells.scan import Mask
 from echo_jax.exceptions import ConfigError
 
-CHUNK = 64
-"""Steps that the chunkwise form computes at once, as in the authors' code."""
+CHUNK = 32
+"""Steps that the chunkwise form computes at once. The authors' kernels for GPUs have 64; on two CPU
+cores chunks of 64 take twice as long as those of 32 or more (B 16, K = V = 10, T 96 to 3,000)."""
 
 EPSILON_UNIT, EPSILON_NORM = 1e-6, 1e-5
 """What is added to a sum of squares, and to a mean of squares, before its root, as in the code."""
