@@ -16,6 +16,7 @@ from echo_jax.cells.lstm import ChronoLSTMCell, LSTMCell
 from echo_jax.cells.mamba2 import Mamba2Cell
 from echo_jax.cells.minimal_rnns import MinGRUCell, MinLSTMCell
 from echo_jax.cells.rg_lru import RGLRUCell
+from echo_jax.cells.rwkv7 import RWKV7Cell
 from echo_jax.cells.user_cell import import_cell
 from echo_jax.cells.xlstm import MLSTMCell, SLSTMCell
 from echo_jax.config import BLOCK, PARTS, NetworkConfig
@@ -39,6 +40,7 @@ CELLS: dict[str, type] = {
     "mlstm": MLSTMCell,
     "mamba2": Mamba2Cell,
     "exprnn": ExpRNNCell,
+    "rwkv7": RWKV7Cell,
 }
 """The classes of `config.CELL_NAMES`."""
 

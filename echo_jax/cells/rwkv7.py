@@ -1,0 +1,334 @@
+"""The time mixing of RWKV-7: a matrix that decays number by number and is corrected by key.
+
+Nothing but the recurrence waits for the state: the products with an input and with the one before
+it are done for all steps at once, also the token shift, and so are the outputs.
+"""
+
+import dataclasses
+import functools
+import math
+from typing import ClassVar, NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from echo_jax.cells.interface import Cell
+from echo_jax.cells.scan import Mask, is_tokens, scan_over_time
+from echo_jax.exceptions import ConfigError
+
+EPSILON_NORM, EPSILON_UNIT = 64e-5, 1e-12
+"""What is added to the variance of a head's output, and to the squared length of a removal key."""
+
+
+class RWKV7Params(NamedTuple):
+    """The parameters of `RWKV7Cell`, of C = heads N channels, and low ranks R and G.
+
+    mu `[F]`; W_r, W_k, W_v `[F, C]`; w0, a0, xi, alpha, rho, gain, bias `[C]`; w1, a1 `[F, R]`; w2,
+    a2 `[R, C]`; g1 `[F, G]`; g2 `[G, C]`; W_o `[C, H]`.
+    """
+
+    mu_r: chex.Array
+    mu_k: chex.Array
+    mu_v: chex.Array
+    mu_w: chex.Array
+    mu_a: chex.Array
+    mu_g: chex.Array
+    W_r: chex.Array
+    W_k: chex.Array
+    W_v: chex.Array
+    w0: chex.Array
+    w1: chex.Array
+    w2: chex.Array
+    a0: chex.Array
+    a1: chex.Array
+    a2: chex.Array
+    g1: chex.Array
+    g2: chex.Array
+    xi: chex.Array
+    alpha: chex.Array
+    rho: chex.Array
+    gain: chex.Array
+    bias: chex.Array
+    W_o: chex.Array
+
+
+class RWKV7State(NamedTuple):
+    """The last input x, `[B, F]`, and the matrices S, `[B, heads, N, N]`, values by keys."""
+
+    x: chex.Array
+    S: chex.Array
+
+
+class Kernels(NamedTuple):
+    """The six products of an input side by side, and those of the input before it, `[F, n]`."""
+
+    now: chex.Array
+    before: chex.Array
+
+
+class Terms(NamedTuple):
+    """What an input adds to a step, each `[..., heads, N]`; the gate is `[..., C]`."""
+
+    r: chex.Array
+    w: chex.Array
+    k: chex.Array
+    v: chex.Array
+    kappa: chex.Array
+    a: chex.Array
+    gate: chex.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class RWKV7Cell(Cell):
+    """The time mixing of RWKV-7 (Peng et al. 2025, "RWKV-7 Goose", section 4.1).
+
+        x_i   = x + mu_i (x_before - x)                 i one of r, k, v, w, a, g
+        r, v  = x_r W_r, x_v W_v
+        p     = x_k W_k                                  the key before it is split in two
+        w     = exp(-exp(-1/2) sigmoid(w0 + tanh(x_w w1) w2))                  decay
+        a     = sigmoid(a0 + x_a a1 a2)                  in-context learning rate
+        gate  = sigmoid(x_g g1) g2
+        kappa = unit(p xi)                               removal key
+        k     = p (1 + (a - 1) alpha)                    replacement key
+        S'    = S diag(w) - (S kappa) (a kappa)^T + v k^T
+        y     = (gate (norm(S' r) + (r . rho k) v)) W_o
+
+    unit and the inner product act on each head, norm is a layer norm of each head with gain and
+    bias, and products of vectors are number by number. The names are those of the paper; w0 to g2
+    are its low-rank terms, named as in `RWKV-v7/train_temp/src/model.py` of the repository
+    BlinkDL/RWKV-LM, from which the initial values are too (its first layer of one, as of 2026).
+
+    Differences from that code: the input has F features, and the C = heads N channels may differ
+    from F and H; no residual of the first layer's value; unit(p) is p / sqrt(sum p^2 + 1e-12), for
+    a finite slope at zero; w0 has the learning rate of the rest, not twice that.
+
+    The state is `RWKV7State`, float32, zero at the start: the token shift is in it. mu_i is
+    1 - (n / F)^e for feature n, with e 0.2 for r and g, 0.7 for k and v, 0.9 for w and a. W_r and
+    W_v are orthogonal, W_k is one tenth of it, W_o is zero: so is the first output. w1, a1 and g1
+    are zero, w2, a2 and g2 orthogonal times 0.1. w0 rises from -5.5 to 0.5 and a0 from -0.39 to
+    0.01 over the channels, plus 2.5 and 0.3 times z |z| with z from -1 to 1 in each head; xi falls
+    from 0.76 to 0.66, alpha is 1.02, rho -0.04, the gain 1, the bias 0.
+
+    Attributes:
+      features: H, the outputs.
+      heads: the number of heads.
+      head_size: N; None for H / heads.
+      rank: R, of the decay and the learning rate; None for 2.5 sqrt(C) in steps of 32.
+      gate_rank: G; None for 5 sqrt(C) in steps of 32.
+    """
+
+    features: int
+    heads: int = 1
+    head_size: int | None = None
+    rank: int | None = None
+    gate_rank: int | None = None
+    has_scan: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for sizes below 1, and for heads that do not divide the features."""
+        for name in ("heads", "head_size", "rank", "gate_rank"):
+            size = getattr(self, name)
+            if size is not None and size < 1:
+                raise ConfigError(f"{name} {size} is below 1: use 1 or more, or leave it out")
+        if self.head_size is None and self.features % self.heads:
+            raise ConfigError(
+                f"{self.heads} heads do not divide {self.features} features: set head_size"
+            )
+
+    @property
+    def channels(self) -> int:
+        """C, the numbers of all heads."""
+        return self.heads * (self.head_size or self.features // self.heads)
+
+    def init(self, key: chex.PRNGKey, input_size: int) -> RWKV7Params:
+        """The initial values of the authors' code."""
+        size, keys = self.channels, iter(jax.random.split(key, 6))
+        rank = self.rank or _suggested_rank(2.5, size)
+        gate_rank = self.gate_rank or _suggested_rank(5, size)
+        ramp = jnp.linspace(-0.5, 0.5, size)
+        z = jnp.tile(jnp.linspace(-1, 1, size // self.heads), self.heads)
+        zigzag = z * jnp.abs(z)
+        feature = jnp.arange(input_size) / input_size
+        return RWKV7Params(
+            mu_r=1 - feature**0.2,
+            mu_k=1 - feature**0.7,
+            mu_v=1 - feature**0.7,
+            mu_w=1 - feature**0.9,
+            mu_a=1 - feature**0.9,
+            mu_g=1 - feature**0.2,
+            W_r=_orthogonal(next(keys), input_size, size, 1),
+            W_k=_orthogonal(next(keys), input_size, size, 0.1),
+            W_v=_orthogonal(next(keys), input_size, size, 1),
+            w0=-2.5 + 6 * ramp + 2.5 * zigzag,
+            w1=jnp.zeros((input_size, rank)),
+            w2=_low_rank(next(keys), rank, size),
+            a0=-0.19 + 0.4 * ramp + 0.3 * zigzag,
+            a1=jnp.zeros((input_size, rank)),
+            a2=_low_rank(next(keys), rank, size),
+            g1=jnp.zeros((input_size, gate_rank)),
+            g2=_low_rank(next(keys), gate_rank, size),
+            xi=0.71 - 0.1 * ramp,
+            alpha=jnp.full(size, 1.02),
+            rho=jnp.full(size, -0.04),
+            gain=jnp.ones(size),
+            bias=jnp.zeros(size),
+            W_o=jnp.zeros((size, self.features)),
+        )
+
+    def initial_state(self, params: RWKV7Params, batch_size: int, input_size: int) -> RWKV7State:
+        """Zeros."""
+        del params
+        size = self.channels // self.heads
+        x = jnp.zeros((batch_size, input_size))
+        return RWKV7State(x, jnp.zeros((batch_size, self.heads, size, size)))
+
+    def step(
+        self, params: RWKV7Params, state: RWKV7State, x: chex.Array
+    ) -> tuple[RWKV7State, chex.Array]:
+        """One step, from inputs `[B, F]`."""
+        kernels = _kernels(params)
+        terms = self._terms(params, x @ kernels.now + state.x @ kernels.before)
+        matrix, read = recur(state.S, terms)
+        return RWKV7State(x, matrix), self._read_out(params, read, terms)
+
+    def scan(
+        self, params: RWKV7Params, state: RWKV7State, xs: chex.Array, mask: Mask = None
+    ) -> tuple[RWKV7State, chex.Array]:
+        """All steps; for tokens the products are rows of two tables."""
+        kernels = _kernels(params)
+        now, before = (kernel[xs] if is_tokens(xs) else xs @ kernel for kernel in kernels)
+        shifted = token_shift(state.x @ kernels.before, before, mask)
+        terms = self._terms(params, now + shifted)
+        matrix, read = scan_over_time(recur, state.S, terms, mask, unroll=1)
+        state = RWKV7State(last_input(state.x, xs, mask), matrix)
+        return state, self._read_out(params, read, terms)
+
+    def _terms(self, params: RWKV7Params, products: chex.Array) -> Terms:
+        """The terms of inputs, from their products `[..., n]`, shifted and summed."""
+        r, p, v, w, a, g = _split(params, products)
+        decay = jax.nn.sigmoid(params.w0 + jnp.tanh(w) @ params.w2)
+        a = jax.nn.sigmoid(params.a0 + a @ params.a2)
+        k = p * (1 + (a - 1) * params.alpha)
+        by_head = functools.partial(_by_head, self.heads)
+        return Terms(
+            r=by_head(r),
+            w=by_head(jnp.exp(-math.exp(-0.5) * decay)),
+            k=by_head(k),
+            v=by_head(v),
+            kappa=unit(by_head(p * params.xi)),
+            a=by_head(a),
+            gate=jax.nn.sigmoid(g) @ params.g2,
+        )
+
+    def _read_out(self, params: RWKV7Params, read: chex.Array, terms: Terms) -> chex.Array:
+        """The outputs `[..., H]`, from S' r `[..., heads, N]`."""
+        gain, bias, rho = (
+            _by_head(self.heads, leaf) for leaf in (params.gain, params.bias, params.rho)
+        )
+        bonus = jnp.sum(terms.r * rho * terms.k, axis=-1, keepdims=True) * terms.v
+        mixed = gain * layer_norm(read) + bias + bonus
+        return (terms.gate * mixed.reshape(terms.gate.shape)) @ params.W_o
+
+
+def recur(matrix: chex.Array, terms: Terms) -> tuple[chex.Array, chex.Array]:
+    """S', and S' r `[B, heads, N]`, from the matrix S, `[B, heads, N, N]`."""
+    removed = jnp.einsum("bhvk,bhk->bhv", matrix, terms.kappa)
+    matrix = (
+        matrix * terms.w[..., None, :]
+        - removed[..., None] * (terms.a * terms.kappa)[..., None, :]
+        + terms.v[..., None] * terms.k[..., None, :]
+    )
+    return matrix, jnp.einsum("bhvk,bhk->bhv", matrix, terms.r)
+
+
+def token_shift(start: chex.Array, xs: chex.Array, mask: Mask) -> chex.Array:
+    """For each step the x of the last present step before it, or the start `[B, n]`.
+
+        xs        a  b  c  d
+        mask      1  0  1  1
+        shifted   s  a  a  c
+
+    `xs` is `[T, B, n]`, and so is the result.
+    """
+    shifted = jnp.concatenate([start[None], xs])
+    if mask is None:
+        return shifted[:-1]
+    latest = jnp.concatenate([jnp.zeros_like(mask[:1], int), _latest(mask)[:-1] + 1])
+    return jnp.take_along_axis(shifted, latest[..., None], axis=0)
+
+
+def last_input(start: chex.Array, xs: chex.Array, mask: Mask) -> chex.Array:
+    """The input of the last present step as a vector, `[B, F]`, or the start where none is."""
+    if mask is None:
+        return _vectors(start, xs[-1])
+    latest = _latest(mask)[-1]
+    index = jnp.maximum(latest, 0).reshape(1, -1, *[1] * (xs.ndim - 2))
+    found = _vectors(start, jnp.take_along_axis(xs, index, axis=0)[0])
+    return jnp.where(latest[:, None] < 0, start, found)
+
+
+def _latest(mask: chex.Array) -> chex.Array:
+    """The index of the last present step up to each step, `[T, B]`; -1 where none is."""
+    steps = jnp.arange(len(mask))[:, None]
+    return jax.lax.cummax(jnp.where(mask, steps, -1), axis=0)
+
+
+def _vectors(like: chex.Array, x: chex.Array) -> chex.Array:
+    """Inputs as vectors; tokens as one-hot ones of the size of `like`."""
+    return jax.nn.one_hot(x, like.shape[-1], dtype=like.dtype) if is_tokens(x) else x
+
+
+def _kernels(params: RWKV7Params) -> Kernels:
+    """The kernels of x (1 - mu) W + x_before mu W, which is x + mu (x_before - x), times W."""
+    mus, weights = params[:6], _inner(params)
+    pairs = [(mu[:, None], weight) for mu, weight in zip(mus, weights, strict=True)]
+    return Kernels(
+        jnp.concatenate([(1 - mu) * weight for mu, weight in pairs], axis=1),
+        jnp.concatenate([mu * weight for mu, weight in pairs], axis=1),
+    )
+
+
+def _inner(params: RWKV7Params) -> tuple[chex.Array, ...]:
+    """The weights that see an input, in the order of mu."""
+    return params.W_r, params.W_k, params.W_v, params.w1, params.a1, params.g1
+
+
+def _split(params: RWKV7Params, products: chex.Array) -> list[chex.Array]:
+    """The six products, from all side by side."""
+    ends, end = [], 0
+    for weight in _inner(params)[:-1]:
+        end += weight.shape[1]
+        ends.append(end)
+    return jnp.split(products, ends, axis=-1)
+
+
+def _by_head(heads: int, x: chex.Array) -> chex.Array:
+    """`[..., C]` as `[..., heads, N]`."""
+    return x.reshape(*x.shape[:-1], heads, -1)
+
+
+def unit(x: chex.Array) -> chex.Array:
+    """The vectors of the last axis, of length 1 unless they are almost zero."""
+    return x * jax.lax.rsqrt(jnp.sum(x * x, axis=-1, keepdims=True) + EPSILON_UNIT)
+
+
+def layer_norm(x: chex.Array) -> chex.Array:
+    """The vectors of the last axis, of mean 0, and of variance 1 unless it is small."""
+    x = x - jnp.mean(x, axis=-1, keepdims=True)
+    return x * jax.lax.rsqrt(jnp.mean(x * x, axis=-1, keepdims=True) + EPSILON_NORM)
+
+
+def _suggested_rank(factor: float, channels: int) -> int:
+    """The rank that the authors suggest for C channels: a multiple of 32."""
+    return max(32, 32 * round(factor * math.sqrt(channels) / 32))
+
+
+def _orthogonal(key: chex.PRNGKey, rows: int, columns: int, scale: float) -> chex.Array:
+    """A matrix `[rows, columns]` whose rows or columns, the fewer, are orthogonal."""
+    return jax.nn.initializers.orthogonal(scale)(key, (rows, columns))
+
+
+def _low_rank(key: chex.PRNGKey, rank: int, channels: int) -> chex.Array:
+    """The second factor of a low-rank term, `[rank, C]`."""
+    return _orthogonal(key, rank, channels, 0.1 * math.sqrt(max(1, rank / channels)))

@@ -1,0 +1,105 @@
+import cell_reference
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from echo_jax.cells import rwkv7
+from echo_jax.cells.rwkv7 import RWKV7Cell
+from echo_jax.exceptions import ConfigError
+
+CELL = RWKV7Cell(4, heads=2, head_size=3, rank=2, gate_rank=5)
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def rwkv7_step(p, state, x):
+    """Row by row and head by head, with the transition matrix of the paper."""
+    before, memory = state
+    mixed = {i: x + getattr(p, f"mu_{i}") * (before - x) for i in "rkvwag"}
+    r, key, v = (mixed[i] @ getattr(p, f"W_{i}") for i in "rkv")
+    w = np.exp(-np.exp(-0.5) * sigmoid(p.w0 + np.tanh(mixed["w"] @ p.w1) @ p.w2))
+    a = sigmoid(p.a0 + mixed["a"] @ p.a1 @ p.a2)
+    gate = sigmoid(mixed["g"] @ p.g1) @ p.g2
+    k = key * (1 - p.alpha + a * p.alpha)
+    new, out = np.zeros_like(memory), np.zeros_like(v)
+    for row in range(len(x)):
+        for head in range(memory.shape[1]):
+            at = slice(3 * head, 3 * head + 3)
+            kappa = (key * p.xi)[row, at]
+            kappa = kappa / np.linalg.norm(kappa)
+            transition = np.diag(w[row, at]) - np.outer(kappa, a[row, at] * kappa)
+            new[row, head] = memory[row, head] @ transition + np.outer(v[row, at], k[row, at])
+            o = new[row, head] @ r[row, at]
+            o = (o - o.mean()) / np.sqrt(o.var() + 64e-5) * p.gain[at] + p.bias[at]
+            out[row, at] = o + (r[row, at] * p.rho[at]) @ k[row, at] * v[row, at]
+    return (x, new), (gate * out) @ p.W_o
+
+
+def test_rwkv7_is_its_equations_step_by_step_and_at_once():
+    cell_reference.check_equations(CELL, rwkv7_step)
+
+
+@pytest.mark.slow
+def test_gradients_of_rwkv7_are_finite_differences():
+    cell_reference.check_gradients(CELL)
+
+
+@pytest.mark.slow
+def test_rwkv7_stays_finite():
+    cell_reference.check_long_run(CELL)
+
+
+def test_the_token_shift_passes_over_absent_steps_also_at_the_ends():
+    xs = np.arange(1.0, 5)[:, None, None] * np.ones((1, 3, 2))
+    mask = np.array([[1, 0, 1, 1], [0, 1, 0, 0], [0, 0, 0, 0]], bool).T
+    start = jnp.full((3, 2), -1.0)
+    shifted, last = jax.jit(lambda *args: (rwkv7.token_shift(*args), rwkv7.last_input(*args)))(
+        start, xs, mask
+    )
+    assert shifted[..., 0].T.tolist() == [[-1, 1, 1, 3], [-1, -1, 2, 2], [-1, -1, -1, -1]]
+    assert last[:, 1].tolist() == [4, 2, -1]
+
+
+def test_with_a_learning_rate_of_1_and_no_decay_a_value_replaces_the_old_one_of_its_key():
+    key, ones = jnp.asarray([[[0.6, 0.8]]]), jnp.ones((1, 1, 2))
+    matrix = jnp.asarray([[[[2.0, 1.0], [-3.0, 5.0]]]])
+    value = jnp.asarray([[[7.0, 8.0]]])
+    terms = rwkv7.Terms(r=key, w=ones, k=key, v=value, kappa=key, a=ones, gate=ones[0])
+    after, read = jax.jit(rwkv7.recur)(matrix, terms)
+    np.testing.assert_allclose(read, value, rtol=1e-6)
+    other = np.array([0.8, -0.6])
+    np.testing.assert_allclose(after @ other, matrix @ other, rtol=1e-5)
+
+
+def test_initial_values_are_those_of_the_authors_code():
+    init = jax.jit(lambda key: RWKV7Cell(6, heads=2).init(key, 5))
+    params = jax.tree.map(np.asarray, init(jax.random.key(0)))
+    channels, size = 6, 3
+    for n in range(channels):
+        linear = n / (channels - 1) - 0.5
+        zigzag = (n % size - (size - 1) / 2) / ((size - 1) / 2)
+        zigzag = zigzag * abs(zigzag)
+        rising = -6 + 6 * n / (channels - 1)
+        assert params.w0[n] == pytest.approx(rising + 0.5 + 2.5 * zigzag, abs=1e-6)
+        assert params.a0[n] == pytest.approx(-0.19 + zigzag * 0.3 + linear * 0.4, abs=1e-6)
+        assert params.xi[n] == pytest.approx(0.71 - linear * 0.1)
+    for i, power in zip("rwkvag", (0.2, 0.9, 0.7, 0.7, 0.9, 0.2), strict=True):
+        found = getattr(params, f"mu_{i}")
+        np.testing.assert_allclose(found, [1 - (n / 5) ** power for n in range(5)], atol=1e-6)
+    np.testing.assert_allclose(params.W_r @ params.W_r.T, np.eye(5), atol=1e-5)
+    np.testing.assert_allclose(params.W_k @ params.W_k.T, 0.01 * np.eye(5), atol=1e-6)
+    np.testing.assert_allclose(params.w2.T @ params.w2, 0.01 * 32 / 6 * np.eye(6), atol=1e-6)
+    assert not np.any(params.W_o)
+
+
+def test_ranks_are_those_that_the_authors_suggest_and_a_bad_size_is_refused():
+    params = jax.eval_shape(lambda key: RWKV7Cell(1024, 16).init(key, 2), jax.random.key(0))
+    assert params.w1.shape == params.a1.shape == (2, 64)
+    assert params.g1.shape == (2, 160)
+    with pytest.raises(ConfigError, match=r"^3 heads do not divide 4 features: set head_size$"):
+        RWKV7Cell(4, heads=3)
+    with pytest.raises(ConfigError, match=r"^rank 0 is below 1: use 1 or more, or leave it out$"):
+        RWKV7Cell(4, rank=0)
