@@ -29,8 +29,11 @@ def sparkline(values: np.ndarray, width: int, characters: str) -> str:
 
 
 def curve_line(accuracy: np.ndarray, columns: int, characters: str) -> str:
-    """The accuracy of N training sequences, `[S, N]`, the median of S seeds, from 0 to 100%."""
-    curve, last = np.median(accuracy, axis=0), min(20, accuracy.shape[1])
+    """The accuracy of N training sequences, `[S, N]`, the mean of S seeds, from 0 to 100%.
+
+    One sequence has few answers, so that its median over the seeds may be 0% where 1% is right.
+    """
+    curve, last = np.mean(accuracy, axis=0), min(20, accuracy.shape[1])
     count = f"{len(curve):,} sequence{'s' * (len(curve) > 1)}"
     before = (
         f"Accuracy{' in tenths' * (characters == TENTHS)} of {count}: {curve[:last].mean():.0%}"

@@ -1,5 +1,6 @@
 """The figure of a run: loss and accuracy over training. No display is needed."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -85,15 +86,16 @@ def training_figure(
     names = ("chance, the variance" if of_values else "chance, ln V", "chance, 1/V")
     if result.config["data"]["csv"] is not None:
         names = ("majority", "majority")
-    _panel(left, loss, BLUE, "loss (squared)" if of_values else "loss (nats)")
-    _baseline(left, result.baseline_loss, names[0])
-    _panel(right, 100 * accuracy, ORANGE, "accuracy (%)")
-    _baseline(right, 100 * result.baseline_accuracy, names[1])
+    baselines = [(result.baseline_loss, names[0])], [(result.baseline_accuracy, names[1])]
     if result.order_blind_accuracy not in (1.0, result.baseline_accuracy):
-        _baseline(left, result.order_blind_loss, "order-blind", dashes=":")
-        _baseline(right, 100 * result.order_blind_accuracy, "order-blind", dashes=":")
+        baselines[0].append((result.order_blind_loss, "order-blind"))
+        baselines[1].append((result.order_blind_accuracy, "order-blind"))
+    _panel(left, loss, BLUE, "loss (squared)" if of_values else "loss (nats)")
+    _panel(right, 100 * accuracy, ORANGE, "accuracy (%)")
     left.set_ylim(0, 1.12 * max(result.baseline_loss, float(np.max(loss))))
     right.set_ylim(-2, 106)
+    _baselines(left, baselines[0], loss)
+    _baselines(right, [(100 * share, name) for share, name in baselines[1]], 100 * accuracy)
     return figure
 
 
@@ -113,9 +115,45 @@ def _panel(axes: "Axes", values: np.ndarray, colour: str, label: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _baseline(axes: "Axes", value: float, label: str, dashes: str = "--") -> None:
-    axes.axhline(value, color=GREY, linestyle=dashes, linewidth=1.2, zorder=3)
-    axes.annotate(
-        label, (1, value), xycoords=("axes fraction", "data"), xytext=(0, 3),
-        textcoords="offset points", ha="right", va="bottom", fontsize=9, color=GREY,
-    )  # fmt: skip
+def _baselines(axes: "Axes", baselines: Sequence[tuple[float, str]], curves: np.ndarray) -> None:
+    """A line for each baseline, with its name where the curves `[S, N]` leave the most room."""
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    x = (np.arange(1, curves.shape[1] + 1) - left) / (right - left)
+    y = (curves - low) / (high - low)
+    taken: list[Box] = []
+    for (value, name), dashes in zip(baselines, ("--", ":"), strict=False):
+        axes.axhline(value, color=GREY, linestyle=dashes, linewidth=1.2, zorder=3)
+        line, width, height = (value - low) / (high - low), 0.022 * len(name), 0.065
+        spots = [
+            Box(start, start + width, bottom, bottom + height)
+            for bottom in (line, line - height)
+            for start in (1 - width, 0.0)
+        ]
+        place = min(spots, key=lambda spot: spot.crowd(x, y, taken))
+        taken.append(place)
+        at_left, below = place.left == 0, place.bottom < line
+        axes.annotate(
+            name, (0.01 if at_left else 1, value), xycoords=("axes fraction", "data"),
+            xytext=(0, -3 if below else 3), textcoords="offset points", fontsize=9, color=GREY,
+            ha="left" if at_left else "right", va="top" if below else "bottom",
+        )  # fmt: skip
+
+
+class Box(NamedTuple):
+    """A place for a name, in fractions of a panel."""
+
+    left: float
+    right: float
+    bottom: float
+    top: float
+
+    def crowd(self, x: np.ndarray, y: np.ndarray, taken: Sequence["Box"]) -> float:
+        """The share of the curves x `[N]`, y `[S, N]` in it; more where a name or the edge is."""
+        inside = y[:, (self.left <= x) & (x <= self.right)]
+        share = np.mean((self.bottom <= inside) & (inside <= self.top)) if inside.size else 0.0
+        names = sum(
+            self.left < other.right and other.left < self.right
+            and self.bottom < other.top and other.bottom < self.top
+            for other in taken
+        )  # fmt: skip
+        return float(share) + names + 10 * (self.bottom < 0 or self.top > 1)

@@ -60,10 +60,10 @@ class Result(msgspec.Struct, kw_only=True):
     value, and the entropy. An interval is None where there is one seed; a loss is None where it is
     infinite, and `sequences_to_99` where 99% was never reached. The ceiling is the highest accuracy
     possible with what the network was fed, and `sequences_to_99_of_ceiling` says how soon 99% of
-    that was reached. Fields that may be UNSET are not in every file: distances are for integers,
-    recalled bits for classes, the ceiling is not known of values that may depend on each other,
-    nothing is to be reached where no target can be known, and early versions of echo_jax wrote
-    fewer fields.
+    that was reached, `..._by_seed` for every seed. Fields that may be UNSET are not in every file:
+    distances are for integers, recalled bits for classes, the ceiling is not known of values that
+    may depend on each other, nothing is to be reached where no target can be known, and early
+    versions of echo_jax wrote fewer fields.
     """
 
     baseline_accuracy: float = field(name="floor_accuracy")
@@ -93,6 +93,7 @@ class Result(msgspec.Struct, kw_only=True):
     ceiling_accuracy: float | UnsetType = UNSET
     sequences_to_99_of_ceiling: float | UnsetType | None = UNSET
     sequences_to_99_of_ceiling_interval: Interval | UnsetType | None = UNSET
+    sequences_to_99_of_ceiling_by_seed: list[int | None] | UnsetType = UNSET
     digest: str | UnsetType = UNSET
     seconds: dict[str, float] | UnsetType = UNSET
     devices: list[str] | UnsetType = UNSET
@@ -103,6 +104,7 @@ NOT_OF_THE_RUN = ("seconds", "devices", "versions", "digest")
 
 ADDED_TO_RESULTS = (
     "ceiling_accuracy", "sequences_to_99_of_ceiling", "sequences_to_99_of_ceiling_interval",
+    "sequences_to_99_of_ceiling_by_seed",
 )  # fmt: skip
 """Fields that follow from the configuration and the curves, excluded from the digest: it stays
 what it was before they were added."""
@@ -132,7 +134,7 @@ def summarise(
     for name in by_seed.keys() - {"seed"}:
         found[name], interval = statistics.summary_of(by_seed[name])
         found[f"{name}_interval"] = interval and interval._asdict()
-    found |= _beside_the_ceiling(config, found["floor_accuracy"], accuracy[good], runs - sum(good))
+    found |= _beside_the_ceiling(config, found["floor_accuracy"], accuracy, good)
     if np.isfinite(found["loss"]) and config.task.framing == "classes":
         found["recalled_bits"] = statistics.recalled_bits(found["loss"], found["floor_loss"])
     found |= {
@@ -204,18 +206,22 @@ def _baselines(config: RunConfig, held_out: np.ndarray | None) -> dict[str, Any]
 
 
 def _beside_the_ceiling(
-    config: RunConfig, baseline: float, accuracy: np.ndarray, failed: int
+    config: RunConfig, baseline: float, accuracy: np.ndarray, good: np.ndarray
 ) -> dict[str, Any]:
-    """The fields of the ceiling, from the curves `[S, N]` of the seeds that did not fail."""
+    """The fields of the ceiling, from the curves `[S, N]`, of the seeds that did not fail."""
     ceiling = accuracy_ceiling(config, baseline)
     if ceiling is None or not knowable_share(config):
         return {} if ceiling is None else {"ceiling_accuracy": ceiling}
-    reached = [statistics.sequences_until(curve, 0.99 * ceiling) for curve in accuracy]
-    median, interval = statistics.summary_of([*reached, *[None] * failed])
+    reached = [
+        statistics.sequences_until(curve, 0.99 * ceiling) if kept else None
+        for curve, kept in zip(accuracy, good, strict=True)
+    ]
+    median, interval = statistics.summary_of(reached)
     return {
         "ceiling_accuracy": ceiling,
         "sequences_to_99_of_ceiling": median,
         "sequences_to_99_of_ceiling_interval": interval and interval._asdict(),
+        "sequences_to_99_of_ceiling_by_seed": reached,
     }
 
 

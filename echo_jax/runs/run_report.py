@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
 
+from echo_jax import statistics
 from echo_jax.config import ADDED_LATER, RunConfig
 from echo_jax.exceptions import printable
 from echo_jax.report.text_tables import table
@@ -55,10 +56,11 @@ def describe_devices(devices: Sequence[Any]) -> str:
 def curve_title(config: RunConfig) -> str:
     """The title of the figure of a run."""
     task = config.task
-    seeds = f", {config.seeds} seeds" if config.seeds > 1 else ""
+    again, seeds = config.training.bptt_batches, config.seeds
+    more = f", gradient through {again} batches" * (again > 1) + f", {seeds} seeds" * (seeds > 1)
     return (
         f"Echo of lag {task.lag}, window {task.window}, batch size {task.batch_size}, "
-        f"{'stateful' if config.network.stateful else 'stateless'} {config.network.cell}{seeds}"
+        f"{'stateful' if config.network.stateful else 'stateless'} {config.network.cell}{more}"
     )
 
 
@@ -143,9 +145,10 @@ def by_seed(result: "Result") -> str:
     scored = result.by_seed
     if not 1 < len(scored.seed) <= SEEDS_SHOWN:
         return ""
-    rows = [["seed", "accuracy", "loss", "sequences to 99%"]]
+    goal, sequences = _goal(result)
+    rows = [["seed", "accuracy", "loss", f"sequences to {goal}"]]
     for seed, accuracy, loss, reached in zip(
-        scored.seed, scored.accuracy, scored.loss, scored.sequences_to_99, strict=True
+        scored.seed, scored.accuracy, scored.loss, sequences, strict=True
     ):
         rows.append([str(seed), f"{accuracy:.2%}", _number(loss, "{:.4f}"), _count(reached)])
     return table(rows)
@@ -174,10 +177,12 @@ def accuracy_by_position(config: RunConfig, accuracy: Sequence[float | None]) ->
 def learning_time(result: "Result") -> str:
     """The sequences until 99%, the seeds that reached it, and the seconds of each part."""
     lines = []
-    reached, share = result.reached_99, result.reached_99.interval
-    if share:
+    goal, sequences = _goal(result)
+    if len(sequences) > 1:
+        good, seeds = sum(reached is not None for reached in sequences), len(sequences)
+        share = statistics.wilson_interval(good, seeds)
         lines.append(
-            f"{reached.seeds} of {reached.of} seeds reached 99% in training: a share of "
+            f"{good} of {seeds} seeds reached {goal} in training: a share of "
             f"{share.low:.0%} to {share.high:.0%} (Wilson, {share.coverage:.0%})."
         )
     when = _count(result.sequences_to_99)
@@ -193,6 +198,14 @@ def learning_time(result: "Result") -> str:
         seconds = ", ".join(f"{name} {value:.2f}" for name, value in result.seconds.items())
         lines.append(f"Seconds: {seconds}")
     return "\n".join(lines)
+
+
+def _goal(result: "Result") -> tuple[str, list[int | None]]:
+    """The goal of every seed, and the sequences until it: 99%, or 99% of a ceiling below that."""
+    ceiling, reached = result.ceiling_accuracy, result.sequences_to_99_of_ceiling_by_seed
+    if ceiling is not UNSET and reached is not UNSET and ceiling < 0.99:
+        return "99% of the ceiling", reached
+    return "99%", result.by_seed.sequences_to_99
 
 
 def _of_ceiling(result: "Result") -> str:

@@ -10,7 +10,7 @@ from run_folders import sign_json
 
 from echo_jax.config import changed
 from echo_jax.exceptions import StorageError
-from echo_jax.runs import curve_figure, result
+from echo_jax.runs import curve_figure, result, run_report
 from echo_jax.runs.result import Failed, Interval, Reached
 
 
@@ -50,6 +50,11 @@ def test_the_ceiling_counts_what_was_fed_and_says_how_soon_99_percent_of_it_was_
     high = np.array([0.71 * LEARNED, 0.71 * LEARNED, LEARNED])
     made = result.summarise(changed(CONFIG, **task), scored(), (LOSS, high))
     assert (made.sequences_to_99, made.sequences_to_99_of_ceiling) == (None, 30)
+    assert made.sequences_to_99_of_ceiling_by_seed == [30, 30, 25]
+    loss = LOSS.copy()
+    loss[1, 5] = np.nan
+    made = result.summarise(changed(CONFIG, **task), scored(), (loss, high))
+    assert made.sequences_to_99_of_ceiling_by_seed == [30, None, 25]
 
 
 def test_nothing_is_to_be_reached_where_nothing_can_be_known(tmp_path):
@@ -134,6 +139,25 @@ def test_a_result_is_read_back_as_it_was_written_and_a_strangers_is_refused(tmp_
         "8,0.95,0.2,2.0,25",
         "9,0.2,2.0,9.0,",
     ]
+
+
+@pytest.mark.parametrize(
+    ("ends_at", "side"),
+    [(1.0, "right"), (0.58, "left"), (0.62, "left"), (0.5, "right")],
+)
+def test_the_name_of_a_baseline_stands_where_the_curve_does_not(ends_at, side):
+    made = fabricated_result(changed(CONFIG, seeds=1))
+    accuracy = np.concatenate([np.full(20, 0.3), np.full(20, ends_at)])[None]
+    figure = curve_figure.training_figure(4 - 4 * accuracy, accuracy, made, "title")
+    name = {text.get_text(): text for text in figure.axes[1].texts}["order-blind"]
+    assert (name.get_ha(), name.get_va()) == (side, "bottom")
+    assert name.xy[1] == 56.25
+
+
+def test_the_title_of_a_curve_says_how_far_the_gradient_goes_back():
+    assert "gradient" not in run_report.curve_title(CONFIG)
+    said = run_report.curve_title(changed(CONFIG, bptt_batches=2))
+    assert said.endswith("stateful lstm, gradient through 2 batches, 3 seeds")
 
 
 @pytest.mark.parametrize("seeds", [1, 3])

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from fabricated_results import CONFIG, fabricated_result
+from fabricated_results import ACCURACY, CONFIG, LOSS, fabricated_result, scored
 from golden import assert_golden
 
 from echo_jax.config import RunConfig, TaskConfig, changed
-from echo_jax.runs import run_report
+from echo_jax.runs import result, run_report
 from echo_jax.runs.result import Failed
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -21,9 +21,15 @@ def test_the_report_of_a_run_and_its_variants():
     streams = RunConfig(TaskConfig(length=8, window=4, lag=2, layout="streams", batch_size=1))
     rows = RunConfig(TaskConfig(window=1, lag=1, batch_size=1))
     by_position = run_report.accuracy_by_position
+    low = result.summarise(
+        changed(CONFIG, window=1, batch_size=1), scored(), (LOSS, 0.71 * ACCURACY)
+    )
     parts = {
         "three seeds": run_report.full_report(CONFIG, fabricated_result()),
         "one seed": run_report.full_report(one, fabricated_result(one)),
+        "a ceiling below 99%": "\n\n".join(
+            (run_report.by_seed(low), run_report.learning_time(low))
+        ),
         "values": run_report.scores(values, fabricated_result(values)),
         "no failure": run_report.failures(Failed()),
         "failures": run_report.failures(Failed([7, 9], [12, None])),
