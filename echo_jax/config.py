@@ -5,6 +5,8 @@ fields. Nothing here imports jax, so a wrong value is refused before jax is load
 """
 
 import dataclasses
+import difflib
+import os
 import re
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, get_args, get_origin
@@ -174,13 +176,9 @@ class NetworkConfig:
     def __post_init__(self) -> None:
         """Raise ConfigError for an unknown cell, a size below 1, or an option without effect."""
         check_values(self)
-        known = f"({BLOCK})?({'|'.join((*CELL_NAMES, OWN_CELL))})"
+        known = f"({BLOCK})?({'|'.join(CELL_NAMES)}|(?!{BLOCK})({OWN_CELL}))"
         if not (isinstance(self.cell, str) and re.fullmatch(known, self.cell)):
-            raise ConfigError(
-                f"cell {shown(self.cell)} is unknown: use one of {', '.join(CELL_NAMES)}, "
-                f"or module:NAME or FILE.py for a cell of your own, or {BLOCK}CELL for a block "
-                "around any of them"
-            )
+            raise ConfigError(f"cell {shown(self.cell)} is unknown: {_cell_meant(self.cell)}")
         if self.encoding != "embedding":
             rule, size = "needs an embedding: use --encoding embedding", self.embedding_dim
             if self.tied:
@@ -459,6 +457,22 @@ def _check_whole(field: str, value: object, maximum: int = LARGEST) -> None:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _cell_meant(cell: object) -> str:
+    """The fix for a name that is none of a cell: a file here, the nearest name, or all of them."""
+    name = cell if isinstance(cell, str) else ""
+    bare = name.removeprefix(BLOCK)
+    block, file = name.removesuffix(bare), f"{bare}.py"
+    if re.fullmatch(OWN_CELL, file) and os.path.isfile(file):
+        return f"use {block}{file}, which is a file here"
+    own = "module:NAME or FILE.py for a cell of your own"
+    if near := difflib.get_close_matches(bare.lower(), CELL_NAMES, n=1):
+        return f"did you mean {block}{near[0]}, or {own}"
+    return (
+        f"use one of {', '.join(CELL_NAMES)}, or {own}, or {BLOCK}CELL for a block around any of "
+        "them"
+    )
 
 
 def _too_few_rows(task: TaskConfig) -> str:

@@ -1,5 +1,6 @@
 import json
 import re
+from pathlib import Path
 
 import hypothesis
 import hypothesis.strategies as st
@@ -49,7 +50,11 @@ REFUSED = [
     (TaskConfig, "missing", None, "missing None is unknown: use one of masked, token"),
     (TaskConfig, "missing", "token", "missing token has no effect with layout windows, where"),
     (TaskConfig, "framing", 1, "framing 1 is unknown: use one of classes, values"),
-    (NetworkConfig, "cell", "lstn", "cell 'lstn' is unknown: use one of lstm, gru"),
+    (NetworkConfig, "cell", "lstn", "cell 'lstn' is unknown: did you mean lstm, or module:NAME"),
+    (NetworkConfig, "cell", "MinGRU", "cell 'MinGRU' is unknown: did you mean mingru, or"),
+    (NetworkConfig, "cell", "block:lsmt", "cell 'block:lsmt' is unknown: did you mean block:lstm"),
+    (NetworkConfig, "cell", "attention", "cell 'attention' is unknown: use one of lstm, gru"),
+    (NetworkConfig, "cell", "block:block:gru", "cell 'block:block:gru' is unknown: use one of"),
     (NetworkConfig, "cell", None, "cell None is unknown: use one of lstm, gru"),
     (NetworkConfig, "cell", "os:system()", "cell 'os:system()' is unknown: use one"),
     (NetworkConfig, "cell", "../a:B", "cell '../a:B' is unknown: use one of lstm"),
@@ -84,6 +89,18 @@ def test_a_bad_value_is_refused_in_one_sentence(kind, field, value, sentence):
     with pytest.raises(ConfigError, match="^" + re.escape(sentence)) as refusal:
         kind(**{field: value})
     assert len(str(refusal.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["my_ln", "block:my_ln", "cells/my-ln"])
+def test_a_file_here_is_named_where_its_cell_lacks_the_suffix(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("cells").mkdir()
+    for file in ("my_ln.py", "cells/my-ln.py"):
+        Path(file).touch()
+    with pytest.raises(ConfigError) as refusal:
+        NetworkConfig(cell=name)
+    assert str(refusal.value) == (f"cell '{name}' is unknown: use {name}.py, which is a file here")
+    assert NetworkConfig(cell=f"{name}.py").cell == f"{name}.py"
 
 
 def test_25_to_5_says_which_numbers_would_work():

@@ -1,9 +1,11 @@
 """Cells by name: the built-in classes, and a user's own, see `user_cell`."""
 
+from types import ModuleType
 from typing import Any
 
 from flax import linen as nn
 
+from echo_jax.cells import user_cell
 from echo_jax.cells.adapters.adapt import adapt, construct, options_of
 from echo_jax.cells.block import BlockOf
 from echo_jax.cells.delay_line_mlp import DelayLineMLP
@@ -17,9 +19,8 @@ from echo_jax.cells.mamba2 import Mamba2Cell
 from echo_jax.cells.minimal_rnns import MinGRUCell, MinLSTMCell
 from echo_jax.cells.rg_lru import RGLRUCell
 from echo_jax.cells.rwkv7 import RWKV7Cell
-from echo_jax.cells.user_cell import import_cell
 from echo_jax.cells.xlstm import MLSTMCell, SLSTMCell
-from echo_jax.config import BLOCK, PARTS, NetworkConfig
+from echo_jax.config import BLOCK, PARTS, NetworkConfig, is_built_in
 from echo_jax.exceptions import ConfigError, reason
 
 CELLS: dict[str, type] = {
@@ -50,7 +51,16 @@ def cell_class(name: str) -> Any:
     NetworkConfig(cell=name)  # checks the form of the name
     if name.startswith(BLOCK):
         return BlockOf(cell_class(name.removeprefix(BLOCK)))
-    return CELLS[name] if name in CELLS else import_cell(name)
+    return CELLS[name] if name in CELLS else user_cell.import_cell(name)
+
+
+def source_digest(name: str) -> str | None:
+    """The SHA-256 of the file of a user's cell, alone or in a block; None for a built-in cell."""
+    if is_built_in(name):
+        return None
+    found = cell_class(name.removeprefix(BLOCK))
+    written = found if isinstance(found, type | ModuleType) else adapt(found).source
+    return user_cell.source_digest(written)
 
 
 def build_cell(config: NetworkConfig, window: int) -> Cell:

@@ -1,5 +1,6 @@
 """A user's cell: what `package.module:NAME` or `file.py` names, and lines of its source file."""
 
+import difflib
 import hashlib
 import importlib
 import inspect
@@ -8,6 +9,7 @@ import sys
 import sysconfig
 import traceback
 from collections.abc import Iterator
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
@@ -21,14 +23,18 @@ from echo_jax.exceptions import ConfigError, reason
 MOVED = {"echo_jax.controls": "echo_jax.cells.known_memory"}
 """New names of modules whose old names stand in memory cards."""
 
-LOADED: dict[Path, str] = {}
-"""Files that modules were loaded from, and the digests of their text."""
+LOADED: dict[str, tuple[ModuleSpec | None, str]] = {}
+"""Files that modules were loaded from: the spec of the module, and the digest of the text."""
 
 NOT_THE_USERS = (
     *(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib")),
     Path(__file__).resolve().parents[1],
 )
 """Folders of the standard library, of installed packages and of echo_jax."""
+
+
+class OtherTextError(ConfigError):
+    """A file has another text than its module, which Python does not load again."""
 
 
 def import_cell(name: str) -> Any:
@@ -39,19 +45,22 @@ def import_cell(name: str) -> Any:
     """
     module_name, folder = module_of(name)
     attribute = name.partition(":")[2]
+    _check_there(name)
     sys.path.insert(0, here := str(folder))
     before = dict(jax.config.values)
     try:
         module = importlib.import_module(module_name)
         _check_file(name, module)
         found = getattr(module, attribute) if attribute else module
+    except OtherTextError:
+        raise
     except BaseException as error:  # user code may raise anything
         line = next(_users_lines(traceback.extract_tb(error.__traceback__)), "")
         if isinstance(error, SyntaxError) and error.filename and is_the_users(error.filename):
             line = f"{shown(error.filename)}:{error.lineno}"
         raise ConfigError(
             f"{f'{line}: ' if line else ''}cell {name!r} cannot be imported ({reason(error)}): "
-            f"{_import_fix(error, module_name)}"
+            f"{_import_fix(error, name)}"
         ) from error
     finally:
         sys.path.remove(here)
@@ -65,26 +74,64 @@ def import_cell(name: str) -> Any:
         own = isinstance(found, type) and is_the_users(_file_of(found))
         where = f"{location(found)}: " if own else ""
         raise ConfigError(f"{where}cell {name!r} {what_it_lacks(name, found)}")
+    source_digest(found)  # of the text as it is now
     return found
 
 
+def _check_there(name: str) -> None:
+    """Raise ConfigError where a `file.py` is not there.
+
+    A worker has the module of a file that was sent to it, and not the file.
+    """
+    place, colon, attribute = name.partition(":")
+    module_name, folder = module_of(name)
+    sent = getattr(sys.modules.get(module_name), "__file__", None)
+    if not place.endswith(".py") or Path(place).is_file() or (sent and is_the_users(sent)):
+        return
+    here, near = "" if Path(place).is_absolute() else " here", _near(module_name, folder)
+    fix = "name one that is there"
+    if near:
+        fix = f"did you mean {Path(place).with_name(f'{near}.py')}{colon}{attribute}"
+    raise ConfigError(f"cell {name!r} cannot be imported, there is no file {place}{here}: {fix}")
+
+
 def _check_file(name: str, module: ModuleType) -> None:
-    """Raise ConfigError where a `file.py` is not what its module was loaded from, or has changed.
+    """Raise OtherTextError where a `file.py` has another text than what its module was loaded from.
 
     Python loads a module once: another file of the same name, or new text, would not be seen.
     """
-    place = name.partition(":")[0]
-    if not place.endswith(".py"):
+    file = Path(name.partition(":")[0])
+    if file.suffix != ".py" or not file.is_file():
         return
-    file = Path(place).resolve()
-    text = hashlib.sha256(file.read_bytes()).hexdigest()
-    same_place = Path(module.__file__ or "").resolve() == file
-    if not same_place or LOADED.setdefault(file, text) != text:
-        raise ConfigError(
+    if source_digest(module) != hashlib.sha256(file.read_bytes()).hexdigest():
+        same_place = Path(module.__file__ or "").resolve() == file.resolve()
+        raise OtherTextError(
             f"cell {name!r}: a module {module.__name__} was loaded "
             f"{'before the file was changed' if same_place else 'from another file'}: rename the "
             "file, or start Python anew"
         )
+
+
+def source_digest(written: Any) -> str | None:
+    """The SHA-256 of the file of a class or a module of functions, or of the cell of a notebook.
+
+    It is that of the text that was loaded, also where the file is changed later. None where there
+    is no text, as of what was typed at a prompt.
+    """
+    file = _file_of(written)
+    loaded = getattr(inspect.getmodule(written), "__spec__", None)  # a new one if loaded again
+    if file not in LOADED or LOADED[file][0] is not loaded:
+        if not (text := _text_of(file)):
+            return None
+        LOADED[file] = loaded, hashlib.sha256(text).hexdigest()
+    return LOADED[file][1]
+
+
+def _text_of(file: str) -> bytes:
+    """The text of a file, or of what a notebook keeps under its name; empty where there is none."""
+    if Path(file).is_file():
+        return Path(file).read_bytes()
+    return "".join(linecache.getlines(file)).encode()
 
 
 def what_it_lacks(name: str, found: Any) -> str:
@@ -107,14 +154,23 @@ def module_of(name: str) -> tuple[str, Path]:
     return MOVED.get(place, place), Path.cwd()
 
 
-def _import_fix(error: BaseException, module: str) -> str:
+def _import_fix(error: BaseException, name: str) -> str:
     """The advice for an import error."""
+    module, folder = module_of(name)
     if isinstance(error, SystemExit):
         return 'put what it runs as a program below `if __name__ == "__main__":`'
     not_there = isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}.")
+    if not_there and (near := _near(module, folder)):
+        return f"did you mean {near}:{name.partition(':')[2]}"
     if not_there or isinstance(error, AttributeError):
         return "name a module that Python finds, also in the current folder, and a class in it"
     return "mend the module, or install what it needs"
+
+
+def _near(module: str, folder: Path) -> str | None:
+    """The module in a folder whose name is most like another name."""
+    there = sorted(path.stem for path in folder.glob("*.py") if path.stem.isidentifier())
+    return next(iter(difflib.get_close_matches(module, there, n=1)), None)
 
 
 def location(written: Any, function: str | None = None, error: BaseException | None = None) -> str:
@@ -150,17 +206,6 @@ def is_the_users(file: str) -> bool:
     if file == script or file.startswith("<"):  # <string>, <frozen importlib._bootstrap>
         return False
     return not any(Path(file).resolve().is_relative_to(folder) for folder in NOT_THE_USERS)
-
-
-def source_text(written: Any) -> bytes | None:
-    """The file of a class or a module of functions, or the cell of a notebook that defines it.
-
-    None where there is no text, as of what was typed at a prompt.
-    """
-    file = _file_of(written)
-    if Path(file).is_file():
-        return Path(file).read_bytes()
-    return "".join(linecache.getlines(file)).encode() or None
 
 
 def shown(file: str) -> str:

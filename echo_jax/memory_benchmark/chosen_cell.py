@@ -1,6 +1,5 @@
 """The cell to be measured: built from its name and arguments, checked, identified in a card."""
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -42,8 +41,7 @@ class ChosenCell(NamedTuple):
 
     def identity(self) -> dict[str, Any]:
         """The field `cell` of a card, with the SHA-256 of the file of a user's class."""
-        text = None if is_built_in(self.name) else user_cell.source_text(self.cell.source)
-        source = text and hashlib.sha256(text).hexdigest()
+        source = None if is_built_in(self.name) else user_cell.source_digest(self.cell.source)
         return {"cell": self.name, "args": self.args, "source": source}
 
     def check(self, chosen: Protocol) -> None:

@@ -263,7 +263,10 @@ def test_a_file_of_functions_is_a_cell_and_its_faults_have_their_lines(tmp_path,
         RunConfig(network=NetworkConfig("imports_scan.py"))
     ).cell.has_scan
     (tmp_path / "folder").mkdir()
-    (tmp_path / "folder" / "plain_cell.py").write_text(FUNCTIONS)
+    (tmp_path / "folder" / "plain_cell.py").write_text(FUNCTIONS)  # as one sent to a worker
+    same = network.build_network(RunConfig(network=NetworkConfig("folder/plain_cell.py"))).cell
+    assert same == net.cell
+    (tmp_path / "folder" / "plain_cell.py").write_text(FUNCTIONS + "\n")
     with pytest.raises(ConfigError, match="was loaded from another file: rename the file"):
         network.build_network(RunConfig(network=NetworkConfig("folder/plain_cell.py")))
     (tmp_path / "plain_cell.py").write_text(FUNCTIONS + "\n")

@@ -63,7 +63,7 @@ def test_a_cell_is_built_of_its_name_and_its_arguments(name, args, cell):
 @pytest.mark.parametrize(
     ("name", "args", "sentence"),
     [
-        ("lstn", {}, "cell 'lstn' is unknown: use one of lstm"),
+        ("lstn", {}, "cell 'lstn' is unknown: did you mean lstm"),
         ("lstm", {"feature": 7}, "cell 'lstm' has no field feature: use features; its fields are"),
         ("broken_cells:NeedsUnits", {"x": 1}, "cell .* has no field x: its fields are units, rate"),
         ("broken_cells:NeedsUnits", {"parent": 1}, "cell .* has no field parent: its fields"),

@@ -1,9 +1,11 @@
+import hashlib
+import importlib
 import sys
 
 import jax
 import pytest
 
-from echo_jax.cells import user_cell
+from echo_jax.cells import registry, user_cell
 from echo_jax.exceptions import ConfigError
 
 CELL = "import flax.linen as nn\n\n\nclass Mine(nn.GRUCell):\n    pass\n"
@@ -75,3 +77,41 @@ def test_a_module_that_changes_how_jax_computes_is_refused(written):
 def test_a_module_that_is_not_there_is_refused():
     with pytest.raises(ConfigError, match=rf"^cell 'nowhere:Cell' cannot be imported .*: {NAME}"):
         user_cell.import_cell("nowhere:Cell")
+
+
+def test_a_file_that_is_not_there_is_named_with_the_nearest_one(written, tmp_path):
+    (tmp_path / "cells").mkdir()
+    for file in ("my_ln", "cells/my_gru"):
+        written(file, CELL)
+    no_file = "cannot be imported, there is no file"
+    for name, sentence in {
+        "myln.py": f"cell 'myln.py' {no_file} myln.py here: did you mean my_ln.py",
+        "cells/mygru.py:Mine": (
+            f"cell 'cells/mygru.py:Mine' {no_file} cells/mygru.py here: did you mean "
+            "cells/my_gru.py:Mine"
+        ),
+        "json.py": f"cell 'json.py' {no_file} json.py here: name one that is there",  # not Python's
+        "/none/x.py": f"cell '/none/x.py' {no_file} /none/x.py: name one that is there",
+        "myln:Mine": (
+            "cell 'myln:Mine' cannot be imported (ModuleNotFoundError: No module named 'myln'): "
+            "did you mean my_ln:Mine"
+        ),
+    }.items():
+        with pytest.raises(ConfigError) as refusal:
+            user_cell.import_cell(name)
+        assert str(refusal.value) == sentence
+
+
+def test_the_digest_of_a_file_is_that_of_the_text_that_was_loaded(written, tmp_path, monkeypatch):
+    def of_text():
+        return hashlib.sha256((tmp_path / "counted.py").read_bytes()).hexdigest()
+
+    written("counted", CELL)
+    found, before = user_cell.import_cell("counted:Mine"), of_text()
+    written("counted", f"{CELL}    size = 3  # its text and its length differ\n")
+    assert user_cell.source_digest(found) == registry.source_digest("block:counted:Mine") == before
+    assert before != of_text()
+    monkeypatch.syspath_prepend(tmp_path)
+    again = importlib.reload(sys.modules["counted"])
+    assert user_cell.source_digest(again) == user_cell.source_digest(again.Mine) == of_text()
+    assert registry.source_digest("block:lstm") is None

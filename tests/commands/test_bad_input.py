@@ -78,7 +78,9 @@ COLUMNS = {
 TRAIN = """
 --part four                  | --part four is unknown: use one of current, no-context, context
 --part                       | --part has no value: give one after it
---cell lstn                  | --cell 'lstn' is unknown: use one of lstm, gru, optimized-lstm,
+--cell lstn                  | --cell 'lstn' is unknown: did you mean lstm, or module:NAME or
+--cell transformer           | --cell 'transformer' is unknown: use one of lstm, gru, optimized
+--cell nosuch.py             | cell 'nosuch.py' cannot be imported, there is no file nosuch.py here:
 --cell nosuch.module:Cell    | cell 'nosuch.module:Cell' cannot be imported (ModuleNotFoundError:
 --cell os:system             | cell 'os:system' is no cell: use a class derived from flax.linen.RNN
 --cell os:nosuch             | cell 'os:nosuch' cannot be imported (AttributeError:

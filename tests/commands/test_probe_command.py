@@ -88,7 +88,7 @@ def test_a_figure_for_a_paper_that_is_in_the_way_is_found_before_a_cell_is_measu
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--cell", "lstmm"], "cell 'lstmm' is unknown: use one of lstm, gru"),
+        (["--cell", "lstmm"], "cell 'lstmm' is unknown: did you mean lstm, or"),
         (["--cell", "mine:Nothing"], "cell 'mine:Nothing' cannot be imported"),
         (["--cell", "mine:Drifts"], r"mine.py:\d+: cell 'mine:Drifts' .*float16"),
         (["--cell-args", "units=3"], "has no field.*units"),

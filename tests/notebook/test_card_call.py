@@ -111,7 +111,7 @@ class Drifts(nn.SimpleCell):
 @pytest.mark.parametrize(
     ("cell", "options", "sentence"),
     [
-        ("lstmm", {}, "^cell 'lstmm' is unknown: use one of lstm, gru"),
+        ("lstmm", {}, "^cell 'lstmm' is unknown: did you mean lstm, or"),
         (nn.Dense, {}, "^cell <class .*Dense'> has no function initial_state and no step"),
         (3, {}, "^3 is no cell: use a class derived from flax.linen.RNNCellBase, flax.nnx.Module"),
         (nnx, {}, "^cell <module 'flax.nnx'.* is no cell: use a class derived from flax.linen"),
