@@ -13,6 +13,7 @@ from echo_jax.cells.delta_net import DeltaNetCell, GatedDeltaNetCell
 from echo_jax.cells.exprnn import ExpRNNCell
 from echo_jax.cells.identity_rnn import IdentityRNNCell
 from echo_jax.cells.interface import Cell
+from echo_jax.cells.lmu import LMUCell
 from echo_jax.cells.lru import LRUCell
 from echo_jax.cells.lstm import ChronoLSTMCell, LSTMCell
 from echo_jax.cells.mamba2 import Mamba2Cell
@@ -42,6 +43,7 @@ CELLS: dict[str, type] = {
     "mamba2": Mamba2Cell,
     "exprnn": ExpRNNCell,
     "rwkv7": RWKV7Cell,
+    "lmu": LMUCell,
 }
 """The classes of `config.CELL_NAMES`."""
 

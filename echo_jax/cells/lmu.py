@@ -1,0 +1,157 @@
+"""The Legendre memory unit: a linear memory of the last theta steps, and a tanh RNN on it."""
+
+import dataclasses
+import functools
+from typing import NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from echo_jax.cells.projected_cell import ProjectedCell
+from echo_jax.exceptions import ConfigError
+
+
+class LMUParams(NamedTuple):
+    """Encoders e of the memories' inputs, and kernels W of h.
+
+    e_x `[F, D]`, e_h `[H, D]`, e_m `[D Q, D]`; W_x `[F, H]`, W_h `[H, H]`, W_m `[D Q, H]`.
+    """
+
+    e_x: chex.Array
+    e_h: chex.Array
+    e_m: chex.Array
+    W_x: chex.Array
+    W_h: chex.Array
+    W_m: chex.Array
+
+
+class LMUTerms(NamedTuple):
+    """What x adds to u, `[..., D]`, and to h before its tanh, `[..., H]`."""
+
+    u: chex.Array
+    h: chex.Array
+
+
+class LMUState(NamedTuple):
+    """Hidden state h `[B, H]` and memories m `[B, D, Q]`, float32."""
+
+    h: chex.Array
+    m: chex.Array
+
+
+@functools.lru_cache
+def legendre_memory(order: int, theta: float) -> tuple[np.ndarray, np.ndarray]:
+    """The matrices of m' = A m + B u, float64 `[Q, Q]` and `[Q]`, for inputs held for a step.
+
+        theta dm/dt = A m + B u         a_ij = (2 i + 1) (-1 if i < j else (-1)^(i - j + 1))
+                                        b_i  = (2 i + 1) (-1)^i
+
+    m holds the last theta steps of u: u(t - s) is about the sum of P_i(2 s / theta - 1) m_i, with
+    the Legendre polynomials P_i. A zero-order hold makes steps of it: the exponential of
+    `[[A, B], [0, 0]] / theta` has the two matrices above a row of zeros and a one.
+    """
+    from scipy.linalg import expm
+
+    i, j = np.indices((order, order))
+    system = np.zeros((order + 1, order + 1))
+    system[:-1, :-1] = (2 * i + 1) * np.where(i < j, -1.0, (-1.0) ** (i - j + 1))
+    system[:-1, -1] = (2 * i[:, 0] + 1) * (-1.0) ** i[:, 0]
+    held = expm(system / theta)
+    return held[:-1, :-1], held[:-1, -1]
+
+
+@dataclasses.dataclass(frozen=True)
+class LMUCell(ProjectedCell):
+    """The Legendre memory unit (Voelker, Kajic & Eliasmith 2019, section 2).
+
+        u  = x e_x + h e_h + m e_m              D numbers
+        m' = A m + B u                          D memories of Q numbers
+        h' = tanh(x W_x + h W_h + m' W_m)
+
+    A and B are frozen: numbers of `legendre_memory`, with which m holds the last theta steps of u
+    as Q Legendre coefficients. They are no parameters. The state is `LMUState`, zeros at the start;
+    the output is h. u depends on h, so there is no form parallel over time.
+
+    Parameters as the authors' code starts them (github.com/nengo/keras-lmu, formerly abr/lmu, at
+    the release of the paper): e_x and e_h uniform of variance 1 / rows (LeCun), e_m zeros, each W
+    normal, truncated, of variance 2 / (rows + columns) (Glorot). There are no biases.
+
+    Differences: `memories` above 1, with which tokens need not share one number u, is not in the
+    paper, but in later releases of the code.
+
+    Attributes:
+      features: H, the units of the hidden state.
+      order: Q, the numbers of a memory; None for H. Delays of theta steps need Q about theta for
+        inputs that change at every step, and fewer for smooth ones.
+      theta: the steps that a memory spans, 1 or more.
+      memories: D, the inputs that are remembered, each in a memory of its own.
+    """
+
+    features: int
+    order: int | None = None
+    theta: float = 64.0
+    memories: int = 1
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a memory without numbers or steps, and for none."""
+        for name, size in (("order", self.numbers), ("memories", self.memories)):
+            if size < 1:
+                raise ConfigError(f"{name} {size} is below 1: use 1 or more")
+        if not 1 <= self.theta < float("inf"):
+            raise ConfigError(
+                f"theta {self.theta:g} is no span of steps: use 1 or more, such as 64"
+            )
+
+    @property
+    def numbers(self) -> int:
+        """Q, the numbers of a memory."""
+        return self.features if self.order is None else self.order
+
+    def init(self, key: chex.PRNGKey, input_size: int) -> LMUParams:
+        """LeCun-uniform and zero encoders, and Glorot-normal kernels."""
+        lecun, glorot = jax.nn.initializers.lecun_uniform(), jax.nn.initializers.glorot_normal()
+        h, d, dq = self.features, self.memories, self.memories * self.numbers
+        keys = jax.random.split(key, 5)
+        return LMUParams(
+            e_x=lecun(keys[0], (input_size, d)),
+            e_h=lecun(keys[1], (h, d)),
+            e_m=jnp.zeros((dq, d)),
+            W_x=glorot(keys[2], (input_size, h)),
+            W_h=glorot(keys[3], (h, h)),
+            W_m=glorot(keys[4], (dq, h)),
+        )
+
+    def initial_state(self, params: LMUParams, batch_size: int, input_size: int) -> LMUState:
+        """Zeros."""
+        del params, input_size
+        memory = jnp.zeros((batch_size, self.memories, self.numbers))
+        return LMUState(jnp.zeros((batch_size, self.features)), memory)
+
+    def input_size(self, params: LMUParams) -> int:
+        """F, the features of an input."""
+        return len(params.e_x)
+
+    def project(self, params: LMUParams, x: chex.Array) -> LMUTerms:
+        """The products of x with e_x and W_x."""
+        return LMUTerms(x @ params.e_x, x @ params.W_x)
+
+    def recur(
+        self, params: LMUParams, state: LMUState, terms: LMUTerms
+    ) -> tuple[LMUState, chex.Array]:
+        """The next state, and h'."""
+        u = terms.u + state.h @ params.e_h + _flat(state.m) @ params.e_m
+        m = self.remember(state.m, u)
+        h = jnp.tanh(terms.h + state.h @ params.W_h + _flat(m) @ params.W_m)
+        return LMUState(h, m), h
+
+    def remember(self, m: chex.Array, u: chex.Array) -> chex.Array:
+        """The next memories A m + B u, `[B, D, Q]`, from m of the same shape and u `[B, D]`."""
+        a, b = (jnp.asarray(x, m.dtype) for x in legendre_memory(self.numbers, self.theta))
+        return m @ a.T + u[..., None] * b
+
+
+def _flat(m: chex.Array) -> chex.Array:
+    """Memories `[B, D, Q]` as `[B, D Q]`."""
+    return m.reshape(len(m), -1)

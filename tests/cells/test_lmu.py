@@ -1,0 +1,88 @@
+import cell_reference
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.linalg
+from scipy.special import eval_legendre
+
+from echo_jax.cells.lmu import LMUCell, LMUState
+from echo_jax.exceptions import ConfigError
+
+CELL = LMUCell(4, order=3, theta=6.5, memories=2)
+
+
+def lmu_step(p, state, x):
+    """The equations of section 2, each memory alone; a held input adds A^-1 (exp(A) - I) B u."""
+    a = np.array([[-1, -1, -1], [3, -3, -3], [-5, 5, -5]]) / 6.5
+    a_bar = scipy.linalg.expm(a)
+    b_bar = np.linalg.inv(a) @ (a_bar - np.eye(3)) @ np.array([1, -3, 5]) / 6.5
+    flat = state.m.reshape(len(x), 6)
+    u = x @ p.e_x + state.h @ p.e_h + flat @ p.e_m
+    m = np.empty_like(state.m)
+    for row, memory in np.ndindex(len(x), 2):
+        m[row, memory] = a_bar @ state.m[row, memory] + b_bar * u[row, memory]
+    h = np.tanh(x @ p.W_x + state.h @ p.W_h + m.reshape(len(x), 6) @ p.W_m)
+    return LMUState(h, m), h
+
+
+def test_lmu_is_its_equations_step_by_step_and_at_once():
+    cell_reference.check_equations(CELL, lmu_step)
+
+
+@pytest.mark.slow
+def test_gradients_of_lmu_are_finite_differences():
+    cell_reference.check_gradients(CELL)
+
+
+@pytest.mark.slow
+def test_lmu_stays_finite():
+    cell_reference.check_long_run(LMUCell(16, order=64))
+
+
+def memory_of(u, order, theta):
+    """The memory after each step of u [T], alone, [T, Q]."""
+    cell = LMUCell(1, order, theta)
+    run = jax.jit(lambda u: jax.lax.scan(lambda m, u: (cell.remember(m, u),) * 2, start, u)[1])
+    start = cell.initial_state(None, 1, 1).m
+    return np.asarray(run(jnp.asarray(u, jnp.float32).reshape(-1, 1, 1)))[:, 0, 0]
+
+
+def test_the_memory_of_lmu_is_a_delay_of_any_length_up_to_theta():
+    time, order = np.arange(300), 12
+    u = np.sin(2 * np.pi * time / 40) + np.cos(2 * np.pi * time / 93)
+    m = memory_of(u, order, theta=64)
+    for delay in (8, 16, 32, 50, 64):
+        decoded = m @ eval_legendre(np.arange(order), 2 * delay / 64 - 1)
+        delayed = np.interp(time - delay + 0.5, time, u)  # an input is held for a step
+        np.testing.assert_allclose(decoded[150:], delayed[150:], atol=0.006)
+
+
+def test_the_memory_of_lmu_settles_on_the_first_polynomial_of_what_does_not_change():
+    m = memory_of(np.full(300, 0.7), 8, 64)
+    np.testing.assert_allclose(m[-1], [0.7, *[0] * 7], atol=1e-4)
+
+
+def test_lmu_starts_as_in_the_authors_code():
+    cell = LMUCell(60, order=40, memories=50)
+    p = jax.jit(cell.init, static_argnums=1)(jax.random.key(0), 20)
+    assert np.abs(p.e_x).max() == pytest.approx((3 / 20) ** 0.5, rel=0.02)
+    assert float(np.std(p.e_x)) == pytest.approx(20**-0.5, rel=0.05)
+    assert float(np.std(p.e_h)) == pytest.approx(60**-0.5, rel=0.05)
+    assert p.e_m.shape == (2000, 50)
+    assert not np.any(p.e_m)
+    for kernel in (p.W_x, p.W_h, p.W_m):
+        assert float(np.std(kernel)) == pytest.approx((2 / sum(kernel.shape)) ** 0.5, rel=0.05)
+
+
+def test_the_state_of_lmu_is_as_large_as_that_of_an_lstm_unless_an_order_is_set():
+    shapes = [x.shape for x in LMUCell(50).initial_state(None, 3, 1)]
+    assert shapes == [(3, 50), (3, 1, 50)]
+    assert LMUCell(4, order=9).initial_state(None, 3, 1).m.shape == (3, 1, 9)
+    for args, sentence in (
+        ({"order": 0}, r"^order 0 is below 1: use 1 or more$"),
+        ({"memories": 0}, r"^memories 0 is below 1: use 1 or more$"),
+        ({"theta": 0.5}, r"^theta 0.5 is no span of steps: use 1 or more, such as 64$"),
+    ):
+        with pytest.raises(ConfigError, match=sentence):
+            LMUCell(4, **args)
