@@ -8,7 +8,8 @@ class CellFacts(NamedTuple):
 
     title  its name there
     paper  where it was published
-    state  the floats of its state for one row: H is `features`, other names are attributes
+    state  the floats of its state for one row: H is `features`, F the input's, other names are
+           attributes of the cell, None for H
     """
 
     title: str
@@ -33,5 +34,8 @@ FACTS: dict[str, CellFacts] = {
     "gated-delta-net": CellFacts("gated DeltaNet", "Yang et al. 2025", "keys values"),
     "mlstm": CellFacts("mLSTM", "Beck et al. 2024", "key_size value_size + key_size + 1"),
     "mamba2": CellFacts("Mamba-2", "Dao & Gu 2024", "states values"),
+    "exprnn": CellFacts("expRNN", "Lezcano-Casado & Martinez-Rubio 2019", "H"),
+    "rwkv7": CellFacts("RWKV-7", "Peng et al. 2025", "F + heads head_size head_size"),
+    "lmu": CellFacts("LMU", "Voelker et al. 2019", "H + memories numbers"),
 }
 """The cells of `config.CELL_NAMES`, in their order."""

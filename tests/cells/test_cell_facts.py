@@ -5,6 +5,8 @@ from echo_jax.cells.cell_arguments import build
 from echo_jax.cells.cell_facts import FACTS
 from echo_jax.config import CELL_NAMES
 
+FEATURES = 3
+
 
 def test_every_built_in_cell_has_facts():
     assert tuple(FACTS) == CELL_NAMES
@@ -16,7 +18,7 @@ def test_the_state_has_as_many_floats_as_the_formula_says(name):
         cell = build(name, {"features": features})
 
         def start(key, cell=cell):
-            return cell.initial_state(cell.init(key, 3), 1, 3)
+            return cell.initial_state(cell.init(key, FEATURES), 1, FEATURES)
 
         leaves = jax.tree.leaves(jax.eval_shape(start, jax.random.key(0)))
         assert sum(leaf.size for leaf in leaves) == floats(FACTS[name].state, cell.options)
@@ -34,5 +36,7 @@ def floats(formula, options):
 
 
 def value(name, options):
+    if name == "F":
+        return FEATURES
     found = None if name == "H" else getattr(options, name)
     return options.features if found is None else found
