@@ -153,9 +153,8 @@ class NetworkConfig:
     """The recurrent network: a cell scanned over time, and a linear readout of its output."""
 
     cell: str = "lstm"
-    """lstm, gru, optimized-lstm, simple, mlp (a delay line and no other memory), lstm-chrono
-    (biases set to remember for 2 to 64 steps), identity-rnn (ReLU, starts as the identity),
-    mingru, lru (both linear in their state), or a cell of your own: module:NAME or FILE.py."""
+    """A built-in cell (echo-jax probe --cells lists them), block:CELL for a small network around
+    one, or a cell of your own: module:NAME or FILE.py."""
     hidden_size: int = 50
     """Hidden units of the cell (H). Alias: --hidden."""
     stateful: bool = True

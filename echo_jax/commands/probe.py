@@ -3,6 +3,7 @@
 echo-jax probe                                             # a quick card for the LSTM
 echo-jax probe --cell mypackage.cells:MyCell --cell lstm   # side by side
 echo-jax probe --report cards/                             # one page over all cards there
+echo-jax probe --cells                                     # the cells that are built in
 """
 
 import contextlib
@@ -18,9 +19,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import tyro
 
 from echo_jax import atomic_files, machine
+from echo_jax.cells.cell_facts import FACTS
 from echo_jax.cluster import check_spec
 from echo_jax.commands import card_making, command_line
 from echo_jax.commands.card_making import STOPPED
+from echo_jax.config import BLOCK
 from echo_jax.exceptions import ConfigError, TooLongError, printable
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.memory_benchmark import protocol
@@ -45,9 +48,10 @@ class ProbeCommand:
     """
 
     cell: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """The cell: lstm, lstm-chrono, gru, simple, identity-rnn, mingru, lru, mlp, optimized-lstm, or
-    a cell of your own, module:NAME or FILE.py: a class of Flax Linen, NNX or Equinox, or plain
-    functions; see docs/your-own-cell.md. Repeat --cell to compare several. Default: lstm."""
+    """The cell: a built-in one, which --cells lists, or a cell of your own, module:NAME or
+    FILE.py: a class of Flax Linen, NNX or Equinox, or plain functions; see docs/your-own-cell.md.
+    block:CELL is a small network around any of them. Repeat --cell to compare several. Default:
+    lstm."""
     cell_args: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Keyword arguments of the cell, such as features=64,longest=100. For several cells give
     --cell-args for each one, in their order, "" for none. A cell whose field `features` has no
@@ -75,6 +79,8 @@ class ProbeCommand:
     out: Path = CARDS
     """Folder for NAME.json, NAME.md and NAME.svg of each card. Existing cards are not
     overwritten."""
+    cells: bool = False
+    """Only list the built-in cells, with their papers."""
     report: Path | None = None
     """Only make one page over all cards in this folder."""
     readme: Path | None = None
@@ -95,10 +101,10 @@ class ProbeCommand:
         self._check_combinations()
         card_making.check_limits(self.seed, self.seconds)
         for flag, given in (("cell-args", self.cell_args), ("name", self.name)):
-            if len(given) not in (0, len(self.cells)):
+            if len(given) not in (0, len(self.cell_names)):
                 raise ConfigError(
-                    f"{len(given)} --{flag} for {len(self.cells)} cells: give one for each cell, "
-                    'in their order, "" where there is none'
+                    f"{len(given)} --{flag} for {len(self.cell_names)} cells: give one for each "
+                    'cell, in their order, "" where there is none'
                 )
 
     def _check_combinations(self) -> None:
@@ -108,6 +114,7 @@ class ProbeCommand:
             if getattr(self, field.name) != field.default
         ]
         for flag, beside in (
+            ("cells", set()),
             ("validate", set()),
             ("draw", {"format"}),
             ("report", {"readme", "format", "tables"}),
@@ -125,7 +132,7 @@ class ProbeCommand:
             raise ConfigError("--task copy has a protocol of its own: leave --protocol out")
 
     @property
-    def cells(self) -> tuple[str, ...]:
+    def cell_names(self) -> tuple[str, ...]:
         """The names of the cells."""
         return self.cell or ("lstm",)
 
@@ -139,7 +146,9 @@ def main() -> None:
     """Run the command of the command line."""
     command = command_line.parse(ProbeCommand)
     with command_line.refusals():
-        if command.validate:
+        if command.cells:
+            print(list_of_cells())
+        elif command.validate:
             card = card_file.read(command.validate)
             print(printable(card_file.comparable(card, set(protocol.hashes()))))
         elif command.draw:
@@ -150,6 +159,19 @@ def main() -> None:
             make_report(command)
         else:
             make_cards(command)
+
+
+def list_of_cells() -> str:
+    """A line for each built-in cell: the name after --cell, its name and paper in the literature.
+
+    Below them stand the two forms of a name that take any cell.
+    """
+    known = [(name, facts.title, facts.paper) for name, facts in FACTS.items()]
+    others = [
+        (f"{BLOCK}CELL", "a small network around any cell", "-"),
+        ("module:NAME, FILE.py", "a cell of your own", "docs/your-own-cell.md"),
+    ]
+    return text_tables.table([("--cell", "cell", "paper"), *known, *others], left=(0, 1, 2))
 
 
 def make_report(command: ProbeCommand) -> None:
@@ -177,12 +199,12 @@ def make_cards(command: ProbeCommand) -> None:
 
     machine.use_cpu_devices(None)
     compilation_cache.use_compilation_cache(command.compilation_cache)
-    arguments = command.cell_args or ("",) * len(command.cells)
-    for cell_name, own_arguments in zip(command.cells, arguments, strict=True):
+    arguments = command.cell_args or ("",) * len(command.cell_names)
+    for cell_name, own_arguments in zip(command.cell_names, arguments, strict=True):
         size = command.chosen.vocab_size
         time_limit.try_apart(cell_name, trace, cell_name, own_arguments, size)
     try:
-        cells = [choose(*each) for each in zip(command.cells, arguments, strict=True)]
+        cells = [choose(*each) for each in zip(command.cell_names, arguments, strict=True)]
         own = [cell.card_name(command.chosen, command.seed) for cell in cells]
         given = command.name or own
         names = [first or second for first, second in zip(given, own, strict=True)]
@@ -326,7 +348,7 @@ def measure_parts(command: ProbeCommand, parts: "Sequence[CardPart]") -> list[st
     missing = [p for p in parts if not card_parts.path_of(folder_of(p.card), p).exists()]
     with (
         command_line.stoppable(command_line.this_command("probe")) as stop,
-        workers_of(command.cluster, missing, stop, command.cells) as workers,
+        workers_of(command.cluster, missing, stop, command.cell_names) as workers,
         GridProgress({part.name: 1.0 for part in missing}) as bar,
     ):
         executor = workers or Here(lambda *_: stop.check())

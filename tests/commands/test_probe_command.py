@@ -11,6 +11,7 @@ from fabricated_cards import card as made_up
 from running import begin
 from tiny_cards import TINY
 
+from echo_jax.cells.cell_facts import FACTS
 from echo_jax.host.interrupts import Interrupts, StoppedError
 from echo_jax.memory_benchmark import protocol, step_time
 from echo_jax.memory_cards import card_file
@@ -114,6 +115,7 @@ def test_a_figure_for_a_paper_that_is_in_the_way_is_found_before_a_cell_is_measu
         (["--protocol", "fast"], "--protocol fast is unknown: use one of quick, full"),
         (["--report", "nowhere"], "nowhere"),
         (["--report", "x", "--cell", "gru"], "--report makes no card: use it without --cell"),
+        (["--cells", "--cell", "gru"], "--cells makes no card: use it without --cell"),
         (["--validate", "nothing.json"], "nothing.json"),
         (["--validate", "edited.json"], "^error: edited.json: "),
     ],
@@ -138,6 +140,13 @@ def test_a_card_whose_figure_cannot_be_drawn_is_there_and_a_command_draws_it(
     probing("--draw", "cards/Last-quick.json")
     names = {path.name for path in (tmp_path / "cards").iterdir()}
     assert names == {"Last-quick.json", "Last-quick.md", "Last-quick.svg"}
+
+
+def test_the_built_in_cells_are_listed_each_with_its_paper(probing):
+    first, *lines = probing("--cells").stdout.splitlines()
+    assert first.split() == ["--cell", "cell", "paper"]
+    assert [line.split()[0] for line in lines] == [*FACTS, "block:CELL", "module:NAME,"]
+    assert re.search(r"^mingru +minGRU +Feng et al. 2024$", "\n".join(lines), re.M)
 
 
 def test_of_nothing_there_is_no_card_that_is_in_the_way_of_the_next(probing, tmp_path):
