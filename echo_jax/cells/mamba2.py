@@ -72,6 +72,9 @@ class Mamba2Cell(ProjectedCell):
     Differences from that code: no convolution before the silu of x, B and C; one head; N = P; P is
     H, where a layer there has heads of 64 that are twice as wide as its input together.
 
+    The weights fit inputs of mean square 1, which a norm before the layer gives there and in
+    `Block`: one-hot vectors are smaller by sqrt(F), and bare, the cell learns from them slowly.
+
     Attributes:
       features: H, the outputs.
       head_size: P, the numbers that S maps to; None for H.

@@ -11,6 +11,7 @@ from echo_jax.cells.block import BlockOf
 from echo_jax.cells.delay_line_mlp import DelayLineMLP
 from echo_jax.cells.delta_net import DeltaNetCell, GatedDeltaNetCell
 from echo_jax.cells.exprnn import ExpRNNCell
+from echo_jax.cells.gated_linear_attention import GLACell
 from echo_jax.cells.identity_rnn import IdentityRNNCell
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.lmu import LMUCell
@@ -44,6 +45,7 @@ CELLS: dict[str, type] = {
     "exprnn": ExpRNNCell,
     "rwkv7": RWKV7Cell,
     "lmu": LMUCell,
+    "gla": GLACell,
 }
 """The classes of `config.CELL_NAMES`."""
 

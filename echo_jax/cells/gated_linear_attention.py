@@ -1,0 +1,165 @@
+"""Gated linear attention: a matrix state whose rows decay as the input says."""
+
+import dataclasses
+from typing import ClassVar, NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from echo_jax.cells.outer_product_recurrence import (
+    OuterProductTerms,
+    outer_product_chunkwise,
+    outer_product_step,
+)
+from echo_jax.cells.projected_cell import ProjectedCell
+from echo_jax.cells.scan import Mask
+from echo_jax.exceptions import ConfigError
+
+CHUNK = 16
+"""Steps that the chunkwise form computes at once; as many as in the paper's smaller chunks."""
+
+
+class GLAParams(NamedTuple):
+    """W_Q and W_K `[F, K]`, W_V and W_r `[F, V]`, b_r `[V]`, W_O `[V, H]`.
+
+    The gate has W_alpha1 `[F, rank]`, W_alpha2 `[rank, K]` and b_alpha `[K]`.
+    """
+
+    W_Q: chex.Array
+    W_K: chex.Array
+    W_V: chex.Array
+    W_alpha1: chex.Array
+    W_alpha2: chex.Array
+    b_alpha: chex.Array
+    W_r: chex.Array
+    b_r: chex.Array
+    W_O: chex.Array
+
+
+class GLATerms(NamedTuple):
+    """The terms of the recurrence, and the output gate r `[..., V]`."""
+
+    outer: OuterProductTerms
+    r: chex.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class GLACell(ProjectedCell):
+    """Gated linear attention with one head (Yang et al. 2024, ICML, sections 4.1 and 4.4).
+
+        q, k, v = x W_Q / sqrt(K), x W_K, x W_V
+        alpha = sigmoid(x W_alpha1 W_alpha2 + b_alpha)^(1 / tau)
+        S' = diag(alpha) S + k v^T
+        r  = swish(x W_r + b_r)
+        y  = (r * LayerNorm(S'^T q)) W_O
+
+    The state is S, float32 `[B, K, V]`, zero at the start. LayerNorm has no parameters and adds
+    1e-5 to the variance, as in the first code of the authors (berlino/gated_linear_attention,
+    `gla.py`). Initial parameters as there: W_Q, W_K and W_alpha glorot-uniform times 2^-2.5; the
+    others uniform within 1 / sqrt(rows), and so are the biases, by the rows of their weights: alpha
+    is about 0.5^(1/16) = 0.96.
+
+    Differences: one head; q is divided by sqrt(K), as in the authors' later code
+    (fla-org/flash-linear-attention, `fla/layers/gla.py`), the first code multiplies k by another
+    constant, and the paper has neither. The later code has an RMSNorm with gains for the LayerNorm,
+    and no b_r.
+
+    The weights fit inputs of mean square 1, which a norm before the layer gives there and in
+    `Block`: one-hot vectors are smaller by sqrt(F), and bare, the cell learns from them slowly.
+
+    Attributes:
+      features: H, the outputs.
+      key_size: K; None for H / 2, rounded down.
+      value_size: V, at least 2; None for H.
+      rank: the rank of the weights of the gate.
+      tau: the root of the gate, above 0: the larger, the slower S decays.
+    """
+
+    features: int
+    key_size: int | None = None
+    value_size: int | None = None
+    rank: int = 16
+    tau: float = 16.0
+    has_parallel: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a size or root out of range."""
+        for name, least in (("key_size", 1), ("value_size", 2), ("rank", 1)):
+            size = getattr(self, name)
+            if size is not None and size < least:
+                raise ConfigError(
+                    f"{name} {size} is below {least}: use {least} or more, or leave it out"
+                )
+        if not self.tau > 0:
+            raise ConfigError(f"tau {self.tau:g} is not above 0: use more")
+
+    @property
+    def keys(self) -> int:
+        """K, the numbers of a key."""
+        return max(1, self.features // 2) if self.key_size is None else self.key_size
+
+    @property
+    def values(self) -> int:
+        """V, the numbers of a value."""
+        return self.features if self.value_size is None else self.value_size
+
+    def init(self, key: chex.PRNGKey, input_size: int) -> GLAParams:
+        """Uniform weights and biases."""
+        f, k, v, rank = input_size, self.keys, self.values, self.rank
+        keys = iter(jax.random.split(key, 9))
+        small = jax.nn.initializers.variance_scaling(2**-5, "fan_avg", "uniform")
+        return GLAParams(
+            W_Q=small(next(keys), (f, k)),
+            W_K=small(next(keys), (f, k)),
+            W_V=_uniform(next(keys), (f, v), f),
+            W_alpha1=small(next(keys), (f, rank)),
+            W_alpha2=small(next(keys), (rank, k)),
+            b_alpha=_uniform(next(keys), (k,), rank),
+            W_r=_uniform(next(keys), (f, v), f),
+            b_r=_uniform(next(keys), (v,), f),
+            W_O=_uniform(next(keys), (v, self.features), v),
+        )
+
+    def initial_state(self, params: GLAParams, batch_size: int, input_size: int) -> chex.Array:
+        """Zeros `[B, K, V]`."""
+        del params, input_size
+        return jnp.zeros((batch_size, self.keys, self.values))
+
+    def input_size(self, params: GLAParams) -> int:
+        """F, the features of an input."""
+        return len(params.W_Q)
+
+    def project(self, params: GLAParams, x: chex.Array) -> GLATerms:
+        """All that depends on the input alone."""
+        gate = x @ params.W_alpha1 @ params.W_alpha2 + params.b_alpha
+        outer = OuterProductTerms(
+            log_a=jax.nn.log_sigmoid(gate) / self.tau,
+            k=x @ params.W_K,
+            v=x @ params.W_V,
+            q=x @ params.W_Q * self.keys**-0.5,
+        )
+        return GLATerms(outer, r=jax.nn.swish(x @ params.W_r + params.b_r))
+
+    def recur(
+        self, params: GLAParams, state: chex.Array, terms: GLATerms
+    ) -> tuple[chex.Array, chex.Array]:
+        """S', and S'^T q."""
+        del params
+        return outer_product_step(state, terms.outer)
+
+    def parallel(
+        self, params: GLAParams, state: chex.Array, terms: GLATerms, mask: Mask
+    ) -> tuple[chex.Array, chex.Array]:
+        """The last S, and all S'^T q."""
+        del params
+        return outer_product_chunkwise(state, terms.outer, mask, CHUNK)
+
+    def read_out(self, params: GLAParams, read: chex.Array, terms: GLATerms) -> chex.Array:
+        """Y."""
+        return (terms.r * jax.nn.standardize(read, epsilon=1e-5)) @ params.W_O
+
+
+def _uniform(key: chex.PRNGKey, shape: tuple[int, ...], inputs: int) -> chex.Array:
+    """Weights or biases of a linear layer of this many inputs, as PyTorch starts it."""
+    return jax.random.uniform(key, shape, minval=-(inputs**-0.5), maxval=inputs**-0.5)

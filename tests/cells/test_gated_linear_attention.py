@@ -1,0 +1,76 @@
+import cell_reference
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from echo_jax.cells.gated_linear_attention import GLACell
+from echo_jax.exceptions import ConfigError
+
+CELL = GLACell(4, key_size=2, value_size=3, rank=2)
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def gla_step(p, state, x):
+    alpha = sigmoid(x @ p.W_alpha1 @ p.W_alpha2 + p.b_alpha) ** (1 / 16)
+    q, k, v = x @ p.W_Q / np.sqrt(2), x @ p.W_K, x @ p.W_V
+    state = alpha[:, :, None] * state + np.einsum("bk,bv->bkv", k, v)
+    o = np.einsum("bk,bkv->bv", q, state)
+    centred = o - o.mean(-1, keepdims=True)
+    normalised = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-5)
+    gate = x @ p.W_r + p.b_r
+    return state, gate * sigmoid(gate) * normalised @ p.W_O
+
+
+def test_gla_is_its_equations_step_by_step_at_once_and_in_parallel():
+    cell_reference.check_equations(CELL, gla_step)
+
+
+@pytest.mark.slow
+def test_gradients_of_gla_are_finite_differences():
+    cell_reference.check_gradients(CELL)
+
+
+@pytest.mark.slow
+def test_gla_stays_finite():
+    cell_reference.check_long_run(CELL)
+
+
+def test_gla_starts_with_the_weights_of_its_authors_and_forgets_little():
+    params = jax.jit(GLACell(300).init, static_argnums=1)(jax.random.key(0), 200)
+    glorot = 2**-2.5 * np.sqrt(6)
+    limits = {
+        "W_Q": glorot / np.sqrt(350), "W_K": glorot / np.sqrt(350), "W_V": 200**-0.5,
+        "W_alpha1": glorot / np.sqrt(216), "W_alpha2": glorot / np.sqrt(166), "b_alpha": 1 / 4,
+        "W_r": 200**-0.5, "b_r": 200**-0.5, "W_O": 300**-0.5,
+    }  # fmt: skip
+    for name, limit in limits.items():
+        weights = np.asarray(getattr(params, name))
+        assert 0.97 * limit < np.max(np.abs(weights)) <= limit, name
+        assert np.std(weights) == pytest.approx(limit / np.sqrt(3), rel=0.07), name
+    alpha = sigmoid(np.asarray(params.b_alpha)) ** (1 / 16)
+    assert np.mean(alpha) == pytest.approx(0.5 ** (1 / 16), abs=1e-3)
+
+
+def test_without_decay_the_state_is_the_sum_of_all_products_of_key_and_value():
+    params = CELL.init(jax.random.key(0), 5)._replace(b_alpha=jnp.full(2, 200.0))
+    xs = np.random.default_rng(0).normal(size=(50, 1, 5))
+    last, _ = jax.jit(CELL.scan)(params, jnp.zeros((1, 2, 3)), jnp.asarray(xs, jnp.float32))
+    products = np.einsum("tbk,tbv->bkv", xs @ params.W_K, xs @ params.W_V)
+    np.testing.assert_allclose(last, products, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"value_size": 1}, r"^value_size 1 is below 2: use 2 or more, or leave it out$"),
+        ({"rank": 0}, r"^rank 0 is below 1: use 1 or more, or leave it out$"),
+        ({"tau": 0}, r"^tau 0 is not above 0: use more$"),
+    ],
+)
+def test_options_out_of_range_are_refused(options, message):
+    with pytest.raises(ConfigError, match=message):
+        GLACell(4, **options)
