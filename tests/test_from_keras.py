@@ -1,7 +1,9 @@
 """docs/from-keras-to-jax.md: its JAX blocks are one program, which does what Keras did."""
 
 import ast
+import hashlib
 import re
+from pathlib import Path
 from xml.etree import ElementTree
 
 import jax
@@ -76,6 +78,15 @@ def test_the_figure_has_a_title_and_draws_the_rule(root):
     assert rows == [
         f"row {row}: x({row + 1}) => x({row})?" for pair in range(6) for row in (pair, pair + 6)
     ]
+
+
+def test_the_pdf_of_the_figure_was_made_from_its_svg(root):
+    lines = (root / FIGURE).with_name("SHA256SUMS").read_text().splitlines()
+    sums = dict(reversed(line.split("  ")) for line in lines)
+    assert set(sums) == {Path(FIGURE).name, Path(FIGURE).with_suffix(".pdf").name}
+    for name, digest in sums.items():
+        made = (root / FIGURE).with_name(name).read_bytes()
+        assert hashlib.sha256(made).hexdigest() == digest, "run .ci/slide_figure.py"
 
 
 @pytest.mark.slow

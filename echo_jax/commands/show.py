@@ -26,7 +26,8 @@ from echo_jax.runs.run_folder import Inputs
 if TYPE_CHECKING:  # what is slow to import waits until the command line was found valid
     import numpy as np
 
-COMMON, ENTRIES = 10, 30  # values of a column, and entries of a one-hot vector, that are printed
+COMMON = 10  # values of a column that are printed
+VECTORS, ENTRIES = 3, 30  # one-hot vectors, and entries of each, that are printed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,7 +154,7 @@ def column_view(inputs: Inputs, tokens: "np.ndarray") -> str:
 
 
 def sequence_view(tokens: "np.ndarray", config: RunConfig) -> str:
-    """A sequence as integers, as the input of a cell (one-hot vectors are cut), and decoded."""
+    """A sequence as integers, as the input of a cell (of one-hot vectors some), and decoded."""
     import numpy as np
 
     from echo_jax.core.data import one_hot_decode, one_hot_encode
@@ -181,7 +182,11 @@ def sequence_view(tokens: "np.ndarray", config: RunConfig) -> str:
         cut = f" ... {size - ENTRIES} more" if size > ENTRIES else ""
         lines += [
             f"One-hot, {len(vectors)} vectors of {size}, a vector a line:",
-            *(f"  [{' '.join(str(int(x)) for x in row[:ENTRIES])}{cut}]" for row in vectors),
+            *(
+                f"  [{' '.join(str(int(x)) for x in row[:ENTRIES])}{cut}]"
+                for row in vectors[:VECTORS]
+            ),
+            *[f"  ... {len(vectors) - VECTORS} more"] * (len(vectors) > VECTORS),
             "\nDecoded again (the position of the 1 in each):",
             f"  {one_hot_decode(vectors).tolist()}\n",
         ]

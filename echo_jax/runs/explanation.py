@@ -58,7 +58,7 @@ def _in_window(config: RunConfig, value: str) -> str:
     if config.network.stateful:
         carried = (
             f" The state, carried over from row r - {task.batch_size}, is not needed for it and "
-            "can harm: echo-jax study state says how much."
+            "can harm (echo-jax study state)."
         )
     return f"{found}: the gradient reaches it, and it can be learned.{carried}"
 
