@@ -1,16 +1,23 @@
 """Cells whose memory is known exactly: positive and negative controls for every measure of memory.
 
-cell                carry              known answer
-ShiftRegister      `[B, slots, F]`     recalls lags 0 .. slots-1 exactly, and nothing older
-LeakyIntegrator    `[B, 1]`            linear memory function (1 - a^2) a^(2n) of lag n
-Memoryless         `[B, 1]`, zero      recalls lag 0 alone; every other measure is at its baseline
-CausalConvolution  `[B, window-1, F]`  no recurrence; can learn lags up to window-1, and none older
+cell                    carry               known answer
+ShiftRegister           `[B, slots, F]`     recalls lags 0 .. slots-1 exactly, and nothing older
+LeakyIntegrator         `[B, 1]`            linear memory function (1 - a^2) a^(2n) of lag n
+Memoryless              `[B, 1]`, zero      recalls lag 0 alone; all else is at its baseline
+CausalConvolution       `[B, window-1, F]`  no recurrence; can learn lags up to window-1, no older
+SlidingWindowAttention  `[B, window-1, F]`  no recurrence; can learn lags up to window-1, no older
 """
 
+import dataclasses
+import math
+from typing import NamedTuple
+
 import chex
+import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from echo_jax.cells.projected_cell import ProjectedCell
 from echo_jax.exceptions import ConfigError
 
 
@@ -159,3 +166,100 @@ class CausalConvolution(nn.RNNCellBase):
         """Zeros in the place of earlier inputs, for inputs of shape `[B, F]`."""
         del rng
         return jnp.zeros((*input_shape[:-1], self.window - 1, input_shape[-1]))
+
+
+class AttentionParams(NamedTuple):
+    """W_q and W_k `[F, K]`, W_v `[F, H]`, and b `[W]`, the bias of the input n steps back."""
+
+    W_q: chex.Array
+    W_k: chex.Array
+    W_v: chex.Array
+    b: chex.Array
+
+
+class AttentionTerms(NamedTuple):
+    """An input, and what its scores with others are inner products with; both `[..., F]`."""
+
+    x: chex.Array
+    query: chex.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class SlidingWindowAttention(ProjectedCell):
+    """One head of softmax attention over the last W inputs: a reference without recurrence.
+
+        s_n = (x_t W_q) . (x_(t-n) W_k) / sqrt(K) + b_n       n = 0 .. W-1
+        y_t = sum over n of softmax(s)_n (x_(t-n) W_v)
+
+    It is the sliding window of Beltagy et al. 2020 ("Longformer", section 3.1) with the relative
+    position bias of Raffel et al. 2020 ("T5", section 2.1), one for each n where T5 shares one
+    among distances. The projection of the output is part of W_v.
+
+    The state is the last W-1 inputs, newest first, float32 `[B, W-1, F]`, and nothing else: a score
+    is computed as (x_t W_q W_k^T) . x_(t-n), and the mean of the inputs is taken before W_v. The
+    state is zero at the start. A place whose F numbers are all zero counts as empty and gets no
+    attention, so an input of zeros is seen in its own step alone; a one-hot input is never zero.
+
+    With W = 51 and two tokens its state has as many bytes as an LSTM of 50 units.
+
+    Parameters: W_q, W_k and W_v are glorot-uniform, b is zero.
+
+    Attributes:
+      features: H, the outputs.
+      window: W, the number of inputs that an output depends on.
+      key_size: K; None for H.
+    """
+
+    features: int
+    window: int = 51
+    key_size: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a window without inputs and for a key without numbers."""
+        for name, size in (("window", self.window), ("key_size", self.key_size)):
+            if size is not None and size < 1:
+                raise ConfigError(f"{name} {size} is below 1: use 1 or more")
+
+    def init(self, key: chex.PRNGKey, input_size: int) -> AttentionParams:
+        """Glorot-uniform weights and no bias."""
+        glorot, (q, k, v) = jax.nn.initializers.glorot_uniform(), jax.random.split(key, 3)
+        asked = (input_size, self.key_size or self.features)
+        return AttentionParams(
+            W_q=glorot(q, asked),
+            W_k=glorot(k, asked),
+            W_v=glorot(v, (input_size, self.features)),
+            b=jnp.zeros(self.window),
+        )
+
+    def initial_state(
+        self, params: AttentionParams, batch_size: int, input_size: int
+    ) -> chex.Array:
+        """Empty places, `[B, W-1, F]`."""
+        del params
+        return jnp.zeros((batch_size, self.window - 1, input_size))
+
+    def input_size(self, params: AttentionParams) -> int:
+        """F, the features of an input."""
+        return len(params.W_q)
+
+    def project(self, params: AttentionParams, x: chex.Array) -> AttentionTerms:
+        """The input, and its query, x W_q W_k^T / sqrt(K)."""
+        scale = 1 / math.sqrt(params.W_q.shape[1])
+        return AttentionTerms(x, scale * (x @ params.W_q) @ params.W_k.T)
+
+    def recur(
+        self, params: AttentionParams, state: chex.Array, terms: AttentionTerms
+    ) -> tuple[chex.Array, chex.Array]:
+        """The next state, and the mean of the inputs, weighted by attention, `[B, F]`."""
+        seen = jnp.concatenate([terms.x[:, None], state], axis=1)
+        filled = jnp.any(seen != 0, axis=-1).at[:, 0].set(True)
+        scores = jnp.einsum("bnf,bf->bn", seen, terms.query) + params.b
+        attention = jax.nn.softmax(jnp.where(filled, scores, -jnp.inf), axis=-1)
+        return seen[:, :-1], jnp.einsum("bn,bnf->bf", attention, seen)
+
+    def read_out(
+        self, params: AttentionParams, read: chex.Array, terms: AttentionTerms
+    ) -> chex.Array:
+        """The outputs."""
+        del terms
+        return read @ params.W_v

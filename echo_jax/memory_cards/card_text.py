@@ -17,7 +17,7 @@ Card = Mapping[str, Any]
 
 KINDS = {
     **dict.fromkeys(("ShiftRegister", "LeakyIntegrator", "Memoryless"), "control"),
-    **dict.fromkeys(("CausalConvolution", "mlp"), "reference"),
+    **dict.fromkeys(("CausalConvolution", "SlidingWindowAttention", "mlp"), "reference"),
 }
 """Cells of known memory, and cells that are not recurrent; all others are `recurrent`."""
 

@@ -101,6 +101,7 @@ OWN_CELLS = [
     ("echo_jax.controls:LeakyIntegrator", {}),
     ("echo_jax.controls:Memoryless", {}),
     ("echo_jax.controls:CausalConvolution", {"features": 4, "window": 3}),
+    ("echo_jax.cells.known_memory:SlidingWindowAttention", {"features": 4, "window": 3}),
     ("mlp", {"delay_line": 3}),
     *((name, {"features": 4}) for name in CELL_NAMES),
 ]

@@ -1,3 +1,4 @@
+import cell_reference
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -5,6 +6,63 @@ import pytest
 
 from echo_jax.cells import known_memory
 from echo_jax.exceptions import ConfigError
+
+ATTENTION = known_memory.SlidingWindowAttention(4, window=3, key_size=2)
+
+
+def attention_step(p, state, x):
+    """Row by row, over the inputs that are not zero."""
+    after = np.concatenate([x[:, None], state], axis=1)
+    ys = []
+    for seen in after:
+        steps = [n for n in range(len(seen)) if n == 0 or seen[n].any()]
+        query = seen[0] @ p.W_q
+        weights = np.exp([query @ (seen[n] @ p.W_k) / np.sqrt(2) + p.b[n] for n in steps])
+        values = [seen[n] @ p.W_v for n in steps]
+        ys.append(weights @ values / weights.sum())
+    return after[:, :-1], np.stack(ys)
+
+
+def test_sliding_window_attention_is_its_equations_step_by_step_and_at_once():
+    cell_reference.check_equations(ATTENTION, attention_step)
+
+
+@pytest.mark.slow
+def test_gradients_of_sliding_window_attention_are_finite_differences():
+    cell_reference.check_gradients(ATTENTION)
+
+
+@pytest.mark.slow
+def test_sliding_window_attention_stays_finite():
+    cell_reference.check_long_run(ATTENTION)
+
+
+def test_attention_is_shared_among_the_inputs_so_far_and_the_present_one_always_has_some():
+    params = known_memory.AttentionParams(
+        W_q=jnp.zeros((2, 1)), W_k=jnp.zeros((2, 1)), W_v=jnp.eye(2), b=jnp.zeros(3)
+    )
+    cell = known_memory.SlidingWindowAttention(2, window=3)
+    xs = jnp.asarray([[0, 0], [6, 0], [0, 12], [24, 0], [0, 0], [0, 0], [0, 0]], float)[:, None]
+    _, ys = jax.jit(cell.scan)(params, cell.initial_state(params, 1, 2), xs)
+    expected = [[0, 0], [6, 0], [3, 6], [10, 4], [8, 4], [12, 0], [0, 0]]
+    np.testing.assert_allclose(ys[:, 0], expected, atol=1e-5)
+
+
+def test_attention_over_w_inputs_has_a_gradient_up_to_lag_w_minus_1_and_none_from_beyond():
+    cell = known_memory.SlidingWindowAttention(4, window=4)
+
+    def last_output(xs):
+        params = cell.init(jax.random.key(0), 2)
+        return jnp.sum(cell.scan(params, cell.initial_state(params, 3, 2), xs)[1][-1])
+
+    vectors = np.random.default_rng(0).normal(size=(9, 3, 2)).astype(np.float32)
+    by_time = np.abs(jax.jit(jax.grad(last_output))(vectors)).sum((1, 2))
+    np.testing.assert_array_equal(by_time[::-1] > 0, [True] * 4 + [False] * 5)
+
+
+def test_attention_without_a_window_is_refused():
+    with pytest.raises(ConfigError, match=r"^window 0 is below 1: use 1 or more$"):
+        known_memory.SlidingWindowAttention(4, window=0)
 
 
 def test_a_shift_register_of_d_plus_1_slots_has_a_gradient_from_lag_d_and_none_from_beyond():
