@@ -147,9 +147,12 @@ class LMUCell(ProjectedCell):
         return LMUState(h, m), h
 
     def remember(self, m: chex.Array, u: chex.Array) -> chex.Array:
-        """The next memories A m + B u, `[B, D, Q]`, from m of the same shape and u `[B, D]`."""
+        """The next memories A m + B u, `[B, D, Q]`, from m of the same shape and u `[B, D]`.
+
+        A GPU would round A to 10 bits by default, and m would be that of another delay.
+        """
         a, b = (jnp.asarray(x, m.dtype) for x in legendre_memory(self.numbers, self.theta))
-        return m @ a.T + u[..., None] * b
+        return jnp.matmul(m, a.T, precision=jax.lax.Precision.HIGHEST) + u[..., None] * b
 
 
 def _flat(m: chex.Array) -> chex.Array:

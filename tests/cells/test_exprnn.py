@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from echo_jax.cells.exprnn import ExpRNNCell, ExpRNNParams
+from echo_jax.cells.exprnn import ExpRNNCell, ExpRNNParams, PreparedExpRNN
 from echo_jax.exceptions import ConfigError
 
 CELL = ExpRNNCell(5, recurrent_rate=0.5)
@@ -58,6 +58,13 @@ def test_exprnn_rotates_its_state_so_that_the_norm_is_kept():
     norm = np.linalg.norm(h, axis=-1)
     np.testing.assert_allclose(np.linalg.norm(hs, axis=-1), np.tile(norm, (1000, 1)), rtol=1e-3)
     assert np.abs(hs[-1] - h).max() > 0.1
+
+
+def test_exprnn_rotates_in_full_precision_also_where_that_is_not_the_default():
+    prepared = PreparedExpRNN(jnp.eye(5), jnp.eye(5), jnp.zeros(5))
+    assert "HIGHEST" in str(
+        jax.make_jaxpr(CELL.recur)(prepared, jnp.ones((1, 5)), jnp.ones((1, 5)))
+    )
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,10 @@ def test_the_memory_of_lmu_settles_on_the_first_polynomial_of_what_does_not_chan
     np.testing.assert_allclose(m[-1], [0.7, *[0] * 7], atol=1e-4)
 
 
+def test_lmu_remembers_in_full_precision_also_where_that_is_not_the_default():
+    assert "HIGHEST" in str(jax.make_jaxpr(CELL.remember)(jnp.ones((1, 2, 3)), jnp.ones((1, 2))))
+
+
 def test_lmu_starts_as_in_the_authors_code():
     cell = LMUCell(60, order=40, memories=50)
     p = jax.jit(cell.init, static_argnums=1)(jax.random.key(0), 20)
