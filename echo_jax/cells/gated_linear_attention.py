@@ -65,9 +65,6 @@ class GLACell(ProjectedCell):
     constant, and the paper has neither. The later code has an RMSNorm with gains for the LayerNorm,
     and no b_r.
 
-    The weights fit inputs of mean square 1, which a norm before the layer gives there and in
-    `Block`: one-hot vectors are smaller by sqrt(F), and bare, the cell learns from them slowly.
-
     Attributes:
       features: H, the outputs.
       key_size: K; None for H / 2, rounded down.
