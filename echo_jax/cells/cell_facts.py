@@ -37,5 +37,6 @@ FACTS: dict[str, CellFacts] = {
     "exprnn": CellFacts("expRNN", "Lezcano-Casado & Martinez-Rubio 2019", "H"),
     "rwkv7": CellFacts("RWKV-7", "Peng et al. 2025", "F + heads head_size head_size"),
     "lmu": CellFacts("LMU", "Voelker et al. 2019", "H + memories numbers"),
+    "gla": CellFacts("gated linear attention", "Yang et al. 2024", "keys values"),
 }
 """The cells of `config.CELL_NAMES`, in their order."""
