@@ -229,19 +229,36 @@ class Mine(nn.LSTMCell):
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_cell_from_the_users_folder_reaches_workers_that_stand_elsewhere(tmp_path, free_port):
-    (tmp_path / "mine.py").write_text(CELL.format(body="pass"))
+@pytest.mark.parametrize("cell", ["mine:Mine", "mine.py:Mine"])
+def test_a_cell_from_the_users_folder_reaches_workers_that_stand_elsewhere(
+    tmp_path, free_port, cell
+):
+    """So does its new text, where it is changed while they stand there."""
     address, processes = scheduler(tmp_path / "elsewhere", free_port)
+    grid = [*SWEEP, "--cell", cell, "--out"]
     try:
-        cell = ["--cell", "mine:Mine"]
-        execute("sweep.py", *SWEEP, *cell, "--out", "here", cwd=tmp_path)
-        execute("sweep.py", *SWEEP, *cell, "--out", "there", "--cluster", address, cwd=tmp_path)
-        here, there = (
-            result_rows.read(tmp_path / out / "rows" / "sweep.jsonl") for out in ("here", "there")
-        )
-        assert sorted(row.digest for row in here) == sorted(row.digest for row in there)
+        for rows, body in ((3, "pass"), (6, "carry = carry[0], 2 * carry[1]")):
+            (tmp_path / "mine.py").write_text(CELL.format(body=body))
+            execute("sweep.py", *grid, "here", cwd=tmp_path)
+            execute("sweep.py", *grid, "there", "--cluster", address, cwd=tmp_path)
+            here, there = (
+                result_rows.read(tmp_path / out / "rows" / "sweep.jsonl")
+                for out in ("here", "there")
+            )
+            assert sorted(row.digest for row in here) == sorted(row.digest for row in there)
+            assert len({row.digest for row in here}) == rows
     finally:
         stop(processes)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_file_named_as_a_file_is_a_cell_for_workers_of_the_same_folder(tmp_path):
+    (tmp_path / "mine.py").write_text(CELL.format(body="pass"))
+    cell = ["--cell", "mine.py:Mine", "--cluster", "local:1"]
+    execute("sweep.py", *SWEEP, *cell, "--out", "rows", cwd=tmp_path)
+    execute("train.py", *TRAIN[:-1], "70", *cell, "--out", "run", cwd=tmp_path)
+    assert atomic_files.read_json(tmp_path / "run" / "result.json")["reached_99"]["of"] == 70
 
 
 @pytest.mark.slow

@@ -67,6 +67,15 @@ def source_digest(name: str) -> str | None:
     return user_cell.source_digest(written)
 
 
+def check_source(name: str, expected: str | None) -> None:
+    """Raise ConfigError where a user's cell has another text in this process than expected."""
+    if expected is not None and source_digest(name) != expected:
+        raise ConfigError(
+            f"cell {name!r} has another text on this worker than where the command was started: "
+            "install the same there, or start the worker anew"
+        )
+
+
 def build_cell(config: NetworkConfig, window: int) -> Cell:
     """The cell of a configuration, with H features; ConfigError if it cannot be built.
 

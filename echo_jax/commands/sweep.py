@@ -28,6 +28,7 @@ from echo_jax.config import (
     TaskConfig,
     TrainingConfig,
     changed,
+    is_built_in,
 )
 from echo_jax.exceptions import ConfigError, printable
 from echo_jax.host import compilation_cache
@@ -200,12 +201,14 @@ def run(command: SweepCommand, out: Path, interrupts: Interrupts) -> None:
     for point in study.points:
         machine.check_memory(point.config.seeds * point.config.least_bytes)
     machine.try_settings()
+    study = with_sources(study)
     (rows,) = study_folder.rows_of(out, {NAME: study}).values()
     check_networks(result_rows.missing(study.points, rows))
     study_folder.claim(out, "a sweep", [NAME], asked)
     with atomic_files.locked(out), failures_last(failures, out):
         (rows,) = study_folder.rows_of(out, {NAME: study}).values()
         waiting = result_rows.missing(study.points, rows)
+        say_of_other_texts(waiting, study_folder.rows_path(out, NAME))
         print(f"{plan({NAME: waiting}, cluster=command.cluster)}\n{terms.CHANCE}", flush=True)
         if waiting:
             with workers_for(command.cluster, waiting, interrupts) as workers:
@@ -223,19 +226,50 @@ def run(command: SweepCommand, out: Path, interrupts: Interrupts) -> None:
     print(f"Page: {printable(str(out / study_folder.PAGE))}")
 
 
+def with_sources(study: Study) -> Study:
+    """The study with the digests of the files of the user's cells, which are imported.
+
+    ConfigError for a cell that cannot be.
+    """
+    cells = {each.config.network.cell: each.config for each in study.points}
+    own = {name: config for name, config in cells.items() if not is_built_in(name)}
+    if not own:
+        return study
+    from echo_jax.cells import registry
+    from echo_jax.core.network import build_network
+    from echo_jax.host import time_limit
+
+    for name, config in own.items():
+        time_limit.try_apart(name, build_network, config)
+    machine.use_cpu_devices(None)  # before a user's file uses jax
+    sources = {name: registry.source_digest(name) for name in own}
+    points = (
+        dataclasses.replace(each, cell_source=sources.get(each.config.network.cell))
+        for each in study.points
+    )
+    return dataclasses.replace(study, points=tuple(points))
+
+
+def say_of_other_texts(waiting: Sequence[GridPoint], path: Path) -> None:
+    """Say whose results are there already, but of another text of the cell's file."""
+    old = result_rows.of_other_texts(waiting, result_rows.read(path))
+    for cell in dict.fromkeys(row.config.network.cell for row in old):
+        print(
+            f"The results of {cell} in {printable(str(path))} are of another text of its file, or "
+            "do not say of which: they stay there, and its grid points are run again."
+        )
+
+
 def check_networks(points: Sequence[GridPoint]) -> None:
     """Raise ConfigError for a network that cannot be built or held, before any is trained."""
     if not points:
         return
     from echo_jax.core.many_seeds import state_shapes
     from echo_jax.core.network import build_network
-    from echo_jax.host import time_limit
     from echo_jax.runs.checkpoint import size_of
 
     alone = {changed(each.config, seeds=1, seed=0, sequences=1) for each in points}
-    for name, config in {config.network.cell: config for config in alone}.items():
-        time_limit.try_apart(name, build_network, config)
-    machine.use_cpu_devices(None)  # before a user's file uses jax
+    machine.use_cpu_devices(None)
     for config in alone:
         build_network(config)
     by_size = sorted(alone, key=lambda each: (each.network.hidden_size, each.task.vocab_size))

@@ -24,6 +24,7 @@ class GridPoint:
     measures: tuple[str, ...] = ()  # beside the scores, names of `measures.MEASURES`
     until_learned: bool = False  # stop training when every seed has reached 99%
     in_fast: bool = True  # also part of the smaller grid of --fast
+    cell_source: str | None = None  # SHA-256 of the file of a user's cell
 
     @property
     def name(self) -> str:
@@ -33,18 +34,24 @@ class GridPoint:
     @property
     def key(self) -> str:
         """A digest of what is run: equal for two grid points that give the same row of results."""
-        return atomic_files.digest_of({
+        run = {
             "cell": self.name,
             "labels": dict(self.labels),
             "config": to_dict(self.config),
             "measures": list(self.measures),
             "until_learned": self.until_learned,
-        })  # fmt: skip
+        }
+        return atomic_files.digest_of(run | self.source)
 
     @property
-    def program(self) -> tuple[RunConfig, int]:
-        """Shapes and number of seeds: grid points with equal ones share their compiled programs."""
-        return changed(self.config.shapes, sequences=1), self.config.seeds
+    def source(self) -> dict[str, str]:
+        """The field `cell_source` of a row, which only those of a user's cell have."""
+        return {"cell_source": self.cell_source} if self.cell_source else {}
+
+    @property
+    def program(self) -> tuple[RunConfig, int, str | None]:
+        """Shapes, seeds and user's cell: grid points that agree in them share compiled programs."""
+        return changed(self.config.shapes, sequences=1), self.config.seeds, self.cell_source
 
 
 def grid(base: RunConfig, axes: Axes, **options: Any) -> tuple[GridPoint, ...]:

@@ -78,7 +78,7 @@ def run_point(
         "versions": machine.versions(),
         "device": machine.device(),
         "date": datetime.date.today(),
-    }
+    } | point.source
     return msgspec.convert(run | plain(found), ResultRow)
 
 

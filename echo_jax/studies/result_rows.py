@@ -4,6 +4,7 @@ A row holds the configuration, the scores of every seed, and timing fields, whic
 excludes. Its schema is `ResultRow`. No jax here, so that tables and figures start at once.
 """
 
+import dataclasses
 import datetime
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -79,7 +80,8 @@ class ResultRow(_Fields):
     """The configuration and the results of a grid point.
 
     Two fields have other names in the file: `point`, the name of the grid point, is "cell", and
-    `baselines` is "floors".
+    `baselines` is "floors". `cell_source` is the SHA-256 of the file of a user's cell; rows of
+    built-in cells do not have it, and the first rows of users' cells neither.
     """
 
     point: str = msgspec.field(name="cell")
@@ -100,6 +102,7 @@ class ResultRow(_Fields):
     versions: dict[str, str]
     date: datetime.date
     device: str | UnsetType = UNSET  # that computed it; the first rows do not say
+    cell_source: str | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         """Raise ValueError unless the row agrees with its own configuration."""
@@ -119,8 +122,13 @@ class ResultRow(_Fields):
     @property
     def key(self) -> str:
         """The key of its grid point."""
-        measures = tuple(self.measures)
-        return GridPoint(self.labels, self.config, measures, self.until_learned).key
+        return self.grid_point.key
+
+    @property
+    def grid_point(self) -> GridPoint:
+        """Its grid point."""
+        measures, source = tuple(self.measures), self.cell_source or None
+        return GridPoint(self.labels, self.config, measures, self.until_learned, cell_source=source)
 
     @property
     def digest(self) -> str:
@@ -191,6 +199,17 @@ def missing(points: Sequence[GridPoint], rows: Iterable[ResultRow]) -> list[Grid
     """The grid points that have no row yet."""
     there = {row.key for row in rows}
     return [point for point in points if point.key not in there]
+
+
+def of_other_texts(points: Sequence[GridPoint], rows: Iterable[ResultRow]) -> list[ResultRow]:
+    """The rows of some grid points of another text of a user's cell, and of one not stated."""
+    keys = {point.key for point in points}
+    whatever = {_of_any_text(point) for point in points}
+    return [row for row in rows if row.key not in keys and _of_any_text(row.grid_point) in whatever]
+
+
+def _of_any_text(point: GridPoint) -> str:
+    return dataclasses.replace(point, cell_source=None).key
 
 
 def _decoded(line: bytes) -> ResultRow:

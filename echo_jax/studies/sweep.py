@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+from echo_jax.cells import registry
 from echo_jax.cluster import Executor, Here, Outcome
 from echo_jax.core.many_seeds import default_seed_map
 from echo_jax.host.compiled_programs import Execution, Timed, compile_programs, timed
@@ -43,7 +44,11 @@ def by_program(points: Sequence[GridPoint]) -> list[GridPoint]:
 
 
 def run_task(point: GridPoint, report: Callable[[float], None]) -> ResultRow:
-    """The row of a grid point; its programs are compiled, or are there from the point before."""
+    """The row of a grid point; its programs are compiled, or are there from the point before.
+
+    ConfigError where the user's cell has another text here than the grid point states.
+    """
+    registry.check_source(point.config.network.cell, point.cell_source)
     programs, seconds = _programs().of(point).result()
     return run_point(point, programs, seconds, report)
 

@@ -115,3 +115,6 @@ def test_the_digest_of_a_file_is_that_of_the_text_that_was_loaded(written, tmp_p
     again = importlib.reload(sys.modules["counted"])
     assert user_cell.source_digest(again) == user_cell.source_digest(again.Mine) == of_text()
     assert registry.source_digest("block:lstm") is None
+    registry.check_source("counted:Mine", of_text())
+    with pytest.raises(ConfigError, match=r"^cell 'counted:Mine' has another text on this worker"):
+        registry.check_source("counted:Mine", before)

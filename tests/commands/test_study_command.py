@@ -3,6 +3,7 @@
 import contextlib
 import html
 import re
+import sys
 
 import fabricated
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from echo_jax import atomic_files, machine
 from echo_jax.commands import command_line, sweep
 from echo_jax.config import PARTS
-from echo_jax.studies import catalogue
+from echo_jax.studies import catalogue, result_rows
 from echo_jax.studies.catalogue import STUDIES
 
 STUDY = "study.py parts --out out"
@@ -257,6 +258,61 @@ def test_studies_and_fast_ones_have_folders_of_their_own(tmp_path, call, fast, f
     assert f"Page: runs/{folder}/page.html" in printed
     page = (tmp_path / "runs" / folder / "page.html").read_text()
     assert f"echo-jax study --all{' --fast' * fast}<" in page
+
+
+AVERAGE = """
+import jax.numpy as jnp
+
+
+def init(key, input_size):
+    return {"w": jnp.zeros((input_size, 3))}
+
+
+def initial_state(params, batch_size, input_size):
+    return jnp.zeros((batch_size, 3))
+
+
+def step(params, state, x):
+    state = 0.5 * state + x @ params["w"]
+    return state, state
+"""
+
+
+def test_grid_points_of_a_cell_whose_file_has_changed_are_run_again(
+    tmp_path, call, nothing_is_run, monkeypatch, capfd
+):
+    monkeypatch.chdir(tmp_path)
+    line = "--cell lstm average.py --lag 0 --hidden 50 --sequences 1 --seeds 1"
+    study, path = (
+        command_line.parse(sweep.SweepCommand, line.split()).study,
+        tmp_path / "average.py",
+    )
+    rows = tmp_path / "out" / "rows" / "sweep.jsonl"
+
+    def waiting(text):
+        """The cells of the grid points that are to be run."""
+        path.write_text(text)
+        monkeypatch.delitem(sys.modules, "average", raising=False)  # as in a new process
+        found = sweep.with_sources(study)
+        left = result_rows.missing(found.points, result_rows.read(rows))
+        fabricated.write(rows, [fabricated.row(point, 0) for point in left])
+        return [point.config.network.cell for point in left]
+
+    fabricated.write(rows, fabricated.study_rows(study))  # which do not say of which text
+    assert waiting(AVERAGE) == ["average.py"]
+    assert waiting(AVERAGE) == []
+    assert waiting(AVERAGE.replace("0.5", "0.9")) == ["average.py"]
+    assert waiting(AVERAGE) == []
+    path.write_text(f"{AVERAGE}\n")
+    monkeypatch.delitem(sys.modules, "average")
+    with pytest.raises(AssertionError, match="begun"):
+        call("sweep.py", *line.split(), "--out", "out", cwd=tmp_path)
+    said = capfd.readouterr().out.splitlines()
+    assert said[0] == (
+        "The results of average.py in out/rows/sweep.jsonl are of another text of its file, or do "
+        "not say of which: they stay there, and its grid points are run again."
+    )
+    assert said[1].startswith("sweep: 1 grid points, about ")
 
 
 @pytest.mark.parametrize("arguments", ["--cell lstm gru", "--cell lstm --cell gru"])

@@ -1,5 +1,6 @@
 """Tiny grid points, run: the rows that they must give."""
 
+import dataclasses
 import json
 import math
 import subprocess
@@ -76,8 +77,9 @@ def test_rows_have_the_numbers_of_runs_of_their_configurations(programs, direct)
 
 
 def test_what_a_row_says_of_its_grid_point_is_right_by_hand(programs):
-    row = run(POINTS[2], programs)
+    row = run(dataclasses.replace(POINTS[2], cell_source=64 * "a"), programs)
     assert row.point == "lag 1, carried yes"
+    assert row.cell_source == 64 * "a"
     # 7 viable rows of windows of 2, the last 6 in 3 batches, in each of 6 sequences
     assert (row.trained.sequences, row.trained.updates) == (6, 18)
     kernel, recurrent, bias, readout = 6 * 16, 4 * 16, 16, 4 * 6 + 6

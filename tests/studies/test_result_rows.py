@@ -1,5 +1,6 @@
 """Files of rows: what is written comes back, what was changed is refused, and the keys of rows."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -53,6 +54,21 @@ def test_committed_rows_keep_their_digests_and_would_be_written_as_they_are(path
     for each, line in zip(result_rows.read(path), path.read_text().splitlines(), strict=True):
         assert each.digest == json.loads(line)["digest"]
         assert json.dumps(msgspec.to_builtins(each) | {"digest": each.digest}) == line
+
+
+def test_a_row_of_a_users_cell_is_that_of_one_text_of_its_file(tmp_path):
+    texts = {text: dataclasses.replace(POINT, cell_source=64 * text) for text in "ab"}
+    rows = [row(POINT, 0), *(row(point, 1) for point in texts.values())]
+    for each in rows:
+        result_rows.append(tmp_path / "a.jsonl", each)
+    assert result_rows.read(tmp_path / "a.jsonl") == rows
+    assert [each.grid_point.cell_source for each in rows] == [None, 64 * "a", 64 * "b"]
+    assert len({each.key for each in rows} | {each.digest for each in rows}) == 6
+    assert result_rows.finished([texts["a"]], rows) == [rows[1]]
+    assert result_rows.missing([texts["a"]], [rows[0], rows[2]]) == [texts["a"]]
+    other = row(GridPoint({"lag": 2}, RunConfig()), 0)
+    assert result_rows.of_other_texts([texts["a"]], [*rows, other]) == [rows[0], rows[2]]
+    assert texts["a"].program != texts["b"].program
 
 
 def resigned(**changes):

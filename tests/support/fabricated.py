@@ -61,6 +61,7 @@ def row(point: GridPoint, rng, accuracy=None, reached=None, **measured) -> Resul
         },
         "versions": {"python": "3.11", "jax": "0.7"},
         "date": "2025-01-02",
+        **point.source,
     }  # fmt: skip
     return msgspec.convert(values, ResultRow)
 
