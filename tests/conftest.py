@@ -28,7 +28,9 @@ def pytest_addoption(parser):
 
 
 COMPILE_FAST = "--xla_backend_optimization_level=0"
-COMPILE_FASTER = f"{COMPILE_FAST} --xla_cpu_use_fusion_emitters=false"
+COMPILE_FASTER = (
+    f"{COMPILE_FAST} --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+)
 
 
 def pytest_configure(config):
@@ -36,7 +38,7 @@ def pytest_configure(config):
 
     The slow tests run what users run. XLA reads this when jax first compiles, also in the
     processes that tests start. It ends a process over a flag that it does not know, and not every
-    version knows the second one: another process, without jax, tries it first.
+    version knows those of COMPILE_FASTER: another process, without jax, tries them first.
     """
     if config.option.markexpr == "not slow" and "XLA_FLAGS" not in os.environ:
         knows = subprocess.run(
