@@ -4,7 +4,6 @@ import math
 
 import chex
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -14,6 +13,7 @@ from echo_jax.core import network
 from echo_jax.exceptions import ConfigError
 
 jitted_batches = jax.jit(t.sequence_batches, static_argnums=1)
+draw_sequences = jax.jit(t.draw_sequences, static_argnums=(1, 3))
 
 
 def distinct_tokens(*shape):
@@ -67,9 +67,10 @@ def check_rows(batches, task, tokens):
 )
 @pytest.mark.parametrize("layout", ["windows", "prefixes"])
 def test_rows_are_those_of_the_definition_for_every_small_task(layout, length):
-    tokens = distinct_tokens(length)
-    for task in small_tasks(layout, length):
-        check_rows(t.sequence_batches(jnp.asarray(tokens), task, task.lag), task, tokens)
+    tokens, tasks = distinct_tokens(length), list(small_tasks(layout, length))
+    run = jax.jit(lambda tokens: [t.sequence_batches(tokens, task, task.lag) for task in tasks])
+    for batches, task in zip(run(tokens), tasks, strict=True):
+        check_rows(batches, task, tokens)
 
 
 @pytest.mark.parametrize("lag", range(-6, 7))
@@ -78,7 +79,8 @@ def test_streams_have_a_target_at_every_step_that_has_one(window, lag):
     """One program for all lags: what every program of many seeds relies on."""
     task = TaskConfig(7, 99, window, lag, 2, "streams")
     tokens = distinct_tokens(2, 7)
-    batches = jitted_batches(jnp.asarray(tokens), RunConfig(task).shapes.task, lag)
+    batches = jitted_batches(tokens, RunConfig(task).shapes.task, lag)
+    batches = jax.tree.map(np.asarray, batches)
     chex.assert_shape(batches.inputs, (task.updates_per_sequence, 2, window))
     for k, b, w in np.ndindex(*batches.inputs.shape):
         time = k * window + w
@@ -105,67 +107,69 @@ def test_the_jitted_rows_of_the_shapes_are_those_of_every_lag_that_has_as_many(l
         except ConfigError:
             continue
         shapes = RunConfig(task).shapes.task
-        check_rows(jitted_batches(jnp.asarray(tokens), shapes, jnp.int32(lag)), task, tokens)
+        check_rows(jitted_batches(tokens, shapes, np.int32(lag)), task, tokens)
         programs.add((window, batch_size, task.updates_per_sequence, shapes))
         tasks += 1
     assert len({key[:3] for key in programs}) == len(programs) < tasks / 2
 
 
 def test_the_worked_example_of_the_module_is_right():
-    tokens = jnp.array([4, 0, 7, 1, 9, 3, 5])
-    batches = t.sequence_batches(tokens, TaskConfig(7, 10, 3, 1, 2), 1)
+    tokens = np.array([4, 0, 7, 1, 9, 3, 5])
+    batches = jitted_batches(tokens, TaskConfig(7, 10, 3, 1, 2), 1)
     assert batches.inputs.tolist() == [[[0, 7, 1], [7, 1, 9]], [[1, 9, 3], [9, 3, 5]]]
     assert batches.targets.tolist() == [[[7], [1]], [[9], [3]]]
 
 
 def test_values_return_to_the_order_of_the_sequence():
     rows = TaskConfig(length=8, window=1, lag=0, batch_size=2)
-    batches = t.sequence_batches(jnp.arange(8), rows, 0)
+    batches = jitted_batches(np.arange(8), rows, 0)
     assert t.in_order(batches.targets, rows).tolist() == [list(range(8))]
     streams = TaskConfig(length=7, window=3, lag=0, batch_size=2, layout="streams")
-    tokens = jnp.arange(14).reshape(2, 7)
-    batches = t.sequence_batches(tokens, streams, 0)
-    chex.assert_trees_all_equal(t.in_order(batches.inputs, streams), tokens)
+    tokens = np.arange(14).reshape(2, 7)
+    batches = jitted_batches(tokens, streams, 0)
+    ordered = jax.jit(t.in_order, static_argnums=1)(batches.inputs, streams)
+    np.testing.assert_array_equal(ordered, tokens)
 
 
 @pytest.mark.parametrize("vocab_size", [2, 7, 100])
 def test_one_hot_is_that_of_jax_and_decodes_to_itself(vocab_size):
-    tokens = jnp.asarray(np.random.default_rng(1).integers(0, vocab_size, (4, 25)))
-    vectors = t.one_hot_encode(tokens, vocab_size)
-    chex.assert_trees_all_equal(vectors, jax.nn.one_hot(tokens, vocab_size))
-    chex.assert_trees_all_equal(t.one_hot_decode(vectors), tokens.astype(jnp.int32))
+    tokens = np.random.default_rng(1).integers(0, vocab_size, (4, 25))
+    encode = jax.jit(lambda x: (t.one_hot_encode(x, vocab_size), jax.nn.one_hot(x, vocab_size)))
+    vectors, expected = encode(tokens)
+    chex.assert_trees_all_equal(vectors, expected)
+    chex.assert_trees_all_equal(t.one_hot_decode(vectors), tokens.astype(np.int32))
 
 
 def test_sequences_are_uniform_and_independent_of_each_other():
-    tokens = t.draw_sequences(0, t.Purpose.DATA, jnp.arange(4000), TaskConfig(vocab_size=10))
+    tokens = draw_sequences(0, t.Purpose.DATA, np.arange(4000), TaskConfig(vocab_size=10))
     chex.assert_shape(tokens, (4000, 25))
-    counts = np.bincount(np.asarray(tokens).ravel(), minlength=10)
+    tokens = np.asarray(tokens)
+    counts = np.bincount(tokens.ravel(), minlength=10)
     chi_square = np.sum((counts - 10_000) ** 2 / 10_000)
     assert chi_square < 33.7  # 9 degrees of freedom, p = 1e-4
-    pairs = np.bincount(np.asarray(tokens[:, 1:] * 10 + tokens[:, :-1]).ravel(), minlength=100)
+    pairs = np.bincount((tokens[:, 1:] * 10 + tokens[:, :-1]).ravel(), minlength=100)
     assert np.sum((pairs - 960) ** 2 / 960) < 161  # 99 degrees of freedom, p = 1e-4
 
 
 def test_a_sequence_depends_on_seed_stream_and_counter_alone():
-    task = TaskConfig()
-    many = t.draw_sequences(3, t.Purpose.DATA, jnp.arange(20), task)
-    few = jax.jit(lambda i: t.draw_sequences(3, t.Purpose.DATA, i, task))(jnp.array([7, 11]))
-    chex.assert_trees_all_equal(few, many[jnp.array([7, 11])])
-    for other in (
-        t.draw_sequences(4, t.Purpose.DATA, jnp.arange(20), task),
-        t.draw_sequences(3, t.Purpose.EVALUATION, jnp.arange(20), task),
-    ):
-        assert float(jnp.mean(other == many)) < 0.1
+    task, counters = TaskConfig(), np.arange(20)
+    many = np.asarray(draw_sequences(3, t.Purpose.DATA, counters, task))
+    few = draw_sequences(3, t.Purpose.DATA, np.array([7, 11]), task)
+    np.testing.assert_array_equal(few, many[[7, 11]])
+    for seed, purpose in ((4, t.Purpose.DATA), (3, t.Purpose.EVALUATION)):
+        other = np.asarray(draw_sequences(seed, purpose, counters, task))
+        assert np.mean(other == many) < 0.1
     assert len({tuple(row) for row in many.tolist()}) == 20
 
 
 def test_the_numbers_of_a_seed_are_those_of_every_version():
     """Committed results rest on them: another generator or another order of draws changes all."""
-    tokens = t.draw_sequences(0, t.Purpose.DATA, jnp.arange(2), TaskConfig())
+    tokens = np.asarray(draw_sequences(0, t.Purpose.DATA, np.arange(2), TaskConfig()))
     assert tokens[:, :6].tolist() == [[23, 16, 43, 7, 23, 26], [14, 86, 68, 63, 43, 91]]
-    tokens = t.draw_sequences(7, t.Purpose.EVALUATION, jnp.arange(1), TaskConfig())
+    tokens = np.asarray(draw_sequences(7, t.Purpose.EVALUATION, np.arange(1), TaskConfig()))
     assert tokens[:, :6].tolist() == [[68, 43, 69, 14, 10, 22]]
-    key = t.purpose_key(0, t.Purpose.WEIGHTS)
-    cell = network.init_params(network.build_network(RunConfig()), key)["cell"]
+    net = network.build_network(RunConfig())
+    init = jax.jit(lambda: network.init_params(net, t.purpose_key(0, t.Purpose.WEIGHTS)))
+    cell = jax.tree.map(np.asarray, init()["cell"])
     assert float(cell["kernel"][0, 3]) == pytest.approx(0.0278468, rel=1e-5)
     assert float(cell["recurrent_kernel"][0, 3]) == pytest.approx(0.106148, rel=1e-4)

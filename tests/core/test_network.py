@@ -22,26 +22,30 @@ def small(layout="windows", cell="lstm", stateful=True, **task):
 KEY = jax.random.key(1)
 
 
+def drawn(shapes, seed, deviation=1.0):
+    """A tree of arrays of these shapes, every number different."""
+    leaves, tree = jax.tree.flatten(shapes)
+    rng = np.random.default_rng(seed)
+    arrays = [rng.normal(0, deviation, leaf.shape).astype(leaf.dtype) for leaf in leaves]
+    return tree.unflatten(map(jnp.asarray, arrays))
+
+
 def network_and_params(config):
+    """A network, and weights large enough that every input and state matters."""
     network = n.build_network(config)
-    return network, n.init_params(network, KEY)
+    return network, drawn(jax.eval_shape(lambda: n.init_params(network, KEY)), 1, 0.7)
 
 
-def random_carry(network, params, batch_size, seed=0):
-    zero = network.initial_state(params, batch_size)
-    leaves, tree = jax.tree.flatten(zero)
-    keys = jax.random.split(jax.random.key(seed), len(leaves))
-    return tree.unflatten(
-        [jax.random.normal(k, x.shape) for k, x in zip(keys, leaves, strict=True)]
-    )
+def random_carry(network, params, batch_size):
+    return drawn(jax.eval_shape(lambda: network.initial_state(params, batch_size)), 0)
 
 
-def logits_in_order(config, network, params, tokens, cut=True):
+def logits_in_order(config, network, params, tokens):
     """Logits of all rows of a sequence, `[rows, V]`, and of streams, `[B * L, V]`."""
     zero = network.initial_state(params, config.task.batch_size)
 
     def step(carry, batch):
-        carry = enter_batch(carry, zero, config.network.stateful) if cut else carry
+        carry = enter_batch(carry, zero, config.network.stateful)
         return n.apply(network, params, carry, batch)
 
     batches = sequence_batches(tokens, config.task, config.task.lag)
@@ -61,14 +65,14 @@ every_cell = for_each(CELL_NAMES)
 @for_each(name for name, cell in CELLS.items() if issubclass(cell, nn.RNNCellBase))
 def test_the_scan_of_a_cell_is_that_of_flax(cell):
     network, params = network_and_params(small(cell=cell))
-    tokens = jnp.array([[3, 1, 4, 1, 5], [9, 2, 6, 5, 3]])
+    tokens = np.array([[3, 1, 4, 1, 5], [9, 2, 6, 5, 3]])
     carry = random_carry(network, params, 2)
     found_carry, found = jax.jit(lambda p, c: n.unroll(network, p, c, tokens, None))(params, carry)
     theirs = nn.RNN(network.cell.module, return_carry=True)
-    expected_carry, expected = theirs.apply(
-        {"params": {"cell": params["cell"]}}, jax.nn.one_hot(tokens, 12), initial_carry=carry
+    expected_carry, expected = jax.jit(theirs.apply)(
+        {"params": {"cell": params["cell"]}}, np.eye(12)[tokens], initial_carry=carry
     )
-    chex.assert_trees_all_close(jnp.swapaxes(found, 0, 1), expected, atol=1e-6)
+    chex.assert_trees_all_close(np.swapaxes(found, 0, 1), expected, atol=1e-6)
     chex.assert_trees_all_close(found_carry, expected_carry, atol=1e-6)
 
 
@@ -76,13 +80,13 @@ def test_the_scan_of_a_cell_is_that_of_flax(cell):
 def test_a_masked_step_leaves_the_carry_bit_for_bit(cell):
     network, params = network_and_params(small(cell=cell))
     carry = random_carry(network, params, 3)
-    tokens = jnp.array([[1, 2, 3], [4, 5, 6], [7, 8, 9]])
-    mask = jnp.array([[False] * 3, [False, True, True], [True] * 3])
-    unroll = jax.jit(lambda tokens, mask: n.unroll(network, params, carry, tokens, mask)[0])
-    after = unroll(tokens, mask)
-    row = lambda tree, i: jax.tree.map(lambda leaf: leaf[i], tree)  # noqa: E731
+    tokens = np.array([[1, 2, 3], [4, 5, 6], [7, 8, 9]])
+    mask = np.array([[False] * 3, [False, True, True], [True] * 3])
+    unroll = lambda tokens, mask: n.unroll(network, params, carry, tokens, mask)[0]  # noqa: E731
+    cases = [(tokens, mask), (tokens, None), (tokens[:, 1:], None)]
+    after, unmasked, skipped = jax.jit(lambda: [unroll(*case) for case in cases])()
+    row = lambda tree, i: jax.tree.map(lambda leaf: np.asarray(leaf[i]), tree)  # noqa: E731
     chex.assert_trees_all_equal(row(after, 0), row(carry, 0))
-    unmasked, skipped = unroll(tokens, None), unroll(tokens[:, 1:], None)
     chex.assert_trees_all_close(row(after, 1), row(skipped, 1), atol=1e-6)
     chex.assert_trees_all_close(row(after, 2), row(unmasked, 2), atol=1e-6)
     if cell == "mlp":
@@ -96,40 +100,35 @@ def test_the_readout_starts_as_in_keras_and_embeddings_with_unit_variance_of_a_l
     options = NetworkConfig("mlp", 50, encoding="embedding", embedding_dim=40, tied=tied)
     network = n.build_network(RunConfig(network=options))
     params = jax.jit(lambda key: n.init_params(network, key))(jax.random.key(0))
-    assert float(jnp.var(params["embedding"])) == pytest.approx(1 / 40 if tied else 1, rel=0.1)
+    params = jax.tree.map(np.asarray, params)
+    assert np.var(params["embedding"]) == pytest.approx(1 / 40 if tied else 1, rel=0.1)
     limit = np.sqrt(6 / (50 + (40 if tied else 100)))
-    assert 0.99 * limit < jnp.max(jnp.abs(params["readout"]["kernel"])) <= limit
-    assert not jnp.any(params["readout"]["bias"])
+    assert 0.99 * limit < np.max(np.abs(params["readout"]["kernel"])) <= limit
+    assert not np.any(params["readout"]["bias"])
 
 
 def embedded(cell, **options):
     """A network on embeddings of 5 numbers, tokens up to 12, which stands for a missing value."""
     task = TaskConfig(12, 12, 3, 1, 2, "prefixes", missing="token")
     options = {"encoding": "embedding", "embedding_dim": 5} | options
-    config = RunConfig(task, NetworkConfig(cell, 6, **options))
-    network = n.build_network(config)
-    leaves, tree = jax.tree.flatten(jax.eval_shape(lambda: n.init_params(network, KEY)))
-    rng = np.random.default_rng(1)
-    params = tree.unflatten([rng.normal(0, 0.7, x.shape).astype(np.float32) for x in leaves])
-    return config, network, jax.tree.map(jnp.asarray, params)
+    return network_and_params(RunConfig(task, NetworkConfig(cell, 6, **options)))
 
 
-EMBEDDED_TOKENS = jnp.array([[12, 12, 4, 1], [9, 2, 6, 5]])
+EMBEDDED_TOKENS = np.array([[12, 12, 4, 1], [9, 2, 6, 5]])
 
 
 @pytest.mark.parametrize(("cell", "tied"), [("lstm", False), ("gru", True)])
 def test_a_cell_is_fed_the_rows_of_the_embedding_and_tied_logits_are_products_with_them(cell, tied):
-    _, network, params = embedded(cell, tied=tied)
+    network, params = embedded(cell, tied=tied)
     carry = random_carry(network, params, 2)
     batch = Batch(EMBEDDED_TOKENS, None, EMBEDDED_TOKENS[:, :2], None)
     found_carry, logits = jax.jit(lambda p, c: n.apply(network, p, c, batch))(params, carry)
-    outputs = []
+    step, outputs = jax.jit(network.cell.step), []
+    readout, embedding = jax.tree.map(np.asarray, (params["readout"], params["embedding"]))
     for tokens in EMBEDDED_TOKENS.T:
-        vectors = jnp.asarray(np.asarray(params["embedding"])[np.asarray(tokens)])
-        carry, output = network.cell.step(params["cell"], carry, vectors)
+        carry, output = step(params["cell"], carry, embedding[tokens])
         outputs.append(np.asarray(output))
     chex.assert_trees_all_close(found_carry, carry, atol=1e-6)
-    readout, embedding = jax.tree.map(np.asarray, (params["readout"], params["embedding"]))
     for b, step in np.ndindex(2, 2):
         expected = outputs[step + 2][b] @ readout["kernel"] + readout["bias"]
         expected = embedding[:12] @ expected if tied else expected
@@ -149,14 +148,14 @@ def test_a_missing_value_has_an_input_and_no_output_and_a_tied_readout_no_weight
 ):
     options = options if "encoding" in options else options | {"encoding": "embedding"}
     dim = 5 if options["encoding"] == "embedding" else 64
-    _, network, params = embedded("lstm", **options, embedding_dim=dim)
+    network, params = embedded("lstm", **options, embedding_dim=dim)
     cell, readout = params["cell"], params["readout"]
     found = [cell["kernel"], readout["kernel"], readout["bias"]]
     found += [params["embedding"]] if "embedding" in params else []
     assert [leaf.shape for leaf in found] == shapes
     assert len(jax.tree.leaves(params)) == len(shapes) + 2  # and what the LSTM has beside it
     batch = Batch(EMBEDDED_TOKENS, None, EMBEDDED_TOKENS[:, :1], None)
-    carry = network.initial_state(params, 2)
+    carry = random_carry(network, params, 2)
     _, logits = jax.eval_shape(lambda: n.apply(network, params, carry, batch))
     chex.assert_shape(logits, (2, 1, 12))
 
@@ -167,16 +166,16 @@ def test_the_answer_of_values_is_the_nearest_integer_to_what_is_read(vocab_size)
         TaskConfig(vocab_size=vocab_size, framing="values"), NetworkConfig(hidden_size=1)
     )
     network = n.build_network(config)
-    params = {"readout": {"kernel": jnp.array([[2.0]]), "bias": jnp.array([0.5])}}
+    params = {"readout": {"kernel": np.float32([[2.0]]), "bias": np.float32([0.5])}}
     tokens = np.arange(vocab_size)
-    fed = np.asarray(n.encode(network, params, jnp.asarray(tokens)))
+    fed = jax.jit(lambda tokens: n.encode(network, params, tokens))(tokens)
     np.testing.assert_allclose(fed, (tokens / (vocab_size - 1))[:, None], rtol=1e-6)
     cell = jax.eval_shape(lambda: n.init_params(network, KEY))["cell"]
     assert cell["kernel"].shape == (1, 4)
     read = np.random.default_rng(0).uniform(-0.5, 1.5, 2000).astype(np.float32)
     scaled = read * (vocab_size - 1.0)
     read, scaled = (x[np.abs(scaled % 1 - 0.5) > 1e-2] for x in (read, scaled))  # no ties
-    logits = n.read_out(network, params, jnp.asarray((read - 0.5) / 2)[:, None])
+    logits = jax.jit(lambda x: n.read_out(network, params, x))((read - 0.5)[:, None] / 2)
     nearest = np.clip(np.rint(scaled), 0, vocab_size - 1)
     np.testing.assert_array_equal(np.argmax(logits, axis=-1), nearest)
     errors = (read[:, None] - tokens / (vocab_size - 1)) ** 2
@@ -187,14 +186,14 @@ def test_no_output_depends_on_a_later_input():
     """Tokens are all different, so row v of the kernel is the input at the time of token v."""
     config = small("streams", window=12, batch_size=1)
     network, params = network_and_params(config)
-    tokens = jnp.asarray(np.random.default_rng(0).permutation(12)[None])
+    tokens = np.random.default_rng(0).permutation(12)[None]
 
     def logits(kernel):
         given = {**params, "cell": {**params["cell"], "kernel": kernel}}
-        return logits_in_order(config, network, given, tokens)
+        return logits_in_order(config, network, given, jnp.asarray(tokens))
 
-    gradient = jax.jacobian(logits)(params["cell"]["kernel"])  # [time, V, token, 4H]
-    reached = np.asarray(jnp.any(gradient != 0, axis=(1, 3)))[:, np.asarray(tokens[0])]
+    gradient = jax.jit(jax.jacobian(logits))(params["cell"]["kernel"])  # [time, V, token, 4H]
+    reached = np.any(np.asarray(gradient) != 0, axis=(1, 3))[:, tokens[0]]
     np.testing.assert_array_equal(reached, np.tri(12, dtype=bool))
 
 
@@ -205,10 +204,11 @@ def test_a_row_depends_exactly_on_its_window_and_on_the_rows_it_continues(
 ):
     config = small(window=window, batch_size=batch_size, stateful=stateful, lag=0)
     network, params = network_and_params(config)
-    tokens = jnp.asarray(np.random.default_rng(1).permutation(12))
-    run = jax.jit(lambda tokens: logits_in_order(config, network, params, tokens))
-    changed = jnp.where(jnp.eye(12, dtype=bool), (tokens + 1) % 12, tokens)
-    differs = np.asarray(jnp.any(jax.vmap(run)(changed) != jax.vmap(run)(changed * 0 + tokens), -1))
+    tokens = np.random.default_rng(1).permutation(12)
+    run = jax.jit(jax.vmap(lambda tokens: logits_in_order(config, network, params, tokens)))
+    changed = np.where(np.eye(12, dtype=bool), (tokens + 1) % 12, tokens)
+    before, after = (np.asarray(run(each)) for each in (np.tile(tokens, (12, 1)), changed))
+    differs = np.any(before != after, axis=-1)
     times = np.asarray(config.task.row_times)
     window_of = (np.arange(12) <= times[:, None]) & (np.arange(12) > times[:, None] - window)
     expected = window_of.copy()
@@ -220,21 +220,22 @@ def test_a_row_depends_exactly_on_its_window_and_on_the_rows_it_continues(
 def test_no_gradient_crosses_the_border_of_a_batch():
     config = small()
     network, params = network_and_params(config)
-    batches = sequence_batches(jnp.arange(12), config.task, 1)
-    second = jax.tree.map(lambda leaf: leaf[1], batches)
-    zero = network.initial_state(params, 2)
+    zero = jax.jit(lambda: network.initial_state(params, 2))()
 
     def loss(carry, enter):
+        batches = sequence_batches(jnp.arange(12), config.task, 1)
+        second = jax.tree.map(lambda leaf: leaf[1], batches)
         start = enter_batch(carry, zero, True) if enter else carry
         _, logits = n.apply(network, params, start, second)
         return jnp.mean(cross_entropy(logits, second.targets))
 
     carry = random_carry(network, params, 2)
-    cut = jax.grad(loss)(carry, enter=True)
-    chex.assert_trees_all_equal(cut, jax.tree.map(jnp.zeros_like, cut))
-    assert loss(carry, enter=True) == loss(carry, enter=False)
-    uncut = jax.grad(loss)(carry, enter=False)
-    assert all(jnp.any(leaf != 0) for leaf in jax.tree.leaves(uncut))
+    loss_and_gradient = jax.jit(jax.value_and_grad(loss), static_argnums=1)
+    found, cut = loss_and_gradient(carry, True)
+    expected, uncut = loss_and_gradient(carry, False)
+    chex.assert_trees_all_equal(cut, jax.tree.map(np.zeros_like, cut))
+    assert found == pytest.approx(float(expected), rel=1e-6)
+    assert all(np.any(leaf) for leaf in jax.tree.leaves(uncut))
 
 
 class StartsAtOne(nn.SimpleCell):
@@ -244,12 +245,16 @@ class StartsAtOne(nn.SimpleCell):
 def test_zeroing_means_the_cells_own_initial_carry():
     config = small(cell="test_network:StartsAtOne", stateful=False)
     network, params = network_and_params(config)
-    assert jnp.all(network.initial_state(params, 2) == 1)
-    tokens = jnp.arange(12)
-    rows = logits_in_order(config, network, params, tokens)
-    batch = jax.tree.map(lambda leaf: leaf[2], sequence_batches(tokens, config.task, 1))
-    _, logits = n.apply(network, params, jnp.ones((2, 6)), batch)
-    chex.assert_trees_all_close(rows[4:6], logits[:, 0], atol=1e-6)
+    assert np.all(jax.jit(lambda: network.initial_state(params, 2))() == np.ones((2, 6)))
+
+    @jax.jit
+    def third_batch(tokens):
+        rows = logits_in_order(config, network, params, tokens)
+        batch = jax.tree.map(lambda leaf: leaf[2], sequence_batches(tokens, config.task, 1))
+        _, logits = n.apply(network, params, jnp.ones((2, 6)), batch)
+        return rows[4:6], logits[:, 0]
+
+    chex.assert_trees_all_close(*third_batch(np.arange(12)), atol=1e-6)
 
 
 @pytest.mark.slow

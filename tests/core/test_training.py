@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from scipy.special import log_softmax
 
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, TrainingConfig
 from echo_jax.core import data, evaluation, loss, network, training
@@ -20,6 +21,9 @@ SMALL = RunConfig(
 )
 
 
+draw_sequences = jax.jit(data.draw_sequences, static_argnums=(1, 3))
+
+
 @functools.cache
 def programs(config, size):
     init = jax.jit(functools.partial(training.init, config))
@@ -28,14 +32,20 @@ def programs(config, size):
     )
 
 
+def zero_state(net, params, batch_size=2):
+    """The state at the start of a sequence, of these cells zero."""
+    shapes = jax.eval_shape(lambda: net.initial_state(params, batch_size))
+    return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
+
+
 def run(config, chunks, size=12):
     """Train chunk by chunk; returns the state and the losses `[N, K]`."""
     init, run_chunk = programs(dataclasses.replace(config, seed=0), size)
     state, losses = init(config.traced), []
     for count in chunks:
         state, found = run_chunk(config.traced, state, count=count)
-        losses.append(found.loss[:count])
-    return state, jnp.concatenate(losses)
+        losses.append(np.asarray(found.loss)[:count])
+    return state, np.concatenate(losses)
 
 
 def test_a_run_is_the_same_bits_however_it_is_cut_into_chunks_and_a_function_of_its_seed():
@@ -53,26 +63,26 @@ def test_training_equals_plain_python_with_optax():
     net = network.build_network(SMALL)
     adam = optax.adam(1e-2, eps=1e-7)
     params = programs(SMALL, 12)[0](SMALL.traced).params
-    opt_state, losses = adam.init(params), []
-    sequences = data.draw_sequences(0, data.Purpose.DATA, jnp.arange(3), SMALL.task)
+    opt_state, losses = jax.jit(adam.init)(params), []
+    sequences = np.asarray(draw_sequences(0, data.Purpose.DATA, np.arange(3), SMALL.task))
 
     @jax.jit
-    def loss_and_grads(params, carry, batch):
+    def update(params, opt_state, carry, batch):
         def loss_fn(params):
             new_carry, logits = network.apply(net, params, carry, batch)
             return jnp.mean(loss.cross_entropy(logits, batch.targets)), new_carry
 
-        return jax.value_and_grad(loss_fn, has_aux=True)(params)
+        (value, carry), grads = jax.value_and_grad(loss_fn, has_aux=True)(params)
+        updates, opt_state = adam.update(grads, opt_state, params)
+        return optax.apply_updates(params, updates), opt_state, carry, value
 
     for tokens in sequences:
-        carry = net.initial_state(params, 2)
+        carry = zero_state(net, params)
         for row in range(0, 6, 2):  # rows end at t = 2 .. 7
-            inputs = jnp.stack([tokens[row + b : row + b + 3] for b in range(2)])
-            targets = jnp.stack([tokens[row + b + 1 : row + b + 2] for b in range(2)])
+            inputs = np.stack([tokens[row + b : row + b + 3] for b in range(2)])
+            targets = np.stack([tokens[row + b + 1 : row + b + 2] for b in range(2)])
             batch = data.Batch(inputs, None, targets, None)
-            (value, carry), grads = loss_and_grads(params, carry, batch)
-            updates, opt_state = adam.update(grads, opt_state, params)
-            params = optax.apply_updates(params, updates)
+            params, opt_state, carry, value = update(params, opt_state, carry, batch)
             losses.append(float(value))
     state, found = run(SMALL, [3])
     np.testing.assert_allclose(found.ravel(), losses, rtol=1e-5)
@@ -102,8 +112,8 @@ def batches_and_gradient(layout):
     """
     config = reaching_back(layout, 1)
     net = network.build_network(config)
-    tokens = jnp.asarray(REACHED_TOKENS[layout])
-    stacked = data.sequence_batches(tokens, config.task, config.task.lag)
+    batches = jax.jit(data.sequence_batches, static_argnums=1)
+    stacked = batches(REACHED_TOKENS[layout], config.task, config.task.lag)
 
     def loss(params, state, batches):
         states = []
@@ -116,6 +126,7 @@ def batches_and_gradient(layout):
         targets = jnp.maximum(jnp.sum(scored), 1)  # the first chunk has none: its loss is 0
         return -jnp.sum(jnp.log(right) * scored) / targets, states
 
+    stacked = jax.tree.map(np.asarray, stacked)
     one_by_one = [jax.tree.map(operator.itemgetter(u), stacked) for u in range(5)]
     return one_by_one, jax.jit(jax.value_and_grad(loss, has_aux=True))
 
@@ -124,25 +135,30 @@ def train_by_definition(layout, reach, params):
     """All states are kept; update u runs the last `reach` batches again, as far as there are."""
     batches, loss_and_grads = batches_and_gradient(layout)
     adam = optax.adam(1e-2, eps=1e-7)
-    opt_state, losses, step = adam.init(params), [], jax.jit(adam.update)
+    opt_state, losses, step = jax.jit(adam.init)(params), [], jax.jit(adam.update)
     net = network.build_network(reaching_back(layout, 1))
-    states = [net.initial_state(params, len(batches[0].inputs))]  # before batch 0, 1, 2, ...
+    states = [zero_state(net, params, len(batches[0].inputs))]  # before batch 0, 1, 2, ...
     for u in range(5):
         first = max(0, u - reach + 1)
         (loss, left), grads = loss_and_grads(params, states[first], tuple(batches[first : u + 1]))
         states[first + 1 :] = left
-        updates, opt_state = step(grads, opt_state, params)
-        params = optax.apply_updates(params, updates)
+        updates, opt_state = step(grads, opt_state)
+        params = jax.tree.map(np.add, params, updates)
         losses.append(loss)
     return params, losses
+
+
+def tripled(params):
+    """Weights so large that every input and the state matter."""
+    return jax.tree.map(lambda leaf: 3 * np.asarray(leaf), params)
 
 
 def train_sequence(config):
     """What `training` makes of the sequence, compiled, and its first state."""
     net = network.build_network(config)
     state = programs(reaching_back(config.task.layout, 1), 1)[0](config.traced)
-    state = state._replace(params=jax.tree.map(lambda leaf: 3 * leaf, state.params))
-    tokens = jnp.asarray(REACHED_TOKENS[config.task.layout])
+    state = state._replace(params=tripled(state.params))
+    tokens = REACHED_TOKENS[config.task.layout]
 
     def train(state, tokens):
         return training.train_sequence(net, config.traced, state, tokens)
@@ -171,28 +187,29 @@ def test_truncated_backpropagation_is_that_of_a_loop_that_runs_the_last_batches_
         chex.assert_trees_all_close(after.params, other, atol=1e-3)
 
 
-GRADIENTS = [jnp.array([1e-7, 1e-3, -2.0]), jnp.array([3e-8, 0.0, 1.0])] * 20
+GRADIENTS = [np.float32([1e-7, 1e-3, -2.0]), np.float32([3e-8, 0.0, 1.0])] * 20
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(jnp.float32, 3e-6), (jnp.float64, 1e-12)])
 def test_the_direction_of_adam_is_that_of_optax(dtype, tolerance):
     with jax.enable_x64(dtype == jnp.float64):
         ours, theirs = training.fused_adam(), optax.scale_by_adam(**training.ADAM)
-        gradients = [jnp.asarray(each, dtype) for each in GRADIENTS]
-        states = [adam.init(gradients[0]) for adam in (ours, theirs)]
+        gradients = [each.astype(dtype) for each in GRADIENTS]
+        states = [jax.jit(adam.init)(gradients[0]) for adam in (ours, theirs)]
+        our_update, their_update = jax.jit(ours.update), jax.jit(theirs.update)
         for gradient in gradients:
-            direction, states[0] = ours.update(gradient, states[0])
-            expected, states[1] = theirs.update(gradient, states[1])
+            direction, states[0] = our_update(gradient, states[0])
+            expected, states[1] = their_update(gradient, states[1])
             np.testing.assert_allclose(direction, expected, rtol=tolerance)
             chex.assert_trees_all_close(states[0], states[1], rtol=tolerance)
 
 
 def test_the_keras_placement_of_epsilon():
     adam = training.fused_adam(keras_epsilon=True)
-    state = adam.init(GRADIENTS[0])
+    state, update = jax.jit(adam.init)(GRADIENTS[0]), jax.jit(adam.update)
     m = v = np.zeros(3)
     for t, grads in enumerate(GRADIENTS, start=1):
-        direction, state = adam.update(grads, state)
+        direction, state = update(grads, state)
         g = np.asarray(grads, np.float64)
         m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
         expected = np.sqrt(1 - 0.999**t) / (1 - 0.9**t) * m / (np.sqrt(v) + 1e-7)
@@ -202,8 +219,8 @@ def test_the_keras_placement_of_epsilon():
 def with_readout(bias):
     """Parameters whose answer is the same whatever the input."""
     params = programs(SMALL, 12)[0](SMALL.traced).params
-    kernel = jnp.zeros_like(params["readout"]["kernel"])
-    return {**params, "readout": {"kernel": kernel, "bias": jnp.asarray(bias, jnp.float32)}}
+    kernel = np.zeros(params["readout"]["kernel"].shape, np.float32)
+    return {**params, "readout": {"kernel": kernel, "bias": np.float32(bias)}}
 
 
 @pytest.mark.parametrize(
@@ -215,8 +232,8 @@ def test_a_constant_answer_scores_what_its_targets_say(layout):
     found = jax.jit(functools.partial(evaluation.evaluate, config))(
         config.traced, with_readout(bias)
     )
-    counters = jnp.arange(config.evaluation_sequences)
-    sequences = data.draw_sequences(0, data.Purpose.EVALUATION, counters, config.task)
+    counters = np.arange(config.evaluation_sequences)
+    sequences = draw_sequences(0, data.Purpose.EVALUATION, counters, config.task)
     times = config.task.target_times if layout == "streams" else config.task.row_times
     targets = np.asarray(sequences)[..., np.asarray(times) - 2]
     assert float(found.accuracy) == pytest.approx(np.mean(targets == 3), abs=1e-6)
@@ -235,35 +252,37 @@ def test_a_constant_answer_scores_what_its_targets_say(layout):
 
 @pytest.mark.parametrize("stateful", [True, False])
 def test_answers_are_those_of_a_loop_over_the_batches(stateful):
-    """Random weights, so that the inputs and the state matter; plain Python, so nothing is cut."""
+    """A loop in plain Python, so nothing is cut."""
     config = dataclasses.replace(SMALL, network=NetworkConfig(hidden_size=5, stateful=stateful))
     net = network.build_network(config)
-    params = jax.tree.map(lambda leaf: 3 * leaf, programs(SMALL, 12)[0](SMALL.traced).params)
-    tokens = jnp.array([5, 0, 3, 1, 4, 2, 5, 3])
+    params = tripled(programs(SMALL, 12)[0](SMALL.traced).params)
+    tokens = np.array([5, 0, 3, 1, 4, 2, 5, 3])
     answer_sequence = functools.partial(evaluation.answer_sequence, config, net, config.traced)
     found = jax.jit(answer_sequence)(params, tokens)
     apply = jax.jit(functools.partial(network.apply, net))
-    carry, logits = net.initial_state(params, 2), []
+    carry, logits = zero_state(net, params), []
     for k in range(3):
-        inputs = jnp.stack([tokens[2 * k + b : 2 * k + b + 3] for b in range(2)])
-        start = carry if stateful else net.initial_state(params, 2)
+        inputs = np.stack([tokens[2 * k + b : 2 * k + b + 3] for b in range(2)])
+        start = carry if stateful else zero_state(net, params)
         batch = data.Batch(inputs, None, inputs[:, 1:2], None)
         carry, answer = apply(params, start, batch)
-        logits.append(answer[:, 0])
-    logits, targets = jnp.concatenate(logits), tokens[1:7]
+        logits.append(np.asarray(answer)[:, 0])
+    found = jax.tree.map(np.asarray, found)
+    logits, targets = np.concatenate(logits), tokens[1:7]
     np.testing.assert_array_equal(found.expected[0], targets)
-    np.testing.assert_array_equal(found.predicted[0], jnp.argmax(logits, axis=-1))
-    expected_loss = -jax.nn.log_softmax(logits)[jnp.arange(6), targets]
+    np.testing.assert_array_equal(found.predicted[0], np.argmax(logits, axis=-1))
+    expected_loss = -log_softmax(logits, axis=-1)[np.arange(6), targets]
     np.testing.assert_allclose(found.loss[0], expected_loss, rtol=1e-5)
 
 
 def test_the_first_weights_come_from_the_seed_and_its_stream_for_weights():
+    net = network.build_network(SMALL)
+    init = jax.jit(
+        lambda seed: network.init_params(net, data.purpose_key(seed, data.Purpose.WEIGHTS))
+    )
     for seed in (0, 1):
         settings = SMALL.traced._replace(seed=seed)
-        key = data.purpose_key(seed, data.Purpose.WEIGHTS)
-        net = network.build_network(SMALL)
-        expected = jax.jit(functools.partial(network.init_params, net))(key)
-        chex.assert_trees_all_equal(programs(SMALL, 12)[0](settings).params, expected)
+        chex.assert_trees_all_equal(programs(SMALL, 12)[0](settings).params, init(seed))
 
 
 @pytest.mark.accelerator
