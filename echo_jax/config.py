@@ -19,7 +19,7 @@ Part = Literal["current", "no-context", "context"]
 CELL_NAMES = (
     "lstm", "gru", "optimized-lstm", "simple", "mlp", "lstm-chrono", "identity-rnn", "mingru",
     "lru", "minlstm", "rg-lru", "slstm", "delta-net", "gated-delta-net", "mlstm", "mamba2",
-    "exprnn", "rwkv7", "lmu", "gla",
+    "exprnn", "rwkv7", "lmu", "gla", "s5",
 )  # fmt: skip
 """Names of the built-in cells; `cells.registry.CELLS` holds their classes."""
 

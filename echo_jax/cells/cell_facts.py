@@ -38,5 +38,6 @@ FACTS: dict[str, CellFacts] = {
     "rwkv7": CellFacts("RWKV-7", "Peng et al. 2025", "F + heads head_size head_size"),
     "lmu": CellFacts("LMU", "Voelker et al. 2019", "H + memories numbers"),
     "gla": CellFacts("gated linear attention", "Yang et al. 2024", "keys values"),
+    "s5": CellFacts("S5", "Smith et al. 2023", "2 states"),
 }
 """The cells of `config.CELL_NAMES`, in their order."""

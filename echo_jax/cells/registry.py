@@ -21,6 +21,7 @@ from echo_jax.cells.mamba2 import Mamba2Cell
 from echo_jax.cells.minimal_rnns import MinGRUCell, MinLSTMCell
 from echo_jax.cells.rg_lru import RGLRUCell
 from echo_jax.cells.rwkv7 import RWKV7Cell
+from echo_jax.cells.s5 import S5Cell
 from echo_jax.cells.xlstm import MLSTMCell, SLSTMCell
 from echo_jax.config import BLOCK, PARTS, NetworkConfig, is_built_in
 from echo_jax.exceptions import ConfigError, reason
@@ -46,6 +47,7 @@ CELLS: dict[str, type] = {
     "rwkv7": RWKV7Cell,
     "lmu": LMUCell,
     "gla": GLACell,
+    "s5": S5Cell,
 }
 """The classes of `config.CELL_NAMES`."""
 

@@ -1,0 +1,200 @@
+"""The S5 layer: a diagonal linear state space model in continuous time, discretised once."""
+
+import dataclasses
+import math
+from typing import ClassVar, NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from echo_jax.cells.linear_recurrence import diagonal_parallel, diagonal_step
+from echo_jax.cells.projected_cell import ProjectedCell
+from echo_jax.cells.scan import Mask
+from echo_jax.exceptions import ConfigError
+
+
+class S5Params(NamedTuple):
+    """The encoder W_e `[F, H]`, b_e `[H]`, the state space model, and the gate W `[H, H]`, b `[H]`.
+
+    Real and imaginary parts of Lambda `[N]`, B `[H, N]` and C `[N, H]`; D `[H]`; log_step `[N]`.
+    """
+
+    W_e: chex.Array
+    b_e: chex.Array
+    Lambda_re: chex.Array
+    Lambda_im: chex.Array
+    B_re: chex.Array
+    B_im: chex.Array
+    C_re: chex.Array
+    C_im: chex.Array
+    D: chex.Array
+    log_step: chex.Array
+    W: chex.Array
+    b: chex.Array
+
+
+class S5Discrete(NamedTuple):
+    """The parameters, and the recurrence in discrete time: complex a `[N]` and B_bar `[H, N]`."""
+
+    params: S5Params
+    a: chex.Array
+    B_bar: chex.Array
+
+
+class S5State(NamedTuple):
+    """The real and imaginary parts of the state s, each float32 `[B, N]`."""
+
+    real: chex.Array
+    imaginary: chex.Array
+
+
+class S5Terms(NamedTuple):
+    """The input's complex term in the state, `[..., N]`, and D u, `[..., H]`."""
+
+    driven: chex.Array
+    skipped: chex.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class S5Cell(ProjectedCell):
+    """The S5 layer (Smith et al. 2023, "Simplified state space layers", section 3 and appendix B).
+
+        u  = x W_e + b_e
+        a, B_bar = exp(Lambda step), (a - 1) / Lambda B         zero-order hold
+        s' = a s + u B_bar                                      N complex numbers
+        g  = gelu(2 Re(s' C) + D u)
+        y  = g * sigmoid(g W + b)
+
+    The N states stand for 2N in conjugate pairs, hence the 2 Re. The gated readout is the default
+    of the authors' code (lindermanlab/S5, `half_glu1` in `s5/layers.py`), and its gelu is the tanh
+    approximation. The state is `S5State`, zeros at the start. `prepare` discretises.
+
+    Initial parameters as there: Lambda, N eigenvalues of HiPPO-N of size 2N, or of `blocks` of it
+    of size 2N / blocks: the real parts are -1/2, the imaginary parts negative. step is log-uniform
+    in [dt_min, dt_max], D standard normal. Parts of B are normal of variance 1 / 4N, those of C
+    1 / 2N: there they are real, and C complex, normal matrices of size 2N, truncated, in the basis
+    of the eigenvectors of HiPPO-N. This basis is unitary, and half of it without its conjugates
+    turns normal numbers into such. W_e and W are normal, truncated, of variance 1 / rows (LeCun),
+    and biases zero.
+
+    Differences: one layer, without its residual sum and its norm; by default one block, not 8; the
+    real parts of Lambda are kept below -1e-4, which the authors recommend for sequences without end
+    (`clip_eigs`) but do not do by default; all parameters have one learning rate.
+
+    Attributes:
+      features: H, the outputs.
+      state_size: N, the complex states; None for H.
+      blocks: the HiPPO-N matrices on the diagonal of the initial state matrix; they divide N.
+      dt_min, dt_max: bounds of the initial step, 0 < dt_min <= dt_max.
+      clip_eigs: keep the real parts of Lambda below -1e-4, so that the state cannot grow.
+    """
+
+    features: int
+    state_size: int | None = None
+    blocks: int = 1
+    dt_min: float = 0.001
+    dt_max: float = 0.1
+    clip_eigs: bool = True
+    has_parallel: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for sizes and steps out of range."""
+        if self.states < 1:
+            raise ConfigError(
+                f"state_size {self.states} is below 1: use 1 or more, or leave it out"
+            )
+        if self.blocks < 1 or self.states % self.blocks:
+            raise ConfigError(
+                f"blocks {self.blocks} is no divisor of the {self.states} states: use one, such "
+                "as 1"
+            )
+        if not 0 < self.dt_min <= self.dt_max:
+            raise ConfigError(
+                f"dt_min {self.dt_min:g} and dt_max {self.dt_max:g} are no bounds of a step: use "
+                "0 < dt_min <= dt_max"
+            )
+
+    @property
+    def states(self) -> int:
+        """N, the complex states."""
+        return self.features if self.state_size is None else self.state_size
+
+    def init(self, key: chex.PRNGKey, input_size: int) -> S5Params:
+        """The eigenvalues of HiPPO-N, and random matrices and steps."""
+        h, n = self.features, self.states
+        lecun, normal = jax.nn.initializers.lecun_normal(), jax.random.normal
+        e, b, c, d, step, w = jax.random.split(key, 6)
+        b_re, b_im = normal(b, (2, h, n)) / math.sqrt(4 * n)
+        c_re, c_im = normal(c, (2, n, h)) / math.sqrt(2 * n)
+        low, high = math.log(self.dt_min), math.log(self.dt_max)
+        return S5Params(
+            W_e=lecun(e, (input_size, h)),
+            b_e=jnp.zeros(h),
+            Lambda_re=jnp.full(n, -0.5),
+            Lambda_im=jnp.tile(hippo_frequencies(n // self.blocks), self.blocks),
+            B_re=b_re,
+            B_im=b_im,
+            C_re=c_re,
+            C_im=c_im,
+            D=normal(d, (h,)),
+            log_step=jax.random.uniform(step, (n,), minval=low, maxval=high),
+            W=lecun(w, (h, h)),
+            b=jnp.zeros(h),
+        )
+
+    def prepare(self, params: S5Params) -> S5Discrete:
+        """The recurrence in discrete time."""
+        p = params
+        real = jnp.minimum(p.Lambda_re, -1e-4) if self.clip_eigs else p.Lambda_re
+        eigenvalues = jax.lax.complex(real, p.Lambda_im)
+        exponents = eigenvalues * jnp.exp(p.log_step)
+        held = jnp.expm1(exponents) / eigenvalues
+        return S5Discrete(p, jnp.exp(exponents), held * jax.lax.complex(p.B_re, p.B_im))
+
+    def initial_state(self, params: S5Discrete, batch_size: int, input_size: int) -> S5State:
+        """Zeros."""
+        del params, input_size
+        return S5State(*[jnp.zeros((batch_size, self.states))] * 2)
+
+    def input_size(self, params: S5Discrete) -> int:
+        """F, the features of an input."""
+        return len(params.params.W_e)
+
+    def project(self, params: S5Discrete, x: chex.Array) -> S5Terms:
+        """U B_bar and D u."""
+        u = x @ params.params.W_e + params.params.b_e
+        return S5Terms(u @ params.B_bar, params.params.D * u)
+
+    def recur(
+        self, params: S5Discrete, state: S5State, terms: S5Terms
+    ) -> tuple[S5State, chex.Array]:
+        """s', as a state and as complex numbers."""
+        s = diagonal_step(jax.lax.complex(*state), params.a, terms.driven)
+        return S5State(s.real, s.imag), s
+
+    def parallel(
+        self, params: S5Discrete, state: S5State, terms: S5Terms, mask: Mask
+    ) -> tuple[S5State, chex.Array]:
+        """The last s, and all."""
+        a = jnp.broadcast_to(params.a, terms.driven.shape)
+        s = diagonal_parallel(jax.lax.complex(*state), a, terms.driven, mask)
+        return S5State(s[-1].real, s[-1].imag), s
+
+    def read_out(self, params: S5Discrete, read: chex.Array, terms: S5Terms) -> chex.Array:
+        """Y."""
+        p = params.params
+        g = jax.nn.gelu(2 * (read.real @ p.C_re - read.imag @ p.C_im) + terms.skipped)
+        return g * jax.nn.sigmoid(g @ p.W + p.b)
+
+
+def hippo_frequencies(size: int) -> np.ndarray:
+    """The negative imaginary parts, ascending, of the eigenvalues of HiPPO-N of size 2 `size`.
+
+    HiPPO-N is the normal part of HiPPO-LegS (Gu et al. 2022; Smith et al. 2023, appendix B.1):
+    -1/2 on the diagonal, -sqrt((n + 1/2) (k + 1/2)) below, and its negative above.
+    """
+    root = np.sqrt(np.arange(2 * size) + 0.5)
+    above = np.triu(np.outer(root, root), 1)
+    return np.linalg.eigvalsh(-1j * (above - above.T))[:size]

@@ -1,0 +1,109 @@
+import cell_reference
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from echo_jax.cells.s5 import S5Cell, S5State, hippo_frequencies
+from echo_jax.exceptions import ConfigError
+
+CELL = S5Cell(4, state_size=6, blocks=2)
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def gelu(z):
+    return z / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3)))
+
+
+def s5_step(p, state, x):
+    eigenvalues, step = p.Lambda_re + 1j * p.Lambda_im, np.exp(p.log_step)
+    a = np.exp(eigenvalues * step)
+    u = x @ p.W_e + p.b_e
+    s = a * (state.real + 1j * state.imaginary)
+    s = s + u @ ((a - 1) / eigenvalues * (p.B_re + 1j * p.B_im))
+    g = gelu(2 * np.real(s @ (p.C_re + 1j * p.C_im)) + p.D * u)
+    return S5State(s.real, s.imag), g * sigmoid(g @ p.W + p.b)
+
+
+def test_s5_is_its_equations_step_by_step_at_once_and_in_parallel():
+    cell_reference.check_equations(CELL, s5_step)
+
+
+@pytest.mark.slow
+def test_gradients_of_s5_are_finite_differences():
+    cell_reference.check_gradients(CELL)
+
+
+@pytest.mark.slow
+def test_s5_stays_finite():
+    cell_reference.check_long_run(CELL)
+
+
+def test_the_frequencies_are_the_eigenvalues_of_hippo_legs_plus_a_matrix_of_rank_1():
+    n = np.arange(10)
+    legs = -np.tril(np.sqrt(np.outer(2 * n + 1, 2 * n + 1)), -1) - np.diag(n + 1)
+    eigenvalues = np.linalg.eigvals(legs + np.sqrt(np.outer(n + 0.5, n + 0.5)))
+    np.testing.assert_allclose(eigenvalues.real, -0.5)
+    kept = np.sort(eigenvalues.imag)[:5]
+    np.testing.assert_allclose(hippo_frequencies(5), kept)
+    assert np.all(kept < 0)
+
+
+def test_s5_starts_with_hippo_in_blocks_log_uniform_steps_and_scaled_matrices():
+    params = jax.jit(S5Cell(300, state_size=200, blocks=4).init, static_argnums=1)(
+        jax.random.key(0), 100
+    )
+    assert np.all(params.Lambda_re == -0.5)
+    np.testing.assert_allclose(params.Lambda_im, np.tile(hippo_frequencies(50), 4), rtol=1e-6)
+    steps = np.quantile(np.asarray(params.log_step), np.linspace(0, 1, 5))
+    np.testing.assert_allclose(steps, np.linspace(np.log(0.001), np.log(0.1), 5), atol=0.25)
+    deviations = {
+        "B_re": 800**-0.5, "B_im": 800**-0.5, "C_re": 400**-0.5, "C_im": 400**-0.5, "D": 1,
+        "W_e": 100**-0.5, "W": 300**-0.5,
+    }  # fmt: skip
+    for name, deviation in deviations.items():
+        assert np.std(getattr(params, name)) == pytest.approx(deviation, rel=0.06), name
+    assert not np.any(params.b_e)
+    assert not np.any(params.b)
+
+
+def test_a_held_input_drives_the_state_as_in_continuous_time():
+    """After n steps of a constant u, s = (exp(Lambda n step) - 1) / Lambda B u."""
+    params = CELL.init(jax.random.key(0), 5)
+    x = np.ones((40, 1, 5), np.float32)
+
+    @jax.jit
+    def run(params):
+        return CELL.scan(CELL.prepare(params), CELL.initial_state(params, 1, 5), x)[0]
+
+    last = run(params)
+    p = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
+    eigenvalues = p.Lambda_re + 1j * p.Lambda_im
+    gain = (np.exp(eigenvalues * 40 * np.exp(p.log_step)) - 1) / eigenvalues
+    expected = gain * (x[0].astype(float) @ p.W_e @ (p.B_re + 1j * p.B_im))
+    np.testing.assert_allclose(last.real + 1j * last.imaginary, expected, atol=1e-5)
+
+
+def test_a_real_part_above_0_is_clipped_unless_it_is_allowed():
+    params = CELL.init(jax.random.key(0), 5)._replace(Lambda_re=jnp.full(6, 0.3))
+    kinds = (CELL, S5Cell(4, state_size=6, clip_eigs=False))
+    clipped, free = (np.abs(kind.prepare(params).a) for kind in kinds)
+    step = np.exp(params.log_step)
+    np.testing.assert_allclose(clipped, np.exp(-1e-4 * step), rtol=1e-6)
+    np.testing.assert_allclose(free, np.exp(0.3 * step), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"state_size": 0}, r"^state_size 0 is below 1: use 1 or more, or leave it out$"),
+        ({"blocks": 3}, r"^blocks 3 is no divisor of the 4 states: use one, such as 1$"),
+        ({"dt_max": 1e-4}, r"^dt_min 0.001 and dt_max 0.0001 are no bounds of a step: use 0 < "),
+    ],
+)
+def test_options_out_of_range_are_refused(options, message):
+    with pytest.raises(ConfigError, match=message):
+        S5Cell(4, **options)
