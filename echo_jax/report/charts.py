@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import Formatter, FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
 
 from echo_jax.report import number_formats
@@ -23,6 +24,7 @@ from echo_jax.report.number_formats import three_digits
 from echo_jax.report.styles import (
     GREY,
     INK,
+    ORANGE,
     RULE,
     SERIES,
     WIDTH,
@@ -253,6 +255,12 @@ def heat_figure(  # noqa: PLR0913 - what is on three axes
     return figure
 
 
+def frame_column(axes: Axes, column: int, rows: int) -> None:
+    """A frame around a column of a map with so many rows."""
+    frame: dict[str, Any] = {"fill": False, "edgecolor": ORANGE, "linewidth": 3, "zorder": 4}
+    axes.add_patch(Rectangle((column, 0), 1, rows, clip_on=False, **frame))
+
+
 def _tell_fields(
     axes: Axes, values: np.ndarray, rows: Sequence[str], columns: Sequence[str], percent: bool
 ) -> None:
@@ -269,7 +277,7 @@ def _rows_of_map(
 
     Names in short lines leave more room for the fields of a narrow figure.
     """
-    names = [wrapped(str(y), 14 if narrow and columns <= 10 else 20) for y in y_ticks]
+    names = [wrapped(str(y), 14 if narrow and columns <= 10 else 22) for y in y_ticks]
     if not narrow:
         return names, 0.36, 1.8
     beside = 0.3 + 0.075 * max(len(line) for name in names for line in name.split("\n"))

@@ -45,6 +45,7 @@ class Chart:
     name: Callable[[Mapping[str, Any]], str] | None = None  # of a line, by its labels
     up: str = ""  # the label on the vertical axis of a map
     log_x: bool = False
+    asked: int | None = None  # of strips, the place that the network is asked for
     leave_out: Callable[[Mapping[str, Any]], bool] = lambda _: False  # labels that are not drawn
 
 
@@ -113,11 +114,13 @@ def _mistake() -> Iterable[GridPoint]:
 def _line_of_mistake(at: Mapping[str, Any]) -> str:
     """A line of the figure: what differs from part 3, in words."""
     batches = f"batches of {at['batch']}"
+    if (at["batch"], at["batches back"]) == (6, 1):
+        return f"part 3 ({batches})"
     if at["batches back"] == "untrained":
         return f"{batches}, untrained"
     if isinstance(at["batches back"], str) and at["batches back"] != "all":
         return f"{batches}, 5 times as long"
-    through = f", gradient through {at['batches back']}"
+    through = f", gradient through {at['batches back']} batches"
     return batches + through * (at["batches back"] != 1)
 
 
@@ -280,6 +283,7 @@ STUDIES: dict[str, Study] = {
             "probe before",
             "steps back",
             name=_line_of_mistake,
+            asked=1,
             leave_out=lambda at: (at["batch"], at["batches back"]) in ((1, 4), (6, "all")),
         ),
         notes=(

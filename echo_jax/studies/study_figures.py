@@ -58,13 +58,7 @@ def figure(chart: Chart, rows: Sequence[ResultRow], width: float) -> Any:
     if chart.kind == "heat":
         return _heat(chart, rows, width)
     if chart.kind == "strips":
-        strips = curves(chart, rows)
-        across = range(max(map(len, strips.values())))
-        fields = np.array([[of.get(x, np.nan) for x in across] for of in strips.values()])[::-1]
-        names, share = list(strips)[::-1], all_shares(strips)
-        return charts.heat_figure(
-            {"": fields}, across, names, chart.x, "", name, percent=share, width=width
-        )
+        return _strips(chart, rows, width)
     lines: dict[str, list[tuple[float, Summary]]] = {}
     if chart.kind == "lines":
         for row in rows:
@@ -87,6 +81,22 @@ def dot_rows(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, list[ResultRo
         labels = (f"{name} {value}" for name, value in row.labels.items() if name not in apart)
         found.setdefault(", ".join(labels), []).append(row)
     return found
+
+
+def _strips(chart: Chart, rows: Sequence[ResultRow], width: float) -> Any:
+    from echo_jax.report import charts
+
+    strips, name = curves(chart, rows), axis_name(chart)
+    across = range(max(map(len, strips.values())))
+    fields = np.array([[of.get(x, np.nan) for x in across] for of in strips.values()])[::-1]
+    names, share = list(strips)[::-1], all_shares(strips)
+    x_label = chart.x if chart.asked is None else f"{chart.x} (framed: the value asked for)"
+    made = charts.heat_figure(
+        {"": fields}, across, names, x_label, "", name, percent=share, width=width
+    )
+    if chart.asked is not None:
+        charts.frame_column(made.axes[0], chart.asked, len(names))
+    return made
 
 
 def _heat(chart: Chart, rows: Sequence[ResultRow], width: float) -> Any:

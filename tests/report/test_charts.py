@@ -260,6 +260,13 @@ def test_fields_without_room_have_no_numbers_and_many_panels_stand_below_each_ot
     assert figure.axes[0].collections[0].get_clim() == (0, 2)
 
 
+def test_a_frame_is_around_all_rows_of_a_column():
+    figure = charts.heat_figure({"": np.eye(3)}, range(3), "abc", "x", "", "z", percent=True)
+    charts.frame_column(figure.axes[0], 1, 3)
+    (frame,) = figure.axes[0].patches
+    assert (frame.get_bbox().bounds, frame.get_fill()) == ((1, 0, 1, 3), False)
+
+
 def test_a_map_on_a_phone_has_its_numbers_beside_long_names():
     """Nine fields of 0.26 inches; with names in lines of 20 characters they had 0.21."""
     names = ["batches of 1, gradient through all", "batches of 6"]
