@@ -7,7 +7,6 @@ import functools
 import json
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -45,7 +44,7 @@ def configuration(meta, optimizer):
 def params_of(case, when):
     params = {"cell": {}, "readout": {}}
     for name, (module, leaf) in PLACES.items():
-        params[module][leaf] = jnp.asarray(case[f"{when}/{name}"])
+        params[module][leaf] = case[f"{when}/{name}"]
     return params
 
 
@@ -53,13 +52,12 @@ def replay(file, optimizer):
     """Returns Keras's case, and our losses (one an update) and final parameters."""
     case = np.load(file)
     config = configuration(json.loads(str(case["meta"])), optimizer)
-    tokens = jnp.asarray(case["tokens"])
+    tokens = case["tokens"]
     if config.task.layout == "streams":
         tokens = tokens.reshape(-1, config.task.batch_size, config.task.length)
     params = params_of(case, "initial")
-    state = training.TrainState(
-        jnp.zeros((), jnp.int32), params, training.optimizer(config).init(params)
-    )
+    moments = jax.jit(training.optimizer(config).init)(params)
+    state = training.TrainState(np.int32(0), params, moments)
     train = jax.jit(functools.partial(training.train_on, build_network(config)))
     state, metrics = train(config.traced, state, tokens)
     return case, np.asarray(metrics.loss).ravel(), state.params

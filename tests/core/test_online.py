@@ -3,7 +3,6 @@ import functools
 import chex
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -67,10 +66,17 @@ def setup(config):
     return network, params, feed, step
 
 
+@functools.cache
+def start(config):
+    """The state before the first token."""
+    network, params, _, _ = setup(config)
+    return jax.jit(functools.partial(online.start, config, network))(params)
+
+
 def feed_in_pieces(config, tokens, lengths, state=None):
     """The state and the answers after feeding the tokens in pieces of 1 and of BLOCK."""
-    network, params, feed, step = setup(config)
-    state = online.start(config, network, params) if state is None else state
+    _, params, feed, step = setup(config)
+    state = start(config) if state is None else state
     answers = []
     for piece in np.split(tokens, np.cumsum(lengths)[:-1]):
         if len(piece) == 1:
@@ -156,7 +162,7 @@ def answers_of_evaluation(config):
     task = config.task
     tokens = np.tile(TOKENS, (task.batch_size, 1)) if task.layout == "streams" else TOKENS
     run = functools.partial(answer_sequence, config, network, config.traced)
-    answers = jax.jit(run)(jax.tree.map(jnp.asarray, params), tokens)
+    answers = jax.jit(run)(params, tokens)
     return jax.tree.map(lambda leaf: np.asarray(leaf[0]), answers)
 
 
@@ -194,14 +200,14 @@ def test_evaluation_gives_the_same_answers(config):
     shown, positions = times - dropped, times if streams else slice(None)
     assert np.all(answers.exists[shown])
     np.testing.assert_array_equal(answers.token[shown], expected.predicted[positions])
-    loss = score(answers.logits[shown], TOKENS[times - task.lag], task.framing)
+    scored = jax.jit(score, static_argnums=2)
+    loss = scored(answers.logits[shown], TOKENS[times - task.lag], task.framing)
     np.testing.assert_allclose(loss, expected.loss[positions], atol=1e-5)
 
 
 def test_the_state_keeps_its_shapes_and_holds_nothing_that_its_kind_does_not_need(config):
-    network, params, feed, step = setup(config)
-    begin = online.start(config, network, params)
-    task = config.task
+    _, params, feed, step = setup(config)
+    begin, task = start(config), config.task
     streams = task.layout == "streams"
     rows = 1 if streams else task.batch_size * config.network.stateful
     chex.assert_shape(begin.window, (0 if streams else task.window,))
@@ -216,7 +222,7 @@ def test_counting_stops_at_the_largest_integer_and_the_answers_go_on(config):
     lengths = [1, BLOCK, 1, BLOCK, BLOCK]
     after, _ = one_by_one(config)
     _, expected = feed_in_pieces(config, TOKENS, lengths, after)
-    late = after._replace(seen=jnp.asarray(LARGEST - 5, jnp.int32))
+    late = after._replace(seen=np.int32(LARGEST - 5))
     state, found = feed_in_pieces(config, TOKENS, lengths, late)
     assert state.seen == LARGEST
     assert state.phase == 2 * LENGTH % config.task.window
@@ -266,9 +272,13 @@ def delay_config(layout, window, batch_size, stateful, lag=1):
 def test_a_delay_line_says_what_the_table_of_the_module_says():
     config = delay_config("windows", window=3, batch_size=2, stateful=True)
     network = build_network(config)
-    run = jax.jit(functools.partial(online.feed, config, network))
     tokens = np.array([4, 0, 7, 1, 9, 3, 5])
-    _, answers = run(delay_line(1), online.start(config, network, delay_line(1)), tokens)
+
+    @jax.jit
+    def run(params):
+        return online.feed(config, network, params, online.start(config, network, params), tokens)
+
+    _, answers = run(delay_line(1))
     shown = ["." if not e else str(t) for e, t in zip(answers.exists, answers.token, strict=True)]
     assert " ".join(shown) == ". . 0 7 1 9 3"
     table = [line.split() for line in online.__doc__.splitlines()]
