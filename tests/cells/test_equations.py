@@ -93,19 +93,23 @@ CELLS = {
 @pytest.mark.parametrize("name", CELLS)
 def test_a_cell_is_a_loop_over_its_equations(name):
     cell, equations = CELLS[name]
+
+    def initial(key):
+        start = cell.initialize_carry(key, (3, 5))
+        return cell.init(key, start, jnp.zeros((3, 5))), start
+
     rng = np.random.default_rng(1)
-    start = cell.initialize_carry(jax.random.key(0), (3, 5))
-    variables = jax.jit(cell.init)(jax.random.key(1), start, jnp.zeros((3, 5)))
-    drawn = jax.tree.map(lambda leaf: leaf + rng.normal(0, 0.3, leaf.shape), (variables, start))
-    weights, state = jax.tree.map(np.asarray, drawn)
+    shapes = jax.eval_shape(initial, jax.random.key(0))
+    weights, carry = jax.tree.map(lambda x: np.float32(rng.normal(0, 0.4, x.shape)), shapes)
+    state = carry
     if isinstance(cell, delay_line_mlp.DelayLineMLP):  # its carry is a sum of terms, not its inputs
-        drawn, state = (drawn[0], start), np.zeros((3, cell.delay_line - 1, 5))
-    weights, carry = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), drawn)
+        carry = jax.tree.map(np.zeros_like, carry)
+        state = np.zeros((3, cell.delay_line - 1, 5))
     carry, outputs = jax.jit(
-        lambda carry, xs: jax.lax.scan(lambda c, x: cell.apply(weights, c, x), carry, xs)
-    )(carry, jnp.asarray(VECTORS, jnp.float32))
-    params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), weights.get("params"))
-    for x, output in zip(VECTORS, outputs, strict=True):
+        lambda p, carry, xs: jax.lax.scan(lambda c, x: cell.apply(p, c, x), carry, xs)
+    )(weights, carry, np.float32(VECTORS))
+    params = jax.tree.map(np.float64, weights.get("params"))
+    for x, output in zip(VECTORS, np.asarray(outputs), strict=True):
         state, expected = equations(params, state, x)
         np.testing.assert_allclose(output, expected, atol=5e-6)
     if not isinstance(cell, delay_line_mlp.DelayLineMLP):
