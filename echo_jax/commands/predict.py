@@ -7,6 +7,7 @@ echo-jax predict runs/part4 --beyond 100000              # and does it last?
 
 import contextlib
 import dataclasses
+import functools
 import itertools
 import math
 import os
@@ -140,10 +141,11 @@ def load(command: PredictCommand, config: RunConfig) -> list["Trained"]:
     time_limit.try_apart(config.network.cell, build_network, config)
     machine.use_cpu_devices(1)
     compilation_cache.use_compilation_cache(command.compilation_cache)
+    say = functools.partial(print, file=sys.stderr)
     if command.beyond and command.seed is None:
-        networks = predictor.load_all(command.folder, command.cell)
+        networks = predictor.load_all(command.folder, command.cell, say)
     else:
-        networks = [predictor.load(command.folder, command.seed, command.cell)]
+        networks = [predictor.load(command.folder, command.seed, command.cell, say)]
     config, done = networks[0].config, networks[0].sequences
     wanted = config.training.sequences
     if done < wanted:

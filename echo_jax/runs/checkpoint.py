@@ -12,6 +12,7 @@ import numpy as np
 from flax import serialization
 
 from echo_jax import atomic_files, machine
+from echo_jax.config import is_built_in
 from echo_jax.exceptions import StorageError
 from echo_jax.runs.metrics_csv import History
 from echo_jax.runs.run_folder import CHECKPOINT, CONFIG, METRICS, Inputs
@@ -70,7 +71,10 @@ def load_state(folder: Path, inputs: Inputs, shapes: Any) -> dict[str, Any]:
         raise StorageError(
             f"{folder} has no checkpoint yet: train on with --resume {folder}, or start a new run"
         )
-    fix = f"restore it, or train again with the configuration in {CONFIG}"
+    restored, cell = "restore it", inputs.config.network.cell
+    if not is_built_in(cell):
+        restored += f", use the text of cell {cell} with which it was trained"
+    fix = f"{restored}, or train again with the configuration in {CONFIG}"
     contents = read(path, CHECKPOINT_FORMAT, shapes, fix)
     for name in ("sequences", "metrics_bytes"):
         if not (type(contents.get(name)) is int and contents[name] > 0):
@@ -120,7 +124,7 @@ def read(path: Path, form: bytes, shapes: Any, fix: str) -> dict[str, Any]:
             return contents
     except Exception:  # anyone can write a digest: the bytes may break their reader in any way
         pass
-    raise StorageError(f"{path} is damaged, it does not hold the arrays of the network: {fix}")
+    raise StorageError(f"{path} does not hold the arrays of the network: {fix}")
 
 
 def _fits(leaf: Any, shape: Any) -> bool:

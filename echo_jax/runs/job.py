@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from echo_jax import atomic_files, machine
+from echo_jax.cells import registry
 from echo_jax.config import RunConfig, to_dict
 from echo_jax.core import many_seeds, network
 from echo_jax.core.data import Corpus
@@ -64,6 +65,7 @@ def begin(
     compiled, and a new folder still empty.
     """
     config = inputs.config
+    inputs = _with_source(folder if resume else None, inputs)
     network.build_network(config)  # refuses a cell that cannot be used
     shapes = many_seeds.state_shapes(config)
     machine.check_memory(checkpoint.size_of(shapes) + config.least_bytes)
@@ -84,6 +86,22 @@ def begin(
     if folder:
         (run_folder.write_config if resume else run_folder.write_inputs)(folder, inputs)
     return job
+
+
+def _with_source(begun: Path | None, inputs: Inputs) -> Inputs:
+    """The inputs with the digest of the file of a user's cell.
+
+    ConfigError where the run in the folder `begun` has another one.
+    """
+    source = registry.source_digest(inputs.config.network.cell)
+    if begun is None:
+        return inputs._replace(cell_source=source)
+    if changed := run_folder.changed_cell(begun, inputs, source):
+        raise ConfigError(
+            f"{changed}, and a run that goes on has the bits of one that was never stopped: bring "
+            "that text back, or start a new run"
+        )
+    return inputs
 
 
 def _saved(folder: Path, inputs: Inputs, shapes: object) -> Saved | None:

@@ -13,6 +13,7 @@ import dataclasses
 import functools
 import itertools
 import types
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -22,6 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from echo_jax import atomic_files, machine
+from echo_jax.cells import registry
 from echo_jax.config import GENERATOR, RunConfig, to_dict
 from echo_jax.core import many_seeds, online
 from echo_jax.core.network import Params, build_network
@@ -205,7 +207,17 @@ class Trained:
             yield Answer(*(field[: len(sequence), lane] for field in together))
 
 
-def load(folder: str | Path, seed: int | None = None, cell: str | None = None) -> Trained:
+def _warn(sentence: str) -> None:
+    """A warning about a run, at the line that loads it."""
+    warnings.warn(sentence, stacklevel=4)
+
+
+def load(
+    folder: str | Path,
+    seed: int | None = None,
+    cell: str | None = None,
+    say: Callable[[str], None] = _warn,
+) -> Trained:
     """The network in the last checkpoint of a run folder.
 
     Args:
@@ -213,11 +225,13 @@ def load(folder: str | Path, seed: int | None = None, cell: str | None = None) -
       seed: the seed of the network, where a run has many; None for the first.
       cell: the run's own cell, `package.module:Class`, where it has one; nothing is imported
         because a folder names it.
+      say: told in a sentence that the text of the run's own cell has changed since; a warning by
+        default.
 
     Raises:
       ConfigError: there is no such run, seed or checkpoint, or a file of it is damaged.
     """
-    config, network_in = _open(Path(folder), cell)
+    config, network_in = _open(Path(folder), cell, say)
     return network_of_seed(config, network_in, seed, str(folder))
 
 
@@ -235,16 +249,20 @@ def network_of_seed(
     return network
 
 
-def load_all(folder: str | Path, cell: str | None = None) -> list[Trained]:
+def load_all(
+    folder: str | Path, cell: str | None = None, say: Callable[[str], None] = _warn
+) -> list[Trained]:
     """The networks of all seeds, in their order, without those that failed; see `load`."""
-    config, network_in = _open(Path(folder), cell)
+    config, network_in = _open(Path(folder), cell, say)
     good = [network for row in range(config.seeds) if (network := network_in(row))]
     if not good:
         raise ConfigError(f"every seed of {folder} failed in training: start a new run")
     return good
 
 
-def _open(folder: Path, cell: str | None) -> tuple[RunConfig, Callable[[int], Trained | None]]:
+def _open(
+    folder: Path, cell: str | None, say: Callable[[str], None]
+) -> tuple[RunConfig, Callable[[int], Trained | None]]:
     """The configuration of a run, and its network in each row; None for one that failed."""
     machine.check_settings(("jax_enable_x64", "jax_numpy_rank_promotion"))
     inputs = run_folder.read_inputs(folder, with_tokens=False)
@@ -255,6 +273,12 @@ def _open(folder: Path, cell: str | None) -> tuple[RunConfig, Callable[[int], Tr
     start = jax.eval_shape(lambda: online.start(config, build_network(config), first))
     block = online.block_size(config) * (config.task.window + config.task.vocab_size)
     machine.check_memory(4 * (checkpoint.size_of(start) + block))
+    source = registry.source_digest(config.network.cell)
+    if changed := run_folder.changed_cell(folder, inputs, source):
+        say(
+            f"{changed}, so the answers may not be those of the network that was trained: bring "
+            "that text back, or train again"
+        )
     state, sequences = saved["state"], saved["sequences"]
     return config, functools.partial(network_of, inputs, state.params, sequences)
 

@@ -52,12 +52,13 @@ MADE_WITH = ("versions", "device")
 class Inputs(NamedTuple):
     """The inputs of a run, which is a function of them.
 
-    config    its configuration
-    values    of the user's own numbers: the different ones, in the order of their tokens
-    tokens    the whole column as tokens, int32 `[M]`; None where it was not read
-    digests   of the files that hold the two, by name
-    seed_map  how a device runs its seeds; None for the default of the device. It changes bits
-    compute   the literal or the fast form of the network and of Adam; None means fast
+    config       its configuration
+    values       of the user's own numbers: the different ones, in the order of their tokens
+    tokens       the whole column as tokens, int32 `[M]`; None where it was not read
+    digests      of the files that hold the two, by name
+    seed_map     how a device runs its seeds; None for the default of the device. It changes bits
+    compute      the literal or the fast form of the network and of Adam; None means fast
+    cell_source  SHA-256 of the file of a user's cell; None for a built-in one, and in early folders
     """
 
     config: RunConfig
@@ -66,6 +67,7 @@ class Inputs(NamedTuple):
     digests: Mapping[str, str] = types.MappingProxyType({})
     seed_map: Literal["map", "vmap"] | None = None
     compute: Literal["literal", "fast"] | None = None
+    cell_source: str | None = None
 
     @property
     def identity(self) -> str:
@@ -178,6 +180,8 @@ def write_config(folder: Path, inputs: Inputs) -> None:
     also |= {name: made[name] for name in MADE_WITH if name in made}
     if inputs.compute == "literal":
         also["compute"] = inputs.compute
+    if inputs.cell_source:
+        also["cell_source"] = inputs.cell_source
     atomic_files.write_json(path, to_dict(inputs.config) | also)
 
 
@@ -189,15 +193,18 @@ def read_inputs(folder: Path, with_tokens: bool = True) -> Inputs:
     written = atomic_files.read_json(folder / CONFIG)
     digests = written.pop("files", None) or {}
     chosen = {name: written.pop(name, None) for name in EXECUTION}
+    source = written.pop("cell_source", None)
     for name in MADE_WITH:
         written.pop(name, None)
     try:
-        inputs = Inputs(from_dict(written), digests=digests, **chosen)
+        inputs = Inputs(from_dict(written), digests=digests, **chosen, cell_source=source)
         for name, choices in EXECUTION.items():
             if chosen[name] is not None and chosen[name] not in choices:
                 raise ConfigError(f"{name} {chosen[name]!r:.60} is not {' or '.join(choices)}")
         if not isinstance(digests, dict):
             raise ConfigError("files is not a table of digests")
+        if not isinstance(source, str | None):
+            raise ConfigError("cell_source is not a digest")
     except ConfigError as error:
         raise StorageError(f"{folder / CONFIG} describes no run ({error})") from None
     if inputs.config.data.csv is None:
@@ -226,6 +233,8 @@ def other_bits(folder: Path) -> str | None:
         names = ("jax", "XLA_FLAGS")
         pairs += [(f"{name} {versions.get(name)}", f"{name} {here.get(name)}") for name in names]
     differ = [f"{now}, before {shown(before)}" for before, now in pairs if before != now]
+    if not is_built_in(cell := begun["network"]["cell"]) and "cell_source" not in begun:
+        differ.append(f"it does not say with which text of cell {cell} it was begun")
     return f"bits may differ from those of one run: {'; '.join(differ)}" if differ else None
 
 
@@ -245,6 +254,16 @@ def check_cell_named(folder: Path, inputs: Inputs, cell: str | None) -> None:
         raise ConfigError(
             f"cell {cell!r} is not that of {folder}, which has {needed}: leave it out"
         )
+
+
+def changed_cell(folder: Path, inputs: Inputs, source: str | None) -> str | None:
+    """The sentence, without its consequence, about a user's cell whose text has changed.
+
+    None where the digest of its file, `source`, is that of the run, or the folder has none.
+    """
+    if inputs.cell_source in (None, source):
+        return None
+    return f"the text of cell {inputs.config.network.cell} has changed since {folder} was begun"
 
 
 def _read_vocabulary(folder: Path, inputs: Inputs) -> tuple[list[str], int]:

@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 from echo_jax import atomic_files
+from echo_jax.cells import registry
 from echo_jax.cluster import Executor, run_all
 from echo_jax.config import RunConfig, changed
 from echo_jax.core import many_seeds
@@ -46,11 +47,12 @@ MOST_SEEDS = 64
 class Block(NamedTuple):
     """Some seeds of a run, as the task of an executor.
 
-    config    of these seeds alone
-    corpus    that sequences are cut from; None for random ones
-    chunk     sequences of a chunk
-    seed_map  None for the default of the platform
-    compute   the literal or the fast form
+    config       of these seeds alone
+    corpus       that sequences are cut from; None for random ones
+    chunk        sequences of a chunk
+    seed_map     None for the default of the platform
+    compute      the literal or the fast form
+    cell_source  SHA-256 of the file of a user's cell; None where the run does not state it
     """
 
     config: RunConfig
@@ -58,6 +60,7 @@ class Block(NamedTuple):
     chunk: int
     seed_map: SeedMap | None
     compute: Compute
+    cell_source: str | None = None
 
     @property
     def name(self) -> str:
@@ -80,7 +83,7 @@ def blocks_of(job: Job) -> list[Block]:
     updates = config.training.sequences * config.task.updates_per_sequence
     size = max(1, min(MOST_SEEDS, UPDATES // updates))
     end, inputs = config.seed + config.seeds, job.inputs
-    shared = (job.corpus, job.chunk, inputs.seed_map, job.execution.compute)
+    shared = (job.corpus, job.chunk, inputs.seed_map, job.execution.compute, inputs.cell_source)
     return [
         Block(changed(config, seed=seed, seeds=min(size, end - seed)), *shared)
         for seed in range(config.seed, end, size)
@@ -88,8 +91,12 @@ def blocks_of(job: Job) -> list[Block]:
 
 
 def train_block(block: Block, report: Callable[[float], None]) -> tuple[TrainedBlock, str]:
-    """Train and evaluate the seeds of a block; returns the kind of the device too."""
+    """Train and evaluate the seeds of a block; returns the kind of the device too.
+
+    ConfigError where the user's cell has another text here than the block states.
+    """
     config, last = block.config, block.config.training.sequences
+    registry.check_source(config.network.cell, block.cell_source)
     execution = Execution(block.seed_map or many_seeds.default_seed_map(), None, block.compute)
     programs = compile_programs(config, block.chunk, execution, block.corpus)
     traced, log = programs.traced(config), History(config)

@@ -67,6 +67,13 @@ def test_blocks_merge_to_the_run_of_one_loop(tmp_path, config):
     assert not (tmp_path / "blocks" / seed_blocks.FOLDER).exists()
 
 
+def test_a_block_of_another_text_than_that_of_this_process_is_not_trained(tmp_path):
+    made = begun(tmp_path / "run", CONFIG)
+    made = made._replace(inputs=made.inputs._replace(cell_source=64 * "a"))
+    with pytest.raises(ConfigError, match=r"^cell 'lstm' has another text on this worker than"):
+        seed_blocks.train_block(seed_blocks.blocks_of(made)[0], lambda _: None)
+
+
 def test_finished_blocks_are_kept_and_a_failed_one_is_tried_again(tmp_path):
     made, trained = begun(tmp_path / "run", CONFIG), []
 

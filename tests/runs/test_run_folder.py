@@ -1,0 +1,144 @@
+"""What a run folder says of the text of a user's cell, and what follows where it has changed."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from run_folders import PLAIN, saved_of
+
+import echo_jax
+from echo_jax import atomic_files
+from echo_jax.cells import registry
+from echo_jax.config import changed
+from echo_jax.exceptions import ConfigError, StorageError
+from echo_jax.runs import checkpoint, job, run_folder
+from echo_jax.runs.run_folder import Inputs
+
+AVERAGE = """
+import jax.numpy as jnp
+
+UNITS = 3
+
+
+def init(key, input_size):
+    return {"w": jnp.zeros((input_size, UNITS))}
+
+
+def initial_state(params, batch_size, input_size):
+    return jnp.zeros((batch_size, UNITS))
+
+
+def step(params, state, x):
+    state = 0.5 * state + x @ params["w"]
+    return state, state
+"""
+CONFIG = changed(PLAIN, cell="average_of_all.py", hidden_size=50)
+SINCE = "the text of cell average_of_all.py has changed since run was begun"
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """A function that writes the file of the cell; what follows is as in a new process."""
+    monkeypatch.chdir(tmp_path)
+
+    def written(text):
+        sys.modules.pop("average_of_all", None)
+        Path("average_of_all.py").write_text(text)
+
+    yield written
+    sys.modules.pop("average_of_all", None)
+
+
+def make_run(text, write):
+    """The folder of a run of a text, which is to be trained for longer."""
+    write(text)
+    Path("run").mkdir()
+    begin(Path("run"), Inputs(changed(CONFIG, sequences=9)), resume=False)
+    checkpoint.save(Path("run"), run_folder.read_inputs(Path("run")), saved_of(CONFIG))
+    return Path("run")
+
+
+@pytest.fixture
+def run(write):
+    return make_run(AVERAGE, write)
+
+
+def begin(folder, inputs=None, resume=True):
+    inputs = inputs or run_folder.read_inputs(folder)
+    return job.begin(folder, inputs, resume=resume, device_limit=None, checkpoint_every=None)
+
+
+def load(folder):
+    return echo_jax.load(folder, cell="average_of_all.py")
+
+
+def test_a_run_goes_on_with_the_text_that_it_was_begun_with_alone(run, write):
+    before = (run / "config.json").read_bytes()
+    assert atomic_files.read_json(run / "config.json")["cell_source"] == registry.source_digest(
+        "average_of_all.py"
+    )
+    assert begin(run).saved.history.sequences == 4
+    write(f"{AVERAGE}# a remark\n")
+    with pytest.raises(ConfigError) as refusal:
+        begin(run)
+    assert str(refusal.value) == (
+        f"{SINCE}, and a run that goes on has the bits of one that was never stopped: bring that "
+        "text back, or start a new run"
+    )
+    write(AVERAGE)
+    assert begin(run).saved
+    assert (run / "config.json").read_bytes() == before
+
+
+def test_of_an_early_folder_it_is_not_known_which_text_it_was_begun_with(run, write):
+    assert run_folder.other_bits(run) is None
+    early = atomic_files.read_json(run / "config.json")
+    del early["cell_source"]
+    atomic_files.write_json(run / "config.json", early)
+    write(f"{AVERAGE}# a remark\n")
+    assert run_folder.other_bits(run) == (
+        "bits may differ from those of one run: it does not say with which text of cell "
+        "average_of_all.py it was begun"
+    )
+    assert begin(run).saved
+    assert "cell_source" not in atomic_files.read_json(run / "config.json")
+    load(run)  # without a warning, which would be an error
+    atomic_files.write_json(run / "config.json", early | {"cell_source": 3})
+    with pytest.raises(StorageError, match=r"describes no run .cell_source is not a digest"):
+        run_folder.read_inputs(run)
+
+
+def test_the_folder_of_a_built_in_cell_is_as_before(tmp_path):
+    begin(tmp_path, Inputs(PLAIN), resume=False)
+    assert "cell_source" not in atomic_files.read_json(tmp_path / "config.json")
+
+
+def test_a_network_of_another_text_is_loaded_with_a_warning(run, write, call, monkeypatch):
+    assert load(run).sequences == 4
+    write(AVERAGE.replace("0.5", "0.9"))
+    sentence = (
+        f"{SINCE}, so the answers may not be those of the network that was trained: bring that "
+        "text back, or train again"
+    )
+    with pytest.warns(UserWarning, match=f"^{sentence}$") as warned:
+        load(run)
+    assert (len(warned), warned[0].filename) == (1, __file__)
+    said = call("predict.py", "run", "1", "2", "3", "--cell", "average_of_all.py", cwd=".")
+    assert said.stderr.splitlines() == [sentence, "trained on 4 of 9 sequences so far"]
+    assert len(said.stdout.split()) == 3
+
+
+OTHER_ARRAYS = r"run/checkpoint.msgpack does not hold the arrays of the network: "
+LARGER = r"run/checkpoint.msgpack is larger than the [\d,]+ bytes it may have: "
+
+
+@pytest.mark.parametrize(("before", "after", "what"), [(3, 4, OTHER_ARRAYS), (30_000, 3, LARGER)])
+def test_a_network_of_other_parameters_is_refused_in_one_sentence(write, before, after, what):
+    run = make_run(AVERAGE.replace("UNITS = 3", f"UNITS = {before}"), write)
+    write(AVERAGE.replace("UNITS = 3", f"UNITS = {after}"))
+    fix = (
+        "restore it, use the text of cell average_of_all.py with which it was trained, or train "
+        "again with the configuration in config.json"
+    )
+    with pytest.raises(StorageError, match=f"^{what}{fix}$"):
+        load(run)
