@@ -45,10 +45,10 @@ def test_a_sequence_is_cut_into_twenty_windows_each_with_the_integer_before_its_
 def test_the_state_goes_on_from_batch_to_batch_and_is_zero_where_a_sequence_starts(
     example, draw_batches
 ):
-    params, moments = example.init(jax.random.key(0))
-    windows, answers = draw_batches(jax.random.key(1))
+    params, moments = jax.jit(example.init)(jax.random.key(0))
+    windows, answers = jax.tree.map(np.asarray, draw_batches(jax.random.key(1)))
     network, zero = jax.jit(example.network), example.zero_state()
-    first, logits = network(params, zero, windows[0])
+    first, logits = jax.tree.map(np.asarray, network(params, zero, windows[0]))
     carry, _ = jax.jit(example.update)((params, moments, zero), (windows[0], answers[0]))
     assert jax.tree.all(jax.tree.map(np.allclose, carry[2], first))
 

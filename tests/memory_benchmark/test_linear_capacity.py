@@ -1,7 +1,6 @@
 import dataclasses
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -12,14 +11,14 @@ from echo_jax.memory_benchmark.linear_capacity import drive_streams, linear_capa
 from echo_jax.memory_benchmark.protocol import FULL
 
 SMALL = dataclasses.replace(FULL, linear_lags=12, linear_steps=3000, washout=50)
-RUN = Run(jnp.int32(1), jnp.int32(0), jnp.float32(0.01))
+RUN = Run(np.int32(1), np.int32(0), np.float32(0.01))
 LAGS = np.arange(1, 13)
 
 
 def measured(cell):
     training = LagTraining(cell, "stream", SMALL)
-    seen, tokens = jax.device_get(drive_streams(training, RUN, training.init(RUN).params))
-    return linear_capacity(seen, tokens, 12)
+    drive = jax.jit(lambda run: drive_streams(training, run, training.init(run).params))
+    return linear_capacity(*jax.device_get(drive(RUN)), 12)
 
 
 class Imaginary(ShiftRegister):
