@@ -3,6 +3,10 @@
 import chex
 import jax.numpy as jnp
 
+WIDE = 500
+"""Numbers of a matrix state from which on chunks are faster than steps on a CPU too: chunks keep
+the matrix once a chunk, steps keep each for the gradient."""
+
 
 def in_chunks(x: chex.Array, size: int, filler: float = 0) -> chex.Array:
     """`[T, B, n]` as `[N, B, C, n]`, N chunks of C steps, with `filler` after the last step.

@@ -16,7 +16,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from echo_jax.cells.chunks import in_chunks, out_of_chunks
+from echo_jax.cells.chunks import WIDE, in_chunks, out_of_chunks
 from echo_jax.cells.interface import CellParams
 from echo_jax.cells.projected_cell import ProjectedCell
 from echo_jax.cells.scan import Mask
@@ -195,6 +195,11 @@ class DeltaNetCell(ProjectedCell):
     def __post_init__(self) -> None:
         """Raise ConfigError for a key or a value without numbers."""
         _check_sizes(self)
+
+    @property
+    def parallel_on_cpu(self) -> bool:
+        """True for a state of at least `WIDE` numbers."""
+        return self.keys * self.values >= WIDE
 
     @property
     def keys(self) -> int:

@@ -7,6 +7,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from echo_jax.cells.chunks import WIDE
 from echo_jax.cells.outer_product_recurrence import (
     OuterProductTerms,
     outer_product_chunkwise,
@@ -90,6 +91,11 @@ class GLACell(ProjectedCell):
                 )
         if not self.tau > 0:
             raise ConfigError(f"tau {self.tau:g} is not above 0: use more")
+
+    @property
+    def parallel_on_cpu(self) -> bool:
+        """True for a state of at least `WIDE` numbers."""
+        return self.keys * self.values >= WIDE
 
     @property
     def keys(self) -> int:

@@ -8,6 +8,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from echo_jax.cells.chunks import WIDE
 from echo_jax.cells.outer_product_recurrence import (
     OuterProductTerms,
     outer_product_chunkwise,
@@ -100,6 +101,11 @@ class Mamba2Cell(ProjectedCell):
                 f"dt_min {self.dt_min:g} and dt_max {self.dt_max:g} are no bounds of a step size: "
                 "use 0 < dt_min <= dt_max"
             )
+
+    @property
+    def parallel_on_cpu(self) -> bool:
+        """True for a state of at least `WIDE` numbers."""
+        return self.states * self.values >= WIDE
 
     @property
     def values(self) -> int:

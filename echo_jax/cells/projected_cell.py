@@ -29,6 +29,11 @@ class ProjectedCell(Cell):
     has_scan: ClassVar[bool] = True
     has_parallel: ClassVar[bool] = False
 
+    @property
+    def parallel_on_cpu(self) -> bool:
+        """True where the parallel form is the faster one on a CPU too."""
+        return False
+
     def input_size(self, params: CellParams) -> int:
         """F, from the shape of a parameter."""
         raise NotImplementedError
@@ -77,6 +82,7 @@ class ProjectedCell(Cell):
             terms = jax.tree.map(lambda rows: rows[xs], table)
         else:
             terms = self.project(params, xs)
-        form = self.parallel if self.has_parallel and in_parallel() else self.sequential
-        state, read = form(params, state, terms, mask)
+        at_once = self.has_parallel and in_parallel(self.parallel_on_cpu)
+        run = self.parallel if at_once else self.sequential
+        state, read = run(params, state, terms, mask)
         return state, self.read_out(params, read, terms)

@@ -49,13 +49,13 @@ Form = Literal["sequential", "parallel"]
 _FORM: ContextVar[Form | None] = ContextVar("form of recurrences", default=None)
 
 
-def in_parallel() -> bool:
+def in_parallel(on_cpu: bool = False) -> bool:
     """True where recurrences are computed in parallel over time: by default not on a CPU.
 
-    docs/cells.md has the times of both forms.
+    `on_cpu` is True for a recurrence that is faster so on a CPU too; docs/cells.md has the times.
     """
     form = _FORM.get()
-    return form == "parallel" if form else jax.default_backend() != "cpu"
+    return form == "parallel" if form else on_cpu or jax.default_backend() != "cpu"
 
 
 @contextlib.contextmanager

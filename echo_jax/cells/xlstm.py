@@ -8,7 +8,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from echo_jax.cells.chunks import in_chunks, out_of_chunks
+from echo_jax.cells.chunks import WIDE, in_chunks, out_of_chunks
 from echo_jax.cells.projected_cell import ProjectedCell
 from echo_jax.cells.scan import Mask
 from echo_jax.exceptions import ConfigError
@@ -284,6 +284,11 @@ class MLSTMCell(ProjectedCell):
         for name, size in (("key_size", self.key_size), ("value_size", self.value_size)):
             if size is not None and size < 1:
                 raise ConfigError(f"{name} {size} is below 1: use 1 or more, or leave it out")
+
+    @property
+    def parallel_on_cpu(self) -> bool:
+        """True for a state of at least `WIDE` numbers."""
+        return math.prod(self.sizes) >= WIDE
 
     @property
     def sizes(self) -> tuple[int, int]:

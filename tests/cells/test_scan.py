@@ -1,5 +1,7 @@
 """Cells that offer `project` and `unroll`: both together are their steps."""
 
+import contextlib
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -7,7 +9,7 @@ import jax.test_util
 import numpy as np
 import pytest
 
-from echo_jax.cells import delay_line_mlp, lru, lstm, minimal_rnns, scan
+from echo_jax.cells import delay_line_mlp, delta_net, lru, lstm, minimal_rnns, scan
 from echo_jax.cells.adapters.adapt import adapt
 
 TOKENS = np.random.default_rng(0).integers(0, 5, (6, 3))
@@ -115,3 +117,22 @@ def test_the_first_input_has_a_gradient_and_every_weight_a_finite_one(cell):
     chex.assert_tree_all_finite(weights)
     assert all(jnp.any(leaf != 0) for leaf in jax.tree.leaves(weights))
     assert jnp.all(jnp.any(inputs != 0, axis=-1))
+
+
+@pytest.mark.parametrize(("sizes", "at_once"), [((10, 10), False), ((50, 50), True)])
+def test_a_large_matrix_goes_in_chunks_on_a_cpu_too(sizes, at_once):
+    cell = delta_net.DeltaNetCell(4, *sizes)
+    assert cell.parallel_on_cpu == at_once
+    params = jax.eval_shape(lambda key: cell.init(key, 5), jax.random.key(0))
+    start = jax.ShapeDtypeStruct((3, *sizes), jnp.float32)
+    inputs = jax.ShapeDtypeStruct((6, 3, 5), jnp.float32)
+
+    def program(form):
+        def run(*arguments):  # another function each time, as jax keeps what it has traced
+            return cell.scan(*arguments)
+
+        with scan.recurrences(form) if form else contextlib.nullcontext():
+            return str(jax.make_jaxpr(run)(params, start, inputs))
+
+    assert program(None) == program("parallel" if at_once else "sequential")
+    assert program("parallel") != program("sequential")
