@@ -62,7 +62,7 @@ REGISTER = "echo_jax.cells.known_memory:ShiftRegister"
         (Block(adapt(nn.GRUCell(4)), layers=2), None, "block:gru", "features=4,layers=2"),
         (Functions, {"width": 5}, "test_object_cell:Functions", "width=5"),
         (Functions(5), None, "test_object_cell:Functions", "width=5"),
-        (Functions(rates=(0.1,)), None, "test_object_cell:Functions", ""),
+        (Functions(rates=tuple(map(float, ["0.1"]))), None, "test_object_cell:Functions", ""),
     ],
 )
 def test_an_object_is_the_cell_of_its_name(found, args, name, arguments):
