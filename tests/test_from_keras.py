@@ -11,6 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from echo_jax.config import NetworkConfig, RunConfig
+from echo_jax.core.many_seeds import state_shapes
+
 PAGE = "docs/from-keras-to-jax.md"
 KERAS, OURS = "Keras is no dependency", "run by tests/test_from_keras.py"
 FIGURE = "docs/figures/which-row-continues-which.svg"
@@ -67,6 +70,33 @@ def test_the_weights_are_drawn_as_keras_draws_them(program):
     square = params["recurrent_kernel"] @ params["recurrent_kernel"].T
     np.testing.assert_allclose(square, np.eye(50), atol=1e-5)
     assert params["bias"].reshape(4, 50).sum(axis=1).tolist() == [0, 50, 0, 0]
+
+
+def test_the_lstm_becomes_a_cell_of_ones_own_with_the_names_that_the_page_of_cells_has(
+    code, tmp_path
+):
+    tree = ast.parse("".join(code[OURS]))
+    kept = [
+        ast.unparse(each) for each in tree.body
+        if isinstance(each, ast.Import)
+        or getattr(each, "name", "") in ("init", "lstm", "zero_state")
+    ]  # fmt: skip
+    text = "\n\n".join(kept)
+    for there, here in (
+        ("def lstm(", "def step("),
+        ("def zero_state()", "def initial_state(params, batch_size, input_size)"),
+        ("(5, 50)", "(batch_size, 50)"),
+        ("def init(key)", "def init(key, input_size)"),
+        ("(100, 200)", "(input_size, 200)"),
+    ):
+        assert there in text
+        text = text.replace(there, here)
+    text = re.sub(r", 'dense_kernel': .*?, 'dense_bias': .*?(?=\})", "", text)
+    assert "dense" not in text
+    (tmp_path / "keras_lstm.py").write_text(text)
+    config = RunConfig(network=NetworkConfig(str(tmp_path / "keras_lstm.py")))
+    made, ours = (state_shapes(each).params for each in (config, RunConfig()))
+    assert sum(map(np.size, jax.tree.leaves(made))) == sum(map(np.size, jax.tree.leaves(ours)))
 
 
 def test_the_figure_has_a_title_and_draws_the_rule(root):

@@ -142,7 +142,8 @@ def what_it_lacks(name: str, found: Any) -> str:
                 return f"is a file with the cell {each}: use --cell {name}:{each}"
     lacking = [each for each in REQUIRED if not callable(getattr(found, each, None))]
     if len(lacking) < len(REQUIRED):
-        return f"has no function {' and no '.join(lacking)}: it needs {', '.join(REQUIRED)}"
+        functions = f"function{'s' * (len(lacking) > 1)} {' and '.join(lacking)}"
+        return f"lacks the {functions}: it needs {', '.join(REQUIRED)}"
     return f"is no cell: use {KINDS}"
 
 

@@ -292,8 +292,8 @@ def make_card(command: ProbeCommand, name: str, cell: "ChosenCell") -> card_file
     show_and_write(command, card)
     if stopped := next((x for x in STOPPED.values() if x in card["not_measured"].values()), None):
         print(
-            f"The card is incomplete because {stopped}. Move it, and the same command goes on "
-            f"from {folder}.",
+            f"The card is incomplete because {stopped}. Give {command.out / name}.json another "
+            f"name, and the same command makes the whole card, from what is in {folder}.",
             flush=True,
         )
     else:

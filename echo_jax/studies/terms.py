@@ -6,7 +6,8 @@ TERMS = {
     "recalled bits": "Recalled bits say how much of the log2 V bits of a value the network tells, "
     "log2 V - loss/ln 2: 0 is a guess.",
     "p (Holm)": "p (Holm) is the probability of a difference at least as large by chance alone, "
-    "adjusted for all comparisons made; below 0.05 it is a finding.",
+    "adjusted for all comparisons made; a finding needs at most 0.05, and an interval of the "
+    "difference without 0.",
     "probe": "A probe is a linear classifier, fitted to the states of a network to name an old "
     "value: where it finds the value, the state holds it.",
 }

@@ -288,7 +288,7 @@ def test_a_file_of_functions_is_a_cell_and_its_faults_have_their_lines(tmp_path,
     with pytest.raises(ConfigError, match="was loaded before the file was changed: rename"):
         network.build_network(RunConfig(network=NetworkConfig("plain_cell.py")))
     (tmp_path / "no_cell.py").write_text(FUNCTIONS.replace("def step", "def other"))
-    with pytest.raises(ConfigError, match=r"'no_cell.py' has no function step: it"):
+    with pytest.raises(ConfigError, match=r"'no_cell.py' lacks the function step: it"):
         network.build_network(RunConfig(network=NetworkConfig("no_cell.py")))
 
 

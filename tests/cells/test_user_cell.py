@@ -58,7 +58,7 @@ def test_a_file_that_lacks_little_is_told_what_it_lacks(written):
         user_cell.import_cell("holds.py")
     written("two", "def init():\n    pass\n\n\ndef step():\n    pass\n")
     with pytest.raises(
-        ConfigError, match=r"^cell 'two.py' has no function initial_state: it needs"
+        ConfigError, match=r"^cell 'two.py' lacks the function initial_state: it needs"
     ):
         user_cell.import_cell("two.py")
 

@@ -171,7 +171,7 @@ def test_a_card_that_is_stopped_keeps_what_it_has_and_says_why_it_is_incomplete(
     said = probing("--cell", "mine:Last", "--seconds", "1000", status=128 + number if number else 0)
     why = "it was interrupted" if number else "its seconds were over"
     assert re.search(f"^cost +not measured +{why}", said.stdout, re.M)
-    assert f"incomplete because {why}. Move it, and the same command goes on" in said.stdout
+    assert f"incomplete because {why}. Give cards/Last-quick.json another name" in said.stdout
     made = card_file.read(tmp_path / "cards" / "Last-quick.json")
     assert made["rows"]["stream_span"] is not None
     assert made["not_measured"]["price"] == why

@@ -112,7 +112,7 @@ class Drifts(nn.SimpleCell):
     ("cell", "options", "sentence"),
     [
         ("lstmm", {}, "^cell 'lstmm' is unknown: did you mean lstm, or"),
-        (nn.Dense, {}, "^cell <class .*Dense'> has no function initial_state and no step"),
+        (nn.Dense, {}, "^cell <class .*Dense'> lacks the functions initial_state and step"),
         (3, {}, "^3 is no cell: use a class derived from flax.linen.RNNCellBase, flax.nnx.Module"),
         (nnx, {}, "^cell <module 'flax.nnx'.* is no cell: use a class derived from flax.linen"),
         (eqx.nn.Lambda(abs), {}, "is built already: use its class, Lambda, of which one is built"),
