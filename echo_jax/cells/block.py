@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from echo_jax.cells.interface import Cell
+from echo_jax.cells.layer_parts import rms_norm
 from echo_jax.cells.scan import Carry, Mask, is_tokens, scan_over_time
 from echo_jax.exceptions import ConfigError
 
@@ -158,11 +159,11 @@ class Block(Cell):
         """One step through all layers: inputs `[B, F]` to outputs `[B, D]`."""
         x, states = x @ params.W_in, []
         for layer, before in zip(params.layers, state, strict=True):
-            conv, convolved = convolve(layer, before.conv, rms_norm(x, layer.norm))
+            conv, convolved = convolve(layer, before.conv, normed(x, layer.norm))
             cell, y = self.cell.step(layer.cell, before.cell, jax.nn.silu(convolved))
             x = residual(layer, x, y)
             states.append(LayerState(conv, cell))
-        return tuple(states), rms_norm(x, params.norm)
+        return tuple(states), normed(x, params.norm)
 
     def scan(
         self,
@@ -174,22 +175,22 @@ class Block(Cell):
         """All steps of a layer, then of the next: inputs `[T, B, F]` to outputs `[T, B, D]`."""
         x, states = params.W_in[xs] if is_tokens(xs) else xs @ params.W_in, []
         for layer, before in zip(params.layers, state, strict=True):
-            conv, convolved = convolve_all(layer, before.conv, rms_norm(x, layer.norm), mask)
+            conv, convolved = convolve_all(layer, before.conv, normed(x, layer.norm), mask)
             cell, y = self.cell.scan(layer.cell, before.cell, jax.nn.silu(convolved), mask)
             x = residual(layer, x, y)
             states.append(LayerState(conv, cell))
-        return tuple(states), rms_norm(x, params.norm)
+        return tuple(states), normed(x, params.norm)
 
 
-def rms_norm(x: chex.Array, scale: chex.Array) -> chex.Array:
-    """The vectors x, `[..., D]`, divided by the root of their mean square, times the scale."""
-    return x * jax.lax.rsqrt(jnp.mean(x**2, axis=-1, keepdims=True) + 1e-6) * scale
+def normed(x: chex.Array, gains: chex.Array) -> chex.Array:
+    """RMSNorm of the vectors x, `[..., D]`, with gains `[D]`."""
+    return rms_norm(x, 1e-6) * gains
 
 
 def residual(layer: LayerParams, x: chex.Array, y: chex.Array) -> chex.Array:
     """The residual stream `[..., D]` after the cell's output y, `[..., H]`, and the perceptron."""
     x = x + y @ layer.W + layer.b
-    return x + jax.nn.gelu(rms_norm(x, layer.mlp_norm) @ layer.W1) @ layer.W2
+    return x + jax.nn.gelu(normed(x, layer.mlp_norm) @ layer.W1) @ layer.W2
 
 
 def convolve(layer: LayerParams, past: chex.Array, x: chex.Array) -> tuple[chex.Array, chex.Array]:

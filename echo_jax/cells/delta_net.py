@@ -16,8 +16,9 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from echo_jax.cells.chunks import WIDE, in_chunks, out_of_chunks
+from echo_jax.cells.chunks import in_chunks, out_of_chunks
 from echo_jax.cells.interface import CellParams
+from echo_jax.cells.layer_parts import linear_uniform, rms_norm, unit
 from echo_jax.cells.projected_cell import ProjectedCell
 from echo_jax.cells.scan import Mask
 from echo_jax.exceptions import ConfigError
@@ -77,6 +78,9 @@ def delta_rule_chunkwise(
     at once, before S is known: u = U - W S^T (Yang et al. 2024, section 3.2, the WY representation;
     Yang et al. 2025, section 3.3, with decay). A masked step, and one that fills up the last chunk,
     has beta = 0 and alpha = 1.
+
+    Not used on a CPU, where the solver of jax 0.10 can wait for ever for a thread of its pool while
+    several devices run: seen with two devices on two cores.
     """
     steps, log_alpha = len(terms.beta), terms.log_alpha
     log_alpha = jnp.zeros_like(terms.beta) if log_alpha is None else log_alpha
@@ -134,22 +138,6 @@ def _chunk_terms(terms: DeltaTerms, log_alpha: chex.Array) -> ChunkTerms:
     )
 
 
-def unit(x: chex.Array) -> chex.Array:
-    """The vectors of the last axis, of length 1 unless they are almost zero."""
-    return x * jax.lax.rsqrt(jnp.sum(x * x, axis=-1, keepdims=True) + EPSILON_UNIT)
-
-
-def rms_norm(x: chex.Array) -> chex.Array:
-    """The vectors of the last axis, of root mean square 1 unless they are almost zero."""
-    return x * jax.lax.rsqrt(jnp.mean(x * x, axis=-1, keepdims=True) + EPSILON_NORM)
-
-
-def _uniform(key: chex.PRNGKey, inputs: int, outputs: int) -> chex.Array:
-    """Weights `[inputs, outputs]`, uniform within 1 / sqrt(inputs): a linear layer of PyTorch."""
-    bound = 1 / math.sqrt(inputs)
-    return jax.random.uniform(key, (inputs, outputs), minval=-bound, maxval=bound)
-
-
 class DeltaNetParams(NamedTuple):
     """W_q and W_k `[F, K]`, W_v `[F, V]`, W_beta `[F, 1]`, gain `[V]`, W_o `[V, H]`."""
 
@@ -197,11 +185,6 @@ class DeltaNetCell(ProjectedCell):
         _check_sizes(self)
 
     @property
-    def parallel_on_cpu(self) -> bool:
-        """True for a state of at least `WIDE` numbers."""
-        return self.keys * self.values >= WIDE
-
-    @property
     def keys(self) -> int:
         """K, the numbers of a key."""
         return self.features if self.key_size is None else self.key_size
@@ -215,12 +198,12 @@ class DeltaNetCell(ProjectedCell):
         """`DeltaNetParams`: uniform weights, and gains of 1."""
         q, k, v, beta, o = jax.random.split(key, 5)
         return DeltaNetParams(
-            W_q=_uniform(q, input_size, self.keys),
-            W_k=_uniform(k, input_size, self.keys),
-            W_v=_uniform(v, input_size, self.values),
-            W_beta=_uniform(beta, input_size, 1),
+            W_q=linear_uniform(q, (input_size, self.keys), input_size),
+            W_k=linear_uniform(k, (input_size, self.keys), input_size),
+            W_v=linear_uniform(v, (input_size, self.values), input_size),
+            W_beta=linear_uniform(beta, (input_size, 1), input_size),
             gain=jnp.ones(self.values),
-            W_o=_uniform(o, self.values, self.features),
+            W_o=linear_uniform(o, (self.values, self.features), self.values),
         )
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> chex.Array:
@@ -235,8 +218,8 @@ class DeltaNetCell(ProjectedCell):
     def project(self, params: CellParams, x: chex.Array) -> DeltaTerms:
         """q, k, v and beta."""
         return DeltaTerms(
-            q=unit(jax.nn.silu(x @ params.W_q)),
-            k=unit(jax.nn.silu(x @ params.W_k)),
+            q=unit(jax.nn.silu(x @ params.W_q), EPSILON_UNIT),
+            k=unit(jax.nn.silu(x @ params.W_k), EPSILON_UNIT),
             v=jax.nn.silu(x @ params.W_v),
             beta=jax.nn.sigmoid(x @ params.W_beta),
         )
@@ -257,7 +240,7 @@ class DeltaNetCell(ProjectedCell):
 
     def read_out(self, params: CellParams, read: chex.Array, terms: DeltaTerms) -> chex.Array:
         """The normalised values, projected."""
-        normalised = params.gain * rms_norm(read)
+        normalised = params.gain * rms_norm(read, EPSILON_NORM)
         return (normalised if terms.gate is None else terms.gate * normalised) @ params.W_o
 
 
@@ -320,10 +303,10 @@ class GatedDeltaNetCell(DeltaNetCell):
         step = jnp.exp(jax.random.uniform(dt, (1,), minval=math.log(1e-3), maxval=math.log(0.1)))
         return GatedDeltaNetParams(
             **super().init(key, input_size)._asdict(),
-            W_alpha=_uniform(alpha, input_size, 1),
+            W_alpha=linear_uniform(alpha, (input_size, 1), input_size),
             A_log=jnp.log(jax.random.uniform(decay, (1,), minval=tiny, maxval=16)),
             dt_bias=jnp.log(jnp.expm1(step)),
-            W_g=_uniform(g, input_size, self.values),
+            W_g=linear_uniform(g, (input_size, self.values), input_size),
         )
 
     def project(self, params: CellParams, x: chex.Array) -> DeltaTerms:

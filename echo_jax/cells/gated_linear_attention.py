@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from echo_jax.cells.chunks import WIDE
+from echo_jax.cells.layer_parts import linear_uniform
 from echo_jax.cells.outer_product_recurrence import (
     OuterProductTerms,
     outer_product_chunkwise,
@@ -115,13 +116,13 @@ class GLACell(ProjectedCell):
         return GLAParams(
             W_Q=small(next(keys), (f, k)),
             W_K=small(next(keys), (f, k)),
-            W_V=_uniform(next(keys), (f, v), f),
+            W_V=linear_uniform(next(keys), (f, v), f),
             W_alpha1=small(next(keys), (f, rank)),
             W_alpha2=small(next(keys), (rank, k)),
-            b_alpha=_uniform(next(keys), (k,), rank),
-            W_r=_uniform(next(keys), (f, v), f),
-            b_r=_uniform(next(keys), (v,), f),
-            W_O=_uniform(next(keys), (v, self.features), v),
+            b_alpha=linear_uniform(next(keys), (k,), rank),
+            W_r=linear_uniform(next(keys), (f, v), f),
+            b_r=linear_uniform(next(keys), (v,), f),
+            W_O=linear_uniform(next(keys), (v, self.features), v),
         )
 
     def initial_state(self, params: GLAParams, batch_size: int, input_size: int) -> chex.Array:
@@ -161,8 +162,3 @@ class GLACell(ProjectedCell):
     def read_out(self, params: GLAParams, read: chex.Array, terms: GLATerms) -> chex.Array:
         """Y."""
         return (terms.r * jax.nn.standardize(read, epsilon=1e-5)) @ params.W_O
-
-
-def _uniform(key: chex.PRNGKey, shape: tuple[int, ...], inputs: int) -> chex.Array:
-    """Weights or biases of a linear layer of this many inputs, as PyTorch starts it."""
-    return jax.random.uniform(key, shape, minval=-(inputs**-0.5), maxval=inputs**-0.5)

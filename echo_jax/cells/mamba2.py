@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from echo_jax.cells.chunks import WIDE
+from echo_jax.cells.layer_parts import linear_uniform, rms_norm
 from echo_jax.cells.outer_product_recurrence import (
     OuterProductTerms,
     outer_product_chunkwise,
@@ -123,16 +124,16 @@ class Mamba2Cell(ProjectedCell):
         keys = iter(jax.random.split(key, 8))
         dt = jnp.exp(_uniform(next(keys), (1,), math.log(self.dt_min), math.log(self.dt_max)))
         return Mamba2Params(
-            W_z=_linear(next(keys), f, p),
-            W_x=_linear(next(keys), f, p),
-            W_B=_linear(next(keys), f, n),
-            W_C=_linear(next(keys), f, n),
-            W_dt=_linear(next(keys), f, 1),
+            W_z=linear_uniform(next(keys), (f, p), f),
+            W_x=linear_uniform(next(keys), (f, p), f),
+            W_B=linear_uniform(next(keys), (f, n), f),
+            W_C=linear_uniform(next(keys), (f, n), f),
+            W_dt=linear_uniform(next(keys), (f, 1), f),
             dt_bias=jnp.log(jnp.expm1(dt)),
             A_log=jnp.log(_uniform(next(keys), (1,), 1, 16)),
             D=jnp.ones(1),
             gain=jnp.ones(p),
-            W_o=_linear(next(keys), p, self.features),
+            W_o=linear_uniform(next(keys), (p, self.features), p),
         )
 
     def initial_state(self, params: Mamba2Params, batch_size: int, input_size: int) -> chex.Array:
@@ -170,14 +171,8 @@ class Mamba2Cell(ProjectedCell):
     def read_out(self, params: Mamba2Params, read: chex.Array, terms: Mamba2Terms) -> chex.Array:
         """Y."""
         o = (read + terms.skipped) * terms.gate
-        normalised = o * jax.lax.rsqrt(jnp.mean(o**2, axis=-1, keepdims=True) + 1e-5)
-        return (params.gain * normalised) @ params.W_o
+        return (params.gain * rms_norm(o, 1e-5)) @ params.W_o
 
 
 def _uniform(key: chex.PRNGKey, shape: tuple[int, ...], low: float, high: float) -> chex.Array:
     return jax.random.uniform(key, shape, minval=low, maxval=high)
-
-
-def _linear(key: chex.PRNGKey, inputs: int, outputs: int) -> chex.Array:
-    """Weights `[inputs, outputs]` as a linear layer of PyTorch starts."""
-    return _uniform(key, (inputs, outputs), -(inputs**-0.5), inputs**-0.5)

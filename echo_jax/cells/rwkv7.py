@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from echo_jax.cells.interface import Cell
+from echo_jax.cells.layer_parts import unit
 from echo_jax.cells.scan import Mask, is_tokens, scan_over_time
 from echo_jax.exceptions import ConfigError
 
@@ -216,7 +217,7 @@ class RWKV7Cell(Cell):
             w=by_head(jnp.exp(-math.exp(-0.5) * decay)),
             k=by_head(k),
             v=by_head(v),
-            kappa=unit(by_head(p * params.xi)),
+            kappa=unit(by_head(p * params.xi), EPSILON_UNIT),
             a=by_head(a),
             gate=jax.nn.sigmoid(g) @ params.g2,
         )
@@ -314,11 +315,6 @@ def _split(params: RWKV7Params, products: chex.Array) -> list[chex.Array]:
 def _by_head(heads: int, x: chex.Array) -> chex.Array:
     """`[..., C]` as `[..., heads, N]`."""
     return x.reshape(*x.shape[:-1], heads, -1)
-
-
-def unit(x: chex.Array) -> chex.Array:
-    """The vectors of the last axis, of length 1 unless they are almost zero."""
-    return x * jax.lax.rsqrt(jnp.sum(x * x, axis=-1, keepdims=True) + EPSILON_UNIT)
 
 
 def layer_norm(x: chex.Array) -> chex.Array:

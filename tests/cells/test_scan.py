@@ -9,7 +9,7 @@ import jax.test_util
 import numpy as np
 import pytest
 
-from echo_jax.cells import delay_line_mlp, delta_net, lru, lstm, minimal_rnns, scan
+from echo_jax.cells import delay_line_mlp, lru, lstm, mamba2, minimal_rnns, scan
 from echo_jax.cells.adapters.adapt import adapt
 
 TOKENS = np.random.default_rng(0).integers(0, 5, (6, 3))
@@ -121,7 +121,7 @@ def test_the_first_input_has_a_gradient_and_every_weight_a_finite_one(cell):
 
 @pytest.mark.parametrize(("sizes", "at_once"), [((10, 10), False), ((50, 50), True)])
 def test_a_large_matrix_goes_in_chunks_on_a_cpu_too(sizes, at_once):
-    cell = delta_net.DeltaNetCell(4, *sizes)
+    cell = mamba2.Mamba2Cell(4, *sizes)
     assert cell.parallel_on_cpu == at_once
     params = jax.eval_shape(lambda key: cell.init(key, 5), jax.random.key(0))
     start = jax.ShapeDtypeStruct((3, *sizes), jnp.float32)
