@@ -26,8 +26,12 @@ RUN = [
     "--sequences", "120", "--learning-rate", "0.02", "--evaluation-sequences", "50",
     "--compilation-cache",
 ]  # fmt: skip
+SETTINGS = {
+    "length": 12, "window": 3, "hidden_size": 12, "lag": 1, "sequences": 120,
+    "learning_rate": 0.02, "evaluation_sequences": 50,
+}  # fmt: skip
+"""The same, but for the vocabulary, as arguments of `echo_jax.train`."""
 KINDS = {
-    "windows": ["--batch", "1", "--no-stateful"],
     "stateful": ["--batch", "2", "--seeds", "3", "--seed", "4"],
     "streams": ["--batch", "2", "--layout", "streams"],
 }
@@ -45,11 +49,19 @@ def train(folder, kind):
         execute("train.py", *RUN, *KINDS[kind], "--out", kind, cwd=folder)
 
 
+def train_here(folder, **options):
+    """A run in this process, where jax is there already."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("echo_jax.machine.use_cpu_devices", lambda *_: None)
+        patch.chdir(folder)
+        return echo_jax.train(**SETTINGS, **options)
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """A folder with a run of two kinds."""
+    """A folder with a run of two kinds, one from a process with all cores."""
     folder = tmp_path_factory.mktemp("runs")
-    train(folder, "windows")
+    train_here(folder, vocab_size=10, batch_size=1, stateful=False, out="windows")
     train(folder, "stateful")
     return folder
 
@@ -159,9 +171,8 @@ def words(tmp_path_factory):
     rng = random.Random(1)
     values = rng.choices(["red", "green", "10000", "-3"], [5, 3, 3, 3], k=900)
     (folder / "my.csv").write_text("colour\n" + "\n".join(values) + "\n")
-    options = [*RUN[:2], *RUN[4:], "--csv", "my.csv", "--batch", 2, "--out", "run"]
-    done = execute("train.py", *options, cwd=folder)
-    return folder, values, done.stdout
+    run = train_here(folder, csv="my.csv", batch_size=2, out="run")
+    return folder, values, run.report()
 
 
 def test_words_are_learned_and_answered_as_words(words, predict):
