@@ -136,6 +136,8 @@ def test_the_advice_by_example(fields, flags):
          "to 44.85%, 10 seeds; echo-jax study advice)", "--no-stateful --sequences 6000"),
         ({"sequences": 6000}, "no change that was measured is left, do other seeds do better?",
          "--no-stateful --sequences 6000 --seeds 8"),
+        ({"sequences": 9000}, "no change that was measured is left, do other seeds do better?",
+         "--no-stateful --sequences 9000 --seeds 8"),
         ({"sequences": 6000, "seeds": 8}, "no change that was measured is left, do other seeds do "
          "better?", "--no-stateful --sequences 6000 --seed 8 --seeds 8"),
     ],
