@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from echo_jax.cells.exprnn import ExpRNNCell, ExpRNNParams, PreparedExpRNN
+from echo_jax.cells.exprnn import ExpRNNCell, ExpRNNParams, PreparedExpRNN, exponential
 from echo_jax.exceptions import ConfigError
 
 CELL = ExpRNNCell(5, recurrent_rate=0.5)
@@ -94,3 +94,16 @@ def test_exprnn_needs_a_known_initialisation_and_a_rate():
         ExpRNNCell(4, "haar")
     with pytest.raises(ConfigError, match=r"^recurrent_rate 0 is not above 0: use more$"):
         ExpRNNCell(4, recurrent_rate=0)
+
+
+@pytest.mark.parametrize("scale", [0.0, 0.01, 1.0, 30.0])
+def test_the_exponential_is_that_of_scipy_and_so_is_its_derivative(scale):
+    drawn, direction = np.random.default_rng(0).normal(size=(2, 6, 6))
+    matrix = scale * (drawn - drawn.T)
+    expected = scipy.linalg.expm_frechet(matrix, direction)
+    with jax.enable_x64(True):
+        found = jax.jit(lambda a, d: jax.jvp(exponential, (a,), (d,)))(matrix, direction)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-10)
+    found = jax.jit(exponential)(matrix.astype(np.float32))
+    np.testing.assert_allclose(found @ found.T, np.eye(6), atol=2e-4 if scale > 9 else 2e-6)
