@@ -54,11 +54,7 @@ def check(cell: Cell, name: str, input_size: int, other_sizes: Collection[int] =
 
 def _check_numbers(candidate: Candidate) -> None:
     """Raise ConfigError for non-finite numbers, and for steps that depend on more than they may."""
-    key, size = jax.random.key(0, impl=GENERATOR), candidate.input_size
-    if size == 1:
-        inputs = jax.random.uniform(key, (STEPS, 2, 1))
-    else:
-        inputs = jax.nn.one_hot(jax.random.randint(key, (STEPS, 2), 0, size), size)
+    size, inputs = candidate.input_size, _random_inputs(candidate.input_size)
     init_key = jax.random.key(1, impl=GENERATOR)
     params, others = (candidate.cell.init(init_key, size) for _ in "12")
     start, again = (candidate.start(params, 2) for _ in "12")
@@ -72,8 +68,8 @@ def _check_numbers(candidate: Candidate) -> None:
             "does not start from the same weights twice for one key: draw them with the key that "
             "self.param hands to an initializer"
         )
-    few = inputs[:COMPARED]
-    trace = _check_finite(candidate, params, start, inputs)
+    few = jnp.asarray(inputs[:COMPARED])
+    trace = _check_finite(candidate, params, start, jnp.asarray(inputs))
     with jax.disable_jit():  # the Python code of the cell runs in every step
         first, *repeats = (_run(candidate, params, start, few) for _ in range(REPEATS))
     if not all(_close(first, other, SAME) for other in repeats):
@@ -81,9 +77,21 @@ def _check_numbers(candidate: Candidate) -> None:
             "is not the same function each time it is compiled (numpy.random, random, time, a "
             "counter ...): leave out what differs from call to call"
         )
-    _check_rows(candidate, params, start, few)
+    _check_rows(candidate, params, start, inputs[:COMPARED])
     if candidate.cell.has_scan:
-        _check_scan(candidate, params, start, few, trace)
+        _check_scan(candidate, params, start, inputs[:COMPARED], trace)
+
+
+def _random_inputs(size: int) -> np.ndarray:
+    """Numbers of 0 to 1, or one-hot vectors: float32 `[STEPS, 2, size]`.
+
+    A NumPy array, so that what is made of it between the programs below needs no program.
+    """
+    key = jax.random.key(0, impl=GENERATOR)
+    if size == 1:
+        return np.asarray(jax.jit(lambda: jax.random.uniform(key, (STEPS, 2, 1)))())
+    tokens = jax.jit(lambda: jax.random.randint(key, (STEPS, 2), 0, size))()
+    return np.eye(size, dtype=np.float32)[tokens]
 
 
 def _check_finite(candidate: Candidate, params: Any, start: Carry, inputs: chex.Array) -> Trace:
@@ -133,23 +141,26 @@ def _non_finite_error(
     return None
 
 
-def _check_rows(candidate: Candidate, params: Any, start: Carry, inputs: chex.Array) -> None:
+def _check_rows(candidate: Candidate, params: Any, start: Carry, inputs: np.ndarray) -> None:
     """Raise ConfigError where a row of a batch depends on another row or on the batch size."""
 
     def row_of(trace: Trace, row: int) -> Trace:
         return jax.tree.map(lambda leaf: leaf[:, row], trace)
 
-    run = jax.jit(lambda start, inputs: _run(candidate, params, start, inputs))
+    program = jax.jit(lambda start, inputs: _run(candidate, params, start, inputs))
+    run = lambda *arguments: jax.device_get(program(*arguments))  # noqa: E731
     trace = run(start, inputs)
-    changed = inputs + 0.5 if candidate.input_size == 1 else jnp.roll(inputs, 1, axis=-1)
+    changed = inputs + 0.5 if candidate.input_size == 1 else np.roll(inputs, 1, axis=-1)
     for row, other in ((0, 1), (1, 0)):
-        found = run(start, inputs.at[:, other].set(changed[:, other]))
+        mixed = inputs.copy()
+        mixed[:, other] = changed[:, other]
+        found = run(start, mixed)
         if not _close(row_of(trace, row), row_of(found, row), SAME):
             candidate.refuse(
                 f"mixes the rows of a batch, as row {row} changes with the input of row {other}: "
                 "compute every row from its own carry and input"
             )
-    alone = run(jax.tree.map(lambda leaf: leaf[:1], start), inputs[:, :1])
+    alone = run(jax.tree.map(lambda leaf: np.asarray(leaf)[:1], start), inputs[:, :1])
     if not _close(row_of(trace, 0), row_of(alone, 0), ROUNDED):
         candidate.refuse(
             "gives other numbers for a row alone than for the same one in a batch of 2: let no "
@@ -158,13 +169,14 @@ def _check_rows(candidate: Candidate, params: Any, start: Carry, inputs: chex.Ar
 
 
 def _check_scan(
-    candidate: Candidate, params: Any, start: Carry, inputs: chex.Array, trace: Trace
+    candidate: Candidate, params: Any, start: Carry, inputs: np.ndarray, trace: Trace
 ) -> None:
     """Raise ConfigError where `scan` differs from the steps."""
-    fed = inputs if candidate.input_size == 1 else jnp.argmax(inputs, axis=-1)
+    fed = inputs if candidate.input_size == 1 else np.argmax(inputs, axis=-1)
     cell = candidate.cell
     try:
         found = jax.jit(lambda fed: cell.scan(cell.prepare(params), start, fed, None))(fed)
+        trace = jax.device_get(trace)
         last_carry = jax.tree.map(lambda leaf: leaf[COMPARED - 1], trace[0])
         same = _close(found, (last_carry, trace[1][:COMPARED]), ROUNDED)
     except BaseException as error:  # user code may raise anything

@@ -1,5 +1,6 @@
 """The cost of a cell: parameters, bytes of state, microseconds per step on this machine."""
 
+import functools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -28,7 +29,7 @@ def cost_row(training: LagTraining) -> dict[str, Any]:
     stream  a step of a trained network that is fed one token of each stream at a time
     """
     net, length = training.network, training.protocol.shortest_stream
-    start, updates = training.init(RUN), STEPS // length
+    start, updates = jax.jit(training.init)(RUN), STEPS // length
 
     def train(state: TrainState, batches: Any) -> Any:
         return training.update_on(batches, training.loss, RUN, state)
@@ -43,17 +44,23 @@ def cost_row(training: LagTraining) -> dict[str, Any]:
         return jax.lax.scan(step, net.initial_state(params, tokens.shape[1]), tokens)
 
     parameters = sum(leaf.size for leaf in jax.tree.leaves(start.params))
-    state_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(net.initial_state(start.params, 1)))
+    state = jax.eval_shape(lambda: net.initial_state(start.params, 1))
+    state_bytes = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
     row: dict[str, Any] = {"kind": "price", "parameters": parameters, "state_bytes": state_bytes}
     row |= {"train": {}, "stream": {}}
-    key = jax.random.key(0, impl=GENERATOR)
-    keys = jax.random.split(key, updates)
     for batch in (1, 16):
-        batches = jax.vmap(lambda key, b=batch: training.draw(key, (b, length), 1))(keys)
+        batches, tokens = jax.jit(functools.partial(_drawn, training, batch))()
         row["train"][str(batch)] = _timed(train, (start, batches), updates * length)
-        tokens = uniform_tokens(key, (STEPS, batch), training.protocol.vocab_size)
         row["stream"][str(batch)] = _timed(answer, (start.params, tokens), STEPS)
     return row
+
+
+def _drawn(training: LagTraining, batch: int) -> tuple[Any, chex.Array]:
+    """The batches of all timed updates, and the tokens of some streams side by side."""
+    key, length = jax.random.key(0, impl=GENERATOR), training.protocol.shortest_stream
+    keys = jax.random.split(key, STEPS // length)
+    batches = jax.vmap(lambda key: training.draw(key, (batch, length), 1))(keys)
+    return batches, uniform_tokens(key, (STEPS, batch), training.protocol.vocab_size)
 
 
 def _timed(function: Callable[..., Any], arguments: tuple, steps: int) -> list[float]:
