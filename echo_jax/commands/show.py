@@ -118,7 +118,6 @@ def opened(path: Path) -> bool:
 def first_sequence(inputs: Inputs) -> "np.ndarray":
     """The first training sequence, `[L]`; in streams the first B, `[B, L]`."""
     import jax
-    import jax.numpy as jnp
     import numpy as np
 
     from echo_jax.core.data import Purpose, draw_sequences
@@ -127,7 +126,7 @@ def first_sequence(inputs: Inputs) -> "np.ndarray":
     draw = jax.jit(
         lambda counters: draw_sequences(config.seed, Purpose.DATA, counters, config.task, corpus)
     )
-    return np.asarray(draw(jnp.arange(1))[0])
+    return np.asarray(draw(np.arange(1)))[0]
 
 
 def column_view(inputs: Inputs, tokens: "np.ndarray") -> str:
@@ -155,6 +154,7 @@ def column_view(inputs: Inputs, tokens: "np.ndarray") -> str:
 
 def sequence_view(tokens: "np.ndarray", config: RunConfig) -> str:
     """A sequence as integers, as the input of a cell (of one-hot vectors some), and decoded."""
+    import jax
     import numpy as np
 
     from echo_jax.core.data import one_hot_decode, one_hot_encode
@@ -178,7 +178,8 @@ def sequence_view(tokens: "np.ndarray", config: RunConfig) -> str:
         table_size = f"{size} by {config.network.embedding_dim} numbers"
         lines.append(f"Embedded: token v is row v of a learned table of {table_size}\n")
     else:
-        vectors = one_hot_encode(tokens, size)
+        encode = jax.jit(one_hot_encode, static_argnums=1)
+        vectors = np.asarray(encode(tokens, size))
         cut = f" ... {size - ENTRIES} more" if size > ENTRIES else ""
         lines += [
             f"One-hot, {len(vectors)} vectors of {size}, a vector a line:",
@@ -188,7 +189,7 @@ def sequence_view(tokens: "np.ndarray", config: RunConfig) -> str:
             ),
             *[f"  ... {len(vectors) - VECTORS} more"] * (len(vectors) > VECTORS),
             "\nDecoded again (the position of the 1 in each):",
-            f"  {one_hot_decode(vectors).tolist()}\n",
+            f"  {jax.jit(one_hot_decode)(vectors).tolist()}\n",
         ]
     return "\n".join(lines)
 
@@ -199,12 +200,13 @@ def rows_view(tokens: "np.ndarray", config: RunConfig, rows: int) -> str:
     Whole batches are shown until so many rows are out. Dashes stand where there is no value: where
     a step is masked or beyond the sequence, or there is no target.
     """
+    import jax
     import numpy as np
 
     from echo_jax.core.data import sequence_batches
 
     task = config.task
-    batch = sequence_batches(tokens, task, task.lag)
+    batch = jax.jit(sequence_batches, static_argnums=1)(tokens, task, task.lag)
     inputs, targets = np.asarray(batch.inputs), np.asarray(batch.targets)
     seen = np.ones(inputs.shape, bool) if batch.mask is None else np.asarray(batch.mask)
     scored = np.ones(targets.shape, bool)

@@ -122,7 +122,7 @@ class Trained:
             places = np.flatnonzero(sequence != UNSEEN)[there]
             if probabilities:
                 shares = np.full((len(sequence), len(self.vocabulary)), np.nan, np.float32)
-                shares[places] = jax.nn.softmax(answer.logits[there])
+                shares[places] = jax.jit(jax.nn.softmax)(answer.logits[there])
                 found.append(shares)
             else:
                 values = map(self.vocabulary.value, answer.token[there].tolist())
@@ -196,7 +196,7 @@ class Trained:
         padded = np.zeros((lanes, max(map(len, sequences))), np.int32)
         for lane, sequence in enumerate(sequences):
             padded[lane, : len(sequence)] = sequence
-        state = jax.tree.map(lambda x: jnp.broadcast_to(x, (lanes, *x.shape)), self.start())
+        state = jax.tree.map(lambda x: np.broadcast_to(x, (lanes, *x.shape)), self.start())
         width, steps = len(self.vocabulary) if logits else 0, []
         for tokens in padded.T:
             state, answers = programs(self.config).step_side_by_side(self.params, state, tokens)
