@@ -68,8 +68,8 @@ def _check_numbers(candidate: Candidate) -> None:
             "does not start from the same weights twice for one key: draw them with the key that "
             "self.param hands to an initializer"
         )
-    few = jnp.asarray(inputs[:COMPARED])
-    trace = _check_finite(candidate, params, start, jnp.asarray(inputs))
+    few = jax.device_put(inputs[:COMPARED])
+    trace = _check_finite(candidate, params, start, jax.device_put(inputs))
     with jax.disable_jit():  # the Python code of the cell runs in every step
         first, *repeats = (_run(candidate, params, start, few) for _ in range(REPEATS))
     if not all(_close(first, other, SAME) for other in repeats):

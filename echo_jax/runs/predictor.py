@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from echo_jax import atomic_files, machine
@@ -140,7 +139,7 @@ class Trained:
         contents = checkpoint.read(Path(path), checkpoint.ECHO_FORMAT, shapes, fix)
         if contents.get("network") != self.digest:
             raise StorageError(f"{path} is the state of another network: {fix}")
-        return jax.tree.map(jnp.asarray, contents["state"])
+        return jax.device_put(contents["state"])
 
     def accuracy_along(self, edges: Sequence[int], seed: int = 0) -> list[float]:
         """The share of right answers in each stretch of one long sequence of random tokens.
@@ -162,7 +161,7 @@ class Trained:
 
     def follows(self, positions: Sequence[int], windows: int, seed: int = 0) -> np.ndarray:
         """Share of answers that follow a change at each of P positions, `[P]`."""
-        key, places = jax.random.key(seed, impl=GENERATOR), jnp.asarray(positions)
+        key, places = jax.random.key(seed, impl=GENERATOR), np.asarray(positions)
         return np.asarray(programs(self.config).follows(self.params, key, places, windows=windows))
 
     @functools.cached_property

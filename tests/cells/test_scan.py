@@ -35,7 +35,7 @@ def started(cell):
 
     rng = np.random.default_rng(0)
     return jax.tree.map(
-        lambda leaf: jnp.asarray(rng.normal(0, 0.5, leaf.shape), leaf.dtype),
+        lambda leaf: jax.device_put(rng.normal(0, 0.5, leaf.shape).astype(leaf.dtype)),
         jax.eval_shape(initial, jax.random.key(0)),
     )
 

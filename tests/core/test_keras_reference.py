@@ -60,7 +60,7 @@ def replay(file, optimizer):
     state = training.TrainState(np.int32(0), params, moments)
     train = jax.jit(functools.partial(training.train_on, build_network(config)))
     state, metrics = train(config.traced, state, tokens)
-    return case, np.asarray(metrics.loss).ravel(), state.params
+    return case, np.asarray(metrics.loss).ravel(), jax.tree.map(np.asarray, state.params)
 
 
 def test_there_are_reference_files(request):

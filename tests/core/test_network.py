@@ -27,7 +27,7 @@ def drawn(shapes, seed, deviation=1.0):
     leaves, tree = jax.tree.flatten(shapes)
     rng = np.random.default_rng(seed)
     arrays = [rng.normal(0, deviation, leaf.shape).astype(leaf.dtype) for leaf in leaves]
-    return tree.unflatten(map(jnp.asarray, arrays))
+    return tree.unflatten(map(jax.device_put, arrays))
 
 
 def network_and_params(config):

@@ -3,7 +3,6 @@
 import math
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -12,6 +11,7 @@ from echo_jax.studies import linear_probe
 V, UNITS, STATES = 8, 24, 4096
 fit = jax.jit(linear_probe.fit, static_argnums=2)
 accuracy = jax.jit(linear_probe.accuracy)
+predict = jax.jit(linear_probe.predict)
 
 
 def pairs(rng):
@@ -24,8 +24,8 @@ def fitted_and_fresh(states_of, target_of, seed=0):
     """The accuracy on fresh states of a probe fitted to as many others."""
     rng = np.random.default_rng(seed)
     drawn = [pairs(rng) for _ in range(2)]
-    states = [jnp.asarray(states_of(a, b, noise), jnp.float32) for a, b, noise in drawn]
-    labels = [jnp.asarray(target_of(a, b)) for a, b, _ in drawn]
+    states = [np.float32(states_of(a, b, noise)) for a, b, noise in drawn]
+    labels = [np.asarray(target_of(a, b)) for a, b, _ in drawn]
     return float(accuracy(fit(states[0], labels[0], V), states[1], labels[1]))
 
 
@@ -88,7 +88,7 @@ def test_a_probe_of_two_gaussian_classes_reaches_the_rate_of_bayes(distance):
     mixing = np.array([[3.0, 0.0, 0.0], [2.9, 0.3, 0.0], [-1.0, 0.5, 0.7]])  # far from round
     label = rng.integers(2, size=(2, states))
     noise = rng.normal(size=(2, states, 3))
-    x = jnp.float32((noise + label[..., None] * [0.0, distance, 0.0]) @ mixing.T + 5.0)
+    x = np.float32((noise + label[..., None] * [0.0, distance, 0.0]) @ mixing.T + 5.0)
     found = accuracy(fit(x[0], label[0], 2), x[1], label[1])
     rate = (1 + math.erf(distance / 2 / math.sqrt(2))) / 2
     assert abs(found - rate) < 4 * math.sqrt(rate * (1 - rate) / states)
@@ -100,27 +100,27 @@ def test_the_border_of_two_classes_is_where_their_densities_times_priors_are_equ
     quantiles = np.array([math.sqrt(2) * x for x in (-1.0, 0.0, 0.0, 1.0)])  # mean 0, variance 1
     x = np.concatenate([np.tile(quantiles, 300), np.tile(quantiles, 100) + 2])[:, None]
     labels = np.repeat([0, 1], [1200, 400])
-    probe = linear_probe.fit(jnp.float32(x), labels, 2)
+    probe = linear_probe.fit(np.float32(x), labels, 2)
     border = 1 + math.log(3) / 2
     slope = probe.weights[0, 1] - probe.weights[0, 0]
     np.testing.assert_allclose((probe.bias[0] - probe.bias[1]) / slope, border, atol=2e-3)
     np.testing.assert_allclose(slope, 2.0, rtol=3e-3)  # of the log odds: (2 - 0) / 1
-    near = jnp.float32([[border - 0.01], [border + 0.01]])
-    assert linear_probe.predict(probe, near).tolist() == [0, 1]
+    near = np.float32([[border - 0.01], [border + 0.01]])
+    assert predict(probe, near).tolist() == [0, 1]
 
 
 def test_a_unit_that_does_not_vary_has_no_weight():
     x = np.random.default_rng(2).normal(size=(100, 3)).astype(np.float32)
     x[:, 1] = 0.3
     probe = fit(x, (x[:, 0] > 0).astype(np.int32), 2)
-    assert probe.weights[1].tolist() == [0, 0]
-    assert jnp.all(jnp.isfinite(probe.weights))
-    assert jnp.all(probe.weights[0] != 0)
+    assert np.asarray(probe.weights)[1].tolist() == [0, 0]
+    assert np.all(np.isfinite(probe.weights))
+    assert np.all(np.asarray(probe.weights)[0])
 
 
 def test_of_states_that_never_vary_the_most_common_class_is_said():
-    probe = fit(jnp.full((5, 4), 0.7), jnp.array([2, 1, 2, 0, 2]), 3)
-    assert linear_probe.predict(probe, jnp.full((2, 4), 0.7)).tolist() == [2, 2]
+    probe = fit(np.full((5, 4), 0.7), np.array([2, 1, 2, 0, 2]), 3)
+    assert predict(probe, np.full((2, 4), 0.7)).tolist() == [2, 2]
     np.testing.assert_allclose(probe.bias, np.log([0.2, 0.2, 0.6]), rtol=1e-6)
 
 
@@ -128,14 +128,14 @@ def test_fewer_states_than_units_are_enough_where_there_is_no_noise():
     rng = np.random.default_rng(3)
     of_value = rng.normal(size=(4, 200))
     a, b = rng.integers(4, size=(2, 40))
-    probe = fit(jnp.float32(of_value[a]), a, 4)
-    assert accuracy(probe, jnp.float32(of_value[b]), b) == 1
+    probe = fit(np.float32(of_value[a]), a, 4)
+    assert accuracy(probe, np.float32(of_value[b]), b) == 1
 
 
 def test_a_class_absent_from_the_fit_is_never_said():
     rng = np.random.default_rng(4)
-    x = jnp.float32(rng.normal(size=(50, 3)))
+    x = np.float32(rng.normal(size=(50, 3)))
     probe = fit(x, rng.choice([0, 2], 50), 4)
-    assert jnp.isneginf(probe.bias).tolist() == [False, True, False, True]
-    fresh = jnp.float32(100 * rng.normal(size=(1000, 3)))
-    assert set(linear_probe.predict(probe, fresh).tolist()) == {0, 2}
+    assert np.isneginf(probe.bias).tolist() == [False, True, False, True]
+    fresh = np.float32(100 * rng.normal(size=(1000, 3)))
+    assert set(predict(probe, fresh).tolist()) == {0, 2}

@@ -37,7 +37,7 @@ def small():
 
 def params_of(config, scale=1.0):
     params = jax.jit(functools.partial(training.init, config.shapes))(config.traced).params
-    return jax.tree.map(lambda leaf: scale * leaf, params)
+    return jax.tree.map(lambda leaf: jax.device_put(np.float32(scale) * np.asarray(leaf)), params)
 
 
 @functools.cache

@@ -25,7 +25,9 @@ def started(cell, scale=0.1):
 
     def moved(leaf):
         noise = scale * rng.normal(size=leaf.shape)
-        return leaf + noise if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
+        if not jnp.issubdtype(leaf.dtype, jnp.floating):
+            return leaf
+        return jax.device_put((np.asarray(leaf) + noise).astype(leaf.dtype))
 
     return jax.tree.map(moved, jax.jit(start)(jax.random.key(0)))
 
@@ -35,7 +37,7 @@ def check_equations(cell, equations, scale=0.1, atol=2e-5):
 
     All are compiled as one program.
     """
-    params, start = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), started(cell, scale))
+    params, start = jax.tree.map(np.float32, started(cell, scale))
     vectors, tokens = jnp.asarray(VECTORS, jnp.float32), jnp.asarray(TOKENS)
 
     @jax.jit
