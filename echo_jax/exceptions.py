@@ -5,6 +5,10 @@ class ConfigError(ValueError):
     """A value breaks a rule. The message is one sentence: the value, the rule, the fix."""
 
 
+class CellRefusedError(ConfigError):
+    """A cell breaks a rule of `cells.cell_check`."""
+
+
 class StorageError(ConfigError):
     """A file or folder is missing, damaged or in use, or cannot be written."""
 

@@ -24,7 +24,7 @@ from echo_jax.cluster import check_spec
 from echo_jax.commands import card_making, command_line
 from echo_jax.commands.card_making import STOPPED
 from echo_jax.config import BLOCK
-from echo_jax.exceptions import ConfigError, TooLongError, printable
+from echo_jax.exceptions import CellRefusedError, ConfigError, TooLongError, printable
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.memory_benchmark import protocol
 from echo_jax.memory_benchmark.protocol import PROTOCOLS, Protocol
@@ -214,7 +214,8 @@ def make_cards(command: ProbeCommand) -> None:
         waiting = [name for name in named if name not in finished]
         card_file.check_place(command.out, waiting, command.format)
         for cell in cells:
-            cell.check(command.chosen)
+            for remark in cell.check(command.chosen):
+                print(printable(f"cell {cell.name!r} {remark}"))
         card_file.make_folder(command.out)
         if command.cluster:
             missing = {name: cell for name, cell in named.items() if name not in finished}
@@ -386,7 +387,11 @@ def measure(
         print(f"{time.perf_counter() - start:6.0f} s  {words}", file=sys.stderr, flush=True)
 
     identity = identity_of(command, name, cell)
-    card = card_making.measured(identity, cell, command.chosen, stop, tell, journal)
+    try:
+        card = card_making.measured(identity, cell, command.chosen, stop, tell, journal)
+    except CellRefusedError:
+        shutil.rmtree(journal.folder)  # of use to no other cell
+        raise
     if card:
         return card
     if not len(journal):

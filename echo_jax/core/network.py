@@ -135,6 +135,8 @@ def unroll_inputs(
     if network.compute == "literal":
         step = functools.partial(network.cell.step, prepared)
         return scan_over_time(step, carry, inputs, mask, unroll=1)
+    if not network.cell.has_scan:
+        return Cell.scan(network.cell, prepared, carry, inputs, mask)
     return network.cell.scan(prepared, carry, inputs, mask)
 
 

@@ -24,10 +24,12 @@ CHECK_SECONDS = 120.0
 """The limit for the check of a cell, tracing and compiling included."""
 
 
-def check_cell(cell: Cell, name: str, input_size: int, other_sizes: Collection[int] = ()) -> None:
+def check_cell(
+    cell: Cell, name: str, input_size: int, other_sizes: Collection[int] = ()
+) -> list[str]:
     """`cell_check.check` within `CHECK_SECONDS`; TooLongError beyond them."""
     check = functools.partial(cell_check.check, cell, name, input_size, other_sizes)
-    compile_within(CHECK_SECONDS, check, cell, name)
+    return compile_within(CHECK_SECONDS, check, cell, name)
 
 
 def try_apart(name: str, build: Callable[..., Any], *arguments: Any) -> None:

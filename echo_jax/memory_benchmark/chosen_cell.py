@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 from echo_jax.cells import cell_arguments, registry, shape_check, user_cell
 from echo_jax.cells.adapters.adapt import size_of
 from echo_jax.cells.interface import Cell
+from echo_jax.cells.shape_check import Candidate
+from echo_jax.cells.traced_programs import trace_programs
 from echo_jax.config import BLOCK, is_built_in
 from echo_jax.exceptions import ConfigError, shown
 from echo_jax.host import time_limit
@@ -44,16 +46,19 @@ class ChosenCell(NamedTuple):
         source = None if is_built_in(self.name) else user_cell.source_digest(self.cell.source)
         return {"cell": self.name, "args": self.args, "source": source}
 
-    def check(self, chosen: Protocol) -> None:
+    def check(self, chosen: Protocol) -> list[str]:
         """Raise ConfigError for a cell that cannot be trained; built-in ones without arguments can.
 
-        The cell is run on the tokens of the stream, and traced on those of the other tasks.
+        The cell is run on the tokens of the stream, and traced on those of the other tasks. Returns
+        remarks, sentences without their subject.
         """
-        if not is_built_in(self.name) or self.given:
-            asked = [task for task in protocol.TASKS if task in chosen.rows]
-            sizes = {tasks.alphabet(task, chosen.vocab_size) for task in asked}
-            others = sorted(sizes - {chosen.vocab_size})
-            time_limit.check_cell(self.cell, self.name, chosen.vocab_size, others)
+        if is_built_in(self.name) and not self.given:
+            candidate = Candidate(self.cell, self.name, chosen.vocab_size)
+            return trace_programs(candidate).remarks()
+        asked = [task for task in protocol.TASKS if task in chosen.rows]
+        sizes = {tasks.alphabet(task, chosen.vocab_size) for task in asked}
+        others = sorted(sizes - {chosen.vocab_size})
+        return time_limit.check_cell(self.cell, self.name, chosen.vocab_size, others)
 
 
 def choose(name: str, arguments: str | Mapping[str, Any] = "") -> ChosenCell:

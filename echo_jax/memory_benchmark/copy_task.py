@@ -21,7 +21,7 @@ import jax.numpy as jnp
 from echo_jax.core.data import Purpose, purpose_key, uniform_tokens
 from echo_jax.core.loss import correct, cross_entropy
 from echo_jax.core.training import TrainState
-from echo_jax.memory_benchmark import spans
+from echo_jax.memory_benchmark import scan_check, spans
 from echo_jax.memory_benchmark.lag_training import Block, Run, Training
 from echo_jax.memory_benchmark.parallel_runs import ParallelRuns, RawRow
 from echo_jax.memory_benchmark.protocol import COPIED, SYMBOLS
@@ -85,7 +85,10 @@ def rows(training: CopyTraining, parallel: ParallelRuns) -> Iterator[RawRow]:
         parallel.interrupts.check()
         parallel.tell(f"copy: T = {blanks:,}")
         runs = parallel.runs(blanks, rate)
-        for row in parallel.train(training, runs, protocol.budget).rows:
+        trained = parallel.train(training, runs, protocol.budget)
+        if blanks == protocol.ladder[0]:
+            scan_check.check_weights(training, trained.params, range(len(runs)))
+        for row in trained.rows:
             updates = [protocol.evaluate_every * (i + 1) for i in range(len(row["loss"]))]
             curves = {name: row[name] for name in ("loss", "recall", "accuracy")}
             found = {"kind": "copy", "T": blanks, "seed": row["seed"], "rate": rate}

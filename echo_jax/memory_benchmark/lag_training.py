@@ -56,6 +56,7 @@ class Training:
         self.cell, self.task, self.protocol = adapt(cell), task, chosen
         self.fields, classes = protocol.to_dict(chosen), chosen.vocab_size
         self.network: Network = network.around(self.cell, tasks.alphabet(task, classes), classes)
+        self.by_steps = self.network._replace(compute="literal")
 
     def length(self, lag: int) -> int:
         """L, the steps of a training sequence; runs of one length share a compiled program."""
@@ -109,11 +110,12 @@ class Training:
 
         return jax.lax.scan(step, state, batches)
 
-    def logits(self, params: Params, tokens: chex.Array) -> chex.Array:
+    def logits(self, params: Params, tokens: chex.Array, net: Network | None = None) -> chex.Array:
         """The logits at each step from the initial state: tokens `[B, L]` to `[B, L, V]`."""
-        first = self.network.initial_state(params, len(tokens))
-        _, outputs = network.unroll(self.network, params, first, tokens, None)
-        return jnp.swapaxes(network.read_out(self.network, params, outputs), 0, 1)
+        net = net or self.network
+        first = net.initial_state(params, len(tokens))
+        _, outputs = network.unroll(net, params, first, tokens, None)
+        return jnp.swapaxes(network.read_out(net, params, outputs), 0, 1)
 
     def loss(self, params: Params, asked: Sequences) -> chex.Array:
         """The mean cross-entropy of the scored steps, in nats."""
@@ -145,15 +147,17 @@ class LagTraining(Training):
         key = jax.random.fold_in(purpose_key(run.seed, purpose), TASKS.index(self.task))
         return jax.random.fold_in(key, run.lag)
 
-    def accuracy(self, params: Params, asked: Sequences) -> chex.Array:
+    def accuracy(self, params: Params, asked: Sequences, net: Network | None = None) -> chex.Array:
         """The share of the scored steps with a correct answer."""
-        return mean_where(correct(self.logits(params, asked.tokens), asked.targets), asked.scored)
+        logits = self.logits(params, asked.tokens, net)
+        return mean_where(correct(logits, asked.targets), asked.scored)
 
     def evaluate(self, length: int, run: Run, state: TrainState) -> dict[str, chex.Array]:
-        """Accuracies on fresh sequences, in one scan so that the network is compiled once.
+        """Accuracies on fresh sequences, in one scan so that each form is compiled once.
 
         accuracy   on part 0
-        confirmed  on the other parts; NaN if `accuracy` is below all thresholds
+        confirmed  on the other parts, by the steps of the cell alone, whatever form over time it
+                   has; NaN if `accuracy` is below all thresholds
         """
         key = jax.random.fold_in(self.data_key(run, Purpose.EVALUATION), state.step)
         shape = (self.protocol.evaluation[self.task], length)
@@ -161,12 +165,18 @@ class LagTraining(Training):
         def part(first: chex.Array, number: chex.Array) -> tuple[chex.Array, chex.Array]:
             """The accuracy on a part of the fresh data; after the first only if that is high."""
 
-            def measured() -> chex.Array:
+            def measured(net: Network) -> chex.Array:
                 asked = self.draw(jax.random.fold_in(key, number), shape, run.lag)
-                return self.accuracy(state.params, asked)
+                return self.accuracy(state.params, asked, net)
+
+            def of_the_form() -> chex.Array:
+                if not self.cell.has_scan:  # the form is that of the steps
+                    return measured(self.network)
+                forms = [lambda: measured(self.by_steps), lambda: measured(self.network)]
+                return jax.lax.cond(number > 0, *forms)
 
             high_enough = first >= min(self.protocol.thresholds)
-            found = jax.lax.cond(high_enough, measured, lambda: jnp.nan)
+            found = jax.lax.cond(high_enough, of_the_form, lambda: jnp.nan)
             return jnp.where(number == 0, found, first), found
 
         parts = jnp.arange(1 + self.protocol.confirmation)

@@ -7,7 +7,7 @@ are trained lag by lag, each until it has succeeded or is out of updates.
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from echo_jax.memory_benchmark import spans
+from echo_jax.memory_benchmark import scan_check, spans
 from echo_jax.memory_benchmark.lag_training import LagTraining, Run
 from echo_jax.memory_benchmark.parallel_runs import ParallelRuns, RawRow, Trained
 
@@ -19,6 +19,7 @@ class TrainLadder:
         """Nothing is trained yet."""
         self.training, self.parallel, self.rate = training, parallel, 0.0
         self.trained: dict[int, Trained] = {}
+        self.scan_is_checked = False
 
     def rows(self) -> Iterator[RawRow]:
         """The raw rows `tune` and `run`; they end when no seed has succeeded at every lag."""
@@ -31,6 +32,7 @@ class TrainLadder:
             parallel.tell(f"{training.task}: lag {lag}")
             runs = parallel.runs(lag, self.rate)
             self.trained[lag] = parallel.train(training, runs, training.protocol.budget)
+            self.check_scan(self.trained[lag])
             yield from ({"kind": "run"} | row for row in self.trained[lag].rows)
             parallel.interrupts.check()
             unbroken &= self.successes(lag)
@@ -50,6 +52,14 @@ class TrainLadder:
             self.rate = spans.best_rate(tuned)
             if spans.is_decided(tuned, self.training.fields):
                 return
+
+    def check_scan(self, trained: Trained) -> None:
+        """Raise ConfigError if the cell's `scan` is not its steps; weights are compared once."""
+        answered = [scan_check.check_answers(self.training, row) for row in trained.rows]
+        if any(answered) and not self.scan_is_checked:
+            runs = [i for i, each in enumerate(answered) if each]
+            scan_check.check_weights(self.training, trained.params, runs)
+            self.scan_is_checked = True
 
     def measure(self, function: Callable[[Run, Any], Any], lag: int) -> Any:
         """A function of the run and the trained weights of each seed at a lag."""

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from echo_jax import machine
 from echo_jax.commands import card_making
-from echo_jax.exceptions import ConfigError, shown
+from echo_jax.exceptions import ConfigError, printable, shown
 from echo_jax.host import time_limit
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.host.progress import MeasurementProgress
@@ -114,12 +114,14 @@ def card(  # noqa: PLR0913 - the flags of the command
         if folder:
             card_file.check_place(folder, [title])
         machine.use_cpu_devices(None)
-        chosen.check(rules)
+        remarks = chosen.check(rules)
         if folder:
             card_file.make_folder(folder)
         identity = card_making.identity_of(title, chosen, rules, seed)
         with MeasurementProgress(title) if progress else contextlib.nullcontext() as bar:
             tell = bar.tell if bar else lambda _: None
+            for remark in remarks if progress else []:
+                print(printable(f"cell {chosen.name!r} {remark}"))
             found = card_making.measured(identity, chosen, rules, Interrupts(seconds), tell)
             if found is None:
                 raise card_making.nothing_measured()

@@ -149,6 +149,19 @@ def test_the_built_in_cells_are_listed_each_with_its_paper(probing):
     assert re.search(r"^mingru +minGRU +Feng et al. 2024$", "\n".join(lines), re.M)
 
 
+@pytest.mark.slow
+def test_remarks_come_before_the_card_and_a_cheat_that_is_found_late_leaves_nothing(
+    probing, tmp_path
+):
+    said = probing("--cell", "awkward_cells:DecayByTime").stdout
+    assert said.startswith("cell 'awkward_cells:DecayByTime' keeps int32 in its state: what is")
+    (tmp_path / "cards" / "DecayByTime-quick.json").unlink()
+    said = probing("--cell", "cheating_cells:PeeksWhereABiasIs", status=2).stderr
+    assert "answers 100.0% of stream 1 by its scan and" in said.splitlines()[-1]
+    left = {path.suffix for path in (tmp_path / "cards").iterdir()}
+    assert left == {".md", ".svg"}  # of the first card
+
+
 def test_of_nothing_there_is_no_card_that_is_in_the_way_of_the_next(probing, tmp_path):
     said = probing("--cell", "mine:Last", "--seconds", "1e-9", status=2)
     assert said.stderr.splitlines()[-1].startswith("error: nothing was measured within")

@@ -87,20 +87,24 @@ def test_a_non_finite_loss_is_noted(block, trained):
 
 
 @pytest.mark.parametrize("accuracy", [0.4, 0.7])
-def test_only_an_accuracy_that_reaches_a_threshold_is_confirmed_and_on_other_sequences(
+def test_only_an_accuracy_that_reaches_a_threshold_is_confirmed_by_steps_on_other_sequences(
     monkeypatch, accuracy
 ):
     seen = []
 
-    def share(self, params, asked):
-        jax.debug.callback(lambda x: seen.append(np.asarray(x)), asked.tokens)
+    def share(self, params, asked, net):
+        def note(tokens):
+            seen.append((net.compute, np.asarray(tokens).tobytes()))
+
+        jax.debug.callback(note, asked.tokens)
         return jnp.float32(accuracy) + 0 * asked.tokens.sum()
 
     monkeypatch.setattr(LagTraining, "accuracy", share)
     found = LSTM.evaluate(16, RUN, LSTM.start({}))
     jax.effects_barrier()
-    assert len(seen) == (1 + SMALL.confirmation if accuracy > 0.6 else 1)
-    assert len({tokens.tobytes() for tokens in seen}) == len(seen)
+    by_steps = ["literal"] * SMALL.confirmation if accuracy > 0.6 else []
+    assert [compute for compute, _ in seen] == ["fast", *by_steps]
+    assert len({tokens for _, tokens in seen}) == len(seen)
     assert float(found["accuracy"]) == pytest.approx(accuracy)
     assert bool(np.isnan(found["confirmed"])) == (accuracy < 0.6)
 

@@ -43,7 +43,7 @@ def as_in_a_program_of_ones_own(monkeypatch):
 @pytest.fixture
 def measured(monkeypatch):
     """Nothing is checked and trained: raw rows that were made up come at once."""
-    monkeypatch.setattr(ChosenCell, "check", lambda *_: None)
+    monkeypatch.setattr(ChosenCell, "check", lambda *_: ["keeps int32 in its state"])
     monkeypatch.setattr(protocol, "to_dict", lambda _: QUICK)
     asked = []
 
@@ -72,7 +72,9 @@ def test_a_card_shows_itself():
     assert 'alt="The memory card of lstm"' in shown
 
 
-def test_a_card_is_written_where_it_is_said_and_nowhere_else(measured, tmp_path, monkeypatch):
+def test_a_card_is_written_where_it_is_said_and_nowhere_else(
+    measured, tmp_path, monkeypatch, capsys
+):
     monkeypatch.chdir(tmp_path)
     made = echo_jax.card("gru", args={"features": 8}, progress=False)
     assert not list(tmp_path.iterdir())
@@ -89,7 +91,9 @@ def test_a_card_is_written_where_it_is_said_and_nowhere_else(measured, tmp_path,
     with pytest.raises(ConfigError, match=r"mine.json is there already: move it, give the card an"):
         echo_jax.card("gru", name="mine", out="here")
     assert len(list((tmp_path / "here").iterdir())) == 6
+    assert capsys.readouterr().out == ""
     assert echo_jax.card("gru", seed=3).card["seeds"] == list(range(3, 11))
+    assert "cell 'gru' keeps int32 in its state" in capsys.readouterr().out
     assert measured[-1][2] == 3
 
 

@@ -178,8 +178,8 @@ class KeepsAList(Good):
     kept = [jnp.zeros(())]  # noqa: RUF012
 
     @nn.compact
-    def __call__(self, carry, inputs):
-        h = jnp.tanh(nn.Dense(self.features)(inputs) + jnp.sum(self.kept[-1]))  # wrong
+    def __call__(self, carry, inputs):  # wrong
+        h = jnp.tanh(nn.Dense(self.features)(inputs) + jnp.sum(self.kept[-1]))
         type(self).kept.append(h)
         return h, h
 
@@ -280,7 +280,8 @@ class ScansToSomethingElse(Good):
         return h, h
 
     def scan(self, carry, inputs, mask):  # wrong
-        return carry, jnp.tanh(self.dense(jax.nn.one_hot(inputs, 5)))
+        tokens = jnp.issubdtype(inputs.dtype, jnp.integer)
+        return carry, jnp.tanh(self.dense(jax.nn.one_hot(inputs, 5) if tokens else inputs))
 
 
 class FailsToScan(ScansToSomethingElse):
