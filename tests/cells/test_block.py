@@ -1,6 +1,5 @@
 import cell_reference
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from test_minimal_rnns import min_lstm_step
@@ -48,12 +47,15 @@ def test_a_block_stays_finite():
 
 
 def test_a_sequence_shorter_than_the_convolution_is_its_steps():
-    params = BLOCK.init(jax.random.key(0), 5)
-    start = BLOCK.initial_state(params, 2, 5)
-    xs = jax.random.normal(jax.random.key(1), (2, 2, 5))
-    at_once = jax.jit(BLOCK.scan)(params, start, xs)
-    by_steps = jax.jit(lambda: jax.lax.scan(lambda s, x: BLOCK.step(params, s, x), start, xs))()
-    for a, b in zip(*map(jax.tree.leaves, (at_once, by_steps)), strict=True):
+    params, start = cell_reference.started(BLOCK)
+
+    @jax.jit
+    def run(params, start, xs):
+        by_steps = jax.lax.scan(lambda s, x: BLOCK.step(params, s, x), start, xs)
+        return BLOCK.scan(params, start, xs), by_steps
+
+    found = run(params, start, cell_reference.VECTORS[:2])
+    for a, b in zip(*map(jax.tree.leaves, found), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
@@ -85,6 +87,11 @@ def test_a_wrong_option_of_a_block_is_a_sentence(args, said):
 
 
 def test_the_first_output_has_unit_mean_square():
-    params = BLOCK.init(jax.random.key(0), 5)
-    y = jax.jit(BLOCK.step)(params, BLOCK.initial_state(params, 3, 5), jnp.eye(5)[:3])[1]
-    np.testing.assert_allclose(jnp.mean(y**2, axis=-1), 1, rtol=1e-3)
+
+    @jax.jit
+    def first_output(key, x):
+        params = BLOCK.init(key, 5)
+        return BLOCK.step(params, BLOCK.initial_state(params, 3, 5), x)[1]
+
+    y = np.asarray(first_output(jax.random.key(0), np.eye(5)[:3]))
+    np.testing.assert_allclose(np.mean(y**2, axis=-1), 1, rtol=1e-3)

@@ -39,13 +39,17 @@ def test_sliding_window_attention_stays_finite():
 
 def test_attention_is_shared_among_the_inputs_so_far_and_the_present_one_always_has_some():
     params = known_memory.AttentionParams(
-        W_q=jnp.zeros((2, 1)), W_k=jnp.zeros((2, 1)), W_v=jnp.eye(2), b=jnp.zeros(3)
+        W_q=np.zeros((2, 1)), W_k=np.zeros((2, 1)), W_v=np.eye(2), b=np.zeros(3)
     )
     cell = known_memory.SlidingWindowAttention(2, window=3)
-    xs = jnp.asarray([[0, 0], [6, 0], [0, 12], [24, 0], [0, 0], [0, 0], [0, 0]], float)[:, None]
-    _, ys = jax.jit(cell.scan)(params, cell.initial_state(params, 1, 2), xs)
+    xs = np.float32([[0, 0], [6, 0], [0, 12], [24, 0], [0, 0], [0, 0], [0, 0]])[:, None]
+
+    @jax.jit
+    def run(params, xs):
+        return cell.scan(params, cell.initial_state(params, 1, 2), xs)[1]
+
     expected = [[0, 0], [6, 0], [3, 6], [10, 4], [8, 4], [12, 0], [0, 0]]
-    np.testing.assert_allclose(ys[:, 0], expected, atol=1e-5)
+    np.testing.assert_allclose(np.asarray(run(params, xs))[:, 0], expected, atol=1e-5)
 
 
 def test_attention_over_w_inputs_has_a_gradient_up_to_lag_w_minus_1_and_none_from_beyond():
@@ -83,7 +87,8 @@ def test_the_linear_memory_function_of_a_leaky_integrator_is_its_closed_form(rat
     tokens = np.random.default_rng(2).integers(0, 2, (20_000, 1))
     cell = known_memory.LeakyIntegrator(rate)
     step = lambda carry, x: cell.apply({}, carry, x)  # noqa: E731
-    _, outputs = jax.lax.scan(step, jnp.zeros((1, 1)), np.eye(2, dtype="f")[tokens])
+    run = jax.jit(lambda xs: jax.lax.scan(step, jnp.zeros((1, 1)), xs)[1])
+    outputs = run(np.eye(2, dtype="f")[tokens])
     s, u = np.asarray(outputs)[100:, 0, 0], 2 * tokens[:, 0] - 1
     for lag in range(6):
         found = np.corrcoef(s, u[100 - lag : len(u) - lag])[0, 1] ** 2

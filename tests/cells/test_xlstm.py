@@ -59,10 +59,14 @@ def test_slstm_stays_finite():
 
 def slstm_outputs(i, f, z, o):
     """The outputs of one unit, all 1 or -1 through tanh, for gates before their activation, [T]."""
-    gates = jnp.stack([jnp.asarray(g, jnp.float32) for g in (i, f, z, o)], axis=-1)
-    cell, params = SLSTMCell(1), SLSTMParams(jnp.eye(4), jnp.zeros((1, 1, 4)), jnp.zeros(4))
-    state = cell.initial_state(params, 1, 4)
-    return jax.jit(cell.scan)(params, state, gates[:, None])[1][:, 0, 0]
+    gates = np.stack([i, f, z, o], axis=-1).astype(np.float32)
+    cell, params = SLSTMCell(1), SLSTMParams(np.eye(4), np.zeros((1, 1, 4)), np.zeros(4))
+
+    @jax.jit
+    def outputs(params, gates):
+        return cell.scan(params, cell.initial_state(params, 1, 4), gates)[1]
+
+    return np.asarray(outputs(params, gates[:, None]))[:, 0, 0]
 
 
 def test_slstm_is_a_mean_of_its_inputs_weighted_by_the_exponential_gate():
@@ -142,8 +146,8 @@ def forms(terms, mask):
 
 def mlstm_found(q, k, v, i):
     """h~ of all steps, [T, V], of both forms; from q, k, v and i~ of one row without forgetting."""
-    terms = [jnp.asarray(x, jnp.float32).reshape(len(i), 1, -1) for x in (q, k, v, v, i, 0 * i)]
-    return [found[:, 0] for _, found in jax.jit(forms)(MLSTMTerms(*terms), None)]
+    terms = [np.float32(x).reshape(len(i), 1, -1) for x in (q, k, v, v, i, 0 * i)]
+    return [np.asarray(found)[:, 0] for _, found in jax.jit(forms)(MLSTMTerms(*terms), None)]
 
 
 def test_mlstm_recalls_the_value_of_a_key_and_a_larger_input_gate_writes_over_it():
@@ -182,8 +186,7 @@ def test_mlstm_of_many_chunks_has_the_numbers_and_gradients_of_its_steps():
 
 
 def test_mlstm_starts_with_one_decay_and_gates_that_do_not_see_the_input():
-    init = jax.jit(MLSTMCell(50, 400, 300).init, static_argnums=1)
-    p = init(jax.random.key(0), 10)
+    p = cell_reference.initial(MLSTMCell(50, 400, 300), 10)
     for weights, variance in ((p.W_q, 2 / 50), (p.W_k, 2 / 50), (p.W_v, 2 / 50), (p.W_o, 2 / 50)):
         assert float(np.var(weights)) == pytest.approx(variance, rel=0.06)
     assert float(np.var(p.W_down)) == pytest.approx(4 / 50, rel=0.06)

@@ -10,9 +10,15 @@ import jax.test_util
 import numpy as np
 
 FEATURES, BATCH = 5, 3
+KEY = jax.random.key(0)
 TOKENS = np.random.default_rng(0).integers(0, FEATURES, (7, BATCH))
 VECTORS = np.random.default_rng(1).normal(size=(7, BATCH, FEATURES))
 MASK = np.random.default_rng(2).random((7, BATCH)) > 0.3
+
+
+def initial(cell, features=FEATURES):
+    """Initial parameters as NumPy arrays, of one program."""
+    return jax.tree.map(np.asarray, jax.jit(cell.init, static_argnums=1)(KEY, features))
 
 
 def started(cell, scale=0.1):
@@ -29,7 +35,7 @@ def started(cell, scale=0.1):
             return leaf
         return jax.device_put((np.asarray(leaf) + noise).astype(leaf.dtype))
 
-    return jax.tree.map(moved, jax.jit(start)(jax.random.key(0)))
+    return jax.tree.map(moved, jax.jit(start)(KEY))
 
 
 def check_equations(cell, equations, scale=0.1, atol=2e-5):
