@@ -60,7 +60,7 @@ def delta_rule_step(memory: chex.Array, terms: DeltaTerms) -> tuple[chex.Array, 
     if terms.log_alpha is not None:
         memory = jnp.exp(terms.log_alpha)[..., None] * memory
     error = terms.v - jnp.einsum("bvk,bk->bv", memory, terms.k)
-    memory = memory + jnp.einsum("bv,bk->bvk", terms.beta * error, terms.k)
+    memory = memory + (terms.beta * error)[..., None] * terms.k[:, None]
     return memory, jnp.einsum("bvk,bk->bv", memory, terms.q)
 
 
