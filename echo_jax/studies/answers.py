@@ -440,11 +440,33 @@ def _advice(rows: Rows) -> list[str]:
     ]
 
 
+def _cells(rows: Rows) -> list[str]:
+    lstm = rows(cell="lstm", used="alone")
+    said = []
+    for used in ("alone", "in a block"):
+        some = rows.all(used=used)
+        good = list(filter(learned, some))
+        others = [f"{row.labels['cell']} {accuracy(row)}" for row in some if row not in good]
+        rest = f"; the others end at {', '.join(others)}" if others else ""
+        said.append(
+            f"{used.capitalize()}, {len(good)} of {len(some)} cells learn part 4: "
+            f"{listed([row.labels['cell'] for row in good])}{rest}."
+        )
+    sooner = [row for row in rows if verdicts.sooner(row, lstm)]
+    named = [f"{row.labels['cell']} {row.labels['used']}" for row in sooner]
+    return [
+        f"The LSTM of the tutorial {when(lstm)}. Sooner are {listed(named)}."
+        if sooner
+        else f"The LSTM of the tutorial {when(lstm)}, and nothing does so sooner.",
+        *said,
+    ]
+
+
 ANSWERS: dict[str, Callable[[Rows], list[str]]] = {
     each.__name__.removeprefix("_"): each
     for each in (
         _parts, _mistake, _state, _masking, _prefix, _lags, _streams, _mlp, _vocabulary, _length,
-        _size, _framing, _explain, _future, _advice,
+        _size, _framing, _explain, _future, _advice, _cells,
     )
 }  # fmt: skip
 """The sentences of each study, by its name."""

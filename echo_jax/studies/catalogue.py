@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
-from echo_jax.config import PARTS, changed
+from echo_jax.config import BLOCK, CELL_NAMES, PARTS, changed
 from echo_jax.studies.grid_point import Axes, GridPoint, Label, axis, grid
 
 FAST_SEEDS, FAST_SEQUENCES = 4, 2000
@@ -257,6 +257,17 @@ def _advice() -> Iterable[GridPoint]:
 
 
 ADVICE = tuple(_advice())
+
+COMPARED_CELLS = tuple(name for name in CELL_NAMES if name not in ("optimized-lstm", "mlp"))
+"""All built-in cells but a second form of the LSTM, and the MLP, which has a study of its own."""
+
+
+def _cells() -> Iterable[GridPoint]:
+    for prefix, used in (("", "alone"), (BLOCK, "in a block")):
+        for cell in COMPARED_CELLS:
+            config = changed(CONTEXT, seeds=8, cell=f"{prefix}{cell}")
+            in_fast = cell in ("lstm", "gru", "minlstm") and used == "alone"
+            yield GridPoint({"cell": cell, "used": used}, config, in_fast=in_fast)
 
 
 STUDIES: dict[str, Study] = {
@@ -510,6 +521,22 @@ STUDIES: dict[str, Study] = {
             "is part 4 of the tutorial (windows of 5, lag 1, batches of 5, 50 units, 2,000 "
             "sequences, the state carried) with what its name says. Change: the fields of the "
             "configuration that differ from it.",
+        ),
+    ),
+    "cells": Study(
+        "An LSTM, or something newer?",
+        tuple(_cells()),
+        (*SCORES[:2], *SCORES[3:], "parameters", "\u00b5s an update"),
+        Chart(series="used", y="accuracy"),
+        notes=(
+            "Part 4 of the tutorial as it is: windows of 5, lag 1, batches of 5, 2,000 sequences, "
+            "the state carried, where it is noise. Every cell has its own defaults and 50 units; "
+            "alone it is what the LSTM is in the tutorial, and in a block it stands in a small "
+            "network of width 32 with a short convolution, a residual stream and a perceptron, as "
+            "the newer cells are used by their authors. The learning rate is that of the tutorial "
+            "for all: a cell that misses may need another one.",
+            "This asks what is learned within the tutorial's window. How far back a cell remembers "
+            "is what the memory card measures.",
         ),
     ),
 }

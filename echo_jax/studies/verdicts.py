@@ -264,11 +264,28 @@ def _of_advice(rows: Rows) -> str:
     return verdict(len(good) == len(found) > 0, f"{raised}{largest}")
 
 
+def sooner(first: ResultRow, second: ResultRow) -> bool:
+    """True where the interval of the first row's sequences to 99% is below that of the second."""
+    before, after = (summary(row, "sequences_to_99").interval for row in (first, second))
+    return before is not None and after is not None and before.high < after.low
+
+
+def _of_cells(rows: Rows) -> str:
+    good = list(filter(learned, rows))
+    sure = sum(map(surely, good))
+    return verdict(
+        sure == len(good) > 0,
+        f"in {sure} of the {len(good)} that learn it the whole interval of the median is at 99% or "
+        "more; sooner are those whose interval ends before that of the LSTM begins",
+    )
+
+
 VERDICTS: dict[str, Callable[[Rows], str]] = {
     each.__name__.removeprefix("_of_"): each
     for each in (
         _of_parts, _of_mistake, _of_state, _of_masking, _of_prefix, _of_lags, _of_streams, _of_mlp,
         _of_vocabulary, _of_length, _of_size, _of_framing, _of_explain, _of_future, _of_advice,
+        _of_cells,
     )
 }  # fmt: skip
 """Whether the answer of each study is a finding, by its name."""
