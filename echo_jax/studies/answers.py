@@ -452,12 +452,13 @@ def _cells(rows: Rows) -> list[str]:
             f"{used.capitalize()}, {len(good)} of {len(some)} cells learn part 4: "
             f"{listed([row.labels['cell'] for row in good])}{rest}."
         )
-    sooner = [row for row in rows if verdicts.sooner(row, lstm)]
-    named = [f"{row.labels['cell']} {row.labels['used']}" for row in sooner]
+    alone, block = (
+        [row.labels["cell"] for row in rows.all(used=used) if verdicts.sooner(row, lstm)]
+        for used in ("alone", "in a block")
+    )
     return [
-        f"The LSTM of the tutorial {when(lstm)}. Sooner are {listed(named)}."
-        if sooner
-        else f"The LSTM of the tutorial {when(lstm)}, and nothing does so sooner.",
+        f"The LSTM of the tutorial {when(lstm)}. Sooner are {listed(alone)} alone, and "
+        f"{len(block)} of {len(rows.all(used='in a block'))} cells in a block.",
         *said,
     ]
 

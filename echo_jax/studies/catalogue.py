@@ -526,7 +526,7 @@ STUDIES: dict[str, Study] = {
     "cells": Study(
         "An LSTM, or something newer?",
         tuple(_cells()),
-        (*SCORES[:2], *SCORES[3:], "parameters", "\u00b5s an update"),
+        (*SCORES[:2], *SCORES[3:], "parameters"),
         Chart(series="used", y="accuracy"),
         notes=(
             "Part 4 of the tutorial as it is: windows of 5, lag 1, batches of 5, 2,000 sequences, "
@@ -536,7 +536,7 @@ STUDIES: dict[str, Study] = {
             "the newer cells are used by their authors. The learning rate is that of the tutorial "
             "for all: a cell that misses may need another one.",
             "This asks what is learned within the tutorial's window. How far back a cell remembers "
-            "is what the memory card measures.",
+            "is what the memory card measures, and what a step of it costs is in docs/cells.md.",
         ),
     ),
 }

@@ -97,6 +97,12 @@ SCENARIOS = {
         (KNOWN | {"fed_back_distinct": [20.0] * 8, "fed_back_repeats": 0.9}, {}),
     ],
     "advice": [(HALF, {"change none": CHANCE}), (HALF, {})],
+    "cells": [
+        (KNOWN | {"reached": 1500}, {
+            "cell gru": {"reached": 300}, "cell mamba2; used alone": CHANCE | {"reached": "never"},
+        }),
+        (CHANCE, {}),
+    ],
 }  # fmt: skip
 """For each study the scores of all its grid points, and others where the labels match."""
 
