@@ -93,7 +93,7 @@ def test_every_file_of_a_run_folder_has_its_row(root):
 def test_the_study_that_a_page_adds_has_all_that_the_others_have(page_example, monkeypatch):
     monkeypatch.setattr(catalogue, "STUDIES", dict(catalogue.STUDIES))
     exec(page_example("docs/studies.md", "from echo_jax.studies.catalogue"), {})
-    added = catalogue.STUDIES["cells"]
+    added = catalogue.STUDIES["three-cells"]
     assert [point.config.network.cell for point in added.points] == ["lstm", "gru", "simple"]
     script = importlib.import_module("echo_jax.commands.study")
     monkeypatch.setattr(script, "STUDIES", catalogue.STUDIES)
