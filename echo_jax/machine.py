@@ -122,8 +122,9 @@ def check_settings(names: Iterable[str] = SETTINGS) -> None:
 
 @functools.cache
 def use_cpu_devices(count: int | None) -> None:
-    """Start jax with the CPU split into so many devices (None: one a core), at its first use.
+    """Start jax with the CPU split into so many devices, at its first use.
 
+    None: as many as the variable JAX_NUM_CPU_DEVICES says, or one a core.
     In a program that has used jax already, it stays as it is. ConfigError where jax does not start
     with the settings in the environment.
     """
@@ -131,7 +132,8 @@ def use_cpu_devices(count: int | None) -> None:
     import jax
 
     with contextlib.suppress(RuntimeError):  # jax was used already
-        jax.config.update("jax_num_cpu_devices", count or cores())
+        asked = count or max(0, jax.config.values["jax_num_cpu_devices"])
+        jax.config.update("jax_num_cpu_devices", asked or cores())
     try:
         jax.devices()
     except Exception as error:

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 
 import jax
 import pytest
@@ -117,3 +118,14 @@ def test_a_value_that_jax_does_not_take_is_one_sentence(tmp_path, variable):
     assert said.stderr.count("\n") == 1
     assert value in said.stderr
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_as_many_cpu_devices_as_the_variable_of_jax_says():
+    program = "from echo_jax import machine; machine.use_cpu_devices(None); import jax; "
+    done = subprocess.run(
+        [sys.executable, "-c", f"{program}print(jax.device_count())"], check=True, timeout=100,
+        env=os.environ | {"JAX_NUM_CPU_DEVICES": "3", "JAX_PLATFORMS": "cpu"}, capture_output=True,
+        text=True,
+    )  # fmt: skip
+    assert done.stdout == "3\n"
