@@ -149,7 +149,7 @@ REMARKS = {
 AWKWARD = [x for x in own_classes(awkward_cells) if inspect.isclass(vars(awkward_cells)[x])]
 
 
-@pytest.mark.parametrize("cell", slow_after(sorted(AWKWARD, key="NestedState".__ne__), 1))
+@pytest.mark.parametrize("cell", slow_after(sorted(sorted(AWKWARD), key="NestedState".__ne__), 1))
 def test_an_honest_cell_is_accepted_however_awkward_it_is(cell):
     remarks = check(cell, 5, "awkward_cells")
     assert [each for each in remarks if REMARKS.get(cell, "?") in each] == remarks[:1]
