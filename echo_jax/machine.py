@@ -185,15 +185,20 @@ def check_memory(size: int) -> None:
 
 def versions() -> dict[str, str]:
     """Versions, generator and flags of XLA, which beside its inputs determine a result's bits."""
-    import importlib.metadata
-
-    packages = ("echo_jax", "jax", "jaxlib", "flax", "optax", "chex", "numpy")
-    installed = {name: importlib.metadata.version(name) for name in packages}
-    found = {"python": platform.python_version(), **installed}
+    found = {"python": platform.python_version(), **_installed()}
     found["generator"] = f"{GENERATOR}, partitionable"
     if flags := os.environ.get("XLA_FLAGS"):
         found["XLA_FLAGS"] = flags[:1000]
     return found
+
+
+@functools.cache
+def _installed() -> dict[str, str]:
+    """The versions of the packages that determine a result's bits, found once a process."""
+    import importlib.metadata
+
+    packages = ("echo_jax", "jax", "jaxlib", "flax", "optax", "chex", "numpy")
+    return {name: importlib.metadata.version(name) for name in packages}
 
 
 @functools.cache

@@ -107,9 +107,18 @@ def check_shapes(cell: Cell, name: str, input_size: int) -> None:
     types never change; its output is `[B, features]`.
     """
     candidate = Candidate(cell, name, input_size)
+    if is_built_in(name):
+        _check_once(candidate)
+        return
     shapes = traced(candidate, 2)
-    if cell.has_scan and not is_built_in(name):
+    if cell.has_scan:
         _check_scan(candidate, shapes)
+
+
+@functools.cache
+def _check_once(candidate: Candidate) -> None:
+    """The check of a cell of ours, which stays the same: a run builds its network 14 times."""
+    traced(candidate, 2)
 
 
 def check_batch_sizes(candidate: Candidate) -> None:
