@@ -1,7 +1,6 @@
 """Tasks on workers: the same bits as here, whatever dies; what does not work is one sentence."""
 
 import contextlib
-import importlib.metadata
 import json
 import os
 import shutil
@@ -141,11 +140,8 @@ def test_grid_points_have_the_same_bits_with_one_two_and_three_workers(on_worker
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_workers_with_other_versions_are_refused(on_workers, monkeypatch):
-    version = importlib.metadata.version
-    named = {"jax": "0.9.9"}
-    monkeypatch.setattr(
-        importlib.metadata, "version", lambda name: named.get(name) or version(name)
-    )
+    installed = machine._installed() | {"jax": "0.9.9"}
+    monkeypatch.setattr(machine, "_installed", lambda: installed)
     machine.software.cache_clear()
     message = r"^worker tcp://\S+ has jax \S+ and this process 0\.9\.9: install or set the same"
     with pytest.raises(ConfigError, match=message):
