@@ -70,10 +70,8 @@ class CapacityTraining(Training):
 
     def logits_of(self, params: Params, seen: chex.Array) -> chex.Array:
         """The logits of every head: states `[..., D]` to `[..., M, V]`."""
-        heads, sizes = params["heads"], (self.protocol.capacity_lags, self.protocol.vocab_size)
-        if seen.shape[-1] == 0:  # jax 0.12 leaves numbers of a product over nothing undefined
-            return jnp.broadcast_to(heads["bias"].reshape(sizes), (*seen.shape[:-1], *sizes))
-        read = jnp.asarray(self.heads.apply({"params": heads}, seen))
+        read = jnp.asarray(self.heads.apply({"params": params["heads"]}, seen))
+        sizes = self.protocol.capacity_lags, self.protocol.vocab_size
         return read.reshape(*seen.shape[:-1], *sizes)
 
     def recalled_bits(self, run: Run, params: Params) -> dict[str, chex.Array]:

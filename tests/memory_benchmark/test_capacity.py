@@ -100,7 +100,8 @@ def test_a_register_of_d_plus_1_slots_holds_d_bits_of_the_past(register):
 def test_a_cell_without_a_state_holds_nothing():
     training = on_all_lags(DelayLineMLP(3, delay_line=1))
     assert training.state_size == 0
-    bits = jax.jit(lambda: training.recalled_bits(RUN, training.init(RUN).params))()
+    params = jax.jit(lambda: training.init(RUN).params)()
+    bits = jax.jit(lambda params: training.recalled_bits(RUN, params))(params)
     np.testing.assert_allclose(bits["exact"], 0, atol=1e-2)
     assert capacity.flatten((), 3).shape == (3, 0)
 
