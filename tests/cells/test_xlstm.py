@@ -126,14 +126,14 @@ def test_mlstm_is_its_equations_step_by_step_and_in_chunks(monkeypatch):
 @pytest.mark.parametrize("in_chunks", [False, True])
 def test_gradients_of_mlstm_are_finite_differences(in_chunks, monkeypatch):
     monkeypatch.setattr(xlstm, "CHUNK", 3)  # of 4 steps
-    monkeypatch.setattr(projected_cell, "in_parallel", lambda: in_chunks)
+    monkeypatch.setattr(projected_cell, "in_parallel", lambda *_: in_chunks)
     cell_reference.check_gradients(MLSTM, scale=0.5)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("in_chunks", [False, True])
 def test_mlstm_stays_finite(in_chunks, monkeypatch):
-    monkeypatch.setattr(projected_cell, "in_parallel", lambda: in_chunks)
+    monkeypatch.setattr(projected_cell, "in_parallel", lambda *_: in_chunks)
     cell_reference.check_long_run(MLSTM)
 
 
