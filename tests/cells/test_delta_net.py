@@ -58,7 +58,7 @@ def test_a_delta_net_is_its_equations_step_by_step_and_in_chunks(name, monkeypat
 @pytest.mark.parametrize("in_chunks", [False, True])
 def test_gradients_of_a_delta_net_are_finite_differences(name, in_chunks, monkeypatch):
     monkeypatch.setattr(delta_net, "CHUNK", 3)  # of 4 steps
-    monkeypatch.setattr(projected_cell, "in_parallel", lambda: in_chunks)
+    monkeypatch.setattr(projected_cell, "in_parallel", lambda *_: in_chunks)
     cell_reference.check_gradients(CELLS[name][0])
 
 
@@ -66,7 +66,7 @@ def test_gradients_of_a_delta_net_are_finite_differences(name, in_chunks, monkey
 @pytest.mark.parametrize("name", CELLS)
 @pytest.mark.parametrize("in_chunks", [False, True])
 def test_a_delta_net_stays_finite(name, in_chunks, monkeypatch):
-    monkeypatch.setattr(projected_cell, "in_parallel", lambda: in_chunks)
+    monkeypatch.setattr(projected_cell, "in_parallel", lambda *_: in_chunks)
     cell_reference.check_long_run(CELLS[name][0])
 
 
