@@ -162,6 +162,8 @@ def test_what_is_frozen_or_the_same_for_all_seeds_is_said():
     assert parameters == {"frozen": Parameter(80, False, True), "read": Parameter(64, True, True)}
     said = "has float32[16, 16] fixed in its code: the same for all seeds"
     assert programs.remarks()[1:] == [said]
+    biased = Candidate(adapt(cheating_cells.PeeksWhereABiasIs), "biased", 5)
+    assert trace_programs(biased).parameters()["bias"] == Parameter(4, True, False)  # slope 1
 
 
 def scan_faults(cell, factors, seeds):
