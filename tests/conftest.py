@@ -91,9 +91,8 @@ def programs_of_earlier_tests(pytestconfig, tmp_path_factory):
     """Programs that an earlier test compiled, in this session or another one, are read.
 
     They are in pytest's own cache, which `pytest --cache-clear` empties, one folder for each kind
-    of processor. jax has a bound of their size too, and looks at all of them before it writes one:
-    a fifth of the time of the tests. One that a process reads while another writes it is damaged,
-    and compiled again.
+    of processor. jax has a bound of their size too, but reads a file of each of them before it
+    writes one. One that a process reads while another writes it is damaged, and compiled again.
     """
     import jax
 
