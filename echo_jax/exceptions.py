@@ -6,7 +6,7 @@ class ConfigError(ValueError):
 
 
 class CellRefusedError(ConfigError):
-    """A cell breaks a rule of `cells.cell_check`."""
+    """A cell breaks a rule of `cells.check.cell_check`."""
 
 
 class StorageError(ConfigError):

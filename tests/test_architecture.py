@@ -10,7 +10,7 @@ import pytest
 import echo_jax
 
 PACKAGE = Path(echo_jax.__file__).parent
-PURE = sorted([*PACKAGE.glob("core/*.py"), *PACKAGE.glob("cells/*.py")])
+PURE = sorted([*PACKAGE.glob("core/*.py"), *PACKAGE.glob("cells/**/*.py")])
 FINDS_A_USERS_CELL = {"user_cell"}
 FORBIDDEN_CALLS = {"print", "open", "input", "exec", "eval", "jax.jit"}
 FORBIDDEN_MODULES = {"time", "datetime", "os", "sys", "pathlib", "random", "subprocess", "socket"}
@@ -50,7 +50,7 @@ def test_core_and_cells_have_no_clock_file_print_environment_or_global_randomnes
         assert not calls & FORBIDDEN_CALLS - compiles
 
 
-@pytest.mark.parametrize("package", sorted(p.parent for p in PACKAGE.glob("*/__init__.py")))
+@pytest.mark.parametrize("package", sorted(p.parent for p in PACKAGE.glob("*/**/__init__.py")))
 def test_a_storey_says_in_ten_lines_what_lives_there(package):
     text = (package / "__init__.py").read_text()
     assert ast.get_docstring(ast.parse(text))

@@ -8,21 +8,21 @@ from flax import linen as nn
 from echo_jax.cells import user_cell
 from echo_jax.cells.adapters.adapt import adapt, construct, options_of
 from echo_jax.cells.block import BlockOf
-from echo_jax.cells.delay_line_mlp import DelayLineMLP
-from echo_jax.cells.delta_net import DeltaNetCell, GatedDeltaNetCell
-from echo_jax.cells.exprnn import ExpRNNCell
-from echo_jax.cells.gated_linear_attention import GLACell
-from echo_jax.cells.identity_rnn import IdentityRNNCell
 from echo_jax.cells.interface import Cell
-from echo_jax.cells.lmu import LMUCell
-from echo_jax.cells.lru import LRUCell
-from echo_jax.cells.lstm import ChronoLSTMCell, LSTMCell
-from echo_jax.cells.mamba2 import Mamba2Cell
-from echo_jax.cells.minimal_rnns import MinGRUCell, MinLSTMCell
-from echo_jax.cells.rg_lru import RGLRUCell
-from echo_jax.cells.rwkv7 import RWKV7Cell
-from echo_jax.cells.s5 import S5Cell
-from echo_jax.cells.xlstm import MLSTMCell, SLSTMCell
+from echo_jax.cells.matrix_state.delta_net import DeltaNetCell, GatedDeltaNetCell
+from echo_jax.cells.matrix_state.gated_linear_attention import GLACell
+from echo_jax.cells.matrix_state.mamba2 import Mamba2Cell
+from echo_jax.cells.matrix_state.rwkv7 import RWKV7Cell
+from echo_jax.cells.matrix_state.xlstm import MLSTMCell, SLSTMCell
+from echo_jax.cells.vector_state.delay_line_mlp import DelayLineMLP
+from echo_jax.cells.vector_state.exprnn import ExpRNNCell
+from echo_jax.cells.vector_state.identity_rnn import IdentityRNNCell
+from echo_jax.cells.vector_state.lmu import LMUCell
+from echo_jax.cells.vector_state.lru import LRUCell
+from echo_jax.cells.vector_state.lstm import ChronoLSTMCell, LSTMCell
+from echo_jax.cells.vector_state.minimal_rnns import MinGRUCell, MinLSTMCell
+from echo_jax.cells.vector_state.rg_lru import RGLRUCell
+from echo_jax.cells.vector_state.s5 import S5Cell
 from echo_jax.config import BLOCK, PARTS, NetworkConfig, is_built_in
 from echo_jax.exceptions import ConfigError, reason
 

@@ -17,10 +17,10 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from echo_jax.cells.check.shape_check import check_shapes
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.registry import build_cell
 from echo_jax.cells.scan import Carry, scan_over_time
-from echo_jax.cells.shape_check import check_shapes
 from echo_jax.config import GENERATOR, RunConfig
 from echo_jax.core.data import Batch, one_hot_encode
 

@@ -11,7 +11,8 @@ from collections.abc import Callable, Collection, Iterator
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
-from echo_jax.cells import cell_check, user_cell
+from echo_jax.cells import user_cell
+from echo_jax.cells.check import cell_check
 from echo_jax.cells.interface import Cell
 from echo_jax.config import BLOCK, is_built_in
 from echo_jax.exceptions import ConfigError, TooLongError

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from echo_jax.cells import cell_arguments, registry, shape_check, user_cell
+from echo_jax.cells import cell_arguments, registry, user_cell
 from echo_jax.cells.adapters.adapt import size_of
+from echo_jax.cells.check import shape_check
+from echo_jax.cells.check.shape_check import Candidate
+from echo_jax.cells.check.traced_programs import trace_programs
 from echo_jax.cells.interface import Cell
-from echo_jax.cells.shape_check import Candidate
-from echo_jax.cells.traced_programs import trace_programs
 from echo_jax.config import BLOCK, is_built_in
 from echo_jax.exceptions import ConfigError, shown
 from echo_jax.host import time_limit

@@ -9,9 +9,9 @@ from typing import Any
 
 import jax
 
-from echo_jax.cells.cell_check import Trial
-from echo_jax.cells.shape_check import Candidate
-from echo_jax.cells.traced_programs import trace_programs
+from echo_jax.cells.check.cell_check import Trial
+from echo_jax.cells.check.shape_check import Candidate
+from echo_jax.cells.check.traced_programs import trace_programs
 from echo_jax.memory_benchmark.lag_training import Training
 
 CHANCE_GAP = 0.25

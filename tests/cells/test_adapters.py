@@ -12,8 +12,9 @@ from flax import linen as nn
 from flax import nnx
 from tiny_cards import TINY, made_card
 
-from echo_jax.cells import cell_arguments, cell_check
+from echo_jax.cells import cell_arguments
 from echo_jax.cells.adapters.adapt import adapt, construct
+from echo_jax.cells.check import cell_check
 from echo_jax.cells.interface import Cell
 from echo_jax.config import NetworkConfig, RunConfig
 from echo_jax.core import network, training

@@ -2,12 +2,12 @@ import cell_reference
 import jax
 import numpy as np
 import pytest
-from test_minimal_rnns import min_lstm_step
 
-from echo_jax.cells import cell_arguments, cell_check
+from echo_jax.cells import cell_arguments
 from echo_jax.cells.block import Block
-from echo_jax.cells.minimal_rnns import MinLSTMCell
+from echo_jax.cells.check import cell_check
 from echo_jax.cells.registry import build_cell
+from echo_jax.cells.vector_state.minimal_rnns import MinLSTMCell
 from echo_jax.config import NetworkConfig
 from echo_jax.exceptions import ConfigError
 
@@ -23,7 +23,7 @@ def block_step(p, state, x):
     for q, (past, h) in zip(p.layers, state, strict=True):
         inputs = [rms_norm(x, q.norm), past[:, 0], past[:, 1], past[:, 2]]  # newest first
         u = q.conv_bias + sum(inputs[n] * q.conv[n] for n in range(4))
-        new, y = min_lstm_step(q.cell, h, u / (1 + np.exp(-u)))
+        new, y = cell_reference.min_lstm_step(q.cell, h, u / (1 + np.exp(-u)))
         x = x + y @ q.W + q.b
         z = rms_norm(x, q.mlp_norm) @ q.W1
         gelu = z / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3)))

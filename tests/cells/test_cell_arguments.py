@@ -1,8 +1,9 @@
 import flax.linen as nn
 import pytest
 
-from echo_jax.cells import cell_arguments, delay_line_mlp, known_memory, lstm
+from echo_jax.cells import cell_arguments, known_memory
 from echo_jax.cells.adapters.adapt import adapt
+from echo_jax.cells.vector_state import delay_line_mlp, lstm
 from echo_jax.exceptions import ConfigError
 
 

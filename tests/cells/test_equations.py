@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from echo_jax.cells import delay_line_mlp, identity_rnn, known_memory, lru, lstm, minimal_rnns
+from echo_jax.cells import known_memory
+from echo_jax.cells.vector_state import delay_line_mlp, identity_rnn, lru, lstm, minimal_rnns
 
 VECTORS = np.random.default_rng(0).normal(size=(6, 3, 5))
 

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from flax import serialization
 
-from echo_jax.cells import delay_line_mlp, known_memory, registry, shape_check
+from echo_jax.cells import known_memory, registry
+from echo_jax.cells.check import shape_check
+from echo_jax.cells.vector_state import delay_line_mlp
 from echo_jax.config import CELL_NAMES, NetworkConfig, RunConfig
 from echo_jax.core.network import build_network, init_params
 from echo_jax.exceptions import ConfigError

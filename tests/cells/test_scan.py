@@ -9,8 +9,10 @@ import jax.test_util
 import numpy as np
 import pytest
 
-from echo_jax.cells import delay_line_mlp, lru, lstm, mamba2, minimal_rnns, scan
+from echo_jax.cells import scan
 from echo_jax.cells.adapters.adapt import adapt
+from echo_jax.cells.matrix_state import mamba2
+from echo_jax.cells.vector_state import delay_line_mlp, lru, lstm, minimal_rnns
 
 TOKENS = np.random.default_rng(0).integers(0, 5, (6, 3))
 VECTORS = np.eye(5, dtype=np.float32)[TOKENS]

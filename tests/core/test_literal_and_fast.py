@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from echo_jax.cells.lstm import LSTMCell
+from echo_jax.cells.vector_state.lstm import LSTMCell
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, TrainingConfig
 from echo_jax.core import data, loss, network, training
 

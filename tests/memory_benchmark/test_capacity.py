@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from echo_jax.cells import known_memory
-from echo_jax.cells.delay_line_mlp import DelayLineMLP
+from echo_jax.cells.vector_state.delay_line_mlp import DelayLineMLP
 from echo_jax.memory_benchmark import capacity
 from echo_jax.memory_benchmark.capacity import CapacityTraining
 from echo_jax.memory_benchmark.lag_training import LagTraining, Run

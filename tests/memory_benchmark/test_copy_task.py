@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from echo_jax.cells.delay_line_mlp import DelayLineMLP
-from echo_jax.cells.lru import LRUCell
-from echo_jax.cells.lstm import LSTMCell
-from echo_jax.cells.minimal_rnns import MinGRUCell
+from echo_jax.cells.vector_state.delay_line_mlp import DelayLineMLP
+from echo_jax.cells.vector_state.lru import LRUCell
+from echo_jax.cells.vector_state.lstm import LSTMCell
+from echo_jax.cells.vector_state.minimal_rnns import MinGRUCell
 from echo_jax.memory_benchmark import copy_task as cm
 from echo_jax.memory_benchmark import protocol
 from echo_jax.memory_benchmark.copy_task import CopyTraining

@@ -7,7 +7,7 @@ import pytest
 from flax import linen as nn
 
 from echo_jax.cells.known_memory import ShiftRegister
-from echo_jax.cells.lstm import LSTMCell
+from echo_jax.cells.vector_state.lstm import LSTMCell
 from echo_jax.core import network
 from echo_jax.memory_benchmark import failure_cause
 from echo_jax.memory_benchmark.lag_training import LagTraining, Run

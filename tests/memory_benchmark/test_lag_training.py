@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from echo_jax.cells.lstm import LSTMCell
+from echo_jax.cells.vector_state.lstm import LSTMCell
 from echo_jax.core.data import Purpose
 from echo_jax.core.training import clipped_adam, fused_adam
 from echo_jax.memory_benchmark import parallel_runs, protocol

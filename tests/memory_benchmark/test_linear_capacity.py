@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from echo_jax.cells.delay_line_mlp import DelayLineMLP
 from echo_jax.cells.known_memory import LeakyIntegrator, Memoryless, ShiftRegister
+from echo_jax.cells.vector_state.delay_line_mlp import DelayLineMLP
 from echo_jax.memory_benchmark.lag_training import LagTraining, Run
 from echo_jax.memory_benchmark.linear_capacity import drive_streams, linear_capacity
 from echo_jax.memory_benchmark.protocol import FULL

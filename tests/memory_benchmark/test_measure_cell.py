@@ -10,7 +10,7 @@ from flax import linen as nn
 from tiny_cards import TINY, TINY_COPY, made_card
 
 from echo_jax.cells import known_memory
-from echo_jax.cells.minimal_rnns import MinGRUCell
+from echo_jax.cells.vector_state.minimal_rnns import MinGRUCell
 from echo_jax.core import many_seeds
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.memory_benchmark.measure_cell import raw_rows

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tiny_cards import TINY
 
-from echo_jax.cells import lstm
+from echo_jax.cells.vector_state import lstm
 from echo_jax.core.training import TrainState
 from echo_jax.exceptions import TooLongError
 from echo_jax.host.interrupts import Interrupts

@@ -7,7 +7,8 @@ import pytest
 from tiny_cards import made_card
 
 from echo_jax import statistics
-from echo_jax.cells import known_memory, lstm
+from echo_jax.cells import known_memory
+from echo_jax.cells.vector_state import lstm
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.memory_benchmark.lag_training import LagTraining
 from echo_jax.memory_benchmark.measure_cell import raw_rows

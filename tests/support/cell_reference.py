@@ -16,6 +16,17 @@ VECTORS = np.random.default_rng(1).normal(size=(7, BATCH, FEATURES))
 MASK = np.random.default_rng(2).random((7, BATCH)) > 0.3
 
 
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def min_lstm_step(p, h, x):
+    """The equations of minLSTM, which the block is tested with too."""
+    f, i = sigmoid(x @ p.W_f + p.b_f), sigmoid(x @ p.W_i + p.b_i)
+    h = f / (f + i) * h + i / (f + i) * (x @ p.W_h + p.b_h)
+    return h, h
+
+
 def initial(cell, features=FEATURES):
     """Initial parameters as NumPy arrays, of one program."""
     return jax.tree.map(np.asarray, jax.jit(cell.init, static_argnums=1)(KEY, features))

@@ -4,8 +4,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from echo_jax.cells import projected_cell, xlstm
-from echo_jax.cells.xlstm import (
+from echo_jax.cells import projected_cell
+from echo_jax.cells.matrix_state import xlstm
+from echo_jax.cells.matrix_state.xlstm import (
     MLSTMCell,
     MLSTMState,
     MLSTMTerms,

@@ -3,7 +3,7 @@ import jax
 import numpy as np
 import pytest
 
-from echo_jax.cells.mamba2 import Mamba2Cell
+from echo_jax.cells.matrix_state.mamba2 import Mamba2Cell
 from echo_jax.exceptions import ConfigError
 
 CELL = Mamba2Cell(4, head_size=3, state_size=2)

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from echo_jax.cells import delay_line_mlp, identity_rnn, lru, lstm
+from echo_jax.cells.vector_state import delay_line_mlp, identity_rnn, lru, lstm
 from echo_jax.exceptions import ConfigError
 
 

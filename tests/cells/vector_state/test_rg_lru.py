@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from echo_jax.cells.rg_lru import RGLRUCell
+from echo_jax.cells.vector_state.rg_lru import RGLRUCell
 from echo_jax.exceptions import ConfigError
 
 CELL = RGLRUCell(4)

@@ -6,7 +6,7 @@ import pytest
 import scipy.linalg
 from scipy.special import eval_legendre
 
-from echo_jax.cells.lmu import LMUCell, LMUState
+from echo_jax.cells.vector_state.lmu import LMUCell, LMUState
 from echo_jax.exceptions import ConfigError
 
 CELL = LMUCell(4, order=3, theta=6.5, memories=2)

@@ -14,8 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from echo_jax.cells.interface import Cell
-from echo_jax.cells.rounding import (
+from echo_jax.cells.check.rounding import (
     CHANGE,
     Series,
     Trace,
@@ -25,9 +24,10 @@ from echo_jax.cells.rounding import (
     in_time,
     scattered,
 )
+from echo_jax.cells.check.shape_check import Candidate, check_batch_sizes
+from echo_jax.cells.check.traced_programs import Programs, total_output, trace_programs
+from echo_jax.cells.interface import Cell
 from echo_jax.cells.scan import Carry, Mask, hold, is_tokens
-from echo_jax.cells.shape_check import Candidate, check_batch_sizes
-from echo_jax.cells.traced_programs import Programs, total_output, trace_programs
 from echo_jax.config import GENERATOR
 
 PARTS, STEPS, ROWS = 16, 16, 3

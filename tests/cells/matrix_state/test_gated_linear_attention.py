@@ -3,7 +3,7 @@ import jax
 import numpy as np
 import pytest
 
-from echo_jax.cells.gated_linear_attention import GLACell
+from echo_jax.cells.matrix_state.gated_linear_attention import GLACell
 from echo_jax.exceptions import ConfigError
 
 CELL = GLACell(4, key_size=2, value_size=3, rank=2)

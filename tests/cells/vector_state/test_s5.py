@@ -3,7 +3,7 @@ import jax
 import numpy as np
 import pytest
 
-from echo_jax.cells.s5 import S5Cell, S5State, hippo_frequencies
+from echo_jax.cells.vector_state.s5 import S5Cell, S5State, hippo_frequencies
 from echo_jax.exceptions import ConfigError
 
 CELL = S5Cell(4, state_size=6, blocks=2)

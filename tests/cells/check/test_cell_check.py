@@ -10,12 +10,13 @@ import jax
 import numpy as np
 import pytest
 
-from echo_jax.cells import cell_arguments, cell_check
+from echo_jax.cells import cell_arguments
 from echo_jax.cells.adapters.adapt import adapt, options_of
+from echo_jax.cells.check import cell_check
+from echo_jax.cells.check.shape_check import Candidate, check_shapes
+from echo_jax.cells.check.traced_programs import Parameter, trace_programs
 from echo_jax.cells.registry import CELLS
 from echo_jax.cells.scan import recurrences
-from echo_jax.cells.shape_check import Candidate, check_shapes
-from echo_jax.cells.traced_programs import Parameter, trace_programs
 from echo_jax.exceptions import ConfigError
 
 BATCH_FIRST = "keep numbers in it, and give every array of it the batch axis first"

@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 from jax.interpreters import partial_eval
 
+from echo_jax.cells.check.shape_check import NO_CHANCE, Candidate, listed, traced
 from echo_jax.cells.scan import Mask
-from echo_jax.cells.shape_check import NO_CHANCE, Candidate, listed, traced
 from echo_jax.config import GENERATOR
 
 REACHES_OUT = {

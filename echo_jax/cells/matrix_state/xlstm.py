@@ -8,7 +8,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from echo_jax.cells.chunks import WIDE, in_chunks, out_of_chunks
+from echo_jax.cells.matrix_state.chunks import WIDE, in_chunks, out_of_chunks
 from echo_jax.cells.projected_cell import ProjectedCell
 from echo_jax.cells.scan import Mask
 from echo_jax.exceptions import ConfigError

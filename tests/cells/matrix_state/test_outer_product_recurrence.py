@@ -3,7 +3,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from echo_jax.cells.outer_product_recurrence import OuterProductTerms, outer_product_chunkwise
+from echo_jax.cells.matrix_state.outer_product_recurrence import (
+    OuterProductTerms,
+    outer_product_chunkwise,
+)
 
 T, B, K, V = 7, 2, 3, 4
 MASK = np.random.default_rng(1).random((T, B)) > 0.3

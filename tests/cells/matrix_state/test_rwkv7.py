@@ -3,8 +3,8 @@ import jax
 import numpy as np
 import pytest
 
-from echo_jax.cells import rwkv7
-from echo_jax.cells.rwkv7 import RWKV7Cell
+from echo_jax.cells.matrix_state import rwkv7
+from echo_jax.cells.matrix_state.rwkv7 import RWKV7Cell
 from echo_jax.exceptions import ConfigError
 
 CELL = RWKV7Cell(4, heads=2, head_size=3, rank=2, gate_rank=5)

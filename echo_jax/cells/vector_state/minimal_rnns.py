@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from echo_jax.cells.linear_recurrence import diagonal_parallel, diagonal_step
 from echo_jax.cells.projected_cell import ProjectedCell
 from echo_jax.cells.scan import Mask, in_parallel, is_tokens, scan_over_time
+from echo_jax.cells.vector_state.linear_recurrence import diagonal_parallel, diagonal_step
 
 
 class MinGRUCell(nn.RNNCellBase):

@@ -4,8 +4,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from echo_jax.cells import delta_net, projected_cell
-from echo_jax.cells.delta_net import DeltaNetCell, DeltaTerms, GatedDeltaNetCell
+from echo_jax.cells import projected_cell
+from echo_jax.cells.matrix_state import delta_net
+from echo_jax.cells.matrix_state.delta_net import DeltaNetCell, DeltaTerms, GatedDeltaNetCell
 from echo_jax.exceptions import ConfigError
 
 DELTA, GATED = DeltaNetCell(4, key_size=3, value_size=2), GatedDeltaNetCell(4)

@@ -7,9 +7,9 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from echo_jax.cells.chunks import WIDE
 from echo_jax.cells.layer_parts import linear_uniform
-from echo_jax.cells.outer_product_recurrence import (
+from echo_jax.cells.matrix_state.chunks import WIDE
+from echo_jax.cells.matrix_state.outer_product_recurrence import (
     OuterProductTerms,
     outer_product_chunkwise,
     outer_product_step,

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from echo_jax.cells.exprnn import ExpRNNCell, ExpRNNParams, PreparedExpRNN, exponential
+from echo_jax.cells.vector_state.exprnn import ExpRNNCell, ExpRNNParams, PreparedExpRNN, exponential
 from echo_jax.exceptions import ConfigError
 
 CELL = ExpRNNCell(5, recurrent_rate=0.5)

@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from echo_jax.cells.linear_recurrence import diagonal_parallel, diagonal_step
 from echo_jax.cells.projected_cell import ProjectedCell
 from echo_jax.cells.scan import Mask
+from echo_jax.cells.vector_state.linear_recurrence import diagonal_parallel, diagonal_step
 from echo_jax.exceptions import ConfigError
 
 

@@ -4,23 +4,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from echo_jax.cells.minimal_rnns import MinLSTMCell
+from echo_jax.cells.vector_state.minimal_rnns import MinLSTMCell
 
 CELL = MinLSTMCell(4)
 
 
-def sigmoid(z):
-    return 1 / (1 + np.exp(-z))
-
-
-def min_lstm_step(p, h, x):
-    f, i = sigmoid(x @ p.W_f + p.b_f), sigmoid(x @ p.W_i + p.b_i)
-    h = f / (f + i) * h + i / (f + i) * (x @ p.W_h + p.b_h)
-    return h, h
-
-
 def test_minlstm_is_its_equations_step_by_step_at_once_and_in_parallel():
-    cell_reference.check_equations(CELL, min_lstm_step)
+    cell_reference.check_equations(CELL, cell_reference.min_lstm_step)
 
 
 @pytest.mark.slow
@@ -40,4 +30,4 @@ def test_minlstm_keeps_half_at_first_and_no_gate_is_lost_to_rounding():
     np.testing.assert_array_equal(added, 0)
     shut = params._replace(b_f=jnp.full(4, -200.0), b_i=jnp.full(4, -201.0))
     kept, _ = CELL.project(shut, jnp.zeros((1, 5)))
-    np.testing.assert_allclose(kept, sigmoid(1.0), rtol=1e-5)
+    np.testing.assert_allclose(kept, cell_reference.sigmoid(1.0), rtol=1e-5)

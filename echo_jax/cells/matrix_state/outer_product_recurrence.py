@@ -12,9 +12,9 @@ from typing import NamedTuple
 import chex
 import jax.numpy as jnp
 
-from echo_jax.cells.chunks import in_chunks, out_of_chunks
-from echo_jax.cells.linear_recurrence import diagonal_parallel
+from echo_jax.cells.matrix_state.chunks import in_chunks, out_of_chunks
 from echo_jax.cells.scan import Mask
+from echo_jax.cells.vector_state.linear_recurrence import diagonal_parallel
 
 
 class OuterProductTerms(NamedTuple):
