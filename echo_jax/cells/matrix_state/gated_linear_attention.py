@@ -5,21 +5,10 @@ from typing import ClassVar, NamedTuple
 
 import chex
 import jax
-import jax.numpy as jnp
 
 from echo_jax.cells.layer_parts import linear_uniform
-from echo_jax.cells.matrix_state.chunks import WIDE
-from echo_jax.cells.matrix_state.outer_product_recurrence import (
-    OuterProductTerms,
-    outer_product_chunkwise,
-    outer_product_step,
-)
-from echo_jax.cells.projected_cell import ProjectedCell
-from echo_jax.cells.scan import Mask
+from echo_jax.cells.matrix_state.outer_product_recurrence import OuterProductCell, OuterProductTerms
 from echo_jax.exceptions import ConfigError
-
-CHUNK = 16
-"""Steps that the chunkwise form computes at once; as many as in the paper's smaller chunks."""
 
 
 class GLAParams(NamedTuple):
@@ -47,7 +36,7 @@ class GLATerms(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class GLACell(ProjectedCell):
+class GLACell(OuterProductCell):
     """Gated linear attention with one head (Yang et al. 2024, ICML, sections 4.1 and 4.4).
 
         q, k, v = x W_Q / sqrt(K), x W_K, x W_V
@@ -80,7 +69,7 @@ class GLACell(ProjectedCell):
     value_size: int | None = None
     rank: int = 16
     tau: float = 16.0
-    has_parallel: ClassVar[bool] = True
+    chunk: ClassVar[int] = 16  # as many as in the paper's smaller chunks
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a size or root out of range."""
@@ -94,9 +83,9 @@ class GLACell(ProjectedCell):
             raise ConfigError(f"tau {self.tau:g} is not above 0: use more")
 
     @property
-    def parallel_on_cpu(self) -> bool:
-        """True for a state of at least `WIDE` numbers."""
-        return self.keys * self.values >= WIDE
+    def sizes(self) -> tuple[int, int]:
+        """K and V."""
+        return self.keys, self.values
 
     @property
     def keys(self) -> int:
@@ -125,11 +114,6 @@ class GLACell(ProjectedCell):
             W_O=linear_uniform(next(keys), (v, self.features), v),
         )
 
-    def initial_state(self, params: GLAParams, batch_size: int, input_size: int) -> chex.Array:
-        """Zeros `[B, K, V]`."""
-        del params, input_size
-        return jnp.zeros((batch_size, self.keys, self.values))
-
     def input_size(self, params: GLAParams) -> int:
         """F, the features of an input."""
         return len(params.W_Q)
@@ -144,20 +128,6 @@ class GLACell(ProjectedCell):
             q=x @ params.W_Q * self.keys**-0.5,
         )
         return GLATerms(outer, r=jax.nn.swish(x @ params.W_r + params.b_r))
-
-    def recur(
-        self, params: GLAParams, state: chex.Array, terms: GLATerms
-    ) -> tuple[chex.Array, chex.Array]:
-        """S', and S'^T q."""
-        del params
-        return outer_product_step(state, terms.outer)
-
-    def parallel(
-        self, params: GLAParams, state: chex.Array, terms: GLATerms, mask: Mask
-    ) -> tuple[chex.Array, chex.Array]:
-        """The last S, and all S'^T q."""
-        del params
-        return outer_product_chunkwise(state, terms.outer, mask, CHUNK)
 
     def read_out(self, params: GLAParams, read: chex.Array, terms: GLATerms) -> chex.Array:
         """Y."""

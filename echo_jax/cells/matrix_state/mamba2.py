@@ -9,18 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from echo_jax.cells.layer_parts import linear_uniform, rms_norm
-from echo_jax.cells.matrix_state.chunks import WIDE
-from echo_jax.cells.matrix_state.outer_product_recurrence import (
-    OuterProductTerms,
-    outer_product_chunkwise,
-    outer_product_step,
-)
-from echo_jax.cells.projected_cell import ProjectedCell
-from echo_jax.cells.scan import Mask
+from echo_jax.cells.matrix_state.outer_product_recurrence import OuterProductCell, OuterProductTerms
 from echo_jax.exceptions import ConfigError
-
-CHUNK = 32
-"""Steps that the chunkwise form computes at once."""
 
 
 class Mamba2Params(NamedTuple):
@@ -53,7 +43,7 @@ class Mamba2Terms(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Mamba2Cell(ProjectedCell):
+class Mamba2Cell(OuterProductCell):
     """The Mamba-2 layer with one head (Dao & Gu 2024, "Transformers are SSMs", sections 2 and 7).
 
         z  = u W_z                                  u is the input
@@ -89,7 +79,7 @@ class Mamba2Cell(ProjectedCell):
     state_size: int | None = None
     dt_min: float = 0.001
     dt_max: float = 0.1
-    has_parallel: ClassVar[bool] = True
+    chunk: ClassVar[int] = 32
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a size below 1 and for step sizes out of range."""
@@ -104,9 +94,9 @@ class Mamba2Cell(ProjectedCell):
             )
 
     @property
-    def parallel_on_cpu(self) -> bool:
-        """True for a state of at least `WIDE` numbers."""
-        return self.states * self.values >= WIDE
+    def sizes(self) -> tuple[int, int]:
+        """N and P."""
+        return self.states, self.values
 
     @property
     def values(self) -> int:
@@ -136,11 +126,6 @@ class Mamba2Cell(ProjectedCell):
             W_o=linear_uniform(next(keys), (p, self.features), p),
         )
 
-    def initial_state(self, params: Mamba2Params, batch_size: int, input_size: int) -> chex.Array:
-        """Zeros `[B, N, P]`."""
-        del params, input_size
-        return jnp.zeros((batch_size, self.states, self.values))
-
     def input_size(self, params: Mamba2Params) -> int:
         """F, the features of an input."""
         return len(params.W_z)
@@ -153,20 +138,6 @@ class Mamba2Cell(ProjectedCell):
         log_a = -jnp.exp(params.A_log) * dt
         outer = OuterProductTerms(log_a, k=silu(u @ params.W_B), v=dt * x, q=silu(u @ params.W_C))
         return Mamba2Terms(outer, skipped=params.D * x, gate=silu(u @ params.W_z))
-
-    def recur(
-        self, params: Mamba2Params, state: chex.Array, terms: Mamba2Terms
-    ) -> tuple[chex.Array, chex.Array]:
-        """S', and S'^T C."""
-        del params
-        return outer_product_step(state, terms.outer)
-
-    def parallel(
-        self, params: Mamba2Params, state: chex.Array, terms: Mamba2Terms, mask: Mask
-    ) -> tuple[chex.Array, chex.Array]:
-        """The last S, and all S'^T C."""
-        del params
-        return outer_product_chunkwise(state, terms.outer, mask, CHUNK)
 
     def read_out(self, params: Mamba2Params, read: chex.Array, terms: Mamba2Terms) -> chex.Array:
         """Y."""

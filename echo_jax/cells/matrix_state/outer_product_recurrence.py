@@ -7,12 +7,15 @@ This is linear attention with a gate: o is the sum over the past of (q . k) v, w
 since then weigh each product q_n k_n.
 """
 
-from typing import NamedTuple
+import math
+from typing import Any, ClassVar, NamedTuple
 
 import chex
 import jax.numpy as jnp
 
-from echo_jax.cells.matrix_state.chunks import in_chunks, out_of_chunks
+from echo_jax.cells.interface import CellParams
+from echo_jax.cells.matrix_state.chunks import WIDE, in_chunks, out_of_chunks
+from echo_jax.cells.projected_cell import ProjectedCell
 from echo_jax.cells.scan import Mask
 from echo_jax.cells.vector_state.linear_recurrence import diagonal_parallel
 
@@ -80,3 +83,43 @@ def _weights(since: chex.Array, k: chex.Array, q: chex.Array) -> chex.Array:
     if since.shape[-1] == 1:
         return since[..., 0] * (q @ jnp.swapaxes(k, -1, -2))
     return jnp.einsum("...tn,...in,...tin->...ti", q, k, since)
+
+
+class OuterProductCell(ProjectedCell):
+    """A cell whose state is S, float32 `[B, K, V]`, and whose `read_out` has S'^T q `[..., V]`.
+
+    Its `project` gives `OuterProductTerms` as `outer`, beside others that the output needs.
+    """
+
+    chunk: ClassVar[int]
+    """Steps that the parallel form computes at once."""
+    has_parallel: ClassVar[bool] = True
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """K and V."""
+        raise NotImplementedError
+
+    @property
+    def parallel_on_cpu(self) -> bool:
+        """True for a state of at least `WIDE` numbers."""
+        return math.prod(self.sizes) >= WIDE
+
+    def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> chex.Array:
+        """Zeros `[B, K, V]`."""
+        del params, input_size
+        return jnp.zeros((batch_size, *self.sizes))
+
+    def recur(
+        self, params: CellParams, state: chex.Array, terms: Any
+    ) -> tuple[chex.Array, chex.Array]:
+        """S', and S'^T q."""
+        del params
+        return outer_product_step(state, terms.outer)
+
+    def parallel(
+        self, params: CellParams, state: chex.Array, terms: Any, mask: Mask
+    ) -> tuple[chex.Array, chex.Array]:
+        """The last S, and all S'^T q."""
+        del params
+        return outer_product_chunkwise(state, terms.outer, mask, self.chunk)

@@ -1,9 +1,13 @@
 """The gated diagonal recurrence h' = a h + b, step by step and in parallel over time."""
 
+from typing import ClassVar, NamedTuple
+
 import chex
 import jax
 import jax.numpy as jnp
 
+from echo_jax.cells.interface import CellParams
+from echo_jax.cells.projected_cell import ProjectedCell
 from echo_jax.cells.scan import Mask
 
 
@@ -27,3 +31,38 @@ def diagonal_parallel(h: chex.Array, a: chex.Array, b: chex.Array, mask: Mask) -
 
     decay, added = jax.lax.associative_scan(then, (a, b))
     return decay * h + added
+
+
+class DiagonalTerms(NamedTuple):
+    """The kept share a and the addition b of h' = a h + b, `[..., H]`."""
+
+    a: chex.Array
+    b: chex.Array
+
+
+class DiagonalCell(ProjectedCell):
+    """A cell whose `project` gives `DiagonalTerms`: h, float32 `[B, H]`, is state and output."""
+
+    features: int
+    has_parallel: ClassVar[bool] = True
+
+    def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> chex.Array:
+        """Zeros `[B, H]`."""
+        del params, input_size
+        return jnp.zeros((batch_size, self.features))
+
+    def recur(
+        self, params: CellParams, state: chex.Array, terms: DiagonalTerms
+    ) -> tuple[chex.Array, chex.Array]:
+        """h', twice."""
+        del params
+        h = diagonal_step(state, *terms)
+        return h, h
+
+    def parallel(
+        self, params: CellParams, state: chex.Array, terms: DiagonalTerms, mask: Mask
+    ) -> tuple[chex.Array, chex.Array]:
+        """The last h, and all."""
+        del params
+        h = diagonal_parallel(state, *terms, mask)
+        return h[-1], h

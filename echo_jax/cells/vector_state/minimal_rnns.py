@@ -5,16 +5,19 @@ one step per iteration: in unrolled steps XLA recomputes the earlier steps for e
 """
 
 import dataclasses
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import chex
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from echo_jax.cells.projected_cell import ProjectedCell
 from echo_jax.cells.scan import Mask, in_parallel, is_tokens, scan_over_time
-from echo_jax.cells.vector_state.linear_recurrence import diagonal_parallel, diagonal_step
+from echo_jax.cells.vector_state.linear_recurrence import (
+    DiagonalCell,
+    DiagonalTerms,
+    diagonal_parallel,
+)
 
 
 class MinGRUCell(nn.RNNCellBase):
@@ -93,15 +96,8 @@ class MinLSTMParams(NamedTuple):
     b_h: chex.Array
 
 
-class MinLSTMTerms(NamedTuple):
-    """The kept share a and the addition b of h' = a h + b, `[..., H]`."""
-
-    a: chex.Array
-    b: chex.Array
-
-
 @dataclasses.dataclass(frozen=True)
-class MinLSTMCell(ProjectedCell):
+class MinLSTMCell(DiagonalCell):
     """The minimal LSTM (Feng et al. 2024, section 3.2).
 
         f  = sigmoid(x W_f + b_f)
@@ -117,7 +113,6 @@ class MinLSTMCell(ProjectedCell):
     """
 
     features: int
-    has_parallel: ClassVar[bool] = True
 
     def init(self, key: chex.PRNGKey, input_size: int) -> MinLSTMParams:
         """Glorot-uniform weights and zero biases."""
@@ -125,35 +120,14 @@ class MinLSTMCell(ProjectedCell):
         weights = (glorot(each, shape) for each in jax.random.split(key, 3))
         return MinLSTMParams(*weights, *[jnp.zeros(self.features)] * 3)
 
-    def initial_state(self, params: MinLSTMParams, batch_size: int, input_size: int) -> chex.Array:
-        """Zeros `[B, H]`."""
-        del params, input_size
-        return jnp.zeros((batch_size, self.features))
-
     def input_size(self, params: MinLSTMParams) -> int:
         """F, the features of an input."""
         return len(params.W_f)
 
-    def project(self, params: MinLSTMParams, x: chex.Array) -> MinLSTMTerms:
+    def project(self, params: MinLSTMParams, x: chex.Array) -> DiagonalTerms:
         """The terms f / (f + i) and i h~ / (f + i)."""
         log_f = jax.nn.log_sigmoid(x @ params.W_f + params.b_f)
         log_i = jax.nn.log_sigmoid(x @ params.W_i + params.b_i)
         candidate = x @ params.W_h + params.b_h
         kept = jax.nn.sigmoid(log_f - log_i)  # f / (f + i), also where both are below 1e-38
-        return MinLSTMTerms(kept, jax.nn.sigmoid(log_i - log_f) * candidate)
-
-    def recur(
-        self, params: MinLSTMParams, state: chex.Array, terms: MinLSTMTerms
-    ) -> tuple[chex.Array, chex.Array]:
-        """h', twice."""
-        del params
-        h = diagonal_step(state, *terms)
-        return h, h
-
-    def parallel(
-        self, params: MinLSTMParams, state: chex.Array, terms: MinLSTMTerms, mask: Mask
-    ) -> tuple[chex.Array, chex.Array]:
-        """The last h, and all."""
-        del params
-        h = diagonal_parallel(state, *terms, mask)
-        return h[-1], h
+        return DiagonalTerms(kept, jax.nn.sigmoid(log_i - log_f) * candidate)

@@ -1,15 +1,13 @@
 """The real-gated linear recurrent unit of Griffin: a diagonal recurrence whose decay is gated."""
 
 import dataclasses
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import chex
 import jax
 import jax.numpy as jnp
 
-from echo_jax.cells.projected_cell import ProjectedCell
-from echo_jax.cells.scan import Mask
-from echo_jax.cells.vector_state.linear_recurrence import diagonal_parallel, diagonal_step
+from echo_jax.cells.vector_state.linear_recurrence import DiagonalCell, DiagonalTerms
 from echo_jax.exceptions import ConfigError
 
 
@@ -25,15 +23,8 @@ class RGLRUParams(NamedTuple):
     Lambda: chex.Array
 
 
-class RGLRUTerms(NamedTuple):
-    """The decay a and the addition b of h' = a h + b, `[..., H]`."""
-
-    a: chex.Array
-    b: chex.Array
-
-
 @dataclasses.dataclass(frozen=True)
-class RGLRUCell(ProjectedCell):
+class RGLRUCell(DiagonalCell):
     """The RG-LRU (De et al. 2024, "Griffin", section 2.4, equations 1 to 4).
 
         u = x W_u + b_u                             the paper's x_t
@@ -63,7 +54,6 @@ class RGLRUCell(ProjectedCell):
     c: float = 8.0
     decay_min: float = 0.9
     decay_max: float = 0.999
-    has_parallel: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a factor c or decays out of range."""
@@ -91,16 +81,11 @@ class RGLRUCell(ProjectedCell):
             Lambda=jnp.log(jnp.expm1(rate)),
         )
 
-    def initial_state(self, params: RGLRUParams, batch_size: int, input_size: int) -> chex.Array:
-        """Zeros `[B, H]`."""
-        del params, input_size
-        return jnp.zeros((batch_size, self.features))
-
     def input_size(self, params: RGLRUParams) -> int:
         """F, the features of an input."""
         return len(params.W_u)
 
-    def project(self, params: RGLRUParams, x: chex.Array) -> RGLRUTerms:
+    def project(self, params: RGLRUParams, x: chex.Array) -> DiagonalTerms:
         """The decay a, and sqrt(1 - a^2) i u."""
         u = x @ params.W_u + params.b_u
         r = jax.nn.sigmoid(u @ params.W_a + params.b_a)
@@ -108,20 +93,4 @@ class RGLRUCell(ProjectedCell):
         log_a = -self.c * jax.nn.softplus(params.Lambda) * r
         lost = -jnp.expm1(2 * log_a)  # 1 - a^2, accurate where a is near 1
         scale = jnp.sqrt(jnp.maximum(lost, jnp.finfo(lost.dtype).tiny))  # a finite slope at a = 1
-        return RGLRUTerms(jnp.exp(log_a), scale * i * u)
-
-    def recur(
-        self, params: RGLRUParams, state: chex.Array, terms: RGLRUTerms
-    ) -> tuple[chex.Array, chex.Array]:
-        """h', twice."""
-        del params
-        h = diagonal_step(state, *terms)
-        return h, h
-
-    def parallel(
-        self, params: RGLRUParams, state: chex.Array, terms: RGLRUTerms, mask: Mask
-    ) -> tuple[chex.Array, chex.Array]:
-        """The last h, and all."""
-        del params
-        h = diagonal_parallel(state, *terms, mask)
-        return h[-1], h
+        return DiagonalTerms(jnp.exp(log_a), scale * i * u)
