@@ -6,15 +6,18 @@ from typing import NamedTuple
 class CellFacts(NamedTuple):
     """A built-in cell in the literature.
 
-    title  its name there
-    paper  where it was published
-    state  the floats of its state for one row: H is `features`, F the input's, other names are
-           attributes of the cell, None for H
+    title     its name there
+    paper     where it was published
+    state     the floats of its state for one row: H is `features`, F the input's, other names are
+              attributes of the cell, None for H
+    sized_by  the options that give the state another size while its proportions stay those of the
+              defaults; the first that is not given is the one to change
     """
 
     title: str
     paper: str
     state: str
+    sized_by: tuple[str, ...] = ("features",)
 
 
 FACTS: dict[str, CellFacts] = {
@@ -22,7 +25,7 @@ FACTS: dict[str, CellFacts] = {
     "gru": CellFacts("GRU, of Flax", "Cho et al. 2014", "H"),
     "optimized-lstm": CellFacts("LSTM, of Flax", "Hochreiter & Schmidhuber 1997", "2 H"),
     "simple": CellFacts("tanh RNN, of Flax", "Elman 1990", "H"),
-    "mlp": CellFacts("MLP on a delay line", "-", "H delay_line - H"),
+    "mlp": CellFacts("MLP on a delay line", "-", "H delay_line - H", ("delay_line", "features")),
     "lstm-chrono": CellFacts("LSTM, chrono initialisation", "Tallec & Ollivier 2018", "2 H"),
     "identity-rnn": CellFacts("identity RNN", "Le et al. 2015", "H"),
     "mingru": CellFacts("minGRU", "Feng et al. 2024", "H"),

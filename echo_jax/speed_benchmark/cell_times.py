@@ -137,8 +137,8 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     headings += [f"ms, {length}" for length in lengths]
     lines = [headings, ["---"] * 3 + ["---"] + ["---:"] * (len(headings) - 4)]
     for row in rows:
-        title, paper, state = FACTS[row["cell"]]
-        start = [title, f"`{row['cell']}`", paper, state]
+        facts = FACTS[row["cell"]]
+        start = [facts.title, f"`{row['cell']}`", facts.paper, facts.state]
         if "failure" in row:
             lines.append([*start, row["failure"], *[""] * (len(headings) - 5)])
             continue

@@ -98,6 +98,7 @@ class S5Cell(ProjectedCell):
     dt_max: float = 0.1
     clip_eigs: bool = True
     has_parallel: ClassVar[bool] = True
+    starts_from_params: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Raise ConfigError for sizes and steps out of range."""

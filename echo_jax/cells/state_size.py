@@ -1,0 +1,205 @@
+"""Cells of equal state: the bytes of a cell's state, and the options that give it so many.
+
+A search changes one option, `features` for most cells. Sizes of a cell that follow from it by
+default, such as the keys and values of a matrix, keep their proportions.
+"""
+
+import bisect
+import contextlib
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+
+from echo_jax.cells import registry
+from echo_jax.cells.adapters.adapt import size_of
+from echo_jax.cells.block import CONVOLVED, Block, BlockOf
+from echo_jax.cells.cell_arguments import build_from
+from echo_jax.cells.cell_facts import FACTS
+from echo_jax.cells.interface import Cell
+from echo_jax.config import BLOCK, GENERATOR, is_built_in
+from echo_jax.exceptions import ConfigError, reason
+
+TOLERANCE = 0.1
+"""The largest difference from the target that fits, as a fraction of it."""
+
+LARGEST_GAP = 128
+"""Values of an option that are tried for the next one that a cell takes, as a multiple of heads."""
+
+
+class StateBytes(NamedTuple):
+    """Bytes of the state of one stream.
+
+    cell         those of the cell, or of the cells of all layers of a block
+    convolution  those of the last inputs of a block's convolutions; 0 for a cell alone
+    """
+
+    cell: int
+    convolution: int
+
+    @property
+    def total(self) -> int:
+        """Bytes of the whole state."""
+        return self.cell + self.convolution
+
+
+class Sized(NamedTuple):
+    """A cell with a state of about as many bytes as were asked for.
+
+    args   all arguments to build the cell with
+    bytes  `StateBytes.cell` of the cell built
+    fits   True if they are within `TOLERANCE` of the target
+    """
+
+    args: dict[str, Any]
+    bytes: int
+    fits: bool
+
+
+def state_bytes(cell: Cell, input_size: int) -> StateBytes:
+    """The bytes of a state of batch size 1 for inputs of F features, from shapes alone.
+
+    A complex number has 8 bytes. A cell in a block has inputs of the width of the block.
+    """
+    if isinstance(cell, Block):
+        inner = state_bytes(cell.cell, cell.width)
+        last_inputs = 4 * (CONVOLVED - 1) * cell.width  # float32
+        return StateBytes(cell.layers * inner.cell, cell.layers * (inner.convolution + last_inputs))
+    leaves = jax.tree.leaves(jax.eval_shape(lambda: _first_state(cell, input_size)))
+    return StateBytes(sum(leaf.size * leaf.dtype.itemsize for leaf in leaves), 0)
+
+
+def _first_state(cell: Cell, input_size: int) -> Any:
+    """The state of one stream before the first step; parameters are drawn where it needs them."""
+    params = None
+    if cell.starts_from_params:
+        params = cell.init(jax.random.key(0, impl=GENERATOR), input_size)
+    return cell.initial_state(params, 1, input_size)
+
+
+def sized(name: str, given: Mapping[str, Any], target: int, input_size: int) -> Sized:
+    """The arguments of a cell that give its state the bytes nearest to a target.
+
+        sized("delta-net", {}, 400, 2)
+            {"features": 10}: 10 x 10 float32 are 400 bytes
+        sized("block:mlstm", {"layers": 2}, 400, 2)
+            {"layers": 2, "features": 6}: 2 (6 x 6 + 6 + 1) float32 are 344 bytes, and 7 gives 456
+
+    One option that is not given is searched, and the given ones are kept. Values that the cell
+    refuses are left out, and its state must not shrink as the option grows. If no state is within
+    10% of the target, the largest one below it is taken, and `fits` is False. In a block the bytes
+    are those of the cells of all layers; the last inputs of its convolutions are not counted.
+
+    Args:
+      name: a built-in cell, a user's, or a block around one.
+      given: the arguments that the user gave.
+      target: bytes, 1 or more.
+      input_size: F, the features of an input of the cell; has no effect on a cell in a block.
+
+    Raises:
+      ConfigError: if the option to search is given, if the cell has no such option or cannot be
+        built, if its state does not grow with the option, or if all states are too large.
+    """
+    if isinstance(target, bool) or not (isinstance(target, int) and target >= 1):
+        raise ConfigError(f"state bytes {target!r} is not a count: use 1 or more, such as 400")
+    found = registry.cell_class(name)
+    option = _option_to_search(found, name, given)
+    first_from = _measure(found, name, given, option, input_size)
+    near = _nearest_two(first_from, target)
+    if not near:
+        raise ConfigError(_no_growth(name, given, option, first_from(1).bytes))
+    nearest = min(near, key=lambda each: abs(each.bytes - target))
+    fits = abs(nearest.bytes - target) <= TOLERANCE * target
+    best = nearest if fits else near[0]
+    if not fits and best.bytes > target:
+        raise ConfigError(
+            f"state bytes {target} are too few for cell {name!r}, whose smallest state with these "
+            f"arguments has {best.bytes}: use {best.bytes} or more"
+        )
+    return Sized({**given, option: best.value}, best.bytes, fits)
+
+
+def _option_to_search(found: Any, name: str, given: Mapping[str, Any]) -> str:
+    """The first option that sizes the state and is not given."""
+    if is_built_in(name):
+        sizing = FACTS[name.removeprefix(BLOCK)].sized_by
+    else:
+        sizing = tuple(filter(None, [size_of(found)]))
+    if not sizing:
+        raise ConfigError(
+            f"cell {name!r} has no option for its size, which --state-bytes could find: make it a "
+            "class with a field `features`, or leave --state-bytes out"
+        )
+    if free := [option for option in sizing if option not in given]:
+        return free[0]
+    options = " and ".join(sizing)
+    raise ConfigError(
+        f"--state-bytes finds {options}, and cell args give {options}: leave one of the two out"
+    )
+
+
+class Measured(NamedTuple):
+    """A value of the option that is searched, and the bytes of the cell's state with it."""
+
+    value: int
+    bytes: int
+
+
+def _measure(
+    found: Any, name: str, given: Mapping[str, Any], option: str, input_size: int
+) -> Callable[[int], Measured]:
+    """The function from n to the first value, from n on, that the cell takes."""
+
+    def measured(value: int) -> Measured:
+        cell = build_from(found, name, {**given, option: value})
+        return Measured(value, state_bytes(cell, input_size).cell)
+
+    @functools.cache
+    def first_from(n: int) -> Measured:
+        try:
+            return measured(n)
+        except Exception as error:  # user code may raise anything
+            for value in range(n + 1, n + LARGEST_GAP):
+                with contextlib.suppress(Exception):
+                    return measured(value)
+            if isinstance(error, ConfigError):
+                raise
+            raise ConfigError(
+                f"cell {name!r} has no state with {option} {n} ({reason(error)}): give it other "
+                "fields with --cell-args, or mend it"
+            ) from error
+
+    return first_from
+
+
+def _nearest_two(first_from: Callable[[int], Measured], target: int) -> list[Measured]:
+    """The largest state from 1 byte to the target and the smallest above it, where there are such.
+
+    Of values with equal states the smallest is taken. Nothing for a state that does not grow; one
+    that goes on growing has a byte more, at least, for every two of the option.
+    """
+
+    def bytes_from(n: int) -> int:
+        return first_from(n).bytes
+
+    def first_with(least: int, last: int) -> int:
+        """The first n up to the last one with so many bytes, or more, which the last one has."""
+        return bisect.bisect_left(range(last), least, lo=1, key=bytes_from)
+
+    n = 1
+    while bytes_from(n) <= target and n <= 4 * target:
+        n *= 2
+    if (most := bytes_from(n)) <= target:
+        return [first_from(first_with(most, n))] if most > bytes_from(1) else []
+    above = first_with(target + 1, n)
+    most = bytes_from(above - 1) if above > 1 else 0
+    below = [first_from(first_with(most, above - 1))] if most else []
+    return [*below, first_from(above)]
+
+
+def _no_growth(name: str, given: Mapping[str, Any], option: str, found: int) -> str:
+    """The sentence about a state that has the same bytes for all values of the option."""
+    others = [each for each in given if each not in BlockOf.own]
+    fix = " or ".join(["--state-bytes", *others])
+    return f"the state of cell {name!r} has {found} bytes with any {option}: leave out {fix}"

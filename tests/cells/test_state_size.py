@@ -1,0 +1,222 @@
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import pytest
+from broken_cells import Good
+
+from echo_jax.cells import cell_arguments
+from echo_jax.cells.state_size import StateBytes, sized, state_bytes
+from echo_jax.config import CELL_NAMES
+from echo_jax.exceptions import ConfigError
+
+SIZES = dict.fromkeys(CELL_NAMES, 100) | dict.fromkeys(
+    ("lstm", "optimized-lstm", "lstm-chrono", "lru", "lmu", "s5"), 50
+)
+SIZES |= {
+    "mlp": 3,  # 50 (3 - 1)
+    "slstm": 25,
+    "delta-net": 10,
+    "gated-delta-net": 10,  # 7 keys of 14 values: 98
+    "mlstm": 9,  # 9 9 + 9 + 1 = 91
+    "mamba2": 10,
+    "rwkv7": 10,  # 2 + 10 10 = 102
+    "gla": 14,  # 7 keys of 14 values: 98
+}
+"""The option that gives a cell with 2 input features a state of about 100 numbers, by hand."""
+
+TWO_LAYERS = {"mlstm": (6, 344)}
+"""Cells of two layers with no size within 10% of 400 bytes, which 7 would give 456 of."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Turning:
+    """Complex numbers that are parameters at the start."""
+
+    features: int = 8
+
+    def init(self, key, input_size):
+        del key
+        return {"start": jnp.zeros(self.features, jnp.complex64), "kernel": jnp.ones(input_size)}
+
+    def initial_state(self, params, batch_size, input_size):
+        del input_size
+        return jnp.tile(params["start"], (batch_size, 1))
+
+    def step(self, params, state, x):
+        state = 1j * state + (x @ params["kernel"])[:, None]
+        return state, state.real
+
+
+class OnlyEven(Good):
+    """Half of the units are of each kind."""
+
+    def __post_init__(self):
+        if self.features % 2:
+            raise ValueError("odd")
+        super().__post_init__()
+
+
+class AtMostFifty(Good):
+    """A state that stops growing."""
+
+    def initialize_carry(self, rng, input_shape):
+        return jnp.zeros((*input_shape[:-1], min(self.features, 50)))
+
+
+def option(name):
+    return "delay_line" if name.endswith("mlp") else "features"
+
+
+def real_bytes(cell, input_size):
+    """The bytes of the arrays of one stream, which no value of a parameter changes."""
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    params = jax.eval_shape(lambda key: cell.init(key, input_size), key)
+    return sum(leaf.nbytes for leaf in jax.tree.leaves(cell.initial_state(params, 1, input_size)))
+
+
+@pytest.mark.parametrize("name", CELL_NAMES)
+@pytest.mark.parametrize(
+    ("block", "given", "input_size"),
+    [("", {}, 2), ("", {}, 16), ("block:", {}, 2), ("block:", {"layers": 2, "width": 24}, 2)],
+    ids=["2 inputs", "16 inputs", "block", "two layers"],
+)
+def test_every_cell_comes_within_a_tenth_of_400_bytes_and_no_neighbour_nearer(
+    name, block, given, input_size
+):
+    layers, width = given.get("layers", 1), given.get("width", 32)
+    found = sized(block + name, given, 400, input_size)
+    size = found.args[option(name)]
+    assert found.args == {**given, option(name): size}
+    if not block and input_size == 2:
+        assert size == SIZES[name]
+    if layers == 2 and name in TWO_LAYERS:
+        assert (size, found.bytes, found.fits) == (*TWO_LAYERS[name], False)
+    else:
+        assert found.fits
+        assert 360 <= found.bytes <= 440
+    cell = cell_arguments.build(block + name, found.args)
+    counted = state_bytes(cell, input_size)
+    convolution = layers * 3 * width * 4 if block else 0
+    assert counted == StateBytes(found.bytes, convolution)
+    assert counted.total == real_bytes(cell, input_size)
+    for near in {max(1, size - 1), size + 1}:
+        other = cell_arguments.build(block + name, found.args | {option(name): near})
+        assert abs(state_bytes(other, input_size).cell - 400) >= abs(found.bytes - 400)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "size", "reached"),
+    [
+        ("broken_cells:Good", {"gain": 2.0}, 100, 400),
+        ("block:broken_cells:Good", {"layers": 3}, 33, 396),
+        ("broken_cells:GoodWithCounter", {}, 99, 400),
+        ("broken_cells:GoodInHalfPrecision", {}, 200, 400),
+        ("test_state_size:Turning", {}, 50, 400),
+        ("test_state_size:OnlyEven", {}, 100, 400),
+        ("block:test_state_size:OnlyEven", {"layers": 3}, 34, 408),
+    ],
+)
+def test_the_features_of_a_users_cell_are_found(name, given, size, reached):
+    assert sized(name, given, 400, 2) == ({**given, "features": size}, reached, True)
+
+
+@pytest.mark.parametrize("name", ["flax.nnx:SimpleCell", "equinox.nn:GRUCell"])
+def test_the_units_of_another_library_are_found_by_its_name_for_them(name):
+    size = "hidden_features" if "nnx" in name else "hidden_size"
+    assert sized(name, {}, 400, 2) == ({size: 100}, 400, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "size", "reached"),
+    [
+        ("slstm", {"heads": 3}, 24, 384),  # 3 divides 24 and 27, with 384 and 432 bytes
+        ("rwkv7", {"heads": 4}, 20, 408),  # 2 + 4 5 5
+        ("mlstm", {"key_size": 4}, 24, 404),  # 4 24 + 4 + 1
+        ("lmu", {"order": 24}, 76, 400),
+        ("lmu", {"memories": 3}, 25, 400),
+        ("s5", {"blocks": 4}, 48, 384),
+        ("mlp", {"delay_line": 6}, 20, 400),
+    ],
+)
+def test_options_given_are_kept(name, given, size, reached):
+    assert sized(name, given, 400, 2) == ({**given, "features": size}, reached, True)
+
+
+def test_the_units_of_a_delay_line_may_be_given():
+    assert sized("mlp", {"features": 10}, 400, 2).args == {"features": 10, "delay_line": 11}
+
+
+def test_of_sizes_with_equal_states_the_smallest_is_taken():
+    # 3 H / 4 keys, rounded down, are 3 for 4 and for 5 units
+    assert sized("gated-delta-net", {}, 72, 2) == ({"features": 4}, 72, True)
+
+
+def test_of_a_state_that_stops_growing_the_largest_is_taken():
+    assert sized("test_state_size:AtMostFifty", {}, 400, 2) == ({"features": 50}, 200, False)
+
+
+def test_a_state_above_the_target_fits_only_within_a_tenth():
+    assert sized("delta-net", {}, 250, 2) == ({"features": 8}, 256, True)
+    assert sized("delta-net", {}, 17, 2) == ({"features": 2}, 16, True)
+    assert sized("delta-net", {}, 30, 2) == ({"features": 2}, 16, False)  # 36 is nearer, above
+    assert sized("delta-net", {}, 3920, 2).bytes == 3844  # 31 31, 32 32 being 4096
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "target", "sentence"),
+    [
+        ("lstm", {"features": 7}, 400, "--state-bytes finds features, and cell args give features"),
+        ("block:gru", {"features": 7}, 400, "--state-bytes finds features, and cell args give fea"),
+        (
+            "mlp",
+            {"features": 7, "delay_line": 2},
+            400,
+            "--state-bytes finds delay_line and features, and .*: leave one of the two out",
+        ),
+        (
+            "echo_jax.controls:ShiftRegister",
+            {"slots": 3},
+            400,
+            "cell 'echo_jax.controls:ShiftRegister' has no option for its size, .*: make it a clas",
+        ),
+        ("broken_cells:NeedsUnits", {}, 400, "cell .* has no option for its size"),
+        (
+            "lru",
+            {"state_size": 9},
+            400,
+            "the state of cell 'lru' has 72 bytes with any features: leave out --state-bytes or st",
+        ),
+        ("mlp", {"delay_line": 1}, 400, "the state of cell 'mlp' has 0 bytes with any features"),
+        (
+            "echo_jax.cells.known_memory:Memoryless",
+            {},
+            400,
+            "the state of cell .* has 4 bytes with any features: leave out --state-bytes$",
+        ),
+        (
+            "mlstm",
+            {},
+            4,
+            "state bytes 4 are too few for cell 'mlstm', whose smallest .* has 12: use 12 or more",
+        ),
+        ("block:rwkv7", {"layers": 4}, 400, "state bytes 400 are too few .* use 528 or more"),
+        ("mlp", {}, 100, "state bytes 100 are too few .* use 200 or more"),
+        ("lstm", {}, 0, "state bytes 0 is not a count: use 1 or more, such as 400"),
+        ("lstm", {}, 4.0, "state bytes 4.0 is not a count"),
+        ("lstm", {}, True, "state bytes True is not a count"),
+        ("lstm", {"feature": 7}, 400, "cell 'lstm' has no field feature: use features"),
+        ("slstm", {"heads": 0}, 400, "heads 0 is no divisor"),
+        (
+            "broken_cells:CannotStart",
+            {},
+            400,
+            r"cell .* has no state with features 1 \(ValueError: .*\): give it other fields",
+        ),
+        ("lstn", {}, 400, "cell 'lstn' is unknown: did you mean lstm"),
+    ],
+)
+def test_a_size_that_cannot_be_found_is_refused(name, given, target, sentence):
+    with pytest.raises(ConfigError, match=f"^{sentence}") as refusal:
+        sized(name, given, target, 2)
+    assert "\n" not in str(refusal.value)
