@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from echo_jax.cells.check.batch_sizes import check_programs
 from echo_jax.cells.check.rounding import (
     CHANGE,
     Series,
@@ -32,6 +33,9 @@ from echo_jax.config import GENERATOR
 
 PARTS, STEPS, ROWS = 16, 16, 3
 """Parts of the 256 steps, steps of a part, rows of the batch."""
+
+BATCHES = (2, 16, 256)
+"""Sizes of batches in which a step must be the same program."""
 
 FINITE = 48
 """Steps whose numbers and gradient must be finite; a gain above 1 may overflow in more."""
@@ -62,7 +66,8 @@ def check(cell: Cell, name: str, input_size: int, other_sizes: Collection[int] =
     """Raise ConfigError for a cell that cannot be trained, or whose card would mean nothing.
 
     A step must be a deterministic, differentiable function of its carry and input, independent for
-    each row of a batch, with finite numbers at the initial weights; `scan` must equal it. Inputs
+    each row of a batch and the same in batches of any size, with finite numbers at the initial
+    weights; `scan` must equal it. Inputs
     are one-hot vectors of the input size, or one number where that is 1; for other sizes only the
     shapes are checked. Returns remarks: sentences on what is allowed and good to know.
     """
@@ -72,7 +77,9 @@ def check(cell: Cell, name: str, input_size: int, other_sizes: Collection[int] =
     programs = trace_programs(candidate)
     trial = Trial(candidate, programs)
     with jax.default_matmul_precision("highest"):
-        return programs.remarks() + candidate.attempt(lambda: trial.check(trial.init()))
+        overflow = candidate.attempt(lambda: trial.check(trial.init()))
+    check_programs(candidate, BATCHES)
+    return programs.remarks() + overflow
 
 
 class Trial:

@@ -86,6 +86,8 @@ class Programs(NamedTuple):
         fixed = [name for name, x in frozen.items() if not x.seeded]
         constants = [x for name in ("prepare", "step") for x in self.functions[name].consts]
         numbers = [x for x in constants if x.size > 1 and jnp.issubdtype(x.dtype, jnp.inexact)]
+        tables = [x for x in constants if jnp.issubdtype(x.dtype, jnp.integer)]  # or indices
+        numbers += [x for x in tables if x.size > max(1, counts[0])]
         fixed += sorted({listed(x) for x in numbers})
         types = {str(x.dtype) for x in jax.tree.leaves(self.shapes["carry"])}
         integers = [name for name in sorted(types) if "int" in name]
