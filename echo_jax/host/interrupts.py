@@ -27,6 +27,7 @@ class Interrupts:
     def __init__(self, seconds: float | None = None, notice: str | None = None) -> None:
         """Start the clock; signals are noted from `__enter__` on."""
         self.signal = 0
+        self.seconds = seconds
         self._end = None if seconds is None else time.perf_counter() + seconds
         self._notice = notice
         self._before: dict[int, Any] = {}

@@ -17,8 +17,8 @@ from echo_jax.core.data import Purpose, one_hot_encode, purpose_key, uniform_tok
 from echo_jax.core.loss import cross_entropy
 from echo_jax.core.network import Network, Params
 from echo_jax.core.training import TrainState
-from echo_jax.memory_benchmark.lag_training import Block, Run, Training
 from echo_jax.memory_benchmark.tasks import lagged
+from echo_jax.memory_benchmark.training import Block, Run, Training
 
 PART = 256
 """Sequences run at a time where only their last states are needed."""
@@ -27,10 +27,10 @@ PART = 256
 class CapacityTraining(Training):
     """Training of a cell on all lags 1 .. M at once, with a linear head for each."""
 
-    def __init__(self, stream: Training) -> None:
-        """For the cell and the protocol of a stream training; D is the `state_size`."""
-        super().__init__(stream.cell, "stream", stream.protocol)
-        lags, classes = stream.protocol.capacity_lags, stream.protocol.vocab_size
+    def __init__(self, by_lag: Training, lags: int) -> None:
+        """For the cell, the V and the protocol of another training; D is the `state_size`."""
+        super().__init__(by_lag.cell, by_lag.ladder, by_lag.protocol)
+        self.name, self.lags, classes = f"bits of {by_lag.name}", lags, by_lag.ladder.vocab_size
         flat = jax.eval_shape(lambda: flatten(self.network.first_state(), 1))
         self.state_size = int(flat.shape[-1])
         lecun = nn.initializers.lecun_normal()  # undefined for a state without numbers
@@ -38,8 +38,8 @@ class CapacityTraining(Training):
         self.heads = nn.Dense(lags * classes, kernel_init=kernel_init)
 
     def length(self, _: int) -> int:
-        """L, the same for all lags."""
-        return self.protocol.capacity_length
+        """L, of all runs."""
+        return self.lags + self.protocol.capacity_more
 
     def init(self, run: Run) -> TrainState:
         """The state of cell and heads before the first update."""
@@ -50,8 +50,8 @@ class CapacityTraining(Training):
 
     def train_block(self, length: int, run: Run, state: TrainState) -> Block:
         """Updates on the mean cross-entropy of all heads, at every `capacity_every`th step."""
-        shape, classes = (self.protocol.batch_size, length), self.protocol.vocab_size
-        asked = slice(self.protocol.capacity_lags, None, self.protocol.capacity_every)
+        shape, classes = (self.protocol.batch_size, length), self.ladder.vocab_size
+        asked = slice(self.lags, None, self.protocol.capacity_every)
 
         def loss_of(params: Params, tokens: chex.Array) -> chex.Array:
             logits = self.logits_of(params, states(self.network, params, tokens)[asked])
@@ -65,13 +65,13 @@ class CapacityTraining(Training):
 
     def targets(self, tokens: chex.Array) -> chex.Array:
         """The tokens 1 .. M steps before each of `[B, L]`: int32 `[L, B, M]`, valid from step M."""
-        lags = 1 + jnp.arange(self.protocol.capacity_lags)
+        lags = 1 + jnp.arange(self.lags)
         return jax.vmap(lambda lag: lagged(tokens, lag)[0], out_axes=-1)(lags).swapaxes(0, 1)
 
     def logits_of(self, params: Params, seen: chex.Array) -> chex.Array:
         """The logits of every head: states `[..., D]` to `[..., M, V]`."""
         read = jnp.asarray(self.heads.apply({"params": params["heads"]}, seen))
-        sizes = self.protocol.capacity_lags, self.protocol.vocab_size
+        sizes = self.lags, self.ladder.vocab_size
         return read.reshape(*seen.shape[:-1], *sizes)
 
     def recalled_bits(self, run: Run, params: Params) -> dict[str, chex.Array]:
@@ -105,16 +105,19 @@ class CapacityTraining(Training):
         }
 
     def last_states(self, params: Params, key: chex.PRNGKey) -> tuple[chex.Array, chex.Array]:
-        """The last states of N fresh sequences `[N, D]`, and the tokens 1 .. M back `[N, M]`."""
-        shape = (PART, self.protocol.capacity_length)
+        """The last states of N fresh sequences `[N, D]`, and the tokens 1 .. M back `[N, M]`.
+
+        By the steps of the cell alone, whatever form over time it has.
+        """
+        shape = (PART, self.length(0))
 
         def part(counter: chex.Array) -> tuple[chex.Array, chex.Array]:
             """The last states of PART sequences, and the tokens at each lag."""
             drawn = jax.random.fold_in(key, counter)
-            tokens = uniform_tokens(drawn, shape, self.protocol.vocab_size)
+            tokens = uniform_tokens(drawn, shape, self.ladder.vocab_size)
             first = self.network.initial_state(params, PART)
-            carry, _ = network.unroll(self.network, params, first, tokens, None)
-            return flatten(carry, PART), tokens[:, -2 : -2 - self.protocol.capacity_lags : -1]
+            carry, _ = network.unroll(self.by_steps, params, first, tokens, None)
+            return flatten(carry, PART), tokens[:, -2 : -2 - self.lags : -1]
 
         found = jax.lax.map(part, jnp.arange(self.protocol.capacity_sequences // PART))
         return jax.tree.map(lambda x: x.reshape(x.shape[0] * PART, x.shape[-1]), found)

@@ -1,12 +1,12 @@
 """The parts of memory cards that need nothing of each other: tasks for workers.
 
-The ladder of hold is one part; the stream ladder and what is measured on its networks another. Both
-are kept in the folder of the unfinished card. The cost of a step is timed here, at the end, while
-no other task runs.
+A ladder is a part, with what is measured on its networks; the lag ladders of a bare cell are one
+part, because its capacity networks take the rates of both. Parts are kept in the folder of the
+unfinished card. The cost of a step is timed here, at the end, while no other task runs.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,42 +15,46 @@ from echo_jax.cluster import Executor, run_all
 from echo_jax.memory_benchmark.chosen_cell import choose
 from echo_jax.memory_benchmark.measure_cell import raw_rows
 from echo_jax.memory_benchmark.parallel_runs import RawRow
-from echo_jax.memory_benchmark.protocol import Protocol
-
-LADDERS = {"stream": 0, "hold": 1, "copy": 2}
-"""The order of the ladders in a card."""
+from echo_jax.memory_benchmark.protocol import Ladder, Protocol
 
 
 class CardPart(NamedTuple):
     """A part of a card: some of the rows of its protocol.
 
     card        the name of the card
-    cell, args  as on the command line
+    cell, args  as for `choose`
     protocol    of the card, with the rows of this part alone
     seed        the first one
     """
 
     card: str
     cell: str
-    args: str
+    args: Mapping[str, Any]
     protocol: Protocol
     seed: int
 
     @property
     def name(self) -> str:
-        """The card and the rows."""
-        return f"{self.card} {'-'.join(self.protocol.rows)}"
+        """The card and the ladders, or what else it measures."""
+        ladders = [each.name for each in self.protocol.ladders]
+        return f"{self.card} {'-'.join(ladders if 'ladders' in self.protocol.rows else ['price'])}"
 
-    def of_rows(self, *rows: str) -> "CardPart":
-        """The same card with fewer rows."""
-        return self._replace(protocol=dataclasses.replace(self.protocol, rows=rows))
+    def of(self, ladders: Sequence[Ladder], rows: Sequence[str]) -> "CardPart":
+        """The same card with some of its ladders and rows."""
+        part = dataclasses.replace(self.protocol, ladders=tuple(ladders), rows=tuple(rows))
+        return self._replace(protocol=part)
 
 
 def parts_of(whole: CardPart) -> list[CardPart]:
-    """The parts that workers measure, the longer one first."""
+    """The parts that workers measure, the longest first."""
     rows = [name for name in whole.protocol.rows if name != "price"]
-    rest, hold = [x for x in rows if x != "hold"], [x for x in rows if x == "hold"]
-    return [whole.of_rows(*part) for part in (rest, hold) if part]
+    if rows == ["ladders"]:
+        return [whole.of([each], rows) for each in whole.protocol.ladders]
+    by_lag = [each for each in whole.protocol.ladders if each.task == "lag"]
+    others = [each for each in whole.protocol.ladders if each.task != "lag"]
+    if not by_lag:
+        return [whole]
+    return [whole.of(by_lag, rows), *(whole.of([each], ["ladders"]) for each in others)]
 
 
 def measure_part(part: CardPart, report: Callable[[float], None]) -> dict[str, Any]:
@@ -62,7 +66,7 @@ def measure_part(part: CardPart, report: Callable[[float], None]) -> dict[str, A
 
 def path_of(folder: Path, part: CardPart) -> Path:
     """The file of a part in the folder of its unfinished card."""
-    return folder / f"{'-'.join(part.protocol.rows)}.json"
+    return folder / f"{part.name.removeprefix(part.card).strip()}.json"
 
 
 def measure_all(
@@ -87,19 +91,28 @@ def measure_all(
 
 
 def joined(whole: CardPart, folder: Path) -> tuple[list[RawRow], str] | None:
-    """The raw rows of a card in the order of one measurement, and its devices; None if some lack.
+    """The raw rows of a card in the order of one measurement, and its devices.
 
-    In order: the ladders of stream and hold, the cost, the rest.
+    None if a part is missing.
     """
-    paths = [path_of(folder, part) for part in parts_of(whole)]
+    parts = parts_of(whole)
+    paths = [path_of(folder, part) for part in parts]
     if not all(path.exists() for path in paths):
         return None
     fix = "remove it, and it is measured again"
     found = [atomic_files.read_json(path, fix=fix) for path in paths]
     if "price" in whole.protocol.rows:
-        found.insert(0, measure_part(whole.of_rows("price"), lambda _: None))
+        found.append(measure_part(whole.of(whole.protocol.ladders, ["price"]), lambda _: None))
     rows = [row for part in found for row in part["raw"]]
-    ladders = [row for row in rows if row["kind"] in ("tune", "run")]
-    rest = [row for row in rows if row["kind"] not in ("tune", "run")]
     devices = "; ".join(dict.fromkeys(part["device"] for part in found))
-    return [*sorted(ladders, key=lambda row: LADDERS[row["task"]]), *rest], devices
+    return sorted(rows, key=lambda row: place(row, whole.protocol)), devices
+
+
+def place(row: RawRow, protocol: Protocol) -> tuple[int, int]:
+    """The place of a raw row among those of its card: the cost, the ladders, all else."""
+    names = [each.name for each in protocol.ladders]
+    if row["kind"] in ("run", "skipped"):
+        number = names.index(row["ladder"])
+        of_ladder = {*protocol.ladders[number].rungs, *protocol.exact_lags}
+        return 1 + (row["rung"] not in of_ladder), number
+    return (0 if row["kind"] == "price" else 3), 0

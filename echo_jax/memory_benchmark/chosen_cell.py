@@ -12,20 +12,26 @@ from echo_jax.cells.check import shape_check
 from echo_jax.cells.check.shape_check import Candidate
 from echo_jax.cells.check.traced_programs import trace_programs
 from echo_jax.cells.interface import Cell
+from echo_jax.cells.state_size import sized
 from echo_jax.config import BLOCK, is_built_in
 from echo_jax.exceptions import ConfigError, shown
 from echo_jax.host import time_limit
-from echo_jax.memory_benchmark import protocol, tasks
+from echo_jax.memory_benchmark import tasks
 from echo_jax.memory_benchmark.protocol import Protocol
 
 
 class ChosenCell(NamedTuple):
-    """A cell, its name, the arguments given, and all that a card states, as JSON values."""
+    """A cell, its name, the arguments given, and all that a card states, as JSON values.
+
+    `named_by` are those that its card is named by: the bytes asked for, in place of the option that
+    was found for them.
+    """
 
     name: str
     given: dict[str, Any]
     args: dict[str, Any]
     cell: Cell
+    named_by: dict[str, Any]
 
     @property
     def title(self) -> str:
@@ -37,7 +43,7 @@ class ChosenCell(NamedTuple):
         block = "block-" if self.name.startswith(BLOCK) else ""
         words = [
             block + Path(self.name.rpartition(":")[2]).stem,
-            *(f"{name}-{x}" for name, x in self.given.items()),
+            *(f"{name}-{x}" for name, x in self.named_by.items()),
         ]
         words += [f"seed-{seed}"] * (seed != 0)
         return re.sub(r"[^\w.-]+", "-", "-".join([*words, chosen.name]))
@@ -50,16 +56,14 @@ class ChosenCell(NamedTuple):
     def check(self, chosen: Protocol) -> list[str]:
         """Raise ConfigError for a cell that cannot be trained; built-in ones without arguments can.
 
-        The cell is run on the tokens of the stream, and traced on those of the other tasks. Returns
-        remarks, sentences without their subject.
+        The cell is run on the tokens of the first ladder, and traced on those of the others.
+        Returns remarks, sentences without their subject.
         """
+        sizes = [tasks.alphabet(each.task, each.vocab_size) for each in chosen.ladders]
         if is_built_in(self.name) and not self.given:
-            candidate = Candidate(self.cell, self.name, chosen.vocab_size)
-            return trace_programs(candidate).remarks()
-        asked = [task for task in protocol.TASKS if task in chosen.rows]
-        sizes = {tasks.alphabet(task, chosen.vocab_size) for task in asked}
-        others = sorted(sizes - {chosen.vocab_size})
-        return time_limit.check_cell(self.cell, self.name, chosen.vocab_size, others)
+            return trace_programs(Candidate(self.cell, self.name, sizes[0])).remarks()
+        others = sorted({*sizes} - {sizes[0]})
+        return time_limit.check_cell(self.cell, self.name, sizes[0], others)
 
 
 def choose(name: str, arguments: str | Mapping[str, Any] = "") -> ChosenCell:
@@ -72,6 +76,23 @@ def choose(name: str, arguments: str | Mapping[str, Any] = "") -> ChosenCell:
     return stated(name, given, cell_arguments.build_from(found, name, given), size_of(found))
 
 
+def choose_sized(
+    name: str, arguments: str | Mapping[str, Any], target: int | None, chosen: Protocol
+) -> tuple[ChosenCell, str]:
+    """`choose`, with the options that give the cell a state of so many bytes; None leaves them.
+
+    Returns a remark too, empty where the state is within 10% of the target.
+    """
+    if target is None:
+        return choose(name, arguments), ""
+    given = cell_arguments.parse(arguments) if isinstance(arguments, str) else dict(arguments)
+    largest = max(tasks.alphabet(each.task, each.vocab_size) for each in chosen.ladders)
+    found = sized(name, given, target, largest)
+    cell = choose(name, found.args)._replace(named_by={**given, "state-bytes": target})
+    near = f"no size gives {target:,} bytes within 10%, the largest below has {found.bytes:,}"
+    return cell, "" if found.fits else near
+
+
 def stated(name: str, given: dict[str, Any], cell: Cell, size: str | None) -> ChosenCell:
     """A cell with the arguments given and its `size`, the option that is the number of units.
 
@@ -79,7 +100,7 @@ def stated(name: str, given: dict[str, Any], cell: Cell, size: str | None) -> Ch
     """
     units = getattr(cell.options, size or "features", None)
     args = given | ({} if units is None else {size or "features": units})
-    return ChosenCell(name, given, json_values(args), cell)
+    return ChosenCell(name, given, json_values(args), cell, given)
 
 
 def json_values(args: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ A network without memory says blank until the delimiter and then each symbol wit
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import chex
 import jax
@@ -21,11 +22,11 @@ import jax.numpy as jnp
 from echo_jax.core.data import Purpose, purpose_key, uniform_tokens
 from echo_jax.core.loss import correct, cross_entropy
 from echo_jax.core.training import TrainState
-from echo_jax.memory_benchmark import scan_check, spans
-from echo_jax.memory_benchmark.lag_training import Block, Run, Training
+from echo_jax.memory_benchmark import scan_check
 from echo_jax.memory_benchmark.parallel_runs import ParallelRuns, RawRow
-from echo_jax.memory_benchmark.protocol import COPIED, SYMBOLS
+from echo_jax.memory_benchmark.protocol import COPIED, SYMBOLS, Protocol
 from echo_jax.memory_benchmark.tasks import Sequences
+from echo_jax.memory_benchmark.training import Block, Run, Training
 
 BLANK, DELIMITER = SYMBOLS, SYMBOLS + 1
 
@@ -45,7 +46,7 @@ class CopyTraining(Training):
             asked = draw(jax.random.fold_in(key, i), *shape)
             return score(self.logits(state.params, asked.tokens), asked.targets)
 
-        batches = jnp.arange(-(-self.protocol.evaluation["copy"] // shape[0]))
+        batches = jnp.arange(-(-self.protocol.answers // (COPIED * shape[0])))
         scores = jax.tree.map(jnp.mean, jax.lax.map(scores_of, batches))
         return Block(state, scores, jnp.isfinite(scores["loss"]))
 
@@ -71,25 +72,20 @@ def score(logits: chex.Array, targets: chex.Array) -> dict[str, chex.Array]:
     return jax.tree.map(jnp.mean, scores)
 
 
-def rows(training: CopyTraining, parallel: ParallelRuns) -> Iterator[RawRow]:
-    """The raw rows: the learning rate is chosen, then every T is trained to its end."""
-    protocol = training.protocol
-    (blanks,) = protocol.tuning_lags["copy"]
-    parallel.tell("copy: choosing the learning rate")
-    tries = [Run(seed, blanks, rate) for rate in protocol.rates for seed in protocol.tuning_seeds]
-    tuned = parallel.train(training, tries, protocol.tuning_updates).rows
-    for row in tuned:
-        yield {"kind": "tune"} | {k: v for k, v in row.items() if k not in ("loss", "recall")}
-    rate = spans.best_rate(tuned)
-    for blanks in protocol.ladder:
-        parallel.interrupts.check()
-        parallel.tell(f"copy: T = {blanks:,}")
-        runs = parallel.runs(blanks, rate)
-        trained = parallel.train(training, runs, protocol.budget)
-        if blanks == protocol.ladder[0]:
-            scan_check.check_weights(training, trained.params, range(len(runs)))
-        for row in trained.rows:
-            updates = [protocol.evaluate_every * (i + 1) for i in range(len(row["loss"]))]
-            curves = {name: row[name] for name in ("loss", "recall", "accuracy")}
-            found = {"kind": "copy", "T": blanks, "seed": row["seed"], "rate": rate}
-            yield found | {"updates": updates} | curves
+def rows(cell: Any, parallel: ParallelRuns, protocol: Protocol) -> Iterator[RawRow]:
+    """The raw rows of a cell: every seed at every rate and T, to the end of its budget."""
+    training, checked = CopyTraining(cell, protocol.ladders[0], protocol), False
+    for blanks in training.ladder.rungs:
+        for rate in protocol.rates:
+            parallel.interrupts.check()
+            parallel.tell(f"copy: T = {blanks:,}, rate {rate:g}")
+            runs = [Run(seed, blanks, rate) for seed in parallel.seeds]
+            trained = parallel.train(training, runs, protocol.budget)
+            if not checked:
+                scan_check.check_weights(training, trained.params, range(len(runs)))
+                checked = True
+            for row in trained.rows:
+                updates = [protocol.evaluate_every * (i + 1) for i in range(len(row["loss"]))]
+                curves = {name: row[name] for name in ("loss", "recall", "accuracy")}
+                found = {"kind": "copy", "T": blanks, "seed": row["seed"], "rate": rate}
+                yield found | {"updates": updates} | curves

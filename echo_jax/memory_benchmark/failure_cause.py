@@ -1,8 +1,8 @@
-"""Why the first lag that fewer than half of the seeds learn is not learned.
+"""Why the first lag that fewer than half of the seeds pass is not passed.
 
 gradient    how much the answer depends on each input, before and after training
-depends     True if another token at the lag changes the answer at all
-curriculum  training on that lag from the weights that learned a shorter one
+change      how much another token at the lag changes the answer
+curriculum  training on that lag from the weights that passed a shorter one
 """
 
 from collections.abc import Iterator
@@ -15,63 +15,64 @@ import numpy as np
 from echo_jax.core import network
 from echo_jax.core.data import Purpose, one_hot_encode
 from echo_jax.core.network import Params
-from echo_jax.memory_benchmark.lag_training import LagTraining, Run
+from echo_jax.memory_benchmark import spans
 from echo_jax.memory_benchmark.parallel_runs import RawRow
+from echo_jax.memory_benchmark.seed_climb import SeedClimb
 from echo_jax.memory_benchmark.tasks import Sequences
-from echo_jax.memory_benchmark.train_ladder import TrainLadder
+from echo_jax.memory_benchmark.training import LadderTraining, Run
 from echo_jax.report.number_formats import plain
 
+DEVIATIONS = (0.0, 0.1, 0.3, 1.0, 3.0)
+"""Deviations of the noise on the weights at which a change is looked for."""
 
-def rows(ladder: TrainLadder) -> Iterator[RawRow]:
-    """The raw rows `jacobian` and `curriculum`; none if half of the seeds learned every lag.
+
+def rows(climb: SeedClimb) -> Iterator[RawRow]:
+    """The raw rows `jacobian` and `curriculum`; none if half of the seeds missed no lag.
 
     A zero gradient does not prove independence (rounding has no gradient, nor has a closed gate),
-    so the token is also perturbed, at the initial and the trained weights and at noisy ones.
+    so the token is also replaced, at the initial and the trained weights and at noisy ones.
     """
-    _, lag = ladder.halves()
+    _, lag = spans.span_of_half(climb.climbs())
     if lag is None:
         return
-    ladder.parallel.tell(f"cause: the gradient at lag {lag}")
-    training, length = ladder.training, ladder.training.length(lag)
+    climb.parallel.tell(f"cause: the gradient at lag {lag}")
+    training, length = climb.training, climb.training.length(lag)
 
     def examined(run: Run, params: Params) -> tuple[chex.Array, chex.Array]:
         gradients = gradient_profile(training, length, lag, run, params)
-        return gradients, depends_nearby(training, length, run, params)
+        return gradients, change_nearby(training, length, run, params)
 
-    (before, early), (after, late) = ladder.measure(
+    seeds, ((before, early), (after, late)) = climb.measure(
         lambda run, trained: (examined(run, training.init(run).params), examined(run, trained)), lag
     )
-    for i, seed in enumerate(ladder.parallel.seeds):
+    for i, seed in enumerate(seeds):
         row: RawRow = {"kind": "jacobian", "seed": seed, "lag": lag}
         row |= {"before": plain(before[i], ".6g"), "after": plain(after[i], ".6g")}
-        slopes = [row["before"][lag], row["after"][lag]]
-        yield row | {"depends": any(slopes) or bool(early[i] or late[i])}
-    ladder.parallel.interrupts.check()
-    yield from curriculum_rows(ladder, lag)
+        yield row | {"change": plain(max(early[i], late[i]), ".6g")}
+    climb.parallel.interrupts.check()
+    yield from curriculum_rows(climb, lag)
 
 
-def curriculum_rows(ladder: TrainLadder, lag: int) -> Iterator[RawRow]:
-    """The seeds that failed at a lag, trained on it from their last shorter lag that succeeded."""
+def curriculum_rows(climb: SeedClimb, lag: int) -> Iterator[RawRow]:
+    """The seeds that missed a lag, trained on it from the last one that they passed."""
     runs, weights, shorter = [], [], []
-    for i, seed in enumerate(ladder.parallel.seeds):
-        lags = [x for x in ladder.trained if x < lag and seed in ladder.successes(x)]
-        if lags and seed not in ladder.successes(lag):
-            runs.append(Run(seed, lag, ladder.rate))
-            shorter.append(max(lags))
-            weights.append(jax.tree.map(lambda x, i=i: x[i], ladder.trained[max(lags)].params))
+    for seed, each in climb.climbs().items():
+        if each.missed == lag and each.rate is not None:
+            runs.append(Run(seed, lag, each.rate))
+            shorter.append(each.passed)
+            weights.append(climb.weights[seed, each.passed])
     if not runs:
         return
-    ladder.parallel.tell(f"cause: lag {lag} from the weights of a shorter one")
+    climb.parallel.tell(f"cause: lag {lag} from the weights of a shorter one")
     params = jax.tree.map(lambda *x: np.stack(x), *weights)
-    budget = ladder.training.protocol.budget
-    trained = ladder.parallel.train(ladder.training, runs, budget, params)
+    trained = climb.parallel.train(climb.training, runs, climb.training.protocol.budget, params)
     for row, last in zip(trained.rows, shorter, strict=True):
         yield {"kind": "curriculum", "from": last} | row
-    ladder.parallel.interrupts.check()
+    climb.parallel.interrupts.check()
 
 
 def gradient_profile(
-    training: LagTraining, length: int, longest: int, run: Run, params: Params
+    training: LadderTraining, length: int, longest: int, run: Run, params: Params
 ) -> chex.Array:
     """The gradient of the last answer of a stream by each input: float32 `[longest + 1]`.
 
@@ -94,17 +95,22 @@ def gradient_profile(
     return jnp.mean(norms, axis=1)[::-1][: longest + 1]
 
 
-def depends(training: LagTraining, length: int, run: Run, params: Params) -> chex.Array:
-    """True if another token at the lag changes any bit of the last logits of any sequence."""
+def change(training: LadderTraining, length: int, run: Run, params: Params) -> chex.Array:
+    """The largest change of a last logit by another token at the lag, relative to the largest.
+
+    0 only if no bit of any sequence changes; of logits that are not finite, infinity.
+    """
     tokens = last_answers(training, length, run).tokens
-    at_lag = jnp.arange(length) == length - 1 - run.lag
-    others = jnp.where(at_lag, (tokens + 1) % training.protocol.vocab_size, tokens)
+    at_lag = jnp.arange(length) == length - 1 - run.rung
+    others = jnp.where(at_lag, (tokens + 1) % training.ladder.vocab_size, tokens)
     last, last_of_others = (training.logits(params, each)[:, -1] for each in (tokens, others))
-    return jnp.any(last != last_of_others)
+    scale = jnp.maximum(jnp.max(jnp.abs(last)), jnp.finfo(jnp.float32).tiny)
+    found = jnp.max(jnp.where(last == last_of_others, 0.0, jnp.abs(last - last_of_others))) / scale
+    return jnp.where(jnp.isfinite(found), found, jnp.inf)
 
 
-def depends_nearby(training: LagTraining, length: int, run: Run, params: Params) -> chex.Array:
-    """True if the answer `depends` at these weights, or with noise of some deviation on them.
+def change_nearby(training: LadderTraining, length: int, run: Run, params: Params) -> chex.Array:
+    """The largest `change` at these weights, and with noise of some deviations on them.
 
     A closed gate hides all inputs behind it, and nearby weights open it. An analytic function of
     the weights that is zero at weights drawn from a normal distribution is zero everywhere, with
@@ -114,18 +120,18 @@ def depends_nearby(training: LagTraining, length: int, run: Run, params: Params)
     leaves, tree = jax.tree.flatten(params)
 
     def at(deviation: chex.Array) -> chex.Array:
-        """True if the answer depends, with noise of this deviation on the weights."""
+        """The change with noise of this deviation on the weights."""
         keys = jax.random.split(key, len(leaves))
         drawn = [
             x + deviation * jax.random.normal(k, x.shape, x.dtype)
             for k, x in zip(keys, leaves, strict=True)
         ]
-        return depends(training, length, run, jax.tree.unflatten(tree, drawn))
+        return change(training, length, run, jax.tree.unflatten(tree, drawn))
 
-    return jnp.any(jax.lax.map(at, jnp.asarray((0.0, 0.1, 0.3, 1.0, 3.0))))
+    return jnp.max(jax.lax.map(at, jnp.asarray(DEVIATIONS)))
 
 
-def last_answers(training: LagTraining, length: int, run: Run) -> Sequences:
+def last_answers(training: LadderTraining, length: int, run: Run) -> Sequences:
     """The streams whose last answers are examined."""
     key = jax.random.fold_in(training.data_key(run, Purpose.EVALUATION), 2**31 - 1)
-    return training.draw(key, (training.protocol.gradient_sequences, length), run.lag)
+    return training.draw(key, training.protocol.gradient_sequences, length, run.rung)

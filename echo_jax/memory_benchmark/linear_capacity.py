@@ -14,16 +14,17 @@ import numpy as np
 from echo_jax.core.data import Purpose, purpose_key, uniform_tokens
 from echo_jax.core.network import Params
 from echo_jax.memory_benchmark.capacity import states
-from echo_jax.memory_benchmark.lag_training import Run, Training
 from echo_jax.memory_benchmark.parallel_runs import ParallelRuns, RawRow
+from echo_jax.memory_benchmark.training import Run, Training
 from echo_jax.report.number_formats import plain
 
 
 def rows(
-    training: Training, parallel: ParallelRuns, runs: list[Run], first: Params, last: Params
+    training: Training, parallel: ParallelRuns, runs: list[Run], last: Params
 ) -> Iterator[RawRow]:
     """The raw rows `linear` of all seeds, at their initial and their trained weights, or none."""
     lags = training.protocol.linear_lags
+    first = parallel.measure(lambda run, _: training.init(run).params, runs, None)
     drive = jax.jit(lambda run, params: drive_streams(training, run, params))
     found, stacked = [], parallel.stacked(runs)
     for i, run in enumerate(runs):
@@ -43,7 +44,7 @@ def drive_streams(training: Training, run: Run, params: Params) -> tuple[chex.Ar
     protocol = training.protocol
     key = jax.random.fold_in(purpose_key(run.seed, Purpose.EVALUATION), 2**31 - 3)
     shape = (2, protocol.washout + protocol.linear_lags + protocol.linear_steps)
-    tokens = uniform_tokens(key, shape, protocol.vocab_size)
+    tokens = uniform_tokens(key, shape, training.ladder.vocab_size)
     seen = states(training.network, params, tokens)
     return jnp.swapaxes(seen, 0, 1)[:, protocol.washout :], tokens[:, protocol.washout :]
 

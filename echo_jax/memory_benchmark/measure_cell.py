@@ -1,11 +1,11 @@
 """Everything that a memory card holds of a cell, measured in order: its raw rows.
 
-    stream, hold  the learning rate, then the ladder of lags
-    price         sizes and times
-    beyond        the networks of the last lag that half of the seeds learned, on longer streams
-    cause         why the next lag is not learned
-    capacity      one network with a head for each lag; its recalled bits and its linear capacity
-    copy          the copy-memory task, with a protocol of its own
+    ladders   every seed climbs each ladder
+    price     sizes and times
+    beyond    the networks of the last lag that half of the seeds passed, on longer streams
+    cause     why the next lag is not passed
+    capacity  networks with a head for each lag; their recalled bits and linear capacity
+    copy      the copy-memory task, with a protocol of its own
 
 On a CPU a raw row is a function of cell, protocol and seed, times excepted; what else runs does not
 matter. The program is asked to stop between blocks: that only ends the rows early.
@@ -18,19 +18,17 @@ from typing import Any
 
 from echo_jax.host.interrupts import Interrupts, StoppedError
 from echo_jax.memory_benchmark import (
+    capacity_rows,
     copy_task,
     failure_cause,
-    linear_capacity,
     longer_streams,
     step_time,
 )
-from echo_jax.memory_benchmark.capacity import CapacityTraining
 from echo_jax.memory_benchmark.journal import Journal
-from echo_jax.memory_benchmark.lag_training import LagTraining
 from echo_jax.memory_benchmark.parallel_runs import ParallelRuns, RawRow
-from echo_jax.memory_benchmark.protocol import TASKS, Protocol
-from echo_jax.memory_benchmark.train_ladder import TrainLadder
-from echo_jax.report.number_formats import plain
+from echo_jax.memory_benchmark.protocol import Protocol
+from echo_jax.memory_benchmark.seed_climb import SeedClimb
+from echo_jax.memory_benchmark.training import LadderTraining
 
 
 def raw_rows(
@@ -47,46 +45,37 @@ def raw_rows(
     What the `journal` has already is not trained again.
     """
     parallel = ParallelRuns(protocol, seed, interrupts or Interrupts(), tell, journal)
-    stream, hold = (TrainLadder(LagTraining(cell, task, protocol), parallel) for task in TASKS)
-    measures = {
-        "stream": stream.rows(),
-        "hold": hold.rows(),
-        "price": _cost(stream),
-        "beyond": longer_streams.rows(stream),
-        "cause": failure_cause.rows(stream),
-        "capacity": _capacity_rows(stream),
-        "copy": copy_task.rows(copy_task.CopyTraining(cell, "copy", protocol), parallel),
-    }
     with contextlib.closing(parallel), contextlib.suppress(StoppedError):
-        for ladder in (stream, hold):
-            training = ladder.training
-            if training.task in protocol.rows:
-                for lag in (protocol.tuning_lags[training.task][0], protocol.ladder[0]):
-                    parallel.prepare(training, training.length(lag))
-        for name, rows in measures.items():
-            if name in protocol.rows:
-                yield from rows
+        if "copy" in protocol.rows:
+            yield from copy_task.rows(cell, parallel, protocol)
+            return
+        climbs = [
+            SeedClimb(LadderTraining(cell, each, protocol), parallel) for each in protocol.ladders
+        ]
+        parts: dict[str, Callable[[], Iterator[RawRow]]] = {
+            "ladders": lambda: _ladder_rows(climbs),
+            "price": lambda: _price(climbs),
+            "beyond": lambda: longer_streams.rows(climbs[0]),
+            "cause": lambda: failure_cause.rows(climbs[0]),
+            "capacity": lambda: capacity_rows.rows(climbs),
+        }
+        for name in protocol.rows:
+            yield from parts[name]()
 
 
-def _cost(stream: TrainLadder) -> Iterator[RawRow]:
-    """The raw row `price`, timed while nothing compiles."""
-    stream.parallel.tell("cost: sizes and times")
-    wait(stream.parallel.programs.values())
-    yield step_time.cost_row(stream.training)
+def _ladder_rows(climbs: list[SeedClimb]) -> Iterator[RawRow]:
+    """The raw rows of all ladders, then of their refinement."""
+    for climb in climbs:
+        yield from climb.rows()
+    for climb in climbs:
+        if climb.training.protocol.refine:
+            yield from climb.refine()
 
 
-def _capacity_rows(stream: TrainLadder) -> Iterator[RawRow]:
-    """The raw rows `bits` and `linear` of a network with a head for each lag."""
-    parallel = stream.parallel
-    parallel.tell("capacity: one network with a head for each lag")
-    training, runs = CapacityTraining(stream.training), parallel.runs(0, stream.rate)
-    first = parallel.measure(lambda run, _: training.init(run).params, runs, None)
-    last = parallel.train(training, runs, training.protocol.capacity_updates).params
-    parallel.interrupts.check()
-    found = parallel.measure(training.recalled_bits, runs, last)
-    for i, run in enumerate(runs):
-        row = {"kind": "bits", "seed": run.seed}
-        row["lags"] = list(range(1, training.protocol.capacity_lags + 1))
-        row |= {name: plain(bits[i], ".6f") for name, bits in found.items()}
-        yield row | {"state_numbers": training.state_size}
-    yield from linear_capacity.rows(training, parallel, runs, first, last)
+def _price(climbs: list[SeedClimb]) -> Iterator[RawRow]:
+    """The raw row `price`, timed on the ladder with the fewest tokens while nothing compiles."""
+    parallel, input_sizes = climbs[0].parallel, {x.training.network.input_size for x in climbs}
+    parallel.tell("cost: sizes and times")
+    wait(parallel.programs.values())
+    fewest = min(climbs, key=lambda each: each.training.network.tokens)
+    yield step_time.cost_row(fewest.training, input_sizes)

@@ -1,4 +1,4 @@
-"""Runs of one lag trained side by side, block by block, until each is over.
+"""Runs of one rung trained side by side, block by block, until each is over.
 
 slots    as many runs as a compiled block takes, divided evenly among the devices
 block    updates and an evaluation of all slots; runs that are over are skipped
@@ -21,8 +21,8 @@ from echo_jax.host import time_limit
 from echo_jax.host.chunk_loop import chunks
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.memory_benchmark.journal import Journal
-from echo_jax.memory_benchmark.lag_training import Block, Run, Training
 from echo_jax.memory_benchmark.protocol import Protocol
+from echo_jax.memory_benchmark.training import Block, Run, Training
 from echo_jax.report.number_formats import plain
 
 COMPILE_SECONDS = 300.0
@@ -54,10 +54,9 @@ class ParallelRuns:
         """Find the devices; the arguments are those of `measure_cell.raw_rows`."""
         self.seeds = range(seed, seed + protocol.seeds)
         self.every, self.interrupts, self.tell = protocol.evaluate_every, interrupts, tell
-        most = max(protocol.seeds, len(protocol.rates) * len(protocol.tuning_seeds))
         self.seed_map = many_seeds.default_seed_map()
-        self.devices = many_seeds.devices_for(most, self.seed_map)
-        self.slots = -(-most // len(self.devices)) * len(self.devices)
+        self.devices = many_seeds.devices_for(protocol.seeds, self.seed_map)
+        self.slots = -(-protocol.seeds // len(self.devices)) * len(self.devices)
         self.background = ThreadPoolExecutor(1)
         self.programs: dict[tuple[Training, int], Future[Programs]] = {}
         self.journal = journal
@@ -66,22 +65,18 @@ class ParallelRuns:
         """Cancel the compilations that have not begun."""
         self.background.shutdown(wait=False, cancel_futures=True)
 
-    def runs(self, lag: int, rate: float) -> list[Run]:
-        """A run of each seed."""
-        return [Run(seed, lag, rate) for seed in self.seeds]
-
     def train(
         self, training: Training, runs: Sequence[Run], budget: int, params: Any = None
     ) -> Trained:
         """Train runs until each is over or out of updates, or the program is to stop.
 
-        The runs are of one lag and at most as many as there are slots; `params` are their initial
+        The runs are of one rung and at most as many as there are slots; `params` are their initial
         weights, leaves `[S, ...]`, None for those of the seeds. StoppedError if nothing was
         trained; TooLongError if compiling takes longer than `COMPILE_SECONDS`.
         """
         if self.journal is None:
             return self._train(training, runs, budget, params)
-        call = [training.task, [[run.seed, run.lag, run.rate] for run in runs], budget]
+        call = [training.name, [[run.seed, run.rung, run.rate] for run in runs], budget]
         if kept := self.journal.next(call):
             shapes = jax.eval_shape(lambda run: training.init(run).params, runs[0])
             return Trained(kept[0], serialization.from_state_dict(shapes, kept[1]))
@@ -94,7 +89,7 @@ class ParallelRuns:
         self, training: Training, runs: Sequence[Run], budget: int, params: Any = None
     ) -> Trained:
         """`train` without the journal."""
-        compiling = self._compiling(training, training.length(int(runs[0].lag)))
+        compiling = self._compiling(training, training.length(int(runs[0].rung)))
         cell, name = training.cell, training.cell.source.__name__
         init, block = time_limit.compile_within(COMPILE_SECONDS, compiling.result, cell, name)
         self.interrupts.check()
@@ -104,7 +99,7 @@ class ParallelRuns:
         if params is not None:
             state = state._replace(params=_taken(self.padded(params), order))
         rows: list[RawRow] = [
-            {"task": training.task, "lag": run.lag, "rate": run.rate, "seed": run.seed}
+            {"ladder": training.name, "rung": run.rung, "rate": run.rate, "seed": run.seed}
             for run in runs
         ]
 
@@ -139,9 +134,9 @@ class ParallelRuns:
     def stacked(self, runs: Sequence[Run]) -> Run:
         """The runs as arrays `[slots]`; the first one again in slots that stay empty."""
         filled = [*runs, *[runs[0]] * (self.slots - len(runs))]
-        seed, lag, rate, _ = map(np.asarray, zip(*filled, strict=True))
+        seed, rung, rate, _ = map(np.asarray, zip(*filled, strict=True))
         active = np.arange(self.slots) < len(runs)
-        return Run(seed.astype(np.int32), lag.astype(np.int32), rate.astype(np.float32), active)
+        return Run(seed.astype(np.int32), rung.astype(np.int32), rate.astype(np.float32), active)
 
     def padded(self, tree: Any) -> Any:
         """Leaves `[S, ...]` with the last one repeated in slots that stay empty."""
@@ -182,9 +177,17 @@ def skipping(block: Callable[[Run, TrainState], Block]) -> Callable[[Run, TrainS
 
 
 def record(row: RawRow, block: Block, slot: int, number_format: str) -> None:
-    """Append the scores of a slot to the raw row of the run in it."""
-    for name, values in block.scores.items():
-        row.setdefault(name, []).append(plain(values[slot], number_format))
+    """Append the scores of a slot to the raw row of the run in it.
+
+    Of `confirmed`, which is rarely tried, the number of its evaluation stands beside it.
+    """
+    scores = {name: plain(values[slot], number_format) for name, values in block.scores.items()}
+    if "confirmed" in scores:
+        confirmed = scores.pop("confirmed")
+        number = len(row.get("accuracy", ()))
+        row.setdefault("confirmed", []).extend([[number, confirmed]] * (confirmed is not None))
+    for name, value in scores.items():
+        row.setdefault(name, []).append(value)
     row["failed"] = not bool(block.finite[slot])
 
 

@@ -1,7 +1,8 @@
-"""Is a trained cell's form over time still the cell of its steps?
+"""Is a cell that passed a rung the cell that was checked, and whose state is counted?
 
-A form may agree with the steps at the initial weights alone. So it is compared with them at the
-weights that are the first to answer a lag, and what counts as a success is what the steps answer.
+A form over time may agree with the steps at the initial weights alone. So it is compared with them
+at the weights that are the first to pass a rung, and what counts as a success is what the steps
+answer. The steps must be the same program in the batches of training and of evaluation.
 """
 
 from collections.abc import Collection, Mapping
@@ -9,32 +10,39 @@ from typing import Any
 
 import jax
 
+from echo_jax.cells.check import batch_sizes
 from echo_jax.cells.check.cell_check import Trial
 from echo_jax.cells.check.shape_check import Candidate
 from echo_jax.cells.check.traced_programs import trace_programs
-from echo_jax.memory_benchmark.lag_training import Training
+from echo_jax.memory_benchmark.training import Training
 
 CHANCE_GAP = 0.25
 """Share of answers by which an evaluation and its confirmation do not differ by chance."""
 
 
 def check_answers(training: Training, row: Mapping[str, Any]) -> bool:
-    """True if a run answered its lag; ConfigError if its `scan` did, and its steps did not.
+    """True if an evaluation of a run passed its rung; ConfigError if its steps do not answer it.
 
     `row` is a raw row of the run, whose `accuracy` is by `scan` and `confirmed` by the steps.
     """
-    answered = False
-    for by_scan, by_steps in zip(row["accuracy"], row["confirmed"], strict=True):
-        if by_scan is None or by_scan < max(training.protocol.thresholds):
-            continue
-        answered = True
-        if training.cell.has_scan and (by_steps is None or by_scan - by_steps > CHANCE_GAP):
+    for number, by_steps in row["confirmed"]:
+        by_scan = row["accuracy"][number]
+        if training.cell.has_scan and by_scan - by_steps > CHANCE_GAP:
             _candidate(training).refuse(
-                f"answers {by_scan:.1%} of {training.task} {row['lag']} by its scan and "
-                f"{by_steps or 0:.1%} by its steps: let the scan agree with them, or leave it out",
+                f"answers {by_scan:.1%} of {row['ladder']} {row['rung']} by its scan and "
+                f"{by_steps:.1%} by its steps: let the scan agree with them, or leave it out",
                 "scan",
             )
-    return answered
+    return bool(row["confirmed"])
+
+
+def check_batches(training: Training, sizes: Collection[int]) -> None:
+    """Raise ConfigError where the steps are another program in batches of some of these sizes.
+
+    Those of the size 2 are what a check has seen. Tests do this for the cells of echo_jax.
+    """
+    if sizes and not _is_ours(training):
+        batch_sizes.check_programs(_candidate(training), sorted({2, *sizes} - {1}))
 
 
 def check_weights(training: Training, params: Any, runs: Collection[int]) -> None:
@@ -43,9 +51,7 @@ def check_weights(training: Training, params: Any, runs: Collection[int]) -> Non
     `params` are the weights of all networks, leaves `[S, ...]`. Tests do this for the cells of
     echo_jax.
     """
-    source = training.cell.source
-    home = getattr(source, "__module__", source.__name__)
-    if not training.cell.has_scan or home.startswith("echo_jax.cells."):
+    if not training.cell.has_scan or _is_ours(training):
         return
     candidate = _candidate(training)
     trial = Trial(candidate, trace_programs(candidate))
@@ -55,10 +61,16 @@ def check_weights(training: Training, params: Any, runs: Collection[int]) -> Non
             fault = trial.scan_fault(weights)
         if fault:
             candidate.refuse(
-                f"{fault} at weights that are trained on {training.task}: let it agree with the "
+                f"{fault} at weights that are trained on {training.name}: let it agree with the "
                 "steps, or leave it out",
                 "scan",
             )
+
+
+def _is_ours(training: Training) -> bool:
+    """True for the cells of echo_jax."""
+    source = training.cell.source
+    return getattr(source, "__module__", source.__name__).startswith("echo_jax.cells.")
 
 
 def _candidate(training: Training) -> Candidate:

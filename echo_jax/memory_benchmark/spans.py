@@ -1,143 +1,164 @@
-"""The rule by which a lag counts as learned, and the last lag of a seed. No jax.
+"""The rule by which a rung is passed, how far up each seed climbs, and the mean span. No jax.
 
-Runs and protocols are dictionaries, as in a card. Of a run: `accuracy`, of each evaluation on fresh
-data; `confirmed`, on more, other fresh data, None if that was not tried; `failed`, if the loss
-became non-finite. Of the protocol: `ladder`, `budget`, `evaluate_every` and `thresholds`, the
-highest of which ends a run.
+Rows and protocols are dictionaries, as in a card. Of a row `run`: `accuracy` at each evaluation;
+`confirmed`, pairs of the number of an evaluation, from 0, and the accuracy of its confirmation;
+`failed`, if the loss became non-finite. A row `skipped` is of a rung that no seed needed to run.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-Run = Mapping[str, Any]
+from echo_jax import statistics
+
+Row = Mapping[str, Any]
 Protocol = Mapping[str, Any]
+LadderFields = Mapping[str, Any]
 
 
-def evaluations(protocol: Protocol) -> int:
-    """The number of evaluations within the budget."""
-    return protocol["budget"] // protocol["evaluate_every"]
+def ladder_of(protocol: Protocol, name: str) -> LadderFields:
+    """The ladder of a name."""
+    return next(ladder for ladder in protocol["ladders"] if ladder["name"] == name)
 
 
-def reached(run: Run, threshold: float, protocol: Protocol) -> int | None:
-    """Updates until the first evaluation at or above a threshold that was confirmed there.
+def passed(row: Row, protocol: Protocol) -> int | None:
+    """Updates until a run passed its rung; None if it did not.
 
-        accuracy     0.50   0.99   0.98   1.00
-        confirmed    None   0.97   0.98   1.00      evaluated every 100: 99% reached after 400
-
-    None if there is no such evaluation within the budget.
+    accuracy     0.50   0.99   0.98   1.00
+    confirmed           0.97          1.00      evaluated every 50: passed after 200
     """
-    pairs = list(zip(run["accuracy"], run["confirmed"], strict=True))[: evaluations(protocol)]
-    for i, (accuracy, confirmed) in enumerate(pairs):
-        if None not in (accuracy, confirmed) and min(accuracy, confirmed) >= threshold:
-            return (i + 1) * protocol["evaluate_every"]
+    threshold = ladder_of(protocol, row["ladder"])["threshold"]
+    for number, confirmed in row["confirmed"]:
+        if min(row["accuracy"][number] or 0.0, confirmed) >= threshold:
+            return (number + 1) * protocol["evaluate_every"]
     return None
 
 
-def succeeded(run: Run, protocol: Protocol) -> bool:
-    """True if a run reached the highest threshold."""
-    return reached(run, max(protocol["thresholds"]), protocol) is not None
+def is_over(row: Row, protocol: Protocol) -> bool:
+    """True if more updates cannot change the outcome: a pass, a failure, or the budget is used."""
+    used = len(row["accuracy"]) * protocol["evaluate_every"] >= protocol["budget"]
+    return row["failed"] or used or passed(row, protocol) is not None
 
 
-def decided(run: Run, protocol: Protocol) -> bool:
-    """True if more updates cannot change the outcome: success, failure, or the budget is used."""
-    used = len(run["accuracy"]) >= evaluations(protocol)
-    return succeeded(run, protocol) or run["failed"] or used
+class Climb(NamedTuple):
+    """How far one seed climbs a ladder.
 
-
-class Arrival(NamedTuple):
-    """Updates until a run reached a threshold; if it did not, updates until it was censored."""
-
-    updates: int
-    reached: bool
-
-
-def arrival(run: Run, threshold: float, protocol: Protocol) -> Arrival:
-    """The updates until a run reached a threshold; a failed one is censored at its budget."""
-    updates = reached(run, threshold, protocol)
-    if updates is not None:
-        return Arrival(updates, True)
-    watched = evaluations(protocol) if decided(run, protocol) else len(run["accuracy"])
-    return Arrival(watched * protocol["evaluate_every"], False)
-
-
-class Span(NamedTuple):
-    """The longest lag that one seed reached without a miss.
-
-    lag       the last lag of the longest unbroken prefix of the ladder that it learned; 0 for none
-    at_least  True if the next lag is not decided: the ladder ends, or it was not run to its end
+    passed  the last rung of its unbroken prefix; 0 for none
+    missed  the rung that it missed; None if it missed none: censored by the end of the ladder or
+            of the time
+    rate    the rate of the run that passed the last rung, and
+    updates its updates; None for none
     """
 
-    lag: int
+    passed: int
+    missed: int | None
+    rate: float | None = None
+    updates: int | None = None
+
+
+def climb(
+    rows: Iterable[Row], skipped: Iterable[int], rungs: Sequence[int], protocol: Protocol
+) -> Climb:
+    """The climb of a seed, from its runs on a ladder: any rate passes a rung, all rates miss it.
+
+    rungs 1 2 3 4      passed 1 2, missed 3: Climb(2, 3)      passed 1, 2 not run: Climb(1, None)
+
+    A skipped rung counts as passed. Rungs above a missed one do not count. Rungs between those of
+    the ladder, which a refinement tries, are among `rungs`.
+    """
+    skipped, by_rung = set(skipped), grouped(rows, "rung")
+    last = Climb(0, None)
+    for rung in rungs:
+        runs = by_rung.get(rung, [])
+        first = next(((row, n) for row in runs if (n := passed(row, protocol))), None)
+        if first:
+            last = Climb(rung, None, first[0]["rate"], first[1])
+        elif rung not in skipped:
+            rates = {row["rate"] for row in runs if is_over(row, protocol)}
+            return last._replace(missed=rung if rates >= set(protocol["rates"]) else None)
+    return last
+
+
+def climbs(raw: Iterable[Row], ladder: str, protocol: Protocol) -> dict[int, Climb]:
+    """The climb of each seed that has runs on a ladder."""
+    rows = [row for row in raw if row.get("ladder") == ladder]
+    runs = [row for row in rows if row["kind"] == "run"]
+    skipped = [row["rung"] for row in rows if row["kind"] == "skipped"]
+    rungs = rungs_of(rows, ladder, protocol)
+    return {
+        seed: climb(of_seed, skipped, rungs, protocol)
+        for seed, of_seed in grouped(runs, "seed").items()
+    }
+
+
+def rungs_of(rows: Iterable[Row], ladder: str, protocol: Protocol) -> list[int]:
+    """All rungs of a ladder, with those that a refinement or an exact cell added to them."""
+    found = {row["rung"] for row in rows if row.get("ladder") == ladder and row["kind"] == "run"}
+    return sorted({*ladder_of(protocol, ladder)["rungs"], *found})
+
+
+def grouped(rows: Iterable[Row], name: str) -> dict[Any, list[Row]]:
+    """Rows by the value of a field, the smallest value first."""
+    groups: dict[Any, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row[name], []).append(row)
+    return dict(sorted(groups.items()))
+
+
+class MeanSpan(NamedTuple):
+    """The geometric mean span of a ladder over seeds, and its 95% interval.
+
+    at_least  True if a seed is censored: the mean is then a lower bound, and `high` is None
+    """
+
+    mean: float
+    low: float
+    high: float | None
     at_least: bool
 
 
-def span(runs: Mapping[int, Run], threshold: float, protocol: Protocol) -> Span:
-    """The span of a seed: lags above one that it missed or skipped do not count.
+def mean_span(found: Sequence[Climb], first: int) -> MeanSpan:
+    """The mean span of some climbs of a ladder whose first rung is `first`.
 
-    ladder 1 2 3 5      learned 1 3 5, missed 2: span 1      learned 1 2, 3 not run: at least 2
+    The mean is that of the logarithms of the midpoints between the last passed and the first
+    missed rung (Spearman-Kaerber). A seed that missed the first rung counts as if it had passed
+    half of it, a censored one as its last passed rung. The interval is that of Student's t, and its
+    half-width at least half of the mean gap, as the place within a gap is not known.
+
+        passed 16 16 20, missed 20 20 25:   exp of the mean of log 17.9, 17.9, 22.4 = 19.3
     """
-    last = 0
-    for lag in protocol["ladder"]:
-        run = runs.get(lag)
-        if run is None or reached(run, threshold, protocol) is None:
-            return Span(last, run is None or not decided(run, protocol))
-        last = lag
-    return Span(last, True)
+    ends = [
+        (math.log(each.passed or first / 2), math.log(each.missed or each.passed or first / 2))
+        for each in found
+    ]
+    middles = [(low + high) / 2 for low, high in ends]
+    mean, count = math.fsum(middles) / len(ends), len(ends)
+    half = math.fsum(high - low for low, high in ends) / count / 2
+    if count > 1:
+        variance = math.fsum((x - mean) ** 2 for x in middles) / (count - 1)
+        half = max(half, statistics.t_quantile(0.975, count - 1) * math.sqrt(variance / count))
+    censored = any(each.missed is None for each in found)
+    high = None if censored else math.exp(mean + half)
+    return MeanSpan(math.exp(mean), math.exp(mean - half), high, censored)
 
 
-def spans(
-    runs: Sequence[Run], seeds: Sequence[int], threshold: float, protocol: Protocol
-) -> list[Span]:
-    """The span of each seed, from the runs of all seeds on one task."""
-    by_seed: dict[int, dict[int, Run]] = {seed: {} for seed in seeds}
-    for run in runs:
-        by_seed[run["seed"]][run["lag"]] = run
-    return [span(by_seed[seed], threshold, protocol) for seed in seeds]
+def are_disjoint(first: MeanSpan, second: MeanSpan) -> bool:
+    """True if two intervals have no span in common: only then two cells are called different.
 
-
-def halves(
-    runs: Sequence[Run], seeds: Sequence[int], protocol: Protocol
-) -> tuple[int | None, int | None]:
-    """The last lag before fewer than half of the seeds succeed, and the first where they do.
-
-    seeds that succeed, of 8    lag 1: 8    lag 2: 4    lag 3: 3    lag 5: 4        2 and 3
+    An interval has no upper end of its own: the rung at the end of a gap was missed. So 2 to 4 and
+    4 to 8, of seeds that all missed 4 and seeds that all passed it, are disjoint.
     """
-    passed = None
-    for lag in sorted({run["lag"] for run in runs}):
-        successes = {run["seed"] for run in runs if run["lag"] == lag and succeeded(run, protocol)}
-        if 2 * len(successes) < len(seeds):
-            return passed, lag
-        passed = lag
-    return passed, None
+    ends = [math.inf if each.high is None else each.high for each in (first, second)]
+    lows = [each.low * (1 + 1e-9) for each in (first, second)]  # sums of logarithms are rounded
+    return lows[0] >= ends[1] or lows[1] >= ends[0]
 
 
-def next_lag(lag: float, protocol: Protocol) -> int | None:
-    """The first lag of the ladder above another; None if there is none."""
-    return next((rung for rung in protocol["ladder"] if rung > lag), None)
+def span_of_half(found: Mapping[int, Climb]) -> tuple[int | None, int | None]:
+    """The last rung that at least half of the seeds climbed to, and the first above it.
 
-
-def best_rate(rows: Sequence[Run]) -> float:
-    """The rate with the largest mean accuracy over evaluations and seeds; the smaller of equals.
-
-    After its last evaluation a run counts as right, or as wrong if its loss became non-finite.
+    The second is the smallest that one of them missed, None if they missed none.
     """
-    longest = max(len(row["accuracy"]) for row in rows)
-    areas: dict[float, list[float]] = {}
-    for row in rows:
-        known = [x or 0.0 for x in row["accuracy"]]
-        rest = [0.0 if row["failed"] else 1.0] * (longest - len(known))
-        areas.setdefault(row["rate"], []).append(sum([*known, *rest]) / longest)
-    return max(sorted(areas), key=lambda rate: sum(areas[rate]))
-
-
-def last_tried(rows: Sequence[Run], lags: Sequence[int]) -> list[Run]:
-    """The runs of the last lag at which the rate of a task was tried."""
-    last = max((lags.index(row["lag"]) for row in rows), default=0)
-    return [row for row in rows if row["lag"] == lags[last]]
-
-
-def is_decided(rows: Sequence[Run], protocol: Protocol) -> bool:
-    """True if the best rate ends at or above the lowest threshold, the mean over its seeds."""
-    best = best_rate(rows)
-    last = [row["accuracy"][-1] or 0.0 for row in rows if row["rate"] == best]
-    return sum(last) / len(last) >= min(protocol["thresholds"])
+    ordered = sorted(each.passed for each in found.values())
+    last = ordered[len(ordered) // 2]
+    missed = [each.missed for each in found.values() if each.missed and each.missed > last]
+    return last or None, min(missed, default=None)

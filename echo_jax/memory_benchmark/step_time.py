@@ -2,33 +2,36 @@
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import chex
 import jax
 import jax.numpy as jnp
 
+from echo_jax.cells.state_size import state_bytes
 from echo_jax.config import GENERATOR
 from echo_jax.core import network
 from echo_jax.core.data import uniform_tokens
 from echo_jax.core.network import Params
 from echo_jax.core.training import TrainState
-from echo_jax.memory_benchmark.lag_training import LagTraining, Run
+from echo_jax.memory_benchmark.training import LadderTraining, Run
 
-RUN = Run(seed=0, lag=1, rate=0.001)
+RUN = Run(seed=0, rung=1, rate=0.001)
 
 STEPS, REPEATS = 960, 7
 """Steps that are timed together, about, and timed repeats, after one that is not timed."""
 
 
-def cost_row(training: LagTraining) -> dict[str, Any]:
-    """The raw row `price` of the stream network of a cell; microseconds per step of all repeats.
+def cost_row(training: LadderTraining, input_sizes: Collection[int]) -> dict[str, Any]:
+    """The raw row `price` of the network of a lag ladder; microseconds per step of all repeats.
+
+    The state is the largest that the cell has with inputs of any of the sizes, of all ladders.
 
     train   an update, divided by the steps of its sequences
     stream  a step of a trained network that is fed one token of each stream at a time
     """
-    net, length = training.network, training.protocol.shortest_stream
+    net, length = training.network, training.length(1)
     start, updates = jax.jit(training.init)(RUN), STEPS // length
 
     def train(state: TrainState, batches: Any) -> Any:
@@ -44,9 +47,9 @@ def cost_row(training: LagTraining) -> dict[str, Any]:
         return jax.lax.scan(step, net.initial_state(params, tokens.shape[1]), tokens)
 
     parameters = sum(leaf.size for leaf in jax.tree.leaves(start.params))
-    state = jax.eval_shape(lambda: net.initial_state(start.params, 1))
-    state_bytes = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
-    row: dict[str, Any] = {"kind": "price", "parameters": parameters, "state_bytes": state_bytes}
+    held = max(state_bytes(training.cell, size) for size in input_sizes)
+    row: dict[str, Any] = {"kind": "price", "parameters": parameters}
+    row |= {"state_bytes": held.cell, "convolution_bytes": held.convolution}
     row |= {"train": {}, "stream": {}}
     for batch in (1, 16):
         batches, tokens = jax.jit(functools.partial(_drawn, training, batch))()
@@ -55,12 +58,12 @@ def cost_row(training: LagTraining) -> dict[str, Any]:
     return row
 
 
-def _drawn(training: LagTraining, batch: int) -> tuple[Any, chex.Array]:
+def _drawn(training: LadderTraining, batch: int) -> tuple[Any, chex.Array]:
     """The batches of all timed updates, and the tokens of some streams side by side."""
-    key, length = jax.random.key(0, impl=GENERATOR), training.protocol.shortest_stream
+    key, length = jax.random.key(0, impl=GENERATOR), training.length(1)
     keys = jax.random.split(key, STEPS // length)
-    batches = jax.vmap(lambda key: training.draw(key, (batch, length), 1))(keys)
-    return batches, uniform_tokens(key, (STEPS, batch), training.protocol.vocab_size)
+    batches = jax.vmap(lambda key: training.draw(key, batch, length, 1))(keys)
+    return batches, uniform_tokens(key, (STEPS, batch), training.ladder.vocab_size)
 
 
 def _timed(function: Callable[..., Any], arguments: tuple, steps: int) -> list[float]:

@@ -9,23 +9,22 @@ from echo_jax.cells import known_memory
 from echo_jax.cells.vector_state.delay_line_mlp import DelayLineMLP
 from echo_jax.memory_benchmark import capacity
 from echo_jax.memory_benchmark.capacity import CapacityTraining
-from echo_jax.memory_benchmark.lag_training import LagTraining, Run
-from echo_jax.memory_benchmark.protocol import FULL
+from echo_jax.memory_benchmark.protocol import CELL_FULL
+from echo_jax.memory_benchmark.training import LadderTraining, Run
 
 SMALL = dataclasses.replace(
-    FULL,
-    capacity_lags=8,
-    capacity_length=16,
+    CELL_FULL,
+    capacity_more=8,
     capacity_sequences=1024,
     evaluate_every=4,
     batch_size=4,
 )
-RUN = Run(np.int32(1), np.int32(0), np.float32(0.01))
+RUN = Run(np.int32(1), np.int32(8), np.float32(0.01))
 recalibrated_bits = jax.jit(capacity.recalibrated_bits)
 
 
-def on_all_lags(cell, chosen=SMALL):
-    return CapacityTraining(LagTraining(cell, "stream", chosen))
+def on_all_lags(cell, chosen=SMALL, ladder=0):
+    return CapacityTraining(LadderTraining(cell, chosen.ladders[ladder], chosen), lags=8)
 
 
 def channel(flips, n, key):

@@ -15,19 +15,20 @@ from echo_jax.cells.vector_state.minimal_rnns import MinGRUCell
 from echo_jax.memory_benchmark import copy_task as cm
 from echo_jax.memory_benchmark import protocol
 from echo_jax.memory_benchmark.copy_task import CopyTraining
-from echo_jax.memory_benchmark.lag_training import Run
 from echo_jax.memory_benchmark.protocol import COPY
+from echo_jax.memory_benchmark.training import Run
 
 KEY = jax.random.key(0)
 draw, score = jax.jit(cm.draw, static_argnums=(1, 2)), jax.jit(cm.score)
 
 
 def copy(cell, **fields):
-    return CopyTraining(cell, "copy", dataclasses.replace(COPY, **fields))
+    chosen = dataclasses.replace(COPY, **fields)
+    return CopyTraining(cell, chosen.ladders[0], chosen)
 
 
 def run(rate=0.01, seed=0):
-    return Run(np.int32(seed), np.int32(0), np.float32(rate), np.bool_(True))
+    return Run(np.int32(seed), np.int32(3), np.float32(rate), np.bool_(True))
 
 
 def as_text(tokens):

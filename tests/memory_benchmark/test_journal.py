@@ -20,7 +20,7 @@ from echo_jax.memory_benchmark.journal import Journal, claimed
 from echo_jax.memory_benchmark.measure_cell import raw_rows
 
 ABOUT = {"cell": "mine", "seeds": [0, 1]}
-ROWS = [{"task": "stream", "accuracy": [0.1, None, 1e-7]}]
+ROWS = [{"ladder": "lag-2", "accuracy": [0.1, None, 1e-7]}]
 WEIGHTS = {"cell": {"kernel": np.arange(6, dtype=np.float32).reshape(2, 3)}, "bias": np.ones(2)}
 
 

@@ -6,17 +6,17 @@ import pytest
 
 from echo_jax.cells.known_memory import LeakyIntegrator, Memoryless, ShiftRegister
 from echo_jax.cells.vector_state.delay_line_mlp import DelayLineMLP
-from echo_jax.memory_benchmark.lag_training import LagTraining, Run
 from echo_jax.memory_benchmark.linear_capacity import drive_streams, linear_capacity
-from echo_jax.memory_benchmark.protocol import FULL
+from echo_jax.memory_benchmark.protocol import CELL_FULL
+from echo_jax.memory_benchmark.training import LadderTraining, Run
 
-SMALL = dataclasses.replace(FULL, linear_lags=12, linear_steps=3000, washout=50)
-RUN = Run(np.int32(1), np.int32(0), np.float32(0.01))
+SMALL = dataclasses.replace(CELL_FULL, linear_lags=12, linear_steps=3000, washout=50)
+RUN = Run(np.int32(1), np.int32(12), np.float32(0.01))
 LAGS = np.arange(1, 13)
 
 
 def measured(cell):
-    training = LagTraining(cell, "stream", SMALL)
+    training = LadderTraining(cell, SMALL.ladders[0], SMALL)
     drive = jax.jit(lambda run: drive_streams(training, run, training.init(run).params))
     return linear_capacity(*jax.device_get(drive(RUN)), 12)
 

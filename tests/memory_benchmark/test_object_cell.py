@@ -21,7 +21,7 @@ from echo_jax.cells.block import Block, BlockOf
 from echo_jax.memory_benchmark import object_cell
 from echo_jax.memory_benchmark.chosen_cell import choose
 from echo_jax.memory_benchmark.object_cell import chosen_object
-from echo_jax.memory_benchmark.protocol import QUICK
+from echo_jax.memory_benchmark.protocol import CELL_QUICK
 
 
 def init(key, input_size):
@@ -68,7 +68,7 @@ REGISTER = "echo_jax.cells.known_memory:ShiftRegister"
 def test_an_object_is_the_cell_of_its_name(found, args, name, arguments):
     ours, named = chosen_object(found, args), choose(name, arguments)
     assert ours.identity() == named.identity()
-    assert ours.card_name(QUICK, 0) == named.card_name(QUICK, 0)
+    assert ours.card_name(CELL_QUICK, 0) == named.card_name(CELL_QUICK, 0)
     shapes = [
         jax.eval_shape(lambda cell=x.cell: cell.init(jax.random.key(0), 2)) for x in (ours, named)
     ]
@@ -115,7 +115,7 @@ def test_a_class_of_a_notebook_has_the_digest_of_the_text_that_defines_it(monkey
         linecache.cache, "/tmp/ipykernel_1/2.py", (len(CELL), None, lines, "/tmp/ipykernel_1/2.py")
     )
     assert chosen.identity()["source"] == hashlib.sha256(CELL.encode()).hexdigest()
-    assert chosen.card_name(QUICK, 3) == "Mine-seed-3-quick"
+    assert chosen.card_name(CELL_QUICK, 3) == "Mine-seed-3-quick"
 
 
 def test_a_package_that_has_something_else_under_the_name_does_not_name_the_class(monkeypatch):

@@ -12,8 +12,8 @@ from echo_jax.core.training import TrainState
 from echo_jax.exceptions import TooLongError
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.memory_benchmark import parallel_runs
-from echo_jax.memory_benchmark.lag_training import Block, LagTraining, Run, Training
 from echo_jax.memory_benchmark.parallel_runs import ParallelRuns, record, spread
+from echo_jax.memory_benchmark.training import Block, LadderTraining, Run, Training
 
 
 @pytest.mark.parametrize(
@@ -49,8 +49,11 @@ def test_runs_that_are_over_are_kept_while_others_move_among_the_slots(monkeypat
     chosen, seeds = dataclasses.replace(TINY, seeds=4), (3, 0, 2, 1)
     with contextlib.closing(ParallelRuns(chosen, 0, Interrupts(), print)) as parallel:
         runs = [Run(seed, 1, 0.5) for seed in seeds]
-        trained = parallel.train(Counting(lstm.LSTMCell(4), "stream", chosen), runs, 75, start)
+        training = Counting(lstm.LSTMCell(4), TINY.ladders[0], chosen)
+        trained = parallel.train(training, runs, 75, start)
     assert [row["seed"] for row in trained.rows] == list(seeds)
+    of_all = {"ladder": "lag-2", "rung": 1, "rate": 0.5}
+    assert all(of_all.items() <= row.items() for row in trained.rows)
     first = np.float32(seeds) if start is None else start["w"]
     blocks = np.minimum(np.array(seeds) + 1, 3)  # the budget is three blocks
     for row, w, n in zip(trained.rows, first, blocks, strict=True):
@@ -61,15 +64,29 @@ def test_runs_that_are_over_are_kept_while_others_move_among_the_slots(monkeypat
 def test_a_cell_that_takes_too_long_to_compile_ends_with_a_sentence(monkeypatch):
     monkeypatch.setattr(parallel_runs, "COMPILE_SECONDS", 0.1)
     monkeypatch.setattr(ParallelRuns, "compile", lambda *_: time.sleep(1))
-    training = LagTraining(lstm.LSTMCell(4), "stream", TINY)
+    training = LadderTraining(lstm.LSTMCell(4), TINY.ladders[0], TINY)
     parallel = ParallelRuns(TINY, 0, Interrupts(), print)
     with pytest.raises(TooLongError, match=r"'LSTMCell' is not .* within 0.1 s: put"):
         parallel.train(training, [Run(0, 1, 0.1)], 25)
 
 
 def test_scores_are_rounded_and_non_finite_ones_are_null():
-    row = {"lag": 1}
+    row = {"rung": 1}
     for value in (2 / 3, np.inf):
         scores = {"loss": np.float32([0, value]), "recall": np.float32([0, 0.0201234567])}
         record(row, Block(None, scores, np.array([False, value < 1])), 1, ".5g")
-    assert row == {"lag": 1, "loss": [0.66667, None], "recall": [0.020123] * 2, "failed": True}
+    assert row == {"rung": 1, "loss": [0.66667, None], "recall": [0.020123] * 2, "failed": True}
+
+
+def test_a_confirmation_stands_beside_the_number_of_its_evaluation():
+    row = {}
+    for accuracy, confirmed in ((0.5, np.nan), (0.9912345, 0.98), (0.7, np.nan), (1.0, 1.0)):
+        scores = {"accuracy": np.float32([accuracy]), "confirmed": np.float32([confirmed])}
+        record(row, Block(None, scores, np.array([True])), 0, ".6f")
+    assert row == {
+        "accuracy": [0.5, 0.991234, 0.7, 1.0], "confirmed": [[1, 0.98], [3, 1.0]], "failed": False,
+    }  # fmt: skip
+    never = {}
+    record(never, Block(None, {name: x[:1] for name, x in scores.items()} | {
+        "confirmed": np.float32([np.nan])}, np.array([True])), 0, ".6f")  # fmt: skip
+    assert never["confirmed"] == []

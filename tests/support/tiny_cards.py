@@ -3,23 +3,29 @@
 import dataclasses
 
 from echo_jax.memory_benchmark import protocol
-from echo_jax.memory_benchmark.protocol import COPY, FULL
+from echo_jax.memory_benchmark.protocol import CELL_FULL, COPY, Ladder
 from echo_jax.memory_cards import card_file
 
+
+def ladder(task, vocab_size, rungs, coarse=(), threshold=0.99):
+    return Ladder(f"{task}-{vocab_size}", task, vocab_size, rungs, coarse, threshold)
+
+
 TINY = dataclasses.replace(
-    FULL,
-    ladder=(1, 2, 3),
-    budget=150,
+    CELL_FULL,
+    ladders=(ladder("lag", 2, (1, 2, 3), (1, 3)), ladder("hold", 2, (1, 2, 3), (1, 3))),
+    exact_lags=(),
     seeds=2,
-    tuning_seeds=(1_000_000,),
-    tuning_lags={"stream": (1,), "hold": (1,)},
-    tuning_updates=25,
-    rates=(0.01, 0.1),
-    shortest_stream=12,
+    rates=(0.1, 0.01),
+    budget=150,
+    evaluate_every=25,
+    answers=128,
+    shortest_lag=12,
     shortest_hold=6,
-    evaluation={"stream": 16, "hold": 32},
+    capacity_vocabs=(2,),
     capacity_lags=4,
-    capacity_length=8,
+    capacity_most=4,
+    capacity_more=4,
     capacity_updates=100,
     capacity_sequences=256,
     linear_lags=6,
@@ -30,13 +36,10 @@ TINY = dataclasses.replace(
 
 TINY_COPY = dataclasses.replace(
     COPY,
-    ladder=(1, 3),
-    tuning_lags={"copy": (1,)},
-    tuning_updates=2,
+    ladders=(ladder("copy", 10, (1, 3)),),
     budget=4,
     evaluate_every=2,
     rates=(0.01,),
-    tuning_seeds=(1_000_000,),
     seeds=2,
 )
 
