@@ -1,186 +1,251 @@
-"""The table of all memory cards: its columns, and what each says of a card."""
+"""All memory cards, sorted into tables whose rows can be compared, and the rows of each table."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
-from echo_jax.memory_cards import card_text
-from echo_jax.memory_cards.card_text import Card, bounds, kind_of, reach
-from echo_jax.report.number_formats import three_digits
+from echo_jax.config import BLOCK, CELL_NAMES
+from echo_jax.memory_benchmark.spans import are_disjoint
+from echo_jax.memory_cards import card_file
+from echo_jax.memory_cards.card_text import (
+    ASKED,
+    AT_LEAST,
+    NOT_MEASURED,
+    Card,
+    bounds,
+    kind_of,
+    ladder_name,
+    ladders_of,
+    names_of,
+    nats,
+    none_passed,
+    span_words,
+)
+from echo_jax.memory_cards.compare_two import mean_span_of
+from echo_jax.memory_cards.schema import Row
+from echo_jax.report.number_formats import number, three_digits
 from echo_jax.report.page import Entry, Table
 
-LAG = 8
-"""The lag at which the table compares how fast cells learn, if enough cards have it."""
+STATE_BYTES = 440
+"""Most bytes of state of a recurrent cell in a table of equal state: 400 and a tenth."""
 
-MISSING = Entry(card_text.NOT_MEASURED, missing=True)
+ONE, MORE, KEYS, LARGER = CAPTIONS = (
+    "Equal state: at most 440 bytes in one layer",
+    "Equal state: at most 440 bytes in several layers together",
+    "The key task alone, with larger states",
+    "States of more than 440 bytes",
+)
+"""The tables of a track, the main one first."""
 
-Rows = Sequence[Mapping[str, Entry]]
-"""The entries of each card by the headings of their columns."""
+SIZES = {"state, bytes": "state_bytes", "convolutions, bytes": "convolution_bytes",
+         "parameters": "parameters"}  # fmt: skip
+"""The headings of sizes, and their names in a card."""
+
+MEANINGS = {
+    "cell": "A reference is not recurrent and sees a window of the past; of a control the memory "
+    "is known. Neither is ranked.",
+    **{
+        words: f"The geometric mean span over the seeds, in {unit}, and its 95% interval."
+        for words, unit in ASKED.values()
+    },
+    "bits held": "The most bits that were shown to be held between two steps: the median over the "
+    "seeds of a lower bound, with its interval.",
+    "state, bytes": "What the cells of all layers carry from step to step, for one stream.",
+    "convolutions, bytes": "What the convolutions of a block carry beside it.",
+    "parameters": "Trained numbers, those of the block and the readout included.",
+    "updates": "Updates of all seeds, rungs and learning rates together.",
+}
+"""What the columns mean; the headings of ladders go on with their V."""
+
+MISSING, NOT_RUN, BLANK = (Entry(x, missing=True) for x in (NOT_MEASURED, "not run yet", ""))
+
+Tables = Mapping[str, list[Card]]
+"""The cards of tables by their captions."""
 
 
-def _part(card: Card, *path: str) -> Any:
-    """A part of the summary of a card, or None."""
-    found = card["rows"]
-    for name in path:
-        found = (found or {}).get(name)
+class Sorted(NamedTuple):
+    """Cards by where they stand on the page; within a list those that remember most come first.
+
+    tracks      by track, block first, its tables
+    copies      of copy memory, the smallest loss first
+    others      lists of cards of other protocols
+    protocol_1  of protocol 1, which are left out
+    """
+
+    tracks: dict[str, Tables]
+    copies: list[Card]
+    others: list[list[Card]]
+    protocol_1: list[Card]
+
+    @property
+    def shown(self) -> list[Card]:
+        """All cards on the page."""
+        of_tracks = [each for tables in self.tracks.values() for each in tables.values()]
+        return [card for cards in [*of_tracks, self.copies, *self.others] for card in cards]
+
+    def main(self, track: str) -> list[Card]:
+        """The cards of the main table of a track; none if there is no such table."""
+        return next(iter(self.tracks.get(track, {}).values()), [])
+
+
+def sort_out(cards: Sequence[Card]) -> Sorted:
+    """Sort cards by protocol, and those of a track by layers and bytes of state.
+
+    The protocol of a track is `full`, or the one of most cards where there is none of `full`;
+    beside it stand those of `keys`.
+    """
+    old = [card for card in cards if card_file.is_protocol_1(card)]
+    new = sorted((card for card in cards if not card_file.is_protocol_1(card)), key=_by_span)
+    found = Sorted({}, [card for card in new if card["protocol"]["name"] == "copy"], [], old)
+    found.copies.sort(key=_hardest_recall)
+    count = Counter(card["protocol_hash"] for card in new)
+    for track in ("block", "cell"):
+        groups: dict[tuple[Any, ...], list[Card]] = {}
+        for card in new:
+            name, hash_ = card["protocol"]["name"], card["protocol_hash"]
+            rank = {"full": 0, "keys": 2}.get(name, 1), -count[hash_], hash_
+            if card["protocol"]["track"] == track and name != "copy":
+                groups.setdefault(rank, []).append(card)
+        order = sorted(groups)
+        together = order[:1] + [rank for rank in order[1:] if rank[0] == 2][:1]
+        found.others.extend(groups[rank] for rank in order if rank not in together)
+        known = [card for rank in together for card in groups[rank]]
+        tables = {each: [card for card in known if _caption(card) == each] for each in CAPTIONS}
+        if known:
+            found.tracks[track] = {each: tables[each] for each in CAPTIONS if tables[each]}
     return found
 
 
-def _span(card: Card, task: str, threshold: str) -> Entry:
-    """A span with its interval; a lower bound sorts just above its number."""
-    span = card_text.span_of(card, task, threshold)
-    if not span:
-        return MISSING
-    found, (median, interval) = reach(span), card_text.span_words(span, card_text.AT_LEAST)
-    return Entry(median, found.median + 0.1 * found.at_least, interval)
+def _by_span(card: Card) -> list[float]:
+    """The mean spans of all ladders, negated."""
+    found = card["rows"]["ladders"] or {}
+    known = (found.get(ladder["name"]) for ladder in card["protocol"]["ladders"])
+    return [-_key(span) if span else 0.0 for span in known]
 
 
-def _estimate(found: Mapping[str, Any] | None) -> Entry:
-    if not found or found["median"] is None:
-        return MISSING
-    return Entry(three_digits(found["median"]), found["median"], bounds(found, three_digits))
+def _key(span: Row) -> float:
+    """What a mean span is sorted by: a lower bound stands just above its number."""
+    return span["mean"] * (1 + 1e-6 * span["at_least"])
 
 
-def _number(value: float | None) -> Entry:
-    return MISSING if value is None else Entry(three_digits(value), value)
+def _hardest_recall(card: Card) -> float:
+    """The loss of a recalled symbol at the longest T; infinite without one."""
+    loss = card["rows"]["copy"][-1]["recall"]["median"] if card["rows"]["copy"] else None
+    return math.inf if loss is None else loss
 
 
-def _updates(card: Card, lag: int) -> Entry:
-    """The median number of updates until 99% at a lag of the stream task."""
-    lines = _part(card, "learning", "stream")
-    line = next((line for line in lines or [] if line["lag"] == lag), None)
-    if line is None:
-        return Entry("not run", missing=True) if lines else MISSING
-    if line["median"] is None:
-        return Entry(f"> {card['protocol']['budget']:,}")
-    return _number(line["median"])
+def _caption(card: Card) -> str:
+    """The table of a card in its track."""
+    if card["protocol"]["name"] == "keys":
+        return KEYS
+    state = (card["rows"]["price"] or {}).get("state_bytes", 0)
+    if state > STATE_BYTES and kind_of(card) == "recurrent":
+        return LARGER
+    return MORE if card["cell"]["args"].get("layers", 1) != 1 else ONE
 
 
-def _at_100_times(card: Card, _: int) -> Entry:
-    """Accuracy on streams 100 times longer than those in training."""
-    beyond = card["rows"]["beyond"]
-    if not beyond or 100 not in beyond["times"]:
-        return MISSING
-    median = beyond["accuracy"][beyond["times"].index(100)]["median"]
-    return MISSING if median is None else Entry(f"{100 * median:.1f}%", median)
+def labels_of(cards: Sequence[Card]) -> list[str]:
+    """A different name for each card of a table: its cell, with arguments where cells are equal."""
+    forms = [[card["cell"]["cell"].rpartition(":")[2] for card in cards]]
+    given = [" ".join(f"{k} {v}" for k, v in card["cell"]["args"].items()) for card in cards]
+    forms += [[f"{a} {b}".strip() for a, b in zip(forms[0], given, strict=True)], names_of(cards)]
+    return [
+        next((form[i] for form in forms if form.count(form[i]) == 1), forms[-1][i])
+        for i in range(len(cards))
+    ]
 
 
-def _limit(card: Card, _: int) -> Entry:
-    """The verdict on the cause of the limit, and the lag that it is about."""
-    cause = card["rows"]["cause"]
-    if not cause:
-        return MISSING
-    lag = three_digits(cause["lag"])
-    about = {"no limit found": "", "undetermined": f" at lag {lag}"}
-    words = cause["verdict"] + about.get(cause["verdict"], f" lag {lag}")
-    return Entry(words, words)
+class Place(NamedTuple):
+    """A card on one ladder: its label, its summary there, and the card."""
+
+    label: str
+    span: Row
+    card: Card
+
+    @property
+    def cell(self) -> str:
+        """The name of the cell, without that of the block."""
+        return self.card["cell"]["cell"].removeprefix(BLOCK)
 
 
-TRAINING, STREAMING = "training, \u00b5s, batch 16", "streaming, \u00b5s, batch 1"
-
-COLUMNS: Mapping[str, tuple[str, Callable[[Card, int], Entry]]] = {
-    "stream span": (
-        "How many steps back the token may be that the cell still hands back at every step of a "
-        "running stream: the end of the unbroken run of lags at which accuracy on fresh data "
-        "reaches 99%. The median over seeds, with its interval.",
-        lambda card, _: _span(card, "stream", "0.99"),
-    ),
-    "hold span": (
-        "The same at 99% for one value, which the cell must hold over so many distractors until "
-        "it is asked for it.",
-        lambda card, _: _span(card, "hold", "0.99"),
-    ),
-    "kind": (
-        "Recurrent; reference, which is not recurrent and sees a window of the past; or control, "
-        "whose result is known before it is measured.",
-        lambda card, _: Entry(kind_of(card), kind_of(card)),
-    ),
-    "at 60%": (
-        "The stream span with a threshold of 60%.",
-        lambda card, _: _span(card, "stream", "0.6")._replace(beside=""),
-    ),
-    "bits": (
-        "Recalled bits about all past tokens in one state, from one network that answers for "
-        "every lag.",
-        lambda card, _: _estimate(_part(card, "capacity", "exact")),
-    ),
-    "linear capacity": (
-        "The sum over lags of the r\u00b2 of a linear readout of the trained state, minus that of "
-        "unrelated tokens: at most the number of values in the state.",
-        lambda card, _: _estimate(_part(card, "linear", "trained")),
-    ),
-    "updates": (
-        "Updates until 99% at this lag, the median over seeds. > means more than the budget; not "
-        "run means that the cell already missed a shorter lag.",
-        _updates,
-    ),
-    "at 100 times": (
-        "Accuracy on streams 100 times longer than those in training, at a lag within the span.",
-        _at_100_times,
-    ),
-    "limit": (
-        "Why the stream span ends: the cell could not hold the value, or could hold it and did "
-        "not learn to. Undetermined where neither was shown.",
-        _limit,
-    ),
-    "parameters": (
-        "Trained numbers, including the readout.",
-        lambda card, _: _number(_part(card, "price", "parameters")),
-    ),
-    "state, bytes": (
-        "What the cell carries from step to step, for one stream.",
-        lambda card, _: _number(_part(card, "price", "state_bytes")),
-    ),
-    TRAINING: (
-        "Time of a training step of 16 streams at once, as all cards are trained.",
-        lambda card, _: _number(_part(card, "price", "train", "16")),
-    ),
-    STREAMING: (
-        "Time of a step of one stream, one token at a time.",
-        lambda card, _: _number(_part(card, "price", "stream", "1")),
-    ),
-}
-"""The columns of the table after the first, which has the name of the card.
-
-For each, what explains it to readers of the page, and what it says of a card; the second argument
-of that is the lag of the column `updates`.
-"""
+def ladders_on(cards: Sequence[Card]) -> list[Mapping[str, Any]]:
+    """The ladders of the protocol of the first card that at least one card was measured on."""
+    measured = {name for card in cards for name in card["rows"]["ladders"] or {}}
+    ladders = cards[0]["protocol"]["ladders"] if cards else []
+    return [ladder for ladder in ladders if ladder["name"] in measured]
 
 
-def rows_of(cards: Sequence[Card], links: Mapping[int, str] | None = None) -> Rows:
-    """The rows of some cards, which link to their sections: `links` by the identity of a card."""
-    lag, rows = common_lag(cards), []
-    for card, name in zip(cards, card_text.names_of(cards), strict=True):
-        cell = Entry(name, name, link=(links or {}).get(id(card), ""))
-        entries = {heading: entry(card, lag) for heading, (_, entry) in COLUMNS.items()}
-        rows.append({"cell": cell, **entries})
-    return rows
+def places(cards: Sequence[Card], ladder: str) -> list[Place]:
+    """The recurrent cells among the cards that were measured on a ladder, the furthest first."""
+    found = [
+        Place(label, card["rows"]["ladders"][ladder], card)
+        for label, card in zip(labels_of(cards), cards, strict=True)
+        if kind_of(card) == "recurrent" and ladder in (card["rows"]["ladders"] or {})
+    ]
+    return sorted(found, key=lambda each: -_key(each.span))
 
 
-def common_lag(cards: Sequence[Card]) -> int:
-    """LAG if at least half of the cards were trained on it, else the longest that all have."""
-    learned = [_part(card, "learning", "stream") for card in cards]
-    lags = [{line["lag"] for line in lines} for lines in learned if lines]
-    if not lags or 2 * sum(LAG in each for each in lags) >= len(lags):
-        return LAG
-    return max(set.intersection(*lags), default=LAG)
+def differ(first: Place, second: Place) -> bool:
+    """True if the intervals of two cells are disjoint."""
+    return are_disjoint(mean_span_of(first.span), mean_span_of(second.span))
 
 
-def cards_table(rows: Rows, caption: str) -> Table:
-    """A table without the columns in which nothing was measured."""
+def leaders(found: Sequence[Place]) -> list[Place]:
+    """The first of some places, and those that are not told apart from it; none if none passed."""
+    if not found or none_passed(found[0].span):
+        return []
+    return [found[0], *(each for each in found[1:] if not differ(found[0], each))]
+
+
+def cards_table(
+    cards: Sequence[Card], links: Mapping[int, str], caption: str, not_run: Sequence[str] = ()
+) -> Table:
+    """A table with a row for each card, and one for each cell that was not run.
+
+    Rows link to the sections of cards, `links` by the identity of a card. Columns of which nothing
+    is known are left out, and convolutions that no cell has.
+    """
+    named = zip(cards, labels_of(cards), strict=True)
+    rows = [_row(card, label, links.get(id(card), "")) for card, label in named]
+    first = ["cell", *map(ladder_name, ladders_on(cards)), "bits held", *SIZES, "updates"]
     headings = [
         heading
-        for heading in dict.fromkeys(heading for row in rows for heading in row)
-        if any(row.get(heading, MISSING) != MISSING for row in rows)
+        for heading in dict.fromkeys([*first, *(heading for row in rows for heading in row)])
+        if any(row.get(heading, MISSING).text not in (NOT_MEASURED, "0") for row in rows)
     ]
     entries = [[row.get(heading, MISSING) for heading in headings] for row in rows]
-    return Table(caption, headings, entries, descending="stream span")
+    blank = [NOT_RUN, *[BLANK] * len(headings)][: len(headings) - 1]
+    entries += [[Entry(cell, cell), *blank] for cell in not_run]
+    return Table(caption, headings, entries, descending="".join(headings[1:2]))
 
 
-def recall_losses(card: Card) -> dict[str, Entry]:
-    """The recall loss of each copy-memory task, in nats a symbol; ln 8 without memory."""
-    found = {}
-    for line in card["rows"]["copy"] or []:
-        recall, nats = line["recall"], card_text.nats
-        words = bounds(recall, nats, "infinite")
-        found[f"recall, T {line['T']:,}"] = Entry(nats(recall["median"]), recall["median"], words)
-    return found
+def _row(card: Card, label: str, link: str) -> dict[str, Entry]:
+    """The entries of a card by their headings."""
+    kind, summary = kind_of(card), card["rows"]
+    row = {"cell": Entry(label, label, kind * (kind != "recurrent"), link)}
+    for ladder, span in ladders_of(card):
+        mean, interval = span_words(span, AT_LEAST)
+        row[ladder_name(ladder)] = Entry(mean, _key(span), interval)
+    if held := (summary["bits"] or {}).get("held"):
+        bits = f"{AT_LEAST}{three_digits(held['median'])}"
+        row["bits held"] = Entry(bits, held["median"], bounds(held, three_digits))
+    if cost := summary["price"]:
+        row |= {heading: _count(cost[name]) for heading, name in SIZES.items()}
+    if ladders := summary["ladders"]:
+        row["updates"] = _count(sum(span["updates"] for span in ladders.values()))
+    for of in summary["copy"] or []:
+        recall = of["recall"]
+        found = Entry(nats(recall["median"]), recall["median"], bounds(recall, nats, "infinite"))
+        row[f"recall, T {of['T']:,}"] = found
+    return row
+
+
+def _count(value: int) -> Entry:
+    return Entry(number(value), value)
+
+
+def not_run(cards: Sequence[Card]) -> list[str]:
+    """The built-in cells that have no card among these."""
+    known = {card["cell"]["cell"].removeprefix(BLOCK) for card in cards}
+    return [cell for cell in CELL_NAMES if cell not in known]

@@ -1,90 +1,134 @@
-"""The figure of one memory card: its name, its numbers, and the curves behind them."""
+"""The figure of one memory card: its name, its numbers, and the curves of what was measured."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from math import log2
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from echo_jax.memory_cards.card_text import Card, big_numbers, counted, kind_of, protocol_words
+from echo_jax.memory_benchmark.spans import Climb, mean_span
+from echo_jax.memory_cards import card_text
+from echo_jax.memory_cards.card_text import ASKED, Card, counted, ladder_name, ladders_of
+from echo_jax.memory_cards.schema import Row
 from echo_jax.report.number_formats import three_digits
-from echo_jax.report.styles import BLUE, GREY, INK, ORANGE, RULE, style_axes, tell, wrapped
+from echo_jax.report.styles import (
+    BLUE,
+    GREY,
+    INK,
+    ORANGE,
+    RULE,
+    annotate,
+    style_axes,
+    tell,
+    wrapped,
+)
 
-TASKS = {"stream": (BLUE, "o", "-"), "hold": (ORANGE, "s", (0, (5, 2)))}
-"""Colour, marker and dashes of a task."""
-
-TRAINED: dict[str, Any] = {"color": BLUE, "linestyle": "-", "linewidth": 2}
+FIRST: dict[str, Any] = {"color": BLUE, "linestyle": "-", "linewidth": 2}
+SECOND: dict[str, Any] = {"color": ORANGE, "linestyle": (0, (5, 2)), "linewidth": 2}
 UNTRAINED: dict[str, Any] = {"color": GREY, "linestyle": (0, (4, 2)), "linewidth": 2}
 
-CARD_WIDTH = 9.6  # inches
+CARD_WIDTH, MARGIN, PANEL_HEIGHT = 9.6, 0.15, 2.4  # inches
 
-LEFT, COLUMN = 0.015, 0.168
-"""Start of the six columns of a card, and the width of each, as shares of the width of the card."""
+References = Mapping[str, Mapping[str, Sequence[Climb]]]
+"""The climbs of other cells, by ladder and by the name of the cell."""
 
 
-def card_figure(card: Card) -> Figure:
-    """One card: its name, its numbers, and the curves behind them."""
-    figure = Figure((CARD_WIDTH, 6.2))
+class Panel(NamedTuple):
+    """A panel of a card: its name in ids, its title, and what draws it."""
+
+    name: str
+    title: str
+    draw: Callable[[Axes], None]
+
+
+def card_figure(card: Card, references: References | None = None) -> Figure:
+    """One card: its name, its numbers, and a panel for each ladder and each other curve.
+
+    The curves of `references` stand in grey behind those of the card.
+    """
+    panels, numbers = panels_of(card, references), card_text.big_numbers(card)
+    across, top = 2 if len(panels) in (1, 2, 4) else 3, 2.05 if numbers else 0.85
+    figure = Figure((CARD_WIDTH, top + PANEL_HEIGHT * -(-len(panels) // across)))
     _title(figure, card)
-    for column, (name, value, beside) in enumerate(big_numbers(card)):
-        x = LEFT + column * COLUMN
-        _say(figure, x, 0.8, name, fontsize=10.5, color=GREY)
-        if value:
-            _say(figure, x, 0.728, value, fontsize=21, fontweight="bold")
-            _say(figure, x, 0.69, beside, fontsize=9.5, color=GREY)
-        else:
-            _say(figure, x, 0.74, "not measured", fontsize=12, color=GREY)
-    for name, (column, inset, bottom, height) in PLACES.items():
-        left, width = LEFT + column * COLUMN, 2 * COLUMN - inset - 0.045
-        axes = figure.add_axes((left + inset, bottom, width, height))
-        _say(figure, left, bottom + height + 0.05, PANELS[name][0], fontsize=11, fontweight="bold")
-        _panel(axes, card, name, -inset / width)
+    room = (CARD_WIDTH - 2 * MARGIN) / max(len(numbers), 5)
+    for column, (name, value, beside) in enumerate(numbers):
+        x = MARGIN + column * room
+        _say(figure, x, 1.32, wrapped(name, 15), color=GREY, va="bottom")
+        _say(figure, x, 1.67, value, fontsize=19 if len(value) < 8 else 15, fontweight="bold")
+        _say(figure, x, 1.74, wrapped(beside, 16), fontsize=9.5, color=GREY, va="top")
+    room = (CARD_WIDTH - 2 * MARGIN) / across
+    for number, panel in enumerate(panels):
+        x, y = MARGIN + number % across * room, top + number // across * PANEL_HEIGHT
+        _say(figure, x, y + 0.27, panel.title, fontsize=11, fontweight="bold")
+        _draw(figure, panel, (x, y + 0.55), (room - 0.2, PANEL_HEIGHT - 0.6))
     return figure
 
 
-def panel_figure(card: Card, name: str) -> Figure | None:
-    """One panel of a card, for a page; None if the card has nothing to draw there."""
-    if not _has(card, name):
-        return None
+def panel_figure(panel: Panel) -> Figure:
+    """One panel of a card, for a page."""
     figure = Figure((3.5, 2.4))
-    _panel(figure.add_axes((0.17, 0.11, 0.79, 0.72)), card, name, -0.17 / 0.79)
+    _draw(figure, panel, (0.02, 0.32), (3.4, 2.05))
     return figure
 
 
-def _has(card: Card, name: str) -> bool:
-    summary = card["rows"][name]
-    return bool(summary and (name != "cause" or summary["profile"]))
+def panels_of(card: Card, references: References | None = None) -> list[Panel]:
+    """The panels of what was measured: a ladder each, bits, linear memory, gradient, copies."""
+    rows, known = card["rows"], references or {}
+    panels = []
+    for ladder, span in ladders_of(card):
+        draw = partial(_ladder, ladder=ladder, span=span, others=known.get(ladder["name"], {}))
+        panels.append(Panel(ladder["name"], card_text.capital(ladder_name(ladder)), draw))
+    if networks := (rows["bits"] or {}).get("networks"):
+        draw = partial(_bits, networks=networks, card=card)
+        panels.append(Panel("bits", "Recalled bits, by lag", draw))
+    if linear := rows["linear"]:
+        panels.append(
+            Panel("linear", "Linear memory, r\u00b2, by lag", partial(_linear, linear=linear))
+        )
+    if (cause := rows["cause"]) and cause["profile"]:
+        panels.append(Panel("cause", "Gradient, by steps back", partial(_gradient, cause=cause)))
+    if copy := rows["copy"]:
+        panels.append(Panel("copy", "Nats per recalled symbol, by T", partial(_copy, copy=copy)))
+    return panels
 
 
-def _panel(axes: Axes, card: Card, name: str, left: float) -> None:
-    """Draw a panel, with its key above, from `left` in widths of the panel; or why it is empty."""
+def _draw(
+    figure: Figure, panel: Panel, corner: tuple[float, float], size: tuple[float, float]
+) -> None:
+    """Draw a panel and its ticks in a rectangle, its key above; inches from the upper left."""
+    (across, whole), (left, below) = figure.get_size_inches(), (0.55, 0.4)
+    x, y, width, height = corner[0] + left, corner[1] + size[1], size[0] - left, size[1] - below
+    box = x / across, 1 - (y - below) / whole, width / across, height / whole
+    axes = figure.add_axes(box)
     style_axes(axes)
     axes.tick_params(labelsize=9.5)
-    if not _has(card, name):
-        return _no_curve(axes, card, name)
-    PANELS[name][1](axes, card["rows"][name], card)
+    panel.draw(axes)
     key: dict[str, Any] = {"ncols": 2, "fontsize": 9.5, "labelcolor": GREY, "frameon": False}
     key |= {"handlelength": 1.7, "handletextpad": 0.4, "columnspacing": 1, "borderpad": 0}
-    axes.legend(loc="lower left", bbox_to_anchor=(left, 1), **key)
-    return None
+    axes.legend(loc="lower left", bbox_to_anchor=(-left / width, 1), **key)
 
 
 def _title(figure: Figure, card: Card) -> None:
     """The name and the kind of the cell, its arguments, the protocol and the seeds."""
     arguments = ", ".join(f"{key} {value}" for key, value in card["cell"]["args"].items())
-    parts = [arguments, f"protocol {protocol_words(card)}", counted(len(card["seeds"]), "seed")]
-    words = " \u00b7 ".join(filter(None, parts))
-    kind = kind_of(card).replace("reference", "reference, not recurrent")
-    _say(figure, LEFT, 0.925, shortened(card["name"], 42), fontsize=20, fontweight="bold")
-    _say(figure, 0.98, 0.935, kind, fontsize=11, color=GREY, ha="right")
-    _say(figure, LEFT, 0.875, shortened(words, 105), fontsize=11, color=GREY)
+    protocol = f"protocol {card_text.protocol_words(card)}"
+    words = " \u00b7 ".join(
+        filter(None, [arguments, protocol, counted(len(card["seeds"]), "seed")])
+    )
+    kind = card_text.kind_of(card).replace("reference", "reference, not recurrent")
+    _say(figure, MARGIN, 0.46, shortened(card["name"], 42), fontsize=20, fontweight="bold")
+    _say(figure, CARD_WIDTH - MARGIN, 0.4, kind, fontsize=11, color=GREY, ha="right")
+    _say(figure, MARGIN, 0.76, shortened(words, 105), fontsize=11, color=GREY)
 
 
 def _say(figure: Figure, x: float, y: float, words: str, **style: Any) -> None:
-    figure.text(x, y, literal(words), **{"fontsize": 10, "color": INK, **style})
+    """Write words at a place, in inches from the upper left corner."""
+    place = x / figure.get_figwidth(), 1 - y / figure.get_figheight()
+    figure.text(*place, literal(words), **{"fontsize": 10, "color": INK, **style})
 
 
 def literal(words: str) -> str:
@@ -97,108 +141,134 @@ def shortened(words: str, width: int) -> str:
     return words if len(words) <= width else words[: width - 1].rstrip() + "\u2026"
 
 
-def _no_curve(axes: Axes, card: Card, name: str) -> None:
-    """The reason why a panel is empty."""
-    axes.set(xticks=[], yticks=[])
-    axes.spines[:].set_visible(False)
-    why = card["not_measured"].get(name, "")
-    words = "not measured" + (f":\n{wrapped(why, 26)}" if why else "")
-    if name == "cause" and (card["rows"]["cause"] or {}).get("verdict") == "no limit found":
-        words = "no limit found:\nevery seed reached\nevery lag"
-    axes.text(0.42, 0.5, words, transform=axes.transAxes, ha="center", va="center", color=GREY)
+def climbs_of(span: Row) -> list[Climb]:
+    """The climbs of the seeds, from the summary of a ladder."""
+    return [Climb(each["passed"], each["missed"]) for each in span["by_seed"]]
 
 
-def _learning(axes: Axes, learning: Any, card: Card) -> None:
-    """Median updates by lag with their intervals; hollow marks on top, at "never", for the rest."""
-    budget = card["protocol"]["budget"]
-    never = 1.7 * budget
-    axes.set(xscale="log", yscale="log")
-    for task, (colour, marker, dashes) in TASKS.items():
-        side = 0.97 if task == "stream" else 1.03
-        for line in learning[task]:
-            if line["low"] is not None:
-                ends = [line["low"], never if line["high"] is None else line["high"]]
-                axes.plot([side * line["lag"]] * 2, ends, color=colour, linewidth=5, alpha=0.3)
-        style: dict[str, Any] = {"color": colour, "marker": marker, "linewidth": 1.8}
-        reached = [line for line in learning[task] if line["median"] is not None]
-        at, updates = [side * line["lag"] for line in reached], [line["median"] for line in reached]
-        axes.plot(at, updates, linestyle=dashes, label=task, markersize=5, **style)
-        for line in learning[task]:
-            median = never if line["median"] is None else line["median"]
-            words = "never" if line["median"] is None else f"{median:,.0f} updates"
-            tell(axes, [side * line["lag"]], [median], [f"{task}, lag {line['lag']}: {words}"])
-        at = [side * line["lag"] for line in learning[task] if line["median"] is None]
-        style |= {"linestyle": "", "markerfacecolor": "white", "markersize": 5}
-        axes.plot(at, [never] * len(at), **style)
-    axes.axhline(budget, color=GREY, linestyle=":", linewidth=1.2)
-    lines = [*learning["stream"], *learning["hold"]]
-    known = [line[name] for line in lines for name in ("median", "low") if line[name]]
-    axes.set_ylim(0.5 * min([budget / 10, *known]), 2.4 * budget)
-    ticks = [y for y in round_numbers(axes.get_ylim()) if y < 0.6 * budget]
-    axes.set_yticks([*ticks, budget, never], [*map(three_digits, [*ticks, budget]), "never"])
-    lags = [line["lag"] for line in lines]
-    lag_ticks(axes, lags, (1, 2, 5) if max(lags) < 100 else (1, 3))
-    axes.set_xlim(0.8 * min(lags), 1.25 * max(lags))
+def falling(climbs: Sequence[Climb], first: int) -> tuple[list[float], list[float]]:
+    """Corners x, y of the share of seeds that climbed so far up a ladder whose first rung is given.
+
+    A seed counts as far as in `spans.mean_span`, so the curve falls halfway, in logarithms, from
+    the last rung passed to the one missed. It ends where censored seeds do.
+
+        4 seeds passed 8, of which 2 missed 12 and 2 missed 16 after 12:  1 to 9.8, 1/2 to 13.9, 0
+    """
+    drops = sorted(mean_span([each], first).mean for each in climbs if each.missed is not None)
+    x = [first / 2, *np.repeat(drops, 2).tolist()]
+    y = (1 - np.repeat(np.arange(len(drops) + 1), 2) / len(climbs)).tolist()
+    return [*x, max([x[-1], *(each.passed for each in climbs if each.missed is None)])], y
 
 
-def round_numbers(ends: tuple[float, float], steps: tuple[int, ...] = (1, 2, 5)) -> list[float]:
-    """These multiples of powers of ten between two ends."""
-    powers = range(int(np.floor(np.log10(ends[0]))), int(np.ceil(np.log10(ends[1]))))
-    return [s * 10.0**p for p in powers for s in steps if ends[0] <= s * 10.0**p <= ends[1]]
+def _ladder(
+    axes: Axes, ladder: Mapping[str, Any], span: Row, others: Mapping[str, Sequence[Climb]]
+) -> None:
+    """The falling curve of the seeds, the mean span, and the curves of others in grey."""
+    first, climbs, unit = ladder["rungs"][0], climbs_of(span), ASKED[ladder["task"]][1]
+    rungs = rung_axis(axes, ladder, [span])
+    for theirs in others.values():
+        axes.plot(*falling(theirs, first), color=GREY, linewidth=0.8, alpha=0.6)
+    if others:
+        axes.plot([], [], color=GREY, linewidth=0.8, label="built-in cells")
+        _name_neighbours(axes, span, {x: mean_span(others[x], first).mean for x in others})
+    axes.plot(*falling(climbs, first), **FIRST)
+    mean_mark(axes, span, 0.5, {"color": INK, "label": "mean and interval"})
+    counts = [sum(each.passed >= rung for each in climbs) for rung in rungs]
+    whole, told = counted(len(climbs), "seed"), zip(rungs, counts, strict=True)
+    said = [f"{rung:,} {unit}: {count} of {whole}" for rung, count in told]
+    tell(axes, rungs, [count / len(climbs) for count in counts], said)
+    axes.set_ylim(-0.04, 1.08)
+    axes.set_yticks([0, 0.5, 1], ["0", f"{len(climbs) / 2:g}", whole])
+    axes.set_xlabel(unit, fontsize=9.5, color=GREY, labelpad=1)
 
 
-def lag_ticks(axes: Axes, lags: Sequence[float], steps: tuple[int, ...] = (1, 2, 5)) -> None:
-    """Ticks at round lags, and at 0 if it is among the lags."""
-    ticks = [0] * (min(lags) < 1) + round_numbers(
-        (max(min(lags), 1), max([2, *lags]) * 1.01), steps
-    )
-    axes.set_xticks(ticks, [three_digits(tick) for tick in ticks])
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_minor_locator(NullLocator())
+def _name_neighbours(axes: Axes, span: Row, others: Mapping[str, float]) -> None:
+    """Say the other cells at their mean spans, and name the next one on each side."""
+    tell(axes, [*others.values()], [0.5] * len(others), [*others])
+    paper = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+    below = [name for name in others if others[name] < span["mean"]]
+    above = [name for name in others if others[name] > span["mean"]]
+    for name in sorted(below, key=others.__getitem__)[-1:]:
+        annotate(axes, name, (others[name], 0.25), (-3, 0), ha="right", va="center", bbox=paper)
+    for name in sorted(above, key=others.__getitem__)[:1]:
+        annotate(axes, name, (others[name], 0.75), (3, 0), va="center", bbox=paper)
 
 
-def _bits(axes: Axes, capacity: Any, card: Card) -> None:
-    lags, bits = capacity["by_lag"]["lags"], capacity["by_lag"]["median"]
-    label = f"state of {counted(capacity['state_numbers'], 'number')}"
-    axes.fill_between(lags, 0, bits, color=BLUE, alpha=0.15, linewidth=0)
-    axes.plot(lags, bits, color=BLUE, linewidth=2, label=label)
-    told = zip(lags, bits, strict=True)
-    tell(axes, lags, bits, [f"lag {lag}: {three_digits(each)} bits" for lag, each in told])
-    unit_axis(axes, lags, log2(card["protocol"]["vocab_size"]), bits)
+def rung_axis(axes: Axes, ladder: Mapping[str, Any], spans: Sequence[Row]) -> list[int]:
+    """A logarithmic axis of all rungs of a ladder that are in it or were tried; returns them."""
+    rungs = sorted({*ladder["rungs"], *(line["rung"] for of in spans for line in of["rungs"])})
+    axes.set(xscale="log", xlim=(0.6 * rungs[0], 1.5 * rungs[-1]))
+    room = 0.3 * axes.figure.dpi / axes.bbox.width  # of a tick, as a share of the axis
+    ticks, gap = [rungs[0]], room * np.log(2.5 * rungs[-1] / rungs[0])
+    for rung in rungs[1:-1]:
+        if min(np.log(rung / ticks[-1]), np.log(rungs[-1] / rung)) > gap:
+            ticks.append(rung)
+    ticks += rungs[1:][-1:]
+    axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+    axes.xaxis.set_minor_locator(NullLocator())
+    return rungs
 
 
-def _linear(axes: Axes, linear: Any, _: Card) -> None:
+def mean_mark(axes: Axes, span: Row, y: float, style: Mapping[str, Any]) -> None:
+    """A mean span and its interval, with an arrow where it is a lower bound."""
+    end, colour = axes.get_xlim()[1] if span["high"] is None else span["high"], style["color"]
+    axes.plot([span["low"], end], [y, y], color=colour, linewidth=4, alpha=0.35)
+    axes.plot([span["mean"]], [y], "o", markersize=6, zorder=4, linestyle="", **style)
+    if span["at_least"]:
+        axes.plot([end], [y], ">", markersize=6, clip_on=False, color=colour)
+
+
+def _curve(
+    axes: Axes, lags: Sequence[int], values: Sequence[float], name: str, **style: Any
+) -> None:
+    """A line over lags whose points are said."""
+    axes.plot(lags, values, **style)
+    told = zip(lags, values, strict=True)
+    tell(axes, lags, values, [f"{name}, lag {lag}: {three_digits(each)}" for lag, each in told])
+
+
+def _bits(axes: Axes, networks: Row, card: Card) -> None:
+    """Recalled bits by lag, for each V from the network with the most lags."""
+    most, styles = 0.0, iter((FIRST, SECOND))
+    for ladder, _ in ladders_of(card):
+        found = [of for name, of in networks.items() if name.startswith(f"{ladder['name']}, ")]
+        for of in sorted(found, key=lambda each: len(each["by_lag"]))[-1:]:
+            bits, name = of["by_lag"], f"V {ladder['vocab_size']}"
+            label = f"{name}: {three_digits(of['exact']['median'])}"
+            _curve(axes, range(1, len(bits) + 1), bits, name, label=label, **next(styles))
+            most = max(most, log2(ladder["vocab_size"]))
+    _unit_axis(axes, most)
+
+
+def _linear(axes: Axes, linear: Row) -> None:
     """The r squared of a linear readout by lag, of the trained and the untrained state."""
     by_lag = linear["by_lag"]
-    for name, style in {"trained": TRAINED, "untrained": UNTRAINED}.items():
-        total = linear[name]["median"]
-        label = name if total is None else f"{name}: {three_digits(total)}"
-        axes.plot(by_lag["lags"], by_lag[name], label=label, **style)
-        told = zip(by_lag["lags"], by_lag[name], strict=True)
-        words = [f"{name}, lag {lag}: r\u00b2 {three_digits(each)}" for lag, each in told]
-        tell(axes, by_lag["lags"], by_lag[name], words)
-    unit_axis(axes, by_lag["lags"], 1.0, [*by_lag["trained"], *by_lag["untrained"]])
+    for name, style in {"trained": FIRST, "untrained": UNTRAINED}.items():
+        label = f"{name}: {three_digits(linear[name]['median'])}"
+        _curve(axes, by_lag["lags"], by_lag[name], name, label=label, **style)
+    _unit_axis(axes, 1.0)
 
 
-def unit_axis(axes: Axes, lags: Sequence[float], whole: float, values: Sequence[float]) -> None:
-    """A vertical axis from 0 to the largest possible value, with room for values below 0."""
+def _unit_axis(axes: Axes, whole: float) -> None:
+    """A vertical axis from 0 to the largest possible value, over lags."""
     axes.axhline(0, color=GREY, linewidth=1)
-    axes.set_xlim(lags[0] - 0.02 * (lags[-1] - lags[0] + 1), lags[-1] + 0.5)
-    axes.set_ylim(min(-0.04 * whole, 1.05 * min(values)), 1.08 * max(whole, *values))
+    axes.set_ylim(-0.05 * whole, 1.08 * whole)
     axes.set_yticks([0, whole / 2, whole], ["0", three_digits(whole / 2), three_digits(whole)])
     axes.grid(axis="y", color=RULE, linewidth=0.8)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
 
 
-def _gradient(axes: Axes, cause: Any, _: Card) -> None:
-    """The gradient by steps back, before and after training, with the verdict in the corner."""
+def _gradient(axes: Axes, cause: Row) -> None:
+    """The gradient by steps back, before and after training, with the verdict in the corner.
+
+    A hollow mark at the bottom is a gradient of exactly 0.
+    """
     profiles = {name: np.asarray(cause["profile"][name], float) for name in ("before", "after")}
     every = np.concatenate([*profiles.values()])
     positive = every[every > 0]
-    lowest = 10.0 ** np.floor(np.log10(positive.min())) if len(positive) else 0.1
-    for (name, values), style in zip(profiles.items(), (UNTRAINED, TRAINED), strict=True):
-        drawn = np.where(values > 0, values, np.nan)
-        axes.plot(drawn, label=f"{name} training", **style)
+    lowest = max(10.0 ** np.floor(np.log10(min([0.1, *positive]))), 1e-9)
+    for (name, values), style in zip(profiles.items(), (UNTRAINED, FIRST), strict=True):
+        axes.plot(np.where(values > 0, values, np.nan), label=f"{name} training", **style)
         told = [f"{name} training, {k} back: {each:.2g}" for k, each in enumerate(values)]
         tell(axes, range(len(values)), values.tolist(), told)
         zeros = np.flatnonzero(values == 0)
@@ -207,33 +277,29 @@ def _gradient(axes: Axes, cause: Any, _: Card) -> None:
     axes.set_yscale("symlog", linthresh=lowest)
     axes.set_ylim(-0.3 * lowest, highest * (20 * highest / lowest) ** 0.4)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes.yaxis.set_minor_locator(NullLocator())
     decades = round(-np.log10(lowest))
-    powers = range(0, decades + 1, max(1, round(decades / 5)))
-    zero = bool((every == 0).any())  # a tick of its own, below all others
-    raised = "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079"
-    exponents = ("".join(raised[int(digit)] for digit in str(power)) for power in powers)
-    names = [f"10\u207b{each}" if each != raised[0] else "1" for each in exponents]
-    axes.set_yticks([0] * zero + [10.0**-power for power in powers], ["0"] * zero + names)
+    ticks = {1.0: "1"} | {10.0**-n: f"1e-{n}" for n in range(decades, 0, -max(1, decades // 3))}
+    ticks |= {0.0: "0"} if (every == 0).any() else {}
+    axes.set_yticks([*ticks], [*ticks.values()])
+    axes.yaxis.set_minor_locator(NullLocator())
     axes.grid(axis="y", color=RULE, linewidth=0.8)
-    words = f"lag {three_digits(cause['lag'])}:\n{cause['verdict']}"
-    corner: dict[str, Any] = {"transform": axes.transAxes, "ha": "right", "va": "top"}
-    axes.text(1, 0.98, words, color=INK, fontsize=10, linespacing=1.4, **corner)
+    words = wrapped(f"lag {three_digits(cause['lag'])}: {cause['verdict']}", 24)
+    axes.text(1, 0.98, words, transform=axes.transAxes, color=INK, ha="right", va="top")
 
 
-PANELS: Mapping[str, tuple[str, Callable[[Axes, Any, Card], None]]] = {
-    "learning": ("Updates until 99%, by lag", _learning),
-    "capacity": ("Recalled bits, by lag", _bits),
-    "linear": ("Linear memory, r\u00b2, by lag", _linear),
-    "cause": ("Gradient, by steps back", _gradient),
-}
-"""The title of each panel of a card, and what draws it."""
-
-PLACES: Mapping[str, tuple[int, float, float, float]] = {
-    "learning": (0, 0.06, 0.1, 0.46),
-    "capacity": (2, 0.035, 0.405, 0.155),
-    "linear": (2, 0.035, 0.1, 0.155),
-    "cause": (4, 0.048, 0.1, 0.46),
-}
-"""Where panels stand on a card: their column, and as shares of the card the room for numbers to the
-left, the bottom and the height."""
+def _copy(axes: Axes, copy: Sequence[Row]) -> None:
+    """The loss of a recalled symbol by the number of blanks, beside that without memory."""
+    known = [(of["T"], of["recall"]) for of in copy if of["recall"]["median"] is not None]
+    at, medians = [n for n, _ in known], [each["median"] for _, each in known]
+    axes.set_xscale("log")
+    axes.axhline(copy[0]["floor"], color=GREY, linestyle=":", label="without memory")
+    for blanks, each in known:
+        if each["low"] is not None and each["high"] is not None:
+            axes.plot([blanks] * 2, [each["low"], each["high"]], color=BLUE, linewidth=5, alpha=0.3)
+    axes.plot(at, medians, marker="o", label="median", **FIRST)
+    tell(
+        axes, at, medians, [f"T {n:,}: {card_text.nats(each['median'])} nats" for n, each in known]
+    )
+    axes.set_xticks([of["T"] for of in copy], [f"{of['T']:,}" for of in copy])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_ylim(0, 1.15 * max([copy[0]["floor"], *medians]))

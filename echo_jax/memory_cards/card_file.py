@@ -13,23 +13,19 @@ import msgspec
 
 from echo_jax import atomic_files
 from echo_jax.exceptions import ConfigError, shown
-from echo_jax.memory_cards import schema, validation
+from echo_jax.memory_cards import placing, schema, validation
 from echo_jax.memory_cards.card_page import markdown
-from echo_jax.memory_cards.schema import SCHEMA
+from echo_jax.memory_cards.card_text import NOT_ASKED
+from echo_jax.memory_cards.schema import PROTOCOL_1, SCHEMA
 from echo_jax.memory_cards.summary import summarize
 from echo_jax.report import styles
 
-MEASURED = {
-    "stream": ("stream_span", "learning", "rates"),
-    "hold": ("hold_span",),
-    "capacity": ("capacity", "linear"),
-    "copy": ("copy", "rates"),
-}
+MEASURED = {"capacity": ("linear",), "ladders": ("ladders", "bits")}
 """The fields of a summary that come from an entry of a protocol's `rows`; others have its name."""
 
 NO_SUCH_LAG = {
     "beyond": "there is no lag that half of the seeds passed",
-    "cause": "there is no lag that fewer than half of the seeds passed",
+    "cause": "it was not measured at the lag that half of the seeds missed",
 }
 """Reasons why a measurement that was asked for and not stopped has no result."""
 
@@ -58,8 +54,7 @@ def make(
     for name in [name for name, value in summary.items() if value is None]:
         reasons[name] = stopped or NO_SUCH_LAG.get(name, "its raw rows are missing")
         if name not in asked:
-            not_asked = f"protocol {protocol['name']} does not ask for it"
-            reasons[name] = "--task copy measures it" if name == "copy" else not_asked
+            reasons[name] = f"protocol {protocol['name']} {NOT_ASKED}"
     card: Card = {
         "schema": SCHEMA,
         "name": identity["name"],
@@ -82,7 +77,7 @@ def digest_of(card: Mapping[str, Any]) -> str:
         return {name: value for name, value in values.items() if name not in names}
 
     times, cost = ("train", "stream"), card["rows"]["price"]
-    raw = [without(times, row) if row["kind"] == "price" else row for row in card["raw"]]
+    raw = [without(times, row) if row.get("kind") == "price" else row for row in card["raw"]]
     summary = card["rows"] | {"price": cost and without(times, cost)}
     found = without(("name", "device", "versions", "date", "seconds", "digest"), card)
     return atomic_files.digest_of(found | {"raw": raw, "rows": summary})
@@ -92,10 +87,13 @@ def validate(card: Any) -> None:
     """Raise ConfigError, one sentence about the first fault, if a card is not valid.
 
     In a valid card the fields fit the schema, the raw rows fit the protocol and the seeds, the
-    summary is that of the raw rows, and the hash and the digest are those of the content.
+    summary is that of the raw rows, and the hash and the digest are those of the content. Of a card
+    of protocol 1 the hash and the digest alone are checked.
     """
     version = card.get("schema") if isinstance(card, dict) else None
-    if type(version) is int and version != SCHEMA:
+    if is_protocol_1(card):
+        fault = _fault_of_protocol_1(card)
+    elif type(version) is int and version != SCHEMA:
         fault = f"schema is {shown(version)}, and this version of echo_jax reads {SCHEMA} alone"
     else:
         fault = schema.fault(card) or validation.fault(card) or ""
@@ -105,9 +103,35 @@ def validate(card: Any) -> None:
         raise ConfigError(f"{fault}: {FIX}")
 
 
+def is_protocol_1(card: Any) -> bool:
+    """True for a card of protocol 1, whose numbers never stand beside those of others."""
+    version = card.get("schema") if isinstance(card, dict) else None
+    return type(version) is int and version == PROTOCOL_1
+
+
+def _fault_of_protocol_1(card: Card) -> str:
+    """What a card of protocol 1 lacks so that its hash and its digest can be checked; or empty."""
+    kinds = {"name": str, "protocol": dict, "raw": list, "rows": dict, "date": str}
+    kinds |= {"protocol_hash": str, "digest": str}
+    for name, kind in kinds.items():
+        if not isinstance(card.get(name), kind):
+            return f"{name} is missing or of the wrong type"
+    if "price" not in card["rows"] or not all(isinstance(row, dict) for row in card["raw"]):
+        return "rows or raw are not those of a card"
+    if card["protocol_hash"] != atomic_files.digest_of(card["protocol"]):
+        return "protocol_hash is not that of the protocol in it"
+    return ""
+
+
 def comparable(card: Card, known: Collection[str]) -> str:
     """The cards that a valid card can be compared with; `known` are hashes of today's protocols."""
-    protocol = f"protocol {card['protocol']['name']}, version {card['protocol']['version']}"
+    protocol = card["protocol"]
+    if is_protocol_1(card):
+        return (
+            f"{card['name']} is a card of protocol 1 ({protocol.get('name')}): its digest holds, "
+            "and it cannot be compared with cards of protocol 2."
+        )
+    protocol = f"protocol {protocol['name']} ({protocol['track']}), version {protocol['version']}"
     if card["protocol_hash"] in known:
         return f"{card['name']} is a valid card, comparable with all others of {protocol}."
     return (
@@ -156,14 +180,21 @@ def write(card: Card, folder: Path) -> Path:
 def draw(card: Card, folder: Path, kind: styles.Format = "svg") -> list[Path]:
     """Write NAME.md, NAME.svg and with another kind NAME.KIND of a valid card; return their paths.
 
-    ConfigError where the figure cannot be drawn or a file was edited since it was generated.
+    ConfigError for a card of protocol 1, where the figure cannot be drawn, and where a file was
+    edited since it was generated.
     """
+    if is_protocol_1(card):
+        raise ConfigError(
+            f"{card['name']} is a card of protocol 1, which is no longer drawn: measure the cell "
+            "again, or open the page that was made with it"
+        )
     page, drawn = (folder / f"{card['name']}.{suffix}" for suffix in ("md", "svg"))
     with styles.drawing():
         from echo_jax.memory_cards.card_figure import card_figure
 
-        figure = styles.svg(card_figure(card), "card")
-        content = styles.image(card_figure(card), kind) if kind != "svg" else b""
+        others = placing.beside(card)
+        figure = styles.svg(card_figure(card, others), "card")
+        content = styles.image(card_figure(card, others), kind) if kind != "svg" else b""
     atomic_files.write_generated(page, markdown(card, drawn.name))
     atomic_files.write_generated(drawn, figure)
     if not content:

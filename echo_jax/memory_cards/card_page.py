@@ -2,41 +2,56 @@
 
 import shlex
 from collections.abc import Mapping
-from itertools import chain
 from typing import Any
 
-from echo_jax.memory_benchmark.protocol import TASKS
-from echo_jax.memory_cards.card_text import Card, answer, bounds, chance, counted, evidence, lines
+from echo_jax.memory_cards import placing
+from echo_jax.memory_cards.card_text import (
+    ASKED,
+    Card,
+    answer,
+    baseline_of,
+    bounds,
+    capital,
+    chance,
+    counted,
+    evidence,
+    ladder_name,
+    ladders_of,
+    lines,
+)
 from echo_jax.report.markdown_page import markdown_page
 from echo_jax.report.number_formats import number, percent
 from echo_jax.report.page import Figure, Page, Section, Table, computed
 
 NOTES = [
-    "A span is the last lag of the longest unbroken prefix of the ladder of lags on which a seed "
-    "succeeds: an evaluation reaches the threshold and is confirmed on other fresh data. At least: "
-    "for so many seeds no longer lag was decided that the median may well be longer.",
-    "A value is the median over the seeds; its interval is that of the order statistics, with the "
-    "probability that it covers the median. Updates are Kaplan-Meier medians, in which seeds that "
-    "never succeeded are censored. The baseline is a cell without memory.",
-    "Could not learn: some seeds failed, and others succeeded, or the same ones did when trained "
-    "on from a shorter lag. Could not hold: the gradient of the answer for the requested input is "
-    "exactly 0, and nothing depends on that input. Undetermined: the card shows neither.",
+    "A span is the geometric mean over the seeds of the place between the last rung that a seed "
+    "passed and the first that it missed; its interval is that of Student's t over the seeds. A "
+    "seed passes a rung if an evaluation at any of the learning rates reaches the threshold and is "
+    "confirmed on other fresh data, by the steps of the cell. At least: a seed missed nothing "
+    "before its ladder or the time ended.",
+    "Other values are medians over the seeds; their interval is that of the order statistics, with "
+    "the probability that it covers the median. The baseline is a network without memory.",
+    "Bits held: a lower bound from the errors of the networks (Fano's inequality with the upper "
+    "95% limit of the error), or from heads that read each past token out of the state.",
+    "Could not learn: some seeds missed the lag, and others passed it, or the same ones did when "
+    "trained on from a shorter lag. Could not hold: replacing the requested token changes no bit "
+    "of the answer, or the state has too few bits. Undetermined: the card shows neither.",
 ]
 
 
 def section_of(card: Mapping[str, Any], figure: Figure | None) -> Section:
     """The answer of a valid card, its figure, all its measures, and how to read them."""
     name = card["name"]
-    headings = ["measure", "median", "interval", "baseline", "seeds", "more"]
+    headings = ["measure", "mean or median", "interval", "baseline", "seeds", "more"]
     measures = [[word or "-" for word in line] for line in lines(card)]
     return Section(
         name,
         f"How long can {name} remember?",
-        answer(card),
+        [*answer(card), *placing.sentences(card)],
         figure,
         [
             Table("All measures.", headings, measures),
-            *_learning_tables(card),
+            *_rung_tables(card),
             *_beyond_tables(card),
         ],
         notes=NOTES,
@@ -51,17 +66,21 @@ def figure_of(card: Card, svg: str = "", path: str = "") -> Figure:
 
 def markdown(card: Mapping[str, Any], figure: str | None = None) -> str:
     """The page of a valid card; `figure` is the path of its figure, from the folder of the page."""
-    name, cell = card["name"], card["cell"]
-    section = section_of(card, figure_of(card, path=figure) if figure else None)
+    name, section = card["name"], section_of(card, figure_of(card, path=figure) if figure else None)
+    made = computed([(card["date"], card["versions"])])
+    page = Page(f"Memory card: {name}", [measured_how(card)], [section], made, command_of(card))
+    return markdown_page(page)
+
+
+def command_of(card: Card) -> str:
+    """The command that makes a card again; the file of a cell that no module defines is FILE.py."""
+    cell, protocol, seed = card["cell"], card["protocol"]["name"], card["seeds"][0]
     words = ["--cell", cell["cell"].replace("__main__:", "FILE.py:")]
     if cell["args"]:
         words += ["--cell-args", ",".join(f"{k}={v}" for k, v in cell["args"].items())]
-    protocol, seed = card["protocol"]["name"], card["seeds"][0]
-    words += ["--task", "copy"] if protocol == "copy" else ["--protocol", protocol]
+    words += ["--protocol", protocol]
     words += ["--seed", str(seed)] if seed else []
-    made = computed([(card["date"], card["versions"])])
-    again = f"echo-jax probe {shlex.join(words)}"
-    return markdown_page(Page(f"Memory card: {name}", [measured_how(card)], [section], made, again))
+    return f"echo-jax probe {shlex.join(words)}"
 
 
 def measured_how(card: Card) -> str:
@@ -73,33 +92,33 @@ def measured_how(card: Card) -> str:
     numbers = f"{seeds[0]} to {seeds[-1]}" if in_order else ", ".join(map(str, seeds))
     return (
         f"The cell {cell['cell']}{f' with {arguments}' * bool(arguments)}{of_file}, measured by "
-        f"protocol {protocol['name']}, version {protocol['version']} "
-        f"({card['protocol_hash'][:12]}...), with {counted(len(seeds), 'seed')}, {numbers}, on "
+        f"protocol {protocol['name']} of the {protocol['track']} track, version "
+        f"{protocol['version']} ({card['protocol_hash'][:12]}...), "
+        f"with {counted(len(seeds), 'seed')}, {numbers}, on "
         f"{card['device']}."
     )
 
 
-def _learning_tables(card: Card) -> list[Table]:
-    """Updates by lag, with three columns for each task."""
-    learning, protocol = card["rows"]["learning"], card["protocol"]
-    if learning is None:
-        return []
-    headings = ["lag"]
-    cells: dict[int, list[list[str]]] = {}
-    tasks = [task for task in TASKS if learning[task]]
-    for i, task in enumerate(tasks):
-        headings += [f"{task}: updates", "95% interval", "seeds that succeeded"]
-        for line in learning[task]:
-            words = cells.setdefault(line["lag"], [["-"] * 3 for _ in tasks])
-            median = "never" if line["median"] is None else number(line["median"])
-            reached = f"{line['reached']} of {line['seeds']}"
-            words[i] = [median, bounds(line, number) or "-", reached]
-    rows = [[f"{lag:,}", *chain(*words)] for lag, words in sorted(cells.items())]
-    caption = (
-        f"Updates to {max(protocol['thresholds']):.0%}, of at most {protocol['budget']:,} per lag; "
-        "never: fewer than half of the seeds succeeded."
-    )
-    return [Table(caption, headings, rows)]
+def _rung_tables(card: Card) -> list[Table]:
+    """A table for each ladder: the seeds that passed each rung, and what they took."""
+    budget, tables = card["protocol"]["budget"], []
+    for ladder, span in ladders_of(card):
+        rows = []
+        for line in span["rungs"]:
+            updates = "-" if line["updates"] is None else number(line["updates"])
+            closest = "-" if line["closest"] is None else percent(line["closest"])
+            passed = f"{line['passed']} of {line['seeds']}"
+            rows.append([f"{line['rung']:,}", passed, updates, closest])
+        skipped = ", ".join(f"{rung:,}" for rung in span["skipped"])
+        also = f" Skipped, as all seeds passed the next rung at once: {skipped}." if skipped else ""
+        caption = (
+            f"{capital(ladder_name(ladder))}, passed at {ladder['threshold']:.0%} within "
+            f"{budget:,} updates at a rate, baseline {baseline_of(ladder)}.{also}"
+        )
+        unit = ASKED[ladder["task"]][1]
+        headings = [unit, "seeds that passed", "median updates", "best of others"]
+        tables.append(Table(caption, headings, rows))
+    return tables
 
 
 def _beyond_tables(card: Card) -> list[Table]:

@@ -3,15 +3,13 @@
 The terminal, the page of a card, the page of all cards and the figures use the same words.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from echo_jax.memory_benchmark.protocol import TASKS
+from echo_jax.config import BLOCK
 from echo_jax.memory_cards.schema import Row
-from echo_jax.memory_cards.summary import span_estimate
-from echo_jax.report.number_formats import decimals, number, percent, three_digits
+from echo_jax.report.number_formats import decimals, percent, three_digits
 
 Card = Mapping[str, Any]
 
@@ -23,13 +21,18 @@ KINDS = {
 
 NOT_MEASURED = "not measured"
 
+NOT_REACHED = "not reached"
+
+NOT_ASKED = "does not ask for it"
+"""End of the reason why a card lacks a measure of another protocol."""
+
 AT_LEAST = "\u2265\u2009"
 """A sign and a narrow space, short for "at least"."""
 
 
 def kind_of(card: Card) -> str:
     """`recurrent`, `reference` (not recurrent) or `control` (its memory is known)."""
-    module, _, name = card["cell"]["cell"].rpartition(":")
+    module, _, name = card["cell"]["cell"].removeprefix(BLOCK).rpartition(":")
     ours = module in ("", "echo_jax.controls", "echo_jax.cells.known_memory")
     return KINDS.get(name, "recurrent") if ours else "recurrent"
 
@@ -48,49 +51,70 @@ def names_of(cards: Sequence[Card]) -> list[str]:
 
 
 def protocol_words(card: Card) -> str:
-    """The name, the version and the first digits of the hash of a protocol."""
-    protocol = card["protocol"]
-    return f"{protocol['name']} {protocol['version']} ({card['protocol_hash'][:8]})"
+    """The name, the track, the version and the first digits of the hash of a protocol."""
+    protocol, digits = card["protocol"], card["protocol_hash"][:8]
+    return f"{protocol['name']} {protocol['version']} of the {protocol['track']} track ({digits})"
+
+
+ASKED = {
+    "lag": ("by lag", "steps back"),
+    "hold": ("on demand", "distractors"),
+    "marked": ("what was marked", "marked tokens"),
+    "key": ("by key", "keys"),
+    "copy": ("copy memory", "blanks"),
+}
+"""The name of a task in words, and the unit of its rungs."""
+
+
+def ladder_name(ladder: Mapping[str, Any]) -> str:
+    """A ladder in words: by lag, V 16."""
+    return f"{ASKED[ladder['task']][0]}, V {ladder['vocab_size']}"
+
+
+def baseline_of(ladder: Mapping[str, Any]) -> str:
+    """The accuracy without memory: 1 / V; by key 2 / V, and 1 / K for known values."""
+    if ladder["task"] == "key":
+        return f"2/{ladder['vocab_size']}, or 1/K of who knows which values occurred"
+    return f"1/{ladder['vocab_size']}"
+
+
+def ladders_of(card: Card) -> list[tuple[Mapping[str, Any], Row]]:
+    """Each ladder of a card that was measured, and its summary."""
+    found = card["rows"]["ladders"] or {}
+    return [(x, found[x["name"]]) for x in card["protocol"]["ladders"] if x["name"] in found]
 
 
 def chance(card: Card) -> str:
-    """The accuracy of guessing."""
-    return percent(1 / card["protocol"]["vocab_size"])
-
-
-def span_of(card: Card, task: str, threshold: str = "0.99") -> Row | None:
-    """The span of a task at a threshold; None if the card does not have it."""
-    return (card["rows"][f"{task}_span"] or {}).get(threshold)
-
-
-class Reach(NamedTuple):
-    """The median of a span and its interval; `at_least` marks a lower bound."""
-
-    median: float
-    low: float | None
-    high: float | None
-    at_least: bool
-    high_at_least: bool
-
-
-def reach(span: Row) -> Reach:
-    """A span of a card; a number is a lower bound if longer spans of undecided seeds raise it."""
-    pairs = zip(span["by_seed"], span["at_least"], strict=True)
-    unbounded = span_estimate(math.inf if more else lag for lag, more in pairs)
-    median, low, high = (span[name] for name in ("median", "low", "high"))
-    return Reach(median, low, high, unbounded["median"] != median, unbounded["high"] != high)
+    """The accuracy of guessing on the first ladder."""
+    return percent(1 / card["protocol"]["ladders"][0]["vocab_size"])
 
 
 def span_words(span: Row, at_least: str = "at least ") -> tuple[str, str]:
-    """The median of a span and its interval, which is empty for one seed.
+    """A mean span and its interval: 19.3 and 17.1 to 21.8, at least 200 and from 200.
 
-    12 and 8 to 20          at least 500 and 200 to at least 500
+    Below 8 and no seed passed it, where every seed of a card missed the first rung, 8.
     """
-    found = reach(span)
-    median = f"{at_least * found.at_least}{found.median:,g}"
-    if found.low is None or found.high is None:
-        return median, ""
-    return median, f"{found.low:,g} to {at_least * found.high_at_least}{found.high:,g}"
+    if (by_seed := span.get("by_seed")) and none_passed(span):
+        below = "<\u2009" if at_least == AT_LEAST else "below "
+        return f"{below}{by_seed[0]['missed']:,}", "no seed passed it"
+    mean = f"{at_least * span['at_least']}{three_digits(span['mean'])}"
+    if span["high"] is None:
+        return mean, f"from {three_digits(span['low'])}"
+    return mean, f"{three_digits(span['low'])} to {three_digits(span['high'])}"
+
+
+def none_passed(span: Row) -> bool:
+    """True if every seed missed the first rung."""
+    return all(each["passed"] == 0 and each["missed"] for each in span["by_seed"])
+
+
+def climbs_words(span: Row) -> str:
+    """The last rungs of the seeds, the smallest first, with how many seeds ended there: 16 (3)."""
+    ends = sorted((each["passed"], each["missed"] is None) for each in span["by_seed"])
+    counts = {end: ends.count(end) for end in ends}
+    return ", ".join(
+        f"{passed:,}{'+' * open_end} ({count})" for (passed, open_end), count in counts.items()
+    )
 
 
 def bounds(found: Mapping[str, Any], shown: Callable[[float], str], infinite: str = "never") -> str:
@@ -106,6 +130,11 @@ def nats(value: float | None) -> str:
     return "infinite" if value is None else f"{value:#.3g}".rstrip(".")
 
 
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence: a; a and b; a, b and c."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
 def counted(count: int, word: str) -> str:
     """A count of things: 1 seed, 8 seeds."""
     return f"{count:,} {word}{'s' * (count != 1)}"
@@ -114,7 +143,7 @@ def counted(count: int, word: str) -> str:
 class Line(NamedTuple):
     """A measure of a card in words; empty where something is missing.
 
-    value     the median over seeds
+    value     the mean or median over seeds
     interval  its interval, with the coverage
     baseline  the value of a cell without memory
     note      what else is known, or why nothing was measured
@@ -146,79 +175,80 @@ def glance(card: Card) -> list[tuple[str, str, str]]:
 
 
 def lines(card: Card) -> list[Line]:
-    """A line for each measure of a card, also for those that it does not have."""
+    """A line for each measure of a card, also for those that were asked for and not measured."""
     makers: Mapping[str, tuple[str, Callable[[Any, Card], list[Line]]]] = {
-        "stream_span": ("stream span", lambda spans, _: _span_lines("stream", spans)),
-        "hold_span": ("hold span", lambda spans, _: _span_lines("hold", spans)),
-        "capacity": ("capacity", _capacity_lines),
+        "ladders": ("span", lambda _, card: _span_lines(card)),
+        "bits": ("bits held", _bits_lines),
         "linear": ("linear capacity", _linear_lines),
-        "learning": ("learning", _learning_lines),
         "beyond": ("beyond", _beyond_lines),
         "cause": ("cause", _cause_lines),
         "price": ("cost", _cost_lines),
         "copy": ("copy memory", _copy_lines),
-        "rates": ("learning rate", _rate_lines),
     }
     found: list[Line] = []
     for name, (label, make) in makers.items():
-        part = card["rows"][name]
-        missing = [Line(label, NOT_MEASURED, note=card["not_measured"].get(name, ""))]
-        found += missing if part is None else make(part, card)
+        part, why = card["rows"][name], card["not_measured"].get(name, "")
+        if part is not None:
+            found += make(part, card)
+        elif NOT_ASKED not in why:
+            found.append(Line(label, NOT_MEASURED, note=why))
     return found
 
 
-def _span_lines(task: str, spans: Row) -> list[Line]:
-    """A line for each threshold, the highest first, which is the span without more words."""
-    found = []
-    for i, threshold in enumerate(sorted(spans, key=float, reverse=True)):
-        span = spans[threshold]
-        label = f"{task} span" + f" at {float(threshold):.0%}" * (i > 0)
-        median, interval = span_words(span)
-        unit = ("step" if task == "stream" else "distractor") + "s" * (span["median"] != 1)
-        value = f"{median} {unit}{' back' * (task == 'stream')}"
-        after = f"next lag {span['next']:,}" if span["next"] else "the ladder ends there"
-        found.append(Line(label, value, baseline="0", note=after, **evidence(span, interval)))
-    return found
+def _span_lines(card: Card) -> list[Line]:
+    """A line for each ladder of the protocol, also for those that the time did not reach."""
+    known = {ladder["name"]: span for ladder, span in ladders_of(card)}
+    return [
+        _span_line(ladder, known[ladder["name"]])
+        if ladder["name"] in known
+        else Line(ladder_name(ladder), NOT_REACHED, note="the time ended before it")
+        for ladder in card["protocol"]["ladders"]
+    ]
 
 
-def _capacity_lines(capacity: Row, _: Card) -> list[Line]:
-    exact, float16, noise = (capacity[name] for name in ("exact", "float16", "noise"))
-    value = f"{decimals(exact['median'])} bits"
-    note = (
-        f"{decimals(float16['median'])} with the state in float16, {decimals(noise['median'])} "
-        f"with noise in it; state of {counted(capacity['state_numbers'], 'number')}"
+def _span_line(ladder: Mapping[str, Any], span: Row) -> Line:
+    """The geometric mean span of a ladder, and the last rungs of the seeds."""
+    mean, interval = span_words(span)
+    unit = ASKED[ladder["task"]][1]
+    note = f"last passed: {climbs_words(span)}; {span['updates']:,} updates in all"
+    ends = [each["passed"] for each in span["by_seed"] if each["missed"] is None]
+    if ends and min(ends) < ladder["rungs"][-1]:
+        note += "; what lies above was not reached in the time"
+    return Line(
+        ladder_name(ladder),
+        f"{mean} {unit}",
+        interval + " (95%)" * (not none_passed(span)),
+        baseline_of(ladder),
+        counted(len(span["by_seed"]), "seed"),
+        note,
     )
-    known = evidence(exact, bounds(exact, decimals))
-    return [Line("capacity", value, baseline="0 bits", note=note, **known)]
+
+
+def _bits_lines(bits: Row, card: Card) -> list[Line]:
+    """The largest lower bound of the bits held between two steps, and what shows it."""
+    held = bits["held"]
+    price, ladders = card["rows"]["price"], card["protocol"]["ladders"]
+    names = {ladder["name"]: ladder_name(ladder) for ladder in ladders}
+    shown_by = names.get(bits["shown_by"], f"by a head for each lag ({bits['shown_by']})")
+    note = f"shown {shown_by}"
+    if price:
+        note += f"; the state has {8 * whole_state(price):,}"
+    known = evidence(held, bounds(held, three_digits))
+    value = f"at least {three_digits(held['median'])} bits"
+    return [Line("bits held", value, baseline="0 bits", note=note, **known)]
+
+
+def whole_state(price: Row) -> int:
+    """Bytes of state of one stream, with those of the convolutions of a block."""
+    return price["state_bytes"] + price["convolution_bytes"]
 
 
 def _linear_lines(linear: Row, _: Card) -> list[Line]:
-    trained, numbers = linear["trained"], linear["state_numbers"]
-    most = f"at most {numbers:,}; " if numbers else ""
-    note = f"{most}{decimals(linear['untrained']['median'])} before training"
+    trained = linear["trained"]
+    note = f"{decimals(linear['untrained']['median'])} before training"
     known = evidence(trained, bounds(trained, decimals))
     value = decimals(trained["median"])
     return [Line("linear capacity", value, baseline="0", note=note, **known)]
-
-
-def _learning_lines(learning: Row, card: Card) -> list[Line]:
-    """A line for each task: its longest lag that has a median, or its first lag if none has."""
-    found = []
-    for task, of_lags in learning.items():
-        if not of_lags:
-            continue
-        known = [line for line in of_lags if line["median"] is not None]
-        line = known[-1] if known else of_lags[0]
-        updates = f"{line['median']:,.0f}" if known else f"more than {card['protocol']['budget']:,}"
-        value = f"{updates} updates to lag {line['lag']:,}"
-        interval = bounds(line, number) and f"{bounds(line, number)} (95%)"
-        seeds = f"{line['reached']} of {line['seeds']} seeds succeeded"
-        runs = (row for row in card["raw"] if row["kind"] == "run" and row["task"] == task)
-        failed = {run["seed"] for run in runs if run["failed"]}
-        note = f"the loss of {counted(len(failed), 'seed')} became non-finite at some lag"
-        note *= bool(failed)
-        found.append(Line(f"learning, {task}", value, interval, seeds=seeds, note=note))
-    return found
 
 
 def _beyond_lines(beyond: Row, card: Card) -> list[Line]:
@@ -230,28 +260,31 @@ def _beyond_lines(beyond: Row, card: Card) -> list[Line]:
     return [Line("beyond", value, baseline=chance(card), note=note, **known)]
 
 
-def _cause_lines(cause: Row, _: Card) -> list[Line]:
-    failed = f"{counted(cause['failed'], 'seed')} failed" if cause["failed"] else "no seed failed"
-    note = f"lag {cause['lag']:,}: {failed}"
+def _cause_lines(cause: Row, card: Card) -> list[Line]:
+    name = ladder_name(card["protocol"]["ladders"][0])
+    missed = f"{counted(cause['missed'], 'seed')} missed" if cause["missed"] else "no seed missed"
+    note = f"{name}, {cause['lag']:,}: {missed} it"
     if cause["tried"]:
         note += f", {_by_curriculum(cause)}"
-    for name in ("before", "after"):
-        if cause[name] and cause[name]["median"] is not None:
-            note += f"; relative gradient {name} training {cause[name]['median']:.2g}"
+    if cause["change"] is not None:
+        note += f"; another token there changes the answer by {cause['change']:.1g} at most"
     return [Line("cause", cause["verdict"], note=note)]
 
 
 def _by_curriculum(cause: Row) -> str:
-    return f"{cause['learned']} of {cause['tried']} succeeded when trained on from a shorter lag"
+    return f"{cause['learned']} of {cause['tried']} passed when trained on from a shorter lag"
 
 
 def _cost_lines(cost: Row, _: Card) -> list[Line]:
+    """Trained numbers, bytes of state with those of the convolutions apart, and times."""
     value = f"{cost['parameters']:,} parameters, {cost['state_bytes']:,} bytes of state"
     times = [
         f"{words} {us:,.4g} \u00b5s per step at batch {size}"
         for name, words in (("train", "training"), ("stream", "streaming"))
         for size, us in cost[name].items()
     ]
+    if cost["convolution_bytes"]:
+        times.insert(0, f"and {cost['convolution_bytes']:,} bytes of the convolutions")
     return [Line("cost", value, note="; ".join(times))]
 
 
@@ -269,63 +302,50 @@ def _copy_lines(copy: list[Row], _: Card) -> list[Line]:
     ]
 
 
-def _rate_lines(rates: Row, _: Card) -> list[Line]:
-    """The rate of each task; a guess if no rate learned the lag it was chosen at."""
-    found = []
-    for task, of in rates.items():
-        note = f"chosen at {'T' if task == 'copy' else 'lag'} {of['lag']:,}"
-        note += ", which no rate learned: a guess" * (not of["decided"])
-        found.append(Line(f"learning rate, {task}", f"{of['rate']:g}", note=note))
-    return found
-
-
 def big_numbers(card: Card) -> list[tuple[str, str, str]]:
-    """The six numbers of a figure: name, value and interval; empty if not measured."""
-    summary, found = card["rows"], []
-    for task in TASKS:
-        span = span_of(card, task)
-        found.append((f"{task} span, lags", *(span_words(span, AT_LEAST) if span else ("", ""))))
-    bits = summary["capacity"] and summary["capacity"]["exact"]
-    words = (three_digits(bits["median"]), bounds(bits, three_digits)) if bits else ("", "")
-    found.append(("bits in the state", *words))
-    cost = summary["price"]
-    sizes = [three_digits(cost[name]) if cost else "" for name in ("parameters", "state_bytes")]
-    times = [cost[name].get("1") if cost else None for name in ("stream", "train")]
-    streaming, training = ("" if us is None else f"{three_digits(us)} \u00b5s" for us in times)
-    return [
-        *found,
-        ("parameters", sizes[0], ""),
-        ("bytes of state", sizes[1], "a stream"),
-        ("streaming step", streaming, training and f"training {training}"),
+    """The numbers of a figure: name, value and interval, of what was measured."""
+    found = [
+        (ladder_name(ladder), *span_words(span, AT_LEAST)) for ladder, span in ladders_of(card)
     ]
+    if bits := card["rows"]["bits"]:
+        held = bits["held"]
+        beside = bounds(held, three_digits)
+        found.append(("bits held", f"{AT_LEAST}{three_digits(held['median'])}", beside))
+    if cost := card["rows"]["price"]:
+        more = cost["convolution_bytes"]
+        beside = f"+ {more:,} of convolutions" if more else "of one stream"
+        found.append(("bytes of state", three_digits(cost["state_bytes"]), beside))
+        found.append(("parameters", three_digits(cost["parameters"]), ""))
+    return found
 
 
 def answer(card: Card) -> list[str]:
     """The conclusions that the numbers of a card support, a sentence each."""
-    summary, found = card["rows"], []
-    for task, (ability, begin) in {
-        "stream": ("echo any past token", "From a running stream it echoes the token"),
-        "hold": ("hold a value", "It holds one value over"),
-    }.items():
-        if summary[f"{task}_span"]:
-            line = _span_lines(task, summary[f"{task}_span"])[0]
-            none = line.value.startswith("0 ")
-            said = f"It was not seen to {ability}" if none else f"{begin} {line.value}"
-            found.append(f"{said} {_beside(line)}.")
-    if capacity := summary["capacity"]:
-        (line,), exact = _capacity_lines(capacity, card), capacity["exact"]
-        least = exact["median"] if exact["low"] is None else exact["low"]
-        said = "was not seen to hold anything" if least <= 0 else f"holds at least {line.value}"
-        found.append(
-            f"One state of {counted(capacity['state_numbers'], 'number')} {said} about the last "
-            f"{card['protocol']['capacity_lags']:,} tokens {_beside(line)}."
-        )
+    summary = card["rows"]
+    found = [_span_sentence(*each) for each in ladders_of(card)]
+    if summary["bits"]:
+        line = _bits_lines(summary["bits"], card)[0]
+        found.append(f"Between two steps it held {line.value}, {line.note} {_beside(line)}.")
     if summary["cause"]:
         found.append(_cause_sentence(summary["cause"], card))
     if summary["copy"]:
         line = _copy_lines(summary["copy"][-1:], card)[0]
         found.append(f"In {line.label}, it ends at {line.value} {_beside(line)}.")
     return found or ["Nothing about its memory was measured."]
+
+
+def _span_sentence(ladder: Mapping[str, Any], span: Row) -> str:
+    """The sentence of one ladder."""
+    line, first = _span_line(ladder, span), ladder["rungs"][0]
+    if none_passed(span):
+        unit = ASKED[ladder["task"]][1]
+        return f"{capital(line.label)}: no seed passed the first rung ({first:,} {unit})."
+    return f"{capital(line.label)}: {line.value} {_beside(line)}."
+
+
+def capital(words: str) -> str:
+    """Words that begin with a capital letter."""
+    return words[0].upper() + words[1:]
 
 
 def _beside(line: Line) -> str:
@@ -335,30 +355,33 @@ def _beside(line: Line) -> str:
 
 
 def _cause_sentence(cause: Row, card: Card) -> str:
-    lag, failed = f"lag {cause['lag']:,}", f"{cause['failed']} of {len(card['seeds'])} seeds failed"
+    """The verdict on the first lag that fewer than half of the seeds passed, and its evidence."""
+    lag = f"lag {cause['lag']:,}"
+    missed = f"{cause['missed']} of {len(card['seeds'])} seeds missed it"
     if cause["verdict"] == "no limit found":
-        return f"No limit was found: every seed succeeded at every lag, to {lag}."
+        return f"No limit was found: every seed passed every lag, to {lag}."
     if cause["verdict"] == "could not learn":
-        others = [f"{cause['arrived']} succeeded"] * bool(cause["arrived"])
+        others = [f"{cause['passed']} passed it"] * bool(cause["passed"])
         others += [_by_curriculum(cause)] * bool(cause["learned"])
         return (
-            f"At {lag}, {failed} from scratch; {', and '.join(others)}: such cells can hold the "
-            "value, but could not learn to."
+            f"At {lag}, {missed}; {', and '.join(others)}: such cells can hold the value, but "
+            "could not learn to."
         )
     if cause["verdict"] == "could not hold":
         return (
-            f"At {lag}, {failed}, and the answer does not depend on the requested input (its "
-            "gradient is 0, and replacing that token changes nothing, at all weights that were "
-            "tried): the cell could not hold the value."
+            f"At {lag}, {missed}, and its answer cannot depend on the requested token: replacing "
+            "it changes nothing at any weights that were tried, or the state has fewer bits than "
+            "the task needs."
         )
-    if not cause["failed"]:
-        return f"At {lag} no seed is known to have failed: the card shows no limit."
-    also = ", and also when trained on from a shorter lag" * bool(cause["tried"])
+    if cause["verdict"] == "not held at any tested weights":
+        return (
+            f"At {lag}, {missed}, and replacing the requested token changed the answer by less "
+            f"than rounding ({cause['change']:.1g} of the largest logit) at all weights that were "
+            "tried."
+        )
     closest = cause["closest"]
-    known = evidence(closest, bounds(closest, percent))
-    beside = _beside(Line("", "", baseline=chance(card), **known))
+    best = f"; their best evaluations reached {percent(closest['median'])}" if closest else ""
     return (
-        f"At {lag}, {failed} from scratch{also}; their best evaluations reached "
-        f"{percent(closest['median'])} {beside}: whether such cells could not hold the value or "
-        "could not learn to is undetermined."
+        f"At {lag}, {missed}{best} (baseline {chance(card)}): whether such cells could not hold "
+        "the value or could not learn to is undetermined."
     )

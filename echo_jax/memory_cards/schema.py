@@ -7,7 +7,7 @@ summary has no type: `validation` compares it with that of the raw rows.
 
 import datetime
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -16,13 +16,16 @@ from msgspec import Meta
 from echo_jax.config import CONTROL
 from echo_jax.exceptions import shown
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the fields below; any change of a field is another version."""
+
+PROTOCOL_1 = 1
+"""Version of the fields of the cards of protocol 1, of which only digests are checked."""
 
 LARGEST = 1e39
 """Bound on the magnitude of every number: beyond the range of float32."""
 
-Row = dict[str, Any]
+Row = Mapping[str, Any]
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$(?!\n)"
 SHA_256 = r"^[0-9a-f]{64}$(?!\n)"
 PATTERNS = {
@@ -73,25 +76,39 @@ class Cell(msgspec.Struct, forbid_unknown_fields=True):
     source: Hash | None
 
 
+class Ladder(msgspec.Struct, forbid_unknown_fields=True):
+    """One way to ask for an echo, see docs/protocol.md."""
+
+    name: Text
+    task: Literal["lag", "hold", "marked", "key", "copy"]
+    vocab_size: Annotated[int, Meta(ge=2, le=2**53)]
+    rungs: Annotated[list[Count], Several]
+    coarse: Annotated[list[Count], Meta(max_length=1000)]
+    threshold: Share
+
+
 class Protocol(msgspec.Struct):
     """The fields of a protocol that a summary depends on; docs/protocol.md describes all fields."""
 
     name: Text
-    version: Count
-    vocab_size: Annotated[int, Meta(ge=2, le=2**53)]
-    ladder: Annotated[list[Count], Several]
+    track: Literal["cell", "block"]
+    version: Annotated[int, Meta(ge=2, le=2**53)]
+    ladders: Annotated[list[Ladder], Few]
+    exact_lags: Annotated[list[Count], Meta(max_length=100)]
     budget: Count
     evaluate_every: Count
-    thresholds: Annotated[list[Share], Meta(min_length=1, max_length=10)]
+    answers: Annotated[int, Meta(ge=1, le=10_000_000)]
+    confirmation: Size
+    shortest_lag: Count
+    steps_per_lag: Annotated[int, Meta(ge=2, le=2**53)]
+    shortest_hold: Count
+    marked_among: dict[Text, Count]
     seeds: Annotated[int, Meta(ge=1, le=1000)]
     rates: Annotated[list[Positive], Few]
-    tuning_lags: dict[Text, Annotated[list[Count], Few]]
-    tuning_seeds: Annotated[list[Whole], Few]
-    tuning_updates: Count
     rows: list[Text]
-    shortest_stream: Count
-    lags_per_stream: Count
+    refine: bool
     capacity_lags: Size
+    capacity_most: Size
     linear_lags: Size
     beyond: Annotated[list[Count], Few]
 
@@ -100,51 +117,51 @@ class RawRow(msgspec.Struct, tag_field="kind", forbid_unknown_fields=True):
     """A measurement of one seed, or of the cell; numbers are rounded to six digits."""
 
 
-class Trained(RawRow):
-    """A network that was trained on one lag, or T."""
+class Run(RawRow, tag="run"):
+    """A network that was trained on one rung of a ladder from its initial weights.
 
-    lag: Count
-    rate: Positive
-    seed: Whole
-    accuracy: Evaluations
-    failed: bool
-
-
-class Tune(Trained, tag="tune"):
-    """A short run that helps to choose the learning rate; for the other fields see `Run`."""
-
-    task: Literal["stream", "hold", "copy"]
-
-
-class Run(Trained, tag="run"):
-    """A network that was trained on one lag from its initial weights.
-
-    lag        steps back (stream) or distractors (hold)
     accuracy   on fresh data, at each evaluation
-    confirmed  on more, other fresh data; null where accuracy is below the lowest threshold
+    confirmed  the number of an evaluation, from 0, and the accuracy of its confirmation on other
+               fresh data, where the evaluation reached the threshold
     failed     true if the loss became non-finite
     """
 
-    task: Literal["stream", "hold"]
-    confirmed: Evaluations
+    ladder: Text
+    rung: Count
+    rate: Positive
+    seed: Whole
+    accuracy: Evaluations
+    confirmed: list[tuple[Whole, Share]]
+    failed: bool
+
+
+class Skipped(RawRow, tag="skipped"):
+    """A rung that was not run, because all seeds passed the next coarser one at once."""
+
+    ladder: Text
+    rung: Count
 
 
 class Curriculum(Run, tag="curriculum"):
-    """A run that starts from the weights which the seed learned at the shorter lag `from`."""
+    """A run that starts from the weights with which the seed passed the shorter lag `from`."""
 
     from_: Count = msgspec.field(name="from")
 
 
 class Bits(RawRow, tag="bits"):
-    """Bits about each past token that are recalled from the state; null where training failed.
+    """Bits about each past token, 1 to `lags` steps back, that are recalled from the state.
+
+    Of a network that was trained on all these lags at once; null where training failed.
 
     exact    from the state as it is
     float16  after rounding the state to 16 bits
     noise    after adding noise to the state
     """
 
+    ladder: Text
     seed: Whole
-    lags: Lags
+    rate: Positive
+    lags: Size
     exact: PerLag
     float16: PerLag
     noise: PerLag
@@ -180,27 +197,30 @@ class Jacobian(RawRow, tag="jacobian"):
     """Mean norm of the gradient of the logit margin with respect to the input 0 .. lag steps back.
 
     before, after  before and after training
-    depends        true if the last gradient is not 0, or replacing that token changes any logit,
-                   at these weights or at random weights around them
+    change         largest change of a logit, relative to the largest, when that token is replaced,
+                   at these weights and at random weights around them; null if not finite
     """
 
     seed: Whole
     lag: Count
     before: Gradients
     after: Gradients
-    depends: bool
+    change: NotNegative | None
 
 
 class Price(RawRow, tag="price"):
     """Sizes, and microseconds per step by batch size, each time that was measured.
 
-    state_bytes  of one stream
-    train        per step of training
-    stream       per step of inference, one step at a time
+    parameters         trained numbers, those of the block and the readout included
+    state_bytes        of the state of the cells, of one stream
+    convolution_bytes  of the state of the convolutions of the block
+    train              per step of training
+    stream             per step of inference, one step at a time
     """
 
     parameters: Whole
     state_bytes: Whole
+    convolution_bytes: Whole
     train: Times
     stream: Times
 
@@ -235,7 +255,7 @@ class Card(msgspec.Struct, forbid_unknown_fields=True):
     protocol: Protocol
     protocol_hash: Hash
     seeds: Annotated[list[Whole], Several]
-    raw: list[Tune | Run | Curriculum | Bits | Linear | Beyond | Jacobian | Price | Copy]
+    raw: list[Run | Skipped | Curriculum | Bits | Linear | Beyond | Jacobian | Price | Copy]
     rows: dict[str, Any]
     not_measured: dict[Text, Text]
     device: Text

@@ -13,30 +13,30 @@ import numpy as np
 
 from echo_jax import statistics
 from echo_jax.memory_benchmark import spans
-from echo_jax.memory_benchmark.protocol import SYMBOLS, TASKS, memoryless_loss
-from echo_jax.memory_benchmark.spans import Protocol
+from echo_jax.memory_benchmark.protocol import SYMBOLS, memoryless_loss
+from echo_jax.memory_benchmark.spans import Protocol, grouped
+from echo_jax.memory_cards import bits_held
 from echo_jax.memory_cards.schema import Row
 from echo_jax.report.number_formats import plain
 
-UNDERFLOW = 1e-30
-"""If other gradients are smaller, a gradient of exactly 0 may be one that was rounded to 0."""
+ROUNDING = 1e-6
+"""A change of the answer below this share of the largest logit is taken for rounding."""
 
 
 def summarize(raw: Sequence[Row], protocol: Protocol) -> dict[str, Any]:
     """The summary of raw rows, in any order; None for what was not measured."""
-    runs = {task: _of(raw, "run", task=task) for task in TASKS}
-    learning = {task: _learning(runs[task], protocol) for task in TASKS}
-    tuned, bits, linear, beyond, price, copy = (
-        _of(raw, kind) for kind in ("tune", "bits", "linear", "beyond", "price", "copy")
-    )
+    linear, beyond, price, copy = (_of(raw, kind) for kind in ("linear", "beyond", "price", "copy"))
+    climbed = {
+        ladder["name"]: _ladder(raw, ladder, protocol)
+        for ladder in protocol["ladders"]
+        if _of(raw, "run", ladder=ladder["name"])
+    }
     summary = {
-        "rates": _rates(tuned, protocol) if tuned else None,
-        **{f"{t}_span": _spans(runs[t], protocol) if runs[t] else None for t in TASKS},
-        "learning": learning if any(learning.values()) else None,
-        "capacity": _capacity(bits) if bits else None,
-        "linear": _linear(linear, bits) if linear else None,
+        "ladders": climbed or None,
+        "bits": _bits(raw, climbed, protocol),
+        "linear": _linear(linear) if linear else None,
         "beyond": _beyond(beyond) if beyond else None,
-        "cause": _cause(raw, protocol),
+        "cause": _cause(raw, climbed, protocol),
         "price": _cost(price[0]) if price else None,
         "copy": [_copy(blanks, rows) for blanks, rows in grouped(copy, "T").items()] or None,
     }
@@ -53,20 +53,19 @@ def estimate(values: Iterable[float | None], missing: float = math.nan) -> Row:
     by_seed = list(values)
     counted = [missing if value is None else value for value in by_seed]
     known = [value for value in counted if not math.isnan(value)]
-    found: Row = {"by_seed": by_seed, "median": None, "low": None, "high": None, "coverage": None}
+    found: dict[str, Any] = {
+        "by_seed": by_seed,
+        "median": None,
+        "low": None,
+        "high": None,
+        "coverage": None,
+    }
     if known:
         median, interval = statistics.summary_of(known)
         found["median"] = _finite(median)
         if interval is not None:
             found |= {name: _finite(value) for name, value in interval._asdict().items()}
     return found
-
-
-def span_estimate(lags: Iterable[float]) -> Row:
-    """`estimate`, with the lower middle value as median of an even number: a lag that was run."""
-    found = estimate(lags)
-    middle = sorted(found["by_seed"])[(len(found["by_seed"]) - 1) // 2]
-    return found | {"median": _finite(float(middle))}
 
 
 def _finite(value: float) -> float | None:
@@ -80,63 +79,66 @@ def _of(raw: Sequence[Row], kind: str, **fields: Any) -> list[Row]:
     return sorted(found, key=lambda row: row.get("seed", 0))
 
 
-def grouped(rows: Iterable[Row], name: str) -> dict[Any, list[Row]]:
-    """Rows by the value of a field, the smallest value first."""
-    groups: dict[Any, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(row[name], []).append(row)
-    return dict(sorted(groups.items()))
+def _ladder(raw: Sequence[Row], ladder: Row, protocol: Protocol) -> Row:
+    """The geometric mean span of a ladder, the climb of each seed, and a line for each rung."""
+    name = ladder["name"]
+    climbs = spans.climbs(raw, name, protocol)
+    runs = _of(raw, "run", ladder=name)
+    updates = sum(len(row["accuracy"]) for row in runs) * protocol["evaluate_every"]
+    by_seed = [{"seed": seed, **climb._asdict()} for seed, climb in climbs.items()]
+    found = {
+        "by_seed": by_seed,
+        **spans.mean_span([*climbs.values()], ladder["rungs"][0])._asdict(),
+    }
+    skipped = sorted(row["rung"] for row in _of(raw, "skipped", ladder=name))
+    rungs = [_rung(rung, rows, protocol) for rung, rows in grouped(runs, "rung").items()]
+    return found | {"rungs": rungs, "skipped": skipped, "updates": updates}
 
 
-def _rates(tuned: list[Row], protocol: Protocol) -> Row:
-    """The best rate of each task at the last lag that was tried."""
-    found = {}
-    for task, tried in grouped(tuned, "task").items():
-        last = spans.last_tried(tried, protocol["tuning_lags"][task])
-        decided = spans.is_decided(last, protocol)
-        found[task] = {"rate": spans.best_rate(last), "lag": last[0]["lag"], "decided": decided}
-    return found
+def _rung(rung: int, rows: list[Row], protocol: Protocol) -> Row:
+    """The seeds that tried and that passed a rung, the median of their updates, the best misses."""
+    by_seed = grouped(rows, "seed").values()
+    passed = [[n for row in of_seed if (n := spans.passed(row, protocol))] for of_seed in by_seed]
+    best = [max(_or_zero(x for row in of_seed for x in row["accuracy"])) for of_seed in by_seed]
+    missed = [share for share, updates in zip(best, passed, strict=True) if not updates]
+    known = [updates[0] for updates in passed if updates]
+    return {
+        "rung": rung,
+        "seeds": len(passed),
+        "passed": len(known),
+        "updates": float(np.median(known)) if known else None,
+        "closest": float(np.median(missed)) if missed else None,
+    }
 
 
-def _spans(runs: list[Row], protocol: Protocol) -> Row:
-    """The span at each threshold, by names as in "0.99"."""
-    found = {}
-    for threshold in protocol["thresholds"]:
-        reached = spans.spans(runs, list(grouped(runs, "seed")), threshold, protocol)
-        span = span_estimate(each.lag for each in reached)
-        found[str(threshold)] = span | {
-            "at_least": [each.at_least for each in reached],
-            "next": spans.next_lag(span["median"], protocol),
-        }
-    return found
+def _bits(raw: Sequence[Row], climbed: Row, protocol: Protocol) -> Row | None:
+    """The bits held between two steps: by ladder, by capacity network, and the largest of these."""
+    by_ladder = {name: estimate(bits_held.of_ladder(raw, name, protocol)) for name in climbed}
+    networks = {
+        f"{name}, {lags} lags": _network(rows)
+        for name, of_v in grouped(_of(raw, "bits"), "ladder").items()
+        for lags, rows in grouped(of_v, "lags").items()
+    }
+    every = {**by_ladder, **{name: each["exact"] for name, each in networks.items()}}
+    if not every:
+        return None
+    best = max(every, key=lambda name: every[name]["median"])
+    return {"shown_by": best, "held": every[best], "ladders": by_ladder, "networks": networks}
 
 
-def _learning(runs: list[Row], protocol: Protocol) -> list[Row]:
-    """Updates to the highest threshold, a line for each lag that was run."""
-    success, lines = max(protocol["thresholds"]), []
-    for lag, at_lag in grouped(runs, "lag").items():
-        arrivals = [spans.arrival(run, success, protocol) for run in at_lag]
-        reached = [arrival.reached for arrival in arrivals]
-        found = statistics.survival_median([arrival.updates for arrival in arrivals], reached)
-        line = {"lag": lag, "seeds": len(arrivals), "reached": sum(reached)}
-        lines.append(line | {name: _finite(value) for name, value in found._asdict().items()})
-    return lines
-
-
-def _capacity(bits: list[Row]) -> Row:
+def _network(rows: list[Row]) -> Row:
     """Recalled bits summed over lags: of the state as it is, rounded, and with noise."""
     sums = {
-        name: estimate(math.fsum(_or_zero(row[name])) for row in bits)
+        name: estimate(max(0.0, math.fsum(_or_zero(row[name]))) for row in rows)
         for name in ("exact", "float16", "noise")
     }
-    median = _medians([_or_zero(row["exact"]) for row in bits])
-    by_lag = {"lags": bits[0]["lags"], "median": median}
-    return {**sums, "by_lag": by_lag, "state_numbers": bits[0]["state_numbers"]}
+    by_lag = _medians([_or_zero(row["exact"]) for row in rows])
+    return {**sums, "by_lag": by_lag, "state_numbers": rows[0]["state_numbers"]}
 
 
-def _linear(linear: list[Row], bits: list[Row]) -> Row:
+def _linear(linear: list[Row]) -> Row:
     """The linear memory capacity: r squared less that of unrelated tokens, summed over lags."""
-    found: Row = {"by_lag": {"lags": linear[0]["lags"]}}
+    found: dict[str, Any] = {"by_lag": {"lags": linear[0]["lags"]}}
     for name in ("trained", "untrained"):
         less = [
             np.subtract(_or_zero(row[name]), _or_zero(row[f"{name}_null"])).tolist()
@@ -144,10 +146,10 @@ def _linear(linear: list[Row], bits: list[Row]) -> Row:
         ]
         found[name] = estimate(map(math.fsum, less))
         found["by_lag"][name] = _medians(less)
-    return found | {"state_numbers": bits[0]["state_numbers"] if bits else None}
+    return found
 
 
-def _or_zero(values: Sequence[float | None]) -> list[float]:
+def _or_zero(values: Iterable[float | None]) -> list[float]:
     """Values in which a seed whose training failed counts as 0."""
     return [0.0 if value is None else value for value in values]
 
@@ -164,67 +166,77 @@ def _beyond(beyond: list[Row]) -> Row:
     return shared | {"accuracy": [estimate(values) for values in by_factor]}
 
 
-def _cause(raw: Sequence[Row], protocol: Protocol) -> Row | None:
-    """The reason why the stream span is not longer: the cell could not hold, or not learn to."""
-    runs, jacobians = _of(raw, "run", task="stream"), _of(raw, "jacobian")
-    curricula, ladder = _of(raw, "curriculum", task="stream"), protocol["ladder"]
-    seeds, success = list(grouped(runs, "seed")), max(protocol["thresholds"])
-    reached = [span.lag for span in spans.spans(runs, seeds, success, protocol)]
-    whole = "cause" in protocol["rows"] and set(reached) == {ladder[-1]}
-    if not (jacobians or curricula or whole):
+def _cause(raw: Sequence[Row], climbed: Row, protocol: Protocol) -> Row | None:
+    """The reason why the first ladder is not climbed further, at the first lag that half missed."""
+    name = protocol["ladders"][0]["name"]
+    if "cause" not in protocol["rows"] or name not in climbed:
         return None
-    lag = min([row["lag"] for row in jacobians or curricula] or ladder[-1:])
-    found = {"lag": lag} | _arrivals(runs, curricula, lag, protocol)
-    curves = {name: [row[name] for row in jacobians] for name in ("before", "after")}
-    for name, of_seeds in curves.items():
-        ratios = [_ratio(curve[-1], curve[0]) for curve in of_seeds]
-        found[name] = estimate(ratios) if ratios else None
-    profile = {name: _profile(of_seeds) for name, of_seeds in curves.items()}
-    found["profile"] = profile if jacobians else None
-    every = curves["before"] + curves["after"]
-    smallest = min((value for curve in every for value in curve if value), default=0.0)
-    independent = all(curve[-1] == 0 for curve in every) and smallest > UNDERFLOW
-    found["verdict"] = "undetermined"
-    if whole:
-        found["verdict"] = "no limit found"
-    elif found["failed"] and found["arrived"] + found["learned"]:
-        found["verdict"] = "could not learn"
-    elif found["failed"] and independent and not any(row["depends"] for row in jacobians):
-        found["verdict"] = "could not hold"
-    return found
+    climbs = spans.climbs(raw, name, protocol)
+    jacobians, curricula = _of(raw, "jacobian"), _of(raw, "curriculum")
+    last, lag = spans.span_of_half(climbs)
+    at = lag or last
+    if at is None or (lag and not jacobians):
+        return None
+    found: dict[str, Any] = {"lag": at, **_tries(raw, climbs, curricula, at, protocol)}
+    changes = [row["change"] for row in jacobians]
+    found["change"] = max(changes, key=lambda x: math.inf if x is None else x) if changes else None
+    curves = {which: [row[which] for row in jacobians] for which in ("before", "after")}
+    found["profile"] = {which: _profile(of) for which, of in curves.items()} if jacobians else None
+    return found | {"verdict": _verdict(found, curves, raw, protocol)}
 
 
-def _arrivals(runs: list[Row], curricula: list[Row], lag: int, protocol: Protocol) -> Row:
-    """Counts of seeds at a lag: successes from scratch, failures, successes by a curriculum.
+def _verdict(found: Row, curves: Row, raw: Sequence[Row], protocol: Protocol) -> str:
+    """Could not hold, could not learn, and the doubtful cases, see docs/protocol.md."""
+    if not found["missed"]:
+        return "no limit found"
+    if found["passed"] or found["learned"]:
+        return "could not learn"
+    slopes = [curve[-1] for curve in (*curves["before"], *curves["after"])]
+    price, vocab_size = _of(raw, "price"), protocol["ladders"][0]["vocab_size"]
+    if price and found["lag"] * math.log2(vocab_size) > 8 * total_bytes(price[0]):
+        return "could not hold"
+    if found["change"] == 0 and not any(slopes):
+        return "could not hold"
+    if found["change"] is not None and found["change"] < ROUNDING:
+        return "not held at any tested weights"
+    return "undetermined"
 
-    closest  the best accuracy of each seed that never succeeded; None if there are none
+
+def total_bytes(price: Row) -> int:
+    """Bytes of the whole state of one stream: of the cells and of the convolutions."""
+    return price["state_bytes"] + price["convolution_bytes"]
+
+
+def _tries(
+    raw: Sequence[Row], climbs: Any, curricula: list[Row], lag: int, protocol: Protocol
+) -> Row:
+    """Counts of seeds: that passed a lag, that missed it or a shorter one, that a curriculum had.
+
+    closest  the best accuracy of each seed that never passed it; None if there are none
     """
-    from_scratch = [run for run in runs if run["lag"] == lag and spans.decided(run, protocol)]
-    failed = {run["seed"] for run in from_scratch if not spans.succeeded(run, protocol)}
-    tried = [run for run in curricula if run["lag"] == lag and run["seed"] in failed]
-    learned = {run["seed"] for run in tried if spans.succeeded(run, protocol)}
-    best = dict.fromkeys(sorted(failed - learned), 0.0)
-    for run in (*from_scratch, *tried):
-        if run["seed"] in best:
-            best[run["seed"]] = max([best[run["seed"]], *_or_zero(run["accuracy"])])
+    missed = [seed for seed, climb in climbs.items() if climb.missed and climb.missed <= lag]
+    passed = [seed for seed, climb in climbs.items() if climb.passed >= lag]
+    learned = {row["seed"] for row in curricula if spans.passed(row, protocol)}
+    name = protocol["ladders"][0]["name"]
+    tried = [*_of(raw, "run", ladder=name, rung=lag), *curricula]
+    best = [
+        max(_or_zero(x for row in tried if row["seed"] == seed for x in row["accuracy"]))
+        for seed in missed
+        if seed not in learned and climbs[seed].missed == lag
+    ]
     return {
-        "arrived": sum(spans.succeeded(run, protocol) for run in from_scratch),
-        "failed": len(failed),
-        "tried": len({run["seed"] for run in tried}),
+        "passed": len(passed),
+        "missed": len(missed),
+        "tried": len(curricula),
         "learned": len(learned),
-        "closest": estimate(best.values()) if best else None,
+        "closest": estimate(best) if best else None,
     }
-
-
-def _ratio(value: float | None, of: float | None) -> float | None:
-    """A ratio; None where a value is unknown or the divisor is 0."""
-    return None if value is None or not of else value / of
 
 
 def _profile(curves: list[list[float]]) -> list[float | None]:
     """The gradient of each input relative to that of the current one, median over seeds."""
-    places = zip(*([_ratio(value, curve[0]) for value in curve] for curve in curves), strict=True)
-    known = ([value for value in place if value is not None] for place in places)
+    ratios = ([value / curve[0] if curve[0] else None for value in curve] for curve in curves)
+    known = ([value for value in place if value is not None] for place in zip(*ratios, strict=True))
     return [float(np.median(values)) if values else None for values in known]
 
 
@@ -234,17 +246,27 @@ def _cost(price: Row) -> Row:
         name: {size: float(np.median(us)) for size, us in price[name].items()}
         for name in ("train", "stream")
     }
-    return {name: price[name] for name in ("parameters", "state_bytes")} | times
+    sizes = ("parameters", "state_bytes", "convolution_bytes")
+    return {name: price[name] for name in sizes} | times
 
 
 def _copy(blanks: int, rows: list[Row]) -> Row:
-    """Losses on copy memory at the last evaluation, beside those without memory."""
+    """Losses on copy memory at the last evaluation, beside those without memory.
+
+    Each seed at the rate that ends with its smallest loss of recall.
+    """
+    best = [
+        min(of_seed, key=lambda row: math.inf if row["recall"][-1] is None else row["recall"][-1])
+        for of_seed in grouped(rows, "seed").values()
+    ]
     return {
         "T": blanks,
-        "seeds": len(rows),
-        "recall": estimate((row["recall"][-1] for row in rows), math.inf),
+        "seeds": len(best),
+        "rates": [row["rate"] for row in best],
+        "recall": estimate((row["recall"][-1] for row in best), math.inf),
+        "accuracy": estimate(row["accuracy"][-1] for row in best),
         "floor": math.log(SYMBOLS),
-        "loss": estimate((row["loss"][-1] for row in rows), math.inf),
+        "loss": estimate((row["loss"][-1] for row in best), math.inf),
         "loss_floor": memoryless_loss(blanks),
-        "updates": max(row["updates"][-1] for row in rows),
+        "updates": max(row["updates"][-1] for row in best),
     }

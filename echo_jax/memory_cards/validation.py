@@ -1,13 +1,12 @@
 """Checks of a card that fits the schema: its parts fit each other.
 
-The checks refuse rows from which no summary can be computed, and cards that lack a seed, a lag or a
-trial of a learning rate. A card of a measurement that was stopped early passes. No check allocates
-memory by a number in the card, and each takes time in proportion to the rows.
+The checks refuse rows from which no summary can be computed, cards that lack a seed or a rate, and
+cards that contradict themselves. A card of a measurement that was stopped early passes. No check
+allocates memory by a number in the card, and each takes time in proportion to the rows.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 from echo_jax import atomic_files
@@ -15,13 +14,13 @@ from echo_jax.exceptions import shown
 from echo_jax.memory_benchmark import spans
 from echo_jax.memory_benchmark.spans import Protocol
 from echo_jax.memory_cards.schema import Row
-from echo_jax.memory_cards.summary import grouped, summarize
+from echo_jax.memory_cards.summary import summarize, total_bytes
 
-EQUAL_FIELDS = {"bits": ("state_numbers",), "beyond": ("lag", "length"), "jacobian": ("lag",)}
+ROUNDED = 1e-6
+"""The largest difference of a share in a raw row from the one that was measured."""
+
+EQUAL_FIELDS = {"beyond": ("lag", "length"), "jacobian": ("lag",), "curriculum": ("ladder", "rung")}
 """Fields that do not depend on the seed."""
-
-LADDERS = ("tune", "run", "copy")
-"""Kinds of raw rows that go up a list of lags, from the first."""
 
 
 def fault(card: Mapping[str, Any]) -> str | None:
@@ -34,21 +33,54 @@ def _faults(card: Mapping[str, Any]) -> Iterator[str]:
     raw, seeds, protocol = card["raw"], card["seeds"], card["protocol"]
     if card["protocol_hash"] != atomic_files.digest_of(protocol):
         yield f"protocol_hash is {card['protocol_hash'][:12]}..., not that of the protocol in it"
-    if any(low >= high for low, high in pairwise(protocol["ladder"])):
-        yield "protocol.ladder does not rise"
+    yield from _ladder_faults(protocol)
     if not len(seeds) == len(set(seeds)) == protocol["seeds"]:
         yield f"seeds has {len(set(seeds))} different ones, and the protocol {protocol['seeds']}"
-    if used := set(seeds) & set(protocol["tuning_seeds"]):
-        yield f"seed {min(used)} chose the learning rate, and may not be measured"
     yield from _row_faults(raw, seeds, protocol)
     yield from _missing_rows(raw, seeds, protocol)
-    yield from _rate_faults(raw, protocol)
     if said := difference(card["rows"], summarize(raw, protocol), "rows"):
         yield said
     missing = {name for name, value in card["rows"].items() if value is None}
     for name in sorted(missing ^ set(card["not_measured"])):
         has = "has no reason for" if name in missing else "has a reason for"
         yield f"not_measured {has} {shown(name)}: it needs one for each null of rows, no other"
+    yield from _bit_faults(card["rows"])
+
+
+def _ladder_faults(protocol: Protocol) -> Iterator[str]:
+    """Ladders that do not rise, that cannot be told apart, or that no sequence can ask."""
+    names = [ladder["name"] for ladder in protocol["ladders"]]
+    if len(set(names)) < len(names):
+        yield "protocol.ladders has two of one name"
+    for i, ladder in enumerate(protocol["ladders"]):
+        if any(low >= high for low, high in pairwise(ladder["rungs"])):
+            yield f"protocol.ladders[{i}].rungs does not rise"
+        known = protocol["marked_among"]
+        if ladder["task"] == "marked" and any(str(rung) not in known for rung in ladder["rungs"]):
+            yield f"protocol.marked_among lacks a rung of ladders[{i}]"
+        if ladder["task"] == "key" and ladder["rungs"][-1] > ladder["vocab_size"] // 2:
+            yield f"protocol.ladders[{i}].rungs has more keys than half of its vocab_size"
+
+
+def _bit_faults(rows: Mapping[str, Any]) -> Iterator[str]:
+    """More bits than the whole state has, and a verdict that the ladders contradict."""
+    price, bits, cause = rows["price"], rows["bits"], rows["cause"]
+    for name, claimed in _claims(bits) if price and bits else ():
+        if claimed > 8 * total_bytes(price):
+            yield (
+                f"rows.bits claims {claimed:,.1f} bits ({name}), and the whole state of "
+                f"{total_bytes(price)} bytes has {8 * total_bytes(price):,}"
+            )
+    if cause and cause["verdict"] == "could not hold" and cause["passed"]:
+        yield "rows.cause says that the cell could not hold a lag that a seed passed"
+
+
+def _claims(bits: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """The most bits that a seed shows on each ladder, and the median of each capacity network."""
+    for name, found in bits["ladders"].items():
+        yield name, max(found["by_seed"])
+    for name, found in bits["networks"].items():
+        yield name, found["exact"]["median"]
 
 
 def difference(found: Any, expected: Any, where: str) -> str | None:
@@ -74,90 +106,153 @@ def difference(found: Any, expected: Any, where: str) -> str | None:
     return next(filter(None, (difference(*part) for part in parts)), None)
 
 
-def _place(row: Row) -> tuple[str, str, int]:
-    """The kind, task and lag of a raw row, `copy` and T of copy memory."""
-    if row["kind"] == "copy":
-        return "copy", "copy", row["T"]
-    return row["kind"], row.get("task", ""), row.get("lag", 0)
+def _place(row: Row) -> tuple[Any, ...]:
+    """What no two raw rows share."""
+    names = ("kind", "ladder", "rung", "lag", "T", "seed")
+    bits = (row["lags"],) if row["kind"] == "bits" else ()
+    rate = (row["rate"],) if row["kind"] in ("run", "copy") else ()
+    return (*(row.get(name) for name in names), *bits, *rate)
 
 
 def _row_faults(raw: Sequence[Row], seeds: Sequence[int], protocol: Protocol) -> Iterator[str]:
     """Rows that do not fit the protocol, that are there twice, or that differ from their like."""
     first: dict[Any, int] = {}
     for i, row in enumerate(raw):
-        kind = row["kind"]
-        for said in (*_value_faults(row, seeds, protocol), *_list_faults(row, protocol)):
+        for said in chain(_value_faults(row, seeds, protocol), _list_faults(row, protocol)):
             yield f"raw[{i}]{said}"
-        rate = row["rate"] if kind == "tune" else None
-        like = first.setdefault((*_place(row), row.get("seed"), rate), i)
+        like = first.setdefault(_place(row), i)
         if like != i:
-            yield f"raw[{i}] is of the same seed and lag as raw[{like}]"
-        like = first.setdefault(kind, i)
-        for name in EQUAL_FIELDS.get(kind, ()):
+            yield f"raw[{i}] is of the same run as raw[{like}]"
+        like = first.setdefault(row["kind"], i)
+        for name in EQUAL_FIELDS.get(row["kind"], ()):
             if row[name] != raw[like][name]:
                 yield f"raw[{i}].{name} is {row[name]}, and {raw[like][name]} in raw[{like}]"
 
 
 def _value_faults(row: Row, seeds: Sequence[int], protocol: Protocol) -> Iterator[str]:
-    """Seeds, rates and lags that are not among those of the card."""
-    tune = row["kind"] == "tune"
-    lags = protocol["tuning_lags"].get(row["task"], ()) if tune else protocol["ladder"]
-    allowed = {
-        "seed": protocol["tuning_seeds"] if tune else seeds,
-        "rate": protocol["rates"],
-        **dict.fromkeys(("lag", "T", "from"), lags),
-    }
+    """Seeds, rates, ladders and rungs that are not among those of the card."""
+    ladders = {ladder["name"]: ladder for ladder in protocol["ladders"]}
+    copied = [
+        rung for each in protocol["ladders"] if each["task"] == "copy" for rung in each["rungs"]
+    ]
+    allowed = {"seed": seeds, "rate": protocol["rates"], "ladder": ladders, "T": copied}
     for name, values in allowed.items():
         if name in row and row[name] not in values:
-            yield f".{name} is {row[name]}, which is none of those of the protocol"
+            yield f".{name} is {shown(row[name])}, which is none of those of the protocol"
+            return
+    if row["kind"] == "bits" and row["lags"] not in _capacity_lags(protocol):
+        yield f".lags is {row['lags']}, which is none of those of the protocol"
+    if "rung" in row:
+        ladder = ladders[row["ladder"]]
+        asks_any = ladder["task"] in ("lag", "hold")
+        between = protocol["refine"] and asks_any and row["rung"] < ladder["rungs"][-1]
+        exact = protocol["exact_lags"] if asks_any else []
+        if row["rung"] not in (*ladder["rungs"], *exact) and not between:
+            yield f".rung is {row['rung']}, which is none of those of the protocol"
+
+
+def _capacity_lags(protocol: Protocol) -> list[int]:
+    """The numbers of lags that a capacity network may have."""
+    found = [protocol["capacity_lags"]]
+    while found[-1] < protocol["capacity_most"]:
+        found.append(min(2 * found[-1], protocol["capacity_most"]))
+    return found
 
 
 def _list_faults(row: Row, protocol: Protocol) -> Iterator[str]:
     """Lists that are longer or shorter than they can be, or not those of the protocol."""
-    kind, every = row["kind"], protocol["evaluate_every"]
-    lengths = {name: len(value) for name, value in row.items() if isinstance(value, list)}
-    for (first, length), (other, also) in pairwise(lengths.items()):
-        if length != also:
-            yield f".{other} has {also} entries where {first} has {length}"
-    most = protocol["tuning_updates" if kind == "tune" else "budget"] // every
-    if "accuracy" in row and kind != "beyond" and len(row["accuracy"]) > most:
-        yield f".accuracy has {len(row['accuracy'])} entries where the budget allows {most}"
-    if kind == "jacobian" and len(row["before"]) != row["lag"] + 1:
-        yield f".before has {len(row['before'])} entries where lag {row['lag']} has one more"
-    last = protocol["capacity_lags" if kind == "bits" else "linear_lags"]
-    if kind in ("bits", "linear") and row["lags"] != list(range(1, last + 1)):
-        yield f".lags is not 1 to {last}, as in the protocol"
-    if kind == "beyond" and row["times"] != protocol["beyond"]:
-        yield ".times is not that of the protocol"
-    if kind == "copy" and row["updates"] != [every * (i + 1) for i in range(len(row["updates"]))]:
-        yield f".updates is not {every}, {2 * every} and so on"
+    kind, lists = row["kind"], {name: x for name, x in row.items() if isinstance(x, list)}
+    if kind in ("run", "curriculum"):
+        yield from _evaluation_faults(row, protocol)
+        return
+    expected = {
+        "jacobian": row.get("lag", 0) + 1,
+        "bits": row.get("lags"),
+        "linear": protocol["linear_lags"],
+        "beyond": len(protocol["beyond"]),
+        "copy": min(len(row.get("updates", ())), protocol["budget"] // protocol["evaluate_every"]),
+    }.get(kind)
+    for name, values in lists.items():
+        if len(values) != expected:
+            yield f".{name} has {len(values)} entries, and not {expected}"
+    every = protocol["evaluate_every"]
+    numbers = {
+        ("linear", "lags"): list(range(1, protocol["linear_lags"] + 1)),
+        ("beyond", "times"): protocol["beyond"],
+        ("copy", "updates"): [every * (i + 1) for i in range(len(row.get("updates", ())))],
+    }
+    for (of_kind, name), values in numbers.items():
+        if kind == of_kind and row[name] != values:
+            yield f".{name} is not that of the protocol"
+
+
+def _evaluation_faults(row: Row, protocol: Protocol) -> Iterator[str]:
+    """More evaluations than the budget or a pass allows, and wrong confirmations."""
+    count, most = len(row["accuracy"]), protocol["budget"] // protocol["evaluate_every"]
+    if count > most:
+        yield f".accuracy has {count} entries where the budget allows {most}"
+    numbers = [number for number, _ in row["confirmed"]]
+    if any(number >= count for number in numbers):
+        yield f".confirmed is of evaluation {max(numbers)}, of {count}"
+    if any(low >= high for low, high in pairwise(numbers)):
+        yield ".confirmed does not rise"
+    yield from _confirmation_faults(row, numbers, protocol)
+    used = spans.passed(row, protocol)
+    if used and used < count * protocol["evaluate_every"]:
+        yield f".accuracy has {count} entries, and the run passed after {used} updates"
+
+
+def _confirmation_faults(row: Row, numbers: Sequence[int], protocol: Protocol) -> Iterator[str]:
+    """Confirmations of evaluations below the threshold, and none of one that reaches it.
+
+    Accuracies are rounded, so one that is rounded to the threshold may be confirmed or not.
+    """
+    threshold, confirmed = spans.ladder_of(protocol, row["ladder"])["threshold"], {*numbers}
+    for number, share in enumerate(row["accuracy"]):
+        margin = (share or 0.0) - threshold
+        if margin < -ROUNDED and number in confirmed:
+            yield f".confirmed is of evaluation {number}, which is below the threshold"
+        if margin > ROUNDED and number not in confirmed:
+            yield f".confirmed lacks evaluation {number}, which reaches the threshold"
 
 
 def _missing_rows(raw: Sequence[Row], seeds: Sequence[int], protocol: Protocol) -> Iterator[str]:
-    """Seeds, trials and lags that were left out; no row is there twice."""
-    trials = len(protocol["rates"]) * len(protocol["tuning_seeds"])
-    of_every_seed = (*LADDERS, "bits", "linear", "jacobian")
-    counts = Counter(_place(row) for row in raw if row["kind"] in of_every_seed)
-    for (kind, task, lag), count in counts.items():
-        expected = trials if kind == "tune" else len(seeds)
-        if count != expected:
-            words = " ".join(filter(None, (*{kind: 1, task: 1}, f"lag {lag}" * bool(lag))))
-            yield f"raw has {count} rows of {words} where it needs {expected}"
-    for kind, task in sorted({(k, t) for k, t, _ in counts if k in LADDERS}):
-        lags = protocol["tuning_lags"][task] if kind == "tune" else protocol["ladder"]
-        there = [(kind, task, lag) in counts for lag in lags]
-        if not all(there[: sum(there)]):
-            yield f"raw has no {kind} {task} at lag {lags[there.index(False)]}, but at later ones"
+    """Ladders and measures that lack a seed, and rungs that were skipped without reason."""
+    bits = [row for row in raw if row["kind"] == "bits"]
+    for ladder in protocol["ladders"]:
+        rows = [row for row in raw if row.get("ladder") == ladder["name"]]
+        runs = [row for row in rows if row["kind"] == "run"]
+        if runs and (lacking := {*seeds} - {row["seed"] for row in runs}):
+            yield f"raw has no run of seed {min(lacking)} on {ladder['name']}"
+        for row in rows:
+            if row["kind"] == "skipped" and not _is_skippable(row["rung"], runs, seeds, protocol):
+                yield (
+                    f"raw skips {ladder['name']} {row['rung']}, and not all seeds passed the next "
+                    "coarse rung in its place"
+                )
+    of_all: list[list[Row]] = [
+        *(
+            of_m
+            for rows in spans.grouped(bits, "ladder").values()
+            for of_m in spans.grouped(rows, "lags").values()
+        ),
+        [row for row in raw if row["kind"] == "linear"],
+        *spans.grouped((row for row in raw if row["kind"] == "copy"), "T").values(),
+    ]
+    for rows in of_all:
+        if rows and (lacking := {*seeds} - {row["seed"] for row in rows}):
+            yield f"raw has no {rows[0]['kind']} row of seed {min(lacking)}"
 
 
-def _rate_faults(raw: Sequence[Row], protocol: Protocol) -> Iterator[str]:
-    """Networks that were not trained at the rate chosen for their task."""
-    tuned = grouped((row for row in raw if row["kind"] == "tune"), "task")
-    chosen = {
-        task: spans.best_rate(spans.last_tried(rows, protocol["tuning_lags"][task]))
-        for task, rows in tuned.items()
+def _is_skippable(rung: int, runs: Sequence[Row], seeds: Sequence[int], protocol: Protocol) -> bool:
+    """True if all seeds passed the next coarse rung above one that is not coarse and has no run."""
+    ladder = spans.ladder_of(protocol, runs[0]["ladder"]) if runs else None
+    if ladder is None or rung in ladder["coarse"] or any(row["rung"] == rung for row in runs):
+        return False
+    above = [each for each in (*ladder["coarse"], *protocol["exact_lags"][-1:]) if each > rung]
+    passed = {
+        row["seed"]
+        for row in runs
+        if above and row["rung"] == above[0] and spans.passed(row, protocol)
     }
-    for i, row in enumerate(raw):
-        best = chosen.get(_place(row)[1])
-        if row["kind"] in ("run", "curriculum", "copy") and row["rate"] != best:
-            yield f"raw[{i}].rate is {row['rate']}, and {best} was chosen for its task"
+    return passed == {*seeds}

@@ -1,115 +1,156 @@
-"""The figures of all cards of a protocol: their order, their marks, and labels that can be read."""
+"""The figures of all cards of a track: their order, their marks, and labels that can be read."""
 
 import itertools
 import re
 
 import pytest
-from fabricated_cards import CARDS, card
+from fabricated_cards import BLOCK, KEYS, card, fabricated
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from wcag import assert_readable
 
-from echo_jax.memory_cards.all_cards_figures import (
-    cost_figure,
-    memory_functions_figure,
-    spans_figure,
-)
-from echo_jax.report.styles import BLUE, NARROW, WIDTH, svg
+from echo_jax.memory_cards.all_cards_figures import SIZES, curves_figure, recall_figure
+from echo_jax.report.styles import BLUE, GREY, NARROW, WIDTH, svg
 
-FIGURES = [spans_figure, memory_functions_figure, cost_figure]
+
+def block(cell, lag=8, key=2, protocol=BLOCK, **plan):
+    climbs = {"key-64": key} | ({"lag-16": lag} if protocol is BLOCK else {})
+    return fabricated(f"block:{cell}", climbs, protocol, convolution=384, **plan)
 
 
 @pytest.fixture
-def full():
-    return [made for made in map(card, CARDS) if made["protocol"]["name"] == "full"]
-
-
-def many(count):
-    return [card("lstm") | {"name": f"cell {i}"} for i in range(count)]
+def cells():
+    return [
+        block("lru", 64, 0),
+        block("gru", [24, 32] * 4, 4, parameters=5000),
+        block("lstm", 24, 16, parameters=4000),
+        block("mlp", 8, 16),  # a reference, which is not ranked
+    ]
 
 
 def texts(axes):
     return [text.get_text() for text in axes.texts]
 
 
-def places(axes, marker):
-    """x and y of the points of the stream task that have a mark."""
-    drawn = [line for line in axes.lines if line.get_visible() and len(line.get_xdata())]
-    of_stream = [line for line in drawn if line.get_color() == BLUE]
-    marked = [line for line in of_stream if line.get_marker() == marker]
-    return [(float(line.get_xdata()[0]), float(line.get_ydata()[0])) for line in marked]
+def marks(axes, marker="o"):
+    """x, y, colour and whether it is filled, of the marks of a panel, from the top."""
+    drawn = [line for line in axes.lines if line.get_visible() and line.get_marker() == marker]
+    return [
+        (line.get_xdata()[0], line.get_ydata()[0], line.get_color(),
+         line.get_markerfacecolor() != "white") for line in drawn if len(line.get_xdata())
+    ]  # fmt: skip
 
 
-@pytest.mark.parametrize("draw", FIGURES)
-def test_names_are_drawn_as_they_are_and_a_card_with_nothing_for_a_figure_is_left_out(draw):
-    odd = card("lstm") | {"name": "a$b$_<c> & d"}
-    nothing = odd | {"name": "nothing", "rows": dict.fromkeys(odd["rows"])}
-    drawings = [svg(draw([nothing, odd]), "a") for _ in range(2)]
-    assert "a$b$_&lt;c&gt; &amp; d" in drawings[0]
-    assert drawings[0] == drawings[1]
-    assert_readable(drawings[0])
-    assert (">nothing<" in drawings[0]) == (draw is spans_figure)
-    assert (draw([nothing]) is None) == (draw is not spans_figure)
+def test_a_panel_has_a_row_for_each_cell_and_the_leaders_are_blue_and_filled(cells):
+    lag, key = curves_figure(cells).axes
+    names = [label.get_text() for label in lag.get_yticklabels()]
+    assert names == ["lru", "gru", "lstm", "mlp"]
+    assert lag.yaxis_inverted()
+    (x, *_), *_ = found = marks(lag)
+    assert x == 64
+    assert [each[1:] for each in found[:4]] == [
+        (0, BLUE, True), (1, GREY, False), (2, GREY, False), (3, GREY, False),
+    ]  # fmt: skip
+    assert [each[2:] for each in marks(key)[:4]] == [
+        (GREY, False), (GREY, False), (BLUE, True), (GREY, False),
+    ]  # fmt: skip
+    assert [each[1] for each in marks(key, ">")] == [2, 3]
 
 
-def test_cells_are_rows_from_the_longest_stream_span_to_the_shortest(full):
-    """An interval that ends in a lower bound ends in a point, a median in an arrow."""
-    (axes,) = spans_figure(full).axes
-    names = [label.get_text() for label in axes.get_yticklabels()]
-    assert names == ["lru", "ssm", "lstm", "gru", "irnn", "shift-5\ncontrol", "no-memory"]
-    dots = places(axes, "o")
-    assert [x for x, _ in dots] == [500, 300, 20, 12, 8, 5, 0]
-    assert [round(y) for _, y in dots] == list(range(7))
-    assert axes.yaxis_inverted()
-    assert sum(getattr(text, "arrow_patch", None) is not None for text in axes.texts) == 2
-    assert texts(axes).count("\u2265\u2009500") == 2  # both spans of lru
-    points = places(axes, ">")
-    assert [round(y) for _, y in points] == [0, 1]
-    assert min(x for x, _ in points) > 500
+def test_a_curve_stands_on_its_row_as_high_as_the_share_of_seeds(cells):
+    lag, _ = curves_figure(cells).axes
+    curves = [line for line in lag.lines if line.get_visible() and len(line.get_xdata()) > 3]
+    gru = curves[0]
+    assert gru.get_ydata()[0] == pytest.approx(1 - 0.72)
+    assert min(gru.get_ydata()) == pytest.approx(1 - 0.72)
+    assert gru.get_ydata()[-1] == 1
+    after = dict(zip(gru.get_xdata(), gru.get_ydata(), strict=True))  # the last corner at an x
+    half = next(y for x, y in after.items() if 27 < x < 28)
+    assert half == pytest.approx(1 - 0.36)
 
 
-def test_the_bits_of_a_cell_are_a_row_of_fields_and_the_most_are_on_top(full):
-    axes = memory_functions_figure(full).axes[0]
-    known = {made["name"]: found for made in full if (found := made["rows"]["capacity"])}
-    most = sorted(known, key=lambda name: -known[name]["exact"]["median"])
-    names = [label.get_text().split(",")[0] for label in axes.get_yticklabels()]
-    assert names == most[::-1]
-    fields = axes.collections[0].get_array().reshape(len(known), -1)
-    assert list(fields[-1][:3]) == known[most[0]]["by_lag"]["median"][:3]
+def test_a_card_without_a_ladder_has_an_empty_row_and_one_card_is_enough(cells):
+    without = block("gla", name="gla")
+    without["rows"]["ladders"] = {"key-64": without["rows"]["ladders"]["key-64"]}
+    lag, _ = curves_figure([*cells, without]).axes
+    assert 4 not in [each[1] for each in marks(lag)]
+    assert len(curves_figure([without]).axes) == 1
+    assert curves_figure([]) is None
+    assert curves_figure([card("lstm-copy")]) is None
 
 
-def test_a_phone_shows_both_spans_as_numbers_and_the_longest_lag_tested(full):
-    (axes,) = spans_figure(full, NARROW).axes
-    assert {"lru", "shift-5, control", "\u2265\u2009500, \u2265\u2009500"} <= set(texts(axes))
-    assert "500" in [label.get_text() for label in axes.get_xticklabels()]
+def test_points_stand_at_the_whole_state_and_the_mean_span_by_key(cells):
+    larger = [block("gru", key=16, protocol=KEYS, state=4000, parameters=90_000)]
+    tables = {"one": cells, "larger": larger}
+    (of_bytes,) = recall_figure(tables, "bytes").axes
+    (of_parameters,) = recall_figure(tables, "parameters").axes
+    for axes, sizes in ((of_bytes, [784, 784, 784]), (of_parameters, [4000, 5000, 10902])):
+        one, other = (
+            next(line for line in axes.lines if line.get_label() == name) for name in tables
+        )
+        assert sorted(one.get_xdata()) == sizes
+        assert sorted(one.get_ydata()) == pytest.approx([2**0.5, 32**0.5, 16], abs=1e-4)
+        assert one.get_marker() != other.get_marker()
+        assert other.get_ydata() == [16]
+    assert set(texts(of_parameters)) == {"lru", "gru", "lstm"}
+    assert "mlp" not in texts(of_parameters)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("draw", FIGURES)
-def test_a_figure_for_a_phone_has_all_that_a_wide_one_has(full, draw):
-    wide, narrow = (svg(draw(full, width), "a") for width in (WIDTH, NARROW))
-    assert_readable(narrow)
-    assert float(re.search(r'viewBox="\S+ \S+ (\S+) ', narrow)[1]) < 280
-    told = [re.findall(r"\[\d+,\d+,(.*?)\]", drawing) for drawing in (wide, narrow)]
-    assert len(told[0]) > 5
-    assert told[0] == told[1]
+@pytest.mark.parametrize("against", SIZES)
+def test_without_a_cell_measured_by_key_there_is_no_point(against):
+    assert recall_figure({}, against) is None
+    assert recall_figure({"one": [card("lstm")]}, against) is None
+    unpriced = block("gru", short=True)
+    assert recall_figure({"one": [unpriced]}, against) is None
 
 
-def test_names_in_the_figure_of_costs_do_not_cover_each_other():
-    several = many(6)
-    for i, made in enumerate(several):
-        made["rows"]["price"]["stream"]["1"] = 40 + 3 * i
-    figure = cost_figure(several)
+def test_names_cover_nothing_and_points_at_one_place_share_theirs():
+    cells = [
+        block("gru", key=key, name=f"cell-{i}", args={"features": i}, parameters=4000 + 100 * i)
+        for i, key in enumerate([4, 4, 8, [4, 8] * 4, 2, 2, 16])
+    ]
+    for against, width in itertools.product(SIZES, (WIDTH, NARROW)):
+        figure = recall_figure({"one": cells}, against, width)
+        FigureCanvasAgg(figure).draw()
+        (axes,) = figure.axes
+        named = [name for words in texts(axes) for name in words.split(",\n")]
+        assert sorted(named) == [f"gru features {i}" for i in range(len(cells))]
+        boxes = [Text.get_window_extent(text) for text in axes.texts]  # without their lines
+        pairs = itertools.combinations(boxes, 2)
+        assert not [one for one, other in pairs if one.overlaps(other)]
+        if against == "bytes":
+            assert "gru features 4,\ngru features 5" in texts(axes)
+
+
+def drawings(cells, width=WIDTH):
+    yield curves_figure(cells, width)
+    for against in SIZES:
+        yield recall_figure({"one": cells}, against, width)
+
+
+def test_names_are_drawn_as_they_are_each_time_the_same_and_can_be_read(cells):
+    cells[0]["cell"]["cell"] = "a$b$<c> & d"
+    for first, again in zip(drawings(cells), drawings(cells), strict=True):
+        drawing = svg(first, "a")
+        assert drawing == svg(again, "a")
+        assert "a$b$&lt;c&gt; &amp; d" in drawing
+        assert_readable(drawing)
+
+
+def test_a_figure_for_a_phone_has_all_that_a_wide_one_has(cells):
+    for wide, narrow in zip(drawings(cells), drawings(cells, NARROW), strict=True):
+        one, other = svg(wide, "a"), svg(narrow, "a")
+        assert_readable(other)
+        assert float(re.search(r'viewBox="\S+ \S+ (\S+) ', other)[1]) < 280
+        told = [re.findall(r"\[\d+,\d+,(.*?)\]", drawing) for drawing in (one, other)]
+        assert len(told[0]) > 2
+        assert told[0] == told[1]
+
+
+def test_twenty_cells_in_a_figure_have_names_that_do_not_cover_each_other():
+    cells = [block(f"a-cell-of-name-{i}") for i in range(20)]
+    figure = curves_figure(cells)
     FigureCanvasAgg(figure).draw()
-    (axes,) = figure.axes
-    assert set(texts(axes)) == {made["name"] for made in several}
-    boxes = [Text.get_window_extent(text) for text in axes.texts]  # without lines to the points
-    assert not [one for one, other in itertools.combinations(boxes, 2) if one.overlaps(other)]
-
-
-def test_cells_with_equal_bytes_of_state_have_one_mark(full):
-    marked = {line.get_label(): len(line.get_xdata()) for line in cost_figure(full).axes[0].lines}
-    sizes = [made["rows"]["price"]["state_bytes"] for made in full]
-    expected = {f"{n} bytes of state": sizes.count(n) for n in sizes if sizes.count(n) > 1}
-    assert {k: n for k, n in marked.items() if "bytes" in k} == expected
-    assert marked["a size of its own"] == sum(sizes.count(n) == 1 for n in sizes)
+    boxes = [label.get_window_extent() for label in figure.axes[0].get_yticklabels()]
+    assert not [one for one, other in itertools.pairwise(boxes) if one.overlaps(other)]
+    assert min(box.x0 for box in boxes) >= 0

@@ -1,105 +1,155 @@
 """Cards as files: what is in the digest, what is written, what is read."""
 
 import copy
+import json
+from pathlib import Path
 
 import pytest
-from fabricated_cards import CARDS, FULL, QUICK, card, raw_of, signed
+from protocol_2_cards import copied, lag_rows, made, missed, signed, stopped, whole, whole_rows
 
-from echo_jax import atomic_files
 from echo_jax.exceptions import ConfigError
+from echo_jax.memory_benchmark.protocol import CELL_FULL, hash_of, hashes, to_dict
 from echo_jax.memory_cards import card_file
+
+CARDS = {"whole": whole, "stopped": stopped, "copied": copied}
+PROTOCOL_1 = Path(__file__).parents[2] / "docs" / "cards" / "protocol-1"
 
 
 def test_the_digest_is_of_all_but_the_times_the_device_and_the_versions():
-    made = card("lstm")
+    card = whole()
     for name, value in (
         ("name", "other"), ("device", "gpu"), ("versions", {}), ("date", "2027-01-01"),
         ("seconds", {}),
     ):  # fmt: skip
-        assert card_file.digest_of(made | {name: value}) == made["digest"]
-    slower = copy.deepcopy(made)
-    slower["raw"][-1]["train"]["1"] = [900.0]
-    assert card_file.digest_of(slower) == made["digest"]
+        assert card_file.digest_of(card | {name: value}) == card["digest"]
+    slower = copy.deepcopy(card)
+    (cost,) = [row for row in slower["raw"] if row["kind"] == "price"]
+    cost["train"]["1"] = [900.0]
+    assert card_file.digest_of(slower) == card["digest"]
     card_file.validate(signed(slower))
+    cost["state_bytes"] += 4
+    assert card_file.digest_of(signed(slower)) != card["digest"]
     for name in ("cell", "protocol", "seeds", "not_measured"):
-        assert card_file.digest_of(made | {name: "other"}) != made["digest"]
+        assert card_file.digest_of(card | {name: "other"}) != card["digest"]
 
 
 def test_a_card_of_another_protocol_is_valid_and_not_comparable():
-    made = card("lstm")
-    known = {atomic_files.digest_of(FULL), atomic_files.digest_of(QUICK)}
-    assert card_file.comparable(made, known) == (
-        "lstm is a valid card, comparable with all others of protocol full, version 1."
+    card = whole()
+    said = card_file.comparable(card, {card["protocol_hash"]})
+    assert said == (
+        "whole is a valid card, comparable with all others of protocol full (cell), version 2."
     )
-    made = signed(made | {"protocol": made["protocol"] | {"version": 2}})
-    card_file.validate(made)
-    assert "does not have its protocol full, version 2 (" in card_file.comparable(made, known)
+    assert "does not have its protocol full (cell), version 2 (" in card_file.comparable(
+        card, hashes()
+    )
+    later = signed(card | {"protocol": card["protocol"] | {"version": 3}})
+    card_file.validate(later)
+    assert "does not have its protocol full (cell), version 3 (" in card_file.comparable(
+        later, {hash_of(CELL_FULL)}
+    )
+
+
+def test_a_card_of_todays_protocol_has_one_of_todays_hashes():
+    raw = [row | {"seed": seed} for seed in range(8) for row in missed(1, 0, rates=CELL_FULL.rates)]
+    card = made(raw, to_dict(CELL_FULL))
+    card_file.validate(card)
+    assert hashes()[card["protocol_hash"]] == "full"
+    assert "comparable with all others" in card_file.comparable(card, hashes())
+
+
+def test_a_card_of_protocol_1_is_read_by_its_digest_and_stands_beside_no_other(tmp_path):
+    path = PROTOCOL_1 / "lstm-full.json"
+    card = card_file.read(path)
+    assert card_file.is_protocol_1(card)
+    assert card_file.comparable(card, {card["protocol_hash"], *hashes()}) == (
+        "lstm-full is a card of protocol 1 (full): its digest holds, and it cannot be compared "
+        "with cards of protocol 2."
+    )
+    with pytest.raises(ConfigError, match="is a card of protocol 1, which is no longer drawn"):
+        card_file.draw(card, tmp_path)
+    for change, said in (
+        ({"rows": card["rows"] | {"x": 1}}, "not that of the content"),
+        ({"protocol": card["protocol"] | {"seeds": 9}}, "protocol_hash is not that of the"),
+        ({"raw": None}, "raw is missing or of the wrong type"),
+        ({"raw": [1]}, "rows or raw are not those of a card"),
+        ({"rows": {}}, "rows or raw are not those of a card"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            card_file.validate(card | change)
+    for schema in (True, 1.0):  # equal to 1, and no version of a schema
+        with pytest.raises(ConfigError, match=r"^schema is "):
+            card_file.validate(whole() | {"schema": schema})
 
 
 def test_a_row_of_which_nothing_was_measured_has_its_reason():
-    full = card("lstm")
-    identity = {name: full[name] for name in ("name", "cell", "protocol", "seeds")}
-    whole, stopped = (card_file.make(identity, [], full, stop) for stop in (None, "no time"))
-    assert whole["not_measured"]["cause"].startswith("there is no lag that fewer than half")
-    assert stopped["not_measured"]["cause"] == stopped["not_measured"]["price"] == "no time"
-    assert stopped["not_measured"]["copy"] == "--task copy measures it"
-    assert card("lstm-quick")["not_measured"]["capacity"] == "protocol quick does not ask for it"
-    card_file.validate(stopped)
+    nothing, cut = made([]), made([], stopped="no time")
+    for card in (nothing, cut):
+        card_file.validate(card)
+        assert set(card["not_measured"]) == set(card["rows"])
+    assert nothing["not_measured"]["cause"].startswith("it was not measured at the lag that half")
+    assert nothing["not_measured"]["beyond"] == "there is no lag that half of the seeds passed"
+    assert nothing["not_measured"]["price"] == "its raw rows are missing"
+    assert cut["not_measured"]["cause"] == cut["not_measured"]["price"] == "no time"
+    quick = made(lag_rows(), whole()["protocol"] | {"rows": ["ladders", "price"]})
+    assert set(quick["not_measured"]) == {"linear", "beyond", "cause", "price", "copy"}
+    assert quick["not_measured"]["cause"] == "protocol full does not ask for it"
+    assert quick["not_measured"]["price"] == "its raw rows are missing"
 
 
 def test_a_card_that_is_written_comes_back(tmp_path):
-    for name in CARDS:
-        path = card_file.write(card(name), tmp_path / "cards")
+    for name, make in CARDS.items():
+        path = card_file.write(make(), tmp_path / "cards")
         assert path.name == f"{name}.json"
-        assert card_file.read(path) == card(name)
-    lines = (tmp_path / "cards" / "lstm.json").read_text().splitlines()
-    assert sum(line.startswith('{"kind"') for line in lines) == len(raw_of("lstm"))
+        assert card_file.read(path) == make()
+    lines = (tmp_path / "cards" / "whole.json").read_text().splitlines()
+    assert sum(line.startswith('{"kind"') for line in lines) == len(whole_rows())
+    assert json.loads("\n".join(lines)) == whole()
 
 
 def test_a_card_is_written_again_only_over_itself_and_never_over_what_somebody_changed(tmp_path):
-    made, later = card("lstm"), card("lstm") | {"date": "2027-01-01"}
-    for each in (made, later):
+    card, later = whole(), whole() | {"date": "2027-01-01"}
+    for each in (card, later):
         card_file.write(each, tmp_path)
         page, figure = card_file.draw(each, tmp_path)
-    assert (page.name, figure.name) == ("lstm.md", "lstm.svg")
-    assert page.read_text().count("(<lstm.svg>)") == 1
+    assert (page.name, figure.name) == ("whole.md", "whole.svg")
+    assert page.read_text().count("(<whole.svg>)") == 1
     assert figure.read_text().startswith("<svg ")
-    assert card_file.read(tmp_path / "lstm.json") == later
-    other = card("gru") | {"name": "lstm"}
+    assert card_file.read(tmp_path / "whole.json") == later
+    other = stopped() | {"name": "whole"}
     other |= {"digest": card_file.digest_of(other)}
-    refused = {r"lstm\.json is another card, of 2027-01-01, and would be": (other, tmp_path)}
+    refused = {r"whole\.json is another card, of 2027-01-01, and would be": (other, tmp_path)}
     (tmp_path / "none").mkdir()
-    (tmp_path / "none" / "lstm.json").write_text("{}")
+    (tmp_path / "none" / "whole.json").write_text("{}")
     refused |= {
-        "missing required field `schema`": (made, tmp_path / "none"),
-        "digest is": (card("gru") | {"digest": "0" * 64}, tmp_path),
-        "cannot be made": (card("gru"), tmp_path / "lstm.json" / "cards"),
+        "missing required field `schema`": (card, tmp_path / "none"),
+        "digest is": (stopped() | {"digest": "0" * 64}, tmp_path),
+        "cannot be made": (stopped(), tmp_path / "whole.json" / "cards"),
     }
     for sentence, (each, folder) in refused.items():
         with pytest.raises(ConfigError, match=sentence):
             card_file.write(each, folder)
-    for name in ("lstm.md", "lstm.svg"):
+    for name in ("whole.md", "whole.svg"):
         before = (tmp_path / name).read_text()
         (tmp_path / name).write_text("mine\n")
         with pytest.raises(ConfigError, match="is not as it was generated"):
-            card_file.write(made, tmp_path)
+            card_file.write(card, tmp_path)
         assert (tmp_path / name).read_text() == "mine\n"
         (tmp_path / name).write_text(before)
-    assert card_file.read(tmp_path / "lstm.json") == later
-    assert not (tmp_path / "gru.json").exists()
+    assert card_file.read(tmp_path / "whole.json") == later
+    assert not (tmp_path / "stopped.json").exists()
 
 
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        (b'{"schema": 1, "name": NaN}', "is not valid JSON (JSON is malformed: invalid character"),
+        (b'{"schema": 2, "name": NaN}', "is not valid JSON (JSON is malformed: invalid character"),
         (b'{"schema": -Infinity}', "is not valid JSON"),
         (b'{"schema": 1e999}', "is not valid JSON (Number out of range"),
-        (b'{"schema": 1, "name": "ls', "is not valid JSON (Input data was truncated)"),
+        (b'{"schema": 2, "name": "ls', "is not valid JSON (Input data was truncated)"),
         (b'{"schema": "\xff\xfe"}', "is not valid JSON"),
         (b"[" * 100_000, "is not valid JSON"),
         (b'{"schema": ' + b"1" * 5000 + b"}", "is not valid JSON"),
-        (b'{"schema": ' + b"9" * 300 + b"}", "..., and this version of echo_jax reads 1 alone"),
+        (b'{"schema": ' + b"9" * 300 + b"}", "..., and this version of echo_jax reads 2 alone"),
         (b'{"schema": 1, "cell": {"a": 1, "a": 2}}', "is not valid JSON (a name stands twice"),
         (b"[]", "the card is wrong (expected `object`, got `array`)"),
     ],

@@ -1,68 +1,53 @@
-import numpy as np
 import pytest
-from fabricated_cards import card
+from fabricated_cards import BLOCK, card, fabricated
 
 from echo_jax.memory_cards import compare_two
+from echo_jax.memory_cards.compare_two import sentences, side_by_side
 
 
-def repeat(updates, seeds=None):
-    """A card whose seeds took so many updates at lag 1, evaluated every 25."""
-    raw = [
-        {"kind": "run", "task": "stream", "lag": 1, "seed": i, "failed": False,
-         "accuracy": [0.5] * (n // 25 - 1) + [1.0], "confirmed": [None] * (n // 25 - 1) + [1.0]}
-        for i, n in enumerate(updates)
-    ]  # fmt: skip
-    fixed = {"ladder": [1, 2], "budget": 1000, "evaluate_every": 25, "thresholds": [0.99, 0.6]}
-    made = {"raw": raw, "seeds": list(range(seeds or len(updates))), "protocol": fixed}
-    return made | {"protocol_hash": "x", "name": f"of {updates[0]}"}
+def cell(name, lag, key=2, protocol=BLOCK):
+    climbs = {"lag-16": lag, "key-64": key}
+    return fabricated(f"block:{name}", climbs, protocol, name=name)
 
 
-def test_the_ratio_of_two_cards_is_that_of_their_geometric_means():
-    found = compare_two.compared(repeat([200, 400]), repeat([100, 50]), 1)
-    assert found.ratio == pytest.approx(4)
-    assert found.low < 4 < found.high
-    assert found.low * found.high == pytest.approx(16)
-
-
-def test_a_lag_that_a_seed_never_learned_cannot_be_compared():
-    assert compare_two.compared(repeat([200, 400], seeds=3), repeat([100, 50]), 1) is None
-    assert compare_two.longest(repeat([200, 400]), repeat([100, 50])).lag == 1
-    too_late = repeat([200, 525])  # of a budget of 1,000
-    assert compare_two.longest(too_late, repeat([100, 50])) is None
-    assert compare_two.longest(card("lstm"), card("lstm")).ratio == 1
-
-
-def test_a_sentence_says_how_sure_it_is():
-    surely = compare_two.sentence(repeat([400, 400, 425, 375]), repeat([50, 50, 75, 50]))
-    assert "At lag 1 of 400 takes 7.22 times the updates of of 50" in surely
-    assert "either" not in surely
-    unsure = compare_two.sentence(repeat([100, 200, 100, 150]), repeat([100, 100, 125, 100]))
-    assert "either may be the sooner one" in unsure
-    nothing = repeat([100, 100]) | {"raw": [], "name": "nothing"}
-    assert compare_two.sentence(nothing, repeat([50, 50])) == (
-        "The stream task was not measured for both nothing and of 50."
+def test_two_cells_differ_only_where_their_intervals_do_not_meet():
+    assert list(sentences(cell("lru", 32), cell("gru", [8, 12] * 4))) == [
+        "By lag, V 16: lru (39.2, 32 to 48) remembers more than gru (11.7, 9.8 to 13.9).",
+        "By key, V 64: lru and gru are not told apart.",
+    ]
+    assert next(sentences(cell("gru", 8), cell("lru", 64))) == (
+        "By lag, V 16: lru (at least 64, from 64) remembers more than gru (9.8, 8 to 12)."
     )
-    other = repeat([100, 100]) | {"protocol_hash": "y"}
-    assert "different protocols" in compare_two.sentence(repeat([100, 100]), other)
+    touching = next(sentences(cell("gru", 8), cell("lru", 12)))  # all missed 12, all passed it
+    assert touching.startswith("By lag, V 16: lru (13.9, 12 to 16) remembers more than gru")
+    meeting = sentences(cell("gru", [8, 8, 8, 12] * 2), cell("lru", 12))
+    assert next(meeting) == "By lag, V 16: gru and lru are not told apart."
 
 
-def test_repeats_of_one_cell_hold_about_what_they_should():
-    drawn = np.random.default_rng(1)
-    cards = [repeat(25 * np.round(2 ** drawn.normal(3.0, 0.3, 8)).astype(int)) for _ in range(12)]
-    (found,) = compare_two.coverages(cards)
-    assert found.tried == 66 * 45
-    assert 0.85 < found.held / found.tried < 1
-    assert found.values > 4
-    twice = [repeat(25 * np.array([n] * 8)) for n in (10, 10, 20, 10)]
-    (found,) = compare_two.coverages(twice)
-    assert found.held < found.tried
+def test_only_ladders_that_both_have_and_cards_of_one_protocol_are_compared():
+    some = cell("lru", 32)
+    del some["rows"]["ladders"]["key-64"]
+    assert len(list(sentences(cell("gru", 8), some))) == 1
+    other = cell("lru", 32, protocol=BLOCK | {"budget": 4000})
+    assert list(sentences(cell("gru", 8), other)) == ["gru and lru are of different protocols."]
 
 
-def test_the_error_of_a_coverage_is_that_of_leaving_out_each_card():
-    cards = [repeat(25 * np.array([n] * 6 + [n + 2, n + 3])) for n in (10, 11, 14, 10, 9, 15)]
-    (found,) = compare_two.coverages(cards)
-    without = [next(compare_two.coverages(cards[:i] + cards[i + 1 :])) for i in range(6)]
-    shares = np.array([each.held / each.tried for each in without])
-    assert len(set(shares)) > 1
-    assert found.error == pytest.approx(np.sqrt(5 / 6 * ((shares - shares.mean()) ** 2).sum()))
-    assert next(compare_two.coverages(cards[:4])).error == np.inf
+def test_cards_side_by_side_have_a_column_each_and_a_sentence_for_each_pair():
+    cards = [card("lstm"), card("simple"), card("stopped")]
+    table, _, below = side_by_side(cards).partition("\n\n")
+    head, first, *lines = table.split("\n")
+    assert head.split() == ["baseline", "lstm", "simple", "stopped"]
+    assert first.split("   ")[0] == "by lag, V 2"
+    assert "23.7 steps back, 21.1 to 26.6 (95%)" in first
+    cost = next(line for line in lines if line.startswith("cost"))
+    assert cost.rstrip().endswith("not measured")
+    pairs = below.split("\n")
+    assert len(pairs) == 3 + 1 + 1
+    assert "By lag, V 16: simple (8.94, 8 to 10) remembers more than lstm (6.16," in below
+
+
+@pytest.mark.parametrize("name", ["lstm", "lru"])
+def test_a_mean_span_is_read_from_a_card_as_it_was_computed(name):
+    span = card(name)["rows"]["ladders"]["lag-2"]
+    found = compare_two.mean_span_of(span)
+    assert found._asdict() == {field: span[field] for field in found._fields}

@@ -1,0 +1,181 @@
+"""What all memory cards say together: who goes furthest, findings, and claims of the literature.
+
+Each sentence is computed from the cards, and stands only where they are there. Two cells differ
+where their intervals are disjoint.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from echo_jax.config import CELL_NAMES
+from echo_jax.memory_cards import card_text
+from echo_jax.memory_cards.all_cards_table import Place, Sorted, differ, ladders_on, leaders, places
+from echo_jax.memory_cards.card_page import command_of
+from echo_jax.memory_cards.card_text import ASKED, Card, capital, counted, ladder_name, listed
+from echo_jax.report.number_formats import percent, three_digits
+
+Ladder = Mapping[str, Any]
+
+
+class Finding(NamedTuple):
+    """A sentence, and the command of the card that shows it."""
+
+    words: str
+    command: str
+
+
+def said(place: Place, unit: str = "") -> str:
+    """A cell with its mean span and interval: lstm 2.83 keys (2 to 4)."""
+    mean, interval = card_text.span_words(place.span)
+    return f"{place.label} {mean}{' ' * bool(unit)}{unit} ({interval})"
+
+
+def winner(cards: Sequence[Card], ladder: Ladder) -> Finding:
+    """The cell that goes furthest on a ladder of some cards, and those not told apart from it."""
+    found, unit = places(cards, ladder["name"]), ASKED[ladder["task"]][1]
+    (best, *alike), others = leaders(found) or found[:1], counted(len(found) - 1, "other")
+    if len(found) == 1:
+        words = f"{said(best, unit)}, the only cell so far"
+    elif card_text.none_passed(best.span):
+        words = f"none of {len(found)} cells passed {ladder['rungs'][0]:,} {unit}"
+    elif len(alike) == len(found) - 1:
+        words = f"{said(best, unit)} goes furthest, not told apart from the {others}"
+    elif alike:
+        words = (
+            f"{said(best, unit)} goes furthest, not told apart from {listed([*map(said, alike)])}"
+        )
+    else:
+        words = f"{said(best, unit)} goes furthest; next is {said(found[1])}"
+    return Finding(f"{capital(ladder_name(ladder))}: {words}.", command_of(best.card))
+
+
+def winners(cards: Sequence[Card]) -> list[str]:
+    """The winner of each ladder that recurrent cells were measured on."""
+    known = [each for each in ladders_on(cards) if places(cards, each["name"])]
+    return [winner(cards, ladder).words for ladder in known]
+
+
+def findings(found: Sorted) -> list[Finding]:
+    """The five findings; one whose cards are missing is left out."""
+    block, cell = found.main("block"), found.main("cell")
+    of_bits = _fullest([*block, *cell])
+    five = (_best(block, "lag"), _best(block, "key"), _gain(block, cell), _pair(cell), of_bits)
+    return [each for each in five if each]
+
+
+def _hardest(cards: Sequence[Card], task: str) -> Ladder | None:
+    """The ladder of a task with the largest V that some cards were measured on."""
+    known = [each for each in ladders_on(cards) if each["task"] == task]
+    return max(known, key=lambda each: each["vocab_size"], default=None)
+
+
+def _best(cards: Sequence[Card], task: str) -> Finding | None:
+    """The winner of the hardest ladder of a task, of two cells or more."""
+    ladder = _hardest(cards, task)
+    if ladder is None or len(places(cards, ladder["name"])) < 2:
+        return None
+    found = winner(cards, ladder)
+    return found._replace(words=f"In the block, {found.words[0].lower()}{found.words[1:]}")
+
+
+def _gain(block: Sequence[Card], cell: Sequence[Card]) -> Finding | None:
+    """The cell whose mean span the block multiplies most, of those with disjoint intervals."""
+    pairs = [
+        (inside.span["mean"] / bare.span["mean"], differ(bare, inside), bare, inside, ladder)
+        for ladder in ladders_on(block)
+        for bare in places(cell, ladder["name"])
+        for inside in places(block, ladder["name"])
+        if bare.cell == inside.cell and not card_text.none_passed(inside.span)
+    ]
+    gains = [each for each in pairs if each[0] > 1 and each[1]]
+    if not pairs:
+        return None
+    *_, bare, inside, ladder = max(gains or pairs, key=lambda each: each[0])
+    (low, below), (high, above) = (card_text.span_words(each.span) for each in (bare, inside))
+    shown = "The block helps" if gains else "The block is shown to help no cell; nearest to it is"
+    words = (
+        f"{shown} {inside.cell}{' most' * bool(gains)}, {ladder_name(ladder)}, from {low} "
+        f"{ASKED[ladder['task']][1]} ({below}) bare to {high} ({above}) in it; "
+        f"{counted(len(pairs), 'pair')} compared."
+    )
+    return Finding(words, command_of(inside.card))
+
+
+def _pair(cards: Sequence[Card]) -> Finding | None:
+    """Whether the LSTM and the tanh RNN are told apart as bare cells, ladder by ladder."""
+    parts, command = [], ""
+    for ladder in ladders_on(cards):
+        known = {each.cell: each for each in places(cards, ladder["name"])}
+        if "lstm" in known and "simple" in known:
+            lstm, simple = known["lstm"], known["simple"]
+            apart = "told apart" if differ(lstm, simple) else "not told apart"
+            parts.append(f"{ladder_name(ladder)} {apart}, {said(lstm)} and {said(simple)}")
+            command = command_of(lstm.card)
+    words = f"The LSTM and the tanh RNN as bare cells: {'; '.join(parts)}."
+    return Finding(words, command) if parts else None
+
+
+def _fullest(cards: Sequence[Card]) -> Finding | None:
+    """The recurrent cell with the largest share of the bits of its state shown to be held."""
+    known = []
+    for card in cards:
+        bits, cost = card["rows"]["bits"], card["rows"]["price"]
+        if card_text.kind_of(card) == "recurrent" and bits and cost:
+            known.append((bits["held"], 8 * card_text.whole_state(cost), card))
+    if len(known) < 2:
+        return None
+    held, whole, card = max(known, key=lambda each: each[0]["median"] / each[1])
+    words = (
+        f"Of {len(known)} states, that of {card['cell']['cell']} is shown to be used most: of its "
+        f"{whole:,} bits at least {three_digits(held['median'])} are held "
+        f"({card_text.bounds(held, three_digits)}), {percent(held['median'] / whole)}."
+    )
+    return Finding(words, command_of(card))
+
+
+class Claim(NamedTuple):
+    """A claim of the literature: some cells go further than others in a task of a track.
+
+    less  the other cells; all other built-in cells if there are none
+    """
+
+    words: str
+    source: str
+    track: str
+    task: str
+    more: tuple[str, ...]
+    less: tuple[str, ...] = ()
+
+
+MATRICES = ("gated-delta-net", "delta-net", "mlstm", "rwkv7", "gla", "mamba2")
+CLAIMS = (
+    Claim("A matrix as state, with gates or the delta rule, recalls more by key than LSTM and GRU.",
+          "Beck et al. 2024; Yang et al. 2025", "block", "key", MATRICES, ("lstm", "gru")),
+    Claim("Real numbers behind diagonal gates (minGRU, minLSTM, RG-LRU) recall less by key than a "
+          "matrix.", "Dao & Gu 2024; De et al. 2024", "block", "key", MATRICES,
+          ("mingru", "minlstm", "rg-lru")),
+    Claim("The delta rule recalls more by key than sums of outer products (GLA, Mamba-2).",
+          "Yang et al. 2024", "block", "key", ("delta-net", "gated-delta-net"), ("gla", "mamba2")),
+    Claim("A linear recurrence with complex poles (LRU, S5) goes furthest by lag.",
+          "Orvieto et al. 2023; Smith et al. 2023", "block", "lag", ("lru", "s5")),
+    Claim("What was marked needs gates that see the input: Mamba-2 has them, LRU and S5 do not.",
+          "Gu & Dao 2023", "block", "marked", ("mamba2",), ("lru", "s5")),
+    Claim("The LSTM holds a value longer than a tanh RNN.", "Hochreiter & Schmidhuber 1997",
+          "cell", "hold", ("lstm",), ("simple",)),
+)  # fmt: skip
+"""What the page compares with the cards."""
+
+
+def verdict(claim: Claim, found: Sorted) -> str:
+    """Seen, not seen or not measured yet: the best cell of each side, with its interval."""
+    cards = found.main(claim.track)
+    ladder = _hardest(cards, claim.task)
+    known = places(cards, ladder["name"]) if ladder else []
+    more = [each for each in known if each.cell in claim.more]
+    rest = [each for each in known if each not in more]
+    less = [each for each in rest if each.cell in (claim.less or CELL_NAMES)]
+    if not ladder or not more or not less:
+        return "not measured yet"
+    seen = "seen" if known.index(more[0]) < known.index(less[0]) else "the opposite is seen"
+    seen = seen if differ(more[0], less[0]) else "not seen"
+    return f"{seen}, {ladder_name(ladder)}: {said(more[0])}, {said(less[0])}"
