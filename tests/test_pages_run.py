@@ -141,10 +141,14 @@ def parts(line):
 
 
 def close(shown, printed):
-    """Whether two lines have the same words, and numbers as close as other processors make them."""
+    """Whether two lines have the same words, and numbers as close as other processors make them.
+
+    Counts of sequences, above 100, differ most: 1,437 on one processor and 1,335 on another.
+    """
     (words, numbers), (other_words, others) = parts(shown), parts(printed)
     return words == other_words and all(
-        math.isclose(*pair, rel_tol=0.05, abs_tol=0.5) for pair in zip(numbers, others, strict=True)
+        math.isclose(one, other, rel_tol=0.05 if one <= 100 else 0.1, abs_tol=0.5)
+        for one, other in zip(numbers, others, strict=True)
     )
 
 
@@ -165,6 +169,8 @@ def is_shown(shown, printed):
         ("a 99.81%", "a 95.81%\n", True),
         ("a 99.81%", "a 93.81%\n", False),
         ("a 99.81%", "b 99.81%\n", False),
+        ("after 1,437", "after 1,335", True),
+        ("after 1,437", "after 1,235", False),
         ("Seconds: train 1.2", "Seconds: train 9.9", True),
         ("Accuracy of 9: 1% ▁▂█ 99%", "Accuracy of 9: 1% ▁▁▂▇ 99%", True),
     ],

@@ -9,7 +9,7 @@ from echo_jax import machine
 from echo_jax.exceptions import ConfigError, shown
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.memory_benchmark import protocol
-from echo_jax.memory_benchmark.protocol import FULL, Protocol
+from echo_jax.memory_benchmark.protocol import Protocol
 from echo_jax.memory_cards import card_file, schema
 
 if TYPE_CHECKING:
@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 STOPPED = {"signal": "it was interrupted", "seconds": "its seconds were over"}
 """Why a card lacks measures that its protocol asks for, as the card states it."""
 
-LARGEST_SEED = min(FULL.tuning_seeds) - 1_000
+CLOCK = "the clock of quick was over"
+"""Why a quick card lacks a measure; it is finished all the same."""
+
+QUICK_SECONDS = 90.0
+"""Time limit of a quick card, from its first compilation on, where none is given."""
+
+LARGEST_SEED = 1_000_000_000
 
 
 def check_limits(seed: int, seconds: float | None) -> None:
@@ -27,13 +33,20 @@ def check_limits(seed: int, seconds: float | None) -> None:
     if not isinstance(seed, int):
         raise ConfigError(f"seed {shown(seed)} is no whole number: use 0 to {LARGEST_SEED:,}")
     if not 0 <= seed <= LARGEST_SEED:
-        raise ConfigError(
-            f"seed {seed:,} is out of range: use 0 to {LARGEST_SEED:,}, because "
-            "seeds from a million on are used to choose the learning rate"
-        )
+        raise ConfigError(f"seed {seed:,} is out of range: use 0 to {LARGEST_SEED:,}")
     if seconds is not None and not (isinstance(seconds, int | float) and seconds > 0):
         words = f"{seconds:g}" if isinstance(seconds, int | float) else shown(seconds)
         raise ConfigError(f"seconds {words} is not above 0: use more, or leave it out")
+
+
+def time_limit_of(chosen: Protocol, seconds: float | None) -> float | None:
+    """The time limit of a card: what the user gave, or the clock of quick."""
+    return QUICK_SECONDS if seconds is None and chosen.name == "quick" else seconds
+
+
+def is_of_the_clock(chosen: Protocol, seconds: float | None) -> bool:
+    """True for the time limit that quick has by itself."""
+    return chosen.name == "quick" and seconds == QUICK_SECONDS
 
 
 def check_name(name: str, cell: "ChosenCell") -> None:
@@ -86,9 +99,12 @@ def measured(
 
     start = time.perf_counter()
     raw = list(raw_rows(cell.cell, chosen, identity["seeds"][0], stop, tell, journal))
-    if all(row["kind"] == "tune" for row in raw):
+    if not any(row["kind"] in ("run", "copy") for row in raw):
         return None
-    stopped = STOPPED["signal" if stop.signal else "seconds"] if stop.requested else None
+    stopped = None
+    if stop.requested:
+        over = CLOCK if is_of_the_clock(chosen, stop.seconds) else STOPPED["seconds"]
+        stopped = STOPPED["signal"] if stop.signal else over
     return card_file.make(identity, raw, made_with(machine.device(), start), stopped)
 
 

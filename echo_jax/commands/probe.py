@@ -1,6 +1,7 @@
 """The memory card of a recurrent cell: how long it remembers, how fast it learns, what it costs.
 
 echo-jax probe                                             # a quick card for the LSTM
+echo-jax probe --cell block:mamba2 --state-bytes 400       # in the block, with so much state
 echo-jax probe --cell mypackage.cells:MyCell --cell lstm   # side by side
 echo-jax probe --report cards/                             # one page over all cards there
 echo-jax probe --cells                                     # the cells that are built in
@@ -27,8 +28,8 @@ from echo_jax.config import BLOCK
 from echo_jax.exceptions import CellRefusedError, ConfigError, TooLongError, printable
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.memory_benchmark import protocol
-from echo_jax.memory_benchmark.protocol import PROTOCOLS, Protocol
-from echo_jax.memory_cards import card_file, card_text, compare_two
+from echo_jax.memory_benchmark.protocol import Protocol
+from echo_jax.memory_cards import card_file, card_text, compare_two, placing
 from echo_jax.report import paper_tables, styles, text_tables
 
 if TYPE_CHECKING:
@@ -59,16 +60,18 @@ class ProbeCommand:
     name: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Name of the card and of its files. For several cells give --name for each one. Default: the
     cell, its arguments and the protocol."""
-    protocol: Literal["quick", "full"] = "quick"
-    """quick takes about a minute. full takes 1 to 9 minutes on two cores; cite this one."""
-    task: Literal["memory", "copy"] = "memory"
-    """memory makes the card of --protocol. copy makes a card of the published copy-memory task,
-    which has a protocol of its own."""
+    state_bytes: int | None = None
+    """Find the options that give the cell a state of about so many bytes, summed over the layers of
+    a block; 400 in the published table."""
+    protocol: Literal["quick", "full", "keys", "copy"] = "quick"
+    """quick ends within 90 seconds on two cores. full takes up to 12 minutes for a bare cell and 20
+    for a block; cite this one. keys is the key task alone, for a block with a large state. copy is
+    the published copy-memory task."""
     seed: int = 0
     """First seed."""
     seconds: float | None = None
-    """Time limit for each card, checked between evaluations. The card states what was not
-    measured."""
+    """Time limit for each card, checked between evaluations; 90 for quick. The card states what was
+    not measured."""
     cluster: str | None = None
     """Measure parts of cards on a Dask cluster: local:N (N workers here), tcp://HOST:PORT or
     tls://HOST:PORT (a scheduler), or a YAML file of dask-jobqueue (SLURM and others); see
@@ -81,6 +84,8 @@ class ProbeCommand:
     overwritten."""
     cells: bool = False
     """Only list the built-in cells, with their papers."""
+    published: bool = False
+    """Make the cards of the published table that are not in --out yet, one after the other."""
     report: Path | None = None
     """Only make one page over all cards in this folder."""
     readme: Path | None = None
@@ -118,28 +123,29 @@ class ProbeCommand:
             ("validate", set()),
             ("draw", {"format"}),
             ("report", {"readme", "format", "tables"}),
+            ("published", {"out", "cluster", "format"}),
         ):
             others = [name for name in given if name not in {flag, "compilation-cache", *beside}]
             if flag in given and others:
-                raise ConfigError(f"--{flag} makes no card: use it without --{others[0]}")
+                makes = "decides all of each card" if flag == "published" else "makes no card"
+                raise ConfigError(f"--{flag} {makes}: use it without --{others[0]}")
         if self.cluster and self.seconds:
             raise ConfigError("--seconds stops a card in this process: use it without --cluster")
         if self.readme and not self.report:
             raise ConfigError("--readme needs the folder of the cards: add --report FOLDER")
         if self.tables and not self.report:
             raise ConfigError("--tables needs the folder of the cards: add --report FOLDER")
-        if self.task == "copy" and self.protocol != "quick":
-            raise ConfigError("--task copy has a protocol of its own: leave --protocol out")
+        for name in self.cell_names:
+            protocol.named(self.protocol, name)
 
     @property
     def cell_names(self) -> tuple[str, ...]:
         """The names of the cells."""
         return self.cell or ("lstm",)
 
-    @property
-    def chosen(self) -> Protocol:
-        """The protocol of the cards."""
-        return PROTOCOLS["copy" if self.task == "copy" else self.protocol]
+    def chosen(self, cell_name: str) -> Protocol:
+        """The protocol of the card of a cell."""
+        return protocol.named(self.protocol, cell_name)
 
 
 def main() -> None:
@@ -157,6 +163,8 @@ def main() -> None:
             print(printable(f"Drawn: {', '.join(map(str, paths))}"))
         elif command.report:
             make_report(command)
+        elif command.published:
+            make_published(command)
         else:
             make_cards(command)
 
@@ -195,17 +203,24 @@ def make_report(command: ProbeCommand) -> None:
 def make_cards(command: ProbeCommand) -> None:
     """Build and check every cell, then measure one after the other."""
     from echo_jax.host import compilation_cache, time_limit
-    from echo_jax.memory_benchmark.chosen_cell import choose, trace
+    from echo_jax.memory_benchmark import tasks
+    from echo_jax.memory_benchmark.chosen_cell import choose_sized, trace
 
     machine.use_cpu_devices(None)
     compilation_cache.use_compilation_cache(command.compilation_cache)
     arguments = command.cell_args or ("",) * len(command.cell_names)
     for cell_name, own_arguments in zip(command.cell_names, arguments, strict=True):
-        size = command.chosen.vocab_size
+        first = command.chosen(cell_name).ladders[0]
+        size = tasks.alphabet(first.task, first.vocab_size)
         time_limit.try_apart(cell_name, trace, cell_name, own_arguments, size)
     try:
-        cells = [choose(*each) for each in zip(command.cell_names, arguments, strict=True)]
-        own = [cell.card_name(command.chosen, command.seed) for cell in cells]
+        cells, remarks = [], []
+        for cell_name, own_arguments in zip(command.cell_names, arguments, strict=True):
+            rules = command.chosen(cell_name)
+            cell, remark = choose_sized(cell_name, own_arguments, command.state_bytes, rules)
+            cells.append(cell)
+            remarks += [f"cell {cell_name!r}: {remark}"] * bool(remark)
+        own = [cell.card_name(command.chosen(cell.name), command.seed) for cell in cells]
         given = command.name or own
         names = [first or second for first, second in zip(given, own, strict=True)]
         check_names(names, cells)
@@ -214,12 +229,14 @@ def make_cards(command: ProbeCommand) -> None:
         waiting = [name for name in named if name not in finished]
         card_file.check_place(command.out, waiting, command.format)
         for cell in cells:
-            for remark in cell.check(command.chosen):
-                print(printable(f"cell {cell.name!r} {remark}"))
+            checked = cell.check(command.chosen(cell.name))
+            remarks += [f"cell {cell.name!r} {remark}" for remark in checked]
+        for remark in remarks:
+            print(printable(remark))
         card_file.make_folder(command.out)
         if command.cluster:
             missing = {name: cell for name, cell in named.items() if name not in finished}
-            finished |= cards_of_workers(command, missing, dict(zip(names, arguments, strict=True)))
+            finished |= cards_of_workers(command, missing)
         made = [
             finished.get(name) or make_card(command, name, cell) for name, cell in named.items()
         ]
@@ -228,6 +245,29 @@ def make_cards(command: ProbeCommand) -> None:
         command_line.leave(2)
     if len(made) > 1:
         print(f"\n{compare_two.side_by_side(made)}")
+
+
+def make_published(command: ProbeCommand) -> None:
+    """Make the cards of the published table that are not there yet, in its order."""
+    from echo_jax.memory_benchmark.chosen_cell import choose_sized
+    from echo_jax.memory_benchmark.published_cards import PUBLISHED_CARDS
+
+    for entry in PUBLISHED_CARDS:
+        one = dataclasses.replace(
+            command,
+            published=False,
+            cell=(entry.cell,),
+            cell_args=(entry.arguments,),
+            state_bytes=entry.state_bytes,
+            protocol=entry.protocol,
+        )
+        chosen = one.chosen(entry.cell)
+        cell, _ = choose_sized(entry.cell, entry.arguments, entry.state_bytes, chosen)
+        path = command.out / f"{cell.card_name(chosen, command.seed)}.json"
+        if path.exists():
+            print(f"{path} is there already, and stays")
+        else:
+            make_cards(one)
 
 
 def check_names(names: list[str], cells: "Sequence[ChosenCell]") -> None:
@@ -243,7 +283,7 @@ def check_names(names: list[str], cells: "Sequence[ChosenCell]") -> None:
 
 def identity_of(command: ProbeCommand, name: str, cell: "ChosenCell") -> dict[str, Any]:
     """The fields of a card that its raw rows are a function of, and its name."""
-    return card_making.identity_of(name, cell, command.chosen, command.seed)
+    return card_making.identity_of(name, cell, command.chosen(cell.name), command.seed)
 
 
 def finished_cards(
@@ -281,11 +321,12 @@ def make_card(command: ProbeCommand, name: str, cell: "ChosenCell") -> card_file
     """Measure a cell, print its card and write it."""
     from echo_jax.memory_benchmark.journal import Journal, claimed
 
-    chosen, folder = command.chosen, journal_folder(command, name)
+    chosen, folder = command.chosen(cell.name), journal_folder(command, name)
+    seconds = card_making.time_limit_of(chosen, command.seconds)
     print(f"{name}: {cell.title}, {chosen.seeds} seeds, protocol {chosen.name}")
     with (
         claimed(folder, about_of(command, name, cell)),
-        Interrupts(command.seconds, "Stopping; what is measured by now will be kept.") as stop,
+        Interrupts(seconds, "Stopping; what is measured by now will be kept.") as stop,
     ):
         if len(journal := Journal(folder)):
             print(f"Going on after {len(journal)} trainings, which are in {folder}")
@@ -305,7 +346,7 @@ def make_card(command: ProbeCommand, name: str, cell: "ChosenCell") -> card_file
 
 
 def cards_of_workers(
-    command: ProbeCommand, named: "Mapping[str, ChosenCell]", arguments: Mapping[str, str]
+    command: ProbeCommand, named: "Mapping[str, ChosenCell]"
 ) -> dict[str, card_file.Card]:
     """The cards of some cells by name, their parts measured on the workers of a cluster.
 
@@ -317,7 +358,7 @@ def cards_of_workers(
 
     start, made = time.perf_counter(), {}
     whole = [
-        card_parts.CardPart(name, cell.name, arguments[name], command.chosen, command.seed)
+        card_parts.CardPart(name, cell.name, cell.given, command.chosen(cell.name), command.seed)
         for name, cell in named.items()
     ]
     with contextlib.ExitStack() as stack:
@@ -366,6 +407,8 @@ def show_and_write(command: ProbeCommand, card: card_file.Card) -> None:
     """Print a card, write it, and draw it last."""
     lines = [list(line) for line in card_text.glance(card)]
     print(f"\n{text_tables.table(lines, left=(0, 1, 2))}\n", flush=True)  # the disk may be full
+    for sentence in placing.sentences(card):
+        print(printable(sentence))
     paths = [card_file.write(card, command.out)]
     again = f"{command_line.program('probe')} --draw {command_line.quoted(paths[0])}"
     again += f" --format {command.format}" * (command.format != "svg")
@@ -384,11 +427,14 @@ def measure(
     start = time.perf_counter()
 
     def tell(words: str) -> None:
-        print(f"{time.perf_counter() - start:6.0f} s  {words}", file=sys.stderr, flush=True)
+        """Say what is measured after how many seconds, and how many are left of a limit."""
+        gone = time.perf_counter() - start
+        left = "" if stop.seconds is None else f"  ({max(0, stop.seconds - gone):.0f} s left)"
+        print(f"{gone:6.0f} s  {words}{left}", file=sys.stderr, flush=True)
 
-    identity = identity_of(command, name, cell)
+    identity, chosen = identity_of(command, name, cell), command.chosen(cell.name)
     try:
-        card = card_making.measured(identity, cell, command.chosen, stop, tell, journal)
+        card = card_making.measured(identity, cell, chosen, stop, tell, journal)
     except CellRefusedError:
         shutil.rmtree(journal.folder)  # of use to no other cell
         raise

@@ -14,10 +14,12 @@ from echo_jax.exceptions import ConfigError, printable, shown
 from echo_jax.host import time_limit
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.host.progress import MeasurementProgress
-from echo_jax.memory_benchmark.chosen_cell import ChosenCell, choose, json_values, trace
+from echo_jax.memory_benchmark import protocol as protocols
+from echo_jax.memory_benchmark import tasks
+from echo_jax.memory_benchmark.chosen_cell import ChosenCell, choose_sized, json_values, trace
 from echo_jax.memory_benchmark.object_cell import chosen_object
-from echo_jax.memory_benchmark.protocol import PROTOCOLS, Protocol
-from echo_jax.memory_cards import card_file, card_page, card_text
+from echo_jax.memory_benchmark.protocol import Protocol
+from echo_jax.memory_cards import card_file, card_page, card_text, placing
 from echo_jax.memory_cards.card_figure import card_figure
 from echo_jax.notebook.section_html import section_html
 from echo_jax.notebook.training_options import spelled_for_python
@@ -51,7 +53,7 @@ class MemoryCard:
     def _repr_html_(self) -> str:
         """The answer and the figure, and the measures and notes to fold out."""
         with styles.drawing():
-            svg = styles.svg(card_figure(self.card), "card")
+            svg = styles.svg(card_figure(self.card, placing.beside(self.card)), "card")
         figure = card_page.figure_of(self.card, svg=svg)
         return as_arguments(section_html(card_page.section_of(self.card, figure)))
 
@@ -69,7 +71,8 @@ def card(  # noqa: PLR0913 - the flags of the command
     cell: Any,
     *,
     args: Mapping[str, Any] | None = None,
-    protocol: Literal["quick", "full", "copy"] = "quick",
+    protocol: Literal["quick", "full", "keys", "copy"] = "quick",
+    state_bytes: int | None = None,
     seed: int = 0,
     name: str | None = None,
     seconds: float | None = None,
@@ -90,8 +93,10 @@ def card(  # noqa: PLR0913 - the flags of the command
         `echo_jax.cells.interface`; an instance of Linen or `Cell`; or a module, a class or any
         object with the functions `init`, `initial_state` and `step`.
       args: options of the cell; a required number of units that is not among them is 50.
-      protocol: quick takes about a minute, full 1 to 9 minutes on two cores; copy is the published
-        copy-memory task.
+      protocol: quick ends within 90 seconds, full takes up to 12 minutes for a bare cell and 20
+        for a block on two cores; keys is the key task alone, copy the published copy-memory task.
+      state_bytes: find the options that give the cell, given by its name, a state of about so many
+        bytes.
       seed: the first seed.
       name: of the card and of its files; by default the cell, its arguments and the protocol.
       seconds: time limit, asked between evaluations; the card says what was not measured.
@@ -106,15 +111,14 @@ def card(  # noqa: PLR0913 - the flags of the command
         machine.check_no_debugging()
         machine.check_settings()
         card_making.check_limits(seed, seconds)
-        rules = _protocol(protocol)
-        chosen = _chosen(cell, args, rules)
+        chosen, rules, remark = _chosen(cell, args, protocol, state_bytes)
         title = chosen.card_name(rules, seed) if name is None else name
         card_making.check_name(title, chosen)
         folder = None if out is None else _place(out)
         if folder:
             card_file.check_place(folder, [title])
         machine.use_cpu_devices(None)
-        remarks = chosen.check(rules)
+        remarks = [*filter(None, [remark]), *chosen.check(rules)]
         if folder:
             card_file.make_folder(folder)
         identity = card_making.identity_of(title, chosen, rules, seed)
@@ -122,7 +126,8 @@ def card(  # noqa: PLR0913 - the flags of the command
             tell = bar.tell if bar else lambda _: None
             for remark in remarks if progress else []:
                 print(printable(f"cell {chosen.name!r} {remark}"))
-            found = card_making.measured(identity, chosen, rules, Interrupts(seconds), tell)
+            limit = Interrupts(card_making.time_limit_of(rules, seconds))
+            found = card_making.measured(identity, chosen, rules, limit, tell)
             if found is None:
                 raise card_making.nothing_measured()
         made = MemoryCard(found)
@@ -136,35 +141,40 @@ def as_arguments(text: str) -> str:
 
     give the card another --name                   ->  give the card another name
     as in --cell-args features=1,rate=1            ->  as in args=dict(features=1, rate=1)
-    --task copy measures it                        ->  protocol="copy" measures it
     """
     text = re.sub(
         r"--cell-args (\w+=[\w.]+(?:,\w+=[\w.]+)*)",
         lambda found: f"args=dict({found[1].replace(',', ', ')})",
         text,
     )
-    text = text.replace("--cell-args", "args").replace("--task copy", 'protocol="copy"')
+    text = text.replace("--cell-args", "args").replace("--state-bytes", "state_bytes")
     text = re.sub(r"--cell (\S+)", r'"\1"', text)
     return re.sub(r"--(name|seconds|out|seed|protocol)\b", r"\1", text)
 
 
-def _protocol(name: str) -> Protocol:
-    """The protocol of a name."""
-    if not isinstance(name, str) or name not in PROTOCOLS:
-        known = ", ".join(PROTOCOLS)
-        raise ConfigError(f"protocol {shown(name)} is unknown: use one of {known}")
-    return PROTOCOLS[name]
+def _chosen(
+    cell: Any, args: Mapping[str, Any] | None, name: str, state_bytes: int | None
+) -> tuple[ChosenCell, Protocol, str]:
+    """The cell, its protocol and a remark.
 
-
-def _chosen(cell: Any, args: Mapping[str, Any] | None, rules: Protocol) -> ChosenCell:
-    """The cell; a user's own is imported and traced in another process before, as it may end it."""
+    A user's own cell is imported and traced in another process before, as it may end it.
+    """
     if not isinstance(args, Mapping | None) or not all(isinstance(x, str) for x in args or {}):
         raise ConfigError(f"args {shown(args)} is no mapping of names: use dict(features=64)")
     if not isinstance(cell, str):
-        return chosen_object(cell, args)
-    given = json_values(args or {})
-    time_limit.try_apart(cell, trace, cell, given, rules.vocab_size)
-    return choose(cell, given)
+        if state_bytes is not None:
+            raise ConfigError(
+                f"state_bytes {state_bytes} needs the name of a cell, and this is an object: give "
+                "its options with args, or leave state_bytes out"
+            )
+        found = chosen_object(cell, args)
+        return found, protocols.named(name, found.name), ""
+    rules, given = protocols.named(name, cell), json_values(args or {})
+    first = rules.ladders[0]
+    size = tasks.alphabet(first.task, first.vocab_size)
+    time_limit.try_apart(cell, trace, cell, given, size)
+    chosen, remark = choose_sized(cell, given, state_bytes, rules)
+    return chosen, rules, remark
 
 
 def _place(folder: Any) -> Path:

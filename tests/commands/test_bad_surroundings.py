@@ -45,7 +45,7 @@ NO_RIGHTS += ["--inh-caps=-dac_override,-dac_read_search"]
 LOCKED = {
     "study.py parts --out {}": "{} cannot be a folder of studies (Permission denied): use another",
     "sweep.py --lag 1 --out {}": "{} cannot be a folder of studies (Permission denied): use",
-    "calibrate.py --out {}/table.md": "{}/table.md cannot be written: name a file in another",
+    "calibrate.py --out {}": "{} cannot be written to (Permission denied): use another folder",
     "probe.py --out {}": "{} cannot be written to (Permission denied): use another folder",
     "train.py --out {}/run": "out {}/run cannot be created (Permission denied): use a folder you",
 }
@@ -69,7 +69,10 @@ GONE = "error: the current folder is not there any more: change to another one\n
         ("study.py parts", GONE),
         ("sweep.py --lag 1", GONE),
         ("probe.py --cell mine:Cell", GONE),
-        ("calibrate.py --cell mine:Cell", GONE),
+        (
+            "calibrate.py --repeats 2",
+            "error: calibration cannot be made (No such file or directory)",
+        ),
         ("train.py --out run", "error: out run cannot be created (No such file or directory): use"),
     ],
 )

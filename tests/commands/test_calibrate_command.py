@@ -2,31 +2,59 @@ import dataclasses
 import re
 
 import pytest
-from tiny_cards import TINY
+from tiny_cards import TINY, ladder
 
-from echo_jax.commands import calibrate
+from echo_jax.memory_benchmark import protocol
+from echo_jax.memory_cards import card_file
 
-CELL = ["--cell", "echo_jax.cells.known_memory:ShiftRegister", "--cell-args", "slots=2"]
+REGISTER = "echo_jax.cells.known_memory:ShiftRegister"
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """The protocol quick of seconds."""
+    quick = dataclasses.replace(
+        TINY,
+        name="quick",
+        ladders=(ladder("lag", 2, (1, 2, 3, 4)),),
+        rows=("ladders",),
+        rates=(0.1,),
+        refine=False,
+    )
+    monkeypatch.setitem(protocol.PROTOCOLS, ("quick", "cell"), quick)
 
 
 @pytest.mark.slow
-def test_repeats_of_one_cell_are_counted_and_written(call, tmp_path, monkeypatch):
-    tiny = dataclasses.replace(TINY, ladder=(1,), rows=("stream",), rates=(0.1,))
-    monkeypatch.setattr(calibrate, "STREAM", tiny)
-    said = call("calibrate.py", *CELL, "--repeats", "4", "--out", "table.md", cwd=tmp_path)
-    assert re.search("^4: seeds 6 to 7, ", said.stdout, re.M)
-    assert re.search(r"^\| 1 \| 6 \| [\d.]+% \|", said.stdout, re.M)  # 6 choices of two pairs
-    written = (tmp_path / "table.md").read_text()
-    assert written.startswith("# Calibration of the memory card\n")
-    assert written.partition("\n\n")[2] in said.stdout + "\n"
+@pytest.mark.usefixtures("tiny")
+def test_repeats_of_twins_are_never_called_different_and_those_of_other_registers_always(
+    call, tmp_path
+):
+    def shares(slots):
+        cells = ["--cell", REGISTER, "--cell", REGISTER, "--out", f"of-{slots}"]
+        sizes = ["--cell-args", "slots=2", "--cell-args", f"slots={slots}"]
+        said = call("calibrate.py", *cells, *sizes, "--repeats", "2", cwd=tmp_path).stdout
+        return said, re.findall(r"(\d+)\.0%$", said, re.M)
+
+    said, found = shares(2)
+    assert found == ["0", "0"]
+    assert re.search(r"^measured +2 ", said, re.M)
+    assert re.search(r"^resampled +400 ", said, re.M)
+    _, found = shares(4)
+    assert found == ["100", "100"]
+    cards = sorted((tmp_path / "of-4").glob("*.json"))
+    assert len(cards) == 4
+    seeds = [tuple(card_file.read(card)["seeds"]) for card in cards]
+    assert len(set(sum(seeds, ()))) == 8
+    again, _ = shares(4)
+    assert not re.search(r"^ShiftRegister.* s$", again, re.M)  # all were there
 
 
 def test_a_calibration_that_cannot_be_made_ends_in_a_sentence(call, tmp_path):
-    (tmp_path / "there.md").touch()
     for arguments, sentence in (
-        (["--repeats", "3"], "--repeats 3 is below 4: two pairs take four cards"),
-        (["--out", "there.md"], "there.md is there already: move it"),
-        (["--out", "nowhere/x.md"], "nowhere is no folder: make it"),
+        (["--repeats", "0"], "--repeats 0 is out of range: use 1 to 1,000"),
+        (["--cell", "lstm"], "1 --cell are given: give two, or none"),
+        (["--cell-args", "features=3"], "1 --cell-args are given: give two"),
     ):
         said = call("calibrate.py", *arguments, cwd=tmp_path, status=2)
         assert said.stderr.startswith(f"error: {sentence}")
+    assert not (tmp_path / "calibration").exists()

@@ -9,9 +9,10 @@ import time
 import pytest
 from fabricated_cards import card as made_up
 from running import begin
-from tiny_cards import TINY
+from tiny_cards import TINY, ladder
 
 from echo_jax.cells.cell_facts import FACTS
+from echo_jax.commands import card_making
 from echo_jax.host.interrupts import Interrupts, StoppedError
 from echo_jax.memory_benchmark import protocol, step_time
 from echo_jax.memory_cards import card_file
@@ -39,13 +40,20 @@ class Drifts(Last):
 '''
 
 
+QUICK = dataclasses.replace(
+    TINY,
+    name="quick",
+    ladders=(ladder("lag", 2, (1, 2)),),
+    rows=("price", "ladders"),
+    rates=(0.1,),
+    refine=False,
+)
+
+
 @pytest.fixture
 def probing(call, tmp_path, monkeypatch):
     """Runs probe.py under a protocol of a few updates."""
-    quick = dataclasses.replace(
-        TINY, name="quick", ladder=(1, 2), rows=("stream", "price"), rates=(0.1,)
-    )
-    monkeypatch.setitem(protocol.PROTOCOLS, "quick", quick)
+    monkeypatch.setitem(protocol.PROTOCOLS, ("quick", "cell"), QUICK)
     (tmp_path / "mine.py").write_text(CELL)
     edited = made_up("lstm") | {"seeds": [1, 2, 3, 4, 5, 6, 7, 8]}
     (tmp_path / "edited.json").write_text(json.dumps(edited))
@@ -60,19 +68,19 @@ def probing(call, tmp_path, monkeypatch):
 def test_a_cell_of_the_current_folder_gets_a_card(probing, tmp_path):
     said = probing("--cell", "mine:Last")
     made = card_file.read(tmp_path / "cards" / "Last-quick.json")
-    assert made["rows"]["stream_span"]["0.99"]["by_seed"] == [1, 1]
+    assert [each["passed"] for each in made["rows"]["ladders"]["lag-2"]["by_seed"]] == [1, 1]
     assert made["cell"]["cell"] == "mine:Last"
     assert re.fullmatch("[0-9a-f]{64}", made["cell"]["source"])
-    assert made["not_measured"]["capacity"] == "protocol quick does not ask for it"
+    assert made["not_measured"]["linear"] == "protocol quick does not ask for it"
     assert (tmp_path / "cards" / "Last-quick.svg").read_text().startswith("<svg")
-    assert re.search(r"^stream span +1 step back", said.stdout, re.M)
-    assert "stream: lag 2" in said.stderr
+    assert re.search(r"^by lag, V 2 +1.41 steps back", said.stdout, re.M)
+    assert "lag-2 2: 2 seeds at rate 0.1" in said.stderr
     again = probing("--cell", "mine:Last", status=2)
     assert "cards/Last-quick.json is there already: move it" in again.stderr
     valid = probing("--validate", "cards/Last-quick.json")
     assert "Last-quick is a valid card, comparable" in valid.stdout
     page = probing("--report", "cards", "--tables", "csv")
-    assert page.stdout == "For a paper: cards/tables/table.csv\nPage: cards/page.html\n"
+    assert page.stdout == "For a paper: cards/tables/cell.csv\nPage: cards/page.html\n"
     assert "<h2>Last</h2>" in (tmp_path / "cards" / "page.html").read_text()
 
 
@@ -100,19 +108,22 @@ def test_a_figure_for_a_paper_that_is_in_the_way_is_found_before_a_cell_is_measu
         (["--name", "a/b"], "give the card another --name"),
         (["--cell", "lstm-chrono", "--cell-args", "longest=1e999"], "cannot be kept in a card"),
         (["--cell", "lru", "--cell-args", "r_max=1.2"], "0.9 and r_max 1.2 are no ring inside"),
-        (["--task", "copy", "--protocol", "full"], "leave --protocol out"),
+        (["--protocol", "keys"], "keys is for cells in the block, .* use --cell block:lstm"),
+        (["--cell", "block:lstm", "--protocol", "copy"], "copy is for bare cells, .* --cell lstm"),
+        (["--state-bytes", "400", "--cell-args", "features=3"], "--state-bytes finds features"),
+        (["--state-bytes", "0"], "error: state bytes 0 is not a count: use 1 or more, such as 400"),
+        (["--published", "--seed", "3"], "--published decides all of each card: use it without"),
         (["--validate", "x", "--seed", "3"], "--validate makes no card: use it without --seed"),
         (["--readme", "README.md"], "--readme needs the folder of the cards: add --report"),
         (["--tables", "csv"], "--tables needs the folder of the cards: add --report FOLDER"),
         (["--out", "mine.py/x"], r"cannot be made \(Not a directory\): use another folder"),
         (["--cell", "mine:Last", "--out", "/proc"], r"/proc cannot be written to \(.*\): use"),
-        (["--seed", "-1"], "error: --seed -1 is out of range: use 0 to 999,000"),
-        (["--seed", "1000000"], "error: --seed 1,000,000 is out of range: use 0 to 999,000, be"),
+        (["--seed", "-1"], "error: --seed -1 is out of range: use 0 to 1,000,000,000"),
         (["--name", "a b"], "error: name is .a b. .expected `str` of 1 to 100"),
         (["--cell", "gru", "--cell-args", "features=1000000"], "^error: cell 'gru' has .* paramet"),
         (["--cell", "gru", "--cell-args", "gate_fn=relu"], "^error: cell 'gru' fails in a step"),
         (["--seconds", "0"], "error: --seconds 0 is not above 0: use more, or leave it out"),
-        (["--protocol", "fast"], "--protocol fast is unknown: use one of quick, full"),
+        (["--protocol", "fast"], "--protocol fast is unknown: use one of quick, full, keys"),
         (["--report", "nowhere"], "nowhere"),
         (["--report", "x", "--cell", "gru"], "--report makes no card: use it without --cell"),
         (["--cells", "--cell", "gru"], "--cells makes no card: use it without --cell"),
@@ -157,7 +168,7 @@ def test_remarks_come_before_the_card_and_a_cheat_that_is_found_late_leaves_noth
     assert said.startswith("cell 'awkward_cells:DecayByTime' keeps int32 in its state: what is")
     (tmp_path / "cards" / "DecayByTime-quick.json").unlink()
     said = probing("--cell", "cheating_cells:PeeksWhereABiasIs", status=2).stderr
-    assert "answers 100.0% of stream 1 by its scan and" in said.splitlines()[-1]
+    assert "answers 100.0% of lag-2 1 by its scan and" in said.splitlines()[-1]
     left = {path.suffix for path in (tmp_path / "cards").iterdir()}
     assert left == {".md", ".svg"}  # of the first card
 
@@ -173,21 +184,40 @@ def test_of_nothing_there_is_no_card_that_is_in_the_way_of_the_next(probing, tmp
 def test_a_card_that_is_stopped_keeps_what_it_has_and_says_why_it_is_incomplete(
     probing, tmp_path, monkeypatch, number
 ):
-    def stopped(_):
+    def stopped(*_):
         if number is None:
             monkeypatch.setattr(Interrupts, "requested", True)
         else:
             signal.raise_signal(number)
         raise StoppedError
 
+    whole = dataclasses.replace(QUICK, rows=("ladders", "price"))
+    monkeypatch.setitem(protocol.PROTOCOLS, ("quick", "cell"), whole)
     monkeypatch.setattr(step_time, "cost_row", stopped)
     said = probing("--cell", "mine:Last", "--seconds", "1000", status=128 + number if number else 0)
     why = "it was interrupted" if number else "its seconds were over"
     assert re.search(f"^cost +not measured +{why}", said.stdout, re.M)
     assert f"incomplete because {why}. Give cards/Last-quick.json another name" in said.stdout
     made = card_file.read(tmp_path / "cards" / "Last-quick.json")
-    assert made["rows"]["stream_span"] is not None
+    assert made["rows"]["ladders"] is not None
     assert made["not_measured"]["price"] == why
+
+
+@pytest.mark.slow
+def test_the_clock_of_quick_ends_a_card_that_is_finished_all_the_same(
+    probing, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(card_making, "QUICK_SECONDS", 15.0)
+    longer = dataclasses.replace(
+        QUICK, ladders=(ladder("lag", 2, (1, 30)),), rows=("ladders", "price"), budget=100_000
+    )
+    monkeypatch.setitem(protocol.PROTOCOLS, ("quick", "cell"), longer)
+    said = probing("--cell", "mine:Last").stdout
+    assert "incomplete" not in said
+    assert "not reached" in said
+    made = card_file.read(tmp_path / "cards" / "Last-quick.json")
+    assert made["not_measured"]["price"] == "the clock of quick was over"
+    assert not (tmp_path / "cards" / ".Last-quick.measuring").exists()
 
 
 @pytest.mark.slow
@@ -213,9 +243,10 @@ def test_two_cells_stand_side_by_side(probing):
     said = probing("--cell", "mine:Last", "--cell", "lstm", "--cell-args", "", "--cell-args",
                    "features=6")  # fmt: skip
     assert re.search(r"baseline +Last-quick +lstm-features-6-quick", said.stdout)
-    assert re.search(r"^stream span +0 +1 step back, 1 to 1 \(\d", said.stdout, re.M)
-    assert re.search(r"^capacity +not measured +not measured$", said.stdout, re.M)
-    assert re.search("At lag 1 Last-quick takes .* times the updates of", said.stdout)
+    assert re.search(r"^by lag, V 2 +1/2 +1.41 steps back, \d", said.stdout, re.M)
+    assert re.search(
+        "By lag, V 2: (Last|lstm).* (are not told apart|remembers more than)", said.stdout
+    )
 
 
 @pytest.mark.slow
@@ -226,4 +257,4 @@ def test_the_cell_of_the_documentation_gets_a_card(root, probing, tmp_path):
     assert cell.count("\n") <= 40
     command = re.findall(r"echo-jax probe (--cell mine:\w+)", page)[0]
     said = probing(*command.split())
-    assert "stream span" in said.stdout
+    assert "by lag, V 2" in said.stdout

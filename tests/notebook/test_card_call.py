@@ -10,7 +10,7 @@ import pytest
 from fabricated_cards import QUICK, card, raw_of
 from flax import linen as nn
 from flax import nnx
-from tiny_cards import TINY
+from tiny_cards import TINY, ladder
 
 import echo_jax
 from echo_jax.exceptions import ConfigError
@@ -58,17 +58,16 @@ def measured(monkeypatch):
 def test_a_card_shows_itself():
     made = MemoryCard(card("lstm"))
     first, *lines = repr(made).splitlines()
-    assert first.startswith("lstm: protocol full 1 (")
+    assert first.startswith("lstm: protocol full 2 of the cell track (")
     assert first.endswith("), 8 seeds")
-    assert lines[0].startswith("stream span  ")
-    assert 'protocol="copy" measures it' in repr(made)
+    assert lines[0].startswith("by lag, V 2  ")
     said = made.report()
-    assert said.startswith("How long can lstm remember?\n\nFrom a running stream it echoes")
-    assert "Kaplan-Meier" in said
+    assert said.startswith("How long can lstm remember?\n\nBy lag, V 2: ")
+    assert "geometric mean" in said
     assert said.endswith("0 to 7, on cpu, made up, 2 cores.\n")
     shown = made._repr_html_()
     assert '<img src="data:image/svg+xml;base64,' in shown
-    assert shown.count("<table>") == 3
+    assert shown.count("<table>") == 5
     assert 'alt="The memory card of lstm"' in shown
 
 
@@ -79,7 +78,7 @@ def test_a_card_is_written_where_it_is_said_and_nowhere_else(
     made = echo_jax.card("gru", args={"features": 8}, progress=False)
     assert not list(tmp_path.iterdir())
     cell, rules, seed, *_ = measured[0]
-    assert (cell.options.features, rules, seed) == (8, protocol.QUICK, 0)
+    assert (cell.options.features, rules, seed) == (8, protocol.CELL_QUICK, 0)
     assert made.card["cell"] == {"cell": "gru", "args": {"features": 8}, "source": None}
     paths = made.write("here")
     assert [path.name for path in paths] == [
@@ -92,7 +91,7 @@ def test_a_card_is_written_where_it_is_said_and_nowhere_else(
         echo_jax.card("gru", name="mine", out="here")
     assert len(list((tmp_path / "here").iterdir())) == 6
     assert capsys.readouterr().out == ""
-    assert echo_jax.card("gru", seed=3).card["seeds"] == list(range(3, 11))
+    assert echo_jax.card("gru", seed=3).card["seeds"] == list(range(3, 7))
     assert "cell 'gru' keeps int32 in its state" in capsys.readouterr().out
     assert measured[-1][2] == 3
 
@@ -126,9 +125,11 @@ class Drifts(nn.SimpleCell):
         ("gru", {"args": {"units": 5}}, "^cell 'gru' has no field units: its fields are features"),
         ("gru", {"args": {"gate_fn": abs}}, "^cell args .* cannot be kept in a card"),
         ("gru", {"args": "features=5"}, r"^args 'features=5' is no mapping .*: use dict\(features"),
-        ("gru", {"protocol": "fast"}, "^protocol 'fast' is unknown: use one of quick, full, copy$"),
-        ("gru", {"seed": 1.5}, "^seed 1.5 is no whole number: use 0 to 999,000$"),
-        ("gru", {"seed": -1}, "^seed -1 is out of range: use 0 to 999,000"),
+        ("gru", {"protocol": "fast"}, "^protocol 'fast' is unknown: use one of quick, full,"),
+        ("gru", {"protocol": "keys"}, "^protocol keys is for cells in the block, .*block:gru.$"),
+        (nn.GRUCell(4), {"state_bytes": 400}, "^state_bytes 400 needs the name of a cell"),
+        ("gru", {"seed": 1.5}, "^seed 1.5 is no whole number: use 0 to 1,000,000,000$"),
+        ("gru", {"seed": -1}, "^seed -1 is out of range: use 0 to 1,000,000,000"),
         ("gru", {"seconds": 0}, "^seconds 0 is not above 0: use more, or leave it out$"),
         ("gru", {"seconds": "5"}, "^seconds '5' is not above 0"),
         ("gru", {"name": "a b"}, "^name is 'a b' .*: give the card another name$"),
@@ -151,9 +152,15 @@ def test_sentences_of_the_command_name_arguments():
 def tiny(monkeypatch):
     """The protocol quick of seconds."""
     quick = dataclasses.replace(
-        TINY, name="quick", ladder=(1, 2), rows=("stream", "price"), rates=(0.1,), budget=50
+        TINY,
+        name="quick",
+        ladders=(ladder("lag", 2, (1, 2)),),
+        rows=("price", "ladders"),
+        rates=(0.1,),
+        budget=50,
+        refine=False,
     )
-    monkeypatch.setitem(protocol.PROTOCOLS, "quick", quick)
+    monkeypatch.setitem(protocol.PROTOCOLS, ("quick", "cell"), quick)
 
 
 @pytest.mark.slow
@@ -187,6 +194,7 @@ def test_loose_functions_of_a_notebook_get_a_card_and_too_few_seconds_a_sentence
     made = echo_jax.card(cell)
     card_file.validate(made.card)
     assert made.card["cell"] == {"cell": "__main__:step", "args": {}, "source": None}
-    assert made.card["rows"]["stream_span"]["0.99"]["by_seed"] == [1, 1]
+    climbs = made.card["rows"]["ladders"]["lag-2"]["by_seed"]
+    assert [each["passed"] for each in climbs] == [1, 1]
     with pytest.raises(ConfigError, match=r"no card: use more seconds, or leave it out$"):
         echo_jax.card(cell, seconds=1e-9)
