@@ -1,0 +1,59 @@
+"""How often cells are called different: from committed repeats of cards, and of one new pair."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from flax import linen as nn
+from tiny_cards import made_card
+
+from echo_jax.cells.vector_state.lstm import LSTMCell
+from echo_jax.memory_benchmark import protocol
+from echo_jax.memory_benchmark.measure_cell import raw_rows
+from echo_jax.memory_cards import card_file, repeats
+
+DOCS = Path(__file__).parents[2] / "docs"
+FIRST = {"hold-2": 1, "lag-16": 1}
+
+
+def repeats_in(folder):
+    """The repeats of the two cells of a folder: those of the first begin with smaller seeds."""
+    cards = [
+        card_file.read(path) for path in sorted((DOCS / "calibration" / folder).glob("*.json"))
+    ]
+    hashes = {made["protocol_hash"] for made in cards}
+    assert hashes == {protocol.hash_of(protocol.CELL_QUICK)}
+    first = [made for made in cards if made["seeds"][0] < 1_000_000]
+    second = [made for made in cards if made["seeds"][0] >= 1_000_000]
+    seeds = [seed for made in cards for seed in made["seeds"]]
+    assert len(set(seeds)) == len(seeds)
+    return [[repeats.repeat_of(made) for made in group] for group in (first, second)]
+
+
+@pytest.mark.parametrize(
+    ("folder", "least", "most"), [("twins", 0, 0.05), ("registers", 0.8, 1), ("sizes", 0.8, 1)]
+)
+def test_twins_are_hardly_ever_called_different_and_other_cells_nearly_always(folder, least, most):
+    ones, others = repeats_in(folder)
+    drawn = repeats.resampled(ones, others, 400, 4)
+    for pairs in (drawn, [*zip(ones, others, strict=True)]):
+        found = repeats.called_different(pairs, FIRST)
+        assert least <= found.any_ladder / found.pairs <= most
+        said = f"{found.any_ladder / found.pairs:.1%}"
+        page = (DOCS / "calibration.md").read_text()
+        assert any(line.endswith(said) and f" {found.pairs} " in line for line in page.splitlines())
+
+
+@pytest.mark.slow
+def test_one_more_pair_of_twins_is_not_called_different():
+    ladders = tuple(
+        dataclasses.replace(each, rungs=(1, 2, 4), coarse=(1, 2, 4))
+        for each in protocol.CELL_QUICK.ladders
+    )
+    chosen = dataclasses.replace(protocol.CELL_QUICK, ladders=ladders, rows=("ladders",))
+    pair = [
+        repeats.repeat_of(made_card(list(raw_rows(cell, chosen, seed)), chosen, seed))
+        for cell, seed in ((LSTMCell(50), 500), (nn.OptimizedLSTMCell(50), 2_000_000))
+    ]
+    assert repeats.called_different([tuple(pair)], FIRST).any_ladder == 0
+    assert {climb.passed for one in pair for climbs in one.values() for climb in climbs} == {4}
