@@ -90,7 +90,7 @@ class Block(Cell):
 
     @property
     def source(self) -> Any:
-        """What the author of the cell wrote."""
+        """The class or functions that the author of the cell wrote."""
         return self.cell.source
 
     @property
@@ -149,7 +149,7 @@ class Block(Cell):
         )
 
     def prepare(self, params: BlockParams) -> BlockParams:
-        """What the cells need once a sequence."""
+        """The parameters with those of each cell prepared, once a sequence."""
         layers = (x._replace(cell=self.cell.prepare(x.cell)) for x in params.layers)
         return params._replace(layers=tuple(layers))
 

@@ -1,4 +1,4 @@
-"""What the table of cells says of each built-in cell: its paper, and the size of its state."""
+"""The built-in cells in the literature: title, paper, and the size of the state."""
 
 from typing import NamedTuple
 

@@ -34,7 +34,7 @@ class Cell:
     starts_from_params: ClassVar[bool] = True
     """False if `initial_state` takes any `params`, such as None."""
     names: ClassVar[Mapping[str, str]] = {}
-    """What the author of the cell calls these functions, where it is something else."""
+    """The names that the author of the cell gave these functions, where they differ."""
 
     def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
         """The initial parameters, for inputs of F features."""

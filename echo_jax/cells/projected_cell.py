@@ -11,7 +11,7 @@ from echo_jax.cells.interface import Cell, CellParams
 from echo_jax.cells.scan import Carry, Mask, in_parallel, is_tokens, scan_over_time
 
 Terms = Any
-"""What one input adds to a step: any tree of arrays, each `[..., n]`."""
+"""The terms that one input adds to a step: any tree of arrays, each `[..., n]`."""
 
 
 class ProjectedCell(Cell):

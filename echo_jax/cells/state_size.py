@@ -157,6 +157,7 @@ def _measure(
 
     @functools.cache
     def first_from(n: int) -> Measured:
+        """The first value from n on that the cell takes; ConfigError if there is none near."""
         try:
             return measured(n)
         except Exception as error:  # user code may raise anything

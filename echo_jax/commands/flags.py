@@ -44,7 +44,7 @@ _ELSEWHERE = {
 }  # fmt: skip
 
 ELSEWHERE = {other: hint for others, hint in _ELSEWHERE.items() for other in others.split()}
-"""What Keras and others call a flag: that of ours for the same, and a hint."""
+"""The names of flags in Keras and elsewhere: our flag for the same, and a hint."""
 
 REGISTRY = ConstructorRegistry()
 """The rules below, for `tyro.cli`."""

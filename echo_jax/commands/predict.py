@@ -62,7 +62,7 @@ class PredictCommand:
     """Go on from the state in this file, if it exists, and save the last state to it, also when
     Ctrl-C ends the input."""
     seed: int | None = None
-    """Which network of a run of many seeds; by default the first."""
+    """The seed of the network, of a run of many seeds; by default the first."""
     unknown: Literal["error", "skip"] = "error"
     """For a value that the network was not trained on: end with an error, or skip it."""
     cell: str | None = None

@@ -202,24 +202,12 @@ def make_report(command: ProbeCommand) -> None:
 
 def make_cards(command: ProbeCommand) -> None:
     """Build and check every cell, then measure one after the other."""
-    from echo_jax.host import compilation_cache, time_limit
-    from echo_jax.memory_benchmark import tasks
-    from echo_jax.memory_benchmark.chosen_cell import choose_sized, trace
+    from echo_jax.host import compilation_cache
 
     machine.use_cpu_devices(None)
     compilation_cache.use_compilation_cache(command.compilation_cache)
-    arguments = command.cell_args or ("",) * len(command.cell_names)
-    for cell_name, own_arguments in zip(command.cell_names, arguments, strict=True):
-        first = command.chosen(cell_name).ladders[0]
-        size = tasks.alphabet(first.task, first.vocab_size)
-        time_limit.try_apart(cell_name, trace, cell_name, own_arguments, size)
     try:
-        cells, remarks = [], []
-        for cell_name, own_arguments in zip(command.cell_names, arguments, strict=True):
-            rules = command.chosen(cell_name)
-            cell, remark = choose_sized(cell_name, own_arguments, command.state_bytes, rules)
-            cells.append(cell)
-            remarks += [f"cell {cell_name!r}: {remark}"] * bool(remark)
+        cells, remarks = built_cells(command)
         own = [cell.card_name(command.chosen(cell.name), command.seed) for cell in cells]
         given = command.name or own
         names = [first or second for first, second in zip(given, own, strict=True)]
@@ -245,6 +233,29 @@ def make_cards(command: ProbeCommand) -> None:
         command_line.leave(2)
     if len(made) > 1:
         print(f"\n{compare_two.side_by_side(made)}")
+
+
+def built_cells(command: ProbeCommand) -> "tuple[list[ChosenCell], list[str]]":
+    """The cells, and remarks on states that are not of the size that was asked for.
+
+    A user's code may end the process, so all cells are traced in another one first.
+    """
+    from echo_jax.host import time_limit
+    from echo_jax.memory_benchmark import tasks
+    from echo_jax.memory_benchmark.chosen_cell import choose_sized, trace
+
+    arguments = command.cell_args or ("",) * len(command.cell_names)
+    asked = [
+        (*each, command.chosen(each[0])) for each in zip(command.cell_names, arguments, strict=True)
+    ]
+    for name, own_arguments, rules in asked:
+        time_limit.try_apart(name, trace, name, own_arguments, tasks.input_sizes(rules)[0])
+    cells, remarks = [], []
+    for name, own_arguments, rules in asked:
+        cell, remark = choose_sized(name, own_arguments, command.state_bytes, rules)
+        cells.append(cell)
+        remarks += [f"cell {name!r}: {remark}"] * bool(remark)
+    return cells, remarks
 
 
 def make_published(command: ProbeCommand) -> None:

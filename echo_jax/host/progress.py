@@ -122,7 +122,7 @@ class TrainingProgress(_Bar):
 
 
 class MeasurementProgress(_Bar):
-    """What a card measures now; how long all of it takes, nobody knows before."""
+    """The measure of a card that is being made; the time of all of it is not known before."""
 
     def __init__(self, name: str) -> None:
         """Take the name of the card."""

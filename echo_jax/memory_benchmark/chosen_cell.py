@@ -59,7 +59,7 @@ class ChosenCell(NamedTuple):
         The cell is run on the tokens of the first ladder, and traced on those of the others.
         Returns remarks, sentences without their subject.
         """
-        sizes = [tasks.alphabet(each.task, each.vocab_size) for each in chosen.ladders]
+        sizes = tasks.input_sizes(chosen)
         if is_built_in(self.name) and not self.given:
             return trace_programs(Candidate(self.cell, self.name, sizes[0])).remarks()
         others = sorted({*sizes} - {sizes[0]})
@@ -86,8 +86,7 @@ def choose_sized(
     if target is None:
         return choose(name, arguments), ""
     given = cell_arguments.parse(arguments) if isinstance(arguments, str) else dict(arguments)
-    largest = max(tasks.alphabet(each.task, each.vocab_size) for each in chosen.ladders)
-    found = sized(name, given, target, largest)
+    found = sized(name, given, target, max(tasks.input_sizes(chosen)))
     cell = choose(name, found.args)._replace(named_by={**given, "state-bytes": target})
     near = f"no size gives {target:,} bytes within 10%, the largest below has {found.bytes:,}"
     return cell, "" if found.fits else near

@@ -17,14 +17,14 @@ from concurrent.futures import wait
 from typing import Any
 
 from echo_jax.host.interrupts import Interrupts, StoppedError
-from echo_jax.memory_benchmark import (
+from echo_jax.memory_benchmark.journal import Journal
+from echo_jax.memory_benchmark.measures import (
     capacity_rows,
     copy_task,
     failure_cause,
     longer_streams,
     step_time,
 )
-from echo_jax.memory_benchmark.journal import Journal
 from echo_jax.memory_benchmark.parallel_runs import ParallelRuns, RawRow
 from echo_jax.memory_benchmark.protocol import Protocol
 from echo_jax.memory_benchmark.seed_climb import SeedClimb

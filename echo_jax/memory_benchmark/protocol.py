@@ -76,7 +76,7 @@ class Protocol:
     version: int = 2  # increased with every change of a number here or of a rule elsewhere
     """Version of the rules that are no field: tasks, optimizer, passing, measures."""
     ladders: tuple[Ladder, ...] = CELL_LADDERS
-    """What is asked."""
+    """The ladders, in the order in which they are climbed."""
     exact_lags: tuple[int, ...] = (250, 320, 400, 500, 640, 800, 1000)
     """Further rungs of lag and hold for a cell without parameters; the last one is coarse."""
     batch_size: int = 16
@@ -108,7 +108,7 @@ class Protocol:
     rows: tuple[str, ...] = ("price", "ladders", "beyond", "cause", "capacity")
     """Names of what is measured."""
     refine: bool = True
-    """Whether the rungs between the last that all seeds passed and the first that all missed are
+    """True if the rungs between the last that all seeds passed and the first that all missed are
     tried too, by bisection."""
     capacity_vocabs: tuple[int, ...] = (2, 16)
     """V of the capacity networks."""

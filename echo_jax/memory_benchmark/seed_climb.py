@@ -99,7 +99,7 @@ class SeedClimb:
         parallel.interrupts.check()
 
     def refine(self) -> Iterator[RawRow]:
-        """Where all seeds end in one gap, try the rungs within it, by bisection."""
+        """Try the rungs within a gap in which all seeds end, by bisection."""
         while True:
             gaps = {self.climb(seed)[:2] for seed in self.parallel.seeds}
             low, high = next(iter(gaps))

@@ -41,7 +41,7 @@ def is_over(row: Row, protocol: Protocol) -> bool:
 
 
 class Climb(NamedTuple):
-    """How far one seed climbs a ladder.
+    """The climb of one seed up a ladder.
 
     passed  the last rung of its unbroken prefix; 0 for none
     missed  the rung that it missed; None if it missed none: censored by the end of the ladder or

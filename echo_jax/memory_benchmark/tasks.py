@@ -30,7 +30,7 @@ import jax
 import jax.numpy as jnp
 
 from echo_jax.core.data import uniform_tokens
-from echo_jax.memory_benchmark.protocol import MARKED_AMONG, Task
+from echo_jax.memory_benchmark.protocol import MARKED_AMONG, Protocol, Task
 
 MARKED = {among + marked: marked for marked, among in MARKED_AMONG.items()}
 """The marked tokens of a sequence by its length, that of the questions included."""
@@ -57,6 +57,11 @@ def alphabet(task: Task, vocab_size: int) -> int:
 def classes(task: Task, vocab_size: int) -> int:
     """The number of different answers: V, in the key task the V/2 values."""
     return vocab_size // 2 if task == "key" else vocab_size
+
+
+def input_sizes(chosen: Protocol) -> list[int]:
+    """The number of input tokens of each ladder of a protocol."""
+    return [alphabet(ladder.task, ladder.vocab_size) for ladder in chosen.ladders]
 
 
 def asked_for(task: Task, length: int) -> int:

@@ -191,6 +191,7 @@ class LadderTraining(Training):
                 return self.accuracy(state.params, self.draw(drawn, rows, length, run.rung), net)
 
             def of_the_form() -> chex.Array:
+                """The accuracy by the steps for a confirmation, by the scan for an evaluation."""
                 if not self.cell.has_scan:  # the form is that of the steps
                     return measured(self.network)
                 forms = [lambda: measured(self.by_steps), lambda: measured(self.network)]

@@ -52,7 +52,7 @@ SIZES = {
     "bytes": ("bytes of state and convolutions", whole_state),
     "parameters": ("trained parameters", lambda cost: cost["parameters"]),
 }
-"""What recall is drawn against: its label, and its value of the cost of a card."""
+"""The quantities that recall is drawn against: the label, and its value of the cost of a card."""
 
 
 def curves_figure(cards: Sequence[Card], width: float = WIDTH) -> Figure | None:

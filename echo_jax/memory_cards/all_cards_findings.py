@@ -1,4 +1,4 @@
-"""What all memory cards say together: who goes furthest, findings, and claims of the literature.
+"""Conclusions from all memory cards: who goes furthest, findings, and claims of the literature.
 
 Each sentence is computed from the cards, and stands only where they are there. Two cells differ
 where their intervals are disjoint.
@@ -102,7 +102,7 @@ def _gain(block: Sequence[Card], cell: Sequence[Card]) -> Finding | None:
 
 
 def _pair(cards: Sequence[Card]) -> Finding | None:
-    """Whether the LSTM and the tanh RNN are told apart as bare cells, ladder by ladder."""
+    """The finding about the bare LSTM and tanh RNN: told apart or not, ladder by ladder."""
     parts, command = [], ""
     for ladder in ladders_on(cards):
         known = {each.cell: each for each in places(cards, ladder["name"])}
@@ -163,7 +163,7 @@ CLAIMS = (
     Claim("The LSTM holds a value longer than a tanh RNN.", "Hochreiter & Schmidhuber 1997",
           "cell", "hold", ("lstm",), ("simple",)),
 )  # fmt: skip
-"""What the page compares with the cards."""
+"""The claims that the page compares with the cards."""
 
 
 def verdict(claim: Claim, found: Sorted) -> str:

@@ -138,7 +138,7 @@ def _recall(found: Sorted) -> list[Section]:
 
 
 def _literature(found: Sorted) -> list[Section]:
-    """What the literature says, and whether the cards of the tracks show it."""
+    """The claims of the literature, each seen, not seen or not measured in the cards."""
     rows = [[each.words, each.source, together.verdict(each, found)] for each in together.CLAIMS]
     note = (
         "Seen: the best cell of the one side goes further than the best of the other, with "

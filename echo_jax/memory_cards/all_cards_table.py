@@ -56,7 +56,7 @@ MEANINGS = {
     "parameters": "Trained numbers, those of the block and the readout included.",
     "updates": "Updates of all seeds, rungs and learning rates together.",
 }
-"""What the columns mean; the headings of ladders go on with their V."""
+"""The meaning of the columns; the headings of ladders go on with their V."""
 
 MISSING, NOT_RUN, BLANK = (Entry(x, missing=True) for x in (NOT_MEASURED, "not run yet", ""))
 
@@ -125,7 +125,7 @@ def _by_span(card: Card) -> list[float]:
 
 
 def _key(span: Row) -> float:
-    """What a mean span is sorted by: a lower bound stands just above its number."""
+    """The sort key of a mean span: a lower bound stands just above its number."""
     return span["mean"] * (1 + 1e-6 * span["at_least"])
 
 

@@ -110,7 +110,7 @@ def is_protocol_1(card: Any) -> bool:
 
 
 def _fault_of_protocol_1(card: Card) -> str:
-    """What a card of protocol 1 lacks so that its hash and its digest can be checked; or empty."""
+    """The first fault for which hash and digest of a card of protocol 1 cannot hold; or empty."""
     kinds = {"name": str, "protocol": dict, "raw": list, "rows": dict, "date": str}
     kinds |= {"protocol_hash": str, "digest": str}
     for name, kind in kinds.items():

@@ -41,7 +41,7 @@ def sentences(first: Card, second: Card) -> Iterator[str]:
 
 
 def sentence(ladder: Mapping[str, Any], first: tuple[str, Any], second: tuple[str, Any]) -> str:
-    """Which of two named cells remembers more on a ladder; the intervals decide."""
+    """The sentence about two named cells on a ladder: one remembers more, or they are alike."""
     asked = card_text.capital(ladder_name(ladder))
     (low, low_span), (high, high_span) = sorted((first, second), key=lambda each: each[1]["mean"])
     if not are_disjoint(mean_span_of(low_span), mean_span_of(high_span)):

@@ -80,7 +80,7 @@ many evaluations exceeds the accuracy without memory by less than so much of wha
 
 
 class Futility(NamedTuple):
-    """What a futility stop would do to the runs of a ladder.
+    """The effect of a futility stop on the runs of a ladder.
 
     stopped  failures that it would end early
     lost     later passes that it would end
@@ -95,7 +95,7 @@ class Futility(NamedTuple):
 
 
 def futility(cards: Iterable[Card]) -> dict[str, Futility]:
-    """What a futility stop would do to the runs of each ladder, in the tracks of some cards."""
+    """The effect of a futility stop on the runs of each track and ladder of some cards."""
     counts: dict[str, list[tuple[bool, bool, int, int]]] = {}
     for card in cards:
         protocol = card["protocol"]

@@ -107,7 +107,7 @@ def difference(found: Any, expected: Any, where: str) -> str | None:
 
 
 def _place(row: Row) -> tuple[Any, ...]:
-    """What no two raw rows share."""
+    """The fields that no two raw rows share."""
     names = ("kind", "ladder", "rung", "lag", "T", "seed")
     bits = (row["lags"],) if row["kind"] == "bits" else ()
     rate = (row["rate"],) if row["kind"] in ("run", "copy") else ()

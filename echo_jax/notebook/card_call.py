@@ -46,7 +46,7 @@ class MemoryCard:
         return as_arguments(f"{named}\n{table}")
 
     def report(self) -> str:
-        """What the page of the card says: the answer, all measures, and how to read them."""
+        """The text of the page of the card: the answer, all measures, and how to read them."""
         text = text_tables.section_text(card_page.section_of(self.card, None)).lstrip()
         return as_arguments(f"{text}\n{card_page.measured_how(self.card)}\n")
 
@@ -170,9 +170,7 @@ def _chosen(
         found = chosen_object(cell, args)
         return found, protocols.named(name, found.name), ""
     rules, given = protocols.named(name, cell), json_values(args or {})
-    first = rules.ladders[0]
-    size = tasks.alphabet(first.task, first.vocab_size)
-    time_limit.try_apart(cell, trace, cell, given, size)
+    time_limit.try_apart(cell, trace, cell, given, tasks.input_sizes(rules)[0])
     chosen, remark = choose_sized(cell, given, state_bytes, rules)
     return chosen, rules, remark
 

@@ -246,13 +246,18 @@ def heat_figure(  # noqa: PLR0913 - what is on three axes
         place = f"{title}, " * (len(panels) > 1) + y_label
         _tell_fields(axes, values, [f"{place} {y}".strip() for y in y_ticks],
                      [f"{x_label} {x}" for x in x_ticks], percent)  # fmt: skip
-    for axes in grid[-1]:
-        axes.set_xlabel(wrapped(x_label, 9 * int(width)), fontsize=11, color=INK)
-    figure.supylabel(wrapped(y_label, 35), fontsize=11, color=INK)
+    _label_maps(figure, grid, wrapped(x_label, 9 * int(width)), wrapped(y_label, 35))
     side: dict[str, Any] = {"location": "bottom", "shrink": 0.9} if narrow else {}
     side |= {"ax": grid, "format": _number_format(percent), "aspect": 25, "pad": 0.02}
     _style_bar(figure.colorbar(mesh, **side), wrapped(label, 35))
     return figure
+
+
+def _label_maps(figure: Figure, grid: np.ndarray, x_label: str, y_label: str) -> None:
+    """A label below each column of maps, and one on their left."""
+    for axes in grid[-1]:
+        axes.set_xlabel(x_label, fontsize=11, color=INK)
+    figure.supylabel(y_label, fontsize=11, color=INK)
 
 
 def frame_column(axes: Axes, column: int, rows: int) -> None:

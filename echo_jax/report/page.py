@@ -94,7 +94,7 @@ TUTORIAL = {
     "How to Learn to Echo Random Integers with LSTMs": "https://machinelearningmastery.com/"
     "learn-echo-random-integers-long-short-term-memory-recurrent-neural-networks/"
 }
-"""What introductions link to: the address of each name."""
+"""The addresses that introductions link to, by name."""
 
 
 class Page(NamedTuple):

@@ -16,7 +16,7 @@ LATEX = {character: f"\\{character}" for character in "&%$#_{}"} | {
     "\u2265": r"$\geq$", "\u2264": r"$\leq$", "\u00b5": r"\textmu{}", "\u2212": r"$-$",
     "\u00b2": r"\textsuperscript{2}", "\u2013": "--",
 }  # fmt: skip
-"""How characters are written in LaTeX that mean something there or are not in its fonts."""
+"""The LaTeX of characters that mean something there or are not in its fonts."""
 
 
 def files(sections: Sequence[Section], kinds: Sequence[Kind]) -> dict[str, str]:

@@ -39,7 +39,7 @@ COLOURS = {
     ORANGE.lower(): "var(--orange)", "#009e73": "var(--green)", "#cc79a7": "var(--pink)",
     "#a57200": "var(--brown)",
 }  # fmt: skip
-"""What colours are called in the style sheet of pages; those of maps are in none."""
+"""The names of colours in the style sheet of pages; those of maps are in none."""
 
 WIDTH, NARROW = 7.2, 3.7
 """Inches of a figure, on a page and on a phone; text of 10 points is then nearly as large as that

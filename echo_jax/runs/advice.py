@@ -209,7 +209,7 @@ def _easier(config: RunConfig) -> Iterator[Step]:
 
 
 def _other_seeds(config: RunConfig) -> Step:
-    """What is left where no change was measured to help."""
+    """The advice where no change was measured to help."""
     others = {"seeds": 8} if config.seeds == 1 else {"seed": 0 if config.seed else config.seeds}
     return Step("no change that was measured is left, do other seeds do better?", others)
 

@@ -20,7 +20,7 @@ HELPS_LESS = (
     f", which helps less (measured at lag 5: {WIDER.before} to {LONGER_GRADIENT.after} by it, to "
     f"{WIDER.after} by the window; echo-jax study advice)"
 )
-"""What a gradient through more batches is worth beside a wider window, of windows above 1."""
+"""The gain of a gradient through more batches beside a wider window, of windows above 1."""
 
 
 def explain(config: RunConfig) -> str:

@@ -71,6 +71,7 @@ def _streaming(cell: "Cell") -> Callable[..., Any]:
     import jax.numpy as jnp
 
     def run(params: Any) -> Any:
+        """The last state, and the outputs of all steps."""
         prepared = cell.prepare(params)
         inputs = jax.nn.one_hot(jnp.arange(STEPS) % VALUES, VALUES)[:, None]
         start = cell.initial_state(params, 1, VALUES)
@@ -88,6 +89,8 @@ def _milliseconds(
     from echo_jax.cells.scan import recurrences
 
     def gradient(params: Any, tokens: "jax.Array") -> Any:
+        """The gradient of the sum of all outputs by the parameters."""
+
         def total(params: Any) -> "jax.Array":
             start = cell.initial_state(params, ROWS, VALUES)
             return cell.scan(cell.prepare(params), start, tokens)[1].sum()

@@ -222,4 +222,4 @@ CAPTIONS: dict[str, Callable[[Rows], str]] = {
         _advice,
     )
 }
-"""What the figures of some studies show, by the name of the study."""
+"""Captions of the figures of some studies, by the name of the study."""

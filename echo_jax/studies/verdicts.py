@@ -288,4 +288,4 @@ VERDICTS: dict[str, Callable[[Rows], str]] = {
         _of_cells,
     )
 }  # fmt: skip
-"""Whether the answer of each study is a finding, by its name."""
+"""True for each study whose answer is a finding, by its name."""

@@ -14,7 +14,8 @@ from tiny_cards import TINY, ladder
 from echo_jax.cells.cell_facts import FACTS
 from echo_jax.commands import card_making
 from echo_jax.host.interrupts import Interrupts, StoppedError
-from echo_jax.memory_benchmark import protocol, step_time
+from echo_jax.memory_benchmark import protocol
+from echo_jax.memory_benchmark.measures import step_time
 from echo_jax.memory_cards import card_file
 
 CELL = '''

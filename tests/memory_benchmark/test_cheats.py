@@ -24,9 +24,10 @@ from echo_jax.cells.known_memory import Memoryless
 from echo_jax.cells.state_size import state_bytes
 from echo_jax.core.data import Purpose
 from echo_jax.exceptions import CellRefusedError
-from echo_jax.memory_benchmark import failure_cause, longer_streams, scan_check, spans, step_time
-from echo_jax.memory_benchmark.capacity import CapacityTraining
+from echo_jax.memory_benchmark import scan_check, spans
 from echo_jax.memory_benchmark.measure_cell import raw_rows
+from echo_jax.memory_benchmark.measures import failure_cause, longer_streams, step_time
+from echo_jax.memory_benchmark.measures.capacity import CapacityTraining
 from echo_jax.memory_benchmark.protocol import BLOCK_FULL, to_dict
 from echo_jax.memory_benchmark.training import LadderTraining, Run
 from echo_jax.memory_cards import card_file

@@ -107,12 +107,12 @@ class Mine:
 def test_a_class_of_a_notebook_has_the_digest_of_the_text_that_defines_it(monkeypatch):
     main = types.ModuleType("__main__")
     monkeypatch.setitem(sys.modules, "__main__", main)
-    exec(compile(CELL, "/tmp/ipykernel_1/2.py", "exec"), vars(main))
+    exec(compile(CELL, "ipykernel_1/2.py", "exec"), vars(main))
     chosen = chosen_object(main.Mine, None)
     assert chosen.identity() == {"cell": "__main__:Mine", "args": {}, "source": None}
     lines = CELL.splitlines(keepends=True)
     monkeypatch.setitem(
-        linecache.cache, "/tmp/ipykernel_1/2.py", (len(CELL), None, lines, "/tmp/ipykernel_1/2.py")
+        linecache.cache, "ipykernel_1/2.py", (len(CELL), None, lines, "ipykernel_1/2.py")
     )
     assert chosen.identity()["source"] == hashlib.sha256(CELL.encode()).hexdigest()
     assert chosen.card_name(CELL_QUICK, 3) == "Mine-seed-3-quick"

@@ -17,7 +17,7 @@ KINDS = (
     "a class derived from flax.linen.RNNCellBase, flax.nnx.Module or equinox.Module, or a module "
     "or class with the functions init, initial_state and step"
 )
-"""What a cell may be."""
+"""The kinds of objects that a cell may be."""
 
 SIZES = ("features", "hidden_features", "hidden_size")
 """Names of the argument that is the number of units."""

@@ -48,7 +48,7 @@ PHASES = (1.0, 2.0, 3.0)
 
 
 class Manner(NamedTuple):
-    """How the steps are run.
+    """The manner in which the steps are run.
 
     mask    bool `[P, T, B]`, False where a step is absent
     anew    True if each part starts from a given state, not from where the last one ended
@@ -118,7 +118,7 @@ class Trial:
         return [said] * bool(overflow)
 
     def scan_fault(self, params: Any) -> str:
-        """How `scan` differs from the steps: a sentence without its subject and fix, or ""."""
+        """The difference of `scan` from the steps, without subject and fix; "" if there is none."""
         first, half = self.first(params), PARTS // 2
         (states, ys), limits = self.expected(params, first, self.plain)
         later = np.concatenate([self.fed[:half], self.others[half:]])
@@ -174,12 +174,14 @@ class Trial:
         xs = jax.nn.one_hot(fed, size) if is_tokens(fed) else fed
 
         def step(state: Carry, at: Any) -> tuple[Carry, Any]:
+            """One step, changed in the given manner: the state, held where it is masked."""
             x, present, time = at
             new, y = cell.step(prepared, changed(state, change, manner.phase + time), x)
             finite = [jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves((new, y))]
             return hold(present, state, new), (y, jnp.all(jnp.stack(finite)))
 
         def part(state: Carry, at: Any) -> tuple[Carry, Any]:
+            """The steps of one part, from the given state where the parts start anew."""
             given, of_part = at
             state = jax.tree.map(functools.partial(jnp.where, manner.anew), given, state)
             state, (ys, finite) = jax.lax.scan(step, state, of_part)

@@ -1,4 +1,4 @@
-"""Which differences between two computations of the same numbers are those of rounding.
+"""The differences between two computations of the same numbers that rounding explains.
 
 Sums in another order change numbers a little, and a chaotic cell makes a little into anything. So
 steps are run once more with weights and states that are changed by a millionth: what they answer to
@@ -40,6 +40,7 @@ def changed(tree: Any, change: chex.Numeric, phase: chex.Numeric) -> Any:
     """A tree with each floating-point number changed by a share between -change and change."""
 
     def shake(leaf: chex.Array) -> chex.Array:
+        """The leaf, changed; integers stay."""
         if not jnp.issubdtype(leaf.dtype, jnp.inexact):
             return leaf
         shares = jnp.cos(2.3 * jnp.arange(leaf.size) + 1.7 * phase).reshape(leaf.shape)
@@ -52,6 +53,7 @@ def in_time(trace: Trace, anew: bool = False) -> Series:
     """A trace as series; where the parts start anew they are cases beside each other."""
 
     def arranged(x: np.ndarray) -> np.ndarray:
+        """An array `[P, T, B, ...]` as `[steps, cases, numbers]`."""
         parts, steps, rows, size = *x.shape[:3], math.prod(x.shape[3:])
         if anew:
             return np.swapaxes(x, 0, 1).reshape(steps, parts * rows, size)

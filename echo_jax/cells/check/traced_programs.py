@@ -1,4 +1,4 @@
-"""What the traced programs of a cell hold: callbacks, randomness, weights without a gradient.
+"""The contents of the traced programs of a cell: callbacks, randomness, weights without a gradient.
 
 Every function of a cell is traced, and so is the gradient of its outputs, which holds its custom
 derivatives. Nothing is compiled or run.
@@ -26,7 +26,7 @@ REACHES_OUT = {
     "outfeed": "sends out what is none of its results (outfeed)",
     "ffi_call": "calls foreign code, which may keep anything (jax.ffi)",
 }
-"""What a cell does with a primitive that reaches out of its program."""
+"""A cell's use of a primitive that reaches out of its program."""
 
 LOCAL = "InternalMutableArrayEffect"
 """The effect of a `jax.new_ref` that no other program sees."""

@@ -28,11 +28,11 @@ CHUNK = 32
 about twice as long as 32, or longer, on two CPU cores (B 16, K = V = 10, T 96 to 3,000)."""
 
 EPSILON_UNIT, EPSILON_NORM = 1e-6, 1e-5
-"""What is added to a sum of squares, and to a mean of squares, before its root, as in the code."""
+"""Numbers added to a sum of squares, and to a mean of squares, before its root, as in the code."""
 
 
 class DeltaTerms(NamedTuple):
-    """What an input adds to a step of the delta rule.
+    """The terms that an input adds to a step of the delta rule.
 
     q, k: unit vectors `[..., K]`. v: `[..., V]`. beta: `[..., 1]`, between 0 and 1. log_alpha:
     ln alpha `[..., 1]`, at most 0; None for alpha = 1. gate: the factors of the output `[..., V]`;
@@ -94,7 +94,7 @@ def delta_rule_chunkwise(
 
 
 class ChunkTerms(NamedTuple):
-    """What a chunk of C steps needs beside S: u = U - W S^T, and the rest.
+    """The terms of a chunk of C steps beside S: u = U - W S^T, and the rest.
 
     U, `[B, C, V]`; W, `[B, C, K]`; q, `[B, C, K]`, the queries times c; attention, `[B, C, C]`,
     what an output takes of each u; k, `[B, C, K]`, the keys times what the rest of the chunk leaves

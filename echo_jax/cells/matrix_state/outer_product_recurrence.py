@@ -21,7 +21,7 @@ from echo_jax.cells.vector_state.linear_recurrence import diagonal_parallel
 
 
 class OuterProductTerms(NamedTuple):
-    """What an input adds to a step: key k and query q `[..., K]`, value v `[..., V]`, and ln a.
+    """The terms of an input: key k and query q `[..., K]`, value v `[..., V]`, and ln a.
 
     The logarithm of the decay is `[..., K]`, or `[..., 1]` where all rows of S decay alike.
     """

@@ -19,7 +19,7 @@ from echo_jax.cells.scan import Mask, is_tokens, scan_over_time
 from echo_jax.exceptions import ConfigError
 
 EPSILON_NORM, EPSILON_UNIT = 64e-5, 1e-12
-"""What is added to the variance of a head's output, and to the squared length of a removal key."""
+"""Numbers added to the variance of a head's output, and to the squared length of a removal key."""
 
 
 class RWKV7Params(NamedTuple):
@@ -69,7 +69,7 @@ class Kernels(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """What an input adds to a step, each `[..., heads, N]`; the gate is `[..., C]`."""
+    """The terms that an input adds to a step, each `[..., heads, N]`; the gate is `[..., C]`."""
 
     r: chex.Array
     w: chex.Array

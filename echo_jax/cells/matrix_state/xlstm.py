@@ -229,6 +229,7 @@ def _chunk_states(
     added = jnp.swapaxes(jnp.exp(a - highest) * v, 2, 3) @ k
 
     def advance(before: tuple, chunk: tuple) -> tuple[tuple, tuple]:
+        """C over n and m after a chunk, scaled by their new maximum, and those before it."""
         (memory, m), (added, highest, end) = before, chunk
         most = jnp.maximum(m, highest)
         memory = jnp.exp(m - most) * memory + jnp.exp(highest - most) * added

@@ -28,7 +28,7 @@ class LMUParams(NamedTuple):
 
 
 class LMUTerms(NamedTuple):
-    """What x adds to u, `[..., D]`, and to h before its tanh, `[..., H]`."""
+    """The terms that x adds to u, `[..., D]`, and to h before its tanh, `[..., H]`."""
 
     u: chex.Array
     h: chex.Array

@@ -12,9 +12,9 @@ from echo_jax.cells.vector_state.delay_line_mlp import DelayLineMLP
 from echo_jax.cells.vector_state.lru import LRUCell
 from echo_jax.cells.vector_state.lstm import LSTMCell
 from echo_jax.cells.vector_state.minimal_rnns import MinGRUCell
-from echo_jax.memory_benchmark import copy_task as cm
 from echo_jax.memory_benchmark import protocol
-from echo_jax.memory_benchmark.copy_task import CopyTraining
+from echo_jax.memory_benchmark.measures import copy_task as cm
+from echo_jax.memory_benchmark.measures.copy_task import CopyTraining
 from echo_jax.memory_benchmark.protocol import COPY
 from echo_jax.memory_benchmark.training import Run
 

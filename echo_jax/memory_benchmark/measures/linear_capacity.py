@@ -13,7 +13,7 @@ import numpy as np
 
 from echo_jax.core.data import Purpose, purpose_key, uniform_tokens
 from echo_jax.core.network import Params
-from echo_jax.memory_benchmark.capacity import states
+from echo_jax.memory_benchmark.measures.capacity import states
 from echo_jax.memory_benchmark.parallel_runs import ParallelRuns, RawRow
 from echo_jax.memory_benchmark.training import Run, Training
 from echo_jax.report.number_formats import plain

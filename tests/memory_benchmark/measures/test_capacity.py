@@ -7,8 +7,8 @@ import pytest
 
 from echo_jax.cells import known_memory
 from echo_jax.cells.vector_state.delay_line_mlp import DelayLineMLP
-from echo_jax.memory_benchmark import capacity
-from echo_jax.memory_benchmark.capacity import CapacityTraining
+from echo_jax.memory_benchmark.measures import capacity
+from echo_jax.memory_benchmark.measures.capacity import CapacityTraining
 from echo_jax.memory_benchmark.protocol import CELL_FULL
 from echo_jax.memory_benchmark.training import LadderTraining, Run
 

@@ -6,7 +6,7 @@ import pytest
 
 from echo_jax.cells.known_memory import LeakyIntegrator, Memoryless, ShiftRegister
 from echo_jax.cells.vector_state.delay_line_mlp import DelayLineMLP
-from echo_jax.memory_benchmark.linear_capacity import drive_streams, linear_capacity
+from echo_jax.memory_benchmark.measures.linear_capacity import drive_streams, linear_capacity
 from echo_jax.memory_benchmark.protocol import CELL_FULL
 from echo_jax.memory_benchmark.training import LadderTraining, Run
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from echo_jax.memory_benchmark import linear_capacity
-from echo_jax.memory_benchmark.capacity import CapacityTraining
+from echo_jax.memory_benchmark.measures import linear_capacity
+from echo_jax.memory_benchmark.measures.capacity import CapacityTraining
 from echo_jax.memory_benchmark.parallel_runs import RawRow
 from echo_jax.memory_benchmark.seed_climb import SeedClimb
 from echo_jax.memory_benchmark.training import Run

@@ -10,7 +10,7 @@ from flax import linen as nn
 from echo_jax.cells.known_memory import ShiftRegister
 from echo_jax.cells.vector_state.lstm import LSTMCell
 from echo_jax.core import network
-from echo_jax.memory_benchmark import failure_cause
+from echo_jax.memory_benchmark.measures import failure_cause
 from echo_jax.memory_benchmark.protocol import CELL_FULL
 from echo_jax.memory_benchmark.training import LadderTraining, Run
 from echo_jax.memory_cards.summary import ROUNDING

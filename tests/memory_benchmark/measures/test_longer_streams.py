@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from echo_jax.cells.known_memory import ShiftRegister
-from echo_jax.memory_benchmark import longer_streams
+from echo_jax.memory_benchmark.measures import longer_streams
 from echo_jax.memory_benchmark.protocol import CELL_FULL
 from echo_jax.memory_benchmark.training import LadderTraining, Run
 
