@@ -32,8 +32,8 @@ from echo_jax.memory_cards.card_text import (
     capital,
     ladder_name,
     span_words,
-    whole_state,
 )
+from echo_jax.memory_cards.summary import total_bytes
 from echo_jax.report.number_formats import three_digits
 from echo_jax.report.styles import (
     BLUE,
@@ -49,7 +49,7 @@ from echo_jax.report.styles import (
 )
 
 SIZES = {
-    "bytes": ("bytes of state and convolutions", whole_state),
+    "bytes": ("bytes of state and convolutions", total_bytes),
     "parameters": ("trained parameters", lambda cost: cost["parameters"]),
 }
 """The quantities that recall is drawn against: the label, and its value of the cost of a card."""

@@ -12,6 +12,7 @@ from echo_jax.memory_cards import card_text
 from echo_jax.memory_cards.all_cards_table import Place, Sorted, differ, ladders_on, leaders, places
 from echo_jax.memory_cards.card_page import command_of
 from echo_jax.memory_cards.card_text import ASKED, Card, capital, counted, ladder_name, listed
+from echo_jax.memory_cards.summary import total_bytes
 from echo_jax.report.number_formats import percent, three_digits
 
 Ladder = Mapping[str, Any]
@@ -121,7 +122,7 @@ def _fullest(cards: Sequence[Card]) -> Finding | None:
     for card in cards:
         bits, cost = card["rows"]["bits"], card["rows"]["price"]
         if card_text.kind_of(card) == "recurrent" and bits and cost:
-            known.append((bits["held"], 8 * card_text.whole_state(cost), card))
+            known.append((bits["held"], 8 * total_bytes(cost), card))
     if len(known) < 2:
         return None
     held, whole, card = max(known, key=lambda each: each[0]["median"] / each[1])

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from echo_jax.config import BLOCK
 from echo_jax.memory_cards.schema import Row
+from echo_jax.memory_cards.summary import total_bytes
 from echo_jax.report.number_formats import decimals, percent, three_digits
 
 Card = Mapping[str, Any]
@@ -232,15 +233,10 @@ def _bits_lines(bits: Row, card: Card) -> list[Line]:
     shown_by = names.get(bits["shown_by"], f"by a head for each lag ({bits['shown_by']})")
     note = f"shown {shown_by}"
     if price:
-        note += f"; the state has {8 * whole_state(price):,}"
+        note += f"; the state has {8 * total_bytes(price):,}"
     known = evidence(held, bounds(held, three_digits))
     value = f"at least {three_digits(held['median'])} bits"
     return [Line("bits held", value, baseline="0 bits", note=note, **known)]
-
-
-def whole_state(price: Row) -> int:
-    """Bytes of state of one stream, with those of the convolutions of a block."""
-    return price["state_bytes"] + price["convolution_bytes"]
 
 
 def _linear_lines(linear: Row, _: Card) -> list[Line]:

@@ -63,16 +63,14 @@ def _ladder_faults(protocol: Protocol) -> Iterator[str]:
 
 
 def _bit_faults(rows: Mapping[str, Any]) -> Iterator[str]:
-    """More bits than the whole state has, and a verdict that the ladders contradict."""
-    price, bits, cause = rows["price"], rows["bits"], rows["cause"]
+    """More bits than the whole state has."""
+    price, bits = rows["price"], rows["bits"]
     for name, claimed in _claims(bits) if price and bits else ():
         if claimed > 8 * total_bytes(price):
             yield (
                 f"rows.bits claims {claimed:,.1f} bits ({name}), and the whole state of "
                 f"{total_bytes(price)} bytes has {8 * total_bytes(price):,}"
             )
-    if cause and cause["verdict"] == "could not hold" and cause["passed"]:
-        yield "rows.cause says that the cell could not hold a lag that a seed passed"
 
 
 def _claims(bits: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
