@@ -15,7 +15,7 @@ COMMANDS = {
     "sweep": "train every combination of some options",
     "study": "answer the questions of the tutorial and of its readers",
     "probe": "make the memory card of a recurrent cell",
-    "calibrate": "count how often a card's prediction interval holds",
+    "calibrate": "measure how often cards of two cells differ",
     "benchmark": "measure how fast training is, beside other libraries",
 }
 

@@ -8,7 +8,7 @@ echo-jax calibrate --cell lstm --cell gru          # cells that may differ
 
 import dataclasses
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
@@ -18,9 +18,13 @@ from echo_jax.exceptions import ConfigError
 from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.memory_benchmark import protocol
-from echo_jax.memory_cards import all_cards_page, card_file, repeats
+from echo_jax.memory_cards import card_file, repeats
 from echo_jax.memory_cards.card_text import ladder_name, ladders_of
+from echo_jax.memory_cards.summary import REST
 from echo_jax.report import text_tables
+
+if TYPE_CHECKING:
+    from echo_jax.memory_benchmark.chosen_cell import ChosenCell
 
 FIRST_SEEDS, BETWEEN = (10_000, 1_000_000), 100
 """The first seed of the repeats of both cells, and from one repeat to the next: all are others."""
@@ -30,9 +34,9 @@ FIRST_SEEDS, BETWEEN = (10_000, 1_000_000), 100
 class CalibrateCommand:
     """Repeat the cards of two cells with other seeds, and count how often they differ.
 
-    Two cells are called different on a ladder if the intervals of their mean spans do not meet. By
-    default they are two layouts of one LSTM, so that every difference is a false one. Finished
-    cards stay, and the same command goes on after them.
+    Two cells are called different on a ladder if the intervals of their mean spans do not
+    overlap. By default they are two layouts of one LSTM, so that every difference is a false one.
+    Finished cards stay, and the same command goes on after them.
     """
 
     cards: tuple[Path, ...] = ()
@@ -60,6 +64,9 @@ class CalibrateCommand:
 
     def __post_init__(self) -> None:
         """Raise ConfigError for other than two cells, or numbers that are out of range."""
+        for flag, beside in (("futility", ()), ("cards", ("resampled",))):
+            if other := command_line.excluded(self, flag, beside):
+                raise ConfigError(f"--{flag} measures nothing: use it without --{other}")
         if len(self.cards) not in (0, 2):
             raise ConfigError(f"{len(self.cards)} --cards are given: give two, or none")
         if len(self.cell) not in (0, 2):
@@ -93,33 +100,70 @@ def main() -> None:
             return
         machine.use_cpu_devices(None)
         compilation_cache.use_compilation_cache(command.compilation_cache)
+        chosen = checked_cells(command)
         card_file.make_folder(command.out)
-        arguments = command.cell_args or ("", "")
-        cards = [
-            [card_of(command, name, given, first + BETWEEN * i) for i in range(command.repeats)]
-            for name, given, first in zip(command.cells, arguments, FIRST_SEEDS, strict=True)
+        places = [
+            [(cell, first + BETWEEN * i) for i in range(command.repeats)]
+            for cell, first in zip(chosen, FIRST_SEEDS, strict=True)
         ]
+        known = [[card_there(command, *place) for place in of_cell] for of_cell in places]
+        check_comparable([card for of_cell in known for card in of_cell if card])
+        with command_line.stoppable(command_line.this_command("calibrate")) as stop:
+            cards = [
+                [
+                    there or measured(command, *place, stop)
+                    for there, place in zip(*of_cell, strict=True)
+                ]
+                for of_cell in zip(known, places, strict=True)
+            ]
         print(table(command, *cards))
 
 
-def card_of(command: CalibrateCommand, name: str, arguments: str, seed: int) -> dict[str, Any]:
-    """The card of a cell and a first seed: read where it is there, else measured."""
-    from echo_jax.memory_benchmark.chosen_cell import choose
+def checked_cells(command: CalibrateCommand) -> "list[ChosenCell]":
+    """Both cells, checked before anything is measured; a user's are traced in another process."""
+    from echo_jax.host import time_limit
+    from echo_jax.memory_benchmark import tasks
+    from echo_jax.memory_benchmark.chosen_cell import choose, trace
 
-    rules, chosen = protocol.named(command.protocol, name), choose(name, arguments)
-    title, folder = chosen.card_name(rules, seed), command.out
-    path = folder / f"{title}.json"
-    if path.exists():
-        return card_file.read(path)
-    chosen.check(rules)
-    with Interrupts() as stop:
-        identity = card_making.identity_of(title, chosen, rules, seed)
-        found = card_making.measured(identity, chosen, rules, stop, lambda _: None)
-        if found is None or stop.requested:
-            stop.check(f"Stopped; the same command goes on, from what is in {folder}")
-            raise card_making.nothing_measured()
-    card_file.write(found, folder)
-    print(f"{title}: {found['seconds']['all']:.0f} s", flush=True)
+    found = []
+    for name, arguments in zip(command.cells, command.cell_args or ("", ""), strict=True):
+        rules = protocol.named(command.protocol, name)
+        time_limit.try_apart(name, trace, name, arguments, tasks.input_sizes(rules)[0])
+        found.append(choose(name, arguments))
+        found[-1].check(rules)
+    return found
+
+
+def card_there(command: CalibrateCommand, cell: "ChosenCell", seed: int) -> card_file.Card | None:
+    """The card of a cell and a first seed, if it is there; ConfigError if it is another."""
+    identity = identity_of(command, cell, seed)
+    path = command.out / f"{identity['name']}.json"
+    if not path.exists():
+        return None
+    there = card_file.read(path)
+    if identity != {field: there.get(field) for field in identity}:
+        raise ConfigError(f"{path} is of another cell or protocol: move it, or use another --out")
+    return there
+
+
+def identity_of(command: CalibrateCommand, cell: "ChosenCell", seed: int) -> dict[str, Any]:
+    """All that the raw rows of the card of a cell and a first seed are a function of."""
+    rules = protocol.named(command.protocol, cell.name)
+    return card_making.identity_of(cell.card_name(rules, seed), cell, rules, seed)
+
+
+def measured(
+    command: CalibrateCommand, cell: "ChosenCell", seed: int, stop: Interrupts
+) -> card_file.Card:
+    """Measure and write the card of a cell and a first seed; StoppedError if it is stopped."""
+    identity = identity_of(command, cell, seed)
+    rules = protocol.named(command.protocol, cell.name)
+    found = card_making.measured(identity, cell, rules, stop, lambda _: None)
+    stop.check("stopped")
+    if found is None:
+        raise card_making.nothing_measured()
+    card_file.write(found, command.out)
+    print(f"{identity['name']}: {found['seconds']['all']:.0f} s", flush=True)
     return found
 
 
@@ -127,10 +171,7 @@ def table(
     command: CalibrateCommand, ones: list[dict[str, Any]], others: list[dict[str, Any]]
 ) -> str:
     """A text table of the pairs that were called different, by ladder and on any of them."""
-    if ones[0]["protocol_hash"] != others[0]["protocol_hash"]:
-        raise ConfigError(
-            f"{ones[0]['name']} and {others[0]['name']} are of different protocols: use two of one"
-        )
+    check_comparable([*ones, *others])
     ladders = [ladder for ladder, _ in ladders_of(ones[0])]
     first = {ladder["name"]: ladder["rungs"][0] for ladder in ladders}
     known = [[repeats.repeat_of(card) for card in cards] for cards in (ones, others)]
@@ -149,8 +190,25 @@ def table(
     return f"{words}\n\n{text_tables.table(rows, left=(0,))}"
 
 
+def check_comparable(cards: list[dict[str, Any]]) -> None:
+    """Raise ConfigError for cards of other protocols than the first, or that were cut short."""
+    for card in cards:
+        if card_file.is_protocol_1(card):
+            raise ConfigError(f"{card['name']} is a card of protocol 1: use cards of protocol 2")
+        if card["protocol"]["name"] == "copy":
+            raise ConfigError(f"{card['name']} is a card of copy memory: use one with spans")
+        if {REST, *(x["name"] for x in card["protocol"]["ladders"])} & {*card["not_measured"]}:
+            raise ConfigError(f"{card['name']} was cut short: use a whole card")
+        if card["protocol_hash"] != cards[0]["protocol_hash"]:
+            raise ConfigError(
+                f"{cards[0]['name']} and {card['name']} are of different protocols: use two of one"
+            )
+
+
 def futility_table(folder: Path) -> str:
     """A text table of what a futility stop would do, a line for each track and ladder."""
+    from echo_jax.memory_cards import all_cards_page
+
     found = repeats.futility(
         card for card in all_cards_page.read_folder(folder) if not card_file.is_protocol_1(card)
     )

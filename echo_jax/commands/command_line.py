@@ -11,7 +11,7 @@ import shlex
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -19,7 +19,7 @@ import tyro
 
 from echo_jax.commands import flags
 from echo_jax.config import PARTS, flags_of
-from echo_jax.exceptions import ConfigError, SchedulerLostError, printable
+from echo_jax.exceptions import ConfigError, SchedulerLostError, TooLongError, printable
 from echo_jax.host.interrupts import Interrupts, StoppedError
 
 FLAT = tyro.conf.arg(name="")  # the flags of a configuration that is a field get no prefix
@@ -49,6 +49,20 @@ _FAILURES = {
         "the current folder is not there any more: change to another one",
 }  # fmt: skip
 """Errors by their messages, and the sentences that they become."""
+
+
+def excluded(command: Any, flag: str, beside: Collection[str]) -> str | None:
+    """The first flag given beside this one that does not go with it; None if there is none.
+
+    Also None where this one is not given.
+    """
+    given = [
+        field.name.replace("_", "-")
+        for field in dataclasses.fields(command)
+        if getattr(command, field.name) != field.default
+    ]
+    others = [name for name in given if name not in {flag, "compilation-cache", *beside}]
+    return others[0] if flag in given and others else None
 
 
 def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
@@ -176,6 +190,9 @@ def refusals(typed: Mapping[str, str] | None = None) -> Iterator[None]:
     """
     try:
         yield
+    except TooLongError as error:  # its compilation goes on in a thread
+        print(f"error: {printable(_as_typed(str(error), typed or {}))}", file=sys.stderr)
+        leave(2)
     except ConfigError as error:
         fail(_as_typed(str(error), typed or {}))
     except Exception as error:

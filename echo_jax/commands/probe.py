@@ -25,7 +25,7 @@ from echo_jax.cluster import check_spec
 from echo_jax.commands import card_making, command_line
 from echo_jax.commands.card_making import STOPPED
 from echo_jax.config import BLOCK
-from echo_jax.exceptions import CellRefusedError, ConfigError, TooLongError, printable
+from echo_jax.exceptions import CellRefusedError, ConfigError, printable
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.memory_benchmark import protocol
 from echo_jax.memory_benchmark.protocol import Protocol
@@ -64,9 +64,9 @@ class ProbeCommand:
     """Find the options that give the cell a state of about so many bytes, summed over the layers of
     a block; 400 in the published table."""
     protocol: Literal["quick", "full", "keys", "copy"] = "quick"
-    """quick ends within 90 seconds on two cores. full takes up to 12 minutes for a bare cell and 20
-    for a block; cite this one. keys is the key task alone, for a block with a large state. copy is
-    the published copy-memory task."""
+    """quick ends after 90 seconds at the latest. full takes about 10 to 20 minutes on two cores;
+    cite this one. keys is the key task alone, for a block with a large state. copy is the published
+    copy-memory task."""
     seed: int = 0
     """First seed."""
     seconds: float | None = None
@@ -113,11 +113,6 @@ class ProbeCommand:
                 )
 
     def _check_combinations(self) -> None:
-        given = [
-            field.name.replace("_", "-")
-            for field in dataclasses.fields(self)
-            if getattr(self, field.name) != field.default
-        ]
         for flag, beside in (
             ("cells", set()),
             ("validate", set()),
@@ -125,10 +120,9 @@ class ProbeCommand:
             ("report", {"readme", "format", "tables"}),
             ("published", {"out", "cluster", "format"}),
         ):
-            others = [name for name in given if name not in {flag, "compilation-cache", *beside}]
-            if flag in given and others:
+            if other := command_line.excluded(self, flag, beside):
                 makes = "decides all of each card" if flag == "published" else "makes no card"
-                raise ConfigError(f"--{flag} {makes}: use it without --{others[0]}")
+                raise ConfigError(f"--{flag} {makes}: use it without --{other}")
         if self.cluster and self.seconds:
             raise ConfigError("--seconds stops a card in this process: use it without --cluster")
         if self.readme and not self.report:
@@ -206,31 +200,25 @@ def make_cards(command: ProbeCommand) -> None:
 
     machine.use_cpu_devices(None)
     compilation_cache.use_compilation_cache(command.compilation_cache)
-    try:
-        cells, remarks = built_cells(command)
-        own = [cell.card_name(command.chosen(cell.name), command.seed) for cell in cells]
-        given = command.name or own
-        names = [first or second for first, second in zip(given, own, strict=True)]
-        check_names(names, cells)
-        named = dict(zip(names, cells, strict=True))
-        finished = finished_cards(command, named)
-        waiting = [name for name in named if name not in finished]
-        card_file.check_place(command.out, waiting, command.format)
-        for cell in cells:
-            checked = cell.check(command.chosen(cell.name))
-            remarks += [f"cell {cell.name!r} {remark}" for remark in checked]
-        for remark in remarks:
-            print(printable(remark))
-        card_file.make_folder(command.out)
-        if command.cluster:
-            missing = {name: cell for name, cell in named.items() if name not in finished}
-            finished |= cards_of_workers(command, missing)
-        made = [
-            finished.get(name) or make_card(command, name, cell) for name, cell in named.items()
-        ]
-    except TooLongError as error:  # its compilation goes on in a thread
-        print(f"error: {printable(str(error))}", file=sys.stderr)
-        command_line.leave(2)
+    cells, remarks = built_cells(command)
+    own = [cell.card_name(command.chosen(cell.name), command.seed) for cell in cells]
+    given = command.name or own
+    names = [first or second for first, second in zip(given, own, strict=True)]
+    check_names(names, cells)
+    named = dict(zip(names, cells, strict=True))
+    finished = finished_cards(command, named)
+    waiting = [name for name in named if name not in finished]
+    card_file.check_place(command.out, waiting, command.format)
+    for cell in cells:
+        checked = cell.check(command.chosen(cell.name))
+        remarks += [f"cell {cell.name!r} {remark}" for remark in checked]
+    for remark in remarks:
+        print(printable(remark))
+    card_file.make_folder(command.out)
+    if command.cluster:
+        missing = {name: cell for name, cell in named.items() if name not in finished}
+        finished |= cards_of_workers(command, missing)
+    made = [finished.get(name) or make_card(command, name, cell) for name, cell in named.items()]
     if len(made) > 1:
         print(f"\n{compare_two.side_by_side(made)}")
 
@@ -259,7 +247,10 @@ def built_cells(command: ProbeCommand) -> "tuple[list[ChosenCell], list[str]]":
 
 
 def make_published(command: ProbeCommand) -> None:
-    """Make the cards of the published table that are not there yet, in its order."""
+    """Make the cards of the published table that are not there yet, in its order.
+
+    A card that was cut short is kept under another name, and goes on.
+    """
     from echo_jax.memory_benchmark.chosen_cell import choose_sized
     from echo_jax.memory_benchmark.published_cards import PUBLISHED_CARDS
 
@@ -274,11 +265,14 @@ def make_published(command: ProbeCommand) -> None:
         )
         chosen = one.chosen(entry.cell)
         cell, _ = choose_sized(entry.cell, entry.arguments, entry.state_bytes, chosen)
-        path = command.out / f"{cell.card_name(chosen, command.seed)}.json"
-        if path.exists():
+        name = cell.card_name(chosen, command.seed)
+        path, known = one.out / f"{name}.json", card_there(one, name, cell)
+        if known and is_cut_short(known):
+            print(f"{path} was cut short, and is now {card_file.set_aside(path)}")
+        elif path.exists() and not journal_folder(one, name).exists():
             print(f"{path} is there already, and stays")
-        else:
-            make_cards(one)
+            continue
+        make_cards(one)
 
 
 def check_names(names: list[str], cells: "Sequence[ChosenCell]") -> None:
@@ -304,14 +298,8 @@ def finished_cards(
 
     Empty if nothing is left to do: that is refused, as nothing is overwritten.
     """
-    found = {}
-    for name, cell in named.items():
-        identity = identity_of(command, name, cell)
-        with contextlib.suppress(ConfigError):  # no card, or that of somebody else
-            card = card_file.read(command.out / f"{name}.json")
-            same = identity == {field: card[field] for field in identity}
-            if same and not {*STOPPED.values()} & {*card["not_measured"].values()}:
-                found[name] = card
+    there = {name: card_there(command, name, cell) for name, cell in named.items()}
+    found = {name: card for name, card in there.items() if card and not is_cut_short(card)}
     left = [name for name in named if journal_folder(command, name).exists()]
     if not left and len(found) == len(named):
         return {}
@@ -321,6 +309,21 @@ def finished_cards(
             card_file.draw(card, command.out, command.format)
             shutil.rmtree(journal_folder(command, name))
     return found
+
+
+def card_there(command: ProbeCommand, name: str, cell: "ChosenCell") -> card_file.Card | None:
+    """The card of a name in the folder, if it is of this cell, protocol and seeds."""
+    identity = identity_of(command, name, cell)
+    with contextlib.suppress(ConfigError):  # no card
+        card = card_file.read(command.out / f"{name}.json")
+        if identity == {field: card.get(field) for field in identity}:
+            return card
+    return None
+
+
+def is_cut_short(card: card_file.Card) -> bool:
+    """True if a signal or a time limit of the user ended the measurement."""
+    return bool({*STOPPED.values()} & {*card["not_measured"].values()})
 
 
 def journal_folder(command: ProbeCommand, name: str) -> Path:
@@ -340,13 +343,14 @@ def make_card(command: ProbeCommand, name: str, cell: "ChosenCell") -> card_file
         Interrupts(seconds, "Stopping; what is measured by now will be kept.") as stop,
     ):
         if len(journal := Journal(folder)):
-            print(f"Going on after {len(journal)} trainings, which are in {folder}")
+            print(f"Going on after {card_text.counted(len(journal), 'training')}, kept in {folder}")
         card = measure(command, name, cell, stop, journal)
     show_and_write(command, card)
     if stopped := next((x for x in STOPPED.values() if x in card["not_measured"].values()), None):
         print(
             f"The card is incomplete because {stopped}. Give {command.out / name}.json another "
-            f"name, and the same command makes the whole card, from what is in {folder}.",
+            f"name, and the same command{' without --seconds' if command.seconds else ''} makes "
+            f"the whole card, from what is in {folder}.",
             flush=True,
         )
     else:

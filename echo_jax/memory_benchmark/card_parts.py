@@ -36,8 +36,10 @@ class CardPart(NamedTuple):
     @property
     def name(self) -> str:
         """The card and the ladders, or what else it measures."""
-        ladders = [each.name for each in self.protocol.ladders]
-        return f"{self.card} {'-'.join(ladders if 'ladders' in self.protocol.rows else ['price'])}"
+        names = [each.name for each in self.protocol.ladders]
+        if "ladders" not in self.protocol.rows:
+            names = list(self.protocol.rows)
+        return f"{self.card} {'-'.join(names)}"
 
     def of(self, ladders: Sequence[Ladder], rows: Sequence[str]) -> "CardPart":
         """The same card with some of its ladders and rows."""

@@ -17,7 +17,7 @@ from echo_jax.config import BLOCK, is_built_in
 from echo_jax.exceptions import ConfigError, shown
 from echo_jax.host import time_limit
 from echo_jax.memory_benchmark import tasks
-from echo_jax.memory_benchmark.protocol import Protocol
+from echo_jax.memory_benchmark.protocol import PRICED, Protocol
 
 
 class ChosenCell(NamedTuple):
@@ -56,10 +56,11 @@ class ChosenCell(NamedTuple):
     def check(self, chosen: Protocol) -> list[str]:
         """Raise ConfigError for a cell that cannot be trained; built-in ones without arguments can.
 
-        The cell is run on the tokens of the first ladder, and traced on those of the others.
-        Returns remarks, sentences without their subject.
+        The cell is run on the tokens of the first ladder, and traced on those of the others and of
+        the network whose cost is measured. Returns remarks, sentences without their subject.
         """
-        sizes = tasks.input_sizes(chosen)
+        priced = PRICED[chosen.track]
+        sizes = [*tasks.input_sizes(chosen), tasks.alphabet(priced.task, priced.vocab_size)]
         if is_built_in(self.name) and not self.given:
             return trace_programs(Candidate(self.cell, self.name, sizes[0])).remarks()
         others = sorted({*sizes} - {sizes[0]})

@@ -1,7 +1,7 @@
 """Everything that a memory card holds of a cell, measured in order: its raw rows.
 
-    ladders   every seed climbs each ladder
     price     sizes and times
+    ladders   every seed climbs each ladder
     beyond    the networks of the last lag that half of the seeds passed, on longer streams
     cause     why the next lag is not passed
     capacity  networks with a head for each lag; their recalled bits and linear capacity
@@ -26,7 +26,7 @@ from echo_jax.memory_benchmark.measures import (
     step_time,
 )
 from echo_jax.memory_benchmark.parallel_runs import ParallelRuns, RawRow
-from echo_jax.memory_benchmark.protocol import Protocol
+from echo_jax.memory_benchmark.protocol import PRICED, Protocol
 from echo_jax.memory_benchmark.seed_climb import SeedClimb
 from echo_jax.memory_benchmark.training import LadderTraining
 
@@ -73,9 +73,10 @@ def _ladder_rows(climbs: list[SeedClimb]) -> Iterator[RawRow]:
 
 
 def _price(climbs: list[SeedClimb]) -> Iterator[RawRow]:
-    """The raw row `price`, timed on the ladder with the fewest tokens while nothing compiles."""
+    """The raw row `price`, timed while nothing compiles."""
     parallel, input_sizes = climbs[0].parallel, {x.training.network.input_size for x in climbs}
     parallel.tell("cost: sizes and times")
     wait(parallel.programs.values())
-    fewest = min(climbs, key=lambda each: each.training.network.tokens)
-    yield step_time.cost_row(fewest.training, input_sizes)
+    cell, protocol = climbs[0].training.cell, climbs[0].training.protocol
+    priced = LadderTraining(cell, PRICED[protocol.track], protocol)
+    yield step_time.cost_row(priced, input_sizes)

@@ -130,7 +130,7 @@ class Protocol:
     noise: float = 0.1
     """Deviation of the noise added to each number of a state, relative to that of the number."""
     linear_lags: int = 100
-    """Lags of the linear memory capacity, from 1; of the network of the smallest V."""
+    """Lags of the linear memory capacity, from 1; of the network of the first V."""
     linear_steps: int = 6000
     """Steps of the stream that its readout is fitted to, and of the one that it is tested on."""
     washout: int = 200
@@ -139,6 +139,10 @@ class Protocol:
     """Factors by which test streams are longer than training sequences."""
     gradient_sequences: int = 64
     """Sequences over which the gradient of an answer is averaged."""
+
+
+PRICED: dict[Track, Ladder] = {"cell": CELL_LADDERS[0], "block": BLOCK_LADDERS[0]}
+"""The ladder on whose network a card counts parameters and times steps, by track."""
 
 
 def _until(ladder: Ladder, last: int) -> Ladder:
@@ -204,11 +208,11 @@ def named(name: str, cell: str) -> Protocol:
     ConfigError for a protocol that does not exist, or not for such a cell.
     """
     track: Track = "block" if cell.startswith(BLOCK) else "cell"
+    known = list(dict.fromkeys(each for each, _ in PROTOCOLS))
+    if name not in known:
+        raise ConfigError(f"protocol {shown(name)} is unknown: use one of {', '.join(known)}")
     if (name, track) in PROTOCOLS:
         return PROTOCOLS[name, track]
-    known = ", ".join(dict.fromkeys(each for each, _ in PROTOCOLS))
-    if not isinstance(name, str) or name not in {each for each, _ in PROTOCOLS}:
-        raise ConfigError(f"protocol {shown(name)} is unknown: use one of {known}")
     if track == "cell":
         raise ConfigError(
             f"protocol {name} is for cells in the block, and {cell!r} is a bare one: use --cell "

@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 
+from echo_jax.cells import known_memory, registry
 from echo_jax.cells.check import batch_sizes
 from echo_jax.cells.check.cell_check import Trial
 from echo_jax.cells.check.shape_check import Candidate
@@ -68,9 +69,9 @@ def check_weights(training: Training, params: Any, runs: Collection[int]) -> Non
 
 
 def _is_ours(training: Training) -> bool:
-    """True for the cells of echo_jax."""
-    source = training.cell.source
-    return getattr(source, "__module__", source.__name__).startswith("echo_jax.cells.")
+    """True for the built-in cells and those of known memory."""
+    ours = [*registry.CELLS.values(), *vars(known_memory).values()]
+    return any(training.cell.source is each for each in ours)
 
 
 def _candidate(training: Training) -> Candidate:

@@ -6,7 +6,7 @@ Rows and protocols are dictionaries, as in a card. Of a row `run`: `accuracy` at
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from echo_jax import statistics
@@ -57,14 +57,18 @@ class Climb(NamedTuple):
 
 
 def climb(
-    rows: Iterable[Row], skipped: Iterable[int], rungs: Sequence[int], protocol: Protocol
+    rows: Iterable[Row],
+    skipped: Iterable[int],
+    rungs: Sequence[int],
+    protocol: Protocol,
+    between: Collection[int] = (),
 ) -> Climb:
     """The climb of a seed, from its runs on a ladder: any rate passes a rung, all rates miss it.
 
     rungs 1 2 3 4      passed 1 2, missed 3: Climb(2, 3)      passed 1, 2 not run: Climb(1, None)
 
-    A skipped rung counts as passed. Rungs above a missed one do not count. Rungs between those of
-    the ladder, which a refinement tries, are among `rungs`.
+    A skipped rung counts as passed. Rungs above a missed one do not count. Those of `between`,
+    which a refinement tries, are among `rungs`; one that was cut short counts as not tried.
     """
     skipped, by_rung = set(skipped), grouped(rows, "rung")
     last = Climb(0, None)
@@ -75,7 +79,9 @@ def climb(
             last = Climb(rung, None, first[0]["rate"], first[1])
         elif rung not in skipped:
             rates = {row["rate"] for row in runs if is_over(row, protocol)}
-            return last._replace(missed=rung if rates >= set(protocol["rates"]) else None)
+            missed = rates >= set(protocol["rates"])
+            if missed or rung not in between:
+                return last._replace(missed=rung if missed else None)
     return last
 
 
@@ -85,8 +91,9 @@ def climbs(raw: Iterable[Row], ladder: str, protocol: Protocol) -> dict[int, Cli
     runs = [row for row in rows if row["kind"] == "run"]
     skipped = [row["rung"] for row in rows if row["kind"] == "skipped"]
     rungs = rungs_of(rows, ladder, protocol)
+    between = {*rungs} - {*ladder_of(protocol, ladder)["rungs"]}
     return {
-        seed: climb(of_seed, skipped, rungs, protocol)
+        seed: climb(of_seed, skipped, rungs, protocol, between)
         for seed, of_seed in grouped(runs, "seed").items()
     }
 

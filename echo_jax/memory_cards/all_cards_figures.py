@@ -18,7 +18,6 @@ from echo_jax.memory_cards.all_cards_table import (
     places,
 )
 from echo_jax.memory_cards.card_figure import (
-    climbs_of,
     falling,
     literal,
     mean_mark,
@@ -30,6 +29,7 @@ from echo_jax.memory_cards.card_text import (
     AT_LEAST,
     Card,
     capital,
+    climbs_in,
     ladder_name,
     span_words,
 )
@@ -96,7 +96,7 @@ def _curves(
         axes.axhline(row, color=RULE, linewidth=0.8)
         if span:
             colour, face = (BLUE, BLUE) if id(card) in best else (GREY, "white")
-            x, share = falling(climbs_of(span), ladder["rungs"][0])
+            x, share = falling(climbs_in(span), ladder["rungs"][0])
             y = row - 0.72 * np.array(share)
             axes.fill_between(x, row, y, color=colour, alpha=0.14, linewidth=0)
             axes.plot(x, y, color=colour, linewidth=1.4)

@@ -7,9 +7,17 @@ where their intervals are disjoint.
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from echo_jax.config import CELL_NAMES
+from echo_jax.memory_benchmark.published_cards import ORDER
 from echo_jax.memory_cards import card_text
-from echo_jax.memory_cards.all_cards_table import Place, Sorted, differ, ladders_on, leaders, places
+from echo_jax.memory_cards.all_cards_table import (
+    Place,
+    Sorted,
+    differ,
+    ladders_on,
+    leaders,
+    not_run,
+    places,
+)
 from echo_jax.memory_cards.card_page import command_of
 from echo_jax.memory_cards.card_text import ASKED, Card, capital, counted, ladder_name, listed
 from echo_jax.memory_cards.summary import total_bytes
@@ -59,7 +67,7 @@ def winners(cards: Sequence[Card]) -> list[str]:
 def findings(found: Sorted) -> list[Finding]:
     """The five findings; one whose cards are missing is left out."""
     block, cell = found.main("block"), found.main("cell")
-    of_bits = _fullest([*block, *cell])
+    of_bits = _fullest([each for each in (*block, *cell) if each["protocol"]["name"] == "full"])
     five = (_best(block, "lag"), _best(block, "key"), _gain(block, cell), _pair(cell), of_bits)
     return [each for each in five if each]
 
@@ -86,7 +94,9 @@ def _gain(block: Sequence[Card], cell: Sequence[Card]) -> Finding | None:
         for ladder in ladders_on(block)
         for bare in places(cell, ladder["name"])
         for inside in places(block, ladder["name"])
-        if bare.cell == inside.cell and not card_text.none_passed(inside.span)
+        if bare.cell == inside.cell
+        and not card_text.none_passed(inside.span)
+        and not bare.span["at_least"]  # a longer ladder might show that the bare cell goes further
     ]
     gains = [each for each in pairs if each[0] > 1 and each[1]]
     if not pairs:
@@ -137,7 +147,7 @@ def _fullest(cards: Sequence[Card]) -> Finding | None:
 class Claim(NamedTuple):
     """A claim of the literature: some cells go further than others in a task of a track.
 
-    less  the other cells; all other built-in cells if there are none
+    less  the other cells; all others of the published table if there are none
     """
 
     words: str
@@ -149,6 +159,9 @@ class Claim(NamedTuple):
 
 
 MATRICES = ("gated-delta-net", "delta-net", "mlstm", "rwkv7", "gla", "mamba2")
+REFERENCES = {"mlp"}
+"""Cells of the table that are not recurrent; no claim is about them."""
+
 CLAIMS = (
     Claim("A matrix as state, with gates or the delta rule, recalls more by key than LSTM and GRU.",
           "Beck et al. 2024; Yang et al. 2025", "block", "key", MATRICES, ("lstm", "gru")),
@@ -159,8 +172,10 @@ CLAIMS = (
           "Yang et al. 2024", "block", "key", ("delta-net", "gated-delta-net"), ("gla", "mamba2")),
     Claim("A linear recurrence with complex poles (LRU, S5) goes furthest by lag.",
           "Orvieto et al. 2023; Smith et al. 2023", "block", "lag", ("lru", "s5")),
-    Claim("What was marked needs gates that see the input: Mamba-2 has them, LRU and S5 do not.",
-          "Gu & Dao 2023", "block", "marked", ("mamba2",), ("lru", "s5")),
+    Claim("What was marked needs gates that see the input, which LRU and S5 do not have.",
+          "Gu & Dao 2023", "block", "marked",
+          ("mamba2", "gla", "gated-delta-net", "rwkv7", "mlstm", "rg-lru", "mingru", "minlstm"),
+          ("lru", "s5")),
     Claim("The LSTM holds a value longer than a tanh RNN.", "Hochreiter & Schmidhuber 1997",
           "cell", "hold", ("lstm",), ("simple",)),
 )  # fmt: skip
@@ -168,15 +183,29 @@ CLAIMS = (
 
 
 def verdict(claim: Claim, found: Sorted) -> str:
-    """Seen, not seen or not measured yet: the best cell of each side, with its interval."""
+    """What the cards say about a claim: the best cell of each side, with its interval.
+
+    Seen, or the opposite is, where these intervals are disjoint, and not seen where they are not.
+    It cannot be judged where no seed of either passed the first rung. "So far": cells of the claim
+    are not run yet.
+    """
     cards = found.main(claim.track)
     ladder = _hardest(cards, claim.task)
     known = places(cards, ladder["name"]) if ladder else []
     more = [each for each in known if each.cell in claim.more]
     rest = [each for each in known if each not in more]
-    less = [each for each in rest if each.cell in (claim.less or CELL_NAMES)]
+    less = [each for each in rest if each.cell in (claim.less or ORDER)]
     if not ladder or not more or not less:
         return "not measured yet"
-    seen = "seen" if known.index(more[0]) < known.index(less[0]) else "the opposite is seen"
-    seen = seen if differ(more[0], less[0]) else "not seen"
-    return f"{seen}, {ladder_name(ladder)}: {said(more[0])}, {said(less[0])}"
+    best, other = more[0], less[0]
+    if card_text.none_passed(best.span) and card_text.none_passed(other.span):
+        seen = "cannot be judged"
+    elif differ(best, other):
+        seen = "seen" if known.index(best) < known.index(other) else "the opposite is seen"
+    else:
+        seen = "not seen"
+    asked = {*claim.more, *(claim.less or ORDER)} - REFERENCES
+    left = [cell for cell in not_run(cards) if cell in asked]
+    few = listed(left) if 0 < len(left) <= 3 else counted(len(left), "cell")
+    so_far = f" so far ({few} not run yet)" * bool(left)
+    return f"{seen}{so_far}, {ladder_name(ladder)}: {said(best)}, {said(other)}"

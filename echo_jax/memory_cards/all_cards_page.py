@@ -78,7 +78,7 @@ def introduction(found: Sorted) -> list[str]:
         "The numbers are geometric mean spans over the seeds, with 95% intervals: to how many "
         "steps, distractors, tokens or keys a seed climbs. At least (\u2265): a seed missed "
         "nothing before the ladder or the time ended. Two cells are called different only where "
-        "their intervals do not meet.",
+        "their intervals do not overlap.",
         "The block track measures cells in a fixed block, as authors use and compare them; the "
         "cell track bare cells. They never stand in one ranking, nor do cards of different "
         "protocols, which each card identifies by a hash.",
@@ -88,8 +88,8 @@ def introduction(found: Sorted) -> list[str]:
         texts.append(f"Not comparable, and in tables of their own: {'; '.join(words)}.")
     if found.protocol_1:
         texts.append(
-            f"Left out: {counted(len(found.protocol_1), 'card')} of protocol 1, of which no number "
-            f"can stand beside these; files NAME.json here and in the folder {OLD_FOLDER}."
+            f"Left out: {counted(len(found.protocol_1), 'card')} of protocol 1, here and in the "
+            f"folder {OLD_FOLDER}. They cannot be compared with these cards."
         )
     return texts
 

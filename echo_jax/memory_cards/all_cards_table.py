@@ -5,7 +5,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from echo_jax.config import BLOCK, CELL_NAMES
+from echo_jax.config import BLOCK
+from echo_jax.memory_benchmark.published_cards import ORDER
 from echo_jax.memory_benchmark.spans import are_disjoint
 from echo_jax.memory_cards import card_file
 from echo_jax.memory_cards.card_text import (
@@ -20,6 +21,7 @@ from echo_jax.memory_cards.card_text import (
     names_of,
     nats,
     none_passed,
+    none_reached,
     span_words,
 )
 from echo_jax.memory_cards.compare_two import mean_span_of
@@ -177,11 +179,13 @@ def ladders_on(cards: Sequence[Card]) -> list[Mapping[str, Any]]:
 
 
 def places(cards: Sequence[Card], ladder: str) -> list[Place]:
-    """The recurrent cells among the cards that were measured on a ladder, the furthest first."""
+    """The recurrent cells among the cards that reached a rung of a ladder, the furthest first."""
     found = [
         Place(label, card["rows"]["ladders"][ladder], card)
         for label, card in zip(labels_of(cards), cards, strict=True)
-        if kind_of(card) == "recurrent" and ladder in (card["rows"]["ladders"] or {})
+        if kind_of(card) == "recurrent"
+        and ladder in (card["rows"]["ladders"] or {})
+        and not none_reached(card["rows"]["ladders"][ladder])
     ]
     return sorted(found, key=lambda each: -_key(each.span))
 
@@ -246,6 +250,6 @@ def _count(value: int) -> Entry:
 
 
 def not_run(cards: Sequence[Card]) -> list[str]:
-    """The built-in cells that have no card among these."""
+    """The cells of the published table that have no card among these."""
     known = {card["cell"]["cell"].removeprefix(BLOCK) for card in cards}
-    return [cell for cell in CELL_NAMES if cell not in known]
+    return [cell for cell in ORDER if cell not in known]

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from echo_jax.memory_benchmark.spans import Climb, mean_span
 from echo_jax.memory_cards import card_text
-from echo_jax.memory_cards.card_text import ASKED, Card, counted, ladder_name, ladders_of
+from echo_jax.memory_cards.card_text import ASKED, Card, climbs_in, counted, ladder_name, ladders_of
 from echo_jax.memory_cards.schema import Row
 from echo_jax.report.number_formats import three_digits
 from echo_jax.report.styles import (
@@ -141,11 +141,6 @@ def shortened(words: str, width: int) -> str:
     return words if len(words) <= width else words[: width - 1].rstrip() + "\u2026"
 
 
-def climbs_of(span: Row) -> list[Climb]:
-    """The climbs of the seeds, from the summary of a ladder."""
-    return [Climb(each["passed"], each["missed"]) for each in span["by_seed"]]
-
-
 def falling(climbs: Sequence[Climb], first: int) -> tuple[list[float], list[float]]:
     """Corners x, y of the share of seeds that climbed so far up a ladder whose first rung is given.
 
@@ -164,7 +159,7 @@ def _ladder(
     axes: Axes, ladder: Mapping[str, Any], span: Row, others: Mapping[str, Sequence[Climb]]
 ) -> None:
     """The falling curve of the seeds, the mean span, and the curves of others in grey."""
-    first, climbs, unit = ladder["rungs"][0], climbs_of(span), ASKED[ladder["task"]][1]
+    first, climbs, unit = ladder["rungs"][0], climbs_in(span), ASKED[ladder["task"]][1]
     rungs = rung_axis(axes, ladder, [span])
     for theirs in others.values():
         axes.plot(*falling(theirs, first), color=GREY, linewidth=0.8, alpha=0.6)

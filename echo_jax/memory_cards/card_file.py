@@ -3,6 +3,7 @@
 A card contains its raw rows, so `validate` computes the summary again instead of trusting it.
 """
 
+import itertools
 import json
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
@@ -17,7 +18,7 @@ from echo_jax.memory_cards import placing, schema, validation
 from echo_jax.memory_cards.card_page import markdown
 from echo_jax.memory_cards.card_text import NOT_ASKED
 from echo_jax.memory_cards.schema import PROTOCOL_1, SCHEMA
-from echo_jax.memory_cards.summary import summarize
+from echo_jax.memory_cards.summary import REST, summarize, unfinished
 from echo_jax.report import styles
 
 MEASURED = {"capacity": ("linear",), "ladders": ("ladders", "bits")}
@@ -55,6 +56,10 @@ def make(
         reasons[name] = stopped or NO_SUCH_LAG.get(name, "its raw rows are missing")
         if name not in asked:
             reasons[name] = f"protocol {protocol['name']} {NOT_ASKED}"
+    for name in unfinished(raw, protocol):
+        reasons[name] = stopped or "its raw rows are missing"
+    if stopped:
+        reasons[REST] = stopped
     card: Card = {
         "schema": SCHEMA,
         "name": identity["name"],
@@ -111,12 +116,14 @@ def is_protocol_1(card: Any) -> bool:
 
 def _fault_of_protocol_1(card: Card) -> str:
     """The first fault for which hash and digest of a card of protocol 1 cannot hold; or empty."""
-    kinds = {"name": str, "protocol": dict, "raw": list, "rows": dict, "date": str}
+    kinds: dict[str, type] = {"name": str, "cell": dict, "protocol": dict, "seeds": list}
+    kinds |= {"raw": list, "rows": dict, "date": str, "not_measured": dict}
     kinds |= {"protocol_hash": str, "digest": str}
     for name, kind in kinds.items():
         if not isinstance(card.get(name), kind):
             return f"{name} is missing or of the wrong type"
-    if "price" not in card["rows"] or not all(isinstance(row, dict) for row in card["raw"]):
+    rows = [card["rows"].get("price") or {}, *card["raw"]]
+    if "price" not in card["rows"] or not all(isinstance(row, dict) for row in rows):
         return "rows or raw are not those of a card"
     if card["protocol_hash"] != atomic_files.digest_of(card["protocol"]):
         return "protocol_hash is not that of the protocol in it"
@@ -152,6 +159,18 @@ def read(path: Path) -> Card:
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is not valid JSON ({error}): {FIX}") from error
     return card
+
+
+def set_aside(path: Path) -> Path:
+    """Rename the file of a card to NAME.json.cut-short, or NAME.json.cut-short-2; return that."""
+    names = (f"{path.name}.cut-short{f'-{i}' * (i > 1)}" for i in itertools.count(1))
+    free = next(name for name in names if not path.with_name(name).exists())
+    try:
+        return path.rename(path.with_name(free))
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be renamed ({error.strerror}): use another --out"
+        ) from error
 
 
 def write(card: Card, folder: Path) -> Path:

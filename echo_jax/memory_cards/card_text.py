@@ -8,8 +8,9 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from echo_jax.config import BLOCK
+from echo_jax.memory_benchmark.spans import Climb
 from echo_jax.memory_cards.schema import Row
-from echo_jax.memory_cards.summary import total_bytes
+from echo_jax.memory_cards.summary import REST, total_bytes
 from echo_jax.report.number_formats import decimals, percent, three_digits
 
 Card = Mapping[str, Any]
@@ -85,6 +86,11 @@ def ladders_of(card: Card) -> list[tuple[Mapping[str, Any], Row]]:
     return [(x, found[x["name"]]) for x in card["protocol"]["ladders"] if x["name"] in found]
 
 
+def climbs_in(span: Row) -> list[Climb]:
+    """The climbs of the seeds, from the summary of a ladder."""
+    return [Climb(each["passed"], each["missed"]) for each in span["by_seed"]]
+
+
 def chance(card: Card) -> str:
     """The accuracy of guessing on the first ladder."""
     return percent(1 / card["protocol"]["ladders"][0]["vocab_size"])
@@ -93,8 +99,11 @@ def chance(card: Card) -> str:
 def span_words(span: Row, at_least: str = "at least ") -> tuple[str, str]:
     """A mean span and its interval: 19.3 and 17.1 to 21.8, at least 200 and from 200.
 
-    Below 8 and no seed passed it, where every seed of a card missed the first rung, 8.
+    Below 8 and no seed passed it, where every seed of a card missed the first rung, 8. Not reached,
+    where the time ended before a seed passed or missed it.
     """
+    if span.get("by_seed") and none_reached(span):
+        return NOT_REACHED, ""
     if (by_seed := span.get("by_seed")) and none_passed(span):
         below = "<\u2009" if at_least == AT_LEAST else "below "
         return f"{below}{by_seed[0]['missed']:,}", "no seed passed it"
@@ -107,6 +116,11 @@ def span_words(span: Row, at_least: str = "at least ") -> tuple[str, str]:
 def none_passed(span: Row) -> bool:
     """True if every seed missed the first rung."""
     return all(each["passed"] == 0 and each["missed"] for each in span["by_seed"])
+
+
+def none_reached(span: Row) -> bool:
+    """True if the time ended before any seed passed or missed the first rung."""
+    return all(each["passed"] == 0 and each["missed"] is None for each in span["by_seed"])
 
 
 def climbs_words(span: Row) -> str:
@@ -193,28 +207,31 @@ def lines(card: Card) -> list[Line]:
             found += make(part, card)
         elif NOT_ASKED not in why:
             found.append(Line(label, NOT_MEASURED, note=why))
+    if why := card["not_measured"].get(REST):
+        found.append(Line("the rest", NOT_MEASURED, note=why))
     return found
 
 
 def _span_lines(card: Card) -> list[Line]:
     """A line for each ladder of the protocol, also for those that the time did not reach."""
     known = {ladder["name"]: span for ladder, span in ladders_of(card)}
-    return [
-        _span_line(ladder, known[ladder["name"]])
-        if ladder["name"] in known
-        else Line(ladder_name(ladder), NOT_REACHED, note="the time ended before it")
-        for ladder in card["protocol"]["ladders"]
-    ]
+    found = []
+    for ladder in card["protocol"]["ladders"]:
+        span, why = known.get(ladder["name"]), card["not_measured"].get(ladder["name"], "")
+        if span is None or none_reached(span):
+            found.append(Line(ladder_name(ladder), NOT_REACHED, note=why))
+        else:
+            found.append(_span_line(ladder, span, why))
+    return found
 
 
-def _span_line(ladder: Mapping[str, Any], span: Row) -> Line:
-    """The geometric mean span of a ladder, and the last rungs of the seeds."""
+def _span_line(ladder: Mapping[str, Any], span: Row, why: str = "") -> Line:
+    """The geometric mean span of a ladder, and the last rungs of the seeds; why it was cut."""
     mean, interval = span_words(span)
     unit = ASKED[ladder["task"]][1]
     note = f"last passed: {climbs_words(span)}; {span['updates']:,} updates in all"
-    ends = [each["passed"] for each in span["by_seed"] if each["missed"] is None]
-    if ends and min(ends) < ladder["rungs"][-1]:
-        note += "; what lies above was not reached in the time"
+    if why:
+        note += f"; what lies above was not reached, because {why}"
     return Line(
         ladder_name(ladder),
         f"{mean} {unit}",
@@ -318,7 +335,7 @@ def big_numbers(card: Card) -> list[tuple[str, str, str]]:
 def answer(card: Card) -> list[str]:
     """The conclusions that the numbers of a card support, a sentence each."""
     summary = card["rows"]
-    found = [_span_sentence(*each) for each in ladders_of(card)]
+    found = [_span_sentence(*each) for each in ladders_of(card) if not none_reached(each[1])]
     if summary["bits"]:
         line = _bits_lines(summary["bits"], card)[0]
         found.append(f"Between two steps it held {line.value}, {line.note} {_beside(line)}.")

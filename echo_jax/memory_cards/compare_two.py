@@ -29,14 +29,15 @@ def mean_span_of(span: Mapping[str, Any]) -> MeanSpan:
 
 
 def sentences(first: Card, second: Card) -> Iterator[str]:
-    """A sentence for each ladder of two cards: they differ where their intervals do not meet."""
+    """A sentence for each ladder of two cards: they differ where their intervals do not overlap."""
     names = f"{first['name']} and {second['name']}"
     if first["protocol_hash"] != second["protocol_hash"]:
         yield f"{names} are of different protocols."
         return
     theirs = {ladder["name"]: span for ladder, span in ladders_of(second)}
     for ladder, span in ladders_of(first):
-        if other := theirs.get(ladder["name"]):
+        other = theirs.get(ladder["name"])
+        if other and not (card_text.none_reached(span) or card_text.none_reached(other)):
             yield sentence(ladder, (first["name"], span), (second["name"], other))
 
 

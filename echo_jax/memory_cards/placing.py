@@ -19,11 +19,19 @@ from echo_jax.memory_cards.card_text import (
     ladder_name,
     ladders_of,
     listed,
+    none_reached,
     span_words,
 )
 
 Climbs = Mapping[str, Sequence[Sequence[int | None]]]
 """Pairs of a last passed and a first missed rung of each seed from 0 on, by ladder."""
+
+
+PLACED = ("quick", "full")
+"""Protocols whose cards are placed."""
+
+BYTES = 400
+"""Bytes of state of the built-in cells, about."""
 
 
 @functools.cache
@@ -53,9 +61,12 @@ def within(climb: Sequence[int | None], rungs: Sequence[int]) -> Climb:
 def references(card: Card) -> dict[str, dict[str, list[Climb]]]:
     """The climbs of the other built-in cells with the seeds of a card, by ladder and cell.
 
-    Without those that were not measured on all its rungs; empty unless its seeds begin at 0.
+    Without those that were not measured on all its rungs; empty unless its seeds begin at 0, and
+    for protocols and numbers of layers that the built-in cells are not known with.
     """
     seeds, known = card["seeds"], built_in().get(card["protocol"]["track"], {})
+    if card["cell"]["args"].get("layers", 1) != 1 or card["protocol"]["name"] not in PLACED:
+        return {}
     own, found = card["cell"]["cell"].removeprefix(BLOCK), {}
     for ladder, _ in ladders_of(card) if seeds[0] == 0 else ():
         rungs, of_ladder = ladder["rungs"], {}
@@ -78,30 +89,53 @@ def sentences(card: Card) -> list[str]:
     """A sentence for each ladder of a card: the built-in cells that it stands between."""
     known, found = references(card), []
     for ladder, span in ladders_of(card):
-        if others := known.get(ladder["name"]):
+        others = known.get(ladder["name"])
+        if others and not none_reached(span):
             first = ladder["rungs"][0]
             own = [
                 within((each["passed"], each["missed"]), ladder["rungs"])
                 for each in span["by_seed"]
             ]
             means = {cell: mean_span(climbs, first) for cell, climbs in others.items()}
-            placed = _place(mean_span(own, first), means)
+            cut = ladder["name"] in card["not_measured"]
+            placed = (_place_of_cut if cut else _place)(mean_span(own, first), means)
             found.append(f"{capital(ladder_name(ladder))}: {placed}.")
-    return found
+    return found + [of for of in [_state_sentence(card)] if of and found]
+
+
+def _state_sentence(card: Card) -> str:
+    """A sentence about a state of another size than that of the built-in cells; or empty."""
+    price = card["rows"]["price"]
+    if not price or abs(price["state_bytes"] - BYTES) <= BYTES / 10:
+        return ""
+    return (
+        f"The built-in cells have about {BYTES} bytes of state, this one {price['state_bytes']:,}."
+    )
+
+
+def _place_of_cut(own: MeanSpan, others: Mapping[str, MeanSpan]) -> str:
+    """The cells that a lower bound is above already."""
+    above = [cell for cell in others if are_disjoint(own, others[cell])]
+    past = [cell for cell in above if others[cell].mean < own.mean]
+    return f"cut short; further than {listed(past) if past else 'no built-in cell'} by then"
 
 
 def _place(own: MeanSpan, others: Mapping[str, MeanSpan]) -> str:
-    """Between which cells a span stands, and which of all are not told apart from it."""
-    below = [cell for cell in others if others[cell].mean < own.mean]
-    above = [cell for cell in others if others[cell].mean > own.mean]
+    """Between which cells a span stands, and which of all are not told apart from it.
+
+    A lower bound is above or below nothing but what it shows: above none is a cell whose own ladder
+    ended, and below none a card whose ladder ended.
+    """
+    below = [cell for cell, x in others.items() if x.mean < own.mean and not x.at_least]
+    above = [cell for cell, x in others.items() if x.mean > own.mean and not own.at_least]
     low = max(below, key=lambda cell: others[cell].mean, default="")
     high = min(above, key=lambda cell: others[cell].mean, default="")
     if low and high:
-        words = f"between {_named(low, others)} and {_named(high, others)}"
+        words = f"its mean is between {_named(low, others)} and {_named(high, others)}"
     elif low or high:
-        words = f"{'above' if low else 'below'} {_named(low or high, others)}"
+        words = f"its mean is {'above' if low else 'below'} {_named(low or high, others)}"
     else:
-        return f"level with all {len(others)} built-in cells"
+        return f"level with all {len(others)} built-in cells that have a card"
     alike = [cell for cell in others if not are_disjoint(own, others[cell])]
     return f"{words}; not told apart from {listed(alike) if alike else 'none'}"
 

@@ -13,7 +13,7 @@ import numpy as np
 from echo_jax.memory_benchmark import spans
 from echo_jax.memory_benchmark.protocol import floor_of
 from echo_jax.memory_benchmark.spans import Climb, are_disjoint, mean_span
-from echo_jax.memory_cards.card_text import Card, ladders_of
+from echo_jax.memory_cards.card_text import Card, climbs_in, ladders_of
 
 Repeat = Mapping[str, Sequence[Climb]]
 """The climbs of the seeds of one card, by ladder."""
@@ -34,14 +34,11 @@ class Share(NamedTuple):
 
 def repeat_of(card: Card) -> Repeat:
     """The climbs in a card."""
-    return {
-        ladder["name"]: [Climb(each["passed"], each["missed"]) for each in span["by_seed"]]
-        for ladder, span in ladders_of(card)
-    }
+    return {ladder["name"]: climbs_in(span) for ladder, span in ladders_of(card)}
 
 
 def called_different(pairs: Sequence[tuple[Repeat, Repeat]], first: Mapping[str, int]) -> Share:
-    """Count the pairs whose intervals do not meet; `first` is the first rung of each ladder."""
+    """Count the pairs whose intervals do not overlap; `first` is the first rung of each ladder."""
     by_ladder, any_ladder = dict.fromkeys(first, 0), 0
     for one, other in pairs:
         apart = [

@@ -19,6 +19,9 @@ from echo_jax.memory_cards import bits_held
 from echo_jax.memory_cards.schema import Row
 from echo_jax.report.number_formats import plain
 
+REST = "rest"
+"""What a card gives the reason for which its measurement ended early, whatever it has by then."""
+
 ROUNDING = 1e-6
 """A change of the answer below this share of the largest logit is taken for rounding."""
 
@@ -41,6 +44,25 @@ def summarize(raw: Sequence[Row], protocol: Protocol) -> dict[str, Any]:
         "copy": [_copy(blanks, rows) for blanks, rows in grouped(copy, "T").items()] or None,
     }
     return plain(summary)
+
+
+def unfinished(raw: Sequence[Row], protocol: Protocol) -> list[str]:
+    """The names of the ladders on which some seed neither missed a rung nor came to the end.
+
+    Copy memory has no rungs to miss: every run of it ends with its budget.
+    """
+    found = []
+    for ladder in protocol["ladders"]:
+        name, seeds = ladder["name"], protocol["seeds"]
+        if ladder["task"] == "copy":
+            ends = [row for row in _of(raw, "copy") if row["updates"][-1] == protocol["budget"]]
+            whole = len(ends) == len(ladder["rungs"]) * len(protocol["rates"]) * seeds
+        else:
+            climbs = spans.climbs(raw, name, protocol).values()
+            ended = [each.missed or each.passed >= ladder["rungs"][-1] for each in climbs]
+            whole = len(ended) == seeds and all(ended)
+        found += [name] * (not whole)
+    return found
 
 
 def estimate(values: Iterable[float | None], missing: float = math.nan) -> Row:
@@ -113,7 +135,11 @@ def _rung(rung: int, rows: list[Row], protocol: Protocol) -> Row:
 
 def _bits(raw: Sequence[Row], climbed: Row, protocol: Protocol) -> Row | None:
     """The bits held between two steps: by ladder, by capacity network, and the largest of these."""
-    by_ladder = {name: estimate(bits_held.of_ladder(raw, name, protocol)) for name in climbed}
+    by_ladder = {
+        name: estimate(bits_held.of_ladder(raw, name, protocol))
+        for name, span in climbed.items()
+        if any(each["passed"] or each["missed"] for each in span["by_seed"])
+    }
     networks = {
         f"{name}, {lags} lags": _network(rows)
         for name, of_v in grouped(_of(raw, "bits"), "ladder").items()

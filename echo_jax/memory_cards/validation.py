@@ -14,7 +14,7 @@ from echo_jax.exceptions import shown
 from echo_jax.memory_benchmark import spans
 from echo_jax.memory_benchmark.spans import Protocol
 from echo_jax.memory_cards.schema import Row
-from echo_jax.memory_cards.summary import summarize, total_bytes
+from echo_jax.memory_cards.summary import REST, summarize, total_bytes, unfinished
 
 ROUNDED = 1e-6
 """The largest difference of a share in a raw row from the one that was measured."""
@@ -41,9 +41,11 @@ def _faults(card: Mapping[str, Any]) -> Iterator[str]:
     if said := difference(card["rows"], summarize(raw, protocol), "rows"):
         yield said
     missing = {name for name, value in card["rows"].items() if value is None}
-    for name in sorted(missing ^ set(card["not_measured"])):
+    missing |= {*unfinished(raw, protocol)}
+    for name in sorted(missing ^ ({*card["not_measured"]} - {REST})):
         has = "has no reason for" if name in missing else "has a reason for"
-        yield f"not_measured {has} {shown(name)}: it needs one for each null of rows, no other"
+        needs = "it needs one for each null of rows and each ladder that was cut short"
+        yield f"not_measured {has} {shown(name)}: {needs}, and no other"
     yield from _bit_faults(card["rows"])
 
 
@@ -143,9 +145,9 @@ def _value_faults(row: Row, seeds: Sequence[int], protocol: Protocol) -> Iterato
     if "rung" in row:
         ladder = ladders[row["ladder"]]
         asks_any = ladder["task"] in ("lag", "hold")
-        between = protocol["refine"] and asks_any and row["rung"] < ladder["rungs"][-1]
-        exact = protocol["exact_lags"] if asks_any else []
-        if row["rung"] not in (*ladder["rungs"], *exact) and not between:
+        rungs = [*ladder["rungs"], *(protocol["exact_lags"] if asks_any else ())]
+        between = protocol["refine"] and asks_any and row["rung"] < rungs[-1]
+        if row["rung"] not in rungs and not between:
             yield f".rung is {row['rung']}, which is none of those of the protocol"
 
 

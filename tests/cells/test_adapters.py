@@ -21,6 +21,7 @@ from echo_jax.core import network, training
 from echo_jax.exceptions import ConfigError
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.memory_benchmark.measure_cell import raw_rows
+from echo_jax.memory_cards.repeats import repeat_of
 
 F, H = 5, 4
 
@@ -343,17 +344,16 @@ class Redrawn(Cell):
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_cards_of_the_gru_of_each_library_agree():
-    quick = dataclasses.replace(TINY, rows=("stream", "hold"), rates=(0.03,))
+    quick = dataclasses.replace(TINY, rows=("ladders",), rates=(0.03,))
 
     def card(cell):
-        return made_card(list(raw_rows(cell, quick, interrupts=Interrupts())), quick)["rows"]
+        return repeat_of(made_card(list(raw_rows(cell, quick, interrupts=Interrupts())), quick))
 
     expected, without = card(adapt(GRUFunctions)), card(adapt(GRUWithoutBias))
     for name, (cell, weights_of) in CELLS.items():
         of_the_same = without if name == "nnx" else expected
-        found = card(Redrawn(cell, weights_of))
-        for row in ("stream_span", "hold_span"):
-            assert found[row]["0.99"]["by_seed"] == of_the_same[row]["0.99"]["by_seed"], name
+        assert card(Redrawn(cell, weights_of)) == of_the_same, name
+    assert any(climb.passed for climbs in expected.values() for climb in climbs)
 
 
 def test_a_size_that_functions_do_not_take_is_refused():

@@ -14,7 +14,7 @@ from tiny_cards import TINY, ladder
 from echo_jax.cells.cell_facts import FACTS
 from echo_jax.commands import card_making
 from echo_jax.host.interrupts import Interrupts, StoppedError
-from echo_jax.memory_benchmark import protocol
+from echo_jax.memory_benchmark import protocol, published_cards
 from echo_jax.memory_benchmark.measures import step_time
 from echo_jax.memory_cards import card_file
 
@@ -205,12 +205,56 @@ def test_a_card_that_is_stopped_keeps_what_it_has_and_says_why_it_is_incomplete(
 
 
 @pytest.mark.slow
+def test_a_card_that_was_stopped_on_a_ladder_is_not_whole_and_goes_on(
+    probing, tmp_path, monkeypatch
+):
+    """The price comes first in all protocols of users, so a ladder may be all that is cut."""
+    longer = dataclasses.replace(QUICK, ladders=(ladder("lag", 2, (1, 30)),), budget=1_000_000)
+    monkeypatch.setitem(protocol.PROTOCOLS, ("quick", "cell"), longer)
+    card, journal = (tmp_path / "cards" / x for x in ("Last-quick.json", ".Last-quick.measuring"))
+    said = probing("--cell", "mine:Last", "--seconds", "20").stdout
+    assert "incomplete because its seconds were over" in said
+    assert "what lies above was not reached, because its seconds were over" in said
+    assert card_file.read(card)["not_measured"]["lag-2"] == "its seconds were over"
+    assert journal.exists()
+    card.rename(tmp_path / "cut.json")
+    said = probing("--cell", "mine:Last", "--seconds", "20").stdout
+    assert "Going on after 1 training, " in said
+
+
+@pytest.mark.slow
+def test_the_table_goes_on_from_a_card_that_was_cut_short_and_leaves_a_whole_one(
+    probing, tmp_path, monkeypatch
+):
+    def stopped(*_):
+        monkeypatch.setattr(Interrupts, "requested", True)
+        raise StoppedError
+
+    rules = dataclasses.replace(QUICK, rows=("ladders", "price"))
+    monkeypatch.setitem(protocol.PROTOCOLS, ("quick", "cell"), rules)
+    entry = published_cards.PublishedCard("mine:Last", None, "quick")
+    monkeypatch.setattr(published_cards, "PUBLISHED_CARDS", (entry,))
+    with monkeypatch.context() as once:
+        once.setattr(step_time, "cost_row", stopped)
+        probing("--cell", "mine:Last", "--seconds", "1000")
+    monkeypatch.setattr(Interrupts, "requested", False)
+    path = tmp_path / "cards" / "Last-quick.json"
+    assert not card_file.read(path)["rows"]["price"]
+    assert "Going on after 2 trainings, " in probing("--published").stdout
+    assert not {"price", "lag-2"} & {*card_file.read(path)["not_measured"]}
+    assert not card_file.read(path.with_suffix(".json.cut-short"))["rows"]["price"]
+    whole = path.read_bytes()
+    assert "Last-quick.json is there already, and stays" in probing("--published").stdout
+    assert path.read_bytes() == whole
+
+
+@pytest.mark.slow
 def test_the_clock_of_quick_ends_a_card_that_is_finished_all_the_same(
     probing, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(card_making, "QUICK_SECONDS", 15.0)
     longer = dataclasses.replace(
-        QUICK, ladders=(ladder("lag", 2, (1, 30)),), rows=("ladders", "price"), budget=100_000
+        QUICK, ladders=(ladder("lag", 2, (1, 30)),), rows=("ladders", "price"), budget=1_000_000
     )
     monkeypatch.setitem(protocol.PROTOCOLS, ("quick", "cell"), longer)
     said = probing("--cell", "mine:Last").stdout

@@ -181,6 +181,15 @@ def test_all_four_tasks_are_measured_in_a_block():
 
 
 @pytest.mark.slow
+def test_a_card_of_any_ladders_has_the_price_of_the_same_network():
+    """So that a quick card and a full one have the same parameters: those with V 2."""
+    by_16 = dataclasses.replace(TINY, ladders=(ladder("lag", 16, (1, 2)),), rows=("price",))
+    (row,) = raw_rows(REGISTER, by_16)
+    assert row["parameters"] == 2 * 3 * 2 + 2
+    assert row["state_bytes"] == 4 * 3 * 16  # the largest of all its ladders
+
+
+@pytest.mark.slow
 def test_a_card_that_is_stopped_at_any_moment_is_valid_with_what_it_has(raw, never):
     for looks in (1, never.asked // 2, never.asked - 3):  # the last ones are between seeds
         stopped = list(raw_rows(REGISTER, TINY, interrupts=StopAfter(looks)))

@@ -104,6 +104,8 @@ def test_refined_and_exact_rungs_are_among_those_of_the_ladder():
     assert spans.rungs_of(raw, "lag-2", PROTOCOL) == [1, 2, 4, 6, 7, 8, 16]
     found = spans.climbs(raw, "lag-2", PROTOCOL)
     assert found == {0: Climb(6, 7, 0.01, 100), 5: Climb(1, 2, 0.01, 100)}
+    cut = [passing(1), passing(2), passing(4), CUT | {"rung": 6}, *missing(8)]
+    assert spans.climbs(cut, "lag-2", PROTOCOL) == {0: Climb(4, 8, 0.01, 100)}
     up_to_40 = [passing(rung) for rung in RUNGS] + [passing(40)]
     assert spans.climbs(up_to_40, "lag-2", PROTOCOL)[0].passed == 40
 

@@ -99,13 +99,18 @@ def test_a_claim_is_seen_only_where_the_best_of_each_side_have_disjoint_interval
         return verdict(claim, sort_out(blocks(**(sides | others))))
 
     assert said() == "seen, by key, V 64: mlstm at least 16 (from 16), lstm 5.66 (4 to 8)"
+    assert said(mlstm=(8, 0), gla=(8, 0), lstm=(8, 0), gru=(8, 0)).startswith("cannot be judged, ")
+    some = sort_out(blocks(mlstm=(8, 16), lstm=(8, 4)))
+    assert verdict(claim, some).startswith("seen so far (gru and gla not run yet), by key, V 64: ")
     assert said(mlstm=(8, 4)).startswith("not seen, by key, V 64: ")
     assert said(mlstm=(8, 2), lstm=(8, 8)).startswith("the opposite is seen, by key, V 64: mlstm")
     assert verdict(claim, sort_out(blocks(mlstm=(8, 4)))) == "not measured yet"
     assert verdict(claim, sort_out([card("lstm")])) == "not measured yet"
     assert verdict(claim, sort_out([])) == "not measured yet"
     of_all = claim._replace(less=())
-    assert "rwkv7 at least 16" in verdict(of_all, sort_out(blocks(mlstm=(8, 4), rwkv7=(8, 16))))
+    found = verdict(of_all, sort_out(blocks(mlstm=(8, 4), rwkv7=(8, 16))))
+    assert found.startswith("the opposite is seen so far (17 cells not run yet), by key")
+    assert "rwkv7 at least 16" in found
 
 
 def test_claims_are_about_built_in_cells_and_ladders_of_their_track():

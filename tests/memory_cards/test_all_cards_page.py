@@ -114,7 +114,7 @@ def test_the_tracks_have_tables_of_their_own_and_copies_never_stand_in_them(page
     assert tables["copy"] == [["lstm"]]
     assert tables["table-2"] == [["lstm"]]
     for track in ("block", "cell"):
-        assert sorted(tables[track][0][-3:]) == ["gla", "lmu", "s5"]
+        assert {"exprnn", "identity-rnn"} <= {*tables[track][0][-3:]}
 
 
 def test_cards_of_protocol_1_are_left_out_and_the_page_says_where_they_are(page):

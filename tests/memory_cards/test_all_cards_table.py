@@ -2,7 +2,7 @@
 
 from fabricated_cards import BLOCK, BLOCK_QUICK, KEYS, card, fabricated
 
-from echo_jax.config import CELL_NAMES
+from echo_jax.memory_benchmark.published_cards import ORDER
 from echo_jax.memory_cards import all_cards_table as table
 from echo_jax.memory_cards.card_text import AT_LEAST
 from echo_jax.report.page import Entry
@@ -98,7 +98,7 @@ def test_a_row_has_each_number_with_its_interval_and_lower_bounds_sort_above_the
 
 def test_what_nobody_measured_has_no_column_and_a_cell_without_a_card_has_a_row():
     cards = [card("lstm"), card("stopped")]
-    assert table.not_run(cards) == [each for each in CELL_NAMES if each not in ("lstm", "gru")]
+    assert table.not_run(cards) == [each for each in ORDER if each not in ("lstm", "gru")]
     found = table.cards_table(cards, {}, "", ["lmu", "s5"])
     assert found.headings == [
         "cell", "by lag, V 2", "by lag, V 16", "on demand, V 2", "bits held", "state, bytes",

@@ -13,7 +13,6 @@ from echo_jax.memory_cards import card_text
 from echo_jax.memory_cards.card_figure import (
     CARD_WIDTH,
     card_figure,
-    climbs_of,
     falling,
     panel_figure,
     panels_of,
@@ -81,7 +80,7 @@ def test_a_curve_falls_halfway_to_the_missed_rung_and_ends_where_a_censored_seed
 
 
 def test_the_area_under_a_curve_is_the_mean_span():
-    climbs = climbs_of(card("identity-rnn")["rows"]["ladders"]["lag-2"])
+    climbs = card_text.climbs_in(card("identity-rnn")["rows"]["ladders"]["lag-2"])
     x, y = falling(climbs, 1)
     area = sum(np.diff(np.log(x)) * np.array(y[:-1]))
     assert np.exp(np.log(0.5) + area) == pytest.approx(mean_span(climbs, 1).mean)

@@ -85,13 +85,19 @@ def test_a_row_of_which_nothing_was_measured_has_its_reason():
     nothing, cut = made([]), made([], stopped="no time")
     for card in (nothing, cut):
         card_file.validate(card)
-        assert set(card["not_measured"]) == set(card["rows"])
+        ladders = {ladder["name"] for ladder in card["protocol"]["ladders"]}
+        assert {*card["not_measured"]} - {"rest"} == {*card["rows"]} | ladders
+    assert "rest" not in nothing["not_measured"]
+    assert cut["not_measured"]["rest"] == "no time"
     assert nothing["not_measured"]["cause"].startswith("it was not measured at the lag that half")
     assert nothing["not_measured"]["beyond"] == "there is no lag that half of the seeds passed"
     assert nothing["not_measured"]["price"] == "its raw rows are missing"
     assert cut["not_measured"]["cause"] == cut["not_measured"]["price"] == "no time"
     quick = made(lag_rows(), whole()["protocol"] | {"rows": ["ladders", "price"]})
-    assert set(quick["not_measured"]) == {"linear", "beyond", "cause", "price", "copy"}
+    assert set(quick["not_measured"]) == {
+        *("linear", "beyond", "cause", "price", "copy"),
+        *("key-16", "hold-2"),
+    }
     assert quick["not_measured"]["cause"] == "protocol full does not ask for it"
     assert quick["not_measured"]["price"] == "its raw rows are missing"
 

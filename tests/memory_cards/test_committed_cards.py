@@ -12,7 +12,7 @@ import echo_jax
 from echo_jax import atomic_files
 from echo_jax.memory_benchmark import protocol
 from echo_jax.memory_benchmark.published_cards import PUBLISHED_CARDS
-from echo_jax.memory_cards import all_cards_page, card_file, placing
+from echo_jax.memory_cards import all_cards_page, card_file, card_page, placing
 from echo_jax.report.html_page import html_page
 from echo_jax.report.markdown_page import markdown_page
 
@@ -89,6 +89,15 @@ def test_the_built_in_climbs_are_those_of_the_cards(cards):
     found = json.loads(path.read_text())
     assert found == placing.table_of(cards.values()), "run `python .ci/built_in_climbs.py`"
     assert found["block"]
+
+
+def test_the_page_of_each_card_says_what_the_card_says(cards, monkeypatch):
+    known = placing.table_of(cards.values())
+    monkeypatch.setattr(placing, "built_in", lambda: known)
+    for name, made in cards.items():
+        page = (CARDS / f"{name}.md").read_text()
+        again = f"run `echo-jax probe --draw docs/cards/{name}.json`"
+        assert page.startswith(card_page.markdown(made, f"{name}.svg")), again
 
 
 def test_the_readme_has_the_table_of_the_cards(root, cards):

@@ -19,9 +19,10 @@ from protocol_2_cards import (
     run,
     stopped,
     whole,
+    whole_rows,
 )
 
-from echo_jax.memory_cards.summary import estimate, summarize, total_bytes
+from echo_jax.memory_cards.summary import estimate, summarize, total_bytes, unfinished
 
 CARDS = {"whole": whole, "stopped": stopped, "copied": copied}
 
@@ -60,6 +61,19 @@ def test_a_ladder_has_the_climb_of_each_seed_their_mean_and_a_line_for_each_rung
         {"rung": 6, "seeds": 2, "passed": 1, "updates": 300, "closest": 0.75},
         {"rung": 8, "seeds": 2, "passed": 0, "updates": None, "closest": 0.75},
     ]
+
+
+def test_a_ladder_is_unfinished_while_a_seed_may_climb_on():
+    assert unfinished(whole()["raw"], SMALL) == []
+    assert unfinished([], SMALL) == ["lag-2", "key-16", "hold-2"]
+    rows = [row for row in whole_rows() if row.get("seed") != 1 or row.get("ladder") != "key-16"]
+    assert unfinished(rows, SMALL) == ["key-16"]
+    last = next(i for i, row in enumerate(rows) if (row.get("rung"), row.get("rate")) == (6, 0.003))
+    assert unfinished(rows[:last] + rows[last + 1 :], SMALL) == ["lag-2", "key-16"]
+    assert unfinished(copy_rows(), SMALL_COPY) == []
+    assert unfinished(copy_rows()[1:], SMALL_COPY) == ["copy-10"]
+    cut = [copy_rows()[0] | {"updates": [500], "loss": [1.0]}, *copy_rows()[1:]]
+    assert unfinished(cut, SMALL_COPY) == ["copy-10"]
 
 
 def test_the_bits_held_are_the_largest_that_a_ladder_or_a_network_shows():

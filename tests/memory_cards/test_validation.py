@@ -66,7 +66,8 @@ def of_run(rung, seed, **fields):
 def better(card):
     """A raw row that says more than was measured, and the summary of it."""
     card["raw"][index(card, "run", rung=6, seed=1)] = run(6, 1)
-    return card | {"rows": summarize(card["raw"], card["protocol"])}
+    reasons = card["not_measured"] | {"lag-2": "no time"}  # for the rung above
+    return card | {"rows": summarize(card["raw"], card["protocol"]), "not_measured": reasons}
 
 
 def smaller(card):
@@ -125,6 +126,8 @@ EDITED = [
     (changed(("cell", "args", "features"), 6), "digest is "),
     (changed(("not_measured", "cause"), "no time"), "not_measured has a reason for 'cause'"),
     (changed(("not_measured",), {}), "not_measured has no reason for 'copy'"),
+    (changed(("not_measured", "lag-2"), "no time"), "not_measured has a reason for 'lag-2'"),
+    (changed(("not_measured", "rest"), "no time"), "digest is "),
 ]  # fmt: skip
 
 
@@ -319,6 +322,9 @@ def test_raw_rows_that_contradict_the_protocol_are_refused_however_well_signed(
         of_run(6, 1, accuracy=[0.5] * 3),  # cut by the time
         lambda card: added(run(5, 0), run(7, 1))(changed(("protocol", "refine"), True)(card)),
         lambda card: added(run(16, 0))(changed(("protocol", "exact_lags"), [16])(card)),
+        lambda card: added(run(12, 0))(  # a refinement above the ladder, of an exact memory
+            changed(("protocol", "refine"), True)(changed(("protocol", "exact_lags"), [16])(card))
+        ),
         added(*(bits(seed, [1.0] * 4, 4) for seed in (0, 1))),
         # rounded to the threshold: it was confirmed, or not
         of_run(6, 1, accuracy=[0.5, 0.5, 0.5, 0.5, 0.99]),

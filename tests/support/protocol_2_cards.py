@@ -15,7 +15,7 @@ from tiny_cards import ladder
 from echo_jax import atomic_files
 from echo_jax.memory_benchmark.protocol import CELL_FULL, COPY, to_dict
 from echo_jax.memory_cards import card_file
-from echo_jax.memory_cards.summary import summarize
+from echo_jax.memory_cards.summary import summarize, unfinished
 
 SMALL = to_dict(dataclasses.replace(
     CELL_FULL,
@@ -142,9 +142,12 @@ def copied():
 
 
 def signed(card):
-    """A card with the summary, hash and digest of what was changed in it."""
+    """A card with the summary, reasons, hash and digest of what was changed in it."""
     card["protocol_hash"] = atomic_files.digest_of(card["protocol"])
     card["rows"] = summarize(card["raw"], card["protocol"])
+    gaps = [name for name, value in card["rows"].items() if value is None]
+    gaps += unfinished(card["raw"], card["protocol"])
+    card["not_measured"] = {name: card["not_measured"].get(name, "no time") for name in gaps}
     return card | {"digest": card_file.digest_of(card)}
 
 

@@ -17,11 +17,9 @@ from echo_jax.core.data import Purpose, one_hot_encode, purpose_key, uniform_tok
 from echo_jax.core.loss import cross_entropy
 from echo_jax.core.network import Network, Params
 from echo_jax.core.training import TrainState
+from echo_jax.memory_benchmark.protocol import PART
 from echo_jax.memory_benchmark.tasks import lagged
 from echo_jax.memory_benchmark.training import Block, Run, Training
-
-PART = 256
-"""Sequences run at a time where only their last states are needed."""
 
 
 class CapacityTraining(Training):

@@ -1,4 +1,4 @@
-"""The raw rows of the capacity networks: `bits` of each V, and `linear` of the smallest.
+"""The raw rows of the capacity networks: `bits` of each V, and `linear` of the first.
 
 A network has a head for each of M lags. M is doubled until the last quarter of them adds little.
 """

@@ -37,14 +37,15 @@ class CopyTraining(Training):
     number_format = ".5g"
 
     def train_block(self, length: int, run: Run, state: TrainState) -> Block:
-        """Updates and an evaluation; the loss gives the recalled steps no extra weight."""
+        """Updates, and an evaluation by steps; the loss gives recalled steps no extra weight."""
         key, shape = purpose_key(run.seed, Purpose.DATA), (self.protocol.batch_size, length)
         state, _ = self.make_updates(self.loss, lambda key: draw(key, *shape), key, run, state)
         key = purpose_key(run.seed, Purpose.EVALUATION)  # the same batches at every evaluation
 
         def scores_of(i: chex.Array) -> dict[str, chex.Array]:
             asked = draw(jax.random.fold_in(key, i), *shape)
-            return score(self.logits(state.params, asked.tokens), asked.targets)
+            logits = self.logits(state.params, asked.tokens, self.by_steps)
+            return score(logits, asked.targets)
 
         batches = jnp.arange(-(-self.protocol.answers // (COPIED * shape[0])))
         scores = jax.tree.map(jnp.mean, jax.lax.map(scores_of, batches))
@@ -82,6 +83,7 @@ def rows(cell: Any, parallel: ParallelRuns, protocol: Protocol) -> Iterator[RawR
             runs = [Run(seed, blanks, rate) for seed in parallel.seeds]
             trained = parallel.train(training, runs, protocol.budget)
             if not checked:
+                scan_check.check_batches(training, [protocol.batch_size])
                 scan_check.check_weights(training, trained.params, range(len(runs)))
                 checked = True
             for row in trained.rows:

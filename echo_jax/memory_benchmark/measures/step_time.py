@@ -24,7 +24,7 @@ STEPS, REPEATS = 960, 7
 
 
 def cost_row(training: LadderTraining, input_sizes: Collection[int]) -> dict[str, Any]:
-    """The raw row `price` of the network of a lag ladder; microseconds per step of all repeats.
+    """The raw row `price` of the network of a ladder; microseconds per step of all repeats.
 
     The state is the largest that the cell has with inputs of any of the sizes, of all ladders.
 
