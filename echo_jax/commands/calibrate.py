@@ -106,7 +106,7 @@ def main() -> None:
             [(cell, first + BETWEEN * i) for i in range(command.repeats)]
             for cell, first in zip(chosen, FIRST_SEEDS, strict=True)
         ]
-        known = [[card_there(command, *place) for place in of_cell] for of_cell in places]
+        known = [[known_card(command, *place) for place in of_cell] for of_cell in places]
         check_comparable([card for of_cell in known for card in of_cell if card])
         with command_line.stoppable(command_line.this_command("calibrate")) as stop:
             cards = [
@@ -134,15 +134,15 @@ def checked_cells(command: CalibrateCommand) -> "list[ChosenCell]":
     return found
 
 
-def card_there(command: CalibrateCommand, cell: "ChosenCell", seed: int) -> card_file.Card | None:
+def known_card(command: CalibrateCommand, cell: "ChosenCell", seed: int) -> card_file.Card | None:
     """The card of a cell and a first seed, if it is there; ConfigError if it is another."""
     identity = identity_of(command, cell, seed)
     path = command.out / f"{identity['name']}.json"
-    if not path.exists():
-        return None
-    there = card_file.read(path)
-    if identity != {field: there.get(field) for field in identity}:
-        raise ConfigError(f"{path} is of another cell or protocol: move it, or use another --out")
+    there = card_making.card_there(command.out, identity)
+    if there is None and path.exists():
+        raise ConfigError(
+            f"{path} is damaged, or of another cell or protocol: move it, or use another --out"
+        )
     return there
 
 

@@ -1,8 +1,10 @@
 """A memory card in the making: what `echo-jax probe` and `echo_jax.card` share."""
 
+import contextlib
 import datetime
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from echo_jax import machine
@@ -65,6 +67,15 @@ def identity_of(name: str, cell: "ChosenCell", chosen: Protocol, seed: int) -> d
         "protocol": protocol.to_dict(chosen),
         "seeds": list(range(seed, seed + chosen.seeds)),
     }
+
+
+def card_there(folder: Path, identity: dict[str, Any]) -> card_file.Card | None:
+    """The card of an identity in a folder; None if there is none, or one of something else."""
+    with contextlib.suppress(ConfigError):  # no card
+        card = card_file.read(folder / f"{identity['name']}.json")
+        if identity == {field: card.get(field) for field in identity}:
+            return card
+    return None
 
 
 def made_with(device: str, start: float) -> dict[str, Any]:

@@ -266,7 +266,8 @@ def make_published(command: ProbeCommand) -> None:
         chosen = one.chosen(entry.cell)
         cell, _ = choose_sized(entry.cell, entry.arguments, entry.state_bytes, chosen)
         name = cell.card_name(chosen, command.seed)
-        path, known = one.out / f"{name}.json", card_there(one, name, cell)
+        path = one.out / f"{name}.json"
+        known = card_making.card_there(one.out, identity_of(one, name, cell))
         if known and is_cut_short(known):
             print(f"{path} was cut short, and is now {card_file.set_aside(path)}")
         elif path.exists() and not journal_folder(one, name).exists():
@@ -298,7 +299,10 @@ def finished_cards(
 
     Empty if nothing is left to do: that is refused, as nothing is overwritten.
     """
-    there = {name: card_there(command, name, cell) for name, cell in named.items()}
+    there = {
+        name: card_making.card_there(command.out, identity_of(command, name, cell))
+        for name, cell in named.items()
+    }
     found = {name: card for name, card in there.items() if card and not is_cut_short(card)}
     left = [name for name in named if journal_folder(command, name).exists()]
     if not left and len(found) == len(named):
@@ -309,16 +313,6 @@ def finished_cards(
             card_file.draw(card, command.out, command.format)
             shutil.rmtree(journal_folder(command, name))
     return found
-
-
-def card_there(command: ProbeCommand, name: str, cell: "ChosenCell") -> card_file.Card | None:
-    """The card of a name in the folder, if it is of this cell, protocol and seeds."""
-    identity = identity_of(command, name, cell)
-    with contextlib.suppress(ConfigError):  # no card
-        card = card_file.read(command.out / f"{name}.json")
-        if identity == {field: card.get(field) for field in identity}:
-            return card
-    return None
 
 
 def is_cut_short(card: card_file.Card) -> bool:

@@ -59,8 +59,10 @@ class ChosenCell(NamedTuple):
         The cell is run on the tokens of the first ladder, and traced on those of the others and of
         the network whose cost is measured. Returns remarks, sentences without their subject.
         """
-        priced = PRICED[chosen.track]
-        sizes = [*tasks.input_sizes(chosen), tasks.alphabet(priced.task, priced.vocab_size)]
+        sizes = tasks.input_sizes(chosen)
+        if "price" in chosen.rows:
+            priced = PRICED[chosen.track]
+            sizes.append(tasks.alphabet(priced.task, priced.vocab_size))
         if is_built_in(self.name) and not self.given:
             return trace_programs(Candidate(self.cell, self.name, sizes[0])).remarks()
         others = sorted({*sizes} - {sizes[0]})

@@ -183,7 +183,7 @@ CLAIMS = (
 
 
 def verdict(claim: Claim, found: Sorted) -> str:
-    """What the cards say about a claim: the best cell of each side, with its interval.
+    """The sentence of the cards about a claim: the best cell of each side, with its interval.
 
     Seen, or the opposite is, where these intervals are disjoint, and not seen where they are not.
     It cannot be judged where no seed of either passed the first rung. "So far": cells of the claim

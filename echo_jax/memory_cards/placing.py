@@ -100,7 +100,8 @@ def sentences(card: Card) -> list[str]:
             cut = ladder["name"] in card["not_measured"]
             placed = (_place_of_cut if cut else _place)(mean_span(own, first), means)
             found.append(f"{capital(ladder_name(ladder))}: {placed}.")
-    return found + [of for of in [_state_sentence(card)] if of and found]
+    other_size = _state_sentence(card)
+    return [*found, other_size] if found and other_size else found
 
 
 def _state_sentence(card: Card) -> str:
@@ -123,8 +124,8 @@ def _place_of_cut(own: MeanSpan, others: Mapping[str, MeanSpan]) -> str:
 def _place(own: MeanSpan, others: Mapping[str, MeanSpan]) -> str:
     """Between which cells a span stands, and which of all are not told apart from it.
 
-    A lower bound is above or below nothing but what it shows: above none is a cell whose own ladder
-    ended, and below none a card whose ladder ended.
+    A span whose ladder ended is a lower bound: nothing is said to be above it, and it is said to be
+    above others but never below them.
     """
     below = [cell for cell, x in others.items() if x.mean < own.mean and not x.at_least]
     above = [cell for cell, x in others.items() if x.mean > own.mean and not own.at_least]

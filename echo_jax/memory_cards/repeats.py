@@ -5,6 +5,7 @@ false; of cells that do differ, they are the power of the benchmark. A futility 
 early that is near the accuracy without memory; runs that were not ended show what it would lose.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -92,11 +93,18 @@ class Futility(NamedTuple):
 
 
 def futility(cards: Iterable[Card]) -> dict[str, Futility]:
-    """The effect of a futility stop on the runs of each track and ladder of some cards."""
+    """The effect of a futility stop on the runs of each track and ladder of some cards.
+
+    A run that a quick and a full card of one cell both have counts once.
+    """
     counts: dict[str, list[tuple[bool, bool, int, int]]] = {}
+    seen = set()
     for card in cards:
         protocol = card["protocol"]
         for row in (row for row in card["raw"] if row["kind"] == "run"):
+            if (run := json.dumps([protocol["track"], card["cell"], row])) in seen:
+                continue
+            seen.add(run)
             stop = _stops_at(row, protocol)
             ended = len(row["accuracy"]) if stop is None else stop
             one = (spans.passed(row, protocol) is not None, stop is not None)

@@ -36,6 +36,8 @@ def test_a_futility_stop_ends_failures_at_the_floor_and_loses_passes_that_come_l
     early |= {"accuracy": [1 / 16] * 10 + [1.0], "confirmed": [[10, 1.0]]}
     found = repeats.futility([made | {"raw": [flat, late, early]}])["block, lag-16"]
     assert found[:4] == (3, 1, 1, 1)
+    two = [made | {"raw": [flat, late, early]}, made | {"raw": [flat]}]  # as full and quick cards
+    assert repeats.futility(two)["block, lag-16"] == found
     assert abs(found.saved - (1 - (20 + 20 + 11) / (60 + 31 + 11))) < 1e-12
     near = flat | {"accuracy": [0.16] * 60}  # floor 1/16: 0.156 is the bound
     assert repeats.futility([made | {"raw": [near]}])["block, lag-16"].stopped == 0

@@ -43,6 +43,7 @@ class CopyTraining(Training):
         key = purpose_key(run.seed, Purpose.EVALUATION)  # the same batches at every evaluation
 
         def scores_of(i: chex.Array) -> dict[str, chex.Array]:
+            """The scores of batch i."""
             asked = draw(jax.random.fold_in(key, i), *shape)
             logits = self.logits(state.params, asked.tokens, self.by_steps)
             return score(logits, asked.targets)
