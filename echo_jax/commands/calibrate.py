@@ -170,7 +170,10 @@ def measured(
 def table(
     command: CalibrateCommand, ones: list[dict[str, Any]], others: list[dict[str, Any]]
 ) -> str:
-    """A text table of the pairs that were called different, by ladder and on any of them."""
+    """A text table of the pairs that were called different, by ladder and on any of them.
+
+    Measured: every card of the one with every card of the other.
+    """
     check_comparable([*ones, *others])
     ladders = [ladder for ladder, _ in ladders_of(ones[0])]
     first = {ladder["name"]: ladder["rungs"][0] for ladder in ladders}
@@ -178,7 +181,8 @@ def table(
     seeds = len(ones[0]["seeds"])
     drawn = repeats.resampled(known[0], known[1], command.resampled, seeds)
     rows = [("", "pairs", *(ladder_name(ladder) for ladder in ladders), "any of them")]
-    for title, pairs in (("measured", [*zip(*known, strict=True)]), ("resampled", drawn)):
+    crossed = [(one, other) for one in known[0] for other in known[1]]
+    for title, pairs in (("measured", crossed), ("resampled", drawn)):
         found = repeats.called_different(pairs, first)
         counts = [f"{found.by_ladder[ladder['name']] / found.pairs:.1%}" for ladder in ladders]
         rows.append((title, str(found.pairs), *counts, f"{found.any_ladder / found.pairs:.1%}"))

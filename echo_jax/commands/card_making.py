@@ -12,7 +12,7 @@ from echo_jax.exceptions import ConfigError, shown
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.memory_benchmark import protocol
 from echo_jax.memory_benchmark.protocol import Protocol
-from echo_jax.memory_cards import card_file, schema
+from echo_jax.memory_cards import card_file, card_text, schema
 
 if TYPE_CHECKING:
     from echo_jax.memory_benchmark.chosen_cell import ChosenCell
@@ -21,11 +21,9 @@ if TYPE_CHECKING:
 STOPPED = {"signal": "it was interrupted", "seconds": "its seconds were over"}
 """Why a card lacks measures that its protocol asks for, as the card states it."""
 
-CLOCK = "the clock of quick was over"
-"""Why a quick card lacks a measure; it is finished all the same."""
-
-QUICK_SECONDS = 90.0
-"""Time limit of a quick card, from its first compilation on, where none is given."""
+CLOCKS = {"quick": 90.0, "keys": 900.0}
+"""Time limit of a card in seconds by its protocol, from its first compilation on, where none is
+given. A card that it ends is finished all the same."""
 
 LARGEST_SEED = 1_000_000_000
 
@@ -42,13 +40,19 @@ def check_limits(seed: int, seconds: float | None) -> None:
 
 
 def time_limit_of(chosen: Protocol, seconds: float | None) -> float | None:
-    """The time limit of a card: what the user gave, or the clock of quick."""
-    return QUICK_SECONDS if seconds is None and chosen.name == "quick" else seconds
+    """The time limit of a card: what the user gave, or the clock of its protocol."""
+    return CLOCKS.get(chosen.name) if seconds is None else seconds
 
 
-def is_of_the_clock(chosen: Protocol, seconds: float | None) -> bool:
-    """True for the time limit that quick has by itself."""
-    return chosen.name == "quick" and seconds == QUICK_SECONDS
+def why_stopped(chosen: Protocol, stop: Interrupts) -> str | None:
+    """Why a measurement was stopped, as the card states it; None if it was not."""
+    if not stop.requested:
+        return None
+    if stop.signal:
+        return STOPPED["signal"]
+    if stop.seconds == CLOCKS.get(chosen.name):
+        return card_text.CLOCK_OVER.format(chosen.name)
+    return STOPPED["seconds"]
 
 
 def check_name(name: str, cell: "ChosenCell") -> None:
@@ -112,10 +116,7 @@ def measured(
     raw = list(raw_rows(cell.cell, chosen, identity["seeds"][0], stop, tell, journal))
     if not any(row["kind"] in ("run", "copy") for row in raw):
         return None
-    stopped = None
-    if stop.requested:
-        over = CLOCK if is_of_the_clock(chosen, stop.seconds) else STOPPED["seconds"]
-        stopped = STOPPED["signal"] if stop.signal else over
+    stopped = why_stopped(chosen, stop)
     return card_file.make(identity, raw, made_with(machine.device(), start), stopped)
 
 

@@ -65,13 +65,13 @@ class ProbeCommand:
     a block; 400 in the published table."""
     protocol: Literal["quick", "full", "keys", "copy"] = "quick"
     """quick ends after 90 seconds at the latest. full takes about 10 to 20 minutes on two cores;
-    cite this one. keys is the key task alone, for a block with a large state. copy is the published
-    copy-memory task."""
+    cite this one. keys is the key task alone, for a block with a large state; it ends after 15
+    minutes at the latest. copy is the published copy-memory task."""
     seed: int = 0
     """First seed."""
     seconds: float | None = None
-    """Time limit for each card, checked between evaluations; 90 for quick. The card states what was
-    not measured."""
+    """Time limit for each card, checked between evaluations; 90 for quick and 900 for keys. The
+    card states what was not measured."""
     cluster: str | None = None
     """Measure parts of cards on a Dask cluster: local:N (N workers here), tcp://HOST:PORT or
     tls://HOST:PORT (a scheduler), or a YAML file of dask-jobqueue (SLURM and others); see

@@ -6,6 +6,7 @@ spread   when runs are over, the others are divided evenly among the devices aga
 """
 
 import itertools
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -28,6 +29,9 @@ from echo_jax.report.number_formats import plain
 COMPILE_SECONDS = 300.0
 """Time limit for compiling the programs of one length."""
 
+TELL_SECONDS = 20.0
+"""Seconds after which the updates of a rung are told, and again."""
+
 RawRow = dict[str, Any]  # JSON values, see `memory_cards.schema`
 Programs = tuple[Callable[..., TrainState], Callable[..., Block]]
 """Compiled functions of all slots: runs, and None, to states; runs and states to a `Block`."""
@@ -38,6 +42,26 @@ class Trained(NamedTuple):
 
     rows: list[RawRow]
     params: Any
+
+
+class Pace:
+    """Tells now and then how far the runs of a rung are, and how long they take at most."""
+
+    def __init__(self, tell: Callable[[str], None], name: str, every: int, budget: int) -> None:
+        """Start the clock; `every` is the number of updates of a block."""
+        self.words, self.name, self.every, self.budget = tell, name, every, budget
+        self.start = self.told = time.perf_counter()
+
+    def tell(self, blocks: int) -> None:
+        """Tell the updates of so many blocks, and the seconds for the rest of the budget."""
+        now, done = time.perf_counter(), blocks * self.every
+        if now - self.told > TELL_SECONDS and done < self.budget:
+            self.told = now
+            left = (self.budget - done) * (now - self.start) / done
+            self.words(
+                f"{self.name}: {done:,} of at most {self.budget:,} updates, at most {left:.0f} s "
+                "more"
+            )
 
 
 class ParallelRuns:
@@ -112,8 +136,10 @@ class ParallelRuns:
             state, *found = block(now, state)
             return (order, state), Block(state, *jax.device_get(found))
 
+        pace = Pace(self.tell, f"{training.name} {runs[0].rung}", self.every, budget)
         for chunk in chunks(step, (order, state), range(budget // self.every), 1):
             order, state = chunk.state
+            pace.tell(chunk.done)
             for i in active:
                 record(rows[i], chunk.output, np.argsort(order)[i], training.number_format)
             active = [i for i in active if not training.is_over(rows[i])]

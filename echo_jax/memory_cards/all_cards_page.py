@@ -111,16 +111,26 @@ def _track(found: Sorted, track: str, heading: str, links: Links) -> list[Sectio
     headings = dict.fromkeys(heading for each in tables for heading in each.headings)
     of = {each: table.MEANINGS.get(each.partition(", V")[0], "") for each in headings}
     meanings = {each: meaning for each, meaning in of.items() if meaning}
-    return [Section(track, heading, said, _figure(found, track, alt, caption), tables, meanings)]
+    answer = [*said, *_not_run_yet(found, track)]
+    return [Section(track, heading, answer, _figure(found, track, alt, caption), tables, meanings)]
+
+
+def _not_run_yet(found: Sorted, track: str) -> list[str]:
+    """A sentence about tables of the published page that have no card yet."""
+    full = found.main(track)[0]["protocol"]["name"] == "full"
+    published = table.PUBLISHED[track].items()
+    empty = [name for caption, name in published if caption not in found.tracks[track]]
+    return [f"Not run yet: {listed(empty)}."] if full and empty else []
 
 
 def tables_of_track(found: Sorted, track: str, links: Links) -> list[Table]:
-    """The tables of a track; the main one has a row for each built-in cell that was not run."""
+    """The tables of a track; published ones have a row for each built-in cell that was not run."""
     tables: list[Table] = []
     for caption, cards in found.tracks[track].items():
         devices = "; ".join(sorted({card["device"] for card in cards}))
         words = f"{caption}; protocol {protocol_words(cards[0])}; measured on {devices}."
-        not_run = [] if tables else table.not_run(cards)
+        published = not tables or caption in table.PUBLISHED[track]
+        not_run = table.not_run(cards) if published else []
         tables.append(table.cards_table(cards, links, words, not_run))
     return tables
 

@@ -12,6 +12,7 @@ from echo_jax.memory_cards import card_file
 from echo_jax.memory_cards.card_text import (
     ASKED,
     AT_LEAST,
+    CLOCK_OVER,
     NOT_MEASURED,
     Card,
     bounds,
@@ -40,6 +41,15 @@ ONE, MORE, KEYS, LARGER = CAPTIONS = (
 )
 """The tables of a track, the main one first."""
 
+PUBLISHED = {
+    "block": {ONE: "one layer", MORE: "several layers", KEYS: "the key task with larger states"},
+    "cell": {ONE: "bare cells"},
+}
+"""The tables of the published page, and a short name of each, by track.
+
+Each has a row for every built-in cell.
+"""
+
 SIZES = {"state, bytes": "state_bytes", "convolutions, bytes": "convolution_bytes",
          "parameters": "parameters"}  # fmt: skip
 """The headings of sizes, and their names in a card."""
@@ -60,7 +70,9 @@ MEANINGS = {
 }
 """The meaning of the columns; the headings of ladders go on with their V."""
 
-MISSING, NOT_RUN, BLANK = (Entry(x, missing=True) for x in (NOT_MEASURED, "not run yet", ""))
+MISSING, NOT_RUN, COST, BLANK = (
+    Entry(words, missing=True) for words in (NOT_MEASURED, "not run yet", "not run: cost", "")
+)
 
 Tables = Mapping[str, list[Card]]
 """The cards of tables by their captions."""
@@ -231,6 +243,11 @@ def _row(card: Card, label: str, link: str) -> dict[str, Entry]:
     for ladder, span in ladders_of(card):
         mean, interval = span_words(span, AT_LEAST)
         row[ladder_name(ladder)] = Entry(mean, _key(span), interval)
+    for of in card["protocol"]["ladders"]:
+        climbed = (summary["ladders"] or {}).get(of["name"])
+        too_long = card["not_measured"].get(of["name"]) == CLOCK_OVER.format("keys")
+        if too_long and (climbed is None or none_reached(climbed)):
+            row[ladder_name(of)] = COST
     if held := (summary["bits"] or {}).get("held"):
         bits = f"{AT_LEAST}{three_digits(held['median'])}"
         row["bits held"] = Entry(bits, held["median"], bounds(held, three_digits))

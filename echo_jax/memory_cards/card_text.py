@@ -25,6 +25,9 @@ NOT_MEASURED = "not measured"
 
 NOT_REACHED = "not reached"
 
+CLOCK_OVER = "the clock of {} was over"
+"""Why a card lacks what the time limit of its protocol did not leave room for."""
+
 NOT_ASKED = "does not ask for it"
 """End of the reason why a card lacks a measure of another protocol."""
 

@@ -38,7 +38,7 @@ def test_repeats_of_twins_are_never_called_different_and_those_of_other_register
 
     said, found = shares(2)
     assert found == ["0", "0"]
-    assert re.search(r"^measured +2 ", said, re.M)
+    assert re.search(r"^measured +4 ", said, re.M)
     assert re.search(r"^resampled +400 ", said, re.M)
     _, found = shares(4)
     assert found == ["100", "100"]

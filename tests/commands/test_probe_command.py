@@ -252,7 +252,7 @@ def test_the_table_goes_on_from_a_card_that_was_cut_short_and_leaves_a_whole_one
 def test_the_clock_of_quick_ends_a_card_that_is_finished_all_the_same(
     probing, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(card_making, "QUICK_SECONDS", 15.0)
+    monkeypatch.setitem(card_making.CLOCKS, "quick", 15.0)
     longer = dataclasses.replace(
         QUICK, ladders=(ladder("lag", 2, (1, 30)),), rows=("ladders", "price"), budget=1_000_000
     )

@@ -61,6 +61,18 @@ def test_runs_that_are_over_are_kept_while_others_move_among_the_slots(monkeypat
     np.testing.assert_array_equal(trained.params["w"], first + 0.5 * blocks)
 
 
+def test_a_long_rung_says_now_and_then_how_far_it_is_and_how_long_it_takes_at_most(monkeypatch):
+    clock, said = iter([0.0, 10.0, 21.0, 30.0, 42.0, 63.0]), []
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+    pace = parallel_runs.Pace(said.append, "lag-2 20", every=50, budget=250)
+    for blocks in range(1, 6):
+        pace.tell(blocks)
+    assert said == [
+        "lag-2 20: 100 of at most 250 updates, at most 32 s more",
+        "lag-2 20: 200 of at most 250 updates, at most 10 s more",
+    ]
+
+
 def test_a_cell_that_takes_too_long_to_compile_ends_with_a_sentence(monkeypatch):
     monkeypatch.setattr(parallel_runs, "COMPILE_SECONDS", 0.1)
     monkeypatch.setattr(ParallelRuns, "compile", lambda *_: time.sleep(1))

@@ -96,6 +96,18 @@ def test_a_row_has_each_number_with_its_interval_and_lower_bounds_sort_above_the
     assert linked == entry._replace(text="lru", key="lru")
 
 
+def test_a_ladder_that_the_clock_of_the_key_task_cut_off_was_not_run_for_its_cost():
+    made = fabricated("block:gru", {"key-16": 4}, KEYS, state=4000)
+    made["not_measured"] |= dict.fromkeys(
+        ("key-16", "key-64", "rest"), "the clock of keys was over"
+    )
+    (row,) = table.cards_table([made, block("lru", protocol=KEYS)], {}, "").entries[:1]
+    assert [entry.text for entry in row[1:3]] == ["4.9", "not run: cost"]
+    made["not_measured"]["key-64"] = "it was interrupted"
+    (row,) = table.cards_table([made, block("lru", protocol=KEYS)], {}, "").entries[:1]
+    assert row[2].text == "not measured"
+
+
 def test_what_nobody_measured_has_no_column_and_a_cell_without_a_card_has_a_row():
     cards = [card("lstm"), card("stopped")]
     assert table.not_run(cards) == [each for each in ORDER if each not in ("lstm", "gru")]
