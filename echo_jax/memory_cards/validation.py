@@ -13,11 +13,15 @@ from echo_jax import atomic_files
 from echo_jax.exceptions import shown
 from echo_jax.memory_benchmark import spans
 from echo_jax.memory_benchmark.spans import Protocol
+from echo_jax.memory_cards import bits_held
 from echo_jax.memory_cards.schema import Row
 from echo_jax.memory_cards.summary import REST, summarize, total_bytes, unfinished
 
 ROUNDED = 1e-6
 """The largest difference of a share in a raw row from the one that was measured."""
+
+CLOSE = 0.1
+"""Most that a network which passed a rung may lack of its threshold on other fresh streams."""
 
 EQUAL_FIELDS = {"beyond": ("lag", "length"), "jacobian": ("lag",), "curriculum": ("ladder", "rung")}
 """Fields that do not depend on the seed."""
@@ -46,7 +50,10 @@ def _faults(card: Mapping[str, Any]) -> Iterator[str]:
         has = "has no reason for" if name in missing else "has a reason for"
         needs = "it needs one for each null of rows and each ladder that was cut short"
         yield f"not_measured {has} {shown(name)}: {needs}, and no other"
-    yield from _bit_faults(card["rows"])
+    if "price" in protocol["rows"] and not card["rows"]["price"] and REST not in card["not_measured"]:
+        yield "raw has no price row, so nothing says how many bits its state has"
+    yield from _bit_faults(card["rows"], raw, protocol)
+    yield from _contradictions(raw, protocol)
 
 
 def _ladder_faults(protocol: Protocol) -> Iterator[str]:
@@ -64,10 +71,12 @@ def _ladder_faults(protocol: Protocol) -> Iterator[str]:
             yield f"protocol.ladders[{i}].rungs has more keys than half of its vocab_size"
 
 
-def _bit_faults(rows: Mapping[str, Any]) -> Iterator[str]:
+def _bit_faults(
+    rows: Mapping[str, Any], raw: Sequence[Row], protocol: Protocol
+) -> Iterator[str]:
     """More bits than the whole state has."""
-    price, bits = rows["price"], rows["bits"]
-    for name, claimed in _claims(bits) if price and bits else ():
+    price = rows["price"]
+    for name, claimed in _claims(rows["bits"], raw, protocol) if price else ():
         if claimed > 8 * total_bytes(price):
             yield (
                 f"rows.bits claims {claimed:,.1f} bits ({name}), and the whole state of "
@@ -75,12 +84,49 @@ def _bit_faults(rows: Mapping[str, Any]) -> Iterator[str]:
             )
 
 
-def _claims(bits: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    """The most bits that a seed shows on each ladder, and the median of each capacity network."""
-    for name, found in bits["ladders"].items():
-        yield name, max(found["by_seed"])
-    for name, found in bits["networks"].items():
+def _claims(
+    bits: Mapping[str, Any] | None, raw: Sequence[Row], protocol: Protocol
+) -> Iterator[tuple[str, float]]:
+    """The bits that each passed run shows, and the median of each capacity network."""
+    runs = [(row["ladder"], bits_held.held_by(row, protocol)) for row in _passing(raw, protocol)]
+    yield from sorted(runs, key=lambda run: -run[1])
+    for name, found in (bits or {"networks": {}})["networks"].items():
         yield name, found["exact"]["median"]
+
+
+def _passing(raw: Sequence[Row], protocol: Protocol) -> list[Row]:
+    """The runs that passed their rung, those of a curriculum too."""
+    runs = (row for row in raw if row["kind"] in ("run", "curriculum"))
+    return [row for row in runs if spans.passed(row, protocol)]
+
+
+def _contradictions(raw: Sequence[Row], protocol: Protocol) -> Iterator[str]:
+    """Measures of a trained network that cannot be of the one that passed its rung.
+
+    On fresh streams of the length of training it answers as well as in its confirmation, and its
+    answers depend on the token that was asked for.
+    """
+    name = protocol["ladders"][0]["name"]
+    threshold = protocol["ladders"][0]["threshold"]
+    passed = {
+        (row["seed"], row["rung"])
+        for row in _passing(raw, protocol)
+        if row["ladder"] == name and row["kind"] == "run"
+    }
+    for i, row in enumerate(raw):
+        if (row.get("seed"), row.get("lag")) not in passed:
+            continue
+        for times, share in zip(row.get("times", ()), row.get("accuracy", ()), strict=True):
+            if times == 1 and (share or 0.0) < threshold - CLOSE:
+                yield (
+                    f"raw[{i}].accuracy is {share} on fresh streams as long as in training, and "
+                    f"seed {row['seed']} passed {name} {row['lag']}"
+                )
+        if row.get("change") == 0:
+            yield (
+                f"raw[{i}].change is 0, so no answer depends on the token that is asked for, and "
+                f"seed {row['seed']} passed {name} {row['lag']}"
+            )
 
 
 def difference(found: Any, expected: Any, where: str) -> str | None:

@@ -23,7 +23,7 @@ from echo_jax.cells.check.traced_programs import trace_programs
 from echo_jax.cells.known_memory import Memoryless
 from echo_jax.cells.state_size import state_bytes
 from echo_jax.core.data import Purpose
-from echo_jax.exceptions import CellRefusedError
+from echo_jax.exceptions import CellRefusedError, ConfigError
 from echo_jax.memory_benchmark import scan_check, spans
 from echo_jax.memory_benchmark.measure_cell import raw_rows
 from echo_jax.memory_benchmark.measures import failure_cause, longer_streams, step_time
@@ -127,6 +127,8 @@ def test_sequences_that_are_known_by_heart_are_exposed_by_longer_streams_and_by_
     assert climbed(rows, chosen) == [(24, None)]  # it got through
     (beyond,) = [row for row in rows if row["kind"] == "beyond"]
     assert max(beyond["accuracy"]) < 0.6  # on streams of the same length, not known by heart
+    with pytest.raises(ConfigError, match="on fresh streams as long as in training, and seed 0"):
+        card_file.validate(made_card(rows, chosen, 0))
     assert climbed(raw_rows(cell, chosen, seed=1), chosen) == [(0, 24)]
 
 

@@ -12,6 +12,7 @@ from protocol_2_cards import (
     SMALL,
     bits,
     copied,
+    curriculum,
     lag_rows,
     made,
     missed,
@@ -282,6 +283,27 @@ SIGNED = {
     # more than a state can hold
     "a state of one byte": (
         of_raw("price", "state_bytes", 1), "rows.bits claims 10.7 bits (key-16), and the whole",
+    ),
+    "a state of one byte that a curriculum contradicts": (
+        lambda card: added(curriculum(200, 1, 4, passes=True))(
+            of_raw("price", "state_bytes", 2)(
+                of_raw("curriculum", "rung", 200)(ladders(0, rungs=[1, 2, 3, 4, 6, 8, 200])(card))
+            )
+        ), "(lag-2), and the whole state of 2 bytes has 16",
+    ),
+    "no price": (
+        dropped(kind="price"), "raw has no price row, so nothing says how many bits its state has",
+    ),
+    # networks that cannot be those that passed
+    "chance on streams of the same length": (
+        of_raw("beyond", "accuracy", [0.5, 0.5]),
+        "accuracy is 0.5 on fresh streams as long as in training, and seed 0 passed lag-2 6",
+    ),
+    "an answer that depends on nothing": (
+        lambda card: of_run(8, 0, accuracy=[0.5, 1.0], confirmed=[[1, 1.0]])(
+            of_raw("jacobian", "change", 0, seed=0)(dropped(kind="curriculum")(card))
+        ),
+        ".change is 0, so no answer depends on the token that is asked for, and seed 0 passed",
     ),
 }  # fmt: skip
 SIGNED_COPIES = {
