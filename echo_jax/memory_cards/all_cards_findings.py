@@ -7,6 +7,7 @@ where their intervals are disjoint.
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from echo_jax.config import BLOCK
 from echo_jax.memory_benchmark.published_cards import ORDER
 from echo_jax.memory_cards import card_text
 from echo_jax.memory_cards.all_cards_table import (
@@ -67,7 +68,7 @@ def winners(cards: Sequence[Card]) -> list[str]:
 def findings(found: Sorted) -> list[Finding]:
     """The five findings; one whose cards are missing is left out."""
     block, cell = found.main("block"), found.main("cell")
-    of_bits = _fullest([each for each in (*block, *cell) if each["protocol"]["name"] == "full"])
+    of_bits = _fullest(block, "in the block") or _fullest(cell, "of bare cells")
     five = (_best(block, "lag"), _best(block, "key"), _gain(block, cell), _pair(cell), of_bits)
     return [each for each in five if each]
 
@@ -126,20 +127,25 @@ def _pair(cards: Sequence[Card]) -> Finding | None:
     return Finding(words, command) if parts else None
 
 
-def _fullest(cards: Sequence[Card]) -> Finding | None:
-    """The recurrent cell with the largest share of the bits of its state shown to be held."""
+def _fullest(cards: Sequence[Card], where: str) -> Finding | None:
+    """The recurrent cell of a track with the largest share of the bits of its state held.
+
+    Of full cards; None for fewer than two.
+    """
     known = []
     for card in cards:
         bits, cost = card["rows"]["bits"], card["rows"]["price"]
-        if card_text.kind_of(card) == "recurrent" and bits and cost:
+        full = card["protocol"]["name"] == "full"
+        if full and card_text.kind_of(card) == "recurrent" and bits and cost:
             known.append((bits["held"], 8 * total_bytes(cost), card))
     if len(known) < 2:
         return None
     held, whole, card = max(known, key=lambda each: each[0]["median"] / each[1])
+    cell, most = card["cell"]["cell"].removeprefix(BLOCK), three_digits(held["median"])
     words = (
-        f"Of {len(known)} states, that of {card['cell']['cell']} is shown to be used most: of its "
-        f"{whole:,} bits at least {three_digits(held['median'])} are held "
-        f"({card_text.bounds(held, three_digits)}), {percent(held['median'] / whole)}."
+        f"Of {len(known)} states {where}, that of {cell} is shown to be used most: of its "
+        f"{whole:,} bits at least {most} are held ({card_text.bounds(held, three_digits)}), "
+        f"{percent(held['median'] / whole)}."
     )
     return Finding(words, command_of(card))
 

@@ -202,7 +202,7 @@ def _card(card: Card, name: str, link: str) -> Section:
     return Section(
         link,
         name,
-        sentences,
+        [*sentences, *placing.sentences(card)],
         figure,
         tables[: len(rows)],
         notes=[made] + [f"Not measured: {left_out}."] * bool(left_out),

@@ -80,6 +80,8 @@ def panels_of(card: Card, references: References | None = None) -> list[Panel]:
     rows, known = card["rows"], references or {}
     panels = []
     for ladder, span in ladders_of(card):
+        if card_text.none_reached(span):
+            continue
         draw = partial(_ladder, ladder=ladder, span=span, others=known.get(ladder["name"], {}))
         panels.append(Panel(ladder["name"], card_text.capital(ladder_name(ladder)), draw))
     if networks := (rows["bits"] or {}).get("networks"):
@@ -169,9 +171,11 @@ def _ladder(
     axes.plot(*falling(climbs, first), **FIRST)
     mean_mark(axes, span, 0.5, {"color": INK, "label": "mean and interval"})
     counts = [sum(each.passed >= rung for each in climbs) for rung in rungs]
-    whole, told = counted(len(climbs), "seed"), zip(rungs, counts, strict=True)
+    whole, tried = counted(len(climbs), "seed"), max(line["rung"] for line in span["rungs"])
+    ended = all(each.missed for each in climbs)
+    told = [each for each in zip(rungs, counts, strict=True) if ended or each[0] <= tried]
     said = [f"{rung:,} {unit}: {count} of {whole}" for rung, count in told]
-    tell(axes, rungs, [count / len(climbs) for count in counts], said)
+    tell(axes, [rung for rung, _ in told], [count / len(climbs) for _, count in told], said)
     axes.set_ylim(-0.04, 1.08)
     axes.set_yticks([0, 0.5, 1], ["0", f"{len(climbs) / 2:g}", whole])
     axes.set_xlabel(unit, fontsize=9.5, color=GREY, labelpad=1)
@@ -228,7 +232,7 @@ def _bits(axes: Axes, networks: Row, card: Card) -> None:
     for ladder, _ in ladders_of(card):
         found = [of for name, of in networks.items() if name.startswith(f"{ladder['name']}, ")]
         for of in sorted(found, key=lambda each: len(each["by_lag"]))[-1:]:
-            bits, name = of["by_lag"], f"V {ladder['vocab_size']}"
+            bits, name = np.maximum(of["by_lag"], 0).tolist(), f"V {ladder['vocab_size']}"
             label = f"{name}: {three_digits(of['exact']['median'])}"
             _curve(axes, range(1, len(bits) + 1), bits, name, label=label, **next(styles))
             most = max(most, log2(ladder["vocab_size"]))

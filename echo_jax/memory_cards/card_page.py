@@ -18,6 +18,7 @@ from echo_jax.memory_cards.card_text import (
     ladder_name,
     ladders_of,
     lines,
+    none_reached,
 )
 from echo_jax.report.markdown_page import markdown_page
 from echo_jax.report.number_formats import number, percent
@@ -52,6 +53,7 @@ def section_of(card: Mapping[str, Any], figure: Figure | None) -> Section:
         [
             Table("All measures.", headings, measures),
             *_rung_tables(card),
+            *_seed_tables(card),
             *_beyond_tables(card),
         ],
         notes=NOTES,
@@ -119,6 +121,25 @@ def _rung_tables(card: Card) -> list[Table]:
         headings = [unit, "seeds that passed", "median updates", "best of others"]
         tables.append(Table(caption, headings, rows))
     return tables
+
+
+def _seed_tables(card: Card) -> list[Table]:
+    """How far each seed climbed, with the rate and the updates of the run that passed that rung."""
+    known = [(ladder, span) for ladder, span in ladders_of(card) if not none_reached(span)]
+    if not known:
+        return []
+    climbs = [{each["seed"]: each for each in span["by_seed"]} for _, span in known]
+    rows = [[str(seed), *(_climb_words(of[seed]) for of in climbs)] for seed in card["seeds"]]
+    caption = "The last rung that each seed passed; in brackets the rate and updates of that run."
+    return [Table(caption, ["seed", *(ladder_name(ladder) for ladder, _ in known)], rows)]
+
+
+def _climb_words(climb: Mapping[str, Any]) -> str:
+    """A climb in words: 20 (0.003; 1,450); 16+ without a missed rung, - without a passed one."""
+    if not climb["passed"]:
+        return "-"
+    how = f" ({climb['rate']:g}; {climb['updates']:,})" if climb["rate"] else ""
+    return f"{climb['passed']:,}{'+' * (climb['missed'] is None)}{how}"
 
 
 def _beyond_tables(card: Card) -> list[Table]:

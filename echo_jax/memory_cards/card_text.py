@@ -252,6 +252,9 @@ def _bits_lines(bits: Row, card: Card) -> list[Line]:
     names = {ladder["name"]: ladder_name(ladder) for ladder in ladders}
     shown_by = names.get(bits["shown_by"], f"by a head for each lag ({bits['shown_by']})")
     note = f"shown {shown_by}"
+    linear = max((each["exact"]["median"] for each in bits["networks"].values()), default=None)
+    if linear is not None and bits["shown_by"] in names and linear < held["median"]:
+        note += f"; {three_digits(linear)} of them decodable linearly"
     if price:
         note += f"; the state has {8 * total_bytes(price):,}"
     known = evidence(held, bounds(held, three_digits))

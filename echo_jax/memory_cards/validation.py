@@ -50,7 +50,8 @@ def _faults(card: Mapping[str, Any]) -> Iterator[str]:
         has = "has no reason for" if name in missing else "has a reason for"
         needs = "it needs one for each null of rows and each ladder that was cut short"
         yield f"not_measured {has} {shown(name)}: {needs}, and no other"
-    if "price" in protocol["rows"] and not card["rows"]["price"] and REST not in card["not_measured"]:
+    whole = "price" in protocol["rows"] and REST not in card["not_measured"]
+    if whole and not card["rows"]["price"] and _passing(raw, protocol):
         yield "raw has no price row, so nothing says how many bits its state has"
     yield from _bit_faults(card["rows"], raw, protocol)
     yield from _contradictions(raw, protocol)
@@ -71,9 +72,7 @@ def _ladder_faults(protocol: Protocol) -> Iterator[str]:
             yield f"protocol.ladders[{i}].rungs has more keys than half of its vocab_size"
 
 
-def _bit_faults(
-    rows: Mapping[str, Any], raw: Sequence[Row], protocol: Protocol
-) -> Iterator[str]:
+def _bit_faults(rows: Mapping[str, Any], raw: Sequence[Row], protocol: Protocol) -> Iterator[str]:
     """More bits than the whole state has."""
     price = rows["price"]
     for name, claimed in _claims(rows["bits"], raw, protocol) if price else ():
