@@ -171,9 +171,9 @@ def _ladder(
     axes.plot(*falling(climbs, first), **FIRST)
     mean_mark(axes, span, 0.5, {"color": INK, "label": "mean and interval"})
     counts = [sum(each.passed >= rung for each in climbs) for rung in rungs]
-    whole, tried = counted(len(climbs), "seed"), max(line["rung"] for line in span["rungs"])
-    ended = all(each.missed for each in climbs)
-    told = [each for each in zip(rungs, counts, strict=True) if ended or each[0] <= tried]
+    whole = counted(len(climbs), "seed")
+    known = min((each.passed for each in climbs if each.missed is None), default=rungs[-1])
+    told = [each for each in zip(rungs, counts, strict=True) if each[0] <= known]
     said = [f"{rung:,} {unit}: {count} of {whole}" for rung, count in told]
     tell(axes, [rung for rung, _ in told], [count / len(climbs) for _, count in told], said)
     axes.set_ylim(-0.04, 1.08)

@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from fabricated_cards import BLOCK, CARDS, card, fabricated
+from fabricated_cards import BLOCK, CARDS, card, fabricated, signed
 from matplotlib.colors import to_hex
 from wcag import assert_readable
 
@@ -67,6 +67,21 @@ def test_a_card_has_a_panel_for_what_was_measured_and_no_empty_one(name, panels)
         assert_readable(svg(panel_figure(panel), "a"))
     nothing = made | {"rows": dict.fromkeys(made["rows"])}
     assert card_figure(nothing).axes == []
+
+
+def test_of_a_ladder_that_was_cut_only_what_was_tried_is_drawn_and_said():
+    made = card("mine")
+    whole = panels_of(made)[0]
+    runs = [row for row in made["raw"] if row["kind"] == "run"]
+    for row in (row for row in runs if row["rung"] > 3):
+        row["accuracy"], row["confirmed"] = row["accuracy"][:1], []
+    cut = panels_of(signed(made))[0]
+    assert "4 steps back: 1 of 4 seeds" in svg(panel_figure(whole), "a")
+    assert "4 steps back: " not in svg(panel_figure(cut), "a")
+    assert "3 steps back: 4 of 4 seeds" in svg(panel_figure(cut), "a")
+    for row in runs:
+        row["accuracy"], row["confirmed"] = row["accuracy"][:1], []
+    assert panels_of(signed(made)) == []
 
 
 def test_a_curve_falls_halfway_to_the_missed_rung_and_ends_where_a_censored_seed_does():

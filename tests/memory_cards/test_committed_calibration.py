@@ -45,6 +45,19 @@ def test_twins_are_hardly_ever_called_different_and_other_cells_nearly_always(fo
         assert any(line.endswith(said) and f" {found.pairs} " in line for line in page.splitlines())
 
 
+def test_two_full_cards_of_one_cell_are_hardly_ever_called_different():
+    shares = {}
+    for path in sorted((DOCS / "cards").glob("*-full.json")):
+        made = card_file.read(path)
+        first = {ladder["name"]: ladder["rungs"][0] for ladder in made["protocol"]["ladders"]}
+        repeat = repeats.repeat_of(made)
+        found = repeats.called_different(repeats.resampled([repeat], [repeat], 400, 8), first)
+        shares[path.stem] = found.any_ladder / found.pairs
+    said = f"{max(shares.values()):.1%} (the {len(shares)} full cards"
+    assert max(shares.values()) <= 0.05
+    assert said in (DOCS / "calibration.md").read_text()
+
+
 @pytest.mark.slow
 def test_one_more_pair_of_twins_is_not_called_different():
     """On a third of the budget, so that every seed misses a rung and ends within the ladder."""
