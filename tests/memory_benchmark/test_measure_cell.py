@@ -109,6 +109,34 @@ def test_a_register_has_its_span_by_every_ladder_of_the_full_protocol():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("cell", "end"), [(Mixed(9), 8), (Rotated(9), 8), (PackedInteger, 31)],
+    ids=["mixed", "rotated", "integer"],
+)  # fmt: skip
+def test_exact_memories_reach_no_more_with_the_rates_and_the_budget_of_full(cell, end):
+    rungs = (end, end + 1)
+    chosen = dataclasses.replace(
+        CELL_FULL, ladders=(ladder("lag", 2, rungs, rungs),), seeds=2, rows=("ladders",)
+    )
+    rows = list(raw_rows(cell, chosen))
+    assert climbed(rows, chosen) == [rungs] * 2
+    missed = [row for row in rows if row["rung"] == end + 1]
+    assert len(missed) == 2 * 3
+    assert all(len(row["accuracy"]) == 3000 // 50 for row in missed)
+
+
+@pytest.mark.slow
+def test_a_register_is_measured_beyond_its_ladder_to_the_last_slot():
+    chosen = dataclasses.replace(
+        TINY, ladders=(ladder("lag", 2, (8,), (8,)),), exact_lags=(12, 16), refine=True,
+        shortest_lag=48, rows=("ladders",),
+    )  # fmt: skip
+    rows = list(raw_rows(known_memory.ShiftRegister(14), chosen))
+    card_file.validate(made_card(rows, chosen))
+    assert climbed(rows, chosen) == [(13, 14)] * 2
+
+
+@pytest.mark.slow
 def test_a_register_of_three_slots_has_its_known_memory(raw):
     made = made_card(raw, TINY)
     card_file.validate(made)

@@ -41,6 +41,33 @@ def test_every_card_is_one_of_the_published_table_or_quick_and_was_not_cut_short
     assert size < 40e6
 
 
+def test_the_runs_of_a_quick_card_are_in_the_full_card_of_its_cell_bit_for_bit(cards):
+    pairs = [
+        (quick, full)
+        for quick in cards.values()
+        for full in cards.values()
+        if (quick["protocol"]["name"], full["protocol"]["name"]) == ("quick", "full")
+        and quick["cell"] == full["cell"]
+        and quick["versions"] == full["versions"]
+    ]
+    assert len(pairs) >= 5
+    for quick, full in pairs:
+        runs = [row for row in quick["raw"] if row["kind"] == "run"]
+        assert len(runs) > 10
+        assert all(row in full["raw"] for row in runs)
+
+
+def test_the_table_begins_with_twelve_blocks_and_goes_on_with_the_same_bare_cells():
+    first = ("lstm", "gru", "lru", "mingru", "mlstm", "gated-delta-net", "rg-lru", "mamba2")
+    twelve = [*first, "slstm", "gla", "rwkv7", "s5"]
+    full = [x.cell for x in PUBLISHED_CARDS if x.state_bytes == 400 and "layers" not in x.arguments]
+    assert full[:24] == [*(f"block:{cell}" for cell in twelve), *twelve]
+    keys = [each for each in PUBLISHED_CARDS if each.protocol == "keys"]
+    assert {each.state_bytes for each in keys} == {4000}
+    two = [each for each in PUBLISHED_CARDS if "layers=2" in each.arguments]
+    assert PUBLISHED_CARDS.index(two[0]) > PUBLISHED_CARDS.index(keys[-1])
+
+
 def test_a_cell_of_so_many_bytes_has_them_within_a_tenth_or_fewer(cards):
     for name, made in cards.items():
         if sized := re.search(r"state-bytes-(\d+)", name):
