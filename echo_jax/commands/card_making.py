@@ -3,7 +3,7 @@
 import contextlib
 import datetime
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,6 +118,11 @@ def measured(
         return None
     stopped = why_stopped(chosen, stop)
     return card_file.make(identity, raw, made_with(machine.device(), start), stopped)
+
+
+def with_remarks(card: card_file.Card, remarks: Sequence[str]) -> card_file.Card:
+    """A card that says what the check of its cell remarked; its digest does not depend on that."""
+    return card | ({"remarks": [*remarks]} if remarks else {})
 
 
 def nothing_measured() -> ConfigError:

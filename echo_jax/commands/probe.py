@@ -209,16 +209,19 @@ def make_cards(command: ProbeCommand) -> None:
     finished = finished_cards(command, named)
     waiting = [name for name in named if name not in finished]
     card_file.check_place(command.out, waiting, command.format)
-    for cell in cells:
-        checked = cell.check(command.chosen(cell.name))
-        remarks += [f"cell {cell.name!r} {remark}" for remark in checked]
+    checked = {name: cell.check(command.chosen(cell.name)) for name, cell in named.items()}
+    for name, of_check in checked.items():
+        remarks += [f"cell {named[name].name!r} {remark}" for remark in of_check]
     for remark in remarks:
         print(printable(remark))
     card_file.make_folder(command.out)
     if command.cluster:
         missing = {name: cell for name, cell in named.items() if name not in finished}
-        finished |= cards_of_workers(command, missing)
-    made = [finished.get(name) or make_card(command, name, cell) for name, cell in named.items()]
+        finished |= cards_of_workers(command, missing, checked)
+    made = [
+        finished.get(name) or make_card(command, name, cell, checked[name])
+        for name, cell in named.items()
+    ]
     if len(made) > 1:
         print(f"\n{compare_two.side_by_side(made)}")
 
@@ -325,8 +328,10 @@ def journal_folder(command: ProbeCommand, name: str) -> Path:
     return command.out / f".{name}.measuring"
 
 
-def make_card(command: ProbeCommand, name: str, cell: "ChosenCell") -> card_file.Card:
-    """Measure a cell, print its card and write it."""
+def make_card(
+    command: ProbeCommand, name: str, cell: "ChosenCell", remarks: Sequence[str]
+) -> card_file.Card:
+    """Measure a cell, print its card and write it, with the remarks of the check."""
     from echo_jax.memory_benchmark.journal import Journal, claimed
 
     chosen, folder = command.chosen(cell.name), journal_folder(command, name)
@@ -338,7 +343,7 @@ def make_card(command: ProbeCommand, name: str, cell: "ChosenCell") -> card_file
     ):
         if len(journal := Journal(folder)):
             print(f"Going on after {card_text.counted(len(journal), 'training')}, kept in {folder}")
-        card = measure(command, name, cell, stop, journal)
+        card = card_making.with_remarks(measure(command, name, cell, stop, journal), remarks)
     show_and_write(command, card)
     if stopped := next((x for x in STOPPED.values() if x in card["not_measured"].values()), None):
         print(
@@ -355,12 +360,14 @@ def make_card(command: ProbeCommand, name: str, cell: "ChosenCell") -> card_file
 
 
 def cards_of_workers(
-    command: ProbeCommand, named: "Mapping[str, ChosenCell]"
+    command: ProbeCommand,
+    named: "Mapping[str, ChosenCell]",
+    checked: Mapping[str, Sequence[str]],
 ) -> dict[str, card_file.Card]:
     """The cards of some cells by name, their parts measured on the workers of a cluster.
 
-    A finished part is kept until its card is whole, so that the same command goes on. ConfigError
-    if parts failed, once all others are there.
+    `checked` are the remarks of the check by card. A finished part is kept until its card is whole,
+    so that the same command goes on. ConfigError if parts failed, once all others are there.
     """
     from echo_jax.memory_benchmark import card_parts
     from echo_jax.memory_benchmark.journal import claimed
@@ -379,9 +386,8 @@ def cards_of_workers(
             folder = journal_folder(command, card.card)
             if found := card_parts.joined(card, folder):
                 identity = identity_of(command, card.card, named[card.card])
-                made[card.card] = card_file.make(
-                    identity, found[0], card_making.made_with(found[1], start)
-                )
+                joined = card_file.make(identity, found[0], card_making.made_with(found[1], start))
+                made[card.card] = card_making.with_remarks(joined, checked[card.card])
                 show_and_write(command, made[card.card])
                 shutil.rmtree(folder)
     if failures:

@@ -17,7 +17,7 @@ from echo_jax.memory_cards import all_cards_figures, card_figure, card_file, car
 from echo_jax.memory_cards import all_cards_findings as together
 from echo_jax.memory_cards import all_cards_table as table
 from echo_jax.memory_cards.all_cards_table import Sorted
-from echo_jax.memory_cards.card_page import command_of, measured_how
+from echo_jax.memory_cards.card_page import command_of, measured_how, remarks_of
 from echo_jax.memory_cards.card_text import Card, answer, counted, listed, names_of, protocol_words
 from echo_jax.report import paper_tables
 from echo_jax.report.html_page import html_page
@@ -205,7 +205,7 @@ def _card(card: Card, name: str, link: str) -> Section:
         [*sentences, *placing.sentences(card)],
         figure,
         tables[: len(rows)],
-        notes=[made] + [f"Not measured: {left_out}."] * bool(left_out),
+        notes=[made, *remarks_of(card)] + [f"Not measured: {left_out}."] * bool(left_out),
         command=command_of(card),
         folded=True,
         panels=panels,

@@ -30,6 +30,9 @@ NO_SUCH_LAG = {
 }
 """Reasons why a measurement that was asked for and not stopped has no result."""
 
+MADE = ("device", "versions", "date", "seconds")
+"""The fields of a card that say where, with what, when and how long it was measured."""
+
 FIX = "use a card as probe wrote it"
 Card = dict[str, Any]
 
@@ -70,7 +73,7 @@ def make(
         "raw": raw,
         "rows": summary,
         "not_measured": reasons,
-        **{name: made[name] for name in ("device", "versions", "date", "seconds")},
+        **{name: made[name] for name in MADE},
     }
     return card | {"digest": digest_of(card)}
 
@@ -84,7 +87,7 @@ def digest_of(card: Mapping[str, Any]) -> str:
     times, cost = ("train", "stream"), card["rows"]["price"]
     raw = [without(times, row) if row.get("kind") == "price" else row for row in card["raw"]]
     summary = card["rows"] | {"price": cost and without(times, cost)}
-    found = without(("name", "device", "versions", "date", "seconds", "digest"), card)
+    found = without(("name", *MADE, "remarks", "digest"), card)
     return atomic_files.digest_of(found | {"raw": raw, "rows": summary})
 
 

@@ -56,9 +56,15 @@ def section_of(card: Mapping[str, Any], figure: Figure | None) -> Section:
             *_seed_tables(card),
             *_beyond_tables(card),
         ],
-        notes=NOTES,
+        notes=[*NOTES, *remarks_of(card)],
         command=f"echo-jax probe --validate {name}.json",
     )
+
+
+def remarks_of(card: Card) -> list[str]:
+    """A sentence with the remarks of the check of the cell; nothing without any."""
+    remarks = card.get("remarks", [])
+    return [f"The check of the cell says that it {'; and that it '.join(remarks)}."][: len(remarks)]
 
 
 def figure_of(card: Card, svg: str = "", path: str = "") -> Figure:

@@ -245,8 +245,9 @@ class Copy(RawRow, tag="copy"):
 class Card(msgspec.Struct, forbid_unknown_fields=True):
     """A memory card; docs/card.md describes its parts, its validation and its meaning.
 
-    raw   the measurements
-    rows  the summary of the raw rows; null for what was not measured
+    raw      the measurements
+    rows     the summary of the raw rows; null for what was not measured
+    remarks  of the check of the cell: what is allowed and good to know
     """
 
     schema: Count
@@ -263,6 +264,7 @@ class Card(msgspec.Struct, forbid_unknown_fields=True):
     date: datetime.date
     seconds: dict[Text, Number]
     digest: Hash
+    remarks: list[Text] = []
 
 
 def fault(value: Any, kind: Any = Card, where: str = "") -> str | None:

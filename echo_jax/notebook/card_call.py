@@ -119,7 +119,8 @@ def card(  # noqa: PLR0913 - the flags of the command
         if folder:
             card_file.check_place(folder, [title])
         machine.use_cpu_devices(None)
-        remarks = [*filter(None, [remark]), *chosen.check(rules)]
+        checked = chosen.check(rules)
+        remarks = [*filter(None, [remark]), *checked]
         if folder:
             card_file.make_folder(folder)
         identity = card_making.identity_of(title, chosen, rules, seed)
@@ -131,7 +132,7 @@ def card(  # noqa: PLR0913 - the flags of the command
             found = card_making.measured(identity, chosen, rules, limit, tell)
             if found is None:
                 raise card_making.nothing_measured()
-        made = MemoryCard(found)
+        made = MemoryCard(card_making.with_remarks(found, checked))
         if folder:
             made.write(folder)
     return made

@@ -167,7 +167,11 @@ def test_remarks_come_before_the_card_and_a_cheat_that_is_found_late_leaves_noth
 ):
     said = probing("--cell", "awkward_cells:DecayByTime").stdout
     assert said.startswith("cell 'awkward_cells:DecayByTime' keeps int32 in its state: what is")
-    (tmp_path / "cards" / "DecayByTime-quick.json").unlink()
+    path = tmp_path / "cards" / "DecayByTime-quick.json"
+    (remark,) = card_file.read(path)["remarks"]
+    assert f"cell 'awkward_cells:DecayByTime' {remark}" in said
+    assert f"The check of the cell says that it {remark}." in path.with_suffix(".md").read_text()
+    path.unlink()
     said = probing("--cell", "cheating_cells:PeeksWhereABiasIs", status=2).stderr
     assert "answers 100.0% of lag-2 1 by its scan and" in said.splitlines()[-1]
     left = {path.suffix for path in (tmp_path / "cards").iterdir()}
