@@ -64,7 +64,7 @@ class ProbeCommand:
     """Find the options that give the cell a state of about so many bytes, summed over the layers of
     a block; 400 in the published table."""
     protocol: Literal["quick", "full", "keys", "copy"] = "quick"
-    """quick ends after 90 seconds at the latest. full takes about 10 to 20 minutes on two cores;
+    """quick ends after 90 seconds at the latest. full takes 3 to 30 minutes on two cores;
     cite this one. keys is the key task alone, for a block with a large state; it ends after 15
     minutes at the latest. copy is the published copy-memory task."""
     seed: int = 0

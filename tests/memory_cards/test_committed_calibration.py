@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,10 @@ from tiny_cards import made_card
 from echo_jax.cells.vector_state.lstm import LSTMCell
 from echo_jax.memory_benchmark import protocol
 from echo_jax.memory_benchmark.measure_cell import raw_rows
+from echo_jax.memory_benchmark.spans import are_disjoint
 from echo_jax.memory_cards import card_file, repeats
+from echo_jax.memory_cards.card_text import span_words
+from echo_jax.memory_cards.compare_two import mean_span_of
 
 DOCS = Path(__file__).parents[2] / "docs"
 FIRST = {"hold-2": 1, "lag-16": 1}
@@ -56,6 +60,20 @@ def test_two_full_cards_of_one_cell_are_hardly_ever_called_different():
     said = f"{max(shares.values()):.1%} (the {len(shares)} full cards"
     assert max(shares.values()) <= 0.05
     assert said in (DOCS / "calibration.md").read_text()
+
+
+def test_the_page_says_what_full_cards_say_of_the_lstm_and_the_tanh_rnn():
+    page = (DOCS / "calibration.md").read_text().replace("\n", " ")
+    cells = [
+        card_file.read(DOCS / "cards" / f"{cell}-state-bytes-400-full.json")["rows"]["ladders"]
+        for cell in ("lstm", "simple")
+    ]
+    for ladder, disjoint in (("lag-2", False), ("lag-16", True)):
+        spans_of_both = [mean_span_of(ladders[ladder]) for ladders in cells]
+        assert are_disjoint(*spans_of_both) == disjoint
+        for ladders in cells:
+            mean, interval = span_words(ladders[ladder])
+            assert re.search(rf"\b{re.escape(mean)} (steps )?\({re.escape(interval)}\)", page)
 
 
 @pytest.mark.slow
