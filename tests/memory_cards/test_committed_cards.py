@@ -42,6 +42,7 @@ def test_every_card_is_one_of_the_published_table_or_quick_and_was_not_cut_short
 
 
 def test_the_runs_of_a_quick_card_are_in_the_full_card_of_its_cell_bit_for_bit(cards):
+    """But for the rungs that the full card skipped, because all seeds passed a longer one."""
     pairs = [
         (quick, full)
         for quick in cards.values()
@@ -52,9 +53,12 @@ def test_the_runs_of_a_quick_card_are_in_the_full_card_of_its_cell_bit_for_bit(c
     ]
     assert len(pairs) >= 5
     for quick, full in pairs:
+        skips = [row for row in full["raw"] if row["kind"] == "skipped"]
+        skipped = {(row["ladder"], row["rung"]) for row in skips}
         runs = [row for row in quick["raw"] if row["kind"] == "run"]
-        assert len(runs) > 10
-        assert all(row in full["raw"] for row in runs)
+        shared = [row for row in runs if (row["ladder"], row["rung"]) not in skipped]
+        assert len(shared) > 10
+        assert all(row in full["raw"] for row in shared)
 
 
 def test_the_table_begins_with_twelve_blocks_and_goes_on_with_the_same_bare_cells():
