@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from echo_jax import machine
-from echo_jax.exceptions import ConfigError, shown
+from echo_jax.exceptions import CellRefusedError, ConfigError, shown
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.memory_benchmark import protocol
 from echo_jax.memory_benchmark.protocol import Protocol
@@ -102,6 +102,8 @@ def measured(
 ) -> card_file.Card | None:
     """Measure a cell; None if it was stopped before there was a measurement.
 
+    CellRefusedError for a cell whose measures contradict each other.
+
     Args:
       identity: see `identity_of`.
       cell: the cell, which has been checked.
@@ -117,12 +119,23 @@ def measured(
     if not any(row["kind"] in ("run", "copy") for row in raw):
         return None
     stopped = why_stopped(chosen, stop)
-    return card_file.make(identity, raw, made_with(machine.device(), start), stopped)
+    card = card_file.make(identity, raw, made_with(machine.device(), start), stopped)
+    check(card)
+    return card
+
+
+def check(card: card_file.Card) -> None:
+    """Raise CellRefusedError if the measures of a card that was just made contradict each other."""
+    if fault := card_file.fault(card):
+        raise CellRefusedError(
+            f"cell {card['cell']['cell']!r} gets no card, because its measures contradict each "
+            f"other: {fault}"
+        )
 
 
 def with_remarks(card: card_file.Card, remarks: Sequence[str]) -> card_file.Card:
-    """A card that says what the check of its cell remarked; its digest does not depend on that."""
-    return card | ({"remarks": [*remarks]} if remarks else {})
+    """A card that says what the check of its cell remarked."""
+    return card_file.signed(card | {"remarks": [*remarks]}) if remarks else card
 
 
 def nothing_measured() -> ConfigError:

@@ -64,14 +64,14 @@ class ProbeCommand:
     """Find the options that give the cell a state of about so many bytes, summed over the layers of
     a block; 400 in the published table."""
     protocol: Literal["quick", "full", "keys", "copy"] = "quick"
-    """quick ends after 90 seconds at the latest. full takes 3 to 30 minutes on two cores;
-    cite this one. keys is the key task alone, for a block with a large state; it ends after 15
-    minutes at the latest. copy is the published copy-memory task."""
+    """quick ends after about 90 seconds. full takes 3 to 30 minutes on two cores; cite this one.
+    keys is the key task alone, for a block with a large state; it ends after about 15 minutes.
+    copy is the published copy-memory task."""
     seed: int = 0
     """First seed."""
     seconds: float | None = None
-    """Time limit for each card, checked between evaluations; 90 for quick and 900 for keys. The
-    card states what was not measured."""
+    """Time limit for each card, checked between evaluations. Default: 90 for quick and 900 for
+    keys, and none with --cluster. The card states what was not measured."""
     cluster: str | None = None
     """Measure parts of cards on a Dask cluster: local:N (N workers here), tcp://HOST:PORT or
     tls://HOST:PORT (a scheduler), or a YAML file of dask-jobqueue (SLURM and others); see
@@ -387,8 +387,13 @@ def cards_of_workers(
             if found := card_parts.joined(card, folder):
                 identity = identity_of(command, card.card, named[card.card])
                 joined = card_file.make(identity, found[0], card_making.made_with(found[1], start))
-                made[card.card] = card_making.with_remarks(joined, checked[card.card])
-                show_and_write(command, made[card.card])
+                try:
+                    card_making.check(joined)
+                except CellRefusedError as error:
+                    failures.append(str(error))
+                else:
+                    made[card.card] = card_making.with_remarks(joined, checked[card.card])
+                    show_and_write(command, made[card.card])
                 shutil.rmtree(folder)
     if failures:
         raise ConfigError(f"{len(failures)} parts of cards failed: {'; '.join(failures)}")

@@ -30,7 +30,7 @@ COMPILE_SECONDS = 300.0
 """Time limit for compiling the programs of one length."""
 
 TELL_SECONDS = 20.0
-"""Seconds after which the updates of a rung are told, and again."""
+"""Seconds after which the updates of some runs are told, and again."""
 
 RawRow = dict[str, Any]  # JSON values, see `memory_cards.schema`
 Programs = tuple[Callable[..., TrainState], Callable[..., Block]]
@@ -45,11 +45,11 @@ class Trained(NamedTuple):
 
 
 class Pace:
-    """Tells now and then how far the runs of a rung are, and how long they take at most."""
+    """Tells now and then how far some runs are, and about how long they take at most."""
 
     def __init__(self, tell: Callable[[str], None], name: str, every: int, budget: int) -> None:
         """Start the clock; `every` is the number of updates of a block."""
-        self.words, self.name, self.every, self.budget = tell, name, every, budget
+        self.say, self.name, self.every, self.budget = tell, name, every, budget
         self.start = self.told = time.perf_counter()
 
     def tell(self, blocks: int) -> None:
@@ -58,9 +58,9 @@ class Pace:
         if now - self.told > TELL_SECONDS and done < self.budget:
             self.told = now
             left = (self.budget - done) * (now - self.start) / done
-            self.words(
-                f"{self.name}: {done:,} of at most {self.budget:,} updates, at most {left:.0f} s "
-                "more"
+            self.say(
+                f"{self.name}: {done:,} of at most {self.budget:,} updates at these rates, which "
+                f"end in about {left:.0f} s"
             )
 
 

@@ -12,7 +12,6 @@ from echo_jax.memory_cards import card_file
 from echo_jax.memory_cards.card_text import (
     ASKED,
     AT_LEAST,
-    CLOCK_OVER,
     NOT_MEASURED,
     Card,
     bounds,
@@ -24,6 +23,7 @@ from echo_jax.memory_cards.card_text import (
     none_passed,
     none_reached,
     span_words,
+    was_too_long,
 )
 from echo_jax.memory_cards.compare_two import mean_span_of
 from echo_jax.memory_cards.schema import Row
@@ -42,8 +42,12 @@ ONE, MORE, KEYS, LARGER = CAPTIONS = (
 """The tables of a track, the main one first."""
 
 PUBLISHED = {
-    "block": {ONE: "one layer", MORE: "several layers", KEYS: "the key task with larger states"},
-    "cell": {ONE: "bare cells"},
+    "block": {
+        ONE: "blocks of one layer with 400 bytes",
+        MORE: "blocks of several layers with 400 bytes in all",
+        KEYS: "the key task with 4,000 bytes",
+    },
+    "cell": {ONE: "bare cells of 400 bytes"},
 }
 """The tables of the published page, and a short name of each, by track.
 
@@ -224,7 +228,8 @@ def cards_table(
     """
     named = zip(cards, labels_of(cards), strict=True)
     rows = [_row(card, label, links.get(id(card), "")) for card, label in named]
-    first = ["cell", *map(ladder_name, ladders_on(cards)), "bits held", *SIZES, "updates"]
+    asked = cards[0]["protocol"]["ladders"] if cards else []
+    first = ["cell", *map(ladder_name, asked), "bits held", *SIZES, "updates"]
     headings = [
         heading
         for heading in dict.fromkeys([*first, *(heading for row in rows for heading in row)])
@@ -245,8 +250,7 @@ def _row(card: Card, label: str, link: str) -> dict[str, Entry]:
         row[ladder_name(ladder)] = Entry(mean, _key(span), interval)
     for of in card["protocol"]["ladders"]:
         climbed = (summary["ladders"] or {}).get(of["name"])
-        too_long = card["not_measured"].get(of["name"]) == CLOCK_OVER.format("keys")
-        if too_long and (climbed is None or none_reached(climbed)):
+        if was_too_long(card, of["name"]) and (climbed is None or none_reached(climbed)):
             row[ladder_name(of)] = COST
     if held := (summary["bits"] or {}).get("held"):
         bits = f"{AT_LEAST}{three_digits(held['median'])}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from math import log2
+from math import inf, log2
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -147,14 +147,21 @@ def falling(climbs: Sequence[Climb], first: int) -> tuple[list[float], list[floa
     """Corners x, y of the share of seeds that climbed so far up a ladder whose first rung is given.
 
     A seed counts as far as in `spans.mean_span`, so the curve falls halfway, in logarithms, from
-    the last rung passed to the one missed. It ends where censored seeds do.
+    the last rung passed to the one missed. It ends with the first censored seed.
 
         4 seeds passed 8, of which 2 missed 12 and 2 missed 16 after 12:  1 to 9.8, 1/2 to 13.9, 0
     """
-    drops = sorted(mean_span([each], first).mean for each in climbs if each.missed is not None)
+    end = known_until(climbs)
+    falls = [mean_span([each], first).mean for each in climbs if each.missed is not None]
+    drops = sorted(x for x in falls if x <= end)
     x = [first / 2, *np.repeat(drops, 2).tolist()]
     y = (1 - np.repeat(np.arange(len(drops) + 1), 2) / len(climbs)).tolist()
-    return [*x, max([x[-1], *(each.passed for each in climbs if each.missed is None)])], y
+    return [*x, x[-1] if end == inf else max(x[-1], end)], y
+
+
+def known_until(climbs: Sequence[Climb]) -> float:
+    """The last rung of the first censored seed: of longer ones the share of seeds is not known."""
+    return min((each.passed for each in climbs if each.missed is None), default=inf)
 
 
 def _ladder(
@@ -172,8 +179,7 @@ def _ladder(
     mean_mark(axes, span, 0.5, {"color": INK, "label": "mean and interval"})
     counts = [sum(each.passed >= rung for each in climbs) for rung in rungs]
     whole = counted(len(climbs), "seed")
-    known = min((each.passed for each in climbs if each.missed is None), default=rungs[-1])
-    told = [each for each in zip(rungs, counts, strict=True) if each[0] <= known]
+    told = [each for each in zip(rungs, counts, strict=True) if each[0] <= known_until(climbs)]
     said = [f"{rung:,} {unit}: {count} of {whole}" for rung, count in told]
     tell(axes, [rung for rung, _ in told], [count / len(climbs) for _, count in told], said)
     axes.set_ylim(-0.04, 1.08)

@@ -75,6 +75,11 @@ def make(
         "not_measured": reasons,
         **{name: made[name] for name in MADE},
     }
+    return signed(card)
+
+
+def signed(card: Card) -> Card:
+    """A card with its digest."""
     return card | {"digest": digest_of(card)}
 
 
@@ -87,7 +92,7 @@ def digest_of(card: Mapping[str, Any]) -> str:
     times, cost = ("train", "stream"), card["rows"]["price"]
     raw = [without(times, row) if row.get("kind") == "price" else row for row in card["raw"]]
     summary = card["rows"] | {"price": cost and without(times, cost)}
-    found = without(("name", *MADE, "remarks", "digest"), card)
+    found = without(("name", *MADE, "digest"), card)
     return atomic_files.digest_of(found | {"raw": raw, "rows": summary})
 
 
@@ -98,17 +103,22 @@ def validate(card: Any) -> None:
     summary is that of the raw rows, and the hash and the digest are those of the content. Of a card
     of protocol 1 the hash and the digest alone are checked.
     """
+    if found := fault(card):
+        raise ConfigError(f"{found}: {FIX}")
+
+
+def fault(card: Any) -> str:
+    """The first fault of a card, see `validate`; empty without one."""
     version = card.get("schema") if isinstance(card, dict) else None
     if is_protocol_1(card):
-        fault = _fault_of_protocol_1(card)
+        found = _fault_of_protocol_1(card)
     elif type(version) is int and version != SCHEMA:
-        fault = f"schema is {shown(version)}, and this version of echo_jax reads {SCHEMA} alone"
+        found = f"schema is {shown(version)}, and this version of echo_jax reads {SCHEMA} alone"
     else:
-        fault = schema.fault(card) or validation.fault(card) or ""
-    if not fault and card["digest"] != digest_of(card):
-        fault = f"digest is {card['digest'][:12]}..., not that of the content"
-    if fault:
-        raise ConfigError(f"{fault}: {FIX}")
+        found = schema.fault(card) or validation.fault(card) or ""
+    if not found and card["digest"] != digest_of(card):
+        found = f"digest is {card['digest'][:12]}..., not that of the content"
+    return found
 
 
 def is_protocol_1(card: Any) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 from echo_jax.memory_cards import placing
 from echo_jax.memory_cards.card_text import (
     ASKED,
+    NOT_REACHED,
     Card,
     answer,
     baseline_of,
@@ -136,14 +137,17 @@ def _seed_tables(card: Card) -> list[Table]:
         return []
     climbs = [{each["seed"]: each for each in span["by_seed"]} for _, span in known]
     rows = [[str(seed), *(_climb_words(of[seed]) for of in climbs)] for seed in card["seeds"]]
-    caption = "The last rung that each seed passed; in brackets the rate and updates of that run."
+    caption = (
+        "The last rung that each seed passed; in brackets the rate and updates of that run. +: it "
+        "missed nothing before the ladder or the time ended."
+    )
     return [Table(caption, ["seed", *(ladder_name(ladder) for ladder, _ in known)], rows)]
 
 
 def _climb_words(climb: Mapping[str, Any]) -> str:
-    """A climb in words: 20 (0.003; 1,450); 16+ without a missed rung, - without a passed one."""
+    """A climb in words: 20 (0.003; 1,450); 16+ without a missed rung; below 8; not reached."""
     if not climb["passed"]:
-        return "-"
+        return f"below {climb['missed']:,}" if climb["missed"] else NOT_REACHED
     how = f" ({climb['rate']:g}; {climb['updates']:,})" if climb["rate"] else ""
     return f"{climb['passed']:,}{'+' * (climb['missed'] is None)}{how}"
 

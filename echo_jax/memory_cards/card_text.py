@@ -55,6 +55,11 @@ def names_of(cards: Sequence[Card]) -> list[str]:
     ]
 
 
+def was_too_long(card: Card, ladder: str) -> bool:
+    """True for a ladder of the key task that the time limit of its protocol cut off."""
+    return card["not_measured"].get(ladder) == CLOCK_OVER.format("keys")
+
+
 def protocol_words(card: Card) -> str:
     """The name, the track, the version and the first digits of the hash of a protocol."""
     protocol, digits = card["protocol"], card["protocol_hash"][:8]
@@ -252,9 +257,10 @@ def _bits_lines(bits: Row, card: Card) -> list[Line]:
     names = {ladder["name"]: ladder_name(ladder) for ladder in ladders}
     shown_by = names.get(bits["shown_by"], f"by a head for each lag ({bits['shown_by']})")
     note = f"shown {shown_by}"
-    linear = max((each["exact"]["median"] for each in bits["networks"].values()), default=None)
-    if linear is not None and bits["shown_by"] in names and linear < held["median"]:
-        note += f"; {three_digits(linear)} of them decodable linearly"
+    linear = {name: each["exact"]["median"] for name, each in bits["networks"].items()}
+    if linear and bits["shown_by"] in names:
+        most = max(linear, key=lambda name: linear[name])
+        note += f"; a head for each lag decodes {three_digits(linear[most])} linearly ({most})"
     if price:
         note += f"; the state has {8 * total_bytes(price):,}"
     known = evidence(held, bounds(held, three_digits))

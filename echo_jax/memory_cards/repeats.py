@@ -95,13 +95,15 @@ class Futility(NamedTuple):
 def futility(cards: Iterable[Card]) -> dict[str, Futility]:
     """The effect of a futility stop on the runs of each track and ladder of some cards.
 
-    A run that a quick and a full card of one cell both have counts once.
+    A run that a quick and a full card of one cell both have counts once, and one that the time
+    ended not at all.
     """
     counts: dict[str, list[tuple[bool, bool, int, int]]] = {}
     seen = set()
     for card in cards:
         protocol = card["protocol"]
-        for row in (row for row in card["raw"] if row["kind"] == "run"):
+        runs = (row for row in card["raw"] if row["kind"] == "run")
+        for row in (row for row in runs if spans.is_over(row, protocol)):
             if (run := json.dumps([protocol["track"], card["cell"], row])) in seen:
                 continue
             seen.add(run)

@@ -17,7 +17,7 @@ from echo_jax.config import CONTROL
 from echo_jax.exceptions import shown
 
 SCHEMA = 2
-"""Version of the fields below; any change of a field is another version."""
+"""Version of the fields below; after a release any change of a field is another version."""
 
 PROTOCOL_1 = 1
 """Version of the fields of the cards of protocol 1, of which only digests are checked."""

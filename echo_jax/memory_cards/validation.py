@@ -21,7 +21,7 @@ ROUNDED = 1e-6
 """The largest difference of a share in a raw row from the one that was measured."""
 
 CLOSE = 0.1
-"""Most that a network which passed a rung may lack of its threshold on other fresh streams."""
+"""A network that passed a rung may score at most this much below it on other fresh streams."""
 
 EQUAL_FIELDS = {"beyond": ("lag", "length"), "jacobian": ("lag",), "curriculum": ("ladder", "rung")}
 """Fields that do not depend on the seed."""
@@ -55,6 +55,8 @@ def _faults(card: Mapping[str, Any]) -> Iterator[str]:
         yield "raw has no price row, so nothing says how many bits its state has"
     yield from _bit_faults(card["rows"], raw, protocol)
     yield from _contradictions(raw, protocol)
+    if REST not in card["not_measured"]:
+        yield from _missing_measures(raw, protocol)
 
 
 def _ladder_faults(protocol: Protocol) -> Iterator[str]:
@@ -78,8 +80,8 @@ def _bit_faults(rows: Mapping[str, Any], raw: Sequence[Row], protocol: Protocol)
     for name, claimed in _claims(rows["bits"], raw, protocol) if price else ():
         if claimed > 8 * total_bytes(price):
             yield (
-                f"rows.bits claims {claimed:,.1f} bits ({name}), and the whole state of "
-                f"{total_bytes(price)} bytes has {8 * total_bytes(price):,}"
+                f"{name} shows {claimed:,.1f} bits, and the whole state of {total_bytes(price)} "
+                f"bytes has {8 * total_bytes(price):,}"
             )
 
 
@@ -87,16 +89,38 @@ def _claims(
     bits: Mapping[str, Any] | None, raw: Sequence[Row], protocol: Protocol
 ) -> Iterator[tuple[str, float]]:
     """The bits that each passed run shows, and the median of each capacity network."""
-    runs = [(row["ladder"], bits_held.held_by(row, protocol)) for row in _passing(raw, protocol)]
+    runs = [
+        (
+            f"the {row['kind']} of seed {row['seed']} on {row['ladder']} {row['rung']}",
+            bits_held.held_by(row, protocol),
+        )
+        for row in _passing(raw, protocol)
+    ]
     yield from sorted(runs, key=lambda run: -run[1])
     for name, found in (bits or {"networks": {}})["networks"].items():
-        yield name, found["exact"]["median"]
+        yield f"rows.bits ({name})", found["exact"]["median"]
 
 
 def _passing(raw: Sequence[Row], protocol: Protocol) -> list[Row]:
     """The runs that passed their rung, those of a curriculum too."""
     runs = (row for row in raw if row["kind"] in ("run", "curriculum"))
     return [row for row in runs if spans.passed(row, protocol)]
+
+
+def _missing_measures(raw: Sequence[Row], protocol: Protocol) -> Iterator[str]:
+    """Networks of the first ladder that the protocol asks about, and that have no row."""
+    name = protocol["ladders"][0]["name"]
+    runs = [row for row in raw if row["kind"] == "run" and row["ladder"] == name]
+    last, first = spans.span_of_half(spans.climbs(raw, name, protocol)) if runs else (None, None)
+    at_last = {row["seed"] for row in runs if row["rung"] == last and spans.passed(row, protocol)}
+    at_first = {row["seed"] for row in runs if row["rung"] == first}
+    for kind, of, lag, seeds in (
+        ("beyond", "beyond", last, at_last),
+        ("jacobian", "cause", first, at_first),
+    ):
+        there = {row["seed"] for row in raw if row["kind"] == kind and row["lag"] == lag}
+        if of in protocol["rows"] and (lacking := seeds - there):
+            yield f"raw has no {kind} row of seed {min(lacking)} at lag {lag}"
 
 
 def _contradictions(raw: Sequence[Row], protocol: Protocol) -> Iterator[str]:

@@ -93,14 +93,14 @@ def card(  # noqa: PLR0913 - the flags of the command
         `echo_jax.cells.interface`; an instance of Linen or `Cell`; or a module, a class or any
         object with the functions `init`, `initial_state` and `step`.
       args: options of the cell; a required number of units that is not among them is 50.
-      protocol: quick ends after 90 seconds at the latest, full takes 3 to 30 minutes on two cores;
-        keys is the key task alone and ends after 15 minutes at the latest, copy the published
-        copy-memory task.
+      protocol: quick ends after about 90 seconds, full takes 3 to 30 minutes on two cores; keys is
+        the key task alone and ends after about 15 minutes, copy the published copy-memory task.
       state_bytes: find the options that give the cell, given by its name, a state of about so many
         bytes.
       seed: the first seed.
       name: of the card and of its files; by default the cell, its arguments and the protocol.
-      seconds: time limit, asked between evaluations; the card says what was not measured.
+      seconds: time limit, asked between evaluations, by default 90 for quick and 900 for keys; the
+        card says what was not measured.
       out: folder for the files of the card; without one, nothing is written.
       progress: show what is being measured, in a terminal or a notebook.
 

@@ -5,14 +5,17 @@ import signal
 import sys
 import textwrap
 import time
+import types
 
 import pytest
 from fabricated_cards import card as made_up
+from fabricated_cards import signed
 from running import begin
 from tiny_cards import TINY, ladder
 
 from echo_jax.cells.cell_facts import FACTS
 from echo_jax.commands import card_making
+from echo_jax.exceptions import CellRefusedError
 from echo_jax.host.interrupts import Interrupts, StoppedError
 from echo_jax.memory_benchmark import protocol, published_cards
 from echo_jax.memory_benchmark.measures import step_time
@@ -250,6 +253,31 @@ def test_the_table_goes_on_from_a_card_that_was_cut_short_and_leaves_a_whole_one
     whole = path.read_bytes()
     assert "Last-quick.json is there already, and stays" in probing("--published").stdout
     assert path.read_bytes() == whole
+
+
+def test_a_card_has_the_time_of_its_protocol_and_says_what_ended_it():
+    full, keys = protocol.BLOCK_FULL, protocol.KEYS
+    limits = [card_making.time_limit_of(each, None) for each in (full, keys, protocol.BLOCK_QUICK)]
+    assert limits == [None, 900, 90]
+    assert card_making.time_limit_of(keys, 5) == 5
+    for chosen, seconds, number, reason in (
+        (keys, 900, 0, "the clock of keys was over"),
+        (keys, 5, 0, "its seconds were over"),
+        (full, 900, 0, "its seconds were over"),
+        (keys, 900, 2, "it was interrupted"),
+    ):
+        stop = types.SimpleNamespace(requested=True, seconds=seconds, signal=number)
+        assert card_making.why_stopped(chosen, stop) == reason
+    assert card_making.why_stopped(keys, Interrupts(900)) is None
+
+
+def test_a_cell_whose_measures_contradict_each_other_gets_no_card():
+    made = made_up("lstm")
+    card_making.check(made)
+    for row in (row for row in made["raw"] if row["kind"] == "beyond"):
+        row["accuracy"] = [0.5] * len(row["accuracy"])
+    with pytest.raises(CellRefusedError, match=r"'lstm' gets no card, because its .* on fresh str"):
+        card_making.check(signed(made))
 
 
 @pytest.mark.slow

@@ -47,7 +47,9 @@ def test_runs_that_are_over_are_kept_while_others_move_among_the_slots(monkeypat
         parallel_runs, "spread", lambda active, slots, _: spread(active, slots, devices)
     )
     chosen, seeds = dataclasses.replace(TINY, seeds=4), (3, 0, 2, 1)
-    with contextlib.closing(ParallelRuns(chosen, 0, Interrupts(), print)) as parallel:
+    monkeypatch.setattr(parallel_runs, "TELL_SECONDS", 0)
+    told = []
+    with contextlib.closing(ParallelRuns(chosen, 0, Interrupts(), told.append)) as parallel:
         runs = [Run(seed, 1, 0.5) for seed in seeds]
         training = Counting(lstm.LSTMCell(4), TINY.ladders[0], chosen)
         trained = parallel.train(training, runs, 75, start)
@@ -59,6 +61,9 @@ def test_runs_that_are_over_are_kept_while_others_move_among_the_slots(monkeypat
     for row, w, n in zip(trained.rows, first, blocks, strict=True):
         assert row["w"] == [w + 0.5 * (i + 1) for i in range(n)]
     np.testing.assert_array_equal(trained.params["w"], first + 0.5 * blocks)
+    assert [words.partition(" at these")[0] for words in told] == [
+        "lag-2 1: 25 of at most 75 updates", "lag-2 1: 50 of at most 75 updates",
+    ]  # fmt: skip
 
 
 def test_a_long_rung_says_now_and_then_how_far_it_is_and_how_long_it_takes_at_most(monkeypatch):
@@ -68,8 +73,8 @@ def test_a_long_rung_says_now_and_then_how_far_it_is_and_how_long_it_takes_at_mo
     for blocks in range(1, 6):
         pace.tell(blocks)
     assert said == [
-        "lag-2 20: 100 of at most 250 updates, at most 32 s more",
-        "lag-2 20: 200 of at most 250 updates, at most 10 s more",
+        "lag-2 20: 100 of at most 250 updates at these rates, which end in about 32 s",
+        "lag-2 20: 200 of at most 250 updates at these rates, which end in about 10 s",
     ]
 
 

@@ -79,6 +79,8 @@ def test_of_a_ladder_that_was_cut_only_what_was_tried_is_drawn_and_said():
     assert "4 steps back: 1 of 4 seeds" in svg(panel_figure(whole), "a")
     assert "4 steps back: " not in svg(panel_figure(cut), "a")
     assert "3 steps back: 4 of 4 seeds" in svg(panel_figure(cut), "a")
+    curve = next(iter(drawn(panel_figure(cut).axes[0], BLUE)))
+    assert max(curve.get_xdata()) == 3
     for row in runs:
         row["accuracy"], row["confirmed"] = row["accuracy"][:1], []
     assert panels_of(signed(made)) == []
@@ -92,6 +94,8 @@ def test_a_curve_falls_halfway_to_the_missed_rung_and_ends_where_a_censored_seed
     assert falling([Climb(64, None), Climb(64, None)], 8) == ([4, 64], [1, 1])
     x, y = falling([Climb(24, None), Climb(8, 12)], 8)
     assert (x[-1], y[-1]) == (24, 0.5)
+    cut = [Climb(3, None), Climb(4, None), Climb(6, 8)]  # what is above 3 is not known
+    assert falling(cut, 1) == ([0.5, 3], [1, 1])
 
 
 def test_the_area_under_a_curve_is_the_mean_span():

@@ -67,6 +67,7 @@ def of_run(rung, seed, **fields):
 def better(card):
     """A raw row that says more than was measured, and the summary of it."""
     card["raw"][index(card, "run", rung=6, seed=1)] = run(6, 1)
+    card["raw"].append(card["raw"][index(card, "beyond")] | {"seed": 1})
     reasons = card["not_measured"] | {"lag-2": "no time"}  # for the rung above
     return card | {"rows": summarize(card["raw"], card["protocol"]), "not_measured": reasons}
 
@@ -282,17 +283,23 @@ SIGNED = {
     ),
     # more than a state can hold
     "a state of one byte": (
-        of_raw("price", "state_bytes", 1), "rows.bits claims 10.7 bits (key-16), and the whole",
+        of_raw("price", "state_bytes", 1), "seed 0 on key-16 4 shows 10.7 bits, and the whole",
     ),
     "a state of one byte that a curriculum contradicts": (
         lambda card: added(curriculum(200, 1, 4, passes=True))(
             of_raw("price", "state_bytes", 2)(
                 of_raw("curriculum", "rung", 200)(ladders(0, rungs=[1, 2, 3, 4, 6, 8, 200])(card))
             )
-        ), "(lag-2), and the whole state of 2 bytes has 16",
+        ), "the curriculum of seed 1 on lag-2 200 shows 198.1 bits, and the whole state of 2 bytes",
     ),
     "no price": (
         dropped(kind="price"), "raw has no price row, so nothing says how many bits its state has",
+    ),
+    "no longer streams of a network that passed": (
+        dropped(kind="beyond"), "raw has no beyond row of seed 0 at lag 6",
+    ),
+    "no cause of a seed that missed": (
+        dropped(kind="jacobian", seed=1), "raw has no jacobian row of seed 1 at lag 8",
     ),
     # networks that cannot be those that passed
     "chance on streams of the same length": (
@@ -361,15 +368,17 @@ def test_a_change_that_is_allowed_and_signed_is_valid(change):
 def test_a_card_that_claims_more_bits_than_its_whole_state_is_refused_at_any_seed():
     rows = [run(rung, seed, share=1.0) for rung in (1, 4, 8) for seed in (0, 1)]
     rows = [*rows, skipped(2), skipped(3), skipped(6)]
+    beyond = whole()["raw"][index(whole(), "beyond")]
+    rows += [beyond | {"lag": 8, "seed": seed} for seed in (0, 1)]
     card_file.validate(made([*rows, price(1)]))  # 8 lags in 8 bits: less than 8 are shown
     said = refused(made([*rows, price(0)]))
-    assert said.startswith("rows.bits claims 7.9 bits (lag-2), and the whole state of 0 bytes has")
+    assert said.startswith("the run of seed 0 on lag-2 8 shows 7.9 bits, and the whole state of 0 ")
     card_file.validate(made([*rows, price(0, convolution_bytes=1)]))
     one_of_two = [row for row in lag_rows() if row["kind"] != "price"]
     found = made([*one_of_two, price(0)])
-    assert "rows.bits claims 5.9 bits (lag-2)" in refused(found)
+    assert "the run of seed 0 on lag-2 6 shows 5.9 bits" in refused(found)
     network = [bits(seed, [5.0, 5.0], state_numbers=1) for seed in (0, 1)]
-    assert "rows.bits claims 10.0 bits (lag-2, 2 lags)" in refused(made([*network, price(1)]))
+    assert "rows.bits (lag-2, 2 lags) shows 10.0 bits" in refused(made([*network, price(1)]))
     card_file.validate(made([*network, price(2)]))
 
 

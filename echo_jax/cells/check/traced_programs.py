@@ -5,7 +5,7 @@ derivatives. Nothing is compiled or run.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import chex
@@ -27,6 +27,9 @@ REACHES_OUT = {
     "ffi_call": "calls foreign code, which may keep anything (jax.ffi)",
 }
 """A cell's use of a primitive that reaches out of its program."""
+
+NAMED = 5
+"""Most names in a remark."""
 
 LOCAL = "InternalMutableArrayEffect"
 """The effect of a `jax.new_ref` that no other program sees."""
@@ -93,12 +96,18 @@ class Programs(NamedTuple):
         integers = [name for name in sorted(types) if "int" in name]
         said = [
             f"has {counts[0]:,} parameters, of which {counts[1]:,} are frozen, as no gradient "
-            f"reaches {', '.join(frozen)}",
-            f"has {', '.join(fixed)} fixed in its code: the same for all seeds",
+            f"reaches {some_of(frozen)}",
+            f"has {some_of(fixed)} fixed in its code: the same for all seeds",
             f"keeps {', '.join(integers)} in its state: what is packed in an integer cannot "
             "be read linearly, so the bits of its card may miss it",
         ]
         return [x for x, holds in zip(said, (frozen, fixed, integers), strict=True) if holds]
+
+
+def some_of(names: Collection[str]) -> str:
+    """The first names, and how many others there are: a, b and 3 more."""
+    first, others = [*names][:NAMED], len(names) - NAMED
+    return ", ".join(first) + f" and {others} more" * (others > 0)
 
 
 def trace_programs(candidate: Candidate) -> Programs:

@@ -14,7 +14,7 @@ from echo_jax.cells import cell_arguments
 from echo_jax.cells.adapters.adapt import adapt, options_of
 from echo_jax.cells.check import cell_check
 from echo_jax.cells.check.shape_check import Candidate, check_shapes
-from echo_jax.cells.check.traced_programs import Parameter, trace_programs
+from echo_jax.cells.check.traced_programs import Parameter, some_of, trace_programs
 from echo_jax.cells.registry import CELLS
 from echo_jax.cells.scan import recurrences
 from echo_jax.exceptions import ConfigError
@@ -154,6 +154,12 @@ AWKWARD = [x for x in own_classes(awkward_cells) if inspect.isclass(vars(awkward
 def test_an_honest_cell_is_accepted_however_awkward_it_is(cell):
     remarks = check(cell, 5, "awkward_cells")
     assert [each for each in remarks if REMARKS.get(cell, "?") in each] == remarks[:1]
+
+
+def test_a_remark_names_five_and_counts_the_rest():
+    names = [f"w{i}" for i in range(7)]
+    assert some_of(names[:5]) == "w0, w1, w2, w3, w4"
+    assert some_of(names) == "w0, w1, w2, w3, w4 and 2 more"
 
 
 def test_what_is_frozen_or_the_same_for_all_seeds_is_said():
