@@ -14,7 +14,7 @@ import numpy as np
 from echo_jax.memory_benchmark import spans
 from echo_jax.memory_benchmark.protocol import floor_of
 from echo_jax.memory_benchmark.spans import Climb, are_disjoint, mean_span
-from echo_jax.memory_cards.card_text import Card, climbs_in, ladders_of
+from echo_jax.memory_cards.card_text import Card, climbs_in, kind_of, ladders_of
 
 Repeat = Mapping[str, Sequence[Climb]]
 """The climbs of the seeds of one card, by ladder."""
@@ -93,14 +93,15 @@ class Futility(NamedTuple):
 
 
 def futility(cards: Iterable[Card]) -> dict[str, Futility]:
-    """The effect of a futility stop on the runs of each track and ladder of some cards.
+    """The effect of a futility stop on the runs of recurrent cells, by track and ladder.
 
     A run that a quick and a full card of one cell both have counts once, and one that the time
     ended not at all.
     """
     counts: dict[str, list[tuple[bool, bool, int, int]]] = {}
     seen = set()
-    for card in cards:
+    recurrent = (card for card in cards if kind_of(card) == "recurrent")
+    for card in sorted(recurrent, key=lambda card: card["protocol"]["track"]):
         protocol = card["protocol"]
         runs = (row for row in card["raw"] if row["kind"] == "run")
         for row in (row for row in runs if spans.is_over(row, protocol)):

@@ -41,5 +41,9 @@ def test_a_futility_stop_ends_failures_at_the_floor_and_loses_passes_that_come_l
     assert abs(found.saved - (1 - (20 + 20 + 11) / (60 + 31 + 11))) < 1e-12
     cut = flat | {"accuracy": [1 / 16] * 30, "seed": 7}  # by the time: neither passed nor failed
     assert repeats.futility([made | {"raw": [flat, late, early, cut]}])["block, lag-16"] == found
+    control = made | {
+        "cell": made["cell"] | {"cell": "block:echo_jax.cells.known_memory:Memoryless"}
+    }
+    assert repeats.futility([control]) == {}
     near = flat | {"accuracy": [0.16] * 60}  # floor 1/16: 0.156 is the bound
     assert repeats.futility([made | {"raw": [near]}])["block, lag-16"].stopped == 0
