@@ -108,7 +108,8 @@ def test_only_a_coarse_rung_is_leapt_to(coarse, tried):
     rows = list(climb.rows())
     assert [rung for rung, _ in calls] == tried
     assert {row["rung"] for row in rows if row["kind"] == "skipped"} == {*RUNGS} - {*tried}
-    card_file.validate(made_card(rows, climb.training.protocol))
+    ladders_alone = dataclasses.replace(climb.training.protocol, rows=("ladders",))
+    card_file.validate(made_card(rows, ladders_alone))
 
 
 def test_a_leap_that_one_seed_misses_goes_back_and_counts_for_the_seeds_that_passed_it():
@@ -201,7 +202,8 @@ def test_every_skip_has_its_reason_in_the_rows(table):
                   and each["confirmed"]}  # fmt: skip
         assert row["rung"] not in COARSE
         assert passed == {0, 1, 2}
-    card_file.validate(made_card(rows, climb.training.protocol))
+    ladders_alone = dataclasses.replace(climb.training.protocol, rows=("ladders",))
+    card_file.validate(made_card(rows, ladders_alone))
 
 
 def refined(passes, rungs=(8, 16, 32), **fields):

@@ -49,7 +49,10 @@ def measured(monkeypatch):
 
     def raw_rows(*arguments):
         asked.append(arguments)
-        return iter(raw_of("lstm-quick"))
+        rows = raw_of("lstm-quick")
+        return (
+            row | {"seed": row["seed"] + arguments[2]} if "seed" in row else row for row in rows
+        )
 
     monkeypatch.setattr("echo_jax.memory_benchmark.measure_cell.raw_rows", raw_rows)
     return asked
@@ -67,7 +70,7 @@ def test_a_card_shows_itself():
     assert said.endswith("0 to 7, on cpu, made up, 2 cores.\n")
     shown = made._repr_html_()
     assert '<img src="data:image/svg+xml;base64,' in shown
-    assert shown.count("<table>") == 5
+    assert shown.count("<table>") == 6
     assert 'alt="The memory card of lstm"' in shown
 
 
@@ -80,6 +83,7 @@ def test_a_card_is_written_where_it_is_said_and_nowhere_else(
     cell, rules, seed, *_ = measured[0]
     assert (cell.options.features, rules, seed) == (8, protocol.CELL_QUICK, 0)
     assert made.card["cell"] == {"cell": "gru", "args": {"features": 8}, "source": None}
+    assert made.card["remarks"] == ["keeps int32 in its state"]
     paths = made.write("here")
     assert [path.name for path in paths] == [
         f"gru-features-8-quick.{suffix}" for suffix in ("json", "md", "svg")

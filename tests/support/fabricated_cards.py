@@ -65,7 +65,7 @@ CARDS = {
                   "args": {"features": 50}},
     # the cell of a stranger, which the clock of quick cut short
     "mine": {"lag-16": [3, 3, 4, 3], "protocol": QUICK, "cell": "mypackage.cells:MyCell",
-             "source": "ab" * 32},
+             "source": "ab" * 32, "remarks": ["keeps int32 in its state"]},
     # interrupted before all else
     "stopped": {"lag-2": 5, "cell": "gru", "short": True},
 }  # fmt: skip
@@ -99,7 +99,8 @@ def fabricated(cell, climbs, protocol=FULL, name=None, args=None, **plan):
     protocol  its fields, as in a card
     plan      state, convolution (bytes), parameters; bits, the sum over lags that a capacity
               network recalls; cause, the verdict; failed, seeds whose loss became non-finite;
-              copy, the loss of a recalled symbol by T; short, True for a card that lacks the price
+              copy, the loss of a recalled symbol by T; remarks, of the check of the cell;
+              short, True for a card that lacks the price
     """
     name = name or f"{cell.replace(':', '-')}-{protocol['name']}"
     cell = {"cell": cell, "args": args or {"features": 10}, "source": plan.get("source")}
@@ -113,7 +114,9 @@ def fabricated(cell, climbs, protocol=FULL, name=None, args=None, **plan):
     }
     stopped = "it was interrupted" if plan.get("short") else None
     raw = raw_rows(climbs, protocol, plan | {"seed": sum(map(ord, name))})
-    return json.loads(json.dumps(card_file.make(identity, raw, made, stopped)))
+    card = card_file.make(identity, raw, made, stopped)
+    card |= {"remarks": plan["remarks"]} if "remarks" in plan else {}
+    return json.loads(json.dumps(card_file.signed(card)))
 
 
 def signed(made):
