@@ -221,7 +221,7 @@ def test_a_card_of_any_ladders_has_the_price_of_the_same_network():
 def test_a_card_that_is_stopped_at_any_moment_is_valid_with_what_it_has(raw, never):
     for looks in (1, never.asked // 2, never.asked - 3):  # the last ones are between seeds
         stopped = list(raw_rows(REGISTER, TINY, interrupts=StopAfter(looks)))
-        card_file.validate(made_card(stopped, TINY))
+        card_file.validate(made_card(stopped, TINY, stopped="it was interrupted"))
         cut_short = [row for row in stopped if row["kind"] != "price" and row not in raw]
         assert len(cut_short) <= TINY.seeds
 

@@ -44,7 +44,7 @@ TINY_COPY = dataclasses.replace(
 )
 
 
-def made_card(raw, chosen, seed=0):
+def made_card(raw, chosen, seed=0, stopped=None):
     identity = {
         "name": "x",
         "cell": {"cell": "lstm", "args": {}, "source": None},
@@ -52,4 +52,4 @@ def made_card(raw, chosen, seed=0):
         "seeds": list(range(seed, seed + chosen.seeds)),
     }
     made = {"device": "cpu", "versions": {}, "date": "2026-01-01", "seconds": {"all": 1.0}}
-    return card_file.make(identity, raw, made)
+    return card_file.make(identity, raw, made, stopped)
