@@ -62,6 +62,27 @@ def test_two_full_cards_of_one_cell_are_hardly_ever_called_different():
     assert said in (DOCS / "calibration.md").read_text()
 
 
+def test_the_page_says_what_three_times_the_updates_change():
+    page = (DOCS / "calibration.md").read_text()
+    for cell, title in (("lstm", "LSTM"), ("mingru", "minGRU")):
+        path = f"{cell}-state-bytes-400-full"
+        cards = [
+            card_file.read(DOCS / folder / f"{name}.json")
+            for folder, name in (("cards", path), ("calibration/budget-9000", f"{path}-9000"))
+        ]
+        assert [made["protocol"]["budget"] for made in cards] == [3000, 9000]
+        shown = ["{} ({})".format(*span_words(made["rows"]["ladders"]["lag-2"])) for made in cards]
+        assert f"| {title} | {shown[0]} | {shown[1]} |" in page
+        runs = [
+            {(row["seed"], row["rung"], row["rate"]): row["accuracy"] for row in made["raw"]
+             if row["kind"] == "run" and row["ladder"] == "lag-2"}
+            for made in cards
+        ]  # fmt: skip
+        shared = {*runs[0]} & {*runs[1]}
+        assert len(shared) > 20
+        assert all(runs[1][run][: len(runs[0][run])] == runs[0][run] for run in shared)
+
+
 def test_the_page_says_what_full_cards_say_of_the_lstm_and_the_tanh_rnn():
     page = (DOCS / "calibration.md").read_text().replace("\n", " ")
     cells = [
