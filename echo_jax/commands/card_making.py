@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from echo_jax import machine
-from echo_jax.exceptions import CellRefusedError, ConfigError, shown
+from echo_jax.exceptions import CellRefusedError, ConfigError, printable, shown
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.memory_benchmark import protocol
 from echo_jax.memory_benchmark.protocol import Protocol
@@ -134,8 +134,9 @@ def check(card: card_file.Card) -> None:
 
 
 def with_remarks(card: card_file.Card, remarks: Sequence[str]) -> card_file.Card:
-    """A card that says what the check of its cell remarked."""
-    return card_file.signed(card | {"remarks": [*remarks]}) if remarks else card
+    """A card that says what the check of its cell remarked; a long remark is cut."""
+    said = [printable(remark)[: schema.LONGEST] for remark in remarks]
+    return card_file.signed(card | {"remarks": said}) if said else card
 
 
 def nothing_measured() -> ConfigError:

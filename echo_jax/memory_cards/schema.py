@@ -42,7 +42,10 @@ Number = Annotated[float, Meta(ge=-LARGEST, le=LARGEST)]
 Positive = Annotated[float, Meta(gt=0, le=LARGEST)]
 NotNegative = Annotated[float, Meta(ge=0, le=LARGEST)]
 Share = Annotated[float, Meta(ge=0, le=1)]
-Text = Annotated[str, Meta(min_length=1, max_length=1000)]
+LONGEST = 1000
+"""The most characters of a text."""
+
+Text = Annotated[str, Meta(min_length=1, max_length=LONGEST)]
 Name = Annotated[str, Meta(pattern=NAME)]
 Hash = Annotated[str, Meta(pattern=SHA_256)]
 

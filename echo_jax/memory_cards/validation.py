@@ -111,8 +111,15 @@ def _missing_measures(raw: Sequence[Row], protocol: Protocol) -> Iterator[str]:
     """Networks of the first ladder that the protocol asks about, and that have no row."""
     name = protocol["ladders"][0]["name"]
     runs = [row for row in raw if row["kind"] == "run" and row["ladder"] == name]
-    last, first = spans.span_of_half(spans.climbs(raw, name, protocol)) if runs else (None, None)
-    at_last = {row["seed"] for row in runs if row["rung"] == last and spans.passed(row, protocol)}
+    climbs = spans.climbs(raw, name, protocol) if runs else {}
+    last, first = spans.span_of_half(climbs) if runs else (None, None)
+    at_last = {
+        row["seed"]
+        for row in runs
+        if last
+        and row["rung"] == last <= climbs[row["seed"]].passed
+        and spans.passed(row, protocol)
+    }
     at_first = {row["seed"] for row in runs if row["rung"] == first}
     for kind, of, lag, seeds in (
         ("beyond", "beyond", last, at_last),

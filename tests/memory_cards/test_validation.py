@@ -349,6 +349,14 @@ def test_raw_rows_that_contradict_the_protocol_are_refused_however_well_signed(
         changed(("protocol", "version"), 3),
         of_run(8, 0, accuracy=[0.5, 0.995, 0.98, 0.5, 0.5], confirmed=[[1, 0.985]]),
         of_run(6, 1, accuracy=[0.5] * 3),  # cut by the time
+        # seed 1 passed 8 at a leap, and missed 6: it is not measured beyond
+        lambda card: of_run(8, 1, accuracy=[0.5, 1.0], confirmed=[[1, 1.0]])(
+            of_run(8, 0, accuracy=[0.5, 1.0], confirmed=[[1, 1.0]])(
+                of_raw("beyond", "lag", 8)(
+                    dropped(kind="jacobian")(dropped(kind="curriculum")(card))
+                )
+            )
+        ),
         lambda card: added(run(5, 0), run(7, 1))(changed(("protocol", "refine"), True)(card)),
         lambda card: added(run(16, 0))(changed(("protocol", "exact_lags"), [16])(card)),
         lambda card: added(run(12, 0))(  # a refinement above the ladder, of an exact memory

@@ -29,7 +29,7 @@ REACHES_OUT = {
 """A cell's use of a primitive that reaches out of its program."""
 
 NAMED = 5
-"""Most names in a remark."""
+"""The most names that a remark lists."""
 
 LOCAL = "InternalMutableArrayEffect"
 """The effect of a `jax.new_ref` that no other program sees."""
