@@ -66,7 +66,9 @@ def outer_product_chunkwise(
     added = jnp.swapaxes(since[..., -1, :, :] * k, -1, -2) @ v
     ends = diagonal_parallel(state, kept, added, None)
     starts = jnp.concatenate([state[None], ends[:-1]])
-    o = (since_start * q) @ starts + _weights(since, k, q) @ v
+    # one product of both terms: their sum is wrong where S is a constant zero (jax 0.10.2, CPU)
+    weights = jnp.concatenate([since_start * q, _weights(since, k, q)], axis=-1)
+    o = weights @ jnp.concatenate([starts, v], axis=-2)
     return ends[-1], out_of_chunks(o, len(terms.k))
 
 
