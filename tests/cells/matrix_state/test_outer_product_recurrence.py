@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from echo_jax.cells.matrix_state.gated_linear_attention import GLACell
 from echo_jax.cells.matrix_state.outer_product_recurrence import (
     OuterProductTerms,
     outer_product_chunkwise,
@@ -22,6 +23,27 @@ def loop(state, terms, mask):
         state = np.where(seen[:, None, None], new, state)
         outputs.append(np.einsum("bkv,bk->bv", state, q))
     return state, np.stack(outputs)
+
+
+@pytest.mark.parametrize("steps", [5, 16, 17])
+@pytest.mark.parametrize("rows", [16, 256])
+def test_chunks_from_a_state_that_is_a_constant_in_the_program_are_the_steps(steps, rows):
+    """XLA of jax 0.10.2 computes the sum of two products wrong there, on a CPU."""
+    cell = GLACell(45)
+    assert cell.parallel_on_cpu
+    params = cell.init(jax.random.key(0), 16)
+    tokens = jax.random.randint(jax.random.key(1), (steps, rows), 0, 16)
+
+    def first():
+        return cell.initial_state(params, rows, 16)
+
+    def by_steps(inputs):
+        return jax.lax.scan(lambda s, x: cell.step(params, s, x), first(), inputs)
+
+    expected = jax.jit(by_steps)(jax.nn.one_hot(tokens, 16))
+    found = jax.jit(lambda tokens: cell.scan(params, first(), tokens))(tokens)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
 
 
 @pytest.mark.parametrize("decays", [1, K])
