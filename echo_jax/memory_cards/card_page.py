@@ -131,7 +131,7 @@ def _rung_tables(card: Card) -> list[Table]:
 
 
 def _seed_tables(card: Card) -> list[Table]:
-    """How far each seed climbed, with the rate and the updates of the run that passed that rung."""
+    """A row for each seed: its last rung on each ladder, with the rate and updates of that run."""
     known = [(ladder, span) for ladder, span in ladders_of(card) if not none_reached(span)]
     if not known:
         return []
