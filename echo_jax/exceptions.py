@@ -1,8 +1,57 @@
 """Errors that a command prints as one sentence, and how a value is shown in it."""
 
+import re
+import shlex
+from typing import Literal, Self
+
+Spelling = Literal["flag", "argument"]
+"""How fields are named: as flags of a command, or as arguments of a Python call."""
+
 
 class ConfigError(ValueError):
-    """A value breaks a rule. The message is one sentence: the value, the rule, the fix."""
+    """A value breaks a rule. The error is data; `spelled` makes the one sentence of it.
+
+        ConfigError("window", 30, "is longer than the sequence of 25",
+                    "use {window=25}, or a {length} of at least 30")
+
+        flag      --window 30 is longer than the sequence of 25: use --window 25, or a --length of
+                  at least 30
+        argument  window=30 is longer than the sequence of 25: use window=25, or a length of at
+                  least 30
+
+    An error that is not about one value is a whole sentence: ConfigError("jax cannot start: ...").
+
+    Args:
+      field: the field of a configuration or call that has the value; None where the value is a path
+        or another thing that is named as it is.
+      value: the value.
+      rule: the rule that it breaks, from the verb on.
+      fix: what to do. In rule and fix, {field} and {field=value} stand for other fields.
+    """
+
+    def __init__(
+        self, field: str | None, value: object = None, rule: str = "", fix: str = ""
+    ) -> None:
+        """Keep the parts, which pickle with the error."""
+        super().__init__(field, value, rule, fix)
+        self.field, self.value, self.rule, self.fix = field, value, rule, fix
+
+    def spelled(self, spelling: Spelling) -> str:
+        """The sentence, with every field as a flag or as an argument."""
+        if not self.rule:
+            return str(self.field)
+        text = f"{_subject(self.field, self.value, spelling)} {_filled(self.rule, spelling)}"
+        return f"{text}: {_filled(self.fix, spelling)}"
+
+    def then(self, more: str) -> Self:
+        """The same error, whose fix has one more clause."""
+        if not self.rule:
+            return type(self)(f"{self.field}; {more}")
+        return type(self)(self.field, self.value, self.rule, f"{self.fix}; {more}")
+
+    def __str__(self) -> str:
+        """The sentence of a Python call."""
+        return self.spelled("argument")
 
 
 class CellRefusedError(ConfigError):
@@ -23,6 +72,37 @@ class DivergedError(ConfigError):
 
 class TooLongError(ConfigError):
     """A compilation that passed its time limit; it goes on in a thread until the process ends."""
+
+
+def _subject(field: str | None, value: object, spelling: Spelling) -> str:
+    """The field with its value, or the value alone."""
+    if field is None:
+        return str(value)
+    return _named(field, value if spelling == "flag" else shown(value), spelling)
+
+
+def _named(field: str, value: object, spelling: Spelling) -> str:
+    """A field and its value: --hidden-size 0 and hidden_size=0, --no-stateful and stateful=False."""
+    if spelling == "argument":
+        return f"{field}={value}"
+    flag = field.replace("_", "-")
+    if isinstance(value, bool) or value in ("True", "False"):
+        return f"--{flag}" if str(value) == "True" else f"--no-{flag}"
+    text = str(value)
+    return f"--{flag} {shlex.quote(text) if len(text) <= 60 else f'{text[:60]}...'}"
+
+
+def _filled(text: str, spelling: Spelling) -> str:
+    """A text with its {field} and {field=value} spelled."""
+
+    def spell(found: re.Match[str]) -> str:
+        """One of them."""
+        field, value = found[1], found[2]
+        if value is not None:
+            return _named(field, value, spelling)
+        return field if spelling == "argument" else f"--{field.replace('_', '-')}"
+
+    return re.sub(r"\{([a-z]\w*)(?:=([^{}]*))?\}", spell, text)
 
 
 def shown(value: object) -> str:
