@@ -82,7 +82,7 @@ def _subject(field: str | None, value: object, spelling: Spelling) -> str:
 
 
 def _named(field: str, value: object, spelling: Spelling) -> str:
-    """A field and its value: --hidden-size 0 and hidden_size=0, --no-stateful and stateful=False."""
+    """A field and its value: --hidden-size 0 or hidden_size=0, --no-stateful or stateful=False."""
     if spelling == "argument":
         return f"{field}={value}"
     flag = field.replace("_", "-")
