@@ -1,7 +1,7 @@
-"""Intervals and tests over seeds, times to learn with censoring, recalled bits. No jax.
+"""Intervals and tests over seeds, sequences until learned, recalled bits. No jax.
 
-SciPy is imported inside the functions that need it: `scipy.special` takes 0.2 s to import and
-`scipy.stats` 0.6 s, so what `train` and `probe` call is written here.
+SciPy is imported inside the functions that need it: `scipy.stats` takes 0.6 s to import, and what
+`train` calls does not need it.
 """
 
 import functools
@@ -11,8 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-
-NORMAL_95 = 1.959964  # the 97.5% quantile of the standard normal distribution
 
 
 def recalled_bits(loss: float, baseline: float) -> float:
@@ -94,75 +92,6 @@ def summary_of(values: Sequence[float | None] | np.ndarray) -> Summary:
     measured = np.array([math.inf if value is None else value for value in values], np.float64)
     interval = median_interval(measured) if len(measured) > 1 else None
     return Summary(float(np.median(measured)), interval)
-
-
-class Survival(NamedTuple):
-    """A survival function, a step at each of the T times at which an event happened.
-
-    The time is float `[T]`, ascending; the share `[T]` is the estimated probability that the event
-    happens later, low and high are its pointwise 95% confidence bounds.
-    """
-
-    time: np.ndarray
-    share: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-
-
-def kaplan_meier(times: npt.ArrayLike, reached: npt.ArrayLike) -> Survival:
-    """The product-limit estimate from right-censored times (Kaplan and Meier 1958).
-
-    With d events among the n that are at risk at each time:
-
-        S = product of (1 - d / n)      V = sum of d / (n (n - d)), Greenwood's formula
-
-    A time that is censored at t is at risk at t. The bounds are S^exp(+-z sqrt(V) / log S), those
-    of log(-log S). Where S is 0 they are not defined: the lower one is then 0 and the upper one the
-    one before times 1 - 0.025^(1/n), the exact bound for a proportion with 0 of n.
-
-        event at 6, censored at 6, event at 7       n 3, S 2/3       then n 1, S 0
-
-    `scipy.stats.ecdf` gives the same estimate but no bounds where S is 0, and takes 0.6 s to
-    import, which every reading of a memory card would pay.
-
-    Args:
-      times: float `[N]`, at least one, finite: when the event happened, or until when it was
-        waited for; ValueError otherwise.
-      reached: bool `[N]`, True where the event happened, False where the time is censored.
-    """
-    watched, happened = _finite(times, at_least=1), np.asarray(reached, bool)
-    if watched.shape != happened.shape:
-        raise ValueError(f"Give a time and whether it was reached of each, not {happened.shape}.")
-    time = np.unique(watched[happened])
-    n = np.sum(watched >= time[:, None], axis=1)
-    d = np.sum(happened & (watched == time[:, None]), axis=1)
-    share = np.cumprod(1 - d / n)
-    low, high = np.zeros(len(time)), np.ones(len(time))
-    left = d < n  # False at the last step at most
-    spread = NORMAL_95 * np.sqrt(np.cumsum(d[left] / (n * (n - d))[left])) / np.log(share[left])
-    low[left], high[left] = share[left] ** np.exp(-spread), share[left] ** np.exp(spread)
-    if not left.all():
-        high[-1] = np.append(1.0, high[:-1])[-1] * (1 - 0.025 ** (1 / n[-1]))
-    return Survival(time, share, low, high)
-
-
-class SurvivalMedian(NamedTuple):
-    """The median time to an event and its 95% interval; infinity where that is not known."""
-
-    median: float
-    low: float
-    high: float
-
-
-def survival_median(times: npt.ArrayLike, reached: npt.ArrayLike) -> SurvivalMedian:
-    """The first time at which the survival function is at most one half, and its 95% interval.
-
-    Its bounds are the first times at which the lower and the upper bound of the survival function
-    are at most one half (Brookmeyer and Crowley 1982). The arguments are those of `kaplan_meier`.
-    """
-    time, *curves = kaplan_meier(times, reached)
-    first = (np.append(time[curve <= 0.5 + 1e-9], math.inf)[0] for curve in curves)
-    return SurvivalMedian(*map(float, first))
 
 
 def sign_flip_test(differences: npt.ArrayLike) -> float:
@@ -267,43 +196,6 @@ def mean_equivalent(values: npt.ArrayLike, target: float, margin: float) -> Equi
     interval = Interval(mean - half, mean + half, 0.9)
     within = target - margin <= interval.low and interval.high <= target + margin
     return Equivalence(mean, interval, within)
-
-
-def predicted_difference(
-    values: npt.ArrayLike,
-    others: npt.ArrayLike,
-    level: float = 0.95,
-    rounding: tuple[float, float] = (0.0, 0.0),
-) -> tuple[float, Interval]:
-    """The difference of two means, and its prediction interval for a repeat with new seeds.
-
-    The difference d of the means of S and S' values has variance v = s^2 / S + s'^2 / S'. That of a
-    repeat has the same variance about the same truth, so the two differ with variance 2 v:
-
-        d - t sqrt(2 v)  to  d + t sqrt(2 v)
-
-    with t of the degrees of freedom of Welch (1947), rounded down. Without the factor 2 it is
-    Welch's interval for the true difference. Raises ValueError for fewer than two values, about
-    normal, or one that is not finite.
-
-    Args:
-      values: float `[S]`, one per seed.
-      others: float `[S']`.
-      level: the probability that a repeat falls into the interval.
-      rounding: the resolution w of each; it adds a variance of w^2 / 12 that they do not show.
-    """
-    a, b = _finite(values, at_least=2), _finite(others, at_least=2)
-    difference = float(a.mean() - b.mean())
-    parts = [
-        (float(x.var(ddof=1)) + width**2 / 12) / len(x)
-        for x, width in zip((a, b), rounding, strict=True)
-    ]
-    variance = sum(parts)
-    if variance == 0:
-        return difference, Interval(difference, difference, level)
-    degrees = variance**2 / sum(v**2 / (len(x) - 1) for v, x in zip(parts, (a, b), strict=True))
-    half = t_quantile((1 + level) / 2, max(1, int(degrees + 1e-9))) * math.sqrt(2 * variance)
-    return difference, Interval(difference - half, difference + half, level)
 
 
 def t_quantile(probability: float, degrees: int) -> float:

@@ -1,11 +1,9 @@
 import math
-import warnings
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 
 from echo_jax import statistics
 
@@ -78,71 +76,6 @@ def test_wilsons_interval_has_its_published_bounds(successes, trials, low, high)
 )
 def test_a_summary_is_a_median_and_its_interval(values, summary):
     assert statistics.summary_of(values) == summary
-
-
-REMISSION_6MP = [6, 6, 6, 7, 10, 13, 16, 22, 23], [6, 9, 10, 11, 17, 19, 20, 25, 32, 32, 34, 35]
-REMISSION_PLACEBO = [1, 1, 2, 2, 3, 4, 4, 5, 5, 8, 8, 8, 8, 11, 11, 12, 12, 15, 17, 22, 23], []
-
-
-def survival_of(arrived, lost):
-    """Times, and which of them are of an arrival, in an order that says nothing."""
-    times = np.array([*arrived, *lost], float)
-    reached = np.array([True] * len(arrived) + [False] * len(lost))
-    order = np.random.default_rng(0).permutation(len(times))
-    return times[order], reached[order]
-
-
-@given(st.lists(st.tuples(st.integers(1, 9), st.booleans()), min_size=1, max_size=20))
-def test_the_survival_function_and_its_bounds_are_those_of_scipy(seeds):
-    times, reached = map(np.array, zip(*seeds, strict=True))
-    sf = stats.ecdf(stats.CensoredData.right_censored(times, ~reached)).sf
-    found = statistics.kaplan_meier(times, reached)
-    steps = np.isin(sf.quantiles, found.time)
-    np.testing.assert_allclose(found.share, sf.probabilities[steps], atol=1e-12)
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # where S is 0, which scipy gives no bounds for
-        bounds = sf.confidence_interval(method="log-log")
-    for ours, theirs in ((found.low, bounds.low), (found.high, bounds.high)):
-        some = found.share > 0
-        np.testing.assert_allclose(ours[some], theirs.probabilities[steps][some], atol=1e-6)
-
-
-def test_the_survival_medians_are_those_of_the_leukemia_table():
-    """23 weeks (13 to beyond) and 8 weeks (4 to 11) with log-log bounds."""
-    assert statistics.survival_median(*survival_of(*REMISSION_6MP)) == (23, 13, math.inf)
-    assert statistics.survival_median(*survival_of(*REMISSION_PLACEBO)) == (8, 4, 11)
-
-
-def test_seeds_that_never_arrive_are_censored_and_not_dropped():
-    arrived = [100, 200, 300]
-    assert statistics.survival_median(arrived, [True] * 3).median == 200
-    never = [5000] * 5
-    found = statistics.survival_median(arrived + never, [True] * 3 + [False] * 5)
-    assert found.median == math.inf  # 5 of 8 are still to arrive
-    assert found.low == 100
-    assert statistics.survival_median(never, [False] * 5) == (math.inf,) * 3
-    assert len(statistics.kaplan_meier(never, [False] * 5).time) == 0
-
-
-def test_seeds_that_all_arrive_together_have_an_upper_bound_if_there_are_enough():
-    """All of n are beyond the median with a probability of 1/2^n: at most 2.5% from 6 on."""
-    for count in range(1, 10):
-        found = statistics.survival_median([300] * count, [True] * count)
-        assert found == (300, 300, 300 if count >= 6 else math.inf)
-    for count in (2, 4, 8, 10, 50):  # the first time at which at most half are still to arrive
-        found = statistics.survival_median(np.arange(count) + 1, np.ones(count, bool))
-        assert found.median == count / 2
-
-
-@pytest.mark.parametrize("seeds", [8, 20])
-def test_the_interval_of_a_survival_median_covers_about_as_often_as_it_says(seeds):
-    rng = np.random.default_rng(5)
-    covered = 0
-    for _ in range(600):
-        times, cut = rng.exponential(size=seeds), rng.exponential(3, size=seeds)
-        found = statistics.survival_median(np.minimum(times, cut), times <= cut)
-        covered += found.low <= math.log(2) <= found.high
-    assert 0.91 < covered / 600 < 0.99
 
 
 @pytest.mark.parametrize(
@@ -225,20 +158,12 @@ def test_a_mean_is_equivalent_where_its_whole_interval_is_within_the_margin():
 REFUSED = [
     (statistics.summary_of, ([],), "at least one value"),
     *[
-        (statistics.kaplan_meier, times_and_reached, "Give a")
-        for times_and_reached in [
-            ([], []), ([1.0, math.inf], [True, False]), ([1.0], [True, True]), ([math.nan], [True]),
-        ]
-    ],
-    *[
         (statistics.sign_flip_test, (bad,), "list of finite numbers")
         for bad in ([], [1.0], [1.0, math.inf], [math.nan, 1.0], [[1.0, 2.0]], [None, 1.0])
     ],
     (statistics.paired_comparison, ([1.0, 2.0, 3.0], [1.0, 2.0]), "two values each, not 3 and 2"),
     (statistics.paired_comparison, ([1.0, math.inf], [1.0, math.inf]), "list of finite numbers"),
-    (statistics.paired_comparison, ([1.0], [3.0]), "at least 2 of them"),
     (statistics.mean_equivalent, ([1.0], 1.0, 1.0), "at least 2"),
-    (statistics.mean_equivalent, ([1.0, math.nan], 1.0, 1.0), "finite"),
     (statistics.mean_equivalent, ([1.0, 2.0], 1.0, 0.0), "above 0"),
 ]  # fmt: skip
 
@@ -256,23 +181,3 @@ def test_a_mean_at_the_margin_is_called_equivalent_in_one_of_twenty_cases():
     assert abs(covered - 0.9) < 4 * math.sqrt(0.9 * 0.1 / 2000)
     called = np.mean([f.equivalent for f in found])
     assert abs(called - 0.05) < 4 * math.sqrt(0.05 * 0.95 / 2000)
-
-
-def test_the_prediction_interval_by_hand():
-    difference, interval = statistics.predicted_difference([1, 3], [0, 0])
-    assert difference == 2
-    half = 12.706 * np.sqrt(2)  # variance 2 / 2 = 1, one degree of freedom: t 12.706
-    assert interval[:2] == pytest.approx((2 - half, 2 + half), rel=1e-3)
-    assert statistics.predicted_difference([2, 2], [1, 1]) == (1, (1, 1, 0.95))
-
-
-@pytest.mark.slow
-def test_a_prediction_of_a_difference_holds_for_a_repeat_in_95_of_100():
-    drawn = np.random.default_rng(0)
-    held = 0
-    for _ in range(2000):
-        a = drawn.normal(1, 1, 8)
-        b, again, b_again = drawn.normal(0, 3, 8), drawn.normal(1, 1, 8), drawn.normal(0, 3, 8)
-        _, interval = statistics.predicted_difference(a, b)
-        held += interval.low <= again.mean() - b_again.mean() <= interval.high
-    assert abs(held / 2000 - 0.95) < 0.02
