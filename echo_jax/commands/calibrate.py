@@ -120,15 +120,12 @@ def main() -> None:
 
 
 def checked_cells(command: CalibrateCommand) -> "list[ChosenCell]":
-    """Both cells, checked before anything is measured; a user's are traced in another process."""
-    from echo_jax.host import time_limit
-    from echo_jax.memory_benchmark import tasks
-    from echo_jax.memory_benchmark.chosen_cell import choose, trace
+    """Both cells, checked before anything is measured."""
+    from echo_jax.memory_benchmark.chosen_cell import choose
 
     found = []
     for name, arguments in zip(command.cells, command.cell_args or ("", ""), strict=True):
         rules = protocol.named(command.protocol, name)
-        time_limit.try_apart(name, trace, name, arguments, tasks.input_sizes(rules)[0])
         found.append(choose(name, arguments))
         found[-1].check(rules)
     return found

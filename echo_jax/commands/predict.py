@@ -134,11 +134,8 @@ def load(command: PredictCommand, config: RunConfig) -> list["Trained"]:
 
     Prints to standard error that the training goes on, or that there are other networks.
     """
-    from echo_jax.core.network import build_network
-    from echo_jax.host import time_limit
     from echo_jax.runs import predictor
 
-    time_limit.try_apart(config.network.cell, build_network, config)
     machine.use_cpu_devices(1)
     compilation_cache.use_compilation_cache(command.compilation_cache)
     say = functools.partial(print, file=sys.stderr)

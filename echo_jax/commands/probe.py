@@ -227,22 +227,13 @@ def make_cards(command: ProbeCommand) -> None:
 
 
 def built_cells(command: ProbeCommand) -> "tuple[list[ChosenCell], list[str]]":
-    """The cells, and remarks on states that are not of the size that was asked for.
-
-    A user's code may end the process, so all cells are traced in another one first.
-    """
-    from echo_jax.host import time_limit
-    from echo_jax.memory_benchmark import tasks
-    from echo_jax.memory_benchmark.chosen_cell import choose_sized, trace
+    """The cells, and remarks on states that are not of the size that was asked for."""
+    from echo_jax.memory_benchmark.chosen_cell import choose_sized
 
     arguments = command.cell_args or ("",) * len(command.cell_names)
-    asked = [
-        (*each, command.chosen(each[0])) for each in zip(command.cell_names, arguments, strict=True)
-    ]
-    for name, own_arguments, rules in asked:
-        time_limit.try_apart(name, trace, name, own_arguments, tasks.input_sizes(rules)[0])
     cells, remarks = [], []
-    for name, own_arguments, rules in asked:
+    for name, own_arguments in zip(command.cell_names, arguments, strict=True):
+        rules = command.chosen(name)
         cell, remark = choose_sized(name, own_arguments, command.state_bytes, rules)
         cells.append(cell)
         remarks += [f"cell {name!r}: {remark}"] * bool(remark)

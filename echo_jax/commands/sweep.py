@@ -231,16 +231,12 @@ def with_sources(study: Study) -> Study:
 
     ConfigError for a cell that cannot be.
     """
-    cells = {each.config.network.cell: each.config for each in study.points}
-    own = {name: config for name, config in cells.items() if not is_built_in(name)}
+    cells = dict.fromkeys(each.config.network.cell for each in study.points)
+    own = [name for name in cells if not is_built_in(name)]
     if not own:
         return study
     from echo_jax.cells import registry
-    from echo_jax.core.network import build_network
-    from echo_jax.host import time_limit
 
-    for name, config in own.items():
-        time_limit.try_apart(name, build_network, config)
     machine.use_cpu_devices(None)  # before a user's file uses jax
     sources = {name: registry.source_digest(name) for name in own}
     points = (

@@ -139,11 +139,8 @@ def begin(command: TrainCommand, folder: Path | None, inputs: Inputs, cache: boo
 
     `cache` says whether jax may be told to keep compiled programs, which changes all of a process.
     """
-    from echo_jax.core.network import build_network
-    from echo_jax.host import time_limit
     from echo_jax.runs import job
 
-    time_limit.try_apart(inputs.config.network.cell, build_network, inputs.config)
     machine.use_cpu_devices(min(command.devices or machine.cores(), inputs.config.seeds))
     if cache:  # of a process that is ours
         compilation_cache.use_compilation_cache(command.compilation_cache)

@@ -3,5 +3,5 @@
     compiled_programs ─► chunk_loop ─► progress, interrupts
 
 `process_start` keeps the start short, `stopwatch` times the parts, `compilation_cache` keeps
-compiled programs on disk, `time_limit` guards against a user's cell.
+compiled programs on disk, `time_limit` ends the wait for a compilation.
 """

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from echo_jax.cells import cell_arguments, registry, user_cell
 from echo_jax.cells.adapters.adapt import size_of
-from echo_jax.cells.check import shape_check
 from echo_jax.cells.check.shape_check import Candidate
 from echo_jax.cells.check.traced_programs import trace_programs
 from echo_jax.cells.interface import Cell
@@ -114,8 +113,3 @@ def json_values(args: Mapping[str, Any]) -> dict[str, Any]:
             f"cell args {shown(dict(args))} cannot be kept in a card ({error}): use numbers, "
             "words, True, False, None, and lists of them, or set them in a class of your own"
         ) from error
-
-
-def trace(name: str, arguments: str | Mapping[str, Any], input_size: int) -> None:
-    """Build a cell and trace its steps, which runs whatever Python code it has."""
-    shape_check.check_shapes(choose(name, arguments).cell, name, input_size)

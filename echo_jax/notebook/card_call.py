@@ -11,12 +11,10 @@ from typing import Any, Literal
 from echo_jax import machine
 from echo_jax.commands import card_making
 from echo_jax.exceptions import ConfigError, printable, shown
-from echo_jax.host import time_limit
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.host.progress import MeasurementProgress
 from echo_jax.memory_benchmark import protocol as protocols
-from echo_jax.memory_benchmark import tasks
-from echo_jax.memory_benchmark.chosen_cell import ChosenCell, choose_sized, json_values, trace
+from echo_jax.memory_benchmark.chosen_cell import ChosenCell, choose_sized, json_values
 from echo_jax.memory_benchmark.object_cell import chosen_object
 from echo_jax.memory_benchmark.protocol import Protocol
 from echo_jax.memory_cards import card_file, card_page, card_text, placing
@@ -157,10 +155,7 @@ def as_arguments(text: str) -> str:
 def _chosen(
     cell: Any, args: Mapping[str, Any] | None, name: str, state_bytes: int | None
 ) -> tuple[ChosenCell, Protocol, str]:
-    """The cell, its protocol and a remark.
-
-    A user's own cell is imported and traced in another process before, as it may end it.
-    """
+    """The cell, its protocol and a remark."""
     if not isinstance(args, Mapping | None) or not all(isinstance(x, str) for x in args or {}):
         raise ConfigError(f"args {shown(args)} is no mapping of names: use dict(features=64)")
     if not isinstance(cell, str):
@@ -172,7 +167,6 @@ def _chosen(
         found = chosen_object(cell, args)
         return found, protocols.named(name, found.name), ""
     rules, given = protocols.named(name, cell), json_values(args or {})
-    time_limit.try_apart(cell, trace, cell, given, tasks.input_sizes(rules)[0])
     chosen, remark = choose_sized(cell, given, state_bytes, rules)
     return chosen, rules, remark
 

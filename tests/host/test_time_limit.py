@@ -1,8 +1,5 @@
-import contextlib
 import functools
-import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -12,7 +9,7 @@ import broken_cells
 import pytest
 
 from echo_jax.cells.adapters.adapt import adapt
-from echo_jax.exceptions import ConfigError, TooLongError
+from echo_jax.exceptions import TooLongError
 from echo_jax.host import time_limit
 
 FOLDER = Path(broken_cells.__file__).parent
@@ -68,54 +65,3 @@ def test_a_program_ends_at_once_though_a_compilation_goes_on(cell, seconds):
     sentence = rf"broken_cells\.py:\d+: cell 'broken_cells:{cell}' {COMPILE} {seconds} s: .*"
     assert re.fullmatch(f"first\n{sentence}", done.stdout)
     assert time.monotonic() - began < seconds + 25
-
-
-def act(what):
-    """What the module of a user's cell may do."""
-    if what == "exit":
-        os._exit(0)
-    if what == "kill":
-        os.kill(os.getpid(), signal.SIGKILL)
-    if what == "wait":
-        time.sleep(1000)
-    print("a user's cell prints")
-    print("and complains", file=sys.stderr)
-    raise BaseException(what)
-
-
-@pytest.mark.parametrize(
-    ("what", "sentence"),
-    [
-        ("exit", "ends the process that imports and traces it, with status 0: leave out"),
-        ("kill", "ends the process that imports and traces it, with status -9: leave"),
-        (
-            "wait",
-            r"test_time_limit.py:\d+: cell 'mine:Cell' is not imported and traced within",
-        ),
-        ("raise", None),
-    ],
-)
-def test_a_cell_that_would_end_or_stop_the_process_does_so_to_another_one_in_silence(
-    monkeypatch, capfd, what, sentence
-):
-    monkeypatch.setattr(time_limit, "CHECK_SECONDS", 0.2)
-    refused = pytest.raises(ConfigError, match=sentence) if sentence else contextlib.nullcontext()
-    with refused:
-        time_limit.try_apart("mine:Cell", act, what)
-    assert capfd.readouterr() == ("", "")
-
-
-@pytest.mark.slow
-def test_a_script_without_a_guard_may_try_a_cell(tmp_path):
-    (tmp_path / "mine.py").write_text(
-        "from flax import linen as nn\n\nclass Mine(nn.GRUCell): ...\n"
-    )
-    (tmp_path / "script.py").write_text(
-        "import echo_jax\n\nprint('once')\n"
-        "echo_jax.train(cell='mine:Mine', sequences=2, evaluation_sequences=2)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=100,
-        check=False,
-    )  # fmt: skip
-    assert (done.returncode, done.stdout.count("once")) == (0, 1), done.stderr

@@ -37,7 +37,6 @@ def step(params, state, x):
 @pytest.fixture(autouse=True)
 def as_in_a_program_of_ones_own(monkeypatch):
     monkeypatch.setattr("echo_jax.machine.use_cpu_devices", lambda *_: None)
-    monkeypatch.setattr("echo_jax.host.time_limit.try_apart", lambda *_: None)
 
 
 @pytest.fixture
