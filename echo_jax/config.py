@@ -240,7 +240,7 @@ class DataConfig:
             )
 
 
-class TracedParameters(NamedTuple):
+class DynamicParams(NamedTuple):
     """The parameters of a run that may be traced: changing one does not recompile."""
 
     seed: Any
@@ -285,15 +285,15 @@ class RunConfig:
             )
 
     @property
-    def traced(self) -> TracedParameters:
-        """The traced parameters of the first seed."""
-        return TracedParameters(
+    def dynamic(self) -> DynamicParams:
+        """The dynamic parameters of the first seed."""
+        return DynamicParams(
             self.seed, self.task.lag, self.training.learning_rate, self.network.stateful
         )
 
     @property
-    def shapes(self) -> "RunConfig":
-        """The configuration with its traced parameters and seeds set to fixed values.
+    def static_config(self) -> "RunConfig":
+        """The configuration with its dynamic parameters and seeds set to fixed values.
 
         Runs that agree in it share one compiled program. The lag is traced, but the number of rows
         depends on it: it becomes the smallest lag with as many batches.

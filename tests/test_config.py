@@ -200,8 +200,8 @@ def test_runs_share_a_program_only_where_they_have_as_many_rows(fields, streams)
         config = RunConfig(TaskConfig(**fields))
     except ConfigError:
         hypothesis.reject()
-    shapes = config.shapes
-    assert shapes.shapes == shapes
+    shapes = config.static_config
+    assert shapes.static_config == shapes
     assert shapes.task.updates_per_sequence == config.task.updates_per_sequence
     if config.task.layout != "streams":
         assert len(shapes.task.row_times) == len(config.task.row_times)

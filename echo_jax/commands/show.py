@@ -21,7 +21,7 @@ from echo_jax.host import compilation_cache
 from echo_jax.report.styles import Format
 from echo_jax.report.text_tables import table
 from echo_jax.runs import explanation
-from echo_jax.runs.run_folder import Inputs
+from echo_jax.runs.run_folder import RunSpec
 
 if TYPE_CHECKING:  # what is slow to import waits until the command line was found valid
     import numpy as np
@@ -115,7 +115,7 @@ def opened(path: Path) -> bool:
     return webbrowser.open(path.resolve().as_uri())
 
 
-def first_sequence(inputs: Inputs) -> "np.ndarray":
+def first_sequence(inputs: RunSpec) -> "np.ndarray":
     """The first training sequence, `[L]`; in streams the first B, `[B, L]`."""
     import jax
     import numpy as np
@@ -129,7 +129,7 @@ def first_sequence(inputs: Inputs) -> "np.ndarray":
     return np.asarray(draw(np.arange(1)))[0]
 
 
-def column_view(inputs: Inputs, tokens: "np.ndarray") -> str:
+def column_view(inputs: RunSpec, tokens: "np.ndarray") -> str:
     """The most common values of a column, with their tokens, and its majority baseline."""
     import numpy as np
 

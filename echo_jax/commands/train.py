@@ -26,10 +26,10 @@ from echo_jax.host.process_start import STARTED
 from echo_jax.host.stopwatch import Stopwatch
 from echo_jax.report.styles import Format
 from echo_jax.runs import run_folder
-from echo_jax.runs.run_folder import Inputs
+from echo_jax.runs.run_folder import RunSpec
 
 if TYPE_CHECKING:
-    from echo_jax.runs.job import Job
+    from echo_jax.runs.prepared_run import PreparedRun
     from echo_jax.runs.seed_blocks import Block
 
 
@@ -98,7 +98,7 @@ def main() -> None:
 
 
 @contextlib.contextmanager
-def claimed(command: TrainCommand) -> Iterator[tuple[Path, Inputs]]:
+def claimed(command: TrainCommand) -> Iterator[tuple[Path, RunSpec]]:
     """The folder of the run, locked against every other process, and what the run is made of.
 
     A run that is resumed has what is in its folder, and a larger --sequences if one is given.
@@ -126,7 +126,7 @@ def claimed(command: TrainCommand) -> Iterator[tuple[Path, Inputs]]:
         yield command.resume, inputs
 
 
-def new_inputs(command: TrainCommand) -> Inputs:
+def new_inputs(command: TrainCommand) -> RunSpec:
     """The inputs of a run that is not resumed."""
     from echo_jax.runs import csv_input
 
@@ -134,18 +134,20 @@ def new_inputs(command: TrainCommand) -> Inputs:
     return inputs._replace(seed_map=command.seed_map, compute=command.compute)
 
 
-def begin(command: TrainCommand, folder: Path | None, inputs: Inputs, cache: bool = True) -> "Job":
+def begin(
+    command: TrainCommand, folder: Path | None, inputs: RunSpec, cache: bool = True
+) -> "PreparedRun":
     """Import jax, and check the run against its folder, if it has one.
 
     `cache` says whether jax may be told to keep compiled programs, which changes all of a process.
     """
-    from echo_jax.runs import job
+    from echo_jax.runs import prepared_run
 
     machine.use_cpu_devices(min(command.devices or machine.cores(), inputs.config.seeds))
     if cache:  # of a process that is ours
         compilation_cache.use_compilation_cache(command.compilation_cache)
     note = run_folder.other_bits(folder) if folder and command.resume else None
-    begun = job.begin(
+    begun = prepared_run.prepare(
         folder,
         inputs,
         resume=command.resume is not None,
@@ -157,7 +159,7 @@ def begin(command: TrainCommand, folder: Path | None, inputs: Inputs, cache: boo
     return begun
 
 
-def run(command: TrainCommand, folder: Path, inputs: Inputs, interrupts: Interrupts) -> None:
+def run(command: TrainCommand, folder: Path, inputs: RunSpec, interrupts: Interrupts) -> None:
     """Train and draw a run; a stop says how to go on."""
     from echo_jax.runs import seed_blocks
     from echo_jax.runs.advice import smaller_step
@@ -205,7 +207,9 @@ def again_with(command: TrainCommand, config: RunConfig) -> Callable[[Mapping[st
     return lambda changes: f"{program} {shlex.join(as_flags(changed(config, **changes)))}"
 
 
-def run_blocks(spec: str | None, begun: "Job", interrupts: Interrupts, watch: Stopwatch) -> None:
+def run_blocks(
+    spec: str | None, begun: "PreparedRun", interrupts: Interrupts, watch: Stopwatch
+) -> None:
     """Train a run by blocks of seeds, on the workers of a cluster or in this process."""
     from echo_jax import cluster
     from echo_jax.host.progress import GridProgress

@@ -109,7 +109,7 @@ def one_hot_decode(vectors: chex.Array) -> chex.Array:
 def sequence_batches(tokens: chex.Array, task: TaskConfig, lag: chex.Numeric) -> Batch:
     """All batches of a sequence int32 `[L]`, in streams `[B, L]`: a `Batch` with a leading axis K.
 
-    The lag may be traced; the number of rows is static, see `RunConfig.shapes`.
+    The lag may be traced; the number of rows is static, see `RunConfig.static_config`.
     """
     if task.layout == "streams":
         return _stream_batches(tokens, task, lag)

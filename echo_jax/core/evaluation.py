@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from echo_jax.cells.scan import Carry
-from echo_jax.config import RunConfig, TracedParameters
+from echo_jax.config import DynamicParams, RunConfig
 from echo_jax.core.carry import enter_batch
 from echo_jax.core.data import Batch, Corpus, Purpose, draw_sequences, in_order, sequence_batches
 from echo_jax.core.loss import score
@@ -52,7 +52,7 @@ class Evaluation(NamedTuple):
 def answer_sequence(
     config: RunConfig,
     network: Network,
-    traced: TracedParameters,
+    dynamic: DynamicParams,
     params: Params,
     tokens: chex.Array,
 ) -> Answers:
@@ -61,7 +61,7 @@ def answer_sequence(
 
     def step(carry: Carry, batch: Batch) -> tuple[Carry, Answers]:
         """Answer one batch."""
-        carry = enter_batch(carry, zero, traced.stateful)
+        carry = enter_batch(carry, zero, dynamic.stateful)
         carry, logits = apply(network, params, carry, batch)
         every = jnp.ones(batch.targets.shape, bool)
         return carry, Answers(
@@ -71,7 +71,7 @@ def answer_sequence(
             scored=every if batch.scored is None else batch.scored,
         )
 
-    batches = sequence_batches(tokens, config.task, traced.lag)
+    batches = sequence_batches(tokens, config.task, dynamic.lag)
     _, answers = jax.lax.scan(step, zero, batches)
     return Answers(*(in_order(values, config.task) for values in answers))
 
@@ -90,7 +90,7 @@ class States(NamedTuple):
 def states_around(
     config: RunConfig,
     network: Network,
-    traced: TracedParameters,
+    dynamic: DynamicParams,
     params: Params,
     tokens: chex.Array,
 ) -> States:
@@ -99,11 +99,11 @@ def states_around(
 
     def step(carry: Carry, batch: Batch) -> tuple[Carry, States]:
         """The carry before and after one batch."""
-        carry = enter_batch(carry, zero, traced.stateful)
+        carry = enter_batch(carry, zero, dynamic.stateful)
         after, _ = apply(network, params, carry, batch)
         return after, States(_side_by_side(carry), _side_by_side(after))
 
-    _, states = jax.lax.scan(step, zero, sequence_batches(tokens, config.task, traced.lag))
+    _, states = jax.lax.scan(step, zero, sequence_batches(tokens, config.task, dynamic.lag))
     return States(*(values.reshape(-1, values.shape[-1]) for values in states))
 
 
@@ -115,7 +115,7 @@ def _side_by_side(carry: Carry) -> chex.Array:
 
 def evaluate(
     config: RunConfig,
-    traced: TracedParameters,
+    dynamic: DynamicParams,
     params: Params,
     corpus: Corpus | None = None,
     compute: Compute = "fast",
@@ -126,9 +126,9 @@ def evaluate(
     """
     network = build_network(config, compute)
     counters = jnp.arange(config.evaluation_sequences)
-    tokens = draw_sequences(traced.seed, Purpose.EVALUATION, counters, config.task, corpus)
+    tokens = draw_sequences(dynamic.seed, Purpose.EVALUATION, counters, config.task, corpus)
     answers = jax.lax.map(
-        lambda sequence: answer_sequence(config, network, traced, params, sequence),
+        lambda sequence: answer_sequence(config, network, dynamic, params, sequence),
         tokens,
         batch_size=min(SEQUENCES_AT_ONCE, config.evaluation_sequences),
     )

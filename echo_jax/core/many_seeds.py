@@ -1,6 +1,6 @@
 """The same pure run for many seeds, mapped over the devices that it is given.
 
-    traced     a leading axis S: a seed, a lag, a learning rate ... for every run
+    dynamic    a leading axis S: a seed, a lag, a learning rate ... for every run
     pad        S becomes a multiple of the devices, by repeating the last run
     over_runs  each device maps the run over its share: `lax.map` on a CPU, `vmap` elsewhere
     [:S]       the caller cuts the padding off again
@@ -16,7 +16,7 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, PartitionSpec
 
-from echo_jax.config import RunConfig, TracedParameters
+from echo_jax.config import DynamicParams, RunConfig
 from echo_jax.core.data import Corpus
 from echo_jax.core.evaluation import Evaluation, evaluate
 from echo_jax.core.network import Compute, build_network
@@ -47,44 +47,44 @@ def devices_for(runs: int, seed_map: SeedMap, limit: int | None = None) -> list[
     return devices[: min(runs, limit or runs)]
 
 
-def stack_traced(configs: Sequence[RunConfig]) -> TracedParameters:
-    """The traced parameters of several runs, each field `[S]`; ConfigError unless shapes agree.
+def stack_dynamic(configs: Sequence[RunConfig]) -> DynamicParams:
+    """The dynamic parameters of several runs, each field `[S]`; ConfigError unless shapes agree.
 
     NumPy arrays: jax would compile a program for each operation on them, half a second in all.
     """
-    shapes = {config.shapes for config in configs}
+    shapes = {config.static_config for config in configs}
     if len(shapes) != 1:
         raise ConfigError(
             f"{len(shapes)} different shapes among {len(configs)} configurations cannot share one "
-            "program: group them by their `shapes`"
+            "program: group them by their `static_config`"
         )
-    fields = zip(*(config.traced for config in configs), strict=True)
-    types = TracedParameters(np.int32, np.int32, np.float32, bool)
-    return TracedParameters(*map(np.array, fields, types))
+    fields = zip(*(config.dynamic for config in configs), strict=True)
+    types = DynamicParams(np.int32, np.int32, np.float32, bool)
+    return DynamicParams(*map(np.array, fields, types))
 
 
-def pad(traced: TracedParameters, devices: int) -> TracedParameters:
+def pad(dynamic: DynamicParams, devices: int) -> DynamicParams:
     """Repeat the last run until the devices divide the runs: `[S]` to `[S or more]`."""
-    runs = len(traced.seed)
+    runs = len(dynamic.seed)
     rows = np.minimum(np.arange(-(-runs // devices) * devices), runs - 1)
-    return jax.tree.map(lambda leaf: leaf[rows], traced)
+    return jax.tree.map(lambda leaf: leaf[rows], dynamic)
 
 
 def over_runs(
     function: Callable[..., Any], devices: Sequence[jax.Device], seed_map: SeedMap
 ) -> Callable[..., Any]:
-    """`function(traced, tree, shared)`, mapped over the runs of its first two arguments.
+    """`function(dynamic, tree, shared)`, mapped over the runs of its first two arguments.
 
     They and the result get a leading axis S, which the number of devices divides; `shared` is a
     tree that all runs share.
     """
     mesh = jax.make_mesh((len(devices),), ("runs",), (AxisType.Auto,), devices=devices)
 
-    def share(traced: TracedParameters, tree: Any, shared: Any) -> Any:
+    def share(dynamic: DynamicParams, tree: Any, shared: Any) -> Any:
         """The runs of one device."""
         if seed_map == "map":
-            return jax.lax.map(lambda run: function(*run, shared), (traced, tree))
-        return jax.vmap(function, in_axes=(0, 0, None))(traced, tree, shared)
+            return jax.lax.map(lambda run: function(*run, shared), (dynamic, tree))
+        return jax.vmap(function, in_axes=(0, 0, None))(dynamic, tree, shared)
 
     rows, everywhere = PartitionSpec("runs"), PartitionSpec()
     return jax.shard_map(
@@ -94,16 +94,16 @@ def over_runs(
 
 def state_shapes(config: RunConfig) -> TrainState:
     """The states of all seeds of a run as shapes and types, `[S, ...]`; takes no memory."""
-    one = jax.eval_shape(lambda: init(config.shapes, config.traced))
+    one = jax.eval_shape(lambda: init(config.static_config, config.dynamic))
     return jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct((config.seeds, *leaf.shape), leaf.dtype), one
     )
 
 
 def init_runs(config: RunConfig, devices: Sequence[jax.Device], seed_map: SeedMap) -> Callable:
-    """`training.init` for many runs: traced parameters `[S]` to states `[S, ...]`."""
-    mapped = over_runs(lambda traced, *_: init(config, traced), devices, seed_map)
-    return lambda traced: mapped(traced, None, None)
+    """`training.init` for many runs: dynamic parameters `[S]` to states `[S, ...]`."""
+    mapped = over_runs(lambda dynamic, *_: init(config, dynamic), devices, seed_map)
+    return lambda dynamic: mapped(dynamic, None, None)
 
 
 def run_chunks(
@@ -113,15 +113,15 @@ def run_chunks(
     seed_map: SeedMap,
     compute: Compute = "fast",
 ) -> Callable[..., tuple[TrainState, Metrics]]:
-    """`training.run_chunk` for many runs: of traced parameters, states, and a count and corpus."""
+    """`training.run_chunk` for many runs: of dynamic parameters, states, and a count and corpus."""
     network = build_network(config, compute)
 
-    def one(traced: TracedParameters, state: TrainState, shared: Any) -> tuple[TrainState, Metrics]:
+    def one(dynamic: DynamicParams, state: TrainState, shared: Any) -> tuple[TrainState, Metrics]:
         count, corpus = shared
-        return run_chunk(network, traced, state, size, count, corpus)
+        return run_chunk(network, dynamic, state, size, count, corpus)
 
     mapped = over_runs(one, devices, seed_map)
-    return lambda traced, state, count, corpus=None: mapped(traced, state, (count, corpus))
+    return lambda dynamic, state, count, corpus=None: mapped(dynamic, state, (count, corpus))
 
 
 def evaluate_runs(
@@ -132,16 +132,16 @@ def evaluate_runs(
 ) -> Callable[..., Evaluation]:
     """`evaluation.evaluate` for many runs, each on its own sequences: of params and a corpus."""
     mapped = over_runs(
-        lambda traced, params, corpus: evaluate(config, traced, params, corpus, compute),
+        lambda dynamic, params, corpus: evaluate(config, dynamic, params, corpus, compute),
         devices,
         seed_map,
     )
-    return lambda traced, params, corpus=None: mapped(traced, params, corpus)
+    return lambda dynamic, params, corpus=None: mapped(dynamic, params, corpus)
 
 
 def train_and_evaluate(
     config: RunConfig,
-    traced: TracedParameters,
+    dynamic: DynamicParams,
     seed_map: SeedMap | None = None,
     corpus: Corpus | None = None,
 ) -> tuple[TrainState, Metrics, Evaluation]:
@@ -149,10 +149,10 @@ def train_and_evaluate(
 
     The configuration, which is static, gives every shape and the number of sequences.
     """
-    runs, sequences = len(traced.seed), config.training.sequences
+    runs, sequences = len(dynamic.seed), config.training.sequences
     how = seed_map or default_seed_map()
     devices = devices_for(runs, how)
-    padded = pad(traced, len(devices))
+    padded = pad(dynamic, len(devices))
     state = init_runs(config, devices, how)(padded)
     state, metrics = run_chunks(config, sequences, devices, how)(padded, state, sequences, corpus)
     scored = evaluate_runs(config, devices, how)(padded, state.params, corpus)

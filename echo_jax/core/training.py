@@ -17,7 +17,7 @@ import numpy as np
 import optax
 
 from echo_jax.cells.scan import Carry
-from echo_jax.config import RunConfig, TracedParameters
+from echo_jax.config import DynamicParams, RunConfig
 from echo_jax.core.carry import enter_batch
 from echo_jax.core.data import (
     Batch,
@@ -72,15 +72,15 @@ class BPTTBatch(NamedTuple):
     batch: Batch
 
 
-def init(config: RunConfig, traced: TracedParameters) -> TrainState:
+def init(config: RunConfig, dynamic: DynamicParams) -> TrainState:
     """The state before the first update; it depends on the seed alone."""
-    params = init_params(build_network(config), purpose_key(traced.seed, Purpose.WEIGHTS))
+    params = init_params(build_network(config), purpose_key(dynamic.seed, Purpose.WEIGHTS))
     return TrainState(jnp.zeros((), jnp.int32), params, optimizer(config).init(params))
 
 
 def run_chunk(
     network: Network,
-    traced: TracedParameters,
+    dynamic: DynamicParams,
     state: TrainState,
     size: int,
     count: chex.Numeric,
@@ -94,13 +94,13 @@ def run_chunk(
     """
     task = network.config.task
     counters = state.step // task.updates_per_sequence + jnp.arange(size)
-    tokens = draw_sequences(traced.seed, Purpose.DATA, counters, task, corpus)
-    return train_on(network, traced, state, tokens, jnp.arange(size) < count)
+    tokens = draw_sequences(dynamic.seed, Purpose.DATA, counters, task, corpus)
+    return train_on(network, dynamic, state, tokens, jnp.arange(size) < count)
 
 
 def train_on(
     network: Network,
-    traced: TracedParameters,
+    dynamic: DynamicParams,
     state: TrainState,
     tokens: chex.Array,
     wanted: chex.Array | None = None,
@@ -110,7 +110,7 @@ def train_on(
     Where `wanted` (bool `[N]`) is False the sequence is skipped and the state kept.
     """
     wanted = jnp.ones(len(tokens), bool) if wanted is None else wanted
-    train = functools.partial(train_sequence, network, traced)
+    train = functools.partial(train_sequence, network, dynamic)
 
     def skip(state: TrainState, _: chex.Array) -> tuple[TrainState, Metrics]:
         nothing = jnp.zeros(network.config.task.updates_per_sequence)
@@ -122,16 +122,16 @@ def train_on(
 
 
 def train_sequence(
-    network: Network, traced: TracedParameters, state: TrainState, tokens: chex.Array
+    network: Network, dynamic: DynamicParams, state: TrainState, tokens: chex.Array
 ) -> tuple[TrainState, Metrics]:
     """One update for each of the K batches of a sequence; the carry starts from zero."""
     task = network.config.task
     carry = network.initial_state(state.params, task.batch_size)
-    batches = bptt_batches(network.config, sequence_batches(tokens, task, traced.lag))
+    batches = bptt_batches(network.config, sequence_batches(tokens, task, dynamic.lag))
 
     def step(memory: tuple[TrainState, Carry], batch: BPTTBatch) -> tuple[Any, Metrics]:
         """One update, on a carry that is handed on or zeroed."""
-        state, carry, metrics = train_batch(network, traced, *memory, batch)
+        state, carry, metrics = train_batch(network, dynamic, *memory, batch)
         return (state, carry), metrics
 
     metrics: Metrics
@@ -141,7 +141,7 @@ def train_sequence(
 
 def train_batch(
     network: Network,
-    traced: TracedParameters,
+    dynamic: DynamicParams,
     state: TrainState,
     carry: Carry,
     batch: BPTTBatch,
@@ -156,7 +156,7 @@ def train_batch(
     def loss_fn(params: Params) -> tuple[chex.Array, tuple[Carry, chex.Array]]:
         """The loss of the last batch, with the carry to hand on and the accuracy."""
         initial = network.initial_state(params, len(batch.batch.inputs))
-        start = enter_batch(carry, initial, traced.stateful)
+        start = enter_batch(carry, initial, dynamic.stateful)
         before, after_first = run_earlier(network, params, start, batch)
         after, logits = apply(network, params, before, batch.batch)
         targets, scored = batch.batch.targets, batch.batch.scored
@@ -165,7 +165,7 @@ def train_batch(
         return loss, (next_carry, mean_where(correct(logits, targets), scored))
 
     rule = optimizer(network.config, network.compute)
-    state, loss, (next_carry, accuracy) = update(loss_fn, rule, traced.learning_rate, state)
+    state, loss, (next_carry, accuracy) = update(loss_fn, rule, dynamic.learning_rate, state)
     return state, next_carry, Metrics(loss, accuracy)
 
 

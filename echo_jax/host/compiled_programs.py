@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from echo_jax.config import RunConfig, TracedParameters
+from echo_jax.config import DynamicParams, RunConfig
 from echo_jax.core import many_seeds
 from echo_jax.core.data import Corpus
 from echo_jax.core.evaluation import Evaluation
@@ -19,7 +19,7 @@ from echo_jax.core.network import Compute, Params
 from echo_jax.core.training import Metrics, TrainState
 
 
-class Execution(NamedTuple):
+class DevicePlan(NamedTuple):
     """The way the seeds of a run are computed; it changes no result beyond rounding.
 
     seed_map      how a device does its seeds
@@ -37,9 +37,9 @@ class Programs(NamedTuple):
 
     Leading axes are padded to a multiple of the devices, see `many_seeds.pad`.
 
-    init       traced parameters to states; None where it was not asked for
-    run_chunk  traced parameters, states, a count and a corpus to new states and `Metrics`
-    evaluate   compiled in the background: (traced parameters, params, corpus) to `Evaluation`
+    init       dynamic parameters to states; None where it was not asked for
+    run_chunk  dynamic parameters, states, a count and a corpus to new states and `Metrics`
+    evaluate   compiled in the background: (dynamic parameters, params, corpus) to `Evaluation`
     devices    that the seeds are spread over
     seeds      S
     bytes      memory of a chunk of training on all devices: arguments, results, scratch
@@ -52,9 +52,9 @@ class Programs(NamedTuple):
     seeds: int
     bytes: int
 
-    def traced(self, config: RunConfig) -> TracedParameters:
-        """The traced parameters of every seed of a run with these shapes, padded."""
-        return traced_of_seeds(config, len(self.devices))
+    def dynamic(self, config: RunConfig) -> DynamicParams:
+        """The dynamic parameters of every seed of a run with these shapes, padded."""
+        return dynamic_of_seeds(config, len(self.devices))
 
     def placed(self, state: TrainState) -> TrainState:
         """A state of numpy leaves `[S, ...]` as arrays of the devices, padded."""
@@ -63,18 +63,18 @@ class Programs(NamedTuple):
         return jax.tree.map(lambda leaf: jnp.array(leaf[rows]), state)
 
     def train(
-        self, traced: TracedParameters, state: TrainState, count: int, corpus: Corpus | None = None
+        self, dynamic: DynamicParams, state: TrainState, count: int, corpus: Corpus | None = None
     ) -> tuple[TrainState, Metrics]:
         """Train on `count` more sequences; returns the mean `Metrics` of each, `[S, count]`."""
-        state, metrics = self.run_chunk(traced, state, count, corpus)
+        state, metrics = self.run_chunk(dynamic, state, count, corpus)
         per_update = jax.device_get(metrics)
         return state, Metrics(*(np.mean(m[: self.seeds, :count], axis=-1) for m in per_update))
 
     def score(
-        self, traced: TracedParameters, params: Params, corpus: Corpus | None = None
+        self, dynamic: DynamicParams, params: Params, corpus: Corpus | None = None
     ) -> Evaluation:
         """The `Evaluation` of every seed on sequences of its own, numpy leaves `[S, ...]`."""
-        scored = jax.device_get(self.evaluate.result().program(traced, params, corpus))
+        scored = jax.device_get(self.evaluate.result().program(dynamic, params, corpus))
         return jax.tree.map(lambda leaf: leaf[: self.seeds], scored)
 
 
@@ -88,7 +88,7 @@ class Timed(NamedTuple):
 def compile_programs(
     config: RunConfig,
     chunk: int,
-    execution: Execution,
+    plan: DevicePlan,
     corpus: Corpus | None = None,
     with_init: bool = True,
     background: Executor | None = None,
@@ -101,20 +101,20 @@ def compile_programs(
     """
     if background is None:
         with ThreadPoolExecutor(1) as awaited:
-            return compile_programs(config, chunk, execution, corpus, with_init, awaited)
-    how, limit, compute = execution
-    shapes, devices = config.shapes, many_seeds.devices_for(config.seeds, how, limit)
-    traced = traced_of_seeds(config, len(devices))
+            return compile_programs(config, chunk, plan, corpus, with_init, awaited)
+    how, limit, compute = plan
+    shapes, devices = config.static_config, many_seeds.devices_for(config.seeds, how, limit)
+    dynamic = dynamic_of_seeds(config, len(devices))
     init = jax.jit(many_seeds.init_runs(shapes, devices, how))
     run_chunk = jax.jit(
         many_seeds.run_chunks(shapes, chunk, devices, how, compute), donate_argnums=1
     )
     evaluate = jax.jit(many_seeds.evaluate_runs(shapes, devices, how, compute))
-    state = jax.eval_shape(init, traced)
-    longest = background.submit(run_chunk.lower(traced, state, chunk, corpus).compile)
-    lowered = init.lower(traced) if with_init else None
+    state = jax.eval_shape(init, dynamic)
+    longest = background.submit(run_chunk.lower(dynamic, state, chunk, corpus).compile)
+    lowered = init.lower(dynamic) if with_init else None
     evaluation = background.submit(
-        timed, lambda: evaluate.lower(traced, state.params, corpus).compile()
+        timed, lambda: evaluate.lower(dynamic, state.params, corpus).compile()
     )
     initial, training = lowered and lowered.compile(), longest.result()
     size: Any = training.memory_analysis()
@@ -129,11 +129,11 @@ def compile_programs(
     )
 
 
-def traced_of_seeds(config: RunConfig, devices: int) -> TracedParameters:
-    """The traced parameters of the seeds of a run, each field `[S]`, padded for the devices."""
+def dynamic_of_seeds(config: RunConfig, devices: int) -> DynamicParams:
+    """The dynamic parameters of the seeds of a run, each field `[S]`, padded for the devices."""
     seeds = range(config.seed, config.seed + config.seeds)
     runs = [dataclasses.replace(config, seed=seed, seeds=1) for seed in seeds]
-    return many_seeds.pad(many_seeds.stack_traced(runs), devices)
+    return many_seeds.pad(many_seeds.stack_dynamic(runs), devices)
 
 
 def timed(function: Callable[[], Any]) -> Timed:

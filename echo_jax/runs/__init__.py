@@ -1,6 +1,6 @@
 """One training run on disk: trained, resumed, reported, and used to predict.
 
-    job ─► train_run ─► checkpoint, metrics_csv, result ─► run_report, curve_figure
+    prepared_run ─► train_run ─► checkpoint, metrics_csv, result ─► run_report, curve_figure
     run folder ─► predictor
 
 `csv_input` and `vocabulary` turn the user's own numbers into tokens.

@@ -15,7 +15,7 @@ from echo_jax import atomic_files, machine
 from echo_jax.config import is_built_in
 from echo_jax.exceptions import StorageError
 from echo_jax.runs.metrics_csv import History
-from echo_jax.runs.run_folder import CHECKPOINT, CONFIG, METRICS, Inputs
+from echo_jax.runs.run_folder import CHECKPOINT, CONFIG, METRICS, RunSpec
 
 CHECKPOINT_FORMAT, ECHO_FORMAT = b"echo_jax checkpoint 1\n", b"echo_jax state 1\n"
 """First line of a file; then come the digest of the payload, a line end, and the payload."""
@@ -31,7 +31,7 @@ class Saved(NamedTuple):
     history: History
 
 
-def save(folder: Path, inputs: Inputs, saved: Saved) -> None:
+def save(folder: Path, inputs: RunSpec, saved: Saved) -> None:
     """Write the lines of `metrics.csv` so far, and then the checkpoint that has their digest."""
     metrics = saved.history.text()
     atomic_files.write_bytes(folder / METRICS, metrics)
@@ -44,7 +44,7 @@ def save(folder: Path, inputs: Inputs, saved: Saved) -> None:
     write(folder / CHECKPOINT, CHECKPOINT_FORMAT, contents, saved.state)
 
 
-def load(folder: Path, inputs: Inputs, shapes: Any) -> Saved | None:
+def load(folder: Path, inputs: RunSpec, shapes: Any) -> Saved | None:
     """The last checkpoint of a run with its part of `metrics.csv`; None where there is none yet.
 
     StorageError where a file is damaged, belongs to another run, or has not these shapes.
@@ -64,7 +64,7 @@ def load(folder: Path, inputs: Inputs, shapes: Any) -> Saved | None:
     raise StorageError(f"{path} is damaged before the line at which the checkpoint stands: {fix}")
 
 
-def load_state(folder: Path, inputs: Inputs, shapes: Any) -> dict[str, Any]:
+def load_state(folder: Path, inputs: RunSpec, shapes: Any) -> dict[str, Any]:
     """All that the last checkpoint holds, the `state` of every seed in these shapes."""
     path = folder / CHECKPOINT
     if not os.path.lexists(path):

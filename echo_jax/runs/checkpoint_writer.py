@@ -11,8 +11,8 @@ from echo_jax.config import LARGEST, is_built_in
 from echo_jax.exceptions import DivergedError
 from echo_jax.runs import checkpoint, result, run_folder
 from echo_jax.runs.checkpoint import Saved
-from echo_jax.runs.job import Job
 from echo_jax.runs.metrics_csv import History
+from echo_jax.runs.prepared_run import PreparedRun
 
 SECONDS = 10.0
 """Seconds between two checkpoints, about, where no number of sequences was asked for."""
@@ -21,10 +21,10 @@ SECONDS = 10.0
 class CheckpointWriter:
     """Writes the checkpoints of a run that trains, whose loop appends to `log`."""
 
-    def __init__(self, job: Job, log: History) -> None:
+    def __init__(self, run: PreparedRun, log: History) -> None:
         """Start the clock."""
-        self._job, self._log = job, log
-        self._last, self._every = job.config.training.sequences, job.checkpoint_every
+        self._run, self._log = run, log
+        self._last, self._every = run.config.training.sequences, run.checkpoint_every
         self._saved, self._clock = log.sequences, time.perf_counter()
 
     def next_border(self, done: int) -> int:
@@ -42,13 +42,13 @@ class CheckpointWriter:
 
     def save(self, state: Any) -> None:
         """Write a checkpoint of the states `[S or more, ...]`, unless all are non-finite."""
-        if self._job.folder is None:
+        if self._run.folder is None:
             return
-        seeds = self._job.config.seeds
+        seeds = self._run.config.seeds
         state = jax.tree.map(lambda leaf: np.asarray(leaf)[:seeds], state)
         bad = [~np.isfinite(x.reshape(len(x), -1)).all(axis=1) for x in jax.tree.leaves(state)]
         if not np.any(bad, axis=0).all():
-            checkpoint.save(self._job.folder, self._job.inputs, Saved(state, self._log))
+            checkpoint.save(self._run.folder, self._run.inputs, Saved(state, self._log))
             self._saved, self._clock = self._log.sequences, time.perf_counter()
 
     def refuse_divergence(self, final: np.ndarray | None = None) -> None:
@@ -56,7 +56,7 @@ class CheckpointWriter:
         bad = self._log.bad if final is None else self._log.bad | ~np.isfinite(final)
         if not bad.all():
             return
-        folder, config = self._job.folder, self._job.config
+        folder, config = self._run.folder, self._run.config
         failed = result.failures(config, self._log.curves()[0], final)
         first = min(failed["sequence"], key=lambda at: at or LARGEST)
         seed = failed["seed"][failed["sequence"].index(first)]

@@ -16,7 +16,7 @@ import numpy as np
 from echo_jax import machine
 from echo_jax.config import RunConfig, TaskConfig, changed
 from echo_jax.exceptions import ConfigError, shown
-from echo_jax.runs.run_folder import Inputs, column_inputs
+from echo_jax.runs.run_folder import RunSpec, column_inputs
 from echo_jax.runs.vocabulary import (
     LONGEST,
     UNSEEN,
@@ -67,7 +67,7 @@ def read_column(path: Path, column: str | None = None) -> Column:
     return result
 
 
-def new_inputs(config: RunConfig) -> Inputs:
+def new_inputs(config: RunConfig) -> RunSpec:
     """The inputs of a new run; the column that the configuration names, if any, is read.
 
     Their configuration then has the name of the column and the number of its values. ConfigError
@@ -75,7 +75,7 @@ def new_inputs(config: RunConfig) -> Inputs:
     """
     task, data = config.task, config.data
     if data.csv is None:
-        return Inputs(config)
+        return RunSpec(config)
     column = read_column(Path(data.csv), data.column)
     try:
         vocabulary = Vocabulary.of_words(column.words)

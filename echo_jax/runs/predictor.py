@@ -29,7 +29,7 @@ from echo_jax.core.network import Params, build_network
 from echo_jax.core.online import Answer, EchoState
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.runs import checkpoint, run_folder, vocabulary
-from echo_jax.runs.run_folder import Inputs
+from echo_jax.runs.run_folder import RunSpec
 from echo_jax.runs.vocabulary import UNSEEN, Unknown, Vocabulary
 
 LANES = 1024
@@ -282,7 +282,7 @@ def _open(
     return config, functools.partial(network_of, inputs, state.params, sequences)
 
 
-def network_of(inputs: Inputs, params: Params, sequences: int, row: int) -> Trained | None:
+def network_of(inputs: RunSpec, params: Params, sequences: int, row: int) -> Trained | None:
     """The network in a row of weights `[S or more, ...]`; None if one of them is non-finite."""
     one = jax.tree.map(lambda leaf: np.array(leaf[row]), params)
     if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(one)):

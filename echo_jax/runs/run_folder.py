@@ -49,7 +49,7 @@ MADE_WITH = ("versions", "device")
 """Fields of `config.json` that are no part of the run; early folders do not have them."""
 
 
-class Inputs(NamedTuple):
+class RunSpec(NamedTuple):
     """The inputs of a run, which is a function of them.
 
     config       its configuration
@@ -148,16 +148,16 @@ def claimed_folder(out: Path | None) -> Iterator[Path]:
             raise
 
 
-def column_inputs(config: RunConfig, values: list[str], tokens: "np.ndarray") -> Inputs:
+def column_inputs(config: RunConfig, values: list[str], tokens: "np.ndarray") -> RunSpec:
     """The inputs of a run on the user's own numbers."""
     digests = {
         VOCABULARY: atomic_files.digest_of([values, len(tokens)]),
         TOKENS: atomic_files.digest(tokens.astype("<i4").tobytes()),
     }
-    return Inputs(config, values, tokens, digests)
+    return RunSpec(config, values, tokens, digests)
 
 
-def write_inputs(folder: Path, inputs: Inputs) -> None:
+def write_inputs(folder: Path, inputs: RunSpec) -> None:
     """Write the inputs of a run; `config.json` comes last, and makes the folder a run."""
     try:
         if inputs.values is not None and inputs.tokens is not None:
@@ -171,7 +171,7 @@ def write_inputs(folder: Path, inputs: Inputs) -> None:
         raise
 
 
-def write_config(folder: Path, inputs: Inputs) -> None:
+def write_config(folder: Path, inputs: RunSpec) -> None:
     """Write `config.json`; of a run that is trained for longer it keeps where that was begun."""
     path, made = folder / CONFIG, {"versions": machine.versions(), "device": machine.device_kind()}
     if path.exists():
@@ -185,7 +185,7 @@ def write_config(folder: Path, inputs: Inputs) -> None:
     atomic_files.write_json(path, to_dict(inputs.config) | also)
 
 
-def read_inputs(folder: Path, with_tokens: bool = True) -> Inputs:
+def read_inputs(folder: Path, with_tokens: bool = True) -> RunSpec:
     """The inverse of `write_inputs`; StorageError where a file is missing or damaged.
 
     The column itself is needed to train, and not to predict.
@@ -197,7 +197,7 @@ def read_inputs(folder: Path, with_tokens: bool = True) -> Inputs:
     for name in MADE_WITH:
         written.pop(name, None)
     try:
-        inputs = Inputs(from_dict(written), digests=digests, **chosen, cell_source=source)
+        inputs = RunSpec(from_dict(written), digests=digests, **chosen, cell_source=source)
         for name, choices in EXECUTION.items():
             if chosen[name] is not None and chosen[name] not in choices:
                 raise ConfigError(f"{name} {chosen[name]!r:.60} is not {' or '.join(choices)}")
@@ -238,7 +238,7 @@ def other_bits(folder: Path) -> str | None:
     return f"bits may differ from those of one run: {'; '.join(differ)}" if differ else None
 
 
-def check_cell_named(folder: Path, inputs: Inputs, cell: str | None) -> None:
+def check_cell_named(folder: Path, inputs: RunSpec, cell: str | None) -> None:
     """Raise ConfigError unless the user names the cell of their own that a run has.
 
     A folder may come from a stranger: the module that it names is imported only if the caller
@@ -256,7 +256,7 @@ def check_cell_named(folder: Path, inputs: Inputs, cell: str | None) -> None:
         )
 
 
-def changed_cell(folder: Path, inputs: Inputs, source: str | None) -> str | None:
+def changed_cell(folder: Path, inputs: RunSpec, source: str | None) -> str | None:
     """The sentence, without its consequence, about a user's cell whose text has changed.
 
     None where the digest of its file, `source`, is that of the run, or the folder has none.
@@ -266,7 +266,7 @@ def changed_cell(folder: Path, inputs: Inputs, source: str | None) -> str | None
     return f"the text of cell {inputs.config.network.cell} has changed since {folder} was begun"
 
 
-def _read_vocabulary(folder: Path, inputs: Inputs) -> tuple[list[str], int]:
+def _read_vocabulary(folder: Path, inputs: RunSpec) -> tuple[list[str], int]:
     """The values of the column and its length; StorageError for anything else."""
     from echo_jax.runs.vocabulary import Vocabulary
 
@@ -287,7 +287,7 @@ def _read_vocabulary(folder: Path, inputs: Inputs) -> tuple[list[str], int]:
     return values, length
 
 
-def _read_tokens(folder: Path, inputs: Inputs, length: int) -> "np.ndarray":
+def _read_tokens(folder: Path, inputs: RunSpec, length: int) -> "np.ndarray":
     """The column as tokens; StorageError where one has no value."""
     import numpy as np
 

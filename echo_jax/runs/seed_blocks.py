@@ -26,10 +26,10 @@ from echo_jax.core.network import Compute
 from echo_jax.core.training import TrainState, init
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.host.chunk_loop import chunks
-from echo_jax.host.compiled_programs import Execution, compile_programs
+from echo_jax.host.compiled_programs import DevicePlan, compile_programs
 from echo_jax.runs import checkpoint
-from echo_jax.runs.job import Job
 from echo_jax.runs.metrics_csv import History
+from echo_jax.runs.prepared_run import PreparedRun
 
 FORMAT = b"echo_jax block 1\n"
 """First line of the file of a block, see `checkpoint.write`."""
@@ -77,13 +77,13 @@ class TrainedBlock(NamedTuple):
     scored: Evaluation
 
 
-def blocks_of(job: Job) -> list[Block]:
+def blocks_of(run: PreparedRun) -> list[Block]:
     """The blocks of a job, in the order of its seeds."""
-    config = job.config
+    config = run.config
     updates = config.training.sequences * config.task.updates_per_sequence
     size = max(1, min(MOST_SEEDS, UPDATES // updates))
-    end, inputs = config.seed + config.seeds, job.inputs
-    shared = (job.corpus, job.chunk, inputs.seed_map, job.execution.compute, inputs.cell_source)
+    end, inputs = config.seed + config.seeds, run.inputs
+    shared = (run.corpus, run.chunk, inputs.seed_map, run.plan.compute, inputs.cell_source)
     return [
         Block(changed(config, seed=seed, seeds=min(size, end - seed)), *shared)
         for seed in range(config.seed, end, size)
@@ -97,38 +97,41 @@ def train_block(block: Block, report: Callable[[float], None]) -> tuple[TrainedB
     """
     config, last = block.config, block.config.training.sequences
     registry.check_source(config.network.cell, block.cell_source)
-    execution = Execution(block.seed_map or many_seeds.default_seed_map(), None, block.compute)
-    programs = compile_programs(config, block.chunk, execution, block.corpus)
-    traced, log = programs.traced(config), History(config)
-    step = functools.partial(programs.train, traced, corpus=block.corpus)
-    state = programs.init(traced)
+    plan = DevicePlan(block.seed_map or many_seeds.default_seed_map(), None, block.compute)
+    programs = compile_programs(config, block.chunk, plan, block.corpus)
+    dynamic, log = programs.dynamic(config), History(config)
+    step = functools.partial(programs.train, dynamic, corpus=block.corpus)
+    state = programs.init(dynamic)
     for chunk in chunks(step, state, range(last), block.chunk):
         state = chunk.state
         log.append(chunk.output.loss, chunk.output.accuracy)
         report(chunk.done / last)
-    scored = programs.score(traced, state.params, block.corpus)
+    scored = programs.score(dynamic, state.params, block.corpus)
     state = jax.tree.map(lambda leaf: np.asarray(leaf)[: config.seeds], state)
     return TrainedBlock(state, *log.curves(), scored), programs.devices[0].device_kind
 
 
-def missing(job: Job) -> list[Block]:
+def missing(run: PreparedRun) -> list[Block]:
     """The blocks that have no file yet.
 
     A file of other seeds or of another number of sequences is no block of the job any more: its
     block is trained again. StorageError for a file that is damaged or of another run.
     """
-    return [block for block in blocks_of(job) if _read(job, block) is None]
+    return [block for block in blocks_of(run) if _read(run, block) is None]
 
 
 def train(
-    job: Job, blocks: Sequence[Block], executor: Executor, done: Callable[[Block, str], None]
+    run: PreparedRun,
+    blocks: Sequence[Block],
+    executor: Executor,
+    done: Callable[[Block, str], None],
 ) -> None:
     """Train blocks and write their files; `done` is told each, and its accuracy in words.
 
     Raises:
       ConfigError: some blocks failed; the files of all others are there.
     """
-    folder = job.stored_in / FOLDER
+    folder = run.stored_in / FOLDER
     atomic_files.check_no_link(folder)
     folder.mkdir(exist_ok=True)
 
@@ -136,23 +139,23 @@ def train(
         """Write the file of a block that did not fail."""
         if found:
             trained, device = found
-            about = {**_about(job, block), "device": device}
-            checkpoint.write(_path(job, block), FORMAT, about, trained)
+            about = {**_about(run, block), "device": device}
+            checkpoint.write(_path(run, block), FORMAT, about, trained)
         done(block, f"accuracy {found[0].scored.accuracy.mean():.1%}" if found else "failed")
 
     if failures := run_all(executor, train_block, blocks, keep):
         raise ConfigError(
-            f"{len(failures)} blocks of seeds failed, and {job.folder} has all others: "
+            f"{len(failures)} blocks of seeds failed, and {run.folder} has all others: "
             f"{'; '.join(failures)}"
         )
 
 
-def merged(job: Job) -> tuple[TrainState, History, Evaluation, list[str]]:
+def merged(run: PreparedRun) -> tuple[TrainState, History, Evaluation, list[str]]:
     """The state, log and scores of all seeds from the files of their blocks, and the devices."""
-    found = [_read(job, block) for block in blocks_of(job)]
+    found = [_read(run, block) for block in blocks_of(run)]
     trained, devices = zip(*(each for each in found if each), strict=True)
     whole = jax.tree.map(lambda *leaves: np.concatenate(leaves), *trained)
-    log = History(job.config)
+    log = History(run.config)
     log.append(whole.loss, whole.accuracy)
     return whole.state, log, whole.scored, sorted(set(devices))
 
@@ -165,31 +168,31 @@ def remove_files(run: Path) -> None:
         (run / FOLDER).rmdir()
 
 
-def _path(job: Job, block: Block) -> Path:
+def _path(run: PreparedRun, block: Block) -> Path:
     """The file of a block: its name says what may change when a run is resumed."""
     config = block.config
     return (
-        job.stored_in / FOLDER / f"{config.seed}-{config.seeds}-{config.training.sequences}.msgpack"
+        run.stored_in / FOLDER / f"{config.seed}-{config.seeds}-{config.training.sequences}.msgpack"
     )
 
 
-def _read(job: Job, block: Block) -> tuple[TrainedBlock, str] | None:
+def _read(run: PreparedRun, block: Block) -> tuple[TrainedBlock, str] | None:
     """A block and its device from its file, if there is one."""
-    path, fix = _path(job, block), "remove it, and it is trained again"
+    path, fix = _path(run, block), "remove it, and it is trained again"
     if not path.exists():
         return None
     contents = checkpoint.read(path, FORMAT, _shapes(block), fix)
     trained, device = contents.pop("state"), contents.pop("device", None)
-    if contents != _about(job, block) or not isinstance(device, str):
+    if contents != _about(run, block) or not isinstance(device, str):
         raise StorageError(f"{path} is not of the run beside it: {fix}")
     return trained, device
 
 
-def _about(job: Job, block: Block) -> dict[str, Any]:
+def _about(run: PreparedRun, block: Block) -> dict[str, Any]:
     """The inputs, seeds and sequences, which determine the arrays of a block."""
     config = block.config
     numbers = {"seed": config.seed, "seeds": config.seeds, "sequences": config.training.sequences}
-    return {"inputs": job.inputs.identity, **numbers}
+    return {"inputs": run.inputs.identity, **numbers}
 
 
 def _shapes(block: Block) -> TrainedBlock:
@@ -200,8 +203,8 @@ def _shapes(block: Block) -> TrainedBlock:
         return jax.ShapeDtypeStruct((config.seeds, *leaf.shape), leaf.dtype)
 
     def one() -> tuple[TrainState, Evaluation]:
-        state = init(config.shapes, config.traced)
-        return state, evaluate(config.shapes, config.traced, state.params, block.corpus)
+        state = init(config.static_config, config.dynamic)
+        return state, evaluate(config.static_config, config.dynamic, state.params, block.corpus)
 
     state, scored = jax.tree.map(of_all_seeds, jax.eval_shape(one))
     curve: Any = of_all_seeds(np.zeros(config.training.sequences, np.float32))

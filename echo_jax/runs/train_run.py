@@ -19,8 +19,8 @@ from echo_jax.host.progress import GridProgress, TrainingProgress
 from echo_jax.host.stopwatch import Stopwatch
 from echo_jax.runs import result, run_report, seed_blocks
 from echo_jax.runs.checkpoint_writer import CheckpointWriter
-from echo_jax.runs.job import Job
 from echo_jax.runs.metrics_csv import History
+from echo_jax.runs.prepared_run import PreparedRun
 from echo_jax.runs.result import Result
 from echo_jax.runs.seed_blocks import Block
 
@@ -34,35 +34,35 @@ class Finished(NamedTuple):
 
 
 def train_run(
-    job: Job, interrupts: Interrupts, watch: Stopwatch, say: Callable[[str], None]
+    run: PreparedRun, interrupts: Interrupts, watch: Stopwatch, say: Callable[[str], None]
 ) -> Finished:
     """Compile, train, evaluate and report a run, and fill its folder, but for the figure.
 
     StoppedError where a signal ended it, and the checkpoint holds what was trained; DivergedError
     where the loss of every seed became non-finite.
     """
-    say(run_report.describe(job.config))
+    say(run_report.describe(run.config))
     with ThreadPoolExecutor(2) as background:  # prepares what is needed last while training goes on
         with watch.time("compile"):
             programs = compile_programs(
-                job.config, job.chunk, job.execution, job.corpus, not job.saved, background
+                run.config, run.chunk, run.plan, run.corpus, not run.saved, background
             )
         gc.enable()
         background.submit(importlib.import_module, "matplotlib.figure")
         say(run_report.describe_devices(programs.devices))
         with watch.time("train"):
-            state, log = train(job, programs, interrupts, say)
+            state, log = train(run, programs, interrupts, say)
         with watch.time("wait_for_it"):
             watch.seconds["compile_while_training"] = programs.evaluate.result().seconds
         with watch.time("evaluate"):
-            scored = programs.score(programs.traced(job.config), state.params, job.corpus)
-    CheckpointWriter(job, log).refuse_divergence(scored.loss)
+            scored = programs.score(programs.dynamic(run.config), state.params, run.corpus)
+    CheckpointWriter(run, log).refuse_divergence(scored.loss)
     devices = [device.device_kind for device in programs.devices]
-    return Finished(state.params, log, finish(job, log, scored, watch, devices, say))
+    return Finished(state.params, log, finish(run, log, scored, watch, devices, say))
 
 
 def train_blocks(
-    job: Job,
+    run: PreparedRun,
     blocks: Sequence[Block],
     executor: Executor,
     bar: GridProgress,
@@ -71,17 +71,17 @@ def train_blocks(
 ) -> None:
     """The same run by blocks of seeds: an executor trains those that the folder lacks."""
     with watch.time("train"), bar:
-        seed_blocks.train(job, blocks, executor, lambda block, how: bar.finished(block.name, how))
-    state, log, scored, devices = seed_blocks.merged(job)
-    writer = CheckpointWriter(job, log)
+        seed_blocks.train(run, blocks, executor, lambda block, how: bar.finished(block.name, how))
+    state, log, scored, devices = seed_blocks.merged(run)
+    writer = CheckpointWriter(run, log)
     writer.refuse_divergence(scored.loss)
     writer.save(state)
-    finish(job, log, scored, watch, devices, say)
-    seed_blocks.remove_files(job.stored_in)
+    finish(run, log, scored, watch, devices, say)
+    seed_blocks.remove_files(run.stored_in)
 
 
 def finish(
-    job: Job,
+    run: PreparedRun,
     log: History,
     scored: Evaluation,
     watch: Stopwatch,
@@ -89,27 +89,27 @@ def finish(
     say: Callable[[str], None],
 ) -> Result:
     """Write the result, with the seconds and the kinds of the devices, and say what it is."""
-    found = write_result(job, log, scored, watch, devices)
-    say(run_report.full_report(job.config, found))
-    if job.folder:
-        say(printable(f"Run folder: {job.folder}"))
+    found = write_result(run, log, scored, watch, devices)
+    say(run_report.full_report(run.config, found))
+    if run.folder:
+        say(printable(f"Run folder: {run.folder}"))
     return found
 
 
 def train(
-    job: Job, programs: Programs, interrupts: Interrupts, say: Callable[[str], None]
+    run: PreparedRun, programs: Programs, interrupts: Interrupts, say: Callable[[str], None]
 ) -> tuple[TrainState, History]:
     """The training loop: the state of every seed after the last sequence, and the log of all."""
-    traced, last = programs.traced(job.config), job.config.training.sequences
-    if job.saved:
-        state, log = programs.placed(job.saved.state), job.saved.history
+    dynamic, last = programs.dynamic(run.config), run.config.training.sequences
+    if run.saved:
+        state, log = programs.placed(run.saved.state), run.saved.history
     else:
-        state, log = programs.init(traced), History(job.config)
-    writer = CheckpointWriter(job, log)
-    step = functools.partial(programs.train, traced, corpus=job.corpus)
+        state, log = programs.init(dynamic), History(run.config)
+    writer = CheckpointWriter(run, log)
+    step = functools.partial(programs.train, dynamic, corpus=run.corpus)
     with TrainingProgress(last, log.sequences, say) as bar:
         work = range(log.sequences, last)
-        for chunk in chunks(step, state, work, job.chunk, writer.next_border):
+        for chunk in chunks(step, state, work, run.chunk, writer.next_border):
             state, metrics = chunk.state, chunk.output
             log.append(metrics.loss, metrics.accuracy)
             writer.refuse_divergence()
@@ -123,13 +123,13 @@ def train(
 
 
 def write_result(
-    job: Job, log: History, scored: Evaluation, watch: Stopwatch, devices: list[str]
+    run: PreparedRun, log: History, scored: Evaluation, watch: Stopwatch, devices: list[str]
 ) -> Result:
     """The scores; in the folder, if there is one, and of several seeds their table."""
-    held_out = job.corpus.held_out if job.corpus else None
-    found = result.summarise(job.config, scored, log.curves(), held_out, job.inputs.values)
+    held_out = run.corpus.held_out if run.corpus else None
+    found = result.summarise(run.config, scored, log.curves(), held_out, run.inputs.values)
     found.seconds = {name: round(value, 3) for name, value in watch.seconds.items()}
     found.devices = devices
-    if job.folder:
-        result.write(job.folder, found)
+    if run.folder:
+        result.write(run.folder, found)
     return found

@@ -37,24 +37,24 @@ class EchoJax(Learner):
         devices = many_seeds.devices_for(seeds, how)
         runs = [dataclasses.replace(config, seed=seed) for seed in range(seeds)]
         run_chunks = many_seeds.run_chunks(config, self.chunk, devices, how)
-        self._traced = many_seeds.pad(many_seeds.stack_traced(runs), len(devices))
+        self._dynamic = many_seeds.pad(many_seeds.stack_dynamic(runs), len(devices))
         self._init_runs = jax.jit(many_seeds.init_runs(config, devices, how))
         self._run_chunks = jax.jit(run_chunks, donate_argnums=1)
         self._evaluate_runs = jax.jit(many_seeds.evaluate_runs(config, devices, how))
 
     def start(self) -> None:
         """See `Learner`."""
-        self.state = self._init_runs(self._traced)
+        self.state = self._init_runs(self._dynamic)
 
     def train(self, sequences: int) -> None:
         """See `Learner`: so many sequences for each seed, the losses fetched chunk by chunk."""
         for _ in range(sequences // self.chunk):
-            self.state, metrics = self._run_chunks(self._traced, self.state, self.chunk)
+            self.state, metrics = self._run_chunks(self._dynamic, self.state, self.chunk)
             np.asarray(metrics.loss)
 
     def accuracy(self) -> float:
         """The share of right answers of the first seed on fresh sequences."""
-        return float(self._evaluate_runs(self._traced, self.state.params).accuracy[0])
+        return float(self._evaluate_runs(self._dynamic, self.state.params).accuracy[0])
 
     def losses_at_rest(self) -> list[float]:
         """The loss of each batch of `repeating_tokens`, trained on with the learning rate 0."""
@@ -63,9 +63,9 @@ class EchoJax(Learner):
         from echo_jax.core.data import Corpus
 
         tokens = jnp.asarray(repeating_tokens(self.config.task)[0])
-        traced = self._traced._replace(learning_rate=self._traced.learning_rate * 0)
-        state = self._init_runs(traced)
-        _, metrics = self._run_chunks(traced, state, 1, Corpus(tokens, tokens))
+        dynamic = self._dynamic._replace(learning_rate=self._dynamic.learning_rate * 0)
+        state = self._init_runs(dynamic)
+        _, metrics = self._run_chunks(dynamic, state, 1, Corpus(tokens, tokens))
         return metrics.loss[0, 0].tolist()
 
 

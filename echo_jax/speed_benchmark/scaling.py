@@ -131,16 +131,16 @@ def measure(pipe: Connection, config: RunConfig, seconds: float) -> None:
     guess = updates * config.seeds * explained(config, Machine(peak=5e10, bandwidth=1e10))
     size = min(100, max(1, 40 // updates, int(0.25 / guess)))
     runs = [dataclasses.replace(config, seed=seed, seeds=1) for seed in range(config.seeds)]
-    traced = many_seeds.stack_traced(runs)
-    state = jax.jit(many_seeds.init_runs(config.shapes, device, "map"))(traced)
-    chunks = many_seeds.run_chunks(config.shapes, size, device, "map")
+    dynamic = many_seeds.stack_dynamic(runs)
+    state = jax.jit(many_seeds.init_runs(config.static_config, device, "map"))(dynamic)
+    chunks = many_seeds.run_chunks(config.static_config, size, device, "map")
     begin = time.perf_counter()
-    program = jax.jit(chunks, donate_argnums=1).lower(traced, state, size).compile()
+    program = jax.jit(chunks, donate_argnums=1).lower(dynamic, state, size).compile()
     compile_seconds = time.perf_counter() - begin
     calls: list[float] = []  # so many as fit into the time, at least two after a first one
     while len(calls) < 3 or (sum(calls) < seconds and len(calls) < 100):
         begin = time.perf_counter()
-        state, _ = jax.block_until_ready(program(traced, state, size))
+        state, _ = jax.block_until_ready(program(dynamic, state, size))
         calls.append(time.perf_counter() - begin)
     peak, machine = peak_mib() - before, measure_machine(config)
     pipe.send({

@@ -51,7 +51,7 @@ class GridPoint:
     @property
     def program(self) -> tuple[RunConfig, int, str | None]:
         """Shapes, seeds and user's cell: grid points that agree in them share compiled programs."""
-        return changed(self.config.shapes, sequences=1), self.config.seeds, self.cell_source
+        return changed(self.config.static_config, sequences=1), self.config.seeds, self.cell_source
 
 
 def grid(base: RunConfig, axes: Axes, **options: Any) -> tuple[GridPoint, ...]:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from echo_jax.config import RunConfig, TracedParameters
+from echo_jax.config import DynamicParams, RunConfig
 from echo_jax.core import online
 from echo_jax.core.data import Purpose, draw_sequences, purpose_key, uniform_tokens
 from echo_jax.core.evaluation import evaluate, states_around
@@ -21,44 +21,42 @@ PROBE_LAGS = 9  # the values 0 to 8 steps back
 STARTS, FED_BACK, BLOCK = 100, 200, 25  # sequences; answers after each; answers in a block
 
 
-def other_state(
-    config: RunConfig, traced: TracedParameters, params: Params
-) -> dict[str, jax.Array]:
+def other_state(config: RunConfig, dynamic: DynamicParams, params: Params) -> dict[str, jax.Array]:
     """Accuracy with a zero state before every batch, for a network trained to carry its state.
 
     For a network trained from zero states: accuracy with the state carried.
     """
-    other = traced._replace(stateful=jnp.logical_not(traced.stateful))
+    other = dynamic._replace(stateful=jnp.logical_not(dynamic.stateful))
     return {"accuracy": evaluate(config, other, params).accuracy}
 
 
-def rows_apart(config: RunConfig, traced: TracedParameters, params: Params) -> dict[str, jax.Array]:
+def rows_apart(config: RunConfig, dynamic: DynamicParams, params: Params) -> dict[str, jax.Array]:
     """Accuracy on rows with missing values, whose window begins before the sequence, and on others.
 
     The rows are those of the layout prefixes. A network that was trained on full windows only is
     tested on masked rows.
     """
     asked = dataclasses.replace(config, task=dataclasses.replace(config.task, layout="prefixes"))
-    right = evaluate(asked, traced, params).accuracy_by_position
+    right = evaluate(asked, dynamic, params).accuracy_by_position
     full = np.asarray(asked.task.row_times) >= config.task.window - 1
     return {"missing": jnp.mean(right[~full]), "full": jnp.mean(right[full])}
 
 
-def follows(config: RunConfig, traced: TracedParameters, params: Params) -> dict[str, jax.Array]:
+def follows(config: RunConfig, dynamic: DynamicParams, params: Params) -> dict[str, jax.Array]:
     """The share of answers that follow the input d steps back: `online.follows`, `[D]`.
 
     D is twice the window, at most L. `untrained` is measured with the initial weights.
     """
     network = build_network(config)
-    key = purpose_key(traced.seed, Purpose.EVALUATION)
+    key = purpose_key(dynamic.seed, Purpose.EVALUATION)
     positions = jnp.arange(min(config.task.length, 2 * config.task.window))
     return {
         name: online.follows(config, network, weights, key, positions, WINDOWS)
-        for name, weights in {"trained": params, "untrained": init(config, traced).params}.items()
+        for name, weights in {"trained": params, "untrained": init(config, dynamic).params}.items()
     }
 
 
-def probe(config: RunConfig, traced: TracedParameters, params: Params) -> dict[str, jax.Array]:
+def probe(config: RunConfig, dynamic: DynamicParams, params: Params) -> dict[str, jax.Array]:
     """Accuracy of a linear probe for x(t-d), d = 0 .. 8, on the states around a row that ends at t.
 
     before   `[9]`, on the state from which the row starts
@@ -68,9 +66,9 @@ def probe(config: RunConfig, traced: TracedParameters, params: Params) -> dict[s
     The probe is fitted to some sequences and tested on others. Rows with t below 8 are left out.
     """
     counters = jnp.arange(2 * PROBED)
-    tokens = draw_sequences(traced.seed, Purpose.EVALUATION, counters, config.task)
+    tokens = draw_sequences(dynamic.seed, Purpose.EVALUATION, counters, config.task)
     network = build_network(config)
-    states = jax.vmap(lambda x: states_around(config, network, traced, params, x))(tokens)
+    states = jax.vmap(lambda x: states_around(config, network, dynamic, params, x))(tokens)
     times = np.asarray(config.task.row_times)
     late = np.flatnonzero(times >= PROBE_LAGS - 1)  # rows with all these values before them
 
@@ -84,7 +82,7 @@ def probe(config: RunConfig, traced: TracedParameters, params: Params) -> dict[s
         return linear_probe.accuracy(fitted, trial, trial_values)
 
     lags = jnp.arange(PROBE_LAGS)
-    by_row = evaluate(config, traced, params).accuracy_by_position
+    by_row = evaluate(config, dynamic, params).accuracy_by_position
     return {
         "network": jnp.mean(by_row[late]),
         "before": jax.lax.map(lambda lag: found(states.before, lag), lags),
@@ -92,7 +90,7 @@ def probe(config: RunConfig, traced: TracedParameters, params: Params) -> dict[s
     }
 
 
-def fed_back(config: RunConfig, traced: TracedParameters, params: Params) -> dict[str, jax.Array]:
+def fed_back(config: RunConfig, dynamic: DynamicParams, params: Params) -> dict[str, jax.Array]:
     """The answers after L random integers when each answer is fed back as the next input.
 
     answers   int32 `[50]`, the first ones after the first start
@@ -100,7 +98,7 @@ def fed_back(config: RunConfig, traced: TracedParameters, params: Params) -> dic
     repeats   share of the starts whose last 50 answers have a period of 25 or less
     """
     network = build_network(config)
-    key = jax.random.fold_in(purpose_key(traced.seed, Purpose.EVALUATION), 2**31 - 1)
+    key = jax.random.fold_in(purpose_key(dynamic.seed, Purpose.EVALUATION), 2**31 - 1)
     vocab_size = config.task.vocab_size
     start = uniform_tokens(key, (STARTS, config.task.length), vocab_size)
 
@@ -129,6 +127,6 @@ def fed_back(config: RunConfig, traced: TracedParameters, params: Params) -> dic
     }
 
 
-MEASURES: dict[str, Callable[[RunConfig, TracedParameters, Params], dict[str, jax.Array]]] = {
+MEASURES: dict[str, Callable[[RunConfig, DynamicParams, Params], dict[str, jax.Array]]] = {
     each.__name__: each for each in (other_state, rows_apart, follows, probe, fed_back)
 }

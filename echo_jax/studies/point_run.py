@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from echo_jax import machine
-from echo_jax.config import RunConfig, TracedParameters
+from echo_jax.config import DynamicParams, RunConfig
 from echo_jax.core import many_seeds
 from echo_jax.core.chance import chance_baseline, chance_distance, order_blind_baseline
 from echo_jax.core.evaluation import Evaluation
@@ -50,15 +50,15 @@ def run_point(
 ) -> ResultRow:
     """Train, evaluate and measure a grid point with programs compiled for its shapes."""
     config, watch = point.config, Stopwatch()
-    traced = programs.traced(config)
+    dynamic = programs.dynamic(config)
     with watch.time("train"):
-        learned = train(point, programs, traced, report)
+        learned = train(point, programs, dynamic, report)
     params = learned.state.params
     with watch.time("evaluate"):
-        scored = programs.score(traced, params)
+        scored = programs.score(dynamic, params)
     with watch.time("measure"):
         measured = {
-            name: _measure(name, config, programs, traced, params) for name in point.measures
+            name: _measure(name, config, programs, dynamic, params) for name in point.measures
         }
     found = _results(config, learned, scored) | {
         "bytes": programs.bytes,
@@ -87,9 +87,7 @@ def chunk_size(config: RunConfig) -> int:
     return max(1, CHUNK_UPDATES // config.task.updates_per_sequence)
 
 
-def train(
-    point: GridPoint, programs: Programs, traced: TracedParameters, report: Report
-) -> Learned:
+def train(point: GridPoint, programs: Programs, dynamic: DynamicParams, report: Report) -> Learned:
     """Train the seeds of a grid point side by side, chunk by chunk.
 
     A grid point `until_learned` stops after the chunk in which the last of its seeds reached a
@@ -98,8 +96,8 @@ def train(
     config, size = point.config, chunk_size(point.config)
     work = range(config.training.sequences)
     clock, loss, accuracy = [time.perf_counter()], [], []
-    run_chunk = functools.partial(programs.train, traced)
-    for chunk in chunks(run_chunk, programs.init(traced), work, size):
+    run_chunk = functools.partial(programs.train, dynamic)
+    for chunk in chunks(run_chunk, programs.init(dynamic), work, size):
         loss.append(chunk.output.loss)
         accuracy.append(chunk.output.accuracy)
         clock.append(time.perf_counter())
@@ -115,15 +113,15 @@ def train(
 
 
 def _measure(
-    name: str, config: RunConfig, programs: Programs, traced: TracedParameters, params: Params
+    name: str, config: RunConfig, programs: Programs, dynamic: DynamicParams, params: Params
 ) -> dict[str, np.ndarray]:
     """One of `measures.MEASURES` for every seed, leaves `[S, ...]`."""
 
-    def one(traced: TracedParameters, params: Params, _: None) -> dict[str, jax.Array]:
-        return MEASURES[name](config, traced, params)
+    def one(dynamic: DynamicParams, params: Params, _: None) -> dict[str, jax.Array]:
+        return MEASURES[name](config, dynamic, params)
 
     mapped = many_seeds.over_runs(one, programs.devices, many_seeds.default_seed_map())
-    found = jax.device_get(jax.jit(mapped)(traced, params, None))
+    found = jax.device_get(jax.jit(mapped)(dynamic, params, None))
     return jax.tree.map(lambda leaf: leaf[: config.seeds], found)
 
 

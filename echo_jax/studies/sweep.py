@@ -14,7 +14,7 @@ from pathlib import Path
 from echo_jax.cells import registry
 from echo_jax.cluster import Executor, Here, Outcome
 from echo_jax.core.many_seeds import default_seed_map
-from echo_jax.host.compiled_programs import Execution, Timed, compile_programs, timed
+from echo_jax.host.compiled_programs import DevicePlan, Timed, compile_programs, timed
 from echo_jax.studies import result_rows
 from echo_jax.studies.grid_point import GridPoint
 from echo_jax.studies.point_run import chunk_size, run_point
@@ -85,5 +85,5 @@ def _compile_next(points: Sequence[GridPoint]) -> None:
 
 
 def _compiled(point: GridPoint) -> Timed:
-    execution = Execution(default_seed_map())
-    return timed(lambda: compile_programs(point.config, chunk_size(point.config), execution))
+    plan = DevicePlan(default_seed_map())
+    return timed(lambda: compile_programs(point.config, chunk_size(point.config), plan))

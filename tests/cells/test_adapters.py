@@ -308,7 +308,7 @@ def test_a_hundred_updates_of_the_gru_of_each_library_end_at_the_same_weights():
         state = training.TrainState(jnp.zeros((), jnp.int32), params, state)
         tokens = jax.random.randint(jax.random.key(5), (50, 12), 0, F)
         state, metrics = jax.jit(
-            lambda state: training.train_on(net, config.traced, state, tokens)
+            lambda state: training.train_on(net, config.dynamic, state, tokens)
         )(state)
         return state.params["readout"]["kernel"], metrics.loss
 

@@ -23,7 +23,7 @@ from echo_jax.commands import command_line
 from echo_jax.config import NetworkConfig, RunConfig
 from echo_jax.exceptions import ConfigError
 from echo_jax.runs import run_folder
-from echo_jax.runs.run_folder import Inputs
+from echo_jax.runs.run_folder import RunSpec
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -51,7 +51,7 @@ def place(tmp_path_factory):
     run_folder.write_inputs(place / "begun", inputs_of(OWN))
     (place / "cell").mkdir()
     own_cell = RunConfig(network=NetworkConfig(cell="mine:Cell"))
-    run_folder.write_inputs(place / "cell", Inputs(own_cell))
+    run_folder.write_inputs(place / "cell", RunSpec(own_cell))
     (place / "link").symlink_to("plain")
     (place / "empty").mkdir()
     (place / "torn").mkdir()

@@ -79,7 +79,7 @@ def test_streams_have_a_target_at_every_step_that_has_one(window, lag):
     """One program for all lags: what every program of many seeds relies on."""
     task = TaskConfig(7, 99, window, lag, 2, "streams")
     tokens = distinct_tokens(2, 7)
-    batches = jitted_batches(tokens, RunConfig(task).shapes.task, lag)
+    batches = jitted_batches(tokens, RunConfig(task).static_config.task, lag)
     batches = jax.tree.map(np.asarray, batches)
     chex.assert_shape(batches.inputs, (task.updates_per_sequence, 2, window))
     for k, b, w in np.ndindex(*batches.inputs.shape):
@@ -106,7 +106,7 @@ def test_the_jitted_rows_of_the_shapes_are_those_of_every_lag_that_has_as_many(l
             task = TaskConfig(7, 99, window, lag, batch_size, layout, missing)
         except ConfigError:
             continue
-        shapes = RunConfig(task).shapes.task
+        shapes = RunConfig(task).static_config.task
         check_rows(jitted_batches(tokens, shapes, np.int32(lag)), task, tokens)
         programs.add((window, batch_size, task.updates_per_sequence, shapes))
         tasks += 1

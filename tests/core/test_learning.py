@@ -24,8 +24,8 @@ def program(shapes):
 def learn(config):
     """Held-out accuracy and loss of each seed, `[S]`, and its sequences to 99%."""
     runs = [changed(config, seed=seed) for seed in range(SEEDS)]
-    train = program(config.shapes)
-    _, metrics, scored = jax.device_get(train(many_seeds.stack_traced(runs)))
+    train = program(config.static_config)
+    _, metrics, scored = jax.device_get(train(many_seeds.stack_dynamic(runs)))
     reached = [sequences_until(curve) for curve in metrics.accuracy.mean(axis=2)]
     return scored.accuracy, scored.loss, reached
 

@@ -97,9 +97,9 @@ def test_forty_updates_in_either_form_end_at_the_same_weights():
     ends = []
     for compute in ("fast", "literal"):
         net = network.build_network(config, compute)
-        state = training.init(config, config.traced)
+        state = training.init(config, config.dynamic)
         state, metrics = jax.jit(
-            lambda state, net=net: training.train_on(net, config.traced, state, tokens)
+            lambda state, net=net: training.train_on(net, config.dynamic, state, tokens)
         )(state)
         ends.append((state.params, metrics.loss))
     chex.assert_trees_all_close(*ends, atol=1e-4)

@@ -49,7 +49,7 @@ def test_a_seed_is_bit_for_bit_what_it_is_alone_in_any_company_on_any_devices(
 def test_seeds_differ_from_each_other():
     runs = [changed(SMALL, sequences=2, evaluation_sequences=4, seed=seed) for seed in range(7)]
     train = jax.jit(many_seeds.train_and_evaluate, static_argnums=0)
-    state, metrics, _ = train(runs[0].shapes, many_seeds.stack_traced(runs))
+    state, metrics, _ = train(runs[0].static_config, many_seeds.stack_dynamic(runs))
     for leaf in (state.params["cell"]["kernel"], metrics.loss):
         assert len({row.tobytes() for row in np.asarray(leaf)}) == 7
 
@@ -72,27 +72,27 @@ def test_runs_of_one_shape_share_a_program_and_each_is_that_of_its_own_configura
         changed(SMALL, lag=0, learning_rate=1e-2, stateful=True, seed=4),
         changed(SMALL, lag=2, learning_rate=1e-3, stateful=False, seed=1),
     ]
-    train(SMALL.shapes, many_seeds.stack_traced(runs[::-1]))
-    state, metrics, _ = train(SMALL.shapes, many_seeds.stack_traced(runs))
+    train(SMALL.static_config, many_seeds.stack_dynamic(runs[::-1]))
+    state, metrics, _ = train(SMALL.static_config, many_seeds.stack_dynamic(runs))
     for i, run in enumerate(runs):
         alone = jax.jit(functools.partial(training.run_chunk, build_network(run), size=25))
         init = jax.jit(functools.partial(training.init, run))
-        expected = alone(run.traced, init(run.traced), count=25)
+        expected = alone(run.dynamic, init(run.dynamic), count=25)
         found = jax.tree.map(lambda leaf, i=i: leaf[i], (state, metrics))
         chex.assert_trees_all_close(found, expected, rtol=1e-5, atol=1e-6)
     other = [changed(run, window=2) for run in runs]
     with pytest.raises(AssertionError):  # the control: another shape is another trace
-        train(other[0].shapes, many_seeds.stack_traced(other))
+        train(other[0].static_config, many_seeds.stack_dynamic(other))
 
 
 def test_runs_of_different_shapes_are_refused_in_a_sentence():
     other = dataclasses.replace(SMALL, task=dataclasses.replace(SMALL.task, window=2))
     with pytest.raises(ConfigError, match=r"^2 different shapes among 2 configurations cannot"):
-        many_seeds.stack_traced([SMALL, other])
+        many_seeds.stack_dynamic([SMALL, other])
 
 
 def test_padding_repeats_the_last_run():
-    settings = many_seeds.stack_traced([dataclasses.replace(SMALL, seed=s) for s in (4, 5, 6)])
+    settings = many_seeds.stack_dynamic([dataclasses.replace(SMALL, seed=s) for s in (4, 5, 6)])
     assert many_seeds.pad(settings, 2).seed.tolist() == [4, 5, 6, 6]
     assert many_seeds.pad(settings, 3).seed.tolist() == [4, 5, 6]
     assert many_seeds.pad(settings, 5).seed.tolist() == [4, 5, 6, 6, 6]

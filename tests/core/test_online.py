@@ -161,7 +161,7 @@ def answers_of_evaluation(config):
     network, params, _, _ = setup(config)
     task = config.task
     tokens = np.tile(TOKENS, (task.batch_size, 1)) if task.layout == "streams" else TOKENS
-    run = functools.partial(answer_sequence, config, network, config.traced)
+    run = functools.partial(answer_sequence, config, network, config.dynamic)
     answers = jax.jit(run)(params, tokens)
     return jax.tree.map(lambda leaf: np.asarray(leaf[0]), answers)
 

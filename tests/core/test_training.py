@@ -41,9 +41,9 @@ def zero_state(net, params, batch_size=2):
 def run(config, chunks, size=12):
     """Train chunk by chunk; returns the state and the losses `[N, K]`."""
     init, run_chunk = programs(dataclasses.replace(config, seed=0), size)
-    state, losses = init(config.traced), []
+    state, losses = init(config.dynamic), []
     for count in chunks:
-        state, found = run_chunk(config.traced, state, count=count)
+        state, found = run_chunk(config.dynamic, state, count=count)
         losses.append(np.asarray(found.loss)[:count])
     return state, np.concatenate(losses)
 
@@ -62,7 +62,7 @@ def test_training_equals_plain_python_with_optax():
     """No scan, no chunk, no traced setting: the loop that a reader would write."""
     net = network.build_network(SMALL)
     adam = optax.adam(1e-2, eps=1e-7)
-    params = programs(SMALL, 12)[0](SMALL.traced).params
+    params = programs(SMALL, 12)[0](SMALL.dynamic).params
     opt_state, losses = jax.jit(adam.init)(params), []
     sequences = np.asarray(draw_sequences(0, data.Purpose.DATA, np.arange(3), SMALL.task))
 
@@ -156,12 +156,12 @@ def tripled(params):
 def train_sequence(config):
     """What `training` makes of the sequence, compiled, and its first state."""
     net = network.build_network(config)
-    state = programs(reaching_back(config.task.layout, 1), 1)[0](config.traced)
+    state = programs(reaching_back(config.task.layout, 1), 1)[0](config.dynamic)
     state = state._replace(params=tripled(state.params))
     tokens = REACHED_TOKENS[config.task.layout]
 
     def train(state, tokens):
-        return training.train_sequence(net, config.traced, state, tokens)
+        return training.train_sequence(net, config.dynamic, state, tokens)
 
     return jax.jit(train), state, tokens
 
@@ -218,7 +218,7 @@ def test_the_keras_placement_of_epsilon():
 
 def with_readout(bias):
     """Parameters whose answer is the same whatever the input."""
-    params = programs(SMALL, 12)[0](SMALL.traced).params
+    params = programs(SMALL, 12)[0](SMALL.dynamic).params
     kernel = np.zeros(params["readout"]["kernel"].shape, np.float32)
     return {**params, "readout": {"kernel": kernel, "bias": np.float32(bias)}}
 
@@ -230,7 +230,7 @@ def test_a_constant_answer_scores_what_its_targets_say(layout):
     config = dataclasses.replace(SMALL, task=dataclasses.replace(SMALL.task, layout=layout, lag=2))
     bias = np.log([0.1, 0.1, 0.1, 0.5, 0.1, 0.1])
     found = jax.jit(functools.partial(evaluation.evaluate, config))(
-        config.traced, with_readout(bias)
+        config.dynamic, with_readout(bias)
     )
     counters = np.arange(config.evaluation_sequences)
     sequences = draw_sequences(0, data.Purpose.EVALUATION, counters, config.task)
@@ -255,9 +255,9 @@ def test_answers_are_those_of_a_loop_over_the_batches(stateful):
     """A loop in plain Python, so nothing is cut."""
     config = dataclasses.replace(SMALL, network=NetworkConfig(hidden_size=5, stateful=stateful))
     net = network.build_network(config)
-    params = tripled(programs(SMALL, 12)[0](SMALL.traced).params)
+    params = tripled(programs(SMALL, 12)[0](SMALL.dynamic).params)
     tokens = np.array([5, 0, 3, 1, 4, 2, 5, 3])
-    answer_sequence = functools.partial(evaluation.answer_sequence, config, net, config.traced)
+    answer_sequence = functools.partial(evaluation.answer_sequence, config, net, config.dynamic)
     found = jax.jit(answer_sequence)(params, tokens)
     apply = jax.jit(functools.partial(network.apply, net))
     carry, logits = zero_state(net, params), []
@@ -281,7 +281,7 @@ def test_the_first_weights_come_from_the_seed_and_its_stream_for_weights():
         lambda seed: network.init_params(net, data.purpose_key(seed, data.Purpose.WEIGHTS))
     )
     for seed in (0, 1):
-        settings = SMALL.traced._replace(seed=seed)
+        settings = SMALL.dynamic._replace(seed=seed)
         chex.assert_trees_all_equal(programs(SMALL, 12)[0](settings).params, init(seed))
 
 

@@ -13,7 +13,7 @@ from echo_jax.core.many_seeds import state_shapes
 from echo_jax.exceptions import StorageError
 from echo_jax.runs import checkpoint, run_folder
 from echo_jax.runs.metrics_csv import History
-from echo_jax.runs.run_folder import Inputs
+from echo_jax.runs.run_folder import RunSpec
 
 CONFIG = changed(PLAIN, seeds=2, sequences=9)
 
@@ -41,9 +41,9 @@ def write(folder, saved, **faults):
     folder.mkdir()
     with pytest.MonkeyPatch.context() as patch:
         disk = Faults(patch, **faults)
-        run_folder.write_inputs(folder, Inputs(CONFIG))
+        run_folder.write_inputs(folder, RunSpec(CONFIG))
         for each in saved[1].values():
-            checkpoint.save(folder, Inputs(CONFIG), each)
+            checkpoint.save(folder, RunSpec(CONFIG), each)
     return len(disk.log)
 
 
@@ -74,9 +74,9 @@ def test_whatever_call_fails_the_old_or_the_new_checkpoint_is_whole(tmp_path, sa
 def test_a_longer_run_goes_on_from_the_checkpoint_and_another_run_does_not(tmp_path, saved):
     write(tmp_path / "run", saved)
     longer, other = changed(CONFIG, sequences=90), changed(CONFIG, seed=1)
-    assert same(checkpoint.load(tmp_path / "run", Inputs(longer), saved[0]), saved[1][9])
+    assert same(checkpoint.load(tmp_path / "run", RunSpec(longer), saved[0]), saved[1][9])
     with pytest.raises(StorageError, match=r"is not of the run in config\.json"):
-        checkpoint.load(tmp_path / "run", Inputs(other), saved[0])
+        checkpoint.load(tmp_path / "run", RunSpec(other), saved[0])
 
 
 def test_a_checkpoint_of_a_later_format_is_said_to_be_newer_and_not_damaged(tmp_path, saved):
@@ -86,7 +86,7 @@ def test_a_checkpoint_of_a_later_format_is_said_to_be_newer_and_not_damaged(tmp_
     for data in (later, later + bytes(2**22)):  # and it may be larger than those of today
         path.write_bytes(data)
         with pytest.raises(StorageError, match="is of a newer format, 12, than this"):
-            checkpoint.load(tmp_path / "run", Inputs(CONFIG), saved[0])
+            checkpoint.load(tmp_path / "run", RunSpec(CONFIG), saved[0])
 
 
 def test_metrics_are_the_same_lines_however_they_were_cut_and_come_back_bit_for_bit():

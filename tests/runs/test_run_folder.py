@@ -11,8 +11,8 @@ from echo_jax import atomic_files
 from echo_jax.cells import registry
 from echo_jax.config import changed
 from echo_jax.exceptions import ConfigError, StorageError
-from echo_jax.runs import checkpoint, job, run_folder
-from echo_jax.runs.run_folder import Inputs
+from echo_jax.runs import checkpoint, prepared_run, run_folder
+from echo_jax.runs.run_folder import RunSpec
 
 AVERAGE = """
 import jax.numpy as jnp
@@ -53,7 +53,7 @@ def make_run(text, write):
     """The folder of a run of a text, which is to be trained for longer."""
     write(text)
     Path("run").mkdir()
-    begin(Path("run"), Inputs(changed(CONFIG, sequences=9)), resume=False)
+    begin(Path("run"), RunSpec(changed(CONFIG, sequences=9)), resume=False)
     checkpoint.save(Path("run"), run_folder.read_inputs(Path("run")), saved_of(CONFIG))
     return Path("run")
 
@@ -65,7 +65,9 @@ def run(write):
 
 def begin(folder, inputs=None, resume=True):
     inputs = inputs or run_folder.read_inputs(folder)
-    return job.begin(folder, inputs, resume=resume, device_limit=None, checkpoint_every=None)
+    return prepared_run.prepare(
+        folder, inputs, resume=resume, device_limit=None, checkpoint_every=None
+    )
 
 
 def load(folder):
@@ -109,7 +111,7 @@ def test_of_an_early_folder_it_is_not_known_which_text_it_was_begun_with(run, wr
 
 
 def test_the_folder_of_a_built_in_cell_is_as_before(tmp_path):
-    begin(tmp_path, Inputs(PLAIN), resume=False)
+    begin(tmp_path, RunSpec(PLAIN), resume=False)
     assert "cell_source" not in atomic_files.read_json(tmp_path / "config.json")
 
 

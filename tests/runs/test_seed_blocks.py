@@ -12,7 +12,7 @@ from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.host.progress import GridProgress
 from echo_jax.host.stopwatch import Stopwatch
-from echo_jax.runs import job, seed_blocks
+from echo_jax.runs import prepared_run, seed_blocks
 from echo_jax.runs.train_run import train_blocks, train_run
 
 CONFIG = changed(
@@ -30,7 +30,7 @@ def blocks_of_two(monkeypatch):
 def begun(folder, config, resume=False):
     folder.mkdir(exist_ok=True)
     limits = {"device_limit": None, "checkpoint_every": None}
-    return job.begin(folder, inputs_of(config), resume=resume, **limits)
+    return prepared_run.prepare(folder, inputs_of(config), resume=resume, **limits)
 
 
 def by_blocks(made, function=seed_blocks.train_block):

@@ -32,13 +32,13 @@ def forty_updates(config):
     tokens = np.random.default_rng(7).integers(
         0, config.task.vocab_size, (10, config.task.length), dtype=np.int32
     )
-    state = jax.jit(functools.partial(training.init, config))(config.traced)
+    state = jax.jit(functools.partial(training.init, config))(config.dynamic)
     oracle = NumpyLSTM(config)
     oracle.start()
     oracle.weights = start = weights_of(state.params)
     start = Weights(*map(np.copy, start))
     train = jax.jit(functools.partial(training.train_on, network.build_network(config)))
-    state, metrics = train(config.traced, state, jnp.asarray(tokens))
+    state, metrics = train(config.dynamic, state, jnp.asarray(tokens))
     losses, _ = oracle.run(cut(tokens, config.task), learn=True)
     ours = (np.asarray(metrics.loss), weights_of(state.params))
     return ours, (losses, oracle.weights), start

@@ -36,7 +36,7 @@ def small():
 
 
 def params_of(config, scale=1.0):
-    params = jax.jit(functools.partial(training.init, config.shapes))(config.traced).params
+    params = jax.jit(functools.partial(training.init, config.static_config))(config.dynamic).params
     return jax.tree.map(lambda leaf: jax.device_put(np.float32(scale) * np.asarray(leaf)), params)
 
 
@@ -44,7 +44,7 @@ def params_of(config, scale=1.0):
 def probe(batch_size, stateful):
     """What the probe finds in the states of an untrained network that sees one value at a time."""
     config = changed(STEP_BY_STEP, batch_size=batch_size, stateful=stateful)
-    found = compiled_probe(batch_size)(config.traced, params_of(config))
+    found = compiled_probe(batch_size)(config.dynamic, params_of(config))
     rows = sum(t >= 8 for t in config.task.row_times)
     return {name: np.asarray(x) for name, x in found.items()}, PROBED * rows
 
@@ -88,7 +88,7 @@ def test_a_state_that_is_zero_holds_nothing():
 def test_the_network_is_scored_on_the_rows_that_are_probed():
     config = changed(STEP_BY_STEP, stateful=False)
     run = jax.jit(functools.partial(evaluate, config))
-    by_row = run(config.traced, params_of(config)).accuracy_by_position
+    by_row = run(config.dynamic, params_of(config)).accuracy_by_position
     assert config.task.row_times == range(1, 13)
     assert probe(6, False)[0]["network"] == pytest.approx(np.mean(by_row[7:]))
 
@@ -101,7 +101,7 @@ def test_the_other_state_is_the_score_of_a_network_trained_the_other_way():
         swapped = measures.other_state(TINY, settings, params)["accuracy"]
         return swapped, evaluate(TINY, settings, params).accuracy
 
-    carried, zero = (both(changed(TINY, stateful=state).traced) for state in (True, False))
+    carried, zero = (both(changed(TINY, stateful=state).dynamic) for state in (True, False))
     assert carried == zero[::-1]
     assert carried[0] != carried[1]
 
@@ -115,7 +115,7 @@ def test_rows_with_and_without_missing_values_are_averaged_apart(layout):
             measures.rows_apart(config, settings, params),
             evaluate(changed(config, layout="prefixes"), settings, params).accuracy_by_position,
         )
-    )(config.traced)
+    )(config.dynamic)
     # lag 1 leaves 7 rows, the last 6 used: they end at t = 2 .. 7, and windows of 5 are full at 4
     assert by_position.shape == (6,)
     assert found["missing"] == pytest.approx(np.mean(by_position[:2]))
@@ -142,7 +142,7 @@ class OneStepBack(NamedTuple):
 
 
 def fed_back(config, params=None):
-    return jax.jit(functools.partial(measures.fed_back, config))(config.traced, params)
+    return jax.jit(functools.partial(measures.fed_back, config))(config.dynamic, params)
 
 
 def test_fed_back_a_perfect_echo_of_lag_1_says_the_last_two_values_for_ever(monkeypatch):
@@ -194,7 +194,7 @@ def test_fed_back_is_what_a_loop_over_the_answers_gives(lag):
 def test_what_the_answers_follow_is_that_of_echo_before_training_and_after():
     config = changed(TINY, stateful=False)
     params, untrained = params_of(config, scale=5.0), params_of(config)
-    found = jax.jit(functools.partial(measures.follows, config))(config.traced, params)
+    found = jax.jit(functools.partial(measures.follows, config))(config.dynamic, params)
     assert found["trained"].shape == found["untrained"].shape == (6,)  # two windows of 3
     key = purpose_key(config.seed, Purpose.EVALUATION)
     network = build_network(config)

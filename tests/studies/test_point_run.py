@@ -46,7 +46,7 @@ def direct():
 
     def of(config):
         runs = [changed(config, seed=seed, seeds=1) for seed in (0, 1)]
-        return jax.device_get(run(TINY.shapes, many_seeds.stack_traced(runs), "map"))[1:]
+        return jax.device_get(run(TINY.static_config, many_seeds.stack_dynamic(runs), "map"))[1:]
 
     return of
 
@@ -69,7 +69,7 @@ def test_rows_have_the_numbers_of_runs_of_their_configurations(programs, direct)
     assert len({str(row.by_seed) for row in rows}) == 4
     assert found(run(POINTS[0], programs)) == found(rows[0])
     # the curves decide when a seed has learned: a mean over the batches of each sequence
-    learned = point_run.train(POINTS[0], programs, programs.traced(TINY), lambda *_: None)
+    learned = point_run.train(POINTS[0], programs, programs.dynamic(TINY), lambda *_: None)
     metrics, _ = direct(TINY)
     assert metrics.loss.shape == (2, 6, 3)
     np.testing.assert_array_equal(learned.loss, metrics.loss.mean(axis=-1))
@@ -121,11 +121,11 @@ def test_a_seed_that_fails_counts_as_nothing_and_is_named(programs, monkeypatch)
     """One learning rate of the two is so large that its weights become non-finite."""
     point = GridPoint({"rate": "mixed"}, changed(TINY, seed=7))
     good = run(point, programs)
-    traced = programs.traced(point.config)
-    rates = traced.learning_rate.copy()
+    dynamic = programs.dynamic(point.config)
+    rates = dynamic.learning_rate.copy()
     rates[1] = 3e38
-    mixed = traced._replace(learning_rate=rates)
-    monkeypatch.setattr(Programs, "traced", lambda self, config: mixed)
+    mixed = dynamic._replace(learning_rate=rates)
+    monkeypatch.setattr(Programs, "dynamic", lambda self, config: mixed)
     row = run(point, programs)
     assert row.failed.seed == [8]
     assert row.failed.sequence[0] in range(1, 7)
@@ -158,14 +158,14 @@ def test_the_time_of_an_update_is_the_median_of_whole_chunks_but_the_first(
     """Chunks are of 4 sequences, of 3 updates each."""
     now, left = [100.0], list(chunks)
 
-    def train(traced, state, count):
+    def train(dynamic, state, count):
         now[0] += left.pop(0)
         return state, Metrics(np.zeros((2, count)), np.zeros((2, count)))
 
     monkeypatch.setattr(point_run, "time", SimpleNamespace(perf_counter=lambda: now[0]))
     monkeypatch.setattr(point_run, "sequences_until", lambda accuracy: learned)
     point = GridPoint({}, changed(TINY, sequences=sequences), until_learned=learned)
-    fakes = SimpleNamespace(init=lambda traced: None, train=train)
+    fakes = SimpleNamespace(init=lambda dynamic: None, train=train)
     trained = point_run.train(point, fakes, None, lambda *_: None)
     assert left == []
     assert trained.update_seconds == pytest.approx(update)

@@ -16,7 +16,7 @@ from echo_jax.core import many_seeds
 from echo_jax.runs import checkpoint, run_folder
 from echo_jax.runs.checkpoint import Saved
 from echo_jax.runs.metrics_csv import History
-from echo_jax.runs.run_folder import Inputs
+from echo_jax.runs.run_folder import RunSpec
 
 TASK = TaskConfig(length=10, vocab_size=5, window=3, batch_size=2)
 PLAIN = RunConfig(TASK, NetworkConfig(hidden_size=3), TrainingConfig(sequences=4))
@@ -35,7 +35,7 @@ OWN = RunConfig(
 def inputs_of(config, draw=0):
     """What a run is a function of; the column is drawn, its values too."""
     if config.data.csv is None:
-        return Inputs(config)
+        return RunSpec(config)
     rng = np.random.default_rng(draw)
     values = sorted(rng.choice(np.arange(10, 99), config.task.vocab_size, replace=False).tolist())
     tokens = rng.integers(0, config.task.vocab_size, 200).astype(np.int32)

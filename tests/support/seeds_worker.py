@@ -27,9 +27,11 @@ SMALL = RunConfig(
 def main(devices, how, repeats, out, *seed_list):
     machine.use_cpu_devices(int(devices))
     runs = [dataclasses.replace(SMALL, seed=int(seed)) for seed in seed_list]
-    train = jax.jit(functools.partial(many_seeds.train_and_evaluate, SMALL.shapes, seed_map=how))
+    train = jax.jit(
+        functools.partial(many_seeds.train_and_evaluate, SMALL.static_config, seed_map=how)
+    )
     for _ in range(int(repeats)):
-        results = jax.block_until_ready(train(many_seeds.stack_traced(runs)))
+        results = jax.block_until_ready(train(many_seeds.stack_dynamic(runs)))
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(results)]
     np.savez(out, devices=len(jax.devices()), **{f"leaf{i}": x for i, x in enumerate(leaves)})
 

@@ -10,16 +10,16 @@ from echo_jax.config import RunConfig, to_dict
 from echo_jax.core import many_seeds, network
 from echo_jax.core.data import Corpus
 from echo_jax.exceptions import ConfigError
-from echo_jax.host.compiled_programs import Execution
+from echo_jax.host.compiled_programs import DevicePlan
 from echo_jax.runs import checkpoint, run_folder
 from echo_jax.runs.checkpoint import Saved
-from echo_jax.runs.run_folder import Inputs
+from echo_jax.runs.run_folder import RunSpec
 
 UPDATES = 400
 """Updates between two looks at the progress, about; fewer where seeds are many."""
 
 
-class Job(NamedTuple):
+class PreparedRun(NamedTuple):
     """Everything that the training loop needs to know.
 
     folder            of the run, claimed by this process; None for a run that writes nothing
@@ -27,16 +27,16 @@ class Job(NamedTuple):
     saved             the last checkpoint; None for a new run
     corpus            the user's own numbers as tokens; None for random sequences
     chunk             sequences of a chunk
-    execution         the seed map and form that the folder states, else the default ones
+    plan              the seed map and form that the folder states, else the default ones
     checkpoint_every  sequences between two checkpoints; None for about ten seconds
     """
 
     folder: Path | None
-    inputs: Inputs
+    inputs: RunSpec
     saved: Saved | None
     corpus: Corpus | None
     chunk: int
-    execution: Execution
+    plan: DevicePlan
     checkpoint_every: int | None
 
     @property
@@ -51,14 +51,14 @@ class Job(NamedTuple):
         return self.folder
 
 
-def begin(
+def prepare(
     folder: Path | None,
-    inputs: Inputs,
+    inputs: RunSpec,
     *,
     resume: bool,
     device_limit: int | None,
     checkpoint_every: int | None,
-) -> Job:
+) -> PreparedRun:
     """Make a folder that of a new run, or find how far the run in it is.
 
     Without a folder, nothing is written. ConfigError where it cannot be done; then nothing is
@@ -74,21 +74,21 @@ def begin(
     devices = many_seeds.devices_for(config.seeds, seed_map, device_limit)
     runs_a_device = -(-config.seeds // len(devices))  # that it does one after the other
     updates = max(100, min(UPDATES, 12800 // runs_a_device))
-    job = Job(
+    run = PreparedRun(
         folder=folder,
         inputs=inputs,
         saved=saved,
         corpus=inputs.corpus,
         chunk=max(1, min(config.training.sequences, updates // config.task.updates_per_sequence)),
-        execution=Execution(seed_map, device_limit, inputs.compute or "fast"),
+        plan=DevicePlan(seed_map, device_limit, inputs.compute or "fast"),
         checkpoint_every=checkpoint_every,
     )
     if folder:
         (run_folder.write_config if resume else run_folder.write_inputs)(folder, inputs)
-    return job
+    return run
 
 
-def _with_source(begun: Path | None, inputs: Inputs) -> Inputs:
+def _with_source(begun: Path | None, inputs: RunSpec) -> RunSpec:
     """The inputs with the digest of the file of a user's cell.
 
     ConfigError where the run in the folder `begun` has another one.
@@ -104,7 +104,7 @@ def _with_source(begun: Path | None, inputs: Inputs) -> Inputs:
     return inputs
 
 
-def _saved(folder: Path, inputs: Inputs, shapes: object) -> Saved | None:
+def _saved(folder: Path, inputs: RunSpec, shapes: object) -> Saved | None:
     """The last checkpoint of a run that is not finished yet; ConfigError where it is."""
     saved = checkpoint.load(folder, inputs, shapes)
     done, wanted = saved.history.sequences if saved else 0, inputs.config.training.sequences
