@@ -161,12 +161,12 @@ def begin(
 
 def run(command: TrainCommand, folder: Path, inputs: RunSpec, interrupts: Interrupts) -> None:
     """Train and draw a run; a stop says how to go on."""
-    from echo_jax.runs import seed_blocks
+    from echo_jax.runs import curve_figure, run_report, seed_blocks
     from echo_jax.runs.advice import smaller_step
     from echo_jax.runs.train_run import train_run
 
     begun = begin(command, folder, inputs)
-    watch = Stopwatch()
+    watch, say = Stopwatch(), functools.partial(print, flush=True)
     watch.seconds["import"] = time.perf_counter() - STARTED
     again, quoted = again_with(command, inputs.config), command_line.quoted(folder)
     resume = f"{command_line.program('train')} --resume {quoted}"
@@ -175,8 +175,10 @@ def run(command: TrainCommand, folder: Path, inputs: RunSpec, interrupts: Interr
     try:
         if command.cluster or by_blocks:
             run_blocks(command.cluster, begun, interrupts, watch)
+            curves = curve_figure.read(folder)
         else:
-            train_run(begun, interrupts, watch, functools.partial(print, flush=True))
+            finished = train_run(begun, interrupts, watch, say)
+            curves = curve_figure.curves_of(begun.config, finished.result, finished.history)
             seed_blocks.remove_files(folder)  # left by a process that was killed after merging them
     except StoppedError as stopped:
         print(f"{stopped}; to go on: {resume}", file=sys.stderr)
@@ -190,13 +192,13 @@ def run(command: TrainCommand, folder: Path, inputs: RunSpec, interrupts: Interr
         raise
     except StorageError as error:
         raise StorageError(f"{error}; then {resume} goes on from the last checkpoint") from error
-    from echo_jax.commands.show import show_curve
-
     draw = f"{command_line.program('show')} --curve {quoted}"
     with command_line.drawing_last(
         draw + f" --format {command.format}" * (command.format != "png")
     ):
-        show_curve(folder, command.open, command.format, again)
+        path = run_report.conclude(curves, folder, say, again, command.format)
+        if command.open:
+            command_line.open_figure(path)
 
 
 def again_with(command: TrainCommand, config: RunConfig) -> Callable[[Mapping[str, Any]], str]:
