@@ -1,7 +1,6 @@
 """What is handed over in Python has the name, arguments and source that the command gives it."""
 
 import dataclasses
-import functools
 import hashlib
 import linecache
 import sys
@@ -18,7 +17,6 @@ from flax import nnx
 from echo_jax.cells import known_memory
 from echo_jax.cells.adapters.adapt import adapt
 from echo_jax.cells.block import Block, BlockOf
-from echo_jax.memory_benchmark import object_cell
 from echo_jax.memory_benchmark.chosen_cell import choose
 from echo_jax.memory_benchmark.object_cell import chosen_object
 from echo_jax.memory_benchmark.protocol import CELL_QUICK
@@ -81,16 +79,6 @@ def test_a_module_has_the_name_and_the_digest_of_its_file():
     assert chosen.identity() == {"cell": "test_object_cell.py", "args": {}, "source": source}
 
 
-@pytest.mark.parametrize(
-    "last", [step, jax.jit(step), functools.partial(step, rate=0.5)], ids=["", "jit", "partial"]
-)
-def test_loose_functions_have_the_name_of_their_step(last):
-    loose = types.SimpleNamespace(init=init, initial_state=initial_state, step=last)
-    identity = chosen_object(loose, None).identity()
-    assert identity["cell"] == "test_object_cell:step"
-    assert identity["source"] == hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
-
-
 CELL = """
 class Mine:
     def init(key, input_size):
@@ -116,14 +104,3 @@ def test_a_class_of_a_notebook_has_the_digest_of_the_text_that_defines_it(monkey
     )
     assert chosen.identity()["source"] == hashlib.sha256(CELL.encode()).hexdigest()
     assert chosen.card_name(CELL_QUICK, 3) == "Mine-seed-3-quick"
-
-
-def test_a_package_that_has_something_else_under_the_name_does_not_name_the_class(monkeypatch):
-    package = types.ModuleType("theirs")
-    package.Mine = object
-    monkeypatch.setitem(sys.modules, "theirs", package)
-    monkeypatch.setitem(sys.modules, "theirs.cells", types.ModuleType("theirs.cells"))
-    mine = type("Mine", (Functions,), {"__module__": "theirs.cells"})
-    assert object_cell._name(mine) == "theirs.cells:Mine"
-    package.Mine = mine
-    assert object_cell._name(mine) == "theirs:Mine"

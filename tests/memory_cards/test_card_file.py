@@ -5,10 +5,10 @@ import json
 from pathlib import Path
 
 import pytest
-from protocol_2_cards import copied, lag_rows, made, missed, signed, stopped, whole, whole_rows
+from protocol_2_cards import copied, signed, stopped, whole, whole_rows
 
 from echo_jax.exceptions import ConfigError
-from echo_jax.memory_benchmark.protocol import CELL_FULL, hash_of, hashes, to_dict
+from echo_jax.memory_benchmark.protocol import hashes
 from echo_jax.memory_cards import card_file
 
 CARDS = {"whole": whole, "stopped": stopped, "copied": copied}
@@ -33,30 +33,6 @@ def test_the_digest_is_of_all_but_the_times_the_device_and_the_versions():
         assert card_file.digest_of(card | {name: "other"}) != card["digest"]
 
 
-def test_a_card_of_another_protocol_is_valid_and_not_comparable():
-    card = whole()
-    said = card_file.comparable(card, {card["protocol_hash"]})
-    assert said == (
-        "whole is a valid card, comparable with all others of protocol full (cell), version 2."
-    )
-    assert "does not have its protocol full (cell), version 2 (" in card_file.comparable(
-        card, hashes()
-    )
-    later = signed(card | {"protocol": card["protocol"] | {"version": 3}})
-    card_file.validate(later)
-    assert "does not have its protocol full (cell), version 3 (" in card_file.comparable(
-        later, {hash_of(CELL_FULL)}
-    )
-
-
-def test_a_card_of_todays_protocol_has_one_of_todays_hashes():
-    raw = [row | {"seed": seed} for seed in range(8) for row in missed(1, 0, rates=CELL_FULL.rates)]
-    card = made(raw, to_dict(CELL_FULL))
-    card_file.validate(card)
-    assert hashes()[card["protocol_hash"]] == "full"
-    assert "comparable with all others" in card_file.comparable(card, hashes())
-
-
 def test_a_card_of_protocol_1_is_read_by_its_digest_and_stands_beside_no_other(tmp_path):
     path = PROTOCOL_1 / "lstm-full.json"
     card = card_file.read(path)
@@ -79,27 +55,6 @@ def test_a_card_of_protocol_1_is_read_by_its_digest_and_stands_beside_no_other(t
     for schema in (True, 1.0):  # equal to 1, and no version of a schema
         with pytest.raises(ConfigError, match=r"^schema is "):
             card_file.validate(whole() | {"schema": schema})
-
-
-def test_a_row_of_which_nothing_was_measured_has_its_reason():
-    nothing, cut = made([]), made([], stopped="no time")
-    for card in (nothing, cut):
-        card_file.validate(card)
-        ladders = {ladder["name"] for ladder in card["protocol"]["ladders"]}
-        assert {*card["not_measured"]} - {"rest"} == {*card["rows"]} | ladders
-    assert "rest" not in nothing["not_measured"]
-    assert cut["not_measured"]["rest"] == "no time"
-    assert nothing["not_measured"]["cause"].startswith("it was not measured at the lag that half")
-    assert nothing["not_measured"]["beyond"] == "there is no lag that half of the seeds passed"
-    assert nothing["not_measured"]["price"] == "its raw rows are missing"
-    assert cut["not_measured"]["cause"] == cut["not_measured"]["price"] == "no time"
-    quick = made(lag_rows(), whole()["protocol"] | {"rows": ["ladders", "price"]})
-    assert set(quick["not_measured"]) == {
-        *("linear", "beyond", "cause", "price", "copy"),
-        *("key-16", "hold-2"),
-    }
-    assert quick["not_measured"]["cause"] == "protocol full does not ask for it"
-    assert quick["not_measured"]["price"] == "its raw rows are missing"
 
 
 def test_a_card_that_is_written_comes_back(tmp_path):

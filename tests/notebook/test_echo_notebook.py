@@ -3,7 +3,6 @@
 import ast
 import json
 import re
-import tomllib
 
 import pytest
 
@@ -49,11 +48,6 @@ def test_every_option_that_the_text_suggests_exists(cells):
     for each in suggested:
         call = ast.parse(f"f({each})", mode="eval").body
         _command({word.arg: ast.literal_eval(word.value) for word in call.keywords})
-
-
-def test_the_first_cell_installs_from_the_address_of_the_repository(root, code):
-    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
-    assert f'"git+{project["urls"]["Homepage"]}"' in code[0]
 
 
 def test_every_cell_shows_what_it_printed_and_no_progress(cells):

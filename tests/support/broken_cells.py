@@ -54,83 +54,15 @@ class LearnsNothing(Good):
         return carry + inputs[:, :1], carry
 
 
-class GoodOnItsOwnLayer(nn.GRUCell):
-    """Inherits all of its steps."""
-
-
 class DriftsToFloat16(Good):
     def __call__(self, carry, inputs):  # wrong
         return carry.astype(jnp.float16), carry
-
-
-class ReturnsATreeOfAnotherKind(Good):
-    def __call__(self, carry, inputs):  # wrong
-        return (carry,), carry
-
-
-class ReturnsThree(Good):
-    def __call__(self, carry, inputs):  # wrong
-        return carry, carry, inputs
-
-
-class GivesATuple(Good):
-    def __call__(self, carry, inputs):  # wrong
-        return carry, (carry, inputs)
-
-
-class GivesOneNumberARow(Good):
-    def __call__(self, carry, inputs):  # wrong
-        return carry, carry[:, 0]
-
-
-class GivesIntegers(Good):
-    @nn.compact
-    def __call__(self, carry, inputs):  # wrong
-        h = carry + nn.Dense(self.features)(inputs)
-        return h, jnp.round(h).astype(int)
-
-
-class StartsWithoutABatch(Good):
-    def initialize_carry(self, rng, input_shape):  # wrong
-        return jnp.zeros(self.features)
-
-
-class StartsWithAShapeOfTheBatch(Good):
-    def __call__(self, carry, inputs):
-        return carry, inputs
-
-    def initialize_carry(self, rng, input_shape):  # wrong
-        return jnp.zeros((input_shape[0], input_shape[0] + 1))
-
-
-class StartsWithAKey(Good):
-    def initialize_carry(self, rng, input_shape):  # wrong
-        return jax.random.split(rng, input_shape[0])
 
 
 class CannotStart(Good):
     def initialize_carry(self, rng, input_shape):
         batch, width, height = input_shape  # wrong
         return jnp.zeros((batch, width, height))
-
-
-class StartsAnywhere(Good):
-    def initialize_carry(self, rng, input_shape):  # wrong
-        return np.random.normal(size=(*input_shape[:-1], self.features)).astype(np.float32)
-
-
-class NeverStarts(nn.RNNCellBase):  # wrong
-    features: int = 4
-
-    def __call__(self, carry, inputs):
-        return carry, carry
-
-
-class NeverSteps(nn.RNNCellBase):  # wrong
-    features: int = 4
-
-    def initialize_carry(self, rng, input_shape):
-        return jnp.zeros((*input_shape[:-1], self.features))
 
 
 class KeepsACache(Good):
@@ -141,28 +73,11 @@ class KeepsACache(Good):
         return carry, carry
 
 
-class DropsOut(Good):
-    @nn.compact
-    def __call__(self, carry, inputs):
-        h = jnp.tanh(nn.Dense(self.features)(inputs) + carry)
-        h = nn.Dropout(0.1, deterministic=False)(h)  # wrong
-        return h, h
-
-
 class DrawsFromNumpy(Good):
     @nn.compact
     def __call__(self, carry, inputs):  # wrong
         noise = 0.001 * np.random.normal(size=self.features).astype(np.float32)
         h = jnp.tanh(nn.Dense(self.features)(inputs) + carry) + noise
-        return h, h
-
-
-class DrawsItsWeightsFromNumpy(Good):
-    @nn.compact
-    def __call__(self, carry, inputs):  # wrong
-        shape = (inputs.shape[-1], self.features)
-        kernel = self.param("kernel", lambda _: jnp.asarray(np.random.normal(size=shape)))
-        h = jnp.tanh(inputs @ kernel + carry)
         return h, h
 
 
@@ -172,22 +87,6 @@ class BranchesOnAValue(Good):
         if jnp.sum(carry) > 0:  # wrong
             return carry, carry
         return carry + 1, carry
-
-
-class KeepsAList(Good):
-    kept = [jnp.zeros(())]  # noqa: RUF012
-
-    @nn.compact
-    def __call__(self, carry, inputs):  # wrong
-        h = jnp.tanh(nn.Dense(self.features)(inputs) + jnp.sum(self.kept[-1]))
-        type(self).kept.append(h)
-        return h, h
-
-
-class SetsAnAttribute(Good):
-    def __call__(self, carry, inputs):
-        self.last = inputs  # wrong
-        return carry, carry
 
 
 class FailsInAStep(Good):
@@ -203,71 +102,11 @@ class MixesOneWay(Good):
         return h, h
 
 
-class MixesTheCarryAlone(Good):
-    @nn.compact
-    def __call__(self, carry, inputs):  # wrong
-        h = jnp.tanh(nn.Dense(self.features)(inputs) + carry)
-        return jnp.roll(h, 1, axis=0), h
-
-
-class DividesByTheBatch(Good):
-    @nn.compact
-    def __call__(self, carry, inputs):  # wrong
-        h = jnp.tanh(nn.Dense(self.features)(inputs) / len(inputs) + carry)
-        return h, h
-
-
-class LearnsABatch(Good):
-    @nn.compact
-    def __call__(self, carry, inputs):
-        bias = self.param("bias", nn.initializers.zeros, carry.shape)  # wrong
-        h = jnp.tanh(nn.Dense(self.features)(inputs) + carry + bias)
-        return h, h
-
-
-class FitsTwoInputs(Good):
-    @nn.compact
-    def __call__(self, carry, inputs):
-        kernel = self.param("kernel", nn.initializers.normal(), (2, self.features))
-        h = jnp.tanh(inputs @ kernel + carry)  # wrong
-        return h, h
-
-
 class TakesALogarithm(Good):
     @nn.compact
     def __call__(self, carry, inputs):
         h = nn.Dense(self.features)(inputs) + jnp.max(carry)
         h = jnp.log(h - 100)  # wrong
-        return h, h
-
-
-class Explodes(Good):
-    @nn.compact
-    def __call__(self, carry, inputs):
-        h = nn.Dense(self.features)(inputs) + 1000 * carry  # wrong
-        return h, jnp.tanh(h)
-
-
-class HasNoSlopeAtZero(Good):
-    @nn.compact
-    def __call__(self, carry, inputs):  # wrong
-        h = nn.Dense(self.features)(inputs) + jnp.tanh(carry)
-        h = jnp.where(h > 0, jnp.sqrt(h), 0)
-        return h, h
-
-
-class LearnsIntegers(Good):
-    @nn.compact
-    def __call__(self, carry, inputs):  # wrong
-        order = self.param("order", lambda _: jnp.arange(self.features))
-        return carry[:, order], carry
-
-
-class LoopsWhile(Good):
-    @nn.compact
-    def __call__(self, carry, inputs):  # wrong
-        h = nn.Dense(self.features)(inputs) + carry
-        h = jax.lax.while_loop(lambda x: jnp.max(x) > 1, lambda x: x / 2, h)
         return h, h
 
 
@@ -282,11 +121,6 @@ class ScansToSomethingElse(Good):
     def scan(self, carry, inputs, mask):  # wrong
         tokens = jnp.issubdtype(inputs.dtype, jnp.integer)
         return carry, jnp.tanh(self.dense(jax.nn.one_hot(inputs, 5) if tokens else inputs))
-
-
-class FailsToScan(ScansToSomethingElse):
-    def scan(self, carry, inputs, mask):
-        return carry, self.dense(inputs)[:, 7, 7, 7]  # wrong
 
 
 class Unrolled(Good):
