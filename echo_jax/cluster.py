@@ -17,6 +17,7 @@ import logging
 import os
 import queue
 import re
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -412,6 +413,7 @@ def _jobqueue(path: Path) -> Any:
         count, ((system, settings),) = int(contents["workers"]), contents["jobqueue"].items()
         if count < 1:
             raise ValueError(f"workers is {count}")
+        settings = {"python": f"{shlex.quote(sys.executable)} -P", **settings}
         dask.config.update(dask.config.config, {"jobqueue": {system: settings}})
         cluster = classes[system]()
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

@@ -20,12 +20,14 @@ from echo_jax.exceptions import ConfigError, reason, shown
 REFUSED = (
     "JAX_DISABLE_JIT", "JAX_DEBUG_NANS", "JAX_DEBUG_INFS", "JAX_NO_TRACING", "JAX_NO_EXECUTION",
     "JAX_TRANSFER_GUARD", "JAX_TRANSFER_GUARD_HOST_TO_DEVICE", "JAX_TRANSFER_GUARD_DEVICE_TO_HOST",
-    "JAX_TRANSFER_GUARD_DEVICE_TO_DEVICE",
+    "JAX_TRANSFER_GUARD_DEVICE_TO_DEVICE", "JAX_ERROR_CHECKING_BEHAVIOR_NAN",
+    "JAX_ERROR_CHECKING_BEHAVIOR_DIVIDE", "JAX_ERROR_CHECKING_BEHAVIOR_OOB",
+    "JAX_RAISE_PERSISTENT_CACHE_ERRORS", "JAX_COMPILATION_CACHE_CHECK_CONTENTS",
 )  # fmt: skip
 """Environment variables of jax for debugging, which end a command or make it a thousand times
 slower."""
 
-OFF = ("", "0", "false", "f", "no", "n", "off", "allow", "log")
+OFF = ("", "0", "false", "f", "no", "n", "off", "allow", "log", "ignore")
 
 
 def cores() -> int:
@@ -154,8 +156,8 @@ def check_xla_flags() -> None:
     if flags:
         start = "from jaxlib import xla_client; xla_client.make_cpu_client()"
         try:
-            tried = subprocess.run(
-                [sys.executable, "-c", start], check=False, capture_output=True, timeout=60
+            tried = subprocess.run(  # -P: no file of the current folder is a module
+                [sys.executable, "-P", "-c", start], check=False, capture_output=True, timeout=60
             )
             status, printed = tried.returncode, tried.stderr.decode(errors="replace")
         except subprocess.TimeoutExpired:

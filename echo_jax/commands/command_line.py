@@ -165,6 +165,19 @@ def say_for_paper(paths: Iterable[Path]) -> None:
         print(f"For a paper: {printable(str(path))}")
 
 
+def open_figure(path: Path) -> None:
+    """Open a figure in the user's browser, or say that there is no display."""
+    import webbrowser
+
+    has_display = {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys()
+    if (sys.platform == "linux" and not has_display) or not webbrowser.open(
+        path.resolve().as_uri()  # a browser of the terminal shows no picture
+    ):
+        name = printable(str(path))
+        print(f"{name} cannot be opened, as there is no display: copy it to a machine that has one",
+              file=sys.stderr)  # fmt: skip
+
+
 def leave(status: int = 0) -> NoReturn:
     """End the process without waiting for its threads, after flushing what was printed."""
     for stream in (sys.stdout, sys.stderr):

@@ -39,6 +39,9 @@ _ELSEWHERE = {
          "leave it out"),
     "--run --run-folder --folder --model-path":
         ("--beyond", "name the folder of the run without a flag, as in echo-jax predict FOLDER"),
+    "--cluster":
+        ("--checkpoint-every", "sweep, study and probe take --cluster, train runs on this machine; "
+         "use echo-jax sweep for many seeds on many machines"),
     "--shuffle --no-shuffle":
         ("--sequences", "batches are never shuffled, the state goes on from one to the next"),
 }  # fmt: skip

@@ -6,12 +6,9 @@ echo-jax show --curve runs/part4            # make curve.png of a run again
 """
 
 import dataclasses
-import os
-import shutil
-import sys
-from collections.abc import Callable, Mapping
+import functools
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from echo_jax import machine
 from echo_jax.commands import command_line
@@ -59,7 +56,9 @@ def main() -> None:
     with command_line.refusals():
         if command.curve:
             command_line.check_alone("--curve", "--open", "--format")
-            show_curve(command.curve, command.open, command.format)
+            path = show_curve(command.curve, command.format)
+            if command.open:
+                command_line.open_figure(path)
             return
         if command.open:
             raise ConfigError("--open opens the figure of a run: name its folder with --curve")
@@ -79,40 +78,12 @@ def main() -> None:
         print(explanation.explain(inputs.config), flush=True)
 
 
-def show_curve(
-    folder: Path,
-    open_it: bool = False,
-    kind: Format = "png",
-    command: Callable[[Mapping[str, Any]], str] | None = None,
-) -> None:
-    """Print the curve of a run and what to run next, and make its figure.
+def show_curve(folder: Path, kind: Format) -> Path:
+    """Print how a finished run ended, and make its figure; returns the path of the figure."""
+    from echo_jax.runs import curve_figure, run_report
 
-    The figure is opened if that is asked for and possible. `command` is that of `after_run`.
-    """
-    from echo_jax.report import sparkline
-    from echo_jax.runs import advice, curve_figure
-
-    curves, columns = curve_figure.read(folder), shutil.get_terminal_size().columns
-    print(sparkline.curve_line(curves.accuracy, columns, sparkline.characters(sys.stdout)))
-    for line in advice.after_run(curves.config, curves.result, command).split("\n"):
-        print(printable(line), flush=True)
-    path = curve_figure.draw(folder, curves, kind)
-    print(f"Figure: {printable(str(path))}", flush=True)
-    if open_it and not opened(path):
-        print(
-            f"{printable(str(path))} cannot be opened, as there is no display: copy it to a "
-            "machine that has one",
-            file=sys.stderr,
-        )
-
-
-def opened(path: Path) -> bool:
-    """Open a file in the user's browser; False where there is no display."""
-    import webbrowser
-
-    if sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
-        return False  # a browser of the terminal shows no picture
-    return webbrowser.open(path.resolve().as_uri())
+    say = functools.partial(print, flush=True)
+    return run_report.conclude(curve_figure.read(folder), folder, say, kind=kind)
 
 
 def first_sequence(inputs: RunSpec) -> "np.ndarray":

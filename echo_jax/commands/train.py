@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from echo_jax import atomic_files, machine
-from echo_jax.cluster import check_spec
 from echo_jax.commands import command_line
 from echo_jax.config import PARTS, Part, RunConfig, as_flags, changed, check_values
-from echo_jax.exceptions import ConfigError, DivergedError, SchedulerLostError, StorageError
+from echo_jax.exceptions import ConfigError, DivergedError, StorageError
 from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts, StoppedError
 from echo_jax.host.process_start import STARTED
@@ -30,7 +29,6 @@ from echo_jax.runs.run_folder import RunSpec
 
 if TYPE_CHECKING:
     from echo_jax.runs.prepared_run import PreparedRun
-    from echo_jax.runs.seed_blocks import Block
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,10 +61,6 @@ class TrainCommand:
     compilation_cache: bool = True
     """Keep compiled programs in your cache folder, so that the next run of the same shapes starts
     sooner."""
-    cluster: str | None = None
-    """Train blocks of seeds on a Dask cluster: local:N (N workers here), tcp://HOST:PORT or
-    tls://HOST:PORT (a scheduler), or a YAML file of dask-jobqueue (SLURM and others); see
-    docs/cluster.md."""
     open: bool = False
     """Open the figure of the run when it is there."""
     format: Format = "png"
@@ -76,11 +70,6 @@ class TrainCommand:
     def __post_init__(self) -> None:
         """Raise ConfigError for a value of another type or range than that of its field."""
         check_values(self)
-        check_spec(self.cluster)
-        for name in ("devices", "checkpoint_every"):
-            if self.cluster and getattr(self, name):
-                flag = name.replace("_", "-")
-                raise ConfigError(f"--{flag} has no effect with --cluster: leave it out")
 
 
 def main() -> None:
@@ -111,7 +100,7 @@ def claimed(command: TrainCommand) -> Iterator[tuple[Path, RunSpec]]:
     with atomic_files.locked(command.resume):
         flags = command_line.given_flags()
         may_stand = "--resume --sequences --cell --checkpoint-every --devices --compilation-cache"
-        may_stand += " --cluster --open --format"
+        may_stand += " --open --format"
         for flag in sorted(flags.keys() - {*may_stand.split()})[:1]:
             raise ConfigError(
                 f"{flags[flag]} cannot be changed in a run that is resumed: leave it out, or start "
@@ -161,28 +150,21 @@ def begin(
 
 def run(command: TrainCommand, folder: Path, inputs: RunSpec, interrupts: Interrupts) -> None:
     """Train and draw a run; a stop says how to go on."""
-    from echo_jax.runs import seed_blocks
+    from echo_jax.runs import curve_figure, run_report
     from echo_jax.runs.advice import smaller_step
     from echo_jax.runs.train_run import train_run
 
     begun = begin(command, folder, inputs)
-    watch = Stopwatch()
+    watch, say = Stopwatch(), functools.partial(print, flush=True)
     watch.seconds["import"] = time.perf_counter() - STARTED
     again, quoted = again_with(command, inputs.config), command_line.quoted(folder)
     resume = f"{command_line.program('train')} --resume {quoted}"
-    resume += f" --cluster {command_line.quoted(command.cluster)}" if command.cluster else ""
-    by_blocks = begun.saved is None and (folder / seed_blocks.FOLDER).exists()
     try:
-        if command.cluster or by_blocks:
-            run_blocks(command.cluster, begun, interrupts, watch)
-        else:
-            train_run(begun, interrupts, watch, functools.partial(print, flush=True))
-            seed_blocks.remove_files(folder)  # left by a process that was killed after merging them
+        finished = train_run(begun, interrupts, watch, say)
+        curves = curve_figure.curves_of(begun.config, finished.result, finished.history)
     except StoppedError as stopped:
         print(f"{stopped}; to go on: {resume}", file=sys.stderr)
         raise
-    except SchedulerLostError as error:
-        raise SchedulerLostError(f"{error}; to go on: {resume}") from error
     except DivergedError as error:
         if "learning rate" in str(error):
             smaller = again(smaller_step(inputs.config))
@@ -190,13 +172,13 @@ def run(command: TrainCommand, folder: Path, inputs: RunSpec, interrupts: Interr
         raise
     except StorageError as error:
         raise StorageError(f"{error}; then {resume} goes on from the last checkpoint") from error
-    from echo_jax.commands.show import show_curve
-
     draw = f"{command_line.program('show')} --curve {quoted}"
     with command_line.drawing_last(
         draw + f" --format {command.format}" * (command.format != "png")
     ):
-        show_curve(folder, command.open, command.format, again)
+        path = run_report.conclude(curves, folder, say, again, command.format)
+        if command.open:
+            command_line.open_figure(path)
 
 
 def again_with(command: TrainCommand, config: RunConfig) -> Callable[[Mapping[str, Any]], str]:
@@ -205,31 +187,3 @@ def again_with(command: TrainCommand, config: RunConfig) -> Callable[[Mapping[st
         return lambda changes: command_line.again_with("train", changes, "--out")
     program = command_line.program("train")
     return lambda changes: f"{program} {shlex.join(as_flags(changed(config, **changes)))}"
-
-
-def run_blocks(
-    spec: str | None, begun: "PreparedRun", interrupts: Interrupts, watch: Stopwatch
-) -> None:
-    """Train a run by blocks of seeds, on the workers of a cluster or in this process."""
-    from echo_jax import cluster
-    from echo_jax.host.progress import GridProgress
-    from echo_jax.runs import seed_blocks
-    from echo_jax.runs.run_report import describe
-    from echo_jax.runs.train_run import train_blocks
-
-    config, say = begun.config, functools.partial(print, flush=True)
-    if begun.saved:
-        raise ConfigError(
-            f"--cluster trains seeds from their start, and {begun.folder} has a checkpoint: resume "
-            "it without --cluster"
-        )
-    say(describe(config))
-    blocks = seed_blocks.missing(begun)
-    bar = GridProgress({block.name: float(block.config.seeds) for block in blocks})
-
-    def report(block: "Block", share: float) -> None:
-        interrupts.check("Stopped; finished blocks of seeds are kept")
-        bar.at_work(block.name, share)
-
-    with cluster.workers_of(spec, blocks, interrupts, [config.network.cell]) as workers:
-        train_blocks(begun, blocks, workers or cluster.Here(report), bar, watch, say)

@@ -18,6 +18,7 @@ def begin() -> None:
     """
     for name in ("MPLBACKEND", "MATPLOTLIBRC"):
         os.environ.pop(name, None)
+    os.environ["PYTHONSAFEPATH"] = "1"  # the current folder may be a stranger's: no child runs it
     for name in ("stdout", "stderr"):  # closed: a file that is opened later would get its number
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115

@@ -10,7 +10,7 @@ from echo_jax import atomic_files, machine
 from echo_jax.config import RunConfig, from_dict
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.report.styles import BLUE, GREY, ORANGE, Format, drawing, image
-from echo_jax.runs import result, run_report
+from echo_jax.runs import result
 from echo_jax.runs.metrics_csv import History
 from echo_jax.runs.result import Result
 from echo_jax.runs.run_folder import FIGURE, METRICS, RESULT
@@ -70,7 +70,18 @@ def draw(folder: Path, curves: Curves | None = None, kind: Format = "png") -> Pa
 def figure_of(curves: Curves) -> "NotebookFigure":
     """The figure of a run."""
     config, found, loss, accuracy = curves
-    return training_figure(loss, accuracy, found, run_report.curve_title(config))
+    return training_figure(loss, accuracy, found, curve_title(config))
+
+
+def curve_title(config: RunConfig) -> str:
+    """The title of the figure of a run."""
+    task = config.task
+    again, seeds = config.training.bptt_batches, config.seeds
+    more = f", gradient through {again} batches" * (again > 1) + f", {seeds} seeds" * (seeds > 1)
+    return (
+        f"Echo of lag {task.lag}, window {task.window}, batch size {task.batch_size}, "
+        f"{'stateful' if config.network.stateful else 'stateless'} {config.network.cell}{more}"
+    )
 
 
 def training_figure(

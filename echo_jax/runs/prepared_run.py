@@ -9,7 +9,7 @@ from echo_jax.cells import registry
 from echo_jax.config import RunConfig, to_dict
 from echo_jax.core import many_seeds, network
 from echo_jax.core.data import Corpus
-from echo_jax.exceptions import ConfigError
+from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.host.compiled_programs import DevicePlan
 from echo_jax.runs import checkpoint, run_folder
 from echo_jax.runs.checkpoint import Saved
@@ -43,12 +43,6 @@ class PreparedRun(NamedTuple):
     def config(self) -> RunConfig:
         """The configuration of the run."""
         return self.inputs.config
-
-    @property
-    def stored_in(self) -> Path:
-        """The folder of a run that has one."""
-        assert self.folder is not None, "the run writes nothing"
-        return self.folder
 
 
 def prepare(
@@ -107,6 +101,13 @@ def _with_source(begun: Path | None, inputs: RunSpec) -> RunSpec:
 def _saved(folder: Path, inputs: RunSpec, shapes: object) -> Saved | None:
     """The last checkpoint of a run that is not finished yet; ConfigError where it is."""
     saved = checkpoint.load(folder, inputs, shapes)
+    if saved is None and os.path.lexists(folder / "blocks"):
+        raise StorageError(
+            None,
+            folder,
+            "has blocks of seeds of `train --cluster`, which only echo_jax 0.1.0 joins",
+            "go on with that version, or start a new run",
+        )
     done, wanted = saved.history.sequences if saved else 0, inputs.config.training.sequences
     if done > wanted:
         raise ConfigError(

@@ -1,7 +1,10 @@
-"""The report that a run prints, without jax: what is run, its scores beside their baselines."""
+"""The report that a run prints: what is run, its scores, and how it ended."""
 
 import dataclasses
-from collections.abc import Sequence
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
@@ -9,7 +12,11 @@ from msgspec import UNSET
 from echo_jax import statistics
 from echo_jax.config import ADDED_LATER, RunConfig
 from echo_jax.exceptions import printable
+from echo_jax.report import sparkline
+from echo_jax.report.styles import Format
 from echo_jax.report.text_tables import table
+from echo_jax.runs import advice, curve_figure
+from echo_jax.runs.curve_figure import Curves
 from echo_jax.runs.explanation import explain
 
 if TYPE_CHECKING:
@@ -53,17 +60,6 @@ def describe_devices(devices: Sequence[Any]) -> str:
     return f"on {len(devices)} device{'s' * (len(devices) > 1)}: {kinds}"
 
 
-def curve_title(config: RunConfig) -> str:
-    """The title of the figure of a run."""
-    task = config.task
-    again, seeds = config.training.bptt_batches, config.seeds
-    more = f", gradient through {again} batches" * (again > 1) + f", {seeds} seeds" * (seeds > 1)
-    return (
-        f"Echo of lag {task.lag}, window {task.window}, batch size {task.batch_size}, "
-        f"{'stateful' if config.network.stateful else 'stateless'} {config.network.cell}{more}"
-    )
-
-
 def full_report(config: RunConfig, result: "Result") -> str:
     """Everything that is printed after training."""
     paragraphs = (
@@ -76,6 +72,26 @@ def full_report(config: RunConfig, result: "Result") -> str:
         learning_time(result),
     )
     return "\n" + "\n\n".join(filter(None, paragraphs))
+
+
+def conclude(
+    curves: Curves,
+    folder: Path,
+    say: Callable[[str], None],
+    write: Callable[[Mapping[str, Any]], str] | None = None,
+    kind: Format = "png",
+) -> Path:
+    """Say the curve of a run and what to run next, and make the figure; returns its path.
+
+    `write` writes the next commands, see `advice.after_run`.
+    """
+    columns = shutil.get_terminal_size().columns
+    say(sparkline.curve_line(curves.accuracy, columns, sparkline.characters(sys.stdout)))
+    for line in advice.after_run(curves.config, curves.result, write).splitlines():
+        say(printable(line))
+    path = curve_figure.draw(folder, curves, kind)
+    say(f"Figure: {printable(str(path))}")
+    return path
 
 
 def answers(expected: Sequence[int | str], predicted: Sequence[int | str], seed: int) -> str:

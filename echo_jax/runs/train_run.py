@@ -3,11 +3,10 @@
 import functools
 import gc
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-from echo_jax.cluster import Executor
 from echo_jax.core.evaluation import Evaluation
 from echo_jax.core.network import Params
 from echo_jax.core.training import TrainState
@@ -15,14 +14,13 @@ from echo_jax.exceptions import printable
 from echo_jax.host.chunk_loop import chunks
 from echo_jax.host.compiled_programs import Programs, compile_programs
 from echo_jax.host.interrupts import Interrupts
-from echo_jax.host.progress import GridProgress, TrainingProgress
+from echo_jax.host.progress import TrainingProgress
 from echo_jax.host.stopwatch import Stopwatch
-from echo_jax.runs import result, run_report, seed_blocks
+from echo_jax.runs import result, run_report
 from echo_jax.runs.checkpoint_writer import CheckpointWriter
 from echo_jax.runs.metrics_csv import History
 from echo_jax.runs.prepared_run import PreparedRun
 from echo_jax.runs.result import Result
-from echo_jax.runs.seed_blocks import Block
 
 
 class Finished(NamedTuple):
@@ -59,25 +57,6 @@ def train_run(
     CheckpointWriter(run, log).refuse_divergence(scored.loss)
     devices = [device.device_kind for device in programs.devices]
     return Finished(state.params, log, finish(run, log, scored, watch, devices, say))
-
-
-def train_blocks(
-    run: PreparedRun,
-    blocks: Sequence[Block],
-    executor: Executor,
-    bar: GridProgress,
-    watch: Stopwatch,
-    say: Callable[[str], None],
-) -> None:
-    """The same run by blocks of seeds: an executor trains those that the folder lacks."""
-    with watch.time("train"), bar:
-        seed_blocks.train(run, blocks, executor, lambda block, how: bar.finished(block.name, how))
-    state, log, scored, devices = seed_blocks.merged(run)
-    writer = CheckpointWriter(run, log)
-    writer.refuse_divergence(scored.loss)
-    writer.save(state)
-    finish(run, log, scored, watch, devices, say)
-    seed_blocks.remove_files(run.stored_in)
 
 
 def finish(
