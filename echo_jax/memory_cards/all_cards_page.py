@@ -274,8 +274,7 @@ def write_page(folder: Path, cards: Sequence[Card]) -> Path:
     atomic_files.check_no_link(folder / "figures")
     card_file.make_folder(folder / "figures")
     for path, text in texts.items():
-        atomic_files.write_generated(path, text)
-    atomic_files.remove_generated(folder / "index.html")  # its name before
+        atomic_files.write_generated(path, text.encode())
     return folder / "page.html"
 
 
@@ -293,11 +292,11 @@ def write_for_paper(
     for name, draw in FIGURES.items():
         if kind != "svg" and (drawn := draw(found, WIDTH)):
             written.append(folder / "figures" / f"{name}.{kind}")
-            atomic_files.write_own(written[-1], image(drawn, kind))
+            atomic_files.write_generated(written[-1], image(drawn, kind))
     if tables:
         of_tracks = [
             Section(name, "", tables=tables_of_track(found, name, {})) for name in found.tracks
         ]
         texts = paper_tables.files([*of_tracks, *_apart(found, {})], tables)
-        written += atomic_files.write_own_folder(folder / "tables", texts)
+        written += atomic_files.write_generated_folder(folder / "tables", texts)
     return written

@@ -227,11 +227,11 @@ def draw(card: Card, folder: Path, kind: styles.Format = "svg") -> list[Path]:
         others = placing.beside(card)
         figure = styles.svg(card_figure(card, others), "card")
         content = styles.image(card_figure(card, others), kind) if kind != "svg" else b""
-    atomic_files.write_generated(page, markdown(card, drawn.name))
-    atomic_files.write_generated(drawn, figure)
+    atomic_files.write_generated(page, markdown(card, drawn.name).encode())
+    atomic_files.write_generated(drawn, figure.encode())
     if not content:
         return [page, drawn]
-    atomic_files.write_own(drawn.with_name(f"{card['name']}.{kind}"), content)
+    atomic_files.write_generated(drawn.with_name(f"{card['name']}.{kind}"), content)
     return [page, drawn, drawn.with_name(f"{card['name']}.{kind}")]
 
 
@@ -246,7 +246,7 @@ def check_place(folder: Path, names: Sequence[str], kind: styles.Format = "svg")
         for suffix in ("md", "svg"):
             atomic_files.check_generated(folder / f"{name}.{suffix}")
         if kind != "svg":
-            atomic_files.check_own(folder / f"{name}.{kind}")
+            atomic_files.check_generated(folder / f"{name}.{kind}")
 
 
 def make_folder(folder: Path) -> None:

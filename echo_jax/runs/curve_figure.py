@@ -63,7 +63,7 @@ def draw(folder: Path, curves: Curves | None = None, kind: Format = "png") -> Pa
     curves, path = curves or read(folder), (folder / FIGURE).with_suffix(f".{kind}")
     with drawing():
         content = image(figure_of(curves), kind)
-    (atomic_files.write_bytes if kind == "png" else atomic_files.write_own)(path, content)
+    (atomic_files.write_bytes if kind == "png" else atomic_files.write_generated)(path, content)
     return path
 
 

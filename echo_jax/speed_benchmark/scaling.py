@@ -208,7 +208,7 @@ def draw(folder: Path, kind: styles.Format = "png") -> Path:
     found, path = atomic_files.read_json(folder / "scaling.json"), folder / f"scaling.{kind}"
     with styles.drawing():
         content = styles.image(figure_of(found["points"]), kind)
-    (atomic_files.write_bytes if kind == "png" else atomic_files.write_own)(path, content)
+    (atomic_files.write_bytes if kind == "png" else atomic_files.write_generated)(path, content)
     return path
 
 

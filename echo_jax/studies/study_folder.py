@@ -23,7 +23,6 @@ from echo_jax.studies.catalogue import Study
 from echo_jax.studies.result_rows import ResultRow
 
 PAGE, MARKDOWN, KIND = "page.html", "README.md", "folder.json"
-OLD_PAGE = "index.html"  # its name before, removed when the page is written
 
 
 class ForPaper(NamedTuple):
@@ -68,7 +67,7 @@ def _check_for_paper(out: Path, name: str, asked: ForPaper) -> None:
         tables = out / "tables"
         paths += [tables / f"{name}.{suffix}", *tables.glob(f"{name}-[0-9]*.{suffix}")]
     for path in paths:
-        atomic_files.check_own(path)
+        atomic_files.check_generated(path)
 
 
 def _make(out: Path, names: Sequence[str]) -> None:
@@ -91,9 +90,7 @@ def _check_content(out: Path) -> None:
     """Raise StorageError for a folder with files that are not of studies, and no `folder.json`."""
     if not out.is_dir() or os.path.lexists(out / KIND) or not os.access(out, os.R_OK):
         return
-    for name in sorted(
-        set(os.listdir(out)) - {"rows", "figures", "tables", PAGE, MARKDOWN, OLD_PAGE}
-    ):
+    for name in sorted(set(os.listdir(out)) - {"rows", "figures", "tables", PAGE, MARKDOWN}):
         if not name.startswith("."):  # one that is half written
             raise StorageError(
                 f"{out} has {shown(name)} in it and is no folder of studies: use a new folder"

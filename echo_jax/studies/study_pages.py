@@ -18,7 +18,7 @@ from echo_jax.studies import answers, captions, terms
 from echo_jax.studies.catalogue import Chart, Study
 from echo_jax.studies.result_rows import ResultRow
 from echo_jax.studies.study_figures import drawn, figure
-from echo_jax.studies.study_folder import MARKDOWN, OLD_PAGE, PAGE, ForPaper
+from echo_jax.studies.study_folder import MARKDOWN, PAGE, ForPaper
 from echo_jax.studies.study_tables import curve_tables, main_table, pair_tables
 
 SUMMARY = "studies"
@@ -112,10 +112,9 @@ def write(
     page = Page(title, introduction(rows), sections, made, command, TUTORIAL | PROJECT)
     for section in sections:
         if section.figure:
-            atomic_files.write_generated(out / section.figure.path, section.figure.svg)
-    atomic_files.write_generated(out / PAGE, html_page(page))
-    atomic_files.write_generated(out / MARKDOWN, markdown_page(page))
-    atomic_files.remove_generated(out / OLD_PAGE)
+            atomic_files.write_generated(out / section.figure.path, section.figure.svg.encode())
+    atomic_files.write_generated(out / PAGE, html_page(page).encode())
+    atomic_files.write_generated(out / MARKDOWN, markdown_page(page).encode())
 
 
 def write_for_paper(
@@ -137,10 +136,10 @@ def write_for_paper(
             with drawing():
                 content = image(figure(study.chart, rows, WIDTH), kind)
             written.append(out / "figures" / f"{name}.{kind}")
-            atomic_files.write_own(written[-1], content)
+            atomic_files.write_generated(written[-1], content)
     if asked.tables:
         tables = paper_tables.files(sections, asked.tables)
-        written += atomic_files.write_own_folder(out / "tables", tables)
+        written += atomic_files.write_generated_folder(out / "tables", tables)
     return written
 
 

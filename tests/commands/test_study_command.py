@@ -17,7 +17,9 @@ from echo_jax.studies.catalogue import STUDIES
 STUDY = "study.py parts --out out"
 SWEEP = "sweep.py --lag 0 --sequences 1 --seeds 1 --out out"
 MARKED = "# Mine\n<!-- studies -->\n<!-- end of studies -->\nend\n"
-NO_MARKS = "R has no lines <!-- studies --> and <!-- end of studies -->: put them where it belongs"
+NO_MARKS = (
+    "R has no lines <!-- studies --> and <!-- end of studies -->: put them where the table belongs"
+)
 
 
 @pytest.fixture

@@ -143,7 +143,7 @@ def write_page(out, names):
 
 
 def files(out):
-    return {path.name: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    return {path.name: path.read_bytes() for path in out.rglob("[!.]*") if path.is_file()}
 
 
 def test_a_folder_has_a_page_and_figures_and_the_same_rows_give_the_same_bytes(tmp_path):
