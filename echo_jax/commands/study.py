@@ -213,20 +213,20 @@ def workers_for(
 def run_points(
     path: Path, points: Sequence[GridPoint], interrupts: Interrupts, workers: "Workers | None"
 ) -> list[str]:
-    """Run grid points, with a progress bar, and append their rows to a file.
+    """Run the parts of grid points, with a progress bar, and append rows to a file.
 
     Returns:
-      A sentence for each grid point that failed.
+      A sentence for each part that failed.
     """
     from echo_jax.host.progress import GridProgress
     from echo_jax.studies import sweep
 
-    failures = []
-    with GridProgress({point.name: seconds_of([point]) for point in points}) as bar:
+    failures, parts = [], sweep.tasks(points, path)
+    with GridProgress({part.name: seconds_of([part]) for part in parts}) as bar:
 
-        def report(point: GridPoint, share: float) -> None:
+        def report(part: GridPoint, share: float) -> None:
             interrupts.check()
-            bar.at_work(point.name, share)
+            bar.at_work(part.name, share)
 
         for outcome in sweep.complete(points, path, workers or sweep.here(report)):
             if outcome.failure:
@@ -252,7 +252,7 @@ def failures_last(failures: Sequence[str], out: Path) -> Iterator[None]:
             raise
         ended = f"; and {error}"
     if failures:
-        said = f"{len(failures)} grid points failed, {out} has all others: {'; '.join(failures)}"
+        said = f"{len(failures)} tasks failed, {out} has all others: {'; '.join(failures)}"
         raise ConfigError(said + ended)
 
 

@@ -35,7 +35,7 @@ from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.report import paper_tables
 from echo_jax.report.styles import Format
-from echo_jax.studies import result_rows, study_folder, study_pages, terms
+from echo_jax.studies import result_rows, seed_parts, study_folder, study_pages, terms
 from echo_jax.studies.catalogue import Chart, Study
 from echo_jax.studies.grid_point import GridPoint, grid
 from echo_jax.studies.study_folder import ForPaper
@@ -195,11 +195,16 @@ def main() -> None:
 def run(command: SweepCommand, out: Path, interrupts: Interrupts) -> None:
     """Run what is missing, print the table, write the page."""
     study, asked = command.study, ForPaper(command.format, command.tables)
+    if command.seeds > seed_parts.MOST_IN_A_ROW:
+        most = seed_parts.MOST_IN_A_ROW
+        raise ConfigError(
+            "seeds", command.seeds, "is more than a row holds", f"use at most {{seeds={most}}}"
+        )
     failures: list[str] = []
     if not command.compilation_cache:
         compilation_cache.switch_off()
     for point in study.points:
-        machine.check_memory(point.config.seeds * point.config.least_bytes)
+        machine.check_memory(seed_parts.at_once(point) * point.config.least_bytes)
     machine.try_settings()
     study = with_sources(study)
     (rows,) = study_folder.rows_of(out, {NAME: study}).values()
@@ -270,4 +275,4 @@ def check_networks(points: Sequence[GridPoint]) -> None:
         build_network(config)
     by_size = sorted(alone, key=lambda each: (each.network.hidden_size, each.task.vocab_size))
     for config in {each.network.cell: each for each in by_size}.values():  # the largest of each
-        machine.check_memory(points[0].config.seeds * size_of(state_shapes(config)))
+        machine.check_memory(seed_parts.at_once(points[0]) * size_of(state_shapes(config)))

@@ -33,10 +33,13 @@ class GridPoint:
 
     @property
     def key(self) -> str:
-        """A digest of what is run: equal for two grid points that give the same row of results."""
+        """A digest of what is run, which finds its row of results.
+
+        It is that of the configuration, the measures, `until_learned` and the text of a user's
+        cell: two grid points that agree in these have the same key and, bit for bit, the same
+        scores. Labels, the study and its smaller grid are not in it: a label may be reworded.
+        """
         run = {
-            "cell": self.name,
-            "labels": dict(self.labels),
             "config": to_dict(self.config),
             "measures": list(self.measures),
             "until_learned": self.until_learned,

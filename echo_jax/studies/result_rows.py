@@ -7,7 +7,7 @@ excludes. Its schema is `ResultRow`. No jax here, so that tables and figures sta
 import dataclasses
 import datetime
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -107,6 +107,8 @@ class ResultRow(_Fields):
     def __post_init__(self) -> None:
         """Raise ValueError unless the row agrees with its own configuration."""
         seeds, task = self.config.seeds, self.config.task
+        if self.by_seed.seed != list(range(self.config.seed, self.config.seed + seeds)):
+            raise ValueError("the seeds are not those of the configuration, each once")
         lists = list(msgspec.structs.asdict(self.by_seed).items())
         for measure, found in self.measured.items():
             lists += [(f"{measure} {what}", values) for what, values in found.items()]
@@ -184,21 +186,45 @@ def append(path: Path, row: ResultRow) -> None:
     before = path.read_bytes() if path.exists() else b""
     if before and not before.endswith(b"\n"):  # an editor may have removed the last one
         before += b"\n"
-    values = msgspec.to_builtins(row)
-    line = json.dumps(values | {"digest": _digest(values)}, allow_nan=False)
-    atomic_files.write_bytes(path, before + line.encode() + b"\n")
+    atomic_files.write_bytes(path, before + _line(row))
+
+
+def remove(path: Path, keys: Collection[str]) -> None:
+    """Remove the rows with these keys from a file, and the file where no row is left."""
+    rows = read(path)
+    left = [row for row in rows if row.key not in keys]
+    if left:
+        atomic_files.write_bytes(path, b"".join(map(_line, left)))
+    elif rows:
+        path.unlink()
+
+
+def of_point(row: ResultRow, point: GridPoint) -> ResultRow:
+    """The row under the labels of a grid point."""
+    return msgspec.structs.replace(row, point=point.name, labels=dict(point.labels))
 
 
 def finished(points: Sequence[GridPoint], rows: Iterable[ResultRow]) -> list[ResultRow]:
-    """The rows of some grid points, in their order; of two rows of one point the later."""
+    """The rows of some grid points, in their order and under their labels.
+
+    Of two rows of one grid point the later, of those with the same key one with its name.
+    """
     by_key = {row.key: row for row in rows}
-    return [by_key[key] for point in points if (key := point.key) in by_key]
+    by_name = {(row.key, row.point): row for row in rows}
+    pairs = ((point, point.key) for point in points)
+    return [
+        of_point(by_name.get((key, point.name), by_key[key]), point)
+        for point, key in pairs
+        if key in by_key
+    ]
 
 
 def missing(points: Sequence[GridPoint], rows: Iterable[ResultRow]) -> list[GridPoint]:
-    """The grid points that have no row yet."""
-    there = {row.key for row in rows}
-    return [point for point in points if point.key not in there]
+    """The grid points that have no row yet, one for each key."""
+    there, first = {row.key for row in rows}, dict[str, GridPoint]()
+    for point in points:
+        first.setdefault(point.key, point)
+    return [point for key, point in first.items() if key not in there]
 
 
 def of_other_texts(points: Sequence[GridPoint], rows: Iterable[ResultRow]) -> list[ResultRow]:
@@ -222,6 +248,13 @@ def _decoded(line: bytes) -> ResultRow:
         raise ValueError("its digest is not that of its content")
     # msgspec would take the default for any field that is missing
     return msgspec.convert(values | {"config": from_dict(values.get("config", {}))}, ResultRow)
+
+
+def _line(row: ResultRow) -> bytes:
+    """The line of a row, with its digest."""
+    values = msgspec.to_builtins(row)
+    line = json.dumps(values | {"digest": _digest(values)}, allow_nan=False)
+    return line.encode() + b"\n"
 
 
 def _digest(values: Mapping[str, Any]) -> str:

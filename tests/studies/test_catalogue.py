@@ -22,7 +22,8 @@ CLAIMS = ("parts", "mistake", "state", "mlp", "future")
 def test_names_columns_measures_pairs_and_labels_of_a_study_exist(grid):
     study = GRIDS[grid]
     names = {point.name for point in study.points}
-    assert len(names) == len({point.key for point in study.points}) == len(study.points)
+    twins = 1 if grid == "advice" else 0  # two runs that missed are helped by one and the same
+    assert len(names) == len({point.key for point in study.points}) + twins == len(study.points)
     assert set(study.columns) <= set(study_tables.COLUMNS)
     assert {measure for point in study.points for measure in point.measures} <= set(MEASURES)
     assert {name for pair in study.pairs for name in pair} <= names

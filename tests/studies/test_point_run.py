@@ -19,7 +19,7 @@ from echo_jax.core import many_seeds
 from echo_jax.core.training import Metrics
 from echo_jax.host.compiled_programs import Programs
 from echo_jax.report.number_formats import plain
-from echo_jax.studies import point_run, sweep
+from echo_jax.studies import point_run, seed_parts, sweep
 from echo_jax.studies.grid_point import GridPoint
 
 
@@ -139,6 +139,19 @@ def test_a_seed_that_fails_counts_as_nothing_and_is_named(programs, monkeypatch)
     row = run(GridPoint({"rate": "huge"}, changed(TINY, learning_rate=3e38)), programs)
     assert (row.failed.seed, row.by_seed.accuracy) == ([0, 1], [0.0, 0.0])
     assert row.accuracy_by_position == [None] * 6
+
+
+@pytest.mark.slow
+def test_the_parts_of_a_grid_point_are_joined_to_its_row(monkeypatch):
+    """Bit for bit, but for its means, as rows hold six digits."""
+    point = GridPoint({}, changed(TINY, seeds=5), ("other_state",))
+    (whole,) = sweep.here().map(sweep.run_task, [point])
+    monkeypatch.setattr(seed_parts, "MOST_SEEDS", 2)
+    parts = [o.result for o in sweep.here().map(sweep.run_task, seed_parts.parts_of(point))]
+    one, other = found(whole.result), found(seed_parts.joined(point, parts))
+    means = [row.pop("accuracy_by_position") for row in (one, other)]
+    assert one == other
+    assert means[0] == pytest.approx(means[1], abs=2e-6)
 
 
 @pytest.mark.parametrize(

@@ -158,11 +158,12 @@ def test_a_grid_point_that_differs_in_anything_that_is_run_has_another_key():
     labels, measures = {"a": 1}, ("probe",)
     configs = [changed(base.config, **{name: value}) for name, value in fields.items()]
     others = [GridPoint(labels, config, measures) for config in configs]
-    others += [GridPoint(other, base.config, measures) for other in ({"a": 2}, {"b": 1})]
     others += [GridPoint(labels, base.config, ("follows",))]
     others += [GridPoint(labels, base.config, measures, until_learned=True)]
+    others += [dataclasses.replace(base, cell_source=64 * "a")]
     assert len({point.key for point in [base, *others]}) == len(others) + 1
-    assert GridPoint(labels, base.config, measures, in_fast=False).key == base.key
+    for same in ({"labels": {"a": 2}}, {"labels": {"b": 1}}, {"in_fast": False}):
+        assert dataclasses.replace(base, **same).key == base.key, same
 
 
 def test_the_digest_is_of_all_but_the_timing_fields():
@@ -174,8 +175,16 @@ def test_the_digest_is_of_all_but_the_timing_fields():
         assert changed_row(made, **other).digest != made.digest
 
 
-def test_missing_and_finished_go_by_key_and_the_later_row_counts():
-    others = [GridPoint({"lag": n}, POINT.config) for n in range(3)]
-    rows = [row(others[2], 0), row(POINT, 0), row(others[0], 0), row(others[2], 1)]
-    assert result_rows.missing(others, rows) == [others[1]]
-    assert result_rows.finished(others, rows) == [rows[2], rows[3]]
+def test_a_row_is_found_by_what_was_run_and_told_under_the_labels_of_today():
+    """Of two rows of one key the one of the same name, else the later."""
+    points = [GridPoint({"lag": n}, changed(POINT.config, lag=n)) for n in range(3)]
+    old, later, other = row(points[2], 0), row(points[2], 1), row(points[0], 2)
+    assert result_rows.missing(points, [old, other]) == [points[1]]
+    assert result_rows.finished(points, [old, other, later]) == [other, later]
+    reworded = dataclasses.replace(points[2], labels={"steps back": 2})
+    assert result_rows.missing([reworded, points[2]], []) == [reworded]  # one run for both
+    (told,) = result_rows.finished([reworded], [old, later])
+    assert (told.point, told.labels) == ("steps back 2", {"steps back": 2})
+    assert told.by_seed == later.by_seed
+    of_both = [row(reworded, 3), later]
+    assert result_rows.finished([reworded, points[2]], of_both) == of_both

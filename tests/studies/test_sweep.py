@@ -8,17 +8,18 @@ import signal
 import time
 
 import pytest
-from fabricated import row
+from fabricated import changed_row, row
 from running import begin, execute
 from tiny_points import POINTS, TINY, found
 
+from echo_jax import machine
 from echo_jax.commands.command_line import stoppable
 from echo_jax.commands.study import failures_last, run_points
 from echo_jax.config import changed
 from echo_jax.exceptions import ConfigError
 from echo_jax.host.compiled_programs import Timed
 from echo_jax.host.interrupts import Interrupts
-from echo_jax.studies import result_rows, sweep
+from echo_jax.studies import result_rows, seed_parts, sweep
 from echo_jax.studies.grid_point import GridPoint, axis, grid
 
 
@@ -47,7 +48,7 @@ def compiled(monkeypatch):
 
 
 def fabricated(point):
-    return row(point, list(point.key.encode()))
+    return changed_row(row(point, list(point.key.encode())), versions=machine.versions())
 
 
 WHOLE = [fabricated(point) for point in POINTS]
@@ -89,7 +90,7 @@ def test_grid_points_share_a_program_where_only_traced_fields_or_sequences_diffe
 
 
 def test_grid_points_with_a_row_are_not_run_again_and_rows_of_others_stay(compiled, tmp_path):
-    path, other = tmp_path / "a.jsonl", fabricated(GridPoint({"lag": 0}, TINY))
+    path, other = tmp_path / "a.jsonl", fabricated(GridPoint({"lag": 0}, changed(TINY, seed=5)))
     for each in (WHOLE[1], other, WHOLE[2]):
         result_rows.append(path, each)
     assert [each.result for each in sweep.complete(POINTS, path, sweep.here())] == [
@@ -99,6 +100,52 @@ def test_grid_points_with_a_row_are_not_run_again_and_rows_of_others_stay(compil
     assert result_rows.read(path) == [WHOLE[1], other, WHOLE[2], WHOLE[0], WHOLE[3]]
     assert list(sweep.complete(POINTS, path, sweep.here())) == []
     assert len(compiled) == 1
+
+
+MANY = GridPoint({"lag": 0}, changed(TINY, seeds=5, seed=3))
+PARTS = ("lag 0, seeds 3 to 4", "lag 0, seeds 5 to 6", "lag 1, carried no", "lag 0, seeds 7 to 7")
+
+
+@pytest.fixture
+def in_twos(monkeypatch):
+    monkeypatch.setattr(seed_parts, "MOST_SEEDS", 2)
+
+
+@pytest.mark.parametrize("moment", range(8))
+def test_many_seeds_are_one_row_of_parts_none_of_which_is_run_twice(tmp_path, in_twos, moment):
+    path, made, told = tmp_path / "a.jsonl", [], itertools.count()
+
+    def interrupt(point, share):
+        if next(told) == moment:
+            raise KeyboardInterrupt
+
+    def run(report=lambda *_: None):
+        outcomes = sweep.complete([MANY, POINTS[3]], path, sweep.here(report))
+        made.extend(outcome.task.name for outcome in outcomes)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(interrupt)
+    assert tuple(made) == PARTS[: moment // 2]
+    run()
+    assert sorted(made) == sorted(PARTS)
+    assert not sweep.kept_in(path).exists()
+    rows = {row.point: row for row in result_rows.read(path)}
+    assert set(rows) == {"lag 0", POINTS[3].name}
+    assert rows["lag 0"].by_seed.seed == [3, 4, 5, 6, 7]
+    assert rows["lag 0"].key == MANY.key
+
+
+def test_parts_that_were_not_joined_yet_or_are_of_other_versions(tmp_path, in_twos, monkeypatch):
+    path, parts = tmp_path / "a.jsonl", seed_parts.parts_of(MANY)
+    for part in parts:
+        result_rows.append(sweep.kept_in(path), fabricated(part))
+    with monkeypatch.context() as patch:
+        patch.setattr(machine, "versions", lambda: {"jax": "0.9"})
+        assert sweep.tasks([MANY], path) == sweep.by_program(parts)
+    assert list(sweep.complete([MANY], path, sweep.here())) == []
+    (whole,) = result_rows.read(path)
+    assert whole == seed_parts.joined(MANY, [fabricated(part) for part in parts])
+    assert not sweep.kept_in(path).exists()
 
 
 @pytest.mark.parametrize("moment", range(8))
@@ -142,7 +189,7 @@ def test_a_grid_point_that_fails_is_told_at_the_end_and_all_others_have_rows(tmp
     failures = run_points(tmp_path / "a.jsonl", POINTS, Interrupts(), None)
     assert failures == ["lag 0, carried no: its loss is non-finite"]
     assert result_rows.read(tmp_path / "a.jsonl") == [WHOLE[0], *WHOLE[2:]]
-    said = "1 grid points failed, a has all others: lag 0, carried no: its loss is non-finite"
+    said = "1 tasks failed, a has all others: lag 0, carried no: its loss is non-finite"
     with pytest.raises(ConfigError, match=f"^{said}$"), failures_last(failures, "a"):
         pass
     for told in ([], failures):  # where the page cannot be written, both are told

@@ -75,7 +75,7 @@ def by_seed(config, accuracies):
     """The scores of every seed but the sequences to 99%."""
     bits = accuracies * math.log2(config.task.vocab_size)
     scores = {
-        "seed": list(range(config.seeds)),
+        "seed": list(range(config.seed, config.seed + config.seeds)),
         "accuracy": accuracies,
         "loss": math.log(config.task.vocab_size) - bits * math.log(2),
         "distance": (1 - accuracies) * config.task.vocab_size / 3,

@@ -1,0 +1,109 @@
+"""The parts of a grid point: tasks of at most 64 of its seeds, and one row of their rows. No jax.
+
+    1,000 seeds      parts of the seeds 0 to 63, 64 to 127, ... 960 to 999: 16 tasks for 16 workers
+    until learned    one part of all seeds: training stops when the last of them has learned
+
+The borders depend on the grid point alone, so a row has the same bits for any number of workers and
+whenever it was stopped.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from echo_jax.config import changed
+from echo_jax.report.number_formats import plain
+from echo_jax.studies.grid_point import GridPoint
+from echo_jax.studies.result_rows import BySeed, Failed, ResultRow, Seconds, of_point
+
+MOST_SEEDS = 64
+"""Seeds of a part, at most."""
+
+MOST_IN_A_ROW = 100_000
+"""Seeds of a grid point, at most: their row takes about 20 MiB, and a file of rows 64."""
+
+
+def at_once(point: GridPoint) -> int:
+    """The seeds that are trained side by side."""
+    seeds = point.config.seeds
+    return seeds if point.until_learned else min(seeds, MOST_SEEDS)
+
+
+def parts_of(point: GridPoint) -> list[GridPoint]:
+    """The parts in the order of their seeds, each a grid point; itself where it is one part."""
+    first, end = point.config.seed, point.config.seed + point.config.seeds
+    if at_once(point) == point.config.seeds:
+        return [point]
+    parts = []
+    for seed in range(first, end, MOST_SEEDS):
+        seeds = min(MOST_SEEDS, end - seed)
+        labels = {**point.labels, "seeds": f"{seed} to {seed + seeds - 1}"}
+        config = changed(point.config, seed=seed, seeds=seeds)
+        parts.append(dataclasses.replace(point, labels=labels, config=config))
+    return parts
+
+
+def joined(point: GridPoint, rows: Sequence[ResultRow]) -> ResultRow:
+    """The row of a grid point from those of its parts, in their order.
+
+    Lists of seeds follow each other; times add up, but for that of compiling, as parts share their
+    programs; memory is that of the largest part. ValueError where a seed is missing or there twice.
+    """
+    devices = dict.fromkeys(row.device for row in rows if row.device)
+    return msgspec.structs.replace(
+        of_point(rows[0], point),
+        config=point.config,
+        bytes=max(row.bytes for row in rows),
+        by_seed=BySeed(**_in_a_row([row.by_seed for row in rows])),
+        accuracy_by_position=_mean_by_position(rows),
+        measured={
+            measure: {
+                name: list(itertools.chain(*(row.measured[measure][name] for row in rows)))
+                for name in values
+            }
+            for measure, values in rows[0].measured.items()
+        },
+        failed=Failed(**_in_a_row([row.failed for row in rows])),
+        seconds=_seconds([row.seconds for row in rows]),
+        date=max(row.date for row in rows),
+        device=" and ".join(devices),
+    )
+
+
+def _in_a_row(parts: Sequence[msgspec.Struct]) -> dict[str, list]:
+    """The lists of all parts, one after the other, by field."""
+    fields: dict[str, list] = {}
+    for part in parts:
+        for name, values in msgspec.structs.asdict(part).items():
+            if values is not msgspec.UNSET:
+                fields.setdefault(name, []).extend(values)
+    return fields
+
+
+def _mean_by_position(rows: Sequence[ResultRow]) -> list[float | None] | None:
+    """The mean over all seeds that did not fail, None at a position without a target."""
+    if rows[0].accuracy_by_position is None:
+        return None
+    seeds = [row.config.seeds - len(row.failed.seed) for row in rows]
+    if not any(seeds):
+        return rows[0].accuracy_by_position
+    means = [
+        np.array(row.accuracy_by_position, float) * count
+        for row, count in zip(rows, seeds, strict=True)
+        if count
+    ]
+    return plain(np.sum(means, axis=0) / sum(seeds))
+
+
+def _seconds(parts: Sequence[Seconds]) -> Seconds:
+    """The sum of each stage; the longest time of compiling."""
+    stages = [msgspec.structs.asdict(part) for part in parts]
+    return Seconds(
+        **{
+            stage: (max if stage == "compile" else sum)(times[stage] for times in stages)
+            for stage in stages[0]
+        }
+    )
