@@ -1,4 +1,4 @@
-"""The state between batches: handed on or zeroed, with its gradient cut.
+"""The state between batches: handed on or zeroed. Pure.
 
 With batches of B = 2 the rows of a sequence continue each other like this:
 
@@ -19,8 +19,6 @@ def enter_batch(carry: Carry, zero: Carry, stateful: chex.Numeric) -> Carry:
 
     Stateful (the Keras rule): row b continues row b of the batch before, so with batch size B row
     r of a sequence continues row r - B, *not* row r - 1. Otherwise every batch starts from zero, or
-    from what else is the initial state of the cell. The gradient of the carry is cut here: the loss
-    of a batch never trains what an earlier batch put into the state.
+    from what else is the initial state of the cell.
     """
-    kept = jax.lax.stop_gradient(carry)
-    return jax.tree.map(lambda old, new: jnp.where(stateful, old, new), kept, zero)
+    return jax.tree.map(lambda old, new: jnp.where(stateful, old, new), carry, zero)

@@ -156,6 +156,9 @@ def train_batch(
     def loss_fn(params: Params) -> tuple[chex.Array, tuple[Carry, chex.Array]]:
         """The loss of the last batch, with the carry to hand on and the accuracy."""
         initial = network.initial_state(params, len(batch.batch.inputs))
+        # The gradient is cut here: `update` differentiates by the parameters alone, and the carry
+        # that came in is a constant of this function. The loss of this batch never trains what
+        # batches before it put into the state.
         start = enter_batch(carry, initial, dynamic.stateful)
         before, after_first = run_earlier(network, params, start, batch)
         after, logits = apply(network, params, before, batch.batch)

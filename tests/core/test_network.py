@@ -253,27 +253,6 @@ def test_a_row_depends_exactly_on_its_window_and_on_the_rows_it_continues(
     np.testing.assert_array_equal(differs.T, expected)
 
 
-def test_no_gradient_crosses_the_border_of_a_batch():
-    config = small()
-    network, params = network_and_params(config)
-    zero = jax.jit(lambda: network.initial_state(params, 2))()
-
-    def loss(carry, enter):
-        batches = sequence_batches(jnp.arange(12), config.task, 1)
-        second = jax.tree.map(lambda leaf: leaf[1], batches)
-        start = enter_batch(carry, zero, True) if enter else carry
-        _, logits = n.apply(network, params, start, second)
-        return jnp.mean(cross_entropy(logits, second.targets))
-
-    carry = random_carry(network, params, 2)
-    loss_and_gradient = jax.jit(jax.value_and_grad(loss), static_argnums=1)
-    found, cut = loss_and_gradient(carry, True)
-    expected, uncut = loss_and_gradient(carry, False)
-    chex.assert_trees_all_equal(cut, jax.tree.map(np.zeros_like, cut))
-    assert found == pytest.approx(float(expected), rel=1e-6)
-    assert all(np.any(leaf) for leaf in jax.tree.leaves(uncut))
-
-
 class StartsAtOne(nn.SimpleCell):
     carry_init: nn.initializers.Initializer = nn.initializers.ones_init()
 

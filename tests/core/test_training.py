@@ -187,6 +187,30 @@ def test_truncated_backpropagation_is_that_of_a_loop_that_runs_the_last_batches_
         chex.assert_trees_all_close(after.params, other, atol=1e-3)
 
 
+def test_no_gradient_crosses_the_border_of_a_batch():
+    """Two updates of rate 0: the first moment of Adam is a known sum of their two gradients."""
+    batches, loss_and_gradient = batches_and_gradient("windows")
+    config = reaching_back("windows", 1)
+    _, state, tokens = train_sequence(config)
+    net, still = network.build_network(config), config.dynamic._replace(learning_rate=0.0)
+    stacked = data.sequence_batches(jnp.asarray(tokens), config.task, config.task.lag)
+    bptt = training.bptt_batches(config, stacked)
+    update, params = jax.jit(functools.partial(training.train_batch, net, still)), state.params
+    after, carry = state, zero_state(net, params, 1)
+    for u in range(2):
+        after, carry, _ = update(after, carry, jax.tree.map(operator.itemgetter(u), bptt))
+    (_, states), first = loss_and_gradient(params, zero_state(net, params, 1), (batches[0],))
+    _, cut = loss_and_gradient(params, states[0], (batches[1],))
+    _, crossing = loss_and_gradient(params, zero_state(net, params, 1), tuple(batches[:2]))
+
+    def moment(second):
+        return jax.tree.map(lambda one, two: 0.1 * (0.9 * one + two), first, second)
+
+    chex.assert_trees_all_close(after.opt_state.mu, moment(cut), atol=1e-6)
+    with pytest.raises(AssertionError):
+        chex.assert_trees_all_close(after.opt_state.mu, moment(crossing), atol=1e-4)
+
+
 GRADIENTS = [np.float32([1e-7, 1e-3, -2.0]), np.float32([3e-8, 0.0, 1.0])] * 20
 
 
