@@ -16,7 +16,7 @@ import pytest
 from running import ROOT, begin, command, execute
 from tiny_points import POINTS, found
 
-from echo_jax import atomic_files, cluster, machine
+from echo_jax import cluster, machine
 from echo_jax.commands.command_line import stoppable
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.host.interrupts import Interrupts
@@ -27,10 +27,6 @@ QUIET = "DASK_LOGGING__DISTRIBUTED", "critical"
 SWEEP = [
     "--lag", "0", "--window", "2", "3", "4", "--vocab-size", "6", "--length", "8", "--hidden", "4",
     "--batch", "2", "--sequences", "6", "--evaluation-sequences", "5", "--seeds", "2",
-]  # fmt: skip
-TRAIN = [
-    "--vocab-size", "6", "--length", "8", "--window", "2", "--hidden", "4", "--batch", "2",
-    "--sequences", "20", "--evaluation-sequences", "5", "--seeds", "130",
 ]  # fmt: skip
 
 
@@ -253,30 +249,6 @@ def test_a_file_named_as_a_file_is_a_cell_for_workers_of_the_same_folder(tmp_pat
     (tmp_path / "mine.py").write_text(CELL.format(body="pass"))
     cell = ["--cell", "mine.py:Mine", "--cluster", "local:1"]
     execute("sweep.py", *SWEEP, *cell, "--out", "rows", cwd=tmp_path)
-    execute("train.py", *TRAIN[:-1], "70", *cell, "--out", "run", cwd=tmp_path)
-    assert atomic_files.read_json(tmp_path / "run" / "result.json")["reached_99"]["of"] == 70
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_blocks_of_seeds_merge_to_the_run_of_one_process(tmp_path, number):
-    execute("train.py", *TRAIN, "--out", "whole", cwd=tmp_path)
-    run = begin("train.py", *TRAIN, "--out", "blocks", "--cluster", "local:2", cwd=tmp_path)
-    while run.poll() is None and not any((tmp_path / "blocks").glob("blocks/*.msgpack")):
-        time.sleep(0.05)
-    run.send_signal(number)
-    run.communicate(timeout=120)
-    assert list((tmp_path / "blocks").glob("blocks/*.msgpack"))
-    execute("train.py", "--resume", "blocks", cwd=tmp_path)
-    for name in ("checkpoint.msgpack", "metrics.csv", "seeds.csv", "config.json"):
-        one, other = ((tmp_path / out / name).read_bytes() for out in ("whole", "blocks"))
-        assert one == other, name
-    assert not (tmp_path / "blocks" / "blocks").exists()
-    results = [
-        atomic_files.read_json(tmp_path / out / "result.json") for out in ("whole", "blocks")
-    ]
-    assert results[0]["digest"] == results[1]["digest"]
 
 
 @pytest.mark.slow

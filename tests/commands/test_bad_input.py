@@ -110,8 +110,7 @@ TRAIN = """
 --batch 30                   | length 25 gives 21 rows (window 5, lag 1), fewer than --batch 30: use
 --hidden_size=0              | --hidden_size 0 is below 1: use 1 or more
 --learning-rate fast         | --learning-rate fast is not a number: use one such as
---cluster local:2 --devices 1 | --devices has no effect with --cluster: leave it out
---cluster local:0            | --cluster local:0 is no cluster: use local:N with N workers, tcp:
+--cluster local:2            | --cluster is not an option: sweep, study and probe take --cluster
 --seed 2147483647 --seeds 2  | --seed 2147483647 is above 2147483646: use 2147483646 or less
 --layout rows                | --layout rows is unknown: use one of windows, prefixes, streams
 --framing values --encoding embedding | --encoding embedding embeds tokens, and framing values

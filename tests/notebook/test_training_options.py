@@ -6,7 +6,7 @@ from echo_jax.commands import flags
 from echo_jax.commands.train import TrainCommand
 from echo_jax.notebook.training_options import KINDS, as_keywords
 
-OF_THE_COMMAND = {"--resume", "--cluster", "--open", "--format", "--compilation-cache"}
+OF_THE_COMMAND = {"--resume", "--open", "--format", "--compilation-cache"}
 
 
 def test_the_keyword_arguments_are_the_flags_of_the_command():

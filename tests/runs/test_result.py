@@ -10,7 +10,7 @@ from run_folders import sign_json
 
 from echo_jax.config import changed
 from echo_jax.exceptions import StorageError
-from echo_jax.runs import curve_figure, result, run_report
+from echo_jax.runs import curve_figure, result
 from echo_jax.runs.result import Failed, Interval, Reached
 
 
@@ -155,8 +155,8 @@ def test_the_name_of_a_baseline_stands_where_the_curve_does_not(ends_at, side):
 
 
 def test_the_title_of_a_curve_says_how_far_the_gradient_goes_back():
-    assert "gradient" not in run_report.curve_title(CONFIG)
-    said = run_report.curve_title(changed(CONFIG, bptt_batches=2))
+    assert "gradient" not in curve_figure.curve_title(CONFIG)
+    said = curve_figure.curve_title(changed(CONFIG, bptt_batches=2))
     assert said.endswith("stateful lstm, gradient through 2 batches, 3 seeds")
 
 

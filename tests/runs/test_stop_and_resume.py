@@ -13,9 +13,12 @@ import pytest
 from running import begin, command, execute
 
 from echo_jax import atomic_files
+from echo_jax.config import RunConfig
 from echo_jax.core.many_seeds import state_shapes
+from echo_jax.exceptions import StorageError
 from echo_jax.runs import checkpoint, run_folder
 from echo_jax.runs.metrics_csv import History
+from echo_jax.runs.prepared_run import prepare
 
 SMALL = [
     "--length", "10", "--vocab-size", "8", "--window", "3", "--batch", "2", "--hidden", "6",
@@ -216,6 +219,21 @@ def test_a_loss_that_becomes_no_number_leaves_the_last_good_checkpoint(tmp_path,
         "add --cell fragile:Late\n"
     )
     assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_an_unfinished_run_of_blocks_of_seeds_is_refused_and_left_alone(tmp_path, link):
+    run, blocks = tmp_path / "run", tmp_path / ("elsewhere" if link else "run/blocks")
+    blocks.mkdir(parents=True)
+    (blocks / "0-16-100.msgpack").write_bytes(b"a block")
+    run.mkdir(exist_ok=True)
+    if link:
+        (run / "blocks").symlink_to(blocks)
+    inputs = run_folder.RunSpec(RunConfig())
+    run_folder.write_inputs(run, inputs)
+    with pytest.raises(StorageError, match=r"train --cluster.*0\.1\.0"):
+        prepare(run, inputs, resume=True, device_limit=None, checkpoint_every=None)
+    assert (blocks / "0-16-100.msgpack").read_bytes() == b"a block"
 
 
 STRACE = shutil.which("strace")
