@@ -41,12 +41,12 @@ def pytest_configure(config):
     version knows those of COMPILE_FASTER: another process, without jax, tries them first.
     """
     if config.option.markexpr == "not slow" and "XLA_FLAGS" not in os.environ:
-        knows = subprocess.run(
+        tried = subprocess.run(
             [sys.executable, "-c", "from jaxlib import xla_client; xla_client.make_cpu_client()"],
             env=os.environ | {"XLA_FLAGS": COMPILE_FASTER}, capture_output=True, check=False,
             timeout=300,
         )  # fmt: skip
-        os.environ["XLA_FLAGS"] = COMPILE_FAST if knows.returncode else COMPILE_FASTER
+        os.environ["XLA_FLAGS"] = COMPILE_FAST if tried.returncode else COMPILE_FASTER
 
 
 CASES = int(os.environ.get("ECHO_JAX_CASES", "50"))
@@ -109,37 +109,25 @@ def programs_of_earlier_tests(pytestconfig, tmp_path_factory):
 def remove_oldest(folder, size):
     """Remove the files that were written first, until the others have the size or less."""
     with contextlib.suppress(FileNotFoundError):  # another process removes them too
-        for file in sorted(folder.iterdir(), key=lambda each: each.stat().st_mtime, reverse=True):
+        for file in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True):
             size -= file.stat().st_size
             if size < 0:
                 file.unlink()
 
 
 @pytest.fixture(scope="module")
-def compiled_once(tmp_path_factory):
-    """Programs compile fast, and what an earlier test of the module compiled is read."""
+def compiled_fast():
+    """Programs of the module compile fast, also in the slow tests."""
     import jax
-    from jax.experimental.compilation_cache import compilation_cache
 
-    settings = {
-        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("programs")),
-        "jax_persistent_cache_min_compile_time_secs": 0,
-        "jax_persistent_cache_min_entry_size_bytes": -1,
-        "jax_disable_most_optimizations": True,
-    }
-    before = {name: jax.config.values[name] for name in settings}
-
-    def use(values):
-        for name, value in values.items():
-            jax.config.update(name, value)
-        compilation_cache.reset_cache()
-
-    use(settings)
+    name = "jax_disable_most_optimizations"
+    before = jax.config.values[name]
+    jax.config.update(name, True)
     yield
-    use(before)
+    jax.config.update(name, before)
 
 
-class Said(NamedTuple):
+class Output(NamedTuple):
     stdout: str
     stderr: str
 
@@ -170,8 +158,8 @@ def call(root, monkeypatch, capfd, tmp_path):
             finally:
                 gc.enable()
                 signal.signal(signal.SIGINT, interrupted)
-        said = Said(*capfd.readouterr())
-        assert ended == status, said.stderr
-        return said
+        output = Output(*capfd.readouterr())
+        assert ended == status, output.stderr
+        return output
 
     return run

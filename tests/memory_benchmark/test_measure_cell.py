@@ -29,7 +29,7 @@ def test_a_card_is_measured_and_goes_on_from_its_journal(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("compiled_once")
+@pytest.mark.usefixtures("compiled_fast")
 def test_a_register_of_three_slots_has_its_known_memory():
     made = made_card(list(raw_rows(REGISTER, TINY)), TINY)
     card_file.validate(made)

@@ -136,7 +136,7 @@ def tiny(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("compiled_once")
+@pytest.mark.usefixtures("compiled_fast")
 def test_a_call_and_the_command_make_the_same_card(tiny, call, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     name, text = "flax.nnx:GRUCell", "hidden_features=3"

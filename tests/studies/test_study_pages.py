@@ -191,7 +191,7 @@ def tiny(study: Study) -> Study:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.usefixtures("compiled_once")
+@pytest.mark.usefixtures("compiled_fast")
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_study_really_run_at_tiny_size_becomes_a_section(name, tmp_path, monkeypatch):
     for constant, value in {"PROBED": 20, "WINDOWS": 10, "STARTS": 4}.items():
