@@ -16,7 +16,6 @@ COMMANDS = {
     "study": "answer the questions of the tutorial and of its readers",
     "probe": "make the memory card of a recurrent cell",
     "calibrate": "measure how often cards of two cells differ",
-    "benchmark": "measure how fast training is, beside other libraries",
 }
 
 
@@ -31,12 +30,7 @@ def main(command: str | None = None) -> None:
             print("\necho-jax COMMAND --help lists the options of a command.")
             sys.exit(0)
         if command not in COMMANDS:
-            known = ", ".join(COMMANDS)
-            if command.startswith("--"):
-                known = f"{known}, as in echo-jax train {printable(command)} ..."
-            print(
-                f"error: {printable(command)} is not a command: use one of {known}", file=sys.stderr
-            )
+            print(f"error: {_no_command(printable(command))}", file=sys.stderr)
             sys.exit(2)
         del sys.argv[1]
     module = importlib.import_module(f"echo_jax.commands.{command}")
@@ -48,6 +42,14 @@ def main(command: str | None = None) -> None:
         if not {"-h", "--help"} & set(sys.argv):
             machine.set_up_jax()
     module.main()
+
+
+def _no_command(word: str) -> str:
+    """The sentence about a word that is no command."""
+    if word == "benchmark":
+        return "benchmark is not a command any more: run python benchmarks/race.py in a checkout"
+    known = ", ".join(COMMANDS) + f", as in echo-jax train {word} ..." * word.startswith("--")
+    return f"{word} is not a command: use one of {known}"
 
 
 if __name__ == "__main__":

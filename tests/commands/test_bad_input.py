@@ -210,26 +210,9 @@ SWEEP = """
 --cell nosuch:C --out new    | cell 'nosuch:C' cannot be imported (ModuleNotFoundError:
 """
 
-BENCHMARK = """
---units 20                   | --units is not an option: see --help for all of them
---draw plain                 | plain/scaling.json cannot be read (No such file or directory): use
---draw plain --fast          | --fast has no effect with --draw: leave it out
---limit ''                   | --limit '' names no program: give the command of one
---scaling --limit x          | --limit has no effect with --scaling: leave it out
---scaling --rounds 3         | --rounds has no effect with --scaling: leave it out
---rounds 1                   | --rounds 1 is below 2: use 2 or more, one has no spread
---peers nosuch               | peer nosuch is unknown: use some of echo_jax, linen
---out plain                  | out plain is a folder that exists already, and nothing is
---out taken/results          | out taken/results cannot be created (Not a directory): use a folder
-"""
-
 STANDS_FOR = {"digits": "9" * 5000, "name": "x" * 300, "nothing": ""}
 
-
-TABLES = {
-    "train.py": TRAIN, "predict.py": PREDICT, "show.py": SHOW, "benchmark.py": BENCHMARK,
-    "sweep.py": SWEEP,
-}  # fmt: skip
+TABLES = {"train.py": TRAIN, "predict.py": PREDICT, "show.py": SHOW, "sweep.py": SWEEP}
 COMMANDS = [
     (script, *map(str.strip, line.split(" | ")))
     for script, table in TABLES.items()

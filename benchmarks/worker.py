@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterator, Mapping
 from multiprocessing.connection import Connection
 from typing import Any
 
+from echo_jax.exceptions import reason
+
 ONE_THREAD = dict.fromkeys((
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS",
     "TF_NUM_INTEROP_THREADS",
 ), "1")  # fmt: skip
 """Environment that keeps the libraries of a process on one core to one thread."""
 
-_CONTEXT = multiprocessing.get_context("spawn")
+_SPAWN = multiprocessing.get_context("spawn")
 
 
 class WorkerError(RuntimeError):
@@ -24,11 +26,13 @@ class WorkerError(RuntimeError):
 def pinned(core: int | None, environment: Mapping[str, str] | None = None) -> Iterator[None]:
     """Within it this process runs on one core (None: on all of its own).
 
-    Processes that it starts inherit the core, one thread a library, and the environment.
+    Processes that it starts inherit the core, one thread a library, and the environment, and run
+    no file of the current folder.
     """
     allowed, before = os.sched_getaffinity(0), dict(os.environ)
     os.sched_setaffinity(0, allowed if core is None else {core})
-    os.environ.update({**({} if core is None else ONE_THREAD), **(environment or {})})
+    os.environ.update({} if core is None else ONE_THREAD)
+    os.environ.update({"PYTHONSAFEPATH": "1", **(environment or {})})
     try:
         yield
     finally:
@@ -40,25 +44,17 @@ def pinned(core: int | None, environment: Mapping[str, str] | None = None) -> It
 class Worker(contextlib.AbstractContextManager):
     """A process that runs `target(pipe, *arguments)`; it is killed at the end of the `with`."""
 
-    def __init__(
-        self,
-        core: int | None,
-        environment: Mapping[str, str],
-        target: Callable[..., None],
-        *arguments: Any,
-    ) -> None:
-        """Start the process; it is not awaited."""
-        self._pipe, theirs = _CONTEXT.Pipe()
-        self._process = _CONTEXT.Process(target=_run, args=(theirs, target, arguments), daemon=True)
-        with pinned(core, environment):
-            self._process.start()
+    def __init__(self, target: Callable[..., None], *arguments: Any) -> None:
+        """Start the process, in the surroundings of this one; it is not awaited."""
+        self._pipe, theirs = _SPAWN.Pipe()
+        self._process = _SPAWN.Process(target=_run, args=(theirs, target, arguments), daemon=True)
+        self._process.start()
         theirs.close()
 
     def __exit__(self, *_: object) -> None:
         """Kill the process."""
         self._process.kill()
         self._process.join()
-        self._pipe.close()
 
     def ask(self, limit: float, *question: Any) -> Any:
         """Send a question and return the reply."""
@@ -80,6 +76,15 @@ class Worker(contextlib.AbstractContextManager):
         return message
 
 
+def measured_apart(core: int, limit: float, target: Callable[..., None], *arguments: Any) -> Any:
+    """What `target(pipe, *arguments)` sends, in a process on one core; `failure`, why nothing."""
+    with pinned(core), Worker(target, *arguments) as worker:
+        try:
+            return worker.reply(limit)
+        except WorkerError as error:
+            return {"failure": str(error)}
+
+
 def _run(pipe: Connection, target: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     """Run the target and send the first line of an error; what libraries print is dropped."""
     for stream in (1, 2):
@@ -89,5 +94,4 @@ def _run(pipe: Connection, target: Callable[..., None], arguments: tuple[Any, ..
     except EOFError:  # the process that asks has ended
         pass
     except Exception as error:
-        reason = (str(error).strip().splitlines() or [""])[0]
-        pipe.send(WorkerError(f"{type(error).__name__}: {reason}"))
+        pipe.send(WorkerError(reason(error)))

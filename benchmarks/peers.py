@@ -1,67 +1,58 @@
 """The peers of the race: echo_jax, Flax, Keras and PyTorch; NumPy's has a file of its own."""
 
-import dataclasses
 import functools
 import importlib
-import importlib.metadata
-import importlib.util
 from collections.abc import Callable, Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
+from flax import linen as nn
+from flax.training.train_state import TrainState
+from learner import Learner, Rows, cut, repeating_tokens
+from numpy_lstm import BETA1, BETA2, EPSILON, NumpyLSTM
 
-from echo_jax import machine
 from echo_jax.config import GENERATOR, RunConfig
-from echo_jax.speed_benchmark.learner import Learner, LoopLearner, Rows, cut, repeating_tokens
-from echo_jax.speed_benchmark.numpy_lstm import BETA1, BETA2, EPSILON, NumpyLSTM
-
-MANY_SEEDS = 64  # runs side by side
-SEEDS = "seeds"  # the peer that is no row of the table: many seeds of echo_jax
+from echo_jax.core import many_seeds
+from echo_jax.core.data import Corpus
 
 
 class EchoJax(Learner):
-    """The programs of `core.many_seeds`, as in the command `train`; they draw their own data."""
+    """The programs of `core.many_seeds` for one seed, as in the command `train`.
+
+    They draw their own data.
+    """
 
     chunk = 100
 
-    def __init__(self, config: RunConfig, seeds: int = 1) -> None:
-        """Map a run over the seeds; several seeds use one CPU device a core."""
+    def __init__(self, config: RunConfig) -> None:
+        """Make the programs."""
         super().__init__(config)
-        import jax
-
-        from echo_jax.core import many_seeds
-
-        if seeds > 1:
-            machine.use_cpu_devices(None)
         how = many_seeds.default_seed_map()
-        devices = many_seeds.devices_for(seeds, how)
-        runs = [dataclasses.replace(config, seed=seed) for seed in range(seeds)]
+        devices = many_seeds.devices_for(1, how)
         run_chunks = many_seeds.run_chunks(config, self.chunk, devices, how)
-        self._dynamic = many_seeds.pad(many_seeds.stack_dynamic(runs), len(devices))
+        self._dynamic = many_seeds.stack_dynamic([config])
         self._init_runs = jax.jit(many_seeds.init_runs(config, devices, how))
         self._run_chunks = jax.jit(run_chunks, donate_argnums=1)
         self._evaluate_runs = jax.jit(many_seeds.evaluate_runs(config, devices, how))
 
     def start(self) -> None:
-        """See `Learner`."""
         self.state = self._init_runs(self._dynamic)
 
     def train(self, sequences: int) -> None:
-        """See `Learner`: so many sequences for each seed, the losses fetched chunk by chunk."""
+        """Fetch the losses chunk by chunk."""
         for _ in range(sequences // self.chunk):
             self.state, metrics = self._run_chunks(self._dynamic, self.state, self.chunk)
             np.asarray(metrics.loss)
 
     def accuracy(self) -> float:
-        """The share of right answers of the first seed on fresh sequences."""
         return float(self._evaluate_runs(self._dynamic, self.state.params).accuracy[0])
 
     def losses_at_rest(self) -> list[float]:
-        """The loss of each batch of `repeating_tokens`, trained on with the learning rate 0."""
-        import jax.numpy as jnp
-
-        from echo_jax.core.data import Corpus
-
+        """Train with the learning rate 0."""
         tokens = jnp.asarray(repeating_tokens(self.config.task)[0])
         dynamic = self._dynamic._replace(learning_rate=self._dynamic.learning_rate * 0)
         state = self._init_runs(dynamic)
@@ -81,10 +72,6 @@ class Linen(Learner):
     def __init__(self, config: RunConfig, cell: str = "OptimizedLSTMCell") -> None:
         """Build the module; `cell` is a class of `flax.linen`."""
         super().__init__(config)
-        import jax
-        import jax.numpy as jnp
-        import optax
-        from flax import linen as nn
 
         class Echo(nn.Module):
             """From a carry and one-hot inputs `[B, W, V]` to the carry and logits `[B, V]`."""
@@ -101,41 +88,32 @@ class Linen(Learner):
         self._scan = jax.jit(self._scan_sequences, static_argnums=0, donate_argnums=1)
 
     def start(self) -> None:
-        """See `Learner`."""
-        import jax
-        from flax.training.train_state import TrainState
-
         task, key = self.config.task, jax.random.key(self.config.seed, impl=GENERATOR)
         inputs = np.zeros((task.batch_size, task.window, task.vocab_size), np.float32)
         params = self._model.init(key, self._zero, inputs)["params"]
         self.state = TrainState.create(apply_fn=self._model.apply, params=params, tx=self._adam)
 
     def run(self, rows: Rows, learn: bool) -> tuple[np.ndarray, np.ndarray]:
-        """See `Learner`."""
-        found = []
+        chunks = []
         for first in range(0, len(rows.targets), self.chunk):
             chunk = Rows(*(part[first : first + self.chunk] for part in rows))
-            self.state, answers = self._scan(learn, self.state, chunk)
-            found.append([np.asarray(part) for part in answers])
-        losses, answers = zip(*found, strict=True)
+            self.state, outputs = self._scan(learn, self.state, chunk)
+            chunks.append([np.asarray(part) for part in outputs])
+        losses, answers = zip(*chunks, strict=True)
         return np.concatenate(losses), np.concatenate(answers)
 
     def _scan_sequences(self, learn: bool, state: Any, rows: Rows) -> tuple[Any, Any]:
         """The state after all rows, and losses `[N, K]` and most likely tokens `[N, K, B]`."""
-        import jax
 
         def sequence(state: Any, batches: Rows) -> tuple[Any, Any]:
             """All updates, or answers, of one sequence."""
             step = functools.partial(self._update, learn)
-            (state, _), found = jax.lax.scan(step, (state, self._zero), batches)
-            return state, found
+            (state, _), outputs = jax.lax.scan(step, (state, self._zero), batches)
+            return state, outputs
 
         return jax.lax.scan(sequence, state, rows)
 
     def _update(self, learn: bool, memory: tuple[Any, Any], batch: Rows) -> tuple[Any, Any]:
-        import jax
-        import optax
-
         state, carry = memory
 
         def loss_fn(params: Any) -> tuple[Any, Any]:
@@ -145,8 +123,9 @@ class Linen(Learner):
             loss = optax.softmax_cross_entropy_with_integer_labels(logits, batch.targets)
             return loss.mean(), (new_carry, logits.argmax(axis=-1))
 
-        (loss, (carry, said)), gradient = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
-        return (state.apply_gradients(grads=gradient) if learn else state, carry), (loss, said)
+        gradient_of = jax.value_and_grad(loss_fn, has_aux=True)
+        (loss, (carry, answers)), gradient = gradient_of(state.params)
+        return (state.apply_gradients(grads=gradient) if learn else state, carry), (loss, answers)
 
 
 class Keras(Learner):
@@ -164,25 +143,25 @@ class Keras(Learner):
         self._initial = [self._keras.ops.convert_to_numpy(v) for v in self._variables]
 
     def start(self) -> None:
-        """See `Learner`. The model is kept, so nothing is compiled again."""
+        """The model is kept, so nothing is compiled again."""
         for variable, value in zip(self._variables, self._initial, strict=True):
             variable.assign(value)
 
     def run(self, rows: Rows, learn: bool) -> tuple[np.ndarray, np.ndarray]:
-        """See `Learner`. There are no losses (NaN), and no answers where it learns (0)."""
+        """There are no losses (NaN), and no answers where it learns (0)."""
         answers, batch = np.zeros_like(rows.targets), self.config.task.batch_size
         for number, sequence in enumerate(zip(*rows, strict=True)):
             inputs, targets = self._encode(*sequence)
             if learn:
                 self.model.fit(inputs, targets, batch, epochs=1, verbose=0, shuffle=False)
             else:
-                said = self.model.predict(inputs, batch, verbose=0).argmax(axis=-1)
-                answers[number] = said.reshape(answers[number].shape)
+                tokens = self.model.predict(inputs, batch, verbose=0).argmax(axis=-1)
+                answers[number] = tokens.reshape(answers[number].shape)
             self.model.layers[0].reset_state()
         return np.full(answers.shape[:2], np.nan), answers
 
     def losses_at_rest(self) -> list[float]:
-        """See `Learner`: `train_on_batch` with the learning rate 0, on a model of its own."""
+        """`train_on_batch` with the learning rate 0, on a model of its own."""
         model, rows = self._build(0.0), cut(repeating_tokens(self.config.task), self.config.task)
         batches = zip(rows.windows[0], rows.targets[0], strict=True)
         return [float(np.ravel(model.train_on_batch(*self._encode(*b)))[0]) for b in batches]
@@ -206,7 +185,7 @@ class Keras(Learner):
         return self._eye[windows.reshape(-1, window)], self._eye[targets.ravel()]
 
 
-class Torch(LoopLearner):
+class Torch(Learner):
     """PyTorch: `nn.LSTM` and `nn.Linear`, a Python loop over the updates, the state detached."""
 
     def __init__(self, config: RunConfig) -> None:
@@ -216,7 +195,6 @@ class Torch(LoopLearner):
         self._torch.set_num_threads(1)
 
     def start(self) -> None:
-        """See `Learner`."""
         nn, vocab_size = self._torch.nn, self.config.task.vocab_size
         self._torch.manual_seed(self.config.seed)
         self.lstm = nn.LSTM(vocab_size, self.config.network.hidden_size, batch_first=True)
@@ -228,7 +206,6 @@ class Torch(LoopLearner):
     def run_batch(
         self, state: Any, window: np.ndarray, target: np.ndarray, learn: bool
     ) -> tuple[Any, float, np.ndarray]:
-        """See `LoopLearner`."""
         functional = self._torch.nn.functional
         tokens, targets = (self._torch.from_numpy(x.astype(np.int64)) for x in (window, target))
         with self._torch.set_grad_enabled(learn):
@@ -243,53 +220,26 @@ class Torch(LoopLearner):
         return tuple(part.detach() for part in state), loss.item(), logits.argmax(dim=-1).numpy()
 
 
-@dataclasses.dataclass(frozen=True)
-class Peer:
-    """A row of the table, the packages that it imports, the environment of its process."""
+class Peer(NamedTuple):
+    """A row of the table, and the environment of its process."""
 
     label: str
     learner: Callable[[RunConfig], Learner]
-    packages: tuple[str, ...]
     remark: str = ""
-    environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
-
-    @property
-    def missing(self) -> list[str]:
-        """The packages that are not installed."""
-        return [name for name in self.packages if importlib.util.find_spec(name) is None]
-
-    def versions(self) -> dict[str, str]:
-        """The version of each package."""
-        of = importlib.metadata.packages_distributions()
-        return {name: importlib.metadata.version(of[name][0]) for name in self.packages}
+    environment: Mapping[str, str] = MappingProxyType({})
 
 
 IN_ONE_JIT = "100 sequences in one jit"
 AS_TUTORIAL = "one fit a sequence, as the tutorial"
-FLAX = ("jax", "flax", "optax")
 ON_TENSORFLOW = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 PEERS: dict[str, Peer] = {
-    "echo_jax": Peer("echo_jax", EchoJax, ("jax", "flax"), IN_ONE_JIT),
-    "linen": Peer("linen OptimizedLSTMCell", Linen, FLAX, IN_ONE_JIT),
-    "linen-lstmcell": Peer(
-        "linen LSTMCell", functools.partial(Linen, cell="LSTMCell"), FLAX, IN_ONE_JIT
-    ),
-    "numpy": Peer("NumPy", NumpyLSTM, ("numpy",)),
-    "pytorch": Peer("PyTorch", Torch, ("torch",), "a Python loop over updates"),
-    "keras-jax": Peer(
-        "Keras on JAX", Keras, ("keras", "jax"), AS_TUTORIAL, {"KERAS_BACKEND": "jax"}
-    ),
-    "keras-tensorflow": Peer(
-        "Keras on TensorFlow", Keras, ("keras", "tensorflow"), AS_TUTORIAL, ON_TENSORFLOW
-    ),
-    SEEDS: Peer(
-        f"{MANY_SEEDS} seeds on all cores",
-        functools.partial(EchoJax, seeds=MANY_SEEDS),
-        ("jax", "flax"),
-    ),
+    "echo_jax": Peer("echo_jax", EchoJax, IN_ONE_JIT),
+    "linen": Peer("linen OptimizedLSTMCell", Linen, IN_ONE_JIT),
+    "linen-lstmcell": Peer("linen LSTMCell", functools.partial(Linen, cell="LSTMCell"), IN_ONE_JIT),
+    "numpy": Peer("NumPy", NumpyLSTM),
+    "pytorch": Peer("PyTorch", Torch, "a Python loop over updates"),
+    "keras-jax": Peer("Keras on JAX", Keras, AS_TUTORIAL, {"KERAS_BACKEND": "jax"}),
+    "keras-tensorflow": Peer("Keras on TensorFlow", Keras, AS_TUTORIAL, ON_TENSORFLOW),
 }
 """By the names of the command line, in the order of the table."""
-
-RACING = tuple(name for name in PEERS if name != SEEDS)
-"""The rows of the table."""

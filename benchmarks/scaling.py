@@ -1,4 +1,4 @@
-"""Time, memory and compilation of an update against each size of a run.
+"""Time, memory and compilation of an update by each size of a run: python benchmarks/scaling.py.
 
 Every point is measured in a fresh process on one core. The time of an update is explained by
 
@@ -10,26 +10,23 @@ products too small to reach the peak, and the start of each operation.
 """
 
 import dataclasses
-import math
 import resource
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
+import jax
+import jax.numpy as jnp
+import surroundings
+from learner import SMALL_JOB
+from matplotlib.figure import Figure
+from worker import measured_apart
 
-from echo_jax import atomic_files
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig
-from echo_jax.report import styles
-from echo_jax.speed_benchmark.learner import SMALL_JOB
-from echo_jax.speed_benchmark.race import say
-from echo_jax.speed_benchmark.worker import Worker, WorkerError
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from echo_jax.core import many_seeds
 
 AXES: dict[str, tuple[tuple[int, ...], Callable[[int], RunConfig]]] = {
     "window": (
@@ -63,6 +60,21 @@ class Point(NamedTuple):
     axis: str
     size: int
     config: RunConfig
+
+
+def main(fast: bool = False, figure: Path | None = None, out: Path | None = None) -> None:
+    """Measure how the time of an update grows with each size of a run, on one core.
+
+    Args:
+      fast: measure one very small size, to see that everything works; the times mean nothing.
+      figure: a PNG, SVG or PDF file for the figure of all sizes; one that is there is replaced.
+      out: a new JSON file for all that was measured.
+    """
+    with surroundings.measuring(out) as (measured, core):
+        rows = measured["points"] = measure_all(core, fast)
+        print(table(rows))
+    if figure:
+        draw(rows).savefig(figure)
 
 
 def points(fast: bool) -> list[Point]:
@@ -100,18 +112,15 @@ def explained(config: RunConfig, machine: Machine) -> float:
 
 
 def measure_all(core: int, fast: bool) -> list[dict[str, Any]]:
-    """Measure every point, one after the other, equal runs only once."""
-    found: dict[RunConfig, dict[str, Any]] = {}
+    """A row for each point, one after the other; equal runs are measured once."""
+    costs: dict[RunConfig, dict[str, Any]] = {}
     rows = []
     for axis, size, config in points(fast):
-        say(f"{axis} {size:,}")
-        if config not in found:
-            with Worker(core, {}, measure, config, 0.1 if fast else 2.0) as worker:
-                try:
-                    found[config] = worker.reply(180)
-                except WorkerError as error:
-                    found[config] = {"failure": str(error)}
-        rows.append({"axis": axis, "size": size} | found[config])
+        surroundings.say(f"{axis} {size:,}")
+        if config not in costs:
+            seconds = 0.1 if fast else 2.0
+            costs[config] = measured_apart(core, 180, measure, config, seconds)
+        rows.append({"axis": axis, "size": size} | costs[config])
     return rows
 
 
@@ -121,10 +130,6 @@ def measure(pipe: Connection, config: RunConfig, seconds: float) -> None:
     Sends compile_seconds; microseconds of an update of a seed, measured and explained; peak_mib
     above the imports; flops, adam_bytes; peak and bandwidth.
     """
-    import jax
-
-    from echo_jax.core import many_seeds
-
     before = peak_mib()
     device, updates = jax.local_devices()[:1], config.task.updates_per_sequence
     # a call takes a quarter of a second by a guess of the speed, or 40 updates of a seed
@@ -161,8 +166,6 @@ def peak_mib() -> float:
 
 def measure_machine(config: RunConfig) -> Machine:
     """The peak of a product of 512 x 512, and the bandwidth on as much memory as a seed's state."""
-    import jax.numpy as jnp
-
     averaging, floats = jnp.full((512, 512), 1 / 512), min(3 * parameters(config), 2**26)
     product = seconds_of_loop(lambda x: x @ averaging, (512, 512), 20)
     traffic = seconds_of_loop(lambda x: x * 0.999 + 0.001, (floats,), max(10, 2**26 // floats))
@@ -171,9 +174,6 @@ def measure_machine(config: RunConfig) -> Machine:
 
 def seconds_of_loop(step: Callable[[Any], Any], shape: tuple[int, ...], repeats: int) -> float:
     """Seconds of one step from array to array, starting from ones; the best of three loops."""
-    import jax
-    import jax.numpy as jnp
-
     loop = jax.jit(lambda x: jax.lax.fori_loop(0, repeats, lambda _, x: step(x), x))
     array = jax.block_until_ready(loop(jnp.ones(shape)))
     times = []
@@ -203,40 +203,26 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def draw(folder: Path, kind: styles.Format = "png") -> Path:
-    """Make `scaling.png`, or another kind, of the `scaling.json` in a folder; returns its path."""
-    found, path = atomic_files.read_json(folder / "scaling.json"), folder / f"scaling.{kind}"
-    with styles.drawing():
-        content = styles.image(figure_of(found["points"]), kind)
-    (atomic_files.write_bytes if kind == "png" else atomic_files.write_generated)(path, content)
-    return path
-
-
-def figure_of(rows: Sequence[dict[str, Any]]) -> "Figure":
+def draw(rows: Sequence[dict[str, Any]]) -> Figure:
     """A panel for each axis, log-log: measured and explained times; last the compile times."""
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(8, 5.4), dpi=100, layout="constrained")
     panels = figure.subplots(2, 3).ravel()
     for panel, axis in zip(panels, [*AXES, "window"], strict=True):
-        points = [row for row in rows if row["axis"] == axis and "failure" not in row]
-        if not points:
-            panel.set_axis_off()
-            continue
-        values = [row["microseconds"] for row in points]
-        ideal = [row["explained_microseconds"] for row in points]
-        label, color = "us per update" + " and seed" * (axis == "seeds"), styles.BLUE
+        of_axis = [row for row in rows if row["axis"] == axis and "failure" not in row]
+        name, label = "microseconds", "us per update" + " and seed" * (axis == "seeds")
         if panel is panels[-1]:
-            values = [row["compile_seconds"] for row in points]
-            ideal, label, color = values[:1] * len(values), "seconds to compile", styles.ORANGE
-        sizes = [row["size"] for row in points]
-        panel.loglog(sizes, ideal, color=styles.GREY, linestyle="--", label="explained")
-        panel.loglog(sizes, values, color=color, marker="o", markersize=4, label="measured")
-        lowest, highest = np.log10([min([*ideal, *values]), max([*ideal, *values])])
-        panel.set_ylim(10.0 ** math.floor(lowest), 10.0 ** math.ceil(highest))
-        for scale in (panel.xaxis, panel.yaxis):
-            scale.set_minor_formatter("")
+            name, label = "compile_seconds", "seconds to compile"
+        sizes, values = ([row[key] for row in of_axis] for key in ("size", name))
+        panel.loglog(sizes, values, marker="o", markersize=4, label="measured")
+        if name == "microseconds":
+            ideal = [row["explained_microseconds"] for row in of_axis]
+            panel.loglog(sizes, ideal, "--", color="0.5", label="explained")
+        panel.margins(y=0.4)
         panel.spines[["top", "right"]].set_visible(False)
         panel.set(xlabel=axis, ylabel=label)
     panels[0].legend(frameon=False, fontsize=9)
     return figure
+
+
+if __name__ == "__main__":
+    surroundings.run(main)

@@ -1,41 +1,32 @@
 """The job by its definition in NumPy: a peer of the race, and an oracle for tests."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-
-from echo_jax.speed_benchmark.learner import LoopLearner
+from learner import Learner
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-7
 """Of Adam, in every peer: Keras's defaults."""
 
 
 class Weights(NamedTuple):
-    """The weights of the network, their gradients or their moments, float32.
+    """The weights of the network, their gradients or their moments, float32."""
 
-    kernel `[V, 4H]`, recurrent `[H, 4H]` and bias `[4H]` with the gates i f g o side by side,
-    readout `[H, V]` and readout_bias `[V]`.
-    """
-
-    kernel: np.ndarray
-    recurrent: np.ndarray
-    bias: np.ndarray
-    readout: np.ndarray
-    readout_bias: np.ndarray
+    kernel: np.ndarray  # [V, 4H], with the gates i f g o side by side
+    recurrent: np.ndarray  # [H, 4H]
+    bias: np.ndarray  # [4H]
+    readout: np.ndarray  # [H, V]
+    readout_bias: np.ndarray  # [V]
 
 
 class State(NamedTuple):
-    """The state of the LSTM: c and h, `[B, H]`."""
+    """The state of the LSTM, `[B, H]`."""
 
     c: np.ndarray
     h: np.ndarray
 
 
-Step = tuple[np.ndarray, State, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-"""What the gradient of a step needs: token `[B]`, state before, i, f, g, o, tanh c, `[B, H]`."""
-
-
-class NumpyLSTM(LoopLearner):
+class NumpyLSTM(Learner):
     """An LSTM and a readout: forward, backward through time, Adam."""
 
     def start(self) -> None:
@@ -49,8 +40,7 @@ class NumpyLSTM(LoopLearner):
 
         orthogonal = np.linalg.qr(random.normal(size=(4 * h, h)))[0].T.astype(np.float32)
         bias, zeros = np.repeat(np.array([0, 1, 0, 0], np.float32), h), np.zeros(v, np.float32)
-        readout = glorot_uniform(h, v)
-        kernel = glorot_uniform(v, 4 * h)
+        readout, kernel = glorot_uniform(h, v), glorot_uniform(v, 4 * h)
         self.weights = Weights(kernel, orthogonal, bias, readout, zeros)
         self.mean = Weights(*map(np.zeros_like, self.weights))
         self.square = Weights(*map(np.zeros_like, self.weights))
@@ -59,7 +49,6 @@ class NumpyLSTM(LoopLearner):
     def run_batch(
         self, state: State | None, window: np.ndarray, target: np.ndarray, learn: bool
     ) -> tuple[State, float, np.ndarray]:
-        """See `LoopLearner`."""
         if state is None:
             zeros = np.zeros((len(target), len(self.weights.recurrent)), np.float32)
             state = State(zeros, zeros)
@@ -85,8 +74,8 @@ class NumpyLSTM(LoopLearner):
             w[:] = w - rate * m_unbiased / (np.sqrt(v_unbiased) + EPSILON)
 
 
-def unroll(w: Weights, state: State, window: np.ndarray) -> tuple[State, list[Step]]:
-    """Run the LSTM over a window `[B, W]`; return the last state and every step.
+def unroll(w: Weights, state: State, window: np.ndarray) -> tuple[State, list[Any]]:
+    """Run the LSTM over a window `[B, W]`: the last state, and every step for its gradient.
 
     i, f, g, o = split(x W + b + h U),  c' = s(f) c + s(i) tanh(g),  h' = s(o) tanh(c')
 
@@ -95,17 +84,11 @@ def unroll(w: Weights, state: State, window: np.ndarray) -> tuple[State, list[St
     steps = []
     for token in window.T:
         i, f, g, o = np.split(w.kernel[token] + w.bias + state.h @ w.recurrent, 4, axis=-1)
-        i, f, g, o = sigmoid(i), sigmoid(f), np.tanh(g), sigmoid(o)
+        (i, f, o), g = (1 / (1 + np.exp(-gate)) for gate in (i, f, o)), np.tanh(g)
         c = f * state.c + i * g
-        tanh_c = np.tanh(c)
-        steps.append((token, state, i, f, g, o, tanh_c))
-        state = State(c, o * tanh_c)
+        steps.append((token, state, i, f, g, o, np.tanh(c)))
+        state = State(c, o * np.tanh(c))
     return state, steps
-
-
-def sigmoid(a: np.ndarray) -> np.ndarray:
-    """1 / (1 + exp(-a))."""
-    return 1 / (1 + np.exp(-a))
 
 
 def probabilities(w: Weights, h: np.ndarray) -> np.ndarray:
@@ -121,7 +104,7 @@ def cross_entropy(p: np.ndarray, target: np.ndarray) -> float:
 
 
 def backpropagate(
-    w: Weights, last: State, steps: list[Step], p: np.ndarray, target: np.ndarray
+    w: Weights, last: State, steps: list[Any], p: np.ndarray, target: np.ndarray
 ) -> Weights:
     """The gradients of the cross-entropy of one batch; the initial state gets none."""
     d_logits = (p - np.eye(p.shape[-1], dtype=np.float32)[target]) / len(target)

@@ -1,4 +1,4 @@
-"""What each built-in cell costs: parameters, bytes of state, the time of a step and of an update.
+"""Parameters, state and times of each built-in cell: python benchmarks/cells.py.
 
 Every cell is measured in a fresh process on one core: microseconds of a step of one row through
 `step`, and milliseconds of the gradient of all outputs by the weights over sequences of several
@@ -10,16 +10,19 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+import jax
+import jax.numpy as jnp
+import surroundings
+from worker import measured_apart
+
+from echo_jax.cells.cell_arguments import build
 from echo_jax.cells.cell_facts import FACTS
-from echo_jax.speed_benchmark.race import say
-from echo_jax.speed_benchmark.worker import Worker, WorkerError
-
-if TYPE_CHECKING:
-    import jax
-
-    from echo_jax.cells.interface import Cell
+from echo_jax.cells.interface import Cell
+from echo_jax.cells.scan import recurrences
+from echo_jax.config import GENERATOR
 
 UNITS, VALUES, ROWS = 50, 16, 16
 """H, the features of every cell; V, the values of a one-hot input; B, the rows of an update."""
@@ -28,8 +31,17 @@ LENGTHS = (96, 600, 3000)
 STEPS = 960
 """Steps of one row that are timed together."""
 
-TABLE = "cell times"
-"""The name of the marks between which the table stands in a page."""
+
+def main(fast: bool = False, out: Path | None = None) -> None:
+    """Measure what each built-in cell costs, on one core.
+
+    Args:
+      fast: use very small sizes, to see that everything works; the times mean nothing.
+      out: a new JSON file for all that was measured.
+    """
+    with surroundings.measuring(out) as (measured, core):
+        measured["cells"] = measure_all(core, fast)
+        print(table(measured["cells"]))
 
 
 def measure_all(core: int, fast: bool) -> list[dict[str, Any]]:
@@ -37,23 +49,14 @@ def measure_all(core: int, fast: bool) -> list[dict[str, Any]]:
     lengths, seconds = ((8,), 0.01) if fast else (LENGTHS, 1.0)
     rows = []
     for name in list(FACTS)[:3] if fast else FACTS:
-        say(name)
-        with Worker(core, {}, measure, name, lengths, seconds) as worker:
-            try:
-                found = worker.reply(600)
-            except WorkerError as error:
-                found = {"failure": str(error)}
-        rows.append({"cell": name} | found)
+        surroundings.say(name)
+        costs = measured_apart(core, 600, measure, name, lengths, seconds)
+        rows.append({"cell": name} | costs)
     return rows
 
 
 def measure(pipe: Connection, name: str, lengths: Sequence[int], seconds: float) -> None:
     """Send parameters, state_bytes, step_microseconds, and milliseconds by form and length."""
-    import jax
-
-    from echo_jax.cells.cell_arguments import build
-    from echo_jax.config import GENERATOR
-
     cell = build(name, {"features": UNITS})
     params = jax.jit(lambda: cell.init(jax.random.key(0, impl=GENERATOR), VALUES))()
     state = cell.initial_state(params, 1, VALUES)
@@ -65,10 +68,8 @@ def measure(pipe: Connection, name: str, lengths: Sequence[int], seconds: float)
     })  # fmt: skip
 
 
-def _streaming(cell: "Cell") -> Callable[..., Any]:
+def _streaming(cell: Cell) -> Callable[..., Any]:
     """One row through `STEPS` steps, one at a time."""
-    import jax
-    import jax.numpy as jnp
 
     def run(params: Any) -> Any:
         """The last state, and the outputs of all steps."""
@@ -81,48 +82,34 @@ def _streaming(cell: "Cell") -> Callable[..., Any]:
 
 
 def _milliseconds(
-    cell: "Cell", params: Any, lengths: Sequence[int], seconds: float
+    cell: Cell, params: Any, lengths: Sequence[int], seconds: float
 ) -> dict[str, list[float]]:
     """The times of a gradient by the form of the recurrence; only those that the cell has."""
-    import jax
 
-    from echo_jax.cells.scan import recurrences
+    def total(params: Any, tokens: jax.Array) -> jax.Array:
+        """The sum of all outputs."""
+        start = cell.initial_state(params, ROWS, VALUES)
+        return cell.scan(cell.prepare(params), start, tokens)[1].sum()
 
-    def gradient(params: Any, tokens: "jax.Array") -> Any:
-        """The gradient of the sum of all outputs by the parameters."""
-
-        def total(params: Any) -> "jax.Array":
-            start = cell.initial_state(params, ROWS, VALUES)
-            return cell.scan(cell.prepare(params), start, tokens)[1].sum()
-
-        return jax.grad(total)(params)
-
-    found: dict[str, list[float]] = {}
-    programs = {}
+    times: dict[str, list[float]] = {}
+    programs: dict[str, str] = {}
+    arguments = [(params, _tokens(length)) for length in lengths]
     for form in ("sequential", "parallel"):
-        arguments = [(params, _tokens(length)) for length in lengths]
         with recurrences(form):
-            run = functools.partial(gradient)  # another function: jit keeps what it has traced
-            programs[form] = str(jax.make_jaxpr(run)(*arguments[0]))
-            if programs[form] == programs.get("sequential") and form == "parallel":
-                break
-            found[form] = [1e3 * _seconds(run, each, seconds) for each in arguments]
-    return found
+            gradient = jax.grad(total)  # another function: jit keeps what it has traced
+            programs[form] = str(jax.make_jaxpr(gradient)(*arguments[0]))
+            if form == "sequential" or programs[form] != programs["sequential"]:
+                times[form] = [1e3 * _seconds(gradient, pair, seconds) for pair in arguments]
+    return times
 
 
-def _tokens(length: int) -> "jax.Array":
+def _tokens(length: int) -> jax.Array:
     """Random values of all rows, `[T, B]`."""
-    import jax
-
-    from echo_jax.config import GENERATOR
-
     return jax.random.randint(jax.random.key(1, impl=GENERATOR), (length, ROWS), 0, VALUES)
 
 
 def _seconds(run: Callable[..., Any], arguments: tuple, seconds: float) -> float:
     """The median time of a call, of at least three within so many seconds."""
-    import jax
-
     program = jax.jit(run).lower(*arguments).compile()
     jax.block_until_ready(program(*arguments))
     calls: list[float] = []
@@ -154,3 +141,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
             f"{row['step_microseconds']:.1f}", *times,
         ])  # fmt: skip
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+if __name__ == "__main__":
+    surroundings.run(main)

@@ -31,11 +31,19 @@ def cut(sequences: np.ndarray, task: TaskConfig) -> Rows:
     return Rows(windows, sequences[:, times - task.lag])
 
 
+def repeating_tokens(task: TaskConfig) -> np.ndarray:
+    """A sequence int32 `[1, L]` whose batches are all equal.
+
+    Without learning, their losses differ exactly where the state is carried from batch to batch.
+    """
+    return np.arange(task.length, dtype=np.int32)[None] % task.batch_size
+
+
 class Learner:
     """A network and its training; it is built with everything that `start` and `train` need.
 
-    A peer defines `start`, and `run` on rows of sequences that NumPy draws; one that draws its own
-    defines `train`, `accuracy` and `losses_at_rest` instead of `run`.
+    A peer defines `start`, and `run_batch` or `run` on rows of sequences that NumPy draws; one that
+    draws its own defines `train`, `accuracy` and `losses_at_rest` instead.
     """
 
     chunk = 1  # `train` takes a multiple of so many sequences
@@ -49,12 +57,25 @@ class Learner:
         """Draw new weights and set the optimizer's moments to zero."""
         raise NotImplementedError
 
+    def run_batch(
+        self, state: Any, window: np.ndarray, target: np.ndarray, learn: bool
+    ) -> tuple[Any, float, np.ndarray]:
+        """The next state, the loss and the most likely tokens; the first state is None."""
+        raise NotImplementedError
+
     def run(self, rows: Rows, learn: bool) -> tuple[np.ndarray, np.ndarray]:
         """The loss `[N, K]` in nats of every batch and the most likely tokens `[N, K, B]`.
 
         The state is zero at the start of each sequence; to learn is to update after each batch.
         """
-        raise NotImplementedError
+        losses, answers, shape = [], [], rows.targets.shape
+        for windows, targets in zip(*rows, strict=True):
+            state = None
+            for window, target in zip(windows, targets, strict=True):
+                state, loss, answer = self.run_batch(state, window, target, learn)
+                losses.append(loss)
+                answers.append(answer)
+        return np.reshape(losses, shape[:2]), np.reshape(answers, shape)
 
     def train(self, sequences: int) -> None:
         """Train on further sequences, each new; return when it is done."""
@@ -69,10 +90,9 @@ class Learner:
     def warm_up(self) -> float:
         """Compile everything by training twice from a new start; the seconds of one sequence."""
         count = max(self.chunk, 5)
-        self.start()
-        self.train(count)
-        self.start()
-        seconds = self.seconds(count)
+        for _ in range(2):
+            self.start()
+            seconds = self.seconds(count)
         self.start()
         return seconds / count
 
@@ -91,32 +111,3 @@ class Learner:
         task = self.config.task
         tokens = data.integers(0, task.vocab_size, (sequences, task.length), dtype=np.int32)
         return cut(tokens, task)
-
-
-class LoopLearner(Learner):
-    """A peer that runs one batch after the other in Python; it defines `start` and `run_batch`."""
-
-    def run_batch(
-        self, state: Any, window: np.ndarray, target: np.ndarray, learn: bool
-    ) -> tuple[Any, float, np.ndarray]:
-        """The next state, the loss and the most likely tokens; the first state is None."""
-        raise NotImplementedError
-
-    def run(self, rows: Rows, learn: bool) -> tuple[np.ndarray, np.ndarray]:
-        """See `Learner`."""
-        losses, answers, shape = [], [], rows.targets.shape
-        for windows, targets in zip(*rows, strict=True):
-            state = None
-            for window, target in zip(windows, targets, strict=True):
-                state, loss, answer = self.run_batch(state, window, target, learn)
-                losses.append(loss)
-                answers.append(answer)
-        return np.reshape(losses, shape[:2]), np.reshape(answers, shape)
-
-
-def repeating_tokens(task: TaskConfig) -> np.ndarray:
-    """A sequence int32 `[1, L]` whose batches are all equal.
-
-    Without learning, their losses differ exactly where the state is carried from batch to batch.
-    """
-    return np.arange(task.length, dtype=np.int32)[None] % task.batch_size

@@ -1,0 +1,230 @@
+"""The time of training beside other libraries, on the same job: python benchmarks/race.py.
+
+Peers train in turn, A B C A B C ..., each in a process of its own on one core. A ratio is the
+median of the ratios within each round; none is given where the times of the two overlap. A quick
+peer is trained from the start in every round; a slow one is trained once, a share of it in every
+round.
+
+pip install -e '.[benchmark]'                   # brings Keras, TensorFlow and PyTorch
+python benchmarks/race.py                       # the peers that are installed
+python benchmarks/race.py --limit ./limit.sh    # and an external program
+"""
+
+import contextlib
+import dataclasses
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import surroundings
+import whole_process
+from learner import JOB, SMALL_JOB
+from peers import PEERS
+from surroundings import say
+from worker import Worker, WorkerError, pinned
+
+from echo_jax.config import RunConfig, to_dict
+from echo_jax.exceptions import ConfigError
+
+REFERENCE = "echo_jax"  # the peer that the others are compared with
+
+START_LIMIT, REPLY_LIMIT = 300, 900  # seconds, for a worker's first message and its replies
+
+
+def main(
+    rounds: int = 7,
+    peers: Sequence[str] = tuple(PEERS),
+    limit: str | None = None,
+    fast: bool = False,
+    out: Path | None = None,
+) -> None:
+    """Compare the training time of echo_jax with that of other libraries.
+
+    Args:
+      rounds: times that everything is measured, in turn; 2 or more.
+      peers: compare echo_jax with these; those that are not installed are left out.
+      limit: a command that does the same job as fast as can be. Its last printed line gives its
+        time: `us_per_update NUMBER`, else the last number there, in microseconds per update.
+      fast: use very small sizes, to see that everything works; the times mean nothing.
+      out: a new JSON file for every time that was measured.
+    """
+    if rounds < 2:
+        raise ConfigError("rounds", rounds, "has no spread", "use 2 or more")
+    if unknown := [name for name in peers if name not in PEERS]:
+        raise ConfigError("peers", unknown[0], "is unknown", f"use some of {', '.join(PEERS)}")
+    race = Race(rounds, limit, fast)
+    asked = [name for name in PEERS if name in {REFERENCE, *peers}]
+    with surroundings.measuring(out) as (measured, core):
+        processes = whole_process.train_seconds(0 if fast else 3)
+        race.run(asked, core)
+        print(table(race, asked), remarks_of(race.job), sep="\n\n", end="\n\n")
+        print(whole_process.train_lines(processes, race.results[REFERENCE]["training_seconds"]))
+        measured |= {
+            "rounds": rounds, "config": to_dict(race.job), "peers": race.results,
+            "absent": race.absent, "limit": race.limit, "whole_process_seconds": processes,
+        }  # fmt: skip
+
+
+@dataclasses.dataclass
+class Contestant:
+    """A peer that is warm."""
+
+    worker: Worker
+    whole: bool  # trained from the start in every round
+    sequences: int  # trained in a round
+    seconds: list[float] = dataclasses.field(default_factory=list)  # of each round
+
+
+class Race:
+    """The peers that are still in it, why others are not, and what was measured."""
+
+    def __init__(self, rounds: int, limit: str | None, fast: bool) -> None:
+        """Nothing is started."""
+        self.rounds, self.limit_command, self.fast = rounds, limit, fast
+        self.job = SMALL_JOB if fast else JOB
+        self.contestants: dict[str, Contestant] = {}
+        self.absent: dict[str, str] = {}
+        self.limit: list[float] = []  # microseconds per update of it in each round
+        self.results: dict[str, dict[str, Any]] = {}  # every time and score of each peer
+
+    def run(self, names: Sequence[str], core: int) -> None:
+        """Start all workers, run the rounds, score everyone, end the workers."""
+        with contextlib.ExitStack() as workers:
+            for name in names:
+                self._start(name, workers, core)
+            for number in range(self.rounds):
+                say(f"round {number + 1} of {self.rounds}")
+                self._round(core)
+            for name, contestant in list(self.contestants.items()):
+                with self.failing(name):
+                    self.results[name] = self._result(contestant)
+
+    @contextlib.contextmanager
+    def failing(self, name: str) -> Iterator[None]:
+        """Within it a worker that fails leaves the race; without the reference there is none."""
+        try:
+            yield
+        except WorkerError as error:
+            if name == REFERENCE:
+                raise ConfigError(f"{name} fell out of its own benchmark: {error}") from error
+            self.contestants.pop(name, None)
+            self.absent[name] = str(error)
+
+    def _start(self, name: str, workers: contextlib.ExitStack, core: int) -> None:
+        """Start the worker of a peer, let it compile everything, and decide what a round is."""
+        say(f"starting {name}")
+        with pinned(core, PEERS[name].environment):
+            worker = workers.enter_context(Worker(serve, name, self.fast))
+        with self.failing(name):
+            pace, total = worker.reply(START_LIMIT), self.job.training.sequences
+            whole = pace["seconds"] * total <= 3
+            share = total if whole else -(-total // self.rounds)
+            sequences = -(-share // pace["chunk"]) * pace["chunk"]
+            self.contestants[name] = Contestant(worker, whole, sequences)
+
+    def _round(self, core: int) -> None:
+        """Every peer trains once, in turn, and the external program last."""
+        for name, contestant in list(self.contestants.items()):
+            with self.failing(name):
+                if contestant.whole:
+                    contestant.worker.ask(REPLY_LIMIT, "start")
+                seconds = contestant.worker.ask(REPLY_LIMIT, "seconds", contestant.sequences)
+                contestant.seconds.append(seconds)
+        if self.limit_command:
+            self.limit.append(whole_process.limit_microseconds(self.limit_command, core))
+
+    def _result(self, contestant: Contestant) -> dict[str, Any]:
+        """Every time of a contestant, what follows from them, and its scores."""
+        seconds, sequences, worker = contestant.seconds, contestant.sequences, contestant.worker
+        updates = sequences * self.job.task.updates_per_sequence
+        rounds = self.job.training.sequences / sequences  # that train the whole job
+        typical = statistics.median(seconds) if contestant.whole else statistics.mean(seconds)
+        return {
+            "sequences_in_round": sequences,
+            "seconds": seconds,
+            "microseconds_per_update": [1e6 * time / updates for time in seconds],
+            "training_seconds": typical * rounds,
+            "accuracy": worker.ask(REPLY_LIMIT, "accuracy"),
+            "carries_state": carries_state(worker.ask(REPLY_LIMIT, "losses_at_rest")),
+        }
+
+
+def serve(pipe: Connection, name: str, fast: bool) -> None:
+    """The process of a peer: warm up, say how fast it is, then call the methods asked for."""
+    learner = PEERS[name].learner(SMALL_JOB if fast else JOB)
+    pipe.send({"seconds": learner.warm_up(), "chunk": learner.chunk})
+    while True:
+        method, *arguments = pipe.recv()
+        pipe.send(getattr(learner, method)(*arguments))
+
+
+def carries_state(losses: Sequence[float]) -> bool:
+    """True if equal batches, with nothing learned between them, have losses that differ."""
+    return max(losses) - min(losses) > 1e-6
+
+
+def ratio(times: Sequence[float], reference: Sequence[float]) -> tuple[float, float, float] | None:
+    """The spread of the ratio of times of a round; None where times and reference overlap.
+
+    times 30 31 29, reference 10 10 9   -> 3.1 (3.0 .. 3.2)
+    times 10 12 11, reference 11 10 12  -> None: the spread is larger than the difference
+    """
+    if min(times) <= max(reference) and min(reference) <= max(times):
+        return None
+    ratios = [a / b for a, b in zip(times, reference, strict=True)]
+    return statistics.median(ratios), min(ratios), max(ratios)
+
+
+def ratio_text(times: Sequence[float], reference: Sequence[float]) -> str:
+    """A ratio with its range, if there is a clear one."""
+    interval = ratio(times, reference)
+    return "{:.2f} ({:.2f} .. {:.2f})".format(*interval) if interval else "no clear difference"
+
+
+def remarks_of(job: RunConfig) -> str:
+    """The conditions of the table."""
+    return (
+        f"Training: {job.training.sequences:,} sequences of one seed. Accuracy: on "
+        f"{job.evaluation_sequences} fresh sequences, one seed, so no interval; chance is "
+        f"{100 / job.task.vocab_size:g}%."
+    )
+
+
+def table(race: Race, names: Sequence[str]) -> str:
+    """A row of Markdown for the external program and for each peer of `names`, raced or not."""
+    reference = race.results[REFERENCE]["microseconds_per_update"]
+    rows = [
+        ["peer", "us per update", "min .. max", "time / echo_jax", "training s", "accuracy",
+         "remarks"],
+        ["---", "---:", "---:", "---:", "---:", "---:", "---"],
+    ]  # fmt: skip
+    if race.limit:
+        remark = f"echo_jax / limit: {ratio_text(reference, race.limit)}"
+        against = ratio_text(race.limit, reference)
+        rows.append(["the limit", *times_text(race.limit), against, "", "", remark])
+    for name in names:
+        result = race.results.get(name)
+        absent = [PEERS[name].label, *[""] * 5, race.absent.get(name, "")]
+        rows.append(entries(name, result, reference) if result else absent)
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def entries(name: str, result: Mapping[str, Any], reference: Sequence[float]) -> list[str]:
+    """The row of a peer that raced."""
+    times, remark = result["microseconds_per_update"], PEERS[name].remark
+    if not result["carries_state"]:
+        remark = f"**ignores stateful**: every batch from zero; {remark}"
+    against = "1" if name == REFERENCE else ratio_text(times, reference)
+    seconds, accuracy = f"{result['training_seconds']:,.2f}", f"{result['accuracy']:.1%}"
+    return [PEERS[name].label, *times_text(times), against, seconds, accuracy, remark]
+
+
+def times_text(times: Sequence[float]) -> list[str]:
+    """The median, and the range."""
+    return [f"{statistics.median(times):,.1f}", f"{min(times):,.1f} .. {max(times):,.1f}"]
+
+
+if __name__ == "__main__":
+    surroundings.run(main)

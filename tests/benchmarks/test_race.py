@@ -1,0 +1,127 @@
+"""The race between peers: its rules are kept, and it runs. Never how fast."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+
+import peers
+import pytest
+import race
+import whole_process
+from learner import JOB
+from numpy_lstm import NumpyLSTM
+from running import ROOT
+from worker import Worker, pinned
+
+from echo_jax.exceptions import ConfigError
+
+UNOPTIMISED = {**os.environ, "XLA_FLAGS": "--xla_backend_optimization_level=0"}
+"""For processes whose speed does not matter: they compile in half the time."""
+
+
+class Forgetful(NumpyLSTM):
+    """Every batch starts from zero, as in a peer that ignores `stateful`."""
+
+    def run_batch(self, state, window, target, learn):
+        return super().run_batch(None, window, target, learn)
+
+
+@pytest.mark.parametrize(
+    ("learner", "carries"), [(NumpyLSTM, True), (Forgetful, False), (peers.EchoJax, True)]
+)
+def test_a_peer_that_drops_its_state_is_found_out(learner, carries):
+    peer = learner(JOB)
+    peer.start()
+    losses = peer.losses_at_rest()
+    assert len(losses) == 4
+    assert race.carries_state(losses) is carries
+
+
+@pytest.mark.parametrize(
+    ("times", "reference", "expected"),
+    [
+        ([30, 31, 29], [10, 10, 10], (3.0, 2.9, 3.1)),
+        ([1, 2], [4, 4], (0.375, 0.25, 0.5)),
+        ([20, 36, 20], [10, 18, 10], (2, 2, 2)),  # of the same round: slow rounds cancel
+        ([10, 12, 11], [11, 10, 12], None),
+        ([30, 31, 11], [10, 10, 12], None),
+    ],
+)
+def test_a_ratio_is_of_one_round_and_refused_where_the_times_overlap(times, reference, expected):
+    assert race.ratio(times, reference) == expected
+    text = race.ratio_text(times, reference)
+    assert (text == "no clear difference") is (expected is None)
+
+
+def test_the_limit_is_read_from_the_last_line():
+    assert whole_process.microseconds("compiling\nus_per_update 22.60 min 22.45\n") == 22.6
+    assert whole_process.microseconds("3 repeats\ntook 12 s, 22.4 us\n\n") == 22.4
+    for without in ("", "12.5 us\ndone\n", "us_per_update 0", "done in -3 us", "1e999"):
+        with pytest.raises(ConfigError, match="is no time"):
+            whole_process.microseconds(without)
+
+
+def end_at_once(pipe):
+    os._exit(1)
+
+
+def test_a_worker_that_fails_says_why_and_harms_no_other_but_the_reference_must_not_fail():
+    contest = race.Race(2, None, fast=True)
+    contest.contestants |= {"numpy": None, "linen": None}
+    with Worker(end_at_once) as worker, contest.failing("numpy"):
+        worker.reply(60)
+    assert list(contest.contestants) == ["linen"]
+    assert contest.absent == {"numpy": "its process ended with 1"}
+    with (
+        pytest.raises(ConfigError, match="echo_jax"),
+        Worker(end_at_once) as worker,
+        contest.failing("echo_jax"),
+    ):
+        worker.reply(60)
+
+
+def benchmark(name, *options):
+    command = [sys.executable, "-W", "error", ROOT / "benchmarks" / name, "--fast", *options]
+    return subprocess.run(
+        command, check=True, capture_output=True, text=True, timeout=600, env=UNOPTIMISED
+    ).stdout
+
+
+@pytest.mark.slow
+def test_the_fast_race_prints_its_table_and_writes_every_time(tmp_path):
+    out = tmp_path / "race.json"
+    limit = f"{sys.executable} -c \"print('us_per_update 1e-3 min 0')\""
+    printed = benchmark(
+        "race.py", "--rounds", "3", "--peers", "numpy", "--limit", limit, "--out", out
+    )
+    lines = [line.split("|")[1:-1] for line in printed.splitlines() if line.startswith("|")]
+    assert [line[0].strip() for line in lines] == ["peer", "---", "the limit", "echo_jax", "NumPy"]
+    assert {len(line) for line in lines} == {7}
+    result = json.loads(out.read_text())
+    assert len(result["limit"]) == 3
+    for row in result["peers"].values():
+        assert len(row["microseconds_per_update"]) == 3
+        assert row["carries_state"]
+        assert 0 <= row["accuracy"] <= 1
+
+
+@pytest.mark.slow
+def test_the_fast_scaling_prints_its_table_and_draws_it(tmp_path):
+    printed = benchmark("scaling.py", "--figure", tmp_path / "a.png", "--out", tmp_path / "a.json")
+    assert "| window | 3 |" in printed
+    (point,) = json.loads((tmp_path / "a.json").read_text())["points"]
+    assert point["microseconds"] > 0
+    assert point["peak_mib"] > 0
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("keras") is None, reason="Keras is not installed")
+def test_keras_on_jax_is_found_to_ignore_stateful():
+    with (
+        pinned(None, {"KERAS_BACKEND": "jax"}),
+        Worker(race.serve, "keras-jax", True) as worker,
+    ):
+        worker.reply(120)
+        assert not race.carries_state(worker.ask(120, "losses_at_rest"))
