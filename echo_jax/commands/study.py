@@ -1,4 +1,4 @@
-"""Answer the questions of the tutorial and of its readers: tables, figures, words, one page.
+"""Answer the questions of the tutorial and of its readers: tables and figures on one page.
 
 echo-jax study                                # the studies, and how long each takes here
 echo-jax study --all --out studies/           # all, resumable, and a page that shows them
@@ -25,7 +25,7 @@ from echo_jax.report import paper_tables, text_tables
 from echo_jax.report.number_formats import percent
 from echo_jax.report.page import Section
 from echo_jax.report.styles import Format
-from echo_jax.studies import answers, result_rows, study_folder, study_pages, terms
+from echo_jax.studies import result_rows, study_folder, study_pages
 from echo_jax.studies.catalogue import STUDIES, Study, fast
 from echo_jax.studies.grid_point import GridPoint
 from echo_jax.studies.result_rows import ResultRow
@@ -63,10 +63,6 @@ class StudyCommand:
     compilation_cache: bool = True
     """Keep compiled programs in your cache folder, so that the next run of the same shapes starts
     sooner."""
-    readme: Path | None = None
-    """A Markdown file to put the questions and first answers into, between its lines
-    `<!-- studies -->` and `<!-- end of studies -->`."""
-
     format: Format = "svg"
     """A format of figures for a paper: pdf or png are written beside figures/NAME.svg."""
     tables: tuple[paper_tables.Kind, ...] = ()
@@ -79,11 +75,14 @@ class StudyCommand:
             if name not in STUDIES:
                 close = difflib.get_close_matches(name, STUDIES, n=1)
                 known = close[0] if close else f"one of {', '.join(STUDIES)}"
-                raise ConfigError(f"study {name!r} is unknown: use {known}")
-        if not (self.names or self.all) and (self.out or self.readme):
-            raise ConfigError("--out and --readme are for studies that are run: name one, or --all")
+                raise ConfigError(None, f"study {name!r}", "is unknown", f"use {known}")
+        if self.out and not (self.names or self.all):
+            raise ConfigError(
+                "out", self.out, "is for studies that are run", "name one, or {all=True}"
+            )
         if self.names and self.all:
-            raise ConfigError(f"--all is every study, {self.names[0]} one of them: use one of both")
+            fix = f"leave out {self.names[0]}, which is one of them"
+            raise ConfigError("all", True, "is every study", fix)
 
     @property
     def folder(self) -> Path:
@@ -131,8 +130,6 @@ def run(command: StudyCommand, interrupts: Interrupts) -> None:
     out, every = command.folder, command.every
     if not command.compilation_cache:
         compilation_cache.switch_off()
-    if command.readme:
-        atomic_files.between(command.readme, study_pages.SUMMARY)
     machine.try_settings()
     named = command.names or tuple(every)
     study_folder.claim(out, "fast studies" if command.fast else "all studies", named, command.asked)
@@ -141,7 +138,7 @@ def run(command: StudyCommand, interrupts: Interrupts) -> None:
         rows = study_folder.rows_of(out, every)
         waiting = {name: result_rows.missing(every[name].points, rows[name]) for name in named}
         print(published(name for name in command.names if waiting[name]), end="")
-        print(f"{plan(waiting, command.fast, command.cluster)}\n{terms.CHANCE}", flush=True)
+        print(plan(waiting, command.fast, command.cluster), flush=True)
         sections = {name: section(command, name, rows[name]) for name in every if rows[name]}
         points = list(itertools.chain(*waiting.values()))
         with workers_for(command.cluster, points, interrupts) as workers:
@@ -166,15 +163,12 @@ def run(command: StudyCommand, interrupts: Interrupts) -> None:
 
 def published(names: Iterable[str]) -> str:
     """The published answers of studies that are about to be run; empty without any."""
-    paragraphs = []
-    for name in names:
-        study = STUDIES[name]
-        rows = study_folder.rows_of(study_folder.published(), {name: study})[name]
-        if len(rows) == len(study.points):
-            said = " ".join(answers.of(name, rows))
-            call = f'echo_jax.study("{name}") in Python has its figure and tables'
-            lines = [study.question, said, *terms.explained(said)]
-            paragraphs.append("\n".join([*lines, f"This answer is published: {call}."]))
+    paragraphs = [
+        f"{STUDIES[name].question}\n{study_folder.published_answer(name)}\nThis answer is "
+        f'published: echo_jax.study("{name}") in Python has its figure and tables.'
+        for name in names
+        if study_folder.published_answer(name)
+    ]
     if paragraphs:
         paragraphs.append("Now the networks are trained again here; Ctrl-C stops that.\n")
     return "\n\n".join(paragraphs)
@@ -272,5 +266,3 @@ def write_page(
     ordered = [sections[name] for name in command.every if name in sections]
     remake = f"{COMMAND} {shlex.join(again)}"
     study_pages.write(command.folder, TITLE, shown_rows, ordered, remake)
-    if command.readme:
-        study_pages.put_summary(command.readme, command.folder, ordered)

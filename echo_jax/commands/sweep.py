@@ -35,7 +35,7 @@ from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.report import paper_tables
 from echo_jax.report.styles import Format
-from echo_jax.studies import result_rows, seed_parts, study_folder, study_pages, terms
+from echo_jax.studies import result_rows, seed_parts, study_folder, study_pages
 from echo_jax.studies.catalogue import Chart, Study
 from echo_jax.studies.grid_point import GridPoint, grid
 from echo_jax.studies.study_folder import ForPaper
@@ -141,7 +141,8 @@ class SweepCommand:
         said = {**varied, **{field: self.typed[field] for field in varied if field in self.typed}}
         named = [f"{name_of(field)} {', '.join(map(str, each))}" for field, each in said.items()]
         question = f"What is learned with {'; '.join(named)}?"
-        return Study(question, tuple(points), chart=chart_of(varied))
+        pairs = ((points[0].name, points[1].name),) if len(points) == 2 else ()
+        return Study(question, tuple(points), chart=chart_of(varied), pairs=pairs)
 
     def _check_given(self, values: Mapping[str, Sequence[Any]]) -> None:
         """Raise ConfigError for an option without a value, and for a value given twice."""
@@ -214,7 +215,7 @@ def run(command: SweepCommand, out: Path, interrupts: Interrupts) -> None:
         (rows,) = study_folder.rows_of(out, {NAME: study}).values()
         waiting = result_rows.missing(study.points, rows)
         say_of_other_texts(waiting, study_folder.rows_path(out, NAME))
-        print(f"{plan({NAME: waiting}, cluster=command.cluster)}\n{terms.CHANCE}", flush=True)
+        print(plan({NAME: waiting}, cluster=command.cluster), flush=True)
         if waiting:
             with workers_for(command.cluster, waiting, interrupts) as workers:
                 path = study_folder.rows_path(out, NAME)

@@ -26,12 +26,10 @@ from echo_jax.memory_cards.card_figure import (
 )
 from echo_jax.memory_cards.card_text import (
     ASKED,
-    AT_LEAST,
     Card,
     capital,
     climbs_in,
     ladder_name,
-    span_words,
 )
 from echo_jax.memory_cards.summary import total_bytes
 from echo_jax.report.number_formats import three_digits
@@ -44,7 +42,6 @@ from echo_jax.report.styles import (
     WIDTH,
     annotate,
     style_axes,
-    tell,
     wrapped,
 )
 
@@ -55,7 +52,7 @@ SIZES = {
 """The quantities that recall is drawn against: the label, and its value of the cost of a card."""
 
 
-def curves_figure(cards: Sequence[Card], width: float = WIDTH) -> Figure | None:
+def curves_figure(cards: Sequence[Card]) -> Figure | None:
     """A panel for each ladder with a row for each card of one protocol; None without a ladder.
 
     A row has the falling curve of the share of seeds, and the mean span with its interval at the
@@ -64,7 +61,7 @@ def curves_figure(cards: Sequence[Card], width: float = WIDTH) -> Figure | None:
     ladders, labels = ladders_on(cards), labels_of(cards)
     if not ladders:
         return None
-    across = min(len(ladders), 4 if width == WIDTH else 2)
+    across, width = min(len(ladders), 4), WIDTH
     rows, left, above = 0.32 * len(cards) + 0.1, 1.3, 0.8  # inches
     height = above + -(-len(ladders) // across) * (rows + 1) - 0.45
     figure, room = Figure((width, height)), (width - left - 0.05) / across
@@ -72,7 +69,7 @@ def curves_figure(cards: Sequence[Card], width: float = WIDTH) -> Figure | None:
         x, y = left + number % across * room, above + number // across * (rows + 1)
         box = x / width, 1 - (y + rows) / height, (room - 0.12) / width, rows / height
         axes = figure.add_axes(box)
-        _curves(axes, ladder, cards, labels)
+        _curves(axes, ladder, cards)
         names = [literal(shortened(each, 16)) * (number % across == 0) for each in labels]
         axes.set_yticks(range(len(cards)), names)
     furthest: dict[str, Any] = {"color": BLUE, "label": "goes furthest, or not told apart"}
@@ -83,16 +80,14 @@ def curves_figure(cards: Sequence[Card], width: float = WIDTH) -> Figure | None:
     return figure
 
 
-def _curves(
-    axes: Axes, ladder: Mapping[str, Any], cards: Sequence[Card], labels: Sequence[str]
-) -> None:
+def _curves(axes: Axes, ladder: Mapping[str, Any], cards: Sequence[Card]) -> None:
     """The curves of all cards on one ladder, the first card on top."""
     name, asked = ladder["name"], ladder_name(ladder)
     style_axes(axes)
     known = [(card["rows"]["ladders"] or {}).get(name) for card in cards]
     rung_axis(axes, ladder, [span for span in known if span])
     best = {id(each.card) for each in leaders(places(cards, name))}
-    for row, (card, label, span) in enumerate(zip(cards, labels, known, strict=True)):
+    for row, (card, span) in enumerate(zip(cards, known, strict=True)):
         axes.axhline(row, color=RULE, linewidth=0.8)
         if span:
             colour, face = (BLUE, BLUE) if id(card) in best else (GREY, "white")
@@ -101,8 +96,6 @@ def _curves(
             axes.fill_between(x, row, y, color=colour, alpha=0.14, linewidth=0)
             axes.plot(x, y, color=colour, linewidth=1.4)
             mean_mark(axes, span, row, {"color": colour, "markerfacecolor": face})
-            words = " ".join(span_words(span, AT_LEAST))
-            tell(axes, [span["mean"]], [row], [f"{label}, {asked}: {words}"])
     axes.set_ylim(len(cards) - 0.7, -1)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
@@ -110,7 +103,7 @@ def _curves(
     axes.set_xlabel(ASKED[ladder["task"]][1], fontsize=9.5, color=GREY, labelpad=1)
 
 
-def recall_figure(tables: Tables, against: str, width: float = WIDTH) -> Figure | None:
+def recall_figure(tables: Tables, against: str) -> Figure | None:
     """The mean span by key of the cells of some tables against one of `SIZES`; None without any.
 
     Of the key ladder with the largest V; a mark for each table.
@@ -128,6 +121,7 @@ def recall_figure(tables: Tables, against: str, width: float = WIDTH) -> Figure 
     if not points:
         return None
     shown = list(dict.fromkeys(caption for caption, *_ in points))
+    width = WIDTH
     figure, top = Figure((width, 5.4)), 0.97 - 0.04 * len(shown)
     axes = figure.add_axes((0.65 / width, 0.1, 1 - 0.75 / width, top - 0.1))
     style_axes(axes)
@@ -138,7 +132,7 @@ def recall_figure(tables: Tables, against: str, width: float = WIDTH) -> Figure 
         _points(axes, caption, [each[1:] for each in points if each[0] == caption], style[:2])
     _name_points(axes, at, [shortened(each.label, 27) for *_, each in points])
     axes.grid(color=RULE, linewidth=0.8)
-    axes.xaxis.set_major_locator(LogLocator(10, (1, 2, 5) if width == WIDTH else (1,)))
+    axes.xaxis.set_major_locator(LogLocator(10, (1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: three_digits(x)))
     axes.set_yticks(ladder["rungs"], [f"{rung}" for rung in ladder["rungs"]])
     for axis in (axes.xaxis, axes.yaxis):
@@ -155,11 +149,9 @@ def _points(
 ) -> None:
     """The points of one table with their intervals."""
     colour, marker = style
-    for x, (label, span, _) in points:
+    for x, (_, span, _) in points:
         end = axes.get_ylim()[1] if span["high"] is None else span["high"]
         axes.plot([x, x], [span["low"], end], color=colour, linewidth=1, alpha=0.5)
-        words = " ".join(span_words(span, AT_LEAST))
-        tell(axes, [x], [span["mean"]], [f"{label}: {words}; {three_digits(x)}"])
     at = [x for x, _ in points], [each.span["mean"] for _, each in points]
     white: dict[str, Any] = {"markersize": 7, "markeredgecolor": "white"}
     axes.plot(*at, marker, color=colour, label=wrapped(caption, 44), **white)

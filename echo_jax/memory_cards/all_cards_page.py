@@ -1,8 +1,7 @@
 """One page about all memory cards of a folder: each track, what they say together, each card.
 
-page.html            the page, which needs no other file; its tables can be sorted
-README.md            the same in Markdown
-figures/NAME.svg     the figures of the Markdown
+README.md            the page, in Markdown
+figures/NAME.svg     its figures
 """
 
 import os
@@ -20,16 +19,12 @@ from echo_jax.memory_cards.all_cards_table import Sorted
 from echo_jax.memory_cards.card_page import command_of, measured_how, remarks_of
 from echo_jax.memory_cards.card_text import Card, answer, counted, listed, names_of, protocol_words
 from echo_jax.report import paper_tables
-from echo_jax.report.html_page import html_page
 from echo_jax.report.markdown_page import markdown_page, markdown_table
-from echo_jax.report.page import PROJECT, Figure, Page, Section, Table, computed
-from echo_jax.report.styles import NARROW, WIDTH, Format, image, svg
+from echo_jax.report.page import Figure, Page, Section, Table, computed
+from echo_jax.report.styles import Format, image, svg
 
 OLD_FOLDER = "protocol-1"
 """The folder of cards of protocol 1 in a folder of cards."""
-
-Links = Mapping[int, str]
-"""The names of the sections of cards by their identity, `id(card)`."""
 
 
 def page_of(cards: Sequence[Card], command: str) -> Page:
@@ -45,17 +40,17 @@ def page_of(cards: Sequence[Card], command: str) -> Page:
     known = f"{counted(len(shown), 'card')}, each with its numbers and curves."
     sections = [
         *_findings(found),
-        *_track(found, "block", "How far does each cell go in the block?", links),
+        *_track(found, "block", "How far does each cell go in the block?"),
         *_recall(found),
-        *_track(found, "cell", "How far does each bare cell go?", links),
+        *_track(found, "cell", "How far does each bare cell go?"),
         *_literature(found),
-        *_apart(found, links),
+        *_apart(found),
         Section("cards", "Card by card", [known]),
         *(_card(card, name, links[id(card)]) for card, name in zip(shown, names, strict=True)),
     ]
     title = f"What small cells learn to remember in {shown[0]['protocol']['budget']:,} updates"
     made = computed((card["date"], card["versions"]) for card in shown)
-    return Page(title, introduction(found), sections, made, command, PROJECT)
+    return Page(title, introduction(found), sections, made, command)
 
 
 def _links(cards: Sequence[Card]) -> dict[int, str]:
@@ -101,11 +96,11 @@ def _findings(found: Sorted) -> list[Section]:
     return [Section("findings", "What do the cards say together?", tables=[of_all])][: len(rows)]
 
 
-def _track(found: Sorted, track: str, heading: str, links: Links) -> list[Section]:
+def _track(found: Sorted, track: str, heading: str) -> list[Section]:
     """The curves of a track, who goes furthest, and its tables; nothing without cards."""
     if not (cards := found.main(track)):
         return []
-    said, tables = together.winners(cards), tables_of_track(found, track, links)
+    said, tables = together.winners(cards), tables_of_track(found, track)
     alt = f"The share of seeds of each cell that climbed so far up each ladder. {' '.join(said)}"
     caption = "A curve falls where seeds missed a rung; the mark is the mean span."
     headings = dict.fromkeys(heading for each in tables for heading in each.headings)
@@ -123,7 +118,7 @@ def _not_run_yet(found: Sorted, track: str) -> list[str]:
     return [f"Not run yet: {listed(empty)}."] if full and empty else []
 
 
-def tables_of_track(found: Sorted, track: str, links: Links) -> list[Table]:
+def tables_of_track(found: Sorted, track: str) -> list[Table]:
     """The tables of a track; published ones have a row for each built-in cell that was not run."""
     tables: list[Table] = []
     for caption, cards in found.tracks[track].items():
@@ -131,7 +126,7 @@ def tables_of_track(found: Sorted, track: str, links: Links) -> list[Table]:
         words = f"{caption}; protocol {protocol_words(cards[0])}; measured on {devices}."
         published = not tables or caption in table.PUBLISHED[track]
         not_run = table.not_run(cards) if published else []
-        tables.append(table.cards_table(cards, links, words, not_run))
+        tables.append(table.cards_table(cards, words, not_run))
     return tables
 
 
@@ -160,7 +155,7 @@ def _literature(found: Sorted) -> list[Section]:
     return [Section("literature", heading, tables=[of_all])] * bool(found.tracks)
 
 
-def _apart(found: Sorted, links: Links) -> list[Section]:
+def _apart(found: Sorted) -> list[Section]:
     """Copy memory, and the tables of other protocols."""
     sections = []
     if found.copies:
@@ -169,13 +164,13 @@ def _apart(found: Sorted, links: Links) -> list[Section]:
             "symbol in nats, after the same number of updates for every cell. Without memory it is "
             "ln 8 = 2.079, where the published losses of a plain LSTM stay (Bai et al. 2018)."
         )
-        of_copies = table.cards_table(found.copies, links, caption)
+        of_copies = table.cards_table(found.copies, caption)
         heading = "Copy memory: ten symbols, recalled after T steps"
         sections.append(Section("copy", heading, tables=[of_copies]))
     for number, cards in enumerate(found.others, 2):
         words = f"Protocol {protocol_words(cards[0])}; not comparable with those of any other."
         heading = f"Not comparable: protocol {cards[0]['protocol']['name']}"
-        tables = [table.cards_table(cards, links, words)]
+        tables = [table.cards_table(cards, words)]
         sections.append(Section(f"table-{number}", heading, tables=tables))
     return sections
 
@@ -184,17 +179,9 @@ def _card(card: Card, name: str, link: str) -> Section:
     """The section of one card, with its conditions, its date and the measures that are missing."""
     sentences, caption = answer(card), f"The card of {name}."
     others = placing.beside(card)
-    drawn = svg(card_figure.card_figure(card, others), link)
-    figure = Figure(drawn, f"figures/{link}.svg", " ".join([caption, *sentences]), caption)
-    panels = [
-        Figure(
-            svg(card_figure.panel_figure(panel), f"{link}-{panel.name}"),
-            "",
-            f"{panel.title}, of {name}; tables have it too.",
-            panel.title,
-        )
-        for panel in card_figure.panels_of(card, others)
-    ]
+    alt = " ".join([caption, *sentences])
+    path = f"figures/{link}.svg"
+    figure = Figure(path, alt, caption, lambda: svg(card_figure.card_figure(card, others)))
     rows = [[word or "-" for word in line] for line in card_text.big_numbers(card)]
     tables = [Table(f"The numbers of {name}.", ["measure", "mean or median", "more"], rows)]
     made = f"{measured_how(card)} Made on {card['date']}. Digest: {card['digest'][:16]}."
@@ -207,30 +194,22 @@ def _card(card: Card, name: str, link: str) -> Section:
         tables[: len(rows)],
         notes=[made, *remarks_of(card)] + [f"Not measured: {left_out}."] * bool(left_out),
         command=command_of(card),
-        folded=True,
-        panels=panels,
     )
 
 
 def _figure(found: Sorted, name: str, alt: str, caption: str = "") -> Figure | None:
-    """A figure of all cards, as it is drawn for a page and for a phone."""
-    wide, narrow = (FIGURES[name](found, width) for width in (WIDTH, NARROW))
-    if not (wide and narrow):
-        return None
-    return Figure(
-        svg(wide, name), f"figures/{name}.svg", alt, caption, svg(narrow, f"{name}-narrow")
-    )
+    """A figure of all cards; None where there is nothing to draw."""
+    drawn = FIGURES[name](found)
+    return Figure(f"figures/{name}.svg", alt, caption, lambda: svg(drawn)) if drawn else None
 
 
-def _recall_figure(against: str) -> Callable[[Sorted, float], Any]:
-    return lambda found, width: all_cards_figures.recall_figure(
-        found.tracks.get("block", {}), against, width
-    )
+def _recall_figure(against: str) -> Callable[[Sorted], Any]:
+    return lambda found: all_cards_figures.recall_figure(found.tracks.get("block", {}), against)
 
 
-FIGURES: Mapping[str, Callable[[Sorted, float], Any]] = {
-    "block": lambda found, width: all_cards_figures.curves_figure(found.main("block"), width),
-    "cell": lambda found, width: all_cards_figures.curves_figure(found.main("cell"), width),
+FIGURES: Mapping[str, Callable[[Sorted], Any]] = {
+    "block": lambda found: all_cards_figures.curves_figure(found.main("block")),
+    "cell": lambda found: all_cards_figures.curves_figure(found.main("cell")),
     **{f"recall-{against}": _recall_figure(against) for against in all_cards_figures.SIZES},
 }
 """The figures of all cards, by the names of their files; None where there is nothing to draw."""
@@ -240,7 +219,7 @@ def summary_table(cards: Sequence[Card]) -> str:
     """The short table of the cards of the main table of the first track, in Markdown."""
     found = table.sort_out(cards)
     main = next((of for track in found.tracks if (of := found.main(track))), found.copies)
-    return markdown_table(table.cards_table(main, {}, ""))
+    return markdown_table(table.cards_table(main, ""))
 
 
 def read_folder(folder: Path) -> list[Card]:
@@ -267,15 +246,15 @@ def write_page(folder: Path, cards: Sequence[Card]) -> Path:
     """
     page = page_of(cards, f"echo-jax probe --report {folder}")
     figures = [section.figure for section in page.sections if section.figure]
-    texts = {folder / figure.path: figure.svg for figure in figures}
-    texts |= {folder / "README.md": markdown_page(page), folder / "page.html": html_page(page)}
+    texts = {folder / figure.path: figure.draw() for figure in figures}
+    texts[folder / "README.md"] = markdown_page(page)
     for path in texts:
         atomic_files.check_generated(path)
     atomic_files.check_no_link(folder / "figures")
     card_file.make_folder(folder / "figures")
     for path, text in texts.items():
         atomic_files.write_generated(path, text.encode())
-    return folder / "page.html"
+    return folder / "README.md"
 
 
 def write_for_paper(
@@ -290,13 +269,13 @@ def write_for_paper(
     """
     written, found = [], table.sort_out(cards)
     for name, draw in FIGURES.items():
-        if kind != "svg" and (drawn := draw(found, WIDTH)):
+        if kind != "svg" and (drawn := draw(found)):
             written.append(folder / "figures" / f"{name}.{kind}")
             atomic_files.write_generated(written[-1], image(drawn, kind))
     if tables:
         of_tracks = [
-            Section(name, "", tables=tables_of_track(found, name, {})) for name in found.tracks
+            Section(name, "", tables=tables_of_track(found, name)) for name in found.tracks
         ]
-        texts = paper_tables.files([*of_tracks, *_apart(found, {})], tables)
+        texts = paper_tables.files([*of_tracks, *_apart(found)], tables)
         written += atomic_files.write_generated_folder(folder / "tables", texts)
     return written

@@ -75,7 +75,7 @@ MEANINGS = {
 """The meaning of the columns; the headings of ladders go on with their V."""
 
 MISSING, NOT_RUN, COST, BLANK = (
-    Entry(words, missing=True) for words in (NOT_MEASURED, "not run yet", "not run: cost", "")
+    Entry(words, None) for words in (NOT_MEASURED, "not run yet", "not run: cost", "")
 )
 
 Tables = Mapping[str, list[Card]]
@@ -218,56 +218,59 @@ def leaders(found: Sequence[Place]) -> list[Place]:
     return [found[0], *(each for each in found[1:] if not differ(found[0], each))]
 
 
-def cards_table(
-    cards: Sequence[Card], links: Mapping[int, str], caption: str, not_run: Sequence[str] = ()
-) -> Table:
+def cards_table(cards: Sequence[Card], caption: str, not_run: Sequence[str] = ()) -> Table:
     """A table with a row for each card, and one for each cell that was not run.
 
-    Rows link to the sections of cards, `links` by the identity of a card. Columns of which nothing
-    is known are left out, and convolutions that no cell has.
+    Columns of which nothing is known are left out, and convolutions that no cell has.
     """
-    named = zip(cards, labels_of(cards), strict=True)
-    rows = [_row(card, label, links.get(id(card), "")) for card, label in named]
+    rows = [_row(card, label) for card, label in zip(cards, labels_of(cards), strict=True)]
     asked = cards[0]["protocol"]["ladders"] if cards else []
     first = ["cell", *map(ladder_name, asked), "bits held", *SIZES, "updates"]
     headings = [
         heading
         for heading in dict.fromkeys([*first, *(heading for row in rows for heading in row)])
-        if any(row.get(heading, MISSING).text not in (NOT_MEASURED, "0") for row in rows)
+        if any(str(row.get(heading, MISSING)) not in (NOT_MEASURED, "0") for row in rows)
     ]
-    entries = [[row.get(heading, MISSING) for heading in headings] for row in rows]
+    entries: list[list[str | Entry]] = [
+        [row.get(heading, MISSING) for heading in headings] for row in rows
+    ]
     blank = [NOT_RUN, *[BLANK] * len(headings)][: len(headings) - 1]
-    entries += [[Entry(cell, cell), *blank] for cell in not_run]
-    return Table(caption, headings, entries, descending="".join(headings[1:2]))
+    entries += [[cell, *blank] for cell in not_run]
+    return Table(caption, headings, entries)
 
 
-def _row(card: Card, label: str, link: str) -> dict[str, Entry]:
+def _row(card: Card, label: str) -> dict[str, str | Entry]:
     """The entries of a card by their headings."""
     kind, summary = kind_of(card), card["rows"]
-    row = {"cell": Entry(label, label, kind * (kind != "recurrent"), link)}
+    row: dict[str, str | Entry] = {"cell": _beside(label, kind * (kind != "recurrent"))}
     for ladder, span in ladders_of(card):
         mean, interval = span_words(span, AT_LEAST)
-        row[ladder_name(ladder)] = Entry(mean, _key(span), interval)
+        row[ladder_name(ladder)] = Entry(_beside(mean, interval), span["mean"])
     for of in card["protocol"]["ladders"]:
         climbed = (summary["ladders"] or {}).get(of["name"])
         if was_too_long(card, of["name"]) and (climbed is None or none_reached(climbed)):
             row[ladder_name(of)] = COST
     if held := (summary["bits"] or {}).get("held"):
         bits = f"{AT_LEAST}{three_digits(held['median'])}"
-        row["bits held"] = Entry(bits, held["median"], bounds(held, three_digits))
+        row["bits held"] = Entry(_beside(bits, bounds(held, three_digits)), held["median"])
     if cost := summary["price"]:
         row |= {heading: _count(cost[name]) for heading, name in SIZES.items()}
     if ladders := summary["ladders"]:
         row["updates"] = _count(sum(span["updates"] for span in ladders.values()))
     for of in summary["copy"] or []:
         recall = of["recall"]
-        found = Entry(nats(recall["median"]), recall["median"], bounds(recall, nats, "infinite"))
-        row[f"recall, T {of['T']:,}"] = found
+        words = _beside(nats(recall["median"]), bounds(recall, nats, "infinite"))
+        row[f"recall, T {of['T']:,}"] = Entry(words, recall["median"])
     return row
 
 
 def _count(value: int) -> Entry:
     return Entry(number(value), value)
+
+
+def _beside(text: str, more: str) -> str:
+    """A text with an interval or a remark in brackets."""
+    return f"{text} ({more})" if more else text
 
 
 def not_run(cards: Sequence[Card]) -> list[str]:

@@ -23,7 +23,6 @@ from echo_jax.report.styles import (
     RULE,
     annotate,
     style_axes,
-    tell,
     wrapped,
 )
 
@@ -65,13 +64,6 @@ def card_figure(card: Card, references: References | None = None) -> Figure:
         x, y = MARGIN + number % across * room, top + number // across * PANEL_HEIGHT
         _say(figure, x, y + 0.27, panel.title, fontsize=11, fontweight="bold")
         _draw(figure, panel, (x, y + 0.55), (room - 0.2, PANEL_HEIGHT - 0.6))
-    return figure
-
-
-def panel_figure(panel: Panel) -> Figure:
-    """One panel of a card, for a page."""
-    figure = Figure((3.5, 2.4))
-    _draw(figure, panel, (0.02, 0.32), (3.4, 2.05))
     return figure
 
 
@@ -169,7 +161,8 @@ def _ladder(
 ) -> None:
     """The falling curve of the seeds, the mean span, and the curves of others in grey."""
     first, climbs, unit = ladder["rungs"][0], climbs_in(span), ASKED[ladder["task"]][1]
-    rungs = rung_axis(axes, ladder, [span])
+    rung_axis(axes, ladder, [span])
+    whole = counted(len(climbs), "seed")
     for theirs in others.values():
         axes.plot(*falling(theirs, first), color=GREY, linewidth=0.8, alpha=0.6)
     if others:
@@ -177,19 +170,13 @@ def _ladder(
         _name_neighbours(axes, span, {x: mean_span(others[x], first).mean for x in others})
     axes.plot(*falling(climbs, first), **FIRST)
     mean_mark(axes, span, 0.5, {"color": INK, "label": "mean and interval"})
-    counts = [sum(each.passed >= rung for each in climbs) for rung in rungs]
-    whole = counted(len(climbs), "seed")
-    told = [each for each in zip(rungs, counts, strict=True) if each[0] <= known_until(climbs)]
-    said = [f"{rung:,} {unit}: {count} of {whole}" for rung, count in told]
-    tell(axes, [rung for rung, _ in told], [count / len(climbs) for _, count in told], said)
     axes.set_ylim(-0.04, 1.08)
     axes.set_yticks([0, 0.5, 1], ["0", f"{len(climbs) / 2:g}", whole])
     axes.set_xlabel(unit, fontsize=9.5, color=GREY, labelpad=1)
 
 
 def _name_neighbours(axes: Axes, span: Row, others: Mapping[str, float]) -> None:
-    """Say the other cells at their mean spans, and name the next one on each side."""
-    tell(axes, [*others.values()], [0.5] * len(others), [*others])
+    """Name the cells whose mean spans are next on each side."""
     paper = {"facecolor": "white", "edgecolor": "none", "pad": 1}
     below = [name for name in others if others[name] < span["mean"]]
     above = [name for name in others if others[name] > span["mean"]]
@@ -223,15 +210,6 @@ def mean_mark(axes: Axes, span: Row, y: float, style: Mapping[str, Any]) -> None
         axes.plot([end], [y], ">", markersize=6, clip_on=False, color=colour)
 
 
-def _curve(
-    axes: Axes, lags: Sequence[int], values: Sequence[float], name: str, **style: Any
-) -> None:
-    """A line over lags whose points are said."""
-    axes.plot(lags, values, **style)
-    told = zip(lags, values, strict=True)
-    tell(axes, lags, values, [f"{name}, lag {lag}: {three_digits(each)}" for lag, each in told])
-
-
 def _bits(axes: Axes, networks: Row, card: Card) -> None:
     """Recalled bits by lag, for each V from the network with the most lags."""
     most, styles = 0.0, iter((FIRST, SECOND))
@@ -240,7 +218,7 @@ def _bits(axes: Axes, networks: Row, card: Card) -> None:
         for of in sorted(found, key=lambda each: len(each["by_lag"]))[-1:]:
             bits, name = np.maximum(of["by_lag"], 0).tolist(), f"V {ladder['vocab_size']}"
             label = f"{name}: {three_digits(of['exact']['median'])}"
-            _curve(axes, range(1, len(bits) + 1), bits, name, label=label, **next(styles))
+            axes.plot(range(1, len(bits) + 1), bits, label=label, **next(styles))
             most = max(most, log2(ladder["vocab_size"]))
     _unit_axis(axes, most)
 
@@ -250,7 +228,7 @@ def _linear(axes: Axes, linear: Row) -> None:
     by_lag = linear["by_lag"]
     for name, style in {"trained": FIRST, "untrained": UNTRAINED}.items():
         label = f"{name}: {three_digits(linear[name]['median'])}"
-        _curve(axes, by_lag["lags"], by_lag[name], name, label=label, **style)
+        axes.plot(by_lag["lags"], by_lag[name], label=label, **style)
     _unit_axis(axes, 1.0)
 
 
@@ -274,8 +252,6 @@ def _gradient(axes: Axes, cause: Row) -> None:
     lowest = max(10.0 ** np.floor(np.log10(min([0.1, *positive]))), 1e-9)
     for (name, values), style in zip(profiles.items(), (UNTRAINED, FIRST), strict=True):
         axes.plot(np.where(values > 0, values, np.nan), label=f"{name} training", **style)
-        told = [f"{name} training, {k} back: {each:.2g}" for k, each in enumerate(values)]
-        tell(axes, range(len(values)), values.tolist(), told)
         zeros = np.flatnonzero(values == 0)
         axes.plot(zeros, [0] * len(zeros), "o", color=style["color"], markerfacecolor="white")
     highest = max([1, *positive])
@@ -302,9 +278,6 @@ def _copy(axes: Axes, copy: Sequence[Row]) -> None:
         if each["low"] is not None and each["high"] is not None:
             axes.plot([blanks] * 2, [each["low"], each["high"]], color=BLUE, linewidth=5, alpha=0.3)
     axes.plot(at, medians, marker="o", label="median", **FIRST)
-    tell(
-        axes, at, medians, [f"T {n:,}: {card_text.nats(each['median'])} nats" for n, each in known]
-    )
     axes.set_xticks([of["T"] for of in copy], [f"{of['T']:,}" for of in copy])
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_ylim(0, 1.15 * max([copy[0]["floor"], *medians]))

@@ -225,7 +225,7 @@ def draw(card: Card, folder: Path, kind: styles.Format = "svg") -> list[Path]:
         from echo_jax.memory_cards.card_figure import card_figure
 
         others = placing.beside(card)
-        figure = styles.svg(card_figure(card, others), "card")
+        figure = styles.svg(card_figure(card, others))
         content = styles.image(card_figure(card, others), kind) if kind != "svg" else b""
     atomic_files.write_generated(page, markdown(card, drawn.name).encode())
     atomic_files.write_generated(drawn, figure.encode())

@@ -68,14 +68,11 @@ def remarks_of(card: Card) -> list[str]:
     return [f"The check of the cell says that it {'; and that it '.join(remarks)}."][: len(remarks)]
 
 
-def figure_of(card: Card, svg: str = "", path: str = "") -> Figure:
-    """The figure of a card, as SVG or at a path from its page, with its description."""
-    return Figure(svg, path, f"The memory card of {card['name']}")
-
-
 def markdown(card: Mapping[str, Any], figure: str | None = None) -> str:
     """The page of a valid card; `figure` is the path of its figure, from the folder of the page."""
-    name, section = card["name"], section_of(card, figure_of(card, path=figure) if figure else None)
+    name = card["name"]
+    shown = Figure(figure, f"The memory card of {name}") if figure else None
+    section = section_of(card, shown)
     made = computed([(card["date"], card["versions"])])
     page = Page(f"Memory card: {name}", [measured_how(card)], [section], made, command_of(card))
     return markdown_page(page)

@@ -17,16 +17,14 @@ from echo_jax.memory_benchmark import protocol as protocols
 from echo_jax.memory_benchmark.chosen_cell import ChosenCell, choose_sized, json_values
 from echo_jax.memory_benchmark.object_cell import chosen_object
 from echo_jax.memory_benchmark.protocol import Protocol
-from echo_jax.memory_cards import card_file, card_page, card_text, placing
-from echo_jax.memory_cards.card_figure import card_figure
-from echo_jax.notebook.section_html import section_html
+from echo_jax.memory_cards import card_file, card_page, card_text
 from echo_jax.notebook.training_options import spelled_for_python
-from echo_jax.report import styles, text_tables
+from echo_jax.report import text_tables
 
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)
 class MemoryCard:
-    """The memory card of a cell, which shows itself in a notebook.
+    """The memory card of a cell.
 
     card  the content of `NAME.json`: the cell, the protocol, the raw rows and their summary, `rows`
     """
@@ -47,13 +45,6 @@ class MemoryCard:
         """The text of the page of the card: the answer, all measures, and how to read them."""
         text = text_tables.section_text(card_page.section_of(self.card, None)).lstrip()
         return as_arguments(f"{text}\n{card_page.measured_how(self.card)}\n")
-
-    def _repr_html_(self) -> str:
-        """The answer and the figure, and the measures and notes to fold out."""
-        with styles.drawing():
-            svg = styles.svg(card_figure(self.card, placing.beside(self.card)), "card")
-        figure = card_page.figure_of(self.card, svg=svg)
-        return as_arguments(section_html(card_page.section_of(self.card, figure)))
 
     def write(self, folder: str | os.PathLike[str]) -> list[Path]:
         """Write NAME.json, NAME.md and NAME.svg, as `echo-jax probe` does; return their paths.

@@ -2,61 +2,77 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 from echo_jax.commands import study as study_command
 from echo_jax.commands.study import StudyCommand
 from echo_jax.exceptions import ConfigError
-from echo_jax.notebook.section_html import section_html
+from echo_jax.report.markdown_page import markdown_section
 from echo_jax.report.page import Section
-from echo_jax.studies import study_folder, study_pages, terms
+from echo_jax.report.styles import drawing
+from echo_jax.studies import study_figures, study_folder, study_pages
+from echo_jax.studies.catalogue import Chart
 from echo_jax.studies.result_rows import ResultRow
 
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)
 class StudyAnswer:
-    """The answer of a study.
+    """The answer of a study, which shows itself in a notebook; its figure is an output of its own.
 
     name     of the study
     rows     a row for each grid point that was run: its configuration, and the scores of each seed
-    section  question, answer, figure, tables and notes, as on the page of the studies
+    section  question, published answer, tables and notes, as on the page of the studies
+    chart    the kind of the figure
     """
 
     name: str
     rows: list[ResultRow]
     section: Section
+    chart: Chart
+
+    @property
+    def figure(self) -> Any:
+        """The figure of matplotlib, which a notebook shows."""
+        with drawing():
+            return study_figures.figure(self.chart, self.rows)
 
     def __repr__(self) -> str:
-        """The question, the answer in words, and what its words mean."""
-        said = " ".join(self.section.answer)
-        return "\n".join([self.section.heading, said, *terms.explained(said)])
+        """The question and the published answer; of rows of one's own, the tables."""
+        if not self.section.answer:
+            return self.report()
+        return "\n".join([self.section.heading, *self.section.answer])
 
     def report(self) -> str:
         """All that the command prints: question, answer, tables, notes."""
         return study_pages.in_terminal(self.section).lstrip()
 
-    def _repr_html_(self) -> str:
-        """The question, the answer, the figure, and the tables and notes to fold out."""
-        meant = terms.explained(" ".join(self.section.answer))
-        return section_html(self.section._replace(notes=[*meant, *self.section.notes]))
+    def _repr_markdown_(self) -> str:
+        """The question, the answer, the tables and the notes."""
+        return markdown_section(self.section._replace(figure=None))
 
 
 def study(name: str, folder: str | Path | None = None) -> StudyAnswer:
     """The answer of a study, in about a second: nothing is trained.
 
+        echo_jax.study("state")           # the published answer, with its tables
+        echo_jax.study("state").figure
+
     Args:
       name: one of those that `echo-jax study` lists, such as "state".
-      folder: of the command `echo-jax study`, which runs what a study needs; None for the rows that
-        were published with this version.
+      folder: of the command `echo-jax study`, which runs what a study needs; None for the answer
+        and the rows that were published with this version.
 
     Raises:
       ConfigError: there is no such study, or the folder has no rows of it.
     """
     command = StudyCommand(names=(str(name),))
     place = study_folder.published() if folder is None else Path(folder)
-    for each in (command, dataclasses.replace(command, fast=True)):
-        rows = study_folder.rows_of(place, {name: each.every[name]})[name]
+    for asked in (command, dataclasses.replace(command, fast=True)):
+        rows = study_folder.rows_of(place, {name: asked.every[name]})[name]
         if rows:
-            return StudyAnswer(name, rows, study_command.section(each, name, rows))
-    raise ConfigError(
-        f"{place} has no rows of study {name}: make them with echo-jax study {name} --out {place}"
-    )
+            section = study_command.section(asked, name, rows)
+            if folder is None:
+                section = section._replace(answer=[study_folder.published_answer(name)])
+            return StudyAnswer(name, rows, section, asked.every[name].chart)
+    fix = f"make them with echo-jax study {name} --out {place}"
+    raise ConfigError(None, place, f"has no rows of study {name}", fix)

@@ -1,6 +1,6 @@
 """Shared by every page and figure; knows nothing of runs, studies or cards.
 
-page ─► html_page (templates/), markdown_page, text_tables
+page ─► markdown_page, text_tables, paper_tables
 styles ─► charts
 number_formats
 """

@@ -1,8 +1,10 @@
-"""A page in GitHub's Markdown. There is no template: every text must be escaped by `escaped`."""
+"""Pages, sections and tables in GitHub's Markdown.
+
+There is no template: every text must be escaped by `escaped`.
+"""
 
 import html
 import re
-from collections.abc import Mapping, Sequence
 
 from echo_jax.report.page import Page, Section, Table
 
@@ -12,37 +14,41 @@ LONG = 24  # rows; a longer table folds out
 def markdown_page(page: Page) -> str:
     """The page; its figures are files, at the path that each of them has."""
     contents = [f"{i}. [{escaped(s.heading)}](#{s.name})" for i, s in enumerate(page.sections, 1)]
-    introduction = [_linked(text, page.links) for text in page.introduction]
-    parts = [f"# {escaped(page.title)}", *introduction, "\n".join(contents)]
+    parts = [f"# {escaped(page.title)}", *map(escaped, page.introduction), "\n".join(contents)]
     for section in page.sections:
-        parts += [f'<a id="{html.escape(section.name)}"></a>', f"## {escaped(section.heading)}"]
-        if section.answer:
-            parts.append(f"> {escaped(' '.join(section.answer))}")
-        if section.figure:
-            parts.append(f"![{escaped(section.figure.alt)}](<{section.figure.path}>)")
-            parts += filter(None, [escaped(section.figure.caption)])
-        for table in section.tables:
-            parts += _folded(table) if len(table.rows) > LONG else [
-                escaped(table.caption), markdown_table(table)
-            ]  # fmt: skip
-        if section.meanings:
-            meanings = section.meanings.items()
-            parts.append("\n".join(f"- **{escaped(w)}**: {escaped(m)}" for w, m in meanings))
-        if section.notes:
-            parts += ["### How to read it"] * bool(section.tables)
-            parts += map(escaped, section.notes)
-        if section.command:
-            parts += ["### Try it", _fenced(section.command)]
+        parts += [f'<a id="{html.escape(section.name)}"></a>', *_parts(section)]
     made = escaped(f"{page.made} This command makes it again:")
     return "\n\n".join([*parts, "---", made, _fenced(page.command)]) + "\n"
 
 
-def _linked(text: str, links: Mapping[str, str]) -> str:
-    """A text with some of its words linked to their addresses."""
-    text = escaped(text)
-    for words, address in links.items():
-        text = text.replace(escaped(words), f"[{escaped(words)}]({address})")
-    return text
+def markdown_section(section: Section) -> str:
+    """A section alone."""
+    return "\n\n".join(_parts(section)) + "\n"
+
+
+def _parts(section: Section) -> list[str]:
+    """The paragraphs of a section."""
+    parts = [f"## {escaped(section.heading)}"]
+    if section.answer:
+        parts.append(f"> {escaped(' '.join(section.answer))}")
+    if section.figure:
+        parts.append(f"![{escaped(section.figure.alt)}](<{section.figure.path}>)")
+        parts += filter(None, [escaped(section.figure.caption)])
+    for table in section.tables:
+        parts += _folded(table) if len(table.rows) > LONG else _captioned(table)
+    if section.meanings:
+        meanings = section.meanings.items()
+        parts.append("\n".join(f"- **{escaped(w)}**: {escaped(m)}" for w, m in meanings))
+    if section.notes:
+        parts += ["### How to read it"] * bool(section.tables)
+        parts += map(escaped, section.notes)
+    if section.command:
+        parts += ["### Try it", _fenced(section.command)]
+    return parts
+
+
+def _captioned(table: Table) -> list[str]:
+    return [escaped(table.caption), markdown_table(table)]
 
 
 def _folded(table: Table) -> list[str]:
@@ -55,18 +61,8 @@ def _folded(table: Table) -> list[str]:
 def markdown_table(table: Table) -> str:
     """The headings and rows of a table, without its caption."""
     rules = ["---:" if numeric else "---" for numeric in table.numeric]
-    rows = [[escaped(str(entry)) for entry in row] for row in (table.headings, *table.rows)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in (rows[0], rules, *rows[1:]))
-
-
-def markdown_summary(sections: Sequence[Section], path: str) -> str:
-    """A row for each section: its heading, as a link into `path`, an answer and the command."""
-    lines = ["| question | answer | how |", "|---|---|---|"]
-    for section in sections:
-        anchor = re.sub(r"[^\w\- ]", "", section.heading.lower()).replace(" ", "-")
-        heading, answer = escaped(section.heading), escaped(section.answer[0])
-        lines.append(f"| [{heading}]({path}#{anchor}) | {answer} | `{section.command}` |")
-    return "\n".join(lines)
+    head, *rows = [[escaped(text) for text in row] for row in table.texts]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, rules, *rows))
 
 
 def _fenced(command: str) -> str:

@@ -1,11 +1,11 @@
-"""Tables for a paper: as CSV for programs, and as LaTeX with the rules of booktabs."""
+"""Tables for a paper: as tidy CSV for programs, and as LaTeX with the rules of booktabs."""
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
-from echo_jax.report.page import Section, Table
+from echo_jax.report.page import Entry, Section, Table
 
 Kind = Literal["csv", "latex"]
 SUFFIXES: Mapping[Kind, str] = {"csv": "csv", "latex": "tex"}
@@ -21,26 +21,49 @@ LATEX = {character: f"\\{character}" for character in "&%$#_{}"} | {
 
 def files(sections: Sequence[Section], kinds: Sequence[Kind]) -> dict[str, str]:
     """The tables of sections by file name: SECTION.csv, SECTION-2.csv, and so on."""
-    found = {}
+    texts = {}
     for kind in dict.fromkeys(kinds):
         write, suffix = {"csv": csv_text, "latex": latex_text}[kind], SUFFIXES[kind]
         for section in sections:
             for number, table in enumerate(section.tables, 1):
                 name = f"{section.name}-{number}" if number > 1 else section.name
-                found[f"{name}.{suffix}"] = write(table)
-    return found
+                texts[f"{name}.{suffix}"] = write(table)
+    return texts
 
 
 def csv_text(table: Table) -> str:
-    """A line of headings and one for each row, as the page shows them, without the caption."""
+    """A line of headings and one for each row, of plain numbers without units.
+
+    Fractions are fractions, never is inf, unknown is empty. A column with intervals has two more
+    beside it, the lower and the upper bounds.
+    """
+    columns = zip(*table.rows, strict=True) if table.rows else [()] * len(table.headings)
+    tidy = [
+        (heading, *values)
+        for column_heading, column in zip(table.headings, columns, strict=True)
+        for heading, values in _tidy(column_heading, column)
+    ]
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([table.headings, *table.rows])
+    csv.writer(text, lineterminator="\n").writerows(zip(*tidy, strict=True))
     return text.getvalue()
+
+
+def _tidy(heading: str, column: Sequence[str | Entry]) -> Iterator[tuple[str, list[str]]]:
+    """The values of a column; of one with intervals also the bounds."""
+    entries = [each for each in column if isinstance(each, Entry)]
+    yield heading, [_plain(each.value) if isinstance(each, Entry) else each for each in column]
+    if any(entry.low is not None for entry in entries):
+        for bound in ("low", "high"):
+            yield f"{heading}, {bound}", [_plain(getattr(each, bound, None)) for each in column]
+
+
+def _plain(value: float | None) -> str:
+    return "" if value is None else f"{value:.10g}"
 
 
 def latex_text(table: Table) -> str:
     """A tabular with numbers to the right and the caption as a comment; needs booktabs."""
-    rows = [[_latex(str(entry)) for entry in row] for row in (table.headings, *table.rows)]
+    rows = [[_latex(text) for text in row] for row in table.texts]
     head, *body = (f"{' & '.join(row)} \\\\" for row in rows)
     columns = "".join("r" if numeric else "l" for numeric in table.numeric)
     begin, caption = f"\\begin{{tabular}}{{{columns}}}", " ".join(table.caption.split())
@@ -49,4 +72,4 @@ def latex_text(table: Table) -> str:
 
 
 def _latex(text: str) -> str:
-    return "".join(LATEX.get(each, each) for each in " ".join(text.split("\n")))
+    return "".join(LATEX.get(character, character) for character in " ".join(text.split("\n")))

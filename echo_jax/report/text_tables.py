@@ -14,8 +14,7 @@ def section_text(section: Section) -> str:
     parts = ["\n" + section.heading, *filter(None, ["\n".join(section.answer)])]
     for each in section.tables:
         left = [column for column, numeric in enumerate(each.numeric) if not numeric]
-        rows = [[str(entry) for entry in row] for row in (each.headings, *each.rows)]
-        parts.append(f"{each.caption}\n{table(rows, left)}")
+        parts.append(f"{each.caption}\n{table(each.texts, left)}")
     return "\n\n".join([*parts, *section.notes]) + "\n"
 
 

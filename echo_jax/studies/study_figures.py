@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from echo_jax.report.styles import WIDTH
 from echo_jax.statistics import Summary
 from echo_jax.studies.catalogue import Chart
 from echo_jax.studies.result_rows import ResultRow
@@ -41,8 +40,8 @@ def curves(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, dict[int, float
     return found
 
 
-def figure(chart: Chart, rows: Sequence[ResultRow], width: float) -> Any:
-    """The matplotlib figure of a chart, so many inches wide."""
+def figure(chart: Chart, rows: Sequence[ResultRow]) -> Any:
+    """The matplotlib figure of a chart."""
     from echo_jax.report import charts  # imports matplotlib, which few commands need
 
     rows, name, shares = drawn(chart, rows), axis_name(chart), chart.y == "accuracy"
@@ -54,11 +53,11 @@ def figure(chart: Chart, rows: Sequence[ResultRow], width: float) -> Any:
             for place, some in at.items()
         ]
         known = [some[0].baselines.accuracy if shares else None for some in at.values()]
-        return charts.dots_figure(dots, known, name, shares, width=width)
+        return charts.dots_figure(dots, known, name, shares)
     if chart.kind == "heat":
-        return _heat(chart, rows, width)
+        return _heat(chart, rows)
     if chart.kind == "strips":
-        return _strips(chart, rows, width)
+        return _strips(chart, rows)
     lines: dict[str, list[tuple[float, Summary]]] = {}
     if chart.kind == "lines":
         for row in rows:
@@ -70,7 +69,7 @@ def figure(chart: Chart, rows: Sequence[ResultRow], width: float) -> Any:
         for line, values in found.items():
             lines[line] = [(place, Summary(v, None)) for place, v in values.items()]
     baseline = chances[0] if shares and len(set(chances)) == 1 else None
-    return charts.lines_figure(lines, chart.x, name, baseline, shares, chart.log_x, width=width)
+    return charts.lines_figure(lines, chart.x, name, baseline, shares, chart.log_x)
 
 
 def dot_rows(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, list[ResultRow]]:
@@ -83,7 +82,7 @@ def dot_rows(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, list[ResultRo
     return found
 
 
-def _strips(chart: Chart, rows: Sequence[ResultRow], width: float) -> Any:
+def _strips(chart: Chart, rows: Sequence[ResultRow]) -> Any:
     from echo_jax.report import charts
 
     strips, name = curves(chart, rows), axis_name(chart)
@@ -91,15 +90,13 @@ def _strips(chart: Chart, rows: Sequence[ResultRow], width: float) -> Any:
     fields = np.array([[of.get(x, np.nan) for x in across] for of in strips.values()])[::-1]
     names, share = list(strips)[::-1], all_shares(strips)
     x_label = chart.x if chart.asked is None else f"{chart.x} (framed: the value asked for)"
-    made = charts.heat_figure(
-        {"": fields}, across, names, x_label, "", name, percent=share, width=width
-    )
+    made = charts.heat_figure({"": fields}, across, names, x_label, "", name, percent=share)
     if chart.asked is not None:
         charts.frame_column(made.axes[0], chart.asked, len(names))
     return made
 
 
-def _heat(chart: Chart, rows: Sequence[ResultRow], width: float) -> Any:
+def _heat(chart: Chart, rows: Sequence[ResultRow]) -> Any:
     from echo_jax.report import charts
 
     across, up = (
@@ -111,11 +108,14 @@ def _heat(chart: Chart, rows: Sequence[ResultRow], width: float) -> Any:
         place = up.index(row.labels[chart.up]), across.index(row.labels[chart.x])
         panel[place] = median(row, chart.y)
     name, shares, labels = axis_name(chart), chart.y == "accuracy", (chart.x, chart.up)
-    if width < WIDTH and 12 < len(across) <= 30 and len(panels) * len(up) <= 9:
-        # upright, its fields have room for numbers
-        panels = {title: fields.T for title, fields in panels.items()}
-        across, up, labels = up, across, labels[::-1]
-    return charts.heat_figure(panels, across, up, *labels, name, percent=shares, width=width)
+    return charts.heat_figure(panels, across, up, *labels, name, percent=shares)
+
+
+def alternative(chart: Chart) -> str:
+    """The text in place of a figure, for readers who do not see it."""
+    over = " and ".join(filter(None, [chart.x, chart.up]))
+    name = axis_name(chart)
+    return f"{name.capitalize()}{f' over {over}' * bool(over)}; the tables have the numbers."
 
 
 def all_shares(found: Mapping[str, Mapping[int, float]]) -> bool:

@@ -3,8 +3,7 @@
 rows/NAME.jsonl      a line for each grid point, see `result_rows`
 figures/NAME.svg     the figure of a study; with --format another one beside it
 tables/NAME.csv      its tables, with --tables; those and other formats have digests in SHA256SUMS
-page.html            all studies on one page, which needs no other file
-README.md            the same in Markdown, with the figures
+README.md            all studies on one page, with the figures
 folder.json          the kind of the folder
 """
 
@@ -22,7 +21,7 @@ from echo_jax.studies import result_rows
 from echo_jax.studies.catalogue import Study
 from echo_jax.studies.result_rows import ResultRow
 
-PAGE, MARKDOWN, KIND = "page.html", "README.md", "folder.json"
+PAGE, KIND = "README.md", "folder.json"
 
 
 class ForPaper(NamedTuple):
@@ -49,7 +48,7 @@ def claim(out: Path, kind: str, names: Iterable[str] = (), asked: ForPaper = NOT
         )
     _check_content(out)
     _make(out, ["rows", "figures", *["tables"] * bool(asked.tables)])
-    for path in (out / PAGE, out / MARKDOWN, *sorted((out / "figures").glob("*.svg"))):
+    for path in (out / PAGE, *sorted((out / "figures").glob("*.svg"))):
         atomic_files.check_generated(path)
     for name in names:
         _check_for_paper(out, name, asked)
@@ -90,7 +89,7 @@ def _check_content(out: Path) -> None:
     """Raise StorageError for a folder with files that are not of studies, and no `folder.json`."""
     if not out.is_dir() or os.path.lexists(out / KIND) or not os.access(out, os.R_OK):
         return
-    for name in sorted(set(os.listdir(out)) - {"rows", "figures", "tables", PAGE, MARKDOWN}):
+    for name in sorted(set(os.listdir(out)) - {"rows", "figures", "tables", PAGE}):
         if not name.startswith("."):  # one that is half written
             raise StorageError(
                 f"{out} has {shown(name)} in it and is no folder of studies: use a new folder"
@@ -98,9 +97,21 @@ def _check_content(out: Path) -> None:
 
 
 def published() -> Path:
-    """The folder of the rows that belong to this version: in a wheel, or in a checkout."""
+    """The folder of the rows that belong to this version."""
+    return _documents() / "results"
+
+
+def published_answer(name: str) -> str:
+    """The answer to a study in docs/studies.md: the paragraph under its heading."""
+    text = (_documents() / "studies.md").read_text("utf-8")
+    _, _, part = text.partition(f"\n### {name}: ")
+    return " ".join(part.split("\n\n")[1].split()) if part else ""
+
+
+def _documents() -> Path:
+    """The published documents: in a wheel, or in a checkout."""
     installed = Path(__file__).parent / "published"
-    return installed if installed.exists() else Path(__file__).parents[2] / "docs" / "results"
+    return installed if installed.exists() else Path(__file__).parents[2] / "docs"
 
 
 def rows_path(out: Path, name: str) -> Path:

@@ -1,73 +1,99 @@
-"""The tables of a study, made from its rows. No jax here."""
+"""The tables of a study, made from its rows: scores, paired tests, curves. No jax here."""
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
 from echo_jax import statistics
 from echo_jax.core.target_place import knowable_share
 from echo_jax.report.number_formats import decimals, number, percent
-from echo_jax.report.page import Table
+from echo_jax.report.page import Entry, Table
 from echo_jax.studies.catalogue import Chart, Study
 from echo_jax.studies.result_rows import ResultRow
-from echo_jax.studies.scores import scores, shown
+from echo_jax.studies.scores import scores, shown, summary
 from echo_jax.studies.study_figures import curves
-from echo_jax.studies.verdicts import compared_in
+
+Write = Callable[[float], str]
+Column = Callable[[ResultRow], Entry]
 
 
-def _bits(row: ResultRow) -> str:
-    found = shown(row, "recalled_bits", decimals)
-    return found if found == "-" else f"{found} of {math.log2(row.config.task.vocab_size):.2f}"
+def _estimate(name: str, write: Write) -> Column:
+    """A score: its median and interval over the seeds."""
+
+    def entry(row: ResultRow) -> Entry:
+        """The entry of a row; "-" where the score was not measured."""
+        if not scores(row, name):
+            return Entry("-", None)
+        median, interval = summary(row, name)
+        return Entry(shown(row, name, write), median, *(interval or ())[:2])
+
+    return entry
 
 
-def _reached(row: ResultRow) -> str:
+def _number(value: Callable[[ResultRow], float], write: Write = number) -> Column:
+    """A number of a row that has no interval."""
+    return lambda row: Entry(write(value(row)), value(row))
+
+
+def _bits(row: ResultRow) -> Entry:
+    """Recalled bits, of those of a value."""
+    entry = _estimate("recalled_bits", decimals)(row)
+    if entry.value is None:
+        return entry
+    return entry._replace(text=f"{entry} of {math.log2(row.config.task.vocab_size):.2f}")
+
+
+def _reached(row: ResultRow) -> Entry:
+    """The number and share of the seeds that reached 99%, with the interval of the share."""
     reached = scores(row, "sequences_to_99")
-    count, of = sum(n is not None for n in reached), len(reached)
-    share = statistics.wilson_interval(count, of)
-    return f"{count} of {of} ({100 * share.low:.0f} to {100 * share.high:.0f}%)"
+    count, seeds = sum(n is not None for n in reached), len(reached)
+    share = statistics.wilson_interval(count, seeds)
+    text = f"{count} of {seeds} ({100 * share.low:.0f} to {100 * share.high:.0f}%)"
+    return Entry(text, count / seeds, *share[:2])
 
 
-def _update_microseconds(row: ResultRow) -> str:
+def _update_microseconds(row: ResultRow) -> float:
     """The time of one update of one seed, when all cores train."""
     seconds = row.seconds.update or row.seconds.train / row.trained.updates
-    return number(1e6 * seconds / row.config.seeds)
+    return 1e6 * seconds / row.config.seeds
 
 
-COLUMNS: Mapping[str, Callable[[ResultRow], str]] = {
-    "accuracy": partial(shown, name="accuracy", pattern=percent),
-    "chance": lambda row: percent(row.baselines.accuracy),
-    "order-blind": lambda row: percent(row.baselines.order_blind_accuracy),
-    "can be known": lambda row: percent(knowable_share(row.config)),
+COLUMNS: Mapping[str, Column] = {
+    "accuracy": _estimate("accuracy", percent),
+    "chance": _number(lambda row: row.baselines.accuracy, percent),
+    "order-blind": _number(lambda row: row.baselines.order_blind_accuracy, percent),
+    "can be known": _number(lambda row: knowable_share(row.config), percent),
     "recalled bits": _bits,
-    "loss": partial(shown, name="loss", pattern="{:.4f}".format),
+    "loss": _estimate("loss", "{:.4f}".format),
     "reached 99%": _reached,
-    "sequences to 99%": partial(shown, name="sequences_to_99", pattern=number),
-    "updates to 99%": partial(shown, name="updates_to_99", pattern=number),
-    "rows to 99%": partial(shown, name="rows_to_99", pattern=number),
-    "sequences": lambda row: number(row.trained.sequences),
-    "updates": lambda row: number(row.trained.updates),
-    "seeds": lambda row: str(row.config.seeds),
-    "seconds": lambda row: f"{row.seconds.train:.1f}",
-    "\u00b5s an update": _update_microseconds,
-    "parameters": lambda row: number(row.parameters),
-    "MiB": lambda row: f"{row.bytes / 2**20:,.0f}",
-    "late rows": partial(shown, name="probe network", pattern=percent),
-    "distance": partial(shown, name="distance", pattern=decimals),
-    "by chance": lambda row: decimals(row.baselines.distance),
-    "missing": partial(shown, name="rows_apart missing", pattern=percent),
-    "nothing missing": partial(shown, name="rows_apart full", pattern=percent),
-    "state swapped": partial(shown, name="other_state accuracy", pattern=percent),
-    "answers that repeat": partial(shown, name="fed_back repeats", pattern=percent),
+    "sequences to 99%": _estimate("sequences_to_99", number),
+    "updates to 99%": _estimate("updates_to_99", number),
+    "rows to 99%": _estimate("rows_to_99", number),
+    "sequences": _number(lambda row: row.trained.sequences),
+    "updates": _number(lambda row: row.trained.updates),
+    "seeds": _number(lambda row: row.config.seeds),
+    "seconds": _number(lambda row: row.seconds.train, "{:.1f}".format),
+    "\u00b5s an update": _number(_update_microseconds),
+    "parameters": _number(lambda row: row.parameters),
+    "MiB": _number(lambda row: row.bytes / 2**20),
+    "late rows": _estimate("probe network", percent),
+    "distance": _estimate("distance", decimals),
+    "by chance": _number(lambda row: row.baselines.distance, decimals),
+    "missing": _estimate("rows_apart missing", percent),
+    "nothing missing": _estimate("rows_apart full", percent),
+    "state swapped": _estimate("other_state accuracy", percent),
+    "answers that repeat": _estimate("fed_back repeats", percent),
 }
-"""The text of a column for a row of results."""
+"""The columns of main tables, by their headings."""
 
 
 def main_table(study: Study, rows: Sequence[ResultRow]) -> Table:
     """A line for each grid point: its labels, and the columns of the study."""
     labels = list(dict.fromkeys(label for row in rows for label in row.labels))
-    lines = [
+    lines: list[list[str | Entry]] = [
         [
             *(str(row.labels.get(label, "")) for label in labels),
             *(COLUMNS[column](row) for column in study.columns),
@@ -99,27 +125,62 @@ PAIR_CAPTION = (
 )
 
 
-def pair_tables(study: Study, rows: Sequence[ResultRow]) -> list[Table]:
-    """Grid points compared seed by seed, the p-values of all comparisons adjusted together.
+class Compared(NamedTuple):
+    """A score of two rows, compared seed by seed; p is adjusted for all comparisons beside it."""
 
-    A list with one table, or none where nothing can be compared: a seed failed or never reached the
-    score, or there is only one.
+    first: ResultRow
+    second: ResultRow
+    score: str
+    comparison: statistics.Comparison
+    p: float
+
+
+def compared(study: Study, rows: Sequence[ResultRow]) -> list[Compared]:
+    """The pairs of a study that were run, compared in its scores; adjusted together (Holm).
+
+    Without those where a seed failed or never reached the score, or there is only one.
     """
-    lines = []
-    for first, second, score, found, p in compared_in(study, rows):
-        labels, others = first.labels, second.labels
-        same = [f"{name} {value}" for name, value in labels.items() if others.get(name) == value]
-        differing = [name for name in labels if others.get(name) != labels[name]]
-        signs = (", ".join(str(each[name]) for name in differing) for each in (others, labels))
-        name = PAIR_SCORES.get(score, score)
-        times, written = 1, "+,.0f" if score.endswith("_to_99") else "+.3g"
-        if "points" in name:
-            times, written = 100, "+.2f"
-        bounds = (found.median, *found.interval[:2])
-        middle, low, high = (format(times * bound, written) for bound in bounds)
-        line = [", ".join(same) or "-", " - ".join(signs), name, f"{middle} ({low} to {high})"]
-        lines.append([*line, f"{found.superiority:.0%}", f"{found.p_value:.2g}", f"{p:.2g}"])
+    by_name = {row.point: row for row in rows}
+    pairs = [pair for pair in study.pairs if by_name.keys() >= set(pair)]
+    every = []
+    for (first, second), score in itertools.product(pairs, study.compared):
+        before, after = scores(by_name[first], score), scores(by_name[second], score)
+        if len(before) > 1 and None not in before + after:
+            comparison = statistics.paired_comparison(before, after)
+            every.append((by_name[first], by_name[second], score, comparison))
+    adjusted = statistics.holm([comparison.p_value for *_, comparison in every])
+    return [Compared(*each, p) for each, p in zip(every, adjusted, strict=True)]
+
+
+def pair_tables(study: Study, rows: Sequence[ResultRow]) -> list[Table]:
+    """A list with the table of the comparisons of a study, or without any an empty one."""
+    lines = [_pair_line(*each) for each in compared(study, rows)]
     return [Table(PAIR_CAPTION, PAIR_HEADINGS, lines)] if lines else []
+
+
+def _pair_line(
+    first: ResultRow, second: ResultRow, score: str, found: statistics.Comparison, p: float
+) -> list[str | Entry]:
+    """What the two rows share, where they differ, and the difference in a score."""
+    labels, others = first.labels, second.labels
+    same = [f"{name} {value}" for name, value in labels.items() if others.get(name) == value]
+    differing = [name for name in labels if others.get(name) != labels[name]]
+    signs = (", ".join(str(each[name]) for name in differing) for each in (others, labels))
+    name = PAIR_SCORES.get(score, score)
+    times, pattern = 1, "+,.0f" if score.endswith("_to_99") else "+.3g"
+    if "points" in name:
+        times, pattern = 100, "+.2f"
+    bounds = (found.median, *found.interval[:2])
+    middle, low, high = (format(times * bound, pattern) for bound in bounds)
+    return [
+        ", ".join(same) or "-",
+        " - ".join(signs),
+        name,
+        Entry(f"{middle} ({low} to {high})", *(times * bound for bound in bounds)),
+        Entry(f"{found.superiority:.0%}", found.superiority),
+        Entry(f"{found.p_value:.2g}", found.p_value),
+        Entry(f"{p:.2g}", p),
+    ]
 
 
 def curve_tables(chart: Chart, rows: Sequence[ResultRow]) -> list[Table]:
@@ -132,7 +193,10 @@ def curve_tables(chart: Chart, rows: Sequence[ResultRow]) -> list[Table]:
     values = [value for column in columns.values() for value in column.values()]
     write = decimals if any(value > 1 for value in values) else percent
     lines = [
-        [str(place), *(write(c[place]) if place in c else "-" for c in columns.values())]
+        [
+            str(place),
+            *(Entry(write(c[place]), c[place]) if place in c else "-" for c in columns.values()),
+        ]
         for place in places
     ]
     headings = [chart.x, *columns]

@@ -1,7 +1,6 @@
 """`study` and `sweep`: what is listed, shown and written, and what is refused before a run."""
 
 import contextlib
-import html
 import re
 import sys
 
@@ -11,7 +10,7 @@ import pytest
 from echo_jax import atomic_files, machine
 from echo_jax.commands import command_line, sweep
 from echo_jax.config import PARTS
-from echo_jax.studies import catalogue, result_rows
+from echo_jax.studies import catalogue, result_rows, study_folder
 from echo_jax.studies.catalogue import STUDIES
 
 STUDY = "study.py parts --out out"
@@ -61,43 +60,33 @@ def test_studies_are_listed_with_their_questions(tmp_path, call):
     assert "scripts/study.py NAME runs one, --all all of them, --fast a" in lines[-1]
 
 
-def test_a_finished_study_has_its_answer_table_and_page(tmp_path, studied, call):
-    """Another one that is half done is on the page too; an answer is put into a file."""
+def test_a_finished_study_has_its_tables_and_page(tmp_path, studied, call):
+    """Another one that is half done is on the page too."""
     size = STUDIES["size"]
     fabricated.write(studied / "rows" / "size.jsonl", fabricated.study_rows(size)[:2])
-    (tmp_path / "R.md").write_text(MARKED)
-    line = [*STUDY.split(), "--readme", "R.md"]
-    printed = call(*line, cwd=tmp_path).stdout
+    printed = call(*STUDY.split(), cwd=tmp_path).stdout
     assert "All grid points have results already." in printed
-    assert "Part 2 (the current value) ends at " in printed
+    assert "Yes. Part 2" not in printed  # the published answer is of other rows
     assert re.search(r"^part +accuracy +chance +order-blind +recalled bits", printed, re.MULTILINE)
-    page = (studied / "page.html").read_text()
-    assert STUDIES["parts"].question in html.unescape(page)
+    page = (studied / "README.md").read_text()
+    assert STUDIES["parts"].question in page
     assert STUDIES["state"].question not in page
     assert "echo-jax study --all --out out" in page
     points = len(size.points)
     assert f"Not finished: {points - 2} of {points} grid points are missing." in page
-    text = (tmp_path / "R.md").read_text()
-    assert re.fullmatch(
-        "# Mine\n<!-- studies -->\n.*<!-- end of studies -->\nend\n", text, re.DOTALL
-    )
-    assert STUDIES["parts"].question in text
-    assert "out/README.md" in text
     before = contents(tmp_path)
-    call(*line, cwd=tmp_path)
+    call(*STUDY.split(), cwd=tmp_path)
     assert contents(tmp_path) == before
 
 
 def test_the_published_answer_of_a_study_is_printed_before_it_is_run_again(
-    tmp_path, call, nothing_is_run, root, capfd
+    tmp_path, call, nothing_is_run, capfd
 ):
     with pytest.raises(AssertionError, match="begun"):
         call("study.py", "state", cwd=tmp_path)
-    question, said, p, probe, where, _, again, plan, *_ = capfd.readouterr().out.splitlines()
+    question, said, where, _, again, plan, *_ = capfd.readouterr().out.splitlines()
     assert question == STUDIES["state"].question
-    page = (root / "docs" / "results" / "README.md").read_text()
-    assert said in page.replace("\\", "")
-    assert (p[:8], probe[:7]) == ("p (Holm)", "A probe")
+    assert said == study_folder.published_answer("state")
     assert 'echo_jax.study("state")' in where
     assert again == "Now the networks are trained again here; Ctrl-C stops that."
     assert plan.startswith("state: 12 grid points, about ")
@@ -115,7 +104,7 @@ def test_figures_and_tables_for_a_paper_are_written_beside_the_page(tmp_path, st
         assert f"For a paper: out/{name}\n" in printed
     assert (studied / "figures" / "parts.pdf").read_bytes().startswith(b"%PDF")
     table = (studied / "tables" / "parts.csv").read_text()
-    assert table.startswith("part,accuracy,chance,order-blind,recalled bits,reached 99%")
+    assert table.startswith('part,accuracy,"accuracy, low","accuracy, high",chance,order-blind,')
     assert table.count("\n") == 4
     assert r"\begin{tabular}" in (studied / "tables" / "parts.tex").read_text()
     before = contents(tmp_path)
@@ -128,7 +117,6 @@ def test_figures_and_tables_for_a_paper_are_written_beside_the_page(tmp_path, st
 
 
 NO_FOLDER = "cannot be a folder of studies ({}): use another place for --out"
-UNNAMED = "--out and --readme are for studies that are run: name one, or --all"
 
 
 @pytest.mark.parametrize(
@@ -136,9 +124,8 @@ UNNAMED = "--out and --readme are for studies that are run: name one, or --all"
     [
         ("study.py stat", "study 'stat' is unknown: use state"),
         ("study.py parts zzz", f"study 'zzz' is unknown: use one of {', '.join(STUDIES)}"),
-        ("study.py parts --all", "--all is every study, parts one of them: use one of both"),
-        ("study.py --out out", UNNAMED),
-        ("study.py --readme R", UNNAMED),
+        ("study.py parts --all", "--all is every study: leave out parts, which is one of them"),
+        ("study.py --out out", "--out out is for studies that are run: name one, or --all"),
         ("study.py parts --out .", "the current folder is no place for rows and pages: name a "
          "folder of their own with --out"),
         ("study.py parts --out file", f"file {NO_FOLDER.format('File exists')}"),
@@ -153,30 +140,6 @@ def test_what_makes_no_study_is_refused_and_leaves_nothing(tmp_path, call, line,
     assert refused(call, tmp_path, line) == sentence
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "stdin"]
     assert (tmp_path / "file").read_text() == "mine"
-
-
-@pytest.mark.parametrize(
-    ("content", "sentence"),
-    [
-        (None, "R cannot be read (No such file or directory): name a Markdown file"),
-        ("folder", "R is not a regular file: name a Markdown file"),
-        (b"# Mine\n", NO_MARKS),
-        (b"<!-- studies -->\n", NO_MARKS),
-        (b"<!-- end of studies -->\n<!-- studies -->\n", NO_MARKS),
-        (MARKED.encode("utf-16"), "R is not text in UTF-8: name a Markdown file"),
-    ],
-)
-def test_a_readme_that_cannot_have_the_answers_is_refused_before_anything_is_run(
-    tmp_path, call, nothing_is_run, content, sentence
-):
-    readme = tmp_path / "R"
-    if content == "folder":
-        readme.mkdir()
-    elif content is not None:
-        readme.write_bytes(content)
-    assert refused(call, tmp_path, f"{STUDY} --readme R") == sentence
-    assert not (tmp_path / "out").exists()
-    assert content in (None, "folder") or readme.read_bytes() == content
 
 
 def damaged(out):
@@ -215,7 +178,7 @@ NOT_GENERATED = (
         (unchanged, SWEEP, OTHER_KIND.format("a sweep")),
         (foreign, STUDY, NOT_GENERATED.format("figures/mine.svg")),
         *((replaced(name), STUDY, NOT_GENERATED.format(name))
-          for name in ("page.html", "README.md", "figures/parts.svg")),
+          for name in ("README.md", "figures/parts.svg")),
         (damaged, STUDY, "line 2 of out/rows/parts.jsonl is not a row of results (its digest is "
          "not that of its content): remove that line, and its grid point is run again"),
         (atomic_files.locked, STUDY,
@@ -257,9 +220,9 @@ def test_studies_and_fast_ones_have_folders_of_their_own(tmp_path, call, fast, f
     path = tmp_path / "runs" / folder / "rows" / "parts.jsonl"
     fabricated.write(path, fabricated.study_rows(study))
     printed = call("study.py", "parts", *["--fast"] * fast, cwd=tmp_path).stdout
-    assert f"Page: runs/{folder}/page.html" in printed
-    page = (tmp_path / "runs" / folder / "page.html").read_text()
-    assert f"echo-jax study --all{' --fast' * fast}<" in page
+    assert f"Page: runs/{folder}/README.md" in printed
+    page = (tmp_path / "runs" / folder / "README.md").read_text()
+    assert f"echo-jax study --all{' --fast' * fast}\n" in page
 
 
 AVERAGE = """

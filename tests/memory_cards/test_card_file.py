@@ -74,7 +74,7 @@ def test_a_card_is_written_again_only_over_itself_and_never_over_what_somebody_c
         page, figure = card_file.draw(each, tmp_path)
     assert (page.name, figure.name) == ("whole.md", "whole.svg")
     assert page.read_text().count("(<whole.svg>)") == 1
-    assert figure.read_text().startswith("<svg ")
+    assert "<svg " in figure.read_text()
     assert card_file.read(tmp_path / "whole.json") == later
     other = stopped() | {"name": "whole"}
     other |= {"digest": card_file.digest_of(other)}

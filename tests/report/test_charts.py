@@ -1,6 +1,4 @@
-import html
 import itertools
-import json
 import math
 import re
 from xml.etree import ElementTree
@@ -8,9 +6,7 @@ from xml.etree import ElementTree
 import matplotlib
 import numpy as np
 import pytest
-from matplotlib.colors import to_hex
 from matplotlib.text import Text
-from wcag import contrast
 
 from echo_jax.report import charts, styles
 from echo_jax.statistics import Interval, Summary
@@ -62,30 +58,14 @@ def heat(name="gru"):
 
 
 @pytest.mark.parametrize("draw", [dots, pairs, lines, heat])
-def test_a_figure_is_one_svg_element_that_fits_into_a_page_and_its_words_are_text(draw):
-    before = dict(matplotlib.rcParams)
-    drawing = styles.svg(draw(ODD), "state")
-    assert matplotlib.rcParams == before
-    assert drawing == styles.svg(draw(ODD), "state")
+def test_an_svg_has_its_words_as_text_each_time_the_same_whatever_the_user_has_set(draw):
+    with matplotlib.rc_context({"svg.fonttype": "path", "text.usetex": True}), styles.drawing():
+        drawing = styles.svg(draw(ODD))
+    assert drawing == styles.svg(draw(ODD))
     root = ElementTree.fromstring(drawing)
-    assert drawing.startswith("<svg ")
-    assert drawing.endswith("</svg>")
-    assert not {"width", "height"} & set(root.attrib)
-    assert float(root.get("viewBox").split()[2]) <= 8 * 72
-    found = {element.tag.partition("}")[2] for element in root.iter()}
-    assert not found & {"style", "script", "image", "metadata", "foreignObject"}
-    assert sorted(re.findall(r'(\S+)="[^"]*//', drawing)) == ["xmlns", "xmlns:xlink"]
-    ids = re.findall(r'id="([^"]*)"', drawing)
-    used = re.findall(r'(?:href="#|url\(#)([^")]*)', drawing)
-    assert len(ids) == len(set(ids))
-    assert used
-    assert set(used) <= set(ids)
-    assert all(name.startswith("state-") for name in ids)
-    assert "'DejaVu Sans', Arial, sans-serif" in root.get("style")
-    texts = list(root.iter("{http://www.w3.org/2000/svg}text"))
-    assert ODD in " ".join(text.text for text in texts)
-    for text in texts:
-        assert float(re.search(r"font-size: ([\d.]+)px", text.get("style"))[1]) >= 9
+    texts = [each.text for each in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert ODD in " ".join(texts)
+    assert "date" not in drawing
 
 
 def words(axes):
@@ -128,20 +108,7 @@ def test_a_figure_without_any_known_number_is_drawn():
         (True, charts.lines_figure(series, "x", "y", None, False)),
         (False, charts.heat_figure(nothing, [1, 2], [1], "x", "y", "z", percent=False)),
     ):
-        assert ("never" in styles.svg(figure, "a")) == never
-
-
-def test_series_differ_in_colour_marker_dashes_and_hatching_and_stand_out_from_white():
-    colours, markers, dashes, hatches = zip(*styles.SERIES, strict=True)
-    assert {len(set(style)) for style in (colours, markers, dashes, hatches)} == {6}
-    assert min(map(contrast, (styles.INK, styles.GREY))) >= 4.5
-    assert min(map(contrast, colours)) >= 3  # they are not text
-    series = {str(i): [(1, estimate(i, None, None))] for i in range(6)}
-    (axes,) = charts.lines_figure(series, "x", "y", None, percent=False).axes
-    drawn = [line for line in axes.lines if line.get_visible() and len(line.get_xdata())]
-    assert [line.get_marker() for line in drawn] == list(markers)
-    assert [line.get_color() for line in drawn] == list(colours)
-    assert words(lines().axes[0])[-3:] == ["high", "low", "chance"]  # in the order of their ends
+        assert ("never" in styles.svg(figure)) == never
 
 
 def test_a_line_has_a_gap_and_a_hollow_mark_where_nothing_was_reached():
@@ -159,15 +126,6 @@ def test_a_line_has_a_gap_and_a_hollow_mark_where_nothing_was_reached():
     assert list(axes.get_xticks()) == [1, 10, 100]
 
 
-def test_many_points_have_a_band_and_ticks_that_have_room():
-    points = [(x, estimate(0.5, 0.4, 0.6)) for x in range(100)]
-    (axes,) = charts.lines_figure({"a": points}, "step", "accuracy", 0.1, percent=True).axes
-    assert len(axes.get_xticks()) < 15
-    (band,) = axes.collections
-    assert band.get_paths()[0].vertices[:, 1].min() == pytest.approx(0.4)
-    assert words(axes) == ["chance"]
-
-
 @pytest.mark.parametrize("log_x", [False, True])
 @pytest.mark.parametrize("x", [1, 50_000])
 def test_one_x_alone_is_drawn_in_the_middle_and_without_a_warning(x, log_x):
@@ -178,7 +136,7 @@ def test_one_x_alone_is_drawn_in_the_middle_and_without_a_warning(x, log_x):
     assert (low * high == x * x) if log_x else (low + high == 2 * x)
     assert low < x < high
     assert list(axes.get_xticks()) == [x]
-    assert styles.svg(figure, "one")  # a warning would be an error
+    assert styles.svg(figure)  # a warning would be an error
 
 
 def test_a_pair_is_drawn_as_a_pair():
@@ -191,15 +149,14 @@ def test_a_pair_is_drawn_as_a_pair():
     assert words(axes) == ["never"]
 
 
-@pytest.mark.parametrize("width", [styles.WIDTH, styles.NARROW])
 @pytest.mark.parametrize("least", [0.0, 0.95])
-def test_the_names_of_lines_stand_apart_where_they_end(width, least):
+def test_the_names_of_lines_stand_apart_where_they_end(least):
     series = {
         f"line {i}": [(1, estimate(1.0, None, None)), (2, estimate(least + i / 100, None, None))]
         for i in range(6)
     }
-    figure = charts.lines_figure(series, "x", "y", 0.0, percent=False, width=width)
-    styles.svg(figure, "a")
+    figure = charts.lines_figure(series, "x", "y", 0.0, percent=False)
+    styles.svg(figure)
     (axes,) = figure.axes
     boxes = [Text.get_window_extent(text) for text in axes.texts]  # without their arrows
     assert words(axes) == [*(f"line {i}" for i in range(5, -1, -1)), "chance"]
@@ -207,31 +164,6 @@ def test_the_names_of_lines_stand_apart_where_they_end(width, least):
     assert all(box.x0 > axes.bbox.x1 for box in boxes)
     assert all(box.x1 <= figure.bbox.x1 for box in boxes)
     assert axes.bbox.y0 - 40 < boxes[-1].y0 < boxes[0].y1 < axes.bbox.y1 + 10
-
-
-def told(figure):
-    marks = re.search('data-marks="(.*?)"', styles.svg(figure, "a"))
-    return [each[2] for each in json.loads(html.unescape(marks[1]))]
-
-
-def test_every_value_that_is_drawn_is_told():
-    assert told(pairs(ODD))[:2] == [
-        f"first, {ODD}: 50.00% (40.00 to 60.00)", "first, other: 90.00% (80.00 to 100)"
-    ]  # fmt: skip
-    assert told(lines())[:2] == [
-        "low, lag 1: 50.00% (40.00 to 60.00)",
-        "low, lag 2: 10.00% (0 to 20.00)",
-    ]
-    assert told(heat())[:2] == ["lstm, cell a, lag 1: 0%", "lstm, cell a, lag 2: 25.00%"]
-    assert told(dots())[-2:] == ["now and then: 130 (90 to never)", "not once: never"]
-
-
-def test_a_mark_is_where_its_value_is_drawn():
-    drawing = styles.svg(lines(), "a")
-    x, y, said = json.loads(html.unescape(re.search('data-marks="(.*?)"', drawing)[1]))[0]
-    drawn = re.findall(r'x="([\d.]+)" y="([\d.]+)"', drawing)
-    assert said.startswith("low, lag 1")
-    assert (x, y) in [(round(float(a)), round(float(b))) for a, b in drawn]
 
 
 def test_a_map_has_row_0_at_the_bottom_and_its_numbers_in_percent():
@@ -243,38 +175,8 @@ def test_a_map_has_row_0_at_the_bottom_and_its_numbers_in_percent():
     assert first.get_yticklabels()[0].get_text() == "a"
 
 
-def test_the_numbers_of_a_map_can_be_read_in_every_colour():
-    values = np.linspace(0, 1, 60).reshape(6, 10)
-    figure = charts.heat_figure({"a": values}, range(10), range(6), "x", "y", "z", percent=True)
-    mesh = figure.axes[0].collections[0]
-    for text, value in zip(figure.axes[0].texts, values.flat, strict=True):
-        behind = to_hex(mesh.cmap(mesh.norm(value)))
-        assert contrast(to_hex(text.get_color()), behind) >= 4.5
-
-
-def test_fields_without_room_have_no_numbers_and_many_panels_stand_below_each_other():
-    panels = {str(i): np.full((2, 30), float(i)) for i in range(3)}
-    figure = charts.heat_figure(panels, range(30), [0, 1], "x", "y", "z", percent=False)
-    assert [words(axes) for axes in figure.axes[:3]] == [[], [], []]
-    assert len({axes.get_subplotspec().rowspan.start for axes in figure.axes[:3]}) == 3
-    assert figure.axes[0].collections[0].get_clim() == (0, 2)
-
-
 def test_a_frame_is_around_all_rows_of_a_column():
     figure = charts.heat_figure({"": np.eye(3)}, range(3), "abc", "x", "", "z", percent=True)
     charts.frame_column(figure.axes[0], 1, 3)
     (frame,) = figure.axes[0].patches
     assert (frame.get_bbox().bounds, frame.get_fill()) == ((1, 0, 1, 3), False)
-
-
-def test_a_map_on_a_phone_has_its_numbers_beside_long_names():
-    """Nine fields of 0.26 inches; with names in lines of 20 characters they had 0.21."""
-    names = ["batches of 1, gradient through all", "batches of 6"]
-    figure = charts.heat_figure(
-        {"": np.eye(2, 9)}, range(9), names, "x", "", "z", percent=True, width=styles.NARROW
-    )
-    styles.svg(figure, "a")
-    (axes, _) = figure.axes
-    assert words(axes).count("100") == 2
-    field = axes.bbox.width / 9
-    assert all(Text.get_window_extent(text).width < field for text in axes.texts)

@@ -35,7 +35,7 @@ def test_a_folder_is_of_one_kind(tmp_path, kind):
         ("folder.json", '{"kind": "all studies"}',
          "folder.json is damaged, its digest is not that of its content: use another folder than"),
         *((name, "mine", f"{name} is not as it was generated, and would be overwritten: move it")
-          for name in ("page.html", "README.md", "figures/mine.svg")),
+          for name in ("README.md", "figures/mine.svg")),
         ("a\0b", "", "there is a NUL in its name"),
     ],
 )  # fmt: skip
