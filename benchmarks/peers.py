@@ -33,11 +33,11 @@ class EchoJax(Learner):
         super().__init__(config)
         how = many_seeds.default_seed_map()
         devices = many_seeds.devices_for(1, how)
-        run_chunks = many_seeds.run_chunks(config, self.chunk, devices, how)
+        many = many_seeds.for_many_seeds(config, self.chunk, devices, how)
         self._dynamic = many_seeds.stack_dynamic([config])
-        self._init_runs = jax.jit(many_seeds.init_runs(config, devices, how))
-        self._run_chunks = jax.jit(run_chunks, donate_argnums=1)
-        self._evaluate_runs = jax.jit(many_seeds.evaluate_runs(config, devices, how))
+        self._init_runs = jax.jit(many.init)
+        self._run_chunks = jax.jit(many.run_chunk, donate_argnums=1)
+        self._evaluate_runs = jax.jit(many.evaluate)
 
     def start(self) -> None:
         self.state = self._init_runs(self._dynamic)
@@ -45,11 +45,11 @@ class EchoJax(Learner):
     def train(self, sequences: int) -> None:
         """Fetch the losses chunk by chunk."""
         for _ in range(sequences // self.chunk):
-            self.state, metrics = self._run_chunks(self._dynamic, self.state, self.chunk)
+            self.state, metrics = self._run_chunks(self._dynamic, self.state, self.chunk, None)
             np.asarray(metrics.loss)
 
     def accuracy(self) -> float:
-        return float(self._evaluate_runs(self._dynamic, self.state.params).accuracy[0])
+        return float(self._evaluate_runs(self._dynamic, self.state.params, None).accuracy[0])
 
     def losses_at_rest(self) -> list[float]:
         """Train with the learning rate 0."""

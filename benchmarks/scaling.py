@@ -137,15 +137,15 @@ def measure(pipe: Connection, config: RunConfig, seconds: float) -> None:
     size = min(100, max(1, 40 // updates, int(0.25 / guess)))
     runs = [dataclasses.replace(config, seed=seed, seeds=1) for seed in range(config.seeds)]
     dynamic = many_seeds.stack_dynamic(runs)
-    state = jax.jit(many_seeds.init_runs(config.static_config, device, "map"))(dynamic)
-    chunks = many_seeds.run_chunks(config.static_config, size, device, "map")
+    many = many_seeds.for_many_seeds(config.static_config, size, device, "map")
+    state = jax.jit(many.init)(dynamic)
     begin = time.perf_counter()
-    program = jax.jit(chunks, donate_argnums=1).lower(dynamic, state, size).compile()
+    program = jax.jit(many.run_chunk, donate_argnums=1).lower(dynamic, state, size, None).compile()
     compile_seconds = time.perf_counter() - begin
     calls: list[float] = []  # so many as fit into the time, at least two after a first one
     while len(calls) < 3 or (sum(calls) < seconds and len(calls) < 100):
         begin = time.perf_counter()
-        state, _ = jax.block_until_ready(program(dynamic, state, size))
+        state, _ = jax.block_until_ready(program(dynamic, state, size, None))
         calls.append(time.perf_counter() - begin)
     peak, machine = peak_mib() - before, measure_machine(config)
     pipe.send({

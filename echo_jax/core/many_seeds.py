@@ -9,8 +9,9 @@ Row s of the result is what run s alone gives: bit for bit with `map` on a CPU, 
 whose batched products add up in another order, within a tolerance (`VMAP_TOLERANCE`).
 """
 
+import functools
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import jax
 import numpy as np
@@ -71,25 +72,36 @@ def pad(dynamic: DynamicParams, devices: int) -> DynamicParams:
 
 
 def over_runs(
-    function: Callable[..., Any], devices: Sequence[jax.Device], seed_map: SeedMap
+    function: Callable[..., Any],
+    devices: Sequence[jax.Device],
+    seed_map: SeedMap,
+    shared: int = 0,
 ) -> Callable[..., Any]:
-    """`function(dynamic, tree, shared)`, mapped over the runs of its first two arguments.
+    """A function of one run, mapped over a leading axis S of its arguments and its result.
 
-    They and the result get a leading axis S, which the number of devices divides; `shared` is a
-    tree that all runs share.
+    The number of devices divides S. The last `shared` arguments have no such axis: all runs get the
+    same.
     """
     mesh = jax.make_mesh((len(devices),), ("runs",), (AxisType.Auto,), devices=devices)
-
-    def share(dynamic: DynamicParams, tree: Any, shared: Any) -> Any:
-        """The runs of one device."""
-        if seed_map == "map":
-            return jax.lax.map(lambda run: function(*run, shared), (dynamic, tree))
-        return jax.vmap(function, in_axes=(0, 0, None))(dynamic, tree, shared)
-
     rows, everywhere = PartitionSpec("runs"), PartitionSpec()
-    return jax.shard_map(
-        share, mesh=mesh, in_specs=(rows, rows, everywhere), out_specs=rows, check_vma=False
-    )
+
+    def mapped(*arguments: Any) -> Any:
+        """Give every device its share of the runs."""
+        own = len(arguments) - shared
+
+        def share(*arguments: Any) -> Any:
+            """The runs of one device."""
+            if seed_map == "map":
+                return jax.lax.map(lambda run: function(*run, *arguments[own:]), arguments[:own])
+            return jax.vmap(function, (0,) * own + (None,) * shared)(*arguments)
+
+        specs = (rows,) * own + (everywhere,) * shared
+        # check_vma: the scan of a run starts from zeros, which vary over no device.
+        return jax.shard_map(share, mesh=mesh, in_specs=specs, out_specs=rows, check_vma=False)(
+            *arguments
+        )
+
+    return mapped
 
 
 def state_shapes(config: RunConfig) -> TrainState:
@@ -100,43 +112,34 @@ def state_shapes(config: RunConfig) -> TrainState:
     )
 
 
-def init_runs(config: RunConfig, devices: Sequence[jax.Device], seed_map: SeedMap) -> Callable:
-    """`training.init` for many runs: dynamic parameters `[S]` to states `[S, ...]`."""
-    mapped = over_runs(lambda dynamic, *_: init(config, dynamic), devices, seed_map)
-    return lambda dynamic: mapped(dynamic, None, None)
+class ManySeeds(NamedTuple):
+    """The functions of a run, over the leading axis S of all but `count` and `corpus`.
+
+    init       `training.init`: dynamic parameters to states
+    run_chunk  `training.run_chunk`: (dynamic, state, count, corpus) to states and `Metrics`
+    evaluate   `evaluation.evaluate`: (dynamic, params, corpus) to `Evaluation`s
+    """
+
+    init: Callable[..., TrainState]
+    run_chunk: Callable[..., tuple[TrainState, Metrics]]
+    evaluate: Callable[..., Evaluation]
 
 
-def run_chunks(
+def for_many_seeds(
     config: RunConfig,
-    size: int,
+    chunk: int,
     devices: Sequence[jax.Device],
     seed_map: SeedMap,
     compute: Compute = "fast",
-) -> Callable[..., tuple[TrainState, Metrics]]:
-    """`training.run_chunk` for many runs: of dynamic parameters, states, and a count and corpus."""
-    network = build_network(config, compute)
-
-    def one(dynamic: DynamicParams, state: TrainState, shared: Any) -> tuple[TrainState, Metrics]:
-        count, corpus = shared
-        return run_chunk(network, dynamic, state, size, count, corpus)
-
-    mapped = over_runs(one, devices, seed_map)
-    return lambda dynamic, state, count, corpus=None: mapped(dynamic, state, (count, corpus))
-
-
-def evaluate_runs(
-    config: RunConfig,
-    devices: Sequence[jax.Device],
-    seed_map: SeedMap,
-    compute: Compute = "fast",
-) -> Callable[..., Evaluation]:
-    """`evaluation.evaluate` for many runs, each on its own sequences: of params and a corpus."""
-    mapped = over_runs(
-        lambda dynamic, params, corpus: evaluate(config, dynamic, params, corpus, compute),
-        devices,
-        seed_map,
+) -> ManySeeds:
+    """The functions of the runs of a static configuration, with chunks of so many sequences."""
+    run_chunk_of_one = functools.partial(run_chunk, config, build_network(config, compute), chunk)
+    evaluate_one = functools.partial(evaluate, config, compute=compute)
+    return ManySeeds(
+        init=over_runs(functools.partial(init, config), devices, seed_map),
+        run_chunk=over_runs(run_chunk_of_one, devices, seed_map, shared=2),
+        evaluate=over_runs(evaluate_one, devices, seed_map, shared=1),
     )
-    return lambda dynamic, params, corpus=None: mapped(dynamic, params, corpus)
 
 
 def train_and_evaluate(
@@ -152,8 +155,7 @@ def train_and_evaluate(
     runs, sequences = len(dynamic.seed), config.training.sequences
     how = seed_map or default_seed_map()
     devices = devices_for(runs, how)
-    padded = pad(dynamic, len(devices))
-    state = init_runs(config, devices, how)(padded)
-    state, metrics = run_chunks(config, sequences, devices, how)(padded, state, sequences, corpus)
-    scored = evaluate_runs(config, devices, how)(padded, state.params, corpus)
+    padded, many = pad(dynamic, len(devices)), for_many_seeds(config, sequences, devices, how)
+    state, metrics = many.run_chunk(padded, many.init(padded), sequences, corpus)
+    scored = many.evaluate(padded, state.params, corpus)
     return jax.tree.map(lambda leaf: leaf[:runs], (state, metrics, scored))

@@ -21,7 +21,7 @@ from echo_jax.cells.check.shape_check import check_shapes
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.registry import build_cell
 from echo_jax.cells.scan import Carry, scan_over_time
-from echo_jax.config import GENERATOR, RunConfig
+from echo_jax.config import GENERATOR, Framing, RunConfig
 from echo_jax.core.data import Batch, one_hot_encode
 
 Compute = Literal["literal", "fast"]
@@ -40,7 +40,10 @@ class Network(NamedTuple):
     readout     dense layer with V outputs; D where the embedding is tied, 1 in framing `values`
     input_size  features that the cell is fed: V, or D, or 1
     tokens      number of different input tokens: V, one more where a missing value is a token
-    config      for encoding and framing
+    classes     number of different output tokens: V
+    encoding    one-hot or embedding
+    tied        True where the readout's weights are the embeddings
+    framing     classes or values
     compute     literal or fast
     """
 
@@ -48,7 +51,10 @@ class Network(NamedTuple):
     readout: nn.Dense
     input_size: int
     tokens: int
-    config: RunConfig
+    classes: int
+    encoding: Literal["one-hot", "embedding"] = "one-hot"
+    tied: bool = False
+    framing: Framing = "classes"
     compute: Compute = "fast"
 
     def initial_state(self, params: Params, batch_size: int) -> Carry:
@@ -71,13 +77,23 @@ def build_network(config: RunConfig, compute: Compute = "fast") -> Network:
     cell = build_cell(options, task.window)
     check_shapes(cell, options.cell, input_size)
     readout = nn.Dense(outputs, kernel_init=GLOROT)
-    return Network(cell, readout, input_size, tokens, config, compute)
+    return Network(
+        cell,
+        readout,
+        input_size,
+        tokens,
+        classes=task.vocab_size,
+        encoding=options.encoding,
+        tied=options.tied,
+        framing=task.framing,
+        compute=compute,
+    )
 
 
 def around(cell: Cell, tokens: int, classes: int) -> Network:
     """A network around any cell, fed one-hot tokens, with a readout of some classes."""
     readout = nn.Dense(classes, kernel_init=GLOROT)
-    return Network(cell, readout, tokens, tokens, RunConfig())
+    return Network(cell, readout, tokens, tokens, classes)
 
 
 def init_params(network: Network, key: chex.PRNGKey) -> Params:
@@ -89,10 +105,9 @@ def init_params(network: Network, key: chex.PRNGKey) -> Params:
     params = {"cell": network.cell.init(cell_key, network.input_size)}
     output = jax.eval_shape(lambda: first_output(network, params))
     params["readout"] = network.readout.init(readout_key, jnp.zeros(output.shape))["params"]
-    options = network.config.network
-    if options.encoding == "embedding":
-        shape = (network.tokens, options.embedding_dim)
-        scale = options.embedding_dim**-0.5 if options.tied else 1.0
+    if network.encoding == "embedding":
+        shape = (network.tokens, network.input_size)
+        scale = network.input_size**-0.5 if network.tied else 1.0
         params["embedding"] = scale * jax.random.normal(jax.random.fold_in(key, 2), shape)
     return params
 
@@ -147,10 +162,10 @@ def encode(network: Network, params: Params, tokens: chex.Array) -> chex.Array:
     numbers `[..., 1]`. Fast: a row gather of the embeddings, and for a cell that `has_scan`, which
     gathers rows of its kernel, the tokens themselves.
     """
-    fast, options = network.compute == "fast", network.config.network
-    if network.config.task.framing == "values":
-        return scaled(tokens, network.config.task.vocab_size)[..., None]
-    if options.encoding == "embedding":
+    fast = network.compute == "fast"
+    if network.framing == "values":
+        return scaled(tokens, network.classes)[..., None]
+    if network.encoding == "embedding":
         table = params["embedding"]
         return table[tokens] if fast else one_hot_encode(tokens, network.tokens) @ table
     if fast and network.cell.has_scan:
@@ -165,11 +180,10 @@ def read_out(network: Network, params: Params, outputs: chex.Array) -> chex.Arra
     ... tied        readout E^T, for the embeddings E of the V values (Press & Wolf 2017)
     values          -(readout - v / (V-1))^2 for each v: the nearest value has the largest logit
     """
-    task = network.config.task
     read = jnp.asarray(network.readout.apply({"params": params["readout"]}, outputs))
-    if task.framing == "values":
-        return -((read - scaled(jnp.arange(task.vocab_size), task.vocab_size)) ** 2)
-    return read @ params["embedding"][: task.vocab_size].T if network.config.network.tied else read
+    if network.framing == "values":
+        return -((read - scaled(jnp.arange(network.classes), network.classes)) ** 2)
+    return read @ params["embedding"][: network.classes].T if network.tied else read
 
 
 def scaled(tokens: chex.Array, vocab_size: int) -> chex.Array:

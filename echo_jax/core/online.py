@@ -109,7 +109,7 @@ def feed(
         carry, outputs = _feed_stream(config, network, params, state, tokens)
     elif config.network.stateful:
         rows = _rows(task, state.seen, history)
-        carry, outputs = _feed_stateful_rows(network, params, state.carry, rows, present)
+        carry, outputs = _feed_stateful_rows(network, params, state.carry, rows, present, task)
     else:
         carry, rows = state.carry, _rows(task, state.seen, history)
         outputs = unroll(network, params, network.initial_state(params, count), *rows)[1][-1]
@@ -131,7 +131,12 @@ def _rows(task: TaskConfig, seen: chex.Array, history: chex.Array) -> Rows:
 
 
 def _feed_stateful_rows(
-    network: Network, params: Params, carries: Carry, rows: Rows, present: chex.Array
+    network: Network,
+    params: Params,
+    carries: Carry,
+    rows: Rows,
+    present: chex.Array,
+    task: TaskConfig,
 ) -> tuple[Carry, chex.Array]:
     """Rows that each continue the row B before: carries `[B, ...]` and outputs `[N, features]`.
 
@@ -139,7 +144,7 @@ def _feed_stateful_rows(
     at once, one of each lane; the remainder is a shorter group. Tokens too early for a row, which
     are not `present`, rotate the lanes, which are all equal until there is a row.
     """
-    batch_size = network.config.task.batch_size
+    batch_size = task.batch_size
     rest = len(present) % batch_size
     whole = len(present) - rest
 

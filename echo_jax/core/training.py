@@ -78,11 +78,12 @@ def init(config: RunConfig, dynamic: DynamicParams) -> TrainState:
     return TrainState(jnp.zeros((), jnp.int32), params, optimizer(config).init(params))
 
 
-def run_chunk(
+def run_chunk(  # noqa: PLR0913, PLR0917 - three static ones, then arrays
+    config: RunConfig,
     network: Network,
+    size: int,
     dynamic: DynamicParams,
     state: TrainState,
-    size: int,
     count: chex.Numeric,
     corpus: Corpus | None = None,
 ) -> tuple[TrainState, Metrics]:
@@ -92,13 +93,13 @@ def run_chunk(
     static; the count may be traced, so that the last chunk of a run needs no program of its own.
     The `Metrics` are `[size, K]`, meaningless from entry `count` on.
     """
-    task = network.config.task
-    counters = state.step // task.updates_per_sequence + jnp.arange(size)
-    tokens = draw_sequences(dynamic.seed, Purpose.DATA, counters, task, corpus)
-    return train_on(network, dynamic, state, tokens, jnp.arange(size) < count)
+    counters = state.step // config.task.updates_per_sequence + jnp.arange(size)
+    tokens = draw_sequences(dynamic.seed, Purpose.DATA, counters, config.task, corpus)
+    return train_on(config, network, dynamic, state, tokens, jnp.arange(size) < count)
 
 
 def train_on(
+    config: RunConfig,
     network: Network,
     dynamic: DynamicParams,
     state: TrainState,
@@ -110,10 +111,10 @@ def train_on(
     Where `wanted` (bool `[N]`) is False the sequence is skipped and the state kept.
     """
     wanted = jnp.ones(len(tokens), bool) if wanted is None else wanted
-    train = functools.partial(train_sequence, network, dynamic)
+    train = functools.partial(train_sequence, config, network, dynamic)
 
     def skip(state: TrainState, _: chex.Array) -> tuple[TrainState, Metrics]:
-        nothing = jnp.zeros(network.config.task.updates_per_sequence)
+        nothing = jnp.zeros(config.task.updates_per_sequence)
         return state, Metrics(nothing, nothing)
 
     return jax.lax.scan(
@@ -122,16 +123,19 @@ def train_on(
 
 
 def train_sequence(
-    network: Network, dynamic: DynamicParams, state: TrainState, tokens: chex.Array
+    config: RunConfig,
+    network: Network,
+    dynamic: DynamicParams,
+    state: TrainState,
+    tokens: chex.Array,
 ) -> tuple[TrainState, Metrics]:
     """One update for each of the K batches of a sequence; the carry starts from zero."""
-    task = network.config.task
-    carry = network.initial_state(state.params, task.batch_size)
-    batches = bptt_batches(network.config, sequence_batches(tokens, task, dynamic.lag))
+    carry = network.initial_state(state.params, config.task.batch_size)
+    batches = bptt_batches(config, sequence_batches(tokens, config.task, dynamic.lag))
 
     def step(memory: tuple[TrainState, Carry], batch: BPTTBatch) -> tuple[Any, Metrics]:
         """One update, on a carry that is handed on or zeroed."""
-        state, carry, metrics = train_batch(network, dynamic, *memory, batch)
+        state, carry, metrics = train_batch(config, network, dynamic, *memory, batch)
         return (state, carry), metrics
 
     metrics: Metrics
@@ -140,6 +144,7 @@ def train_sequence(
 
 
 def train_batch(
+    config: RunConfig,
     network: Network,
     dynamic: DynamicParams,
     state: TrainState,
@@ -163,11 +168,11 @@ def train_batch(
         before, after_first = run_earlier(network, params, start, batch)
         after, logits = apply(network, params, before, batch.batch)
         targets, scored = batch.batch.targets, batch.batch.scored
-        loss = mean_where(score(logits, targets, network.config.task.framing), scored)
+        loss = mean_where(score(logits, targets, network.framing), scored)
         next_carry = after if after_first is None else after_first
         return loss, (next_carry, mean_where(correct(logits, targets), scored))
 
-    rule = optimizer(network.config, network.compute)
+    rule = optimizer(config, network.compute)
     state, loss, (next_carry, accuracy) = update(loss_fn, rule, dynamic.learning_rate, state)
     return state, next_carry, Metrics(loss, accuracy)
 

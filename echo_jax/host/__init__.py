@@ -1,6 +1,6 @@
 """Shared by every program that trains, outside the pure core.
 
-    compiled_programs ─► chunk_loop ─► progress, interrupts
+    compiled_programs ─► progress, interrupts
 
 `process_start` keeps the start short, `stopwatch` times the parts, `compilation_cache` keeps
 compiled programs on disk, `time_limit` ends the wait for a compilation.

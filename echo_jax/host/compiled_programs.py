@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -32,6 +32,21 @@ class DevicePlan(NamedTuple):
     compute: Compute = "fast"
 
 
+class Chunk(NamedTuple):
+    """The outcome of a chunk of training.
+
+    done      sequences trained on so far
+    state     of every seed; valid until the next chunk starts, which reuses its memory
+    loss      of each sequence of the chunk, the mean over its updates, float32 `[S, count]`
+    accuracy  float32 `[S, count]`
+    """
+
+    done: int
+    state: TrainState
+    loss: np.ndarray
+    accuracy: np.ndarray
+
+
 class Programs(NamedTuple):
     """The compiled functions of runs that share their shapes, for the S seeds of one run.
 
@@ -42,6 +57,7 @@ class Programs(NamedTuple):
     evaluate   compiled in the background: (dynamic parameters, params, corpus) to `Evaluation`
     devices    that the seeds are spread over
     seeds      S
+    chunk      sequences of a chunk, at most
     bytes      memory of a chunk of training on all devices: arguments, results, scratch
     """
 
@@ -50,6 +66,7 @@ class Programs(NamedTuple):
     evaluate: "Future[Timed]"
     devices: list[jax.Device]
     seeds: int
+    chunk: int
     bytes: int
 
     def dynamic(self, config: RunConfig) -> DynamicParams:
@@ -63,12 +80,26 @@ class Programs(NamedTuple):
         return jax.tree.map(lambda leaf: jnp.array(leaf[rows]), state)
 
     def train(
-        self, dynamic: DynamicParams, state: TrainState, count: int, corpus: Corpus | None = None
-    ) -> tuple[TrainState, Metrics]:
-        """Train on `count` more sequences; returns the mean `Metrics` of each, `[S, count]`."""
-        state, metrics = self.run_chunk(dynamic, state, count, corpus)
-        per_update = jax.device_get(metrics)
-        return state, Metrics(*(np.mean(m[: self.seeds, :count], axis=-1) for m in per_update))
+        self,
+        dynamic: DynamicParams,
+        state: TrainState,
+        sequences: range,
+        corpus: Corpus | None = None,
+        next_border: Callable[[int], int] | None = None,
+    ) -> Iterator[Chunk]:
+        """The one loop: train on these sequences of the run, and hand out every chunk.
+
+        A chunk crosses no border: `next_border` maps the sequences done to the next one, such as a
+        checkpoint.
+        """
+        done = sequences.start
+        while done < sequences.stop:
+            border = next_border(done) if next_border else sequences.stop
+            count = min(self.chunk, border - done, sequences.stop - done)
+            state, metrics = self.run_chunk(dynamic, state, count, corpus)
+            loss, accuracy = (np.mean(m[: self.seeds, :count], -1) for m in jax.device_get(metrics))
+            done += count
+            yield Chunk(done, state, loss, accuracy)
 
     def score(
         self, dynamic: DynamicParams, params: Params, corpus: Corpus | None = None
@@ -103,13 +134,11 @@ def compile_programs(
         with ThreadPoolExecutor(1) as awaited:
             return compile_programs(config, chunk, plan, corpus, with_init, awaited)
     how, limit, compute = plan
-    shapes, devices = config.static_config, many_seeds.devices_for(config.seeds, how, limit)
+    devices = many_seeds.devices_for(config.seeds, how, limit)
     dynamic = dynamic_of_seeds(config, len(devices))
-    init = jax.jit(many_seeds.init_runs(shapes, devices, how))
-    run_chunk = jax.jit(
-        many_seeds.run_chunks(shapes, chunk, devices, how, compute), donate_argnums=1
-    )
-    evaluate = jax.jit(many_seeds.evaluate_runs(shapes, devices, how, compute))
+    many = many_seeds.for_many_seeds(config.static_config, chunk, devices, how, compute)
+    init, evaluate = jax.jit(many.init), jax.jit(many.evaluate)
+    run_chunk = jax.jit(many.run_chunk, donate_argnums=1)
     state = jax.eval_shape(init, dynamic)
     longest = background.submit(run_chunk.lower(dynamic, state, chunk, corpus).compile)
     lowered = init.lower(dynamic) if with_init else None
@@ -125,6 +154,7 @@ def compile_programs(
         evaluate=evaluation,
         devices=devices,
         seeds=config.seeds,
+        chunk=chunk,
         bytes=(taken - size.alias_size_in_bytes) * len(devices),
     )
 

@@ -19,7 +19,6 @@ from flax import serialization
 from echo_jax.core import many_seeds
 from echo_jax.core.training import TrainState
 from echo_jax.host import time_limit
-from echo_jax.host.chunk_loop import chunks
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.memory_benchmark.journal import Journal
 from echo_jax.memory_benchmark.protocol import Protocol
@@ -127,21 +126,22 @@ class ParallelRuns:
             for run in runs
         ]
 
-        def step(held: tuple[np.ndarray, TrainState], _: int) -> tuple[Any, Block]:
-            """One block of the active runs; `held` is the run in each slot, and its state."""
-            (last_order, state), order = held, spread(active, self.slots, len(self.devices))
+        def step(last_order: np.ndarray, state: TrainState) -> tuple[np.ndarray, Block]:
+            """One block of the active runs, of which each has a slot in an order, and a state."""
+            order = spread(active, self.slots, len(self.devices))
             if not np.array_equal(order, last_order):
                 state = _taken(state, np.argsort(last_order)[order])
             now = _taken(stacked, order)._replace(active=np.isin(order, active))
             state, *found = block(now, state)
-            return (order, state), Block(state, *jax.device_get(found))
+            return order, Block(state, *jax.device_get(found))
 
         pace = Pace(self.tell, f"{training.name} {runs[0].rung}", self.every, budget)
-        for chunk in chunks(step, (order, state), range(budget // self.every), 1):
-            order, state = chunk.state
-            pace.tell(chunk.done)
+        for done in range(1, budget // self.every + 1):
+            order, output = step(order, state)
+            state = output.state
+            pace.tell(done)
             for i in active:
-                record(rows[i], chunk.output, np.argsort(order)[i], training.number_format)
+                record(rows[i], output, np.argsort(order)[i], training.number_format)
             active = [i for i in active if not training.is_over(rows[i])]
             if self.interrupts.requested or not active:
                 break
@@ -154,8 +154,7 @@ class ParallelRuns:
 
     def mapped(self, function: Callable[[Run, Any], Any]) -> Any:
         """A function of a run and a tree of its arrays, for all slots, jitted."""
-        over = many_seeds.over_runs(lambda *of: function(*of[:2]), self.devices, self.seed_map)
-        return jax.jit(lambda runs, tree: over(runs, tree, None))
+        return jax.jit(many_seeds.over_runs(function, self.devices, self.seed_map))
 
     def stacked(self, runs: Sequence[Run]) -> Run:
         """The runs as arrays `[slots]`; the first one again in slots that stay empty."""

@@ -1,6 +1,5 @@
 """One training run: restored or initialised, trained by chunks, evaluated, explained, written."""
 
-import functools
 import gc
 import importlib
 from collections.abc import Callable
@@ -11,7 +10,6 @@ from echo_jax.core.evaluation import Evaluation
 from echo_jax.core.network import Params
 from echo_jax.core.training import TrainState
 from echo_jax.exceptions import printable
-from echo_jax.host.chunk_loop import chunks
 from echo_jax.host.compiled_programs import Programs, compile_programs
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.host.progress import TrainingProgress
@@ -85,14 +83,13 @@ def train(
     else:
         state, log = programs.init(dynamic), History(run.config)
     writer = CheckpointWriter(run, log)
-    step = functools.partial(programs.train, dynamic, corpus=run.corpus)
     with TrainingProgress(last, log.sequences, say) as bar:
-        work = range(log.sequences, last)
-        for chunk in chunks(step, state, work, run.chunk, writer.next_border):
-            state, metrics = chunk.state, chunk.output
-            log.append(metrics.loss, metrics.accuracy)
+        left = range(log.sequences, last)
+        for chunk in programs.train(dynamic, state, left, run.corpus, writer.next_border):
+            state = chunk.state
+            log.append(chunk.loss, chunk.accuracy)
             writer.refuse_divergence()
-            bar.update(chunk.done, float(metrics.loss.mean()), float(metrics.accuracy.mean()))
+            bar.update(chunk.done, float(chunk.loss.mean()), float(chunk.accuracy.mean()))
             if programs.evaluate.done():
                 programs.evaluate.result()  # raises what its compilation failed with
             if interrupts.requested or writer.is_due():

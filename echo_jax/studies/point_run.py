@@ -20,7 +20,6 @@ from echo_jax.core.chance import chance_baseline, chance_distance, order_blind_b
 from echo_jax.core.evaluation import Evaluation
 from echo_jax.core.network import Params
 from echo_jax.core.training import TrainState
-from echo_jax.host.chunk_loop import chunks
 from echo_jax.host.compiled_programs import Programs
 from echo_jax.host.stopwatch import Stopwatch
 from echo_jax.report.number_formats import plain
@@ -96,10 +95,9 @@ def train(point: GridPoint, programs: Programs, dynamic: DynamicParams, report: 
     config, size = point.config, chunk_size(point.config)
     work = range(config.training.sequences)
     clock, loss, accuracy = [time.perf_counter()], [], []
-    run_chunk = functools.partial(programs.train, dynamic)
-    for chunk in chunks(run_chunk, programs.init(dynamic), work, size):
-        loss.append(chunk.output.loss)
-        accuracy.append(chunk.output.accuracy)
+    for chunk in programs.train(dynamic, programs.init(dynamic), work):
+        loss.append(chunk.loss)
+        accuracy.append(chunk.accuracy)
         clock.append(time.perf_counter())
         report(chunk.done / len(work))
         if point.until_learned and all(map(sequences_until, np.concatenate(accuracy, axis=1))):
@@ -116,12 +114,9 @@ def _measure(
     name: str, config: RunConfig, programs: Programs, dynamic: DynamicParams, params: Params
 ) -> dict[str, np.ndarray]:
     """One of `measures.MEASURES` for every seed, leaves `[S, ...]`."""
-
-    def one(dynamic: DynamicParams, params: Params, _: None) -> dict[str, jax.Array]:
-        return MEASURES[name](config, dynamic, params)
-
-    mapped = many_seeds.over_runs(one, programs.devices, many_seeds.default_seed_map())
-    found = jax.device_get(jax.jit(mapped)(dynamic, params, None))
+    measure = functools.partial(MEASURES[name], config)
+    mapped = many_seeds.over_runs(measure, programs.devices, many_seeds.default_seed_map())
+    found = jax.device_get(jax.jit(mapped)(dynamic, params))
     return jax.tree.map(lambda leaf: leaf[: config.seeds], found)
 
 

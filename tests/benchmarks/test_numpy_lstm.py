@@ -38,7 +38,7 @@ def forty_updates(config):
     oracle.start()
     oracle.weights = start = weights_of(state.params)
     start = Weights(*map(np.copy, start))
-    train = jax.jit(functools.partial(training.train_on, network.build_network(config)))
+    train = jax.jit(functools.partial(training.train_on, config, network.build_network(config)))
     state, metrics = train(config.dynamic, state, jnp.asarray(tokens))
     losses, _ = oracle.run(cut(tokens, config.task), learn=True)
     ours = (np.asarray(metrics.loss), weights_of(state.params))

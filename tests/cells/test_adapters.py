@@ -302,13 +302,13 @@ def test_a_hundred_updates_of_the_gru_of_each_library_end_at_the_same_weights():
     )
 
     def trained(cell, weights):
-        net = network.around(cell, F, F)._replace(config=config)
+        net = network.around(cell, F, F)
         params = {**network.init_params(net, jax.random.key(0)), "cell": weights}
         state = training.optimizer(config).init(params)
         state = training.TrainState(jnp.zeros((), jnp.int32), params, state)
         tokens = jax.random.randint(jax.random.key(5), (50, 12), 0, F)
         state, metrics = jax.jit(
-            lambda state: training.train_on(net, config.dynamic, state, tokens)
+            lambda state: training.train_on(config, net, config.dynamic, state, tokens)
         )(state)
         return state.params["readout"]["kernel"], metrics.loss
 

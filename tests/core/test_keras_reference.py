@@ -58,7 +58,7 @@ def replay(file, optimizer):
     params = params_of(case, "initial")
     moments = jax.jit(training.optimizer(config).init)(params)
     state = training.TrainState(np.int32(0), params, moments)
-    train = jax.jit(functools.partial(training.train_on, build_network(config)))
+    train = jax.jit(functools.partial(training.train_on, config, build_network(config)))
     state, metrics = train(config.dynamic, state, tokens)
     return case, np.asarray(metrics.loss).ravel(), jax.tree.map(np.asarray, state.params)
 

@@ -99,7 +99,7 @@ def test_forty_updates_in_either_form_end_at_the_same_weights():
         net = network.build_network(config, compute)
         state = training.init(config, config.dynamic)
         state, metrics = jax.jit(
-            lambda state, net=net: training.train_on(net, config.dynamic, state, tokens)
+            lambda state, net=net: training.train_on(config, net, config.dynamic, state, tokens)
         )(state)
         ends.append((state.params, metrics.loss))
     chex.assert_trees_all_close(*ends, atol=1e-4)

@@ -75,7 +75,7 @@ def test_runs_of_one_shape_share_a_program_and_each_is_that_of_its_own_configura
     train(SMALL.static_config, many_seeds.stack_dynamic(runs[::-1]))
     state, metrics, _ = train(SMALL.static_config, many_seeds.stack_dynamic(runs))
     for i, run in enumerate(runs):
-        alone = jax.jit(functools.partial(training.run_chunk, build_network(run), size=25))
+        alone = jax.jit(functools.partial(training.run_chunk, run, build_network(run), 25))
         init = jax.jit(functools.partial(training.init, run))
         expected = alone(run.dynamic, init(run.dynamic), count=25)
         found = jax.tree.map(lambda leaf, i=i: leaf[i], (state, metrics))

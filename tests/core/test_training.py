@@ -28,7 +28,7 @@ draw_sequences = jax.jit(data.draw_sequences, static_argnums=(1, 3))
 def programs(config, size):
     init = jax.jit(functools.partial(training.init, config))
     return init, jax.jit(
-        functools.partial(training.run_chunk, network.build_network(config), size=size)
+        functools.partial(training.run_chunk, config, network.build_network(config), size)
     )
 
 
@@ -43,7 +43,7 @@ def run(config, chunks, size=12):
     init, run_chunk = programs(dataclasses.replace(config, seed=0), size)
     state, losses = init(config.dynamic), []
     for count in chunks:
-        state, found = run_chunk(config.dynamic, state, count=count)
+        state, found = run_chunk(config.dynamic, state, count)
         losses.append(np.asarray(found.loss)[:count])
     return state, np.concatenate(losses)
 
@@ -161,7 +161,7 @@ def train_sequence(config):
     tokens = REACHED_TOKENS[config.task.layout]
 
     def train(state, tokens):
-        return training.train_sequence(net, config.dynamic, state, tokens)
+        return training.train_sequence(config, net, config.dynamic, state, tokens)
 
     return jax.jit(train), state, tokens
 
@@ -195,7 +195,10 @@ def test_no_gradient_crosses_the_border_of_a_batch():
     net, still = network.build_network(config), config.dynamic._replace(learning_rate=0.0)
     stacked = data.sequence_batches(jnp.asarray(tokens), config.task, config.task.lag)
     bptt = training.bptt_batches(config, stacked)
-    update, params = jax.jit(functools.partial(training.train_batch, net, still)), state.params
+    update, params = (
+        jax.jit(functools.partial(training.train_batch, config, net, still)),
+        state.params,
+    )
     after, carry = state, zero_state(net, params, 1)
     for u in range(2):
         after, carry, _ = update(after, carry, jax.tree.map(operator.itemgetter(u), bptt))

@@ -16,8 +16,7 @@ from tiny_points import POINTS, TINY, easy, found
 
 from echo_jax.config import PARTS, changed
 from echo_jax.core import many_seeds
-from echo_jax.core.training import Metrics
-from echo_jax.host.compiled_programs import Programs
+from echo_jax.host.compiled_programs import Chunk, Programs
 from echo_jax.report.number_formats import plain
 from echo_jax.studies import point_run, seed_parts, sweep
 from echo_jax.studies.grid_point import GridPoint
@@ -171,9 +170,11 @@ def test_the_time_of_an_update_is_the_median_of_whole_chunks_but_the_first(
     """Chunks are of 4 sequences, of 3 updates each."""
     now, left = [100.0], list(chunks)
 
-    def train(dynamic, state, count):
-        now[0] += left.pop(0)
-        return state, Metrics(np.zeros((2, count)), np.zeros((2, count)))
+    def train(dynamic, state, work):
+        for done in work[::4]:
+            now[0] += left.pop(0)
+            curve = np.zeros((2, min(4, len(work) - done)))
+            yield Chunk(done + curve.shape[1], state, curve, curve)
 
     monkeypatch.setattr(point_run, "time", SimpleNamespace(perf_counter=lambda: now[0]))
     monkeypatch.setattr(point_run, "sequences_until", lambda accuracy: learned)
