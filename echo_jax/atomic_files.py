@@ -18,10 +18,20 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from echo_jax.exceptions import StorageError
+from echo_jax.exceptions import ConfigError, StorageError
 
 JSON_LIMIT = 64 * 2**20  # bytes, of a JSON or generated file
 LEDGER = ".generated"  # the digests of the generated files beside it, by their names
+
+
+def path_of(field: str, value: Any) -> Path:
+    """The path that an argument of a Python call is; ConfigError for what can be none."""
+    try:
+        if "\0" not in os.fsdecode(os.fsencode(value)):
+            return Path(value)
+    except (TypeError, UnicodeEncodeError):  # no path; a surrogate that no file system has
+        pass
+    raise ConfigError(field, value, "is no path", "use a string")
 
 
 def write_bytes(path: Path, data: bytes) -> None:

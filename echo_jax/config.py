@@ -78,7 +78,7 @@ class TaskConfig:
     lag: int = 1
     """How many steps back the target lies (n); a negative lag asks for a future value."""
     batch_size: int = 5
-    """Rows in a batch (B); in streams: sequences side by side. Alias: --batch."""
+    """Rows in a batch (B); in streams: sequences side by side."""
     layout: Literal["windows", "prefixes", "streams"] = "windows"
     """windows: only rows whose window is full; prefixes: also rows whose window begins before the
     sequence, where values are missing; streams: whole sequences side by side, a target at every
@@ -156,7 +156,7 @@ class NetworkConfig:
     """A built-in cell (echo-jax probe --cells lists them), block:CELL for a small network around
     one, or a cell of your own: module:NAME or FILE.py."""
     hidden_size: int = 50
-    """Hidden units of the cell (H). Alias: --hidden."""
+    """Hidden units of the cell (H)."""
     stateful: bool = True
     """Row b of a batch starts from the state that row b of the previous batch left, as with
     stateful=True in Keras, whose own default is False; otherwise every batch starts from zero. A
@@ -164,10 +164,10 @@ class NetworkConfig:
     encoding: Literal["one-hot", "embedding"] = "one-hot"
     """Input of the cell: the one-hot vector of the token, or a learned embedding."""
     embedding_dim: int = 64
-    """Size of the embedding of a token; only with --encoding embedding."""
+    """Size of the embedding of a token; only with {encoding=embedding}."""
     tied: bool = False
     """Score each token by the inner product with its embedding, instead of readout weights of its
-    own; only with --encoding embedding."""
+    own; only with {encoding=embedding}."""
     delay_line: int | None = None
     """Values that the cell mlp sees at a time: the current one and those just before it. Default:
     the size of the window."""

@@ -40,8 +40,8 @@ class ConfigError(ValueError):
         """The sentence, with every field as a flag or as an argument."""
         if not self.rule:
             return str(self.field)
-        text = f"{_subject(self.field, self.value, spelling)} {_filled(self.rule, spelling)}"
-        return f"{text}: {_filled(self.fix, spelling)}"
+        text = f"{_subject(self.field, self.value, spelling)} {spell(self.rule, spelling)}"
+        return f"{text}: {spell(self.fix, spelling)}"
 
     def then(self, more: str) -> Self:
         """The same error, whose fix has one more clause."""
@@ -74,14 +74,31 @@ class TooLongError(ConfigError):
     """A compilation that passed its time limit; it goes on in a thread until the process ends."""
 
 
+def spell(text: str, spelling: Spelling) -> str:
+    """A text with its {field} and {field=value} as flags or as arguments.
+
+    use {lag=3} or {stateful=False}  ->  use --lag 3 or --no-stateful
+                                     ->  use lag=3 or stateful=False
+    """
+
+    def spelled(match: re.Match[str]) -> str:
+        """One of them."""
+        field, value = match[1], match[2]
+        if value is None:
+            return field if spelling == "argument" else f"--{field.replace('_', '-')}"
+        return _with_value(field, value if spelling == "flag" else _literal(value), spelling)
+
+    return re.sub(r"\{([a-z]\w*)(?:=([^{}]*))?\}", spelled, text)
+
+
 def _subject(field: str | None, value: object, spelling: Spelling) -> str:
     """The field with its value, or the value alone."""
     if field is None:
         return str(value)
-    return _named(field, value if spelling == "flag" else shown(value), spelling)
+    return _with_value(field, value if spelling == "flag" else shown(value), spelling)
 
 
-def _named(field: str, value: object, spelling: Spelling) -> str:
+def _with_value(field: str, value: object, spelling: Spelling) -> str:
     """A field and its value: --hidden-size 0 or hidden_size=0, --no-stateful or stateful=False."""
     if spelling == "argument":
         return f"{field}={value}"
@@ -92,17 +109,10 @@ def _named(field: str, value: object, spelling: Spelling) -> str:
     return f"--{flag} {shlex.quote(text) if len(text) <= 60 else f'{text[:60]}...'}"
 
 
-def _filled(text: str, spelling: Spelling) -> str:
-    """A text with its {field} and {field=value} spelled."""
-
-    def spell(found: re.Match[str]) -> str:
-        """One of them."""
-        field, value = found[1], found[2]
-        if value is not None:
-            return _named(field, value, spelling)
-        return field if spelling == "argument" else f"--{field.replace('_', '-')}"
-
-    return re.sub(r"\{([a-z]\w*)(?:=([^{}]*))?\}", spell, text)
+def _literal(word: str) -> str:
+    """A word as Python writes it: a number, True, None or a placeholder such as N bare."""
+    bare = re.fullmatch(r"-?[\d.]+(?:e-?\d+)?|True|False|None|[A-Z]+", word)
+    return word if bare else f'"{word}"'
 
 
 def shown(value: object) -> str:
@@ -113,7 +123,7 @@ def shown(value: object) -> str:
 
 def printable(text: str) -> str:
     """A text with an escape for all that moves a cursor or turns the direction of writing."""
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def reason(error: BaseException) -> str:

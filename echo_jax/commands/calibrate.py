@@ -80,7 +80,7 @@ class CalibrateCommand:
             ("resampled", self.resampled, 10**6),
         ):
             if not 1 <= number <= most:
-                raise ConfigError(f"{flag} {number} is out of range: use 1 to {most:,}")
+                raise ConfigError(flag, number, "is out of range", f"use 1 to {most:,}")
 
     @property
     def cells(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from echo_jax import machine
-from echo_jax.exceptions import CellRefusedError, ConfigError, printable, shown
+from echo_jax.exceptions import CellRefusedError, ConfigError, printable
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.memory_benchmark import protocol
 from echo_jax.memory_benchmark.protocol import Protocol
@@ -31,12 +31,11 @@ LARGEST_SEED = 1_000_000_000
 def check_limits(seed: int, seconds: float | None) -> None:
     """Raise ConfigError for a first seed or a time limit that is out of range."""
     if not isinstance(seed, int):
-        raise ConfigError(f"seed {shown(seed)} is no whole number: use 0 to {LARGEST_SEED:,}")
+        raise ConfigError("seed", seed, "is no whole number", f"use 0 to {LARGEST_SEED:,}")
     if not 0 <= seed <= LARGEST_SEED:
-        raise ConfigError(f"seed {seed:,} is out of range: use 0 to {LARGEST_SEED:,}")
+        raise ConfigError("seed", seed, "is out of range", f"use 0 to {LARGEST_SEED:,}")
     if seconds is not None and not (isinstance(seconds, int | float) and seconds > 0):
-        words = f"{seconds:g}" if isinstance(seconds, int | float) else shown(seconds)
-        raise ConfigError(f"seconds {words} is not above 0: use more, or leave it out")
+        raise ConfigError("seconds", seconds, "is not above 0", "use more, or leave it out")
 
 
 def time_limit_of(chosen: Protocol, seconds: float | None) -> float | None:

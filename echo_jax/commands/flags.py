@@ -2,8 +2,9 @@
 
 import dataclasses
 import functools
+import re
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from typing import Annotated, Any, Union, get_args, get_origin
 
 import tyro
@@ -16,91 +17,132 @@ from tyro.constructors import (
     StructTypeInfo,
 )
 
-_ELSEWHERE = {
-    "--epochs --epoch --n-epoch --n-epochs --nb-epoch --num-epochs":
-        ("--sequences", "every sequence is new and used once, use --sequences N for how many"),
-    "--units --neurons --n-units --n-neurons --hidden-units --num-units":
-        ("--hidden-size", "units are --hidden-size (or --hidden) here"),
-    "--timesteps --time-steps --n-timesteps --lookback --look-back --window-size":
-        ("--window", "the time steps of a row are --window here, those of a sequence --length"),
-    "--n-batch --batchsize --n-batch-size --minibatch --mini-batch":
-        ("--batch-size", "rows in a batch are --batch-size (or --batch) here"),
-    "--lr --learn-rate --step-size": ("--learning-rate", "use --learning-rate"),
-    "--n-features --features --num-classes --n-classes --input-dim --vocab --vocabulary":
-        ("--vocab-size", "the number of different values is --vocab-size here"),
-    "--out-index --n-lag --delay --shift": ("--lag", "the steps back to the target are --lag here"),
-    "--stateless": ("--no-stateful", "use --no-stateful"),
-    "--return-sequences":
-        ("--layout", "use --layout streams for a target at every step"),
-    "--validation-split": ("--held-out", "the share kept for evaluation is --held-out here"),
-    "--model --layer --rnn": ("--cell", "the recurrent layer is --cell here"),
-    "--verbose --verbosity":
-        ("--sequences", "there is none, progress is a bar in a terminal and a few lines elsewhere; "
-         "leave it out"),
-    "--run --run-folder --folder --model-path":
-        ("--beyond", "name the folder of the run without a flag, as in echo-jax predict FOLDER"),
-    "--cluster":
-        ("--checkpoint-every", "sweep, study and probe take --cluster, train runs on this machine; "
-         "use echo-jax sweep for many seeds on many machines"),
-    "--shuffle --no-shuffle":
-        ("--sequences", "batches are never shuffled, the state goes on from one to the next"),
-}  # fmt: skip
+from echo_jax.config import PARTS, Part
+from echo_jax.exceptions import ConfigError, Spelling, spell
 
-ELSEWHERE = {other: hint for others, hint in _ELSEWHERE.items() for other in others.split()}
-"""The names of flags in Keras and elsewhere: our flag for the same, and a hint."""
+ALIASES = {"batch_size": "batch", "hidden_size": "hidden"}
+"""A shorter flag for a field."""
+
+PART = {name: name for name in PARTS} | {"2": "current", "3": "no-context", "4": "context"}
+"""The parts by their names, and by their numbers in the tutorial."""
+
+_OTHER_NAMES = {
+    "epochs epoch n_epoch n_epochs nb_epoch num_epochs":
+        "use {sequences=N}, as every sequence is new and used once",
+    "units neurons n_units n_neurons hidden_units num_units": "use {hidden_size}",
+    "timesteps time_steps n_timesteps lookback look_back window_size":
+        "use {window} for the time steps of a row, and {length} for those of a sequence",
+    "n_batch batchsize n_batch_size minibatch mini_batch": "use {batch_size}",
+    "lr learn_rate step_size": "use {learning_rate}",
+    "n_features features num_classes n_classes input_dim vocab vocabulary": "use {vocab_size}",
+    "out_index n_lag delay shift": "use {lag}",
+    "stateless": "use {stateful=False}",
+    "return_sequences": "use {layout=streams} for a target at every step",
+    "validation_split": "use {held_out} for the share that is kept for evaluation",
+    "model layer rnn": "use {cell}",
+    "verbose verbosity": "leave it out, as progress is shown where {sequences} are trained",
+    "cluster": "use it with sweep, study or probe, which train many runs",
+    "shuffle": "leave it out, as the state goes on from one batch of {sequences} to the next",
+}  # fmt: skip
+OTHER_NAMES = {name: fix for names, fix in _OTHER_NAMES.items() for name in names.split()}
+"""The names of options in Keras and elsewhere, and what to use here."""
 
 REGISTRY = ConstructorRegistry()
 """The rules below, for `tyro.cli`."""
 
 
-def names(command: Any, once: bool = False) -> list[str]:
-    """Every flag of a command dataclass, nested fields included; or those that may not repeat."""
-    found: list[str] = []
+class BrokenRuleError(Exception):
+    """Carries a ConfigError past tyro, which would put a ValueError into a box."""
+
+    def __init__(self, error: ConfigError) -> None:
+        """Keep the error."""
+        super().__init__(error)
+        self.error = error
+
+
+def fields(command: Any) -> list[str]:
+    """The names of the fields of a command dataclass that have a flag, nested ones included."""
+    names: list[str] = []
     for field in dataclasses.fields(command):
         kind = getattr(field.type, "__origin__", field.type)
-        marks = getattr(field.type, "__metadata__", ())
         if dataclasses.is_dataclass(kind):
-            found += names(kind, once)
-        elif tyro.conf.Positional not in marks and not (
-            once and tyro.conf.UseAppendAction in marks
-        ):
-            name = field.name.replace("_", "-")
-            found += [f"--{name}", f"--no-{name}"] if kind is bool else [f"--{name}"]
-    return found
+            names += fields(kind)
+        elif tyro.conf.Positional not in getattr(field.type, "__metadata__", ()):
+            names.append(field.name)
+    return names
+
+
+def field_of(flag: str) -> str:
+    """The field that a flag sets: --no-stateful sets stateful, --batch=5 batch_size."""
+    name = re.sub("^--(no-)?", "", flag.partition("=")[0].replace("_", "-")).replace("-", "_")
+    return next((field for field, alias in ALIASES.items() if alias == name), name)
+
+
+def fix_of(name: str, names: Collection[str]) -> str | None:
+    """The fix for a name that an option has elsewhere; None unless its fields are among these."""
+    fix = OTHER_NAMES.get(name) if name not in names else None
+    return fix if fix and {*re.findall(r"{(\w+)", fix)} <= {*names} else None
+
+
+def check_no_other_names(command: Any, arguments: Sequence[str]) -> None:
+    """Raise ConfigError for a flag that has another name here."""
+    names = fields(command)
+    for word in arguments:
+        flag = word.partition("=")[0]
+        if word.startswith("--") and (fix := fix_of(field_of(word), names)):
+            raise ConfigError(None, flag, "is not an option", fix)
+
+
+def aliases(field: str) -> list[str] | None:
+    """Other flags of a field, as tyro takes them."""
+    return [f"--{ALIASES[field]}"] if field in ALIASES else None
 
 
 @functools.cache
-def help_of(kind: type) -> dict[str, str]:
-    """The docstrings below the fields of a dataclass, each on one line."""
+def help_of(kind: type, spelling: Spelling = "flag") -> dict[str, str]:
+    """The docstrings below the fields of a dataclass, each on one line, with options spelled."""
     import docstring_parser
 
     parameters = docstring_parser.parse_from_object(kind).params
-    return {each.arg_name: " ".join((each.description or "").split()) for each in parameters}
+    return {
+        field.arg_name: spell(" ".join((field.description or "").split()), spelling)
+        for field in parameters
+    }
 
 
 @REGISTRY.struct_rule
 def _dataclass(info: StructTypeInfo) -> StructConstructorSpec | None:
     """A dataclass: tyro's own rule breaks the lines of a docstring as the source does."""
-    kind = info.type
+    kind: Any = info.type
     if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
         return None
-    fields = []
+    specs = []
     for field in dataclasses.fields(kind):
-        default = field.default
-        if isinstance(info.default, kind):
-            default = getattr(info.default, field.name)
-        elif field.default_factory is not dataclasses.MISSING:
-            default = field.default_factory()
-        elif default is dataclasses.MISSING:
-            default = tyro.MISSING
-        annotation: Any = field.type
+        default, annotation = _default_of(field, info), field.type
         base, *marks = get_args(annotation) if hasattr(annotation, "__metadata__") else [annotation]
         if tyro.conf.UseAppendAction not in marks:  # those are "(repeatable)"
-            hint = tyro.conf.arg(help_behavior_hint=_hint(default))
+            hint = tyro.conf.arg(help_behavior_hint=_hint(default), aliases=aliases(field.name))
             annotation = Annotated[base, hint, *marks]
         text = functools.partial(help_of(kind).get, field.name)
-        fields.append(StructFieldSpec(field.name, annotation, default, text))
-    return StructConstructorSpec(instantiate=kind, fields=tuple(fields))
+        specs.append(StructFieldSpec(field.name, annotation, default, text))
+
+    @functools.wraps(kind, updated=())
+    def instantiate(**values: Any) -> Any:
+        try:
+            return kind(**values)
+        except ConfigError as error:
+            raise BrokenRuleError(error) from None
+
+    return StructConstructorSpec(instantiate=instantiate, fields=tuple(specs))
+
+
+def _default_of(field: Any, info: StructTypeInfo) -> Any:
+    """The default of a field: that of the given instance, or of its class."""
+    if dataclasses.is_dataclass(info.default):
+        return getattr(info.default, field.name)
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return tyro.MISSING if field.default is dataclasses.MISSING else field.default
 
 
 def _hint(default: Any) -> str | Callable[[str], str]:
@@ -109,7 +151,7 @@ def _hint(default: Any) -> str | Callable[[str], str]:
         return ""
     if isinstance(default, bool):
         return "(default: on)" if default else "(default: off)"
-    return lambda shown: f"(default: {shown})"
+    return lambda text: f"(default: {text})"
 
 
 @REGISTRY.primitive_rule
@@ -129,46 +171,15 @@ def _optional(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
 
 
 @REGISTRY.primitive_rule
-def _several(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
-    """Several values of one kind after a flag."""
-    kinds = get_args(info.type)
-    if kinds[1:] != (...,) or tyro.conf.UseAppendAction in info.markers:
+def _part(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    """A part of the tutorial, by its name or its number."""
+    if info.type != Part:
         return None
-    spec = ConstructorRegistry.get_primitive_spec(PrimitiveTypeInfo.make(kinds[0], info.markers))
-    assert isinstance(spec, PrimitiveConstructorSpec)
-    return dataclasses.replace(
-        spec,
-        nargs="*",
-        metavar=f"{spec.metavar} ...",
-        instance_from_str=lambda words: tuple(spec.instance_from_str([word]) for word in words),
-        is_instance=lambda values: all(map(spec.is_instance, values)),
-        str_from_instance=lambda values: [
-            word for value in values for word in spec.str_from_instance(value)
-        ],
-    )
-
-
-@REGISTRY.primitive_rule
-def _number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
-    """Whole and other numbers, refused in our words."""
-    kind: Any = info.type
-    if kind not in (int, float):
-        return None
-    called, example = ("a whole number", "1") if kind is int else ("a number", "0.001")
-
-    def read(words: list[str]) -> Any:
-        """The number that the first word is."""
-        if len(words[0]) > 300:  # Python reads no integer of more than 4,300 digits
-            raise ValueError(f"is too long for a number: use one such as {example}")
-        try:
-            return kind(words[0])
-        except ValueError:
-            raise ValueError(f"{words[0]} is not {called}: use one such as {example}") from None
-
     return PrimitiveConstructorSpec(
         nargs=1,
-        metavar=kind.__name__.upper(),
-        instance_from_str=read,
-        is_instance=lambda value: isinstance(value, kind),
-        str_from_instance=lambda value: [str(value)],
+        metavar=f"{{{','.join(PART)}}}",
+        instance_from_str=lambda words: PART[words[0]],
+        is_instance=lambda value: value in PARTS,
+        str_from_instance=lambda value: [value],
+        choices=tuple(PART),
     )

@@ -55,7 +55,7 @@ def main() -> None:
         command_line.fail(f"--rows {command.rows} is below 1: use 1 or more")
     with command_line.refusals():
         if command.curve:
-            command_line.check_alone("--curve", "--open", "--format")
+            command_line.check_alone("curve", "open", "format")
             path = show_curve(command.curve, command.format)
             if command.open:
                 command_line.open_figure(path)

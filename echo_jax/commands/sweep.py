@@ -58,7 +58,10 @@ def axes() -> Iterator[tuple[str, Any, Any]]:
                 value = get_args(value)[0]  # None is what is left out
             hint = "(default: that of the part)"
             help_text = flags.help_of(kind)[field.name]
-            argument = tyro.conf.arg(help=help_text, help_behavior_hint=hint, metavar=shown)
+            argument = tyro.conf.arg(
+                help=help_text, help_behavior_hint=hint, metavar=shown,
+                aliases=flags.aliases(field.name),
+            )  # fmt: skip
             values: Any = tuple[tuple[value, ...], ...]
             repeated = tyro.conf.UseAppendAction[Annotated[values, argument]]
             yield field.name, repeated, dataclasses.field(default=())
@@ -146,9 +149,14 @@ class SweepCommand:
 
     def _check_given(self, values: Mapping[str, Sequence[Any]]) -> None:
         """Raise ConfigError for an option without a value, and for a value given twice."""
-        for flag, typed in sorted(command_line.given_flags().items()):
-            if () in getattr(self.axes, flag.removeprefix("--").replace("-", "_"), ()):
-                raise ConfigError(f"{typed} has no value: give one or several after it")
+        for field, groups in vars(self.axes).items():
+            if () in groups:
+                raise ConfigError(
+                    None,
+                    command_line.flag_of(field),
+                    "has no value",
+                    "give one or several after it",
+                )
         for field, each in values.items():
             if twice := [value for value in each if each.count(value) > 1]:
                 raise ConfigError(f"{field} {label(twice[0])} is given twice: give each value once")

@@ -51,7 +51,7 @@ class TrainCommand:
     and the end of training write one too."""
     devices: int | None = None
     """Use at most so many devices; by default all, on a CPU one a core. Never more than seeds,
-    and on a CPU with --seed-map vmap one."""
+    and on a CPU with {seed_map=vmap} one."""
     seed_map: Literal["map", "vmap"] | None = None
     """How a device runs its seeds: map, one after the other (the default on a CPU: each seed is
     bit for bit what it is alone), or vmap, all at once (the default elsewhere)."""
@@ -98,18 +98,18 @@ def claimed(command: TrainCommand) -> Iterator[tuple[Path, RunSpec]]:
             yield folder, inputs
         return
     with atomic_files.locked(command.resume):
-        flags = command_line.given_flags()
-        may_stand = "--resume --sequences --cell --checkpoint-every --devices --compilation-cache"
-        may_stand += " --open --format"
-        for flag in sorted(flags.keys() - {*may_stand.split()})[:1]:
-            raise ConfigError(
-                f"{flags[flag]} cannot be changed in a run that is resumed: leave it out, or start "
-                "a new run without --resume"
-            )
+        given = command_line.given_fields()
+        may_stand = "resume sequences cell checkpoint_every devices compilation_cache open format"
+        for field in given:
+            if field not in may_stand.split():
+                raise ConfigError(
+                    None, command_line.flag_of(field), "cannot be changed in a run that is resumed",
+                    "leave it out, or start a new run without {resume}",
+                )  # fmt: skip
         inputs = run_folder.read_inputs(command.resume)
-        cell = command.run.network.cell if "--cell" in flags else None
+        cell = command.run.network.cell if "cell" in given else None
         run_folder.check_cell_named(command.resume, inputs, cell)
-        if "--sequences" in flags:
+        if "sequences" in given:
             sequences = command.run.training.sequences
             inputs = inputs._replace(config=changed(inputs.config, sequences=sequences))
         yield command.resume, inputs
@@ -184,6 +184,6 @@ def run(command: TrainCommand, folder: Path, inputs: RunSpec, interrupts: Interr
 def again_with(command: TrainCommand, config: RunConfig) -> Callable[[Mapping[str, Any]], str]:
     """The command line of a new run with other values of some fields."""
     if command.resume is None:
-        return lambda changes: command_line.again_with("train", changes, "--out")
+        return lambda changes: command_line.again_with("train", changes, "out")
     program = command_line.program("train")
     return lambda changes: f"{program} {shlex.join(as_flags(changed(config, **changes)))}"

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +18,6 @@ from echo_jax.memory_benchmark.chosen_cell import ChosenCell, choose_sized, json
 from echo_jax.memory_benchmark.object_cell import chosen_object
 from echo_jax.memory_benchmark.protocol import Protocol
 from echo_jax.memory_cards import card_file, card_page, card_text
-from echo_jax.notebook.training_options import spelled_for_python
 from echo_jax.report import text_tables
 
 
@@ -51,7 +50,7 @@ class MemoryCard:
 
         ConfigError if another card of that name is there, or a file of it that was edited.
         """
-        with spelled_for_python(as_arguments):
+        with _errors_of_a_call():
             place = _place(folder)
             return [card_file.write(self.card, place), *card_file.draw(self.card, place)]
 
@@ -97,7 +96,7 @@ def card(  # noqa: PLR0913 - the flags of the command
       ConfigError: an argument breaks a rule, or the cell does, which the sentence names with the
         line of its file; nothing was measured in time; a file is in the way.
     """
-    with spelled_for_python(as_arguments):
+    with _errors_of_a_call():
         machine.check_no_debugging()
         machine.check_settings()
         card_making.check_limits(seed, seconds)
@@ -125,6 +124,15 @@ def card(  # noqa: PLR0913 - the flags of the command
         if folder:
             made.write(folder)
     return made
+
+
+@contextlib.contextmanager
+def _errors_of_a_call() -> Iterator[None]:
+    """Within it the sentence of a ConfigError names arguments."""
+    try:
+        yield
+    except ConfigError as error:
+        raise type(error)(as_arguments(str(error))) from None
 
 
 def as_arguments(text: str) -> str:

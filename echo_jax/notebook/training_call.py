@@ -2,32 +2,24 @@
 
 import contextlib
 import dataclasses
+import difflib
 import functools
-import html
 import inspect
-import os
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Unpack
 
 import jax
 
-from echo_jax import machine
-from echo_jax.commands import command_line, flags
+from echo_jax import atomic_files, machine
+from echo_jax.commands import flags
 from echo_jax.commands import train as train_command
 from echo_jax.commands.train import TrainCommand
 from echo_jax.config import PARTS, RunConfig, changed, chosen
 from echo_jax.exceptions import ConfigError
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.host.stopwatch import Stopwatch
-from echo_jax.notebook.training_options import (
-    KINDS,
-    TrainOptions,
-    as_keywords,
-    spelled_for_python,
-    with_study_calls,
-)
+from echo_jax.notebook.training_options import KINDS, TrainOptions
 from echo_jax.report.notebook_figure import NotebookFigure
 from echo_jax.report.styles import drawing
 from echo_jax.runs import advice, curve_figure, explanation, run_folder, run_report
@@ -69,14 +61,15 @@ class Run:
 
     def explain(self) -> str:
         """Say where the target is, if it can be learned, and what helps, or what to ask next."""
-        return f"{as_keywords(explanation.explain(self.config))}\n{self._next_runs()}"
+        why = explanation.explain(self.config, self.result, "argument")
+        return "\n".join([why, *self._next_runs()])
 
     def report(self) -> str:
         """The scores in full, as the command prints them; and what helps, or what to ask next."""
-        scores = run_report.full_report(self.config, self.result)
-        return f"{as_keywords(scores).lstrip()}\n{self._next_runs()}"
+        scores = run_report.full_report(self.config, self.result, "argument")
+        return "\n".join([scores.lstrip(), *self._next_runs()])
 
-    def _next_runs(self) -> str:
+    def _next_runs(self) -> list[str]:
         """A line for each run that is advised, which ends with its call."""
 
         def call(changes: Mapping[str, Any]) -> str:
@@ -84,12 +77,11 @@ class Run:
             fields = chosen(changed(self.config, **changes)).items()
             return f"echo_jax.train({', '.join(f'{name}={value!r}' for name, value in fields)})"
 
-        return with_study_calls(advice.after_run(self.config, self.result, call))
+        return advice.after_run(self.config, self.result, call)
 
     def network(self, seed: int | None = None) -> Trained:
         """The network of a seed, None for the first; ConfigError if it failed or is not there."""
-        with spelled_for_python():
-            return network_of_seed(self.config, self._network_in, seed, "this run")
+        return network_of_seed(self.config, self._network_in, seed, "this run")
 
     def predict(
         self,
@@ -104,8 +96,7 @@ class Run:
         predict([1, 36, 0, 36, 21, 2])  ->  [None, None, None, None, 36, 21]
         """
         network = self.network(seed)
-        with spelled_for_python():
-            return network.predict(values, probabilities=probabilities, unknown=unknown)
+        return network.predict(values, probabilities=probabilities, unknown=unknown)
 
     def __repr__(self) -> str:
         """The run, and its accuracy beside the baselines, each on a line."""
@@ -116,14 +107,12 @@ class Run:
             f"{run_report.baselines(self.config, self.result)}"
         )
 
-    def _repr_html_(self) -> str:
+    def _repr_markdown_(self) -> str:
         """The run, the scores beside their baselines, and why it ended so."""
+        what = run_report.describe(self.config)
         scores = run_report.scores(self.config, self.result)
-        what, scores, *why = map(
-            html.escape,
-            (run_report.describe(self.config), scores, *self.explain().splitlines()),
-        )
-        return f"<p><b>{what}</b></p><pre>{scores}</pre><p>{'</p><p>'.join(why)}</p>"
+        why = self.explain().replace("\n", "\n\n")
+        return f"**{what}**\n\n```text\n{scores}\n```\n\n{why}"
 
 
 def train(**options: Unpack[TrainOptions]) -> Run:
@@ -143,7 +132,7 @@ def train(**options: Unpack[TrainOptions]) -> Run:
     Raises:
       ConfigError: an argument is unknown or breaks a rule; in one sentence, as the command says it.
     """
-    with spelled_for_python(), contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
         machine.check_no_debugging()
         machine.check_settings()
         command = _command(options)
@@ -163,31 +152,32 @@ def train(**options: Unpack[TrainOptions]) -> Run:
 def _command(options: Mapping[str, Any]) -> TrainCommand:
     """The command with these flags; ConfigError for one that a call does not have."""
     for name in options.keys() - KINDS.keys():
-        raise ConfigError(_unknown(name))
+        raise _unknown(name)
     names = {field.name for field in dataclasses.fields(TrainCommand)}
     own = {name: value for name, value in options.items() if name in names}
     out, base = own.pop("out", None), TrainCommand(**own)
-    if not isinstance(out, str | os.PathLike | None):
-        raise ConfigError(f"out {out!r:.50} is no path: use a string")
     run = changed(PARTS[base.part], **{k: v for k, v in options.items() if k not in names})
-    return dataclasses.replace(base, out=None if out is None else Path(out), run=run)
+    folder = None if out is None else atomic_files.path_of("out", out)
+    return dataclasses.replace(base, out=folder, run=run)
 
 
-def _unknown(name: str) -> str:
-    """The sentence about an argument that a call does not have."""
-    known, flag = flags.names(TrainCommand), f"--{name.replace('_', '-')}"
-    if flag in known:
-        return f"{name} is for the command alone: use echo-jax train {flag}"
-    said = as_keywords(command_line.unknown_option(flag, known))
-    return said.replace(flag, name).replace("--help", "help(echo_jax.train)")
+def _unknown(name: str) -> ConfigError:
+    """The error of an argument that a call does not have."""
+    if name in flags.fields(TrainCommand):
+        flag = name.replace("_", "-")
+        return ConfigError(None, name, "is for the command alone", f"use echo-jax train --{flag}")
+    near = difflib.get_close_matches(name, KINDS, 1, 0.7)
+    nearest = "".join(f"use {argument}, or " for argument in near)
+    fix = flags.fix_of(name, KINDS) or f"{nearest}see help(echo_jax.train) for all of them"
+    return ConfigError(None, name, "is not an argument", fix)
 
 
 def _signature() -> inspect.Signature:
     """The keyword arguments with the defaults of part 4, for help and completion."""
     command, section = TrainCommand(), PARTS[TrainCommand.part]
     values = {**vars(command), **vars(section)}
-    for each in (section.task, section.network, section.training, section.data):
-        values |= vars(each)
+    for fields in (section.task, section.network, section.training, section.data):
+        values |= vars(fields)
     kind = inspect.Parameter.KEYWORD_ONLY
     parameters = [
         inspect.Parameter(name, kind, default=values[name], annotation=annotation)
@@ -199,13 +189,12 @@ def _signature() -> inspect.Signature:
 def _arguments() -> str:
     """A line for each keyword argument: the help of its flag."""
     run = PARTS[TrainCommand.part]
-    helps = flags.help_of(TrainCommand) | flags.help_of(RunConfig)
-    for section in (run.task, run.network, run.training, run.data):
-        kind: Any = type(section)
-        helps |= flags.help_of(kind)
+    helps: dict[str, str] = {}
+    for section in (TrainCommand, RunConfig, *map(type, vars(run).values())):
+        if dataclasses.is_dataclass(section):
+            helps |= flags.help_of(section, "argument")
     helps |= OTHERWISE_HERE
-    texts = {name: re.sub(" Alias: --[a-z]+.", "", helps[name]) for name in KINDS}
-    return "\n".join(f"  {name}: {as_keywords(text)}" for name, text in texts.items())
+    return "\n".join(f"  {name}: {helps[name]}" for name in KINDS)
 
 
 train.__dict__["__signature__"] = _signature()

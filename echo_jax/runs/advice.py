@@ -8,19 +8,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import UNSET
 
-from echo_jax.config import RunConfig, as_flags, changed, chosen, flags_of, flat
+from echo_jax.config import RunConfig, as_flags, changed, flat
 from echo_jax.core.target_place import batches_back, knowable_share, target_place
 from echo_jax.exceptions import ConfigError
 
 if TYPE_CHECKING:
     from echo_jax.runs.result import Result
 
-REACHABLE = ("window", "replayed")  # places of a target that the gradient reaches
 MOST_BATCHES = 8  # of a gradient that is advised: each makes an update longer
 
 
 class Measured(NamedTuple):
-    """The median accuracy in two grid points of a study, by their names, and where that was."""
+    """The median accuracy of two grid points of a study, by their names, and where that was."""
 
     study: str
     seeds: int
@@ -32,40 +31,41 @@ class Measured(NamedTuple):
 
     def __str__(self) -> str:
         """The measurement in brackets, to follow the change."""
-        shown = f"{self.before} to {self.after}, {self.seeds} seeds"
-        return f"(measured {self.where}: {shown}; echo-jax study {self.study})"
+        gain = f"{self.before} to {self.after}, {self.seeds} seeds"
+        return f"(measured {self.where}: {gain}; study {self.study})"
 
 
 class Step(NamedTuple):
     """A change of a run: what it does, the fields that it sets, and what shows that it helps.
 
-    Without a measurement it is plain arithmetic that more can be known or reached with it. `sweep`
-    is the command that compares the runs with and without it, where that answers more than one run.
+    Without a measurement it is plain arithmetic that more can be known or reached with it.
     """
 
     words: str
     changes: Mapping[str, Any]
     measured: Measured | None = None
-    sweep: str = ""
 
     def line(self, write: Callable[[Mapping[str, Any]], str]) -> str:
         """The words, what was measured, and the command, which `write` writes for the changes."""
-        shown = f" {self.measured}" if self.measured else ""
-        command = self.sweep or write(self.changes)
-        return f"{self.words}{shown}{':' * (self.words[-1] != '?')} {command}"
+        evidence = f" {self.measured}" if self.measured else ""
+        return f"{self.words}{evidence}{':' * (self.words[-1] != '?')} {write(self.changes)}"
 
 
-def _of_advice(run: str, change: str, before: str, after: str) -> Measured:
-    without, with_it = (f"run {run}, change {each}" for each in ("none", change))
-    where = f"with {run}" if run.startswith("a ") else f"at {run}"
-    return Measured("advice", 10, where, without, with_it, before, after)
+def _of_advice(run: str, change: str, before: str, after: str, where: str = "") -> Measured:
+    """A measurement of the study `advice`."""
+    without, with_it = f"run {run}, change none", f"run {run}, change {change}"
+    return Measured("advice", 10, where or f"at {run}", without, with_it, before, after)
 
 
 MOST_SEQUENCES = 6000  # of a run that is advised to train longer: no more were measured
 
 ZERO_STATE = _of_advice("lag 3", "stateful False", "30.05%", "100%")
-MORE_SEQUENCES = _of_advice("lag 3", "sequences 6000", "30.05%", "44.85%")._replace(
-    where=f"at lag 3, 2,000 to {MOST_SEQUENCES:,} sequences"
+MORE_SEQUENCES = _of_advice(
+    "lag 3",
+    "sequences 6000",
+    "30.05%",
+    "44.85%",
+    f"at lag 3, 2,000 to {MOST_SEQUENCES:,} sequences",
 )
 WIDER = _of_advice("lag 5", "window 6, stateful False", "2.55%", "100%")
 LONGER_GRADIENT = _of_advice("lag 5", "bptt batches 2", "2.55%", "10.28%")
@@ -73,14 +73,9 @@ LARGER_STEP = _of_advice("lag 9 in a window of 10", "learning rate 0.003", "62.4
 FASTER = _of_advice("a learning rate of 0.0001", "learning rate 0.001", "16.93%", "99.74%")
 SLOWER = _of_advice("a learning rate of 0.03", "learning rate 0.001", "92.88%", "99.74%")
 ONE_ROW = Measured(
-    "mistake",
-    16,
-    "on part 3, batches of 6",
-    "batch 6, batches back 1",
-    "batch 1, batches back 2",
-    "0.98%",
-    "95.83%",
-)
+    "mistake", 16, "on part 3, batches of 6",
+    "batch 6, batches back 1", "batch 1, batches back 2", "0.98%", "95.83%",
+)  # fmt: skip
 THROUGH_CHUNKS = Measured(
     "streams", 8, "at lag 5", "trained on chunks of 5, lag 5",
     "trained on chunks of 5, gradient through all, lag 5", "7.18%", "38.17%",
@@ -105,22 +100,39 @@ CLASSES = Measured(
 
 def after_run(
     config: RunConfig, result: "Result", command: Callable[[Mapping[str, Any]], str] | None = None
-) -> str:
+) -> list[str]:
     """The next runs, each a line that ends with its command: what helps, or one question.
 
-    A run that missed 99% of its ceiling gets one or two changes. `explain` says why it missed.
-    `command` writes the command line of the run with other values of some fields; without it the
-    line has all fields that differ from the defaults.
+    A run that missed 99% of its ceiling gets one or two changes, and one on predictable values
+    nothing. `explain` says why it missed. `command` writes the command line of the run with other
+    values of some fields; without it the line has all fields that differ from the defaults.
     """
     write = command or (lambda changes: command_of(changed(config, **changes)))
+    if is_predictable(config, result):
+        return []
     if made_it(config, result):
         step = next(_valid(config, _questions(config)))
-        return f"Next: {step.line(write)}"
-    cures = _cures(config, bool(result.failed.seed))
-    steps = list(itertools.islice(_valid(config, cures), 2)) or [_other_seeds(config)]
+        return [f"Next: {step.line(write)}"]
+    cures = _valid(config, _cures(config, bool(result.failed.seed)))
+    steps = list(itertools.islice(cures, 2)) or [_other_seeds(config)]
     lines = zip(("Try", "Or"), steps, strict=False)
-    found = [f"{word}: {step.line(write)}" for word, step in lines]
-    return "\n".join([*_why(config, result), *found])
+    return [*_why(config, result), *(f"{word}: {step.line(write)}" for word, step in lines)]
+
+
+def independent_ceiling(config: RunConfig, result: "Result") -> float:
+    """The highest accuracy possible of independent values: those fed, and guesses of the others."""
+    known = knowable_share(config)
+    return known + (1 - known) * result.baseline_accuracy
+
+
+def is_predictable(config: RunConfig, result: "Result") -> bool:
+    """True where a column has order: more is right than independent values would let be known.
+
+    A score within 5% of that may be chance, as few values are held out.
+    """
+    if config.data.csv is None:
+        return False
+    return result.accuracy > independent_ceiling(config, result) + 0.05
 
 
 def _why(config: RunConfig, result: "Result") -> list[str]:
@@ -128,15 +140,13 @@ def _why(config: RunConfig, result: "Result") -> list[str]:
     task, rows = config.task, config.task.batch_size
     if task.layout != "windows" or target_place(config) != "window" or not config.network.stateful:
         return []
-    right = [x or 0.0 for x in result.accuracy_by_position]
+    right = [share or 0.0 for share in result.accuracy_by_position]
     if len(right) <= rows or min(right[:rows]) - max(right[rows:]) < 0.1:
         return []
     first, later = sum(right[:rows]) / rows, sum(right[rows:]) / len(right[rows:])
-    split = first >= 0.9 and later < 0.1  # nearly all right, nearly all wrong
-    said = f", so {result.accuracy:.0%} is {rows} rows of {len(right)}, not partial knowledge"
     return [
-        f"Why: rows 0 to {rows - 1} start from a zero state, and {first:.0%} of their answers are "
-        f"right; the others start from a carried state, and {later:.0%} are{said * split}."
+        f"Why: {first:.0%} are right in rows 0 to {rows - 1}, which start from a zero state, and "
+        f"{later:.0%} in the others, which start from a carried state."
     ]
 
 
@@ -263,14 +273,6 @@ def _reaching_further_in_streams(config: RunConfig) -> Iterator[Step]:
     yield Step("take whole sequences as one chunk", whole, WHOLE_STREAMS)
 
 
-def _with_and_without_state(config: RunConfig) -> str:
-    """The command that compares a run with and without a carried state."""
-    fields = {name: value for name, value in chosen(config).items() if name != "stateful"}
-    if config.network.tied:
-        fields["tied"] = "yes"  # as a sweep has its switches
-    return f"echo-jax sweep {shlex.join([*flags_of(fields), '--stateful', 'yes', 'no'])}"
-
-
 def _one_further(config: RunConfig) -> dict[str, Any]:
     """A lag one longer, reached as this run reaches its own: by the gradient or by the window."""
     lag = config.task.lag + 1
@@ -298,8 +300,7 @@ def _questions(config: RunConfig) -> Iterator[Step]:
         if network.stateful:
             yield Step("does it learn sooner without the carried state?", _ZERO)
         elif network.cell != "mlp" and config.data.csv is None:
-            both = _with_and_without_state(config)
-            yield Step("does a carried state help?", {"stateful": True}, sweep=both)
+            yield Step("does a carried state help?", {"stateful": True})
     yield Step("can it echo a value one step further back?", _one_further(config))
     fewer = max(1, config.training.sequences // 2)
     yield Step("are half as many sequences enough?", {"sequences": fewer})

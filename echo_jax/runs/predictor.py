@@ -14,7 +14,7 @@ import functools
 import itertools
 import types
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, get_args
 
@@ -27,7 +27,7 @@ from echo_jax.config import GENERATOR, RunConfig, to_dict
 from echo_jax.core import many_seeds, online
 from echo_jax.core.network import Params, build_network
 from echo_jax.core.online import Answer, EchoState
-from echo_jax.exceptions import ConfigError, StorageError
+from echo_jax.exceptions import ConfigError, StorageError, shown
 from echo_jax.runs import checkpoint, run_folder, vocabulary
 from echo_jax.runs.run_folder import RunSpec
 from echo_jax.runs.vocabulary import UNSEEN, Unknown, Vocabulary
@@ -41,7 +41,7 @@ def programs(config: RunConfig) -> types.SimpleNamespace:
     """The compiled functions of `online` that all networks of a configuration share."""
     network = build_network(config)
     functions = (online.step, online.feed, online.follows)
-    step, feed, follows = (functools.partial(each, config, network) for each in functions)
+    step, feed, follows = (functools.partial(function, config, network) for function in functions)
     return types.SimpleNamespace(
         step=jax.jit(step),
         feed=jax.jit(feed),
@@ -105,29 +105,34 @@ class Trained:
           probabilities float32 `[T, V]`, NaN where there is none yet. Many sequences give a list.
         """
         if unknown not in get_args(Unknown):
-            raise ConfigError(f"unknown {unknown!r} is unknown: use error or skip")
+            raise ConfigError("unknown", unknown, "is not known here", "use error or skip")
         if probabilities and self.config.task.framing == "values":
-            raise ConfigError(
-                "probabilities are not given by a network of framing values, which says one "
-                "number: ask for answers, or train one with --framing classes"
-            )
+            rule = "is not for a network of framing values, which says one number"
+            fix = "ask for answers, or train one with {framing=classes}"
+            raise ConfigError("probabilities", probabilities, rule, fix)
         many, sequences = _sequences(inputs)
         words = [list(map(_word, sequence)) for sequence in sequences]
         encode = functools.partial(vocabulary.encode, self.vocabulary, unknown=unknown)
-        tokens, found = list(map(encode, words)), list[Any]()
+        tokens = list(map(encode, words))
         answers = self._answers([t[t != UNSEEN] for t in tokens], probabilities)
-        for sequence, answer in zip(tokens, answers, strict=True):
-            there = answer.exists
-            places = np.flatnonzero(sequence != UNSEEN)[there]
-            if probabilities:
-                shares = np.full((len(sequence), len(self.vocabulary)), np.nan, np.float32)
-                shares[places] = jax.jit(jax.nn.softmax)(answer.logits[there])
-                found.append(shares)
-            else:
-                values = map(self.vocabulary.value, answer.token[there].tolist())
-                said = dict(zip(places.tolist(), values, strict=True))
-                found.append([said.get(place) for place in range(len(sequence))])
-        return found if many else found[0]
+        read = self._probabilities if probabilities else self._values
+        outputs = list(map(read, tokens, answers))
+        return outputs if many else outputs[0]
+
+    def _values(self, tokens: np.ndarray, answer: Answer) -> list[Any]:
+        """The value that answers each token, None where there is none yet, or for an UNSEEN one."""
+        values: list[Any] = [None] * len(tokens)
+        places = np.flatnonzero(tokens != UNSEEN)[answer.exists]
+        for place, token in zip(places.tolist(), answer.token[answer.exists].tolist(), strict=True):
+            values[place] = self.vocabulary.value(token)
+        return values
+
+    def _probabilities(self, tokens: np.ndarray, answer: Answer) -> np.ndarray:
+        """The probabilities of the values after each token `[T, V]`, NaN where there are none."""
+        shares = np.full((len(tokens), len(self.vocabulary)), np.nan, np.float32)
+        places = np.flatnonzero(tokens != UNSEEN)[answer.exists]
+        shares[places] = jax.jit(jax.nn.softmax)(answer.logits[answer.exists])
+        return shares
 
     def save_state(self, state: EchoState, path: str | Path) -> None:
         """Write a state to a file, to go on from later; a file that is there is replaced."""
@@ -138,7 +143,7 @@ class Trained:
         shapes, fix = jax.eval_shape(self.start), "name another file, or none to start from zero"
         contents = checkpoint.read(Path(path), checkpoint.ECHO_FORMAT, shapes, fix)
         if contents.get("network") != self.digest:
-            raise StorageError(f"{path} is the state of another network: {fix}")
+            raise StorageError(None, path, "is the state of another network", fix)
         return jax.device_put(contents["state"])
 
     def accuracy_along(self, edges: Sequence[int], seed: int = 0) -> list[float]:
@@ -174,12 +179,10 @@ class Trained:
         """Raise ConfigError for what is no token; traced values cannot be checked."""
         if isinstance(tokens, jax.core.Tracer):
             return
-        found, size = np.asarray(tokens), len(self.vocabulary)
-        if found.size and not (found.dtype.kind in "iu" and 0 <= found.min() <= found.max() < size):
-            raise ConfigError(
-                f"{tokens!r:.50} is no token, a whole number of 0 to {size - 1}: let predict turn "
-                "values into tokens"
-            )
+        array, size = np.asarray(tokens), len(self.vocabulary)
+        if array.size and not (array.dtype.kind in "iu" and 0 <= array.min() <= array.max() < size):
+            rule = f"is no token, a whole number of 0 to {size - 1}"
+            raise ConfigError(None, shown(tokens), rule, "let predict turn values into tokens")
 
     def _answers(self, sequences: list[np.ndarray], logits: bool) -> Iterable[Answer]:
         """The `Answer`s to each of many sequences of tokens."""
@@ -230,7 +233,7 @@ def load(
     Raises:
       ConfigError: there is no such run, seed or checkpoint, or a file of it is damaged.
     """
-    config, network_in = _open(Path(folder), cell, say)
+    config, network_in = _open(atomic_files.path_of("folder", folder), cell, say)
     return network_of_seed(config, network_in, seed, str(folder))
 
 
@@ -241,10 +244,10 @@ def network_of_seed(
     first, last = config.seed, config.seed + config.seeds - 1
     number = first if seed is None else seed
     if number not in range(first, last + 1):
-        raise ConfigError(f"seed {number} is not in {run}: use one from {first} to {last}")
+        raise ConfigError("seed", number, f"is not in {run}", f"use one from {first} to {last}")
     network = network_in(int(number) - first)
     if network is None:
-        raise ConfigError(f"seed {number} of {run} failed in training: use another --seed")
+        raise ConfigError("seed", number, f"of {run} failed in training", "use another {seed}")
     return network
 
 
@@ -255,7 +258,7 @@ def load_all(
     config, network_in = _open(Path(folder), cell, say)
     good = [network for row in range(config.seeds) if (network := network_in(row))]
     if not good:
-        raise ConfigError(f"every seed of {folder} failed in training: start a new run")
+        raise ConfigError(None, folder, "has no seed that did not fail", "start a new run")
     return good
 
 
@@ -293,18 +296,16 @@ def network_of(inputs: RunSpec, params: Params, sequences: int, row: int) -> Tra
 def _sequences(inputs: Any) -> tuple[bool, list[list[Any]]]:
     """True for several sequences, and the inputs as a list of sequences."""
     items = inputs.tolist() if hasattr(inputs, "tolist") else inputs
-    if isinstance(items, str | bytes | dict) or not hasattr(items, "__iter__"):
-        raise ConfigError(f"{inputs!r:.50} is no sequence of values: use a list or an array")
+    if isinstance(items, str | bytes | Mapping | Set) or not isinstance(items, Iterable):
+        raise ConfigError("inputs", inputs, "is no sequence of values", "use a list or an array")
     items = [item.tolist() if hasattr(item, "tolist") else item for item in items]
     nested = [isinstance(item, list | tuple) for item in items]
     if not any(nested):
         return False, [items]
     inner = itertools.chain.from_iterable(items) if all(nested) else [items]
     if any(isinstance(value, list | tuple | np.ndarray) for value in inner):
-        raise ConfigError(
-            "inputs are neither values nor sequences of values: use a list or an array [T], or "
-            "for many sequences a list of lists or an array [N, T]"
-        )
+        fix = "use a list or an array [T], or for many a list of lists or an array [N, T]"
+        raise ConfigError("inputs", inputs, "is neither values nor sequences of values", fix)
     return True, [list(item) for item in items]
 
 
@@ -316,7 +317,7 @@ def _word(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ConfigError(f"value {value!r:.50} is neither a whole number nor a string: use one")
+        raise ConfigError("value", value, "is neither a whole number nor a string", "use one")
     if abs(value) >= 10**vocabulary.LONGEST:
         raise ConfigError(f"a value has more than {vocabulary.LONGEST} digits: use a smaller one")
     return str(value)

@@ -11,7 +11,7 @@ from msgspec import UNSET
 
 from echo_jax import statistics
 from echo_jax.config import ADDED_LATER, RunConfig
-from echo_jax.exceptions import printable
+from echo_jax.exceptions import Spelling, printable
 from echo_jax.report import sparkline
 from echo_jax.report.styles import Format
 from echo_jax.report.text_tables import table
@@ -60,7 +60,7 @@ def describe_devices(devices: Sequence[Any]) -> str:
     return f"on {len(devices)} device{'s' * (len(devices) > 1)}: {kinds}"
 
 
-def full_report(config: RunConfig, result: "Result") -> str:
+def full_report(config: RunConfig, result: "Result", spelling: Spelling = "flag") -> str:
     """Everything that is printed after training."""
     paragraphs = (
         answers(result.expected, result.predicted, result.answers_of_seed),
@@ -68,7 +68,7 @@ def full_report(config: RunConfig, result: "Result") -> str:
         scores(config, result),
         by_seed(result),
         accuracy_by_position(config, result.accuracy_by_position),
-        explain(config),
+        explain(config, result, spelling),
         learning_time(result),
     )
     return "\n" + "\n\n".join(filter(None, paragraphs))
@@ -87,7 +87,7 @@ def conclude(
     """
     columns = shutil.get_terminal_size().columns
     say(sparkline.curve_line(curves.accuracy, columns, sparkline.characters(sys.stdout)))
-    for line in advice.after_run(curves.config, curves.result, write).splitlines():
+    for line in advice.after_run(curves.config, curves.result, write):
         say(printable(line))
     path = curve_figure.draw(folder, curves, kind)
     say(f"Figure: {printable(str(path))}")

@@ -96,7 +96,7 @@ def test_a_cell_of_the_current_folder_gets_a_card(probing, tmp_path):
         (["--validate", "x", "--seed", "3"], "--validate makes no card: use it without --seed"),
         (["--out", "mine.py/x"], "cannot be made"),
         (["--seed", "-1"], "--seed -1 is out of range"),
-        (["--seconds", "0"], "--seconds 0 is not above 0"),
+        (["--seconds", "0"], "--seconds 0.0 is not above 0"),
         (["--report", "nowhere"], "nowhere"),
         (["--validate", "edited.json"], "edited.json: "),
     ],

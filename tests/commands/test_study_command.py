@@ -131,7 +131,7 @@ NO_FOLDER = "cannot be a folder of studies ({}): use another place for --out"
         ("study.py parts --out file", f"file {NO_FOLDER.format('File exists')}"),
         ("study.py parts --out file/a", f"file/a {NO_FOLDER.format('Not a directory')}"),
         ("sweep.py --lag", "--lag has no value: give one or several after it"),
-        ("sweep.py --window 5 --hidden", "--hidden has no value: give one or several after it"),
+        ("sweep.py --window 5 --batch", "--batch-size has no value: give one or several after it"),
         ("sweep.py --stateful", "--stateful has no value: give one or several after it"),
     ],
 )  # fmt: skip

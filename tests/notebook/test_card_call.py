@@ -106,8 +106,8 @@ class Drifts(nn.SimpleCell):
         ("gru", {"args": {"units": 5}}, "has no field units"),
         ("gru", {"args": "features=5"}, "is no mapping"),
         ("gru", {"protocol": "fast"}, "^protocol 'fast' is unknown"),
-        ("gru", {"seed": 1.5}, "^seed 1.5 is no whole number"),
-        ("gru", {"seconds": 0}, "^seconds 0 is not above 0"),
+        ("gru", {"seed": 1.5}, "^seed=1.5 is no whole number"),
+        ("gru", {"seconds": 0}, "^seconds=0 is not above 0"),
         ("gru", {"out": 3}, "^out 3 is no path"),
     ],
 )  # fmt: skip

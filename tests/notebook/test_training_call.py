@@ -3,6 +3,7 @@
 import ast
 import inspect
 import io
+import re
 import subprocess
 import sys
 import threading
@@ -63,7 +64,7 @@ def test_a_call_and_the_command_have_the_same_bits(run, tmp_path, monkeypatch):
         network = echo_jax.load(folder, seed=seed)
         assert run.network(seed).digest == network.digest
         assert run.predict([1, 2, 3, 4], seed=seed) == network.predict([1, 2, 3, 4])
-    with pytest.raises(ConfigError, match=r"^out command is a folder that exists already"):
+    with pytest.raises(ConfigError, match=r"^out.command is a folder that exists"):
         echo_jax.train(**SMALL, out="command")
 
 
@@ -71,14 +72,14 @@ def test_a_run_shows_itself(run):
     first, second = repr(run).splitlines()
     assert first.startswith("Echo with lag 1: windows of 2 from 8 integers below 6")
     assert second.startswith("Accuracy on fresh sequences ")
-    shown = run._repr_html_()
-    assert shown.count("<p>") == 4
-    assert "<pre>On 5 fresh sequences" in shown
+    shown = run._repr_markdown_()
+    assert shown.startswith(f"**{first}**\n\n```text\nOn 5 fresh sequences")
     reason, *more = run.explain().splitlines()
+    assert shown.endswith("\n\n".join([reason, *more]))
     assert "is in the window of 2" in reason
     assert [line.split(":")[0] for line in more] == ["Try", "Or"]
     call = ast.parse(more[0][more[0].index("echo_jax.train(") :], mode="eval").body
-    advised = {each.arg: ast.literal_eval(each.value) for each in call.keywords}
+    advised = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
     kept = SMALL.items() - {("hidden_size", 4), ("lag", 1)}
     assert kept <= advised.items()
     assert run.report().startswith("Expected: ")
@@ -96,32 +97,13 @@ def test_the_curve_is_a_figure_that_a_notebook_shows(run):
 
 
 def test_a_seed_that_the_run_does_not_have_is_refused(run):
-    with pytest.raises(ConfigError, match=r"^seed 5 is not in this run: use one from 3 to 4$"):
+    with pytest.raises(ConfigError, match=r"^seed=5 is not in this run: use one from 3 to 4$"):
         run.predict([1, 2], seed=5)
 
 
-@pytest.mark.parametrize(
-    ("options", "sentence"),
-    [
-        ({"hidden_size": 0}, "hidden size 0 is below 1: use 1 or more"),
-        ({"devices": 0}, "devices 0 is below 1: use 1 or more"),
-        ({"compute": "slow"}, "compute 'slow' is unknown: use one of literal, fast"),
-        ({"seed_map": "both"}, "seed map 'both' is unknown: use one of map, vmap"),
-        ({"part": "fifth"}, "part 'fifth' is unknown: use one of current, no-context, context"),
-        ({"out": 3}, "out 3 is no path: use a string"),
-        ({"resume": "runs/x"}, "resume is for the command alone: use echo-jax train --resume"),
-        ({"lr": 0.1}, "lr is not an option: use learning_rate"),
-        ({"windw": 3},
-         "windw is not an option: use window, or see help(echo_jax.train) for all of them"),
-        ({"bptt_batches": 2, "stateful": False},
-         "bptt batches 2 need a state that is carried from batch to batch: use stateful=True, or "
-         "bptt_batches=1"),
-    ],
-)  # fmt: skip
-def test_a_wrong_argument_is_refused_in_the_sentence_of_the_command(options, sentence):
-    with pytest.raises(ConfigError) as refused:
-        echo_jax.train(**options)
-    assert str(refused.value) == sentence
+def test_an_option_of_keras_is_answered_with_the_name_here():
+    with pytest.raises(ConfigError, match=r"^lr is not an argument: use learning_rate$"):
+        echo_jax.train(lr=0.1)
 
 
 def test_a_program_that_has_given_jax_other_settings_is_refused():
@@ -137,11 +119,10 @@ def test_help_has_the_arguments_and_their_defaults():
     parameters = inspect.signature(echo_jax.train).parameters
     assert parameters["hidden_size"].default == 50
     assert parameters["part"].default == "context"
-    said = inspect.getdoc(echo_jax.train).split("Keyword arguments:\n")[1].splitlines()
-    assert [line.split(":")[0].strip() for line in said] == list(parameters)
-    assert "  lag: How many steps back the target lies" in "\n".join(said)
-    assert min(map(len, said)) > 30
-    assert "Alias" not in "".join(said)
+    lines = inspect.getdoc(echo_jax.train).split("Keyword arguments:\n")[1].splitlines()
+    assert [line.split(":")[0].strip() for line in lines] == list(parameters)
+    assert min(map(len, lines)) > 30
+    assert not re.search(r"(?<!probe )--[a-z]|[{}]", "".join(lines))
     assert {"train", "study", "load"} <= set(dir(echo_jax))
 
 

@@ -280,7 +280,7 @@ def test_of_a_run_some_of_whose_seeds_failed_the_others_are_looked_at(runs, pred
     said = predict("run", "--beyond", 100, cwd=tmp_path)
     assert "(median of 2 seeds of 3, the others failed, 50.0% interval)" in said.stdout
     refused = predict("run", 1, cwd=tmp_path, status=2)
-    assert refused.stderr == "error: seed 4 of run failed in training: use another --seed\n"
+    assert refused.stderr == "error: --seed 4 of run failed in training: use another --seed\n"
 
 
 def test_explain_marks_the_lag_that_the_answer_follows(runs, predict):
