@@ -22,26 +22,38 @@ COMMANDS = {
 def main(command: str | None = None) -> None:
     """Import and run one command; without an argument, the one that the command line names."""
     process_start.begin()
-    if command is None:
-        command = sys.argv[1] if len(sys.argv) > 1 else "--help"
-        if command in ("-h", "--help"):
-            print("usage: echo-jax COMMAND [OPTIONS]\n")
-            print("\n".join(f"  {each:10} {purpose}" for each, purpose in COMMANDS.items()))
-            print("\necho-jax COMMAND --help lists the options of a command.")
-            sys.exit(0)
-        if command not in COMMANDS:
-            print(f"error: {_no_command(printable(command))}", file=sys.stderr)
-            sys.exit(2)
-        del sys.argv[1]
-    module = importlib.import_module(f"echo_jax.commands.{command}")
-    if command != "train":  # it resumes the collector when its programs are compiled
-        gc.enable()
     from echo_jax.commands.command_line import refusals
 
     with refusals():
-        if not {"-h", "--help"} & set(sys.argv):
-            machine.set_up_jax()
+        try:
+            _run(command or _named_command())
+        finally:
+            sys.stdout.flush()  # a full device is found here, not by Python as it ends
+
+
+def _run(command: str) -> None:
+    """Import and run a command."""
+    module = importlib.import_module(f"echo_jax.commands.{command}")
+    if command != "train":  # it resumes the collector when its programs are compiled
+        gc.enable()
+    if not {"-h", "--help"} & set(sys.argv):
+        machine.set_up_jax()
     module.main()
+
+
+def _named_command() -> str:
+    """The command of the command line, which is taken from it; the process ends without one."""
+    command = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    if command in ("-h", "--help"):
+        print("usage: echo-jax COMMAND [OPTIONS]\n")
+        print("\n".join(f"  {name:10} {purpose}" for name, purpose in COMMANDS.items()))
+        print("\necho-jax COMMAND --help lists the options of a command.")
+        sys.exit(0)
+    if command not in COMMANDS:
+        print(f"error: {_no_command(printable(command))}", file=sys.stderr)
+        sys.exit(2)
+    del sys.argv[1]
+    return command
 
 
 def _no_command(word: str) -> str:

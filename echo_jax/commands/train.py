@@ -7,7 +7,6 @@ echo-jax train --resume runs/part4               # go on where a run was stopped
 
 import contextlib
 import dataclasses
-import functools
 import shlex
 import sys
 import time
@@ -155,7 +154,7 @@ def run(command: TrainCommand, folder: Path, inputs: RunSpec, interrupts: Interr
     from echo_jax.runs.train_run import train_run
 
     begun = begin(command, folder, inputs)
-    watch, say = Stopwatch(), functools.partial(print, flush=True)
+    watch, say = Stopwatch(), interrupts.say
     watch.seconds["import"] = time.perf_counter() - STARTED
     again, quoted = again_with(command, inputs.config), command_line.quoted(folder)
     resume = f"{command_line.program('train')} --resume {quoted}"

@@ -1,5 +1,6 @@
 """The one way to stop a program that trains: Ctrl-C, SIGTERM or a time limit."""
 
+import os
 import signal
 import sys
 import time
@@ -46,6 +47,14 @@ class Interrupts:
         """Raise StoppedError with this sentence once a stop was requested."""
         if self.requested:
             raise StoppedError(sentence)
+
+    def say(self, line: str) -> None:
+        """Print a line; where nobody reads any more, as after `head`, that is noted as a signal."""
+        try:
+            print(line, flush=True)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            self.signal = self.signal or signal.SIGPIPE
 
     def __enter__(self) -> Self:
         """Install the handlers."""

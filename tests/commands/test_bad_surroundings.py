@@ -40,6 +40,43 @@ def test_without_a_standard_output_a_command_does_what_it_does(tmp_path, line):
     assert (tmp_path / "run" / "curve.png").exists() == (line is RUN)
 
 
+def test_a_reader_that_ends_stops_training_with_a_checkpoint(tmp_path):
+    run = ["train.py", "--sequences", 10**9, "--out", "run"]
+    shell = ["sh", "-c", '("$@"; echo $? > status) | head -2', "sh"]
+    done = execute(*run, cwd=tmp_path, prefix=shell)
+    assert done.stdout.count("\n") == 2
+    assert done.stderr.startswith("Stopped after ")
+    assert (tmp_path / "status").read_text() == "141\n"
+    assert list((tmp_path / "run").glob("checkpoint.*"))
+
+
+FULL = ["sh", "-c", 'unset PYTHONUNBUFFERED; "$@" > /dev/full', "sh"]
+
+
+@pytest.mark.parametrize("line", ["train.py --help", "study.py", "probe.py --cells"])
+def test_a_full_device_is_one_sentence(tmp_path, line):
+    printed = execute(*line.split(), cwd=tmp_path, prefix=FULL, status=2).stderr
+    assert printed.startswith("error: the standard output cannot be written (No space left")
+    assert printed.count("\n") == 1
+
+
+SWEEP = ["sweep.py", "--lag", 0, 1, *RUN[1:-2], "--cell", "mine:Mine", "--cluster", "local:1"]
+
+
+def test_no_process_runs_a_file_of_a_strangers_folder_but_the_cell_that_is_named(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("XLA_FLAGS", "--xla_backend_optimization_level=0")
+    for name in ("jaxlib", "numpy", "multiprocessing", "distributed", "signal"):
+        (tmp_path / f"{name}.py").write_text(f"open('ran {name}', 'w')\n")
+    cell = "from echo_jax.cells.vector_state.lstm import LSTMCell\nclass Mine(LSTMCell): pass\n"
+    (tmp_path / "mine.py").write_text(cell)
+    execute(*RUN, cwd=tmp_path)
+    assert execute("predict.py", "run", 1, 2, 3, cwd=tmp_path).stdout
+    execute(*SWEEP, "--out", "grid", cwd=tmp_path)
+    assert not list(tmp_path.glob("ran *"))
+
+
 NO_RIGHTS = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]  # root's, too
 NO_RIGHTS += ["--inh-caps=-dac_override,-dac_read_search"]
 LOCKED = {
