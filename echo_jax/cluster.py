@@ -12,17 +12,15 @@ worker holds one task; if the worker dies it is replaced, and its task is tried 
 import contextlib
 import functools
 import importlib.util
-import itertools
 import logging
 import os
-import queue
 import re
-import shlex
 import signal
 import sys
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, Self
 
 from echo_jax import machine
 from echo_jax.config import is_built_in
@@ -31,31 +29,15 @@ from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts
 
 DEATHS = 3
-"""Deaths of its workers that a task survives, among others and then once more alone."""
-
-RETIRED = 20
-"""Workers that joined later and do not fit that are sent away, before the command ends."""
+"""Deaths of its workers that a task survives."""
 
 YAML = (".yaml", ".yml")
 
-CONNECT_SECONDS = 10
-"""Seconds within which a scheduler must answer."""
-
 PATIENCE_SECONDS = 10
-"""Seconds without a worker after which it is said that one is waited for."""
+"""Seconds within which a scheduler must answer, and after which a wait for a worker is said."""
 
 LOOK_SECONDS = 0.2
 """Seconds between two looks at the interrupts while tasks run on workers."""
-
-Report = Callable[[Any, float], None]
-"""Called in this process with a task and the share of it that is done."""
-
-
-class _Unused(NamedTuple):
-    """A worker that computes something else, in place of the result of its task."""
-
-    address: str
-    sentence: str
 
 
 class Outcome(NamedTuple):
@@ -76,11 +58,11 @@ class Executor(Protocol):
 class Here(NamedTuple):
     """The executor that is this process.
 
-    report   told the share of the running task that is done; may raise StoppedError
+    report   told a task and the share of it that is done; may raise StoppedError
     prepare  told the tasks that come next, such as to compile their programs meanwhile
     """
 
-    report: Report
+    report: Callable[[Any, float], None]
     prepare: Callable[[Sequence[Any]], None] = lambda _: None
 
     def map(self, function: Callable[..., Any], tasks: Sequence[Any]) -> Iterator[Outcome]:
@@ -94,6 +76,10 @@ class Here(NamedTuple):
             yield outcome
 
 
+class UnfitWorkerError(ConfigError):
+    """A worker, whose address is the value, would compute other bits or several tasks at once."""
+
+
 class Workers:
     """The executor that is the workers of a Dask client.
 
@@ -103,135 +89,104 @@ class Workers:
     """
 
     def __init__(self, client: Any, interrupts: Interrupts) -> None:
-        """Refuse workers that would compute something else, or several tasks at once."""
+        """Refuse workers that do not fit; those that join later are sent away by their task."""
         self._client, self._interrupts = client, interrupts
-        self._expected = machine.software()
+        self._expected, self._sent_away = machine.software(), set[str]()
         try:
-            found = client.run(machine.software)
+            software = client.run(machine.software)
         except Exception as error:  # whatever a worker without echo_jax raises
             raise ConfigError(
                 f"a worker cannot import echo_jax ({reason(error)}): install the same there"
             ) from error
-        self._resources, self._retired = {}, 0
         for address, worker in client.scheduler_info(n_workers=-1)["workers"].items():
-            software = found.get(address, self._expected)
-            if wrong := _unfit(address, worker["nthreads"], software, self._expected):
-                raise ConfigError(wrong)
-            if "GPU" in worker["resources"]:
-                self._resources = {"GPU": 1}
+            theirs = software.get(address, self._expected)
+            check_fit(address, worker["nthreads"], theirs, self._expected)
 
     def map(self, function: Callable[..., Any], tasks: Sequence[Any]) -> Iterator[Outcome]:
-        """Run the tasks on all workers; those whose worker kept dying once more, each alone."""
-        suspects = []
-        for outcome in self._run(function, tasks):
-            if outcome.failure is _DIED:
-                suspects.append(outcome.task)
-            else:
-                yield outcome
-        for task in suspects:
-            (outcome,) = self._run(function, [task])
-            yield outcome
+        """Run the tasks on all workers; one whose worker does not fit is given to another."""
+        from distributed import as_completed
 
-    def _run(self, function: Callable[..., Any], tasks: Sequence[Any]) -> Iterator[Outcome]:
-        done: queue.SimpleQueue = queue.SimpleQueue()
         work = functools.partial(_work, function, self._expected)
-        waiting = {}
-
-        def submit(task: Any) -> None:
-            """Give a task to whatever worker is free."""
-            future = self._client.submit(work, task, pure=False, resources=self._resources)
-            wait_for(future, task)
-
-        def wait_for(future: Any, task: Any) -> None:
-            """Have the future put into `done` as it is done."""
-            waiting[future.key] = future, task
-            future.add_done_callback(done.put)
-
-        for task in tasks:
-            submit(task)
+        futures = {self._client.submit(work, task, pure=False): task for task in tasks}
+        running = as_completed(futures, loop=self._client.loop)
         try:
-            while waiting:
-                self._interrupts.check()
-                with contextlib.suppress(queue.Empty):
-                    future, task = waiting.pop(done.get(timeout=LOOK_SECONDS).key)
-                    if future.status == "lost":  # with the worker that held the result: done again
-                        wait_for(future, task)
-                    elif isinstance((outcome := _outcome(future, task)).result, _Unused):
-                        self._retire(outcome.result)
-                        submit(task)
-                    else:
-                        yield outcome
+            for future in self._done(running):
+                task, error = futures.pop(future), _error(future)
+                if isinstance(error, UnfitWorkerError):
+                    self._send_away(error)
+                    again = self._client.submit(work, task, pure=False)
+                    futures[again] = task
+                    running.add(again)
+                elif error:
+                    yield Outcome(task, None, _sentence(error))
+                else:
+                    yield Outcome(task, future.result(), None)
         finally:
             with contextlib.suppress(Exception):  # the scheduler may be gone
-                self._client.cancel([future for future, _ in waiting.values()], force=True)
+                self._client.cancel(list(futures), force=True)
 
-    def _retire(self, worker: _Unused) -> None:
-        """Send a worker away that joined later and does not fit; ConfigError after too many."""
-        self._retired += 1
-        if self._retired > RETIRED:  # a queue that replaces them would do so without end
-            raise ConfigError(f"more than {RETIRED} workers were sent away: {worker.sentence}")
-        print(f"{worker.sentence}; until then it gets no task", file=sys.stderr, flush=True)
-        self._client.retire_workers([worker.address], close_workers=True)
+    def _done(self, running: Any) -> Iterator[Any]:
+        """The futures of an `as_completed` as they are done; StoppedError after an interrupt."""
+        while not running.is_empty():
+            self._interrupts.check()
+            if not running.has_ready():
+                time.sleep(LOOK_SECONDS)
+            for future in running.next_batch(block=False):
+                if future.status == "lost":  # with the worker that held its result: done again
+                    running.add(future)
+                else:
+                    yield future
+
+    def _send_away(self, error: UnfitWorkerError) -> None:
+        """Close a worker that joined later and does not fit."""
+        address = str(error.value)
+        if address not in self._sent_away:
+            print(f"{error}; until then it gets no task", file=sys.stderr, flush=True)
+        self._sent_away.add(address)
+        self._client.retire_workers([address], close_workers=True)
 
 
-_DIED = "its worker died each time that the task was tried, alone too: does it need more memory?"
-
-
-def _outcome(future: Any, task: Any) -> Outcome:
-    """The outcome of a future that is done; SchedulerLostError if its scheduler is gone."""
-    from distributed.scheduler import KilledWorker
-
+def _error(future: Any) -> BaseException | None:
+    """The error of the task of a future that is done; SchedulerLostError if it is cancelled."""
     if future.status == "cancelled":
         raise SchedulerLostError("the scheduler is gone, and with it the tasks that it held")
-    error = future.exception() if future.status == "error" else None
-    if error is None:
-        return Outcome(task, future.result(), None)
+    return future.exception() if future.status == "error" else None
+
+
+def _sentence(error: BaseException) -> str:
+    """The sentence that says why a task failed."""
+    from distributed.scheduler import KilledWorker
+
     if isinstance(error, KilledWorker):
-        return Outcome(task, None, _DIED)
-    return Outcome(task, None, str(error) if isinstance(error, ConfigError) else reason(error))
+        return "its worker died each time that the task was tried: does it need more memory?"
+    return str(error) if isinstance(error, ConfigError) else reason(error)
 
 
 def _work(function: Callable[..., Any], expected: dict[str, str], task: Any) -> Any:
-    """A task on a worker; `_Unused` on one that joined later and does not fit."""
+    """A task on a worker; UnfitWorkerError on one that joined later and does not fit."""
     from distributed import get_worker
 
     worker = get_worker()
-    if wrong := _unfit(worker.address, worker.state.nthreads, machine.software(), expected):
-        return _Unused(worker.address, wrong)
+    check_fit(worker.address, worker.state.nthreads, machine.software(), expected)
     return function(task, lambda _: None)
 
 
-def _take_cores(count: int, cache: bool) -> None:
-    """Let jax use as many devices and threads; before its first use in a worker."""
-    os.environ["NPROC"] = str(count)  # the threads of XLA's pools
-    machine.set_up_jax()
-    machine.use_cpu_devices(count)
-    if cache:  # an earlier client of this worker may have switched it off
-        os.environ.pop(compilation_cache.SWITCH, None)
-    compilation_cache.use_compilation_cache(cache)
-
-
-def _unfit(
-    worker: str, threads: int, found: dict[str, str], expected: dict[str, str]
-) -> str | None:
-    """A sentence on why a worker would compute something else, or several tasks at once."""
+def check_fit(
+    address: str, threads: int, software: dict[str, str], expected: dict[str, str]
+) -> None:
+    """Raise UnfitWorkerError for several threads, or a version or setting that is not ours."""
     if threads != 1:
-        return (
-            f"worker {worker} has {threads} threads, and a worker does one task on one core: start "
-            "it with --nthreads 1, one for each core"
-        )
-    return _difference(worker, found, expected)
-
-
-def _difference(worker: str, found: dict[str, str], expected: dict[str, str]) -> str | None:
-    """A sentence on the first version or setting of a worker that is not the client's."""
-    for name in sorted(expected.keys() | found.keys()):
-        if found.get(name) != expected.get(name):
-            return (
-                f"worker {worker} has {name} {found.get(name)} and this process "
-                f"{expected.get(name)}: install or set the same there"
-            )
-    return None
+        raise UnfitWorkerError(
+            None, address, f"is a worker with {threads} threads, and does one task on one core",
+            "start it with --nthreads 1, one worker for each core",
+        )  # fmt: skip
+    for name in sorted(expected.keys() | software.keys()):
+        theirs, ours = software.get(name), expected.get(name)
+        if theirs != ours:
+            raise UnfitWorkerError(
+                None, address, f"is a worker with {name} {theirs}, and this process has {ours}",
+                "install or set the same there",
+            )  # fmt: skip
 
 
 def run_all(
@@ -279,27 +234,34 @@ def workers_of(
 
     for name in ("distributed", "distributed.client"):  # what goes wrong is said in one sentence
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    refused = _RefusedJobs()
-    with dask.config.set(_settings()), contextlib.ExitStack() as stack:
-        if Path(spec).suffix in YAML:
-            tornado = logging.getLogger("tornado.application")
-            stack.callback(setattr, tornado, "handlers", tornado.handlers)
-            tornado.handlers = [refused]
-        cluster, devices = _cluster(spec)
+    with dask.config.set(SETTINGS), contextlib.ExitStack() as stack:
+        refused = stack.enter_context(_RefusedJobs())
+        cluster = _cluster(spec)
         if not isinstance(cluster, str):
             stack.callback(_close, cluster)
         try:
             client = stack.enter_context(distributed.Client(cluster, set_as_default=False))
         except (OSError, ValueError) as error:
             raise ConfigError(
-                f"--cluster {spec} does not answer ({reason(error)}): start dask scheduler there, "
-                "or use local:N"
-            ) from error
-        count = _wait_for_workers(client, spec, interrupts, refused)
-        found = Workers(client, interrupts)
-        _set_up(client, devices, _files(cells))
+                "cluster", spec, f"does not answer ({reason(error)})",
+                "start dask scheduler there, or use local:N",
+            ) from error  # fmt: skip
+        _wait_for_worker(client, spec, interrupts, refused)
+        count = len(client.scheduler_info(n_workers=-1)["workers"])
+        workers = Workers(client, interrupts)
+        _set_up(client, _cores_each(spec))
+        _send(client, files_of(cells))
         print(f"Cluster {spec}: {count} worker{'s' * (count != 1)}{_dashboard(client)}", flush=True)
-        yield found
+        yield workers
+
+
+SETTINGS = {
+    "distributed.scheduler.worker-saturation": 1.0,
+    "distributed.scheduler.allowed-failures": DEATHS,
+    "distributed.comm.timeouts.connect": f"{PATIENCE_SECONDS}s",
+    "distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical",
+}
+"""Settings of Dask: a worker holds one task, and its log is silent."""
 
 
 def _close(cluster: Any) -> None:
@@ -308,38 +270,38 @@ def _close(cluster: Any) -> None:
         cluster.close()
 
 
-def _set_up(client: Any, devices: int, files: Collection[Path]) -> None:
-    """Give each worker, also those that come later, its cores, and then the user's files."""
-    from distributed.diagnostics.plugin import UploadFile, WorkerPlugin
+def _set_up(client: Any, devices: int) -> None:
+    """Give each worker, also those that come later, its cores and the compilation cache."""
+    from distributed.diagnostics.plugin import WorkerPlugin
 
     cache = compilation_cache.switched_on()
 
     class Cores(WorkerPlugin):
-        """Sets jax up before a user's file can use it."""
+        """Sets jax up as a worker starts, before a user's file can use it."""
 
         def setup(self, worker: Any) -> None:  # noqa: ARG002  # Dask hands it over
-            """Called by each worker as it starts."""
-            _take_cores(devices, cache)
+            os.environ["NPROC"] = str(devices)  # the threads of XLA's pools
+            machine.set_up_jax()
+            machine.use_cpu_devices(devices)
+            if cache:  # an earlier client of this worker may have switched it off
+                os.environ.pop(compilation_cache.SWITCH, None)
+            compilation_cache.use_compilation_cache(cache)
 
     client.register_plugin(Cores(), name="cores")
+
+
+def _send(client: Any, files: Collection[Path]) -> None:
+    """Send the user's files to each worker, also to those that come later."""
+    from distributed.diagnostics.plugin import UploadFile
+
     for path in files:
         try:
             client.register_plugin(UploadFile(str(path)), name=f"upload {path.name}")
         except Exception as error:  # whatever the user's module raises there
             raise ConfigError(
-                f"{path} cannot be imported on a worker ({reason(error)}): install what it needs "
-                "there"
-            ) from error
-
-
-def _settings() -> dict[str, Any]:
-    """Of Dask: a worker holds one task, and its log is silent."""
-    return {
-        "distributed.scheduler.worker-saturation": 1.0,
-        "distributed.scheduler.allowed-failures": DEATHS,
-        "distributed.comm.timeouts.connect": f"{CONNECT_SECONDS}s",
-        "distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical",
-    }
+                None, path, f"cannot be imported on a worker ({reason(error)})",
+                "install what it needs there",
+            ) from error  # fmt: skip
 
 
 def check_spec(spec: str | None) -> None:
@@ -349,26 +311,32 @@ def check_spec(spec: str | None) -> None:
     if not re.fullmatch(r"local:0*[1-9]\d{0,3}|(tcp|tls)://\S+:\d+", spec):
         if Path(spec).suffix not in YAML:
             raise ConfigError(
-                f"--cluster {spec} is no cluster: use local:N with N workers, tcp://HOST:PORT or "
-                "tls://HOST:PORT of a Dask scheduler, or a YAML file of dask-jobqueue"
-            )
+                "cluster", spec, "is no cluster",
+                "use local:N with N workers, tcp://HOST:PORT or tls://HOST:PORT of a Dask "
+                "scheduler, or a YAML file of dask-jobqueue",
+            )  # fmt: skip
         if not Path(spec).is_file():
-            raise ConfigError(f"--cluster {spec} is no file: name the YAML file of a job queue")
+            raise ConfigError("cluster", spec, "is no file", "name the YAML file of a job queue")
     for package in ("distributed", "dask_jobqueue"):
         if importlib.util.find_spec(package) is None:
             raise ConfigError(
-                f"--cluster needs the package {package}: pip install -e '.[cluster]' brings it"
-            )
+                "cluster", spec, f"needs the package {package}",
+                "pip install -e '.[cluster]' brings it",
+            )  # fmt: skip
 
 
-def _cluster(spec: str) -> tuple[Any, int]:
-    """The address or the new Dask cluster that a spec describes, and the devices of a worker."""
+def _cores_each(spec: str) -> int:
+    """The cores of a worker: on this machine its share, elsewhere one."""
+    return max(1, machine.cores() // int(spec[6:])) if spec.startswith("local:") else 1
+
+
+def _cluster(spec: str) -> Any:
+    """The address of a scheduler, or the new Dask cluster that a spec describes."""
     if spec.startswith(("tcp://", "tls://")):
-        return spec, 1
+        return spec
     if spec.startswith("local:"):
-        count = int(spec.partition(":")[2])
-        return _local(count), max(1, machine.cores() // count)
-    return _jobqueue(Path(spec)), 1
+        return _local(int(spec[6:]))
+    return _jobqueue(Path(spec))
 
 
 def _local(count: int) -> Any:
@@ -391,20 +359,23 @@ def _local(count: int) -> Any:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
+OF_THE_SCHEDULER = ("scheduler_options", "scheduler_cls", "shared_temp_directory")
+"""Settings of dask-jobqueue that are not those of a job."""
+
+
 def _jobqueue(path: Path) -> Any:
     """The cluster of a YAML file: the part `jobqueue` as dask-jobqueue has it, and `workers`.
 
     workers: 20
     jobqueue: {slurm: {cores: 1, memory: 4GB, queue: short, walltime: "01:00:00"}}
     """
-    import dask
     import dask_jobqueue
     import yaml
     from dask_jobqueue.local import LocalCluster
 
     classes = {
-        name.removesuffix("Cluster").lower(): found
-        for name, found in vars(dask_jobqueue).items()
+        name.removesuffix("Cluster").lower(): kind
+        for name, kind in vars(dask_jobqueue).items()
         if name.endswith("Cluster") and name != "JobQueueCluster"
     }
     classes["local"] = LocalCluster  # its jobs are run by the shell, at once: to try a file out
@@ -413,59 +384,73 @@ def _jobqueue(path: Path) -> Any:
         count, ((system, settings),) = int(contents["workers"]), contents["jobqueue"].items()
         if count < 1:
             raise ValueError(f"workers is {count}")
-        settings = {"python": f"{shlex.quote(sys.executable)} -P", **settings}
-        dask.config.update(dask.config.config, {"jobqueue": {system: settings}})
-        cluster = classes[system]()
+        if unknown := contents.keys() - {"workers", "jobqueue"}:
+            raise ValueError(f"{min(unknown)} is unknown")
+        kwargs = {name.replace("-", "_"): value for name, value in settings.items()}
+        of_jobs = {name: value for name, value in kwargs.items() if name not in OF_THE_SCHEDULER}
+        classes[system].job_cls("tcp://", "trial", **of_jobs)  # TypeError for an unknown setting
+        cluster = classes[system](**kwargs)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(
-            f"--cluster {path} cannot be read ({reason(error)}): name a YAML file"
+            "cluster", path, f"cannot be read ({reason(error)})", "name a YAML file"
         ) from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ConfigError(
-            f"--cluster {path} describes no cluster ({reason(error)}): it needs `workers`, a "
-            f"number above 0, and `jobqueue` with settings of one of {', '.join(sorted(classes))}"
-        ) from error
+            "cluster", path, f"describes no cluster ({reason(error)})",
+            "it needs `workers`, a number above 0, and `jobqueue` with settings of one of "
+            f"{', '.join(sorted(classes))}, and nothing else",
+        ) from error  # fmt: skip
     cluster.adapt(minimum=count, maximum=count)  # submits again what ended or died
     return cluster
 
 
 class _RefusedJobs(logging.Handler):
-    """Keeps the error of a job that a queue refuses; dask-jobqueue only logs it."""
+    """Keeps the error of a job that a queue refuses, which dask-jobqueue only logs."""
 
     error: BaseException | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the error of a log record."""
-        if record.exc_info:
-            self.error = record.exc_info[1]
+        self.error = (record.exc_info or (None, self.error))[1]
+
+    def __enter__(self) -> Self:
+        """Take the place of the other handlers of the log."""
+        log = logging.getLogger("tornado.application")
+        self._others, log.handlers = log.handlers, [self]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Put them back."""
+        logging.getLogger("tornado.application").handlers = self._others
 
 
-def _wait_for_workers(client: Any, spec: str, interrupts: Interrupts, refused: _RefusedJobs) -> int:
-    """Wait for the first worker, and say so if it takes long; returns the number of workers."""
-    for waited in itertools.count():
+def _wait_for_worker(client: Any, spec: str, interrupts: Interrupts, refused: _RefusedJobs) -> None:
+    """Wait for the first worker, and say so once if it takes long."""
+    waiting = f"Waiting for a worker of {spec}; Ctrl-C ends it."
+    patience = time.monotonic() + PATIENCE_SECONDS
+    while not client.scheduler_info(n_workers=-1)["workers"]:
         interrupts.check()
         if refused.error:
-            said = (str(refused.error).strip().splitlines() or [reason(refused.error)])[-1]
+            lines = str(refused.error).strip().splitlines() or [reason(refused.error)]
             raise ConfigError(
-                f"--cluster {spec} starts no worker ({said}): correct the settings in the file, or "
-                "use a machine that submits jobs"
-            ) from refused.error
+                "cluster", spec, f"starts no worker ({lines[-1]})",
+                "correct the settings in the file, or use a machine that submits jobs",
+            ) from refused.error  # fmt: skip
         with contextlib.suppress(TimeoutError):
             client.wait_for_workers(1, timeout=LOOK_SECONDS)
-            break
-        if waited == round(PATIENCE_SECONDS / LOOK_SECONDS):
-            print(f"Waiting for a worker of {spec}; Ctrl-C ends it.", file=sys.stderr, flush=True)
-    return len(client.scheduler_info(n_workers=-1)["workers"])
+        if waiting and time.monotonic() > patience:
+            print(waiting, file=sys.stderr, flush=True)
+            waiting = ""
 
 
 def _dashboard(client: Any) -> str:
     """The address of the dashboard, where the scheduler has one."""
-    with contextlib.suppress(Exception):
+    with contextlib.suppress(KeyError):
         return f"; dashboard {client.dashboard_link}" if client.dashboard_link else ""
     return ""
 
 
-def _files(cells: Collection[str]) -> set[Path]:
+def files_of(cells: Collection[str]) -> set[Path]:
     """The files of the modules of the user's own cells; ConfigError for a package in a folder."""
     from echo_jax.cells.user_cell import is_the_users, module_of
 
@@ -478,8 +463,8 @@ def _files(cells: Collection[str]) -> set[Path]:
             continue  # installed: it must be on the workers too
         if hasattr(module, "__path__"):
             raise ConfigError(
-                f"cell module {name} is a folder, and --cluster sends single files: put the cell "
-                "into one file, or install the package on every worker"
-            )
+                None, f"cell module {name}", "is a folder, and {cluster} sends single files",
+                "put the cell into one file, or install the package on every worker",
+            )  # fmt: skip
         paths.add(Path(place))
     return paths

@@ -113,66 +113,57 @@ class SweepCommand:
         check_spec(self.cluster)
 
     @property
-    def values(self) -> dict[str, Sequence[Any]]:
+    def values(self) -> dict[str, list[Any]]:
         """The values of each field that was given, switches as True and False."""
-        return {
-            field: [SWITCH.get(word, word) for word in words] for field, words in self.typed.items()
-        }
-
-    @property
-    def typed(self) -> dict[str, Sequence[Any]]:
-        """The same, switches in the words of the user."""
         given = {field: groups for field, groups in vars(self.axes).items() if groups}
-        return {field: [*itertools.chain(*groups)] for field, groups in given.items()}
+        return {
+            field: [SWITCH.get(word, word) for word in itertools.chain(*groups)]
+            for field, groups in given.items()
+        }
 
     @property
     def study(self) -> Study:
         """The grid as a study; ConfigError for an invalid combination."""
         values = self.values
         self._check_given(values)
-        fixed = {field: each[0] for field, each in values.items() if len(each) == 1}
-        varied = {field: each for field, each in values.items() if len(each) > 1}
+        fixed = {field: given[0] for field, given in values.items() if len(given) == 1}
+        varied = {field: given for field, given in values.items() if len(given) > 1}
         if not varied:
             varied = {"lag": [fixed.pop("lag", PARTS[self.part].task.lag)]}
         for field in ("seeds", "seed", "evaluation_sequences"):
             fixed[field] = getattr(self, field)
         axes = {
-            name_of(field): {label(value): {**fixed, field: value} for value in each}
-            for field, each in varied.items()
+            name_of(field): {label(value): {**fixed, field: value} for value in given}
+            for field, given in varied.items()
         }
         points = grid(PARTS[self.part], axes, until_learned=self.until_learned)
-        said = {**varied, **{field: self.typed[field] for field in varied if field in self.typed}}
-        named = [f"{name_of(field)} {', '.join(map(str, each))}" for field, each in said.items()]
+        named = [f"{name} {', '.join(map(str, labels))}" for name, labels in axes.items()]
         question = f"What is learned with {'; '.join(named)}?"
         pairs = ((points[0].name, points[1].name),) if len(points) == 2 else ()
-        return Study(question, tuple(points), chart=chart_of(varied), pairs=pairs)
+        return Study(question, points, chart=chart_of(varied), pairs=pairs)
 
     def _check_given(self, values: Mapping[str, Sequence[Any]]) -> None:
         """Raise ConfigError for an option without a value, and for a value given twice."""
         for field, groups in vars(self.axes).items():
             if () in groups:
-                raise ConfigError(
-                    None,
-                    command_line.flag_of(field),
-                    "has no value",
-                    "give one or several after it",
-                )
-        for field, each in values.items():
-            if twice := [value for value in each if each.count(value) > 1]:
-                raise ConfigError(f"{field} {label(twice[0])} is given twice: give each value once")
+                flag = command_line.flag_of(field)
+                raise ConfigError(None, flag, "has no value", "give one or several after it")
+        for field, given in values.items():
+            if twice := [value for value in given if given.count(value) > 1]:
+                raise ConfigError(field, twice[0], "is given twice", "give each value once")
 
 
 def chart_of(varied: Mapping[str, Sequence[Any]]) -> Chart:
     """At most 9 maps over two fields of numbers, 6 lines over one, or dots."""
     numeric = [
         field
-        for field, each in varied.items()
-        if all(isinstance(value, int | float) and not isinstance(value, bool) for value in each)
+        for field, values in varied.items()
+        if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
     ]
     for dimensions, most in ((2, 9), (1, 6)):
         axes = numeric[:dimensions]
         others = [field for field in varied if field not in axes]
-        if len(axes) == dimensions and math.prod(len(varied[each]) for each in others) <= most:
+        if len(axes) == dimensions and math.prod(len(varied[field]) for field in others) <= most:
             x, *up = map(name_of, axes)
             series = ",".join(map(name_of, others))
             return Chart("heat" if up else "lines", x=x, series=series, up="".join(up))
@@ -222,7 +213,6 @@ def run(command: SweepCommand, out: Path, interrupts: Interrupts) -> None:
     with atomic_files.locked(out), failures_last(failures, out):
         (rows,) = study_folder.rows_of(out, {NAME: study}).values()
         waiting = result_rows.missing(study.points, rows)
-        say_of_other_texts(waiting, study_folder.rows_path(out, NAME))
         print(plan({NAME: waiting}, cluster=command.cluster), flush=True)
         if waiting:
             with workers_for(command.cluster, waiting, interrupts) as workers:
@@ -245,29 +235,19 @@ def with_sources(study: Study) -> Study:
 
     ConfigError for a cell that cannot be.
     """
-    cells = dict.fromkeys(each.config.network.cell for each in study.points)
-    own = [name for name in cells if not is_built_in(name)]
+    cells = {point.config.network.cell for point in study.points}
+    own = sorted(name for name in cells if not is_built_in(name))
     if not own:
         return study
     from echo_jax.cells import registry
 
     machine.use_cpu_devices(None)  # before a user's file uses jax
     sources = {name: registry.source_digest(name) for name in own}
-    points = (
-        dataclasses.replace(each, cell_source=sources.get(each.config.network.cell))
-        for each in study.points
+    points = tuple(
+        dataclasses.replace(point, cell_source=sources.get(point.config.network.cell))
+        for point in study.points
     )
-    return dataclasses.replace(study, points=tuple(points))
-
-
-def say_of_other_texts(waiting: Sequence[GridPoint], path: Path) -> None:
-    """Say whose results are there already, but of another text of the cell's file."""
-    old = result_rows.of_other_texts(waiting, result_rows.read(path))
-    for cell in dict.fromkeys(row.config.network.cell for row in old):
-        print(
-            f"The results of {cell} in {printable(str(path))} are of another text of its file, or "
-            "do not say of which: they stay there, and its grid points are run again."
-        )
+    return dataclasses.replace(study, points=points)
 
 
 def check_networks(points: Sequence[GridPoint]) -> None:
@@ -278,10 +258,10 @@ def check_networks(points: Sequence[GridPoint]) -> None:
     from echo_jax.core.network import build_network
     from echo_jax.runs.checkpoint import size_of
 
-    alone = {changed(each.config, seeds=1, seed=0, sequences=1) for each in points}
+    alone = {changed(point.config, seeds=1, seed=0, sequences=1) for point in points}
     machine.use_cpu_devices(None)
     for config in alone:
         build_network(config)
-    by_size = sorted(alone, key=lambda each: (each.network.hidden_size, each.task.vocab_size))
-    for config in {each.network.cell: each for each in by_size}.values():  # the largest of each
+    by_size = sorted(alone, key=lambda config: (config.network.hidden_size, config.task.vocab_size))
+    for config in {config.network.cell: config for config in by_size}.values():  # the largest
         machine.check_memory(seed_parts.at_once(points[0]) * size_of(state_shapes(config)))

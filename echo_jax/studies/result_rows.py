@@ -4,7 +4,6 @@ A row holds the configuration, the scores of every seed, and timing fields, whic
 excludes. Its schema is `ResultRow`. No jax here, so that tables and figures start at once.
 """
 
-import dataclasses
 import datetime
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -225,17 +224,6 @@ def missing(points: Sequence[GridPoint], rows: Iterable[ResultRow]) -> list[Grid
     for point in points:
         first.setdefault(point.key, point)
     return [point for key, point in first.items() if key not in there]
-
-
-def of_other_texts(points: Sequence[GridPoint], rows: Iterable[ResultRow]) -> list[ResultRow]:
-    """The rows of some grid points of another text of a user's cell, and of one not stated."""
-    keys = {point.key for point in points}
-    whatever = {_of_any_text(point) for point in points}
-    return [row for row in rows if row.key not in keys and _of_any_text(row.grid_point) in whatever]
-
-
-def _of_any_text(point: GridPoint) -> str:
-    return dataclasses.replace(point, cell_source=None).key
 
 
 def _decoded(line: bytes) -> ResultRow:

@@ -273,11 +273,7 @@ def test_grid_points_of_a_cell_whose_file_has_changed_are_run_again(
     with pytest.raises(AssertionError, match="begun"):
         call("sweep.py", *line.split(), "--out", "out", cwd=tmp_path)
     said = capfd.readouterr().out.splitlines()
-    assert said[0] == (
-        "The results of average.py in out/rows/sweep.jsonl are of another text of its file, or do "
-        "not say of which: they stay there, and its grid points are run again."
-    )
-    assert said[1].startswith("sweep: 1 grid points, about ")
+    assert said[0].startswith("sweep: 1 grid points, about ")
 
 
 @pytest.mark.parametrize("arguments", ["--cell lstm gru", "--cell lstm --cell gru"])
@@ -287,10 +283,10 @@ def test_several_values_stand_after_one_flag_or_after_a_flag_each(arguments):
 
 
 @pytest.mark.parametrize(("yes", "no"), [("yes", "no"), ("true", "false"), ("True", "False")])
-def test_a_switch_of_a_sweep_has_words_which_its_title_repeats(yes, no):
+def test_a_switch_of_a_sweep_is_yes_or_no_in_its_title(yes, no):
     command = command_line.parse(sweep.SweepCommand, ["--stateful", yes, no])
     assert command.values == {"stateful": [True, False]}
-    assert command.study.question == f"What is learned with stateful {yes}, {no}?"
+    assert command.study.question == "What is learned with stateful yes, no?"
     assert [point.name for point in command.study.points] == ["stateful yes", "stateful no"]
 
 

@@ -48,8 +48,6 @@ HOSTILE = {
     "constant units": lambda x: np.hstack([x, np.tile([0.0, 0.3, -1.0], (len(x), 1))]),
     "copies": lambda x: np.tile(x, 5),
     "nearly constant": lambda x: 1 + 1e-4 * x,
-    "saturated": lambda x: np.tanh(10 * x),
-    "tiny": lambda x: 1e-12 * x,
     "huge": lambda x: 1e9 * x,
 }
 """States changed so that their covariance is singular, or nearly."""
@@ -61,7 +59,7 @@ def test_a_probe_finds_a_value_where_the_covariance_cannot_be_inverted(kind):
     assert fitted_and_fresh(lambda *drawn: HOSTILE[kind](embed(*drawn)), first) > 0.999
 
 
-@pytest.mark.parametrize("share", [1.0, 0.1, 0.01])
+@pytest.mark.parametrize("share", [1.0, 0.01])
 def test_a_probe_finds_a_value_a_hundred_times_smaller_than_another(share):
     embed, quiet = side_by_side(share), min(1, 10 * share)
     assert fitted_and_fresh(lambda a, b, noise: embed(a, b, quiet * noise), second) > 0.999
@@ -81,7 +79,7 @@ def test_a_probe_does_not_find_what_is_there_but_not_linearly():
     assert linearly > 0.999
 
 
-@pytest.mark.parametrize("distance", [0.5, 1.0, 2.0, 3.0])
+@pytest.mark.parametrize("distance", [0.5, 3.0])
 def test_a_probe_of_two_gaussian_classes_reaches_the_rate_of_bayes(distance):
     """Phi(d / 2) for classes d apart, in units of their noise along the way (Mahalanobis)."""
     rng, states = np.random.default_rng(1), 20_000
@@ -94,42 +92,10 @@ def test_a_probe_of_two_gaussian_classes_reaches_the_rate_of_bayes(distance):
     assert abs(found - rate) < 4 * math.sqrt(rate * (1 - rate) / states)
 
 
-@pytest.mark.slow
-def test_the_border_of_two_classes_is_where_their_densities_times_priors_are_equal():
-    """Means 0 and 2, deviation 1, priors 3/4 and 1/4: at 1 + ln(3) / 2."""
-    quantiles = np.array([math.sqrt(2) * x for x in (-1.0, 0.0, 0.0, 1.0)])  # mean 0, variance 1
-    x = np.concatenate([np.tile(quantiles, 300), np.tile(quantiles, 100) + 2])[:, None]
-    labels = np.repeat([0, 1], [1200, 400])
-    probe = linear_probe.fit(np.float32(x), labels, 2)
-    border = 1 + math.log(3) / 2
-    slope = probe.weights[0, 1] - probe.weights[0, 0]
-    np.testing.assert_allclose((probe.bias[0] - probe.bias[1]) / slope, border, atol=2e-3)
-    np.testing.assert_allclose(slope, 2.0, rtol=3e-3)  # of the log odds: (2 - 0) / 1
-    near = np.float32([[border - 0.01], [border + 0.01]])
-    assert predict(probe, near).tolist() == [0, 1]
-
-
-def test_a_unit_that_does_not_vary_has_no_weight():
-    x = np.random.default_rng(2).normal(size=(100, 3)).astype(np.float32)
-    x[:, 1] = 0.3
-    probe = fit(x, (x[:, 0] > 0).astype(np.int32), 2)
-    assert np.asarray(probe.weights)[1].tolist() == [0, 0]
-    assert np.all(np.isfinite(probe.weights))
-    assert np.all(np.asarray(probe.weights)[0])
-
-
 def test_of_states_that_never_vary_the_most_common_class_is_said():
     probe = fit(np.full((5, 4), 0.7), np.array([2, 1, 2, 0, 2]), 3)
     assert predict(probe, np.full((2, 4), 0.7)).tolist() == [2, 2]
     np.testing.assert_allclose(probe.bias, np.log([0.2, 0.2, 0.6]), rtol=1e-6)
-
-
-def test_fewer_states_than_units_are_enough_where_there_is_no_noise():
-    rng = np.random.default_rng(3)
-    of_value = rng.normal(size=(4, 200))
-    a, b = rng.integers(4, size=(2, 40))
-    probe = fit(np.float32(of_value[a]), a, 4)
-    assert accuracy(probe, np.float32(of_value[b]), b) == 1
 
 
 def test_a_class_absent_from_the_fit_is_never_said():

@@ -66,8 +66,6 @@ def test_a_row_of_a_users_cell_is_that_of_one_text_of_its_file(tmp_path):
     assert len({each.key for each in rows} | {each.digest for each in rows}) == 6
     assert result_rows.finished([texts["a"]], rows) == [rows[1]]
     assert result_rows.missing([texts["a"]], [rows[0], rows[2]]) == [texts["a"]]
-    other = row(GridPoint({"lag": 2}, RunConfig()), 0)
-    assert result_rows.of_other_texts([texts["a"]], [*rows, other]) == [rows[0], rows[2]]
     assert texts["a"].program != texts["b"].program
 
 
@@ -91,19 +89,14 @@ OTHER_DIGEST = "its digest is not that of its content"
 REFUSED = [
     (lambda line: line.replace(b'"sequences": 2000', b'"sequences": 2001', 1), OTHER_DIGEST),
     (lambda line: line[: len(line) // 2], OTHER_DIGEST),
-    (lambda line: b"", OTHER_DIGEST),
     (lambda line: b"[1, 2]", OTHER_DIGEST),
-    (lambda line: line.replace(b"network", b"netw\xff\xferk"), OTHER_DIGEST),
     (lambda line: b"[" * 100_000, OTHER_DIGEST),
-    (lambda line: line[: line.index(b', "digest"')] + b"}", OTHER_DIGEST),
     (lambda line: line.replace(b"{", b'{"cell": "", ', 1), OTHER_DIGEST),
     ({"date": 5}, "Expected `date`, got `int` - at `$.date`"),
-    ({"bytes": "5"}, "Expected `int`, got `str` - at `$.bytes`"),
-    ({"by_seed": {}}, "Object missing required field `seed` - at `$.by_seed`"),
     ({"more": 1}, "Object contains unknown field `more`"),
     (with_scores(accuracy=[0.5] * 100_000), "accuracy has 100000 values for 3 seeds"),
-    (with_scores(accuracy=[0.5, 2, 0.5]), "Expected `float` <= 1.0 - at `$.by_seed.accuracy[1]`"),
     ({"accuracy_by_position": [0.5] * 21}, "accuracy_by_position is not of 20 positions"),
+    (with_scores(seed=[0, 1, 1]), "the seeds are not those of the configuration, each once"),
     ({"measured": {}}, "what is measured is not what was to be measured"),
     ({"measured": {"other_state": {"accuracy": [0.5]}}},
      "other_state accuracy has 1 values for 3 seeds"),
