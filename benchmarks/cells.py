@@ -19,7 +19,7 @@ import surroundings
 from worker import measured_apart
 
 from echo_jax.cells.cell_arguments import build
-from echo_jax.cells.cell_facts import FACTS
+from echo_jax.cell_table import CELLS
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.scan import recurrences
 from echo_jax.config import GENERATOR
@@ -48,7 +48,7 @@ def measure_all(core: int, fast: bool) -> list[dict[str, Any]]:
     """A row for each built-in cell, measured one after the other; `failure` says why one is not."""
     lengths, seconds = ((8,), 0.01) if fast else (LENGTHS, 1.0)
     rows = []
-    for name in list(FACTS)[:3] if fast else FACTS:
+    for name in list(CELLS)[:3] if fast else CELLS:
         surroundings.say(name)
         costs = measured_apart(core, 600, measure, name, lengths, seconds)
         rows.append({"cell": name} | costs)
@@ -127,7 +127,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     headings += [f"ms, {length}" for length in lengths]
     lines = [headings, ["---"] * 3 + ["---"] + ["---:"] * (len(headings) - 4)]
     for row in rows:
-        facts = FACTS[row["cell"]]
+        facts = CELLS[row["cell"]]
         start = [facts.title, f"`{row['cell']}`", facts.paper, facts.state]
         if "failure" in row:
             lines.append([*start, row["failure"], *[""] * (len(headings) - 5)])

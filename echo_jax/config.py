@@ -11,17 +11,11 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
+from echo_jax.cell_table import CELLS
 from echo_jax.exceptions import ConfigError, shown
 
 Framing = Literal["classes", "values"]
 Part = Literal["current", "no-context", "context"]
-
-CELL_NAMES = (
-    "lstm", "gru", "optimized-lstm", "simple", "mlp", "lstm-chrono", "identity-rnn", "mingru",
-    "lru", "minlstm", "rg-lru", "slstm", "delta-net", "gated-delta-net", "mlstm", "mamba2",
-    "exprnn", "rwkv7", "lmu", "gla", "s5",
-)  # fmt: skip
-"""Names of the built-in cells; `cells.registry.CELLS` holds their classes."""
 
 BLOCK = "block:"
 """Before the name of a cell: a small network around it, see `cells.block`."""
@@ -32,7 +26,7 @@ OWN_CELL = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*|[\w./-]*[A-Za-z_]\w*\.py(:[A-Za-z_]\w*
 
 def is_built_in(cell: str) -> bool:
     """True for the name of a built-in cell, or of a block around one."""
-    return cell.removeprefix(BLOCK) in CELL_NAMES
+    return cell.removeprefix(BLOCK) in CELLS
 
 
 LARGEST = 2**31 - 1  # of every size: jax indexes with 32 bits
@@ -175,7 +169,7 @@ class NetworkConfig:
     def __post_init__(self) -> None:
         """Raise ConfigError for an unknown cell, a size below 1, or an option without effect."""
         check_values(self)
-        known = f"({BLOCK})?({'|'.join(CELL_NAMES)}|(?!{BLOCK})({OWN_CELL}))"
+        known = f"({BLOCK})?({'|'.join(CELLS)}|(?!{BLOCK})({OWN_CELL}))"
         if not (isinstance(self.cell, str) and re.fullmatch(known, self.cell)):
             raise ConfigError(f"cell {shown(self.cell)} is unknown: {_cell_meant(self.cell)}")
         if self.encoding != "embedding":
@@ -466,12 +460,9 @@ def _cell_meant(cell: object) -> str:
     if re.fullmatch(OWN_CELL, file) and os.path.isfile(file):
         return f"use {block}{file}, which is a file here"
     own = "module:NAME or FILE.py for a cell of your own"
-    if near := difflib.get_close_matches(bare.lower(), CELL_NAMES, n=1):
+    if near := difflib.get_close_matches(bare.lower(), CELLS, n=1):
         return f"did you mean {block}{near[0]}, or {own}"
-    return (
-        f"use one of {', '.join(CELL_NAMES)}, or {own}, or {BLOCK}CELL for a block around any of "
-        "them"
-    )
+    return f"use one of {', '.join(CELLS)}, or {own}, or {BLOCK}CELL for a block around any of them"
 
 
 def _too_few_rows(task: TaskConfig) -> str:

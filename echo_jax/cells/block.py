@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from echo_jax.cells.interface import Cell
-from echo_jax.cells.layer_parts import rms_norm
+from echo_jax.cells.norms import rms_norm
 from echo_jax.cells.scan import Carry, Mask, is_tokens, scan_over_time
 from echo_jax.exceptions import ConfigError
 
@@ -210,12 +210,3 @@ def convolve_all(
     shifted = (seen[before - n :][: len(xs)] * layer.conv[n] for n in range(CONVOLVED))
     newest_first = jnp.flip(seen[-before:], 0).swapaxes(0, 1)
     return newest_first, sum(shifted) + layer.conv_bias
-
-
-@dataclasses.dataclass(frozen=True)
-class BlockOf:
-    """The class of `Block` around the cells of a class: what `block:NAME` names."""
-
-    inner: Any
-    own: ClassVar[tuple[str, ...]] = ("width", "layers")
-    """Options of the block; all others are the cell's."""

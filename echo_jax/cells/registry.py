@@ -3,53 +3,12 @@
 from types import ModuleType
 from typing import Any
 
-from flax import linen as nn
-
+from echo_jax.cell_table import CELLS
 from echo_jax.cells import user_cell
-from echo_jax.cells.adapters.adapt import adapt, construct, options_of
-from echo_jax.cells.block import BlockOf
+from echo_jax.cells.adapters.adapt import BlockOf, adapt, construct, options_of
 from echo_jax.cells.interface import Cell
-from echo_jax.cells.matrix_state.delta_net import DeltaNetCell, GatedDeltaNetCell
-from echo_jax.cells.matrix_state.gated_linear_attention import GLACell
-from echo_jax.cells.matrix_state.mamba2 import Mamba2Cell
-from echo_jax.cells.matrix_state.rwkv7 import RWKV7Cell
-from echo_jax.cells.matrix_state.xlstm import MLSTMCell, SLSTMCell
-from echo_jax.cells.vector_state.delay_line_mlp import DelayLineMLP
-from echo_jax.cells.vector_state.exprnn import ExpRNNCell
-from echo_jax.cells.vector_state.identity_rnn import IdentityRNNCell
-from echo_jax.cells.vector_state.lmu import LMUCell
-from echo_jax.cells.vector_state.lru import LRUCell
-from echo_jax.cells.vector_state.lstm import ChronoLSTMCell, LSTMCell
-from echo_jax.cells.vector_state.minimal_rnns import MinGRUCell, MinLSTMCell
-from echo_jax.cells.vector_state.rg_lru import RGLRUCell
-from echo_jax.cells.vector_state.s5 import S5Cell
 from echo_jax.config import BLOCK, PARTS, NetworkConfig, is_built_in
 from echo_jax.exceptions import ConfigError, reason
-
-CELLS: dict[str, type] = {
-    "lstm": LSTMCell,
-    "gru": nn.GRUCell,
-    "optimized-lstm": nn.OptimizedLSTMCell,
-    "simple": nn.SimpleCell,
-    "mlp": DelayLineMLP,
-    "lstm-chrono": ChronoLSTMCell,
-    "identity-rnn": IdentityRNNCell,
-    "mingru": MinGRUCell,
-    "lru": LRUCell,
-    "minlstm": MinLSTMCell,
-    "rg-lru": RGLRUCell,
-    "slstm": SLSTMCell,
-    "delta-net": DeltaNetCell,
-    "gated-delta-net": GatedDeltaNetCell,
-    "mlstm": MLSTMCell,
-    "mamba2": Mamba2Cell,
-    "exprnn": ExpRNNCell,
-    "rwkv7": RWKV7Cell,
-    "lmu": LMUCell,
-    "gla": GLACell,
-    "s5": S5Cell,
-}
-"""The classes of `config.CELL_NAMES`."""
 
 
 def cell_class(name: str) -> Any:
@@ -57,7 +16,14 @@ def cell_class(name: str) -> Any:
     NetworkConfig(cell=name)  # checks the form of the name
     if name.startswith(BLOCK):
         return BlockOf(cell_class(name.removeprefix(BLOCK)))
-    return CELLS[name] if name in CELLS else user_cell.import_cell(name)
+    return CELLS[name].load() if name in CELLS else user_cell.import_cell(name)
+
+
+def built_in_name(written: Any) -> str | None:
+    """The name of a built-in class; None for any other thing."""
+    homes = {cell.home.partition(":")[2]: name for name, cell in CELLS.items()}
+    name = homes.get(getattr(written, "__name__", ""))
+    return name if name and CELLS[name].load() is written else None
 
 
 def source_digest(name: str) -> str | None:
@@ -83,10 +49,10 @@ def build_cell(config: NetworkConfig, window: int) -> Cell:
 
     The delay line of the cell mlp is as long as the window, unless the configuration sets it.
     """
-    if config.cell == "mlp":
-        return adapt(DelayLineMLP(config.hidden_size, config.delay_line or window))
     found = cell_class(config.cell)
     sized = {"features": config.hidden_size} if options_of(found) else {}
+    if config.cell == "mlp":
+        sized["delay_line"] = config.delay_line or window
     defaults = {part.network.hidden_size for part in PARTS.values()}
     if not sized and config.hidden_size not in defaults:
         raise ConfigError(

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 import jax
 
+from echo_jax.cell_table import CELLS
 from echo_jax.cells import registry
-from echo_jax.cells.adapters.adapt import size_of
-from echo_jax.cells.block import CONVOLVED, Block, BlockOf
+from echo_jax.cells.adapters.adapt import BlockOf, size_of
+from echo_jax.cells.block import CONVOLVED, Block
 from echo_jax.cells.cell_arguments import build_from
-from echo_jax.cells.cell_facts import FACTS
 from echo_jax.cells.interface import Cell
 from echo_jax.config import BLOCK, GENERATOR, is_built_in
 from echo_jax.exceptions import ConfigError, reason
@@ -123,7 +123,7 @@ def sized(name: str, given: Mapping[str, Any], target: int, input_size: int) -> 
 def _option_to_search(found: Any, name: str, given: Mapping[str, Any]) -> str:
     """The first option that sizes the state and is not given."""
     if is_built_in(name):
-        sizing = FACTS[name.removeprefix(BLOCK)].sized_by
+        sizing = CELLS[name.removeprefix(BLOCK)].sized_by
     else:
         sizing = tuple(filter(None, [size_of(found)]))
     if not sizing:

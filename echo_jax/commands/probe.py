@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import tyro
 
 from echo_jax import atomic_files, machine
-from echo_jax.cells.cell_facts import FACTS
+from echo_jax.cell_table import CELLS
 from echo_jax.cluster import check_spec
 from echo_jax.commands import card_making, command_line
 from echo_jax.commands.card_making import STOPPED
@@ -168,7 +168,7 @@ def list_of_cells() -> str:
 
     Below them stand the two forms of a name that take any cell.
     """
-    known = [(name, facts.title, facts.paper) for name, facts in FACTS.items()]
+    known = [(name, cell.title, cell.paper) for name, cell in CELLS.items()]
     others = [
         (f"{BLOCK}CELL", "a small network around any cell", "-"),
         ("module:NAME, FILE.py", "a cell of your own", "docs/your-own-cell.md"),

@@ -13,8 +13,8 @@ from types import ModuleType
 from typing import Any
 
 from echo_jax.cells import cell_arguments, registry, user_cell
-from echo_jax.cells.adapters.adapt import adapt, is_cell, options_of, size_of
-from echo_jax.cells.block import Block, BlockOf
+from echo_jax.cells.adapters.adapt import BlockOf, adapt, is_cell, options_of, size_of
+from echo_jax.cells.block import Block
 from echo_jax.cells.interface import Cell
 from echo_jax.config import BLOCK
 from echo_jax.exceptions import ConfigError, shown
@@ -45,7 +45,7 @@ def _of_class(found: Any, args: dict[str, Any]) -> ChosenCell:
     if not is_cell(inner):
         raise ConfigError(f"cell {shown(inner)} {user_cell.what_it_lacks(_name(inner), inner)}")
     name = block + _name(inner)
-    if inner in registry.CELLS.values():
+    if registry.built_in_name(inner):
         return choose(name, args)
     return stated(name, args, cell_arguments.build_from(found, name, args), size_of(found))
 
@@ -60,9 +60,8 @@ def _name(written: Any) -> str:
 
     A class has the shortest package that has it: flax.nnx:GRUCell, not flax.nnx.nn.recurrent.
     """
-    for name, built_in in registry.CELLS.items():
-        if written is built_in:
-            return name
+    if name := registry.built_in_name(written):
+        return name
     if isinstance(written, ModuleType):
         file = getattr(written, "__file__", None)
         return file.replace("\\", "/").rpartition("/")[2] if file else written.__name__

@@ -70,8 +70,8 @@ def check_weights(training: Training, params: Any, runs: Collection[int]) -> Non
 
 def _is_ours(training: Training) -> bool:
     """True for the built-in cells and those of known memory."""
-    ours = [*registry.CELLS.values(), *vars(known_memory).values()]
-    return any(training.cell.source is each for each in ours)
+    source = training.cell.source
+    return registry.built_in_name(source) is not None or source in vars(known_memory).values()
 
 
 def _candidate(training: Training) -> Candidate:

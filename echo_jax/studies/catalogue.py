@@ -8,7 +8,8 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
-from echo_jax.config import BLOCK, CELL_NAMES, PARTS, changed
+from echo_jax.cell_table import CELLS
+from echo_jax.config import BLOCK, PARTS, changed
 from echo_jax.studies.grid_point import Axes, GridPoint, Label, axis, grid
 
 FAST_SEEDS, FAST_SEQUENCES = 4, 2000
@@ -258,7 +259,7 @@ def _advice() -> Iterable[GridPoint]:
 
 ADVICE = tuple(_advice())
 
-COMPARED_CELLS = tuple(name for name in CELL_NAMES if name not in ("optimized-lstm", "mlp"))
+COMPARED_CELLS = tuple(name for name in CELLS if name not in ("optimized-lstm", "mlp"))
 """All built-in cells but a second form of the LSTM, and the MLP, which has a study of its own."""
 
 

@@ -5,12 +5,12 @@ import jax.numpy as jnp
 import pytest
 from broken_cells import Good
 
+from echo_jax.cell_table import CELLS
 from echo_jax.cells import cell_arguments
 from echo_jax.cells.state_size import StateBytes, sized, state_bytes
-from echo_jax.config import CELL_NAMES
 from echo_jax.exceptions import ConfigError
 
-SIZES = dict.fromkeys(CELL_NAMES, 100) | dict.fromkeys(
+SIZES = dict.fromkeys(CELLS, 100) | dict.fromkeys(
     ("lstm", "optimized-lstm", "lstm-chrono", "lru", "lmu", "s5"), 50
 )
 SIZES |= {
@@ -75,7 +75,7 @@ def real_bytes(cell, input_size):
     return sum(leaf.nbytes for leaf in jax.tree.leaves(cell.initial_state(params, 1, input_size)))
 
 
-@pytest.mark.parametrize("name", CELL_NAMES)
+@pytest.mark.parametrize("name", CELLS)
 @pytest.mark.parametrize(
     ("block", "given", "input_size"),
     [("", {}, 2), ("", {}, 16), ("block:", {}, 2), ("block:", {"layers": 2, "width": 24}, 2)],

@@ -8,9 +8,9 @@ import jax.test_util
 import numpy as np
 import pytest
 
+from echo_jax.cell_table import CELLS
 from echo_jax.cells.adapters.plain_functions import FunctionsCell
-from echo_jax.cells.registry import CELLS
-from echo_jax.config import CELL_NAMES, NetworkConfig, RunConfig, TaskConfig
+from echo_jax.config import NetworkConfig, RunConfig, TaskConfig
 from echo_jax.core import network as n
 from echo_jax.core.carry import enter_batch
 from echo_jax.core.data import Batch, sequence_batches
@@ -62,10 +62,10 @@ def for_each(names):
     return pytest.mark.parametrize("cell", ["lstm", *slow])
 
 
-every_cell = for_each(CELL_NAMES)
+every_cell = for_each(CELLS)
 
 
-@for_each(name for name, cell in CELLS.items() if issubclass(cell, nn.RNNCellBase))
+@for_each(name for name, cell in CELLS.items() if issubclass(cell.load(), nn.RNNCellBase))
 def test_the_scan_of_a_cell_is_that_of_flax(cell):
     network, params = network_and_params(small(cell=cell))
     tokens = np.array([[3, 1, 4, 1, 5], [9, 2, 6, 5, 3]])

@@ -15,8 +15,8 @@ from flax import linen as nn
 from flax import nnx
 
 from echo_jax.cells import known_memory
-from echo_jax.cells.adapters.adapt import adapt
-from echo_jax.cells.block import Block, BlockOf
+from echo_jax.cells.adapters.adapt import BlockOf, adapt
+from echo_jax.cells.block import Block
 from echo_jax.memory_benchmark.chosen_cell import choose
 from echo_jax.memory_benchmark.object_cell import chosen_object
 from echo_jax.memory_benchmark.protocol import CELL_QUICK

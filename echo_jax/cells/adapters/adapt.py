@@ -3,13 +3,12 @@
 import dataclasses
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from flax import linen as nn
 
 from echo_jax.cells.adapters.linen_adapter import LinenCell
 from echo_jax.cells.adapters.plain_functions import REQUIRED, FunctionsCell
-from echo_jax.cells.block import Block, BlockOf
 from echo_jax.cells.interface import Cell
 from echo_jax.exceptions import ConfigError
 
@@ -23,6 +22,15 @@ SIZES = ("features", "hidden_features", "hidden_size")
 """Names of the argument that is the number of units."""
 
 
+@dataclasses.dataclass(frozen=True)
+class BlockOf:
+    """The class of `block.Block` around the cells of a class: what `block:NAME` names."""
+
+    inner: Any
+    own: ClassVar[tuple[str, ...]] = ("width", "layers")
+    """Options of the block; all others are the cell's."""
+
+
 def is_cell(found: Any) -> bool:
     """True for what `construct` takes."""
     return _is_a(found, (Cell, nn.RNNCellBase)) or bool(_library(found)) or _has_functions(found)
@@ -31,6 +39,8 @@ def is_cell(found: Any) -> bool:
 def construct(found: Any, args: Mapping[str, Any]) -> Cell:
     """The cell of a class or of functions, with keyword arguments; `features` fits any library."""
     if isinstance(found, BlockOf):
+        from echo_jax.cells.block import Block
+
         own = {name: value for name, value in args.items() if name in BlockOf.own}
         rest = {name: value for name, value in args.items() if name not in BlockOf.own}
         return Block(construct(found.inner, rest), **own)

@@ -1,18 +1,17 @@
+import subprocess
+import sys
+
 import jax
 import pytest
 
+import echo_jax
+from echo_jax.cell_table import CELLS
 from echo_jax.cells.cell_arguments import build
-from echo_jax.cells.cell_facts import FACTS
-from echo_jax.config import CELL_NAMES
 
 FEATURES = 3
 
 
-def test_every_built_in_cell_has_facts():
-    assert tuple(FACTS) == CELL_NAMES
-
-
-@pytest.mark.parametrize("name", CELL_NAMES)
+@pytest.mark.parametrize("name", CELLS)
 def test_the_state_has_as_many_floats_as_the_formula_says(name):
     for features in (6, 50):
         cell = build(name, {"features": features})
@@ -21,7 +20,7 @@ def test_the_state_has_as_many_floats_as_the_formula_says(name):
             return cell.initial_state(cell.init(key, FEATURES), 1, FEATURES)
 
         leaves = jax.tree.leaves(jax.eval_shape(start, jax.random.key(0)))
-        assert sum(leaf.size for leaf in leaves) == floats(FACTS[name].state, cell.options)
+        assert sum(leaf.size for leaf in leaves) == floats(CELLS[name].state, cell.options)
 
 
 def floats(formula, options):
@@ -40,3 +39,24 @@ def value(name, options):
         return FEATURES
     found = None if name == "H" else getattr(options, name)
     return options.features if found is None else found
+
+
+BUILDS_THE_LSTM = """
+import sys
+from echo_jax.config import RunConfig
+from echo_jax.core.network import build_network
+
+build_network(RunConfig())
+print(*(name for name in sys.modules if "_state." in name))
+"""
+
+
+def test_a_network_imports_its_own_cell_and_no_other():
+    imported = subprocess.check_output([sys.executable, "-c", BUILDS_THE_LSTM], text=True)
+    assert imported.split() == ["echo_jax.cells.vector_state.lstm"]
+
+
+def test_a_cell_is_reached_by_the_name_of_its_class():
+    assert echo_jax.cells.LRUCell is CELLS["lru"].load()
+    with pytest.raises(AttributeError, match="NoCell"):
+        _ = echo_jax.cells.NoCell

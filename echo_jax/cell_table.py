@@ -1,0 +1,107 @@
+"""The built-in cells: where each is written, its title and paper, and the size of its state.
+
+Nothing here imports a cell or jax: `load` imports the one that is used.
+"""
+
+import importlib
+from typing import Any, NamedTuple
+
+
+class BuiltInCell(NamedTuple):
+    """A built-in cell.
+
+    home      its class, as module:NAME; modules of `echo_jax.cells` without that prefix
+    title     its name in the literature
+    paper     where it was published
+    state     the floats of its state for one row: H is `features`, F the input's, other names are
+              attributes of the cell, None for H
+    sized_by  the options that give the state another size while its proportions stay those of the
+              defaults; the first that is not given is the one to change
+    """
+
+    home: str
+    title: str
+    paper: str
+    state: str
+    sized_by: tuple[str, ...] = ("features",)
+
+    def load(self) -> Any:
+        """Its class."""
+        module, _, name = self.home.partition(":")
+        home = module if module.startswith("flax.") else f"echo_jax.cells.{module}"
+        return getattr(importlib.import_module(home), name)
+
+
+CELLS = {
+    "lstm": BuiltInCell(
+        "vector_state.lstm:LSTMCell", "LSTM, as in Keras", "Hochreiter & Schmidhuber 1997", "2 H"
+    ),
+    "gru": BuiltInCell("flax.linen:GRUCell", "GRU, of Flax", "Cho et al. 2014", "H"),
+    "optimized-lstm": BuiltInCell(
+        "flax.linen:OptimizedLSTMCell", "LSTM, of Flax", "Hochreiter & Schmidhuber 1997", "2 H"
+    ),
+    "simple": BuiltInCell("flax.linen:SimpleCell", "tanh RNN, of Flax", "Elman 1990", "H"),
+    "mlp": BuiltInCell(
+        "vector_state.delay_line_mlp:DelayLineMLP",
+        "MLP on a delay line",
+        "-",
+        "H delay_line - H",
+        ("delay_line", "features"),
+    ),
+    "lstm-chrono": BuiltInCell(
+        "vector_state.lstm:ChronoLSTMCell",
+        "LSTM, chrono initialisation",
+        "Tallec & Ollivier 2018",
+        "2 H",
+    ),
+    "identity-rnn": BuiltInCell(
+        "vector_state.identity_rnn:IdentityRNNCell", "identity RNN", "Le et al. 2015", "H"
+    ),
+    "mingru": BuiltInCell(
+        "vector_state.minimal_rnns:MinGRUCell", "minGRU", "Feng et al. 2024", "H"
+    ),
+    "lru": BuiltInCell("vector_state.lru:LRUCell", "LRU", "Orvieto et al. 2023", "2 states"),
+    "minlstm": BuiltInCell(
+        "vector_state.minimal_rnns:MinLSTMCell", "minLSTM", "Feng et al. 2024", "H"
+    ),
+    "rg-lru": BuiltInCell("vector_state.rg_lru:RGLRUCell", "RG-LRU", "De et al. 2024", "H"),
+    "slstm": BuiltInCell("matrix_state.xlstm:SLSTMCell", "sLSTM", "Beck et al. 2024", "4 H"),
+    "delta-net": BuiltInCell(
+        "matrix_state.delta_net:DeltaNetCell", "DeltaNet", "Yang et al. 2024", "keys values"
+    ),
+    "gated-delta-net": BuiltInCell(
+        "matrix_state.delta_net:GatedDeltaNetCell",
+        "gated DeltaNet",
+        "Yang et al. 2025",
+        "keys values",
+    ),
+    "mlstm": BuiltInCell(
+        "matrix_state.xlstm:MLSTMCell",
+        "mLSTM",
+        "Beck et al. 2024",
+        "key_size value_size + key_size + 1",
+    ),
+    "mamba2": BuiltInCell(
+        "matrix_state.mamba2:Mamba2Cell", "Mamba-2", "Dao & Gu 2024", "states values"
+    ),
+    "exprnn": BuiltInCell(
+        "vector_state.exprnn:ExpRNNCell", "expRNN", "Lezcano-Casado & Martinez-Rubio 2019", "H"
+    ),
+    "rwkv7": BuiltInCell(
+        "matrix_state.rwkv7:RWKV7Cell",
+        "RWKV-7",
+        "Peng et al. 2025",
+        "F + heads head_size head_size",
+    ),
+    "lmu": BuiltInCell(
+        "vector_state.lmu:LMUCell", "LMU", "Voelker et al. 2019", "H + memories numbers"
+    ),
+    "gla": BuiltInCell(
+        "matrix_state.gated_linear_attention:GLACell",
+        "gated linear attention",
+        "Yang et al. 2024",
+        "keys values",
+    ),
+    "s5": BuiltInCell("vector_state.s5:S5Cell", "S5", "Smith et al. 2023", "2 states"),
+}
+"""The built-in cells by the names that --cell takes."""
