@@ -20,6 +20,11 @@ def sigmoid(z):
     return 1 / (1 + np.exp(-z))
 
 
+def gelu(z):
+    """In the approximation of jax."""
+    return z / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3)))
+
+
 def min_lstm_step(p, h, x):
     """The equations of minLSTM, which the block is tested with too."""
     f, i = sigmoid(x @ p.W_f + p.b_f), sigmoid(x @ p.W_i + p.b_i)

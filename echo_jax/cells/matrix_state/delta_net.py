@@ -16,9 +16,10 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from echo_jax.cells.initial_weights import linear_uniform
 from echo_jax.cells.interface import CellParams
-from echo_jax.cells.layer_parts import linear_uniform, rms_norm, unit
 from echo_jax.cells.matrix_state.chunks import in_chunks, out_of_chunks
+from echo_jax.cells.norms import rms_norm, unit
 from echo_jax.cells.projected_cell import ProjectedCell
 from echo_jax.cells.scan import Mask
 from echo_jax.exceptions import ConfigError

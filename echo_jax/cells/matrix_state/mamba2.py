@@ -8,8 +8,9 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from echo_jax.cells.layer_parts import linear_uniform, rms_norm
+from echo_jax.cells.initial_weights import linear_uniform
 from echo_jax.cells.matrix_state.outer_product_recurrence import OuterProductCell, OuterProductTerms
+from echo_jax.cells.norms import rms_norm
 from echo_jax.exceptions import ConfigError
 
 

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from echo_jax.cells.interface import Cell
-from echo_jax.cells.layer_parts import unit
+from echo_jax.cells.norms import unit
 from echo_jax.cells.scan import Mask, is_tokens, scan_over_time
 from echo_jax.exceptions import ConfigError
 

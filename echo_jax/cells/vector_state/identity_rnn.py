@@ -1,40 +1,58 @@
 """The rectified RNN whose recurrent matrix starts as the identity."""
 
+import dataclasses
+from typing import ClassVar, NamedTuple
+
 import chex
+import jax
 import jax.numpy as jnp
-from flax import linen as nn
+
+from echo_jax.cells.initial_weights import linen_key
+from echo_jax.cells.interface import Cell
 
 
-class IdentityRNNCell(nn.RNNCellBase):
+class IdentityRNNParams(NamedTuple):
+    """Input weights W `[F, H]`, recurrent weights U `[H, H]` and biases b `[H]`."""
+
+    W: chex.Array
+    U: chex.Array
+    b: chex.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class IdentityRNNCell(Cell):
     """A rectified RNN with an identity initial recurrent matrix (Le, Jaitly & Hinton 2015).
 
         h' = relu(x W + h U + b)
 
-    At the start a non-negative state stays constant, except for what the input adds. The carry and
-    the output are h, float32 `[B, H]`.
-
-    Parameters: `kernel` W `[F, H]`, normal with standard deviation 0.001; `recurrent_kernel` U
-    `[H, H]`, the identity; `bias` b `[H]`, zeros.
+    At the start a non-negative state stays constant, except for what the input adds. State and
+    output are h, float32 `[B, H]`, zeros at the start. W is normal with standard deviation 0.001,
+    U the identity, b zero.
 
     Attributes:
       features: H, the units.
     """
 
     features: int
-    num_feature_axes = 1
+    starts_from_params: ClassVar[bool] = False
 
-    @nn.compact
-    def __call__(self, carry: chex.Array, inputs: chex.Array) -> tuple[chex.Array, chex.Array]:
-        """One step from float32 inputs `[B, F]`, usually one-hot, to h' twice."""
-        units = self.features
-        kernel = self.param("kernel", nn.initializers.normal(1e-3), (inputs.shape[-1], units))
-        recurrent_kernel = self.param("recurrent_kernel", lambda _: jnp.eye(units))
-        bias = self.param("bias", nn.initializers.zeros, (units,))
-        h = nn.relu(inputs @ kernel + carry @ recurrent_kernel + bias)
+    def init(self, key: chex.PRNGKey, input_size: int) -> IdentityRNNParams:
+        """Small input weights, and the identity."""
+        h, small = self.features, jax.nn.initializers.normal(1e-3)
+        return IdentityRNNParams(
+            W=small(linen_key(key, 1), (input_size, h)), U=jnp.eye(h), b=jnp.zeros(h)
+        )
+
+    def initial_state(
+        self, params: IdentityRNNParams, batch_size: int, input_size: int
+    ) -> chex.Array:
+        """Zeros `[B, H]`."""
+        del params, input_size
+        return jnp.zeros((batch_size, self.features))
+
+    def step(
+        self, params: IdentityRNNParams, state: chex.Array, x: chex.Array
+    ) -> tuple[chex.Array, chex.Array]:
+        """h', twice."""
+        h = jax.nn.relu(x @ params.W + state @ params.U + params.b)
         return h, h
-
-    @nn.nowrap
-    def initialize_carry(self, rng: chex.PRNGKey, input_shape: tuple[int, ...]) -> chex.Array:
-        """The zero state for inputs of shape `[B, F]`."""
-        del rng
-        return jnp.zeros((*input_shape[:-1], self.features))

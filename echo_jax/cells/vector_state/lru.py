@@ -1,40 +1,64 @@
-"""The linear recurrent unit: a layer whose complex state is a linear recurrence.
+"""The linear recurrent unit: a layer whose complex state is a linear recurrence."""
 
-    s_t = lambda s_(t-1) + gamma B x_t
-
-No matrix product depends on the state, so the inputs are projected before the scan and the states
-are read out after it. The scan keeps one step per iteration: in unrolled steps XLA recomputes the
-earlier steps for each later one (50 states, 1,020 steps: the gradient takes 5.2 ms, with 8 steps
-per iteration 17.4 ms).
-"""
-
+import dataclasses
 import math
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import chex
 import jax
 import jax.numpy as jnp
-from flax import linen as nn
 
-from echo_jax.cells.scan import Mask, in_parallel, is_tokens, scan_over_time
+from echo_jax.cells.initial_weights import linen_key
+from echo_jax.cells.projected_cell import ProjectedCell
+from echo_jax.cells.scan import Mask
 from echo_jax.cells.vector_state.linear_recurrence import diagonal_parallel
 from echo_jax.exceptions import ConfigError
 
 
-class LRUCarry(NamedTuple):
-    """The real and imaginary parts of the state s of an LRU, each float32 `[B, N]`."""
+class LRUParams(NamedTuple):
+    """The parameters, all real, of N complex states.
+
+    nu and theta `[N]` are over `recurrent_rate`; gamma `[N]`. B `[F, 2N]` is Re B beside Im B,
+    C `[2N, H]` is Re C above -Im C; D `[F, H]`.
+    """
+
+    nu: chex.Array
+    theta: chex.Array
+    gamma: chex.Array
+    B: chex.Array
+    C: chex.Array
+    D: chex.Array
+
+
+class LRUState(NamedTuple):
+    """The real and imaginary parts of the state s, each float32 `[B, N]`; of lambda, `[N]`."""
 
     real: chex.Array
     imaginary: chex.Array
 
 
-def lru_step(decay: LRUCarry, carry: LRUCarry, driven: chex.Array) -> tuple[LRUCarry, LRUCarry]:
+class PreparedLRU(NamedTuple):
+    """lambda, exp(gamma) B beside D, `[F, 2N + H]`, and C."""
+
+    decay: LRUState
+    kernel: chex.Array
+    C: chex.Array
+
+
+class LRUTerms(NamedTuple):
+    """The input's terms: exp(gamma) B x in the state, `[..., 2N]`, and D x, `[..., H]`."""
+
+    driven: chex.Array
+    skipped: chex.Array
+
+
+def lru_step(decay: LRUState, carry: LRUState, driven: chex.Array) -> tuple[LRUState, LRUState]:
     """One step of s' = lambda s + u in real numbers: s', twice.
 
     The parts of lambda are `[N]`, of s `[B, N]`; of u = gamma B x side by side, `[B, 2N]`.
     """
     real, imaginary = jnp.split(driven, 2, axis=-1)
-    state = LRUCarry(
+    state = LRUState(
         decay.real * carry.real - decay.imaginary * carry.imaginary + real,
         decay.imaginary * carry.real + decay.real * carry.imaginary + imaginary,
     )
@@ -42,17 +66,18 @@ def lru_step(decay: LRUCarry, carry: LRUCarry, driven: chex.Array) -> tuple[LRUC
 
 
 def lru_parallel(
-    decay: LRUCarry, carry: LRUCarry, driven: chex.Array, mask: Mask
-) -> tuple[LRUCarry, LRUCarry]:
+    decay: LRUState, carry: LRUState, driven: chex.Array, mask: Mask
+) -> tuple[LRUState, LRUState]:
     """The last state and all states `[T, B, N]`, in complex numbers, by an associative scan."""
     start, factor = (jax.lax.complex(*parts) for parts in (carry, decay))
     added = jax.lax.complex(*jnp.split(driven, 2, axis=-1))
     states = diagonal_parallel(start, jnp.broadcast_to(factor, added.shape), added, mask)
-    all_states = LRUCarry(states.real, states.imag)
+    all_states = LRUState(states.real, states.imag)
     return jax.tree.map(lambda leaf: leaf[-1], all_states), all_states
 
 
-class LRUCell(nn.RNNCellBase):
+@dataclasses.dataclass(frozen=True)
+class LRUCell(ProjectedCell):
     """A layer of linear recurrent units (Orvieto et al. 2023, "Resurrecting recurrent networks").
 
         lambda = exp(-exp(nu) + i exp(theta))
@@ -64,10 +89,8 @@ class LRUCell(nn.RNNCellBase):
     state the same variance (sections 3.3 and 3.4 of the paper). Two things differ from the paper,
     where the nonlinearity is a separate layer, and D is diagonal, as x and y have the same size.
 
-    Parameters, all real: `nu` and `theta` `[N]`, the values above divided by `recurrent_rate`;
-    `gamma` `[N]`; `input_kernel` `[F, 2N]`, Re B beside Im B, normal of variance 1 / 2F;
-    `output_kernel` `[2N, H]`, Re C above -Im C, normal of variance 1 / N; `skip_kernel` D `[F, H]`,
-    normal of variance 1 / F.
+    The state is `LRUState`, zeros at the start. B is normal of variance 1 / 2F, C of variance
+    1 / N, D of variance 1 / F.
 
     Attributes:
       features: H, the outputs.
@@ -86,7 +109,8 @@ class LRUCell(nn.RNNCellBase):
     r_max: float = 0.999
     max_phase: float = 2 * math.pi
     recurrent_rate: float = 0.1
-    num_feature_axes = 1
+    has_parallel: ClassVar[bool] = True
+    starts_from_params: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Raise ConfigError for bounds outside the unit circle and for a phase or rate <= 0."""
@@ -98,74 +122,73 @@ class LRUCell(nn.RNNCellBase):
         for name in ("max_phase", "recurrent_rate"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} {getattr(self, name):g} is not above 0: use more")
-        super().__post_init__()
 
     @property
     def states(self) -> int:
         """N, the number of complex states."""
         return self.features if self.state_size is None else self.state_size
 
-    @nn.compact
-    def __call__(self, carry: LRUCarry, inputs: chex.Array) -> tuple[LRUCarry, chex.Array]:
-        """One step from float32 inputs `[B, F]`, usually one-hot, to the next carry and output."""
-        n, input_size = self.states, inputs.shape[-1]
-        nu = self.param("nu", self._initial_nu, (n,))
-        self.param("theta", self._initial_theta, (n,))
+    def init(self, key: chex.PRNGKey, input_size: int) -> LRUParams:
+        """A ring of decays, and normal weights."""
+        n, normal = self.states, jax.nn.initializers.normal
+        nu = self._initial_nu(linen_key(key, 1))
         loss = 2 * jnp.exp(self.recurrent_rate * nu)  # -ln |lambda|^2
-        self.param("gamma", lambda _: 0.5 * jnp.log(-jnp.expm1(-loss)))
-        normal = nn.initializers.normal
-        self.param("input_kernel", normal((2 * input_size) ** -0.5), (input_size, 2 * n))
-        self.param("output_kernel", normal(n**-0.5), (2 * n, self.features))
-        self.param("skip_kernel", normal(input_size**-0.5), (input_size, self.features))
-        driven, skipped = self._split(self.project(inputs))
-        carry, state = lru_step(self._decay(), carry, driven)
-        return carry, self._read_out(state, skipped)
+        return LRUParams(
+            nu=nu,
+            theta=self._initial_theta(linen_key(key, 2)),
+            gamma=0.5 * jnp.log(-jnp.expm1(-loss)),
+            B=normal((2 * input_size) ** -0.5)(linen_key(key, 4), (input_size, 2 * n)),
+            C=normal(n**-0.5)(linen_key(key, 5), (2 * n, self.features)),
+            D=normal(input_size**-0.5)(linen_key(key, 6), (input_size, self.features)),
+        )
 
-    def project(self, inputs: chex.Array) -> chex.Array:
-        """The input's terms in state and output: gamma B x beside D x, `[..., 2N + H]`."""
-        gain = jnp.tile(jnp.exp(self.get_variable("params", "gamma")), 2)
-        driving: chex.Array = self.get_variable("params", "input_kernel") * gain
-        skipping: chex.Array = self.get_variable("params", "skip_kernel")
-        kernel = jnp.concatenate([driving, skipping], axis=-1)
-        return kernel[inputs] if is_tokens(inputs) else inputs @ kernel
-
-    def scan(self, carry: LRUCarry, inputs: chex.Array, mask: Mask) -> tuple[LRUCarry, chex.Array]:
-        """All states, one by one or in parallel, then all outputs at once."""
-        decay, (driven, skipped) = self._decay(), self._split(self.project(inputs))
-        if in_parallel():
-            carry, states = lru_parallel(decay, carry, driven, mask)
-        else:
-            carry, states = scan_over_time(
-                lambda s, u: lru_step(decay, s, u), carry, driven, mask, unroll=1
-            )
-        return carry, self._read_out(states, skipped)
-
-    @nn.nowrap
-    def initialize_carry(self, rng: chex.PRNGKey, input_shape: tuple[int, ...]) -> LRUCarry:
-        """The zero state for inputs of shape `[B, F]`."""
-        del rng
-        zeros = jnp.zeros((*input_shape[:-1], self.states))
-        return LRUCarry(zeros, zeros)
-
-    def _decay(self) -> LRUCarry:
-        nu = self.recurrent_rate * self.get_variable("params", "nu")
-        radius = jnp.exp(-jnp.exp(nu))
-        phase = jnp.exp(self.recurrent_rate * self.get_variable("params", "theta"))
-        return LRUCarry(radius * jnp.cos(phase), radius * jnp.sin(phase))
-
-    def _split(self, projected: chex.Array) -> tuple[chex.Array, chex.Array]:
-        return projected[..., : 2 * self.states], projected[..., 2 * self.states :]
-
-    def _read_out(self, states: LRUCarry, skipped: chex.Array) -> chex.Array:
-        above, below = jnp.split(self.get_variable("params", "output_kernel"), 2)
-        return nn.gelu(states.real @ above + states.imaginary @ below + skipped)
-
-    def _initial_nu(self, key: chex.PRNGKey, shape: tuple[int]) -> chex.Array:
+    def _initial_nu(self, key: chex.PRNGKey) -> chex.Array:
         # nu from a uniform |lambda|^2; 1 - |lambda|^2 stays accurate where |lambda| is near 1.
-        share = jax.random.uniform(key, shape, minval=1e-6, maxval=1 - 1e-6)
+        share = jax.random.uniform(key, (self.states,), minval=1e-6, maxval=1 - 1e-6)
         lost = 1 - self.r_max**2 + (self.r_max**2 - self.r_min**2) * share
         return jnp.log(-0.5 * jnp.log1p(-lost)) / self.recurrent_rate
 
-    def _initial_theta(self, key: chex.PRNGKey, shape: tuple[int]) -> chex.Array:
-        phase = self.max_phase * jax.random.uniform(key, shape, minval=1e-6)
+    def _initial_theta(self, key: chex.PRNGKey) -> chex.Array:
+        phase = self.max_phase * jax.random.uniform(key, (self.states,), minval=1e-6)
         return jnp.log(phase) / self.recurrent_rate
+
+    def prepare(self, params: LRUParams) -> PreparedLRU:
+        """lambda, and one kernel for both products with the input."""
+        radius = jnp.exp(-jnp.exp(self.recurrent_rate * params.nu))
+        phase = jnp.exp(self.recurrent_rate * params.theta)
+        driving = params.B * jnp.tile(jnp.exp(params.gamma), 2)
+        return PreparedLRU(
+            decay=LRUState(radius * jnp.cos(phase), radius * jnp.sin(phase)),
+            kernel=jnp.concatenate([driving, params.D], axis=-1),
+            C=params.C,
+        )
+
+    def initial_state(self, params: PreparedLRU, batch_size: int, input_size: int) -> LRUState:
+        """Zeros."""
+        del params, input_size
+        return LRUState(*[jnp.zeros((batch_size, self.states))] * 2)
+
+    def input_size(self, params: PreparedLRU) -> int:
+        """F, the features of an input."""
+        return len(params.kernel)
+
+    def project(self, params: PreparedLRU, x: chex.Array) -> LRUTerms:
+        """exp(gamma) B x and D x."""
+        return LRUTerms(*jnp.split(x @ params.kernel, [2 * self.states], axis=-1))
+
+    def recur(
+        self, params: PreparedLRU, state: LRUState, terms: LRUTerms
+    ) -> tuple[LRUState, LRUState]:
+        """s', twice."""
+        return lru_step(params.decay, state, terms.driven)
+
+    def parallel(
+        self, params: PreparedLRU, state: LRUState, terms: LRUTerms, mask: Mask
+    ) -> tuple[LRUState, LRUState]:
+        """The last s, and all."""
+        return lru_parallel(params.decay, state, terms.driven, mask)
+
+    def read_out(self, params: PreparedLRU, read: LRUState, terms: LRUTerms) -> chex.Array:
+        """The outputs y."""
+        real, imaginary = jnp.split(params.C, 2)
+        return jax.nn.gelu(read.real @ real + read.imaginary @ imaginary + terms.skipped)

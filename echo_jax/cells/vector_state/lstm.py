@@ -56,8 +56,16 @@ def lstm_unroll(
 ) -> tuple[LSTMCarry, chex.Array]:
     """`lstm_scan` with the gradient of its weights as one product.
 
-    With z_t = projected_t + h_(t-1) U, dz_t is the gradient of projected_t, and the gradient of U
-    is the sum of h_(t-1)^T dz_t over the steps. That saves 12% of an update of part 4.
+    U enters step t through z_t = p_t + h_(t-1) U alone, where p_t = x_t W + b is projected. Let
+    dz_t be the gradient of the loss by z_t, through this step and all later ones. Then
+
+        dU   = sum over t of h_(t-1)^T dz_t         product rule, in every use of U
+        dp_t = dz_t                                 p_t is a summand of z_t
+
+    So the gradient of the scan by p, with U held constant, is all dz at once, and the sum over
+    steps and rows is one product of `[H, T B]` and `[T B, 4H]`; `lax.scan` would add up a matrix
+    `[H, 4H]` at every step back. Where a step is masked its z_t has no effect, so dz_t is zero.
+    That saves 12% of an update of part 4.
     """
     return lstm_scan(recurrent_kernel, carry, projected, mask)[0]
 

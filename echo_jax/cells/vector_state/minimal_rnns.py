@@ -1,7 +1,6 @@
 """The minimal gated RNNs of Feng et al. 2024, "Were RNNs all we needed?": minGRU and minLSTM.
 
-Their gates see the input alone, so the whole projection is done before the scan. The scan keeps
-one step per iteration: in unrolled steps XLA recomputes the earlier steps for each later one.
+Their gates see the input alone, so the whole projection is done before the scan.
 """
 
 import dataclasses
@@ -10,17 +9,20 @@ from typing import NamedTuple
 import chex
 import jax
 import jax.numpy as jnp
-from flax import linen as nn
 
-from echo_jax.cells.scan import Mask, in_parallel, is_tokens, scan_over_time
-from echo_jax.cells.vector_state.linear_recurrence import (
-    DiagonalCell,
-    DiagonalTerms,
-    diagonal_parallel,
-)
+from echo_jax.cells.initial_weights import linen_key
+from echo_jax.cells.vector_state.linear_recurrence import DiagonalCell, DiagonalTerms
 
 
-class MinGRUCell(nn.RNNCellBase):
+class MinGRUParams(NamedTuple):
+    """The weights W_z beside W_h, `[F, 2H]`, and the biases b_z beside b_h, `[2H]`."""
+
+    W: chex.Array
+    b: chex.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class MinGRUCell(DiagonalCell):
     """The minimal gated recurrent unit (Feng et al. 2024, section 3.1).
 
         z  = sigmoid(x W_z + b_z)
@@ -28,61 +30,28 @@ class MinGRUCell(nn.RNNCellBase):
         h' = (1 - z) h + z h~
 
     This is the paper's plain variant; its log-space variant applies a nonlinearity to h~ that keeps
-    it positive. The carry and the output are h, float32 `[B, H]`.
-
-    Parameters: `kernel` `[F, 2H]`, W_z beside W_h, glorot-uniform over the fused shape; `bias`
-    `[2H]`, zeros.
+    it positive. State and output are h, float32 `[B, H]`. W is glorot-uniform over its whole shape,
+    b is zero.
 
     Attributes:
       features: H, the units.
     """
 
     features: int
-    num_feature_axes = 1
 
-    @nn.compact
-    def __call__(self, carry: chex.Array, inputs: chex.Array) -> tuple[chex.Array, chex.Array]:
-        """One step from float32 inputs `[B, F]`, usually one-hot, to h' twice."""
-        shape = (inputs.shape[-1], 2 * self.features)
-        kernel = self.param("kernel", nn.initializers.glorot_uniform(), shape)
-        bias = self.param("bias", nn.initializers.zeros, shape[1:])
-        return self.step(carry, self.gate(inputs @ kernel + bias))
+    def init(self, key: chex.PRNGKey, input_size: int) -> MinGRUParams:
+        """Glorot-uniform weights and zero biases."""
+        glorot, shape = jax.nn.initializers.glorot_uniform(), (input_size, 2 * self.features)
+        return MinGRUParams(W=glorot(linen_key(key, 1), shape), b=jnp.zeros(shape[1]))
 
-    def gate(self, projected: chex.Array) -> chex.Array:
-        """The terms 1 - z and z h~ side by side, `[..., 2H]`, from x W + b of the same shape."""
-        z, candidate = jnp.split(projected, 2, axis=-1)
-        return jnp.concatenate([nn.sigmoid(-z), nn.sigmoid(z) * candidate], axis=-1)
+    def input_size(self, params: MinGRUParams) -> int:
+        """F, the features of an input."""
+        return len(params.W)
 
-    def step(self, h: chex.Array, gated: chex.Array) -> tuple[chex.Array, chex.Array]:
-        """The next h, twice, from h `[B, H]` and the terms of `gate`, `[B, 2H]`."""
-        kept, added = jnp.split(gated, 2, axis=-1)
-        h = kept * h + added
-        return h, h
-
-    def project(self, inputs: chex.Array) -> chex.Array:
-        """The terms of `gate` for all inputs, `[..., 2H]`; for tokens they are rows of a table."""
-        kernel: chex.Array = self.get_variable("params", "kernel")
-        bias: chex.Array = self.get_variable("params", "bias")
-        if is_tokens(inputs):
-            return self.gate(kernel + bias)[inputs]
-        return self.gate(inputs @ kernel + bias)
-
-    def scan(
-        self, carry: chex.Array, inputs: chex.Array, mask: Mask
-    ) -> tuple[chex.Array, chex.Array]:
-        """All steps, one by one or in parallel."""
-        gated = self.project(inputs)
-        if in_parallel():
-            kept, added = jnp.split(gated, 2, axis=-1)
-            h = diagonal_parallel(carry, kept, added, mask)
-            return h[-1], h
-        return scan_over_time(self.step, carry, gated, mask, unroll=1)
-
-    @nn.nowrap
-    def initialize_carry(self, rng: chex.PRNGKey, input_shape: tuple[int, ...]) -> chex.Array:
-        """The zero state for inputs of shape `[B, F]`."""
-        del rng
-        return jnp.zeros((*input_shape[:-1], self.features))
+    def project(self, params: MinGRUParams, x: chex.Array) -> DiagonalTerms:
+        """The terms 1 - z and z h~."""
+        z, candidate = jnp.split(x @ params.W + params.b, 2, axis=-1)
+        return DiagonalTerms(jax.nn.sigmoid(-z), jax.nn.sigmoid(z) * candidate)
 
 
 class MinLSTMParams(NamedTuple):

@@ -1,5 +1,6 @@
 """What cells start from, before anything is learned."""
 
+import cell_reference
 import chex
 import jax
 import jax.numpy as jnp
@@ -54,10 +55,10 @@ def test_the_chrono_lstm_starts_with_times_spread_evenly_up_to_the_longest():
 
 def test_the_identity_rnn_starts_by_holding_what_is_not_negative():
     cell = identity_rnn.IdentityRNNCell(200)
-    params, _ = initial(cell, 6)
-    assert np.std(params["kernel"]) == pytest.approx(1e-3, rel=0.05)
-    np.testing.assert_array_equal(params["recurrent_kernel"], np.eye(200))
-    assert not np.any(params["bias"])
+    params = cell_reference.initial(cell)
+    assert np.std(params.W) == pytest.approx(1e-3, rel=0.05)
+    np.testing.assert_array_equal(params.U, np.eye(200))
+    assert not np.any(params.b)
 
 
 def test_the_delay_line_mlp_starts_as_one_glorot_matrix_over_all_of_its_inputs():
@@ -72,9 +73,9 @@ def test_the_delay_line_mlp_starts_as_one_glorot_matrix_over_all_of_its_inputs()
 )
 def test_the_lru_starts_on_its_ring_and_keeps_the_variance_of_noise(r_min, r_max, max_phase):
     cell = lru.LRUCell(2, 4000, r_min, r_max, max_phase)
-    params, _ = initial(cell, 3)
+    params = cell_reference.initial(cell)
     chex.assert_tree_all_finite(params)
-    nu, theta, gamma = (np.asarray(params[x], np.float64) for x in ("nu", "theta", "gamma"))
+    nu, theta, gamma = (np.asarray(leaf, np.float64) for leaf in params[:3])
     radius, phase = np.exp(-np.exp(cell.recurrent_rate * nu)), np.exp(cell.recurrent_rate * theta)
     assert r_min < radius.min()
     assert radius.max() < r_max

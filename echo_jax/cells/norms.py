@@ -1,4 +1,4 @@
-"""Norms of vectors, and the initial weights of linear layers, that several cells share."""
+"""Norms of vectors that several cells share."""
 
 import chex
 import jax
@@ -16,11 +16,3 @@ def rms_norm(x: chex.Array, epsilon: float) -> chex.Array:
     RMSNorm without its gains (Zhang & Sennrich 2019).
     """
     return x * jax.lax.rsqrt(jnp.mean(x * x, axis=-1, keepdims=True) + epsilon)
-
-
-def linear_uniform(key: chex.PRNGKey, shape: tuple[int, ...], inputs: int) -> chex.Array:
-    """Weights or biases of a linear layer of so many inputs, uniform within 1 / sqrt(inputs).
-
-    So PyTorch starts `torch.nn.Linear`.
-    """
-    return jax.random.uniform(key, shape, minval=-(inputs**-0.5), maxval=inputs**-0.5)
