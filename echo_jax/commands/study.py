@@ -9,7 +9,7 @@ import dataclasses
 import difflib
 import itertools
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,8 +44,8 @@ TITLE = "Echoing random integers: the tutorial's questions, measured"
 class StudyCommand:
     """Answer the questions of the tutorial by measurement; without a name, list them.
 
-    The published answer to a question that is named is printed first. Grid points whose results are
-    in the folder already are not run again.
+    The published answer to a question that is named is printed first, then its networks are trained
+    again here. Grid points whose results are in the folder already are not run again.
     """
 
     names: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
@@ -121,7 +121,7 @@ def listing(command: StudyCommand) -> str:
     return (
         f"{text_tables.table(lines, left=(0, 3))}\n\n"
         f"{command_line.program('study')} NAME runs one, --all all of them, --fast a smaller one. "
-        "The published answer to the one that is named is printed first."
+        "The published answer to one that is named is printed first; Ctrl-C stops the training."
     )
 
 
@@ -137,7 +137,7 @@ def run(command: StudyCommand, interrupts: Interrupts) -> None:
     with atomic_files.locked(out), failures_last(failures, out):
         rows = study_folder.rows_of(out, every)
         waiting = {name: result_rows.missing(every[name].points, rows[name]) for name in named}
-        print(published(name for name in command.names if waiting[name]), end="")
+        print(published(command.names), end="")
         print(plan(waiting, command.fast, command.cluster), flush=True)
         sections = {name: section(command, name, rows[name]) for name in every if rows[name]}
         points = list(itertools.chain(*waiting.values()))
@@ -161,17 +161,15 @@ def run(command: StudyCommand, interrupts: Interrupts) -> None:
     print(f"Page: {printable(str(out / study_folder.PAGE))}")
 
 
-def published(names: Iterable[str]) -> str:
-    """The published answers of studies that are about to be run; empty without any."""
-    paragraphs = [
-        f"{STUDIES[name].question}\n{study_folder.published_answer(name)}\nThis answer is "
-        f'published: echo_jax.study("{name}") in Python has its figure and tables.'
-        for name in names
-        if study_folder.published_answer(name)
-    ]
-    if paragraphs:
-        paragraphs.append("Now the networks are trained again here; Ctrl-C stops that.\n")
-    return "\n\n".join(paragraphs)
+def published(names: Sequence[str]) -> str:
+    """The published answers of studies, with their questions; empty without any."""
+    answers = {name: study_folder.published_answer(name) for name in names}
+    return "".join(
+        f"{STUDIES[name].question}\n{answer}\nThis is the published answer; in Python "
+        f'echo_jax.study("{name}") has its tables and figure.\n\n'
+        for name, answer in answers.items()
+        if answer
+    )
 
 
 def plan(

@@ -78,7 +78,7 @@ def _dot(
     axes: Axes, row: float, place: np.ndarray, never: float, style: Any, size: float
 ) -> Line2D:
     """A median and its interval `[3]`, hollow where it was never reached; the mark for the key."""
-    colour, marker, _, _ = style
+    colour, marker, _ = style
     value, low, high = place
     axes.plot([low, high], [row, row], color=colour, linewidth=6, alpha=0.35, zorder=3)
     face = "white" if value == never else colour
@@ -98,62 +98,33 @@ def lines_figure(
 ) -> Figure:
     """A line with intervals for each of up to 6 series of points (x, summary), x ascending.
 
-    The name of a line stands where it ends. With `log_x` every x is above 0.
+    With `log_x` every x is above 0.
     """
-    figure, axes = _panel(3.7)
-    found = _array(summary for points in series.values() for _, summary in points)
-    never, end = _ends(found, [baseline], percent)
+    figure, axes = _panel(3.9)
+    every = _array(summary for points in series.values() for _, summary in points)
+    never, end = _ends(every, [baseline], percent)
     axes.set_xscale("log" if log_x else "linear")
-    ends: list[tuple[str, str, tuple[float, float]]] = []
-    for (name, points), style in zip(series.items(), SERIES[: len(series)], strict=True):
-        _line(axes, points, style, never)
-        last = [(x, min(each.median, never)) for x, each in points if not isnan(each.median)]
-        last.sort(key=lambda at: at[1] < never)  # a line ends at its last number, if it has one
-        if last and len(series) > 1:
-            ends.append((name, style[0], last[-1]))
-    for x in sorted({x for points in series.values() for x, e in points if isinf(e.median)}):
+    lines = zip(series.items(), SERIES[: len(series)], strict=True)
+    keys = {name: _line(axes, points, style, never) for (name, points), style in lines}
+    for x in sorted({x for points in series.values() for x, y in points if isinf(y.median)}):
         annotate(axes, "never", (float(x), never), (0, 7), ha="center")
-    at = sorted({x for points in series.values() for x, _ in points})
-    _set_ticks(axes, at, log_x)
+    _set_ticks(axes, sorted({x for points in series.values() for x, _ in points}), log_x)
     axes.set_ylim(-0.02 * end, end)
-    _finish(axes, x_label, y_label, baseline, percent)
+    axes.set_xlabel(wrapped(x_label, 60), fontsize=11, color=INK)
+    axes.set_ylabel(wrapped(y_label, 34), fontsize=11, color=INK)
+    axes.yaxis.set_major_formatter(_number_format(percent))
+    axes.grid(axis="y", color=RULE, linewidth=0.8)
     if baseline is not None:
-        ends.append(("chance", GREY, (at[-1], baseline)))
-    _name_lines(axes, ends)
+        dashes: dict[str, Any] = {"linestyle": "--", "linewidth": 1.4, "zorder": 1.5}
+        keys["chance"] = axes.axhline(baseline, color=GREY, **dashes)
+    if len(keys) > 1:
+        _legend(figure, keys)
     return figure
 
 
-def _name_lines(axes: Axes, ends: Sequence[tuple[str, str, tuple[float, float]]]) -> None:
-    """The names of lines (name, colour, (x, y) of its end) to the right of the panel, apart."""
-    low, high = axes.get_ylim()
-    named = [(wrapped(name, 23), colour, *at) for name, colour, at in ends]
-    named.sort(key=lambda each: -each[3])
-    heights = [0.068 * (1 + words.count("\n")) for words, *_ in named]
-    tops: list[float] = []  # as shares of the panel: downwards as far as needed, then up again
-    for (*_, y), height in zip(named, heights, strict=True):
-        at = (y - low) / (high - low) + height / 2
-        tops.append(min(at, tops[-1] - heights[len(tops) - 1]) if tops else at)
-    floor = -0.1
-    for i in reversed(range(len(tops))):
-        tops[i] = max(tops[i], floor + heights[i])
-        floor = tops[i]
-    line: dict[str, Any] = {
-        "arrowstyle": "-",
-        "linewidth": 1,
-        "shrinkA": 0,
-        "shrinkB": 3,
-        "relpos": (0, 0.5),
-    }
-    for (words, colour, x, y), top, height in zip(named, tops, heights, strict=True):
-        text: dict[str, Any] = {"xytext": (1.07, top - height / 2), "textcoords": "axes fraction"}
-        style: dict[str, Any] = {"fontsize": 10, "color": INK, "va": "center", "ha": "left"}
-        arrow = line | {"color": colour}
-        axes.annotate(words, (x, y), arrowprops=arrow, annotation_clip=False, **text, **style)
-
-
-def _line(axes: Axes, points: Sequence[tuple[float, Summary]], style: Any, never: float) -> None:
+def _line(axes: Axes, points: Sequence[tuple[float, Summary]], style: Any, never: float) -> Line2D:
     """The line of a series, with gaps at unknown and infinite values; a band for many points."""
-    colour, marker, dashes, _ = style
+    colour, marker, dashes = style
     at, values = np.array([x for x, _ in points]), _array(summary for _, summary in points)
     low, high = np.minimum(values[:, 1:], never).T
     if len(points) > 12:
@@ -163,7 +134,7 @@ def _line(axes: Axes, points: Sequence[tuple[float, Summary]], style: Any, never
     middle = np.where(np.isfinite(values[:, 0]), values[:, 0], np.nan)
     out = at[np.isinf(values[:, 0])]
     axes.plot(out, [never] * len(out), marker, color=colour, markerfacecolor="none", markersize=7)
-    axes.plot(at, middle, color=colour, marker=marker, linewidth=2, linestyle=dashes)
+    return axes.plot(at, middle, color=colour, marker=marker, linewidth=2, linestyle=dashes)[0]
 
 
 def _set_ticks(axes: Axes, at: Sequence[float], log_x: bool) -> None:
@@ -236,7 +207,7 @@ def _with_room(names: Sequence[object], room: int) -> list[int]:
 def _heat_map(
     axes: Axes, values: np.ndarray, ends: tuple[float, float], percent: bool, room: float
 ) -> QuadMesh:
-    """One map; its numbers have the more contrast of black and white with their field (WCAG 2)."""
+    """One map, with numbers where a field is so many inches wide."""
     style: dict[str, Any] = {"cmap": matplotlib.colormaps["viridis"].resampled(64)}
     finite = np.ma.masked_invalid(values)
     edge = "white" if room > 0.15 else "face"
@@ -250,10 +221,7 @@ def _heat_map(
         words, colour = "never", INK
         if isfinite(value):
             words = f"{100 * value:.0f}" if percent else f"{value:,.3g}"
-            behind = np.array(mesh.cmap(mesh.norm(value))[:3])
-            linear = np.where(behind <= 0.04045, behind / 12.92, ((behind + 0.055) / 1.055) ** 2.4)
-            luminance = linear @ [0.2126, 0.7152, 0.0722] + 0.05
-            colour = "white" if 1.05 / luminance > luminance / 0.05 else "black"
+            colour = "white" if value < sum(ends) / 2 else "black"  # viridis grows lighter
         axes.text(x + 0.5, y + 0.5, words, color=colour, ha="center", va="center", fontsize=9)
     return mesh
 
@@ -264,16 +232,6 @@ def _panel(height: float) -> tuple[Figure, Axes]:
     axes = figure.subplots()
     style_axes(axes)
     return figure, axes
-
-
-def _finish(axes: Axes, x_label: str, y_label: str, baseline: float | None, percent: bool) -> None:
-    """The labels, grid and baseline of a panel with numbers on its vertical axis."""
-    axes.set_xlabel(wrapped(x_label, 60), fontsize=11, color=INK)
-    axes.set_ylabel(wrapped(y_label, 34), fontsize=11, color=INK)
-    axes.yaxis.set_major_formatter(_number_format(percent))
-    axes.grid(axis="y", color=RULE, linewidth=0.8)
-    if baseline is not None:
-        axes.axhline(baseline, color=GREY, linestyle="--", linewidth=1.4, zorder=1.5)
 
 
 def _legend(figure: Figure, marks: Mapping[str, Any]) -> None:

@@ -16,14 +16,14 @@ BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#595959"
 INK = "#1A1A1A"  # of text
 RULE = "#E4E4E4"  # of grid lines, and of fields without data
 SERIES = (
-    (BLUE, "o", "-", ""),
-    (ORANGE, "s", (0, (5, 2)), "//"),
-    ("#000000", "^", (0, (1, 1.5)), ".."),
-    ("#009E73", "D", (0, (7, 2, 1.5, 2)), "xx"),
-    ("#CC79A7", "v", (0, (2.5, 1.5)), "--"),
-    ("#A57200", "P", (0, (5, 1.5, 1.5, 1.5, 1.5, 1.5)), "||"),
+    (BLUE, "o", "-"),
+    (ORANGE, "s", (0, (5, 2))),
+    ("#000000", "^", (0, (1, 1.5))),
+    ("#009E73", "D", (0, (7, 2, 1.5, 2))),
+    ("#CC79A7", "v", (0, (2.5, 1.5))),
+    ("#A57200", "P", (0, (5, 1.5, 1.5, 1.5, 1.5, 1.5))),
 )
-"""Colour, marker, dashes and hatching of each series; any one of the four tells series apart.
+"""Colour, marker and dashes of each series; any one of the three tells series apart.
 
 The colours are from the palette of Okabe and Ito, for readers with any colour vision, its orange
 darkened to a contrast of 3 to 1.
