@@ -141,32 +141,14 @@ def test_a_result_is_read_back_as_it_was_written_and_a_strangers_is_refused(tmp_
     ]
 
 
-@pytest.mark.parametrize(
-    ("ends_at", "side"),
-    [(1.0, "right"), (0.58, "left"), (0.62, "left"), (0.5, "right")],
-)
-def test_the_name_of_a_baseline_stands_where_the_curve_does_not(ends_at, side):
-    made = fabricated_result(changed(CONFIG, seeds=1))
-    accuracy = np.concatenate([np.full(20, 0.3), np.full(20, ends_at)])[None]
-    figure = curve_figure.training_figure(4 - 4 * accuracy, accuracy, made, "title")
-    name = {text.get_text(): text for text in figure.axes[1].texts}["order-blind"]
-    assert (name.get_ha(), name.get_va()) == (side, "bottom")
-    assert name.xy[1] == 56.25
-
-
-def test_the_title_of_a_curve_says_how_far_the_gradient_goes_back():
-    assert "gradient" not in curve_figure.curve_title(CONFIG)
-    said = curve_figure.curve_title(changed(CONFIG, bptt_batches=2))
-    assert said.endswith("stateful lstm, gradient through 2 batches, 3 seeds")
-
-
 @pytest.mark.parametrize("seeds", [1, 3])
 @pytest.mark.parametrize("framing", ["classes", "values"])
 def test_the_figure_draws_every_seed_the_median_and_the_baselines(seeds, framing):
     config = changed(CONFIG, seeds=seeds, framing=framing)
     made = fabricated_result(config)
     accuracy = np.array([LEARNED, np.roll(LEARNED, -5), np.zeros(40)])[:seeds]
-    figure = curve_figure.training_figure(4 - 4 * accuracy, accuracy, made, "title")
+    curves = curve_figure.Curves(config, made, 4 - 4 * accuracy, accuracy)
+    figure = curve_figure.figure_of(curves)
     expected = (
         {made.baseline_loss: "chance, ln V", made.order_blind_loss: "order-blind"},
         {12.5: "chance, 1/V", 100 * (1 / 8 + 7 / 16): "order-blind"},
@@ -176,7 +158,7 @@ def test_the_figure_draws_every_seed_the_median_and_the_baselines(seeds, framing
     for axes, baselines in zip(figure.axes, expected, strict=True):
         assert len(axes.lines) == seeds + 1 + 2
         heights = [line.get_ydata()[0] for line in axes.lines[-2:]]
-        labels = [text.get_text() for text in axes.texts]
+        labels = [text.get_text() for text in axes.get_legend().get_texts()]
         assert heights == pytest.approx(list(baselines))
         assert labels == list(baselines.values())
     unit = "squared" if framing == "values" else "nats"
