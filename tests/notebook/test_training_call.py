@@ -126,6 +126,21 @@ def test_help_has_the_arguments_and_their_defaults():
     assert {"train", "study", "load"} <= set(dir(echo_jax))
 
 
+def test_weekdays_in_the_order_of_the_calendar_are_called_predictable(tmp_path, monkeypatch):
+    """The next value is not fed, yet all are right: order in the column foretells it."""
+    monkeypatch.chdir(tmp_path)
+    days = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
+    (tmp_path / "days.csv").write_text("\n".join(["day", *days * 60]))
+    run = echo_jax.train(
+        csv="days.csv", lag=-1, length=12, window=2, batch_size=3, hidden_size=16,
+        learning_rate=0.02, sequences=120, evaluation_sequences=20,
+    )  # fmt: skip
+    assert run.result.accuracy == 1
+    assert run.explain().startswith("The values are predictable: 100.00% are right")
+    assert "\n" not in run.explain()  # no advice
+    assert not re.search("Try: |No amount of training", run.report())
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_processes_of_a_call_and_of_the_command_fill_a_folder_alike(tmp_path):
