@@ -3,13 +3,12 @@
 import contextlib
 import functools
 import hashlib
-import math
+import importlib.metadata
 import os
 import platform
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,7 @@ REFUSED = (
     "JAX_ERROR_CHECKING_BEHAVIOR_DIVIDE", "JAX_ERROR_CHECKING_BEHAVIOR_OOB",
     "JAX_RAISE_PERSISTENT_CACHE_ERRORS", "JAX_COMPILATION_CACHE_CHECK_CONTENTS",
 )  # fmt: skip
-"""Environment variables of jax for debugging, which end a command or make it a thousand times
-slower."""
+"""Variables of jax for debugging, which end a command or make it a thousand times slower."""
 
 OFF = ("", "0", "false", "f", "no", "n", "off", "allow", "log", "ignore")
 
@@ -49,13 +47,13 @@ def model() -> str:
 def processor() -> str:
     """Model and features of the processors; where the system lists none, the machine's name too."""
     names = "vendor_id|cpu family|model|model name|stepping|flags|features|isa|cpu|cpu [iavpr]\\w+"
-    found: set[str] = set()
+    lines: set[str] = set()
     with contextlib.suppress(OSError):
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-        found |= set(re.findall(rf"^(?:{names})\s*:.*", text, re.M | re.I))
-    if not re.search("^(flags|features|isa)", "\n".join(found), re.M | re.I):
-        found.add(platform.node())
-    return "\n".join([platform.machine(), *sorted(found)])
+        lines |= set(re.findall(rf"^(?:{names})\s*:.*", text, re.M | re.I))
+    if not re.search("^(flags|features|isa)", "\n".join(lines), re.M | re.I):
+        lines.add(platform.node())
+    return "\n".join([platform.machine(), *sorted(lines)])
 
 
 def device_kind() -> str:
@@ -69,22 +67,6 @@ def device_kind() -> str:
 def device() -> str:
     """The device that jax computes on, and the cores: "cpu, Intel Xeon, 2 cores"."""
     return f"{device_kind()}, {cores()} cores"
-
-
-def speed() -> float:
-    """The speed of a core relative to the machine of `time_estimate`: 2 is twice as fast.
-
-    From a hundredth of a second of products as small as those of an update: about right, no more.
-    """
-    import numpy as np  # not before: `cores` is wanted by commands that may end in a refusal
-
-    kernel, seconds = np.full((50, 200), 0.01, np.float32), math.inf
-    for _ in range(20):
-        state, start = np.full((5, 50), 0.1, np.float32), time.perf_counter()
-        for _ in range(200):
-            state = np.tanh((state @ kernel)[:, :50])
-        seconds = min(seconds, time.perf_counter() - start)
-    return 6.2e-4 / seconds  # what they take on a core of that machine
 
 
 def set_up_jax() -> None:
@@ -107,19 +89,42 @@ def check_no_debugging() -> None:
     for name in REFUSED:
         value = os.environ.get(name, "")
         if value.lower() not in OFF:
-            raise ConfigError(f"{name}={value} is for debugging and stops programs: unset it")
+            raise ConfigError(None, f"{name}={value}", "is for debugging", "unset it")
 
 
-def check_settings(names: Iterable[str] = SETTINGS) -> None:
-    """Raise ConfigError in a program that has given jax other settings than networks have."""
+def check_program(names: Iterable[str] = SETTINGS) -> None:
+    """Raise ConfigError in a program that has given jax other settings than networks have.
+
+    Also in a process that was forked from one that has used jax: the threads of jax are not there,
+    and it would wait for them for ever.
+    """
+    check_no_debugging()
     import jax
 
+    threads = Path("/proc/self/task")
+    if threads.is_dir() and len(list(threads.iterdir())) == 1 and _jax_is_used():
+        raise ConfigError(
+            None, f"process {os.getpid()}", "was forked after jax had been used, and jax has no "
+            "threads in it", 'start it by multiprocessing.get_context("spawn")',
+        )  # fmt: skip
     for name in names:  # not every version has all of them
         if (value := jax.config.values.get(name, SETTINGS[name])) != SETTINGS[name]:
             raise ConfigError(
-                f"{name} is {value} in this program, and networks are trained and used with "
-                f"{SETTINGS[name]}: set it to that"
+                None, name, f"is {value}, and networks have {SETTINGS[name]}", "set it to that"
             )
+
+
+def _jax_is_used() -> bool:
+    """True once jax has started its devices, when it refuses another number of them."""
+    import jax
+
+    number = jax.config.values["jax_num_cpu_devices"]
+    try:
+        jax.config.update("jax_num_cpu_devices", number + 1)
+    except RuntimeError:
+        return True
+    jax.config.update("jax_num_cpu_devices", number)
+    return False
 
 
 @functools.cache
@@ -140,7 +145,7 @@ def use_cpu_devices(count: int | None) -> None:
         jax.devices()
     except Exception as error:
         raise ConfigError(
-            f"jax cannot start ({reason(error)}): correct the variable JAX_PLATFORMS, or unset it"
+            None, "jax", f"cannot start ({reason(error)})", "correct JAX_PLATFORMS, or unset it"
         ) from error
 
 
@@ -163,11 +168,14 @@ def check_xla_flags() -> None:
         except subprocess.TimeoutExpired:
             status, printed = None, ""
         if status != 0:
-            said = re.search(r"^[EF]\d+ .*?\] (.*)", printed, re.M)
-            why = f"{said[1]:.200}" if said else "the process ends" if status else "it never starts"
+            logged = re.search(r"^[EF]\d+ .*?\] (.*)", printed, re.M)
+            why = "the process ends" if status else "it never starts"
+            why = f"{logged[1]:.200}" if logged else why
             raise ConfigError(
-                f"the variable XLA_FLAGS is {shown(flags)}, which XLA refuses ({why}): correct it, "
-                "or unset it"
+                None,
+                f"XLA_FLAGS={shown(flags)}",
+                f"is refused by XLA ({why})",
+                "correct it, or unset it",
             )
 
 
@@ -180,25 +188,22 @@ def check_memory(size: int) -> None:
     """Raise ConfigError for more bytes than the machine has, before they are taken."""
     if size > memory():
         raise ConfigError(
-            f"{size / 2**30:,.1f} GiB are needed at the least and this machine has "
-            f"{memory() / 2**30:,.1f}: use smaller sizes or fewer seeds"
-        )
+            None, f"{size / 2**30:,.1f} GiB", f"is more than the {memory() / 2**30:,.1f} GiB that "
+            "this machine has", "use smaller sizes or fewer seeds",
+        )  # fmt: skip
 
 
 def versions() -> dict[str, str]:
     """Versions, generator and flags of XLA, which beside its inputs determine a result's bits."""
-    found = {"python": platform.python_version(), **_installed()}
-    found["generator"] = f"{GENERATOR}, partitionable"
-    if flags := os.environ.get("XLA_FLAGS"):
-        found["XLA_FLAGS"] = flags[:1000]
-    return found
+    python, flags = platform.python_version(), os.environ.get("XLA_FLAGS")
+    generator = {"generator": f"{GENERATOR}, partitionable"}
+    xla = {"XLA_FLAGS": flags[:1000]} if flags else {}
+    return {"python": python, **_installed(), **generator, **xla}
 
 
 @functools.cache
 def _installed() -> dict[str, str]:
     """The versions of the packages that determine a result's bits, found once a process."""
-    import importlib.metadata
-
     packages = ("echo_jax", "jax", "jaxlib", "flax", "optax", "chex", "numpy")
     return {name: importlib.metadata.version(name) for name in packages}
 

@@ -92,7 +92,7 @@ def test_flags_over_which_xla_hangs_or_crashes_are_refused(monkeypatch, status, 
 
     monkeypatch.setenv("XLA_FLAGS", "--mine")
     monkeypatch.setattr(subprocess, "run", tried)
-    with pytest.raises(ConfigError, match=f"'--mine', which XLA refuses .{why}"):
+    with pytest.raises(ConfigError, match=f"'--mine' is refused by XLA .{why}"):
         machine.check_xla_flags()
 
 
@@ -137,3 +137,31 @@ def test_as_many_cpu_devices_as_the_variable_of_jax_says():
         text=True,
     )  # fmt: skip
     assert done.stdout == "3\n"
+
+
+FORKED = """
+import multiprocessing, sys, jax
+from echo_jax import machine
+
+def child():
+    try:
+        machine.check_program()
+    except ValueError as error:
+        print(error, flush=True)
+
+machine.check_program()
+for _ in range(2):  # before and after jax is used
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    process.join()
+    jax.devices()
+machine.check_program()
+"""
+
+
+def test_a_process_that_was_forked_after_jax_was_used_is_told_so():
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORKED], check=True, capture_output=True, text=True
+    )
+    assert "was forked after jax had been used" in done.stdout
+    assert done.stdout.count("\n") == 1

@@ -31,7 +31,7 @@ from echo_jax.studies.grid_point import GridPoint
 from echo_jax.studies.result_rows import ResultRow
 from echo_jax.studies.scores import shown
 from echo_jax.studies.study_folder import ForPaper
-from echo_jax.studies.time_estimate import minutes, seconds_of
+from echo_jax.studies.time_estimate import core_speed, minutes, seconds_of
 
 if TYPE_CHECKING:
     from echo_jax.cluster import Workers
@@ -113,7 +113,7 @@ def main() -> None:
 
 def listing(command: StudyCommand) -> str:
     """A table of the studies: name, number of grid points, estimated minutes, question."""
-    speed = machine.speed()
+    speed = core_speed()
     lines = [["study", "grid points", "minutes here", "question"]]
     for name, study in command.every.items():
         time = minutes(seconds_of(study.points, speed))
@@ -176,7 +176,7 @@ def plan(
     waiting: Mapping[str, Sequence[GridPoint]], fast: bool = False, cluster: str | None = None
 ) -> str:
     """The grid points to run, and the estimated time in this process."""
-    speed, lines, total = machine.speed(), [], 0.0
+    speed, lines, total = core_speed(), [], 0.0
     for name, points in waiting.items():
         seconds = seconds_of(points, speed)
         total += seconds

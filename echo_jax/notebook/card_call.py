@@ -97,8 +97,7 @@ def card(  # noqa: PLR0913 - the flags of the command
         line of its file; nothing was measured in time; a file is in the way.
     """
     with _errors_of_a_call():
-        machine.check_no_debugging()
-        machine.check_settings()
+        machine.check_program()
         card_making.check_limits(seed, seconds)
         chosen, rules, remark = _chosen(cell, args, protocol, state_bytes)
         title = chosen.card_name(rules, seed) if name is None else name

@@ -133,8 +133,7 @@ def train(**options: Unpack[TrainOptions]) -> Run:
       ConfigError: an argument is unknown or breaks a rule; in one sentence, as the command says it.
     """
     with contextlib.ExitStack() as stack:
-        machine.check_no_debugging()
-        machine.check_settings()
+        machine.check_program()
         command = _command(options)
         inputs = train_command.new_inputs(command)
         machine.use_cpu_devices(None)  # a later call may have more seeds

@@ -266,7 +266,7 @@ def _open(
     folder: Path, cell: str | None, say: Callable[[str], None]
 ) -> tuple[RunConfig, Callable[[int], Trained | None]]:
     """The configuration of a run, and its network in each row; None for one that failed."""
-    machine.check_settings(("jax_enable_x64", "jax_numpy_rank_promotion"))
+    machine.check_program(("jax_enable_x64", "jax_numpy_rank_promotion"))
     inputs = run_folder.read_inputs(folder, with_tokens=False)
     run_folder.check_cell_named(folder, inputs, cell)
     config = inputs.config

@@ -10,8 +10,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 VARIABLES = {
     "JAX_PLATFORMS=cuda": "jax cannot start (",
     "JAX_PLATFORMS=nosuch": "jax cannot start (RuntimeError: Unable to initialize",
-    "XLA_FLAGS=--nosuch=1": "the variable XLA_FLAGS is '--nosuch=1', which XLA refuses (Unknown",
-    "XLA_FLAGS=nosuch": "the variable XLA_FLAGS is 'nosuch', which XLA refuses (Could not open",
+    "XLA_FLAGS=--nosuch=1": "XLA_FLAGS='--nosuch=1' is refused by XLA (Unknown",
+    "XLA_FLAGS=nosuch": "XLA_FLAGS='nosuch' is refused by XLA (Could not open",
 }
 
 

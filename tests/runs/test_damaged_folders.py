@@ -355,7 +355,7 @@ MALICE = {
     "tokens.bin": TOKENS_MALICE,
     "metrics.csv": METRICS_MALICE,
 }
-CANNOT_BE_NAMED = "GiB are needed at the least"
+CANNOT_BE_NAMED = "GiB that this machine has"
 """Said of a run too large for the machine: there is no file to mend."""
 
 
