@@ -19,7 +19,7 @@ import tyro
 from echo_jax import atomic_files, machine
 from echo_jax.cluster import check_spec
 from echo_jax.commands import command_line, flags
-from echo_jax.commands.study import failures_last, plan, run_points, workers_for
+from echo_jax.commands.grid_runs import failures_last, plan, run_points, workers_for
 from echo_jax.config import (
     PARTS,
     NetworkConfig,

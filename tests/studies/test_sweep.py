@@ -14,7 +14,7 @@ from tiny_points import POINTS, TINY, found
 
 from echo_jax import machine
 from echo_jax.commands.command_line import stoppable
-from echo_jax.commands.study import failures_last, run_points
+from echo_jax.commands.grid_runs import failures_last, run_points
 from echo_jax.config import changed
 from echo_jax.exceptions import ConfigError
 from echo_jax.host.compiled_programs import Timed

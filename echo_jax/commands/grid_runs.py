@@ -1,0 +1,94 @@
+"""The running of grid points, shared by `study` and `sweep`: plan, workers, progress, failures."""
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from echo_jax import machine
+from echo_jax.exceptions import ConfigError
+from echo_jax.host import compilation_cache
+from echo_jax.host.interrupts import Interrupts
+from echo_jax.report.number_formats import percent
+from echo_jax.studies.grid_point import GridPoint
+from echo_jax.studies.scores import shown
+from echo_jax.studies.time_estimate import core_speed, minutes, seconds_of
+
+if TYPE_CHECKING:
+    from echo_jax.cluster import Workers
+
+
+def plan(
+    waiting: Mapping[str, Sequence[GridPoint]], fast: bool = False, cluster: str | None = None
+) -> str:
+    """The grid points to run, and the estimated time in this process."""
+    speed, lines, total = core_speed(), [], 0.0
+    for name, points in waiting.items():
+        seconds = seconds_of(points, speed)
+        total += seconds
+        if points:
+            lines.append(f"{name}: {len(points)} grid points, about {minutes(seconds)} min")
+    if not lines:
+        return "All grid points have results already."
+    few = " Fewer seeds (--fast): a first look that supports no claim." * fast
+    where = f" of this machine; workers of {cluster} share it" if cluster else ""
+    lines.append(f"To run: about {minutes(total)} min in all, {machine.cores()} cores{where}.{few}")
+    return "\n".join(lines)
+
+
+def workers_for(
+    spec: str | None, points: Sequence[GridPoint], interrupts: Interrupts
+) -> "contextlib.AbstractContextManager[Workers | None]":
+    """The workers of `--cluster` for some grid points; None without it, for this process."""
+    from echo_jax.cluster import workers_of
+
+    if spec is None:
+        machine.use_cpu_devices(None)
+        compilation_cache.use_compilation_cache()
+    return workers_of(spec, points, interrupts, {point.config.network.cell for point in points})
+
+
+def run_points(
+    path: Path, points: Sequence[GridPoint], interrupts: Interrupts, workers: "Workers | None"
+) -> list[str]:
+    """Run the parts of grid points, with a progress bar, and append rows to a file.
+
+    Returns:
+      A sentence for each part that failed.
+    """
+    from echo_jax.host.progress import GridProgress
+    from echo_jax.studies import sweep
+
+    failures, parts = [], sweep.tasks(points, path)
+    with GridProgress({part.name: seconds_of([part]) for part in parts}) as bar:
+
+        def report(part: GridPoint, share: float) -> None:
+            interrupts.check()
+            bar.at_work(part.name, share)
+
+        for outcome in sweep.complete(points, path, workers or sweep.here(report)):
+            if outcome.failure:
+                failures.append(f"{outcome.task.name}: {outcome.failure}")
+                bar.finished(outcome.task.name, "failed")
+            else:
+                accuracy = shown(outcome.result, "accuracy", percent)
+                bar.finished(outcome.task.name, f"accuracy {accuracy}")
+    return failures
+
+
+@contextlib.contextmanager
+def failures_last(failures: Sequence[str], out: Path) -> Iterator[None]:
+    """Raise ConfigError for grid points that failed, when all others are done, shown and written.
+
+    Where that ends in an error of its own, both are said.
+    """
+    ended = ""
+    try:
+        yield
+    except ConfigError as error:
+        if not failures:
+            raise
+        ended = f"; and {error}"
+    if failures:
+        said = f"{len(failures)} tasks failed, {out} has all others: {'; '.join(failures)}"
+        raise ConfigError(said + ended)
