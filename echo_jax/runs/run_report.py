@@ -133,8 +133,8 @@ def scores(config: RunConfig, result: "Result") -> str:
         blind = getattr(result, f"order_blind_{name}", None)
         baseline = pattern.format(getattr(result, f"baseline_{name}"))
         ceiling = result.ceiling_accuracy if name == "accuracy" else UNSET
-        known = ("-" if x in (None, UNSET) else pattern.format(x) for x in (ceiling, blind))
-        rows.append([*row, *known, baseline])
+        others = ("-" if x in (None, UNSET) else pattern.format(x) for x in (ceiling, blind))
+        rows.append([*row, *others, baseline])
     count = config.evaluation_sequences
     seeds = f"each of {config.seeds} seeds" if many else "1 seed, no interval"
     return (
@@ -148,12 +148,12 @@ def scores(config: RunConfig, result: "Result") -> str:
 
 def baselines(config: RunConfig, result: "Result") -> str:
     """The baselines of the accuracy, and the ceiling, in words."""
-    found = {
+    shares = {
         "order-blind": result.order_blind_accuracy,
         "chance" if config.data.csv is None else "majority": result.baseline_accuracy,
         "ceiling": result.ceiling_accuracy,
     }
-    return ", ".join(f"{name} {x:.2%}" for name, x in found.items() if x not in (None, UNSET))
+    return ", ".join(f"{name} {x:.2%}" for name, x in shares.items() if x not in (None, UNSET))
 
 
 def by_seed(result: "Result") -> str:

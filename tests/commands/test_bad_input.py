@@ -232,7 +232,7 @@ def test_what_a_terminal_obeys_is_printed_escaped(call, place):
     make_run(place / ODD, PLAIN)
     (place / "turned\u202e.csv").write_text("n\u202e\n" + "a\u202eb\nc\n" * 50)
     (place / "odd.py").write_text(f"raise ValueError({ODD!r})\n")
-    said = [
+    outputs = [
         call("train.py", "--resume", ODD, "--lag", 2, cwd=place, status=2),
         call("train.py", "--out", ODD, cwd=place, status=2),
         call("train.py", f"--{ODD}", cwd=place, status=2),
@@ -242,10 +242,10 @@ def test_what_a_terminal_obeys_is_printed_escaped(call, place):
         call("train.py", "--cell", "odd:Cell", cwd=place, status=2),
         call("show.py", "--csv", "turned\u202e.csv", "--length", 12, cwd=place),
     ]
-    for stdout, stderr in said:
+    for stdout, stderr in outputs:
         assert not re.search("[\x1b\u202e]", stdout + stderr)
         assert stderr.count("\n") <= 1
-    assert "a\\u202eb" in said[-1].stdout
+    assert "a\\u202eb" in outputs[-1].stdout
     assert command_line.quoted(ODD, "a b") == r"$'a\n\x1b[31m\u202eb\'' 'a b'"
 
 
