@@ -167,10 +167,10 @@ def run(command: TrainCommand, folder: Path, inputs: RunSpec, interrupts: Interr
     except DivergedError as error:
         if "learning rate" in str(error):
             smaller = again(smaller_step(inputs.config))
-            raise DivergedError(f"{error}; to try again: {smaller}") from error
+            raise error.then(f"to try again: {smaller}") from error
         raise
     except StorageError as error:
-        raise StorageError(f"{error}; then {resume} goes on from the last checkpoint") from error
+        raise error.then(f"then {resume} goes on from the last checkpoint") from error
     draw = f"{command_line.program('show')} --curve {quoted}"
     with command_line.drawing_last(
         draw + f" --format {command.format}" * (command.format != "png")
