@@ -93,19 +93,15 @@ def _milliseconds(
 
     times: dict[str, list[float]] = {}
     programs: dict[str, str] = {}
-    arguments = [(params, _tokens(length)) for length in lengths]
+    key = jax.random.key(1, impl=GENERATOR)
+    tokens = [jax.random.randint(key, (length, ROWS), 0, VALUES) for length in lengths]
     for form in ("sequential", "parallel"):
         with recurrences(form):
             gradient = jax.grad(total)  # another function: jit keeps what it has traced
-            programs[form] = str(jax.make_jaxpr(gradient)(*arguments[0]))
+            programs[form] = str(jax.make_jaxpr(gradient)(params, tokens[0]))
             if form == "sequential" or programs[form] != programs["sequential"]:
-                times[form] = [1e3 * _seconds(gradient, pair, seconds) for pair in arguments]
+                times[form] = [1e3 * _seconds(gradient, (params, x), seconds) for x in tokens]
     return times
-
-
-def _tokens(length: int) -> jax.Array:
-    """Random values of all rows, `[T, B]`."""
-    return jax.random.randint(jax.random.key(1, impl=GENERATOR), (length, ROWS), 0, VALUES)
 
 
 def _seconds(run: Callable[..., Any], arguments: tuple, seconds: float) -> float:

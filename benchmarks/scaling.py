@@ -54,14 +54,6 @@ class Machine(NamedTuple):
     bandwidth: float
 
 
-class Point(NamedTuple):
-    """One measurement: its axis, its size there, the run."""
-
-    axis: str
-    size: int
-    config: RunConfig
-
-
 def main(fast: bool = False, figure: Path | None = None, out: Path | None = None) -> None:
     """Measure how the time of an update grows with each size of a run, on one core.
 
@@ -77,11 +69,11 @@ def main(fast: bool = False, figure: Path | None = None, out: Path | None = None
         draw(rows).savefig(figure)
 
 
-def points(fast: bool) -> list[Point]:
-    """All points of all axes, or one small one."""
+def points(fast: bool) -> list[tuple[str, int, RunConfig]]:
+    """All points of all axes, or one small one: the axis, the size there, the run."""
     if fast:
-        return [Point("window", SMALL_JOB.task.window, SMALL_JOB)]
-    return [Point(axis, n, run(n)) for axis, (sizes, run) in AXES.items() for n in sizes]
+        return [("window", SMALL_JOB.task.window, SMALL_JOB)]
+    return [(axis, n, run(n)) for axis, (sizes, run) in AXES.items() for n in sizes]
 
 
 def parameters(config: RunConfig) -> int:
@@ -128,7 +120,7 @@ def measure(pipe: Connection, config: RunConfig, seconds: float) -> None:
     """Compile and run chunks of sequences for all seeds of a configuration, on one device.
 
     Sends compile_seconds; microseconds of an update of a seed, measured and explained; peak_mib
-    above the imports; flops, adam_bytes; peak and bandwidth.
+    above the imports; peak and bandwidth.
     """
     before = peak_mib()
     device, updates = jax.local_devices()[:1], config.task.updates_per_sequence
@@ -153,8 +145,6 @@ def measure(pipe: Connection, config: RunConfig, seconds: float) -> None:
         "microseconds": 1e6 * statistics.median(calls[1:]) / (size * updates * config.seeds),
         "explained_microseconds": 1e6 * explained(config, machine),
         "peak_mib": peak,
-        "flops": flops(config),
-        "adam_bytes": adam_bytes(config),
         **machine._asdict(),
     })  # fmt: skip
 

@@ -42,17 +42,12 @@ def measuring(out: Path | None) -> Iterator[tuple[dict[str, Any], int]]:
     }
     yield measured, max(os.sched_getaffinity(0))
     measured["load after"] = os.getloadavg()
-    print(f"\n({conditions(measured)}.)")
+    before, after = (measured[f"load {when}"][0] for when in ("before", "after"))
+    print(
+        f"\n({measured['processor']}, {measured['cores']} cores, load {before:.2f}, {after:.2f}.)"
+    )
     if out:
         out.write_text(json.dumps(measured, indent=2, allow_nan=False), encoding="utf-8")
-
-
-def conditions(measured: dict[str, Any]) -> str:
-    """The machine, and the load of the minute before the measurement and of its last minute."""
-    return (
-        f"{measured['processor']}, {measured['cores']} cores, load average "
-        f"{measured['load before'][0]:.2f} before, {os.getloadavg()[0]:.2f} after"
-    )
 
 
 def say(line: str) -> None:

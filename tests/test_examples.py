@@ -59,17 +59,9 @@ def test_the_state_goes_on_from_batch_to_batch_and_is_zero_where_a_sequence_star
 
 
 @pytest.mark.slow
-def test_the_example_runs_from_the_start_to_the_score(example, capsys):
-    example.main(seed=1, sequences=100)
-    progress, expected, predicted, score = capsys.readouterr().out.splitlines()
-    assert progress.startswith("  100 sequences: loss 4.")
-    assert len(re.findall(r"\d+", expected)) == len(re.findall(r"\d+", predicted)) == 20
-    assert re.fullmatch(r"1,000 fresh sequences: \d+\.\d\d% right \(chance: 1%\)", score)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(8))
-def test_the_example_learns_with_every_seed(example, capsys, seed):
+@pytest.mark.parametrize("seed", range(3))
+def test_the_example_learns(example, capsys, seed):
     example.main(seed=seed, sequences=2000)
-    score = re.search(r"fresh sequences: (.*)% right", capsys.readouterr().out)
-    assert float(score[1]) >= 99
+    *_, score = capsys.readouterr().out.splitlines()
+    found = re.fullmatch(r"1,000 fresh sequences: (\d+\.\d\d)% right \(chance: 1%\)", score)
+    assert float(found[1]) >= 99

@@ -1,6 +1,5 @@
 """The race between peers: its rules are kept, and it runs. Never how fast."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -13,7 +12,7 @@ import whole_process
 from learner import JOB
 from numpy_lstm import NumpyLSTM
 from running import ROOT
-from worker import Worker, pinned
+from worker import Worker
 
 from echo_jax.exceptions import ConfigError
 
@@ -115,13 +114,3 @@ def test_the_fast_scaling_prints_its_table_and_draws_it(tmp_path):
     assert point["microseconds"] > 0
     assert point["peak_mib"] > 0
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
-
-
-@pytest.mark.skipif(importlib.util.find_spec("keras") is None, reason="Keras is not installed")
-def test_keras_on_jax_is_found_to_ignore_stateful():
-    with (
-        pinned(None, {"KERAS_BACKEND": "jax"}),
-        Worker(race.serve, "keras-jax", True) as worker,
-    ):
-        worker.reply(120)
-        assert not race.carries_state(worker.ask(120, "losses_at_rest"))

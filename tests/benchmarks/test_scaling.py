@@ -15,13 +15,13 @@ def test_what_explains_an_update_is_counted_by_hand():
 
 def test_every_point_of_the_scaling_is_part_4_with_one_size_changed():
     usual = {"window": 5, "vocabulary": 100, "hidden": 50, "seeds": 1, "length": 25}
-    for point in scaling.points(fast=False):
-        task = point.config.task
+    for axis, size, config in scaling.points(fast=False):
+        task = config.task
         sizes = {
             "window": task.window,
             "vocabulary": task.vocab_size,
-            "hidden": point.config.network.hidden_size,
-            "seeds": point.config.seeds,
-            "length": min(task.length, 25) if point.axis == "window" else task.length,
+            "hidden": config.network.hidden_size,
+            "seeds": config.seeds,
+            "length": min(task.length, 25) if axis == "window" else task.length,
         }
-        assert sizes == usual | {point.axis: point.size}
+        assert sizes == usual | {axis: size}
