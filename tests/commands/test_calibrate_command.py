@@ -12,15 +12,15 @@ REGISTER = "echo_jax.cells.known_memory:ShiftRegister"
 
 def test_repeats_of_different_registers_are_told_apart(call, tmp_path, monkeypatch):
     quick = dataclasses.replace(
-        TINY, name="quick", ladders=(ladder("lag", 2, (1, 2, 3, 4)),), rows=("ladders",),
+        TINY, name="quick", ladders=(ladder("lag", 2, (1, 3)),), rows=("ladders",),
         rates=(0.1,), refine=False,
     )  # fmt: skip
     monkeypatch.setitem(protocol.PROTOCOLS, ("quick", "cell"), quick)
     cells = ["--cell", REGISTER, "--cell", REGISTER, "--cell-args", "slots=2", "--cell-args"]
-    said = call("calibrate.py", *cells, "slots=4", "--repeats", "2", "--out", "x", cwd=tmp_path)
+    said = call("calibrate.py", *cells, "slots=4", "--repeats", "1", "--out", "x", cwd=tmp_path)
     assert re.findall(r"(\d+)\.0%$", said.stdout, re.M) == ["100", "100"]
     cards = [card_file.read(path) for path in (tmp_path / "x").glob("*.json")]
-    assert len({seed for made in cards for seed in made["seeds"]}) == 8
+    assert len({seed for made in cards for seed in made["seeds"]}) == 4
 
 
 def test_a_calibration_that_cannot_be_made_ends_in_a_sentence(call, tmp_path):

@@ -5,7 +5,6 @@ import time
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 
 class Good(nn.RNNCellBase):
@@ -73,14 +72,6 @@ class KeepsACache(Good):
         return carry, carry
 
 
-class DrawsFromNumpy(Good):
-    @nn.compact
-    def __call__(self, carry, inputs):  # wrong
-        noise = 0.001 * np.random.normal(size=self.features).astype(np.float32)
-        h = jnp.tanh(nn.Dense(self.features)(inputs) + carry) + noise
-        return h, h
-
-
 class BranchesOnAValue(Good):
     @nn.compact
     def __call__(self, carry, inputs):
@@ -95,32 +86,12 @@ class FailsInAStep(Good):
         return h, h
 
 
-class MixesOneWay(Good):
-    @nn.compact
-    def __call__(self, carry, inputs):  # wrong
-        h = jnp.tanh(jnp.cumsum(nn.Dense(self.features)(inputs), axis=0) + carry)
-        return h, h
-
-
 class TakesALogarithm(Good):
     @nn.compact
     def __call__(self, carry, inputs):
         h = nn.Dense(self.features)(inputs) + jnp.max(carry)
         h = jnp.log(h - 100)  # wrong
         return h, h
-
-
-class ScansToSomethingElse(Good):
-    def setup(self):
-        self.dense = nn.Dense(self.features)
-
-    def __call__(self, carry, inputs):
-        h = jnp.tanh(self.dense(inputs) + carry)
-        return h, h
-
-    def scan(self, carry, inputs, mask):  # wrong
-        tokens = jnp.issubdtype(inputs.dtype, jnp.integer)
-        return carry, jnp.tanh(self.dense(jax.nn.one_hot(inputs, 5) if tokens else inputs))
 
 
 class Unrolled(Good):

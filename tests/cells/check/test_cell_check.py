@@ -20,10 +20,7 @@ OTHER_NUMBERS = "has a scan that gives other numbers than its steps"
 REFUSED = {
     "broken_cells:DriftsToFloat16": "turns its carry float32",
     "broken_cells:BranchesOnAValue": "cannot be compiled",
-    "broken_cells:DrawsFromNumpy": "is not the same function each time",
-    "broken_cells:MixesOneWay": "mixes the rows of a batch",
     "broken_cells:TakesALogarithm": "has NaN or infinity in its carry or output at step 1",
-    "broken_cells:ScansToSomethingElse": OTHER_NUMBERS,
     "cheating_cells:Peeks": OTHER_NUMBERS,
     "cheating_cells:MixesLater": "mixes the rows of a batch",
 }
@@ -57,9 +54,8 @@ def test_a_cell_that_calls_python_is_refused():
         check("cheating_cells:HostMemo", 5)
 
 
-@pytest.mark.parametrize("name", ["broken_cells:GoodWithCounter", "lstm"])
-def test_good_cells_pass(name):
-    check(name, 5)
+def test_a_good_cell_passes():
+    assert check("broken_cells:GoodWithCounter", 5)[1:] == []
 
 
 def test_an_integer_in_the_state_is_a_remark():
