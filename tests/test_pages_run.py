@@ -148,7 +148,7 @@ def shorter(command):
     """A command with less training, and a card cut after seconds."""
     if "--sequences" not in command:
         command = re.sub(r"echo-jax (?:train|sweep)\b", r"\g<0> --sequences 50", command)
-    return re.sub(r"^(echo-jax probe --cell [^-]*)$", r"\1 --seconds 20", command)
+    return re.sub(r"^(echo-jax probe --cell [^-]*)$", r"\1 --seconds 40", command)
 
 
 @pytest.mark.slow
@@ -163,6 +163,6 @@ def test_the_short_blocks_of_a_page_run(page, folder):
         python, bash = [sys.executable, "-c", text], ["bash", "-o", "pipefail", "-c", shorter(text)]
         done = subprocess.run(
             python if language == "python" else bash,
-            cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=300,
+            cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=600,
         )  # fmt: skip
         assert done.returncode == 0, f"{text}: {done.stderr}"
