@@ -19,7 +19,7 @@ class ConfigError(ValueError):
         argument  window=30 is longer than the sequence of 25: use window=25, or a length of at
                   least 30
 
-    An error that is not about one value is a whole sentence: ConfigError("jax cannot start: ...").
+    An error that is not about one value is a whole sentence: ConfigError("give {csv} a file").
 
     Args:
       field: the field of a configuration or call that has the value; None where the value is a path
@@ -39,7 +39,7 @@ class ConfigError(ValueError):
     def spelled(self, spelling: Spelling) -> str:
         """The sentence, with every field as a flag or as an argument."""
         if not self.rule:
-            return str(self.field)
+            return spell(str(self.field), spelling)
         text = f"{_subject(self.field, self.value, spelling)} {spell(self.rule, spelling)}"
         return f"{text}: {spell(self.fix, spelling)}"
 

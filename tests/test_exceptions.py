@@ -28,7 +28,7 @@ TOO_LONG = ConfigError(
          "--window 30 is longer than the sequence of 25: use --window 25 or a longer --length; or "
          "--csv",
          "window=30 is longer than the sequence of 25: use window=25 or a longer length; or csv"),
-        (ConfigError("a whole sentence"), "a whole sentence", "a whole sentence"),
+        (ConfigError("give {csv} a file"), "give --csv a file", "give csv a file"),
     ],
 )  # fmt: skip
 def test_an_error_is_spelled_as_flags_or_as_arguments(error, flag, argument):

@@ -57,7 +57,7 @@ def why_stopped(chosen: Protocol, stop: Interrupts) -> str | None:
 def check_name(name: str, cell: "ChosenCell") -> None:
     """Raise ConfigError for a card that could not be written, before anything is measured."""
     if fault := schema.fault(name, schema.Name, "name"):
-        raise ConfigError(f"{fault}: give the card another --name")
+        raise ConfigError(f"{fault}: give the card another {{name}}")
     if fault := schema.fault(cell.args, schema.Arguments, "cell args"):
         raise ConfigError(f"{fault}: use numbers, words and lists")
 
@@ -141,6 +141,6 @@ def with_remarks(card: card_file.Card, remarks: Sequence[str]) -> card_file.Card
 def nothing_measured() -> ConfigError:
     """The error of a measurement that the time limit ended too early."""
     return ConfigError(
-        "nothing was measured within the time limit, so there is no card: use more --seconds, or "
+        "nothing was measured within the time limit, so there is no card: use more {seconds}, or "
         "leave it out"
     )

@@ -47,7 +47,7 @@ def claimed(folder: Path, about: dict[str, Any]) -> Iterator[None]:
         if atomic_files.read_json(path, fix=f"remove {folder}") != about:
             raise StorageError(
                 f"{folder} is the unfinished measurement of another cell, protocol, version or "
-                "device: remove it, or give the card another --name"
+                "device: remove it, or give the card another {name}"
             )
         yield
 

@@ -215,12 +215,12 @@ def named(name: str, cell: str) -> Protocol:
         return PROTOCOLS[name, track]
     if track == "cell":
         raise ConfigError(
-            f"protocol {name} is for cells in the block, and {cell!r} is a bare one: use --cell "
-            f"{BLOCK}{cell}"
+            f"protocol {name} is for cells in the block, and {cell!r} is a bare one: use "
+            f"{{cell={BLOCK}{cell}}}"
         )
     raise ConfigError(
-        f"protocol {name} is for bare cells, and {cell!r} is a block: use --cell "
-        f"{cell.removeprefix(BLOCK)}"
+        f"protocol {name} is for bare cells, and {cell!r} is a block: use "
+        f"{{cell={cell.removeprefix(BLOCK)}}}"
     )
 
 

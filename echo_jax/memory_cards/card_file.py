@@ -182,7 +182,7 @@ def set_aside(path: Path) -> Path:
         return path.rename(path.with_name(free))
     except OSError as error:
         raise ConfigError(
-            f"{path} cannot be renamed ({error.strerror}): use another --out"
+            f"{path} cannot be renamed ({error.strerror}): use another {{out}}"
         ) from error
 
 
@@ -240,8 +240,8 @@ def check_place(folder: Path, names: Sequence[str], kind: styles.Format = "svg")
     for name in names:
         if (folder / f"{name}.json").exists():
             raise ConfigError(
-                f"{folder / name}.json is there already: move it, give the card another --name, or "
-                "name another folder with --out"
+                f"{folder / name}.json is there already: move it, give the card another {{name}}, "
+                "or name another folder with {out}"
             )
         for suffix in ("md", "svg"):
             atomic_files.check_generated(folder / f"{name}.{suffix}")

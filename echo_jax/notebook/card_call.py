@@ -3,12 +3,11 @@
 import contextlib
 import dataclasses
 import os
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from echo_jax import machine
+from echo_jax import atomic_files, machine
 from echo_jax.commands import card_making
 from echo_jax.exceptions import ConfigError, printable, shown
 from echo_jax.host.interrupts import Interrupts
@@ -38,21 +37,20 @@ class MemoryCard:
         named = "{}: protocol {}, {}".format(
             self.card["name"], words[0], card_text.counted(words[1], "seed")
         )
-        return as_arguments(f"{named}\n{table}")
+        return f"{named}\n{table}"
 
     def report(self) -> str:
         """The text of the page of the card: the answer, all measures, and how to read them."""
         text = text_tables.section_text(card_page.section_of(self.card, None)).lstrip()
-        return as_arguments(f"{text}\n{card_page.measured_how(self.card)}\n")
+        return f"{text}\n{card_page.measured_how(self.card)}\n"
 
     def write(self, folder: str | os.PathLike[str]) -> list[Path]:
         """Write NAME.json, NAME.md and NAME.svg, as `echo-jax probe` does; return their paths.
 
         ConfigError if another card of that name is there, or a file of it that was edited.
         """
-        with _errors_of_a_call():
-            place = _place(folder)
-            return [card_file.write(self.card, place), *card_file.draw(self.card, place)]
+        place = atomic_files.path_of("folder", folder)
+        return [card_file.write(self.card, place), *card_file.draw(self.card, place)]
 
 
 def card(  # noqa: PLR0913 - the flags of the command
@@ -96,58 +94,32 @@ def card(  # noqa: PLR0913 - the flags of the command
       ConfigError: an argument breaks a rule, or the cell does, which the sentence names with the
         line of its file; nothing was measured in time; a file is in the way.
     """
-    with _errors_of_a_call():
-        machine.check_program()
-        card_making.check_limits(seed, seconds)
-        chosen, rules, remark = _chosen(cell, args, protocol, state_bytes)
-        title = chosen.card_name(rules, seed) if name is None else name
-        card_making.check_name(title, chosen)
-        folder = None if out is None else _place(out)
-        if folder:
-            card_file.check_place(folder, [title])
-        machine.use_cpu_devices(None)
-        checked = chosen.check(rules)
-        remarks = [*filter(None, [remark]), *checked]
-        if folder:
-            card_file.make_folder(folder)
-        identity = card_making.identity_of(title, chosen, rules, seed)
-        with MeasurementProgress(title) if progress else contextlib.nullcontext() as bar:
-            tell = bar.tell if bar else lambda _: None
-            for remark in remarks if progress else []:
-                print(printable(f"cell {chosen.name!r} {remark}"))
-            limit = Interrupts(card_making.time_limit_of(rules, seconds))
-            found = card_making.measured(identity, chosen, rules, limit, tell)
-            if found is None:
-                raise card_making.nothing_measured()
-        made = MemoryCard(card_making.with_remarks(found, checked))
-        if folder:
-            made.write(folder)
+    machine.check_program()
+    card_making.check_limits(seed, seconds)
+    chosen, rules, remark = _chosen(cell, args, protocol, state_bytes)
+    title = chosen.card_name(rules, seed) if name is None else name
+    card_making.check_name(title, chosen)
+    folder = None if out is None else atomic_files.path_of("out", out)
+    if folder:
+        card_file.check_place(folder, [title])
+    machine.use_cpu_devices(None)
+    checked = chosen.check(rules)
+    remarks = [*filter(None, [remark]), *checked]
+    if folder:
+        card_file.make_folder(folder)
+    identity = card_making.identity_of(title, chosen, rules, seed)
+    with MeasurementProgress(title) if progress else contextlib.nullcontext() as bar:
+        tell = bar.tell if bar else lambda _: None
+        for remark in remarks if progress else []:
+            print(printable(f"cell {chosen.name!r} {remark}"))
+        limit = Interrupts(card_making.time_limit_of(rules, seconds))
+        found = card_making.measured(identity, chosen, rules, limit, tell)
+        if found is None:
+            raise card_making.nothing_measured()
+    made = MemoryCard(card_making.with_remarks(found, checked))
+    if folder:
+        made.write(folder)
     return made
-
-
-@contextlib.contextmanager
-def _errors_of_a_call() -> Iterator[None]:
-    """Within it the sentence of a ConfigError names arguments."""
-    try:
-        yield
-    except ConfigError as error:
-        raise type(error)(as_arguments(str(error))) from None
-
-
-def as_arguments(text: str) -> str:
-    """A text with each flag of `echo-jax probe` as an argument of `card`.
-
-    give the card another --name                   ->  give the card another name
-    as in --cell-args features=1,rate=1            ->  as in args=dict(features=1, rate=1)
-    """
-    text = re.sub(
-        r"--cell-args (\w+=[\w.]+(?:,\w+=[\w.]+)*)",
-        lambda found: f"args=dict({found[1].replace(',', ', ')})",
-        text,
-    )
-    text = text.replace("--cell-args", "args").replace("--state-bytes", "state_bytes")
-    text = re.sub(r"--cell (\S+)", r'"\1"', text)
-    return re.sub(r"--(name|seconds|out|seed|protocol)\b", r"\1", text)
 
 
 def _chosen(
@@ -167,10 +139,3 @@ def _chosen(
     rules, given = protocols.named(name, cell), json_values(args or {})
     chosen, remark = choose_sized(cell, given, state_bytes, rules)
     return chosen, rules, remark
-
-
-def _place(folder: Any) -> Path:
-    """The path of a folder."""
-    if not isinstance(folder, str | os.PathLike):
-        raise ConfigError(f"out {shown(folder)} is no path: use a string")
-    return Path(folder)
