@@ -189,24 +189,6 @@ def check_fit(
             )  # fmt: skip
 
 
-def run_all(
-    executor: Executor,
-    function: Callable[..., Any],
-    tasks: Sequence[Any],
-    keep: Callable[[Any, Any], None],
-) -> list[str]:
-    """Run tasks that have a `name`; returns a sentence for each that failed.
-
-    `keep(task, result)` is called as each is done, with None for one that failed.
-    """
-    failures = []
-    for task, result, failure in executor.map(function, tasks):
-        if failure is not None:
-            failures.append(f"{task.name}: {failure}")
-        keep(task, result)
-    return failures
-
-
 @contextlib.contextmanager
 def workers_of(
     spec: str | None, tasks: Sequence[Any], interrupts: Interrupts, cells: Collection[str] = ()
@@ -251,7 +233,9 @@ def workers_of(
         workers = Workers(client, interrupts)
         _set_up(client, _cores_each(spec))
         _send(client, files_of(cells))
-        print(f"Cluster {spec}: {count} worker{'s' * (count != 1)}{_dashboard(client)}", flush=True)
+        link = getattr(cluster, "dashboard_link", None)  # of one that is started here
+        seen = f"; dashboard {link}" if link else ""
+        print(f"Cluster {spec}: {count} worker{'s' * (count != 1)}{seen}", flush=True)
         yield workers
 
 
@@ -283,8 +267,6 @@ def _set_up(client: Any, devices: int) -> None:
             os.environ["NPROC"] = str(devices)  # the threads of XLA's pools
             machine.set_up_jax()
             machine.use_cpu_devices(devices)
-            if cache:  # an earlier client of this worker may have switched it off
-                os.environ.pop(compilation_cache.SWITCH, None)
             compilation_cache.use_compilation_cache(cache)
 
     client.register_plugin(Cores(), name="cores")
@@ -441,13 +423,6 @@ def _wait_for_worker(client: Any, spec: str, interrupts: Interrupts, refused: _R
         if waiting and time.monotonic() > patience:
             print(waiting, file=sys.stderr, flush=True)
             waiting = ""
-
-
-def _dashboard(client: Any) -> str:
-    """The address of the dashboard, where the scheduler has one."""
-    with contextlib.suppress(KeyError):
-        return f"; dashboard {client.dashboard_link}" if client.dashboard_link else ""
-    return ""
 
 
 def files_of(cells: Collection[str]) -> set[Path]:

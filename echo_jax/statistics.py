@@ -167,37 +167,6 @@ def paired_comparison(first: npt.ArrayLike, second: npt.ArrayLike) -> Comparison
     )
 
 
-class Equivalence(NamedTuple):
-    """A mean tested for equivalence with a target.
-
-    The interval is by Student's t, of coverage 90%; equivalent where it is all within the margin.
-    """
-
-    mean: float
-    interval: Interval
-    equivalent: bool
-
-
-def mean_equivalent(values: npt.ArrayLike, target: float, margin: float) -> Equivalence:
-    """Two one-sided t-tests at 5%: is the mean within a margin of the target (Schuirmann 1987)?
-
-    Both tests reject where the 90% interval of the mean lies in target +- margin. A mean that is
-    not equivalent need not differ: there may be too few values to tell.
-
-    The values are float `[S]`, one per seed, about normal; the margin is in their unit, and chosen
-    before they are seen. Raises ValueError for fewer than two values, one that is not finite, or a
-    margin that is not above 0.
-    """
-    if not margin > 0:
-        raise ValueError(f"A margin is above 0, not {margin}.")
-    measured = _finite(values, at_least=2)
-    mean, runs = float(measured.mean()), len(measured)
-    half = t_quantile(0.95, runs - 1) * float(measured.std(ddof=1)) / math.sqrt(runs)
-    interval = Interval(mean - half, mean + half, 0.9)
-    within = target - margin <= interval.low and interval.high <= target + margin
-    return Equivalence(mean, interval, within)
-
-
 def t_quantile(probability: float, degrees: int) -> float:
     """The quantile of Student's t distribution."""
     from scipy.special import stdtrit

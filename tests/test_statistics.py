@@ -143,18 +143,6 @@ def test_a_comparison_is_of_the_differences_and_not_of_the_medians():
     assert back == (-1.0, (-5.0, 1.0, 15 / 16), 12 / 32, 1.5 / 5)
 
 
-def test_a_mean_is_equivalent_where_its_whole_interval_is_within_the_margin():
-    values = [9.0, 10.0, 11.0]  # mean 10, deviation 1: 10 +- 2.919986 / sqrt 3
-    found = statistics.mean_equivalent(values, target=10.5, margin=2.2)
-    half = 2.919986 / math.sqrt(3)
-    assert found.mean == 10
-    assert found.interval == pytest.approx((10 - half, 10 + half, 0.9), abs=1e-6)
-    assert found.equivalent  # 10.5 - 2.2 is 8.3, below 8.314
-    assert not statistics.mean_equivalent(values, target=10.5, margin=2.1).equivalent
-    assert not statistics.mean_equivalent(values, target=9.5, margin=2.1).equivalent
-    assert statistics.mean_equivalent(values, target=9.5, margin=2.2).equivalent
-
-
 REFUSED = [
     (statistics.summary_of, ([],), "at least one value"),
     *[
@@ -163,8 +151,6 @@ REFUSED = [
     ],
     (statistics.paired_comparison, ([1.0, 2.0, 3.0], [1.0, 2.0]), "two values each, not 3 and 2"),
     (statistics.paired_comparison, ([1.0, math.inf], [1.0, math.inf]), "list of finite numbers"),
-    (statistics.mean_equivalent, ([1.0], 1.0, 1.0), "at least 2"),
-    (statistics.mean_equivalent, ([1.0, 2.0], 1.0, 0.0), "above 0"),
 ]  # fmt: skip
 
 
@@ -172,12 +158,3 @@ REFUSED = [
 def test_values_without_an_answer_are_refused(function, arguments, sentence):
     with pytest.raises(ValueError, match=sentence):
         function(*arguments)
-
-
-def test_a_mean_at_the_margin_is_called_equivalent_in_one_of_twenty_cases():
-    draws = np.random.default_rng(4).normal(1.0, 0.2, size=(2000, 8))
-    found = [statistics.mean_equivalent(draw, target=0.0, margin=1.0) for draw in draws]
-    covered = np.mean([f.interval.low <= 1 <= f.interval.high for f in found])
-    assert abs(covered - 0.9) < 4 * math.sqrt(0.9 * 0.1 / 2000)
-    called = np.mean([f.equivalent for f in found])
-    assert abs(called - 0.05) < 4 * math.sqrt(0.05 * 0.95 / 2000)

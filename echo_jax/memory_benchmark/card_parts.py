@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from echo_jax import atomic_files, machine
-from echo_jax.cluster import Executor, run_all
+from echo_jax.cluster import Executor
 from echo_jax.memory_benchmark.chosen_cell import choose
 from echo_jax.memory_benchmark.measure_cell import raw_rows
 from echo_jax.memory_benchmark.parallel_runs import RawRow
@@ -89,7 +89,12 @@ def measure_all(
             atomic_files.write_json(path_of(folder_of(part.card), part), found)
         done(part.name, "measured" if found else "failed")
 
-    return run_all(executor, measure_part, parts, keep)
+    failures = []
+    for part, found, failure in executor.map(measure_part, parts):
+        if failure is not None:
+            failures.append(f"{part.name}: {failure}")
+        keep(part, found)
+    return failures
 
 
 def joined(whole: CardPart, folder: Path) -> tuple[list[RawRow], str] | None:

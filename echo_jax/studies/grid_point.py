@@ -70,7 +70,7 @@ def grid(base: RunConfig, axes: Axes, **options: Any) -> tuple[GridPoint, ...]:
         try:
             points.append(GridPoint(labels, changed(base, **fields), **options))
         except ConfigError as error:
-            raise ConfigError(f"{GridPoint(labels, base).name}: {error}") from error
+            raise error.then(f"this is of {GridPoint(labels, base).name}") from error
     return tuple(points)
 
 

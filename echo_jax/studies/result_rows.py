@@ -137,25 +137,6 @@ class ResultRow(_Fields):
         return _digest(msgspec.to_builtins(self))
 
 
-class Rows(list[ResultRow]):
-    """The rows of a study, found by their labels."""
-
-    def __call__(self, **labels: Label) -> ResultRow:
-        """The first row with these labels; KeyError where it was not run."""
-        for row in self.all(**labels):
-            return row
-        raise KeyError(f"no row has the labels {labels}")
-
-    def each(self, label: str, *values: Label, **labels: Label) -> list[ResultRow]:
-        """A row for each value of one label; KeyError where one was not run."""
-        return [self(**labels, **{label: value}) for value in values]
-
-    def all(self, **labels: Label) -> list[ResultRow]:
-        """All rows with these labels."""
-        named = {name.replace("_", " "): value for name, value in labels.items()}
-        return [row for row in self if named.items() <= row.labels.items()]
-
-
 def read(path: Path) -> list[ResultRow]:
     """The rows of a file, none if there is no file; StorageError for a damaged line."""
     try:
@@ -174,9 +155,9 @@ def read(path: Path) -> list[ResultRow]:
         except (ValueError, RecursionError, msgspec.ValidationError) as error:
             why = ascii(str(error))[1:-1][:200]  # it may quote the file
             raise StorageError(
-                f"line {number} of {path} is not a row of results ({why}): remove that line, and "
-                "its grid point is run again"
-            ) from error
+                None, f"line {number} of {path}", f"is not a row of results ({why})",
+                "remove that line, and its grid point is run again",
+            ) from error  # fmt: skip
     return rows
 
 

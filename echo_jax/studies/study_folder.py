@@ -42,10 +42,8 @@ def claim(out: Path, kind: str, names: Iterable[str] = (), asked: ForPaper = NOT
     those of the studies of these names.
     """
     if os.path.abspath(out) == os.getcwd():
-        raise StorageError(
-            "the current folder is no place for rows and pages: name a folder of their own with "
-            "--out"
-        )
+        fix = "name a folder of their own with {out}"
+        raise StorageError(None, "the current folder", "is no place for rows and pages", fix)
     _check_content(out)
     _make(out, ["rows", "figures", *["tables"] * bool(asked.tables)])
     for path in (out / PAGE, *sorted((out / "figures").glob("*.svg"))):
@@ -54,9 +52,10 @@ def claim(out: Path, kind: str, names: Iterable[str] = (), asked: ForPaper = NOT
         _check_for_paper(out, name, asked)
     if not os.path.lexists(out / KIND):
         atomic_files.write_json(out / KIND, {"kind": kind})
-    found = atomic_files.read_json(out / KIND, fix=f"use another folder than {out}").get("kind")
-    if found != kind:
-        raise StorageError(f"{out} is of {found}, and this is {kind}: use another folder for it")
+    other = atomic_files.read_json(out / KIND, fix=f"use another folder than {out}").get("kind")
+    if other != kind:
+        rule = f"is of {other}, and this is {kind}"
+        raise StorageError(None, out, rule, "use another folder for it")
 
 
 def _check_for_paper(out: Path, name: str, asked: ForPaper) -> None:
@@ -80,9 +79,8 @@ def _make(out: Path, names: Sequence[str]) -> None:
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         why = getattr(error, "strerror", "there is a NUL in its name")
-        raise StorageError(
-            f"{out} cannot be a folder of studies ({why}): use another place for --out"
-        ) from error
+        rule = f"cannot be a folder of studies ({why})"
+        raise StorageError(None, out, rule, "use another place for {out}") from error
 
 
 def _check_content(out: Path) -> None:
@@ -91,9 +89,8 @@ def _check_content(out: Path) -> None:
         return
     for name in sorted(set(os.listdir(out)) - {"rows", "figures", "tables", PAGE}):
         if not name.startswith("."):  # one that is half written
-            raise StorageError(
-                f"{out} has {shown(name)} in it and is no folder of studies: use a new folder"
-            )
+            rule = f"has {shown(name)} in it and is no folder of studies"
+            raise StorageError(None, out, rule, "use a new folder")
 
 
 def published() -> Path:

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from labelled_rows import Rows
 
 from echo_jax.commands import study as command
 from echo_jax.core.target_place import accuracy_ceiling
@@ -51,7 +52,7 @@ def test_the_page_of_the_mistake_has_the_numbers_of_its_study(root, rows):
     known = set(re.findall(r"[\d.]+%(?: \(.*? to .*?\))?", section))
     shares = set(re.findall(r"[\d.]+%", section))
     known |= shares | {f"{float(share[:-1]):.0f}%" for share in shares}
-    two = result_rows.Rows(rows["mistake"])(batch=1, batches_back=2)
+    two = Rows(rows["mistake"])(batch=1, batches_back=2)
     known.add(percent(accuracy_ceiling(two.config, two.baselines.accuracy)))
     assert not [number for number in numbers if number not in known]
 

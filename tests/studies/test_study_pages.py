@@ -6,6 +6,7 @@ import functools
 import numpy as np
 import pytest
 from fabricated import changed_row, row, study_rows, write
+from labelled_rows import Rows
 
 from echo_jax.config import changed
 from echo_jax.studies import measures, result_rows, study_folder, study_pages, sweep
@@ -161,7 +162,7 @@ def shape_of(made):
 
 
 def test_a_row_is_found_by_its_labels():
-    rows = result_rows.Rows(
+    rows = Rows(
         [row(GridPoint({"kind": name}, small("parts")[0].points[0].config), 0) for name in "ab"]
     )
     assert rows(kind="b").point == "kind b"
