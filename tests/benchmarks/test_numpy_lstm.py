@@ -91,18 +91,19 @@ def test_rows_are_cut_as_the_tutorial_cuts_them():
 
 
 def test_flax_computes_what_numpy_computes_from_the_same_weights():
-    oracle, flax = NumpyLSTM(SMALL_JOB), peers.Linen(SMALL_JOB)
+    oracle, flax = NumpyLSTM(LEARNING), peers.Linen(LEARNING)
     oracle.start()
     flax.start()
     w, cell = oracle.weights, {}
-    for gate, columns in zip("ifgo", np.split(np.arange(4 * 6), 4), strict=True):
+    for gate, columns in zip("ifgo", np.split(np.arange(4 * 8), 4), strict=True):
         cell[f"i{gate}"] = {"kernel": w.kernel[:, columns]}
         cell[f"h{gate}"] = {"kernel": w.recurrent[:, columns], "bias": w.bias[columns]}
     readout = {"kernel": w.readout, "bias": w.readout_bias}
     params = jax.tree.map(jnp.array, {"OptimizedLSTMCell_0": cell, "Dense_0": readout})
     assert jax.tree.structure(params) == jax.tree.structure(flax.state.params)
     flax.state = flax.state.replace(params=params)
-    tokens = np.random.default_rng(7).integers(0, 8, (5, 10), dtype=np.int32)
-    rows = cut(tokens, SMALL_JOB.task)
+    tokens = np.random.default_rng(7).integers(0, 6, (20, 14), dtype=np.int32)
+    rows = cut(tokens, LEARNING.task)
     expected, _ = oracle.run(rows, learn=True)
-    np.testing.assert_allclose(flax.run(rows, learn=True)[0], expected, rtol=1e-4)
+    assert expected[-1].mean() < expected[0].mean() - 0.1
+    np.testing.assert_allclose(flax.run(rows, learn=True)[0], expected, rtol=1e-3)
