@@ -1,10 +1,10 @@
 """`python -m echo_jax COMMAND`, also installed as `echo-jax`: runs the named command."""
 
-import gc
 import importlib
 import sys
 
 from echo_jax import machine
+from echo_jax.commands.command_line import refusals
 from echo_jax.exceptions import printable
 from echo_jax.host import process_start
 
@@ -21,9 +21,7 @@ COMMANDS = {
 
 def main(command: str | None = None) -> None:
     """Import and run one command; without an argument, the one that the command line names."""
-    process_start.begin()
-    from echo_jax.commands.command_line import refusals
-
+    process_start.put_in_order()
     with refusals():
         try:
             _run(command or _named_command())
@@ -34,8 +32,6 @@ def main(command: str | None = None) -> None:
 def _run(command: str) -> None:
     """Import and run a command."""
     module = importlib.import_module(f"echo_jax.commands.{command}")
-    if command != "train":  # it resumes the collector when its programs are compiled
-        gc.enable()
     if not {"-h", "--help"} & set(sys.argv):
         machine.set_up_jax()
     module.main()

@@ -17,6 +17,7 @@ import tyro
 from echo_jax.commands import flags
 from echo_jax.config import PARTS, flags_of
 from echo_jax.exceptions import ConfigError, SchedulerLostError, TooLongError, printable, spell
+from echo_jax.host import process_start
 from echo_jax.host.interrupts import Interrupts, StoppedError
 
 FLAT = tyro.conf.arg(name="")  # the flags of a configuration that is a field get no prefix
@@ -158,14 +159,6 @@ def open_figure(path: Path) -> None:
               file=sys.stderr)  # fmt: skip
 
 
-def leave(status: int = 0) -> NoReturn:
-    """End the process without waiting for its threads, after flushing what was printed."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):  # closed, or nobody reads it any more
-            stream.flush()
-    os._exit(status)
-
-
 @contextlib.contextmanager
 def drawing_last(again: str) -> Iterator[None]:
     """Within it a figure is made of what is stored already; if that fails, `again` makes it."""
@@ -182,7 +175,7 @@ def refusals() -> Iterator[None]:
         yield
     except TooLongError as error:  # its compilation goes on in a thread
         print(f"error: {printable(error.spelled('flag'))}", file=sys.stderr)
-        leave(2)
+        process_start.leave(2)
     except ConfigError as error:
         fail(error.spelled("flag"))
     except Exception as error:

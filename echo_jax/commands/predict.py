@@ -22,7 +22,7 @@ from echo_jax import machine
 from echo_jax.commands import command_line
 from echo_jax.config import LARGEST
 from echo_jax.exceptions import ConfigError
-from echo_jax.host import compilation_cache
+from echo_jax.host import compilation_cache, process_start
 
 if TYPE_CHECKING:  # what is slow to import waits until the command line was found valid
     import numpy as np
@@ -169,7 +169,7 @@ def session(path: Path | None, network: "Trained") -> Iterator["Answers"]:
     if path is not None:
         network.save_state(answers.state, path)
     if interrupted:
-        command_line.leave(128 + signal.SIGINT)  # jax may be in the middle of a computation
+        process_start.leave(128 + signal.SIGINT)  # jax may be in the middle of a computation
 
 
 def answer_stream(command: PredictCommand, network: "Trained") -> None:

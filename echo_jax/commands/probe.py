@@ -26,6 +26,7 @@ from echo_jax.commands import card_making, command_line
 from echo_jax.commands.card_making import STOPPED
 from echo_jax.config import BLOCK
 from echo_jax.exceptions import CellRefusedError, ConfigError, printable
+from echo_jax.host import process_start
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.memory_benchmark import protocol
 from echo_jax.memory_benchmark.protocol import Protocol
@@ -455,5 +456,5 @@ def measure(
         shutil.rmtree(journal.folder)
     if stop.signal:
         print("\nStopped.", file=sys.stderr)
-        command_line.leave(stop.exit_status)
+        process_start.leave(stop.exit_status)
     raise card_making.nothing_measured()

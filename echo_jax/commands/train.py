@@ -12,22 +12,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
-from echo_jax import atomic_files, machine
 from echo_jax.commands import command_line
 from echo_jax.config import PARTS, Part, RunConfig, as_flags, changed, check_values
 from echo_jax.exceptions import ConfigError, DivergedError, StorageError
-from echo_jax.host import compilation_cache
+from echo_jax.host import compilation_cache, process_start
 from echo_jax.host.interrupts import Interrupts, StoppedError
-from echo_jax.host.process_start import STARTED
 from echo_jax.host.stopwatch import Stopwatch
 from echo_jax.report.styles import Format
-from echo_jax.runs import run_folder
-from echo_jax.runs.run_folder import RunSpec
-
-if TYPE_CHECKING:
-    from echo_jax.runs.prepared_run import PreparedRun
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,109 +68,45 @@ def main() -> None:
     """Parse the command line, train, and end the process at once."""
     command = command_line.parse(TrainCommand)
     interrupts = Interrupts()
-    with (
-        interrupts,
-        command_line.refusals(),
-        contextlib.suppress(StoppedError),
-        claimed(command) as (folder, inputs),
-    ):
-        run(command, folder, inputs, interrupts)
-    command_line.leave(interrupts.exit_status)  # freeing the compiled programs takes 0.4 s
+    with interrupts, command_line.refusals(), contextlib.suppress(StoppedError):
+        run(command, interrupts)
+    process_start.leave(interrupts.exit_status)
 
 
-@contextlib.contextmanager
-def claimed(command: TrainCommand) -> Iterator[tuple[Path, RunSpec]]:
-    """The folder of the run, locked against every other process, and what the run is made of.
-
-    A run that is resumed has what is in its folder, and a larger --sequences if one is given.
-    """
-    if command.resume is None:
-        inputs = new_inputs(command)
-        with run_folder.claimed_folder(command.out) as folder:
-            yield folder, inputs
-        return
-    with atomic_files.locked(command.resume):
-        given = command_line.given_fields()
-        may_stand = "resume sequences cell checkpoint_every devices compilation_cache open format"
-        for field in given:
-            if field not in may_stand.split():
-                raise ConfigError(
-                    None, command_line.flag_of(field), "cannot be changed in a run that is resumed",
-                    "leave it out, or start a new run without {resume}",
-                )  # fmt: skip
-        inputs = run_folder.read_inputs(command.resume)
-        cell = command.run.network.cell if "cell" in given else None
-        run_folder.check_cell_named(command.resume, inputs, cell)
-        if "sequences" in given:
-            sequences = command.run.training.sequences
-            inputs = inputs._replace(config=changed(inputs.config, sequences=sequences))
-        yield command.resume, inputs
-
-
-def new_inputs(command: TrainCommand) -> RunSpec:
-    """The inputs of a run that is not resumed."""
-    from echo_jax.runs import csv_input
-
-    inputs = csv_input.new_inputs(command.run)
-    return inputs._replace(seed_map=command.seed_map, compute=command.compute)
-
-
-def begin(
-    command: TrainCommand, folder: Path | None, inputs: RunSpec, cache: bool = True
-) -> "PreparedRun":
-    """Import jax, and check the run against its folder, if it has one.
-
-    `cache` says whether jax may be told to keep compiled programs, which changes all of a process.
-    """
-    from echo_jax.runs import prepared_run
-
-    machine.use_cpu_devices(min(command.devices or machine.cores(), inputs.config.seeds))
-    if cache:  # of a process that is ours
-        compilation_cache.use_compilation_cache(command.compilation_cache)
-    note = run_folder.other_bits(folder) if folder and command.resume else None
-    begun = prepared_run.prepare(
-        folder,
-        inputs,
-        resume=command.resume is not None,
-        device_limit=command.devices,
-        checkpoint_every=command.checkpoint_every,
-    )
-    if note:
-        print(note, file=sys.stderr)
-    return begun
-
-
-def run(command: TrainCommand, folder: Path, inputs: RunSpec, interrupts: Interrupts) -> None:
-    """Train and draw a run; a stop says how to go on."""
-    from echo_jax.runs import curve_figure, run_report
+def run(command: TrainCommand, interrupts: Interrupts) -> None:
+    """Open the run, train it, report it and draw it."""
+    from echo_jax.runs import csv_input, curve_figure, run_report
     from echo_jax.runs.advice import smaller_step
+    from echo_jax.runs.prepared_run import new_run, resumed_run
     from echo_jax.runs.train_run import train_run
 
-    begun = begin(command, folder, inputs)
-    watch, say = Stopwatch(), interrupts.say
-    watch.seconds["import"] = time.perf_counter() - STARTED
-    again, quoted = again_with(command, inputs.config), command_line.quoted(folder)
-    resume = f"{command_line.program('train')} --resume {quoted}"
-    try:
-        finished = train_run(begun, interrupts, watch, say)
-        curves = curve_figure.curves_of(begun.config, finished.result, finished.history)
-    except StoppedError as stopped:
-        print(f"{stopped}; to go on: {resume}", file=sys.stderr)
-        raise
-    except DivergedError as error:
-        if "learning rate" in str(error):
-            smaller = again(smaller_step(inputs.config))
-            raise error.then(f"to try again: {smaller}") from error
-        raise
-    except StorageError as error:
-        raise error.then(f"then {resume} goes on from the last checkpoint") from error
-    draw = f"{command_line.program('show')} --curve {quoted}"
-    with command_line.drawing_last(
-        draw + f" --format {command.format}" * (command.format != "png")
-    ):
-        path = run_report.conclude(curves, folder, say, again, command.format)
-        if command.open:
-            command_line.open_figure(path)
+    limits = command.devices, command.checkpoint_every
+    if command.resume:
+        opening = resumed_run(command.resume, *changes_of_resumed(command), *limits)
+    else:
+        spec = csv_input.new_inputs(command.run)
+        spec = spec._replace(seed_map=command.seed_map, compute=command.compute)
+        opening = new_run(spec, command.out, *limits)
+    with opening as prepared:
+        assert prepared.folder, "a run of the command has a folder"
+        watch = Stopwatch()
+        watch.seconds["import"] = time.perf_counter() - process_start.STARTED
+        compilation_cache.use_compilation_cache(command.compilation_cache)
+        if prepared.note:
+            print(prepared.note, file=sys.stderr)
+        again, quoted = again_with(command, prepared.config), command_line.quoted(prepared.folder)
+        resume = f"{command_line.program('train')} --resume {quoted}"
+        with going_on(resume, lambda: again(smaller_step(prepared.config))):
+            finished = train_run(prepared, interrupts, watch, interrupts.say)
+        curves = curve_figure.curves_of(prepared.config, finished.result, finished.history)
+        draw = f"{command_line.program('show')} --curve {quoted}"
+        draw += f" --format {command.format}" * (command.format != "png")
+        with command_line.drawing_last(draw):
+            path = run_report.conclude(
+                curves, prepared.folder, interrupts.say, again, command.format
+            )
+            if command.open:
+                command_line.open_figure(path)
 
 
 def again_with(command: TrainCommand, config: RunConfig) -> Callable[[Mapping[str, Any]], str]:
@@ -186,3 +115,36 @@ def again_with(command: TrainCommand, config: RunConfig) -> Callable[[Mapping[st
         return lambda changes: command_line.again_with("train", changes, "out")
     program = command_line.program("train")
     return lambda changes: f"{program} {shlex.join(as_flags(changed(config, **changes)))}"
+
+
+def changes_of_resumed(command: TrainCommand) -> tuple[int | None, str | None]:
+    """The number of sequences and the cell, where given, for a run that is resumed.
+
+    ConfigError for another field of its configuration, which is that of the folder.
+    """
+    given = command_line.given_fields()
+    may_stand = "resume sequences cell checkpoint_every devices compilation_cache open format"
+    for field in given:
+        if field not in may_stand.split():
+            raise ConfigError(
+                None, command_line.flag_of(field), "cannot be changed in a run that is resumed",
+                "leave it out, or start a new run without {resume}",
+            )  # fmt: skip
+    sequences = command.run.training.sequences if "sequences" in given else None
+    return sequences, command.run.network.cell if "cell" in given else None
+
+
+@contextlib.contextmanager
+def going_on(resume: str, smaller: Callable[[], str]) -> Iterator[None]:
+    """Within it an end before the last sequence says how to go on: `resume`, or a smaller step."""
+    try:
+        yield
+    except StoppedError as stopped:
+        print(f"{stopped}; to go on: {resume}", file=sys.stderr)
+        raise
+    except DivergedError as error:
+        if "{learning_rate}" in error.fix:
+            raise error.then(f"to try again: {smaller()}") from error
+        raise
+    except StorageError as error:
+        raise error.then(f"then {resume} goes on from the last checkpoint") from error

@@ -35,7 +35,7 @@ def compile_within(
     of jax that are local to a thread, such as `jax.enable_x64`, must be made in the function.
 
     At the limit TooLongError names the line of the user's file that runs, or else its `__call__`.
-    The thread is left behind: end the process with `command_line.leave`, which waits for none.
+    The thread is left behind: end the process with `process_start.leave`, which waits for none.
     """
     future: concurrent.futures.Future[Result] = concurrent.futures.Future()
 

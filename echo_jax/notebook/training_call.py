@@ -13,7 +13,6 @@ import jax
 
 from echo_jax import atomic_files, machine
 from echo_jax.commands import flags
-from echo_jax.commands import train as train_command
 from echo_jax.commands.train import TrainCommand
 from echo_jax.config import PARTS, RunConfig, changed, chosen
 from echo_jax.exceptions import ConfigError
@@ -22,9 +21,10 @@ from echo_jax.host.stopwatch import Stopwatch
 from echo_jax.notebook.training_options import KINDS, TrainOptions
 from echo_jax.report.notebook_figure import NotebookFigure
 from echo_jax.report.styles import drawing
-from echo_jax.runs import advice, curve_figure, explanation, run_folder, run_report
+from echo_jax.runs import advice, csv_input, curve_figure, explanation, run_folder, run_report
 from echo_jax.runs.metrics_csv import History
 from echo_jax.runs.predictor import Trained, network_of, network_of_seed
+from echo_jax.runs.prepared_run import prepare
 from echo_jax.runs.result import Result
 from echo_jax.runs.train_run import train_run
 from echo_jax.runs.vocabulary import Unknown
@@ -135,13 +135,20 @@ def train(**options: Unpack[TrainOptions]) -> Run:
     with contextlib.ExitStack() as stack:
         machine.check_program()
         command = _command(options)
-        inputs = train_command.new_inputs(command)
+        inputs = csv_input.new_inputs(command.run)
+        inputs = inputs._replace(seed_map=command.seed_map, compute=command.compute)
         machine.use_cpu_devices(None)  # a later call may have more seeds
         folder = None
         if command.out:
             folder = stack.enter_context(run_folder.claimed_folder(command.out))
-        begun = train_command.begin(command, folder, inputs, cache=False)
-        params, history, result = train_run(begun, Interrupts(), Stopwatch(), lambda _: None)
+        run = prepare(
+            folder,
+            inputs,
+            resume=False,
+            device_limit=command.devices,
+            checkpoint_every=command.checkpoint_every,
+        )
+        params, history, result = train_run(run, Interrupts(), Stopwatch(), lambda _: None)
         if folder:
             curve_figure.draw(folder)
     row = functools.partial(network_of, inputs, jax.device_get(params), history.sequences)

@@ -66,10 +66,12 @@ class CheckpointWriter:
             atomic_files.write_bytes(folder / run_folder.METRICS, self._log.text())
             kept = f"the checkpoint of sequence {self._saved}" if self._saved else "metrics.csv"
             keeps = f"; {folder} keeps {kept}"
-        fix = f"use a learning rate below {config.training.learning_rate:g}"
+        fix = f"use a {{learning_rate}} below {config.training.learning_rate:g}"
         if first == 1 and not is_built_in(config.network.cell):
             fix = (
                 "a division, root or logarithm of the cell gives it before any training: "
                 f"probe --cell {config.network.cell} names the line"
             )
-        raise DivergedError(f"the loss of {place} is non-finite with seed {seed}: {fix}{keeps}")
+        raise DivergedError(
+            None, f"the loss of {place}", f"is non-finite with seed {seed}", fix + keeps
+        )

@@ -1,12 +1,14 @@
 """A run about to start or to go on, checked against its folder before anything is compiled."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from echo_jax import atomic_files, machine
 from echo_jax.cells import registry
-from echo_jax.config import RunConfig, to_dict
+from echo_jax.config import RunConfig, changed, to_dict
 from echo_jax.core import many_seeds, network
 from echo_jax.core.data import Corpus
 from echo_jax.exceptions import ConfigError, StorageError
@@ -29,6 +31,7 @@ class PreparedRun(NamedTuple):
     chunk             sequences of a chunk
     plan              the seed map and form that the folder states, else the default ones
     checkpoint_every  sequences between two checkpoints; None for about ten seconds
+    note              why a run that goes on may have other bits; None if there is no reason
     """
 
     folder: Path | None
@@ -38,11 +41,63 @@ class PreparedRun(NamedTuple):
     chunk: int
     plan: DevicePlan
     checkpoint_every: int | None
+    note: str | None = None
 
     @property
     def config(self) -> RunConfig:
         """The configuration of the run."""
         return self.inputs.config
+
+
+@contextlib.contextmanager
+def new_run(
+    inputs: RunSpec, out: Path | None, device_limit: int | None, checkpoint_every: int | None
+) -> Iterator[PreparedRun]:
+    """A run in a new folder, which is removed again if nothing was written before an error."""
+    with run_folder.claimed_folder(out) as folder:
+        _start_jax(device_limit, inputs.config)
+        yield prepare(
+            folder,
+            inputs,
+            resume=False,
+            device_limit=device_limit,
+            checkpoint_every=checkpoint_every,
+        )
+
+
+@contextlib.contextmanager
+def resumed_run(
+    folder: Path,
+    sequences: int | None,
+    cell: str | None,
+    device_limit: int | None,
+    checkpoint_every: int | None,
+) -> Iterator[PreparedRun]:
+    """The run in a folder, which is locked against every other process.
+
+    It has what is in its folder, and a larger number of sequences if one is given. A cell of the
+    user's own must be named again.
+    """
+    with atomic_files.locked(folder):
+        inputs = run_folder.read_inputs(folder)
+        run_folder.check_cell_named(folder, inputs, cell)
+        if sequences:
+            inputs = inputs._replace(config=changed(inputs.config, sequences=sequences))
+        _start_jax(device_limit, inputs.config)
+        note = run_folder.other_bits(folder)
+        prepared = prepare(
+            folder,
+            inputs,
+            resume=True,
+            device_limit=device_limit,
+            checkpoint_every=checkpoint_every,
+        )
+        yield prepared._replace(note=note)
+
+
+def _start_jax(device_limit: int | None, config: RunConfig) -> None:
+    """Start jax with as many devices of a CPU as the seeds can use."""
+    machine.use_cpu_devices(min(device_limit or machine.cores(), config.seeds))
 
 
 def prepare(

@@ -1,7 +1,5 @@
 """One training run: restored or initialised, trained by chunks, evaluated, explained, written."""
 
-import gc
-import importlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -10,6 +8,7 @@ from echo_jax.core.evaluation import Evaluation
 from echo_jax.core.network import Params
 from echo_jax.core.training import TrainState
 from echo_jax.exceptions import printable
+from echo_jax.host import process_start
 from echo_jax.host.compiled_programs import Programs, compile_programs
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.host.progress import TrainingProgress
@@ -43,8 +42,7 @@ def train_run(
             programs = compile_programs(
                 run.config, run.chunk, run.plan, run.corpus, not run.saved, background
             )
-        gc.enable()
-        background.submit(importlib.import_module, "matplotlib.figure")
+        process_start.load_figures()
         say(run_report.describe_devices(programs.devices))
         with watch.time("train"):
             state, log = train(run, programs, interrupts, say)

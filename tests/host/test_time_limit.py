@@ -40,16 +40,15 @@ ENDLESS = """
 import sys
 import broken_cells
 from echo_jax.cells.adapters.adapt import adapt
-from echo_jax.commands import command_line
 from echo_jax.exceptions import TooLongError
-from echo_jax.host import time_limit
+from echo_jax.host import process_start, time_limit
 name, time_limit.CHECK_SECONDS = sys.argv[1], float(sys.argv[2])
 print("first")
 try:
     time_limit.check_cell(adapt(getattr(broken_cells, name)(4)), f"broken_cells:{name}", 2)
 except TooLongError as error:
     print(error, end="")
-    command_line.leave(2)
+    process_start.leave(2)
 """
 
 

@@ -55,8 +55,8 @@ def run(tmp_path_factory):
 def test_a_call_and_the_command_have_the_same_bits(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     command = command_line.parse(train.TrainCommand, [*FLAGS, "--out", "command"])
-    with train.claimed(command) as (folder, inputs):
-        train.run(command, folder, inputs, Interrupts())
+    train.run(command, Interrupts())
+    folder = Path("command")
     assert run.result.digest == result.read(folder).digest
     assert run.history.text() == (folder / run_folder.METRICS).read_bytes()
     assert run.folder is None

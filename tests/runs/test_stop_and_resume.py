@@ -197,8 +197,9 @@ def test_a_loss_that_becomes_no_number_leaves_the_last_good_checkpoint(tmp_path,
     options = [*SMALL, "--cell", "fragile:Late", "--sequences", "400", "--checkpoint-every", "2"]
     done = execute("train.py", *options, "--out", "run", cwd=tmp_path, status=2)
     (sequence, kept) = re.fullmatch(
-        r"error: the loss of sequence (\d+) is non-finite with seed 0: use a learning "
-        r"rate below 0\.01; run keeps the checkpoint of sequence (\d+); to try again: .*train.* "
+        r"error: the loss of sequence (\d+) is non-finite with seed 0: use a "
+        r"--learning-rate below 0\.01; run keeps the checkpoint of sequence (\d+); "
+        r"to try again: .*train.* "
         r"--cell fragile:Late .*--checkpoint-every 2 --learning-rate 0\.001\n",
         done.stderr,
     ).groups()
