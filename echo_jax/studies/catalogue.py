@@ -1,7 +1,7 @@
 """The studies: each a question about the echo task, and the grid that answers it. No jax here.
 
-To add a study, add an entry to `STUDIES`: a name, a question, its grid points. Until `answers` has
-sentences for it, its answer names the grid points with the highest and the lowest accuracy.
+To add a study, add an entry to `STUDIES`: a name, a question, its grid points. Its published answer
+is a paragraph of docs/studies.md.
 """
 
 import dataclasses

@@ -66,16 +66,20 @@ def in_terminal(section: Section) -> str:
 def _figure(name: str, chart: Chart, rows: Sequence[ResultRow]) -> Figure | None:
     if not drawn(chart, rows):
         return None
-    path = f"figures/{name}.svg"
-    return Figure(path, alternative(chart), draw=functools.cache(lambda: svg(figure(chart, rows))))
+
+    def draw() -> str:
+        """The content of its file."""
+        with drawing():
+            return svg(figure(chart, rows))
+
+    return Figure(f"figures/{name}.svg", alternative(chart), draw=functools.cache(draw))
 
 
 def _write_figure(out: Path, section: Section) -> Section:
     """The section once its figure is written; without one, as a sentence says, if it cannot be."""
     if section.figure:
         try:
-            with drawing():
-                content = section.figure.draw()
+            content = section.figure.draw()
         except ConfigError as error:
             print(
                 printable(f"{section.name}: {error}; then the same command makes it"),

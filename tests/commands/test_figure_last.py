@@ -49,7 +49,7 @@ def drawn(folder):
     return (
         (folder / "a run" / "curve.png").read_bytes(),
         (folder / "lstm.svg").read_bytes(),
-        study_pages.section("parts", STUDIES["parts"], rows, "x").figure.svg,
+        study_pages.section("parts", STUDIES["parts"], rows, "x").figure.draw(),
     )
 
 
