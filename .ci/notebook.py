@@ -59,7 +59,7 @@ def keep_what_stays(notebook: Any) -> None:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
             kept = "not-compared" not in cell.metadata.get("tags", [])
-            cell.outputs = [each for each in cell.outputs if kept and not is_progress(each)]
+            cell.outputs = [shown for shown in cell.outputs if kept and not is_progress(shown)]
             if not kept:
                 cell.execution_count = None
 
@@ -70,13 +70,12 @@ def is_progress(output: Any) -> bool:
 
 
 def printed(cell: Any) -> str:
-    """The outputs of a cell as text and HTML, without figures."""
-    kinds = ("text/plain", "text/html")
-    found = [
-        each.get("text") or "\n".join(each.data.get(kind, "") for kind in kinds)
-        for each in cell.get("outputs", [])
-    ]
-    return re.sub(r'"data:[^"]*"', "", "\n".join(found))
+    """The outputs of a cell as text and Markdown, without figures."""
+    kinds = ("text/plain", "text/markdown")
+    return "\n".join(
+        output.get("text") or "\n".join(output.data.get(kind, "") for kind in kinds)
+        for output in cell.get("outputs", [])
+    )
 
 
 def close(ours: str, theirs: str) -> bool:
