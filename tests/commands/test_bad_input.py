@@ -318,7 +318,7 @@ API |= {
         ("stateful", None), ("stateful", "no"), ("part", None), ("part", [3]), ("layout", {}),
         ("learning_rate", "x"), ("learning_rate", None), ("held_out", "x"), ("devices", "2"),
         ("checkpoint_every", 0), ("compute", None), ("seed_map", 3), ("column", 3), ("lr", 0.1),
-        ("windw", 3), ("resume", "runs/x"), ("hidden_size", 0), ("optimizer", object()),
+        ("windw", 3), ("resume", "runs/x"), ("hidden_size", 0), ("optimizer", print),
     )
 }  # fmt: skip
 
