@@ -89,22 +89,17 @@ class TaskConfig:
         check_values(self)
         length, lag = self.length, self.lag
         if self.missing == "token" and self.layout != "prefixes":
-            raise ConfigError(
-                f"missing token has no effect with layout {self.layout}, where no value is "
-                "missing: use --layout prefixes"
-            )
+            rule = f"has no effect with {{layout={self.layout}}}, where no value is missing"
+            raise ConfigError("missing", self.missing, rule, "use {layout=prefixes}")
         if self.window > length:
-            raise ConfigError(
-                f"window {self.window} is longer than the sequence of {length}: use a window of "
-                f"at most {length} or a length of at least {self.window}"
-            )
+            fix = f"use a {{window}} of at most {length} or a {{length}} of at least {self.window}"
+            rule = f"is longer than the sequence of {length}"
+            raise ConfigError("window", self.window, rule, fix)
         if abs(lag) >= length:
-            raise ConfigError(
-                f"lag {lag} reaches outside a sequence of {length}: use a lag from {1 - length} "
-                f"to {length - 1} or a length of at least {abs(lag) + 1}"
-            )
+            fix = f"use a {{lag}} from {1 - length} to {length - 1} or a longer {{length}}"
+            raise ConfigError("lag", lag, f"reaches outside a sequence of {length}", fix)
         if self.layout != "streams" and not self.row_times:
-            raise ConfigError(_too_few_rows(self))
+            raise _too_few_rows(self)
 
     @property
     def target_times(self) -> range:
@@ -171,17 +166,15 @@ class NetworkConfig:
         check_values(self)
         known = f"({BLOCK})?({'|'.join(CELLS)}|(?!{BLOCK})({OWN_CELL}))"
         if not (isinstance(self.cell, str) and re.fullmatch(known, self.cell)):
-            raise ConfigError(f"cell {shown(self.cell)} is unknown: {_cell_meant(self.cell)}")
+            raise ConfigError("cell", self.cell, "is unknown", _cell_meant(self.cell))
         if self.encoding != "embedding":
-            rule, size = "needs an embedding: use --encoding embedding", self.embedding_dim
-            if self.tied:
-                raise ConfigError(f"tied True {rule}")
-            if size != NetworkConfig.embedding_dim:
-                raise ConfigError(f"embedding dim {size} {rule}, or leave it out")
+            fix = "use {encoding=embedding}, or leave it out"
+            for field in ("tied", "embedding_dim"):
+                if getattr(self, field) != getattr(NetworkConfig, field):
+                    raise ConfigError(field, getattr(self, field), "needs an embedding", fix)
         if self.delay_line is not None and self.cell != "mlp":
-            raise ConfigError(
-                f"delay line {self.delay_line} is not for cell {self.cell}: use --cell mlp"
-            )
+            rule = f"is not for the cell {self.cell}"
+            raise ConfigError("delay_line", self.delay_line, rule, "use {cell=mlp}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,11 +197,9 @@ class TrainingConfig:
         check_values(self)
         rate, fix = self.learning_rate, "use one such as 0.001"
         if not _is_number(rate):
-            raise ConfigError(f"learning rate {shown(rate)} is not a number: {fix}")
+            raise ConfigError("learning_rate", rate, "is not a number", fix)
         if not 2.0**-126 <= rate <= 2.0**128 - 2.0**104:  # the normal numbers of float32
-            raise ConfigError(
-                f"learning rate {shown(rate)} is not finite and above 0 in 32 bits: {fix}"
-            )
+            raise ConfigError("learning_rate", rate, "is not finite and above 0 in 32 bits", fix)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -226,12 +217,10 @@ class DataConfig:
         """Raise ConfigError for a share that leaves nothing, or a column without a file."""
         check_values(self)
         if self.csv is None and self.column is not None:
-            raise ConfigError(f"column {self.column} has no file: name it with --csv FILE")
+            raise ConfigError("column", self.column, "has no file", "name it with {csv=FILE}")
         if not (_is_number(self.held_out) and 0 < self.held_out < 1):
-            share = shown(self.held_out)
-            raise ConfigError(
-                f"held out {share} is not a share between 0 and 1: use one such as 0.2"
-            )
+            rule = "is not a share between 0 and 1"
+            raise ConfigError("held_out", self.held_out, rule, "use one such as 0.2")
 
 
 class DynamicParams(NamedTuple):
@@ -263,20 +252,15 @@ class RunConfig:
         check_values(self)
         _check_whole("seed", self.seed, LARGEST - self.seeds + 1)
         if self.training.bptt_batches > 1 and not self.network.stateful:
-            raise ConfigError(
-                f"bptt batches {self.training.bptt_batches} need a state that is carried from "
-                "batch to batch: use --stateful, or --bptt-batches 1"
-            )
+            rule = "needs a state that is carried from batch to batch"
+            fix = "use {stateful=True}, or {bptt_batches=1}"
+            raise ConfigError("bptt_batches", self.training.bptt_batches, rule, fix)
         if self.task.framing == "values" and self.network.encoding == "embedding":
-            raise ConfigError(
-                "encoding embedding embeds tokens, and framing values has none: use --encoding "
-                "one-hot"
-            )
+            rule = "embeds tokens, and {framing=values} has none"
+            raise ConfigError("encoding", "embedding", rule, "use {encoding=one-hot}")
         if self.task.framing == "values" and self.data.csv is not None:
-            raise ConfigError(
-                f"framing values is for integers, and the values of {self.data.csv} may be any "
-                "text: use --framing classes"
-            )
+            rule = f"is for integers, and the values of {self.data.csv} may be any text"
+            raise ConfigError("framing", "values", rule, "use {framing=classes}")
 
     @property
     def dynamic(self) -> DynamicParams:
@@ -404,10 +388,7 @@ def _build(kind: Any, name: str, values: Any) -> Any:
 
 
 def check_values(config: Any) -> None:
-    """Raise ConfigError for a value that is not of the type of its field, or out of its range.
-
-    Like all errors of a configuration it begins with the field in words, see `command_line.parse`.
-    """
+    """Raise ConfigError for a value that is not of the type of its field, or out of its range."""
     for field in dataclasses.fields(config):
         kind, value = field.type, getattr(config, field.name)
         optional = type(None) in get_args(kind)
@@ -416,36 +397,35 @@ def check_values(config: Any) -> None:
         kind = get_args(kind)[0] if optional else kind
         if kind is int:
             _check_whole(field.name, value)
-        elif rule := _broken_rule(kind, optional, value):
-            raise ConfigError(f"{field.name.replace('_', ' ')} {shown(value)} {rule}")
+        elif broken := _broken_rule(kind, optional, value):
+            raise ConfigError(field.name, value, *broken)
 
 
-def _broken_rule(kind: Any, optional: bool, value: object) -> str:
-    """The rule that a value of a field breaks, and the fix; empty if it breaks none."""
+def _broken_rule(kind: Any, optional: bool, value: object) -> tuple[str, str] | None:
+    """The rule that a value of a field breaks, and the fix; None if it breaks none."""
     choices = get_args(kind) if get_origin(kind) is Literal else ()
     if kind is bool and not isinstance(value, bool):
-        return "is neither True nor False: use one of them"
+        return "is neither True nor False", "use one of them"
     if choices and not (isinstance(value, str) and value in choices):
-        return f"is unknown: use one of {', '.join(choices)}"
+        return "is unknown", f"use one of {', '.join(choices)}"
     if optional and kind is str:  # a name, where the user gives one
         if not isinstance(value, str):
-            return "is not a name: use a string"
+            return "is not a name", "use a string"
         if re.search(CONTROL, value):
-            return "has control characters: use a plain name"
-    return ""
+            return "has control characters", "use a plain name"
+    return None
 
 
 def _check_whole(field: str, value: object, maximum: int = LARGEST) -> None:
     minimum = {"vocab_size": 2, "lag": -LARGEST, "seed": 0}.get(field, 1)
     if isinstance(value, bool) or not isinstance(value, int):
-        rule = f"is not a whole number: use one such as {max(minimum, 1)}"
-    elif value < minimum:
-        rule = f"is below {minimum}: use {minimum} or more"
-    elif value > maximum:
-        rule = f"is above {maximum}: use {maximum} or less"
-    else:
-        return
-    raise ConfigError(f"{field.replace('_', ' ')} {shown(value)} {rule}")
+        raise ConfigError(
+            field, value, "is not a whole number", f"use one such as {max(minimum, 1)}"
+        )
+    if value < minimum:
+        raise ConfigError(field, value, f"is below {minimum}", f"use {minimum} or more")
+    if value > maximum:
+        raise ConfigError(field, value, f"is above {maximum}", f"use {maximum} or less")
 
 
 def _is_number(value: object) -> bool:
@@ -465,22 +445,22 @@ def _cell_meant(cell: object) -> str:
     return f"use one of {', '.join(CELLS)}, or {own}, or {BLOCK}CELL for a block around any of them"
 
 
-def _too_few_rows(task: TaskConfig) -> str:
-    """The message for fewer rows than a batch needs; each number that it offers works alone."""
+def _too_few_rows(task: TaskConfig) -> ConfigError:
+    """The error of fewer rows than a batch needs; each number that it offers works alone."""
     times, batch = task.target_times, task.batch_size
     last_start = times.stop - batch  # the latest first row that leaves a whole batch
-    fixes = [f"a length of at least {task.length + times.start - last_start}"]
+    fixes = [f"a {{length}} of at least {task.length + times.start - last_start}"]
     if times:
-        fixes.insert(0, f"a batch size of at most {len(times)}")
+        fixes.insert(0, f"a {{batch_size}} of at most {len(times)}")
     if max(task.lag, 0) <= last_start < task.full_window_from:
-        fixes.append(f"a window of at most {last_start + 1}")
+        fixes.append(f"a {{window}} of at most {last_start + 1}")
     if task.full_window_from <= last_start < task.lag:
-        fixes.append(f"a lag of at most {last_start}")
-    return (
-        f"length {task.length} gives {len(times)} row{'s' * (len(times) != 1)} "
-        f"(window {task.window}, lag {task.lag}), fewer than batch size {batch}: "
-        f"use {', '.join(fixes[:-1])}{' or ' * (len(fixes) > 1)}{fixes[-1]}"
+        fixes.append(f"a {{lag}} of at most {last_start}")
+    rule = (
+        f"is more than the {len(times)} row{'s' * (len(times) != 1)} of a sequence (length "
+        f"{task.length}, window {task.window}, lag {task.lag})"
     )
+    return ConfigError("batch_size", batch, rule, f"use {' or '.join(fixes)}")
 
 
 _SECTIONS: Mapping[str, Any] = {

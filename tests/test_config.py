@@ -34,61 +34,75 @@ def test_the_tutorials_parts_have_its_rows():
 
 
 REFUSED = [
-    (TaskConfig, "length", 0, "length 0 is below 1: use 1 or more"),
-    (TaskConfig, "length", "25", "length '25' is not a whole number: use one such as 1"),
-    (TaskConfig, "vocab_size", 1, "vocab size 1 is below 2: use 2 or more"),
-    (TaskConfig, "vocab_size", 2**31, "vocab size 2147483648 is above 2147483647"),
-    (TaskConfig, "window", 0, "window 0 is below 1: use 1 or more"),
-    (TaskConfig, "window", 26, "window 26 is longer than the sequence of 25: use a window of"),
-    (TaskConfig, "batch_size", True, "batch size True is not a whole number: use one such as 1"),
-    (TaskConfig, "lag", 1.0, "lag 1.0 is not a whole number: use one such as 1"),
-    (TaskConfig, "lag", 25, "lag 25 reaches outside a sequence of 25: use a lag from -24 to"),
-    (TaskConfig, "lag", "x" * 999, f"lag '{'x' * 59}... is not a whole number: use"),
-    (TaskConfig, "layout", "rows", "layout 'rows' is unknown: use one of windows, prefixes"),
-    (TaskConfig, "layout", ["windows"], "layout ['windows'] is unknown: use one of"),
-    (TaskConfig, "layout", np.array(["a", "b"]), "layout array(['a', 'b'], dtype='<U1') is"),
-    (TaskConfig, "missing", None, "missing None is unknown: use one of masked, token"),
-    (TaskConfig, "missing", "token", "missing token has no effect with layout windows, where"),
-    (TaskConfig, "framing", 1, "framing 1 is unknown: use one of classes, values"),
-    (NetworkConfig, "cell", "lstn", "cell 'lstn' is unknown: did you mean lstm, or module:NAME"),
-    (NetworkConfig, "cell", "MinGRU", "cell 'MinGRU' is unknown: did you mean mingru, or"),
-    (NetworkConfig, "cell", "block:lsmt", "cell 'block:lsmt' is unknown: did you mean block:lstm"),
-    (NetworkConfig, "cell", "attention", "cell 'attention' is unknown: use one of lstm, gru"),
-    (NetworkConfig, "cell", "block:block:gru", "cell 'block:block:gru' is unknown: use one of"),
-    (NetworkConfig, "cell", None, "cell None is unknown: use one of lstm, gru"),
-    (NetworkConfig, "cell", "os:system()", "cell 'os:system()' is unknown: use one"),
-    (NetworkConfig, "cell", "../a:B", "cell '../a:B' is unknown: use one of lstm"),
-    (NetworkConfig, "hidden_size", 0, "hidden size 0 is below 1: use 1 or more"),
-    (NetworkConfig, "stateful", 1, "stateful 1 is neither True nor False: use one of them"),
-    (NetworkConfig, "encoding", "", "encoding '' is unknown: use one of one-hot"),
-    (NetworkConfig, "embedding_dim", 8, "embedding dim 8 needs an embedding: use --encoding"),
-    (NetworkConfig, "tied", True, "tied True needs an embedding: use --encoding embedding"),
-    (NetworkConfig, "delay_line", 3, "delay line 3 is not for cell lstm: use --cell mlp"),
-    (NetworkConfig, "delay_line", "2", "delay line '2' is not a whole number"),
-    (TrainingConfig, "sequences", 0, "sequences 0 is below 1: use 1 or more"),
-    (TrainingConfig, "learning_rate", float("nan"), "learning rate nan is not finite and above 0"),
-    (TrainingConfig, "learning_rate", 0.0, "learning rate 0.0 is not finite and above 0"),
-    (TrainingConfig, "learning_rate", "1", "learning rate '1' is not a number: use one"),
-    (TrainingConfig, "learning_rate", 10**400, f"learning rate 1{'0' * 59}... is not finite"),
-    (TrainingConfig, "optimizer", "sgd", "optimizer 'sgd' is unknown: use one of adam"),
-    (TrainingConfig, "bptt_batches", None, "bptt batches None is not a whole number: use"),
-    (DataConfig, "csv", 3, "csv 3 is not a name: use a string"),
-    (DataConfig, "csv", "a\nb", "csv 'a\\nb' has control characters: use a plain name"),
-    (DataConfig, "column", "n", "column n has no file: name it with --csv FILE"),
-    (DataConfig, "held_out", None, "held out None is not a share between 0 and 1: use one"),
-    (DataConfig, "held_out", 10**400, f"held out 1{'0' * 59}... is not a share"),
-    (RunConfig, "seed", -1, "seed -1 is below 0: use 0 or more"),
-    (RunConfig, "seed", 2**31, "seed 2147483648 is above 2147483647"),
-    (RunConfig, "seeds", 2**31, "seeds 2147483648 is above 2147483647: use"),
-    (RunConfig, "evaluation_sequences", 0, "evaluation sequences 0 is below 1"),
+    (TaskConfig, "length", 0),
+    (TaskConfig, "length", "25"),
+    (TaskConfig, "vocab_size", 1),
+    (TaskConfig, "vocab_size", 2**31),
+    (TaskConfig, "window", 0),
+    (TaskConfig, "window", 26),
+    (TaskConfig, "batch_size", True),
+    (TaskConfig, "lag", 1.0),
+    (TaskConfig, "lag", 25),
+    (TaskConfig, "lag", "x" * 999),
+    (TaskConfig, "layout", "rows"),
+    (TaskConfig, "layout", ["windows"]),
+    (TaskConfig, "layout", np.array(["a", "b"])),
+    (TaskConfig, "missing", None),
+    (TaskConfig, "missing", "token"),
+    (TaskConfig, "framing", 1),
+    (NetworkConfig, "cell", "lstn"),
+    (NetworkConfig, "cell", "MinGRU"),
+    (NetworkConfig, "cell", "block:lsmt"),
+    (NetworkConfig, "cell", "attention"),
+    (NetworkConfig, "cell", "block:block:gru"),
+    (NetworkConfig, "cell", None),
+    (NetworkConfig, "cell", "os:system()"),
+    (NetworkConfig, "cell", "../a:B"),
+    (NetworkConfig, "hidden_size", 0),
+    (NetworkConfig, "stateful", 1),
+    (NetworkConfig, "encoding", ""),
+    (NetworkConfig, "embedding_dim", 8),
+    (NetworkConfig, "tied", True),
+    (NetworkConfig, "delay_line", 3),
+    (NetworkConfig, "delay_line", "2"),
+    (TrainingConfig, "sequences", 0),
+    (TrainingConfig, "learning_rate", float("nan")),
+    (TrainingConfig, "learning_rate", 0.0),
+    (TrainingConfig, "learning_rate", "1"),
+    (TrainingConfig, "learning_rate", 10**400),
+    (TrainingConfig, "optimizer", "sgd"),
+    (TrainingConfig, "bptt_batches", None),
+    (DataConfig, "csv", 3),
+    (DataConfig, "csv", "a\nb"),
+    (DataConfig, "column", "n"),
+    (DataConfig, "held_out", None),
+    (DataConfig, "held_out", 10**400),
+    (RunConfig, "seed", -1),
+    (RunConfig, "seed", 2**31),
+    (RunConfig, "seeds", 2**31),
+    (RunConfig, "evaluation_sequences", 0),
 ]
 
 
-@pytest.mark.parametrize(("kind", "field", "value", "sentence"), REFUSED)
-def test_a_bad_value_is_refused_in_one_sentence(kind, field, value, sentence):
-    with pytest.raises(ConfigError, match="^" + re.escape(sentence)) as refusal:
+@pytest.mark.parametrize(("kind", "field", "value"), REFUSED)
+def test_a_bad_value_is_refused_with_its_field_in_one_sentence(kind, field, value):
+    with pytest.raises(ConfigError) as refusal:
         kind(**{field: value})
+    assert refusal.value.field == field
+    assert str(refusal.value).startswith(f"{field}=")
     assert len(str(refusal.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "fix"),
+    [
+        ("lstn", "did you mean lstm"), ("MinGRU", "did you mean mingru"),
+        ("block:lsmt", "did you mean block:lstm"), ("attention", "use one of lstm, gru"),
+    ],
+)  # fmt: skip
+def test_the_nearest_cell_is_named(name, fix):
+    with pytest.raises(ConfigError, match=fix):
+        NetworkConfig(cell=name)
 
 
 @pytest.mark.parametrize("name", ["my_ln", "block:my_ln", "cells/my-ln"])
@@ -99,17 +113,15 @@ def test_a_file_here_is_named_where_its_cell_lacks_the_suffix(name, tmp_path, mo
         Path(file).touch()
     with pytest.raises(ConfigError) as refusal:
         NetworkConfig(cell=name)
-    assert str(refusal.value) == (f"cell '{name}' is unknown: use {name}.py, which is a file here")
+    assert refusal.value.fix == f"use {name}.py, which is a file here"
     assert NetworkConfig(cell=f"{name}.py").cell == f"{name}.py"
 
 
 def test_25_to_5_says_which_numbers_would_work():
     with pytest.raises(ConfigError) as refusal:
         TaskConfig(length=5)
-    assert str(refusal.value) == (
-        "length 5 gives 1 row (window 5, lag 1), fewer than batch size 5: "
-        "use a batch size of at most 1 or a length of at least 9"
-    )
+    fix = "use a {batch_size} of at most 1 or a {length} of at least 9"
+    assert (refusal.value.field, refusal.value.fix) == ("batch_size", fix)
 
 
 @hypothesis.given(SMALL_TASKS)
@@ -119,10 +131,9 @@ def test_every_number_that_a_refusal_offers_works_alone_and_is_the_best(fields):
     try:
         TaskConfig(**fields)
     except ConfigError as refusal:
-        offers = re.findall(r"a (batch size|length|window|lag) of (at \w+) (-?\d+)", str(refusal))
+        offers = re.findall(r"a (batch_size|length|window|lag) of (at \w+) (-?\d+)", str(refusal))
         assert any(name == "length" for name, _, _ in offers)
-        for name, bound, number in offers:
-            field = name.replace(" ", "_")
+        for field, bound, number in offers:
             TaskConfig(**{**fields, field: int(number)})
             one_too_far = int(number) + (1 if bound == "at most" else -1)
             with pytest.raises(ConfigError):

@@ -118,7 +118,8 @@ def _dataclass(info: StructTypeInfo) -> StructConstructorSpec | None:
         return None
     specs = []
     for field in dataclasses.fields(kind):
-        default, annotation = _default_of(field, info), field.type
+        default = _default_of(field, info)
+        annotation: Any = field.type
         base, *marks = get_args(annotation) if hasattr(annotation, "__metadata__") else [annotation]
         if tyro.conf.UseAppendAction not in marks:  # those are "(repeatable)"
             hint = tyro.conf.arg(help_behavior_hint=_hint(default), aliases=aliases(field.name))

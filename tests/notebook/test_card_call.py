@@ -108,7 +108,7 @@ class Drifts(nn.SimpleCell):
         ("gru", {"protocol": "fast"}, "^protocol 'fast' is unknown"),
         ("gru", {"seed": 1.5}, "^seed=1.5 is no whole number"),
         ("gru", {"seconds": 0}, "^seconds=0 is not above 0"),
-        ("gru", {"out": 3}, "^out 3 is no path"),
+        ("gru", {"out": 3}, "^out=3 is no path"),
     ],
 )  # fmt: skip
 def test_what_breaks_a_rule_is_refused_before_anything_is_measured(cell, options, sentence):

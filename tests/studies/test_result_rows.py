@@ -100,7 +100,7 @@ REFUSED = [
     ({"measured": {}}, "what is measured is not what was to be measured"),
     ({"measured": {"other_state": {"accuracy": [0.5]}}},
      "other_state accuracy has 1 values for 3 seeds"),
-    (with_task(window=0), "window 0 is below 1: use 1 or more"),
+    (with_task(window=0), "window=0 is below 1: use 1 or more"),
     ({"\x1b[2J": 1}, r"Object contains unknown field `\x1b[2J`"),
 ]  # fmt: skip
 """How a line is edited, or what is changed in it before it is signed again; and the reason."""
