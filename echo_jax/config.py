@@ -166,7 +166,7 @@ class NetworkConfig:
         check_values(self)
         known = f"({BLOCK})?({'|'.join(CELLS)}|(?!{BLOCK})({OWN_CELL}))"
         if not (isinstance(self.cell, str) and re.fullmatch(known, self.cell)):
-            raise ConfigError("cell", self.cell, "is unknown", _cell_meant(self.cell))
+            raise ConfigError("cell", self.cell, *_no_cell(self.cell))
         if self.encoding != "embedding":
             fix = "use {encoding=embedding}, or leave it out"
             for field in ("tied", "embedding_dim"):
@@ -432,17 +432,22 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _cell_meant(cell: object) -> str:
-    """The fix for a name that is none of a cell: a file here, the nearest name, or all of them."""
+def _no_cell(cell: object) -> tuple[str, str]:
+    """The rule that a name which is none of a cell breaks, and the fix."""
     name = cell if isinstance(cell, str) else ""
     bare = name.removeprefix(BLOCK)
     block, file = name.removesuffix(bare), f"{bare}.py"
+    if os.path.isdir(bare):
+        return "is a folder", "name a file in it"
+    if os.path.isfile(bare):
+        return "has a name that Python cannot import", "use letters, digits and _ before .py"
     if re.fullmatch(OWN_CELL, file) and os.path.isfile(file):
-        return f"use {block}{file}, which is a file here"
+        return "is unknown", f"use {block}{file}, which is a file here"
     own = "module:NAME or FILE.py for a cell of your own"
     if near := difflib.get_close_matches(bare.lower(), CELLS, n=1):
-        return f"did you mean {block}{near[0]}, or {own}"
-    return f"use one of {', '.join(CELLS)}, or {own}, or {BLOCK}CELL for a block around any of them"
+        return "is unknown", f"did you mean {block}{near[0]}, or {own}"
+    every = f"{', '.join(CELLS)}, or {own}, or {BLOCK}CELL for a block around any of them"
+    return "is unknown", f"use one of {every}"
 
 
 def _too_few_rows(task: TaskConfig) -> ConfigError:

@@ -86,7 +86,7 @@ class Block(Cell):
         for name in ("width", "layers"):
             value = getattr(self, name)
             if not (isinstance(value, int) and value >= 1):
-                raise ConfigError(f"{name} {value!r} of a block is not a count: use 1 or more")
+                raise ConfigError(None, f"{name} {value!r}", "is not a count", "use 1 or more")
 
     @property
     def source(self) -> Any:

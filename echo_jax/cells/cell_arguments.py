@@ -29,26 +29,30 @@ def parse(text: str) -> dict[str, Any]:
     except NOT_PARSED:
         call = None
     match call:
-        case ast.Call(ast.Name(), args=[], keywords=found) if all(x.arg for x in found):  # no **
-            keywords = found
-        case _:
-            raise ConfigError(
-                f"cell args {text!r} are not of the form name=value,name=value: write them as in "
-                "features=64,rate=0.9"
-            )
-    args: dict[str, Any] = {}
-    for keyword in keywords:
-        name, value = str(keyword.arg), keyword.value
-        if name in args:
-            raise ConfigError(f"cell args {text!r} give {name} twice: give it once")
-        try:
-            args[name] = value.id if isinstance(value, ast.Name) else ast.literal_eval(value)
-        except NOT_PARSED as error:
-            raise ConfigError(
-                f"cell args {ast.unparse(keyword)} is neither a number, a word, True, False nor "
-                "None: put anything else between quotes"
-            ) from error
-    return args
+        case ast.Call(ast.Name(), args=[], keywords=found):
+            args = {keyword.arg: keyword for keyword in found}
+            if None not in args and len(args) == len(found):  # no **, and none twice
+                return {str(name): _value(keyword) for name, keyword in args.items()}
+    raise ConfigError(
+        "cell_args",
+        text,
+        "is not of the form name=value,name=value",
+        "write it as in {cell_args=features=64,rate=0.9}",
+    )
+
+
+def _value(keyword: ast.keyword) -> Any:
+    """The value of a keyword argument."""
+    try:
+        value = keyword.value
+        return value.id if isinstance(value, ast.Name) else ast.literal_eval(value)
+    except NOT_PARSED as error:
+        raise ConfigError(
+            "cell_args",
+            ast.unparse(keyword),
+            "is neither a number, a word, True, False nor None",
+            "put anything else between quotes",
+        ) from error
 
 
 def build(name: str, args: dict[str, Any]) -> Cell:
@@ -75,8 +79,10 @@ def build_from(found: Any, name: str, args: dict[str, Any]) -> Cell:
         own = not is_built_in(name)
         where = f"{user_cell.location(found, '__init__', error)}: " if own else ""
         raise ConfigError(
-            f"{where}cell {name!r} cannot be built ({reason(error)}): give it other "
-            "fields with --cell-args, or mend it"
+            "cell",
+            name,
+            f"cannot be built ({where}{reason(error)})",
+            "give it other fields with {cell_args}, or mend it",
         ) from error
 
 
@@ -86,16 +92,20 @@ def _check_args(name: str, args: dict[str, Any], fields: list[str], required: li
         near = difflib.get_close_matches(unknown, fields, n=2, cutoff=0.6)
         guess = f"use {' or '.join(near)}; " if near else ""
         known = f"its fields are {', '.join(fields)}" if fields else "it has no fields at all"
-        raise ConfigError(f"cell {name!r} has no field {unknown}: {guess}{known}")
-    missing = [x for x in required if x not in args]
-    if missing:
+        raise ConfigError("cell", name, f"has no field {unknown}", guess + known)
+    if missing := [x for x in required if x not in args]:
+        example = ",".join(f"{x}=1" for x in missing)
         raise ConfigError(
-            f"cell {name!r} has no value for {', '.join(missing)}: give it as in --cell-args "
-            f"{','.join(f'{x}=1' for x in missing)}"
+            "cell",
+            name,
+            f"has no value for {', '.join(missing)}",
+            f"give it as in {{cell_args={example}}}",
         )
     features = args.get("features", FEATURES)  # a tuple of sizes is the cell's own affair
     if isinstance(features, str | float | bool) or (isinstance(features, int) and features < 1):
         raise ConfigError(
-            f"cell {name!r} cannot have features={features!r}: use a whole number from 1 on, such "
-            f"as {FEATURES}"
+            "cell",
+            name,
+            f"cannot have features={features!r}",
+            f"use a whole number from 1 on, such as {FEATURES}",
         )

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from echo_jax.cells.option_rules import at_least
 from echo_jax.cells.projected_cell import ProjectedCell
 from echo_jax.exceptions import ConfigError
 
@@ -42,8 +43,7 @@ class ShiftRegister(nn.RNNCellBase):
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a register without slots."""
-        if self.slots < 1:
-            raise ConfigError(f"slots {self.slots} is below 1: use 1 or more")
+        at_least(1, self, "slots")
         super().__post_init__()
 
     def __call__(self, carry: chex.Array, inputs: chex.Array) -> tuple[chex.Array, chex.Array]:
@@ -84,7 +84,8 @@ class LeakyIntegrator(nn.RNNCellBase):
     def __post_init__(self) -> None:
         """Raise ConfigError for a rate with which the state diverges."""
         if not -1 < self.rate < 1:
-            raise ConfigError(f"rate {self.rate} is not between -1 and 1: use one such as 0.9")
+            rule = "is not between -1 and 1"
+            raise ConfigError(None, f"rate {self.rate}", rule, "use one such as 0.9")
         super().__post_init__()
 
     def __call__(self, carry: chex.Array, inputs: chex.Array) -> tuple[chex.Array, chex.Array]:
@@ -216,9 +217,7 @@ class SlidingWindowAttention(ProjectedCell):
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a window without inputs and for a key without numbers."""
-        for name, size in (("window", self.window), ("key_size", self.key_size)):
-            if size is not None and size < 1:
-                raise ConfigError(f"{name} {size} is below 1: use 1 or more")
+        at_least(1, self, "window", "key_size")
 
     def init(self, key: chex.PRNGKey, input_size: int) -> AttentionParams:
         """Glorot-uniform weights and no bias."""

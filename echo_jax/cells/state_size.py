@@ -102,20 +102,29 @@ def sized(name: str, given: Mapping[str, Any], target: int, input_size: int) -> 
         built, if its state does not grow with the option, or if all states are too large.
     """
     if isinstance(target, bool) or not (isinstance(target, int) and target >= 1):
-        raise ConfigError(f"state bytes {target!r} is not a count: use 1 or more, such as 400")
+        raise ConfigError("state_bytes", target, "is not a count", "use 1 or more, such as 400")
     found = registry.cell_class(name)
     option = _option_to_search(found, name, given)
     first_from = _measure(found, name, given, option, input_size)
     near = _nearest_two(first_from, target)
     if not near:
-        raise ConfigError(_no_growth(name, given, option, first_from(1).bytes))
+        others = [each for each in given if each not in BlockOf.own]
+        raise ConfigError(
+            "state_bytes",
+            target,
+            f"has no effect on cell {name!r}, whose state has {first_from(1).bytes} bytes with any "
+            f"{option}",
+            f"leave {' or '.join(['it', *others])} out",
+        )
     nearest = min(near, key=lambda each: abs(each.bytes - target))
     fits = abs(nearest.bytes - target) <= TOLERANCE * target
     best = nearest if fits else near[0]
     if not fits and best.bytes > target:
         raise ConfigError(
-            f"state bytes {target} are too few for cell {name!r}, whose smallest state with these "
-            f"arguments has {best.bytes}: use {best.bytes} or more"
+            "state_bytes",
+            target,
+            f"is too few for cell {name!r}, whose smallest state has {best.bytes}",
+            f"use {best.bytes} or more",
         )
     return Sized({**given, option: best.value}, best.bytes, fits)
 
@@ -128,15 +137,16 @@ def _option_to_search(found: Any, name: str, given: Mapping[str, Any]) -> str:
         sizing = tuple(filter(None, [size_of(found)]))
     if not sizing:
         raise ConfigError(
-            f"cell {name!r} has no option for its size, which --state-bytes could find: make it a "
-            "class with a field `features`, or leave --state-bytes out"
+            "cell",
+            name,
+            "has no option for its size, which {state_bytes} could find",
+            "make it a class with a field `features`, or leave {state_bytes} out",
         )
     if free := [option for option in sizing if option not in given]:
         return free[0]
     options = " and ".join(sizing)
-    raise ConfigError(
-        f"--state-bytes finds {options}, and cell args give {options}: leave one of the two out"
-    )
+    fix = "leave {cell_args} or {state_bytes} out"
+    raise ConfigError("cell_args", options, "is what {state_bytes} finds", fix)
 
 
 class Measured(NamedTuple):
@@ -167,8 +177,10 @@ def _measure(
             if isinstance(error, ConfigError):
                 raise
             raise ConfigError(
-                f"cell {name!r} has no state with {option} {n} ({reason(error)}): give it other "
-                "fields with --cell-args, or mend it"
+                "cell",
+                name,
+                f"has no state with {option} {n} ({reason(error)})",
+                "give it other fields with {cell_args}, or mend it",
             ) from error
 
     return first_from
@@ -197,10 +209,3 @@ def _nearest_two(first_from: Callable[[int], Measured], target: int) -> list[Mea
     most = bytes_from(above - 1) if above > 1 else 0
     below = [first_from(first_with(most, above - 1))] if most else []
     return [*below, first_from(above)]
-
-
-def _no_growth(name: str, given: Mapping[str, Any], option: str, found: int) -> str:
-    """The sentence about a state that has the same bytes for all values of the option."""
-    others = [each for each in given if each not in BlockOf.own]
-    fix = " or ".join(["--state-bytes", *others])
-    return f"the state of cell {name!r} has {found} bytes with any {option}: leave out {fix}"

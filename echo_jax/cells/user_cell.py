@@ -1,6 +1,6 @@
 """A user's cell: what `package.module:NAME` or `file.py` names, and lines of its source file."""
 
-import difflib
+import contextlib
 import hashlib
 import importlib
 import inspect
@@ -33,83 +33,75 @@ NOT_THE_USERS = (
 """Folders of the standard library, of installed packages and of echo_jax."""
 
 
-class OtherTextError(ConfigError):
-    """A file has another text than its module, which Python does not load again."""
-
-
 def import_cell(name: str) -> Any:
     """Import what `package.module:NAME`, `file.py:NAME` or `file.py` names.
 
     The current folder is searched first. ConfigError if the import fails or `adapt` takes no such
-    thing; the message begins with the line of the user's own file, if there is one.
+    thing; the message names the line of the user's own file, if there is one.
     """
+    place, _, attribute = name.partition(":")
     module_name, folder = module_of(name)
-    attribute = name.partition(":")[2]
-    _check_there(name)
+    file = Path(place) if place.endswith(".py") else None
+    sent = getattr(sys.modules.get(module_name), "__file__", None)  # to a worker, as a module
+    if file and not file.is_file() and not (sent and is_the_users(sent)):
+        raise ConfigError("cell", name, "is not there", "name a file that is")
     sys.path.insert(0, here := str(folder))
-    before = dict(jax.config.values)
     try:
-        module = importlib.import_module(module_name)
-        _check_file(name, module)
+        with keeping_settings(name):
+            module = importlib.import_module(module_name)
         found = getattr(module, attribute) if attribute else module
-    except OtherTextError:
+    except ConfigError:
         raise
     except BaseException as error:  # user code may raise anything
-        line = next(_users_lines(traceback.extract_tb(error.__traceback__)), "")
-        if isinstance(error, SyntaxError) and error.filename and is_the_users(error.filename):
-            line = f"{shown(error.filename)}:{error.lineno}"
-        raise ConfigError(
-            f"{f'{line}: ' if line else ''}cell {name!r} cannot be imported ({reason(error)}): "
-            f"{_import_fix(error, name)}"
-        ) from error
+        raise _import_error(name, error) from error
     finally:
         sys.path.remove(here)
-    for option, setting in SETTINGS.items():
-        if before.get(option) == setting != (value := jax.config.values.get(option)):
-            raise ConfigError(
-                f"cell {name!r} sets {option} to {value} where it is imported, and all results are "
-                f"computed with {setting}: leave that out"
-            )
+    digest = source_digest(module)  # of the text as it is now
+    if file and file.is_file() and digest != hashlib.sha256(file.read_bytes()).hexdigest():
+        # Python loads a module once: new text would not be seen.
+        raise ConfigError(
+            "cell",
+            name,
+            f"has the name or the old text of a module {module_name} that is loaded already",
+            "rename the file, or start Python anew",
+        )
     if not is_cell(found):
-        own = isinstance(found, type) and is_the_users(_file_of(found))
-        where = f"{location(found)}: " if own else ""
-        raise ConfigError(f"{where}cell {name!r} {what_it_lacks(name, found)}")
-    source_digest(found)  # of the text as it is now
+        raise ConfigError("cell", name, *what_it_lacks(name, found))
     return found
 
 
-def _check_there(name: str) -> None:
-    """Raise ConfigError where a `file.py` is not there.
+def _import_error(name: str, error: BaseException) -> ConfigError:
+    """The sentence about an error that a user's module raised, with its line."""
+    line = next(_users_lines(traceback.extract_tb(error.__traceback__)), "")
+    if isinstance(error, SyntaxError) and error.filename and is_the_users(error.filename):
+        line = f"{shown(error.filename)}:{error.lineno}"
+    module, fix = module_of(name)[0], "mend the module, or install what it needs"
+    if isinstance(error, SystemExit):
+        fix = 'put what it runs as a program below `if __name__ == "__main__":`'
+    elif isinstance(error, AttributeError) or (
+        isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}.")
+    ):
+        fix = "name a module that Python finds, also in the current folder, and a class in it"
+    where = f"{line}: " if line else ""
+    return ConfigError("cell", name, f"cannot be imported ({where}{reason(error)})", fix)
 
-    A worker has the module of a file that was sent to it, and not the file.
-    """
-    place, colon, attribute = name.partition(":")
-    module_name, folder = module_of(name)
-    sent = getattr(sys.modules.get(module_name), "__file__", None)
-    if not place.endswith(".py") or Path(place).is_file() or (sent and is_the_users(sent)):
-        return
-    here, near = "" if Path(place).is_absolute() else " here", _near(module_name, folder)
-    fix = "name one that is there"
-    if near:
-        fix = f"did you mean {Path(place).with_name(f'{near}.py')}{colon}{attribute}"
-    raise ConfigError(f"cell {name!r} cannot be imported, there is no file {place}{here}: {fix}")
 
-
-def _check_file(name: str, module: ModuleType) -> None:
-    """Raise OtherTextError where a `file.py` has another text than what its module was loaded from.
-
-    Python loads a module once: another file of the same name, or new text, would not be seen.
-    """
-    file = Path(name.partition(":")[0])
-    if file.suffix != ".py" or not file.is_file():
-        return
-    if source_digest(module) != hashlib.sha256(file.read_bytes()).hexdigest():
-        same_place = Path(module.__file__ or "").resolve() == file.resolve()
-        raise OtherTextError(
-            f"cell {name!r}: a module {module.__name__} was loaded "
-            f"{'before the file was changed' if same_place else 'from another file'}: rename the "
-            "file, or start Python anew"
-        )
+@contextlib.contextmanager
+def keeping_settings(name: str) -> Iterator[None]:
+    """Within it, a user's code that changes a setting which results depend on is refused."""
+    before = dict(jax.config.values)
+    try:
+        yield
+    finally:
+        for option, setting in SETTINGS.items():
+            if before.get(option) == setting != (value := jax.config.values.get(option)):
+                jax.config.update(option, setting)
+                raise ConfigError(
+                    "cell",
+                    name,
+                    f"sets {option} to {value}, and all results are computed with {setting}",
+                    "leave that out",
+                )
 
 
 def source_digest(written: Any) -> str | None:
@@ -121,30 +113,28 @@ def source_digest(written: Any) -> str | None:
     file = _file_of(written)
     loaded = getattr(inspect.getmodule(written), "__spec__", None)  # a new one if loaded again
     if file not in LOADED or LOADED[file][0] is not loaded:
-        if not (text := _text_of(file)):
+        there = Path(file).is_file()
+        text = Path(file).read_bytes() if there else "".join(linecache.getlines(file)).encode()
+        if not text and not there:
             return None
         LOADED[file] = loaded, hashlib.sha256(text).hexdigest()
     return LOADED[file][1]
 
 
-def _text_of(file: str) -> bytes:
-    """The text of a file, or of what a notebook keeps under its name; empty where there is none."""
-    if Path(file).is_file():
-        return Path(file).read_bytes()
-    return "".join(linecache.getlines(file)).encode()
-
-
-def what_it_lacks(name: str, found: Any) -> str:
-    """Why something is no cell, and the fix."""
+def what_it_lacks(name: str, found: Any) -> tuple[str, str]:
+    """The rule that something which is no cell breaks, and the fix."""
     if isinstance(found, ModuleType):
         for each, value in vars(found).items():
             if getattr(value, "__module__", None) == found.__name__ and is_cell(value):
-                return f"is a file with the cell {each}: use --cell {name}:{each}"
+                return f"is a file with the cell {each}", f"use {{cell={name}:{each}}}"
     lacking = [each for each in REQUIRED if not callable(getattr(found, each, None))]
-    if len(lacking) < len(REQUIRED):
+    if len(lacking) < len(REQUIRED) or isinstance(found, ModuleType):
         functions = f"function{'s' * (len(lacking) > 1)} {' and '.join(lacking)}"
-        return f"lacks the {functions}: it needs {', '.join(REQUIRED)}"
-    return f"is no cell: use {KINDS}"
+        return f"lacks the {functions}", f"define {', '.join(REQUIRED)} in it, or a class"
+    where = ""
+    if isinstance(found, type) and is_the_users(_file_of(found)):
+        where = f" ({location(found)})"
+    return f"is no cell{where}", f"use {KINDS}"
 
 
 def module_of(name: str) -> tuple[str, Path]:
@@ -153,25 +143,6 @@ def module_of(name: str) -> tuple[str, Path]:
     if place.endswith(".py"):
         return Path(place).stem, Path(place).resolve().parent
     return MOVED.get(place, place), Path.cwd()
-
-
-def _import_fix(error: BaseException, name: str) -> str:
-    """The advice for an import error."""
-    module, folder = module_of(name)
-    if isinstance(error, SystemExit):
-        return 'put what it runs as a program below `if __name__ == "__main__":`'
-    not_there = isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}.")
-    if not_there and (near := _near(module, folder)):
-        return f"did you mean {near}:{name.partition(':')[2]}"
-    if not_there or isinstance(error, AttributeError):
-        return "name a module that Python finds, also in the current folder, and a class in it"
-    return "mend the module, or install what it needs"
-
-
-def _near(module: str, folder: Path) -> str | None:
-    """The module in a folder whose name is most like another name."""
-    there = sorted(path.stem for path in folder.glob("*.py") if path.stem.isidentifier())
-    return next(iter(difflib.get_close_matches(module, there, n=1)), None)
 
 
 def location(written: Any, function: str | None = None, error: BaseException | None = None) -> str:
@@ -187,12 +158,12 @@ def location(written: Any, function: str | None = None, error: BaseException | N
     its = getattr(written, function or "", written)
     for defined in (inspect.unwrap(its), written):
         if _file_of(defined) == home and not isinstance(defined, ModuleType):
-            try:
+            with contextlib.suppress(OSError, TypeError):  # without a source file
                 lines, first = inspect.getsourcelines(defined)
-            except (OSError, TypeError):  # without a source file
-                continue
-            starts = (i for i, x in enumerate(lines) if x.lstrip().startswith(("def ", "class ")))
-            return f"{shown(home)}:{max(first, 1) + next(starts, 0)}"  # below any decorators
+                starts = (
+                    i for i, x in enumerate(lines) if x.lstrip().startswith(("def ", "class "))
+                )
+                return f"{shown(home)}:{max(first, 1) + next(starts, 0)}"  # below any decorators
     return shown(home)
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from echo_jax.cells import cell_arguments, registry, user_cell
 from echo_jax.cells.adapters.adapt import size_of
+from echo_jax.cells.cell_object import of_object
 from echo_jax.cells.check.shape_check import Candidate
 from echo_jax.cells.check.traced_programs import trace_programs
 from echo_jax.cells.interface import Cell
@@ -76,6 +77,11 @@ def choose(name: str, arguments: str | Mapping[str, Any] = "") -> ChosenCell:
     found = registry.cell_class(name)
     given = cell_arguments.parse(arguments) if isinstance(arguments, str) else dict(arguments)
     return stated(name, given, cell_arguments.build_from(found, name, given), size_of(found))
+
+
+def chosen_object(found: Any, args: Mapping[str, Any] | None) -> ChosenCell:
+    """The cell of an object that a Python call hands over, see `cell_object.of_object`."""
+    return stated(*of_object(found, args))
 
 
 def choose_sized(

@@ -13,8 +13,12 @@ from echo_jax.exceptions import ConfigError, printable, shown
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.host.progress import MeasurementProgress
 from echo_jax.memory_benchmark import protocol as protocols
-from echo_jax.memory_benchmark.chosen_cell import ChosenCell, choose_sized, json_values
-from echo_jax.memory_benchmark.object_cell import chosen_object
+from echo_jax.memory_benchmark.chosen_cell import (
+    ChosenCell,
+    choose_sized,
+    chosen_object,
+    json_values,
+)
 from echo_jax.memory_benchmark.protocol import Protocol
 from echo_jax.memory_cards import card_file, card_page, card_text
 from echo_jax.report import text_tables

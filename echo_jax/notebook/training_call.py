@@ -12,6 +12,8 @@ from typing import Any, Unpack
 import jax
 
 from echo_jax import atomic_files, machine
+from echo_jax.cells.cell_object import in_config
+from echo_jax.cells.registry import GIVEN
 from echo_jax.commands import flags
 from echo_jax.commands.train import TrainCommand
 from echo_jax.config import PARTS, RunConfig, changed, chosen
@@ -30,6 +32,9 @@ from echo_jax.runs.train_run import train_run
 from echo_jax.runs.vocabulary import Unknown
 
 OTHERWISE_HERE = {
+    "cell": "A name as of echo-jax train --cell; or as in echo_jax.card a class, an instance, a "
+    "module or an object with the functions of a cell. With out, one that a name can import.",
+    "args": "Options of the cell, which is then a class or its name: dict(features=64).",
     "out": "Folder of the run, which must be new or empty; without one, nothing is written.",
     "checkpoint_every": "Sequences between two checkpoints of a run with a folder; by default as "
     "many as take about ten seconds.",
@@ -162,8 +167,14 @@ def _command(options: Mapping[str, Any]) -> TrainCommand:
     names = {field.name for field in dataclasses.fields(TrainCommand)}
     own = {name: value for name, value in options.items() if name in names}
     out, base = own.pop("out", None), TrainCommand(**own)
-    run = changed(PARTS[base.part], **{k: v for k, v in options.items() if k not in names})
+    fields = {name: value for name, value in options.items() if name not in (*names, "args")}
+    cell = options.get("cell", PARTS[base.part].network.cell)
+    fields |= in_config(cell, options.get("args"), options.get("hidden_size"))
+    run = changed(PARTS[base.part], **fields)
     folder = None if out is None else atomic_files.path_of("out", out)
+    if folder and run.network.cell in GIVEN:
+        fix = "write it in a file as a class or functions and name that, or give no {out}"
+        raise ConfigError("cell", cell, "is nothing that a later process can import", fix)
     return dataclasses.replace(base, out=folder, run=run)
 
 
@@ -181,7 +192,7 @@ def _unknown(name: str) -> ConfigError:
 def _signature() -> inspect.Signature:
     """The keyword arguments with the defaults of part 4, for help and completion."""
     command, section = TrainCommand(), PARTS[TrainCommand.part]
-    values = {**vars(command), **vars(section)}
+    values = {"args": None, **vars(command), **vars(section)}
     for fields in (section.task, section.network, section.training, section.data):
         values |= vars(fields)
     kind = inspect.Parameter.KEYWORD_ONLY

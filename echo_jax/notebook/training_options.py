@@ -24,7 +24,8 @@ class TrainOptions(TypedDict, total=False):
     layout: Literal["windows", "prefixes", "streams"]
     missing: Literal["masked", "token"]
     framing: Framing
-    cell: str
+    cell: Any
+    args: Mapping[str, Any] | None
     hidden_size: int
     stateful: bool
     encoding: Literal["one-hot", "embedding"]

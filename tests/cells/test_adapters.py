@@ -236,7 +236,7 @@ def test_a_first_state_that_is_learned_is_that_of_the_weights_and_has_a_gradient
 
 def test_a_list_is_an_argument_and_units_are_given_once():
     assert hash(construct(nnx.GRUCell, {"features": [2, [3]]}))
-    with pytest.raises(ConfigError, match="cell args name the units twice, in features, hid"):
+    with pytest.raises(ConfigError, match="has the units twice"):
         construct(eqx.nn.GRUCell, {"features": 4, "hidden_size": 5})
 
 
@@ -284,13 +284,13 @@ def test_a_file_of_functions_is_a_cell_and_its_faults_have_their_lines(tmp_path,
     same = network.build_network(RunConfig(network=NetworkConfig("folder/plain_cell.py"))).cell
     assert same == net.cell
     (tmp_path / "folder" / "plain_cell.py").write_text(FUNCTIONS + "\n")
-    with pytest.raises(ConfigError, match="was loaded from another file: rename the file"):
+    with pytest.raises(ConfigError, match="old text of a module plain_cell"):
         network.build_network(RunConfig(network=NetworkConfig("folder/plain_cell.py")))
     (tmp_path / "plain_cell.py").write_text(FUNCTIONS + "\n")
-    with pytest.raises(ConfigError, match="was loaded before the file was changed: rename"):
+    with pytest.raises(ConfigError, match="old text of a module plain_cell"):
         network.build_network(RunConfig(network=NetworkConfig("plain_cell.py")))
     (tmp_path / "no_cell.py").write_text(FUNCTIONS.replace("def step", "def other"))
-    with pytest.raises(ConfigError, match=r"'no_cell.py' lacks the function step: it"):
+    with pytest.raises(ConfigError, match=r"'no_cell.py' lacks the function step"):
         network.build_network(RunConfig(network=NetworkConfig("no_cell.py")))
 
 
@@ -358,5 +358,5 @@ def test_cards_of_the_gru_of_each_library_agree():
 
 def test_a_size_that_functions_do_not_take_is_refused():
     config = RunConfig(network=NetworkConfig("test_adapters:GRUFunctions", 64))
-    with pytest.raises(ConfigError, match=r"hidden size 64 has no effect on cell .*: leave it out"):
+    with pytest.raises(ConfigError, match="hidden_size=64 has no effect"):
         network.build_network(config)

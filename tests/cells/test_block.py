@@ -77,8 +77,8 @@ def test_a_block_of_a_cell_of_known_memory_passes_the_check():
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        ({"layers": 0}, "layers 0 of a block is not a count: use 1 or more"),
-        ({"depth": 2}, "cell 'block:gru' has no field depth: "),
+        ({"layers": 0}, "layers 0 is not a count"),
+        ({"depth": 2}, "cell='block:gru' has no field depth: "),
     ],
 )
 def test_a_wrong_option_of_a_block_is_a_sentence(args, said):

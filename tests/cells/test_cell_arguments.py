@@ -27,23 +27,14 @@ def test_arguments_are_python_literals_and_bare_words(text, args):
 
 
 @pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        ("64", r"cell args '64' are not of the form name=value,name=value: write them as in feat"),
-        ("features:64", "cell args 'features:64' are not of the form name=value"),
-        ("features=", "cell args 'features=' are not of the form name=value"),
-        ("rate=1,**rate", "cell args .* are not of the form name=value"),
-        ("a=1)(b=2", "cell args .* are not of the form name=value"),
-        ("a=1)+f(b=2", "cell args .* are not of the form name=value"),
-        ("\0", "cell args .* are not of the form name=value"),
-        ("rate=1,rate=2", "cell args 'rate=1,rate=2' give rate twice: give it once"),
-        ("rate=1/2", "cell args rate=1 / 2 is neither a number, a word, True, .*: put anything"),
-        ("kind=print(1)", r"cell args kind=print\(1\) is neither a number"),
-    ],
-)
-def test_other_arguments_are_refused(text, sentence):
-    with pytest.raises(ConfigError, match=f"^{sentence}"):
+    "text",
+    ["64", "features:64", "features=", "rate=1,**rate", "a=1)(b=2", "a=1)+f(b=2", "\0",
+     "rate=1,rate=2", "rate=1/2", "kind=print(1)"],
+)  # fmt: skip
+def test_other_arguments_are_refused(text):
+    with pytest.raises(ConfigError) as refusal:
         cell_arguments.parse(text)
+    assert refusal.value.field == "cell_args"
 
 
 @pytest.mark.parametrize(
@@ -62,27 +53,24 @@ def test_a_cell_is_built_of_its_name_and_its_arguments(name, args, cell):
 
 
 @pytest.mark.parametrize(
-    ("name", "args", "sentence"),
+    ("name", "args", "rule"),
     [
-        ("lstn", {}, "cell 'lstn' is unknown: did you mean lstm"),
-        ("lstm", {"feature": 7}, "cell 'lstm' has no field feature: use features; its fields are"),
-        ("broken_cells:NeedsUnits", {"x": 1}, "cell .* has no field x: its fields are units, rate"),
-        ("broken_cells:NeedsUnits", {"parent": 1}, "cell .* has no field parent: its fields"),
-        ("broken_cells:NeedsUnits", {}, "cell .* has no value for units: give it as in --cell-arg"),
-        ("echo_jax.controls:ShiftRegister", {"slots": 0}, "slots 0 is below 1: use 1 or more"),
-        ("lstm", {"features": 0}, "cell 'lstm' cannot have features=0: use a whole number from 1"),
-        ("lstm", {"features": "x"}, "cell 'lstm' cannot have features='x': use a whole number"),
-        ("lstm", {"features": 2.0}, "cell 'lstm' cannot have features=2.0: use a whole number"),
-        ("lstm-chrono", {"longest": "x"}, "cell 'lstm-chrono' cannot be built"),
+        ("lstn", {}, "is unknown: did you mean lstm"),
+        ("lstm", {"feature": 7}, "has no field feature: use features; its fields are"),
+        ("broken_cells:NeedsUnits", {"parent": 1}, "has no field parent: its fields"),
+        ("broken_cells:NeedsUnits", {}, "has no value for units: give it as in"),
+        ("lstm", {"features": 0}, "cannot have features=0"),
+        ("lstm", {"features": "x"}, "cannot have features='x'"),
+        ("lstm", {"features": 2.0}, "cannot have features=2.0"),
+        ("lstm-chrono", {"longest": "x"}, "cannot be built"),
         (
             "broken_cells:RefusesItsFields",
             {"gain": 2},
-            r".*broken_cells.py:\d+: cell .* cannot be built \(ValueError: gain above 1\): give",
+            r"cannot be built \(.*broken_cells.py:\d+: ValueError: gain above 1\)",
         ),
-        ("broken_cells:NoSuchCell", {}, "cell 'broken_cells:NoSuchCell' cannot be imported"),
     ],
 )
-def test_a_cell_that_cannot_be_built_is_refused(name, args, sentence):
-    with pytest.raises(ConfigError, match=f"^{sentence}") as refusal:
+def test_a_cell_that_cannot_be_built_is_refused(name, args, rule):
+    with pytest.raises(ConfigError, match=f"^cell='{name}' {rule}") as refusal:
         cell_arguments.build(name, args)
     assert "\n" not in str(refusal.value)

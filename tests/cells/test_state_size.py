@@ -78,8 +78,8 @@ def real_bytes(cell, input_size):
 @pytest.mark.parametrize("name", CELLS)
 @pytest.mark.parametrize(
     ("block", "given", "input_size"),
-    [("", {}, 2), ("", {}, 16), ("block:", {}, 2), ("block:", {"layers": 2, "width": 24}, 2)],
-    ids=["2 inputs", "16 inputs", "block", "two layers"],
+    [("", {}, 2), ("block:", {"layers": 2, "width": 24}, 2)],
+    ids=["alone", "two layers"],
 )
 def test_every_cell_comes_within_a_tenth_of_400_bytes_and_no_neighbour_nearer(
     name, block, given, input_size
@@ -164,59 +164,22 @@ def test_a_state_above_the_target_fits_only_within_a_tenth():
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "target", "sentence"),
+    ("name", "given", "target", "field"),
     [
-        ("lstm", {"features": 7}, 400, "--state-bytes finds features, and cell args give features"),
-        ("block:gru", {"features": 7}, 400, "--state-bytes finds features, and cell args give fea"),
-        (
-            "mlp",
-            {"features": 7, "delay_line": 2},
-            400,
-            "--state-bytes finds delay_line and features, and .*: leave one of the two out",
-        ),
-        (
-            "echo_jax.controls:ShiftRegister",
-            {"slots": 3},
-            400,
-            "cell 'echo_jax.controls:ShiftRegister' has no option for its size, .*: make it a clas",
-        ),
-        ("broken_cells:NeedsUnits", {}, 400, "cell .* has no option for its size"),
-        (
-            "lru",
-            {"state_size": 9},
-            400,
-            "the state of cell 'lru' has 72 bytes with any features: leave out --state-bytes or st",
-        ),
-        ("mlp", {"delay_line": 1}, 400, "the state of cell 'mlp' has 0 bytes with any features"),
-        (
-            "echo_jax.cells.known_memory:Memoryless",
-            {},
-            400,
-            "the state of cell .* has 4 bytes with any features: leave out --state-bytes$",
-        ),
-        (
-            "mlstm",
-            {},
-            4,
-            "state bytes 4 are too few for cell 'mlstm', whose smallest .* has 12: use 12 or more",
-        ),
-        ("block:rwkv7", {"layers": 4}, 400, "state bytes 400 are too few .* use 528 or more"),
-        ("mlp", {}, 100, "state bytes 100 are too few .* use 200 or more"),
-        ("lstm", {}, 0, "state bytes 0 is not a count: use 1 or more, such as 400"),
-        ("lstm", {}, 4.0, "state bytes 4.0 is not a count"),
-        ("lstm", {}, True, "state bytes True is not a count"),
-        ("lstm", {"feature": 7}, 400, "cell 'lstm' has no field feature: use features"),
-        ("slstm", {"heads": 0}, 400, "heads 0 is no divisor"),
-        (
-            "broken_cells:CannotStart",
-            {},
-            400,
-            r"cell .* has no state with features 1 \(ValueError: .*\): give it other fields",
-        ),
-        ("lstn", {}, 400, "cell 'lstn' is unknown: did you mean lstm"),
+        ("lstm", {"features": 7}, 400, "cell_args"),
+        ("mlp", {"features": 7, "delay_line": 2}, 400, "cell_args"),
+        ("echo_jax.controls:ShiftRegister", {"slots": 3}, 400, "cell"),  # no option for its size
+        ("lru", {"state_size": 9}, 400, "state_bytes"),  # with any features
+        ("echo_jax.cells.known_memory:Memoryless", {}, 400, "state_bytes"),
+        ("mlstm", {}, 4, "state_bytes"),  # 12 are the least
+        ("block:rwkv7", {"layers": 4}, 400, "state_bytes"),
+        ("lstm", {}, 0, "state_bytes"),
+        ("lstm", {}, True, "state_bytes"),
+        ("lstm", {"feature": 7}, 400, "cell"),
+        ("broken_cells:CannotStart", {}, 400, "cell"),
     ],
 )
-def test_a_size_that_cannot_be_found_is_refused(name, given, target, sentence):
-    with pytest.raises(ConfigError, match=f"^{sentence}") as refusal:
+def test_a_size_that_cannot_be_found_is_refused(name, given, target, field):
+    with pytest.raises(ConfigError) as refusal:
         sized(name, given, target, 2)
-    assert "\n" not in str(refusal.value)
+    assert refusal.value.field == field

@@ -97,11 +97,11 @@ class Drifts(nn.SimpleCell):
 @pytest.mark.parametrize(
     ("cell", "options", "sentence"),
     [
-        ("lstmm", {}, "^cell 'lstmm' is unknown"),
+        ("lstmm", {}, "is unknown"),
         (nn.Dense, {}, "lacks the functions initial_state and step"),
         (3, {}, "^3 is no cell"),
         (eqx.nn.Lambda(abs), {}, "is built already"),
-        (nn.GRUCell(4), {"args": {"features": 5}}, "^args .* and this GRUCell is built already"),
+        (nn.GRUCell(4), {"args": {"features": 5}}, "and this GRUCell is built already"),
         (Drifts, {}, r"call.py:\d+: cell 'test_card_call:Drifts' turns its carry .*float16"),
         ("gru", {"args": {"units": 5}}, "has no field units"),
         ("gru", {"args": "features=5"}, "is no mapping"),

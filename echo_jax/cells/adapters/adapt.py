@@ -48,9 +48,7 @@ def construct(found: Any, args: Mapping[str, Any]) -> Cell:
     if library:
         named = [_its_name(found, name) for name in args]
         if len(set(named)) < len(named):
-            raise ConfigError(
-                f"cell args name the units twice, in {', '.join(args)}: give them once"
-            )
+            raise ConfigError("cell_args", ",".join(args), "has the units twice", "give them once")
         given = tuple(sorted(zip(named, map(_hashable, args.values()), strict=True)))
         if library == "nnx":
             from echo_jax.cells.adapters.nnx_adapter import NNXCell
@@ -75,13 +73,12 @@ def adapt(cell: Any) -> Cell:
         return LinenCell(cell)
     if _has_functions(cell):
         return FunctionsCell(cell)
-    words = " ".join(repr(cell).split())
+    words = f"{' '.join(repr(cell).split()):.60}"
     if _library(type(cell)):
-        raise ConfigError(
-            f"{words:.60} is built already: use its class, {type(cell).__name__}, of which one is "
-            "built for each seed"
-        )
-    raise ConfigError(f"{words:.60} is no cell: use {KINDS}")
+        name = type(cell).__name__
+        fix = f"use its class, {name}, of which one is built for each seed"
+        raise ConfigError(None, words, "is built already", fix)
+    raise ConfigError(None, words, "is no cell", f"use {KINDS}")
 
 
 def options_of(found: Any) -> dict[str, bool]:

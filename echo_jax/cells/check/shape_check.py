@@ -110,9 +110,10 @@ def check_shapes(cell: Cell, name: str, input_size: int) -> None:
     if is_built_in(name):
         _check_once(candidate)
         return
-    shapes = traced(candidate, 2)
-    if cell.has_scan:
-        _check_scan(candidate, shapes)
+    with user_cell.keeping_settings(name):
+        shapes = traced(candidate, 2)
+        if cell.has_scan:
+            _check_scan(candidate, shapes)
 
 
 @functools.cache
@@ -151,6 +152,7 @@ def traced(candidate: Candidate, batch: int) -> dict[str, Any]:
         _traced_start(candidate, None, batch)  # before anything that fails because of it
     key = jax.eval_shape(lambda: jax.random.key(0, impl=GENERATOR))
     params = candidate.attempt(lambda: jax.eval_shape(candidate.init, key))
+    _check_params(candidate, params)
     carry = _traced_start(candidate, params, batch)
     one_step = lambda params, *of: candidate.cell.step(candidate.cell.prepare(params), *of)  # noqa: E731
     step = candidate.attempt(lambda: jax.eval_shape(one_step, params, carry, x))
@@ -165,6 +167,18 @@ def traced(candidate: Candidate, batch: int) -> dict[str, Any]:
         )
     _check_output(candidate, step[1], batch)
     return {"parameters": params, "carry": carry, "output": step[1]}
+
+
+def _check_params(candidate: Candidate, params: Any) -> None:
+    """Raise ConfigError for parameters that Adam cannot change: integers, flags, 16-bit numbers."""
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        if not (jnp.issubdtype(leaf.dtype, jnp.inexact) and jnp.finfo(leaf.dtype).bits >= 32):
+            name = jax.tree_util.keystr(path, simple=True, separator="/") or "the parameters"
+            candidate.refuse(
+                f"has the parameter {name} of type {leaf.dtype}: make it float32, or keep a "
+                "constant in the code",
+                "init",
+            )
 
 
 def _traced_start(candidate: Candidate, params: Any, batch: int) -> Carry:

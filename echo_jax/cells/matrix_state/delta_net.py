@@ -20,9 +20,9 @@ from echo_jax.cells.initial_weights import linear_uniform
 from echo_jax.cells.interface import CellParams
 from echo_jax.cells.matrix_state.chunks import in_chunks, out_of_chunks
 from echo_jax.cells.norms import rms_norm, unit
+from echo_jax.cells.option_rules import at_least
 from echo_jax.cells.projected_cell import ProjectedCell
 from echo_jax.cells.scan import Mask
-from echo_jax.exceptions import ConfigError
 
 CHUNK = 32
 """Steps that the chunkwise form computes at once. The authors' kernels for GPUs have 64, which take
@@ -183,7 +183,7 @@ class DeltaNetCell(ProjectedCell):
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a key or a value without numbers."""
-        _check_sizes(self)
+        at_least(1, self, "key_size", "value_size")
 
     @property
     def keys(self) -> int:
@@ -316,11 +316,3 @@ class GatedDeltaNetCell(DeltaNetCell):
         dt = jax.nn.softplus(x @ params.W_alpha + params.dt_bias)
         gate = jax.nn.silu(x @ params.W_g)
         return terms._replace(log_alpha=-jnp.exp(params.A_log) * dt, gate=gate)
-
-
-def _check_sizes(cell: DeltaNetCell) -> None:
-    """Raise ConfigError for a size below 1."""
-    for name in ("key_size", "value_size"):
-        size = getattr(cell, name)
-        if size is not None and size < 1:
-            raise ConfigError(f"{name} {size} is below 1: use 1 or more, or leave it out")

@@ -8,7 +8,7 @@ import jax
 
 from echo_jax.cells.initial_weights import linear_uniform
 from echo_jax.cells.matrix_state.outer_product_recurrence import OuterProductCell, OuterProductTerms
-from echo_jax.exceptions import ConfigError
+from echo_jax.cells.option_rules import above_zero, at_least
 
 
 class GLAParams(NamedTuple):
@@ -73,14 +73,9 @@ class GLACell(OuterProductCell):
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a size or root out of range."""
-        for name, least in (("key_size", 1), ("value_size", 2), ("rank", 1)):
-            size = getattr(self, name)
-            if size is not None and size < least:
-                raise ConfigError(
-                    f"{name} {size} is below {least}: use {least} or more, or leave it out"
-                )
-        if not self.tau > 0:
-            raise ConfigError(f"tau {self.tau:g} is not above 0: use more")
+        at_least(1, self, "key_size", "rank")
+        at_least(2, self, "value_size")
+        above_zero(self, "tau")
 
     @property
     def sizes(self) -> tuple[int, int]:

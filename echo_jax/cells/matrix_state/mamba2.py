@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from echo_jax.cells.initial_weights import linear_uniform
 from echo_jax.cells.matrix_state.outer_product_recurrence import OuterProductCell, OuterProductTerms
 from echo_jax.cells.norms import rms_norm
-from echo_jax.exceptions import ConfigError
+from echo_jax.cells.option_rules import at_least, step_bounds
 
 
 class Mamba2Params(NamedTuple):
@@ -84,15 +84,8 @@ class Mamba2Cell(OuterProductCell):
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a size below 1 and for step sizes out of range."""
-        for name in ("head_size", "state_size"):
-            size = getattr(self, name)
-            if size is not None and size < 1:
-                raise ConfigError(f"{name} {size} is below 1: use 1 or more, or leave it out")
-        if not 0 < self.dt_min <= self.dt_max:
-            raise ConfigError(
-                f"dt_min {self.dt_min:g} and dt_max {self.dt_max:g} are no bounds of a step size: "
-                "use 0 < dt_min <= dt_max"
-            )
+        at_least(1, self, "head_size", "state_size")
+        step_bounds(self)
 
     @property
     def sizes(self) -> tuple[int, int]:

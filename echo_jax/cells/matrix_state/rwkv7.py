@@ -15,8 +15,8 @@ import jax.numpy as jnp
 
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.norms import unit
+from echo_jax.cells.option_rules import at_least, divides
 from echo_jax.cells.scan import Mask, is_tokens, scan_over_time
-from echo_jax.exceptions import ConfigError
 
 EPSILON_NORM, EPSILON_UNIT = 64e-5, 1e-12
 """Numbers added to the variance of a head's output, and to the squared length of a removal key."""
@@ -128,14 +128,9 @@ class RWKV7Cell(Cell):
 
     def __post_init__(self) -> None:
         """Raise ConfigError for sizes below 1, and for heads that do not divide the features."""
-        for name in ("heads", "head_size", "rank", "gate_rank"):
-            size = getattr(self, name)
-            if size is not None and size < 1:
-                raise ConfigError(f"{name} {size} is below 1: use 1 or more, or leave it out")
-        if self.head_size is None and self.features % self.heads:
-            raise ConfigError(
-                f"{self.heads} heads do not divide {self.features} features: set head_size"
-            )
+        at_least(1, self, "heads", "head_size", "rank", "gate_rank")
+        if self.head_size is None:
+            divides(self, "heads", self.features, "features")
 
     @property
     def channels(self) -> int:

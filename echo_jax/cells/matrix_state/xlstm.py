@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 
 from echo_jax.cells.matrix_state.chunks import WIDE, in_chunks, out_of_chunks
+from echo_jax.cells.option_rules import at_least, divides
 from echo_jax.cells.projected_cell import ProjectedCell
 from echo_jax.cells.scan import Mask
-from echo_jax.exceptions import ConfigError
 
 CHUNK = 64
 """Steps that the chunkwise form of the mLSTM computes at once, as in the authors' code."""
@@ -77,10 +77,7 @@ class SLSTMCell(ProjectedCell):
 
     def __post_init__(self) -> None:
         """Raise ConfigError unless the heads share the units evenly."""
-        if self.heads < 1 or self.features % self.heads:
-            raise ConfigError(
-                f"heads {self.heads} is no divisor of the {self.features} units: use one, such as 1"
-            )
+        divides(self, "heads", self.features, "units")
 
     def init(self, key: chex.PRNGKey, input_size: int) -> SLSTMParams:
         """Small normal input weights, no recurrence, and forget gates from open to shut."""
@@ -282,9 +279,7 @@ class MLSTMCell(ProjectedCell):
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a key or a value without numbers."""
-        for name, size in (("key_size", self.key_size), ("value_size", self.value_size)):
-            if size is not None and size < 1:
-                raise ConfigError(f"{name} {size} is below 1: use 1 or more, or leave it out")
+        at_least(1, self, "key_size", "value_size")
 
     @property
     def parallel_on_cpu(self) -> bool:

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from echo_jax.cells.option_rules import above_zero
 from echo_jax.cells.projected_cell import ProjectedCell
 from echo_jax.exceptions import ConfigError
 
@@ -95,11 +96,9 @@ class ExpRNNCell(ProjectedCell):
     def __post_init__(self) -> None:
         """Raise ConfigError for an unknown initialisation and for a rate that is not positive."""
         if self.initialisation not in ("henaff", "cayley"):
-            raise ConfigError(
-                f"initialisation {self.initialisation!r} is unknown: use henaff or cayley"
-            )
-        if not self.recurrent_rate > 0:
-            raise ConfigError(f"recurrent_rate {self.recurrent_rate:g} is not above 0: use more")
+            name = f"initialisation {self.initialisation!r}"
+            raise ConfigError(None, name, "is unknown", "use henaff or cayley")
+        above_zero(self, "recurrent_rate")
 
     def init(self, key: chex.PRNGKey, input_size: int) -> ExpRNNParams:
         """Rotations of pairs of units, normal input weights, and biases near zero."""

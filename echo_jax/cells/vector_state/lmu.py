@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from echo_jax.cells.option_rules import at_least
 from echo_jax.cells.projected_cell import ProjectedCell
-from echo_jax.exceptions import ConfigError
 
 
 class LMUParams(NamedTuple):
@@ -96,13 +96,7 @@ class LMUCell(ProjectedCell):
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a memory without numbers or steps, and for none."""
-        for name, size in (("order", self.numbers), ("memories", self.memories)):
-            if size < 1:
-                raise ConfigError(f"{name} {size} is below 1: use 1 or more")
-        if not 1 <= self.theta < float("inf"):
-            raise ConfigError(
-                f"theta {self.theta:g} is no span of steps: use 1 or more, such as 64"
-            )
+        at_least(1, self, "order", "memories", "theta")
 
     @property
     def numbers(self) -> int:

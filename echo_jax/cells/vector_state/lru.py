@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from echo_jax.cells.initial_weights import linen_key
+from echo_jax.cells.option_rules import above_zero
 from echo_jax.cells.projected_cell import ProjectedCell
 from echo_jax.cells.scan import Mask
 from echo_jax.cells.vector_state.linear_recurrence import diagonal_parallel
@@ -115,13 +116,10 @@ class LRUCell(ProjectedCell):
     def __post_init__(self) -> None:
         """Raise ConfigError for bounds outside the unit circle and for a phase or rate <= 0."""
         if not 0 <= self.r_min <= self.r_max <= 1 or self.r_min == 1:
-            raise ConfigError(
-                f"r_min {self.r_min:g} and r_max {self.r_max:g} are no ring inside the unit "
-                "circle: use 0 <= r_min <= r_max <= 1, r_min below 1"
-            )
-        for name in ("max_phase", "recurrent_rate"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"{name} {getattr(self, name):g} is not above 0: use more")
+            ring = f"the ring from r_min {self.r_min:g} to r_max {self.r_max:g}"
+            fix = "use 0 <= r_min <= r_max <= 1, r_min below 1"
+            raise ConfigError(None, ring, "is not inside the unit circle", fix)
+        above_zero(self, "max_phase", "recurrent_rate")
 
     @property
     def states(self) -> int:

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from echo_jax.cells.option_rules import at_least
 from echo_jax.cells.scan import Mask, is_tokens, scan_over_time
-from echo_jax.exceptions import ConfigError
 
 
 class LSTMCarry(NamedTuple):
@@ -157,8 +157,7 @@ class ChronoLSTMCell(LSTMCell):
 
     def __post_init__(self) -> None:
         """Raise ConfigError for an empty range of times."""
-        if self.longest < 3:
-            raise ConfigError(f"longest {self.longest} is below 3 steps: use 3 or more")
+        at_least(3, self, "longest")
         super().__post_init__()
 
     @nn.nowrap

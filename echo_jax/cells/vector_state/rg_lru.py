@@ -7,6 +7,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from echo_jax.cells.option_rules import above_zero
 from echo_jax.cells.vector_state.linear_recurrence import DiagonalCell, DiagonalTerms
 from echo_jax.exceptions import ConfigError
 
@@ -57,13 +58,11 @@ class RGLRUCell(DiagonalCell):
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a factor c or decays out of range."""
-        if not self.c > 0:
-            raise ConfigError(f"c {self.c:g} is not above 0: use more")
+        above_zero(self, "c")
         if not 0 < self.decay_min <= self.decay_max < 1:
-            raise ConfigError(
-                f"decay_min {self.decay_min:g} and decay_max {self.decay_max:g} are no decays of a "
-                "stable unit: use 0 < decay_min <= decay_max < 1"
-            )
+            decays = f"decay_min {self.decay_min:g} with decay_max {self.decay_max:g}"
+            fix = "use 0 < decay_min <= decay_max < 1"
+            raise ConfigError(None, decays, "is no range of stable decays", fix)
 
     def init(self, key: chex.PRNGKey, input_size: int) -> RGLRUParams:
         """LeCun-normal weights, zero biases, and Lambda from a uniform decay."""

@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from echo_jax.cells.option_rules import at_least, divides, step_bounds
 from echo_jax.cells.projected_cell import ProjectedCell
 from echo_jax.cells.scan import Mask
 from echo_jax.cells.vector_state.linear_recurrence import diagonal_parallel, diagonal_step
-from echo_jax.exceptions import ConfigError
 
 
 class S5Params(NamedTuple):
@@ -102,20 +102,9 @@ class S5Cell(ProjectedCell):
 
     def __post_init__(self) -> None:
         """Raise ConfigError for sizes and steps out of range."""
-        if self.states < 1:
-            raise ConfigError(
-                f"state_size {self.states} is below 1: use 1 or more, or leave it out"
-            )
-        if self.blocks < 1 or self.states % self.blocks:
-            raise ConfigError(
-                f"blocks {self.blocks} is no divisor of the {self.states} states: use one, such "
-                "as 1"
-            )
-        if not 0 < self.dt_min <= self.dt_max:
-            raise ConfigError(
-                f"dt_min {self.dt_min:g} and dt_max {self.dt_max:g} are no bounds of a step: use "
-                "0 < dt_min <= dt_max"
-            )
+        at_least(1, self, "state_size")
+        divides(self, "blocks", self.states, "states")
+        step_bounds(self)
 
     @property
     def states(self) -> int:

@@ -127,5 +127,5 @@ def test_the_initial_decay_is_that_of_mamba_2():
 def test_sizes_are_those_of_the_authors_layers_with_one_head():
     for cell, shape in ((DeltaNetCell(50), (2, 50, 50)), (GatedDeltaNetCell(50), (2, 74, 37))):
         assert cell.initial_state(None, 2, 5).shape == shape
-    with pytest.raises(ConfigError, match=r"^value_size 0 is below 1: use 1 or more, or leave it"):
+    with pytest.raises(ConfigError, match=r"^value_size 0 is below 1: use 1 or more"):
         GatedDeltaNetCell(4, value_size=0)

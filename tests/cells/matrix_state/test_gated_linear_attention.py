@@ -65,8 +65,8 @@ def test_without_decay_the_state_is_the_sum_of_all_products_of_key_and_value():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"value_size": 1}, r"^value_size 1 is below 2: use 2 or more, or leave it out$"),
-        ({"rank": 0}, r"^rank 0 is below 1: use 1 or more, or leave it out$"),
+        ({"value_size": 1}, r"^value_size 1 is below 2: use 2 or more$"),
+        ({"rank": 0}, r"^rank 0 is below 1: use 1 or more$"),
         ({"tau": 0}, r"^tau 0 is not above 0: use more$"),
     ],
 )

@@ -75,7 +75,7 @@ def test_a_unit_that_never_decays_adds_nothing_and_has_a_gradient():
     ("options", "message"),
     [
         ({"c": 0}, r"^c 0 is not above 0: use more$"),
-        ({"decay_max": 1}, r"^decay_min 0.9 and decay_max 1 are no decays of a stable unit: use "),
+        ({"decay_max": 1}, r"^decay_min 0.9 with decay_max 1 is no range "),
     ],
 )
 def test_options_out_of_range_are_refused(options, message):

@@ -14,11 +14,13 @@ import pytest
 from flax import linen as nn
 from flax import nnx
 
-from echo_jax.cells import known_memory
+from echo_jax.cells import cell_object, known_memory, registry
 from echo_jax.cells.adapters.adapt import BlockOf, adapt
 from echo_jax.cells.block import Block
-from echo_jax.memory_benchmark.chosen_cell import choose
-from echo_jax.memory_benchmark.object_cell import chosen_object
+from echo_jax.cells.vector_state.lru import LRUCell
+from echo_jax.config import NetworkConfig
+from echo_jax.exceptions import ConfigError
+from echo_jax.memory_benchmark.chosen_cell import choose, chosen_object
 from echo_jax.memory_benchmark.protocol import CELL_QUICK
 
 
@@ -58,9 +60,9 @@ REGISTER = "echo_jax.cells.known_memory:ShiftRegister"
         (known_memory.ShiftRegister, {"slots": 3}, REGISTER, "slots=3"),
         (BlockOf(nn.GRUCell), {"layers": 2}, "block:gru", "layers=2"),
         (Block(adapt(nn.GRUCell(4)), layers=2), None, "block:gru", "features=4,layers=2"),
-        (Functions, {"width": 5}, "test_object_cell:Functions", "width=5"),
-        (Functions(5), None, "test_object_cell:Functions", "width=5"),
-        (Functions(rates=tuple(map(float, ["0.1"]))), None, "test_object_cell:Functions", ""),
+        (Functions, {"width": 5}, "test_cell_object:Functions", "width=5"),
+        (Functions(5), None, "test_cell_object:Functions", "width=5"),
+        (Functions(rates=tuple(map(float, ["0.1"]))), None, "test_cell_object:Functions", ""),
     ],
 )
 def test_an_object_is_the_cell_of_its_name(found, args, name, arguments):
@@ -76,7 +78,7 @@ def test_an_object_is_the_cell_of_its_name(found, args, name, arguments):
 def test_a_module_has_the_name_and_the_digest_of_its_file():
     chosen = chosen_object(sys.modules[__name__], None)
     source = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
-    assert chosen.identity() == {"cell": "test_object_cell.py", "args": {}, "source": source}
+    assert chosen.identity() == {"cell": "test_cell_object.py", "args": {}, "source": source}
 
 
 CELL = """
@@ -104,3 +106,60 @@ def test_a_class_of_a_notebook_has_the_digest_of_the_text_that_defines_it(monkey
     )
     assert chosen.identity()["source"] == hashlib.sha256(CELL.encode()).hexdigest()
     assert chosen.card_name(CELL_QUICK, 3) == "Mine-seed-3-quick"
+
+
+@pytest.mark.parametrize(
+    ("given", "fields"),
+    [
+        (("plain.py",), {"cell": "plain.py"}),
+        ((nn.GRUCell,), {"cell": "gru", "hidden_size": 50}),
+        ((nn.GRUCell(4),), {"cell": "gru", "hidden_size": 4}),
+        ((nn.GRUCell, None, 4), {"cell": "gru", "hidden_size": 4}),
+        ((nnx.GRUCell, {"hidden_features": 4}), {"cell": "flax.nnx:GRUCell", "hidden_size": 4}),
+        ((Block(adapt(nn.GRUCell(4))),), {"cell": "block:gru", "hidden_size": 4}),
+        ((known_memory.Memoryless(4),), {"cell": f"{REGISTER[:-13]}Memoryless", "hidden_size": 4}),
+    ],
+)
+def test_an_object_that_can_be_imported_is_its_name_in_a_configuration(given, fields):
+    assert cell_object.in_config(*given) == fields
+
+
+@pytest.mark.parametrize(
+    ("given", "units"),
+    [
+        ((known_memory.ShiftRegister(3),), None),
+        (("lru", {"state_size": 7}, 4), 4),
+        ((LRUCell(4, state_size=7),), 4),
+        ((Block(adapt(nn.GRUCell(4)), layers=2),), 4),
+        ((Functions(5),), None),
+        ((types.SimpleNamespace(init=init, initial_state=initial_state, step=step),), None),
+    ],
+)
+def test_any_other_object_is_built_from_the_name_that_this_process_keeps(given, units):
+    fields = cell_object.in_config(*given)
+    assert fields == cell_object.in_config(*given)  # kept once
+    assert fields.get("hidden_size") == units
+    cell = registry.build_cell(NetworkConfig(**fields), window=5)
+    assert (
+        cell
+        == cell_object.of_object(
+            given[0] if len(given) == 1 else LRUCell(4, state_size=7), None
+        ).cell
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ((sys.modules[__name__], None, 12), "hidden_size"),
+        ((nn.GRUCell(4), None, 5), "hidden_size"),
+        ((nn.GRUCell(4), {"features": 4}), "args"),
+        ((nn.GRUCell, [4]), "args"),
+        ((3,), None),
+        ((types.ModuleType("empty"),), "cell"),
+    ],
+)
+def test_an_object_that_is_no_cell_or_has_another_size_is_refused(given, field):
+    with pytest.raises(ConfigError) as refusal:
+        cell_object.in_config(*given)
+    assert refusal.value.field == field

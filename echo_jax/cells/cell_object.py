@@ -1,0 +1,162 @@
+"""A cell that a Python call hands over as an object: its name, its options, and the cell.
+
+class Mine, args features 64      package.module:Mine, features 64
+Mine(features=64)                 the same
+module plain of functions         plain.py
+"""
+
+import contextlib
+import dataclasses
+import re
+import sys
+from collections.abc import Container, Mapping
+from itertools import accumulate
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from echo_jax.cells import registry, user_cell
+from echo_jax.cells.adapters.adapt import BlockOf, adapt, is_cell, options_of, size_of
+from echo_jax.cells.block import Block
+from echo_jax.cells.cell_arguments import build_from
+from echo_jax.cells.interface import Cell
+from echo_jax.config import BLOCK, NetworkConfig
+from echo_jax.exceptions import ConfigError, shown
+
+
+class CellObject(NamedTuple):
+    """A cell that was handed over.
+
+    name  that of its class or file, as after --cell
+    args  its options
+    cell  the cell
+    size  the option that is the number of units, if there is one
+    """
+
+    name: str
+    args: dict[str, Any]
+    cell: Cell
+    size: str | None
+
+
+def of_object(found: Any, args: Mapping[str, Any] | None) -> CellObject:
+    """The cell of a class, with keyword arguments, or of an instance, a module or any functions.
+
+    ConfigError where it is no cell or cannot be built.
+    """
+    _check_args(args)
+    if isinstance(found, type | BlockOf | ModuleType):
+        return _of_class(found, dict(args or {}))
+    if args is not None:
+        raise ConfigError(
+            "args",
+            dict(args),
+            f"is for a class, and this {type(found).__name__} is built already",
+            "give its class, or leave {args} out",
+        )
+    cell = adapt(found)
+    size = size_of(BlockOf(cell.source) if isinstance(cell, Block) else cell.source)
+    return CellObject(_name_of(cell), _given(cell), cell, size)
+
+
+def in_config(
+    found: Any, args: Mapping[str, Any] | None = None, hidden_size: int | None = None
+) -> dict[str, Any]:
+    """The fields of a `NetworkConfig` for a cell that a call hands over, with its options.
+
+    Where no later process can import the cell by its name, as one of a notebook or with options of
+    its own, this process keeps it in `registry.GIVEN`, under a name that no import finds.
+    """
+    _check_args(args)
+    if isinstance(found, str):
+        if args is None:
+            return {"cell": found}
+        found = registry.cell_class(found)
+    if hidden_size is not None and isinstance(found, type | BlockOf) and size_of(found):
+        args = {str(size_of(found)): hidden_size, **(args or {})}
+    named = of_object(found, args)
+    units = getattr(named.cell.options, named.size, None) if named.size else None
+    if hidden_size not in (None, units):
+        raise ConfigError(
+            "hidden_size", hidden_size, f"is not the size of cell {named.name!r}", "leave it out"
+        )
+    fields = {} if units is None else {"hidden_size": units}
+    with contextlib.suppress(ConfigError):
+        config = NetworkConfig(cell=named.name, **fields)
+        if "__main__" not in named.name and registry.build_cell(config, 1) == named.cell:
+            return {"cell": named.name, **fields}
+    return {"cell": _kept(named.cell), **fields}
+
+
+def _check_args(args: object) -> None:
+    """Raise ConfigError for options that are no mapping of names."""
+    if args is not None and not (
+        isinstance(args, Mapping) and all(isinstance(x, str) for x in args)
+    ):
+        raise ConfigError("args", args, "is no mapping of names", "use dict(features=64)")
+
+
+def _kept(cell: Cell) -> str:
+    """The name of a cell in `registry.GIVEN`; that of an equal one, if it is there."""
+    for name, kept in registry.GIVEN.items():
+        if kept == cell:
+            return name
+    source, block = cell.source, BLOCK if isinstance(cell, Block) else ""
+    module = getattr(source, "__module__", source.__name__)
+    title = re.sub(r"\W", "_", source.__name__)
+    name = f"{block}{module}:{title}__{1 + len(registry.GIVEN)}"
+    registry.GIVEN[name] = cell
+    return name
+
+
+def _of_class(found: Any, args: dict[str, Any]) -> CellObject:
+    """The cell of a class or a module; a built-in class has its short name."""
+    inner, block = (found.inner, BLOCK) if isinstance(found, BlockOf) else (found, "")
+    if not is_cell(inner):
+        raise ConfigError("cell", shown(inner), *user_cell.what_it_lacks(_name(inner), inner))
+    name = block + _name(inner)
+    return CellObject(name, args, build_from(found, name, args), size_of(found))
+
+
+def _name_of(cell: Cell) -> str:
+    """The name of what an instance is of."""
+    return BLOCK + _name_of(cell.cell) if isinstance(cell, Block) else _name(cell.source)
+
+
+def _name(written: Any) -> str:
+    """The name of a class or a function, or the file of a module, as after --cell.
+
+    A class has the shortest package that has it: flax.nnx:GRUCell, not flax.nnx.nn.recurrent.
+    """
+    if name := registry.built_in_name(written):
+        return name
+    if isinstance(written, ModuleType):
+        file = getattr(written, "__file__", None)
+        return file.replace("\\", "/").rpartition("/")[2] if file else written.__name__
+    named = written if hasattr(written, "__name__") else type(written)
+    places = [
+        x for x in accumulate(named.__module__.split("."), "{}.{}".format) if x in sys.modules
+    ]
+    public = (x for x in places if getattr(sys.modules[x], named.__name__, None) is written)
+    return f"{next(public, named.__module__)}:{named.__name__}"
+
+
+def _given(cell: Cell) -> dict[str, Any]:
+    """The options of an instance that differ from their defaults."""
+    if isinstance(cell, Block):
+        return _given(cell.cell) | _changed(cell, BlockOf.own)
+    if hasattr(cell, "given"):  # of NNX and Equinox
+        return dict(cell.given)
+    options = cell.options
+    return _changed(options, options_of(type(options))) if dataclasses.is_dataclass(options) else {}
+
+
+def _changed(options: Any, names: Container[str]) -> dict[str, Any]:
+    """The fields of a dataclass, of these names, that have another value than their default."""
+    found = {}
+    for field in dataclasses.fields(options):
+        value, default = getattr(options, field.name), field.default
+        if field.default_factory is not dataclasses.MISSING:
+            default = field.default_factory()
+        if field.name in names and value is not default and repr(value) != repr(default):
+            found[field.name] = value
+    return found
