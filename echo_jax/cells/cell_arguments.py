@@ -82,7 +82,7 @@ def build_from(found: Any, name: str, args: dict[str, Any]) -> Cell:
             "cell",
             name,
             f"cannot be built ({where}{reason(error)})",
-            "give it other fields with {cell_args}, or mend it",
+            "give it other options, or mend it",
         ) from error
 
 
@@ -94,13 +94,9 @@ def _check_args(name: str, args: dict[str, Any], fields: list[str], required: li
         known = f"its fields are {', '.join(fields)}" if fields else "it has no fields at all"
         raise ConfigError("cell", name, f"has no field {unknown}", guess + known)
     if missing := [x for x in required if x not in args]:
-        example = ",".join(f"{x}=1" for x in missing)
-        raise ConfigError(
-            "cell",
-            name,
-            f"has no value for {', '.join(missing)}",
-            f"give it as in {{cell_args={example}}}",
-        )
+        example = ", ".join(f"{x}=1" for x in missing)
+        rule = f"has no value for {', '.join(missing)}"
+        raise ConfigError("cell", name, rule, f"give it among its options, as {example}")
     features = args.get("features", FEATURES)  # a tuple of sizes is the cell's own affair
     if isinstance(features, str | float | bool) or (isinstance(features, int) and features < 1):
         raise ConfigError(

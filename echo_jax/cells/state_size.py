@@ -145,8 +145,9 @@ def _option_to_search(found: Any, name: str, given: Mapping[str, Any]) -> str:
     if free := [option for option in sizing if option not in given]:
         return free[0]
     options = " and ".join(sizing)
-    fix = "leave {cell_args} or {state_bytes} out"
-    raise ConfigError("cell_args", options, "is what {state_bytes} finds", fix)
+    subject = f"the size of cell {name!r}"
+    rule, fix = f"is given twice, as {options} and {{state_bytes}}", "leave one of the two out"
+    raise ConfigError(None, subject, rule, fix)
 
 
 class Measured(NamedTuple):
@@ -180,7 +181,7 @@ def _measure(
                 "cell",
                 name,
                 f"has no state with {option} {n} ({reason(error)})",
-                "give it other fields with {cell_args}, or mend it",
+                "give it other options, or mend it",
             ) from error
 
     return first_from

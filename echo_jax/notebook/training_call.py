@@ -32,8 +32,8 @@ from echo_jax.runs.train_run import train_run
 from echo_jax.runs.vocabulary import Unknown
 
 OTHERWISE_HERE = {
-    "cell": "A name as of echo-jax train --cell; or as in echo_jax.card a class, an instance, a "
-    "module or an object with the functions of a cell. With out, one that a name can import.",
+    "cell": "A built-in cell, module:NAME or FILE.py; or as in echo_jax.card a class, an instance, "
+    "a module or an object with the functions of a cell. With out, one that a name can import.",
     "args": "Options of the cell, which is then a class or its name: dict(features=64).",
     "out": "Folder of the run, which must be new or empty; without one, nothing is written.",
     "checkpoint_every": "Sequences between two checkpoints of a run with a folder; by default as "

@@ -58,7 +58,7 @@ def test_a_cell_is_built_of_its_name_and_its_arguments(name, args, cell):
         ("lstn", {}, "is unknown: did you mean lstm"),
         ("lstm", {"feature": 7}, "has no field feature: use features; its fields are"),
         ("broken_cells:NeedsUnits", {"parent": 1}, "has no field parent: its fields"),
-        ("broken_cells:NeedsUnits", {}, "has no value for units: give it as in"),
+        ("broken_cells:NeedsUnits", {}, "has no value for units"),
         ("lstm", {"features": 0}, "cannot have features=0"),
         ("lstm", {"features": "x"}, "cannot have features='x'"),
         ("lstm", {"features": 2.0}, "cannot have features=2.0"),

@@ -166,8 +166,8 @@ def test_a_state_above_the_target_fits_only_within_a_tenth():
 @pytest.mark.parametrize(
     ("name", "given", "target", "field"),
     [
-        ("lstm", {"features": 7}, 400, "cell_args"),
-        ("mlp", {"features": 7, "delay_line": 2}, 400, "cell_args"),
+        ("lstm", {"features": 7}, 400, None),
+        ("mlp", {"features": 7, "delay_line": 2}, 400, None),
         ("echo_jax.controls:ShiftRegister", {"slots": 3}, 400, "cell"),  # no option for its size
         ("lru", {"state_size": 9}, 400, "state_bytes"),  # with any features
         ("echo_jax.cells.known_memory:Memoryless", {}, 400, "state_bytes"),
