@@ -12,7 +12,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parent
-BESIDE_DOCS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+BESIDE_DOCS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#)[^)\s#]+")
 COLUMNS = re.compile(r"^ *\S.*\S {2,}\S", re.M)
 
