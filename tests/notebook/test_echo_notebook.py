@@ -29,7 +29,7 @@ def code(cells):
 def test_the_notebook_uses_public_names_and_options_that_exist(code):
     nodes = [node for cell in code for node in ast.walk(ast.parse(cell))]
     used = {ast.unparse(node) for node in nodes if isinstance(node, ast.Attribute)}
-    public = {name.split(".")[1] for name in used if name.startswith("echo_jax.")}
+    public = {name.split(".")[1] for name in used if re.fullmatch(r"echo_jax(\.\w+)+", name)}
     assert public == {"machine", "study", "train"} <= set(dir(echo_jax))
     calls = [node for node in nodes if isinstance(node, ast.Call)]
     trained = [call for call in calls if ast.unparse(call.func) == "echo_jax.train"]
