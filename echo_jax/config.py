@@ -50,11 +50,6 @@ SETTINGS: Mapping[str, Any] = {
 
 CONTROL = "[\0-\x1f\x7f-\x9f]"  # control characters, which a terminal might obey
 
-ADDED_LATER = {
-    "missing", "framing", "encoding", "embedding_dim", "tied", "delay_line", "bptt_batches",
-}  # fmt: skip
-"""Fields missing in the configurations of early run folders, where they mean their default."""
-
 
 @dataclasses.dataclass(frozen=True)
 class TaskConfig:
@@ -373,17 +368,17 @@ def from_dict(values: Mapping[str, Any]) -> RunConfig:
 
 def _build(kind: Any, name: str, values: Any) -> Any:
     if not isinstance(values, Mapping):
-        raise ConfigError(
-            f"{name} {shown(values)} is not a table of fields: use one that to_dict wrote"
-        )
+        rule = "is not a table of fields"
+        raise ConfigError(None, f"{name} {shown(values)}", rule, "use one that to_dict wrote")
     if kind is RunConfig:
-        sections = {each: _build(of, each, values.get(each)) for each, of in _SECTIONS.items()}
+        sections = {name: _build(of, name, values.get(name)) for name, of in _SECTIONS.items()}
         values = {**values, **sections}
     expected = {field.name for field in dataclasses.fields(kind)}
-    for field in sorted((expected ^ set(values)) - (ADDED_LATER & expected), key=str):
-        state = "missing" if field in expected else "unknown"
-        known = ", ".join(sorted(expected))
-        raise ConfigError(f"{name} field {shown(field)} is {state}: the fields are {known}")
+    for field in sorted(expected ^ set(values), key=str):
+        rule, fix = "is unknown", f"the fields are {', '.join(sorted(expected))}"
+        if field in expected:
+            rule, fix = "is missing", "echo_jax 0.1.0 reads what was written before it was there"
+        raise ConfigError(None, f"{name} field {shown(field)}", rule, fix)
     return kind(**values)
 
 

@@ -152,22 +152,6 @@ def test_the_fields_their_order_and_their_defaults_are_what_digests_are_made_of(
     )
 
 
-LATER = {
-    "task": {"missing": "masked", "framing": "classes"},
-    "network": {"encoding": "one-hot", "embedding_dim": 64, "tied": False, "delay_line": None},
-    "training": {"bptt_batches": 1},
-}
-
-
-def test_a_configuration_from_before_these_fields_were_there_means_their_defaults():
-    old = c.to_dict(RunConfig(seed=3))
-    for section, fields in LATER.items():
-        for field, default in fields.items():
-            assert old[section].pop(field) == default
-    assert c.from_dict(old) == RunConfig(seed=3)
-    assert {field for fields in LATER.values() for field in fields} == c.ADDED_LATER
-
-
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [

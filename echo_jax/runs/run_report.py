@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import UNSET
 
 from echo_jax import statistics
-from echo_jax.config import ADDED_LATER, RunConfig
+from echo_jax.config import RunConfig
 from echo_jax.exceptions import Spelling, printable
 from echo_jax.report import sparkline
 from echo_jax.report.styles import Format
@@ -29,6 +29,12 @@ SEEDS_SHOWN = 16
 """More seeds than this have their lines in `seeds.csv` alone."""
 
 
+RARE = {
+    "missing", "framing", "encoding", "embedding_dim", "tied", "delay_line", "bptt_batches",
+}  # fmt: skip
+"""Fields that `describe` names where they are not their default."""
+
+
 def describe(config: RunConfig) -> str:
     """One line that says what is run."""
     task, network, training = config.task, config.network, config.training
@@ -37,11 +43,11 @@ def describe(config: RunConfig) -> str:
     source = f"integers below {task.vocab_size}"
     if config.data.csv is not None:
         source = f"values of {printable(config.data.csv)}, {task.vocab_size} different"
-    changed = [  # of the options that a simple run does not need
+    changed = [
         f"{field.name.replace('_', ' ')} {getattr(section, field.name)}"
         for section in (task, network, training)
         for field in dataclasses.fields(section)
-        if field.name in ADDED_LATER and getattr(section, field.name) != field.default
+        if field.name in RARE and getattr(section, field.name) != field.default
     ]
     own_size = network.cell.endswith(".py")  # functions, which no flag makes larger
     units = "" if own_size else f" of {network.hidden_size} units"

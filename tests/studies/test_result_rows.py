@@ -11,7 +11,7 @@ import pytest
 from fabricated import changed_row, row
 
 from echo_jax import atomic_files
-from echo_jax.config import ADDED_LATER, SECTION, RunConfig, TaskConfig, changed
+from echo_jax.config import RunConfig, TaskConfig, changed
 from echo_jax.exceptions import StorageError
 from echo_jax.studies import result_rows
 from echo_jax.studies.grid_point import GridPoint
@@ -128,15 +128,6 @@ def test_rows_are_not_read_through_a_link(file, tmp_path):
         result_rows.read(tmp_path / "b.jsonl")
     shutil.copy(file, tmp_path / "c.jsonl")
     assert len(result_rows.read(tmp_path / "c.jsonl")) == 3
-
-
-def test_a_row_from_before_a_field_existed_has_the_key_of_its_default(tmp_path):
-    values = msgspec.to_builtins(row(POINT, 0))
-    for name in ADDED_LATER:
-        del values["config"][SECTION[name]][name]
-    (tmp_path / "old.jsonl").write_bytes(resigned(**values))
-    (old,) = result_rows.read(tmp_path / "old.jsonl")
-    assert old.key == row(POINT, 0).key == POINT.key
 
 
 def test_a_grid_point_that_differs_in_anything_that_is_run_has_another_key():
