@@ -80,15 +80,13 @@ def new_inputs(config: RunConfig) -> RunSpec:
     try:
         vocabulary = Vocabulary.of_words(column.words)
         if task.vocab_size not in (TaskConfig.vocab_size, len(vocabulary)):
-            raise ConfigError(
-                f"vocab size {task.vocab_size} is not the number of its different values, "
-                f"{len(vocabulary)}: leave --vocab-size out"
-            )
+            rule = f"is not the number of different values, {len(vocabulary)}"
+            raise ConfigError("vocab_size", task.vocab_size, rule, "leave {vocab_size} out")
         known = changed(config, vocab_size=len(vocabulary), column=column.name)
         inputs = column_inputs(known, list(vocabulary.values), encode(vocabulary, column.words))
         inputs.split()  # refuses a column that is too short
     except ConfigError as error:
-        raise ConfigError(f"column {column.name} of {data.csv}: {error}") from None
+        raise error.then(f"this is of column {column.name} of {data.csv}") from None
     return inputs
 
 
@@ -178,7 +176,7 @@ def _place(path: Path, names: list[str], column: str | None) -> int:
         raise ConfigError(f"file {path} line 1 is blank: name the columns there")
     if column is None and len(names) > 1:
         raise ConfigError(
-            f"file {path} has {len(names)} columns: use --column with one of {listed(names)}"
+            f"file {path} has {len(names)} columns: use {{column}} with one of {listed(names)}"
         )
     if column is None and re.fullmatch(r"[+-]?[0-9]*[.]?[0-9]+", names[0]):
         raise ConfigError(
@@ -193,7 +191,7 @@ def _place(path: Path, names: list[str], column: str | None) -> int:
         )
     if column not in names:
         raise ConfigError(
-            f"file {path} has no column {shown(column)}: use --column with one of {listed(names)}"
+            f"file {path} has no column {shown(column)}: use {{column}} with one of {listed(names)}"
         )
     return names.index(column)
 

@@ -174,7 +174,7 @@ def _saved(folder: Path, inputs: RunSpec, shapes: object) -> Saved | None:
         result = atomic_files.read_json(path, fix="remove it, and this command makes it again")
         if result.get("config") == to_dict(inputs.config):  # and not of a shorter run
             raise ConfigError(
-                f"{folder} is finished, all {done} sequences: use a larger --sequences to go on, "
+                f"{folder} is finished, all {done} sequences: use a larger {{sequences}} to go on, "
                 "or predict with it"
             )
     return saved

@@ -114,7 +114,7 @@ def unknown_value(vocabulary: Vocabulary, word: str, place: str) -> str:
     """The message for a word without a token."""
     return (
         f"value {shown(word)} {place} is not in the vocabulary ({vocabulary}): "
-        "use --unknown skip to leave out such values"
+        "use {unknown=skip} to leave out such values"
     )
 
 

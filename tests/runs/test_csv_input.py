@@ -67,8 +67,8 @@ BAD_FILES = [
     (",\n1,2\n", None, "line 1 is blank: name the columns there"),
     ("17\n18\n", None, "line 1 has the number '17' where the name of the column belongs: add a"),
     ("-0.5\n18\n", None, "line 1 has the number '-0.5' where the name of the column belongs"),
-    ("t,x\n1,2\n", None, "has 2 columns: use --column with one of 't', 'x'"),
-    ("t,price\n1,2\n", "prise", "has no column 'prise': use --column with one of 't', 'price'"),
+    ("t,x\n1,2\n", None, "has 2 columns: use column with one of 't', 'x'"),
+    ("t,price\n1,2\n", "prise", "has no column 'prise': use column with one of 't', 'price'"),
     ("a;b\n", "x\n" * 999, "has no column 'x\\nx\\n"),
     ("x,t,x\n1,2,3\n", "x", "has 2 columns named 'x': give one of them another name"),
     ("t,x\n1,2\n3\n", "x", "line 3 has no value in column 'x': fill it or remove the line"),
@@ -174,7 +174,7 @@ def test_a_column_becomes_the_inputs_of_a_run(new_file):
         (
             [1, 2] * 50,
             {"vocab_size": 7},
-            "vocab size 7 is not the number of its different values, 2: leave --vocab-size out",
+            "vocab_size=7 is not the number of different values, 2: leave vocab_size out",
         ),
         (
             [1, 2] * 50,
@@ -188,8 +188,10 @@ def test_a_column_becomes_the_inputs_of_a_run(new_file):
 )
 def test_a_column_that_cannot_be_trained_on_is_refused_by_name(new_file, values, fields, sentence):
     path = new_file("n\n" + "".join(f"{value}\n" for value in values))
-    with pytest.raises(ConfigError, match="^" + re.escape(f"column n of {path}: {sentence}")):
+    with pytest.raises(ConfigError) as refusal:
         new_inputs(of_column(path, **fields))
+    assert sentence in str(refusal.value)
+    assert str(refusal.value).endswith(f"; this is of column n of {path}")
 
 
 @pytest.mark.parametrize("total", [40, 51, 75, 200])

@@ -119,7 +119,7 @@ def test_encoded_words_are_int32_tokens_and_skipped_ones_minus_1():
             ["7", "17", "18"],
             None,
             "value '17' at position 2 is not in the vocabulary (the whole numbers 0 to 9): "
-            "use --unknown skip to leave out such values",
+            'use unknown="skip" to leave out such values',
         ),
         (
             TENS,
