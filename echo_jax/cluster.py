@@ -371,7 +371,8 @@ def _jobqueue(path: Path) -> Any:
         kwargs = {name.replace("-", "_"): value for name, value in settings.items()}
         of_jobs = {name: value for name, value in kwargs.items() if name not in OF_THE_SCHEDULER}
         classes[system].job_cls("tcp://", "trial", **of_jobs)  # TypeError for an unknown setting
-        cluster = classes[system](**kwargs)
+        options = {"dashboard_address": ":0"}  # two commands on one machine have two dashboards
+        cluster = classes[system](**{"scheduler_options": options, **kwargs})
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(
             "cluster", path, f"cannot be read ({reason(error)})", "name a YAML file"

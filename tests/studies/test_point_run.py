@@ -157,8 +157,6 @@ def test_the_parts_of_a_grid_point_are_joined_to_its_row(monkeypatch):
     ("sequences", "chunks", "learned", "update"),
     [
         (18, [9, 1, 6, 2, 0.5], False, 2 / 12),  # neither the first, nor the last, of 2 sequences
-        (12, [9, 1, 6], False, 3.5 / 12),
-        (8, [9, 1], False, 1 / 12),
         (6, [9, 1], False, 9 / 12),  # one is whole
         (3, [9], False, 9 / 9),  # none is
         (18, [9], True, 9 / 12),

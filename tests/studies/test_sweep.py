@@ -227,7 +227,7 @@ def test_a_sweep_killed_at_random_moments_goes_on_to_the_same_rows(tmp_path):
     assert len(expected) == 3
     path = tmp_path / "killed" / "rows" / "sweep.jsonl"
     rng, stood_at = random.Random(0), [0]
-    for i in range(8):
+    for i in range(4):
         process = begin("sweep.py", *SWEEP, "--out", "killed", cwd=tmp_path)
         if i % 2:
             time.sleep(0.5 * seconds * rng.random())
