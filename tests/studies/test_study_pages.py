@@ -64,15 +64,14 @@ def test_rows_become_a_section_with_all_there_is(name):
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_every_kind_of_chart_is_drawn_of_all_rows_and_of_one(name):
+def test_every_kind_of_chart_is_drawn_of_some_rows(name):
     assert {STUDIES[each].chart.kind for each in KINDS} == {
         study.chart.kind for study in STUDIES.values()
     }
     study, rows = small(name)
-    for some in (rows, rows[:1]):
-        figure = study_pages.section(name, study, some, "c").figure
-        assert "<svg " in figure.draw()
-        assert figure.path == f"figures/{name}.svg"
+    figure = study_pages.section(name, study, rows[:5], "c").figure
+    assert "<svg " in figure.draw()
+    assert figure.path == f"figures/{name}.svg"
 
 
 def test_missing_grid_points_and_failed_seeds_are_said():

@@ -201,10 +201,7 @@ def test_a_grid_point_that_fails_is_told_at_the_end_and_all_others_have_rows(tmp
 def test_a_grid_point_of_another_text_than_that_of_this_process_is_not_run():
     point = dataclasses.replace(POINTS[0], cell_source=64 * "a")
     (outcome,) = sweep.here().map(sweep.run_task, [point])
-    assert outcome.failure == (
-        "cell 'lstm' has another text on this worker than where the command was started: install "
-        "the same there, or start the worker anew"
-    )
+    assert "has another text on this worker" in outcome.failure
 
 
 SWEEP = [
