@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from echo_jax.notebook.training_call import train as train
     from echo_jax.runs.predictor import load as load
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 _CALLS = {
     "card": "notebook.card_call",

@@ -18,8 +18,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from echo_jax.exceptions import ConfigError, StorageError
+import echo_jax
+from echo_jax.exceptions import ConfigError, StorageError, printable
 
+FORMAT = 2  # of run folders and states; 1 was that of echo_jax 0.1.0
 JSON_LIMIT = 64 * 2**20  # bytes, of a JSON or generated file
 LEDGER = ".generated"  # the digests of the generated files beside it, by their names
 
@@ -224,6 +226,17 @@ def digest(data: bytes) -> str:
 def digest_of(values: Any) -> str:
     """The digest of plain values, whatever the order of their keys."""
     return digest(json.dumps(values, sort_keys=True, allow_nan=False).encode())
+
+
+def other_version(path: Path, version: object) -> StorageError:
+    """The refusal of a file or folder that another version of echo_jax wrote."""
+    return StorageError(
+        None,
+        path,
+        f"was written by echo_jax {printable(str(version))[:20]}, in a format that "
+        f"{echo_jax.__version__} does not read",
+        "use that version, or make it again with this one",
+    )
 
 
 @contextlib.contextmanager

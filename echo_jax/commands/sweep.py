@@ -256,7 +256,7 @@ def check_networks(points: Sequence[GridPoint]) -> None:
         return
     from echo_jax.core.many_seeds import state_shapes
     from echo_jax.core.network import build_network
-    from echo_jax.runs.checkpoint import size_of
+    from echo_jax.tensor_files import size_of
 
     alone = {changed(point.config, seeds=1, seed=0, sequences=1) for point in points}
     machine.use_cpu_devices(None)

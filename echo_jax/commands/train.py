@@ -75,7 +75,7 @@ def main() -> None:
 
 def run(command: TrainCommand, interrupts: Interrupts) -> None:
     """Open the run, train it, report it and draw it."""
-    from echo_jax.runs import csv_input, curve_figure, run_report
+    from echo_jax.runs import csv_input, curve_figure, run_folder, run_report
     from echo_jax.runs.advice import smaller_step
     from echo_jax.runs.prepared_run import new_run, resumed_run
     from echo_jax.runs.train_run import train_run
@@ -94,7 +94,8 @@ def run(command: TrainCommand, interrupts: Interrupts) -> None:
         compilation_cache.use_compilation_cache(command.compilation_cache)
         if prepared.note:
             print(prepared.note, file=sys.stderr)
-        again, quoted = again_with(command, prepared.config), command_line.quoted(prepared.folder)
+        again = again_with(command, prepared.config)
+        quoted = command_line.quoted(run_folder.as_shown(prepared.folder))
         resume = f"{command_line.program('train')} --resume {quoted}"
         with going_on(resume, lambda: again(smaller_step(prepared.config))):
             finished = train_run(prepared, interrupts, watch, interrupts.say)

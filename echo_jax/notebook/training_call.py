@@ -154,8 +154,8 @@ def train(**options: Unpack[TrainOptions]) -> Run:
             checkpoint_every=command.checkpoint_every,
         )
         params, history, result = train_run(run, Interrupts(), Stopwatch(), lambda _: None)
-        if folder:
-            curve_figure.draw(folder)
+        if run.folder:
+            curve_figure.draw(run.folder)
     row = functools.partial(network_of, inputs, jax.device_get(params), history.sequences)
     return Run(inputs.config, result, history, folder, row)
 

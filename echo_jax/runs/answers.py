@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from echo_jax import tensor_files
 from echo_jax.config import RunConfig
 from echo_jax.core.online import block_size
 from echo_jax.runs.predictor import Trained
@@ -20,6 +21,8 @@ class Answers:
         self.network = network
         exists = path is not None and os.path.lexists(path)
         self.state = network.load_state(path) if path and exists else network.start()
+        if path:
+            tensor_files.named(self.state)  # refuses what could not be saved
         size = len(network.vocabulary)
         self.words = [str(network.vocabulary.value(token)) for token in range(size)]
         self.words.append("-")  # -1 is no answer: the window is not full yet, the value was skipped

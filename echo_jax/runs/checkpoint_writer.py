@@ -65,7 +65,7 @@ class CheckpointWriter:
         if folder:
             atomic_files.write_bytes(folder / run_folder.METRICS, self._log.text())
             kept = f"the checkpoint of sequence {self._saved}" if self._saved else "metrics.csv"
-            keeps = f"; {folder} keeps {kept}"
+            keeps = f"; {run_folder.as_shown(folder)} keeps {kept}"
         fix = f"use a {{learning_rate}} below {config.training.learning_rate:g}"
         if first == 1 and not is_built_in(config.network.cell):
             fix = (

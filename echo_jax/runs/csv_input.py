@@ -54,16 +54,15 @@ def read_column(path: Path, column: str | None = None) -> Column:
         result = Column(names[place], [], [])
         line = reader.line_num + 1
         for cells in reader:
-            _check_record(f"file {path} line {line}", cells, names, place)
+            _check_record(f"{path} line {line}", cells, names, place)
             result.words.append(cells[place].strip())
             result.lines.append(line)
             line = reader.line_num + 1
     except csv.Error as error:
-        raise ConfigError(
-            f"file {path} line {line} is not CSV ({error}): correct the quotes of the cell"
-        ) from None
+        rule = f"is not CSV ({error})"
+        raise ConfigError(None, f"{path} line {line}", rule, "correct its quotes") from None
     if not result.words:
-        raise ConfigError(f"file {path} has column names and no values: add a line for each value")
+        raise ConfigError(None, path, "has no values", "add a line for each")
     return result
 
 
@@ -81,22 +80,20 @@ def new_inputs(config: RunConfig) -> RunSpec:
         vocabulary = Vocabulary.of_words(column.words)
         if task.vocab_size not in (TaskConfig.vocab_size, len(vocabulary)):
             rule = f"is not the number of different values, {len(vocabulary)}"
-            raise ConfigError("vocab_size", task.vocab_size, rule, "leave {vocab_size} out")
+            raise ConfigError("vocab_size", task.vocab_size, rule, "leave it out")
         known = changed(config, vocab_size=len(vocabulary), column=column.name)
         inputs = column_inputs(known, list(vocabulary.values), encode(vocabulary, column.words))
         inputs.split()  # refuses a column that is too short
     except ConfigError as error:
-        raise error.then(f"this is of column {column.name} of {data.csv}") from None
+        rule = f"{error.rule} (column {column.name} of {data.csv})"
+        raise ConfigError(error.field, error.value, rule, error.fix) from None
     return inputs
 
 
 class InputError(ConfigError):
-    """A word of a stream has no token."""
+    """A word of a stream has no token; `tokens` are those of the words before it, int32 `[N]`."""
 
-    def __init__(self, sentence: str, tokens: np.ndarray) -> None:
-        """Hold the tokens, int32 `[N]`, of the words before it."""
-        super().__init__(sentence)
-        self.tokens = tokens
+    tokens: np.ndarray
 
 
 class TokenReader:
@@ -126,8 +123,10 @@ class TokenReader:
             match = next(itertools.islice(re.finditer(rb"\S+", block), at, None))
             line = self._line + block.count(b"\n", 0, match.start())
             word = match[0].decode(errors="surrogateescape")
-            sentence = unknown_value(self._vocabulary, word, f"in line {line} of the input")
-            raise InputError(sentence, tokens[:at])
+            error = unknown_value(self._vocabulary, word, f"in line {line} of the input")
+            refusal = InputError(*error.args)
+            refusal.tokens = tokens[:at]
+            raise refusal
         self._line += block.count(b"\n")
         return tokens
 
@@ -147,62 +146,51 @@ def _read_text(path: Path) -> str:
     """The text of a UTF-8 file, without a byte order mark and blank lines at the end."""
     try:
         if not path.is_file():  # a pipe or a device may never end
-            raise ConfigError(
-                f"file {path} does not exist or is not a regular file: use the name of a CSV file"
-            )
+            rule = "does not exist or is not a regular file"
+            raise ConfigError(None, path, rule, "use the name of a CSV file")
         size = path.stat().st_size
         if COPIES * size > machine.memory():
-            raise ConfigError(
-                f"file {path} has {size / 2**30:,.1f} GiB, and reading it takes at least {COPIES} "
-                f"times that, of {machine.memory() / 2**30:,.1f}: use a part of the file"
-            )
+            rule = f"has {size / 2**30:,.1f} GiB, and reading it takes at least {COPIES} times that"
+            here = f"of the {machine.memory() / 2**30:,.1f} of this machine"
+            raise ConfigError(None, path, f"{rule}, {here}", "use a part of the file")
         data = path.read_bytes()
         text = data.decode("utf-8-sig")
     except OSError as error:
-        raise ConfigError(
-            f"file {path} cannot be read ({error.strerror}): use a file you may read"
-        ) from error
+        rule = f"cannot be read ({error.strerror})"
+        raise ConfigError(None, path, rule, "use a file you may read") from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise ConfigError(f"file {path} line {line} is not UTF-8: save the file as UTF-8") from None
+        where = f"{path} line {line}"
+        raise ConfigError(None, where, "is not UTF-8", "save the file as UTF-8") from None
     if not text.strip():
-        raise ConfigError(f"file {path} is empty: use one with column names and values")
+        raise ConfigError(None, path, "is empty", "use one with column names and values")
     return text.rstrip(" \r\n")
 
 
 def _place(path: Path, names: list[str], column: str | None) -> int:
     """The index of the column asked for; ConfigError unless there is exactly one such."""
     if not any(names):
-        raise ConfigError(f"file {path} line 1 is blank: name the columns there")
+        raise ConfigError(None, f"{path} line 1", "is blank", "name the columns there")
+    choice = f"use {{column}} with one of {listed(names)}"
     if column is None and len(names) > 1:
-        raise ConfigError(
-            f"file {path} has {len(names)} columns: use {{column}} with one of {listed(names)}"
-        )
+        raise ConfigError(None, path, f"has {len(names)} columns", choice)
     if column is None and re.fullmatch(r"[+-]?[0-9]*[.]?[0-9]+", names[0]):
-        raise ConfigError(
-            f"file {path} line 1 has the number {shown(names[0])} where the name of the column "
-            "belongs: add a line with a name above it"
-        )
+        rule = f"has the number {shown(names[0])} where the name of the column belongs"
+        raise ConfigError(None, f"{path} line 1", rule, "add a line with a name above it")
     column = names[0] if column is None else column.strip()
     if names.count(column) > 1:
-        raise ConfigError(
-            f"file {path} has {names.count(column)} columns named {shown(column)}: give one "
-            "of them another name"
-        )
+        rule = f"names {names.count(column)} columns of {path}"
+        raise ConfigError("column", column, rule, "give one of them another name")
     if column not in names:
-        raise ConfigError(
-            f"file {path} has no column {shown(column)}: use {{column}} with one of {listed(names)}"
-        )
+        raise ConfigError("column", column, f"is not in {path}", choice)
     return names.index(column)
 
 
 def _check_record(where: str, cells: list[str], names: list[str], place: int) -> None:
     if any(cells[len(names) :]):
-        raise ConfigError(
-            f"{where} has {len(cells)} cells, but line 1 names {len(names)}: "
-            "put a cell that contains the separator in double quotes"
-        )
+        rule = f"has {len(cells)} cells, but line 1 names {len(names)}"
+        fix = "put a cell that contains the separator in double quotes"
+        raise ConfigError(None, where, rule, fix)
     if len(cells) <= place or not cells[place].strip():
-        raise ConfigError(
-            f"{where} has no value in column {shown(names[place])}: fill it or remove the line"
-        )
+        rule = f"has no value in column {shown(names[place])}"
+        raise ConfigError(None, where, rule, "fill it or remove the line")

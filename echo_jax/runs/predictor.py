@@ -21,7 +21,7 @@ from typing import Any, get_args
 import jax
 import numpy as np
 
-from echo_jax import atomic_files, machine
+from echo_jax import atomic_files, machine, tensor_files
 from echo_jax.cells import registry
 from echo_jax.config import GENERATOR, RunConfig, to_dict
 from echo_jax.core import many_seeds, online
@@ -31,6 +31,9 @@ from echo_jax.exceptions import ConfigError, StorageError, shown
 from echo_jax.runs import checkpoint, run_folder, vocabulary
 from echo_jax.runs.run_folder import RunSpec
 from echo_jax.runs.vocabulary import UNSEEN, Unknown, Vocabulary
+
+STATE = "state"
+"""Kind of the file of a state."""
 
 LANES = 1024
 """Sequences that are answered side by side, at most."""
@@ -136,15 +139,15 @@ class Trained:
 
     def save_state(self, state: EchoState, path: str | Path) -> None:
         """Write a state to a file, to go on from later; a file that is there is replaced."""
-        checkpoint.write(Path(path), checkpoint.ECHO_FORMAT, {"network": self.digest}, state)
+        tensor_files.write(Path(path), STATE, state, {"network": self.digest})
 
     def load_state(self, path: str | Path) -> EchoState:
         """The state in a file; ConfigError where it is none, or that of another network."""
         shapes, fix = jax.eval_shape(self.start), "name another file, or none to start from zero"
-        contents = checkpoint.read(Path(path), checkpoint.ECHO_FORMAT, shapes, fix)
-        if contents.get("network") != self.digest:
+        state, about = tensor_files.read(Path(path), STATE, shapes, fix)
+        if about.get("network") != self.digest:
             raise StorageError(None, path, "is the state of another network", fix)
-        return jax.device_put(contents["state"])
+        return jax.device_put(state)
 
     def accuracy_along(self, edges: Sequence[int], seed: int = 0) -> list[float]:
         """The share of right answers in each stretch of one long sequence of random tokens.
@@ -270,19 +273,18 @@ def _open(
     inputs = run_folder.read_inputs(folder, with_tokens=False)
     run_folder.check_cell_named(folder, inputs, cell)
     config = inputs.config
-    saved = checkpoint.load_state(folder, inputs, many_seeds.state_shapes(config))
-    first = jax.tree.map(lambda leaf: leaf[0], saved["state"].params)
+    state, about = checkpoint.load_state(folder, inputs, many_seeds.state_shapes(config))
+    first = jax.tree.map(lambda leaf: leaf[0], state.params)
     start = jax.eval_shape(lambda: online.start(config, build_network(config), first))
     block = online.block_size(config) * (config.task.window + config.task.vocab_size)
-    machine.check_memory(4 * (checkpoint.size_of(start) + block))
+    machine.check_memory(4 * (tensor_files.size_of(start) + block))
     source = registry.source_digest(config.network.cell)
     if changed := run_folder.changed_cell(folder, inputs, source):
         say(
             f"{changed}, so the answers may not be those of the network that was trained: bring "
             "that text back, or train again"
         )
-    state, sequences = saved["state"], saved["sequences"]
-    return config, functools.partial(network_of, inputs, state.params, sequences)
+    return config, functools.partial(network_of, inputs, state.params, about["sequences"])
 
 
 def network_of(inputs: RunSpec, params: Params, sequences: int, row: int) -> Trained | None:

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from echo_jax import atomic_files, machine
+from echo_jax import atomic_files, machine, tensor_files
 from echo_jax.cells import registry
 from echo_jax.config import RunConfig, changed, to_dict
 from echo_jax.core import many_seeds, network
 from echo_jax.core.data import Corpus
-from echo_jax.exceptions import ConfigError, StorageError
+from echo_jax.exceptions import ConfigError
 from echo_jax.host.compiled_programs import DevicePlan
 from echo_jax.runs import checkpoint, run_folder
 from echo_jax.runs.checkpoint import Saved
@@ -24,7 +24,8 @@ UPDATES = 400
 class PreparedRun(NamedTuple):
     """Everything that the training loop needs to know.
 
-    folder            of the run, claimed by this process; None for a run that writes nothing
+    folder            of the run, absolute, as a cell may change the current folder; None for a run
+                      that writes nothing
     inputs            the run is a function of them
     saved             the last checkpoint; None for a new run
     corpus            the user's own numbers as tokens; None for random sequences
@@ -113,18 +114,19 @@ def prepare(
     Without a folder, nothing is written. ConfigError where it cannot be done; then nothing is
     compiled, and a new folder still empty.
     """
-    config = inputs.config
+    config, stored_in = inputs.config, folder and folder.absolute()
     inputs = _with_source(folder if resume else None, inputs)
     network.build_network(config)  # refuses a cell that cannot be used
     shapes = many_seeds.state_shapes(config)
-    machine.check_memory(checkpoint.size_of(shapes) + config.least_bytes)
-    saved = _saved(folder, inputs, shapes) if folder and resume else None
+    tensor_files.named(shapes)  # refuses what could not be saved
+    machine.check_memory(tensor_files.size_of(shapes) + config.least_bytes)
+    saved = _saved(stored_in, inputs, shapes) if stored_in and resume else None
     seed_map = inputs.seed_map or many_seeds.default_seed_map()
     devices = many_seeds.devices_for(config.seeds, seed_map, device_limit)
     runs_a_device = -(-config.seeds // len(devices))  # that it does one after the other
     updates = max(100, min(UPDATES, 12800 // runs_a_device))
     run = PreparedRun(
-        folder=folder,
+        folder=stored_in,
         inputs=inputs,
         saved=saved,
         corpus=inputs.corpus,
@@ -132,8 +134,8 @@ def prepare(
         plan=DevicePlan(seed_map, device_limit, inputs.compute or "fast"),
         checkpoint_every=checkpoint_every,
     )
-    if folder:
-        (run_folder.write_config if resume else run_folder.write_inputs)(folder, inputs)
+    if stored_in:
+        (run_folder.write_config if resume else run_folder.write_inputs)(stored_in, inputs)
     return run
 
 
@@ -156,25 +158,18 @@ def _with_source(begun: Path | None, inputs: RunSpec) -> RunSpec:
 def _saved(folder: Path, inputs: RunSpec, shapes: object) -> Saved | None:
     """The last checkpoint of a run that is not finished yet; ConfigError where it is."""
     saved = checkpoint.load(folder, inputs, shapes)
-    if saved is None and os.path.lexists(folder / "blocks"):
-        raise StorageError(
-            None,
-            folder,
-            "has blocks of seeds of `train --cluster`, which only echo_jax 0.1.0 joins",
-            "go on with that version, or start a new run",
-        )
     done, wanted = saved.history.sequences if saved else 0, inputs.config.training.sequences
     if done > wanted:
-        raise ConfigError(
-            f"sequences {wanted} is below the {done} that {folder} has done: use more, or start a "
-            "new run"
-        )
+        rule = f"is below the {done} that {run_folder.as_shown(folder)} has done"
+        raise ConfigError("sequences", wanted, rule, "use more, or start a new run")
     path = folder / run_folder.RESULT
     if done == wanted and os.path.lexists(path):
         result = atomic_files.read_json(path, fix="remove it, and this command makes it again")
         if result.get("config") == to_dict(inputs.config):  # and not of a shorter run
             raise ConfigError(
-                f"{folder} is finished, all {done} sequences: use a larger {{sequences}} to go on, "
-                "or predict with it"
+                None,
+                run_folder.as_shown(folder),
+                f"is finished, all {done} sequences",
+                "use a larger {sequences} to go on, or predict with it",
             )
     return saved

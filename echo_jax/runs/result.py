@@ -171,7 +171,7 @@ def read(folder: Path) -> Result:
     try:
         return msgspec.convert(atomic_files.read_json(path, fix), Result)
     except msgspec.ValidationError as error:
-        raise StorageError(f"{path} is not the result of a run ({error}): {fix}") from None
+        raise StorageError(None, path, f"is not the result of a run ({error})", fix) from None
 
 
 def failures(config: RunConfig, loss: np.ndarray, final: np.ndarray | None = None) -> dict:

@@ -1,13 +1,13 @@
 """Run folders: what was run, how far it came, what it found. One folder a run, one writer.
 
-config.json          what was run, with which versions, where, and the digests of the next two files
-vocabulary.json      of a run on the user's own numbers: the values, in the order of their tokens
-tokens.bin           and the column as tokens, int32, little-endian
-checkpoint.msgpack   the state of every seed after some number of sequences
-metrics.csv          sequence, loss, accuracy: a line for every training sequence (of every seed)
-result.json          scores with their baselines, times, versions
-seeds.csv            the scores of every seed, where there are several
-curve.png            loss and accuracy over training
+config.json              what was run, with which versions, where; digests of the next two files
+vocabulary.json          of a run on the user's own numbers: the values, in order of their tokens
+tokens.safetensors       and the column as tokens, int32
+checkpoint.safetensors   the state of every seed after some number of sequences
+metrics.csv              sequence, loss, accuracy: a line for every training sequence of every seed
+result.json              scores with their baselines, times, versions
+seeds.csv                the scores of every seed, where there are several
+curve.png                loss and accuracy over training
 
 A run is a function of its configuration, so a folder without a checkpoint is a run of no sequences
 yet. The checkpoint alone says how far the run is: it holds the digest of the lines of `metrics.csv`
@@ -38,15 +38,15 @@ if TYPE_CHECKING:  # jax and numpy are imported after the command line was found
 RUNS = Path("runs")
 """Parent of the run folders that are not named."""
 
-CONFIG, VOCABULARY, TOKENS = "config.json", "vocabulary.json", "tokens.bin"
-CHECKPOINT, METRICS = "checkpoint.msgpack", "metrics.csv"
+CONFIG, VOCABULARY, TOKENS = "config.json", "vocabulary.json", "tokens.safetensors"
+CHECKPOINT, METRICS = "checkpoint.safetensors", "metrics.csv"
 RESULT, SEEDS, FIGURE = "result.json", "seeds.csv", "curve.png"
 
 EXECUTION = {"seed_map": ("map", "vmap"), "compute": ("literal", "fast")}
 """The choices that a configuration does not have, but its folder."""
 
-MADE_WITH = ("versions", "device")
-"""Fields of `config.json` that are no part of the run; early folders do not have them."""
+MADE_WITH = ("format", "versions", "device")
+"""Fields of `config.json` that are no part of the run."""
 
 
 class RunSpec(NamedTuple):
@@ -58,7 +58,7 @@ class RunSpec(NamedTuple):
     digests      of the files that hold the two, by name
     seed_map     how a device runs its seeds; None for the default of the device. It changes bits
     compute      the literal or the fast form of the network and of Adam; None means fast
-    cell_source  SHA-256 of the file of a user's cell; None for a built-in one, and in early folders
+    cell_source  SHA-256 of the file of a user's cell; None for a built-in one
     """
 
     config: RunConfig
@@ -108,12 +108,21 @@ class RunSpec(NamedTuple):
         shorter = min(held, total - held)
         if shorter >= length:
             return self.tokens[: total - held], self.tokens[total - held :]
-        fixes = [f"--length {shorter}"] * (shorter > 0) + ["--held-out 0.5"] * (total >= 2 * length)
+        fixes = [f"{{length={shorter}}}"] * (shorter > 0)
+        fixes += ["{held_out=0.5}"] * (total >= 2 * length)
         raise ConfigError(
-            f"{total} value{'s' * (total != 1)} with --held-out {share} give {total - held} to "
-            f"train on and {held} held out, which must both be at least --length {length}: "
-            f"use {' or '.join([*fixes, 'a longer column'])}"
+            "held_out",
+            share,
+            f"gives {total - held} of {total} values to train on and {held} held out, which must "
+            f"both be at least {{length={length}}}",
+            f"use {' or '.join([*fixes, 'a longer column'])}",
         )
+
+
+def as_shown(path: Path) -> str:
+    """A path for a person: from the current folder on, if it is below that."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 @contextlib.contextmanager
@@ -124,24 +133,24 @@ def claimed_folder(out: Path | None) -> Iterator[Path]:
     `out` that exists may have what a run leaves that is killed before its `config.json` is there,
     and nothing else; it is not removed. ConfigError for any other, or where none can be created.
     """
-    taken = (
-        f"out {out} is a {'folder' if os.path.isdir(out or RUNS) else 'file'} that exists already"
-    )
-    taken += ", and nothing is overwritten: use the name of a new folder"
+    kind = "folder" if os.path.isdir(out or RUNS) else "file"
+    rule = f"is a {kind} that exists already, and nothing is overwritten"
+    taken = ConfigError("out", str(out or RUNS), rule, "use the name of a new folder")
+    if out == Path():
+        raise taken
     try:
         folder, created = _create_next_free(RUNS) if out is None else (out, _create(out))
     except FileExistsError:
         folder, created = out or RUNS, []
         if not _is_unused(folder):
-            raise ConfigError(taken) from None
+            raise taken from None
     except OSError as error:
-        raise ConfigError(
-            f"out {out or RUNS} cannot be created ({error.strerror}): use a folder you may write to"
-        ) from error
+        rule = f"cannot be created ({error.strerror})"
+        raise ConfigError("out", str(out or RUNS), rule, "use a folder you may write to") from error
     with atomic_files.locked(folder):
         try:
             if not _is_unused(folder):  # another process was there first
-                raise ConfigError(taken)
+                raise taken
             yield folder
         except BaseException:
             _remove_empty(created)
@@ -152,7 +161,7 @@ def column_inputs(config: RunConfig, values: list[str], tokens: "np.ndarray") ->
     """The inputs of a run on the user's own numbers."""
     digests = {
         VOCABULARY: atomic_files.digest_of([values, len(tokens)]),
-        TOKENS: atomic_files.digest(tokens.astype("<i4").tobytes()),
+        TOKENS: atomic_files.digest(tokens.tobytes()),
     }
     return RunSpec(config, values, tokens, digests)
 
@@ -163,7 +172,9 @@ def write_inputs(folder: Path, inputs: RunSpec) -> None:
         if inputs.values is not None and inputs.tokens is not None:
             contents = {"values": inputs.values, "length": len(inputs.tokens)}
             atomic_files.write_json(folder / VOCABULARY, contents)
-            atomic_files.write_bytes(folder / TOKENS, inputs.tokens.astype("<i4").tobytes())
+            from echo_jax import tensor_files
+
+            tensor_files.write(folder / TOKENS, "tokens", {"tokens": inputs.tokens}, {})
         write_config(folder, inputs)
     except StorageError:
         for name in (VOCABULARY, TOKENS, CONFIG):
@@ -173,11 +184,16 @@ def write_inputs(folder: Path, inputs: RunSpec) -> None:
 
 def write_config(folder: Path, inputs: RunSpec) -> None:
     """Write `config.json`; of a run that is trained for longer it keeps where that was begun."""
-    path, made = folder / CONFIG, {"versions": machine.versions(), "device": machine.device_kind()}
+    path = folder / CONFIG
+    made: dict[str, Any] = {
+        "format": atomic_files.FORMAT,
+        "versions": machine.versions(),
+        "device": machine.device_kind(),
+    }
     if path.exists():
         made = atomic_files.read_json(path)
     also: dict[str, Any] = {"seed_map": inputs.seed_map, "files": dict(inputs.digests)}
-    also |= {name: made[name] for name in MADE_WITH if name in made}
+    also |= {name: made.get(name) for name in MADE_WITH}
     if inputs.compute == "literal":
         also["compute"] = inputs.compute
     if inputs.cell_source:
@@ -190,7 +206,7 @@ def read_inputs(folder: Path, with_tokens: bool = True) -> RunSpec:
 
     The column itself is needed to train, and not to predict.
     """
-    written = atomic_files.read_json(folder / CONFIG)
+    written = _read_config(folder)
     digests = written.pop("files", None) or {}
     chosen = {name: written.pop(name, None) for name in EXECUTION}
     source = written.pop("cell_source", None)
@@ -200,13 +216,15 @@ def read_inputs(folder: Path, with_tokens: bool = True) -> RunSpec:
         inputs = RunSpec(from_dict(written), digests=digests, **chosen, cell_source=source)
         for name, choices in EXECUTION.items():
             if chosen[name] is not None and chosen[name] not in choices:
-                raise ConfigError(f"{name} {chosen[name]!r:.60} is not {' or '.join(choices)}")
+                rule = f"is not {' or '.join(choices)}"
+                raise ConfigError(name, chosen[name], rule, "use one of these")
         if not isinstance(digests, dict):
             raise ConfigError("files is not a table of digests")
         if not isinstance(source, str | None):
             raise ConfigError("cell_source is not a digest")
     except ConfigError as error:
-        raise StorageError(f"{folder / CONFIG} describes no run ({error})") from None
+        rule = f"describes no run ({error})"
+        raise StorageError(None, folder / CONFIG, rule, "restore it") from None
     if inputs.config.data.csv is None:
         return inputs._replace(digests={})
     values, length = _read_vocabulary(folder, inputs)
@@ -214,27 +232,37 @@ def read_inputs(folder: Path, with_tokens: bool = True) -> RunSpec:
     return inputs._replace(values=values, tokens=tokens)
 
 
+def _read_config(folder: Path) -> dict[str, Any]:
+    """The content of `config.json`; StorageError for that of another version of echo_jax."""
+    written = atomic_files.read_json(folder / CONFIG)
+    if written.get("format") == atomic_files.FORMAT:
+        return written
+    versions = written.get("versions")
+    named = versions.get("echo_jax") if isinstance(versions, dict) else None
+    raise atomic_files.other_version(folder, named or "0.1.0")
+
+
 def other_bits(folder: Path) -> str | None:
     """Why a run that goes on here may have other bits than where it was begun; None if not.
 
     ConfigError if its random numbers are of another generator: the run would mix the two.
     """
-    begun, here = atomic_files.read_json(folder / CONFIG), machine.versions()
+    begun, here = _read_config(folder), machine.versions()
     versions = begun.get("versions")
     versions = versions if isinstance(versions, dict) else {}
     generator = versions.get("generator", here["generator"])
     if generator != here["generator"]:
         raise ConfigError(
-            f"{folder} has random numbers of {shown(generator)}, and they would now be those of "
-            f"{here['generator']}: go on with the echo_jax that began it, or start a new run"
+            None,
+            folder,
+            f"has random numbers of {shown(generator)}, and they would now be those of "
+            f"{here['generator']}",
+            "go on with the echo_jax that began it, or start a new run",
         )
-    pairs = [(begun.get("device", machine.device_kind()), machine.device_kind())]
-    if versions:
-        names = ("jax", "XLA_FLAGS")
-        pairs += [(f"{name} {versions.get(name)}", f"{name} {here.get(name)}") for name in names]
+    names = ("jax", "XLA_FLAGS")
+    pairs = [(begun.get("device"), machine.device_kind())]
+    pairs += [(f"{name} {versions.get(name)}", f"{name} {here.get(name)}") for name in names]
     differ = [f"{now}, before {shown(before)}" for before, now in pairs if before != now]
-    if not is_built_in(cell := begun["network"]["cell"]) and "cell_source" not in begun:
-        differ.append(f"it does not say with which text of cell {cell} it was begun")
     return f"bits may differ from those of one run: {'; '.join(differ)}" if differ else None
 
 
@@ -246,35 +274,33 @@ def check_cell_named(folder: Path, inputs: RunSpec, cell: str | None) -> None:
     """
     needed = inputs.config.network.cell
     if not is_built_in(needed) and cell != needed:
-        raise ConfigError(
-            f"{folder} needs the cell {needed}, which is imported only if you name it: add "
-            f"--cell {needed}"
-        )
+        rule = f"needs the cell {needed}, which is imported only if you name it"
+        raise ConfigError(None, folder, rule, f"add {{cell={needed}}}")
     if cell is not None and cell != needed:
-        raise ConfigError(
-            f"cell {cell!r} is not that of {folder}, which has {needed}: leave it out"
-        )
+        raise ConfigError("cell", cell, f"is not that of {folder}, {needed}", "leave it out")
 
 
 def changed_cell(folder: Path, inputs: RunSpec, source: str | None) -> str | None:
     """The sentence, without its consequence, about a user's cell whose text has changed.
 
-    None where the digest of its file, `source`, is that of the run, or the folder has none.
+    None where the digest of its file, `source`, is that of the run.
     """
-    if inputs.cell_source in (None, source):
+    if inputs.cell_source == source:
         return None
     return f"the text of cell {inputs.config.network.cell} has changed since {folder} was begun"
 
 
 def _read_vocabulary(folder: Path, inputs: RunSpec) -> tuple[list[str], int]:
     """The values of the column and its length; StorageError for anything else."""
-    from echo_jax.runs.vocabulary import Vocabulary
+    from echo_jax.runs.vocabulary import LONGEST, Vocabulary
 
     path, size = folder / VOCABULARY, inputs.config.task.vocab_size
-    contents = atomic_files.read_json(path)
+    limit = 2**20 + 12 * LONGEST * size  # the bytes of a character, escaped as a pair, are 12
+    machine.check_memory(limit)
+    contents = atomic_files.read_json(path, limit=limit)
     values, length = contents.get("values"), contents.get("length")
     if atomic_files.digest_of([values, length]) != inputs.digests.get(VOCABULARY):
-        raise StorageError(f"{path} is not that of the run: restore it")
+        raise StorageError(None, path, "is not that of the run", "restore it")
     try:
         if not (isinstance(values, list) and all(isinstance(value, str) for value in values)):
             raise ConfigError("its values are not a list of strings")
@@ -283,22 +309,24 @@ def _read_vocabulary(folder: Path, inputs: RunSpec) -> tuple[list[str], int]:
         if len(Vocabulary(tuple(values))) != size:
             raise ConfigError(f"it has {len(values)} values for a network of {size}")
     except ConfigError as error:
-        raise StorageError(f"{path} is no vocabulary of the run ({error}): restore it") from None
+        rule = f"is no vocabulary of the run ({error})"
+        raise StorageError(None, path, rule, "restore it") from None
     return values, length
 
 
 def _read_tokens(folder: Path, inputs: RunSpec, length: int) -> "np.ndarray":
     """The column as tokens; StorageError where one has no value."""
-    import numpy as np
+    import jax
 
-    path = folder / TOKENS
-    machine.check_memory(8 * length)
-    data = atomic_files.read_bytes(path, 4 * length)
-    if atomic_files.digest(data) != inputs.digests.get(TOKENS) or len(data) != 4 * length:
-        raise StorageError(f"{path} is damaged: restore it; to predict, it is not needed")
-    tokens = np.frombuffer(data, "<i4").astype(np.int32)
+    from echo_jax import tensor_files
+
+    path, fix = folder / TOKENS, "restore it; to predict, it is not needed"
+    shapes = {"tokens": jax.ShapeDtypeStruct((length,), "int32")}
+    tokens = tensor_files.read(path, "tokens", shapes, fix)[0]["tokens"]
+    if atomic_files.digest(tokens.tobytes()) != inputs.digests.get(TOKENS):
+        raise StorageError(None, path, "is not of the run", fix)
     if tokens.min() < 0 or tokens.max() >= inputs.config.task.vocab_size:
-        raise StorageError(f"{path} has tokens without a value: restore it")
+        raise StorageError(None, path, "has tokens without a value", fix)
     return tokens
 
 

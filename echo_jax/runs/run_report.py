@@ -15,7 +15,7 @@ from echo_jax.exceptions import Spelling, printable
 from echo_jax.report import sparkline
 from echo_jax.report.styles import Format
 from echo_jax.report.text_tables import table
-from echo_jax.runs import advice, curve_figure
+from echo_jax.runs import advice, curve_figure, run_folder
 from echo_jax.runs.curve_figure import Curves
 from echo_jax.runs.explanation import explain
 
@@ -96,7 +96,7 @@ def conclude(
     for line in advice.after_run(curves.config, curves.result, write):
         say(printable(line))
     path = curve_figure.draw(folder, curves, kind)
-    say(f"Figure: {printable(str(path))}")
+    say(f"Figure: {printable(run_folder.as_shown(path))}")
     return path
 
 

@@ -13,7 +13,7 @@ from echo_jax.host.compiled_programs import Programs, compile_programs
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.host.progress import TrainingProgress
 from echo_jax.host.stopwatch import Stopwatch
-from echo_jax.runs import result, run_report
+from echo_jax.runs import result, run_folder, run_report
 from echo_jax.runs.checkpoint_writer import CheckpointWriter
 from echo_jax.runs.metrics_csv import History
 from echo_jax.runs.prepared_run import PreparedRun
@@ -67,7 +67,7 @@ def finish(
     found = write_result(run, log, scored, watch, devices)
     say(run_report.full_report(run.config, found))
     if run.folder:
-        say(printable(f"Run folder: {run.folder}"))
+        say(printable(f"Run folder: {run_folder.as_shown(run.folder)}"))
     return found
 
 

@@ -40,8 +40,8 @@ class Vocabulary:
     def __post_init__(self) -> None:
         """Raise ConfigError for too few values, or one that is too long or not printable."""
         if len(self.values) < 2:
-            found = f"the one value {shown(self.values[0])}" if self.values else "no value"
-            raise ConfigError(f"a vocabulary of {found} is too small: use 2 different values")
+            one = f"of the one value {shown(self.values[0])}" if self.values else "of no value"
+            raise ConfigError(None, f"vocabulary {one}", "is too small", "use 2 different values")
         for value in self.values:
             _check(value)
 
@@ -105,17 +105,16 @@ def encode(
     if unknown == "error" and None in tokens.values():
         at = next(i for i, word in enumerate(words) if tokens[word] is None)
         place = f"at position {at + 1}" if lines is None else f"in line {lines[at]}"
-        raise ConfigError(unknown_value(vocabulary, words[at], place))
+        raise unknown_value(vocabulary, words[at], place)
     known = {word: UNSEEN if token is None else token for word, token in tokens.items()}
     return np.fromiter(map(known.__getitem__, words), np.int32, len(words))
 
 
-def unknown_value(vocabulary: Vocabulary, word: str, place: str) -> str:
-    """The message for a word without a token."""
-    return (
-        f"value {shown(word)} {place} is not in the vocabulary ({vocabulary}): "
-        "use {unknown=skip} to leave out such values"
-    )
+def unknown_value(vocabulary: Vocabulary, word: str, place: str) -> ConfigError:
+    """The refusal of a word without a token."""
+    rule = f"is not in the vocabulary ({vocabulary})"
+    fix = "use {unknown=skip} to leave out such values"
+    return ConfigError(None, f"value {shown(word)} {place}", rule, fix)
 
 
 def listed(words: Sequence[str], limit: int = 10) -> str:
@@ -135,11 +134,8 @@ def _shortest(word: str) -> str:
 def _check(value: str) -> None:
     """Raise ConfigError for a word that cannot be a value."""
     if len(value) > LONGEST:
-        raise ConfigError(
-            f"value {shown(value)} is longer than {LONGEST} characters: use a shorter one"
-        )
+        rule = f"is longer than {LONGEST} characters"
+        raise ConfigError(None, f"value {shown(value)}", rule, "use a shorter one")
     if not value or value != value.strip() or re.search(f"{CONTROL}|[\ud800-\udfff]", value):
-        raise ConfigError(
-            f"value {shown(value)} is blank, has blanks around it, or has a control character or "
-            "one that UTF-8 has not: leave it out"
-        )
+        rule = "is blank, has blanks around it, or a character that UTF-8 has not or that controls"
+        raise ConfigError(None, f"value {shown(value)}", rule, "leave it out")

@@ -39,9 +39,9 @@ def test_the_last_lines_name_the_run_folder_and_the_figure_and_it_is_complete(sh
     assert (folder, figure) == (f"Run folder: {name}", f"Figure: {name}/curve.png")
     assert re.fullmatch(r"Accuracy( in tenths)? of 30 sequences: \d% [▁0]+ \d%", curve)
     assert {path.name for path in run.iterdir()} == {
-        "checkpoint.msgpack", "config.json", "curve.png", "metrics.csv", "result.json",
+        "checkpoint.safetensors", "config.json", "curve.png", "metrics.csv", "result.json",
     }  # fmt: skip
-    expected = to_dict(PARTS["context"]) | {"seed_map": None, "files": {}}
+    expected = to_dict(PARTS["context"]) | {"format": 2, "seed_map": None, "files": {}}
     expected["training"]["sequences"] = 30
     written = atomic_files.read_json(run / "config.json")
     assert written.pop("versions")["generator"] == "threefry2x32, partitionable"
@@ -73,7 +73,7 @@ def test_the_last_lines_name_the_run_folder_and_the_figure_and_it_is_complete(sh
 def test_a_run_twice_is_the_same_run(short_run, tmp_path):
     first, again = short_run[0], tmp_path / "again"
     execute("train.py", *SHORT, "--out", "again", cwd=tmp_path)
-    for name in ("config.json", "metrics.csv", "checkpoint.msgpack"):
+    for name in ("config.json", "metrics.csv", "checkpoint.safetensors"):
         assert (again / name).read_bytes() == (first / name).read_bytes()
     results = [json.loads((run / "result.json").read_text()) for run in (first, again)]
     for result in results:

@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 from disk_faults import Faults
 from run_folders import PLAIN, saved_of
+from safetensors.numpy import load_file
 
+import echo_jax
 from echo_jax.config import changed
 from echo_jax.core.many_seeds import state_shapes
 from echo_jax.exceptions import StorageError
 from echo_jax.runs import checkpoint, run_folder
 from echo_jax.runs.metrics_csv import History
+from echo_jax.runs.prepared_run import prepare
 from echo_jax.runs.run_folder import RunSpec
 
 CONFIG = changed(PLAIN, seeds=2, sequences=9)
@@ -79,14 +82,17 @@ def test_a_longer_run_goes_on_from_the_checkpoint_and_another_run_does_not(tmp_p
         checkpoint.load(tmp_path / "run", RunSpec(other), saved[0])
 
 
-def test_a_checkpoint_of_a_later_format_is_said_to_be_newer_and_not_damaged(tmp_path, saved):
-    write(tmp_path / "run", saved)
-    path = tmp_path / "run" / "checkpoint.msgpack"
-    later = path.read_bytes().replace(b"checkpoint 1", b"checkpoint 12", 1)
-    for data in (later, later + bytes(2**22)):  # and it may be larger than those of today
-        path.write_bytes(data)
-        with pytest.raises(StorageError, match="is of a newer format, 12, than this"):
-            checkpoint.load(tmp_path / "run", RunSpec(CONFIG), saved[0])
+def test_the_weights_of_a_cell_whose_parameters_are_an_object_come_back(tmp_path):
+    cell = "awkward_cells:WeightsInAnObject"
+    config = changed(CONFIG, cell=cell, hidden_size=50)
+    options = {"resume": False, "device_limit": None, "checkpoint_every": None}
+    spec = prepare(tmp_path, RunSpec(config), **options).inputs
+    state = saved_of(config)
+    checkpoint.save(tmp_path, spec, state)
+    weights = load_file(tmp_path / "checkpoint.safetensors")["params.cell.0"]
+    np.testing.assert_array_equal(weights, state.state.params["cell"].weights)
+    network = echo_jax.load(tmp_path, cell=cell, seed=1)
+    np.testing.assert_array_equal(network.params["cell"].weights, weights[1])
 
 
 def test_metrics_are_the_same_lines_however_they_were_cut_and_come_back_bit_for_bit():

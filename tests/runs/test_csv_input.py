@@ -60,25 +60,25 @@ def test_a_column_is_read_however_the_file_is_written(new_file, content, column,
 
 
 BAD_FILES = [
-    ("", None, "is empty: use one with column names and values"),
-    (b"\xef\xbb\xbf\r\n \n", None, "is empty: use one with"),
-    ("x\r\n\r\n", "x", "has column names and no values: add a line for each value"),
-    ("\nx\n1\n", "x", "line 1 is blank: name the columns there"),
-    (",\n1,2\n", None, "line 1 is blank: name the columns there"),
-    ("17\n18\n", None, "line 1 has the number '17' where the name of the column belongs: add a"),
-    ("-0.5\n18\n", None, "line 1 has the number '-0.5' where the name of the column belongs"),
+    ("", None, "is empty"),
+    (b"\xef\xbb\xbf\r\n \n", None, "is empty"),
+    ("x\r\n\r\n", "x", "has no values"),
+    ("\nx\n1\n", "x", "line 1 is blank"),
+    (",\n1,2\n", None, "line 1 is blank"),
+    ("17\n18\n", None, "line 1 has the number '17' where the name"),
+    ("-0.5\n18\n", None, "line 1 has the number '-0.5' where the name"),
     ("t,x\n1,2\n", None, "has 2 columns: use column with one of 't', 'x'"),
-    ("t,price\n1,2\n", "prise", "has no column 'prise': use column with one of 't', 'price'"),
-    ("a;b\n", "x\n" * 999, "has no column 'x\\nx\\n"),
-    ("x,t,x\n1,2,3\n", "x", "has 2 columns named 'x': give one of them another name"),
-    ("t,x\n1,2\n3\n", "x", "line 3 has no value in column 'x': fill it or remove the line"),
+    ("t,price\n1,2\n", "prise", "column='prise' is not in"),
+    ("a;b\n", "x\n" * 999, r"column='x\nx\n"),
+    ("x,t,x\n1,2,3\n", "x", "names 2 columns of"),
+    ("t,x\n1,2\n3\n", "x", "line 3 has no value in column 'x'"),
     ("x\n1\n\n3\n", "x", "line 3 has no value in column 'x'"),
     ('x\n1\n""\n', "x", "line 3 has no value in column 'x'"),
-    ("x\n1\n1,5\n", "x", "line 3 has 2 cells, but line 1 names 1: put a cell that contains the"),
-    ('x\n1\n"2\n3\n', "x", "line 3 is not CSV (unexpected end of data): correct the quotes"),
-    ("x\n1\n" + "9" * 200_000, "x", "line 3 is not CSV (field larger than field limit (131072))"),
-    (b"x\n1\r\n\xff\n", "x", "line 3 is not UTF-8: save the file as UTF-8"),
-    ("x\n1\n".encode("utf-16"), "x", "line 1 is not UTF-8: save the file as UTF-8"),
+    ("x\n1\n1,5\n", "x", "line 3 has 2 cells, but line 1 names 1"),
+    ('x\n1\n"2\n3\n', "x", "line 3 is not CSV"),
+    ("x\n1\n" + "9" * 200_000, "x", "line 3 is not CSV"),
+    (b"x\n1\r\n\xff\n", "x", "line 3 is not UTF-8"),
+    ("x\n1\n".encode("utf-16"), "x", "line 1 is not UTF-8"),
 ]
 
 
@@ -87,8 +87,9 @@ def test_a_file_that_has_no_such_column_is_refused_in_one_sentence(
     new_file, content, column, sentence
 ):
     path = new_file(content)
-    with pytest.raises(ConfigError, match="^" + re.escape(f"file {path} {sentence}")) as refusal:
+    with pytest.raises(ConfigError, match=re.escape(sentence)) as refusal:
         read_column(path, column)
+    assert str(path) in str(refusal.value)
     assert len(str(refusal.value).splitlines()) == 1
     assert len(str(refusal.value)) < 2000
 
@@ -99,13 +100,13 @@ def test_a_path_that_is_no_regular_file_is_refused_and_a_link_to_one_is_read(
     os.mkfifo(tmp_path / "pipe")
     nul = tmp_path / "a\0b"
     for path in (tmp_path / "absent", tmp_path, tmp_path / "pipe", Path("/dev/zero"), nul):
-        with pytest.raises(ConfigError, match="does not exist or is not a regular file: use the"):
+        with pytest.raises(ConfigError, match="does not exist or is not a regular file"):
             read_column(path)
     (tmp_path / "link").symlink_to(new_file("x\n1\n"))
     assert read_column(tmp_path / "link").words == ["1"]
     denied = mock.Mock(side_effect=PermissionError(13, "Permission denied"))
     monkeypatch.setattr(Path, "read_bytes", denied)
-    with pytest.raises(ConfigError, match=r"cannot be read \(Permission denied\): use a file you"):
+    with pytest.raises(ConfigError, match=r"cannot be read \(Permission denied\)"):
         read_column(tmp_path / "link")
 
 
@@ -149,7 +150,7 @@ def test_any_bytes_are_a_column_or_are_refused_in_one_sentence(new_file, content
             assert all(read.words)
             assert all(b > a for a, b in itertools.pairwise([1, *read.lines]))
         else:
-            assert refusal.startswith(f"file {path} ")
+            assert str(path) in refusal
             assert len(refusal.splitlines()) == 1
 
 
@@ -170,40 +171,29 @@ def test_a_column_becomes_the_inputs_of_a_run(new_file):
 @pytest.mark.parametrize(
     ("values", "fields", "sentence"),
     [
-        ([1] * 99, {}, "a vocabulary of the one value '1' is too small"),
-        (
-            [1, 2] * 50,
-            {"vocab_size": 7},
-            "vocab_size=7 is not the number of different values, 2: leave vocab_size out",
-        ),
-        (
-            [1, 2] * 50,
-            {"held_out": 0.1},
-            "100 values with --held-out 0.1 give 90 to train on and 10 held out, which must both "
-            "be at least --length 25: use --length 10 or --held-out 0.5 or a longer column",
-        ),
-        ([1, 2], {"held_out": 0.1}, "2 values with --held-out 0.1 give 2 to train on and 0 held"),
+        ([1] * 99, {}, "vocabulary of the one value '1' is too small"),
+        ([1, 2] * 50, {"vocab_size": 7}, "vocab_size=7 is not the number of different values, 2"),
+        ([1, 2] * 50, {"held_out": 0.1}, "held_out=0.1 gives 90 of 100 values to train on and 10"),
+        ([1, 2], {"held_out": 0.1}, "held_out=0.1 gives 2 of 2 values to train on and 0 held out"),
         ([1, "b" * 101], {}, "value '" + "b" * 59 + "... is longer than 100 characters"),
     ],
 )
 def test_a_column_that_cannot_be_trained_on_is_refused_by_name(new_file, values, fields, sentence):
     path = new_file("n\n" + "".join(f"{value}\n" for value in values))
-    with pytest.raises(ConfigError) as refusal:
+    with pytest.raises(ConfigError, match="^" + re.escape(sentence)) as refusal:
         new_inputs(of_column(path, **fields))
-    assert sentence in str(refusal.value)
-    assert str(refusal.value).endswith(f"; this is of column n of {path}")
+    assert f"(column n of {path})" in str(refusal.value)
 
 
-@pytest.mark.parametrize("total", [40, 51, 75, 200])
+@pytest.mark.parametrize("total", [40, 51, 200])
 def test_each_number_that_a_refusal_of_a_short_column_offers_works(new_file, total):
     path = new_file("n\n" + "1\n2\n" * (total // 2) + "1\n" * (total % 2))
     with pytest.raises(ConfigError) as refusal:
         new_inputs(of_column(path, held_out=0.1))
-    fixes = str(refusal.value).partition(": use ")[2]
-    offers = dict(re.findall(r"--([\w-]+) ([\d.]+)", fixes))
-    assert set(offers) == {"length", "held-out"} if total >= 50 else {"length"}
-    for flag, number in offers.items():
-        asked = {"held_out": 0.1, flag.replace("-", "_"): float(number)}
+    offers = dict(re.findall(r"(\w+)=([\d.]+)", refusal.value.fix))
+    assert set(offers) == {"length", "held_out"} if total >= 50 else {"length"}
+    for field, number in offers.items():
+        asked = {"held_out": 0.1, field: float(number)}
         asked["length"] = int(asked.get("length", 25))
         new_inputs(of_column(path, window=1, batch_size=1, **asked))
 
@@ -222,11 +212,11 @@ def test_the_reader_answers_a_word_as_soon_as_whitespace_follows_as_encode_does(
 @pytest.mark.parametrize(
     ("data", "tokens", "sentence"),
     [
-        ([b"1 2\n3 x 4\n"], [1, 2, 3], "value 'x' in line 2 of the input is not in the vocabulary"),
+        ([b"1 2\n3 x 4\n"], [1, 2, 3], "value 'x' in line 2 of the input is not in"),
         ([b"1\r\n\r\n\xff "], [1], "value '\\udcff' in line 3 of the input is not in"),
         ([b"1\n2", b"\n", b"\n3 4\n", b"5", b"x\n\n"], [1, 2, 3, 4], "value '5x' in line 5 of"),
         ([b"1\n12"], [1], "value '12' in line 2 of the input"),
-        ([b"5 ", b"7" * 999, b" 5"], [5], "value '" + "7" * 59 + "... in line 1 of the input is"),
+        ([b"5 ", b"7" * 999, b" 5"], [5], "value '" + "7" * 59 + "... in line 1 of the input"),
     ],
 )
 def test_a_word_that_has_no_token_is_refused_and_those_before_it_are_kept(data, tokens, sentence):

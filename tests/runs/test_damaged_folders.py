@@ -16,18 +16,10 @@ from pathlib import Path
 import hypothesis
 import hypothesis.strategies as st
 import jax
-import msgpack
 import numpy as np
 import pytest
-from run_folders import (
-    OWN,
-    PLAIN,
-    make_run,
-    payload_of,
-    sign_checkpoint,
-    sign_json,
-    sign_payload,
-)
+from run_folders import OWN, PLAIN, ZEROS, contents_of, make_run, sign, sign_arrays, sign_json
+from safetensors import numpy as safetensors
 
 import echo_jax
 from echo_jax import atomic_files, machine
@@ -40,8 +32,14 @@ from echo_jax.runs.metrics_csv import History
 pytestmark = pytest.mark.timeout(600)
 
 HUGE = 2**31 - 1
-FILES = ("config.json", "vocabulary.json", "tokens.bin", "checkpoint.msgpack", "metrics.csv")
-NOT_TO_PREDICT = ("tokens.bin", "metrics.csv")
+FILES = (
+    "config.json",
+    "vocabulary.json",
+    "tokens.safetensors",
+    "checkpoint.safetensors",
+    "metrics.csv",
+)
+NOT_TO_PREDICT = ("tokens.safetensors", "metrics.csv")
 ROOM = 2**28
 """Bytes that the refusal of a file may take, whatever size the file says it has."""
 
@@ -166,7 +164,7 @@ def test_a_damaged_file_is_not_needed_or_refused_by_name(runs, run, name, damage
         assert network_in(run) == network
     else:
         assert str(run / name) in to_predict or (damage, name) == ("not there", FILES[3])
-    if (damage, name) == ("not there", "checkpoint.msgpack"):
+    if (damage, name) == ("not there", "checkpoint.safetensors"):
         assert "has no checkpoint yet" in to_predict
         assert all_in(run)[:3] == everything[:3]  # a run of no sequences yet
         assert all_in(run)[3] is None
@@ -180,8 +178,7 @@ def test_more_in_a_checkpoint_or_a_json_file_laid_out_anew_is_the_same_run(runs,
     for name in ("config.json", "vocabulary.json"):
         (run / name).write_text(json.dumps(json.loads((run / name).read_text())))
     assert all_in(run) == all_in(runs / "one") != all_in(runs / "two")
-    more = {"more": 1, "state__params__more": np.zeros(2, np.float32)}
-    sign_checkpoint(run / "checkpoint.msgpack", **more)
+    sign_arrays(run / "checkpoint.safetensors", more=1)
     assert network_in(run) == network_in(runs / "one") != network_in(runs / "two")
 
 
@@ -206,9 +203,11 @@ def wholly(**changes):
         sign_json(run / "config.json", **changes)
         fixed = atomic_files.read_json(run / "config.json")
         digests = fixed.pop("files")
-        del fixed["seed_map"], fixed["training"]["sequences"], fixed["versions"], fixed["device"]
+        del fixed["training"]["sequences"]
+        for name in ("seed_map", "format", "versions", "device"):
+            del fixed[name]
         identity = atomic_files.digest_of([fixed, digests])
-        sign_checkpoint(run / "checkpoint.msgpack", inputs=identity)
+        sign_arrays(run / "checkpoint.safetensors", inputs=identity)
 
     return damage
 
@@ -226,13 +225,13 @@ def vocabulary_of(values, length=200, **changes):
     return damage
 
 
-def tokens_of(data):
+def tokens_of(tokens):
     """Tokens that the configuration and the checkpoint name as theirs."""
 
     def damage(run):
-        (run / "tokens.bin").write_bytes(data)
+        sign_arrays(run / "tokens.safetensors", {"tokens": tokens})
         digests = atomic_files.read_json(run / "config.json")["files"]
-        wholly(files=digests | {"tokens.bin": atomic_files.digest(data)})(run)
+        wholly(files=digests | {"tokens.safetensors": atomic_files.digest(tokens.tobytes())})(run)
 
     return damage
 
@@ -243,37 +242,42 @@ def metrics_of(data):
     def damage(run):
         (run / "metrics.csv").write_bytes(data)
         changes = {"metrics_bytes": len(data), "metrics_digest": atomic_files.digest(data)}
-        sign_checkpoint(run / "checkpoint.msgpack", **changes)
+        sign_arrays(run / "checkpoint.safetensors", **changes)
 
     return damage
 
 
 def checkpoint_of(**changes):
-    return lambda run: sign_checkpoint(run / "checkpoint.msgpack", **changes)
+    return lambda run: sign_arrays(run / "checkpoint.safetensors", **changes)
 
 
-def payload(data):
-    return lambda run: sign_payload(run / "checkpoint.msgpack", data)
+def bytes_of(data):
+    return lambda run: sign(run / "checkpoint.safetensors", data)
 
 
-def ndarray(shape, kind, data):
-    """An array as flax packs it."""
-    return msgpack.ExtType(1, msgpack.packb((shape, kind, data), use_bin_type=True))
+def bias_of(array):
+    """A checkpoint with another array in the place of one of the network."""
+    return lambda run: sign_arrays(run / "checkpoint.safetensors", {"params.readout.bias": array})
 
 
-def state_with(leaf):
-    """A checkpoint with something else in the place of one array."""
+def header_of(**changes):
+    """A checkpoint whose header says something else of the bytes of one array."""
 
     def damage(run):
-        def unchanged(code, data):
-            return msgpack.ExtType(code, data)
-
-        path = run / "checkpoint.msgpack"
-        contents = msgpack.unpackb(payload_of(path), ext_hook=unchanged, raw=False)
-        contents["state"]["params"]["readout"]["bias"] = leaf
-        sign_payload(path, msgpack.packb(contents, use_bin_type=True))
+        path = run / "checkpoint.safetensors"
+        data, (_, about) = path.read_bytes(), contents_of(path)
+        size = int.from_bytes(data[:8], "little")
+        header = json.loads(data[8 : 8 + size])
+        header["params.readout.bias"].update(changes)
+        text = json.dumps(about | {"sha256": ZEROS.decode()})
+        sign(path, with_header(header | {"__metadata__": {"echo_jax": text}}) + data[8 + size :])
 
     return damage
+
+
+def with_header(header):
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text
 
 
 CONFIG_MALICE = {
@@ -300,21 +304,28 @@ CHECKPOINT_MALICE = {
     "many seeds": wholly(seed=0, seeds=HUGE),
     "three seeds": wholly(seeds=3),
     "another seed": config_of(seed=4),
-    "no msgpack": payload(b"\xc1"),
-    "a list": payload(msgpack.packb([1, 2])),
-    "deep": payload(b"\x91" * 100_000 + b"\xc0"),
-    "long lists in lists": payload(b"\xdd\x00\x0f\x00\x00" * 500 + bytes(2**20 - 4000)),
-    "a list without end": payload(b"\xdd\xff\xff\xff\xff"),
-    "no state": checkpoint_of(state=None),
-    "no parameters": checkpoint_of(state__params={}),
-    "objects": state_with(ndarray((2, 5), "O", bytes(80))),
-    "no type": state_with(ndarray((2, 5), "float33", bytes(40))),
-    "numbers of 64 bits": state_with(ndarray((2, 5), "float64", bytes(80))),
-    "a huge shape": state_with(ndarray((2**40,), "float32", bytes(40))),
-    "an array of nothing": state_with(ndarray((0, 2**60), "float32", b"")),
-    "one seed": state_with(ndarray((1, 5), "float32", bytes(20))),
-    "a list for an array": state_with([0.0] * 10),
-    "chunks": state_with({"__msgpack_chunked_array__": True, "shape": {"0": 2**40}, "chunks": {}}),
+    "nothing": bytes_of(b""),
+    "an endless header": bytes_of(bytes([255]) * 100),
+    "a large header": bytes_of((2**20).to_bytes(8, "little")),
+    "a list": bytes_of(with_header([1, 2])),
+    "deep": bytes_of(with_header(b"[" * 100_000)),
+    "many lists": bytes_of(with_header(b"[" + b"[]," * 300_000 + b"[]]")),
+    "no metadata": bytes_of(safetensors.save({"a": np.zeros(2)})),
+    "metadata that is deep": bytes_of(with_header({"__metadata__": {"echo_jax": "[" * 100_000}})),
+    "numbers of 64 bits": bias_of(np.zeros((2, 5))),
+    "one seed": bias_of(np.zeros((1, 5), np.float32)),
+    "an array more": lambda run: sign_arrays(
+        run / "checkpoint.safetensors", {"params.more": np.zeros(2, np.float32)}
+    ),
+    "a huge shape": header_of(shape=[2**40]),
+    "an array of nothing": header_of(shape=[0, 2**60], data_offsets=[0, 0]),
+    "no type": header_of(dtype="F33"),
+    "a type that numpy has not": header_of(dtype="BF16", shape=[2, 10]),
+    "bytes of another array": header_of(data_offsets=[0, 40]),
+    "bytes of no array": header_of(data_offsets=[2**60, 2**60 + 40]),
+    "a digest that is none": lambda run: run.joinpath("checkpoint.safetensors").write_bytes(
+        safetensors.save({"a": np.zeros(2)}, {"echo_jax": json.dumps({"sha256": 3})})
+    ),
     "no sequences": checkpoint_of(sequences=0),
     "true": checkpoint_of(sequences=True),
     "no metrics": checkpoint_of(metrics_bytes=None),
@@ -332,10 +343,10 @@ VOCABULARY_MALICE = {
     "no values": lambda run: atomic_files.write_json(run / "vocabulary.json", {}),
 }
 TOKENS_MALICE = {
-    "a token too high": tokens_of(np.full(200, 5, "<i4").tobytes()),
-    "a token below 0": tokens_of(np.full(200, -1, "<i4").tobytes()),
-    "no token": tokens_of(b""),
-    "half a token": tokens_of(bytes(801)),
+    "a token too high": tokens_of(np.full(200, 5, np.int32)),
+    "a token below 0": tokens_of(np.full(200, -1, np.int32)),
+    "no token": tokens_of(np.zeros(0, np.int32)),
+    "wide tokens": tokens_of(np.zeros(200)),
 }
 HEADER = b"seed,sequence,loss,accuracy\n"
 METRICS_MALICE = {
@@ -350,9 +361,9 @@ METRICS_MALICE = {
 }
 MALICE = {
     "config.json": CONFIG_MALICE,
-    "checkpoint.msgpack": CHECKPOINT_MALICE,
+    "checkpoint.safetensors": CHECKPOINT_MALICE,
     "vocabulary.json": VOCABULARY_MALICE,
-    "tokens.bin": TOKENS_MALICE,
+    "tokens.safetensors": TOKENS_MALICE,
     "metrics.csv": METRICS_MALICE,
 }
 CANNOT_BE_NAMED = "GiB that this machine has"
@@ -412,13 +423,13 @@ def damaged(tmp_path_factory):
 
 
 @pytest.mark.cases
-@hypothesis.given(payload=st.binary(max_size=200), at=st.integers(0, 4000), cut=st.integers(0, 9))
-def test_any_signed_payload_is_the_state_or_refused(runs, damaged, payload, at, cut):
+@hypothesis.given(more=st.binary(max_size=200), at=st.integers(0, 9000), cut=st.integers(0, 9))
+def test_any_signed_bytes_are_the_state_or_refused(runs, damaged, more, at, cut):
     shutil.rmtree(damaged, ignore_errors=True)
     shutil.copytree(runs / "one", damaged)
-    path = damaged / "checkpoint.msgpack"
-    whole = payload_of(path)
-    sign_payload(path, whole[:at] + payload + whole[at + cut :])
+    path = damaged / "checkpoint.safetensors"
+    whole = path.read_bytes().replace(contents_of(path)[1]["sha256"].encode(), ZEROS)
+    sign(path, whole[:at] + more + whole[at + cut :])
     sentence = refusal(network_in, damaged)
     if sentence:
         assert str(path) in sentence or "failed in training" in sentence
@@ -429,7 +440,7 @@ def test_any_signed_payload_is_the_state_or_refused(runs, damaged, payload, at, 
 
 
 LEFT_BY_A_KILL = ([], [".config.json.part"], [".vocabulary.json.part"], ["vocabulary.json"],
-                  ["vocabulary.json", "tokens.bin", ".config.json.part"])  # fmt: skip
+                  ["vocabulary.json", "tokens.safetensors", ".config.json.part"])  # fmt: skip
 
 
 @pytest.mark.parametrize("names", LEFT_BY_A_KILL, ids=str)
@@ -448,7 +459,7 @@ def test_a_run_killed_before_its_configuration_is_there_can_be_started_again(tmp
     run_folder.read_inputs(folder)
 
 
-@pytest.mark.parametrize("name", ["mine.part", "vocabulary.json", "tokens.bin", ".mine"])
+@pytest.mark.parametrize("name", ["mine.part", "vocabulary.json", "tokens.safetensors", ".mine"])
 def test_a_folder_with_a_file_of_the_user_is_no_folder_for_a_run(tmp_path, name):
     (tmp_path / name).write_text("mine")
     with (

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from run_folders import PLAIN, saved_of
+from run_folders import PLAIN, saved_of, sign_json
 
 import echo_jax
 from echo_jax import atomic_files
@@ -92,22 +92,15 @@ def test_a_run_goes_on_with_the_text_that_it_was_begun_with_alone(run, write):
     assert (run / "config.json").read_bytes() == before
 
 
-def test_of_an_early_folder_it_is_not_known_which_text_it_was_begun_with(run, write):
-    assert run_folder.other_bits(run) is None
-    early = atomic_files.read_json(run / "config.json")
-    del early["cell_source"]
-    atomic_files.write_json(run / "config.json", early)
-    write(f"{AVERAGE}# a remark\n")
-    assert run_folder.other_bits(run) == (
-        "bits may differ from those of one run: it does not say with which text of cell "
-        "average_of_all.py it was begun"
-    )
-    assert begin(run).saved
-    assert "cell_source" not in atomic_files.read_json(run / "config.json")
-    load(run)  # without a warning, which would be an error
-    atomic_files.write_json(run / "config.json", early | {"cell_source": 3})
-    with pytest.raises(StorageError, match=r"describes no run .cell_source is not a digest"):
-        run_folder.read_inputs(run)
+@pytest.mark.parametrize(("number", "version"), [(None, "0.1.0"), (3, "9.0")])
+def test_a_folder_of_another_version_is_refused_with_the_version_that_reads_it(
+    tmp_path, number, version
+):
+    run_folder.write_inputs(tmp_path, RunSpec(PLAIN))
+    sign_json(tmp_path / "config.json", format=number, versions={"echo_jax": version})
+    for read in (run_folder.read_inputs, run_folder.other_bits, echo_jax.load):
+        with pytest.raises(StorageError, match=rf"^{tmp_path} was written by echo_jax {version}"):
+            read(tmp_path)
 
 
 def test_the_folder_of_a_built_in_cell_is_as_before(tmp_path):
@@ -130,8 +123,8 @@ def test_a_network_of_another_text_is_loaded_with_a_warning(run, write, call, mo
     assert len(said.stdout.split()) == 3
 
 
-OTHER_ARRAYS = r"run/checkpoint.msgpack does not hold the arrays of the network: "
-LARGER = r"run/checkpoint.msgpack is larger than the [\d,]+ bytes it may have: "
+OTHER_ARRAYS = r"run/checkpoint.safetensors does not hold the arrays of the network: "
+LARGER = r"run/checkpoint.safetensors is larger than the [\d,]+ bytes it may have: "
 
 
 @pytest.mark.parametrize(("before", "after", "what"), [(3, 4, OTHER_ARRAYS), (30_000, 3, LARGER)])

@@ -13,12 +13,9 @@ import pytest
 from running import begin, command, execute
 
 from echo_jax import atomic_files
-from echo_jax.config import RunConfig
 from echo_jax.core.many_seeds import state_shapes
-from echo_jax.exceptions import StorageError
 from echo_jax.runs import checkpoint, run_folder
 from echo_jax.runs.metrics_csv import History
-from echo_jax.runs.prepared_run import prepare
 
 SMALL = [
     "--length", "10", "--vocab-size", "8", "--window", "3", "--batch", "2", "--hidden", "6",
@@ -39,7 +36,7 @@ def wait_for(path, process, lines=0):
 
 
 def assert_same_run(run, other):
-    for name in ("metrics.csv", "checkpoint.msgpack", "config.json"):
+    for name in ("metrics.csv", "checkpoint.safetensors", "config.json"):
         assert (run / name).read_bytes() == (other / name).read_bytes(), name
     digests = [atomic_files.read_json(each / "result.json")["digest"] for each in (run, other)]
     assert digests[0] == digests[1]
@@ -100,7 +97,7 @@ def test_runs_killed_twenty_times_at_random_moments_go_on_to_the_same_bits(whole
 def test_a_run_that_is_interrupted_saves_and_says_how_to_go_on(whole_run, tmp_path, number, status):
     process = begin("train.py", *SMALL, *LONG, "--seeds", 2, "--out", "run", cwd=tmp_path)
     wait_for(tmp_path / "run" / "config.json", process)
-    wait_for(tmp_path / "run" / "checkpoint.msgpack", process)
+    wait_for(tmp_path / "run" / "checkpoint.safetensors", process)
     process.send_signal(number)
     printed, errors = process.communicate(timeout=60)
     assert process.returncode == status
@@ -222,21 +219,6 @@ def test_a_loss_that_becomes_no_number_leaves_the_last_good_checkpoint(tmp_path,
     assert not (tmp_path / "executed").exists()
 
 
-@pytest.mark.parametrize("link", [False, True])
-def test_an_unfinished_run_of_blocks_of_seeds_is_refused_and_left_alone(tmp_path, link):
-    run, blocks = tmp_path / "run", tmp_path / ("elsewhere" if link else "run/blocks")
-    blocks.mkdir(parents=True)
-    (blocks / "0-16-100.msgpack").write_bytes(b"a block")
-    run.mkdir(exist_ok=True)
-    if link:
-        (run / "blocks").symlink_to(blocks)
-    inputs = run_folder.RunSpec(RunConfig())
-    run_folder.write_inputs(run, inputs)
-    with pytest.raises(StorageError, match=r"train --cluster.*0\.1\.0"):
-        prepare(run, inputs, resume=True, device_limit=None, checkpoint_every=None)
-    assert (blocks / "0-16-100.msgpack").read_bytes() == b"a block"
-
-
 STRACE = shutil.which("strace")
 FAULTS = [("write", "ENOSPC"), ("fsync", "EIO"), ("rename", "EIO"), ("openat", "EMFILE")]
 
@@ -260,7 +242,7 @@ def test_whatever_system_call_fails_the_run_goes_on_to_the_same_bits(
         run = tmp_path / f"run{k}"
         inject = [STRACE, "-f", "--seccomp-bpf", "-qq", "-o", str(tmp_path / "log")]
         inject += ["-e", f"trace={call}", "-e", f"inject={call}:error={error}:when={k}"]
-        names = ["config.json", "metrics.csv", "checkpoint.msgpack", "result.json"]
+        names = ["config.json", "metrics.csv", "checkpoint.safetensors", "result.json"]
         inject += [part for name in names for part in ("-P", f"{run}/.{name}.part")]
         done = subprocess.run(
             [*inject, *command("train.py", *options, "--out", run)],

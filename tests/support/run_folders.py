@@ -1,6 +1,8 @@
 """Run folders without training: written by the functions that a run uses, around drawn numbers."""
 
 import functools
+import hashlib
+import json
 import operator
 import os
 import stat
@@ -8,7 +10,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from flax import serialization
+from safetensors import numpy as safetensors
 
 from echo_jax import atomic_files
 from echo_jax.config import DataConfig, NetworkConfig, RunConfig, TaskConfig, TrainingConfig
@@ -18,6 +20,7 @@ from echo_jax.runs.checkpoint import Saved
 from echo_jax.runs.metrics_csv import History
 from echo_jax.runs.run_folder import RunSpec
 
+ZEROS = b"0" * 64
 TASK = TaskConfig(length=10, vocab_size=5, window=3, batch_size=2)
 PLAIN = RunConfig(TASK, NetworkConfig(hidden_size=3), TrainingConfig(sequences=4))
 """A run on random integers, of one seed."""
@@ -78,20 +81,23 @@ def with_changes(table, changes):
     return table
 
 
-def sign_payload(path, payload, form=checkpoint.CHECKPOINT_FORMAT):
-    """Write any bytes as a checkpoint with the right digest."""
-    path.write_bytes(form + atomic_files.digest(payload).encode() + b"\n" + payload)
+def contents_of(path):
+    """The arrays of a file by their names, and the plain values about them."""
+    data = path.read_bytes()
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    return safetensors.load(data), json.loads(header["__metadata__"]["echo_jax"])
 
 
-def payload_of(path):
-    """The msgpack of a checkpoint."""
-    return path.read_bytes().split(b"\n", 2)[2]
+def sign(path, data):
+    """Write any bytes with their digest in the place of its zeros."""
+    path.write_bytes(data.replace(ZEROS, hashlib.sha256(data).hexdigest().encode(), 1))
 
 
-def sign_checkpoint(path, **changes):
-    """Change fields of a checkpoint, `outer__inner` for a nested one, and sign it again."""
-    contents = with_changes(serialization.msgpack_restore(payload_of(path)), changes)
-    sign_payload(path, serialization.msgpack_serialize(contents))
+def sign_arrays(path, arrays=None, **changes):
+    """Change the arrays of a file, or the values about them, and sign it again."""
+    old, about = contents_of(path)
+    text = json.dumps(about | changes | {"sha256": ZEROS.decode()})
+    sign(path, safetensors.save({**old, **(arrays or {})}, {"echo_jax": text}))
 
 
 def snapshot(folder):

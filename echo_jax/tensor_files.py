@@ -1,0 +1,124 @@
+"""Trees of arrays as safetensors files: PyTorch, NumPy and the hubs read them, nothing is executed.
+
+An array is named by its path in the tree, its keys joined by dots: `params.cell.kernel`. The
+metadata has one text, JSON: the kind and format of the file, what the writer says about the tree,
+and the SHA-256 of the whole file with zeros in the place of that digest, because safetensors
+itself takes a flipped bit.
+"""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from safetensors import numpy as safetensors
+
+import echo_jax
+from echo_jax import atomic_files, machine
+from echo_jax.exceptions import ConfigError, StorageError, shown
+
+DTYPES = frozenset(
+    f"bool complex64 float16 float32 float64 {' '.join(f'int{n} uint{n}' for n in (8, 16, 32, 64))}"
+    .split()
+)  # fmt: skip
+"""Types of array that NumPy reads back from safetensors; it has no bfloat16 and no int4."""
+
+OVERHEAD = 2**20
+"""Bytes of a file beyond those of its arrays, at most."""
+
+METADATA, ABOUT, DIGEST = "__metadata__", "echo_jax", "sha256"
+ZEROS = b"0" * 64
+
+
+def named(tree: Any) -> dict[str, Any]:
+    """The leaves of a tree by their names.
+
+    ConfigError for a name that two leaves have or none can have, and for a type that is not in
+    `DTYPES`.
+    """
+    leaves: dict[str, Any] = {}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        name = jax.tree_util.keystr(path, simple=True, separator=".")
+        if name in leaves or name == METADATA or not name.isprintable():
+            rule = "has no name of its own"
+            raise ConfigError(None, f"array {shown(name)}", rule, "use other keys, without dots")
+        if str(leaf.dtype) not in DTYPES:
+            raise ConfigError(
+                None, f"array {name}", f"is {leaf.dtype}, which no file holds", "use float32"
+            )
+        leaves[name] = leaf
+    return leaves
+
+
+def size_of(shapes: Any) -> int:
+    """The bytes of the arrays of a tree of shapes."""
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(shapes))
+
+
+def write(path: Path, kind: str, tree: Any, about: dict[str, Any]) -> None:
+    """Write a tree of arrays and plain values about it, replacing the file that is there."""
+    # contiguous, in the order of C: safetensors takes the bytes of a slice or transpose as they lie
+    arrays = {name: np.asarray(leaf, order="C") for name, leaf in named(tree).items()}
+    stated = {"kind": kind, "format": atomic_files.FORMAT, "version": echo_jax.__version__}
+    text = json.dumps({**stated, **about, DIGEST: ZEROS.decode()})
+    data = safetensors.save(arrays, {ABOUT: text})  # one text: of several their order varies
+    atomic_files.write_bytes(path, data.replace(ZEROS, atomic_files.digest(data).encode(), 1))
+
+
+def read(path: Path, kind: str, shapes: Any, fix: str) -> tuple[Any, dict[str, Any]]:
+    """The inverse of `write` for a tree of these shapes: numpy arrays, and what is about them.
+
+    StorageError, ending in `fix`, for any other file; one that is larger than the shapes allow is
+    refused before it is read.
+    """
+    size = size_of(shapes)
+    machine.check_memory(size)
+    _check_version(path, kind, fix)
+    data = atomic_files.read_bytes(path, size + OVERHEAD, fix=fix)
+    try:
+        about, arrays = _content(data)
+    except Exception:  # anyone can write a file: its bytes may break their reader in any way
+        raise StorageError(
+            None, path, "is damaged, its digest is not that of its content", fix
+        ) from None
+    leaves = named(shapes)
+    if any(map(_differs, leaves.values(), map(arrays.get, leaves))) or len(arrays) > len(leaves):
+        raise StorageError(None, path, "does not hold the arrays of the network", fix)
+    return jax.tree.unflatten(jax.tree.structure(shapes), [arrays[name] for name in leaves]), about
+
+
+def _content(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The plain values of a file and its arrays; any error where it is damaged."""
+    about = _about(data)
+    digest = about.pop(DIGEST)
+    if atomic_files.digest(data.replace(digest.encode(), ZEROS, 1)) != digest:
+        raise ValueError("another digest")
+    return about, safetensors.load(data)
+
+
+def _about(data: bytes) -> dict[str, Any]:
+    """The plain values of a file, which its first bytes hold; any error where it is damaged."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    if end > OVERHEAD:
+        raise ValueError("a header longer than any")
+    return atomic_files.parse_json(atomic_files.parse_json(data[8:end])[METADATA][ABOUT])
+
+
+def _check_version(path: Path, kind: str, fix: str) -> None:
+    """Raise StorageError for a file of another format, which names the version that wrote it."""
+    begin = atomic_files.read_bytes(path, OVERHEAD, whole=False, fix=fix)
+    if begin.startswith(f"echo_jax {kind} 1\n".encode()):
+        raise atomic_files.other_version(path, "0.1.0")
+    try:
+        about = _about(begin)
+        other = about["format"] != atomic_files.FORMAT
+    except Exception:  # it is damaged, which its digest says
+        return
+    if other:
+        raise atomic_files.other_version(path, about.get("version"))
+
+
+def _differs(leaf: Any, array: Any) -> bool:
+    return array is None or (leaf.shape, leaf.dtype) != (array.shape, array.dtype)
