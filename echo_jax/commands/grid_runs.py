@@ -90,5 +90,5 @@ def failures_last(failures: Sequence[str], out: Path) -> Iterator[None]:
             raise
         ended = f"; and {error}"
     if failures:
-        said = f"{len(failures)} tasks failed, {out} has all others: {'; '.join(failures)}"
-        raise ConfigError(said + ended)
+        sentence = f"{len(failures)} tasks failed, {out} has all others: {'; '.join(failures)}"
+        raise ConfigError(sentence + ended)

@@ -68,8 +68,8 @@ class StudyCommand:
         for name in self.names:
             if name not in STUDIES:
                 close = difflib.get_close_matches(name, STUDIES, n=1)
-                known = close[0] if close else f"one of {', '.join(STUDIES)}"
-                raise ConfigError(None, f"study {name!r}", "is unknown", f"use {known}")
+                names = close[0] if close else f"one of {', '.join(STUDIES)}"
+                raise ConfigError(None, f"study {name!r}", "is unknown", f"use {names}")
         if self.out and not (self.names or self.all):
             raise ConfigError(
                 "out", self.out, "is for studies that are run", "name one, or {all=True}"

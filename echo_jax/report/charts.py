@@ -54,9 +54,9 @@ def dots_figure(
         if baseline is not None:
             axes.plot([baseline] * 2, [row - 0.3, row + 0.3], color=GREY, linewidth=1.8)
         places = np.minimum(_array(marks.values()), never)
-        known = places[:, 0][np.isfinite(places[:, 0])]
-        if len(known) > 1:
-            axes.plot([known.min(), known.max()], [row, row], color=GREY, linewidth=1.5)
+        medians = places[:, 0][np.isfinite(places[:, 0])]
+        if len(medians) > 1:
+            axes.plot([medians.min(), medians.max()], [row, row], color=GREY, linewidth=1.5)
         styles = zip(marks, places, SERIES, itertools.count(8.5, -1.5), strict=False)
         for series, place, style, size in styles:
             keys[series or "median"] = _dot(axes, row, place, never, style, size)
@@ -170,9 +170,9 @@ def heat_figure(  # noqa: PLR0913 - what is on three axes
     for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
     room = (WIDTH - 1.8) / across / len(x_ticks)  # inches of a field
-    known = np.concatenate([np.ravel(values) for values in panels.values()])
-    known = known[np.isfinite(known)]
-    ends = (0.0, 1.0) if percent or not len(known) else (known.min(), known.max())
+    fields = np.concatenate([np.ravel(values) for values in panels.values()])
+    fields = fields[np.isfinite(fields)]
+    ends = (0.0, 1.0) if percent or not len(fields) else (fields.min(), fields.max())
     named = _with_room(x_ticks, int(2.2 * WIDTH / across))
     for axes, (title, values) in zip(grid.flat, panels.items(), strict=False):
         mesh = _heat_map(axes, np.asarray(values, float), ends, percent, room)
@@ -242,9 +242,9 @@ def _legend(figure: Figure, marks: Mapping[str, Any]) -> None:
     figure.legend(marks.values(), names, **style)
 
 
-def _array(found: Iterable[Summary]) -> np.ndarray:
+def _array(summaries: Iterable[Summary]) -> np.ndarray:
     """Medians and the bounds of their intervals `[N, 3]`; NaN without an interval."""
-    return np.array([(each.median, *(each.interval or (np.nan, np.nan))[:2]) for each in found])
+    return np.array([(x.median, *(x.interval or (np.nan, np.nan))[:2]) for x in summaries])
 
 
 def _ends(

@@ -92,6 +92,6 @@ class Page(NamedTuple):
 def computed(results: Iterable[tuple[str, Mapping[str, str]]]) -> str:
     """The sentence `Page.made`, from the date and the versions of programs of each result."""
     dates, programs = zip(*results, strict=True)
-    versions = {", ".join(f"{name} {v}" for name, v in found.items()) for found in programs}
+    versions = {", ".join(f"{name} {v}" for name, v in of.items()) for of in programs}
     when = " to ".join(dict.fromkeys([min(dates), max(dates)]))
     return f"Computed on {when} with {'; '.join(sorted(versions))}."

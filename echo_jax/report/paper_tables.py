@@ -50,11 +50,11 @@ def csv_text(table: Table) -> str:
 
 def _tidy(heading: str, column: Sequence[str | Entry]) -> Iterator[tuple[str, list[str]]]:
     """The values of a column; of one with intervals also the bounds."""
-    entries = [each for each in column if isinstance(each, Entry)]
-    yield heading, [_plain(each.value) if isinstance(each, Entry) else each for each in column]
-    if any(entry.low is not None for entry in entries):
+    numbers = [entry for entry in column if isinstance(entry, Entry)]
+    yield heading, [_plain(x.value) if isinstance(x, Entry) else x for x in column]
+    if any(entry.low is not None for entry in numbers):
         for bound in ("low", "high"):
-            yield f"{heading}, {bound}", [_plain(getattr(each, bound, None)) for each in column]
+            yield f"{heading}, {bound}", [_plain(getattr(entry, bound, None)) for entry in column]
 
 
 def _plain(value: float | None) -> str:

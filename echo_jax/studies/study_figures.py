@@ -31,13 +31,13 @@ def drawn(chart: Chart, rows: Sequence[ResultRow]) -> list[ResultRow]:
 
 def curves(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, dict[int, float]]:
     """The curves or strips of a figure by name: at each place the mean over the seeds."""
-    found = {}
+    by_name = {}
     for row in drawn(chart, rows):
         for score in chart.y.split(","):
             part = f", {score.split()[-1]}" if "," in chart.y else ""
             first, values = places(row, score)
-            found[series_name(chart, row) + part] = dict(enumerate(values, first))
-    return found
+            by_name[series_name(chart, row) + part] = dict(enumerate(values, first))
+    return by_name
 
 
 def figure(chart: Chart, rows: Sequence[ResultRow]) -> Any:
@@ -52,8 +52,8 @@ def figure(chart: Chart, rows: Sequence[ResultRow]) -> Any:
             (place, {series_name(chart, row): summary(row, chart.y) for row in some})
             for place, some in at.items()
         ]
-        known = [some[0].baselines.accuracy if shares else None for some in at.values()]
-        return charts.dots_figure(dots, known, name, shares)
+        chance = [some[0].baselines.accuracy if shares else None for some in at.values()]
+        return charts.dots_figure(dots, chance, name, shares)
     if chart.kind == "heat":
         return _heat(chart, rows)
     if chart.kind == "strips":
@@ -64,9 +64,9 @@ def figure(chart: Chart, rows: Sequence[ResultRow]) -> Any:
             point = (float(row.labels[chart.x]), summary(row, chart.y))
             lines.setdefault(series_name(chart, row), []).append(point)
     else:
-        found = curves(chart, rows)
-        shares = all_shares(found)
-        for line, values in found.items():
+        by_name = curves(chart, rows)
+        shares = all_shares(by_name)
+        for line, values in by_name.items():
             lines[line] = [(place, Summary(v, None)) for place, v in values.items()]
     baseline = chances[0] if shares and len(set(chances)) == 1 else None
     return charts.lines_figure(lines, chart.x, name, baseline, shares, chart.log_x)
@@ -75,11 +75,11 @@ def figure(chart: Chart, rows: Sequence[ResultRow]) -> Any:
 def dot_rows(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, list[ResultRow]]:
     """The rows of results by the row of the figure in which they are dots."""
     apart = chart.series.split(",")
-    found: dict[str, list[ResultRow]] = {}
+    at: dict[str, list[ResultRow]] = {}
     for row in rows:
         labels = (f"{name} {value}" for name, value in row.labels.items() if name not in apart)
-        found.setdefault(", ".join(labels), []).append(row)
-    return found
+        at.setdefault(", ".join(labels), []).append(row)
+    return at
 
 
 def _strips(chart: Chart, rows: Sequence[ResultRow]) -> Any:
@@ -118,9 +118,9 @@ def alternative(chart: Chart) -> str:
     return f"{name.capitalize()}{f' over {over}' * bool(over)}; the tables have the numbers."
 
 
-def all_shares(found: Mapping[str, Mapping[int, float]]) -> bool:
+def all_shares(lines: Mapping[str, Mapping[int, float]]) -> bool:
     """True for curves whose values are all at most 1."""
-    return not any(value > 1 for values in found.values() for value in values.values())
+    return not any(value > 1 for values in lines.values() for value in values.values())
 
 
 def axis_name(chart: Chart) -> str:

@@ -149,36 +149,36 @@ def compared(study: Study, rows: Sequence[ResultRow]) -> list[Compared]:
             comparison = statistics.paired_comparison(before, after)
             every.append((by_name[first], by_name[second], score, comparison))
     adjusted = statistics.holm([comparison.p_value for *_, comparison in every])
-    return [Compared(*each, p) for each, p in zip(every, adjusted, strict=True)]
+    return [Compared(*pair, p) for pair, p in zip(every, adjusted, strict=True)]
 
 
 def pair_tables(study: Study, rows: Sequence[ResultRow]) -> list[Table]:
     """A list with the table of the comparisons of a study, or without any an empty one."""
-    lines = [_pair_line(*each) for each in compared(study, rows)]
+    lines = [_pair_line(*comparison) for comparison in compared(study, rows)]
     return [Table(PAIR_CAPTION, PAIR_HEADINGS, lines)] if lines else []
 
 
 def _pair_line(
-    first: ResultRow, second: ResultRow, score: str, found: statistics.Comparison, p: float
+    first: ResultRow, second: ResultRow, score: str, test: statistics.Comparison, p: float
 ) -> list[str | Entry]:
     """What the two rows share, where they differ, and the difference in a score."""
     labels, others = first.labels, second.labels
     same = [f"{name} {value}" for name, value in labels.items() if others.get(name) == value]
     differing = [name for name in labels if others.get(name) != labels[name]]
-    signs = (", ".join(str(each[name]) for name in differing) for each in (others, labels))
+    signs = (", ".join(str(side[name]) for name in differing) for side in (others, labels))
     name = PAIR_SCORES.get(score, score)
     times, pattern = 1, "+,.0f" if score.endswith("_to_99") else "+.3g"
     if "points" in name:
         times, pattern = 100, "+.2f"
-    bounds = (found.median, *found.interval[:2])
+    bounds = (test.median, *test.interval[:2])
     middle, low, high = (format(times * bound, pattern) for bound in bounds)
     return [
         ", ".join(same) or "-",
         " - ".join(signs),
         name,
         Entry(f"{middle} ({low} to {high})", *(times * bound for bound in bounds)),
-        Entry(f"{found.superiority:.0%}", found.superiority),
-        Entry(f"{found.p_value:.2g}", found.p_value),
+        Entry(f"{test.superiority:.0%}", test.superiority),
+        Entry(f"{test.p_value:.2g}", test.p_value),
         Entry(f"{p:.2g}", p),
     ]
 
