@@ -225,10 +225,10 @@ def _size() -> Iterable[GridPoint]:
     longer = {2: (2, 3, 4, 6, 8), 4: (8, 15, 20, 30)}
     for part, whole in TUTORIAL_SEQUENCES.items():
         most, middle = sizes[part][-1], counts[part][2]
-        found = [(hidden, whole, hidden in sizes[part][::3]) for hidden in sizes[part]]
-        found += [(most, sequences, sequences == middle) for sequences in counts[part]]
-        found += [(hidden, LONGER * whole, False) for hidden in longer[part]]
-        for hidden, sequences, in_fast in found:
+        sized = [(hidden, whole, hidden in sizes[part][::3]) for hidden in sizes[part]]
+        sized += [(most, sequences, sequences == middle) for sequences in counts[part]]
+        sized += [(hidden, LONGER * whole, False) for hidden in longer[part]]
+        for hidden, sequences, in_fast in sized:
             labels = {"part": part, "hidden": hidden, "sequences": sequences}
             base = {2: CURRENT, 4: CONTEXT}[part]
             config = changed(base, hidden_size=hidden, sequences=sequences, seeds=8)
@@ -251,10 +251,12 @@ MISSED: Mapping[str, tuple[dict[str, Any], tuple[dict[str, Any], ...]]] = {
 def _advice() -> Iterable[GridPoint]:
     for run, (fields, cures) in MISSED.items():
         for change in ({}, *cures):
-            said = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in change.items())
+            words = [f"{name.replace('_', ' ')} {value}" for name, value in change.items()]
             config = changed(CONTEXT, seeds=ADVISED_SEEDS, **(fields | change))
             in_fast = run == "lag 3" and config.training.sequences <= FAST_SEQUENCES
-            yield GridPoint({"run": run, "change": said or "none"}, config, in_fast=in_fast)
+            yield GridPoint(
+                {"run": run, "change": ", ".join(words) or "none"}, config, in_fast=in_fast
+            )
 
 
 ADVICE = tuple(_advice())

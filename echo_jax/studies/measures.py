@@ -18,7 +18,7 @@ from echo_jax.studies import linear_probe
 WINDOWS = 500  # sequences in which `follows` changes each input in turn
 PROBED = 1000  # sequences whose states a probe is fitted to; it is tested on as many others
 PROBE_LAGS = 9  # the values 0 to 8 steps back
-STARTS, FED_BACK, BLOCK = 100, 200, 25  # sequences; answers after each; answers in a block
+STARTS, FED_BACK, STRETCH = 100, 200, 25  # sequences; answers after each; answers in a row
 
 
 def other_state(config: RunConfig, dynamic: DynamicParams, params: Params) -> dict[str, jax.Array]:
@@ -72,7 +72,7 @@ def probe(config: RunConfig, dynamic: DynamicParams, params: Params) -> dict[str
     times = np.asarray(config.task.row_times)
     late = np.flatnonzero(times >= PROBE_LAGS - 1)  # rows with all these values before them
 
-    def found(states: jax.Array, lag: jax.Array) -> jax.Array:
+    def at_lag(states: jax.Array, lag: jax.Array) -> jax.Array:
         """Accuracy for one lag: fitted to the first half of the sequences, tested on the second."""
         (fit, trial), (fit_values, trial_values) = (
             x.reshape(2, PROBED * len(late), *x.shape[2:])
@@ -85,8 +85,8 @@ def probe(config: RunConfig, dynamic: DynamicParams, params: Params) -> dict[str
     by_row = evaluate(config, dynamic, params).accuracy_by_position
     return {
         "network": jnp.mean(by_row[late]),
-        "before": jax.lax.map(lambda lag: found(states.before, lag), lags),
-        "after": jax.lax.map(lambda lag: found(states.after, lag), lags),
+        "before": jax.lax.map(lambda lag: at_lag(states.before, lag), lags),
+        "after": jax.lax.map(lambda lag: at_lag(states.after, lag), lags),
     }
 
 
@@ -116,10 +116,10 @@ def fed_back(config: RunConfig, dynamic: DynamicParams, params: Params) -> dict[
         return jax.lax.scan(step, (state, answers.token[-1]), None, FED_BACK)[1]
 
     answers = jax.vmap(go_on)(start)
-    blocks = answers.reshape(STARTS, -1, BLOCK)
-    there = jax.nn.one_hot(blocks, vocab_size).max(axis=2).sum(axis=2)
-    last = answers[:, -2 * BLOCK :]
-    periodic = [jnp.all(last[:, p:] == last[:, :-p], axis=1) for p in range(1, BLOCK + 1)]
+    stretches = answers.reshape(STARTS, -1, STRETCH)
+    there = jax.nn.one_hot(stretches, vocab_size).max(axis=2).sum(axis=2)
+    last = answers[:, -2 * STRETCH :]
+    periodic = [jnp.all(last[:, p:] == last[:, :-p], axis=1) for p in range(1, STRETCH + 1)]
     return {
         "answers": answers[0, :50],
         "distinct": jnp.mean(there, axis=0),
@@ -128,5 +128,5 @@ def fed_back(config: RunConfig, dynamic: DynamicParams, params: Params) -> dict[
 
 
 MEASURES: dict[str, Callable[[RunConfig, DynamicParams, Params], dict[str, jax.Array]]] = {
-    each.__name__: each for each in (other_state, rows_apart, follows, probe, fed_back)
+    measure.__name__: measure for measure in (other_state, rows_apart, follows, probe, fed_back)
 }

@@ -59,7 +59,7 @@ def run_point(
         measured = {
             name: _measure(name, config, programs, dynamic, params) for name in point.measures
         }
-    found = _results(config, learned, scored) | {
+    results = _results(config, learned, scored) | {
         "bytes": programs.bytes,
         "measured": measured,
         "seconds": {"compile": compile_seconds, **watch.seconds, "update": learned.update_seconds},
@@ -78,7 +78,7 @@ def run_point(
         "device": machine.device(),
         "date": datetime.date.today(),
     } | point.source
-    return msgspec.convert(run | plain(found), ResultRow)
+    return msgspec.convert(run | plain(results), ResultRow)
 
 
 def chunk_size(config: RunConfig) -> int:
@@ -106,7 +106,7 @@ def train(point: GridPoint, programs: Programs, dynamic: DynamicParams, report: 
     whole = durations[: len(work) // size]
     updates = min(size, len(work)) * config.task.updates_per_sequence
     seconds = float(np.median(whole[1:] or durations[:1])) / updates
-    losses, accuracies = (np.concatenate(each, axis=1) for each in (loss, accuracy))
+    losses, accuracies = (np.concatenate(curves, axis=1) for curves in (loss, accuracy))
     return Learned(chunk.state, losses, accuracies, seconds)
 
 
@@ -116,8 +116,8 @@ def _measure(
     """One of `measures.MEASURES` for every seed, leaves `[S, ...]`."""
     measure = functools.partial(MEASURES[name], config)
     mapped = many_seeds.over_runs(measure, programs.devices, many_seeds.default_seed_map())
-    found = jax.device_get(jax.jit(mapped)(dynamic, params))
-    return jax.tree.map(lambda leaf: leaf[: config.seeds], found)
+    measured = jax.device_get(jax.jit(mapped)(dynamic, params))
+    return jax.tree.map(lambda leaf: leaf[: config.seeds], measured)
 
 
 def _results(config: RunConfig, learned: Learned, scored: Evaluation) -> dict[str, Any]:

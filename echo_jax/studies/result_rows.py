@@ -109,8 +109,8 @@ class ResultRow(_Fields):
         if self.by_seed.seed != list(range(self.config.seed, self.config.seed + seeds)):
             raise ValueError("the seeds are not those of the configuration, each once")
         lists = list(msgspec.structs.asdict(self.by_seed).items())
-        for measure, found in self.measured.items():
-            lists += [(f"{measure} {what}", values) for what, values in found.items()]
+        for measure, measured in self.measured.items():
+            lists += [(f"{measure} {what}", values) for what, values in measured.items()]
         for name, values in lists:
             if values is not UNSET and len(values) != seeds:
                 raise ValueError(f"{name} has {len(values)} values for {seeds} seeds")

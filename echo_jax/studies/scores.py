@@ -18,8 +18,8 @@ def scores(row: ResultRow, name: str) -> list:
     """
     if name in ("updates_to_99", "rows_to_99"):
         task = row.config.task
-        each = task.updates_per_sequence * (task.batch_size if name == "rows_to_99" else 1)
-        return [None if n is None else n * each for n in row.by_seed.sequences_to_99]
+        scale = task.updates_per_sequence * (task.batch_size if name == "rows_to_99" else 1)
+        return [None if n is None else n * scale for n in row.by_seed.sequences_to_99]
     measure, _, what = name.partition(" ")
     if what:
         return row.measured.get(measure, {}).get(what, [])

@@ -103,8 +103,8 @@ class ProgramCache:
 
     def of(self, point: GridPoint) -> Future[Timed]:
         """The programs of a grid point, and the seconds that compiling them took."""
-        known = self._compiling.pop(point.program, None)
-        self._compiling[point.program] = known or self._background.submit(_compiled, point)
+        compiling = self._compiling.pop(point.program, None)
+        self._compiling[point.program] = compiling or self._background.submit(_compiled, point)
         while len(self._compiling) > self._size:
             del self._compiling[next(iter(self._compiling))]
         return self._compiling[point.program]

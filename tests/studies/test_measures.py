@@ -29,7 +29,7 @@ TINY = changed(
 @pytest.fixture(scope="module", autouse=True)
 def small():
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {"PROBED": PROBED, "STARTS": 3, "FED_BACK": 60, "BLOCK": 10}.items():
+        for name, value in {"PROBED": PROBED, "STARTS": 3, "FED_BACK": 60, "STRETCH": 10}.items():
             patch.setattr(measures, name, value)
         patch.setattr(measures, "WINDOWS", 40)
         yield
