@@ -96,16 +96,6 @@ def draw_sequences(
     return jnp.asarray(tokens)[starts[..., None] + jnp.arange(task.length)]
 
 
-def one_hot_encode(tokens: chex.Array, vocab_size: int) -> chex.Array:
-    """One-hot vectors: tokens `[...]` to float32 `[..., V]`; zeros for a token outside 0 .. V-1."""
-    return (tokens[..., None] == jnp.arange(vocab_size)).astype(jnp.float32)
-
-
-def one_hot_decode(vectors: chex.Array) -> chex.Array:
-    """The argmax of each vector: `[..., V]` to int32 `[...]`."""
-    return jnp.argmax(vectors, axis=-1).astype(jnp.int32)
-
-
 def sequence_batches(tokens: chex.Array, task: TaskConfig, lag: chex.Numeric) -> Batch:
     """All batches of a sequence int32 `[L]`, in streams `[B, L]`: a `Batch` with a leading axis K.
 

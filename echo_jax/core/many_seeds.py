@@ -55,10 +55,9 @@ def stack_dynamic(configs: Sequence[RunConfig]) -> DynamicParams:
     """
     shapes = {config.static_config for config in configs}
     if len(shapes) != 1:
-        raise ConfigError(
-            f"{len(shapes)} different shapes among {len(configs)} configurations cannot share one "
-            "program: group them by their `static_config`"
-        )
+        subject = f"{len(shapes)} different shapes among {len(configs)} configurations"
+        rule, fix = "cannot share one program", "group them by their `static_config`"
+        raise ConfigError(None, subject, rule, fix)
     fields = zip(*(config.dynamic for config in configs), strict=True)
     types = DynamicParams(np.int32, np.int32, np.float32, bool)
     return DynamicParams(*map(np.array, fields, types))

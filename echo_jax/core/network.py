@@ -16,13 +16,14 @@ import chex
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jax.nn import one_hot
 
 from echo_jax.cells.check.shape_check import check_shapes
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.registry import build_cell
 from echo_jax.cells.scan import Carry, scan_over_time
 from echo_jax.config import GENERATOR, Framing, RunConfig
-from echo_jax.core.data import Batch, one_hot_encode
+from echo_jax.core.data import Batch
 
 Compute = Literal["literal", "fast"]
 
@@ -167,10 +168,10 @@ def encode(network: Network, params: Params, tokens: chex.Array) -> chex.Array:
         return scaled(tokens, network.classes)[..., None]
     if network.encoding == "embedding":
         table = params["embedding"]
-        return table[tokens] if fast else one_hot_encode(tokens, network.tokens) @ table
+        return table[tokens] if fast else one_hot(tokens, network.tokens) @ table
     if fast and network.cell.has_scan:
         return tokens
-    return one_hot_encode(tokens, network.tokens)
+    return one_hot(tokens, network.tokens)
 
 
 def read_out(network: Network, params: Params, outputs: chex.Array) -> chex.Array:

@@ -5,13 +5,7 @@ import numpy as np
 
 from echo_jax.config import RunConfig
 from echo_jax.core.chance import majority_baseline
-from echo_jax.core.data import (
-    Purpose,
-    draw_sequences,
-    one_hot_decode,
-    one_hot_encode,
-    sequence_batches,
-)
+from echo_jax.core.data import Purpose, draw_sequences, sequence_batches
 from echo_jax.exceptions import printable
 from echo_jax.report.text_tables import table
 from echo_jax.runs.run_folder import RunSpec
@@ -69,7 +63,7 @@ def sequence_view(tokens: np.ndarray, config: RunConfig) -> str:
         table_size = f"{size} by {config.network.embedding_dim} numbers"
         lines.append(f"Embedded: token v is row v of a learned table of {table_size}\n")
     else:
-        encode = jax.jit(one_hot_encode, static_argnums=1)
+        encode = jax.jit(jax.nn.one_hot, static_argnums=1)
         vectors = np.asarray(encode(tokens, size))
         cut = f" ... {size - ENTRIES} more" if size > ENTRIES else ""
         lines += [
@@ -80,7 +74,7 @@ def sequence_view(tokens: np.ndarray, config: RunConfig) -> str:
             ),
             *[f"  ... {len(vectors) - VECTORS} more"] * (len(vectors) > VECTORS),
             "\nDecoded again (the position of the 1 in each):",
-            f"  {jax.jit(one_hot_decode)(vectors).tolist()}\n",
+            f"  {vectors.argmax(axis=-1).tolist()}\n",
         ]
     return "\n".join(lines)
 

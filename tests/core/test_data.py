@@ -131,15 +131,6 @@ def test_values_return_to_the_order_of_the_sequence():
     np.testing.assert_array_equal(ordered, tokens)
 
 
-@pytest.mark.parametrize("vocab_size", [2, 7, 100])
-def test_one_hot_is_that_of_jax_and_decodes_to_itself(vocab_size):
-    tokens = np.random.default_rng(1).integers(0, vocab_size, (4, 25))
-    encode = jax.jit(lambda x: (t.one_hot_encode(x, vocab_size), jax.nn.one_hot(x, vocab_size)))
-    vectors, expected = encode(tokens)
-    chex.assert_trees_all_equal(vectors, expected)
-    chex.assert_trees_all_equal(t.one_hot_decode(vectors), tokens.astype(np.int32))
-
-
 def test_sequences_are_uniform_and_independent_of_each_other():
     tokens = draw_sequences(0, t.Purpose.DATA, np.arange(4000), TaskConfig(vocab_size=10))
     chex.assert_shape(tokens, (4000, 25))

@@ -13,7 +13,7 @@ from flax import linen as nn
 
 from echo_jax.cells.scan import Carry, scan_over_time
 from echo_jax.core import network
-from echo_jax.core.data import Purpose, one_hot_encode, purpose_key, uniform_tokens
+from echo_jax.core.data import Purpose, purpose_key, uniform_tokens
 from echo_jax.core.loss import cross_entropy
 from echo_jax.core.network import Network, Params
 from echo_jax.core.training import TrainState
@@ -162,7 +162,7 @@ def states(net: Network, params: Params, tokens: chex.Array) -> chex.Array:
         carry, _ = net.cell.step(prepared, carry, x)
         return carry, flatten(carry, len(tokens))
 
-    return scan_over_time(step, first, one_hot_encode(tokens.T, net.tokens), None)[1]
+    return scan_over_time(step, first, jax.nn.one_hot(tokens.T, net.tokens), None)[1]
 
 
 def flatten(carry: Carry, batch: int) -> chex.Array:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from echo_jax.core import network
-from echo_jax.core.data import Purpose, one_hot_encode
+from echo_jax.core.data import Purpose
 from echo_jax.core.network import Params
 from echo_jax.memory_benchmark import spans
 from echo_jax.memory_benchmark.parallel_runs import RawRow
@@ -80,7 +80,7 @@ def gradient_profile(
     other) with respect to the input j steps back, j = 0 .. longest; the mean over sequences.
     """
     asked = last_answers(training, length, run)
-    inputs = one_hot_encode(asked.tokens.T, training.network.tokens)
+    inputs = jax.nn.one_hot(asked.tokens.T, training.network.tokens)
     first, target = training.network.initial_state(params, len(asked.tokens)), asked.targets[:, -1]
 
     def margins(inputs: chex.Array) -> chex.Array:
