@@ -1,5 +1,6 @@
 import json
 import math
+from types import SimpleNamespace
 
 import msgspec
 import numpy as np
@@ -166,3 +167,13 @@ def test_the_figure_draws_every_seed_the_median_and_the_baselines(seeds, framing
     median = figure.axes[1].lines[seeds].get_ydata()
     assert median[0] == pytest.approx(50.0)
     assert median[-1] == pytest.approx({1: 100.0, 3: 75.0}[seeds])  # the second seed ends in zeros
+
+
+def test_a_seed_that_failed_is_not_in_the_figure():
+    scores = SimpleNamespace(
+        by_seed=SimpleNamespace(seed=[7, 8, 9]), failed=SimpleNamespace(seed=[8])
+    )
+    log = np.arange(6.0).reshape(3, 2)
+    curves = curve_figure.curves_of(CONFIG, scores, SimpleNamespace(curves=lambda: (log, -log)))
+    np.testing.assert_array_equal(curves.loss, log[[0, 2]])
+    np.testing.assert_array_equal(curves.accuracy, -log[[0, 2]])
