@@ -11,9 +11,7 @@ import pytest
 
 from echo_jax.config import PARTS, RunConfig, changed
 from echo_jax.core import online, training
-from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.core.evaluation import evaluate
-from echo_jax.core.network import build_network
 from echo_jax.studies import measures
 
 V, PROBED = 8, 60
@@ -144,43 +142,3 @@ def test_fed_back_what_never_repeats_within_a_block_does_not(monkeypatch):
     found = fed_back(config)
     assert found["repeats"] == 0
     assert (found["distinct"] >= 5).all()
-
-
-@pytest.mark.slow
-def test_fed_back_is_what_a_loop_over_the_answers_gives():
-    config = changed(TINY, stateful=False)
-    params, network = params_of(config, scale=4.0), build_network(config)
-    found = fed_back(config, params)
-    key = jax.random.fold_in(purpose_key(config.seed, Purpose.EVALUATION), 2**31 - 1)
-    starts = np.asarray(jax.random.bits(key, (3, 8)) % 6).astype(np.int32)
-    answer_to = jax.jit(functools.partial(online.step, config, network))
-    said = []
-    for tokens in starts:
-        state, own = online.start(config, network, params), []
-        for token in tokens:
-            state, answer = answer_to(params, state, token)
-        for _ in range(60):
-            own.append(int(answer.token))
-            state, answer = answer_to(params, state, answer.token)
-        said.append(own)
-    assert np.asarray(found["answers"]).tolist() == said[0][:50]
-    blocks = [[len(set(own[i : i + 10])) for i in range(0, 60, 10)] for own in said]
-    np.testing.assert_allclose(found["distinct"], np.mean(blocks, axis=0), rtol=1e-6)
-    periodic = [any(own[-20 + p :] == own[-20 : 60 - p] for p in range(1, 11)) for own in said]
-    assert found["repeats"] == pytest.approx(np.mean(periodic))
-
-
-@pytest.mark.slow
-def test_what_the_answers_follow_is_that_of_echo_before_training_and_after():
-    config = changed(TINY, stateful=False)
-    params, untrained = params_of(config, scale=5.0), params_of(config)
-    found = jax.jit(functools.partial(measures.follows, config))(config.dynamic, params)
-    assert found["trained"].shape == found["untrained"].shape == (6,)  # two windows of 3
-    key = purpose_key(config.seed, Purpose.EVALUATION)
-    network = build_network(config)
-    for name, weights in {"trained": params, "untrained": untrained}.items():
-        shares = online.follows(config, network, weights, key, jnp.arange(6), 40)
-        np.testing.assert_array_equal(found[name], shares)
-    assert (found["trained"][:3] > 0).any()
-    assert (found["trained"][3:] == 0).all()  # outside the window
-    assert (found["trained"] != found["untrained"]).any()

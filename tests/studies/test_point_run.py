@@ -1,17 +1,13 @@
 """Tiny grid points, run: the rows that they must give."""
 
 import dataclasses
-import json
 import math
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import chex
 import jax
 import numpy as np
 import pytest
-from running import ROOT
 from tiny_points import POINTS, TINY, easy, found
 
 from echo_jax.config import PARTS, changed
@@ -182,32 +178,3 @@ def test_the_time_of_an_update_is_the_median_of_whole_chunks_but_the_first(
     assert left == []
     assert trained.update_seconds == pytest.approx(update)
     assert trained.loss.shape == (2, min(sequences, 4) if learned else sequences)
-
-
-DEVICES = """
-import json, sys
-sys.path.insert(0, {support!r})
-from echo_jax import machine
-machine.use_cpu_devices({devices})
-from echo_jax.config import changed
-from echo_jax.studies import point_run, sweep
-from echo_jax.studies.grid_point import GridPoint
-from tiny_points import TINY, easy, found
-point_run.CHUNK_UPDATES = 12
-points = [easy(until_learned=True), GridPoint({{}}, changed(TINY, seeds=3), ("other_state",))]
-outcomes = sweep.here().map(sweep.run_task, sweep.by_program(points))
-print(json.dumps([found(outcome.result) for outcome in outcomes]))
-"""
-
-
-@pytest.mark.slow
-def test_rows_are_the_same_on_any_number_of_devices_except_for_the_bytes():
-    said = []
-    for devices in (1, 2):
-        code = DEVICES.format(support=str(ROOT / "tests" / "support"), devices=devices)
-        done = subprocess.run(
-            [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT
-        )
-        said.append(json.loads(done.stdout))
-    assert said[0] == said[1]
-    assert said[0][0]["trained"]["sequences"] < 400

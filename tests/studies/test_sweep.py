@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import itertools
 import random
-import signal
 import time
 
 import pytest
@@ -13,7 +12,6 @@ from running import begin, execute
 from tiny_points import POINTS, TINY, found
 
 from echo_jax import machine
-from echo_jax.commands.command_line import stoppable
 from echo_jax.commands.grid_runs import failures_last, run_points
 from echo_jax.config import changed
 from echo_jax.exceptions import ConfigError
@@ -164,19 +162,6 @@ def test_an_interrupt_loses_at_most_the_grid_point_at_work(tmp_path, moment):
     assert result_rows.read(path) == WHOLE[: moment // 2]
     list(sweep.complete(POINTS, path, sweep.here()))
     assert result_rows.read(path) == WHOLE
-
-
-def test_a_signal_stops_between_two_chunks_and_says_how_to_go_on(tmp_path, capsys):
-    def stop(point, share):
-        if (point, share) == (POINTS[1], 4 / 6):
-            signal.raise_signal(signal.SIGTERM)
-
-    path = tmp_path / "a.jsonl"
-    with pytest.raises(SystemExit) as stopped, stoppable("sweep.py --out a") as interrupts:
-        list(sweep.complete(POINTS, path, sweep.here(lambda *n: (interrupts.check(), stop(*n)))))
-    assert stopped.value.code == 128 + signal.SIGTERM
-    assert capsys.readouterr().err.endswith("Stopped; to go on: sweep.py --out a\n")
-    assert result_rows.read(path) == WHOLE[:1]
 
 
 def test_a_grid_point_that_fails_is_told_at_the_end_and_all_others_have_rows(tmp_path, monkeypatch):
