@@ -30,7 +30,7 @@ from echo_jax.host import process_start
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.memory_benchmark import protocol
 from echo_jax.memory_benchmark.protocol import Protocol
-from echo_jax.memory_cards import card_file, card_text, compare_two, placing
+from echo_jax.memory_cards import beside_built_in, card_file, card_text, compare_two
 from echo_jax.report import paper_tables, styles, text_tables
 
 if TYPE_CHECKING:
@@ -419,7 +419,7 @@ def show_and_write(command: ProbeCommand, card: card_file.Card) -> None:
     """Print a card, write it, and draw it last."""
     lines = [list(line) for line in card_text.glance(card)]
     print(f"\n{text_tables.table(lines, left=(0, 1, 2))}\n", flush=True)  # the disk may be full
-    for sentence in placing.sentences(card):
+    for sentence in beside_built_in.sentences(card):
         print(printable(sentence))
     paths = [card_file.write(card, command.out)]
     again = f"{command_line.program('probe')} --draw {command_line.quoted(paths[0])}"

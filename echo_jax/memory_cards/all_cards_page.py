@@ -12,7 +12,13 @@ from typing import Any
 
 from echo_jax import atomic_files
 from echo_jax.exceptions import ConfigError
-from echo_jax.memory_cards import all_cards_figures, card_figure, card_file, card_text, placing
+from echo_jax.memory_cards import (
+    all_cards_figures,
+    beside_built_in,
+    card_figure,
+    card_file,
+    card_text,
+)
 from echo_jax.memory_cards import all_cards_findings as together
 from echo_jax.memory_cards import all_cards_table as table
 from echo_jax.memory_cards.all_cards_table import Sorted
@@ -178,7 +184,7 @@ def _apart(found: Sorted) -> list[Section]:
 def _card(card: Card, name: str, link: str) -> Section:
     """The section of one card, with its conditions, its date and the measures that are missing."""
     sentences, caption = answer(card), f"The card of {name}."
-    others = placing.beside(card)
+    others = beside_built_in.beside(card)
     alt = " ".join([caption, *sentences])
     path = f"figures/{link}.svg"
     figure = Figure(path, alt, caption, lambda: svg(card_figure.card_figure(card, others)))
@@ -189,7 +195,7 @@ def _card(card: Card, name: str, link: str) -> Section:
     return Section(
         link,
         name,
-        [*sentences, *placing.sentences(card)],
+        [*sentences, *beside_built_in.sentences(card)],
         figure,
         tables[: len(rows)],
         notes=[made, *remarks_of(card)] + [f"Not measured: {left_out}."] * bool(left_out),

@@ -14,7 +14,7 @@ import msgspec
 
 from echo_jax import atomic_files
 from echo_jax.exceptions import ConfigError, shown
-from echo_jax.memory_cards import placing, schema, validation
+from echo_jax.memory_cards import beside_built_in, schema, validation
 from echo_jax.memory_cards.card_page import markdown
 from echo_jax.memory_cards.card_text import NOT_ASKED
 from echo_jax.memory_cards.schema import PROTOCOL_1, SCHEMA
@@ -224,7 +224,7 @@ def draw(card: Card, folder: Path, kind: styles.Format = "svg") -> list[Path]:
     with styles.drawing():
         from echo_jax.memory_cards.card_figure import card_figure
 
-        others = placing.beside(card)
+        others = beside_built_in.beside(card)
         figure = styles.svg(card_figure(card, others))
         content = styles.image(card_figure(card, others), kind) if kind != "svg" else b""
     atomic_files.write_generated(page, markdown(card, drawn.name).encode())

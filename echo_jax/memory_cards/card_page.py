@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from echo_jax.memory_cards import placing
+from echo_jax.memory_cards import beside_built_in
 from echo_jax.memory_cards.card_text import (
     ASKED,
     NOT_REACHED,
@@ -49,7 +49,7 @@ def section_of(card: Mapping[str, Any], figure: Figure | None) -> Section:
     return Section(
         name,
         f"How long can {name} remember?",
-        [*answer(card), *placing.sentences(card)],
+        [*answer(card), *beside_built_in.sentences(card)],
         figure,
         [
             Table("All measures.", headings, measures),

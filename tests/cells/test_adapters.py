@@ -1,7 +1,5 @@
 """Cells of four libraries are one cell: a GRU with the same weights has the same numbers."""
 
-import dataclasses
-
 import chex
 import equinox as eqx
 import jax
@@ -10,18 +8,13 @@ import numpy as np
 import pytest
 from flax import linen as nn
 from flax import nnx
-from tiny_cards import TINY, made_card
 
 from echo_jax.cells import cell_arguments
 from echo_jax.cells.adapters.adapt import adapt, construct
 from echo_jax.cells.check import cell_check
-from echo_jax.cells.interface import Cell
 from echo_jax.config import NetworkConfig, RunConfig
-from echo_jax.core import network, training
+from echo_jax.core import network
 from echo_jax.exceptions import ConfigError
-from echo_jax.host.interrupts import Interrupts
-from echo_jax.memory_benchmark.measure_cell import raw_rows
-from echo_jax.memory_cards.repeats import repeat_of
 
 F, H = 5, 4
 
@@ -292,68 +285,6 @@ def test_a_file_of_functions_is_a_cell_and_its_faults_have_their_lines(tmp_path,
     (tmp_path / "no_cell.py").write_text(FUNCTIONS.replace("def step", "def other"))
     with pytest.raises(ConfigError, match=r"'no_cell.py' lacks the function step"):
         network.build_network(RunConfig(network=NetworkConfig("no_cell.py")))
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-def test_a_hundred_updates_of_the_gru_of_each_library_end_at_the_same_weights():
-    config = dataclasses.replace(
-        RunConfig(), task=dataclasses.replace(RunConfig().task, vocab_size=F, length=12, window=3)
-    )
-
-    def trained(cell, weights):
-        net = network.around(cell, F, F)
-        params = {**network.init_params(net, jax.random.key(0)), "cell": weights}
-        state = training.optimizer(config).init(params)
-        state = training.TrainState(jnp.zeros((), jnp.int32), params, state)
-        tokens = jax.random.randint(jax.random.key(5), (50, 12), 0, F)
-        state, metrics = jax.jit(
-            lambda state: training.train_on(config, net, config.dynamic, state, tokens)
-        )(state)
-        return state.params["readout"]["kernel"], metrics.loss
-
-    drawn = GRUFunctions.init(jax.random.key(1), F)
-    ends = {name: trained(cell, weights_of(drawn)) for name, (cell, weights_of) in CELLS.items()}
-    ends["functions"] = trained(adapt(GRUFunctions), drawn)
-    without = {name: drawn[name] for name in "wub"}
-    for one, other in (
-        (ends["linen"], ends["functions"]),
-        (ends["equinox"], ends["functions"]),
-        (ends["nnx"], trained(adapt(GRUWithoutBias), without)),
-    ):
-        chex.assert_trees_all_close(one, other, atol=2e-5)
-
-
-@dataclasses.dataclass(frozen=True)
-class Redrawn(Cell):
-    """A GRU of a library whose initial weights are those of the functions."""
-
-    cell: Cell
-    weights_of: object
-
-    def init(self, key, input_size):
-        return self.weights_of(GRUFunctions.init(key, input_size))
-
-    def initial_state(self, params, batch_size, input_size):
-        return self.cell.initial_state(params, batch_size, input_size)
-
-    def step(self, params, state, x):
-        return self.cell.step(params, state, x)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_cards_of_the_gru_of_each_library_agree():
-    quick = dataclasses.replace(TINY, rows=("ladders",), rates=(0.03,))
-
-    def card(cell):
-        return repeat_of(made_card(list(raw_rows(cell, quick, interrupts=Interrupts())), quick))
-
-    expected, without = card(adapt(GRUFunctions)), card(adapt(GRUWithoutBias))
-    for name, (cell, weights_of) in CELLS.items():
-        of_the_same = without if name == "nnx" else expected
-        assert card(Redrawn(cell, weights_of)) == of_the_same, name
-    assert any(climb.passed for climbs in expected.values() for climb in climbs)
 
 
 def test_a_size_that_functions_do_not_take_is_refused():

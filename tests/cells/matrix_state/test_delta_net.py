@@ -4,7 +4,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from echo_jax.cells import projected_cell
 from echo_jax.cells.matrix_state import delta_net
 from echo_jax.cells.matrix_state.delta_net import DeltaNetCell, DeltaTerms, GatedDeltaNetCell
 from echo_jax.exceptions import ConfigError
@@ -52,23 +51,6 @@ CELLS = {"delta-net": (DELTA, delta_net_step), "gated-delta-net": (GATED, gated_
 def test_a_delta_net_is_its_equations_step_by_step_and_in_chunks(name, monkeypatch):
     monkeypatch.setattr(delta_net, "CHUNK", 3)  # of 7 steps: two chunks, and one filled up
     cell_reference.check_equations(*CELLS[name])
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", CELLS)
-@pytest.mark.parametrize("in_chunks", [False, True])
-def test_gradients_of_a_delta_net_are_finite_differences(name, in_chunks, monkeypatch):
-    monkeypatch.setattr(delta_net, "CHUNK", 3)  # of 4 steps
-    monkeypatch.setattr(projected_cell, "in_parallel", lambda *_: in_chunks)
-    cell_reference.check_gradients(CELLS[name][0])
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", CELLS)
-@pytest.mark.parametrize("in_chunks", [False, True])
-def test_a_delta_net_stays_finite(name, in_chunks, monkeypatch):
-    monkeypatch.setattr(projected_cell, "in_parallel", lambda *_: in_chunks)
-    cell_reference.check_long_run(CELLS[name][0])
 
 
 def write(key, value, beta=1.0, log_alpha=None):

@@ -28,16 +28,6 @@ def test_gla_is_its_equations_step_by_step_at_once_and_in_parallel():
     cell_reference.check_equations(CELL, gla_step)
 
 
-@pytest.mark.slow
-def test_gradients_of_gla_are_finite_differences():
-    cell_reference.check_gradients(CELL)
-
-
-@pytest.mark.slow
-def test_gla_stays_finite():
-    cell_reference.check_long_run(CELL)
-
-
 def test_gla_starts_with_the_weights_of_its_authors_and_forgets_little():
     params = cell_reference.initial(GLACell(300), 200)
     glorot = 2**-2.5 * np.sqrt(6)

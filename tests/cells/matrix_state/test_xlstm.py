@@ -4,7 +4,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from echo_jax.cells import projected_cell
 from echo_jax.cells.matrix_state import xlstm
 from echo_jax.cells.matrix_state.xlstm import (
     MLSTMCell,
@@ -46,16 +45,6 @@ def slstm_step(p, state, x):
 @pytest.mark.parametrize("heads", [2, pytest.param(1, marks=pytest.mark.slow)])
 def test_slstm_is_its_equations_step_by_step_and_at_once(heads):
     cell_reference.check_equations(SLSTMCell(4, heads), slstm_step)
-
-
-@pytest.mark.slow
-def test_gradients_of_slstm_are_finite_differences():
-    cell_reference.check_gradients(SLSTMCell(4, heads=2))
-
-
-@pytest.mark.slow
-def test_slstm_stays_finite():
-    cell_reference.check_long_run(SLSTMCell(4))
 
 
 def slstm_outputs(i, f, z, o):
@@ -121,21 +110,6 @@ def mlstm_step(p, state, x):
 def test_mlstm_is_its_equations_step_by_step_and_in_chunks(monkeypatch):
     monkeypatch.setattr(xlstm, "CHUNK", 3)  # of 7 steps: two chunks, and one filled up
     cell_reference.check_equations(MLSTM, mlstm_step)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("in_chunks", [False, True])
-def test_gradients_of_mlstm_are_finite_differences(in_chunks, monkeypatch):
-    monkeypatch.setattr(xlstm, "CHUNK", 3)  # of 4 steps
-    monkeypatch.setattr(projected_cell, "in_parallel", lambda *_: in_chunks)
-    cell_reference.check_gradients(MLSTM, scale=0.5)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("in_chunks", [False, True])
-def test_mlstm_stays_finite(in_chunks, monkeypatch):
-    monkeypatch.setattr(projected_cell, "in_parallel", lambda *_: in_chunks)
-    cell_reference.check_long_run(MLSTM)
 
 
 def forms(terms, mask):

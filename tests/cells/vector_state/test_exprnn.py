@@ -32,16 +32,6 @@ def test_exprnn_is_its_equations_step_by_step_and_at_once():
     cell_reference.check_equations(CELL, exprnn_step, scale=0.3)
 
 
-@pytest.mark.slow
-def test_gradients_of_exprnn_are_finite_differences():
-    cell_reference.check_gradients(CELL, scale=0.3)
-
-
-@pytest.mark.slow
-def test_exprnn_stays_finite():
-    cell_reference.check_long_run(CELL)
-
-
 def test_exprnn_rotates_its_state_so_that_the_norm_is_kept():
     cell, rng = ExpRNNCell(12), np.random.default_rng(0)
     params = ExpRNNParams(30 * rng.normal(size=66), np.zeros((1, 12)), np.zeros(12))

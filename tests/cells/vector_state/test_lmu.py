@@ -30,16 +30,6 @@ def test_lmu_is_its_equations_step_by_step_and_at_once():
     cell_reference.check_equations(CELL, lmu_step)
 
 
-@pytest.mark.slow
-def test_gradients_of_lmu_are_finite_differences():
-    cell_reference.check_gradients(CELL)
-
-
-@pytest.mark.slow
-def test_lmu_stays_finite():
-    cell_reference.check_long_run(LMUCell(16, order=64))
-
-
 def memory_of(u, order, theta):
     """The memory after each step of u [T], alone, [T, Q]."""
     cell = LMUCell(1, order, theta)

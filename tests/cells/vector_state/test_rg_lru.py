@@ -26,16 +26,6 @@ def test_the_rg_lru_is_its_equations_step_by_step_at_once_and_in_parallel():
     cell_reference.check_equations(CELL, rg_lru_step)
 
 
-@pytest.mark.slow
-def test_gradients_of_the_rg_lru_are_finite_differences():
-    cell_reference.check_gradients(CELL)
-
-
-@pytest.mark.slow
-def test_the_rg_lru_stays_finite():
-    cell_reference.check_long_run(CELL)
-
-
 def test_the_initial_decays_are_uniform_and_the_weights_lecun_normal():
     params = cell_reference.initial(RGLRUCell(400))
     decay = (1 - sigmoid(np.asarray(params.Lambda, np.float64))) ** 8

@@ -31,16 +31,6 @@ def test_s5_is_its_equations_step_by_step_at_once_and_in_parallel():
     cell_reference.check_equations(CELL, s5_step)
 
 
-@pytest.mark.slow
-def test_gradients_of_s5_are_finite_differences():
-    cell_reference.check_gradients(CELL)
-
-
-@pytest.mark.slow
-def test_s5_stays_finite():
-    cell_reference.check_long_run(CELL)
-
-
 def test_the_frequencies_are_the_eigenvalues_of_hippo_legs_plus_a_matrix_of_rank_1():
     n = np.arange(10)
     legs = -np.tril(np.sqrt(np.outer(2 * n + 1, 2 * n + 1)), -1) - np.diag(n + 1)
