@@ -27,7 +27,8 @@ class History:
     def append(self, loss: np.ndarray, accuracy: np.ndarray) -> None:
         """Add the mean loss (nats) and accuracy of the next N sequences, each float32 `[S, N]`."""
         curves = np.stack([loss, accuracy], axis=-1).astype(np.float32)
-        exact = np.swapaxes(curves, 0, 1).astype(str).tolist()  # the shortest that read back equal
+        with np.printoptions(legacy=False):  # which a program may have set to round
+            exact = np.swapaxes(curves, 0, 1).astype(str).tolist()  # the shortest that reads back
         lines = [
             f"{label}{sequence},{pair[0]},{pair[1]}\n"
             for sequence, pairs in enumerate(exact, self.sequences + 1)

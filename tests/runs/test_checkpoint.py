@@ -100,8 +100,9 @@ def test_metrics_are_the_same_lines_however_they_were_cut_and_come_back_bit_for_
     values = values.astype(np.float32)
     whole, cut = History(CONFIG), History(CONFIG)
     whole.append(values, values[:, ::-1])
-    for chunk in ([0, 1, 2], [3], [4]):
-        cut.append(values[:, chunk], values[:, ::-1][:, chunk])
+    for chunk, rounding in (([0, 1, 2], False), ([3], "1.13"), ([4], "1.25")):
+        with np.printoptions(legacy=rounding):
+            cut.append(values[:, chunk], values[:, ::-1][:, chunk])
     assert whole.text() == cut.text()
     lines = whole.text().decode().splitlines()
     assert lines[0] == "seed,sequence,loss,accuracy"

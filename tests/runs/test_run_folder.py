@@ -3,8 +3,9 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
-from run_folders import PLAIN, saved_of, sign_json
+from run_folders import OWN, PLAIN, saved_of, sign_json
 
 import echo_jax
 from echo_jax import atomic_files
@@ -101,6 +102,34 @@ def test_a_folder_of_another_version_is_refused_with_the_version_that_reads_it(
     for read in (run_folder.read_inputs, run_folder.other_bits, echo_jax.load):
         with pytest.raises(StorageError, match=rf"^{tmp_path} was written by echo_jax {version}"):
             read(tmp_path)
+
+
+def test_a_run_stays_in_its_folder_where_a_cell_changes_the_current_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("elsewhere").mkdir()
+    Path("mover.py").write_text(f"import os\nos.chdir('elsewhere')\n{AVERAGE}")
+    Path("run").mkdir()
+    prepared = begin(Path("run"), RunSpec(changed(CONFIG, cell="mover.py")), resume=False)
+    sys.modules.pop("mover")
+    assert Path.cwd() == tmp_path / "elsewhere"
+    assert prepared.folder == tmp_path / "run"
+    assert (tmp_path / "run" / "config.json").exists()
+
+
+def test_what_could_not_be_saved_is_refused_before_anything_is_written(tmp_path, write):
+    write(AVERAGE.replace("{", '{"a.b": jnp.ones(1), "a": {"b": jnp.ones(1)}, '))
+    with pytest.raises(ConfigError, match=r"array 'params\.cell\.a\.b' has no name of its own"):
+        begin(tmp_path, RunSpec(CONFIG), resume=False)
+    assert not (tmp_path / "config.json").exists()
+
+
+def test_the_longest_values_are_read_back(tmp_path):
+    values = sorted("😀" * 96 + f"{number:04}" for number in range(1999))
+    config = changed(OWN, vocab_size=len(values))
+    spec = run_folder.column_inputs(config, values, np.arange(1999, dtype=np.int32))
+    run_folder.write_inputs(tmp_path, spec)
+    assert (tmp_path / "vocabulary.json").stat().st_size > 2**20
+    assert run_folder.read_inputs(tmp_path).values == values
 
 
 def test_the_folder_of_a_built_in_cell_is_as_before(tmp_path):
