@@ -6,8 +6,8 @@ With window W 3 and lag 1 the first answer comes with the first full window, the
     token    4  0  7  1  9  3  5
     answer   .  .  0  7  1  9  3       of a network that has learnt its task
 
-Tokens come one by one (`step`) or in blocks (`feed`); the answers do not depend on how the blocks
-are cut. A caller jits a function once for each length of block:
+Tokens come one by one (`step`) or in pieces (`feed`); the answers do not depend on how the pieces
+are cut. A caller jits a function once for each length of piece:
 
     answer_next = jit(partial(step, config, network))
     state, answer = answer_next(params, state, token)
@@ -25,11 +25,11 @@ from echo_jax.core.carry import enter_batch
 from echo_jax.core.data import uniform_tokens
 from echo_jax.core.network import Network, Params, read_out, unroll
 
-BLOCK = 4096
-"""Tokens of a block: enough that the cost of starting one is negligible."""
+PIECE = 4096
+"""Tokens of a piece: enough that the cost of starting one is negligible."""
 
-BLOCK_BYTES = 2**26
-"""Largest size of an array of a block, 64 MiB."""
+PIECE_BYTES = 2**26
+"""Largest size of an array of a piece, 64 MiB."""
 
 
 class EchoState(NamedTuple):
@@ -98,7 +98,7 @@ def feed(
 
     The network is that of `build_network(config)`, and the tokens int32 `[N]`, each in 0 .. V-1.
     Returns the state after them, and N answers, whose logits are `[N, V]`: for many tokens let
-    `block_size` choose N.
+    `piece_size` choose N.
     """
     tokens = jnp.asarray(tokens, jnp.int32)
     chex.assert_rank(tokens, 1)
@@ -123,8 +123,8 @@ def feed(
 def _rows(task: TaskConfig, seen: chex.Array, history: chex.Array) -> Rows:
     """The rows that end at the last N tokens of a history int32 `[W + N]`."""
     token, place = jnp.arange(len(history) - task.window)[:, None], jnp.arange(task.window)
-    time_in_block = token + place - (task.window - 1)
-    inputs, there = history[time_in_block + task.window], time_in_block >= -seen
+    time_in_piece = token + place - (task.window - 1)
+    inputs, there = history[time_in_piece + task.window], time_in_piece >= -seen
     if task.missing == "token":
         return jnp.where(there, inputs, task.vocab_size), None
     return inputs, None if task.layout == "windows" else there
@@ -187,13 +187,13 @@ def _feed_stream(
     return jax.lax.scan(one_step, state.carry, (tokens, goes_on))
 
 
-def block_size(config: RunConfig) -> int:
-    """Tokens to feed at once: a multiple of B near BLOCK, fewer where their arrays are wide.
+def piece_size(config: RunConfig) -> int:
+    """Tokens to feed at once: a multiple of B near PIECE, fewer where their arrays are wide.
 
-    The logits of a block are `[N, V]`. Stateless rows are all run at once, so they also have an
+    The logits of a piece are `[N, V]`. Stateless rows are all run at once, so they also have an
     input of `[W, N, V]` or `[W, N, embedding]`, or `[W, N, 4H]` once projected (`[W, N, D, H]` for
-    the cell mlp); a stateful stream has that of one step. Each array takes at most BLOCK_BYTES,
-    but a block has at least B tokens.
+    the cell mlp); a stateful stream has that of one step. Each array takes at most PIECE_BYTES,
+    but a piece has at least B tokens.
     """
     task, network = config.task, config.network
     streams, stateful = task.layout == "streams", network.stateful
@@ -201,7 +201,7 @@ def block_size(config: RunConfig) -> int:
     fed = network.embedding_dim if network.encoding == "embedding" else task.vocab_size
     at_once = int(stateful) if streams else task.window * (not stateful)
     width = max(task.vocab_size, at_once * fed, at_once * gates * network.hidden_size)
-    fit = min(BLOCK, BLOCK_BYTES // (4 * width))
+    fit = min(PIECE, PIECE_BYTES // (4 * width))
     return max(fit // task.batch_size, 1) * task.batch_size
 
 

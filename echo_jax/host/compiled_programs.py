@@ -138,8 +138,9 @@ def compile_programs(
     dynamic = dynamic_of_seeds(config, len(devices))
     many = many_seeds.for_many_seeds(config.static_config, chunk, devices, how, compute)
     init, evaluate = jax.jit(many.init), jax.jit(many.evaluate)
-    run_chunk = jax.jit(many.run_chunk, donate_argnums=1)
+    run_chunk = jax.jit(many.run_chunk, donate_argnums=1)  # else two copies of weights and moments
     state = jax.eval_shape(init, dynamic)
+    # The chunk takes longest, so it goes first; the evaluation is needed last, and not waited for.
     longest = background.submit(run_chunk.lower(dynamic, state, chunk, corpus).compile)
     lowered = init.lower(dynamic) if with_init else None
     evaluation = background.submit(

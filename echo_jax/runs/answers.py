@@ -8,7 +8,7 @@ import numpy as np
 
 from echo_jax import tensor_files
 from echo_jax.config import RunConfig
-from echo_jax.core.online import block_size
+from echo_jax.core.online import piece_size
 from echo_jax.runs.predictor import Trained
 from echo_jax.runs.vocabulary import UNSEEN
 
@@ -39,9 +39,9 @@ def blocks_of(
     arriving: Iterable[tuple[np.ndarray, bool]], config: RunConfig
 ) -> Iterator[np.ndarray]:
     """Tokens that arrive, as whole blocks while more is waiting, and otherwise all at once."""
-    block, waiting = block_size(config), np.zeros(0, np.int32)
+    piece, waiting = piece_size(config), np.zeros(0, np.int32)
     for tokens, more in arriving:
         waiting = np.concatenate([waiting, tokens])
-        now = len(waiting) - len(waiting) % block if more else len(waiting)
+        now = len(waiting) - len(waiting) % piece if more else len(waiting)
         yield waiting[:now]
         waiting = waiting[now:]

@@ -81,10 +81,10 @@ class Trained:
         if asked for, and otherwise `[N, 0]`, which saves memory.
         """
         self._check(tokens)
-        block, width = online.block_size(self.config), len(self.vocabulary) if logits else 0
-        whole = len(tokens) - len(tokens) % block
+        piece, width = online.piece_size(self.config), len(self.vocabulary) if logits else 0
+        whole = len(tokens) - len(tokens) % piece
         parts = [Answer(np.zeros(0, bool), np.zeros(0, np.int32), np.zeros((0, width), np.float32))]
-        cuts = [*range(0, whole, block), *range(whole, len(tokens) + 1)]
+        cuts = [*range(0, whole, piece), *range(whole, len(tokens) + 1)]
         for first, end in itertools.pairwise(cuts):
             state, answers = programs(self.config).feed(self.params, state, tokens[first:end])
             answers = jax.tree.map(np.asarray, answers)
@@ -190,7 +190,7 @@ class Trained:
     def _answers(self, sequences: list[np.ndarray], logits: bool) -> Iterable[Answer]:
         """The `Answer`s to each of many sequences of tokens."""
         longest = max(map(len, sequences), default=0)
-        if len(sequences) == 1 or longest == 0 or longest >= online.block_size(self.config):
+        if len(sequences) == 1 or longest == 0 or longest >= online.piece_size(self.config):
             return (self.feed(self.start(), sequence, logits)[1] for sequence in sequences)
         groups = (sequences[first : first + LANES] for first in range(0, len(sequences), LANES))
         return itertools.chain.from_iterable(self._side_by_side(group, logits) for group in groups)
@@ -276,8 +276,8 @@ def _open(
     state, about = checkpoint.load_state(folder, inputs, many_seeds.state_shapes(config))
     first = jax.tree.map(lambda leaf: leaf[0], state.params)
     start = jax.eval_shape(lambda: online.start(config, build_network(config), first))
-    block = online.block_size(config) * (config.task.window + config.task.vocab_size)
-    machine.check_memory(4 * (tensor_files.size_of(start) + block))
+    piece = online.piece_size(config) * (config.task.window + config.task.vocab_size)
+    machine.check_memory(4 * (tensor_files.size_of(start) + piece))
     source = registry.source_digest(config.network.cell)
     if changed := run_folder.changed_cell(folder, inputs, source):
         say(

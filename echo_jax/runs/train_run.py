@@ -64,11 +64,11 @@ def finish(
     say: Callable[[str], None],
 ) -> Result:
     """Write the result, with the seconds and the kinds of the devices, and say what it is."""
-    found = write_result(run, log, scored, watch, devices)
-    say(run_report.full_report(run.config, found))
+    scores = write_result(run, log, scored, watch, devices)
+    say(run_report.full_report(run.config, scores))
     if run.folder:
         say(printable(f"Run folder: {run_folder.as_shown(run.folder)}"))
-    return found
+    return scores
 
 
 def train(
@@ -101,9 +101,9 @@ def write_result(
 ) -> Result:
     """The scores; in the folder, if there is one, and of several seeds their table."""
     held_out = run.corpus.held_out if run.corpus else None
-    found = result.summarise(run.config, scored, log.curves(), held_out, run.inputs.values)
-    found.seconds = {name: round(value, 3) for name, value in watch.seconds.items()}
-    found.devices = devices
+    scores = result.summarise(run.config, scored, log.curves(), held_out, run.inputs.values)
+    scores.seconds = {name: round(value, 3) for name, value in watch.seconds.items()}
+    scores.devices = devices
     if run.folder:
-        result.write(run.folder, found)
-    return found
+        result.write(run.folder, scores)
+    return scores

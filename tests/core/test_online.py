@@ -14,7 +14,7 @@ from echo_jax.core.network import build_network, init_params
 
 LENGTH, VOCAB, HIDDEN = 23, 10, 6
 TOKENS = np.random.default_rng(0).integers(0, VOCAB, LENGTH).astype(np.int32)
-BLOCK = 7  # of batch sizes 1 and 7 whole groups, of 2 and 5 also a rest, of 9 a rest alone
+PIECE = 7  # of batch sizes 1 and 7 whole groups, of 2 and 5 also a rest, of 9 a rest alone
 
 
 def make(layout, window, lag, batch_size, stateful, cell="lstm", **other):
@@ -74,7 +74,7 @@ def start(config):
 
 
 def feed_in_pieces(config, tokens, lengths, state=None):
-    """The state and the answers after feeding the tokens in pieces of 1 and of BLOCK."""
+    """The state and the answers after feeding the tokens in pieces of 1 and of PIECE."""
     _, params, feed, step = setup(config)
     state = start(config) if state is None else state
     answers = []
@@ -147,8 +147,8 @@ def test_it_makes_no_difference_how_the_tokens_are_cut(config):
     two_best = np.sort(expected.logits, axis=-1)[:, -2:]
     clear = two_best[:, 1] - two_best[:, 0] > 1e-5
     rng = np.random.default_rng(2)
-    for blocks in (1, 2, 3, 3):
-        lengths = rng.permutation([BLOCK] * blocks + [1] * (LENGTH - BLOCK * blocks))
+    for pieces in (1, 2, 3, 3):
+        lengths = rng.permutation([PIECE] * pieces + [1] * (LENGTH - PIECE * pieces))
         state, answers = feed_in_pieces(config, TOKENS, lengths)
         chex.assert_trees_all_close(state, expected_state, atol=1e-5)
         np.testing.assert_array_equal(answers.exists, expected.exists)
@@ -192,8 +192,8 @@ def test_evaluation_gives_the_same_answers(config):
     dropped = 0 if streams else len(task.target_times) % task.batch_size
     assert dropped == 0 or task.layout == "windows"
     tokens = TOKENS[dropped:]
-    blocks = len(tokens) // BLOCK - 1
-    lengths = [BLOCK] * blocks + [1] * (len(tokens) - BLOCK * blocks)
+    pieces = len(tokens) // PIECE - 1
+    lengths = [PIECE] * pieces + [1] * (len(tokens) - PIECE * pieces)
     _, answers = feed_in_pieces(config, tokens, lengths)
     expected = answers_of_evaluation(config)
     times = np.flatnonzero(expected.scored) if streams else np.asarray(task.row_times)
@@ -214,12 +214,12 @@ def test_the_state_keeps_its_shapes_and_holds_nothing_that_its_kind_does_not_nee
     chex.assert_tree_shape_prefix(begin.carry, (rows,))
     after, _ = one_by_one(config)
     chex.assert_trees_all_equal_shapes_and_dtypes(after, begin)
-    for run, tokens in ((feed, TOKENS[:BLOCK]), (step, TOKENS[0])):
+    for run, tokens in ((feed, TOKENS[:PIECE]), (step, TOKENS[0])):
         chex.assert_trees_all_equal_shapes_and_dtypes(run(params, after, tokens)[0], begin)
 
 
 def test_counting_stops_at_the_largest_integer_and_the_answers_go_on(config):
-    lengths = [1, BLOCK, 1, BLOCK, BLOCK]
+    lengths = [1, PIECE, 1, PIECE, PIECE]
     after, _ = one_by_one(config)
     _, expected = feed_in_pieces(config, TOKENS, lengths, after)
     late = after._replace(seen=np.int32(LARGEST - 5))
@@ -230,9 +230,9 @@ def test_counting_stops_at_the_largest_integer_and_the_answers_go_on(config):
     chex.assert_trees_all_equal(found, expected)
 
 
-def test_a_block_is_whole_batches_of_bounded_memory():
+def test_a_piece_is_whole_batches_of_bounded_memory():
     def size(**changes):
-        return online.block_size(changed(PARTS["context"], **changes))
+        return online.piece_size(changed(PARTS["context"], **changes))
 
     assert size() == 4095
     assert size(batch_size=1) == 4096
@@ -250,9 +250,9 @@ def test_a_block_is_whole_batches_of_bounded_memory():
 
 
 def delay_line(steps):
-    """Weights of a SimpleCell that says the token `steps` ago: unit blocks that hand on a one-hot.
+    """Weights of a SimpleCell that says the token `steps` ago: unit pieces that hand on a one-hot.
 
-    Block 0 is the input; block b is what block b - 1 was a step before.
+    Piece 0 is the input; piece b is what piece b - 1 was a step before.
     """
     size = VOCAB * (steps + 1)
     kernel = np.zeros((VOCAB, size), np.float32)
