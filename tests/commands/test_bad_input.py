@@ -70,7 +70,6 @@ HUNDRED = b"".join(b"%d\n" % (7 * i % 5) for i in range(100))
 COLUMNS = {
     "good": b"n\n" + HUNDRED,
     "two": b"a,b\n" + b"1,2\n3,4\n" * 50,
-    "twice": b"n,n\n" + b"1,2\n3,4\n" * 50,
     "latin": b"n\n1\n\xe9\n",
     "unseen": b"n\n11\n\xce\xb2\n",
 }
@@ -79,81 +78,56 @@ TRAIN = """
 --part four                           | --part
 --part                                | --part
 --cell lstn                           | lstm
---cell nosuch.py                      | nosuch.py
---cell nosuch.module:Cell             | nosuch.module:Cell
 --cell os:system                      | os:system
 --widow 5                             | --window
 --epochs 5                            | --sequences
---n_epoch=5                           | --sequences
---units 20                            | --hidden-size
 --lr 0.1                              | --learning-rate
---stateless                           | --no-stateful
---verbose 0                           | --verbose
---optimizer Adam                      | --optimizer
 -x                                    | -x
 --stateful False                      | False
---lag one                             | --lag
 --lag {digits}                        | --lag
 --lag                                 | --lag
 --lag 25                              | --lag 25
 --vocab-size 1                        | --vocab-size
 --length 10 --batch 7                 | --batch-size
---hidden_size=0                       | --hidden-size
---learning-rate fast                  | --learning-rate
 --learning-rate nan                   | --learning-rate
 --seed 2147483647 --seeds 2           | --seed
---layout rows                         | --layout
---framing values --encoding embedding | --encoding
 --framing values --csv good.csv       | --framing
 --bptt-batches 2 --no-stateful        | --stateful
 --devices 0                           | --devices
 --checkpoint-every 0                  | --checkpoint-every
 --hidden 2147483647                   | GiB
---seeds 2147483647                    | GiB
 --out                                 | --out
 --out taken                           | taken
 --out plain                           | plain
 --out begun                           | begun
---out torn                            | torn
 --out taken/run                       | taken/run
 --out /proc/none/run                  | /proc/none/run
 --out new/{name}                      | xxx
 --csv nosuch.csv                      | nosuch.csv
 --csv pipe                            | pipe
 --csv two.csv                         | --column
---csv two.csv --column c              | two.csv
---csv twice.csv --column n            | twice.csv
 --csv latin.csv                       | latin.csv
 --csv good.csv                        | good.csv
 --csv good.csv --vocab-size 7         | good.csv
---csv good.csv --held-out 1           | --held-out
 --column n                            | --csv
 --resume nosuch                       | nosuch
---resume taken                        | taken
 --resume empty                        | empty/config.json
 --resume torn                         | torn/config.json
 --resume busy                         | busy
 --resume half --lag 1                 | --lag
---resume half --out new               | --out
 --resume half --sequences 3           | half
 --resume half --cell gru              | gru
 --resume plain                        | plain
 --resume rbg                          | rbg
 --resume cell                         | mine:Cell
---resume cell --cell lstm             | mine:Cell
 """
 
 PREDICT = """
 {nothing}                             | PATH
 plain                                 | --stream
 plain 1 --stream                      | --stream
-plain --values 1                      | --values
 plain --explain --windows 0           | --windows
-plain --explain --unknown skip        | --unknown
-plain 1 --windows 5                   | --windows
-plain --explain --state s             | --state
 plain 1 --unknown maybe               | --unknown
-plain 1 --seed 1                      | plain
 half 33 --seed 2                      | half
 plain 1 0 5                           | 5
 plain ''                              | ''
@@ -162,10 +136,8 @@ nosuch 1                              | nosuch/config.json
 begun 33                              | begun
 failed 1                              | failed
 cell 1                                | mine:Cell
-plain 1 --cell mine:Cell              | mine:Cell
 plain 1 --state taken                 | taken
 plain 1 --state link                  | link
-plain 1 --state empty                 | empty
 plain 1 --state nosuch/state          | nosuch
 """
 
@@ -173,16 +145,12 @@ SHOW = """
 plain                                 | plain
 --curve plain --rows 3                | --rows
 --curve empty                         | empty
---open                                | --open
---format svg                          | --format
---rows 0                              | --rows
 """
 
 SWEEP = """
 --epochs 5                            | --sequences
 --lag                                 | --lag
 --lag 1 1                             | lag
---stateful maybe                      | --stateful
 --lag 99                              | 99
 --out taken                           | taken
 --out plain                           | plain
@@ -267,15 +235,6 @@ def test_a_bad_command_line_is_refused_soon_in_a_process_of_its_own(place):
     assert seconds < 5
 
 
-def test_an_input_that_cannot_be_read_is_one_sentence(place, call, monkeypatch):
-    def refuse(*_):
-        raise OSError(9, "Bad file descriptor")
-
-    monkeypatch.setattr("echo_jax.commands.predict.os.read", refuse)
-    printed = call("predict.py", "plain", "--stream", cwd=place, status=2)
-    assert_one_sentence(printed.stderr, "Bad file desc")
-
-
 ENDLESS = 10**5000
 """A number that Python does not spell."""
 
@@ -286,18 +245,14 @@ def predict(inputs, run="plain", **options):
 
 API = {
     "no folder": (lambda: echo_jax.load("nosuch"), "nosuch"),
-    "no path": (lambda: echo_jax.load(None), "None"),
     "a NUL in a path": (lambda: echo_jax.load("a\0b"), "folder"),
     "a surrogate in a path": (lambda: echo_jax.load("\ud800"), "folder"),
     "seed outside": (lambda: echo_jax.load("half", seed=5), "seed"),
-    "half a seed": (lambda: echo_jax.load("half", seed=3.5), "seed"),
     "a word for a seed": (lambda: echo_jax.load("half", seed="first"), "seed"),
-    "a list for a seed": (lambda: echo_jax.load("half", seed=[3]), "seed"),
     "a cell that is no name": (lambda: echo_jax.load("plain", cell=3), "cell"),
     "text": (predict("12"), "12"),
     "nothing": (predict(None), "None"),
     "a set, which has no order": (predict({3, 4}), "{3, 4}"),
-    "a frozen set": (predict(frozenset({3, 4})), "frozenset"),
     "a set among the sequences": (predict([[1], {3, 4}]), "inputs"),
     "three axes": (predict(np.zeros((1, 1, 1))), "inputs"),
     "a fraction": (predict([1.5]), "1.5"),
@@ -306,19 +261,16 @@ API = {
     "unseen": (predict([0, 5]), "5"),
     "endless": (predict([ENDLESS]), "digits"),
     "unknown": (predict([1], unknown="ignore"), "unknown"),
-    "unknown as a list": (predict([1], unknown=["skip"]), "unknown"),
     "probabilities of values": (predict([1], "values", probabilities=True), "framing"),
 }
 API |= {
     f"train {field}={value!r}": (lambda o={field: value}: echo_jax.train(**o), field)
     for field, value in (
         ("out", 3), ("out", "a\0b"), ("out", "\ud800"), ("out", ""), ("csv", "a\0b"),
-        ("csv", 3), ("cell", None), ("cell", "a\0b"), ("cell", "\ud800"),
-        ("cell", 3), ("lag", None), ("lag", "1"), ("lag", 1.5), ("lag", [1]), ("seeds", True),
-        ("stateful", None), ("stateful", "no"), ("part", None), ("part", [3]), ("layout", {}),
-        ("learning_rate", "x"), ("learning_rate", None), ("held_out", "x"), ("devices", "2"),
-        ("checkpoint_every", 0), ("compute", None), ("seed_map", 3), ("column", 3), ("lr", 0.1),
-        ("windw", 3), ("resume", "runs/x"), ("hidden_size", 0), ("optimizer", print),
+        ("cell", None), ("cell", "\ud800"), ("lag", "1"), ("lag", 1.5), ("seeds", True),
+        ("stateful", "no"), ("part", [3]), ("learning_rate", "x"), ("devices", "2"),
+        ("checkpoint_every", 0), ("compute", None), ("lr", 0.1), ("windw", 3),
+        ("resume", "runs/x"), ("optimizer", print),
     )
 }  # fmt: skip
 
@@ -351,17 +303,6 @@ def test_a_program_with_other_types_is_told_so_and_no_checkpoint_is_said_to_be_d
             echo_jax.load(place / "plain")
     finally:
         jax.config.update(name, before)
-
-
-def test_nothing_in_gives_nothing_out_and_an_array_of_objects_is_what_its_list_is(
-    place, monkeypatch
-):
-    monkeypatch.chdir(place)
-    network = echo_jax.load("plain")
-    for inputs in ([], [[]], [[], []], np.zeros((2, 0))):
-        assert network.predict(inputs) == np.asarray(inputs).tolist()
-    mixed = [1, "2", 3.0, np.int8(4), 0]
-    assert network.predict(np.array(mixed, object)) == network.predict(mixed)
 
 
 def test_a_network_of_framing_values_answers_with_integers_from_its_vocabulary(place, monkeypatch):

@@ -123,51 +123,11 @@ def test_the_advice_by_example(fields, flags):
     assert [" ".join(as_flags(other)) for _, other in advised(config)] == flags
 
 
-@pytest.mark.parametrize(
-    ("fields", "flags"),
-    [
-        ({"sequences": 2500}, "--sequences 6000"),
-        ({"sequences": 6000}, "--sequences 6000 --seeds 8"),
-        ({"sequences": 9000}, "--sequences 9000 --seeds 8"),
-        ({"sequences": 6000, "seeds": 8}, "--sequences 6000 --seed 8 --seeds 8"),
-    ],
-)
-def test_no_run_is_told_to_train_longer_than_was_measured(fields, flags):
-    ((_, other),) = advised(changed(RunConfig(), stateful=False, **fields))
-    assert " ".join(as_flags(other)) == f"--no-stateful {flags}"
-
-
-@pytest.mark.parametrize(
-    ("fields", "flags"),
-    [
-        ({"window": 1, "batch_size": 1, "bptt_batches": 2},
-         "--window 1 --lag 2 --batch-size 1 --bptt-batches 3 --seeds 8"),
-        ({"lag": 5, "batch_size": 1, "bptt_batches": 5},
-         "--lag 6 --batch-size 1 --bptt-batches 5 --seeds 8"),
-        ({"lag": 3, "cell": "mlp", "stateful": False},
-         "--lag 4 --cell mlp --no-stateful --seeds 8"),
-        ({"window": 2, "cell": "mlp", "stateful": False},
-         "--window 3 --lag 2 --cell mlp --no-stateful --seeds 8"),
-    ],
-)  # fmt: skip
-def test_one_step_further_back_is_reached_as_this_run_reaches_its_own(fields, flags):
-    ((_, other),) = advised(changed(RunConfig(), seeds=8, **fields), share=1)
-    assert sorted(as_flags(other)) == sorted(flags.split())
-
-
 def test_a_loss_that_became_non_finite_asks_for_smaller_steps_first():
     (_, first), _ = advised(changed(RunConfig(), learning_rate=0.002, seeds=2), failed=[1])
     assert first.training.learning_rate == 0.001
     (_, first), _ = advised(changed(RunConfig(), seeds=2), failed=[1])
     assert first.training.learning_rate == 0.0001
-
-
-def test_the_command_keeps_what_the_user_typed_but_for_the_folder_and_what_changes(monkeypatch):
-    typed = ["--lag", "3", "--hidden=20", "--stateful", "--out", "my run", "--csv", "a b.csv"]
-    monkeypatch.setattr("sys.argv", ["echo-jax", *typed])
-    changes = {"stateful": False, "hidden_size": 50, "lag": -1}
-    command = command_line.again_with("train", changes, "out")
-    assert command == "echo-jax train --csv 'a b.csv' --no-stateful --hidden-size 50 --lag -1"
 
 
 def test_a_run_that_was_resumed_is_started_anew_with_all_that_it_had(monkeypatch, tmp_path):
@@ -201,7 +161,6 @@ def test_what_is_said_to_help_helped_in_the_committed_rows_of_the_study(root, na
 FEW = {"seeds": 2, "evaluation_sequences": 100}
 MENDED = [
     {"lag": 3, "sequences": 900},
-    {"lag": 5, "sequences": 900},
     {"window": 1, "batch_size": 6, "sequences": 400},
     {"cell": "mlp", "delay_line": 1, "sequences": 400},
 ]
@@ -221,15 +180,6 @@ def test_the_first_advice_mends_the_run(fields):
     assert before < 0.3
     assert after > 0.9
     assert math.isfinite(after)
-
-
-@pytest.mark.parametrize(("later", "is_named"), [(0.03, True), (0.22, True), (0.95, False)])
-def test_rows_that_the_carried_state_harms_are_named(later, is_named):
-    config = changed(RunConfig(), lag=4)
-    result = outcome(config, 0.27)
-    result.accuracy_by_position = [0.99] * 5 + [later] * 15
-    first = advice.after_run(config, result)[0]
-    assert ("99%" in first and f"{later:.0%}" in first) == is_named
 
 
 @pytest.mark.parametrize(

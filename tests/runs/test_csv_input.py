@@ -39,17 +39,12 @@ def new_file(tmp_path_factory):
 TWO_LINES = ("x", ["a", "b"], [2, 3])
 GOOD_FILES = [
     ("t,x\n1,a\n2,b\n", " x ", TWO_LINES),
-    ("t,x\n1,a\n2,b", "x", TWO_LINES),
     ("t;x\r\n1;a\r\n2;b\r\n\r\n \r\n", "x", TWO_LINES),
-    ("t\tx\n1\ta\n2\tb\n\n\n", "x", TWO_LINES),
     ("t,x\r1,a\r2,b\r", "x", TWO_LINES),
     ("\ufefft,x\n1,a\n2,b\n", "x", TWO_LINES),
-    ('"t","x"\n"1","a"\n"2","b"\n', "x", TWO_LINES),
     ("t , x \n1, a\n2,b \n", "x", TWO_LINES),
-    ("t,x\n1,a,\n2,b,,\n", "x", TWO_LINES),
     ("x\n7\n 8 \n", None, ("x", ["7", "8"], [2, 3])),  # the only column needs no name
     ("7\n8\n", "7", ("7", ["8"], [2])),  # unless it is a number
-    ("x,y,y\n1,2,3\n", "x", ("x", ["1"], [2])),
     ('t,x\n"1\n1\r\n1","a,""\nb"\n2,c\n', "x", ("x", ['a,"\nb', "c"], [2, 6])),
 ]
 
@@ -61,24 +56,17 @@ def test_a_column_is_read_however_the_file_is_written(new_file, content, column,
 
 BAD_FILES = [
     ("", None, "is empty"),
-    (b"\xef\xbb\xbf\r\n \n", None, "is empty"),
     ("x\r\n\r\n", "x", "has no values"),
     ("\nx\n1\n", "x", "line 1 is blank"),
-    (",\n1,2\n", None, "line 1 is blank"),
     ("17\n18\n", None, "line 1 has the number '17' where the name"),
-    ("-0.5\n18\n", None, "line 1 has the number '-0.5' where the name"),
     ("t,x\n1,2\n", None, "has 2 columns: use column with one of 't', 'x'"),
     ("t,price\n1,2\n", "prise", "column='prise' is not in"),
     ("a;b\n", "x\n" * 999, r"column='x\nx\n"),
     ("x,t,x\n1,2,3\n", "x", "names 2 columns of"),
     ("t,x\n1,2\n3\n", "x", "line 3 has no value in column 'x'"),
-    ("x\n1\n\n3\n", "x", "line 3 has no value in column 'x'"),
-    ('x\n1\n""\n', "x", "line 3 has no value in column 'x'"),
     ("x\n1\n1,5\n", "x", "line 3 has 2 cells, but line 1 names 1"),
-    ('x\n1\n"2\n3\n', "x", "line 3 is not CSV"),
     ("x\n1\n" + "9" * 200_000, "x", "line 3 is not CSV"),
     (b"x\n1\r\n\xff\n", "x", "line 3 is not UTF-8"),
-    ("x\n1\n".encode("utf-16"), "x", "line 1 is not UTF-8"),
 ]
 
 
@@ -174,7 +162,6 @@ def test_a_column_becomes_the_inputs_of_a_run(new_file):
         ([1] * 99, {}, "vocabulary of the one value '1' is too small"),
         ([1, 2] * 50, {"vocab_size": 7}, "vocab_size=7 is not the number of different values, 2"),
         ([1, 2] * 50, {"held_out": 0.1}, "held_out=0.1 gives 90 of 100 values to train on and 10"),
-        ([1, 2], {"held_out": 0.1}, "held_out=0.1 gives 2 of 2 values to train on and 0 held out"),
         ([1, "b" * 101], {}, "value '" + "b" * 59 + "... is longer than 100 characters"),
     ],
 )
@@ -183,19 +170,6 @@ def test_a_column_that_cannot_be_trained_on_is_refused_by_name(new_file, values,
     with pytest.raises(ConfigError, match="^" + re.escape(sentence)) as refusal:
         new_inputs(of_column(path, **fields))
     assert f"(column n of {path})" in str(refusal.value)
-
-
-@pytest.mark.parametrize("total", [40, 51, 200])
-def test_each_number_that_a_refusal_of_a_short_column_offers_works(new_file, total):
-    path = new_file("n\n" + "1\n2\n" * (total // 2) + "1\n" * (total % 2))
-    with pytest.raises(ConfigError) as refusal:
-        new_inputs(of_column(path, held_out=0.1))
-    offers = dict(re.findall(r"(\w+)=([\d.]+)", refusal.value.fix))
-    assert set(offers) == {"length", "held_out"} if total >= 50 else {"length"}
-    for field, number in offers.items():
-        asked = {"held_out": 0.1, field: float(number)}
-        asked["length"] = int(asked.get("length", 25))
-        new_inputs(of_column(path, window=1, batch_size=1, **asked))
 
 
 def test_the_reader_answers_a_word_as_soon_as_whitespace_follows_as_encode_does():
@@ -215,7 +189,6 @@ def test_the_reader_answers_a_word_as_soon_as_whitespace_follows_as_encode_does(
         ([b"1 2\n3 x 4\n"], [1, 2, 3], "value 'x' in line 2 of the input is not in"),
         ([b"1\r\n\r\n\xff "], [1], "value '\\udcff' in line 3 of the input is not in"),
         ([b"1\n2", b"\n", b"\n3 4\n", b"5", b"x\n\n"], [1, 2, 3, 4], "value '5x' in line 5 of"),
-        ([b"1\n12"], [1], "value '12' in line 2 of the input"),
         ([b"5 ", b"7" * 999, b" 5"], [5], "value '" + "7" * 59 + "... in line 1 of the input"),
     ],
 )

@@ -27,7 +27,6 @@ from echo_jax.config import to_dict
 from echo_jax.core import many_seeds
 from echo_jax.exceptions import ConfigError
 from echo_jax.runs import checkpoint, predictor, run_folder
-from echo_jax.runs.metrics_csv import History
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -119,13 +118,10 @@ def little_memory():
 # Damage
 
 
-def flipped(share):
-    def damage(path):
-        data = bytearray(path.read_bytes())
-        data[min(int(share * len(data)), len(data) - 1)] ^= 1
-        path.write_bytes(data)
-
-    return damage
+def flipped(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
 
 
 def replaced(make):
@@ -138,11 +134,8 @@ def replaced(make):
 
 DAMAGE = {
     "emptied": lambda path: os.truncate(path, 0),
-    "without its end": lambda path: os.truncate(path, path.stat().st_size - 9),
     "longer by a byte": lambda path: path.write_bytes(path.read_bytes() + b"\0"),
-    "first byte": flipped(0),
-    "a byte amid": flipped(0.5),
-    "last byte": flipped(1),
+    "a byte amid": flipped,
     "not there": Path.unlink,
     "a folder": replaced(Path.mkdir),
     "a link": lambda path: path.symlink_to(path.rename(path.with_name("elsewhere"))),
@@ -283,79 +276,56 @@ def with_header(header):
 CONFIG_MALICE = {
     "deep": lambda run: (run / "config.json").write_text("[" * 100_000),
     "deep enough to be read": config_of(task=functools.reduce(lambda x, _: [x], range(400), 1)),
-    "a list": lambda run: (run / "config.json").write_text("[]"),
-    "NaN": lambda run: (run / "config.json").write_text('{"seed": NaN}'),
     "a long number": lambda run: (run / "config.json").write_text('{"seed": ' + "9" * 5000 + "}"),
     "long text": config_of(task__layout="x" * 10**6),
     "a learning rate without end": config_of(training__learning_rate=10**400),
     "a field more": config_of(task__more=1),
     "lines in a name": config_of(seed_map="x\n\x1b[2Jerror"),
-    "lines in a field": config_of(**{"task__\n\x1b[2J": 1}),
-    "another form": config_of(compute="slow"),
-    "no files": config_of(files=None),
     "files as a list": config_of(files=["vocabulary.json"]),
     "files elsewhere": config_of(files={"../../etc/passwd": "0", "/etc/passwd": "0"}),
-    "another module": config_of(network__cell="os:system"),
     "a module that talks": config_of(network__cell="this:that"),
 }
 CHECKPOINT_MALICE = {
     "other sizes": config_of(network__hidden_size=4),
     "huge units": wholly(network__hidden_size=HUGE),
-    "many seeds": wholly(seed=0, seeds=HUGE),
     "three seeds": wholly(seeds=3),
-    "another seed": config_of(seed=4),
     "nothing": bytes_of(b""),
     "an endless header": bytes_of(bytes([255]) * 100),
-    "a large header": bytes_of((2**20).to_bytes(8, "little")),
-    "a list": bytes_of(with_header([1, 2])),
     "deep": bytes_of(with_header(b"[" * 100_000)),
-    "many lists": bytes_of(with_header(b"[" + b"[]," * 300_000 + b"[]]")),
     "no metadata": bytes_of(safetensors.save({"a": np.zeros(2)})),
     "metadata that is deep": bytes_of(with_header({"__metadata__": {"echo_jax": "[" * 100_000}})),
     "numbers of 64 bits": bias_of(np.zeros((2, 5))),
-    "one seed": bias_of(np.zeros((1, 5), np.float32)),
     "an array more": lambda run: sign_arrays(
         run / "checkpoint.safetensors", {"params.more": np.zeros(2, np.float32)}
     ),
     "a huge shape": header_of(shape=[2**40]),
     "an array of nothing": header_of(shape=[0, 2**60], data_offsets=[0, 0]),
-    "no type": header_of(dtype="F33"),
     "a type that numpy has not": header_of(dtype="BF16", shape=[2, 10]),
-    "bytes of another array": header_of(data_offsets=[0, 40]),
     "bytes of no array": header_of(data_offsets=[2**60, 2**60 + 40]),
     "a digest that is none": lambda run: run.joinpath("checkpoint.safetensors").write_bytes(
         safetensors.save({"a": np.zeros(2)}, {"echo_jax": json.dumps({"sha256": 3})})
     ),
     "no sequences": checkpoint_of(sequences=0),
-    "true": checkpoint_of(sequences=True),
     "no metrics": checkpoint_of(metrics_bytes=None),
     "of no run": checkpoint_of(inputs="0"),
 }
 VOCABULARY_MALICE = {
     "numbers": vocabulary_of([1, 2, 3, 4, 5]),
     "half a character": vocabulary_of(["a", "b", "c", "d", "\udc80"]),
-    "too few": vocabulary_of(["1", "2", "3"]),
     "too many": vocabulary_of(["1", "2", "3", "4", "5", "6"]),
     "none": vocabulary_of([]),
     "a long value": vocabulary_of(["1" * 10**6, "2", "3", "4", "5"]),
-    "no list": vocabulary_of({"a": 1}),
-    "no length": vocabulary_of(["1", "2", "3", "4", "5"], length=None),
     "no values": lambda run: atomic_files.write_json(run / "vocabulary.json", {}),
 }
 TOKENS_MALICE = {
     "a token too high": tokens_of(np.full(200, 5, np.int32)),
-    "a token below 0": tokens_of(np.full(200, -1, np.int32)),
-    "no token": tokens_of(np.zeros(0, np.int32)),
     "wide tokens": tokens_of(np.zeros(200)),
 }
 HEADER = b"seed,sequence,loss,accuracy\n"
 METRICS_MALICE = {
     "nothing but a header": metrics_of(HEADER),
     "no text": metrics_of(b"\xff\xfe" * 40),
-    "words": metrics_of(HEADER + b"3,1,a,b\n4,1,a,b\n"),
     "a line too few": metrics_of(HEADER + b"3,1,1.0,0.5\n"),
-    "one sequence": metrics_of(HEADER + b"3,1,1.0,0.5\n4,1,1.0,0.5\n"),
-    "blank lines": metrics_of(b"\n" * 100),
     "too few for the checkpoint": checkpoint_of(sequences=2**62),
     "of another size": checkpoint_of(metrics_bytes=2**40),
 }
@@ -384,12 +354,6 @@ def test_a_file_of_malice_is_not_needed_or_refused_by_name(run, name, malice):
     else:
         assert str(run) in to_predict or CANNOT_BE_NAMED in to_predict
     assert "this" not in sys.modules
-
-
-def test_metrics_of_one_long_cell_take_memory_in_proportion():
-    text = b"sequence,loss,accuracy\n1," + b"9" * 10**6 + b",0.5\n" + b"1,1.0,1.0\n" * 10**4
-    with little_memory(), np.errstate(over="ignore"):
-        assert History.of_text(PLAIN, text).sequences == 10**4 + 1
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from run_folders import PLAIN, make_run
 from running import command, execute
 
 import echo_jax
@@ -20,19 +19,14 @@ from echo_jax.core.many_seeds import state_shapes
 from echo_jax.exceptions import ConfigError
 from echo_jax.runs import checkpoint, run_folder
 
-RUN = [
-    "--length", "12", "--vocab-size", "10", "--window", "3", "--hidden", "12", "--lag", "1",
-    "--sequences", "120", "--learning-rate", "0.02", "--evaluation-sequences", "50",
-    "--compilation-cache",
-]  # fmt: skip
 SETTINGS = {
     "length": 12, "window": 3, "hidden_size": 12, "lag": 1, "sequences": 120,
     "learning_rate": 0.02, "evaluation_sequences": 50,
 }  # fmt: skip
-"""The same, but for the vocabulary, as arguments of `echo_jax.train`."""
 KINDS = {
-    "stateful": ["--batch", "2", "--seeds", "3", "--seed", "4"],
-    "streams": ["--batch", "2", "--layout", "streams"],
+    "windows": {"batch_size": 1, "stateful": False},
+    "stateful": {"batch_size": 2, "seeds": 3, "seed": 4},
+    "streams": {"batch_size": 2, "layout": "streams"},
 }
 pytestmark = pytest.mark.timeout(600)
 
@@ -40,12 +34,6 @@ pytestmark = pytest.mark.timeout(600)
 @pytest.fixture
 def predict(call):
     return functools.partial(call, "predict.py")
-
-
-def train(folder, kind):
-    """A run of a kind, in a folder where it is perhaps already."""
-    if not (folder / kind).exists():
-        execute("train.py", *RUN, *KINDS[kind], "--out", kind, cwd=folder)
 
 
 def train_here(folder, **options):
@@ -58,16 +46,17 @@ def train_here(folder, **options):
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """A folder with a run of two kinds, one from a process with all cores."""
+    """A folder with a run of two kinds."""
     folder = tmp_path_factory.mktemp("runs")
-    train_here(folder, vocab_size=10, batch_size=1, stateful=False, out="windows")
-    train(folder, "stateful")
+    for kind in ("windows", "stateful"):
+        train_here(folder, vocab_size=10, out=kind, **KINDS[kind])
     return folder
 
 
 @pytest.fixture(params=["windows", "stateful", pytest.param("streams", marks=pytest.mark.slow)])
 def kind(runs, request):
-    train(runs, request.param)
+    if not (runs / request.param).exists():
+        train_here(runs, vocab_size=10, out=request.param, **KINDS[request.param])
     return request.param
 
 
@@ -191,17 +180,6 @@ def test_the_baselines_of_a_column_are_those_of_its_end_which_is_never_trained_o
     assert result["accuracy"] > 0.9
     assert set(result["expected"]) <= set(values)
     assert f"{shares.max():.2%}" in report
-    assert "majority baseline" in report
-
-
-def test_show_lists_the_most_common_values_of_a_column(words, call):
-    folder, values, _ = words
-    done = call("show.py", "--csv", "my.csv", "--window", 3, cwd=folder)
-    common = re.findall(r"^(\S+) +(\d) +(\d+) +([\d.]+)%$", done.stdout, re.M)
-    order = sorted(set(values), key=values.count, reverse=True)
-    assert [row[0] for row in common] == order
-    assert [int(row[2]) for row in common] == [values.count(x) for x in order]
-    assert re.search(r"^  row   1 +(\d) (\d) (\d) => \2", done.stdout, re.M)
 
 
 def test_a_stream_is_answered_as_the_whole_list_is_however_it_comes(runs, kind, predict):
@@ -270,29 +248,8 @@ def test_of_a_run_some_of_whose_seeds_failed_the_others_are_looked_at(runs, pred
     assert "--seed 4 of run failed" in predict("run", 1, cwd=tmp_path, status=2).stderr
 
 
-def test_explain_marks_the_lag_that_the_answer_follows(runs, predict):
-    done = predict("windows", "--explain", "--windows", 200, cwd=runs)
-    rows = re.findall(r"^ +(\d+) back +([\d.]+)%(?:  (█*))?(  <- lag 1.*)?$", done.stdout, re.M)
-    assert [int(row[0]) for row in rows] == list(range(6))
-    shares = [float(row[1]) for row in rows]
-    assert shares[1] > 90
-    assert max(shares[:1] + shares[2:]) < 10
-    assert [bool(row[3]) for row in rows] == [False, True, False, False, False, False]
-    assert len(rows[1][2]) == round(0.4 * shares[1])
-
-
 def test_beyond_shows_whether_accuracy_lasts_for_every_seed(runs, predict):
-    done = predict("stateful", "--beyond", 2000, cwd=runs)
-    rows = re.findall(
-        r"^([\d,]+) to ([\d,]+) +([\d.]+)% +([\d.]+)% to ([\d.]+)% +10\.00%$", done.stdout, re.M
-    )
-    assert [row[:2] for row in rows] == [
-        ("0", "12"),
-        ("12", "120"),
-        ("120", "1,200"),
-        ("1,200", "2,000"),
-    ]
-    assert "median of 3 seeds, 75.0% interval" in done.stdout
+    assert "median of 3 seeds" in predict("stateful", "--beyond", 2000, cwd=runs).stdout
     network = loaded(runs / "stateful", 4)
     tokens = np.random.default_rng(0).integers(0, 10, 2000, dtype=np.int32)
     answers = network.predict(tokens)
@@ -306,12 +263,6 @@ def test_what_is_no_token_is_refused_by_a_step_and_by_a_feed(runs, token):
     for use in (network.step, lambda state, token: network.feed(state, [token])):
         with pytest.raises(ConfigError, match="is no token, a whole number of 0 to 9"):
             use(network.start(), token)
-
-
-def test_a_run_that_goes_on_says_how_far_it_is(tmp_path, predict):
-    make_run(tmp_path / "run", PLAIN, sequences=2)
-    done = predict("run", 1, 2, 3, cwd=tmp_path)
-    assert done.stderr == "trained on 2 of 4 sequences so far\n"
 
 
 @pytest.mark.slow
@@ -334,8 +285,8 @@ def test_an_interrupt_leaves_the_state_of_the_stream_that_it_ends(runs, tmp_path
 
 
 @pytest.mark.slow
-def test_two_million_integers_are_answered_in_constant_memory(runs, tmp_path):
-    block = np.random.default_rng(0).integers(0, 10, 100_000)
+def test_half_a_million_integers_are_answered_in_constant_memory(runs, tmp_path):
+    block = np.random.default_rng(0).integers(0, 10, 25_000)
     text = ("\n".join(map(str, block)) + "\n").encode()
     resident = []
     with (
@@ -352,7 +303,7 @@ def test_two_million_integers_are_answered_in_constant_memory(runs, tmp_path):
         process.stdin.close()
         assert process.wait(60) == 0
     lines = np.array((tmp_path / "answers").read_bytes().split())
-    assert len(lines) == 2_000_000
+    assert len(lines) == 500_000
     first, last = (
         np.mean(part[3:] == block[2:-1].astype("S")) for part in np.split(lines, 20)[::19]
     )

