@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from echo_jax.cluster import Workers
 
 
-def plan(
-    waiting: Mapping[str, Sequence[GridPoint]], fast: bool = False, cluster: str | None = None
-) -> str:
+def plan(waiting: Mapping[str, Sequence[GridPoint]], cluster: str | None = None) -> str:
     """The grid points to run, and the estimated time in this process."""
     speed, lines, total = core_speed(), [], 0.0
     for name, points in waiting.items():
@@ -30,9 +28,8 @@ def plan(
             lines.append(f"{name}: {len(points)} grid points, about {minutes(seconds)} min")
     if not lines:
         return "All grid points have results already."
-    few = " Fewer seeds (--fast): a first look that supports no claim." * fast
     where = f" of this machine; workers of {cluster} share it" if cluster else ""
-    lines.append(f"To run: about {minutes(total)} min in all, {machine.cores()} cores{where}.{few}")
+    lines.append(f"To run: about {minutes(total)} min in all, {machine.cores()} cores{where}.")
     return "\n".join(lines)
 
 

@@ -25,7 +25,7 @@ from echo_jax.report import paper_tables, text_tables
 from echo_jax.report.page import Section
 from echo_jax.report.styles import Format
 from echo_jax.studies import result_rows, study_folder, study_pages
-from echo_jax.studies.catalogue import STUDIES, Study, fast
+from echo_jax.studies.catalogue import STUDIES
 from echo_jax.studies.result_rows import ResultRow
 from echo_jax.studies.study_folder import ForPaper
 from echo_jax.studies.time_estimate import core_speed, minutes, seconds_of
@@ -46,11 +46,9 @@ class StudyCommand:
     """Studies to run; none lists them all."""
     all: bool = False
     """Run every study."""
-    fast: bool = False
-    """Fewer seeds, smaller grids and shorter training, for a first look: supports no claim."""
     out: Path | None = None
-    """Folder of the rows, the figures and the page, by default runs/studies, with --fast
-    runs/studies-fast; a study that was stopped goes on there."""
+    """Folder of the rows, the figures and the page, by default runs/studies; a study that was
+    stopped goes on there."""
     cluster: str | None = None
     """Run on a Dask cluster: local:N (N workers here), tcp://HOST:PORT or tls://HOST:PORT (a
     scheduler), or a YAML file of dask-jobqueue (SLURM and others); see docs/cluster.md."""
@@ -81,17 +79,12 @@ class StudyCommand:
     @property
     def folder(self) -> Path:
         """The folder of the rows, the figures and the page."""
-        return self.out or Path("runs/studies-fast" if self.fast else "runs/studies")
+        return self.out or Path("runs/studies")
 
     @property
     def asked(self) -> ForPaper:
         """The files for a paper."""
         return ForPaper(self.format, self.tables)
-
-    @property
-    def every(self) -> dict[str, Study]:
-        """All studies, as they are run with or without --fast."""
-        return {name: fast(study) if self.fast else study for name, study in STUDIES.items()}
 
 
 def main() -> None:
@@ -99,57 +92,57 @@ def main() -> None:
     command = command_line.parse(StudyCommand)
     with command_line.refusals():
         if not (command.names or command.all):
-            print(listing(command))
+            print(listing())
             return
         with command_line.stoppable(command_line.this_command("study")) as interrupts:
             run(command, interrupts)
 
 
-def listing(command: StudyCommand) -> str:
+def listing() -> str:
     """A table of the studies: name, number of grid points, estimated minutes, question."""
     speed = core_speed()
     lines = [["study", "grid points", "minutes here", "question"]]
-    for name, study in command.every.items():
+    for name, study in STUDIES.items():
         time = minutes(seconds_of(study.points, speed))
         lines.append([name, str(len(study.points)), time, study.question])
     return (
         f"{text_tables.table(lines, left=(0, 3))}\n\n"
-        f"{command_line.program('study')} NAME runs one, --all all of them, --fast a smaller one. "
+        f"{command_line.program('study')} NAME runs one, --all all of them. "
         "The published answer to one that is named is printed first; Ctrl-C stops the training."
     )
 
 
 def run(command: StudyCommand, interrupts: Interrupts) -> None:
     """Run what is missing, study by study; write the page after each that ran and at the end."""
-    out, every = command.folder, command.every
+    out = command.folder
     if not command.compilation_cache:
         compilation_cache.switch_off()
     machine.try_settings()
-    named = command.names or tuple(every)
-    study_folder.claim(out, "fast studies" if command.fast else "all studies", named, command.asked)
+    named = command.names or tuple(STUDIES)
+    study_folder.claim(out, "all studies", named, command.asked)
     failures: list[str] = []
     with atomic_files.locked(out), failures_last(failures, out):
-        rows = study_folder.rows_of(out, every)
-        waiting = {name: result_rows.missing(every[name].points, rows[name]) for name in named}
+        rows = study_folder.rows_of(out, STUDIES)
+        waiting = {name: result_rows.missing(STUDIES[name].points, rows[name]) for name in named}
         print(published(command.names), end="")
-        print(plan(waiting, command.fast, command.cluster), flush=True)
-        sections = {name: section(command, name, rows[name]) for name in every if rows[name]}
+        print(plan(waiting, command.cluster), flush=True)
+        sections = {name: section(name, rows[name]) for name in STUDIES if rows[name]}
         points = list(itertools.chain(*waiting.values()))
         with workers_for(command.cluster, points, interrupts) as workers:
             for name, left in waiting.items():
                 if left:
                     path = study_folder.rows_path(out, name)
                     failures += run_points(path, left, interrupts, workers)
-                    rows |= study_folder.rows_of(out, {name: every[name]})
+                    rows |= study_folder.rows_of(out, {name: STUDIES[name]})
                     if not rows[name]:
                         continue
-                    sections[name] = section(command, name, rows[name])
+                    sections[name] = section(name, rows[name])
                     write_page(command, rows, sections)
                 print(study_pages.in_terminal(sections[name]), flush=True)
         if sections:
             write_page(command, rows, sections)
         asked = {name: sections[name] for name in named if name in sections}
-        its_rows = {name: (every[name], rows[name]) for name in asked}
+        its_rows = {name: (STUDIES[name], rows[name]) for name in asked}
         written = study_pages.write_for_paper(out, its_rows, list(asked.values()), command.asked)
         command_line.say_for_paper(written)
     print(f"Page: {printable(str(out / study_folder.PAGE))}")
@@ -166,19 +159,17 @@ def published(names: Sequence[str]) -> str:
     )
 
 
-def section(command: StudyCommand, name: str, rows: Sequence[ResultRow]) -> Section:
+def section(name: str, rows: Sequence[ResultRow]) -> Section:
     """The section of a study, with the command that makes it."""
-    again = " ".join([COMMAND, name, *["--fast"] * command.fast])
-    return study_pages.section(name, command.every[name], rows, again)
+    return study_pages.section(name, STUDIES[name], rows, f"{COMMAND} {name}")
 
 
 def write_page(
     command: StudyCommand, rows: Mapping[str, list[ResultRow]], sections: Mapping[str, Section]
 ) -> None:
     """Write the page of all studies that have rows in the folder, in the order of the catalogue."""
-    again = ["--all", *["--fast"] * command.fast]
-    again += ["--out", str(command.out)] if command.out else []
+    again = ["--all", *(["--out", str(command.out)] if command.out else [])]
     shown_rows = [row for name in sections for row in rows[name]]
-    ordered = [sections[name] for name in command.every if name in sections]
+    ordered = [sections[name] for name in STUDIES if name in sections]
     remake = f"{COMMAND} {shlex.join(again)}"
     study_pages.write(command.folder, TITLE, shown_rows, ordered, remake)

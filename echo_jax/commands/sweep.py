@@ -34,7 +34,7 @@ from echo_jax.exceptions import ConfigError, printable
 from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.report import paper_tables
-from echo_jax.report.styles import Format
+from echo_jax.report.styles import SERIES, Format
 from echo_jax.studies import result_rows, seed_parts, study_folder, study_pages
 from echo_jax.studies.catalogue import Chart, Study
 from echo_jax.studies.grid_point import GridPoint, grid
@@ -154,19 +154,12 @@ class SweepCommand:
 
 
 def chart_of(varied: Mapping[str, Sequence[Any]]) -> Chart:
-    """At most 9 maps over two fields of numbers, 6 lines over one, or dots."""
-    numeric = [
-        field
-        for field, values in varied.items()
-        if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
-    ]
-    for dimensions, most in ((2, 9), (1, 6)):
-        axes = numeric[:dimensions]
-        others = [field for field in varied if field not in axes]
-        if len(axes) == dimensions and math.prod(len(varied[field]) for field in others) <= most:
-            x, *up = map(name_of, axes)
-            series = ",".join(map(name_of, others))
-            return Chart("heat" if up else "lines", x=x, series=series, up="".join(up))
+    """Up to 6 lines over the first field of numbers that leaves so few, or dots."""
+    for field, values in varied.items():
+        others = [other for other in varied if other != field]
+        numeric = all(type(value) in (int, float) for value in values)
+        if numeric and math.prod(len(varied[other]) for other in others) <= len(SERIES):
+            return Chart("lines", x=name_of(field), series=",".join(map(name_of, others)))
     return Chart()
 
 

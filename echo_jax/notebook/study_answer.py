@@ -11,7 +11,7 @@ from echo_jax.report.markdown_page import markdown_section
 from echo_jax.report.page import Section
 from echo_jax.report.styles import drawing
 from echo_jax.studies import study_figures, study_folder, study_pages
-from echo_jax.studies.catalogue import Chart
+from echo_jax.studies.catalogue import STUDIES, Chart
 from echo_jax.studies.result_rows import ResultRow
 
 
@@ -65,14 +65,13 @@ def study(name: str, folder: str | Path | None = None) -> StudyAnswer:
     Raises:
       ConfigError: there is no such study, or the folder has no rows of it.
     """
-    command = StudyCommand(names=(str(name),))
+    StudyCommand(names=(str(name),))  # refuses a name that no study has
     place = study_folder.published() if folder is None else Path(folder)
-    for asked in (command, dataclasses.replace(command, fast=True)):
-        rows = study_folder.rows_of(place, {name: asked.every[name]})[name]
-        if rows:
-            section = study_command.section(asked, name, rows)
-            if folder is None:
-                section = section._replace(answer=[study_folder.published_answer(name)])
-            return StudyAnswer(name, rows, section, asked.every[name].chart)
+    rows = study_folder.rows_of(place, {name: STUDIES[name]})[name]
+    if rows:
+        section = study_command.section(name, rows)
+        if folder is None:
+            section = section._replace(answer=[study_folder.published_answer(name)])
+        return StudyAnswer(name, rows, section, STUDIES[name].chart)
     fix = f"make them with echo-jax study {name} --out {place}"
     raise ConfigError(None, place, f"has no rows of study {name}", fix)

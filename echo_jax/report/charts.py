@@ -1,4 +1,4 @@
-"""The charts of studies: dots, lines and maps of plain numbers.
+"""The charts of studies: dots and lines of plain numbers.
 
 An infinite number was never reached: a hollow mark at the far end of its axis, with the word never.
 NaN is unknown and not drawn. With `percent`, numbers are fractions and are written in percent. A
@@ -7,22 +7,18 @@ NaN is unknown and not drawn. With `percent`, numbers are fractions and are writ
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from math import isfinite, isinf, isnan
+from math import isfinite, isinf
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import QuadMesh
 from matplotlib.lines import Line2D
-from matplotlib.patches import Rectangle
 from matplotlib.ticker import Formatter, FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
 
 from echo_jax.report.notebook_figure import NotebookFigure as Figure
 from echo_jax.report.styles import (
     GREY,
     INK,
-    ORANGE,
     RULE,
     SERIES,
     WIDTH,
@@ -151,81 +147,6 @@ def _set_ticks(axes: Axes, at: Sequence[float], log_x: bool) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=integers))
 
 
-def heat_figure(  # noqa: PLR0913 - what is on three axes
-    panels: Mapping[str, np.ndarray],
-    x_ticks: Sequence[object],
-    y_ticks: Sequence[object],
-    x_label: str,
-    y_label: str,
-    label: str,
-    *,
-    percent: bool,
-) -> Figure:
-    """Heat maps `[Y, X]` by title, row 0 at the bottom, with numbers in fields that have room."""
-    across = min(len(panels), max(1, int(2 * WIDTH) // len(x_ticks)))
-    down = -(-len(panels) // across)
-    names = [wrapped(str(y), 22) for y in y_ticks]
-    figure = Figure((WIDTH, 0.4 + down * (0.7 + 0.36 * len(y_ticks))), layout="constrained")
-    grid = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
-    for axes in grid.flat[len(panels) :]:
-        axes.set_visible(False)
-    room = (WIDTH - 1.8) / across / len(x_ticks)  # inches of a field
-    fields = np.concatenate([np.ravel(values) for values in panels.values()])
-    fields = fields[np.isfinite(fields)]
-    ends = (0.0, 1.0) if percent or not len(fields) else (fields.min(), fields.max())
-    named = _with_room(x_ticks, int(2.2 * WIDTH / across))
-    for axes, (title, values) in zip(grid.flat, panels.items(), strict=False):
-        mesh = _heat_map(axes, np.asarray(values, float), ends, percent, room)
-        axes.set_title(wrapped(title, 56 // across), fontsize=11, color=INK)
-        axes.set_xticks([i + 0.5 for i in named], [wrapped(str(x_ticks[i]), 12) for i in named])
-        axes.set_yticks(np.arange(len(y_ticks)) + 0.5, names)
-        axes.tick_params(length=0, labelsize=10, labelcolor=INK)
-    for axes in grid[-1]:
-        axes.set_xlabel(wrapped(x_label, 63), fontsize=11, color=INK)
-    figure.supylabel(wrapped(y_label, 35), fontsize=11, color=INK)
-    side: dict[str, Any] = {"ax": grid, "format": _number_format(percent), "aspect": 25}
-    bar: Any = figure.colorbar(mesh, pad=0.02, **side)
-    bar.set_label(wrapped(label, 35), fontsize=11, color=INK)
-    bar.solids.set(edgecolor="face", rasterized=False)  # shapes without gaps between them
-    bar.outline.set_visible(False)
-    return figure
-
-
-def frame_column(axes: Axes, column: int, rows: int) -> None:
-    """A frame around a column of a map with so many rows."""
-    frame: dict[str, Any] = {"fill": False, "edgecolor": ORANGE, "linewidth": 3, "zorder": 4}
-    axes.add_patch(Rectangle((column, 0), 1, rows, clip_on=False, **frame))
-
-
-def _with_room(names: Sequence[object], room: int) -> list[int]:
-    """Choose the names that are shown where at most `room` have room; of numbers, round ones."""
-    every = next(n for n in (1, 2, 5, 10, 20, 50, 100, len(names)) if len(names) <= n * room)
-    round_ones = [i for i, x in enumerate(names) if isinstance(x, int) and x % every == 0]
-    return round_ones or list(range(0, len(names), every))
-
-
-def _heat_map(
-    axes: Axes, values: np.ndarray, ends: tuple[float, float], percent: bool, room: float
-) -> QuadMesh:
-    """One map, with numbers where a field is so many inches wide."""
-    style: dict[str, Any] = {"cmap": matplotlib.colormaps["viridis"].resampled(64)}
-    finite = np.ma.masked_invalid(values)
-    edge = "white" if room > 0.15 else "face"
-    mesh = axes.pcolormesh(finite, vmin=ends[0], vmax=ends[1], edgecolor=edge, **style)
-    mesh.set_linewidth(1.0 if room > 0.15 else 0.3)
-    axes.set_facecolor(RULE)
-    axes.spines[:].set_visible(False)
-    for (y, x), value in np.ndenumerate(values):
-        if isnan(value) or (room < 0.26 and isfinite(value)):
-            continue
-        words, colour = "never", INK
-        if isfinite(value):
-            words = f"{100 * value:.0f}" if percent else f"{value:,.3g}"
-            colour = "white" if value < sum(ends) / 2 else "black"  # viridis grows lighter
-        axes.text(x + 0.5, y + 0.5, words, color=colour, ha="center", va="center", fontsize=9)
-    return mesh
-
-
 def _panel(height: float) -> tuple[Figure, Axes]:
     """A figure of one panel, so many inches high."""
     figure = Figure((WIDTH, height), layout="constrained")
@@ -238,7 +159,7 @@ def _legend(figure: Figure, marks: Mapping[str, Any]) -> None:
     """A legend of marks by their names, above the panel."""
     style: dict[str, Any] = {"loc": "outside upper left", "ncols": 3}
     style |= {"fontsize": 10, "labelcolor": INK, "handlelength": 1.6, "frameon": False}
-    names = [wrapped(name, 30) for name in marks]
+    names = [wrapped(name, 24) for name in marks]
     figure.legend(marks.values(), names, **style)
 
 

@@ -23,7 +23,6 @@ class GridPoint:
     config: RunConfig  # of all its seeds
     measures: tuple[str, ...] = ()  # beside the scores, names of `measures.MEASURES`
     until_learned: bool = False  # stop training when every seed has reached 99%
-    in_fast: bool = True  # also part of the smaller grid of --fast
     cell_source: str | None = None  # SHA-256 of the file of a user's cell
 
     @property
@@ -37,7 +36,7 @@ class GridPoint:
 
         It is that of the configuration, the measures, `until_learned` and the text of a user's
         cell: two grid points that agree in these have the same key and, bit for bit, the same
-        scores. Labels, the study and its smaller grid are not in it: a label may be reworded.
+        scores. Labels and the study are not in it: a label may be reworded.
         """
         run = {
             "config": to_dict(self.config),

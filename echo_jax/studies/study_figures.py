@@ -3,12 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from echo_jax.statistics import Summary
 from echo_jax.studies.catalogue import Chart
 from echo_jax.studies.result_rows import ResultRow
-from echo_jax.studies.scores import median, places, summary
+from echo_jax.studies.scores import places, summary
 
 AXIS_NAMES = {
     "accuracy": "accuracy on fresh sequences",
@@ -30,7 +28,7 @@ def drawn(chart: Chart, rows: Sequence[ResultRow]) -> list[ResultRow]:
 
 
 def curves(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, dict[int, float]]:
-    """The curves or strips of a figure by name: at each place the mean over the seeds."""
+    """The curves of a figure by name: at each place the mean over the seeds."""
     by_name = {}
     for row in drawn(chart, rows):
         for score in chart.y.split(","):
@@ -54,10 +52,6 @@ def figure(chart: Chart, rows: Sequence[ResultRow]) -> Any:
         ]
         chance = [some[0].baselines.accuracy if shares else None for some in at.values()]
         return charts.dots_figure(dots, chance, name, shares)
-    if chart.kind == "heat":
-        return _heat(chart, rows)
-    if chart.kind == "strips":
-        return _strips(chart, rows)
     lines: dict[str, list[tuple[float, Summary]]] = {}
     if chart.kind == "lines":
         for row in rows:
@@ -82,40 +76,10 @@ def dot_rows(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, list[ResultRo
     return at
 
 
-def _strips(chart: Chart, rows: Sequence[ResultRow]) -> Any:
-    from echo_jax.report import charts
-
-    strips, name = curves(chart, rows), axis_name(chart)
-    across = range(max(map(len, strips.values())))
-    fields = np.array([[of.get(x, np.nan) for x in across] for of in strips.values()])[::-1]
-    names, share = list(strips)[::-1], all_shares(strips)
-    x_label = chart.x if chart.asked is None else f"{chart.x} (framed: the value asked for)"
-    made = charts.heat_figure({"": fields}, across, names, x_label, "", name, percent=share)
-    if chart.asked is not None:
-        charts.frame_column(made.axes[0], chart.asked, len(names))
-    return made
-
-
-def _heat(chart: Chart, rows: Sequence[ResultRow]) -> Any:
-    from echo_jax.report import charts
-
-    across, up = (
-        list(dict.fromkeys(row.labels[axis] for row in rows)) for axis in (chart.x, chart.up)
-    )
-    panels: dict[str, np.ndarray] = {}
-    for row in rows:
-        panel = panels.setdefault(series_name(chart, row), np.full((len(up), len(across)), np.nan))
-        place = up.index(row.labels[chart.up]), across.index(row.labels[chart.x])
-        panel[place] = median(row, chart.y)
-    name, shares, labels = axis_name(chart), chart.y == "accuracy", (chart.x, chart.up)
-    return charts.heat_figure(panels, across, up, *labels, name, percent=shares)
-
-
 def alternative(chart: Chart) -> str:
     """The text in place of a figure, for readers who do not see it."""
-    over = " and ".join(filter(None, [chart.x, chart.up]))
-    name = axis_name(chart)
-    return f"{name.capitalize()}{f' over {over}' * bool(over)}; the tables have the numbers."
+    over = f" over {chart.x}" if chart.x else ""
+    return f"{axis_name(chart).capitalize()}{over}; the tables have the numbers."
 
 
 def all_shares(lines: Mapping[str, Mapping[int, float]]) -> bool:
@@ -129,11 +93,11 @@ def axis_name(chart: Chart) -> str:
 
 
 def series_name(chart: Chart, row: ResultRow) -> str:
-    """The name of the line, map or curve that a row belongs to."""
+    """The name of the line or curve that a row belongs to."""
     if chart.name:
         return chart.name(row.labels)
     if not chart.series:
-        return row.point if chart.kind in ("curves", "strips") else ""
+        return row.point if chart.kind == "curves" else ""
     values = {label: row.labels[label] for label in chart.series.split(",")}
     return ", ".join(
         value if isinstance(value, str) else f"{label} {value}" for label, value in values.items()

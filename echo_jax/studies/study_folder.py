@@ -9,6 +9,7 @@ folder.json          the kind of the folder
 
 import errno
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -100,9 +101,20 @@ def published() -> Path:
 
 def published_answer(name: str) -> str:
     """The answer to a study in docs/studies.md: the paragraph under its heading."""
+    return next(iter(_paragraphs(name)), "")
+
+
+def published_notes(name: str) -> list[str]:
+    """How to read the tables of a study: the paragraphs between its answer and its command."""
+    return _paragraphs(name)[1:-1]
+
+
+def _paragraphs(name: str) -> list[str]:
+    """The paragraphs below the heading of a study in docs/studies.md; none of a sweep."""
     text = (_documents() / "studies.md").read_text("utf-8")
     _, _, part = text.partition(f"\n### {name}: ")
-    return " ".join(part.split("\n\n")[1].split()) if part else ""
+    paragraphs = re.split(r"\n##", part)[0].strip().split("\n\n")[1:]
+    return [" ".join(paragraph.split()) for paragraph in paragraphs]
 
 
 def _documents() -> Path:

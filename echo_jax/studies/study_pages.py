@@ -11,6 +11,7 @@ from echo_jax.report import paper_tables, text_tables
 from echo_jax.report.markdown_page import markdown_page
 from echo_jax.report.page import Figure, Page, Section, computed
 from echo_jax.report.styles import drawing, image, svg
+from echo_jax.studies import study_folder
 from echo_jax.studies.catalogue import Chart, Study
 from echo_jax.studies.result_rows import ResultRow
 from echo_jax.studies.study_figures import alternative, drawn, figure
@@ -38,7 +39,7 @@ def section(name: str, study: Study, rows: Sequence[ResultRow], command: str) ->
 
     `command` reproduces it. There is at least one row, and they have the order of the grid points.
     """
-    notes = list(study.notes)
+    notes = study_folder.published_notes(name)
     missing = len(study.points) - len(rows)
     if missing:
         notes.insert(0, f"Not finished: {missing} of {len(study.points)} grid points are missing.")

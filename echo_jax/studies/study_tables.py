@@ -184,11 +184,11 @@ def _pair_line(
 
 
 def curve_tables(chart: Chart, rows: Sequence[ResultRow]) -> list[Table]:
-    """The numbers of a figure of curves or strips: a line for each place, a column for each curve.
+    """The numbers of a figure of curves: a line for each place, a column for each curve.
 
     A list with one table, or none for other figures.
     """
-    columns = curves(chart, rows) if chart.kind in ("curves", "strips") else {}
+    columns = curves(chart, rows) if chart.kind == "curves" else {}
     places = sorted({place for column in columns.values() for place in column})
     values = [value for column in columns.values() for value in column.values()]
     write = decimals if any(value > 1 for value in values) else percent

@@ -10,7 +10,7 @@ import pytest
 from echo_jax import atomic_files, machine
 from echo_jax.commands import command_line, sweep
 from echo_jax.config import PARTS
-from echo_jax.studies import catalogue, result_rows, study_folder
+from echo_jax.studies import result_rows, study_folder
 from echo_jax.studies.catalogue import STUDIES
 
 STUDY = "study.py parts --out out"
@@ -57,7 +57,7 @@ def test_studies_are_listed_with_their_questions(tmp_path, call):
     for line, (name, study) in zip(lines[1:], STUDIES.items(), strict=False):
         pattern = rf"{name} +{len(study.points)} +[\d.]+ +{re.escape(study.question)} *"
         assert re.fullmatch(pattern, line), line
-    assert "scripts/study.py NAME runs one, --all all of them, --fast a" in lines[-1]
+    assert "scripts/study.py NAME runs one, --all all of them." in lines[-1]
 
 
 def test_a_finished_study_has_its_tables_and_page(tmp_path, studied, call):
@@ -164,7 +164,6 @@ NOT_GENERATED = "out/{} is not as it was generated"
 @pytest.mark.parametrize(
     ("change", "line", "sentence"),
     [
-        (unchanged, f"{STUDY} --fast", OTHER_KIND.format("fast studies")),
         (unchanged, SWEEP, OTHER_KIND.format("a sweep")),
         (foreign, STUDY, NOT_GENERATED.format("figures/mine.svg")),
         *((replaced(name), STUDY, NOT_GENERATED.format(name))
@@ -203,15 +202,13 @@ def test_what_is_in_the_way_of_files_for_a_paper_is_found_before_anything_is_run
     assert path.read_text() == "mine"
 
 
-@pytest.mark.parametrize(("fast", "folder"), [(False, "studies"), (True, "studies-fast")])
-def test_studies_and_fast_ones_have_folders_of_their_own(tmp_path, call, fast, folder):
-    study = catalogue.fast(STUDIES["parts"]) if fast else STUDIES["parts"]
-    path = tmp_path / "runs" / folder / "rows" / "parts.jsonl"
-    fabricated.write(path, fabricated.study_rows(study))
-    printed = call("study.py", "parts", *["--fast"] * fast, cwd=tmp_path).stdout
-    assert f"Page: runs/{folder}/README.md" in printed
-    page = (tmp_path / "runs" / folder / "README.md").read_text()
-    assert f"echo-jax study --all{' --fast' * fast}\n" in page
+def test_studies_have_a_folder_without_out(tmp_path, call):
+    path = tmp_path / "runs" / "studies" / "rows" / "parts.jsonl"
+    fabricated.write(path, fabricated.study_rows(STUDIES["parts"]))
+    printed = call("study.py", "parts", cwd=tmp_path).stdout
+    assert "Page: runs/studies/README.md" in printed
+    page = (tmp_path / "runs" / "studies" / "README.md").read_text()
+    assert "echo-jax study --all\n" in page
 
 
 AVERAGE = """

@@ -47,15 +47,7 @@ def lines(name="low"):
     return charts.lines_figure(series, "lag", "accuracy", 0.01, percent=True)
 
 
-def heat(name="gru"):
-    values = np.array([[0.0, 0.25, math.nan], [0.5, 1.0, math.inf]])
-    panels = {"lstm": values, name: values / 2}
-    return charts.heat_figure(
-        panels, [1, 2, 4], ["a", "b"], "lag", "cell", "accuracy", percent=True
-    )
-
-
-@pytest.mark.parametrize("draw", [dots, pairs, lines, heat])
+@pytest.mark.parametrize("draw", [dots, pairs, lines])
 def test_an_svg_has_its_words_as_text_each_time_the_same_whatever_the_user_has_set(draw):
     with matplotlib.rc_context({"svg.fonttype": "path", "text.usetex": True}), styles.drawing():
         drawing = styles.svg(draw(ODD))
@@ -100,13 +92,12 @@ def test_the_axis_of_fractions_ends_at_100_percent_unless_all_are_small(largest,
 
 def test_a_figure_without_any_known_number_is_drawn():
     unknown = [("a", {"": UNKNOWN}), ("b", {"": NEVER})]
-    series, nothing = {"a": [(1, UNKNOWN), (2, NEVER)]}, {"a": np.full((1, 2), math.nan)}
-    for never, figure in (
-        (True, charts.dots_figure(unknown, [None] * 2, "x", False)),
-        (True, charts.lines_figure(series, "x", "y", None, False)),
-        (False, charts.heat_figure(nothing, [1, 2], [1], "x", "y", "z", percent=False)),
+    series = {"a": [(1, UNKNOWN), (2, NEVER)]}
+    for figure in (
+        charts.dots_figure(unknown, [None] * 2, "x", False),
+        charts.lines_figure(series, "x", "y", None, False),
     ):
-        assert ("never" in styles.svg(figure)) == never
+        assert "never" in styles.svg(figure)
 
 
 def test_a_line_has_a_gap_and_a_hollow_mark_where_nothing_was_reached():
@@ -135,12 +126,3 @@ def test_one_x_alone_is_drawn_in_the_middle_and_without_a_warning(x, log_x):
     assert low < x < high
     assert list(axes.get_xticks()) == [x]
     assert styles.svg(figure)  # a warning would be an error
-
-
-def test_a_map_has_row_0_at_the_bottom_and_its_numbers_in_percent():
-    first, second, _ = heat().axes
-    assert words(first) == ["0", "25", "50", "100", "never"]
-    assert words(second) == ["0", "12", "25", "50", "never"]
-    assert [text.get_position() for text in first.texts][:3] == [(0.5, 0.5), (1.5, 0.5), (0.5, 1.5)]
-    assert not first.yaxis_inverted()
-    assert first.get_yticklabels()[0].get_text() == "a"

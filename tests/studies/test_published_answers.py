@@ -346,7 +346,9 @@ def test_every_number_of_an_answer_is_that_of_the_rows(name):
     (rows,) = study_folder.rows_of(study_folder.published(), {name: study}).values()
     assert NUMBER.findall(SETTING.sub("", answer)) == EXPECTED[name](Rows(rows))
     settings = re.findall(r"\d+", " ".join(SETTING.findall(answer)))
-    known = " ".join([*(point.name for point in study.points), *study.notes, PARTS])
+    known = " ".join(
+        [*(point.name for point in study.points), *study_folder.published_notes(name), PARTS]
+    )
     assert set(settings) <= set(re.findall(r"\d+", known))
 
 

@@ -7,9 +7,9 @@ from fabricated import study_rows, write
 
 from echo_jax.exceptions import StorageError
 from echo_jax.studies import study_folder
-from echo_jax.studies.catalogue import STUDIES, fast
+from echo_jax.studies.catalogue import STUDIES
 
-KINDS = ("all studies", "fast studies", "a sweep")
+KINDS = ("all studies", "a sweep")
 
 
 @pytest.mark.parametrize("out", ["", ".", "a/..", "absolute"])
@@ -61,7 +61,7 @@ def test_a_link_to_elsewhere_is_not_followed(tmp_path, name):
 
 
 def test_the_rows_of_a_study_are_those_of_its_grid_points_in_their_order(tmp_path):
-    study, few = STUDIES["parts"], fast(STUDIES["parts"])
+    study, few = STUDIES["parts"], STUDIES["mistake"]
     rows, others = study_rows(study), study_rows(few)
     write(study_folder.rows_path(tmp_path, "parts"), [*others, *reversed(rows)])
     assert study_folder.rows_of(tmp_path, {"parts": study}) == {"parts": rows}

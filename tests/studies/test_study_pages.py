@@ -14,8 +14,8 @@ from echo_jax.studies.catalogue import STUDIES, Study
 from echo_jax.studies.grid_point import GridPoint
 from echo_jax.studies.scores import scores
 
-KINDS = ("parts", "streams", "lags", "mistake", "prefix")
-"""A study for every kind of chart: dots, lines, a map, strips and curves."""
+KINDS = ("parts", "streams", "prefix")
+"""A study for every kind of chart: dots, lines and curves."""
 
 
 @functools.cache
@@ -39,9 +39,8 @@ def assert_complete(study, rows):
         [str(point.labels.get(label, "")) for label in labels] for point in study.points
     ]
     pairs = pair_lines(study, rows)
-    assert len(others) == bool(pairs) + (study.chart.kind in ("curves", "strips"))
+    assert len(others) == bool(pairs) + (study.chart.kind == "curves")
     assert not pairs or len(others[0].rows) == pairs
-    assert made.notes == list(study.notes)
     entries = [text for table in made.tables for line in table.texts for text in line]
     assert not {"nan", "inf", "None", "unknown"} & set(" ".join(entries).split())
 
