@@ -63,7 +63,6 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
             stream.reconfigure(errors="backslashreplace")
     given, refused = list(sys.argv[1:] if arguments is None else arguments), io.StringIO()
     with refusals():
-        flags.check_no_other_names(command, given)
         try:
             with contextlib.redirect_stderr(refused):
                 return tyro.cli(
@@ -144,19 +143,6 @@ def say_for_paper(paths: Iterable[Path]) -> None:
     """Print the files for a paper that were written."""
     for path in paths:
         print(f"For a paper: {printable(str(path))}")
-
-
-def open_figure(path: Path) -> None:
-    """Open a figure in the user's browser, or say that there is no display."""
-    import webbrowser
-
-    has_display = {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys()
-    if (sys.platform == "linux" and not has_display) or not webbrowser.open(
-        path.resolve().as_uri()  # a browser of the terminal shows no picture
-    ):
-        name = printable(str(path))
-        print(f"{name} cannot be opened, as there is no display: copy it to a machine that has one",
-              file=sys.stderr)  # fmt: skip
 
 
 @contextlib.contextmanager

@@ -54,8 +54,6 @@ class PredictCommand:
     beyond: int | None = None
     """Feed so many random integers as one stream and show how the accuracy holds beyond the length
     of training; for every network of the run, unless --seed names one."""
-    windows: int = 1000
-    """With --explain: random sequences for each position."""
     state: Path | None = None
     """Go on from the state in this file, if it exists, and save the last state to it, also when
     Ctrl-C ends the input."""
@@ -81,18 +79,11 @@ class PredictCommand:
             )  # fmt: skip
         if self.column is not None and self.csv is None:
             raise ConfigError("column", self.column, "has no file", "name it with {csv=FILE}")
-        for field, has_effect, where in (
-            ("windows", self.explain, "without {explain}"),
-            ("state", not tests, "with {explain} and {beyond}"),
-            ("unknown", not tests, "with {explain} and {beyond}"),
-        ):
-            value = getattr(self, field)
-            if value != getattr(type(self), field) and not has_effect:
-                raise ConfigError(field, value, f"has no effect {where}", "leave it out")
-        for field in ("windows", "beyond"):
-            value = getattr(self, field)
-            if value is not None and not 1 <= value <= LARGEST:
-                raise ConfigError(field, value, "is out of range", f"use 1 to {LARGEST}")
+        if tests and self.state:
+            rule = "has no effect with {explain} and {beyond}"
+            raise ConfigError("state", self.state, rule, "leave it out")
+        if self.beyond is not None and not 1 <= self.beyond <= LARGEST:
+            raise ConfigError("beyond", self.beyond, "is out of range", f"use 1 to {LARGEST}")
         place = self.state and self.state.parent
         if place and not (place.is_dir() and os.access(place, os.W_OK)):
             rule = f"would be in {place}, which is no folder that can be written to"
@@ -118,7 +109,7 @@ def run(command: PredictCommand) -> None:
     run_folder.check_cell_named(command.folder, inputs, command.cell)
     networks = load(command)
     if command.explain:
-        print(predictor_reports.follows_report(networks[0], command.windows), flush=True)
+        print(predictor_reports.follows_report(networks[0]), flush=True)
     elif command.beyond:
         print(predictor_reports.accuracy_report(networks, command.beyond), flush=True)
     elif command.stream:

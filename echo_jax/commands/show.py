@@ -30,8 +30,6 @@ class ShowCommand:
     """Rows to print, rounded up to whole batches."""
     curve: Path | None = None
     """Only make the figure curve.png of the run in this folder again."""
-    open: bool = False
-    """Open that figure; only with --curve."""
     format: Format = "png"
     """The format of that figure: curve.png, curve.svg or curve.pdf; only with --curve."""
     compilation_cache: bool = True
@@ -43,10 +41,9 @@ class ShowCommand:
         """Raise ConfigError for a number of rows that is out of range, or a figure of no run."""
         if self.rows < 1:
             raise ConfigError("rows", self.rows, "is below 1", "use 1 or more")
-        for field in ("open", "format"):
-            value = getattr(self, field)
-            if self.curve is None and value != getattr(type(self), field):
-                raise ConfigError(field, value, "is of the figure of a run", "name it with {curve}")
+        if self.curve is None and self.format != "png":
+            rule = "is of the figure of a run"
+            raise ConfigError("format", self.format, rule, "name it with {curve}")
 
 
 def main() -> None:
@@ -54,20 +51,18 @@ def main() -> None:
     command = command_line.parse(ShowCommand)
     with command_line.refusals():
         if command.curve:
-            command_line.check_alone("curve", "open", "format")
-            show_curve(command.curve, command.format, command.open)
+            command_line.check_alone("curve", "format")
+            show_curve(command.curve, command.format)
         else:
             show_data(command)
 
 
-def show_curve(folder: Path, kind: Format, open_it: bool) -> None:
-    """Print how a finished run ended, make its figure and open it if asked."""
+def show_curve(folder: Path, kind: Format) -> None:
+    """Print how a finished run ended, and make its figure."""
     from echo_jax.runs import curve_figure, run_report
 
     say = functools.partial(print, flush=True)
-    path = run_report.conclude(curve_figure.read(folder), folder, say, kind=kind)
-    if open_it:
-        command_line.open_figure(path)
+    run_report.conclude(curve_figure.read(folder), folder, say, kind=kind)
 
 
 def show_data(command: ShowCommand) -> None:

@@ -53,8 +53,6 @@ class TrainCommand:
     compilation_cache: bool = True
     """Keep compiled programs in your cache folder, so that the next run of the same shapes starts
     sooner."""
-    open: bool = False
-    """Open the figure of the run when it is there."""
     format: Format = "png"
     """The format of the figure of the run: curve.png, curve.svg or curve.pdf."""
     run: Annotated[RunConfig, command_line.FLAT] = PARTS["context"]
@@ -103,11 +101,7 @@ def run(command: TrainCommand, interrupts: Interrupts) -> None:
         draw = f"{command_line.program('show')} --curve {quoted}"
         draw += f" --format {command.format}" * (command.format != "png")
         with command_line.drawing_last(draw):
-            path = run_report.conclude(
-                curves, prepared.folder, interrupts.say, again, command.format
-            )
-            if command.open:
-                command_line.open_figure(path)
+            run_report.conclude(curves, prepared.folder, interrupts.say, again, command.format)
 
 
 def again_with(command: TrainCommand, config: RunConfig) -> Callable[[Mapping[str, Any]], str]:
@@ -124,7 +118,7 @@ def changes_of_resumed(command: TrainCommand) -> tuple[int | None, str | None]:
     ConfigError for another field of its configuration, which is that of the folder.
     """
     given = command_line.given_fields()
-    may_stand = "resume sequences cell checkpoint_every devices compilation_cache open format"
+    may_stand = "resume sequences cell checkpoint_every devices compilation_cache format"
     for field in given:
         if field not in may_stand.split():
             raise ConfigError(

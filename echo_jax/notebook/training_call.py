@@ -185,7 +185,7 @@ def _unknown(name: str) -> ConfigError:
         return ConfigError(None, name, "is for the command alone", f"use echo-jax train --{flag}")
     near = difflib.get_close_matches(name, KINDS, 1, 0.7)
     nearest = "".join(f"use {argument}, or " for argument in near)
-    fix = flags.fix_of(name, KINDS) or f"{nearest}see help(echo_jax.train) for all of them"
+    fix = f"{nearest}see help(echo_jax.train) for all of them"
     return ConfigError(None, name, "is not an argument", fix)
 
 

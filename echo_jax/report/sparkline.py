@@ -1,44 +1,28 @@
 """A curve in one line of text, for a terminal."""
 
-import os
-from typing import TextIO
-
 import numpy as np
 
 BLOCKS = "▁▂▃▄▅▆▇█"
-TENTHS = "0123456789"
 WIDEST, NARROWEST = 60, 10  # characters
 
 
-def characters(stream: TextIO) -> str:
-    """The characters of a sparkline, from low to high: blocks, or digits where they may not be."""
-    plain = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
-    try:
-        BLOCKS.encode(stream.encoding or "ascii")
-    except UnicodeEncodeError:
-        plain = True
-    return TENTHS if plain else BLOCKS
-
-
-def sparkline(values: np.ndarray, width: int, characters: str) -> str:
+def sparkline(values: np.ndarray, width: int) -> str:
     """Values in [0, 1], float `[N]`, as a character for each of at most `width` equal parts."""
     parts = np.array_split(values, min(len(values), width))
     means = np.array([part.mean() for part in parts])
-    levels = np.clip((means * len(characters)).astype(int), 0, len(characters) - 1)
-    return "".join(characters[level] for level in levels)
+    levels = np.clip((means * len(BLOCKS)).astype(int), 0, len(BLOCKS) - 1)
+    return "".join(BLOCKS[level] for level in levels)
 
 
-def curve_line(accuracy: np.ndarray, columns: int, characters: str) -> str:
+def curve_line(accuracy: np.ndarray, columns: int) -> str:
     """The accuracy of N training sequences, `[S, N]`, the mean of S seeds, from 0 to 100%.
 
     One sequence has few answers, so that its median over the seeds may be 0% where 1% is right.
     """
     curve, last = np.mean(accuracy, axis=0), min(20, accuracy.shape[1])
     count = f"{len(curve):,} sequence{'s' * (len(curve) > 1)}"
-    before = (
-        f"Accuracy{' in tenths' * (characters == TENTHS)} of {count}: {curve[:last].mean():.0%}"
-    )
+    before = f"Accuracy of {count}: {curve[:last].mean():.0%}"
     after = f"{curve[-last:].mean():.0%}"
     room = columns - len(f"{before}  {after}")
     width = int(np.clip(room, NARROWEST, WIDEST))
-    return f"{before} {sparkline(curve, width, characters)} {after}"
+    return f"{before} {sparkline(curve, width)} {after}"

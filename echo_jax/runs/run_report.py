@@ -2,7 +2,6 @@
 
 import dataclasses
 import shutil
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,7 +91,7 @@ def conclude(
     `write` writes the next commands, see `advice.after_run`.
     """
     columns = shutil.get_terminal_size().columns
-    say(sparkline.curve_line(curves.accuracy, columns, sparkline.characters(sys.stdout)))
+    say(sparkline.curve_line(curves.accuracy, columns))
     for line in advice.after_run(curves.config, curves.result, write):
         say(printable(line))
     path = curve_figure.draw(folder, curves, kind)

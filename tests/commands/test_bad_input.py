@@ -80,8 +80,6 @@ TRAIN = """
 --cell lstn                           | lstm
 --cell os:system                      | os:system
 --widow 5                             | --window
---epochs 5                            | --sequences
---lr 0.1                              | --learning-rate
 -x                                    | -x
 --stateful False                      | False
 --lag {digits}                        | --lag
@@ -126,7 +124,6 @@ PREDICT = """
 {nothing}                             | PATH
 plain                                 | --stream
 plain 1 --stream                      | --stream
-plain --explain --windows 0           | --windows
 plain 1 --unknown maybe               | --unknown
 half 33 --seed 2                      | half
 plain 1 0 5                           | 5
@@ -148,7 +145,6 @@ plain                                 | plain
 """
 
 SWEEP = """
---epochs 5                            | --sequences
 --lag                                 | --lag
 --lag 1 1                             | lag
 --lag 99                              | 99

@@ -37,7 +37,7 @@ def test_the_last_lines_name_the_run_folder_and_the_figure_and_it_is_complete(sh
         assert re.fullmatch(advice, line)
     name = run.relative_to(run.parents[1])
     assert (folder, figure) == (f"Run folder: {name}", f"Figure: {name}/curve.png")
-    assert re.fullmatch(r"Accuracy( in tenths)? of 30 sequences: \d% [▁0]+ \d%", curve)
+    assert re.fullmatch(r"Accuracy of 30 sequences: \d% ▁+ \d%", curve)
     assert {path.name for path in run.iterdir()} == {
         "checkpoint.safetensors", "config.json", "curve.png", "metrics.csv", "result.json",
     }  # fmt: skip

@@ -101,11 +101,6 @@ def test_a_seed_that_the_run_does_not_have_is_refused(run):
         run.predict([1, 2], seed=5)
 
 
-def test_an_option_of_keras_is_answered_with_the_name_here():
-    with pytest.raises(ConfigError, match=r"^lr is not an argument: use learning_rate$"):
-        echo_jax.train(lr=0.1)
-
-
 def test_a_program_that_has_given_jax_other_settings_is_refused():
     jax.config.update("jax_numpy_rank_promotion", "raise")
     try:
