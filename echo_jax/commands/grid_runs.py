@@ -1,7 +1,7 @@
 """The running of grid points, shared by `study` and `sweep`: plan, workers, progress, failures."""
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,19 +73,8 @@ def run_points(
     return failures
 
 
-@contextlib.contextmanager
-def failures_last(failures: Sequence[str], out: Path) -> Iterator[None]:
-    """Raise ConfigError for grid points that failed, when all others are done, shown and written.
-
-    Where that ends in an error of its own, both are said.
-    """
-    ended = ""
-    try:
-        yield
-    except ConfigError as error:
-        if not failures:
-            raise
-        ended = f"; and {error}"
+def refuse_failures(failures: Sequence[str], out: Path) -> None:
+    """Raise ConfigError for grid points that failed, once all others are shown and written."""
     if failures:
-        sentence = f"{len(failures)} tasks failed, {out} has all others: {'; '.join(failures)}"
-        raise ConfigError(sentence + ended)
+        why = "; ".join(failures)
+        raise ConfigError(f"{len(failures)} tasks failed, {out} has all others: {why}")

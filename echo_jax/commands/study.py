@@ -17,7 +17,7 @@ import tyro
 from echo_jax import atomic_files, machine
 from echo_jax.cluster import check_spec
 from echo_jax.commands import command_line
-from echo_jax.commands.grid_runs import failures_last, plan, run_points, workers_for
+from echo_jax.commands.grid_runs import plan, refuse_failures, run_points, workers_for
 from echo_jax.exceptions import ConfigError, printable
 from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts
@@ -121,7 +121,7 @@ def run(command: StudyCommand, interrupts: Interrupts) -> None:
     named = command.names or tuple(STUDIES)
     study_folder.claim(out, "all studies", named, command.asked)
     failures: list[str] = []
-    with atomic_files.locked(out), failures_last(failures, out):
+    with atomic_files.locked(out):
         rows = study_folder.rows_of(out, STUDIES)
         waiting = {name: result_rows.missing(STUDIES[name].points, rows[name]) for name in named}
         print(published(command.names), end="")
@@ -146,6 +146,7 @@ def run(command: StudyCommand, interrupts: Interrupts) -> None:
         written = study_pages.write_for_paper(out, its_rows, list(asked.values()), command.asked)
         command_line.say_for_paper(written)
     print(f"Page: {printable(str(out / study_folder.PAGE))}")
+    refuse_failures(failures, out)
 
 
 def published(names: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ import tyro
 from echo_jax import atomic_files, machine
 from echo_jax.cluster import check_spec
 from echo_jax.commands import command_line, flags
-from echo_jax.commands.grid_runs import failures_last, plan, run_points, workers_for
+from echo_jax.commands.grid_runs import plan, refuse_failures, run_points, workers_for
 from echo_jax.config import (
     PARTS,
     NetworkConfig,
@@ -117,7 +117,7 @@ class SweepCommand:
         """The values of each field that was given, switches as True and False."""
         given = {field: groups for field, groups in vars(self.axes).items() if groups}
         return {
-            field: [SWITCH.get(word, word) for word in itertools.chain(*groups)]
+            field: list(dict.fromkeys(SWITCH.get(word, word) for word in itertools.chain(*groups)))
             for field, groups in given.items()
         }
 
@@ -125,7 +125,7 @@ class SweepCommand:
     def study(self) -> Study:
         """The grid as a study; ConfigError for an invalid combination."""
         values = self.values
-        self._check_given(values)
+        self._check_given()
         fixed = {field: given[0] for field, given in values.items() if len(given) == 1}
         varied = {field: given for field, given in values.items() if len(given) > 1}
         if not varied:
@@ -142,15 +142,12 @@ class SweepCommand:
         pairs = ((points[0].name, points[1].name),) if len(points) == 2 else ()
         return Study(question, points, chart=chart_of(varied), pairs=pairs)
 
-    def _check_given(self, values: Mapping[str, Sequence[Any]]) -> None:
-        """Raise ConfigError for an option without a value, and for a value given twice."""
+    def _check_given(self) -> None:
+        """Raise ConfigError for an option without a value."""
         for field, groups in vars(self.axes).items():
             if () in groups:
                 flag = command_line.flag_of(field)
                 raise ConfigError(None, flag, "has no value", "give one or several after it")
-        for field, given in values.items():
-            if twice := [value for value in given if given.count(value) > 1]:
-                raise ConfigError(field, twice[0], "is given twice", "give each value once")
 
 
 def chart_of(varied: Mapping[str, Sequence[Any]]) -> Chart:
@@ -203,7 +200,7 @@ def run(command: SweepCommand, out: Path, interrupts: Interrupts) -> None:
     (rows,) = study_folder.rows_of(out, {NAME: study}).values()
     check_networks(result_rows.missing(study.points, rows))
     study_folder.claim(out, "a sweep", [NAME], asked)
-    with atomic_files.locked(out), failures_last(failures, out):
+    with atomic_files.locked(out):
         (rows,) = study_folder.rows_of(out, {NAME: study}).values()
         waiting = result_rows.missing(study.points, rows)
         print(plan({NAME: waiting}, cluster=command.cluster), flush=True)
@@ -213,7 +210,7 @@ def run(command: SweepCommand, out: Path, interrupts: Interrupts) -> None:
                 failures += run_points(path, waiting, interrupts, workers)
             (rows,) = study_folder.rows_of(out, {NAME: study}).values()
         if not rows:
-            return  # all have failed
+            refuse_failures(failures, out)  # all of them
         again = f"{command_line.INSTALLED} sweep {shlex.join(sys.argv[1:])}"
         section = study_pages.section(NAME, study, rows, again)
         print(study_pages.in_terminal(section))
@@ -221,6 +218,7 @@ def run(command: SweepCommand, out: Path, interrupts: Interrupts) -> None:
         written = study_pages.write_for_paper(out, {NAME: (study, rows)}, [section], asked)
         command_line.say_for_paper(written)
     print(f"Page: {printable(str(out / study_folder.PAGE))}")
+    refuse_failures(failures, out)
 
 
 def with_sources(study: Study) -> Study:

@@ -273,35 +273,15 @@ def _reaching_further_in_streams(config: RunConfig) -> Iterator[Step]:
     yield Step("take whole sequences as one chunk", whole, WHOLE_STREAMS)
 
 
-def _one_further(config: RunConfig) -> dict[str, Any]:
-    """A lag one longer, reached as this run reaches its own: by the gradient or by the window."""
-    lag = config.task.lag + 1
-    if target_place(config) == "replayed":
-        with contextlib.suppress(ConfigError):  # a lag that the sequence is too short for
-            back = batches_back(changed(config, lag=lag)) + 1
-            further = {"lag": lag, "bptt_batches": max(back, config.training.bptt_batches)}
-            if back <= MOST_BATCHES and target_place(changed(config, **further)) == "replayed":
-                return further
-    if lag >= config.task.window and config.task.layout != "streams":
-        return {"lag": lag, "window": lag + 1}
-    return {"lag": lag}
-
-
 def _questions(config: RunConfig) -> Iterator[Step]:
     """Questions that a run that made it leaves open."""
-    task, network = config.task, config.network
-    if knowable_share(config) < 0.9:
-        carried = {"stateful": True}
-        more = carried if task.layout == "streams" else _wider(config).changes
-        yield Step("what if more could be known?", more)
+    task, streams = config.task, config.task.layout == "streams"
     if config.seeds == 1:
         yield Step("does it hold for other seeds?", {"seeds": 8})
-    if task.lag < task.window and task.layout != "streams":
-        if network.stateful:
-            yield Step("does it learn sooner without the carried state?", _ZERO)
-        elif network.cell != "mlp" and config.data.csv is None:
-            yield Step("does a carried state help?", {"stateful": True})
-    yield Step("can it echo a value one step further back?", _one_further(config))
+    if config.network.stateful and task.lag < task.window and not streams:
+        yield Step("does it learn sooner without the carried state?", _ZERO)
+    wide = {} if streams else {"window": max(task.window, task.lag + 2)}
+    yield Step("can it echo a value one step further back?", {"lag": task.lag + 1, **wide})
     fewer = max(1, config.training.sequences // 2)
     yield Step("are half as many sequences enough?", {"sequences": fewer})
     yield Step("does another seed agree?", {"seed": 1 - min(config.seed, 1)})

@@ -27,6 +27,7 @@ POSITIONS_SHOWN = 60
 SEEDS_SHOWN = 16
 """More seeds than this have their lines in `seeds.csv` alone."""
 
+GOAL = "99%"
 
 RARE = {
     "missing", "framing", "encoding", "embedding_dim", "tied", "delay_line", "bptt_batches",
@@ -206,15 +207,15 @@ def learning_time(result: "Result") -> str:
             f"{good} of {seeds} seeds reached {goal} in training: a share of "
             f"{share.low:.0%} to {share.high:.0%} (Wilson, {share.coverage:.0%})."
         )
-    when = _count(result.sequences_to_99)
-    when = when if when == "never" else f"after {when} sequences"
-    interval, spread = result.sequences_to_99_interval, ""
+    median, interval = result.sequences_to_99, result.sequences_to_99_interval
+    if goal != GOAL:
+        median = result.sequences_to_99_of_ceiling
+        interval = result.sequences_to_99_of_ceiling_interval
+    when = "never" if median in (None, UNSET) else f"after {_count(median)} sequences"
     if interval and interval.low is not None:
         bounds = f"{_count(interval.low)} to {_count(interval.high)}"
-        spread = f" (median; {bounds}, {interval.coverage:.1%} interval)"
-    lines.append(
-        f"A running mean of 20 training sequences reached 99%: {when}{spread}{_of_ceiling(result)}."
-    )
+        when += f" (median; {bounds}, {interval.coverage:.1%} interval)"
+    lines.append(f"A running mean of 20 training sequences reached {goal}: {when}.")
     if result.seconds:
         seconds = ", ".join(f"{name} {value:.2f}" for name, value in result.seconds.items())
         lines.append(f"Seconds: {seconds}")
@@ -225,17 +226,8 @@ def _goal(result: "Result") -> tuple[str, list[int | None]]:
     """The goal of every seed, and the sequences until it: 99%, or 99% of a ceiling below that."""
     ceiling, reached = result.ceiling_accuracy, result.sequences_to_99_of_ceiling_by_seed
     if ceiling is not UNSET and reached is not UNSET and ceiling < 0.99:
-        return "99% of the ceiling", reached
-    return "99%", result.by_seed.sequences_to_99
-
-
-def _of_ceiling(result: "Result") -> str:
-    """The line on 99% of what can be known, where that is something else than 99%."""
-    ceiling, reached = result.ceiling_accuracy, result.sequences_to_99_of_ceiling
-    if reached is UNSET or ceiling is UNSET or ceiling == 1:
-        return ""
-    when = "never" if reached is None else f"after {reached:,.0f} sequences"
-    return f"; 99% of the ceiling of {ceiling:.2%}: {when}"
+        return f"99% of the ceiling of {ceiling:.2%}", reached
+    return GOAL, result.by_seed.sequences_to_99
 
 
 def _number(value: float | None, pattern: str) -> str:

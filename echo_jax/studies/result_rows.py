@@ -6,6 +6,7 @@ excludes. Its schema is `ResultRow`. No jax here, so that tables and figures sta
 
 import datetime
 import json
+import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -139,12 +140,8 @@ class ResultRow(_Fields):
 
 def read(path: Path) -> list[ResultRow]:
     """The rows of a file, none if there is no file; StorageError for a damaged line."""
-    try:
-        path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
+    if not os.path.lexists(path):
         return []
-    except OSError:
-        pass  # the next line tells why
     data = atomic_files.read_bytes(
         path, atomic_files.JSON_LIMIT, fix="use the folder of a study or sweep"
     )

@@ -146,7 +146,6 @@ plain                                 | plain
 
 SWEEP = """
 --lag                                 | --lag
---lag 1 1                             | lag
 --lag 99                              | 99
 --out taken                           | taken
 --out plain                           | plain

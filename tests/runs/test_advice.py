@@ -123,6 +123,20 @@ def test_the_advice_by_example(fields, flags):
     assert [" ".join(as_flags(other)) for _, other in advised(config)] == flags
 
 
+@pytest.mark.parametrize(
+    ("fields", "flags"),
+    [
+        ({}, "--seeds 8"),
+        ({"seeds": 8}, "--no-stateful --seeds 8"),
+        ({"seeds": 8, "stateful": False, "lag": 4}, "--window 6 --lag 5 --no-stateful --seeds 8"),
+        ({"seeds": 8, "layout": "streams"}, "--lag 2 --layout streams --seeds 8"),
+    ],
+)
+def test_a_run_that_made_it_leaves_one_question(fields, flags):
+    ((_, other),) = advised(changed(RunConfig(), **fields), share=1)
+    assert sorted(as_flags(other)) == sorted(flags.split())
+
+
 def test_a_loss_that_became_non_finite_asks_for_smaller_steps_first():
     (_, first), _ = advised(changed(RunConfig(), learning_rate=0.002, seeds=2), failed=[1])
     assert first.training.learning_rate == 0.001
