@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -98,12 +97,6 @@ def test_a_cluster_that_is_none_is_refused(tmp_path, monkeypatch, spec, message)
         pass
     assert refused.value.field == "cluster"
     assert str(refused.value.value) == spec
-
-
-def test_without_a_cluster_or_a_task_this_process_is_the_executor():
-    for spec, tasks in ((None, ["a task"]), ("tcp://127.0.0.1:9", [])):
-        with cluster.workers_of(spec, tasks, Interrupts()) as workers:
-            assert workers is None
 
 
 class Client:
@@ -282,68 +275,6 @@ def test_a_job_that_the_queue_refuses_is_told_in_one_sentence(tmp_path):
     said = execute("sweep.py", *arguments, cwd=tmp_path, status=2, env=os.environ | path).stderr
     assert "queue.yaml starts no worker (sbatch: no such partition): correct" in said
     assert said.count("\n") == 1
-
-
-SLURM = """
-ClusterName=one
-SlurmctldHost={host}(127.0.0.1)
-SlurmUser={user}
-AuthType=auth/slurm
-CredType=cred/slurm
-SlurmctldPort={ports[0]}
-SlurmdPort={ports[1]}
-SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd.pid
-StateSaveLocation={folder}
-SlurmdSpoolDir={folder}
-ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
-SelectType=select/cons_tres
-SelectTypeParameters=CR_Core
-ReturnToService=2
-MpiDefault=none
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cores} RealMemory=8000 State=UNKNOWN
-PartitionName=main Nodes=ALL Default=YES State=UP
-"""
-
-
-@pytest.fixture
-def slurm(tmp_path, monkeypatch):
-    """SLURM with one node: this machine."""
-    if not (shutil.which("slurmctld") and shutil.which("slurmd") and os.getuid() == 0):
-        pytest.skip("needs slurm-wlm, and root to start it")
-    folder = tmp_path / "slurm"
-    folder.mkdir()
-    host, cores = socket.gethostname().partition(".")[0], machine.cores()
-    ports = [free_port_number(), free_port_number()]
-    settings = {"host": host, "user": "root", "ports": ports, "folder": folder, "cores": cores}
-    (folder / "slurm.conf").write_text(SLURM.format(**settings))
-    (folder / "slurm.key").write_bytes(os.urandom(1024))
-    (folder / "slurm.key").chmod(0o600)
-    monkeypatch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    daemons = [subprocess.Popen([name, "-D"], **quiet) for name in ("slurmctld", "slurmd")]
-    for _ in range(60):
-        state = subprocess.run(
-            ["sinfo", "-h", "-o", "%T"], capture_output=True, check=False, timeout=60
-        )
-        if state.stdout.strip() == b"idle":
-            break
-        time.sleep(0.5)
-    yield
-    stop(daemons)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-def test_slurm_runs_a_sweep(tmp_path, slurm):
-    settings = (
-        f"cores: 1, memory: 2GB, queue: main, walltime: '00:05:00', interface: lo, "
-        f"log-directory: {tmp_path / 'logs'}"
-    )
-    (tmp_path / "slurm.yaml").write_text(f"workers: 1\njobqueue: {{slurm: {{{settings}}}}}\n")
-    execute("sweep.py", *ONE, "--out", "queued", "--cluster", "slurm.yaml", cwd=tmp_path)
-    assert len(result_rows.read(tmp_path / "queued" / "rows" / "sweep.jsonl")) == 1
 
 
 @pytest.mark.slow

@@ -67,14 +67,6 @@ def test_a_run_that_goes_on_elsewhere_is_said_to_have_other_bits(tmp_path, monke
     assert "\033" not in run_folder.other_bits(run)
 
 
-def test_a_run_that_goes_on_elsewhere_still_says_where_it_was_begun(tmp_path):
-    make_run(run := tmp_path / "run", OWN)
-    sign_json(run / "config.json", versions={"jax": "0.9"}, device="elsewhere")
-    run_folder.write_config(run, run_folder.read_inputs(run))
-    written = atomic_files.read_json(run / "config.json")
-    assert (written["versions"], written["device"]) == ({"jax": "0.9"}, "elsewhere")
-
-
 @pytest.mark.parametrize(("status", "why"), [(None, "it never starts"), (-11, "the process ends")])
 def test_flags_over_which_xla_hangs_or_crashes_are_refused(monkeypatch, status, why):
     def tried(command, **_):
@@ -104,31 +96,6 @@ def test_a_run_in_a_hostile_environment_is_the_same_run(tmp_path):
         found.append(atomic_files.read_json(tmp_path / name / "result.json")["digest"])
     assert found[0] == found[1]
     assert {name.upper() for name in SETTINGS} - {"JAX_ENABLE_CUSTOM_PRNG"} == set(HOSTILE)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "variable", ["JAX_PLATFORMS=nosuch", "JAX_LOG_COMPILES=maybe", "JAX_DEFAULT_DEVICE=nosuch"]
-)
-def test_a_value_that_jax_does_not_take_is_one_sentence(tmp_path, variable):
-    name, _, value = variable.partition("=")
-    environment = os.environ | {name: value}
-    said = execute("train.py", *SMALL, "--out", "run", cwd=tmp_path, status=2, env=environment)
-    assert said.stderr.startswith("error: jax cannot start (")
-    assert said.stderr.count("\n") == 1
-    assert value in said.stderr
-    assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.slow
-def test_as_many_cpu_devices_as_the_variable_of_jax_says():
-    program = "from echo_jax import machine; machine.use_cpu_devices(None); import jax; "
-    done = subprocess.run(
-        [sys.executable, "-c", f"{program}print(jax.device_count())"], check=True, timeout=100,
-        env=os.environ | {"JAX_NUM_CPU_DEVICES": "3", "JAX_PLATFORMS": "cpu"}, capture_output=True,
-        text=True,
-    )  # fmt: skip
-    assert done.stdout == "3\n"
 
 
 FORKED = """

@@ -1,14 +1,13 @@
 """What all commands share: the dispatcher, help, the program in hints, what is imported when."""
 
 import contextlib
-import importlib
 import os
 import re
 import subprocess
 import sys
 
 import pytest
-from running import ROOT, execute
+from running import ROOT
 
 from echo_jax.__main__ import COMMANDS
 from echo_jax.commands import command_line, train
@@ -31,63 +30,6 @@ def test_without_a_command_they_are_listed_and_an_unknown_one_is_refused():
     assert refused == f"error: trian is not a command: use one of {', '.join(COMMANDS)}\n"
     gone = run_python("-m", "echo_jax", "benchmark", "--scaling", status=2).stderr
     assert "python benchmarks/race.py" in gone
-
-
-@pytest.fixture
-def help_of(monkeypatch, capsys):
-    """What a command prints for --help on a terminal of so many columns."""
-
-    def printed(name, *options, columns=100):
-        module = importlib.import_module(f"echo_jax.commands.{name}")
-        monkeypatch.setenv("COLUMNS", str(columns))
-        with pytest.raises(SystemExit) as stop:
-            command_line.parse(getattr(module, f"{name.capitalize()}Command"), [*options, "--help"])
-        assert stop.value.code in (None, 0)
-        return capsys.readouterr().out
-
-    return printed
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_help_shows_no_internals(name, help_of):
-    printed = help_of(name)
-    assert not re.findall(r"None|MISSING|\(default: ('')?\)|scripts/|[a-z]\.py\b", printed)
-    assert not re.findall(r"\{\w+(=[\w-]+)?\}", printed)  # a field that is not spelled
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ((), ("--lag INT", "--learning-rate FLOAT", "--cell STR", "--out PATH", "(default: 2000)",
-              "(default: 0.001)", "(default: adam)", "(default: on)")),
-        (("--part", "current"), ("(default: 15)", "(default: 500)")),
-    ],
-)  # fmt: skip
-def test_help_shows_every_option_with_its_default_for_the_part(options, words, tmp_path):
-    printed = execute("train.py", *options, "--help", cwd=tmp_path).stdout
-    unframed = " ".join(printed.replace("│", " ").split())
-    assert [word for word in words if word not in unframed] == []
-
-
-@pytest.mark.parametrize(
-    ("started", "expected"),
-    [
-        ("scripts/train.py", "venv/python scripts/predict.py"),
-        ("/a b/scripts/train.py", "venv/python '/a b/scripts/predict.py'"),
-        ("/site-packages/echo_jax/__main__.py", "venv/python -m echo_jax predict"),
-        ("/venv/bin/echo-jax", "echo-jax predict"),
-    ],
-)
-def test_hints_repeat_the_program_as_it_was_typed(monkeypatch, started, expected):
-    monkeypatch.setattr(sys, "argv", [started, "--lag", "1"])
-    monkeypatch.setattr(sys, "orig_argv", ["venv/python", "whatever"])
-    assert command_line.program("predict") == expected
-
-
-def test_the_fields_that_flags_set_are_known_however_they_are_typed():
-    line = ["--hidden=3", "--batch_size", "4", "--no-stateful", "-1", "--batch", "2", "word"]
-    fields = ["hidden_size", "batch_size", "stateful", "batch_size"]
-    assert command_line.given_fields(line) == fields
 
 
 def test_a_flag_has_a_short_name_and_dashes_or_underscores():
@@ -127,15 +69,6 @@ def test_on_a_terminal_too_bad_input_is_one_sentence(tmp_path):
     printed, status = on_a_terminal("--lag", "one", cwd=tmp_path)
     assert printed.startswith("error: Error parsing --lag: ")
     assert (printed.count("\n"), status) == (1, 2)
-
-
-@pytest.mark.slow
-def test_on_a_terminal_there_is_a_progress_bar(tmp_path):
-    options = ["--sequences", "30", "--evaluation-sequences", "200", "--part", "current"]
-    printed, status = on_a_terminal(*options, cwd=tmp_path)
-    assert status == 0, printed
-    assert re.search(r"[━╸]", printed)
-    assert re.search(r"30/30 sequences +[\d,]+/s +loss [\d.]+ +accuracy [\d.]+% +0:00:00", printed)
 
 
 IMPORTED = """

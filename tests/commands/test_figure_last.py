@@ -80,17 +80,6 @@ def test_a_command_makes_a_figure_again_or_says_in_a_sentence_why_not(
                                         cwd=finished, status=2).stderr  # fmt: skip
 
 
-def test_a_figure_for_a_paper_is_the_same_each_time(finished, call):
-    command = COMMANDS["curve"][:-1]
-    path = finished / "a run" / "curve.pdf"
-    made = []
-    for _ in range(2):
-        call(*command, "--format", "pdf", cwd=finished)
-        made.append(path.read_bytes())
-    assert made[0] == made[1]
-    assert made[0].startswith(b"%PDF")
-
-
 @pytest.mark.slow
 def test_a_backend_or_a_file_of_settings_that_matplotlib_refuses_loses_no_run(
     tmp_path, monkeypatch

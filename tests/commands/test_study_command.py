@@ -10,15 +10,11 @@ import pytest
 from echo_jax import atomic_files, machine
 from echo_jax.commands import command_line, sweep
 from echo_jax.config import PARTS
-from echo_jax.studies import result_rows, study_folder
+from echo_jax.studies import result_rows
 from echo_jax.studies.catalogue import STUDIES
 
 STUDY = "study.py parts --out out"
 SWEEP = "sweep.py --lag 0 --sequences 1 --seeds 1 --out out"
-MARKED = "# Mine\n<!-- studies -->\n<!-- end of studies -->\nend\n"
-NO_MARKS = (
-    "R has no lines <!-- studies --> and <!-- end of studies -->: put them where the table belongs"
-)
 
 
 @pytest.fixture
@@ -51,15 +47,6 @@ def refused(call, cwd, line):
     return said.stderr[7:-1]
 
 
-def test_studies_are_listed_with_their_questions(tmp_path, call):
-    lines = call("study.py", cwd=tmp_path).stdout.splitlines()
-    assert lines[0].split() == ["study", "grid", "points", "minutes", "here", "question"]
-    for line, (name, study) in zip(lines[1:], STUDIES.items(), strict=False):
-        pattern = rf"{name} +{len(study.points)} +[\d.]+ +{re.escape(study.question)} *"
-        assert re.fullmatch(pattern, line), line
-    assert "scripts/study.py NAME runs one, --all all of them." in lines[-1]
-
-
 def test_a_finished_study_has_its_tables_and_page(tmp_path, studied, call):
     """Another one that is half done is on the page too."""
     size = STUDIES["size"]
@@ -76,17 +63,6 @@ def test_a_finished_study_has_its_tables_and_page(tmp_path, studied, call):
     before = contents(tmp_path)
     call(*STUDY.split(), cwd=tmp_path)
     assert contents(tmp_path) == before
-
-
-def test_the_published_answer_of_a_study_is_printed_before_it_is_run_again(
-    tmp_path, call, nothing_is_run, capfd
-):
-    with pytest.raises(AssertionError, match="begun"):
-        call("study.py", "state", cwd=tmp_path)
-    question, said, _, _, plan, *_ = capfd.readouterr().out.splitlines()
-    assert question == STUDIES["state"].question
-    assert said == study_folder.published_answer("state")
-    assert plan.startswith("state: 12 grid points, about ")
 
 
 @pytest.mark.slow

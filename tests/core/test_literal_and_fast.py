@@ -104,12 +104,3 @@ def test_forty_updates_in_either_form_end_at_the_same_weights():
         ends.append((state.params, metrics.loss))
     chex.assert_trees_all_close(*ends, atol=1e-4)
     assert not jnp.array_equal(*(end[1] for end in ends))  # they are two programs
-
-
-def test_the_literal_form_has_one_hot_vectors_that_exist():
-    config = RunConfig(TASKS["windows"], NETWORKS["lstm"])
-    literal, fast = (network.build_network(config, compute) for compute in ("literal", "fast"))
-    tokens = np.array([[1, 0, 8]])
-    vectors = jax.jit(lambda tokens: network.encode(literal, {}, tokens))(tokens)
-    np.testing.assert_array_equal(vectors, np.eye(9)[tokens])
-    assert network.encode(fast, {}, tokens) is tokens

@@ -138,31 +138,6 @@ def test_a_cell_is_fed_the_rows_of_the_embedding_and_tied_logits_are_products_wi
         np.testing.assert_allclose(logits[b, step], expected, atol=2e-6)
 
 
-@pytest.mark.parametrize(
-    ("options", "shapes"),
-    [
-        ({"encoding": "one-hot"}, [(13, 24), (6, 12), (12,)]),
-        ({}, [(5, 24), (6, 12), (12,), (13, 5)]),
-        ({"tied": True}, [(5, 24), (6, 5), (5,), (13, 5)]),
-    ],
-)
-def test_a_missing_value_has_an_input_and_no_output_and_a_tied_readout_no_weight_of_a_token(
-    options, shapes
-):
-    options = options if "encoding" in options else options | {"encoding": "embedding"}
-    dim = 5 if options["encoding"] == "embedding" else 64
-    network, params = embedded("lstm", **options, embedding_dim=dim)
-    cell, readout = params["cell"], params["readout"]
-    found = [cell["kernel"], readout["kernel"], readout["bias"]]
-    found += [params["embedding"]] if "embedding" in params else []
-    assert [leaf.shape for leaf in found] == shapes
-    assert len(jax.tree.leaves(params)) == len(shapes) + 2  # and what the LSTM has beside it
-    batch = Batch(EMBEDDED_TOKENS, None, EMBEDDED_TOKENS[:, :1], None)
-    carry = random_carry(network, params, 2)
-    _, logits = jax.eval_shape(lambda: n.apply(network, params, carry, batch))
-    chex.assert_shape(logits, (2, 1, 12))
-
-
 @pytest.mark.parametrize("vocab_size", [2, 10, 999])
 def test_the_answer_of_values_is_the_nearest_integer_to_what_is_read(vocab_size):
     config = RunConfig(

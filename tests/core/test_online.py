@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from echo_jax.config import LARGEST, PARTS, NetworkConfig, RunConfig, TaskConfig, changed
+from echo_jax.config import PARTS, NetworkConfig, RunConfig, TaskConfig, changed
 from echo_jax.core import online
 from echo_jax.core.evaluation import answer_sequence
 from echo_jax.core.loss import score
@@ -218,18 +218,6 @@ def test_the_state_keeps_its_shapes_and_holds_nothing_that_its_kind_does_not_nee
         chex.assert_trees_all_equal_shapes_and_dtypes(run(params, after, tokens)[0], begin)
 
 
-def test_counting_stops_at_the_largest_integer_and_the_answers_go_on(config):
-    lengths = [1, PIECE, 1, PIECE, PIECE]
-    after, _ = one_by_one(config)
-    _, expected = feed_in_pieces(config, TOKENS, lengths, after)
-    late = after._replace(seen=np.int32(LARGEST - 5))
-    state, found = feed_in_pieces(config, TOKENS, lengths, late)
-    assert state.seen == LARGEST
-    assert state.phase == 2 * LENGTH % config.task.window
-    assert np.all(found.exists)
-    chex.assert_trees_all_equal(found, expected)
-
-
 def test_a_piece_is_whole_batches_of_bounded_memory():
     def size(**changes):
         return online.piece_size(changed(PARTS["context"], **changes))
@@ -267,23 +255,6 @@ def delay_line(steps):
 def delay_config(layout, window, batch_size, stateful, lag=1):
     task = TaskConfig(9, VOCAB, window, lag, batch_size, layout)
     return RunConfig(task, NetworkConfig("simple", VOCAB * (lag + 1), stateful))
-
-
-def test_a_delay_line_says_what_the_table_of_the_module_says():
-    config = delay_config("windows", window=3, batch_size=2, stateful=True)
-    network = build_network(config)
-    tokens = np.array([4, 0, 7, 1, 9, 3, 5])
-
-    @jax.jit
-    def run(params):
-        return online.feed(config, network, params, online.start(config, network, params), tokens)
-
-    _, answers = run(delay_line(1))
-    shown = ["." if not e else str(t) for e, t in zip(answers.exists, answers.token, strict=True)]
-    assert " ".join(shown) == ". . 0 7 1 9 3"
-    table = [line.split() for line in online.__doc__.splitlines()]
-    assert ["token", *map(str, tokens)] in table
-    assert ["answer", *shown] in [line[:8] for line in table]
 
 
 @functools.cache
@@ -325,12 +296,3 @@ def test_only_a_change_that_reaches_the_answer_counts():
     found = follows(STATELESS, params, 0, 1, 2, 3, 8, 9)
     assert abs(found[1] - 4 / 9) < 4 * np.sqrt(4 / 9 * 5 / 9 / 1000)
     assert not np.any(np.delete(found, 1))
-
-
-def test_the_share_of_a_position_does_not_depend_on_the_others():
-    params = setup(STATELESS)[1]  # random weights, whose answer follows nothing
-    together = follows(STATELESS, params, 0, 1, 2, 3, 8, 9)
-    turned = follows(STATELESS, params, 9, 8, 3, 2, 1, 0)
-    assert together[0] > 0
-    assert np.all(together < 3 / VOCAB)
-    np.testing.assert_array_equal(turned, together[::-1])

@@ -118,13 +118,6 @@ def test_a_cache_that_is_off_is_off_in_the_processes_that_are_started_too(
     assert not (tmp_path / "cache").exists()
 
 
-def test_a_folder_that_the_user_gave_to_jax_is_used_as_it_is(tmp_path):
-    jax.config.update("jax_compilation_cache_dir", str(tmp_path / "mine"))
-    use_compilation_cache()
-    assert folder_of_jax() == str(tmp_path / "mine")
-    assert not (tmp_path / "cache").exists()
-
-
 def test_flags_and_machines_have_folders_of_their_own(monkeypatch):
     keys = {compilation_cache._key(), compilation_cache._key()}
     for i, name in enumerate(("XLA_FLAGS", "LIBTPU_INIT_ARGS", "NPROC")):

@@ -1,6 +1,5 @@
 """The progress of training: a bar in a notebook without ipywidgets, plain lines elsewhere."""
 
-import contextlib
 import re
 import sys
 import types
@@ -56,27 +55,3 @@ def test_where_there_is_neither_a_terminal_nor_a_notebook_ten_lines_are_said(cap
     assert 10 <= len(said) <= 11
     assert said[-1].startswith("200/200 sequences")
     assert capsys.readouterr() == ("", "")
-
-
-@pytest.mark.parametrize(
-    ("error", "last"),
-    [
-        (None, r'<progress value="1.0000"></progress> mine  measured in \d+ s'),
-        (KeyboardInterrupt, r'<progress value="0.0000"></progress> mine  stopped'),
-    ],
-)
-def test_a_measurement_of_unknown_length_says_what_it_does_and_how_it_ended(
-    shown, monkeypatch, error, last
-):
-    console = progress.Console
-    monkeypatch.setattr(progress, "Console", lambda **_: console(force_jupyter=True))
-    with (
-        contextlib.suppress(KeyboardInterrupt),
-        progress.MeasurementProgress("mine") as bar,
-    ):
-        bar.tell("stream: lag 1")
-        if error:
-            raise error
-    first, end = shown
-    assert re.fullmatch(r"<progress></progress> mine  stream: lag 1, after \d+ s", first)
-    assert re.fullmatch(last, end)

@@ -39,17 +39,6 @@ def test_the_notebook_uses_public_names_and_options_that_exist(code):
     assert len(trained) == 6
 
 
-def test_every_option_that_the_text_suggests_exists(cells):
-    text = "".join(
-        line for cell in cells if cell["cell_type"] == "markdown" for line in cell["source"]
-    )
-    suggested = re.findall(r"`((?:\w+=[^,`]+)(?:, \w+=[^,`]+)*)`", text)
-    assert len(suggested) >= 8
-    for each in suggested:
-        call = ast.parse(f"f({each})", mode="eval").body
-        _command({word.arg: ast.literal_eval(word.value) for word in call.keywords})
-
-
 def test_every_cell_shows_what_it_printed_and_no_progress(cells):
     for cell in cells:
         if cell["cell_type"] == "code":

@@ -1,16 +1,12 @@
 """`echo_jax.train` is the command: the same bits, folder and sentences. What notebooks show."""
 
 import ast
-import inspect
-import io
 import re
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
-import jax
-import numpy as np
 import pytest
 from run_folders import snapshot
 from running import execute
@@ -86,39 +82,9 @@ def test_a_run_shows_itself(run):
     assert "Seconds: compile" in run.report()
 
 
-def test_the_curve_is_a_figure_that_a_notebook_shows(run):
-    from matplotlib import image
-
-    figure = run.curve()
-    assert [axes.get_ylabel() for axes in figure.axes] == ["loss (nats)", "accuracy (%)"]
-    pixels = image.imread(io.BytesIO(figure._repr_png_()))
-    assert pixels.shape[:2] == (360, 800)
-    assert np.ptp(pixels) > 0.9
-
-
 def test_a_seed_that_the_run_does_not_have_is_refused(run):
     with pytest.raises(ConfigError, match=r"^seed=5 is not in this run: use one from 3 to 4$"):
         run.predict([1, 2], seed=5)
-
-
-def test_a_program_that_has_given_jax_other_settings_is_refused():
-    jax.config.update("jax_numpy_rank_promotion", "raise")
-    try:
-        with pytest.raises(ConfigError, match=r"^jax_numpy_rank_promotion is raise"):
-            echo_jax.train()
-    finally:
-        jax.config.update("jax_numpy_rank_promotion", "allow")
-
-
-def test_help_has_the_arguments_and_their_defaults():
-    parameters = inspect.signature(echo_jax.train).parameters
-    assert parameters["hidden_size"].default == 50
-    assert parameters["part"].default == "context"
-    lines = inspect.getdoc(echo_jax.train).split("Keyword arguments:\n")[1].splitlines()
-    assert [line.split(":")[0].strip() for line in lines] == list(parameters)
-    assert min(map(len, lines)) > 30
-    assert not re.search(r"(?<!probe )--[a-z]|[{}]", "".join(lines))
-    assert {"train", "study", "load"} <= set(dir(echo_jax))
 
 
 def test_weekdays_in_the_order_of_the_calendar_are_called_predictable(tmp_path, monkeypatch):

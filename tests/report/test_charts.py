@@ -1,5 +1,4 @@
 import math
-import re
 from xml.etree import ElementTree
 
 import matplotlib
@@ -80,49 +79,3 @@ def test_dots_are_rows_with_baselines_and_what_was_never_reached_is_hollow_beyon
     intervals = {line.get_ydata()[0]: line.get_xdata() for line in axes.lines if line.get_alpha()}
     assert list(intervals[0]) == [100, 140]
     assert list(intervals[2]) == [90, never]
-
-
-@pytest.mark.parametrize(("largest", "end"), [(0.07, 0.0728), (0.21, 1.04), (1.0, 1.04)])
-def test_the_axis_of_fractions_ends_at_100_percent_unless_all_are_small(largest, end):
-    rows = [("a", {"": estimate(largest, None, None)})]
-    (axes,) = charts.dots_figure(rows, [0.01], "accuracy", percent=True).axes
-    assert axes.get_xlim()[1] == pytest.approx(end)
-    assert re.fullmatch(r"50(\.0)?%", axes.xaxis.get_major_formatter()(0.5))
-
-
-def test_a_figure_without_any_known_number_is_drawn():
-    unknown = [("a", {"": UNKNOWN}), ("b", {"": NEVER})]
-    series = {"a": [(1, UNKNOWN), (2, NEVER)]}
-    for figure in (
-        charts.dots_figure(unknown, [None] * 2, "x", False),
-        charts.lines_figure(series, "x", "y", None, False),
-    ):
-        assert "never" in styles.svg(figure)
-
-
-def test_a_line_has_a_gap_and_a_hollow_mark_where_nothing_was_reached():
-    series = {
-        "a": [(1, estimate(10.0, 5.0, 20.0)), (10, NEVER), (100, estimate(30.0, 25.0, math.inf))],
-        "b": [(1, UNKNOWN), (10, NEVER), (100, UNKNOWN)],
-    }
-    figure = charts.lines_figure(series, "units", "sequences", None, percent=False, log_x=True)
-    (axes,) = figure.axes
-    assert words(axes) == ["never"]  # once for both
-    hollow = [line for line in axes.lines if line.get_markerfacecolor() == "none"]
-    assert [list(line.get_xdata()) for line in hollow] == [[10], [10]]
-    (line,) = [x for x in axes.lines if x.get_color() == styles.BLUE and x not in hollow]
-    np.testing.assert_array_equal(line.get_ydata(), [10, math.nan, 30])
-    assert list(axes.get_xticks()) == [1, 10, 100]
-
-
-@pytest.mark.parametrize("log_x", [False, True])
-@pytest.mark.parametrize("x", [1, 50_000])
-def test_one_x_alone_is_drawn_in_the_middle_and_without_a_warning(x, log_x):
-    series = {name: [(x, estimate(y, y / 2, 2 * y))] for name, y in (("a", 1.0), ("b", 3.0))}
-    figure = charts.lines_figure(series, "values", "bits", None, percent=False, log_x=log_x)
-    (axes,) = figure.axes
-    low, high = axes.get_xlim()
-    assert (low * high == x * x) if log_x else (low + high == 2 * x)
-    assert low < x < high
-    assert list(axes.get_xticks()) == [x]
-    assert styles.svg(figure)  # a warning would be an error

@@ -1,36 +1,8 @@
 import re
-from pathlib import Path
-
-from golden import assert_golden
 
 from echo_jax.config import RunConfig, changed
 from echo_jax.core.target_place import target_place
 from echo_jax.runs.explanation import explain
-
-CASES = [
-    {"window": 1, "batch_size": 6},  # the tutorial's mistake
-    {},
-    {"lag": 0},
-    {"layout": "streams"},
-    {"lag": -1},
-    {"lag": -2, "csv": "my.csv"},
-    {"lag": 7, "stateful": False},
-    {"lag": 7, "stateful": False, "csv": "my.csv"},
-    {"window": 1, "batch_size": 1},
-    {"window": 1, "lag": 13, "batch_size": 1},
-    {"lag": 5, "bptt_batches": 2},
-    {"lag": 10, "bptt_batches": 4},
-    {"lag": 10, "bptt_batches": 2},
-    {"lag": 7, "bptt_batches": 3, "layout": "streams"},
-    {"cell": "mlp", "delay_line": 1},
-    {"cell": "mlp", "delay_line": 2, "lag": 4},
-]
-
-
-def test_every_place_of_a_target_has_its_explanation():
-    text = "\n\n".join(f"{fields}\n{explain(changed(RunConfig(), **fields))}" for fields in CASES)
-    assert_golden(f"{text}\n", Path(__file__).parent / "golden" / "explanations.txt")
-
 
 SMALL_RUNS = [
     {"window": window, "lag": lag, "batch_size": batch_size, "layout": layout} | network

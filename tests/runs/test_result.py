@@ -142,33 +142,6 @@ def test_a_result_is_read_back_as_it_was_written_and_a_strangers_is_refused(tmp_
     ]
 
 
-@pytest.mark.parametrize("seeds", [1, 3])
-@pytest.mark.parametrize("framing", ["classes", "values"])
-def test_the_figure_draws_every_seed_the_median_and_the_baselines(seeds, framing):
-    config = changed(CONFIG, seeds=seeds, framing=framing)
-    made = fabricated_result(config)
-    accuracy = np.array([LEARNED, np.roll(LEARNED, -5), np.zeros(40)])[:seeds]
-    curves = curve_figure.Curves(config, made, 4 - 4 * accuracy, accuracy)
-    figure = curve_figure.figure_of(curves)
-    expected = (
-        {made.baseline_loss: "chance, ln V", made.order_blind_loss: "order-blind"},
-        {12.5: "chance, 1/V", 100 * (1 / 8 + 7 / 16): "order-blind"},
-    )
-    if framing == "values":
-        expected[0][made.baseline_loss] = "chance, the variance"
-    for axes, baselines in zip(figure.axes, expected, strict=True):
-        assert len(axes.lines) == seeds + 1 + 2
-        heights = [line.get_ydata()[0] for line in axes.lines[-2:]]
-        labels = [text.get_text() for text in axes.get_legend().get_texts()]
-        assert heights == pytest.approx(list(baselines))
-        assert labels == list(baselines.values())
-    unit = "squared" if framing == "values" else "nats"
-    assert figure.axes[0].get_ylabel() == f"loss ({unit})"
-    median = figure.axes[1].lines[seeds].get_ydata()
-    assert median[0] == pytest.approx(50.0)
-    assert median[-1] == pytest.approx({1: 100.0, 3: 75.0}[seeds])  # the second seed ends in zeros
-
-
 def test_a_seed_that_failed_is_not_in_the_figure():
     scores = SimpleNamespace(
         by_seed=SimpleNamespace(seed=[7, 8, 9]), failed=SimpleNamespace(seed=[8])

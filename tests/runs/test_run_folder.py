@@ -132,11 +132,6 @@ def test_the_longest_values_are_read_back(tmp_path):
     assert run_folder.read_inputs(tmp_path).values == values
 
 
-def test_the_folder_of_a_built_in_cell_is_as_before(tmp_path):
-    begin(tmp_path, RunSpec(PLAIN), resume=False)
-    assert "cell_source" not in atomic_files.read_json(tmp_path / "config.json")
-
-
 def test_a_network_of_another_text_is_loaded_with_a_warning(run, write, call, monkeypatch):
     assert load(run).sequences == 4
     write(AVERAGE.replace("0.5", "0.9"))

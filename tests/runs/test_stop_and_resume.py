@@ -233,7 +233,7 @@ def test_whatever_system_call_fails_the_run_goes_on_to_the_same_bits(
         assert done.stderr.count("\n") == 1
         assert run.exists() == (failures > 1)  # the first one was of the configuration
         if run.exists():
-            assert f"--resume {run} goes on from the last checkpoint" in done.stderr
+            assert f"--resume {run.name} goes on from the last checkpoint" in done.stderr
             assert_sound(run)
         if run.exists() and call == "write":  # one of them, as what is left is the same
             execute("train.py", "--resume", run, "--compilation-cache", cwd=tmp_path)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-from types import SimpleNamespace
 
 import chex
 import jax
@@ -10,9 +9,9 @@ import numpy as np
 import pytest
 from tiny_points import POINTS, TINY, easy, found
 
-from echo_jax.config import PARTS, changed
+from echo_jax.config import changed
 from echo_jax.core import many_seeds
-from echo_jax.host.compiled_programs import Chunk, Programs
+from echo_jax.host.compiled_programs import Programs
 from echo_jax.report.number_formats import plain
 from echo_jax.studies import point_run, seed_parts, sweep
 from echo_jax.studies.grid_point import GridPoint
@@ -103,15 +102,6 @@ def test_a_grid_point_stops_with_the_chunk_in_which_its_last_seed_has_learned(pr
     assert control.by_seed.sequences_to_99 == until
 
 
-def test_the_size_of_a_chunk_does_not_depend_on_seeds_or_sequences(monkeypatch):
-    monkeypatch.setattr(point_run, "CHUNK_UPDATES", 400)
-    size = point_run.chunk_size
-    assert size(PARTS["current"]) == 400 // 25
-    assert size(PARTS["context"]) == 400 // 4
-    assert size(changed(PARTS["context"], seeds=3, sequences=7)) == 100
-    assert size(changed(PARTS["current"], length=1000)) == 1
-
-
 def test_a_seed_that_fails_counts_as_nothing_and_is_named(programs, monkeypatch):
     """One learning rate of the two is so large that its weights become non-finite."""
     point = GridPoint({"rate": "mixed"}, changed(TINY, seed=7))
@@ -147,34 +137,3 @@ def test_the_parts_of_a_grid_point_are_joined_to_its_row(monkeypatch):
     means = [row.pop("accuracy_by_position") for row in (one, other)]
     assert one == other
     assert means[0] == pytest.approx(means[1], abs=2e-6)
-
-
-@pytest.mark.parametrize(
-    ("sequences", "chunks", "learned", "update"),
-    [
-        (18, [9, 1, 6, 2, 0.5], False, 2 / 12),  # neither the first, nor the last, of 2 sequences
-        (6, [9, 1], False, 9 / 12),  # one is whole
-        (3, [9], False, 9 / 9),  # none is
-        (18, [9], True, 9 / 12),
-    ],
-)
-def test_the_time_of_an_update_is_the_median_of_whole_chunks_but_the_first(
-    monkeypatch, sequences, chunks, learned, update
-):
-    """Chunks are of 4 sequences, of 3 updates each."""
-    now, left = [100.0], list(chunks)
-
-    def train(dynamic, state, work):
-        for done in work[::4]:
-            now[0] += left.pop(0)
-            curve = np.zeros((2, min(4, len(work) - done)))
-            yield Chunk(done + curve.shape[1], state, curve, curve)
-
-    monkeypatch.setattr(point_run, "time", SimpleNamespace(perf_counter=lambda: now[0]))
-    monkeypatch.setattr(point_run, "sequences_until", lambda accuracy: learned)
-    point = GridPoint({}, changed(TINY, sequences=sequences), until_learned=learned)
-    fakes = SimpleNamespace(init=lambda dynamic: None, train=train)
-    trained = point_run.train(point, fakes, None, lambda *_: None)
-    assert left == []
-    assert trained.update_seconds == pytest.approx(update)
-    assert trained.loss.shape == (2, min(sequences, 4) if learned else sequences)

@@ -6,16 +6,11 @@ import functools
 import numpy as np
 import pytest
 from fabricated import changed_row, row, study_rows, write
-from labelled_rows import Rows
 
 from echo_jax.config import changed
 from echo_jax.studies import measures, result_rows, study_folder, study_pages, sweep
 from echo_jax.studies.catalogue import STUDIES, Study
-from echo_jax.studies.grid_point import GridPoint
 from echo_jax.studies.scores import scores
-
-KINDS = ("parts", "streams", "prefix")
-"""A study for every kind of chart: dots, lines and curves."""
 
 
 @functools.cache
@@ -60,17 +55,6 @@ def test_rows_become_a_section_with_all_there_is(name):
     study, rows = small(name)
     assert_complete(study, rows)
     assert pair_lines(study, rows) == len(study.pairs) * len(study.compared)
-
-
-@pytest.mark.parametrize("name", KINDS)
-def test_every_kind_of_chart_is_drawn_of_some_rows(name):
-    assert {STUDIES[each].chart.kind for each in KINDS} == {
-        study.chart.kind for study in STUDIES.values()
-    }
-    study, rows = small(name)
-    figure = study_pages.section(name, study, rows[:5], "c").figure
-    assert "<svg " in figure.draw()
-    assert figure.path == f"figures/{name}.svg"
 
 
 def test_missing_grid_points_and_failed_seeds_are_said():
@@ -156,13 +140,3 @@ def shape_of(made):
     }
     by_position = made.accuracy_by_position
     return measured, by_position and len(by_position), bool(made.by_seed.recalled_bits)
-
-
-def test_a_row_is_found_by_its_labels():
-    rows = Rows(
-        [row(GridPoint({"kind": name}, small("parts")[0].points[0].config), 0) for name in "ab"]
-    )
-    assert rows(kind="b").point == "kind b"
-    assert rows.all(kind="c") == []
-    with pytest.raises(KeyError):
-        rows(kind="c")

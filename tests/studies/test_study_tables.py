@@ -9,7 +9,7 @@ from fabricated import changed_row, row
 from echo_jax import statistics
 from echo_jax.config import PARTS, changed
 from echo_jax.studies import study_tables
-from echo_jax.studies.catalogue import Chart, Study
+from echo_jax.studies.catalogue import Study
 from echo_jax.studies.grid_point import GridPoint
 
 EIGHT = changed(PARTS["context"], seeds=8)
@@ -72,19 +72,6 @@ def test_every_column_by_hand():
     assert (
         str(study_tables.COLUMNS["recalled bits"](made(framing="values"))) == "-"
     )  # of regressions
-
-
-@pytest.mark.parametrize(
-    ("learned", "seeds", "words"),
-    [
-        # by hand, z^2 3.8416: of 16 all, 16 / 19.8416 is 81%; of 8 half, 0.5 +- 0.285
-        (16, 16, "16 of 16 (81 to 100%)"), (0, 16, "0 of 16 (0 to 19%)"),
-        (4, 8, "4 of 8 (22 to 78%)"), (1, 1, "1 of 1 (21 to 100%)"),
-    ],
-)  # fmt: skip
-def test_how_many_reached_99_has_the_interval_of_its_share(learned, seeds, words):
-    found = made(reached=[100] * learned + ["never"] * (seeds - learned), seeds=seeds)
-    assert str(study_tables.COLUMNS["reached 99%"](found)) == words
 
 
 PAIRS = (("kind a", "kind b"), ("kind b", "kind c"))
@@ -151,14 +138,3 @@ def test_a_pair_is_left_out_where_one_failed_is_missing_or_has_one_seed():
     assert study_tables.pair_tables(compared("accuracy"), three[:1]) == []
     one_seed = [made(name, seeds=1) for name in "abc"]
     assert study_tables.pair_tables(compared("accuracy"), one_seed) == []
-
-
-def test_the_figure_in_numbers_has_a_line_for_each_place():
-    two = [made("a", accuracy=0.5), made("b", accuracy=0.25, lag=7)]
-    chart = Chart("curves", "accuracy_by_position", "position")
-    (table,) = study_tables.curve_tables(chart, two)
-    assert table.headings == ["position", "kind a", "kind b"]
-    assert table.texts[1] == ["5", "50.00%", "-"]
-    assert table.texts[6] == ["10", "50.00%", "25.00%"]
-    assert len(table.rows) == 20
-    assert study_tables.curve_tables(Chart(), two) == []
