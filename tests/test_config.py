@@ -4,7 +4,6 @@ from pathlib import Path
 
 import hypothesis
 import hypothesis.strategies as st
-import numpy as np
 import pytest
 
 from echo_jax import config as c
@@ -35,52 +34,27 @@ def test_the_tutorials_parts_have_its_rows():
 
 REFUSED = [
     (TaskConfig, "length", 0),
-    (TaskConfig, "length", "25"),
     (TaskConfig, "vocab_size", 1),
     (TaskConfig, "vocab_size", 2**31),
-    (TaskConfig, "window", 0),
     (TaskConfig, "window", 26),
-    (TaskConfig, "batch_size", True),
     (TaskConfig, "lag", 1.0),
     (TaskConfig, "lag", 25),
     (TaskConfig, "lag", "x" * 999),
-    (TaskConfig, "layout", "rows"),
     (TaskConfig, "layout", ["windows"]),
-    (TaskConfig, "layout", np.array(["a", "b"])),
-    (TaskConfig, "missing", None),
     (TaskConfig, "missing", "token"),
-    (TaskConfig, "framing", 1),
     (NetworkConfig, "cell", "lstn"),
-    (NetworkConfig, "cell", "MinGRU"),
-    (NetworkConfig, "cell", "block:lsmt"),
-    (NetworkConfig, "cell", "attention"),
     (NetworkConfig, "cell", "block:block:gru"),
     (NetworkConfig, "cell", None),
-    (NetworkConfig, "cell", "os:system()"),
     (NetworkConfig, "cell", "../a:B"),
-    (NetworkConfig, "hidden_size", 0),
-    (NetworkConfig, "stateful", 1),
-    (NetworkConfig, "encoding", ""),
     (NetworkConfig, "embedding_dim", 8),
-    (NetworkConfig, "tied", True),
     (NetworkConfig, "delay_line", 3),
-    (NetworkConfig, "delay_line", "2"),
-    (TrainingConfig, "sequences", 0),
     (TrainingConfig, "learning_rate", float("nan")),
-    (TrainingConfig, "learning_rate", 0.0),
-    (TrainingConfig, "learning_rate", "1"),
     (TrainingConfig, "learning_rate", 10**400),
     (TrainingConfig, "optimizer", "sgd"),
-    (TrainingConfig, "bptt_batches", None),
     (DataConfig, "csv", 3),
     (DataConfig, "csv", "a\nb"),
     (DataConfig, "column", "n"),
-    (DataConfig, "held_out", None),
-    (DataConfig, "held_out", 10**400),
     (RunConfig, "seed", -1),
-    (RunConfig, "seed", 2**31),
-    (RunConfig, "seeds", 2**31),
-    (RunConfig, "evaluation_sequences", 0),
 ]
 
 
@@ -115,13 +89,6 @@ def test_a_file_here_is_named_where_its_cell_lacks_the_suffix(name, tmp_path, mo
         NetworkConfig(cell=name)
     assert refusal.value.fix == f"use {name}.py, which is a file here"
     assert NetworkConfig(cell=f"{name}.py").cell == f"{name}.py"
-
-
-def test_25_to_5_says_which_numbers_would_work():
-    with pytest.raises(ConfigError) as refusal:
-        TaskConfig(length=5)
-    fix = "use a {batch_size} of at most 1 or a {length} of at least 9"
-    assert (refusal.value.field, refusal.value.fix) == ("batch_size", fix)
 
 
 @hypothesis.given(SMALL_TASKS)
@@ -176,15 +143,6 @@ def test_a_field_is_changed_in_whichever_section_it_is():
     assert c.changed(config, lag=1, hidden_size=50, seeds=1) == RunConfig()
     with pytest.raises(KeyError):
         c.changed(RunConfig(), sede=1)
-
-
-def test_the_least_memory_counts_what_inputs_are_made_into():
-    def more(**fields):
-        return (c.changed(RunConfig(), **fields).least_bytes - RunConfig().least_bytes) / 4
-
-    assert more(cell="mlp") == 5 * 5 * 5 * 50
-    assert more(cell="mlp", delay_line=2) == 5 * 5 * 2 * 50
-    assert more(encoding="embedding", embedding_dim=7) == 5 * 5 * 7
 
 
 @hypothesis.given(SMALL_TASKS, st.booleans())

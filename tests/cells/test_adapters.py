@@ -161,23 +161,6 @@ def test_what_is_neither_parameter_nor_state_is_refused_in_one_sentence(name, un
         cell_check.check(cell, own, F)
 
 
-def test_an_equinox_lstm_has_a_pair_of_states_and_its_first_is_the_output():
-    cell = construct(eqx.nn.LSTMCell, {"features": H})
-    x = np.random.default_rng(0).normal(size=(3, F))
-
-    @jax.jit
-    def one_step(key, x):
-        params = cell.init(key, F)
-        state = cell.initial_state(params, 3, F)
-        module = eqx.nn.LSTMCell(F, H, key=key)
-        return state, cell.step(params, state, x), jax.vmap(module)(x, state)
-
-    state, ((h, _), y), (expected, _) = one_step(jax.random.key(0), x)
-    chex.assert_shape(jax.tree.leaves(state), (3, H))
-    chex.assert_trees_all_equal(h, y)
-    chex.assert_trees_all_close(y, expected, atol=1e-6)
-
-
 class StartsFromWeights(eqx.Module):
     """Its first state is learned."""
 
@@ -231,10 +214,6 @@ def test_a_list_is_an_argument_and_units_are_given_once():
     assert hash(construct(nnx.GRUCell, {"features": [2, [3]]}))
     with pytest.raises(ConfigError, match="has the units twice"):
         construct(eqx.nn.GRUCell, {"features": 4, "hidden_size": 5})
-
-
-def test_a_cell_that_is_an_object_of_ours_is_itself():
-    assert adapt(construct(nn.GRUCell, {"features": H})) == construct(adapt(nn.GRUCell(H)), {})
 
 
 FUNCTIONS = """

@@ -5,7 +5,6 @@ import pytest
 
 from echo_jax.cells import cell_arguments
 from echo_jax.cells.block import Block
-from echo_jax.cells.check import cell_check
 from echo_jax.cells.registry import build_cell
 from echo_jax.cells.vector_state.minimal_rnns import MinLSTMCell
 from echo_jax.config import NetworkConfig
@@ -46,19 +45,6 @@ def test_a_block_stays_finite():
     cell_reference.check_long_run(BLOCK)
 
 
-def test_a_sequence_shorter_than_the_convolution_is_its_steps():
-    params, start = cell_reference.started(BLOCK)
-
-    @jax.jit
-    def run(params, start, xs):
-        by_steps = jax.lax.scan(lambda s, x: BLOCK.step(params, s, x), start, xs)
-        return BLOCK.scan(params, start, xs), by_steps
-
-    found = run(params, start, cell_reference.VECTORS[:2])
-    for a, b in zip(*map(jax.tree.leaves, found), strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-6)
-
-
 def test_a_block_is_named_before_any_cell_and_its_arguments_go_to_the_cell():
     cell = cell_arguments.build("block:gru", {"layers": 2, "width": 8, "features": 5})
     assert (cell.layers, cell.width, cell.options.features) == (2, 8, 5)
@@ -66,12 +52,6 @@ def test_a_block_is_named_before_any_cell_and_its_arguments_go_to_the_cell():
     assert [leaf.shape for leaf in jax.tree.leaves(shapes)] == [(2, 3, 8), (2, 5)] * 2
     trained = build_cell(NetworkConfig(cell="block:minlstm", hidden_size=7), 5)
     assert trained == Block(MinLSTMCell(7))
-
-
-@pytest.mark.slow
-def test_a_block_of_a_cell_of_known_memory_passes_the_check():
-    name = "block:echo_jax.cells.known_memory:LeakyIntegrator"
-    cell_check.check(cell_arguments.build(name, {"width": 4}), name, 2)
 
 
 @pytest.mark.parametrize(
@@ -84,14 +64,3 @@ def test_a_block_of_a_cell_of_known_memory_passes_the_check():
 def test_a_wrong_option_of_a_block_is_a_sentence(args, said):
     with pytest.raises(ConfigError, match=said):
         cell_arguments.build("block:gru", args)
-
-
-def test_the_first_output_has_unit_mean_square():
-
-    @jax.jit
-    def first_output(key, x):
-        params = BLOCK.init(key, 5)
-        return BLOCK.step(params, BLOCK.initial_state(params, 3, 5), x)[1]
-
-    y = np.asarray(first_output(jax.random.key(0), np.eye(5)[:3]))
-    np.testing.assert_allclose(np.mean(y**2, axis=-1), 1, rtol=1e-3)

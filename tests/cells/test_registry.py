@@ -1,4 +1,3 @@
-import jax
 import pytest
 
 from echo_jax.cell_table import CELLS
@@ -6,7 +5,7 @@ from echo_jax.cells import known_memory, registry
 from echo_jax.cells.check import shape_check
 from echo_jax.cells.vector_state import delay_line_mlp
 from echo_jax.config import NetworkConfig, RunConfig
-from echo_jax.core.network import build_network, init_params
+from echo_jax.core.network import build_network
 from echo_jax.exceptions import ConfigError
 
 
@@ -45,8 +44,3 @@ def test_a_cell_of_a_module_that_has_moved_is_found_by_its_old_name():
 def test_a_run_is_refused_with_the_sentence_of_its_cell(cell, sentence):
     with pytest.raises(ConfigError, match=f"^{sentence}"):
         build_network(RunConfig(network=NetworkConfig(cell=cell, hidden_size=4)))
-
-
-def test_a_cell_without_parameters_is_a_cell():
-    network = build_network(RunConfig(network=NetworkConfig(cell="broken_cells:LearnsNothing")))
-    assert init_params(network, jax.random.key(0))["cell"] == {}

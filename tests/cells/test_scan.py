@@ -1,15 +1,11 @@
 """Recurrences step by step and at once, and the gradient that the LSTM has of its own."""
 
-import contextlib
-
 import jax
 import jax.numpy as jnp
 import jax.test_util
 import numpy as np
 import pytest
 
-from echo_jax.cells import scan
-from echo_jax.cells.matrix_state import mamba2
 from echo_jax.cells.vector_state import lstm
 
 
@@ -30,22 +26,3 @@ def test_the_gradients_of_the_lstm_are_finite_differences(masked):
         jax.test_util.check_grads(
             carry_and_seen_outputs, arguments, order=1, modes=["rev"], eps=1e-6
         )
-
-
-@pytest.mark.parametrize(("sizes", "at_once"), [((10, 10), False), ((50, 50), True)])
-def test_a_large_matrix_goes_in_chunks_on_a_cpu_too(sizes, at_once):
-    cell = mamba2.Mamba2Cell(4, *sizes)
-    assert cell.parallel_on_cpu == at_once
-    params = jax.eval_shape(lambda key: cell.init(key, 5), jax.random.key(0))
-    start = jax.ShapeDtypeStruct((3, *sizes), jnp.float32)
-    inputs = jax.ShapeDtypeStruct((6, 3, 5), jnp.float32)
-
-    def program(form):
-        def run(*arguments):  # another function each time, as jax keeps what it has traced
-            return cell.scan(*arguments)
-
-        with scan.recurrences(form) if form else contextlib.nullcontext():
-            return str(jax.make_jaxpr(run)(params, start, inputs))
-
-    assert program(None) == program("parallel" if at_once else "sequential")
-    assert program("parallel") != program("sequential")

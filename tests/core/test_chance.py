@@ -55,19 +55,6 @@ def test_no_guess_at_a_value_is_nearer_or_has_a_smaller_square_than_chance(vocab
     assert baseline == pytest.approx((1 / vocab_size, squares.min()), rel=1e-12)
 
 
-@pytest.mark.parametrize(("window", "vocab_size"), [(5, 100), (200, 2), (1000, 50_000)])
-def test_the_order_blind_baseline_is_that_of_random_windows(window, vocab_size):
-    task = TaskConfig(window, vocab_size, window, 0, 1)
-    draws = np.random.default_rng(2).integers(0, vocab_size, (4000, window))
-    shares = [np.unique(draw, return_counts=True)[1] / window for draw in draws]
-    best, entropy = (
-        np.array([f(p) for p in shares]) for f in (np.max, lambda p: -np.sum(p * np.log(p)))
-    )
-    baseline = chance.order_blind_baseline(task)
-    assert abs(baseline.accuracy - best.mean()) < 4 * best.std() / math.sqrt(4000)
-    assert abs(baseline.loss - entropy.mean()) < 4 * entropy.std() / math.sqrt(4000)
-
-
 @pytest.mark.parametrize("lag", [-1, 5, 6])
 def test_a_target_outside_the_window_leaves_chance(lag):
     for framing in ("classes", "values"):

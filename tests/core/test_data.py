@@ -120,17 +120,6 @@ def test_the_worked_example_of_the_module_is_right():
     assert batches.targets.tolist() == [[[7], [1]], [[9], [3]]]
 
 
-def test_values_return_to_the_order_of_the_sequence():
-    rows = TaskConfig(length=8, window=1, lag=0, batch_size=2)
-    batches = jitted_batches(np.arange(8), rows, 0)
-    assert t.in_order(batches.targets, rows).tolist() == [list(range(8))]
-    streams = TaskConfig(length=7, window=3, lag=0, batch_size=2, layout="streams")
-    tokens = np.arange(14).reshape(2, 7)
-    batches = jitted_batches(tokens, streams, 0)
-    ordered = jax.jit(t.in_order, static_argnums=1)(batches.inputs, streams)
-    np.testing.assert_array_equal(ordered, tokens)
-
-
 def test_sequences_are_uniform_and_independent_of_each_other():
     tokens = draw_sequences(0, t.Purpose.DATA, np.arange(4000), TaskConfig(vocab_size=10))
     chex.assert_shape(tokens, (4000, 25))

@@ -73,9 +73,8 @@ def test_part_4_without_carried_state_learns_perfectly_and_sooner():
     assert max(reached) < min(learn(PARTS["context"])[2])
 
 
-@pytest.mark.parametrize("lag", [0, 4])
-def test_every_lag_inside_the_window_is_learned(lag):
-    accuracy, _, _ = learn(changed(PARTS["context"], stateful=False, lag=lag))
+def test_the_last_lag_inside_the_window_is_learned():
+    accuracy, _, _ = learn(changed(PARTS["context"], stateful=False, lag=4))
     assert np.all(accuracy >= 0.999)
 
 

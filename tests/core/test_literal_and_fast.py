@@ -23,13 +23,10 @@ NETWORKS = {
     "lru": NetworkConfig(cell="lru", hidden_size=6),
     "mingru": NetworkConfig(cell="mingru", hidden_size=6),
     "gru": NetworkConfig(cell="gru", hidden_size=6),
-    "embedding": NetworkConfig(hidden_size=6, encoding="embedding", embedding_dim=5),
     "tied": NetworkConfig(hidden_size=6, encoding="embedding", embedding_dim=5, tied=True),
 }
 CASES = [("windows", name, jnp.float32) for name in ("mlp", "lru", "mingru", "gru", "tied")]
 CASES += [(task, "lstm", jnp.float64) for task in TASKS]
-SLOW = [("windows", name, jnp.float64) for name in NETWORKS if name != "lstm"]
-SLOW += [("windows", "embedding", jnp.float32), *((task, "lstm", jnp.float32) for task in TASKS)]
 
 
 def loss_and_gradients(config, compute, dtype):
@@ -61,10 +58,7 @@ def assert_near(found, expected, tolerance):
         assert np.max(np.abs(a - b), initial=0) <= tolerance * np.max(np.abs(b), initial=0)
 
 
-@pytest.mark.parametrize(
-    ("task", "options", "dtype"),
-    [*CASES, *(pytest.param(*case, marks=pytest.mark.slow) for case in SLOW)],
-)
+@pytest.mark.parametrize(("task", "options", "dtype"), CASES)
 def test_loss_and_gradients_agree(task, options, dtype):
     config = RunConfig(TASKS[task], NETWORKS[options])
     with jax.enable_x64(dtype == jnp.float64):

@@ -96,8 +96,3 @@ def test_padding_repeats_the_last_run():
     assert many_seeds.pad(settings, 2).seed.tolist() == [4, 5, 6, 6]
     assert many_seeds.pad(settings, 3).seed.tolist() == [4, 5, 6]
     assert many_seeds.pad(settings, 5).seed.tolist() == [4, 5, 6, 6, 6]
-
-
-@pytest.mark.slow
-def test_twenty_runs_in_a_row_on_two_devices_do_not_hang(tmp_path):
-    run_seeds(tmp_path, 2, "map", range(8), repeats=20)

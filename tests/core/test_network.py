@@ -8,7 +8,6 @@ import jax.test_util
 import numpy as np
 import pytest
 
-from echo_jax.cell_table import CELLS
 from echo_jax.cells.adapters.plain_functions import FunctionsCell
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig
 from echo_jax.core import network as n
@@ -62,10 +61,10 @@ def for_each(names):
     return pytest.mark.parametrize("cell", ["lstm", *slow])
 
 
-every_cell = for_each(CELLS)
+each_kind = for_each(["lstm", "gru", "mlp", "lru", "slstm", "delta-net"])
 
 
-@for_each(name for name, cell in CELLS.items() if issubclass(cell.load(), nn.RNNCellBase))
+@for_each(["lstm", "gru", "mlp"])
 def test_the_scan_of_a_cell_is_that_of_flax(cell):
     network, params = network_and_params(small(cell=cell))
     tokens = np.array([[3, 1, 4, 1, 5], [9, 2, 6, 5, 3]])
@@ -79,7 +78,7 @@ def test_the_scan_of_a_cell_is_that_of_flax(cell):
     chex.assert_trees_all_close(found_carry, expected_carry, atol=1e-6)
 
 
-@every_cell
+@each_kind
 def test_a_masked_step_leaves_the_carry_bit_for_bit(cell):
     network, params = network_and_params(small(cell=cell))
     carry = random_carry(network, params, 3)
@@ -138,7 +137,7 @@ def test_a_cell_is_fed_the_rows_of_the_embedding_and_tied_logits_are_products_wi
         np.testing.assert_allclose(logits[b, step], expected, atol=2e-6)
 
 
-@pytest.mark.parametrize("vocab_size", [2, 10, 999])
+@pytest.mark.parametrize("vocab_size", [2, 999])
 def test_the_answer_of_values_is_the_nearest_integer_to_what_is_read(vocab_size):
     config = RunConfig(
         TaskConfig(vocab_size=vocab_size, framing="values"), NetworkConfig(hidden_size=1)

@@ -101,14 +101,11 @@ PLACES = [
     ({"window": 1, "lag": 13, "batch_size": 1}, "early"),
     ({"window": 1, "lag": 12, "batch_size": 1}, "state"),
     ({"lag": 5}, "state"),
-    (STREAMS | {"lag": -1}, "future"),
-    (STREAMS | {"lag": 4, "stateful": False}, "window"),
     (STREAMS | {"lag": 5}, "state"),
     (STREAMS | {"lag": 5, "stateful": False}, "zeroed"),
     # all of it is in the chunk before, or in the one before that
     (STREAMS | {"lag": 9, "bptt_batches": 2}, "replayed"),
     (STREAMS | {"lag": 10, "bptt_batches": 2}, "state"),
-    (STREAMS | {"lag": 10, "bptt_batches": 3}, "replayed"),
     # a delay line reaches no further
     (
         {"layout": "streams", "lag": 9, "bptt_batches": 2, "cell": "mlp", "delay_line": 10},
@@ -122,12 +119,3 @@ PLACES = [
 @pytest.mark.parametrize(("fields", "place"), PLACES)
 def test_the_place_of_the_target_by_example(fields, place):
     assert target_place(changed(RunConfig(), **fields)) == place
-
-
-@pytest.mark.parametrize(
-    ("lag", "stateful", "share"),
-    [(-1, True, 0), (4, False, 5 / 21), (5, True, 1), (5, False, 0)],  # 4: the last of each chunk
-)
-def test_the_share_that_can_be_known_in_streams(lag, stateful, share):
-    config = changed(RunConfig(), lag=lag, layout="streams", stateful=stateful)
-    assert knowable_share(config) == pytest.approx(share)

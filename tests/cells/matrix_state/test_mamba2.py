@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from echo_jax.cells.matrix_state.mamba2 import Mamba2Cell
-from echo_jax.exceptions import ConfigError
 
 CELL = Mamba2Cell(4, head_size=3, state_size=2)
 
@@ -50,15 +49,3 @@ def test_the_step_size_chooses_between_holding_the_state_and_starting_anew():
     np.testing.assert_array_equal(held, state)
     written = np.einsum("bn,bp->bnp", silu(u @ params.W_B), silu(u @ params.W_x))
     np.testing.assert_allclose(new, (200 + u @ params.W_dt) * written, rtol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"head_size": 0}, r"^head_size 0 is below 1: use 1 or more$"),
-        ({"dt_min": 0.2}, r"^dt_min 0.2 with dt_max 0.1 "),
-    ],
-)
-def test_options_out_of_range_are_refused(options, message):
-    with pytest.raises(ConfigError, match=message):
-        Mamba2Cell(4, **options)

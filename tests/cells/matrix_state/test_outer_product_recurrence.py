@@ -25,8 +25,7 @@ def loop(state, terms, mask):
     return state, np.stack(outputs)
 
 
-@pytest.mark.parametrize("steps", [5, 16, 17])
-@pytest.mark.parametrize("rows", [16, 256])
+@pytest.mark.parametrize(("steps", "rows"), [(17, 16), (5, 256)])
 def test_chunks_from_a_state_that_is_a_constant_in_the_program_are_the_steps(steps, rows):
     """XLA of jax 0.10.2 computes the sum of two products wrong there, on a CPU."""
     cell = GLACell(45)

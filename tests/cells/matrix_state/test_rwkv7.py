@@ -5,7 +5,6 @@ import pytest
 
 from echo_jax.cells.matrix_state import rwkv7
 from echo_jax.cells.matrix_state.rwkv7 import RWKV7Cell
-from echo_jax.exceptions import ConfigError
 
 CELL = RWKV7Cell(4, heads=2, head_size=3, rank=2, gate_rank=5)
 
@@ -81,13 +80,3 @@ def test_initial_values_are_those_of_the_authors_code():
     np.testing.assert_allclose(params.W_k @ params.W_k.T, 0.01 * np.eye(5), atol=1e-6)
     np.testing.assert_allclose(params.w2.T @ params.w2, 0.01 * 32 / 6 * np.eye(6), atol=1e-6)
     assert not np.any(params.W_o)
-
-
-def test_ranks_are_those_that_the_authors_suggest_and_a_bad_size_is_refused():
-    params = jax.eval_shape(lambda key: RWKV7Cell(1024, 16).init(key, 2), jax.random.key(0))
-    assert params.w1.shape == params.a1.shape == (2, 64)
-    assert params.g1.shape == (2, 160)
-    with pytest.raises(ConfigError, match=r"^heads 3 is no divisor of the 4 features"):
-        RWKV7Cell(4, heads=3)
-    with pytest.raises(ConfigError, match=r"^rank 0 is below 1: use 1 or more$"):
-        RWKV7Cell(4, rank=0)

@@ -168,10 +168,3 @@ def test_mlstm_starts_with_one_decay_and_gates_that_do_not_see_the_input():
     assert p.b_f.tolist() == [3]
     assert 0 < abs(float(p.b_i[0])) < 0.4
     assert not any(np.any(x) for x in (p.w_i, p.w_f, p.b_q, p.b_k, p.b_v, p.b_o))
-
-
-def test_sizes_of_mlstm_are_those_of_its_output_unless_they_are_set():
-    shapes = [x.shape for x in MLSTMCell(5, key_size=2).initial_state(None, 3, 1)]
-    assert shapes == [(3, 5, 2), (3, 2), (3, 1)]
-    with pytest.raises(ConfigError, match=r"^key_size 0 is below 1: use 1 or more$"):
-        MLSTMCell(4, key_size=0)

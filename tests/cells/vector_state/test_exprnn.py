@@ -6,7 +6,6 @@ import pytest
 import scipy.linalg
 
 from echo_jax.cells.vector_state.exprnn import ExpRNNCell, ExpRNNParams, PreparedExpRNN, exponential
-from echo_jax.exceptions import ConfigError
 
 CELL = ExpRNNCell(5, recurrent_rate=0.5)
 
@@ -77,13 +76,6 @@ def test_exprnn_starts_as_rotations_of_pairs_of_units(initialisation, bounds, qu
     assert float(np.std(params.T)) == pytest.approx(0.5, rel=0.03)
     assert 0.0099 < np.abs(params.b).max() <= 0.01
     assert np.abs(np.mean(params.b)) < 1e-3
-
-
-def test_exprnn_needs_a_known_initialisation_and_a_rate():
-    with pytest.raises(ConfigError, match=r"^initialisation 'haar' is unknown: use henaff or cay"):
-        ExpRNNCell(4, "haar")
-    with pytest.raises(ConfigError, match=r"^recurrent_rate 0 is not above 0: use more$"):
-        ExpRNNCell(4, recurrent_rate=0)
 
 
 @pytest.mark.parametrize("scale", [0.0, 0.01, 1.0, 30.0])

@@ -9,7 +9,7 @@ import pytest
 from flax import linen as nn
 
 from echo_jax.cells.initial_weights import linen_key
-from echo_jax.cells.vector_state import delay_line_mlp, identity_rnn, lru, lstm
+from echo_jax.cells.vector_state import identity_rnn, lru, lstm
 from echo_jax.exceptions import ConfigError
 
 
@@ -61,13 +61,6 @@ def test_the_identity_rnn_starts_by_holding_what_is_not_negative():
     assert np.std(params.W) == pytest.approx(1e-3, rel=0.05)
     np.testing.assert_array_equal(params.U, np.eye(200))
     assert not np.any(params.b)
-
-
-def test_the_delay_line_mlp_starts_as_one_glorot_matrix_over_all_of_its_inputs():
-    params, _ = initial(delay_line_mlp.DelayLineMLP(50, 5), 100)
-    limit = np.sqrt(6 / (5 * 100 + 50))
-    assert 0.99 * limit < np.max(np.abs(params["kernel"])) <= limit
-    assert not np.any(params["bias"])
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import scipy.linalg
 from scipy.special import eval_legendre
 
 from echo_jax.cells.vector_state.lmu import LMUCell, LMUState
-from echo_jax.exceptions import ConfigError
 
 CELL = LMUCell(4, order=3, theta=6.5, memories=2)
 
@@ -52,11 +51,6 @@ def test_the_memory_of_lmu_is_a_delay_of_any_length_up_to_theta():
         np.testing.assert_allclose(decoded[150:], delayed[150:], atol=0.006)
 
 
-def test_the_memory_of_lmu_settles_on_the_first_polynomial_of_what_does_not_change():
-    m = memory_of(np.full(300, 0.7), 8, 64)
-    np.testing.assert_allclose(m[-1], [0.7, *[0] * 7], atol=1e-4)
-
-
 def test_lmu_remembers_in_full_precision_also_where_that_is_not_the_default():
     assert "HIGHEST" in str(jax.make_jaxpr(CELL.remember)(jnp.ones((1, 2, 3)), jnp.ones((1, 2))))
 
@@ -71,16 +65,3 @@ def test_lmu_starts_as_in_the_authors_code():
     assert not np.any(p.e_m)
     for kernel in (p.W_x, p.W_h, p.W_m):
         assert float(np.std(kernel)) == pytest.approx((2 / sum(kernel.shape)) ** 0.5, rel=0.05)
-
-
-def test_the_state_of_lmu_is_as_large_as_that_of_an_lstm_unless_an_order_is_set():
-    shapes = [x.shape for x in LMUCell(50).initial_state(None, 3, 1)]
-    assert shapes == [(3, 50), (3, 1, 50)]
-    assert LMUCell(4, order=9).initial_state(None, 3, 1).m.shape == (3, 1, 9)
-    for args, sentence in (
-        ({"order": 0}, r"^order 0 is below 1: use 1 or more$"),
-        ({"memories": 0}, r"^memories 0 is below 1: use 1 or more$"),
-        ({"theta": 0.5}, r"^theta 0.5 is below 1"),
-    ):
-        with pytest.raises(ConfigError, match=sentence):
-            LMUCell(4, **args)

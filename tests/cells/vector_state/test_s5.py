@@ -57,23 +57,6 @@ def test_s5_starts_with_hippo_in_blocks_log_uniform_steps_and_scaled_matrices():
     assert not np.any(params.b)
 
 
-def test_a_held_input_drives_the_state_as_in_continuous_time():
-    """After n steps of a constant u, s = (exp(Lambda n step) - 1) / Lambda B u."""
-    params = cell_reference.initial(CELL)
-    x = np.ones((40, 1, 5), np.float32)
-
-    @jax.jit
-    def run(params):
-        return CELL.scan(CELL.prepare(params), CELL.initial_state(params, 1, 5), x)[0]
-
-    last = run(params)
-    p = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
-    eigenvalues = p.Lambda_re + 1j * p.Lambda_im
-    gain = (np.exp(eigenvalues * 40 * np.exp(p.log_step)) - 1) / eigenvalues
-    expected = gain * (x[0].astype(float) @ p.W_e @ (p.B_re + 1j * p.B_im))
-    np.testing.assert_allclose(last.real + 1j * last.imaginary, expected, atol=1e-5)
-
-
 def test_a_real_part_above_0_is_clipped_unless_it_is_allowed():
     params = cell_reference.initial(CELL)._replace(Lambda_re=np.full(6, 0.3, np.float32))
     kinds = (CELL, S5Cell(4, state_size=6, clip_eigs=False))
