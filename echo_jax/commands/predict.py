@@ -2,7 +2,7 @@
 
 echo-jax predict runs/part4 1 36 0 36 21 2               # numbers in, numbers out
 seq 0 99 | echo-jax predict runs/part4 --stream          # answers as the numbers come
-echo-jax predict runs/part4 --beyond 100000              # and does it last?
+echo-jax predict runs/part4 --explain                    # which input does the answer follow?
 """
 
 import contextlib
@@ -20,7 +20,6 @@ from tyro.conf import Positional
 
 from echo_jax import machine
 from echo_jax.commands import command_line
-from echo_jax.config import LARGEST
 from echo_jax.exceptions import ConfigError
 from echo_jax.host import compilation_cache, process_start
 
@@ -51,9 +50,6 @@ class PredictCommand:
     """Read the values from the standard input as they come, without end; one answer a line."""
     explain: bool = False
     """Show which input the answer follows: change each one in turn, in random sequences."""
-    beyond: int | None = None
-    """Feed so many random integers as one stream and show how the accuracy holds beyond the length
-    of training; for every network of the run, unless --seed names one."""
     state: Path | None = None
     """Go on from the state in this file, if it exists, and save the last state to it, also when
     Ctrl-C ends the input."""
@@ -69,21 +65,17 @@ class PredictCommand:
 
     def __post_init__(self) -> None:
         """Raise ConfigError unless there is exactly one thing to do, which can be done."""
-        tests = self.explain or self.beyond is not None
-        asked = sum([bool(self.values), self.csv is not None, self.stream, tests])
-        if asked != 1 or (self.explain and self.beyond is not None):
+        asked = sum([bool(self.values), self.csv is not None, self.stream, self.explain])
+        if asked != 1:
             raise ConfigError(
                 None, "several" if asked else "none",
-                "of values, {csv=FILE}, {stream}, {explain} and {beyond=N} given",
+                "of values, {csv=FILE}, {stream} and {explain} given",
                 "use exactly one",
             )  # fmt: skip
         if self.column is not None and self.csv is None:
             raise ConfigError("column", self.column, "has no file", "name it with {csv=FILE}")
-        if tests and self.state:
-            rule = "has no effect with {explain} and {beyond}"
-            raise ConfigError("state", self.state, rule, "leave it out")
-        if self.beyond is not None and not 1 <= self.beyond <= LARGEST:
-            raise ConfigError("beyond", self.beyond, "is out of range", f"use 1 to {LARGEST}")
+        if self.explain and self.state:
+            raise ConfigError("state", self.state, "has no effect with {explain}", "leave it out")
         place = self.state and self.state.parent
         if place and not (place.is_dir() and os.access(place, os.W_OK)):
             rule = f"would be in {place}, which is no folder that can be written to"
@@ -107,20 +99,18 @@ def run(command: PredictCommand) -> None:
     inputs = run_folder.read_inputs(command.folder, with_tokens=False)
     tokens = vocabulary.encode(inputs.vocabulary, words, lines, command.unknown)
     run_folder.check_cell_named(command.folder, inputs, command.cell)
-    networks = load(command)
+    network = load(command)
     if command.explain:
-        print(predictor_reports.follows_report(networks[0]), flush=True)
-    elif command.beyond:
-        print(predictor_reports.accuracy_report(networks, command.beyond), flush=True)
+        print(predictor_reports.follows_report(network), flush=True)
     elif command.stream:
-        answer_stream(command, networks[0])
+        answer_stream(command, network)
     else:  # the answers to the command line on one line, those to a file one a line
-        with session(command.state, networks[0]) as answers:
+        with session(command.state, network) as answers:
             print(*answers(tokens), sep=" " if command.csv is None else "\n", flush=True)
 
 
-def load(command: PredictCommand) -> list["Trained"]:
-    """The network that is asked for; with --beyond and no --seed those of all seeds.
+def load(command: PredictCommand) -> "Trained":
+    """The network that is asked for.
 
     Prints to standard error that the training goes on, or that there are other networks.
     """
@@ -129,17 +119,14 @@ def load(command: PredictCommand) -> list["Trained"]:
     machine.use_cpu_devices(1)
     compilation_cache.use_compilation_cache(command.compilation_cache)
     say = functools.partial(print, file=sys.stderr)
-    if command.beyond and command.seed is None:
-        networks = predictor.load_all(command.folder, command.cell, say)
-    else:
-        networks = [predictor.load(command.folder, command.seed, command.cell, say)]
-    config, done = networks[0].config, networks[0].sequences
+    network = predictor.load(command.folder, command.seed, command.cell, say)
+    config, done = network.config, network.sequences
     wanted = config.training.sequences
     if done < wanted:
         say(f"trained on {done:,} of {wanted:,} sequences so far")
-    if command.seed is None and config.seeds > 1 and not command.beyond:
+    if command.seed is None and config.seeds > 1:
         say(f"one of {config.seeds} networks, of seed {config.seed}: --seed names another")
-    return networks
+    return network
 
 
 @contextlib.contextmanager

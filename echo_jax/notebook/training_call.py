@@ -29,7 +29,6 @@ from echo_jax.runs.predictor import Trained, network_of, network_of_seed
 from echo_jax.runs.prepared_run import prepare
 from echo_jax.runs.result import Result
 from echo_jax.runs.train_run import train_run
-from echo_jax.runs.vocabulary import Unknown
 
 OTHERWISE_HERE = {
     "cell": "A built-in cell, module:NAME or FILE.py; or as in echo_jax.card a class, an instance, "
@@ -88,20 +87,12 @@ class Run:
         """The network of a seed, None for the first; ConfigError if it failed or is not there."""
         return network_of_seed(self.config, self._network_in, seed, "this run")
 
-    def predict(
-        self,
-        values: Any,
-        *,
-        seed: int | None = None,
-        probabilities: bool = False,
-        unknown: Unknown = "error",
-    ) -> Any:
+    def predict(self, values: Any, *, seed: int | None = None, **options: Any) -> Any:
         """The answers of the network of a seed, see `echo_jax.runs.predictor.Trained.predict`.
 
         predict([1, 36, 0, 36, 21, 2])  ->  [None, None, None, None, 36, 21]
         """
-        network = self.network(seed)
-        return network.predict(values, probabilities=probabilities, unknown=unknown)
+        return self.network(seed).predict(values, **options)
 
     def __repr__(self) -> str:
         """The run, and its accuracy beside the baselines, each on a line."""

@@ -149,24 +149,6 @@ class Trained:
             raise StorageError(None, path, "is the state of another network", fix)
         return jax.device_put(state)
 
-    def accuracy_along(self, edges: Sequence[int], seed: int = 0) -> list[float]:
-        """The share of right answers in each stretch of one long sequence of random tokens.
-
-        The E edges of the E-1 stretches increase from 0 to the length. NaN for a stretch in which
-        no answer has a target.
-        """
-        lag, count = self.config.task.lag, edges[-1]
-        machine.check_memory(40 * count)  # tokens, answers, and the arrays below
-        rng = np.random.default_rng(seed)
-        tokens = rng.integers(0, len(self.vocabulary), count, dtype=np.int32)
-        _, answers = self.feed(self.start(), tokens)
-        source = np.arange(count) - lag
-        scored = answers.exists & (source < count)
-        right = scored & (answers.token == tokens[np.clip(source, 0, count - 1)])
-        sums = [np.add.reduceat(x.astype(np.int64), edges[:-1]) for x in (right, scored)]
-        with np.errstate(invalid="ignore"):
-            return (sums[0] / sums[1]).tolist()
-
     def follows(self, positions: Sequence[int], windows: int, seed: int = 0) -> np.ndarray:
         """Share of answers that follow a change at each of P positions, `[P]`."""
         key, places = jax.random.key(seed, impl=GENERATOR), np.asarray(positions)
@@ -214,7 +196,7 @@ class Trained:
 
 def _warn(sentence: str) -> None:
     """A warning about a run, at the line that loads it."""
-    warnings.warn(sentence, stacklevel=4)
+    warnings.warn(sentence, stacklevel=3)
 
 
 def load(
@@ -236,7 +218,23 @@ def load(
     Raises:
       ConfigError: there is no such run, seed or checkpoint, or a file of it is damaged.
     """
-    config, network_in = _open(atomic_files.path_of("folder", folder), cell, say)
+    path = atomic_files.path_of("folder", folder)
+    machine.check_program(("jax_enable_x64", "jax_numpy_rank_promotion"))
+    inputs = run_folder.read_inputs(path, with_tokens=False)
+    run_folder.check_cell_named(path, inputs, cell)
+    config = inputs.config
+    state, about = checkpoint.load_state(path, inputs, many_seeds.state_shapes(config))
+    first = jax.tree.map(lambda leaf: leaf[0], state.params)
+    start = jax.eval_shape(lambda: online.start(config, build_network(config), first))
+    piece = online.piece_size(config) * (config.task.window + config.task.vocab_size)
+    machine.check_memory(4 * (tensor_files.size_of(start) + piece))
+    source = registry.source_digest(config.network.cell)
+    if changed := run_folder.changed_cell(path, inputs, source):
+        say(
+            f"{changed}, so the answers may not be those of the network that was trained: bring "
+            "that text back, or train again"
+        )
+    network_in = functools.partial(network_of, inputs, state.params, about["sequences"])
     return network_of_seed(config, network_in, seed, str(folder))
 
 
@@ -252,39 +250,6 @@ def network_of_seed(
     if network is None:
         raise ConfigError("seed", number, f"of {run} failed in training", "use another {seed}")
     return network
-
-
-def load_all(
-    folder: str | Path, cell: str | None = None, say: Callable[[str], None] = _warn
-) -> list[Trained]:
-    """The networks of all seeds, in their order, without those that failed; see `load`."""
-    config, network_in = _open(Path(folder), cell, say)
-    good = [network for row in range(config.seeds) if (network := network_in(row))]
-    if not good:
-        raise ConfigError(None, folder, "has no seed that did not fail", "start a new run")
-    return good
-
-
-def _open(
-    folder: Path, cell: str | None, say: Callable[[str], None]
-) -> tuple[RunConfig, Callable[[int], Trained | None]]:
-    """The configuration of a run, and its network in each row; None for one that failed."""
-    machine.check_program(("jax_enable_x64", "jax_numpy_rank_promotion"))
-    inputs = run_folder.read_inputs(folder, with_tokens=False)
-    run_folder.check_cell_named(folder, inputs, cell)
-    config = inputs.config
-    state, about = checkpoint.load_state(folder, inputs, many_seeds.state_shapes(config))
-    first = jax.tree.map(lambda leaf: leaf[0], state.params)
-    start = jax.eval_shape(lambda: online.start(config, build_network(config), first))
-    piece = online.piece_size(config) * (config.task.window + config.task.vocab_size)
-    machine.check_memory(4 * (tensor_files.size_of(start) + piece))
-    source = registry.source_digest(config.network.cell)
-    if changed := run_folder.changed_cell(folder, inputs, source):
-        say(
-            f"{changed}, so the answers may not be those of the network that was trained: bring "
-            "that text back, or train again"
-        )
-    return config, functools.partial(network_of, inputs, state.params, about["sequences"])
 
 
 def network_of(inputs: RunSpec, params: Params, sequences: int, row: int) -> Trained | None:

@@ -236,25 +236,15 @@ def test_the_state_of_another_network_is_not_taken_or_overwritten(runs, tmp_path
     assert (tmp_path / "state").read_bytes() == before
 
 
-def test_of_a_run_some_of_whose_seeds_failed_the_others_are_looked_at(runs, predict, tmp_path):
+def test_of_a_run_one_of_whose_seeds_failed_the_others_answer(runs, predict, tmp_path):
     shutil.copytree(runs / "stateful", tmp_path / "run")
     inputs = run_folder.read_inputs(tmp_path / "run")
     saved = checkpoint.load(tmp_path / "run", inputs, state_shapes(inputs.config))
     saved.state.params["readout"]["bias"] = saved.state.params["readout"]["bias"].copy()
     saved.state.params["readout"]["bias"][0] = np.nan
     checkpoint.save(tmp_path / "run", inputs, saved)
-    printed = predict("run", "--beyond", 100, cwd=tmp_path).stdout
-    assert "(median of 2 seeds of 3, the others failed, 50.0% interval)" in printed
+    assert predict("run", 1, "--seed", 5, cwd=tmp_path).stdout
     assert "--seed 4 of run failed" in predict("run", 1, cwd=tmp_path, status=2).stderr
-
-
-def test_beyond_shows_whether_accuracy_lasts_for_every_seed(runs, predict):
-    assert "median of 3 seeds" in predict("stateful", "--beyond", 2000, cwd=runs).stdout
-    network = loaded(runs / "stateful", 4)
-    tokens = np.random.default_rng(0).integers(0, 10, 2000, dtype=np.int32)
-    answers = network.predict(tokens)
-    right = [a == b for a, b in zip(answers[1200:], tokens[1199:-1], strict=True)]
-    assert network.accuracy_along([0, 1200, 2000])[1] == pytest.approx(np.mean(right))
 
 
 @pytest.mark.parametrize("token", [10, -1, 1.7, "1", True, None])
