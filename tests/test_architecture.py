@@ -72,9 +72,3 @@ def test_the_train_of_the_tutorial_imports_few_modules(tmp_path):
     modules = done.stdout.splitlines()[-1].split()
     assert "echo_jax.runs.train_run" in modules
     assert len(modules) <= 64, modules
-
-
-@pytest.mark.parametrize("package", sorted(p.parent for p in PACKAGE.glob("*/**/__init__.py")))
-def test_a_storey_says_in_ten_lines_what_lives_there(package):
-    text = ast.get_docstring(ast.parse((package / "__init__.py").read_text()))
-    assert len(text.splitlines()) <= 10

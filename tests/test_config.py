@@ -67,18 +67,6 @@ def test_a_bad_value_is_refused_with_its_field_in_one_sentence(kind, field, valu
     assert len(str(refusal.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize(
-    ("name", "fix"),
-    [
-        ("lstn", "did you mean lstm"), ("MinGRU", "did you mean mingru"),
-        ("block:lsmt", "did you mean block:lstm"), ("attention", "use one of lstm, gru"),
-    ],
-)  # fmt: skip
-def test_the_nearest_cell_is_named(name, fix):
-    with pytest.raises(ConfigError, match=fix):
-        NetworkConfig(cell=name)
-
-
 @pytest.mark.parametrize("name", ["my_ln", "block:my_ln", "cells/my-ln"])
 def test_a_file_here_is_named_where_its_cell_lacks_the_suffix(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -143,21 +131,3 @@ def test_a_field_is_changed_in_whichever_section_it_is():
     assert c.changed(config, lag=1, hidden_size=50, seeds=1) == RunConfig()
     with pytest.raises(KeyError):
         c.changed(RunConfig(), sede=1)
-
-
-@hypothesis.given(SMALL_TASKS, st.booleans())
-def test_runs_share_a_program_only_where_they_have_as_many_rows(fields, streams):
-    if streams:
-        fields = fields | {"layout": "streams"}
-    try:
-        config = RunConfig(TaskConfig(**fields))
-    except ConfigError:
-        hypothesis.reject()
-    shapes = config.static_config
-    assert shapes.static_config == shapes
-    assert shapes.task.updates_per_sequence == config.task.updates_per_sequence
-    if config.task.layout != "streams":
-        assert len(shapes.task.row_times) == len(config.task.row_times)
-    inside = 0 <= config.task.lag < config.task.window
-    if (config.task.layout == "windows" and inside) or config.task.layout == "streams":
-        assert shapes.task.lag == 0

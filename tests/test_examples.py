@@ -1,6 +1,5 @@
 """The example in one file draws what the tutorial draws, and learns it, with every seed."""
 
-import ast
 import importlib.util
 import re
 
@@ -22,14 +21,6 @@ def example(root):
 @pytest.fixture(scope="module")
 def draw_batches(example):
     return jax.jit(example.draw_batches)
-
-
-def test_the_example_needs_nothing_of_ours(root):
-    tree = ast.parse((root / EXAMPLE).read_text())
-    imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
-    names = [getattr(node, "module", None) or node.names[0].name for node in imports]
-    packages = {name.split(".")[0] for name in names}
-    assert packages == {"argparse", "functools", "jax", "flax", "optax"}
 
 
 def test_a_sequence_is_cut_into_twenty_windows_each_with_the_integer_before_its_last(draw_batches):

@@ -6,13 +6,11 @@ import sys
 
 import jax
 import pytest
-from run_folders import OWN, make_run, sign_json
 from running import execute
 
 from echo_jax import atomic_files, machine
 from echo_jax.config import SETTINGS
 from echo_jax.exceptions import ConfigError
-from echo_jax.runs import run_folder
 
 HOSTILE = {
     "JAX_DEFAULT_PRNG_IMPL": "rbg",
@@ -50,21 +48,6 @@ def test_a_variable_for_debugging_is_refused_unless_it_is_off(monkeypatch, name)
     assert refused.value.fix == "unset it"
     monkeypatch.setenv(name, "allow" if "GUARD" in name else "0")
     machine.set_up_jax()
-
-
-def test_a_run_that_goes_on_elsewhere_is_said_to_have_other_bits(tmp_path, monkeypatch):
-    make_run(run := tmp_path / "run", OWN)
-    assert run_folder.other_bits(run) is None
-    monkeypatch.delenv("XLA_FLAGS", raising=False)
-    versions = machine.versions() | {"jax": "0.9", "XLA_FLAGS": "--mine"}
-    sign_json(run / "config.json", versions=versions, device="a\033")
-    assert run_folder.other_bits(run) == (
-        "bits may differ from those of one run: "
-        f"{machine.device_kind()}, before 'a\\x1b'; jax {jax.__version__}, before 'jax 0.9'; "
-        "XLA_FLAGS None, before 'XLA_FLAGS --mine'"
-    )
-    sign_json(run / "config.json", versions={"jax": ["\033"]}, device=7)
-    assert "\033" not in run_folder.other_bits(run)
 
 
 @pytest.mark.parametrize(("status", "why"), [(None, "it never starts"), (-11, "the process ends")])

@@ -8,7 +8,6 @@ import sys
 import peers
 import pytest
 import race
-import whole_process
 from learner import JOB
 from numpy_lstm import NumpyLSTM
 from running import ROOT
@@ -54,14 +53,6 @@ def test_a_ratio_is_of_one_round_and_refused_where_the_times_overlap(times, refe
     assert (text == "no clear difference") is (expected is None)
 
 
-def test_the_limit_is_read_from_the_last_line():
-    assert whole_process.microseconds("compiling\nus_per_update 22.60 min 22.45\n") == 22.6
-    assert whole_process.microseconds("3 repeats\ntook 12 s, 22.4 us\n\n") == 22.4
-    for without in ("", "12.5 us\ndone\n", "us_per_update 0", "done in -3 us", "1e999"):
-        with pytest.raises(ConfigError, match="is no time"):
-            whole_process.microseconds(without)
-
-
 def end_at_once(pipe):
     os._exit(1)
 
@@ -104,13 +95,3 @@ def test_the_fast_race_prints_its_table_and_writes_every_time(tmp_path):
         assert len(row["microseconds_per_update"]) == 3
         assert row["carries_state"]
         assert 0 <= row["accuracy"] <= 1
-
-
-@pytest.mark.slow
-def test_the_fast_scaling_prints_its_table_and_draws_it(tmp_path):
-    printed = benchmark("scaling.py", "--figure", tmp_path / "a.png", "--out", tmp_path / "a.json")
-    assert "| window | 3 |" in printed
-    (point,) = json.loads((tmp_path / "a.json").read_text())["points"]
-    assert point["microseconds"] > 0
-    assert point["peak_mib"] > 0
-    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")

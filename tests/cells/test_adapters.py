@@ -9,7 +9,6 @@ import pytest
 from flax import linen as nn
 from flax import nnx
 
-from echo_jax.cells import cell_arguments
 from echo_jax.cells.adapters.adapt import adapt, construct
 from echo_jax.cells.check import cell_check
 from echo_jax.config import NetworkConfig, RunConfig
@@ -111,105 +110,6 @@ def test_the_gru_of_each_library_has_the_numbers_and_gradients_of_the_functions(
     chex.assert_trees_all_close(gradient, expected_gradient, atol=2e-5)
 
 
-class Remembers(nnx.Module):
-    """Keeps what it remembers in itself."""
-
-    def __init__(self, size, units, *, rngs):
-        self.dense, self.past = nnx.Linear(size, units, rngs=rngs), nnx.Variable(jnp.zeros(units))
-
-    def initialize_carry(self, input_shape, rngs):
-        return jnp.zeros((*input_shape[:-1], 4))
-
-    def __call__(self, carry, x):
-        return carry, jnp.tanh(self.dense(x))
-
-
-class Counts(eqx.Module):
-    """Has an array that is no parameter."""
-
-    linear: eqx.nn.Linear
-    table: jax.Array
-    hidden_size: int = eqx.field(static=True)
-
-    def __init__(self, input_size, hidden_size, *, key):
-        self.linear, self.hidden_size = eqx.nn.Linear(input_size, hidden_size, key=key), hidden_size
-        self.table = jnp.arange(3)
-
-    def __call__(self, x, state):
-        return jnp.tanh(self.linear(x) + state)
-
-
-@pytest.mark.parametrize(
-    ("name", "units", "sentence"),
-    [
-        (
-            "Remembers",
-            "units",
-            "keeps state in Variable: make what it learns an nnx.Param,",
-        ),
-        (
-            "Counts",
-            "hidden_size",
-            "has an array of type int32, which is no parameter: make it",
-        ),
-    ],
-)
-def test_what_is_neither_parameter_nor_state_is_refused_in_one_sentence(name, units, sentence):
-    own = f"test_adapters:{name}"
-    cell = cell_arguments.build(own, {units: 4})
-    with pytest.raises(ConfigError, match=rf"test_adapters.py:\d+: cell '{own}' {sentence}"):
-        cell_check.check(cell, own, F)
-
-
-class StartsFromWeights(eqx.Module):
-    """Its first state is learned."""
-
-    linear: eqx.nn.Linear
-    first: jax.Array
-
-    def __init__(self, input_size, hidden_size, *, key):
-        self.linear = eqx.nn.Linear(input_size, hidden_size, key=key)
-        self.first = jax.random.normal(key, (hidden_size,))
-
-    def initial_state(self):
-        return self.first
-
-    def __call__(self, x, state):
-        return jnp.tanh(self.linear(x) + state)
-
-
-class StartsFromParams(nnx.Module):
-    """The same in NNX."""
-
-    def __init__(self, input_size, units, *, rngs):
-        self.linear = nnx.Linear(input_size, units, rngs=rngs)
-        self.first = nnx.Param(jax.random.normal(rngs.params(), (units,)))
-
-    def initialize_carry(self, input_shape, rngs):
-        return jnp.broadcast_to(self.first[...], (*input_shape[:-1], *self.first[...].shape))
-
-    def __call__(self, carry, x):
-        carry = jnp.tanh(self.linear(x) + carry)
-        return carry, carry
-
-
-@pytest.mark.parametrize(
-    "cell",
-    [construct(StartsFromWeights, {"hidden_size": H}), construct(StartsFromParams, {"units": H})],
-)
-def test_a_first_state_that_is_learned_is_that_of_the_weights_and_has_a_gradient(cell):
-
-    @jax.jit
-    def state_and_slopes(seed):
-        params = cell.init(jax.random.key(seed), F)
-        slopes = jax.grad(lambda p: jnp.sum(cell.initial_state(p, 3, F)))(params)
-        return cell.initial_state(params, 3, F), slopes
-
-    (state, slopes), (other, _) = state_and_slopes(1), state_and_slopes(2)
-    assert not np.allclose(state, other)
-    assert sum(np.sum(np.abs(leaf)) for leaf in jax.tree.leaves(slopes)) == 3 * H
-
-
 def test_a_list_is_an_argument_and_units_are_given_once():
     assert hash(construct(nnx.GRUCell, {"features": [2, [3]]}))
     with pytest.raises(ConfigError, match="has the units twice"):
@@ -264,9 +164,3 @@ def test_a_file_of_functions_is_a_cell_and_its_faults_have_their_lines(tmp_path,
     (tmp_path / "no_cell.py").write_text(FUNCTIONS.replace("def step", "def other"))
     with pytest.raises(ConfigError, match=r"'no_cell.py' lacks the function step"):
         network.build_network(RunConfig(network=NetworkConfig("no_cell.py")))
-
-
-def test_a_size_that_functions_do_not_take_is_refused():
-    config = RunConfig(network=NetworkConfig("test_adapters:GRUFunctions", 64))
-    with pytest.raises(ConfigError, match="hidden_size=64 has no effect"):
-        network.build_network(config)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import linecache
 import sys
 import types
 from pathlib import Path
@@ -76,33 +75,6 @@ def test_a_module_has_the_name_and_the_digest_of_its_file():
     chosen = chosen_object(sys.modules[__name__], None)
     source = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
     assert chosen.identity() == {"cell": "test_cell_object.py", "args": {}, "source": source}
-
-
-CELL = """
-class Mine:
-    def init(key, input_size):
-        return {}
-
-    def initial_state(params, batch_size, input_size):
-        return 0
-
-    def step(params, state, x):
-        return state, x
-"""
-
-
-def test_a_class_of_a_notebook_has_the_digest_of_the_text_that_defines_it(monkeypatch):
-    main = types.ModuleType("__main__")
-    monkeypatch.setitem(sys.modules, "__main__", main)
-    exec(compile(CELL, "ipykernel_1/2.py", "exec"), vars(main))
-    chosen = chosen_object(main.Mine, None)
-    assert chosen.identity() == {"cell": "__main__:Mine", "args": {}, "source": None}
-    lines = CELL.splitlines(keepends=True)
-    monkeypatch.setitem(
-        linecache.cache, "ipykernel_1/2.py", (len(CELL), None, lines, "ipykernel_1/2.py")
-    )
-    assert chosen.identity()["source"] == hashlib.sha256(CELL.encode()).hexdigest()
-    assert chosen.card_name(CELL_QUICK, 3) == "Mine-seed-3-quick"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Cells of one page of equations, and of known memory, are those equations in NumPy and float64."""
 
 import cell_reference
-import jax
 import numpy as np
 import pytest
 from cell_reference import gelu, sigmoid
@@ -86,13 +85,3 @@ CELLS = {
 def test_a_cell_is_its_equations_step_by_step_and_at_once(name):
     cell, equations = CELLS[name]
     cell_reference.check_equations(adapt(cell), equations, scale=0.4)
-
-
-def test_the_output_of_the_mlp_is_a_perceptron_on_the_last_inputs():
-    cell = adapt(delay_line_mlp.DelayLineMLP(4, 3))
-    params, _ = cell_reference.started(cell)
-    start = np.zeros((3, 2, 4), np.float32)
-    last = jax.jit(cell.scan)(params, start, np.float32(cell_reference.VECTORS))[1][-1]
-    newest_first = np.moveaxis(cell_reference.VECTORS[:-4:-1], 0, 1).reshape(3, -1)
-    kernel, bias = np.reshape(params["kernel"], (15, 4)), np.asarray(params["bias"])
-    np.testing.assert_allclose(last, np.maximum(newest_first @ kernel + bias, 0), atol=1e-5)

@@ -46,18 +46,6 @@ def test_attention_is_shared_among_the_inputs_so_far_and_the_present_one_always_
     np.testing.assert_allclose(np.asarray(run(params, xs))[:, 0], expected, atol=1e-5)
 
 
-def test_attention_over_w_inputs_has_a_gradient_up_to_lag_w_minus_1_and_none_from_beyond():
-    cell = known_memory.SlidingWindowAttention(4, window=4)
-
-    def last_output(xs):
-        params = cell.init(jax.random.key(0), 2)
-        return jnp.sum(cell.scan(params, cell.initial_state(params, 3, 2), xs)[1][-1])
-
-    vectors = np.random.default_rng(0).normal(size=(9, 3, 2)).astype(np.float32)
-    by_time = np.abs(jax.jit(jax.grad(last_output))(vectors)).sum((1, 2))
-    np.testing.assert_array_equal(by_time[::-1] > 0, [True] * 4 + [False] * 5)
-
-
 def test_a_shift_register_of_d_plus_1_slots_has_a_gradient_from_lag_d_and_none_from_beyond():
     cell = known_memory.ShiftRegister(4)
 

@@ -1,7 +1,4 @@
-import dataclasses
-
 import jax
-import jax.numpy as jnp
 import pytest
 from broken_cells import Good
 
@@ -26,25 +23,6 @@ SIZES |= {
 """The option that gives a cell with 2 input features a state of about 100 numbers, by hand."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Turning:
-    """Complex numbers that are parameters at the start."""
-
-    features: int = 8
-
-    def init(self, key, input_size):
-        del key
-        return {"start": jnp.zeros(self.features, jnp.complex64), "kernel": jnp.ones(input_size)}
-
-    def initial_state(self, params, batch_size, input_size):
-        del input_size
-        return jnp.tile(params["start"], (batch_size, 1))
-
-    def step(self, params, state, x):
-        state = 1j * state + (x @ params["kernel"])[:, None]
-        return state, state.real
-
-
 class OnlyEven(Good):
     """Half of the units are of each kind."""
 
@@ -52,13 +30,6 @@ class OnlyEven(Good):
         if self.features % 2:
             raise ValueError("odd")
         super().__post_init__()
-
-
-class AtMostFifty(Good):
-    """A state that stops growing."""
-
-    def initialize_carry(self, rng, input_shape):
-        return jnp.zeros((*input_shape[:-1], min(self.features, 50)))
 
 
 def option(name):
@@ -102,7 +73,6 @@ def test_layers_share_the_bytes_and_no_neighbour_is_nearer(name):
         ("broken_cells:Good", {"gain": 2.0}, 100, 400),
         ("block:broken_cells:Good", {"layers": 3}, 33, 396),
         ("broken_cells:GoodInHalfPrecision", {}, 200, 400),
-        ("test_state_size:Turning", {}, 50, 400),
         ("block:test_state_size:OnlyEven", {"layers": 3}, 34, 408),
     ],
 )
@@ -129,10 +99,6 @@ def test_the_units_of_another_library_are_found_by_its_name_for_them(name):
 )
 def test_options_given_are_kept(name, given, size, reached):
     assert sized(name, given, 400, 2) == ({**given, "features": size}, reached, True)
-
-
-def test_of_a_state_that_stops_growing_the_largest_is_taken():
-    assert sized("test_state_size:AtMostFifty", {}, 400, 2) == ({"features": 50}, 200, False)
 
 
 def test_a_state_above_the_target_fits_only_within_a_tenth():

@@ -43,11 +43,9 @@ def test_a_class_is_found_in_the_current_folder_and_located_in_its_file(written)
             "import jax\n\njax.nothing\n",
             r"cannot be imported \(unrun.py:3: AttributeError",
         ),
-        ("inside", "def f():\n    1 / 0\nf()\n", r"cannot be imported \(inside.py:2: ZeroDivision"),
         ("lacks", f"import no_such\n{CELL}", r"cannot be imported \(lacks.py:1: ModuleNot.*mend"),
         ("exits", f"{CELL}raise SystemExit(0)\n", r"cannot .*\(exits.py:6: SystemExit: 0\): put"),
         ("other", "x = 1\n\nclass Mine:\n    pass\n", r"is no cell \(other.py:3\): use"),
-        ("plain", "def Mine():\n    pass\n", "is no cell: use"),
         ("lost", "x = 1\n", r"cannot be imported \(AttributeError: .*\): name a module"),
         (
             "doubles",

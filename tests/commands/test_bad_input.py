@@ -8,14 +8,12 @@ import dataclasses
 import fcntl
 import os
 import re
-import resource
 import shlex
 
 import jax
 import numpy as np
 import pytest
 from run_folders import OWN, PLAIN, inputs_of, make_run, sign_json, snapshot
-from running import execute
 
 import echo_jax
 from echo_jax import atomic_files, config, machine
@@ -218,16 +216,6 @@ def test_a_good_command_line_is_not_refused_and_compiles(call, place):
     assert printed.stderr == ""
     assert "One-hot" in printed.stdout
     assert len(COMPILED) > compiled
-
-
-def test_a_bad_command_line_is_refused_soon_in_a_process_of_its_own(place):
-    before, used = snapshot(place), resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
-    done = execute("predict.py", "plain", 1, 0, 5, cwd=place, status=2)
-    seconds = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - used
-    assert_one_sentence(done.stderr, "'5'")
-    assert done.stdout == ""
-    assert snapshot(place) == before
-    assert seconds < 5
 
 
 ENDLESS = 10**5000

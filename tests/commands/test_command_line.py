@@ -32,12 +32,6 @@ def test_without_a_command_they_are_listed_and_an_unknown_one_is_refused():
     assert "python benchmarks/race.py" in gone
 
 
-def test_a_flag_has_a_short_name_and_dashes_or_underscores():
-    expected = command_line.parse(train.TrainCommand, ["--hidden-size", "3", "--batch-size", "2"])
-    assert expected == command_line.parse(train.TrainCommand, ["--hidden=3", "--batch", "2"])
-    assert expected == command_line.parse(train.TrainCommand, ["--hidden_size=3", "--batch=2"])
-
-
 @pytest.mark.parametrize(
     ("given", "part"),
     [(["--part", "3"], "no-context"), (["--part=2"], "current"), (["--part", "4"], "context")],

@@ -8,7 +8,6 @@ from fabricated import study_rows
 from fabricated_cards import card as made_up
 from fabricated_results import fabricated_result
 from run_folders import PLAIN, make_run, saved_of
-from running import execute
 
 from echo_jax.memory_cards import card_file
 from echo_jax.runs import curve_figure, result
@@ -78,18 +77,3 @@ def test_a_command_makes_a_figure_again_or_says_in_a_sentence_why_not(
     assert call(*command, cwd=finished).stdout.endswith(f"{said}\n")
     assert "has no effect with" in call("show.py", *COMMANDS["curve"][1:3], "--lag", 2,
                                         cwd=finished, status=2).stderr  # fmt: skip
-
-
-@pytest.mark.slow
-def test_a_backend_or_a_file_of_settings_that_matplotlib_refuses_loses_no_run(
-    tmp_path, monkeypatch
-):
-    monkeypatch.setenv("MPLBACKEND", "nosuch")
-    (tmp_path / "matplotlibrc").write_bytes(b"\xff")
-    said = execute("train.py", "--sequences", 20, "--out", "a run", cwd=tmp_path).stderr
-    assert "the figure cannot be drawn (UnicodeDecodeError: " in said
-    assert said.endswith("show.py --curve 'a run' makes it\n")
-    assert (tmp_path / "a run" / "result.json").exists()
-    (tmp_path / "matplotlibrc").unlink()
-    execute("show.py", "--curve", "a run", cwd=tmp_path)
-    assert (tmp_path / "a run" / "curve.png").exists()

@@ -7,9 +7,8 @@ import sys
 import fabricated
 import pytest
 
-from echo_jax import atomic_files, machine
+from echo_jax import atomic_files
 from echo_jax.commands import command_line, sweep
-from echo_jax.config import PARTS
 from echo_jax.studies import result_rows
 from echo_jax.studies.catalogue import STUDIES
 
@@ -63,30 +62,6 @@ def test_a_finished_study_has_its_tables_and_page(tmp_path, studied, call):
     before = contents(tmp_path)
     call(*STUDY.split(), cwd=tmp_path)
     assert contents(tmp_path) == before
-
-
-@pytest.mark.slow
-def test_figures_and_tables_for_a_paper_are_written_beside_the_page(tmp_path, studied, call):
-    line = [*STUDY.split(), "--format", "pdf", "--tables", "csv", "latex"]
-    another = fabricated.study_rows(STUDIES["size"])
-    fabricated.write(studied / "rows" / "size.jsonl", another)
-    printed = call(*line, cwd=tmp_path).stdout
-    assert (studied / "figures" / "size.svg").exists()
-    assert not [*studied.glob("*/size*.pdf"), *studied.glob("tables/size*")]
-    for name in ("figures/parts.pdf", "tables/parts.csv", "tables/parts.tex"):
-        assert f"For a paper: out/{name}\n" in printed
-    assert (studied / "figures" / "parts.pdf").read_bytes().startswith(b"%PDF")
-    table = (studied / "tables" / "parts.csv").read_text()
-    assert table.startswith('part,accuracy,"accuracy, low","accuracy, high",chance,order-blind,')
-    assert table.count("\n") == 4
-    assert r"\begin{tabular}" in (studied / "tables" / "parts.tex").read_text()
-    before = contents(tmp_path)
-    call(*line, cwd=tmp_path)
-    assert contents(tmp_path) == before
-    (studied / "tables" / "parts.csv").write_text("mine")
-    refused = call(*line, cwd=tmp_path, status=2).stderr
-    assert "tables/parts.csv is not as it was generated, and would be overwritten" in refused
-    assert (studied / "tables" / "parts.csv").read_text() == "mine"
 
 
 @pytest.mark.parametrize(
@@ -246,11 +221,3 @@ def test_a_switch_of_a_sweep_has_words_and_two_grid_points_are_compared():
         assert command.study.pairs == (("stateful yes", "stateful no"),)
     three = command_line.parse(sweep.SweepCommand, ["--lag", "0", "1", "2"])
     assert three.study.pairs == ()  # none was picked
-
-
-def test_a_sweep_needs_memory_for_all_its_seeds(tmp_path, call, monkeypatch):
-    monkeypatch.setattr(machine, "memory", lambda: 3 * PARTS["context"].least_bytes)
-    for line in ("--sequences 1 --seeds 4", "--hidden 10 99999999"):
-        said = refused(call, tmp_path, f"sweep.py {line} --out out")
-        assert said.endswith("use smaller sizes or fewer seeds")
-    assert not (tmp_path / "out").exists()

@@ -1,5 +1,3 @@
-import dataclasses
-
 import chex
 import flax.linen as nn
 import jax
@@ -8,7 +6,6 @@ import jax.test_util
 import numpy as np
 import pytest
 
-from echo_jax.cells.adapters.plain_functions import FunctionsCell
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig
 from echo_jax.core import network as n
 from echo_jax.core.carry import enter_batch
@@ -157,39 +154,6 @@ def test_the_answer_of_values_is_the_nearest_integer_to_what_is_read(vocab_size)
     np.testing.assert_array_equal(np.argmax(logits, axis=-1), nearest)
     errors = (read[:, None] - tokens / (vocab_size - 1)) ** 2
     np.testing.assert_allclose(logits, -errors, atol=2e-6)
-
-
-@dataclasses.dataclass(frozen=True)
-class DeniesItsScan(FunctionsCell):
-    """A cell that overrides `scan`, and says that it has none."""
-
-    has_scan = False
-
-    def scan(self, params, state, xs, mask=None):
-        return state, jnp.ones((*xs.shape[:2], 1))
-
-
-class Last:
-    """The output is the input."""
-
-    @staticmethod
-    def init(key, input_size):
-        return {}
-
-    @staticmethod
-    def initial_state(params, batch_size, input_size):
-        return jnp.zeros((batch_size, 1))
-
-    @staticmethod
-    def step(params, state, x):
-        return state, x
-
-
-def test_a_form_over_time_that_a_cell_does_not_own_up_to_is_not_used():
-    net = n.around(DeniesItsScan(Last), 3, 3)
-    tokens = jnp.array([[0, 2, 1]])
-    _, outputs = n.unroll(net, {"cell": {}}, jnp.zeros((1, 1)), tokens, None)
-    np.testing.assert_array_equal(outputs[:, 0], np.eye(3)[[0, 2, 1]])
 
 
 def test_no_output_depends_on_a_later_input():

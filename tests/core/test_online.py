@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from echo_jax.config import PARTS, NetworkConfig, RunConfig, TaskConfig, changed
+from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, changed
 from echo_jax.core import online
 from echo_jax.core.evaluation import answer_sequence
 from echo_jax.core.loss import score
@@ -216,25 +216,6 @@ def test_the_state_keeps_its_shapes_and_holds_nothing_that_its_kind_does_not_nee
         chex.assert_trees_all_equal_shapes_and_dtypes(run(params, after, tokens)[0], begin)
 
 
-def test_a_piece_is_whole_batches_of_bounded_memory():
-    def size(**changes):
-        return online.piece_size(changed(PARTS["context"], **changes))
-
-    assert size() == 4095
-    assert size(batch_size=1) == 4096
-    assert size(vocab_size=50_000) == 335  # 335 * 50000 floats are 63.9 MiB
-    assert size(vocab_size=50_000, batch_size=336, length=500) == 336
-    assert size(vocab_size=50_000, stateful=False) == 65  # inputs [5, N, V]
-    assert size(vocab_size=50_000, stateful=False, layout="streams") == 335
-    assert size(cell="mlp", hidden_size=2000) == 4095  # of B rows at a time
-    assert size(cell="mlp", hidden_size=2000, stateful=False) == 335  # inputs [5, N, 5, 2000]
-    assert size(cell="mlp", hidden_size=2000, delay_line=10, stateful=False) == 165
-    assert size(cell="mlp", hidden_size=10_000, layout="streams") == 335  # inputs [N, 5, 10000]
-    wide = {"encoding": "embedding", "embedding_dim": 10_000}
-    assert size(**wide, stateful=False) == 335
-    assert size(**wide, layout="streams") == 1675
-
-
 def delay_line(steps):
     """Weights of a SimpleCell that says the token `steps` ago: unit pieces that hand on a one-hot.
 
@@ -264,9 +245,6 @@ def follows(config, params, *positions):
     return np.asarray(jitted_follows(config)(params, jax.random.key(0), np.array(positions)))
 
 
-STATELESS = delay_config("windows", window=3, batch_size=2, stateful=False)
-
-
 @pytest.mark.parametrize(
     ("layout", "window", "stateful", "back"),
     [
@@ -281,16 +259,3 @@ def test_the_answer_of_a_delay_line_follows_the_token_that_it_says_and_no_other(
     config = delay_config(layout, window, batch_size=2, stateful=stateful)
     found = follows(config, delay_line(1), 0, 1, 2, 3, 8, 9)  # 9 is outside the sequence
     np.testing.assert_array_equal(found, np.arange(6) == back)
-
-
-def test_only_a_change_that_reaches_the_answer_counts():
-    """A delay line that answers 0 to the tokens 5 .. 9.
-
-    Of the new tokens 1 .. 4 all count, 4/10. The new token 0 replaces another: that was one of
-    1 .. 4, and counts, or one of 5 .. 9, and the answer was 0 before: 4/10 * 1/9.
-    """
-    params = delay_line(1)
-    params["readout"]["kernel"][:, 5:] = 0
-    found = follows(STATELESS, params, 0, 1, 2, 3, 8, 9)
-    assert abs(found[1] - 4 / 9) < 4 * np.sqrt(4 / 9 * 5 / 9 / 1000)
-    assert not np.any(np.delete(found, 1))

@@ -302,16 +302,6 @@ def test_answers_are_those_of_a_loop_over_the_batches(stateful):
     np.testing.assert_allclose(found.loss[0], expected_loss, rtol=1e-5)
 
 
-def test_the_first_weights_come_from_the_seed_and_its_stream_for_weights():
-    net = network.build_network(SMALL)
-    init = jax.jit(
-        lambda seed: network.init_params(net, data.purpose_key(seed, data.Purpose.WEIGHTS))
-    )
-    for seed in (0, 1):
-        settings = SMALL.dynamic._replace(seed=seed)
-        chex.assert_trees_all_equal(programs(SMALL, 12)[0](settings).params, init(seed))
-
-
 @pytest.mark.accelerator
 def test_an_accelerator_gives_what_the_cpu_gives():
     if jax.default_backend() == "cpu":

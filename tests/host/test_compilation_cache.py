@@ -106,18 +106,6 @@ def test_a_link_to_elsewhere_is_not_followed(tmp_path, monkeypatch, capsys, link
     assert f"{link} is a link" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("word", "wanted"), [("off", True), ("FALSE", True), ("1", False)])
-def test_a_cache_that_is_off_is_off_in_the_processes_that_are_started_too(
-    tmp_path, monkeypatch, word, wanted
-):
-    monkeypatch.setenv(SWITCH, word)
-    use_compilation_cache(wanted)
-    compile_and_run()
-    assert not jax.config.values["jax_enable_compilation_cache"]
-    assert not compilation_cache.switched_on()
-    assert not (tmp_path / "cache").exists()
-
-
 def test_flags_and_machines_have_folders_of_their_own(monkeypatch):
     keys = {compilation_cache._key(), compilation_cache._key()}
     for i, name in enumerate(("XLA_FLAGS", "LIBTPU_INIT_ARGS", "NPROC")):

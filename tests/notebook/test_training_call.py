@@ -1,6 +1,5 @@
 """`echo_jax.train` is the command: the same bits, folder and sentences. What notebooks show."""
 
-import ast
 import re
 import subprocess
 import sys
@@ -62,24 +61,6 @@ def test_a_call_and_the_command_have_the_same_bits(run, tmp_path, monkeypatch):
         assert run.predict([1, 2, 3, 4], seed=seed) == network.predict([1, 2, 3, 4])
     with pytest.raises(ConfigError, match=r"^out='command' is a folder that exists"):
         echo_jax.train(**SMALL, out="command")
-
-
-def test_a_run_shows_itself(run):
-    first, second = repr(run).splitlines()
-    assert first.startswith("Echo with lag 1: windows of 2 from 8 integers below 6")
-    assert second.startswith("Accuracy on fresh sequences ")
-    shown = run._repr_markdown_()
-    assert shown.startswith(f"**{first}**\n\n```text\nOn 5 fresh sequences")
-    reason, *more = run.explain().splitlines()
-    assert shown.endswith("\n\n".join([reason, *more]))
-    assert "is in the window of 2" in reason
-    assert [line.split(":")[0] for line in more] == ["Try", "Or"]
-    call = ast.parse(more[0][more[0].index("echo_jax.train(") :], mode="eval").body
-    advised = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
-    kept = SMALL.items() - {("hidden_size", 4), ("lag", 1)}
-    assert kept <= advised.items()
-    assert run.report().startswith("Expected: ")
-    assert "Seconds: compile" in run.report()
 
 
 def test_a_seed_that_the_run_does_not_have_is_refused(run):

@@ -2,7 +2,6 @@ import math
 from xml.etree import ElementTree
 
 import matplotlib
-import numpy as np
 import pytest
 
 from echo_jax.report import charts, styles
@@ -55,27 +54,3 @@ def test_an_svg_has_its_words_as_text_each_time_the_same_whatever_the_user_has_s
     texts = [each.text for each in root.iter("{http://www.w3.org/2000/svg}text")]
     assert ODD in " ".join(texts)
     assert "date" not in drawing
-
-
-def words(axes):
-    return [text.get_text() for text in axes.texts]
-
-
-def test_dots_are_rows_with_baselines_and_what_was_never_reached_is_hollow_beyond_all_others():
-    (axes,) = dots().axes
-    assert axes.get_yticklabels()[0].get_text() == "first"
-    assert axes.yaxis_inverted()
-    marked = [line for line in axes.lines if line.get_marker() == "o"]
-    places = [(line.get_xdata()[0], line.get_ydata()[0]) for line in marked]
-    assert places[:3] == [(120, 0), (60, 1), (130, 2)]
-    baselines = [line for line in axes.lines if line.get_color() == styles.GREY]
-    assert [list(line.get_xdata()) for line in baselines] == [[10, 10], [20, 20]]
-    assert [float(np.mean(line.get_ydata())) for line in baselines] == [0, 4]
-    assert words(axes) == ["never"]
-    (hollow,) = [line for line in axes.lines if line.get_markerfacecolor() == "white"]
-    never, row = hollow.get_xdata()[0], hollow.get_ydata()[0]
-    assert row == 3
-    assert 140 < never < axes.get_xlim()[1]
-    intervals = {line.get_ydata()[0]: line.get_xdata() for line in axes.lines if line.get_alpha()}
-    assert list(intervals[0]) == [100, 140]
-    assert list(intervals[2]) == [90, never]

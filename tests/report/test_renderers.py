@@ -6,7 +6,6 @@ import math
 import re
 from pathlib import Path
 
-import pytest
 from golden import assert_golden
 
 from echo_jax.report import markdown_page, paper_tables, text_tables
@@ -79,27 +78,7 @@ def test_csv_has_plain_numbers_with_their_intervals_beside_them():
     assert other["cell & more"] == 'say "x"'
 
 
-@pytest.mark.parametrize(
-    ("column", "numeric"),
-    [
-        (["1", "\u22122", "never"], True), (["8 to 20", "3.2 s"], True), (["-", "-"], False),
-        (["1", "untrained"], False), (["lstm", "gru2"], False), ([], False),
-        ([Entry("from 5", 5), Entry("not measured", None)], True),
-    ],
-)  # fmt: skip
-def test_columns_of_numbers_alone_are_right_aligned(column, numeric):
-    assert Table("", ["a"], [[entry] for entry in column]).numeric == [numeric]
-
-
 def test_no_text_is_a_command_in_latex():
     text = paper_tables.latex_text(Table("", ["\\input{x}"], [["$a^2~{#}"]]))
     assert r"\textbackslash{}input\{x\}" in text
     assert r"\$a\textasciicircum{}2\textasciitilde{}\{\#\}" in text
-
-
-def test_tables_have_the_names_of_their_sections():
-    table = STATE.tables[0]
-    sections = [Section("a", "?", tables=[table, table]), Section("b", "?")]
-    assert list(paper_tables.files(sections, ["csv", "latex", "csv"])) == [
-        "a.csv", "a-2.csv", "a.tex", "a-2.tex"
-    ]  # fmt: skip

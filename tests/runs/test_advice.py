@@ -3,7 +3,6 @@
 import contextlib
 import math
 import re
-import shlex
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,8 +10,6 @@ import pytest
 from msgspec import UNSET
 
 from echo_jax import statistics
-from echo_jax.commands import command_line, train
-from echo_jax.commands.train import TrainCommand
 from echo_jax.config import RunConfig, as_flags, changed
 from echo_jax.core.target_place import accuracy_ceiling, knowable_share, target_place
 from echo_jax.exceptions import ConfigError
@@ -76,15 +73,6 @@ def advised(config, share=0.5, failed=()):
     return list(zip(words, runs, strict=True))
 
 
-@pytest.mark.parametrize("fields", CASES[::90], ids=str)
-def test_a_command_that_is_printed_trains_what_is_advised(fields):
-    config = changed(RunConfig(), **fields)
-    expected = [run for _, run in advised(config)]
-    for line, run in zip(advice.after_run(config, outcome(config, 0.5)), expected, strict=True):
-        typed = shlex.split(line.partition("echo-jax train")[2])
-        assert command_line.parse(TrainCommand, typed).run == run
-
-
 def test_every_configuration_gets_advice_that_differs_from_it_and_lets_more_be_learned():
     places = set()
     for fields in CASES:
@@ -142,15 +130,6 @@ def test_a_loss_that_became_non_finite_asks_for_smaller_steps_first():
     assert first.training.learning_rate == 0.001
     (_, first), _ = advised(changed(RunConfig(), seeds=2), failed=[1])
     assert first.training.learning_rate == 0.0001
-
-
-def test_a_run_that_was_resumed_is_started_anew_with_all_that_it_had(monkeypatch, tmp_path):
-    monkeypatch.setattr("sys.argv", ["echo-jax", "--lag", "4", "--out", "x"])
-    config = changed(RunConfig(), lag=3, sequences=50)
-    again = train.again_with(TrainCommand(resume=tmp_path), config)
-    assert again({"stateful": False}) == "echo-jax train --lag 3 --no-stateful --sequences 50"
-    again = train.again_with(TrainCommand(), config)
-    assert again({"stateful": False}) == "echo-jax train --lag 4 --no-stateful"
 
 
 MEASURED = {

@@ -198,13 +198,6 @@ def test_a_word_that_has_no_token_is_refused_and_those_before_it_are_kept(data, 
     assert refusal.startswith(sentence)
 
 
-def test_a_value_of_100_characters_is_read_whatever_number_of_bytes_they_take():
-    longest = "😀" * 100
-    reader = TokenReader(Vocabulary.of_words([longest, "a"]))
-    data = longest.encode() + b" a "
-    assert [t for i in range(len(data)) for t in reader.feed(data[i : i + 1]).tolist()] == [1, 0]
-
-
 def read_in(blocks, reader):
     """The tokens of all blocks, and the message that ends them or None."""
     tokens = []

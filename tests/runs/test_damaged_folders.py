@@ -133,7 +133,6 @@ def replaced(make):
 
 
 DAMAGE = {
-    "emptied": lambda path: os.truncate(path, 0),
     "longer by a byte": lambda path: path.write_bytes(path.read_bytes() + b"\0"),
     "a byte amid": flipped,
     "not there": Path.unlink,
@@ -248,11 +247,6 @@ def bytes_of(data):
     return lambda run: sign(run / "checkpoint.safetensors", data)
 
 
-def bias_of(array):
-    """A checkpoint with another array in the place of one of the network."""
-    return lambda run: sign_arrays(run / "checkpoint.safetensors", {"params.readout.bias": array})
-
-
 def header_of(**changes):
     """A checkpoint whose header says something else of the bytes of one array."""
 
@@ -276,44 +270,31 @@ def with_header(header):
 CONFIG_MALICE = {
     "deep": lambda run: (run / "config.json").write_text("[" * 100_000),
     "deep enough to be read": config_of(task=functools.reduce(lambda x, _: [x], range(400), 1)),
-    "a long number": lambda run: (run / "config.json").write_text('{"seed": ' + "9" * 5000 + "}"),
     "long text": config_of(task__layout="x" * 10**6),
-    "a learning rate without end": config_of(training__learning_rate=10**400),
     "a field more": config_of(task__more=1),
     "lines in a name": config_of(seed_map="x\n\x1b[2Jerror"),
-    "files as a list": config_of(files=["vocabulary.json"]),
     "files elsewhere": config_of(files={"../../etc/passwd": "0", "/etc/passwd": "0"}),
     "a module that talks": config_of(network__cell="this:that"),
 }
 CHECKPOINT_MALICE = {
     "other sizes": config_of(network__hidden_size=4),
-    "huge units": wholly(network__hidden_size=HUGE),
-    "three seeds": wholly(seeds=3),
-    "nothing": bytes_of(b""),
     "an endless header": bytes_of(bytes([255]) * 100),
     "deep": bytes_of(with_header(b"[" * 100_000)),
-    "no metadata": bytes_of(safetensors.save({"a": np.zeros(2)})),
     "metadata that is deep": bytes_of(with_header({"__metadata__": {"echo_jax": "[" * 100_000}})),
-    "numbers of 64 bits": bias_of(np.zeros((2, 5))),
     "an array more": lambda run: sign_arrays(
         run / "checkpoint.safetensors", {"params.more": np.zeros(2, np.float32)}
     ),
     "a huge shape": header_of(shape=[2**40]),
     "an array of nothing": header_of(shape=[0, 2**60], data_offsets=[0, 0]),
-    "a type that numpy has not": header_of(dtype="BF16", shape=[2, 10]),
     "bytes of no array": header_of(data_offsets=[2**60, 2**60 + 40]),
     "a digest that is none": lambda run: run.joinpath("checkpoint.safetensors").write_bytes(
         safetensors.save({"a": np.zeros(2)}, {"echo_jax": json.dumps({"sha256": 3})})
     ),
-    "no sequences": checkpoint_of(sequences=0),
-    "no metrics": checkpoint_of(metrics_bytes=None),
     "of no run": checkpoint_of(inputs="0"),
 }
 VOCABULARY_MALICE = {
     "numbers": vocabulary_of([1, 2, 3, 4, 5]),
-    "half a character": vocabulary_of(["a", "b", "c", "d", "\udc80"]),
     "too many": vocabulary_of(["1", "2", "3", "4", "5", "6"]),
-    "none": vocabulary_of([]),
     "a long value": vocabulary_of(["1" * 10**6, "2", "3", "4", "5"]),
     "no values": lambda run: atomic_files.write_json(run / "vocabulary.json", {}),
 }
@@ -325,8 +306,6 @@ HEADER = b"seed,sequence,loss,accuracy\n"
 METRICS_MALICE = {
     "nothing but a header": metrics_of(HEADER),
     "no text": metrics_of(b"\xff\xfe" * 40),
-    "a line too few": metrics_of(HEADER + b"3,1,1.0,0.5\n"),
-    "too few for the checkpoint": checkpoint_of(sequences=2**62),
     "of another size": checkpoint_of(metrics_bytes=2**40),
 }
 MALICE = {

@@ -6,7 +6,6 @@ import msgspec
 import numpy as np
 import pytest
 from fabricated_results import ACCURACY, CONFIG, LEARNED, LOSS, fabricated_result, scored
-from msgspec import UNSET
 from run_folders import sign_json
 
 from echo_jax.config import changed
@@ -56,17 +55,6 @@ def test_the_ceiling_counts_what_was_fed_and_says_how_soon_99_percent_of_it_was_
     loss[1, 5] = np.nan
     made = result.summarise(changed(CONFIG, **task), scored(), (loss, high))
     assert made.sequences_to_99_of_ceiling_by_seed == [30, None, 25]
-
-
-def test_nothing_is_to_be_reached_where_nothing_can_be_known(tmp_path):
-    for fields, ceiling in (({"lag": -1}, 1 / 8), ({"lag": -1, "csv": "my.csv"}, UNSET)):
-        held_out = np.array([0, 1, 0, 2] * 5) if "csv" in fields else None
-        config = changed(CONFIG, batch_size=1, **fields)
-        made = result.summarise(config, scored(), (LOSS, ACCURACY), held_out)
-        assert made.ceiling_accuracy == ceiling
-        assert made.sequences_to_99_of_ceiling is UNSET
-        result.write(tmp_path, made)
-        assert result.read(tmp_path) == made
 
 
 def test_a_seed_that_failed_counts_as_the_worst_and_is_named():

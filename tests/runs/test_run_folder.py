@@ -145,19 +145,3 @@ def test_a_network_of_another_text_is_loaded_with_a_warning(run, write, call, mo
     said = call("predict.py", "run", "1", "2", "3", "--cell", "average_of_all.py", cwd=".")
     assert said.stderr.splitlines() == [sentence, "trained on 4 of 9 sequences so far"]
     assert len(said.stdout.split()) == 3
-
-
-OTHER_ARRAYS = r"run/checkpoint.safetensors does not hold the arrays of the network: "
-LARGER = r"run/checkpoint.safetensors is larger than the [\d,]+ bytes it may have: "
-
-
-@pytest.mark.parametrize(("before", "after", "what"), [(3, 4, OTHER_ARRAYS), (30_000, 3, LARGER)])
-def test_a_network_of_other_parameters_is_refused_in_one_sentence(write, before, after, what):
-    run = make_run(AVERAGE.replace("UNITS = 3", f"UNITS = {before}"), write)
-    write(AVERAGE.replace("UNITS = 3", f"UNITS = {after}"))
-    fix = (
-        "restore it, use the text of cell average_of_all.py with which it was trained, or train "
-        "again with the configuration in config.json"
-    )
-    with pytest.raises(StorageError, match=f"^{what}{fix}$"):
-        load(run)

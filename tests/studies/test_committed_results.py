@@ -55,9 +55,3 @@ def test_the_page_of_the_mistake_has_the_numbers_of_its_study(root, rows):
     two = Rows(rows["mistake"])(batch=1, batches_back=2)
     known.add(percent(accuracy_ceiling(two.config, two.baselines.accuracy)))
     assert not [number for number in numbers if number not in known]
-
-
-def test_every_figure_of_the_page_is_there():
-    named = re.findall(r"!\[.*?\]\(<(.*?)>\)", (RESULTS / study_folder.PAGE).read_text())
-    assert len(named) == len(STUDIES)
-    assert all((RESULTS / path).is_file() for path in named)

@@ -133,12 +133,3 @@ def test_fed_back_a_perfect_echo_of_lag_1_says_the_last_two_values_for_ever(monk
     assert answers[0] != answers[1]
     assert (answers == np.tile(answers[:2], 25)).all()
     np.testing.assert_allclose(found["distinct"], 2)  # 50 values: three starts end in two of them
-
-
-def test_fed_back_what_never_repeats_within_a_block_does_not(monkeypatch):
-    """Each answer is one more than the value two before: the period is 2 V, here 100."""
-    config = changed(TINY, vocab_size=50)
-    monkeypatch.setattr(measures, "online", OneStepBack(offset=1))
-    found = fed_back(config)
-    assert found["repeats"] == 0
-    assert (found["distinct"] >= 5).all()

@@ -39,14 +39,3 @@ def test_one_seed_has_no_interval_and_what_was_not_measured_is_a_dash():
     assert scores.shown(made(reached="never"), "sequences_to_99", number) == "never"
     few = made(reached=[100] * 3 + ["never"] * 5)
     assert scores.shown(few, "sequences_to_99", number) == "never (100 to never)"
-
-
-def test_places_are_counted_from_the_first_row_and_averaged_over_the_seeds():
-    assert scores.places(made(accuracy=0.5), "accuracy_by_position") == (5, [0.5] * 20)
-    streams = made(layout="streams", accuracy=0.5, lag=2)
-    first, values = scores.places(streams, "accuracy_by_position")
-    assert (first, len(values)) == (0, 25)
-    assert np.isnan(values).tolist() == [True] * 2 + [False] * 23
-    probed = made(measures=("probe",))
-    expected = np.mean(probed.measured["probe"]["before"], axis=0)
-    np.testing.assert_allclose(scores.places(probed, "probe before")[1], expected)

@@ -3,11 +3,9 @@
 from pathlib import Path
 
 import pytest
-from fabricated import study_rows, write
 
 from echo_jax.exceptions import StorageError
 from echo_jax.studies import study_folder
-from echo_jax.studies.catalogue import STUDIES
 
 KINDS = ("all studies", "a sweep")
 
@@ -58,12 +56,3 @@ def test_a_link_to_elsewhere_is_not_followed(tmp_path, name):
     with pytest.raises(StorageError, match=f"out/{name} is a link, and nothing behind a link is"):
         study_folder.claim(out, KINDS[0])
     assert not any(elsewhere.iterdir())
-
-
-def test_the_rows_of_a_study_are_those_of_its_grid_points_in_their_order(tmp_path):
-    study, few = STUDIES["parts"], STUDIES["mistake"]
-    rows, others = study_rows(study), study_rows(few)
-    write(study_folder.rows_path(tmp_path, "parts"), [*others, *reversed(rows)])
-    assert study_folder.rows_of(tmp_path, {"parts": study}) == {"parts": rows}
-    assert study_folder.rows_of(tmp_path, {"parts": few}) == {"parts": others}
-    assert study_folder.rows_of(tmp_path, {"state": study}) == {"state": []}

@@ -57,17 +57,6 @@ def test_rows_become_a_section_with_all_there_is(name):
     assert pair_lines(study, rows) == len(study.pairs) * len(study.compared)
 
 
-def test_missing_grid_points_and_failed_seeds_are_said():
-    study, rows = small("parts")
-    failed = changed_row(rows[0], failed={"seed": [2, 5], "sequence": [1, 7]})
-    first, *_, last = study_pages.section("parts", study, [failed], "c").notes
-    assert first == "Not finished: 2 of 3 grid points are missing."
-    name = failed.point
-    assert last.startswith(f"The loss became non-finite in: {name} (seed 2), {name} (seed 5).")
-    out = [each for each in small("mistake")[1] if each.labels["batches back"] == 4]
-    assert study_pages.section("mistake", small("mistake")[0], out, "c").figure is None
-
-
 def write_page(out, names):
     rows = study_folder.rows_of(out, {name: STUDIES[name] for name in names})
     sections = [

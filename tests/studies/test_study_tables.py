@@ -127,14 +127,3 @@ def test_no_difference_is_made_of_a_seed_that_never_learned(never):
     assert [line[2] for line in table.rows] == ["accuracy, points"]
     assert table.rows[0][-1] == table.rows[0][-2]  # adjusted for the one line there is
     assert study_tables.pair_tables(compared("sequences_to_99"), both) == []
-
-
-def test_a_pair_is_left_out_where_one_failed_is_missing_or_has_one_seed():
-    three = three_to_compare()
-    three[2].by_seed.distance[3] = None  # a seed that failed
-    for rows in (three, three[:2]):
-        (table,) = study_tables.pair_tables(compared("distance"), rows)
-        assert [line[1] for line in table.rows] == ["b - a"]
-    assert study_tables.pair_tables(compared("accuracy"), three[:1]) == []
-    one_seed = [made(name, seeds=1) for name in "abc"]
-    assert study_tables.pair_tables(compared("accuracy"), one_seed) == []

@@ -18,7 +18,7 @@ from echo_jax.exceptions import ConfigError
 from echo_jax.host.compiled_programs import Timed
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.studies import result_rows, seed_parts, sweep
-from echo_jax.studies.grid_point import GridPoint, axis, grid
+from echo_jax.studies.grid_point import GridPoint
 
 
 @pytest.fixture(autouse=True)
@@ -50,17 +50,6 @@ def fabricated(point):
 
 
 WHOLE = [fabricated(point) for point in POINTS]
-
-
-def test_a_grid_is_all_combinations_the_last_label_varying_fastest():
-    assert [point.name for point in POINTS] == [
-        "lag 0, carried yes", "lag 0, carried no", "lag 1, carried yes", "lag 1, carried no",
-    ]  # fmt: skip
-    assert [(p.config.task.lag, p.config.network.stateful) for p in POINTS] == list(
-        itertools.product((0, 1), (True, False))
-    )
-    with pytest.raises(ConfigError, match=r"longer than the sequence of 8.*; this is of window 9$"):
-        list(grid(TINY, {"window": axis("window", 2, 9)}))
 
 
 def test_lags_and_states_share_one_compile(compiled):
@@ -109,7 +98,7 @@ def in_twos(monkeypatch):
     monkeypatch.setattr(seed_parts, "MOST_SEEDS", 2)
 
 
-@pytest.mark.parametrize("moment", range(8))
+@pytest.mark.parametrize("moment", [0, 3, 7])
 def test_many_seeds_are_one_row_of_parts_none_of_which_is_run_twice(tmp_path, in_twos, moment):
     path, made, told = tmp_path / "a.jsonl", [], itertools.count()
 
@@ -146,7 +135,7 @@ def test_parts_that_were_not_joined_yet_or_are_of_other_versions(tmp_path, in_tw
     assert not sweep.kept_in(path).exists()
 
 
-@pytest.mark.parametrize("moment", range(8))
+@pytest.mark.parametrize("moment", [0, 3, 7])
 def test_an_interrupt_loses_at_most_the_grid_point_at_work(tmp_path, moment):
     """A grid point reports twice; moment 2 k is in the middle of grid point k."""
     path, told = tmp_path / "a.jsonl", []

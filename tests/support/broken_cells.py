@@ -48,11 +48,6 @@ class GoodInHalfPrecision(Good):
         return jnp.zeros((*input_shape[:-1], self.features), jnp.bfloat16)
 
 
-class LearnsNothing(Good):
-    def __call__(self, carry, inputs):
-        return carry + inputs[:, :1], carry
-
-
 class DriftsToFloat16(Good):
     def __call__(self, carry, inputs):  # wrong
         return carry.astype(jnp.float16), carry

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from echo_jax.cells.matrix_state.gated_linear_attention import GLACell
-from echo_jax.exceptions import ConfigError
 
 CELL = GLACell(4, key_size=2, value_size=3, rank=2)
 
@@ -50,16 +49,3 @@ def test_without_decay_the_state_is_the_sum_of_all_products_of_key_and_value():
     last, _ = jax.jit(CELL.scan)(params, np.zeros((1, 2, 3)), xs)
     products = np.einsum("tbk,tbv->bkv", xs @ params.W_K, xs @ params.W_V)
     np.testing.assert_allclose(last, products, atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"value_size": 1}, r"^value_size 1 is below 2: use 2 or more$"),
-        ({"rank": 0}, r"^rank 0 is below 1: use 1 or more$"),
-        ({"tau": 0}, r"^tau 0 is not above 0: use more$"),
-    ],
-)
-def test_options_out_of_range_are_refused(options, message):
-    with pytest.raises(ConfigError, match=message):
-        GLACell(4, **options)

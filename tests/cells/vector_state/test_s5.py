@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from echo_jax.cells.vector_state.s5 import S5Cell, S5State, hippo_frequencies
-from echo_jax.exceptions import ConfigError
 
 CELL = S5Cell(4, state_size=6, blocks=2)
 
@@ -65,16 +64,3 @@ def test_a_real_part_above_0_is_clipped_unless_it_is_allowed():
     step = np.exp(params.log_step)
     np.testing.assert_allclose(clipped, np.exp(-1e-4 * step), rtol=1e-6)
     np.testing.assert_allclose(free, np.exp(0.3 * step), rtol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"state_size": 0}, r"^state_size 0 is below 1: use 1 or more$"),
-        ({"blocks": 3}, r"^blocks 3 is no divisor of the 4 states: use one, such as 1$"),
-        ({"dt_max": 1e-4}, r"^dt_min 0.001 with dt_max 0.0001 "),
-    ],
-)
-def test_options_out_of_range_are_refused(options, message):
-    with pytest.raises(ConfigError, match=message):
-        S5Cell(4, **options)
