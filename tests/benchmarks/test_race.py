@@ -11,9 +11,6 @@ import race
 from learner import JOB
 from numpy_lstm import NumpyLSTM
 from running import ROOT
-from worker import Worker
-
-from echo_jax.exceptions import ConfigError
 
 UNOPTIMISED = {**os.environ, "XLA_FLAGS": "--xla_backend_optimization_level=0"}
 """For processes whose speed does not matter: they compile in half the time."""
@@ -51,25 +48,6 @@ def test_a_ratio_is_of_one_round_and_refused_where_the_times_overlap(times, refe
     assert race.ratio(times, reference) == expected
     text = race.ratio_text(times, reference)
     assert (text == "no clear difference") is (expected is None)
-
-
-def end_at_once(pipe):
-    os._exit(1)
-
-
-def test_a_worker_that_fails_says_why_and_harms_no_other_but_the_reference_must_not_fail():
-    contest = race.Race(2, None, fast=True)
-    contest.contestants |= {"numpy": None, "linen": None}
-    with Worker(end_at_once) as worker, contest.failing("numpy"):
-        worker.reply(60)
-    assert list(contest.contestants) == ["linen"]
-    assert contest.absent == {"numpy": "its process ended with 1"}
-    with (
-        pytest.raises(ConfigError, match="echo_jax"),
-        Worker(end_at_once) as worker,
-        contest.failing("echo_jax"),
-    ):
-        worker.reply(60)
 
 
 def benchmark(name, *options):

@@ -8,7 +8,6 @@ from echo_jax.cells.block import Block
 from echo_jax.cells.registry import build_cell
 from echo_jax.cells.vector_state.minimal_rnns import MinLSTMCell
 from echo_jax.config import NetworkConfig
-from echo_jax.exceptions import ConfigError
 
 BLOCK = Block(MinLSTMCell(4), width=6, layers=2)
 
@@ -52,15 +51,3 @@ def test_a_block_is_named_before_any_cell_and_its_arguments_go_to_the_cell():
     assert [leaf.shape for leaf in jax.tree.leaves(shapes)] == [(2, 3, 8), (2, 5)] * 2
     trained = build_cell(NetworkConfig(cell="block:minlstm", hidden_size=7), 5)
     assert trained == Block(MinLSTMCell(7))
-
-
-@pytest.mark.parametrize(
-    ("args", "said"),
-    [
-        ({"layers": 0}, "layers 0 is not a count"),
-        ({"depth": 2}, "cell='block:gru' has no field depth: "),
-    ],
-)
-def test_a_wrong_option_of_a_block_is_a_sentence(args, said):
-    with pytest.raises(ConfigError, match=said):
-        cell_arguments.build("block:gru", args)

@@ -56,17 +56,8 @@ def test_the_last_lines_name_the_run_folder_and_the_figure_and_it_is_complete(sh
     assert right == pytest.approx([round(count) for count in right])
     result = json.loads((run / "result.json").read_text())
     assert (result["updates"], result["floor_accuracy"]) == (120, 0.01)
-    assert {"import", "compile", "train", "evaluate"} <= set(result["seconds"])
-    assert {"python", "jax", "flax", "echo_jax"} <= set(result["versions"])
     assert len(result["accuracy_by_position"]) == len(result["expected"]) == 20
     assert sum(result["accuracy_by_position"]) / 20 == pytest.approx(result["accuracy"], abs=1e-6)
-    for phrase in (
-        r"Expected:  \[", r"On 200 fresh sequences \(1 seed, no interval\)",
-        r"order-blind baseline", r"reached 99%: never", r"is in the window of 5",
-        r"Seconds: import [\d.]+, compile [\d.]+, train [\d.]+", r"\non 1 device: \w+",
-        r"30/30 sequences  [\d,]+/s  loss [\d.]+  accuracy [\d.]+%",
-    ):  # fmt: skip
-        assert re.search(phrase, printed), phrase
 
 
 @pytest.mark.slow

@@ -98,22 +98,6 @@ def test_every_configuration_gets_advice_that_differs_from_it_and_lets_more_be_l
 @pytest.mark.parametrize(
     ("fields", "flags"),
     [
-        ({"lag": 3}, ["--lag 3 --no-stateful", "--lag 3 --sequences 6000"]),
-        ({"window": 1, "batch_size": 6},
-         ["--window 2 --batch-size 6 --no-stateful",
-          "--window 1 --batch-size 1 --bptt-batches 2"]),
-        ({"cell": "mlp", "delay_line": 1}, ["--cell mlp --delay-line 2"]),
-        ({"lag": -1}, [""]),
-    ],
-)  # fmt: skip
-def test_the_advice_by_example(fields, flags):
-    config = changed(RunConfig(), **fields)
-    assert [" ".join(as_flags(other)) for _, other in advised(config)] == flags
-
-
-@pytest.mark.parametrize(
-    ("fields", "flags"),
-    [
         ({}, "--seeds 8"),
         ({"seeds": 8}, "--no-stateful --seeds 8"),
         ({"seeds": 8, "stateful": False, "lag": 4}, "--window 6 --lag 5 --no-stateful --seeds 8"),

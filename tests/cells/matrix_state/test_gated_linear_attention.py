@@ -1,5 +1,4 @@
 import cell_reference
-import jax
 import numpy as np
 import pytest
 
@@ -41,11 +40,3 @@ def test_gla_starts_with_the_weights_of_its_authors_and_forgets_little():
         assert np.std(weights) == pytest.approx(limit / np.sqrt(3), rel=0.07), name
     alpha = sigmoid(np.asarray(params.b_alpha)) ** (1 / 16)
     assert np.mean(alpha) == pytest.approx(0.5 ** (1 / 16), abs=1e-3)
-
-
-def test_without_decay_the_state_is_the_sum_of_all_products_of_key_and_value():
-    params = cell_reference.initial(CELL)._replace(b_alpha=np.full(2, 200.0))
-    xs = np.random.default_rng(0).normal(size=(50, 1, 5))
-    last, _ = jax.jit(CELL.scan)(params, np.zeros((1, 2, 3)), xs)
-    products = np.einsum("tbk,tbv->bkv", xs @ params.W_K, xs @ params.W_V)
-    np.testing.assert_allclose(last, products, atol=1e-5)

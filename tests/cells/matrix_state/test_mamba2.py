@@ -38,14 +38,3 @@ def test_mamba2_starts_with_the_decays_and_step_sizes_of_its_authors():
         assert np.std(weights) == pytest.approx(limit / np.sqrt(3), rel=0.03)
     assert np.all(heads.D == 1)
     assert np.all(heads.gain == 1)
-
-
-def test_the_step_size_chooses_between_holding_the_state_and_starting_anew():
-    params = cell_reference.initial(CELL)
-    state = np.random.default_rng(0).normal(size=(1, 2, 3)).astype(np.float32)
-    u = np.ones((1, 5))
-    step = jax.vmap(lambda dt_bias: CELL.step(params._replace(dt_bias=dt_bias), state, u)[0])
-    held, new = jax.jit(step)(np.array([[-200.0], [200.0]]))
-    np.testing.assert_array_equal(held, state)
-    written = np.einsum("bn,bp->bnp", silu(u @ params.W_B), silu(u @ params.W_x))
-    np.testing.assert_allclose(new, (200 + u @ params.W_dt) * written, rtol=1e-5)

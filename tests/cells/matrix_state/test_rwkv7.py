@@ -50,17 +50,6 @@ def test_the_token_shift_passes_over_absent_steps_also_at_the_ends():
     assert last[:, 1].tolist() == [4, 2, -1]
 
 
-def test_with_a_learning_rate_of_1_and_no_decay_a_value_replaces_the_old_one_of_its_key():
-    key, ones = np.array([[[0.6, 0.8]]]), np.ones((1, 1, 2))
-    matrix = np.array([[[[2.0, 1.0], [-3.0, 5.0]]]])
-    value = np.array([[[7.0, 8.0]]])
-    terms = rwkv7.Terms(r=key, w=ones, k=key, v=value, kappa=key, a=ones, gate=ones[0])
-    after, read = map(np.asarray, jax.jit(rwkv7.recur)(matrix, terms))
-    np.testing.assert_allclose(read, value, rtol=1e-6)
-    other = np.array([0.8, -0.6])
-    np.testing.assert_allclose(after @ other, matrix @ other, rtol=1e-5)
-
-
 def test_initial_values_are_those_of_the_authors_code():
     init = jax.jit(lambda key: RWKV7Cell(6, heads=2).init(key, 5))
     params = jax.tree.map(np.asarray, init(jax.random.key(0)))
