@@ -125,14 +125,6 @@ def flag_of(field: str) -> str:
     return spell(f"{{{field}}}", "flag")
 
 
-def check_alone(field: str, *beside: str) -> None:
-    """Raise ConfigError for a flag beside that of a field with which it has no effect."""
-    for other in given_fields():
-        if other not in {field, *beside}:
-            rule = f"has no effect with {flag_of(field)}"
-            raise ConfigError(None, flag_of(other), rule, "leave it out")
-
-
 def fail(sentence: str) -> NoReturn:
     """Print one sentence to standard error and exit with status 2."""
     print(f"error: {printable(sentence)}", file=sys.stderr)

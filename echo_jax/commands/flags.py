@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import re
 import types
 from collections.abc import Callable
@@ -67,7 +68,9 @@ def help_of(kind: type, spelling: Spelling = "flag") -> dict[str, str]:
     """The docstrings below the fields of a dataclass, each on one line, with options spelled."""
     import docstring_parser
 
-    parameters = docstring_parser.parse_from_object(kind).params
+    bases = [base for base in reversed(kind.__mro__) if dataclasses.is_dataclass(base)]
+    parsed = [docstring_parser.parse_from_object(base).params for base in bases]
+    parameters = itertools.chain.from_iterable(parsed)
     return {
         field.arg_name: spell(" ".join((field.description or "").split()), spelling)
         for field in parameters

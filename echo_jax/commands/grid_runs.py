@@ -1,21 +1,57 @@
 """The running of grid points, shared by `study` and `sweep`: plan, workers, progress, failures."""
 
 import contextlib
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from echo_jax import machine
+from echo_jax.cluster import check_spec
 from echo_jax.exceptions import ConfigError
 from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts
+from echo_jax.report import paper_tables
 from echo_jax.report.number_formats import percent
+from echo_jax.report.styles import Format
 from echo_jax.studies.grid_point import GridPoint
 from echo_jax.studies.scores import shown
+from echo_jax.studies.study_folder import ForPaper
 from echo_jax.studies.time_estimate import core_speed, minutes, seconds_of
 
 if TYPE_CHECKING:
     from echo_jax.cluster import Workers
+
+
+@dataclasses.dataclass(frozen=True)
+class GridOptions:
+    """The options of a command that runs grid points."""
+
+    cluster: str | None = None
+    """Run on a Dask cluster: local:N (N workers here), tcp://HOST:PORT or tls://HOST:PORT (a
+    scheduler), or a YAML file of dask-jobqueue (SLURM and others); see docs/cluster.md."""
+    compilation_cache: bool = True
+    """Keep compiled programs in your cache folder, so that the next run of the same shapes starts
+    sooner."""
+    format: Format = "svg"
+    """A format of figures for a paper: pdf or png are written beside figures/NAME.svg."""
+    tables: tuple[paper_tables.Kind, ...] = ()
+    """Write tables for a paper into OUT/tables: csv, latex or both."""
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a cluster that is none."""
+        check_spec(self.cluster)
+
+    @property
+    def for_paper(self) -> ForPaper:
+        """The files for a paper."""
+        return ForPaper(self.format, self.tables)
+
+    def prepare(self) -> None:
+        """Settings of the process, before anything is run."""
+        if not self.compilation_cache:
+            compilation_cache.switch_off()
+        machine.try_settings()
 
 
 def plan(waiting: Mapping[str, Sequence[GridPoint]], cluster: str | None = None) -> str:

@@ -51,7 +51,6 @@ def main() -> None:
     command = command_line.parse(ShowCommand)
     with command_line.refusals():
         if command.curve:
-            command_line.check_alone("curve", "format")
             show_curve(command.curve, command.format)
         else:
             show_data(command)

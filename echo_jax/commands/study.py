@@ -14,20 +14,16 @@ from typing import Annotated
 
 import tyro
 
-from echo_jax import atomic_files, machine
-from echo_jax.cluster import check_spec
+from echo_jax import atomic_files
 from echo_jax.commands import command_line
-from echo_jax.commands.grid_runs import plan, refuse_failures, run_points, workers_for
+from echo_jax.commands.grid_runs import GridOptions, plan, refuse_failures, run_points, workers_for
 from echo_jax.exceptions import ConfigError, printable
-from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts
-from echo_jax.report import paper_tables, text_tables
+from echo_jax.report import text_tables
 from echo_jax.report.page import Section
-from echo_jax.report.styles import Format
 from echo_jax.studies import result_rows, study_folder, study_pages
 from echo_jax.studies.catalogue import STUDIES
 from echo_jax.studies.result_rows import ResultRow
-from echo_jax.studies.study_folder import ForPaper
 from echo_jax.studies.time_estimate import core_speed, minutes, seconds_of
 
 COMMAND = f"{command_line.INSTALLED} study"  # on pages
@@ -35,7 +31,7 @@ TITLE = "Echoing random integers: the tutorial's questions, measured"
 
 
 @dataclasses.dataclass(frozen=True)
-class StudyCommand:
+class StudyCommand(GridOptions):
     """Answer the questions of the tutorial by measurement; without a name, list them.
 
     The published answer to a question that is named is printed first, then its networks are trained
@@ -49,42 +45,20 @@ class StudyCommand:
     out: Path | None = None
     """Folder of the rows, the figures and the page, by default runs/studies; a study that was
     stopped goes on there."""
-    cluster: str | None = None
-    """Run on a Dask cluster: local:N (N workers here), tcp://HOST:PORT or tls://HOST:PORT (a
-    scheduler), or a YAML file of dask-jobqueue (SLURM and others); see docs/cluster.md."""
-    compilation_cache: bool = True
-    """Keep compiled programs in your cache folder, so that the next run of the same shapes starts
-    sooner."""
-    format: Format = "svg"
-    """A format of figures for a paper: pdf or png are written beside figures/NAME.svg."""
-    tables: tuple[paper_tables.Kind, ...] = ()
-    """Write tables for a paper into OUT/tables: csv, latex or both."""
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a name that no study has."""
-        check_spec(self.cluster)
+        super().__post_init__()
         for name in self.names:
             if name not in STUDIES:
                 close = difflib.get_close_matches(name, STUDIES, n=1)
                 names = close[0] if close else f"one of {', '.join(STUDIES)}"
                 raise ConfigError(None, f"study {name!r}", "is unknown", f"use {names}")
-        if self.out and not (self.names or self.all):
-            raise ConfigError(
-                "out", self.out, "is for studies that are run", "name one, or {all=True}"
-            )
-        if self.names and self.all:
-            fix = f"leave out {self.names[0]}, which is one of them"
-            raise ConfigError("all", True, "is every study", fix)
 
     @property
     def folder(self) -> Path:
         """The folder of the rows, the figures and the page."""
         return self.out or Path("runs/studies")
-
-    @property
-    def asked(self) -> ForPaper:
-        """The files for a paper."""
-        return ForPaper(self.format, self.tables)
 
 
 def main() -> None:
@@ -115,11 +89,9 @@ def listing() -> str:
 def run(command: StudyCommand, interrupts: Interrupts) -> None:
     """Run what is missing, study by study; write the page after each that ran and at the end."""
     out = command.folder
-    if not command.compilation_cache:
-        compilation_cache.switch_off()
-    machine.try_settings()
+    command.prepare()
     named = command.names or tuple(STUDIES)
-    study_folder.claim(out, "all studies", named, command.asked)
+    study_folder.claim(out, "all studies", named, command.for_paper)
     failures: list[str] = []
     with atomic_files.locked(out):
         rows = study_folder.rows_of(out, STUDIES)
@@ -143,7 +115,9 @@ def run(command: StudyCommand, interrupts: Interrupts) -> None:
             write_page(command, rows, sections)
         asked = {name: sections[name] for name in named if name in sections}
         its_rows = {name: (STUDIES[name], rows[name]) for name in asked}
-        written = study_pages.write_for_paper(out, its_rows, list(asked.values()), command.asked)
+        written = study_pages.write_for_paper(
+            out, its_rows, list(asked.values()), command.for_paper
+        )
         command_line.say_for_paper(written)
     print(f"Page: {printable(str(out / study_folder.PAGE))}")
     refuse_failures(failures, out)

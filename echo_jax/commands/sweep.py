@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 import tyro
 
 from echo_jax import atomic_files, machine
-from echo_jax.cluster import check_spec
 from echo_jax.commands import command_line, flags
-from echo_jax.commands.grid_runs import plan, refuse_failures, run_points, workers_for
+from echo_jax.commands.grid_runs import GridOptions, plan, refuse_failures, run_points, workers_for
 from echo_jax.config import (
     PARTS,
     NetworkConfig,
@@ -31,19 +30,16 @@ from echo_jax.config import (
     is_built_in,
 )
 from echo_jax.exceptions import ConfigError, printable
-from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts
-from echo_jax.report import paper_tables
-from echo_jax.report.styles import SERIES, Format
+from echo_jax.report.styles import SERIES
 from echo_jax.studies import result_rows, seed_parts, study_folder, study_pages
 from echo_jax.studies.catalogue import Chart, Study
 from echo_jax.studies.grid_point import GridPoint, grid
-from echo_jax.studies.study_folder import ForPaper
 
 NAME = "sweep"  # of the rows and the figure
 
-SWITCH = {"yes": True, "no": False, "true": True, "false": False, "True": True, "False": False}
-"""The words for the values of a switch; help and tables have the first two."""
+SWITCH = {"yes": True, "no": False}
+"""The words for the values of a switch."""
 
 
 def axes() -> Iterator[tuple[str, Any, Any]]:
@@ -74,7 +70,7 @@ else:
 
 
 @dataclasses.dataclass(frozen=True)
-class SweepCommand:
+class SweepCommand(GridOptions):
     """Train every combination of some options, evaluate, and show what was learned.
 
     Each option takes several values (--lag 1 2, or --lag 1 --lag 2), switches yes and no. Grid
@@ -93,24 +89,9 @@ class SweepCommand:
     """Fresh sequences for the accuracy and loss of each seed."""
     until_learned: bool = False
     """Stop training a combination when all its seeds have reached 99%."""
-    cluster: str | None = None
-    """Run on a Dask cluster: local:N (N workers here), tcp://HOST:PORT or tls://HOST:PORT (a
-    scheduler), or a YAML file of dask-jobqueue (SLURM and others); see docs/cluster.md."""
-    compilation_cache: bool = True
-    """Keep compiled programs in your cache folder, so that the next run of the same shapes starts
-    sooner."""
     out: Path | None = None
     """Folder of the rows, the figure and the page, by default a new one under runs/; a sweep
     that was stopped goes on there."""
-
-    format: Format = "svg"
-    """A format of figures for a paper: pdf or png are written beside figures/sweep.svg."""
-    tables: tuple[paper_tables.Kind, ...] = ()
-    """Write tables for a paper into OUT/tables: csv, latex or both."""
-
-    def __post_init__(self) -> None:
-        """Raise ConfigError for a cluster that is none."""
-        check_spec(self.cluster)
 
     @property
     def values(self) -> dict[str, list[Any]]:
@@ -184,18 +165,16 @@ def main() -> None:
 
 def run(command: SweepCommand, out: Path, interrupts: Interrupts) -> None:
     """Run what is missing, print the table, write the page."""
-    study, asked = command.study, ForPaper(command.format, command.tables)
+    study, asked = command.study, command.for_paper
     if command.seeds > seed_parts.MOST_IN_A_ROW:
         most = seed_parts.MOST_IN_A_ROW
         raise ConfigError(
             "seeds", command.seeds, "is more than a row holds", f"use at most {{seeds={most}}}"
         )
     failures: list[str] = []
-    if not command.compilation_cache:
-        compilation_cache.switch_off()
     for point in study.points:
         machine.check_memory(seed_parts.at_once(point) * point.config.least_bytes)
-    machine.try_settings()
+    command.prepare()
     study = with_sources(study)
     (rows,) = study_folder.rows_of(out, {NAME: study}).values()
     check_networks(result_rows.missing(study.points, rows))

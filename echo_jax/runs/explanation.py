@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from echo_jax.config import RunConfig
 from echo_jax.core.target_place import batches_back, target_place
 from echo_jax.exceptions import Spelling, spell
-from echo_jax.runs.advice import LONGER_GRADIENT, WIDER, independent_ceiling, is_predictable
+from echo_jax.runs.advice import independent_ceiling, is_predictable
 
 if TYPE_CHECKING:
     from echo_jax.runs.result import Result
@@ -83,17 +83,12 @@ def _in_replayed_batch(config: RunConfig) -> str:
 def _in_state(config: RunConfig) -> str:
     task, again = config.task, config.training.bptt_batches
     cut = "at the border between batches" if again == 1 else f"after {again} batches"
-    less = (
-        f", which helps less (measured at lag 5: {WIDER.before} to {LONGER_GRADIENT.after} by it, "
-        f"to {WIDER.after} by the window; study advice)"
-    )
-    was_measured = task.layout == "windows" and task.window > 1 and config.network.cell != "mlp"
     return (
         f"The network is hardly trained to remember here: {_value(config)} is not in the window of "
         f"{task.window}, only in the state that an earlier batch left, and the gradient is cut "
         f"{cut}. Use {_fix(config)} to have it in the window, or "
-        f"{{bptt_batches={batches_back(config) + 1}}} to let the gradient reach the earlier batch"
-        f"{less * was_measured}."
+        f"{{bptt_batches={batches_back(config) + 1}}} to let the gradient reach the earlier "
+        "batch, which helps less."
     )
 
 

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 POSITIONS_SHOWN = 60
 """Positions whose accuracy is printed; `result.json` has them all."""
 
-SEEDS_SHOWN = 16
-"""More seeds than this have their lines in `seeds.csv` alone."""
 
 GOAL = "99%"
 
@@ -72,7 +70,6 @@ def full_report(config: RunConfig, result: "Result", spelling: Spelling = "flag"
         answers(result.expected, result.predicted, result.answers_of_seed),
         failures(result.failed),
         scores(config, result),
-        by_seed(result),
         accuracy_by_position(config, result.accuracy_by_position),
         explain(config, result, spelling),
         learning_time(result),
@@ -162,30 +159,13 @@ def baselines(config: RunConfig, result: "Result") -> str:
     return ", ".join(f"{name} {x:.2%}" for name, x in shares.items() if x not in (None, UNSET))
 
 
-def by_seed(result: "Result") -> str:
-    """A line for each seed, where there are several and not too many."""
-    scored = result.by_seed
-    if not 1 < len(scored.seed) <= SEEDS_SHOWN:
-        return ""
-    goal, sequences = _goal(result)
-    rows = [["seed", "accuracy", "loss", f"sequences to {goal}"]]
-    for seed, accuracy, loss, reached in zip(
-        scored.seed, scored.accuracy, scored.loss, sequences, strict=True
-    ):
-        rows.append([str(seed), f"{accuracy:.2%}", _number(loss, "{:.4f}"), _count(reached)])
-    return table(rows)
-
-
 def accuracy_by_position(config: RunConfig, accuracy: Sequence[float | None]) -> str:
-    """Accuracy in percent at each row of a sequence, a batch a line; in streams at each step."""
-    task = config.task
-    streams = task.layout == "streams"
+    """Accuracy in percent at each row of a sequence; in streams at each step."""
+    task, streams = config.task, config.task.layout == "streams"
     unit, width = ("step", task.window) if streams else ("row", task.batch_size)
-    fits = 4 <= width <= 20
-    whole = f", {'a chunk' if streams else 'a batch'} a line" if fits else ""
+    width = width if 4 <= width <= 20 else 10
     mean = f", mean of {config.seeds} seeds" if config.seeds > 1 else ""
-    lines = [f"Accuracy in percent by {unit}{whole}{mean}:"]
-    width = width if fits else 10
+    lines = [f"Accuracy in percent by {unit}{mean}:"]
     percents = ["    -" if share is None else f"{100 * share:5.1f}" for share in accuracy]
     lines += [
         f"  {unit} {start:3}: {' '.join(percents[start : start + width])}"

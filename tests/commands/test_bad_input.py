@@ -138,7 +138,6 @@ plain 1 --state nosuch/state          | nosuch
 
 SHOW = """
 plain                                 | plain
---curve plain --rows 3                | --rows
 --curve empty                         | empty
 """
 

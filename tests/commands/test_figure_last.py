@@ -75,5 +75,3 @@ def test_a_command_makes_a_figure_again_or_says_in_a_sentence_why_not(
     assert refused.count("\n") == 1
     no_matplotlib.undo()
     assert call(*command, cwd=finished).stdout.endswith(f"{said}\n")
-    assert "has no effect with" in call("show.py", *COMMANDS["curve"][1:3], "--lag", 2,
-                                        cwd=finished, status=2).stderr  # fmt: skip

@@ -69,8 +69,6 @@ def test_a_finished_study_has_its_tables_and_page(tmp_path, studied, call):
     [
         ("study.py stat", "study 'stat' is unknown: use state"),
         ("study.py parts zzz", "study 'zzz' is unknown: use one of parts, mistake"),
-        ("study.py parts --all", "--all is every study"),
-        ("study.py --out out", "--out out is for studies that are run"),
         ("study.py parts --out .", "the current folder is no place for rows and pages"),
         ("study.py parts --out file", "File exists"),
         ("study.py parts --out file/a", "Not a directory"),
@@ -214,7 +212,7 @@ def test_grid_points_of_a_cell_whose_file_has_changed_are_run_again(
 
 
 def test_a_switch_of_a_sweep_has_words_and_two_grid_points_are_compared():
-    for words in ("--stateful yes no", "--stateful yes --stateful no", "--stateful True False"):
+    for words in ("--stateful yes no", "--stateful yes --stateful no"):
         command = command_line.parse(sweep.SweepCommand, words.split())
         assert command.values == {"stateful": [True, False]}
         assert [point.name for point in command.study.points] == ["stateful yes", "stateful no"]
