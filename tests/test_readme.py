@@ -31,4 +31,4 @@ def test_the_study_that_a_page_adds_has_all_that_the_others_have(root, monkeypat
     assert [point.config.network.cell for point in added.points] == ["lstm", "gru", "simple"]
     script = importlib.import_module("echo_jax.commands.study")
     monkeypatch.setattr(script, "STUDIES", catalogue.STUDIES)
-    assert added.question in script.listing(script.StudyCommand())
+    assert added.question in script.listing()

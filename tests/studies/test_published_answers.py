@@ -350,11 +350,3 @@ def test_every_number_of_an_answer_is_that_of_the_rows(name):
         [*(point.name for point in study.points), *study_folder.published_notes(name), PARTS]
     )
     assert set(settings) <= set(re.findall(r"\d+", known))
-
-
-def test_each_study_has_its_question_and_command_on_the_page(root):
-    text = (root / "docs" / "studies.md").read_text()
-    for name, study in STUDIES.items():
-        assert f"\n### {name}: {study.question}\n" in text
-        assert f"\n`echo-jax study {name}` (" in text
-    assert study_folder.published_answer("of my own") == ""
