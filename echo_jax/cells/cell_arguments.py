@@ -1,7 +1,6 @@
 """A cell built from keyword arguments, as they stand after --cell-args."""
 
 import ast
-import difflib
 from typing import Any
 
 from echo_jax.cells import registry, user_cell
@@ -89,10 +88,8 @@ def build_from(found: Any, name: str, args: dict[str, Any]) -> Cell:
 def _check_args(name: str, args: dict[str, Any], fields: list[str], required: list[str]) -> None:
     """Raise ConfigError for an unknown or missing field and for a size that is no count."""
     for unknown in (x for x in args if x not in fields):
-        near = difflib.get_close_matches(unknown, fields, n=2, cutoff=0.6)
-        guess = f"use {' or '.join(near)}; " if near else ""
-        known = f"its fields are {', '.join(fields)}" if fields else "it has no fields at all"
-        raise ConfigError("cell", name, f"has no field {unknown}", guess + known)
+        known = f"use one of {', '.join(fields)}" if fields else "leave it out, as it has none"
+        raise ConfigError("cell", name, f"has no field {unknown}", known)
     if missing := [x for x in required if x not in args]:
         example = ", ".join(f"{x}=1" for x in missing)
         rule = f"has no value for {', '.join(missing)}"

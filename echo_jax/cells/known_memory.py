@@ -237,10 +237,6 @@ class SlidingWindowAttention(ProjectedCell):
         del params
         return jnp.zeros((batch_size, self.window - 1, input_size))
 
-    def input_size(self, params: AttentionParams) -> int:
-        """F, the features of an input."""
-        return len(params.W_q)
-
     def project(self, params: AttentionParams, x: chex.Array) -> AttentionTerms:
         """The input, and its query, x W_q W_k^T / sqrt(K)."""
         scale = 1 / math.sqrt(params.W_q.shape[1])

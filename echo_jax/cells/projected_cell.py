@@ -23,9 +23,11 @@ class ProjectedCell(Cell):
 
     `scan` projects all inputs at once, runs the recurrence, and reads all outputs at once. A cell
     with a `parallel` form of the recurrence sets `has_parallel`; it is used where
-    `in_parallel`, and equals the sequential one up to rounding.
+    `in_parallel`, and equals the sequential one up to rounding. The first array of the prepared
+    parameters is a kernel `[F, n]` of the inputs.
     """
 
+    features: int
     has_scan: ClassVar[bool] = True
     has_parallel: ClassVar[bool] = False
 
@@ -34,9 +36,10 @@ class ProjectedCell(Cell):
         """True where the parallel form is the faster one on a CPU too."""
         return False
 
-    def input_size(self, params: CellParams) -> int:
-        """F, from the shape of a parameter."""
-        raise NotImplementedError
+    def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
+        """Zeros `[B, H]` unless overridden."""
+        del params, input_size
+        return jnp.zeros((batch_size, self.features))
 
     def project(self, params: CellParams, x: chex.Array) -> Terms:
         """The terms of inputs `[..., F]`: a tree of arrays `[..., n]`."""
@@ -78,7 +81,7 @@ class ProjectedCell(Cell):
     ) -> tuple[Carry, chex.Array]:
         """All steps; for tokens the terms are rows of a table of V."""
         if is_tokens(xs):
-            table = self.project(params, jnp.eye(self.input_size(params)))
+            table = self.project(params, jnp.eye(len(jax.tree.leaves(params)[0])))
             terms = jax.tree.map(lambda rows: rows[xs], table)
         else:
             terms = self.project(params, xs)

@@ -75,14 +75,8 @@ def _import_error(name: str, error: BaseException) -> ConfigError:
     line = next(_users_lines(traceback.extract_tb(error.__traceback__)), "")
     if isinstance(error, SyntaxError) and error.filename and is_the_users(error.filename):
         line = f"{shown(error.filename)}:{error.lineno}"
-    module, fix = module_of(name)[0], "mend the module, or install what it needs"
-    if isinstance(error, SystemExit):
-        fix = 'put what it runs as a program below `if __name__ == "__main__":`'
-    elif isinstance(error, AttributeError) or (
-        isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}.")
-    ):
-        fix = "name a module that Python finds, also in the current folder, and a class in it"
     where = f"{line}: " if line else ""
+    fix = "mend it, or name a module that Python finds, and a class in it"
     return ConfigError("cell", name, f"cannot be imported ({where}{reason(error)})", fix)
 
 
@@ -124,17 +118,10 @@ def source_digest(written: Any) -> str | None:
 def what_it_lacks(name: str, found: Any) -> tuple[str, str]:
     """The rule that something which is no cell breaks, and the fix."""
     if isinstance(found, ModuleType):
-        for each, value in vars(found).items():
-            if getattr(value, "__module__", None) == found.__name__ and is_cell(value):
-                return f"is a file with the cell {each}", f"use {{cell={name}:{each}}}"
-    lacking = [each for each in REQUIRED if not callable(getattr(found, each, None))]
-    if len(lacking) < len(REQUIRED) or isinstance(found, ModuleType):
-        functions = f"function{'s' * (len(lacking) > 1)} {' and '.join(lacking)}"
-        return f"lacks the {functions}", f"define {', '.join(REQUIRED)} in it, or a class"
-    where = ""
-    if isinstance(found, type) and is_the_users(_file_of(found)):
-        where = f" ({location(found)})"
-    return f"is no cell{where}", f"use {KINDS}"
+        lacking = [each for each in REQUIRED if not hasattr(found, each)]
+        fix = f"define {', '.join(REQUIRED)} in it, or name a class in it, as {{cell={name}:NAME}}"
+        return f"lacks the function {' and '.join(lacking)}", fix
+    return "is no cell", f"use {KINDS}"
 
 
 def module_of(name: str) -> tuple[str, Path]:

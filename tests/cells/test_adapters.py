@@ -110,10 +110,8 @@ def test_the_gru_of_each_library_has_the_numbers_and_gradients_of_the_functions(
     chex.assert_trees_all_close(gradient, expected_gradient, atol=2e-5)
 
 
-def test_a_list_is_an_argument_and_units_are_given_once():
+def test_a_list_is_an_argument():
     assert hash(construct(nnx.GRUCell, {"features": [2, [3]]}))
-    with pytest.raises(ConfigError, match="has the units twice"):
-        construct(eqx.nn.GRUCell, {"features": 4, "hidden_size": 5})
 
 
 FUNCTIONS = """

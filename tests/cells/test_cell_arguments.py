@@ -56,8 +56,8 @@ def test_a_cell_is_built_of_its_name_and_its_arguments(name, args, cell):
     ("name", "args", "rule"),
     [
         ("lstn", {}, "is unknown: did you mean lstm"),
-        ("lstm", {"feature": 7}, "has no field feature: use features; its fields are"),
-        ("broken_cells:NeedsUnits", {"parent": 1}, "has no field parent: its fields"),
+        ("lstm", {"feature": 7}, "has no field feature: use one of features"),
+        ("broken_cells:NeedsUnits", {"parent": 1}, "has no field parent: use one of"),
         ("broken_cells:NeedsUnits", {}, "has no value for units"),
         ("lstm", {"features": 0}, "cannot have features=0"),
         ("lstm", {"features": "x"}, "cannot have features='x'"),

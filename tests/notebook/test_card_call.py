@@ -98,7 +98,7 @@ class Drifts(nn.SimpleCell):
     ("cell", "options", "sentence"),
     [
         ("lstmm", {}, "is unknown"),
-        (nn.Dense, {}, "lacks the functions initial_state and step"),
+        (nn.Dense, {}, "is no cell"),
         (3, {}, "^3 is no cell"),
         (eqx.nn.Lambda(abs), {}, "is built already"),
         (nn.GRUCell(4), {"args": {"features": 5}}, "and this GRUCell is built already"),

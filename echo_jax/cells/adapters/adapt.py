@@ -46,10 +46,7 @@ def construct(found: Any, args: Mapping[str, Any]) -> Cell:
         return Block(construct(found.inner, rest), **own)
     library = _library(found)
     if library:
-        named = [_its_name(found, name) for name in args]
-        if len(set(named)) < len(named):
-            raise ConfigError("cell_args", ",".join(args), "has the units twice", "give them once")
-        given = tuple(sorted(zip(named, map(_hashable, args.values()), strict=True)))
+        given = tuple(sorted((_its_name(found, x), _hashable(y)) for x, y in args.items()))
         if library == "nnx":
             from echo_jax.cells.adapters.nnx_adapter import NNXCell
 
@@ -89,12 +86,9 @@ def options_of(found: Any) -> dict[str, bool]:
     if isinstance(found, BlockOf):
         return options_of(found.inner) | dict.fromkeys(BlockOf.own, False)
     missing = dataclasses.MISSING
-    if library := _library(found):
-        taken = list(inspect.signature(found.__init__).parameters.values())[
-            2:
-        ]  # after the input size
-        left_out = {"nnx": "rngs", "equinox": "key"}[library]
-        named = [x for x in taken if x.kind is not x.VAR_KEYWORD and x.name != left_out]
+    if _library(found):
+        _, _, *taken = inspect.signature(found.__init__).parameters.values()
+        named = [x for x in taken if x.kind is not x.VAR_KEYWORD and x.name not in ("rngs", "key")]
         return {x.name: x.default is x.empty for x in named}
     if not dataclasses.is_dataclass(found):
         return {}

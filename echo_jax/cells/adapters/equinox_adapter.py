@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import types
 from typing import Any, ClassVar
 
 import chex
@@ -10,30 +9,27 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from echo_jax.cells.interface import Cell, CellError, CellParams
+from echo_jax.cells.adapters.built_cell import BuiltCell
+from echo_jax.cells.interface import CellParams
 from echo_jax.cells.scan import Carry
 from echo_jax.config import GENERATOR
 
 
 @dataclasses.dataclass(frozen=True)
-class EquinoxCell(Cell):
+class EquinoxCell(BuiltCell):
     """An Equinox cell, built as `cell_class(input_size, ..., key=key)`, for one row.
 
     `cell(x, state)` returns the next state, as `eqx.nn.GRUCell` and `eqx.nn.LSTMCell` do; its
     first array is the output. The state starts from `cell.initial_state()` if there is such a
     method, else from zeros `[hidden_size]`: one array, or a pair where one is not taken. Its
-    weights are its arrays of floating-point numbers.
+    weights are its arrays.
     """
 
-    cell_class: type[eqx.Module]
-    given: tuple[tuple[str, Any], ...]
-    """The other arguments of the constructor, by name."""
     names: ClassVar = {"init": "__init__", "step": "__call__"}
 
     def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
         """The arrays of the cell by their paths."""
-        self._shapes(input_size)  # refuses arrays that are no parameters
-        return _by_path(eqx.filter(self._built(key, input_size), eqx.is_inexact_array))
+        return _by_path(eqx.filter(self._built(key, input_size), eqx.is_array))
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
         """The state of each row."""
@@ -45,16 +41,6 @@ class EquinoxCell(Cell):
         cell = self._with(params, x.shape[-1])
         state = jax.vmap(cell)(x, state)
         return state, jax.tree.leaves(state)[0]
-
-    @property
-    def source(self) -> type[eqx.Module]:
-        """The class of the cell."""
-        return self.cell_class
-
-    @property
-    def options(self) -> Any:
-        """The arguments given, as attributes."""
-        return types.SimpleNamespace(**dict(self.given))
 
     def _built(self, key: chex.PRNGKey, input_size: int) -> Any:
         return self.cell_class(input_size, **dict(self.given), key=key)
@@ -68,16 +54,9 @@ class EquinoxCell(Cell):
 
     @functools.lru_cache(maxsize=64)  # noqa: B019  # of frozen cells, which are few
     def _shapes(self, input_size: int) -> Any:
-        """The cell with shapes in the place of its arrays; CellError for other arrays."""
+        """The cell with shapes in the place of its arrays."""
         key = jax.random.key(0, impl=GENERATOR)
-        shapes = eqx.filter_eval_shape(self._built, key, input_size)
-        for leaf in jax.tree.leaves(shapes):
-            if _is_shape(leaf) and not jnp.issubdtype(leaf.dtype, jnp.inexact):
-                raise CellError(
-                    f"has an array of type {leaf.dtype}, which is no parameter: make it a static "
-                    "field, or keep it in the state"
-                )
-        return shapes
+        return eqx.filter_eval_shape(self._built, key, input_size)
 
 
 def _first_state(cell: Any, input_size: int) -> Any:

@@ -10,7 +10,7 @@ default: a cell is one recurrence, and everything before an input is in its stat
 import dataclasses
 import functools
 import math
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import chex
 import jax
@@ -19,9 +19,8 @@ import jax.numpy as jnp
 from echo_jax.cells.initial_weights import linear_uniform
 from echo_jax.cells.interface import CellParams
 from echo_jax.cells.matrix_state.chunks import in_chunks, out_of_chunks
+from echo_jax.cells.matrix_state.key_value_cell import KeyValueCell
 from echo_jax.cells.norms import rms_norm, unit
-from echo_jax.cells.option_rules import at_least
-from echo_jax.cells.projected_cell import ProjectedCell
 from echo_jax.cells.scan import Mask
 
 CHUNK = 32
@@ -151,7 +150,7 @@ class DeltaNetParams(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class DeltaNetCell(ProjectedCell):
+class DeltaNetCell(KeyValueCell):
     """DeltaNet (Yang et al. 2024, "Parallelizing linear transformers with the delta rule").
 
         q, k = unit(silu(x W_q)), unit(silu(x W_k))
@@ -176,25 +175,6 @@ class DeltaNetCell(ProjectedCell):
       value_size: V; None for H.
     """
 
-    features: int
-    key_size: int | None = None
-    value_size: int | None = None
-    has_parallel: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        """Raise ConfigError for a key or a value without numbers."""
-        at_least(1, self, "key_size", "value_size")
-
-    @property
-    def keys(self) -> int:
-        """K, the numbers of a key."""
-        return self.features if self.key_size is None else self.key_size
-
-    @property
-    def values(self) -> int:
-        """V, the numbers of a value."""
-        return self.features if self.value_size is None else self.value_size
-
     def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
         """`DeltaNetParams`: uniform weights, and gains of 1."""
         q, k, v, beta, o = jax.random.split(key, 5)
@@ -211,10 +191,6 @@ class DeltaNetCell(ProjectedCell):
         """Zeros `[B, V, K]`."""
         del params, input_size
         return jnp.zeros((batch_size, self.values, self.keys))
-
-    def input_size(self, params: CellParams) -> int:
-        """F, the features of an input."""
-        return len(params.W_q)
 
     def project(self, params: CellParams, x: chex.Array) -> DeltaTerms:
         """q, k, v and beta."""

@@ -7,6 +7,7 @@ import chex
 import jax
 
 from echo_jax.cells.initial_weights import linear_uniform
+from echo_jax.cells.matrix_state.key_value_cell import KeyValueCell
 from echo_jax.cells.matrix_state.outer_product_recurrence import OuterProductCell, OuterProductTerms
 from echo_jax.cells.option_rules import above_zero, at_least
 
@@ -36,7 +37,7 @@ class GLATerms(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class GLACell(OuterProductCell):
+class GLACell(KeyValueCell, OuterProductCell):
     """Gated linear attention with one head (Yang et al. 2024, ICML, sections 4.1 and 4.4).
 
         q, k, v = x W_Q / sqrt(K), x W_K, x W_V
@@ -64,9 +65,6 @@ class GLACell(OuterProductCell):
       tau: the root of the gate, above 0: the larger, the slower S decays.
     """
 
-    features: int
-    key_size: int | None = None
-    value_size: int | None = None
     rank: int = 16
     tau: float = 16.0
     chunk: ClassVar[int] = 16  # as many as in the paper's smaller chunks
@@ -84,13 +82,8 @@ class GLACell(OuterProductCell):
 
     @property
     def keys(self) -> int:
-        """K, the numbers of a key."""
+        """K; half of H unless it is set."""
         return max(1, self.features // 2) if self.key_size is None else self.key_size
-
-    @property
-    def values(self) -> int:
-        """V, the numbers of a value."""
-        return self.features if self.value_size is None else self.value_size
 
     def init(self, key: chex.PRNGKey, input_size: int) -> GLAParams:
         """Uniform weights and biases."""
@@ -108,10 +101,6 @@ class GLACell(OuterProductCell):
             b_r=linear_uniform(next(keys), (v,), f),
             W_O=linear_uniform(next(keys), (v, self.features), v),
         )
-
-    def input_size(self, params: GLAParams) -> int:
-        """F, the features of an input."""
-        return len(params.W_Q)
 
     def project(self, params: GLAParams, x: chex.Array) -> GLATerms:
         """All that depends on the input alone."""

@@ -106,7 +106,8 @@ class Mamba2Cell(OuterProductCell):
         """Uniform weights, and one decay and step size."""
         f, p, n = input_size, self.values, self.states
         keys = iter(jax.random.split(key, 8))
-        dt = jnp.exp(_uniform(next(keys), (1,), math.log(self.dt_min), math.log(self.dt_max)))
+        low, high = math.log(self.dt_min), math.log(self.dt_max)
+        dt = jnp.exp(jax.random.uniform(next(keys), (1,), minval=low, maxval=high))
         return Mamba2Params(
             W_z=linear_uniform(next(keys), (f, p), f),
             W_x=linear_uniform(next(keys), (f, p), f),
@@ -114,15 +115,11 @@ class Mamba2Cell(OuterProductCell):
             W_C=linear_uniform(next(keys), (f, n), f),
             W_dt=linear_uniform(next(keys), (f, 1), f),
             dt_bias=jnp.log(jnp.expm1(dt)),
-            A_log=jnp.log(_uniform(next(keys), (1,), 1, 16)),
+            A_log=jnp.log(jax.random.uniform(next(keys), (1,), minval=1, maxval=16)),
             D=jnp.ones(1),
             gain=jnp.ones(p),
             W_o=linear_uniform(next(keys), (p, self.features), p),
         )
-
-    def input_size(self, params: Mamba2Params) -> int:
-        """F, the features of an input."""
-        return len(params.W_z)
 
     def project(self, params: Mamba2Params, x: chex.Array) -> Mamba2Terms:
         """All that depends on the input alone; x is u of the equations."""
@@ -137,7 +134,3 @@ class Mamba2Cell(OuterProductCell):
         """Y."""
         o = (read + terms.skipped) * terms.gate
         return (params.gain * rms_norm(o, 1e-5)) @ params.W_o
-
-
-def _uniform(key: chex.PRNGKey, shape: tuple[int, ...], low: float, high: float) -> chex.Array:
-    return jax.random.uniform(key, shape, minval=low, maxval=high)

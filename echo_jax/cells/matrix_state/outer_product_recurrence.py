@@ -32,15 +32,6 @@ class OuterProductTerms(NamedTuple):
     q: chex.Array
 
 
-def outer_product_step(
-    state: chex.Array, terms: OuterProductTerms
-) -> tuple[chex.Array, chex.Array]:
-    """One step from S `[B, K, V]` and terms `[B, n]`: the next S, and o `[B, V]`."""
-    log_a, k, v, q = terms
-    state = jnp.exp(log_a)[..., None] * state + k[..., None] * v[..., None, :]
-    return state, jnp.einsum("bkv,bk->bv", state, q)
-
-
 def outer_product_chunkwise(
     state: chex.Array, terms: OuterProductTerms, mask: Mask, size: int
 ) -> tuple[chex.Array, chex.Array]:
@@ -117,7 +108,9 @@ class OuterProductCell(ProjectedCell):
     ) -> tuple[chex.Array, chex.Array]:
         """S', and S'^T q."""
         del params
-        return outer_product_step(state, terms.outer)
+        log_a, k, v, q = terms.outer
+        state = jnp.exp(log_a)[..., None] * state + k[..., None] * v[..., None, :]
+        return state, jnp.einsum("bkv,bk->bv", state, q)
 
     def parallel(
         self, params: CellParams, state: chex.Array, terms: Any, mask: Mask

@@ -6,6 +6,7 @@ it are done for all steps at once, also the token shift, and so are the outputs.
 
 import dataclasses
 import functools
+import itertools
 import math
 from typing import ClassVar, NamedTuple
 
@@ -194,11 +195,14 @@ class RWKV7Cell(Cell):
         """All steps; for tokens the products are rows of two tables."""
         kernels = _kernels(params)
         now, before = (kernel[xs] if is_tokens(xs) else xs @ kernel for kernel in kernels)
-        shifted = token_shift(state.x @ kernels.before, before, mask)
+        _, shifted = token_shift(state.x @ kernels.before, before, mask)
         terms = self._terms(params, now + shifted)
         matrix, read = scan_over_time(recur, state.S, terms, mask, unroll=1)
-        state = RWKV7State(last_input(state.x, xs, mask), matrix)
-        return state, self._read_out(params, read, terms)
+        vectors = (
+            jax.nn.one_hot(xs, state.x.shape[-1], dtype=state.x.dtype) if is_tokens(xs) else xs
+        )
+        last, _ = token_shift(state.x, vectors, mask)
+        return RWKV7State(last, matrix), self._read_out(params, read, terms)
 
     def _terms(self, params: RWKV7Params, products: chex.Array) -> Terms:
         """The terms of inputs, from their products `[..., n]`, shifted and summed."""
@@ -244,41 +248,18 @@ def recur(matrix: chex.Array, terms: Terms) -> tuple[chex.Array, chex.Array]:
     return after.reshape(matrix.shape), read.reshape(terms.r.shape)
 
 
-def token_shift(start: chex.Array, xs: chex.Array, mask: Mask) -> chex.Array:
-    """For each step the x of the last present step before it, or the start `[B, n]`.
+def token_shift(start: chex.Array, xs: chex.Array, mask: Mask) -> tuple[chex.Array, chex.Array]:
+    """The last present x, and for each step that of the last present step before it.
 
         xs        a  b  c  d
         mask      1  0  1  1
-        shifted   s  a  a  c
+        shifted   s  a  a  c        from the start s
 
-    `xs` is `[T, B, n]`, and so is the result.
+    The start is `[B, n]`, xs and the shifted ones are `[T, B, n]`.
     """
-    shifted = jnp.concatenate([start[None], xs])
     if mask is None:
-        return shifted[:-1]
-    latest = jnp.concatenate([jnp.zeros_like(mask[:1], int), _latest(mask)[:-1] + 1])
-    return jnp.take_along_axis(shifted, latest[..., None], axis=0)
-
-
-def last_input(start: chex.Array, xs: chex.Array, mask: Mask) -> chex.Array:
-    """The input of the last present step as a vector, `[B, F]`, or the start where none is."""
-    if mask is None:
-        return _vectors(start, xs[-1])
-    latest = _latest(mask)[-1]
-    index = jnp.maximum(latest, 0).reshape(1, -1, *[1] * (xs.ndim - 2))
-    found = _vectors(start, jnp.take_along_axis(xs, index, axis=0)[0])
-    return jnp.where(latest[:, None] < 0, start, found)
-
-
-def _latest(mask: chex.Array) -> chex.Array:
-    """The index of the last present step up to each step, `[T, B]`; -1 where none is."""
-    steps = jnp.arange(len(mask))[:, None]
-    return jax.lax.cummax(jnp.where(mask, steps, -1), axis=0)
-
-
-def _vectors(like: chex.Array, x: chex.Array) -> chex.Array:
-    """Inputs as vectors; tokens as one-hot ones of the size of `like`."""
-    return jax.nn.one_hot(x, like.shape[-1], dtype=like.dtype) if is_tokens(x) else x
+        return xs[-1], jnp.concatenate([start[None], xs[:-1]])
+    return scan_over_time(lambda last, x: (x, last), start, xs, mask)
 
 
 def _kernels(params: RWKV7Params) -> Kernels:
@@ -298,11 +279,8 @@ def _inner(params: RWKV7Params) -> tuple[chex.Array, ...]:
 
 def _split(params: RWKV7Params, products: chex.Array) -> list[chex.Array]:
     """The six products, from all side by side."""
-    ends, end = [], 0
-    for weight in _inner(params)[:-1]:
-        end += weight.shape[1]
-        ends.append(end)
-    return jnp.split(products, ends, axis=-1)
+    sizes = (weight.shape[1] for weight in _inner(params)[:-1])
+    return jnp.split(products, list(itertools.accumulate(sizes)), axis=-1)
 
 
 def _by_head(heads: int, x: chex.Array) -> chex.Array:

@@ -2,14 +2,15 @@
 
 import dataclasses
 import math
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import chex
 import jax
 import jax.numpy as jnp
 
 from echo_jax.cells.matrix_state.chunks import WIDE, in_chunks, out_of_chunks
-from echo_jax.cells.option_rules import at_least, divides
+from echo_jax.cells.matrix_state.key_value_cell import KeyValueCell
+from echo_jax.cells.option_rules import divides
 from echo_jax.cells.projected_cell import ProjectedCell
 from echo_jax.cells.scan import Mask
 
@@ -93,10 +94,6 @@ class SLSTMCell(ProjectedCell):
         del params, input_size
         return SLSTMState(*[jnp.zeros((batch_size, self.features))] * 4)
 
-    def input_size(self, params: SLSTMParams) -> int:
-        """F, the features of an input."""
-        return len(params.W)
-
     def project(self, params: SLSTMParams, x: chex.Array) -> chex.Array:
         """The sums x W + b, `[..., 4H]`."""
         return x @ params.W + params.b
@@ -162,18 +159,6 @@ class MLSTMState(NamedTuple):
     m: chex.Array
 
 
-def mlstm_step(state: MLSTMState, terms: MLSTMTerms) -> tuple[MLSTMState, chex.Array]:
-    """The next state, and what its memory holds for the query, h~ `[B, V]`."""
-    q, k, v, _, i, log_f = terms
-    m = jnp.maximum(log_f + state.m, i)
-    i, f = jnp.exp(i - m), jnp.exp(log_f + state.m - m)
-    memory = f[..., None] * state.C + i[..., None] * v[:, :, None] * k[:, None]
-    n = f * state.n + i * k
-    found = jnp.einsum("bvk,bk->bv", memory, q)
-    weight = jnp.sum(n * q, axis=-1, keepdims=True)
-    return MLSTMState(memory, n, m), normalised(found, weight, m)
-
-
 def normalised(found: chex.Array, weight: chex.Array, m: chex.Array) -> chex.Array:
     """C q / max(|n q|, exp(-m)), `[..., V]`, from C q, n q and m `[..., 1]`.
 
@@ -186,7 +171,7 @@ def normalised(found: chex.Array, weight: chex.Array, m: chex.Array) -> chex.Arr
 def mlstm_chunkwise(
     state: MLSTMState, terms: MLSTMTerms, mask: Mask
 ) -> tuple[MLSTMState, chex.Array]:
-    """`mlstm_step` of all steps, to the last state and h~ `[T, B, V]`, a chunk of steps at a time.
+    """`recur` of all steps, to the last state and h~ `[T, B, V]`, a chunk of steps at a time.
 
     In a chunk that starts from C and m, with F_t = log f_1 + ... + log f_t and a_s = i~_s - F_s:
 
@@ -238,7 +223,7 @@ def _chunk_states(
 
 
 @dataclasses.dataclass(frozen=True)
-class MLSTMCell(ProjectedCell):
+class MLSTMCell(KeyValueCell):
     """The mLSTM, whose memory is a matrix (Beck et al. 2024, section 2.3).
 
         q, v = x W_q + b_q, x W_v + b_v
@@ -272,30 +257,16 @@ class MLSTMCell(ProjectedCell):
       value_size: V, the numbers of a value; None for H.
     """
 
-    features: int
-    key_size: int | None = None
-    value_size: int | None = None
-    has_parallel: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        """Raise ConfigError for a key or a value without numbers."""
-        at_least(1, self, "key_size", "value_size")
-
     @property
     def parallel_on_cpu(self) -> bool:
         """True for a state of at least `WIDE` numbers."""
-        return math.prod(self.sizes) >= WIDE
-
-    @property
-    def sizes(self) -> tuple[int, int]:
-        """K and V."""
-        return self.key_size or self.features, self.value_size or self.features
+        return self.keys * self.values >= WIDE
 
     def init(self, key: chex.PRNGKey, input_size: int) -> MLSTMParams:
         """Small normal weights, gates that do not depend on the input, and f = 0.95."""
         small = jax.nn.initializers.normal(math.sqrt(2 / (5 * input_size)))
         down = jax.nn.initializers.normal(2 / math.sqrt(self.features))
-        (keys, values), (q, k, v, o, i, d) = self.sizes, jax.random.split(key, 6)
+        keys, values, (q, k, v, o, i, d) = self.keys, self.values, jax.random.split(key, 6)
         return MLSTMParams(
             W_q=small(q, (input_size, keys)),
             W_k=small(k, (input_size, keys)),
@@ -315,17 +286,12 @@ class MLSTMCell(ProjectedCell):
     def initial_state(self, params: MLSTMParams, batch_size: int, input_size: int) -> MLSTMState:
         """Zeros."""
         del params, input_size
-        keys, values = self.sizes
-        shapes = (values, keys), (keys,), (1,)
+        shapes = (self.values, self.keys), (self.keys,), (1,)
         return MLSTMState(*[jnp.zeros((batch_size, *shape)) for shape in shapes])
-
-    def input_size(self, params: MLSTMParams) -> int:
-        """F, the features of an input."""
-        return len(params.W_q)
 
     def project(self, params: MLSTMParams, x: chex.Array) -> MLSTMTerms:
         """All that does not wait for the state."""
-        scale = 1 / math.sqrt(self.sizes[0])
+        scale = 1 / math.sqrt(self.keys)
         return MLSTMTerms(
             q=x @ params.W_q + params.b_q,
             k=scale * (x @ params.W_k) + params.b_k,
@@ -338,9 +304,16 @@ class MLSTMCell(ProjectedCell):
     def recur(
         self, params: MLSTMParams, state: MLSTMState, terms: MLSTMTerms
     ) -> tuple[MLSTMState, chex.Array]:
-        """The next state, and h~."""
+        """The next state, and what its memory holds for the query, h~ `[B, V]`."""
         del params
-        return mlstm_step(state, terms)
+        q, k, v, _, i, log_f = terms
+        m = jnp.maximum(log_f + state.m, i)
+        i, f = jnp.exp(i - m), jnp.exp(log_f + state.m - m)
+        memory = f[..., None] * state.C + i[..., None] * v[:, :, None] * k[:, None]
+        n = f * state.n + i * k
+        found = jnp.einsum("bvk,bk->bv", memory, q)
+        weight = jnp.sum(n * q, axis=-1, keepdims=True)
+        return MLSTMState(memory, n, m), normalised(found, weight, m)
 
     def parallel(
         self, params: MLSTMParams, state: MLSTMState, terms: MLSTMTerms, mask: Mask

@@ -26,10 +26,10 @@ class ExpRNNParams(NamedTuple):
 
 
 class PreparedExpRNN(NamedTuple):
-    """The orthogonal recurrent matrix B = exp(A), `[H, H]`, with T and b."""
+    """T and b, with the orthogonal recurrent matrix B = exp(A), `[H, H]`."""
 
-    B: chex.Array
     T: chex.Array
+    B: chex.Array
     b: chex.Array
 
 
@@ -110,20 +110,11 @@ class ExpRNNCell(ProjectedCell):
             jax.random.uniform(biases, (self.features,), minval=-0.01, maxval=0.01),
         )
 
-    def initial_state(self, params: ExpRNNParams, batch_size: int, input_size: int) -> chex.Array:
-        """Zeros `[B, H]`."""
-        del params, input_size
-        return jnp.zeros((batch_size, self.features))
-
     def prepare(self, params: ExpRNNParams) -> PreparedExpRNN:
         """B = exp(A), with T and b."""
         upper = jnp.zeros((self.features,) * 2, params.A.dtype)
         upper = upper.at[np.triu_indices(self.features, 1)].set(self.recurrent_rate * params.A)
-        return PreparedExpRNN(exponential(upper - upper.T), params.T, params.b)
-
-    def input_size(self, params: PreparedExpRNN) -> int:
-        """F, the features of an input."""
-        return len(params.T)
+        return PreparedExpRNN(params.T, exponential(upper - upper.T), params.b)
 
     def project(self, params: PreparedExpRNN, x: chex.Array) -> chex.Array:
         """The sums x T, `[..., H]`."""

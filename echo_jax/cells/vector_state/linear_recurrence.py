@@ -11,11 +11,6 @@ from echo_jax.cells.projected_cell import ProjectedCell
 from echo_jax.cells.scan import Mask
 
 
-def diagonal_step(h: chex.Array, a: chex.Array, b: chex.Array) -> chex.Array:
-    """One step: h, a and b `[B, N]`, real or complex."""
-    return a * h + b
-
-
 def diagonal_parallel(h: chex.Array, a: chex.Array, b: chex.Array, mask: Mask) -> chex.Array:
     """All h, `[T, B, N]`, from the first h `[B, N]`, and a and b `[T, B, N]`.
 
@@ -43,20 +38,14 @@ class DiagonalTerms(NamedTuple):
 class DiagonalCell(ProjectedCell):
     """A cell whose `project` gives `DiagonalTerms`: h, float32 `[B, H]`, is state and output."""
 
-    features: int
     has_parallel: ClassVar[bool] = True
-
-    def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> chex.Array:
-        """Zeros `[B, H]`."""
-        del params, input_size
-        return jnp.zeros((batch_size, self.features))
 
     def recur(
         self, params: CellParams, state: chex.Array, terms: DiagonalTerms
     ) -> tuple[chex.Array, chex.Array]:
         """h', twice."""
         del params
-        h = diagonal_step(state, *terms)
+        h = terms.a * state + terms.b
         return h, h
 
     def parallel(

@@ -123,10 +123,6 @@ class LMUCell(ProjectedCell):
         memory = jnp.zeros((batch_size, self.memories, self.numbers))
         return LMUState(jnp.zeros((batch_size, self.features)), memory)
 
-    def input_size(self, params: LMUParams) -> int:
-        """F, the features of an input."""
-        return len(params.e_x)
-
     def project(self, params: LMUParams, x: chex.Array) -> LMUTerms:
         """The products of x with e_x and W_x."""
         return LMUTerms(x @ params.e_x, x @ params.W_x)

@@ -39,10 +39,10 @@ class LRUState(NamedTuple):
 
 
 class PreparedLRU(NamedTuple):
-    """lambda, exp(gamma) B beside D, `[F, 2N + H]`, and C."""
+    """exp(gamma) B beside D, `[F, 2N + H]`, lambda, and C."""
 
-    decay: LRUState
     kernel: chex.Array
+    decay: LRUState
     C: chex.Array
 
 
@@ -51,30 +51,6 @@ class LRUTerms(NamedTuple):
 
     driven: chex.Array
     skipped: chex.Array
-
-
-def lru_step(decay: LRUState, carry: LRUState, driven: chex.Array) -> tuple[LRUState, LRUState]:
-    """One step of s' = lambda s + u in real numbers: s', twice.
-
-    The parts of lambda are `[N]`, of s `[B, N]`; of u = gamma B x side by side, `[B, 2N]`.
-    """
-    real, imaginary = jnp.split(driven, 2, axis=-1)
-    state = LRUState(
-        decay.real * carry.real - decay.imaginary * carry.imaginary + real,
-        decay.imaginary * carry.real + decay.real * carry.imaginary + imaginary,
-    )
-    return state, state
-
-
-def lru_parallel(
-    decay: LRUState, carry: LRUState, driven: chex.Array, mask: Mask
-) -> tuple[LRUState, LRUState]:
-    """The last state and all states `[T, B, N]`, in complex numbers, by an associative scan."""
-    start, factor = (jax.lax.complex(*parts) for parts in (carry, decay))
-    added = jax.lax.complex(*jnp.split(driven, 2, axis=-1))
-    states = diagonal_parallel(start, jnp.broadcast_to(factor, added.shape), added, mask)
-    all_states = LRUState(states.real, states.imag)
-    return jax.tree.map(lambda leaf: leaf[-1], all_states), all_states
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,8 +132,8 @@ class LRUCell(ProjectedCell):
         phase = jnp.exp(self.recurrent_rate * params.theta)
         driving = params.B * jnp.tile(jnp.exp(params.gamma), 2)
         return PreparedLRU(
-            decay=LRUState(radius * jnp.cos(phase), radius * jnp.sin(phase)),
             kernel=jnp.concatenate([driving, params.D], axis=-1),
+            decay=LRUState(radius * jnp.cos(phase), radius * jnp.sin(phase)),
             C=params.C,
         )
 
@@ -166,10 +142,6 @@ class LRUCell(ProjectedCell):
         del params, input_size
         return LRUState(*[jnp.zeros((batch_size, self.states))] * 2)
 
-    def input_size(self, params: PreparedLRU) -> int:
-        """F, the features of an input."""
-        return len(params.kernel)
-
     def project(self, params: PreparedLRU, x: chex.Array) -> LRUTerms:
         """exp(gamma) B x and D x."""
         return LRUTerms(*jnp.split(x @ params.kernel, [2 * self.states], axis=-1))
@@ -177,14 +149,23 @@ class LRUCell(ProjectedCell):
     def recur(
         self, params: PreparedLRU, state: LRUState, terms: LRUTerms
     ) -> tuple[LRUState, LRUState]:
-        """s', twice."""
-        return lru_step(params.decay, state, terms.driven)
+        """s', twice, in real numbers."""
+        decay, (real, imaginary) = params.decay, jnp.split(terms.driven, 2, axis=-1)
+        state = LRUState(
+            decay.real * state.real - decay.imaginary * state.imaginary + real,
+            decay.imaginary * state.real + decay.real * state.imaginary + imaginary,
+        )
+        return state, state
 
     def parallel(
         self, params: PreparedLRU, state: LRUState, terms: LRUTerms, mask: Mask
     ) -> tuple[LRUState, LRUState]:
-        """The last s, and all."""
-        return lru_parallel(params.decay, state, terms.driven, mask)
+        """The last s, and all, in complex numbers."""
+        start, factor = (jax.lax.complex(*parts) for parts in (state, params.decay))
+        added = jax.lax.complex(*jnp.split(terms.driven, 2, axis=-1))
+        states = diagonal_parallel(start, jnp.broadcast_to(factor, added.shape), added, mask)
+        all_states = LRUState(states.real, states.imag)
+        return jax.tree.map(lambda leaf: leaf[-1], all_states), all_states
 
     def read_out(self, params: PreparedLRU, read: LRUState, terms: LRUTerms) -> chex.Array:
         """The outputs y."""

@@ -44,10 +44,6 @@ class MinGRUCell(DiagonalCell):
         glorot, shape = jax.nn.initializers.glorot_uniform(), (input_size, 2 * self.features)
         return MinGRUParams(W=glorot(linen_key(key, 1), shape), b=jnp.zeros(shape[1]))
 
-    def input_size(self, params: MinGRUParams) -> int:
-        """F, the features of an input."""
-        return len(params.W)
-
     def project(self, params: MinGRUParams, x: chex.Array) -> DiagonalTerms:
         """The terms 1 - z and z h~."""
         z, candidate = jnp.split(x @ params.W + params.b, 2, axis=-1)
@@ -88,10 +84,6 @@ class MinLSTMCell(DiagonalCell):
         glorot, shape = jax.nn.initializers.glorot_uniform(), (input_size, self.features)
         weights = (glorot(each, shape) for each in jax.random.split(key, 3))
         return MinLSTMParams(*weights, *[jnp.zeros(self.features)] * 3)
-
-    def input_size(self, params: MinLSTMParams) -> int:
-        """F, the features of an input."""
-        return len(params.W_f)
 
     def project(self, params: MinLSTMParams, x: chex.Array) -> DiagonalTerms:
         """The terms f / (f + i) and i h~ / (f + i)."""

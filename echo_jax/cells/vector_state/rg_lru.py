@@ -80,10 +80,6 @@ class RGLRUCell(DiagonalCell):
             Lambda=jnp.log(jnp.expm1(rate)),
         )
 
-    def input_size(self, params: RGLRUParams) -> int:
-        """F, the features of an input."""
-        return len(params.W_u)
-
     def project(self, params: RGLRUParams, x: chex.Array) -> DiagonalTerms:
         """The decay a, and sqrt(1 - a^2) i u."""
         u = x @ params.W_u + params.b_u

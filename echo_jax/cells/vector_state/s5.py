@@ -12,7 +12,7 @@ import numpy as np
 from echo_jax.cells.option_rules import at_least, divides, step_bounds
 from echo_jax.cells.projected_cell import ProjectedCell
 from echo_jax.cells.scan import Mask
-from echo_jax.cells.vector_state.linear_recurrence import diagonal_parallel, diagonal_step
+from echo_jax.cells.vector_state.linear_recurrence import diagonal_parallel
 
 
 class S5Params(NamedTuple):
@@ -148,10 +148,6 @@ class S5Cell(ProjectedCell):
         del params, input_size
         return S5State(*[jnp.zeros((batch_size, self.states))] * 2)
 
-    def input_size(self, params: S5Discrete) -> int:
-        """F, the features of an input."""
-        return len(params.params.W_e)
-
     def project(self, params: S5Discrete, x: chex.Array) -> S5Terms:
         """U B_bar and D u."""
         u = x @ params.params.W_e + params.params.b_e
@@ -161,7 +157,7 @@ class S5Cell(ProjectedCell):
         self, params: S5Discrete, state: S5State, terms: S5Terms
     ) -> tuple[S5State, chex.Array]:
         """s', as a state and as complex numbers."""
-        s = diagonal_step(jax.lax.complex(*state), params.a, terms.driven)
+        s = params.a * jax.lax.complex(*state) + terms.driven
         return S5State(s.real, s.imag), s
 
     def parallel(

@@ -1,0 +1,31 @@
+"""The base of cells whose state maps keys to values."""
+
+import dataclasses
+from typing import ClassVar
+
+from echo_jax.cells.option_rules import at_least
+from echo_jax.cells.projected_cell import ProjectedCell
+
+
+@dataclasses.dataclass(frozen=True)
+class KeyValueCell(ProjectedCell):
+    """A cell of H outputs, whose state is a matrix for keys of K and values of V numbers."""
+
+    features: int
+    key_size: int | None = None
+    value_size: int | None = None
+    has_parallel: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a key or a value without numbers."""
+        at_least(1, self, "key_size", "value_size")
+
+    @property
+    def keys(self) -> int:
+        """K; H unless it is set."""
+        return self.features if self.key_size is None else self.key_size
+
+    @property
+    def values(self) -> int:
+        """V; H unless it is set."""
+        return self.features if self.value_size is None else self.value_size
