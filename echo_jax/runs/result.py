@@ -130,14 +130,13 @@ def summarise(
     by_seed = _by_seed(config, scored, accuracy, good)
     learned, runs = sum(x is not None for x in by_seed["sequences_to_99"]), config.seeds
     share = statistics.wilson_interval(learned, runs) if runs > 1 else None
-    found = _baselines(config, held_out) | _answers(scored, good, values)
+    fields = _baselines(config, held_out) | _answers(scored, good, values)
     for name in by_seed.keys() - {"seed"}:
-        found[name], interval = statistics.summary_of(by_seed[name])
-        found[f"{name}_interval"] = interval and interval._asdict()
-    found |= _beside_the_ceiling(config, found["floor_accuracy"], accuracy, good)
-    if np.isfinite(found["loss"]) and config.task.framing == "classes":
-        found["recalled_bits"] = statistics.recalled_bits(found["loss"], found["floor_loss"])
-    found |= {
+        fields |= _median(name, by_seed[name])
+    fields |= _beside_the_ceiling(config, fields["floor_accuracy"], accuracy, good)
+    if np.isfinite(fields["loss"]) and config.task.framing == "classes":
+        fields["recalled_bits"] = statistics.recalled_bits(fields["loss"], fields["floor_loss"])
+    fields |= {
         "reached_99": {"seeds": learned, "of": runs, "interval": share and share._asdict()},
         "answers_of_seed": config.seed + int(np.argmax(good)),
         "updates": config.training.sequences * config.task.updates_per_sequence,
@@ -146,23 +145,23 @@ def summarise(
         "versions": machine.versions(),
         "config": to_dict(config),
     }
-    result = msgspec.convert(_finite(found), Result)
+    result = msgspec.convert(_finite(fields), Result)
     result.digest = digest(result)
     return result
 
 
 def digest(result: Result) -> str:
     """The digest of what a run found, without times, devices, versions and later fields."""
-    found, excluded = msgspec.to_builtins(result), NOT_OF_THE_RUN + ADDED_TO_RESULTS
-    return atomic_files.digest_of({k: v for k, v in found.items() if k not in excluded})
+    fields, excluded = msgspec.to_builtins(result), NOT_OF_THE_RUN + ADDED_TO_RESULTS
+    return atomic_files.digest_of({k: v for k, v in fields.items() if k not in excluded})
 
 
 def write(folder: Path, result: Result) -> None:
     """Write `result.json` and, of several seeds, `seeds.csv`."""
-    found = msgspec.to_builtins(result)
+    fields = msgspec.to_builtins(result)
     if len(result.by_seed.seed) > 1:
-        atomic_files.write_csv(folder / SEEDS, found["by_seed"])
-    atomic_files.write_json(folder / RESULT, found)
+        atomic_files.write_csv(folder / SEEDS, fields["by_seed"])
+    atomic_files.write_json(folder / RESULT, fields)
 
 
 def read(folder: Path) -> Result:
@@ -212,52 +211,55 @@ def _beside_the_ceiling(
     ceiling = accuracy_ceiling(config, baseline)
     if ceiling is None or not knowable_share(config):
         return {} if ceiling is None else {"ceiling_accuracy": ceiling}
-    reached = [
-        statistics.sequences_until(curve, 0.99 * ceiling) if kept else None
-        for curve, kept in zip(accuracy, good, strict=True)
-    ]
-    median, interval = statistics.summary_of(reached)
-    return {
-        "ceiling_accuracy": ceiling,
-        "sequences_to_99_of_ceiling": median,
-        "sequences_to_99_of_ceiling_interval": interval and interval._asdict(),
-        "sequences_to_99_of_ceiling_by_seed": reached,
-    }
+    reached = _sequences_until(0.99 * ceiling, accuracy, good)
+    name = "sequences_to_99_of_ceiling"
+    return {"ceiling_accuracy": ceiling, f"{name}_by_seed": reached} | _median(name, reached)
+
+
+def _sequences_until(goal: float, accuracy: np.ndarray, good: np.ndarray) -> list[int | None]:
+    """The sequences until a goal, of every seed; None for never, and for a seed that failed."""
+    curves = zip(accuracy, good, strict=True)
+    return [statistics.sequences_until(curve, goal) if kept else None for curve, kept in curves]
+
+
+def _median(name: str, values: list) -> dict[str, Any]:
+    """The fields of a median and its interval."""
+    median, interval = statistics.summary_of(values)
+    return {name: median, f"{name}_interval": interval and interval._asdict()}
 
 
 def _by_seed(
     config: RunConfig, scored: Evaluation, accuracy: np.ndarray, good: np.ndarray
 ) -> dict[str, list]:
     """The fields of `SeedScores`."""
-    found = {
+    fields = {
         "seed": seeds_of(config),
         "accuracy": np.where(good, scored.accuracy, 0.0).tolist(),
         "loss": np.where(good, scored.loss, np.inf).tolist(),
-        "sequences_to_99": [
-            statistics.sequences_until(curve) if kept else None
-            for curve, kept in zip(accuracy, good, strict=True)
-        ],
+        "sequences_to_99": _sequences_until(0.99, accuracy, good),
     }
     if config.data.csv is None:  # there is no distance between values of any kind
-        found["distance"] = np.where(good, scored.distance, np.inf).tolist()
-    return found
+        fields["distance"] = np.where(good, scored.distance, np.inf).tolist()
+    return fields
 
 
 def _answers(scored: Evaluation, good: np.ndarray, values: list[str] | None) -> dict[str, Any]:
     """Accuracy by position, and the answers to one sequence, which are values or integers."""
     shown = (np.argmax(good), 0)
     first, there = scored.first, scored.first.scored[shown]
-    said = {name: getattr(first, name)[shown][there].tolist() for name in ("expected", "predicted")}
+    answers = {
+        name: getattr(first, name)[shown][there].tolist() for name in ("expected", "predicted")
+    }
     if values:
-        said = {name: [values[token] for token in tokens] for name, tokens in said.items()}
+        answers = {name: [values[token] for token in tokens] for name, tokens in answers.items()}
     by_position = np.mean(scored.accuracy_by_position[good], axis=0).tolist()
-    return {"accuracy_by_position": by_position, **said}
+    return {"accuracy_by_position": by_position, **answers}
 
 
 def _finite(value: Any) -> Any:
     """Plain values with None in place of each number that is not finite."""
     if isinstance(value, dict):
-        return {name: _finite(each) for name, each in value.items()}
+        return {name: _finite(entry) for name, entry in value.items()}
     if isinstance(value, list):
-        return [_finite(each) for each in value]
+        return [_finite(entry) for entry in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

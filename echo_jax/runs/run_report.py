@@ -25,8 +25,6 @@ POSITIONS_SHOWN = 60
 """Positions whose accuracy is printed; `result.json` has them all."""
 
 
-GOAL = "99%"
-
 RARE = {
     "missing", "framing", "encoding", "embedding_dim", "tied", "delay_line", "bptt_batches",
 }  # fmt: skip
@@ -179,7 +177,7 @@ def accuracy_by_position(config: RunConfig, accuracy: Sequence[float | None]) ->
 def learning_time(result: "Result") -> str:
     """The sequences until 99%, the seeds that reached it, and the seconds of each part."""
     lines = []
-    goal, sequences = _goal(result)
+    goal, sequences, median, interval = _goal(result)
     if len(sequences) > 1:
         good, seeds = sum(reached is not None for reached in sequences), len(sequences)
         share = statistics.wilson_interval(good, seeds)
@@ -187,11 +185,7 @@ def learning_time(result: "Result") -> str:
             f"{good} of {seeds} seeds reached {goal} in training: a share of "
             f"{share.low:.0%} to {share.high:.0%} (Wilson, {share.coverage:.0%})."
         )
-    median, interval = result.sequences_to_99, result.sequences_to_99_interval
-    if goal != GOAL:
-        median = result.sequences_to_99_of_ceiling
-        interval = result.sequences_to_99_of_ceiling_interval
-    when = "never" if median in (None, UNSET) else f"after {_count(median)} sequences"
+    when = "never" if median is None else f"after {_count(median)} sequences"
     if interval and interval.low is not None:
         bounds = f"{_count(interval.low)} to {_count(interval.high)}"
         when += f" (median; {bounds}, {interval.coverage:.1%} interval)"
@@ -202,12 +196,14 @@ def learning_time(result: "Result") -> str:
     return "\n".join(lines)
 
 
-def _goal(result: "Result") -> tuple[str, list[int | None]]:
-    """The goal of every seed, and the sequences until it: 99%, or 99% of a ceiling below that."""
+def _goal(result: "Result") -> tuple[str, Any, Any, Any]:
+    """99%, or 99% of a ceiling below that; the sequences until it by seed, median and interval."""
     ceiling, reached = result.ceiling_accuracy, result.sequences_to_99_of_ceiling_by_seed
     if ceiling is not UNSET and reached is not UNSET and ceiling < 0.99:
-        return f"99% of the ceiling of {ceiling:.2%}", reached
-    return GOAL, result.by_seed.sequences_to_99
+        of_ceiling = result.sequences_to_99_of_ceiling, result.sequences_to_99_of_ceiling_interval
+        return f"99% of the ceiling of {ceiling:.2%}", reached, *of_ceiling
+    at_99 = result.sequences_to_99, result.sequences_to_99_interval
+    return "99%", result.by_seed.sequences_to_99, *at_99
 
 
 def _number(value: float | None, pattern: str) -> str:
