@@ -40,18 +40,6 @@ class BrokenRuleError(Exception):
         self.error = error
 
 
-def fields(command: Any) -> list[str]:
-    """The names of the fields of a command dataclass that have a flag, nested ones included."""
-    names: list[str] = []
-    for field in dataclasses.fields(command):
-        kind = getattr(field.type, "__origin__", field.type)
-        if dataclasses.is_dataclass(kind):
-            names += fields(kind)
-        elif tyro.conf.Positional not in getattr(field.type, "__metadata__", ()):
-            names.append(field.name)
-    return names
-
-
 def field_of(flag: str) -> str:
     """The field that a flag sets: --no-stateful sets stateful, --batch=5 batch_size."""
     name = re.sub("^--(no-)?", "", flag.partition("=")[0].replace("_", "-")).replace("-", "_")

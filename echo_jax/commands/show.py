@@ -32,9 +32,6 @@ class ShowCommand:
     """Only make the figure curve.png of the run in this folder again."""
     format: Format = "png"
     """The format of that figure: curve.png, curve.svg or curve.pdf; only with --curve."""
-    compilation_cache: bool = True
-    """Keep compiled programs in your cache folder, so that the next run of the same shapes starts
-    sooner."""
     run: Annotated[RunConfig, command_line.FLAT] = PARTS["context"]
 
     def __post_init__(self) -> None:
@@ -72,7 +69,7 @@ def show_data(command: ShowCommand) -> None:
     inputs = new_inputs(command.run)
     machine.check_memory(inputs.config.least_bytes)
     machine.use_cpu_devices(1)
-    compilation_cache.use_compilation_cache(command.compilation_cache)
+    compilation_cache.use_compilation_cache()
     if inputs.tokens is not None:
         print(data_views.column_view(inputs, inputs.tokens))
     tokens = data_views.first_sequence(inputs)

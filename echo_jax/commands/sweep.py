@@ -221,17 +221,11 @@ def with_sources(study: Study) -> Study:
 
 
 def check_networks(points: Sequence[GridPoint]) -> None:
-    """Raise ConfigError for a network that cannot be built or held, before any is trained."""
+    """Raise ConfigError for a network that cannot be built, before any is trained."""
     if not points:
         return
-    from echo_jax.core.many_seeds import state_shapes
     from echo_jax.core.network import build_network
-    from echo_jax.tensor_files import size_of
 
-    alone = {changed(point.config, seeds=1, seed=0, sequences=1) for point in points}
     machine.use_cpu_devices(None)
-    for config in alone:
+    for config in {changed(point.config, seeds=1, seed=0, sequences=1) for point in points}:
         build_network(config)
-    by_size = sorted(alone, key=lambda config: (config.network.hidden_size, config.task.vocab_size))
-    for config in {config.network.cell: config for config in by_size}.values():  # the largest
-        machine.check_memory(seed_parts.at_once(points[0]) * size_of(state_shapes(config)))

@@ -171,9 +171,6 @@ def _command(options: Mapping[str, Any]) -> TrainCommand:
 
 def _unknown(name: str) -> ConfigError:
     """The error of an argument that a call does not have."""
-    if name in flags.fields(TrainCommand):
-        flag = name.replace("_", "-")
-        return ConfigError(None, name, "is for the command alone", f"use echo-jax train --{flag}")
     near = difflib.get_close_matches(name, KINDS, 1, 0.7)
     nearest = "".join(f"use {argument}, or " for argument in near)
     fix = f"{nearest}see help(echo_jax.train) for all of them"
