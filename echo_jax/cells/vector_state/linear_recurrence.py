@@ -55,3 +55,28 @@ class DiagonalCell(ProjectedCell):
         del params
         h = diagonal_parallel(state, *terms, mask)
         return h[-1], h
+
+
+class ComplexState(NamedTuple):
+    """The real and imaginary parts of N complex numbers, each float32 `[B, N]`."""
+
+    real: chex.Array
+    imaginary: chex.Array
+
+
+class ComplexCell(ProjectedCell):
+    """A cell whose state is `ComplexState`, zeros at the start."""
+
+    state_size: int | None
+    has_parallel: ClassVar[bool] = True
+    starts_from_params: ClassVar[bool] = False
+
+    @property
+    def states(self) -> int:
+        """N; H unless it is set."""
+        return self.features if self.state_size is None else self.state_size
+
+    def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> ComplexState:
+        """Zeros."""
+        del params, input_size
+        return ComplexState(*[jnp.zeros((batch_size, self.states))] * 2)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import chex
 import jax
@@ -10,9 +10,12 @@ import jax.numpy as jnp
 
 from echo_jax.cells.initial_weights import linen_key
 from echo_jax.cells.option_rules import above_zero
-from echo_jax.cells.projected_cell import ProjectedCell
 from echo_jax.cells.scan import Mask
-from echo_jax.cells.vector_state.linear_recurrence import diagonal_parallel
+from echo_jax.cells.vector_state.linear_recurrence import (
+    ComplexCell,
+    ComplexState,
+    diagonal_parallel,
+)
 from echo_jax.exceptions import ConfigError
 
 
@@ -31,18 +34,11 @@ class LRUParams(NamedTuple):
     D: chex.Array
 
 
-class LRUState(NamedTuple):
-    """The real and imaginary parts of the state s, each float32 `[B, N]`; of lambda, `[N]`."""
-
-    real: chex.Array
-    imaginary: chex.Array
-
-
 class PreparedLRU(NamedTuple):
-    """exp(gamma) B beside D, `[F, 2N + H]`, lambda, and C."""
+    """exp(gamma) B beside D, `[F, 2N + H]`, lambda in two parts `[N]`, and C."""
 
     kernel: chex.Array
-    decay: LRUState
+    decay: ComplexState
     C: chex.Array
 
 
@@ -54,7 +50,7 @@ class LRUTerms(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class LRUCell(ProjectedCell):
+class LRUCell(ComplexCell):
     """A layer of linear recurrent units (Orvieto et al. 2023, "Resurrecting recurrent networks").
 
         lambda = exp(-exp(nu) + i exp(theta))
@@ -66,7 +62,7 @@ class LRUCell(ProjectedCell):
     state the same variance (sections 3.3 and 3.4 of the paper). Two things differ from the paper,
     where the nonlinearity is a separate layer, and D is diagonal, as x and y have the same size.
 
-    The state is `LRUState`, zeros at the start. B is normal of variance 1 / 2F, C of variance
+    The state is `ComplexState`, zeros at the start. B is normal of variance 1 / 2F, C of variance
     1 / N, D of variance 1 / F.
 
     Attributes:
@@ -86,8 +82,6 @@ class LRUCell(ProjectedCell):
     r_max: float = 0.999
     max_phase: float = 2 * math.pi
     recurrent_rate: float = 0.1
-    has_parallel: ClassVar[bool] = True
-    starts_from_params: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Raise ConfigError for bounds outside the unit circle and for a phase or rate <= 0."""
@@ -96,11 +90,6 @@ class LRUCell(ProjectedCell):
             fix = "use 0 <= r_min <= r_max <= 1, r_min below 1"
             raise ConfigError(None, ring, "is not inside the unit circle", fix)
         above_zero(self, "max_phase", "recurrent_rate")
-
-    @property
-    def states(self) -> int:
-        """N, the number of complex states."""
-        return self.features if self.state_size is None else self.state_size
 
     def init(self, key: chex.PRNGKey, input_size: int) -> LRUParams:
         """A ring of decays, and normal weights."""
@@ -133,41 +122,36 @@ class LRUCell(ProjectedCell):
         driving = params.B * jnp.tile(jnp.exp(params.gamma), 2)
         return PreparedLRU(
             kernel=jnp.concatenate([driving, params.D], axis=-1),
-            decay=LRUState(radius * jnp.cos(phase), radius * jnp.sin(phase)),
+            decay=ComplexState(radius * jnp.cos(phase), radius * jnp.sin(phase)),
             C=params.C,
         )
-
-    def initial_state(self, params: PreparedLRU, batch_size: int, input_size: int) -> LRUState:
-        """Zeros."""
-        del params, input_size
-        return LRUState(*[jnp.zeros((batch_size, self.states))] * 2)
 
     def project(self, params: PreparedLRU, x: chex.Array) -> LRUTerms:
         """exp(gamma) B x and D x."""
         return LRUTerms(*jnp.split(x @ params.kernel, [2 * self.states], axis=-1))
 
     def recur(
-        self, params: PreparedLRU, state: LRUState, terms: LRUTerms
-    ) -> tuple[LRUState, LRUState]:
+        self, params: PreparedLRU, state: ComplexState, terms: LRUTerms
+    ) -> tuple[ComplexState, ComplexState]:
         """s', twice, in real numbers."""
         decay, (real, imaginary) = params.decay, jnp.split(terms.driven, 2, axis=-1)
-        state = LRUState(
+        state = ComplexState(
             decay.real * state.real - decay.imaginary * state.imaginary + real,
             decay.imaginary * state.real + decay.real * state.imaginary + imaginary,
         )
         return state, state
 
     def parallel(
-        self, params: PreparedLRU, state: LRUState, terms: LRUTerms, mask: Mask
-    ) -> tuple[LRUState, LRUState]:
+        self, params: PreparedLRU, state: ComplexState, terms: LRUTerms, mask: Mask
+    ) -> tuple[ComplexState, ComplexState]:
         """The last s, and all, in complex numbers."""
         start, factor = (jax.lax.complex(*parts) for parts in (state, params.decay))
         added = jax.lax.complex(*jnp.split(terms.driven, 2, axis=-1))
         states = diagonal_parallel(start, jnp.broadcast_to(factor, added.shape), added, mask)
-        all_states = LRUState(states.real, states.imag)
+        all_states = ComplexState(states.real, states.imag)
         return jax.tree.map(lambda leaf: leaf[-1], all_states), all_states
 
-    def read_out(self, params: PreparedLRU, read: LRUState, terms: LRUTerms) -> chex.Array:
+    def read_out(self, params: PreparedLRU, read: ComplexState, terms: LRUTerms) -> chex.Array:
         """The outputs y."""
         real, imaginary = jnp.split(params.C, 2)
         return jax.nn.gelu(read.real @ real + read.imaginary @ imaginary + terms.skipped)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import chex
 import jax
@@ -10,9 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from echo_jax.cells.option_rules import at_least, divides, step_bounds
-from echo_jax.cells.projected_cell import ProjectedCell
 from echo_jax.cells.scan import Mask
-from echo_jax.cells.vector_state.linear_recurrence import diagonal_parallel
+from echo_jax.cells.vector_state.linear_recurrence import (
+    ComplexCell,
+    ComplexState,
+    diagonal_parallel,
+)
 
 
 class S5Params(NamedTuple):
@@ -43,13 +46,6 @@ class S5Discrete(NamedTuple):
     B_bar: chex.Array
 
 
-class S5State(NamedTuple):
-    """The real and imaginary parts of the state s, each float32 `[B, N]`."""
-
-    real: chex.Array
-    imaginary: chex.Array
-
-
 class S5Terms(NamedTuple):
     """The input's complex term in the state, `[..., N]`, and D u, `[..., H]`."""
 
@@ -58,7 +54,7 @@ class S5Terms(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class S5Cell(ProjectedCell):
+class S5Cell(ComplexCell):
     """The S5 layer (Smith et al. 2023, "Simplified state space layers", section 3 and appendix B).
 
         u  = x W_e + b_e
@@ -69,7 +65,7 @@ class S5Cell(ProjectedCell):
 
     The N states stand for 2N in conjugate pairs, hence the 2 Re. The gated readout is the default
     of the authors' code (lindermanlab/S5, `half_glu1` in `s5/layers.py`), and its gelu is the tanh
-    approximation. The state is `S5State`, zeros at the start. `prepare` discretises.
+    approximation. The state is `ComplexState`, zeros at the start. `prepare` discretises.
 
     Initial parameters as there: Lambda, N eigenvalues of HiPPO-N of size 2N, or of `blocks` of it
     of size 2N / blocks: the real parts are -1/2, the imaginary parts negative. step is log-uniform
@@ -97,19 +93,12 @@ class S5Cell(ProjectedCell):
     dt_min: float = 0.001
     dt_max: float = 0.1
     clip_eigs: bool = True
-    has_parallel: ClassVar[bool] = True
-    starts_from_params: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Raise ConfigError for sizes and steps out of range."""
         at_least(1, self, "state_size")
         divides(self, "blocks", self.states, "states")
         step_bounds(self)
-
-    @property
-    def states(self) -> int:
-        """N, the complex states."""
-        return self.features if self.state_size is None else self.state_size
 
     def init(self, key: chex.PRNGKey, input_size: int) -> S5Params:
         """The eigenvalues of HiPPO-N, and random matrices and steps."""
@@ -143,30 +132,25 @@ class S5Cell(ProjectedCell):
         held = jnp.expm1(exponents) / eigenvalues
         return S5Discrete(p, jnp.exp(exponents), held * jax.lax.complex(p.B_re, p.B_im))
 
-    def initial_state(self, params: S5Discrete, batch_size: int, input_size: int) -> S5State:
-        """Zeros."""
-        del params, input_size
-        return S5State(*[jnp.zeros((batch_size, self.states))] * 2)
-
     def project(self, params: S5Discrete, x: chex.Array) -> S5Terms:
         """U B_bar and D u."""
         u = x @ params.params.W_e + params.params.b_e
         return S5Terms(u @ params.B_bar, params.params.D * u)
 
     def recur(
-        self, params: S5Discrete, state: S5State, terms: S5Terms
-    ) -> tuple[S5State, chex.Array]:
+        self, params: S5Discrete, state: ComplexState, terms: S5Terms
+    ) -> tuple[ComplexState, chex.Array]:
         """s', as a state and as complex numbers."""
         s = params.a * jax.lax.complex(*state) + terms.driven
-        return S5State(s.real, s.imag), s
+        return ComplexState(s.real, s.imag), s
 
     def parallel(
-        self, params: S5Discrete, state: S5State, terms: S5Terms, mask: Mask
-    ) -> tuple[S5State, chex.Array]:
+        self, params: S5Discrete, state: ComplexState, terms: S5Terms, mask: Mask
+    ) -> tuple[ComplexState, chex.Array]:
         """The last s, and all."""
         a = jnp.broadcast_to(params.a, terms.driven.shape)
         s = diagonal_parallel(jax.lax.complex(*state), a, terms.driven, mask)
-        return S5State(s[-1].real, s[-1].imag), s
+        return ComplexState(s[-1].real, s[-1].imag), s
 
     def read_out(self, params: S5Discrete, read: chex.Array, terms: S5Terms) -> chex.Array:
         """Y."""
