@@ -114,5 +114,5 @@ class GLACell(KeyValueCell, OuterProductCell):
         return GLATerms(outer, r=jax.nn.swish(x @ params.W_r + params.b_r))
 
     def read_out(self, params: GLAParams, read: chex.Array, terms: GLATerms) -> chex.Array:
-        """Y."""
+        """The outputs y."""
         return (terms.r * jax.nn.standardize(read, epsilon=1e-5)) @ params.W_O

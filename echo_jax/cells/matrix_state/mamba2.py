@@ -131,6 +131,6 @@ class Mamba2Cell(OuterProductCell):
         return Mamba2Terms(outer, skipped=params.D * x, gate=silu(u @ params.W_z))
 
     def read_out(self, params: Mamba2Params, read: chex.Array, terms: Mamba2Terms) -> chex.Array:
-        """Y."""
+        """The outputs y."""
         o = (read + terms.skipped) * terms.gate
         return (params.gain * rms_norm(o, 1e-5)) @ params.W_o

@@ -133,7 +133,7 @@ class S5Cell(ComplexCell):
         return S5Discrete(p, jnp.exp(exponents), held * jax.lax.complex(p.B_re, p.B_im))
 
     def project(self, params: S5Discrete, x: chex.Array) -> S5Terms:
-        """U B_bar and D u."""
+        """The products u B_bar and D u."""
         u = x @ params.params.W_e + params.params.b_e
         return S5Terms(u @ params.B_bar, params.params.D * u)
 
@@ -153,7 +153,7 @@ class S5Cell(ComplexCell):
         return ComplexState(s[-1].real, s[-1].imag), s
 
     def read_out(self, params: S5Discrete, read: chex.Array, terms: S5Terms) -> chex.Array:
-        """Y."""
+        """The outputs y."""
         p = params.params
         g = jax.nn.gelu(2 * (read.real @ p.C_re - read.imag @ p.C_im) + terms.skipped)
         return g * jax.nn.sigmoid(g @ p.W + p.b)
