@@ -19,10 +19,10 @@ WORKER = Path(__file__).parents[1] / "support" / "seeds_worker.py"
 TIME_LIMIT = 600
 
 
-def run_seeds(folder, devices, how, seed_list, repeats=1):
+def run_seeds(folder, devices, how, seed_list):
     """Every leaf of the states, metrics and evaluations of some seeds, `[S, ...]` each."""
     out = folder / f"{devices}-{how}-{'-'.join(map(str, seed_list))}.npz"
-    command = [sys.executable, WORKER, devices, how, repeats, out, *seed_list]
+    command = [sys.executable, WORKER, devices, how, out, *seed_list]
     subprocess.run([str(word) for word in command], check=True, timeout=TIME_LIMIT)
     found = dict(np.load(out))
     assert found.pop("devices") == devices

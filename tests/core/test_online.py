@@ -174,7 +174,6 @@ OF_EVALUATION = {
     "streams": KINDS["streams"][0],
     "gru, windows": make("windows", 2, 1, 4, True, "gru"),
     "carry of ones, prefixes": make("prefixes", 3, 1, 11, True, "test_online:StartsAtOne"),
-    "carry of ones, streams": make("streams", 4, 1, 2, False, "test_online:StartsAtOne"),
     "embedding and a missing token": make(
         *("prefixes", 3, 1, 2, True), missing="token", encoding="embedding", embedding_dim=5,
         tied=True,

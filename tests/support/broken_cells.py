@@ -1,7 +1,5 @@
 """Cells that are broken in one way each; the line that is wrong ends in `# wrong`."""
 
-import time
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -98,12 +96,6 @@ class Unrolled(Good):
         for i in range(20_000):
             h = jnp.sin(h) * (i % 7)
         return h, h
-
-
-class NeverEnds(Good):
-    def __call__(self, carry, inputs):
-        while True:
-            time.sleep(0.01)  # wrong
 
 
 class NeedsUnits(nn.RNNCellBase):

@@ -1,6 +1,6 @@
 """Run a small configuration for some seeds on some CPU devices; leave every leaf in a file.
 
-    python seeds_worker.py DEVICES map|vmap REPEATS OUT SEED ...
+    python seeds_worker.py DEVICES map|vmap OUT SEED ...
 
 A process of its own, because the number of CPU devices is fixed when jax starts.
 """
@@ -24,14 +24,13 @@ SMALL = RunConfig(
 )
 
 
-def main(devices, how, repeats, out, *seed_list):
+def main(devices, how, out, *seed_list):
     machine.use_cpu_devices(int(devices))
     runs = [dataclasses.replace(SMALL, seed=int(seed)) for seed in seed_list]
     train = jax.jit(
         functools.partial(many_seeds.train_and_evaluate, SMALL.static_config, seed_map=how)
     )
-    for _ in range(int(repeats)):
-        results = jax.block_until_ready(train(many_seeds.stack_dynamic(runs)))
+    results = train(many_seeds.stack_dynamic(runs))
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(results)]
     np.savez(out, devices=len(jax.devices()), **{f"leaf{i}": x for i, x in enumerate(leaves)})
 
