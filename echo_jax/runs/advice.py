@@ -121,8 +121,8 @@ def after_run(
 
 def independent_ceiling(config: RunConfig, result: "Result") -> float:
     """The highest accuracy possible of independent values: those fed, and guesses of the others."""
-    known = knowable_share(config)
-    return known + (1 - known) * result.baseline_accuracy
+    fed = knowable_share(config)
+    return fed + (1 - fed) * result.baseline_accuracy
 
 
 def is_predictable(config: RunConfig, result: "Result") -> bool:

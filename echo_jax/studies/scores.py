@@ -31,11 +31,6 @@ def summary(row: ResultRow, name: str) -> Summary:
     return statistics.summary_of(scores(row, name))
 
 
-def median(row: ResultRow, name: str) -> float:
-    """The median of a score over the seeds; infinite where most of them never reached it."""
-    return summary(row, name).median
-
-
 def shown(row: ResultRow, name: str, pattern: Callable[[float], str]) -> str:
     """A median and its interval as text, "99.73% (99.70 to 99.77)"; "-" if not measured."""
     if not scores(row, name):

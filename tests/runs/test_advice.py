@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from labelled_rows import median
 from msgspec import UNSET
 
 from echo_jax import statistics
@@ -19,7 +20,6 @@ from echo_jax.runs.explanation import explain
 from echo_jax.studies import study_folder, sweep
 from echo_jax.studies.catalogue import STUDIES
 from echo_jax.studies.grid_point import GridPoint
-from echo_jax.studies.scores import median
 
 NETWORKS = (
     {}, {"stateful": False}, {"bptt_batches": 2}, {"cell": "mlp"}, {"cell": "mlp", "delay_line": 2},

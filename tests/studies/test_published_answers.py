@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from labelled_rows import Rows
+from labelled_rows import Rows, median
 from scipy import stats
 
 from echo_jax import statistics
@@ -12,7 +12,7 @@ from echo_jax.core.target_place import knowable_share
 from echo_jax.report.number_formats import decimals, number, percent
 from echo_jax.studies import study_folder
 from echo_jax.studies.catalogue import STUDIES
-from echo_jax.studies.scores import median, places, scores, summary
+from echo_jax.studies.scores import places, scores, summary
 from echo_jax.studies.study_tables import compared
 
 SETTING = re.compile(

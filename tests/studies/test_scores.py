@@ -20,7 +20,7 @@ def test_medians_and_intervals_are_those_of_statistics():
     found = made(reached=[300, 320, "never", 250, 280, 410, 500, 260])
     each = [300, 320, None, 250, 280, 410, 500, 260]
     assert scores.scores(found, "sequences_to_99") == each
-    assert scores.median(found, "sequences_to_99") == 310
+    assert scores.summary(found, "sequences_to_99").median == 310
     # of 8 the 2nd and the 7th: 250 260 280 300 320 410 500 never
     assert scores.shown(found, "sequences_to_99", number) == "310 (260 to 500)"
     # 20 rows in 4 batches of 5

@@ -1,5 +1,12 @@
 """The rows of a study, found by their labels."""
 
+from echo_jax.studies.scores import summary
+
+
+def median(row, name):
+    """The median of a score over the seeds."""
+    return summary(row, name).median
+
 
 class Rows(list):
     """The rows of a study, found by their labels."""
