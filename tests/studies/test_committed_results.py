@@ -33,8 +33,7 @@ def test_the_page_says_what_the_rows_say(rows, tmp_path, monkeypatch):
     """Except for the figures, whose lines depend on the version of matplotlib: none is drawn."""
     monkeypatch.setattr(study_pages, "svg", lambda *_: "<svg/>")
     monkeypatch.setattr(study_pages, "figure", lambda *_: None)
-    asked = command.StudyCommand(all=True)
-    sections = [command.section(asked, name, found) for name, found in rows.items()]
+    sections = [command.section(name, found) for name, found in rows.items()]
     every = [row for found in rows.values() for row in found]
     again = f"{command.COMMAND} --all --out docs/results"
     (tmp_path / "figures").mkdir()
