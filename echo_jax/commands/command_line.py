@@ -77,9 +77,18 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
             raise broken.error from None
         except SystemExit as stop:
             if stop.code:
-                raise ConfigError(_message(refused.getvalue())) from None
+                raise _refusal(_message(refused.getvalue())) from None
             sys.stdout.flush()  # of help, while an error of it is still a sentence
             raise
+
+
+def _refusal(message: str) -> ConfigError:
+    """A refusal of tyro in its words, or the name that a flag of Keras has here."""
+    if message.startswith("Unrecognized options"):
+        for flag in re.findall(r"--[\w-]+", message):
+            if fix := flags.OTHER_NAMES.get(flags.field_of(flag)):
+                return ConfigError(None, flag, "is not an option", fix)
+    return ConfigError(message)
 
 
 def _message(box: str) -> str:

@@ -27,6 +27,27 @@ ALIASES = {"batch_size": "batch", "hidden_size": "hidden"}
 PART = {name: name for name in PARTS} | {"2": "current", "3": "no-context", "4": "context"}
 """The parts by their names, and by their numbers in the tutorial."""
 
+_OTHER_NAMES = {
+    "epochs epoch n_epoch n_epochs nb_epoch num_epochs":
+        "use {sequences=N}, as every sequence is new and used once",
+    "units neurons n_units n_neurons hidden_units num_units": "use {hidden_size}",
+    "timesteps time_steps n_timesteps lookback look_back window_size":
+        "use {window} for the time steps of a row, and {length} for those of a sequence",
+    "n_batch batchsize n_batch_size minibatch mini_batch": "use {batch_size}",
+    "lr learn_rate step_size": "use {learning_rate}",
+    "n_features features num_classes n_classes input_dim vocab vocabulary": "use {vocab_size}",
+    "out_index n_lag delay shift": "use {lag}",
+    "stateless": "use {stateful=False}",
+    "return_sequences": "use {layout=streams} for a target at every step",
+    "validation_split": "use {held_out} for the share that is kept for evaluation",
+    "model layer rnn": "use {cell}",
+    "verbose verbosity": "leave it out, as progress is shown where {sequences} are trained",
+    "cluster": "use it with sweep, study or probe, which train many runs",
+    "shuffle": "leave it out, as the state goes on from one batch of {sequences} to the next",
+}  # fmt: skip
+OTHER_NAMES = {name: fix for names, fix in _OTHER_NAMES.items() for name in names.split()}
+"""The names of options in Keras and elsewhere, and what to use here."""
+
 REGISTRY = ConstructorRegistry()
 """The rules below, for `tyro.cli`."""
 

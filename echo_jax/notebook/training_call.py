@@ -173,7 +173,7 @@ def _unknown(name: str) -> ConfigError:
     """The error of an argument that a call does not have."""
     near = difflib.get_close_matches(name, KINDS, 1, 0.7)
     nearest = "".join(f"use {argument}, or " for argument in near)
-    fix = f"{nearest}see help(echo_jax.train) for all of them"
+    fix = flags.OTHER_NAMES.get(name) or f"{nearest}see help(echo_jax.train) for all of them"
     return ConfigError(None, name, "is not an argument", fix)
 
 

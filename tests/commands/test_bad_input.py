@@ -78,6 +78,9 @@ TRAIN = """
 --cell lstn                           | lstm
 --cell os:system                      | os:system
 --widow 5                             | --window
+--epochs 5                            | --sequences
+--stateless                           | --no-stateful
+--cluster local:2                     | sweep
 -x                                    | -x
 --stateful False                      | False
 --lag {digits}                        | --lag
