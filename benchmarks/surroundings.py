@@ -1,4 +1,4 @@
-"""What surrounds a measurement: the command line, the machine and its load, the file of results."""
+"""Around a measurement: the command line, the machine and its load, the file of results."""
 
 import contextlib
 import datetime

@@ -77,7 +77,7 @@ class Worker(contextlib.AbstractContextManager):
 
 
 def measured_apart(core: int, limit: float, target: Callable[..., None], *arguments: Any) -> Any:
-    """What `target(pipe, *arguments)` sends, in a process on one core; `failure`, why nothing."""
+    """The message of `target(pipe, *arguments)`, from a process on one core, or its `failure`."""
     with pinned(core), Worker(target, *arguments) as worker:
         try:
             return worker.reply(limit)

@@ -1,4 +1,4 @@
-"""How a process starts and ends, and all that shortens it."""
+"""The start and the end of a process, and all that shortens them."""
 
 import contextlib
 import importlib

@@ -105,7 +105,7 @@ def published_answer(name: str) -> str:
 
 
 def published_notes(name: str) -> list[str]:
-    """How to read the tables of a study: the paragraphs between its answer and its command."""
+    """Notes on the tables of a study: the paragraphs between its answer and its command."""
     return _paragraphs(name)[1:-1]
 
 

@@ -161,7 +161,7 @@ def pair_tables(study: Study, rows: Sequence[ResultRow]) -> list[Table]:
 def _pair_line(
     first: ResultRow, second: ResultRow, score: str, test: statistics.Comparison, p: float
 ) -> list[str | Entry]:
-    """What the two rows share, where they differ, and the difference in a score."""
+    """The labels that two rows share, those that differ, and the difference in a score."""
     labels, others = first.labels, second.labels
     same = [f"{name} {value}" for name, value in labels.items() if others.get(name) == value]
     differing = [name for name in labels if others.get(name) != labels[name]]
