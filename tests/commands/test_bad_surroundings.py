@@ -76,7 +76,7 @@ NO_RIGHTS = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]  # root
 NO_RIGHTS += ["--inh-caps=-dac_override,-dac_read_search"]
 LOCKED = {
     "sweep.py --lag 1 --out {}": "{} cannot be a folder of studies (Permission denied): use",
-    "train.py --out {}/run": "out {}/run cannot be created (Permission denied): use a folder you",
+    "train.py --out {}/run": "--out {}/run cannot be created (Permission denied)",
 }
 
 
@@ -96,7 +96,7 @@ GONE = "error: the current folder is not there any more: change to another one\n
     ("line", "sentence"),
     [
         ("study.py parts", GONE),
-        ("train.py --out run", "error: out run cannot be created (No such file or directory): use"),
+        ("train.py --out run", "error: --out run cannot be created (No such file or directory)"),
     ],
 )
 def test_a_current_folder_that_was_deleted_is_told(tmp_path, line, sentence):
