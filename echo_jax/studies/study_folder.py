@@ -2,7 +2,7 @@
 
 rows/NAME.jsonl      a line for each grid point, see `result_rows`
 figures/NAME.svg     the figure of a study; with --format another one beside it
-tables/NAME.csv      its tables, with --tables; those and other formats have digests in SHA256SUMS
+tables/NAME.csv      its tables, with --tables; `.generated` beside each file has its digest
 README.md            all studies on one page, with the figures
 folder.json          the kind of the folder
 """
