@@ -264,6 +264,7 @@ def _set_up(client: Any, devices: int) -> None:
         """Sets jax up as a worker starts, before a user's file can use it."""
 
         def setup(self, worker: Any) -> None:  # noqa: ARG002  # Dask hands it over
+            """Give jax the cores of this worker, and its cache of compiled programs."""
             os.environ["NPROC"] = str(devices)  # the threads of XLA's pools
             machine.set_up_jax()
             machine.use_cpu_devices(devices)

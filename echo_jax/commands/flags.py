@@ -105,6 +105,7 @@ def _dataclass(info: StructTypeInfo) -> StructConstructorSpec | None:
 
     @functools.wraps(kind, updated=())
     def instantiate(**values: Any) -> Any:
+        """The dataclass; its ConfigError in an exception that tyro does not put into a box."""
         try:
             return kind(**values)
         except ConfigError as error:

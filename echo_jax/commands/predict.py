@@ -133,7 +133,7 @@ def load(command: PredictCommand) -> "Trained":
 def session(path: Path | None, network: "Trained") -> Iterator["Answers"]:
     """The answers of a network from the state in a file on, if it exists; saved there at the end.
 
-    Ctrl-C ends the session and saves the state too; an error does not.
+    Ctrl-C ends the stream and saves the state too; an error does not.
     """
     from echo_jax.runs.answers import Answers
 
