@@ -49,7 +49,7 @@ CELLS = {
         ("delay_line", "features"),
     ),
     "lstm-chrono": BuiltInCell(
-        "vector_state.lstm:ChronoLSTMCell",
+        "vector_state.chrono_lstm:ChronoLSTMCell",
         "LSTM, chrono initialisation",
         "Tallec & Ollivier 2018",
         "2 H",

@@ -10,6 +10,7 @@ from flax import linen as nn
 
 from echo_jax.cells.initial_weights import linen_key
 from echo_jax.cells.vector_state import identity_rnn, lru, lstm
+from echo_jax.cells.vector_state.chrono_lstm import ChronoLSTMCell
 from echo_jax.exceptions import ConfigError
 
 
@@ -37,10 +38,10 @@ def test_the_lstm_starts_as_in_keras():
 
 
 def test_the_chrono_lstm_starts_with_times_spread_evenly_up_to_the_longest():
-    (plain, _), (chrono, _) = (initial(kind(8), 3) for kind in (lstm.LSTMCell, lstm.ChronoLSTMCell))
+    (plain, _), (chrono, _) = (initial(kind(8), 3) for kind in (lstm.LSTMCell, ChronoLSTMCell))
     assert not np.array_equal(plain.pop("bias"), chrono.pop("bias"))
     chex.assert_trees_all_equal(plain, chrono)
-    cell, carry = lstm.ChronoLSTMCell(300, longest=64), (jnp.zeros((1, 300)),) * 2
+    cell, carry = ChronoLSTMCell(300, longest=64), (jnp.zeros((1, 300)),) * 2
     bias = jax.jit(lambda x: cell.init(jax.random.key(1), carry, x)["params"]["bias"])
     i, f, g, o = np.split(np.asarray(bias(np.zeros((1, 3)))), 4)
     np.testing.assert_array_equal(i, -f)
@@ -52,7 +53,7 @@ def test_the_chrono_lstm_starts_with_times_spread_evenly_up_to_the_longest():
     assert np.mean(u) == pytest.approx(32, abs=3)
     assert np.std(u) == pytest.approx(62 / np.sqrt(12), abs=2)
     with pytest.raises(ConfigError, match=r"^longest 2 is below 3"):
-        lstm.ChronoLSTMCell(4, longest=2)
+        ChronoLSTMCell(4, longest=2)
 
 
 def test_the_identity_rnn_starts_by_holding_what_is_not_negative():
