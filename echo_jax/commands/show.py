@@ -64,7 +64,7 @@ def show_curve(folder: Path, kind: Format) -> None:
 def show_data(command: ShowCommand) -> None:
     """Print the column, if there is one, a sequence, its rows, and whether it can be learned."""
     from echo_jax.runs import data_views
-    from echo_jax.runs.csv_input import new_inputs
+    from echo_jax.runs.prepared_run import new_inputs
 
     inputs = new_inputs(command.run)
     machine.check_memory(inputs.config.least_bytes)

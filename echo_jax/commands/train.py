@@ -73,16 +73,16 @@ def main() -> None:
 
 def run(command: TrainCommand, interrupts: Interrupts) -> None:
     """Open the run, train it, report it and draw it."""
-    from echo_jax.runs import csv_input, curve_figure, run_folder, run_report
+    from echo_jax.runs import curve_figure, run_folder, run_report
     from echo_jax.runs.advice import smaller_step
-    from echo_jax.runs.prepared_run import new_run, resumed_run
+    from echo_jax.runs.prepared_run import new_inputs, new_run, resumed_run
     from echo_jax.runs.train_run import train_run
 
     limits = command.devices, command.checkpoint_every
     if command.resume:
         opening = resumed_run(command.resume, *changes_of_resumed(command), *limits)
     else:
-        spec = csv_input.new_inputs(command.run)
+        spec = new_inputs(command.run)
         spec = spec._replace(seed_map=command.seed_map, compute=command.compute)
         opening = new_run(spec, command.out, *limits)
     with opening as prepared:

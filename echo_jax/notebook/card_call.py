@@ -22,6 +22,7 @@ from echo_jax.memory_benchmark.chosen_cell import (
 from echo_jax.memory_benchmark.protocol import Protocol
 from echo_jax.memory_cards import card_file, card_page, card_text
 from echo_jax.report import text_tables
+from echo_jax.report.text_page import section_text
 
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)
@@ -45,7 +46,7 @@ class MemoryCard:
 
     def report(self) -> str:
         """The text of the page of the card: the answer, all measures, and how to read them."""
-        text = text_tables.section_text(card_page.section_of(self.card, None)).lstrip()
+        text = section_text(card_page.section_of(self.card, None)).lstrip()
         return f"{text}\n{card_page.measured_how(self.card)}\n"
 
     def write(self, folder: str | os.PathLike[str]) -> list[Path]:

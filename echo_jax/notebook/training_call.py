@@ -23,10 +23,10 @@ from echo_jax.host.stopwatch import Stopwatch
 from echo_jax.notebook.training_options import KINDS, TrainOptions
 from echo_jax.report.notebook_figure import NotebookFigure
 from echo_jax.report.styles import drawing
-from echo_jax.runs import advice, csv_input, curve_figure, explanation, run_folder, run_report
+from echo_jax.runs import advice, curve_figure, explanation, run_folder, run_report
 from echo_jax.runs.metrics_csv import History
 from echo_jax.runs.predictor import Trained, network_of, network_of_seed
-from echo_jax.runs.prepared_run import prepare
+from echo_jax.runs.prepared_run import new_inputs, prepare
 from echo_jax.runs.result import Result
 from echo_jax.runs.train_run import train_run
 
@@ -61,7 +61,7 @@ class Run:
         """Loss and accuracy over training beside their baselines, as in `curve.png`."""
         curves = curve_figure.curves_of(self.config, self.result, self.history)
         with drawing():
-            return curve_figure.figure_of(curves)
+            return curve_figure.figure_of(curves, NotebookFigure)
 
     def explain(self) -> str:
         """Say where the target is, if it can be learned, and what helps, or what to ask next."""
@@ -131,7 +131,7 @@ def train(**options: Unpack[TrainOptions]) -> Run:
     with contextlib.ExitStack() as stack:
         machine.check_program()
         command = _command(options)
-        inputs = csv_input.new_inputs(command.run)
+        inputs = new_inputs(command.run)
         inputs = inputs._replace(seed_map=command.seed_map, compute=command.compute)
         machine.use_cpu_devices(None)  # a later call may have more seeds
         folder = None

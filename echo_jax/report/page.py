@@ -1,6 +1,6 @@
 """A page of results: one model for studies and memory cards.
 
-page ─► markdown_page, text_tables, paper_tables (CSV and LaTeX)
+page ─► markdown_page, text_page, paper_tables (CSV and LaTeX)
 
 All texts are plain, without markup; each renderer escapes them.
 """

@@ -1,21 +1,10 @@
-"""Tables and sections in a terminal.
+"""Tables in a terminal.
 
 `rich.table` is not used: it wraps or cuts entries at the width of the terminal, 80 columns where
 output goes to a file, and a result must come through whole.
 """
 
 from collections.abc import Sequence
-
-from echo_jax.report.page import Section
-
-
-def section_text(section: Section) -> str:
-    """The heading, answer, tables and notes of a section."""
-    parts = ["\n" + section.heading, *filter(None, ["\n".join(section.answer)])]
-    for shown in section.tables:
-        left = [column for column, numeric in enumerate(shown.numeric) if not numeric]
-        parts.append(f"{shown.caption}\n{table(shown.texts, left)}")
-    return "\n\n".join([*parts, *section.notes]) + "\n"
 
 
 def table(rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> str:

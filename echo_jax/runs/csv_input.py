@@ -66,16 +66,14 @@ def read_column(path: Path, column: str | None = None) -> Column:
     return result
 
 
-def new_inputs(config: RunConfig) -> RunSpec:
-    """The inputs of a new run; the column that the configuration names, if any, is read.
+def read_inputs(config: RunConfig) -> RunSpec:
+    """The inputs of a new run on the column that the configuration names.
 
-    Their configuration then has the name of the column and the number of its values. ConfigError
+    Their configuration has the name of the column and the number of its values. ConfigError
     where the column cannot be read, or is too short or too uniform to train on.
     """
     task, data = config.task, config.data
-    if data.csv is None:
-        return RunSpec(config)
-    column = read_column(Path(data.csv), data.column)
+    column = read_column(Path(str(data.csv)), data.column)
     try:
         vocabulary = Vocabulary.of_words(column.words)
         if task.vocab_size not in (TaskConfig.vocab_size, len(vocabulary)):

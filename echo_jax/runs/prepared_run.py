@@ -50,6 +50,15 @@ class PreparedRun(NamedTuple):
         return self.inputs.config
 
 
+def new_inputs(config: RunConfig) -> RunSpec:
+    """The inputs of a new run; the column that the configuration names, if any, is read."""
+    if config.data.csv is None:
+        return RunSpec(config)
+    from echo_jax.runs import csv_input  # not loaded for random integers
+
+    return csv_input.read_inputs(config)
+
+
 @contextlib.contextmanager
 def new_run(
     inputs: RunSpec, out: Path | None, device_limit: int | None, checkpoint_every: int | None

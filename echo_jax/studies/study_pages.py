@@ -7,10 +7,11 @@ from pathlib import Path
 
 from echo_jax import atomic_files
 from echo_jax.exceptions import ConfigError, printable
-from echo_jax.report import paper_tables, text_tables
+from echo_jax.report import paper_tables
 from echo_jax.report.markdown_page import markdown_page
 from echo_jax.report.page import Figure, Page, Section, computed
 from echo_jax.report.styles import drawing, image, svg
+from echo_jax.report.text_page import section_text
 from echo_jax.studies import study_folder
 from echo_jax.studies.catalogue import Chart, Study
 from echo_jax.studies.result_rows import ResultRow
@@ -61,7 +62,7 @@ def section(name: str, study: Study, rows: Sequence[ResultRow], command: str) ->
 
 def in_terminal(section: Section) -> str:
     """The section as text, and below it what its columns mean."""
-    return f"{text_tables.section_text(section)}\n{SCORES}"
+    return f"{section_text(section)}\n{SCORES}"
 
 
 def _figure(name: str, chart: Chart, rows: Sequence[ResultRow]) -> Figure | None:

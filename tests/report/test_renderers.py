@@ -8,7 +8,7 @@ from pathlib import Path
 
 from golden import assert_golden
 
-from echo_jax.report import markdown_page, paper_tables, text_tables
+from echo_jax.report import markdown_page, paper_tables, text_page
 from echo_jax.report.page import Entry, Figure, Page, Section, Table
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -49,7 +49,7 @@ PAGE = Page("What is <kept>?", ["First & last."], [STATE, NUMBERS], "Computed to
 
 def test_a_page_is_as_before_in_markdown_and_in_a_terminal_and_its_tables_in_csv_and_latex():
     assert_golden(markdown_page.markdown_page(PAGE), GOLDEN / "page.md")
-    assert_golden("".join(map(text_tables.section_text, PAGE.sections)), GOLDEN / "page.txt")
+    assert_golden("".join(map(text_page.section_text, PAGE.sections)), GOLDEN / "page.txt")
     (table,) = STATE.tables
     assert_golden(paper_tables.csv_text(table), GOLDEN / "state.csv")
     assert_golden(paper_tables.latex_text(table), GOLDEN / "state.tex")

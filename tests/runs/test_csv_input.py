@@ -14,7 +14,7 @@ import pytest
 
 from echo_jax.config import DataConfig, RunConfig, changed
 from echo_jax.exceptions import ConfigError
-from echo_jax.runs.csv_input import InputError, TokenReader, new_inputs, read_column
+from echo_jax.runs.csv_input import InputError, TokenReader, read_column, read_inputs
 from echo_jax.runs.vocabulary import Vocabulary, encode
 
 TENS = Vocabulary(("-10", "0", "10", "200"))
@@ -149,7 +149,7 @@ def of_column(path, **fields):
 def test_a_column_becomes_the_inputs_of_a_run(new_file):
     values = [7, -3, 7, 12, 7] * 20
     path = new_file("n\n" + "".join(f"{value}\n" for value in values))
-    inputs = new_inputs(of_column(path, length=10, held_out=0.3))
+    inputs = read_inputs(of_column(path, length=10, held_out=0.3))
     assert (inputs.config.task.vocab_size, inputs.config.data.column) == (3, "n")
     assert inputs.values == ["-3", "7", "12"]
     assert inputs.tokens.tolist() == [1, 0, 1, 2, 1] * 20
@@ -168,7 +168,7 @@ def test_a_column_becomes_the_inputs_of_a_run(new_file):
 def test_a_column_that_cannot_be_trained_on_is_refused_by_name(new_file, values, fields, sentence):
     path = new_file("n\n" + "".join(f"{value}\n" for value in values))
     with pytest.raises(ConfigError, match="^" + re.escape(sentence)) as refusal:
-        new_inputs(of_column(path, **fields))
+        read_inputs(of_column(path, **fields))
     assert f"(column n of {path})" in str(refusal.value)
 
 
