@@ -19,8 +19,8 @@ import surroundings
 from worker import measured_apart
 
 from echo_jax.cell_table import CELLS
-from echo_jax.cells.cell_arguments import build
 from echo_jax.cells.interface import Cell
+from echo_jax.cells.registry import build
 from echo_jax.cells.scan import recurrences
 from echo_jax.config import GENERATOR
 

@@ -6,7 +6,7 @@ import pytest
 
 import echo_jax
 from echo_jax.cell_table import CELLS
-from echo_jax.cells.cell_arguments import build
+from echo_jax.cells.registry import build
 
 FEATURES = 3
 

@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 from echo_jax.cells import registry, user_cell
 from echo_jax.cells.adapters.adapt import BlockOf, adapt, is_cell, options_of, size_of
 from echo_jax.cells.block import Block
-from echo_jax.cells.cell_arguments import build_from
 from echo_jax.cells.interface import Cell
 from echo_jax.config import BLOCK, NetworkConfig
 from echo_jax.exceptions import ConfigError, shown
@@ -114,7 +113,7 @@ def _of_class(found: Any, args: dict[str, Any]) -> CellObject:
     if not is_cell(inner):
         raise ConfigError("cell", shown(inner), *user_cell.what_it_lacks(_name(inner), inner))
     name = block + _name(inner)
-    return CellObject(name, args, build_from(found, name, args), size_of(found))
+    return CellObject(name, args, registry.build(name, args, found), size_of(found))
 
 
 def _name_of(cell: Cell) -> str:

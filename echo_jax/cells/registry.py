@@ -1,14 +1,20 @@
-"""Cells by name: the built-in classes, a user's own, and objects that a Python call hands over."""
+"""Cells by name: the built-in classes, a user's own, and objects that a Python call hands over.
 
+`user_cell` is imported in functions: a built-in cell has no file to find and no line to name.
+"""
+
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
 from echo_jax.cell_table import CELLS
-from echo_jax.cells import user_cell
-from echo_jax.cells.adapters.adapt import BlockOf, adapt, construct, options_of
+from echo_jax.cells.adapters.adapt import BlockOf, adapt, construct, options_of, size_of
 from echo_jax.cells.interface import Cell
 from echo_jax.config import BLOCK, PARTS, NetworkConfig, is_built_in
 from echo_jax.exceptions import ConfigError, reason
+
+FEATURES = NetworkConfig.hidden_size
+"""The units of a cell that requires their number, where no argument gives it."""
 
 GIVEN: dict[str, Cell] = {}
 """Cells that no name can be imported as: objects of this process, see `cell_object`."""
@@ -21,7 +27,11 @@ def cell_class(name: str) -> Any:
         return GIVEN[name]
     if name.startswith(BLOCK):
         return BlockOf(cell_class(name.removeprefix(BLOCK)))
-    return CELLS[name].load() if name in CELLS else user_cell.import_cell(name)
+    if name in CELLS:
+        return CELLS[name].load()
+    from echo_jax.cells import user_cell
+
+    return user_cell.import_cell(name)
 
 
 def built_in_name(written: Any) -> str | None:
@@ -35,6 +45,8 @@ def source_digest(name: str) -> str | None:
     """The SHA-256 of the file of a user's cell, alone or in a block; None for a built-in cell."""
     if is_built_in(name):
         return None
+    from echo_jax.cells import user_cell
+
     found = cell_class(name if name in GIVEN else name.removeprefix(BLOCK))
     written = found if isinstance(found, type | ModuleType) else adapt(found).source
     return user_cell.source_digest(written)
@@ -51,15 +63,35 @@ def check_source(name: str, expected: str | None) -> None:
         )
 
 
+def build(name: str, args: Mapping[str, Any], found: Any = None) -> Cell:
+    """The cell of a name, from keyword arguments; `found` is its class, where that is at hand.
+
+    A required number of units that is not among them is set to `FEATURES`. ConfigError if the cell
+    cannot be found or built; for a user's cell the message names the line.
+    """
+    found = cell_class(name) if found is None else found
+    options, size = options_of(found), size_of(found)
+    if size and options[size]:
+        args = {size: FEATURES, **args}
+    _check_args(name, args, options, size)
+    try:
+        return construct(found, args)
+    except ConfigError:
+        raise
+    except BaseException as error:  # user code may raise anything
+        rule = f"cannot be built ({line_of(name, found, '__init__', error)}{reason(error)})"
+        raise ConfigError("cell", name, rule, "give it other options, or mend it") from error
+
+
 def build_cell(config: NetworkConfig, window: int) -> Cell:
-    """The cell of a configuration, with H features; ConfigError if it cannot be built.
+    """The cell of a configuration, with H units; ConfigError if it cannot be built.
 
     The delay line of the cell mlp is as long as the window, unless the configuration sets it.
     """
     found = cell_class(config.cell)
     if isinstance(found, Cell):
         return found
-    args = {"features": config.hidden_size} if options_of(found) else {}
+    args = {size_of(found) or "features": config.hidden_size} if options_of(found) else {}
     if not args and config.hidden_size not in {x.network.hidden_size for x in PARTS.values()}:
         raise ConfigError(
             "hidden_size",
@@ -69,12 +101,32 @@ def build_cell(config: NetworkConfig, window: int) -> Cell:
         )
     if config.cell == "mlp":
         args["delay_line"] = config.delay_line or window
-    try:
-        return construct(found, args)
-    except BaseException as error:  # user code may raise anything
-        raise ConfigError(
-            "cell",
-            config.cell,
-            f"cannot be built with features={config.hidden_size} ({reason(error)})",
-            "give it a field `features` and a default for every other one",
-        ) from error
+    return build(config.cell, args, found)
+
+
+def line_of(name: str, written: Any, function: str, error: BaseException | None) -> str:
+    """`FILE:LINE: ` in the file of a user's cell, see `user_cell.location`; of ours nothing."""
+    if is_built_in(name):
+        return ""
+    from echo_jax.cells import user_cell
+
+    return f"{user_cell.location(written, function, error)}: "
+
+
+def _check_args(
+    name: str, args: Mapping[str, Any], options: Mapping[str, bool], size: str | None
+) -> None:
+    """Raise ConfigError for an unknown or missing field and for a size that is no count."""
+    for unknown in (x for x in args if x not in options):
+        fix = f"use one of {', '.join(options)}" if options else "leave it out, as it has none"
+        more = "" if is_built_in(name) else ", or define it"
+        raise ConfigError("cell", name, f"has no field {unknown}", fix + more)
+    if missing := [x for x, required in options.items() if required and x not in args]:
+        example = ", ".join(f"{x}=1" for x in missing)
+        rule = f"has no value for {', '.join(missing)}"
+        fix = f"give it a default, or a value among its options, as {example}"
+        raise ConfigError("cell", name, rule, fix)
+    units = args.get(size or "", FEATURES)  # a tuple of sizes is the cell's own affair
+    if isinstance(units, str | float | bool) or (isinstance(units, int) and units < 1):
+        fix = f"use a whole number from 1 on, such as {FEATURES}"
+        raise ConfigError("cell", name, f"cannot have {size}={units!r}", fix)

@@ -16,7 +16,6 @@ from echo_jax.cell_table import CELLS
 from echo_jax.cells import registry
 from echo_jax.cells.adapters.adapt import BlockOf, size_of
 from echo_jax.cells.block import CONVOLVED, Block
-from echo_jax.cells.cell_arguments import build_from
 from echo_jax.cells.interface import Cell
 from echo_jax.config import BLOCK, GENERATOR, is_built_in
 from echo_jax.exceptions import ConfigError, reason
@@ -163,7 +162,7 @@ def _measure(
     """The function from n to the first value, from n on, that the cell takes."""
 
     def measured(value: int) -> Measured:
-        cell = build_from(found, name, {**given, option: value})
+        cell = registry.build(name, {**given, option: value}, found)
         return Measured(value, state_bytes(cell, input_size).cell)
 
     @functools.cache

@@ -76,7 +76,7 @@ def choose(name: str, arguments: str | Mapping[str, Any] = "") -> ChosenCell:
     """
     found = registry.cell_class(name)
     given = cell_arguments.parse(arguments) if isinstance(arguments, str) else dict(arguments)
-    return stated(name, given, cell_arguments.build_from(found, name, given), size_of(found))
+    return stated(name, given, registry.build(name, given, found), size_of(found))
 
 
 def chosen_object(found: Any, args: Mapping[str, Any] | None) -> ChosenCell:

@@ -77,8 +77,8 @@ def equinox_weights(p):
 
 CELLS = {
     "linen": (construct(nn.GRUCell, {"features": H}), linen_weights),
-    "nnx": (construct(nnx.GRUCell, {"features": H}), nnx_weights),
-    "equinox": (construct(eqx.nn.GRUCell, {"features": H}), equinox_weights),
+    "nnx": (construct(nnx.GRUCell, {"hidden_features": H}), nnx_weights),
+    "equinox": (construct(eqx.nn.GRUCell, {"hidden_size": H}), equinox_weights),
 }
 
 
@@ -111,7 +111,7 @@ def test_the_gru_of_each_library_has_the_numbers_and_gradients_of_the_functions(
 
 
 def test_a_list_is_an_argument():
-    assert hash(construct(nnx.GRUCell, {"features": [2, [3]]}))
+    assert hash(construct(nnx.GRUCell, {"hidden_features": [2, [3]]}))
 
 
 FUNCTIONS = """

@@ -3,7 +3,7 @@ import jax
 import numpy as np
 import pytest
 
-from echo_jax.cells import cell_arguments
+from echo_jax.cells import registry
 from echo_jax.cells.block import Block
 from echo_jax.cells.registry import build_cell
 from echo_jax.cells.vector_state.minimal_rnns import MinLSTMCell
@@ -45,7 +45,7 @@ def test_a_block_stays_finite():
 
 
 def test_a_block_is_named_before_any_cell_and_its_arguments_go_to_the_cell():
-    cell = cell_arguments.build("block:gru", {"layers": 2, "width": 8, "features": 5})
+    cell = registry.build("block:gru", {"layers": 2, "width": 8, "features": 5})
     assert (cell.layers, cell.width, cell.options.features) == (2, 8, 5)
     shapes = jax.eval_shape(lambda: cell.initial_state(cell.init(jax.random.key(0), 3), 2, 3))
     assert [leaf.shape for leaf in jax.tree.leaves(shapes)] == [(2, 3, 8), (2, 5)] * 2

@@ -1,7 +1,7 @@
 import flax.linen as nn
 import pytest
 
-from echo_jax.cells import cell_arguments, known_memory
+from echo_jax.cells import cell_arguments, known_memory, registry
 from echo_jax.cells.adapters.adapt import adapt
 from echo_jax.cells.vector_state import chrono_lstm, delay_line_mlp, lstm
 from echo_jax.exceptions import ConfigError
@@ -49,7 +49,7 @@ def test_other_arguments_are_refused(text):
     ],
 )
 def test_a_cell_is_built_of_its_name_and_its_arguments(name, args, cell):
-    assert cell_arguments.build(name, args) == adapt(cell)
+    assert registry.build(name, args) == adapt(cell)
 
 
 @pytest.mark.parametrize(
@@ -72,5 +72,5 @@ def test_a_cell_is_built_of_its_name_and_its_arguments(name, args, cell):
 )
 def test_a_cell_that_cannot_be_built_is_refused(name, args, rule):
     with pytest.raises(ConfigError, match=f"^cell='{name}' {rule}") as refusal:
-        cell_arguments.build(name, args)
+        registry.build(name, args)
     assert "\n" not in str(refusal.value)

@@ -4,8 +4,8 @@ import cell_reference
 import pytest
 
 from echo_jax.cells import projected_cell
-from echo_jax.cells.cell_arguments import build
 from echo_jax.cells.matrix_state import delta_net, mamba2, xlstm
+from echo_jax.cells.registry import build
 
 FORMS = (
     "mlp", "lru in parallel", "s5", "slstm", "lmu", "exprnn", "rwkv7", "gla in parallel",

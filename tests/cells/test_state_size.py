@@ -3,7 +3,7 @@ import pytest
 from broken_cells import Good
 
 from echo_jax.cell_table import CELLS
-from echo_jax.cells import cell_arguments
+from echo_jax.cells import registry
 from echo_jax.cells.state_size import StateBytes, sized, state_bytes
 from echo_jax.exceptions import ConfigError
 
@@ -58,12 +58,12 @@ def test_layers_share_the_bytes_and_no_neighbour_is_nearer(name):
     found = sized(block, given, 400, 2)
     assert found.fits == (name != "mlstm")
     size = found.args[option(name)]
-    cell = cell_arguments.build(block, found.args)
+    cell = registry.build(block, found.args)
     counted = state_bytes(cell, 2)
     assert counted == StateBytes(found.bytes, convolution=2 * 3 * 24 * 4)
     assert counted.total == real_bytes(cell, 2)
     nearer = size - 1 if found.bytes > 400 else size + 1
-    other = cell_arguments.build(block, found.args | {option(name): nearer})
+    other = registry.build(block, found.args | {option(name): nearer})
     assert abs(state_bytes(other, 2).cell - 400) >= abs(found.bytes - 400)
 
 

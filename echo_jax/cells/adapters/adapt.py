@@ -1,4 +1,7 @@
-"""Cells of any library as a `Cell`: Linen, NNX, Equinox, or plain functions."""
+"""Cells of any library as a `Cell`: Linen, NNX, Equinox, or plain functions.
+
+An adapter is imported with a cell of its kind, and no other.
+"""
 
 import dataclasses
 import inspect
@@ -7,10 +10,11 @@ from typing import Any, ClassVar
 
 from flax import linen as nn
 
-from echo_jax.cells.adapters.linen_adapter import LinenCell
-from echo_jax.cells.adapters.plain_functions import REQUIRED, FunctionsCell
 from echo_jax.cells.interface import Cell
 from echo_jax.exceptions import ConfigError
+
+REQUIRED = ("init", "initial_state", "step")
+"""The functions of a cell of plain functions."""
 
 KINDS = (
     "a class derived from flax.linen.RNNCellBase, flax.nnx.Module or equinox.Module, or a module "
@@ -37,7 +41,7 @@ def is_cell(found: Any) -> bool:
 
 
 def construct(found: Any, args: Mapping[str, Any]) -> Cell:
-    """The cell of a class or of functions, with keyword arguments; `features` fits any library."""
+    """The cell of a class or of functions, with keyword arguments."""
     if isinstance(found, BlockOf):
         from echo_jax.cells.block import Block
 
@@ -46,7 +50,7 @@ def construct(found: Any, args: Mapping[str, Any]) -> Cell:
         return Block(construct(found.inner, rest), **own)
     library = _library(found)
     if library:
-        given = tuple(sorted((_its_name(found, x), _hashable(y)) for x, y in args.items()))
+        given = tuple(sorted((name, _hashable(value)) for name, value in args.items()))
         if library == "nnx":
             from echo_jax.cells.adapters.nnx_adapter import NNXCell
 
@@ -67,8 +71,12 @@ def adapt(cell: Any) -> Cell:
     if isinstance(cell, Cell):
         return cell
     if isinstance(cell, nn.RNNCellBase):
+        from echo_jax.cells.adapters.linen_adapter import LinenCell
+
         return LinenCell(cell)
     if _has_functions(cell):
+        from echo_jax.cells.adapters.plain_functions import FunctionsCell
+
         return FunctionsCell(cell)
     words = f"{' '.join(repr(cell).split()):.60}"
     if _library(type(cell)):
@@ -104,11 +112,6 @@ def size_of(found: Any) -> str | None:
 def _hashable(value: Any) -> Any:
     """A value with tuples in the place of lists."""
     return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value
-
-
-def _its_name(found: Any, name: str) -> str:
-    options = options_of(found)
-    return (size_of(found) or name) if name == "features" and name not in options else name
 
 
 def _is_a(found: Any, classes: tuple[type, ...]) -> bool:

@@ -9,8 +9,6 @@ import chex
 from echo_jax.cells.interface import Cell, CellParams
 from echo_jax.cells.scan import Carry, Mask
 
-REQUIRED = ("init", "initial_state", "step")
-
 
 @dataclasses.dataclass(frozen=True)
 class FunctionsCell(Cell):

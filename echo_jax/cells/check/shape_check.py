@@ -15,10 +15,10 @@ import jax
 import jax.numpy as jnp
 from flax import errors
 
-from echo_jax.cells import user_cell
+from echo_jax.cells import registry, user_cell
 from echo_jax.cells.interface import Cell, CellError
 from echo_jax.cells.scan import Carry, scan_over_time
-from echo_jax.config import GENERATOR, is_built_in
+from echo_jax.config import GENERATOR
 from echo_jax.exceptions import CellRefusedError, ConfigError, reason
 
 Result = TypeVar("Result")
@@ -55,8 +55,7 @@ class Candidate(NamedTuple):
         self, sentence: str, function: str = "step", error: BaseException | None = None
     ) -> NoReturn:
         """Raise ConfigError: a sentence about the cell, after the line of the user's own file."""
-        written = user_cell.location(self.cell.source, self.called(function), error)
-        where = "" if is_built_in(self.name) else f"{written}: "
+        where = registry.line_of(self.name, self.cell.source, self.called(function), error)
         raise CellRefusedError(f"{where}cell {self.name!r} {sentence}") from error
 
     def attempt(
@@ -107,19 +106,10 @@ def check_shapes(cell: Cell, name: str, input_size: int) -> None:
     types never change; its output is `[B, features]`.
     """
     candidate = Candidate(cell, name, input_size)
-    if is_built_in(name):
-        _check_once(candidate)
-        return
     with user_cell.keeping_settings(name):
         shapes = traced(candidate, 2)
         if cell.has_scan:
             _check_scan(candidate, shapes)
-
-
-@functools.cache
-def _check_once(candidate: Candidate) -> None:
-    """The check of a cell of ours, which stays the same: a run builds its network 14 times."""
-    traced(candidate, 2)
 
 
 def check_batch_sizes(candidate: Candidate) -> None:

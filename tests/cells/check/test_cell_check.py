@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from echo_jax.cells import cell_arguments
+from echo_jax.cells import registry
 from echo_jax.cells.adapters.adapt import adapt, options_of
 from echo_jax.cells.check import cell_check
 from echo_jax.cells.check.shape_check import Candidate
@@ -29,7 +29,7 @@ REFUSED = {
 def check(name, input_size):
     module, _, cell = name.partition(":")
     has_size = module not in sys.modules or options_of(getattr(sys.modules[module], cell))
-    built = cell_arguments.build(name, {"features": 4} if has_size else {})
+    built = registry.build(name, {"features": 4} if has_size else {})
     return cell_check.check(built, name, input_size)
 
 
@@ -80,6 +80,6 @@ def test_a_cheat_that_waits_for_other_weights_is_found_at_them_and_not_at_the_in
 
 
 def test_a_cell_too_large_for_a_card_is_refused():
-    cell = cell_arguments.build("gru", {"features": 10_000})
+    cell = registry.build("gru", {"features": 10_000})
     with pytest.raises(ConfigError, match=r"^cell 'gru' has 300,\d{3},000 parameters"):
         cell_check.check(cell, "gru", input_size=2)
