@@ -12,15 +12,16 @@ worker holds one task; if the worker dies it is replaced, and its task is tried 
 import contextlib
 import functools
 import importlib.util
-import logging
+import logging.handlers
 import os
+import queue
 import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple
 
 from echo_jax import machine
 from echo_jax.config import is_built_in
@@ -28,16 +29,16 @@ from echo_jax.exceptions import ConfigError, SchedulerLostError, reason
 from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts
 
-DEATHS = 3
-"""Deaths of its workers that a task survives."""
-
-YAML = (".yaml", ".yml")
-
-PATIENCE_SECONDS = 10
-"""Seconds within which a scheduler must answer, and after which a wait for a worker is said."""
-
 LOOK_SECONDS = 0.2
 """Seconds between two looks at the interrupts while tasks run on workers."""
+
+SETTINGS = {
+    "distributed.scheduler.worker-saturation": 1.0,  # a worker holds one task
+    "distributed.scheduler.allowed-failures": 3,  # deaths of its workers that a task survives
+    "distributed.comm.timeouts.connect": "10s",
+    "distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical",
+}
+"""Settings of Dask."""
 
 
 class Outcome(NamedTuple):
@@ -46,13 +47,6 @@ class Outcome(NamedTuple):
     task: Any
     result: Any
     failure: str | None
-
-
-class Executor(Protocol):
-    """Maps a function over tasks; outcomes come as tasks are done, in any order."""
-
-    def map(self, function: Callable[..., Any], tasks: Sequence[Any]) -> Iterator[Outcome]:
-        """The outcome of each task; `function(task, report)` is importable on every worker."""
 
 
 class Here(NamedTuple):
@@ -66,7 +60,7 @@ class Here(NamedTuple):
     prepare: Callable[[Sequence[Any]], None] = lambda _: None
 
     def map(self, function: Callable[..., Any], tasks: Sequence[Any]) -> Iterator[Outcome]:
-        """Run the tasks in order."""
+        """The outcome of `function(task, report)` for each task, in order."""
         for i, task in enumerate(tasks):
             self.prepare(tasks[i:])
             try:
@@ -74,10 +68,6 @@ class Here(NamedTuple):
             except ConfigError as error:
                 outcome = Outcome(task, None, str(error))
             yield outcome
-
-
-class UnfitWorkerError(ConfigError):
-    """A worker, whose address is the value, would compute other bits or several tasks at once."""
 
 
 class Workers:
@@ -89,103 +79,93 @@ class Workers:
     """
 
     def __init__(self, client: Any, interrupts: Interrupts) -> None:
-        """Refuse workers that do not fit; those that join later are sent away by their task."""
+        """Raise ConfigError for workers that would compute other bits."""
         self._client, self._interrupts = client, interrupts
-        self._expected, self._sent_away = machine.software(), set[str]()
         try:
-            software = client.run(machine.software)
+            software = client.run(_software)
         except Exception as error:  # whatever a worker without echo_jax raises
             raise ConfigError(
                 f"a worker cannot import echo_jax ({reason(error)}): install the same there"
             ) from error
-        for address, worker in client.scheduler_info(n_workers=-1)["workers"].items():
-            theirs = software.get(address, self._expected)
-            check_fit(address, worker["nthreads"], theirs, self._expected)
+        for address, theirs in software.items():
+            check_software(address, theirs, _needed())
 
     def map(self, function: Callable[..., Any], tasks: Sequence[Any]) -> Iterator[Outcome]:
-        """Run the tasks on all workers; one whose worker does not fit is given to another."""
+        """The outcomes as tasks are done; `function` is importable on every worker."""
         from distributed import as_completed
 
-        work = functools.partial(_work, function, self._expected)
+        work = functools.partial(_work, function, _needed())
         futures = {self._client.submit(work, task, pure=False): task for task in tasks}
         running = as_completed(futures, loop=self._client.loop)
         try:
-            for future in self._done(running):
-                task, error = futures.pop(future), _error(future)
-                if isinstance(error, UnfitWorkerError):
-                    self._send_away(error)
-                    again = self._client.submit(work, task, pure=False)
-                    futures[again] = task
-                    running.add(again)
-                elif error:
-                    yield Outcome(task, None, _sentence(error))
-                else:
-                    yield Outcome(task, future.result(), None)
+            while not running.is_empty():
+                self._interrupts.check()
+                if not running.has_ready():
+                    time.sleep(LOOK_SECONDS)
+                for future in running.next_batch(block=False):
+                    if future.status == "lost":  # with the worker that held its result: done again
+                        running.add(future)
+                    else:
+                        yield _outcome(futures.pop(future), future)
         finally:
             with contextlib.suppress(Exception):  # the scheduler may be gone
                 self._client.cancel(list(futures), force=True)
 
-    def _done(self, running: Any) -> Iterator[Any]:
-        """The futures of an `as_completed` as they are done; StoppedError after an interrupt."""
-        while not running.is_empty():
-            self._interrupts.check()
-            if not running.has_ready():
-                time.sleep(LOOK_SECONDS)
-            for future in running.next_batch(block=False):
-                if future.status == "lost":  # with the worker that held its result: done again
-                    running.add(future)
-                else:
-                    yield future
 
-    def _send_away(self, error: UnfitWorkerError) -> None:
-        """Close a worker that joined later and does not fit."""
-        address = str(error.value)
-        if address not in self._sent_away:
-            print(f"{error}; until then it gets no task", file=sys.stderr, flush=True)
-        self._sent_away.add(address)
-        self._client.retire_workers([address], close_workers=True)
+Executor = Here | Workers
+"""Maps a function over tasks; outcomes come as tasks are done, in any order."""
 
 
-def _error(future: Any) -> BaseException | None:
-    """The error of the task of a future that is done; SchedulerLostError if it is cancelled."""
+def _outcome(task: Any, future: Any) -> Outcome:
+    """The outcome of a task that is done; SchedulerLostError if it was cancelled."""
     if future.status == "cancelled":
         raise SchedulerLostError("the scheduler is gone, and with it the tasks that it held")
-    return future.exception() if future.status == "error" else None
+    if future.status == "finished":
+        return Outcome(task, future.result(), None)
+    error = future.exception()
+    return Outcome(task, None, str(error) if isinstance(error, ConfigError) else reason(error))
 
 
-def _sentence(error: BaseException) -> str:
-    """The sentence that says why a task failed."""
-    from distributed.scheduler import KilledWorker
-
-    if isinstance(error, KilledWorker):
-        return "its worker died each time that the task was tried: does it need more memory?"
-    return str(error) if isinstance(error, ConfigError) else reason(error)
-
-
-def _work(function: Callable[..., Any], expected: dict[str, str], task: Any) -> Any:
-    """A task on a worker; UnfitWorkerError on one that joined later and does not fit."""
-    from distributed import get_worker
+def _work(function: Callable[..., Any], needed: Mapping[str, str], task: Any) -> Any:
+    """A task on a worker; one that joined later and differs leaves, and another does the task."""
+    from distributed import Reschedule, get_worker
 
     worker = get_worker()
-    check_fit(worker.address, worker.state.nthreads, machine.software(), expected)
+    try:
+        check_software(worker.address, _software(worker), needed)
+    except ConfigError as error:
+        _leave(worker, str(error))
+        raise Reschedule from error
     return function(task, lambda _: None)
 
 
-def check_fit(
-    address: str, threads: int, software: dict[str, str], expected: dict[str, str]
-) -> None:
-    """Raise UnfitWorkerError for several threads, or a version or setting that is not ours."""
-    if threads != 1:
-        raise UnfitWorkerError(
-            None, address, f"is a worker with {threads} threads, and does one task on one core",
-            "start it with --nthreads 1, one worker for each core",
-        )  # fmt: skip
-    for name in sorted(expected.keys() | software.keys()):
-        theirs, ours = software.get(name), expected.get(name)
-        if theirs != ours:
-            raise UnfitWorkerError(
-                None, address, f"is a worker with {name} {theirs}, and this process has {ours}",
-                "install or set the same there",
+@functools.cache
+def _leave(worker: Any, why: str) -> None:
+    """Close this worker, once, and say why where the command runs."""
+    import distributed
+
+    distributed.print(why, file=sys.stderr, flush=True)
+    worker.loop.add_callback(worker.close_gracefully)
+
+
+def _needed() -> dict[str, str]:
+    """The software that every worker needs: that of this process, and one thread."""
+    return {**machine.software(), "threads": "1"}
+
+
+def _software(dask_worker: Any) -> dict[str, str]:
+    """The software of a worker, and its threads. Dask compares neither settings nor our source."""
+    return {**machine.software(), "threads": str(dask_worker.state.nthreads)}
+
+
+def check_software(address: str, theirs: Mapping[str, str], needed: Mapping[str, str]) -> None:
+    """Raise ConfigError for a worker at an address that has another version or setting."""
+    for name in sorted(needed.keys() | theirs.keys()):
+        if theirs.get(name) != needed.get(name):
+            raise ConfigError(
+                None, address,
+                f"is a worker with {name} {theirs.get(name)}, and needs {needed.get(name)}",
+                "install and set the same there, and start it with --nthreads 1",
             )  # fmt: skip
 
 
@@ -217,7 +197,7 @@ def workers_of(
     for name in ("distributed", "distributed.client"):  # what goes wrong is said in one sentence
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with dask.config.set(SETTINGS), contextlib.ExitStack() as stack:
-        refused = stack.enter_context(_RefusedJobs())
+        refused = _errors_of_jobs()
         cluster = _cluster(spec)
         if not isinstance(cluster, str):
             stack.callback(_close, cluster)
@@ -229,23 +209,16 @@ def workers_of(
                 "start dask scheduler there, or use local:N",
             ) from error  # fmt: skip
         _wait_for_worker(client, spec, interrupts, refused)
-        count = len(client.scheduler_info(n_workers=-1)["workers"])
         workers = Workers(client, interrupts)
-        _set_up(client, _cores_each(spec))
+        cores = max(1, machine.cores() // int(spec[6:])) if spec.startswith("local:") else 1
+        set_up = functools.partial(_set_up, cores, compilation_cache.switched_on())
+        client.register_worker_callbacks(set_up)  # also of workers that come later
         _send(client, files_of(cells))
+        count = len(client.nthreads())
         link = getattr(cluster, "dashboard_link", None)  # of one that is started here
         seen = f"; dashboard {link}" if link else ""
         print(f"Cluster {spec}: {count} worker{'s' * (count != 1)}{seen}", flush=True)
         yield workers
-
-
-SETTINGS = {
-    "distributed.scheduler.worker-saturation": 1.0,
-    "distributed.scheduler.allowed-failures": DEATHS,
-    "distributed.comm.timeouts.connect": f"{PATIENCE_SECONDS}s",
-    "distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical",
-}
-"""Settings of Dask: a worker holds one task, and its log is silent."""
 
 
 def _close(cluster: Any) -> None:
@@ -254,23 +227,12 @@ def _close(cluster: Any) -> None:
         cluster.close()
 
 
-def _set_up(client: Any, devices: int) -> None:
-    """Give each worker, also those that come later, its cores and the compilation cache."""
-    from distributed.diagnostics.plugin import WorkerPlugin
-
-    cache = compilation_cache.switched_on()
-
-    class Cores(WorkerPlugin):
-        """Sets jax up as a worker starts, before a user's file can use it."""
-
-        def setup(self, worker: Any) -> None:  # noqa: ARG002  # Dask hands it over
-            """Give jax the cores of this worker, and its cache of compiled programs."""
-            os.environ["NPROC"] = str(devices)  # the threads of XLA's pools
-            machine.set_up_jax()
-            machine.use_cpu_devices(devices)
-            compilation_cache.use_compilation_cache(cache)
-
-    client.register_plugin(Cores(), name="cores")
+def _set_up(devices: int, cache: bool) -> None:
+    """Give jax the cores of a worker as it starts, and its cache of compiled programs."""
+    os.environ["NPROC"] = str(devices)  # the threads of XLA's pools
+    machine.set_up_jax()
+    machine.use_cpu_devices(devices)
+    compilation_cache.use_compilation_cache(cache)
 
 
 def _send(client: Any, files: Collection[Path]) -> None:
@@ -291,26 +253,17 @@ def check_spec(spec: str | None) -> None:
     """Raise ConfigError for a value of `--cluster` that cannot be used; nothing is imported."""
     if spec is None:
         return
-    if not re.fullmatch(r"local:0*[1-9]\d{0,3}|(tcp|tls)://\S+:\d+", spec):
-        if Path(spec).suffix not in YAML:
-            raise ConfigError(
-                "cluster", spec, "is no cluster",
-                "use local:N with N workers, tcp://HOST:PORT or tls://HOST:PORT of a Dask "
-                "scheduler, or a YAML file of dask-jobqueue",
-            )  # fmt: skip
-        if not Path(spec).is_file():
-            raise ConfigError("cluster", spec, "is no file", "name the YAML file of a job queue")
-    for package in ("distributed", "dask_jobqueue"):
-        if importlib.util.find_spec(package) is None:
-            raise ConfigError(
-                "cluster", spec, f"needs the package {package}",
-                "pip install -e '.[cluster]' brings it",
-            )  # fmt: skip
-
-
-def _cores_each(spec: str) -> int:
-    """The cores of a worker: on this machine its share, elsewhere one."""
-    return max(1, machine.cores() // int(spec[6:])) if spec.startswith("local:") else 1
+    address = re.fullmatch(r"local:0*[1-9]\d{0,3}|(tcp|tls)://\S+:\d+", spec)
+    if not address and not (spec.endswith((".yaml", ".yml")) and Path(spec).is_file()):
+        raise ConfigError(
+            "cluster", spec, "is no cluster",
+            "use local:N with N workers, tcp://HOST:PORT or tls://HOST:PORT of a Dask scheduler, "
+            "or the YAML file of a job queue",
+        )  # fmt: skip
+    if importlib.util.find_spec("dask_jobqueue") is None:  # it brings Dask
+        raise ConfigError(
+            "cluster", spec, "needs dask-jobqueue", "pip install -e '.[cluster]' brings it"
+        )
 
 
 def _cluster(spec: str) -> Any:
@@ -329,25 +282,16 @@ def _local(count: int) -> Any:
     """
     from distributed import LocalCluster
 
+    quiet = {"dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        return LocalCluster(
-            n_workers=count,
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address="127.0.0.1:0",
-            silence_logs=logging.CRITICAL,
-        )
+        return LocalCluster(n_workers=count, threads_per_worker=1, **quiet)
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
-OF_THE_SCHEDULER = ("scheduler_options", "scheduler_cls", "shared_temp_directory")
-"""Settings of dask-jobqueue that are not those of a job."""
-
-
 def _jobqueue(path: Path) -> Any:
-    """The cluster of a YAML file: the part `jobqueue` as dask-jobqueue has it, and `workers`.
+    """The cluster of a YAML file: the number of workers, and arguments of a dask-jobqueue class.
 
     workers: 20
     jobqueue: {slurm: {cores: 1, memory: 4GB, queue: short, walltime: "01:00:00"}}
@@ -356,75 +300,50 @@ def _jobqueue(path: Path) -> Any:
     import yaml
     from dask_jobqueue.local import LocalCluster
 
-    classes = {
-        name.removesuffix("Cluster").lower(): kind
-        for name, kind in vars(dask_jobqueue).items()
-        if name.endswith("Cluster") and name != "JobQueueCluster"
-    }
-    classes["local"] = LocalCluster  # its jobs are run by the shell, at once: to try a file out
+    classes = {name.lower(): kind for name, kind in vars(dask_jobqueue).items()}
+    classes["localcluster"] = LocalCluster  # its jobs are run by the shell: to try a file out
     try:
         contents = yaml.safe_load(path.read_text(encoding="utf-8"))
-        count, ((system, settings),) = int(contents["workers"]), contents["jobqueue"].items()
-        if count < 1:
-            raise ValueError(f"workers is {count}")
-        if unknown := contents.keys() - {"workers", "jobqueue"}:
-            raise ValueError(f"{min(unknown)} is unknown")
-        kwargs = {name.replace("-", "_"): value for name, value in settings.items()}
-        of_jobs = {name: value for name, value in kwargs.items() if name not in OF_THE_SCHEDULER}
-        classes[system].job_cls("tcp://", "trial", **of_jobs)  # TypeError for an unknown setting
+        count, ((system, settings),) = contents.pop("workers"), contents.pop("jobqueue").items()
+        if contents or count < 1:
+            raise ValueError(f"{contents or f'workers: {count}'}")
         options = {"dashboard_address": ":0"}  # two commands on one machine have two dashboards
-        cluster = classes[system](**{"scheduler_options": options, **kwargs})
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(
-            "cluster", path, f"cannot be read ({reason(error)})", "name a YAML file"
-        ) from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        arguments = {name.replace("-", "_"): value for name, value in settings.items()}
+        cluster = classes[f"{system}cluster"](**{"scheduler_options": options, **arguments})
+    except Exception as error:  # whatever dask-jobqueue raises for an argument that it refuses
         raise ConfigError(
             "cluster", path, f"describes no cluster ({reason(error)})",
-            "it needs `workers`, a number above 0, and `jobqueue` with settings of one of "
-            f"{', '.join(sorted(classes))}, and nothing else",
+            "it needs `workers`, a number above 0, and `jobqueue` with the name of a queue, such "
+            "as slurm, and its settings, and nothing else",
         ) from error  # fmt: skip
     cluster.adapt(minimum=count, maximum=count)  # submits again what ended or died
     return cluster
 
 
-class _RefusedJobs(logging.Handler):
-    """Keeps the error of a job that a queue refuses, which dask-jobqueue only logs."""
-
-    error: BaseException | None = None
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep the error of a log record."""
-        self.error = (record.exc_info or (None, self.error))[1]
-
-    def __enter__(self) -> Self:
-        """Take the place of the other handlers of the log."""
-        log = logging.getLogger("tornado.application")
-        self._others, log.handlers = log.handlers, [self]
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Put them back."""
-        logging.getLogger("tornado.application").handlers = self._others
+def _errors_of_jobs() -> "queue.SimpleQueue[logging.LogRecord]":
+    """A queue for the errors of jobs that a job queue refuses, which dask-jobqueue only logs."""
+    errors = queue.SimpleQueue[logging.LogRecord]()
+    handler = logging.handlers.QueueHandler(errors)
+    logging.getLogger("tornado.application").handlers = [handler]
+    return errors
 
 
-def _wait_for_worker(client: Any, spec: str, interrupts: Interrupts, refused: _RefusedJobs) -> None:
-    """Wait for the first worker, and say so once if it takes long."""
-    waiting = f"Waiting for a worker of {spec}; Ctrl-C ends it."
-    patience = time.monotonic() + PATIENCE_SECONDS
-    while not client.scheduler_info(n_workers=-1)["workers"]:
+def _wait_for_worker(
+    client: Any, spec: str, interrupts: Interrupts, refused: "queue.SimpleQueue[logging.LogRecord]"
+) -> None:
+    """Wait for the first worker, and say so."""
+    if not client.scheduler_info()["workers"]:
+        print(f"Waiting for a worker of {spec}; Ctrl-C ends it.", file=sys.stderr, flush=True)
+    while not client.scheduler_info()["workers"]:
         interrupts.check()
-        if refused.error:
-            lines = str(refused.error).strip().splitlines() or [reason(refused.error)]
+        if not refused.empty():
+            why = refused.get().getMessage().strip().splitlines()[-1]  # the last of its error
             raise ConfigError(
-                "cluster", spec, f"starts no worker ({lines[-1]})",
+                "cluster", spec, f"starts no worker ({why})",
                 "correct the settings in the file, or use a machine that submits jobs",
-            ) from refused.error  # fmt: skip
+            )  # fmt: skip
         with contextlib.suppress(TimeoutError):
             client.wait_for_workers(1, timeout=LOOK_SECONDS)
-        if waiting and time.monotonic() > patience:
-            print(waiting, file=sys.stderr, flush=True)
-            waiting = ""
 
 
 def files_of(cells: Collection[str]) -> set[Path]:
@@ -434,14 +353,14 @@ def files_of(cells: Collection[str]) -> set[Path]:
     paths = set()
     for name in {module_of(cell)[0].partition(".")[0] for cell in cells if not is_built_in(cell)}:
         module = sys.modules.get(name)
-        places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
-        place = next(filter(None, places), None)
-        if place is None or not is_the_users(place):
+        folders = getattr(module, "__path__", ())
+        places = [*folders, getattr(module, "__file__", None)]
+        if not places[0] or not is_the_users(places[0]):
             continue  # installed: it must be on the workers too
-        if hasattr(module, "__path__"):
+        if folders:
             raise ConfigError(
                 None, f"cell module {name}", "is a folder, and {cluster} sends single files",
                 "put the cell into one file, or install the package on every worker",
             )  # fmt: skip
-        paths.add(Path(place))
+        paths.add(Path(places[0]))
     return paths
