@@ -123,11 +123,3 @@ def test_a_damaged_configuration_is_refused_in_one_sentence(change, sentence):
     values = [] if change is None else c.to_dict(RunConfig()) | change
     with pytest.raises(ConfigError, match="^" + re.escape(sentence)):
         c.from_dict(values)
-
-
-def test_a_field_is_changed_in_whichever_section_it_is():
-    config = c.changed(RunConfig(), lag=3, hidden_size=20, seeds=8)
-    assert (config.task.lag, config.network.hidden_size, config.seeds) == (3, 20, 8)
-    assert c.changed(config, lag=1, hidden_size=50, seeds=1) == RunConfig()
-    with pytest.raises(KeyError):
-        c.changed(RunConfig(), sede=1)

@@ -8,14 +8,12 @@ Not run are commands whose comment says that they take minutes or hours, and the
 comment `<!-- not run: REASON -->` or `<!-- command: NAME -->`, which .ci/run runs.
 """
 
-import ast
 import importlib
 import os
 import re
 import shlex
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,7 +30,6 @@ PAGES = sorted(
 )
 BLOCK = re.compile(r"(?:^<!-- ([^\n]*) -->\n+)?^```(\w*)\n(.*?)^```$", re.M | re.S)
 COMMAND = re.compile(r"(?:python scripts/(\w+)\.py|echo-jax (\w+))([^`\n|#\")]*)")
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
 class Block(NamedTuple):
@@ -76,37 +73,6 @@ def runs_of_pages():
 RUNS = runs_of_pages()
 
 
-def check_pip(words):
-    for extras in re.findall(r"\.\[(.*?)\]", " ".join(words)):
-        assert set(extras.split(",")) <= set(PROJECT["project"]["optional-dependencies"]), extras
-
-
-def check_pytest(words):
-    declared = PROJECT["tool"]["pytest"]["ini_options"]["markers"]
-    markers = [marker.partition(":")[0] for marker in declared]
-    assert all(word in ("-m", *markers) or (ROOT / word).exists() for word in words), words
-
-
-def check_python(words):
-    module = words[1] if words[0] == "-m" else "echo_jax"
-    assert module in ("echo_jax", "venv"), module
-    assert words[0] == "-m" or (ROOT / words[0]).exists(), words[0]
-
-
-def check_dask(words):
-    program = importlib.import_module(f"distributed.cli.dask_{words[0]}").main
-    flags = {flag for option in program.params for flag in option.opts}
-    assert {word for word in words if word.startswith("--")} <= flags
-
-
-CHECKS = {
-    "pip": check_pip, "pytest": check_pytest, "python": check_python, "python3": check_python,
-    "dask": check_dask,
-    **dict.fromkeys(("echo-jax", "seq", "cp", "mkdocs", "pre-commit"), lambda words: None),
-}  # fmt: skip
-"""The programs that a page may call, and what is checked of their words beside echo-jax's own."""
-
-
 def test_every_command_is_understood_and_has_an_example():
     named = set()
     for page in PAGES:
@@ -117,21 +83,6 @@ def test_every_command_is_understood_and_has_an_example():
             command_line.parse(options, shlex.split(arguments))
             named.add(command)
     assert named == set(COMMANDS)
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_every_block_calls_programs_that_exist_with_what_they_know(page):
-    for block in blocks(page):
-        assert block.language in ("bash", "python", "text", "yaml"), block.text
-        if block.language == "python":
-            ast.parse(block.text)
-        if block.language == "bash":
-            for line in re.split(r"\n|&&|\|", block.text):
-                words = shlex.split(line, comments=True)
-                while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
-                    words.pop(0)
-                if words:
-                    CHECKS[Path(words[0]).name](words[1:])
 
 
 @pytest.fixture

@@ -1,25 +1,14 @@
-"""A figure is drawn last, with the project's own settings; what it shows is stored before."""
+"""A figure is drawn last; what it shows is stored before."""
 
 import sys
 
-import matplotlib
 import pytest
-from fabricated import study_rows
 from fabricated_cards import card as made_up
 from fabricated_results import fabricated_result
 from run_folders import PLAIN, make_run, saved_of
 
 from echo_jax.memory_cards import card_file
-from echo_jax.runs import curve_figure, result
-from echo_jax.studies import study_pages
-from echo_jax.studies.catalogue import STUDIES
-
-OF_THE_USER = {
-    "text.usetex": True,
-    "font.size": 40,
-    "savefig.facecolor": "red",
-    "svg.fonttype": "path",
-}
+from echo_jax.runs import result
 
 
 @pytest.fixture
@@ -39,24 +28,6 @@ def no_matplotlib(monkeypatch):
     patch.setitem(sys.modules, "matplotlib", None)
     yield patch
     patch.undo()
-
-
-def drawn(folder):
-    curve_figure.draw(folder / "a run")
-    card_file.draw(made_up("lstm"), folder)
-    rows = study_rows(STUDIES["parts"])
-    return (
-        (folder / "a run" / "curve.png").read_bytes(),
-        (folder / "lstm.svg").read_bytes(),
-        study_pages.section("parts", STUDIES["parts"], rows, "x").figure.draw(),
-    )
-
-
-def test_settings_of_the_user_change_no_figure(finished):
-    before = drawn(finished)
-    with matplotlib.rc_context(OF_THE_USER):
-        assert drawn(finished) == before
-        assert matplotlib.rcParams["font.size"] == 40
 
 
 COMMANDS = {

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import shutil
 import sys
 
 import fabricated
@@ -102,6 +103,15 @@ def foreign(out):
     (out / "figures" / "mine.svg").write_text("mine")
 
 
+def linked(out):
+    shutil.rmtree(out / "figures")
+    (out / "figures").symlink_to(out / "rows")
+
+
+def unsigned(out):
+    (out / "folder.json").write_text('{"kind": "all studies"}')
+
+
 def unchanged(out):
     """Leaves a folder as it is."""
 
@@ -117,6 +127,8 @@ NOT_GENERATED = "out/{} is not as it was generated"
         (foreign, STUDY, NOT_GENERATED.format("figures/mine.svg")),
         *((replaced(name), STUDY, NOT_GENERATED.format(name))
           for name in ("README.md", "figures/parts.svg")),
+        (linked, STUDY, "out/figures is a link, and nothing behind a link is"),
+        (unsigned, STUDY, "folder.json is damaged, its digest is not that of its content"),
         (damaged, STUDY, "line 2 of out/rows/parts.jsonl"),
         (atomic_files.locked, STUDY,
          "in use by another process"),
@@ -149,15 +161,6 @@ def test_what_is_in_the_way_of_files_for_a_paper_is_found_before_anything_is_run
     path.write_text("mine")
     assert sentence in refused(call, tmp_path, f"{SWEEP} {options}")
     assert path.read_text() == "mine"
-
-
-def test_studies_have_a_folder_without_out(tmp_path, call):
-    path = tmp_path / "runs" / "studies" / "rows" / "parts.jsonl"
-    fabricated.write(path, fabricated.study_rows(STUDIES["parts"]))
-    printed = call("study.py", "parts", cwd=tmp_path).stdout
-    assert "Page: runs/studies/README.md" in printed
-    page = (tmp_path / "runs" / "studies" / "README.md").read_text()
-    assert "echo-jax study --all\n" in page
 
 
 AVERAGE = """

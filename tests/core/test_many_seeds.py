@@ -46,14 +46,6 @@ def test_a_seed_is_bit_for_bit_what_it_is_alone_in_any_company_on_any_devices(
         np.testing.assert_array_equal(leaf, seven_seeds_on_two_devices[name][seed_list])
 
 
-def test_seeds_differ_from_each_other():
-    runs = [changed(SMALL, sequences=2, evaluation_sequences=4, seed=seed) for seed in range(7)]
-    train = jax.jit(many_seeds.train_and_evaluate, static_argnums=0)
-    state, metrics, _ = train(runs[0].static_config, many_seeds.stack_dynamic(runs))
-    for leaf in (state.params["cell"]["kernel"], metrics.loss):
-        assert len({row.tobytes() for row in np.asarray(leaf)}) == 7
-
-
 @pytest.mark.slow
 def test_vmap_gives_the_same_within_its_tolerance(seven_seeds_on_two_devices, tmp_path):
     found = run_seeds(tmp_path, 1, "vmap", range(7))
@@ -89,10 +81,3 @@ def test_runs_of_different_shapes_are_refused_in_a_sentence():
     other = dataclasses.replace(SMALL, task=dataclasses.replace(SMALL.task, window=2))
     with pytest.raises(ConfigError, match=r"^2 different shapes among 2 configurations cannot"):
         many_seeds.stack_dynamic([SMALL, other])
-
-
-def test_padding_repeats_the_last_run():
-    settings = many_seeds.stack_dynamic([dataclasses.replace(SMALL, seed=s) for s in (4, 5, 6)])
-    assert many_seeds.pad(settings, 2).seed.tolist() == [4, 5, 6, 6]
-    assert many_seeds.pad(settings, 3).seed.tolist() == [4, 5, 6]
-    assert many_seeds.pad(settings, 5).seed.tolist() == [4, 5, 6, 6, 6]

@@ -202,19 +202,6 @@ def test_evaluation_gives_the_same_answers(config):
     np.testing.assert_allclose(loss, expected.loss[positions], atol=1e-5)
 
 
-def test_the_state_keeps_its_shapes_and_holds_nothing_that_its_kind_does_not_need(config):
-    _, params, feed, step = setup(config)
-    begin, task = start(config), config.task
-    streams = task.layout == "streams"
-    rows = 1 if streams else task.batch_size * config.network.stateful
-    chex.assert_shape(begin.window, (0 if streams else task.window,))
-    chex.assert_tree_shape_prefix(begin.carry, (rows,))
-    after, _ = one_by_one(config)
-    chex.assert_trees_all_equal_shapes_and_dtypes(after, begin)
-    for run, tokens in ((feed, TOKENS[:PIECE]), (step, TOKENS[0])):
-        chex.assert_trees_all_equal_shapes_and_dtypes(run(params, after, tokens)[0], begin)
-
-
 def delay_line(steps):
     """Weights of a SimpleCell that says the token `steps` ago: unit pieces that hand on a one-hot.
 

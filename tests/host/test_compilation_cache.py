@@ -68,16 +68,6 @@ def test_programs_are_kept_for_this_user_alone_and_read_again(kept, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_a_damaged_program_is_a_warning_of_jax_and_is_compiled_again(kept):
-    use_compilation_cache()
-    result = compile_and_run()
-    for program in programs(kept):
-        program.write_bytes(program.read_bytes()[:-9])
-    of_jax.reset_cache()
-    with pytest.warns(UserWarning, match="persistent compilation cache"):
-        assert compile_and_run() == result
-
-
 @pytest.mark.parametrize("fault", ["a file", "/proc/none", "another user's"])
 def test_a_folder_that_cannot_be_used_is_one_warning(tmp_path, monkeypatch, capsys, fault):
     if fault == "another user's":

@@ -1,7 +1,6 @@
 """What a run is told to try next: commands that parse, differ and let more be known or reached."""
 
 import contextlib
-import math
 import re
 from types import SimpleNamespace
 
@@ -17,9 +16,8 @@ from echo_jax.exceptions import ConfigError
 from echo_jax.report.number_formats import percent
 from echo_jax.runs import advice
 from echo_jax.runs.explanation import explain
-from echo_jax.studies import study_folder, sweep
+from echo_jax.studies import study_folder
 from echo_jax.studies.catalogue import STUDIES
-from echo_jax.studies.grid_point import GridPoint
 
 NETWORKS = (
     {}, {"stateful": False}, {"bptt_batches": 2}, {"cell": "mlp"}, {"cell": "mlp", "delay_line": 2},
@@ -133,30 +131,6 @@ def test_what_is_said_to_help_helped_in_the_committed_rows_of_the_study(root, na
     assert before.config.seeds == after.config.seeds == measured.seeds >= 8
     apart = np.subtract(after.by_seed.accuracy, before.by_seed.accuracy)  # the same seeds
     assert statistics.median_interval(apart).low > 0
-
-
-FEW = {"seeds": 2, "evaluation_sequences": 100}
-MENDED = [
-    {"lag": 3, "sequences": 900},
-    {"window": 1, "batch_size": 6, "sequences": 400},
-    {"cell": "mlp", "delay_line": 1, "sequences": 400},
-]
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("fields", MENDED, ids=str)
-def test_the_first_advice_mends_the_run(fields):
-    config = changed(RunConfig(), **FEW, **fields)
-    (_, mended), *_ = advised(config)
-    points = [
-        GridPoint({"run": name}, run) for name, run in (("as is", config), ("mended", mended))
-    ]
-    rows = [outcome.result for outcome in sweep.here().map(sweep.run_task, points)]
-    before, after = (median(row, "accuracy") for row in rows)
-    assert before < 0.3
-    assert after > 0.9
-    assert math.isfinite(after)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 import json
 import math
-from types import SimpleNamespace
 
 import msgspec
 import numpy as np
@@ -10,7 +9,7 @@ from run_folders import sign_json
 
 from echo_jax.config import changed
 from echo_jax.exceptions import StorageError
-from echo_jax.runs import curve_figure, result
+from echo_jax.runs import result
 from echo_jax.runs.result import Failed, Interval, Reached
 
 
@@ -128,13 +127,3 @@ def test_a_result_is_read_back_as_it_was_written_and_a_strangers_is_refused(tmp_
         "8,0.95,0.2,2.0,25",
         "9,0.2,2.0,9.0,",
     ]
-
-
-def test_a_seed_that_failed_is_not_in_the_figure():
-    scores = SimpleNamespace(
-        by_seed=SimpleNamespace(seed=[7, 8, 9]), failed=SimpleNamespace(seed=[8])
-    )
-    log = np.arange(6.0).reshape(3, 2)
-    curves = curve_figure.curves_of(CONFIG, scores, SimpleNamespace(curves=lambda: (log, -log)))
-    np.testing.assert_array_equal(curves.loss, log[[0, 2]])
-    np.testing.assert_array_equal(curves.accuracy, -log[[0, 2]])

@@ -2,11 +2,10 @@ import re
 
 import hypothesis
 import hypothesis.strategies as st
-import numpy as np
 import pytest
 
 from echo_jax.exceptions import ConfigError
-from echo_jax.runs.vocabulary import Vocabulary, encode
+from echo_jax.runs.vocabulary import Vocabulary
 
 TENS = Vocabulary(("-10", "0", "10", "200"))
 
@@ -22,20 +21,6 @@ TENS = Vocabulary(("-10", "0", "10", "200"))
 )
 def test_whole_numbers_are_sorted_and_spelled_as_numbers_unless_some_value_is_text(words, values):
     assert Vocabulary.of_words(words).values == values
-
-
-@pytest.mark.parametrize(
-    ("word", "token"),
-    [
-        ("10", 2),
-        ("+10", 2),
-        ("\n+0010\r\n", 2),
-        ("-0", 1),
-        ("10.0", 2),
-    ],
-)
-def test_every_spelling_of_a_whole_number_has_its_token(word, token):
-    assert TENS.token(word) == token
 
 
 @pytest.mark.parametrize(
@@ -79,16 +64,3 @@ def test_the_vocabulary_of_integers_in_any_spelling_is_that_of_the_integers(inte
     assert vocabulary.values == tuple(str(i) for i in sorted(integers))
     assert [vocabulary.value(vocabulary.token(word)) for word in spelled] == integers
     assert Vocabulary(vocabulary.values) == vocabulary
-
-
-def test_encoded_words_are_int32_tokens_and_skipped_ones_minus_1():
-    tokens = encode(TENS, ["10", "-10", "+010"])
-    assert (tokens.dtype, tokens.tolist()) == (np.int32, [2, 0, 2])
-    assert encode(TENS, ["10", "11", "200", "x"], unknown="skip").tolist() == [2, -1, 3, -1]
-
-
-def test_an_unknown_value_is_refused_with_its_place():
-    with pytest.raises(ConfigError, match="value '17' at position 2 is not in the vocabulary"):
-        encode(Vocabulary.of_integers(10), ["7", "17", "18"])
-    with pytest.raises(ConfigError, match="value '17' in line 9 is not in the vocabulary"):
-        encode(TENS, ["10", "17"], [4, 9])

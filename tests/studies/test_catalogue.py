@@ -3,7 +3,7 @@
 import pytest
 
 from echo_jax import machine
-from echo_jax.studies import study_folder, study_tables, time_estimate
+from echo_jax.studies import study_tables, time_estimate
 from echo_jax.studies.catalogue import STUDIES
 from echo_jax.studies.measures import MEASURES
 
@@ -23,14 +23,6 @@ def test_names_columns_measures_pairs_and_labels_of_a_study_exist(name):
     chart, places = study.chart, study.chart.kind in ("curves", "dots")
     for label in filter(None, (*chart.series.split(","), "" if places else chart.x)):
         assert all(label in point.labels for point in study.points)
-
-
-@pytest.mark.parametrize("name", STUDIES)
-def test_how_to_read_a_study_ends_before_its_command(name):
-    notes = study_folder.published_notes(name)
-    assert notes
-    assert not any(note.startswith(("#", "`echo-jax")) for note in notes)
-    assert study_folder.published_answer(name) not in notes
 
 
 @pytest.mark.parametrize("name", STUDIES)

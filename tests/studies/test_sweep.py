@@ -135,24 +135,6 @@ def test_parts_that_were_not_joined_yet_or_are_of_other_versions(tmp_path, in_tw
     assert not sweep.kept_in(path).exists()
 
 
-@pytest.mark.parametrize("moment", [0, 3, 7])
-def test_an_interrupt_loses_at_most_the_grid_point_at_work(tmp_path, moment):
-    """A grid point reports twice; moment 2 k is in the middle of grid point k."""
-    path, told = tmp_path / "a.jsonl", []
-
-    def interrupt(point, share):
-        told.append((point, share))
-        if len(told) > moment:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        list(sweep.complete(POINTS, path, sweep.here(interrupt)))
-    assert told[-1] == (POINTS[moment // 2], (4 / 6, 1.0)[moment % 2])
-    assert result_rows.read(path) == WHOLE[: moment // 2]
-    list(sweep.complete(POINTS, path, sweep.here()))
-    assert result_rows.read(path) == WHOLE
-
-
 def test_a_grid_point_that_fails_is_told_at_the_end_and_all_others_have_rows(tmp_path, monkeypatch):
     def run_point(point, *_):
         if point == POINTS[1]:
