@@ -48,27 +48,3 @@ def test_core_and_cells_have_no_clock_file_print_environment_or_global_randomnes
         assert not set(imported(tree)) & FORBIDDEN_MODULES
         compiles = {"jax.jit"} if path.stem == "cell_check" else set()
         assert not calls & FORBIDDEN_CALLS - compiles
-
-
-MODULES = """
-import os, sys
-from echo_jax.__main__ import main
-
-def leave(status):
-    print(*sorted(name for name in sys.modules if name.partition(".")[0] == "echo_jax"))
-    sys.exit(status)
-
-os._exit = leave
-sys.argv = ["echo-jax", "train", "--lag", "1", "--window", "5", "--sequences", "1",
-            "--evaluation-sequences", "1", "--out", "run"]
-main()
-"""
-
-
-def test_the_train_of_the_tutorial_imports_few_modules(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", MODULES], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
-    modules = done.stdout.splitlines()[-1].split()
-    assert "echo_jax.runs.train_run" in modules
-    assert len(modules) <= 55, modules

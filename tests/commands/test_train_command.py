@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import struct
 from pathlib import Path
@@ -23,14 +24,23 @@ def lines_of(path):
 
 @pytest.fixture(scope="module")
 def short_run(tmp_path_factory):
-    """A run of part 4 with few sequences: its folder and what it printed."""
+    """A run of part 4 with few sequences: its folder, what it printed, the modules imported."""
     parent = tmp_path_factory.mktemp("short_run")
-    printed = execute("train.py", "--lag", 1, "--window", 5, *SHORT, cwd=parent).stdout
-    return parent / re.search(r"^Run folder: (runs/\S+)$", printed, re.M)[1], printed
+    environment = os.environ | {"PYTHONPROFILEIMPORTTIME": "1"}
+    done = execute("train.py", "--lag", 1, "--window", 5, *SHORT, cwd=parent, env=environment)
+    modules = re.findall(r"\| +(echo_jax\S*)$", done.stderr, re.M)
+    run = parent / re.search(r"^Run folder: (runs/\S+)$", done.stdout, re.M)[1]
+    return run, done.stdout, modules
+
+
+def test_the_train_of_the_tutorial_imports_few_modules(short_run):
+    modules = short_run[2]
+    assert "echo_jax.runs.train_run" in modules
+    assert len(modules) <= 55, modules
 
 
 def test_the_last_lines_name_the_run_folder_and_the_figure_and_it_is_complete(short_run):
-    run, printed = short_run
+    run, printed, _ = short_run
     folder, curve, first, second, figure = printed.splitlines()[-5:]
     for line, advice in ((first, r"Try: .* --lag 1 --window 5 .* --no-stateful"),
                          (second, r"Or: .* --lag 1 --window 5 .* --sequences 2000")):  # fmt: skip
