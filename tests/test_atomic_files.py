@@ -84,17 +84,6 @@ def test_a_damaged_ledger_is_refused_by_name(tmp_path, ledger):
     assert not (tmp_path / "a.pdf").exists()
 
 
-def test_texts_are_written_into_a_folder_never_into_a_file_or_a_link(tmp_path):
-    folder = tmp_path / "tables"
-    assert atomic_files.write_generated_folder(folder, {"a.csv": "é"}) == [folder / "a.csv"]
-    assert (folder / "a.csv").read_text() == "é"
-    (tmp_path / "file").write_text("mine")
-    (tmp_path / "link").symlink_to(folder)
-    for name, rule in (("file", "cannot be a folder"), ("link", "is a link")):
-        with pytest.raises(StorageError, match=f"{name} {rule}"):
-            atomic_files.write_generated_folder(tmp_path / name, {"a.csv": "new"})
-
-
 def test_a_generated_file_is_not_written_through_a_link_or_over_a_folder(tmp_path):
     atomic_files.write_generated(tmp_path / "mine", b"mine")
     (tmp_path / "link").symlink_to(tmp_path / "mine")

@@ -7,6 +7,7 @@ import sys
 
 import fabricated
 import pytest
+from run_folders import AVERAGE
 
 from echo_jax import atomic_files
 from echo_jax.commands import command_line, sweep
@@ -161,24 +162,6 @@ def test_what_is_in_the_way_of_files_for_a_paper_is_found_before_anything_is_run
     path.write_text("mine")
     assert sentence in refused(call, tmp_path, f"{SWEEP} {options}")
     assert path.read_text() == "mine"
-
-
-AVERAGE = """
-import jax.numpy as jnp
-
-
-def init(key, input_size):
-    return {"w": jnp.zeros((input_size, 3))}
-
-
-def initial_state(params, batch_size, input_size):
-    return jnp.zeros((batch_size, 3))
-
-
-def step(params, state, x):
-    state = 0.5 * state + x @ params["w"]
-    return state, state
-"""
 
 
 def test_grid_points_of_a_cell_whose_file_has_changed_are_run_again(

@@ -1,14 +1,11 @@
 """`echo_jax.train` is the command: the same bits, folder and sentences. What notebooks show."""
 
 import re
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
 import pytest
 from run_folders import snapshot
-from running import execute
 
 import echo_jax
 from echo_jax.commands import command_line, train
@@ -81,24 +78,3 @@ def test_weekdays_in_the_order_of_the_calendar_are_called_predictable(tmp_path, 
     assert run.explain().startswith("The values are predictable: 100.00% are right")
     assert "\n" not in run.explain()  # no advice
     assert not re.search("Try: |No amount of training", run.report())
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_processes_of_a_call_and_of_the_command_fill_a_folder_alike(tmp_path):
-    execute("train.py", "--seeds", 3, "--sequences", 200, "--out", "command", cwd=tmp_path)
-    code = "import echo_jax; echo_jax.train(seeds=3, sequences=200, out='call')"
-    called = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        check=True, cwd=tmp_path, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-    assert called.stdout == called.stderr == ""
-    contents = [
-        {path.name: path.read_bytes() for path in (tmp_path / folder).iterdir()}
-        for folder in ("call", "command")
-    ]
-    assert contents[0].keys() == contents[1].keys()
-    same = [name for name in contents[0] if contents[0][name] == contents[1][name]]
-    assert contents[0].keys() - same == {"result.json"}  # it has the times
-    digests = [result.read(tmp_path / folder).digest for folder in ("call", "command")]
-    assert digests[0] == digests[1]

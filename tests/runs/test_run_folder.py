@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from run_folders import OWN, PLAIN, saved_of, sign_json
+from run_folders import AVERAGE, OWN, PLAIN, saved_of, sign_json
 
 import echo_jax
 from echo_jax import atomic_files
@@ -15,24 +15,6 @@ from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.runs import checkpoint, prepared_run, run_folder
 from echo_jax.runs.run_folder import RunSpec
 
-AVERAGE = """
-import jax.numpy as jnp
-
-UNITS = 3
-
-
-def init(key, input_size):
-    return {"w": jnp.zeros((input_size, UNITS))}
-
-
-def initial_state(params, batch_size, input_size):
-    return jnp.zeros((batch_size, UNITS))
-
-
-def step(params, state, x):
-    state = 0.5 * state + x @ params["w"]
-    return state, state
-"""
 CONFIG = changed(PLAIN, cell="average_of_all.py", hidden_size=50)
 SINCE = "the text of cell average_of_all.py has changed since run was begun"
 

@@ -33,6 +33,23 @@ OWN = RunConfig(
     seeds=2,
 )
 """A run on a column, of two seeds."""
+AVERAGE = """
+import jax.numpy as jnp
+
+
+def init(key, input_size):
+    return {"w": jnp.zeros((input_size, 3))}
+
+
+def initial_state(params, batch_size, input_size):
+    return jnp.zeros((batch_size, 3))
+
+
+def step(params, state, x):
+    state = 0.5 * state + x @ params["w"]
+    return state, state
+"""
+"""The file of a user's cell."""
 
 
 def inputs_of(config, draw=0):
