@@ -70,10 +70,6 @@ class DivergedError(ConfigError):
     """The loss of every seed of a run became non-finite."""
 
 
-class TooLongError(ConfigError):
-    """A compilation that passed its time limit; it goes on in a thread until the process ends."""
-
-
 def spell(text: str, spelling: Spelling) -> str:
     """A text with its {field} and {field=value} as flags or as arguments.
 

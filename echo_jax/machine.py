@@ -7,14 +7,13 @@ import importlib.metadata
 import os
 import platform
 import re
-import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from echo_jax.config import GENERATOR, SETTINGS
-from echo_jax.exceptions import ConfigError, reason, shown
+from echo_jax.exceptions import ConfigError, reason
 
 REFUSED = (
     "JAX_DISABLE_JIT", "JAX_DEBUG_NANS", "JAX_DEBUG_INFS", "JAX_NO_TRACING", "JAX_NO_EXECUTION",
@@ -135,7 +134,6 @@ def use_cpu_devices(count: int | None) -> None:
     In a program that has used jax already, it stays as it is. ConfigError where jax does not start
     with the settings in the environment.
     """
-    check_xla_flags()
     import jax
 
     with contextlib.suppress(RuntimeError):  # jax was used already
@@ -147,36 +145,6 @@ def use_cpu_devices(count: int | None) -> None:
         raise ConfigError(
             None, "jax", f"cannot start ({reason(error)})", "correct JAX_PLATFORMS, or unset it"
         ) from error
-
-
-def try_settings() -> None:
-    """Start jax where the environment has settings that could stop it, before anything is made."""
-    if {"XLA_FLAGS", "JAX_PLATFORMS"} & os.environ.keys():
-        use_cpu_devices(None)
-
-
-def check_xla_flags() -> None:
-    """Raise ConfigError for flags over which XLA would end the process: another one tries them."""
-    flags = os.environ.get("XLA_FLAGS")
-    if flags:
-        start = "from jaxlib import xla_client; xla_client.make_cpu_client()"
-        try:
-            tried = subprocess.run(  # -P: no file of the current folder is a module
-                [sys.executable, "-P", "-c", start], check=False, capture_output=True, timeout=60
-            )
-            status, printed = tried.returncode, tried.stderr.decode(errors="replace")
-        except subprocess.TimeoutExpired:
-            status, printed = None, ""
-        if status != 0:
-            logged = re.search(r"^[EF]\d+ .*?\] (.*)", printed, re.M)
-            why = "the process ends" if status else "it never starts"
-            why = f"{logged[1]:.200}" if logged else why
-            raise ConfigError(
-                None,
-                f"XLA_FLAGS={shown(flags)}",
-                f"is refused by XLA ({why})",
-                "correct it, or unset it",
-            )
 
 
 def memory() -> int:

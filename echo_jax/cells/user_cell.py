@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Iterator
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import ModuleType
 from typing import Any
 
 import jax
@@ -152,11 +152,6 @@ def location(written: Any, function: str | None = None, error: BaseException | N
                 )
                 return f"{shown(home)}:{max(first, 1) + next(starts, 0)}"  # below any decorators
     return shown(home)
-
-
-def line_at(frame: FrameType | None) -> str | None:
-    """FILE:LINE of the innermost user code on the stack of a frame; None if there is none."""
-    return next(_users_lines(traceback.extract_stack(frame)), None) if frame else None
 
 
 def is_the_users(file: str) -> bool:

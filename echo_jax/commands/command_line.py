@@ -16,8 +16,7 @@ import tyro
 
 from echo_jax.commands import flags
 from echo_jax.config import PARTS, flags_of
-from echo_jax.exceptions import ConfigError, SchedulerLostError, TooLongError, printable, spell
-from echo_jax.host import process_start
+from echo_jax.exceptions import ConfigError, SchedulerLostError, printable, spell
 from echo_jax.host.interrupts import Interrupts, StoppedError
 
 FLAT = tyro.conf.arg(name="")  # the flags of a configuration that is a field get no prefix
@@ -160,9 +159,6 @@ def refusals() -> Iterator[None]:
     """Turn the errors that a user can correct into one sentence and exit status 2."""
     try:
         yield
-    except TooLongError as error:  # its compilation goes on in a thread
-        print(f"error: {printable(error.spelled('flag'))}", file=sys.stderr)
-        process_start.leave(2)
     except ConfigError as error:
         fail(error.spelled("flag"))
     except Exception as error:

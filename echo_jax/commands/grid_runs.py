@@ -51,7 +51,6 @@ class GridOptions:
         """Settings of the process, before anything is run."""
         if not self.compilation_cache:
             compilation_cache.switch_off()
-        machine.try_settings()
 
 
 def plan(waiting: Mapping[str, Sequence[GridPoint]], cluster: str | None = None) -> str:

@@ -3,5 +3,5 @@
     compiled_programs ─► progress, interrupts
 
 `process_start` keeps the start short, `stopwatch` times the parts, `compilation_cache` keeps
-compiled programs on disk, `time_limit` ends the wait for a compilation.
+compiled programs on disk.
 """

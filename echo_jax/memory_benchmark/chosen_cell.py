@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 from echo_jax.cells import cell_arguments, registry, user_cell
 from echo_jax.cells.adapters.adapt import size_of
 from echo_jax.cells.cell_object import of_object
+from echo_jax.cells.check import cell_check
 from echo_jax.cells.check.shape_check import Candidate
 from echo_jax.cells.check.traced_programs import trace_programs
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.state_size import sized
 from echo_jax.config import BLOCK, is_built_in
 from echo_jax.exceptions import ConfigError, shown
-from echo_jax.host import time_limit
 from echo_jax.memory_benchmark import tasks
 from echo_jax.memory_benchmark.protocol import PRICED, Protocol
 
@@ -66,7 +66,7 @@ class ChosenCell(NamedTuple):
         if is_built_in(self.name) and not self.given:
             return trace_programs(Candidate(self.cell, self.name, sizes[0])).remarks()
         others = sorted({*sizes} - {sizes[0]})
-        return time_limit.check_cell(self.cell, self.name, sizes[0], others)
+        return cell_check.check(self.cell, self.name, sizes[0], others)
 
 
 def choose(name: str, arguments: str | Mapping[str, Any] = "") -> ChosenCell:

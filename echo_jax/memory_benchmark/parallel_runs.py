@@ -18,15 +18,11 @@ from flax import serialization
 
 from echo_jax.core import many_seeds
 from echo_jax.core.training import TrainState
-from echo_jax.host import time_limit
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.memory_benchmark.journal import Journal
 from echo_jax.memory_benchmark.protocol import Protocol
 from echo_jax.memory_benchmark.training import Block, Run, Training
 from echo_jax.report.number_formats import plain
-
-COMPILE_SECONDS = 300.0
-"""Time limit for compiling the programs of one length."""
 
 TELL_SECONDS = 20.0
 """Seconds after which the updates of some runs are told, and again."""
@@ -95,7 +91,7 @@ class ParallelRuns:
 
         The runs are of one rung and at most as many as there are slots; `params` are their initial
         weights, leaves `[S, ...]`, None for those of the seeds. StoppedError if nothing was
-        trained; TooLongError if compiling takes longer than `COMPILE_SECONDS`.
+        trained.
         """
         if self.journal is None:
             return self._train(training, runs, budget, params)
@@ -113,8 +109,7 @@ class ParallelRuns:
     ) -> Trained:
         """`train` without the journal."""
         compiling = self._compiling(training, training.length(int(runs[0].rung)))
-        cell, name = training.cell, training.cell.source.__name__
-        init, block = time_limit.compile_within(COMPILE_SECONDS, compiling.result, cell, name)
+        init, block = compiling.result()
         self.interrupts.check()
         stacked, active = self.stacked(runs), list(range(len(runs)))
         order = spread(active, self.slots, len(self.devices))

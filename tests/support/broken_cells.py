@@ -87,17 +87,6 @@ class TakesALogarithm(Good):
         return h, h
 
 
-class Unrolled(Good):
-    """As compiled as any other, but not within a second."""
-
-    @nn.compact
-    def __call__(self, carry, inputs):  # wrong
-        h = nn.Dense(self.features)(inputs) + carry
-        for i in range(20_000):
-            h = jnp.sin(h) * (i % 7)
-        return h, h
-
-
 class NeedsUnits(nn.RNNCellBase):
     units: int
     rate: float = 0.9
