@@ -5,14 +5,12 @@ seq 0 99 | echo-jax predict runs/part4 --stream          # answers as the number
 echo-jax predict runs/part4 --explain                    # which input does the answer follow?
 """
 
-import contextlib
 import dataclasses
 import functools
 import os
-import select
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -26,8 +24,6 @@ from echo_jax.host import compilation_cache, process_start
 if TYPE_CHECKING:  # what is slow to import waits until the command line was found valid
     import numpy as np
 
-    from echo_jax.runs.answers import Answers
-    from echo_jax.runs.csv_input import TokenReader
     from echo_jax.runs.predictor import Trained
 
 
@@ -97,16 +93,14 @@ def run(command: PredictCommand) -> None:
     if command.csv is not None:
         _, words, lines = csv_input.read_column(command.csv, command.column)
     inputs = run_folder.read_inputs(command.folder, with_tokens=False)
-    tokens = vocabulary.encode(inputs.vocabulary, words, lines, command.unknown)
+    encode = functools.partial(vocabulary.encode, inputs.vocabulary, unknown=command.unknown)
+    tokens = encode(words, place=lambda i: f"in line {lines[i - 1]}") if lines else encode(words)
     run_folder.check_cell_named(command.folder, inputs, command.cell)
     network = load(command)
     if command.explain:
         print(predictor_reports.follows_report(network), flush=True)
-    elif command.stream:
-        answer_stream(command, network)
-    else:  # the answers to the command line on one line, those to a file one a line
-        with session(command.state, network) as answers:
-            print(*answers(tokens), sep=" " if command.csv is None else "\n", flush=True)
+    else:
+        answer(command, network, tokens_of_input(encode) if command.stream else [tokens])
 
 
 def load(command: PredictCommand) -> "Trained":
@@ -129,56 +123,45 @@ def load(command: PredictCommand) -> "Trained":
     return network
 
 
-@contextlib.contextmanager
-def session(path: Path | None, network: "Trained") -> Iterator["Answers"]:
-    """The answers of a network from the state in a file on, if it exists; saved there at the end.
+def answer(command: PredictCommand, network: "Trained", blocks: Iterable["np.ndarray"]) -> None:
+    """Print the answers to blocks of tokens, one a line; those to the command line on one line.
 
-    Ctrl-C ends the stream and saves the state too; an error does not.
+    The state goes on from that in the file, if it exists, and is saved there at the end. Ctrl-C
+    ends a stream and saves the state too; an error does not.
     """
-    from echo_jax.runs.answers import Answers
+    from echo_jax import tensor_files
 
-    answers, interrupted = Answers(network, path), False
+    path, interrupted = command.state, False
+    exists = path is not None and os.path.lexists(path)
+    state = network.load_state(path) if path and exists else network.start()
+    if path:
+        tensor_files.named(state)  # refuses what could not be saved
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        yield answers
+        for tokens in blocks:
+            state, values = network.values(state, tokens)
+            words = ("-" if value is None else value for value in values)
+            print(*words, sep=" " if command.values else "\n", flush=True)
     except KeyboardInterrupt:
         interrupted = True
     signal.signal(signal.SIGINT, before)
     if path is not None:
-        network.save_state(answers.state, path)
+        network.save_state(state, path)
     if interrupted:
         process_start.leave(128 + signal.SIGINT)  # jax may be in the middle of a computation
 
 
-def answer_stream(command: PredictCommand, network: "Trained") -> None:
-    """Answer the values of the standard input as they come, until they end."""
-    from echo_jax.runs.answers import blocks_of
-    from echo_jax.runs.csv_input import TokenReader
-
-    arriving = tokens_of_input(TokenReader(network.vocabulary, command.unknown))
-    with session(command.state, network) as answers:
-        for tokens in blocks_of(arriving, network.config):
-            sys.stdout.write("".join(f"{word}\n" for word in answers(tokens)))
-            sys.stdout.flush()
-
-
-def tokens_of_input(reader: "TokenReader") -> Iterator[tuple["np.ndarray", bool]]:
-    """The tokens of the standard input, int32 `[N]`, and whether more input is waiting already.
-
-    Before the error of a word that is refused, the tokens before it are yielded.
-    """
-    from echo_jax.runs.csv_input import InputError
+def tokens_of_input(encode: Callable[..., "np.ndarray"]) -> Iterator["np.ndarray"]:
+    """The tokens of the standard input as they come, int32 `[N]`, until it ends."""
+    from echo_jax.runs.csv_input import words_of
 
     if sys.stdin is None:
         raise ConfigError(None, "the standard input", "is closed", "send numbers to it with a pipe")
-    source = sys.stdin.fileno()
+    read, count = functools.partial(os.read, sys.stdin.fileno(), 2**16), 0
     try:
-        while data := os.read(source, 2**16):
-            yield reader.feed(data), bool(select.select([source], [], [], 0)[0])
-        yield reader.finish(), False
-    except InputError as error:
-        yield error.tokens, False
-        raise
+        for words in filter(None, words_of(iter(read, b""))):
+            yield encode(words, place=lambda i, before=count: f"at position {before + i}")
+            count += len(words)
     except OSError as error:
         rule = f"cannot be read ({error.strerror})"
         raise ConfigError(

@@ -4,28 +4,18 @@ A word is a value as it was spelled; `vocabulary` has its token.
 """
 
 import csv
-import functools
 import io
 import itertools
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
-
-import numpy as np
 
 from echo_jax import machine
 from echo_jax.config import RunConfig, TaskConfig, changed
 from echo_jax.exceptions import ConfigError, shown
 from echo_jax.runs.run_folder import RunSpec, column_inputs
-from echo_jax.runs.vocabulary import (
-    LONGEST,
-    UNSEEN,
-    Unknown,
-    Vocabulary,
-    encode,
-    listed,
-    unknown_value,
-)
+from echo_jax.runs.vocabulary import LONGEST, Vocabulary, encode, listed
 
 COPIES = 6  # as bytes, as text, as text to be split (4 bytes a character)
 
@@ -88,56 +78,18 @@ def read_inputs(config: RunConfig) -> RunSpec:
     return inputs
 
 
-class InputError(ConfigError):
-    """A word of a stream has no token; `tokens` are those of the words before it, int32 `[N]`."""
+def words_of(blocks: Iterable[bytes]) -> Iterator[list[str]]:
+    """The words of a stream that comes in blocks cut anywhere, once whitespace has ended them.
 
-    tokens: np.ndarray
+    b"3 14", b"15 9"  ->  ["3"], ["1415"], ["9"]
 
-
-class TokenReader:
-    """Reads an endless input, in blocks cut anywhere, as tokens; its memory does not grow.
-
-    feed(b"3 14")  ->  3        14 may go on
-    feed(b"15 9")  ->  1415
-    finish()       ->  9
+    Memory does not grow: of a word that is longer than any value, only the beginning is kept.
     """
-
-    def __init__(self, vocabulary: Vocabulary, unknown: Unknown = "error") -> None:
-        """Start at line 1; a value without a token raises InputError, or is UNSEEN."""
-        self._vocabulary, self._unknown = vocabulary, unknown
-        self._token = functools.lru_cache(2**17)(self._look_up)
-        self._partial, self._line = b"", 1
-
-    def feed(self, data: bytes) -> np.ndarray:
-        """The tokens, int32 `[N]`, of the words that ASCII whitespace has completed by now."""
-        block = self._partial + data
-        words = block.split()
-        self._partial = b""
-        if words and not block[-1:].isspace():
-            self._partial = words.pop()[: 4 * LONGEST + 1]  # what is longer has no token either
-        tokens = np.fromiter(map(self._token, words), np.int32, len(words))
-        if self._unknown == "error" and (tokens == UNSEEN).any():
-            at = int(np.argmax(tokens == UNSEEN))
-            match = next(itertools.islice(re.finditer(rb"\S+", block), at, None))
-            line = self._line + block.count(b"\n", 0, match.start())
-            word = match[0].decode(errors="surrogateescape")
-            error = unknown_value(self._vocabulary, word, f"in line {line} of the input")
-            refusal = InputError(*error.args)
-            refusal.tokens = tokens[:at]
-            raise refusal
-        self._line += block.count(b"\n")
-        return tokens
-
-    def finish(self) -> np.ndarray:
-        """The token of the last word, int32 `[0 or 1]`, which the end of the input completes."""
-        return self.feed(b" ")
-
-    def _look_up(self, word: bytes) -> int:
-        """The token of a word in UTF-8; UNSEEN where it has none, or more bytes than any value."""
-        token = None
-        if len(word) <= 4 * LONGEST:
-            token = self._vocabulary.token(word.decode(errors="surrogateescape"))
-        return UNSEEN if token is None else token
+    partial = b""
+    for block in itertools.chain(blocks, [b" "]):
+        *words, partial = re.split(rb"\s+", partial + block)
+        partial = partial[: 4 * LONGEST + 1]
+        yield [word.decode(errors="surrogateescape") for word in words if word]
 
 
 def _read_text(path: Path) -> str:

@@ -14,7 +14,7 @@ import functools
 import itertools
 import types
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, get_args
 
@@ -35,9 +35,6 @@ from echo_jax.runs.vocabulary import UNSEEN, Unknown, Vocabulary
 STATE = "state"
 """Kind of the file of a state."""
 
-LANES = 1024
-"""Sequences that are answered side by side, at most."""
-
 
 @functools.cache
 def programs(config: RunConfig) -> types.SimpleNamespace:
@@ -48,7 +45,6 @@ def programs(config: RunConfig) -> types.SimpleNamespace:
     return types.SimpleNamespace(
         step=jax.jit(step),
         feed=jax.jit(feed),
-        step_side_by_side=jax.jit(jax.vmap(step, in_axes=(None, 0, 0))),
         follows=jax.jit(follows, static_argnames="windows"),
     )
 
@@ -91,6 +87,14 @@ class Trained:
             parts.append(answers._replace(logits=answers.logits[:, :width]))
         return state, Answer(*map(np.concatenate, zip(*parts, strict=True)))
 
+    def values(self, state: EchoState, tokens: np.ndarray) -> tuple[EchoState, list[Any]]:
+        """The state after the next tokens, int32 `[N]`, and the N values that answer them.
+
+        None where there is no answer yet, and for an UNSEEN token, which is left out.
+        """
+        state, answer = self.feed(state, tokens[tokens != UNSEEN])
+        return state, self._values(tokens, answer)
+
     def predict(
         self, inputs: Any, *, probabilities: bool = False, unknown: Unknown = "error"
     ) -> Any:
@@ -117,7 +121,7 @@ class Trained:
         words = [list(map(_word, sequence)) for sequence in sequences]
         encode = functools.partial(vocabulary.encode, self.vocabulary, unknown=unknown)
         tokens = list(map(encode, words))
-        answers = self._answers([t[t != UNSEEN] for t in tokens], probabilities)
+        answers = [self._answer(t[t != UNSEEN], probabilities) for t in tokens]
         read = self._probabilities if probabilities else self._values
         outputs = list(map(read, tokens, answers))
         return outputs if many else outputs[0]
@@ -169,29 +173,17 @@ class Trained:
             rule = f"is no token, a whole number of 0 to {size - 1}"
             raise ConfigError(None, shown(tokens), rule, "let predict turn values into tokens")
 
-    def _answers(self, sequences: list[np.ndarray], logits: bool) -> Iterable[Answer]:
-        """The `Answer`s to each of many sequences of tokens."""
-        longest = max(map(len, sequences), default=0)
-        if len(sequences) == 1 or longest == 0 or longest >= online.piece_size(self.config):
-            return (self.feed(self.start(), sequence, logits)[1] for sequence in sequences)
-        groups = (sequences[first : first + LANES] for first in range(0, len(sequences), LANES))
-        return itertools.chain.from_iterable(self._side_by_side(group, logits) for group in groups)
-
-    def _side_by_side(self, sequences: list[np.ndarray], logits: bool) -> Iterator[Answer]:
-        """The `Answer`s to some short sequences, a step of all of them at a time."""
-        lanes = 1 << (len(sequences) - 1).bit_length()  # few sizes, so few programs
-        padded = np.zeros((lanes, max(map(len, sequences))), np.int32)
-        for lane, sequence in enumerate(sequences):
-            padded[lane, : len(sequence)] = sequence
-        state = jax.tree.map(lambda x: np.broadcast_to(x, (lanes, *x.shape)), self.start())
-        width, steps = len(self.vocabulary) if logits else 0, []
-        for tokens in padded.T:
-            state, answers = programs(self.config).step_side_by_side(self.params, state, tokens)
-            answers = jax.tree.map(np.asarray, answers)
-            steps.append(answers._replace(logits=answers.logits[:, :width]))
-        together = Answer(*map(np.stack, zip(*steps, strict=True)))  # [T, lanes, ...]
-        for lane, sequence in enumerate(sequences):
-            yield Answer(*(field[: len(sequence), lane] for field in together))
+    def _answer(self, tokens: np.ndarray, logits: bool) -> Answer:
+        """The `Answer`s to a whole sequence of tokens, see `feed`; its end is padded."""
+        piece = online.piece_size(self.config)
+        rest = len(tokens) % piece
+        state, first = self.feed(self.start(), tokens[: len(tokens) - rest], logits)
+        padded = np.zeros(min(1 << rest.bit_length(), piece), np.int32)  # few sizes: few programs
+        padded[:rest] = tokens[len(tokens) - rest :]
+        _, last = programs(self.config).feed(self.params, state, padded)
+        last = jax.tree.map(lambda leaf: np.asarray(leaf)[:rest], last)
+        last = last._replace(logits=last.logits[:, : first.logits.shape[1]])
+        return Answer(*map(np.concatenate, zip(first, last, strict=True)))
 
 
 def _warn(sentence: str) -> None:

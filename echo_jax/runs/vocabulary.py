@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -76,6 +76,8 @@ class Vocabulary:
     def token(self, word: str) -> int | None:
         """The token of a word, with or without spaces around it; None for an unknown value."""
         word = word.strip()
+        if len(word) > LONGEST:
+            return None
         return self._tokens.get(_shortest(word) if self.is_whole else word)
 
     def value(self, token: int) -> int | str:
@@ -93,28 +95,23 @@ class Vocabulary:
 def encode(
     vocabulary: Vocabulary,
     words: Sequence[str],
-    lines: Sequence[int] | None = None,
     unknown: Unknown = "error",
+    place: Callable[[int], str] = "at position {}".format,
 ) -> np.ndarray:
     """The tokens of N words, int32 `[N]`.
 
-    For a word without a token it raises ConfigError, which names its line or else its position, or
-    puts UNSEEN.
+    For a word without a token it raises ConfigError, which says its `place`, of its number from 1
+    on, or puts UNSEEN.
     """
     tokens = {word: vocabulary.token(word) for word in set(words)}
     if unknown == "error" and None in tokens.values():
         at = next(i for i, word in enumerate(words) if tokens[word] is None)
-        place = f"at position {at + 1}" if lines is None else f"in line {lines[at]}"
-        raise unknown_value(vocabulary, words[at], place)
-    known = {word: UNSEEN if token is None else token for word, token in tokens.items()}
-    return np.fromiter(map(known.__getitem__, words), np.int32, len(words))
-
-
-def unknown_value(vocabulary: Vocabulary, word: str, place: str) -> ConfigError:
-    """The refusal of a word without a token."""
-    rule = f"is not in the vocabulary ({vocabulary})"
-    fix = "use {unknown=skip} to leave out such values"
-    return ConfigError(None, f"value {shown(word)} {place}", rule, fix)
+        subject = f"value {shown(words[at])} {place(at + 1)}"
+        rule = f"is not in the vocabulary ({vocabulary})"
+        fix = "use {unknown=skip} to leave out such values"
+        raise ConfigError(None, subject, rule, fix)
+    numbers = {word: UNSEEN if token is None else token for word, token in tokens.items()}
+    return np.fromiter(map(numbers.__getitem__, words), np.int32, len(words))
 
 
 def listed(words: Sequence[str], limit: int = 10) -> str:

@@ -9,12 +9,11 @@ from unittest import mock
 
 import hypothesis
 import hypothesis.strategies as st
-import numpy as np
 import pytest
 
 from echo_jax.config import DataConfig, RunConfig, changed
 from echo_jax.exceptions import ConfigError
-from echo_jax.runs.csv_input import InputError, TokenReader, read_column, read_inputs
+from echo_jax.runs.csv_input import read_column, read_inputs, words_of
 from echo_jax.runs.vocabulary import Vocabulary, encode
 
 TENS = Vocabulary(("-10", "0", "10", "200"))
@@ -172,42 +171,10 @@ def test_a_column_that_cannot_be_trained_on_is_refused_by_name(new_file, values,
     assert f"(column n of {path})" in str(refusal.value)
 
 
-def test_the_reader_answers_a_word_as_soon_as_whitespace_follows_as_encode_does():
-    words = ["-10", "0", "10", "+0200", "x", "é", "1e3"]
-    expected = encode(TENS, words, unknown="skip").tolist()
-    assert read_in(["\n".join(words).encode()], TokenReader(TENS, "skip")) == (expected, None)
-    reader = TokenReader(TENS)
-    fed = [reader.feed(data).tolist() for data in (b"0 1", b"0", b"\n", b" \n", b"", b"200\t-10")]
-    assert fed == [[1], [], [2], [], [], [3]]
-    assert reader.finish().tolist() == [0]
-    assert reader.finish().tolist() == []
-
-
-@pytest.mark.parametrize(
-    ("data", "tokens", "sentence"),
-    [
-        ([b"1 2\n3 x 4\n"], [1, 2, 3], "value 'x' in line 2 of the input is not in"),
-        ([b"1\r\n\r\n\xff "], [1], "value '\\udcff' in line 3 of the input is not in"),
-        ([b"1\n2", b"\n", b"\n3 4\n", b"5", b"x\n\n"], [1, 2, 3, 4], "value '5x' in line 5 of"),
-        ([b"5 ", b"7" * 999, b" 5"], [5], "value '" + "7" * 59 + "... in line 1 of the input"),
-    ],
-)
-def test_a_word_that_has_no_token_is_refused_and_those_before_it_are_kept(data, tokens, sentence):
-    found, refusal = read_in(data, TokenReader(DIGITS))
-    assert found == tokens
-    assert refusal.startswith(sentence)
-
-
-def read_in(blocks, reader):
-    """The tokens of all blocks, and the message that ends them or None."""
-    tokens = []
-    try:
-        for block in blocks:
-            tokens += reader.feed(block).tolist()
-        tokens += reader.finish().tolist()
-    except InputError as error:
-        return tokens + error.tokens.tolist(), str(error)
-    return tokens, None
+def test_words_of_a_stream_come_as_soon_as_whitespace_follows():
+    blocks = [b"0 1", b"0", b"\n", b" \n", b"", b"200\t-10", b"\xff"]
+    words = [["0"], [], ["10"], [], [], ["200"], [], ["-10\udcff"]]
+    assert list(words_of(blocks)) == words
 
 
 PIECES = [b"0", b"7", b"7 \n", b"-", b"+", b"x", b" ", b"\n", b"\r\n", b"\t\x0b\x0c", b"\x1f"]
@@ -218,30 +185,28 @@ PIECES += [b"\xe2\x82\xac", b"\xc3", b"0" * 390, b"\xc3\xa9" * 60, b"\xf0\x9f\x9
 @hypothesis.given(
     pieces=st.lists(st.sampled_from(PIECES) | st.binary(max_size=2)),
     cuts=st.lists(st.integers(0, 200)),
-    unknown=st.sampled_from(["error", "skip"]),
 )
-def test_tokens_and_refusal_are_the_same_however_the_input_is_cut(pieces, cuts, unknown):
+def test_tokens_are_the_same_however_the_input_is_cut(pieces, cuts):
     data = b"".join(pieces)
     edges = [0, *sorted(cut for cut in cuts if cut < len(data)), len(data)]
     blocks = [data[a:b] for a, b in itertools.pairwise(edges)]
     single_bytes = [data[i : i + 1] for i in range(len(data))]
+    vocabulary = Vocabulary(("0", "7", "70"))
     at_once, *cut = (
-        read_in(some, TokenReader(Vocabulary(("0", "7", "70")), unknown))
+        encode(vocabulary, list(itertools.chain(*words_of(some))), "skip").tolist()
         for some in ([data], blocks, single_bytes)
     )
     assert cut == [at_once, at_once]
 
 
-def test_the_memory_of_the_reader_does_not_grow_with_a_word_without_end():
-    reader = TokenReader(DIGITS, "skip")
+def test_memory_does_not_grow_with_a_word_without_end():
+    words = words_of(itertools.chain(itertools.repeat(b"7" * 2**16, 100), [b" 7 "]))
     tracemalloc.start()
-    for _ in range(100):
-        assert reader.feed(b"7" * 2**16).size == 0
-    held, peak = tracemalloc.get_traced_memory()
+    assert [next(words) for _ in range(100)] == [[]] * 100
+    _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert held < 2**16
     assert peak < 2**20
-    assert np.array_equal(reader.feed(b" 7 "), [-1, 7])
+    assert encode(DIGITS, next(words), "skip").tolist() == [-1, 7]
 
 
 def test_a_file_larger_than_memory_is_refused_by_its_size(tmp_path):
