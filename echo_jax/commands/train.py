@@ -84,7 +84,7 @@ def run(command: TrainCommand, interrupts: Interrupts) -> None:
     else:
         spec = new_inputs(command.run)
         spec = spec._replace(seed_map=command.seed_map, compute=command.compute)
-        opening = new_run(spec, command.out, *limits)
+        opening = new_run(spec, command.out or run_folder.named_after_time(), *limits)
     with opening as prepared:
         assert prepared.folder, "a run of the command has a folder"
         watch = Stopwatch()

@@ -1,6 +1,5 @@
 """`echo_jax.train`: a training run as a Python call, and the finished run that it returns."""
 
-import contextlib
 import dataclasses
 import difflib
 import functools
@@ -23,10 +22,10 @@ from echo_jax.host.stopwatch import Stopwatch
 from echo_jax.notebook.training_options import KINDS, TrainOptions
 from echo_jax.report.notebook_figure import NotebookFigure
 from echo_jax.report.styles import drawing
-from echo_jax.runs import advice, curve_figure, explanation, run_folder, run_report
+from echo_jax.runs import advice, curve_figure, explanation, run_report
 from echo_jax.runs.metrics_csv import History
 from echo_jax.runs.predictor import Trained, network_of, network_of_seed
-from echo_jax.runs.prepared_run import new_inputs, prepare
+from echo_jax.runs.prepared_run import new_inputs, new_run
 from echo_jax.runs.result import Result
 from echo_jax.runs.train_run import train_run
 
@@ -128,27 +127,17 @@ def train(**options: Unpack[TrainOptions]) -> Run:
     Raises:
       ConfigError: an argument is unknown or breaks a rule; in one sentence, as the command says it.
     """
-    with contextlib.ExitStack() as stack:
-        machine.check_program()
-        command = _command(options)
-        inputs = new_inputs(command.run)
-        inputs = inputs._replace(seed_map=command.seed_map, compute=command.compute)
-        machine.use_cpu_devices(None)  # a later call may have more seeds
-        folder = None
-        if command.out:
-            folder = stack.enter_context(run_folder.claimed_folder(command.out))
-        run = prepare(
-            folder,
-            inputs,
-            resume=False,
-            device_limit=command.devices,
-            checkpoint_every=command.checkpoint_every,
-        )
+    machine.check_program()
+    command = _command(options)
+    inputs = new_inputs(command.run)
+    inputs = inputs._replace(seed_map=command.seed_map, compute=command.compute)
+    machine.use_cpu_devices(None)  # a later call may have more seeds
+    with new_run(inputs, command.out, command.devices, command.checkpoint_every) as run:
         params, history, result = train_run(run, Interrupts(), Stopwatch(), lambda _: None)
         if run.folder:
             curve_figure.draw(run.folder)
     row = functools.partial(network_of, inputs, jax.device_get(params), history.sequences)
-    return Run(inputs.config, result, history, folder, row)
+    return Run(inputs.config, result, history, command.out, row)
 
 
 def _command(options: Mapping[str, Any]) -> TrainCommand:

@@ -63,16 +63,19 @@ def new_inputs(config: RunConfig) -> RunSpec:
 def new_run(
     inputs: RunSpec, out: Path | None, device_limit: int | None, checkpoint_every: int | None
 ) -> Iterator[PreparedRun]:
-    """A run in a new folder, which is removed again if nothing was written before an error."""
-    with run_folder.claimed_folder(out) as folder:
-        _start_jax(device_limit, inputs.config)
-        yield prepare(
-            folder,
-            inputs,
-            resume=False,
-            device_limit=device_limit,
-            checkpoint_every=checkpoint_every,
-        )
+    """A run in a new folder, which is locked against every other process; None: it writes nothing.
+
+    ConfigError where it cannot be trained; then nothing is compiled and no folder made.
+    """
+    if out is None:
+        yield _checked(None, inputs, device_limit, checkpoint_every)
+        return
+    run_folder.check_unused(out)
+    folder = out.absolute()
+    run = _checked(folder, inputs, device_limit, checkpoint_every)
+    with run_folder.claimed_folder(out, folder):
+        run_folder.write_inputs(folder, run.inputs)
+        yield run
 
 
 @contextlib.contextmanager
@@ -86,82 +89,52 @@ def resumed_run(
     """The run in a folder, which is locked against every other process.
 
     It has what is in its folder, and a larger number of sequences if one is given. A cell of the
-    user's own must be named again.
+    user's own must be named again. ConfigError where it cannot go on; then nothing is compiled.
     """
     with atomic_files.locked(folder):
-        inputs = run_folder.read_inputs(folder)
+        inputs, stored_in = run_folder.read_inputs(folder), folder.absolute()
         run_folder.check_cell_named(folder, inputs, cell)
         if sequences:
             inputs = inputs._replace(config=changed(inputs.config, sequences=sequences))
-        _start_jax(device_limit, inputs.config)
-        note = run_folder.other_bits(folder)
-        prepared = prepare(
-            folder,
-            inputs,
-            resume=True,
-            device_limit=device_limit,
-            checkpoint_every=checkpoint_every,
-        )
-        yield prepared._replace(note=note)
+        run = _checked(stored_in, inputs, device_limit, checkpoint_every)
+        if other_text := run_folder.changed_cell(folder, inputs, run.inputs.cell_source):
+            raise ConfigError(
+                f"{other_text}, and a run that goes on has the bits of one that was never "
+                "stopped: bring that text back, or start a new run"
+            )
+        saved = _saved(stored_in, inputs, many_seeds.state_shapes(inputs.config))
+        note = run_folder.other_bits(stored_in)
+        run_folder.write_config(stored_in, inputs)
+        yield run._replace(saved=saved, note=note)
 
 
-def _start_jax(device_limit: int | None, config: RunConfig) -> None:
-    """Start jax with as many devices of a CPU as the seeds can use."""
-    machine.use_cpu_devices(min(device_limit or machine.cores(), config.seeds))
-
-
-def prepare(
-    folder: Path | None,
-    inputs: RunSpec,
-    *,
-    resume: bool,
-    device_limit: int | None,
-    checkpoint_every: int | None,
+def _checked(
+    folder: Path | None, inputs: RunSpec, device_limit: int | None, checkpoint_every: int | None
 ) -> PreparedRun:
-    """Make a folder that of a new run, or find how far the run in it is.
+    """A run from its first sequence on, with the source of its cell; it can be trained and saved.
 
-    Without a folder, nothing is written. ConfigError where it cannot be done; then nothing is
-    compiled, and a new folder still empty.
+    jax is started, with as many devices of a CPU as the seeds can use.
     """
-    config, stored_in = inputs.config, folder and folder.absolute()
-    inputs = _with_source(folder if resume else None, inputs)
+    config = inputs.config
+    machine.use_cpu_devices(min(device_limit or machine.cores(), config.seeds))
+    inputs = inputs._replace(cell_source=registry.source_digest(config.network.cell))
     network.build_network(config)  # refuses a cell that cannot be used
     shapes = many_seeds.state_shapes(config)
     tensor_files.named(shapes)  # refuses what could not be saved
     machine.check_memory(tensor_files.size_of(shapes) + config.least_bytes)
-    saved = _saved(stored_in, inputs, shapes) if stored_in and resume else None
     seed_map = inputs.seed_map or many_seeds.default_seed_map()
     devices = many_seeds.devices_for(config.seeds, seed_map, device_limit)
     runs_a_device = -(-config.seeds // len(devices))  # that it does one after the other
     updates = max(100, min(UPDATES, 12800 // runs_a_device))
-    run = PreparedRun(
-        folder=stored_in,
+    return PreparedRun(
+        folder=folder,
         inputs=inputs,
-        saved=saved,
+        saved=None,
         corpus=inputs.corpus,
         chunk=max(1, min(config.training.sequences, updates // config.task.updates_per_sequence)),
         plan=DevicePlan(seed_map, device_limit, inputs.compute or "fast"),
         checkpoint_every=checkpoint_every,
     )
-    if stored_in:
-        (run_folder.write_config if resume else run_folder.write_inputs)(stored_in, inputs)
-    return run
-
-
-def _with_source(begun: Path | None, inputs: RunSpec) -> RunSpec:
-    """The inputs with the digest of the file of a user's cell.
-
-    ConfigError where the run in the folder `begun` has another one.
-    """
-    source = registry.source_digest(inputs.config.network.cell)
-    if begun is None:
-        return inputs._replace(cell_source=source)
-    if changed := run_folder.changed_cell(begun, inputs, source):
-        raise ConfigError(
-            f"{changed}, and a run that goes on has the bits of one that was never stopped: bring "
-            "that text back, or start a new run"
-        )
-    return inputs
 
 
 def _saved(folder: Path, inputs: RunSpec, shapes: object) -> Saved | None:

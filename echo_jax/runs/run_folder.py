@@ -125,36 +125,41 @@ def as_shown(path: Path) -> str:
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
-@contextlib.contextmanager
-def claimed_folder(out: Path | None) -> Iterator[Path]:
-    """A new, empty, locked folder, which is removed again if nothing was written before an error.
+def named_after_time() -> Path:
+    """The folder of a run that is not named: the time, with a number behind it if it is taken."""
+    stem = f"{datetime.datetime.now():%Y%m%d-%H%M%S}"
+    names = itertools.chain([stem], (f"{stem}-{i}" for i in itertools.count(2)))
+    return next(RUNS / name for name in names if not os.path.lexists(RUNS / name))
 
-    It is `out`, created with its parents, or one under `runs/` that is named after the time. An
-    `out` that exists may have what a run leaves that is killed before its `config.json` is there,
-    and nothing else; it is not removed. ConfigError for any other, or where none can be created.
+
+def check_unused(out: Path) -> None:
+    """Raise ConfigError unless there is nothing yet, or an empty folder, in the place of a run.
+
+    Staged files may be there, which a process leaves that is killed. The current folder is refused.
     """
-    kind = "folder" if os.path.isdir(out or RUNS) else "file"
-    rule = f"is a {kind} that exists already, and nothing is overwritten"
-    taken = ConfigError("out", str(out or RUNS), rule, "use the name of a new folder")
-    if out == Path():
-        raise taken
+    is_folder = os.path.isdir(out)
+    names = os.listdir(out) if is_folder else ["a file"] * os.path.lexists(out)
+    if out == Path() or not all(re.fullmatch(r"\..*\.part", name) for name in names):
+        kind = "folder" if is_folder else "file"
+        rule = f"is a {kind} that exists already, and nothing is overwritten"
+        raise ConfigError("out", str(out), rule, "use the name of a new folder")
+
+
+@contextlib.contextmanager
+def claimed_folder(out: Path, folder: Path) -> Iterator[None]:
+    """A new or unused folder, locked: `out` as it is named, and its absolute path.
+
+    It is created with its parents; ConfigError where it cannot be.
+    """
     try:
-        folder, created = _create_next_free(RUNS) if out is None else (out, _create(out))
-    except FileExistsError:
-        folder, created = out or RUNS, []
-        if not _is_unused(folder):
-            raise taken from None
+        folder.mkdir(parents=True, exist_ok=True)
+        atomic_files.sync_folder(folder.parent)
     except OSError as error:
         rule = f"cannot be created ({error.strerror})"
-        raise ConfigError("out", str(out or RUNS), rule, "use a folder you may write to") from error
+        raise ConfigError("out", str(out), rule, "use a folder you may write to") from error
     with atomic_files.locked(folder):
-        try:
-            if not _is_unused(folder):  # another process was there first
-                raise taken
-            yield folder
-        except BaseException:
-            _remove_empty(created)
-            raise
+        check_unused(folder)  # another process may have been there first
+        yield
 
 
 def column_inputs(config: RunConfig, values: list[str], tokens: "np.ndarray") -> RunSpec:
@@ -328,44 +333,3 @@ def _read_tokens(folder: Path, inputs: RunSpec, length: int) -> "np.ndarray":
     if tokens.min() < 0 or tokens.max() >= inputs.config.task.vocab_size:
         raise StorageError(None, path, "has tokens without a value", fix)
     return tokens
-
-
-def _is_unused(folder: Path) -> bool:
-    """True if a folder has staged files alone, and the values and tokens of a run not begun."""
-    with contextlib.suppress(OSError):
-        names = {path.name for path in folder.iterdir()}
-        if VOCABULARY in names:
-            with contextlib.suppress(StorageError):
-                atomic_files.read_json(folder / VOCABULARY)  # signed, so it is not the user's
-                names -= {VOCABULARY, TOKENS}
-        return all(re.fullmatch(r"\..*\.part", name) for name in names)
-    return False
-
-
-def _create(folder: Path) -> list[Path]:
-    """Create a folder with its parents; returns those that were missing, innermost first."""
-    missing = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
-    try:
-        folder.mkdir(parents=True)
-        for path in missing:
-            atomic_files.sync_folder(path.parent)
-    except OSError:
-        _remove_empty(missing[1:])  # another process may just have created the folder itself
-        raise
-    return missing
-
-
-def _create_next_free(root: Path) -> tuple[Path, list[Path]]:
-    """`_create` a folder named after the time, with a number behind it where that one is taken."""
-    stem = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    for i in itertools.count(1):
-        folder = root / (stem if i == 1 else f"{stem}-{i}")
-        with contextlib.suppress(FileExistsError):
-            return folder, _create(folder)
-    raise AssertionError("itertools.count ended")
-
-
-def _remove_empty(folders: list[Path]) -> None:
-    for folder in folders:
-        with contextlib.suppress(OSError):
-            folder.rmdir()

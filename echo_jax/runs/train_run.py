@@ -64,7 +64,12 @@ def finish(
     say: Callable[[str], None],
 ) -> Result:
     """Write the result, with the seconds and the kinds of the devices, and say what it is."""
-    scores = write_result(run, log, scored, watch, devices)
+    held_out = run.corpus.held_out if run.corpus else None
+    scores = result.summarise(run.config, scored, log.curves(), held_out, run.inputs.values)
+    scores.seconds = {name: round(value, 3) for name, value in watch.seconds.items()}
+    scores.devices = devices
+    if run.folder:
+        result.write(run.folder, scores)
     say(run_report.full_report(run.config, scores))
     if run.folder:
         say(printable(f"Run folder: {run_folder.as_shown(run.folder)}"))
@@ -94,16 +99,3 @@ def train(
                 writer.save(state)
             interrupts.check(f"Stopped after {chunk.done:,} of {last:,} sequences")
     return state, log
-
-
-def write_result(
-    run: PreparedRun, log: History, scored: Evaluation, watch: Stopwatch, devices: list[str]
-) -> Result:
-    """The scores; in the folder, if there is one, and of several seeds their table."""
-    held_out = run.corpus.held_out if run.corpus else None
-    scores = result.summarise(run.config, scored, log.curves(), held_out, run.inputs.values)
-    scores.seconds = {name: round(value, 3) for name, value in watch.seconds.items()}
-    scores.devices = devices
-    if run.folder:
-        result.write(run.folder, scores)
-    return scores

@@ -91,15 +91,7 @@ def test_a_folder_that_cannot_be_written_to_is_told_before_anything_is_computed(
 GONE = "error: the current folder is not there any more: change to another one\n"
 
 
-@pytest.mark.parametrize(
-    ("line", "sentence"),
-    [
-        ("study.py parts", GONE),
-        ("train.py --out run", "error: --out run cannot be created (No such file or directory)"),
-    ],
-)
-def test_a_current_folder_that_was_deleted_is_told(tmp_path, line, sentence):
+@pytest.mark.parametrize("line", ["study.py parts", "train.py --out run"])
+def test_a_current_folder_that_was_deleted_is_told(tmp_path, line):
     shell = ["sh", "-c", 'mkdir gone && cd gone && rmdir ../gone && exec "$@"', "sh"]
-    said = execute(*line.split(), cwd=tmp_path, prefix=shell, status=2)
-    assert said.stderr.startswith(sentence)
-    assert said.stderr.count("\n") == 1
+    assert execute(*line.split(), cwd=tmp_path, prefix=shell, status=2).stderr == GONE

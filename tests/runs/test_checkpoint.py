@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 from disk_faults import Faults
-from run_folders import PLAIN, saved_of
+from run_folders import PLAIN, prepared, saved_of
 from safetensors.numpy import load_file
 
 import echo_jax
@@ -15,7 +15,6 @@ from echo_jax.core.many_seeds import state_shapes
 from echo_jax.exceptions import StorageError
 from echo_jax.runs import checkpoint, run_folder
 from echo_jax.runs.metrics_csv import History
-from echo_jax.runs.prepared_run import prepare
 from echo_jax.runs.run_folder import RunSpec
 
 CONFIG = changed(PLAIN, seeds=2, sequences=9)
@@ -85,8 +84,7 @@ def test_a_longer_run_goes_on_from_the_checkpoint_and_another_run_does_not(tmp_p
 def test_the_weights_of_a_cell_whose_parameters_are_an_object_come_back(tmp_path):
     cell = "awkward_cells:WeightsInAnObject"
     config = changed(CONFIG, cell=cell, hidden_size=50)
-    options = {"resume": False, "device_limit": None, "checkpoint_every": None}
-    spec = prepare(tmp_path, RunSpec(config), **options).inputs
+    spec = prepared(tmp_path, RunSpec(config)).inputs
     state = saved_of(config)
     checkpoint.save(tmp_path, spec, state)
     weights = load_file(tmp_path / "checkpoint.safetensors")["params.cell.0"]

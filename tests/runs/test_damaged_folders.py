@@ -349,32 +349,13 @@ def test_a_run_of_huge_rows_is_read_or_refused_without_their_memory(
 # Anything at all
 
 
-LEFT_BY_A_KILL = ([], [".config.json.part"], [".vocabulary.json.part"], ["vocabulary.json"],
-                  ["vocabulary.json", "tokens.safetensors", ".config.json.part"])  # fmt: skip
+def test_a_folder_that_holds_staged_files_alone_is_unused(tmp_path):
+    (tmp_path / ".config.json.part").write_bytes(b"{")
+    run_folder.check_unused(tmp_path)
 
 
-@pytest.mark.parametrize("names", LEFT_BY_A_KILL, ids=str)
-def test_a_run_killed_before_its_configuration_is_there_can_be_started_again(tmp_path, names):
-    inputs = make_run(tmp_path / "whole", OWN)
-    folder = tmp_path / "killed"
-    folder.mkdir()
-    for name in names:
-        there = tmp_path / "whole" / name
-        (folder / name).write_bytes(there.read_bytes() if there.exists() else b"{")
-    with pytest.raises(KeyError), run_folder.claimed_folder(folder):
-        raise KeyError
-    assert folder.exists()
-    with run_folder.claimed_folder(folder):
-        run_folder.write_inputs(folder, inputs)
-    run_folder.read_inputs(folder)
-
-
-@pytest.mark.parametrize("name", ["mine.part", "vocabulary.json", "tokens.safetensors", ".mine"])
+@pytest.mark.parametrize("name", ["mine.part", "vocabulary.json", ".mine"])
 def test_a_folder_with_a_file_of_the_user_is_no_folder_for_a_run(tmp_path, name):
     (tmp_path / name).write_text("mine")
-    with (
-        pytest.raises(ConfigError, match="is a folder that exists already, and nothing is"),
-        run_folder.claimed_folder(tmp_path),
-    ):
-        pass
-    assert (tmp_path / name).read_text() == "mine"
+    with pytest.raises(ConfigError, match="is a folder that exists already, and nothing is"):
+        run_folder.check_unused(tmp_path)

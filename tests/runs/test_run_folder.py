@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from run_folders import AVERAGE, OWN, PLAIN, saved_of, sign_json
+from run_folders import AVERAGE, OWN, PLAIN, prepared, saved_of, sign_json
 
 import echo_jax
 from echo_jax import atomic_files
 from echo_jax.cells import registry
 from echo_jax.config import changed
 from echo_jax.exceptions import ConfigError, StorageError
-from echo_jax.runs import checkpoint, prepared_run, run_folder
+from echo_jax.runs import checkpoint, run_folder
 from echo_jax.runs.run_folder import RunSpec
 
 CONFIG = changed(PLAIN, cell="average_of_all.py", hidden_size=50)
@@ -35,8 +35,7 @@ def write(tmp_path, monkeypatch):
 def make_run(text, write):
     """The folder of a run of a text, which is to be trained for longer."""
     write(text)
-    Path("run").mkdir()
-    begin(Path("run"), RunSpec(changed(CONFIG, sequences=9)), resume=False)
+    prepared(Path("run"), RunSpec(changed(CONFIG, sequences=9)))
     checkpoint.save(Path("run"), run_folder.read_inputs(Path("run")), saved_of(CONFIG))
     return Path("run")
 
@@ -44,13 +43,6 @@ def make_run(text, write):
 @pytest.fixture
 def run(write):
     return make_run(AVERAGE, write)
-
-
-def begin(folder, inputs=None, resume=True):
-    inputs = inputs or run_folder.read_inputs(folder)
-    return prepared_run.prepare(
-        folder, inputs, resume=resume, device_limit=None, checkpoint_every=None
-    )
 
 
 def load(folder):
@@ -62,16 +54,16 @@ def test_a_run_goes_on_with_the_text_that_it_was_begun_with_alone(run, write):
     assert atomic_files.read_json(run / "config.json")["cell_source"] == registry.source_digest(
         "average_of_all.py"
     )
-    assert begin(run).saved.history.sequences == 4
+    assert prepared(run, cell=CONFIG.network.cell).saved.history.sequences == 4
     write(f"{AVERAGE}# a remark\n")
     with pytest.raises(ConfigError) as refusal:
-        begin(run)
+        prepared(run, cell=CONFIG.network.cell)
     assert str(refusal.value) == (
         f"{SINCE}, and a run that goes on has the bits of one that was never stopped: bring that "
         "text back, or start a new run"
     )
     write(AVERAGE)
-    assert begin(run).saved
+    assert prepared(run, cell=CONFIG.network.cell).saved
     assert (run / "config.json").read_bytes() == before
 
 
@@ -90,19 +82,18 @@ def test_a_run_stays_in_its_folder_where_a_cell_changes_the_current_one(tmp_path
     monkeypatch.chdir(tmp_path)
     Path("elsewhere").mkdir()
     Path("mover.py").write_text(f"import os\nos.chdir('elsewhere')\n{AVERAGE}")
-    Path("run").mkdir()
-    prepared = begin(Path("run"), RunSpec(changed(CONFIG, cell="mover.py")), resume=False)
+    run = prepared(Path("run"), RunSpec(changed(CONFIG, cell="mover.py")))
     sys.modules.pop("mover")
     assert Path.cwd() == tmp_path / "elsewhere"
-    assert prepared.folder == tmp_path / "run"
+    assert run.folder == tmp_path / "run"
     assert (tmp_path / "run" / "config.json").exists()
 
 
 def test_what_could_not_be_saved_is_refused_before_anything_is_written(tmp_path, write):
     write(AVERAGE.replace("{", '{"a.b": jnp.ones(1), "a": {"b": jnp.ones(1)}, '))
     with pytest.raises(ConfigError, match=r"array 'params\.cell\.a\.b' has no name of its own"):
-        begin(tmp_path, RunSpec(CONFIG), resume=False)
-    assert not (tmp_path / "config.json").exists()
+        prepared(tmp_path / "run", RunSpec(CONFIG))
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_longest_values_are_read_back(tmp_path):

@@ -4,20 +4,19 @@ import itertools
 from types import SimpleNamespace
 
 import numpy as np
-from run_folders import OWN, PLAIN
+from run_folders import OWN, PLAIN, prepared
 
 from echo_jax.config import changed
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.host.stopwatch import Stopwatch
 from echo_jax.runs import checkpoint, checkpoint_writer, run_folder
-from echo_jax.runs.prepared_run import prepare
 from echo_jax.runs.run_folder import RunSpec
 from echo_jax.runs.train_run import train_run
 
 
 def train(folder, inputs, chunk=None):
     """Train a new run, so many sequences a chunk."""
-    run = prepare(folder, inputs, resume=False, device_limit=1, checkpoint_every=None)
+    run = prepared(folder, inputs)
     run = run._replace(chunk=chunk or run.chunk)
     return train_run(run, Interrupts(), Stopwatch(), lambda _: None)
 

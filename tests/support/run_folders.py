@@ -7,15 +7,16 @@ import operator
 import os
 import stat
 from pathlib import Path
+from unittest import mock
 
 import jax
 import numpy as np
 from safetensors import numpy as safetensors
 
-from echo_jax import atomic_files
+from echo_jax import atomic_files, machine
 from echo_jax.config import DataConfig, NetworkConfig, RunConfig, TaskConfig, TrainingConfig
 from echo_jax.core import many_seeds
-from echo_jax.runs import checkpoint, run_folder
+from echo_jax.runs import checkpoint, prepared_run, run_folder
 from echo_jax.runs.checkpoint import Saved
 from echo_jax.runs.metrics_csv import History
 from echo_jax.runs.run_folder import RunSpec
@@ -84,6 +85,16 @@ def make_run(folder, config, draw=0, **saved):
     run_folder.write_inputs(folder, inputs)
     checkpoint.save(folder, inputs, saved_of(config, draw, **saved))
     return inputs
+
+
+def prepared(folder, inputs=None, cell=None):
+    """A new run of these inputs in a folder, or the one that is there, which goes on."""
+    if inputs:
+        opening = prepared_run.new_run(inputs, folder, 1, None)
+    else:
+        opening = prepared_run.resumed_run(folder, None, cell, 1, None)
+    with mock.patch.object(machine, "use_cpu_devices"), opening as run:
+        return run
 
 
 def sign_json(path, **changes):
