@@ -8,14 +8,14 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 import tyro
 
 from echo_jax.commands import flags
-from echo_jax.config import PARTS, flags_of
+from echo_jax.config import PARTS
 from echo_jax.exceptions import ConfigError, SchedulerLostError, printable, spell
 from echo_jax.host.interrupts import Interrupts, StoppedError
 
@@ -175,17 +175,6 @@ def refusals() -> Iterator[None]:
 def this_command(name: str) -> str:
     """The command line of this process, to be pasted into a shell."""
     return f"{program(name)} {quoted(*sys.argv[1:])}"
-
-
-def again_with(name: str, changes: Mapping[str, Any], *dropped: str) -> str:
-    """The command line of this process with other values of some fields, without some flags."""
-    words, leave_out = [], False
-    for word in sys.argv[1:]:
-        if word.startswith("--"):
-            leave_out = flags.field_of(word) in {*dropped, *changes}
-        if not leave_out:  # neither a flag nor its value
-            words.append(word)
-    return f"{program(name)} {quoted(*words, *flags_of(changes))}"
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ echo-jax train --resume runs/part4               # go on where a run was stopped
 
 import contextlib
 import dataclasses
+import functools
 import shlex
 import sys
 import time
@@ -92,7 +93,7 @@ def run(command: TrainCommand, interrupts: Interrupts) -> None:
         compilation_cache.use_compilation_cache(command.compilation_cache)
         if prepared.note:
             print(prepared.note, file=sys.stderr)
-        again = again_with(command, prepared.config)
+        again = functools.partial(with_changes, prepared.config)
         quoted = command_line.quoted(run_folder.as_shown(prepared.folder))
         resume = f"{command_line.program('train')} --resume {quoted}"
         with going_on(resume, lambda: again(smaller_step(prepared.config))):
@@ -104,12 +105,9 @@ def run(command: TrainCommand, interrupts: Interrupts) -> None:
             run_report.conclude(curves, prepared.folder, interrupts.say, again, command.format)
 
 
-def again_with(command: TrainCommand, config: RunConfig) -> Callable[[Mapping[str, Any]], str]:
+def with_changes(config: RunConfig, changes: Mapping[str, Any]) -> str:
     """The command line of a new run with other values of some fields."""
-    if command.resume is None:
-        return lambda changes: command_line.again_with("train", changes, "out")
-    program = command_line.program("train")
-    return lambda changes: f"{program} {shlex.join(as_flags(changed(config, **changes)))}"
+    return f"{command_line.program('train')} {shlex.join(as_flags(changed(config, **changes)))}"
 
 
 def changes_of_resumed(command: TrainCommand) -> tuple[int | None, str | None]:

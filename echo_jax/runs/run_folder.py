@@ -248,24 +248,12 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
 
 def other_bits(folder: Path) -> str | None:
-    """Why a run that goes on here may have other bits than where it was begun; None if not.
-
-    ConfigError if its random numbers are of another generator: the run would mix the two.
-    """
+    """Why a run that goes on here may have other bits than where it was begun; None if not."""
     begun, here = _read_config(folder), machine.versions()
     versions = begun.get("versions")
     versions = versions if isinstance(versions, dict) else {}
-    generator = versions.get("generator", here["generator"])
-    if generator != here["generator"]:
-        raise ConfigError(
-            None,
-            folder,
-            f"has random numbers of {shown(generator)}, and they would now be those of "
-            f"{here['generator']}",
-            "go on with the echo_jax that began it, or start a new run",
-        )
-    names = ("jax", "XLA_FLAGS")
     pairs = [(begun.get("device"), machine.device_kind())]
+    names = ("jax", "XLA_FLAGS")
     pairs += [(f"{name} {versions.get(name)}", f"{name} {here.get(name)}") for name in names]
     differ = [f"{now}, before {shown(before)}" for before, now in pairs if before != now]
     return f"bits may differ from those of one run: {'; '.join(differ)}" if differ else None

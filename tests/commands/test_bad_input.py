@@ -13,7 +13,7 @@ import shlex
 import jax
 import numpy as np
 import pytest
-from run_folders import OWN, PLAIN, inputs_of, make_run, sign_json, snapshot
+from run_folders import OWN, PLAIN, inputs_of, make_run, snapshot
 
 import echo_jax
 from echo_jax import atomic_files, config, machine
@@ -42,8 +42,6 @@ def place(tmp_path_factory):
     make_run(place / "values", of_values)
     make_run(place / "half", OWN)
     make_run(place / "busy", OWN)
-    make_run(place / "rbg", OWN)
-    sign_json(place / "rbg" / "config.json", versions={"generator": "rbg"})
     make_run(place / "failed", PLAIN, last=np.nan)
     (place / "begun").mkdir()
     run_folder.write_inputs(place / "begun", inputs_of(OWN))
@@ -105,7 +103,6 @@ TRAIN = """
 --resume half --sequences 3           | half
 --resume half --cell gru              | gru
 --resume plain                        | plain
---resume rbg                          | rbg
 --resume cell                         | mine:Cell
 """
 
