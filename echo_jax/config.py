@@ -191,8 +191,6 @@ class TrainingConfig:
         """Raise ConfigError for a count below 1 or a step size that is not finite and positive."""
         check_values(self)
         rate, fix = self.learning_rate, "use one such as 0.001"
-        if not _is_number(rate):
-            raise ConfigError("learning_rate", rate, "is not a number", fix)
         if not 2.0**-126 <= rate <= 2.0**128 - 2.0**104:  # the normal numbers of float32
             raise ConfigError("learning_rate", rate, "is not finite and above 0 in 32 bits", fix)
 
@@ -213,7 +211,7 @@ class DataConfig:
         check_values(self)
         if self.csv is None and self.column is not None:
             raise ConfigError("column", self.column, "has no file", "name it with {csv=FILE}")
-        if not (_is_number(self.held_out) and 0 < self.held_out < 1):
+        if not 0 < self.held_out < 1:
             rule = "is not a share between 0 and 1"
             raise ConfigError("held_out", self.held_out, rule, "use one such as 0.2")
 
@@ -399,6 +397,8 @@ def check_values(config: Any) -> None:
 def _broken_rule(kind: Any, optional: bool, value: object) -> tuple[str, str] | None:
     """The rule that a value of a field breaks, and the fix; None if it breaks none."""
     choices = get_args(kind) if get_origin(kind) is Literal else ()
+    if kind is float and (isinstance(value, bool) or not isinstance(value, int | float)):
+        return "is not a number", "use one such as 0.001"
     if kind is bool and not isinstance(value, bool):
         return "is neither True nor False", "use one of them"
     if choices and not (isinstance(value, str) and value in choices):
@@ -421,10 +421,6 @@ def _check_whole(field: str, value: object, maximum: int = LARGEST) -> None:
         raise ConfigError(field, value, f"is below {minimum}", f"use {minimum} or more")
     if value > maximum:
         raise ConfigError(field, value, f"is above {maximum}", f"use {maximum} or less")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _no_cell(cell: object) -> tuple[str, str]:

@@ -67,7 +67,7 @@ def write(path: Path, kind: str, tree: Any, about: dict[str, Any]) -> None:
     atomic_files.write_bytes(path, data.replace(ZEROS, atomic_files.digest(data).encode(), 1))
 
 
-def read(path: Path, kind: str, shapes: Any, fix: str) -> tuple[Any, dict[str, Any]]:
+def read(path: Path, shapes: Any, fix: str) -> tuple[Any, dict[str, Any]]:
     """The inverse of `write` for a tree of these shapes: numpy arrays, and what is about them.
 
     StorageError, ending in `fix`, for any other file; one that is larger than the shapes allow is
@@ -75,27 +75,30 @@ def read(path: Path, kind: str, shapes: Any, fix: str) -> tuple[Any, dict[str, A
     """
     size = size_of(shapes)
     machine.check_memory(size)
-    _check_version(path, kind, fix)
     data = atomic_files.read_bytes(path, size + OVERHEAD, fix=fix)
+    if data.startswith(b"echo_jax "):
+        raise atomic_files.other_version(path, "0.1.0")
     try:
-        about, arrays = _content(data)
+        about, arrays = _about(data), {}
+        if about["format"] == atomic_files.FORMAT:
+            arrays = _arrays(data, about.pop(DIGEST))
     except Exception:  # anyone can write a file: its bytes may break their reader in any way
         raise StorageError(
             None, path, "is damaged, its digest is not that of its content", fix
         ) from None
+    if about["format"] != atomic_files.FORMAT:
+        raise atomic_files.other_version(path, about.get("version"))
     leaves = named(shapes)
     if any(map(_differs, leaves.values(), map(arrays.get, leaves))) or len(arrays) > len(leaves):
         raise StorageError(None, path, "does not hold the arrays of the network", fix)
     return jax.tree.unflatten(jax.tree.structure(shapes), [arrays[name] for name in leaves]), about
 
 
-def _content(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The plain values of a file and its arrays; any error where it is damaged."""
-    about = _about(data)
-    digest = about.pop(DIGEST)
+def _arrays(data: bytes, digest: str) -> dict[str, np.ndarray]:
+    """The arrays of a file; any error where it is damaged."""
     if atomic_files.digest(data.replace(digest.encode(), ZEROS, 1)) != digest:
         raise ValueError("another digest")
-    return about, safetensors.load(data)
+    return safetensors.load(data)
 
 
 def _about(data: bytes) -> dict[str, Any]:
@@ -104,20 +107,6 @@ def _about(data: bytes) -> dict[str, Any]:
     if end > OVERHEAD:
         raise ValueError("a header longer than any")
     return atomic_files.parse_json(atomic_files.parse_json(data[8:end])[METADATA][ABOUT])
-
-
-def _check_version(path: Path, kind: str, fix: str) -> None:
-    """Raise StorageError for a file of another format, which names the version that wrote it."""
-    begin = atomic_files.read_bytes(path, OVERHEAD, whole=False, fix=fix)
-    if begin.startswith(f"echo_jax {kind} 1\n".encode()):
-        raise atomic_files.other_version(path, "0.1.0")
-    try:
-        about = _about(begin)
-        other = about["format"] != atomic_files.FORMAT
-    except Exception:  # it is damaged, which its digest says
-        return
-    if other:
-        raise atomic_files.other_version(path, about.get("version"))
 
 
 def _differs(leaf: Any, array: Any) -> bool:

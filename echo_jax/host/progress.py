@@ -45,32 +45,23 @@ class GridProgress(_Bar):
     def __init__(self, seconds: Mapping[str, float]) -> None:
         """Take the expected seconds of each grid point, by name."""
         self._expected, self._done = dict(seconds), dict.fromkeys(seconds, 0.0)
-        text = TextColumn("{task.fields[points]}  {task.fields[status]}")
-        super().__init__(text, total=sum(seconds.values()), points=self._count(), status="")
+        columns = (TextColumn("{task.fields[status]}"), TimeRemainingColumn())
+        super().__init__(*columns, total=sum(seconds.values()), status=self._count())
 
     def at_work(self, point: str, share: float) -> None:
         """Show the share of a grid point that is done."""
         self._done[point] = share * self._expected[point]
-        status = f"{point}  {self._left()}"
-        done = sum(self._done.values())
-        self._bar.update(self._task, completed=done, points=self._count(), status=status)
+        status = f"{self._count()}  {point}"
+        self._bar.update(self._task, completed=sum(self._done.values()), status=status)
 
     def finished(self, point: str, result: str) -> None:
         """Print that a grid point is done, and its result."""
         self.at_work(point, 1.0)
-        self._console.print(f"{self._count()}  {point}: {result}  {self._left()}")
+        self._console.print(f"{self._count()}  {point}: {result}")
 
     def _count(self) -> str:
         done = sum(self._done[point] == all_of_it for point, all_of_it in self._expected.items())
         return f"{done}/{len(self._expected)}"
-
-    def _left(self) -> str:
-        """The time left, from the pace so far relative to the expected one."""
-        done, total = sum(self._done.values()), sum(self._expected.values())
-        if done == total:
-            return ""
-        left = (total - done) * (time.perf_counter() - self._started) / max(done, 1e-9)
-        return f"{left / 60:.0f} min left" if left > 90 else f"{left:.0f} s left"
 
 
 class NotebookBar:

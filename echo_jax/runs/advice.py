@@ -238,15 +238,19 @@ def _nearer(config: RunConfig) -> Iterator[Step]:
 _ZERO = {"stateful": False, "bptt_batches": 1}
 
 
+def into_view(config: RunConfig) -> dict[str, Any]:
+    """The changes that put the target into the window, and into the delay line of the cell mlp."""
+    task, line, wide = config.task, config.network.delay_line, config.task.lag + 1
+    changes = {"window": wide} if wide > task.window else {}
+    return changes | ({"delay_line": wide} if line is not None and line < wide else {})
+
+
 def _wider(config: RunConfig) -> Step:
     """The target in the window, and in the delay line of the cell mlp."""
-    task, line, wide = config.task, config.network.delay_line, config.task.lag + 1
-    changes: dict[str, Any] = {"window": wide} if wide > task.window else {}
     if config.network.cell != "mlp":
-        return Step("put the target into the window, from a zero state", changes | _ZERO, WIDER)
-    if line is not None and line < wide:
-        changes["delay_line"] = wide
-    return Step(f"show it {wide} values, the target among them", changes)
+        words = "put the target into the window, from a zero state"
+        return Step(words, into_view(config) | _ZERO, WIDER)
+    return Step(f"show it {config.task.lag + 1} values, the target among them", into_view(config))
 
 
 def _reaching_further(config: RunConfig) -> Iterator[Step]:

@@ -63,7 +63,7 @@ def load_state(folder: Path, inputs: RunSpec, shapes: Any) -> tuple[Any, dict[st
         raise StorageError(None, folder, "has no checkpoint yet", fix)
     own = "" if is_built_in(cell) else f", use the text of cell {cell} with which it was trained"
     fix = f"restore it{own}, or train again with the configuration in {CONFIG}"
-    state, about = tensor_files.read(path, KIND, shapes, fix)
+    state, about = tensor_files.read(path, shapes, fix)
     for name in ("sequences", "metrics_bytes"):
         if not (type(about.get(name)) is int and about[name] > 0):
             raise StorageError(None, path, f"is damaged (its {name} is no count)", fix)

@@ -98,11 +98,7 @@ def _read_text(path: Path) -> str:
         if not path.is_file():  # a pipe or a device may never end
             rule = "does not exist or is not a regular file"
             raise ConfigError(None, path, rule, "use the name of a CSV file")
-        size = path.stat().st_size
-        if COPIES * size > machine.memory():
-            rule = f"has {size / 2**30:,.1f} GiB, and reading it takes at least {COPIES} times that"
-            here = f"of the {machine.memory() / 2**30:,.1f} of this machine"
-            raise ConfigError(None, path, f"{rule}, {here}", "use a part of the file")
+        machine.check_memory(COPIES * path.stat().st_size)
         data = path.read_bytes()
         text = data.decode("utf-8-sig")
     except OSError as error:

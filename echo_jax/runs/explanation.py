@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from echo_jax.config import RunConfig
 from echo_jax.core.target_place import batches_back, target_place
 from echo_jax.exceptions import Spelling, spell
-from echo_jax.runs.advice import independent_ceiling, is_predictable
+from echo_jax.runs.advice import independent_ceiling, into_view, is_predictable
 
 if TYPE_CHECKING:
     from echo_jax.runs.result import Result
@@ -103,9 +103,5 @@ def _in_future(config: RunConfig) -> str:
 
 
 def _fix(config: RunConfig) -> str:
-    """The options that put the target into the window, and into the delay line of the cell mlp."""
-    task, line = config.task, config.network.delay_line
-    options = [f"{{window={task.lag + 1}}}"] if task.lag >= task.window else []
-    if line is not None and line <= task.lag:
-        options.append(f"{{delay_line={task.lag + 1}}}")
-    return " with ".join(options)
+    """The options that show the target to the network."""
+    return " with ".join(f"{{{name}={value}}}" for name, value in into_view(config).items())

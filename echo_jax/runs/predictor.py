@@ -148,7 +148,7 @@ class Trained:
     def load_state(self, path: str | Path) -> EchoState:
         """The state in a file; ConfigError where it is none, or that of another network."""
         shapes, fix = jax.eval_shape(self.start), "name another file, or none to start from zero"
-        state, about = tensor_files.read(Path(path), STATE, shapes, fix)
+        state, about = tensor_files.read(Path(path), shapes, fix)
         if about.get("network") != self.digest:
             raise StorageError(None, path, "is the state of another network", fix)
         return jax.device_put(state)

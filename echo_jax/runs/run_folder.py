@@ -23,7 +23,9 @@ import re
 import types
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+
+import msgspec
 
 from echo_jax import atomic_files, machine
 from echo_jax.config import RunConfig, from_dict, is_built_in, to_dict
@@ -42,11 +44,24 @@ CONFIG, VOCABULARY, TOKENS = "config.json", "vocabulary.json", "tokens.safetenso
 CHECKPOINT, METRICS = "checkpoint.safetensors", "metrics.csv"
 RESULT, SEEDS, FIGURE = "result.json", "seeds.csv", "curve.png"
 
-EXECUTION = {"seed_map": ("map", "vmap"), "compute": ("literal", "fast")}
-"""The choices that a configuration does not have, but its folder."""
-
 MADE_WITH = ("format", "versions", "device")
 """Fields of `config.json` that are no part of the run."""
+
+
+class BesideConfig(msgspec.Struct):
+    """The fields of `config.json` that are of the run, and not of its configuration."""
+
+    files: dict[str, str] = {}
+    seed_map: Literal["map", "vmap"] | None = None
+    compute: Literal["literal", "fast"] | None = None
+    cell_source: str | None = None
+
+
+class Column(msgspec.Struct):
+    """The content of `vocabulary.json`: the values, and the length of the column."""
+
+    values: list[str]
+    length: Annotated[int, msgspec.Meta(gt=0)]
 
 
 class RunSpec(NamedTuple):
@@ -212,29 +227,26 @@ def read_inputs(folder: Path, with_tokens: bool = True) -> RunSpec:
     The column itself is needed to train, and not to predict.
     """
     written = _read_config(folder)
-    digests = written.pop("files", None) or {}
-    chosen = {name: written.pop(name, None) for name in EXECUTION}
-    source = written.pop("cell_source", None)
-    for name in MADE_WITH:
-        written.pop(name, None)
     try:
-        inputs = RunSpec(from_dict(written), digests=digests, **chosen, cell_source=source)
-        for name, choices in EXECUTION.items():
-            if chosen[name] is not None and chosen[name] not in choices:
-                rule = f"is not {' or '.join(choices)}"
-                raise ConfigError(name, chosen[name], rule, "use one of these")
-        if not isinstance(digests, dict):
-            raise ConfigError("files is not a table of digests")
-        if not isinstance(source, str | None):
-            raise ConfigError("cell_source is not a digest")
-    except ConfigError as error:
+        beside = msgspec.convert(written, BesideConfig)
+        for name in (*BesideConfig.__struct_fields__, *MADE_WITH):
+            written.pop(name, None)
+        config = from_dict(written)
+    except (ConfigError, msgspec.ValidationError) as error:
         rule = f"describes no run ({error})"
         raise StorageError(None, folder / CONFIG, rule, "restore it") from None
+    inputs = RunSpec(
+        config,
+        digests=beside.files,
+        seed_map=beside.seed_map,
+        compute=beside.compute,
+        cell_source=beside.cell_source,
+    )
     if inputs.config.data.csv is None:
         return inputs._replace(digests={})
-    values, length = _read_vocabulary(folder, inputs)
-    tokens = _read_tokens(folder, inputs, length) if with_tokens else None
-    return inputs._replace(values=values, tokens=tokens)
+    column = _read_vocabulary(folder, inputs)
+    tokens = _read_tokens(folder, inputs, column.length) if with_tokens else None
+    return inputs._replace(values=column.values, tokens=tokens)
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
@@ -283,7 +295,7 @@ def changed_cell(folder: Path, inputs: RunSpec, source: str | None) -> str | Non
     return f"the text of cell {inputs.config.network.cell} has changed since {folder} was begun"
 
 
-def _read_vocabulary(folder: Path, inputs: RunSpec) -> tuple[list[str], int]:
+def _read_vocabulary(folder: Path, inputs: RunSpec) -> Column:
     """The values of the column and its length; StorageError for anything else."""
     from echo_jax.runs.vocabulary import LONGEST, Vocabulary
 
@@ -291,20 +303,17 @@ def _read_vocabulary(folder: Path, inputs: RunSpec) -> tuple[list[str], int]:
     limit = 2**20 + 12 * LONGEST * size  # the bytes of a character, escaped as a pair, are 12
     machine.check_memory(limit)
     contents = atomic_files.read_json(path, limit=limit)
-    values, length = contents.get("values"), contents.get("length")
-    if atomic_files.digest_of([values, length]) != inputs.digests.get(VOCABULARY):
+    signed = [contents.get(name) for name in Column.__struct_fields__]
+    if atomic_files.digest_of(signed) != inputs.digests.get(VOCABULARY):
         raise StorageError(None, path, "is not that of the run", "restore it")
     try:
-        if not (isinstance(values, list) and all(isinstance(value, str) for value in values)):
-            raise ConfigError("its values are not a list of strings")
-        if not (type(length) is int and length > 0):
-            raise ConfigError("its length is not a whole number above 0")
-        if len(Vocabulary(tuple(values))) != size:
-            raise ConfigError(f"it has {len(values)} values for a network of {size}")
-    except ConfigError as error:
+        column = msgspec.convert(contents, Column)
+        if len(Vocabulary(tuple(column.values))) != size:
+            raise ConfigError(f"{len(column.values)} values for a network of {size}")
+    except (ConfigError, msgspec.ValidationError) as error:
         rule = f"is no vocabulary of the run ({error})"
         raise StorageError(None, path, rule, "restore it") from None
-    return values, length
+    return column
 
 
 def _read_tokens(folder: Path, inputs: RunSpec, length: int) -> "np.ndarray":
@@ -315,7 +324,7 @@ def _read_tokens(folder: Path, inputs: RunSpec, length: int) -> "np.ndarray":
 
     path, fix = folder / TOKENS, "restore it; to predict, it is not needed"
     shapes = {"tokens": jax.ShapeDtypeStruct((length,), "int32")}
-    tokens = tensor_files.read(path, "tokens", shapes, fix)[0]["tokens"]
+    tokens = tensor_files.read(path, shapes, fix)[0]["tokens"]
     if atomic_files.digest(tokens.tobytes()) != inputs.digests.get(TOKENS):
         raise StorageError(None, path, "is not of the run", fix)
     if tokens.min() < 0 or tokens.max() >= inputs.config.task.vocab_size:

@@ -91,7 +91,7 @@ TRAIN = """
 --out begun                           | begun
 --out taken/run                       | taken/run
 --out /proc/none/run                  | /proc/none/run
---out new/{name}                      | xxx
+--out {name}                          | xxx
 --csv nosuch.csv                      | nosuch.csv
 --csv good.csv                        | good.csv
 --csv good.csv --vocab-size 7         | good.csv

@@ -42,8 +42,8 @@ def test_the_train_of_the_tutorial_imports_few_modules(short_run):
 def test_the_last_lines_name_the_run_folder_and_the_figure_and_it_is_complete(short_run):
     run, printed, _ = short_run
     folder, curve, first, second, figure = printed.splitlines()[-5:]
-    for line, advice in ((first, r"Try: .* --lag 1 --window 5 .* --no-stateful"),
-                         (second, r"Or: .* --lag 1 --window 5 .* --sequences 2000")):  # fmt: skip
+    for line, advice in ((first, r"Try: .* --no-stateful --sequences 30 .*"),
+                         (second, r"Or: .* --sequences 2000 .*")):  # fmt: skip
         assert re.fullmatch(advice, line)
     name = run.relative_to(run.parents[1])
     assert (folder, figure) == (f"Run folder: {name}", f"Figure: {name}/curve.png")

@@ -212,5 +212,5 @@ def test_memory_does_not_grow_with_a_word_without_end():
 def test_a_file_larger_than_memory_is_refused_by_its_size(tmp_path):
     with (tmp_path / "endless.csv").open("wb") as file:
         file.truncate(2**40)  # sparse: it takes no room
-    with pytest.raises(ConfigError, match=r"endless\.csv has 1,024\.0 GiB, and reading it takes"):
+    with pytest.raises(ConfigError, match=r"6,144\.0 GiB is more than the"):
         read_column(tmp_path / "endless.csv")
