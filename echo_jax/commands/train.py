@@ -11,12 +11,12 @@ import functools
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from echo_jax.commands import command_line
-from echo_jax.config import PARTS, Part, RunConfig, as_flags, changed, check_values
+from echo_jax.config import PARTS, Part, RunConfig, changed, check_values, chosen, flags_of
 from echo_jax.exceptions import ConfigError, DivergedError, StorageError
 from echo_jax.host import compilation_cache, process_start
 from echo_jax.host.interrupts import Interrupts, StoppedError
@@ -105,9 +105,10 @@ def run(command: TrainCommand, interrupts: Interrupts) -> None:
             run_report.conclude(curves, prepared.folder, interrupts.say, again, command.format)
 
 
-def with_changes(config: RunConfig, changes: Mapping[str, Any]) -> str:
+def with_changes(config: RunConfig, changes: dict[str, Any]) -> str:
     """The command line of a new run with other values of some fields."""
-    return f"{command_line.program('train')} {shlex.join(as_flags(changed(config, **changes)))}"
+    fields = chosen(changed(config, **changes)) | changes
+    return f"{command_line.program('train')} {shlex.join(flags_of(fields))}"
 
 
 def changes_of_resumed(command: TrainCommand) -> tuple[int | None, str | None]:

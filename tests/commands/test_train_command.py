@@ -43,7 +43,7 @@ def test_the_last_lines_name_the_run_folder_and_the_figure_and_it_is_complete(sh
     run, printed, _ = short_run
     folder, curve, first, second, figure = printed.splitlines()[-5:]
     for line, advice in ((first, r"Try: .* --no-stateful --sequences 30 .*"),
-                         (second, r"Or: .* --sequences 2000 .*")):  # fmt: skip
+                         (second, r"Or: .* --sequences 2000")):  # fmt: skip
         assert re.fullmatch(advice, line)
     name = run.relative_to(run.parents[1])
     assert (folder, figure) == (f"Run folder: {name}", f"Figure: {name}/curve.png")
