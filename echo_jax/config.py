@@ -159,8 +159,8 @@ class NetworkConfig:
     def __post_init__(self) -> None:
         """Raise ConfigError for an unknown cell, a size below 1, or an option without effect."""
         check_values(self)
-        known = f"({BLOCK})?({'|'.join(CELLS)}|(?!{BLOCK})({OWN_CELL}))"
-        if not (isinstance(self.cell, str) and re.fullmatch(known, self.cell)):
+        pattern = f"({BLOCK})?({'|'.join(CELLS)}|(?!{BLOCK})({OWN_CELL}))"
+        if not (isinstance(self.cell, str) and re.fullmatch(pattern, self.cell)):
             raise ConfigError("cell", self.cell, *_no_cell(self.cell))
         if self.encoding != "embedding":
             fix = "use {encoding=embedding}, or leave it out"
@@ -442,21 +442,14 @@ def _no_cell(cell: object) -> tuple[str, str]:
 
 
 def _too_few_rows(task: TaskConfig) -> ConfigError:
-    """The error of fewer rows than a batch needs; each number that it offers works alone."""
-    times, batch = task.target_times, task.batch_size
-    last_start = times.stop - batch  # the latest first row that leaves a whole batch
-    fixes = [f"a {{length}} of at least {task.length + times.start - last_start}"]
-    if times:
-        fixes.insert(0, f"a {{batch_size}} of at most {len(times)}")
-    if max(task.lag, 0) <= last_start < task.full_window_from:
-        fixes.append(f"a {{window}} of at most {last_start + 1}")
-    if task.full_window_from <= last_start < task.lag:
-        fixes.append(f"a {{lag}} of at most {last_start}")
+    """The error of fewer rows than a batch needs."""
+    rows = len(task.target_times)
     rule = (
-        f"is more than the {len(times)} row{'s' * (len(times) != 1)} of a sequence (length "
-        f"{task.length}, window {task.window}, lag {task.lag})"
+        f"is more than the {rows} row{'s' * (rows != 1)} of a sequence (length {task.length}, "
+        f"window {task.window}, lag {task.lag})"
     )
-    return ConfigError("batch_size", batch, rule, f"use {' or '.join(fixes)}")
+    fix = "use a smaller {batch_size}, {window} or {lag}, or a longer {length}"
+    return ConfigError("batch_size", task.batch_size, rule, fix)
 
 
 _SECTIONS: Mapping[str, Any] = {

@@ -111,15 +111,7 @@ def program(command: str) -> str:
 
 def quoted(*words: object) -> str:
     """Words as a shell reads them, none of which a terminal obeys."""
-
-    def quote(word: str) -> str:
-        """One word."""
-        if word.isprintable():
-            return shlex.quote(word)
-        escaped = printable(re.sub(r"([\\'])", r"\\\1", word))
-        return f"$'{escaped}'"
-
-    return " ".join(quote(str(word)) for word in words)
+    return printable(shlex.join(map(str, words)))
 
 
 def given_fields(arguments: Sequence[str] | None = None) -> list[str]:

@@ -63,11 +63,11 @@ def stack_dynamic(configs: Sequence[RunConfig]) -> DynamicParams:
     return DynamicParams(*map(np.array, fields, types))
 
 
-def pad(dynamic: DynamicParams, devices: int) -> DynamicParams:
-    """Repeat the last run until the devices divide the runs: `[S]` to `[S or more]`."""
-    runs = len(dynamic.seed)
+def pad(of_runs: Any, devices: int) -> Any:
+    """Repeat the last run until the devices divide the runs: leaves `[S]` to `[S or more]`."""
+    runs = len(jax.tree.leaves(of_runs)[0])
     rows = np.minimum(np.arange(-(-runs // devices) * devices), runs - 1)
-    return jax.tree.map(lambda leaf: leaf[rows], dynamic)
+    return jax.tree.map(lambda leaf: leaf[rows], of_runs)
 
 
 def over_runs(

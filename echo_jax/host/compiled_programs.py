@@ -75,9 +75,7 @@ class Programs(NamedTuple):
 
     def placed(self, state: TrainState) -> TrainState:
         """A state of numpy leaves `[S, ...]` as arrays of the devices, padded."""
-        padded = -(-self.seeds // len(self.devices)) * len(self.devices)
-        rows = np.minimum(np.arange(padded), self.seeds - 1)
-        return jax.tree.map(lambda leaf: jnp.array(leaf[rows]), state)
+        return jax.tree.map(jnp.array, many_seeds.pad(state, len(self.devices)))
 
     def train(
         self,

@@ -16,86 +16,40 @@ if TYPE_CHECKING:
     from echo_jax.runs.result import Result
 
 MOST_BATCHES = 8  # of a gradient that is advised: each makes an update longer
+MOST_SEQUENCES = 6000  # of a run that is advised to train longer: no more were measured
 
-
-class Measured(NamedTuple):
-    """The median accuracy of two grid points of a study, by their names, and where that was."""
-
-    study: str
-    seeds: int
-    where: str
-    without: str
-    with_it: str
-    before: str
-    after: str
-
-    def __str__(self) -> str:
-        """The measurement in brackets, to follow the change."""
-        gain = f"{self.before} to {self.after}, {self.seeds} seeds"
-        return f"(measured {self.where}: {gain}; study {self.study})"
+MEASURED = {
+    "zero state": "at lag 3: 30.05% to 100%, 10 seeds; study advice",
+    "longer": "at lag 3, 2,000 to 6,000 sequences: 30.05% to 44.85%, 10 seeds; study advice",
+    "wider": "at lag 5: 2.55% to 100%, 10 seeds; study advice",
+    "longer gradient": "at lag 5: 2.55% to 10.28%, 10 seeds; study advice",
+    "larger step": "at lag 9 in a window of 10: 62.45% to 97.08%, 10 seeds; study advice",
+    "faster": "at a learning rate of 0.0001: 16.93% to 99.74%, 10 seeds; study advice",
+    "slower": "at a learning rate of 0.03: 92.88% to 99.74%, 10 seeds; study advice",
+    "one row": "on part 3, batches of 6: 0.98% to 95.83%, 16 seeds; study mistake",
+    "through chunks": "at lag 5: 7.18% to 38.17%, 8 seeds; study streams",
+    "whole streams": "at lag 5: 7.18% to 30.62%, 8 seeds; study streams",
+    "extra token": "at lag 3: 94.92% to 100%, 16 seeds; study masking",
+    "larger layer": "with 20 units: 40.31% to 99.73%, 8 seeds; study size",
+    "classes": "on part 4: 56.36% to 99.73%, 16 seeds; study framing",
+}
+"""The median accuracy without and with a change, where, of how many seeds, in which study."""
 
 
 class Step(NamedTuple):
-    """A change of a run: what it does, the fields that it sets, and what shows that it helps.
+    """A change of a run: what it does, the fields that it sets, and which of `MEASURED` shows it.
 
     Without a measurement it is plain arithmetic that more can be known or reached with it.
     """
 
     words: str
     changes: Mapping[str, Any]
-    measured: Measured | None = None
+    measured: str | None = None
 
     def line(self, write: Callable[[Mapping[str, Any]], str]) -> str:
         """The words, what was measured, and the command, which `write` writes for the changes."""
-        evidence = f" {self.measured}" if self.measured else ""
+        evidence = f" (measured {MEASURED[self.measured]})" if self.measured else ""
         return f"{self.words}{evidence}{':' * (self.words[-1] != '?')} {write(self.changes)}"
-
-
-def _of_advice(run: str, change: str, before: str, after: str, where: str = "") -> Measured:
-    """A measurement of the study `advice`."""
-    without, with_it = f"run {run}, change none", f"run {run}, change {change}"
-    return Measured("advice", 10, where or f"at {run}", without, with_it, before, after)
-
-
-MOST_SEQUENCES = 6000  # of a run that is advised to train longer: no more were measured
-
-ZERO_STATE = _of_advice("lag 3", "stateful False", "30.05%", "100%")
-MORE_SEQUENCES = _of_advice(
-    "lag 3",
-    "sequences 6000",
-    "30.05%",
-    "44.85%",
-    f"at lag 3, 2,000 to {MOST_SEQUENCES:,} sequences",
-)
-WIDER = _of_advice("lag 5", "window 6, stateful False", "2.55%", "100%")
-LONGER_GRADIENT = _of_advice("lag 5", "bptt batches 2", "2.55%", "10.28%")
-LARGER_STEP = _of_advice("lag 9 in a window of 10", "learning rate 0.003", "62.45%", "97.08%")
-FASTER = _of_advice("a learning rate of 0.0001", "learning rate 0.001", "16.93%", "99.74%")
-SLOWER = _of_advice("a learning rate of 0.03", "learning rate 0.001", "92.88%", "99.74%")
-ONE_ROW = Measured(
-    "mistake", 16, "on part 3, batches of 6",
-    "batch 6, batches back 1", "batch 1, batches back 2", "0.98%", "95.83%",
-)  # fmt: skip
-THROUGH_CHUNKS = Measured(
-    "streams", 8, "at lag 5", "trained on chunks of 5, lag 5",
-    "trained on chunks of 5, gradient through all, lag 5", "7.18%", "38.17%",
-)  # fmt: skip
-WHOLE_STREAMS = Measured(
-    "streams", 8, "at lag 5", "trained on chunks of 5, lag 5", "trained on whole sequences, lag 5",
-    "7.18%", "30.62%",
-)  # fmt: skip
-EXTRA_TOKEN = Measured(
-    "masking", 16, "at lag 3", "lag 3, missing values masked", "lag 3, missing values extra token",
-    "94.92%", "100%",
-)  # fmt: skip
-LARGER_LAYER = Measured(
-    "size", 8, "with 20 units", "part 4, hidden 20, sequences 2000",
-    "part 4, hidden 50, sequences 2000", "40.31%", "99.73%",
-)  # fmt: skip
-CLASSES = Measured(
-    "framing", 16, "on part 4", "part 4, framing values in [0, 1]", "part 4, framing classes",
-    "56.36%", "99.73%",
-)  # fmt: skip
 
 
 def after_run(
@@ -200,22 +154,22 @@ def _easier(config: RunConfig) -> Iterator[Step]:
     """Steps that make learning easier where the gradient reaches the target."""
     task, rate = config.task, config.training.learning_rate
     if not 0.0005 <= rate <= 0.02:
-        measured = FASTER if rate < 0.001 else SLOWER
+        measured = "faster" if rate < 0.001 else "slower"
         yield Step("use the default learning rate", {"learning_rate": 0.001}, measured)
     if task.framing == "values":
-        yield Step("predict classes", {"framing": "classes"}, CLASSES)
+        yield Step("predict classes", {"framing": "classes"}, "classes")
     yield from _nearer(config)
     if task.layout == "prefixes":
-        yield Step("show missing values as a token", {"missing": "token"}, EXTRA_TOKEN)
+        yield Step("show missing values as a token", {"missing": "token"}, "extra token")
     if config.network.hidden_size < 50:
-        yield Step("use a larger layer", {"hidden_size": 50}, LARGER_LAYER)
+        yield Step("use a larger layer", {"hidden_size": 50}, "larger layer")
     if task.window >= 10 and 0.0005 <= rate <= 0.001:
-        yield Step("take larger steps", {"learning_rate": 0.003}, LARGER_STEP)
+        yield Step("take larger steps", {"learning_rate": 0.003}, "larger step")
     now = config.training.sequences
     words = "train longer" + ": part 4 needs about 1,500 sequences" * (now < 2000)
     if now < MOST_SEQUENCES:
         longer = {"sequences": max(2000, min(3 * now, MOST_SEQUENCES))}
-        yield Step(words, longer, MORE_SEQUENCES)
+        yield Step(words, longer, "longer")
 
 
 def _other_seeds(config: RunConfig) -> Step:
@@ -232,7 +186,7 @@ def _nearer(config: RunConfig) -> Iterator[Step]:
     elif task.lag >= task.window:
         yield _wider(config)
     elif network.stateful and network.cell != "mlp":
-        yield Step("leave out the carried state, which is noise here", _ZERO, ZERO_STATE)
+        yield Step("leave out the carried state, which is noise here", _ZERO, "zero state")
 
 
 _ZERO = {"stateful": False, "bptt_batches": 1}
@@ -249,7 +203,7 @@ def _wider(config: RunConfig) -> Step:
     """The target in the window, and in the delay line of the cell mlp."""
     if config.network.cell != "mlp":
         words = "put the target into the window, from a zero state"
-        return Step(words, into_view(config) | _ZERO, WIDER)
+        return Step(words, into_view(config) | _ZERO, "wider")
     return Step(f"show it {config.task.lag + 1} values, the target among them", into_view(config))
 
 
@@ -262,7 +216,7 @@ def _reaching_further(config: RunConfig) -> Iterator[Step]:
         if again <= MOST_BATCHES and target_place(changed(config, **changes)) == "replayed":
             task = config.task
             asked = task.window, task.lag, rows
-            measured = {(1, 1, 1): ONE_ROW, (5, 5, 5): LONGER_GRADIENT}.get(asked)
+            measured = {(1, 1, 1): "one row", (5, 5, 5): "longer gradient"}.get(asked)
             words = "let the gradient reach the batch that saw the target"
             yield Step(words + (not measured) * ", not measured here", changes, measured)
 
@@ -272,9 +226,9 @@ def _reaching_further_in_streams(config: RunConfig) -> Iterator[Step]:
     task = config.task
     if config.training.bptt_batches < task.updates_per_sequence <= MOST_BATCHES:
         changes = {"stateful": True, "bptt_batches": task.updates_per_sequence}
-        yield Step("let the gradient reach all chunks", changes, THROUGH_CHUNKS)
+        yield Step("let the gradient reach all chunks", changes, "through chunks")
     whole = {"window": task.length, "bptt_batches": 1}
-    yield Step("take whole sequences as one chunk", whole, WHOLE_STREAMS)
+    yield Step("take whole sequences as one chunk", whole, "whole streams")
 
 
 def _questions(config: RunConfig) -> Iterator[Step]:

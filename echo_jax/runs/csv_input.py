@@ -69,8 +69,8 @@ def read_inputs(config: RunConfig) -> RunSpec:
         if task.vocab_size not in (TaskConfig.vocab_size, len(vocabulary)):
             rule = f"is not the number of different values, {len(vocabulary)}"
             raise ConfigError("vocab_size", task.vocab_size, rule, "leave it out")
-        known = changed(config, vocab_size=len(vocabulary), column=column.name)
-        inputs = column_inputs(known, list(vocabulary.values), encode(vocabulary, column.words))
+        complete = changed(config, vocab_size=len(vocabulary), column=column.name)
+        inputs = column_inputs(complete, list(vocabulary.values), encode(vocabulary, column.words))
         inputs.split()  # refuses a column that is too short
     except ConfigError as error:
         rule = f"{error.rule} (column {column.name} of {data.csv})"

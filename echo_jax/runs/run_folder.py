@@ -123,15 +123,12 @@ class RunSpec(NamedTuple):
         shorter = min(held, total - held)
         if shorter >= length:
             return self.tokens[: total - held], self.tokens[total - held :]
-        fixes = [f"{{length={shorter}}}"] * (shorter > 0)
-        fixes += ["{held_out=0.5}"] * (total >= 2 * length)
-        raise ConfigError(
-            "held_out",
-            share,
+        rule = (
             f"gives {total - held} of {total} values to train on and {held} held out, which must "
-            f"both be at least {{length={length}}}",
-            f"use {' or '.join([*fixes, 'a longer column'])}",
+            f"both be at least {{length={length}}}"
         )
+        fix = "use a shorter {length}, a longer column, or {held_out=0.5}"
+        raise ConfigError("held_out", share, rule, fix)
 
 
 def as_shown(path: Path) -> str:

@@ -17,7 +17,6 @@ from run_folders import OWN, PLAIN, inputs_of, make_run, snapshot
 
 import echo_jax
 from echo_jax import atomic_files, config, machine
-from echo_jax.commands import command_line
 from echo_jax.config import NetworkConfig, RunConfig
 from echo_jax.exceptions import ConfigError
 from echo_jax.runs import run_folder
@@ -192,7 +191,6 @@ def test_what_a_terminal_obeys_is_printed_escaped(call, place):
         assert not re.search("[\x1b\u202e]", stdout + stderr)
         assert stderr.count("\n") <= 1
     assert "a\\u202eb" in outputs[-1].stdout
-    assert command_line.quoted(ODD, "a b") == r"$'a\n\x1b[31m\u202eb\'' 'a b'"
 
 
 def test_a_good_command_line_is_not_refused_and_compiles(call, place):
