@@ -285,23 +285,17 @@ class RunConfig:
     def least_bytes(self) -> int:
         """A lower bound of the memory of a run, without its training state.
 
-        It counts one sequence as batches, the logits of one batch, the embedded or delayed inputs
-        of one batch, and the evaluation sequences with the answers to them.
+        It counts one sequence as batches, the logits of one batch, and the evaluation sequences
+        with the answers to them.
         """
-        task, network = self.task, self.network
-        inputs = network.embedding_dim if network.encoding == "embedding" else 0
-        if network.cell == "mlp":
-            inputs = max(inputs, network.hidden_size * (network.delay_line or task.window))
+        task = self.task
         streams = task.layout == "streams"
         rows = task.updates_per_sequence * task.batch_size
         logits = task.batch_size * (task.window if streams else 1) * task.vocab_size
         sequence = task.length * (task.batch_size if streams else 1)
         answers = rows * (task.window if streams else 1)
         return 4 * (
-            rows * task.window
-            + logits
-            + task.batch_size * task.window * inputs
-            + self.evaluation_sequences * (sequence + 3 * answers)
+            rows * task.window + logits + self.evaluation_sequences * (sequence + 3 * answers)
         )
 
 
@@ -347,11 +341,6 @@ def chosen(config: RunConfig) -> dict[str, Any]:
     """The fields that make a configuration of the default, part 4, by their names."""
     default, read = flat(PARTS["context"]), {"vocab_size"} if config.data.csv else set()
     return {k: v for k, v in flat(config).items() if v != default[k] and k not in read}
-
-
-def as_flags(config: RunConfig) -> list[str]:
-    """The flags, and their values, that make a configuration of the default."""
-    return flags_of(chosen(config))
 
 
 def to_dict(config: RunConfig) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import tyro
 
 from echo_jax.commands import flags
-from echo_jax.config import PARTS
+from echo_jax.config import PARTS, RunConfig, changed, chosen, flags_of
 from echo_jax.exceptions import ConfigError, SchedulerLostError, printable, spell
 from echo_jax.host.interrupts import Interrupts, StoppedError
 
@@ -162,6 +162,12 @@ def refusals() -> Iterator[None]:
             if re.search(pattern, str(error)):
                 fail(sentence.format(str(error).splitlines()[0].rstrip(".")))
         raise
+
+
+def training(config: RunConfig, changes: dict[str, Any]) -> str:
+    """The command line that trains a configuration with other values of some fields."""
+    fields = chosen(changed(config, **changes)) | changes
+    return f"{program('train')} {quoted(*flags_of(fields))}"
 
 
 def this_command(name: str) -> str:

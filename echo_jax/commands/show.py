@@ -12,7 +12,7 @@ from typing import Annotated
 
 from echo_jax import machine
 from echo_jax.commands import command_line
-from echo_jax.config import PARTS, Part, RunConfig
+from echo_jax.config import PARTS, Part, RunConfig, check_values
 from echo_jax.exceptions import ConfigError
 from echo_jax.host import compilation_cache
 from echo_jax.report.styles import Format
@@ -36,8 +36,7 @@ class ShowCommand:
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a number of rows that is out of range, or a figure of no run."""
-        if self.rows < 1:
-            raise ConfigError("rows", self.rows, "is below 1", "use 1 or more")
+        check_values(self)
         if self.curve is None and self.format != "png":
             rule = "is of the figure of a run"
             raise ConfigError("format", self.format, rule, "name it with {curve}")
@@ -57,8 +56,9 @@ def show_curve(folder: Path, kind: Format) -> None:
     """Print how a finished run ended, and make its figure."""
     from echo_jax.runs import curve_figure, run_report
 
-    say = functools.partial(print, flush=True)
-    run_report.conclude(curve_figure.read(folder), folder, say, kind=kind)
+    say, curves = functools.partial(print, flush=True), curve_figure.read(folder)
+    again = functools.partial(command_line.training, curves.config)
+    run_report.conclude(curves, folder, say, again, kind)
 
 
 def show_data(command: ShowCommand) -> None:

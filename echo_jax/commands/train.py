@@ -8,15 +8,14 @@ echo-jax train --resume runs/part4               # go on where a run was stopped
 import contextlib
 import dataclasses
 import functools
-import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from echo_jax.commands import command_line
-from echo_jax.config import PARTS, Part, RunConfig, changed, check_values, chosen, flags_of
+from echo_jax.config import PARTS, Part, RunConfig, check_values
 from echo_jax.exceptions import ConfigError, DivergedError, StorageError
 from echo_jax.host import compilation_cache, process_start
 from echo_jax.host.interrupts import Interrupts, StoppedError
@@ -93,7 +92,7 @@ def run(command: TrainCommand, interrupts: Interrupts) -> None:
         compilation_cache.use_compilation_cache(command.compilation_cache)
         if prepared.note:
             print(prepared.note, file=sys.stderr)
-        again = functools.partial(with_changes, prepared.config)
+        again = functools.partial(command_line.training, prepared.config)
         quoted = command_line.quoted(run_folder.as_shown(prepared.folder))
         resume = f"{command_line.program('train')} --resume {quoted}"
         with going_on(resume, lambda: again(smaller_step(prepared.config))):
@@ -103,12 +102,6 @@ def run(command: TrainCommand, interrupts: Interrupts) -> None:
         draw += f" --format {command.format}" * (command.format != "png")
         with command_line.drawing_last(draw):
             run_report.conclude(curves, prepared.folder, interrupts.say, again, command.format)
-
-
-def with_changes(config: RunConfig, changes: dict[str, Any]) -> str:
-    """The command line of a new run with other values of some fields."""
-    fields = chosen(changed(config, **changes)) | changes
-    return f"{command_line.program('train')} {shlex.join(flags_of(fields))}"
 
 
 def changes_of_resumed(command: TrainCommand) -> tuple[int | None, str | None]:

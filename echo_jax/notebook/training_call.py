@@ -75,7 +75,7 @@ class Run:
     def _next_runs(self) -> list[str]:
         """A line for each run that is advised, which ends with its call."""
 
-        def call(changes: Mapping[str, Any]) -> str:
+        def call(changes: dict[str, Any]) -> str:
             """The call of this run with other values of some fields."""
             fields = chosen(changed(self.config, **changes)).items()
             return f"echo_jax.train({', '.join(f'{name}={value!r}' for name, value in fields)})"
@@ -94,13 +94,9 @@ class Run:
         return self.network(seed).predict(values, **options)
 
     def __repr__(self) -> str:
-        """The run, and its accuracy beside the baselines, each on a line."""
-        seeds = self.config.seeds
-        return (
-            f"{run_report.describe(self.config)}\nAccuracy on fresh sequences "
-            f"{self.result.accuracy:.2%}{f', median of {seeds} seeds' * (seeds > 1)}; "
-            f"{run_report.baselines(self.config, self.result)}"
-        )
+        """The run, and its scores beside the baselines."""
+        scores = run_report.scores(self.config, self.result)
+        return f"{run_report.describe(self.config)}\n{scores}"
 
     def _repr_markdown_(self) -> str:
         """The run, the scores beside their baselines, and why it ended so."""

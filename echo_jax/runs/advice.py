@@ -2,13 +2,12 @@
 
 import contextlib
 import itertools
-import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import UNSET
 
-from echo_jax.config import RunConfig, as_flags, changed, flat
+from echo_jax.config import RunConfig, changed, flat
 from echo_jax.core.target_place import batches_back, knowable_share, target_place
 from echo_jax.exceptions import ConfigError
 
@@ -43,34 +42,33 @@ class Step(NamedTuple):
     """
 
     words: str
-    changes: Mapping[str, Any]
+    changes: dict[str, Any]
     measured: str | None = None
 
-    def line(self, write: Callable[[Mapping[str, Any]], str]) -> str:
+    def line(self, write: Callable[[dict[str, Any]], str]) -> str:
         """The words, what was measured, and the command, which `write` writes for the changes."""
         evidence = f" (measured {MEASURED[self.measured]})" if self.measured else ""
         return f"{self.words}{evidence}{':' * (self.words[-1] != '?')} {write(self.changes)}"
 
 
 def after_run(
-    config: RunConfig, result: "Result", command: Callable[[Mapping[str, Any]], str] | None = None
+    config: RunConfig, result: "Result", command: Callable[[dict[str, Any]], str]
 ) -> list[str]:
     """The next runs, each a line that ends with its command: what helps, or one question.
 
     A run that missed 99% of its ceiling gets one or two changes, and one on predictable values
-    nothing. `explain` says why it missed. `command` writes the command line of the run with other
-    values of some fields; without it the line has all fields that differ from the defaults.
+    nothing. `explain` says why it missed. `command` writes the command line, or the call, of the
+    run with other values of some fields.
     """
-    write = command or (lambda changes: command_of(changed(config, **changes)))
     if is_predictable(config, result):
         return []
     if made_it(config, result):
         step = next(_valid(config, _questions(config)))
-        return [f"Next: {step.line(write)}"]
+        return [f"Next: {step.line(command)}"]
     cures = _valid(config, _cures(config, bool(result.failed.seed)))
     steps = list(itertools.islice(cures, 2)) or [_other_seeds(config)]
     lines = zip(("Try", "Or"), steps, strict=False)
-    return [*_why(config, result), *(f"{word}: {step.line(write)}" for word, step in lines)]
+    return [*_why(config, result), *(f"{word}: {step.line(command)}" for word, step in lines)]
 
 
 def independent_ceiling(config: RunConfig, result: "Result") -> float:
@@ -102,11 +100,6 @@ def _why(config: RunConfig, result: "Result") -> list[str]:
         f"Why: {first:.0%} are right in rows 0 to {rows - 1}, which start from a zero state, and "
         f"{later:.0%} in the others, which start from a carried state."
     ]
-
-
-def command_of(config: RunConfig) -> str:
-    """The command line that trains a configuration."""
-    return shlex.join(["echo-jax", "train", *as_flags(config)])
 
 
 def made_it(config: RunConfig, result: "Result") -> bool:

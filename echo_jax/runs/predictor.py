@@ -278,5 +278,6 @@ def _word(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int):
         raise ConfigError("value", value, "is neither a whole number nor a string", "use one")
     if abs(value) >= 10**vocabulary.LONGEST:
-        raise ConfigError(f"a value has more than {vocabulary.LONGEST} digits: use a smaller one")
+        rule = f"has more than {vocabulary.LONGEST} digits"
+        raise ConfigError(None, "a value", rule, "use a smaller one")
     return str(value)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +79,7 @@ def conclude(
     curves: Curves,
     folder: Path,
     say: Callable[[str], None],
-    write: Callable[[Mapping[str, Any]], str] | None = None,
+    write: Callable[[dict[str, Any]], str],
     kind: Format = "png",
 ) -> Path:
     """Say the curve of a run and what to run next, and make the figure; returns its path.
@@ -145,16 +145,6 @@ def scores(config: RunConfig, result: "Result") -> str:
         + "\nDistance: mean absolute difference from the target integer."
         * of_values
     )
-
-
-def baselines(config: RunConfig, result: "Result") -> str:
-    """The baselines of the accuracy, and the ceiling, in words."""
-    shares = {
-        "order-blind": result.order_blind_accuracy,
-        "chance" if config.data.csv is None else "majority": result.baseline_accuracy,
-        "ceiling": result.ceiling_accuracy,
-    }
-    return ", ".join(f"{name} {x:.2%}" for name, x in shares.items() if x not in (None, UNSET))
 
 
 def accuracy_by_position(config: RunConfig, accuracy: Sequence[float | None]) -> str:

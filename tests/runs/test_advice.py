@@ -10,7 +10,7 @@ from labelled_rows import median
 from msgspec import UNSET
 
 from echo_jax import statistics
-from echo_jax.config import RunConfig, as_flags, changed
+from echo_jax.config import RunConfig, changed, chosen, flags_of
 from echo_jax.core.target_place import accuracy_ceiling, knowable_share, target_place
 from echo_jax.exceptions import ConfigError
 from echo_jax.report.number_formats import percent
@@ -104,7 +104,7 @@ def test_every_configuration_gets_advice_that_differs_from_it_and_lets_more_be_l
 )
 def test_a_run_that_made_it_leaves_one_question(fields, flags):
     ((_, other),) = advised(changed(RunConfig(), **fields), share=1)
-    assert sorted(as_flags(other)) == sorted(flags.split())
+    assert sorted(flags_of(chosen(other))) == sorted(flags.split())
 
 
 def test_a_loss_that_became_non_finite_asks_for_smaller_steps_first():
@@ -164,5 +164,5 @@ def test_values_with_an_order_are_called_predictable_and_no_advice_follows(field
     result = outcome(config, 1)
     result.accuracy, result.baseline_accuracy = accuracy, 0.143
     assert advice.is_predictable(config, result) == is_so
-    assert bool(advice.after_run(config, result)) != is_so
+    assert bool(advice.after_run(config, result, str)) != is_so
     assert ("are predictable" in explain(config, result)) == is_so
