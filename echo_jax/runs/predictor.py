@@ -32,6 +32,9 @@ from echo_jax.runs import checkpoint, run_folder, vocabulary
 from echo_jax.runs.run_folder import RunSpec
 from echo_jax.runs.vocabulary import UNSEEN, Unknown, Vocabulary
 
+BLOCK = 64
+"""Tokens that are fed at once where they are too few for a whole piece."""
+
 STATE = "state"
 """Kind of the file of a state."""
 
@@ -71,16 +74,17 @@ class Trained:
     def feed(
         self, state: EchoState, tokens: np.ndarray, logits: bool = False
     ) -> tuple[EchoState, Answer]:
-        """The next tokens, int32 `[N]`: whole blocks at once and the rest one by one.
+        """The next tokens, int32 `[N]`: whole pieces at once, then blocks, the rest one by one.
 
         Returns the state after them, and the N `Answer`s as numpy arrays; their logits are `[N, V]`
         if asked for, and otherwise `[N, 0]`, which saves memory.
         """
         self._check(tokens)
         piece, width = online.piece_size(self.config), len(self.vocabulary) if logits else 0
-        whole = len(tokens) - len(tokens) % piece
         parts = [Answer(np.zeros(0, bool), np.zeros(0, np.int32), np.zeros((0, width), np.float32))]
-        cuts = [*range(0, whole, piece), *range(whole, len(tokens) + 1)]
+        cuts = [0]
+        for size in (piece, min(piece, BLOCK), 1):
+            cuts += range(cuts[-1] + size, len(tokens) + 1, size)
         for first, end in itertools.pairwise(cuts):
             state, answers = programs(self.config).feed(self.params, state, tokens[first:end])
             answers = jax.tree.map(np.asarray, answers)
