@@ -36,11 +36,13 @@ CELLS = {
     "lstm": BuiltInCell(
         "vector_state.lstm:LSTMCell", "LSTM, as in Keras", "Hochreiter & Schmidhuber 1997", "2 H"
     ),
-    "gru": BuiltInCell("flax.linen:GRUCell", "GRU, of Flax", "Cho et al. 2014", "H"),
+    "gru": BuiltInCell("vector_state.flax_rnns:GRUCell", "GRU, of Flax", "Cho et al. 2014", "H"),
     "optimized-lstm": BuiltInCell(
         "flax.linen:OptimizedLSTMCell", "LSTM, of Flax", "Hochreiter & Schmidhuber 1997", "2 H"
     ),
-    "simple": BuiltInCell("flax.linen:SimpleCell", "tanh RNN, of Flax", "Elman 1990", "H"),
+    "simple": BuiltInCell(
+        "vector_state.flax_rnns:SimpleCell", "tanh RNN, of Flax", "Elman 1990", "H"
+    ),
     "mlp": BuiltInCell(
         "vector_state.delay_line_mlp:DelayLineMLP",
         "MLP on a delay line",

@@ -63,11 +63,7 @@ class ProjectedCell(Cell):
     def sequential(
         self, params: CellParams, state: Carry, terms: Terms, mask: Mask
     ) -> tuple[Carry, Any]:
-        """All steps of the recurrence one by one, from terms `[T, B, n]`: its definition.
-
-        One step an iteration: in unrolled steps XLA recomputes the earlier steps for each later
-        one.
-        """
+        """All steps of the recurrence one by one, from terms `[T, B, n]`: its definition."""
         return scan_over_time(functools.partial(self.recur, params), state, terms, mask, unroll=1)
 
     def step(self, params: CellParams, state: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:

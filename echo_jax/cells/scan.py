@@ -16,18 +16,22 @@ Mask: TypeAlias = chex.Array | None
 """Bool `[W, B]`, False where a step is absent; None where none is."""
 
 
+UNROLLED = 8
+"""The longest window whose steps are compiled one after the other, without a loop."""
+
+
 def scan_over_time(
     step: Callable[[Carry, chex.Array], tuple[Carry, Any]],
     carry: Carry,
     inputs: chex.Array,
     mask: Mask,
-    unroll: int = 8,
+    unroll: int = UNROLLED,
 ) -> tuple[Carry, Any]:
     """`lax.scan` of a step over the inputs `[W, B, ...]`, with masked steps.
 
-    At absent steps the carry is held bit for bit, and the output is meaningless. At most `unroll`
-    steps are compiled into one: shorter windows have no loop left, and the time to compile does
-    not grow with longer ones.
+    At absent steps the carry is held bit for bit, and the output is meaningless. A window of at
+    most `unroll` steps has no loop left. A longer one is a loop of single steps: with several steps
+    an iteration XLA computes the earlier ones again for each later one.
 
     Returns:
       The last carry, and the stacked outputs of the step, `[W, B, ...]`.
@@ -39,8 +43,7 @@ def scan_over_time(
         new_carry, output = step(carry, x)
         return (new_carry if mask is None else hold(present, carry, new_carry)), output
 
-    window = len(inputs)
-    steps = max(n for n in range(1, unroll + 1) if window % n == 0)  # no remainder to compile
+    steps = len(inputs) if len(inputs) <= unroll else 1
     return jax.lax.scan(masked_step, carry, (inputs, mask), unroll=steps)
 
 

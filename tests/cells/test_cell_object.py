@@ -14,6 +14,7 @@ from flax import nnx
 from echo_jax.cells import cell_object, known_memory, registry
 from echo_jax.cells.adapters.adapt import BlockOf, adapt
 from echo_jax.cells.block import Block
+from echo_jax.cells.vector_state.flax_rnns import GRUCell
 from echo_jax.cells.vector_state.lru import LRUCell
 from echo_jax.config import NetworkConfig
 from echo_jax.exceptions import ConfigError
@@ -47,14 +48,15 @@ REGISTER = "echo_jax.cells.known_memory:ShiftRegister"
 @pytest.mark.parametrize(
     ("found", "args", "name", "arguments"),
     [
-        (nn.GRUCell, None, "gru", ""),
-        (nn.GRUCell(4), None, "gru", "features=4"),
-        (adapt(nn.GRUCell(4)), None, "gru", "features=4"),
+        (GRUCell, None, "gru", ""),
+        (GRUCell(4), None, "gru", "features=4"),
+        (adapt(GRUCell(4)), None, "gru", "features=4"),
+        (nn.GRUCell, None, "flax.linen:GRUCell", ""),
         (nnx.GRUCell, {"hidden_features": 4}, "flax.nnx:GRUCell", "hidden_features=4"),
         (eqx.nn.LSTMCell, None, "equinox.nn:LSTMCell", ""),
         (known_memory.ShiftRegister(3), None, REGISTER, "slots=3"),
-        (BlockOf(nn.GRUCell), {"layers": 2}, "block:gru", "layers=2"),
-        (Block(adapt(nn.GRUCell(4)), layers=2), None, "block:gru", "features=4,layers=2"),
+        (BlockOf(GRUCell), {"layers": 2}, "block:gru", "layers=2"),
+        (Block(adapt(GRUCell(4)), layers=2), None, "block:gru", "features=4,layers=2"),
         (Functions(5), None, "test_cell_object:Functions", "width=5"),
         (Functions(rates=tuple(map(float, ["0.1"]))), None, "test_cell_object:Functions", ""),
     ],
@@ -73,8 +75,8 @@ def test_an_object_is_the_cell_of_its_name(found, args, name, arguments):
     ("given", "fields"),
     [
         (("plain.py",), {"cell": "plain.py"}),
-        ((nn.GRUCell,), {"cell": "gru", "hidden_size": 50}),
-        ((nn.GRUCell(4),), {"cell": "gru", "hidden_size": 4}),
+        ((GRUCell,), {"cell": "gru", "hidden_size": 50}),
+        ((GRUCell(4),), {"cell": "gru", "hidden_size": 4}),
         ((nnx.GRUCell, {"hidden_features": 4}), {"cell": "flax.nnx:GRUCell", "hidden_size": 4}),
         ((known_memory.Memoryless(4),), {"cell": f"{REGISTER[:-13]}Memoryless", "hidden_size": 4}),
     ],
@@ -88,7 +90,7 @@ def test_an_object_that_can_be_imported_is_its_name_in_a_configuration(given, fi
     [
         ((known_memory.ShiftRegister(3),), None),
         (("lru", {"state_size": 7}, 4), 4),
-        ((Block(adapt(nn.GRUCell(4)), layers=2),), 4),
+        ((Block(adapt(GRUCell(4)), layers=2),), 4),
         ((Functions(5),), None),
         ((types.SimpleNamespace(init=init, initial_state=initial_state, step=step),), None),
     ],
@@ -110,8 +112,8 @@ def test_any_other_object_is_built_from_the_name_that_this_process_keeps(given, 
     ("given", "field"),
     [
         ((sys.modules[__name__], None, 12), "hidden_size"),
-        ((nn.GRUCell(4), None, 5), "hidden_size"),
-        ((nn.GRUCell(4), {"features": 4}), "args"),
+        ((GRUCell(4), None, 5), "hidden_size"),
+        ((GRUCell(4), {"features": 4}), "args"),
         ((3,), None),
         ((types.ModuleType("empty"),), "cell"),
     ],

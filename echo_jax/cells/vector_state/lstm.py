@@ -1,13 +1,14 @@
-"""The LSTM in the Keras layout: its equations, the Flax cell, and the fast form of its scan."""
+"""The LSTM in the Keras layout: its equations, the Flax cell, and the fast forms of its scan."""
 
 from typing import Any, NamedTuple
 
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 
-from echo_jax.cells.scan import Mask, is_tokens, scan_over_time
+from echo_jax.cells.scan import UNROLLED, Mask, hold, is_tokens, scan_over_time
 
 
 class LSTMCarry(NamedTuple):
@@ -88,6 +89,92 @@ def _lstm_unroll_backward(saved: Any, gradient: Any) -> tuple[Any, ...]:
 lstm_unroll.defvjp(_lstm_unroll_forward, _lstm_unroll_backward)
 
 
+def lstm_gates(z: chex.Array) -> chex.Array:
+    """The four gates of their sums `[B, 4H]` by one tanh: sigmoid(x) = (1 + tanh(x / 2)) / 2."""
+    half = np.repeat(np.array([0.5, 0.5, 1.0, 0.5], np.float32), z.shape[-1] // 4)
+    return half * jnp.tanh(half * z) + (1.0 - half)
+
+
+def lstm_loop_traced(
+    recurrent_kernel: chex.Array, carry: LSTMCarry, projected: chex.Array, mask: Mask
+) -> tuple[LSTMCarry, LSTMCarry, chex.Array]:
+    """The last carry, the carries after all steps, and their gates `[W, B, 4H]`."""
+
+    def step(carry: LSTMCarry, inputs: tuple) -> tuple[LSTMCarry, tuple[LSTMCarry, chex.Array]]:
+        x, present = inputs
+        gates = lstm_gates(x + carry.hidden @ recurrent_kernel)
+        i, f, g, o = jnp.split(gates, 4, axis=-1)
+        c = f * carry.cell + i * g
+        new_carry = LSTMCarry(c, o * jnp.tanh(c))
+        new_carry = new_carry if mask is None else hold(present, carry, new_carry)
+        return new_carry, (new_carry, gates)
+
+    last, (carries, gates) = jax.lax.scan(step, carry, (projected, mask))
+    return last, carries, gates
+
+
+@jax.custom_vjp
+def lstm_loop(
+    recurrent_kernel: chex.Array, carry: LSTMCarry, projected: chex.Array, mask: Mask
+) -> tuple[LSTMCarry, chex.Array]:
+    """`lstm_step` over a long window, with its gradient by hand.
+
+    With the gates as they are after sigmoid and tanh, c' = f c + i g and h' = o tanh(c'). Let dc'
+    and dh' be the gradients of the loss by the state after a step, through all that follows, the
+    output of the step included. Going back one step, with the products elementwise,
+
+        dc'  += dh' o (1 - tanh(c')^2)
+        dz    = (dc' g i (1 - i),  dc' c f (1 - f),  dc' i (1 - g^2),  dh' tanh(c') o (1 - o))
+        dc    = dc' f
+        dh    = dz U^T
+
+    The factors of dc' and dh' are known after the forward pass, so they are computed for all
+    steps at once; what is left of a step back is two sums, products by the factors, and one by
+    U^T. As in `lstm_unroll`, dU is one product over steps and rows. An absent step has dz = 0 and
+    hands dc' and dh' on.
+    """
+    last, carries, _ = lstm_loop_traced(recurrent_kernel, carry, projected, mask)
+    return last, carries.hidden
+
+
+def _lstm_loop_forward(
+    recurrent_kernel: chex.Array, carry: LSTMCarry, projected: chex.Array, mask: Mask
+) -> tuple[Any, Any]:
+    last, carries, gates = lstm_loop_traced(recurrent_kernel, carry, projected, mask)
+    return (last, carries.hidden), (recurrent_kernel, carry, carries, gates, mask)
+
+
+def _lstm_loop_backward(saved: Any, gradient: Any) -> tuple[Any, ...]:
+    recurrent_kernel, first, carries, gates, mask = saved
+    last, outputs = gradient
+    before = jax.tree.map(lambda x, xs: jnp.concatenate([x[None], xs[:-1]]), first, carries)
+    i, f, g, o = jnp.split(gates, 4, axis=-1)
+    tanh_c = jnp.tanh(carries.cell)
+    z_by_state = jnp.concatenate(
+        [g * i * (1 - i), before.cell * f * (1 - f), i * (1 - g**2), tanh_c * o * (1 - o)], axis=-1
+    )
+    if mask is not None:
+        z_by_state *= mask[..., None]
+    c_by_h = o * (1 - tanh_c**2)
+    transposed = recurrent_kernel.T
+
+    def step_back(after: LSTMCarry, step: tuple) -> tuple[LSTMCarry, chex.Array]:
+        output, z_by_state, c_by_h, f, present = step
+        dh = after.hidden + output
+        dc = after.cell + dh * c_by_h
+        dz = jnp.concatenate([dc, dc, dc, dh], axis=-1) * z_by_state
+        carry = LSTMCarry(dc * f, dz @ transposed)
+        return (carry if mask is None else hold(present, LSTMCarry(after.cell, dh), carry)), dz
+
+    steps = (outputs, z_by_state, c_by_h, f, mask)
+    carry, projected = jax.lax.scan(step_back, last, steps, reverse=True)
+    kernel = jnp.einsum("wbh,wbg->hg", before.hidden, projected)
+    return kernel, carry, projected, None
+
+
+lstm_loop.defvjp(_lstm_loop_forward, _lstm_loop_backward)
+
+
 class LSTMCell(nn.RNNCellBase):
     """The LSTM in the Keras layout, initialised as Keras does.
 
@@ -127,9 +214,10 @@ class LSTMCell(nn.RNNCellBase):
     def scan(
         self, carry: LSTMCarry, inputs: chex.Array, mask: Mask
     ) -> tuple[LSTMCarry, chex.Array]:
-        """All steps: `lstm_unroll` of the projected inputs."""
+        """All steps of the projected inputs: `lstm_unroll` of a short window, else `lstm_loop`."""
         kernel: chex.Array = self.get_variable("params", "recurrent_kernel")
-        return lstm_unroll(kernel, carry, self.project(inputs), mask)
+        run = lstm_unroll if len(inputs) <= UNROLLED else lstm_loop
+        return run(kernel, carry, self.project(inputs), mask)
 
     @nn.nowrap
     def initialize_carry(self, rng: chex.PRNGKey, input_shape: tuple[int, ...]) -> LSTMCarry:
