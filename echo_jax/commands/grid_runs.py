@@ -4,10 +4,9 @@ import contextlib
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from echo_jax import machine
-from echo_jax.cluster import check_spec
+from echo_jax.cluster import Workers, check_spec, workers_of
 from echo_jax.exceptions import ConfigError
 from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts
@@ -17,10 +16,7 @@ from echo_jax.report.styles import Format
 from echo_jax.studies.grid_point import GridPoint
 from echo_jax.studies.scores import shown
 from echo_jax.studies.study_folder import ForPaper
-from echo_jax.studies.time_estimate import core_speed, minutes, seconds_of
-
-if TYPE_CHECKING:
-    from echo_jax.cluster import Workers
+from echo_jax.studies.time_estimate import minutes, seconds_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,9 +51,9 @@ class GridOptions:
 
 def plan(waiting: Mapping[str, Sequence[GridPoint]], cluster: str | None = None) -> str:
     """The grid points to run, and the estimated time in this process."""
-    speed, lines, total = core_speed(), [], 0.0
+    lines, total = [], 0.0
     for name, points in waiting.items():
-        seconds = seconds_of(points, speed)
+        seconds = seconds_of(points)
         total += seconds
         if points:
             lines.append(f"{name}: {len(points)} grid points, about {minutes(seconds)} min")
@@ -70,10 +66,8 @@ def plan(waiting: Mapping[str, Sequence[GridPoint]], cluster: str | None = None)
 
 def workers_for(
     spec: str | None, points: Sequence[GridPoint], interrupts: Interrupts
-) -> "contextlib.AbstractContextManager[Workers | None]":
+) -> contextlib.AbstractContextManager[Workers | None]:
     """The workers of `--cluster` for some grid points; None without it, for this process."""
-    from echo_jax.cluster import workers_of
-
     if spec is None:
         machine.use_cpu_devices(None)
         compilation_cache.use_compilation_cache()
@@ -81,7 +75,7 @@ def workers_for(
 
 
 def run_points(
-    path: Path, points: Sequence[GridPoint], interrupts: Interrupts, workers: "Workers | None"
+    path: Path, points: Sequence[GridPoint], interrupts: Interrupts, workers: Workers | None
 ) -> list[str]:
     """Run the parts of grid points, with a progress bar, and append rows to a file.
 

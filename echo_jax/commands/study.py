@@ -24,7 +24,7 @@ from echo_jax.report.page import Section
 from echo_jax.studies import result_rows, study_folder, study_pages
 from echo_jax.studies.catalogue import STUDIES
 from echo_jax.studies.result_rows import ResultRow
-from echo_jax.studies.time_estimate import core_speed, minutes, seconds_of
+from echo_jax.studies.time_estimate import minutes, seconds_of
 
 COMMAND = f"{command_line.INSTALLED} study"  # on pages
 TITLE = "Echoing random integers: the tutorial's questions, measured"
@@ -74,10 +74,9 @@ def main() -> None:
 
 def listing() -> str:
     """A table of the studies: name, number of grid points, estimated minutes, question."""
-    speed = core_speed()
     lines = [["study", "grid points", "minutes here", "question"]]
     for name, study in STUDIES.items():
-        time = minutes(seconds_of(study.points, speed))
+        time = minutes(seconds_of(study.points))
         lines.append([name, str(len(study.points)), time, study.question])
     return (
         f"{text_tables.table(lines, left=(0, 3))}\n\n"

@@ -11,6 +11,9 @@ from echo_jax.exceptions import ConfigError
 
 Label = str | int | float
 
+Program = tuple[RunConfig, int, str | None]
+"""Shapes, seeds and the text of a user's cell: what compiled programs depend on."""
+
 Axes = Mapping[str, Mapping[Any, Any]]
 """For each label its values in the grid, and the fields of the configuration that each one sets."""
 
@@ -51,8 +54,8 @@ class GridPoint:
         return {"cell_source": self.cell_source} if self.cell_source else {}
 
     @property
-    def program(self) -> tuple[RunConfig, int, str | None]:
-        """Shapes, seeds and user's cell: grid points that agree in them share compiled programs."""
+    def program(self) -> Program:
+        """Grid points that agree in it share compiled programs."""
         return changed(self.config.static_config, sequences=1), self.config.seeds, self.cell_source
 
 

@@ -17,13 +17,16 @@ from pathlib import Path
 from echo_jax import machine
 from echo_jax.cells import registry
 from echo_jax.cluster import Executor, Here, Outcome
+from echo_jax.config import changed
 from echo_jax.core.many_seeds import default_seed_map
 from echo_jax.host.compiled_programs import DevicePlan, Timed, compile_programs, timed
 from echo_jax.studies import result_rows
-from echo_jax.studies.grid_point import GridPoint
+from echo_jax.studies.grid_point import GridPoint, Program
 from echo_jax.studies.point_run import chunk_size, run_point
 from echo_jax.studies.result_rows import ResultRow
 from echo_jax.studies.seed_parts import joined, parts_of
+
+_BACKGROUND = ThreadPoolExecutor(1)
 
 
 def complete(points: Sequence[GridPoint], path: Path, executor: Executor) -> Iterator[Outcome]:
@@ -89,41 +92,25 @@ def run_task(point: GridPoint, report: Callable[[float], None]) -> ResultRow:
     ConfigError where the user's cell has another text here than the grid point states.
     """
     registry.check_source(point.config.network.cell, point.cell_source)
-    programs, seconds = _programs().of(point).result()
+    programs, seconds = _programs(point.program).result()
     return run_point(point, programs, seconds, report)
 
 
-class ProgramCache:
-    """The programs of shapes, each compiled once in a thread; those asked for last are kept."""
-
-    def __init__(self, size: int = 2) -> None:
-        """Nothing is compiled yet."""
-        self._size, self._background = size, ThreadPoolExecutor(1)
-        self._compiling: dict[object, Future[Timed]] = {}
-
-    def of(self, point: GridPoint) -> Future[Timed]:
-        """The programs of a grid point, and the seconds that compiling them took."""
-        compiling = self._compiling.pop(point.program, None)
-        self._compiling[point.program] = compiling or self._background.submit(_compiled, point)
-        while len(self._compiling) > self._size:
-            del self._compiling[next(iter(self._compiling))]
-        return self._compiling[point.program]
-
-
-@functools.cache
-def _programs() -> ProgramCache:
-    """The cache of this process."""
-    return ProgramCache()
+@functools.lru_cache(maxsize=2)
+def _programs(program: Program) -> Future[Timed]:
+    """The programs of some shapes, and the seconds that compiling them took, in a thread."""
+    return _BACKGROUND.submit(_compiled, program)
 
 
 def _compile_next(points: Sequence[GridPoint]) -> None:
     """Compile the programs of the first grid point, and of the next one with other shapes."""
-    _programs().of(points[0])
-    following = next((p for p in points if p.program != points[0].program), points[0])
-    _programs().of(following)
-    _programs().of(points[0])
+    first = points[0].program
+    following = next((p.program for p in points if p.program != first), first)
+    for program in (first, following, first):  # of two the one that was asked for last is kept
+        _programs(program)
 
 
-def _compiled(point: GridPoint) -> Timed:
-    plan = DevicePlan(default_seed_map())
-    return timed(lambda: compile_programs(point.config, chunk_size(point.config), plan))
+def _compiled(program: Program) -> Timed:
+    config, seeds, _ = program
+    config, plan = changed(config, seeds=seeds), DevicePlan(default_seed_map())
+    return timed(lambda: compile_programs(config, chunk_size(config), plan))

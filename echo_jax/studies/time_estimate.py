@@ -1,18 +1,14 @@
-"""An estimate of the time that grid points take on this machine, fitted to rows of results."""
+"""An estimate of the time that grid points take, fitted to rows of results."""
 
-import math
-import time
 from collections.abc import Sequence
-
-import numpy as np
 
 from echo_jax import machine
 from echo_jax.config import RunConfig
 from echo_jax.studies.grid_point import GridPoint
 
 
-def seconds_of(points: Sequence[GridPoint], speed: float = 1.0) -> float:
-    """Estimated seconds to run some grid points; `speed` is `core_speed()`."""
+def seconds_of(points: Sequence[GridPoint]) -> float:
+    """Estimated seconds to run some grid points on as many cores as there are here."""
     seconds = 3.5 * len({point.program for point in points})  # to compile
     for point in points:
         config = point.config
@@ -21,21 +17,7 @@ def seconds_of(points: Sequence[GridPoint], speed: float = 1.0) -> float:
         rounds = -(-config.seeds // machine.cores())
         training = rounds * updates * _microseconds(config) / 1e6
         seconds += 1.0 + measures * config.seeds + training
-    return seconds / speed
-
-
-def core_speed() -> float:
-    """The speed of a core relative to the machine of `seconds_of`: 2 is twice as fast.
-
-    From a hundredth of a second of products as small as those of an update: about right, no more.
-    """
-    kernel, seconds = np.full((50, 200), 0.01, np.float32), math.inf
-    for _ in range(20):
-        state, start = np.full((5, 50), 0.1, np.float32), time.perf_counter()
-        for _ in range(200):
-            state = np.tanh((state @ kernel)[:, :50])
-        seconds = min(seconds, time.perf_counter() - start)
-    return 6.2e-4 / seconds  # what they take on a core of that machine
+    return seconds
 
 
 def minutes(seconds: float) -> str:

@@ -25,7 +25,7 @@ from echo_jax.studies.grid_point import GridPoint
 def compiled(monkeypatch):
     """Grid points are not run: their rows are fabricated, after two progress reports each.
 
-    The list of those for which programs were compiled.
+    The list of the programs that were compiled.
     """
     asked = []
 
@@ -35,12 +35,13 @@ def compiled(monkeypatch):
             report(share)
         return fabricated(point)
 
-    def compile_programs(point):
-        asked.append(point)
-        return Timed(point.program, 1.0)
+    def compile_programs(program):
+        asked.append(program)
+        return Timed(program, 1.0)
 
     monkeypatch.setattr(sweep, "_compiled", compile_programs)
-    monkeypatch.setattr(sweep, "_programs", functools.cache(sweep.ProgramCache))
+    new_cache = functools.lru_cache(maxsize=2)(sweep._programs.__wrapped__)
+    monkeypatch.setattr(sweep, "_programs", new_cache)
     monkeypatch.setattr(sweep, "run_point", run_point)
     return asked
 
@@ -58,7 +59,7 @@ def test_lags_and_states_share_one_compile(compiled):
     outcomes = sweep.here().map(sweep.run_task, sweep.by_program(points))
     made = [each.result.point for each in outcomes]
     assert made == [point.name for point in [others[0], *POINTS, others[1]]]
-    assert compiled == [others[0], POINTS[0], others[1]]
+    assert compiled == [point.program for point in (others[0], POINTS[0], others[1])]
 
 
 def test_grid_points_share_a_program_where_only_traced_fields_or_sequences_differ():
