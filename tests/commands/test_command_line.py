@@ -1,7 +1,5 @@
 """What all commands share: the dispatcher, help, the program in hints, what is imported when."""
 
-import contextlib
-import os
 import re
 import subprocess
 import sys
@@ -40,29 +38,6 @@ def test_a_part_may_be_named_by_its_number_in_the_tutorial(given, part):
     command = command_line.parse(train.TrainCommand, [*given, "--lag", "3"])
     assert command == command_line.parse(train.TrainCommand, ["--part", part, "--lag", "3"])
     assert command.part == part
-
-
-def on_a_terminal(*arguments, cwd):
-    """What `train` prints where its output is a terminal, and its exit status."""
-    primary, secondary = os.openpty()
-    command = [sys.executable, str(ROOT / "scripts" / "train.py"), *arguments]
-    environment = os.environ | {"TERM": "xterm", "COLUMNS": "100"}
-    process = subprocess.Popen(
-        command, cwd=cwd, stdin=secondary, stdout=secondary, stderr=secondary, env=environment
-    )
-    os.close(secondary)
-    printed = b""
-    with contextlib.suppress(OSError):  # raised where the other side has closed
-        while block := os.read(primary, 65536):
-            printed += block
-    os.close(primary)
-    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", printed.decode()), process.wait(timeout=60)
-
-
-def test_on_a_terminal_too_bad_input_is_one_sentence(tmp_path):
-    printed, status = on_a_terminal("--lag", "one", cwd=tmp_path)
-    assert printed.startswith("error: Error parsing --lag: ")
-    assert (printed.count("\n"), status) == (1, 2)
 
 
 IMPORTED = """

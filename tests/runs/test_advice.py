@@ -10,7 +10,7 @@ from labelled_rows import median
 from msgspec import UNSET
 
 from echo_jax import statistics
-from echo_jax.config import RunConfig, changed, chosen, flags_of
+from echo_jax.config import RunConfig, changed
 from echo_jax.core.target_place import accuracy_ceiling, knowable_share, target_place
 from echo_jax.exceptions import ConfigError
 from echo_jax.report.number_formats import percent
@@ -91,20 +91,6 @@ def test_every_configuration_gets_advice_that_differs_from_it_and_lets_more_be_l
     assert places == {
         "window", "replayed", "state", "skipped", "early", "zeroed", "delayed", "future"
     }  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("fields", "flags"),
-    [
-        ({}, "--seeds 8"),
-        ({"seeds": 8}, "--no-stateful --seeds 8"),
-        ({"seeds": 8, "stateful": False, "lag": 4}, "--window 6 --lag 5 --no-stateful --seeds 8"),
-        ({"seeds": 8, "layout": "streams"}, "--lag 2 --layout streams --seeds 8"),
-    ],
-)
-def test_a_run_that_made_it_leaves_one_question(fields, flags):
-    ((_, other),) = advised(changed(RunConfig(), **fields), share=1)
-    assert sorted(flags_of(chosen(other))) == sorted(flags.split())
 
 
 def test_a_loss_that_became_non_finite_asks_for_smaller_steps_first():

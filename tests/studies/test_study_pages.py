@@ -1,14 +1,14 @@
-"""Rows become sections and a page: complete for every study, and written again byte for byte."""
+"""Rows become sections: complete for every study."""
 
 import dataclasses
 import functools
 
 import numpy as np
 import pytest
-from fabricated import changed_row, row, study_rows, write
+from fabricated import row, study_rows
 
 from echo_jax.config import changed
-from echo_jax.studies import measures, result_rows, study_folder, study_pages, sweep
+from echo_jax.studies import measures, result_rows, study_pages, sweep
 from echo_jax.studies.catalogue import STUDIES, Study
 from echo_jax.studies.scores import scores
 
@@ -55,38 +55,6 @@ def test_rows_become_a_section_with_all_there_is(name):
     study, rows = small(name)
     assert_complete(study, rows)
     assert pair_lines(study, rows) == len(study.pairs) * len(study.compared)
-
-
-def write_page(out, names):
-    rows = study_folder.rows_of(out, {name: STUDIES[name] for name in names})
-    sections = [
-        study_pages.section(name, STUDIES[name], found, f"echo-jax study {name}")
-        for name, found in rows.items()
-    ]
-    every = [each for found in rows.values() for each in found]
-    study_pages.write(out, "What?", every, sections, "echo-jax study --all")
-
-
-def files(out):
-    return {path.name: path.read_bytes() for path in out.rglob("*") if path.is_file()}
-
-
-def test_a_folder_has_a_page_and_figures_and_the_same_rows_give_the_same_bytes(tmp_path):
-    """Of a study that has all its rows and of one that has one of two."""
-    study_folder.claim(tmp_path, "all studies")
-    parts = study_rows(STUDIES["parts"])
-    parts[1] = changed_row(parts[1], date="2025-03-01", versions={"python": "3.12"})
-    write(study_folder.rows_path(tmp_path, "parts"), parts)
-    write(study_folder.rows_path(tmp_path, "explain"), study_rows(STUDIES["explain"])[:1])
-    write_page(tmp_path, ("parts", "explain"))
-    before = files(tmp_path)
-    page = before["README.md"].decode()
-    for name in ("parts", "explain"):
-        assert page.count(f'<a id="{name}">') == page.count(f"(<figures/{name}.svg>)") == 1
-    assert "Not finished: 1 of 2 grid points are missing." in page
-    assert "2025-01-02 to 2025-03-01 with python 3.11, jax 0.7; python 3.12." in page
-    write_page(tmp_path, ("parts", "explain"))
-    assert files(tmp_path) == before
 
 
 def tiny(study: Study) -> Study:

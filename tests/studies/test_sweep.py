@@ -62,21 +62,6 @@ def test_lags_and_states_share_one_compile(compiled):
     assert compiled == [point.program for point in (others[0], POINTS[0], others[1])]
 
 
-def test_grid_points_share_a_program_where_only_traced_fields_or_sequences_differ():
-    """The control: another program for each other shape, and for each number of seeds."""
-    base = GridPoint({}, TINY).program
-    same = {"lag": 1, "stateful": False, "learning_rate": 0.1, "sequences": 9, "seed": 3}
-    for field, value in same.items():
-        assert GridPoint({}, changed(TINY, **{field: value})).program == base, field
-    other = {
-        "length": 10, "vocab_size": 7, "window": 3, "batch_size": 3, "hidden_size": 5, "seeds": 3,
-        "cell": "gru", "evaluation_sequences": 6, "bptt_batches": 2, "optimizer": "keras-adam",
-        "layout": "prefixes", "framing": "values", "encoding": "embedding",
-    }  # fmt: skip
-    for field, value in other.items():
-        assert GridPoint({}, changed(TINY, **{field: value})).program != base, field
-
-
 def test_grid_points_with_a_row_are_not_run_again_and_rows_of_others_stay(compiled, tmp_path):
     path, other = tmp_path / "a.jsonl", fabricated(GridPoint({"lag": 0}, changed(TINY, seed=5)))
     for each in (WHOLE[1], other, WHOLE[2]):
