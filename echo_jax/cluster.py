@@ -29,13 +29,15 @@ from echo_jax.exceptions import ConfigError, SchedulerLostError, reason
 from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts
 
+ANSWER_SECONDS = 10
+"""Seconds within which a scheduler must answer."""
+
 LOOK_SECONDS = 0.2
 """Seconds between two looks at the interrupts while tasks run on workers."""
 
 SETTINGS = {
     "distributed.scheduler.worker-saturation": 1.0,  # a worker holds one task
     "distributed.scheduler.allowed-failures": 3,  # deaths of its workers that a task survives
-    "distributed.comm.timeouts.connect": "10s",
     "distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical",
 }
 """Settings of Dask."""
@@ -202,7 +204,8 @@ def workers_of(
         if not isinstance(cluster, str):
             stack.callback(_close, cluster)
         try:
-            client = stack.enter_context(distributed.Client(cluster, set_as_default=False))
+            client = distributed.Client(cluster, timeout=ANSWER_SECONDS, set_as_default=False)
+            stack.enter_context(client)
         except (OSError, ValueError) as error:
             raise ConfigError(
                 "cluster", spec, f"does not answer ({reason(error)})",

@@ -87,7 +87,7 @@ FILES = {
 )
 def test_a_cluster_that_is_none_is_refused(tmp_path, monkeypatch, spec, message):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(cluster.SETTINGS, "distributed.comm.timeouts.connect", "1s")
+    monkeypatch.setattr(cluster, "ANSWER_SECONDS", 1)
     for name, text in FILES.items():
         Path(name).write_text(text)
     with (
