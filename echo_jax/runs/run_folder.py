@@ -196,6 +196,8 @@ def write_inputs(folder: Path, inputs: RunSpec) -> None:
     except StorageError:
         for name in (VOCABULARY, TOKENS, CONFIG):
             (folder / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            folder.rmdir()
         raise
 
 
