@@ -171,7 +171,12 @@ def claimed_folder(out: Path, folder: Path) -> Iterator[None]:
         raise ConfigError("out", str(out), rule, "use a folder you may write to") from error
     with atomic_files.locked(folder):
         check_unused(folder)  # another process may have been there first
-        yield
+        try:
+            yield
+        except StorageError:
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # where nothing could be written
+            raise
 
 
 def column_inputs(config: RunConfig, values: list[str], tokens: "np.ndarray") -> RunSpec:
@@ -196,8 +201,6 @@ def write_inputs(folder: Path, inputs: RunSpec) -> None:
     except StorageError:
         for name in (VOCABULARY, TOKENS, CONFIG):
             (folder / name).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            folder.rmdir()
         raise
 
 
