@@ -7,15 +7,14 @@ lengths, with its recurrence step by step and, where it has that form, in parall
 
 import functools
 import statistics
-import time
 from collections.abc import Callable, Sequence
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import surroundings
+from surroundings import markdown_table, seconds_of_calls
 from worker import measured_apart
 
 from echo_jax.cell_table import CELLS
@@ -55,17 +54,17 @@ def measure_all(core: int, fast: bool) -> list[dict[str, Any]]:
     return rows
 
 
-def measure(pipe: Connection, name: str, lengths: Sequence[int], seconds: float) -> None:
-    """Send parameters, state_bytes, step_microseconds, and milliseconds by form and length."""
+def measure(name: str, lengths: Sequence[int], seconds: float) -> dict[str, Any]:
+    """The parameters, state_bytes, step_microseconds, and milliseconds by form and length."""
     cell = build(name, {"features": UNITS})
     params = jax.jit(lambda: cell.init(jax.random.key(0, impl=GENERATOR), VALUES))()
     state = cell.initial_state(params, 1, VALUES)
-    pipe.send({
+    return {
         "parameters": sum(leaf.size for leaf in jax.tree.leaves(params)),
         "state_bytes": sum(leaf.nbytes for leaf in jax.tree.leaves(state)),
         "step_microseconds": 1e6 / STEPS * _seconds(_streaming(cell), (params,), seconds),
         "milliseconds": _milliseconds(cell, params, lengths, seconds),
-    })  # fmt: skip
+    }
 
 
 def _streaming(cell: Cell) -> Callable[..., Any]:
@@ -108,11 +107,7 @@ def _seconds(run: Callable[..., Any], arguments: tuple, seconds: float) -> float
     """The median time of a call, of at least three within so many seconds."""
     program = jax.jit(run).lower(*arguments).compile()
     jax.block_until_ready(program(*arguments))
-    calls: list[float] = []
-    while len(calls) < 3 or sum(calls) < seconds:
-        begin = time.perf_counter()
-        jax.block_until_ready(program(*arguments))
-        calls.append(time.perf_counter() - begin)
+    calls = seconds_of_calls(lambda: jax.block_until_ready(program(*arguments)), seconds)
     return statistics.median(calls)
 
 
@@ -121,12 +116,12 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     lengths = [f"T {length:,}" for length in LENGTHS]
     headings = ["cell", "name", "paper", "floats of state", "bytes", "parameters", "\u00b5s a step"]
     headings += [f"ms, {length}" for length in lengths]
-    lines = [headings, ["---"] * 3 + ["---"] + ["---:"] * (len(headings) - 4)]
+    lines = []
     for row in rows:
         facts = CELLS[row["cell"]]
         start = [facts.title, f"`{row['cell']}`", facts.paper, facts.state]
         if "failure" in row:
-            lines.append([*start, row["failure"], *[""] * (len(headings) - 5)])
+            lines.append([*start, row["failure"]])
             continue
         forms = row["milliseconds"]
         times = [f"{one:.1f}" for one in forms["sequential"]]
@@ -136,7 +131,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
             *start, f"{row['state_bytes']:,}", f"{row['parameters']:,}",
             f"{row['step_microseconds']:.1f}", *times,
         ])  # fmt: skip
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return markdown_table(headings, lines, left=range(4))
 
 
 if __name__ == "__main__":

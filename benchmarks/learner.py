@@ -87,14 +87,17 @@ class Learner:
         self.train(sequences)
         return time.perf_counter() - begin
 
-    def warm_up(self) -> float:
-        """Compile everything by training twice from a new start; the seconds of one sequence."""
+    def warm_up(self) -> tuple[float, int]:
+        """Compile everything by training twice from a new start.
+
+        Gives the seconds of one sequence, and `chunk`.
+        """
         count = max(self.chunk, 5)
         for _ in range(2):
             self.start()
             seconds = self.seconds(count)
         self.start()
-        return seconds / count
+        return seconds / count, self.chunk
 
     def accuracy(self) -> float:
         """The share of right answers on fresh sequences."""

@@ -8,35 +8,38 @@ round.
 pip install -e '.[benchmark]'                   # brings Keras, TensorFlow and PyTorch
 python benchmarks/race.py                       # the peers that are installed
 python benchmarks/race.py --limit ./limit.sh    # and an external program
+python benchmarks/race.py --sizes               # one layer at several sizes instead
 """
 
 import contextlib
 import dataclasses
+import functools
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
-from multiprocessing.connection import Connection
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import surroundings
 import whole_process
-from learner import JOB, SMALL_JOB
+from learner import JOB, SMALL_JOB, Learner
 from peers import PEERS
-from surroundings import say
+from sizes import compare_sizes
+from surroundings import markdown_table, say
 from worker import Worker, WorkerError, pinned
 
-from echo_jax.config import RunConfig, to_dict
+from echo_jax.config import to_dict
 from echo_jax.exceptions import ConfigError
 
 REFERENCE = "echo_jax"  # the peer that the others are compared with
 
-START_LIMIT, REPLY_LIMIT = 300, 900  # seconds, for a worker's first message and its replies
+START_LIMIT, REPLY_LIMIT = 300, 900  # seconds, for a worker's first reply and later ones
 
 
 def main(
     rounds: int = 7,
     peers: Sequence[str] = tuple(PEERS),
     limit: str | None = None,
+    sizes: bool = False,
     fast: bool = False,
     out: Path | None = None,
 ) -> None:
@@ -47,11 +50,16 @@ def main(
       peers: compare echo_jax with these; those that are not installed are left out.
       limit: a command that does the same job as fast as can be. Its last printed line gives its
         time: `us_per_update NUMBER`, else the last number there, in microseconds per update.
+      sizes: measure one recurrent layer of echo_jax, Flax and PyTorch at several sizes instead;
+        `peers` and `limit` are then not used.
       fast: use very small sizes, to see that everything works; the times mean nothing.
       out: a new JSON file for every time that was measured.
     """
     if rounds < 2:
         raise ConfigError("rounds", rounds, "has no spread", "use 2 or more")
+    if sizes:
+        compare_sizes(rounds, fast, out)
+        return
     if unknown := [name for name in peers if name not in PEERS]:
         raise ConfigError("peers", unknown[0], "is unknown", f"use some of {', '.join(PEERS)}")
     race = Race(rounds, limit, fast)
@@ -59,7 +67,7 @@ def main(
     with surroundings.measuring(out) as (measured, core):
         processes = whole_process.train_seconds(0 if fast else 3)
         race.run(asked, core)
-        print(table(race, asked), remarks_of(race.job), sep="\n\n", end="\n\n")
+        print(table(race, asked), end="\n\n")
         print(whole_process.train_lines(processes, race.results[REFERENCE]["training_seconds"]))
         measured |= {
             "rounds": rounds, "config": to_dict(race.job), "peers": race.results,
@@ -71,7 +79,7 @@ def main(
 class Contestant:
     """A peer that is warm."""
 
-    worker: Worker
+    ask: Callable[..., Any]  # the result of a method, with its arguments
     whole: bool  # trained from the start in every round
     sequences: int  # trained in a round
     seconds: list[float] = dataclasses.field(default_factory=list)  # of each round
@@ -115,29 +123,28 @@ class Race:
     def _start(self, name: str, workers: contextlib.ExitStack, core: int) -> None:
         """Start the worker of a peer, let it compile everything, and decide what a round is."""
         say(f"starting {name}")
-        with pinned(core, PEERS[name].environment):
-            worker = workers.enter_context(Worker(serve, name, self.fast))
-        with self.failing(name):
-            pace, total = worker.reply(START_LIMIT), self.job.training.sequences
-            whole = pace["seconds"] * total <= 3
+        worker = workers.enter_context(Worker())
+        with pinned(core, PEERS[name].environment), self.failing(name):
+            seconds, chunk = worker.call(START_LIMIT, ask, name, self.fast, "warm_up")
+            total = self.job.training.sequences
+            whole = seconds * total <= 3
             share = total if whole else -(-total // self.rounds)
-            sequences = -(-share // pace["chunk"]) * pace["chunk"]
-            self.contestants[name] = Contestant(worker, whole, sequences)
+            asking = functools.partial(worker.call, REPLY_LIMIT, ask, name, self.fast)
+            self.contestants[name] = Contestant(asking, whole, -(-share // chunk) * chunk)
 
     def _round(self, core: int) -> None:
         """Every peer trains once, in turn, and the external program last."""
         for name, contestant in list(self.contestants.items()):
             with self.failing(name):
                 if contestant.whole:
-                    contestant.worker.ask(REPLY_LIMIT, "start")
-                seconds = contestant.worker.ask(REPLY_LIMIT, "seconds", contestant.sequences)
-                contestant.seconds.append(seconds)
+                    contestant.ask("start")
+                contestant.seconds.append(contestant.ask("seconds", contestant.sequences))
         if self.limit_command:
             self.limit.append(whole_process.limit_microseconds(self.limit_command, core))
 
     def _result(self, contestant: Contestant) -> dict[str, Any]:
         """Every time of a contestant, what follows from them, and its scores."""
-        seconds, sequences, worker = contestant.seconds, contestant.sequences, contestant.worker
+        seconds, sequences = contestant.seconds, contestant.sequences
         updates = sequences * self.job.task.updates_per_sequence
         rounds = self.job.training.sequences / sequences  # that train the whole job
         typical = statistics.median(seconds) if contestant.whole else statistics.mean(seconds)
@@ -146,18 +153,20 @@ class Race:
             "seconds": seconds,
             "microseconds_per_update": [1e6 * time / updates for time in seconds],
             "training_seconds": typical * rounds,
-            "accuracy": worker.ask(REPLY_LIMIT, "accuracy"),
-            "carries_state": carries_state(worker.ask(REPLY_LIMIT, "losses_at_rest")),
+            "accuracy": contestant.ask("accuracy"),
+            "carries_state": carries_state(contestant.ask("losses_at_rest")),
         }
 
 
-def serve(pipe: Connection, name: str, fast: bool) -> None:
-    """The process of a peer: warm up, say how fast it is, then call the methods asked for."""
-    learner = PEERS[name].learner(SMALL_JOB if fast else JOB)
-    pipe.send({"seconds": learner.warm_up(), "chunk": learner.chunk})
-    while True:
-        method, *arguments = pipe.recv()
-        pipe.send(getattr(learner, method)(*arguments))
+@functools.cache
+def learner_of(name: str, fast: bool) -> Learner:
+    """The one learner of the process of a peer."""
+    return PEERS[name].learner(SMALL_JOB if fast else JOB)
+
+
+def ask(name: str, fast: bool, method: str, *arguments: Any) -> Any:
+    """Call a method of the learner, in the process of its peer."""
+    return getattr(learner_of(name, fast), method)(*arguments)
 
 
 def carries_state(losses: Sequence[float]) -> bool:
@@ -183,23 +192,11 @@ def ratio_text(times: Sequence[float], reference: Sequence[float]) -> str:
     return "{:.2f} ({:.2f} .. {:.2f})".format(*interval) if interval else "no clear difference"
 
 
-def remarks_of(job: RunConfig) -> str:
-    """The conditions of the table."""
-    return (
-        f"Training: {job.training.sequences:,} sequences of one seed. Accuracy: on "
-        f"{job.evaluation_sequences} fresh sequences, one seed, so no interval; chance is "
-        f"{100 / job.task.vocab_size:g}%."
-    )
-
-
 def table(race: Race, names: Sequence[str]) -> str:
     """A row of Markdown for the external program and for each peer of `names`, raced or not."""
     reference = race.results[REFERENCE]["microseconds_per_update"]
-    rows = [
-        ["peer", "us per update", "min .. max", "time / echo_jax", "training s", "accuracy",
-         "remarks"],
-        ["---", "---:", "---:", "---:", "---:", "---:", "---"],
-    ]  # fmt: skip
+    headings = ["peer", "us per update", "min .. max", "time / echo_jax", "training s", "accuracy"]
+    rows = []
     if race.limit:
         remark = f"echo_jax / limit: {ratio_text(reference, race.limit)}"
         against = ratio_text(race.limit, reference)
@@ -208,7 +205,7 @@ def table(race: Race, names: Sequence[str]) -> str:
         result = race.results.get(name)
         absent = [PEERS[name].label, *[""] * 5, race.absent.get(name, "")]
         rows.append(entries(name, result, reference) if result else absent)
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown_table([*headings, "remarks"], rows, left=(0, len(headings)))
 
 
 def entries(name: str, result: Mapping[str, Any], reference: Sequence[float]) -> list[str]:

@@ -14,7 +14,6 @@ import resource
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +22,7 @@ import jax.numpy as jnp
 import surroundings
 from learner import SMALL_JOB
 from matplotlib.figure import Figure
+from surroundings import markdown_table
 from worker import measured_apart
 
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig
@@ -116,10 +116,10 @@ def measure_all(core: int, fast: bool) -> list[dict[str, Any]]:
     return rows
 
 
-def measure(pipe: Connection, config: RunConfig, seconds: float) -> None:
+def measure(config: RunConfig, seconds: float) -> dict[str, float]:
     """Compile and run chunks of sequences for all seeds of a configuration, on one device.
 
-    Sends compile_seconds; microseconds of an update of a seed, measured and explained; peak_mib
+    Gives compile_seconds; microseconds of an update of a seed, measured and explained; peak_mib
     above the imports; peak and bandwidth.
     """
     before = peak_mib()
@@ -140,13 +140,13 @@ def measure(pipe: Connection, config: RunConfig, seconds: float) -> None:
         state, _ = jax.block_until_ready(program(dynamic, state, size, None))
         calls.append(time.perf_counter() - begin)
     peak, machine = peak_mib() - before, measure_machine(config)
-    pipe.send({
+    return {
         "compile_seconds": compile_seconds,
         "microseconds": 1e6 * statistics.median(calls[1:]) / (size * updates * config.seeds),
         "explained_microseconds": 1e6 * explained(config, machine),
         "peak_mib": peak,
         **machine._asdict(),
-    })  # fmt: skip
+    }
 
 
 def peak_mib() -> float:
@@ -176,21 +176,17 @@ def seconds_of_loop(step: Callable[[Any], Any], shape: tuple[int, ...], repeats:
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """All points, a line each, in Markdown."""
-    lines = [
-        "| size | | compile s | us per update and seed | explained us | ratio | peak MiB |",
-        "|---|---:|---:|---:|---:|---:|---:|",
-    ]
+    headings = ["size", "", "compile s", "us per update and seed", "explained us", "ratio"]
+    lines = []
     for row in rows:
-        start = f"| {row['axis']} | {row['size']:,} |"
+        start = [row["axis"], f"{row['size']:,}"]
         if "failure" in row:
-            lines.append(f"{start} {row['failure']} | | | | |")
+            lines.append([*start, row["failure"]])
             continue
         ideal, us = row["explained_microseconds"], row["microseconds"]
-        lines.append(
-            f"{start} {row['compile_seconds']:.2f} | {us:,.1f} | {ideal:,.1f} | {us / ideal:.2f} | "
-            f"{row['peak_mib']:,.0f} |"
-        )
-    return "\n".join(lines)
+        times = [f"{row['compile_seconds']:.2f}", f"{us:,.1f}", f"{ideal:,.1f}"]
+        lines.append([*start, *times, f"{us / ideal:.2f}", f"{row['peak_mib']:,.0f}"])
+    return markdown_table([*headings, "peak MiB"], lines)
 
 
 def draw(rows: Sequence[dict[str, Any]]) -> Figure:

@@ -6,7 +6,8 @@ import importlib.metadata
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,28 @@ def measuring(out: Path | None) -> Iterator[tuple[dict[str, Any], int]]:
     )
     if out:
         out.write_text(json.dumps(measured, indent=2, allow_nan=False), encoding="utf-8")
+
+
+def seconds_of_calls(call: Callable[[], Any], seconds: float) -> list[float]:
+    """The seconds of each call, of at least three and so many that they fill `seconds`."""
+    calls: list[float] = []
+    while len(calls) < 3 or sum(calls) < seconds:
+        begin = time.perf_counter()
+        call()
+        calls.append(time.perf_counter() - begin)
+    return calls
+
+
+def markdown_table(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)
+) -> str:
+    """A table whose columns are aligned to the right, but for those of `left`.
+
+    Of a row that could not be measured the last entries are missing.
+    """
+    rules = ["---" if column in left else "---:" for column in range(len(headings))]
+    full_rows = [[*row, *[""] * (len(headings) - len(row))] for row in rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (headings, rules, *full_rows))
 
 
 def say(line: str) -> None:

@@ -1,10 +1,10 @@
-"""A process of its own for everything that is timed, on one core or on all."""
+"""A process of its own on one core for everything that is timed."""
 
 import contextlib
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Mapping
-from multiprocessing.connection import Connection
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 from echo_jax.exceptions import reason
@@ -15,24 +15,21 @@ ONE_THREAD = dict.fromkeys((
 ), "1")  # fmt: skip
 """Environment that keeps the libraries of a process on one core to one thread."""
 
-_SPAWN = multiprocessing.get_context("spawn")
-
 
 class WorkerError(RuntimeError):
     """A worker that failed, ended, or gave no reply in time."""
 
 
 @contextlib.contextmanager
-def pinned(core: int | None, environment: Mapping[str, str] | None = None) -> Iterator[None]:
-    """Within it this process runs on one core (None: on all of its own).
+def pinned(core: int, environment: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Within it this process runs on one core.
 
     Processes that it starts inherit the core, one thread a library, and the environment, and run
     no file of the current folder.
     """
     allowed, before = os.sched_getaffinity(0), dict(os.environ)
-    os.sched_setaffinity(0, allowed if core is None else {core})
-    os.environ.update({} if core is None else ONE_THREAD)
-    os.environ.update({"PYTHONSAFEPATH": "1", **(environment or {})})
+    os.sched_setaffinity(0, {core})
+    os.environ.update({**ONE_THREAD, "PYTHONSAFEPATH": "1", **(environment or {})})
     try:
         yield
     finally:
@@ -42,56 +39,38 @@ def pinned(core: int | None, environment: Mapping[str, str] | None = None) -> It
 
 
 class Worker(contextlib.AbstractContextManager):
-    """A process that runs `target(pipe, *arguments)`; it is killed at the end of the `with`."""
+    """A process that calls functions for this one; it is killed at the end of the `with`."""
 
-    def __init__(self, target: Callable[..., None], *arguments: Any) -> None:
-        """Start the process, in the surroundings of this one; it is not awaited."""
-        self._pipe, theirs = _SPAWN.Pipe()
-        self._process = _SPAWN.Process(target=_run, args=(theirs, target, arguments), daemon=True)
-        self._process.start()
-        theirs.close()
+    def __init__(self) -> None:
+        """The process starts at the first call, in the surroundings that this one has then."""
+        self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _print_nothing)
 
     def __exit__(self, *_: object) -> None:
-        """Kill the process."""
-        self._process.kill()
-        self._process.join()
+        """Kill the process, and others that this one started in the same way."""
+        for process in multiprocessing.active_children():
+            process.kill()
+        self._pool.shutdown()
 
-    def ask(self, limit: float, *question: Any) -> Any:
-        """Send a question and return the reply."""
-        with contextlib.suppress(OSError):  # it has ended: the reply says so
-            self._pipe.send(question)
-        return self.reply(limit)
-
-    def reply(self, limit: float) -> Any:
-        """The next message of the process; WorkerError if none comes within `limit` seconds."""
-        if not self._pipe.poll(limit):
-            raise WorkerError(f"no answer in {limit:g} s")
+    def call(self, limit: float, function: Callable[..., Any], *arguments: Any) -> Any:
+        """The result of a function of a module; WorkerError without one in `limit` seconds."""
         try:
-            message = self._pipe.recv()
-        except EOFError:
-            self._process.join(1)
-            raise WorkerError(f"its process ended with {self._process.exitcode}") from None
-        if isinstance(message, WorkerError):
-            raise message
-        return message
+            return self._pool.submit(function, *arguments).result(limit)
+        except TimeoutError:
+            raise WorkerError(f"no answer in {limit:g} s") from None
+        except Exception as error:  # also of a process that ended
+            raise WorkerError(reason(error)) from error
 
 
-def measured_apart(core: int, limit: float, target: Callable[..., None], *arguments: Any) -> Any:
-    """The message of `target(pipe, *arguments)`, from a process on one core, or its `failure`."""
-    with pinned(core), Worker(target, *arguments) as worker:
+def measured_apart(core: int, limit: float, function: Callable[..., Any], *arguments: Any) -> Any:
+    """The result of a function in a fresh process on one core, or its `failure`."""
+    with pinned(core), Worker() as worker:
         try:
-            return worker.reply(limit)
+            return worker.call(limit, function, *arguments)
         except WorkerError as error:
             return {"failure": str(error)}
 
 
-def _run(pipe: Connection, target: Callable[..., None], arguments: tuple[Any, ...]) -> None:
-    """Run the target and send the first line of an error; what libraries print is dropped."""
+def _print_nothing() -> None:
+    """Drop what the libraries of this process print."""
     for stream in (1, 2):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
-    try:
-        target(pipe, *arguments)
-    except EOFError:  # the process that asks has ended
-        pass
-    except Exception as error:
-        pipe.send(WorkerError(reason(error)))
