@@ -1,8 +1,15 @@
-"""A cheap committed row of every kind is computed again, and is equal to the bit."""
+"""A cheap committed row of every kind is computed again, and is equal to the bit.
 
+The last bits of a product depend on the kind of processor, those of a long window on the number of
+devices too, and training amplifies them: then the means over the seeds agree.
+"""
+
+import numpy as np
 import pytest
 from tiny_points import found
 
+from echo_jax import machine
+from echo_jax.cells.scan import UNROLLED
 from echo_jax.studies import study_folder, sweep
 from echo_jax.studies.catalogue import STUDIES
 
@@ -15,11 +22,21 @@ def seconds(row):
     return stages.compile + stages.train + stages.evaluate + stages.measure
 
 
+def has_our_bits(row):
+    return row.device == machine.device() and row.config.task.window <= UNROLLED
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", KINDS)
 def test_a_row_computed_again_is_the_committed_one(name):
     rows = study_folder.rows_of(study_folder.published(), {name: STUDIES[name]})[name]
-    row = min(rows, key=seconds)
+    row = min(rows, key=lambda row: (not has_our_bits(row), seconds(row)))
     (outcome,) = sweep.here().map(sweep.run_task, [row.grid_point])
-    assert found(outcome.result) == found(row)
+    again, committed = found(outcome.result), found(row)
+    if has_our_bits(row):
+        assert again == committed
+    else:
+        for score, tolerance in {"accuracy": 0.01, "loss": 0.05}.items():
+            ours, theirs = (np.mean(each["by_seed"][score]) for each in (again, committed))
+            assert ours == pytest.approx(theirs, abs=tolerance)
