@@ -131,6 +131,7 @@ def tanh_loop(
     """
 
     def step(h: chex.Array, inputs: tuple) -> tuple[chex.Array, chex.Array]:
+        """h', twice; an absent row keeps h."""
         x, present = inputs
         new_h = jnp.tanh(x + h @ recurrent_kernel)
         new_h = new_h if mask is None else hold(present, h, new_h)
@@ -152,6 +153,7 @@ def _tanh_loop_backward(saved: Any, outputs: chex.Array) -> tuple[Any, ...]:
     z_by_h = 1 - hs**2 if mask is None else jnp.where(mask[..., None], 1 - hs**2, 0.0)
 
     def step_back(after: chex.Array, step: tuple) -> tuple[chex.Array, chex.Array]:
+        """From the gradient by h' of a step, its output apart, to dh and dz."""
         output, z_by_h, present = step
         dh = after + output
         dz = dh * z_by_h
@@ -177,6 +179,7 @@ def _gru_steps(
     size = h.shape[-1]
 
     def step(h: chex.Array, inputs: tuple) -> tuple[chex.Array, tuple[chex.Array, chex.Array]]:
+        """h', then h' with r, z, n and h U_n + c; an absent row keeps h."""
         x, present = inputs
         product = h @ recurrent_kernel
         gates = nn.sigmoid(x[:, : 2 * size] + product[:, : 2 * size])
@@ -236,6 +239,7 @@ def _gru_loop_backward(saved: Any, outputs: chex.Array) -> tuple[Any, ...]:
     transposed = recurrent_kernel.T
 
     def step_back(after: chex.Array, step: tuple) -> tuple[chex.Array, Any]:
+        """From the gradient by h' of a step, its output apart, to dh; then dh' and all dp."""
         output, product_by_h, z = step
         dh = after + output
         product = jnp.concatenate([dh, dh, dh], axis=-1) * product_by_h

@@ -101,6 +101,7 @@ def lstm_loop_traced(
     """The last carry, the carries after all steps, and their gates `[W, B, 4H]`."""
 
     def step(carry: LSTMCarry, inputs: tuple) -> tuple[LSTMCarry, tuple[LSTMCarry, chex.Array]]:
+        """`lstm_step`, with its gates; an absent row keeps its carry."""
         x, present = inputs
         gates = lstm_gates(x + carry.hidden @ recurrent_kernel)
         i, f, g, o = jnp.split(gates, 4, axis=-1)
@@ -159,6 +160,7 @@ def _lstm_loop_backward(saved: Any, gradient: Any) -> tuple[Any, ...]:
     transposed = recurrent_kernel.T
 
     def step_back(after: LSTMCarry, step: tuple) -> tuple[LSTMCarry, chex.Array]:
+        """From the gradients by the state after a step to those by the state before it, and dz."""
         output, z_by_state, c_by_h, f, present = step
         dh = after.hidden + output
         dc = after.cell + dh * c_by_h
