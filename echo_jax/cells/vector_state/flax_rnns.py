@@ -92,12 +92,14 @@ class SimpleCell(FlaxRNN):
 
 
 class GRUCell(FlaxRNN):
-    """The GRU (Cho et al. 2014), its reset gate after the product, as in cuDNN.
+    """The GRU (Cho et al. 2014).
 
-    r = sigmoid(x W_r + b_r + h U_r)
-    z = sigmoid(x W_z + b_z + h U_z)
-    n = tanh(x W_n + b_n + r (h U_n + c))
-    h' = (1 - z) n + z h
+        r = sigmoid(x W_r + b_r + h U_r)
+        z = sigmoid(x W_z + b_z + h U_z)
+        n = tanh(x W_n + b_n + r (h U_n + c))
+        h' = (1 - z) n + z h
+
+    The reset gate r is applied after the product by U_n, as in cuDNN.
     """
 
     flax_class = nn.GRUCell
