@@ -1,0 +1,268 @@
+"""The card of a cell: its rows, and what follows from them. No jax.
+
+    NAME/card.json     one number a field; written anew with every row
+    NAME/rows.jsonl    a line for each run, as they came
+    NAME/card.md, .svg pages of these
+
+A card is a function of its cell and rows, so a measurement that was stopped goes on.
+"""
+
+import datetime
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+
+from echo_jax import atomic_files
+from echo_jax.exceptions import StorageError
+from echo_jax.memory import bits
+from echo_jax.memory.protocol import (
+    CEILING,
+    LAGS,
+    PLATEAU_FROM,
+    PLATEAU_WITHIN,
+    SYMBOLS,
+)
+from echo_jax.memory.rows import Count, KeyRow, LagRow, LagScore, Row
+from echo_jax.statistics import mean_interval
+
+Text = Annotated[str, Meta(min_length=1, max_length=1000)]
+CardName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+Number = Annotated[float, Meta(ge=-1e9, le=1e9)]
+
+R = TypeVar("R", LagRow, KeyRow)
+
+ROWS_LIMIT = 2**26
+"""Largest file of rows that is read, bytes."""
+
+
+class Cell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The cell that was measured.
+
+    name    as after --cell
+    args    its keyword arguments
+    source  SHA-256 of the file of a user's cell; null for a built-in one
+    """
+
+    name: Text
+    args: dict[str, Any]
+    source: Text | None = None
+
+
+class Seeded(msgspec.Struct, forbid_unknown_fields=True):
+    """A measure over seeds.
+
+    mean, low, high  bits, and Student's interval of 95%; null for a single seed
+    seeds            in order
+    by_seed          bits of each, at its best configuration on validation data
+    at_least         the mean is within 5% of the most bits that can be measured
+    curve            by lag the mean bits of each lag; by key the mean accuracy at each K
+    """
+
+    mean: Number
+    low: Number | None
+    high: Number | None
+    seeds: list[Count]
+    by_seed: list[Number]
+    at_least: bool
+    curve: list[Number]
+
+
+class BitsByLag(Seeded):
+    """Bits of the state about the tokens 1 .. 64 steps back; `unfloored` is the plain sum."""
+
+    unfloored: Number
+
+
+class BitsByKey(Seeded):
+    """Bits about the values of K pairs, at the best K; `pairs` are those of the curve.
+
+    curves  the accuracy at each K of each seed
+    """
+
+    pairs: list[Count]
+    curves: list[list[Number]]
+
+
+class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A memory card.
+
+    protocol       3
+    state_bytes    of the cells' state, in the question in which it is larger
+    conv_bytes     of the state of a block's convolutions
+    keys, values   of a matrix state: d_k and d_v
+    parameters     trained numbers by key, with those of the block and the readout
+    us_per_step    of one stream, step by step, on the first device
+    seeds          asked for; `bits_by_lag.seeds` are those that are there
+    configuration  rates and schedules, of which each seed takes its best
+    on_plateau     seeds whose accuracy is that of a list of the values
+    devices        on which rows were made
+    remarks        sentences on what a reader should know
+    """
+
+    protocol: Literal[3] = 3
+    name: CardName
+    cell: Cell
+    state_bytes: Count
+    conv_bytes: Count
+    keys: Count | None = None
+    values: Count | None = None
+    parameters: Count
+    us_per_step: Number | None = None
+    seeds: list[Count]
+    configuration: list[dict[str, Any]]
+    bits_by_lag: BitsByLag | None = None
+    bits_by_key: BitsByKey | None = None
+    on_plateau: Count | None = None
+    date: datetime.date
+    devices: list[str] = []
+    versions: dict[str, str] = {}
+    remarks: list[str] = []
+
+
+def lag_bits(score: LagScore | None, floored: bool = True) -> np.ndarray:
+    """The bits of each lag, `[64]`; zeros for a run without a score."""
+    if score is None:
+        return np.zeros(LAGS)
+    count = bits.bits_of_lags if floored else bits.unfloored_bits_of_lags
+    return count(np.array(score.recalibrated))
+
+
+def accuracy(right: Sequence[int] | None, row: KeyRow) -> np.ndarray:
+    """The share of right answers at each K; zeros for a run without a score."""
+    return np.array(right or [0] * len(row.asked)) / np.array(row.asked)
+
+
+def validation_bits(row: Row) -> float:
+    """The bits on validation data, by which a seed chooses; -1 for a run without a score."""
+    if row.validation is None:
+        return -1.0
+    if isinstance(row, LagRow):
+        return float(lag_bits(row.validation).sum())
+    return float(bits.accuracy_bits(np.array(row.pairs), accuracy(row.validation, row)).max())
+
+
+def best_of_seeds(rows: Sequence[Row], kind: type[R]) -> list[R]:
+    """The row of each seed with the most bits on validation data, by seed."""
+    asked = [row for row in rows if isinstance(row, kind)]
+    seeds = sorted({row.seed for row in asked})
+    return [max((x for x in asked if x.seed == seed), key=validation_bits) for seed in seeds]
+
+
+def bits_by_lag(rows: Sequence[Row]) -> BitsByLag | None:
+    """The measure by lag; None without a row. A seed without a finite run has 0 bits."""
+    chosen = best_of_seeds(rows, LagRow)
+    if not chosen:
+        return None
+    curves = np.array([lag_bits(row.final) for row in chosen])
+    plain = np.array([lag_bits(row.final, floored=False) for row in chosen])
+    most, seeds = LAGS * math.log2(SYMBOLS), [row.seed for row in chosen]
+    return BitsByLag(
+        **_seeded(seeds, curves.sum(axis=1), most, curves.mean(axis=0)),
+        unfloored=_rounded(plain.sum(axis=1).mean()),
+    )
+
+
+def bits_by_key(rows: Sequence[Row]) -> BitsByKey | None:
+    """The measure by key; None without a row. A seed without a finite run has 0 bits.
+
+    The K of a seed is that with the most accuracy bits on validation data.
+    """
+    chosen = best_of_seeds(rows, KeyRow)
+    if not chosen:
+        return None
+    pairs, seeds = np.array(chosen[0].pairs), [row.seed for row in chosen]
+    validation, final = (
+        np.array([accuracy(of(row), row) for row in chosen])
+        for of in (lambda row: row.validation, lambda row: row.final)
+    )
+    best = np.argmax(bits.accuracy_bits(pairs, validation), axis=1)
+    by_seed = bits.accuracy_bits(pairs, final)[np.arange(len(chosen)), best]
+    return BitsByKey(
+        **_seeded(seeds, by_seed, pairs[-1] * bits.BITS_OF_VALUE, final.mean(axis=0)),
+        pairs=pairs.tolist(),
+        curves=[[_rounded(x) for x in curve] for curve in final],
+    )
+
+
+def on_plateau(measured: BitsByKey | None) -> int | None:
+    """The seeds whose accuracy is that of a list of the values, at every K from 4."""
+    if measured is None:
+        return None
+    asked = [i for i, pairs in enumerate(measured.pairs) if pairs >= PLATEAU_FROM]
+    of_list = np.array([bits.accuracy_of_list(measured.pairs[i]) for i in asked])
+    away = np.abs(np.array(measured.curves)[:, asked] - of_list)
+    return int(np.all(away <= PLATEAU_WITHIN, axis=1).sum())
+
+
+def with_rows(card: Card, rows: Sequence[Row]) -> Card:
+    """The card with what its rows say."""
+    card.bits_by_lag, card.bits_by_key = bits_by_lag(rows), bits_by_key(rows)
+    card.on_plateau = on_plateau(card.bits_by_key)
+    return card
+
+
+def read(folder: Path) -> tuple[Card, list[Row]]:
+    """The card in a folder and its rows; StorageError, one sentence, where they are not valid.
+
+    What follows from the rows is computed anew, so a card cannot claim other bits.
+    """
+    path = folder / "card.json"
+    card = decoded(path, atomic_files.read_bytes(path, atomic_files.JSON_LIMIT), Card)
+    rows = read_rows(folder / "rows.jsonl")
+    return with_rows(card, rows), rows
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The rows of a file; an unfinished last line is left out. StorageError for a bad line."""
+    if not path.exists():
+        return []
+    lines = atomic_files.read_bytes(path, ROWS_LIMIT).split(b"\n")
+    return [decoded(f"{path}:{n}", line, Row) for n, line in enumerate(lines[:-1], 1)]
+
+
+def write(card: Card, rows: Sequence[Row], folder: Path) -> None:
+    """Write the rows, then the card that follows from them."""
+    encoder = msgspec.json.Encoder()
+    text = b"".join(encoder.encode(row) + b"\n" for row in rows)
+    atomic_files.write_bytes(folder / "rows.jsonl", text)
+    encoded = msgspec.json.format(encoder.encode(with_rows(card, rows)), indent=1)
+    atomic_files.write_bytes(folder / "card.json", encoded + b"\n")
+
+
+def decoded(place: object, data: bytes, kind: Any) -> Any:
+    """JSON as a type of a card; StorageError names the place, the field and the rule."""
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise StorageError(
+            None, place, f"is not valid ({error})", "use a card of protocol 3, as it was written"
+        ) from error
+
+
+def json_schema() -> Mapping[str, Any]:
+    """The JSON Schema of card.json."""
+    return msgspec.json.schema(Card)
+
+
+def _seeded(seeds: list[int], values: np.ndarray, most: float, curve: np.ndarray) -> dict[str, Any]:
+    """The fields of `Seeded`."""
+    interval = mean_interval(values) if len(values) > 1 else None
+    return {
+        "mean": _rounded(values.mean()),
+        "low": interval and _rounded(interval.low),
+        "high": interval and _rounded(interval.high),
+        "seeds": seeds,
+        "by_seed": [_rounded(x) for x in values],
+        "at_least": bool(values.mean() >= CEILING * most),
+        "curve": [_rounded(x) for x in curve],
+    }
+
+
+def _rounded(value: Any) -> float:
+    """A number to four decimals."""
+    return round(float(value), 4)

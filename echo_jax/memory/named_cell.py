@@ -1,0 +1,89 @@
+"""The cell to be measured: built from its name and arguments, with what a card states of it."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from echo_jax.cells import cell_arguments, registry, user_cell
+from echo_jax.cells.adapters.adapt import size_of
+from echo_jax.cells.cell_object import of_object
+from echo_jax.cells.interface import Cell
+from echo_jax.cells.state_size import sized
+from echo_jax.config import BLOCK, is_built_in
+from echo_jax.exceptions import ConfigError, shown
+from echo_jax.memory.protocol import KEYS
+
+
+class NamedCell(NamedTuple):
+    """A cell, its name, and its arguments as JSON values.
+
+    `named_by` are the arguments that its card is named by: the bytes asked for, in place of the
+    option that was found for them.
+    """
+
+    name: str
+    args: dict[str, Any]
+    cell: Cell
+    named_by: dict[str, Any]
+
+    @property
+    def title(self) -> str:
+        """The name with all arguments."""
+        return ", ".join([self.name, *(f"{name} {value}" for name, value in self.args.items())])
+
+    @property
+    def card_name(self) -> str:
+        """A name for its card, such as MyCell-rate-0.9."""
+        block = "block-" if self.name.startswith(BLOCK) else ""
+        own = block + Path(self.name.rpartition(":")[2]).stem
+        words = [own, *(f"{name}-{x}" for name, x in self.named_by.items())]
+        return re.sub(r"[^\w.-]+", "-", "-".join(words))
+
+    @property
+    def source(self) -> str | None:
+        """The SHA-256 of the file of a user's cell."""
+        return None if is_built_in(self.name) else user_cell.source_digest(self.cell.source)
+
+
+def named_cell(
+    name: str, arguments: str | Mapping[str, Any] = "", target: int | None = None
+) -> tuple[NamedCell, list[str]]:
+    """The cell of a name and its arguments, a mapping or a text `name=value,name=value`.
+
+    With a target its options are found that give it a state of so many bytes, and a remark says
+    where none is within 10%. ConfigError if it cannot be built.
+    """
+    given = cell_arguments.parse(arguments) if isinstance(arguments, str) else dict(arguments)
+    found = registry.cell_class(name)
+    if target is None:
+        return stated(name, given, registry.build(name, given, found), size_of(found)), []
+    of_size = sized(name, given, target, 2 * KEYS)
+    cell = registry.build(name, of_size.args, found)
+    named = stated(name, of_size.args, cell, size_of(found))
+    remark = f"no size gives {target:,} bytes within 10%, the largest below has {of_size.bytes:,}"
+    by = {**given, "state-bytes": target}
+    return named._replace(named_by=by), [] if of_size.fits else [remark]
+
+
+def cell_object(found: Any, args: Mapping[str, Any] | None) -> NamedCell:
+    """The cell of an object that a Python call hands over, see `cells.cell_object.of_object`."""
+    return stated(*of_object(found, args))
+
+
+def stated(name: str, given: dict[str, Any], cell: Cell, size: str | None) -> NamedCell:
+    """A cell with the arguments given and its `size`, the option that is the number of units.
+
+    ConfigError for arguments that a card cannot state.
+    """
+    units = getattr(cell.options, size or "features", None)
+    args = given | ({} if units is None else {size or "features": units})
+    try:
+        args = json.loads(json.dumps(args, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"cell args {shown(args)} cannot be kept in a card ({error}): use numbers, "
+            "words, True, False, None, and lists of them, or set them in a class of your own"
+        ) from error
+    return NamedCell(name, args, cell, given)

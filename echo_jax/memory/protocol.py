@@ -1,0 +1,100 @@
+"""Every number that the measure fixes, so that only the cell differs. docs/protocol.md explains it.
+
+No jax: cards are read without it.
+"""
+
+from typing import Literal, NamedTuple
+
+VERSION = 3
+"""The protocol of cards; 1 and 2 were ladders, which echo_jax 0.1 reads."""
+
+Name = Literal["by lag", "by key"]
+Schedule = Literal["ramp", "adaptive"]
+
+SYMBOLS = 16
+"""V, the different tokens of a stream by lag."""
+
+LAGS = 64
+"""N: the lags asked for are 1 .. 64."""
+
+ASKED = range(LAGS, 96, 4)
+"""The steps, from 0, after which the state is asked; each has a token at every lag."""
+
+STEPS = ASKED[-1] + 1
+"""T, the steps of a stream by lag."""
+
+KEYS = 64
+"""M, the different keys, and the different values."""
+
+PAIRS = (2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64)
+"""The numbers of pairs K that are asked, up to Kmax."""
+
+SMALL_STATE = 800
+"""Bytes of state up to which Kmax is `PAIRS_OF_SMALL`."""
+
+PAIRS_OF_SMALL, PAIRS_OF_LARGE = 24, 64
+"""Kmax of small states, and of larger ones."""
+
+UPDATES, BLOCK = 3000, 250
+"""Updates of a run, and those that are compiled as one call."""
+
+ROWS = 16
+"""B, the sequences of an update."""
+
+LARGEST_NORM = 1.0
+"""The norm that gradients are clipped to."""
+
+RAMP = 0.6
+"""Share of the updates over which the ramp rises."""
+
+LEARNED, PAST = 0.8, 0.97
+"""Of the adaptive schedule: the running accuracy that adds a pair, and the weight of its past."""
+
+STREAMS = 512
+"""Streams by lag of each data set."""
+
+RECALLS = 256
+"""Rows by key of each K and data set."""
+
+PLATEAU_FROM, PLATEAU_WITHIN = 4, 0.1
+"""A seed is on the plateau if at every K from 4 its accuracy is so near to a list of the values."""
+
+CEILING = 0.95
+"""Share of the most bits that can be measured from which a value reads "at least"."""
+
+SCANS_AGREE = 0.01
+"""Largest difference of the accuracies by scan and by steps that a card does not mention."""
+
+
+class Configuration(NamedTuple):
+    """The first rate of a run, and by key how the number of pairs rises."""
+
+    question: Name
+    rate: float
+    schedule: Schedule | None = None
+
+
+DEFAULT = (Configuration("by lag", 0.01), Configuration("by key", 0.01, "ramp"))
+"""The configurations of the default card."""
+
+FULL = (
+    Configuration("by lag", 0.01),
+    Configuration("by lag", 0.03),
+    Configuration("by key", 0.01, "ramp"),
+    Configuration("by key", 0.003, "ramp"),
+    Configuration("by key", 0.01, "adaptive"),
+    Configuration("by key", 0.003, "adaptive"),
+)
+"""The configurations of a full card, of which a seed takes its best one for each question."""
+
+DEFAULT_SEEDS, FULL_SEEDS = 4, 8
+
+
+def pairs_asked(most: int) -> tuple[int, ...]:
+    """The numbers of pairs that are asked up to Kmax."""
+    return tuple(pairs for pairs in PAIRS if pairs <= most)
+
+
+def most_pairs(state_bytes: int) -> int:
+    """Kmax of a cell, from the bytes of its state."""
+    return PAIRS_OF_SMALL if state_bytes <= SMALL_STATE else PAIRS_OF_LARGE

@@ -1,0 +1,63 @@
+"""The rows of a card: what each run answered, as typed JSON lines."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from echo_jax.memory.protocol import LAGS
+
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+Rate = Annotated[float, Meta(gt=0, le=1e6)]
+Nats = Annotated[list[Annotated[float, Meta(ge=0, le=1e6)]], Meta(min_length=LAGS, max_length=LAGS)]
+Counts = Annotated[list[Count], Meta(min_length=1, max_length=100)]
+
+
+class LagScore(msgspec.Struct, forbid_unknown_fields=True):
+    """Mean cross-entropy of each lag from 1, in nats: as the heads answer, and recalibrated."""
+
+    nats: Nats
+    recalibrated: Nats
+
+
+class LagRow(msgspec.Struct, tag_field="question", tag="by lag", forbid_unknown_fields=True):
+    """A run by lag. The scores are null where a loss was not finite.
+
+    seed, rate   of the run
+    updates      that it made
+    validation   on streams of the seed
+    final        on streams of the seed and the trained weights
+    difference   of the accuracies by scan and by steps, on the validation streams
+    """
+
+    seed: Count
+    rate: Rate
+    updates: Count
+    validation: LagScore | None
+    final: LagScore | None
+    difference: float = 0.0
+
+
+class KeyRow(msgspec.Struct, tag_field="question", tag="by key", forbid_unknown_fields=True):
+    """A run by key. The right answers are null where a loss was not finite.
+
+    schedule           of the number of pairs in training
+    level              the number of pairs at its end
+    pairs              K of each entry of the lists
+    asked              questions of each K and data set
+    validation, final  right answers
+    """
+
+    seed: Count
+    rate: Rate
+    schedule: Literal["ramp", "adaptive"]
+    updates: Count
+    level: Count
+    pairs: Counts
+    asked: Counts
+    validation: Counts | None
+    final: Counts | None
+    difference: float = 0.0
+
+
+Row = LagRow | KeyRow

@@ -1,0 +1,168 @@
+"""The answers of trained weights, from `step` of one stream. Pure.
+
+A cell's step is traced once, scanned over the steps of one stream, and mapped over streams by
+`lax.map`: it sees no later input, rows cannot mix, and no rule of the user's for batches is run.
+"""
+
+from typing import Any, NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from echo_jax.cells.scan import Carry
+from echo_jax.core import network
+from echo_jax.core.data import Purpose, purpose_key
+from echo_jax.core.loss import correct, cross_entropy
+from echo_jax.core.network import Network, Params
+from echo_jax.memory.protocol import ASKED, RECALLS, STREAMS, pairs_asked
+from echo_jax.memory.recalibration import fitted_factors, recalibrated_nats
+from echo_jax.memory.tasks import Recall, draw_pairs, draw_streams, earlier_tokens, recall
+from echo_jax.memory.training import ByKey, ByLag, flat_state, standardised
+
+
+class Sets(NamedTuple):
+    """The data sets of a run; calibration by lag alone.
+
+    calibration, validation   of the seed
+    final                     of the seed and the trained weights: nothing can be known by heart
+    """
+
+    calibration: Any
+    validation: Any
+    final: Any
+
+
+class LagScore(NamedTuple):
+    """Mean nats of each lag, `[N]`, as the heads answer and after recalibration."""
+
+    nats: chex.Array
+    recalibrated: chex.Array
+
+
+class Scores(NamedTuple):
+    """The score of a run on two data sets, and its accuracy in two ways on the first.
+
+    by lag      `LagScore`s
+    by key      right answers of each K, int32 `[K]`
+    by_steps    mean accuracy on the validation data by the steps of one stream
+    by_scan     the same by the cell's form over time, in which it was trained
+    """
+
+    validation: Any
+    final: Any
+    by_steps: chex.Array
+    by_scan: chex.Array
+
+
+def set_keys(seed: chex.Numeric, weights: chex.Array) -> Sets:
+    """The keys of the data sets; `weights` is the SHA-256 of the trained ones, uint32 `[8]`."""
+    key = purpose_key(seed, Purpose.EVALUATION)
+    final = jax.random.fold_in(key, 2)
+    for i in range(len(weights)):
+        final = jax.random.fold_in(final, weights[i])
+    return Sets(jax.random.fold_in(key, 0), jax.random.fold_in(key, 1), final)
+
+
+def draw_lag_sets(seed: chex.Numeric, weights: chex.Array) -> Sets:
+    """Streams `[512, T]` of each data set."""
+    return Sets(*(draw_streams(key, STREAMS) for key in set_keys(seed, weights)))
+
+
+def draw_key_sets(most: int, seed: chex.Numeric, weights: chex.Array) -> Sets:
+    """`Recall`s of each data set, with a leading axis of the numbers of pairs."""
+    count, keys = len(pairs_asked(most)), set_keys(seed, weights)
+
+    def drawn(key: chex.PRNGKey) -> Recall:
+        """256 rows of each K."""
+        pairs = draw_pairs(key, count * RECALLS, most)
+        of_k = recall(pairs, jnp.repeat(jnp.array(pairs_asked(most)), RECALLS))
+        return jax.tree.map(lambda x: x.reshape(count, RECALLS, *x.shape[1:]), of_k)
+
+    return Sets(None, drawn(keys.validation), drawn(keys.final))
+
+
+def score_by_lag(question: ByLag, params: Params, sets: Sets) -> Scores:
+    """Nats of each lag, and accuracies over all lags."""
+    states = Sets(*(flat_states(question.network, params, streams) for streams in sets))
+    targets = Sets(*map(earlier_tokens, sets))
+
+    def logits(states_of_set: chex.Array, reference: chex.Array) -> chex.Array:
+        return question.logits(params, standardised(states_of_set, reference))
+
+    def by_example(x: chex.Array) -> chex.Array:
+        return x.reshape(-1, *x.shape[2:])
+
+    read = Sets(*(logits(of_set, states.calibration) for of_set in states))
+    factors = fitted_factors(by_example(read.calibration), by_example(targets.calibration))
+
+    def score(of_set: chex.Array, wanted: chex.Array) -> LagScore:
+        z, t = by_example(of_set), by_example(wanted)
+        doubt = 1 / (STREAMS * len(ASKED))
+        nats = jnp.mean(cross_entropy(z, t), axis=0)
+        return LagScore(nats, recalibrated_nats(factors, doubt, z, t))
+
+    scanned = [question.states(params, x) for x in (sets.validation, sets.calibration)]
+    return Scores(
+        score(read.validation, targets.validation),
+        score(read.final, targets.final),
+        by_steps=jnp.mean(correct(read.validation, targets.validation)),
+        by_scan=jnp.mean(correct(logits(*scanned), targets.validation)),
+    )
+
+
+def score_by_key(question: ByKey, params: Params, sets: Sets) -> Scores:
+    """Right answers of each K, and accuracies over all questions."""
+
+    def right(asked: Recall) -> chex.Array:
+        found = answers(question.network, params, asked.tokens.reshape(-1, 3 * question.most))
+        is_right = found.reshape(asked.targets.shape) == asked.targets
+        return jnp.sum(is_right & asked.scored, axis=(1, 2))
+
+    def right_by_scan(asked: Recall) -> chex.Array:
+        is_right = correct(question.logits(params, asked.tokens), asked.targets)
+        return jnp.sum(is_right & asked.scored)
+
+    validation, questions = right(sets.validation), jnp.sum(sets.validation.scored)
+    scanned = jnp.sum(jax.lax.map(right_by_scan, sets.validation))
+    return Scores(
+        validation,
+        right(sets.final),
+        by_steps=jnp.sum(validation) / questions,
+        by_scan=scanned / questions,
+    )
+
+
+def flat_states(net: Network, params: Params, streams: chex.Array) -> chex.Array:
+    """The flat states after the asked steps of streams `[B, T]`: `[B, A, D]`."""
+    return by_steps(net, params, streams, lambda state, _: flat_state(net.cell, state, 1)[0])[
+        :, np.array(ASKED)
+    ]
+
+
+def answers(net: Network, params: Params, streams: chex.Array) -> chex.Array:
+    """The most likely class after each step of streams `[B, T]`: int32 `[B, T]`."""
+
+    def answer(_: Carry, output: chex.Array) -> chex.Array:
+        return jnp.argmax(network.read_out(net, params, output[0])).astype(jnp.int32)
+
+    return by_steps(net, params, streams, answer)
+
+
+def by_steps(net: Network, params: Params, streams: chex.Array, read: Any) -> chex.Array:
+    """`read(state, output)` after each step of each stream, `[B, T, ...]`, stream by stream."""
+    prepared = net.cell.prepare(params["cell"])
+
+    def of_stream(tokens: chex.Array) -> chex.Array:
+        """The steps of one stream, a batch of one row."""
+
+        def step(state: Carry, token: chex.Array) -> tuple[Carry, chex.Array]:
+            """One step on a one-hot vector."""
+            x = jax.nn.one_hot(token, net.input_size)[None]
+            state, output = net.cell.step(prepared, state, x)
+            return state, read(state, output)
+
+        return jax.lax.scan(step, net.initial_state(params, 1), tokens)[1]
+
+    return jax.lax.map(of_stream, streams)

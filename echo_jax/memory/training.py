@@ -1,0 +1,250 @@
+"""Training of the network of one run: all lags at once, or all numbers of pairs. Pure.
+
+init ─► train_block ─► ... ─► train_block         BLOCK updates each, UPDATES in all
+
+One network learns its whole question, so that every lag and every K is asked of the same weights.
+"""
+
+import abc
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from echo_jax.cells.block import Block
+from echo_jax.cells.interface import Cell
+from echo_jax.cells.scan import Carry
+from echo_jax.core import network
+from echo_jax.core.data import Purpose, purpose_key
+from echo_jax.core.loss import correct, cross_entropy, mean_where
+from echo_jax.core.network import Network, Params
+from echo_jax.core.training import TrainState, clipped_adam, update
+from echo_jax.memory.protocol import (
+    ASKED,
+    BLOCK,
+    KEYS,
+    LAGS,
+    LARGEST_NORM,
+    LEARNED,
+    PAST,
+    RAMP,
+    ROWS,
+    SYMBOLS,
+    UPDATES,
+)
+from echo_jax.memory.tasks import Pairs, draw_pairs, draw_streams, earlier_tokens, recall
+
+
+class Run(NamedTuple):
+    """The arguments of one run; one compiled program serves all.
+
+    seed  int32, of the weights and of all data but the final ones
+    rate  float32, the first learning rate; it falls to 0 by a cosine
+    ramp  bool, by key the ramp; False for the adaptive schedule
+    """
+
+    seed: chex.Numeric
+    rate: chex.Numeric
+    ramp: chex.Numeric = True
+
+
+class Level(NamedTuple):
+    """How far training by key is: K, the pairs of half of the rows, and their mean accuracy."""
+
+    pairs: chex.Array
+    accuracy: chex.Array
+
+
+class Progress(NamedTuple):
+    """The state between two blocks; the level has no meaning by lag."""
+
+    train: TrainState
+    level: Level
+
+
+class Question(abc.ABC):
+    """A cell in a network that learns one of the two questions."""
+
+    name: str
+    network: Network
+
+    @abc.abstractmethod
+    def init_params(self, key: chex.PRNGKey) -> Params:
+        """The initial parameters."""
+
+    @abc.abstractmethod
+    def draw(self, key: chex.PRNGKey) -> Any:
+        """The batch of one update."""
+
+    @abc.abstractmethod
+    def loss(
+        self, params: Params, batch: Any, level: Level, run: Run, done: chex.Numeric
+    ) -> tuple[chex.Array, Level]:
+        """The loss in nats, and the next level; `done` is the share of all updates made."""
+
+    def init(self, run: Run) -> Progress:
+        """The state before the first update; it depends on the seed alone."""
+        params = self.init_params(purpose_key(run.seed, Purpose.WEIGHTS))
+        moments = clipped_adam(LARGEST_NORM).init(params)
+        state = TrainState(jnp.zeros((), jnp.int32), params, moments)
+        return Progress(state, Level(jnp.int32(2), jnp.float32(0)))
+
+    def train_block(self, run: Run, progress: Progress) -> tuple[Progress, chex.Array]:
+        """BLOCK updates, number i on data of its own, and their losses."""
+        key, optimizer = purpose_key(run.seed, Purpose.DATA), clipped_adam(LARGEST_NORM)
+        counters = progress.train.step + jnp.arange(BLOCK)
+        batches = jax.vmap(lambda i: self.draw(jax.random.fold_in(key, i)))(counters)
+
+        def step(progress: Progress, batch: Any) -> tuple[Progress, chex.Array]:
+            """One update."""
+            state, level = progress
+            done = state.step / UPDATES
+            rate = run.rate * (1 + jnp.cos(jnp.pi * done)) / 2
+            loss_of: Callable[[Params], Any] = lambda p: self.loss(p, batch, level, run, done)  # noqa: E731
+            state, loss, level = update(loss_of, optimizer, rate, state)
+            return Progress(state, level), loss
+
+        return jax.lax.scan(step, progress, batches)
+
+
+class ByLag(Question):
+    """A linear head for each lag 1 .. N reads the standardised state of the cell.
+
+    The loss is the mean cross-entropy over all lags, rows and asked steps.
+    """
+
+    name = "by lag"
+
+    def __init__(self, cell: Cell) -> None:
+        """A network around a cell; nothing is compiled."""
+        self.network = network.around(cell, SYMBOLS, SYMBOLS)
+        shape = jax.eval_shape(lambda: flat_state(cell, self.network.first_state(), 1)).shape
+        self.numbers = shape[-1]
+        """D, the real numbers of the state."""
+
+    def init_params(self, key: chex.PRNGKey) -> Params:
+        """The cell's, and the kernel `[D, N V]` and bias of all heads."""
+        cell_key, heads_key = jax.random.split(key)
+        return {
+            "cell": self.network.cell.init(cell_key, SYMBOLS),
+            "heads": linear(heads_key, self.numbers, LAGS * SYMBOLS),
+        }
+
+    def draw(self, key: chex.PRNGKey) -> chex.Array:
+        """Streams `[B, T]`."""
+        return draw_streams(key, ROWS)
+
+    def loss(
+        self, params: Params, batch: chex.Array, level: Level, run: Run, done: chex.Numeric
+    ) -> tuple[chex.Array, Level]:
+        """The mean over all lags; the states are standardised over the batch."""
+        del run, done
+        states = self.states(params, batch)
+        logits = self.logits(params, standardised(states, states))
+        return jnp.mean(cross_entropy(logits, earlier_tokens(batch))), level
+
+    def states(self, params: Params, streams: chex.Array) -> chex.Array:
+        """The flat states after the asked steps of `[B, T]`, `[B, A, D]`, by the cell's scan."""
+        net, rows = self.network, len(streams)
+        first, between = ASKED[0] + 1, ASKED.step
+        state = net.initial_state(params, rows)
+        state, _ = network.unroll(net, params, state, streams[:, :first], None)
+
+        def go_on(state: Carry, tokens: chex.Array) -> tuple[Carry, chex.Array]:
+            """The steps up to the next asked one."""
+            state, _ = network.unroll(net, params, state, tokens, None)
+            return state, flat_state(net.cell, state, rows)
+
+        later = streams[:, first:].reshape(rows, -1, between).swapaxes(0, 1)
+        _, states = jax.lax.scan(go_on, state, later)
+        return jnp.concatenate([flat_state(net.cell, state, rows)[None], states]).swapaxes(0, 1)
+
+    def logits(self, params: Params, standardised_states: chex.Array) -> chex.Array:
+        """The logits of all heads: `[..., D]` to `[..., N, V]`."""
+        heads = params["heads"]
+        read = standardised_states @ heads["kernel"] + heads["bias"]
+        return read.reshape(*read.shape[:-1], LAGS, SYMBOLS)
+
+
+class ByKey(Question):
+    """The network reads its cell's output, and learns all K up to Kmax.
+
+    Half of the rows have the K of the level, the others a smaller one, uniform from 1. K rises from
+    2 to Kmax: by the ramp over 60% of the updates; by the adaptive schedule by one when the running
+    mean of the accuracy on the rows of that K is above 80%, and the mean then starts at 0.
+    """
+
+    name = "by key"
+
+    def __init__(self, cell: Cell, most: int) -> None:
+        """A network around a cell, for up to `most` = Kmax pairs; nothing is compiled."""
+        self.most = most
+        lecun = nn.initializers.lecun_normal()
+        readout = nn.Dense(KEYS, kernel_init=lecun)
+        self.network = Network(cell, readout, 2 * KEYS, 2 * KEYS, KEYS)
+
+    def init_params(self, key: chex.PRNGKey) -> Params:
+        """The cell's, and those of the readout."""
+        return network.init_params(self.network, key)
+
+    def draw(self, key: chex.PRNGKey) -> Pairs:
+        """Pairs of B rows."""
+        return draw_pairs(key, ROWS, self.most)
+
+    def loss(
+        self, params: Params, batch: Pairs, level: Level, run: Run, done: chex.Numeric
+    ) -> tuple[chex.Array, Level]:
+        """The mean over all questions; the level rises by the schedule of the run."""
+        half = ROWS // 2
+        pairs = jnp.where(run.ramp, self.ramp(done), level.pairs)
+        fewer = 1 + jnp.floor(batch.place * (pairs - 1)).astype(jnp.int32)
+        asked = recall(batch, jnp.where(jnp.arange(ROWS) < half, pairs, fewer))
+        logits = self.logits(params, asked.tokens)
+        right = correct(logits, asked.targets)
+        accuracy = mean_where(right[:half], asked.scored[:half])
+        running = PAST * level.accuracy + (1 - PAST) * accuracy
+        rises = running > LEARNED
+        risen = jnp.minimum(pairs + rises, self.most)
+        level = Level(jnp.where(run.ramp, pairs, risen), jnp.where(rises, 0.0, running))
+        return mean_where(cross_entropy(logits, asked.targets), asked.scored), level
+
+    def ramp(self, done: chex.Numeric) -> chex.Array:
+        """K of the ramp after a share of the updates."""
+        return 2 + jnp.floor((self.most - 2) * jnp.minimum(done / RAMP, 1.0)).astype(jnp.int32)
+
+    def logits(self, params: Params, tokens: chex.Array) -> chex.Array:
+        """The logits at each step: tokens `[B, T]` to `[B, T, M]`, by the cell's scan."""
+        state = self.network.initial_state(params, len(tokens))
+        _, outputs = network.unroll(self.network, params, state, tokens, None)
+        return network.read_out(self.network, params, outputs).swapaxes(0, 1)
+
+
+def linear(key: chex.PRNGKey, inputs: int, outputs: int) -> Params:
+    """The LeCun-normal kernel and zero bias of a linear layer; inputs may be 0."""
+    lecun = nn.initializers.lecun_normal() if inputs else nn.initializers.zeros
+    return {"kernel": lecun(key, (inputs, outputs)), "bias": jnp.zeros(outputs)}
+
+
+def flat_state(cell: Cell, state: Carry, rows: int) -> chex.Array:
+    """The numbers of a cell's state side by side, float32 `[B, D]`; a complex number is two.
+
+    Of a block those of the cells of its layers: what its convolutions hold is left out.
+    """
+    own = [layer.cell for layer in state] if isinstance(cell, Block) else state
+    leaves = jax.tree.leaves(own)
+    reals = [part for x in leaves for part in ((x.real, x.imag) if jnp.iscomplexobj(x) else (x,))]
+    flat = [jnp.reshape(x, (rows, -1)).astype(jnp.float32) for x in reals]
+    return jnp.concatenate([jnp.zeros((rows, 0)), *flat], axis=-1)
+
+
+def standardised(states: chex.Array, reference: chex.Array) -> chex.Array:
+    """States `[..., D]` less the mean of the reference, over its deviation, number by number.
+
+    So it does not matter in which unit a cell stores a number. A number that is constant is 0.
+    """
+    over = tuple(range(reference.ndim - 1))
+    variance = jnp.var(reference, axis=over)
+    return (states - jnp.mean(reference, axis=over)) / jnp.sqrt(variance + 1e-12)
