@@ -49,24 +49,26 @@ class SLSTMCell(ProjectedCell):
 
         i~, f~, z~, o~ = x W + h R + b
         log f = log sigmoid(f~)
-        m' = max(log f + m, i~)
+        p  = log f + m, or -1e30 where n = 0: nothing is held yet
+        m' = max(p, i~)
         i  = exp(i~ - m')
-        f  = exp(log f + m - m')
+        f  = exp(p - m')
         c' = f c + i tanh(z~)
         n' = f n + i
-        h' = sigmoid(o~) c' / max(n', 1e-6)
+        h' = sigmoid(o~) c' / n'
 
     c / n is a mean of the past tanh(z~) with the weights exp(i~), which fade by sigmoid(f~) a step;
-    m keeps the exponentials at most 1. The state is `SLSTMState`, zeros at the start; the output is
-    h. Gates depend on h, so there is no form parallel over time.
+    m keeps the exponentials at most 1, and one of them is 1, so that n is 1 or more from the first
+    step on. The state is `SLSTMState`, zeros at the start; the output is h. Gates depend on h, so
+    there is no form parallel over time.
 
     Parameters as the authors' code (github.com/NX-AI/xlstm) starts them: W normal of variance
     2 / 5F; R zeros; b zeros but for b_f, which falls from 5 to -7 over the D units of a head, unit
-    j = 0 .. D - 1 having 5 - 12 (j / (D - 1))^0.3, as in the first of their blocks.
+    j = 0 .. D - 1 having 5 - 12 (j / (D - 1))^0.3, as in the first of their blocks; in later ones the
+    exponent rises to 1.6.
 
-    Differences: the forget gate is always a sigmoid, where the paper allows an exponential too;
-    max(n', 1e-6) and m = 0 at the start stand for the branch on n = 0 in the authors' code; the
-    convolution before the gates and the norm after h belong to their block and are left out.
+    Differences: the forget gate is always a sigmoid, where the paper allows an exponential too; the
+    convolution, which i~ and f~ alone see in their block, and the norm after h are left out.
 
     Attributes:
       features: H, the units.
@@ -103,12 +105,12 @@ class SLSTMCell(ProjectedCell):
     ) -> tuple[SLSTMState, chex.Array]:
         """The next state, and h'."""
         i, f, z, o = jnp.split(terms + self._mix(params, state.h), 4, axis=-1)
-        log_f = jax.nn.log_sigmoid(f)
-        m = jnp.maximum(log_f + state.m, i)
-        i, f = jnp.exp(i - m), jnp.exp(log_f + state.m - m)
+        past = jnp.where(state.n == 0, SHUT, jax.nn.log_sigmoid(f) + state.m)
+        m = jnp.maximum(past, i)
+        i, f = jnp.exp(i - m), jnp.exp(past - m)
         c = f * state.c + i * jnp.tanh(z)
         n = f * state.n + i
-        h = jax.nn.sigmoid(o) * c / jnp.maximum(n, 1e-6)
+        h = jax.nn.sigmoid(o) * c / n
         return SLSTMState(c, n, m, h), h
 
     def _mix(self, params: SLSTMParams, h: chex.Array) -> chex.Array:

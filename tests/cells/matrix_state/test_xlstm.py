@@ -68,7 +68,38 @@ def test_slstm_is_a_mean_of_its_inputs_weighted_by_the_exponential_gate():
 def test_slstm_overwrites_what_it_held_and_no_gate_overflows():
     z, i = [50, 50, -50, -50, 50], [-200, 300, 0, 600, 590]
     found = slstm_outputs(i, [80] * 5, z, [80] * 5)
-    np.testing.assert_allclose(found, [0, 1, 1, -1, -1 + 2 * np.exp(-10)], atol=1e-6)
+    np.testing.assert_allclose(found, [1, 1, 1, -1, -1 + 2 * np.exp(-10)], atol=1e-6)
+
+
+def slstm_mean(p, xs):
+    """The outputs by their definition: the mean of all past tanh(z~) by the logarithms of weights."""
+    h, weights, values, outputs = np.zeros((xs.shape[1], p.R.shape[1])), [], [], []
+    for x in xs:
+        i, f, z, o = slstm_gates(p, h, x)
+        weights = [weight + np.log(sigmoid(f)) for weight in weights] + [i]
+        values.append(np.tanh(z))
+        shares = np.exp(np.array(weights) - np.max(weights, axis=0))
+        h = sigmoid(o) * np.sum(shares * values, axis=0) / np.sum(shares, axis=0)
+        outputs.append(h)
+    return np.stack(outputs)
+
+
+@pytest.mark.parametrize("input_bias", [-15, -60, -200])
+def test_slstm_holds_its_first_inputs_however_low_their_gates_are(input_bias):
+    cell, rng = SLSTMCell(4), np.random.default_rng(0)
+    xs = rng.normal(size=(6, 2, 3)).astype(np.float32)
+    bias = np.repeat(np.float32([input_bias, 1, 0, 0]), 4)
+    params = SLSTMParams(*(rng.normal(size=s).astype("f") for s in [(3, 16), (1, 4, 16)]), bias)
+
+    @jax.jit
+    def outputs(params, xs):
+        return cell.scan(params, cell.initial_state(params, 2, 3), xs)[1]
+
+    params64 = SLSTMParams(*(leaf.astype(np.float64) for leaf in params))
+    found = outputs(params, xs)
+    np.testing.assert_allclose(found, slstm_mean(params64, xs.astype(np.float64)), atol=3e-5)
+    gradient = jax.jit(jax.grad(lambda params: jnp.sum(outputs(params, xs))))(params)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
 
 
 def test_slstm_starts_with_forget_gates_from_open_to_shut_and_without_recurrence():
