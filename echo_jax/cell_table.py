@@ -15,15 +15,12 @@ class BuiltInCell(NamedTuple):
     paper     where it was published
     state     the floats of its state for one row: H is `features`, F the input's, other names are
               attributes of the cell, None for H
-    sized_by  the options that give the state another size while its proportions stay those of the
-              defaults; the first that is not given is the one to change
     """
 
     home: str
     title: str
     paper: str
     state: str
-    sized_by: tuple[str, ...] = ("features",)
 
     def load(self) -> Any:
         """Its class."""
@@ -48,7 +45,6 @@ CELLS = {
         "MLP on a delay line",
         "-",
         "H delay_line - H",
-        ("delay_line", "features"),
     ),
     "lstm-chrono": BuiltInCell(
         "vector_state.chrono_lstm:ChronoLSTMCell",
@@ -69,7 +65,7 @@ CELLS = {
     "rg-lru": BuiltInCell("vector_state.rg_lru:RGLRUCell", "RG-LRU", "De et al. 2024", "H"),
     "slstm": BuiltInCell("matrix_state.xlstm:SLSTMCell", "sLSTM", "Beck et al. 2024", "4 H"),
     "delta-net": BuiltInCell(
-        "matrix_state.delta_net:DeltaNetCell", "DeltaNet", "Yang et al. 2024", "keys values"
+        "matrix_state.delta_net:DeltaNetCell", "DeltaNet", "Yang et al. 2024b", "keys values"
     ),
     "gated-delta-net": BuiltInCell(
         "matrix_state.delta_net:GatedDeltaNetCell",
@@ -101,7 +97,7 @@ CELLS = {
     "gla": BuiltInCell(
         "matrix_state.gated_linear_attention:GLACell",
         "gated linear attention",
-        "Yang et al. 2024",
+        "Yang et al. 2024a",
         "keys values",
     ),
     "s5": BuiltInCell("vector_state.s5:S5Cell", "S5", "Smith et al. 2023", "2 states"),

@@ -33,6 +33,11 @@ class Cell:
     has_scan: ClassVar[bool] = False
     starts_from_params: ClassVar[bool] = True
     """False if `initial_state` takes any `params`, such as None."""
+    sized_by: ClassVar[tuple[str, ...]] = ()
+    """Options that size the state: `state_size.sized` searches the first that is not given. () for
+    the number of units."""
+    sized_with: ClassVar[tuple[str, ...]] = ()
+    """Options that such a search sets to the same value, unless they are given."""
     names: ClassVar[Mapping[str, str]] = {}
     """The names that the author of the cell gave these functions, where they differ."""
 
@@ -64,6 +69,11 @@ class Cell:
     def prepare(self, params: CellParams) -> CellParams:
         """The parameters that `step` takes, computed once a sequence: a matrix exponential, say."""
         return params
+
+    @property
+    def key_value_sizes(self) -> tuple[int, int] | None:
+        """The numbers of a key and of a value of a matrix state; None for a state of vectors."""
+        return None
 
     @property
     def source(self) -> Any:

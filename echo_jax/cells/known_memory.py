@@ -5,12 +5,12 @@ ShiftRegister           `[B, slots, F]`     recalls lags 0 .. slots-1 exactly, a
 LeakyIntegrator         `[B, 1]`            linear memory function (1 - a^2) a^(2n) of lag n
 Memoryless              `[B, 1]`, zero      recalls lag 0 alone; all else is at its baseline
 CausalConvolution       `[B, window-1, F]`  no recurrence; can learn lags up to window-1, no older
-SlidingWindowAttention  `[B, window-1, F]`  no recurrence; can learn lags up to window-1, no older
+AttentionCache          `[B, slots, d]`     no recurrence; can learn lags up to slots, no older
 """
 
 import dataclasses
 import math
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import chex
 import jax
@@ -169,92 +169,87 @@ class CausalConvolution(nn.RNNCellBase):
         return jnp.zeros((*input_shape[:-1], self.window - 1, input_shape[-1]))
 
 
-class AttentionParams(NamedTuple):
-    """W_q and W_k `[F, K]`, W_v `[F, H]`, and b `[W]`, the bias of the input n steps back."""
+class CacheParams(NamedTuple):
+    """W_c and W_q `[F, d]`, W_v `[d, H]`; b `[slots + 1]`, the bias of the input n steps back."""
 
+    W_c: chex.Array
     W_q: chex.Array
-    W_k: chex.Array
     W_v: chex.Array
     b: chex.Array
 
 
-class AttentionTerms(NamedTuple):
-    """An input, and what its scores with others are inner products with; both `[..., F]`."""
+class CacheTerms(NamedTuple):
+    """The numbers c that the cache holds of an input, and its query q; both `[..., d]`."""
 
-    x: chex.Array
-    query: chex.Array
+    c: chex.Array
+    q: chex.Array
 
 
 @dataclasses.dataclass(frozen=True)
-class SlidingWindowAttention(ProjectedCell):
-    """One head of softmax attention over the last W inputs: a reference without recurrence.
+class AttentionCache(ProjectedCell):
+    """One head of softmax attention over a cache of the last inputs: a reference by key.
 
-        s_n = (x_t W_q) . (x_(t-n) W_k) / sqrt(K) + b_n       n = 0 .. W-1
-        y_t = sum over n of softmax(s)_n (x_(t-n) W_v)
+        c_t = x_t W_c
+        s_n = (x_t W_q) . c_(t-n) / sqrt(d) + b_n                  n = 0 .. slots
+        y_t = (sum over n of softmax(s)_n c_(t-n)) W_v
 
-    It is the sliding window of Beltagy et al. 2020 ("Longformer", section 3.1) with the relative
-    position bias of Raffel et al. 2020 ("T5", section 2.1), one for each n where T5 shares one
-    among distances. The projection of the output is part of W_v.
+    The cache holds d numbers of an input, its key and its value in one. Attention with a window is
+    that of Beltagy et al. 2020 ("Longformer", section 3.1), the bias for each n that of Raffel et
+    al. 2020 ("T5", section 2.1), who share one among distances.
 
-    The state is the last W-1 inputs, newest first, float32 `[B, W-1, F]`, and nothing else: a score
-    is computed as (x_t W_q W_k^T) . x_(t-n), and the mean of the inputs is taken before W_v. The
-    state is zero at the start. A place whose F numbers are all zero counts as empty and gets no
-    attention, so an input of zeros is seen in its own step alone; a one-hot input is never zero.
+    The state is c of the last inputs, newest first, float32 `[B, slots, d]`, and nothing else. It
+    is zero at the start, and a place whose d numbers are all zero counts as empty and gets no
+    attention; the present input always has some. An output has an exactly zero gradient by inputs
+    more than `slots` steps back. At a size in bytes d stays 4 and slots are searched: 25 slots have
+    400 bytes. With d = 8 or 16 the slots are too few for the tokens of many keys.
 
-    With W = 51 and two tokens its state has as many bytes as an LSTM of 50 units.
-
-    Parameters: W_q, W_k and W_v are glorot-uniform, b is zero.
+    Parameters: W_c, W_q and W_v are glorot-uniform, b is zero.
 
     Attributes:
       features: H, the outputs.
-      window: W, the number of inputs that an output depends on.
-      key_size: K; None for H.
+      slots: the number of inputs held, beside the present one.
+      size: d, the numbers held of each.
     """
 
     features: int
-    window: int = 51
-    key_size: int | None = None
+    slots: int = 50
+    size: int = 4
+    sized_by: ClassVar[tuple[str, ...]] = ("slots",)
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a window without inputs and for a key without numbers."""
-        at_least(1, self, "window", "key_size")
+        """Raise ConfigError for a cache without slots or without numbers."""
+        at_least(1, self, "slots", "size")
 
-    def init(self, key: chex.PRNGKey, input_size: int) -> AttentionParams:
+    def init(self, key: chex.PRNGKey, input_size: int) -> CacheParams:
         """Glorot-uniform weights and no bias."""
-        glorot, (q, k, v) = jax.nn.initializers.glorot_uniform(), jax.random.split(key, 3)
-        asked = (input_size, self.key_size or self.features)
-        return AttentionParams(
-            W_q=glorot(q, asked),
-            W_k=glorot(k, asked),
-            W_v=glorot(v, (input_size, self.features)),
-            b=jnp.zeros(self.window),
+        glorot, (c, q, v) = jax.nn.initializers.glorot_uniform(), jax.random.split(key, 3)
+        return CacheParams(
+            W_c=glorot(c, (input_size, self.size)),
+            W_q=glorot(q, (input_size, self.size)),
+            W_v=glorot(v, (self.size, self.features)),
+            b=jnp.zeros(self.slots + 1),
         )
 
-    def initial_state(
-        self, params: AttentionParams, batch_size: int, input_size: int
-    ) -> chex.Array:
-        """Empty places, `[B, W-1, F]`."""
-        del params
-        return jnp.zeros((batch_size, self.window - 1, input_size))
+    def initial_state(self, params: CacheParams, batch_size: int, input_size: int) -> chex.Array:
+        """Empty places, `[B, slots, d]`."""
+        del params, input_size
+        return jnp.zeros((batch_size, self.slots, self.size))
 
-    def project(self, params: AttentionParams, x: chex.Array) -> AttentionTerms:
-        """The input, and its query, x W_q W_k^T / sqrt(K)."""
-        scale = 1 / math.sqrt(params.W_q.shape[1])
-        return AttentionTerms(x, scale * (x @ params.W_q) @ params.W_k.T)
+    def project(self, params: CacheParams, x: chex.Array) -> CacheTerms:
+        """c, and the query over sqrt(d)."""
+        return CacheTerms(x @ params.W_c, x @ params.W_q / math.sqrt(self.size))
 
     def recur(
-        self, params: AttentionParams, state: chex.Array, terms: AttentionTerms
+        self, params: CacheParams, state: chex.Array, terms: CacheTerms
     ) -> tuple[chex.Array, chex.Array]:
-        """The next state, and the mean of the inputs, weighted by attention, `[B, F]`."""
-        seen = jnp.concatenate([terms.x[:, None], state], axis=1)
+        """The next state, and the mean of c by attention, `[B, d]`."""
+        seen = jnp.concatenate([terms.c[:, None], state], axis=1)
         filled = jnp.any(seen != 0, axis=-1).at[:, 0].set(True)
-        scores = jnp.einsum("bnf,bf->bn", seen, terms.query) + params.b
+        scores = jnp.einsum("bnd,bd->bn", seen, terms.q) + params.b
         attention = jax.nn.softmax(jnp.where(filled, scores, -jnp.inf), axis=-1)
-        return seen[:, :-1], jnp.einsum("bn,bnf->bf", attention, seen)
+        return seen[:, :-1], jnp.einsum("bn,bnd->bd", attention, seen)
 
-    def read_out(
-        self, params: AttentionParams, read: chex.Array, terms: AttentionTerms
-    ) -> chex.Array:
+    def read_out(self, params: CacheParams, read: chex.Array, terms: CacheTerms) -> chex.Array:
         """The outputs."""
         del terms
         return read @ params.W_v

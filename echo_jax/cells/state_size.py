@@ -1,7 +1,7 @@
 """Cells of equal state: the bytes of a cell's state, and the options that give it so many.
 
-A search changes one option, `features` for most cells. Sizes of a cell that follow from it by
-default, such as the keys and values of a matrix, keep their proportions.
+A search changes one option, `features` for most cells. Keys of a matrix state get as many numbers
+as its values, also where the defaults of the cell have twice as many of one as of the other.
 """
 
 import bisect
@@ -12,12 +12,11 @@ from typing import Any, NamedTuple
 
 import jax
 
-from echo_jax.cell_table import CELLS
 from echo_jax.cells import registry
 from echo_jax.cells.adapters.adapt import BlockOf, size_of
 from echo_jax.cells.block import CONVOLVED, Block
 from echo_jax.cells.interface import Cell
-from echo_jax.config import BLOCK, GENERATOR, is_built_in
+from echo_jax.config import GENERATOR
 from echo_jax.exceptions import ConfigError, reason
 
 TOLERANCE = 0.1
@@ -69,6 +68,14 @@ def state_bytes(cell: Cell, input_size: int) -> StateBytes:
     return StateBytes(sum(leaf.size * leaf.dtype.itemsize for leaf in leaves), 0)
 
 
+def key_value_sizes(cell: Cell) -> tuple[int, int] | None:
+    """d_k and d_v, the numbers of a key and of a value of a matrix state, also in a block.
+
+    None for a state of vectors.
+    """
+    return (cell.cell if isinstance(cell, Block) else cell).key_value_sizes
+
+
 def _first_state(cell: Cell, input_size: int) -> Any:
     """The state of one stream before the first step; parameters are drawn where it needs them."""
     params = None
@@ -80,15 +87,17 @@ def _first_state(cell: Cell, input_size: int) -> Any:
 def sized(name: str, given: Mapping[str, Any], target: int, input_size: int) -> Sized:
     """The arguments of a cell that give its state the bytes nearest to a target.
 
-        sized("delta-net", {}, 400, 2)
+        sized("mamba2", {}, 400, 2)
             {"features": 10}: 10 x 10 float32 are 400 bytes
         sized("block:mlstm", {"layers": 2}, 400, 2)
-            {"layers": 2, "features": 6}: 2 (6 x 6 + 6 + 1) float32 are 344 bytes, and 7 gives 456
+            {"layers": 2, "features": 6, "key_size": 6, "value_size": 6}: 2 (6 x 6 + 6 + 1) float32
+            are 344 bytes, and 7 gives 456
 
-    One option that is not given is searched, and the given ones are kept. Values that the cell
-    refuses are left out, and its state must not shrink as the option grows. If no state is within
-    10% of the target, the largest one below it is taken, and `fits` is False. In a block the bytes
-    are those of the cells of all layers; the last inputs of its convolutions are not counted.
+    One option that is not given is searched, those of `Cell.sized_with` get its value, and the
+    given ones are kept. Values that the cell refuses are left out, and its state must not shrink as
+    the option grows. If no state is within 10% of the target, the largest one below it is taken,
+    and `fits` is False. In a block the bytes are those of the cells of all layers; the last inputs
+    of its convolutions are not counted.
 
     Args:
       name: a built-in cell, a user's, or a block around one.
@@ -103,8 +112,14 @@ def sized(name: str, given: Mapping[str, Any], target: int, input_size: int) -> 
     if isinstance(target, bool) or not (isinstance(target, int) and target >= 1):
         raise ConfigError("state_bytes", target, "is not a count", "use 1 or more, such as 400")
     found = registry.cell_class(name)
-    option = _option_to_search(found, name, given)
-    first_from = _measure(found, name, given, option, input_size)
+    written = found.inner if isinstance(found, BlockOf) else found
+    option = _option_to_search(written, name, given)
+    equal = (option, *getattr(written, "sized_with", ()))
+
+    def arguments(value: int) -> dict[str, Any]:
+        return {**dict.fromkeys(equal, value), **given}
+
+    first_from = _measure(found, name, arguments, option, input_size)
     near = _nearest_two(first_from, target)
     if not near:
         others = [each for each in given if each not in BlockOf.own]
@@ -125,15 +140,12 @@ def sized(name: str, given: Mapping[str, Any], target: int, input_size: int) -> 
             f"is too few for cell {name!r}, whose smallest state has {best.bytes}",
             f"use {best.bytes} or more",
         )
-    return Sized({**given, option: best.value}, best.bytes, fits)
+    return Sized(arguments(best.value), best.bytes, fits)
 
 
-def _option_to_search(found: Any, name: str, given: Mapping[str, Any]) -> str:
-    """The first option that sizes the state and is not given."""
-    if is_built_in(name):
-        sizing = CELLS[name.removeprefix(BLOCK)].sized_by
-    else:
-        sizing = tuple(filter(None, [size_of(found)]))
+def _option_to_search(written: Any, name: str, given: Mapping[str, Any]) -> str:
+    """The first option that sizes the state of a class of cells and is not given."""
+    sizing = getattr(written, "sized_by", ()) or tuple(filter(None, [size_of(written)]))
     if not sizing:
         raise ConfigError(
             "cell",
@@ -157,12 +169,16 @@ class Measured(NamedTuple):
 
 
 def _measure(
-    found: Any, name: str, given: Mapping[str, Any], option: str, input_size: int
+    found: Any,
+    name: str,
+    arguments: Callable[[int], dict[str, Any]],
+    option: str,
+    input_size: int,
 ) -> Callable[[int], Measured]:
     """The function from n to the first value, from n on, that the cell takes."""
 
     def measured(value: int) -> Measured:
-        cell = registry.build(name, {**given, option: value}, found)
+        cell = registry.build(name, arguments(value), found)
         return Measured(value, state_bytes(cell, input_size).cell)
 
     @functools.cache

@@ -6,36 +6,66 @@ import pytest
 
 from echo_jax.cells import known_memory
 
-ATTENTION = known_memory.SlidingWindowAttention(4, window=3, key_size=2)
+CACHE = known_memory.AttentionCache(4, slots=3, size=2)
 
 
-def attention_step(p, state, x):
-    """Row by row, over the inputs that are not zero."""
-    after = np.concatenate([x[:, None], state], axis=1)
+def cache_step(p, state, x):
+    """Row by row, over the places that are not empty."""
+    after = np.concatenate([(x @ p.W_c)[:, None], state], axis=1)
     ys = []
-    for seen in after:
-        steps = [n for n in range(len(seen)) if n == 0 or seen[n].any()]
-        query = seen[0] @ p.W_q
-        weights = np.exp([query @ (seen[n] @ p.W_k) / np.sqrt(2) + p.b[n] for n in steps])
-        values = [seen[n] @ p.W_v for n in steps]
-        ys.append(weights @ values / weights.sum())
+    for seen, query in zip(after, x @ p.W_q, strict=True):
+        filled = [n for n in range(len(seen)) if n == 0 or seen[n].any()]
+        weights = np.exp([query @ seen[n] / np.sqrt(2) + p.b[n] for n in filled])
+        ys.append(weights @ [seen[n] @ p.W_v for n in filled] / weights.sum())
     return after[:, :-1], np.stack(ys)
 
 
-def test_sliding_window_attention_is_its_equations_step_by_step_and_at_once():
-    cell_reference.check_equations(ATTENTION, attention_step)
+def test_an_attention_cache_is_its_equations_step_by_step_and_at_once():
+    cell_reference.check_equations(CACHE, cache_step)
+
+
+def test_an_attention_cache_is_attention_over_the_last_inputs():
+    params = cell_reference.initial(CACHE)
+    params = params._replace(b=np.float32([0.3, -1, 2, 0.5]))
+    xs = np.random.default_rng(0).normal(size=(9, 2, 5)).astype(np.float32)
+
+    @jax.jit
+    def run(params, xs):
+        start = CACHE.initial_state(params, 2, 5)
+        steps = jax.lax.scan(lambda s, x: CACHE.step(params, s, x), start, xs)
+        return steps, CACHE.scan(params, start, xs)
+
+    for last, ys in run(params, xs):
+        for t in range(9):
+            seen = xs[max(0, t - 3) : t + 1][::-1]  # newest first
+            scores = np.einsum("bf,nbf->nb", xs[t] @ params.W_q @ params.W_c.T, seen) / np.sqrt(2)
+            weights = np.exp(scores + params.b[: len(seen), None])
+            mean = np.einsum("nb,nbf->bf", weights / weights.sum(0), seen)
+            np.testing.assert_allclose(ys[t], mean @ params.W_c @ params.W_v, atol=1e-5)
+        np.testing.assert_allclose(last, np.moveaxis(xs[:-4:-1] @ params.W_c, 0, 1), atol=1e-5)
+
+
+def test_an_attention_cache_has_a_gradient_from_its_slots_and_none_from_beyond():
+    params = cell_reference.initial(CACHE)
+
+    def last_output(xs, params):
+        return jnp.sum(CACHE.scan(params, CACHE.initial_state(params, 3, 5), xs)[1][-1])
+
+    xs = np.random.default_rng(0).normal(size=(9, 3, 5)).astype(np.float32)
+    by_time = np.abs(jax.jit(jax.grad(last_output))(xs, params)).sum((1, 2))
+    np.testing.assert_array_equal(by_time[::-1] > 0, [True] * 4 + [False] * 5)
 
 
 @pytest.mark.slow
-def test_gradients_of_sliding_window_attention_are_finite_differences():
-    cell_reference.check_gradients(ATTENTION)
+def test_gradients_of_an_attention_cache_are_finite_differences():
+    cell_reference.check_gradients(CACHE)
 
 
 def test_attention_is_shared_among_the_inputs_so_far_and_the_present_one_always_has_some():
-    params = known_memory.AttentionParams(
-        W_q=np.zeros((2, 1)), W_k=np.zeros((2, 1)), W_v=np.eye(2), b=np.zeros(3)
+    params = known_memory.CacheParams(
+        W_c=np.eye(2), W_q=np.zeros((2, 2)), W_v=np.eye(2), b=np.zeros(3)
     )
-    cell = known_memory.SlidingWindowAttention(2, window=3)
+    cell = known_memory.AttentionCache(2, slots=2, size=2)
     xs = np.float32([[0, 0], [6, 0], [0, 12], [24, 0], [0, 0], [0, 0], [0, 0]])[:, None]
 
     @jax.jit

@@ -4,7 +4,8 @@ from broken_cells import Good
 
 from echo_jax.cell_table import CELLS
 from echo_jax.cells import registry
-from echo_jax.cells.state_size import StateBytes, sized, state_bytes
+from echo_jax.cells.matrix_state.key_value_cell import KeyValueCell
+from echo_jax.cells.state_size import StateBytes, key_value_sizes, sized, state_bytes
 from echo_jax.exceptions import ConfigError
 
 SIZES = dict.fromkeys(CELLS, 100) | dict.fromkeys(
@@ -14,11 +15,11 @@ SIZES |= {
     "mlp": 3,  # 50 (3 - 1)
     "slstm": 25,
     "delta-net": 10,
-    "gated-delta-net": 10,  # 7 keys of 14 values: 98
+    "gated-delta-net": 10,
     "mlstm": 9,  # 9 9 + 9 + 1 = 91
     "mamba2": 10,
     "rwkv7": 10,  # 2 + 10 10 = 102
-    "gla": 14,  # 7 keys of 14 values: 98
+    "gla": 10,
 }
 """The option that gives a cell with 2 input features a state of about 100 numbers, by hand."""
 
@@ -36,6 +37,13 @@ def option(name):
     return "delay_line" if name.endswith("mlp") else "features"
 
 
+def arguments(name, n):
+    """Those of a search that chose n: a cell with options for keys and values has n of both."""
+    found = CELLS[name.removeprefix("block:")].load()
+    square = issubclass(found, KeyValueCell)
+    return dict.fromkeys(("features", "key_size", "value_size") if square else (option(name),), n)
+
+
 def real_bytes(cell, input_size):
     """The bytes of the arrays of one stream, which no value of a parameter changes."""
     key = jax.eval_shape(lambda: jax.random.key(0))
@@ -46,9 +54,48 @@ def real_bytes(cell, input_size):
 @pytest.mark.parametrize("name", CELLS)
 def test_every_cell_comes_within_a_tenth_of_400_bytes(name):
     found = sized(name, {}, 400, 2)
-    assert found.args == {option(name): SIZES[name]}
+    assert found.args == arguments(name, SIZES[name])
     assert found.fits
     assert 360 <= found.bytes <= 440
+
+
+CACHE = "echo_jax.cells.known_memory:AttentionCache"
+
+
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    {
+        "lru": None,
+        "rg-lru": None,
+        "mamba2": (10, 20, 32),
+        "gla": (10, 20, 32),
+        "delta-net": (10, 20, 32),
+        "gated-delta-net": (10, 20, 32),
+        "mlstm": (9, 19, 31),  # n n + n + 1
+        "rwkv7": (8, 19, 31),  # 32 + n n
+        CACHE: None,
+    }.items(),
+)
+def test_blocks_of_three_sizes_have_as_many_keys_as_values_within_a_tenth(name, keys):
+    for at, target in enumerate((400, 1600, 4000)):
+        found = sized(f"block:{name}", {}, target, 7)
+        assert found.fits
+        assert abs(found.bytes - target) <= target / 10
+        cell = registry.build(f"block:{name}", found.args)
+        assert state_bytes(cell, 7).cell == found.bytes
+        assert key_value_sizes(cell) == key_value_sizes(cell.cell) == (keys and (keys[at],) * 2)
+
+
+def test_a_cache_of_a_size_in_bytes_has_more_slots_of_four_numbers():
+    assert sized(f"block:{CACHE}", {}, 4000, 7) == ({"slots": 250}, 4000, True)
+    assert sized(CACHE, {"size": 5}, 400, 7) == ({"size": 5, "slots": 20}, 400, True)
+
+
+def test_defaults_of_a_matrix_state_are_those_of_its_authors():
+    assert key_value_sizes(registry.build("gated-delta-net", {"features": 12})) == (9, 18)
+    assert key_value_sizes(registry.build("block:gla", {"features": 12})) == (6, 12)
+    assert key_value_sizes(registry.build("rwkv7", {"features": 12, "heads": 3})) == (4, 4)
+    assert key_value_sizes(registry.build("flax.linen:GRUCell", {"features": 12})) is None
 
 
 @pytest.mark.parametrize("name", ["lstm", "slstm", "mlp", "gla", "mlstm"])
@@ -63,7 +110,7 @@ def test_layers_share_the_bytes_and_no_neighbour_is_nearer(name):
     assert counted == StateBytes(found.bytes, convolution=2 * 3 * 24 * 4)
     assert counted.total == real_bytes(cell, 2)
     nearer = size - 1 if found.bytes > 400 else size + 1
-    other = registry.build(block, found.args | {option(name): nearer})
+    other = registry.build(block, found.args | arguments(name, nearer))
     assert abs(state_bytes(other, 2).cell - 400) >= abs(found.bytes - 400)
 
 
@@ -92,20 +139,22 @@ def test_the_units_of_another_library_are_found_by_its_name_for_them(name):
         ("slstm", {"heads": 3}, 24, 384),  # 3 divides 24 and 27, with 384 and 432 bytes
         ("rwkv7", {"heads": 4}, 20, 408),  # 2 + 4 5 5
         ("mlstm", {"key_size": 4}, 24, 404),  # 4 24 + 4 + 1
+        ("gla", {"value_size": 14}, 7, 392),
         ("lmu", {"memories": 3}, 25, 400),
         ("s5", {"blocks": 4}, 48, 384),
         ("mlp", {"delay_line": 6}, 20, 400),
     ],
 )
 def test_options_given_are_kept(name, given, size, reached):
-    assert sized(name, given, 400, 2) == ({**given, "features": size}, reached, True)
+    others = arguments(name, size) if name in ("mlstm", "gla") else {"features": size}
+    assert sized(name, given, 400, 2) == (others | given, reached, True)
 
 
 def test_a_state_above_the_target_fits_only_within_a_tenth():
-    assert sized("delta-net", {}, 250, 2) == ({"features": 8}, 256, True)
-    assert sized("delta-net", {}, 17, 2) == ({"features": 2}, 16, True)
-    assert sized("delta-net", {}, 30, 2) == ({"features": 2}, 16, False)  # 36 is nearer, above
-    assert sized("delta-net", {}, 3920, 2).bytes == 3844  # 31 31, 32 32 being 4096
+    assert sized("mamba2", {}, 250, 2) == ({"features": 8}, 256, True)
+    assert sized("mamba2", {}, 17, 2) == ({"features": 2}, 16, True)
+    assert sized("mamba2", {}, 30, 2) == ({"features": 2}, 16, False)  # 36 is nearer, above
+    assert sized("mamba2", {}, 3920, 2).bytes == 3844  # 31 31, 32 32 being 4096
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ class GLATerms(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class GLACell(KeyValueCell, OuterProductCell):
-    """Gated linear attention with one head (Yang et al. 2024, ICML, sections 4.1 and 4.4).
+    """Gated linear attention with one head (Yang et al. 2024a, ICML, sections 4.1 and 4.4).
 
         q, k, v = x W_Q / sqrt(K), x W_K, x W_V
         alpha = sigmoid(x W_alpha1 W_alpha2 + b_alpha)^(1 / tau)
@@ -74,11 +74,6 @@ class GLACell(KeyValueCell, OuterProductCell):
         at_least(1, self, "key_size", "rank")
         at_least(2, self, "value_size")
         above_zero(self, "tau")
-
-    @property
-    def sizes(self) -> tuple[int, int]:
-        """K and V."""
-        return self.keys, self.values
 
     @property
     def keys(self) -> int:

@@ -15,6 +15,7 @@ class KeyValueCell(ProjectedCell):
     key_size: int | None = None
     value_size: int | None = None
     has_parallel: ClassVar[bool] = True
+    sized_with: ClassVar[tuple[str, ...]] = ("key_size", "value_size")
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a key or a value without numbers."""
@@ -29,3 +30,8 @@ class KeyValueCell(ProjectedCell):
     def values(self) -> int:
         """V; H unless it is set."""
         return self.features if self.value_size is None else self.value_size
+
+    @property
+    def key_value_sizes(self) -> tuple[int, int]:
+        """K and V."""
+        return self.keys, self.values

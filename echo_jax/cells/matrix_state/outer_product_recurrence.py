@@ -45,7 +45,7 @@ def outer_product_chunkwise(
     All chunks are computed at once, and the S between them by `diagonal_parallel`. ln a(t, i) is a
     sum of its own and not a difference of two, so that nothing overflows, and no digit is lost
     where a step forgets all. The weights of the v are a matrix product where all rows of S decay
-    alike, and else a sum over size K numbers a step (Yang et al. 2024, "Gated linear attention",
+    alike, and else a sum over size K numbers a step (Yang et al. 2024a, "Gated linear attention",
     section 4; Dao & Gu 2024, section 6). A masked step has a = 1 and k = 0.
     """
     if mask is not None:
@@ -89,19 +89,19 @@ class OuterProductCell(ProjectedCell):
     has_parallel: ClassVar[bool] = True
 
     @property
-    def sizes(self) -> tuple[int, int]:
+    def key_value_sizes(self) -> tuple[int, int]:
         """K and V."""
         raise NotImplementedError
 
     @property
     def parallel_on_cpu(self) -> bool:
         """True for a state of at least `WIDE` numbers."""
-        return math.prod(self.sizes) >= WIDE
+        return math.prod(self.key_value_sizes) >= WIDE
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> chex.Array:
         """Zeros `[B, K, V]`."""
         del params, input_size
-        return jnp.zeros((batch_size, *self.sizes))
+        return jnp.zeros((batch_size, *self.key_value_sizes))
 
     def recur(
         self, params: CellParams, state: chex.Array, terms: Any

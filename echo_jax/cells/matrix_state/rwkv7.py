@@ -99,7 +99,7 @@ class RWKV7Cell(Cell):
     unit and the inner product act on each head, norm is a layer norm of each head with gain and
     bias, and products of vectors are number by number. The names are those of the paper; w0 to g2
     are its low-rank terms, named as in `RWKV-v7/train_temp/src/model.py` of the repository
-    BlinkDL/RWKV-LM, from which the initial values are too (its first layer of one, as of 2026).
+    BlinkDL/RWKV-LM, from which the initial values are too (those of its first layer, as of 2026).
 
     Differences from that code: the input has F features, and the C = heads N channels may differ
     from F and H; no residual of the first layer's value; unit(p) is p / sqrt(sum p^2 + 1e-12), for
@@ -108,9 +108,14 @@ class RWKV7Cell(Cell):
     The state is `RWKV7State`, float32, zero at the start: the token shift is in it. mu_i is
     1 - (n / F)^e for feature n, with e 0.2 for r and g, 0.7 for k and v, 0.9 for w and a. W_r and
     W_v are orthogonal, W_k is one tenth of it, W_o is zero: so is the first output. w1, a1 and g1
-    are zero, w2, a2 and g2 orthogonal times 0.1. w0 rises from -5.5 to 0.5 and a0 from -0.39 to
-    0.01 over the channels, plus 2.5 and 0.3 times z |z| with z from -1 to 1 in each head; xi falls
-    from 0.76 to 0.66, alpha is 1.02, rho -0.04, the gain 1, the bias 0.
+    are zero, w2, a2 and g2 orthogonal times 0.1, or times 0.1 sqrt(R / C) where their rank R is
+    above C: 0.2 for R = 32 and C = 8. w0 rises from -5.5 to 0.5 and a0 from -0.39 to 0.01 over the
+    channels, plus 2.5 and 0.3 times z |z| with z from -1 to 1 in each head; xi falls from 0.76 to
+    0.66, alpha is 1.02, rho -0.04, the gain 1, the bias 0.
+
+    norm adds 64e-5 to the variance, as there, where heads have 64 numbers. In a small `Block` this
+    is the larger term at the start: with heads of 8, S' r has a variance of 2e-5 to 7e-5, so that
+    the mean square after the norm is 0.03 to 0.09 instead of 1, until r, k and v grow.
 
     Attributes:
       features: H, the outputs.
@@ -137,6 +142,12 @@ class RWKV7Cell(Cell):
     def channels(self) -> int:
         """C, the numbers of all heads."""
         return self.heads * (self.head_size or self.features // self.heads)
+
+    @property
+    def key_value_sizes(self) -> tuple[int, int]:
+        """N twice."""
+        size = self.channels // self.heads
+        return size, size
 
     def init(self, key: chex.PRNGKey, input_size: int) -> RWKV7Params:
         """The initial values of the authors' code."""

@@ -26,6 +26,7 @@ class DelayLineMLP(nn.RNNCellBase):
     features: int
     delay_line: int = 1
     num_feature_axes = 1
+    sized_by = ("delay_line", "features")
 
     @nn.compact
     def __call__(self, carry: chex.Array, inputs: chex.Array) -> tuple[chex.Array, chex.Array]:
