@@ -1,4 +1,4 @@
-"""A fixed small network around any cell, itself a cell: how recent cells are used in practice.
+"""A common small block around any cell, itself a cell.
 
 x    = x_in W_in
 u    = silu(conv(RMSNorm(x)))         each layer
@@ -69,6 +69,11 @@ class Block(Cell):
     DeltaNet (Yang et al. 2025); RMSNorm is that of Zhang & Sennrich 2019. Kernels start
     LeCun-normal, filters uniform between -1/2 and 1/2 (as `torch.nn.Conv1d`), biases at zero.
     The state is that of every convolution and every cell: streaming equals training.
+
+    It is the same for all cells and nobody's own: docs/cells.md says what authors do otherwise. The
+    cells of all layers start as the first one of their authors. There RWKV-7's mu and w0 and the
+    forget biases of the sLSTM depend on the layer, and W_down of the mLSTM is divided by their
+    number; and RWKV-7 adds the values of its first layer to those of later ones.
 
     Attributes:
       cell: the cell of every layer; each layer has weights of its own.

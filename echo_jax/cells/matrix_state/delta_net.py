@@ -75,9 +75,9 @@ def delta_rule_chunkwise(
         o_t = c_t S q_t + sum over i <= t of (c_t / c_i) (k_i . q_t) u_i
 
     The u solve a triangular system whose right side is linear in S, so it is solved for all chunks
-    at once, before S is known: u = U - W S^T (Yang et al. 2024, section 3.2, the WY representation;
-    Yang et al. 2025, section 3.3, with decay). A masked step, and one that fills up the last chunk,
-    has beta = 0 and alpha = 1.
+    at once, before S is known: u = U - W S^T (the WY representation of Yang et al. 2024b, section
+    3.2; with decay Yang et al. 2025, section 3.3). A masked step, and one that fills up the last
+    chunk, has beta = 0 and alpha = 1.
 
     Not used on a CPU, where the solver of jax 0.10 can wait for ever for a thread of its pool while
     several devices run: seen with two devices on two cores.
@@ -151,7 +151,7 @@ class DeltaNetParams(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class DeltaNetCell(KeyValueCell):
-    """DeltaNet (Yang et al. 2024, "Parallelizing linear transformers with the delta rule").
+    """DeltaNet (Yang et al. 2024b, "Parallelizing linear transformers with the delta rule").
 
         q, k = unit(silu(x W_q)), unit(silu(x W_k))
         v    = silu(x W_v)

@@ -64,8 +64,8 @@ class SLSTMCell(ProjectedCell):
 
     Parameters as the authors' code (github.com/NX-AI/xlstm) starts them: W normal of variance
     2 / 5F; R zeros; b zeros but for b_f, which falls from 5 to -7 over the D units of a head, unit
-    j = 0 .. D - 1 having 5 - 12 (j / (D - 1))^0.3, as in the first of their blocks; in later ones the
-    exponent rises to 1.6.
+    j = 0 .. D - 1 having 5 - 12 (j / (D - 1))^0.3, as in the first of their blocks; the exponent
+    of the last one is 1.6.
 
     Differences: the forget gate is always a sigmoid, where the paper allows an exponential too; the
     convolution, which i~ and f~ alone see in their block, and the norm after h are left out.

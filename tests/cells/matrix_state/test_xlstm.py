@@ -72,7 +72,7 @@ def test_slstm_overwrites_what_it_held_and_no_gate_overflows():
 
 
 def slstm_mean(p, xs):
-    """The outputs by their definition: the mean of all past tanh(z~) by the logarithms of weights."""
+    """The outputs by their definition: means of all past tanh(z~), weighted by logarithms."""
     h, weights, values, outputs = np.zeros((xs.shape[1], p.R.shape[1])), [], [], []
     for x in xs:
         i, f, z, o = slstm_gates(p, h, x)
