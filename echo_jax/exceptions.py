@@ -55,7 +55,7 @@ class ConfigError(ValueError):
 
 
 class CellRefusedError(ConfigError):
-    """A cell breaks a rule of `cells.check.cell_check`."""
+    """A cell breaks a rule of `cells.door`."""
 
 
 class StorageError(ConfigError):
@@ -124,6 +124,9 @@ def printable(text: str) -> str:
 
 def reason(error: BaseException) -> str:
     """The type and message of an error on one line, at most 200 characters of the message."""
-    message = printable(" ".join(str(error).split()))
     name = type(error).__name__
+    try:
+        message = printable(" ".join(str(error).split()))
+    except BaseException:  # user code may raise anything
+        return name
     return f"{name}: {message[:200]}{'...' * (len(message) > 200)}" if message else name

@@ -2,8 +2,7 @@ import pytest
 from flax import linen as nn
 
 from echo_jax.cell_table import CELLS
-from echo_jax.cells import known_memory, registry
-from echo_jax.cells.check import shape_check
+from echo_jax.cells import door, known_memory, registry
 from echo_jax.cells.vector_state import delay_line_mlp
 from echo_jax.config import NetworkConfig, RunConfig
 from echo_jax.core.network import build_network
@@ -18,7 +17,7 @@ def test_every_name_has_a_cell_and_every_cell_a_name():
     for name in CELLS:
         cell = build(name, features=7)
         assert cell.options.features == 7
-        shape_check.check_shapes(cell, name, input_size=5)
+        door.check_shapes(cell, name, input_size=5)
 
 
 def test_the_delay_line_of_the_mlp_is_the_window_unless_it_is_set():

@@ -1,0 +1,349 @@
+"""The door: what a user's cell must be, by tracing alone. Nothing is compiled or run.
+
+    check_shapes    before a run and a card: shapes and types of parameters, carry, output
+    check_program   before a score: the program that is measured, and the module that is compiled
+
+    broken.py:12: cell 'broken:Drifts' turns its carry float32[2, 4] into float16[2, 4]: return ...
+
+A score comes from the `step` of one stream, in a program that is checked as it runs. What a cell
+does in other batches or in its `scan` need not be asked.
+"""
+
+import functools
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, NoReturn
+
+import jax
+import jax.numpy as jnp
+from flax import errors
+from jax.extend.mlir import ir
+
+from echo_jax.cells import registry, user_cell
+from echo_jax.cells.interface import Cell, CellError
+from echo_jax.cells.scan import Carry
+from echo_jax.config import GENERATOR
+from echo_jax.exceptions import CellRefusedError, ConfigError, reason
+
+BATCH, STEPS = 2, 3
+"""Rows of the batch, and steps of the `scan`, that shapes are traced for."""
+
+BEYOND = (
+    "does more than compute its results ({}): leave out what calls Python or foreign code, draws, "
+    "or holds a reference, and keep all memory in the carry"
+)
+"""The sentence, without its subject, for what may remember outside the carry, or is chance."""
+
+STEP_ERRORS: dict[type[Exception] | tuple[type[Exception], ...], str] = {
+    jax.errors.UnexpectedTracerError: (
+        "keeps an array of an earlier step outside its carry: return it in its carry"
+    ),
+    (jax.errors.JAXTypeError, jax.errors.JAXIndexError): (
+        "cannot be compiled, as it asks for the value of an array (by if, float, int, a function "
+        "of numpy ...): use jnp.where, jax.lax.cond and functions of jax.numpy"
+    ),
+    errors.InvalidRngError: "draws random numbers in a step (make_rng): make it deterministic",
+    errors.SetAttributeFrozenModuleError: (
+        "sets an attribute of itself in a step: return what it remembers in the carry"
+    ),
+}
+"""Sentences, without their subject, for errors of jax and Flax in a step; the first type counts."""
+
+WIDE = ("float64", "complex128", "int64", "uint64")
+"""Types of 64-bit numbers, which no result is computed with."""
+
+OUTSIDE = frozenset({"rng", "infeed", "outfeed", "send", "recv"})
+"""Operations whose results are no function of their operands; those of `rng_bit_generator` are."""
+
+LAPACK = {
+    "sd": "gees geev gehrd geqp3 geqrf gesdd gesvd getrf gtsv orgqr ormqr potrf syevd sytrd trsm",
+    "cz": "gees geev gehrd geqp3 geqrf gesdd gesvd getrf gtsv ungqr unmqr potrf heevd hetrd trsm",
+}
+"""Functions of LAPACK that jaxlib calls, by the letters of their types."""
+
+SOLVER = "geev geqrf gesdd gesvd gesvdj gesvdp getrf orgqr ormqr potrf syevd sytrd"
+"""Functions of cuSOLVER and hipSOLVER that jax calls."""
+
+OF_GPU = "hybrid_eig_real hybrid_eig_comp hybrid_geqp3 sparse_gtsv2_ffi _lu_pivots_to_permutation"
+"""Ends of the other names on both kinds of GPU."""
+
+EVERYWHERE = frozenset({"ApproxTopK", "Sharding", "shape_assertion"})
+"""On all platforms; the last is an assertion in exported programs for batches of any size."""
+
+KERNELS: Mapping[str, frozenset[str]] = {
+    "cpu": EVERYWHERE
+    | {"tridiagonal_solve_perturbed_ffi"}
+    | {f"lapack_{x}{name}_ffi" for kind in LAPACK for x in kind for name in LAPACK[kind].split()},
+    "gpu": EVERYWHERE
+    | {"cu_cholesky_update_ffi", "cu_threefry2x32_ffi", "hip_threefry2x32_ffi"}
+    | {f"{maker}solver_{name}_ffi" for maker in ("cu", "hip") for name in SOLVER.split()}
+    | {f"{maker}{name}" for maker in ("cu", "hip") for name in OF_GPU.split()},
+    "tpu": EVERYWHERE
+    | {"Eigh", "LuDecomposition", "ProductOfElementaryHouseholderReflectors", "Qr"},
+}
+"""Targets of the custom calls that jax itself uses for functions of their operands, by backend."""
+
+
+class Candidate(NamedTuple):
+    """A cell under check, and its name in messages."""
+
+    cell: Cell
+    name: str
+
+    def refuse(
+        self,
+        sentence: str,
+        function: str = "step",
+        error: BaseException | None = None,
+        line: str = "",
+    ) -> NoReturn:
+        """Raise CellRefusedError: a sentence about the cell, after the line of the user's file."""
+        where = line or registry.line_of(self.name, self.cell.source, self.called(function), error)
+        raise CellRefusedError(f"{where}cell {self.name!r} {sentence}") from error
+
+    def attempt(self, compute: Callable[[], Any], function: str = "step", rule: str = "") -> Any:
+        """The result of user code; of an error, ConfigError: `{}` in the rule is its reason."""
+        try:
+            return compute()
+        except (ConfigError, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # user code may raise anything
+            broken = rule.format(reason(error)) if rule else step_error(error)
+            self.refuse(broken, function, error)
+
+    def called(self, function: str) -> str:
+        """The name that the author of the cell gave to a function of `Cell`."""
+        return self.cell.names.get(function, function)
+
+
+def check_shapes(cell: Cell, name: str, input_size: int) -> None:
+    """Raise ConfigError unless a step of the cell can be scanned, and a user's own `scan` fits.
+
+    A scanned cell keeps its weights in its parameters and its memory in the carry, whose shapes and
+    types never change; its output is `[B, features]`.
+
+    Args:
+      cell: the cell.
+      name: what it is called in the sentence, as after `--cell`.
+      input_size: F, the number of input features.
+    """
+    candidate, x = Candidate(cell, name), jax.ShapeDtypeStruct((BATCH, input_size), jnp.float32)
+    with user_cell.keeping_settings(name):
+        if not cell.starts_from_params:
+            _start(candidate, None, input_size)  # before anything that fails because of it
+        params = _params(candidate, input_size)
+        carry = _start(candidate, params, input_size)
+        output = _output(candidate, params, carry, x)
+        if cell.has_scan:
+            _check_scan(candidate, params, carry, (x, output))
+
+
+def check_program(
+    name: str, cell: Cell, function: Callable[..., Any], *arguments: Any
+) -> jax.stages.Lowered:
+    """Trace and lower the program that measures a cell, once; ConfigError if it may remember.
+
+    That is an effect, a reference, an operation of `OUTSIDE`, or a custom call that is not in
+    `KERNELS`. What Python reads while it is traced (a key, a clock, a file) is a constant of it.
+
+    Args:
+      name: what the cell is called in the sentence.
+      cell: the cell.
+      function: the program: `step` scanned over one stream, mapped over streams by `lax.map`.
+      arguments: its arguments, arrays or `jax.ShapeDtypeStruct`.
+
+    Returns:
+      What the caller compiles, so that the module that is checked is the one that runs.
+    """
+    candidate = Candidate(cell, name)
+    with user_cell.keeping_settings(name):
+        program = candidate.attempt(lambda: jax.jit(function).trace(*arguments))
+        _check_effects(candidate, program.jaxpr, len(jax.tree.leaves(arguments)))
+        lowered = candidate.attempt(program.lower)
+    _check_module(candidate, lowered)
+    return lowered
+
+
+def constant_bytes(lowered: jax.stages.Lowered) -> int:
+    """The bytes of the arrays that stand as numbers in a module; single numbers count nothing."""
+    constants = (x for x in _operations(lowered) if x.name == "stablehlo.constant")
+    arrays = (x.results[0].type for x in constants)
+    return sum(math.prod(x.shape) * _bytes(x.element_type) for x in arrays if x.shape)
+
+
+def _params(candidate: Candidate, input_size: int) -> Any:
+    """The shapes of the parameters; ConfigError for those that Adam or `step` cannot take."""
+    cell, key = candidate.cell, jax.eval_shape(lambda: jax.random.key(0, impl=GENERATOR))
+    params = candidate.attempt(lambda: jax.eval_shape(lambda key: cell.init(key, input_size), key))
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        if not (jnp.issubdtype(leaf.dtype, jnp.inexact) and jnp.finfo(leaf.dtype).bits >= 32):
+            name = jax.tree_util.keystr(path, simple=True, separator="/") or "the parameters"
+            candidate.refuse(
+                f"has the parameter {name} of type {leaf.dtype}: make it float32, or keep a "
+                "constant in the code",
+                "init",
+            )
+    candidate.attempt(
+        lambda: jax.eval_shape(cell.prepare, params),
+        "prepare",
+        "fails in prepare ({}): let it return arrays, no functions, strings or references",
+    )
+    return params
+
+
+def _start(candidate: Candidate, params: Any, input_size: int) -> Carry:
+    """The shapes of the initial carry; ConfigError for a carry that no batch can have."""
+    start = lambda params: candidate.cell.initial_state(params, BATCH, input_size)  # noqa: E731
+    carry = candidate.attempt(
+        lambda: jax.eval_shape(start, params),
+        "initial_state",
+        f"fails in {candidate.called('initial_state')} ({{}}): define it to return an array, or a "
+        "tree of arrays, for any batch size and number of input features",
+    )
+    for leaf in jax.tree.leaves(carry):
+        numbers = jnp.issubdtype(leaf.dtype, jnp.number) or leaf.dtype == bool
+        if not numbers or str(leaf.dtype) in WIDE or leaf.shape[:1] != (BATCH,):
+            candidate.refuse(
+                f"starts from a carry with {listed(leaf)} for a batch of {BATCH}: keep numbers of "
+                "at most 32 bits in it, and give every array of it the batch axis first",
+                "initial_state",
+            )
+    return carry
+
+
+def _output(candidate: Candidate, params: Any, carry: Carry, x: jax.ShapeDtypeStruct) -> Any:
+    """The shape of the output of a step; ConfigError for a step that cannot be scanned."""
+    cell = candidate.cell
+    one_step = lambda params, *of: cell.step(cell.prepare(params), *of)  # noqa: E731
+    step = candidate.attempt(lambda: jax.eval_shape(one_step, params, carry, x))
+    if not (isinstance(step, tuple) and len(step) == 2):
+        candidate.refuse(f"returns {listed(step)} from a step: return two, carry and output")
+    if candidate.attempt(lambda: _form(step[0]) != _form(carry)):
+        candidate.refuse(
+            f"turns its carry {listed(carry)} into {listed(step[0])}: return a carry of the same "
+            f"tree, shapes and types as {candidate.called('initial_state')}"
+        )
+    output = step[1]
+    one = isinstance(output, jax.ShapeDtypeStruct) and output.shape[:-1] == (BATCH,)
+    if not (one and jnp.issubdtype(output.dtype, jnp.floating)):
+        candidate.refuse(
+            f"returns an output {listed(output)} for a batch of {BATCH}: return one array of real "
+            "floating-point numbers, [batch, features], and keep the rest in the carry"
+        )
+    return output
+
+
+def _check_scan(candidate: Candidate, params: Any, carry: Carry, step: tuple[Any, Any]) -> None:
+    """Raise ConfigError unless `scan` fits the shapes of the input and output of a `step`."""
+    cell = candidate.cell
+    vectors, outputs = (each.update(shape=(STEPS, *each.shape)) for each in step)
+    one_hot = vectors.shape[-1] > 1
+    tokens = jax.ShapeDtypeStruct((STEPS, BATCH), jnp.int32) if one_hot else vectors
+    scan = lambda params, *of: cell.scan(cell.prepare(params), *of)  # noqa: E731
+    for xs, mask in ((vectors, None), (tokens, jax.ShapeDtypeStruct((STEPS, BATCH), bool))):
+        scanned = candidate.attempt(
+            functools.partial(jax.eval_shape, scan, params, carry, xs, mask),
+            "scan",
+            "fails in scan ({}): let it take what echo_jax.cells.interface.Cell says, or give it "
+            "another name",
+        )
+        if _form(scanned) != _form((carry, outputs)):
+            candidate.refuse(
+                f"has a scan that returns {listed(scanned)} for {listed(xs)}: return the last "
+                f"carry and all outputs, {listed((carry, outputs))}",
+                "scan",
+            )
+
+
+def _check_effects(candidate: Candidate, program: Any, arguments: int) -> None:
+    """Raise ConfigError for a traced program that does more than compute with its arguments."""
+    for equation in (x for one in _programs(program) for x in one.eqns):
+        name = equation.primitive.name
+        effect = program.effects and equation.effects and not [*_nested(equation)]
+        if effect or name == "ffi_call":  # by hand a listed kernel too may leave memory as it was
+            candidate.refuse(BEYOND.format(name), error=_raised_at(equation))
+    if program.effects or len(program.in_avals) > arguments:  # jax adds those from outside
+        candidate.refuse(BEYOND.format("a reference, or an array of another program"))
+
+
+def _check_module(candidate: Candidate, lowered: jax.stages.Lowered) -> None:
+    """Raise ConfigError for an operation of a module that may remember, or draw by chance."""
+    kernels = KERNELS.get(jax.default_backend(), EVERYWHERE)
+    for operation in _operations(lowered):
+        name, called = operation.name.rpartition(".")[2], ""
+        if name == "custom_call":
+            called = ir.StringAttr(operation.attributes["call_target_name"]).value
+        if name in OUTSIDE or (called and called not in kernels):
+            candidate.refuse(BEYOND.format(called or name), line=_line(operation))
+
+
+def _programs(program: Any) -> Iterator[Any]:
+    """A traced program and all programs within it."""
+    yield program
+    for equation in program.eqns:
+        for each in _nested(equation):
+            yield from _programs(each)
+
+
+def _nested(equation: Any) -> Iterator[Any]:
+    """The traced programs among the parameters of an equation."""
+    for value in equation.params.values():
+        for each in value if isinstance(value, tuple | list) else [value]:
+            if hasattr(each, "eqns"):
+                yield each
+
+
+def _raised_at(equation: Any) -> Exception:
+    """An error with the traceback of the user's code that made an equation."""
+    traceback = equation.source_info.traceback
+    return Exception().with_traceback(traceback.as_python_traceback() if traceback else None)
+
+
+def _operations(lowered: jax.stages.Lowered) -> list[Any]:
+    """The operations of a module, those of all its functions and regions."""
+    operations: list[Any] = []
+
+    def keep(operation: Any) -> ir.WalkResult:
+        operations.append(operation)
+        return ir.WalkResult.ADVANCE
+
+    module: Any = lowered.compiler_ir("stablehlo")
+    module.operation.walk(keep)
+    return operations
+
+
+def _line(operation: Any) -> str:
+    """`FILE:LINE: ` of the user's code that made an operation; "" where the module has none."""
+    frames = re.findall(r'"([^"]+)":(\d+)', str(operation.location))  # innermost first
+    lines = (f"{user_cell.shown(x)}:{line}: " for x, line in frames if user_cell.is_the_users(x))
+    return next(lines, "")
+
+
+def _bytes(number: Any) -> int:
+    """The bytes of a type of numbers; those below 8 bits take a byte."""
+    if isinstance(number, ir.ComplexType):
+        return 2 * _bytes(number.element_type)
+    return max(8, number.width) // 8
+
+
+def step_error(error: BaseException) -> str:
+    """The sentence, without its subject, about an error in a step."""
+    if isinstance(error, CellError):
+        return str(error)
+    sentences = (sentence for kind, sentence in STEP_ERRORS.items() if isinstance(error, kind))
+    return next(sentences, f"fails in a step ({reason(error)}): mend it, or try another cell")
+
+
+def _form(tree: Any) -> tuple[Any, list[Any]]:
+    """The structure of a tree, and the shapes and types of its arrays."""
+    leaves, structure = jax.tree.flatten(tree)
+    return structure, [(leaf.shape, leaf.dtype) for leaf in leaves]
+
+
+def listed(tree: Any) -> str:
+    """A tree with `type[shape]` in the place of each array: `float32[2, 4]`."""
+    leaves, structure = jax.tree.flatten(tree)
+    words = iter([f"{leaf.dtype}{list(leaf.shape)}" for leaf in leaves])
+    text = str(structure).removeprefix("PyTreeDef(").removesuffix(")")
+    return re.sub(r"\*", lambda _: next(words, "*"), text)

@@ -1,0 +1,313 @@
+"""What the door lets in, what it says of the rest, and the names on its lists."""
+
+import dataclasses
+import re
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen as nn
+from flax import nnx, struct
+from jax.extend.mlir import ir
+from jaxlib.cpu import _lapack
+from measured import NAME, SIZE, cell_of, fed, honest, init, lowered, measure
+
+from echo_jax.cell_table import CELLS
+from echo_jax.cells import door, registry
+from echo_jax.cells.adapters.adapt import construct
+from echo_jax.exceptions import CellRefusedError
+
+# Awkward cells that are let in: functions in the place of the honest ones.
+
+
+@jax.tree_util.register_pytree_node_class
+class Weights:
+    """Parameters of a class of their own."""
+
+    def __init__(self, kernel):
+        self.kernel = kernel
+
+    def tree_flatten(self):
+        return (self.kernel,), None
+
+    @classmethod
+    def tree_unflatten(cls, _, leaves):
+        return cls(*leaves)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass
+class Registered:
+    kernel: Any
+
+
+class Named(NamedTuple):
+    kernel: Any
+    nothing: None = None
+
+
+@struct.dataclass
+class FlaxWeights:
+    kernel: Any
+
+
+def with_weights(kind):
+    return {
+        "init": lambda key, size: kind(init(key, size)["kernel"]),
+        "step": lambda params, state, x: honest({"kernel": params.kernel}, state, x),
+    }
+
+
+def with_state(start, step):
+    return {"initial_state": lambda params, batch, size: start(batch), "step": step}
+
+
+def with_prepare(change):
+    return {"prepare": lambda params: {"kernel": change(params["kernel"])}}
+
+
+def with_inputs(change):
+    return {"step": fed(change)}
+
+
+def counts(params, state, x):
+    h, time, (nothing, past) = state["h"], state["time"], state["rest"]
+    h, y = honest(params, h / (1 + time[:, None]), x)
+    return {"h": h, "time": time + 1, "rest": (nothing, past * 2)}, y
+
+
+def rotates(params, state, x):
+    state = state * jnp.exp(1j * jnp.arange(SIZE)) + x @ params["kernel"]
+    return state, jnp.concatenate([state.real, state.imag], -1)
+
+
+def in_chains(params, state, x):
+    outer = jnp.einsum("bi,bj->bij", x, x @ params["kernel"])
+    state = jnp.einsum("bij,jk,kl->bil", state, params["kernel"], params["kernel"]) + outer
+    return state, jnp.einsum("bij,bi,bj->bi", state, x, x)
+
+
+def toggles(params, state, x):
+    return state ^ (x > 0), jnp.where(state, x, 0.0)
+
+
+def shifts(params, state, x):
+    return (state * 2 + jnp.uint4(1)).astype(jnp.uint4), state.astype(jnp.float32)
+
+
+def in_half_precision(params, state, x):
+    state = jnp.tanh(state + (x @ params["kernel"]).astype(jnp.bfloat16))
+    return state, state.astype(jnp.float32)
+
+
+def branches(params, state, x):
+    kept = jax.lax.cond(jnp.sum(state) > 1, lambda s: s / 2, lambda s: s, state)
+    kept = jax.lax.switch(jnp.argmax(x[0]), [lambda s: s, lambda s: -s], kept)
+    return honest(params, kept, x)
+
+
+def loops(params, state, x):
+    ends = jax.lax.while_loop(lambda s: jnp.max(s) > 0.5, lambda s: s / 2, state)
+    return honest(params, jax.lax.fori_loop(0, 2, lambda i, s: s + i, ends), x)
+
+
+def scans_within(params, state, x):
+    state, _ = jax.lax.scan(lambda s, i: (jnp.tanh(s + i), None), state, jnp.arange(3.0))
+    return honest(params, jax.lax.associative_scan(jnp.add, state, axis=-1), x)
+
+
+@jax.custom_jvp
+def straight_through(x):
+    return jnp.round(x)
+
+
+straight_through.defjvp(lambda x, slope: (straight_through(x[0]), slope[0]))
+
+
+def exported(params, state, x):
+    """A program exported for batches of any size."""
+    (batch,) = jax.export.symbolic_shape("batch")
+    shape = jax.ShapeDtypeStruct((batch, SIZE), jnp.float32)
+    weights = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), params)
+    return jax.export.export(jax.jit(orthogonal))(weights, shape, shape).call(params, state, x)
+
+
+def orthogonal(params, state, x):
+    return honest({"kernel": jnp.linalg.qr(params["kernel"])[0]}, state, x)
+
+
+def constrained(x):
+    mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), "d")
+    sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("d"))
+    return jax.lax.with_sharding_constraint(x, sharding)
+
+
+@jax.jit
+def jitted_in_a_scope(params, state, x):
+    with jax.named_scope("cell"), jax.default_matmul_precision("highest"):
+        return jax.checkpoint(honest)(params, state, x)
+
+
+def spectrum(kernel):
+    values, vectors = jnp.linalg.eigh(kernel + kernel.T)
+    return vectors * jnp.linalg.svd(kernel)[1] * values
+
+
+def solved(kernel):
+    lower = jnp.tril(kernel) + 2 * jnp.eye(SIZE)
+    lower = jax.scipy.linalg.solve_triangular(lower, kernel, lower=True)
+    return jnp.linalg.cholesky(lower @ lower.T + jnp.eye(SIZE)) @ jnp.linalg.inv(kernel)
+
+
+HONEST = {
+    "weights of a class": with_weights(Weights),
+    "weights of a dataclass": with_weights(Registered),
+    "weights of Flax": with_weights(FlaxWeights),
+    "weights of a named tuple": with_weights(Named),
+    "state of a class": with_state(
+        lambda batch: Weights(jnp.zeros((batch, SIZE))),
+        lambda params, state, x: (Weights(honest(params, state.kernel, x)[0]), x),
+    ),
+    "state that is nested, counts and has gaps": with_state(
+        lambda batch: {"h": jnp.zeros((batch, SIZE)), "time": jnp.zeros(batch, int),
+                       "rest": (None, jnp.ones((batch, 2), jnp.int8))},
+        counts,
+    ),
+    "state that is empty": with_state(lambda batch: (), lambda params, state, x: (state, x)),
+    "complex state": with_state(lambda batch: jnp.zeros((batch, SIZE), jnp.complex64), rotates),
+    "flags as state": with_state(lambda batch: jnp.zeros((batch, SIZE), bool), toggles),
+    "small integers as state": with_state(lambda batch: jnp.zeros((batch, 3), jnp.uint4), shifts),
+    "16-bit state": with_state(
+        lambda batch: jnp.zeros((batch, SIZE), jnp.bfloat16), in_half_precision
+    ),
+    "chains of einsum": with_state(lambda batch: jnp.zeros((batch, SIZE, SIZE)), in_chains),
+    "QR": with_prepare(lambda kernel: jnp.linalg.qr(kernel)[0]),
+    "matrix exponential": with_prepare(jax.scipy.linalg.expm),
+    "eigenvectors and singular values": with_prepare(spectrum),
+    "eigenvalues": with_prepare(lambda kernel: jnp.linalg.eigvals(kernel).real + 0 * kernel),
+    "triangular solve, Cholesky and inverse": with_prepare(solved),
+    "the largest": with_inputs(lambda x: x * jax.lax.top_k(x, 2)[0][:, :1]),
+    "about the largest": with_inputs(lambda x: x + jax.lax.approx_max_k(x, 1)[0]),
+    "sorts": with_inputs(lambda x: jnp.sort(x) + jnp.cumsum(x, -1)),
+    "Fourier transforms": with_inputs(lambda x: jnp.fft.ifft(jnp.fft.fft(x)).real),
+    "gathers and scatters": with_inputs(lambda x: x.at[:, jnp.argmax(x[0])].add(x[:, 1])),
+    "rounds by a derivative of its own": with_inputs(straight_through),
+    "keys that it folds": with_inputs(
+        lambda x: x + jax.random.normal(jax.random.fold_in(jax.random.key(0), 1), x.shape)
+    ),
+    "a sharding": with_inputs(constrained),
+    "a map over rows": with_inputs(jax.vmap(jnp.tanh)),
+    "branches": {"step": branches},
+    "loops": {"step": loops},
+    "scans": {"step": scans_within},
+    "an exported step": {"step": exported},
+    "jit, scopes and checkpoints": {"step": jitted_in_a_scope},
+}  # fmt: skip
+
+OF_LIBRARIES = {
+    "linen": construct(nn.OptimizedLSTMCell, {"features": 3}),
+    "nnx": construct(nnx.GRUCell, {"hidden_features": 3}),
+    "equinox": construct(eqx.nn.LSTMCell, {"hidden_size": 3}),
+}
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_an_awkward_cell_is_let_in_and_runs(name):
+    outputs = measure(cell_of(**HONEST[name])).outputs
+    assert np.isfinite(outputs).all()
+    assert outputs.std(axis=(0, 1)).max() > 0
+
+
+@pytest.mark.parametrize("library", OF_LIBRARIES)
+def test_a_cell_of_each_library_is_let_in(library):
+    states = 2 if library != "nnx" else 1
+    assert measure(OF_LIBRARIES[library]).state_bytes == states * 3 * 4
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_the_built_in_cells_are_let_in(name):
+    lowered(registry.build(name, {"features": 4} | ({"delay_line": 2} if name == "mlp" else {})))
+
+
+REFUSED = {
+    "returns float32[2, 4] from a step: return two": {"step": lambda params, state, x: state},
+    "turns its carry float32[2, 4] into bfloat16[2, 4]: return a carry of the same tree": {
+        "step": lambda params, state, x: (state.astype(jnp.bfloat16), x)
+    },
+    "turns its carry float32[2, 4] into (float32[2, 4],): return a carry of the same tree": {
+        "step": lambda params, state, x: ((state,), x)
+    },
+    "returns an output complex64[2, 4] for a batch of 2: return one array": {
+        "step": lambda params, state, x: (state, x + 1j)
+    },
+    "starts from a carry with float32[4] for a batch of 2: keep numbers": {
+        "initial_state": lambda params, batch, size: jnp.zeros(SIZE)
+    },
+    "has the parameter kernel of type bfloat16: make it float32": {
+        "init": lambda key, size: {"kernel": jnp.zeros((size, SIZE), jnp.bfloat16)}
+    },
+    "fails in initial_state (ZeroDivisionError: integer division or modulo by zero): define it": {
+        "initial_state": lambda params, batch, size: jnp.zeros(batch // 0)
+    },
+    "cannot be compiled, as it asks for the value of an array": {
+        "step": lambda params, state, x: (state, x * float(x[0, 0]))
+    },
+    "has a scan that returns (float32[2, 4], float32[3, 2, 1]) for float32[3, 2, 4]": {
+        "scan": lambda params, state, xs, mask=None: (state, xs[..., :1])
+    },
+    "fails in scan (TypeError: ": {"scan": lambda params, state: state},
+}
+
+
+@pytest.mark.parametrize("sentence", REFUSED)
+def test_a_broken_rule_is_one_sentence_with_a_line_of_this_file(sentence):
+    with pytest.raises(CellRefusedError) as refusal:
+        door.check_shapes(cell_of(**REFUSED[sentence]), NAME, SIZE)
+    assert re.match(rf"\S+[.]py:\d+: cell '{NAME}' {re.escape(sentence)}", str(refusal.value))
+
+
+def test_an_interrupt_is_none_of_the_cell():
+    def step(params, state, x):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        door.check_shapes(cell_of(step), NAME, SIZE)
+
+
+def test_the_bytes_of_constants_are_those_of_arrays_in_the_module():
+    arrays = [np.array([2, 7, 1, 8, 3], dtype) for dtype in ("float32", "complex64", "int8")]
+    held = [jnp.asarray(array) for array in arrays]
+    step = fed(lambda x: x + sum(jnp.max(array.real) for array in held))
+    assert measure(cell_of(step)).constant_bytes == 5 * (4 + 8 + 1)
+    assert measure(cell_of()).constant_bytes == 0
+
+
+def test_the_list_of_the_cpu_is_that_of_jaxlib():
+    assert door.KERNELS["cpu"] - door.EVERYWHERE == set(_lapack.registrations())
+
+
+LINEAR_ALGEBRA = [
+    lambda x: jnp.linalg.qr(x)[0],
+    lambda x: jnp.linalg.eigh(x)[1],
+    lambda x: jnp.linalg.svd(x)[0],
+    lambda x: jnp.linalg.solve(x, x),
+    jnp.linalg.cholesky,
+    lambda x: jax.lax.approx_max_k(x, 2)[0],
+]
+
+
+@pytest.mark.parametrize(
+    ("platform", "backend"), [("cpu", "cpu"), ("cuda", "gpu"), ("rocm", "gpu"), ("tpu", "tpu")]
+)
+def test_kernels_of_linear_algebra_are_on_the_list_of_each_platform(platform, backend):
+    shape = jax.ShapeDtypeStruct((8, 8), jnp.float32)
+    called = set()
+    for function in LINEAR_ALGEBRA:
+        module = jax.jit(function).trace(shape).lower(lowering_platforms=(platform,))
+        calls = [op for op in door._operations(module) if op.name == "stablehlo.custom_call"]
+        called |= {ir.StringAttr(op.attributes["call_target_name"]).value for op in calls}
+    assert len(called) >= 4
+    assert called <= door.KERNELS[backend]

@@ -1,0 +1,79 @@
+"""A stand-in for the score: the step of one stream, scanned over time and mapped over streams."""
+
+import math
+import types
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from echo_jax.cells import door
+from echo_jax.cells.adapters.adapt import adapt
+
+SIZE, STREAMS, STEPS = 4, 3, 6
+NAME = "cells_of_tests:cell"
+
+
+class Measured(NamedTuple):
+    """States after each step and outputs `[N, T, ...]`, bytes of a state and of constants."""
+
+    states: object
+    outputs: np.ndarray
+    state_bytes: int
+    constant_bytes: int
+
+
+def init(key, input_size):
+    return {"kernel": jax.random.normal(key, (input_size, SIZE))}
+
+
+def initial_state(params, batch_size, input_size):
+    return jnp.zeros((batch_size, SIZE))
+
+
+def honest(params, state, x):
+    state = jnp.tanh(x @ params["kernel"] + 0.5 * jnp.roll(state, 1, axis=-1))
+    return state, state
+
+
+def fed(change):
+    """The honest step on changed inputs."""
+    return lambda params, state, x: honest(params, state, change(x))
+
+
+def cell_of(step=honest, **functions):
+    """The cell of a step and of other functions, in which all else is honest."""
+    of = {"init": init, "initial_state": initial_state, "step": step, **functions}
+    return adapt(types.SimpleNamespace(**of))
+
+
+def program(cell, params, tokens):
+    prepared = cell.prepare(params)
+
+    def of_stream(tokens):
+        def step(state, token):
+            state, y = cell.step(prepared, state, jax.nn.one_hot(token, SIZE)[None])
+            return state, (state, y)
+
+        return jax.lax.scan(step, cell.initial_state(params, 1, SIZE), tokens)[1]
+
+    return jax.lax.map(of_stream, tokens)
+
+
+def lowered(cell):
+    """The checked program, and its arguments."""
+    door.check_shapes(cell, NAME, SIZE)
+    params = cell.init(jax.random.key(0), SIZE)
+    tokens = np.random.default_rng(0).integers(SIZE, size=(STREAMS, STEPS))
+    arguments = params, jnp.asarray(tokens)
+    return door.check_program(NAME, cell, lambda *of: program(cell, *of), *arguments), arguments
+
+
+def measure(cell):
+    """What is scored of a cell; ConfigError if it is refused."""
+    of, arguments = lowered(cell)
+    states, outputs = jax.device_get(of.compile()(*arguments))
+    leaves = jax.tree.leaves(states)
+    sizes = [math.prod(x.shape[2:]) * x.dtype.itemsize for x in leaves]
+    return Measured(states, outputs[:, :, 0], sum(sizes), door.constant_bytes(of))
