@@ -6,7 +6,7 @@ scan, norms, initial_weights  the loop over time, and what several cells share
 block                         layers around a cell
 registry ─► user_cell         a cell by its name and its options; a user's own, which has a file
 cell_arguments, cell_object   options in a text; a cell that a Python call hands over
-check, adapters               the check of a user's cell; cells of Linen, NNX, Equinox and functions
+door, adapters                the check of a user's cell; cells of Linen, NNX, Equinox and functions
 """
 
 from typing import Any

@@ -14,9 +14,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from echo_jax.memory_benchmark import scan_check, spans
+from echo_jax.memory_benchmark import spans
 from echo_jax.memory_benchmark.parallel_runs import ParallelRuns, RawRow
-from echo_jax.memory_benchmark.protocol import PART
 from echo_jax.memory_benchmark.spans import Climb
 from echo_jax.memory_benchmark.training import LadderTraining, Run
 
@@ -30,8 +29,6 @@ class SeedClimb:
         self.protocol, self.name = training.fields, training.ladder.name
         self.raw: list[RawRow] = []
         self.weights: dict[tuple[int, int], Any] = {}  # by seed and rung, of its last run there
-        self.scan_is_checked = False
-        self.checked_batches: set[int] = set()
         longer = training.protocol.exact_lags if training.is_exact else ()
         self.rungs = (*training.ladder.rungs, *longer)
         self.coarse = {*training.ladder.coarse, *longer[-1:]}
@@ -92,7 +89,6 @@ class SeedClimb:
         trained = parallel.train(training, runs, training.protocol.budget)
         for i, run in enumerate(runs):
             self.weights[int(run.seed), rung] = jax.tree.map(lambda x, i=i: x[i], trained.params)
-        self.check_cell(trained.rows, trained.params)
         found = [{"kind": "run"} | row for row in trained.rows]
         self.raw += found
         yield from found
@@ -129,23 +125,6 @@ class SeedClimb:
     def climbing(self) -> list[int]:
         """The seeds that have missed no rung."""
         return [seed for seed, each in self.climbs().items() if each.missed is None]
-
-    def check_cell(self, rows: Sequence[RawRow], params: Any) -> None:
-        """Raise ConfigError if the cell is another one than its steps in a batch of one.
-
-        Weights are compared once, and each size of a batch is tried once.
-        """
-        answered = [scan_check.check_answers(self.training, row) for row in rows]
-        if not any(answered):
-            return
-        _, evaluated = self.training.parts(self.training.length(rows[0]["rung"]))
-        sizes = {self.protocol["batch_size"], evaluated, PART} - self.checked_batches
-        scan_check.check_batches(self.training, sizes)
-        self.checked_batches |= sizes
-        if not self.scan_is_checked:
-            runs = [i for i, each in enumerate(answered) if each]
-            scan_check.check_weights(self.training, params, runs)
-            self.scan_is_checked = True
 
     def measure(self, function: Any, rung: int) -> tuple[list[int], Any]:
         """A function of the run and the weights of each seed that has a run on a rung.

@@ -1,7 +1,6 @@
 """Cells that are broken in one way each; the line that is wrong ends in `# wrong`."""
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 
 
@@ -20,21 +19,6 @@ class Good(nn.RNNCellBase):
         return jnp.zeros((*input_shape[:-1], self.features))
 
 
-class GoodWithCounter(Good):
-    """Weak types, a start that is random, an integer and an empty branch in its carry."""
-
-    @nn.compact
-    def __call__(self, carry, inputs):
-        step, h, nothing = carry
-        h = jnp.tanh(nn.Dense(self.features)(inputs) + h / (1 + step[:, None]))
-        return (step + 1, h, nothing), h
-
-    def initialize_carry(self, rng, input_shape):
-        batch = input_shape[0]
-        random = jax.random.normal(rng, (self.features,))
-        return jnp.full((batch,), 0), jnp.tile(random, (batch, 1)), ()
-
-
 class GoodInHalfPrecision(Good):
     @nn.compact
     def __call__(self, carry, inputs):
@@ -44,11 +28,6 @@ class GoodInHalfPrecision(Good):
 
     def initialize_carry(self, rng, input_shape):
         return jnp.zeros((*input_shape[:-1], self.features), jnp.bfloat16)
-
-
-class DriftsToFloat16(Good):
-    def __call__(self, carry, inputs):  # wrong
-        return carry.astype(jnp.float16), carry
 
 
 class CannotStart(Good):
@@ -65,25 +44,9 @@ class KeepsACache(Good):
         return carry, carry
 
 
-class BranchesOnAValue(Good):
-    @nn.compact
-    def __call__(self, carry, inputs):
-        if jnp.sum(carry) > 0:  # wrong
-            return carry, carry
-        return carry + 1, carry
-
-
 class FailsInAStep(Good):
     def __call__(self, carry, inputs):
         h = carry @ jnp.zeros((self.features + 1, 2))  # wrong
-        return h, h
-
-
-class TakesALogarithm(Good):
-    @nn.compact
-    def __call__(self, carry, inputs):
-        h = nn.Dense(self.features)(inputs) + jnp.max(carry)
-        h = jnp.log(h - 100)  # wrong
         return h, h
 
 

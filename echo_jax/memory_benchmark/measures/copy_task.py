@@ -22,7 +22,6 @@ import jax.numpy as jnp
 from echo_jax.core.data import Purpose, purpose_key, uniform_tokens
 from echo_jax.core.loss import correct, cross_entropy
 from echo_jax.core.training import TrainState
-from echo_jax.memory_benchmark import scan_check
 from echo_jax.memory_benchmark.parallel_runs import ParallelRuns, RawRow
 from echo_jax.memory_benchmark.protocol import COPIED, SYMBOLS, Protocol
 from echo_jax.memory_benchmark.tasks import Sequences
@@ -76,17 +75,13 @@ def score(logits: chex.Array, targets: chex.Array) -> dict[str, chex.Array]:
 
 def rows(cell: Any, parallel: ParallelRuns, protocol: Protocol) -> Iterator[RawRow]:
     """The raw rows of a cell: every seed at every rate and T, to the end of its budget."""
-    training, checked = CopyTraining(cell, protocol.ladders[0], protocol), False
+    training = CopyTraining(cell, protocol.ladders[0], protocol)
     for blanks in training.ladder.rungs:
         for rate in protocol.rates:
             parallel.interrupts.check()
             parallel.tell(f"copy: T = {blanks:,}, rate {rate:g}")
             runs = [Run(seed, blanks, rate) for seed in parallel.seeds]
             trained = parallel.train(training, runs, protocol.budget)
-            if not checked:
-                scan_check.check_batches(training, [protocol.batch_size])
-                scan_check.check_weights(training, trained.params, range(len(runs)))
-                checked = True
             for row in trained.rows:
                 updates = [protocol.evaluate_every * (i + 1) for i in range(len(row["loss"]))]
                 curves = {name: row[name] for name in ("loss", "recall", "accuracy")}
