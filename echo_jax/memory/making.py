@@ -119,7 +119,9 @@ def make(
         if not missing:
             yield card
             return
-        measurement = Measurement(cell, {run.configuration.question for run in missing})
+        measurement = Measurement(
+            cell, card.cell.name, {run.configuration.question for run in missing}
+        )
         with contextlib.closing(rows(measurement, missing, progressed)) as coming:
             for row in coming:
                 done.append(row)

@@ -9,12 +9,14 @@ import hashlib
 import threading
 from collections.abc import Callable, Collection, Generator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from echo_jax import machine
+from echo_jax.cells.door import check_program
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.state_size import state_bytes
 from echo_jax.memory import score
@@ -29,7 +31,7 @@ from echo_jax.memory.protocol import (
     pairs_asked,
 )
 from echo_jax.memory.rows import KeyRow, LagRow, LagScore, Row
-from echo_jax.memory.training import ByKey, ByLag, Level, Progress, Run
+from echo_jax.memory.training import ByKey, ByLag, Progress, Run
 
 
 class PlannedRun(NamedTuple):
@@ -45,52 +47,61 @@ def runs_of(configurations: Collection[Configuration], seeds: Sequence[int]) -> 
 
 
 class Programs(NamedTuple):
-    """The compiled functions of a question, for one device.
+    """The compiled functions of a question.
 
-    init   a `Run` to the first `Progress`
-    block  a `Run` and a `Progress` to the next one, and losses
-    draw   a seed and the digest of weights to data sets
-    score  parameters and data sets to `Scores`
+    init           a `Run` to the first `Progress`
+    block          a `Run` and a `Progress` to the next one, and losses
+    draw           a seed and the digest of weights to data sets
+    score          parameters and data sets to `Scores`
+    scan_accuracy  parameters and data sets to an accuracy; None for a cell without a scan
     """
 
     init: Any
     block: Any
     draw: Any
     score: Any
+    scan_accuracy: Any
 
 
-def compiled(question: ByLag | ByKey) -> Programs:
-    """The programs of a question."""
+def compiled(question: ByLag | ByKey, name: str) -> Programs:
+    """The programs of a question about the cell of a name.
+
+    The program of the score is checked before any other is compiled, see `cells.door`.
+    """
     run = Run(np.int32(0), np.float32(0), np.bool_(True))
-    weights = np.zeros(8, np.uint32)
-
-    def draw(seed: Any, weights: Any) -> score.Sets:
-        """The data sets of a run."""
-        if isinstance(question, ByLag):
-            return score.draw_lag_sets(seed, weights)
-        return score.draw_key_sets(question.most, seed, weights)
-
-    def scores(params: Any, sets: score.Sets) -> score.Scores:
-        """The scores of trained weights."""
-        if isinstance(question, ByLag):
-            return score.score_by_lag(question, params, sets)
-        return score.score_by_key(question, params, sets)
-
+    weights, draw, scores, scan_accuracy = np.zeros(8, np.uint32), *functions_of(question)
     progress = jax.eval_shape(question.init, run)
     sets = jax.eval_shape(draw, run.seed, weights)
+    of_weights = progress.train.params, sets
+    cell = question.network.cell
+    score_program = check_program(name, cell, scores, *of_weights)
+    accuracy = jax.jit(scan_accuracy).lower(*of_weights) if cell.has_scan else None
     return Programs(
         init=jax.jit(question.init).lower(run).compile(),
         block=jax.jit(question.train_block, donate_argnums=1).lower(run, progress).compile(),
         draw=jax.jit(draw).lower(run.seed, weights).compile(),
-        score=jax.jit(scores).lower(progress.train.params, sets).compile(),
+        score=score_program.compile(),
+        scan_accuracy=accuracy and accuracy.compile(),
     )
+
+
+def functions_of(question: ByLag | ByKey) -> tuple[Callable[..., Any], ...]:
+    """The functions that draw the data sets of a question, score it, and ask its scan."""
+    if isinstance(question, ByLag):
+        of = score.score_by_lag, score.scan_accuracy_by_lag
+        return score.draw_lag_sets, *(partial(f, question) for f in of)
+    of_key = score.score_by_key, score.scan_accuracy_by_key
+    draw = partial(score.draw_key_sets, question.most)
+    return draw, *(partial(f, question) for f in of_key)
 
 
 class Measurement:
     """The programs of a cell, compiled once for each question, in threads of their own."""
 
-    def __init__(self, cell: Cell, questions: Collection[Name] = ("by lag", "by key")) -> None:
-        """Start to compile the programs of some questions."""
+    def __init__(
+        self, cell: Cell, name: str, questions: Collection[Name] = ("by lag", "by key")
+    ) -> None:
+        """Start to compile the programs of some questions; the name stands in refusals."""
         each: dict[Name, ByLag | ByKey] = {}
         if "by lag" in questions:
             each["by lag"] = ByLag(cell)
@@ -98,7 +109,9 @@ class Measurement:
             each["by key"] = ByKey(cell, most_pairs(state_bytes(cell, 2 * KEYS).cell))
         self.questions = each
         background = ThreadPoolExecutor(len(each))
-        self._programs = {name: background.submit(compiled, of) for name, of in each.items()}
+        self._programs = {
+            asked: background.submit(compiled, of, name) for asked, of in each.items()
+        }
         background.shutdown(wait=False)
 
     def row(self, planned: PlannedRun, progressed: Callable[[int], None]) -> Row:
@@ -113,14 +126,16 @@ class Measurement:
             finite = bool(np.isfinite(np.asarray(losses)).all())
             updates += BLOCK
             progressed(BLOCK)
-        scores: score.Scores | None = None
+        row = empty_row(planned, updates, question, int(progress.level.pairs))
         if finite:
             params = progress.train.params
             sets = programs.draw(run.seed, weights_digest(params))
             scores = jax.device_get(programs.score(params, sets))
-        if isinstance(question, ByLag):
-            return lag_row(planned, updates, scores)
-        return key_row(planned, updates, jax.device_get(progress.level), question.most, scores)
+            fill(row, scores)
+            if programs.scan_accuracy:
+                accuracy = programs.scan_accuracy(params, sets)
+                row.difference = rounded(accuracy - scores.accuracy)
+        return row
 
 
 def rows(
@@ -159,50 +174,29 @@ def weights_digest(params: Any) -> np.ndarray:
     return np.frombuffer(digest.digest(), np.uint32)
 
 
-def lag_row(planned: PlannedRun, updates: int, scores: score.Scores | None) -> LagRow:
-    """The row of a run by lag; scores that are not finite count as none."""
-    of, seed = planned
-    row = LagRow(seed, of.rate, updates, None, None)
-    if scores is None or not all(np.isfinite(x).all() for x in jax.tree.leaves(scores)):
-        return row
-    row.validation, row.final = (
-        LagScore(rounded(x.nats), rounded(x.recalibrated))
-        for x in (scores.validation, scores.final)
-    )
-    row.difference = rounded_number(scores.by_scan - scores.by_steps)
-    return row
+def empty_row(planned: PlannedRun, updates: int, question: ByLag | ByKey, level: int) -> Row:
+    """The row of a run before its score."""
+    (_, rate, schedule), seed = planned
+    if isinstance(question, ByLag):
+        return LagRow(seed, rate, updates, None, None)
+    pairs = list(pairs_asked(question.most))
+    asked = [RECALLS * k for k in pairs]
+    return KeyRow(seed, rate, schedule or "ramp", updates, level, pairs, asked, None, None)
 
 
-def key_row(
-    planned: PlannedRun, updates: int, level: Level, most: int, scores: score.Scores | None
-) -> KeyRow:
-    """The row of a run by key."""
-    of, seed = planned
-    pairs = list(pairs_asked(most))
-    row = KeyRow(
-        seed,
-        of.rate,
-        of.schedule or "ramp",
-        updates,
-        int(level.pairs),
-        pairs,
-        [RECALLS * k for k in pairs],
-        None,
-        None,
-    )
-    if scores is not None:
-        row.validation, row.final = (
-            np.asarray(x).tolist() for x in (scores.validation, scores.final)
-        )
-        row.difference = rounded_number(scores.by_scan - scores.by_steps)
-    return row
+def fill(row: Row, scores: score.Scores) -> None:
+    """Write scores into a row; those that are not finite count as none."""
+    if isinstance(row, KeyRow):
+        row.validation, row.final = scores.validation.tolist(), scores.final.tolist()
+    elif all(np.isfinite(x).all() for x in jax.tree.leaves(scores)):
+        row.validation, row.final = map(lag_score, (scores.validation, scores.final))
 
 
-def rounded(values: Any) -> list[float]:
-    """Numbers to six digits."""
-    return [rounded_number(x) for x in np.asarray(values)]
+def lag_score(nats: score.LagScore) -> LagScore:
+    """Nats as numbers of six digits."""
+    return LagScore([rounded(x) for x in nats.nats], [rounded(x) for x in nats.recalibrated])
 
 
-def rounded_number(value: Any) -> float:
+def rounded(value: Any) -> float:
     """A number to six significant digits."""
     return float(f"{float(value):.6g}")

@@ -16,7 +16,7 @@ from echo_jax.core import network
 from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.core.loss import correct, cross_entropy
 from echo_jax.core.network import Network, Params
-from echo_jax.memory.protocol import ASKED, RECALLS, STREAMS, pairs_asked
+from echo_jax.memory.protocol import ASKED, LAGS, RECALLS, STREAMS, pairs_asked
 from echo_jax.memory.recalibration import fitted_factors, recalibrated_nats
 from echo_jax.memory.tasks import Recall, draw_pairs, draw_streams, earlier_tokens, recall
 from echo_jax.memory.training import ByKey, ByLag, flat_state, standardised
@@ -42,18 +42,16 @@ class LagScore(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """The score of a run on two data sets, and its accuracy in two ways on the first.
+    """What the trained weights know, by the steps of one stream.
 
-    by lag      `LagScore`s
-    by key      right answers of each K, int32 `[K]`
-    by_steps    mean accuracy on the validation data by the steps of one stream
-    by_scan     the same by the cell's form over time, in which it was trained
+    by lag    `LagScore`s
+    by key    right answers of each K, int32 `[K]`
+    accuracy  the mean on the validation data
     """
 
     validation: Any
     final: Any
-    by_steps: chex.Array
-    by_scan: chex.Array
+    accuracy: chex.Array
 
 
 def set_keys(seed: chex.Numeric, weights: chex.Array) -> Sets:
@@ -84,54 +82,54 @@ def draw_key_sets(most: int, seed: chex.Numeric, weights: chex.Array) -> Sets:
 
 
 def score_by_lag(question: ByLag, params: Params, sets: Sets) -> Scores:
-    """Nats of each lag, and accuracies over all lags."""
-    states = Sets(*(flat_states(question.network, params, streams) for streams in sets))
-    targets = Sets(*map(earlier_tokens, sets))
+    """Nats of each lag, and the mean accuracy over all lags."""
+    states = flat_states(question.network, params, jnp.concatenate(sets))
+    sets_of_states = Sets(*jnp.split(states, len(sets)))
 
-    def logits(states_of_set: chex.Array, reference: chex.Array) -> chex.Array:
-        return question.logits(params, standardised(states_of_set, reference))
+    def examples(states_of_set: chex.Array) -> chex.Array:
+        """The logits of all heads after each asked step of each stream."""
+        read = question.logits(params, standardised(states_of_set, sets_of_states.calibration))
+        return read.reshape(-1, *read.shape[2:])
 
-    def by_example(x: chex.Array) -> chex.Array:
-        return x.reshape(-1, *x.shape[2:])
+    logits = Sets(*map(examples, sets_of_states))
+    targets = Sets(*(earlier_tokens(x).reshape(-1, LAGS) for x in sets))
+    factors = fitted_factors(logits.calibration, targets.calibration)
 
-    read = Sets(*(logits(of_set, states.calibration) for of_set in states))
-    factors = fitted_factors(by_example(read.calibration), by_example(targets.calibration))
+    def score(z: chex.Array, wanted: chex.Array) -> LagScore:
+        nats = jnp.mean(cross_entropy(z, wanted), axis=0)
+        return LagScore(nats, recalibrated_nats(factors, 1 / len(logits.calibration), z, wanted))
 
-    def score(of_set: chex.Array, wanted: chex.Array) -> LagScore:
-        z, t = by_example(of_set), by_example(wanted)
-        doubt = 1 / (STREAMS * len(ASKED))
-        nats = jnp.mean(cross_entropy(z, t), axis=0)
-        return LagScore(nats, recalibrated_nats(factors, doubt, z, t))
-
-    scanned = [question.states(params, x) for x in (sets.validation, sets.calibration)]
     return Scores(
-        score(read.validation, targets.validation),
-        score(read.final, targets.final),
-        by_steps=jnp.mean(correct(read.validation, targets.validation)),
-        by_scan=jnp.mean(correct(logits(*scanned), targets.validation)),
+        score(logits.validation, targets.validation),
+        score(logits.final, targets.final),
+        accuracy=jnp.mean(correct(logits.validation, targets.validation)),
     )
+
+
+def scan_accuracy_by_lag(question: ByLag, params: Params, sets: Sets) -> chex.Array:
+    """The accuracy on the validation data by the cell's scan, in which it was trained."""
+    states, reference = (question.states(params, x) for x in (sets.validation, sets.calibration))
+    logits = question.logits(params, standardised(states, reference))
+    return jnp.mean(correct(logits, earlier_tokens(sets.validation)))
 
 
 def score_by_key(question: ByKey, params: Params, sets: Sets) -> Scores:
-    """Right answers of each K, and accuracies over all questions."""
+    """Right answers of each K, and the mean accuracy over all questions."""
+    asked: Recall = jax.tree.map(lambda *of: jnp.stack(of), sets.validation, sets.final)
+    streams = asked.tokens.reshape(-1, asked.tokens.shape[-1])
+    found = answers(question.network, params, streams).reshape(asked.targets.shape)
+    validation, final = jnp.sum((found == asked.targets) & asked.scored, axis=(2, 3))
+    return Scores(validation, final, jnp.sum(validation) / jnp.sum(sets.validation.scored))
+
+
+def scan_accuracy_by_key(question: ByKey, params: Params, sets: Sets) -> chex.Array:
+    """The accuracy on the validation data by the cell's scan, in which it was trained."""
 
     def right(asked: Recall) -> chex.Array:
-        found = answers(question.network, params, asked.tokens.reshape(-1, 3 * question.most))
-        is_right = found.reshape(asked.targets.shape) == asked.targets
-        return jnp.sum(is_right & asked.scored, axis=(1, 2))
-
-    def right_by_scan(asked: Recall) -> chex.Array:
         is_right = correct(question.logits(params, asked.tokens), asked.targets)
         return jnp.sum(is_right & asked.scored)
 
-    validation, questions = right(sets.validation), jnp.sum(sets.validation.scored)
-    scanned = jnp.sum(jax.lax.map(right_by_scan, sets.validation))
-    return Scores(
-        validation,
-        right(sets.final),
-        by_steps=jnp.sum(validation) / questions,
-        by_scan=scanned / questions,
-    )
+    return jnp.sum(jax.lax.map(right, sets.validation)) / jnp.sum(sets.validation.scored)
 
 
 def flat_states(net: Network, params: Params, streams: chex.Array) -> chex.Array:
