@@ -5,6 +5,7 @@ SciPy is imported inside the functions that need it: `scipy.stats` takes 0.6 s t
 """
 
 import functools
+import itertools
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -179,19 +180,46 @@ def mean_interval(values: npt.ArrayLike, coverage: float = 0.95) -> Interval:
     return Interval(mean - half, mean + half, coverage)
 
 
+MOST_SPLITS, DRAWN_SPLITS = 50_000, 20_000
+"""Splits of two groups that are all counted, and how many are drawn where there are more."""
+
+
 def permutation_test(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
-    """The exact two-sided p-value of the difference of two means under exchanged labels.
+    """The two-sided p-value of the difference of two means under exchanged labels.
 
-    All ways to divide the values of both groups anew are counted (Fisher 1935, section 21): with 8
-    and 8 there are 12,870, so p is at least 1.6e-4.
+    The share of all ways to divide the values of both groups anew (Fisher 1935, section 21) whose
+    means differ by as much: with 8 and 8 there are 12,870, so p is at least 1.6e-4. Above 50,000
+    ways 20,000 are drawn with a fixed seed. Not `scipy.stats.permutation_test`, which takes 0.8 s
+    for 8 and 8.
+
+        1 2 and 3 4     the six sums of two: 3 4 5 5 6 7; as far from 5 as 3: 2 of 6, p 1/3
     """
-    from scipy import stats
-
-    def difference(x: np.ndarray, y: np.ndarray, axis: int) -> np.ndarray:
-        return np.mean(x, axis=axis) - np.mean(y, axis=axis)
-
     groups = _finite(first, at_least=1), _finite(second, at_least=1)
-    return float(stats.permutation_test(groups, difference, n_resamples=np.inf).pvalue)
+    values = np.concatenate(groups)
+    return float(as_far(splits(*map(len, groups)) @ (values - values.mean())))
+
+
+def as_far(sums: np.ndarray) -> np.ndarray:
+    """The share of sums `[P, ...]` about 0 that are as far from 0 as the first one, `[...]`."""
+    distance = np.abs(sums)
+    return np.mean(distance >= distance[0] * (1 - 1e-9) - 1e-12, axis=0)
+
+
+@functools.cache
+def splits(first: int, second: int) -> np.ndarray:
+    """Ways to choose a first group, 0 and 1 in float64 `[P, first + second]`.
+
+    All of them, or 20,000 drawn with a fixed seed; row 0 is the groups as they are.
+    """
+    whole, every = first + second, math.comb(first + second, first)
+    if every <= MOST_SPLITS:
+        chosen = np.array(list(itertools.combinations(range(whole), first)))
+    else:
+        drawn = np.random.default_rng(0).random((DRAWN_SPLITS, whole)).argsort(axis=1)
+        chosen = np.concatenate([np.arange(first)[None], drawn[:, :first]])
+    marked = np.zeros((len(chosen), whole))
+    np.put_along_axis(marked, chosen, 1.0, axis=1)
+    return marked
 
 
 def false_discovery(p_values: Sequence[float]) -> list[float]:

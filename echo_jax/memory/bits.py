@@ -1,5 +1,6 @@
 """Answers as bits, from nats by lag and accuracies by key. No jax."""
 
+import functools
 import math
 
 import numpy as np
@@ -33,6 +34,7 @@ def accuracy_bits(pairs: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
     return np.asarray(pairs) * np.maximum(each, 0.0)
 
 
+@functools.cache
 def accuracy_of_list(pairs: int) -> float:
     """The accuracy of one that knows which values occurred, and not with which keys.
 

@@ -1,0 +1,286 @@
+"""The page of all cards of a folder. No jax.
+
+README.md            the page; its part between the marks of `findings` is written by hand
+figures/NAME.svg     its figures
+tables/NAME.csv      tidy rows, and NAME.tex each table
+"""
+
+import functools
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from echo_jax import atomic_files
+from echo_jax.config import BLOCK
+from echo_jax.memory import built_in_cards
+from echo_jax.memory.card import Card
+from echo_jax.memory.card_pages import counted, details
+from echo_jax.memory.table import (
+    MEANINGS,
+    QUESTIONS,
+    TRACKS,
+    Question,
+    caption_of,
+    cards_table,
+    groups,
+    mean_of,
+    measure,
+    of_one_size,
+    power_sentence,
+    tidy_table,
+    track,
+)
+from echo_jax.report import paper_tables, styles
+from echo_jax.report.markdown_page import escaped, markdown_table
+from echo_jax.report.page import Section, Table, computed
+
+FINDINGS = "findings"
+BY_HAND = "<!-- Written by hand and kept: only what the tables tell apart. -->"
+
+ROWS_OF_README = 14
+CONTROLS = "echo_jax.cells.known_memory:"
+"""Where cells are whose memory is known; they are in tables and in no figure."""
+
+WHERE = {"block": "in a common small block", "bare": "bare"}
+
+FIGURES: Mapping[Question, str] = {"bits_by_lag": "forgetting", "bits_by_key": "recall"}
+
+HEADINGS: Mapping[Question, str] = {
+    "bits_by_lag": "Forgetting curves",
+    "bits_by_key": "Recall curves",
+}
+
+READ: Mapping[Question, str] = {
+    "bits_by_lag": "How many of the 4 bits of the token so many steps back does the state tell? "
+    "The area under a curve is its bits by lag.",
+    "bits_by_key": "How many values of so many pairs are recalled by their keys? The number is the "
+    "most bits at any number of pairs. Dashed: one that knows which values occurred, and not with "
+    "which keys, a list of the values; seeds on its curve are on the plateau.",
+}
+"""How to read the figures."""
+
+READ_STATE = (
+    "A point for each block, with Student's interval of 95%; a line joins the sizes of a cell. "
+    "Dashed: as many values as a square matrix of 32-bit numbers has keys, K = d_k."
+)
+
+OF_README = ("cell", "bits by lag", "bits by key", "on plateau", "state, bytes")
+"""The columns of the short table."""
+
+NOT_TO_CONCLUDE = (
+    "That a large model built of these cells remembers more or less: these are single cells of "
+    "hundreds or thousands of bytes, trained for 3,000 updates.",
+    "That a cell could not keep more: a value is a lower bound for one recipe and one budget of "
+    "3,000 updates of 16 sequences. More updates raise values, and not all alike.",
+    "Anything about equal parameters or equal time: cells of a table have about the same bytes of "
+    "state, and the columns show how parameters and time differ.",
+    "Anything about more than 64 steps back: by lag 64 lags are asked, and share one state.",
+    "How authors use a cell: each has one head, and all stand in one common small block, while "
+    "their own layers differ in convolutions, heads, norms and widths.",
+    "That cells are equal because they share a letter: too few seeds may tell nothing apart.",
+)
+"""What the page does not show."""
+
+
+def write_report(
+    folder: Path,
+    beside: Sequence[str] = (),
+    kind: styles.Format = "svg",
+    tables: Sequence[paper_tables.Kind] = (),
+    readme: Path | None = None,
+) -> list[Path]:
+    """Write the page of the cards NAME/card.json of a folder, its figures and tables.
+
+    Args:
+      folder: where the cards are, and the page goes.
+      beside: names of built-in cells that are shown too.
+      kind: figures are also written as this.
+      tables: csv, latex or both.
+      readme: a Markdown file whose part between the marks of `cards` is replaced by the first
+        figure and the first rows.
+
+    Returns:
+      The files written.
+
+    Raises:
+      ConfigError: there are no cards, or a name is that of no built-in card.
+      StorageError: a card is not valid; a file was edited since it was generated; README.md is
+        there without the marks of `findings`.
+    """
+    own = [card for card, _ in built_in_cards.read_folder(folder)]
+    others = built_in_cards.named(beside, [x for x in TRACKS if x in map(track, own)])
+    known = {card.name for card in own}
+    cards = own + [card for card in others if card.name not in known]
+    drawings, by_hand = drawings_of(cards), findings(folder / "README.md")
+    written = write_figures(folder / "figures", drawings, kind)
+    text = page(cards, own, drawings, by_hand)
+    atomic_files.write_bytes(folder / "README.md", text.encode())
+    written.append(folder / "README.md")
+    if tables:
+        written += atomic_files.write_generated_folder(folder / "tables", texts(cards, tables))
+    if readme is not None:
+        atomic_files.put_between(readme, "cards", part_of_readme(cards, drawings, folder, readme))
+        written.append(readme)
+    return written
+
+
+def findings(path: Path) -> str:
+    """What stands between the marks of `findings` of a page; StorageError for one without them."""
+    if not os.path.lexists(path):
+        return f"\n{BY_HAND}\n"
+    return atomic_files.between(path, FINDINGS)[1]
+
+
+class Drawing(NamedTuple):
+    """A figure of the page.
+
+    name     of its file
+    heading  of its section
+    words    how to read it, a sentence or two
+    draw     makes it
+    """
+
+    name: str
+    heading: str
+    words: str
+    draw: Callable[[], Any]
+
+
+def drawings_of(cards: Sequence[Card]) -> list[Drawing]:
+    """The figures in the order of the page; those with nothing to draw are left out."""
+    found = []
+    for question, name in FIGURES.items():
+        for of_track in TRACKS:
+            if shown := in_panels(cards, of_track, question):
+                heading = f"{HEADINGS[question]}, {WHERE[of_track]}"
+                words = f"{counted(len(shown), 'cell')} {WHERE[of_track]}. {READ[question]}"
+                draw = functools.partial(_panels, shown, question)
+                found.append(Drawing(f"{name}-{of_track}", heading, words, draw))
+    blocks = [x for x in cards if track(x) == "block" and x.bits_by_key and not is_control(x)]
+    if blocks and not of_one_size(blocks):
+        heading = "Bits by key against bytes of state"
+        found.append(Drawing("state", heading, READ_STATE, functools.partial(_state, blocks)))
+    return found
+
+
+def _panels(cards: Sequence[Card], question: Question) -> Any:
+    """The figure of small panels; matplotlib is imported where it draws."""
+    from echo_jax.memory.all_cards_figures import panels_figure
+
+    return panels_figure(cards, question)
+
+
+def _state(cards: Sequence[Card]) -> Any:
+    """The figure of bits by key against state."""
+    from echo_jax.memory.all_cards_figures import state_figure
+
+    return state_figure(cards)
+
+
+def is_control(card: Card) -> bool:
+    """True for a cell whose memory is known."""
+    return card.cell.name.removeprefix(BLOCK).startswith(CONTROLS)
+
+
+def in_panels(cards: Iterable[Card], of_track: str, question: Question) -> list[Card]:
+    """The cards of a track that have a panel: with both questions, or without any such with one."""
+    shown = [
+        x for x in cards if track(x) == of_track and measure(x, question) and not is_control(x)
+    ]
+    return [x for x in shown if x.bits_by_lag and x.bits_by_key] or shown
+
+
+def write_figures(folder: Path, drawings: Sequence[Drawing], kind: styles.Format) -> list[Path]:
+    """Write NAME.svg of each figure, and NAME.KIND; nothing where one was edited."""
+    contents = {}
+    with styles.drawing():
+        for drawing in drawings:
+            for suffix in dict.fromkeys(("svg", kind)):
+                content = styles.image(drawing.draw(), suffix)
+                contents[folder / f"{drawing.name}.{suffix}"] = content
+    atomic_files.check_no_link(folder)
+    folder.mkdir(exist_ok=True)
+    for path in contents:
+        atomic_files.check_generated(path)
+    for path, content in contents.items():
+        atomic_files.write_generated(path, content)
+    return list(contents)
+
+
+def texts(cards: Sequence[Card], kinds: Sequence[paper_tables.Kind]) -> dict[str, str]:
+    """The files of tables: `cards.csv`, tidy, and a LaTeX table of each group."""
+    written: dict[str, str] = {}
+    if "csv" in kinds:
+        written |= paper_tables.files([Section("cards", "", tables=[tidy_table(cards)])], ["csv"])
+    if "latex" in kinds:
+        of_groups = [cards_table(group) for group in groups(cards)]
+        written |= paper_tables.files([Section("cards", "", tables=of_groups)], ["latex"])
+    return written
+
+
+def page(
+    cards: Sequence[Card], own: Sequence[Card], drawings: Sequence[Drawing], by_hand: str
+) -> str:
+    """The page in Markdown: a figure, what was written by hand, other figures, and tables."""
+    begin, end = atomic_files.marks(FINDINGS)
+    first, *others = [figure_of(each, "figures") for each in drawings]
+    parts = ["# The memory of recurrent cells, in bits", first, f"{begin}{by_hand}{end}"]
+    for drawing, text in zip(drawings[1:], others, strict=True):
+        parts += [f"## {escaped(drawing.heading)}", text]
+    parts += ["## Tables", *(table_of(group) for group in groups(cards))]
+    parts.append(listed(f"{name}: {meaning}." for name, meaning in MEANINGS.items()))
+    parts += ["## What may not be concluded", listed(NOT_TO_CONCLUDE)]
+    folded = details(counted(len(own), "card"), provenance(cards, own))
+    return "\n\n".join([*parts, "## Card by card", folded]) + "\n"
+
+
+def provenance(cards: Sequence[Card], own: Sequence[Card]) -> str:
+    """Links to the cards of the folder, and when, with what and where all of them were made."""
+    links = "\n".join(f"- [{escaped(card.name)}](<{card.name}/card.md>)" for card in own)
+    made = computed((str(card.date), card.versions) for card in cards)
+    devices = ", ".join(sorted({device for card in cards for device in card.devices}))
+    return f"{links}\n\n{escaped(made)} {escaped(f'Devices: {devices}.' * bool(devices))}"
+
+
+def figure_of(drawing: Drawing, folder: str) -> str:
+    """A figure in Markdown, and how to read it."""
+    return f"![{escaped(drawing.heading)}](<{folder}/{drawing.name}.svg>)\n\n{drawing.words}"
+
+
+def table_of(group: Sequence[Card]) -> str:
+    """The table of a group, folded, and below it what it can tell apart."""
+    sentences = [power_sentence(group, question) for question in QUESTIONS]
+    below = [escaped(sentence) for sentence in sentences if sentence]
+    summary = f"{caption_of(group)} {counted(len(group), 'cell')}"
+    return details(summary, "\n\n".join([markdown_table(cards_table(group)), *below]))
+
+
+def listed(sentences: Iterable[str]) -> str:
+    """A Markdown list."""
+    return "\n".join(f"- {escaped(sentence)}" for sentence in sentences)
+
+
+def part_of_readme(
+    cards: Sequence[Card], drawings: Sequence[Drawing], folder: Path, readme: Path
+) -> str:
+    """The first figure and the first rows of the first table, for another Markdown file."""
+    place = Path(os.path.relpath(folder, readme.parent)).as_posix()
+    group = groups(cards)[0]
+    whole, chosen = cards_table(group), best(group, ROWS_OF_README)
+    kept = [i for i, heading in enumerate(whole.headings) if heading in OF_README]
+    rows = [[whole.rows[i][k] for k in kept] for i in chosen]
+    short = Table("", [whole.headings[k] for k in kept], rows)
+    shown = f"{len(rows)} of {counted(len(group), 'cell')}; all are [here](<{place}/README.md>)."
+    words = f"{escaped(whole.caption)} {shown}"
+    return "\n\n".join([figure_of(drawings[0], f"{place}/figures"), markdown_table(short), words])
+
+
+def best(cards: Sequence[Card], most: int) -> list[int]:
+    """The places of up to so many cards, in order: those nearest to the top in either question."""
+    ranks = []
+    for question in QUESTIONS:
+        bits = [mean_of(card, question) for card in cards]
+        ranks.append([sum(x > own for x in bits) for own in bits])
+    order = sorted(range(len(cards)), key=lambda i: (min(rank[i] for rank in ranks), i))
+    return sorted(order[:most])

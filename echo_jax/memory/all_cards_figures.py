@@ -1,0 +1,218 @@
+"""The figures of all cards: a small panel for each cell, and bits by key against state. No jax."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+from echo_jax.memory.bits import BITS_OF_VALUE
+from echo_jax.memory.card import BitsByKey, Card
+from echo_jax.memory.card_figure import BACKGROUND, LIST, WIDTH, key_axis, line_of, list_line
+from echo_jax.memory.line_names import literal, shortened
+from echo_jax.memory.protocol import LAGS
+from echo_jax.memory.table import Question, cell_of, labels_of, measure, of_one_size
+from echo_jax.report.number_formats import number, three_digits
+from echo_jax.report.styles import BLUE, GREY, INK, ORANGE, RULE, SERIES, annotate, style_axes
+
+ACROSS = 5
+ROOM, LEFT, BELOW, TITLE = 1.22, 0.5, 0.42, 0.3
+"""Inches: the height of a row of panels, the margins, and what the title of a panel takes."""
+
+AXES: Mapping[Question, str] = {
+    "bits_by_lag": "bits about the token, by steps back",
+    "bits_by_key": "values recalled, by pairs of a key and a value",
+}
+
+LEAST = 0.5
+"""The fewest bits on a logarithmic axis; fewer stand there."""
+
+Draw = Callable[[Axes, Card, Sequence[Card]], None]
+
+
+def panels_figure(cards: Sequence[Card], question: Question) -> Figure:
+    """A panel for each card with a question, those with most bits first; the others in grey."""
+    shown = sorted(cards, key=lambda card: -_bits(card, question).mean)
+    across = min(ACROSS, max(len(shown), 3))
+    rows = -(-len(shown) // across)
+    height = rows * ROOM + BELOW
+    figure, room = Figure((WIDTH, height)), (WIDTH - LEFT - 0.1) / across
+    names = dict(zip([card.name for card in shown], labels_of(shown), strict=True))
+    for place, card in enumerate(shown):
+        row, column = divmod(place, across)
+        x, y = LEFT + column * room, row * ROOM + TITLE
+        tall = ROOM - TITLE - 0.06
+        box = x / WIDTH, 1 - (y + tall) / height, (room - 0.22) / WIDTH, tall / height
+        axes = figure.add_axes(box)
+        style_axes(axes)
+        (_forgetting if question == "bits_by_lag" else _recall)(axes, card, shown)
+        _panel_title(axes, shortened(names[card.name], 19), _bits(card, question))
+        _outer_ticks(axes, column == 0, place + across >= len(shown))
+    words = AXES[question]
+    figure.text(0.5, 0.05 / height, words, fontsize=9.5, color=INK, ha="center", va="bottom")
+    return figure
+
+
+def _bits(card: Card, question: Question) -> Any:
+    """The measure of a card that has it."""
+    bits = measure(card, question)
+    assert bits is not None
+    return bits
+
+
+def _panel_title(axes: Axes, name: str, bits: Any) -> None:
+    """The name of a cell at the left, its bits at the right."""
+    value = f"{chr(0x2265) * bits.at_least}{three_digits(bits.mean)}"
+    style: dict[str, Any] = {"transform": axes.transAxes, "va": "bottom", "fontsize": 9}
+    axes.text(-0.02, 1.04, literal(name), color=INK, **style)
+    axes.text(1.02, 1.04, value, color=BLUE, ha="right", fontweight="bold", **style)
+
+
+def _outer_ticks(axes: Axes, left: bool, bottom: bool) -> None:
+    """Words at ticks in the first column and under the last panel of a column alone."""
+    axes.tick_params(labelsize=8.5, length=2.5, labelleft=left, labelbottom=bottom)
+
+
+def _forgetting(axes: Axes, card: Card, cards: Sequence[Card]) -> None:
+    """The bits of each lag."""
+    axes.set(xlim=(0, LAGS + 1), ylim=(0, 4.15), yticks=[0, 4])
+    axes.set_xticks([1, 32, 64])
+    _draw(axes, card, cards, "bits_by_lag")
+
+
+def _recall(axes: Axes, card: Card, cards: Sequence[Card]) -> None:
+    """The accuracy at each number of pairs, beside a list of the values."""
+    bits = card.bits_by_key
+    assert bits is not None
+    axes.set(ylim=(0, 1.04), yticks=[0, 1])
+    axes.set_yticklabels(["0", "100%"])
+    key_axis(axes, bits.pairs)
+    axes.plot(*list_line(bits.pairs), **LIST)
+    _draw(axes, card, cards, "bits_by_key")
+    if card.on_plateau:
+        words = f"plateau:\n{card.on_plateau} of {len(bits.seeds)}"
+        style: dict[str, Any] = {"ha": "right", "va": "top", "fontsize": 8.5, "color": ORANGE}
+        axes.text(1, 0.96, words, transform=axes.transAxes, **style)
+
+
+def _draw(axes: Axes, card: Card, cards: Sequence[Card], question: Question) -> None:
+    """The curve of a card above its area, hatched where seeds are missing, and the others'."""
+    for other in cards:
+        if other is not card:
+            axes.plot(*line_of(_bits(other, question)), **{**BACKGROUND, "linewidth": 0.5})
+    bits = _bits(card, question)
+    x, y = line_of(bits)
+    hatch = "///" if len(bits.seeds) < len(card.seeds) else None
+    axes.fill_between(x, y, color=BLUE, alpha=0.16, linewidth=0, hatch=hatch, zorder=3)
+    axes.plot(x, y, color=BLUE, linewidth=1.8, zorder=4)
+
+
+def state_figure(cards: Sequence[Card]) -> Figure:
+    """Bits by key against the bytes of state, a line for each cell with several sizes.
+
+    The grey line is K = d_k: K values of a square matrix of float32 with K keys.
+    """
+    height = 4.9
+    figure = Figure((WIDTH, height))
+    axes = figure.add_axes((0.62 / WIDTH, 0.55 / height, 1 - 2.5 / WIDTH, 1 - 0.75 / height))
+    style_axes(axes)
+    axes.grid(color=RULE, linewidth=0.8)
+    cards = sorted(cards, key=lambda card: card.state_bytes)
+    lines = _by_cell(cards)
+    sizes = [card.state_bytes for card in cards]
+    axes.set(xscale="log", xlim=(min(sizes) / 1.6, max(sizes) * 1.25))
+    bits = [max(_bits(card, "bits_by_key").mean, LEAST) for card in cards]
+    axes.set(yscale="log", ylim=(0.6 * min(bits), 2.2 * max(*bits, 20)))
+    _square_line(axes, min(sizes), max(sizes))
+    styles = iter(SERIES * len(lines))
+    colours = {name: _cell_line(axes, of, styles) for name, of in lines.items()}
+    named = {x: of for x, of in lines.items() if not of_one_size([*of, cards[0]])} or lines
+    _names_at_right(axes, {name: _end(of) for name, of in named.items()}, colours)
+    axes.xaxis.set_major_locator(LogLocator(10, (1, 2, 4)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: number(x)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: three_digits(y)))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_minor_locator(NullLocator())
+    axes.set_xlabel("bytes of state", fontsize=9.5, color=INK)
+    axes.set_ylabel("bits by key", fontsize=9.5, color=INK)
+    return figure
+
+
+def _by_cell(cards: Sequence[Card]) -> dict[str, list[Card]]:
+    """Cards, by size, of each cell; the cells with most bits at their largest size first."""
+    found: dict[str, list[Card]] = {}
+    for card in cards:
+        found.setdefault(cell_of(card), []).append(card)
+    order = sorted(found, key=lambda name: (-found[name][-1].state_bytes, -_end(found[name])[1]))
+    return {name: found[name] for name in order}
+
+
+def _end(cards: Sequence[Card]) -> tuple[float, float]:
+    """The bytes and bits of the largest card of a cell."""
+    return cards[-1].state_bytes, max(_bits(cards[-1], "bits_by_key").mean, LEAST)
+
+
+def _square_line(axes: Axes, smallest: float, largest: float) -> None:
+    """The bits of K = d_k values in a square matrix of so many bytes."""
+    sizes = np.array([smallest / 1.6, largest * 1.25])
+    bits = BITS_OF_VALUE * np.sqrt(sizes / 4)
+    axes.plot(sizes, bits, **LIST)
+    middle = math.sqrt(sizes[0] * sizes[1])
+    at = middle, BITS_OF_VALUE * math.sqrt(middle / 4)
+    annotate(axes, "K = d_k", at, (-4, 5), ha="right", fontsize=9, color=GREY)
+
+
+def _cell_line(axes: Axes, cards: Sequence[Card], styles: Any) -> str:
+    """The points of a cell with their intervals; a line in a colour where there are several."""
+    several = len(cards) > 1
+    colour, marker, _ = next(styles) if several else (GREY, "o", "-")
+    measured: list[BitsByKey] = [_bits(card, "bits_by_key") for card in cards]
+    x = [card.state_bytes for card in cards]
+    y = [max(bits.mean, LEAST) for bits in measured]
+    for at, bits in zip(x, measured, strict=True):
+        if bits.low is not None and bits.high is not None:
+            ends = [max(bits.low, LEAST), max(bits.high, LEAST)]
+            axes.plot([at, at], ends, color=colour, linewidth=2.5, alpha=0.3)
+    look: dict[str, Any] = {"markersize": 5.5 if several else 4, "linewidth": 1.6}
+    axes.plot(x, y, color=colour, marker=marker, zorder=4 if several else 3, **look)
+    return colour
+
+
+def _names_at_right(
+    axes: Axes, ends: Mapping[str, tuple[float, float]], colours: Mapping[str, str]
+) -> None:
+    """Names in a column at the right, each with a thin line to its point."""
+    low, high = np.log(axes.get_ylim())
+    step = 12.5 / (axes.bbox.height * 72 / axes.figure.dpi)  # of a name, as a share of the axis
+    wanted = {name: (math.log(y) - low) / (high - low) for name, (_, y) in ends.items()}
+    for name, place in spread(wanted, step).items():
+        line = {"arrowstyle": "-", "color": "#BDBDBD", "linewidth": 0.6, "shrinkA": 1}
+        axes.annotate(
+            literal(shortened(name, 24)),
+            ends[name],
+            (1.06, place),
+            textcoords="axes fraction",
+            fontsize=9,
+            color=colours[name],
+            va="center",
+            arrowprops=line,
+            annotation_clip=False,
+        )
+
+
+def spread(wanted: Mapping[str, float], step: float) -> dict[str, float]:
+    """Places at least a step apart, in the order of those wanted and near them, from 0 to 1.
+
+    0.5 0.5 0.5 at a step of 0.1:     0.4 0.5 0.6
+    """
+    order = sorted(wanted, key=wanted.__getitem__)
+    places = np.array([wanted[name] for name in order])
+    for _ in range(200):
+        gaps = np.maximum(step - np.diff(places), 0) / 2
+        places[:-1] -= gaps
+        places[1:] += gaps
+        places += max(-places[0], 0) - max(places[-1] - 1, 0)
+    return dict(zip(order, places.tolist(), strict=True))

@@ -1,0 +1,102 @@
+"""The cards of the built-in cells that come with the package, small. No jax.
+
+`built_in_cards.json` has every committed card as it is with the seeds and configurations of the
+default card, so that a new card stands beside cells that had the same.
+"""
+
+import functools
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+import msgspec
+
+from echo_jax import atomic_files
+from echo_jax.exceptions import ConfigError
+from echo_jax.memory import card as cards
+from echo_jax.memory.card import Card
+from echo_jax.memory.protocol import DEFAULT, DEFAULT_SEEDS, Configuration
+from echo_jax.memory.rows import KeyRow, Row
+from echo_jax.memory.table import cell_of, track
+
+FILE = "built_in_cards.json"
+
+MEMORYLESS = "block:echo_jax.cells.known_memory:Memoryless"
+"""The block whose cell remembers nothing: what its convolution alone holds."""
+
+
+@functools.cache
+def built_in_cards() -> Sequence[Card]:
+    """The cards that come with the package, by name."""
+    text = resources.files("echo_jax.memory").joinpath(FILE).read_bytes()
+    return msgspec.json.decode(text, type=list[Card])
+
+
+def write_built_in(folder: Path) -> Path:
+    """Write the package's file from the cards of a folder, NAME/card.json; return its path."""
+    path = Path(__file__).with_name(FILE)
+    atomic_files.write_bytes(path, encoded(read_folder(folder)))
+    return path
+
+
+def encoded(whole: Sequence[tuple[Card, list[Row]]]) -> bytes:
+    """The content of the file, from cards and rows; a line for each card."""
+    small = (small_card(card, rows) for card, rows in whole)
+    lines = (msgspec.json.encode(card) for card in small if card)
+    return b"[\n" + b",\n".join(lines) + b"\n]\n"
+
+
+def small_card(card: Card, rows: Sequence[Row]) -> Card | None:
+    """A card with the runs of the default card alone; None where it has none of them."""
+    default = [x for x in rows if x.seed < DEFAULT_SEEDS and configuration_of(x) in DEFAULT]
+    if not default:
+        return None
+    of_default = [of._asdict() for of in DEFAULT]
+    kept = [of for of in card.configuration if of in of_default]
+    small = msgspec.structs.replace(
+        card, seeds=sorted({x.seed for x in default}), configuration=kept, remarks=[]
+    )
+    return cards.with_rows(small, default)
+
+
+def configuration_of(row: Row) -> Configuration:
+    """The configuration of a row."""
+    if isinstance(row, KeyRow):
+        return Configuration("by key", row.rate, row.schedule)
+    return Configuration("by lag", row.rate)
+
+
+def read_folder(folder: Path) -> list[tuple[Card, list[Row]]]:
+    """The cards in the folders of a folder with their rows, by name; those without a row left out.
+
+    ConfigError, one sentence, for a folder without any card.
+    """
+    places = sorted(path.parent for path in folder.glob("*/card.json"))
+    if not places:
+        raise ConfigError(None, folder, "has no cards, NAME/card.json", "make one with card")
+    whole = [cards.read(place) for place in places]
+    return [(card, rows) for card, rows in whole if rows]
+
+
+def named(names: Sequence[str], tracks: Sequence[str]) -> list[Card]:
+    """The built-in cards of some names, those of cards, or of cells in some tracks.
+
+    ConfigError for a name that none has.
+    """
+    found: dict[str, Card] = {}
+    for name in names:
+        same = [
+            card
+            for card in built_in_cards()
+            if name == card.name or (name == cell_of(card) and track(card) in tracks)
+        ]
+        if not same:
+            known = ", ".join(sorted({cell_of(card) for card in built_in_cards()}))
+            raise ConfigError("beside", name, "is no built-in card", f"use some of {known}")
+        found |= {card.name: card for card in same}
+    return list(found.values())
+
+
+def memoryless() -> Card | None:
+    """The card of the block whose cell remembers nothing."""
+    return next((card for card in built_in_cards() if card.cell.name == MEMORYLESS), None)

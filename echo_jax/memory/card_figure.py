@@ -1,0 +1,194 @@
+"""The figure of a card: the forgetting curve, and the recall curve. No jax.
+
+Behind the cell's curves stand, in grey, those of the built-in cells of its size; by key also what
+the convolution of a block alone holds, and a list of the values.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+from echo_jax.config import is_built_in
+from echo_jax.memory.bits import accuracy_of_list
+from echo_jax.memory.built_in_cards import built_in_cards, memoryless
+from echo_jax.memory.card import BitsByKey, BitsByLag, Card, best_of_seeds, lag_bits
+from echo_jax.memory.line_names import Line, literal, name_lines, shortened
+from echo_jax.memory.protocol import LAGS
+from echo_jax.memory.rows import LagRow, Row
+from echo_jax.memory.table import QUESTIONS, Question, bits_entry, cell_of, measure, track
+from echo_jax.report.number_formats import number
+from echo_jax.report.styles import BLUE, GREY, INK, RULE, style_axes
+
+WIDTH, HEIGHT = 8.4, 3.9  # inches
+BACKGROUND: dict[str, Any] = {"color": "#BDBDBD", "linewidth": 0.9}
+OWN: dict[str, Any] = {"color": BLUE, "linewidth": 2.2, "zorder": 4}
+SEED: dict[str, Any] = {"color": BLUE, "linewidth": 0.8, "alpha": 0.4, "zorder": 3}
+LIST: dict[str, Any] = {"color": GREY, "linewidth": 1.4, "linestyle": (0, (4, 2))}
+ALONE: dict[str, Any] = {"color": GREY, "linewidth": 1.4, "linestyle": (0, (1, 1.5))}
+
+NAMED = 4
+"""Grey lines that have a name."""
+
+
+class Curves(NamedTuple):
+    """What is drawn in a panel.
+
+    seeds   the lines of the seeds of the cell
+    mean    their mean
+    others  the lines of other cells by name, those with most bits first
+    """
+
+    seeds: list[Line]
+    mean: Line
+    others: dict[str, Line]
+
+
+def card_figure(card: Card, rows: Sequence[Row] = ()) -> Figure:
+    """The figure of a card. With its rows, the forgetting curve of each seed is drawn."""
+    panels: list[Question] = [question for question in QUESTIONS if measure(card, question)]
+    width = WIDTH if len(panels) > 1 else 0.7 * WIDTH
+    figure = Figure((width, HEIGHT))
+    _say(figure, 0.15, 0.36, shortened(card.name, 46), fontsize=16, fontweight="bold")
+    _say(figure, 0.15, 0.62, shortened(subtitle(card), int(13 * width)), color=GREY)
+    room = width / max(len(panels), 1)
+    for place, question in enumerate(panels):
+        x, top, height = place * room + 0.68, 1.2, HEIGHT - 1.2 - 0.5
+        box = x / width, 1 - (top + height) / HEIGHT, (room - 0.78) / width, height / HEIGHT
+        axes = figure.add_axes(box)
+        style_axes(axes)
+        axes.tick_params(labelsize=9)
+        (draw_by_lag if question == "bits_by_lag" else draw_by_key)(axes, card, rows)
+        _say(figure, x - 0.53, 1.04, bits_words(card, question), fontweight="bold")
+    return figure
+
+
+def subtitle(card: Card) -> str:
+    """The size of the cell and its seeds."""
+    own = "in the block" if track(card) == "block" else "bare"
+    parts = [f"{cell_of(card)}, {own}", f"{number(card.state_bytes)} bytes of state"]
+    if card.conv_bytes:
+        parts.append(f"{number(card.conv_bytes)} of convolutions")
+    parts += [f"{number(card.parameters)} parameters", f"{len(card.seeds)} seeds (thin lines)"]
+    return " \u00b7 ".join(parts)
+
+
+def bits_words(card: Card, question: Question) -> str:
+    """The bits of a question as a title: 157 bits by lag (150 to 164)."""
+    value, bracket, more = str(bits_entry(card, question)).partition(" (")
+    return f"{value} {QUESTIONS[question]}{bracket}{more}"
+
+
+def peers(card: Card) -> list[Card]:
+    """The other built-in cells of the same track and size, within 10%; else all of the track."""
+    same = [
+        other
+        for other in built_in_cards()
+        if track(other) == track(card)
+        and is_built_in(other.cell.name)
+        and other.cell.name != card.cell.name
+    ]
+    near = [x for x in same if abs(x.state_bytes - card.state_bytes) <= 0.1 * card.state_bytes]
+    return near or same
+
+
+def draw_by_lag(axes: Axes, card: Card, rows: Sequence[Row]) -> None:
+    """The bits of each lag."""
+    bits = card.bits_by_lag
+    assert bits is not None
+    chosen = [lag_bits(row.final) for row in best_of_seeds(rows, LagRow)]
+    seeds = [lag_line(curve) for curve in chosen]
+    axes.set(xlim=(0, LAGS + 1), ylim=(-0.05, 4.3), yticks=range(5))
+    axes.set_xticks([1, 16, 32, 48, 64])
+    axes.axhline(4, color=GREY, linewidth=0.9, linestyle=(0, (4, 2)))
+    axes.set_xlabel("steps back", fontsize=9.5, color=INK)
+    axes.set_ylabel("bits about that token", fontsize=9.5, color=INK)
+    _draw(axes, Curves(seeds, lag_line(bits.curve), _lines(card, "bits_by_lag")), [], card)
+
+
+def draw_by_key(axes: Axes, card: Card, rows: Sequence[Row]) -> None:
+    """The accuracy at each number of pairs."""
+    del rows
+    bits = card.bits_by_key
+    assert bits is not None
+    axes.set(xscale="log", ylim=(-0.02, 1.05), yticks=[0, 0.25, 0.5, 0.75, 1])
+    axes.set_yticklabels(["0", "25%", "50%", "75%", "100%"])
+    key_axis(axes, bits.pairs)
+    axes.set_xlabel("pairs of a key and a value", fontsize=9.5, color=INK)
+    axes.set_ylabel("values recalled", fontsize=9.5, color=INK)
+    references = [("a list of the values", list_line(bits.pairs), LIST)]
+    alone = memoryless()
+    if track(card) == "block" and alone and alone.bits_by_key and alone.cell != card.cell:
+        references.append(("the convolution alone", key_line(alone.bits_by_key), ALONE))
+    seeds: list[Line] = [(bits.pairs, curve) for curve in bits.curves]
+    _draw(axes, Curves(seeds, key_line(bits), _lines(card, "bits_by_key")), references, card)
+
+
+def _draw(
+    axes: Axes, curves: Curves, references: Sequence[tuple[str, Line, Any]], card: Card
+) -> None:
+    """Draw lines, the cell's own last, and name it, the references and a few others."""
+    axes.grid(axis="y", color=RULE, linewidth=0.8)
+    for line in curves.others.values():
+        axes.plot(*line, **BACKGROUND)
+    for _, line, style in references:
+        axes.plot(*line, **style)
+    for line in curves.seeds:
+        axes.plot(*line, **SEED)
+    axes.plot(*curves.mean, **OWN)
+    own, shown = cell_of(card), few(list(curves.others))
+    named = {own: curves.mean} | {name: line for name, line, _ in references}
+    others = {name: line for name, line in curves.others.items() if name not in shown}
+    of_others = {name: curves.others[name] for name in shown}
+    name_lines(axes, named | of_others, [*others.values()], [*named], own)
+
+
+def few(names: Sequence[str]) -> list[str]:
+    """Up to NAMED names, spread over the list from its first to its last."""
+    places = np.linspace(0, len(names) - 1, min(NAMED, len(names))).round().astype(int)
+    return [names[i] for i in places]
+
+
+def _lines(card: Card, question: Question) -> dict[str, Line]:
+    """The curves of the peers by name, those with most bits first."""
+    known = [(x, bits) for x in peers(card) if (bits := measure(x, question))]
+    known.sort(key=lambda pair: -pair[1].mean)
+    return {cell_of(other): line_of(bits) for other, bits in known}
+
+
+def line_of(bits: BitsByLag | BitsByKey) -> Line:
+    """The mean curve of a measure."""
+    return key_line(bits) if isinstance(bits, BitsByKey) else lag_line(bits.curve)
+
+
+def lag_line(curve: Any) -> Line:
+    """The bits of each lag, from lag 1."""
+    return range(1, len(curve) + 1), curve
+
+
+def key_line(bits: BitsByKey) -> Line:
+    """The mean accuracy at each number of pairs."""
+    return bits.pairs, bits.curve
+
+
+def list_line(pairs: Sequence[int]) -> Line:
+    """The accuracy of a list of the values."""
+    return pairs, [accuracy_of_list(k) for k in pairs]
+
+
+def key_axis(axes: Axes, pairs: Sequence[int]) -> None:
+    """A logarithmic axis of numbers of pairs with a tick at each power of 2, and at the last."""
+    ticks = [k for k in pairs if k & (k - 1) == 0 and 1.6 * k < pairs[-1]] + [pairs[-1]]
+    axes.set_xscale("log")
+    axes.set_xlim(0.92 * pairs[0], 1.08 * pairs[-1])
+    axes.set_xticks(ticks, [str(k) for k in ticks])
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
+def _say(figure: Figure, x: float, y: float, words: str, **style: Any) -> None:
+    """Write words at a place, in inches from the upper left corner."""
+    place = x / figure.get_figwidth(), 1 - y / figure.get_figheight()
+    figure.text(*place, literal(words), **{"fontsize": 10, "color": INK, **style})

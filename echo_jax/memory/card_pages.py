@@ -1,0 +1,128 @@
+"""The page of a card and its figure as files, beside card.json. No jax.
+
+NAME/card.md     the figure, one sentence of numbers, the table, and how it was made
+NAME/card.svg    the figure; and card.pdf or card.png where asked for
+"""
+
+from pathlib import Path
+from typing import Any
+
+from echo_jax import atomic_files
+from echo_jax.memory import card as cards
+from echo_jax.memory import table
+from echo_jax.memory.card import Card
+from echo_jax.memory.rows import Row
+from echo_jax.memory.table import QUESTIONS, Question
+from echo_jax.report import styles
+from echo_jax.report.markdown_page import escaped, markdown_table
+from echo_jax.report.number_formats import number, three_digits
+from echo_jax.report.page import Table
+
+
+def draw(folder: Path, card: Card, kind: styles.Format = "svg") -> list[Path]:
+    """Write card.md, card.svg and with another kind card.KIND into the folder of a card.
+
+    Returns:
+      The files written.
+
+    Raises:
+      ConfigError: the figure cannot be drawn.
+      StorageError: a file was edited since it was generated.
+    """
+    rows = cards.read_rows(folder / "rows.jsonl")
+    contents = {"card.md": page(card, rows).encode()}
+    for each in dict.fromkeys(("svg", kind)):
+        contents[f"card.{each}"] = image(card, rows, each)
+    for name in contents:
+        atomic_files.check_generated(folder / name)
+    for name, content in contents.items():
+        atomic_files.write_generated(folder / name, content)
+    return [folder / name for name in contents]
+
+
+def image(card: Card, rows: list[Row], kind: styles.Format) -> bytes:
+    """The content of the file of the figure."""
+    with styles.drawing():
+        from echo_jax.memory.card_figure import card_figure
+
+        return styles.image(card_figure(card, rows), kind)
+
+
+def page(card: Card, rows: list[Row]) -> str:
+    """The page in Markdown."""
+    words = sentence(card)
+    parts = [
+        f"# {escaped(card.name)}",
+        f"![{escaped(words)}](card.svg)",
+        escaped(words),
+        *(f"- {escaped(remark)}" for remark in card.remarks),
+        markdown_table(table.cards_table([card])),
+        details("Configuration and provenance", markdown_table(provenance(card, rows))),
+        "Every number follows from [rows.jsonl](rows.jsonl), and is in [card.json](card.json).",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def sentence(card: Card) -> str:
+    """The bits of a card, with the interval, and what is not there yet."""
+    known = [_bits(card, question) for question in QUESTIONS if table.measure(card, question)]
+    if not known:
+        return f"{card.name}: 0 of {number(len(card.seeds))} seeds."
+    return f"{card.name}: {'; '.join(known)}."
+
+
+def _bits(card: Card, question: Question) -> str:
+    """A clause: at least 157 bits by lag (150 to 164 over 8 seeds)."""
+    bits = table.measure(card, question)
+    assert bits is not None
+    n, asked = len(bits.seeds), len(card.seeds)
+    seeds = counted(n, "seed") if n == asked else f"{n} of {counted(asked, 'seed')}"
+    if bits.low is not None and bits.high is not None:
+        seeds = f"{three_digits(bits.low)} to {three_digits(bits.high)} over {seeds}"
+    words = f"{'at least ' * bits.at_least}{three_digits(bits.mean)} {QUESTIONS[question]}"
+    words = f"{words} ({seeds})"
+    if question == "bits_by_key" and card.on_plateau is not None:
+        words += f", {card.on_plateau} of {n} on the plateau of a list of the values"
+    return words
+
+
+def counted(count: int, noun: str) -> str:
+    """A number of things: 1 seed, 8 seeds."""
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
+def details(summary: str, text: str) -> str:
+    """Markdown that folds out, also where Markdown in HTML has to be asked for."""
+    return f"<details markdown><summary>{summary}</summary>\n\n{text}\n\n</details>"
+
+
+def provenance(card: Card, rows: list[Row]) -> Table:
+    """The cell, the configurations and seeds, and where and with what they were run."""
+    lines = [
+        ["cell", card.cell.name],
+        *([f"argument {name}", str(value)] for name, value in card.cell.args.items()),
+        *([f"configuration {n}", _worded(of)] for n, of in enumerate(card.configuration, 1)),
+        ["seeds", ", ".join(map(str, card.seeds))],
+        ["runs that are not finite", str(sum(row.final is None for row in rows))],
+        *(
+            [f"{QUESTIONS[question]} of each seed", ", ".join(map(three_digits, bits.by_seed))]
+            for question in QUESTIONS
+            if (bits := table.measure(card, question))
+        ),
+        ["protocol", str(card.protocol)],
+        ["date", str(card.date)],
+        ["devices", ", ".join(card.devices)],
+        ["versions", ", ".join(f"{name} {version}" for name, version in card.versions.items())],
+    ]
+    if card.bits_by_lag:
+        lines.append(["bits by lag, unfloored", three_digits(card.bits_by_lag.unfloored)])
+    if card.cell.source:
+        lines.append(["SHA-256 of the cell's file", card.cell.source])
+    return Table("", ["", "value"], lines)
+
+
+def _worded(configuration: dict[str, Any]) -> str:
+    """Words such as: by key, rate 0.01, schedule ramp."""
+    question = configuration.get("question")
+    others = {name: x for name, x in configuration.items() if name != "question" and x is not None}
+    return ", ".join([str(question), *(f"{name} {value}" for name, value in others.items())])

@@ -1,0 +1,82 @@
+"""Cards of protocol 3 with made-up rows, for tests of what follows from them."""
+
+import datetime
+import math
+import zlib
+
+import numpy as np
+
+from echo_jax.memory import card as cards
+from echo_jax.memory.bits import accuracy_of_list
+from echo_jax.memory.protocol import DEFAULT, KEYS, LAGS, RECALLS, SYMBOLS, most_pairs, pairs_asked
+from echo_jax.memory.rows import KeyRow, LagRow, LagScore
+
+WHOLE = math.log(SYMBOLS)
+
+
+def lag_row(bits, seed=0, rate=0.01, validation=None):
+    """A run by lag with so many bits at each of the nearest lags, and none at others."""
+
+    def score(known):
+        curve = np.zeros(LAGS)
+        curve[: len(known)] = known
+        nats = (WHOLE - curve * math.log(2)).clip(0).tolist()
+        return LagScore(nats, nats)
+
+    if bits is None:
+        return LagRow(seed, rate, 250, None, None)
+    return LagRow(seed, rate, 3000, score(bits if validation is None else validation), score(bits))
+
+
+def key_row(accuracy, seed=0, rate=0.01, schedule="ramp", validation=None, most=24):
+    """A run by key with an accuracy at each K: a function of K."""
+    pairs = list(pairs_asked(most))
+    asked = [RECALLS * k for k in pairs]
+
+    def right(of):
+        return [round(n * of(k)) for k, n in zip(pairs, asked, strict=True)]
+
+    if accuracy is None:
+        return KeyRow(seed, rate, schedule, 250, 2, pairs, asked, None, None)
+    chosen = right(validation or accuracy)
+    return KeyRow(seed, rate, schedule, 3000, most, pairs, asked, chosen, right(accuracy))
+
+
+def listing(pairs):
+    """The accuracy of a list of the values."""
+    return accuracy_of_list(pairs)
+
+
+def held(slots):
+    """The accuracy of one that holds so many pairs, and guesses beyond."""
+    return lambda pairs: min(1.0, slots / pairs + (1 - min(1.0, slots / pairs)) / KEYS)
+
+
+def card(rows, cell="gru", seeds=4, state_bytes=400, **fields):
+    """The card of some rows."""
+    made = cards.Card(
+        name=fields.pop("name", f"{cell.rpartition(':')[2]}-{state_bytes}"),
+        cell=cards.Cell(cell, fields.pop("args", {})),
+        state_bytes=state_bytes,
+        conv_bytes=0,
+        parameters=9684,
+        seeds=list(range(seeds)),
+        configuration=[of._asdict() for of in DEFAULT],
+        date=datetime.date(2026, 11, 28),
+        **fields,
+    )
+    return cards.with_rows(made, rows)
+
+
+def card_with(slots, spread=0.02, lags=None, seeds=4, cell="gru", state_bytes=400, **fields):
+    """The card of a cell that holds about so many pairs and lags, and its rows."""
+    random, rows = np.random.default_rng(zlib.crc32(f"{cell} {state_bytes}".encode())), []
+    most = most_pairs(state_bytes)
+    for seed in range(seeds):
+        noise = 1 + spread * random.standard_normal(2)
+        if lags:
+            lag = np.arange(1, LAGS + 1)
+            rows.append(lag_row(4 / (1 + np.exp((lag - lags * noise[0]) / (1 + lags / 6))), seed))
+        accuracy = held(slots * noise[1]) if slots else listing
+        rows.append(key_row(accuracy, seed, most=most))
+    return card(rows, cell, seeds, state_bytes, **fields), rows
