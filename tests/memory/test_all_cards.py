@@ -1,0 +1,111 @@
+"""The pages of a card and of a folder of cards, and the cards that come with the package."""
+
+import subprocess
+import sys
+from importlib import resources
+from pathlib import Path
+
+import pytest
+from made_up_cards import card, card_with, key_row, lag_row
+
+from echo_jax.exceptions import ConfigError, StorageError
+from echo_jax.memory import all_cards, built_in_cards, card_pages
+from echo_jax.memory import card as cards
+
+DOCS = Path(__file__).parents[2] / "docs" / "cards"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for cell, pairs, lags in (("block:gla", 5, 3), ("block:gru", 0, 18), ("block:lru", 0, 39)):
+        made, rows = card_with(pairs, lags=lags, cell=cell, name=cell.replace(":", "-"))
+        (tmp_path / made.name).mkdir()
+        cards.write(made, rows, tmp_path / made.name)
+    return tmp_path
+
+
+def test_a_card_is_drawn_beside_its_rows(folder):
+    place = folder / "block-gla"
+    made, _ = cards.read(place)
+    paths = card_pages.draw(place, made, "pdf")
+    assert [path.name for path in paths] == ["card.md", "card.svg", "card.pdf"]
+    assert paths[0].read_text().split("\n\n")[1].endswith("](card.svg)")
+    assert "4 of 4" not in card_pages.sentence(made)
+
+
+def test_the_sentence_says_what_is_a_bound_and_what_is_not_there_yet():
+    rows = [lag_row([4.0] * 64), lag_row([4.0] * 64, 1), key_row(None)]
+    assert card_pages.sentence(card(rows, name="x")) == (
+        "x: at least 256 bits by lag (256 to 256 over 2 of 4 seeds); 0 bits by key (1 of 4 seeds), "
+        "0 of 1 on the plateau of a list of the values."
+    )
+    assert card_pages.sentence(card([], name="x")) == "x: 0 of 4 seeds."
+
+
+def test_a_card_without_rows_is_drawn(tmp_path):
+    assert len(card_pages.draw(tmp_path, card([]))) == 2
+
+
+def test_the_page_starts_with_a_figure_and_keeps_what_was_written_by_hand(folder):
+    all_cards.write_report(folder)
+    page = folder / "README.md"
+    assert page.read_text().split("\n\n")[1].endswith("](<figures/forgetting-block.svg>)")
+    page.write_text(page.read_text().replace(all_cards.BY_HAND, "The LRU keeps more."))
+    (folder / "block-gla" / "card.json").unlink()
+    all_cards.write_report(folder)
+    assert "The LRU keeps more." in page.read_text()
+    assert "gla" not in page.read_text()
+
+
+def test_a_page_of_somebody_else_is_not_overwritten(folder):
+    (folder / "README.md").write_text("mine")
+    with pytest.raises(StorageError, match="findings"):
+        all_cards.write_report(folder)
+    assert (folder / "README.md").read_text() == "mine"
+
+
+def test_tables_and_part_of_a_readme_are_written(folder):
+    readme = folder / "OTHER.md"
+    readme.write_text("before\n<!-- cards -->\n<!-- end of cards -->\nafter\n")
+    written = all_cards.write_report(folder, kind="png", tables=["csv", "latex"], readme=readme)
+    names = {str(path.relative_to(folder)) for path in written}
+    assert {"tables/cards.csv", "tables/cards.tex", "figures/forgetting-block.png"} <= names
+    assert "| gru |" in readme.read_text()
+    assert all(path.exists() for path in written)
+
+
+def test_the_rows_of_a_readme_are_those_near_the_top_in_either_question():
+    made = [card_with(pairs, lags=lags)[0] for pairs, lags in ((0, 39), (2, 20), (0, 30), (8, 3))]
+    assert all_cards.best(made, 2) == [0, 3]
+
+
+def test_built_in_cells_are_shown_only_by_name(folder, monkeypatch):
+    small = card_with(0, lags=9, cell="block:lstm", name="block-lstm")[0]
+    monkeypatch.setattr(built_in_cards, "built_in_cards", lambda: [small])
+    all_cards.write_report(folder)
+    assert "| lstm |" not in (folder / "README.md").read_text()
+    all_cards.write_report(folder, beside=["lstm"])
+    assert "| lstm |" in (folder / "README.md").read_text()
+    with pytest.raises(ConfigError, match="use some of lstm"):
+        all_cards.write_report(folder, beside=["lsmt"])
+
+
+def test_a_small_card_has_the_seeds_and_configurations_of_the_default_card():
+    rows = [lag_row([4.0], rate=0.03), lag_row([1.0], 1), lag_row([4.0], 4)]
+    small = built_in_cards.small_card(card(rows, seeds=5), rows)
+    assert (small.bits_by_lag.by_seed, small.seeds) == ([1.0], [1])
+    assert built_in_cards.small_card(card(rows), rows[:1]) is None
+
+
+def test_the_built_in_cards_follow_from_the_committed_ones():
+    whole = built_in_cards.read_folder(DOCS) if list(DOCS.glob("*/card.json")) else []
+    text = resources.files("echo_jax.memory").joinpath(built_in_cards.FILE).read_bytes()
+    assert text == built_in_cards.encoded(whole)
+
+
+def test_cards_are_read_and_compared_without_jax_and_matplotlib():
+    code = (
+        "import sys, echo_jax.memory.all_cards, echo_jax.memory.card_pages;"
+        "sys.exit(bool({'jax', 'matplotlib'} & {*sys.modules}))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,118 @@
+"""What follows from the rows of a card, by hand."""
+
+import math
+
+import msgspec
+import numpy as np
+import pytest
+from made_up_cards import card, held, key_row, lag_row, listing
+
+from echo_jax.exceptions import StorageError
+from echo_jax.memory import card as cards
+from echo_jax.memory.bits import accuracy_bits, accuracy_of_list
+
+
+def by_seed(rows, question="bits_by_lag"):
+    return getattr(card(rows), question).by_seed
+
+
+def test_a_seed_takes_its_configuration_by_validation_data_and_counts_final_data():
+    worse_on_final = lag_row([3.0], rate=0.01, validation=[4.0])
+    better_on_final = lag_row([3.5], rate=0.03, validation=[2.0])
+    assert by_seed([worse_on_final, better_on_final]) == pytest.approx([3.0])
+
+
+def test_the_number_of_pairs_is_chosen_by_validation_data_too():
+    twelve = key_row(held(6), validation=held(12))
+    at_twelve = accuracy_bits(
+        np.array([12]), np.array([round(256 * 12 * held(6)(12)) / (256 * 12)])
+    )
+    assert by_seed([twelve], "bits_by_key") == pytest.approx(at_twelve.tolist(), abs=1e-4)
+
+
+def test_bits_by_key_of_pairs_that_are_all_recalled_are_six_each():
+    assert by_seed([key_row(held(10))], "bits_by_key")[0] == pytest.approx(60.0)
+
+
+@pytest.mark.parametrize(("row", "question"), [(lag_row, "bits_by_lag"), (key_row, "bits_by_key")])
+def test_a_run_that_is_not_finite_is_never_chosen_and_alone_has_0_bits(row, question):
+    finite = lag_row([0.5], rate=0.03) if row is lag_row else key_row(listing, rate=0.003)
+    assert by_seed([row(None), finite], question)[0] > 0
+    assert by_seed([row(None)], question) == [0.0]
+
+
+def test_a_value_near_the_most_that_can_be_measured_reads_at_least():
+    assert card([lag_row([3.81] * 64)]).bits_by_lag.at_least  # 243.8 of 256 bits
+    assert not card([lag_row([3.79] * 64)]).bits_by_lag.at_least
+    assert card([key_row(lambda pairs: 1.0)]).bits_by_key.at_least  # 144 of 144 bits
+    assert not card([key_row(held(20))]).bits_by_key.at_least
+
+
+def test_a_seed_is_on_the_plateau_if_it_is_near_a_list_of_the_values_at_each_k_from_4():
+    def better_at_2(pairs):
+        return 1.0 if pairs < 4 else listing(pairs)
+
+    def better_at_4(pairs):
+        return 1.0 if pairs == 4 else listing(pairs)
+
+    rows = [key_row(of, seed) for seed, of in enumerate([listing, better_at_2, better_at_4])]
+    assert card(rows).on_plateau == 2
+
+
+def test_a_list_of_two_of_64_values_is_right_as_often_as_the_most_frequent_one():
+    assert accuracy_of_list(2) == pytest.approx(1 / 64 + 63 / 64 / 2)
+
+
+def test_the_interval_is_that_of_student():
+    rows = [lag_row([bits], seed) for seed, bits in enumerate([1.0, 2.0, 3.0, 4.0])]
+    measured = card(rows).bits_by_lag
+    half = 3.182446 * math.sqrt(5 / 3) / 2  # t of 3 degrees of freedom; sd^2 = 5/3, 4 seeds
+    assert (measured.low, measured.high) == pytest.approx((2.5 - half, 2.5 + half), abs=1e-3)
+    assert card(rows[:1]).bits_by_lag.low is None
+
+
+def test_a_lag_below_chance_counts_as_0_and_stays_in_the_unfloored_sum():
+    row = lag_row([2.0])
+    row.final.recalibrated[9] += math.log(2)
+    measured = card([row]).bits_by_lag
+    assert (measured.mean, measured.unfloored) == pytest.approx((2.0, 1.0), abs=1e-4)
+
+
+def test_a_card_is_read_as_it_was_written_and_cannot_claim_other_bits(tmp_path):
+    rows = [lag_row([3.0]), key_row(held(4))]
+    cards.write(made := card(rows), rows, tmp_path)
+    path = tmp_path / "card.json"
+    claim = path.read_text().replace('"mean": 3.0', '"mean": 300.0')
+    assert claim != path.read_text()
+    path.write_text(claim)
+    assert cards.read(tmp_path) == (made, rows)
+
+
+def spoiled(values, field, value):
+    return msgspec.json.encode({**values, field: value})
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "word"),
+    [("protocol", 2, "protocol"), ("state_bytes", -1, "state_bytes"), ("name", "../x", "name"),
+     ("extra", 1, "extra"), ("seeds", "all", "seeds")],
+)  # fmt: skip
+def test_a_bad_card_is_one_sentence_that_names_the_field(tmp_path, field, value, word):
+    cards.write(card([]), [], tmp_path)
+    path = tmp_path / "card.json"
+    path.write_bytes(spoiled(msgspec.json.decode(path.read_bytes()), field, value))
+    with pytest.raises(StorageError, match=word) as error:
+        cards.read(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_bad_row_is_named_by_its_line_and_an_unfinished_last_line_is_left_out(tmp_path):
+    rows = [lag_row([3.0]), lag_row([2.0], 1)]
+    cards.write(card(rows), rows, tmp_path)
+    path = tmp_path / "rows.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-10])
+    assert cards.read(tmp_path)[1] == rows[:1]
+    path.write_bytes(whole.replace(b'"seed":1', b'"seed":-1'))
+    with pytest.raises(StorageError, match=r"rows\.jsonl:2 .*seed"):
+        cards.read(tmp_path)

@@ -1,0 +1,143 @@
+"""Which cards a table tells apart: by brute force, by hand, by simulation."""
+
+import csv
+import io
+import itertools
+
+import numpy as np
+import pytest
+from made_up_cards import card, card_with, held, key_row, lag_row
+
+from echo_jax import statistics
+from echo_jax.exceptions import ConfigError
+from echo_jax.memory import table
+from echo_jax.report import paper_tables
+
+
+@pytest.mark.parametrize(("first", "second"), [(3, 3), (2, 5), (4, 1)])
+def test_the_permutation_test_counts_all_ways_to_divide_the_values(first, second):
+    values = np.random.default_rng(first).normal(size=first + second)
+    observed = abs(values[:first].mean() - values[first:].mean())
+    as_far = []
+    for chosen in itertools.combinations(range(first + second), first):
+        others = [i for i in range(first + second) if i not in chosen]
+        as_far.append(abs(values[list(chosen)].mean() - values[others].mean()) >= observed - 1e-12)
+    p = statistics.permutation_test(values[:first], values[first:])
+    assert p == pytest.approx(np.mean(as_far))
+
+
+def test_complete_separation_of_8_and_8_has_two_ways_in_12870():
+    assert statistics.permutation_test(range(8), range(10, 18)) == pytest.approx(2 / 12870)
+
+
+def test_ties_count_as_far():
+    assert statistics.permutation_test([1.1, 1.1], [1.1, 1.1]) == 1
+
+
+def test_many_seeds_are_drawn_alike_each_time():
+    random = np.random.default_rng(0)
+    groups = random.normal(size=16), random.normal(size=16) + 0.7
+    p = statistics.permutation_test(*groups)
+    assert p == statistics.permutation_test(*groups)
+    from scipy import stats
+
+    assert p == pytest.approx(stats.ttest_ind(*groups).pvalue, abs=0.02)
+
+
+def test_false_discoveries_are_adjusted_as_benjamini_and_hochberg_do():
+    # 0.01 * 4 / 1, 0.02 * 4 / 2, 0.03 * 4 / 3, 0.5
+    adjusted = statistics.false_discovery([0.02, 0.5, 0.01, 0.03])
+    assert adjusted == pytest.approx([0.04, 0.5, 0.04, 0.04])
+
+
+def test_pairs_are_told_apart_at_a_false_discovery_rate_of_5_percent():
+    seeds = [[0.0, 1, 2, 3, 4, 5], [0.5, 1, 2, 3, 4, 5], [10.0, 11, 12, 13, 14, 15]]
+    of = table.compared(seeds)
+    assert of.apart.tolist() == [[False, False, True], [False, False, True], [True, True, False]]
+    assert of.level == pytest.approx(2 / 924)
+
+
+def test_without_a_difference_tables_seldom_tell_any_pair_apart():
+    random = np.random.default_rng(0)
+    tables = [table.compared(random.normal(size=(4, 5))) for _ in range(200)]
+    assert np.mean([of.apart.any() for of in tables]) < 0.09  # 5%, and 2.6 deviations
+
+
+@pytest.mark.parametrize(
+    ("apart", "letters"),
+    [
+        ([], ["a", "a", "a"]),
+        ([(0, 2)], ["a", "ab", "b"]),
+        ([(0, 1), (0, 2), (1, 2)], ["a", "b", "c"]),
+        ([(0, 1), (0, 2)], ["a", "b", "b"]),
+    ],
+)
+def test_cells_share_a_letter_just_where_they_are_not_told_apart(apart, letters):
+    matrix = np.zeros((3, 3), bool)
+    for i, j in apart:
+        matrix[i, j] = matrix[j, i] = True
+    assert table.letters(matrix) == letters
+
+
+def test_letters_agree_with_any_matrix():
+    random = np.random.default_rng(0)
+    for _ in range(20):
+        upper = np.triu(random.random((6, 6)) < 0.5, 1)
+        names = table.letters(upper | upper.T)
+        for i, j in itertools.combinations(range(6), 2):
+            assert bool(set(names[i]) & set(names[j])) != upper[i, j]
+
+
+@pytest.mark.parametrize(("deviation", "asked", "level"), [(0.08, 0.2, 0.005), (0.125, 0.25, 0.01)])
+def test_8_seeds_tell_a_fifth_apart_at_8_percent_and_a_quarter_at_12_and_a_half(
+    deviation, asked, level
+):
+    assert table.smallest_difference([deviation] * 3, 8, level) <= asked
+
+
+def test_the_smallest_difference_has_80_percent_power():
+    deviations, n, level = [1.0, 2.0], 5, 0.04
+    smallest = table.smallest_difference(deviations, n, level)
+    random, told = np.random.default_rng(5), []
+    for _ in range(1500):
+        first, second = (random.normal(0, random.choice(deviations), n) for _ in range(2))
+        told.append(statistics.permutation_test(first, second + smallest) <= level)
+    assert np.mean(told) == pytest.approx(0.8, abs=0.06)  # of 400 and 1,500 simulated pairs
+
+
+def test_three_seeds_cannot_tell_apart_what_needs_one_way_in_a_hundred():
+    assert table.smallest_difference([1.0], 3, 0.01) == np.inf  # 2 of 20 at best
+
+
+def test_pairs_that_a_sentence_names_are_adjusted_by_holm():
+    cards = [
+        card([lag_row([bits + 0.01 * seed], seed) for seed in range(4)], name=name)
+        for name, bits in (("a", 1.0), ("b", 2.0), ("c", 2.0))
+    ]
+    p = table.named_pairs(cards, [("a", "b"), ("b", "c")], "bits_by_lag")
+    assert p == pytest.approx([2 * 2 / 70, 1.0])
+    with pytest.raises(ConfigError, match="d is no card"):
+        table.named_pairs(cards, [("a", "d")], "bits_by_lag")
+
+
+def test_cards_are_compared_only_with_those_of_their_track_and_size():
+    sizes = {"lru": 400, "gru": 416, "lstm": 1600, "block:gru": 400, "block:lru": 400}
+    cards = [card_with(4, cell=cell, state_bytes=size)[0] for cell, size in sizes.items()]
+    names = [{of.cell.name for of in group} for group in table.groups(cards)]
+    assert names == [{"block:gru", "block:lru"}, {"lru", "gru"}, {"lstm"}]
+
+
+def test_tidy_rows_have_one_number_a_column_and_come_through_csv():
+    made, _ = card_with(4, lags=9, cell="block:gla", keys=10, values=10)
+    rows = table.tidy_rows([made])
+    assert [row["question"] for row in rows] == ["bits_by_lag", "bits_by_key"]
+    assert rows[1]["mean"] == made.bits_by_key.mean
+    read = list(csv.DictReader(io.StringIO(paper_tables.csv_text(table.tidy_table([made])))))
+    assert [float(row["mean"]) for row in read] == pytest.approx([row["mean"] for row in rows])
+    assert (read[0]["at_least"], read[0]["on_plateau"], read[1]["on_plateau"]) == ("False", "", "0")
+
+
+def test_what_is_not_there_yet_and_what_is_a_bound_is_said_in_the_table():
+    made = card([lag_row([4.0] * 64, seed) for seed in range(3)] + [key_row(held(3))], seeds=4)
+    assert str(table.bits_entry(made, "bits_by_lag")) == "\u2265256 (256 to 256; 3 of 4)"
+    assert str(table.bits_entry(made, "bits_by_key")) == "18 (1 of 4)"
