@@ -224,10 +224,11 @@ def page(
 ) -> str:
     """The page in Markdown: a figure, what was written by hand, other figures, and tables."""
     begin, end = atomic_files.marks(FINDINGS)
-    first, *others = [figure_of(each, "figures") for each in drawings]
-    parts = ["# The memory of recurrent cells, in bits", first, f"{begin}{by_hand}{end}"]
-    for drawing, text in zip(drawings[1:], others, strict=True):
-        parts += [f"## {escaped(drawing.heading)}", text]
+    parts = ["# The memory of recurrent cells, in bits"]
+    parts += [figure_of(drawing, "figures") for drawing in drawings[:1]]
+    parts.append(f"{begin}{by_hand}{end}")
+    for drawing in drawings[1:]:
+        parts += [f"## {escaped(drawing.heading)}", figure_of(drawing, "figures")]
     parts += ["## Tables", *(table_of(group) for group in groups(cards))]
     parts.append(listed(f"{name}: {meaning}." for name, meaning in MEANINGS.items()))
     parts += ["## What may not be concluded", listed(NOT_TO_CONCLUDE)]
@@ -273,7 +274,8 @@ def part_of_readme(
     short = Table("", [whole.headings[k] for k in kept], rows)
     shown = f"{len(rows)} of {counted(len(group), 'cell')}; all are [here](<{place}/README.md>)."
     words = f"{escaped(whole.caption)} {shown}"
-    return "\n\n".join([figure_of(drawings[0], f"{place}/figures"), markdown_table(short), words])
+    first = [figure_of(drawing, f"{place}/figures") for drawing in drawings[:1]]
+    return "\n\n".join([*first, markdown_table(short), words])
 
 
 def best(cards: Sequence[Card], most: int) -> list[int]:

@@ -69,13 +69,14 @@ def configuration_of(row: Row) -> Configuration:
 def read_folder(folder: Path) -> list[tuple[Card, list[Row]]]:
     """The cards in the folders of a folder with their rows, by name; those without a row left out.
 
-    ConfigError, one sentence, for a folder without any card.
+    ConfigError, one sentence, for a folder without any.
     """
-    places = sorted(path.parent for path in folder.glob("*/card.json"))
-    if not places:
-        raise ConfigError(None, folder, "has no cards, NAME/card.json", "make one with card")
-    whole = [cards.read(place) for place in places]
-    return [(card, rows) for card, rows in whole if rows]
+    whole = [cards.read(path.parent) for path in sorted(folder.glob("*/card.json"))]
+    measured = [(card, rows) for card, rows in whole if rows]
+    if not measured:
+        rule = "has no cards, which are NAME/card.json with a row beside it"
+        raise ConfigError(None, folder, rule, "make one with card")
+    return measured
 
 
 def named(names: Sequence[str], tracks: Sequence[str]) -> list[Card]:

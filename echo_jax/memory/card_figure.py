@@ -53,7 +53,7 @@ def card_figure(card: Card, rows: Sequence[Row] = ()) -> Figure:
     width = WIDTH if len(panels) > 1 else 0.7 * WIDTH
     figure = Figure((width, HEIGHT))
     _say(figure, 0.15, 0.36, shortened(card.name, 46), fontsize=16, fontweight="bold")
-    _say(figure, 0.15, 0.62, shortened(subtitle(card), int(13 * width)), color=GREY)
+    _say(figure, 0.15, 0.62, shortened(subtitle(card), int(14 * width)), fontsize=9.5, color=GREY)
     room = width / max(len(panels), 1)
     for place, question in enumerate(panels):
         x, top, height = place * room + 0.68, 1.2, HEIGHT - 1.2 - 0.5
@@ -83,16 +83,16 @@ def bits_words(card: Card, question: Question) -> str:
 
 
 def peers(card: Card) -> list[Card]:
-    """The other built-in cells of the same track and size, within 10%; else all of the track."""
-    same = [
-        other
-        for other in built_in_cards()
-        if track(other) == track(card)
-        and is_built_in(other.cell.name)
-        and other.cell.name != card.cell.name
-    ]
-    near = [x for x in same if abs(x.state_bytes - card.state_bytes) <= 0.1 * card.state_bytes]
-    return near or same
+    """The other built-in cells of the same track and size, within 10%; else all of the track.
+
+    Of a cell with several sizes the nearest one.
+    """
+    same = [x for x in built_in_cards() if track(x) == track(card) and is_built_in(x.cell.name)]
+    away = {x.name: abs(x.state_bytes - card.state_bytes) for x in same}
+    furthest_first = sorted(same, key=lambda x: -away[x.name])
+    nearest = {x.cell.name: x for x in furthest_first if x.cell.name != card.cell.name}
+    near = [x for x in nearest.values() if away[x.name] <= 0.1 * card.state_bytes]
+    return near or [*nearest.values()]
 
 
 def draw_by_lag(axes: Axes, card: Card, rows: Sequence[Row]) -> None:
