@@ -1,0 +1,220 @@
+"""The measure in any framework: tasks and first weights to a file, rows from a file to a card.
+
+export_tasks ─► tasks.safetensors ─► training elsewhere ─► rows, JSON lines ─► imported
+
+Final streams that are exported are known before training, so they depend on the seed alone; a card
+of imported rows says so. docs/your-own-cell.md has the arrays, examples/card_in_pytorch.py uses
+them.
+"""
+
+import datetime
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from echo_jax import atomic_files, tensor_files
+from echo_jax.cells.interface import Cell, CellParams
+from echo_jax.cells.registry import build
+from echo_jax.core.data import Purpose, purpose_key
+from echo_jax.exceptions import StorageError
+from echo_jax.memory import card as cards
+from echo_jax.memory import making, score
+from echo_jax.memory.card import ROWS_LIMIT, Card
+from echo_jax.memory.protocol import PAIRS, PAIRS_OF_SMALL, RECALLS, UPDATES
+from echo_jax.memory.rows import KeyRow, Row
+from echo_jax.memory.tasks import Recall
+from echo_jax.memory.training import ByKey, ByLag
+
+UNITS = 100
+"""Units of the GRU whose first weights are exported: 400 bytes of state."""
+
+KNOWN = "test streams known beforehand"
+"""The remark of a card of imported rows."""
+
+FIX = "write rows as docs/your-own-cell.md says"
+
+
+def export_tasks(
+    folder: Path, seeds: range, most: int = PAIRS_OF_SMALL, updates: int = UPDATES
+) -> Path:
+    """Write `tasks.safetensors`: for each seed the arrays of `tasks_of`, under `seed_0.` and so on.
+
+    The training data are those of the runs here, update by update. Of 3,000 updates a seed has
+    about 9 MB. Returns the path of the file, which replaces one that is there.
+    """
+    gru = build("gru", {"features": UNITS})
+    tree = {f"seed_{seed}": tasks_of(gru, seed, most, updates) for seed in seeds}
+    atomic_files.check_no_link(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "tasks.safetensors"
+    tensor_files.write(path, "memory tasks", tree, {"protocol": 3, "seeds": list(seeds)})
+    return path
+
+
+def tasks_of(gru: Cell, seed: int, most: int, updates: int) -> dict[str, Any]:
+    """The arrays of a seed for up to `most` = Kmax pairs.
+
+    by_lag.training                 uint8 `[updates, B, T]`, tokens
+    by_lag.calibration, .validation, .final             `[512, T]`
+    by_lag.gru                      first weights: `rnn`, see `torch_gru`, and the heads, `linear`
+    by_key.keys, .values            uint8 `[updates, B, Kmax]`
+    by_key.order                    uint8, likewise: the rank by which a pair is asked, of all Kmax;
+                                    the first K pairs are asked by rising rank
+    by_key.place                    float32 `[updates, B]`, in [0, 1): a row with fewer pairs than
+                                    the K of its update has 1 + floor(place (K - 1))
+    by_key.validation, .final       `tokens` and `targets`, uint8 `[numbers of pairs, 256, 3 Kmax]`;
+                                    targets count from step 2 K to 3 K - 1
+    by_key.gru                      first weights: `rnn`, and the readout, `linear`
+    """
+    lag, key = ByLag(gru), ByKey(gru, most)
+    no_weights = np.zeros(0, np.uint32)
+    lag_sets = score.draw_lag_sets(seed, no_weights)._asdict()
+    key_sets = score.draw_key_sets(most, seed, no_weights)
+    pairs = training_data(key, seed, updates)
+    return {
+        "by_lag": {
+            "training": small(training_data(lag, seed, updates)),
+            **{name: small(streams) for name, streams in lag_sets.items()},
+            "gru": first_weights(lag, seed),
+        },
+        "by_key": {
+            "keys": small(pairs.keys),
+            "values": small(pairs.values),
+            "order": small(jnp.argsort(jnp.argsort(pairs.order))),
+            "place": np.asarray(pairs.place),
+            "validation": tokens_and_targets(key_sets.validation),
+            "final": tokens_and_targets(key_sets.final),
+            "gru": first_weights(key, seed),
+        },
+    }
+
+
+def training_data(question: ByLag | ByKey, seed: int, updates: int) -> Any:
+    """What `Question.draw` gives in each update of a run, stacked."""
+    key = purpose_key(seed, Purpose.DATA)
+    return jax.vmap(lambda i: question.draw(jax.random.fold_in(key, i)))(jnp.arange(updates))
+
+
+def first_weights(question: ByLag | ByKey, seed: int) -> dict[str, Any]:
+    """The weights of a GRU and of the linear layer on its state before the first update."""
+    params = question.init_params(purpose_key(seed, Purpose.WEIGHTS))
+    linear = params["heads"] if isinstance(question, ByLag) else params["readout"]
+    layer = {"weight": linear["kernel"].T, "bias": linear["bias"]}
+    return {"rnn": torch_gru(params["cell"]), "linear": layer}
+
+
+def torch_gru(params: CellParams) -> dict[str, chex.Array]:
+    """The weights of the GRU of Flax as `torch.nn.GRU` names and stores them.
+
+        weight_ih_l0   `[3H, F]`, the transposed input kernels of r, z and n
+        weight_hh_l0   `[3H, H]`, the transposed recurrent kernels
+        bias_ih_l0     `[3H]`, b_r, b_z and b_n
+        bias_hh_l0     `[3H]`, 0, 0 and c
+
+    Both apply the reset gate after the product by U_n. In PyTorch r and z have two biases each,
+    which are added: the second, of 0 here, must stay 0 in training to keep the same steps.
+    """
+    kernels = ((part, [params[part + gate]["kernel"].T for gate in "rzn"]) for part in "ih")
+    c = params["hn"]["bias"]
+    return {
+        **{f"weight_{part}h_l0": jnp.concatenate(of) for part, of in kernels},
+        "bias_ih_l0": jnp.concatenate([params["i" + gate]["bias"] for gate in "rzn"]),
+        "bias_hh_l0": jnp.concatenate([jnp.zeros(2 * len(c)), c]),
+    }
+
+
+def tokens_and_targets(asked: Recall) -> dict[str, np.ndarray]:
+    """The sequences of a data set by key."""
+    return {"tokens": small(asked.tokens), "targets": small(asked.targets)}
+
+
+def small(tokens: chex.Array) -> np.ndarray:
+    """Tokens as uint8."""
+    return np.asarray(tokens, np.uint8)
+
+
+def imported(path: Path) -> list[Row]:
+    """The rows of a file of JSON lines that another program wrote.
+
+    StorageError, one sentence with the line and the key, for a row that is not valid or is there
+    twice.
+    """
+    lines = atomic_files.read_bytes(path, ROWS_LIMIT).splitlines()
+    rows: list[Row] = []
+    for number, line in enumerate(lines, 1):
+        place = f"{path}:{number}"
+        row = cards.decoded(place, line, Row)
+        check(place, row, rows)
+        rows.append(row)
+    if not rows:
+        raise StorageError(None, path, "has no rows", FIX)
+    return rows
+
+
+def check(place: str, row: Row, earlier: Iterable[Row]) -> None:
+    """Refuse a row that the rows before it have already, and counts that do not fit."""
+    if (run := making.planned_of(row)) in map(making.planned_of, earlier):
+        raise refused(place, "seed", f"{run.seed} {run.configuration.question} is there twice")
+    if (row.validation is None) != (row.final is None):
+        raise refused(place, "final", "is null on one data set alone")
+    if isinstance(row, KeyRow):
+        check_counts(place, row)
+        first = next((x for x in earlier if isinstance(x, KeyRow)), row)
+        if row.pairs != first.pairs:
+            raise refused(place, "pairs", "are not those of the rows before")
+
+
+def check_counts(place: str, row: KeyRow) -> None:
+    """Refuse numbers of pairs, questions or right answers that the protocol cannot give."""
+    if tuple(row.pairs) != PAIRS[: len(row.pairs)]:
+        raise refused(place, "pairs", f"do not begin {', '.join(map(str, PAIRS))}")
+    if row.asked != [RECALLS * pairs for pairs in row.pairs]:
+        raise refused(place, "asked", f"are not {RECALLS} times the pairs")
+    for name in ("validation", "final"):
+        right = getattr(row, name)
+        if right is not None and not fits(right, row.asked):
+            raise refused(place, name, "are not as many right answers as pairs, or above asked")
+
+
+def fits(right: list[int], asked: list[int]) -> bool:
+    """True for a count for each number of questions, none of them larger."""
+    return len(right) == len(asked) and all(map(int.__le__, right, asked))
+
+
+def refused(place: str, key: str, rule: str) -> StorageError:
+    """The sentence about a row."""
+    return StorageError(None, place, f"is not valid ({key} {rule})", FIX)
+
+
+def imported_card(name: str, rows: list[Row], state_bytes: int = 0, parameters: int = 0) -> Card:
+    """The card of imported rows; sizes that nobody gave are 0."""
+    configurations = dict.fromkeys(making.planned_of(row).configuration for row in rows)
+    card = Card(
+        name=name,
+        cell=cards.Cell(name, {}),
+        state_bytes=state_bytes,
+        conv_bytes=0,
+        parameters=parameters,
+        seeds=sorted({row.seed for row in rows}),
+        configuration=[of._asdict() for of in configurations],
+        date=datetime.datetime.now(datetime.UTC).date(),
+        remarks=[KNOWN],
+    )
+    return cards.with_rows(card, rows)
+
+
+def import_rows(path: Path, name: str, folder: Path, state_bytes: int = 0) -> Card:
+    """Write the card of a file of rows as `folder`/`name`; StorageError for a bad file or row.
+
+    Rows of an earlier import under this name are replaced.
+    """
+    rows = imported(path)
+    card = imported_card(name, rows, state_bytes)
+    with making.claimed(folder / name, card):
+        cards.write(card, rows, folder / name)
+    return card
