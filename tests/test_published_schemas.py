@@ -5,7 +5,7 @@ import msgspec
 import pytest
 from golden import assert_golden
 
-from echo_jax.memory_cards.schema import Card
+from echo_jax.memory.card import Card
 from echo_jax.runs.result import Result
 from echo_jax.studies.result_rows import ResultRow
 

@@ -1,12 +1,10 @@
 """Both questions for one cell, written from docs/protocol.md alone: the tanh RNN with 100 units.
 
-Nothing of echo_jax is imported, and the random numbers are others. Rows of the default
-configurations, as JSON lines, for some seeds:
+Nothing of echo_jax is imported, and the random numbers are others. Rows of some seeds:
 
     python tests/memory/independent.py 0 1 2 3 > tests/memory/independent_rows.jsonl
 """
 
-import functools
 import hashlib
 import json
 import sys
@@ -29,53 +27,42 @@ def linear(rng, inputs, outputs):
 
 
 def initial(rng, tokens, outputs):
-    """The tanh RNN and a linear layer of its state, float32."""
-    W, b = linear(rng, tokens, UNITS)
-    U, triangle = np.linalg.qr(rng.normal(size=(UNITS, UNITS)))
-    A, a = linear(rng, UNITS, outputs)
-    params = {"W": W, "U": U * np.sign(np.diag(triangle)), "b": b, "A": A, "a": a}
+    """The tanh RNN (W, U, b) and a linear layer of its state (A, a), float32."""
+    w, b = linear(rng, tokens, UNITS)
+    u, triangle = np.linalg.qr(rng.normal(size=(UNITS, UNITS)))
+    kernel, bias = linear(rng, UNITS, outputs)
+    params = {"W": w, "U": u * np.sign(np.diag(triangle)), "b": b, "A": kernel, "a": bias}
     return {name: jnp.asarray(x, jnp.float32) for name, x in params.items()}
 
 
 def states(params, tokens):
     """The states h' = tanh(W x + b + U h) after each token: `[B, T]` to `[B, T, H]`."""
-
-    def step(h, x):
-        h = jnp.tanh(x + h @ params["U"])
-        return h, h
-
     inputs = params["W"][tokens.T] + params["b"]
+    step = lambda h, x: 2 * (jnp.tanh(x + h @ params["U"]),)  # noqa: E731
     return jax.lax.scan(step, jnp.zeros(inputs.shape[1:]), inputs)[1].swapaxes(0, 1)
 
 
 def nats(logits, targets):
-    """The cross-entropy of each target."""
     return -jnp.take_along_axis(jax.nn.log_softmax(logits), targets[..., None], -1)[..., 0]
 
 
-@functools.partial(jax.jit, static_argnums=0)
 def train(loss, params, batches):
     """Adam on a clipped gradient, a batch an update, with a rate that falls by a cosine."""
 
     def update(carry, x):
-        p, m, v = carry
-        i, batch = x
+        (p, m, v), (i, batch) = carry, x
         g = jax.grad(loss)(p, *batch)
         norm = jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in g.values()))
-        g = {name: leaf / jnp.maximum(norm, 1) for name, leaf in g.items()}
-        m = {name: 0.9 * m[name] + 0.1 * g[name] for name in g}
-        v = {name: 0.999 * v[name] + 0.001 * g[name] ** 2 for name in g}
-        rate = RATE * (1 + jnp.cos(jnp.pi * i / UPDATES)) / 2
-
-        def moved(name):
-            corrected = jnp.sqrt(v[name] / (1 - 0.999 ** (i + 1)))
-            return p[name] - rate * m[name] / (1 - 0.9 ** (i + 1)) / (corrected + 1e-7)
-
-        return ({name: moved(name) for name in p}, m, v), None
+        g = jax.tree.map(lambda g: g / jnp.maximum(norm, 1), g)
+        m = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, m, g)
+        v = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g**2, v, g)
+        root = jax.tree.map(lambda v: jnp.sqrt(v / (1 - 0.999 ** (i + 1))) + 1e-7, v)
+        rate = RATE * (1 + jnp.cos(jnp.pi * i / UPDATES)) / 2 / (1 - 0.9 ** (i + 1))
+        return (jax.tree.map(lambda p, m, r: p - rate * m / r, p, m, root), m, v), None
 
     zeros = jax.tree.map(jnp.zeros_like, params)
-    times = jnp.arange(UPDATES, dtype=jnp.float32)
-    return jax.lax.scan(update, (params, zeros, zeros), (times, batches))[0][0]
+    data = jnp.arange(UPDATES, dtype=jnp.float32), batches
+    return jax.lax.scan(update, (params, zeros, zeros), data)[0][0]
 
 
 def final_rng(seed, params):
@@ -84,39 +71,27 @@ def final_rng(seed, params):
     return np.random.default_rng([seed, *np.frombuffer(digest, np.uint32)])
 
 
-def lag_logits(params, streams, reference):
-    """The logits of all lags at the asked steps, `[B, A, N, V]`; the states standardised."""
+def heads(params, streams, reference):
+    """The logits of all lags at the asked steps and their targets, by example; standardised."""
     h, of = (states(params, x)[:, ASKED] for x in (streams, reference))
     h = (h - of.mean((0, 1))) / jnp.sqrt(of.var((0, 1)) + 1e-12)
-    return (h @ params["A"] + params["a"]).reshape(*h.shape[:2], LAGS, V)
-
-
-def earlier(streams):
-    """The tokens 1 .. N steps before each asked step, `[B, A, N]`."""
-    return streams[:, ASKED[:, None] - np.arange(1, LAGS + 1)]
+    z = (h @ params["A"] + params["a"]).reshape(-1, LAGS, V)
+    return z, streams[:, ASKED[:, None] - np.arange(1, LAGS + 1)].reshape(-1, LAGS)
 
 
 def lag_loss(params, streams):
-    """The mean cross-entropy of all lags."""
-    return nats(lag_logits(params, streams, streams), earlier(streams)).mean()
-
-
-def recalibrated(z, targets, b, examples):
-    """The mean cross-entropy of each lag after a factor and a share of errors."""
-    right = jnp.exp(-nats(b[:, None] * z, targets))
-    return -jnp.log((1 - 1 / examples) * right + 1 / (examples * V)).mean((0, 1))
+    return nats(*heads(params, streams, streams)).mean()
 
 
 def by_lag(seed):
     """The row of a seed by lag."""
     rng = np.random.default_rng([seed, 0])
     params = initial(rng, V, LAGS * V)
-    draw = functools.partial(rng.integers, V, dtype=np.int32)
-    calibration, validation = (draw(size=(STREAMS, 93)) for _ in range(2))
-    params = train(lag_loss, params, (draw(size=(UPDATES, ROWS, 93)),))
-    final = final_rng(seed, params).integers(V, size=(STREAMS, 93), dtype=np.int32)
-    z, wanted = lag_logits(params, calibration, calibration), earlier(calibration)
-    slope = jax.jit(jax.grad(lambda b: nats(b[:, None] * z, wanted).mean((0, 1)).sum()))
+    calibration, validation = (rng.integers(V, size=(STREAMS, 93), dtype=np.int32) for _ in "cv")
+    batches = (rng.integers(V, size=(UPDATES, ROWS, 93), dtype=np.int32),)
+    params = jax.jit(train, static_argnums=0)(lag_loss, params, batches)
+    z, wanted = heads(params, calibration, calibration)
+    slope = jax.jit(jax.grad(lambda b: nats(b[:, None] * z, wanted).mean(0).sum()))
     low, high = jnp.zeros(LAGS), jnp.full(LAGS, 100.0)
     for _ in range(30):
         b = (low + high) / 2
@@ -124,13 +99,14 @@ def by_lag(seed):
         low, high = jnp.where(above, low, b), jnp.where(above, b, high)
 
     def score(streams):
-        z, wanted = lag_logits(params, streams, calibration), earlier(streams)
-        fitted = recalibrated(z, wanted, b, STREAMS * len(ASKED))
-        both = {"nats": nats(z, wanted).mean((0, 1)), "recalibrated": fitted}
-        return {name: [float(f"{x:.6g}") for x in of] for name, of in both.items()}
+        z, wanted = heads(params, streams, calibration)
+        right = (1 - 1 / len(z)) * jnp.exp(-nats(b[:, None] * z, wanted)) + 1 / len(z) / V
+        both = {"nats": nats(z, wanted), "recalibrated": -jnp.log(right)}
+        return {name: [float(f"{x:.6g}") for x in of.mean(0)] for name, of in both.items()}
 
-    of = {"question": "by lag", "seed": seed, "rate": RATE, "updates": UPDATES}
-    return {**of, "validation": score(validation), "final": score(final)}
+    row = {"question": "by lag", "seed": seed, "rate": RATE, "updates": UPDATES}
+    final = final_rng(seed, params).integers(V, size=(STREAMS, 93), dtype=np.int32)
+    return {**row, "validation": score(validation), "final": score(final)}
 
 
 def sequences(rng, numbers):
@@ -145,35 +121,30 @@ def sequences(rng, numbers):
 
 
 def key_loss(params, tokens, targets, scored):
-    """The mean cross-entropy of all questions of a batch."""
     logits = states(params, tokens) @ params["A"] + params["a"]
     return (nats(logits, targets) * scored).sum() / scored.sum()
 
 
 def by_key(seed):
     """The row of a seed by key, with the ramp."""
-    rng = np.random.default_rng([seed, 1])
+    rng, most, asked = np.random.default_rng([seed, 1]), PAIRS[-1], np.repeat(PAIRS, RECALLS)
     params = initial(rng, 2 * M, M)
-    ramp = 2 + np.floor((PAIRS[-1] - 2) * np.minimum(np.arange(UPDATES) / UPDATES / 0.6, 1))
-    numbers = [k if row < ROWS // 2 else rng.integers(1, k) for k in ramp.astype(int)
-               for row in range(ROWS)]  # fmt: skip
+    ramp = 2 + np.floor((most - 2) * np.minimum(np.arange(UPDATES) / UPDATES / 0.6, 1)).astype(int)
+    numbers = [k if row < ROWS // 2 else rng.integers(1, k) for k in ramp for row in range(ROWS)]
     batches = [x.reshape(UPDATES, ROWS, -1) for x in sequences(rng, numbers)]
-    asked = np.repeat(PAIRS, RECALLS)
     validation = sequences(rng, asked)
-    params = train(key_loss, params, batches)
+    params = jax.jit(train, static_argnums=0)(key_loss, params, batches)
 
-    def right(data):
-        tokens, targets, scored = data
+    def right(tokens, targets, scored):
         answers = (states(params, tokens) @ params["A"] + params["a"]).argmax(-1)
-        return np.sum((answers == targets) & scored, 1).reshape(-1, RECALLS).sum(1).tolist()
+        return ((answers == targets) & scored).reshape(len(PAIRS), -1).sum(1).tolist()
 
-    of = {"question": "by key", "seed": seed, "rate": RATE, "schedule": "ramp", "updates": UPDATES}
-    final = right(sequences(final_rng(seed, params), asked))
-    counts = {"pairs": PAIRS, "asked": [RECALLS * k for k in PAIRS]}
-    return {**of, "level": PAIRS[-1], **counts, "validation": right(validation), "final": final}
+    row = {"question": "by key", "seed": seed, "rate": RATE, "schedule": "ramp", "level": most}
+    row |= {"updates": UPDATES, "pairs": PAIRS, "asked": [RECALLS * k for k in PAIRS]}
+    final = sequences(final_rng(seed, params), asked)
+    return {**row, "validation": right(*validation), "final": right(*final)}
 
 
 if __name__ == "__main__":
     for chosen in map(int, sys.argv[1:]):
-        for question in (by_lag, by_key):
-            print(json.dumps(question(chosen)), flush=True)
+        print(json.dumps(by_lag(chosen)), json.dumps(by_key(chosen)), sep="\n", flush=True)

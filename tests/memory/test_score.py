@@ -1,0 +1,188 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import optimize, special
+
+from echo_jax.cells.adapters.linen_adapter import LinenCell
+from echo_jax.cells.known_memory import ShiftRegister
+from echo_jax.cells.registry import build
+from echo_jax.memory import measure, score, tasks
+from echo_jax.memory.bits import unfloored_bits_of_lags
+from echo_jax.memory.protocol import ASKED, LAGS, SYMBOLS
+from echo_jax.memory.recalibration import fitted_factors, recalibrated_nats
+from echo_jax.memory.training import ByKey, ByLag
+
+STREAMS, RECALLS, KMAX = 16, 3, 4
+WEIGHTS = np.arange(8, dtype=np.uint32)
+SLOTS = 3
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_sets():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(score, "STREAMS", STREAMS)
+        patch.setattr(score, "RECALLS", RECALLS)
+        yield
+
+
+@pytest.fixture(scope="module")
+def sets():
+    return score.draw_lag_sets(0, WEIGHTS)
+
+
+def register_with_exact_heads(sureness):
+    """A register, and heads: that of lag n reads slot n, those of older tokens read nothing."""
+    question = ByLag(LinenCell(ShiftRegister(SLOTS)))
+    kernel = np.zeros((SLOTS, SYMBOLS, LAGS, SYMBOLS), np.float32)
+    for lag in range(1, SLOTS):
+        kernel[lag, :, lag - 1] = sureness * np.eye(SYMBOLS)
+    heads = {"kernel": kernel.reshape(SLOTS * SYMBOLS, -1), "bias": np.zeros(LAGS * SYMBOLS)}
+    return question, {"cell": {}, "heads": heads}
+
+
+@pytest.mark.parametrize("sureness", [0.1, 3.0])
+def test_a_register_answers_exactly_and_the_doubt_is_all_that_it_loses(sets, sureness):
+    question, params = register_with_exact_heads(sureness)
+    scores = jax.jit(lambda params: score.score_by_lag(question, params, sets))(params)
+    doubt = 1 / (STREAMS * len(ASKED))
+    lost = -np.log2(1 - doubt + doubt / SYMBOLS)
+    for of_set in (scores.validation, scores.final):
+        bits = unfloored_bits_of_lags(of_set.recalibrated)
+        assert bits[: SLOTS - 1] == pytest.approx(4 - lost, abs=1e-4)
+        assert bits[SLOTS - 1 :] == pytest.approx(0, abs=1e-4)
+
+
+def test_heads_that_are_not_sure_have_more_nats_before_recalibration(sets):
+    question, params = register_with_exact_heads(0.1)
+    scores = score.score_by_lag(question, params, sets)
+    assert scores.final.nats[0] > 1.5
+    assert scores.final.recalibrated[0] < 0.1
+
+
+def trained_for_nothing(question):
+    return question.init_params(jax.random.key(4))
+
+
+def test_states_by_steps_are_those_of_the_scan(sets):
+    question = ByLag(build("gru", {"features": 4}))
+    params = trained_for_nothing(question)
+    steps = jax.jit(lambda p: score.flat_states(question.network, p, sets.validation))(params)
+    scan = jax.jit(lambda p: question.states(p, sets.validation))(params)
+    assert steps.shape == (STREAMS, len(ASKED), 4)
+    np.testing.assert_allclose(steps, scan, atol=1e-5)
+    assert np.abs(steps).max() > 0.1
+
+
+def test_right_answers_by_steps_are_counted_for_each_k_and_equal_those_of_the_scan():
+    question = ByKey(build("gru", {"features": 16}), KMAX)
+    params = trained_for_nothing(question)
+    drawn = score.draw_key_sets(KMAX, 0, WEIGHTS)
+    assert drawn.final.tokens.shape == (3, RECALLS, 3 * KMAX)  # K = 2, 3, 4
+    assert drawn.final.scored.sum((1, 2)).tolist() == [2 * RECALLS, 3 * RECALLS, 4 * RECALLS]
+    scores = jax.jit(lambda p: score.score_by_key(question, p, drawn))(params)
+    by_scan = jax.jit(lambda tokens: jax.lax.map(lambda x: question.logits(params, x), tokens))
+    for of_set, counts in ((drawn.validation, scores.validation), (drawn.final, scores.final)):
+        right = (by_scan(of_set.tokens).argmax(-1) == of_set.targets) & of_set.scored
+        assert counts.tolist() == right.sum((1, 2)).tolist()
+    accuracy = scores.validation.sum() / (9 * RECALLS)
+    assert scores.accuracy == pytest.approx(float(accuracy))
+    assert score.scan_accuracy_by_key(question, params, drawn) == pytest.approx(float(accuracy))
+
+
+def test_a_network_that_knows_all_values_has_all_answers(monkeypatch):
+    question = ByKey(build("simple", {"features": 2}), KMAX)
+    drawn = score.draw_key_sets(KMAX, 0, WEIGHTS)
+    targets = jnp.stack([drawn.validation.targets, drawn.final.targets])
+    wrong = targets.at[1, 2].add(1)  # K = 4 of the final data
+    monkeypatch.setattr(score, "answers", lambda *_: wrong.reshape(-1, 3 * KMAX))
+    scores = score.score_by_key(question, {}, drawn)
+    assert scores.validation.tolist() == [2 * RECALLS, 3 * RECALLS, 4 * RECALLS]
+    assert scores.final.tolist() == [2 * RECALLS, 3 * RECALLS, 0]
+    assert scores.accuracy == 1
+
+
+def test_final_data_depend_on_the_weights_and_the_others_on_the_seed_alone(sets):
+    others = score.draw_lag_sets(0, WEIGHTS + 1)
+    assert (sets.calibration == others.calibration).all()
+    assert (sets.validation == others.validation).all()
+    assert (sets.final != others.final).mean() > 0.8
+    same = score.draw_lag_sets(0, WEIGHTS)
+    assert (sets.final == same.final).all()
+    of_seed = score.draw_lag_sets(1, WEIGHTS)
+    assert all((a != b).mean() > 0.8 for a, b in zip(sets, of_seed, strict=True))
+    assert (sets.calibration != sets.validation).mean() > 0.8
+
+
+@pytest.mark.parametrize("word", range(8))
+def test_every_word_of_the_digest_counts(word):
+    changed = WEIGHTS.copy()
+    changed[word] += 1
+    keys = [jax.random.key_data(score.set_keys(0, of).final) for of in (WEIGHTS, changed)]
+    assert (keys[0] != keys[1]).any()
+
+
+def test_the_digest_is_that_of_every_bit_of_the_weights():
+    weights = {"cell": {"U": np.ones((2, 2), np.float32)}, "heads": np.zeros(3, np.float32)}
+    digest = measure.weights_digest(weights)
+    assert (digest.dtype, digest.shape) == (np.uint32, (8,))
+    weights["heads"][2] = np.nextafter(np.float32(0), np.float32(1))
+    assert (measure.weights_digest(weights) != digest).any()
+
+
+@pytest.fixture(scope="module")
+def noisy():
+    """Logits `[E, 3, V]` and targets: heads that are half as sure as they should be, too sure, and
+    wrong."""
+    rng = np.random.default_rng(5)
+    logits = rng.normal(size=(400, 3, SYMBOLS))
+    p = np.exp(2 * logits) / np.exp(2 * logits).sum(-1, keepdims=True)
+    targets = (p.cumsum(-1) < rng.random((400, 3, 1))).sum(-1)
+    logits[:, 1] *= 8
+    logits[:, 2] *= -1
+    return logits.astype(np.float32), targets
+
+
+def plain_nats(factor, logits, targets, doubt=0.0):
+    log_p = special.log_softmax(factor * logits.astype(np.float64), axis=-1)
+    of_target = log_p[np.arange(len(targets)), targets]
+    if doubt:
+        of_target = np.log((1 - doubt) * np.exp(of_target) + doubt / SYMBOLS)
+    return -of_target.mean()
+
+
+def test_factors_are_those_of_a_minimisation_by_scipy(noisy):
+    logits, targets = noisy
+    factors = np.asarray(fitted_factors(*map(jnp.asarray, noisy)))
+    for head in range(2):
+        of_head = logits[:, head], targets[:, head]
+        by_scipy = optimize.minimize_scalar(plain_nats, bounds=(0, 100), args=of_head).x
+        assert factors[head] == pytest.approx(by_scipy, rel=1e-3)
+    assert factors[0] == pytest.approx(2, rel=0.1)
+    assert factors[0] / factors[1] == pytest.approx(8, rel=0.3)
+    assert factors[2] < 1e-6  # not below 0
+
+
+def test_recalibrated_nats_are_those_of_numpy(noisy):
+    logits, targets = noisy
+    factors = jnp.array([0.5, 1.0, 3.0])
+    nats = recalibrated_nats(factors, 1 / 50, *map(jnp.asarray, noisy))
+    by_numpy = [
+        plain_nats(b, logits[:, i], targets[:, i], 1 / 50) for i, b in enumerate((0.5, 1.0, 3.0))
+    ]
+    assert np.asarray(nats) == pytest.approx(by_numpy, rel=1e-5)
+
+
+def test_a_certain_error_costs_no_more_than_the_doubt_allows():
+    logits = jnp.array([[[200.0] + [0.0] * 15]])
+    nats = recalibrated_nats(jnp.ones(1), 1 / 64, logits, jnp.array([[3]]))
+    assert nats[0] == pytest.approx(np.log(64 * 16), rel=1e-5)
+
+
+def test_a_score_of_streams_is_that_of_each_alone(sets):
+    question = ByLag(build("simple", {"features": 3}))
+    params = trained_for_nothing(question)
+    states = jax.jit(lambda streams: score.flat_states(question.network, params, streams))
+    alone = states(sets.final[2:3])
+    np.testing.assert_array_equal(states(sets.final)[2:3], alone)
+    assert tasks.earlier_tokens(sets.final).shape == (STREAMS, len(ASKED), LAGS)

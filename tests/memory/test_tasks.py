@@ -1,0 +1,107 @@
+import collections
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from echo_jax.memory import tasks
+from echo_jax.memory.protocol import ASKED, LAGS, STEPS
+from echo_jax.memory.tasks import Pairs, draw_pairs, draw_streams, earlier_tokens, recall
+
+KMAX = 6
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    """400 rows of up to 6 pairs."""
+    return jax.jit(draw_pairs, static_argnums=(1, 2))(jax.random.key(3), 400, KMAX)
+
+
+def test_the_worked_example_by_lag(monkeypatch):
+    monkeypatch.setattr(tasks, "ASKED", range(4, 5))
+    monkeypatch.setattr(tasks, "LAGS", 4)
+    assert earlier_tokens(np.array([[7, 0, 12, 3, 3]])).tolist() == [[[3, 12, 0, 7]]]
+
+
+def test_the_worked_example_by_key():
+    """Of three pairs two are shown; the second of them is asked first, as 0.2 is below 0.7."""
+    drawn = Pairs(*map(jnp.array, ([[3, 0, 9]], [[1, 1, 5]], [[0.7, 0.2, 0.1]], [0.0])))
+    asked = recall(drawn, jnp.array([2]))
+    assert asked.tokens[0, :6].tolist() == [3, 65, 0, 65, 0, 3]
+    assert asked.targets[0, 4:6].tolist() == [1, 1]
+    assert asked.scored[0].tolist() == [False] * 4 + [True] * 2 + [False] * 3
+
+
+def test_each_lag_asks_for_the_token_so_many_steps_back_and_for_no_later_one():
+    """The tokens are their steps here."""
+    steps = earlier_tokens(np.arange(STEPS)[None])[0]
+    assert steps.shape == (8, LAGS)
+    for row, asked in zip(steps, ASKED, strict=True):
+        assert row.tolist() == [asked - n for n in range(1, LAGS + 1)]
+    assert steps.min() == 0
+
+
+def sequence_of(pairs, row, count):
+    """Tokens and targets of a row with so many pairs, in plain Python."""
+    keys, values, order = (np.asarray(x)[row][:count] for x in pairs[:3])
+    shown = [token for k, v in zip(keys, values, strict=True) for token in (k, 64 + v)]
+    asked = sorted(range(count), key=lambda i: order[i])
+    return [*shown, *(keys[i] for i in asked)], [values[i] for i in asked]
+
+
+@pytest.mark.parametrize("count", range(1, KMAX + 1))
+def test_rows_of_k_pairs_are_those_of_plain_python(pairs, count):
+    cut = jax.jit(recall)(pairs, jnp.full(400, count))
+    for row in range(20):
+        tokens, targets = sequence_of(pairs, row, count)
+        assert cut.tokens[row, : 3 * count].tolist() == tokens
+        assert cut.targets[row, 2 * count : 3 * count].tolist() == targets
+        assert np.flatnonzero(cut.scored[row]).tolist() == list(range(2 * count, 3 * count))
+
+
+def test_rows_of_one_batch_may_have_different_numbers_of_pairs(pairs):
+    counts = np.arange(400) % KMAX + 1
+    cut = jax.jit(recall)(pairs, jnp.array(counts))
+    for row in range(12):
+        tokens, targets = sequence_of(pairs, row, counts[row])
+        assert cut.tokens[row, : len(tokens)].tolist() == tokens
+        assert np.asarray(cut.targets)[row][cut.scored[row]].tolist() == targets
+
+
+def test_keys_of_a_row_differ_and_its_values_may_not(pairs):
+    keys, values = np.asarray(pairs.keys), np.asarray(pairs.values)
+    assert all(len(set(row)) == KMAX for row in keys)
+    repeats = np.mean([len(set(row)) < KMAX for row in values])
+    expected = 1 - np.prod(1 - np.arange(KMAX) / 64)
+    assert repeats == pytest.approx(expected, abs=4 * np.sqrt(expected / 400))
+
+
+@pytest.mark.parametrize("name", ["keys", "values"])
+def test_keys_and_values_are_uniform(pairs, name):
+    counts = np.bincount(np.asarray(getattr(pairs, name)).ravel(), minlength=64)
+    expected = 400 * KMAX / 64
+    assert len(counts) == 64
+    assert np.sum((counts - expected) ** 2) / expected < 63 + 5 * np.sqrt(2 * 63)
+
+
+def test_every_pair_may_be_asked_first(pairs):
+    first = collections.Counter(np.asarray(pairs.order).argmin(1).tolist())
+    assert sorted(first) == list(range(KMAX))
+    assert max(first.values()) < 2 * min(first.values())
+
+
+def test_places_are_uniform(pairs):
+    place = np.asarray(pairs.place)
+    assert 0 <= place.min() < 0.05
+    assert 0.95 < place.max() < 1
+    assert place.mean() == pytest.approx(0.5, abs=4 * 0.29 / 20)
+
+
+def test_tokens_of_streams_are_uniform_and_independent_of_the_one_before():
+    streams = np.asarray(draw_streams(jax.random.key(1), 64))
+    assert streams.shape == (64, STEPS)
+    both = np.bincount((16 * streams[:, :-1] + streams[:, 1:]).ravel(), minlength=256)
+    expected = both.sum() / 256
+    assert len(both) == 256
+    assert np.sum((both - expected) ** 2) / expected < 255 + 5 * np.sqrt(2 * 255)

@@ -1,0 +1,228 @@
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from echo_jax.cells.interface import Cell
+from echo_jax.cells.registry import build
+from echo_jax.memory import training
+from echo_jax.memory.protocol import ASKED, STEPS, UPDATES
+from echo_jax.memory.training import ByKey, ByLag, Level, Run, flat_state, standardised
+
+KMAX = 5
+
+
+def plain_ramp(update, most):
+    return 2 + math.floor((most - 2) * min(update / (0.6 * UPDATES), 1))
+
+
+class KnowsValues(ByKey):
+    """Answers each question rightly where its parameter is 1, wrongly where it is -1."""
+
+    def logits(self, params, tokens):
+        same = (tokens[:, :, None] == tokens[:, None, :-1]) & (tokens[:, None, 1:] >= 64)
+        place = jnp.argmax(same, axis=-1)
+        return params * jax.nn.one_hot(jnp.take_along_axis(tokens, place + 1, 1) - 64, 64)
+
+
+@pytest.fixture(scope="module")
+def knows():
+    return KnowsValues(build("simple", {"features": 2}), KMAX)
+
+
+@pytest.fixture(scope="module")
+def loss_of(knows):
+    """The compiled loss, of a schedule and the level before."""
+    batch = knows.draw(jax.random.key(0))
+
+    @jax.jit
+    def loss(params, level, ramp, done):
+        return knows.loss(params, batch, level, Run(0, 0.01, ramp), done)
+
+    return loss
+
+
+def test_the_ramp_rises_from_2_to_kmax_over_three_fifths_of_the_updates(knows):
+    ramp = jax.jit(jax.vmap(knows.ramp))
+    updates = np.arange(UPDATES)
+    expected = [plain_ramp(i, KMAX) for i in updates]
+    rises = [1800 * n // (KMAX - 2) for n in range(1, KMAX - 1)]
+    away = np.flatnonzero(np.asarray(ramp(updates / UPDATES)) != expected)
+    assert set(away) <= set(rises)  # rounding, at an update that rises
+    assert expected[0] == 2
+    assert expected[1799:1801] == [KMAX - 1, KMAX]
+
+
+def test_the_ramp_hands_its_pairs_to_the_level(loss_of):
+    _, level = loss_of(-1.0, Level(jnp.int32(2), jnp.float32(0)), True, 0.45)
+    assert level.pairs == plain_ramp(0.45 * UPDATES, KMAX) == 4
+
+
+def test_the_adaptive_schedule_is_that_of_plain_python(loss_of):
+    """Right for 80 updates, wrong for 5, then right: K rises when the mean passes 0.8."""
+    level, pairs, mean, rises = Level(jnp.int32(2), jnp.float32(0)), 2, 0.0, []
+    for update in range(320):
+        is_right = not 80 <= update < 85
+        _, level = loss_of(1.0 if is_right else -1.0, level, False, update / 400)
+        mean = 0.97 * mean + 0.03 * is_right
+        if mean > 0.8:
+            pairs, mean = min(pairs + 1, KMAX), 0.0
+            rises.append(update)
+        assert level.pairs == pairs
+        assert level.accuracy == pytest.approx(mean, abs=1e-5)
+    assert rises[0] == math.ceil(math.log(0.2) / math.log(0.97)) - 1  # 1 - 0.97^n > 0.8
+    assert pairs == KMAX
+    assert len(rises) > KMAX - 2  # Kmax is the most
+
+
+def test_half_of_the_rows_have_k_pairs_and_the_others_fewer(knows, monkeypatch):
+    shown, recall = [], training.recall
+
+    def kept(batch, numbers):
+        shown.append(numbers)
+        return recall(batch, numbers)
+
+    monkeypatch.setattr(training, "recall", kept)
+    batch = knows.draw(jax.random.key(2))
+    knows.loss(1.0, batch, Level(jnp.int32(4), jnp.float32(0)), Run(0, 0.01, False), 0.0)
+    fewer = [1 + math.floor(float(place) * 3) for place in batch.place[8:]]
+    assert shown[0].tolist() == [4] * 8 + fewer
+    assert set(fewer) == {1, 2, 3}
+
+
+def test_the_loss_by_key_is_the_mean_over_all_questions(loss_of):
+    """Logits of 1 and 0: the target has probability e / (e + 63) at every question."""
+    loss, _ = loss_of(1.0, Level(jnp.int32(3), jnp.float32(0)), False, 0.0)
+    assert loss == pytest.approx(math.log(math.e + 63) - 1, rel=1e-5)
+
+
+@dataclasses.dataclass(frozen=True)
+class Stored(Cell):
+    """The tanh RNN with its state stored `factor` times larger."""
+
+    factor: float
+    features: int = 3
+
+    @property
+    def inner(self):
+        return build("simple", {"features": self.features})
+
+    def init(self, key, input_size):
+        return self.inner.init(key, input_size)
+
+    def initial_state(self, params, batch_size, input_size):
+        return self.inner.initial_state(params, batch_size, input_size)
+
+    def step(self, params, state, x):
+        state, y = self.inner.step(params, state / self.factor, x)
+        return state * self.factor, y
+
+
+@pytest.fixture(scope="module")
+def few_rows():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "ROWS", 4)
+        yield
+
+
+def loss_and_gradient(factor):
+    question, run = ByLag(Stored(factor)), Run(0, 0.01)
+    params = question.init_params(jax.random.key(1))
+    batch = question.draw(jax.random.key(2))
+
+    def loss(params):
+        return question.loss(params, batch, Level(2, 0.0), run, 0.0)[0]
+
+    return jax.jit(jax.value_and_grad(loss))(params)
+
+
+def test_it_does_not_matter_in_which_unit_a_state_is_stored(few_rows):
+    loss, gradient = loss_and_gradient(1.0)
+    assert 2.5 < loss < 3.5
+    for factor in (30.0, 1 / 30):
+        other, its_gradient = loss_and_gradient(factor)
+        assert other == pytest.approx(float(loss), rel=1e-5)
+        for a, b in zip(*map(jax.tree.leaves, (gradient, its_gradient)), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-2, atol=1e-4)
+
+
+def test_a_constant_number_is_standardised_to_0_and_others_by_hand():
+    states = jnp.array([[[5.0, 1.0]], [[5.0, 4.0]], [[5.0, 7.0]]])
+    by_hand = 3 / math.sqrt(6)
+    assert standardised(states, states)[:, 0].tolist() == pytest.approx(
+        np.array([[0, -by_hand], [0, 0], [0, by_hand]]), abs=1e-5
+    )
+
+
+def test_a_complex_number_is_two_and_a_convolution_none():
+    lru = build("lru", {"features": 4, "state_size": 3})
+    state = jnp.array([[1 + 2j, 3 + 4j, 5 + 6j]])
+    assert flat_state(lru, state, 1).tolist() == [[1, 3, 5, 2, 4, 6]]
+    block = build("block:simple", {"features": 3, "width": 5, "layers": 2})
+    state = block.initial_state(block.init(jax.random.key(0), 16), 2, 16)
+    cells = [layer._replace(cell=layer.cell + 1 + i) for i, layer in enumerate(state)]
+    assert flat_state(block, tuple(cells), 2).tolist() == [[1, 1, 1, 2, 2, 2]] * 2
+
+
+def test_a_state_tells_nothing_of_later_tokens_or_other_rows(few_rows):
+    question = ByLag(build("simple", {"features": 3}))
+    params = question.init_params(jax.random.key(1))
+    streams = question.draw(jax.random.key(2))
+    changed = streams.at[0, 70].set((streams[0, 70] + 1) % 16)
+    states = jax.jit(question.states)
+    away = np.abs(states(params, changed) - states(params, streams)).max(-1)
+    assert away.shape == (4, len(ASKED))
+    assert (away[1:] == 0).all()
+    assert (away[0] > 0).tolist() == [step >= 70 for step in ASKED]
+
+
+def short(monkeypatch):
+    for name, value in {"UPDATES": 20, "BLOCK": 10, "ROWS": 4}.items():
+        monkeypatch.setattr(training, name, value)
+
+
+def test_rates_fall_to_0_by_a_cosine(knows, monkeypatch):
+    """The update is replaced by one that hands its rate back as the loss."""
+    short(monkeypatch)
+
+    def kept(loss_of, optimizer, rate, state):
+        return state._replace(step=state.step + 1), rate, Level(jnp.int32(2), jnp.float32(0))
+
+    monkeypatch.setattr(training, "update", kept)
+    run = Run(0, 0.01)
+    progress, first = knows.train_block(run, knows.init(run))
+    _, second = knows.train_block(run, progress)
+    by_hand = [0.01 * (1 + math.cos(math.pi * i / 20)) / 2 for i in range(20)]
+    assert [*first.tolist(), *second.tolist()] == pytest.approx(by_hand, abs=1e-8)
+
+
+def two_blocks(question):
+    """The progress after two blocks of 10 updates, and all losses."""
+    block, run = jax.jit(question.train_block), Run(0, 0.05)
+    progress, first = block(run, question.init(run))
+    progress, second = block(run, progress)
+    return progress, np.concatenate([first, second])
+
+
+def test_losses_by_lag_are_finite_and_fall(monkeypatch):
+    short(monkeypatch)
+    progress, losses = two_blocks(ByLag(build("simple", {"features": 8})))
+    assert np.isfinite(losses).all()
+    assert losses[-5:].mean() < losses[:5].mean() - 0.1
+    assert progress.train.step == 20
+
+
+def test_losses_by_key_are_finite_and_the_level_rises_to_kmax(monkeypatch):
+    short(monkeypatch)
+    progress, losses = two_blocks(ByKey(build("simple", {"features": 8}), KMAX))
+    assert losses == pytest.approx(np.full(20, math.log(64)), abs=0.5)
+    assert np.unique(losses).size == 20
+    assert progress.level.pairs == KMAX
+
+
+def test_streams_are_as_long_as_the_last_asked_step():
+    assert STEPS == 93
+    assert [*ASKED] == [64, 68, 72, 76, 80, 84, 88, 92]
