@@ -10,6 +10,7 @@ rows, bits     what each run answered, and that as bits
 card           rows ─► the card of a cell; a folder of files
 named_cell     a name, arguments and bytes of state ─► a cell
 making         cards in the making: runs that lack a row are made
+exchange       tasks to a file and rows from a file, for other frameworks
 table          cards ─► tidy rows, and the table of what the seeds tell apart
 built_in_cards the cards that come with the package
 card_figure    a card's two curves; line_names writes names beside lines
