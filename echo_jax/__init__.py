@@ -1,12 +1,12 @@
 """echo_jax: how long can a recurrent network remember? The echo task in JAX and Flax.
 
-    core              the tutorial: data, network, training, evaluation
-    cells             recurrent cells
-    runs              one training run on disk
-    studies           the tutorial's questions, answered by grids of runs
-    memory_benchmark  how long a cell remembers; memory_cards: the result as a file
-    commands          the command line
-    notebook          the same as Python calls: train, study, card; load: a trained network
+    core      the tutorial: data, network, training, evaluation
+    cells     recurrent cells
+    runs      one training run on disk
+    studies   the tutorial's questions, answered by grids of runs
+    memory    how many bits the state of a cell tells: the memory card
+    commands  the command line
+    notebook  the same as Python calls: train, study, card, cards; load: a trained network
 
 Submodules load on first use, so `import echo_jax` itself loads no jax.
 """
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from echo_jax.notebook.card_call import card as card
+    from echo_jax.notebook.card_call import cards as cards
     from echo_jax.notebook.study_answer import study as study
     from echo_jax.notebook.training_call import train as train
     from echo_jax.runs.predictor import load as load
@@ -24,6 +25,7 @@ __version__ = "0.2.0.dev0"
 
 _CALLS = {
     "card": "notebook.card_call",
+    "cards": "notebook.card_call",
     "load": "runs.predictor",
     "study": "notebook.study_answer",
     "train": "notebook.training_call",

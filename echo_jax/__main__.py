@@ -14,9 +14,17 @@ COMMANDS = {
     "predict": "use a trained network on numbers, a CSV column or a stream",
     "sweep": "train every combination of some options",
     "study": "answer the questions of the tutorial and of its readers",
-    "probe": "make the memory card of a recurrent cell",
-    "calibrate": "measure how often cards of two cells differ",
+    "card": "make the memory card of a recurrent cell",
 }
+
+ALIASES = {"probe": "card"}
+"""Earlier names of commands."""
+
+GONE = {
+    "benchmark": "run python benchmarks/race.py in a checkout",
+    "calibrate": "use card, whose numbers have intervals over seeds",
+}
+"""What to use for commands of earlier versions."""
 
 
 def main(command: str | None = None) -> None:
@@ -40,6 +48,7 @@ def _run(command: str) -> None:
 def _named_command() -> str:
     """The command of the command line, which is taken from it; the process ends without one."""
     command = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    command = ALIASES.get(command, command)
     if command in ("-h", "--help"):
         print("usage: echo-jax COMMAND [OPTIONS]\n")
         print("\n".join(f"  {name:10} {purpose}" for name, purpose in COMMANDS.items()))
@@ -54,8 +63,8 @@ def _named_command() -> str:
 
 def _no_command(word: str) -> str:
     """The sentence about a word that is no command."""
-    if word == "benchmark":
-        return "benchmark is not a command any more: run python benchmarks/race.py in a checkout"
+    if word in GONE:
+        return f"{word} is not a command any more: {GONE[word]}"
     known = ", ".join(COMMANDS) + f", as in echo-jax train {word} ..." * word.startswith("--")
     return f"{word} is not a command: use one of {known}"
 

@@ -42,7 +42,7 @@ _OTHER_NAMES = {
     "validation_split": "use {held_out} for the share that is kept for evaluation",
     "model layer rnn": "use {cell}",
     "verbose verbosity": "leave it out, as progress is shown where {sequences} are trained",
-    "cluster": "use it with sweep, study or probe, which train many runs",
+    "cluster": "use it with sweep, study or card, which train many runs",
     "shuffle": "leave it out, as the state goes on from one batch of {sequences} to the next",
 }  # fmt: skip
 OTHER_NAMES = {name: fix for names, fix in _OTHER_NAMES.items() for name in names.split()}

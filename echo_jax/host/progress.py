@@ -1,6 +1,7 @@
 """Progress of training and of grids: a bar in a terminal or notebook, plain lines elsewhere."""
 
 import html
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Self
@@ -112,28 +113,56 @@ class TrainingProgress(_Bar):
             self._next_line = done + self._sequences / PLAIN_LINES
 
 
-class MeasurementProgress(_Bar):
-    """The measure of a card that is being made; the time of all of it is not known before."""
+class CardProgress(_Bar):
+    """Updates done of all runs of a card, and the time left at the rate measured so far.
 
-    def __init__(self, name: str) -> None:
-        """Take the name of the card."""
-        text = TextColumn("{task.fields[status]}")
-        super().__init__(text, TimeElapsedColumn(), total=None, status=name)
-        self._name, self._notebook = name, NotebookBar() if self._console.is_jupyter else None
+    The clock of the rate starts when the first updates have come, so it counts no compilation.
+    Updates may come from several threads.
+    """
 
-    def tell(self, words: str) -> None:
-        """Show what is being measured."""
-        text = f"{self._name}  {words}"
-        self._bar.update(self._task, status=text)
+    def __init__(self, name: str, updates: int, say: Callable[[str], None]) -> None:
+        """Take the name of the card and the updates of its runs; `say` as in TrainingProgress."""
+        self._name, self._updates, self._done = name, updates, 0
+        self._first: tuple[float, int] | None = None
+        text = TextColumn("{task.fields[status]}", markup=False)
+        super().__init__(text, TimeElapsedColumn(), total=updates, status=f"{name}  compiling")
+        self._say, self._notebook = say, NotebookBar() if self._console.is_jupyter else None
+        self._next_line, self._lock = updates / PLAIN_LINES, threading.Lock()
+
+    def __enter__(self) -> Self:
+        """Show that the programs are compiled."""
+        super().__enter__()
+        self._show(f"{self._name}  compiling")
+        return self
+
+    def advance(self, updates: int) -> None:
+        """Count updates that were made."""
+        with self._lock:
+            self._done += updates
+            self._first = self._first or (time.perf_counter(), self._done)
+            self._show(f"{self._name}  {self._text()}")
+
+    def _text(self) -> str:
+        """Updates, their rate and the time left."""
+        count = f"{self._done:,}/{self._updates:,} updates"
+        since, before = self._first or (0.0, 0)
+        if self._done in (before, self._updates):
+            return f"{count}, then they are scored" if self._done == self._updates else count
+        rate = (self._done - before) / (time.perf_counter() - since)
+        return f"{count}  {rate:,.0f}/s  {_duration((self._updates - self._done) / rate)} left"
+
+    def _show(self, text: str) -> None:
         if self._notebook:
-            self._notebook.update(None, f"{text}, after {self._seconds()}")
+            self._notebook.update(self._done / max(1, self._updates), text)
+        elif self._console.is_terminal:
+            self._bar.update(self._task, completed=self._done, status=text)
+        elif self._done in (0, self._updates) or self._done >= self._next_line:
+            self._say(text)
+            self._next_line = self._done + self._updates / PLAIN_LINES
 
-    def __exit__(self, *error: object) -> None:
-        """Leave the bar full, or empty after an error."""
-        super().__exit__(*error)
-        if self._notebook:
-            done = f"measured in {self._seconds()}" if error[0] is None else "stopped"
-            self._notebook.update(float(error[0] is None), f"{self._name}  {done}")
 
-    def _seconds(self) -> str:
-        return f"{time.perf_counter() - self._started:.0f} s"
+def _duration(seconds: float) -> str:
+    """A time as it is read: 40 s, 12 min, 3.1 h."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -18,7 +18,7 @@ import numpy as np
 from msgspec import Meta
 
 from echo_jax import atomic_files
-from echo_jax.exceptions import StorageError
+from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import bits
 from echo_jax.memory.protocol import (
     CEILING,
@@ -122,6 +122,16 @@ class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     devices: list[str] = []
     versions: dict[str, str] = {}
     remarks: list[str] = []
+
+
+def check_name(name: str) -> None:
+    """Raise ConfigError for the name of a card that can be no folder."""
+    try:
+        msgspec.convert(name, CardName)
+    except msgspec.ValidationError as error:
+        raise ConfigError(
+            "name", name, "is no name of a card", "use up to 100 letters, digits, ., _ and -"
+        ) from error
 
 
 def lag_bits(score: LagScore | None, floored: bool = True) -> np.ndarray:

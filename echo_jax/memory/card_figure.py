@@ -5,7 +5,7 @@ the convolution of a block alone holds, and a list of the values.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -22,6 +22,8 @@ from echo_jax.memory.rows import LagRow, Row
 from echo_jax.memory.table import QUESTIONS, Question, bits_entry, cell_of, measure, track
 from echo_jax.report.number_formats import number
 from echo_jax.report.styles import BLUE, GREY, INK, RULE, style_axes
+
+FigureT = TypeVar("FigureT", bound=Figure)
 
 WIDTH, HEIGHT = 8.4, 3.9  # inches
 BACKGROUND: dict[str, Any] = {"color": "#BDBDBD", "linewidth": 0.9}
@@ -47,11 +49,14 @@ class Curves(NamedTuple):
     others: dict[str, Line]
 
 
-def card_figure(card: Card, rows: Sequence[Row] = ()) -> Figure:
-    """The figure of a card. With its rows, the forgetting curve of each seed is drawn."""
+def card_figure(card: Card, rows: Sequence[Row], kind: type[FigureT]) -> FigureT:
+    """The figure of a card. With its rows, the forgetting curve of each seed is drawn.
+
+    `kind` is the class of the figure: one of matplotlib, or one that shows itself in a notebook.
+    """
     panels: list[Question] = [question for question in QUESTIONS if measure(card, question)]
     width = WIDTH if len(panels) > 1 else 0.7 * WIDTH
-    figure = Figure((width, HEIGHT))
+    figure = kind((width, HEIGHT))
     _say(figure, 0.15, 0.36, shortened(card.name, 46), fontsize=16, fontweight="bold")
     _say(figure, 0.15, 0.62, shortened(subtitle(card), int(14 * width)), fontsize=9.5, color=GREY)
     room = width / max(len(panels), 1)

@@ -43,9 +43,11 @@ def draw(folder: Path, card: Card, kind: styles.Format = "svg") -> list[Path]:
 def image(card: Card, rows: list[Row], kind: styles.Format) -> bytes:
     """The content of the file of the figure."""
     with styles.drawing():
+        from matplotlib.figure import Figure
+
         from echo_jax.memory.card_figure import card_figure
 
-        return styles.image(card_figure(card, rows), kind)
+        return styles.image(card_figure(card, rows, Figure), kind)
 
 
 def page(card: Card, rows: list[Row]) -> str:

@@ -2,13 +2,17 @@
 
     plan ─► runs that lack a row ─► rows as they come ─► card.json and rows.jsonl, each time whole
 
-A card that was stopped shows the seeds that are there; the same command goes on.
+The runs are made in this process, `rows_here`, or on the workers of a cluster, `rows_on_workers`;
+the row of a run is the same. A card that was stopped shows the seeds that are there; the same
+command goes on.
 """
 
 import contextlib
 import datetime
+import functools
+import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,16 +21,28 @@ import jax.numpy as jnp
 import numpy as np
 
 from echo_jax import atomic_files, machine
+from echo_jax.cells import registry
 from echo_jax.cells.interface import Cell
-from echo_jax.cells.state_size import StateBytes, state_bytes
+from echo_jax.cells.state_size import StateBytes, key_value_sizes, state_bytes
+from echo_jax.cluster import Workers
 from echo_jax.config import GENERATOR
 from echo_jax.core import network
-from echo_jax.exceptions import StorageError
+from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card as cards
 from echo_jax.memory.card import Card
 from echo_jax.memory.measure import Measurement, PlannedRun, rows, runs_of
 from echo_jax.memory.named_cell import NamedCell
-from echo_jax.memory.protocol import KEYS, SCANS_AGREE, SYMBOLS, Configuration
+from echo_jax.memory.protocol import (
+    DEFAULT,
+    DEFAULT_SEEDS,
+    FULL,
+    FULL_SEEDS,
+    KEYS,
+    SCANS_AGREE,
+    SYMBOLS,
+    UPDATES,
+    Configuration,
+)
 from echo_jax.memory.rows import KeyRow, Row
 
 TIMED_STEPS, TIMES = 960, 7
@@ -45,6 +61,31 @@ class Plan(NamedTuple):
         return [run for run in runs_of(self.configurations, self.seeds) if run not in there]
 
 
+def plan_of(full: bool, seeds: int | None) -> Plan:
+    """The plan of a card, with its own number of seeds where none is given."""
+    usual = FULL_SEEDS if full else DEFAULT_SEEDS
+    return Plan(FULL if full else DEFAULT, range(seeds or usual))
+
+
+class MadeRow(NamedTuple):
+    """A row, and the device that it was made on."""
+
+    row: Row
+    device: str
+
+
+Made = Callable[[Sequence[PlannedRun]], Generator[MadeRow]]
+"""Makes runs of a cell, and gives their rows as they are done."""
+
+
+class RunTask(NamedTuple):
+    """A run for a worker: the name of the cell, its arguments as JSON, and the run."""
+
+    cell: str
+    args: str
+    planned: PlannedRun
+
+
 def planned_of(row: Row) -> PlannedRun:
     """The run of a row."""
     if isinstance(row, KeyRow):
@@ -55,6 +96,7 @@ def planned_of(row: Row) -> PlannedRun:
 def new_card(name: str, named: NamedCell, plan: Plan, remarks: Sequence[str] = ()) -> Card:
     """The card of a cell before any row."""
     cell, size = named.cell, state_of(named.cell)
+    keys, values = key_value_sizes(cell) or (None, None)
     shapes = jax.eval_shape(
         lambda: network.init_params(
             network.around(cell, 2 * KEYS, KEYS), jax.random.key(0, impl=GENERATOR)
@@ -65,6 +107,8 @@ def new_card(name: str, named: NamedCell, plan: Plan, remarks: Sequence[str] = (
         cell=cards.Cell(named.name, named.args, named.source),
         state_bytes=size.cell,
         conv_bytes=size.convolution,
+        keys=keys,
+        values=values,
         parameters=sum(leaf.size for leaf in jax.tree.leaves(shapes)),
         seeds=list(plan.seeds),
         configuration=[of._asdict() for of in plan.configurations],
@@ -79,64 +123,110 @@ def state_of(cell: Cell) -> StateBytes:
     return max(state_bytes(cell, SYMBOLS), state_bytes(cell, 2 * KEYS))
 
 
-@contextlib.contextmanager
-def claimed(folder: Path, new: Card) -> Iterator[tuple[Card, list[Row]]]:
-    """The card of a folder with its rows, and no other process in it.
+def there(folder: Path, new: Card) -> tuple[Card, list[Row]]:
+    """The card of a folder with its rows; the new one, without any, where no card is.
 
-    The folder is made if it is not there. StorageError where the card there is of another cell.
+    StorageError where the card there is of another cell.
     """
     atomic_files.check_no_link(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    with atomic_files.locked(folder):
-        if not (folder / "card.json").exists():
-            yield new, []
-            return
-        old, done = cards.read(folder)
-        if (old.cell, old.parameters) != (new.cell, new.parameters):
-            raise StorageError(
-                None, folder, f"is the card of another cell, {old.cell.name} {old.cell.args}",
-                "give this card another {name}, or move that one",
-            )  # fmt: skip
-        old.seeds = sorted({*old.seeds, *new.seeds})
-        old.configuration += [x for x in new.configuration if x not in old.configuration]
-        yield old, done
+    if not (folder / "card.json").exists():
+        return new, []
+    old, done = cards.read(folder)
+    if (old.cell, old.parameters) != (new.cell, new.parameters):
+        raise StorageError(
+            None, folder, f"is the card of another cell, {old.cell.name} {old.cell.args}, or of "
+            "another text of its file", "give this card another {name}, or move that one",
+        )  # fmt: skip
+    old.seeds = sorted({*old.seeds, *new.seeds})
+    old.configuration += [x for x in new.configuration if x not in old.configuration]
+    return old, done
 
 
-def make(
-    folder: Path,
-    new: Card,
-    cell: Cell,
-    plan: Plan,
-    progressed: Callable[[int], None] = lambda _: None,
-) -> Iterator[Card]:
-    """Make the runs of a plan that a folder lacks; the card after each row, and once without any.
+@contextlib.contextmanager
+def claimed(folder: Path, new: Card) -> Iterator[tuple[Card, list[Row]]]:
+    """What is `there`, and no other process in the folder, which is made.
 
-    `progressed` is told updates as they are made; what it raises ends the runs, and rows stay.
+    An empty folder is removed at the end.
+    """
+    atomic_files.check_no_link(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        rule = f"cannot be the folder of a card ({error.strerror})"
+        raise StorageError(None, folder, rule, "use another {out}") from error
+    try:
+        with atomic_files.locked(folder):
+            yield there(folder, new)
+    finally:
+        with contextlib.suppress(OSError):  # there is a card in it
+            folder.rmdir()
+
+
+def make(folder: Path, new: Card, cell: Cell, plan: Plan, made: Made) -> Iterator[Card]:
+    """Make the runs of a plan that a folder lacks; the card after each row, and at the end.
+
+    What `made` raises ends the runs, and rows stay. A card that lacks nothing is not written.
     """
     with claimed(folder, new) as (card, done):
-        missing = plan.missing(done)
-        cards.write(card, done, folder)
-        if not missing:
-            yield card
-            return
-        measurement = Measurement(
-            cell, card.cell.name, {run.configuration.question for run in missing}
-        )
-        with contextlib.closing(rows(measurement, missing, progressed)) as coming:
-            for row in coming:
-                done.append(row)
-                noted(card, row)
-                cards.write(card, done, folder)
-                yield card
+        if missing := plan.missing(done):
+            with contextlib.closing(made(missing)) as coming:
+                for row, device in coming:
+                    done.append(row)
+                    noted(card, row, device)
+                    cards.write(card, done, folder)
+                    yield card
         if card.us_per_step is None:
             card.us_per_step = step_microseconds(cell)
             cards.write(card, done, folder)
         yield card
 
 
-def noted(card: Card, row: Row) -> None:
+def rows_here(
+    named: NamedCell, missing: Sequence[PlannedRun], progressed: Callable[[int], None]
+) -> Generator[MadeRow]:
+    """The rows of runs that are made in this process; see `measure.rows`."""
+    questions = {run.configuration.question for run in missing}
+    measurement = Measurement(named.cell, named.name, questions)
+    with contextlib.closing(rows(measurement, missing, progressed)) as coming:
+        for row in coming:
+            yield MadeRow(row, machine.device())
+
+
+def rows_on_workers(
+    workers: Workers,
+    named: NamedCell,
+    missing: Sequence[PlannedRun],
+    progressed: Callable[[int], None],
+) -> Generator[MadeRow]:
+    """The rows of runs that workers make; ConfigError at the end if some failed."""
+    args, failures = json.dumps(named.args), []
+    tasks = [RunTask(named.name, args, run) for run in missing]
+    for outcome in workers.map(run_task, tasks):
+        progressed(UPDATES)
+        if outcome.failure:
+            failures.append(outcome.failure)
+        else:
+            yield outcome.result
+    if failures:
+        raise ConfigError(f"{len(failures)} runs failed: {'; '.join(sorted({*failures}))}")
+
+
+def run_task(task: RunTask, report: Callable[[float], None]) -> MadeRow:
+    """A run on a worker."""
+    measurement = _measurement_of(task.cell, task.args)
+    row = measurement.row(task.planned, lambda updates: report(updates / UPDATES))
+    return MadeRow(row, machine.device())
+
+
+@functools.lru_cache(maxsize=1)
+def _measurement_of(cell: str, args: str) -> Measurement:
+    """The programs of a cell, which a worker compiles once."""
+    return Measurement(registry.build(cell, json.loads(args)), cell)
+
+
+def noted(card: Card, row: Row, device: str) -> None:
     """Add the device of a row, and a sentence where the forms of the cell disagree."""
-    if (device := machine.device()) not in card.devices:
+    if device not in card.devices:
         card.devices.append(device)
     if abs(row.difference) > SCANS_AGREE:
         card.remarks.append(

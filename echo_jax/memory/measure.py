@@ -1,6 +1,7 @@
 """The runs of a card: seeds and configurations of two questions, each run to a row.
 
 runs_of      the runs of a card, in the order in which they are made
+check_state, check_programs    what a cell must be to be measured
 Measurement  compiles the programs of each question once, and makes runs
 rows         runs ─► rows, one run a core at a time; the row of a run depends on that run alone
 """
@@ -10,20 +11,24 @@ import threading
 from collections.abc import Callable, Collection, Generator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import jax
 import numpy as np
 
 from echo_jax import machine
-from echo_jax.cells.door import check_program
+from echo_jax.cells.door import Candidate, check_program, check_shapes
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.state_size import state_bytes
+from echo_jax.config import is_built_in
+from echo_jax.exceptions import ConfigError
 from echo_jax.memory import score
 from echo_jax.memory.protocol import (
     BLOCK,
     KEYS,
+    LARGEST_STATE,
     RECALLS,
+    SYMBOLS,
     UPDATES,
     Configuration,
     Name,
@@ -63,10 +68,18 @@ class Programs(NamedTuple):
     scan_accuracy: Any
 
 
-def compiled(question: ByLag | ByKey, name: str) -> Programs:
-    """The programs of a question about the cell of a name.
+def question_of(name: Name, cell: Cell) -> ByLag | ByKey:
+    """A cell in the network of a question; nothing is compiled."""
+    if name == "by lag":
+        return ByLag(cell)
+    return ByKey(cell, most_pairs(state_bytes(cell, 2 * KEYS).cell))
 
-    The program of the score is checked before any other is compiled, see `cells.door`.
+
+def lowered(question: ByLag | ByKey, name: str) -> Programs:
+    """The programs of a question about the cell of a name, before they are compiled.
+
+    ConfigError, which names the user's line, where the score is no function of the state alone, see
+    `cells.door`, or the cell cannot be trained.
     """
     run = Run(np.int32(0), np.float32(0), np.bool_(True))
     weights, draw, scores, scan_accuracy = np.zeros(8, np.uint32), *functions_of(question)
@@ -74,15 +87,43 @@ def compiled(question: ByLag | ByKey, name: str) -> Programs:
     sets = jax.eval_shape(draw, run.seed, weights)
     of_weights = progress.train.params, sets
     cell = question.network.cell
-    score_program = check_program(name, cell, scores, *of_weights)
-    accuracy = jax.jit(scan_accuracy).lower(*of_weights) if cell.has_scan else None
+    block = jax.jit(question.train_block, donate_argnums=1)
     return Programs(
-        init=jax.jit(question.init).lower(run).compile(),
-        block=jax.jit(question.train_block, donate_argnums=1).lower(run, progress).compile(),
-        draw=jax.jit(draw).lower(run.seed, weights).compile(),
-        score=score_program.compile(),
-        scan_accuracy=accuracy and accuracy.compile(),
+        score=check_program(name, cell, scores, *of_weights),
+        init=jax.jit(question.init).lower(run),
+        block=Candidate(cell, name).attempt(lambda: block.lower(run, progress)),
+        draw=jax.jit(draw).lower(run.seed, weights),
+        scan_accuracy=jax.jit(scan_accuracy).lower(*of_weights) if cell.has_scan else None,
     )
+
+
+def compiled(question: ByLag | ByKey, name: str) -> Programs:
+    """The programs of a question; the modules that were checked are those that run."""
+    return Programs(*(each and each.compile() for each in lowered(question, name)))
+
+
+def check_state(name: str, cell: Cell) -> None:
+    """Raise ConfigError for a step that cannot be scanned, or a state that is too large.
+
+    The steps of the built-in cells can be, by test.
+    """
+    for inputs in () if is_built_in(name) else (SYMBOLS, 2 * KEYS):
+        check_shapes(cell, name, inputs)
+    size = state_bytes(cell, SYMBOLS).cell
+    if size > LARGEST_STATE:
+        raise ConfigError(
+            None, f"cell {name!r}", f"has a state of {size:,} bytes, and a head for each lag reads "
+            f"at most {LARGEST_STATE:,}", "give it fewer units, or {state_bytes=4000}",
+        )  # fmt: skip
+
+
+def check_programs(name: str, cell: Cell) -> None:
+    """Raise ConfigError for a cell that cannot be measured, as `lowered`; nothing is compiled.
+
+    The built-in cells can be, by test.
+    """
+    for question in () if is_built_in(name) else get_args(Name):
+        lowered(question_of(question, cell), name)
 
 
 def functions_of(question: ByLag | ByKey) -> tuple[Callable[..., Any], ...]:
@@ -102,15 +143,10 @@ class Measurement:
         self, cell: Cell, name: str, questions: Collection[Name] = ("by lag", "by key")
     ) -> None:
         """Start to compile the programs of some questions; the name stands in refusals."""
-        each: dict[Name, ByLag | ByKey] = {}
-        if "by lag" in questions:
-            each["by lag"] = ByLag(cell)
-        if "by key" in questions:
-            each["by key"] = ByKey(cell, most_pairs(state_bytes(cell, 2 * KEYS).cell))
-        self.questions = each
-        background = ThreadPoolExecutor(len(each))
+        self.questions = {question: question_of(question, cell) for question in questions}
+        background = ThreadPoolExecutor(len(self.questions))
         self._programs = {
-            asked: background.submit(compiled, of, name) for asked, of in each.items()
+            asked: background.submit(compiled, of, name) for asked, of in self.questions.items()
         }
         background.shutdown(wait=False)
 
@@ -126,6 +162,8 @@ class Measurement:
             finite = bool(np.isfinite(np.asarray(losses)).all())
             updates += BLOCK
             progressed(BLOCK)
+        if updates < UPDATES:
+            progressed(UPDATES - updates)  # those that are left out
         row = empty_row(planned, updates, question, int(progress.level.pairs))
         if finite:
             params = progress.train.params

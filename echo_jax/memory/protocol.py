@@ -5,6 +5,8 @@ No jax: cards are read without it.
 
 from typing import Literal, NamedTuple
 
+from echo_jax.exceptions import ConfigError
+
 VERSION = 3
 """The protocol of cards; 1 and 2 were ladders, which echo_jax 0.1 reads."""
 
@@ -34,6 +36,9 @@ SMALL_STATE = 800
 
 PAIRS_OF_SMALL, PAIRS_OF_LARGE = 24, 64
 """Kmax of small states, and of larger ones."""
+
+LARGEST_STATE = 2**16
+"""Bytes of state up to which the heads by lag are trained."""
 
 UPDATES, BLOCK = 3000, 250
 """Updates of a run, and those that are compiled as one call."""
@@ -87,7 +92,13 @@ FULL = (
 )
 """The configurations of a full card, of which a seed takes its best one for each question."""
 
-DEFAULT_SEEDS, FULL_SEEDS = 4, 8
+DEFAULT_SEEDS, FULL_SEEDS, MOST_SEEDS = 4, 8, 1000
+
+
+def check_seeds(count: int | None) -> None:
+    """Raise ConfigError for a number of seeds that is out of range; None is that of the card."""
+    if count is not None and not (type(count) is int and 1 <= count <= MOST_SEEDS):
+        raise ConfigError("seeds", count, "is out of range", f"use 1 to {MOST_SEEDS:,}")
 
 
 def pairs_asked(most: int) -> tuple[int, ...]:

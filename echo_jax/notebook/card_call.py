@@ -1,146 +1,216 @@
-"""`echo_jax.card`: the memory card of a cell as a Python call, and what it returns."""
+"""The memory card of a cell as a Python call, and what it returns."""
 
 import contextlib
 import dataclasses
+import functools
 import os
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
 
 from echo_jax import atomic_files, machine
-from echo_jax.commands import card_making
 from echo_jax.exceptions import ConfigError, printable, shown
-from echo_jax.host.interrupts import Interrupts
-from echo_jax.host.progress import MeasurementProgress
-from echo_jax.memory_benchmark import protocol as protocols
-from echo_jax.memory_benchmark.chosen_cell import (
-    ChosenCell,
-    choose_sized,
-    chosen_object,
-    json_values,
-)
-from echo_jax.memory_benchmark.protocol import Protocol
-from echo_jax.memory_cards import card_file, card_page, card_text
-from echo_jax.report import text_tables
-from echo_jax.report.text_page import section_text
+from echo_jax.host.progress import CardProgress
+from echo_jax.memory import card as card_files
+from echo_jax.memory import card_text, making, measure, protocol
+from echo_jax.memory.card import Card
+from echo_jax.memory.named_cell import NamedCell, cell_object, named_cell
+from echo_jax.memory.rows import KeyRow, Row
+from echo_jax.report import styles
+from echo_jax.report.notebook_figure import NotebookFigure
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)
-class MemoryCard:
+class CardResult:
     """The memory card of a cell.
 
-    card  the content of `NAME.json`: the cell, the protocol, the raw rows and their summary, `rows`
+    card  the content of `card.json`, with attributes such as `bits_by_lag.mean`
+    rows  the lines of `rows.jsonl`, a dictionary for each run
     """
 
-    card: dict[str, Any]
+    card: Card
+    rows: list[dict[str, Any]]
+
+    @property
+    def figure(self) -> NotebookFigure:
+        """The forgetting curve and the recall curve, as in `card.svg`."""
+        with styles.drawing():
+            from echo_jax.memory.card_figure import card_figure
+
+            return card_figure(self.card, self._typed(), NotebookFigure)
 
     def __repr__(self) -> str:
-        """The name, the protocol and the seeds; then a line for each measure."""
-        words = card_text.protocol_words(self.card), len(self.card["seeds"])
-        lines = [list(line) for line in card_text.glance(self.card)]
-        table = text_tables.table(lines, left=(0, 1, 2))
-        named = "{}: protocol {}, {}".format(
-            self.card["name"], words[0], card_text.counted(words[1], "seed")
-        )
-        return f"{named}\n{table}"
+        """A line for each measure."""
+        return card_text.side_by_side([self.card])
 
-    def report(self) -> str:
-        """The text of the page of the card: the answer, all measures, and how to read them."""
-        text = section_text(card_page.section_of(self.card, None)).lstrip()
-        return f"{text}\n{card_page.measured_how(self.card)}\n"
+    def _repr_markdown_(self) -> str:
+        """The same in a notebook, with the remarks."""
+        remarks = "".join(f"\n- {remark}" for remark in self.card.remarks)
+        return f"```text\n{self!r}\n```\n{remarks}"
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """A row for each run, data set, and lag or number of pairs, one number a column.
+
+        By lag the numbers are `lag`, `nats` and `recalibrated`; by key `pairs`, `right`, `asked`.
+        """
+        import pandas
+
+        return pandas.DataFrame([line for row in self._typed() for line in _tidy(row)])
 
     def write(self, folder: str | os.PathLike[str]) -> list[Path]:
-        """Write NAME.json, NAME.md and NAME.svg, as `echo-jax probe` does; return their paths.
+        """Write the files of `echo-jax card` into FOLDER/NAME, which is made; their paths.
 
-        ConfigError if another card of that name is there, or a file of it that was edited.
+        ConfigError if there is a card of another cell.
         """
-        place = atomic_files.path_of("folder", folder)
-        return [card_file.write(self.card, place), *card_file.draw(self.card, place)]
+        place = atomic_files.path_of("folder", folder) / self.card.name
+        with making.claimed(place, self.card) as (_, there):
+            if any(row not in self._typed() for row in there):
+                raise ConfigError(
+                    None, place, "has rows that this card lacks", "use another {folder}"
+                )
+            card_files.write(self.card, self._typed(), place)
+        names = [place / "card.json", place / "rows.jsonl"]
+        return [*names, *_drawn(place, self.card)]
+
+    def _typed(self) -> list[Row]:
+        return msgspec.convert(self.rows, list[Row])
 
 
 def card(  # noqa: PLR0913 - the flags of the command
-    cell: Any,
+    cell: Any = "lstm",
     *,
     args: Mapping[str, Any] | None = None,
-    protocol: Literal["quick", "full", "keys", "copy"] = "quick",
     state_bytes: int | None = None,
-    seed: int = 0,
+    full: bool = False,
+    seeds: int | None = None,
     name: str | None = None,
-    seconds: float | None = None,
     out: str | os.PathLike[str] | None = None,
     progress: bool = True,
-) -> MemoryCard:
-    """Measure how long a recurrent cell remembers.
+) -> CardResult:
+    """Measure how many bits the state of a recurrent cell tells, by lag and by key.
 
         echo_jax.card("gru")
         echo_jax.card(Mine, args={"features": 64})    # a class, also of this notebook
-        echo_jax.card(plain, protocol="full", out="cards")
+        echo_jax.card(plain, full=True, out="cards")
 
-    The card has the bits of the card of `echo-jax probe`, and the cell is checked as there. An
-    interrupt raises KeyboardInterrupt and leaves nothing; no signal handler is installed.
+    The card has the bits of that of `echo-jax card`, and the cell is checked as there. An interrupt
+    raises KeyboardInterrupt; with a folder, the rows stay there and the same call goes on.
 
     Args:
       cell: a name as after `--cell`; a class of Flax Linen, Flax NNX or Equinox or of `Cell` of
         `echo_jax.cells.interface`; an instance of Linen or `Cell`; or a module, a class or any
         object with the functions `init`, `initial_state` and `step`.
       args: options of the cell; a required number of units that is not among them is 50.
-      protocol: quick ends after about 90 seconds, full takes 3 to 30 minutes on two cores; keys is
-        the key task alone and ends after about 15 minutes, copy the published copy-memory task.
       state_bytes: find the options that give the cell, given by its name, a state of about so many
         bytes.
-      seed: the first seed.
-      name: of the card and of its files; by default the cell, its arguments and the protocol.
-      seconds: time limit, asked between evaluations, by default 90 for quick and 900 for keys; the
-        card says what was not measured.
-      out: folder for the files of the card; without one, nothing is written.
-      progress: show what is being measured, in a terminal or a notebook.
+      full: 8 seeds with every learning rate and schedule; otherwise 4 with one of each.
+      seeds: the number of seeds, from 0.
+      name: of the card and of its folder; by default the cell and its arguments.
+      out: folder for the folder of the card; without one, nothing is kept.
+      progress: show the updates done and the time left, in a terminal or a notebook.
 
     Raises:
       ConfigError: an argument breaks a rule, or the cell does, which the sentence names with the
-        line of its file; nothing was measured in time; a file is in the way.
+        line of its file; a card of another cell is in the way.
     """
     machine.check_program()
-    card_making.check_limits(seed, seconds)
-    chosen, rules, remark = _chosen(cell, args, protocol, state_bytes)
-    title = chosen.card_name(rules, seed) if name is None else name
-    card_making.check_name(title, chosen)
+    protocol.check_seeds(seeds)
     folder = None if out is None else atomic_files.path_of("out", out)
-    if folder:
-        card_file.check_place(folder, [title])
+    named, remarks = _chosen(cell, args, state_bytes)
+    title = named.card_name if name is None else name
+    card_files.check_name(title)
     machine.use_cpu_devices(None)
-    checked = chosen.check(rules)
-    remarks = [*filter(None, [remark]), *checked]
+    measure.check_state(named.name, named.cell)
+    plan = making.plan_of(full, seeds)
+    new = making.new_card(title, named, plan, remarks)
     if folder:
-        card_file.make_folder(folder)
-    identity = card_making.identity_of(title, chosen, rules, seed)
-    with MeasurementProgress(title) if progress else contextlib.nullcontext() as bar:
-        tell = bar.tell if bar else lambda _: None
-        for remark in remarks if progress else []:
-            print(printable(f"cell {chosen.name!r} {remark}"))
-        limit = Interrupts(card_making.time_limit_of(rules, seconds))
-        found = card_making.measured(identity, chosen, rules, limit, tell)
-        if found is None:
-            raise card_making.nothing_measured()
-    made = MemoryCard(card_making.with_remarks(found, checked))
-    if folder:
-        made.write(folder)
-    return made
+        result = _made(folder / title, named, new, plan, progress)
+        _drawn(folder / title, result.card)
+        return result
+    with tempfile.TemporaryDirectory() as kept:
+        return _made(Path(kept) / title, named, new, plan, progress)
+
+
+def cards(folder: str | os.PathLike[str]) -> dict[str, CardResult]:
+    """The cards in a folder by name, as `echo-jax card` and `card` wrote them.
+
+    ConfigError for one that is not valid, or where there is none.
+    """
+    place = atomic_files.path_of("folder", folder)
+    paths = sorted(place.glob("*/card.json"))
+    if not paths:
+        raise ConfigError("folder", str(place), "has no cards", "make one by echo_jax.card")
+    return {path.parent.name: _result(*card_files.read(path.parent)) for path in paths}
+
+
+def _made(
+    folder: Path, named: NamedCell, new: Card, plan: making.Plan, progress: bool
+) -> CardResult:
+    """Make the runs that a folder lacks, and draw the card; the card with all its rows."""
+    missing = plan.missing(making.there(folder, new)[1])
+    if missing:
+        measure.check_programs(named.name, named.cell)
+    updates = protocol.UPDATES * len(missing)
+    shows = progress and missing
+    bar = CardProgress(new.name, updates, lambda line: print(printable(line))) if shows else None
+    with bar or contextlib.nullcontext():
+        tell = bar.advance if bar else lambda _: None
+        made = functools.partial(making.rows_here, named, progressed=tell)
+        for _ in making.make(folder, new, named.cell, plan, made):
+            pass
+    return _result(*card_files.read(folder))
+
+
+def _drawn(folder: Path, made: Card) -> list[Path]:
+    """Write the page and the figure of a card; their paths."""
+    with styles.drawing():
+        from echo_jax.memory import card_pages
+
+        return card_pages.draw(folder, made)
+
+
+def _result(made: Card, rows: Sequence[Row]) -> CardResult:
+    return CardResult(made, msgspec.to_builtins(rows))
 
 
 def _chosen(
-    cell: Any, args: Mapping[str, Any] | None, name: str, state_bytes: int | None
-) -> tuple[ChosenCell, Protocol, str]:
-    """The cell, its protocol and a remark."""
+    cell: Any, args: Mapping[str, Any] | None, state_bytes: int | None
+) -> tuple[NamedCell, list[str]]:
+    """The cell, and remarks on the size of its state."""
     if not isinstance(args, Mapping | None) or not all(isinstance(x, str) for x in args or {}):
         raise ConfigError(f"args {shown(args)} is no mapping of names: use dict(features=64)")
-    if not isinstance(cell, str):
-        if state_bytes is not None:
-            raise ConfigError(
-                f"state_bytes {state_bytes} needs the name of a cell, and this is an object: give "
-                "its options with args, or leave state_bytes out"
-            )
-        found = chosen_object(cell, args)
-        return found, protocols.named(name, found.name), ""
-    rules, given = protocols.named(name, cell), json_values(args or {})
-    chosen, remark = choose_sized(cell, given, state_bytes, rules)
-    return chosen, rules, remark
+    if isinstance(cell, str):
+        return named_cell(cell, args or {}, state_bytes)
+    if state_bytes is not None:
+        raise ConfigError(
+            f"state_bytes {state_bytes} needs the name of a cell, and this is an object: give "
+            "its options with args, or leave state_bytes out"
+        )
+    return cell_object(cell, args), []
+
+
+def _tidy(row: Row) -> list[dict[str, Any]]:
+    """The lines of a run in a data frame; none for a run without a score."""
+    lines = []
+    for data_set in ("validation", "final"):
+        score = getattr(row, data_set)
+        of_run = {"seed": row.seed, "rate": row.rate, "data_set": data_set}
+        if score is None:
+            continue
+        if isinstance(row, KeyRow):
+            of_run |= {"question": "by key", "schedule": row.schedule}
+            columns = {"pairs": row.pairs, "right": score, "asked": row.asked}
+        else:
+            of_run |= {"question": "by lag"}
+            lags = np.arange(1, len(score.nats) + 1).tolist()
+            columns = {"lag": lags, "nats": score.nats, "recalibrated": score.recalibrated}
+        values = zip(*columns.values(), strict=True)
+        lines += [of_run | dict(zip(columns, each, strict=True)) for each in values]
+    return lines

@@ -68,10 +68,7 @@ class CheckpointWriter:
             keeps = f"; {run_folder.as_shown(folder)} keeps {kept}"
         fix = f"use a {{learning_rate}} below {config.training.learning_rate:g}"
         if first == 1 and not is_built_in(config.network.cell):
-            fix = (
-                "a division, root or logarithm of the cell gives it before any training: "
-                f"probe --cell {config.network.cell} names the line"
-            )
+            fix = "guard the division, root or logarithm of the cell that gives it untrained"
         raise DivergedError(
             None, f"the loss of {place}", f"is non-finite with seed {seed}", fix + keeps
         )

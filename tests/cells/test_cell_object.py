@@ -18,8 +18,8 @@ from echo_jax.cells.vector_state.flax_rnns import GRUCell
 from echo_jax.cells.vector_state.lru import LRUCell
 from echo_jax.config import NetworkConfig
 from echo_jax.exceptions import ConfigError
-from echo_jax.memory_benchmark.chosen_cell import choose, chosen_object
-from echo_jax.memory_benchmark.protocol import CELL_QUICK
+from echo_jax.memory.named_cell import cell_object as named_object
+from echo_jax.memory.named_cell import named_cell
 
 
 def init(key, input_size):
@@ -62,9 +62,9 @@ REGISTER = "echo_jax.cells.known_memory:ShiftRegister"
     ],
 )
 def test_an_object_is_the_cell_of_its_name(found, args, name, arguments):
-    ours, named = chosen_object(found, args), choose(name, arguments)
-    assert ours.identity() == named.identity()
-    assert ours.card_name(CELL_QUICK, 0) == named.card_name(CELL_QUICK, 0)
+    ours, (named, _) = named_object(found, args), named_cell(name, arguments)
+    assert (ours.name, ours.args, ours.source) == (named.name, named.args, named.source)
+    assert ours.card_name == named.card_name
     shapes = [
         jax.eval_shape(lambda cell=x.cell: cell.init(jax.random.key(0), 2)) for x in (ours, named)
     ]

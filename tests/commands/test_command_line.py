@@ -53,7 +53,7 @@ finally:
 
 @pytest.mark.parametrize(
     ("arguments", "status"),
-    [(["train", "--vocab-size=1"], 2), (["study"], 0), (["probe", "-h"], 0)],
+    [(["train", "--vocab-size=1"], 2), (["study"], 0), (["card", "-h"], 0)],
 )
 def test_help_listings_and_refusals_import_one_command_and_no_jax(arguments, status):
     printed = run_python("-c", IMPORTED.format(arguments=arguments), status=status).stdout

@@ -3,21 +3,18 @@
 import sys
 
 import pytest
-from fabricated_cards import card as made_up
 from fabricated_results import fabricated_result
 from run_folders import PLAIN, make_run, saved_of
 
-from echo_jax.memory_cards import card_file
 from echo_jax.runs import result
 
 
 @pytest.fixture
 def finished(tmp_path):
-    """A finished run, and a card."""
+    """A finished run."""
     make_run(tmp_path / "a run", PLAIN)
     result.write(tmp_path / "a run", fabricated_result(PLAIN))
     (tmp_path / "a run" / "metrics.csv").write_bytes(saved_of(PLAIN).history.text())
-    card_file.write(made_up("lstm"), tmp_path)
     return tmp_path
 
 
@@ -30,10 +27,7 @@ def no_matplotlib(monkeypatch):
     patch.undo()
 
 
-COMMANDS = {
-    "curve": ("show.py", "--curve", "a run", "Figure: a run/curve.png"),
-    "card": ("probe.py", "--draw", "lstm.json", "Drawn: lstm.md, lstm.svg"),
-}
+COMMANDS = {"curve": ("show.py", "--curve", "a run", "Figure: a run/curve.png")}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

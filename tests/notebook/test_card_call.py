@@ -1,21 +1,18 @@
-"""`echo_jax.card` is the command `probe`: the same card, files and sentences. What it shows."""
+"""`echo_jax.card` is the command `card`: the same rows, files and sentences. What it shows."""
 
-import dataclasses
+import sys
+import types
 
 import equinox as eqx
 import jax.numpy as jnp
 import pytest
-from fabricated_cards import QUICK, card, raw_of
 from flax import linen as nn
 from flax import nnx
-from tiny_cards import TINY, ladder
+from tiny_memory import make_tiny
 
 import echo_jax
 from echo_jax.exceptions import ConfigError
-from echo_jax.memory_benchmark import protocol
-from echo_jax.memory_benchmark.chosen_cell import ChosenCell
-from echo_jax.memory_cards import card_file
-from echo_jax.notebook.card_call import MemoryCard
+from echo_jax.memory import card
 
 
 @pytest.fixture(autouse=True)
@@ -24,68 +21,56 @@ def as_in_a_program_of_ones_own(monkeypatch):
 
 
 @pytest.fixture
-def measured(monkeypatch):
-    """Nothing is checked and trained: raw rows that were made up come at once."""
-    monkeypatch.setattr(ChosenCell, "check", lambda *_: ["keeps int32 in its state"])
-    monkeypatch.setattr(protocol, "to_dict", lambda _: QUICK)
-    asked = []
-
-    def raw_rows(*arguments):
-        asked.append(arguments)
-        rows = raw_of("lstm-quick")
-        return (
-            row | {"seed": row["seed"] + arguments[2]} if "seed" in row else row for row in rows
-        )
-
-    monkeypatch.setattr("echo_jax.memory_benchmark.measure_cell.raw_rows", raw_rows)
-    return asked
+def tiny(monkeypatch):
+    make_tiny(monkeypatch.setattr)
 
 
-def test_a_card_shows_itself():
-    made = MemoryCard(card("lstm"))
-    first, *lines = repr(made).splitlines()
-    assert first.startswith("lstm: protocol full 2 of the cell track (")
-    assert first.endswith("), 8 seeds")
-    assert lines[0].startswith("by lag, V 2  ")
-    said = made.report()
-    assert said.startswith("How long can lstm remember?\n\nBy lag, V 2: ")
-    assert "geometric mean" in said
-    assert said.endswith("0 to 7, on cpu, made up, 2 cores.\n")
-
-
-def test_a_card_is_written_where_it_is_said_and_nowhere_else(
-    measured, tmp_path, monkeypatch, capsys
-):
+@pytest.mark.usefixtures("tiny")
+def test_a_call_and_the_command_make_the_same_card(call, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
-    made = echo_jax.card("gru", args={"features": 8}, progress=False)
-    assert not list(tmp_path.iterdir())
-    cell, rules, seed, *_ = measured[0]
-    assert (cell.options.features, rules, seed) == (8, protocol.CELL_QUICK, 0)
-    assert made.card["cell"] == {"cell": "gru", "args": {"features": 8}, "source": None}
-    assert made.card["remarks"] == ["keeps int32 in its state"]
-    paths = made.write("here")
-    assert [path.name for path in paths] == [
-        f"gru-features-8-quick.{suffix}" for suffix in ("json", "md", "svg")
-    ]
-    assert card_file.read(paths[0]) == made.card
-    again = echo_jax.card("gru", name="mine", out="here", progress=False)
-    assert card_file.read(tmp_path / "here" / "mine.json") == again.card
-    with pytest.raises(ConfigError, match=r"mine.json is there already: move it, give the card an"):
-        echo_jax.card("gru", name="mine", out="here")
-    assert len(list((tmp_path / "here").glob("[!.]*"))) == 6
-    assert capsys.readouterr().out == ""
-    assert echo_jax.card("gru", seed=3).card["seeds"] == list(range(3, 7))
-    assert "cell 'gru' keeps int32 in its state" in capsys.readouterr().out
-    assert measured[-1][2] == 3
+    name, text = "flax.nnx:GRUCell", "hidden_features=3"
+    line = ["--cell", name, "--cell-args", text, "--seeds", 1, "--name", "mine"]
+    call("card.py", *line, cwd=tmp_path)
+    made = echo_jax.card(nnx.GRUCell, args={"hidden_features": 3}, seeds=1, progress=False)
+    assert capfd.readouterr().out == ""
+    assert {path.name for path in tmp_path.iterdir()} == {"cards", "stdin"}
+    command = echo_jax.cards("cards")["mine"]
+    key = str
+    assert sorted(made.rows, key=key) == sorted(command.rows, key=key)
+    assert made.card.bits_by_lag == command.card.bits_by_lag
+    assert made.card.name == "GRUCell-hidden_features-3"
+
+    paths = made.write("there")
+    assert card.read(paths[0].parent)[0] == made.card
+    kept = echo_jax.card(nnx.GRUCell, args={"hidden_features": 3}, seeds=1, out="there")
+    assert (kept.card, kept.rows) == (made.card, made.rows)
+    with pytest.raises(ConfigError, match="is the card of another cell"):
+        echo_jax.card("gru", name=made.card.name, out="there")
+    shows_itself(made, monkeypatch)
 
 
-def test_an_interrupt_is_an_exception_and_leaves_nothing(measured, tmp_path, monkeypatch):
+def shows_itself(made, monkeypatch):
+    """The text, the figure and the data frame of a card of one seed."""
+    assert repr(made).splitlines()[1].split() == ["seeds", "1"]
+    assert repr(made) in made._repr_markdown_()
+    assert made.figure._repr_png_().startswith(b"\x89PNG")
+    monkeypatch.setitem(sys.modules, "pandas", types.SimpleNamespace(DataFrame=list))
+    lines = made.to_pandas()
+    by_lag = [line for line in lines if line["question"] == "by lag"]
+    assert [line["lag"] for line in by_lag] == [*range(1, 65)] * 2
+    (row,) = (row for row in made.rows if row["question"] == "by lag")
+    assert [line["nats"] for line in by_lag[64:]] == row["final"]["nats"]
+    assert [line["asked"] for line in lines if line["question"] == "by key"] == [4, 6, 8] * 2
+
+
+@pytest.mark.usefixtures("tiny")
+def test_an_interrupt_is_an_exception_and_leaves_no_row(tmp_path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("echo_jax.memory_benchmark.measure_cell.raw_rows", interrupted)
+    monkeypatch.setattr("echo_jax.host.progress.CardProgress.advance", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        echo_jax.card("gru", out=tmp_path)
+        echo_jax.card("gru", args={"features": 2}, seeds=1, out=tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -102,12 +87,12 @@ class Drifts(nn.SimpleCell):
         (3, {}, "^3 is no cell"),
         (eqx.nn.Lambda(abs), {}, "is built already"),
         (nn.GRUCell(4), {"args": {"features": 5}}, "and this GRUCell is built already"),
+        (nn.GRUCell(4), {"state_bytes": 400}, "and this is an object"),
         (Drifts, {}, r"call.py:\d+: cell 'test_card_call:Drifts' turns its carry .*float16"),
         ("gru", {"args": {"units": 5}}, "has no field units"),
         ("gru", {"args": "features=5"}, "is no mapping"),
-        ("gru", {"protocol": "fast"}, "^protocol 'fast' is unknown"),
-        ("gru", {"seed": 1.5}, "^seed=1.5 is no whole number"),
-        ("gru", {"seconds": 0}, "^seconds=0 is not above 0"),
+        ("gru", {"seeds": 1.5}, "^seeds=1.5 is out of range"),
+        ("gru", {"name": ".."}, "is no name of a card"),
         ("gru", {"out": 3}, "^out=3 is no path"),
     ],
 )  # fmt: skip
@@ -116,28 +101,6 @@ def test_what_breaks_a_rule_is_refused_before_anything_is_measured(cell, options
         echo_jax.card(cell, **options)
 
 
-@pytest.fixture
-def tiny(monkeypatch):
-    """The protocol quick of seconds."""
-    quick = dataclasses.replace(
-        TINY,
-        name="quick",
-        ladders=(ladder("lag", 2, (1, 2)),),
-        rows=("price", "ladders"),
-        rates=(0.1,),
-        budget=50,
-        refine=False,
-    )
-    monkeypatch.setitem(protocol.PROTOCOLS, ("quick", "cell"), quick)
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("compiled_fast")
-def test_a_call_and_the_command_make_the_same_card(tiny, call, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    name, text = "flax.nnx:GRUCell", "hidden_features=3"
-    call("probe.py", "--cell", name, "--cell-args", text, "--name", "command", cwd=tmp_path)
-    command = card_file.read(tmp_path / "cards" / "command.json")
-    made = echo_jax.card(nnx.GRUCell, args={"hidden_features": 3})
-    card_file.validate(made.card)
-    assert made.card["digest"] == command["digest"]
+def test_a_folder_without_cards_is_told(tmp_path):
+    with pytest.raises(ConfigError, match="has no cards: make one"):
+        echo_jax.cards(tmp_path)

@@ -1,6 +1,6 @@
-"""`echo-jax probe` from a checkout."""
+"""`echo-jax card` from a checkout."""
 
 from echo_jax.__main__ import main
 
 if __name__ == "__main__":
-    main("probe")
+    main("card")

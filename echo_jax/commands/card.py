@@ -1,0 +1,283 @@
+"""The memory card of a recurrent cell: how many bits its state tells, by lag and by key.
+
+echo-jax card                                              # the LSTM, about 90 seconds
+echo-jax card --cell block:mamba2 --state-bytes 400        # in the block, with so much state
+echo-jax card --cell mypackage.cells:MyCell --cell lstm    # side by side
+echo-jax card --report cards/                              # one page over all cards there
+echo-jax card --cells                                      # the cells that are built in
+"""
+
+import contextlib
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import tyro
+
+from echo_jax import atomic_files, machine
+from echo_jax.cell_table import CELLS
+from echo_jax.cluster import check_spec, workers_of
+from echo_jax.commands import command_line
+from echo_jax.config import BLOCK
+from echo_jax.exceptions import ConfigError, printable
+from echo_jax.host.interrupts import Interrupts, StoppedError
+from echo_jax.memory import card_text, protocol
+from echo_jax.memory.card import Card, check_name
+from echo_jax.report import paper_tables, styles, text_tables
+
+if TYPE_CHECKING:
+    from echo_jax.cluster import Workers
+    from echo_jax.memory.making import Plan
+    from echo_jax.memory.measure import PlannedRun
+    from echo_jax.memory.named_cell import NamedCell
+
+CARDS = Path("cards")
+
+FIXED = "leave it out: the work of a card is fixed, and {full} asks for all of it"
+"""What to do without the limits and protocols of earlier cards."""
+
+GENERATED = "leave it out: the same {cell} again completes its card, {report} draws all of a folder"
+"""What to do without the single steps of earlier cards."""
+
+
+@dataclasses.dataclass(frozen=True)
+class CardCommand:
+    """Make the memory card of one recurrent cell, or of several side by side.
+
+    Everything but the cell is fixed, and described in docs/protocol.md, so that cards can be
+    compared. A card that was stopped goes on by the same command, to the same bits.
+    """
+
+    REMOVED: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("protocol", "seconds", "seed", "published"), FIXED),
+        **dict.fromkeys(("validate", "draw"), GENERATED),
+    }
+
+    cell: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """The cell: a built-in one, which --cells lists, or a cell of your own, module:NAME or
+    FILE.py: a class of Flax Linen, NNX or Equinox, or plain functions; see docs/your-own-cell.md.
+    block:CELL is a small network around any of them. Repeat --cell to compare several. Default:
+    lstm."""
+    cell_args: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """Keyword arguments of the cell, such as features=64,longest=100. For several cells give
+    --cell-args for each one, in their order, "" for none. A cell whose field `features` has no
+    default gets 50."""
+    name: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """Name of the card and of its folder. For several cells give --name for each one. Default: the
+    cell and its arguments."""
+    state_bytes: int | None = None
+    """Find the options that give the cell a state of about so many bytes, summed over the layers of
+    a block; 400 in the published table."""
+    full: bool = False
+    """Train 8 seeds with every learning rate and schedule; cite this one. Default: 4 seeds with one
+    of each, about 90 seconds for an LSTM on two cores."""
+    seeds: int | None = None
+    """Number of seeds, from 0. Default: 4, and 8 with --full. A card to which seeds or --full are
+    added keeps what it has."""
+    cluster: str | None = None
+    """Train the runs on a Dask cluster: local:N (N workers here), tcp://HOST:PORT or
+    tls://HOST:PORT (a scheduler), or a YAML file of dask-jobqueue (SLURM and others); see
+    docs/cluster.md."""
+    compilation_cache: bool = True
+    """Keep compiled programs in your cache folder, so that the next run of the same shapes starts
+    sooner."""
+    out: Path = CARDS
+    """Folder for NAME/card.json, rows.jsonl, card.md and card.svg of each card."""
+    cells: bool = False
+    """Only list the built-in cells, with their papers."""
+    report: Path | None = None
+    """Only make one page over all cards in this folder."""
+    beside: str = ""
+    """With --report: built-in cells, such as gru,lru, that are shown beside the cards of the
+    folder."""
+    readme: Path | None = None
+    """With --report: also write the short table of that page into this Markdown file, between the
+    lines `<!-- cards -->` and `<!-- end of cards -->`."""
+    format: styles.Format = "svg"
+    """A format of figures for a paper: pdf or png are written beside each SVG."""
+    tables: tuple[paper_tables.Kind, ...] = ()
+    """With --report: write tables for a paper into its folder tables: csv, latex or both."""
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for options that exclude each other or are out of range."""
+        check_spec(self.cluster)
+        self._check_combinations()
+        protocol.check_seeds(self.seeds)
+        for flag, given in (("cell-args", self.cell_args), ("name", self.name)):
+            if len(given) not in (0, len(self.cell_names)):
+                raise ConfigError(
+                    f"{len(given)} --{flag} for {len(self.cell_names)} cells: give one for each "
+                    'cell, in their order, "" where there is none'
+                )
+
+    def _check_combinations(self) -> None:
+        of_report = {"beside", "readme", "tables"}
+        for flag, beside in (("cells", set[str]()), ("report", {*of_report, "format"})):
+            if other := command_line.excluded(self, flag, beside):
+                raise ConfigError(f"--{flag} makes no card: use it without --{other}")
+        for flag in sorted(of_report):
+            if getattr(self, flag) and not self.report:
+                raise ConfigError(f"--{flag} needs the folder of the cards: add --report FOLDER")
+
+    @property
+    def cell_names(self) -> tuple[str, ...]:
+        """The names of the cells."""
+        return self.cell or ("lstm",)
+
+
+class Waiting(NamedTuple):
+    """A card to be made: its cell, the card before any row, and the runs that it lacks."""
+
+    named: "NamedCell"
+    new: Card
+    missing: "Sequence[PlannedRun]"
+
+
+def main() -> None:
+    """Run the command of the command line."""
+    command = command_line.parse(CardCommand)
+    with command_line.refusals():
+        if command.cells:
+            print(list_of_cells())
+        elif command.report:
+            make_report(command)
+        else:
+            make_cards(command)
+
+
+def list_of_cells() -> str:
+    """A line for each built-in cell: the name after --cell, its name and paper in the literature.
+
+    Below them stand the two forms of a name that take any cell.
+    """
+    known = [(name, cell.title, cell.paper) for name, cell in CELLS.items()]
+    others = [
+        (f"{BLOCK}CELL", "a small network around any cell", "-"),
+        ("module:NAME, FILE.py", "a cell of your own", "docs/your-own-cell.md"),
+    ]
+    return text_tables.table([("--cell", "cell", "paper"), *known, *others], left=(0, 1, 2))
+
+
+def make_report(command: CardCommand) -> None:
+    """Write the page of all cards in a folder, and what was asked for beside it."""
+    folder, readme = command.report or CARDS, command.readme
+    if readme:
+        atomic_files.between(readme, CARDS.name)
+    with styles.drawing():
+        from echo_jax.memory import all_cards
+
+        beside = tuple(filter(None, command.beside.split(",")))
+        paths = all_cards.write_report(folder, beside, command.format, command.tables, readme)
+    for path in paths:
+        print(printable(f"Written: {path}"))
+
+
+def make_cards(command: CardCommand) -> None:
+    """Build and check every cell, then make one card after the other."""
+    from echo_jax.host import compilation_cache
+
+    machine.use_cpu_devices(1)  # each core trains a run, on the same device
+    compilation_cache.use_compilation_cache(command.compilation_cache)
+    plan, waiting = planned(command)
+    unfinished = [run for card in waiting for run in card.missing]
+    own = {card.named.name for card in waiting}
+    with (
+        command_line.stoppable(command_line.this_command("card")) as stop,
+        workers_of(command.cluster, unfinished, stop, own) as workers,
+    ):
+        made = [make_card(command, plan, card, workers, stop) for card in waiting]
+    if len(made) > 1:
+        print(f"\n{card_text.side_by_side(made)}")
+
+
+def planned(command: CardCommand) -> "tuple[Plan, list[Waiting]]":
+    """The runs of each card, and the cards. ConfigError before anything is made."""
+    from echo_jax.memory import making, measure
+
+    plan, cells = making.plan_of(command.full, command.seeds), named_cells(command)
+    waiting = []
+    for name, (named, remarks) in cells.items():
+        check_name(name)
+        measure.check_state(named.name, named.cell)
+        new = making.new_card(name, named, plan, remarks)
+        _, done = making.there(command.out / name, new)
+        waiting.append(Waiting(named, new, plan.missing(done)))
+    for card in waiting:
+        if card.missing:
+            measure.check_programs(card.named.name, card.named.cell)
+    return plan, waiting
+
+
+def named_cells(command: CardCommand) -> "dict[str, tuple[NamedCell, list[str]]]":
+    """The cells by the names of their cards, each with remarks on the size of its state."""
+    from echo_jax.memory.named_cell import NamedCell, named_cell
+
+    count, cells = len(command.cell_names), dict[str, tuple[NamedCell, list[str]]]()
+    given = zip(
+        command.cell_names,
+        command.cell_args or ("",) * count,
+        command.name or ("",) * count,
+        strict=True,
+    )
+    for cell, arguments, asked in given:
+        named, remarks = named_cell(cell, arguments, command.state_bytes)
+        name = asked or named.card_name
+        if name in cells:
+            alike = f"{cells[name][0].name} and {cell}"
+            raise ConfigError(f"{alike} would both be called {name}: give each a --name")
+        cells[name] = named, remarks
+    return cells
+
+
+def make_card(
+    command: CardCommand,
+    plan: "Plan",
+    waiting: Waiting,
+    workers: "Workers | None",
+    stop: Interrupts,
+) -> Card:
+    """Make the runs that a card lacks, print it and draw it; also where it is stopped."""
+    from echo_jax.host.progress import CardProgress
+    from echo_jax.memory import making
+
+    named, card, missing = waiting
+    folder = command.out / card.name
+    if missing:
+        stop.say(printable(f"{card.name}: {named.title}, {len(missing)} runs to make"))
+    else:
+        stop.say(printable(f"{folder} has all runs of this card, and stays"))
+    rows = functools.partial(making.rows_on_workers, workers) if workers else making.rows_here
+    bar = CardProgress(card.name, protocol.UPDATES * len(missing), stop.say)
+
+    def progressed(count: int) -> None:
+        """Ends the runs after a signal."""
+        stop.check()
+        bar.advance(count)
+
+    try:
+        with bar if missing else contextlib.nullcontext():
+            made = functools.partial(rows, named, progressed=progressed)
+            for by_now in making.make(folder, waiting.new, named.cell, plan, made):
+                card = by_now
+    except StoppedError:
+        conclude(command, folder, card)
+        raise
+    conclude(command, folder, card)
+    return card
+
+
+def conclude(command: CardCommand, folder: Path, card: Card) -> None:
+    """Print a card and the places of its files, and draw it last."""
+    print(f"\n{card_text.side_by_side([card])}\n", flush=True)
+    for remark in card.remarks:
+        print(printable(remark))
+    if not (folder / "card.json").exists():
+        return  # stopped before the first row
+    paths: list[Any] = [folder / "card.json", folder / "rows.jsonl"]
+    with command_line.drawing_last(command_line.this_command("card")), styles.drawing():
+        from echo_jax.memory import card_pages
+
+        paths += card_pages.draw(folder, card, command.format)
+    print(printable(f"Card: {', '.join(map(str, paths))}"), flush=True)

@@ -1,6 +1,0 @@
-"""`echo-jax calibrate` from a checkout."""
-
-from echo_jax.__main__ import main
-
-if __name__ == "__main__":
-    main("calibrate")

@@ -1,0 +1,178 @@
+import json
+import os
+import re
+import signal
+import sys
+import time
+
+import msgspec
+import pytest
+from tiny_memory import make_tiny
+
+from echo_jax import __main__, machine
+from echo_jax.host.progress import CardProgress
+from echo_jax.memory import card
+
+CELLS = '''
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+
+class Last(nn.RNNCellBase):
+    """Remembers its last input."""
+
+    num_feature_axes = 1
+
+    def __call__(self, carry, inputs):
+        return inputs, jnp.concatenate([carry, inputs], axis=-1)
+
+    def initialize_carry(self, rng, input_shape):
+        return jnp.zeros(input_shape)
+
+
+class Drifts(Last):
+    def __call__(self, carry, inputs):
+        return inputs.astype(jnp.float16), jnp.concatenate([carry, inputs], axis=-1)
+
+
+class Calls(Last):
+    def __call__(self, carry, inputs):
+        return jax.pure_callback(lambda x: x, inputs, inputs), carry
+
+
+class Rounds(Last):
+    @nn.compact
+    def __call__(self, carry, inputs):
+        x = nn.Dense(2)(inputs)
+        return inputs, jax.lax.while_loop(lambda x: x[0, 0] > 9, lambda x: x / 2, x)
+'''
+
+
+@pytest.fixture
+def carding(call, tmp_path, monkeypatch):
+    """Runs card.py in this process, with a few updates."""
+    make_tiny(monkeypatch.setattr)
+    (tmp_path / "mine.py").write_text(CELLS)
+    monkeypatch.delitem(sys.modules, "mine", raising=False)  # that of another folder
+
+    def run(*arguments, status=0):
+        return call("card.py", *arguments, cwd=tmp_path, status=status)
+
+    return run
+
+
+def rows_of(folder):
+    """The lines of the rows, in no order: runs end as they can."""
+    return sorted((folder / "rows.jsonl").read_text().splitlines())
+
+
+def test_a_card_is_made_stays_and_takes_more_seeds(carding, tmp_path):
+    said = carding("--cell", "mine:Last", "--seeds", "1").stdout
+    folder = tmp_path / "cards" / "Last"
+    made, rows = card.read(folder)
+    assert [row.seed for row in rows] == [0, 0]
+    assert (made.cell.name, made.bits_by_lag.seeds) == ("mine:Last", [0])
+    assert re.fullmatch("[0-9a-f]{64}", made.cell.source)
+    assert made.devices == [machine.device()]
+    assert made.us_per_step > 0
+    assert "Last: mine:Last, 2 runs to make" in said
+    assert re.search(r"^seeds +1\nbits by lag +\d\S*\nbits by key +\d\S*$", said, re.M)
+    assert said.splitlines()[-1].startswith("Card: cards/Last/card.json, cards/Last/rows.jsonl, ")
+    assert {"card.md", "card.svg"} < {path.name for path in folder.iterdir()}
+    before = (folder / "card.json").read_bytes()
+    again = carding("--cell", "mine:Last", "--seeds", "1").stdout
+    assert "cards/Last has all runs of this card, and stays\n" in again
+    assert (folder / "card.json").read_bytes() == before
+    first = rows_of(folder)
+    more = carding("--cell", "mine:Last", "--cell", "mine:Last", "--name", "Last", "--name", "b")
+    assert "Last: mine:Last, 6 runs to make" in more.stdout
+    assert re.search(
+        r"\n +Last +b\nseeds +4 +4\nbits by lag +\S+ \(.* to .*\) +\S+ \(", more.stdout
+    )
+    assert rows_of(folder) == rows_of(tmp_path / "cards" / "b")
+    assert set(first) < set(rows_of(folder))
+
+
+def test_a_card_that_is_stopped_shows_its_seeds_and_goes_on_to_the_same_rows(
+    carding, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(machine, "cores", lambda: 1)
+    advances = []
+
+    def advance(bar, updates):
+        advances.append(updates)
+        if len(advances) == 5:  # in the first block of the third run
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.5)
+
+    line = ["--cell", "mine:Last", "--seeds", "2"]
+    with monkeypatch.context() as patch:
+        patch.setattr(CardProgress, "advance", advance)
+        said = carding(*line, status=128 + signal.SIGINT)
+    assert re.search(r"^seeds +1 of 2\nbits by lag +\S+ \(1 of 2\)\n", said.stdout, re.M)
+    assert re.search(r"\nStopped; to go on: .*card.py --cell mine:Last --seeds 2\n$", said.stderr)
+    stopped = rows_of(tmp_path / "cards" / "Last")
+    assert len(stopped) == 2
+    assert "Last: mine:Last, 2 runs to make" in carding(*line).stdout
+    carding(*line, "--out", "undisturbed")
+    rows = rows_of(tmp_path / "undisturbed" / "Last")
+    assert rows == rows_of(tmp_path / "cards" / "Last")
+    assert set(stopped) < set(rows)
+    cards = [card.read(tmp_path / out / "Last")[0] for out in ("cards", "undisturbed")]
+    one, other = (msgspec.structs.replace(each, us_per_step=None) for each in cards)
+    assert one == other
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--cell", "lstmm"], "lstmm"),
+        (["--cell", "mine:Drifts"], r"mine.py:\d+: cell 'mine:Drifts' .*float16"),
+        (["--cell", "simple", "--cell", "mine:Calls"], r"mine.py:\d+: cell .*callback"),
+        (["--cell", "mine:Rounds"], r"cell 'mine:Rounds' .*everse-mode differentiation"),
+        (["--cell", "lstm", "--cell-args", "features=9000"], "72,000 bytes"),
+        (["--cell-args", "units=3"], "has no field.*units"),
+        (["--cell", "lstm", "--cell", "gru", "--cell-args", "features=4"], "for 2 cells"),
+        (["--cell", "lstm", "--cell", "lstm"], "would both be called lstm: give each a --name"),
+        (["--name", "a/b"], "--name a/b is no name of a card"),
+        (["--state-bytes", "0"], "--state-bytes 0 is not a count"),
+        (["--cells", "--seeds", "3"], "--cells makes no card: use it without --seeds"),
+        (["--readme", "x.md"], "--readme needs the folder of the cards: add --report"),
+        (["--out", "mine.py"], "mine.py/lstm cannot be the folder of a card"),
+        (["--seeds", "0"], "--seeds 0 is out of range: use 1 to 1,000"),
+        (["--cluster", "local:0"], "is no cluster"),
+        (["--report", "nowhere"], "nowhere"),
+        (["--seconds", "90"], "--seconds is not an option: .*the work of a card is fixed"),
+        (["--draw", "x.json"], "--draw is not an option: .*completes its card"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_told_in_one_sentence(carding, tmp_path, arguments, sentence):
+    said = carding(*arguments, status=2)
+    assert re.search(sentence, said.stderr)
+    assert said.stderr.startswith("error: ")
+    assert said.stderr.count("\n") == 1
+    assert not (tmp_path / "cards").exists()
+
+
+def test_the_card_of_another_cell_is_kept(carding, tmp_path):
+    carding("--cell", "mine:Last", "--seeds", "1", "--name", "mine")
+    before = rows_of(tmp_path / "cards" / "mine")
+    said = carding("--cell", "simple", "--name", "mine", status=2).stderr
+    assert "cards/mine is the card of another cell, mine:Last {}" in said
+    assert rows_of(tmp_path / "cards" / "mine") == before
+    path = tmp_path / "cards" / "mine" / "card.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"protocol": 2}))
+    said = carding("--cell", "mine:Last", "--name", "mine", status=2).stderr
+    assert said.startswith("error: cards/mine/card.json is not valid")
+    assert said.count("\n") == 1
+
+
+def test_probe_is_a_name_of_card_and_calibrate_says_what_to_use(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["echo-jax", "probe", "--cells"])
+    __main__.main()
+    assert capsys.readouterr().out.startswith("--cell ")
+    monkeypatch.setattr(sys, "argv", ["echo-jax", "calibrate"])
+    with pytest.raises(SystemExit):
+        __main__.main()
+    assert "calibrate is not a command any more: use card" in capsys.readouterr().err
