@@ -3,6 +3,8 @@
 echo-jax card                                              # the LSTM, about 90 seconds
 echo-jax card --cell block:mamba2 --state-bytes 400        # in the block, with so much state
 echo-jax card --cell mypackage.cells:MyCell --cell lstm    # side by side
+echo-jax card --export-tasks tasks                         # for another framework
+echo-jax card --import rows.jsonl --name theirs            # a card of rows made there
 echo-jax card --report cards/                              # one page over all cards there
 echo-jax card --cells                                      # the cells that are built in
 """
@@ -12,7 +14,7 @@ import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
 import tyro
 
@@ -87,6 +89,13 @@ class CardCommand:
     """Folder for NAME/card.json, rows.jsonl, card.md and card.svg of each card."""
     cells: bool = False
     """Only list the built-in cells, with their papers."""
+    export_tasks: Path | None = None
+    """Only write tasks.safetensors into this folder: the sequences and first weights of --seeds,
+    for a program in another framework; see docs/your-own-cell.md. --state-bytes above 800 asks for
+    64 pairs."""
+    import_: Annotated[Path | None, tyro.conf.arg(name="import")] = None
+    """Only make the card of the rows in this file, JSON lines that such a program wrote. It is
+    called --name, by default as the file; --state-bytes are stated on it."""
     report: Path | None = None
     """Only make one page over all cards in this folder."""
     beside: str = ""
@@ -114,9 +123,15 @@ class CardCommand:
 
     def _check_combinations(self) -> None:
         of_report = {"beside", "readme", "tables"}
-        for flag, beside in (("cells", set[str]()), ("report", {*of_report, "format"})):
+        alone: dict[str, set[str]] = {
+            "cells": set(),
+            "report": {*of_report, "format"},
+            "export-tasks": {"seeds", "state-bytes"},
+            "import": {"name", "state-bytes", "out", "format"},
+        }
+        for flag, beside in alone.items():
             if other := command_line.excluded(self, flag, beside):
-                raise ConfigError(f"--{flag} makes no card: use it without --{other}")
+                raise ConfigError(f"--{flag} trains nothing: use it without --{other}")
         for flag in sorted(of_report):
             if getattr(self, flag) and not self.report:
                 raise ConfigError(f"--{flag} needs the folder of the cards: add --report FOLDER")
@@ -143,6 +158,10 @@ def main() -> None:
             print(list_of_cells())
         elif command.report:
             make_report(command)
+        elif command.export_tasks:
+            export_tasks(command, command.export_tasks)
+        elif command.import_:
+            import_card(command, command.import_)
         else:
             make_cards(command)
 
@@ -172,6 +191,26 @@ def make_report(command: CardCommand) -> None:
         paths = all_cards.write_report(folder, beside, command.format, command.tables, readme)
     for path in paths:
         print(printable(f"Written: {path}"))
+
+
+def export_tasks(command: CardCommand, folder: Path) -> None:
+    """Write the tasks of some seeds."""
+    from echo_jax.memory import exchange
+
+    seeds = range(command.seeds or protocol.DEFAULT_SEEDS)
+    most = protocol.most_pairs(command.state_bytes or 0)
+    path = exchange.export_tasks(folder, seeds, most, protocol.UPDATES)
+    print(printable(f"Written: {path}"))
+
+
+def import_card(command: CardCommand, path: Path) -> None:
+    """Make the card of rows from elsewhere, print it and draw it."""
+    from echo_jax.memory import exchange
+
+    name = command.name[0] if command.name else path.stem
+    check_name(name)
+    card = exchange.import_rows(path, name, command.out, command.state_bytes or 0)
+    conclude(command, command.out / name, card)
 
 
 def make_cards(command: CardCommand) -> None:

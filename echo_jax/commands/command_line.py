@@ -41,7 +41,7 @@ def excluded(command: Any, flag: str, beside: Collection[str]) -> str | None:
     Also None where this one is not given.
     """
     given = [
-        field.name.replace("_", "-")
+        field.name.rstrip("_").replace("_", "-")
         for field in dataclasses.fields(command)
         if getattr(command, field.name) != field.default
     ]

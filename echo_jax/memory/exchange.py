@@ -144,7 +144,7 @@ def imported(path: Path) -> list[Row]:
     StorageError, one sentence with the line and the key, for a row that is not valid or is there
     twice.
     """
-    lines = atomic_files.read_bytes(path, ROWS_LIMIT).splitlines()
+    lines = atomic_files.read_bytes(path, ROWS_LIMIT, fix=FIX).splitlines()
     rows: list[Row] = []
     for number, line in enumerate(lines, 1):
         place = f"{path}:{number}"

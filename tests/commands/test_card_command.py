@@ -124,6 +124,23 @@ def test_a_card_that_is_stopped_shows_its_seeds_and_goes_on_to_the_same_rows(
     assert one == other
 
 
+def test_tasks_are_exported_and_rows_imported_and_the_card_says_so(carding, tmp_path):
+    said = carding("--export-tasks", "tasks", "--seeds", "1").stdout
+    assert said == "Written: tasks/tasks.safetensors\n"
+    assert (tmp_path / "tasks" / "tasks.safetensors").stat().st_size > 10_000
+    carding("--cell", "mine:Last", "--seeds", "2")
+    rows = "cards/Last/rows.jsonl"
+    said = carding("--import", rows, "--name", "theirs", "--state-bytes", "64").stdout
+    assert "\ntest streams known beforehand\n" in said
+    made, theirs = (card.read(tmp_path / "cards" / name)[0] for name in ("Last", "theirs"))
+    assert (theirs.bits_by_lag, theirs.bits_by_key) == (made.bits_by_lag, made.bits_by_key)
+    assert theirs.state_bytes == 64
+    assert (tmp_path / "cards" / "theirs" / "card.svg").exists()
+    (tmp_path / "bad.jsonl").write_text((tmp_path / rows).read_text() + "{}\n")
+    said = carding("--import", "bad.jsonl", status=2).stderr
+    assert re.fullmatch(r"error: bad.jsonl:5 is not valid \(.*question.*\)[^\n]*\n", said)
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -137,7 +154,10 @@ def test_a_card_that_is_stopped_shows_its_seeds_and_goes_on_to_the_same_rows(
         (["--cell", "lstm", "--cell", "lstm"], "would both be called lstm: give each a --name"),
         (["--name", "a/b"], "--name a/b is no name of a card"),
         (["--state-bytes", "0"], "--state-bytes 0 is not a count"),
-        (["--cells", "--seeds", "3"], "--cells makes no card: use it without --seeds"),
+        (["--cells", "--seeds", "3"], "--cells trains nothing: use it without --seeds"),
+        (["--import", "x", "--full"], "--import trains nothing: use it without --full"),
+        (["--import", "x"], "x cannot be read"),
+        (["--export-tasks", "tasks", "--cell", "gru"], "use it without --cell"),
         (["--readme", "x.md"], "--readme needs the folder of the cards: add --report"),
         (["--out", "mine.py"], "mine.py/lstm cannot be the folder of a card"),
         (["--seeds", "0"], "--seeds 0 is out of range: use 1 to 1,000"),
