@@ -1,0 +1,148 @@
+"""The measure agrees with implementations that were written without its code.
+
+independent_rows.jsonl  the tanh RNN in NumPy and jax, from docs/protocol.md alone: independent.py
+simple_rows.jsonl       the same cell here, `simple` with 100 units
+pytorch_rows.jsonl      a GRU of PyTorch on exported tasks, seed 0: examples/card_in_pytorch.py
+gru_rows.jsonl          the same cell here, `gru` with 100 units
+"""
+
+import importlib.util
+import math
+
+import jax
+import jax.numpy as jnp
+import msgspec
+import numpy as np
+import pytest
+from scipy import stats
+
+from echo_jax.cells.registry import build
+from echo_jax.memory import card, measure, training
+from echo_jax.memory.protocol import DEFAULT
+from echo_jax.memory.rows import KeyRow, LagRow, Row
+from echo_jax.memory.tasks import recall
+from echo_jax.memory.training import ByKey, ByLag, Run
+
+UPDATES, UNITS = 10, 8
+
+
+@pytest.fixture(scope="module")
+def independent(root):
+    spec = importlib.util.spec_from_file_location(
+        "independent", root / "tests" / "memory" / "independent.py"
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def few_updates(independent, monkeypatch):
+    for module, name in ((training, "UPDATES"), (training, "BLOCK"), (independent, "UPDATES")):
+        monkeypatch.setattr(module, name, UPDATES)
+
+
+def same_names(params):
+    """The parameters of a question as those of the other implementation."""
+    cell, linear = params["cell"], params.get("heads") or params["readout"]
+    kernels = {"W": cell["i"]["kernel"], "U": cell["h"]["kernel"], "b": cell["i"]["bias"]}
+    return {**kernels, "A": linear["kernel"], "a": linear["bias"]}
+
+
+def agree(question, loss, batches, train):
+    """Ten updates from the same weights on the same data change all weights alike."""
+    run = Run(np.int32(0), np.float32(0.01))
+    progress = jax.jit(question.init)(run)
+    first = same_names(progress.train.params)
+    theirs = jax.jit(train, static_argnums=0)(loss, first, batches)
+    ours = same_names(jax.jit(question.train_block)(run, progress)[0].train.params)
+    for name, x in ours.items():
+        moved = np.abs(x - first[name]).max()
+        assert moved > 0.01, name
+        np.testing.assert_allclose(theirs[name], x, atol=0.02 * moved, err_msg=name)
+
+
+def drawn(question):
+    key = training.purpose_key(0, training.Purpose.DATA)
+    return jax.vmap(lambda i: question.draw(jax.random.fold_in(key, i)))(jnp.arange(UPDATES))
+
+
+def test_updates_by_lag_are_the_same(independent, few_updates, monkeypatch):
+    monkeypatch.setattr(independent, "UNITS", UNITS)
+    question = ByLag(build("simple", {"features": UNITS}))
+    agree(question, independent.lag_loss, (drawn(question),), independent.train)
+
+
+def test_updates_by_key_are_the_same(independent, few_updates):
+    question = ByKey(build("simple", {"features": UNITS}), 5)
+    pairs = drawn(question)
+    ramp = [2 + math.floor(3 * min(i / (0.6 * UPDATES), 1)) for i in range(UPDATES)]
+    counts = [[k] * 8 + [1 + math.floor(u * (k - 1)) for u in place[8:]]
+              for k, place in zip(ramp, np.asarray(pairs.place), strict=True)]  # fmt: skip
+    batches = jax.vmap(recall)(pairs, jnp.array(counts))
+    agree(question, independent.key_loss, tuple(batches), independent.train)
+
+
+@pytest.fixture(scope="module")
+def rows_of(root):
+    """The committed rows of a name."""
+    return lambda name: card.read_rows(root / "tests" / "memory" / f"{name}_rows.jsonl")
+
+
+def values(rows, kind):
+    """Bits of each seed; by key the sum of the accuracies, as the bits of all seeds are about 0."""
+    measured = [row for row in rows if isinstance(row, kind)]
+    if kind is LagRow:
+        return [card.lag_bits(row.final).sum() for row in measured]
+    return [card.accuracy(row.final, row).sum() for row in measured]
+
+
+def covers_0(first, second):
+    """True if Welch's interval of 99% for the difference of the means has 0 in it."""
+    low, high = stats.ttest_ind(first, second, equal_var=False).confidence_interval(0.99)
+    return low <= 0 <= high
+
+
+@pytest.mark.parametrize("kind", [LagRow, KeyRow])
+def test_four_seeds_of_the_other_implementation_agree_with_ours(rows_of, kind):
+    theirs, ours = rows_of("independent"), rows_of("simple")
+    for rows in (theirs, ours):
+        assert sorted(row.seed for row in rows if isinstance(row, kind)) == [0, 1, 2, 3]
+    assert covers_0(values(theirs, kind), values(ours, kind))
+
+
+def test_the_rows_are_those_of_a_cell_with_a_memory_by_lag_and_no_association(rows_of):
+    rows = rows_of("simple")
+    assert min(values(rows, LagRow)) > 90
+    assert card.bits_by_key(rows).mean < 1
+
+
+def test_a_gru_of_pytorch_on_the_same_tasks_answers_as_ours(rows_of):
+    """From the same weights, on the same sequences; the final streams are others."""
+    theirs, ours = (
+        next(row for row in rows_of(name) if isinstance(row, LagRow)) for name in ("pytorch", "gru")
+    )
+    assert theirs.validation.nats == pytest.approx(ours.validation.nats, abs=1e-3)
+    assert theirs.validation.recalibrated == pytest.approx(ours.validation.recalibrated, abs=1e-3)
+    assert theirs.final.recalibrated == pytest.approx(ours.final.recalibrated, abs=0.05)
+    assert card.lag_bits(ours.final).sum() > 70
+
+
+def test_an_interval_away_from_0_is_seen():
+    assert not covers_0([100.0, 101, 102, 103], [90.0, 91, 92, 93])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_two_seeds_are_trained_again_and_agree(independent, rows_of):
+    """The tolerance by lag is that of a seed that is not among the others."""
+    theirs = [f(seed) for seed in (0, 1) for f in (independent.by_lag, independent.by_key)]
+    cell = build("simple", {"features": 100})
+    ours = [*measure.rows(measure.Measurement(cell, "simple"), measure.runs_of(DEFAULT, (0, 1)))]
+    new = msgspec.convert(theirs, list[Row]), ours
+    committed = rows_of("independent")
+    for rows in new:
+        for kind in (LagRow, KeyRow):
+            mean, deviation = (f(values(committed, kind)) for f in (np.mean, np.std))
+            for value in values(rows, kind):
+                assert abs(value - mean) < 5 * deviation + 0.02 * abs(mean)
