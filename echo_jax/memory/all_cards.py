@@ -154,7 +154,9 @@ def drawings_of(cards: Sequence[Card]) -> list[Drawing]:
         for of_track in TRACKS:
             if shown := in_panels(cards, of_track, question):
                 heading = f"{HEADINGS[question]}, {WHERE[of_track]}"
-                words = f"{counted(len(shown), 'cell')} {WHERE[of_track]}. {READ[question]}"
+                own = "cell" if of_track == "block" else "bare cell"
+                where = f" {WHERE[of_track]}" if of_track == "block" else ""
+                words = f"{counted(len(shown), own)}{where}. {READ[question]}"
                 draw = functools.partial(_panels, shown, question)
                 found.append(Drawing(f"{name}-{of_track}", heading, words, draw))
     blocks = [x for x in cards if track(x) == "block" and x.bits_by_key and not is_control(x)]

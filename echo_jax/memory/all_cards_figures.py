@@ -22,6 +22,9 @@ ACROSS = 5
 ROOM, LEFT, BELOW, TITLE = 1.22, 0.5, 0.42, 0.3
 """Inches: the height of a row of panels, the margins, and what the title of a panel takes."""
 
+WIDEST = 4.2
+"""Inches of one panel alone, or of two side by side."""
+
 AXES: Mapping[Question, str] = {
     "bits_by_lag": "bits about the token, by steps back",
     "bits_by_key": "values recalled, by pairs of a key and a value",
@@ -36,16 +39,17 @@ Draw = Callable[[Axes, Card, Sequence[Card]], None]
 def panels_figure(cards: Sequence[Card], question: Question) -> Figure:
     """A panel for each card with a question, those with most bits first; the others in grey."""
     shown = sorted(cards, key=lambda card: -_bits(card, question).mean)
-    across = min(ACROSS, max(len(shown), 3))
-    rows = -(-len(shown) // across)
-    height = rows * ROOM + BELOW
-    figure, room = Figure((WIDTH, height)), (WIDTH - LEFT - 0.1) / across
+    across = min(ACROSS, len(shown))
+    height = -(-len(shown) // across) * ROOM + BELOW
+    room = min((WIDTH - LEFT - 0.1) / across, WIDEST / min(across, 2))
+    width = LEFT + 0.1 + across * room
+    figure = Figure((width, height))
     names = dict(zip([card.name for card in shown], labels_of(shown), strict=True))
     for place, card in enumerate(shown):
         row, column = divmod(place, across)
         x, y = LEFT + column * room, row * ROOM + TITLE
         tall = ROOM - TITLE - 0.06
-        box = x / WIDTH, 1 - (y + tall) / height, (room - 0.22) / WIDTH, tall / height
+        box = x / width, 1 - (y + tall) / height, (room - 0.22) / width, tall / height
         axes = figure.add_axes(box)
         style_axes(axes)
         (_forgetting if question == "bits_by_lag" else _recall)(axes, card, shown)
