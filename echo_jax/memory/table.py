@@ -241,12 +241,12 @@ def power_sentence(cards: Sequence[Card], question: Question) -> str:
     if len(seeds) < 2 or not of_one_size(cards):
         return ""
     deviations = [float(np.std(x, ddof=1) / np.mean(x)) for x in seeds]
-    n = min(map(len, seeds))
+    n = int(np.median([len(x) for x in seeds]))
     smallest = smallest_difference(deviations, n, compared(known).level)
     middle = three_digits(100 * float(np.median(deviations)))
     words = QUESTIONS[question].capitalize()
     if math.isinf(smallest):
-        return f"{words}: {n} seeds are too few to tell a pair of this table apart."
+        return f"{words}: with {n} seeds each no pair of this table would be told apart."
     return (
         f"{words}: a difference of {100 * smallest:.0f}% of the mean is told apart in "
         f"{POWER:.0%} of pairs of {n} seeds each, simulated from the deviations of these "
