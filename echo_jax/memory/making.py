@@ -202,11 +202,11 @@ def rows_on_workers(
     args, failures = json.dumps(named.args), []
     tasks = [RunTask(named.name, args, run) for run in missing]
     for outcome in workers.map(run_task, tasks):
-        progressed(UPDATES)
         if outcome.failure:
             failures.append(outcome.failure)
         else:
             yield outcome.result
+        progressed(UPDATES)
     if failures:
         raise ConfigError(f"{len(failures)} runs failed: {'; '.join(sorted({*failures}))}")
 
