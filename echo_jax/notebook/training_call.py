@@ -27,6 +27,7 @@ from echo_jax.runs.metrics_csv import History
 from echo_jax.runs.predictor import Trained, network_of, network_of_seed
 from echo_jax.runs.prepared_run import new_inputs, new_run
 from echo_jax.runs.result import Result
+from echo_jax.runs.states_figure import any_values
 from echo_jax.runs.train_run import train_run
 
 OTHERWISE_HERE = {
@@ -92,6 +93,14 @@ class Run:
         predict([1, 36, 0, 36, 21, 2])  ->  [None, None, None, None, 36, 21]
         """
         return self.network(seed).predict(values, **options)
+
+    def states(self, values: Any = None, *, seed: int | None = None) -> NotebookFigure:
+        """The states over a sequence, see `echo_jax.runs.predictor.Trained.states`.
+
+        By default the sequence is one at random, always the same.
+        """
+        network = self.network(seed)
+        return network.states(any_values(network) if values is None else values)
 
     def __repr__(self) -> str:
         """The run, and its scores beside the baselines."""

@@ -16,7 +16,7 @@ import types
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import jax
 import numpy as np
@@ -31,6 +31,9 @@ from echo_jax.exceptions import ConfigError, StorageError, shown
 from echo_jax.runs import checkpoint, run_folder, vocabulary
 from echo_jax.runs.run_folder import RunSpec
 from echo_jax.runs.vocabulary import UNSEEN, Unknown, Vocabulary
+
+if TYPE_CHECKING:
+    from echo_jax.report.notebook_figure import NotebookFigure
 
 BLOCK = 64
 """Tokens that are fed at once where they are too few for a whole piece."""
@@ -52,7 +55,7 @@ def programs(config: RunConfig) -> types.SimpleNamespace:
     )
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Trained:
     """One network of a run: its configuration, its weights, and the values it knows."""
 
@@ -61,6 +64,16 @@ class Trained:
     vocabulary: Vocabulary
     sequences: int
     """Sequences that it was trained on so far."""
+
+    def __repr__(self) -> str:
+        """One line: the cell, the task, the values, and how long it was trained."""
+        task, network = self.config.task, self.config.network
+        state = "stateful" if network.stateful else "stateless"
+        return (
+            f"{state} {network.cell} of {network.hidden_size} units, lag {task.lag}, "
+            f"{task.layout} of {task.window}, batch size {task.batch_size}; "
+            f"{self.vocabulary}; trained on {self.sequences:,} sequences"
+        )
 
     def start(self) -> EchoState:
         """The state before the first token."""
@@ -129,6 +142,17 @@ class Trained:
         read = self._probabilities if probabilities else self._values
         outputs = list(map(read, tokens, answers))
         return outputs if many else outputs[0]
+
+    def states(self, values: Sequence[Any]) -> "NotebookFigure":
+        """A figure of the states over a sequence of values: a column a step, a row a unit.
+
+        Each block is the window of one answer, and of an LSTM the panels are c and h. ConfigError
+        for values without an answer, or of more than 400 steps.
+        """
+        from echo_jax.runs import states_figure
+
+        words = list(map(_word, _sequences([values])[1][0]))
+        return states_figure.figure_of(self, vocabulary.encode(self.vocabulary, words))
 
     def _values(self, tokens: np.ndarray, answer: Answer) -> list[Any]:
         """The value that answers each token, None where there is none yet, or for an UNSEEN one."""

@@ -78,3 +78,8 @@ def test_weekdays_in_the_order_of_the_calendar_are_called_predictable(tmp_path, 
     assert run.explain().startswith("The values are predictable: 100.00% are right")
     assert "\n" not in run.explain()  # no advice
     assert not re.search("Try: |No amount of training", run.report())
+
+
+def test_a_run_shows_its_states(run):
+    assert run.states()._repr_png_().startswith(b"\x89PNG")
+    assert run.states([1, 2, 3, 4], seed=4).axes

@@ -1,0 +1,76 @@
+"""The strip of states: its numbers, and the figure."""
+
+import jax
+import numpy as np
+import pytest
+from run_folders import PLAIN
+
+from echo_jax.cells.vector_state.lstm import LSTMCarry
+from echo_jax.config import changed
+from echo_jax.core.network import build_network, init_params, read_out
+from echo_jax.exceptions import ConfigError
+from echo_jax.runs import states_figure
+from echo_jax.runs.predictor import Trained
+from echo_jax.runs.vocabulary import Vocabulary
+
+TOKENS = np.array([3, 1, 4, 1, 0, 2, 4, 3], np.int32)
+
+
+def drawn(**fields):
+    config = changed(PLAIN, **fields)
+    params = init_params(build_network(config), jax.random.key(1))
+    return Trained(config, params, Vocabulary.of_integers(config.task.vocab_size), 4)
+
+
+@pytest.mark.parametrize("stateful", [True, False])
+@pytest.mark.parametrize("layout", ["windows", "prefixes", "streams"])
+def test_the_last_state_of_each_row_gives_its_answer(layout, stateful):
+    trained = drawn(layout=layout, stateful=stateful)
+    rows = states_figure.rows_of(trained, TOKENS)
+    answers = trained.predict(TOKENS.tolist())
+    assert [row.answer for row in rows] == answers[len(answers) - len(rows) :]
+    network = build_network(trained.config)
+    for row in rows:
+        logits = read_out(network, trained.params, row.states["h"][-1])
+        assert row.answer in (None, int(np.argmax(logits)))
+        assert row.states["c"].shape == (len(row.tokens), 3)
+    wanted = {"windows": [3] * 6, "prefixes": [2] + [3] * 6, "streams": [1] * 8}[layout]
+    assert [len(row.tokens) for row in rows] == wanted
+
+
+def test_a_row_continues_the_row_a_batch_before():
+    trained = drawn(stateful=True, batch_size=2)
+    rows, network = states_figure.rows_of(trained, TOKENS), build_network(trained.config)
+    cell, state = network.cell, rows[1].states
+    carry = LSTMCarry(state["c"][-1:], state["h"][-1:])
+    first = jax.nn.one_hot(rows[3].tokens[:1], 5)
+    after, _ = cell.step(cell.prepare(trained.params["cell"]), carry, first)
+    np.testing.assert_allclose(rows[3].states["c"][0], after.cell[0], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("fields", "panels"),
+    [({}, ["c, unit", "h, unit"]), ({"layout": "streams", "cell": "gru"}, ["state, unit"])],
+)
+def test_the_figure_has_a_panel_a_kind_of_state(fields, panels):
+    figure = drawn(**fields).states(TOKENS.tolist())
+    assert [axes.get_ylabel() for axes in figure.axes if axes.get_ylabel()] == panels
+    assert figure._repr_png_().startswith(b"\x89PNG")
+    figure = drawn(**fields).states(states_figure.any_values(drawn(**fields)))
+    assert figure.axes
+
+
+def test_too_few_or_too_many_values_are_refused():
+    with pytest.raises(ConfigError, match="2 values are too few for an answer: use 3 or more"):
+        drawn().states([1, 2])
+    with pytest.raises(ConfigError, match="1,000 values are 2,994 steps, more than 400: use fewer"):
+        drawn().states([1] * 1000)
+    with pytest.raises(ConfigError, match="not in the vocabulary"):
+        drawn().states([1, 2, 3, 17])
+
+
+def test_a_network_prints_as_one_line():
+    assert str(drawn()) == (
+        "stateful lstm of 3 units, lag 1, windows of 3, batch size 2; "
+        "the whole numbers 0 to 4; trained on 4 sequences"
+    )
