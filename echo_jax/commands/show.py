@@ -3,6 +3,7 @@
 echo-jax show --part no-context             # the tutorial's mistake can be seen
 echo-jax show --csv my.csv --column n       # the same of your own numbers
 echo-jax show --curve runs/part4            # make curve.png of a run again
+echo-jax show --play runs/part4             # make a page in which its LSTM runs
 """
 
 import dataclasses
@@ -13,7 +14,7 @@ from typing import Annotated
 from echo_jax import machine
 from echo_jax.commands import command_line
 from echo_jax.config import PARTS, Part, RunConfig, check_values
-from echo_jax.exceptions import ConfigError
+from echo_jax.exceptions import ConfigError, printable
 from echo_jax.host import compilation_cache
 from echo_jax.report.styles import Format
 from echo_jax.runs import explanation
@@ -32,11 +33,16 @@ class ShowCommand:
     """Only make the figure curve.png of the run in this folder again."""
     format: Format = "png"
     """The format of that figure: curve.png, curve.svg or curve.pdf; only with --curve."""
+    play: Path | None = None
+    """Only make play.html in this run folder: a page in which the trained LSTM runs, on one-hot
+    values with classes, below 400 kB (about 65,000 parameters)."""
     run: Annotated[RunConfig, command_line.FLAT] = PARTS["context"]
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a number of rows that is out of range, or a figure of no run."""
         check_values(self)
+        if self.curve is not None and self.play is not None:
+            raise ConfigError("play", self.play, "is not made with {curve}", "make one at a time")
         if self.curve is None and self.format != "png":
             rule = "is of the figure of a run"
             raise ConfigError("format", self.format, rule, "name it with {curve}")
@@ -48,6 +54,8 @@ def main() -> None:
     with command_line.refusals():
         if command.curve:
             show_curve(command.curve, command.format)
+        elif command.play:
+            show_play(command.play)
         else:
             show_data(command)
 
@@ -59,6 +67,14 @@ def show_curve(folder: Path, kind: Format) -> None:
     say, curves = functools.partial(print, flush=True), curve_figure.read(folder)
     again = functools.partial(command_line.training, curves.config)
     run_report.conclude(curves, folder, say, again, kind)
+
+
+def show_play(folder: Path) -> None:
+    """Write the page in which the network of a run can be played with, and print its path."""
+    machine.use_cpu_devices(1)
+    from echo_jax.runs import play_page
+
+    print(f"Page: {printable(str(play_page.write_for_run(folder)))}")
 
 
 def show_data(command: ShowCommand) -> None:

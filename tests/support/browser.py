@@ -18,7 +18,7 @@ OPTIONS = (
     "--disable-background-networking --disable-component-update --disable-sync "
     "--disable-dev-shm-usage --remote-debugging-port=0"
 )
-KEYS = {"Tab": 9, "Enter": 13, "Escape": 27, "ArrowRight": 39, "ArrowLeft": 37}
+KEYS = {"Tab": 9, "Enter": 13, "Escape": 27, " ": 32, "ArrowRight": 39, "ArrowLeft": 37}
 
 
 AUDIT = """(() => {
@@ -105,14 +105,18 @@ class Tab:
                 assert "error" not in said, said
                 return said["result"]
 
-    def open(self, path, width=1280, dark=False):
-        """Open a file in a window of some width, by day or by night."""
+    def open(self, path, width=1280, dark=False, still=True):
+        """Open a file in a window of some width, by day or by night, with or without motion."""
         self.ask(
             "Emulation.setDeviceMetricsOverride",
             width=width, height=900, deviceScaleFactor=1, mobile=False,
         )  # fmt: skip
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.ask("Emulation.setEmulatedMedia", media="screen", features=[scheme])
+        features = {
+            "prefers-color-scheme": "dark" if dark else "light",
+            "prefers-reduced-motion": "reduce" if still else "no-preference",
+        }
+        asked = [{"name": name, "value": value} for name, value in features.items()]
+        self.ask("Emulation.setEmulatedMedia", media="screen", features=asked)
         self.ask("Page.navigate", url=path.as_uri())
         while self.run("document.readyState") != "complete":
             time.sleep(0.02)

@@ -1,0 +1,177 @@
+"""A page in which a trained LSTM runs: one HTML file without a library, a request or a server.
+
+The template, the style and the script are files of the folder `play`; the weights, the task and
+the measured accuracies are JSON in the page.
+"""
+
+import base64
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from echo_jax import atomic_files
+from echo_jax.core.target_place import accuracy_ceiling
+from echo_jax.exceptions import ConfigError
+from echo_jax.runs import predictor, result
+from echo_jax.runs.predictor import Trained
+
+PAGE = "play.html"
+"""Name of the page in a run folder."""
+
+MOST_BYTES = 400_000
+"""Size of the largest page."""
+
+DATA = '<script type="application/json" id="data">'
+"""What stands before the data in a page."""
+
+PARTS_OF_PAGE = Path(__file__).with_name("play")
+
+TARGETS = {0: "the last value", 1: "the value before the last"}
+"""The value asked for, by lag."""
+
+DRAWN = {"window": 6, "batch_size": 8, "lag": 6}
+"""Largest sizes of a task whose rows are drawn."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Played:
+    """A network of the page, and what the page says about it.
+
+    name      of the network
+    accuracy  on fresh sequences, a median over seeds; None where it was not measured
+    seeds     that it was measured for
+    button    what chooses the network, where there is a choice
+    command   what trains it
+    """
+
+    trained: Trained
+    name: str
+    accuracy: float | None
+    seeds: int = 1
+    button: str = ""
+    command: str = ""
+
+
+def write_for_run(folder: Path) -> Path:
+    """Write the page of a run into its folder; returns the path of the page.
+
+    ConfigError for a network that the page cannot run, or a page above MOST_BYTES.
+    """
+    trained = predictor.load(folder)
+    check_cell(trained)
+    scores = result.read(folder)
+    seeds, name = len(scores.by_seed.seed), folder.resolve().name
+    text = page_of_run(Played(trained, name, scores.accuracy, seeds), scores.baseline_accuracy)
+    path = folder / PAGE
+    atomic_files.write_bytes(path, text.encode())
+    return path
+
+
+def page_of_run(played: Played, chance: float) -> str:
+    """The page of one network."""
+    task = played.trained.config.task
+    target = TARGETS.get(task.lag, f"the value {task.lag} steps back")
+    if task.lag < 0:
+        target = "a value that is not drawn yet"
+    network = data_of(played) | {"chance": chance}
+    here = {"window": task.window, "batch": task.batch_size}
+    data = {
+        "title": f"{played.name}: a network that is asked for {target}",
+        "lede": str(played.trained),
+        "networks": [network],
+        "rows": task.layout == "windows" and task.lag >= 0 and _is_small(task),
+        "grid": [here | {"accuracy": played.accuracy, "seeds": played.seeds}],
+    }
+    return page(data)
+
+
+def page(data: dict[str, Any]) -> str:
+    """The page with some data; ConfigError where it is above MOST_BYTES."""
+    parts = {name: (PARTS_OF_PAGE / f"play.{name}").read_text("utf-8") for name in ("css", "js")}
+    text = (PARTS_OF_PAGE / "play.html").read_text("utf-8")
+    fields = {"style": parts["css"], "script": parts["js"], "data": in_script(data)}
+    for field, content in fields.items():
+        text = text.replace(f"<!-- {field} -->", content.rstrip("\n"))
+    if len(text.encode()) > MOST_BYTES:
+        rule = f"has {len(text.encode()):,} bytes, more than {MOST_BYTES:,}"
+        raise ConfigError(None, "the page of this run", rule, "use fewer values or units")
+    return text
+
+
+def in_script(data: Any) -> str:
+    """Data as JSON in ASCII that neither closes a script element nor starts another."""
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def data_in(text: str) -> dict[str, Any]:
+    """The data of a page, the inverse of `page`."""
+    start = text.index(DATA) + len(DATA)
+    data: dict[str, Any] = json.loads(text[start : text.index("</script>", start)])
+    return data
+
+
+def check_cell(trained: Trained) -> None:
+    """Raise ConfigError unless the network is an LSTM on one-hot values that predicts classes."""
+    network, task = trained.config.network, trained.config.task
+    wanted = (network.cell, "lstm"), (network.encoding, "one-hot"), (task.framing, "classes")
+    for (value, right), field in zip(wanted, ("cell", "encoding", "framing"), strict=True):
+        if value != right:
+            rule = "does not run in a page"
+            raise ConfigError(field, value, rule, f"train one with {{{field}={right}}}")
+
+
+def data_of(played: Played) -> dict[str, Any]:
+    """What the page needs of a network: its task, its values, and its weights in base64."""
+    config, params = played.trained.config, played.trained.params
+    task, cell, readout = config.task, params["cell"], params["readout"]
+    weights = {
+        "kernel": cell["kernel"],
+        "recurrent": cell["recurrent_kernel"],
+        "bias": cell["bias"],
+        "readout": readout["kernel"],
+        "readoutBias": readout["bias"],
+    }
+    return {
+        "name": played.name,
+        "button": played.button,
+        "command": played.command,
+        "accuracy": played.accuracy,
+        "ceiling": accuracy_ceiling(config, 1 / task.vocab_size),
+        "window": task.window,
+        "lag": task.lag,
+        "batch": task.batch_size,
+        "layout": task.layout,
+        "missing": task.missing,
+        "stateful": config.network.stateful,
+        "through": config.training.bptt_batches,
+        "units": config.network.hidden_size,
+        "values": list(played.trained.vocabulary.values),
+        "weights": {name: _base64(weight) for name, weight in weights.items()},
+    }
+
+
+def grid_of(rows: Sequence[Any]) -> list[dict[str, Any]]:
+    """The measured points of a page: window, batch size, median accuracy, seeds."""
+    return [
+        {
+            "window": row["config"]["task"]["window"],
+            "batch": row["config"]["task"]["batch_size"],
+            "accuracy": round(float(np.median(row["by_seed"]["accuracy"])), 4),
+            "seeds": len(row["by_seed"]["accuracy"]),
+        }
+        for row in rows
+    ]
+
+
+def _is_small(task: Any) -> bool:
+    return all(getattr(task, name) <= most for name, most in DRAWN.items())
+
+
+def _base64(weight: Any) -> str:
+    """Little-endian float32 in base64."""
+    return base64.b64encode(np.asarray(weight, "<f4").tobytes()).decode()

@@ -1,0 +1,378 @@
+"""The page in which a trained LSTM runs: its data, its arithmetic and its controls in a browser."""
+
+import base64
+import importlib.util
+import json
+import time
+
+import browser
+import jax
+import numpy as np
+import pytest
+from run_folders import PLAIN, make_run
+from running import ROOT
+
+from echo_jax.config import changed
+from echo_jax.core.network import build_network, init_params
+from echo_jax.core.target_place import target_place
+from echo_jax.exceptions import ConfigError
+from echo_jax.notebook import training_call
+from echo_jax.runs import play_page
+from echo_jax.runs.play_page import Played
+from echo_jax.runs.predictor import Trained
+from echo_jax.runs.vocabulary import Vocabulary
+
+pytestmark = pytest.mark.timeout(120)
+
+COMMITTED = ROOT / "docs" / "play.html"
+STEPS = 1000
+LAYOUTS = {
+    "stateful windows": {},
+    "stateless windows": {"stateful": False},
+    "masked prefixes": {"layout": "prefixes"},
+    "prefixes with a token": {"layout": "prefixes", "missing": "token"},
+    "stateful streams": {"layout": "streams"},
+    "stateless streams": {"layout": "streams", "stateful": False},
+    "lag 0": {"lag": 0},
+    "the future": {"lag": -1},
+}
+SIZES = {"length": 12, "vocab_size": 7, "window": 3, "lag": 2, "batch_size": 2, "hidden_size": 5}
+
+
+@pytest.fixture(scope="module")
+def generator():
+    spec = importlib.util.spec_from_file_location("play_generator", ROOT / ".ci" / "play_page.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory):
+    with browser.tab(tmp_path_factory.mktemp("browser")) as tab:
+        yield tab
+
+
+def drawn(values=None, **fields):
+    """A network with weights drawn at random, large enough that its states matter."""
+    config = changed(PLAIN, **SIZES | fields)
+    params = init_params(build_network(config), jax.random.key(len(fields)))
+    params = jax.tree.map(lambda leaf: 2 * leaf, params)
+    words = values or [str(value) for value in range(config.task.vocab_size)]
+    return Trained(config, params, Vocabulary(tuple(words)), 4)
+
+
+def committed_networks(generator):
+    """The networks of the committed page as `predict` has them."""
+    data = play_page.data_in(COMMITTED.read_text())
+    for (_, _, options), network in zip(generator.NETWORKS, data["networks"], strict=True):
+        config = training_call._command(options).run
+        gates, size = 4 * config.network.hidden_size, config.task.vocab_size
+        weights = {
+            name: np.frombuffer(base64.b64decode(text), "<f4")
+            for name, text in network["weights"].items()
+        }
+        cell = {
+            "kernel": weights["kernel"].reshape(-1, gates),
+            "recurrent_kernel": weights["recurrent"].reshape(-1, gates),
+            "bias": weights["bias"],
+        }
+        readout = {"kernel": weights["readout"].reshape(-1, size), "bias": weights["readoutBias"]}
+        vocabulary = Vocabulary.of_integers(size)
+        yield Trained(config, {"cell": cell, "readout": readout}, vocabulary, 0)
+
+
+def answers_in_page(tab, place, tokens):
+    """The answers `[N]`, None where there is none, and probabilities `[N, V]`, in the browser."""
+    script = f"""(() => {{
+      const network = networks[{place}];
+      let state = network.start();
+      return {json.dumps(tokens)}.map((token) => {{
+        const fed = network.feed(state, token);
+        state = fed.state;
+        return fed.answer && [fed.answer.token, [...fed.answer.probabilities]];
+      }});
+    }})()"""
+    pairs = [answer or (None, None) for answer in tab.run(script)]
+    return [token for token, _ in pairs], [shares for _, shares in pairs]
+
+
+def check_arithmetic(tab, networks):
+    for place, trained in enumerate(networks):
+        size = len(trained.vocabulary)
+        tokens = np.random.default_rng(place).integers(size, size=STEPS).tolist()
+        answers, shares = answers_in_page(tab, place, tokens)
+        assert answers == trained.predict(tokens)
+        expected = trained.predict(tokens, probabilities=True)
+        got = np.array([row or [np.nan] * size for row in shares])
+        np.testing.assert_allclose(got, expected, atol=1e-5, rtol=0)
+
+
+def test_the_committed_page_is_the_one_of_its_parts_and_its_grid(generator):
+    text = COMMITTED.read_text()
+    assert generator.made(train=False) == text
+    assert len(text.encode()) < play_page.MOST_BYTES
+    assert "http" not in text.replace("http-equiv", "").replace("http://www.w3.org/2000/svg", "")
+    for (_, _, options), network in zip(
+        generator.NETWORKS, play_page.data_in(text)["networks"], strict=True
+    ):
+        config = training_call._command(options).run
+        assert (network["window"], network["batch"]) == (config.task.window, config.task.batch_size)
+        assert (network["stateful"], network["units"]) == (
+            config.network.stateful, config.network.hidden_size,
+        )  # fmt: skip
+        assert network["command"] == generator.command(options)
+
+
+def test_the_script_is_short():
+    lines = (play_page.PARTS_OF_PAGE / "play.js").read_text().splitlines()
+    assert len(lines) <= 500
+    assert max(map(len, lines)) <= 120
+
+
+def test_the_committed_page_answers_as_predict_does(tab, generator):
+    tab.open(COMMITTED)
+    check_arithmetic(tab, committed_networks(generator))
+
+
+def test_every_layout_answers_as_predict_does(tab, tmp_path):
+    networks = [drawn(**fields) for fields in LAYOUTS.values()]
+    data = [play_page.data_of(Played(network, "", 0.5)) for network in networks]
+    page = tmp_path / "page.html"
+    page.write_text(play_page.page({"title": "", "lede": "", "networks": data}))
+    tab.open(page)
+    check_arithmetic(tab, networks)
+
+
+def test_where_the_value_is_agrees_with_the_package(tab):
+    tab.open(COMMITTED)
+    for window in range(1, 6):
+        for batch in range(1, 7):
+            for stateful in (True, False):
+                for through in (1, 2):
+                    task = {"window": window, "batch": batch, "lag": 1, "stateful": stateful}
+                    setting = json.dumps(task | {"through": through})
+                    fields = {"window": window, "batch_size": batch, "lag": 1, "length": 25}
+                    network = {"stateful": stateful, "bptt_batches": through if stateful else 1}
+                    expected = target_place(changed(PLAIN, **fields, **network))
+                    expected = {"skipped": "nowhere", "zeroed": "nowhere"}.get(expected, expected)
+                    assert tab.run(f"placeOf({setting}).place") == expected
+
+
+def text(tab, element):
+    return tab.run(f"document.getElementById('{element}').textContent")
+
+
+def middle(tab, element):
+    """The middle of an element, which is scrolled into view."""
+    return tab.run(f"""(() => {{
+      const element = document.querySelector({json.dumps(element)});
+      element.scrollIntoView({{ block: "center" }});
+      const box = element.getBoundingClientRect();
+      return [box.x + box.width / 2, box.y + box.height / 2];
+    }})()""")
+
+
+def press(tab, element):
+    """Click the middle of an element."""
+    x, y = middle(tab, element)
+    for kind in ("mousePressed", "mouseReleased"):
+        at = {"x": x, "y": y, "button": "left", "clickCount": 1}
+        tab.ask("Input.dispatchMouseEvent", type=kind, **at)
+
+
+def fed(tab):
+    return tab.run("echo.stream.moments.map((moment) => moment.token).slice(-3)")
+
+
+def asked(tab):
+    return tab.run("echo.stream.asked")
+
+
+def test_the_echo_is_fed_by_buttons_keys_and_typing(tab):
+    tab.open(COMMITTED, width=390)
+    before = asked(tab)
+    press(tab, "#next")
+    assert asked(tab) == before + 1
+    tab.run("document.activeElement.blur()")
+    tab.press("ArrowRight", "ArrowRight")
+    assert asked(tab) == before + 3
+    tab.press(" ")
+    assert text(tab, "play") == "Pause"
+    tab.press(" ")
+    assert text(tab, "play") == "Play"
+    press(tab, "#typed")
+    tab.type("3, 14 15")
+    tab.press("Enter")
+    assert fed(tab) == [3, 14, 15]
+    assert text(tab, "truth") == "14"
+    assert tab.run("document.querySelector('.value.true').textContent") == "14"
+    press(tab, "#typed")
+    tab.type("3 999")
+    press(tab, "#typing button")
+    assert text(tab, "message") == "“999” is none of the 100 values."
+    assert fed(tab) == [3, 14, 15]
+
+
+def test_a_finger_feeds_and_chooses(tab):
+    tab.open(COMMITTED, width=390)
+    tab.ask("Emulation.setTouchEmulationEnabled", enabled=True)
+    before = asked(tab)
+    tab.touch(*middle(tab, "#next"))
+    tab.touch(*middle(tab, "#cures button:nth-child(2)"))
+    chosen = "document.querySelector('#left h3').textContent"
+    end = time.monotonic() + 10
+    while not tab.run(chosen).startswith("Cure 1") and time.monotonic() < end:
+        time.sleep(0.05)
+    tab.ask("Emulation.setTouchEmulationEnabled", enabled=False)
+    assert tab.run(chosen).startswith("Cure 1")
+    assert asked(tab) == before + 1
+
+
+def test_what_waits_is_only_in_the_steps_since_the_value(tab):
+    """Lag 1, windows of 5: the last step of the row before, and the last two of this row."""
+    tab.open(COMMITTED)
+    moves = "({ c }) => Math.max(...c) > 1e-6"
+    moved = tab.run(f"echo.stream.waiting().slice(-3).map((steps) => steps.map({moves}))")
+    assert moved == [[False] * 5, [False] * 4 + [True], [False] * 3 + [True] * 2]
+    picture = "document.getElementById('states').toDataURL()"
+    before = tab.run(picture)
+    press(tab, "#waits")
+    assert tab.run("document.getElementById('waits').getAttribute('aria-pressed')") == "false"
+    assert tab.run(picture) != before
+
+
+def set_slider(tab, name, value):
+    tab.run(f"""(() => {{
+      const slider = document.getElementById('{name}');
+      slider.value = {value};
+      slider.dispatchEvent(new Event('input'));
+    }})()""")
+
+
+def test_the_sliders_show_measured_points_and_no_others(tab, generator):
+    grid = {(at["window"], at["batch"]): at for at in generator.words()["grid"]}
+    tab.open(COMMITTED)
+    for window in range(1, 6):
+        for batch in range(1, 7):
+            set_slider(tab, "window", window)
+            set_slider(tab, "batch", batch)
+            point = grid.get((window, batch))
+            expected = f"{100 * point['accuracy']:.1f}%" if point else "not measured"
+            assert text(tab, "measured") == expected
+            assert tab.run("document.querySelectorAll('#rows-figure .state').length") == batch
+    set_slider(tab, "window", 1)
+    assert text(tab, "place").startswith("Nowhere")
+    press(tab, "#map button")
+    assert (text(tab, "window-is"), text(tab, "batch-is")) == ("1", "1")
+    assert text(tab, "place").startswith("In the state")
+    tab.run("document.getElementById('window').focus()")
+    tab.press("ArrowRight")
+    assert text(tab, "window-is") == "2"
+    assert text(tab, "place").startswith("In the window")
+
+
+def test_part_3_is_at_chance_and_each_cure_is_right(tab):
+    tab.open(COMMITTED)
+
+    def hits(side):
+        return int(tab.run(f"document.querySelector('#{side} .hits').textContent").split()[0])
+
+    assert (hits("left") < 16, hits("right") > 38) == (True, True)
+    for cure in (2, 3):
+        press(tab, f"#cures button:nth-child({cure})")
+        assert hits("left") > 38
+    press(tab, "#cures button:nth-child(1)")
+    assert hits("left") < 16
+    last = "document.querySelector('#right .answers').textContent"
+    before = tab.run(last)
+    press(tab, "#pair-next")
+    press(tab, "#pair-next")
+    assert tab.run(last)[:-2] == before[2:]
+    press(tab, "#pair-play")
+    assert text(tab, "pair-play") == "Pause"
+
+
+def test_numbers_arrive_by_themselves_unless_motion_is_reduced(tab):
+    tab.open(COMMITTED, still=False)
+    before, end = asked(tab), time.monotonic() + 20
+    while asked(tab) == before and time.monotonic() < end:
+        time.sleep(0.1)
+    assert asked(tab) > before
+    press(tab, "#play")
+    assert text(tab, "play") == "Play"
+    tab.open(COMMITTED, still=True)
+    assert text(tab, "play") == "Play"
+
+
+def test_the_page_is_right_on_a_phone_and_a_desk_by_day_and_by_night(tab):
+    for folded, _ in browser.audits(tab, COMMITTED, ((390, False), (390, True), (1280, True))):
+        assert folded["sections"] == 2
+    names = tab.run("""[...document.querySelectorAll("button, input, canvas, svg[role]")]
+      .filter((each) => !each.ariaLabel && !each.textContent.trim() && !each.labels?.length)
+      .map((each) => each.id)""")
+    assert names == []
+
+
+def test_words_of_a_column_are_shown_and_never_run(tab, tmp_path):
+    words = ["</script><b>", "<!--<script>", "&amp;\"'", "a\u2028b", "a b", "${x}", "é", "日本"]
+    trained = drawn(values=sorted(words), vocab_size=len(words))
+    text_of_page = play_page.page_of_run(Played(trained, "<i>mine</i>", 0.5), 0.2)
+    assert text_of_page.lower().count("</script") == 2
+    page = tmp_path / "page.html"
+    page.write_text(text_of_page)
+    tab.open(page, width=390)
+    shown = tab.run("[...document.querySelectorAll('.value')].map((each) => each.textContent)")
+    assert shown == sorted(words)
+    assert tab.run("document.querySelectorAll('b, i').length") == 0
+    press(tab, "#typed")
+    tab.type("</script><b> a")
+    tab.press("Enter")
+    assert "is none of the 8 values" in text(tab, "message")
+    tab.run("document.getElementById('typed').value = ''")
+    for word in ("a b", "</script><b>"):
+        press(tab, "#typed")
+        tab.type(word)
+        tab.press("Enter")
+    assert fed(tab)[1:] == [sorted(words).index("a b"), sorted(words).index("</script><b>")]
+    assert tab.run(browser.AUDIT)["faults"] == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "right"),
+    [
+        ("cell", "gru", "lstm"),
+        ("encoding", "embedding", "one-hot"),
+        ("framing", "values", "classes"),
+    ],
+)
+def test_a_network_that_the_page_cannot_run_is_refused(field, value, right):
+    with pytest.raises(ConfigError) as refused:
+        play_page.check_cell(drawn(**{field: value}))
+    sentence = f"--{field} {value} does not run in a page: train one with --{field} {right}"
+    assert refused.value.spelled("flag") == sentence
+
+
+def test_a_page_that_would_be_too_large_is_refused():
+    trained = drawn(vocab_size=300, hidden_size=60)
+    with pytest.raises(ConfigError, match=r"has [\d,]+ bytes, more than 400,000: use fewer"):
+        play_page.page_of_run(Played(trained, "", 0.5), 0.1)
+
+
+def test_show_writes_the_page_of_a_run(tmp_path, call):
+    folder = tmp_path / "run"
+    training_call.train(**SIZES, sequences=4, evaluation_sequences=5, out=folder)
+    done = call("show.py", "--play", folder, cwd=tmp_path)
+    assert done.stdout == f"Page: {folder / 'play.html'}\n"
+    data = play_page.data_in((folder / "play.html").read_text())
+    assert data["networks"][0]["window"] == 3
+    assert data["rows"]
+    assert len(data["grid"]) == 1
+
+
+def test_show_refuses_another_cell_in_one_sentence(tmp_path, call):
+    make_run(tmp_path / "gru", changed(PLAIN, cell="gru"))
+    done = call("show.py", "--play", "gru", cwd=tmp_path, status=2)
+    assert done.stderr == "error: --cell gru does not run in a page: train one with --cell lstm\n"
+    both = call("show.py", "--play", "gru", "--curve", "gru", cwd=tmp_path, status=2)
+    assert "--play gru is not made with --curve: make one at a time" in both.stderr
