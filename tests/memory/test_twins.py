@@ -1,0 +1,42 @@
+"""One cell written in four ways has the same bits.
+
+The rows in `twins/` are those of `tests/support/lstm_twins.py` and of the built-in LSTM, bare, by
+lag, seeds 0 to 7, the default configuration.
+"""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from echo_jax.memory import card
+from echo_jax.statistics import permutation_test, t_quantile
+
+ROWS = Path(__file__).parent / "twins"
+
+
+@pytest.fixture(scope="module")
+def bits():
+    """Bits by lag of each seed, by the way in which the LSTM is written."""
+    rows = {path.stem: card.read_rows(path) for path in sorted(ROWS.glob("*.jsonl"))}
+    return {name: np.array(card.bits_by_lag(each).by_seed) for name, each in rows.items()}
+
+
+def test_intervals_of_differences_are_within_a_tenth_of_the_mean(bits):
+    """Welch's interval of 95% of every difference."""
+    assert len(bits) == 4
+    for one, other in itertools.combinations(bits.values(), 2):
+        assert len(one) == len(other) == 8
+        parts = [x.var(ddof=1) / len(x) for x in (one, other)]
+        degrees = sum(parts) ** 2 / sum(x**2 / 7 for x in parts)
+        half = t_quantile(0.975, degrees) * np.sqrt(sum(parts))
+        difference = one.mean() - other.mean()
+        most = 0.1 * np.mean([one.mean(), other.mean()])
+        assert -most < difference - half < difference + half < most
+
+
+def test_no_more_pairs_than_chance_are_told_apart(bits):
+    """Of six pairs at 5%: two or more have a probability of 3% if all are one cell."""
+    pairs = itertools.combinations(bits.values(), 2)
+    assert sum(permutation_test(*pair) < 0.05 for pair in pairs) <= 1
