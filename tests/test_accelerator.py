@@ -1,0 +1,75 @@
+"""A GPU or a TPU gives what the CPU gives: training, every cell over time, a card.
+
+`pytest -m accelerator`, skipped where there is none.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from echo_jax.cell_table import CELLS
+from echo_jax.cells.registry import build
+from echo_jax.cells.scan import recurrences, scan_over_time
+from echo_jax.config import RunConfig, TaskConfig, TrainingConfig
+from echo_jax.core import many_seeds
+from echo_jax.memory.measure import Measurement, PlannedRun
+from echo_jax.memory.protocol import DEFAULT
+from tests.support import tiny_memory
+
+pytestmark = pytest.mark.accelerator
+
+SMALL = RunConfig(TaskConfig(vocab_size=10), training=TrainingConfig(sequences=10))
+STEPS, ROWS, VALUES = 40, 3, 6
+
+
+def on_both(function, *arguments):
+    """What a function gives on the first CPU, and on the first accelerator."""
+    if jax.default_backend() == "cpu":
+        pytest.skip("no accelerator")
+    results = []
+    for device in (jax.devices("cpu")[0], jax.devices()[0]):
+        with jax.default_device(device), jax.default_matmul_precision("highest"):
+            results.append(jax.device_get(function(*arguments)))
+    return results
+
+
+def test_training_gives_the_same_losses():
+    def losses():
+        dynamic = many_seeds.stack_dynamic([SMALL])
+        return many_seeds.train_and_evaluate(SMALL, dynamic, "map")[1].loss
+
+    on_cpu, on_accelerator = on_both(losses)
+    np.testing.assert_allclose(on_accelerator, on_cpu, rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_a_cell_over_time_gives_what_its_steps_give(name):
+    cell = build(name, {"features": 16})
+    xs = jax.random.normal(jax.random.key(1), (STEPS, ROWS, VALUES))
+
+    def outputs(parallel):
+        params = cell.init(jax.random.key(0), VALUES)
+        prepared, state = cell.prepare(params), cell.initial_state(params, ROWS, VALUES)
+        if not parallel:
+            return scan_over_time(lambda s, x: cell.step(prepared, s, x), state, xs, None)[1]
+        with recurrences("parallel"):
+            return cell.scan(prepared, state, xs)[1]
+
+    on_cpu, _ = on_both(jax.jit(lambda: outputs(parallel=False)))
+    _, on_accelerator = on_both(jax.jit(lambda: outputs(parallel=True)))
+    np.testing.assert_allclose(on_accelerator, on_cpu, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("configuration", DEFAULT)
+def test_a_run_of_a_card_gives_the_same_row(monkeypatch, configuration):
+    tiny_memory.make_tiny(monkeypatch.setattr)
+
+    def row():
+        measurement = Measurement(build("lstm", {"features": 8}), "lstm", {configuration.question})
+        made = measurement.row(PlannedRun(configuration, 0), lambda _: None)
+        by_lag = configuration.question == "by lag"
+        return jnp.array(made.validation.nats if by_lag else made.validation)
+
+    on_cpu, on_accelerator = on_both(row)
+    np.testing.assert_allclose(on_accelerator, on_cpu, rtol=1e-3, atol=1)
