@@ -212,6 +212,7 @@ def on_plateau(measured: BitsByKey | None) -> int | None:
 def with_rows(card: Card, rows: Sequence[Row]) -> Card:
     """The card with what its rows say."""
     card.bits_by_lag, card.bits_by_key = bits_by_lag(rows), bits_by_key(rows)
+    card.state_bytes = max((row.state_bytes for row in rows), default=0) or card.state_bytes
     card.on_plateau = on_plateau(card.bits_by_key)
     return card
 

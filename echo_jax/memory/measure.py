@@ -224,6 +224,7 @@ def empty_row(planned: PlannedRun, updates: int, question: ByLag | ByKey, level:
 
 def fill(row: Row, scores: score.Scores) -> None:
     """Write scores into a row; those that are not finite count as none."""
+    row.state_bytes = int(scores.bytes)
     if isinstance(row, KeyRow):
         row.validation, row.final = scores.validation.tolist(), scores.final.tolist()
     elif all(np.isfinite(x).all() for x in jax.tree.leaves(scores)):

@@ -27,6 +27,7 @@ class LagRow(msgspec.Struct, tag_field="question", tag="by lag", forbid_unknown_
     updates      that it made
     validation   on streams of the seed
     final        on streams of the seed and the trained weights
+    state_bytes  of the state as it was carried in the score; 0 where that is not known
     difference   of the accuracies by scan and by steps, on the validation streams
     """
 
@@ -35,6 +36,7 @@ class LagRow(msgspec.Struct, tag_field="question", tag="by lag", forbid_unknown_
     updates: Count
     validation: LagScore | None
     final: LagScore | None
+    state_bytes: Count = 0
     difference: float = 0.0
 
 
@@ -46,6 +48,7 @@ class KeyRow(msgspec.Struct, tag_field="question", tag="by key", forbid_unknown_
     pairs              K of each entry of the lists
     asked              questions of each K and data set
     validation, final  right answers
+    state_bytes        of the state as it was carried in the score
     """
 
     seed: Count
@@ -57,6 +60,7 @@ class KeyRow(msgspec.Struct, tag_field="question", tag="by key", forbid_unknown_
     asked: Counts
     validation: Counts | None
     final: Counts | None
+    state_bytes: Count = 0
     difference: float = 0.0
 
 

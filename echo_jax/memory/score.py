@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from echo_jax.cells.interface import Cell
 from echo_jax.cells.scan import Carry
 from echo_jax.core import network
 from echo_jax.core.data import Purpose, purpose_key
@@ -19,7 +20,7 @@ from echo_jax.core.network import Network, Params
 from echo_jax.memory.protocol import ASKED, LAGS, RECALLS, STREAMS, pairs_asked
 from echo_jax.memory.recalibration import fitted_factors, recalibrated_nats
 from echo_jax.memory.tasks import Recall, draw_pairs, draw_streams, earlier_tokens, recall
-from echo_jax.memory.training import ByKey, ByLag, flat_state, standardised
+from echo_jax.memory.training import ByKey, ByLag, flat_state, own_state, standardised
 
 
 class Sets(NamedTuple):
@@ -47,11 +48,13 @@ class Scores(NamedTuple):
     by lag    `LagScore`s
     by key    right answers of each K, int32 `[K]`
     accuracy  the mean on the validation data
+    bytes     int32, of the state that was carried from step to step, see `carried_bytes`
     """
 
     validation: Any
     final: Any
     accuracy: chex.Array
+    bytes: chex.Array
 
 
 def set_keys(seed: chex.Numeric, weights: chex.Array) -> Sets:
@@ -83,7 +86,7 @@ def draw_key_sets(most: int, seed: chex.Numeric, weights: chex.Array) -> Sets:
 
 def score_by_lag(question: ByLag, params: Params, sets: Sets) -> Scores:
     """Nats of each lag, and the mean accuracy over all lags."""
-    states = flat_states(question.network, params, jnp.concatenate(sets))
+    states, carried = flat_states(question.network, params, jnp.concatenate(sets))
     sets_of_states = Sets(*jnp.split(states, len(sets)))
 
     def examples(states_of_set: chex.Array) -> chex.Array:
@@ -103,6 +106,7 @@ def score_by_lag(question: ByLag, params: Params, sets: Sets) -> Scores:
         score(logits.validation, targets.validation),
         score(logits.final, targets.final),
         accuracy=jnp.mean(correct(logits.validation, targets.validation)),
+        bytes=carried,
     )
 
 
@@ -117,9 +121,11 @@ def score_by_key(question: ByKey, params: Params, sets: Sets) -> Scores:
     """Right answers of each K, and the mean accuracy over all questions."""
     asked: Recall = jax.tree.map(lambda *of: jnp.stack(of), sets.validation, sets.final)
     streams = asked.tokens.reshape(-1, asked.tokens.shape[-1])
-    found = answers(question.network, params, streams).reshape(asked.targets.shape)
-    validation, final = jnp.sum((found == asked.targets) & asked.scored, axis=(2, 3))
-    return Scores(validation, final, jnp.sum(validation) / jnp.sum(sets.validation.scored))
+    found, carried = answers(question.network, params, streams)
+    is_right = (found.reshape(asked.targets.shape) == asked.targets) & asked.scored
+    validation, final = jnp.sum(is_right, axis=(2, 3))
+    accuracy = jnp.sum(validation) / jnp.sum(sets.validation.scored)
+    return Scores(validation, final, accuracy, carried)
 
 
 def scan_accuracy_by_key(question: ByKey, params: Params, sets: Sets) -> chex.Array:
@@ -132,15 +138,18 @@ def scan_accuracy_by_key(question: ByKey, params: Params, sets: Sets) -> chex.Ar
     return jnp.sum(jax.lax.map(right, sets.validation)) / jnp.sum(sets.validation.scored)
 
 
-def flat_states(net: Network, params: Params, streams: chex.Array) -> chex.Array:
-    """The flat states after the asked steps of streams `[B, T]`: `[B, A, D]`."""
-    return by_steps(net, params, streams, lambda state, _: flat_state(net.cell, state, 1)[0])[
-        :, np.array(ASKED)
-    ]
+def flat_states(net: Network, params: Params, streams: chex.Array) -> tuple[chex.Array, chex.Array]:
+    """The flat states after the asked steps of streams `[B, T]`, `[B, A, D]`, and their bytes."""
+
+    def numbers(state: Carry, _: chex.Array) -> chex.Array:
+        return flat_state(net.cell, state, 1)[0]
+
+    states, carried = by_steps(net, params, streams, numbers)
+    return states[:, np.array(ASKED)], carried
 
 
-def answers(net: Network, params: Params, streams: chex.Array) -> chex.Array:
-    """The most likely class after each step of streams `[B, T]`: int32 `[B, T]`."""
+def answers(net: Network, params: Params, streams: chex.Array) -> tuple[chex.Array, chex.Array]:
+    """The most likely class after each step of streams, int32 `[B, T]`, and bytes of state."""
 
     def answer(_: Carry, output: chex.Array) -> chex.Array:
         return jnp.argmax(network.read_out(net, params, output[0])).astype(jnp.int32)
@@ -148,11 +157,13 @@ def answers(net: Network, params: Params, streams: chex.Array) -> chex.Array:
     return by_steps(net, params, streams, answer)
 
 
-def by_steps(net: Network, params: Params, streams: chex.Array, read: Any) -> chex.Array:
-    """`read(state, output)` after each step of each stream, `[B, T, ...]`, stream by stream."""
+def by_steps(
+    net: Network, params: Params, streams: chex.Array, read: Any
+) -> tuple[chex.Array, chex.Array]:
+    """`read(state, output)` after each step of each stream, `[B, T, ...]`, and bytes of state."""
     prepared = net.cell.prepare(params["cell"])
 
-    def of_stream(tokens: chex.Array) -> chex.Array:
+    def of_stream(tokens: chex.Array) -> tuple[chex.Array, chex.Array]:
         """The steps of one stream, a batch of one row."""
 
         def step(state: Carry, token: chex.Array) -> tuple[Carry, chex.Array]:
@@ -161,6 +172,17 @@ def by_steps(net: Network, params: Params, streams: chex.Array, read: Any) -> ch
             state, output = net.cell.step(prepared, state, x)
             return state, read(state, output)
 
-        return jax.lax.scan(step, net.initial_state(params, 1), tokens)[1]
+        state, found = jax.lax.scan(step, net.initial_state(params, 1), tokens)
+        return found, carried_bytes(net.cell, state)
 
-    return jax.lax.map(of_stream, streams)
+    found, carried = jax.lax.map(of_stream, streams)
+    return found, carried[0]
+
+
+def carried_bytes(cell: Cell, state: Carry) -> chex.Array:
+    """The bytes of a cell's state, int32; those of the convolutions of a block are left out.
+
+    Counted where it is carried, so that a cell cannot show another state to who counts it.
+    """
+    leaves = jax.tree.leaves(own_state(cell, state))
+    return jnp.int32(sum(x.size * x.dtype.itemsize for x in leaves))

@@ -228,13 +228,14 @@ def linear(key: chex.PRNGKey, inputs: int, outputs: int) -> Params:
     return {"kernel": lecun(key, (inputs, outputs)), "bias": jnp.zeros(outputs)}
 
 
-def flat_state(cell: Cell, state: Carry, rows: int) -> chex.Array:
-    """The numbers of a cell's state side by side, float32 `[B, D]`; a complex number is two.
+def own_state(cell: Cell, state: Carry) -> Carry:
+    """The state of a cell; of a block that of the cells of its layers, without convolutions."""
+    return [layer.cell for layer in state] if isinstance(cell, Block) else state
 
-    Of a block those of the cells of its layers: what its convolutions hold is left out.
-    """
-    own = [layer.cell for layer in state] if isinstance(cell, Block) else state
-    leaves = jax.tree.leaves(own)
+
+def flat_state(cell: Cell, state: Carry, rows: int) -> chex.Array:
+    """The numbers of `own_state` side by side, float32 `[B, D]`; a complex number is two."""
+    leaves = jax.tree.leaves(own_state(cell, state))
     reals = [part for x in leaves for part in ((x.real, x.imag) if jnp.iscomplexobj(x) else (x,))]
     flat = [jnp.reshape(x, (rows, -1)).astype(jnp.float32) for x in reals]
     return jnp.concatenate([jnp.zeros((rows, 0)), *flat], axis=-1)

@@ -1,3 +1,5 @@
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -5,8 +7,10 @@ import pytest
 from scipy import optimize, special
 
 from echo_jax.cells.adapters.linen_adapter import LinenCell
+from echo_jax.cells.interface import Cell
 from echo_jax.cells.known_memory import ShiftRegister
 from echo_jax.cells.registry import build
+from echo_jax.cells.state_size import state_bytes
 from echo_jax.memory import measure, score, tasks
 from echo_jax.memory.bits import unfloored_bits_of_lags
 from echo_jax.memory.protocol import ASKED, LAGS, SYMBOLS
@@ -67,7 +71,7 @@ def trained_for_nothing(question):
 def test_states_by_steps_are_those_of_the_scan(sets):
     question = ByLag(build("gru", {"features": 4}))
     params = trained_for_nothing(question)
-    steps = jax.jit(lambda p: score.flat_states(question.network, p, sets.validation))(params)
+    steps = jax.jit(lambda p: score.flat_states(question.network, p, sets.validation)[0])(params)
     scan = jax.jit(lambda p: question.states(p, sets.validation))(params)
     assert steps.shape == (STREAMS, len(ASKED), 4)
     np.testing.assert_allclose(steps, scan, atol=1e-5)
@@ -95,11 +99,36 @@ def test_a_network_that_knows_all_values_has_all_answers(monkeypatch):
     drawn = score.draw_key_sets(KMAX, 0, WEIGHTS)
     targets = jnp.stack([drawn.validation.targets, drawn.final.targets])
     wrong = targets.at[1, 2].add(1)  # K = 4 of the final data
-    monkeypatch.setattr(score, "answers", lambda *_: wrong.reshape(-1, 3 * KMAX))
+    monkeypatch.setattr(score, "answers", lambda *_: (wrong.reshape(-1, 3 * KMAX), 8))
     scores = score.score_by_key(question, {}, drawn)
     assert scores.validation.tolist() == [2 * RECALLS, 3 * RECALLS, 4 * RECALLS]
     assert scores.final.tolist() == [2 * RECALLS, 3 * RECALLS, 0]
     assert scores.accuracy == 1
+
+
+class TwoStates(Cell):
+    """A cell that carries 64 numbers where it is scored, and shows one number elsewhere."""
+
+    def init(self, key, input_size):
+        return {"w": jnp.ones(1)}
+
+    def initial_state(self, params, batch_size, input_size):
+        scored = any(frame.filename == score.__file__ for frame in inspect.stack())
+        return jnp.zeros((batch_size, 64 if scored else 1))
+
+    def step(self, params, state, x):
+        state = state + x[:, :1] * params["w"]
+        return state, state[:, :1]
+
+
+def test_the_bytes_are_those_of_the_state_that_is_carried():
+    question = ByKey(TwoStates(), KMAX)
+    drawn = score.draw_key_sets(KMAX, 0, WEIGHTS)
+    scores = jax.jit(lambda p: score.score_by_key(question, p, drawn))(
+        trained_for_nothing(question)
+    )
+    assert state_bytes(TwoStates(), 128).cell == 4
+    assert scores.bytes == 256
 
 
 def test_final_data_depend_on_the_weights_and_the_others_on_the_seed_alone(sets):
@@ -182,7 +211,7 @@ def test_a_certain_error_costs_no_more_than_the_doubt_allows():
 def test_a_score_of_streams_is_that_of_each_alone(sets):
     question = ByLag(build("simple", {"features": 3}))
     params = trained_for_nothing(question)
-    states = jax.jit(lambda streams: score.flat_states(question.network, params, streams))
+    states = jax.jit(lambda streams: score.flat_states(question.network, params, streams)[0])
     alone = states(sets.final[2:3])
     np.testing.assert_array_equal(states(sets.final)[2:3], alone)
     assert tasks.earlier_tokens(sets.final).shape == (STREAMS, len(ASKED), LAGS)
