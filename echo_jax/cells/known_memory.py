@@ -28,8 +28,8 @@ class ShiftRegister(nn.RNNCellBase):
         x            a     b     c     d
         slots 3     a00   ba0   cba   dcb
 
-    Slot n holds the input of lag n, so a register of d + 1 slots has a stream span of exactly d,
-    and the gradient of its output by any older input is exactly zero.
+    Slot n holds the input of lag n, so a register of d + 1 slots tells the lags up to d and no
+    others, and the gradient of its output by any older input is exactly zero.
 
     The carry is the register, float32 `[B, slots, F]`. The output is the register after the step,
     flattened: `[B, slots F]`.
@@ -107,7 +107,7 @@ class Memoryless(nn.RNNCellBase):
 
         y = tanh(x W + b)
 
-    Its accuracy is at chance for every lag but 0, its capacity is 0 bits, and the gradient of its
+    Its accuracy is at chance for every lag but 0, it has 0 bits by lag, and the gradient of its
     output by any older input is zero. The carry is float32 `[B, 1]`.
 
     Parameters: `kernel` W `[F, H]`, glorot-uniform; `bias` b `[H]`, zeros.

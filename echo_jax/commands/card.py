@@ -95,7 +95,8 @@ class CardCommand:
     64 pairs."""
     import_: Annotated[Path | None, tyro.conf.arg(name="import")] = None
     """Only make the card of the rows in this file, JSON lines that such a program wrote. It is
-    called --name, by default as the file; --state-bytes are stated on it."""
+    called --name, by default as the file; --state-bytes are stated on it where
+    its rows state none."""
     report: Path | None = None
     """Only make one page over all cards in this folder."""
     beside: str = ""
@@ -114,6 +115,9 @@ class CardCommand:
         check_spec(self.cluster)
         self._check_combinations()
         protocol.check_seeds(self.seeds)
+        if self.state_bytes is not None and self.state_bytes < 1:
+            fix = "use 1 or more, such as 400"
+            raise ConfigError("state_bytes", self.state_bytes, "is not a count", fix)
         for flag, given in (("cell-args", self.cell_args), ("name", self.name)):
             if len(given) not in (0, len(self.cell_names)):
                 raise ConfigError(
@@ -143,10 +147,11 @@ class CardCommand:
 
 
 class Waiting(NamedTuple):
-    """A card to be made: its cell, the card before any row, and the runs that it lacks."""
+    """A card to be made: its cell, as it is before and now, and the runs that it lacks."""
 
     named: "NamedCell"
     new: Card
+    now: Card
     missing: "Sequence[PlannedRun]"
 
 
@@ -241,8 +246,8 @@ def planned(command: CardCommand) -> "tuple[Plan, list[Waiting]]":
         check_name(name)
         measure.check_state(named.name, named.cell)
         new = making.new_card(name, named, plan, remarks)
-        _, done = making.there(command.out / name, new)
-        waiting.append(Waiting(named, new, plan.missing(done)))
+        now, done = making.there(command.out / name, new)
+        waiting.append(Waiting(named, new, now, plan.missing(done)))
     for card in waiting:
         if card.missing:
             measure.check_programs(card.named.name, card.named.cell)
@@ -281,7 +286,7 @@ def make_card(
     from echo_jax.host.progress import CardProgress
     from echo_jax.memory import making
 
-    named, card, missing = waiting
+    named, new, card, missing = waiting
     folder = command.out / card.name
     if missing:
         stop.say(printable(f"{card.name}: {named.title}, {len(missing)} runs to make"))
@@ -298,7 +303,7 @@ def make_card(
     try:
         with bar if missing else contextlib.nullcontext():
             made = functools.partial(rows, named, progressed=progressed)
-            for by_now in making.make(folder, waiting.new, named.cell, plan, made):
+            for by_now in making.make(folder, new, named.cell, plan, made):
                 card = by_now
     except StoppedError:
         conclude(command, folder, card)

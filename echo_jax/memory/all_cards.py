@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from echo_jax import atomic_files
-from echo_jax.config import BLOCK
 from echo_jax.memory import built_in_cards
 from echo_jax.memory.card import Card
 from echo_jax.memory.card_pages import counted, details
@@ -23,6 +22,7 @@ from echo_jax.memory.table import (
     Question,
     caption_of,
     cards_table,
+    cell_of,
     groups,
     mean_of,
     measure,
@@ -39,8 +39,8 @@ FINDINGS = "findings"
 BY_HAND = "<!-- Written by hand and kept: only what the tables tell apart. -->"
 
 ROWS_OF_README = 14
-CONTROLS = "echo_jax.cells.known_memory:"
-"""Where cells are whose memory is known; they are in tables and in no figure."""
+CONTROLS = ("ShiftRegister", "LeakyIntegrator", "Memoryless")
+"""Cells whose memory is known; they are in tables and in no figure."""
 
 WHERE = {"block": "in a common small block", "bare": "bare"}
 
@@ -182,7 +182,7 @@ def _state(cards: Sequence[Card]) -> Any:
 
 def is_control(card: Card) -> bool:
     """True for a cell whose memory is known."""
-    return card.cell.name.removeprefix(BLOCK).startswith(CONTROLS)
+    return cell_of(card) in CONTROLS
 
 
 def in_panels(cards: Iterable[Card], of_track: str, question: Question) -> list[Card]:

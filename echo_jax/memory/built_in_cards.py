@@ -15,8 +15,8 @@ from echo_jax import atomic_files
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card as cards
 from echo_jax.memory.card import Card
-from echo_jax.memory.protocol import DEFAULT, DEFAULT_SEEDS, Configuration
-from echo_jax.memory.rows import KeyRow, Row
+from echo_jax.memory.protocol import DEFAULT, DEFAULT_SEEDS
+from echo_jax.memory.rows import Row, configuration_of
 from echo_jax.memory.table import cell_of, track
 
 FILE = "built_in_cards.json"
@@ -57,13 +57,6 @@ def small_card(card: Card, rows: Sequence[Row]) -> Card | None:
         card, seeds=sorted({x.seed for x in default}), configuration=kept, remarks=[]
     )
     return cards.with_rows(small, default)
-
-
-def configuration_of(row: Row) -> Configuration:
-    """The configuration of a row."""
-    if isinstance(row, KeyRow):
-        return Configuration("by key", row.rate, row.schedule)
-    return Configuration("by lag", row.rate)
 
 
 def read_folder(folder: Path) -> list[tuple[Card, list[Row]]]:

@@ -9,6 +9,7 @@ A card is a function of its cell and rows, so a measurement that was stopped goe
 
 import datetime
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -18,7 +19,7 @@ import numpy as np
 from msgspec import Meta
 
 from echo_jax import atomic_files
-from echo_jax.exceptions import ConfigError, StorageError
+from echo_jax.exceptions import ConfigError
 from echo_jax.memory import bits
 from echo_jax.memory.protocol import (
     CEILING,
@@ -27,7 +28,8 @@ from echo_jax.memory.protocol import (
     PLATEAU_WITHIN,
     SYMBOLS,
 )
-from echo_jax.memory.rows import Count, KeyRow, LagRow, LagScore, Row
+from echo_jax.memory.row_file import decoded, read_rows
+from echo_jax.memory.rows import Count, KeyRow, LagRow, LagScore, Row, configuration_of
 from echo_jax.statistics import mean_interval
 
 Text = Annotated[str, Meta(min_length=1, max_length=1000)]
@@ -35,9 +37,6 @@ CardName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 Number = Annotated[float, Meta(ge=-1e9, le=1e9)]
 
 R = TypeVar("R", LagRow, KeyRow)
-
-ROWS_LIMIT = 2**26
-"""Largest file of rows that is read, bytes."""
 
 
 class Cell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -96,7 +95,7 @@ class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     conv_bytes     of the state of a block's convolutions
     keys, values   of a matrix state: d_k and d_v
     parameters     trained numbers by key, with those of the block and the readout
-    us_per_step    of one stream, step by step, on the first device
+    us_per_step    of one stream, step by step, on the machine that ran the command
     seeds          asked for; `bits_by_lag.seeds` are those that are there
     configuration  rates and schedules, of which each seed takes its best
     on_plateau     seeds whose accuracy is that of a list of the values
@@ -157,10 +156,15 @@ def validation_bits(row: Row) -> float:
 
 
 def best_of_seeds(rows: Sequence[Row], kind: type[R]) -> list[R]:
-    """The row of each seed with the most bits on validation data, by seed."""
-    asked = [row for row in rows if isinstance(row, kind)]
-    seeds = sorted({row.seed for row in asked})
-    return [max((x for x in asked if x.seed == seed), key=validation_bits) for seed in seeds]
+    """The row of each seed with the most bits on validation data, by seed.
+
+    Of equal ones that of the largest rate, then of the ramp: rows are in the order of their ends.
+    """
+    best: dict[int, R] = {}
+    for row in sorted((x for x in rows if isinstance(x, kind)), key=configuration_of):
+        if row.seed not in best or validation_bits(row) >= validation_bits(best[row.seed]):
+            best[row.seed] = row
+    return [best[seed] for seed in sorted(best)]
 
 
 def bits_by_lag(rows: Sequence[Row]) -> BitsByLag | None:
@@ -209,9 +213,18 @@ def on_plateau(measured: BitsByKey | None) -> int | None:
     return int(np.all(away <= PLATEAU_WITHIN, axis=1).sum())
 
 
+def whole_seeds(rows: Sequence[Row], configuration: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """The rows of seeds that have all configurations of their question: others have no best yet."""
+    wanted = Counter(of["question"] for of in configuration)
+    made = Counter((configuration_of(row).question, row.seed) for row in rows)
+    whole = {run for run, count in made.items() if count >= wanted[run[0]]}
+    return [row for row in rows if (configuration_of(row).question, row.seed) in whole]
+
+
 def with_rows(card: Card, rows: Sequence[Row]) -> Card:
-    """The card with what its rows say."""
-    card.bits_by_lag, card.bits_by_key = bits_by_lag(rows), bits_by_key(rows)
+    """The card, changed to what its rows say."""
+    whole = whole_seeds(rows, card.configuration)
+    card.bits_by_lag, card.bits_by_key = bits_by_lag(whole), bits_by_key(whole)
     card.state_bytes = max((row.state_bytes for row in rows), default=0) or card.state_bytes
     card.on_plateau = on_plateau(card.bits_by_key)
     return card
@@ -228,14 +241,6 @@ def read(folder: Path) -> tuple[Card, list[Row]]:
     return with_rows(card, rows), rows
 
 
-def read_rows(path: Path) -> list[Row]:
-    """The rows of a file; an unfinished last line is left out. StorageError for a bad line."""
-    if not path.exists():
-        return []
-    lines = atomic_files.read_bytes(path, ROWS_LIMIT).split(b"\n")
-    return [decoded(f"{path}:{n}", line, Row) for n, line in enumerate(lines[:-1], 1)]
-
-
 def write(card: Card, rows: Sequence[Row], folder: Path) -> None:
     """Write the rows, then the card that follows from them."""
     encoder = msgspec.json.Encoder()
@@ -243,21 +248,6 @@ def write(card: Card, rows: Sequence[Row], folder: Path) -> None:
     atomic_files.write_bytes(folder / "rows.jsonl", text)
     encoded = msgspec.json.format(encoder.encode(with_rows(card, rows)), indent=1)
     atomic_files.write_bytes(folder / "card.json", encoded + b"\n")
-
-
-def decoded(place: object, data: bytes, kind: Any) -> Any:
-    """JSON as a type of a card; StorageError names the place, the field and the rule."""
-    try:
-        return msgspec.json.decode(data, type=kind)
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise StorageError(
-            None, place, f"is not valid ({error})", "use a card of protocol 3, as it was written"
-        ) from error
-
-
-def json_schema() -> Mapping[str, Any]:
-    """The JSON Schema of card.json."""
-    return msgspec.json.schema(Card)
 
 
 def _seeded(seeds: list[int], values: np.ndarray, most: float, curve: np.ndarray) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from echo_jax import atomic_files
-from echo_jax.memory import card as cards
 from echo_jax.memory import table
 from echo_jax.memory.card import Card
+from echo_jax.memory.row_file import read_rows
 from echo_jax.memory.rows import Row
 from echo_jax.memory.table import QUESTIONS, Question
 from echo_jax.report import styles
@@ -29,7 +29,7 @@ def draw(folder: Path, card: Card, kind: styles.Format = "svg") -> list[Path]:
       ConfigError: the figure cannot be drawn.
       StorageError: a file was edited since it was generated.
     """
-    rows = cards.read_rows(folder / "rows.jsonl")
+    rows = read_rows(folder / "rows.jsonl")
     contents = {"card.md": page(card, rows).encode()}
     for each in dict.fromkeys(("svg", kind)):
         contents[f"card.{each}"] = image(card, rows, each)

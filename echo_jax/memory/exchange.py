@@ -8,7 +8,6 @@ them.
 """
 
 import datetime
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +23,10 @@ from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.exceptions import StorageError
 from echo_jax.memory import card as cards
 from echo_jax.memory import making, score
-from echo_jax.memory.card import ROWS_LIMIT, Card
-from echo_jax.memory.protocol import PAIRS, PAIRS_OF_SMALL, RECALLS, UPDATES
-from echo_jax.memory.rows import KeyRow, Row
+from echo_jax.memory.card import Card
+from echo_jax.memory.protocol import PAIRS_OF_SMALL, UPDATES
+from echo_jax.memory.row_file import read_rows
+from echo_jax.memory.rows import Row, configuration_of
 from echo_jax.memory.tasks import Recall
 from echo_jax.memory.training import ByKey, ByLag
 
@@ -45,7 +45,7 @@ def export_tasks(
     """Write `tasks.safetensors`: for each seed the arrays of `tasks_of`, under `seed_0.` and so on.
 
     The training data are those of the runs here, update by update. Of 3,000 updates a seed has
-    about 9 MB. Returns the path of the file, which replaces one that is there.
+    about 10 MB. Returns the path of the file, which replaces one that is there.
     """
     gru = build("gru", {"features": UNITS})
     tree = {f"seed_{seed}": tasks_of(gru, seed, most, updates) for seed in seeds}
@@ -139,61 +139,16 @@ def small(tokens: chex.Array) -> np.ndarray:
 
 
 def imported(path: Path) -> list[Row]:
-    """The rows of a file of JSON lines that another program wrote.
-
-    StorageError, one sentence with the line and the key, for a row that is not valid or is there
-    twice.
-    """
-    lines = atomic_files.read_bytes(path, ROWS_LIMIT, fix=FIX).splitlines()
-    rows: list[Row] = []
-    for number, line in enumerate(lines, 1):
-        place = f"{path}:{number}"
-        row = cards.decoded(place, line, Row)
-        check(place, row, rows)
-        rows.append(row)
+    """The rows of a file of JSON lines that another program wrote; StorageError as `read_rows`."""
+    rows = read_rows(path, fix=FIX)
     if not rows:
         raise StorageError(None, path, "has no rows", FIX)
     return rows
 
 
-def check(place: str, row: Row, earlier: Iterable[Row]) -> None:
-    """Refuse a row that the rows before it have already, and counts that do not fit."""
-    if (run := making.planned_of(row)) in map(making.planned_of, earlier):
-        raise refused(place, "seed", f"{run.seed} {run.configuration.question} is there twice")
-    if (row.validation is None) != (row.final is None):
-        raise refused(place, "final", "is null on one data set alone")
-    if isinstance(row, KeyRow):
-        check_counts(place, row)
-        first = next((x for x in earlier if isinstance(x, KeyRow)), row)
-        if row.pairs != first.pairs:
-            raise refused(place, "pairs", "are not those of the rows before")
-
-
-def check_counts(place: str, row: KeyRow) -> None:
-    """Refuse numbers of pairs, questions or right answers that the protocol cannot give."""
-    if tuple(row.pairs) != PAIRS[: len(row.pairs)]:
-        raise refused(place, "pairs", f"do not begin {', '.join(map(str, PAIRS))}")
-    if row.asked != [RECALLS * pairs for pairs in row.pairs]:
-        raise refused(place, "asked", f"are not {RECALLS} times the pairs")
-    for name in ("validation", "final"):
-        right = getattr(row, name)
-        if right is not None and not fits(right, row.asked):
-            raise refused(place, name, "are not as many right answers as pairs, or above asked")
-
-
-def fits(right: list[int], asked: list[int]) -> bool:
-    """True for a count for each number of questions, none of them larger."""
-    return len(right) == len(asked) and all(map(int.__le__, right, asked))
-
-
-def refused(place: str, key: str, rule: str) -> StorageError:
-    """The sentence about a row."""
-    return StorageError(None, place, f"is not valid ({key} {rule})", FIX)
-
-
 def imported_card(name: str, rows: list[Row], state_bytes: int = 0, parameters: int = 0) -> Card:
     """The card of imported rows; sizes that nobody gave are 0."""
-    configurations = dict.fromkeys(making.planned_of(row).configuration for row in rows)
+    configurations = dict.fromkeys(map(configuration_of, rows))
     card = Card(
         name=name,
         cell=cards.Cell(name, {}),

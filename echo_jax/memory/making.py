@@ -43,7 +43,7 @@ from echo_jax.memory.protocol import (
     UPDATES,
     Configuration,
 )
-from echo_jax.memory.rows import KeyRow, Row
+from echo_jax.memory.rows import Row, configuration_of
 
 TIMED_STEPS, TIMES = 960, 7
 """Steps of one stream that are timed together, and how often."""
@@ -88,9 +88,7 @@ class RunTask(NamedTuple):
 
 def planned_of(row: Row) -> PlannedRun:
     """The run of a row."""
-    if isinstance(row, KeyRow):
-        return PlannedRun(Configuration("by key", row.rate, row.schedule), row.seed)
-    return PlannedRun(Configuration("by lag", row.rate), row.seed)
+    return PlannedRun(configuration_of(row), row.seed)
 
 
 def new_card(name: str, named: NamedCell, plan: Plan, remarks: Sequence[str] = ()) -> Card:
@@ -137,6 +135,9 @@ def there(folder: Path, new: Card) -> tuple[Card, list[Row]]:
             None, folder, f"is the card of another cell, {old.cell.name} {old.cell.args}, or of "
             "another text of its file", "give this card another {name}, or move that one",
         )  # fmt: skip
+    mixed = "its rows were made with more than one version of the software"
+    if done and old.versions != new.versions and mixed not in old.remarks:
+        old.remarks.append(mixed)
     old.seeds = sorted({*old.seeds, *new.seeds})
     old.configuration += [x for x in new.configuration if x not in old.configuration]
     return old, done
@@ -230,7 +231,7 @@ def noted(card: Card, row: Row, device: str) -> None:
         card.devices.append(device)
     if abs(row.difference) > SCANS_AGREE:
         card.remarks.append(
-            f"seed {row.seed} {planned_of(row).configuration.question}: the accuracy by the cell's "
+            f"seed {row.seed} {configuration_of(row).question}: the accuracy by the cell's "
             f"scan differs from that by its steps by {row.difference:+.1%}; the steps count"
         )
 

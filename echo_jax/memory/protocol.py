@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from echo_jax.exceptions import ConfigError
 
 VERSION = 3
-"""The protocol of cards; 1 and 2 were ladders, which echo_jax 0.1 reads."""
+"""The protocol of cards; 1 and 2 were ladders. echo_jax 0.1.0 reads cards of 1."""
 
 Name = Literal["by lag", "by key"]
 Schedule = Literal["ramp", "adaptive"]

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from echo_jax.memory.protocol import LAGS
+from echo_jax.memory.protocol import LAGS, Configuration
 
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 Rate = Annotated[float, Meta(gt=0, le=1e6)]
@@ -65,3 +65,10 @@ class KeyRow(msgspec.Struct, tag_field="question", tag="by key", forbid_unknown_
 
 
 Row = LagRow | KeyRow
+
+
+def configuration_of(row: Row) -> Configuration:
+    """The configuration of a row."""
+    if isinstance(row, KeyRow):
+        return Configuration("by key", row.rate, row.schedule)
+    return Configuration("by lag", row.rate)

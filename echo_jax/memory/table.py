@@ -118,14 +118,14 @@ def _tidy_entry(value: Any) -> str | Entry:
 
 
 def groups(cards: Iterable[Card]) -> list[list[Card]]:
-    """Cards of one track with states of one size, those with most bits first; largest group first.
+    """Cards of one track, state size and configuration, those with most bits first.
 
     Blocks come before bare cells. Cards alone in their size are one group of several sizes.
     """
     found: list[list[Card]] = []
-    for card in sorted(cards, key=lambda x: (TRACKS.index(track(x)), x.state_bytes)):
+    for card in sorted(cards, key=lambda x: (TRACKS.index(track(x)), recipe(x), x.state_bytes)):
         last = found[-1] if found else None
-        if last and track(last[0]) == track(card) and of_one_size([last[0], card]):
+        if last and track(last[0]) == track(card) and comparable([last[0], card]):
             last.append(card)
         else:
             found.append([card])
@@ -136,8 +136,18 @@ def groups(cards: Iterable[Card]) -> list[list[Card]]:
     return sorted(found, key=lambda group: (TRACKS.index(track(group[0])), -len(group)))
 
 
+def recipe(card: Card) -> list[str]:
+    """The configurations of a card, of which each seed takes the best."""
+    return sorted(map(str, card.configuration))
+
+
+def comparable(cards: Sequence[Card]) -> bool:
+    """True for cards with about the same bytes of state, whose seeds chose among as much."""
+    return of_one_size(cards) and all(recipe(x) == recipe(cards[0]) for x in cards)
+
+
 def of_one_size(cards: Sequence[Card]) -> bool:
-    """True for cards that can be compared: with about the same bytes of state."""
+    """True for cards with about the same bytes of state."""
     sizes = [card.state_bytes for card in cards]
     return max(sizes) <= SAME_SIZE * min(sizes)
 
@@ -238,7 +248,7 @@ def power_sentence(cards: Sequence[Card], question: Question) -> str:
     """
     known = [bits.by_seed for card in cards if (bits := measure(card, question))]
     seeds = [x for x in known if len(x) > 1 and np.mean(x) >= 1]
-    if len(seeds) < 2 or not of_one_size(cards):
+    if len(seeds) < 2 or not comparable(cards):
         return ""
     deviations = [float(np.std(x, ddof=1) / np.mean(x)) for x in seeds]
     n = int(np.median([len(x) for x in seeds]))
@@ -286,7 +296,7 @@ def caption_of(cards: Sequence[Card]) -> str:
     """The track of a group, and its bytes of state."""
     size = " to ".join(dict.fromkeys(number(f(x.state_bytes for x in cards)) for f in (min, max)))
     where = "In the block" if track(cards[0]) == "block" else "Bare cells"
-    apart = "" if of_one_size(cards) else ", several sizes, not to be compared"
+    apart = "" if comparable(cards) else ", several sizes or recipes, not to be compared"
     return f"{where}, {size} bytes of state{apart}."
 
 
@@ -308,7 +318,7 @@ def bits_entry(card: Card, question: Question) -> Entry:
 def _letters(cards: Sequence[Card], question: Question) -> list[str | Entry]:
     """The letters of cards; none without the question, for one card, and for several sizes."""
     known = [i for i, card in enumerate(cards) if measure(card, question)]
-    if len(known) < 2 or not of_one_size(cards):
+    if len(known) < 2 or not comparable(cards):
         return [""] * len(cards)
     seeds = [bits.by_seed for i in known if (bits := measure(cards[i], question))]
     of_card = dict(zip(known, letters(compared(seeds).apart), strict=True))

@@ -10,6 +10,8 @@ from made_up_cards import card, held, key_row, lag_row, listing
 from echo_jax.exceptions import StorageError
 from echo_jax.memory import card as cards
 from echo_jax.memory.bits import accuracy_bits, accuracy_of_list
+from echo_jax.memory.protocol import FULL
+from echo_jax.memory.row_file import read_rows
 
 
 def by_seed(rows, question="bits_by_lag"):
@@ -20,6 +22,19 @@ def test_a_seed_takes_its_configuration_by_validation_data_and_counts_final_data
     worse_on_final = lag_row([3.0], rate=0.01, validation=[4.0])
     better_on_final = lag_row([3.5], rate=0.03, validation=[2.0])
     assert by_seed([worse_on_final, better_on_final]) == pytest.approx([3.0])
+
+
+def test_of_equal_validation_the_order_of_the_rows_does_not_choose():
+    ramp = key_row(held(6), validation=held(12))
+    adaptive = key_row(held(3), schedule="adaptive", validation=held(12))
+    found = {by_seed(rows, "bits_by_key")[0] for rows in ([ramp, adaptive], [adaptive, ramp])}
+    assert len(found) == 1
+
+
+def test_a_seed_counts_when_it_has_all_configurations_of_a_question():
+    rows = [lag_row([3.0], rate=0.01), lag_row([2.0], rate=0.03), lag_row([1.0], seed=1)]
+    measured = card(rows, configuration=[of._asdict() for of in FULL]).bits_by_lag
+    assert (measured.seeds, measured.by_seed) == ([0], [3.0])
 
 
 def test_the_number_of_pairs_is_chosen_by_validation_data_too():
@@ -104,6 +119,20 @@ def test_a_bad_card_is_one_sentence_that_names_the_field(tmp_path, field, value,
     with pytest.raises(StorageError, match=word) as error:
         cards.read(tmp_path)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [("asked", [1] * 10, "asked"), ("pairs", [3] * 10, "pairs"), ("final", [1] * 9, "final"),
+     ("validation", [10**6] * 10, "validation"), ("seed", 0, "twice")],
+)  # fmt: skip
+def test_a_row_that_the_protocol_cannot_give_is_refused(tmp_path, field, value, words):
+    rows = [key_row(listing), key_row(listing, seed=1)]
+    setattr(rows[1], field, value)
+    encoded = b"".join(msgspec.json.encode(row) + b"\n" for row in rows)
+    (tmp_path / "rows.jsonl").write_bytes(encoded)
+    with pytest.raises(StorageError, match=rf"rows\.jsonl:2 .*{words}"):
+        read_rows(tmp_path / "rows.jsonl")
 
 
 def test_a_bad_row_is_named_by_its_line_and_an_unfinished_last_line_is_left_out(tmp_path):

@@ -17,7 +17,7 @@ import pytest
 from scipy import stats
 
 from echo_jax.cells.registry import build
-from echo_jax.memory import card, measure, training
+from echo_jax.memory import card, measure, row_file, training
 from echo_jax.memory.protocol import DEFAULT
 from echo_jax.memory.rows import KeyRow, LagRow, Row
 from echo_jax.memory.tasks import recall
@@ -86,7 +86,7 @@ def test_updates_by_key_are_the_same(independent, few_updates):
 @pytest.fixture(scope="module")
 def rows_of(root):
     """The committed rows of a name."""
-    return lambda name: card.read_rows(root / "tests" / "memory" / f"{name}_rows.jsonl")
+    return lambda name: row_file.read_rows(root / "tests" / "memory" / f"{name}_rows.jsonl")
 
 
 def values(rows, kind):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from echo_jax.memory import card
+from echo_jax.memory.row_file import read_rows
 from echo_jax.statistics import permutation_test, t_quantile
 
 ROWS = Path(__file__).parent / "twins"
@@ -19,7 +20,7 @@ ROWS = Path(__file__).parent / "twins"
 @pytest.fixture(scope="module")
 def bits():
     """Bits by lag of each seed, by the way in which the LSTM is written."""
-    rows = {path.stem: card.read_rows(path) for path in sorted(ROWS.glob("*.jsonl"))}
+    rows = {path.stem: read_rows(path) for path in sorted(ROWS.glob("*.jsonl"))}
     return {name: np.array(card.bits_by_lag(each).by_seed) for name, each in rows.items()}
 
 

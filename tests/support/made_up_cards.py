@@ -61,7 +61,7 @@ def card(rows, cell="gru", seeds=4, state_bytes=400, **fields):
         conv_bytes=0,
         parameters=9684,
         seeds=list(range(seeds)),
-        configuration=[of._asdict() for of in DEFAULT],
+        configuration=fields.pop("configuration", [of._asdict() for of in DEFAULT]),
         date=datetime.date(2026, 11, 28),
         **fields,
     )
