@@ -126,7 +126,7 @@ def write_report(
 
 
 def findings(path: Path) -> str:
-    """What stands between the marks of `findings` of a page; StorageError for one without them."""
+    """The text between the marks of `findings` of a page; StorageError for one without them."""
     if not os.path.lexists(path):
         return f"\n{BY_HAND}\n"
     return atomic_files.between(path, FINDINGS)[1]

@@ -37,7 +37,7 @@ NAMED = 4
 
 
 class Curves(NamedTuple):
-    """What is drawn in a panel.
+    """The lines of a panel.
 
     seeds   the lines of the seeds of the cell
     mean    their mean

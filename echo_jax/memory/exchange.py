@@ -95,7 +95,7 @@ def tasks_of(gru: Cell, seed: int, most: int, updates: int) -> dict[str, Any]:
 
 
 def training_data(question: ByLag | ByKey, seed: int, updates: int) -> Any:
-    """What `Question.draw` gives in each update of a run, stacked."""
+    """The batches of all updates of a run, as `Question.draw` gives them, stacked."""
     key = purpose_key(seed, Purpose.DATA)
     return jax.vmap(lambda i: question.draw(jax.random.fold_in(key, i)))(jnp.arange(updates))
 
@@ -151,7 +151,7 @@ def imported_card(name: str, rows: list[Row], state_bytes: int = 0, parameters: 
     configurations = dict.fromkeys(map(configuration_of, rows))
     card = Card(
         name=name,
-        cell=cards.Cell(name, {}),
+        cell=cards.Cell(f"imported {name}", {}),  # so that no page shows it as a built-in cell
         state_bytes=state_bytes,
         conv_bytes=0,
         parameters=parameters,

@@ -145,7 +145,7 @@ def there(folder: Path, new: Card) -> tuple[Card, list[Row]]:
 
 @contextlib.contextmanager
 def claimed(folder: Path, new: Card) -> Iterator[tuple[Card, list[Row]]]:
-    """What is `there`, and no other process in the folder, which is made.
+    """The card and rows that are `there`, and no other process in the folder, which is made.
 
     An empty folder is removed at the end.
     """

@@ -188,6 +188,7 @@ def rows(
     stopped = threading.Event()
 
     def unless_stopped(updates: int) -> None:
+        """Tell the updates of a block, or end its run where the others have ended."""
         if stopped.is_set():
             raise CancelledError
         progressed(updates)

@@ -43,7 +43,7 @@ class LagScore(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """What the trained weights know, by the steps of one stream.
+    """The score of trained weights, by the steps of one stream.
 
     by lag    `LagScore`s
     by key    right answers of each K, int32 `[K]`

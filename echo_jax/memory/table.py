@@ -63,7 +63,7 @@ def labels_of(cards: Sequence[Card]) -> list[str]:
 
 
 def measure(card: Card, question: Question) -> BitsByLag | BitsByKey | None:
-    """What a card says about a question."""
+    """The measure of a card for a question; None where there is none."""
     return getattr(card, question)
 
 
@@ -242,9 +242,9 @@ def smallest_difference(deviations: Sequence[float], n: int, level: float = LEVE
 
 
 def power_sentence(cards: Sequence[Card], question: Question) -> str:
-    """What the table of a group can tell apart; empty where no deviation is known.
+    """The sentence on the smallest difference that the table of a group tells apart.
 
-    Deviations are shares of the mean, of the cells with at least one bit.
+    Empty where no deviation is known. Deviations are shares of the mean, of the cells with at least one bit.
     """
     known = [bits.by_seed for card in cards if (bits := measure(card, question))]
     seeds = [x for x in known if len(x) > 1 and np.mean(x) >= 1]

@@ -52,7 +52,7 @@ class Run(NamedTuple):
 
 
 class Level(NamedTuple):
-    """How far training by key is: K, the pairs of half of the rows, and their mean accuracy."""
+    """The progress by key: K, the pairs of half of the rows, and their mean accuracy."""
 
     pairs: chex.Array
     accuracy: chex.Array
@@ -68,7 +68,6 @@ class Progress(NamedTuple):
 class Question(abc.ABC):
     """A cell in a network that learns one of the two questions."""
 
-    name: str
     network: Network
 
     @abc.abstractmethod
@@ -115,8 +114,6 @@ class ByLag(Question):
 
     The loss is the mean cross-entropy over all lags, rows and asked steps.
     """
-
-    name = "by lag"
 
     def __init__(self, cell: Cell) -> None:
         """A network around a cell; nothing is compiled."""
@@ -176,8 +173,6 @@ class ByKey(Question):
     2 to Kmax: by the ramp over 60% of the updates; by the adaptive schedule by one when the running
     mean of the accuracy on the rows of that K is above 80%, and the mean then starts at 0.
     """
-
-    name = "by key"
 
     def __init__(self, cell: Cell, most: int) -> None:
         """A network around a cell, for up to `most` = Kmax pairs; nothing is compiled."""

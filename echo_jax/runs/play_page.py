@@ -126,7 +126,7 @@ def check_cell(trained: Trained) -> None:
 
 
 def data_of(played: Played) -> dict[str, Any]:
-    """What the page needs of a network: its task, its values, and its weights in base64."""
+    """The task of a network, its values, and its weights in base64, as the page reads them."""
     config, params = played.trained.config, played.trained.params
     task, cell, readout = config.task, params["cell"], params["readout"]
     weights = {

@@ -97,7 +97,7 @@ def _drawn(trained: Any, rows: Sequence[Row]) -> NotebookFigure:
 
 
 def _label(panels: Sequence[Any], rows: Sequence[Row], values: Sequence[str], gap: int) -> None:
-    """What each step was fed, above; the answers, below."""
+    """The inputs of the steps, above; the answers, below."""
     sizes = np.array([len(row.tokens) for row in rows])
     starts = np.cumsum(sizes + gap) - sizes - gap
     places = [start + np.arange(size) for start, size in zip(starts, sizes, strict=True)]
@@ -145,6 +145,8 @@ def _states(config: RunConfig) -> Any:
 
     @jax.jit
     def states(params: Params, carry: Carry, tokens: Any) -> Carry:
+        """The carries, stacked over time."""
+
         def step(carry: Carry, token: Any) -> tuple[Carry, Carry]:
             carry, _ = unroll(network, params, carry, token[None, None], None)
             return carry, carry

@@ -177,6 +177,7 @@ def test_imported_rows_are_scored_as_those_made_here_and_the_card_says_where_fro
     assert rows == exchange.imported(path)
     assert read == made
     assert made.remarks == [exchange.KNOWN]
+    assert made.cell.name == "imported theirs"
     assert made.bits_by_lag.mean == pytest.approx(64 * (4 - 1 / np.log(2)), abs=1e-3)
     assert made.bits_by_key.by_seed[1] == 0
     assert (made.state_bytes, made.seeds) == (400, [0, 1])
