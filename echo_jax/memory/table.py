@@ -244,7 +244,8 @@ def smallest_difference(deviations: Sequence[float], n: int, level: float = LEVE
 def power_sentence(cards: Sequence[Card], question: Question) -> str:
     """The sentence on the smallest difference that the table of a group tells apart.
 
-    Empty where no deviation is known. Deviations are shares of the mean, of the cells with at least one bit.
+    Empty where no deviation is known. Deviations are shares of the mean, of the cells with at
+    least one bit.
     """
     known = [bits.by_seed for card in cards if (bits := measure(card, question))]
     seeds = [x for x in known if len(x) > 1 and np.mean(x) >= 1]
