@@ -25,8 +25,9 @@ from echo_jax.commands import command_line
 from echo_jax.config import BLOCK
 from echo_jax.exceptions import ConfigError, printable
 from echo_jax.host.interrupts import Interrupts, StoppedError
-from echo_jax.memory import card_text, protocol
+from echo_jax.memory import protocol
 from echo_jax.memory.card import Card, check_name
+from echo_jax.memory.pages import card_text
 from echo_jax.report import paper_tables, styles, text_tables
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ def make_report(command: CardCommand) -> None:
     if readme:
         atomic_files.between(readme, CARDS.name)
     with styles.drawing():
-        from echo_jax.memory import all_cards
+        from echo_jax.memory.pages import all_cards
 
         beside = tuple(filter(None, command.beside.split(",")))
         paths = all_cards.write_report(folder, beside, command.format, command.tables, readme)
@@ -321,7 +322,7 @@ def conclude(command: CardCommand, folder: Path, card: Card) -> None:
         return  # stopped before the first row
     paths: list[Any] = [folder / "card.json", folder / "rows.jsonl"]
     with command_line.drawing_last(command_line.this_command("card")), styles.drawing():
-        from echo_jax.memory import card_pages
+        from echo_jax.memory.pages import card_pages
 
         paths += card_pages.draw(folder, card, command.format)
     print(printable(f"Card: {', '.join(map(str, paths))}"), flush=True)

@@ -11,9 +11,5 @@ card           rows ─► the card of a cell; a folder of files
 named_cell     a name, arguments and bytes of state ─► a cell
 making         cards in the making: runs that lack a row are made
 exchange       tasks to a file and rows from a file, for other frameworks
-table          cards ─► tidy rows, and the table of what the seeds tell apart
-built_in_cards the cards that come with the package
-card_figure    a card's two curves; line_names writes names beside lines
-card_pages     card.md, card.svg
-all_cards      a folder of cards ─► its page, figures (all_cards_figures) and tables
+pages          what is shown of cards: text, figures, pages, tables
 """

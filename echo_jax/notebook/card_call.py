@@ -16,9 +16,10 @@ from echo_jax import atomic_files, machine
 from echo_jax.exceptions import ConfigError, printable, shown
 from echo_jax.host.progress import CardProgress
 from echo_jax.memory import card as card_files
-from echo_jax.memory import card_text, making, measure, protocol
+from echo_jax.memory import making, measure, protocol
 from echo_jax.memory.card import Card
 from echo_jax.memory.named_cell import NamedCell, cell_object, named_cell
+from echo_jax.memory.pages import card_text
 from echo_jax.memory.rows import KeyRow, Row
 from echo_jax.report import styles
 from echo_jax.report.notebook_figure import NotebookFigure
@@ -42,7 +43,7 @@ class CardResult:
     def figure(self) -> NotebookFigure:
         """The forgetting curve and the recall curve, as in `card.svg`."""
         with styles.drawing():
-            from echo_jax.memory.card_figure import card_figure
+            from echo_jax.memory.pages.card_figure import card_figure
 
             return card_figure(self.card, self._typed(), NotebookFigure)
 
@@ -171,7 +172,7 @@ def _made(
 def _drawn(folder: Path, made: Card) -> list[Path]:
     """Write the page and the figure of a card; their paths."""
     with styles.drawing():
-        from echo_jax.memory import card_pages
+        from echo_jax.memory.pages import card_pages
 
         return card_pages.draw(folder, made)
 

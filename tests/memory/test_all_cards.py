@@ -9,8 +9,8 @@ import pytest
 from made_up_cards import card, card_with, key_row, lag_row
 
 from echo_jax.exceptions import ConfigError, StorageError
-from echo_jax.memory import all_cards, built_in_cards, card_pages
 from echo_jax.memory import card as cards
+from echo_jax.memory.pages import all_cards, built_in_cards, card_pages
 
 DOCS = Path(__file__).parents[2] / "docs" / "cards"
 
@@ -99,13 +99,13 @@ def test_a_small_card_has_the_seeds_and_configurations_of_the_default_card():
 
 def test_the_built_in_cards_follow_from_the_committed_ones():
     whole = built_in_cards.read_folder(DOCS) if list(DOCS.glob("*/card.json")) else []
-    text = resources.files("echo_jax.memory").joinpath(built_in_cards.FILE).read_bytes()
+    text = resources.files("echo_jax.memory.pages").joinpath(built_in_cards.FILE).read_bytes()
     assert text == built_in_cards.encoded(whole)
 
 
 def test_cards_are_read_and_compared_without_jax_and_matplotlib():
     code = (
-        "import sys, echo_jax.memory.all_cards, echo_jax.memory.card_pages;"
+        "import sys, echo_jax.memory.pages.all_cards, echo_jax.memory.pages.card_pages;"
         "sys.exit(bool({'jax', 'matplotlib'} & {*sys.modules}))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -10,7 +10,7 @@ from made_up_cards import card, card_with, held, key_row, lag_row
 
 from echo_jax import statistics
 from echo_jax.exceptions import ConfigError
-from echo_jax.memory import table
+from echo_jax.memory.pages import table
 from echo_jax.report import paper_tables
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from echo_jax.memory.card import Card
-from echo_jax.memory.table import cards_table
+from echo_jax.memory.pages.table import cards_table
 from echo_jax.report import text_tables
 
 

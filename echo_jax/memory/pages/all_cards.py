@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from echo_jax import atomic_files
-from echo_jax.memory import built_in_cards
 from echo_jax.memory.card import Card
-from echo_jax.memory.card_pages import counted, details
-from echo_jax.memory.table import (
+from echo_jax.memory.pages import built_in_cards
+from echo_jax.memory.pages.card_pages import counted, details
+from echo_jax.memory.pages.table import (
     MEANINGS,
     QUESTIONS,
     TRACKS,
@@ -168,14 +168,14 @@ def drawings_of(cards: Sequence[Card]) -> list[Drawing]:
 
 def _panels(cards: Sequence[Card], question: Question) -> Any:
     """The figure of small panels; matplotlib is imported where it draws."""
-    from echo_jax.memory.all_cards_figures import panels_figure
+    from echo_jax.memory.pages.all_cards_figures import panels_figure
 
     return panels_figure(cards, question)
 
 
 def _state(cards: Sequence[Card]) -> Any:
     """The figure of bits by key against state."""
-    from echo_jax.memory.all_cards_figures import state_figure
+    from echo_jax.memory.pages.all_cards_figures import state_figure
 
     return state_figure(cards)
 

@@ -11,10 +11,10 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from echo_jax.memory.bits import BITS_OF_VALUE
 from echo_jax.memory.card import BitsByKey, Card
-from echo_jax.memory.card_figure import BACKGROUND, LIST, WIDTH, key_axis, line_of, list_line
-from echo_jax.memory.line_names import literal, shortened
+from echo_jax.memory.pages.card_figure import BACKGROUND, LIST, WIDTH, key_axis, line_of, list_line
+from echo_jax.memory.pages.line_names import literal, shortened
+from echo_jax.memory.pages.table import Question, cell_of, labels_of, measure, of_one_size
 from echo_jax.memory.protocol import LAGS
-from echo_jax.memory.table import Question, cell_of, labels_of, measure, of_one_size
 from echo_jax.report.number_formats import number, three_digits
 from echo_jax.report.styles import BLUE, GREY, INK, ORANGE, RULE, SERIES, annotate, style_axes
 

@@ -14,12 +14,12 @@ from matplotlib.ticker import NullLocator
 
 from echo_jax.config import is_built_in
 from echo_jax.memory.bits import accuracy_of_list
-from echo_jax.memory.built_in_cards import built_in_cards, memoryless
 from echo_jax.memory.card import BitsByKey, BitsByLag, Card, best_of_seeds, lag_bits
-from echo_jax.memory.line_names import Line, literal, name_lines, shortened
+from echo_jax.memory.pages.built_in_cards import built_in_cards, memoryless
+from echo_jax.memory.pages.line_names import Line, literal, name_lines, shortened
+from echo_jax.memory.pages.table import QUESTIONS, Question, bits_entry, cell_of, measure, track
 from echo_jax.memory.protocol import LAGS
 from echo_jax.memory.rows import LagRow, Row
-from echo_jax.memory.table import QUESTIONS, Question, bits_entry, cell_of, measure, track
 from echo_jax.report.number_formats import number
 from echo_jax.report.styles import BLUE, GREY, INK, RULE, style_axes
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from echo_jax import atomic_files
-from echo_jax.memory import table
 from echo_jax.memory.card import Card
+from echo_jax.memory.pages import table
+from echo_jax.memory.pages.table import QUESTIONS, Question
 from echo_jax.memory.row_file import read_rows
 from echo_jax.memory.rows import Row
-from echo_jax.memory.table import QUESTIONS, Question
 from echo_jax.report import styles
 from echo_jax.report.markdown_page import escaped, markdown_table
 from echo_jax.report.number_formats import number, three_digits
@@ -45,7 +45,7 @@ def image(card: Card, rows: list[Row], kind: styles.Format) -> bytes:
     with styles.drawing():
         from matplotlib.figure import Figure
 
-        from echo_jax.memory.card_figure import card_figure
+        from echo_jax.memory.pages.card_figure import card_figure
 
         return styles.image(card_figure(card, rows, Figure), kind)
 

@@ -15,9 +15,9 @@ from echo_jax import atomic_files
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card as cards
 from echo_jax.memory.card import Card
+from echo_jax.memory.pages.table import cell_of, track
 from echo_jax.memory.protocol import DEFAULT, DEFAULT_SEEDS
 from echo_jax.memory.rows import Row, configuration_of
-from echo_jax.memory.table import cell_of, track
 
 FILE = "built_in_cards.json"
 
@@ -28,7 +28,7 @@ MEMORYLESS = "block:echo_jax.cells.known_memory:Memoryless"
 @functools.cache
 def built_in_cards() -> Sequence[Card]:
     """The cards that come with the package, by name."""
-    text = resources.files("echo_jax.memory").joinpath(FILE).read_bytes()
+    text = resources.files("echo_jax.memory.pages").joinpath(FILE).read_bytes()
     return msgspec.json.decode(text, type=list[Card])
 
 
