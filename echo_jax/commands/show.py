@@ -89,6 +89,6 @@ def show_data(command: ShowCommand) -> None:
     if inputs.tokens is not None:
         print(data_views.column_view(inputs, inputs.tokens))
     tokens = data_views.first_sequence(inputs)
-    print(data_views.sequence_view(tokens, inputs.config))
-    print(data_views.rows_view(tokens, inputs.config, command.rows))
+    print(data_views.sequence_view(tokens, inputs))
+    print(data_views.rows_view(tokens, inputs, command.rows))
     print(explanation.explain(inputs.config), flush=True)

@@ -1,9 +1,10 @@
 """Views of what a network is given: a column, a sequence in every encoding, rows and batches."""
 
+from collections.abc import Callable
+
 import jax
 import numpy as np
 
-from echo_jax.config import RunConfig
 from echo_jax.core.chance import majority_baseline
 from echo_jax.core.data import Purpose, draw_sequences, sequence_batches
 from echo_jax.exceptions import printable
@@ -23,13 +24,30 @@ def first_sequence(inputs: RunSpec) -> np.ndarray:
     return np.asarray(draw(np.arange(1)))[0]
 
 
+def speller(inputs: RunSpec) -> Callable[[int], str]:
+    """How a token is printed: an integer, the user's own value, or ? for a value that is missing.
+
+    A value with a space is in quotes.
+    """
+    size, values = inputs.config.task.vocab_size, inputs.values
+
+    def word(token: int) -> str:
+        """One of them."""
+        if token == size:
+            return "?"
+        value = str(token) if values is None else values[token]
+        return printable(repr(value) if " " in value else value)
+
+    return word
+
+
 def column_view(inputs: RunSpec, tokens: np.ndarray) -> str:
     """The most common values of a column, with their tokens, and its majority baseline."""
     data, vocab_size, length = inputs.config.data, len(inputs.vocabulary), len(tokens)
     counts = np.bincount(tokens, minlength=vocab_size)
     rows = [["value", "token", "times", "share"]]
     for token in np.argsort(-counts, kind="stable")[:COMMON].tolist():
-        value, times = printable(str(inputs.vocabulary.value(token))), counts[token]
+        value, times = speller(inputs)(token), counts[token]
         rows.append([value, str(token), f"{times:,}", f"{times / length:.2%}"])
     more = f"\n... and {vocab_size - COMMON:,} more values" if vocab_size > COMMON else ""
     baseline = majority_baseline(tokens)
@@ -42,15 +60,17 @@ def column_view(inputs: RunSpec, tokens: np.ndarray) -> str:
     )
 
 
-def sequence_view(tokens: np.ndarray, config: RunConfig) -> str:
-    """A sequence as integers, as the input of a cell (of one-hot vectors some), and decoded."""
+def sequence_view(tokens: np.ndarray, inputs: RunSpec) -> str:
+    """A sequence as values, as the input of a cell (of one-hot vectors some), and decoded."""
+    config, word = inputs.config, speller(inputs)
     tokens = tokens.reshape(-1, config.task.length)[0]
     highest = config.task.vocab_size - 1
     size = highest + 1 + (config.task.missing == "token")
     source = f"integers, drawn from 0 .. {highest}"
     if config.data.csv:
-        source = "tokens in a row, from the part of the column that is trained on"
-    lines = [f"{len(tokens)} {source}:", f"  {tokens.tolist()}\n"]
+        source = "values in a row, from the part of the column that is trained on"
+    listed = f"  [{', '.join(map(word, tokens.tolist()))}]\n"
+    lines = [f"{len(tokens)} {source}:", listed]
     if config.task.framing == "values":
         values = tokens / highest
         lines += [
@@ -65,6 +85,7 @@ def sequence_view(tokens: np.ndarray, config: RunConfig) -> str:
     else:
         encode = jax.jit(jax.nn.one_hot, static_argnums=1)
         vectors = np.asarray(encode(tokens, size))
+        decoded = "the value at the position" if inputs.values else "the position"
         cut = f" ... {size - ENTRIES} more" if size > ENTRIES else ""
         lines += [
             f"One-hot, {len(vectors)} vectors of {size}, a vector a line:",
@@ -73,39 +94,40 @@ def sequence_view(tokens: np.ndarray, config: RunConfig) -> str:
                 for row in vectors[:VECTORS]
             ),
             *[f"  ... {len(vectors) - VECTORS} more"] * (len(vectors) > VECTORS),
-            "\nDecoded again (the position of the 1 in each):",
-            f"  {vectors.argmax(axis=-1).tolist()}\n",
+            f"\nDecoded again ({decoded} of the 1 in each):",
+            f"  [{', '.join(map(word, vectors.argmax(axis=-1).tolist()))}]\n",
         ]
     return "\n".join(lines)
 
 
-def rows_view(tokens: np.ndarray, config: RunConfig, rows: int) -> str:
+def rows_view(tokens: np.ndarray, inputs: RunSpec, rows: int) -> str:
     """The rows of a sequence as `window => target`, batch by batch, and the row each continues.
 
     Whole batches are shown until so many rows are out. Dashes stand where there is no value: where
     a step is masked or beyond the sequence, or there is no target.
     """
-    task = config.task
+    task, word = inputs.config.task, speller(inputs)
     batch = jax.jit(sequence_batches, static_argnums=1)(tokens, task, task.lag)
-    inputs, targets = np.asarray(batch.inputs), np.asarray(batch.targets)
-    seen = np.ones(inputs.shape, bool) if batch.mask is None else np.asarray(batch.mask)
+    fed, targets = np.asarray(batch.inputs), np.asarray(batch.targets)
+    seen = np.ones(fed.shape, bool) if batch.mask is None else np.asarray(batch.mask)
     scored = np.ones(targets.shape, bool)
     if batch.scored is not None:
         scored = np.asarray(batch.scored)
         times = np.arange(seen.shape[0] * seen.shape[2]).reshape(-1, 1, seen.shape[2])
         seen = np.broadcast_to(times < task.length, seen.shape)  # the last chunk may reach past it
-    batches, size = inputs.shape[:2]
+    batches, size = fed.shape[:2]
+    width = max(map(len, map(word, np.unique(tokens).tolist())))
     shown = min(batches, -(-rows // size))
     lines = [
         f"As {task.layout} of {task.window} with lag {task.lag}, window => target, batches of "
         f"{task.batch_size}:"
     ]
     for k in range(shown):
-        continues = config.network.stateful and k > 0
+        continues = inputs.config.network.stateful and k > 0
         lines.append(f"batch {k}" + ("" if continues else ": state zero"))
         for b in range(size):
-            window = _tokens(inputs[k, b], seen[k, b], task.vocab_size)
-            target = _tokens(targets[k, b], scored[k, b], task.vocab_size)
+            window = _words(fed[k, b], seen[k, b], word, width)
+            target = _words(targets[k, b], scored[k, b], word, width)
             row = k * size + b
             source = f"   row {row} <- row {row - size}" if continues else ""
             lines.append(f"  row {row:3}   {window} => {target}{source}")
@@ -116,9 +138,7 @@ def rows_view(tokens: np.ndarray, config: RunConfig, rows: int) -> str:
     return "\n".join([*lines, ""])
 
 
-def _tokens(values: np.ndarray, present: np.ndarray, vocab_size: int) -> str:
-    """Tokens in columns, dashes where there is none, a question mark where one is missing."""
-    digits = len(str(vocab_size - 1))
-    marks = (f"{value}" if value < vocab_size else "?" for value in values)
-    pairs = zip(marks, present, strict=True)
-    return " ".join(mark.rjust(digits) if here else "-" * digits for mark, here in pairs)
+def _words(tokens: np.ndarray, present: np.ndarray, word: Callable[[int], str], width: int) -> str:
+    """Values in columns, dashes where there is none, a question mark where one is missing."""
+    pairs = zip(map(word, tokens.tolist()), present, strict=True)
+    return " ".join(mark.rjust(width) if here else "-" * width for mark, here in pairs)

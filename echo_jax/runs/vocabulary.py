@@ -1,6 +1,7 @@
 """Values and their tokens: the token of a value is its index in the vocabulary."""
 
 import dataclasses
+import difflib
 import functools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -80,6 +81,14 @@ class Vocabulary:
             return None
         return self._tokens.get(_shortest(word) if self.is_whole else word)
 
+    def near(self, word: str) -> str | None:
+        """The value that an unknown word may mean, whatever the case; None for numbers."""
+        if self.is_whole or len(word) > LONGEST:
+            return None
+        folded = {value.casefold(): value for value in self.values}
+        close = difflib.get_close_matches(word.strip().casefold(), folded, 1)
+        return folded[close[0]] if close else None
+
     def value(self, token: int) -> int | str:
         """The value of a token: an integer if all values are whole numbers, else text."""
         return int(self.values[token]) if self.is_whole else self.values[token]
@@ -101,14 +110,16 @@ def encode(
     """The tokens of N words, int32 `[N]`.
 
     For a word without a token it raises ConfigError, which says its `place`, of its number from 1
-    on, or puts UNSEEN.
+    on, and the value that is spelled nearly so; or it puts UNSEEN.
     """
     tokens = {word: vocabulary.token(word) for word in set(words)}
     if unknown == "error" and None in tokens.values():
         at = next(i for i, word in enumerate(words) if tokens[word] is None)
         subject = f"value {shown(words[at])} {place(at + 1)}"
         rule = f"is not in the vocabulary ({vocabulary})"
-        fix = "use {unknown=skip} to leave out such values"
+        near = vocabulary.near(words[at])
+        nearest = f"use {shown(near)}, or " if near else "use "
+        fix = nearest + "{unknown=skip} to leave out such values"
         raise ConfigError(None, subject, rule, fix)
     numbers = {word: UNSEEN if token is None else token for word, token in tokens.items()}
     return np.fromiter(map(numbers.__getitem__, words), np.int32, len(words))

@@ -5,7 +5,7 @@ import hypothesis.strategies as st
 import pytest
 
 from echo_jax.exceptions import ConfigError
-from echo_jax.runs.vocabulary import Vocabulary
+from echo_jax.runs.vocabulary import Vocabulary, encode
 
 TENS = Vocabulary(("-10", "0", "10", "200"))
 
@@ -64,3 +64,22 @@ def test_the_vocabulary_of_integers_in_any_spelling_is_that_of_the_integers(inte
     assert vocabulary.values == tuple(str(i) for i in sorted(integers))
     assert [vocabulary.value(vocabulary.token(word)) for word in spelled] == integers
     assert Vocabulary(vocabulary.values) == vocabulary
+
+
+@pytest.mark.parametrize(
+    ("word", "fix"),
+    [
+        ("monday", "use 'Monday', or unknown="),
+        ("SUNDAI", "use 'Sunday', or unknown="),
+        ("7", "use unknown="),
+        ("M" * 10**6, "use unknown="),
+    ],
+)
+def test_an_unknown_word_names_the_value_that_is_spelled_nearly_so(word, fix):
+    with pytest.raises(ConfigError, match=re.escape(f": {fix}")):
+        encode(Vocabulary(("Friday", "Monday", "Sunday")), ["Friday", word])
+
+
+def test_an_unknown_number_names_no_other_number():
+    with pytest.raises(ConfigError, match=": use unknown="):
+        encode(TENS, ["201"])
