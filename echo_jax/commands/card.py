@@ -306,7 +306,7 @@ def make_card(
             made = functools.partial(rows, named, progressed=progressed)
             for by_now in making.make(folder, new, named.cell, plan, made):
                 card = by_now
-    except StoppedError:
+    except (StoppedError, ConfigError):  # a signal, or workers that failed: what is there is shown
         conclude(command, folder, card)
         raise
     conclude(command, folder, card)

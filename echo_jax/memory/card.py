@@ -93,6 +93,7 @@ class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     protocol       3
     state_bytes    of the cells' state, in the question in which it is larger
     conv_bytes     of the state of a block's convolutions
+    constant_bytes of the arrays that the program by key holds beside its parameters
     keys, values   of a matrix state: d_k and d_v
     parameters     trained numbers by key, with those of the block and the readout
     us_per_step    of one stream, step by step, on the machine that ran the command
@@ -108,6 +109,7 @@ class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     cell: Cell
     state_bytes: Count
     conv_bytes: Count
+    constant_bytes: Count = 0
     keys: Count | None = None
     values: Count | None = None
     parameters: Count
@@ -226,6 +228,7 @@ def with_rows(card: Card, rows: Sequence[Row]) -> Card:
     whole = whole_seeds(rows, card.configuration)
     card.bits_by_lag, card.bits_by_key = bits_by_lag(whole), bits_by_key(whole)
     card.state_bytes = max((row.state_bytes for row in rows), default=0) or card.state_bytes
+    card.constant_bytes = max((x.constant_bytes for x in rows if isinstance(x, KeyRow)), default=0)
     card.on_plateau = on_plateau(card.bits_by_key)
     return card
 

@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from echo_jax import machine
-from echo_jax.cells.door import Candidate, check_program, check_shapes
+from echo_jax.cells.door import Candidate, check_program, check_shapes, constant_bytes
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.state_size import state_bytes
 from echo_jax.config import is_built_in
@@ -59,6 +59,7 @@ class Programs(NamedTuple):
     draw           a seed and the digest of weights to data sets
     score          parameters and data sets to `Scores`
     scan_accuracy  parameters and data sets to an accuracy; None for a cell without a scan
+    constants      bytes of the arrays that stand as numbers in `score`
     """
 
     init: Any
@@ -66,6 +67,7 @@ class Programs(NamedTuple):
     draw: Any
     score: Any
     scan_accuracy: Any
+    constants: int
 
 
 def question_of(name: Name, cell: Cell) -> ByLag | ByKey:
@@ -88,18 +90,22 @@ def lowered(question: ByLag | ByKey, name: str) -> Programs:
     of_weights = progress.train.params, sets
     cell = question.network.cell
     block = jax.jit(question.train_block, donate_argnums=1)
+    checked = check_program(name, cell, scores, *of_weights)
     return Programs(
-        score=check_program(name, cell, scores, *of_weights),
+        score=checked,
         init=jax.jit(question.init).lower(run),
         block=Candidate(cell, name).attempt(lambda: block.lower(run, progress)),
         draw=jax.jit(draw).lower(run.seed, weights),
         scan_accuracy=jax.jit(scan_accuracy).lower(*of_weights) if cell.has_scan else None,
+        constants=constant_bytes(checked),
     )
 
 
 def compiled(question: ByLag | ByKey, name: str) -> Programs:
     """The programs of a question; the modules that were checked are those that run."""
-    return Programs(*(each and each.compile() for each in lowered(question, name)))
+    modules = lowered(question, name)
+    whole = {part: of.compile() for part, of in modules._asdict().items() if hasattr(of, "compile")}
+    return modules._replace(**whole)
 
 
 def check_state(name: str, cell: Cell) -> None:
@@ -169,7 +175,7 @@ class Measurement:
             params = progress.train.params
             sets = programs.draw(run.seed, weights_digest(params))
             scores = jax.device_get(programs.score(params, sets))
-            fill(row, scores)
+            fill(row, scores, programs.constants)
             if programs.scan_accuracy:
                 accuracy = programs.scan_accuracy(params, sets)
                 row.difference = rounded(accuracy - scores.accuracy)
@@ -223,11 +229,12 @@ def empty_row(planned: PlannedRun, updates: int, question: ByLag | ByKey, level:
     return KeyRow(seed, rate, schedule or "ramp", updates, level, pairs, asked, None, None)
 
 
-def fill(row: Row, scores: score.Scores) -> None:
+def fill(row: Row, scores: score.Scores, constants: int) -> None:
     """Write scores into a row; those that are not finite count as none."""
     row.state_bytes = int(scores.bytes)
     if isinstance(row, KeyRow):
         row.validation, row.final = scores.validation.tolist(), scores.final.tolist()
+        row.constant_bytes = constants
     elif all(np.isfinite(x).all() for x in jax.tree.leaves(scores)):
         row.validation, row.final = map(lag_score, (scores.validation, scores.final))
 

@@ -49,6 +49,7 @@ class KeyRow(msgspec.Struct, tag_field="question", tag="by key", forbid_unknown_
     asked              questions of each K and data set
     validation, final  right answers
     state_bytes        of the state as it was carried in the score
+    constant_bytes     of the arrays that stand as numbers in the program of the score
     """
 
     seed: Count
@@ -61,6 +62,7 @@ class KeyRow(msgspec.Struct, tag_field="question", tag="by key", forbid_unknown_
     validation: Counts | None
     final: Counts | None
     state_bytes: Count = 0
+    constant_bytes: Count = 0
     difference: float = 0.0
 
 

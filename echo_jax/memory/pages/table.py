@@ -37,6 +37,17 @@ LEVEL = 0.05
 POWER, SIMULATED = 0.8, 400
 """Power of `smallest_difference`, and the pairs of groups that are simulated for it."""
 
+SIZES = (
+    "state_bytes",
+    "conv_bytes",
+    "constant_bytes",
+    "keys",
+    "values",
+    "parameters",
+    "us_per_step",
+)
+"""The fields of a card that say how large and fast a cell is."""
+
 UNKNOWN = Entry("-", None)
 
 
@@ -81,8 +92,7 @@ def tidy_rows(cards: Iterable[Card]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for card in cards:
         size: dict[str, Any] = {"name": card.name, "cell": cell_of(card), "track": track(card)}
-        for field in ("state_bytes", "conv_bytes", "keys", "values", "parameters", "us_per_step"):
-            size[field] = getattr(card, field)
+        size |= {field: getattr(card, field) for field in SIZES}
         rows += [
             size | {"question": question} | _numbers(card, bits)
             for question in QUESTIONS
@@ -287,6 +297,7 @@ def cards_table(cards: Sequence[Card]) -> Table:
     columns["d_v"] = [_count(card.values) for card in cards]
     columns["state, bytes"] = [_count(card.state_bytes) for card in cards]
     columns["convolutions, bytes"] = [_count(card.conv_bytes or None) for card in cards]
+    columns["constants, bytes"] = [_count(card.constant_bytes or None) for card in cards]
     columns["parameters"] = [_count(card.parameters) for card in cards]
     columns["\u00b5s a step"] = [_microseconds(card.us_per_step) for card in cards]
     known = {name: of for name, of in columns.items() if any(str(x) not in ("-", "") for x in of)}
