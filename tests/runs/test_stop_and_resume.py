@@ -4,12 +4,11 @@ import random
 import re
 import shutil
 import signal
-import subprocess
 import time
 
 import numpy as np
 import pytest
-from running import begin, command, execute
+from running import begin, execute
 
 from echo_jax import atomic_files
 from echo_jax.core.many_seeds import state_shapes
@@ -194,49 +193,3 @@ def test_a_loss_that_becomes_no_number_leaves_the_last_good_checkpoint(tmp_path,
         "add --cell fragile:Late\n"
     )
     assert not (tmp_path / "executed").exists()
-
-
-STRACE = shutil.which("strace")
-FAULTS = [("write", "ENOSPC"), ("rename", "EIO")]  # all calls: test_checkpoint
-
-
-@pytest.fixture(scope="module")
-def run_of_two_checkpoints(tmp_path_factory):
-    folder, options = tmp_path_factory.mktemp("two"), [*SMALL, "--sequences", "40"]
-    execute("train.py", *options, "--out", "whole", cwd=folder)
-    return folder / "whole", [*options, "--checkpoint-every", "20"]
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-@pytest.mark.skipif(STRACE is None, reason="needs strace to make system calls fail")
-@pytest.mark.parametrize(("call", "error"), FAULTS)
-def test_whatever_system_call_fails_the_run_goes_on_to_the_same_bits(
-    run_of_two_checkpoints, tmp_path, call, error
-):
-    (whole, options), failures = run_of_two_checkpoints, 0
-    for k in range(1, 100):
-        run = tmp_path / f"run{k}"
-        inject = [STRACE, "-f", "--seccomp-bpf", "-qq", "-o", str(tmp_path / "log")]
-        inject += ["-e", f"trace={call}", "-e", f"inject={call}:error={error}:when={k}"]
-        names = ["config.json", "metrics.csv", "checkpoint.safetensors", "result.json"]
-        inject += [part for name in names for part in ("-P", f"{run}/.{name}.part")]
-        done = subprocess.run(
-            [*inject, *command("train.py", *options, "--out", run)],
-            check=False, cwd=tmp_path, capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
-        if done.returncode == 0:
-            break
-        failures += 1
-        assert done.returncode == 2
-        assert re.match(r"error: \S+ cannot be written \(", done.stderr), done.stderr
-        assert done.stderr.count("\n") == 1
-        assert run.exists() == (failures > 1)  # the first one was of the configuration
-        if run.exists():
-            assert f"--resume {run.name} goes on from the last checkpoint" in done.stderr
-            assert_sound(run)
-        if run.exists() and call == "write":  # one of them, as what is left is the same
-            execute("train.py", "--resume", run, "--compilation-cache", cwd=tmp_path)
-            assert_same_run(run, whole)
-            shutil.rmtree(run)
-    assert failures == 6  # the configuration, two checkpoints with metrics, and the result
