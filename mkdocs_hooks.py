@@ -1,8 +1,10 @@
-"""Hooks of the site: pages from beside docs, links that work there too, docstrings with columns."""
+"""Hooks of the site: pages and files from beside docs, addresses, docstrings with columns."""
 
+import html
 import posixpath
 import re
 import textwrap
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +15,75 @@ from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parent
 BESIDE_DOCS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
-LINK = re.compile(r"(?<=\]\()(?!\w+:|#)[^)\s#]+")
+LINK = re.compile(r"(\]\(<?)(?!\w+:|#)([^)\s#<>]+)")
+MODULE = re.compile(r"^::: (\S+)$", re.M)
 COLUMNS = re.compile(r"^ *\S.*\S {2,}\S", re.M)
+PICTURE = "figures/which-row-continues-which.png"
+"""What a shared link shows."""
+NIGHT = """<script>{
+  const night = matchMedia("(prefers-color-scheme: dark)"), body = document.body;
+  const follow = () => { body.dataset.mdColorScheme = night.matches ? "slate" : "default"; };
+  follow();
+  night.addEventListener("change", follow);
+}</script>"""
+"""Pages are light or dark as the system is, which figures can follow; so there is no switch."""
+
+
+def on_config(config: MkDocsConfig) -> None:
+    """The addresses of pyproject.toml, where there are any: of the site, and in each footer."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    urls = project.get("urls", {})
+    config.site_url = urls.get("Documentation")
+    if source := urls.get("Repository"):
+        config.copyright = f'<a href="{html.escape(source)}">{html.escape(source)}</a>'
 
 
 def on_files(files: Files, config: MkDocsConfig) -> None:
-    """Add the pages that lie beside docs."""
+    """Add the pages that lie beside docs; the README is no index, there is one."""
     for name in BESIDE_DOCS:
-        files.append(File.generated(config, name, abs_src_path=str(ROOT / name)))
+        page = File.generated(config, name, abs_src_path=str(ROOT / name))
+        page.dest_uri = name.replace(".md", ".html")
+        files.append(page)
 
 
-def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, **_: Any) -> str:
-    """Links to files of the repository, as a code host reads them, become links of the site."""
+def on_page_markdown(
+    markdown: str, page: Page, config: MkDocsConfig, files: Files, **_: Any
+) -> str:
+    """Links to files of the repository become links of the site, which has those files too.
+
+    The modules of a page of the reference fold out, where there are several.
+    """
     here = page.file.src_uri
     folder = posixpath.dirname(here if here in BESIDE_DOCS else f"docs/{here}")
 
     def of_the_site(link: re.Match) -> str:
-        path = posixpath.normpath(posixpath.join(folder, link[0]))
-        if path in BESIDE_DOCS or path.startswith("docs/"):
-            return posixpath.relpath(path.removeprefix("docs/"), posixpath.dirname(here) or ".")
-        return f"{config.repo_url}/blob/main/{path}" if (ROOT / path).exists() else link[0]
+        path = posixpath.normpath(posixpath.join(folder, link[2]))
+        target = path.removeprefix("docs/")
+        if not files.get_file_from_path(target) and (ROOT / path).is_file():
+            files.append(File.generated(config, path, abs_src_path=str(ROOT / path)))
+        return link[1] + posixpath.relpath(target, posixpath.dirname(here) or ".")
 
-    return LINK.sub(of_the_site, markdown)
+    markdown = LINK.sub(of_the_site, markdown)
+    several = len(MODULE.findall(markdown)) > 1
+    folded = r"<details markdown><summary><code>\1</code></summary>\n\n\g<0>\n\n</details>"
+    return MODULE.sub(folded, markdown) if several else markdown
+
+
+def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
+    """Say in the head what a shared link shows; choose light or dark before anything is shown."""
+    paragraphs = re.findall(r"<p>(.*?)</p>", page.content or "", re.S)
+    texts = (html.unescape(re.sub(r"<[^>]+>", "", each)).strip() for each in paragraphs)
+    root = config.site_url or posixpath.relpath(".", posixpath.dirname(page.url) or ".") + "/"
+    said = {
+        "type": "website",
+        "site_name": config.site_name,
+        "title": str(page.title),
+        "description": textwrap.shorten(next(filter(None, texts), ""), 200, placeholder=" …"),
+        "image": posixpath.join(root, PICTURE),
+    }
+    tags = (f'<meta property="og:{name}" content="{html.escape(x)}">' for name, x in said.items())
+    whole = output.replace("</head>", f"{''.join(tags)}</head>", 1)
+    return re.sub(r"<body[^>]*>", lambda body: body[0] + NIGHT, whole, count=1)
 
 
 class ColumnsKeepTheirSpaces(griffe.Extension):

@@ -1,35 +1,121 @@
-"""The site that mkdocs builds: strict, whole, with nothing from elsewhere."""
+"""The site that mkdocs builds: strict, whole, with nothing from elsewhere; the public address."""
 
+import importlib.util
 import os
 import re
 import subprocess
 import sys
+from html.parser import HTMLParser
 
+import browser
 import pytest
 from running import ROOT
 
 LOADED = re.compile(
     r"<(?:script|img|iframe|source|link)\b(?![^>]*rel=\"?canonical)[^>]*(?:src|href)=\"?(?:https?:)?//"
     r"|@import|url\(\"?(?:https?:)?//"
+    r"|data-md-component=\"?source\b"  # the theme asks the code host for stars
 )
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-def test_the_site_is_built_and_loads_nothing_from_elsewhere(tmp_path):
+class Shown(HTMLParser):
+    """The words of a page outside of code, with those in place of its images."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.code, self.words = 0, ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.code += tag in ("code", "script", "style")
+        self.words += dict(attrs).get("alt") or ""
+
+    def handle_endtag(self, tag):
+        self.code -= tag in ("code", "script", "style")
+
+    def handle_data(self, data):
+        self.words += "" if self.code else data
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
     """A link or an anchor that leads nowhere is an error of the strict build."""
     pytest.importorskip("mkdocs", reason="pip install -e '.[docs]'")
+    folder = tmp_path_factory.mktemp("site")
     done = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", tmp_path],
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", folder],
         cwd=ROOT, env=os.environ | {"NO_MKDOCS_2_WARNING": "1"}, capture_output=True, text=True,
         check=False, timeout=200,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    pages = [*tmp_path.rglob("*.html")]
-    assert {"index", "the-mistake", "CHANGELOG", "404"} <= {path.stem for path in pages}
-    for path in [*pages, *tmp_path.rglob("*.css")]:
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_site_is_whole_and_loads_nothing_from_elsewhere(site):
+    pages = [*site.rglob("*.html")]
+    assert {"index", "README", "the-mistake", "CHANGELOG", "404"} <= {path.stem for path in pages}
+    for path in [*pages, *site.rglob("*.css")]:
         assert not LOADED.search(path.read_text()), path
-    code_host = "https://github.com/echo-jax/echo_jax/blob/main/examples/echo_in_100_lines.py"
-    assert f'href="{code_host}"' in (tmp_path / "index.html").read_text()
-    core = (tmp_path / "reference" / "core.html").read_text()
+    code = "examples/echo_in_100_lines.py"
+    assert f'href="{code}"' in (site / "README.html").read_text()
+    assert (site / code).read_bytes() == (ROOT / code).read_bytes()
+    core = (site / "reference" / "core.html").read_text()
     assert 'id="echo_jax.core.data.sequence_batches"' in core  # the docstrings are there
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_no_page_shows_a_backslash_of_its_source(site):
+    for path in site.rglob("*.html"):
+        words = Shown(path.read_text()).words
+        assert "\\" not in words, (path, words[max(0, words.index("\\") - 40) :][:80])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_pages_are_short_and_the_home_page_fits_a_window(site, tmp_path):
+    with browser.tab(tmp_path) as tab:
+        for path in {*site.rglob("*.html")} - {site / "404.html"}:  # made for a server
+            tab.open(path)
+            assert tab.run("document.documentElement.scrollHeight") <= 12_000, path
+            loaded = tab.run("performance.getEntriesByType('resource').map((each) => each.name)")
+            assert [name for name in loaded if not name.startswith("file:")] == []
+        for width, height in ((1280, 800), (390, 844)):
+            tab.open(site / "index.html", width)
+            last = "[...document.querySelectorAll('.doors a')].at(-1).getBoundingClientRect()"
+            assert tab.run(f"{last}.bottom") <= height
+
+
+def test_the_numbers_of_the_home_page_are_of_the_results():
+    numbers = re.findall(r"\d+\.\d\d%", (ROOT / "docs" / "index.md").read_text())
+    assert numbers
+    results = (ROOT / "docs" / "results" / "README.md").read_text()
+    assert [each for each in numbers if each not in results] == []
+
+
+@pytest.fixture(scope="module")
+def writer():
+    spec = importlib.util.spec_from_file_location("address", ROOT / ".ci" / "address.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_public_address_stands_in_one_place(writer):
+    here = writer.address((ROOT / "pyproject.toml").read_text())
+    assert {path: path.read_text() for path in writer.made(ROOT, here)} == writer.made(ROOT, here)
+
+
+def test_the_address_reaches_every_file_that_names_it(writer):
+    there = "https://github.com/someone/echo_jax"
+    assert writer.address(f'[project.urls]\nRepository = "{there}/"\n[project]') == there
+    for path, text in writer.made(ROOT, there).items():
+        name = path.relative_to(ROOT).as_posix()
+        assert there in text
+        if path.suffix == ".ipynb":
+            assert f"git+{there}" in text
+            badge = f"colab.research.google.com/github/someone/echo_jax/blob/main/{name}"
+            assert text.count(badge) == writer.notebook(text, there, name).count(badge) == 1
+            assert writer.notebook(text, "", name) == path.read_text()

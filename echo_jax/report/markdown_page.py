@@ -9,6 +9,7 @@ import re
 from echo_jax.report.page import Page, Section, Table
 
 LONG = 24  # rows; a longer table folds out
+NAMED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "~": "&#126;"})
 
 
 def markdown_page(page: Page) -> str:
@@ -73,6 +74,10 @@ def _fenced(command: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text on one line with every character of Markdown escaped, also at the start of a list."""
-    text = re.sub(r"[\\`*_\[\]<>|~&]", r"\\\g<0>", " ".join(text.split()))
-    return re.sub(r"^(\d*)([-+#=.)])(?=[-#=\s]|$)", r"\1\\\2", text)
+    """Text on one line with every character of Markdown escaped, also at the start of a list.
+
+    Python-Markdown shows the backslash before some of them, which are written as HTML names them.
+    """
+    text = " ".join(text.split()).translate(NAMED)
+    text = re.sub(r"[\\`*_\[\]]", r"\\\g<0>", text)
+    return re.sub(r"^(\d*)([-+#.)])(?=[-#\s]|$)", r"\1\\\2", text)

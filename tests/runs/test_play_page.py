@@ -305,6 +305,16 @@ def test_numbers_arrive_by_themselves_unless_motion_is_reduced(tab):
     assert text(tab, "play") == "Play"
 
 
+@pytest.mark.parametrize("width", [358, 640])
+def test_within_another_page_there_is_the_echo_alone(tab, width):
+    tab.open(COMMITTED, width, part="#embed")
+    shown = "[...document.querySelectorAll('main > *')].filter((each) => each.checkVisibility())"
+    assert tab.run(f"{shown}.map((each) => each.id)") == ["echo"]
+    assert tab.run("document.documentElement.scrollHeight") <= 900  # the window, no more
+    assert tab.run("document.getElementById('score').getBoundingClientRect().bottom") < 232
+    assert tab.run(browser.AUDIT)["faults"] == []
+
+
 def test_the_page_is_right_on_a_phone_and_a_desk_by_day_and_by_night(tab):
     for folded, _ in browser.audits(tab, COMMITTED, ((390, False), (390, True), (1280, True))):
         assert folded["sections"] == 2

@@ -105,7 +105,7 @@ class Tab:
                 assert "error" not in said, said
                 return said["result"]
 
-    def open(self, path, width=1280, dark=False, still=True):
+    def open(self, path, width=1280, dark=False, still=True, part=""):
         """Open a file in a window of some width, by day or by night, with or without motion."""
         self.ask(
             "Emulation.setDeviceMetricsOverride",
@@ -117,7 +117,8 @@ class Tab:
         }
         asked = [{"name": name, "value": value} for name, value in features.items()]
         self.ask("Emulation.setEmulatedMedia", media="screen", features=asked)
-        self.ask("Page.navigate", url=path.as_uri())
+        self.ask("Page.navigate", url="about:blank")  # else another part is no other page
+        self.ask("Page.navigate", url=path.as_uri() + part)
         while self.run("document.readyState") != "complete":
             time.sleep(0.02)
 

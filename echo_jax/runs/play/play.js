@@ -463,6 +463,7 @@ function showPair(left, right) {
 
 // ---------------------------------------------------------------- start
 
+document.body.classList.toggle("embed", location.hash === "#embed");
 byId("title").textContent = data.title;
 byId("lede").textContent = data.lede;
 const echo = showEcho(networks[0]);
