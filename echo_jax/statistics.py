@@ -76,10 +76,14 @@ def wilson_interval(successes: int, trials: int, z: float = 1.96) -> Interval:
 
 
 class Summary(NamedTuple):
-    """The median of some values, infinity for never, and its interval (None for one value)."""
+    """The median of some values, infinity for never, and its interval (None for one value).
+
+    cut_short: training ended at its limit, and more of it would have followed.
+    """
 
     median: float
     interval: Interval | None
+    cut_short: bool = False
 
 
 def summary_of(values: Sequence[float | None] | np.ndarray) -> Summary:

@@ -19,8 +19,9 @@ from echo_jax.memory import card as card_files
 from echo_jax.memory import making, measure, protocol
 from echo_jax.memory.card import Card
 from echo_jax.memory.named_cell import NamedCell, cell_object, named_cell
-from echo_jax.memory.pages import card_text
+from echo_jax.memory.pages import built_in_cards, card_text, table
 from echo_jax.memory.rows import KeyRow, Row
+from echo_jax.notebook.data_frame import data_frame
 from echo_jax.report import styles
 from echo_jax.report.notebook_figure import NotebookFigure
 
@@ -60,10 +61,9 @@ class CardResult:
         """A row for each run, data set, and lag or number of pairs, one number a column.
 
         By lag the numbers are `lag`, `nats` and `recalibrated`; by key `pairs`, `right`, `asked`.
+        ConfigError where pandas is not installed.
         """
-        import pandas
-
-        return pandas.DataFrame([line for row in self._typed() for line in _tidy(row)])
+        return data_frame([line for row in self._typed() for line in _tidy(row)])
 
     def write(self, folder: str | os.PathLike[str]) -> list[Path]:
         """Write the files of `echo-jax card` into FOLDER/NAME, which is made; their paths.
@@ -139,16 +139,38 @@ def card(  # noqa: PLR0913 - the flags of the command
         return _made(Path(kept) / title, named, new, plan, progress)
 
 
-def cards(folder: str | os.PathLike[str]) -> dict[str, CardResult]:
+class Cards(dict[str, CardResult]):
+    """Cards by name."""
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """A dictionary for each card and question, as in `cards.csv` of `card --report`."""
+        return table.tidy_rows(made.card for made in self.values())
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """The data frame of `rows`; ConfigError where pandas is not installed."""
+        return data_frame(self.rows)
+
+
+def cards(folder: str | os.PathLike[str], beside: Sequence[str] = ()) -> Cards:
     """The cards in a folder by name, as `echo-jax card` and `card` wrote them.
 
-    ConfigError for one that is not valid, or where there is none.
+        echo_jax.cards("cards", beside=["gru", "lru"]).to_pandas()
+
+    Args:
+      folder: where the cards are.
+      beside: names of built-in cells, whose cards come after those of the folder, without runs.
+
+    Raises:
+      ConfigError: a card is not valid; there is none; a name is that of no built-in card.
     """
     place = atomic_files.path_of("folder", folder)
     paths = sorted(place.glob("*/card.json"))
     if not paths:
         raise ConfigError("folder", str(place), "has no cards", "make one by echo_jax.card")
-    return {path.parent.name: _result(*card_files.read(path.parent)) for path in paths}
+    whole = Cards((path.parent.name, _result(*card_files.read(path.parent))) for path in paths)
+    others = built_in_cards.beside(beside, [made.card for made in whole.values()])
+    return Cards(whole | {other.name: _result(other, []) for other in others})
 
 
 def _made(

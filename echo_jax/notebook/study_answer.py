@@ -2,17 +2,21 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from echo_jax.commands import study as study_command
 from echo_jax.commands.study import StudyCommand
 from echo_jax.exceptions import ConfigError
+from echo_jax.notebook.data_frame import data_frame
 from echo_jax.report.markdown_page import markdown_section
 from echo_jax.report.page import Section
 from echo_jax.report.styles import drawing
-from echo_jax.studies import study_figures, study_folder, study_pages
-from echo_jax.studies.catalogue import STUDIES, Chart
+from echo_jax.studies import study_figures, study_folder, study_pages, tidy_rows
+from echo_jax.studies.catalogue import STUDIES
 from echo_jax.studies.result_rows import ResultRow
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)
@@ -20,21 +24,33 @@ class StudyAnswer:
     """The answer of a study, which shows itself in a notebook; its figure is an output of its own.
 
     name     of the study
-    rows     a row for each grid point that was run: its configuration, and the scores of each seed
     section  question, published answer, tables and notes, as on the page of the studies
-    chart    the kind of the figure
+    results  a row for each grid point that was run: its configuration, and the scores of each seed
     """
 
     name: str
-    rows: list[ResultRow]
     section: Section
-    chart: Chart
+    results: list[ResultRow]
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """A dictionary for each grid point and score: its median and interval over the seeds."""
+        return tidy_rows.summaries(self.results)
+
+    @property
+    def seeds(self) -> list[dict[str, Any]]:
+        """A dictionary for each grid point and seed: its scores."""
+        return tidy_rows.seeds(self.results)
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """The data frame of `rows`; ConfigError where pandas is not installed."""
+        return data_frame(self.rows)
 
     @property
     def figure(self) -> Any:
         """The figure of matplotlib, which a notebook shows."""
         with drawing():
-            return study_figures.figure(self.chart, self.rows)
+            return study_figures.figure(STUDIES[self.name].chart, self.results)
 
     def __repr__(self) -> str:
         """The question and the published answer; of rows of one's own, the tables."""
@@ -56,6 +72,7 @@ def study(name: str, folder: str | Path | None = None) -> StudyAnswer:
 
         echo_jax.study("state")           # the published answer, with its tables
         echo_jax.study("state").figure
+        echo_jax.study("state").to_pandas()
 
     Args:
       name: one of those that `echo-jax study` lists, such as "state".
@@ -72,6 +89,6 @@ def study(name: str, folder: str | Path | None = None) -> StudyAnswer:
         section = study_command.section(name, rows)
         if folder is None:
             section = section._replace(answer=[study_folder.published_answer(name)])
-        return StudyAnswer(name, rows, section, STUDIES[name].chart)
+        return StudyAnswer(name, section, rows)
     fix = f"make them with echo-jax study {name} --out {place}"
     raise ConfigError(None, place, f"has no rows of study {name}", fix)

@@ -1,13 +1,12 @@
 """The charts of studies: dots and lines of plain numbers.
 
-An infinite number was never reached: a hollow mark at the far end of its axis, with the word never.
-NaN is unknown and not drawn. With `percent`, numbers are fractions and are written in percent. A
-`baseline` is the value by chance, or None.
+A mark is open where training was cut short. NaN is unknown and not drawn. With `percent`, numbers
+are fractions and are written in percent. A `baseline` is the value by chance, or None.
 """
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from math import isfinite, isinf
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,6 @@ from echo_jax.report.styles import (
     RULE,
     SERIES,
     WIDTH,
-    annotate,
     style_axes,
     wrapped,
 )
@@ -42,20 +40,18 @@ def dots_figure(
     """
     names = [wrapped(name, 30) for name, _ in rows]
     figure, axes = _panel(1.3 + sum(0.42 + 0.18 * name.count("\n") for name in names))
-    never, end = _ends(
-        _array(itertools.chain(*(marks.values() for _, marks in rows))), baselines, percent
-    )
+    every = [mark for _, marks in rows for mark in marks.values()]
+    end = _end(_array(every), baselines, percent)
     keys: dict[str, Any] = {}
     for row, ((_, marks), baseline) in enumerate(zip(rows, baselines, strict=True)):
         if baseline is not None:
             axes.plot([baseline] * 2, [row - 0.3, row + 0.3], color=GREY, linewidth=1.8)
-        places = np.minimum(_array(marks.values()), never)
-        medians = places[:, 0][np.isfinite(places[:, 0])]
+        medians = np.array([mark.median for mark in marks.values() if isfinite(mark.median)])
         if len(medians) > 1:
             axes.plot([medians.min(), medians.max()], [row, row], color=GREY, linewidth=1.5)
-        styles = zip(marks, places, SERIES, itertools.count(8.5, -1.5), strict=False)
-        for series, place, style, size in styles:
-            keys[series or "median"] = _dot(axes, row, place, never, style, size)
+        styles = zip(marks.items(), SERIES, itertools.count(8.5, -1.5), strict=False)
+        for (series, mark), style, size in styles:
+            keys[series or "median"] = _dot(axes, row, mark, style, size)
     axes.set_yticks(range(len(names)), names)
     axes.tick_params(axis="y", length=0)
     axes.set(xlim=(-0.02 * end, end), ylim=(len(rows) - 0.4, -0.7))
@@ -66,21 +62,17 @@ def dots_figure(
     if any(baseline is not None for baseline in baselines):
         bar: dict[str, Any] = {"markersize": 13, "markeredgewidth": 1.8}
         keys["chance"] = Line2D([], [], color=GREY, marker="|", linewidth=0, **bar)
-    _legend(figure, keys)
+    _legend(figure, keys | _open_key(every))
     return figure
 
 
-def _dot(
-    axes: Axes, row: float, place: np.ndarray, never: float, style: Any, size: float
-) -> Line2D:
-    """A median and its interval `[3]`, hollow where it was never reached; the mark for the key."""
+def _dot(axes: Axes, row: float, mark: Summary, style: Any, size: float) -> Line2D:
+    """A median and its interval; the mark for the key."""
     colour, marker, _ = style
-    value, low, high = place
+    ((value, low, high),) = _array([mark])
     axes.plot([low, high], [row, row], color=colour, linewidth=6, alpha=0.35, zorder=3)
-    face = "white" if value == never else colour
+    face = "white" if mark.cut_short else colour
     axes.plot(value, row, marker, color=colour, markerfacecolor=face, markersize=size, zorder=4)
-    if value == never:
-        annotate(axes, "never", (never, row), (7, 0), va="center")
     return Line2D([], [], color=colour, marker=marker, markersize=size, linewidth=0)
 
 
@@ -97,13 +89,11 @@ def lines_figure(
     With `log_x` every x is above 0.
     """
     figure, axes = _panel(3.9)
-    every = _array(summary for points in series.values() for _, summary in points)
-    never, end = _ends(every, [baseline], percent)
+    every = [summary for points in series.values() for _, summary in points]
+    end = _end(_array(every), [baseline], percent)
     axes.set_xscale("log" if log_x else "linear")
     lines = zip(series.items(), SERIES[: len(series)], strict=True)
-    keys = {name: _line(axes, points, style, never) for (name, points), style in lines}
-    for x in sorted({x for points in series.values() for x, y in points if isinf(y.median)}):
-        annotate(axes, "never", (float(x), never), (0, 7), ha="center")
+    keys = {name: _line(axes, points, style) for (name, points), style in lines}
     _set_ticks(axes, sorted({x for points in series.values() for x, _ in points}), log_x)
     axes.set_ylim(-0.02 * end, end)
     axes.set_xlabel(wrapped(x_label, 60), fontsize=11, color=INK)
@@ -113,24 +103,33 @@ def lines_figure(
     if baseline is not None:
         dashes: dict[str, Any] = {"linestyle": "--", "linewidth": 1.4, "zorder": 1.5}
         keys["chance"] = axes.axhline(baseline, color=GREY, **dashes)
+    keys |= _open_key(every)
     if len(keys) > 1:
         _legend(figure, keys)
     return figure
 
 
-def _line(axes: Axes, points: Sequence[tuple[float, Summary]], style: Any, never: float) -> Line2D:
-    """The line of a series, with gaps at unknown and infinite values; a band for many points."""
+def _open_key(summaries: Iterable[Summary]) -> dict[str, Line2D]:
+    """The key of open marks, where there is one."""
+    look: dict[str, Any] = {"color": GREY, "marker": "o", "linewidth": 0, "markersize": 7}
+    mark = Line2D([], [], markerfacecolor="white", **look)
+    return {"open: training cut short": mark} if any(x.cut_short for x in summaries) else {}
+
+
+def _line(axes: Axes, points: Sequence[tuple[float, Summary]], style: Any) -> Line2D:
+    """The line of a series, with gaps at unknown values; a band for many points."""
     colour, marker, dashes = style
     at, values = np.array([x for x, _ in points]), _array(summary for _, summary in points)
-    low, high = np.minimum(values[:, 1:], never).T
+    middle, low, high = values.T
     if len(points) > 12:
         axes.fill_between(at, low, high, color=colour, alpha=0.18, linewidth=0)
     else:
         axes.vlines(at, low, high, color=colour, linewidth=4, alpha=0.3)
-    middle = np.where(np.isfinite(values[:, 0]), values[:, 0], np.nan)
-    out = at[np.isinf(values[:, 0])]
-    axes.plot(out, [never] * len(out), marker, color=colour, markerfacecolor="none", markersize=7)
-    return axes.plot(at, middle, color=colour, marker=marker, linewidth=2, linestyle=dashes)[0]
+    look: dict[str, Any] = {"color": colour, "marker": marker}
+    cut = [summary.cut_short for _, summary in points]
+    if any(cut):
+        axes.plot(at[cut], middle[cut], linewidth=0, markerfacecolor="white", zorder=3, **look)
+    return axes.plot(at, middle, linewidth=2, linestyle=dashes, **look)[0]
 
 
 def _set_ticks(axes: Axes, at: Sequence[float], log_x: bool) -> None:
@@ -168,10 +167,8 @@ def _array(summaries: Iterable[Summary]) -> np.ndarray:
     return np.array([(x.median, *(x.interval or (np.nan, np.nan))[:2]) for x in summaries])
 
 
-def _ends(
-    values: np.ndarray, baselines: Sequence[float | None], percent: bool
-) -> tuple[float, float]:
-    """The place of "never" on an axis from zero, and the end of the axis.
+def _end(values: np.ndarray, baselines: Sequence[float | None], percent: bool) -> float:
+    """The end of an axis from zero.
 
     The axis of fractions ends at 1, unless all of them are so small that it would flatten them.
     """
@@ -179,7 +176,7 @@ def _ends(
     largest = max(filter(isfinite, numbers), default=1.0) or 1.0
     if percent and largest > 0.2:
         largest = 1.0
-    return 1.15 * largest, largest * (1.32 if any(map(isinf, numbers)) else 1.04)
+    return 1.04 * largest
 
 
 def _number_format(percent: bool) -> Formatter:

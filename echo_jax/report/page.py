@@ -1,6 +1,6 @@
 """A page of results: one model for studies and memory cards.
 
-page ─► markdown_page, text_page, paper_tables (CSV and LaTeX)
+page ─► markdown_page, text_page, paper_tables (LaTeX)
 
 All texts are plain, without markup; each renderer escapes them.
 """
@@ -10,23 +10,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 NUMERIC_WORD = re.compile(
-    r"[-+(<>.~\u2212\u2013\u00b1\u2264\u2265\u2248]*(\d.*)?|to|of|never|infinite|none|s|ms|nats"
+    r"[-+(<>.~\u2212\u2013\u00b1\u2264\u2265\u2248]*(\d.*)?|to|of|never|inf|none|s|ms|nats"
 )
 """A word that may stand in a column of numbers: digits after any signs (the last are minus, en
 dash, plus-minus and comparisons), signs alone, or a word of `8 to 20`, `3.2 s` and `never`."""
-
-
-class Entry(NamedTuple):
-    """A table entry whose text shows a number; CSV has the number itself and its interval."""
-
-    text: str
-    value: float | None  # infinite for never, None for unknown
-    low: float | None = None
-    high: float | None = None
-
-    def __str__(self) -> str:
-        """The text."""
-        return self.text
 
 
 class Table(NamedTuple):
@@ -34,12 +21,12 @@ class Table(NamedTuple):
 
     caption: str
     headings: Sequence[str]
-    rows: Sequence[Sequence[str | Entry]]
+    rows: Sequence[Sequence[str]]
 
     @property
-    def texts(self) -> list[list[str]]:
-        """The headings and the rows, as they are shown."""
-        return [[str(entry) for entry in row] for row in (self.headings, *self.rows)]
+    def texts(self) -> list[Sequence[str]]:
+        """The headings and the rows."""
+        return [self.headings, *self.rows]
 
     @property
     def numeric(self) -> list[bool]:
@@ -48,12 +35,10 @@ class Table(NamedTuple):
         return [_is_numeric(column) for column in columns]
 
 
-def _is_numeric(column: Sequence[str | Entry]) -> bool:
-    """True where all entries are numbers or consist of numeric words, and one has a digit."""
-    return any(re.search(r"\d", str(entry)) for entry in column) and all(
-        isinstance(entry, Entry)
-        or all(NUMERIC_WORD.fullmatch(word.strip("()")) for word in entry.split())
-        for entry in column
+def _is_numeric(column: Sequence[str]) -> bool:
+    """True where all entries consist of numeric words, and one has a digit."""
+    return any(re.search(r"\d", entry) for entry in column) and all(
+        NUMERIC_WORD.fullmatch(word.strip("()")) for entry in column for word in entry.split()
     )
 
 

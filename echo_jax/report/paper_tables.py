@@ -1,11 +1,11 @@
-"""Tables for a paper: as tidy CSV for programs, and as LaTeX with the rules of booktabs."""
+"""Tables for a paper: tidy rows as CSV for programs, and tables as LaTeX with booktabs."""
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
-from echo_jax.report.page import Entry, Section, Table
+from echo_jax.report.page import Table
 
 Kind = Literal["csv", "latex"]
 SUFFIXES: Mapping[Kind, str] = {"csv": "csv", "latex": "tex"}
@@ -19,46 +19,21 @@ LATEX = {character: f"\\{character}" for character in "&%$#_{}"} | {
 """The LaTeX of characters that mean something there or are not in its fonts."""
 
 
-def files(sections: Sequence[Section], kinds: Sequence[Kind]) -> dict[str, str]:
-    """The tables of sections by file name: SECTION.csv, SECTION-2.csv, and so on."""
-    texts = {}
-    for kind in dict.fromkeys(kinds):
-        write, suffix = {"csv": csv_text, "latex": latex_text}[kind], SUFFIXES[kind]
-        for section in sections:
-            for number, table in enumerate(section.tables, 1):
-                name = f"{section.name}-{number}" if number > 1 else section.name
-                texts[f"{name}.{suffix}"] = write(table)
-    return texts
+def latex_files(name: str, tables: Sequence[Table]) -> dict[str, str]:
+    """Tables in LaTeX by file name: NAME.tex, NAME-2.tex, and so on."""
+    return {
+        f"{name}-{i}.tex" if i > 1 else f"{name}.tex": latex_text(table)
+        for i, table in enumerate(tables, 1)
+    }
 
 
-def csv_text(table: Table) -> str:
-    """A line of headings and one for each row, of plain numbers without units.
-
-    Fractions are fractions, never is inf, unknown is empty. A column with intervals has two more
-    beside it, the lower and the upper bounds.
-    """
-    columns = zip(*table.rows, strict=True) if table.rows else [()] * len(table.headings)
-    tidy = [
-        (heading, *values)
-        for column_heading, column in zip(table.headings, columns, strict=True)
-        for heading, values in _tidy(column_heading, column)
-    ]
+def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows with the same names: a line of names and one for each row; None is empty."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(zip(*tidy, strict=True))
+    writer = csv.DictWriter(text, list(rows[0]) if rows else (), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
     return text.getvalue()
-
-
-def _tidy(heading: str, column: Sequence[str | Entry]) -> Iterator[tuple[str, list[str]]]:
-    """The values of a column; of one with intervals also the bounds."""
-    numbers = [entry for entry in column if isinstance(entry, Entry)]
-    yield heading, [_plain(x.value) if isinstance(x, Entry) else x for x in column]
-    if any(entry.low is not None for entry in numbers):
-        for bound in ("low", "high"):
-            yield f"{heading}, {bound}", [_plain(getattr(entry, bound, None)) for entry in column]
-
-
-def _plain(value: float | None) -> str:
-    return "" if value is None else f"{value:.10g}"
 
 
 def latex_text(table: Table) -> str:

@@ -224,7 +224,7 @@ def _sequences_until(goal: float, accuracy: np.ndarray, good: np.ndarray) -> lis
 
 def _median(name: str, values: list) -> dict[str, Any]:
     """The fields of a median and its interval."""
-    median, interval = statistics.summary_of(values)
+    median, interval, _ = statistics.summary_of(values)
     return {name: median, f"{name}_interval": interval and interval._asdict()}
 
 

@@ -133,6 +133,11 @@ class ResultRow(_Fields):
         return GridPoint(self.labels, self.config, measures, self.until_learned, cell_source=source)
 
     @property
+    def cut_short(self) -> bool:
+        """True where training until 99% ended at its limit, before every seed was there."""
+        return self.until_learned and None in self.by_seed.sequences_to_99
+
+    @property
     def digest(self) -> str:
         """The digest of all but the timing fields."""
         return _digest(msgspec.to_builtins(self))

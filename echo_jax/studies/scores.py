@@ -16,30 +16,51 @@ def scores(row: ResultRow, name: str) -> list:
     Its name is a field of `by_seed`, updates_to_99 or rows_to_99, or a measure and what it finds,
     "rows_apart missing".
     """
-    if name in ("updates_to_99", "rows_to_99"):
-        task = row.config.task
-        scale = task.updates_per_sequence * (task.batch_size if name == "rows_to_99" else 1)
-        return [None if n is None else n * scale for n in row.by_seed.sequences_to_99]
+    if name.endswith("_to_99"):
+        times = _in_a_sequence(row, name)
+        return [None if n is None else n * times for n in row.by_seed.sequences_to_99]
     measure, _, what = name.partition(" ")
     if what:
         return row.measured.get(measure, {}).get(what, [])
     return getattr(row.by_seed, name, None) or []
 
 
+def _in_a_sequence(row: ResultRow, name: str) -> int:
+    """The sequences, updates or rows of one training sequence, for scores NAME_to_99."""
+    task = row.config.task
+    updates = task.updates_per_sequence
+    return {"updates_to_99": updates, "rows_to_99": updates * task.batch_size}.get(name, 1)
+
+
+def limit(row: ResultRow, name: str) -> float:
+    """The number above which a score is not known, because training ended there; else infinite."""
+    trained = row.trained.sequences * _in_a_sequence(row, name)
+    return trained if name.endswith("_to_99") else math.inf
+
+
 def summary(row: ResultRow, name: str) -> Summary:
     """The median of a score over the seeds and its interval; no interval for one seed."""
-    return statistics.summary_of(scores(row, name))
+    return statistics.summary_of(scores(row, name))._replace(cut_short=row.cut_short)
 
 
 def shown(row: ResultRow, name: str, pattern: Callable[[float], str]) -> str:
-    """A median and its interval as text, "99.73% (99.70 to 99.77)"; "-" if not measured."""
+    """A median and its interval as text, "99.73% (99.70 to 99.77)"; "-" if not measured.
+
+    What was not reached is above what training had: >2,000, or 1,489 (1,450 to >2,000).
+    """
     if not scores(row, name):
         return "-"
-    middle, interval = summary(row, name)
+    most = limit(row, name)
+
+    def write(value: float) -> str:
+        """A number or its lower bound."""
+        return f">{pattern(most)}" if value > most else pattern(value)
+
+    middle, interval, _ = summary(row, name)
     if interval is None or math.isinf(interval.low):
-        return pattern(middle)
-    low, high = (pattern(bound).removesuffix("%") for bound in interval[:2])
-    return f"{pattern(middle)} ({low} to {high})"
+        return write(middle)
+    low, high = (write(bound).removesuffix("%") for bound in interval[:2])
+    return f"{write(middle)} ({low} to {high})"
 
 
 def places(row: ResultRow, name: str) -> tuple[int, list[float]]:

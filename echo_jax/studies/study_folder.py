@@ -64,7 +64,7 @@ def _check_for_paper(out: Path, name: str, asked: ForPaper) -> None:
     paths = [out / "figures" / f"{name}.{asked.format}"] * (asked.format != "svg")
     for suffix in (paper_tables.SUFFIXES[kind] for kind in asked.tables):
         tables = out / "tables"
-        paths += [tables / f"{name}.{suffix}", *tables.glob(f"{name}-[0-9]*.{suffix}")]
+        paths += [tables / f"{name}.{suffix}", *tables.glob(f"{name}-*.{suffix}")]
     for path in paths:
         atomic_files.check_generated(path)
 

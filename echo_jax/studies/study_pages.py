@@ -12,7 +12,7 @@ from echo_jax.report.markdown_page import markdown_page
 from echo_jax.report.page import Figure, Page, Section, computed
 from echo_jax.report.styles import drawing, image, svg
 from echo_jax.report.text_page import section_text
-from echo_jax.studies import study_folder
+from echo_jax.studies import study_folder, tidy_rows
 from echo_jax.studies.catalogue import Chart, Study
 from echo_jax.studies.result_rows import ResultRow
 from echo_jax.studies.study_figures import alternative, drawn, figure
@@ -35,15 +35,15 @@ SCORES = (
 """Explains the columns that nearly every table has."""
 
 
+CUT_SHORT = "Open marks: training ended at its limit before every seed had reached 99%."
+
+
 def section(name: str, study: Study, rows: Sequence[ResultRow], command: str) -> Section:
     """The section of a study, from the rows of those of its grid points that were run.
 
     `command` reproduces it. There is at least one row, and they have the order of the grid points.
     """
     notes = study_folder.published_notes(name)
-    missing = len(study.points) - len(rows)
-    if missing:
-        notes.insert(0, f"Not finished: {missing} of {len(study.points)} grid points are missing.")
     if failed := [f"{row.point} (seed {seed})" for row in rows for seed in row.failed.seed]:
         notes.append(
             f"The loss became non-finite in: {', '.join(failed)}. Each such seed counts as "
@@ -74,7 +74,8 @@ def _figure(name: str, chart: Chart, rows: Sequence[ResultRow]) -> Figure | None
         with drawing():
             return svg(figure(chart, rows))
 
-    return Figure(f"figures/{name}.svg", alternative(chart), draw=functools.cache(draw))
+    caption = CUT_SHORT if any(row.cut_short for row in drawn(chart, rows)) else ""
+    return Figure(f"figures/{name}.svg", alternative(chart), caption, functools.cache(draw))
 
 
 def _write_figure(out: Path, section: Section) -> Section:
@@ -111,7 +112,7 @@ def write_for_paper(
     sections: Sequence[Section],
     asked: ForPaper,
 ) -> list[Path]:
-    """Write figures/NAME.KIND beside the figures of the page, and tables/NAME.csv or .tex.
+    """Write figures/NAME.KIND beside the figures of the page, and tables: NAME.csv and NAME.tex.
 
     StorageError for a file in their place that is not as it was written.
 
@@ -125,7 +126,14 @@ def write_for_paper(
                 content = image(figure(study.chart, rows), kind)
             written.append(out / "figures" / f"{name}.{kind}")
             atomic_files.write_generated(written[-1], content)
-    if asked.tables:
-        tables = paper_tables.files(sections, asked.tables)
-        written += atomic_files.write_generated_folder(out / "tables", tables)
+    texts: dict[str, str] = {}
+    if "csv" in asked.tables:
+        for name, (study, rows) in studies.items():
+            tidy = tidy_rows.tables(study, rows).items()
+            texts |= {f"{name}{more}.csv": paper_tables.csv_text(of) for more, of in tidy}
+    if "latex" in asked.tables:
+        for section in sections:
+            texts |= paper_tables.latex_files(section.name, section.tables)
+    if texts:
+        written += atomic_files.write_generated_folder(out / "tables", texts)
     return written

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -10,49 +11,38 @@ import numpy as np
 from echo_jax import statistics
 from echo_jax.core.target_place import knowable_share
 from echo_jax.report.number_formats import decimals, number, percent
-from echo_jax.report.page import Entry, Table
+from echo_jax.report.page import Table
 from echo_jax.studies.catalogue import Chart, Study
 from echo_jax.studies.result_rows import ResultRow
-from echo_jax.studies.scores import scores, shown, summary
+from echo_jax.studies.scores import scores, shown
 from echo_jax.studies.study_figures import curves
 
 Write = Callable[[float], str]
-Column = Callable[[ResultRow], Entry]
+Column = Callable[[ResultRow], str]
 
 
 def _estimate(name: str, write: Write) -> Column:
     """A score: its median and interval over the seeds."""
-
-    def entry(row: ResultRow) -> Entry:
-        """The entry of a row; "-" where the score was not measured."""
-        if not scores(row, name):
-            return Entry("-", None)
-        median, interval = summary(row, name)
-        return Entry(shown(row, name, write), median, *(interval or ())[:2])
-
-    return entry
+    return lambda row: shown(row, name, write)
 
 
 def _number(value: Callable[[ResultRow], float], write: Write = number) -> Column:
     """A number of a row that has no interval."""
-    return lambda row: Entry(write(value(row)), value(row))
+    return lambda row: write(value(row))
 
 
-def _bits(row: ResultRow) -> Entry:
+def _bits(row: ResultRow) -> str:
     """Recalled bits, of those of a value."""
-    entry = _estimate("recalled_bits", decimals)(row)
-    if entry.value is None:
-        return entry
-    return entry._replace(text=f"{entry} of {math.log2(row.config.task.vocab_size):.2f}")
+    bits = shown(row, "recalled_bits", decimals)
+    return bits if bits == "-" else f"{bits} of {math.log2(row.config.task.vocab_size):.2f}"
 
 
-def _reached(row: ResultRow) -> Entry:
+def _reached(row: ResultRow) -> str:
     """The number and share of the seeds that reached 99%, with the interval of the share."""
     reached = scores(row, "sequences_to_99")
     count, seeds = sum(n is not None for n in reached), len(reached)
     share = statistics.wilson_interval(count, seeds)
-    text = f"{count} of {seeds} ({100 * share.low:.0f} to {100 * share.high:.0f}%)"
-    return Entry(text, count / seeds, *share[:2])
+    return f"{count} of {seeds} ({100 * share.low:.0f} to {100 * share.high:.0f}%)"
 
 
 def _update_microseconds(row: ResultRow) -> float:
@@ -93,18 +83,30 @@ COLUMNS: Mapping[str, Column] = {
 def main_table(study: Study, rows: Sequence[ResultRow]) -> Table:
     """A line for each grid point: its labels, and the columns of the study."""
     labels = list(dict.fromkeys(label for row in rows for label in row.labels))
-    lines: list[list[str | Entry]] = [
+    lines = [
         [
             *(str(row.labels.get(label, "")) for label in labels),
             *(COLUMNS[column](row) for column in study.columns),
         ]
         for row in rows
     ]
+    table = Table("", [*labels, *study.columns], lines)
+    return table._replace(caption=_caption(study, rows, table))
+
+
+def _caption(study: Study, rows: Sequence[ResultRow], table: Table) -> str:
+    """The seeds and the interval of a main table, and what was cut short."""
     seeds = sorted({row.config.seeds for row in rows})
     coverage = {statistics.median_interval(np.zeros(n)).coverage for n in seeds if n > 1}
     interval = f", interval {' or '.join(f'{c:.0%}' for c in sorted(coverage))}" if coverage else ""
-    caption = f"Medians over {' or '.join(map(str, seeds))} seeds{interval}"
-    return Table(caption, [*labels, *study.columns], lines)
+    parts = [f"Medians over {' or '.join(map(str, seeds))} seeds{interval}"]
+    if missing := len(study.points) - len(rows):
+        parts.append(f"Not finished: {missing} of {len(study.points)} grid points are missing")
+    if any(
+        re.search(r">\d", entry) for line in table.rows for entry in line[-len(study.columns) :]
+    ):
+        parts.append("> before a number: training ended there, without reaching 99%")
+    return ". ".join(parts)
 
 
 PAIR_SCORES = {
@@ -160,7 +162,7 @@ def pair_tables(study: Study, rows: Sequence[ResultRow]) -> list[Table]:
 
 def _pair_line(
     first: ResultRow, second: ResultRow, score: str, test: statistics.Comparison, p: float
-) -> list[str | Entry]:
+) -> list[str]:
     """The labels that two rows share, those that differ, and the difference in a score."""
     labels, others = first.labels, second.labels
     same = [f"{name} {value}" for name, value in labels.items() if others.get(name) == value]
@@ -176,10 +178,10 @@ def _pair_line(
         ", ".join(same) or "-",
         " - ".join(signs),
         name,
-        Entry(f"{middle} ({low} to {high})", *(times * bound for bound in bounds)),
-        Entry(f"{test.superiority:.0%}", test.superiority),
-        Entry(f"{test.p_value:.2g}", test.p_value),
-        Entry(f"{p:.2g}", p),
+        f"{middle} ({low} to {high})",
+        f"{test.superiority:.0%}",
+        f"{test.p_value:.2g}",
+        f"{p:.2g}",
     ]
 
 
@@ -195,7 +197,7 @@ def curve_tables(chart: Chart, rows: Sequence[ResultRow]) -> list[Table]:
     lines = [
         [
             str(place),
-            *(Entry(write(c[place]), c[place]) if place in c else "-" for c in columns.values()),
+            *(write(curve[place]) if place in curve else "-" for curve in columns.values()),
         ]
         for place in places
     ]

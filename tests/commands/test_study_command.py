@@ -60,7 +60,7 @@ def test_a_finished_study_has_its_tables_and_page(tmp_path, studied, call):
     assert STUDIES["state"].question not in page
     assert "echo-jax study --all --out out" in page
     points = len(size.points)
-    assert f"Not finished: {points - 2} of {points} grid points are missing." in page
+    assert f"Not finished: {points - 2} of {points} grid points are missing" in page
     before = contents(tmp_path)
     call(*STUDY.split(), cwd=tmp_path)
     assert contents(tmp_path) == before

@@ -132,12 +132,15 @@ def test_tidy_rows_have_one_number_a_column_and_come_through_csv():
     rows = table.tidy_rows([made])
     assert [row["question"] for row in rows] == ["bits_by_lag", "bits_by_key"]
     assert rows[1]["mean"] == made.bits_by_key.mean
-    read = list(csv.DictReader(io.StringIO(paper_tables.csv_text(table.tidy_table([made])))))
+    read = list(csv.DictReader(io.StringIO(paper_tables.csv_text(rows))))
     assert [float(row["mean"]) for row in read] == pytest.approx([row["mean"] for row in rows])
     assert (read[0]["at_least"], read[0]["on_plateau"], read[1]["on_plateau"]) == ("False", "", "0")
 
 
 def test_what_is_not_there_yet_and_what_is_a_bound_is_said_in_the_table():
     made = card([lag_row([4.0] * 64, seed) for seed in range(3)] + [key_row(held(3))], seeds=4)
-    assert str(table.bits_entry(made, "bits_by_lag")) == "\u2265256 (256 to 256; 3 of 4)"
-    assert str(table.bits_entry(made, "bits_by_key")) == "18 (1 of 4)"
+    assert table.bits_text(made, "bits_by_lag") == "\u2265256 (256 to 256; 3 of 4)"
+    assert table.bits_text(made, "bits_by_key") == "18 (1 of 4)"
+    assert table.cut_short([made]) == [table.AT_LEAST, table.NOT_THERE]
+    assert table.cards_table([made]).caption.endswith(f"{table.AT_LEAST} {table.NOT_THERE}")
+    assert table.cut_short([card_with(4, lags=9)[0]]) == []

@@ -1,6 +1,8 @@
 """`echo_jax.study` reads the published rows, or those of a folder, and trains nothing."""
 
 import shutil
+import sys
+import types
 
 import pytest
 
@@ -16,7 +18,7 @@ def test_the_published_answer_shows_itself():
     assert question == STUDIES["future"].question
     assert said.startswith("No. The mean accuracy is 0.96%")
     assert answer.report().startswith(f"{question}\n\n{said}")
-    assert len(answer.rows) == 2
+    assert {row["lag"] for row in answer.rows} == {-1, 1}
     markdown = answer._repr_markdown_()
     assert markdown.startswith(f"## {question}\n\n> No. The mean accuracy")
     assert markdown.count("| --- |") + markdown.count("| ---: |") >= len(answer.section.tables)
@@ -33,6 +35,16 @@ def test_a_folder_of_the_users_own_is_read(root, tmp_path):
     assert not mine.section.answer  # what was published is said of the published rows alone
     with pytest.raises(ConfigError, match="has no rows of study state"):
         echo_jax.study("state", tmp_path)
+
+
+def test_rows_are_a_data_frame_and_without_pandas_a_sentence(monkeypatch):
+    answer = echo_jax.study("parts")
+    monkeypatch.setitem(sys.modules, "pandas", types.SimpleNamespace(DataFrame=list))
+    assert answer.to_pandas() == answer.rows
+    assert [row["seed"] for row in answer.seeds] == [*range(16)] * 3
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ConfigError, match="pandas is not installed: run pip install pandas"):
+        answer.to_pandas()
 
 
 def test_an_unknown_study_is_refused_as_by_the_command():

@@ -13,7 +13,6 @@ def estimate(value, low, high):
     return Summary(value, None if low is None else Interval(low, high, math.nan))
 
 
-NEVER = estimate(math.inf, math.inf, math.inf)
 UNKNOWN = estimate(math.nan, math.nan, math.nan)
 ODD = 'a <b> & "c" of $5 or $6'
 
@@ -22,17 +21,16 @@ def dots(name="one seed"):
     rows = [
         ("first", estimate(120.0, 100.0, 140.0)),
         (name, estimate(60.0, None, None)),
-        ("now and then", estimate(130.0, 90.0, math.inf)),
-        ("not once", NEVER),
+        ("cut short", estimate(130.0, 90.0, 150.0)._replace(cut_short=True)),
         ("lost", UNKNOWN),
     ]
     rows = [(name, {"": found}) for name, found in rows]
-    return charts.dots_figure(rows, [10.0, None, None, None, 20.0], "sequences", percent=False)
+    return charts.dots_figure(rows, [10.0, None, None, 20.0], "sequences", percent=False)
 
 
 def pairs(name="one"):
     found = {name: estimate(0.5, 0.4, 0.6), "other": estimate(0.9, 0.8, 1.0)}
-    rows = [("first", found), ("second", {name: NEVER, "other": found["other"]})]
+    rows = [("first", found), ("second", {name: UNKNOWN, "other": found["other"]})]
     return charts.dots_figure(rows, [0.1, None], "accuracy", percent=True)
 
 

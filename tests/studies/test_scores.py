@@ -18,6 +18,10 @@ def test_one_seed_has_no_interval_and_what_was_not_measured_is_a_dash():
     one = made(accuracy=0.5, seeds=1)
     assert scores.shown(one, "accuracy", percent) == "50.00%"
     assert scores.shown(one, "other_state accuracy", percent) == "-"
-    assert scores.shown(made(reached="never"), "sequences_to_99", number) == "never"
+
+
+def test_what_was_not_reached_is_above_what_training_had():
+    assert scores.shown(made(reached="never"), "sequences_to_99", number) == ">2,000"
     few = made(reached=[100] * 3 + ["never"] * 5)
-    assert scores.shown(few, "sequences_to_99", number) == "never (100 to never)"
+    assert scores.shown(few, "sequences_to_99", number) == ">2,000 (100 to >2,000)"
+    assert scores.shown(few, "updates_to_99", number) == ">8,000 (400 to >8,000)"

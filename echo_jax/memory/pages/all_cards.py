@@ -28,12 +28,12 @@ from echo_jax.memory.pages.table import (
     measure,
     of_one_size,
     power_sentence,
-    tidy_table,
+    tidy_rows,
     track,
 )
 from echo_jax.report import paper_tables, styles
 from echo_jax.report.markdown_page import escaped, markdown_table
-from echo_jax.report.page import Section, Table, computed
+from echo_jax.report.page import Table, computed
 
 FINDINGS = "findings"
 BY_HAND = "<!-- Written by hand and kept: only what the tables tell apart. -->"
@@ -109,9 +109,7 @@ def write_report(
         there without the marks of `findings`.
     """
     own = [card for card, _ in built_in_cards.read_folder(folder)]
-    others = built_in_cards.named(beside, [x for x in TRACKS if x in map(track, own)])
-    known = {card.name for card in own}
-    cards = own + [card for card in others if card.name not in known]
+    cards = own + built_in_cards.beside(beside, own)
     drawings, by_hand = drawings_of(cards), findings(folder / "README.md")
     written = write_figures(folder / "figures", drawings, kind)
     text = page(cards, own, drawings, by_hand)
@@ -214,10 +212,9 @@ def texts(cards: Sequence[Card], kinds: Sequence[paper_tables.Kind]) -> dict[str
     """The files of tables: `cards.csv`, tidy, and a LaTeX table of each group."""
     written: dict[str, str] = {}
     if "csv" in kinds:
-        written |= paper_tables.files([Section("cards", "", tables=[tidy_table(cards)])], ["csv"])
+        written["cards.csv"] = paper_tables.csv_text(tidy_rows(cards))
     if "latex" in kinds:
-        of_groups = [cards_table(group) for group in groups(cards)]
-        written |= paper_tables.files([Section("cards", "", tables=of_groups)], ["latex"])
+        written |= paper_tables.latex_files("cards", [cards_table(x) for x in groups(cards)])
     return written
 
 

@@ -11,7 +11,15 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from echo_jax.memory.bits import BITS_OF_VALUE
 from echo_jax.memory.card import BitsByKey, Card
-from echo_jax.memory.pages.card_figure import BACKGROUND, LIST, WIDTH, key_axis, line_of, list_line
+from echo_jax.memory.pages.card_figure import (
+    BACKGROUND,
+    LIST,
+    WIDTH,
+    hatch,
+    key_axis,
+    line_of,
+    list_line,
+)
 from echo_jax.memory.pages.line_names import literal, shortened
 from echo_jax.memory.pages.table import Question, cell_of, labels_of, measure, of_one_size
 from echo_jax.memory.protocol import LAGS
@@ -103,14 +111,14 @@ def _recall(axes: Axes, card: Card, cards: Sequence[Card]) -> None:
 
 
 def _draw(axes: Axes, card: Card, cards: Sequence[Card], question: Question) -> None:
-    """The curve of a card above its area, hatched where seeds are missing, and the others'."""
+    """The curve of a card above its area, hatched where it was cut short, and the others'."""
     for other in cards:
         if other is not card:
             axes.plot(*line_of(_bits(other, question)), **{**BACKGROUND, "linewidth": 0.5})
     bits = _bits(card, question)
     x, y = line_of(bits)
-    hatch = "///" if len(bits.seeds) < len(card.seeds) else None
-    axes.fill_between(x, y, color=BLUE, alpha=0.16, linewidth=0, hatch=hatch, zorder=3)
+    axes.fill_between(x, y, color=BLUE, alpha=0.16, linewidth=0, zorder=3)
+    hatch(axes, (x, y), card, bits)
     axes.plot(x, y, color=BLUE, linewidth=1.8, zorder=4)
 
 

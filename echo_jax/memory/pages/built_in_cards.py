@@ -72,23 +72,25 @@ def read_folder(folder: Path) -> list[tuple[Card, list[Row]]]:
     return measured
 
 
-def named(names: Sequence[str], tracks: Sequence[str]) -> list[Card]:
-    """The built-in cards of some names, those of cards, or of cells in some tracks.
+def beside(names: Sequence[str], own: Sequence[Card]) -> list[Card]:
+    """The built-in cards of some names that are not among some cards.
 
-    ConfigError for a name that none has.
+    A name is that of a card, or of a cell in the tracks of those cards. ConfigError for one that no
+    card has.
     """
-    found: dict[str, Card] = {}
+    tracks, found = {track(card) for card in own}, dict[str, Card]()
     for name in names:
-        same = [
-            card
+        same = {
+            card.name: card
             for card in built_in_cards()
             if name == card.name or (name == cell_of(card) and track(card) in tracks)
-        ]
+        }
         if not same:
             known = ", ".join(sorted({cell_of(card) for card in built_in_cards()}))
             raise ConfigError("beside", name, "is no built-in card", f"use some of {known}")
-        found |= {card.name: card for card in same}
-    return list(found.values())
+        found |= same
+    there = {card.name for card in own}
+    return [card for name, card in found.items() if name not in there]
 
 
 def memoryless() -> Card | None:

@@ -17,7 +17,7 @@ from echo_jax.memory.bits import accuracy_of_list
 from echo_jax.memory.card import BitsByKey, BitsByLag, Card, best_of_seeds, lag_bits
 from echo_jax.memory.pages.built_in_cards import built_in_cards, memoryless
 from echo_jax.memory.pages.line_names import Line, literal, name_lines, shortened
-from echo_jax.memory.pages.table import QUESTIONS, Question, bits_entry, cell_of, measure, track
+from echo_jax.memory.pages.table import QUESTIONS, Question, bits_text, cell_of, measure, track
 from echo_jax.memory.protocol import LAGS
 from echo_jax.memory.rows import LagRow, Row
 from echo_jax.report.number_formats import number
@@ -83,7 +83,7 @@ def subtitle(card: Card) -> str:
 
 def bits_words(card: Card, question: Question) -> str:
     """The bits of a question as a title: 157 bits by lag (150 to 164)."""
-    value, bracket, more = str(bits_entry(card, question)).partition(" (")
+    value, bracket, more = bits_text(card, question).partition(" (")
     return f"{value} {QUESTIONS[question]}{bracket}{more}"
 
 
@@ -112,6 +112,7 @@ def draw_by_lag(axes: Axes, card: Card, rows: Sequence[Row]) -> None:
     axes.set_xlabel("steps back", fontsize=9.5, color=INK)
     axes.set_ylabel("bits about that token", fontsize=9.5, color=INK)
     _draw(axes, Curves(seeds, lag_line(bits.curve), _lines(card, "bits_by_lag")), [], card)
+    hatch(axes, lag_line(bits.curve), card, bits)
 
 
 def draw_by_key(axes: Axes, card: Card, rows: Sequence[Row]) -> None:
@@ -130,6 +131,14 @@ def draw_by_key(axes: Axes, card: Card, rows: Sequence[Row]) -> None:
         references.append(("the convolution alone", key_line(alone.bits_by_key), ALONE))
     seeds: list[Line] = [(bits.pairs, curve) for curve in bits.curves]
     _draw(axes, Curves(seeds, key_line(bits), _lines(card, "bits_by_key")), references, card)
+    hatch(axes, key_line(bits), card, bits)
+
+
+def hatch(axes: Axes, line: Line, card: Card, bits: BitsByLag | BitsByKey) -> None:
+    """Hatch the area under a line where a limit was reached or seeds are missing."""
+    if bits.at_least or len(bits.seeds) < len(card.seeds):
+        look: dict[str, Any] = {"facecolor": "none", "edgecolor": BLUE, "linewidth": 0}
+        axes.fill_between(*line, hatch="///", alpha=0.3, zorder=2, **look)
 
 
 def _draw(

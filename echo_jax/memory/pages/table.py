@@ -20,7 +20,7 @@ from echo_jax.config import BLOCK
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory.card import BitsByKey, BitsByLag, Card
 from echo_jax.report.number_formats import number, three_digits
-from echo_jax.report.page import Entry, Table
+from echo_jax.report.page import Table
 
 Question = Literal["bits_by_lag", "bits_by_key"]
 QUESTIONS: Mapping[Question, str] = {"bits_by_lag": "bits by lag", "bits_by_key": "bits by key"}
@@ -48,7 +48,7 @@ SIZES = (
 )
 """The fields of a card that say how large and fast a cell is."""
 
-UNKNOWN = Entry("-", None)
+UNKNOWN = "-"
 
 
 def track(card: Card) -> str:
@@ -113,18 +113,6 @@ def _numbers(card: Card, bits: BitsByLag | BitsByKey) -> dict[str, Any]:
         "asked": len(card.seeds),
         "on_plateau": card.on_plateau if of_key else None,
     }
-
-
-def tidy_table(cards: Iterable[Card]) -> Table:
-    """The tidy rows as a table for CSV."""
-    rows = tidy_rows(cards)
-    headings = list(rows[0]) if rows else ["name"]
-    return Table("", headings, [[_tidy_entry(x) for x in row.values()] for row in rows])
-
-
-def _tidy_entry(value: Any) -> str | Entry:
-    """Words and truth values as they are, numbers and unknown ones as entries."""
-    return str(value) if isinstance(value, str | bool) else Entry(str(value), value)
 
 
 def groups(cards: Iterable[Card]) -> list[list[Card]]:
@@ -275,6 +263,9 @@ def power_sentence(cards: Sequence[Card], question: Question) -> str:
     )
 
 
+AT_LEAST = "\u2265: within 5% of the most that can be measured."
+NOT_THERE = "3 of 4: seeds that are there, of those asked for."
+
 MEANINGS = {
     "bits": "the mean over the seeds with Student's interval of 95%; \u2265 where the mean is "
     "within 5% of the most that can be measured; 3 of 4 where seeds are not there yet",
@@ -288,9 +279,9 @@ MEANINGS = {
 
 def cards_table(cards: Sequence[Card]) -> Table:
     """A row for each card of a group; columns of which nothing is known are left out."""
-    columns: dict[str, list[str | Entry]] = {"cell": [*labels_of(cards)]}
+    columns = {"cell": labels_of(cards)}
     for question, words in QUESTIONS.items():
-        columns[words] = [bits_entry(card, question) for card in cards]
+        columns[words] = [bits_text(card, question) for card in cards]
         columns[f"letters {words[5:]}"] = _letters(cards, question)
     columns["on plateau"] = [_plateau(card) for card in cards]
     columns["d_k"] = [_count(card.keys) for card in cards]
@@ -300,8 +291,16 @@ def cards_table(cards: Sequence[Card]) -> Table:
     columns["constants, bytes"] = [_count(card.constant_bytes or None) for card in cards]
     columns["parameters"] = [_count(card.parameters) for card in cards]
     columns["\u00b5s a step"] = [_microseconds(card.us_per_step) for card in cards]
-    known = {name: of for name, of in columns.items() if any(str(x) not in ("-", "") for x in of)}
-    return Table(caption_of(cards), list(known), list(zip(*known.values(), strict=True)))
+    known = {name: of for name, of in columns.items() if any(x not in (UNKNOWN, "") for x in of)}
+    caption = " ".join([caption_of(cards), *cut_short(cards)])
+    return Table(caption, list(known), list(zip(*known.values(), strict=True)))
+
+
+def cut_short(cards: Sequence[Card]) -> list[str]:
+    """Sentences on the measures of cards that reached a limit or lack seeds."""
+    measures = [(x, bits) for x in cards for q in QUESTIONS if (bits := measure(x, q))]
+    missing = any(len(bits.seeds) < len(card.seeds) for card, bits in measures)
+    return [AT_LEAST] * any(bits.at_least for _, bits in measures) + [NOT_THERE] * missing
 
 
 def caption_of(cards: Sequence[Card]) -> str:
@@ -312,7 +311,7 @@ def caption_of(cards: Sequence[Card]) -> str:
     return f"{where}, {size} bytes of state{apart}."
 
 
-def bits_entry(card: Card, question: Question) -> Entry:
+def bits_text(card: Card, question: Question) -> str:
     """The mean bits with what else is known: 157 (150 to 164), or \u2265 157 (3 of 4)."""
     bits = measure(card, question)
     if bits is None:
@@ -323,11 +322,10 @@ def bits_entry(card: Card, question: Question) -> Entry:
     if len(bits.seeds) < len(card.seeds):
         more.append(f"{len(bits.seeds)} of {len(card.seeds)}")
     words = f"{chr(0x2265) * bits.at_least}{three_digits(bits.mean)}"
-    text = f"{words} ({'; '.join(more)})" if more else words
-    return Entry(text, bits.mean, bits.low, bits.high)
+    return f"{words} ({'; '.join(more)})" if more else words
 
 
-def _letters(cards: Sequence[Card], question: Question) -> list[str | Entry]:
+def _letters(cards: Sequence[Card], question: Question) -> list[str]:
     """The letters of cards; none without the question, for one card, and for several sizes."""
     known = [i for i, card in enumerate(cards) if measure(card, question)]
     if len(known) < 2 or not comparable(cards):
@@ -337,18 +335,18 @@ def _letters(cards: Sequence[Card], question: Question) -> list[str | Entry]:
     return [of_card.get(i, "") for i in range(len(cards))]
 
 
-def _plateau(card: Card) -> Entry:
+def _plateau(card: Card) -> str:
     """How many seeds by key are on the plateau."""
     if card.on_plateau is None or card.bits_by_key is None:
         return UNKNOWN
-    return Entry(f"{card.on_plateau} of {len(card.bits_by_key.seeds)}", card.on_plateau)
+    return f"{card.on_plateau} of {len(card.bits_by_key.seeds)}"
 
 
-def _count(value: int | None) -> Entry:
+def _count(value: int | None) -> str:
     """A count, or unknown."""
-    return UNKNOWN if value is None else Entry(number(value), value)
+    return UNKNOWN if value is None else number(value)
 
 
-def _microseconds(value: float | None) -> Entry:
+def _microseconds(value: float | None) -> str:
     """A time, or unknown."""
-    return UNKNOWN if value is None else Entry(three_digits(value), value)
+    return UNKNOWN if value is None else three_digits(value)
