@@ -40,6 +40,10 @@ def test_the_sentence_says_what_is_a_bound_and_what_is_not_there_yet():
         "0 of 1 on the plateau of a list of the values."
     )
     assert card_pages.sentence(card([], name="x")) == "x: 0 of 4 seeds."
+    cut = [drawing.words for drawing in all_cards.drawings_of([card(rows, "block:gru")])]
+    assert ["Hatched" in words for words in cut] == [True, True]
+    whole, _ = card_with(4, lags=9, cell="block:gru")
+    assert not any("Hatched" in drawing.words for drawing in all_cards.drawings_of([whole]))
 
 
 def test_a_card_without_rows_is_drawn(tmp_path):

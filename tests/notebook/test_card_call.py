@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import pytest
 from flax import linen as nn
 from flax import nnx
+from made_up_cards import card_with
 from tiny_memory import make_tiny
 
 import echo_jax
@@ -61,6 +62,19 @@ def shows_itself(made, monkeypatch):
     (row,) = (row for row in made.rows if row["question"] == "by lag")
     assert [line["nats"] for line in by_lag[64:]] == row["final"]["nats"]
     assert [line["asked"] for line in lines if line["question"] == "by key"] == [4, 6, 8] * 2
+
+
+def test_the_cards_of_a_folder_are_rows_beside_built_in_ones(tmp_path, monkeypatch):
+    made, rows = card_with(4, lags=9, cell="block:gla", name="mine")
+    card.write(made, rows, tmp_path / "mine")
+    own, beside = (echo_jax.cards(tmp_path, beside=names) for names in ((), ["gru", "lru"]))
+    assert {row["cell"] for row in own.rows} == {"gla"}
+    assert [row["cell"] for row in beside.rows] == ["gla", "gla", "gru", "gru", "lru", "lru"]
+    assert beside.rows[1]["mean"] == made.bits_by_key.mean
+    monkeypatch.setitem(sys.modules, "pandas", types.SimpleNamespace(DataFrame=list))
+    assert beside.to_pandas() == beside.rows
+    with pytest.raises(ConfigError, match="is no built-in card"):
+        echo_jax.cards(tmp_path, beside=["gruu"])
 
 
 @pytest.mark.usefixtures("tiny")

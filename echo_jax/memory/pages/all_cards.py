@@ -24,6 +24,7 @@ from echo_jax.memory.pages.table import (
     cards_table,
     cell_of,
     groups,
+    is_cut_short,
     mean_of,
     measure,
     of_one_size,
@@ -155,13 +156,21 @@ def drawings_of(cards: Sequence[Card]) -> list[Drawing]:
                 own = "cell" if of_track == "block" else "bare cell"
                 where = f" {WHERE[of_track]}" if of_track == "block" else ""
                 words = f"{counted(len(shown), own)}{where}. {READ[question]}"
+                words += cut_short_words("Hatched", shown, question)
                 draw = functools.partial(_panels, shown, question)
                 found.append(Drawing(f"{name}-{of_track}", heading, words, draw))
     blocks = [x for x in cards if track(x) == "block" and x.bits_by_key and not is_control(x)]
     if blocks and not of_one_size(blocks):
         heading = "Bits by key against bytes of state"
-        found.append(Drawing("state", heading, READ_STATE, functools.partial(_state, blocks)))
+        words = READ_STATE + cut_short_words("Open", blocks, "bits_by_key")
+        found.append(Drawing("state", heading, words, functools.partial(_state, blocks)))
     return found
+
+
+def cut_short_words(mark: str, cards: Iterable[Card], question: Question) -> str:
+    """A sentence on the mark of measures that were cut short; empty without any."""
+    words = f" {mark}: a bound, near the most that can be measured, or seeds are not there yet."
+    return words * any(is_cut_short(card, question) for card in cards)
 
 
 def _panels(cards: Sequence[Card], question: Question) -> Any:

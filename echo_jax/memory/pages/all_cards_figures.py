@@ -21,7 +21,14 @@ from echo_jax.memory.pages.card_figure import (
     list_line,
 )
 from echo_jax.memory.pages.line_names import literal, shortened
-from echo_jax.memory.pages.table import Question, cell_of, labels_of, measure, of_one_size
+from echo_jax.memory.pages.table import (
+    Question,
+    cell_of,
+    is_cut_short,
+    labels_of,
+    measure,
+    of_one_size,
+)
 from echo_jax.memory.protocol import LAGS
 from echo_jax.report.number_formats import number, three_digits
 from echo_jax.report.styles import BLUE, GREY, INK, ORANGE, RULE, SERIES, annotate, style_axes
@@ -118,7 +125,7 @@ def _draw(axes: Axes, card: Card, cards: Sequence[Card], question: Question) -> 
     bits = _bits(card, question)
     x, y = line_of(bits)
     axes.fill_between(x, y, color=BLUE, alpha=0.16, linewidth=0, zorder=3)
-    hatch(axes, (x, y), card, bits)
+    hatch(axes, card, question)
     axes.plot(x, y, color=BLUE, linewidth=1.8, zorder=4)
 
 
@@ -178,7 +185,7 @@ def _square_line(axes: Axes, smallest: float, largest: float) -> None:
 
 
 def _cell_line(axes: Axes, cards: Sequence[Card], styles: Any) -> str:
-    """The points of a cell with their intervals; a line in a colour where there are several."""
+    """The points of a cell, open where cut short, with intervals; a line where it has several."""
     several = len(cards) > 1
     colour, marker, _ = next(styles) if several else (GREY, "o", "-")
     measured: list[BitsByKey] = [_bits(card, "bits_by_key") for card in cards]
@@ -190,6 +197,9 @@ def _cell_line(axes: Axes, cards: Sequence[Card], styles: Any) -> str:
             axes.plot([at, at], ends, color=colour, linewidth=2.5, alpha=0.3)
     look: dict[str, Any] = {"markersize": 5.5 if several else 4, "linewidth": 1.6}
     axes.plot(x, y, color=colour, marker=marker, zorder=4 if several else 3, **look)
+    cut = [is_cut_short(card, "bits_by_key") for card in cards]
+    look |= {"linewidth": 0, "markerfacecolor": "white", "zorder": 5}
+    axes.plot(np.array(x)[cut], np.array(y)[cut], color=colour, marker=marker, **look)
     return colour
 
 

@@ -17,7 +17,15 @@ from echo_jax.memory.bits import accuracy_of_list
 from echo_jax.memory.card import BitsByKey, BitsByLag, Card, best_of_seeds, lag_bits
 from echo_jax.memory.pages.built_in_cards import built_in_cards, memoryless
 from echo_jax.memory.pages.line_names import Line, literal, name_lines, shortened
-from echo_jax.memory.pages.table import QUESTIONS, Question, bits_text, cell_of, measure, track
+from echo_jax.memory.pages.table import (
+    QUESTIONS,
+    Question,
+    bits_text,
+    cell_of,
+    is_cut_short,
+    measure,
+    track,
+)
 from echo_jax.memory.protocol import LAGS
 from echo_jax.memory.rows import LagRow, Row
 from echo_jax.report.number_formats import number
@@ -112,7 +120,7 @@ def draw_by_lag(axes: Axes, card: Card, rows: Sequence[Row]) -> None:
     axes.set_xlabel("steps back", fontsize=9.5, color=INK)
     axes.set_ylabel("bits about that token", fontsize=9.5, color=INK)
     _draw(axes, Curves(seeds, lag_line(bits.curve), _lines(card, "bits_by_lag")), [], card)
-    hatch(axes, lag_line(bits.curve), card, bits)
+    hatch(axes, card, "bits_by_lag")
 
 
 def draw_by_key(axes: Axes, card: Card, rows: Sequence[Row]) -> None:
@@ -131,14 +139,15 @@ def draw_by_key(axes: Axes, card: Card, rows: Sequence[Row]) -> None:
         references.append(("the convolution alone", key_line(alone.bits_by_key), ALONE))
     seeds: list[Line] = [(bits.pairs, curve) for curve in bits.curves]
     _draw(axes, Curves(seeds, key_line(bits), _lines(card, "bits_by_key")), references, card)
-    hatch(axes, key_line(bits), card, bits)
+    hatch(axes, card, "bits_by_key")
 
 
-def hatch(axes: Axes, line: Line, card: Card, bits: BitsByLag | BitsByKey) -> None:
-    """Hatch the area under a line where a limit was reached or seeds are missing."""
-    if bits.at_least or len(bits.seeds) < len(card.seeds):
+def hatch(axes: Axes, card: Card, question: Question) -> None:
+    """Hatch the area under the curve of a card where it was cut short."""
+    bits = measure(card, question)
+    if bits and is_cut_short(card, question):
         look: dict[str, Any] = {"facecolor": "none", "edgecolor": BLUE, "linewidth": 0}
-        axes.fill_between(*line, hatch="///", alpha=0.3, zorder=2, **look)
+        axes.fill_between(*line_of(bits), hatch="///", alpha=0.3, zorder=2, **look)
 
 
 def _draw(

@@ -296,6 +296,12 @@ def cards_table(cards: Sequence[Card]) -> Table:
     return Table(caption, list(known), list(zip(*known.values(), strict=True)))
 
 
+def is_cut_short(card: Card, question: Question) -> bool:
+    """True for a measure that reached a limit or lacks seeds."""
+    bits = measure(card, question)
+    return bits is not None and (bits.at_least or len(bits.seeds) < len(card.seeds))
+
+
 def cut_short(cards: Sequence[Card]) -> list[str]:
     """Sentences on the measures of cards that reached a limit or lack seeds."""
     measures = [(x, bits) for x in cards for q in QUESTIONS if (bits := measure(x, q))]
