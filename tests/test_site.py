@@ -88,6 +88,29 @@ def test_pages_are_short_and_the_home_page_fits_a_window(site, tmp_path):
             assert tab.run(f"{last}.bottom") <= height
 
 
+CONTRAST = """(() => {
+  const light = (colour) => colour.match(/[\\d.]+/g).slice(0, 3).map((c) => c / 255)
+    .map((c) => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0.05);
+  const [behind, ...inks] = ["#patch_1 path, .background", "text"]
+    .flatMap((each) => [...document.querySelectorAll(each)])
+    .map((each) => light(getComputedStyle(each).fill));
+  return [behind, Math.min(...inks.map((x) => Math.max(x, behind) / Math.min(x, behind)))];
+})()"""
+"""Light of the background of a figure, and the least contrast of a word on it."""
+
+
+@pytest.mark.slow
+def test_figures_are_light_by_day_and_dark_by_night(tmp_path):
+    with browser.tab(tmp_path) as tab:
+        for path in (ROOT / "docs").rglob("*.svg"):
+            for dark in (False, True):
+                tab.open(path, dark=dark)
+                behind, contrast = tab.run(CONTRAST)
+                assert (behind < 0.1) is dark, path
+                assert contrast >= 4.5 or "card" in path.parts[-2], (path, contrast)
+
+
 def test_the_numbers_of_the_home_page_are_of_the_results():
     numbers = re.findall(r"\d+\.\d\d%", (ROOT / "docs" / "index.md").read_text())
     assert numbers

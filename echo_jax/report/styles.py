@@ -18,7 +18,7 @@ RULE = "#E4E4E4"  # of grid lines, and of fields without data
 SERIES = (
     (BLUE, "o", "-"),
     (ORANGE, "s", (0, (5, 2))),
-    ("#000000", "^", (0, (1, 1.5))),
+    (INK, "^", (0, (1, 1.5))),
     ("#009E73", "D", (0, (7, 2, 1.5, 2))),
     ("#CC79A7", "v", (0, (2.5, 1.5))),
     ("#A57200", "P", (0, (5, 1.5, 1.5, 1.5, 1.5, 1.5))),
@@ -28,6 +28,21 @@ SERIES = (
 The colours are from the palette of Okabe and Ito, for readers with any colour vision, its orange
 darkened to a contrast of 3 to 1.
 """
+
+DARK = {
+    "#ffffff": "#15181c",
+    INK: "#f0f0f0",
+    GREY: "#a8b0b8",
+    "#bdbdbd": "#5c646d",
+    RULE: "#33393f",
+    BLUE: "#5ab4e6",
+    ORANGE: "#ff9a52",
+    "#000000": "#e0e0e0",
+    "#009e73": "#3cc79a",
+    "#cc79a7": "#e39ac2",
+    "#a57200": "#d9a233",
+}
+"""The colour of an SVG on a dark page by that on a light one."""
 
 WIDTH = 7.2  # inches of a figure of a page
 
@@ -107,7 +122,7 @@ def png(figure: "Figure") -> bytes:
 def svg(figure: "Figure") -> str:
     """The content of an SVG file, with text as text; the same each time.
 
-    The figure was not drawn before, because a second drawing may move its layout.
+    It is dark where the page that shows it is. The figure was not drawn before, because a second drawing may move its layout.
     """
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -116,4 +131,15 @@ def svg(figure: "Figure") -> str:
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "echo_jax"}):
         no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         FigureCanvasSVG(figure).print_svg(content, metadata=no_metadata)
-    return content.getvalue()
+    return content.getvalue().replace("</style>", f"\n{_night()}</style>", 1)
+
+
+def _night() -> str:
+    """Rules of CSS: matplotlib writes each colour into an attribute, and black text has none."""
+    rules = [
+        f'[style*="{kind}: {day.lower()}"] {{{kind}: {night} !important}}'
+        for day, night in DARK.items()
+        for kind in ("fill", "stroke")
+    ]
+    black_text = f"text {{fill: {DARK['#000000']}}}"
+    return "\n".join(["@media (prefers-color-scheme: dark) {", black_text, *rules, "}"])

@@ -52,3 +52,6 @@ def test_an_svg_has_its_words_as_text_each_time_the_same_whatever_the_user_has_s
     texts = [each.text for each in root.iter("{http://www.w3.org/2000/svg}text")]
     assert ODD in " ".join(texts)
     assert "date" not in drawing
+    light = {word for word in drawing.partition("</style>")[2].split() if word.startswith("#")}
+    known = {colour.lower() for colour in styles.DARK}
+    assert {word.strip(';"/>') for word in light} <= known  # each has another one in the dark
