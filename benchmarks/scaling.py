@@ -27,6 +27,8 @@ from worker import measured_apart
 
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig
 from echo_jax.core import many_seeds
+from echo_jax.report import styles
+from echo_jax.report.styles import BLUE, GREY
 
 AXES: dict[str, tuple[tuple[int, ...], Callable[[int], RunConfig]]] = {
     "window": (
@@ -66,7 +68,8 @@ def main(fast: bool = False, figure: Path | None = None, out: Path | None = None
         rows = measured["points"] = measure_all(core, fast)
         print(table(rows))
     if figure:
-        draw(rows).savefig(figure)
+        with styles.drawing():
+            figure.write_bytes(styles.image(draw(rows), figure.suffix.removeprefix(".")))
 
 
 def points(fast: bool) -> list[tuple[str, int, RunConfig]]:
@@ -199,10 +202,10 @@ def draw(rows: Sequence[dict[str, Any]]) -> Figure:
         if panel is panels[-1]:
             name, label = "compile_seconds", "seconds to compile"
         sizes, values = ([row[key] for row in of_axis] for key in ("size", name))
-        panel.loglog(sizes, values, marker="o", markersize=4, label="measured")
+        panel.loglog(sizes, values, color=BLUE, marker="o", markersize=4, label="measured")
         if name == "microseconds":
             ideal = [row["explained_microseconds"] for row in of_axis]
-            panel.loglog(sizes, ideal, "--", color="0.5", label="explained")
+            panel.loglog(sizes, ideal, "--", color=GREY, label="explained")
         panel.margins(y=0.4)
         panel.spines[["top", "right"]].set_visible(False)
         panel.set(xlabel=axis, ylabel=label)
