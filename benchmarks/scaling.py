@@ -61,7 +61,7 @@ def main(fast: bool = False, figure: Path | None = None, out: Path | None = None
 
     Args:
       fast: measure one very small size, to see that everything works; the times mean nothing.
-      figure: a PNG, SVG or PDF file for the figure of all sizes; one that is there is replaced.
+      figure: an SVG file for the figure of all sizes; one that is there is replaced.
       out: a new JSON file for all that was measured.
     """
     with surroundings.measuring(out) as (measured, core):
@@ -69,7 +69,7 @@ def main(fast: bool = False, figure: Path | None = None, out: Path | None = None
         print(table(rows))
     if figure:
         with styles.drawing():
-            figure.write_bytes(styles.image(draw(rows), figure.suffix.removeprefix(".")))
+            figure.write_text(styles.svg(draw(rows)), "utf-8")
 
 
 def points(fast: bool) -> list[tuple[str, int, RunConfig]]:

@@ -122,7 +122,8 @@ def png(figure: "Figure") -> bytes:
 def svg(figure: "Figure") -> str:
     """The content of an SVG file, with text as text; the same each time.
 
-    It is dark where the page that shows it is. The figure was not drawn before, because a second drawing may move its layout.
+    It is dark where the page that shows it is. The figure was not drawn before, because a second
+    drawing may move its layout.
     """
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
