@@ -1,6 +1,7 @@
 """Trained networks in use: the Python calls, and predict.py in real processes."""
 
 import functools
+import importlib.util
 import random
 import shutil
 import signal
@@ -74,6 +75,18 @@ def test_numbers_in_numbers_out(runs, predict):
     assert right > 0.9  # it has learned to echo
     done = predict("windows", *INPUT, cwd=runs)
     assert (done.stdout, done.stderr) == (" ".join(printed(expected)) + "\n", "")
+
+
+@pytest.mark.parametrize(("of", "seed"), [("windows", 0), ("stateful", 2)])
+def test_the_weights_of_a_run_answer_in_numpy_as_in_echo_jax(root, runs, of, seed):
+    path = root / "examples" / "answer_in_numpy.py"
+    spec = importlib.util.spec_from_file_location("answer_in_numpy", path)
+    example = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(example)
+    first = KINDS[of].get("seed", 0)
+    expected = echo_jax.load(runs / of, seed=first + seed).predict(INPUT)[2:]
+    assert example.answers(runs / of, INPUT, seed) == expected
+    assert len(set(expected)) > 5
 
 
 def test_any_number_of_sequences_of_any_kind_of_list_or_array(runs):
