@@ -13,39 +13,55 @@ NAMED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "~
 
 
 def markdown_page(page: Page) -> str:
-    """The page; its figures are files, at the path that each of them has."""
-    contents = [f"{i}. [{escaped(s.heading)}](#{s.name})" for i, s in enumerate(page.sections, 1)]
-    parts = [f"# {escaped(page.title)}", *map(escaped, page.introduction), "\n".join(contents)]
+    """The page: each section begins with its figure and one sentence, and all else folds out.
+
+    The figures are files, at the path that each of them has.
+    """
+    sections = enumerate(page.sections, 1)
+    links = "\n".join(f"{i}. [{escaped(s.heading)}](#{s.name})" for i, s in sections)
+    parts = [f"# {escaped(page.title)}"]
+    parts += [details(f"{len(page.sections)} questions", links)] * (len(page.sections) > 1)
     for section in page.sections:
-        parts += [f'<a id="{html.escape(section.name)}"></a>', *_parts(section)]
-    made = escaped(f"{page.made} This command makes it again:")
-    return "\n\n".join([*parts, "---", made, _fenced(page.command)]) + "\n"
+        more = "\n\n".join([*map(escaped, section.answer[1:]), *_numbers(section)])
+        short = section._replace(answer=section.answer[:1])
+        parts += [f'<a id="{html.escape(section.name)}"></a>', *_found(short)]
+        parts += [details("All of it in numbers, and how to read them", more)] * bool(more)
+    made = escaped(f"{page.made} This command makes the page again:")
+    read = [*map(escaped, page.introduction), made, _fenced(page.command)]
+    parts += ["---", details("What is measured, and how the page was made", "\n\n".join(read))]
+    return "\n\n".join(parts) + "\n"
 
 
 def markdown_section(section: Section) -> str:
-    """A section alone."""
-    return "\n\n".join(_parts(section)) + "\n"
+    """A section alone, its numbers not folded."""
+    return "\n\n".join([*_found(section), *_numbers(section)]) + "\n"
 
 
-def _parts(section: Section) -> list[str]:
-    """The paragraphs of a section."""
+def _found(section: Section) -> list[str]:
+    """The question of a section, its figure and its answer."""
     parts = [f"## {escaped(section.heading)}"]
-    if section.answer:
-        parts.append(f"> {escaped(' '.join(section.answer))}")
     if section.figure:
         parts.append(f"![{escaped(section.figure.alt)}](<{section.figure.path}>)")
         parts += filter(None, [escaped(section.figure.caption)])
+    return [*parts, f"> {escaped(' '.join(section.answer))}"] if section.answer else parts
+
+
+def _numbers(section: Section) -> list[str]:
+    """The tables of a section, how to read them, and the command that makes them."""
+    parts = []
     for table in section.tables:
         parts += _folded(table) if len(table.rows) > LONG else _captioned(table)
     if section.meanings:
         meanings = section.meanings.items()
         parts.append("\n".join(f"- **{escaped(w)}**: {escaped(m)}" for w, m in meanings))
-    if section.notes:
-        parts += ["### How to read it"] * bool(section.tables)
-        parts += map(escaped, section.notes)
-    if section.command:
-        parts += ["### Try it", _fenced(section.command)]
-    return parts
+    parts += ["### How to read it"] * bool(section.notes and section.tables)
+    parts += map(escaped, section.notes)
+    return [*parts, "### Try it", _fenced(section.command)] if section.command else parts
+
+
+def details(summary: str, text: str) -> str:
+    """Markdown that folds out, also where Markdown in HTML has to be asked for."""
+    return f"<details markdown><summary>{summary}</summary>\n\n{text}\n\n</details>"
 
 
 def _captioned(table: Table) -> list[str]:
@@ -53,10 +69,8 @@ def _captioned(table: Table) -> list[str]:
 
 
 def _folded(table: Table) -> list[str]:
-    """A table that folds out, also where Markdown in HTML has to be asked for."""
-    words = html.escape(f"{table.caption.rstrip('.')}: {len(table.rows)} rows")
-    begin = f"<details markdown><summary>{words}</summary>"
-    return [begin, markdown_table(table), "</details>"]
+    words = f"{' '.join(table.caption.split()).rstrip('.')}: {len(table.rows)} rows"
+    return [details(html.escape(words), markdown_table(table))]
 
 
 def markdown_table(table: Table) -> str:

@@ -1,6 +1,7 @@
 """The page of studies: a section for each, made from its rows, and an introduction. No jax here."""
 
 import functools
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from echo_jax.report.markdown_page import markdown_page
 from echo_jax.report.page import Figure, Page, Section, computed
 from echo_jax.report.styles import drawing, image, svg
 from echo_jax.report.text_page import section_text
-from echo_jax.studies import study_folder, tidy_rows
+from echo_jax.studies import result_rows, study_folder, tidy_rows
 from echo_jax.studies.catalogue import Chart, Study
 from echo_jax.studies.result_rows import ResultRow
 from echo_jax.studies.study_figures import alternative, drawn, figure
@@ -93,6 +94,22 @@ def _write_figure(out: Path, section: Section) -> Section:
     return section
 
 
+def _answered(section: Section, rows: Sequence[ResultRow]) -> Section:
+    """The section with the published answer, where the rows are the published ones."""
+    path = study_folder.rows_path(study_folder.published(), section.name)
+    published = result_rows.read(path)
+    if not published or any(row not in rows for row in published):
+        return section
+    return section._replace(answer=sentences(study_folder.published_answer(section.name)))
+
+
+def sentences(answer: str) -> list[str]:
+    """An answer in two: the sentence that says it, also after words such as "Yes."; the rest."""
+    first = re.match(r".{60,}?\.(?= [A-Z]|$)", answer)
+    end = first.end() if first else len(answer)
+    return list(filter(None, [answer[:end], answer[end:].strip()]))
+
+
 def write(
     out: Path, title: str, rows: Sequence[ResultRow], sections: Sequence[Section], command: str
 ) -> None:
@@ -101,7 +118,7 @@ def write(
     `rows` are all that the sections were made from; `command` reproduces the page.
     """
     made = computed((row.date.isoformat(), row.versions) for row in rows)
-    shown = [_write_figure(out, section) for section in sections]
+    shown = [_answered(_write_figure(out, section), rows) for section in sections]
     page = Page(title, [*INTRODUCTION, SCORES], shown, made, command)
     atomic_files.write_generated(out / PAGE, markdown_page(page).encode())
 

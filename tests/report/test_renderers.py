@@ -62,7 +62,7 @@ def test_whatever_stands_in_a_text_is_one_line_of_text_in_markdown():
     section = Section("a", HOSTILE, [HOSTILE], None, [hostile], {HOSTILE: HOSTILE}, [HOSTILE])
     page = Page(HOSTILE, [HOSTILE], [section], HOSTILE, HOSTILE)
     text = markdown_page.markdown_page(page)
-    assert text.count(markdown_page.escaped(HOSTILE)) == 13
+    assert text.count(markdown_page.escaped(HOSTILE)) == 12
     assert "\n````bash\n" in text  # a fence longer than that of the command
     assert not re.search(r"(?<!\\)[`*_\[\]]|[<>|~\n]|&(?!#?\w+;)", markdown_page.escaped(HOSTILE))
     for text, safe in {"- a": r"\- a", "1. a": r"1\. a", "# a": r"\# a", "a - b": "a - b"}.items():

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from echo_jax import atomic_files
 from echo_jax.memory.card import Card
 from echo_jax.memory.pages import built_in_cards
-from echo_jax.memory.pages.card_pages import counted, details
+from echo_jax.memory.pages.card_pages import counted
 from echo_jax.memory.pages.table import (
     MEANINGS,
     QUESTIONS,
@@ -33,7 +33,7 @@ from echo_jax.memory.pages.table import (
     track,
 )
 from echo_jax.report import paper_tables, styles
-from echo_jax.report.markdown_page import escaped, markdown_table
+from echo_jax.report.markdown_page import details, escaped, markdown_table
 from echo_jax.report.page import Table, computed
 
 FINDINGS = "findings"

@@ -14,7 +14,7 @@ from echo_jax.memory.pages.table import QUESTIONS, Question
 from echo_jax.memory.row_file import read_rows
 from echo_jax.memory.rows import Row
 from echo_jax.report import styles
-from echo_jax.report.markdown_page import escaped, markdown_table
+from echo_jax.report.markdown_page import details, escaped, markdown_table
 from echo_jax.report.number_formats import number, three_digits
 from echo_jax.report.page import Table
 
@@ -91,11 +91,6 @@ def _bits(card: Card, question: Question) -> str:
 def counted(count: int, noun: str) -> str:
     """A number of things: 1 seed, 8 seeds."""
     return f"{count} {noun}{'s' * (count != 1)}"
-
-
-def details(summary: str, text: str) -> str:
-    """Markdown that folds out, also where Markdown in HTML has to be asked for."""
-    return f"<details markdown><summary>{summary}</summary>\n\n{text}\n\n</details>"
 
 
 def provenance(card: Card, rows: list[Row]) -> Table:
