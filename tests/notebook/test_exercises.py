@@ -62,4 +62,4 @@ def test_a_prediction_is_a_share_in_percent(cells):
         with pytest.raises(AssertionError, match=re.escape(repr(wrong))):
             tools["predicted"]("1", wrong, 50.0)
     tools["predicted"]("1", 96, 1.05)
-    assert tools["sheet"] == ["1: you said 96 %, measured 1.05 %"]
+    assert tools["sheet"] == {"1": "1: you said 96 %, measured 1.05 %"}
