@@ -69,7 +69,7 @@ def main(fast: bool = False, figure: Path | None = None, out: Path | None = None
         print(table(rows))
     if figure:
         with styles.drawing():
-            figure.write_text(styles.svg(draw(rows)), "utf-8")
+            figure.write_bytes(styles.image(draw(rows), "svg"))
 
 
 def points(fast: bool) -> list[tuple[str, int, RunConfig]]:

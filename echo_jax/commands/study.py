@@ -112,12 +112,8 @@ def run(command: StudyCommand, interrupts: Interrupts) -> None:
                 print(study_pages.in_terminal(sections[name]), flush=True)
         if sections:
             write_page(command, rows, sections)
-        asked = {name: sections[name] for name in named if name in sections}
-        its_rows = {name: (STUDIES[name], rows[name]) for name in asked}
-        written = study_pages.write_for_paper(
-            out, its_rows, list(asked.values()), command.for_paper
-        )
-        command_line.say_for_paper(written)
+        asked = [sections[name] for name in named if name in sections]
+        command_line.say_for_paper(study_pages.write_for_paper(out, asked, command.for_paper))
     print(f"Page: {printable(str(out / study_folder.PAGE))}")
     refuse_failures(failures, out)
 

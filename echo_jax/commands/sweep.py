@@ -194,7 +194,7 @@ def run(command: SweepCommand, out: Path, interrupts: Interrupts) -> None:
         section = study_pages.section(NAME, study, rows, again)
         print(study_pages.in_terminal(section))
         study_pages.write(out, "A sweep", rows, [section], again)
-        written = study_pages.write_for_paper(out, {NAME: (study, rows)}, [section], asked)
+        written = study_pages.write_for_paper(out, [section], asked)
         command_line.say_for_paper(written)
     print(f"Page: {printable(str(out / study_folder.PAGE))}")
     refuse_failures(failures, out)

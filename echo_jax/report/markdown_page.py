@@ -51,9 +51,6 @@ def _numbers(section: Section) -> list[str]:
     parts = []
     for table in section.tables:
         parts += _folded(table) if len(table.rows) > LONG else _captioned(table)
-    if section.meanings:
-        meanings = section.meanings.items()
-        parts.append("\n".join(f"- **{escaped(w)}**: {escaped(m)}" for w, m in meanings))
     parts += ["### How to read it"] * bool(section.notes and section.tables)
     parts += map(escaped, section.notes)
     return [*parts, "### Try it", _fenced(section.command)] if section.command else parts

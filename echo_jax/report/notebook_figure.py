@@ -2,7 +2,7 @@
 
 from matplotlib.figure import Figure
 
-from echo_jax.report.styles import drawing, png
+from echo_jax.report.styles import drawing, image
 
 
 class NotebookFigure(Figure):
@@ -11,4 +11,4 @@ class NotebookFigure(Figure):
     def _repr_png_(self) -> bytes:
         """The content of a PNG file."""
         with drawing():
-            return png(self)
+            return image(self, "png")

@@ -7,7 +7,9 @@ All texts are plain, without markup; each renderer escapes them.
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from echo_jax.report.styles import Format
 
 NUMERIC_WORD = re.compile(
     r"[-+(<>.~\u2212\u2013\u00b1\u2264\u2265\u2248]*(\d.*)?|to|of|never|inf|none|s|ms|nats"
@@ -48,7 +50,11 @@ class Figure(NamedTuple):
     path: str
     alt: str  # for readers who do not see the figure
     caption: str = ""
-    draw: Callable[[], str] = str  # the content of the file, as SVG
+    draw: Callable[[Format], bytes] = lambda _: b""  # the content of the file
+
+
+TidyRows = Sequence[Mapping[str, Any]]
+"""Rows with the same names, one number a column."""
 
 
 class Section(NamedTuple):
@@ -59,7 +65,7 @@ class Section(NamedTuple):
     answer: Sequence[str] = ()  # sentences, the first of which says it all
     figure: Figure | None = None
     tables: Sequence[Table] = ()
-    meanings: Mapping[str, str] = {}  # of words, such as the headings of the tables
+    tidy: Callable[[], Mapping[str, TidyRows]] = dict  # of CSV, by what their names have at the end
     notes: Sequence[str] = ()  # paragraphs that explain how to read the section
     command: str = ""  # reproduces the section
 

@@ -3,9 +3,9 @@
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
-from echo_jax.report.page import Table
+from echo_jax.report.page import Table, TidyRows
 
 Kind = Literal["csv", "latex"]
 SUFFIXES: Mapping[Kind, str] = {"csv": "csv", "latex": "tex"}
@@ -27,7 +27,7 @@ def latex_files(name: str, tables: Sequence[Table]) -> dict[str, str]:
     }
 
 
-def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
+def csv_text(rows: TidyRows) -> str:
     """Rows with the same names: a line of names and one for each row; None is empty."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]) if rows else (), lineterminator="\n")

@@ -3,7 +3,7 @@
 import contextlib
 import io
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from echo_jax.exceptions import ConfigError, reason
@@ -93,46 +93,30 @@ def wrapped(words: str, width: int) -> str:
 
 Format = Literal["png", "svg", "pdf"]
 
+WRITTEN: Any = {"svg.fonttype": "none", "svg.hashsalt": "echo_jax", "pdf.fonttype": 42}
+"""Settings of matplotlib: text is text, and the fonts of a PDF are TrueType, as publishers ask."""
+
+UNDATED: Mapping[Format, Sequence[str]] = {
+    "png": (),
+    "svg": ("Creator", "Date", "Format", "Type"),
+    "pdf": ("CreationDate", "Producer", "Creator"),
+}
+"""The metadata that are left out."""
+
 
 def image(figure: "Figure", kind: Format) -> bytes:
-    """The content of a file of a figure; the same each time. Text in a PDF is text."""
-    if kind == "svg":
-        return svg(figure).encode()
-    if kind == "png":
-        return png(figure)
-    import matplotlib
-    from matplotlib.backends.backend_pdf import FigureCanvasPdf
+    """The content of a file of a figure; the same each time. An SVG is dark on a dark page.
 
-    content = io.BytesIO()
-    with matplotlib.rc_context({"pdf.fonttype": 42}):  # TrueType, which publishers ask for
-        no_date = dict.fromkeys(("CreationDate", "Producer", "Creator"))
-        FigureCanvasPdf(figure).print_pdf(content, metadata=no_date)
-    return content.getvalue()
-
-
-def png(figure: "Figure") -> bytes:
-    """The content of a PNG file."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    content = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(content)
-    return content.getvalue()
-
-
-def svg(figure: "Figure") -> str:
-    """The content of an SVG file, with text as text; the same each time.
-
-    It is dark where the page that shows it is. The figure was not drawn before, because a second
-    drawing may move its layout.
+    The figure was not drawn before, because a second drawing may move its layout.
     """
     import matplotlib
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-    content = io.StringIO()
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "echo_jax"}):
-        no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        FigureCanvasSVG(figure).print_svg(content, metadata=no_metadata)
-    return content.getvalue().replace("</style>", f"\n{_night()}</style>", 1)
+    content = io.BytesIO()
+    with matplotlib.rc_context(WRITTEN):
+        figure.savefig(content, format=kind, metadata=dict.fromkeys(UNDATED[kind]))
+    if kind == "svg":
+        return content.getvalue().replace(b"</style>", f"\n{_night()}</style>".encode(), 1)
+    return content.getvalue()
 
 
 def _night() -> str:

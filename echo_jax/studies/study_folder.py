@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from echo_jax import atomic_files
-from echo_jax.exceptions import StorageError, shown
+from echo_jax.exceptions import StorageError
 from echo_jax.report import paper_tables
 from echo_jax.report.styles import Format
 from echo_jax.studies import result_rows
@@ -38,14 +38,10 @@ NOTHING = ForPaper()
 def claim(out: Path, kind: str, names: Iterable[str] = (), asked: ForPaper = NOTHING) -> None:
     """Make the folder, or check that it is of this kind, before anything is run.
 
-    StorageError where it cannot be made, is of another kind or has files of another kind, or has a
-    page or figure that was edited since it was generated, or a file for a paper in the place of
-    those of the studies of these names.
+    StorageError where it cannot be made, is of another kind, or has a page or figure that was
+    edited since it was generated or is somebody else's, or a file for a paper in the place of those
+    of the studies of these names.
     """
-    if os.path.abspath(out) == os.getcwd():
-        fix = "name a folder of their own with {out}"
-        raise StorageError(None, "the current folder", "is no place for rows and pages", fix)
-    _check_content(out)
     _make(out, ["rows", "figures", *["tables"] * bool(asked.tables)])
     for path in (out / PAGE, *sorted((out / "figures").glob("*.svg"))):
         atomic_files.check_generated(path)
@@ -82,16 +78,6 @@ def _make(out: Path, names: Sequence[str]) -> None:
         why = getattr(error, "strerror", "there is a NUL in its name")
         rule = f"cannot be a folder of studies ({why})"
         raise StorageError(None, out, rule, "use another place for {out}") from error
-
-
-def _check_content(out: Path) -> None:
-    """Raise StorageError for a folder with files that are not of studies, and no `folder.json`."""
-    if not out.is_dir() or os.path.lexists(out / KIND) or not os.access(out, os.R_OK):
-        return
-    for name in sorted(set(os.listdir(out)) - {"rows", "figures", "tables", PAGE}):
-        if not name.startswith("."):  # one that is half written
-            rule = f"has {shown(name)} in it and is no folder of studies"
-            raise StorageError(None, out, rule, "use a new folder")
 
 
 def published() -> Path:

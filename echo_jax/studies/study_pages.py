@@ -3,7 +3,7 @@
 import functools
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from echo_jax import atomic_files
@@ -11,7 +11,7 @@ from echo_jax.exceptions import ConfigError, printable
 from echo_jax.report import paper_tables
 from echo_jax.report.markdown_page import markdown_page
 from echo_jax.report.page import Figure, Page, Section, computed
-from echo_jax.report.styles import drawing, image, svg
+from echo_jax.report.styles import Format, drawing, image
 from echo_jax.report.text_page import section_text
 from echo_jax.studies import result_rows, study_folder, tidy_rows
 from echo_jax.studies.catalogue import Chart, Study
@@ -55,6 +55,7 @@ def section(name: str, study: Study, rows: Sequence[ResultRow], command: str) ->
         name=name,
         heading=study.question,
         tables=[main_table(study, rows), *pairs, *curve_tables(study.chart, rows)],
+        tidy=lambda: tidy_rows.tables(study, rows),
         figure=_figure(name, study.chart, rows),
         command=command,
         notes=notes,
@@ -70,10 +71,10 @@ def _figure(name: str, chart: Chart, rows: Sequence[ResultRow]) -> Figure | None
     if not drawn(chart, rows):
         return None
 
-    def draw() -> str:
+    def draw(kind: Format) -> bytes:
         """The content of its file."""
         with drawing():
-            return svg(figure(chart, rows))
+            return image(figure(chart, rows), kind)
 
     caption = CUT_SHORT if any(row.cut_short for row in drawn(chart, rows)) else ""
     return Figure(f"figures/{name}.svg", alternative(chart), caption, functools.cache(draw))
@@ -83,14 +84,14 @@ def _write_figure(out: Path, section: Section) -> Section:
     """The section once its figure is written; without one, as a sentence says, if it cannot be."""
     if section.figure:
         try:
-            content = section.figure.draw()
+            content = section.figure.draw("svg")
         except ConfigError as error:
             print(
                 printable(f"{section.name}: {error}; then the same command makes it"),
                 file=sys.stderr,
             )
             return section._replace(figure=None)
-        atomic_files.write_generated(out / section.figure.path, content.encode())
+        atomic_files.write_generated(out / section.figure.path, content)
     return section
 
 
@@ -123,12 +124,7 @@ def write(
     atomic_files.write_generated(out / PAGE, markdown_page(page).encode())
 
 
-def write_for_paper(
-    out: Path,
-    studies: Mapping[str, tuple[Study, Sequence[ResultRow]]],
-    sections: Sequence[Section],
-    asked: ForPaper,
-) -> list[Path]:
+def write_for_paper(out: Path, sections: Sequence[Section], asked: ForPaper) -> list[Path]:
     """Write figures/NAME.KIND beside the figures of the page, and tables: NAME.csv and NAME.tex.
 
     StorageError for a file in their place that is not as it was written.
@@ -136,20 +132,15 @@ def write_for_paper(
     Returns:
       The files that were written.
     """
-    written, kind = [], asked.format
-    for name, (study, rows) in studies.items():
-        if kind != "svg" and drawn(study.chart, rows):
-            with drawing():
-                content = image(figure(study.chart, rows), kind)
-            written.append(out / "figures" / f"{name}.{kind}")
-            atomic_files.write_generated(written[-1], content)
-    texts: dict[str, str] = {}
-    if "csv" in asked.tables:
-        for name, (study, rows) in studies.items():
-            tidy = tidy_rows.tables(study, rows).items()
-            texts |= {f"{name}{more}.csv": paper_tables.csv_text(of) for more, of in tidy}
-    if "latex" in asked.tables:
-        for section in sections:
+    written, texts = [], dict[str, str]()
+    for section in sections:
+        if section.figure and asked.format != "svg":
+            written.append((out / section.figure.path).with_suffix(f".{asked.format}"))
+            atomic_files.write_generated(written[-1], section.figure.draw(asked.format))
+        if "csv" in asked.tables:
+            tidy = section.tidy().items()
+            texts |= {f"{section.name}{more}.csv": paper_tables.csv_text(x) for more, x in tidy}
+        if "latex" in asked.tables:
             texts |= paper_tables.latex_files(section.name, section.tables)
     if texts:
         written += atomic_files.write_generated_folder(out / "tables", texts)

@@ -71,7 +71,6 @@ def test_a_finished_study_has_its_tables_and_page(tmp_path, studied, call):
     [
         ("study.py stat", "study 'stat' is unknown: use state"),
         ("study.py parts zzz", "study 'zzz' is unknown: use one of parts, mistake"),
-        ("study.py parts --out .", "the current folder is no place for rows and pages"),
         ("study.py parts --out file", "File exists"),
         ("study.py parts --out file/a", "Not a directory"),
         ("sweep.py --lag", "--lag has no value"),

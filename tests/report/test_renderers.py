@@ -46,7 +46,6 @@ NUMBERS = Section(
     "numbers",
     "All numbers",
     tables=[Table("Many.", ["n", "name"], [[str(i), f"row {i}"] for i in range(25)])],
-    meanings={"name": "What it is called."},
 )
 PAGE = Page("What is <kept>?", ["First & last."], [STATE, NUMBERS], "Computed today.", "make it")
 
@@ -59,10 +58,10 @@ def test_a_page_is_as_before_in_markdown_and_in_a_terminal_and_its_tables_in_lat
 
 def test_whatever_stands_in_a_text_is_one_line_of_text_in_markdown():
     hostile = Table(HOSTILE, [HOSTILE, "b"], [[HOSTILE, HOSTILE]])
-    section = Section("a", HOSTILE, [HOSTILE], None, [hostile], {HOSTILE: HOSTILE}, [HOSTILE])
+    section = Section("a", HOSTILE, [HOSTILE], None, [hostile], notes=[HOSTILE])
     page = Page(HOSTILE, [HOSTILE], [section], HOSTILE, HOSTILE)
     text = markdown_page.markdown_page(page)
-    assert text.count(markdown_page.escaped(HOSTILE)) == 12
+    assert text.count(markdown_page.escaped(HOSTILE)) == 10
     assert "\n````bash\n" in text  # a fence longer than that of the command
     assert not re.search(r"(?<!\\)[`*_\[\]]|[<>|~\n]|&(?!#?\w+;)", markdown_page.escaped(HOSTILE))
     for text, safe in {"- a": r"\- a", "1. a": r"1\. a", "# a": r"\# a", "a - b": "a - b"}.items():

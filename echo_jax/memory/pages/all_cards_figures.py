@@ -1,7 +1,7 @@
 """The figures of all cards: a small panel for each cell, and bits by key against state. No jax."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,8 +47,6 @@ AXES: Mapping[Question, str] = {
 
 LEAST = 0.5
 """The fewest bits on a logarithmic axis; fewer stand there."""
-
-Draw = Callable[[Axes, Card, Sequence[Card]], None]
 
 
 def panels_figure(cards: Sequence[Card], question: Question) -> Figure:
