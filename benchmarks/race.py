@@ -22,6 +22,7 @@ from typing import Any
 import surroundings
 import whole_process
 from learner import JOB, SMALL_JOB, Learner
+from matplotlib.figure import Figure
 from peers import PEERS
 from sizes import compare_sizes
 from surroundings import markdown_table, say
@@ -29,8 +30,11 @@ from worker import Worker, WorkerError, pinned
 
 from echo_jax.config import to_dict
 from echo_jax.exceptions import ConfigError
+from echo_jax.report import styles
 
 REFERENCE = "echo_jax"  # the peer that the others are compared with
+
+MICROSECONDS = "microseconds_per_update"  # in each round
 
 START_LIMIT, REPLY_LIMIT = 300, 900  # seconds, for a worker's first reply and later ones
 
@@ -53,7 +57,8 @@ def main(
       sizes: measure one recurrent layer of echo_jax, Flax and PyTorch at several sizes instead;
         `peers` and `limit` are then not used.
       fast: use very small sizes, to see that everything works; the times mean nothing.
-      out: a new JSON file for every time that was measured.
+      out: a new JSON file for every time that was measured; a figure of the race, an SVG, is
+        written beside it.
     """
     if rounds < 2:
         raise ConfigError("rounds", rounds, "has no spread", "use 2 or more")
@@ -73,6 +78,10 @@ def main(
             "rounds": rounds, "config": to_dict(race.job), "peers": race.results,
             "absent": race.absent, "limit": race.limit, "whole_process_seconds": processes,
         }  # fmt: skip
+        if out:
+            limit_times = {"the limit": race.limit} if race.limit else {}
+            times = {PEERS[name].label: x[MICROSECONDS] for name, x in race.results.items()}
+            out.with_suffix(".svg").write_text(draw(limit_times | times), "utf-8")
 
 
 @dataclasses.dataclass
@@ -151,7 +160,7 @@ class Race:
         return {
             "sequences_in_round": sequences,
             "seconds": seconds,
-            "microseconds_per_update": [1e6 * time / updates for time in seconds],
+            MICROSECONDS: [1e6 * time / updates for time in seconds],
             "training_seconds": typical * rounds,
             "accuracy": contestant.ask("accuracy"),
             "carries_state": carries_state(contestant.ask("losses_at_rest")),
@@ -194,7 +203,7 @@ def ratio_text(times: Sequence[float], reference: Sequence[float]) -> str:
 
 def table(race: Race, names: Sequence[str]) -> str:
     """A row of Markdown for the external program and for each peer of `names`, raced or not."""
-    reference = race.results[REFERENCE]["microseconds_per_update"]
+    reference = race.results[REFERENCE][MICROSECONDS]
     headings = ["peer", "us per update", "min .. max", "time / echo_jax", "training s", "accuracy"]
     rows = []
     if race.limit:
@@ -208,9 +217,28 @@ def table(race: Race, names: Sequence[str]) -> str:
     return markdown_table([*headings, "remarks"], rows, left=(0, len(headings)))
 
 
+def draw(times: Mapping[str, Sequence[float]]) -> str:
+    """An SVG: the median time of an update of each peer, with a line over its rounds; log."""
+    with styles.drawing():
+        figure = Figure((styles.WIDTH, 0.8 + 0.32 * len(times)), layout="constrained")
+        axes = figure.subplots()
+        styles.style_axes(axes)
+        for row, (name, each) in enumerate(times.items()):
+            colour = styles.ORANGE if name == PEERS[REFERENCE].label else styles.BLUE
+            axes.plot([min(each), max(each)], [row, row], color=colour, linewidth=6, alpha=0.35)
+            middle = statistics.median(each)
+            axes.plot(middle, row, "o", color=colour)
+            styles.annotate(axes, f"{middle:,.0f}", (middle, row), (8, 0), va="center")
+        axes.set(xscale="log", yticks=range(len(times)), ylim=(len(times) - 0.5, -0.5))
+        axes.set_yticklabels(list(times))
+        axes.set_xlabel("microseconds per update of part 4, one core", color=styles.INK)
+        axes.margins(x=0.12)
+        return styles.svg(figure)
+
+
 def entries(name: str, result: Mapping[str, Any], reference: Sequence[float]) -> list[str]:
     """The row of a peer that raced."""
-    times, remark = result["microseconds_per_update"], PEERS[name].remark
+    times, remark = result[MICROSECONDS], PEERS[name].remark
     if not result["carries_state"]:
         remark = f"**ignores stateful**: every batch from zero; {remark}"
     against = "1" if name == REFERENCE else ratio_text(times, reference)
