@@ -98,6 +98,17 @@ def check_no_link(folder: Path) -> None:
         )
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder that can be written to, with its parents; StorageError where it cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        rule = f"cannot be a folder ({getattr(error, 'strerror', 'there is a NUL in its name')})"
+        raise StorageError(None, folder, rule, "use another {out}, or move it") from error
+
+
 def write_json(path: Path, values: dict[str, Any]) -> None:
     """Write a JSON file whose last field, `file_digest`, is the digest of the others."""
     signed = values | {"file_digest": digest_of(values)}
@@ -173,11 +184,7 @@ def check_generated(path: Path) -> list[str]:
 def write_generated_folder(folder: Path, texts: Mapping[str, str]) -> list[Path]:
     """Write texts by the names of their files into a folder, each generated; their paths."""
     check_no_link(folder)
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        rule = f"cannot be a folder ({error.strerror})"
-        raise StorageError(None, folder, rule, "move it to another name") from error
+    make_folder(folder)
     for name, text in texts.items():
         write_generated(folder / name, text.encode())
     return [folder / name for name in texts]

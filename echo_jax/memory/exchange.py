@@ -50,7 +50,7 @@ def export_tasks(
     gru = build("gru", {"features": UNITS})
     tree = {f"seed_{seed}": tasks_of(gru, seed, most, updates) for seed in seeds}
     atomic_files.check_no_link(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    atomic_files.make_folder(folder)
     path = folder / "tasks.safetensors"
     tensor_files.write(path, "memory tasks", tree, {"protocol": 3, "seeds": list(seeds)})
     return path

@@ -150,11 +150,7 @@ def claimed(folder: Path, new: Card) -> Iterator[tuple[Card, list[Row]]]:
     An empty folder is removed at the end.
     """
     atomic_files.check_no_link(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        rule = f"cannot be the folder of a card ({error.strerror})"
-        raise StorageError(None, folder, rule, "use another {out}") from error
+    atomic_files.make_folder(folder)
     try:
         with atomic_files.locked(folder):
             yield there(folder, new)

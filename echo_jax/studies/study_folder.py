@@ -7,7 +7,6 @@ README.md            all studies on one page, with the figures
 folder.json          the kind of the folder
 """
 
-import errno
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -42,7 +41,11 @@ def claim(out: Path, kind: str, names: Iterable[str] = (), asked: ForPaper = NOT
     edited since it was generated or is somebody else's, or a file for a paper in the place of those
     of the studies of these names.
     """
-    _make(out, ["rows", "figures", *["tables"] * bool(asked.tables)])
+    inside = [out / name for name in ("rows", "figures", *["tables"] * bool(asked.tables))]
+    for folder in inside:
+        atomic_files.check_no_link(folder)
+    for folder in (out, *inside):
+        atomic_files.make_folder(folder)
     for path in (out / PAGE, *sorted((out / "figures").glob("*.svg"))):
         atomic_files.check_generated(path)
     for name in names:
@@ -63,21 +66,6 @@ def _check_for_paper(out: Path, name: str, asked: ForPaper) -> None:
         paths += [tables / f"{name}.{suffix}", *tables.glob(f"{name}-*.{suffix}")]
     for path in paths:
         atomic_files.check_generated(path)
-
-
-def _make(out: Path, names: Sequence[str]) -> None:
-    """Make a folder with folders in it that can be written to, none of them a link."""
-    for name in names:
-        atomic_files.check_no_link(out / name)
-    try:
-        for folder in (out, *(out / name for name in names)):
-            folder.mkdir(parents=True, exist_ok=True)
-            if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        why = getattr(error, "strerror", "there is a NUL in its name")
-        rule = f"cannot be a folder of studies ({why})"
-        raise StorageError(None, out, rule, "use another place for {out}") from error
 
 
 def published() -> Path:

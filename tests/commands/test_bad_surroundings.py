@@ -74,7 +74,7 @@ def test_no_process_runs_a_file_of_a_strangers_folder_but_the_cell_that_is_named
 NO_RIGHTS = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]  # root's, too
 NO_RIGHTS += ["--inh-caps=-dac_override,-dac_read_search"]
 LOCKED = {
-    "sweep.py --lag 1 --out {}": "{} cannot be a folder of studies (Permission denied): use",
+    "sweep.py --lag 1 --out {}": "{} cannot be a folder (Permission denied): use",
     "train.py --out {}/run": "--out {}/run cannot be created (Permission denied)",
 }
 

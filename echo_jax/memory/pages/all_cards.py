@@ -209,7 +209,7 @@ def write_figures(folder: Path, drawings: Sequence[Drawing], kind: styles.Format
                 content = styles.image(drawing.draw(), suffix)
                 contents[folder / f"{drawing.name}.{suffix}"] = content
     atomic_files.check_no_link(folder)
-    folder.mkdir(exist_ok=True)
+    atomic_files.make_folder(folder)
     for path in contents:
         atomic_files.check_generated(path)
     for path, content in contents.items():
