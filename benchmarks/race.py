@@ -233,7 +233,7 @@ def draw(times: Mapping[str, Sequence[float]]) -> str:
         axes.set_yticklabels(list(times))
         axes.set_xlabel("microseconds per update of part 4, one core", color=styles.INK)
         axes.margins(x=0.12)
-        return styles.svg(figure)
+        return styles.image(figure, "svg").decode()
 
 
 def entries(name: str, result: Mapping[str, Any], reference: Sequence[float]) -> list[str]:

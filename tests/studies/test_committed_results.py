@@ -31,7 +31,7 @@ def test_every_grid_point_has_a_row_and_every_row_is_found(rows, name):
 @pytest.mark.slow
 def test_the_page_says_what_the_rows_say(rows, tmp_path, monkeypatch):
     """Except for the figures, whose lines depend on the version of matplotlib: none is drawn."""
-    monkeypatch.setattr(study_pages, "svg", lambda *_: "<svg/>")
+    monkeypatch.setattr(study_pages, "image", lambda *_: b"<svg/>")
     monkeypatch.setattr(study_pages, "figure", lambda *_: None)
     sections = [command.section(name, found) for name, found in rows.items()]
     every = [row for found in rows.values() for row in found]
