@@ -6,11 +6,9 @@ whole. What is read may come from a stranger: it is a regular file of bounded si
 """
 
 import contextlib
-import csv
 import errno
 import fcntl
 import hashlib
-import io
 import json
 import os
 import stat
@@ -140,15 +138,6 @@ def parse_json(data: bytes | str) -> Any:
         return values
 
     return json.loads(data, object_pairs_hook=unique)
-
-
-def write_csv(path: Path, columns: dict[str, list]) -> None:
-    """Write columns of equal length as a CSV file; None is an empty cell."""
-    text = io.StringIO(newline="")
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(columns)
-    rows.writerows(zip(*columns.values(), strict=True))
-    write_bytes(path, text.getvalue().encode())
 
 
 def write_generated(path: Path, data: bytes) -> None:

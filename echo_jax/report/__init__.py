@@ -1,7 +1,7 @@
 """Shared by every page and figure; knows nothing of runs, studies or cards.
 
-page ─► markdown_page, text_page, paper_tables
-text_tables ─► text_page
+page ─► markdown_page, paper_tables
+text_tables
 styles ─► charts
 number_formats
 """

@@ -1,11 +1,9 @@
-"""Tables for a paper: tidy rows as CSV for programs, and tables as LaTeX with booktabs."""
+"""Tables for a paper, as LaTeX with booktabs; `text_tables` has tidy rows as CSV."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from echo_jax.report.page import Table, TidyRows
+from echo_jax.report.page import Table
 
 Kind = Literal["csv", "latex"]
 SUFFIXES: Mapping[Kind, str] = {"csv": "csv", "latex": "tex"}
@@ -25,15 +23,6 @@ def latex_files(name: str, tables: Sequence[Table]) -> dict[str, str]:
         f"{name}-{i}.tex" if i > 1 else f"{name}.tex": latex_text(table)
         for i, table in enumerate(tables, 1)
     }
-
-
-def csv_text(rows: TidyRows) -> str:
-    """Rows with the same names: a line of names and one for each row; None is empty."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]) if rows else (), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
 
 
 def latex_text(table: Table) -> str:

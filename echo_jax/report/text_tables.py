@@ -1,10 +1,13 @@
-"""Tables in a terminal.
+"""Tables as text: in a terminal, and as CSV.
 
-`rich.table` is not used: it wraps or cuts entries at the width of the terminal, 80 columns where
-output goes to a file, and a result must come through whole.
+In a terminal `rich.table` is not used: it wraps or cuts entries at the width of the terminal, 80
+columns where output goes to a file, and a result must come through whole.
 """
 
-from collections.abc import Sequence
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 def table(rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> str:
@@ -17,3 +20,12 @@ def table(rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> str:
         ).rstrip()
         for row in rows
     )
+
+
+def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows with the same names: a line of names and one for each row; None is empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]) if rows else (), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

@@ -1,6 +1,5 @@
 """The scores of a run: what `result.json` and `seeds.csv` hold."""
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,8 @@ from echo_jax.core import chance
 from echo_jax.core.evaluation import Evaluation
 from echo_jax.core.target_place import accuracy_ceiling, knowable_share
 from echo_jax.exceptions import StorageError
+from echo_jax.report.number_formats import plain
+from echo_jax.report.text_tables import csv_text
 from echo_jax.runs.run_folder import RESULT, SEEDS
 
 
@@ -145,7 +146,7 @@ def summarise(
         "versions": machine.versions(),
         "config": to_dict(config),
     }
-    result = msgspec.convert(_finite(fields), Result)
+    result = msgspec.convert(plain(fields, ".17g"), Result)
     result.digest = digest(result)
     return result
 
@@ -160,7 +161,9 @@ def write(folder: Path, result: Result) -> None:
     """Write `result.json` and, of several seeds, `seeds.csv`."""
     fields = msgspec.to_builtins(result)
     if len(result.by_seed.seed) > 1:
-        atomic_files.write_csv(folder / SEEDS, fields["by_seed"])
+        columns = fields["by_seed"]
+        rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        atomic_files.write_bytes(folder / SEEDS, csv_text(rows).encode())
     atomic_files.write_json(folder / RESULT, fields)
 
 
@@ -254,12 +257,3 @@ def _answers(scored: Evaluation, good: np.ndarray, values: list[str] | None) -> 
         answers = {name: [values[token] for token in tokens] for name, tokens in answers.items()}
     by_position = np.mean(scored.accuracy_by_position[good], axis=0).tolist()
     return {"accuracy_by_position": by_position, **answers}
-
-
-def _finite(value: Any) -> Any:
-    """Plain values with None in place of each number that is not finite."""
-    if isinstance(value, dict):
-        return {name: _finite(entry) for name, entry in value.items()}
-    if isinstance(value, list):
-        return [_finite(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

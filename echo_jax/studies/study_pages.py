@@ -8,11 +8,10 @@ from pathlib import Path
 
 from echo_jax import atomic_files
 from echo_jax.exceptions import ConfigError, printable
-from echo_jax.report import paper_tables
+from echo_jax.report import paper_tables, text_tables
 from echo_jax.report.markdown_page import markdown_page
 from echo_jax.report.page import Figure, Page, Section, computed
 from echo_jax.report.styles import Format, drawing, image
-from echo_jax.report.text_page import section_text
 from echo_jax.studies import result_rows, study_folder, tidy_rows
 from echo_jax.studies.catalogue import Chart, Study
 from echo_jax.studies.result_rows import ResultRow
@@ -63,8 +62,12 @@ def section(name: str, study: Study, rows: Sequence[ResultRow], command: str) ->
 
 
 def in_terminal(section: Section) -> str:
-    """The section as text, and below it what its columns mean."""
-    return f"{section_text(section)}\n{SCORES}"
+    """The heading, answer, tables and notes of a section, and what its columns mean."""
+    parts = ["\n" + section.heading, *filter(None, ["\n".join(section.answer)])]
+    for table in section.tables:
+        left = [column for column, numeric in enumerate(table.numeric) if not numeric]
+        parts.append(f"{table.caption}\n{text_tables.table(table.texts, left)}")
+    return "\n\n".join([*parts, *section.notes, SCORES])
 
 
 def _figure(name: str, chart: Chart, rows: Sequence[ResultRow]) -> Figure | None:
@@ -139,7 +142,7 @@ def write_for_paper(out: Path, sections: Sequence[Section], asked: ForPaper) -> 
             atomic_files.write_generated(written[-1], section.figure.draw(asked.format))
         if "csv" in asked.tables:
             tidy = section.tidy().items()
-            texts |= {f"{section.name}{more}.csv": paper_tables.csv_text(x) for more, x in tidy}
+            texts |= {f"{section.name}{more}.csv": text_tables.csv_text(x) for more, x in tidy}
         if "latex" in asked.tables:
             texts |= paper_tables.latex_files(section.name, section.tables)
     if texts:

@@ -11,7 +11,7 @@ from made_up_cards import card, card_with, held, key_row, lag_row
 from echo_jax import statistics
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory.pages import table
-from echo_jax.report import paper_tables
+from echo_jax.report import text_tables
 
 
 @pytest.mark.parametrize(("first", "second"), [(3, 3), (2, 5), (4, 1)])
@@ -132,7 +132,7 @@ def test_tidy_rows_have_one_number_a_column_and_come_through_csv():
     rows = table.tidy_rows([made])
     assert [row["question"] for row in rows] == ["bits_by_lag", "bits_by_key"]
     assert rows[1]["mean"] == made.bits_by_key.mean
-    read = list(csv.DictReader(io.StringIO(paper_tables.csv_text(rows))))
+    read = list(csv.DictReader(io.StringIO(text_tables.csv_text(rows))))
     assert [float(row["mean"]) for row in read] == pytest.approx([row["mean"] for row in rows])
     assert (read[0]["at_least"], read[0]["on_plateau"], read[1]["on_plateau"]) == ("False", "", "0")
 

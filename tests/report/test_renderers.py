@@ -11,9 +11,9 @@ import pytest
 from golden import assert_golden
 
 from echo_jax.memory.pages import built_in_cards, table
-from echo_jax.report import markdown_page, paper_tables, text_page
+from echo_jax.report import markdown_page, paper_tables
 from echo_jax.report.page import Figure, Page, Section, Table
-from echo_jax.studies import study_tables
+from echo_jax.studies import study_pages, study_tables
 from echo_jax.studies.catalogue import STUDIES
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -52,7 +52,7 @@ PAGE = Page("What is <kept>?", ["First & last."], [STATE, NUMBERS], "Computed to
 
 def test_a_page_is_as_before_in_markdown_and_in_a_terminal_and_its_tables_in_latex():
     assert_golden(markdown_page.markdown_page(PAGE), GOLDEN / "page.md")
-    assert_golden("".join(map(text_page.section_text, PAGE.sections)), GOLDEN / "page.txt")
+    assert_golden("".join(map(study_pages.in_terminal, PAGE.sections)), GOLDEN / "page.txt")
     assert_golden(paper_tables.latex_text(STATE.tables[0]), GOLDEN / "state.tex")
 
 

@@ -8,7 +8,7 @@ import pytest
 from fabricated import row
 
 from echo_jax.config import PARTS, changed
-from echo_jax.report import paper_tables
+from echo_jax.report import text_tables
 from echo_jax.studies import study_tables, tidy_rows
 from echo_jax.studies.catalogue import Chart, Study
 from echo_jax.studies.grid_point import GridPoint
@@ -58,7 +58,7 @@ def test_files_have_the_comparisons_and_the_curves_too():
     tables = tidy_rows.tables(study, [FEW, ALL])
     assert list(tables) == ["", "-seeds", "-pairs", "-curves"]
     ((*_, test, p),) = study_tables.compared(study, [FEW, ALL])
-    (compared,) = csv.DictReader(io.StringIO(paper_tables.csv_text(tables["-pairs"])))
+    (compared,) = csv.DictReader(io.StringIO(text_tables.csv_text(tables["-pairs"])))
     assert (compared["first"], compared["second"], compared["score"]) == (*pair, "accuracy")
     numbers = [float(compared[name]) for name in ("median", "low", "high", "p", "p_holm")]
     assert numbers == pytest.approx([test.median, *test.interval[:2], test.p_value, p])

@@ -32,7 +32,7 @@ from echo_jax.memory.pages.table import (
     tidy_rows,
     track,
 )
-from echo_jax.report import paper_tables, styles
+from echo_jax.report import paper_tables, styles, text_tables
 from echo_jax.report.markdown_page import details, escaped, markdown_table
 from echo_jax.report.page import Table, computed
 
@@ -221,7 +221,7 @@ def texts(cards: Sequence[Card], kinds: Sequence[paper_tables.Kind]) -> dict[str
     """The files of tables: `cards.csv`, tidy, and a LaTeX table of each group."""
     written: dict[str, str] = {}
     if "csv" in kinds:
-        written["cards.csv"] = paper_tables.csv_text(tidy_rows(cards))
+        written["cards.csv"] = text_tables.csv_text(tidy_rows(cards))
     if "latex" in kinds:
         written |= paper_tables.latex_files("cards", [cards_table(x) for x in groups(cards)])
     return written
