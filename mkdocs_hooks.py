@@ -69,6 +69,19 @@ def on_page_markdown(
     return MODULE.sub(folded, markdown) if several else markdown
 
 
+def on_page_content(content: str, page: Page, files: Files, **_: Any) -> str:
+    """A figure NAME.svg beside which there is NAME-narrow.svg is that one on a phone."""
+
+    def narrow(image: re.Match) -> str:
+        name = f"{image[1]}-narrow.svg"
+        if not files.get_file_from_path(posixpath.join(posixpath.dirname(page.url), name)):
+            return image[0]
+        source = f'<source media="(max-width: 44.9em)" srcset="{name}">'
+        return f"<picture>{source}{image[0]}</picture>"
+
+    return re.sub(r'<img [^>]*src="([^"]+)\.svg"[^>]*>', narrow, content)
+
+
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
     """Say in the head what a shared link shows; choose light or dark before anything is shown."""
     paragraphs = re.findall(r"<p>(.*?)</p>", page.content or "", re.S)

@@ -61,6 +61,8 @@ def test_the_site_is_whole_and_loads_nothing_from_elsewhere(site):
     code = "examples/echo_in_100_lines.py"
     assert f'href="{code}"' in (site / "README.html").read_text()
     assert (site / code).read_bytes() == (ROOT / code).read_bytes()
+    shared = '<meta property="og:description" content="Row 6 starts from the state of row 0, '
+    assert shared in (site / "the-mistake.html").read_text()
     core = (site / "reference" / "core.html").read_text()
     assert 'id="echo_jax.core.data.sequence_batches"' in core  # the docstrings are there
 
@@ -82,6 +84,10 @@ def test_pages_are_short_and_the_home_page_fits_a_window(site, tmp_path):
             assert tab.run("document.documentElement.scrollHeight") <= 12_000, path
             loaded = tab.run("performance.getEntriesByType('resource').map((each) => each.name)")
             assert [name for name in loaded if not name.startswith("file:")] == []
+            tab.open(path, 390)
+            assert tab.run("document.documentElement.scrollWidth") <= 390, path
+        tab.open(site / "the-mistake.html", 390)
+        assert tab.run("document.images[0].currentSrc").endswith("-narrow.svg")
         for width, height in ((1280, 800), (390, 844)):
             tab.open(site / "index.html", width)
             last = "[...document.querySelectorAll('.doors a')].at(-1).getBoundingClientRect()"
