@@ -102,7 +102,7 @@ class CardCommand:
     """Only make one page over all cards in this folder."""
     beside: str = ""
     """With --report: built-in cells, such as gru,lru, that are shown beside the cards of the
-    folder."""
+    folder. They are blocks: a cell of yours is like them as block:FILE.py."""
     readme: Path | None = None
     """With --report: also write the short table of that page into this Markdown file, between the
     lines `<!-- cards -->` and `<!-- end of cards -->`."""
@@ -193,7 +193,7 @@ def make_report(command: CardCommand) -> None:
     with styles.drawing():
         from echo_jax.memory.pages import all_cards
 
-        beside = tuple(filter(None, command.beside.split(",")))
+        beside = [name for name in map(str.strip, command.beside.split(",")) if name]
         paths = all_cards.write_report(folder, beside, command.format, command.tables, readme)
     for path in paths:
         print(printable(f"Written: {path}"))

@@ -90,6 +90,8 @@ def test_built_in_cells_are_shown_only_by_name(folder, monkeypatch):
     assert "| lstm |" not in (folder / "README.md").read_text()
     all_cards.write_report(folder, beside=["lstm"])
     assert "| lstm |" in (folder / "README.md").read_text()
+    (bare,) = built_in_cards.beside(["lstm"], [card_with(0, lags=9, cell="mine.py")[0]])
+    assert bare == small  # a bare cell stands beside the block, in a table of its own
     with pytest.raises(ConfigError, match="use some of lstm"):
         all_cards.write_report(folder, beside=["lsmt"])
 

@@ -15,7 +15,7 @@ from echo_jax import atomic_files
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card as cards
 from echo_jax.memory.card import Card
-from echo_jax.memory.pages.table import cell_of, track
+from echo_jax.memory.pages.table import cell_of
 from echo_jax.memory.protocol import DEFAULT, DEFAULT_SEEDS
 from echo_jax.memory.rows import Row, configuration_of
 
@@ -73,18 +73,13 @@ def read_folder(folder: Path) -> list[tuple[Card, list[Row]]]:
 
 
 def beside(names: Sequence[str], own: Sequence[Card]) -> list[Card]:
-    """The built-in cards of some names that are not among some cards.
+    """The built-in cards of some names, of cards or cells, that are not among some cards.
 
-    A name is that of a card, or of a cell in the tracks of those cards. ConfigError for one that no
-    card has.
+    ConfigError for a name that no card has.
     """
-    tracks, found = {track(card) for card in own}, dict[str, Card]()
+    found = dict[str, Card]()
     for name in names:
-        same = {
-            card.name: card
-            for card in built_in_cards()
-            if name == card.name or (name == cell_of(card) and track(card) in tracks)
-        }
+        same = {x.name: x for x in built_in_cards() if name in (x.name, cell_of(x))}
         if not same:
             known = ", ".join(sorted({cell_of(card) for card in built_in_cards()}))
             raise ConfigError("beside", name, "is no built-in card", f"use some of {known}")
