@@ -25,8 +25,8 @@ def decimals(value: float) -> str:
 
 
 def number(value: float) -> str:
-    """A count with thousands separators; "never" for infinity."""
-    return "never" if math.isinf(value) else f"{value:,.0f}"
+    """A count with thousands separators."""
+    return f"{value:,.0f}"
 
 
 def three_digits(value: float) -> str:

@@ -11,11 +11,9 @@ from typing import Any, NamedTuple
 
 from echo_jax.report.styles import Format
 
-NUMERIC_WORD = re.compile(
-    r"[-+(<>.~\u2212\u2013\u00b1\u2264\u2265\u2248]*(\d.*)?|to|of|never|inf|none|s|ms|nats"
-)
+NUMERIC_WORD = re.compile(r"[-+(<>.~\u2212\u2013\u00b1\u2264\u2265\u2248]*(\d.*)?|to|of|inf")
 """A word that may stand in a column of numbers: digits after any signs (the last are minus, en
-dash, plus-minus and comparisons), signs alone, or a word of `8 to 20`, `3.2 s` and `never`."""
+dash, plus-minus and comparisons), signs alone, or a word of `8 to 20` and `3 of 4`."""
 
 
 class Table(NamedTuple):

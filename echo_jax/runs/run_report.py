@@ -175,10 +175,11 @@ def learning_time(result: "Result") -> str:
             f"{good} of {seeds} seeds reached {goal} in training: a share of "
             f"{share.low:.0%} to {share.high:.0%} (Wilson, {share.coverage:.0%})."
         )
-    when = "never" if median is None else f"after {_count(median)} sequences"
+    most = result.config["training"]["sequences"]
+    when = f"not in {most:,} sequences" if median is None else f"after {median:,.0f} sequences"
     if interval and interval.low is not None:
-        bounds = f"{_count(interval.low)} to {_count(interval.high)}"
-        when += f" (median; {bounds}, {interval.coverage:.1%} interval)"
+        high = f">{most:,}" if interval.high is None else f"{interval.high:,.0f}"
+        when += f" (median; {interval.low:,.0f} to {high}, {interval.coverage:.1%} interval)"
     lines.append(f"A running mean of 20 training sequences reached {goal}: {when}.")
     if result.seconds:
         seconds = ", ".join(f"{name} {value:.2f}" for name, value in result.seconds.items())
@@ -198,7 +199,3 @@ def _goal(result: "Result") -> tuple[str, Any, Any, Any]:
 
 def _number(value: float | None, pattern: str) -> str:
     return "infinite" if value is None else pattern.format(value)
-
-
-def _count(sequences: float | None) -> str:
-    return "never" if sequences is None else f"{sequences:,.0f}"

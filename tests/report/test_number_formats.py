@@ -15,7 +15,7 @@ from echo_jax.report.number_formats import decimals, number, percent, plain, thr
         (percent, 1 / 50_000, "<0.01%"), (percent, 6e-5, "0.01%"), (percent, math.nan, "unknown"),
         (decimals, 6.644, "6.64"), (decimals, -0.001, "0.00"), (decimals, -1.5, "-1.50"),
         (number, 0, "0"), (number, 999.6, "1,000"), (number, 12345, "12,345"),
-        (number, math.inf, "never"), (three_digits, 14.24, "14.2"), (three_digits, 5.0, "5"),
+        (three_digits, 14.24, "14.2"), (three_digits, 5.0, "5"),
         (three_digits, 0.05, "0.05"), (three_digits, 9.996, "10"), (three_digits, 99.96, "100"),
         (three_digits, 10902, "10,902"), (three_digits, -0.0003, "0"),
     ],
