@@ -13,6 +13,10 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
+from echo_jax.report import charts, styles
+from echo_jax.studies import study_figures, study_folder
+from echo_jax.studies.catalogue import STUDIES
+
 ROOT = Path(__file__).parent
 BESIDE_DOCS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
 LINK = re.compile(r"(\]\(<?)(?!\w+:|#)([^)\s#<>]+)")
@@ -39,11 +43,21 @@ def on_config(config: MkDocsConfig) -> None:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> None:
-    """Add the pages that lie beside docs; the README is no index, there is one."""
+    """Add the pages that lie beside docs, and a drawing for a phone of each figure of a study.
+
+    The README is no index: there is one.
+    """
     for name in BESIDE_DOCS:
         page = File.generated(config, name, abs_src_path=str(ROOT / name))
         page.dest_uri = name.replace(".md", ".html")
         files.append(page)
+    for name, study in STUDIES.items():
+        rows = study_folder.rows_of(ROOT / "docs" / "results", {name: study})[name]
+        with styles.drawing():
+            figure = charts.narrowed(study_figures.figure(study.chart, rows))
+            content = styles.image(figure, "svg")
+        path = f"results/figures/{name}-narrow.svg"
+        files.append(File.generated(config, path, content=content))
 
 
 def on_page_markdown(
@@ -74,7 +88,8 @@ def on_page_content(content: str, page: Page, files: Files, **_: Any) -> str:
 
     def narrow(image: re.Match) -> str:
         name = f"{image[1]}-narrow.svg"
-        if not files.get_file_from_path(posixpath.join(posixpath.dirname(page.url), name)):
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(page.url), name))
+        if not files.get_file_from_path(path):
             return image[0]
         source = f'<source media="(max-width: 44.9em)" srcset="{name}">'
         return f"<picture>{source}{image[0]}</picture>"
