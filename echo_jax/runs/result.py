@@ -128,7 +128,7 @@ def summarise(
     loss, accuracy = curves
     failed = failures(config, loss, scored.loss)
     good = ~np.isin(seeds_of(config), failed["seed"])
-    by_seed = _by_seed(config, scored, accuracy, good)
+    by_seed = scores_of_seeds(config, scored, accuracy, good)
     learned, runs = sum(x is not None for x in by_seed["sequences_to_99"]), config.seeds
     share = statistics.wilson_interval(learned, runs) if runs > 1 else None
     fields = _baselines(config, held_out) | _answers(scored, good, values)
@@ -231,10 +231,10 @@ def _median(name: str, values: list) -> dict[str, Any]:
     return {name: median, f"{name}_interval": interval and interval._asdict()}
 
 
-def _by_seed(
+def scores_of_seeds(
     config: RunConfig, scored: Evaluation, accuracy: np.ndarray, good: np.ndarray
 ) -> dict[str, list]:
-    """The fields of `SeedScores`."""
+    """The fields of `SeedScores`, infinite for None."""
     fields = {
         "seed": seeds_of(config),
         "accuracy": np.where(good, scored.accuracy, 0.0).tolist(),

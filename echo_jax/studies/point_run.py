@@ -125,25 +125,17 @@ def _results(config: RunConfig, learned: Learned, scored: Evaluation) -> dict[st
 
     A seed with a non-finite loss has failed and counts as accuracy 0 and 0 bits.
     """
-    seeds, sequences = result.seeds_of(config), learned.accuracy.shape[1]
     failed = result.failures(config, learned.loss, scored.loss)
-    good = ~np.isin(seeds, failed["seed"])
-    loss = np.where(good, scored.loss, np.nan)
-    reached = map(sequences_until, learned.accuracy)
-    by_seed = {
-        "seed": seeds,
-        "accuracy": np.where(good, scored.accuracy, 0.0),
-        "loss": loss,
-        "distance": np.where(good, scored.distance, np.nan),
-        "sequences_to_99": [n if ok else None for n, ok in zip(reached, good, strict=True)],
-    }
+    good = ~np.isin(result.seeds_of(config), failed["seed"])
+    by_seed = result.scores_of_seeds(config, scored, learned.accuracy, good)
     if config.task.framing == "classes":
         chance = chance_baseline(config.task).loss
         by_seed["recalled_bits"] = [
-            recalled_bits(x, chance) if ok else 0.0 for x, ok in zip(loss, good, strict=True)
+            recalled_bits(x, chance) if ok else 0.0 for x, ok in zip(scored.loss, good, strict=True)
         ]
     by_position = scored.accuracy_by_position
     kept = by_position[good] if good.any() else np.full_like(by_position, np.nan)
+    sequences = learned.accuracy.shape[1]
     updates = sequences * config.task.updates_per_sequence
     return {
         "trained": {"sequences": sequences, "updates": updates},
