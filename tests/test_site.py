@@ -84,7 +84,7 @@ def test_pages_are_short_and_the_home_page_fits_a_window(site, tmp_path):
             assert tab.run("document.documentElement.scrollHeight") <= 12_000, path
             loaded = tab.run("performance.getEntriesByType('resource').map((each) => each.name)")
             assert [name for name in loaded if not name.startswith("file:")] == []
-            tab.open(path, 390)
+            tab.resize(390)
             assert tab.run("document.documentElement.scrollWidth") <= 390, path
         tab.open(site / "the-mistake.html", 390)
         assert tab.run("document.images[0].currentSrc").endswith("-narrow.svg")

@@ -107,10 +107,7 @@ class Tab:
 
     def open(self, path, width=1280, dark=False, still=True, part=""):
         """Open a file in a window of some width, by day or by night, with or without motion."""
-        self.ask(
-            "Emulation.setDeviceMetricsOverride",
-            width=width, height=900, deviceScaleFactor=1, mobile=False,
-        )  # fmt: skip
+        self.resize(width)
         features = {
             "prefers-color-scheme": "dark" if dark else "light",
             "prefers-reduced-motion": "reduce" if still else "no-preference",
@@ -121,6 +118,13 @@ class Tab:
         self.ask("Page.navigate", url=path.as_uri() + part)
         while self.run("document.readyState") != "complete":
             time.sleep(0.02)
+
+    def resize(self, width):
+        """Make the window so many pixels wide."""
+        self.ask(
+            "Emulation.setDeviceMetricsOverride",
+            width=width, height=900, deviceScaleFactor=1, mobile=False,
+        )  # fmt: skip
 
     def run(self, script):
         """The value of a JavaScript expression."""
