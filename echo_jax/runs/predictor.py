@@ -143,16 +143,18 @@ class Trained:
         outputs = list(map(read, tokens, answers))
         return outputs if many else outputs[0]
 
-    def states(self, values: Sequence[Any]) -> "NotebookFigure":
+    def states(self, values: Sequence[Any], *, unknown: Unknown = "error") -> "NotebookFigure":
         """A figure of the states over a sequence of values: a column a step, a row a unit.
 
         Each block is the window of one answer, and of an LSTM the panels are c and h. ConfigError
-        for values without an answer, or of more than 400 steps.
+        for values without an answer, or of more than 400 steps, and for a value that is not in the
+        vocabulary, unless `unknown` is "skip".
         """
         from echo_jax.runs import states_figure
 
         words = list(map(_word, _sequences([values])[1][0]))
-        return states_figure.figure_of(self, vocabulary.encode(self.vocabulary, words))
+        tokens = vocabulary.encode(self.vocabulary, words, unknown=unknown)
+        return states_figure.figure_of(self, tokens[tokens != UNSEEN])
 
     def _values(self, tokens: np.ndarray, answer: Answer) -> list[Any]:
         """The value that answers each token, None where there is none yet, or for an UNSEEN one."""

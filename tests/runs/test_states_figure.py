@@ -58,6 +58,9 @@ def test_the_figure_has_a_panel_a_kind_of_state(fields, panels):
     assert figure._repr_png_().startswith(b"\x89PNG")
     figure = drawn(**fields).states(states_figure.any_values(drawn(**fields)))
     assert figure.axes
+    with pytest.raises(ConfigError, match="skip"):
+        drawn(**fields).states([*TOKENS.tolist(), 99])
+    assert drawn(**fields).states([99, *TOKENS.tolist()], unknown="skip").axes
 
 
 def test_too_few_or_too_many_values_are_refused():
