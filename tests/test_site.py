@@ -75,11 +75,18 @@ def test_no_page_shows_a_backslash_of_its_source(site):
         assert "\\" not in words, (path, words[max(0, words.index("\\") - 40) :][:80])
 
 
+def one_card(paths):
+    """Some paths, with that of one card in the place of all cards."""
+    paths = {*paths}
+    cards = {path for path in paths if path.stem == "card" and path.parent.parent.stem == "cards"}
+    return paths - cards | {min(cards)}
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_pages_are_short_and_the_home_page_fits_a_window(site, tmp_path):
     with browser.tab(tmp_path) as tab:
-        for path in {*site.rglob("*.html")} - {site / "404.html"}:  # made for a server
+        for path in one_card(site.rglob("*.html")) - {site / "404.html"}:  # made for a server
             tab.open(path)
             assert tab.run("document.documentElement.scrollHeight") <= 12_000, path
             loaded = tab.run("performance.getEntriesByType('resource').map((each) => each.name)")
@@ -109,7 +116,7 @@ CONTRAST = """(() => {
 @pytest.mark.slow
 def test_figures_are_light_by_day_and_dark_by_night(tmp_path):
     with browser.tab(tmp_path) as tab:
-        for path in (ROOT / "docs").rglob("*.svg"):
+        for path in one_card((ROOT / "docs").rglob("*.svg")):
             for dark in (False, True):
                 tab.open(path, dark=dark)
                 behind, contrast = tab.run(CONTRAST)
