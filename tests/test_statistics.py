@@ -72,7 +72,7 @@ def test_wilsons_interval_has_its_published_bounds(successes, trials, low, high)
     ],
 )
 def test_a_summary_is_a_median_and_its_interval(values, summary):
-    assert statistics.summary_of(values) == summary
+    assert statistics.summary_of(values)[:2] == summary
 
 
 @pytest.mark.parametrize(

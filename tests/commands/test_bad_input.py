@@ -130,7 +130,6 @@ plain                                 | plain
 SWEEP = """
 --lag                                 | --lag
 --lag 99                              | 99
---out plain                           | plain
 --cell nosuch:C --out new             | nosuch:C
 """
 

@@ -39,7 +39,7 @@ from echo_jax.report.page import Table, computed
 FINDINGS = "findings"
 BY_HAND = "<!-- Written by hand and kept: only what the tables tell apart. -->"
 
-ROWS_OF_README = 14
+ROWS_OF_README = 10
 CONTROLS = ("ShiftRegister", "LeakyIntegrator", "Memoryless")
 """Cells whose memory is known; they are in tables and in no figure."""
 
