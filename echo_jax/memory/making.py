@@ -131,8 +131,9 @@ def there(folder: Path, new: Card) -> tuple[Card, list[Row]]:
         return new, []
     old, done = cards.read(folder)
     if (old.cell, old.parameters) != (new.cell, new.parameters):
+        args = f" {old.cell.args}" * bool(old.cell.args)
         raise StorageError(
-            None, folder, f"is the card of another cell, {old.cell.name} {old.cell.args}, or of "
+            None, folder, f"is the card of another cell, {old.cell.name}{args}, or of "
             "another text of its file", "give this card another {name}, or move that one",
         )  # fmt: skip
     mixed = "its rows were made with more than one version of the software"

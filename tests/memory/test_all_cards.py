@@ -5,12 +5,15 @@ import sys
 from importlib import resources
 from pathlib import Path
 
+import numpy as np
 import pytest
 from made_up_cards import card, card_with, key_row, lag_row
+from matplotlib.figure import Figure
 
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card as cards
-from echo_jax.memory.pages import all_cards, built_in_cards, card_pages
+from echo_jax.memory.bits import accuracy_of_list
+from echo_jax.memory.pages import all_cards, built_in_cards, card_figure, card_pages
 
 DOCS = Path(__file__).parents[2] / "docs" / "cards"
 
@@ -115,3 +118,12 @@ def test_cards_are_read_and_compared_without_jax_and_matplotlib():
         "sys.exit(bool({'jax', 'matplotlib'} & {*sys.modules}))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_legend_of_a_card_names_the_line_of_a_list_of_the_values():
+    made, rows = card_with(2, lags=9)
+    axes = card_figure.card_figure(made, rows, Figure).axes[-1]
+    (line,) = (x for x in axes.lines if x.get_label() == "a list of the values")
+    np.testing.assert_allclose(line.get_ydata(), list(map(accuracy_of_list, line.get_xdata())))
+    words = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert words[0] == "a list of the values"

@@ -16,7 +16,7 @@ from echo_jax.config import is_built_in
 from echo_jax.memory.bits import accuracy_of_list
 from echo_jax.memory.card import BitsByKey, BitsByLag, Card, best_of_seeds, lag_bits
 from echo_jax.memory.pages.built_in_cards import built_in_cards, memoryless
-from echo_jax.memory.pages.line_names import Line, literal, name_lines, shortened
+from echo_jax.memory.pages.line_names import SIZE, Line, literal, name_lines, shortened
 from echo_jax.memory.pages.table import (
     QUESTIONS,
     Question,
@@ -153,20 +153,22 @@ def hatch(axes: Axes, card: Card, question: Question) -> None:
 def _draw(
     axes: Axes, curves: Curves, references: Sequence[tuple[str, Line, Any]], card: Card
 ) -> None:
-    """Draw lines, the cell's own last, and name it, the references and a few others."""
+    """Draw lines, the cell's own last, and name it and a few others; a legend of the references."""
     axes.grid(axis="y", color=RULE, linewidth=0.8)
     for line in curves.others.values():
         axes.plot(*line, **BACKGROUND)
-    for _, line, style in references:
-        axes.plot(*line, **style)
+    for name, line, style in references:
+        axes.plot(*line, label=name, **style)
+    if references:
+        axes.legend(loc="upper right", fontsize=SIZE, labelcolor=GREY, frameon=False)
     for line in curves.seeds:
         axes.plot(*line, **SEED)
     axes.plot(*curves.mean, **OWN)
     own, shown = cell_of(card), few(list(curves.others))
-    named = {own: curves.mean} | {name: line for name, line, _ in references}
-    others = {name: line for name, line in curves.others.items() if name not in shown}
-    of_others = {name: curves.others[name] for name in shown}
-    name_lines(axes, named | of_others, [*others.values()], [*named], own)
+    unnamed = [line for name, line in curves.others.items() if name not in shown]
+    unnamed += [line for _, line, _ in references]
+    named = {own: curves.mean} | {name: curves.others[name] for name in shown}
+    name_lines(axes, named, unnamed, [own], own)
 
 
 def few(names: Sequence[str]) -> list[str]:

@@ -255,7 +255,7 @@ def power_sentence(cards: Sequence[Card], question: Question) -> str:
     middle = three_digits(100 * float(np.median(deviations)))
     words = QUESTIONS[question].capitalize()
     if math.isinf(smallest):
-        return f"{words}: with {n} seeds each no pair of this table would be told apart."
+        return f"{words}: with {n} seeds each no pair of this table would be told apart: add seeds."
     return (
         f"{words}: a difference of {100 * smallest:.0f}% of the mean is told apart in "
         f"{POWER:.0%} of pairs of {n} seeds each, simulated from the deviations of these "
