@@ -123,7 +123,7 @@ def right_answers(network, tokens, targets):
 
 
 def row_of(question, tasks):
-    """What a row has beside the facts of its run."""
+    """The scores of a row, without the facts of its run."""
     network, sets = Network(part(tasks, "gru.")), ("validation", "final")
     if question == "by lag":
         train(network, ((streams.long(),) for streams in tasks["training"]), lag_loss)

@@ -25,7 +25,7 @@ def first_sequence(inputs: RunSpec) -> np.ndarray:
 
 
 def speller(inputs: RunSpec) -> Callable[[int], str]:
-    """How a token is printed: an integer, the user's own value, or ? for a value that is missing.
+    """The printed form of a token: an integer, the user's value, or ? for a missing one.
 
     A value with a space is in quotes.
     """

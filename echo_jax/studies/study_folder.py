@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from echo_jax import atomic_files
-from echo_jax.exceptions import StorageError
+from echo_jax.exceptions import StorageError, shown
 from echo_jax.report import paper_tables
 from echo_jax.report.styles import Format
 from echo_jax.studies import result_rows
@@ -37,10 +37,14 @@ NOTHING = ForPaper()
 def claim(out: Path, kind: str, names: Iterable[str] = (), asked: ForPaper = NOTHING) -> None:
     """Make the folder, or check that it is of this kind, before anything is run.
 
-    StorageError where it cannot be made, is of another kind, or has a page or figure that was
-    edited since it was generated or is somebody else's, or a file for a paper in the place of those
-    of the studies of these names.
+    StorageError where it cannot be made, is of another kind or has files of another kind, or has a
+    page or figure that was edited since it was generated or is somebody else's, or a file for a
+    paper in the place of those of the studies of these names.
     """
+    if os.path.abspath(out) == os.getcwd():
+        fix = "name a folder of their own with {out}"
+        raise StorageError(None, "the current folder", "is no place for rows and pages", fix)
+    _check_content(out)
     inside = [out / name for name in ("rows", "figures", *["tables"] * bool(asked.tables))]
     for folder in inside:
         atomic_files.check_no_link(folder)
@@ -56,6 +60,16 @@ def claim(out: Path, kind: str, names: Iterable[str] = (), asked: ForPaper = NOT
     if other != kind:
         rule = f"is of {other}, and this is {kind}"
         raise StorageError(None, out, rule, "use another folder for it")
+
+
+def _check_content(out: Path) -> None:
+    """Raise StorageError for a folder with files that are not of studies, and no `folder.json`."""
+    if not out.is_dir() or os.path.lexists(out / KIND) or not os.access(out, os.R_OK):
+        return
+    for name in sorted(set(os.listdir(out)) - {"rows", "figures", "tables", PAGE}):
+        if not name.startswith("."):  # one that is half written
+            rule = f"has {shown(name)} in it and is no folder of studies"
+            raise StorageError(None, out, rule, "use a new folder")
 
 
 def _check_for_paper(out: Path, name: str, asked: ForPaper) -> None:

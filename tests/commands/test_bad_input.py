@@ -131,6 +131,7 @@ SWEEP = """
 --lag                                 | --lag
 --lag 99                              | 99
 --cell nosuch:C --out new             | nosuch:C
+--out plain                           | plain
 """
 
 STANDS_FOR = {"digits": "9" * 5000, "name": "x" * 300, "nothing": ""}

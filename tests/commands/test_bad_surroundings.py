@@ -91,6 +91,7 @@ def test_a_folder_that_cannot_be_written_to_is_told_before_anything_is_computed(
 GONE = "error: the current folder is not there any more: change to another one\n"
 
 
-def test_a_current_folder_that_was_deleted_is_told(tmp_path):
+@pytest.mark.parametrize("line", ["study.py parts", "train.py --out run"])
+def test_a_current_folder_that_was_deleted_is_told(tmp_path, line):
     shell = ["sh", "-c", 'mkdir gone && cd gone && rmdir ../gone && exec "$@"', "sh"]
-    assert execute("train.py", "--out", "run", cwd=tmp_path, prefix=shell, status=2).stderr == GONE
+    assert execute(*line.split(), cwd=tmp_path, prefix=shell, status=2).stderr == GONE

@@ -342,7 +342,7 @@ def _letters(cards: Sequence[Card], question: Question) -> list[str]:
 
 
 def _plateau(card: Card) -> str:
-    """How many seeds by key are on the plateau."""
+    """The seeds by key that are on the plateau, of those that are there."""
     if card.on_plateau is None or card.bits_by_key is None:
         return UNKNOWN
     return f"{card.on_plateau} of {len(card.bits_by_key.seeds)}"
