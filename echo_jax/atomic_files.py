@@ -170,13 +170,15 @@ def check_generated(path: Path) -> list[str]:
     return [found]
 
 
-def write_generated_folder(folder: Path, texts: Mapping[str, str]) -> list[Path]:
-    """Write texts by the names of their files into a folder, each generated; their paths."""
+def write_generated_folder(folder: Path, contents: Mapping[str, str | bytes]) -> list[Path]:
+    """Write generated files by name into a folder, none where one was edited; their paths."""
     check_no_link(folder)
     make_folder(folder)
-    for name, text in texts.items():
-        write_generated(folder / name, text.encode())
-    return [folder / name for name in texts]
+    for name in contents:
+        check_generated(folder / name)
+    for name, content in contents.items():
+        write_generated(folder / name, content.encode() if isinstance(content, str) else content)
+    return [folder / name for name in contents]
 
 
 def _ledger(folder: Path) -> dict[str, Any]:

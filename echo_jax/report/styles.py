@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -93,7 +94,15 @@ def wrapped(words: str, width: int) -> str:
 
 Format = Literal["png", "svg", "pdf"]
 
-WRITTEN: Any = {"svg.fonttype": "none", "svg.hashsalt": "echo_jax", "pdf.fonttype": 42}
+FONTS = ["DejaVu Sans", "Verdana", "Arial", "sans-serif"]
+"""Families of all text, the first of which comes with matplotlib."""
+
+WRITTEN: Any = {
+    "font.sans-serif": FONTS,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "echo_jax",
+    "pdf.fonttype": 42,
+}
 """Settings of matplotlib: text is text, and the fonts of a PDF are TrueType, as publishers ask."""
 
 UNDATED: Mapping[Format, Sequence[str]] = {
@@ -102,6 +111,10 @@ UNDATED: Mapping[Format, Sequence[str]] = {
     "pdf": ("CreationDate", "Producer", "Creator"),
 }
 """The metadata that are left out."""
+
+
+PLACES, DIGITS = re.compile(rb' (?:d|x|y|transform)="[^"]*"'), re.compile(rb"(\.\d\d)\d+")
+"""Attributes of an SVG with places in points, and what is left of each: two decimals."""
 
 
 def image(figure: "Figure", kind: Format) -> bytes:
@@ -115,7 +128,8 @@ def image(figure: "Figure", kind: Format) -> bytes:
     with matplotlib.rc_context(WRITTEN):
         figure.savefig(content, format=kind, metadata=dict.fromkeys(UNDATED[kind]))
     if kind == "svg":
-        return content.getvalue().replace(b"</style>", f"\n{_night()}</style>".encode(), 1)
+        dark = content.getvalue().replace(b"</style>", f"\n{_night()}</style>".encode(), 1)
+        return PLACES.sub(lambda place: DIGITS.sub(rb"\1", place[0]), dark)
     return content.getvalue()
 
 

@@ -9,7 +9,6 @@ import pytest
 from made_up_cards import card, card_with, held, key_row, lag_row
 
 from echo_jax import statistics
-from echo_jax.exceptions import ConfigError
 from echo_jax.memory.pages import table
 from echo_jax.report import text_tables
 
@@ -107,17 +106,6 @@ def test_the_smallest_difference_has_80_percent_power():
 
 def test_three_seeds_cannot_tell_apart_what_needs_one_way_in_a_hundred():
     assert table.smallest_difference([1.0], 3, 0.01) == np.inf  # 2 of 20 at best
-
-
-def test_pairs_that_a_sentence_names_are_adjusted_by_holm():
-    cards = [
-        card([lag_row([bits + 0.01 * seed], seed) for seed in range(4)], name=name)
-        for name, bits in (("a", 1.0), ("b", 2.0), ("c", 2.0))
-    ]
-    p = table.named_pairs(cards, [("a", "b"), ("b", "c")], "bits_by_lag")
-    assert p == pytest.approx([2 * 2 / 70, 1.0])
-    with pytest.raises(ConfigError, match="d is no card"):
-        table.named_pairs(cards, [("a", "d")], "bits_by_lag")
 
 
 def test_cards_are_compared_only_with_those_of_their_track_and_size():

@@ -112,7 +112,7 @@ def write_report(
     own = [card for card, _ in built_in_cards.read_folder(folder)]
     cards = own + built_in_cards.beside(beside, own)
     drawings, by_hand = drawings_of(cards), findings(folder / "README.md")
-    written = write_figures(folder / "figures", drawings, kind)
+    written = atomic_files.write_generated_folder(folder / "figures", images(drawings, kind))
     text = page(cards, own, drawings, by_hand)
     atomic_files.write_bytes(folder / "README.md", text.encode())
     written.append(folder / "README.md")
@@ -200,21 +200,14 @@ def in_panels(cards: Iterable[Card], of_track: str, question: Question) -> list[
     return [x for x in shown if x.bits_by_lag and x.bits_by_key] or shown
 
 
-def write_figures(folder: Path, drawings: Sequence[Drawing], kind: styles.Format) -> list[Path]:
-    """Write NAME.svg of each figure, and NAME.KIND; nothing where one was edited."""
-    contents = {}
+def images(drawings: Sequence[Drawing], kind: styles.Format) -> dict[str, bytes]:
+    """The content of NAME.svg of each figure, and of NAME.KIND."""
     with styles.drawing():
-        for drawing in drawings:
-            for suffix in dict.fromkeys(("svg", kind)):
-                content = styles.image(drawing.draw(), suffix)
-                contents[folder / f"{drawing.name}.{suffix}"] = content
-    atomic_files.check_no_link(folder)
-    atomic_files.make_folder(folder)
-    for path in contents:
-        atomic_files.check_generated(path)
-    for path, content in contents.items():
-        atomic_files.write_generated(path, content)
-    return list(contents)
+        return {
+            f"{drawing.name}.{suffix}": styles.image(drawing.draw(), suffix)
+            for drawing in drawings
+            for suffix in dict.fromkeys(("svg", kind))
+        }
 
 
 def texts(cards: Sequence[Card], kinds: Sequence[paper_tables.Kind]) -> dict[str, str]:

@@ -30,14 +30,8 @@ def draw(folder: Path, card: Card, kind: styles.Format = "svg") -> list[Path]:
       StorageError: a file was edited since it was generated.
     """
     rows = read_rows(folder / "rows.jsonl")
-    contents = {"card.md": page(card, rows).encode()}
-    for each in dict.fromkeys(("svg", kind)):
-        contents[f"card.{each}"] = image(card, rows, each)
-    for name in contents:
-        atomic_files.check_generated(folder / name)
-    for name, content in contents.items():
-        atomic_files.write_generated(folder / name, content)
-    return [folder / name for name in contents]
+    images = {f"card.{each}": image(card, rows, each) for each in dict.fromkeys(("svg", kind))}
+    return atomic_files.write_generated_folder(folder, {"card.md": page(card, rows), **images})
 
 
 def image(card: Card, rows: list[Row], kind: styles.Format) -> bytes:

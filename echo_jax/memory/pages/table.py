@@ -17,7 +17,6 @@ import numpy as np
 
 from echo_jax import statistics
 from echo_jax.config import BLOCK
-from echo_jax.exceptions import ConfigError
 from echo_jax.memory.card import BitsByKey, BitsByLag, Card
 from echo_jax.report.number_formats import number, three_digits
 from echo_jax.report.page import Table
@@ -194,20 +193,6 @@ def _alphabet() -> list[str]:
     """The letters of sets: a .. z, A .. Z, then a1 and so on."""
     single = string.ascii_lowercase + string.ascii_uppercase
     return [f"{letter}{n or ''}" for n in range(20) for letter in single]
-
-
-def named_pairs(
-    cards: Sequence[Card], pairs: Sequence[tuple[str, str]], question: Question
-) -> list[float]:
-    """Holm's adjusted p-values of pairs of cards, by name: those that a sentence compares.
-
-    ConfigError for a name that no card with this question has.
-    """
-    seeds = {card.name: bits.by_seed for card in cards if (bits := measure(card, question))}
-    for name in itertools.chain(*pairs):
-        if name not in seeds:
-            raise ConfigError(None, name, f"is no card with {QUESTIONS[question]}", "name another")
-    return statistics.holm([statistics.permutation_test(seeds[a], seeds[b]) for a, b in pairs])
 
 
 def smallest_difference(deviations: Sequence[float], n: int, level: float = LEVEL) -> float:
