@@ -125,6 +125,7 @@ plain 1 --state nosuch/state          | nosuch
 SHOW = """
 plain                                 | plain
 --curve empty                         | empty
+--play plain --curve plain            | --curve
 """
 
 SWEEP = """
