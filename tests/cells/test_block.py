@@ -2,6 +2,7 @@ import cell_reference
 import jax
 import numpy as np
 import pytest
+from cell_reference import gelu, min_lstm_step, silu
 
 from echo_jax.cells import registry
 from echo_jax.cells.block import Block
@@ -21,11 +22,9 @@ def block_step(p, state, x):
     for q, (past, h) in zip(p.layers, state, strict=True):
         inputs = [rms_norm(x, q.norm), past[:, 0], past[:, 1], past[:, 2]]  # newest first
         u = q.conv_bias + sum(inputs[n] * q.conv[n] for n in range(4))
-        new, y = cell_reference.min_lstm_step(q.cell, h, u / (1 + np.exp(-u)))
+        new, y = min_lstm_step(q.cell, h, silu(u))
         x = x + y @ q.W + q.b
-        z = rms_norm(x, q.mlp_norm) @ q.W1
-        gelu = z / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3)))
-        x = x + gelu @ q.W2
+        x = x + gelu(rms_norm(x, q.mlp_norm) @ q.W1) @ q.W2
         states.append((np.stack(inputs[:3], axis=1), new))
     return tuple(states), rms_norm(x, p.norm)
 

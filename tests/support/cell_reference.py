@@ -20,6 +20,10 @@ def sigmoid(z):
     return 1 / (1 + np.exp(-z))
 
 
+def silu(z):
+    return z * sigmoid(z)
+
+
 def gelu(z):
     """In the approximation of jax."""
     return z / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3)))

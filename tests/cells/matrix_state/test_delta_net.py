@@ -3,19 +3,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from cell_reference import sigmoid, silu
 
 from echo_jax.cells.matrix_state import delta_net
 from echo_jax.cells.matrix_state.delta_net import DeltaNetCell, DeltaTerms, GatedDeltaNetCell
 
 DELTA, GATED = DeltaNetCell(4, key_size=3, value_size=2), GatedDeltaNetCell(4)
-
-
-def sigmoid(z):
-    return 1 / (1 + np.exp(-z))
-
-
-def silu(z):
-    return z * sigmoid(z)
 
 
 def unit(z):

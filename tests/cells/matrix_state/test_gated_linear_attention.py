@@ -1,14 +1,11 @@
 import cell_reference
 import numpy as np
 import pytest
+from cell_reference import sigmoid, silu
 
 from echo_jax.cells.matrix_state.gated_linear_attention import GLACell
 
 CELL = GLACell(4, key_size=2, value_size=3, rank=2)
-
-
-def sigmoid(z):
-    return 1 / (1 + np.exp(-z))
 
 
 def gla_step(p, state, x):
@@ -18,8 +15,7 @@ def gla_step(p, state, x):
     o = np.einsum("bk,bkv->bv", q, state)
     centred = o - o.mean(-1, keepdims=True)
     normalised = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-5)
-    gate = x @ p.W_r + p.b_r
-    return state, gate * sigmoid(gate) * normalised @ p.W_O
+    return state, silu(x @ p.W_r + p.b_r) * normalised @ p.W_O
 
 
 def test_gla_is_its_equations_step_by_step_at_once_and_in_parallel():

@@ -2,14 +2,11 @@ import cell_reference
 import jax
 import numpy as np
 import pytest
+from cell_reference import silu
 
 from echo_jax.cells.matrix_state.mamba2 import Mamba2Cell
 
 CELL = Mamba2Cell(4, head_size=3, state_size=2)
-
-
-def silu(z):
-    return z / (1 + np.exp(-z))
 
 
 def mamba2_step(p, state, u):

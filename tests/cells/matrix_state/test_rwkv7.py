@@ -2,15 +2,12 @@ import cell_reference
 import jax
 import numpy as np
 import pytest
+from cell_reference import sigmoid
 
 from echo_jax.cells.matrix_state import rwkv7
 from echo_jax.cells.matrix_state.rwkv7 import RWKV7Cell
 
 CELL = RWKV7Cell(4, heads=2, head_size=3, rank=2, gate_rank=5)
-
-
-def sigmoid(z):
-    return 1 / (1 + np.exp(-z))
 
 
 def rwkv7_step(p, state, x):

@@ -3,6 +3,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from cell_reference import sigmoid
 
 from echo_jax.cells.matrix_state import xlstm
 from echo_jax.cells.matrix_state.xlstm import (
@@ -13,10 +14,6 @@ from echo_jax.cells.matrix_state.xlstm import (
     SLSTMParams,
     SLSTMState,
 )
-
-
-def sigmoid(z):
-    return 1 / (1 + np.exp(-z))
 
 
 def slstm_gates(p, h, x):

@@ -3,14 +3,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from cell_reference import sigmoid
 
 from echo_jax.cells.vector_state.rg_lru import RGLRUCell
 
 CELL = RGLRUCell(4)
-
-
-def sigmoid(z):
-    return 1 / (1 + np.exp(-z))
 
 
 def rg_lru_step(p, h, x):

@@ -2,18 +2,11 @@ import cell_reference
 import jax
 import numpy as np
 import pytest
+from cell_reference import gelu, sigmoid
 
 from echo_jax.cells.vector_state.s5 import S5Cell, hippo_frequencies
 
 CELL = S5Cell(4, state_size=6, blocks=2)
-
-
-def sigmoid(z):
-    return 1 / (1 + np.exp(-z))
-
-
-def gelu(z):
-    return z / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3)))
 
 
 def s5_step(p, state, x):
