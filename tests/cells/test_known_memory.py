@@ -24,27 +24,6 @@ def test_an_attention_cache_is_its_equations_step_by_step_and_at_once():
     cell_reference.check_equations(CACHE, cache_step)
 
 
-def test_an_attention_cache_is_attention_over_the_last_inputs():
-    params = cell_reference.initial(CACHE)
-    params = params._replace(b=np.float32([0.3, -1, 2, 0.5]))
-    xs = np.random.default_rng(0).normal(size=(9, 2, 5)).astype(np.float32)
-
-    @jax.jit
-    def run(params, xs):
-        start = CACHE.initial_state(params, 2, 5)
-        steps = jax.lax.scan(lambda s, x: CACHE.step(params, s, x), start, xs)
-        return steps, CACHE.scan(params, start, xs)
-
-    for last, ys in run(params, xs):
-        for t in range(9):
-            seen = xs[max(0, t - 3) : t + 1][::-1]  # newest first
-            scores = np.einsum("bf,nbf->nb", xs[t] @ params.W_q @ params.W_c.T, seen) / np.sqrt(2)
-            weights = np.exp(scores + params.b[: len(seen), None])
-            mean = np.einsum("nb,nbf->bf", weights / weights.sum(0), seen)
-            np.testing.assert_allclose(ys[t], mean @ params.W_c @ params.W_v, atol=1e-5)
-        np.testing.assert_allclose(last, np.moveaxis(xs[:-4:-1] @ params.W_c, 0, 1), atol=1e-5)
-
-
 def test_an_attention_cache_has_a_gradient_from_its_slots_and_none_from_beyond():
     params = cell_reference.initial(CACHE)
 
@@ -74,19 +53,6 @@ def test_attention_is_shared_among_the_inputs_so_far_and_the_present_one_always_
 
     expected = [[0, 0], [6, 0], [3, 6], [10, 4], [8, 4], [12, 0], [0, 0]]
     np.testing.assert_allclose(np.asarray(run(params, xs))[:, 0], expected, atol=1e-5)
-
-
-def test_a_shift_register_of_d_plus_1_slots_has_a_gradient_from_lag_d_and_none_from_beyond():
-    cell = known_memory.ShiftRegister(4)
-
-    def last_output(inputs):
-        start = cell.initialize_carry(jax.random.key(0), inputs.shape[1:])
-        _, outputs = jax.lax.scan(lambda c, x: cell.apply({}, c, x), start, inputs)
-        return jnp.sum(outputs[-1])
-
-    vectors = np.random.default_rng(0).normal(size=(9, 3, 2)).astype(np.float32)
-    by_time = np.abs(jax.jit(jax.grad(last_output))(vectors)).sum((1, 2))
-    np.testing.assert_array_equal(by_time[::-1] > 0, [True] * 4 + [False] * 5)
 
 
 @pytest.mark.parametrize("rate", [0.5, -0.8])

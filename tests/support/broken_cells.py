@@ -36,20 +36,6 @@ class CannotStart(Good):
         return jnp.zeros((batch, width, height))
 
 
-class KeepsACache(Good):
-    @nn.compact
-    def __call__(self, carry, inputs):  # wrong
-        last = self.variable("cache", "last", jnp.zeros_like, inputs)
-        last.value = inputs
-        return carry, carry
-
-
-class FailsInAStep(Good):
-    def __call__(self, carry, inputs):
-        h = carry @ jnp.zeros((self.features + 1, 2))  # wrong
-        return h, h
-
-
 class NeedsUnits(nn.RNNCellBase):
     units: int
     rate: float = 0.9
