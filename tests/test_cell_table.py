@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import jax
 import pytest
 
@@ -39,21 +36,6 @@ def value(name, options):
         return FEATURES
     found = None if name == "H" else getattr(options, name)
     return options.features if found is None else found
-
-
-BUILDS_THE_LSTM = """
-import sys
-from echo_jax.config import RunConfig
-from echo_jax.core.network import build_network
-
-build_network(RunConfig())
-print(*(name for name in sys.modules if "_state." in name))
-"""
-
-
-def test_a_network_imports_its_own_cell_and_no_other():
-    imported = subprocess.check_output([sys.executable, "-c", BUILDS_THE_LSTM], text=True)
-    assert imported.split() == ["echo_jax.cells.vector_state.lstm"]
 
 
 def test_a_cell_is_reached_by_the_name_of_its_class():

@@ -6,10 +6,8 @@ import jax
 import numpy as np
 import pytest
 from disk_faults import Faults
-from run_folders import PLAIN, prepared, saved_of
-from safetensors.numpy import load_file
+from run_folders import PLAIN, saved_of
 
-import echo_jax
 from echo_jax.config import changed
 from echo_jax.core.many_seeds import state_shapes
 from echo_jax.exceptions import StorageError
@@ -79,18 +77,6 @@ def test_a_longer_run_goes_on_from_the_checkpoint_and_another_run_does_not(tmp_p
     assert same(checkpoint.load(tmp_path / "run", RunSpec(longer), saved[0]), saved[1][9])
     with pytest.raises(StorageError, match=r"is not of the run in config\.json"):
         checkpoint.load(tmp_path / "run", RunSpec(other), saved[0])
-
-
-def test_the_weights_of_a_cell_whose_parameters_are_an_object_come_back(tmp_path):
-    cell = "awkward_cells:WeightsInAnObject"
-    config = changed(CONFIG, cell=cell, hidden_size=50)
-    spec = prepared(tmp_path, RunSpec(config)).inputs
-    state = saved_of(config)
-    checkpoint.save(tmp_path, spec, state)
-    weights = load_file(tmp_path / "checkpoint.safetensors")["params.cell.0"]
-    np.testing.assert_array_equal(weights, state.state.params["cell"].weights)
-    network = echo_jax.load(tmp_path, cell=cell, seed=1)
-    np.testing.assert_array_equal(network.params["cell"].weights, weights[1])
 
 
 def test_metrics_are_the_same_lines_however_they_were_cut_and_come_back_bit_for_bit():
