@@ -8,7 +8,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -132,12 +132,6 @@ def fail(sentence: str) -> NoReturn:
     """Print one sentence to standard error and exit with status 2."""
     print(f"error: {printable(sentence)}", file=sys.stderr)
     sys.exit(2)
-
-
-def say_for_paper(paths: Iterable[Path]) -> None:
-    """Print the files for a paper that were written."""
-    for path in paths:
-        print(f"For a paper: {printable(str(path))}")
 
 
 @contextlib.contextmanager

@@ -1,21 +1,26 @@
-"""The running of grid points, shared by `study` and `sweep`: plan, workers, progress, failures."""
+"""Studies in a folder, for `study` and `sweep`: the missing is run, all is shown and written."""
 
 import contextlib
 import dataclasses
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from echo_jax import machine
+from echo_jax import atomic_files, machine
 from echo_jax.cluster import Workers, check_spec, workers_of
-from echo_jax.exceptions import ConfigError
+from echo_jax.exceptions import ConfigError, printable
 from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.report import paper_tables
 from echo_jax.report.number_formats import percent
+from echo_jax.report.page import Section
 from echo_jax.report.styles import Format
+from echo_jax.studies import result_rows, study_folder, study_pages
+from echo_jax.studies.catalogue import Study
 from echo_jax.studies.grid_point import GridPoint
+from echo_jax.studies.result_rows import ResultRow
 from echo_jax.studies.scores import shown
-from echo_jax.studies.study_folder import ForPaper
 from echo_jax.studies.time_estimate import minutes, seconds_of
 
 
@@ -38,18 +43,76 @@ class GridOptions:
         """Raise ConfigError for a cluster that is none."""
         check_spec(self.cluster)
 
-    @property
-    def for_paper(self) -> ForPaper:
-        """The files for a paper."""
-        return ForPaper(self.format, self.tables)
 
-    def prepare(self) -> None:
-        """Settings of the process, before anything is run."""
-        if not self.compilation_cache:
-            compilation_cache.switch_off()
+class Folder(NamedTuple):
+    """A folder of studies, and how its page shows them.
+
+    path     of the folder
+    kind     "all studies" or "a sweep"
+    title    of the page
+    studies  by name, in the order of the page
+    command  the command that makes the section of a study, by its name
+    remake   the command that makes the page
+    """
+
+    path: Path
+    kind: str
+    title: str
+    studies: Mapping[str, Study]
+    command: Callable[[str], str]
+    remake: str
+
+    def section(self, name: str, rows: Sequence[ResultRow]) -> Section:
+        """The section of a study that has rows."""
+        return study_pages.section(name, self.studies[name], rows, self.command(name))
+
+    def write_page(
+        self, rows: Mapping[str, list[ResultRow]], sections: Mapping[str, Section]
+    ) -> None:
+        """Write the page of all studies that have rows."""
+        ordered = [sections[name] for name in self.studies if name in sections]
+        all_rows = list(itertools.chain(*rows.values()))
+        study_pages.write(self.path, self.title, all_rows, ordered, self.remake)
 
 
-def plan(waiting: Mapping[str, Sequence[GridPoint]], cluster: str | None = None) -> str:
+def run_studies(
+    folder: Folder, names: Sequence[str], options: GridOptions, interrupts: Interrupts
+) -> None:
+    """Run what is missing, study by study; write the page after each that ran and at the end.
+
+    ConfigError for grid points that failed, once all others are shown and written.
+    """
+    out, failures = folder.path, list[str]()
+    if not options.compilation_cache:
+        compilation_cache.switch_off()
+    study_folder.claim(out, folder.kind, bool(options.tables))
+    with atomic_files.locked(out):
+        rows = study_folder.rows_of(out, folder.studies)
+        waiting = {n: result_rows.missing(folder.studies[n].points, rows[n]) for n in names}
+        print(plan(waiting, options.cluster), flush=True)
+        sections = {name: folder.section(name, some) for name, some in rows.items() if some}
+        points = list(itertools.chain(*waiting.values()))
+        with workers_for(options.cluster, points, interrupts) as workers:
+            for name, left in waiting.items():
+                if left:
+                    path = study_folder.rows_path(out, name)
+                    failures += run_points(path, left, interrupts, workers)
+                    rows |= study_folder.rows_of(out, {name: folder.studies[name]})
+                    if not rows[name]:
+                        continue
+                    sections[name] = folder.section(name, rows[name])
+                    folder.write_page(rows, sections)
+                print(study_pages.in_terminal(sections[name]), flush=True)
+        if sections:
+            folder.write_page(rows, sections)
+            asked = [sections[name] for name in names if name in sections]
+            for path in study_pages.write_for_paper(out, asked, options.format, options.tables):
+                print(f"For a paper: {printable(str(path))}")
+            print(f"Page: {printable(str(out / study_folder.PAGE))}")
+    refuse_failures(failures, out)
+
+
+def plan(waiting: Mapping[str, Sequence[GridPoint]], cluster: str | None) -> str:
     """The grid points to run, and the estimated time in this process."""
     lines, total = [], 0.0
     for name, points in waiting.items():
@@ -67,7 +130,9 @@ def plan(waiting: Mapping[str, Sequence[GridPoint]], cluster: str | None = None)
 def workers_for(
     spec: str | None, points: Sequence[GridPoint], interrupts: Interrupts
 ) -> contextlib.AbstractContextManager[Workers | None]:
-    """The workers of `--cluster` for some grid points; None without it, for this process."""
+    """The workers of `--cluster` for some grid points; None for this process, and without any."""
+    if not points:
+        return contextlib.nullcontext()
     if spec is None:
         machine.use_cpu_devices(None)
         compilation_cache.use_compilation_cache()
@@ -103,7 +168,7 @@ def run_points(
 
 
 def refuse_failures(failures: Sequence[str], out: Path) -> None:
-    """Raise ConfigError for grid points that failed, once all others are shown and written."""
+    """Raise ConfigError for grid points that failed."""
     if failures:
         why = "; ".join(failures)
         raise ConfigError(f"{len(failures)} tasks failed, {out} has all others: {why}")

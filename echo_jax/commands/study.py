@@ -6,27 +6,22 @@ echo-jax study --all --out studies/           # all, resumable, and a page that 
 
 import dataclasses
 import difflib
-import itertools
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from echo_jax import atomic_files
 from echo_jax.commands import command_line
-from echo_jax.commands.grid_runs import GridOptions, plan, refuse_failures, run_points, workers_for
-from echo_jax.exceptions import ConfigError, printable
+from echo_jax.commands.grid_runs import Folder, GridOptions, run_studies
+from echo_jax.exceptions import ConfigError
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.report import text_tables
-from echo_jax.report.page import Section
-from echo_jax.studies import result_rows, study_folder, study_pages
+from echo_jax.studies import study_folder
 from echo_jax.studies.catalogue import STUDIES
-from echo_jax.studies.result_rows import ResultRow
 from echo_jax.studies.time_estimate import minutes, seconds_of
 
-COMMAND = f"{command_line.INSTALLED} study"  # on pages
 TITLE = "Echoing random integers: the tutorial's questions, measured"
 
 
@@ -55,11 +50,6 @@ class StudyCommand(GridOptions):
                 names = close[0] if close else f"one of {', '.join(STUDIES)}"
                 raise ConfigError(None, f"study {name!r}", "is unknown", f"use {names}")
 
-    @property
-    def folder(self) -> Path:
-        """The folder of the rows, the figures and the page."""
-        return self.out or Path("runs/studies")
-
 
 def main() -> None:
     """Run the command of the command line."""
@@ -86,36 +76,18 @@ def listing() -> str:
 
 
 def run(command: StudyCommand, interrupts: Interrupts) -> None:
-    """Run what is missing, study by study; write the page after each that ran and at the end."""
-    out = command.folder
-    command.prepare()
-    named = command.names or tuple(STUDIES)
-    study_folder.claim(out, "all studies", named, command.for_paper)
-    failures: list[str] = []
-    with atomic_files.locked(out):
-        rows = study_folder.rows_of(out, STUDIES)
-        waiting = {name: result_rows.missing(STUDIES[name].points, rows[name]) for name in named}
-        print(published(command.names), end="")
-        print(plan(waiting, command.cluster), flush=True)
-        sections = {name: section(name, rows[name]) for name in STUDIES if rows[name]}
-        points = list(itertools.chain(*waiting.values()))
-        with workers_for(command.cluster, points, interrupts) as workers:
-            for name, left in waiting.items():
-                if left:
-                    path = study_folder.rows_path(out, name)
-                    failures += run_points(path, left, interrupts, workers)
-                    rows |= study_folder.rows_of(out, {name: STUDIES[name]})
-                    if not rows[name]:
-                        continue
-                    sections[name] = section(name, rows[name])
-                    write_page(command, rows, sections)
-                print(study_pages.in_terminal(sections[name]), flush=True)
-        if sections:
-            write_page(command, rows, sections)
-        asked = [sections[name] for name in named if name in sections]
-        command_line.say_for_paper(study_pages.write_for_paper(out, asked, command.for_paper))
-    print(f"Page: {printable(str(out / study_folder.PAGE))}")
-    refuse_failures(failures, out)
+    """Print the published answers of the studies that are named, and run what is missing."""
+    out = command.out or Path("runs/studies")
+    again = ["--all", *(["--out", str(command.out)] if command.out else [])]
+    remake = command_of(shlex.join(again))
+    folder = Folder(out, "all studies", TITLE, STUDIES, command_of, remake)
+    print(published(command.names), end="")
+    run_studies(folder, command.names or tuple(STUDIES), command, interrupts)
+
+
+def command_of(name: str) -> str:
+    """The command of a study, as pages have it."""
+    return f"{command_line.INSTALLED} study {name}"
 
 
 def published(names: Sequence[str]) -> str:
@@ -127,19 +99,3 @@ def published(names: Sequence[str]) -> str:
         for name, answer in answers.items()
         if answer
     )
-
-
-def section(name: str, rows: Sequence[ResultRow]) -> Section:
-    """The section of a study, with the command that makes it."""
-    return study_pages.section(name, STUDIES[name], rows, f"{COMMAND} {name}")
-
-
-def write_page(
-    command: StudyCommand, rows: Mapping[str, list[ResultRow]], sections: Mapping[str, Section]
-) -> None:
-    """Write the page of all studies that have rows in the folder, in the order of the catalogue."""
-    again = ["--all", *(["--out", str(command.out)] if command.out else [])]
-    shown_rows = [row for name in sections for row in rows[name]]
-    ordered = [sections[name] for name in STUDIES if name in sections]
-    remake = f"{COMMAND} {shlex.join(again)}"
-    study_pages.write(command.folder, TITLE, shown_rows, ordered, remake)

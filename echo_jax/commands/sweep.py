@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 import tyro
 
-from echo_jax import atomic_files, machine
+from echo_jax import machine
 from echo_jax.commands import command_line, flags
-from echo_jax.commands.grid_runs import GridOptions, plan, refuse_failures, run_points, workers_for
+from echo_jax.commands.grid_runs import Folder, GridOptions, run_studies
 from echo_jax.config import (
     PARTS,
     NetworkConfig,
@@ -29,10 +29,10 @@ from echo_jax.config import (
     changed,
     is_built_in,
 )
-from echo_jax.exceptions import ConfigError, printable
+from echo_jax.exceptions import ConfigError
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.report.styles import SERIES
-from echo_jax.studies import result_rows, seed_parts, study_folder, study_pages
+from echo_jax.studies import seed_parts
 from echo_jax.studies.catalogue import Chart, Study
 from echo_jax.studies.grid_point import GridPoint, grid
 
@@ -164,40 +164,12 @@ def main() -> None:
 
 
 def run(command: SweepCommand, out: Path, interrupts: Interrupts) -> None:
-    """Run what is missing, print the table, write the page."""
-    study, asked = command.study, command.for_paper
-    if command.seeds > seed_parts.MOST_IN_A_ROW:
-        most = seed_parts.MOST_IN_A_ROW
-        raise ConfigError(
-            "seeds", command.seeds, "is more than a row holds", f"use at most {{seeds={most}}}"
-        )
-    failures: list[str] = []
-    for point in study.points:
-        machine.check_memory(seed_parts.at_once(point) * point.config.least_bytes)
-    command.prepare()
-    study = with_sources(study)
-    (rows,) = study_folder.rows_of(out, {NAME: study}).values()
-    check_networks(result_rows.missing(study.points, rows))
-    study_folder.claim(out, "a sweep", [NAME], asked)
-    with atomic_files.locked(out):
-        (rows,) = study_folder.rows_of(out, {NAME: study}).values()
-        waiting = result_rows.missing(study.points, rows)
-        print(plan({NAME: waiting}, cluster=command.cluster), flush=True)
-        if waiting:
-            with workers_for(command.cluster, waiting, interrupts) as workers:
-                path = study_folder.rows_path(out, NAME)
-                failures += run_points(path, waiting, interrupts, workers)
-            (rows,) = study_folder.rows_of(out, {NAME: study}).values()
-        if not rows:
-            refuse_failures(failures, out)  # all of them
-        again = f"{command_line.INSTALLED} sweep {shlex.join(sys.argv[1:])}"
-        section = study_pages.section(NAME, study, rows, again)
-        print(study_pages.in_terminal(section))
-        study_pages.write(out, "A sweep", rows, [section], again)
-        written = study_pages.write_for_paper(out, [section], asked)
-        command_line.say_for_paper(written)
-    print(f"Page: {printable(str(out / study_folder.PAGE))}")
-    refuse_failures(failures, out)
+    """Check every grid point, and run what is missing."""
+    study = with_sources(command.study)
+    check_networks(study.points)
+    again = f"{command_line.INSTALLED} sweep {shlex.join(sys.argv[1:])}"
+    folder = Folder(out, "a sweep", "A sweep", {NAME: study}, lambda _: again, again)
+    run_studies(folder, [NAME], command, interrupts)
 
 
 def with_sources(study: Study) -> Study:
@@ -221,9 +193,9 @@ def with_sources(study: Study) -> Study:
 
 
 def check_networks(points: Sequence[GridPoint]) -> None:
-    """Raise ConfigError for a network that cannot be built, before any is trained."""
-    if not points:
-        return
+    """Raise ConfigError for a network that is too large or cannot be built."""
+    for point in points:
+        machine.check_memory(seed_parts.at_once(point) * point.config.least_bytes)
     from echo_jax.core.network import build_network
 
     machine.use_cpu_devices(None)

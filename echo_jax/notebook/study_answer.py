@@ -4,8 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from echo_jax.commands import study as study_command
-from echo_jax.commands.study import StudyCommand
+from echo_jax.commands.study import StudyCommand, command_of
 from echo_jax.exceptions import ConfigError
 from echo_jax.notebook.data_frame import data_frame
 from echo_jax.report.markdown_page import markdown_section
@@ -86,7 +85,7 @@ def study(name: str, folder: str | Path | None = None) -> StudyAnswer:
     place = study_folder.published() if folder is None else Path(folder)
     rows = study_folder.rows_of(place, {name: STUDIES[name]})[name]
     if rows:
-        section = study_command.section(name, rows)
+        section = study_pages.section(name, STUDIES[name], rows, command_of(name))
         if folder is None:
             section = section._replace(answer=[study_folder.published_answer(name)])
         return StudyAnswer(name, section, rows)

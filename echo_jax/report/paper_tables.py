@@ -1,12 +1,11 @@
 """Tables for a paper, as LaTeX with booktabs; `text_tables` has tidy rows as CSV."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 from echo_jax.report.page import Table
 
 Kind = Literal["csv", "latex"]
-SUFFIXES: Mapping[Kind, str] = {"csv": "csv", "latex": "tex"}
 
 LATEX = {character: f"\\{character}" for character in "&%$#_{}"} | {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",

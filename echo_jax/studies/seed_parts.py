@@ -22,9 +22,6 @@ from echo_jax.studies.result_rows import BySeed, Failed, ResultRow, Seconds, of_
 MOST_SEEDS = 64
 """Seeds of a part, at most."""
 
-MOST_IN_A_ROW = 100_000
-"""Seeds of a grid point, at most: their row takes about 6 MB, and a file of rows 64."""
-
 
 def at_once(point: GridPoint) -> int:
     """The seeds that are trained side by side."""

@@ -9,14 +9,11 @@ folder.json          the kind of the folder
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 from echo_jax import atomic_files
 from echo_jax.exceptions import StorageError, shown
-from echo_jax.report import paper_tables
-from echo_jax.report.styles import Format
 from echo_jax.studies import result_rows
 from echo_jax.studies.catalogue import Study
 from echo_jax.studies.result_rows import ResultRow
@@ -24,36 +21,24 @@ from echo_jax.studies.result_rows import ResultRow
 PAGE, KIND = "README.md", "folder.json"
 
 
-class ForPaper(NamedTuple):
-    """Files for a paper: the format of the figures, and the kinds of tables."""
-
-    format: Format = "svg"
-    tables: Sequence[paper_tables.Kind] = ()
-
-
-NOTHING = ForPaper()
-
-
-def claim(out: Path, kind: str, names: Iterable[str] = (), asked: ForPaper = NOTHING) -> None:
+def claim(out: Path, kind: str, tables: bool) -> None:
     """Make the folder, or check that it is of this kind, before anything is run.
 
     StorageError where it cannot be made, is of another kind or has files of another kind, or has a
-    page or figure that was edited since it was generated or is somebody else's, or a file for a
-    paper in the place of those of the studies of these names.
+    page, a figure or, where `tables` are asked for, a table that was edited since it was generated
+    or is somebody else's.
     """
     if os.path.abspath(out) == os.getcwd():
         fix = "name a folder of their own with {out}"
         raise StorageError(None, "the current folder", "is no place for rows and pages", fix)
     _check_content(out)
-    inside = [out / name for name in ("rows", "figures", *["tables"] * bool(asked.tables))]
+    inside = [out / name for name in ("rows", "figures", *["tables"] * tables)]
     for folder in inside:
         atomic_files.check_no_link(folder)
     for folder in (out, *inside):
         atomic_files.make_folder(folder)
-    for path in (out / PAGE, *sorted((out / "figures").glob("*.svg"))):
+    for path in (out / PAGE, *(path for folder in inside[1:] for path in folder.glob("[!.]*"))):
         atomic_files.check_generated(path)
-    for name in names:
-        _check_for_paper(out, name, asked)
     if not os.path.lexists(out / KIND):
         atomic_files.write_json(out / KIND, {"kind": kind})
     other = atomic_files.read_json(out / KIND, fix=f"use another folder than {out}").get("kind")
@@ -70,16 +55,6 @@ def _check_content(out: Path) -> None:
         if not name.startswith("."):  # one that is half written
             rule = f"has {shown(name)} in it and is no folder of studies"
             raise StorageError(None, out, rule, "use a new folder")
-
-
-def _check_for_paper(out: Path, name: str, asked: ForPaper) -> None:
-    """Raise StorageError for a file for a paper of a study that would not be overwritten."""
-    paths = [out / "figures" / f"{name}.{asked.format}"] * (asked.format != "svg")
-    for suffix in (paper_tables.SUFFIXES[kind] for kind in asked.tables):
-        tables = out / "tables"
-        paths += [tables / f"{name}.{suffix}", *tables.glob(f"{name}-*.{suffix}")]
-    for path in paths:
-        atomic_files.check_generated(path)
 
 
 def published() -> Path:

@@ -16,7 +16,7 @@ from echo_jax.studies import result_rows, study_folder, tidy_rows
 from echo_jax.studies.catalogue import Chart, Study
 from echo_jax.studies.result_rows import ResultRow
 from echo_jax.studies.study_figures import alternative, drawn, figure
-from echo_jax.studies.study_folder import PAGE, ForPaper
+from echo_jax.studies.study_folder import PAGE
 from echo_jax.studies.study_tables import curve_tables, main_table, pair_tables
 
 INTRODUCTION = [
@@ -127,7 +127,9 @@ def write(
     atomic_files.write_generated(out / PAGE, markdown_page(page).encode())
 
 
-def write_for_paper(out: Path, sections: Sequence[Section], asked: ForPaper) -> list[Path]:
+def write_for_paper(
+    out: Path, sections: Sequence[Section], figures: Format, tables: Sequence[paper_tables.Kind]
+) -> list[Path]:
     """Write figures/NAME.KIND beside the figures of the page, and tables: NAME.csv and NAME.tex.
 
     StorageError for a file in their place that is not as it was written.
@@ -137,13 +139,13 @@ def write_for_paper(out: Path, sections: Sequence[Section], asked: ForPaper) -> 
     """
     written, texts = [], dict[str, str]()
     for section in sections:
-        if section.figure and asked.format != "svg":
-            written.append((out / section.figure.path).with_suffix(f".{asked.format}"))
-            atomic_files.write_generated(written[-1], section.figure.draw(asked.format))
-        if "csv" in asked.tables:
+        if section.figure and figures != "svg":
+            written.append((out / section.figure.path).with_suffix(f".{figures}"))
+            atomic_files.write_generated(written[-1], section.figure.draw(figures))
+        if "csv" in tables:
             tidy = section.tidy().items()
             texts |= {f"{section.name}{more}.csv": text_tables.csv_text(x) for more, x in tidy}
-        if "latex" in asked.tables:
+        if "latex" in tables:
             texts |= paper_tables.latex_files(section.name, section.tables)
     if texts:
         written += atomic_files.write_generated_folder(out / "tables", texts)
