@@ -26,6 +26,8 @@ if TYPE_CHECKING:  # what is slow to import waits until the command line was fou
 
     from echo_jax.runs.predictor import Trained
 
+WINDOWS = 1000  # random sequences in which an input is changed
+
 
 @dataclasses.dataclass(frozen=True)
 class PredictCommand:
@@ -87,7 +89,7 @@ def main() -> None:
 
 def run(command: PredictCommand) -> None:
     """Print what the network says; bad values are refused before it is loaded."""
-    from echo_jax.runs import csv_input, predictor_reports, run_folder, vocabulary
+    from echo_jax.runs import csv_input, run_folder, vocabulary
 
     words, lines = list(command.values), None
     if command.csv is not None:
@@ -98,7 +100,7 @@ def run(command: PredictCommand) -> None:
     run_folder.check_cell_named(command.folder, inputs, command.cell)
     network = load(command)
     if command.explain:
-        print(predictor_reports.follows_report(network), flush=True)
+        print(follows_report(network), flush=True)
     else:
         answer(command, network, tokens_of_input(encode) if command.stream else [tokens])
 
@@ -121,6 +123,23 @@ def load(command: PredictCommand) -> "Trained":
     if command.seed is None and config.seeds > 1:
         say(f"one of {config.seeds} networks, of seed {config.seed}: --seed names another")
     return network
+
+
+def follows_report(network: "Trained") -> str:
+    """The share of answers that follow each input, by its steps back: a bar for each position."""
+    task = network.config.task
+    positions = range(min(task.length, max(task.window, task.lag + 1) + 3))
+    lines = [
+        f"Which input does the answer follow? In {WINDOWS:,} random sequences, each input is "
+        "changed in turn;\nhow often the answer then becomes the new value (by chance "
+        f"{1 / task.vocab_size:.1%}):"
+    ]
+    for steps, share in enumerate(network.follows(positions, WINDOWS).tolist()):
+        mark = f"  <- lag {task.lag}, what it was trained for" if steps == task.lag else ""
+        lines.append(f"  {steps:3} back  {share:6.1%}  {'█' * round(40 * share)}{mark}".rstrip())
+    if task.lag < 0:
+        lines.append(f"  The lag it was trained for, {task.lag}, lies ahead: no input is right.")
+    return "\n".join(lines)
 
 
 def answer(command: PredictCommand, network: "Trained", blocks: Iterable["np.ndarray"]) -> None:

@@ -2,9 +2,8 @@
 
 import dataclasses
 import difflib
-import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -16,6 +15,7 @@ from echo_jax.cells.registry import GIVEN
 from echo_jax.commands import flags
 from echo_jax.commands.train import TrainCommand
 from echo_jax.config import PARTS, RunConfig, changed, chosen
+from echo_jax.core.network import Params
 from echo_jax.exceptions import ConfigError
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.host.stopwatch import Stopwatch
@@ -24,9 +24,10 @@ from echo_jax.report.notebook_figure import NotebookFigure
 from echo_jax.report.styles import drawing
 from echo_jax.runs import advice, curve_figure, explanation, run_report
 from echo_jax.runs.metrics_csv import History
-from echo_jax.runs.predictor import Trained, network_of, network_of_seed
+from echo_jax.runs.predictor import Trained, network_of
 from echo_jax.runs.prepared_run import new_inputs, new_run
 from echo_jax.runs.result import Result
+from echo_jax.runs.run_folder import RunSpec
 from echo_jax.runs.states_figure import any_values
 from echo_jax.runs.train_run import train_run
 
@@ -55,7 +56,8 @@ class Run:
     result: Result
     history: History
     folder: Path | None
-    _network_in: Callable[[int], Trained | None]
+    _inputs: RunSpec
+    _params: Params
 
     def curve(self) -> NotebookFigure:
         """Loss and accuracy over training beside their baselines, as in `curve.png`."""
@@ -85,7 +87,7 @@ class Run:
 
     def network(self, seed: int | None = None) -> Trained:
         """The network of a seed, None for the first; ConfigError if it failed or is not there."""
-        return network_of_seed(self.config, self._network_in, seed, "this run")
+        return network_of(self._inputs, self._params, self.history.sequences, seed, "this run")
 
     def predict(self, values: Any, *, seed: int | None = None, **options: Any) -> Any:
         """The answers of the network of a seed, see `echo_jax.runs.predictor.Trained.predict`.
@@ -141,8 +143,8 @@ def train(**options: Unpack[TrainOptions]) -> Run:
         params, history, result = train_run(run, Interrupts(), Stopwatch(), lambda _: None)
         if run.folder:
             curve_figure.draw(run.folder)
-    row = functools.partial(network_of, inputs, jax.device_get(params), history.sequences)
-    return Run(inputs.config, result, history, command.out, row)
+    weights = jax.device_get(params)
+    return Run(inputs.config, result, history, command.out, inputs, weights)
 
 
 def _command(options: Mapping[str, Any]) -> TrainCommand:

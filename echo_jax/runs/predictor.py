@@ -35,7 +35,7 @@ from echo_jax.runs.vocabulary import UNSEEN, Unknown, Vocabulary
 if TYPE_CHECKING:
     from echo_jax.report.notebook_figure import NotebookFigure
 
-BLOCK = 64
+BLOCK = 16
 """Tokens that are fed at once where they are too few for a whole piece."""
 
 STATE = "state"
@@ -84,64 +84,45 @@ class Trained:
         self._check(token)
         return programs(self.config).step(self.params, state, token)
 
-    def feed(
-        self, state: EchoState, tokens: np.ndarray, logits: bool = False
-    ) -> tuple[EchoState, Answer]:
-        """The next tokens, int32 `[N]`: whole pieces at once, then blocks, the rest one by one.
-
-        Returns the state after them, and the N `Answer`s as numpy arrays; their logits are `[N, V]`
-        if asked for, and otherwise `[N, 0]`, which saves memory.
-        """
-        self._check(tokens)
-        piece, width = online.piece_size(self.config), len(self.vocabulary) if logits else 0
-        parts = [Answer(np.zeros(0, bool), np.zeros(0, np.int32), np.zeros((0, width), np.float32))]
-        cuts = [0]
-        for size in (piece, min(piece, BLOCK), 1):
-            cuts += range(cuts[-1] + size, len(tokens) + 1, size)
-        for first, end in itertools.pairwise(cuts):
-            state, answers = programs(self.config).feed(self.params, state, tokens[first:end])
-            answers = jax.tree.map(np.asarray, answers)
-            parts.append(answers._replace(logits=answers.logits[:, :width]))
-        return state, Answer(*map(np.concatenate, zip(*parts, strict=True)))
-
     def values(self, state: EchoState, tokens: np.ndarray) -> tuple[EchoState, list[Any]]:
         """The state after the next tokens, int32 `[N]`, and the N values that answer them.
 
-        None where there is no answer yet, and for an UNSEEN token, which is left out.
+        None where there is no answer yet, and for an UNSEEN token, which is left out. Whole pieces
+        are fed at once, then blocks, the rest one by one.
         """
-        state, answer = self.feed(state, tokens[tokens != UNSEEN])
-        return state, self._values(tokens, answer)
+        fed, piece = np.flatnonzero(tokens != UNSEEN), online.piece_size(self.config)
+        self._check(tokens[fed])
+        values: list[Any] = [None] * len(tokens)
+        cuts = [0]
+        for size in (piece, min(piece, BLOCK), 1):
+            cuts += range(cuts[-1] + size, len(fed) + 1, size)
+        for first, end in itertools.pairwise(cuts):
+            places = fed[first:end]
+            state, answer = programs(self.config).feed(self.params, state, tokens[places])
+            exists, answers = np.asarray(answer.exists), np.asarray(answer.token)
+            for place, token in zip(places[exists].tolist(), answers[exists].tolist(), strict=True):
+                values[place] = self.vocabulary.value(token)
+        return state, values
 
-    def predict(
-        self, inputs: Any, *, probabilities: bool = False, unknown: Unknown = "error"
-    ) -> Any:
+    def predict(self, inputs: Any, *, unknown: Unknown = "error") -> Any:
         """The answer of the network after each value.
 
         Args:
           inputs: one sequence of values, a list or an array `[T]`, or many of them, of any lengths.
             A value is an integer, or of a run on words a string. Each starts from a zero state.
-          probabilities: return them instead of the answers; framing `values` has none.
           unknown: for a value that is not in the vocabulary, raise ConfigError, or skip it, as if
             it were not there.
 
         Returns:
-          For each sequence a list of its T answers, None where there is none yet; or its
-          probabilities float32 `[T, V]`, NaN where there is none yet. Many sequences give a list.
+          For each sequence a list of its T answers, None where there is none yet. Many sequences
+          give a list of these.
         """
         if unknown not in get_args(Unknown):
             raise ConfigError("unknown", unknown, "is not known here", "use error or skip")
-        if probabilities and self.config.task.framing == "values":
-            rule = "is not for a network of framing values, which says one number"
-            fix = "ask for answers, or train one with {framing=classes}"
-            raise ConfigError("probabilities", probabilities, rule, fix)
         many, sequences = _sequences(inputs)
-        words = [list(map(_word, sequence)) for sequence in sequences]
-        encode = functools.partial(vocabulary.encode, self.vocabulary, unknown=unknown)
-        tokens = list(map(encode, words))
-        answers = [self._answer(t[t != UNSEEN], probabilities) for t in tokens]
-        read = self._probabilities if probabilities else self._values
-        outputs = list(map(read, tokens, answers))
-        return outputs if many else outputs[0]
+        tokens = [self._tokens(sequence, unknown) for sequence in sequences]
+        answers = [self.values(self.start(), each)[1] for each in tokens]
+        return answers if many else answers[0]
 
     def states(self, values: Sequence[Any], *, unknown: Unknown = "error") -> "NotebookFigure":
         """A figure of the states over a sequence of values: a column a step, a row a unit.
@@ -152,24 +133,12 @@ class Trained:
         """
         from echo_jax.runs import states_figure
 
-        words = list(map(_word, _sequences([values])[1][0]))
-        tokens = vocabulary.encode(self.vocabulary, words, unknown=unknown)
+        tokens = self._tokens(_sequences([values])[1][0], unknown)
         return states_figure.figure_of(self, tokens[tokens != UNSEEN])
 
-    def _values(self, tokens: np.ndarray, answer: Answer) -> list[Any]:
-        """The value that answers each token, None where there is none yet, or for an UNSEEN one."""
-        values: list[Any] = [None] * len(tokens)
-        places = np.flatnonzero(tokens != UNSEEN)[answer.exists]
-        for place, token in zip(places.tolist(), answer.token[answer.exists].tolist(), strict=True):
-            values[place] = self.vocabulary.value(token)
-        return values
-
-    def _probabilities(self, tokens: np.ndarray, answer: Answer) -> np.ndarray:
-        """The probabilities of the values after each token `[T, V]`, NaN where there are none."""
-        shares = np.full((len(tokens), len(self.vocabulary)), np.nan, np.float32)
-        places = np.flatnonzero(tokens != UNSEEN)[answer.exists]
-        shares[places] = jax.jit(jax.nn.softmax)(answer.logits[answer.exists])
-        return shares
+    def _tokens(self, sequence: Sequence[Any], unknown: Unknown) -> np.ndarray:
+        """The tokens of values, int32 `[T]`."""
+        return vocabulary.encode(self.vocabulary, list(map(_word, sequence)), unknown=unknown)
 
     def save_state(self, state: EchoState, path: str | Path) -> None:
         """Write a state to a file, to go on from later; a file that is there is replaced."""
@@ -202,18 +171,6 @@ class Trained:
         if array.size and not (array.dtype.kind in "iu" and 0 <= array.min() <= array.max() < size):
             rule = f"is no token, a whole number of 0 to {size - 1}"
             raise ConfigError(None, shown(tokens), rule, "let predict turn values into tokens")
-
-    def _answer(self, tokens: np.ndarray, logits: bool) -> Answer:
-        """The `Answer`s to a whole sequence of tokens, see `feed`; its end is padded."""
-        piece = online.piece_size(self.config)
-        rest = len(tokens) % piece
-        state, first = self.feed(self.start(), tokens[: len(tokens) - rest], logits)
-        padded = np.zeros(min(1 << rest.bit_length(), piece), np.int32)  # few sizes: few programs
-        padded[:rest] = tokens[len(tokens) - rest :]
-        _, last = programs(self.config).feed(self.params, state, padded)
-        last = jax.tree.map(lambda leaf: np.asarray(leaf)[:rest], last)
-        last = last._replace(logits=last.logits[:, : first.logits.shape[1]])
-        return Answer(*map(np.concatenate, zip(first, last, strict=True)))
 
 
 def _warn(sentence: str) -> None:
@@ -256,30 +213,25 @@ def load(
             f"{changed}, so the answers may not be those of the network that was trained: bring "
             "that text back, or train again"
         )
-    network_in = functools.partial(network_of, inputs, state.params, about["sequences"])
-    return network_of_seed(config, network_in, seed, str(folder))
+    return network_of(inputs, state.params, about["sequences"], seed, str(folder))
 
 
-def network_of_seed(
-    config: RunConfig, network_in: Callable[[int], Trained | None], seed: int | None, run: str
+def network_of(
+    inputs: RunSpec, params: Params, sequences: int, seed: int | None, run: str
 ) -> Trained:
-    """The network of a seed, None for the first, of those in the rows of a run."""
-    first, last = config.seed, config.seed + config.seeds - 1
+    """The network of a seed, None for the first, from weights `[S or more, ...]` of a run.
+
+    ConfigError where the run, as it is called, has no such seed, or one of its weights is
+    non-finite.
+    """
+    first, last = inputs.config.seed, inputs.config.seed + inputs.config.seeds - 1
     number = first if seed is None else seed
     if number not in range(first, last + 1):
         raise ConfigError("seed", number, f"is not in {run}", f"use one from {first} to {last}")
-    network = network_in(int(number) - first)
-    if network is None:
+    weights = jax.tree.map(lambda leaf: np.array(leaf[int(number) - first]), params)
+    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(weights)):
         raise ConfigError("seed", number, f"of {run} failed in training", "use another {seed}")
-    return network
-
-
-def network_of(inputs: RunSpec, params: Params, sequences: int, row: int) -> Trained | None:
-    """The network in a row of weights `[S or more, ...]`; None if one of them is non-finite."""
-    one = jax.tree.map(lambda leaf: np.array(leaf[row]), params)
-    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(one)):
-        return None
-    return Trained(inputs.config, jax.device_put(one), inputs.vocabulary, sequences)
+    return Trained(inputs.config, jax.device_put(weights), inputs.vocabulary, sequences)
 
 
 def _sequences(inputs: Any) -> tuple[bool, list[list[Any]]]:

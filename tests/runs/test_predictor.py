@@ -113,23 +113,14 @@ def test_many_sequences_are_each_answered_as_alone(runs, kind):
         assert answers[i] == network.predict(many[i])
 
 
-def test_probabilities_and_single_steps_are_those_of_the_answers(runs, kind):
+def test_single_steps_answer_as_the_whole_list(runs, kind):
     network = loaded(runs / kind)
-    answers = network.predict(INPUT)
-    chances = network.predict(INPUT, probabilities=True)
-    assert chances.shape == (40, 10)
-    np.testing.assert_allclose(chances[2:].sum(axis=1), 1, rtol=1e-5)
-    missing = [answer is None for answer in answers]
-    np.testing.assert_array_equal(np.isnan(chances).all(axis=1), missing)
-    likeliest = chances[np.logical_not(missing)].argmax(axis=1)
-    assert likeliest.tolist() == [answer for answer in answers if answer is not None]
-    (many, _) = network.predict([INPUT, INPUT[:3]], probabilities=True)
-    np.testing.assert_allclose(many[2:], chances[2:], atol=1e-5)
     state, steps = network.start(), []
     for token in INPUT:
         state, answer = network.step(state, token)
+        assert answer.token == answer.logits.argmax()
         steps.append(int(answer.token) if answer.exists else None)
-    assert steps == answers
+    assert steps == network.predict(INPUT)
 
 
 def test_each_seed_is_a_network_of_its_own(runs, predict):
@@ -227,11 +218,10 @@ def test_of_a_run_one_of_whose_seeds_failed_the_others_answer(runs, predict, tmp
 
 
 @pytest.mark.parametrize("token", [10, -1, 1.7, "1", True, None])
-def test_what_is_no_token_is_refused_by_a_step_and_by_a_feed(runs, token):
+def test_what_is_no_token_is_refused(runs, token):
     network = loaded(runs / "windows")
-    for use in (network.step, lambda state, token: network.feed(state, [token])):
-        with pytest.raises(ConfigError, match="is no token, a whole number of 0 to 9"):
-            use(network.start(), token)
+    with pytest.raises(ConfigError, match="is no token, a whole number of 0 to 9"):
+        network.step(network.start(), token)
 
 
 @pytest.mark.slow
