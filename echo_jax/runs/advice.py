@@ -45,11 +45,6 @@ class Step(NamedTuple):
     changes: dict[str, Any]
     measured: str | None = None
 
-    def line(self, write: Callable[[dict[str, Any]], str]) -> str:
-        """The words, what was measured, and the command, which `write` writes for the changes."""
-        evidence = f" (measured {MEASURED[self.measured]})" if self.measured else ""
-        return f"{self.words}{evidence}{':' * (self.words[-1] != '?')} {write(self.changes)}"
-
 
 def after_run(
     config: RunConfig, result: "Result", command: Callable[[dict[str, Any]], str]
@@ -62,13 +57,15 @@ def after_run(
     """
     if is_predictable(config, result):
         return []
+    starts, steps = ("Try", "Or"), _valid(config, _cures(config, bool(result.failed.seed)))
     if made_it(config, result):
-        step = next(_valid(config, _questions(config)))
-        return [f"Next: {step.line(command)}"]
-    cures = _valid(config, _cures(config, bool(result.failed.seed)))
-    steps = list(itertools.islice(cures, 2)) or [_other_seeds(config)]
-    lines = zip(("Try", "Or"), steps, strict=False)
-    return [*_why(config, result), *(f"{word}: {step.line(command)}" for word, step in lines)]
+        starts, steps = ("Next",), _valid(config, _questions(config))
+    chosen = list(itertools.islice(steps, len(starts))) or [_other_seeds(config)]
+    return [
+        f"{start}: {words}{f' (measured {MEASURED[measured]})' if measured else ''}"
+        f"{':' * (words[-1] != '?')} {command(changes)}"
+        for start, (words, changes, measured) in zip(starts, chosen, strict=False)
+    ]
 
 
 def independent_ceiling(config: RunConfig, result: "Result") -> float:
@@ -85,21 +82,6 @@ def is_predictable(config: RunConfig, result: "Result") -> bool:
     if config.data.csv is None:
         return False
     return result.accuracy > independent_ceiling(config, result) + 0.05
-
-
-def _why(config: RunConfig, result: "Result") -> list[str]:
-    """A line where rows that start from zero are right, and those with a carried state are not."""
-    task, rows = config.task, config.task.batch_size
-    if task.layout != "windows" or target_place(config) != "window" or not config.network.stateful:
-        return []
-    right = [share or 0.0 for share in result.accuracy_by_position]
-    if len(right) <= rows or min(right[:rows]) - max(right[rows:]) < 0.1:
-        return []
-    first, later = sum(right[:rows]) / rows, sum(right[rows:]) / len(right[rows:])
-    return [
-        f"Why: {first:.0%} are right in rows 0 to {rows - 1}, which start from a zero state, and "
-        f"{later:.0%} in the others, which start from a carried state."
-    ]
 
 
 def made_it(config: RunConfig, result: "Result") -> bool:
@@ -149,37 +131,28 @@ def _easier(config: RunConfig) -> Iterator[Step]:
     if not 0.0005 <= rate <= 0.02:
         measured = "faster" if rate < 0.001 else "slower"
         yield Step("use the default learning rate", {"learning_rate": 0.001}, measured)
-    if task.framing == "values":
-        yield Step("predict classes", {"framing": "classes"}, "classes")
-    yield from _nearer(config)
-    if task.layout == "prefixes":
-        yield Step("show missing values as a token", {"missing": "token"}, "extra token")
-    if config.network.hidden_size < 50:
-        yield Step("use a larger layer", {"hidden_size": 50}, "larger layer")
+    yield Step("predict classes", {"framing": "classes"}, "classes")
+    if task.layout == "streams":
+        yield from _reaching_further_in_streams(config)
+    elif task.lag >= task.window:
+        yield _wider(config)
+    elif config.network.cell != "mlp":
+        yield Step("leave out the carried state, which is noise here", _ZERO, "zero state")
+    yield Step("show missing values as a token", {"missing": "token"}, "extra token")
+    larger = {"hidden_size": max(50, config.network.hidden_size)}
+    yield Step("use a larger layer", larger, "larger layer")
     if task.window >= 10 and 0.0005 <= rate <= 0.001:
         yield Step("take larger steps", {"learning_rate": 0.003}, "larger step")
     now = config.training.sequences
     words = "train longer" + ": part 4 needs about 1,500 sequences" * (now < 2000)
-    if now < MOST_SEQUENCES:
-        longer = {"sequences": max(2000, min(3 * now, MOST_SEQUENCES))}
-        yield Step(words, longer, "longer")
+    longer = {"sequences": max(now, 2000, min(3 * now, MOST_SEQUENCES))}
+    yield Step(words, longer, "longer")
 
 
 def _other_seeds(config: RunConfig) -> Step:
     """The advice where no change was measured to help."""
     others = {"seeds": 8} if config.seeds == 1 else {"seed": 0 if config.seed else config.seeds}
     return Step("no change that was measured is left, do other seeds do better?", others)
-
-
-def _nearer(config: RunConfig) -> Iterator[Step]:
-    """A target that is nearer to the gradient, or without noise around it."""
-    task, network = config.task, config.network
-    if task.layout == "streams":
-        yield from _reaching_further_in_streams(config)
-    elif task.lag >= task.window:
-        yield _wider(config)
-    elif network.stateful and network.cell != "mlp":
-        yield Step("leave out the carried state, which is noise here", _ZERO, "zero state")
 
 
 _ZERO = {"stateful": False, "bptt_batches": 1}
@@ -233,6 +206,4 @@ def _questions(config: RunConfig) -> Iterator[Step]:
         yield Step("does it learn sooner without the carried state?", _ZERO)
     wide = {} if streams else {"window": max(task.window, task.lag + 2)}
     yield Step("can it echo a value one step further back?", {"lag": task.lag + 1, **wide})
-    fewer = max(1, config.training.sequences // 2)
-    yield Step("are half as many sequences enough?", {"sequences": fewer})
     yield Step("does another seed agree?", {"seed": 1 - min(config.seed, 1)})
