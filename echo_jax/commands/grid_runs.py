@@ -16,7 +16,7 @@ from echo_jax.report import paper_tables
 from echo_jax.report.number_formats import percent
 from echo_jax.report.page import Section
 from echo_jax.report.styles import Format
-from echo_jax.studies import result_rows, study_folder, study_pages
+from echo_jax.studies import result_rows, seed_parts, study_folder, study_pages
 from echo_jax.studies.catalogue import Study
 from echo_jax.studies.grid_point import GridPoint
 from echo_jax.studies.result_rows import ResultRow
@@ -62,6 +62,11 @@ class Folder(NamedTuple):
     command: Callable[[str], str]
     remake: str
 
+    def missing(self, name: str) -> list[GridPoint]:
+        """The grid points of a study, or parts of them, that have no row yet."""
+        there = result_rows.read(study_folder.rows_path(self.path, name))
+        return seed_parts.missing(self.studies[name].points, there)
+
     def section(self, name: str, rows: Sequence[ResultRow]) -> Section:
         """The section of a study that has rows."""
         return study_pages.section(name, self.studies[name], rows, self.command(name))
@@ -88,7 +93,7 @@ def run_studies(
     study_folder.claim(out, folder.kind, bool(options.tables))
     with atomic_files.locked(out):
         rows = study_folder.rows_of(out, folder.studies)
-        waiting = {n: result_rows.missing(folder.studies[n].points, rows[n]) for n in names}
+        waiting = {name: folder.missing(name) for name in names}
         print(plan(waiting, options.cluster), flush=True)
         sections = {name: folder.section(name, some) for name, some in rows.items() if some}
         points = list(itertools.chain(*waiting.values()))
@@ -113,13 +118,13 @@ def run_studies(
 
 
 def plan(waiting: Mapping[str, Sequence[GridPoint]], cluster: str | None) -> str:
-    """The grid points to run, and the estimated time in this process."""
+    """The tasks to run, and the estimated time in this process."""
     lines, total = [], 0.0
     for name, points in waiting.items():
         seconds = seconds_of(points)
         total += seconds
         if points:
-            lines.append(f"{name}: {len(points)} grid points, about {minutes(seconds)} min")
+            lines.append(f"{name}: {len(points)} tasks, about {minutes(seconds)} min")
     if not lines:
         return "All grid points have results already."
     where = f" of this machine; workers of {cluster} share it" if cluster else ""
@@ -142,20 +147,20 @@ def workers_for(
 def run_points(
     path: Path, points: Sequence[GridPoint], interrupts: Interrupts, workers: Workers | None
 ) -> list[str]:
-    """Run the parts of grid points, with a progress bar, and append rows to a file.
+    """Run grid points, with a progress bar, and append their rows to a file.
 
     Returns:
-      A sentence for each part that failed.
+      A sentence for each that failed.
     """
     from echo_jax.host.progress import GridProgress
     from echo_jax.studies import sweep
 
-    failures, parts = [], sweep.tasks(points, path)
-    with GridProgress({part.name: seconds_of([part]) for part in parts}) as bar:
+    failures = []
+    with GridProgress({point.name: seconds_of([point]) for point in points}) as bar:
 
-        def report(part: GridPoint, share: float) -> None:
+        def report(point: GridPoint, share: float) -> None:
             interrupts.check()
-            bar.at_work(part.name, share)
+            bar.at_work(point.name, share)
 
         for outcome in sweep.complete(points, path, workers or sweep.here(report)):
             if outcome.failure:

@@ -7,7 +7,7 @@ excludes. Its schema is `ResultRow`. No jax here, so that tables and figures sta
 import datetime
 import json
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -169,16 +169,6 @@ def append(path: Path, row: ResultRow) -> None:
     if before and not before.endswith(b"\n"):  # an editor may have removed the last one
         before += b"\n"
     atomic_files.write_bytes(path, before + _line(row))
-
-
-def remove(path: Path, keys: Collection[str]) -> None:
-    """Remove the rows with these keys from a file, and the file where no row is left."""
-    rows = read(path)
-    left = [row for row in rows if row.key not in keys]
-    if left:
-        atomic_files.write_bytes(path, b"".join(map(_line, left)))
-    elif rows:
-        path.unlink()
 
 
 def of_point(row: ResultRow, point: GridPoint) -> ResultRow:

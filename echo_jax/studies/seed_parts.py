@@ -1,10 +1,10 @@
-"""The parts of a grid point: tasks of at most 64 of its seeds, and one row of their rows. No jax.
+"""The parts of a grid point: tasks of at most 64 of its seeds, each with a row. No jax.
 
     1,000 seeds      parts of the seeds 0 to 63, 64 to 127, ... 960 to 999: 16 tasks for 16 workers
     until learned    one part of all seeds: training stops when the last of them has learned
 
-The borders depend on the grid point alone, so a row has the same bits for any number of workers and
-whenever it was stopped.
+The rows of the parts stand in the file of rows, and are read as one row. The borders depend on the
+grid point alone, so that has the same bits for any number of workers and whenever it was stopped.
 """
 
 import dataclasses
@@ -16,8 +16,9 @@ import numpy as np
 
 from echo_jax.config import changed
 from echo_jax.report.number_formats import plain
+from echo_jax.studies import result_rows
 from echo_jax.studies.grid_point import GridPoint
-from echo_jax.studies.result_rows import BySeed, Failed, ResultRow, Seconds, of_point
+from echo_jax.studies.result_rows import BySeed, Failed, ResultRow, Seconds
 
 MOST_SEEDS = 64
 """Seeds of a part, at most."""
@@ -43,6 +44,22 @@ def parts_of(point: GridPoint) -> list[GridPoint]:
     return parts
 
 
+def missing(points: Sequence[GridPoint], rows: Sequence[ResultRow]) -> list[GridPoint]:
+    """The parts of grid points that have no row yet, of grid points without a row of the whole."""
+    parts = [part for point in result_rows.missing(points, rows) for part in parts_of(point)]
+    return result_rows.missing(parts, rows)
+
+
+def finished(points: Sequence[GridPoint], rows: Sequence[ResultRow]) -> list[ResultRow]:
+    """The rows of grid points, joined where all parts are there; see `result_rows.finished`."""
+    made = []
+    for point in result_rows.missing(points, rows):
+        if len(parts := parts_of(point)) > 1:
+            there = result_rows.finished(parts, rows)
+            made += [joined(point, there)] if len(there) == len(parts) else []
+    return result_rows.finished(points, [*rows, *made])
+
+
 def joined(point: GridPoint, rows: Sequence[ResultRow]) -> ResultRow:
     """The row of a grid point from those of its parts, in their order.
 
@@ -50,8 +67,12 @@ def joined(point: GridPoint, rows: Sequence[ResultRow]) -> ResultRow:
     programs; memory is that of the largest part. ValueError where a seed is missing or there twice.
     """
     devices = dict.fromkeys(row.device for row in rows if row.device)
+    versions = {
+        name: " and ".join(dict.fromkeys(row.versions.get(name, "none") for row in rows))
+        for name in rows[0].versions
+    }
     return msgspec.structs.replace(
-        of_point(rows[0], point),
+        result_rows.of_point(rows[0], point),
         config=point.config,
         bytes=max(row.bytes for row in rows),
         by_seed=BySeed(**_in_a_row([row.by_seed for row in rows])),
@@ -65,6 +86,7 @@ def joined(point: GridPoint, rows: Sequence[ResultRow]) -> ResultRow:
         },
         failed=Failed(**_in_a_row([row.failed for row in rows])),
         seconds=_seconds([row.seconds for row in rows]),
+        versions=versions,
         date=max(row.date for row in rows),
         device=" and ".join(devices),
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from echo_jax import atomic_files
 from echo_jax.exceptions import StorageError, shown
-from echo_jax.studies import result_rows
+from echo_jax.studies import result_rows, seed_parts
 from echo_jax.studies.catalogue import Study
 from echo_jax.studies.result_rows import ResultRow
 
@@ -94,6 +94,6 @@ def rows_path(out: Path, name: str) -> Path:
 def rows_of(out: Path, studies: Mapping[str, Study]) -> dict[str, list[ResultRow]]:
     """The rows of each study, in the order of its grid points, as far as they were run."""
     return {
-        name: result_rows.finished(study.points, result_rows.read(rows_path(out, name)))
+        name: seed_parts.finished(study.points, result_rows.read(rows_path(out, name)))
         for name, study in studies.items()
     }

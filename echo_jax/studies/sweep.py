@@ -1,12 +1,10 @@
-"""A sweep over grid points: those with a row of results are skipped, all others are run.
+"""Grid points, run one after the other in this process or on workers; the rows go to a file.
 
-tasks      the parts of grid points that were not run yet, ordered by the programs that they share
-executor   maps `run_task` over them, in this process or on workers
+executor   maps `run_task` over them, in an order that compiles a program once
 compile    the programs of the next shape, while this one trains
-rows       a row of each grid point, as soon as all its parts are done
 
-Rows of parts are kept beside the file of rows until they are joined, so a sweep that was stopped
-loses at most the parts at work.
+A row is written as soon as it is there, so a sweep that was stopped loses at most the grid points
+at work.
 """
 
 import functools
@@ -14,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from echo_jax import machine
 from echo_jax.cells import registry
 from echo_jax.cluster import Executor, Here, Outcome
 from echo_jax.config import changed
@@ -24,53 +21,16 @@ from echo_jax.studies import result_rows
 from echo_jax.studies.grid_point import GridPoint, Program
 from echo_jax.studies.point_run import chunk_size, run_point
 from echo_jax.studies.result_rows import ResultRow
-from echo_jax.studies.seed_parts import joined, parts_of
 
 _BACKGROUND = ThreadPoolExecutor(1)
 
 
 def complete(points: Sequence[GridPoint], path: Path, executor: Executor) -> Iterator[Outcome]:
-    """Run the parts of grid points that are missing, keep their rows, yield the outcome of each.
-
-    The row of a grid point is appended to the file when the last of its parts is done.
-    """
-    waiting = result_rows.missing(points, result_rows.read(path))
-    for point in waiting:
-        _join(point, path)  # the last part may have been kept just before the process ended
-    whole = {part.key: point for point in waiting for part in parts_of(point)}
-    for outcome in executor.map(run_task, tasks(points, path)):
+    """Run grid points, append the row of each to a file as it is done, and yield its outcome."""
+    for outcome in executor.map(run_task, by_program(points)):
         if outcome.failure is None:
-            point = whole[outcome.task.key]
-            result_rows.append(path if outcome.task == point else kept_in(path), outcome.result)
-            _join(point, path)
+            result_rows.append(path, outcome.result)
         yield outcome
-
-
-def tasks(points: Sequence[GridPoint], path: Path) -> list[GridPoint]:
-    """The parts of grid points that have no row yet, in an order that compiles a program once."""
-    waiting = result_rows.missing(points, result_rows.read(path))
-    parts = [part for point in waiting for part in parts_of(point)]
-    return by_program(result_rows.missing(parts, _kept(path)))
-
-
-def kept_in(path: Path) -> Path:
-    """The file of the rows of parts, beside the file of rows."""
-    return path.with_suffix(".parts.jsonl")
-
-
-def _kept(path: Path) -> list[ResultRow]:
-    """The rows of parts that this version computed: one row is of one version."""
-    versions = machine.versions()
-    return [row for row in result_rows.read(kept_in(path)) if row.versions == versions]
-
-
-def _join(point: GridPoint, path: Path) -> None:
-    """Append the row of a grid point of several parts once all are kept, and remove those."""
-    parts = parts_of(point)
-    rows = result_rows.finished(parts, _kept(path))
-    if len(rows) == len(parts):
-        result_rows.append(path, joined(point, rows))
-        result_rows.remove(kept_in(path), {part.key for part in parts})
 
 
 def here(report: Callable[[GridPoint, float], None] = lambda *_: None) -> Here:

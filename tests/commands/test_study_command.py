@@ -193,7 +193,7 @@ def test_grid_points_of_a_cell_whose_file_has_changed_are_run_again(
     with pytest.raises(AssertionError, match="begun"):
         call("sweep.py", *line.split(), "--out", "out", cwd=tmp_path)
     said = capfd.readouterr().out.splitlines()
-    assert said[0].startswith("sweep: 1 grid points, about ")
+    assert said[0].startswith("sweep: 1 tasks, about ")
 
 
 def test_a_switch_of_a_sweep_has_words_and_two_grid_points_are_compared():

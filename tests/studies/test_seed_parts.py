@@ -36,7 +36,7 @@ def test_a_joined_row_has_the_lists_of_its_parts_and_means_over_all_seeds():
     parts = rows_of(MANY)
     lost = {"seed": [74, 80], "sequence": [3, None]}
     parts[1] = changed_row(parts[1], failed=lost, device="gpu")
-    parts[0] = changed_row(parts[0], device="cpu")
+    parts[0] = changed_row(parts[0], device="cpu", versions={"jax": "0.6"})
     whole = joined(MANY, parts)
     assert (whole.point, whole.labels, whole.key) == ("lag 0", {"lag": 0}, MANY.key)
     for name in ("accuracy", "loss", "sequences_to_99", "recalled_bits"):
@@ -51,6 +51,7 @@ def test_a_joined_row_has_the_lists_of_its_parts_and_means_over_all_seeds():
     assert whole.bytes == max(part.bytes for part in parts)
     assert (whole.seconds.compile, whole.seconds.train) == (1.0, 3 * 30.5)
     assert whole.device == "cpu and gpu"
+    assert whole.versions == {"jax": "0.6 and 0.7"}
 
 
 @pytest.mark.parametrize("rows", [(0, 2), (0, 1, 1, 2), (0, 1, 1), (1, 0, 2)])

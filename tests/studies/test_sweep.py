@@ -66,12 +66,11 @@ def test_grid_points_with_a_row_are_not_run_again_and_rows_of_others_stay(compil
     path, other = tmp_path / "a.jsonl", fabricated(GridPoint({"lag": 0}, changed(TINY, seed=5)))
     for each in (WHOLE[1], other, WHOLE[2]):
         result_rows.append(path, each)
-    assert [each.result for each in sweep.complete(POINTS, path, sweep.here())] == [
-        WHOLE[0],
-        WHOLE[3],
-    ]
+    left = seed_parts.missing(POINTS, result_rows.read(path))
+    done = [each.result for each in sweep.complete(left, path, sweep.here())]
+    assert done == [WHOLE[0], WHOLE[3]]
     assert result_rows.read(path) == [WHOLE[1], other, WHOLE[2], WHOLE[0], WHOLE[3]]
-    assert list(sweep.complete(POINTS, path, sweep.here())) == []
+    assert seed_parts.missing(POINTS, result_rows.read(path)) == []
     assert len(compiled) == 1
 
 
@@ -87,38 +86,29 @@ def in_twos(monkeypatch):
 @pytest.mark.parametrize("moment", [0, 3, 7])
 def test_many_seeds_are_one_row_of_parts_none_of_which_is_run_twice(tmp_path, in_twos, moment):
     path, made, told = tmp_path / "a.jsonl", [], itertools.count()
+    points = [MANY, POINTS[3]]
 
     def interrupt(point, share):
         if next(told) == moment:
             raise KeyboardInterrupt
 
     def run(report=lambda *_: None):
-        outcomes = sweep.complete([MANY, POINTS[3]], path, sweep.here(report))
-        made.extend(outcome.task.name for outcome in outcomes)
+        left = seed_parts.missing(points, result_rows.read(path))
+        made.extend(each.task.name for each in sweep.complete(left, path, sweep.here(report)))
 
     with pytest.raises(KeyboardInterrupt):
         run(interrupt)
     assert tuple(made) == PARTS[: moment // 2]
+    assert seed_parts.finished([MANY], result_rows.read(path)) == []
     run()
     assert sorted(made) == sorted(PARTS)
-    assert not sweep.kept_in(path).exists()
-    rows = {row.point: row for row in result_rows.read(path)}
-    assert set(rows) == {"lag 0", POINTS[3].name}
-    assert rows["lag 0"].by_seed.seed == [3, 4, 5, 6, 7]
-    assert rows["lag 0"].key == MANY.key
-
-
-def test_parts_that_were_not_joined_yet_or_are_of_other_versions(tmp_path, in_twos, monkeypatch):
-    path, parts = tmp_path / "a.jsonl", seed_parts.parts_of(MANY)
-    for part in parts:
-        result_rows.append(sweep.kept_in(path), fabricated(part))
-    with monkeypatch.context() as patch:
-        patch.setattr(machine, "versions", lambda: {"jax": "0.9"})
-        assert sweep.tasks([MANY], path) == sweep.by_program(parts)
-    assert list(sweep.complete([MANY], path, sweep.here())) == []
-    (whole,) = result_rows.read(path)
-    assert whole == seed_parts.joined(MANY, [fabricated(part) for part in parts])
-    assert not sweep.kept_in(path).exists()
+    whole, _ = seed_parts.finished(points, result_rows.read(path))
+    assert whole.by_seed.seed == [3, 4, 5, 6, 7]
+    assert (whole.key, whole.point) == (MANY.key, "lag 0")
+    path.unlink()
+    result_rows.append(path, whole)  # as a version that wrote one had it
+    assert seed_parts.missing(points, result_rows.read(path)) == [POINTS[3]]
+    assert seed_parts.finished([MANY], result_rows.read(path)) == [whole]
 
 
 def test_a_grid_point_that_fails_is_told_at_the_end_and_all_others_have_rows(tmp_path, monkeypatch):
