@@ -57,10 +57,10 @@ def after_run(
     """
     if is_predictable(config, result):
         return []
-    starts, steps = ("Try", "Or"), _valid(config, _cures(config, bool(result.failed.seed)))
+    starts, steps = ["Try", "Or"], _cures(config, bool(result.failed.seed))
     if made_it(config, result):
-        starts, steps = ("Next",), _valid(config, _questions(config))
-    chosen = list(itertools.islice(steps, len(starts))) or [_other_seeds(config)]
+        starts, steps = ["Next"], _questions(config)
+    chosen = list(itertools.islice(_valid(config, steps), len(starts))) or [_other_seeds(config)]
     return [
         f"{start}: {words}{f' (measured {MEASURED[measured]})' if measured else ''}"
         f"{':' * (words[-1] != '?')} {command(changes)}"
