@@ -1,7 +1,6 @@
 import functools
 
 import chex
-import flax.linen as nn
 import jax
 import numpy as np
 import pytest
@@ -105,10 +104,6 @@ def answers_of_evaluation(config):
     return jax.tree.map(lambda leaf: np.asarray(leaf[0]), answers)
 
 
-class StartsAtOne(nn.SimpleCell):
-    carry_init: nn.initializers.Initializer = nn.initializers.ones_init()
-
-
 OF_EVALUATION = {
     "windows": KINDS["windows"],
     "windows, stateful": KINDS["windows, stateful, B 5, lag beyond"],
@@ -116,7 +111,6 @@ OF_EVALUATION = {
     "streams": KINDS["streams"],
     "streams, stateful, lag beyond": KINDS["streams, stateful, lag beyond"],
     "gru, windows": make("windows", 2, 1, 4, True, "gru"),
-    "carry of ones, prefixes": make("prefixes", 3, 1, 11, True, "test_online:StartsAtOne"),
     "embedding and a missing token": make(
         *("prefixes", 3, 1, 2, True), missing="token", encoding="embedding", embedding_dim=5,
         tied=True,

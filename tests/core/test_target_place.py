@@ -96,11 +96,6 @@ def test_the_share_that_can_be_known_counts_the_rows_that_were_fed_their_target(
 
 STREAMS, MLP = {"layout": "streams"}, {"cell": "mlp"}
 PLACES = [
-    # a target that no state holds was skipped, or over before the first row
-    ({"window": 1, "batch_size": 6}, "skipped"),
-    ({"window": 1, "lag": 13, "batch_size": 1}, "early"),
-    ({"window": 1, "lag": 12, "batch_size": 1}, "state"),
-    ({"lag": 5}, "state"),
     (STREAMS | {"lag": 5}, "state"),
     (STREAMS | {"lag": 5, "stateful": False}, "zeroed"),
     # all of it is in the chunk before, or in the one before that

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from scipy.special import log_softmax
 
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, TrainingConfig
 from echo_jax.core import data, evaluation, loss, network, training
@@ -275,28 +274,3 @@ def test_a_constant_answer_scores_what_its_targets_say(layout):
     first = found.first
     np.testing.assert_array_equal(first.expected[first.scored], targets[0].ravel())
     assert (np.asarray(first.predicted)[np.asarray(first.scored)] == 3).all()
-
-
-@pytest.mark.parametrize("stateful", [True, False])
-def test_answers_are_those_of_a_loop_over_the_batches(stateful):
-    """A loop in plain Python, so nothing is cut."""
-    config = dataclasses.replace(SMALL, network=NetworkConfig(hidden_size=5, stateful=stateful))
-    net = network.build_network(config)
-    params = tripled(programs(SMALL, 12)[0](SMALL.dynamic).params)
-    tokens = np.array([5, 0, 3, 1, 4, 2, 5, 3])
-    answer_sequence = functools.partial(evaluation.answer_sequence, config, net, config.dynamic)
-    found = jax.jit(answer_sequence)(params, tokens)
-    apply = jax.jit(functools.partial(network.apply, net))
-    carry, logits = zero_state(net, params), []
-    for k in range(3):
-        inputs = np.stack([tokens[2 * k + b : 2 * k + b + 3] for b in range(2)])
-        start = carry if stateful else zero_state(net, params)
-        batch = data.Batch(inputs, None, inputs[:, 1:2], None)
-        carry, answer = apply(params, start, batch)
-        logits.append(np.asarray(answer)[:, 0])
-    found = jax.tree.map(np.asarray, found)
-    logits, targets = np.concatenate(logits), tokens[1:7]
-    np.testing.assert_array_equal(found.expected[0], targets)
-    np.testing.assert_array_equal(found.predicted[0], np.argmax(logits, axis=-1))
-    expected_loss = -log_softmax(logits, axis=-1)[np.arange(6), targets]
-    np.testing.assert_allclose(found.loss[0], expected_loss, rtol=1e-5)
