@@ -7,16 +7,11 @@ from running import execute
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
-VARIABLES = {
-    "JAX_PLATFORMS=nosuch": "jax cannot start (RuntimeError: Unable to initialize",
-}
 
-
-@pytest.mark.parametrize("variable", VARIABLES)
-def test_jax_that_cannot_start_is_told_before_anything_is_made(tmp_path, monkeypatch, variable):
-    monkeypatch.setenv(*variable.split("=", 1))
+def test_jax_that_cannot_start_is_told_before_anything_is_made(tmp_path, monkeypatch):
+    monkeypatch.setenv("JAX_PLATFORMS", "nosuch")
     said = execute("sweep.py", "--lag", 1, "--out", "new", cwd=tmp_path, status=2)
-    assert said.stderr.startswith(f"error: {VARIABLES[variable]}")
+    assert said.stderr.startswith("error: jax cannot start (RuntimeError: Unable to initialize")
     assert said.stderr.count("\n") == 1
     assert not list(tmp_path.iterdir())
 

@@ -61,11 +61,3 @@ def test_help_listings_and_refusals_import_one_command_and_no_jax(arguments, sta
     assert not imported & {"jax", "flax", "optax", "scipy"}
     commands = {f"echo_jax.commands.{name}" for name in COMMANDS} & imported
     assert commands == {f"echo_jax.commands.{arguments[0]}"}
-
-
-def test_importing_the_package_imports_no_jax():
-    run_python(
-        "-c",
-        "import sys, echo_jax; echo_jax.core; assert 'jax' not in sys.modules; "
-        "import echo_jax.core.data; assert 'jax' in sys.modules",
-    )

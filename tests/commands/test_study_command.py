@@ -3,15 +3,12 @@
 import contextlib
 import re
 import shutil
-import sys
 
 import fabricated
 import pytest
-from run_folders import AVERAGE
 
 from echo_jax import atomic_files
 from echo_jax.commands import command_line, sweep
-from echo_jax.studies import result_rows
 from echo_jax.studies.catalogue import STUDIES
 
 STUDY = "study.py parts --out out"
@@ -161,39 +158,6 @@ def test_what_is_in_the_way_of_files_for_a_paper_is_found_before_anything_is_run
     path.write_text("mine")
     assert sentence in refused(call, tmp_path, f"{SWEEP} {options}")
     assert path.read_text() == "mine"
-
-
-def test_grid_points_of_a_cell_whose_file_has_changed_are_run_again(
-    tmp_path, call, nothing_is_run, monkeypatch, capfd
-):
-    monkeypatch.chdir(tmp_path)
-    line = "--cell lstm average.py --lag 0 --hidden 50 --sequences 1 --seeds 1"
-    study, path = (
-        command_line.parse(sweep.SweepCommand, line.split()).study,
-        tmp_path / "average.py",
-    )
-    rows = tmp_path / "out" / "rows" / "sweep.jsonl"
-
-    def waiting(text):
-        """The cells of the grid points that are to be run."""
-        path.write_text(text)
-        monkeypatch.delitem(sys.modules, "average", raising=False)  # as in a new process
-        found = sweep.with_sources(study)
-        left = result_rows.missing(found.points, result_rows.read(rows))
-        fabricated.write(rows, [fabricated.row(point, 0) for point in left])
-        return [point.config.network.cell for point in left]
-
-    fabricated.write(rows, fabricated.study_rows(study))  # which do not say of which text
-    assert waiting(AVERAGE) == ["average.py"]
-    assert waiting(AVERAGE) == []
-    assert waiting(AVERAGE.replace("0.5", "0.9")) == ["average.py"]
-    assert waiting(AVERAGE) == []
-    path.write_text(f"{AVERAGE}\n")
-    monkeypatch.delitem(sys.modules, "average")
-    with pytest.raises(AssertionError, match="begun"):
-        call("sweep.py", *line.split(), "--out", "out", cwd=tmp_path)
-    said = capfd.readouterr().out.splitlines()
-    assert said[0].startswith("sweep: 1 tasks, about ")
 
 
 def test_a_switch_of_a_sweep_has_words_and_two_grid_points_are_compared():
