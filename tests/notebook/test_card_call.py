@@ -4,7 +4,6 @@ import sys
 import types
 
 import equinox as eqx
-import jax.numpy as jnp
 import pytest
 from flax import linen as nn
 from flax import nnx
@@ -78,33 +77,13 @@ def test_the_cards_of_a_folder_are_rows_beside_built_in_ones(tmp_path, monkeypat
         echo_jax.cards(tmp_path, beside=["gruu"])
 
 
-@pytest.mark.usefixtures("tiny")
-def test_an_interrupt_is_an_exception_and_leaves_no_row(tmp_path, monkeypatch):
-    def interrupted(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("echo_jax.host.progress.CardProgress.advance", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        echo_jax.card("gru", args={"features": 2}, seeds=1, out=tmp_path)
-    assert not list(tmp_path.iterdir())
-
-
-class Drifts(nn.SimpleCell):
-    def __call__(self, carry, inputs):
-        return carry.astype(jnp.float16), inputs
-
-
 @pytest.mark.parametrize(
     ("cell", "options", "sentence"),
     [
-        ("lstmm", {}, "is unknown"),
-        (nn.Dense, {}, "is no cell"),
         (3, {}, "^3 is no cell"),
         (eqx.nn.Lambda(abs), {}, "is built already"),
         (nn.GRUCell(4), {"args": {"features": 5}}, "and this GRUCell is built already"),
         (nn.GRUCell(4), {"state_bytes": 400}, "and this is an object"),
-        (Drifts, {}, r"call.py:\d+: cell 'test_card_call:Drifts' turns its carry .*float16"),
-        ("gru", {"args": {"units": 5}}, "has no field units"),
         ("gru", {"args": "features=5"}, "is no mapping"),
         ("gru", {"seeds": 1.5}, "^seeds=1.5 is out of range"),
         ("gru", {"name": ".."}, "is no name of a card"),

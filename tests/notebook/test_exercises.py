@@ -27,17 +27,6 @@ def test_the_notebook_is_that_of_the_page(exercises):
     assert exercises.made() == exercises.NOTEBOOK.read_text()
 
 
-def test_each_of_eight_exercises_has_gaps_a_check_a_hint_and_a_solution(cells):
-    source = "\n".join("".join(cell["source"]) for cell in cells)
-    parts = re.split(r"^## \d\. ", source, flags=re.M)[1:]
-    assert len(parts) == 8
-    for part in parts:
-        assert re.search(r"^my_predictions? = .*\.\.\.", part, re.M)
-        assert "predicted(" in part
-        assert "<summary>Hint</summary>" in part
-        assert "<summary>Solution</summary>" in part
-
-
 def test_gaps_are_refused_and_solutions_fill_them_with_options_that_exist(exercises, cells):
     code = [cell for cell in cells if cell["cell_type"] == "code"]
     tools = {}
@@ -53,13 +42,3 @@ def test_gaps_are_refused_and_solutions_fill_them_with_options_that_exist(exerci
         exec(check[0], tools)
         for name in {"my_change", "my_proof"} & {*re.findall(r"my_\w+", filled["source"])}:
             assert isinstance(_command(tools[name]).run, RunConfig)
-
-
-def test_a_prediction_is_a_share_in_percent(cells):
-    tools = {}
-    exec(next(cell for cell in cells if "def predicted" in cell["source"])["source"], tools)
-    for wrong in ("96 %", -1, 101):
-        with pytest.raises(AssertionError, match=re.escape(repr(wrong))):
-            tools["predicted"]("1", wrong, 50.0)
-    tools["predicted"]("1", 96, 1.05)
-    assert tools["sheet"] == {"1": "1: you said 96 %, measured 1.05 %"}

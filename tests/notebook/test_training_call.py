@@ -1,6 +1,5 @@
 """`echo_jax.train` is the command: the same bits, folder and sentences. What notebooks show."""
 
-import re
 import threading
 from pathlib import Path
 
@@ -63,21 +62,6 @@ def test_a_call_and_the_command_have_the_same_bits(run, tmp_path, monkeypatch):
 def test_a_seed_that_the_run_does_not_have_is_refused(run):
     with pytest.raises(ConfigError, match=r"^seed=5 is not in this run: use one from 3 to 4$"):
         run.predict([1, 2], seed=5)
-
-
-def test_weekdays_in_the_order_of_the_calendar_are_called_predictable(tmp_path, monkeypatch):
-    """The next value is not fed, yet all are right: order in the column foretells it."""
-    monkeypatch.chdir(tmp_path)
-    days = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
-    (tmp_path / "days.csv").write_text("\n".join(["day", *days * 60]))
-    run = echo_jax.train(
-        csv="days.csv", lag=-1, length=12, window=2, batch_size=3, hidden_size=16,
-        learning_rate=0.02, sequences=120, evaluation_sequences=20,
-    )  # fmt: skip
-    assert run.result.accuracy == 1
-    assert run.explain().startswith("The values are predictable: 100.00% are right")
-    assert "\n" not in run.explain()  # no advice
-    assert not re.search("Try: |No amount of training", run.report())
 
 
 def test_a_run_shows_its_states(run):
