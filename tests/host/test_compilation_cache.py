@@ -8,7 +8,6 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache as of_jax
 from running import execute
 
-from echo_jax import machine
 from echo_jax.host import compilation_cache
 from echo_jax.host.compilation_cache import SWITCH, use_compilation_cache
 
@@ -94,17 +93,6 @@ def test_a_link_to_elsewhere_is_not_followed(tmp_path, monkeypatch, capsys, link
     assert folder_of_jax() is None
     assert not list(elsewhere.iterdir())
     assert f"{link} is a link" in capsys.readouterr().err
-
-
-def test_flags_and_machines_have_folders_of_their_own(monkeypatch):
-    keys = {compilation_cache._key(), compilation_cache._key()}
-    for i, name in enumerate(("XLA_FLAGS", "LIBTPU_INIT_ARGS", "NPROC")):
-        monkeypatch.setenv(name, str(i))
-        keys.add(compilation_cache._key())
-    for name in ("processor", "cores", "device_kind"):
-        monkeypatch.setattr(machine, name, lambda: "another")
-        keys.add(compilation_cache._key())
-    assert len(keys) == 7
 
 
 @pytest.mark.slow

@@ -55,16 +55,3 @@ def test_an_svg_has_its_words_as_text_each_time_the_same_whatever_the_user_has_s
     light = {word for word in drawing.partition("</style>")[2].split() if word.startswith("#")}
     known = {colour.lower() for colour in styles.DARK}
     assert {word.strip(';"/>') for word in light} <= known  # each has another one in the dark
-
-
-def words(figure):
-    root = ElementTree.fromstring(styles.image(figure, "svg"))
-    texts = [each.text for each in root.iter("{http://www.w3.org/2000/svg}text")]
-    return {word for word in " ".join(texts).split() if word[0].isalpha()}, root.get("width")
-
-
-@pytest.mark.parametrize("draw", [dots, pairs, lines])
-def test_a_figure_for_a_phone_is_narrow_and_has_the_same_words(draw):
-    with styles.drawing():
-        wide, narrow = words(draw()), words(charts.narrowed(draw()))
-    assert narrow == (wide[0], f"{72 * charts.PHONE:g}pt")
