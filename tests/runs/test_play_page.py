@@ -17,7 +17,7 @@ from echo_jax.exceptions import ConfigError
 from echo_jax.notebook import training_call
 from echo_jax.runs import play_page
 from echo_jax.runs.play_page import Played
-from echo_jax.runs.predictor import Trained
+from echo_jax.runs.predictor import Trained, programs
 from echo_jax.runs.vocabulary import Vocabulary
 
 pytestmark = pytest.mark.timeout(120)
@@ -99,10 +99,11 @@ def test_every_layout_answers_as_predict_does(tab, tmp_path):
     tab.open(page)
     for place, trained in enumerate(networks):
         size = len(trained.vocabulary)
-        tokens = np.random.default_rng(place).integers(size, size=STEPS).tolist()
-        answers, shares = answers_in_page(tab, place, tokens)
+        tokens = np.random.default_rng(place).integers(size, size=STEPS)
+        answers, shares = answers_in_page(tab, place, tokens.tolist())
         assert answers == trained.predict(tokens)
-        expected = trained.predict(tokens, probabilities=True)
+        _, fed = programs(trained.config).feed(trained.params, trained.start(), tokens)
+        expected = np.where(fed.exists[:, None], jax.nn.softmax(fed.logits), np.nan)
         got = np.array([row or [np.nan] * size for row in shares])
         np.testing.assert_allclose(got, expected, atol=1e-5, rtol=0)
 
