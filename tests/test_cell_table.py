@@ -1,7 +1,6 @@
 import jax
 import pytest
 
-import echo_jax
 from echo_jax.cell_table import CELLS
 from echo_jax.cells.registry import build
 
@@ -36,9 +35,3 @@ def value(name, options):
         return FEATURES
     found = None if name == "H" else getattr(options, name)
     return options.features if found is None else found
-
-
-def test_a_cell_is_reached_by_the_name_of_its_class():
-    assert echo_jax.cells.LRUCell is CELLS["lru"].load()
-    with pytest.raises(AttributeError, match="NoCell"):
-        _ = echo_jax.cells.NoCell

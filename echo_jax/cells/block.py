@@ -145,7 +145,6 @@ class Block(Cell):
         self, params: BlockParams, batch_size: int, input_size: int
     ) -> tuple[LayerState, ...]:
         """Zeros before the first input of each convolution, and the initial state of each cell."""
-        del input_size
         zeros = jnp.zeros((batch_size, CONVOLVED - 1, self.width))
         cell, d = self.cell, self.width
         return tuple(

@@ -4,7 +4,6 @@ cell                    carry               known answer
 ShiftRegister           `[B, slots, F]`     recalls lags 0 .. slots-1 exactly, and nothing older
 LeakyIntegrator         `[B, 1]`            linear memory function (1 - a^2) a^(2n) of lag n
 Memoryless              `[B, 1]`, zero      recalls lag 0 alone; all else is at its baseline
-CausalConvolution       `[B, window-1, F]`  no recurrence; can learn lags up to window-1, no older
 AttentionCache          `[B, slots, d]`     no recurrence; can learn lags up to slots, no older
 """
 
@@ -54,7 +53,6 @@ class ShiftRegister(nn.RNNCellBase):
     @nn.nowrap
     def initialize_carry(self, rng: chex.PRNGKey, input_shape: tuple[int, ...]) -> chex.Array:
         """An empty register for inputs of shape `[B, F]`."""
-        del rng
         return jnp.zeros((*input_shape[:-1], self.slots, input_shape[-1]))
 
 
@@ -98,7 +96,6 @@ class LeakyIntegrator(nn.RNNCellBase):
     @nn.nowrap
     def initialize_carry(self, rng: chex.PRNGKey, input_shape: tuple[int, ...]) -> chex.Array:
         """The zero state for inputs of shape `[B, F]`."""
-        del rng
         return jnp.zeros((*input_shape[:-1], 1))
 
 
@@ -130,43 +127,7 @@ class Memoryless(nn.RNNCellBase):
     @nn.nowrap
     def initialize_carry(self, rng: chex.PRNGKey, input_shape: tuple[int, ...]) -> chex.Array:
         """The zero state for inputs of shape `[B, F]`."""
-        del rng
         return jnp.zeros((*input_shape[:-1], 1))
-
-
-class CausalConvolution(nn.RNNCellBase):
-    """Rectified units on the last W inputs: a reference of known state size without recurrence.
-
-        y_t = relu(x_t W_0 + x_(t-1) W_1 + ... + x_(t-W+1) W_(W-1) + b)
-
-    With W = 51 and two tokens its state has as many bytes as an LSTM of 50 units. The carry is the
-    last W-1 inputs, newest first, float32 `[B, W-1, F]`. `DelayLineMLP` computes the same function
-    with another carry: the terms of the inputs in the next outputs.
-
-    Parameters: `convolution`, a kernel `[W F, H]`, glorot-uniform, and a bias `[H]`, zeros.
-
-    Attributes:
-      features: H, the units.
-      window: W, the number of inputs that an output depends on.
-    """
-
-    features: int
-    window: int = 51
-    num_feature_axes = 1
-
-    @nn.compact
-    def __call__(self, carry: chex.Array, inputs: chex.Array) -> tuple[chex.Array, chex.Array]:
-        """One step from float32 inputs `[B, F]` to the next carry and the output `[B, H]`."""
-        seen = jnp.concatenate([inputs[:, None], carry], axis=1)
-        glorot = nn.initializers.glorot_uniform()
-        read = nn.Dense(self.features, kernel_init=glorot, name="convolution")
-        return seen[:, :-1], nn.relu(read(seen.reshape(len(inputs), -1)))
-
-    @nn.nowrap
-    def initialize_carry(self, rng: chex.PRNGKey, input_shape: tuple[int, ...]) -> chex.Array:
-        """Zeros in the place of earlier inputs, for inputs of shape `[B, F]`."""
-        del rng
-        return jnp.zeros((*input_shape[:-1], self.window - 1, input_shape[-1]))
 
 
 class CacheParams(NamedTuple):
@@ -232,7 +193,6 @@ class AttentionCache(ProjectedCell):
 
     def initial_state(self, params: CacheParams, batch_size: int, input_size: int) -> chex.Array:
         """Empty places, `[B, slots, d]`."""
-        del params, input_size
         return jnp.zeros((batch_size, self.slots, self.size))
 
     def project(self, params: CacheParams, x: chex.Array) -> CacheTerms:
@@ -251,5 +211,4 @@ class AttentionCache(ProjectedCell):
 
     def read_out(self, params: CacheParams, read: chex.Array, terms: CacheTerms) -> chex.Array:
         """The outputs."""
-        del terms
         return read @ params.W_v

@@ -22,14 +22,13 @@ class ProjectedCell(Cell):
         y           = read_out(params, read, terms)
 
     `scan` projects all inputs at once, runs the recurrence, and reads all outputs at once. A cell
-    with a `parallel` form of the recurrence sets `has_parallel`; it is used where
+    with a form of the recurrence that is parallel over time overrides `parallel`; it is used where
     `in_parallel`, and equals the sequential one up to rounding. The first array of the prepared
     parameters is a kernel `[F, n]` of the inputs.
     """
 
     features: int
     has_scan: ClassVar[bool] = True
-    has_parallel: ClassVar[bool] = False
 
     @property
     def parallel_on_cpu(self) -> bool:
@@ -38,7 +37,6 @@ class ProjectedCell(Cell):
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
         """Zeros `[B, H]` unless overridden."""
-        del params, input_size
         return jnp.zeros((batch_size, self.features))
 
     def project(self, params: CellParams, x: chex.Array) -> Terms:
@@ -51,14 +49,13 @@ class ProjectedCell(Cell):
 
     def read_out(self, params: CellParams, read: Any, terms: Terms) -> chex.Array:
         """The outputs `[..., B, features]`; `read` itself unless overridden."""
-        del params, terms
         return read
 
     def parallel(
         self, params: CellParams, state: Carry, terms: Terms, mask: Mask
     ) -> tuple[Carry, Any]:
-        """All steps of the recurrence in one, for a cell that `has_parallel`."""
-        raise NotImplementedError
+        """All steps of the recurrence in one, as far as it can be; one by one unless overridden."""
+        return self.sequential(params, state, terms, mask)
 
     def sequential(
         self, params: CellParams, state: Carry, terms: Terms, mask: Mask
@@ -81,7 +78,6 @@ class ProjectedCell(Cell):
             terms = jax.tree.map(lambda rows: rows[xs], table)
         else:
             terms = self.project(params, xs)
-        at_once = self.has_parallel and in_parallel(self.parallel_on_cpu)
-        run = self.parallel if at_once else self.sequential
+        run = self.parallel if in_parallel(self.parallel_on_cpu) else self.sequential
         state, read = run(params, state, terms, mask)
         return state, self.read_out(params, read, terms)

@@ -72,7 +72,9 @@ def nnx_weights(p):
 
 
 def equinox_weights(p):
-    return {".weight_ih": p["w"].T, ".weight_hh": p["u"].T, ".bias": p["b"], ".bias_n": p["c"]}
+    cell = eqx.filter(eqx.nn.GRUCell(F, H, key=jax.random.key(0)), eqx.is_array)
+    weights = p["w"].T, p["u"].T, p["b"], p["c"]
+    return eqx.tree_at(lambda x: (x.weight_ih, x.weight_hh, x.bias, x.bias_n), cell, weights)
 
 
 CELLS = {

@@ -47,12 +47,6 @@ def perceptron_step(p, line, x):
     return sums[:, 1:], np.maximum(sums[:, 0] + p["bias"], 0)
 
 
-def convolution_step(p, line, x):
-    """On the last inputs side by side, newest first."""
-    seen, dense = np.concatenate([x[:, None], line], axis=1), p["convolution"]
-    return seen[:, :-1], np.maximum(seen.reshape(len(x), -1) @ dense["kernel"] + dense["bias"], 0)
-
-
 def shift_register_step(p, slots, x):
     slots = np.concatenate([x[:, None], slots[:, :-1]], axis=1)
     return slots, slots.reshape(len(x), -1)
@@ -74,7 +68,6 @@ CELLS = {
     "minlstm": (minimal_rnns.MinLSTMCell(4), cell_reference.min_lstm_step),
     "lru": (lru.LRUCell(4, 7, 0.5, 1.0, 1.0, recurrent_rate=0.3), lru_step(0.3)),
     "mlp": (delay_line_mlp.DelayLineMLP(4, 3), perceptron_step),
-    "convolution": (known_memory.CausalConvolution(4, window=3), convolution_step),
     "shift register": (known_memory.ShiftRegister(4), shift_register_step),
     "leaky integrator": (known_memory.LeakyIntegrator(0.7), leaky_integrator_step),
     "memoryless": (known_memory.Memoryless(4), memoryless_step),

@@ -24,6 +24,6 @@ def test_the_units_of_a_run_are_those_of_the_cell_by_the_name_that_it_gives_them
 
 
 def test_a_cell_of_a_module_that_has_moved_is_found_by_its_old_name():
-    for name in ("ShiftRegister", "LeakyIntegrator", "Memoryless", "CausalConvolution"):
+    for name in ("ShiftRegister", "LeakyIntegrator", "Memoryless"):
         found = registry.cell_class(f"echo_jax.controls:{name}")
         assert found is getattr(known_memory, name)

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 import jax.test_util
 import numpy as np
 
+from echo_jax.cells.projected_cell import ProjectedCell
+
 FEATURES, BATCH = 5, 3
 KEY = jax.random.key(0)
 TOKENS = np.random.default_rng(0).integers(0, FEATURES, (7, BATCH))
@@ -76,7 +78,7 @@ def check_equations(cell, equations, scale=0.1, atol=2e-5):
         }
         if cell.has_scan:
             found["masked scan of tokens"] = cell.scan(params, start, tokens, MASK)
-        if getattr(cell, "has_parallel", False):
+        if isinstance(cell, ProjectedCell) and type(cell).parallel is not ProjectedCell.parallel:
             terms = cell.project(params, vectors)
             for form, mask in (("parallel", None), ("masked parallel", MASK)):
                 state, read = cell.parallel(params, start, terms, mask)

@@ -28,8 +28,8 @@ class EquinoxCell(BuiltCell):
     names: ClassVar = {"init": "__init__", "step": "__call__"}
 
     def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
-        """The arrays of the cell by their paths."""
-        return _by_path(eqx.filter(self._built(key, input_size), eqx.is_array))
+        """The cell with None in the place of all that is no array."""
+        return eqx.filter(self._built(key, input_size), eqx.is_array)
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
         """The state of each row."""
@@ -46,17 +46,14 @@ class EquinoxCell(BuiltCell):
         return self.cell_class(input_size, **dict(self.given), key=key)
 
     def _with(self, params: CellParams, input_size: int) -> Any:
-        shapes = self._shapes(input_size)
-        arrays, rest = eqx.partition(shapes, _is_shape)
-        paths, structure = jax.tree_util.tree_flatten_with_path(arrays)
-        leaves = [params[jax.tree_util.keystr(path)] for path, _ in paths]
-        return eqx.combine(jax.tree.unflatten(structure, leaves), rest)
+        return eqx.combine(params, self._without_arrays(input_size))
 
     @functools.lru_cache(maxsize=64)  # noqa: B019  # of frozen cells, which are few
-    def _shapes(self, input_size: int) -> Any:
-        """The cell with shapes in the place of its arrays."""
+    def _without_arrays(self, input_size: int) -> Any:
+        """The cell with None in the place of its arrays."""
         key = jax.random.key(0, impl=GENERATOR)
-        return eqx.filter_eval_shape(self._built, key, input_size)
+        shapes = eqx.filter_eval_shape(self._built, key, input_size)
+        return eqx.filter(shapes, lambda x: isinstance(x, jax.ShapeDtypeStruct), inverse=True)
 
 
 def _first_state(cell: Any, input_size: int) -> Any:
@@ -69,13 +66,3 @@ def _first_state(cell: Any, input_size: int) -> Any:
     except (TypeError, ValueError):  # it unpacks a pair
         return zeros, zeros
     return zeros
-
-
-def _is_shape(leaf: Any) -> bool:
-    return isinstance(leaf, jax.ShapeDtypeStruct)
-
-
-def _by_path(tree: Any) -> dict[str, chex.Array]:
-    """The leaves of a tree by their paths."""
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return {jax.tree_util.keystr(path): leaf for path, leaf in leaves}

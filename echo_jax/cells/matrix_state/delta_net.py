@@ -64,35 +64,6 @@ def delta_rule_step(memory: chex.Array, terms: DeltaTerms) -> tuple[chex.Array, 
     return memory, jnp.einsum("bvk,bk->bv", memory, terms.q)
 
 
-def delta_rule_chunkwise(
-    memory: chex.Array, terms: DeltaTerms, mask: Mask
-) -> tuple[chex.Array, chex.Array]:
-    """The last S and all o `[T, B, V]`, from terms `[T, B, n]`, a chunk of steps at a time.
-
-    In a chunk that starts from S, with c_t = alpha_1 ... alpha_t, step t adds u_t k_t^T:
-
-        u_t = beta_t (v_t - c_t S k_t - sum over i < t of (c_t / c_i) (k_i . k_t) u_i)
-        o_t = c_t S q_t + sum over i <= t of (c_t / c_i) (k_i . q_t) u_i
-
-    The u solve a triangular system whose right side is linear in S, so it is solved for all chunks
-    at once, before S is known: u = U - W S^T (the WY representation of Yang et al. 2024b, section
-    3.2; with decay Yang et al. 2025, section 3.3). A masked step, and one that fills up the last
-    chunk, has beta = 0 and alpha = 1.
-
-    Not used on a CPU, where the solver of jax 0.10 can wait for ever for a thread of its pool while
-    several devices run: seen with two devices on two cores.
-    """
-    steps, log_alpha = len(terms.beta), terms.log_alpha
-    log_alpha = jnp.zeros_like(terms.beta) if log_alpha is None else log_alpha
-    if mask is not None:
-        terms = terms._replace(beta=jnp.where(mask[..., None], terms.beta, 0))
-        log_alpha = jnp.where(mask[..., None], log_alpha, 0)
-    terms = terms._replace(log_alpha=None, gate=None)
-    chunks = _chunk_terms(*jax.tree.map(lambda x: in_chunks(x, CHUNK), (terms, log_alpha)))
-    memory, o = jax.lax.scan(_one_chunk, memory, chunks)
-    return memory, out_of_chunks(o, steps)
-
-
 class ChunkTerms(NamedTuple):
     """The terms of a chunk of C steps beside S: u = U - W S^T, and the rest.
 
@@ -167,7 +138,7 @@ class DeltaNetCell(KeyValueCell):
     rms_norm would undo.
 
     The state is S, float32 `[B, V, K]`, zero at the start. Weights W are uniform within
-    1 / sqrt(rows), the gain is 1. The parallel form is `delta_rule_chunkwise`.
+    1 / sqrt(rows), the gain is 1. `parallel` computes a chunk of steps at once.
 
     Attributes:
       features: H, the outputs.
@@ -189,7 +160,6 @@ class DeltaNetCell(KeyValueCell):
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> chex.Array:
         """Zeros `[B, V, K]`."""
-        del params, input_size
         return jnp.zeros((batch_size, self.values, self.keys))
 
     def project(self, params: CellParams, x: chex.Array) -> DeltaTerms:
@@ -205,15 +175,35 @@ class DeltaNetCell(KeyValueCell):
         self, params: CellParams, state: chex.Array, terms: DeltaTerms
     ) -> tuple[chex.Array, chex.Array]:
         """S' and S' q."""
-        del params
         return delta_rule_step(state, terms)
 
     def parallel(
         self, params: CellParams, state: chex.Array, terms: DeltaTerms, mask: Mask
     ) -> tuple[chex.Array, chex.Array]:
-        """The last S, and all S' q."""
-        del params
-        return delta_rule_chunkwise(state, terms, mask)
+        """The last S and all o `[T, B, V]`, from terms `[T, B, n]`, a chunk of steps at a time.
+
+        In a chunk that starts from S, with c_t = alpha_1 ... alpha_t, step t adds u_t k_t^T:
+
+            u_t = beta_t (v_t - c_t S k_t - sum over i < t of (c_t / c_i) (k_i . k_t) u_i)
+            o_t = c_t S q_t + sum over i <= t of (c_t / c_i) (k_i . q_t) u_i
+
+        The u solve a triangular system whose right side is linear in S, so it is solved for all
+        chunks at once, before S is known: u = U - W S^T (the WY representation of Yang et al.
+        2024b, section 3.2; with decay Yang et al. 2025, section 3.3). A masked step, and one that
+        fills up the last chunk, has beta = 0 and alpha = 1.
+
+        Not used on a CPU, where the solver of jax 0.10 can wait for ever for a thread of its pool
+        while several devices run: seen with two devices on two cores.
+        """
+        steps, log_alpha = len(terms.beta), terms.log_alpha
+        log_alpha = jnp.zeros_like(terms.beta) if log_alpha is None else log_alpha
+        if mask is not None:
+            terms = terms._replace(beta=jnp.where(mask[..., None], terms.beta, 0))
+            log_alpha = jnp.where(mask[..., None], log_alpha, 0)
+        terms = terms._replace(log_alpha=None, gate=None)
+        chunks = _chunk_terms(*jax.tree.map(lambda x: in_chunks(x, CHUNK), (terms, log_alpha)))
+        memory, o = jax.lax.scan(_one_chunk, state, chunks)
+        return memory, out_of_chunks(o, steps)
 
     def read_out(self, params: CellParams, read: chex.Array, terms: DeltaTerms) -> chex.Array:
         """The normalised values, projected."""

@@ -14,7 +14,6 @@ class KeyValueCell(ProjectedCell):
     features: int
     key_size: int | None = None
     value_size: int | None = None
-    has_parallel: ClassVar[bool] = True
     sized_with: ClassVar[tuple[str, ...]] = ("key_size", "value_size")
 
     def __post_init__(self) -> None:

@@ -32,37 +32,6 @@ class OuterProductTerms(NamedTuple):
     q: chex.Array
 
 
-def outer_product_chunkwise(
-    state: chex.Array, terms: OuterProductTerms, mask: Mask, size: int
-) -> tuple[chex.Array, chex.Array]:
-    """The last S `[B, K, V]` and all o `[T, B, V]`, from the first S and terms `[T, B, n]`.
-
-    In a chunk of `size` steps that starts from S, with a(t, i) the product of the decays after step
-    i up to step t, and i = 0 before the first:
-
-        o_t = S^T (a(t, 0) q_t) + sum over i from 1 to t of (a(t, i) q_t . k_i) v_i
-
-    All chunks are computed at once, and the S between them by `diagonal_parallel`. ln a(t, i) is a
-    sum of its own and not a difference of two, so that nothing overflows, and no digit is lost
-    where a step forgets all. The weights of the v are a matrix product where all rows of S decay
-    alike, and else a sum over size K numbers a step (Yang et al. 2024a, "Gated linear attention",
-    section 4; Dao & Gu 2024, section 6). A masked step has a = 1 and k = 0.
-    """
-    if mask is not None:
-        log_a, k = (jnp.where(mask[..., None], x, 0) for x in (terms.log_a, terms.k))
-        terms = terms._replace(log_a=log_a, k=k)
-    log_a, k, v, q = (in_chunks(x, size) for x in terms)
-    since_start, since = jnp.exp(jnp.cumsum(log_a, axis=-2)), _decay_since(log_a)
-    kept = jnp.swapaxes(since_start[..., -1:, :], -1, -2)
-    added = jnp.swapaxes(since[..., -1, :, :] * k, -1, -2) @ v
-    ends = diagonal_parallel(state, kept, added, None)
-    starts = jnp.concatenate([state[None], ends[:-1]])
-    # one product of both terms: their sum is wrong where S is a constant zero (jax 0.10.2, CPU)
-    weights = jnp.concatenate([since_start * q, _weights(since, k, q)], axis=-1)
-    o = weights @ jnp.concatenate([starts, v], axis=-2)
-    return ends[-1], out_of_chunks(o, len(terms.k))
-
-
 def _decay_since(log_a: chex.Array) -> chex.Array:
     """a(t, i) `[..., t, i, n]` from ln a `[..., size, n]`, and 0 where i is after t."""
     steps = log_a.shape[-2]
@@ -86,7 +55,6 @@ class OuterProductCell(ProjectedCell):
 
     chunk: ClassVar[int]
     """Steps that the parallel form computes at once."""
-    has_parallel: ClassVar[bool] = True
 
     @property
     def key_value_sizes(self) -> tuple[int, int]:
@@ -100,14 +68,12 @@ class OuterProductCell(ProjectedCell):
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> chex.Array:
         """Zeros `[B, K, V]`."""
-        del params, input_size
         return jnp.zeros((batch_size, *self.key_value_sizes))
 
     def recur(
         self, params: CellParams, state: chex.Array, terms: Any
     ) -> tuple[chex.Array, chex.Array]:
         """S', and S'^T q."""
-        del params
         log_a, k, v, q = terms.outer
         state = jnp.exp(log_a)[..., None] * state + k[..., None] * v[..., None, :]
         return state, jnp.einsum("bkv,bk->bv", state, q)
@@ -115,6 +81,30 @@ class OuterProductCell(ProjectedCell):
     def parallel(
         self, params: CellParams, state: chex.Array, terms: Any, mask: Mask
     ) -> tuple[chex.Array, chex.Array]:
-        """The last S, and all S'^T q."""
-        del params
-        return outer_product_chunkwise(state, terms.outer, mask, self.chunk)
+        """The last S `[B, K, V]` and all o `[T, B, V]`, from the first S and terms `[T, B, n]`.
+
+        In a chunk that starts from S, with a(t, i) the product of the decays after step i up to
+        step t, and i = 0 before the first:
+
+            o_t = S^T (a(t, 0) q_t) + sum over i from 1 to t of (a(t, i) q_t . k_i) v_i
+
+        All chunks are computed at once, and the S between them by `diagonal_parallel`. ln a(t, i)
+        is a sum of its own and not a difference of two, so that nothing overflows, and no digit is
+        lost where a step forgets all. The weights of the v are a matrix product where all rows of S
+        decay alike, and else a sum over chunk K numbers a step (Yang et al. 2024a, "Gated linear
+        attention", section 4; Dao & Gu 2024, section 6). A masked step has a = 1 and k = 0.
+        """
+        terms = terms.outer
+        if mask is not None:
+            log_a, k = (jnp.where(mask[..., None], x, 0) for x in (terms.log_a, terms.k))
+            terms = terms._replace(log_a=log_a, k=k)
+        log_a, k, v, q = (in_chunks(x, self.chunk) for x in terms)
+        since_start, since = jnp.exp(jnp.cumsum(log_a, axis=-2)), _decay_since(log_a)
+        kept = jnp.swapaxes(since_start[..., -1:, :], -1, -2)
+        added = jnp.swapaxes(since[..., -1, :, :] * k, -1, -2) @ v
+        ends = diagonal_parallel(state, kept, added, None)
+        starts = jnp.concatenate([state[None], ends[:-1]])
+        # one product of both terms: their sum is wrong where S is a constant zero (jax 0.10.2, CPU)
+        weights = jnp.concatenate([since_start * q, _weights(since, k, q)], axis=-1)
+        o = weights @ jnp.concatenate([starts, v], axis=-2)
+        return ends[-1], out_of_chunks(o, len(terms.k))

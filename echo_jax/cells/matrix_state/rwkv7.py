@@ -186,7 +186,6 @@ class RWKV7Cell(Cell):
 
     def initial_state(self, params: RWKV7Params, batch_size: int, input_size: int) -> RWKV7State:
         """Zeros."""
-        del params
         size = self.channels // self.heads
         x = jnp.zeros((batch_size, input_size))
         return RWKV7State(x, jnp.zeros((batch_size, self.heads, size, size)))

@@ -93,7 +93,6 @@ class SLSTMCell(ProjectedCell):
 
     def initial_state(self, params: SLSTMParams, batch_size: int, input_size: int) -> SLSTMState:
         """Zeros."""
-        del params, input_size
         return SLSTMState(*[jnp.zeros((batch_size, self.features))] * 4)
 
     def project(self, params: SLSTMParams, x: chex.Array) -> chex.Array:
@@ -170,38 +169,6 @@ def normalised(found: chex.Array, weight: chex.Array, m: chex.Array) -> chex.Arr
     return found / jnp.maximum(jnp.abs(weight), jnp.exp(-jnp.clip(m, -40, 40)))
 
 
-def mlstm_chunkwise(
-    state: MLSTMState, terms: MLSTMTerms, mask: Mask
-) -> tuple[MLSTMState, chex.Array]:
-    """`recur` of all steps, to the last state and h~ `[T, B, V]`, a chunk of steps at a time.
-
-    In a chunk that starts from C and m, with F_t = log f_1 + ... + log f_t and a_s = i~_s - F_s:
-
-        M_t = max(m, a_1, ..., a_t)
-        m_t = F_t + M_t
-        C_t = exp(m - M_t) C + sum over s <= t of exp(a_s - M_t) v_s k_s^T
-
-    and n_t is one more row of C_t, for a value of 1. A masked step, and one that fills up the last
-    chunk, has log f = 0 and i~ = SHUT. It is the parallel form of the paper (appendix A.3) within a
-    chunk, as `chunkwise_simple` in the authors' code.
-    """
-    i, log_f = terms.i, terms.log_f
-    if mask is not None:
-        i, log_f = jnp.where(mask[..., None], i, SHUT), jnp.where(mask[..., None], log_f, 0)
-    values = jnp.concatenate([terms.v, jnp.ones_like(i)], axis=-1)
-    q, k, v, log_f = (in_chunks(x, CHUNK) for x in (terms.q, terms.k, values, log_f))
-    faded = jnp.cumsum(log_f, axis=2)  # F
-    a = in_chunks(i, CHUNK, filler=SHUT) - faded
-    last, memory, m = _chunk_states(state, v, k, a, faded[:, :, -1:])
-    most = jnp.maximum(m, jax.lax.cummax(a, axis=2))  # M
-    past = jnp.tri(a.shape[2], dtype=bool)
-    weights = jnp.exp(jnp.where(past, jnp.swapaxes(a, 2, 3) - most, -jnp.inf))
-    found = (weights * (q @ jnp.swapaxes(k, 2, 3))) @ v
-    found += jnp.exp(m - most) * (q @ jnp.swapaxes(memory, 2, 3))
-    read = normalised(found[..., :-1], found[..., -1:], faded + most)
-    return last, out_of_chunks(read, len(i))
-
-
 def _chunk_states(
     state: MLSTMState, v: chex.Array, k: chex.Array, a: chex.Array, end: chex.Array
 ) -> tuple[MLSTMState, chex.Array, chex.Array]:
@@ -242,7 +209,7 @@ class MLSTMCell(KeyValueCell):
 
     C q is the sum of the past values v, and n q of as many ones, with the weights exp(i~) (k q),
     which fade by sigmoid(f~) a step; m keeps the exponentials at most 1. The state is `MLSTMState`,
-    zeros at the start. Gates see the input alone, so there is a parallel form, `mlstm_chunkwise`.
+    zeros at the start. Gates see the input alone, so there is a `parallel` form.
 
     Parameters as the authors' code (github.com/NX-AI/xlstm) starts them: W_q, W_k, W_v and W_o
     normal of variance 2 / 5F; W_down normal of variance 4 / H; w_i and w_f zeros; b_i normal of
@@ -287,7 +254,6 @@ class MLSTMCell(KeyValueCell):
 
     def initial_state(self, params: MLSTMParams, batch_size: int, input_size: int) -> MLSTMState:
         """Zeros."""
-        del params, input_size
         shapes = (self.values, self.keys), (self.keys,), (1,)
         return MLSTMState(*[jnp.zeros((batch_size, *shape)) for shape in shapes])
 
@@ -307,7 +273,6 @@ class MLSTMCell(KeyValueCell):
         self, params: MLSTMParams, state: MLSTMState, terms: MLSTMTerms
     ) -> tuple[MLSTMState, chex.Array]:
         """The next state, and what its memory holds for the query, h~ `[B, V]`."""
-        del params
         q, k, v, _, i, log_f = terms
         m = jnp.maximum(log_f + state.m, i)
         i, f = jnp.exp(i - m), jnp.exp(log_f + state.m - m)
@@ -320,9 +285,33 @@ class MLSTMCell(KeyValueCell):
     def parallel(
         self, params: MLSTMParams, state: MLSTMState, terms: MLSTMTerms, mask: Mask
     ) -> tuple[MLSTMState, chex.Array]:
-        """The last state, and all h~."""
-        del params
-        return mlstm_chunkwise(state, terms, mask)
+        """`recur` of all steps, to the last state and h~ `[T, B, V]`, a chunk of steps at a time.
+
+        In a chunk that starts from C and m, with F_t = log f_1 + ... + log f_t, a_s = i~_s - F_s:
+
+            M_t = max(m, a_1, ..., a_t)
+            m_t = F_t + M_t
+            C_t = exp(m - M_t) C + sum over s <= t of exp(a_s - M_t) v_s k_s^T
+
+        and n_t is one more row of C_t, for a value of 1. A masked step, and one that fills up the
+        last chunk, has log f = 0 and i~ = SHUT. It is the parallel form of the paper (appendix A.3)
+        within a chunk, as `chunkwise_simple` in the authors' code.
+        """
+        i, log_f = terms.i, terms.log_f
+        if mask is not None:
+            i, log_f = jnp.where(mask[..., None], i, SHUT), jnp.where(mask[..., None], log_f, 0)
+        values = jnp.concatenate([terms.v, jnp.ones_like(i)], axis=-1)
+        q, k, v, log_f = (in_chunks(x, CHUNK) for x in (terms.q, terms.k, values, log_f))
+        faded = jnp.cumsum(log_f, axis=2)  # F
+        a = in_chunks(i, CHUNK, filler=SHUT) - faded
+        last, memory, m = _chunk_states(state, v, k, a, faded[:, :, -1:])
+        most = jnp.maximum(m, jax.lax.cummax(a, axis=2))  # M
+        past = jnp.tri(a.shape[2], dtype=bool)
+        weights = jnp.exp(jnp.where(past, jnp.swapaxes(a, 2, 3) - most, -jnp.inf))
+        found = (weights * (q @ jnp.swapaxes(k, 2, 3))) @ v
+        found += jnp.exp(m - most) * (q @ jnp.swapaxes(memory, 2, 3))
+        read = normalised(found[..., :-1], found[..., -1:], faded + most)
+        return last, out_of_chunks(read, len(i))
 
     def read_out(self, params: MLSTMParams, read: chex.Array, terms: MLSTMTerms) -> chex.Array:
         """The output y."""

@@ -65,5 +65,4 @@ class DelayLineMLP(nn.RNNCellBase):
     @nn.nowrap
     def initialize_carry(self, rng: chex.PRNGKey, input_shape: tuple[int, ...]) -> chex.Array:
         """An empty delay line for inputs of shape `[B, F]`."""
-        del rng
         return jnp.zeros((*input_shape[:-1], self.delay_line - 1, self.features))

@@ -42,7 +42,6 @@ class FlaxRNN(Cell):
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> chex.Array:
         """Zeros."""
-        del params, input_size
         return jnp.zeros((batch_size, self.features))
 
     def step(self, params: CellParams, state: chex.Array, x: chex.Array) -> Any:
@@ -170,31 +169,6 @@ def _tanh_loop_backward(saved: Any, outputs: chex.Array) -> tuple[Any, ...]:
 tanh_loop.defvjp(_tanh_loop_forward, _tanh_loop_backward)
 
 
-def _gru_steps(
-    recurrent_kernel: chex.Array,
-    bias: chex.Array,
-    h: chex.Array,
-    projected: chex.Array,
-    mask: Mask,
-) -> tuple[chex.Array, chex.Array]:
-    """All h', `[W, B, H]`, and r, z, n and h U_n + c side by side, `[W, B, 4H]`."""
-    size = h.shape[-1]
-
-    def step(h: chex.Array, inputs: tuple) -> tuple[chex.Array, tuple[chex.Array, chex.Array]]:
-        """h', then h' with r, z, n and h U_n + c; an absent row keeps h."""
-        x, present = inputs
-        product = h @ recurrent_kernel
-        gates = nn.sigmoid(x[:, : 2 * size] + product[:, : 2 * size])
-        r, z = jnp.split(gates, 2, axis=-1)
-        own = product[:, 2 * size :] + bias
-        n = jnp.tanh(x[:, 2 * size :] + r * own)
-        new_h = (1 - z) * n + z * h
-        new_h = new_h if mask is None else hold(present, h, new_h)
-        return new_h, (new_h, jnp.concatenate([gates, n, own], axis=-1))
-
-    return jax.lax.scan(step, h, (projected, mask))[1]
-
-
 @jax.custom_vjp
 def gru_loop(
     recurrent_kernel: chex.Array,
@@ -214,7 +188,7 @@ def gru_loop(
         dp_n = dn r
         dh   = dh' z + (dp_r, dp_z, dp_n) U^T
     """
-    return _gru_steps(recurrent_kernel, bias, h, projected, mask)[0]
+    return _gru_loop_forward(recurrent_kernel, bias, h, projected, mask)[0]
 
 
 def _gru_loop_forward(
@@ -224,7 +198,21 @@ def _gru_loop_forward(
     projected: chex.Array,
     mask: Mask,
 ) -> tuple[chex.Array, Any]:
-    hs, gates = _gru_steps(recurrent_kernel, bias, h, projected, mask)
+    size = h.shape[-1]
+
+    def step(h: chex.Array, inputs: tuple) -> tuple[chex.Array, tuple[chex.Array, chex.Array]]:
+        """h', then h' with r, z, n and h U_n + c; an absent row keeps h."""
+        x, present = inputs
+        product = h @ recurrent_kernel
+        gates = nn.sigmoid(x[:, : 2 * size] + product[:, : 2 * size])
+        r, z = jnp.split(gates, 2, axis=-1)
+        own = product[:, 2 * size :] + bias
+        n = jnp.tanh(x[:, 2 * size :] + r * own)
+        new_h = (1 - z) * n + z * h
+        new_h = new_h if mask is None else hold(present, h, new_h)
+        return new_h, (new_h, jnp.concatenate([gates, n, own], axis=-1))
+
+    hs, gates = jax.lax.scan(step, h, (projected, mask))[1]
     return hs, (recurrent_kernel, h, hs, gates, mask)
 
 

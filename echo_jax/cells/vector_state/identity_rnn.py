@@ -47,7 +47,6 @@ class IdentityRNNCell(Cell):
         self, params: IdentityRNNParams, batch_size: int, input_size: int
     ) -> chex.Array:
         """Zeros `[B, H]`."""
-        del params, input_size
         return jnp.zeros((batch_size, self.features))
 
     def step(

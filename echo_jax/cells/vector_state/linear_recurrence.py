@@ -38,13 +38,10 @@ class DiagonalTerms(NamedTuple):
 class DiagonalCell(ProjectedCell):
     """A cell whose `project` gives `DiagonalTerms`: h, float32 `[B, H]`, is state and output."""
 
-    has_parallel: ClassVar[bool] = True
-
     def recur(
         self, params: CellParams, state: chex.Array, terms: DiagonalTerms
     ) -> tuple[chex.Array, chex.Array]:
         """h', twice."""
-        del params
         h = terms.a * state + terms.b
         return h, h
 
@@ -52,7 +49,6 @@ class DiagonalCell(ProjectedCell):
         self, params: CellParams, state: chex.Array, terms: DiagonalTerms, mask: Mask
     ) -> tuple[chex.Array, chex.Array]:
         """The last h, and all."""
-        del params
         h = diagonal_parallel(state, *terms, mask)
         return h[-1], h
 
@@ -68,7 +64,6 @@ class ComplexCell(ProjectedCell):
     """A cell whose state is `ComplexState`, zeros at the start."""
 
     state_size: int | None
-    has_parallel: ClassVar[bool] = True
     starts_from_params: ClassVar[bool] = False
 
     @property
@@ -78,5 +73,4 @@ class ComplexCell(ProjectedCell):
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> ComplexState:
         """Zeros."""
-        del params, input_size
         return ComplexState(*[jnp.zeros((batch_size, self.states))] * 2)

@@ -119,7 +119,6 @@ class LMUCell(ProjectedCell):
 
     def initial_state(self, params: LMUParams, batch_size: int, input_size: int) -> LMUState:
         """Zeros."""
-        del params, input_size
         memory = jnp.zeros((batch_size, self.memories, self.numbers))
         return LMUState(jnp.zeros((batch_size, self.features)), memory)
 

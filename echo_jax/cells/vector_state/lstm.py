@@ -95,25 +95,6 @@ def lstm_gates(z: chex.Array) -> chex.Array:
     return half * jnp.tanh(half * z) + (1.0 - half)
 
 
-def lstm_loop_traced(
-    recurrent_kernel: chex.Array, carry: LSTMCarry, projected: chex.Array, mask: Mask
-) -> tuple[LSTMCarry, LSTMCarry, chex.Array]:
-    """The last carry, the carries after all steps, and their gates `[W, B, 4H]`."""
-
-    def step(carry: LSTMCarry, inputs: tuple) -> tuple[LSTMCarry, tuple[LSTMCarry, chex.Array]]:
-        """`lstm_step`, with its gates; an absent row keeps its carry."""
-        x, present = inputs
-        gates = lstm_gates(x + carry.hidden @ recurrent_kernel)
-        i, f, g, o = jnp.split(gates, 4, axis=-1)
-        c = f * carry.cell + i * g
-        new_carry = LSTMCarry(c, o * jnp.tanh(c))
-        new_carry = new_carry if mask is None else hold(present, carry, new_carry)
-        return new_carry, (new_carry, gates)
-
-    last, (carries, gates) = jax.lax.scan(step, carry, (projected, mask))
-    return last, carries, gates
-
-
 @jax.custom_vjp
 def lstm_loop(
     recurrent_kernel: chex.Array, carry: LSTMCarry, projected: chex.Array, mask: Mask
@@ -134,14 +115,23 @@ def lstm_loop(
     U^T. As in `lstm_unroll`, dU is one product over steps and rows. An absent step has dz = 0 and
     hands dc' and dh' on.
     """
-    last, carries, _ = lstm_loop_traced(recurrent_kernel, carry, projected, mask)
-    return last, carries.hidden
+    return _lstm_loop_forward(recurrent_kernel, carry, projected, mask)[0]
 
 
 def _lstm_loop_forward(
     recurrent_kernel: chex.Array, carry: LSTMCarry, projected: chex.Array, mask: Mask
 ) -> tuple[Any, Any]:
-    last, carries, gates = lstm_loop_traced(recurrent_kernel, carry, projected, mask)
+    def step(carry: LSTMCarry, inputs: tuple) -> tuple[LSTMCarry, tuple[LSTMCarry, chex.Array]]:
+        """`lstm_step`, with its gates; an absent row keeps its carry."""
+        x, present = inputs
+        gates = lstm_gates(x + carry.hidden @ recurrent_kernel)
+        i, f, g, o = jnp.split(gates, 4, axis=-1)
+        c = f * carry.cell + i * g
+        new_carry = LSTMCarry(c, o * jnp.tanh(c))
+        new_carry = new_carry if mask is None else hold(present, carry, new_carry)
+        return new_carry, (new_carry, gates)
+
+    last, (carries, gates) = jax.lax.scan(step, carry, (projected, mask))
     return (last, carries.hidden), (recurrent_kernel, carry, carries, gates, mask)
 
 
@@ -203,7 +193,6 @@ class LSTMCell(nn.RNNCellBase):
     @nn.nowrap
     def initial_bias(self, key: chex.PRNGKey, shape: tuple[int]) -> chex.Array:
         """`[4H]`: zeros, with ones in the forget block."""
-        del key
         gate = jnp.arange(shape[0]) // self.features
         return (gate == 1).astype(jnp.float32)
 
@@ -224,6 +213,5 @@ class LSTMCell(nn.RNNCellBase):
     @nn.nowrap
     def initialize_carry(self, rng: chex.PRNGKey, input_shape: tuple[int, ...]) -> LSTMCarry:
         """The zero state for inputs of this shape, `[B, V]`."""
-        del rng
         zeros = jnp.zeros((*input_shape[:-1], self.features))
         return LSTMCarry(zeros, zeros)

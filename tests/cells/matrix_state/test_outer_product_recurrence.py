@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -5,8 +7,8 @@ import pytest
 
 from echo_jax.cells.matrix_state.gated_linear_attention import GLACell
 from echo_jax.cells.matrix_state.outer_product_recurrence import (
+    OuterProductCell,
     OuterProductTerms,
-    outer_product_chunkwise,
 )
 
 T, B, K, V = 7, 2, 3, 4
@@ -45,6 +47,12 @@ def test_chunks_from_a_state_that_is_a_constant_in_the_program_are_the_steps(ste
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
+def chunkwise(state, terms, mask, size):
+    cell = OuterProductCell()
+    cell.chunk = size
+    return cell.parallel(None, state, SimpleNamespace(outer=terms), mask)
+
+
 @pytest.mark.parametrize("decays", [1, K])
 def test_chunks_of_any_size_are_the_steps_also_where_all_is_forgotten(decays):
     rng = np.random.default_rng(0)
@@ -56,12 +64,12 @@ def test_chunks_of_any_size_are_the_steps_also_where_all_is_forgotten(decays):
 
     @jax.jit
     def run(state, terms):
-        return [outer_product_chunkwise(state, terms, *form) for form in FORMS]
+        return [chunkwise(state, terms, *form) for form in FORMS]
 
     @jax.jit
     @jax.grad
     def slope(terms):
-        return jnp.sum(outer_product_chunkwise(jnp.ones((B, K, V)), terms, None, T)[1])
+        return jnp.sum(chunkwise(jnp.ones((B, K, V)), terms, None, T)[1])
 
     inputs = jax.tree.map(np.float32, (state, terms))
     for (mask, _), (last, o) in zip(FORMS, run(*inputs), strict=True):
