@@ -17,15 +17,6 @@ COMMANDS = {
     "card": "make the memory card of a recurrent cell",
 }
 
-ALIASES = {"probe": "card"}
-"""Earlier names of commands."""
-
-GONE = {
-    "benchmark": "run python benchmarks/race.py in a checkout",
-    "calibrate": "use card, whose numbers have intervals over seeds",
-}
-"""What to use for commands of earlier versions."""
-
 
 def main(command: str | None = None) -> None:
     """Import and run one command; without an argument, the one that the command line names."""
@@ -48,25 +39,18 @@ def _run(command: str) -> None:
 def _named_command() -> str:
     """The command of the command line, which is taken from it; the process ends without one."""
     command = sys.argv[1] if len(sys.argv) > 1 else "--help"
-    command = ALIASES.get(command, command)
     if command in ("-h", "--help"):
         print("usage: echo-jax COMMAND [OPTIONS]\n")
         print("\n".join(f"  {name:10} {purpose}" for name, purpose in COMMANDS.items()))
         print("\necho-jax COMMAND --help lists the options of a command.")
         sys.exit(0)
     if command not in COMMANDS:
-        print(f"error: {_no_command(printable(command))}", file=sys.stderr)
+        known = ", ".join(COMMANDS) + ", as in echo-jax train --lag 1" * command.startswith("--")
+        refusal = f"error: {printable(command)} is not a command: use one of {known}"
+        print(refusal, file=sys.stderr)
         sys.exit(2)
     del sys.argv[1]
     return command
-
-
-def _no_command(word: str) -> str:
-    """The sentence about a word that is no command."""
-    if word in GONE:
-        return f"{word} is not a command any more: {GONE[word]}"
-    known = ", ".join(COMMANDS) + f", as in echo-jax train {word} ..." * word.startswith("--")
-    return f"{word} is not a command: use one of {known}"
 
 
 if __name__ == "__main__":

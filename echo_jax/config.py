@@ -45,8 +45,14 @@ SETTINGS: Mapping[str, Any] = {
     "eager_constant_folding": False,
     "jax_disable_most_optimizations": False,
     "jax_scan3": False,
+    "jax_disable_jit": False,
+    "jax_debug_nans": False,
+    "jax_debug_infs": False,
+    "jax_no_tracing": False,
+    "jax_no_execution": False,
 }
-"""Settings of jax that determine numbers, and the values that all results are computed with."""
+"""Settings of jax that determine numbers, or end a program for debugging, and the values that all
+results are computed with."""
 
 CONTROL = "[\0-\x1f\x7f-\x9f]"  # control characters, which a terminal might obey
 

@@ -15,17 +15,6 @@ from typing import Any
 from echo_jax.config import GENERATOR, SETTINGS
 from echo_jax.exceptions import ConfigError, reason
 
-REFUSED = (
-    "JAX_DISABLE_JIT", "JAX_DEBUG_NANS", "JAX_DEBUG_INFS", "JAX_NO_TRACING", "JAX_NO_EXECUTION",
-    "JAX_TRANSFER_GUARD", "JAX_TRANSFER_GUARD_HOST_TO_DEVICE", "JAX_TRANSFER_GUARD_DEVICE_TO_HOST",
-    "JAX_TRANSFER_GUARD_DEVICE_TO_DEVICE", "JAX_ERROR_CHECKING_BEHAVIOR_NAN",
-    "JAX_ERROR_CHECKING_BEHAVIOR_DIVIDE", "JAX_ERROR_CHECKING_BEHAVIOR_OOB",
-    "JAX_RAISE_PERSISTENT_CACHE_ERRORS", "JAX_COMPILATION_CACHE_CHECK_CONTENTS",
-)  # fmt: skip
-"""Variables of jax for debugging, which end a command or make it a thousand times slower."""
-
-OFF = ("", "0", "false", "f", "no", "n", "off", "allow", "log", "ignore")
-
 
 def cores() -> int:
     """The cores this process may use; where the system does not say, all there are."""
@@ -71,9 +60,8 @@ def device() -> str:
 def set_up_jax() -> None:
     """Give jax the `SETTINGS`, whatever the environment says; before it is used.
 
-    ConfigError for a variable that is `REFUSED`. Processes that are started inherit the settings.
+    Processes that are started inherit the settings.
     """
-    check_no_debugging()
     jax: Any = sys.modules.get("jax")
     for name, setting in SETTINGS.items():  # a wrong value would end the import of jax
         os.environ.pop(name.upper(), None)
@@ -83,47 +71,15 @@ def set_up_jax() -> None:
             jax.config.update(name, setting)
 
 
-def check_no_debugging() -> None:
-    """Raise ConfigError for a variable of the environment that is `REFUSED`."""
-    for name in REFUSED:
-        value = os.environ.get(name, "")
-        if value.lower() not in OFF:
-            raise ConfigError(None, f"{name}={value}", "is for debugging", "unset it")
-
-
 def check_program(names: Iterable[str] = SETTINGS) -> None:
-    """Raise ConfigError in a program that has given jax other settings than networks have.
-
-    Also in a process that was forked from one that has used jax: the threads of jax are not there,
-    and it would wait for them for ever.
-    """
-    check_no_debugging()
+    """Raise ConfigError in a program that has given jax other settings than networks have."""
     import jax
 
-    threads = Path("/proc/self/task")
-    if threads.is_dir() and len(list(threads.iterdir())) == 1 and _jax_is_used():
-        raise ConfigError(
-            None, f"process {os.getpid()}", "was forked after jax had been used, and jax has no "
-            "threads in it", 'start it by multiprocessing.get_context("spawn")',
-        )  # fmt: skip
     for name in names:  # not every version has all of them
         if (value := jax.config.values.get(name, SETTINGS[name])) != SETTINGS[name]:
             raise ConfigError(
                 None, name, f"is {value}, and networks have {SETTINGS[name]}", "set it to that"
             )
-
-
-def _jax_is_used() -> bool:
-    """True once jax has started its devices, when it refuses another number of them."""
-    import jax
-
-    number = jax.config.values["jax_num_cpu_devices"]
-    try:
-        jax.config.update("jax_num_cpu_devices", number + 1)
-    except RuntimeError:
-        return True
-    jax.config.update("jax_num_cpu_devices", number)
-    return False
 
 
 @functools.cache

@@ -1,8 +1,6 @@
-"""The environment of jax: it changes no number, or is refused in one sentence."""
+"""The environment of jax: it changes no number."""
 
 import os
-import subprocess
-import sys
 
 import jax
 import pytest
@@ -10,7 +8,6 @@ from running import execute
 
 from echo_jax import atomic_files, machine
 from echo_jax.config import SETTINGS
-from echo_jax.exceptions import ConfigError
 
 HOSTILE = {
     "JAX_DEFAULT_PRNG_IMPL": "rbg",
@@ -23,6 +20,11 @@ HOSTILE = {
     "EAGER_CONSTANT_FOLDING": "1",
     "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
     "JAX_SCAN3": "1",
+    "JAX_DISABLE_JIT": "1",
+    "JAX_DEBUG_NANS": "1",
+    "JAX_DEBUG_INFS": "1",
+    "JAX_NO_TRACING": "1",
+    "JAX_NO_EXECUTION": "1",
 }
 SMALL = ["--length", "10", "--vocab-size", "8", "--batch", "2", "--sequences", "5"]
 
@@ -40,16 +42,6 @@ def test_settings_are_those_of_all_results_whatever_the_environment_and_the_prog
         assert os.environ.get(name.upper(), "None") == str(setting)
 
 
-@pytest.mark.parametrize("name", machine.REFUSED)
-def test_a_variable_for_debugging_is_refused_unless_it_is_off(monkeypatch, name):
-    monkeypatch.setenv(name, "disallow" if "GUARD" in name else "1")
-    with pytest.raises(ConfigError, match=f"{name}=") as refused:
-        machine.set_up_jax()
-    assert refused.value.fix == "unset it"
-    monkeypatch.setenv(name, "allow" if "GUARD" in name else "0")
-    machine.set_up_jax()
-
-
 @pytest.mark.slow
 def test_a_run_in_a_hostile_environment_is_the_same_run(tmp_path):
     found = []
@@ -58,31 +50,3 @@ def test_a_run_in_a_hostile_environment_is_the_same_run(tmp_path):
         found.append(atomic_files.read_json(tmp_path / name / "result.json")["digest"])
     assert found[0] == found[1]
     assert {name.upper() for name in SETTINGS} - {"JAX_ENABLE_CUSTOM_PRNG"} == set(HOSTILE)
-
-
-FORKED = """
-import multiprocessing, sys, jax
-from echo_jax import machine
-
-def child():
-    try:
-        machine.check_program()
-    except ValueError as error:
-        print(error, flush=True)
-
-machine.check_program()
-for _ in range(2):  # before and after jax is used
-    process = multiprocessing.get_context("fork").Process(target=child)
-    process.start()
-    process.join()
-    jax.devices()
-machine.check_program()
-"""
-
-
-def test_a_process_that_was_forked_after_jax_was_used_is_told_so():
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", FORKED], check=True, capture_output=True, text=True
-    )
-    assert "was forked after jax had been used" in done.stdout
-    assert done.stdout.count("\n") == 1

@@ -95,12 +95,10 @@ class Block(Cell):
 
     @property
     def source(self) -> Any:
-        """The class or functions that the author of the cell wrote."""
         return self.cell.source
 
     @property
     def options(self) -> Any:
-        """The options of the cell."""
         return self.cell.options
 
     @property
@@ -109,7 +107,6 @@ class Block(Cell):
         return self.cell.names
 
     def init(self, key: chex.PRNGKey, input_size: int) -> BlockParams:
-        """The initial parameters, for inputs of F features."""
         key, *keys = jax.random.split(key, 1 + self.layers)
         w_in = jax.nn.initializers.lecun_normal()(key, (input_size, self.width))
         layers = tuple(self._init_layer(each) for each in keys)

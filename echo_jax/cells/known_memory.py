@@ -38,7 +38,6 @@ class ShiftRegister(nn.RNNCellBase):
     """
 
     slots: int
-    num_feature_axes = 1
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a register without slots."""
@@ -77,7 +76,6 @@ class LeakyIntegrator(nn.RNNCellBase):
     """
 
     rate: float = 0.9
-    num_feature_axes = 1
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a rate with which the state diverges."""
@@ -114,7 +112,6 @@ class Memoryless(nn.RNNCellBase):
     """
 
     features: int
-    num_feature_axes = 1
 
     @nn.compact
     def __call__(self, carry: chex.Array, inputs: chex.Array) -> tuple[chex.Array, chex.Array]:
@@ -182,7 +179,6 @@ class AttentionCache(ProjectedCell):
         at_least(1, self, "slots", "size")
 
     def init(self, key: chex.PRNGKey, input_size: int) -> CacheParams:
-        """Glorot-uniform weights and no bias."""
         glorot, (c, q, v) = jax.nn.initializers.glorot_uniform(), jax.random.split(key, 3)
         return CacheParams(
             W_c=glorot(c, (input_size, self.size)),
@@ -210,5 +206,4 @@ class AttentionCache(ProjectedCell):
         return seen[:, :-1], jnp.einsum("bn,bnd->bd", attention, seen)
 
     def read_out(self, params: CacheParams, read: chex.Array, terms: CacheTerms) -> chex.Array:
-        """The outputs."""
         return read @ params.W_v

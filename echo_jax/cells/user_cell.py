@@ -20,9 +20,6 @@ from echo_jax.cells.adapters.adapt import KINDS, REQUIRED, is_cell
 from echo_jax.config import BLOCK, SETTINGS
 from echo_jax.exceptions import ConfigError, reason
 
-MOVED = {"echo_jax.controls": "echo_jax.cells.known_memory"}
-"""New names of modules whose old names stand in memory cards."""
-
 LOADED: dict[str, tuple[ModuleSpec | None, str]] = {}
 """Files that modules were loaded from: the spec of the module, and the digest of the text."""
 
@@ -129,7 +126,7 @@ def module_of(name: str) -> tuple[str, Path]:
     place = name.removeprefix(BLOCK).partition(":")[0]
     if place.endswith(".py"):
         return Path(place).stem, Path(place).resolve().parent
-    return MOVED.get(place, place), Path.cwd()
+    return place, Path.cwd()
 
 
 def location(written: Any, function: str | None = None, error: BaseException | None = None) -> str:

@@ -43,7 +43,7 @@ def test_other_arguments_are_refused(text):
         ("lstm", {}, lstm.LSTMCell(50)),
         ("lstm-chrono", {"features": 7, "longest": 100}, chrono_lstm.ChronoLSTMCell(7, 100)),
         ("mlp", {"delay_line": 3}, delay_line_mlp.DelayLineMLP(50, 3)),
-        ("echo_jax.controls:ShiftRegister", {"slots": 6}, known_memory.ShiftRegister(6)),
+        ("echo_jax.cells.known_memory:ShiftRegister", {"slots": 6}, known_memory.ShiftRegister(6)),
         ("flax.linen:GRUCell", {}, nn.GRUCell(50)),
         ("test_cell_arguments:OfEight", {}, OfEight()),
     ],

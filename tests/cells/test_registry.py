@@ -1,6 +1,6 @@
 from flax import linen as nn
 
-from echo_jax.cells import known_memory, registry
+from echo_jax.cells import registry
 from echo_jax.cells.vector_state import delay_line_mlp
 from echo_jax.config import NetworkConfig
 
@@ -21,9 +21,3 @@ class WithItsOwnName(nn.RNNCellBase):
 
 def test_the_units_of_a_run_are_those_of_the_cell_by_the_name_that_it_gives_them():
     assert build("test_registry:WithItsOwnName", features=7).options.hidden_size == 7
-
-
-def test_a_cell_of_a_module_that_has_moved_is_found_by_its_old_name():
-    for name in ("ShiftRegister", "LeakyIntegrator", "Memoryless"):
-        found = registry.cell_class(f"echo_jax.controls:{name}")
-        assert found is getattr(known_memory, name)

@@ -144,7 +144,12 @@ def test_a_state_above_the_target_fits_only_within_a_tenth():
     ("name", "given", "target", "field"),
     [
         ("lstm", {"features": 7}, 400, None),
-        ("echo_jax.controls:ShiftRegister", {"slots": 3}, 400, "cell"),  # no option for its size
+        (
+            "echo_jax.cells.known_memory:ShiftRegister",
+            {"slots": 3},
+            400,
+            "cell",  # no option for its size
+        ),
         ("lru", {"state_size": 9}, 400, "state_bytes"),  # with any features
         ("mlstm", {}, 4, "state_bytes"),  # 12 are the least
         ("block:rwkv7", {"layers": 4}, 400, "state_bytes"),

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from tiny_memory import make_tiny
 
-from echo_jax import __main__, machine
+from echo_jax import machine
 from echo_jax.host.progress import CardProgress
 from echo_jax.memory import card
 
@@ -193,13 +193,3 @@ def test_the_card_of_another_cell_is_kept(carding, tmp_path):
     said = carding("--cell", "mine:Last", "--name", "mine", status=2).stderr
     assert said.startswith("error: cards/mine/card.json is not valid")
     assert said.count("\n") == 1
-
-
-def test_probe_is_a_name_of_card_and_calibrate_says_what_to_use(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["echo-jax", "probe", "--cells"])
-    __main__.main()
-    assert capsys.readouterr().out.startswith("--cell ")
-    monkeypatch.setattr(sys, "argv", ["echo-jax", "calibrate"])
-    with pytest.raises(SystemExit):
-        __main__.main()
-    assert "calibrate is not a command any more: use card" in capsys.readouterr().err

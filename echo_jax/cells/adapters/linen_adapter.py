@@ -46,23 +46,19 @@ class LinenCell(Cell):
         return self.module.initialize_carry(key, (batch_size, input_size))
 
     def step(self, params: CellParams, state: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
-        """`__call__` of the module."""
         return self.module.apply({"params": params}, state, x)
 
     def scan(
         self, params: CellParams, state: Carry, xs: chex.Array, mask: Mask = None
     ) -> tuple[Carry, chex.Array]:
-        """`scan` of the module, if it has one."""
         if not self.has_scan:
             return super().scan(params, state, xs, mask)
         return self.module.apply({"params": params}, state, xs, mask, method="scan")
 
     @property
     def source(self) -> type[nn.RNNCellBase]:
-        """The class of the module."""
         return type(self.module)
 
     @property
     def options(self) -> nn.RNNCellBase:
-        """The module."""
         return self.module

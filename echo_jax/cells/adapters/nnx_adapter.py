@@ -8,7 +8,7 @@ import chex
 import jax
 from flax import nnx
 
-from echo_jax.cells.adapters.built_cell import BuiltCell
+from echo_jax.cells.adapters.adapt import BuiltCell
 from echo_jax.cells.interface import CellParams
 from echo_jax.cells.scan import Carry
 from echo_jax.config import GENERATOR
@@ -34,7 +34,6 @@ class NNXCell(BuiltCell):
         return self._with(params, input_size).initialize_carry((batch_size, input_size), rngs)
 
     def step(self, params: CellParams, state: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
-        """`__call__` of the cell with these parameters."""
         return self._with(params, x.shape[-1])(state, x)
 
     def _built(self, key: chex.PRNGKey, input_size: int) -> Any:

@@ -20,15 +20,12 @@ class FunctionsCell(Cell):
     functions: Any
 
     def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
-        """`functions.init`."""
         return self.functions.init(key, input_size)
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
-        """`functions.initial_state`."""
         return self.functions.initial_state(params, batch_size, input_size)
 
     def step(self, params: CellParams, state: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
-        """`functions.step`."""
         return self.functions.step(params, state, x)
 
     @property
@@ -39,13 +36,11 @@ class FunctionsCell(Cell):
     def scan(
         self, params: CellParams, state: Carry, xs: chex.Array, mask: Mask = None
     ) -> tuple[Carry, chex.Array]:
-        """`functions.scan`, if it is there."""
         if not self.has_scan:
             return super().scan(params, state, xs, mask)
         return self.functions.scan(params, state, xs, mask)
 
     def prepare(self, params: CellParams) -> CellParams:
-        """`functions.prepare`, if it is there."""
         prepare = self._own("prepare")
         return prepare(params) if prepare else params
 
@@ -66,5 +61,4 @@ class FunctionsCell(Cell):
 
     @property
     def options(self) -> Any:
-        """The object of the functions."""
         return self.functions

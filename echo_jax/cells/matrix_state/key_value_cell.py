@@ -32,5 +32,4 @@ class KeyValueCell(ProjectedCell):
 
     @property
     def key_value_sizes(self) -> tuple[int, int]:
-        """K and V."""
         return self.keys, self.values

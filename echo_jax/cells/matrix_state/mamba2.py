@@ -90,7 +90,6 @@ class Mamba2Cell(OuterProductCell):
 
     @property
     def key_value_sizes(self) -> tuple[int, int]:
-        """N and P."""
         return self.states, self.values
 
     @property
@@ -104,7 +103,6 @@ class Mamba2Cell(OuterProductCell):
         return self.values if self.state_size is None else self.state_size
 
     def init(self, key: chex.PRNGKey, input_size: int) -> Mamba2Params:
-        """Uniform weights, and one decay and step size."""
         f, p, n = input_size, self.values, self.states
         keys = iter(jax.random.split(key, 8))
         low, high = math.log(self.dt_min), math.log(self.dt_max)
@@ -132,6 +130,5 @@ class Mamba2Cell(OuterProductCell):
         return Mamba2Terms(outer, skipped=params.D * x, gate=silu(u @ params.W_z))
 
     def read_out(self, params: Mamba2Params, read: chex.Array, terms: Mamba2Terms) -> chex.Array:
-        """The outputs y."""
         o = (read + terms.skipped) * terms.gate
         return (params.gain * rms_norm(o, 1e-5)) @ params.W_o

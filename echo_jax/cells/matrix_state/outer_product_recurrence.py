@@ -58,7 +58,6 @@ class OuterProductCell(ProjectedCell):
 
     @property
     def key_value_sizes(self) -> tuple[int, int]:
-        """K and V."""
         raise NotImplementedError
 
     @property
@@ -67,13 +66,11 @@ class OuterProductCell(ProjectedCell):
         return math.prod(self.key_value_sizes) >= WIDE
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> chex.Array:
-        """Zeros `[B, K, V]`."""
         return jnp.zeros((batch_size, *self.key_value_sizes))
 
     def recur(
         self, params: CellParams, state: chex.Array, terms: Any
     ) -> tuple[chex.Array, chex.Array]:
-        """S', and S'^T q."""
         log_a, k, v, q = terms.outer
         state = jnp.exp(log_a)[..., None] * state + k[..., None] * v[..., None, :]
         return state, jnp.einsum("bkv,bk->bv", state, q)

@@ -11,7 +11,6 @@ import numpy as np
 
 from echo_jax.cells.option_rules import above_zero
 from echo_jax.cells.projected_cell import ProjectedCell
-from echo_jax.exceptions import ConfigError
 
 
 class ExpRNNParams(NamedTuple):
@@ -72,36 +71,27 @@ class ExpRNNCell(ProjectedCell):
     sequence, in `prepare`. State and output are h, float32 `[B, H]`, zeros at the start.
 
     Parameters as the authors' code (github.com/lezcano/expRNN) starts them: A is zero but for one
-    angle s for each pair of units, which exp(A) rotates by s:
-
-        henaff   s uniform in [-pi, pi] (Henaff et al. 2016), theirs for the copying task
-        cayley   s = -tan(u / 2), u uniform in [0, pi / 2] (Helfrich et al. 2018), theirs for images
-
-    T is normal of variance 2 / F, b uniform in [-0.01, 0.01]; an odd last unit is not rotated.
+    angle s for each pair of units, uniform in [-pi, pi] (Henaff et al. 2016), by which exp(A)
+    rotates them, as for their copying task. T is normal of variance 2 / F, b uniform in
+    [-0.01, 0.01]; an odd last unit is not rotated.
 
     Differences: A is stored as its upper triangle, which is all that the authors' square matrix
     uses; their learning rate of A, a tenth of the other one, is a factor of A here.
 
     Attributes:
       features: H, the units.
-      initialisation: henaff or cayley.
       recurrent_rate: the factor of the learning rate for A. Adam's steps do not depend on the scale
         of a gradient, so A is stored divided by this factor.
     """
 
     features: int
-    initialisation: str = "henaff"
     recurrent_rate: float = 0.1
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for an unknown initialisation and for a rate that is not positive."""
-        if self.initialisation not in ("henaff", "cayley"):
-            name = f"initialisation {self.initialisation!r}"
-            raise ConfigError(None, name, "is unknown", "use henaff or cayley")
+        """Raise ConfigError for a rate that is not positive."""
         above_zero(self, "recurrent_rate")
 
     def init(self, key: chex.PRNGKey, input_size: int) -> ExpRNNParams:
-        """Rotations of pairs of units, normal input weights, and biases near zero."""
         angles, weights, biases = jax.random.split(key, 3)
         normal = jax.nn.initializers.normal(math.sqrt(2 / input_size))
         return ExpRNNParams(
@@ -131,10 +121,7 @@ class ExpRNNCell(ProjectedCell):
     def _initial_upper_triangle(self, key: chex.PRNGKey) -> chex.Array:
         """Angles at the entries (0, 1), (2, 3) ... of A, and zeros."""
         pairs = self.features // 2
-        if self.initialisation == "henaff":
-            angles = jax.random.uniform(key, (pairs,), minval=-math.pi, maxval=math.pi)
-        else:
-            angles = -jnp.tan(jax.random.uniform(key, (pairs,), maxval=math.pi / 2) / 2)
+        angles = jax.random.uniform(key, (pairs,), minval=-math.pi, maxval=math.pi)
         row, column = np.triu_indices(self.features, 1)
         paired = np.flatnonzero((row % 2 == 0) & (column == row + 1))
         return jnp.zeros(len(row)).at[paired].set(angles / self.recurrent_rate)

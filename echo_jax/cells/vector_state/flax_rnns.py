@@ -37,15 +37,12 @@ class FlaxRNN(Cell):
         return LinenCell(self.flax_class(self.features))
 
     def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
-        """As Flax does."""
         return self.flax_cell.init(key, input_size)
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> chex.Array:
-        """Zeros."""
         return jnp.zeros((batch_size, self.features))
 
     def step(self, params: CellParams, state: chex.Array, x: chex.Array) -> Any:
-        """The step of Flax."""
         return self.flax_cell.step(params, state, x)
 
     def scan(
@@ -79,13 +76,11 @@ class SimpleCell(FlaxRNN):
     flax_class = nn.SimpleCell
 
     def kernels(self, params: CellParams) -> tuple[chex.Array, chex.Array, chex.Array]:
-        """W, U and b."""
         return params["i"]["kernel"], params["h"]["kernel"], params["i"]["bias"]
 
     def loop(
         self, params: CellParams, state: chex.Array, xs: chex.Array, mask: Mask
     ) -> tuple[chex.Array, chex.Array]:
-        """`tanh_loop`."""
         hs = tanh_loop(self.kernels(params)[1], state, self.project(params, xs), mask)
         return hs[-1], hs
 
@@ -114,7 +109,6 @@ class GRUCell(FlaxRNN):
     def loop(
         self, params: CellParams, state: chex.Array, xs: chex.Array, mask: Mask
     ) -> tuple[chex.Array, chex.Array]:
-        """`gru_loop`."""
         projected, bias = self.project(params, xs), params["hn"]["bias"]
         hs = gru_loop(self.kernels(params)[1], bias, state, projected, mask)
         return hs[-1], hs

@@ -41,14 +41,12 @@ class DiagonalCell(ProjectedCell):
     def recur(
         self, params: CellParams, state: chex.Array, terms: DiagonalTerms
     ) -> tuple[chex.Array, chex.Array]:
-        """h', twice."""
         h = terms.a * state + terms.b
         return h, h
 
     def parallel(
         self, params: CellParams, state: chex.Array, terms: DiagonalTerms, mask: Mask
     ) -> tuple[chex.Array, chex.Array]:
-        """The last h, and all."""
         h = diagonal_parallel(state, *terms, mask)
         return h[-1], h
 
@@ -72,5 +70,4 @@ class ComplexCell(ProjectedCell):
         return self.features if self.state_size is None else self.state_size
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> ComplexState:
-        """Zeros."""
         return ComplexState(*[jnp.zeros((batch_size, self.states))] * 2)

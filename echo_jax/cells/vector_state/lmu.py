@@ -104,7 +104,6 @@ class LMUCell(ProjectedCell):
         return self.features if self.order is None else self.order
 
     def init(self, key: chex.PRNGKey, input_size: int) -> LMUParams:
-        """LeCun-uniform and zero encoders, and Glorot-normal kernels."""
         lecun, glorot = jax.nn.initializers.lecun_uniform(), jax.nn.initializers.glorot_normal()
         h, d, dq = self.features, self.memories, self.memories * self.numbers
         keys = jax.random.split(key, 5)
@@ -118,7 +117,6 @@ class LMUCell(ProjectedCell):
         )
 
     def initial_state(self, params: LMUParams, batch_size: int, input_size: int) -> LMUState:
-        """Zeros."""
         memory = jnp.zeros((batch_size, self.memories, self.numbers))
         return LMUState(jnp.zeros((batch_size, self.features)), memory)
 
@@ -129,7 +127,6 @@ class LMUCell(ProjectedCell):
     def recur(
         self, params: LMUParams, state: LMUState, terms: LMUTerms
     ) -> tuple[LMUState, chex.Array]:
-        """The next state, and h'."""
         u = terms.u + state.h @ params.e_h + _flat(state.m) @ params.e_m
         m = self.remember(state.m, u)
         h = jnp.tanh(terms.h + state.h @ params.W_h + _flat(m) @ params.W_m)

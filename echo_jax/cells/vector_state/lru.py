@@ -92,7 +92,6 @@ class LRUCell(ComplexCell):
         above_zero(self, "max_phase", "recurrent_rate")
 
     def init(self, key: chex.PRNGKey, input_size: int) -> LRUParams:
-        """A ring of decays, and normal weights."""
         n, normal = self.states, jax.nn.initializers.normal
         nu = self._initial_nu(linen_key(key, 1))
         loss = 2 * jnp.exp(self.recurrent_rate * nu)  # -ln |lambda|^2
@@ -152,6 +151,5 @@ class LRUCell(ComplexCell):
         return jax.tree.map(lambda leaf: leaf[-1], all_states), all_states
 
     def read_out(self, params: PreparedLRU, read: ComplexState, terms: LRUTerms) -> chex.Array:
-        """The outputs y."""
         real, imaginary = jnp.split(params.C, 2)
         return jax.nn.gelu(read.real @ real + read.imaginary @ imaginary + terms.skipped)

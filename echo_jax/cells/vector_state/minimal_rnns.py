@@ -40,7 +40,6 @@ class MinGRUCell(DiagonalCell):
     features: int
 
     def init(self, key: chex.PRNGKey, input_size: int) -> MinGRUParams:
-        """Glorot-uniform weights and zero biases."""
         glorot, shape = jax.nn.initializers.glorot_uniform(), (input_size, 2 * self.features)
         return MinGRUParams(W=glorot(linen_key(key, 1), shape), b=jnp.zeros(shape[1]))
 
@@ -80,7 +79,6 @@ class MinLSTMCell(DiagonalCell):
     features: int
 
     def init(self, key: chex.PRNGKey, input_size: int) -> MinLSTMParams:
-        """Glorot-uniform weights and zero biases."""
         glorot, shape = jax.nn.initializers.glorot_uniform(), (input_size, self.features)
         weights = (glorot(each, shape) for each in jax.random.split(key, 3))
         return MinLSTMParams(*weights, *[jnp.zeros(self.features)] * 3)

@@ -65,7 +65,6 @@ class RGLRUCell(DiagonalCell):
             raise ConfigError(None, decays, "is no range of stable decays", fix)
 
     def init(self, key: chex.PRNGKey, input_size: int) -> RGLRUParams:
-        """LeCun-normal weights, zero biases, and Lambda from a uniform decay."""
         lecun, h = jax.nn.initializers.lecun_normal(), self.features
         u_key, a_key, x_key, decay_key = jax.random.split(key, 4)
         decay = jax.random.uniform(decay_key, (h,), minval=self.decay_min, maxval=self.decay_max)

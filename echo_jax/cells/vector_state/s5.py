@@ -77,14 +77,13 @@ class S5Cell(ComplexCell):
 
     Differences: one layer, without its residual sum and its norm; by default one block, not 8; the
     real parts of Lambda are kept below -1e-4, which the authors recommend for sequences without end
-    (`clip_eigs`) but do not do by default; all parameters have one learning rate.
+    but do not do by default; all parameters have one learning rate.
 
     Attributes:
       features: H, the outputs.
       state_size: N, the complex states; None for H.
       blocks: the HiPPO-N matrices on the diagonal of the initial state matrix; they divide N.
       dt_min, dt_max: bounds of the initial step, 0 < dt_min <= dt_max.
-      clip_eigs: keep the real parts of Lambda below -1e-4, so that the state cannot grow.
     """
 
     features: int
@@ -92,7 +91,6 @@ class S5Cell(ComplexCell):
     blocks: int = 1
     dt_min: float = 0.001
     dt_max: float = 0.1
-    clip_eigs: bool = True
 
     def __post_init__(self) -> None:
         """Raise ConfigError for sizes and steps out of range."""
@@ -101,7 +99,6 @@ class S5Cell(ComplexCell):
         step_bounds(self)
 
     def init(self, key: chex.PRNGKey, input_size: int) -> S5Params:
-        """The eigenvalues of HiPPO-N, and random matrices and steps."""
         h, n = self.features, self.states
         lecun, normal = jax.nn.initializers.lecun_normal(), jax.random.normal
         e, b, c, d, step, w = jax.random.split(key, 6)
@@ -126,8 +123,7 @@ class S5Cell(ComplexCell):
     def prepare(self, params: S5Params) -> S5Discrete:
         """The recurrence in discrete time."""
         p = params
-        real = jnp.minimum(p.Lambda_re, -1e-4) if self.clip_eigs else p.Lambda_re
-        eigenvalues = jax.lax.complex(real, p.Lambda_im)
+        eigenvalues = jax.lax.complex(jnp.minimum(p.Lambda_re, -1e-4), p.Lambda_im)
         exponents = eigenvalues * jnp.exp(p.log_step)
         held = jnp.expm1(exponents) / eigenvalues
         return S5Discrete(p, jnp.exp(exponents), held * jax.lax.complex(p.B_re, p.B_im))
@@ -147,13 +143,11 @@ class S5Cell(ComplexCell):
     def parallel(
         self, params: S5Discrete, state: ComplexState, terms: S5Terms, mask: Mask
     ) -> tuple[ComplexState, chex.Array]:
-        """The last s, and all."""
         a = jnp.broadcast_to(params.a, terms.driven.shape)
         s = diagonal_parallel(jax.lax.complex(*state), a, terms.driven, mask)
         return ComplexState(s[-1].real, s[-1].imag), s
 
     def read_out(self, params: S5Discrete, read: chex.Array, terms: S5Terms) -> chex.Array:
-        """The outputs y."""
         p = params.params
         g = jax.nn.gelu(2 * (read.real @ p.C_re - read.imag @ p.C_im) + terms.skipped)
         return g * jax.nn.sigmoid(g @ p.W + p.b)
