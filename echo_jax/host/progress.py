@@ -17,10 +17,10 @@ class _Bar:
     """A bar with a text, while it is open; without a terminal and a notebook some lines of text."""
 
     def __init__(
-        self, total: float, done: float, say: Callable[[str], None], *columns: ProgressColumn
+        self, total: float, done: int, say: Callable[[str], None], *columns: ProgressColumn
     ) -> None:
         """Take what there is to do, what of it is done, and what gets the plain lines."""
-        self._total, self._next_line, self._say = total, done, say
+        self._total, self._next_line, self._say = total, float(done), say
         self._console = Console(highlight=False, soft_wrap=True)
         hidden = not self._console.is_terminal
         columns = BarColumn(24), TextColumn("{task.fields[text]}", markup=False), *columns
@@ -62,7 +62,7 @@ class GridProgress(_Bar):
     def __init__(self, seconds: Mapping[str, float]) -> None:
         """Take the expected seconds of each grid point, by name."""
         self._expected, self._done = dict(seconds), dict.fromkeys(seconds, 0.0)
-        super().__init__(sum(seconds.values()), 0.0, lambda _: None, TimeRemainingColumn())
+        super().__init__(sum(seconds.values()), 0, lambda _: None, TimeRemainingColumn())
 
     def at_work(self, point: str, share: float) -> None:
         """Show the share of a grid point that is done."""
