@@ -115,18 +115,6 @@ def remove_oldest(folder, size):
                 file.unlink()
 
 
-@pytest.fixture(scope="module")
-def compiled_fast():
-    """Programs of the module compile fast, also in the slow tests."""
-    import jax
-
-    name = "jax_disable_most_optimizations"
-    before = jax.config.values[name]
-    jax.config.update(name, True)
-    yield
-    jax.config.update(name, before)
-
-
 class Output(NamedTuple):
     stdout: str
     stderr: str

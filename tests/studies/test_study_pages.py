@@ -3,13 +3,12 @@
 import dataclasses
 import functools
 
-import numpy as np
 import pytest
-from fabricated import row, study_rows
+from fabricated import study_rows
 
 from echo_jax.config import changed
-from echo_jax.studies import measures, result_rows, study_pages, sweep
-from echo_jax.studies.catalogue import STUDIES, Study
+from echo_jax.studies import study_pages
+from echo_jax.studies.catalogue import STUDIES
 from echo_jax.studies.scores import scores
 
 
@@ -61,45 +60,3 @@ def test_rows_become_a_section_with_all_there_is(name):
     study, rows = small(name)
     assert_complete(study, rows)
     assert pair_lines(study, rows) == len(study.pairs) * len(study.compared)
-
-
-def tiny(study: Study) -> Study:
-    """Two grid points of the study with next to no training."""
-    points = []
-    for point in study.points[:2]:
-        config = changed(point.config, seeds=2, sequences=2, evaluation_sequences=3, hidden_size=8)
-        points.append(dataclasses.replace(point, config=config))
-    names = {point.name for point in points}
-    pairs = tuple(pair for pair in study.pairs if names.issuperset(pair))
-    return dataclasses.replace(study, points=tuple(points), pairs=pairs)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-@pytest.mark.usefixtures("compiled_fast")
-@pytest.mark.parametrize(
-    "name", ["mistake", "state", "masking", "streams", "framing", "explain", "future"]
-)
-def test_a_study_really_run_at_tiny_size_becomes_a_section(name, tmp_path, monkeypatch):
-    """A study for each measure, layout and framing."""
-    for constant, value in {"PROBED": 20, "WINDOWS": 10, "STARTS": 4}.items():
-        monkeypatch.setattr(measures, constant, value)
-    study = tiny(STUDIES[name])
-    done = sweep.complete(study.points, tmp_path / "rows.jsonl", sweep.here())
-    made = [outcome.result for outcome in done]
-    assert result_rows.missing(study.points, result_rows.read(tmp_path / "rows.jsonl")) == []
-    rows = result_rows.finished(study.points, made)
-    assert_complete(study, rows)
-    for point, each in zip(study.points, rows, strict=True):
-        assert shape_of(row(point, 0)) == shape_of(each)
-
-
-def shape_of(made):
-    """Shapes that fabricated rows must have in common with real ones."""
-    measured = {
-        (name, what): np.shape(values)
-        for name, found in made.measured.items()
-        for what, values in found.items()
-    }
-    by_position = made.accuracy_by_position
-    return measured, by_position and len(by_position), bool(made.by_seed.recalled_bits)
