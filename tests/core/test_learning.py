@@ -71,28 +71,3 @@ def test_part_4_without_carried_state_learns_perfectly_and_sooner():
     accuracy, _, reached = learn(changed(PARTS["context"], stateful=False))
     assert np.all(accuracy == 1)
     assert max(reached) < min(learn(PARTS["context"])[2])
-
-
-def test_the_last_lag_inside_the_window_is_learned():
-    accuracy, _, _ = learn(changed(PARTS["context"], stateful=False, lag=4))
-    assert np.all(accuracy >= 0.999)
-
-
-def test_a_lag_outside_the_window_is_not_learned():
-    accuracy, _, reached = learn(changed(PARTS["context"], stateful=False, lag=5))
-    assert np.all(accuracy < 0.015)
-    assert reached == [None] * SEEDS
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"layout": "streams", "sequences": 400, "learning_rate": 0.003},
-        {"layout": "prefixes", "window": 25, "stateful": False, "sequences": 600,
-         "learning_rate": 0.004},
-    ],
-)  # fmt: skip
-def test_streams_learn_lag_1_and_masked_prefixes_do_too_at_a_higher_rate(fields):
-    accuracy, _, reached = learn(changed(PARTS["context"], **fields))
-    assert np.all(accuracy >= 0.99)
-    assert None not in reached
