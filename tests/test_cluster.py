@@ -11,13 +11,11 @@ from pathlib import Path
 import cluster_tasks
 import pytest
 from running import ROOT, begin, execute
-from tiny_points import POINTS, found
 
 from echo_jax import cluster
-from echo_jax.commands.command_line import stoppable
-from echo_jax.exceptions import ConfigError, StorageError
+from echo_jax.exceptions import ConfigError
 from echo_jax.host.interrupts import Interrupts
-from echo_jax.studies import result_rows, seed_parts, sweep
+from echo_jax.studies import result_rows
 
 ONE = [
     "--lag", "0", "--window", "2", "--vocab-size", "6", "--length", "8", "--hidden", "4",
@@ -116,14 +114,6 @@ def test_a_worker_with_other_versions_settings_or_threads_is_refused():
             cluster.Workers(Client(**{name: "7"}), Interrupts())
 
 
-def test_a_lost_scheduler_is_told_with_the_command_that_goes_on():
-    class Future:
-        status = "cancelled"
-
-    with pytest.raises(StorageError, match="go on: echo-jax sweep"), stoppable("echo-jax sweep"):
-        cluster._outcome("a task", Future())
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_workers_do_what_is_done_here_whatever_dies(on_workers, tmp_path):
@@ -138,23 +128,6 @@ def test_workers_do_what_is_done_here_whatever_dies(on_workers, tmp_path):
     died = results(workers.map(cluster_tasks.die_at_seven, range(1, 22)))
     assert "workers died while running it" in died.pop(7)
     assert died == {n: 2 * n for n in range(1, 22) if n != 7}
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-def test_rows_have_the_same_bits_on_workers_and_those_of_many_seeds_too(
-    on_workers, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(seed_parts, "MOST_SEEDS", 1)  # each of the two seeds is a task
-    rows = []
-    for place in ("here", "there"):
-        executor = sweep.here() if place == "here" else on_workers("local:2")
-        path = tmp_path / place
-        parts = seed_parts.missing(POINTS, [])
-        assert len(list(sweep.complete(parts, path, executor))) == 2 * len(POINTS)
-        rows.append([found(row) for row in seed_parts.finished(POINTS, result_rows.read(path))])
-    assert len(rows[0]) == len(POINTS)
-    assert rows[0] == rows[1]
 
 
 @pytest.mark.slow

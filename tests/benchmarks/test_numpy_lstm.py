@@ -82,14 +82,6 @@ def test_the_gradient_of_the_oracle_is_the_slope_of_its_loss():
         assert (ahead - behind) / 2e-5 == pytest.approx(np.sum(gradient * direction), rel=1e-5)
 
 
-def test_rows_are_cut_as_the_tutorial_cuts_them():
-    windows, targets = cut(np.arange(25)[None] * 2, JOB.task)
-    assert windows.shape == (1, 4, 5, 5)
-    assert windows[0, 0, 0].tolist() == [2, 4, 6, 8, 10]
-    assert targets[0, 0, 0] == 8
-    assert windows[0, 3, 4].tolist() == [40, 42, 44, 46, 48]
-
-
 def test_flax_computes_what_numpy_computes_from_the_same_weights():
     oracle, flax = NumpyLSTM(LEARNING), peers.Linen(LEARNING)
     oracle.start()

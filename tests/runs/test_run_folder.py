@@ -78,17 +78,6 @@ def test_a_folder_of_another_version_is_refused_with_the_version_that_reads_it(
             read(tmp_path)
 
 
-def test_a_run_stays_in_its_folder_where_a_cell_changes_the_current_one(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    Path("elsewhere").mkdir()
-    Path("mover.py").write_text(f"import os\nos.chdir('elsewhere')\n{AVERAGE}")
-    run = prepared(Path("run"), RunSpec(changed(CONFIG, cell="mover.py")))
-    sys.modules.pop("mover")
-    assert Path.cwd() == tmp_path / "elsewhere"
-    assert run.folder == tmp_path / "run"
-    assert (tmp_path / "run" / "config.json").exists()
-
-
 def test_what_could_not_be_saved_is_refused_before_anything_is_written(tmp_path, write):
     write(AVERAGE.replace("{", '{"a.b": jnp.ones(1), "a": {"b": jnp.ones(1)}, '))
     with pytest.raises(ConfigError, match=r"array 'params\.cell\.a\.b' has no name of its own"):

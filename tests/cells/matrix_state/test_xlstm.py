@@ -55,13 +55,6 @@ def slstm_outputs(i, f, z, o):
     return np.asarray(outputs(params, gates[:, None]))[:, 0, 0]
 
 
-def test_slstm_is_a_mean_of_its_inputs_weighted_by_the_exponential_gate():
-    z, i = np.array([50.0, -50, 50, 50, -50]), np.array([0.0, 1, -2, 0.5, 3])
-    mean = np.cumsum(np.exp(i) * np.sign(z)) / np.cumsum(np.exp(i))
-    found = slstm_outputs(i, np.full(5, 50), z, np.full(5, 50))
-    np.testing.assert_allclose(found, mean, rtol=1e-5)
-
-
 def test_slstm_overwrites_what_it_held_and_no_gate_overflows():
     z, i = [50, 50, -50, -50, 50], [-200, 300, 0, 600, 590]
     found = slstm_outputs(i, [80] * 5, z, [80] * 5)
