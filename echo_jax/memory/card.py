@@ -10,7 +10,7 @@ A card is a function of its cell and rows, so a measurement that was stopped goe
 import datetime
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -27,6 +27,7 @@ from echo_jax.memory.protocol import (
     PLATEAU_FROM,
     PLATEAU_WITHIN,
     SYMBOLS,
+    Configuration,
 )
 from echo_jax.memory.row_file import decoded, read_rows
 from echo_jax.memory.rows import Count, KeyRow, LagRow, LagScore, Row, configuration_of
@@ -115,7 +116,7 @@ class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     parameters: Count
     us_per_step: Number | None = None
     seeds: list[Count]
-    configuration: list[dict[str, Any]]
+    configuration: list[Configuration]
     bits_by_lag: BitsByLag | None = None
     bits_by_key: BitsByKey | None = None
     on_plateau: Count | None = None
@@ -163,7 +164,7 @@ def best_of_seeds(rows: Sequence[Row], kind: type[R]) -> list[R]:
     Of equal ones that of the largest rate, then of the ramp: rows are in the order of their ends.
     """
     best: dict[int, R] = {}
-    for row in sorted((x for x in rows if isinstance(x, kind)), key=configuration_of):
+    for row in sorted((x for x in rows if isinstance(x, kind)), key=_rate_and_schedule):
         if row.seed not in best or validation_bits(row) >= validation_bits(best[row.seed]):
             best[row.seed] = row
     return [best[seed] for seed in sorted(best)]
@@ -215,11 +216,15 @@ def on_plateau(measured: BitsByKey | None) -> int | None:
     return int(np.all(away <= PLATEAU_WITHIN, axis=1).sum())
 
 
-def whole_seeds(rows: Sequence[Row], configuration: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """The rows of seeds that have all configurations of their question: others have no best yet."""
-    wanted = Counter(of["question"] for of in configuration)
+def whole_seeds(rows: Sequence[Row], configuration: Sequence[Configuration]) -> list[Row]:
+    """The rows of some configurations, of seeds that have all of a question: others have no best.
+
+    Rows of other configurations may be there: those of a card that is being extended.
+    """
+    rows = [row for row in rows if configuration_of(row) in configuration]
+    wanted = Counter(of.question for of in configuration)
     made = Counter((configuration_of(row).question, row.seed) for row in rows)
-    whole = {run for run, count in made.items() if count >= wanted[run[0]]}
+    whole = {run for run, count in made.items() if count == wanted[run[0]]}
     return [row for row in rows if (configuration_of(row).question, row.seed) in whole]
 
 
@@ -251,6 +256,11 @@ def write(card: Card, rows: Sequence[Row], folder: Path) -> None:
     atomic_files.write_bytes(folder / "rows.jsonl", text)
     encoded = msgspec.json.format(encoder.encode(with_rows(card, rows)), indent=1)
     atomic_files.write_bytes(folder / "card.json", encoded + b"\n")
+
+
+def _rate_and_schedule(row: Row) -> tuple[float, str]:
+    """The configuration of a row, to be sorted by."""
+    return row.rate, configuration_of(row).schedule or ""
 
 
 def _seeded(seeds: list[int], values: np.ndarray, most: float, curve: np.ndarray) -> dict[str, Any]:

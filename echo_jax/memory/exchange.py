@@ -156,7 +156,7 @@ def imported_card(name: str, rows: list[Row], state_bytes: int = 0, parameters: 
         conv_bytes=0,
         parameters=parameters,
         seeds=sorted({row.seed for row in rows}),
-        configuration=[of._asdict() for of in configurations],
+        configuration=list(configurations),
         date=datetime.datetime.now(datetime.UTC).date(),
         remarks=[KNOWN],
     )

@@ -221,12 +221,12 @@ def weights_digest(params: Any) -> np.ndarray:
 
 def empty_row(planned: PlannedRun, updates: int, question: ByLag | ByKey, level: int) -> Row:
     """The row of a run before its score."""
-    (_, rate, schedule), seed = planned
+    of, seed = planned
     if isinstance(question, ByLag):
-        return LagRow(seed, rate, updates, None, None)
+        return LagRow(seed, of.rate, updates, None, None)
     pairs = list(pairs_asked(question.most))
     asked = [RECALLS * k for k in pairs]
-    return KeyRow(seed, rate, schedule or "ramp", updates, level, pairs, asked, None, None)
+    return KeyRow(seed, of.rate, of.schedule or "ramp", updates, level, pairs, asked, None, None)
 
 
 def fill(row: Row, scores: score.Scores, constants: int) -> None:

@@ -3,7 +3,9 @@
 No jax: cards are read without it.
 """
 
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal
+
+import msgspec
 
 from echo_jax.exceptions import ConfigError
 
@@ -71,11 +73,14 @@ SCANS_AGREE = 0.01
 """Largest difference of the accuracies by scan and by steps that a card does not mention."""
 
 
-class Configuration(NamedTuple):
+Rate = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
+
+
+class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The first rate of a run, and by key how the number of pairs rises."""
 
     question: Name
-    rate: float
+    rate: Rate
     schedule: Schedule | None = None
 
 

@@ -1,14 +1,13 @@
 """The rows of a card: what each run answered, as typed JSON lines."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-from echo_jax.memory.protocol import LAGS, Configuration
+from echo_jax.memory.protocol import LAGS, Configuration, Rate, Schedule
 
 Count = Annotated[int, Meta(ge=0, le=2**53)]
-Rate = Annotated[float, Meta(gt=0, le=1e6)]
 Nats = Annotated[list[Annotated[float, Meta(ge=0, le=1e6)]], Meta(min_length=LAGS, max_length=LAGS)]
 Counts = Annotated[list[Count], Meta(min_length=1, max_length=100)]
 
@@ -54,7 +53,7 @@ class KeyRow(msgspec.Struct, tag_field="question", tag="by key", forbid_unknown_
 
     seed: Count
     rate: Rate
-    schedule: Literal["ramp", "adaptive"]
+    schedule: Schedule
     updates: Count
     level: Count
     pairs: Counts

@@ -33,7 +33,7 @@ def test_of_equal_validation_the_order_of_the_rows_does_not_choose():
 
 def test_a_seed_counts_when_it_has_all_configurations_of_a_question():
     rows = [lag_row([3.0], rate=0.01), lag_row([2.0], rate=0.03), lag_row([1.0], seed=1)]
-    measured = card(rows, configuration=[of._asdict() for of in FULL]).bits_by_lag
+    measured = card(rows, configuration=list(FULL)).bits_by_lag
     assert (measured.seeds, measured.by_seed) == ([0], [3.0])
 
 

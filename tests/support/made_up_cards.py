@@ -9,7 +9,7 @@ import numpy as np
 from echo_jax.memory import card as cards
 from echo_jax.memory.bits import accuracy_of_list
 from echo_jax.memory.protocol import DEFAULT, KEYS, LAGS, RECALLS, SYMBOLS, most_pairs, pairs_asked
-from echo_jax.memory.rows import KeyRow, LagRow, LagScore
+from echo_jax.memory.rows import KeyRow, LagRow, LagScore, configuration_of
 
 WHOLE = math.log(SYMBOLS)
 
@@ -53,7 +53,8 @@ def held(slots):
 
 
 def card(rows, cell="gru", seeds=4, state_bytes=400, **fields):
-    """The card of some rows."""
+    """The card of some rows: of the default configurations, and of those of its rows."""
+    every = list(dict.fromkeys([*DEFAULT, *map(configuration_of, rows)]))
     made = cards.Card(
         name=fields.pop("name", f"{cell.rpartition(':')[2]}-{state_bytes}"),
         cell=cards.Cell(cell, fields.pop("args", {})),
@@ -61,7 +62,7 @@ def card(rows, cell="gru", seeds=4, state_bytes=400, **fields):
         conv_bytes=0,
         parameters=9684,
         seeds=list(range(seeds)),
-        configuration=fields.pop("configuration", [of._asdict() for of in DEFAULT]),
+        configuration=fields.pop("configuration", every),
         date=datetime.date(2026, 11, 28),
         **fields,
     )

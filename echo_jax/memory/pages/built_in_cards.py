@@ -51,8 +51,7 @@ def small_card(card: Card, rows: Sequence[Row]) -> Card | None:
     default = [x for x in rows if x.seed < DEFAULT_SEEDS and configuration_of(x) in DEFAULT]
     if not default:
         return None
-    of_default = [of._asdict() for of in DEFAULT]
-    kept = [of for of in card.configuration if of in of_default]
+    kept = [of for of in card.configuration if of in DEFAULT]
     small = msgspec.structs.replace(
         card, seeds=sorted({x.seed for x in default}), configuration=kept, remarks=[]
     )

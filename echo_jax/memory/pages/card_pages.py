@@ -5,12 +5,12 @@ NAME/card.svg    the figure; and card.pdf or card.png where asked for
 """
 
 from pathlib import Path
-from typing import Any
 
 from echo_jax import atomic_files
 from echo_jax.memory.card import Card
 from echo_jax.memory.pages import table
 from echo_jax.memory.pages.table import QUESTIONS, Question
+from echo_jax.memory.protocol import Configuration
 from echo_jax.memory.row_file import read_rows
 from echo_jax.memory.rows import Row
 from echo_jax.report import styles
@@ -112,8 +112,6 @@ def provenance(card: Card, rows: list[Row]) -> Table:
     return Table("", ["", "value"], lines)
 
 
-def _worded(configuration: dict[str, Any]) -> str:
-    """Words such as: by key, rate 0.01, schedule ramp."""
-    question = configuration.get("question")
-    others = {name: x for name, x in configuration.items() if name != "question" and x is not None}
-    return ", ".join([str(question), *(f"{name} {value}" for name, value in others.items())])
+def _worded(of: Configuration) -> str:
+    """Words such as: by key, rate 0.01, ramp."""
+    return ", ".join(filter(None, [of.question, f"rate {of.rate}", of.schedule]))
