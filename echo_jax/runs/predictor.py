@@ -87,41 +87,66 @@ class Trained:
     def values(self, state: EchoState, tokens: np.ndarray) -> tuple[EchoState, list[Any]]:
         """The state after the next tokens, int32 `[N]`, and the N values that answer them.
 
-        None where there is no answer yet, and for an UNSEEN token, which is left out. Whole pieces
-        are fed at once, then blocks, the rest one by one.
+        None where there is no answer yet, and for an UNSEEN token, which is left out.
+        """
+        return self._fed(state, tokens, self._values)
+
+    def _fed(
+        self, state: EchoState, tokens: np.ndarray, read: Callable[[Answer], Iterable[Any]]
+    ) -> tuple[EchoState, list[Any]]:
+        """As `values`, of what is `read` from the answers that exist.
+
+        Whole pieces are fed at once, then blocks, the rest one by one.
         """
         fed, piece = np.flatnonzero(tokens != UNSEEN), online.piece_size(self.config)
         self._check(tokens[fed])
-        values: list[Any] = [None] * len(tokens)
+        found: list[Any] = [None] * len(tokens)
         cuts = [0]
         for size in (piece, min(piece, BLOCK), 1):
             cuts += range(cuts[-1] + size, len(fed) + 1, size)
         for first, end in itertools.pairwise(cuts):
             places = fed[first:end]
             state, answer = programs(self.config).feed(self.params, state, tokens[places])
-            exists, answers = np.asarray(answer.exists), np.asarray(answer.token)
-            for place, token in zip(places[exists].tolist(), answers[exists].tolist(), strict=True):
-                values[place] = self.vocabulary.value(token)
-        return state, values
+            exists = np.asarray(answer.exists)
+            there = jax.tree.map(lambda leaf, rows=exists: np.asarray(leaf)[rows], answer)
+            for place, each in zip(places[exists].tolist(), read(there), strict=True):
+                found[place] = each
+        return state, found
 
-    def predict(self, inputs: Any, *, unknown: Unknown = "error") -> Any:
+    def _values(self, answers: Answer) -> Iterable[Any]:
+        """The value of each answer."""
+        return map(self.vocabulary.value, answers.token.tolist())
+
+    def predict(
+        self, inputs: Any, *, probabilities: bool = False, unknown: Unknown = "error"
+    ) -> Any:
         """The answer of the network after each value.
 
         Args:
           inputs: one sequence of values, a list or an array `[T]`, or many of them, of any lengths.
             A value is an integer, or of a run on words a string. Each starts from a zero state.
+          probabilities: return them instead of the answers; framing `values` has none.
           unknown: for a value that is not in the vocabulary, raise ConfigError, or skip it, as if
             it were not there.
 
         Returns:
-          For each sequence a list of its T answers, None where there is none yet. Many sequences
-          give a list of these.
+          For each sequence a list of its T answers, None where there is none yet; or its
+          probabilities float32 `[T, V]`, NaN where there is none yet. Many sequences give a list.
         """
         if unknown not in get_args(Unknown):
             raise ConfigError("unknown", unknown, "is not known here", "use error or skip")
+        if probabilities and self.config.task.framing == "values":
+            rule = "is not for a network of framing values, which says one number"
+            fix = "ask for answers, or train one with {framing=classes}"
+            raise ConfigError("probabilities", probabilities, rule, fix)
         many, sequences = _sequences(inputs)
         tokens = [self._tokens(sequence, unknown) for sequence in sequences]
-        answers = [self.values(self.start(), each)[1] for each in tokens]
+        read = _probabilities if probabilities else self._values
+        answers = [self._fed(self.start(), each, read)[1] for each in tokens]
+        if probabilities:
+            none = np.full(len(self.vocabulary), np.nan)
+            rows = [[none if row is None else row for row in each] for each in answers]
+            answers = [np.array(each, np.float32).reshape(-1, len(none)) for each in rows]
         return answers if many else answers[0]
 
     def states(self, values: Sequence[Any], *, unknown: Unknown = "error") -> "NotebookFigure":
@@ -171,6 +196,11 @@ class Trained:
         if array.size and not (array.dtype.kind in "iu" and 0 <= array.min() <= array.max() < size):
             rule = f"is no token, a whole number of 0 to {size - 1}"
             raise ConfigError(None, shown(tokens), rule, "let predict turn values into tokens")
+
+
+def _probabilities(answers: Answer) -> Iterable[Any]:
+    """The probabilities of all values at each answer, `[N, V]`."""
+    return np.asarray(jax.nn.softmax(answers.logits))
 
 
 def _warn(sentence: str) -> None:

@@ -221,6 +221,7 @@ API = {
     "unseen": (predict([0, 5]), "5"),
     "endless": (predict([ENDLESS]), "digits"),
     "unknown": (predict([1], unknown="ignore"), "unknown"),
+    "probabilities of values": (predict([1], "values", probabilities=True), "framing"),
 }
 API["a name of Keras"] = (lambda: echo_jax.train(lr=0.1), "learning_rate")
 API |= {

@@ -113,14 +113,19 @@ def test_many_sequences_are_each_answered_as_alone(runs, kind):
         assert answers[i] == network.predict(many[i])
 
 
-def test_single_steps_answer_as_the_whole_list(runs, kind):
+def test_single_steps_and_probabilities_are_those_of_the_answers(runs, kind):
     network = loaded(runs / kind)
+    answers, (chances, _) = network.predict(INPUT), network.predict([INPUT, []], probabilities=True)
+    there = [answer is not None for answer in answers]
+    np.testing.assert_array_equal(np.isfinite(chances).all(axis=1), there)
+    np.testing.assert_allclose(chances[there].sum(axis=1), 1, rtol=1e-5)
+    assert chances[there].argmax(axis=1).tolist() == [x for x in answers if x is not None]
     state, steps = network.start(), []
     for token in INPUT:
         state, answer = network.step(state, token)
         assert answer.token == answer.logits.argmax()
         steps.append(int(answer.token) if answer.exists else None)
-    assert steps == network.predict(INPUT)
+    assert steps == answers
 
 
 def test_each_seed_is_a_network_of_its_own(runs, predict):
