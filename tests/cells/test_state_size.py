@@ -110,26 +110,18 @@ def test_the_features_of_a_users_cell_are_found(name, given, size, reached):
     assert sized(name, given, 400, 2) == ({**given, "features": size}, reached, True)
 
 
-@pytest.mark.parametrize("name", ["flax.nnx:SimpleCell", "equinox.nn:GRUCell"])
-def test_the_units_of_another_library_are_found_by_its_name_for_them(name):
-    size = "hidden_features" if "nnx" in name else "hidden_size"
-    assert sized(name, {}, 400, 2) == ({size: 100}, 400, True)
-
-
 @pytest.mark.parametrize(
     ("name", "given", "size", "reached"),
     [
         ("slstm", {"heads": 3}, 24, 384),  # 3 divides 24 and 27, with 384 and 432 bytes
         ("rwkv7", {"heads": 4}, 20, 408),  # 2 + 4 5 5
         ("mlstm", {"key_size": 4}, 24, 404),  # 4 24 + 4 + 1
-        ("gla", {"value_size": 14}, 7, 392),
-        ("lmu", {"memories": 3}, 25, 400),
         ("s5", {"blocks": 4}, 48, 384),
         ("mlp", {"delay_line": 6}, 20, 400),
     ],
 )
 def test_options_given_are_kept(name, given, size, reached):
-    others = arguments(name, size) if name in ("mlstm", "gla") else {"features": size}
+    others = arguments(name, size) if name == "mlstm" else {"features": size}
     assert sized(name, given, 400, 2) == (others | given, reached, True)
 
 
@@ -154,7 +146,6 @@ def test_a_state_above_the_target_fits_only_within_a_tenth():
         ("mlstm", {}, 4, "state_bytes"),  # 12 are the least
         ("block:rwkv7", {"layers": 4}, 400, "state_bytes"),
         ("lstm", {}, 0, "state_bytes"),
-        ("lstm", {"feature": 7}, 400, "cell"),
         ("broken_cells:CannotStart", {}, 400, "cell"),
     ],
 )

@@ -45,24 +45,6 @@ def test_a_delta_net_is_its_equations_step_by_step_and_in_chunks(name, monkeypat
     cell_reference.check_equations(*CELLS[name])
 
 
-def write(key, value, beta=1.0, log_alpha=None):
-    """The terms of one step that asks for what it writes."""
-    key, value = np.array([key], np.float32), np.array([value], np.float32)
-    decay = None if log_alpha is None else np.full((1, 1), log_alpha)
-    return DeltaTerms(key, key, value, np.full((1, 1), beta), decay)
-
-
-delta_rule_step = jax.jit(delta_net.delta_rule_step)
-
-
-def test_a_new_value_replaces_the_old_one_of_its_key_and_no_other():
-    memory = np.zeros((1, 2, 3))
-    for key, value in (([1, 0, 0], [5, 6]), ([0, 1, 0], [7, 8]), ([1, 0, 0], [-1, 2])):
-        memory, read = delta_rule_step(memory, write(key, value))
-        np.testing.assert_array_equal(read, [value])
-    np.testing.assert_array_equal(memory, [[[-1, 7, 0], [2, 8, 0]]])
-
-
 def test_decays_whose_product_is_lost_to_rounding_give_finite_gradients_in_chunks():
     rng = np.random.default_rng(0)
 

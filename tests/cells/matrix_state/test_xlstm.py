@@ -132,19 +132,6 @@ def forms(terms, mask):
     return [form(None, state, terms, mask) for form in (cell.sequential, cell.parallel)]
 
 
-def mlstm_found(q, k, v, i):
-    """h~ of all steps, [T, V], of both forms; from q, k, v and i~ of one row without forgetting."""
-    terms = [np.float32(x).reshape(len(i), 1, -1) for x in (q, k, v, v, i, 0 * i)]
-    return [np.asarray(found)[:, 0] for _, found in jax.jit(forms)(MLSTMTerms(*terms), None)]
-
-
-def test_mlstm_recalls_the_value_of_a_key_and_a_larger_input_gate_writes_over_it():
-    keys, values = np.eye(3), [[5, 6], [7, 8], [-1, 2], [3, 3]]
-    asked, written = 4 * keys[[0, 0, 1, 0]], keys[[0, 1, 2, 0]]
-    for found in mlstm_found(asked, written, values, np.array([0, 0, 0, 20])):
-        np.testing.assert_allclose(found, [[5, 6], [5, 6], [7, 8], [3, 3]], rtol=1e-5)
-
-
 @pytest.mark.slow
 def test_mlstm_of_many_chunks_has_the_numbers_and_gradients_of_its_steps():
     rng, mask = np.random.default_rng(0), jnp.arange(150)[:, None] < jnp.array([150, 60])
