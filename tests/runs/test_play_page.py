@@ -17,7 +17,7 @@ from echo_jax.exceptions import ConfigError
 from echo_jax.notebook import training_call
 from echo_jax.runs import play_page
 from echo_jax.runs.play_page import Played
-from echo_jax.runs.predictor import Trained, programs
+from echo_jax.runs.predictor import Trained
 from echo_jax.runs.vocabulary import Vocabulary
 
 pytestmark = pytest.mark.timeout(120)
@@ -102,8 +102,7 @@ def test_every_layout_answers_as_predict_does(tab, tmp_path):
         tokens = np.random.default_rng(place).integers(size, size=STEPS)
         answers, shares = answers_in_page(tab, place, tokens.tolist())
         assert answers == trained.predict(tokens)
-        _, fed = programs(trained.config).feed(trained.params, trained.start(), tokens)
-        expected = np.where(fed.exists[:, None], jax.nn.softmax(fed.logits), np.nan)
+        expected = trained.predict(tokens, probabilities=True)
         got = np.array([row or [np.nan] * size for row in shares])
         np.testing.assert_allclose(got, expected, atol=1e-5, rtol=0)
 
@@ -171,14 +170,6 @@ def test_the_echo_is_fed_by_buttons_keys_and_typing(tab):
     press(tab, "#typing button")
     assert text(tab, "message") == "“999” is none of the 100 values."
     assert fed(tab) == [3, 14, 15]
-
-
-def test_what_waits_is_only_in_the_steps_since_the_value(tab):
-    """Lag 1, windows of 5: the last step of the row before, and the last two of this row."""
-    tab.open(COMMITTED)
-    moves = "({ c }) => Math.max(...c) > 1e-6"
-    moved = tab.run(f"echo.stream.waiting().slice(-3).map((steps) => steps.map({moves}))")
-    assert moved == [[False] * 5, [False] * 4 + [True], [False] * 3 + [True] * 2]
 
 
 def set_slider(tab, name, value):

@@ -104,15 +104,6 @@ def test_any_number_of_sequences_of_any_kind_of_list_or_array(runs):
     assert all(type(x) is int for x in alone[2:])
 
 
-def test_many_sequences_are_each_answered_as_alone(runs, kind):
-    network = loaded(runs / kind)
-    many = np.random.default_rng(5).integers(0, 10, (30, 7))
-    answers = network.predict(many)
-    assert len(answers) == 30
-    for i in (0, 15, 29):
-        assert answers[i] == network.predict(many[i])
-
-
 def test_single_steps_and_probabilities_are_those_of_the_answers(runs, kind):
     network = loaded(runs / kind)
     answers, (chances, _) = network.predict(INPUT), network.predict([INPUT, []], probabilities=True)

@@ -78,8 +78,3 @@ def test_the_vocabulary_of_integers_in_any_spelling_is_that_of_the_integers(inte
 def test_an_unknown_word_names_the_value_that_is_spelled_nearly_so(word, fix):
     with pytest.raises(ConfigError, match=re.escape(f": {fix}")):
         encode(Vocabulary(("Friday", "Monday", "Sunday")), ["Friday", word])
-
-
-def test_an_unknown_number_names_no_other_number():
-    with pytest.raises(ConfigError, match=": use unknown="):
-        encode(TENS, ["201"])

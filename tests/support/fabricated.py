@@ -20,7 +20,7 @@ MEASURED = {
 """Of each measure what it finds, and its shape for one seed."""
 
 
-def row(point: GridPoint, rng, accuracy=None, reached=None, **measured) -> ResultRow:
+def row(point: GridPoint, rng, accuracy=None, reached=None) -> ResultRow:
     """A row with random scores, except for those that are given.
 
     Args:
@@ -28,7 +28,6 @@ def row(point: GridPoint, rng, accuracy=None, reached=None, **measured) -> Resul
       rng: numpy's, or a number.
       accuracy: of every seed; one number or a list of as many as seeds.
       reached: sequences to 99%, the same; "never" where a seed does not reach it.
-      measured: what measures find, the same for all seeds, as in `probe_before=[...]`.
     """
     rng = np.random.default_rng(rng)
     config, seeds = point.config, point.config.seeds
@@ -54,7 +53,7 @@ def row(point: GridPoint, rng, accuracy=None, reached=None, **measured) -> Resul
         "by_seed": by_seed(config, accuracies)
         | {"sequences_to_99": [None if no else n for n, no in zip(counts, never, strict=True)]},
         "accuracy_by_position": plain(by_position(config, accuracies.mean())),
-        "measured": {name: found(name, config, rng, measured) for name in point.measures},
+        "measured": {name: found(name, config, rng) for name in point.measures},
         "failed": {"seed": [], "sequence": []},
         "seconds": {
             "compile": 1.0, "train": 30.5, "evaluate": 0.5, "measure": 0.0, "update": 0.002,
@@ -97,14 +96,14 @@ def by_position(config, mean):
     return np.where(np.arange(task.length) < task.lag, np.nan, mean)
 
 
-def found(name, config, rng, given):
+def found(name, config, rng):
     """What a measure finds in every seed."""
     values = {}
     for what, shape in MEASURED[name].items():
         drawn = rng.random((config.seeds, *shape)) * (25 if what == "distinct" else 1)
         if what == "answers":
             drawn = rng.integers(0, config.task.vocab_size, drawn.shape)
-        values[what] = plain(np.broadcast_to(given.get(f"{name}_{what}", drawn), drawn.shape))
+        values[what] = plain(drawn)
     return values
 
 
