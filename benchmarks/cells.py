@@ -14,8 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import surroundings
-from surroundings import markdown_table, seconds_of_calls
-from worker import measured_apart
+from surroundings import markdown_table, measured_apart, seconds_of_calls
 
 from echo_jax.cell_table import CELLS
 from echo_jax.cells.interface import Cell
@@ -26,7 +25,7 @@ from echo_jax.config import GENERATOR
 UNITS, VALUES, ROWS = 50, 16, 16
 """H, the features of every cell; V, the values of a one-hot input; B, the rows of an update."""
 
-LENGTHS = (96, 600, 3000)
+LENGTHS: tuple[int, ...] = (96, 600, 3000)
 STEPS = 960
 """Steps of one row that are timed together."""
 
@@ -39,19 +38,12 @@ def main(fast: bool = False, out: Path | None = None) -> None:
       out: a new JSON file for all that was measured.
     """
     with surroundings.measuring(out) as (measured, core):
-        measured["cells"] = measure_all(core, fast)
+        names, lengths, seconds = list(CELLS), LENGTHS, 1.0
+        if fast:
+            names, lengths, seconds = names[:3], (8,), 0.01
+        points = [({"cell": name}, (name, lengths, seconds)) for name in names]
+        measured["cells"] = measured_apart(core, measure, points)
         print(table(measured["cells"]))
-
-
-def measure_all(core: int, fast: bool) -> list[dict[str, Any]]:
-    """A row for each built-in cell, measured one after the other; `failure` says why one is not."""
-    lengths, seconds = ((8,), 0.01) if fast else (LENGTHS, 1.0)
-    rows = []
-    for name in list(CELLS)[:3] if fast else CELLS:
-        surroundings.say(name)
-        costs = measured_apart(core, 600, measure, name, lengths, seconds)
-        rows.append({"cell": name} | costs)
-    return rows
 
 
 def measure(name: str, lengths: Sequence[int], seconds: float) -> dict[str, Any]:
@@ -116,22 +108,18 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     lengths = [f"T {length:,}" for length in LENGTHS]
     headings = ["cell", "name", "paper", "floats of state", "bytes", "parameters", "\u00b5s a step"]
     headings += [f"ms, {length}" for length in lengths]
-    lines = []
-    for row in rows:
-        facts = CELLS[row["cell"]]
-        start = [facts.title, f"`{row['cell']}`", facts.paper, facts.state]
-        if "failure" in row:
-            lines.append([*start, row["failure"]])
-            continue
-        forms = row["milliseconds"]
-        times = [f"{one:.1f}" for one in forms["sequential"]]
-        if "parallel" in forms:
-            times = [f"{one} / {n:.1f}" for one, n in zip(times, forms["parallel"], strict=True)]
-        lines.append([
-            *start, f"{row['state_bytes']:,}", f"{row['parameters']:,}",
-            f"{row['step_microseconds']:.1f}", *times,
-        ])  # fmt: skip
-    return markdown_table(headings, lines, left=range(4))
+    return markdown_table(headings, map(_line, rows), left=range(4))
+
+
+def _line(row: dict[str, Any]) -> list[str]:
+    facts = CELLS[row["cell"]]
+    labels = [facts.title, f"`{row['cell']}`", facts.paper, facts.state]
+    if "failure" in row:
+        return [*labels, row["failure"]]
+    by_length = zip(*row["milliseconds"].values(), strict=True)
+    times = [" / ".join(f"{time:.1f}" for time in forms) for forms in by_length]
+    sizes = [f"{row['state_bytes']:,}", f"{row['parameters']:,}"]
+    return [*labels, *sizes, f"{row['step_microseconds']:.1f}", *times]
 
 
 if __name__ == "__main__":

@@ -31,19 +31,11 @@ def cut(sequences: np.ndarray, task: TaskConfig) -> Rows:
     return Rows(windows, sequences[:, times - task.lag])
 
 
-def repeating_tokens(task: TaskConfig) -> np.ndarray:
-    """A sequence int32 `[1, L]` whose batches are all equal.
-
-    Without learning, their losses differ exactly where the state is carried from batch to batch.
-    """
-    return np.arange(task.length, dtype=np.int32)[None] % task.batch_size
-
-
 class Learner:
     """A network and its training; it is built with everything that `start` and `train` need.
 
     A peer defines `start`, and `run_batch` or `run` on rows of sequences that NumPy draws; one that
-    draws its own defines `train`, `accuracy` and `losses_at_rest` instead.
+    draws its own defines `train` and `accuracy` instead.
     """
 
     chunk = 1  # `train` takes a multiple of so many sequences
@@ -104,11 +96,6 @@ class Learner:
         held_out = np.random.default_rng([self.config.seed, 1])
         rows = self._draw(held_out, self.config.evaluation_sequences)
         return float(np.mean(self.run(rows, learn=False)[1] == rows.targets))
-
-    def losses_at_rest(self) -> list[float]:
-        """The loss of each batch of `repeating_tokens`, without learning."""
-        task = self.config.task
-        return self.run(cut(repeating_tokens(task), task), learn=False)[0][0].tolist()
 
     def _draw(self, data: np.random.Generator, sequences: int) -> Rows:
         task = self.config.task

@@ -3,7 +3,6 @@
 import functools
 import importlib
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -12,52 +11,36 @@ import numpy as np
 import optax
 from flax import linen as nn
 from flax.training.train_state import TrainState
-from learner import Learner, Rows, cut, repeating_tokens
+from learner import Learner, Rows
 from numpy_lstm import BETA1, BETA2, EPSILON, NumpyLSTM
 
 from echo_jax.config import GENERATOR, RunConfig
-from echo_jax.core import many_seeds
-from echo_jax.core.data import Corpus
+from echo_jax.core.many_seeds import default_seed_map
+from echo_jax.host.compiled_programs import DevicePlan, compile_programs
 
 
 class EchoJax(Learner):
-    """The programs of `core.many_seeds` for one seed, as in the command `train`.
-
-    They draw their own data.
-    """
+    """The programs of the command `train`, which draw their own data."""
 
     chunk = 100
 
     def __init__(self, config: RunConfig) -> None:
-        """Make the programs."""
+        """Compile the programs."""
         super().__init__(config)
-        how = many_seeds.default_seed_map()
-        devices = many_seeds.devices_for(1, how)
-        many = many_seeds.for_many_seeds(config, self.chunk, devices, how)
-        self._dynamic = many_seeds.stack_dynamic([config])
-        self._init_runs = jax.jit(many.init)
-        self._run_chunks = jax.jit(many.run_chunk, donate_argnums=1)
-        self._evaluate_runs = jax.jit(many.evaluate)
+        plan = DevicePlan(default_seed_map(), device_limit=1)
+        self._programs = compile_programs(config, self.chunk, plan)
+        self._dynamic = self._programs.dynamic(config)
 
     def start(self) -> None:
-        self.state = self._init_runs(self._dynamic)
+        self.state = self._programs.init(self._dynamic)
 
     def train(self, sequences: int) -> None:
         """Fetch the losses chunk by chunk."""
-        for _ in range(sequences // self.chunk):
-            self.state, metrics = self._run_chunks(self._dynamic, self.state, self.chunk, None)
-            np.asarray(metrics.loss)
+        for chunk in self._programs.train(self._dynamic, self.state, range(sequences)):
+            self.state = chunk.state
 
     def accuracy(self) -> float:
-        return float(self._evaluate_runs(self._dynamic, self.state.params, None).accuracy[0])
-
-    def losses_at_rest(self) -> list[float]:
-        """Train with the learning rate 0."""
-        tokens = jnp.asarray(repeating_tokens(self.config.task)[0])
-        dynamic = self._dynamic._replace(learning_rate=self._dynamic.learning_rate * 0)
-        state = self._init_runs(dynamic)
-        _, metrics = self._run_chunks(dynamic, state, 1, Corpus(tokens, tokens))
-        return metrics.loss[0, 0].tolist()
+        return float(self._programs.score(self._dynamic, self.state.params).accuracy[0])
 
 
 class Linen(Learner):
@@ -134,13 +117,21 @@ class Keras(Learner):
     def __init__(self, config: RunConfig) -> None:
         """Build the model, and keep the initial values of its variables for `start`."""
         super().__init__(config)
-        self._keras: Any = importlib.import_module("keras")
-        self._keras.utils.set_random_seed(config.seed)
-        self._eye = np.eye(config.task.vocab_size, dtype=np.float32)
-        self.model = self._build(config.training.learning_rate)
-        self.model.optimizer.build(self.model.trainable_variables)
-        self._variables = [*self.model.variables, *self.model.optimizer.variables]
-        self._initial = [self._keras.ops.convert_to_numpy(v) for v in self._variables]
+        keras: Any = importlib.import_module("keras")
+        keras.utils.set_random_seed(config.seed)
+        task = config.task
+        self._eye = np.eye(task.vocab_size, dtype=np.float32)
+        self.model = keras.Sequential([
+            keras.Input(batch_shape=(task.batch_size, task.window, task.vocab_size)),
+            keras.layers.LSTM(config.network.hidden_size, stateful=True),
+            keras.layers.Dense(task.vocab_size, activation="softmax"),
+        ])  # fmt: skip
+        adam = keras.optimizers.Adam(config.training.learning_rate, BETA1, BETA2, EPSILON)
+        loss = "categorical_crossentropy"
+        self.model.compile(loss=loss, optimizer=adam, metrics=["accuracy"])
+        adam.build(self.model.trainable_variables)
+        self._variables = [*self.model.variables, *adam.variables]
+        self._initial = [keras.ops.convert_to_numpy(v) for v in self._variables]
 
     def start(self) -> None:
         """The model is kept, so nothing is compiled again."""
@@ -159,25 +150,6 @@ class Keras(Learner):
                 answers[number] = tokens.reshape(answers[number].shape)
             self.model.layers[0].reset_state()
         return np.full(answers.shape[:2], np.nan), answers
-
-    def losses_at_rest(self) -> list[float]:
-        """`train_on_batch` with the learning rate 0, on a model of its own."""
-        model, rows = self._build(0.0), cut(repeating_tokens(self.config.task), self.config.task)
-        batches = zip(rows.windows[0], rows.targets[0], strict=True)
-        return [float(np.ravel(model.train_on_batch(*self._encode(*b)))[0]) for b in batches]
-
-    def _build(self, learning_rate: float) -> Any:
-        """The tutorial's model, compiled."""
-        keras, task = self._keras, self.config.task
-        layers = [
-            keras.Input(batch_shape=(task.batch_size, task.window, task.vocab_size)),
-            keras.layers.LSTM(self.config.network.hidden_size, stateful=True),
-            keras.layers.Dense(task.vocab_size, activation="softmax"),
-        ]
-        model = keras.Sequential(layers)
-        adam = keras.optimizers.Adam(learning_rate, BETA1, BETA2, EPSILON)
-        model.compile(loss="categorical_crossentropy", optimizer=adam, metrics=["accuracy"])
-        return model
 
     def _encode(self, windows: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """All rows of a sequence one-hot: `[rows, W, V]` and `[rows, V]`."""
@@ -226,11 +198,12 @@ class Peer(NamedTuple):
     label: str
     learner: Callable[[RunConfig], Learner]
     remark: str = ""
-    environment: Mapping[str, str] = MappingProxyType({})
+    environment: Mapping[str, str] | None = None
 
 
 IN_ONE_JIT = "100 sequences in one jit"
 AS_TUTORIAL = "one fit a sequence, as the tutorial"
+STATELESS = f"**ignores stateful**: every batch from zero; {AS_TUTORIAL}"
 ON_TENSORFLOW = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 PEERS: dict[str, Peer] = {
@@ -239,7 +212,7 @@ PEERS: dict[str, Peer] = {
     "linen-lstmcell": Peer("linen LSTMCell", functools.partial(Linen, cell="LSTMCell"), IN_ONE_JIT),
     "numpy": Peer("NumPy", NumpyLSTM),
     "pytorch": Peer("PyTorch", Torch, "a Python loop over updates"),
-    "keras-jax": Peer("Keras on JAX", Keras, AS_TUTORIAL, {"KERAS_BACKEND": "jax"}),
+    "keras-jax": Peer("Keras on JAX", Keras, STATELESS, {"KERAS_BACKEND": "jax"}),
     "keras-tensorflow": Peer("Keras on TensorFlow", Keras, AS_TUTORIAL, ON_TENSORFLOW),
 }
 """By the names of the command line, in the order of the table."""

@@ -12,31 +12,27 @@ python benchmarks/race.py --sizes               # one layer at several sizes ins
 """
 
 import contextlib
-import dataclasses
 import functools
+import shlex
 import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import surroundings
-import whole_process
 from learner import JOB, SMALL_JOB, Learner
 from matplotlib.figure import Figure
 from peers import PEERS
 from sizes import compare_sizes
-from surroundings import markdown_table, say
-from worker import Worker, WorkerError, pinned
+from surroundings import Worker, WorkerError, markdown_table, pinned, say
 
 from echo_jax.config import to_dict
 from echo_jax.exceptions import ConfigError
 from echo_jax.report import styles
 
 REFERENCE = "echo_jax"  # the peer that the others are compared with
-
 MICROSECONDS = "microseconds_per_update"  # in each round
-
-START_LIMIT, REPLY_LIMIT = 300, 900  # seconds, for a worker's first reply and later ones
 
 
 def main(
@@ -52,8 +48,8 @@ def main(
     Args:
       rounds: times that everything is measured, in turn; 2 or more.
       peers: compare echo_jax with these; those that are not installed are left out.
-      limit: a command that does the same job as fast as can be. Its last printed line gives its
-        time: `us_per_update NUMBER`, else the last number there, in microseconds per update.
+      limit: a command that does the same job as fast as can be, and prints the microseconds of an
+        update as `us_per_update NUMBER`.
       sizes: measure one recurrent layer of echo_jax, Flax and PyTorch at several sizes instead;
         `peers` and `limit` are then not used.
       fast: use very small sizes, to see that everything works; the times mean nothing.
@@ -70,28 +66,14 @@ def main(
     race = Race(rounds, limit, fast)
     asked = [name for name in PEERS if name in {REFERENCE, *peers}]
     with surroundings.measuring(out) as (measured, core):
-        processes = whole_process.train_seconds(0 if fast else 3)
         race.run(asked, core)
-        print(table(race, asked), end="\n\n")
-        print(whole_process.train_lines(processes, race.results[REFERENCE]["training_seconds"]))
-        measured |= {
-            "rounds": rounds, "config": to_dict(race.job), "peers": race.results,
-            "absent": race.absent, "limit": race.limit, "whole_process_seconds": processes,
-        }  # fmt: skip
+        print(table(race, asked))
+        measured |= {"rounds": rounds, "config": to_dict(race.job), "peers": race.results}
+        measured |= {"absent": race.absent, "limit": race.limit}
         if out:
             limit_times = {"the limit": race.limit} if race.limit else {}
             times = {PEERS[name].label: x[MICROSECONDS] for name, x in race.results.items()}
             out.with_suffix(".svg").write_text(draw(limit_times | times), "utf-8")
-
-
-@dataclasses.dataclass
-class Contestant:
-    """A peer that is warm."""
-
-    ask: Callable[..., Any]  # the result of a method, with its arguments
-    whole: bool  # trained from the start in every round
-    sequences: int  # trained in a round
-    seconds: list[float] = dataclasses.field(default_factory=list)  # of each round
 
 
 class Race:
@@ -101,70 +83,63 @@ class Race:
         """Nothing is started."""
         self.rounds, self.limit_command, self.fast = rounds, limit, fast
         self.job = SMALL_JOB if fast else JOB
-        self.contestants: dict[str, Contestant] = {}
+        self.asking: dict[str, Callable[..., Any]] = {}  # the results of methods of each peer
         self.absent: dict[str, str] = {}
         self.limit: list[float] = []  # microseconds per update of it in each round
         self.results: dict[str, dict[str, Any]] = {}  # every time and score of each peer
 
     def run(self, names: Sequence[str], core: int) -> None:
-        """Start all workers, run the rounds, score everyone, end the workers."""
+        """Start all workers, run the rounds, the external program last, and score everyone."""
         with contextlib.ExitStack() as workers:
             for name in names:
-                self._start(name, workers, core)
+                self.attempt(name, self._start, workers, core)
             for number in range(self.rounds):
                 say(f"round {number + 1} of {self.rounds}")
-                self._round(core)
-            for name, contestant in list(self.contestants.items()):
-                with self.failing(name):
-                    self.results[name] = self._result(contestant)
+                for name in list(self.asking):
+                    self.attempt(name, self._train)
+                if self.limit_command:
+                    self.limit.append(limit_microseconds(self.limit_command, core))
+            for name in list(self.asking):
+                self.attempt(name, self._score)
 
-    @contextlib.contextmanager
-    def failing(self, name: str) -> Iterator[None]:
-        """Within it a worker that fails leaves the race; without the reference there is none."""
+    def attempt(self, name: str, stage: Callable[..., None], *arguments: Any) -> None:
+        """A stage of a peer, which leaves the race if it fails; the reference must not."""
         try:
-            yield
+            stage(name, *arguments)
         except WorkerError as error:
             if name == REFERENCE:
                 raise ConfigError(f"{name} fell out of its own benchmark: {error}") from error
-            self.contestants.pop(name, None)
             self.absent[name] = str(error)
+            self.asking.pop(name, None)
+            self.results.pop(name, None)
 
     def _start(self, name: str, workers: contextlib.ExitStack, core: int) -> None:
         """Start the worker of a peer, let it compile everything, and decide what a round is."""
         say(f"starting {name}")
         worker = workers.enter_context(Worker())
-        with pinned(core, PEERS[name].environment), self.failing(name):
-            seconds, chunk = worker.call(START_LIMIT, ask, name, self.fast, "warm_up")
-            total = self.job.training.sequences
-            whole = seconds * total <= 3
-            share = total if whole else -(-total // self.rounds)
-            asking = functools.partial(worker.call, REPLY_LIMIT, ask, name, self.fast)
-            self.contestants[name] = Contestant(asking, whole, -(-share // chunk) * chunk)
+        with pinned(core, PEERS[name].environment):
+            seconds, chunk = worker.call(ask, name, self.fast, "warm_up")
+        total = self.job.training.sequences
+        whole = seconds * total <= 3
+        share = total if whole else -(-total // self.rounds)
+        sequences = -(-share // chunk) * chunk
+        self.results[name] = {"whole": whole, "sequences_in_round": sequences, "seconds": []}
+        self.asking[name] = functools.partial(worker.call, ask, name, self.fast)
 
-    def _round(self, core: int) -> None:
-        """Every peer trains once, in turn, and the external program last."""
-        for name, contestant in list(self.contestants.items()):
-            with self.failing(name):
-                if contestant.whole:
-                    contestant.ask("start")
-                contestant.seconds.append(contestant.ask("seconds", contestant.sequences))
-        if self.limit_command:
-            self.limit.append(whole_process.limit_microseconds(self.limit_command, core))
+    def _train(self, name: str) -> None:
+        result, asking = self.results[name], self.asking[name]
+        if result["whole"]:  # from the start in every round
+            asking("start")
+        result["seconds"].append(asking("seconds", result["sequences_in_round"]))
 
-    def _result(self, contestant: Contestant) -> dict[str, Any]:
-        """Every time of a contestant, what follows from them, and its scores."""
-        seconds, sequences = contestant.seconds, contestant.sequences
-        updates = sequences * self.job.task.updates_per_sequence
-        rounds = self.job.training.sequences / sequences  # that train the whole job
-        typical = statistics.median(seconds) if contestant.whole else statistics.mean(seconds)
-        return {
-            "sequences_in_round": sequences,
-            "seconds": seconds,
-            MICROSECONDS: [1e6 * time / updates for time in seconds],
-            "training_seconds": typical * rounds,
-            "accuracy": contestant.ask("accuracy"),
-            "carries_state": carries_state(contestant.ask("losses_at_rest")),
-        }
+    def _score(self, name: str) -> None:
+        """What follows from the times of a peer, and its accuracy."""
+        result, seconds = self.results[name], self.results[name]["seconds"]
+        sequences, per_sequence = result["sequences_in_round"], self.job.task.updates_per_sequence
+        typical = statistics.median(seconds) if result["whole"] else statistics.mean(seconds)
+        result[MICROSECONDS] = [1e6 * time / (sequences * per_sequence) for time in seconds]
+        result["training_seconds"] = typical * self.job.training.sequences / sequences
+        result["accuracy"] = self.asking[name]("accuracy")
 
 
 @functools.cache
@@ -178,9 +153,15 @@ def ask(name: str, fast: bool, method: str, *arguments: Any) -> Any:
     return getattr(learner_of(name, fast), method)(*arguments)
 
 
-def carries_state(losses: Sequence[float]) -> bool:
-    """True if equal batches, with nothing learned between them, have losses that differ."""
-    return max(losses) - min(losses) > 1e-6
+def limit_microseconds(command: str, core: int) -> float:
+    """Run an external program on one core; the microseconds of an update that it prints."""
+    try:
+        with pinned(core):
+            printed = subprocess.check_output(shlex.split(command), text=True, timeout=300)
+        return float(printed.rpartition("us_per_update")[2].split()[0])
+    except (OSError, ValueError, IndexError, subprocess.SubprocessError) as error:
+        fix = "give a command that prints us_per_update NUMBER"
+        raise ConfigError("limit", command, f"failed ({error})", fix) from error
 
 
 def ratio(times: Sequence[float], reference: Sequence[float]) -> tuple[float, float, float] | None:
@@ -211,9 +192,13 @@ def table(race: Race, names: Sequence[str]) -> str:
         against = ratio_text(race.limit, reference)
         rows.append(["the limit", *times_text(race.limit), against, "", "", remark])
     for name in names:
-        result = race.results.get(name)
-        absent = [PEERS[name].label, *[""] * 5, race.absent.get(name, "")]
-        rows.append(entries(name, result, reference) if result else absent)
+        peer, result = PEERS[name], race.results.get(name)
+        if result is None:
+            rows.append([peer.label, *[""] * 5, race.absent[name]])
+            continue
+        against = "1" if name == REFERENCE else ratio_text(result[MICROSECONDS], reference)
+        scores = [f"{result['training_seconds']:,.2f}", f"{result['accuracy']:.1%}"]
+        rows.append([peer.label, *times_text(result[MICROSECONDS]), against, *scores, peer.remark])
     return markdown_table([*headings, "remarks"], rows, left=(0, len(headings)))
 
 
@@ -234,16 +219,6 @@ def draw(times: Mapping[str, Sequence[float]]) -> str:
         axes.set_xlabel("microseconds per update of part 4, one core", color=styles.INK)
         axes.margins(x=0.12)
         return styles.image(figure, "svg").decode()
-
-
-def entries(name: str, result: Mapping[str, Any], reference: Sequence[float]) -> list[str]:
-    """The row of a peer that raced."""
-    times, remark = result[MICROSECONDS], PEERS[name].remark
-    if not result["carries_state"]:
-        remark = f"**ignores stateful**: every batch from zero; {remark}"
-    against = "1" if name == REFERENCE else ratio_text(times, reference)
-    seconds, accuracy = f"{result['training_seconds']:,.2f}", f"{result['accuracy']:.1%}"
-    return [PEERS[name].label, *times_text(times), against, seconds, accuracy, remark]
 
 
 def times_text(times: Sequence[float]) -> list[str]:

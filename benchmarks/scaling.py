@@ -9,7 +9,6 @@ weights and moments take, so in the same cache. Not explained are sigmoid, tanh 
 products too small to reach the peak, and the start of each operation.
 """
 
-import dataclasses
 import resource
 import statistics
 import time
@@ -22,11 +21,11 @@ import jax.numpy as jnp
 import surroundings
 from learner import SMALL_JOB
 from matplotlib.figure import Figure
-from surroundings import markdown_table
-from worker import measured_apart
+from surroundings import Point, markdown_table, measured_apart, seconds_of_calls
 
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig
 from echo_jax.core import many_seeds
+from echo_jax.host.compiled_programs import dynamic_of_seeds
 from echo_jax.report import styles
 from echo_jax.report.styles import BLUE, GREY
 
@@ -65,18 +64,18 @@ def main(fast: bool = False, figure: Path | None = None, out: Path | None = None
       out: a new JSON file for all that was measured.
     """
     with surroundings.measuring(out) as (measured, core):
-        rows = measured["points"] = measure_all(core, fast)
+        points: list[Point] = [
+            ({"axis": axis, "size": n}, (run(n), 2.0))
+            for axis, (ns, run) in AXES.items()
+            for n in ns
+        ]
+        if fast:
+            points = [({"axis": "window", "size": SMALL_JOB.task.window}, (SMALL_JOB, 0.1))]
+        rows = measured["points"] = measured_apart(core, measure, points)
         print(table(rows))
     if figure:
         with styles.drawing():
             figure.write_bytes(styles.image(draw(rows), "svg"))
-
-
-def points(fast: bool) -> list[tuple[str, int, RunConfig]]:
-    """All points of all axes, or one small one: the axis, the size there, the run."""
-    if fast:
-        return [("window", SMALL_JOB.task.window, SMALL_JOB)]
-    return [(axis, n, run(n)) for axis, (sizes, run) in AXES.items() for n in sizes]
 
 
 def parameters(config: RunConfig) -> int:
@@ -96,27 +95,12 @@ def flops(config: RunConfig) -> int:
     return 3 * 2 * (steps * h * 4 * h + task.batch_size * h * task.vocab_size)
 
 
-def adam_bytes(config: RunConfig) -> int:
-    """Memory traffic of Adam: weight and both moments read and written, so is the gradient."""
-    return 8 * 4 * parameters(config)
-
-
 def explained(config: RunConfig, machine: Machine) -> float:
-    """Seconds of an update by the formula above."""
-    return flops(config) / machine.peak + adam_bytes(config) / machine.bandwidth
+    """Seconds of an update by the formula above.
 
-
-def measure_all(core: int, fast: bool) -> list[dict[str, Any]]:
-    """A row for each point, one after the other; equal runs are measured once."""
-    costs: dict[RunConfig, dict[str, Any]] = {}
-    rows = []
-    for axis, size, config in points(fast):
-        surroundings.say(f"{axis} {size:,}")
-        if config not in costs:
-            seconds = 0.1 if fast else 2.0
-            costs[config] = measured_apart(core, 180, measure, config, seconds)
-        rows.append({"axis": axis, "size": size} | costs[config])
-    return rows
+    Adam reads and writes weights, both moments and gradients, 4 bytes each.
+    """
+    return flops(config) / machine.peak + 8 * 4 * parameters(config) / machine.bandwidth
 
 
 def measure(config: RunConfig, seconds: float) -> dict[str, float]:
@@ -130,18 +114,18 @@ def measure(config: RunConfig, seconds: float) -> dict[str, float]:
     # a call takes a quarter of a second by a guess of the speed, or 40 updates of a seed
     guess = updates * config.seeds * explained(config, Machine(peak=5e10, bandwidth=1e10))
     size = min(100, max(1, 40 // updates, int(0.25 / guess)))
-    runs = [dataclasses.replace(config, seed=seed, seeds=1) for seed in range(config.seeds)]
-    dynamic = many_seeds.stack_dynamic(runs)
+    dynamic = dynamic_of_seeds(config, devices=1)
     many = many_seeds.for_many_seeds(config.static_config, size, device, "map")
     state = jax.jit(many.init)(dynamic)
     begin = time.perf_counter()
     program = jax.jit(many.run_chunk, donate_argnums=1).lower(dynamic, state, size, None).compile()
     compile_seconds = time.perf_counter() - begin
-    calls: list[float] = []  # so many as fit into the time, at least two after a first one
-    while len(calls) < 3 or (sum(calls) < seconds and len(calls) < 100):
-        begin = time.perf_counter()
+
+    def train() -> None:
+        nonlocal state
         state, _ = jax.block_until_ready(program(dynamic, state, size, None))
-        calls.append(time.perf_counter() - begin)
+
+    calls = seconds_of_calls(train, seconds)
     peak, machine = peak_mib() - before, measure_machine(config)
     return {
         "compile_seconds": compile_seconds,
@@ -169,27 +153,22 @@ def seconds_of_loop(step: Callable[[Any], Any], shape: tuple[int, ...], repeats:
     """Seconds of one step from array to array, starting from ones; the best of three loops."""
     loop = jax.jit(lambda x: jax.lax.fori_loop(0, repeats, lambda _, x: step(x), x))
     array = jax.block_until_ready(loop(jnp.ones(shape)))
-    times = []
-    for _ in range(3):
-        begin = time.perf_counter()
-        array = jax.block_until_ready(loop(array))
-        times.append(time.perf_counter() - begin)
-    return min(times) / repeats
+    return min(seconds_of_calls(lambda: jax.block_until_ready(loop(array)), 0)) / repeats
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """All points, a line each, in Markdown."""
     headings = ["size", "", "compile s", "us per update and seed", "explained us", "ratio"]
-    lines = []
-    for row in rows:
-        start = [row["axis"], f"{row['size']:,}"]
+
+    def line(row: dict[str, Any]) -> list[str]:
+        labels = [row["axis"], f"{row['size']:,}"]
         if "failure" in row:
-            lines.append([*start, row["failure"]])
-            continue
+            return [*labels, row["failure"]]
         ideal, us = row["explained_microseconds"], row["microseconds"]
         times = [f"{row['compile_seconds']:.2f}", f"{us:,.1f}", f"{ideal:,.1f}"]
-        lines.append([*start, *times, f"{us / ideal:.2f}", f"{row['peak_mib']:,.0f}"])
-    return markdown_table([*headings, "peak MiB"], lines)
+        return [*labels, *times, f"{us / ideal:.2f}", f"{row['peak_mib']:,.0f}"]
+
+    return markdown_table([*headings, "peak MiB"], map(line, rows))
 
 
 def draw(rows: Sequence[dict[str, Any]]) -> Figure:

@@ -16,8 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import surroundings
 from flax import linen as nn
-from surroundings import markdown_table, seconds_of_calls
-from worker import measured_apart
+from surroundings import markdown_table, measured_apart, seconds_of_calls
 
 from echo_jax.cells.registry import build
 from echo_jax.config import GENERATOR
@@ -47,30 +46,23 @@ SIZES = (
     Size("simple", 96, 16, 50, 16),
     Size("simple", 600, 16, 50, 16),
 )
-SMALL_SIZES = (Size("lstm", 10, 2, 4, 4),)
-"""Of `--fast`."""
-
-SECONDS = 0.4
-"""Of calls of a library in a round."""
 
 
 def compare_sizes(rounds: int, fast: bool, out: Path | None) -> None:
     """Print the table of all sizes; see `main` of the race for the arguments."""
-    peers = [name for name in LAYERS if name != "PyTorch" or importlib.util.find_spec("torch")]
+    with_torch = importlib.util.find_spec("torch") is not None
+    peers = tuple(name for name in LAYERS if name != "PyTorch" or with_torch)
     with surroundings.measuring(out) as (measured, core):
-        rows = measured["sizes"] = []
-        for size in SMALL_SIZES if fast else SIZES:
-            surroundings.say(" ".join(map(str, size)))
-            seconds = 0.01 if fast else SECONDS
-            costs = measured_apart(core, 300, measure, size, peers, rounds, seconds)
-            rows.append(size._asdict() | costs)
+        sizes, seconds = ((Size("lstm", 10, 2, 4, 4),), 0.01) if fast else (SIZES, 0.4)
+        points = [(size._asdict(), (size, peers, rounds, seconds)) for size in sizes]
+        rows = measured["sizes"] = measured_apart(core, measure, points)
         print(table(rows, peers))
-        for name in LAYERS.keys() - peers:
-            print(f"\n{name} is not installed: pip install -e '.[benchmark]'.")
+        if not with_torch:
+            print("\nPyTorch is not installed: pip install -e '.[benchmark]'.")
 
 
 def measure(size: Size, peers: Sequence[str], rounds: int, seconds: float) -> dict[str, Any]:
-    """The median milliseconds of a call of each peer in each round, and the ratios."""
+    """The median milliseconds of a call of each peer, in rounds of so many seconds; the ratios."""
     tokens = np.random.default_rng(1).integers(0, size.values, (size.steps, size.rows))
     calls = {name: LAYERS[name](size, tokens) for name in peers}
     for call in calls.values():  # compile it
@@ -143,13 +135,13 @@ def table(rows: Sequence[dict[str, Any]], peers: Sequence[str]) -> str:
     ours, *others = peers
     headings = ["cell", *Size._fields[1:], *(f"{name}, ms" for name in peers)]
     headings += [f"{ours} / {name}" for name in others]
-    lines = []
-    for row in rows:
-        line = [f"`{row['cell']}`", *(f"{row[field]:,}" for field in Size._fields[1:])]
+
+    def line(row: dict[str, Any]) -> list[str]:
+        labels = [f"`{row['cell']}`", *(f"{row[field]:,}" for field in Size._fields[1:])]
         if "failure" in row:
-            lines.append([*line, row["failure"]])
-            continue
-        line += [f"{statistics.median(times):.2f}" for times in row["milliseconds"].values()]
-        line += ["{:.2f} ({:.2f} .. {:.2f})".format(*row["ratios"][name]) for name in others]
-        lines.append(line)
-    return markdown_table(headings, lines)
+            return [*labels, row["failure"]]
+        times = [f"{statistics.median(each):.2f}" for each in row["milliseconds"].values()]
+        ratios = ["{:.2f} ({:.2f} .. {:.2f})".format(*each) for each in row["ratios"].values()]
+        return labels + times + ratios
+
+    return markdown_table(headings, map(line, rows))

@@ -1,20 +1,33 @@
-"""Around a measurement: the command line, the machine and its load, the file of results."""
+"""Around a measurement: the command line, the machine and its load, processes, the results."""
 
 import contextlib
 import datetime
 import importlib.metadata
 import json
+import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import tyro
 
 from echo_jax import machine
-from echo_jax.exceptions import ConfigError
+from echo_jax.exceptions import ConfigError, reason
+
+ONE_THREAD = dict.fromkeys((
+    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+), "1")  # fmt: skip
+"""Environment that keeps the libraries of a process on one core to one thread."""
+
+LIMIT = 900  # seconds, for an answer of a worker
+
+Point = tuple[dict[str, Any], tuple]
+"""The labels of what is measured, by their names, and the arguments of what measures it."""
 
 
 def run(main: Callable[..., None]) -> None:
@@ -27,26 +40,20 @@ def run(main: Callable[..., None]) -> None:
 
 @contextlib.contextmanager
 def measuring(out: Path | None) -> Iterator[tuple[dict[str, Any], int]]:
-    """Gives a dictionary for what is measured, and the core to measure on.
+    """Gives a dictionary for what is measured, and the core to measure on; of Linux alone.
 
     Afterwards the machine and its load are printed, and everything is written into a new file.
     """
-    if not hasattr(os, "sched_getaffinity"):
-        raise ConfigError("this system gives no process a core of its own: use Linux")
     if out and (out.exists() or not out.parent.is_dir()):
         raise ConfigError("out", out, "is there, or has no folder", "name a new file")
     measured: dict[str, Any] = {"command": sys.argv, "load before": os.getloadavg()}
     measured |= {"processor": machine.model(), "cores": machine.cores()}
     measured["time"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    measured["packages"] = {
-        package.name: package.version for package in importlib.metadata.distributions()
-    }
+    measured["packages"] = {x.name: x.version for x in importlib.metadata.distributions()}
     yield measured, max(os.sched_getaffinity(0))
     measured["load after"] = os.getloadavg()
-    before, after = (measured[f"load {when}"][0] for when in ("before", "after"))
-    print(
-        f"\n({measured['processor']}, {measured['cores']} cores, load {before:.2f}, {after:.2f}.)"
-    )
+    cores, (before, *_), (after, *_) = (measured[x] for x in ("cores", "load before", "load after"))
+    print(f"\n({measured['processor']}, {cores} cores, load {before:.2f}, {after:.2f}.)")
     if out:
         out.write_text(json.dumps(measured, indent=2, allow_nan=False), encoding="utf-8")
 
@@ -62,7 +69,7 @@ def seconds_of_calls(call: Callable[[], Any], seconds: float) -> list[float]:
 
 
 def markdown_table(
-    headings: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)
+    headings: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[int] = (0,)
 ) -> str:
     """A table whose columns are aligned to the right, but for those of `left`.
 
@@ -76,3 +83,76 @@ def markdown_table(
 def say(line: str) -> None:
     """Print progress to standard error; standard output has the results alone."""
     print(line, file=sys.stderr, flush=True)
+
+
+class WorkerError(RuntimeError):
+    """A worker that failed, ended, or gave no reply in time."""
+
+
+@contextlib.contextmanager
+def pinned(core: int, environment: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Within it this process runs on one core.
+
+    Processes that it starts inherit the core, one thread a library, and the environment, and run
+    no file of the current folder.
+    """
+    allowed, before = os.sched_getaffinity(0), dict(os.environ)
+    os.sched_setaffinity(0, {core})
+    os.environ.update({**ONE_THREAD, "PYTHONSAFEPATH": "1", **(environment or {})})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
+        os.environ.clear()
+        os.environ.update(before)
+
+
+class Worker(contextlib.AbstractContextManager):
+    """A process that calls functions for this one; it is killed at the end of the `with`."""
+
+    def __init__(self) -> None:
+        """The process starts at the first call, in the surroundings that this one has then."""
+        self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _print_nothing)
+
+    def __exit__(self, *_: object) -> None:
+        """Kill the process, and others that this one started in the same way."""
+        for process in multiprocessing.active_children():
+            process.kill()
+        self._pool.shutdown()
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """The result of a function of a module; WorkerError without one in `LIMIT` seconds."""
+        try:
+            return self._pool.submit(function, *arguments).result(LIMIT)
+        except TimeoutError:
+            raise WorkerError(f"no answer in {LIMIT} s") from None
+        except Exception as error:  # also of a process that ended
+            raise WorkerError(reason(error)) from error
+
+
+def measured_apart(
+    core: int, function: Callable[..., dict[str, Any]], points: Iterable[Point]
+) -> list[dict[str, Any]]:
+    """A row for each point: its labels, and what the function gives of its arguments.
+
+    One point after the other has a fresh process on one core; equal ones are measured once. Of a
+    point that cannot be measured the row has a `failure`.
+    """
+    found: dict[Any, dict[str, Any]] = {}
+    rows = []
+    for labels, arguments in points:
+        say(" ".join(map(str, labels.values())))
+        if arguments not in found:
+            with pinned(core), Worker() as worker:
+                try:
+                    found[arguments] = worker.call(function, *arguments)
+                except WorkerError as error:
+                    found[arguments] = {"failure": str(error)}
+        rows.append(labels | found[arguments])
+    return rows
+
+
+def _print_nothing() -> None:
+    """Drop what the libraries of this process print."""
+    for stream in (1, 2):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream)

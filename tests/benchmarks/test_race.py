@@ -5,33 +5,12 @@ import os
 import subprocess
 import sys
 
-import peers
 import pytest
 import race
-from learner import JOB
-from numpy_lstm import NumpyLSTM
 from running import ROOT
 
 UNOPTIMISED = {**os.environ, "XLA_FLAGS": "--xla_backend_optimization_level=0"}
 """For processes whose speed does not matter: they compile in half the time."""
-
-
-class Forgetful(NumpyLSTM):
-    """Every batch starts from zero, as in a peer that ignores `stateful`."""
-
-    def run_batch(self, state, window, target, learn):
-        return super().run_batch(None, window, target, learn)
-
-
-@pytest.mark.parametrize(
-    ("learner", "carries"), [(NumpyLSTM, True), (Forgetful, False), (peers.EchoJax, True)]
-)
-def test_a_peer_that_drops_its_state_is_found_out(learner, carries):
-    peer = learner(JOB)
-    peer.start()
-    losses = peer.losses_at_rest()
-    assert len(losses) == 4
-    assert race.carries_state(losses) is carries
 
 
 @pytest.mark.parametrize(
@@ -71,5 +50,4 @@ def test_the_fast_race_prints_its_table_and_writes_every_time(tmp_path):
     assert len(result["limit"]) == 3
     for row in result["peers"].values():
         assert len(row["microseconds_per_update"]) == 3
-        assert row["carries_state"]
         assert 0 <= row["accuracy"] <= 1
