@@ -64,16 +64,3 @@ def writer():
 def test_the_public_address_stands_in_one_place(writer):
     here = writer.address((ROOT / "pyproject.toml").read_text())
     assert {path: path.read_text() for path in writer.made(ROOT, here)} == writer.made(ROOT, here)
-
-
-def test_the_address_reaches_every_file_that_names_it(writer):
-    there = "https://github.com/someone/echo_jax"
-    assert writer.address(f'[project.urls]\nRepository = "{there}/"\n[project]') == there
-    for path, text in writer.made(ROOT, there).items():
-        name = path.relative_to(ROOT).as_posix()
-        assert there in text
-        if path.suffix == ".ipynb":
-            assert f"git+{there}" in text
-            badge = f"colab.research.google.com/github/someone/echo_jax/blob/main/{name}"
-            assert text.count(badge) == writer.notebook(text, there, name).count(badge) == 1
-            assert writer.notebook(text, "", name) == path.read_text()

@@ -37,7 +37,6 @@ def step(params, state, x, rate=1.0):
 @dataclasses.dataclass(frozen=True)
 class Functions:
     width: int = 3
-    rates: tuple[float, ...] = (0.1,)
 
     init, initial_state, step = (staticmethod(each) for each in (init, initial_state, step))
 
@@ -50,7 +49,6 @@ REGISTER = "echo_jax.cells.known_memory:ShiftRegister"
     [
         (GRUCell, None, "gru", ""),
         (GRUCell(4), None, "gru", "features=4"),
-        (adapt(GRUCell(4)), None, "gru", "features=4"),
         (nn.GRUCell, None, "flax.linen:GRUCell", ""),
         (nnx.GRUCell, {"hidden_features": 4}, "flax.nnx:GRUCell", "hidden_features=4"),
         (eqx.nn.LSTMCell, None, "equinox.nn:LSTMCell", ""),
@@ -58,7 +56,6 @@ REGISTER = "echo_jax.cells.known_memory:ShiftRegister"
         (BlockOf(GRUCell), {"layers": 2}, "block:gru", "layers=2"),
         (Block(adapt(GRUCell(4)), layers=2), None, "block:gru", "features=4,layers=2"),
         (Functions(5), None, "test_cell_object:Functions", "width=5"),
-        (Functions(rates=tuple(map(float, ["0.1"]))), None, "test_cell_object:Functions", ""),
     ],
 )
 def test_an_object_is_the_cell_of_its_name(found, args, name, arguments):

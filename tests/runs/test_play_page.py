@@ -31,8 +31,6 @@ LAYOUTS = {
     "prefixes with a token": {"layout": "prefixes", "missing": "token"},
     "stateful streams": {"layout": "streams"},
     "stateless streams": {"layout": "streams", "stateful": False},
-    "lag 0": {"lag": 0},
-    "the future": {"lag": -1},
 }
 SIZES = {"length": 12, "vocab_size": 7, "window": 3, "lag": 2, "batch_size": 2, "hidden_size": 5}
 

@@ -64,11 +64,6 @@ def test_a_probe_finds_a_value_a_hundred_times_smaller_than_another(share):
     assert fitted_and_fresh(lambda a, b, noise: embed(a, b, quiet * noise), second) > 0.999
 
 
-def test_a_probe_finds_nothing_in_states_that_do_not_depend_on_the_value():
-    found = fitted_and_fresh(lambda a, b, noise: noise, first)
-    assert abs(found - 1 / V) < 4 * math.sqrt((1 - 1 / V) / V / STATES)
-
-
 def test_a_probe_does_not_find_what_is_there_but_not_linearly():
     """Both values are there, so their exclusive or is too; but its classes have all one mean."""
     embed, exclusive_or = side_by_side(), np.bitwise_xor

