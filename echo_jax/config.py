@@ -50,6 +50,15 @@ SETTINGS: Mapping[str, Any] = {
     "jax_debug_infs": False,
     "jax_no_tracing": False,
     "jax_no_execution": False,
+    "jax_raise_persistent_cache_errors": False,
+    "jax_compilation_cache_check_contents": False,
+    "jax_transfer_guard": None,
+    "jax_transfer_guard_host_to_device": None,
+    "jax_transfer_guard_device_to_host": None,
+    "jax_transfer_guard_device_to_device": None,
+    "jax_error_checking_behavior_nan": "ignore",
+    "jax_error_checking_behavior_divide": "ignore",
+    "jax_error_checking_behavior_oob": "ignore",
 }
 """Settings of jax that determine numbers, or end a program for debugging, and the values that all
 results are computed with."""

@@ -25,6 +25,10 @@ HOSTILE = {
     "JAX_DEBUG_INFS": "1",
     "JAX_NO_TRACING": "1",
     "JAX_NO_EXECUTION": "1",
+    "JAX_TRANSFER_GUARD": "disallow",
+    "JAX_ERROR_CHECKING_BEHAVIOR_NAN": "raise",
+    "JAX_RAISE_PERSISTENT_CACHE_ERRORS": "1",
+    "JAX_COMPILATION_CACHE_CHECK_CONTENTS": "1",
 }
 SMALL = ["--length", "10", "--vocab-size", "8", "--batch", "2", "--sequences", "5"]
 

@@ -57,11 +57,15 @@ def after_run(
     """
     if is_predictable(config, result):
         return []
-    starts, steps = ["Try", "Or"], _cures(config, bool(result.failed.seed))
+    starts, steps, why = (
+        ["Try", "Or"],
+        _cures(config, bool(result.failed.seed)),
+        _why(config, result),
+    )
     if made_it(config, result):
-        starts, steps = ["Next"], _questions(config)
+        starts, steps, why = ["Next"], _questions(config), []
     chosen = list(itertools.islice(_valid(config, steps), len(starts))) or [_other_seeds(config)]
-    return [
+    return why + [
         f"{start}: {words}{f' (measured {MEASURED[measured]})' if measured else ''}"
         f"{':' * (words[-1] != '?')} {command(changes)}"
         for start, (words, changes, measured) in zip(starts, chosen, strict=False)
@@ -82,6 +86,21 @@ def is_predictable(config: RunConfig, result: "Result") -> bool:
     if config.data.csv is None:
         return False
     return result.accuracy > independent_ceiling(config, result) + 0.05
+
+
+def _why(config: RunConfig, result: "Result") -> list[str]:
+    """A line where rows that start from zero are right, and those with a carried state are not."""
+    task, rows = config.task, config.task.batch_size
+    if task.layout != "windows" or target_place(config) != "window" or not config.network.stateful:
+        return []
+    right = [share or 0.0 for share in result.accuracy_by_position]
+    if len(right) <= rows or min(right[:rows]) - max(right[rows:]) < 0.1:
+        return []
+    first, later = sum(right[:rows]) / rows, sum(right[rows:]) / len(right[rows:])
+    return [
+        f"Why: {first:.0%} are right in rows 0 to {rows - 1}, which start from a zero state, and "
+        f"{later:.0%} in the others, which start from a carried state."
+    ]
 
 
 def made_it(config: RunConfig, result: "Result") -> bool:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from tiny_memory import make_tiny
 
-from echo_jax import machine
+from echo_jax import __main__, machine
 from echo_jax.host.progress import CardProgress
 from echo_jax.memory import card
 
@@ -193,3 +193,9 @@ def test_the_card_of_another_cell_is_kept(carding, tmp_path):
     said = carding("--cell", "mine:Last", "--name", "mine", status=2).stderr
     assert said.startswith("error: cards/mine/card.json is not valid")
     assert said.count("\n") == 1
+
+
+def test_probe_is_another_name_of_card(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["echo-jax", "probe", "--cells"])
+    __main__.main()
+    assert capsys.readouterr().out.startswith("--cell ")

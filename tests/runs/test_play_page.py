@@ -170,6 +170,18 @@ def test_the_echo_is_fed_by_buttons_keys_and_typing(tab):
     assert fed(tab) == [3, 14, 15]
 
 
+def test_what_waits_is_only_in_the_steps_since_the_value(tab):
+    """Lag 1, windows of 5: the last step of the row before, and the last two of this row."""
+    tab.open(COMMITTED)
+    moves = "({ c }) => Math.max(...c) > 1e-6"
+    moved = tab.run(f"echo.stream.waiting().slice(-3).map((steps) => steps.map({moves}))")
+    assert moved == [[False] * 5, [False] * 4 + [True], [False] * 3 + [True] * 2]
+    picture = "document.getElementById('states').toDataURL()"
+    before = tab.run(picture)
+    press(tab, "#waits")
+    assert tab.run(picture) != before
+
+
 def set_slider(tab, name, value):
     tab.run(f"""(() => {{
       const slider = document.getElementById('{name}');
@@ -189,6 +201,9 @@ def test_the_sliders_show_measured_points_and_no_others(tab, generator):
             expected = f"{100 * point['accuracy']:.1f}%" if point else "not measured"
             assert text(tab, "measured") == expected
             assert tab.run("document.querySelectorAll('#rows-figure .state').length") == batch
+    press(tab, "#map button")
+    assert (text(tab, "window-is"), text(tab, "batch-is")) == ("1", "1")
+    assert text(tab, "place").startswith("In the state")
 
 
 def test_part_3_is_at_chance_and_each_cure_is_right(tab):
@@ -203,6 +218,19 @@ def test_part_3_is_at_chance_and_each_cure_is_right(tab):
         assert hits("left") > 38
     press(tab, "#cures button:nth-child(1)")
     assert hits("left") < 16
+    last = "document.querySelector('#right .answers').textContent"
+    before = tab.run(last)
+    press(tab, "#pair-next")
+    press(tab, "#pair-next")
+    assert tab.run(last)[:-2] == before[2:]
+    press(tab, "#pair-play")
+    assert text(tab, "pair-play") == "Pause"
+
+
+def test_numbers_arrive_by_themselves_unless_motion_is_reduced(tab):
+    for still, word in ((False, "Pause"), (True, "Play")):
+        tab.open(COMMITTED, still=still)
+        assert text(tab, "play") == word
 
 
 def test_words_of_a_column_are_shown_and_never_run(tab, tmp_path):

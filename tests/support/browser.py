@@ -40,17 +40,21 @@ class Tab:
                 assert "error" not in said, said
                 return said["result"]
 
-    def open(self, path, width=1280):
-        """Open a file in a window of some width, without motion."""
+    def open(self, path, width=1280, still=True):
+        """Open a file in a window of some width, with or without motion."""
+        self.resize(width)
+        motion = {"name": "prefers-reduced-motion", "value": "reduce" if still else ""}
+        self.ask("Emulation.setEmulatedMedia", media="screen", features=[motion])
+        self.ask("Page.navigate", url=path.as_uri())
+        while self.run("document.readyState") != "complete":
+            time.sleep(0.02)
+
+    def resize(self, width):
+        """Make the window so many pixels wide."""
         self.ask(
             "Emulation.setDeviceMetricsOverride",
             width=width, height=900, deviceScaleFactor=1, mobile=False,
         )  # fmt: skip
-        still = {"name": "prefers-reduced-motion", "value": "reduce"}
-        self.ask("Emulation.setEmulatedMedia", media="screen", features=[still])
-        self.ask("Page.navigate", url=path.as_uri())
-        while self.run("document.readyState") != "complete":
-            time.sleep(0.02)
 
     def run(self, script):
         """The value of a JavaScript expression."""
