@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import griffe
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -22,6 +24,7 @@ BESIDE_DOCS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
 LINK = re.compile(r"(\]\(<?)(?!\w+:|#)([^)\s#<>]+)")
 MODULE = re.compile(r"^::: (\S+)$", re.M)
 COLUMNS = re.compile(r"^ *\S.*\S {2,}\S", re.M)
+PHONE = 3.75  # inches of a figure on a phone
 PICTURE = "figures/which-row-continues-which.png"
 """What a shared link shows."""
 NIGHT = """<script>{
@@ -54,10 +57,27 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
     for name, study in STUDIES.items():
         rows = study_folder.rows_of(ROOT / "docs" / "results", {name: study})[name]
         with styles.drawing():
-            figure = charts.narrowed(study_figures.figure(study.chart, rows))
+            figure = narrowed(study_figures.figure(study.chart, rows))
             content = styles.image(figure, "svg")
         path = f"results/figures/{name}-narrow.svg"
         files.append(File.generated(config, path, content=content))
+
+
+def narrowed(figure: Figure) -> Figure:
+    """A figure of `charts`, not drawn yet, made for a phone: its words keep their size."""
+    (axes,) = figure.axes
+    figure.set_size_inches(PHONE, figure.get_figheight() + 0.9)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.label.set_text(styles.wrapped(" ".join(axis.label.get_text().split()), 30))
+    if axes.yaxis_inverted():  # dots: its ticks are the names of rows
+        names = [" ".join(label.get_text().split()) for label in axes.get_yticklabels()]
+        axes.set_yticks(range(len(names)), [styles.wrapped(name, 17) for name in names])
+        axes.xaxis.set_major_locator(MaxNLocator(2, steps=[1, 5, 10]))
+    for legend in figure.legends:
+        marks, names = legend.legend_handles, [each.get_text() for each in legend.get_texts()]
+        legend.remove()
+        charts.legend(figure, dict(zip(names, marks, strict=True)), columns=1)
+    return figure
 
 
 def on_page_markdown(

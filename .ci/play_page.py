@@ -8,16 +8,20 @@ is docs/play/sweep.jsonl, the rows of
 """
 
 import json
+import statistics
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import echo_jax
 from echo_jax.runs import play_page
-from echo_jax.runs.play_page import Played
 
 DOCS = Path(__file__).parents[1] / "docs"
 GRID = DOCS / "play" / "sweep.jsonl"
+
+DATA = '<script type="application/json" id="data">'
+"""What stands before the data in a page."""
 
 SMALL = {"vocab_size": 10, "hidden_size": 16}
 NETWORKS: tuple[tuple[str, str, dict[str, Any]], ...] = (
@@ -52,10 +56,31 @@ def command(options: dict[str, Any]) -> str:
     return " ".join(["echo-jax train", *(flag(name, options[name]) for name in order)])
 
 
-def played(name: str, button: str, options: dict[str, Any]) -> Played:
-    """A network, trained now."""
+def trained(name: str, button: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The data of a network, trained now."""
     run = echo_jax.train(**options)
-    return Played(run.network(), name, run.result.accuracy, 1, button, command(options))
+    network = play_page.data_of(run.network(), name, run.result.accuracy)
+    return network | {"button": button, "command": command(options)}
+
+
+def data_in(text: str) -> dict[str, Any]:
+    """The data of a page, the inverse of `play_page.page`."""
+    start = text.index(DATA) + len(DATA)
+    data: dict[str, Any] = json.loads(text[start : text.index("</script>", start)])
+    return data
+
+
+def grid_of(rows: Sequence[Any]) -> list[dict[str, Any]]:
+    """The measured points of a page: window, batch size, median accuracy, seeds."""
+    return [
+        {
+            "window": row["config"]["task"]["window"],
+            "batch": row["config"]["task"]["batch_size"],
+            "accuracy": round(statistics.median(row["by_seed"]["accuracy"]), 4),
+            "seeds": len(row["by_seed"]["accuracy"]),
+        }
+        for row in rows
+    ]
 
 
 def words() -> dict[str, Any]:
@@ -67,7 +92,7 @@ def words() -> dict[str, Any]:
         "lede": "It was only ever shown random numbers. Feed it some, and watch where the one it "
         "is asked for waits.",
         "rows": True,
-        "grid": play_page.grid_of(rows),
+        "grid": grid_of(rows),
         "grid_task": task,
         "pair": {"left": [1, 2, 3], "right": 4},
     }
@@ -76,9 +101,9 @@ def words() -> dict[str, Any]:
 def made(train: bool) -> str:
     """The page, with networks trained now or with those of the page that is there."""
     if train:
-        networks = [play_page.data_of(played(*network)) for network in NETWORKS]
+        networks = [trained(*network) for network in NETWORKS]
     else:
-        networks = play_page.data_in((DOCS / play_page.PAGE).read_text("utf-8"))["networks"]
+        networks = data_in((DOCS / play_page.PAGE).read_text("utf-8"))["networks"]
     return play_page.page(words() | {"networks": networks})
 
 

@@ -6,10 +6,15 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
+from xml.etree import ElementTree
 
 import browser
 import pytest
 from running import ROOT
+
+from echo_jax.report import styles
+from echo_jax.studies import study_figures, study_folder
+from echo_jax.studies.catalogue import STUDIES
 
 LOADED = re.compile(
     r"<(?:script|img|iframe|source|link)\b(?![^>]*rel=\"?canonical)[^>]*(?:src|href)=\"?(?:https?:)?//"
@@ -101,6 +106,23 @@ def test_pages_are_short_and_the_home_page_fits_a_window(site, tmp_path):
             assert tab.run(f"{last}.bottom") <= height
 
 
+def words(figure):
+    root = ElementTree.fromstring(styles.image(figure, "svg"))
+    texts = [each.text for each in root.iter("{http://www.w3.org/2000/svg}text")]
+    return {word for word in " ".join(texts).split() if word[0].isalpha()}, root.get("width")
+
+
+@pytest.mark.parametrize("name", ["state", "lags"])
+def test_a_figure_for_a_phone_is_narrow_and_has_the_same_words(name):
+    pytest.importorskip("mkdocs", reason="pip install -e '.[docs]'")
+    hooks, study = loaded(ROOT / "mkdocs_hooks.py"), STUDIES[name]
+    rows = study_folder.rows_of(ROOT / "docs" / "results", {name: study})[name]
+    with styles.drawing():
+        wide = words(study_figures.figure(study.chart, rows))
+        narrow = words(hooks.narrowed(study_figures.figure(study.chart, rows)))
+    assert narrow == (wide[0], f"{72 * hooks.PHONE:g}pt")
+
+
 def test_the_numbers_of_the_home_page_are_of_the_results():
     numbers = re.findall(r"\d+\.\d\d%", (ROOT / "docs" / "index.md").read_text())
     assert numbers
@@ -110,7 +132,12 @@ def test_the_numbers_of_the_home_page_are_of_the_results():
 
 @pytest.fixture(scope="module")
 def writer():
-    spec = importlib.util.spec_from_file_location("address", ROOT / ".ci" / "address.py")
+    return loaded(ROOT / ".ci" / "address.py")
+
+
+def loaded(path):
+    """The module in a file."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

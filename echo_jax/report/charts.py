@@ -26,8 +26,6 @@ from echo_jax.report.styles import (
 )
 from echo_jax.statistics import Summary
 
-PHONE = 3.75  # inches of a figure on a phone
-
 
 def dots_figure(
     rows: Sequence[tuple[str, Mapping[str, Summary]]],
@@ -64,7 +62,7 @@ def dots_figure(
     if any(baseline is not None for baseline in baselines):
         bar: dict[str, Any] = {"markersize": 13, "markeredgewidth": 1.8}
         keys["chance"] = Line2D([], [], color=GREY, marker="|", linewidth=0, **bar)
-    _legend(figure, keys | _open_key(every))
+    legend(figure, keys | _open_key(every))
     return figure
 
 
@@ -107,7 +105,7 @@ def lines_figure(
         keys["chance"] = axes.axhline(baseline, color=GREY, **dashes)
     keys |= _open_key(every)
     if len(keys) > 1:
-        _legend(figure, keys)
+        legend(figure, keys)
     return figure
 
 
@@ -148,23 +146,6 @@ def _set_ticks(axes: Axes, at: Sequence[float], log_x: bool) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=integers))
 
 
-def narrowed(figure: Figure) -> Figure:
-    """A figure of this module, not drawn yet, made for a phone: its words keep their size."""
-    (axes,) = figure.axes
-    figure.set_size_inches(PHONE, figure.get_figheight() + 0.9)
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.label.set_text(wrapped(" ".join(axis.label.get_text().split()), 30))
-    if axes.yaxis_inverted():  # dots: its ticks are the names of rows
-        names = [" ".join(label.get_text().split()) for label in axes.get_yticklabels()]
-        axes.set_yticks(range(len(names)), [wrapped(name, 17) for name in names])
-        axes.xaxis.set_major_locator(MaxNLocator(2, steps=[1, 5, 10]))
-    for legend in figure.legends:
-        marks, names = legend.legend_handles, [each.get_text() for each in legend.get_texts()]
-        legend.remove()
-        _legend(figure, dict(zip(names, marks, strict=True)), columns=1)
-    return figure
-
-
 def _panel(height: float) -> tuple[Figure, Axes]:
     """A figure of one panel, so many inches high."""
     figure = Figure((WIDTH, height), layout="constrained")
@@ -173,7 +154,7 @@ def _panel(height: float) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _legend(figure: Figure, marks: Mapping[str, Any], columns: int = 3) -> None:
+def legend(figure: Figure, marks: Mapping[str, Any], columns: int = 3) -> None:
     """A legend of marks by their names, above the panel."""
     style: dict[str, Any] = {"loc": "outside upper left", "ncols": columns}
     style |= {"fontsize": 10, "labelcolor": INK, "handlelength": 1.6, "frameon": False}

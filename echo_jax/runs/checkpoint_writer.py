@@ -58,8 +58,8 @@ class CheckpointWriter:
             return
         folder, config = self._run.folder, self._run.config
         failed = result.failures(config, self._log.curves()[0], final)
-        first = min(failed["sequence"], key=lambda at: at or LARGEST)
-        seed = failed["seed"][failed["sequence"].index(first)]
+        pairs = zip(failed["sequence"], failed["seed"], strict=True)
+        first, seed = min(pairs, key=lambda pair: pair[0] or LARGEST)
         place = f"sequence {first}" if first else "the evaluation"
         keeps = ""
         if folder:

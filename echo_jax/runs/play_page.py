@@ -5,9 +5,7 @@ the measured accuracies are JSON in the page.
 """
 
 import base64
-import dataclasses
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +16,13 @@ from echo_jax.core.target_place import accuracy_ceiling
 from echo_jax.exceptions import ConfigError
 from echo_jax.runs import predictor, result
 from echo_jax.runs.predictor import Trained
+from echo_jax.runs.result import Result
 
 PAGE = "play.html"
 """Name of the page in a run folder."""
 
 MOST_BYTES = 400_000
 """Size of the largest page."""
-
-DATA = '<script type="application/json" id="data">'
-"""What stands before the data in a page."""
 
 PARTS_OF_PAGE = Path(__file__).with_name("play")
 
@@ -37,25 +33,6 @@ DRAWN = {"window": 6, "batch_size": 8, "lag": 6}
 """Largest sizes of a task whose rows are drawn."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Played:
-    """A network of the page, and what the page says about it.
-
-    name      of the network
-    accuracy  on fresh sequences, a median over seeds; None where it was not measured
-    seeds     that it was measured for
-    button    what chooses the network, where there is a choice
-    command   what trains it
-    """
-
-    trained: Trained
-    name: str
-    accuracy: float | None
-    seeds: int = 1
-    button: str = ""
-    command: str = ""
-
-
 def write_for_run(folder: Path) -> Path:
     """Write the page of a run into its folder; returns the path of the page.
 
@@ -63,28 +40,27 @@ def write_for_run(folder: Path) -> Path:
     """
     trained = predictor.load(folder)
     check_cell(trained)
-    scores = result.read(folder)
-    seeds, name = len(scores.by_seed.seed), folder.resolve().name
-    text = page_of_run(Played(trained, name, scores.accuracy, seeds), scores.baseline_accuracy)
+    text = page_of_run(trained, folder.resolve().name, result.read(folder))
     path = folder / PAGE
     atomic_files.write_bytes(path, text.encode())
     return path
 
 
-def page_of_run(played: Played, chance: float) -> str:
-    """The page of one network."""
-    task = played.trained.config.task
+def page_of_run(trained: Trained, name: str, scores: Result) -> str:
+    """The page of the network of a run, with its scores: medians over seeds."""
+    task = trained.config.task
     target = TARGETS.get(task.lag, f"the value {task.lag} steps back")
     if task.lag < 0:
         target = "a value that is not drawn yet"
-    network = data_of(played) | {"chance": chance}
-    here = {"window": task.window, "batch": task.batch_size}
+    network = data_of(trained, name, scores.accuracy) | {"chance": scores.baseline_accuracy}
+    measured = {"accuracy": scores.accuracy, "seeds": len(scores.by_seed.seed)}
+    small = all(getattr(task, name) <= most for name, most in DRAWN.items())
     data = {
-        "title": f"{played.name}: a network that is asked for {target}",
-        "lede": str(played.trained),
+        "title": f"{name}: a network that is asked for {target}",
+        "lede": str(trained),
         "networks": [network],
-        "rows": task.layout == "windows" and task.lag >= 0 and _is_small(task),
-        "grid": [here | {"accuracy": played.accuracy, "seeds": played.seeds}],
+        "rows": task.layout == "windows" and task.lag >= 0 and small,
+        "grid": [{"window": task.window, "batch": task.batch_size} | measured],
     }
     return page(data)
 
@@ -108,13 +84,6 @@ def in_script(data: Any) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def data_in(text: str) -> dict[str, Any]:
-    """The data of a page, the inverse of `page`."""
-    start = text.index(DATA) + len(DATA)
-    data: dict[str, Any] = json.loads(text[start : text.index("</script>", start)])
-    return data
-
-
 def check_cell(trained: Trained) -> None:
     """Raise ConfigError unless the network is an LSTM on one-hot values that predicts classes."""
     network, task = trained.config.network, trained.config.task
@@ -125,9 +94,9 @@ def check_cell(trained: Trained) -> None:
             raise ConfigError(field, value, rule, f"train one with {{{field}={right}}}")
 
 
-def data_of(played: Played) -> dict[str, Any]:
+def data_of(trained: Trained, name: str, accuracy: float) -> dict[str, Any]:
     """The task of a network, its values, and its weights in base64, as the page reads them."""
-    config, params = played.trained.config, played.trained.params
+    config, params = trained.config, trained.params
     task, cell, readout = config.task, params["cell"], params["readout"]
     weights = {
         "kernel": cell["kernel"],
@@ -137,10 +106,8 @@ def data_of(played: Played) -> dict[str, Any]:
         "readoutBias": readout["bias"],
     }
     return {
-        "name": played.name,
-        "button": played.button,
-        "command": played.command,
-        "accuracy": played.accuracy,
+        "name": name,
+        "accuracy": accuracy,
         "ceiling": accuracy_ceiling(config, 1 / task.vocab_size),
         "window": task.window,
         "lag": task.lag,
@@ -150,26 +117,9 @@ def data_of(played: Played) -> dict[str, Any]:
         "stateful": config.network.stateful,
         "through": config.training.bptt_batches,
         "units": config.network.hidden_size,
-        "values": list(played.trained.vocabulary.values),
+        "values": list(trained.vocabulary.values),
         "weights": {name: _base64(weight) for name, weight in weights.items()},
     }
-
-
-def grid_of(rows: Sequence[Any]) -> list[dict[str, Any]]:
-    """The measured points of a page: window, batch size, median accuracy, seeds."""
-    return [
-        {
-            "window": row["config"]["task"]["window"],
-            "batch": row["config"]["task"]["batch_size"],
-            "accuracy": round(float(np.median(row["by_seed"]["accuracy"])), 4),
-            "seeds": len(row["by_seed"]["accuracy"]),
-        }
-        for row in rows
-    ]
-
-
-def _is_small(task: Any) -> bool:
-    return all(getattr(task, name) <= most for name, most in DRAWN.items())
 
 
 def _base64(weight: Any) -> str:

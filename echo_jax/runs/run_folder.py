@@ -51,7 +51,7 @@ MADE_WITH = ("format", "versions", "device")
 class BesideConfig(msgspec.Struct):
     """The fields of `config.json` that are of the run, and not of its configuration."""
 
-    files: dict[str, str] = {}
+    digests: dict[str, str] = msgspec.field(name="files", default_factory=dict)
     seed_map: Literal["map", "vmap"] | None = None
     compute: Literal["literal", "fast"] | None = None
     cell_source: str | None = None
@@ -171,12 +171,7 @@ def claimed_folder(out: Path, folder: Path) -> Iterator[None]:
         raise ConfigError("out", str(out), rule, "use a folder you may write to") from error
     with atomic_files.locked(folder):
         check_unused(folder)  # another process may have been there first
-        try:
-            yield
-        except StorageError:
-            with contextlib.suppress(OSError):
-                folder.rmdir()  # where nothing could be written
-            raise
+        yield
 
 
 def column_inputs(config: RunConfig, values: list[str], tokens: "np.ndarray") -> RunSpec:
@@ -190,18 +185,13 @@ def column_inputs(config: RunConfig, values: list[str], tokens: "np.ndarray") ->
 
 def write_inputs(folder: Path, inputs: RunSpec) -> None:
     """Write the inputs of a run; `config.json` comes last, and makes the folder a run."""
-    try:
-        if inputs.values is not None and inputs.tokens is not None:
-            contents = {"values": inputs.values, "length": len(inputs.tokens)}
-            atomic_files.write_json(folder / VOCABULARY, contents)
-            from echo_jax import tensor_files
+    if inputs.values is not None and inputs.tokens is not None:
+        contents = {"values": inputs.values, "length": len(inputs.tokens)}
+        atomic_files.write_json(folder / VOCABULARY, contents)
+        from echo_jax import tensor_files
 
-            tensor_files.write(folder / TOKENS, "tokens", {"tokens": inputs.tokens}, {})
-        write_config(folder, inputs)
-    except StorageError:
-        for name in (VOCABULARY, TOKENS, CONFIG):
-            (folder / name).unlink(missing_ok=True)
-        raise
+        tensor_files.write(folder / TOKENS, "tokens", {"tokens": inputs.tokens}, {})
+    write_config(folder, inputs)
 
 
 def write_config(folder: Path, inputs: RunSpec) -> None:
@@ -231,19 +221,13 @@ def read_inputs(folder: Path, with_tokens: bool = True) -> RunSpec:
     written = _read_config(folder)
     try:
         beside = msgspec.convert(written, BesideConfig)
-        for name in (*BesideConfig.__struct_fields__, *MADE_WITH):
+        for name in (*BesideConfig.__struct_encode_fields__, *MADE_WITH):
             written.pop(name, None)
         config = from_dict(written)
     except (ConfigError, msgspec.ValidationError) as error:
         rule = f"describes no run ({error})"
         raise StorageError(None, folder / CONFIG, rule, "restore it") from None
-    inputs = RunSpec(
-        config,
-        digests=beside.files,
-        seed_map=beside.seed_map,
-        compute=beside.compute,
-        cell_source=beside.cell_source,
-    )
+    inputs = RunSpec(config, **msgspec.structs.asdict(beside))
     if inputs.config.data.csv is None:
         return inputs._replace(digests={})
     column = _read_vocabulary(folder, inputs)

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from types import SimpleNamespace
 
 import browser
 import jax
@@ -16,7 +17,6 @@ from echo_jax.core.target_place import target_place
 from echo_jax.exceptions import ConfigError
 from echo_jax.notebook import training_call
 from echo_jax.runs import play_page
-from echo_jax.runs.play_page import Played
 from echo_jax.runs.predictor import Trained
 from echo_jax.runs.vocabulary import Vocabulary
 
@@ -32,6 +32,9 @@ LAYOUTS = {
     "stateful streams": {"layout": "streams"},
     "stateless streams": {"layout": "streams", "stateful": False},
 }
+SCORES = SimpleNamespace(
+    accuracy=0.5, baseline_accuracy=0.2, by_seed=SimpleNamespace(seed=[0])
+)  # fmt: skip
 SIZES = {"length": 12, "vocab_size": 7, "window": 3, "lag": 2, "batch_size": 2, "hidden_size": 5}
 
 
@@ -79,7 +82,7 @@ def test_the_committed_page_is_the_one_of_its_parts_and_its_grid(generator):
     assert len(text.encode()) < play_page.MOST_BYTES
     assert "http" not in text.replace("http-equiv", "").replace("http://www.w3.org/2000/svg", "")
     for (_, _, options), network in zip(
-        generator.NETWORKS, play_page.data_in(text)["networks"], strict=True
+        generator.NETWORKS, generator.data_in(text)["networks"], strict=True
     ):
         config = training_call._command(options).run
         assert (network["window"], network["batch"]) == (config.task.window, config.task.batch_size)
@@ -91,7 +94,7 @@ def test_the_committed_page_is_the_one_of_its_parts_and_its_grid(generator):
 
 def test_every_layout_answers_as_predict_does(tab, tmp_path):
     networks = [drawn(**fields) for fields in LAYOUTS.values()]
-    data = [play_page.data_of(Played(network, "", 0.5)) for network in networks]
+    data = [play_page.data_of(network, "", 0.5) for network in networks]
     page = tmp_path / "page.html"
     page.write_text(play_page.page({"title": "", "lede": "", "networks": data}))
     tab.open(page)
@@ -236,7 +239,7 @@ def test_numbers_arrive_by_themselves_unless_motion_is_reduced(tab):
 def test_words_of_a_column_are_shown_and_never_run(tab, tmp_path):
     words = ["</script><b>", "<!--<script>", "&amp;\"'", "a\u2028b", "a b", "${x}", "é", "日本"]
     trained = drawn(values=sorted(words), vocab_size=len(words))
-    text_of_page = play_page.page_of_run(Played(trained, "<i>mine</i>", 0.5), 0.2)
+    text_of_page = play_page.page_of_run(trained, "<i>mine</i>", SCORES)
     assert text_of_page.lower().count("</script") == 2
     page = tmp_path / "page.html"
     page.write_text(text_of_page)
@@ -274,15 +277,15 @@ def test_a_network_that_the_page_cannot_run_is_refused(field, value, right):
 def test_a_page_that_would_be_too_large_is_refused():
     trained = drawn(vocab_size=300, hidden_size=60)
     with pytest.raises(ConfigError, match=r"has [\d,]+ bytes, more than 400,000: use fewer"):
-        play_page.page_of_run(Played(trained, "", 0.5), 0.1)
+        play_page.page_of_run(trained, "", SCORES)
 
 
-def test_show_writes_the_page_of_a_run(tmp_path, call):
+def test_show_writes_the_page_of_a_run(tmp_path, call, generator):
     folder = tmp_path / "run"
     training_call.train(**SIZES, sequences=4, evaluation_sequences=5, out=folder)
     done = call("show.py", "--play", folder, cwd=tmp_path)
     assert done.stdout == f"Page: {folder / 'play.html'}\n"
-    data = play_page.data_in((folder / "play.html").read_text())
+    data = generator.data_in((folder / "play.html").read_text())
     assert data["networks"][0]["window"] == 3
     assert data["rows"]
     assert len(data["grid"]) == 1
