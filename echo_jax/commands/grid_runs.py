@@ -67,9 +67,13 @@ class Folder(NamedTuple):
         there = result_rows.read(study_folder.rows_path(self.path, name))
         return seed_parts.missing(self.studies[name].points, there)
 
-    def section(self, name: str, rows: Sequence[ResultRow]) -> Section:
-        """The section of a study that has rows."""
-        return study_pages.section(name, self.studies[name], rows, self.command(name))
+    def sections(self, rows: Mapping[str, list[ResultRow]]) -> dict[str, Section]:
+        """The sections of the studies that have rows."""
+        return {
+            name: study_pages.section(name, self.studies[name], some, self.command(name))
+            for name, some in rows.items()
+            if some
+        }
 
     def write_page(
         self, rows: Mapping[str, list[ResultRow]], sections: Mapping[str, Section]
@@ -77,7 +81,8 @@ class Folder(NamedTuple):
         """Write the page of all studies that have rows."""
         ordered = [sections[name] for name in self.studies if name in sections]
         all_rows = list(itertools.chain(*rows.values()))
-        study_pages.write(self.path, self.title, all_rows, ordered, self.remake)
+        if ordered:
+            study_pages.write(self.path, self.title, all_rows, ordered, self.remake)
 
 
 def run_studies(
@@ -95,26 +100,27 @@ def run_studies(
         rows = study_folder.rows_of(out, folder.studies)
         waiting = {name: folder.missing(name) for name in names}
         print(plan(waiting, options.cluster), flush=True)
-        sections = {name: folder.section(name, some) for name, some in rows.items() if some}
+        sections = folder.sections(rows)
         points = list(itertools.chain(*waiting.values()))
         with workers_for(options.cluster, points, interrupts) as workers:
             for name, left in waiting.items():
                 if left:
                     path = study_folder.rows_path(out, name)
                     failures += run_points(path, left, interrupts, workers)
-                    rows |= study_folder.rows_of(out, {name: folder.studies[name]})
-                    if not rows[name]:
-                        continue
-                    sections[name] = folder.section(name, rows[name])
+                    now = study_folder.rows_of(out, {name: folder.studies[name]})
+                    rows, sections = rows | now, sections | folder.sections(now)
                     folder.write_page(rows, sections)
-                print(study_pages.in_terminal(sections[name]), flush=True)
+                if name in sections:
+                    print(study_pages.in_terminal(sections[name]), flush=True)
         if sections:
             folder.write_page(rows, sections)
             asked = [sections[name] for name in names if name in sections]
             for path in study_pages.write_for_paper(out, asked, options.format, options.tables):
                 print(f"For a paper: {printable(str(path))}")
             print(f"Page: {printable(str(out / study_folder.PAGE))}")
-    refuse_failures(failures, out)
+    if failures:
+        why = "; ".join(failures)
+        raise ConfigError(f"{len(failures)} tasks failed, {out} has all others: {why}")
 
 
 def plan(waiting: Mapping[str, Sequence[GridPoint]], cluster: str | None) -> str:
@@ -170,10 +176,3 @@ def run_points(
                 accuracy = shown(outcome.result, "accuracy", percent)
                 bar.finished(outcome.task.name, f"accuracy {accuracy}")
     return failures
-
-
-def refuse_failures(failures: Sequence[str], out: Path) -> None:
-    """Raise ConfigError for grid points that failed."""
-    if failures:
-        why = "; ".join(failures)
-        raise ConfigError(f"{len(failures)} tasks failed, {out} has all others: {why}")

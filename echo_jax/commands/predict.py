@@ -177,12 +177,6 @@ def tokens_of_input(encode: Callable[..., "np.ndarray"]) -> Iterator["np.ndarray
     if sys.stdin is None:
         raise ConfigError(None, "the standard input", "is closed", "send numbers to it with a pipe")
     read, count = functools.partial(os.read, sys.stdin.fileno(), 2**16), 0
-    try:
-        for words in filter(None, words_of(iter(read, b""))):
-            yield encode(words, place=lambda i, before=count: f"at position {before + i}")
-            count += len(words)
-    except OSError as error:
-        rule = f"cannot be read ({error.strerror})"
-        raise ConfigError(
-            None, "the standard input", rule, "send numbers to it with a pipe"
-        ) from error
+    for words in filter(None, words_of(iter(read, b""))):
+        yield encode(words, place=lambda i, before=count: f"at position {before + i}")
+        count += len(words)

@@ -6,6 +6,7 @@ echo-jax sweep --layout streams --window 25 --lag 1 5 --bptt-batches 1 --out min
 
 import dataclasses
 import datetime
+import functools
 import itertools
 import math
 import shlex
@@ -27,14 +28,13 @@ from echo_jax.config import (
     TaskConfig,
     TrainingConfig,
     changed,
-    is_built_in,
 )
 from echo_jax.exceptions import ConfigError
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.report.styles import SERIES
 from echo_jax.studies import seed_parts
 from echo_jax.studies.catalogue import Chart, Study
-from echo_jax.studies.grid_point import GridPoint, grid
+from echo_jax.studies.grid_point import grid
 
 NAME = "sweep"  # of the rows and the figure
 
@@ -106,7 +106,10 @@ class SweepCommand(GridOptions):
     def study(self) -> Study:
         """The grid as a study; ConfigError for an invalid combination."""
         values = self.values
-        self._check_given()
+        for field, groups in vars(self.axes).items():
+            if () in groups:
+                flag = command_line.flag_of(field)
+                raise ConfigError(None, flag, "has no value", "give one or several after it")
         fixed = {field: given[0] for field, given in values.items() if len(given) == 1}
         varied = {field: given for field, given in values.items() if len(given) > 1}
         if not varied:
@@ -123,13 +126,6 @@ class SweepCommand(GridOptions):
         pairs = ((points[0].name, points[1].name),) if len(points) == 2 else ()
         return Study(question, points, chart=chart_of(varied), pairs=pairs)
 
-    def _check_given(self) -> None:
-        """Raise ConfigError for an option without a value."""
-        for field, groups in vars(self.axes).items():
-            if () in groups:
-                flag = command_line.flag_of(field)
-                raise ConfigError(None, flag, "has no value", "give one or several after it")
-
 
 def chart_of(varied: Mapping[str, Sequence[Any]]) -> Chart:
     """Up to 6 lines over the first field of numbers that leaves so few, or dots."""
@@ -143,7 +139,7 @@ def chart_of(varied: Mapping[str, Sequence[Any]]) -> Chart:
 
 def name_of(field: str) -> str:
     """The name of a field in tables."""
-    return {"hidden_size": "hidden", "batch_size": "batch"}.get(field, field.replace("_", " "))
+    return flags.ALIASES.get(field, field.replace("_", " "))
 
 
 def label(value: Any) -> Any:
@@ -165,39 +161,28 @@ def main() -> None:
 
 def run(command: SweepCommand, out: Path, interrupts: Interrupts) -> None:
     """Check every grid point, and run what is missing."""
-    study = with_sources(command.study)
-    check_networks(study.points)
+    study = checked(command.study)
     again = f"{command_line.INSTALLED} sweep {shlex.join(sys.argv[1:])}"
     folder = Folder(out, "a sweep", "A sweep", {NAME: study}, lambda _: again, again)
     run_studies(folder, [NAME], command, interrupts)
 
 
-def with_sources(study: Study) -> Study:
+def checked(study: Study) -> Study:
     """The study with the digests of the files of the user's cells, which are imported.
 
-    ConfigError for a cell that cannot be.
+    ConfigError for a network that is too large or cannot be built.
     """
-    cells = {point.config.network.cell for point in study.points}
-    own = sorted(name for name in cells if not is_built_in(name))
-    if not own:
-        return study
     from echo_jax.cells import registry
-
-    machine.use_cpu_devices(None)  # before a user's file uses jax
-    sources = {name: registry.source_digest(name) for name in own}
-    points = tuple(
-        dataclasses.replace(point, cell_source=sources.get(point.config.network.cell))
-        for point in study.points
-    )
-    return dataclasses.replace(study, points=points)
-
-
-def check_networks(points: Sequence[GridPoint]) -> None:
-    """Raise ConfigError for a network that is too large or cannot be built."""
-    for point in points:
-        machine.check_memory(seed_parts.at_once(point) * point.config.least_bytes)
     from echo_jax.core.network import build_network
 
-    machine.use_cpu_devices(None)
-    for config in {changed(point.config, seeds=1, seed=0, sequences=1) for point in points}:
+    for point in study.points:
+        machine.check_memory(seed_parts.at_once(point) * point.config.least_bytes)
+    machine.use_cpu_devices(None)  # before a user's file uses jax
+    for config in {changed(point.config, seeds=1, seed=0, sequences=1) for point in study.points}:
         build_network(config)
+    source = functools.cache(registry.source_digest)
+    points = (
+        dataclasses.replace(point, cell_source=source(point.config.network.cell))
+        for point in study.points
+    )
+    return dataclasses.replace(study, points=tuple(points))

@@ -50,7 +50,12 @@ def _numbers(section: Section) -> list[str]:
     """The tables of a section, how to read them, and the command that makes them."""
     parts = []
     for table in section.tables:
-        parts += _folded(table) if len(table.rows) > LONG else _captioned(table)
+        text = markdown_table(table)
+        if len(table.rows) > LONG:
+            words = f"{' '.join(table.caption.split()).rstrip('.')}: {len(table.rows)} rows"
+            parts.append(details(html.escape(words), text))
+        else:
+            parts += [escaped(table.caption), text]
     parts += ["### How to read it"] * bool(section.notes and section.tables)
     parts += map(escaped, section.notes)
     return [*parts, "### Try it", _fenced(section.command)] if section.command else parts
@@ -59,15 +64,6 @@ def _numbers(section: Section) -> list[str]:
 def details(summary: str, text: str) -> str:
     """Markdown that folds out, also where Markdown in HTML has to be asked for."""
     return f"<details markdown><summary>{summary}</summary>\n\n{text}\n\n</details>"
-
-
-def _captioned(table: Table) -> list[str]:
-    return [escaped(table.caption), markdown_table(table)]
-
-
-def _folded(table: Table) -> list[str]:
-    words = f"{' '.join(table.caption.split()).rstrip('.')}: {len(table.rows)} rows"
-    return [details(html.escape(words), markdown_table(table))]
 
 
 def markdown_table(table: Table) -> str:

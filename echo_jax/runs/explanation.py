@@ -22,11 +22,9 @@ def explain(config: RunConfig, result: "Result | None" = None, spelling: Spellin
             f"values {independent_ceiling(config, result):.2%} would be the most. The network "
             "uses order in the column."
         )
-    place = target_place(config)
-    if place == "future":
-        return _in_future(config)
-    reachable = {"window": _in_window, "replayed": _in_replayed_batch, "state": _in_state}
-    return spell(reachable.get(place, _nowhere)(config), spelling)
+    places = {"window": _in_window, "replayed": _in_replayed_batch, "state": _in_state}
+    places |= {"future": _in_future}
+    return spell(places.get(target_place(config), _nowhere)(config), spelling)
 
 
 def _value(config: RunConfig) -> str:

@@ -1,6 +1,5 @@
 """The report that a run prints: what is run, its scores, and how it ended."""
 
-import dataclasses
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import UNSET
 
 from echo_jax import statistics
-from echo_jax.config import RunConfig
+from echo_jax.config import RunConfig, chosen
 from echo_jax.exceptions import Spelling, printable
 from echo_jax.report import sparkline
 from echo_jax.report.styles import Format
@@ -39,12 +38,7 @@ def describe(config: RunConfig) -> str:
     source = f"integers below {task.vocab_size}"
     if config.data.csv is not None:
         source = f"values of {printable(config.data.csv)}, {task.vocab_size} different"
-    changed = [
-        f"{field.name.replace('_', ' ')} {getattr(section, field.name)}"
-        for section in (task, network, training)
-        for field in dataclasses.fields(section)
-        if field.name in RARE and getattr(section, field.name) != field.default
-    ]
+    rare = [f"{k.replace('_', ' ')} {v}" for k, v in chosen(config).items() if k in RARE]
     own_size = network.cell.endswith(".py")  # functions, which no flag makes larger
     units = "" if own_size else f" of {network.hidden_size} units"
     return (
@@ -52,7 +46,7 @@ def describe(config: RunConfig) -> str:
         f"batch size {task.batch_size}; {state} {network.cell}{units}; "
         f"{training.sequences:,} sequences, "
         f"{training.sequences * task.updates_per_sequence:,} updates, "
-        f"seed {config.seed}{last}{'; ' * bool(changed)}{', '.join(changed)}"
+        f"seed {config.seed}{last}{'; ' * bool(rare)}{', '.join(rare)}"
     )
 
 

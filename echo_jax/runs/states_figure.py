@@ -84,7 +84,8 @@ def _drawn(trained: Any, rows: Sequence[Row]) -> NotebookFigure:
     figure.suptitle(wrapped(repr(trained), int(11 * width)), fontsize=11, color=INK)
     panels = figure.subplots(len(names), 1, squeeze=False)[:, 0].tolist()
     for name, axes in zip(names, panels, strict=True):
-        strip = _joined([row.states[name] for row in rows], gap)
+        blocks = [np.pad(r.states[name], ((0, gap), (0, 0)), constant_values=np.nan) for r in rows]
+        strip = np.concatenate(blocks)
         largest = float(np.nanmax(np.abs(strip))) or 1.0
         shades = {"cmap": "RdBu_r", "vmin": -largest, "vmax": largest}
         image = axes.imshow(strip.T, **shades, aspect="auto", interpolation="nearest")
@@ -110,12 +111,6 @@ def _label(panels: Sequence[Any], rows: Sequence[Row], values: Sequence[str], ga
     answers = ["" if row.answer is None else str(row.answer) for row in rows]
     panels[-1].set_xticks(starts + (sizes - 1) / 2, answers, fontsize=8)
     panels[-1].set_xlabel("answer")
-
-
-def _joined(blocks: Sequence[np.ndarray], gap: int) -> np.ndarray:
-    """Blocks `[T, units]` one after the other, with `gap` empty columns after each."""
-    empty = np.full((gap, blocks[0].shape[1]), np.nan, np.float32)
-    return np.concatenate([part for block in blocks for part in (block, empty)])
 
 
 def _fed(config: RunConfig, tokens: np.ndarray) -> np.ndarray:

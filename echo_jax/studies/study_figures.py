@@ -1,6 +1,6 @@
 """The figure of a study, made from its rows. No jax here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from echo_jax.statistics import Summary
@@ -59,7 +59,7 @@ def figure(chart: Chart, rows: Sequence[ResultRow]) -> Any:
             lines.setdefault(series_name(chart, row), []).append(point)
     else:
         by_name = curves(chart, rows)
-        shares = all_shares(by_name)
+        shares = all(value <= 1 for curve in by_name.values() for value in curve.values())
         for line, values in by_name.items():
             lines[line] = [(place, Summary(v, None)) for place, v in values.items()]
     baseline = chances[0] if shares and len(set(chances)) == 1 else None
@@ -80,11 +80,6 @@ def alternative(chart: Chart) -> str:
     """The text in place of a figure, for readers who do not see it."""
     over = f" over {chart.x}" if chart.x else ""
     return f"{axis_name(chart).capitalize()}{over}; the tables have the numbers."
-
-
-def all_shares(lines: Mapping[str, Mapping[int, float]]) -> bool:
-    """True for curves whose values are all at most 1."""
-    return not any(value > 1 for values in lines.values() for value in values.values())
 
 
 def axis_name(chart: Chart) -> str:

@@ -2,12 +2,10 @@
 
 import functools
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from echo_jax import atomic_files
-from echo_jax.exceptions import ConfigError, printable
 from echo_jax.report import paper_tables, text_tables
 from echo_jax.report.markdown_page import markdown_page
 from echo_jax.report.page import Figure, Page, Section, computed
@@ -83,21 +81,6 @@ def _figure(name: str, chart: Chart, rows: Sequence[ResultRow]) -> Figure | None
     return Figure(f"figures/{name}.svg", alternative(chart), caption, functools.cache(draw))
 
 
-def _write_figure(out: Path, section: Section) -> Section:
-    """The section once its figure is written; without one, as a sentence says, if it cannot be."""
-    if section.figure:
-        try:
-            content = section.figure.draw("svg")
-        except ConfigError as error:
-            print(
-                printable(f"{section.name}: {error}; then the same command makes it"),
-                file=sys.stderr,
-            )
-            return section._replace(figure=None)
-        atomic_files.write_generated(out / section.figure.path, content)
-    return section
-
-
 def _answered(section: Section, rows: Sequence[ResultRow]) -> Section:
     """The section with the published answer, where the rows are the published ones."""
     path = study_folder.rows_path(study_folder.published(), section.name)
@@ -122,7 +105,9 @@ def write(
     `rows` are all that the sections were made from; `command` reproduces the page.
     """
     made = computed((row.date.isoformat(), row.versions) for row in rows)
-    shown = [_answered(_write_figure(out, section), rows) for section in sections]
+    for each in (section.figure for section in sections if section.figure):
+        atomic_files.write_generated(out / each.path, each.draw("svg"))
+    shown = [_answered(section, rows) for section in sections]
     page = Page(title, [*INTRODUCTION, SCORES], shown, made, command)
     atomic_files.write_generated(out / PAGE, markdown_page(page).encode())
 

@@ -26,11 +26,6 @@ def _estimate(name: str, write: Write) -> Column:
     return lambda row: shown(row, name, write)
 
 
-def _number(value: Callable[[ResultRow], float], write: Write = number) -> Column:
-    """A number of a row that has no interval."""
-    return lambda row: write(value(row))
-
-
 def _bits(row: ResultRow) -> str:
     """Recalled bits, of those of a value."""
     bits = shown(row, "recalled_bits", decimals)
@@ -53,25 +48,25 @@ def _update_microseconds(row: ResultRow) -> float:
 
 COLUMNS: Mapping[str, Column] = {
     "accuracy": _estimate("accuracy", percent),
-    "chance": _number(lambda row: row.baselines.accuracy, percent),
-    "order-blind": _number(lambda row: row.baselines.order_blind_accuracy, percent),
-    "can be known": _number(lambda row: knowable_share(row.config), percent),
+    "chance": lambda row: percent(row.baselines.accuracy),
+    "order-blind": lambda row: percent(row.baselines.order_blind_accuracy),
+    "can be known": lambda row: percent(knowable_share(row.config)),
     "recalled bits": _bits,
     "loss": _estimate("loss", "{:.4f}".format),
     "reached 99%": _reached,
     "sequences to 99%": _estimate("sequences_to_99", number),
     "updates to 99%": _estimate("updates_to_99", number),
     "rows to 99%": _estimate("rows_to_99", number),
-    "sequences": _number(lambda row: row.trained.sequences),
-    "updates": _number(lambda row: row.trained.updates),
-    "seeds": _number(lambda row: row.config.seeds),
-    "seconds": _number(lambda row: row.seconds.train, "{:.1f}".format),
-    "\u00b5s an update": _number(_update_microseconds),
-    "parameters": _number(lambda row: row.parameters),
-    "MiB": _number(lambda row: row.bytes / 2**20),
+    "sequences": lambda row: number(row.trained.sequences),
+    "updates": lambda row: number(row.trained.updates),
+    "seeds": lambda row: number(row.config.seeds),
+    "seconds": lambda row: f"{row.seconds.train:.1f}",
+    "\u00b5s an update": lambda row: number(_update_microseconds(row)),
+    "parameters": lambda row: number(row.parameters),
+    "MiB": lambda row: number(row.bytes / 2**20),
     "late rows": _estimate("probe network", percent),
     "distance": _estimate("distance", decimals),
-    "by chance": _number(lambda row: row.baselines.distance, decimals),
+    "by chance": lambda row: decimals(row.baselines.distance),
     "missing": _estimate("rows_apart missing", percent),
     "nothing missing": _estimate("rows_apart full", percent),
     "state swapped": _estimate("other_state accuracy", percent),

@@ -49,14 +49,8 @@ def summaries(rows: Sequence[ResultRow]) -> list[TidyRow]:
         _of_point(row, rows) | _summary(row, name)
         for row in rows
         for name in names
-        if _scalar(row, name)
+        if (values := scores(row, name)) and not isinstance(values[0], list)
     ]
-
-
-def _scalar(row: ResultRow, name: str) -> bool:
-    """True for a score that was measured, and is one number for each seed."""
-    values = scores(row, name)
-    return bool(values) and not isinstance(values[0], list)
 
 
 def _of_point(row: ResultRow, rows: Sequence[ResultRow]) -> TidyRow:

@@ -12,7 +12,7 @@ from running import begin, execute
 from tiny_points import POINTS, TINY, found
 
 from echo_jax import machine
-from echo_jax.commands.grid_runs import refuse_failures, run_points
+from echo_jax.commands.grid_runs import run_points
 from echo_jax.config import changed
 from echo_jax.exceptions import ConfigError
 from echo_jax.host.compiled_programs import Timed
@@ -107,10 +107,6 @@ def test_a_grid_point_that_fails_is_told_at_the_end_and_all_others_have_rows(tmp
     failures = run_points(tmp_path / "a.jsonl", POINTS, Interrupts(), None)
     assert failures == ["lag 0, carried no: its loss is non-finite"]
     assert result_rows.read(tmp_path / "a.jsonl") == [WHOLE[0], *WHOLE[2:]]
-    said = "1 tasks failed, a has all others: lag 0, carried no: its loss is non-finite"
-    with pytest.raises(ConfigError, match=f"^{said}$"):
-        refuse_failures(failures, "a")
-    refuse_failures([], "a")
 
 
 def test_a_grid_point_of_another_text_than_that_of_this_process_is_not_run():
