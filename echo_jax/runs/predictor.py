@@ -142,7 +142,7 @@ class Trained:
         many, sequences = _sequences(inputs)
         tokens = [self._tokens(sequence, unknown) for sequence in sequences]
         read = _probabilities if probabilities else self._values
-        answers = [self._fed(self.start(), each, read)[1] for each in tokens]
+        answers: list[Any] = [self._fed(self.start(), each, read)[1] for each in tokens]
         if probabilities:
             none = np.full(len(self.vocabulary), np.nan)
             rows = [[none if row is None else row for row in each] for each in answers]
