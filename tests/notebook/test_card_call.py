@@ -25,6 +25,7 @@ def tiny(monkeypatch):
     make_tiny(monkeypatch.setattr)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tiny")
 def test_a_call_and_the_command_make_the_same_card(call, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)

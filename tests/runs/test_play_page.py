@@ -92,6 +92,7 @@ def test_the_committed_page_is_the_one_of_its_parts_and_its_grid(generator):
         assert network["command"] == generator.command(options)
 
 
+@pytest.mark.slow
 def test_every_layout_answers_as_predict_does(tab, tmp_path):
     networks = [drawn(**fields) for fields in LAYOUTS.values()]
     data = [play_page.data_of(network, "", 0.5) for network in networks]
