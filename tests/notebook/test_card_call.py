@@ -20,14 +20,9 @@ def as_in_a_program_of_ones_own(monkeypatch):
     monkeypatch.setattr("echo_jax.machine.use_cpu_devices", lambda *_: None)
 
 
-@pytest.fixture
-def tiny(monkeypatch):
-    make_tiny(monkeypatch.setattr)
-
-
 @pytest.mark.slow
-@pytest.mark.usefixtures("tiny")
 def test_a_call_and_the_command_make_the_same_card(call, tmp_path, monkeypatch, capfd):
+    make_tiny(monkeypatch.setattr)
     monkeypatch.chdir(tmp_path)
     name, text = "flax.nnx:GRUCell", "hidden_features=3"
     line = ["--cell", name, "--cell-args", text, "--seeds", 1, "--name", "mine"]
