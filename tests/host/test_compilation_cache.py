@@ -6,7 +6,6 @@ import jax
 import numpy as np
 import pytest
 from jax.experimental.compilation_cache import compilation_cache as of_jax
-from running import execute
 
 from echo_jax.host import compilation_cache
 from echo_jax.host.compilation_cache import SWITCH, use_compilation_cache
@@ -95,13 +94,8 @@ def test_a_link_to_elsewhere_is_not_followed(tmp_path, monkeypatch, capsys, link
     assert f"{link} is a link" in capsys.readouterr().err
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(280)
-def test_a_run_has_the_same_bits_without_a_cache_and_with_one(tmp_path, kept):
-    small = ["--length", 10, "--vocab-size", 8, "--sequences", 40, "--evaluation-sequences", 50]
-    for name in ("off", "empty", "filled"):
-        off = ["--no-compilation-cache"] * (name == "off")
-        assert not execute("train.py", *small, *off, "--out", name, cwd=tmp_path).stderr
-        metrics, expected = ((tmp_path / run / "metrics.csv").read_bytes() for run in (name, "off"))
-        assert metrics == expected, name
-        assert bool(programs(kept)) == (name != "off")
+def test_programs_that_are_not_wanted_are_not_kept(kept, monkeypatch):
+    monkeypatch.setenv(SWITCH, "1")  # it is turned off below, and deleted at the end
+    use_compilation_cache(wanted=False)
+    compile_and_run()
+    assert not kept.exists()

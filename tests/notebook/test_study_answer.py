@@ -45,8 +45,3 @@ def test_rows_are_a_data_frame_and_without_pandas_a_sentence(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(ConfigError, match="pandas is not installed: run pip install pandas"):
         answer.to_pandas()
-
-
-def test_an_unknown_study_is_refused_as_by_the_command():
-    with pytest.raises(ConfigError, match=r"use state$"):
-        echo_jax.study("stat")

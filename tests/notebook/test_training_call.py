@@ -62,8 +62,3 @@ def test_a_call_and_the_command_have_the_same_bits(run, tmp_path, monkeypatch):
 def test_a_seed_that_the_run_does_not_have_is_refused(run):
     with pytest.raises(ConfigError, match=r"^seed=5 is not in this run: use one from 3 to 4$"):
         run.predict([1, 2], seed=5)
-
-
-def test_a_run_shows_its_states(run):
-    assert run.states()._repr_png_().startswith(b"\x89PNG")
-    assert run.states([1, 2, 3, 4], seed=4).axes

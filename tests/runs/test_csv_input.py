@@ -16,7 +16,6 @@ from echo_jax.exceptions import ConfigError
 from echo_jax.runs.csv_input import read_column, read_inputs, words_of
 from echo_jax.runs.vocabulary import Vocabulary, encode
 
-TENS = Vocabulary(("-10", "0", "10", "200"))
 DIGITS = Vocabulary.of_integers(10)
 CELLS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=100)
 PATHS = itertools.count()

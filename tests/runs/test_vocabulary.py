@@ -1,7 +1,5 @@
 import re
 
-import hypothesis
-import hypothesis.strategies as st
 import pytest
 
 from echo_jax.exceptions import ConfigError
@@ -49,21 +47,6 @@ def test_values_that_make_no_vocabulary_are_refused_in_one_sentence(values, sent
     with pytest.raises(ConfigError, match=re.escape(sentence)) as refusal:
         make(values)
     assert len(str(refusal.value)) < 200
-
-
-@hypothesis.given(st.lists(st.integers(-1000, 1000), min_size=2, unique=True), st.data())
-def test_the_vocabulary_of_integers_in_any_spelling_is_that_of_the_integers(integers, data):
-    signs = {-1: ["-"], 0: ["-", "+", ""], 1: ["+", ""]}
-    spelled = [
-        data.draw(st.sampled_from(signs[(i > 0) - (i < 0)]))
-        + "0" * data.draw(st.integers(0, 3))
-        + str(abs(i))
-        for i in integers
-    ]
-    vocabulary = Vocabulary.of_words(spelled)
-    assert vocabulary.values == tuple(str(i) for i in sorted(integers))
-    assert [vocabulary.value(vocabulary.token(word)) for word in spelled] == integers
-    assert Vocabulary(vocabulary.values) == vocabulary
 
 
 @pytest.mark.parametrize(
