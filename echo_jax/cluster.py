@@ -54,17 +54,14 @@ class Outcome(NamedTuple):
 class Here(NamedTuple):
     """The executor that is this process.
 
-    report   told a task and the share of it that is done; may raise StoppedError
-    prepare  told the tasks that come next, such as to compile their programs meanwhile
+    report  told a task and the share of it that is done; may raise StoppedError
     """
 
-    report: Callable[[Any, float], None]
-    prepare: Callable[[Sequence[Any]], None] = lambda _: None
+    report: Callable[[Any, float], None] = lambda *_: None
 
     def map(self, function: Callable[..., Any], tasks: Sequence[Any]) -> Iterator[Outcome]:
         """The outcome of `function(task, report)` for each task, in order."""
-        for i, task in enumerate(tasks):
-            self.prepare(tasks[i:])
+        for task in tasks:
             try:
                 outcome = Outcome(task, function(task, functools.partial(self.report, task)), None)
             except ConfigError as error:

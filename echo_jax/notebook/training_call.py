@@ -63,7 +63,7 @@ class Run:
         """Loss and accuracy over training beside their baselines, as in `curve.png`."""
         curves = curve_figure.curves_of(self.config, self.result, self.history)
         with drawing():
-            return curve_figure.figure_of(curves, NotebookFigure)
+            return curve_figure.figure_of(curves)
 
     def explain(self) -> str:
         """Say where the target is, if it can be learned, and what helps, or what to ask next."""

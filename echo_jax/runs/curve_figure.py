@@ -1,7 +1,7 @@
 """The figure of a run: loss and accuracy over training. No display is needed."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -16,9 +16,8 @@ from echo_jax.runs.run_folder import FIGURE, METRICS, RESULT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-FigureT = TypeVar("FigureT", bound="Figure")
+    from echo_jax.report.notebook_figure import NotebookFigure
 
 POINTS = 500
 """Points drawn of a curve that has more."""
@@ -63,21 +62,18 @@ def draw(folder: Path, curves: Curves | None = None, kind: Format = "png") -> Pa
     """
     curves, path = curves or read(folder), (folder / FIGURE).with_suffix(f".{kind}")
     with drawing():
-        from matplotlib.figure import Figure
-
-        content = image(figure_of(curves, Figure), kind)
+        content = image(figure_of(curves), kind)
     (atomic_files.write_bytes if kind == "png" else atomic_files.write_generated)(path, content)
     return path
 
 
-def figure_of(curves: Curves, kind: type[FigureT]) -> FigureT:
-    """Loss and accuracy over training, with the baselines; 800 pixels wide.
+def figure_of(curves: Curves) -> "NotebookFigure":
+    """Loss and accuracy over training, with the baselines; 800 pixels wide."""
+    from echo_jax.report.notebook_figure import NotebookFigure
 
-    `kind` is the class of the figure: one of matplotlib, or one that shows itself in a notebook.
-    """
     config, scores, loss, accuracy = curves
     of_values, own = config.task.framing == "values", config.data.csv is not None
-    figure = kind(figsize=(8, 3.6), dpi=100, layout="constrained")
+    figure = NotebookFigure(figsize=(8, 3.6), dpi=100, layout="constrained")
     figure.suptitle(title_of(config), fontsize=11)
     left, right = figure.subplots(1, 2)
     _panel(left, loss, BLUE, "loss (squared)" if of_values else "loss (nats)")

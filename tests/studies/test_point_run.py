@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from tiny_points import POINTS, TINY, easy, found
 
+from echo_jax.cluster import Here
 from echo_jax.config import changed
 from echo_jax.core import many_seeds
 from echo_jax.host.compiled_programs import Programs
@@ -28,7 +29,7 @@ def chunks_of_four():
 @pytest.fixture(scope="module")
 def programs(chunks_of_four):
     """The programs of all grid points here, compiled once."""
-    return sweep._compiled(POINTS[0].program).program
+    return sweep._programs(POINTS[0].program).program
 
 
 @pytest.fixture(scope="module")
@@ -130,9 +131,9 @@ def test_a_seed_that_fails_counts_as_nothing_and_is_named(programs, monkeypatch)
 def test_the_parts_of_a_grid_point_are_joined_to_its_row(monkeypatch):
     """Bit for bit, but for its means, as rows hold six digits."""
     point = GridPoint({}, changed(TINY, seeds=5), ("other_state",))
-    (whole,) = sweep.here().map(sweep.run_task, [point])
+    (whole,) = Here().map(sweep.run_task, [point])
     monkeypatch.setattr(seed_parts, "MOST_SEEDS", 2)
-    parts = [o.result for o in sweep.here().map(sweep.run_task, seed_parts.parts_of(point))]
+    parts = [o.result for o in Here().map(sweep.run_task, seed_parts.parts_of(point))]
     one, other = found(whole.result), found(seed_parts.joined(point, parts))
     means = [row.pop("accuracy_by_position") for row in (one, other)]
     assert one == other

@@ -10,6 +10,7 @@ from tiny_points import found
 
 from echo_jax import machine
 from echo_jax.cells.scan import UNROLLED
+from echo_jax.cluster import Here
 from echo_jax.studies import study_folder, sweep
 from echo_jax.studies.catalogue import STUDIES
 
@@ -32,7 +33,7 @@ def has_our_bits(row):
 def test_a_row_computed_again_is_the_committed_one(name):
     rows = study_folder.rows_of(study_folder.published(), {name: STUDIES[name]})[name]
     row = min(rows, key=lambda row: (not has_our_bits(row), seconds(row)))
-    (outcome,) = sweep.here().map(sweep.run_task, [row.grid_point])
+    (outcome,) = Here().map(sweep.run_task, [row.grid_point])
     again, committed = found(outcome.result), found(row)
     if has_our_bits(row):
         assert again == committed

@@ -4,7 +4,6 @@ import dataclasses
 import itertools
 import random
 import time
-from concurrent.futures import Future
 
 import pytest
 from fabricated import changed_row, row
@@ -12,6 +11,7 @@ from running import begin, execute
 from tiny_points import POINTS, TINY, found
 
 from echo_jax import machine
+from echo_jax.cluster import Here
 from echo_jax.commands.grid_runs import run_points
 from echo_jax.config import changed
 from echo_jax.exceptions import ConfigError
@@ -30,9 +30,7 @@ def nothing_is_trained(monkeypatch):
             report(share)
         return fabricated(point)
 
-    compiled = Future()
-    compiled.set_result(Timed(None, 1.0))
-    monkeypatch.setattr(sweep, "_programs", lambda program: compiled)
+    monkeypatch.setattr(sweep, "_programs", lambda program: Timed(None, 1.0))
     monkeypatch.setattr(sweep, "run_point", run_point)
 
 
@@ -54,7 +52,7 @@ def test_grid_points_with_a_row_are_not_run_again_and_rows_of_others_stay(tmp_pa
     for each in (WHOLE[1], other, WHOLE[2]):
         result_rows.append(path, each)
     left = seed_parts.missing(POINTS, result_rows.read(path))
-    done = [each.result for each in sweep.complete(left, path, sweep.here())]
+    done = [each.result for each in sweep.complete(left, path, Here())]
     assert done == [WHOLE[0], WHOLE[3]]
     assert result_rows.read(path) == [WHOLE[1], other, WHOLE[2], WHOLE[0], WHOLE[3]]
     assert seed_parts.missing(POINTS, result_rows.read(path)) == []
@@ -80,7 +78,7 @@ def test_many_seeds_are_one_row_of_parts_none_of_which_is_run_twice(tmp_path, in
 
     def run(report=lambda *_: None):
         left = seed_parts.missing(points, result_rows.read(path))
-        made.extend(each.task.name for each in sweep.complete(left, path, sweep.here(report)))
+        made.extend(each.task.name for each in sweep.complete(left, path, Here(report)))
 
     with pytest.raises(KeyboardInterrupt):
         run(interrupt)
@@ -111,7 +109,7 @@ def test_a_grid_point_that_fails_is_told_at_the_end_and_all_others_have_rows(tmp
 
 def test_a_grid_point_of_another_text_than_that_of_this_process_is_not_run():
     point = dataclasses.replace(POINTS[0], cell_source=64 * "a")
-    (outcome,) = sweep.here().map(sweep.run_task, [point])
+    (outcome,) = Here().map(sweep.run_task, [point])
     assert "has another text on this worker" in outcome.failure
 
 
