@@ -1,17 +1,28 @@
-"""Checkpoints: the state of every seed, written and read back with its digest."""
+"""Checkpoints: the state of every seed, written in time, and read back with its digest."""
 
 import contextlib
 import os
+import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax
+import numpy as np
 
 from echo_jax import atomic_files, machine, tensor_files
-from echo_jax.config import is_built_in
-from echo_jax.exceptions import StorageError
+from echo_jax.config import LARGEST, is_built_in
+from echo_jax.exceptions import DivergedError, StorageError
+from echo_jax.runs import result
 from echo_jax.runs.metrics_csv import History
-from echo_jax.runs.run_folder import CHECKPOINT, CONFIG, METRICS, RunSpec
+from echo_jax.runs.run_folder import CHECKPOINT, CONFIG, METRICS, RunSpec, as_shown
+
+if TYPE_CHECKING:
+    from echo_jax.runs.prepared_run import PreparedRun
 
 KIND = "checkpoint"
+
+SECONDS = 10.0
+"""Seconds between two checkpoints, about, where no number of sequences was asked for."""
 
 
 class Saved(NamedTuple):
@@ -70,3 +81,59 @@ def load_state(folder: Path, inputs: RunSpec, shapes: Any) -> tuple[Any, dict[st
     if about.get("inputs") != inputs.identity:
         raise StorageError(None, path, f"is not of the run in {CONFIG}", "restore one of the two")
     return state, about
+
+
+class CheckpointWriter:
+    """Writes the checkpoints of a run that trains, whose loop appends to `log`."""
+
+    def __init__(self, run: "PreparedRun", log: History) -> None:
+        """Start the clock."""
+        self._run, self._log = run, log
+        self._last, self._every = run.config.training.sequences, run.checkpoint_every
+        self._saved, self._clock = log.sequences, time.perf_counter()
+
+    def next_border(self, done: int) -> int:
+        """The sequence at which a chunk must end: the next checkpoint, or the last sequence."""
+        if self._every is None:
+            return self._last
+        return min(self._last, (done // self._every + 1) * self._every)
+
+    def is_due(self) -> bool:
+        """True if a checkpoint is due after the chunk that was logged last."""
+        done = self._log.sequences
+        if self._every is None:
+            return done == self._last or time.perf_counter() - self._clock > SECONDS
+        return done == self._last or done % self._every == 0
+
+    def save(self, state: Any) -> None:
+        """Write a checkpoint of the states `[S or more, ...]`, unless all are non-finite."""
+        if self._run.folder is None:
+            return
+        seeds = self._run.config.seeds
+        state = jax.tree.map(lambda leaf: np.asarray(leaf)[:seeds], state)
+        bad = [~np.isfinite(x.reshape(len(x), -1)).all(axis=1) for x in jax.tree.leaves(state)]
+        if not np.any(bad, axis=0).all():
+            save(self._run.folder, self._run.inputs, Saved(state, self._log))
+            self._saved, self._clock = self._log.sequences, time.perf_counter()
+
+    def refuse_divergence(self, final: np.ndarray | None = None) -> None:
+        """Raise DivergedError where every seed has had a non-finite loss, in its evaluation too."""
+        bad = self._log.bad if final is None else self._log.bad | ~np.isfinite(final)
+        if not bad.all():
+            return
+        folder, config = self._run.folder, self._run.config
+        failed = result.failures(config, self._log.curves()[0], final)
+        pairs = zip(failed["sequence"], failed["seed"], strict=True)
+        first, seed = min(pairs, key=lambda pair: pair[0] or LARGEST)
+        place = f"sequence {first}" if first else "the evaluation"
+        keeps = ""
+        if folder:
+            atomic_files.write_bytes(folder / METRICS, self._log.text())
+            kept = f"the checkpoint of sequence {self._saved}" if self._saved else "metrics.csv"
+            keeps = f"; {as_shown(folder)} keeps {kept}"
+        fix = f"use a {{learning_rate}} below {config.training.learning_rate:g}"
+        if first == 1 and not is_built_in(config.network.cell):
+            fix = "guard the division, root or logarithm of the cell that gives it untrained"
+        raise DivergedError(
+            None, f"the loss of {place}", f"is non-finite with seed {seed}", fix + keeps
+        )

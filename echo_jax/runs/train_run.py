@@ -14,7 +14,7 @@ from echo_jax.host.interrupts import Interrupts
 from echo_jax.host.progress import TrainingProgress
 from echo_jax.host.stopwatch import Stopwatch
 from echo_jax.runs import result, run_folder, run_report
-from echo_jax.runs.checkpoint_writer import CheckpointWriter
+from echo_jax.runs.checkpoint import CheckpointWriter
 from echo_jax.runs.metrics_csv import History
 from echo_jax.runs.prepared_run import PreparedRun
 from echo_jax.runs.result import Result

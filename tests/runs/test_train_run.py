@@ -9,7 +9,7 @@ from run_folders import OWN, PLAIN, prepared
 from echo_jax.config import changed
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.host.stopwatch import Stopwatch
-from echo_jax.runs import checkpoint, checkpoint_writer, run_folder
+from echo_jax.runs import checkpoint, run_folder
 from echo_jax.runs.run_folder import RunSpec
 from echo_jax.runs.train_run import train_run
 
@@ -35,7 +35,7 @@ def test_a_column_is_trained_on_its_first_part_and_evaluated_on_the_rest():
 def test_a_checkpoint_is_written_about_every_ten_seconds(tmp_path, monkeypatch):
     """Two sequences a chunk; the clock goes on by four seconds whenever it is read."""
     clock = itertools.count(0.0, 4.0)
-    monkeypatch.setattr(checkpoint_writer, "time", SimpleNamespace(perf_counter=clock.__next__))
+    monkeypatch.setattr(checkpoint, "time", SimpleNamespace(perf_counter=clock.__next__))
     written, save = [], checkpoint.save
 
     def noted(folder, inputs, saved):
