@@ -1,25 +1,15 @@
 """The example in one file draws what the tutorial draws, and learns it, with every seed."""
 
-import importlib.util
 import re
 
+import echo_in_100_lines as example
 import jax
 import numpy as np
 import pytest
 
-EXAMPLE = "examples/echo_in_100_lines.py"
-
 
 @pytest.fixture(scope="module")
-def example(root):
-    spec = importlib.util.spec_from_file_location("echo_in_100_lines", root / EXAMPLE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def draw_batches(example):
+def draw_batches():
     return jax.jit(example.draw_batches)
 
 
@@ -33,9 +23,7 @@ def test_a_sequence_is_cut_into_twenty_windows_each_with_the_integer_before_its_
     assert len(np.unique(rows)) > 10
 
 
-def test_the_state_goes_on_from_batch_to_batch_and_is_zero_where_a_sequence_starts(
-    example, draw_batches
-):
+def test_the_state_goes_on_from_batch_to_batch_and_is_zero_where_a_sequence_starts(draw_batches):
     params, moments = jax.jit(example.init)(jax.random.key(0))
     windows, answers = jax.tree.map(np.asarray, draw_batches(jax.random.key(1)))
     network, zero = jax.jit(example.network), example.zero_state()
@@ -51,7 +39,7 @@ def test_the_state_goes_on_from_batch_to_batch_and_is_zero_where_a_sequence_star
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
-def test_the_example_learns(example, capsys, seed):
+def test_the_example_learns(capsys, seed):
     example.main(seed=seed, sequences=2000)
     *_, score = capsys.readouterr().out.splitlines()
     found = re.fullmatch(r"1,000 fresh sequences: (\d+\.\d\d)% right \(chance: 1%\)", score)

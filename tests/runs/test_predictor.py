@@ -1,12 +1,12 @@
 """Trained networks in use: the Python calls, and predict.py in real processes."""
 
 import functools
-import importlib.util
 import random
 import shutil
 import signal
 import subprocess
 
+import answer_in_numpy
 import numpy as np
 import pytest
 from running import command, execute
@@ -78,14 +78,10 @@ def test_numbers_in_numbers_out(runs, predict):
 
 
 @pytest.mark.parametrize(("of", "seed"), [("windows", 0), ("stateful", 2)])
-def test_the_weights_of_a_run_answer_in_numpy_as_in_echo_jax(root, runs, of, seed):
-    path = root / "examples" / "answer_in_numpy.py"
-    spec = importlib.util.spec_from_file_location("answer_in_numpy", path)
-    example = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(example)
+def test_the_weights_of_a_run_answer_in_numpy_as_in_echo_jax(runs, of, seed):
     first = KINDS[of].get("seed", 0)
     expected = echo_jax.load(runs / of, seed=first + seed).predict(INPUT)[2:]
-    assert example.answers(runs / of, INPUT, seed) == expected
+    assert answer_in_numpy.answers(runs / of, INPUT, seed) == expected
     assert len(set(expected)) > 5
 
 
