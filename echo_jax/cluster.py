@@ -54,14 +54,17 @@ class Outcome(NamedTuple):
 class Here(NamedTuple):
     """The executor that is this process.
 
-    report  told a task and the share of it that is done; may raise StoppedError
+    report   told a task and the share of it that is done; may raise StoppedError
+    prepare  told the tasks that come next, such as to compile their programs meanwhile
     """
 
-    report: Callable[[Any, float], None] = lambda *_: None
+    report: Callable[[Any, float], None]
+    prepare: Callable[[Sequence[Any]], None] = lambda _: None
 
     def map(self, function: Callable[..., Any], tasks: Sequence[Any]) -> Iterator[Outcome]:
         """The outcome of `function(task, report)` for each task, in order."""
-        for task in tasks:
+        for i, task in enumerate(tasks):
+            self.prepare(tasks[i:])
             try:
                 outcome = Outcome(task, function(task, functools.partial(self.report, task)), None)
             except ConfigError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from echo_jax import atomic_files, machine
-from echo_jax.cluster import Here, Workers, check_spec, workers_of
+from echo_jax.cluster import Workers, check_spec, workers_of
 from echo_jax.exceptions import ConfigError, printable
 from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts
@@ -168,7 +168,7 @@ def run_points(
             interrupts.check()
             bar.at_work(point.name, share)
 
-        for outcome in sweep.complete(points, path, workers or Here(report)):
+        for outcome in sweep.complete(points, path, workers or sweep.here(report)):
             if outcome.failure:
                 failures.append(f"{outcome.task.name}: {outcome.failure}")
                 bar.finished(outcome.task.name, "failed")
