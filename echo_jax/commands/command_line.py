@@ -191,5 +191,5 @@ def _defaults(command: Any, given: Sequence[str]) -> dict[str, Any]:
     if not {"part", "run"} <= {field.name for field in dataclasses.fields(command)}:
         return {}
     words = re.findall(r"(?:^|\n)--part[=\n](.*)", "\n".join(given))
-    part: Any = words[-1] if words and words[-1] in PARTS else "context"  # tyro refuses others
+    part: Any = flags.PART.get(words[-1] if words else "", "context")  # tyro refuses other words
     return {"default": command(part=part, run=PARTS[part])}

@@ -18,10 +18,14 @@ from tyro.constructors import (
     StructTypeInfo,
 )
 
+from echo_jax.config import PARTS, Part
 from echo_jax.exceptions import ConfigError, Spelling, spell
 
 ALIASES = {"batch_size": "batch", "hidden_size": "hidden"}
 """A shorter flag for a field."""
+
+PART = {name: name for name in PARTS} | {"2": "current", "3": "no-context", "4": "context"}
+"""The parts by their names, and by their numbers in the tutorial."""
 
 _OTHER_NAMES = {
     "epochs epoch n_epoch n_epochs nb_epoch num_epochs":
@@ -141,4 +145,19 @@ def _optional(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
         spec,
         is_instance=lambda value: value is None or spec.is_instance(value),
         str_from_instance=lambda value: [] if value is None else spec.str_from_instance(value),
+    )
+
+
+@REGISTRY.primitive_rule
+def _part(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    """A part of the tutorial, by its name or its number."""
+    if info.type != Part:
+        return None
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=f"{{{','.join(PART)}}}",
+        instance_from_str=lambda words: PART[words[0]],
+        is_instance=lambda value: value in PARTS,
+        str_from_instance=lambda value: [value],
+        choices=tuple(PART),
     )

@@ -10,13 +10,13 @@ import dataclasses
 import functools
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
 from echo_jax.commands import command_line
 from echo_jax.config import PARTS, Part, RunConfig, check_values
-from echo_jax.exceptions import ConfigError, StorageError
+from echo_jax.exceptions import ConfigError, DivergedError, StorageError
 from echo_jax.host import compilation_cache, process_start
 from echo_jax.host.interrupts import Interrupts, StoppedError
 from echo_jax.host.stopwatch import Stopwatch
@@ -74,6 +74,7 @@ def main() -> None:
 def run(command: TrainCommand, interrupts: Interrupts) -> None:
     """Open the run, train it, report it and draw it."""
     from echo_jax.runs import curve_figure, run_folder, run_report
+    from echo_jax.runs.advice import smaller_step
     from echo_jax.runs.prepared_run import new_inputs, new_run, resumed_run
     from echo_jax.runs.train_run import train_run
 
@@ -94,7 +95,7 @@ def run(command: TrainCommand, interrupts: Interrupts) -> None:
         again = functools.partial(command_line.training, prepared.config)
         quoted = command_line.quoted(run_folder.as_shown(prepared.folder))
         resume = f"{command_line.program('train')} --resume {quoted}"
-        with going_on(resume):
+        with going_on(resume, lambda: again(smaller_step(prepared.config))):
             finished = train_run(prepared, interrupts, watch, interrupts.say)
         curves = curve_figure.curves_of(prepared.config, finished.result, finished.history)
         draw = f"{command_line.program('show')} --curve {quoted}"
@@ -121,12 +122,16 @@ def changes_of_resumed(command: TrainCommand) -> tuple[int | None, str | None]:
 
 
 @contextlib.contextmanager
-def going_on(resume: str) -> Iterator[None]:
-    """Within it an end before the last sequence says how to go on: by the command `resume`."""
+def going_on(resume: str, smaller: Callable[[], str]) -> Iterator[None]:
+    """Within it an end before the last sequence says how to go on: `resume`, or a smaller step."""
     try:
         yield
     except StoppedError as stopped:
         print(f"{stopped}; to go on: {resume}", file=sys.stderr)
+        raise
+    except DivergedError as error:
+        if "{learning_rate}" in error.fix:
+            raise error.then(f"to try again: {smaller()}") from error
         raise
     except StorageError as error:
         raise error.then(f"then {resume} goes on from the last checkpoint") from error

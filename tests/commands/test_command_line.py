@@ -8,6 +8,7 @@ import pytest
 from running import ROOT
 
 from echo_jax.__main__ import COMMANDS
+from echo_jax.commands import command_line, train
 
 
 def run_python(*arguments, status=0):
@@ -25,6 +26,16 @@ def test_without_a_command_they_are_listed_and_an_unknown_one_is_refused():
     assert {path.stem for path in (ROOT / "scripts").glob("*.py")} == set(COMMANDS)
     refused = run_python("-m", "echo_jax", "trian", status=2).stderr
     assert refused == f"error: trian is not a command: use one of {', '.join(COMMANDS)}\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "part"),
+    [(["--part", "3"], "no-context"), (["--part=2"], "current"), (["--part", "4"], "context")],
+)
+def test_a_part_may_be_named_by_its_number_in_the_tutorial(given, part):
+    command = command_line.parse(train.TrainCommand, [*given, "--lag", "3"])
+    assert command == command_line.parse(train.TrainCommand, ["--part", part, "--lag", "3"])
+    assert command.part == part
 
 
 IMPORTED = """

@@ -171,7 +171,9 @@ def test_a_loss_that_becomes_no_number_leaves_the_last_good_checkpoint(tmp_path,
     done = execute("train.py", *options, "--out", "run", cwd=tmp_path, status=2)
     (sequence, kept) = re.fullmatch(
         r"error: the loss of sequence (\d+) is non-finite with seed 0: use a "
-        r"--learning-rate below 0\.01; run keeps the checkpoint of sequence (\d+)\n",
+        r"--learning-rate below 0\.01; run keeps the checkpoint of sequence (\d+); "
+        r"to try again: .*train.* "
+        r"--cell fragile:Late .*--learning-rate 0\.001\n",
         done.stderr,
     ).groups()
     assert 2 <= int(kept) < int(sequence) <= int(kept) + 3
