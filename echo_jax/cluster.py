@@ -58,7 +58,7 @@ class Here(NamedTuple):
     prepare  told the tasks that come next, such as to compile their programs meanwhile
     """
 
-    report: Callable[[Any, float], None]
+    report: Callable[[Any, float], None] = lambda *_: None
     prepare: Callable[[Sequence[Any]], None] = lambda _: None
 
     def map(self, function: Callable[..., Any], tasks: Sequence[Any]) -> Iterator[Outcome]:

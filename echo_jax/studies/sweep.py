@@ -33,7 +33,7 @@ def complete(points: Sequence[GridPoint], path: Path, executor: Executor) -> Ite
         yield outcome
 
 
-def here(report: Callable[[GridPoint, float], None] = lambda *_: None) -> Here:
+def here(report: Callable[[GridPoint, float], None]) -> Here:
     """The executor that runs grid points in this process and compiles the next shape meanwhile."""
     return Here(report, _compile_next)
 
@@ -52,13 +52,18 @@ def run_task(point: GridPoint, report: Callable[[float], None]) -> ResultRow:
     ConfigError where the user's cell has another text here than the grid point states.
     """
     registry.check_source(point.config.network.cell, point.cell_source)
-    programs, seconds = _programs(point.program).result()
+    programs, seconds = _programs(point.program)
     return run_point(point, programs, seconds, report)
 
 
+def _programs(program: Program) -> Timed:
+    """The programs of some shapes, and the seconds that compiling them took."""
+    return _in_thread(program).result()
+
+
 @functools.lru_cache(maxsize=2)
-def _programs(program: Program) -> Future[Timed]:
-    """The programs of some shapes, and the seconds that compiling them took, in a thread."""
+def _in_thread(program: Program) -> Future[Timed]:
+    """The programs of some shapes, which a thread compiles."""
     return _BACKGROUND.submit(_compiled, program)
 
 
@@ -67,7 +72,7 @@ def _compile_next(points: Sequence[GridPoint]) -> None:
     first = points[0].program
     following = next((p.program for p in points if p.program != first), first)
     for program in (first, following, first):  # of two the one that was asked for last is kept
-        _programs(program)
+        _in_thread(program)
 
 
 def _compiled(program: Program) -> Timed:

@@ -29,7 +29,7 @@ def chunks_of_four():
 @pytest.fixture(scope="module")
 def programs(chunks_of_four):
     """The programs of all grid points here, compiled once."""
-    return sweep._programs(POINTS[0].program).program
+    return sweep._compiled(POINTS[0].program).program
 
 
 @pytest.fixture(scope="module")
