@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from echo_jax import atomic_files, machine
 from echo_jax.cluster import Workers, check_spec, workers_of
+from echo_jax.config import RunConfig
 from echo_jax.exceptions import ConfigError, printable
 from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts
@@ -21,7 +22,6 @@ from echo_jax.studies.catalogue import Study
 from echo_jax.studies.grid_point import GridPoint
 from echo_jax.studies.result_rows import ResultRow
 from echo_jax.studies.scores import shown
-from echo_jax.studies.time_estimate import minutes, seconds_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,3 +176,40 @@ def run_points(
                 accuracy = shown(outcome.result, "accuracy", percent)
                 bar.finished(outcome.task.name, f"accuracy {accuracy}")
     return failures
+
+
+def seconds_of(points: Sequence[GridPoint]) -> float:
+    """Estimated seconds to run some grid points on as many cores as there are here."""
+    seconds = 3.5 * len({point.program for point in points})  # to compile
+    for point in points:
+        config = point.config
+        measures = sum(0.5 if name == "probe" else 0.1 for name in point.measures)
+        updates = config.training.sequences * config.task.updates_per_sequence
+        rounds = -(-config.seeds // machine.cores())
+        training = rounds * updates * _microseconds(config) / 1e6
+        seconds += 1.0 + measures * config.seeds + training
+    return seconds
+
+
+def minutes(seconds: float) -> str:
+    """Seconds as minutes, at least a half."""
+    return f"{seconds / 60:.0f}" if seconds > 90 else f"{max(seconds / 60, 0.5):.1f}"
+
+
+def _microseconds(config: RunConfig) -> float:
+    """Of one update of one seed on one core: Adam for each weight, the products of each step."""
+    task, network = config.task, config.network
+    outputs = task.vocab_size if task.framing == "classes" else 1
+    embedded = network.encoding == "embedding"
+    features = network.embedding_dim if embedded else outputs
+    hidden = network.hidden_size
+    if network.cell == "mlp":
+        line = network.delay_line or task.window
+        cell, step = line * features * hidden, line * hidden
+    else:
+        cell, step = 4 * (features + hidden) * hidden, 4 * hidden * hidden
+    weights = cell + hidden * outputs + embedded * outputs * features
+    again = (1 + min(config.training.bptt_batches, task.updates_per_sequence)) / 2
+    read = task.batch_size * (task.window if task.layout == "streams" else 1) * hidden * outputs
+    products = task.window * again * task.batch_size * step + read
+    return 5 + 6e-4 * weights + task.window * again + 2e-4 * products

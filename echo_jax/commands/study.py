@@ -14,13 +14,12 @@ from typing import Annotated
 import tyro
 
 from echo_jax.commands import command_line
-from echo_jax.commands.grid_runs import Folder, GridOptions, run_studies
+from echo_jax.commands.grid_runs import Folder, GridOptions, minutes, run_studies, seconds_of
 from echo_jax.exceptions import ConfigError
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.report import text_tables
 from echo_jax.studies import study_folder
 from echo_jax.studies.catalogue import STUDIES
-from echo_jax.studies.time_estimate import minutes, seconds_of
 
 TITLE = "Echoing random integers: the tutorial's questions, measured"
 

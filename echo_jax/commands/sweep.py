@@ -151,8 +151,7 @@ def main() -> None:
     """Run the command of the command line."""
     command = command_line.parse(SweepCommand)
     with command_line.refusals():
-        now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-        out = command.out or Path("runs") / f"{now}-sweep"
+        out = command.out or Path(f"runs/{datetime.datetime.now():%Y%m%d-%H%M%S}-sweep")
         again = command_line.this_command("sweep")
         again += f" --out {out}" * (command.out is None)
         with command_line.stoppable(again) as interrupts:

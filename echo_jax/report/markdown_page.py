@@ -5,29 +5,36 @@ There is no template: every text must be escaped by `escaped`.
 
 import html
 import re
+from collections.abc import Sequence
 
-from echo_jax.report.page import Page, Section, Table
+from echo_jax.report.page import Section, Table
 
 LONG = 24  # rows; a longer table folds out
 NAMED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "~": "&#126;"})
 
 
-def markdown_page(page: Page) -> str:
-    """The page: each section begins with its figure and one sentence, and all else folds out.
+def markdown_page(
+    title: str, introduction: Sequence[str], sections: Sequence[Section], made: str, command: str
+) -> str:
+    """A page: each section begins with its figure and one sentence, and all else folds out.
 
-    The figures are files, at the path that each of them has.
+    title         of the page
+    introduction  paragraphs
+    sections      in reading order; the figures are files, at the path that each of them has
+    made          a sentence with the date and the versions of the results, as `computed` makes it
+    command       reproduces the page
     """
-    sections = enumerate(page.sections, 1)
-    links = "\n".join(f"{i}. [{escaped(s.heading)}](#{s.name})" for i, s in sections)
-    parts = [f"# {escaped(page.title)}"]
-    parts += [details(f"{len(page.sections)} questions", links)] * (len(page.sections) > 1)
-    for section in page.sections:
+    numbered = enumerate(sections, 1)
+    links = "\n".join(f"{i}. [{escaped(s.heading)}](#{s.name})" for i, s in numbered)
+    parts = [f"# {escaped(title)}"]
+    parts += [details(f"{len(sections)} questions", links)] * (len(sections) > 1)
+    for section in sections:
         more = "\n\n".join([*map(escaped, section.answer[1:]), *_numbers(section)])
         short = section._replace(answer=section.answer[:1])
         parts += [f'<a id="{html.escape(section.name)}"></a>', *_found(short)]
         parts += [details("All of it in numbers, and how to read them", more)] * bool(more)
-    made = escaped(f"{page.made} This command makes the page again:")
-    read = [*map(escaped, page.introduction), made, _fenced(page.command)]
+    again = escaped(f"{made} This command makes the page again:")
+    read = [*map(escaped, introduction), again, _fenced(command)]
     parts += ["---", details("What is measured, and how the page was made", "\n\n".join(read))]
     return "\n\n".join(parts) + "\n"
 

@@ -68,18 +68,8 @@ class Section(NamedTuple):
     command: str = ""  # reproduces the section
 
 
-class Page(NamedTuple):
-    """A whole page, its sections in reading order."""
-
-    title: str
-    introduction: Sequence[str]
-    sections: Sequence[Section]
-    made: str  # a sentence with the date and the versions of the results, as `computed` makes it
-    command: str  # reproduces the page
-
-
 def computed(results: Iterable[tuple[str, Mapping[str, str]]]) -> str:
-    """The sentence `Page.made`, from the date and the versions of programs of each result."""
+    """A sentence with the dates and the versions of programs, from those of each result."""
     dates, programs = zip(*results, strict=True)
     versions = {", ".join(f"{name} {v}" for name, v in of.items()) for of in programs}
     when = " to ".join(dict.fromkeys([min(dates), max(dates)]))

@@ -67,21 +67,19 @@ def page_of_run(trained: Trained, name: str, scores: Result) -> str:
 
 def page(data: dict[str, Any]) -> str:
     """The page with some data; ConfigError where it is above MOST_BYTES."""
-    parts = {name: (PARTS_OF_PAGE / f"play.{name}").read_text("utf-8") for name in ("css", "js")}
-    text = (PARTS_OF_PAGE / "play.html").read_text("utf-8")
-    fields = {"style": parts["css"], "script": parts["js"], "data": in_script(data)}
+    parts = {
+        end: (PARTS_OF_PAGE / f"play.{end}").read_text("utf-8") for end in ("html", "css", "js")
+    }
+    text, in_script = parts["html"], json.dumps(data, separators=(",", ":"), allow_nan=False)
+    for letter in "<>&":  # which might close a script element, or start another
+        in_script = in_script.replace(letter, f"\\u{ord(letter):04x}")
+    fields = {"style": parts["css"], "script": parts["js"], "data": in_script}
     for field, content in fields.items():
         text = text.replace(f"<!-- {field} -->", content.rstrip("\n"))
     if len(text.encode()) > MOST_BYTES:
         rule = f"has {len(text.encode()):,} bytes, more than {MOST_BYTES:,}"
         raise ConfigError(None, "the page of this run", rule, "use fewer values or units")
     return text
-
-
-def in_script(data: Any) -> str:
-    """Data as JSON in ASCII that neither closes a script element nor starts another."""
-    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def check_cell(trained: Trained) -> None:

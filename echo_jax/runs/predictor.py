@@ -14,7 +14,7 @@ import functools
 import itertools
 import types
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -89,19 +89,29 @@ class Trained:
 
         None where there is no answer yet, and for an UNSEEN token, which is left out.
         """
-        return self._fed(state, tokens, self._values)
+        values: list[Any] = [None] * len(tokens)
+        for after, places, answers in self._fed(state, tokens):
+            state = after
+            for place, token in zip(places, answers.token.tolist(), strict=True):
+                values[place] = self.vocabulary.value(token)
+        return state, values
+
+    def _probabilities(self, tokens: np.ndarray) -> np.ndarray:
+        """The probabilities of the values after each token, `[T, V]`, NaN where there are none."""
+        shares = np.full((len(tokens), len(self.vocabulary)), np.nan, np.float32)
+        for _, places, answers in self._fed(self.start(), tokens):
+            shares[places] = jax.nn.softmax(answers.logits)
+        return shares
 
     def _fed(
-        self, state: EchoState, tokens: np.ndarray, read: Callable[[Answer], Iterable[Any]]
-    ) -> tuple[EchoState, list[Any]]:
-        """As `values`, of what is `read` from the answers that exist.
+        self, state: EchoState, tokens: np.ndarray
+    ) -> Iterator[tuple[EchoState, list[int], Answer]]:
+        """Pieces of the next tokens: the state after it, the places that are answered, the answers.
 
         Whole pieces are fed at once, then blocks, the rest one by one.
         """
-        fed, piece = np.flatnonzero(tokens != UNSEEN), online.piece_size(self.config)
+        fed, piece, cuts = np.flatnonzero(tokens != UNSEEN), online.piece_size(self.config), [0]
         self._check(tokens[fed])
-        found: list[Any] = [None] * len(tokens)
-        cuts = [0]
         for size in (piece, min(piece, BLOCK), 1):
             cuts += range(cuts[-1] + size, len(fed) + 1, size)
         for first, end in itertools.pairwise(cuts):
@@ -109,13 +119,7 @@ class Trained:
             state, answer = programs(self.config).feed(self.params, state, tokens[places])
             exists = np.asarray(answer.exists)
             there = jax.tree.map(lambda leaf, rows=exists: np.asarray(leaf)[rows], answer)
-            for place, each in zip(places[exists].tolist(), read(there), strict=True):
-                found[place] = each
-        return state, found
-
-    def _values(self, answers: Answer) -> Iterable[Any]:
-        """The value of each answer."""
-        return map(self.vocabulary.value, answers.token.tolist())
+            yield state, places[exists].tolist(), there
 
     def predict(
         self, inputs: Any, *, probabilities: bool = False, unknown: Unknown = "error"
@@ -141,12 +145,10 @@ class Trained:
             raise ConfigError("probabilities", probabilities, rule, fix)
         many, sequences = _sequences(inputs)
         tokens = [self._tokens(sequence, unknown) for sequence in sequences]
-        read = _probabilities if probabilities else self._values
-        answers: list[Any] = [self._fed(self.start(), each, read)[1] for each in tokens]
         if probabilities:
-            none = np.full(len(self.vocabulary), np.nan)
-            rows = [[none if row is None else row for row in each] for each in answers]
-            answers = [np.array(each, np.float32).reshape(-1, len(none)) for each in rows]
+            answers: list[Any] = list(map(self._probabilities, tokens))
+        else:
+            answers = [self.values(self.start(), each)[1] for each in tokens]
         return answers if many else answers[0]
 
     def states(self, values: Sequence[Any], *, unknown: Unknown = "error") -> "NotebookFigure":
@@ -196,11 +198,6 @@ class Trained:
         if array.size and not (array.dtype.kind in "iu" and 0 <= array.min() <= array.max() < size):
             rule = f"is no token, a whole number of 0 to {size - 1}"
             raise ConfigError(None, shown(tokens), rule, "let predict turn values into tokens")
-
-
-def _probabilities(answers: Answer) -> Iterable[Any]:
-    """The probabilities of all values at each answer, `[N, V]`."""
-    return np.asarray(jax.nn.softmax(answers.logits))
 
 
 def _warn(sentence: str) -> None:

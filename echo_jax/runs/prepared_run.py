@@ -65,7 +65,8 @@ def new_run(
 ) -> Iterator[PreparedRun]:
     """A run in a new folder, which is locked against every other process; None: it writes nothing.
 
-    ConfigError where it cannot be trained; then nothing is compiled and no folder made.
+    ConfigError where it cannot be trained, and then nothing is compiled and no folder made; or
+    where the folder, which is made with its parents, cannot be.
     """
     if out is None:
         yield _checked(None, inputs, device_limit, checkpoint_every)
@@ -73,7 +74,14 @@ def new_run(
     run_folder.check_unused(out)
     folder = out.absolute()
     run = _checked(folder, inputs, device_limit, checkpoint_every)
-    with run_folder.claimed_folder(out, folder):
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        atomic_files.sync_folder(folder.parent)
+    except OSError as error:
+        rule = f"cannot be created ({error.strerror})"
+        raise ConfigError("out", str(out), rule, "use a folder you may write to") from error
+    with atomic_files.locked(folder):
+        run_folder.check_unused(folder)  # another process may have been there first
         run_folder.write_inputs(folder, run.inputs)
         yield run
 

@@ -15,13 +15,12 @@ up to it, which are written first; lines beyond them are written again. Nothing 
 executed, and no name in it is used as a path.
 """
 
-import contextlib
 import datetime
 import itertools
 import os
 import re
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
@@ -155,23 +154,6 @@ def check_unused(out: Path) -> None:
         kind = "folder" if is_folder else "file"
         rule = f"is a {kind} that exists already, and nothing is overwritten"
         raise ConfigError("out", str(out), rule, "use the name of a new folder")
-
-
-@contextlib.contextmanager
-def claimed_folder(out: Path, folder: Path) -> Iterator[None]:
-    """A new or unused folder, locked: `out` as it is named, and its absolute path.
-
-    It is created with its parents; ConfigError where it cannot be.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        atomic_files.sync_folder(folder.parent)
-    except OSError as error:
-        rule = f"cannot be created ({error.strerror})"
-        raise ConfigError("out", str(out), rule, "use a folder you may write to") from error
-    with atomic_files.locked(folder):
-        check_unused(folder)  # another process may have been there first
-        yield
 
 
 def column_inputs(config: RunConfig, values: list[str], tokens: "np.ndarray") -> RunSpec:

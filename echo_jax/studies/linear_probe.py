@@ -62,16 +62,11 @@ def fit(states: chex.Array, labels: chex.Array, classes: int) -> Probe:
     return Probe(weights, bias - _product(centre, weights))
 
 
-def predict(probe: Probe, states: chex.Array) -> chex.Array:
-    """The class with the largest score: states `[N, F]` to int32 `[N]`."""
-    scores = _product(states, probe.weights) + probe.bias
-    return jnp.argmax(scores, axis=-1).astype(jnp.int32)
-
-
 def accuracy(probe: Probe, states: chex.Array, labels: chex.Array) -> chex.Array:
-    """The share of states `[N, F]` for which the probe finds the class `[N]`, float32."""
+    """The share of states `[N, F]` whose class `[N]` has the largest score, float32."""
     chex.assert_equal_shape_prefix([states, labels], 1)
-    return jnp.mean((predict(probe, states) == labels).astype(jnp.float32))
+    found = jnp.argmax(_product(states, probe.weights) + probe.bias, axis=-1)
+    return jnp.mean((found == labels).astype(jnp.float32))
 
 
 def _product(a: chex.Array, b: chex.Array) -> chex.Array:

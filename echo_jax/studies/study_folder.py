@@ -64,16 +64,11 @@ def published() -> Path:
 
 def published_answer(name: str) -> str:
     """The answer to a study in docs/studies.md: the paragraph under its heading."""
-    return next(iter(_paragraphs(name)), "")
+    return next(iter(published_paragraphs(name)), "")
 
 
-def published_notes(name: str) -> list[str]:
-    """Notes on the tables of a study: the paragraphs between its answer and its command."""
-    return _paragraphs(name)[1:-1]
-
-
-def _paragraphs(name: str) -> list[str]:
-    """The paragraphs below the heading of a study in docs/studies.md; none of a sweep."""
+def published_paragraphs(name: str) -> list[str]:
+    """The answer to a study in docs/studies.md, notes, and its command; none of a sweep."""
     text = (_documents() / "studies.md").read_text("utf-8")
     _, _, part = text.partition(f"\n### {name}: ")
     paragraphs = re.split(r"\n##", part)[0].strip().split("\n\n")[1:]

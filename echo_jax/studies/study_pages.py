@@ -8,7 +8,7 @@ from pathlib import Path
 from echo_jax import atomic_files
 from echo_jax.report import paper_tables, text_tables
 from echo_jax.report.markdown_page import markdown_page
-from echo_jax.report.page import Figure, Page, Section, computed
+from echo_jax.report.page import Figure, Section, computed
 from echo_jax.report.styles import Format, drawing, image
 from echo_jax.studies import result_rows, study_folder, tidy_rows
 from echo_jax.studies.catalogue import Chart, Study
@@ -41,7 +41,7 @@ def section(name: str, study: Study, rows: Sequence[ResultRow], command: str) ->
 
     `command` reproduces it. There is at least one row, and they have the order of the grid points.
     """
-    notes = study_folder.published_notes(name)
+    notes = study_folder.published_paragraphs(name)[1:-1]
     if failed := [f"{row.point} (seed {seed})" for row in rows for seed in row.failed.seed]:
         notes.append(
             f"The loss became non-finite in: {', '.join(failed)}. Each such seed counts as "
@@ -108,8 +108,8 @@ def write(
     for each in (section.figure for section in sections if section.figure):
         atomic_files.write_generated(out / each.path, each.draw("svg"))
     shown = [_answered(section, rows) for section in sections]
-    page = Page(title, [*INTRODUCTION, SCORES], shown, made, command)
-    atomic_files.write_generated(out / PAGE, markdown_page(page).encode())
+    page = markdown_page(title, [*INTRODUCTION, SCORES], shown, made, command)
+    atomic_files.write_generated(out / PAGE, page.encode())
 
 
 def write_for_paper(

@@ -9,7 +9,7 @@ from golden import assert_golden
 
 from echo_jax.memory.pages import built_in_cards, table
 from echo_jax.report import markdown_page, paper_tables
-from echo_jax.report.page import Figure, Page, Section, Table
+from echo_jax.report.page import Figure, Section, Table
 from echo_jax.studies import study_pages, study_tables
 from echo_jax.studies.catalogue import STUDIES
 
@@ -44,20 +44,20 @@ NUMBERS = Section(
     "All numbers",
     tables=[Table("Many.", ["n", "name"], [[str(i), f"row {i}"] for i in range(25)])],
 )
-PAGE = Page("What is <kept>?", ["First & last."], [STATE, NUMBERS], "Computed today.", "make it")
+PAGE = ("What is <kept>?", ["First & last."], [STATE, NUMBERS], "Computed today.", "make it")
 
 
 def test_a_page_is_as_before_in_markdown_and_in_a_terminal_and_its_tables_in_latex():
-    assert_golden(markdown_page.markdown_page(PAGE), GOLDEN / "page.md")
-    assert_golden("".join(map(study_pages.in_terminal, PAGE.sections)), GOLDEN / "page.txt")
+    assert_golden(markdown_page.markdown_page(*PAGE), GOLDEN / "page.md")
+    assert_golden("".join(map(study_pages.in_terminal, PAGE[2])), GOLDEN / "page.txt")
     assert_golden(paper_tables.latex_text(STATE.tables[0]), GOLDEN / "state.tex")
 
 
 def test_whatever_stands_in_a_text_is_one_line_of_text_in_markdown():
     hostile = Table(HOSTILE, [HOSTILE, "b"], [[HOSTILE, HOSTILE]])
     section = Section("a", HOSTILE, [HOSTILE], None, [hostile], notes=[HOSTILE])
-    page = Page(HOSTILE, [HOSTILE], [section], HOSTILE, HOSTILE)
-    text = markdown_page.markdown_page(page)
+    page = (HOSTILE, [HOSTILE], [section], HOSTILE, HOSTILE)
+    text = markdown_page.markdown_page(*page)
     assert text.count(markdown_page.escaped(HOSTILE)) == 10
     assert "\n````bash\n" in text  # a fence longer than that of the command
     assert not re.search(r"(?<!\\)[`*_\[\]]|[<>|~\n]|&(?!#?\w+;)", markdown_page.escaped(HOSTILE))

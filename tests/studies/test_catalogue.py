@@ -3,7 +3,7 @@
 import pytest
 
 from echo_jax import machine
-from echo_jax.studies import time_estimate
+from echo_jax.commands import grid_runs
 from echo_jax.studies.catalogue import STUDIES
 
 CLAIMS = ("parts", "mistake", "state", "mlp", "future")
@@ -39,7 +39,7 @@ def test_all_studies_fit_into_90_minutes(monkeypatch):
 
     def minutes(cores):
         monkeypatch.setattr(machine, "cores", lambda: cores)
-        return time_estimate.seconds_of(points) / 60
+        return grid_runs.seconds_of(points) / 60
 
     assert 1 < minutes(2) < 90
     assert minutes(1) > 1.3 * minutes(2)
