@@ -46,7 +46,7 @@ class CardResult:
         with styles.drawing():
             from echo_jax.memory.pages.card_figure import card_figure
 
-            return card_figure(self.card, self._typed(), NotebookFigure)
+            return card_figure(self.card, self._typed())
 
     def __repr__(self) -> str:
         """A line for each measure."""

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_up_cards import card, card_with, key_row, lag_row
-from matplotlib.figure import Figure
 
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card as cards
@@ -114,7 +113,7 @@ def test_the_built_in_cards_follow_from_the_committed_ones():
 
 def test_cards_are_read_and_compared_without_jax_and_matplotlib():
     code = (
-        "import sys, echo_jax.memory.pages.all_cards, echo_jax.memory.pages.card_pages;"
+        "import sys, echo_jax.memory.pages.built_in_cards, echo_jax.memory.pages.card_text;"
         "sys.exit(bool({'jax', 'matplotlib'} & {*sys.modules}))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -122,7 +121,7 @@ def test_cards_are_read_and_compared_without_jax_and_matplotlib():
 
 def test_the_legend_of_a_card_names_the_line_of_a_list_of_the_values():
     made, rows = card_with(2, lags=9)
-    axes = card_figure.card_figure(made, rows, Figure).axes[-1]
+    axes = card_figure.card_figure(made, rows).axes[-1]
     (line,) = (x for x in axes.lines if x.get_label() == "a list of the values")
     np.testing.assert_allclose(line.get_ydata(), list(map(accuracy_of_list, line.get_xdata())))
     words = [text.get_text() for text in axes.get_legend().get_texts()]

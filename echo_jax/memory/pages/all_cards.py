@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from echo_jax import atomic_files
 from echo_jax.memory.card import Card
 from echo_jax.memory.pages import built_in_cards
+from echo_jax.memory.pages.all_cards_figures import panels_figure, state_figure
 from echo_jax.memory.pages.card_pages import counted
 from echo_jax.memory.pages.table import (
     MEANINGS,
@@ -157,13 +158,13 @@ def drawings_of(cards: Sequence[Card]) -> list[Drawing]:
                 where = f" {WHERE[of_track]}" if of_track == "block" else ""
                 words = f"{counted(len(shown), own)}{where}. {READ[question]}"
                 words += cut_short_words("Hatched", shown, question)
-                draw = functools.partial(_panels, shown, question)
+                draw = functools.partial(panels_figure, shown, question)
                 found.append(Drawing(f"{name}-{of_track}", heading, words, draw))
     blocks = [x for x in cards if track(x) == "block" and x.bits_by_key and not is_control(x)]
     if blocks and not of_one_size(blocks):
         heading = "Bits by key against bytes of state"
         words = READ_STATE + cut_short_words("Open", blocks, "bits_by_key")
-        found.append(Drawing("state", heading, words, functools.partial(_state, blocks)))
+        found.append(Drawing("state", heading, words, functools.partial(state_figure, blocks)))
     return found
 
 
@@ -171,20 +172,6 @@ def cut_short_words(mark: str, cards: Iterable[Card], question: Question) -> str
     """A sentence on the mark of measures that were cut short; empty without any."""
     words = f" {mark}: a bound, near the most that can be measured, or seeds are not there yet."
     return words * any(is_cut_short(card, question) for card in cards)
-
-
-def _panels(cards: Sequence[Card], question: Question) -> Any:
-    """The figure of small panels; matplotlib is imported where it draws."""
-    from echo_jax.memory.pages.all_cards_figures import panels_figure
-
-    return panels_figure(cards, question)
-
-
-def _state(cards: Sequence[Card]) -> Any:
-    """The figure of bits by key against state."""
-    from echo_jax.memory.pages.all_cards_figures import state_figure
-
-    return state_figure(cards)
 
 
 def is_control(card: Card) -> bool:

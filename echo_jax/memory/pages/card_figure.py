@@ -5,7 +5,7 @@ the convolution of a block alone holds, and a list of the values.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -28,10 +28,9 @@ from echo_jax.memory.pages.table import (
 )
 from echo_jax.memory.protocol import LAGS
 from echo_jax.memory.rows import LagRow, Row
+from echo_jax.report.notebook_figure import NotebookFigure
 from echo_jax.report.number_formats import number
 from echo_jax.report.styles import BLUE, GREY, INK, RULE, style_axes
-
-FigureT = TypeVar("FigureT", bound=Figure)
 
 WIDTH, HEIGHT = 8.4, 3.9  # inches
 BACKGROUND: dict[str, Any] = {"color": "#BDBDBD", "linewidth": 0.9}
@@ -57,14 +56,11 @@ class Curves(NamedTuple):
     others: dict[str, Line]
 
 
-def card_figure(card: Card, rows: Sequence[Row], kind: type[FigureT]) -> FigureT:
-    """The figure of a card. With its rows, the forgetting curve of each seed is drawn.
-
-    `kind` is the class of the figure: one of matplotlib, or one that shows itself in a notebook.
-    """
+def card_figure(card: Card, rows: Sequence[Row]) -> NotebookFigure:
+    """The figure of a card. With its rows, the forgetting curve of each seed is drawn."""
     panels: list[Question] = [question for question in QUESTIONS if measure(card, question)]
     width = WIDTH if len(panels) > 1 else 0.7 * WIDTH
-    figure = kind((width, HEIGHT))
+    figure = NotebookFigure((width, HEIGHT))
     _say(figure, 0.15, 0.36, shortened(card.name, 46), fontsize=16, fontweight="bold")
     _say(figure, 0.15, 0.62, shortened(subtitle(card), int(14 * width)), fontsize=9.5, color=GREY)
     room = width / max(len(panels), 1)
@@ -168,7 +164,7 @@ def _draw(
     unnamed = [line for name, line in curves.others.items() if name not in shown]
     unnamed += [line for _, line, _ in references]
     named = {own: curves.mean} | {name: curves.others[name] for name in shown}
-    name_lines(axes, named, unnamed, [own], own)
+    name_lines(axes, named, unnamed, own)
 
 
 def few(names: Sequence[str]) -> list[str]:

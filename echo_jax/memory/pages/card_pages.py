@@ -9,6 +9,7 @@ from pathlib import Path
 from echo_jax import atomic_files
 from echo_jax.memory.card import Card
 from echo_jax.memory.pages import table
+from echo_jax.memory.pages.card_figure import card_figure
 from echo_jax.memory.pages.table import QUESTIONS, Question
 from echo_jax.memory.protocol import Configuration
 from echo_jax.memory.row_file import read_rows
@@ -30,18 +31,10 @@ def draw(folder: Path, card: Card, kind: styles.Format = "svg") -> list[Path]:
       StorageError: a file was edited since it was generated.
     """
     rows = read_rows(folder / "rows.jsonl")
-    images = {f"card.{each}": image(card, rows, each) for each in dict.fromkeys(("svg", kind))}
-    return atomic_files.write_generated_folder(folder, {"card.md": page(card, rows), **images})
-
-
-def image(card: Card, rows: list[Row], kind: styles.Format) -> bytes:
-    """The content of the file of the figure."""
-    with styles.drawing():
-        from matplotlib.figure import Figure
-
-        from echo_jax.memory.pages.card_figure import card_figure
-
-        return styles.image(card_figure(card, rows, Figure), kind)
+    files: dict[str, str | bytes] = {"card.md": page(card, rows)}
+    for each in dict.fromkeys(("svg", kind)):
+        files[f"card.{each}"] = styles.image(card_figure(card, rows), each)
+    return atomic_files.write_generated_folder(folder, files)
 
 
 def page(card: Card, rows: list[Row]) -> str:
