@@ -10,6 +10,7 @@ grid point alone, so that has the same bits for any number of workers and whenev
 import dataclasses
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -67,6 +68,9 @@ def joined(point: GridPoint, rows: Sequence[ResultRow]) -> ResultRow:
     programs; memory is that of the largest part. ValueError where a seed is missing or there twice.
     """
     devices = dict.fromkeys(row.device for row in rows if row.device)
+    times = [msgspec.to_builtins(row.seconds) for row in rows]
+    seconds = {stage: sum(each[stage] for each in times) for stage in times[0]}
+    seconds["compile"] = max(each["compile"] for each in times)
     versions = {
         name: " and ".join(dict.fromkeys(row.versions.get(name, "none") for row in rows))
         for name in rows[0].versions
@@ -75,31 +79,22 @@ def joined(point: GridPoint, rows: Sequence[ResultRow]) -> ResultRow:
         result_rows.of_point(rows[0], point),
         config=point.config,
         bytes=max(row.bytes for row in rows),
-        by_seed=BySeed(**_in_a_row([row.by_seed for row in rows])),
+        by_seed=BySeed(**_together([msgspec.to_builtins(row.by_seed) for row in rows])),
         accuracy_by_position=_mean_by_position(rows),
-        measured={
-            measure: {
-                name: list(itertools.chain(*(row.measured[measure][name] for row in rows)))
-                for name in values
-            }
-            for measure, values in rows[0].measured.items()
-        },
-        failed=Failed(**_in_a_row([row.failed for row in rows])),
-        seconds=_seconds([row.seconds for row in rows]),
+        measured=_together([row.measured for row in rows]),
+        failed=Failed(**_together([msgspec.to_builtins(row.failed) for row in rows])),
+        seconds=Seconds(**seconds),
         versions=versions,
         date=max(row.date for row in rows),
         device=" and ".join(devices),
     )
 
 
-def _in_a_row(parts: Sequence[msgspec.Struct]) -> dict[str, list]:
-    """The lists of all parts, one after the other, by field."""
-    fields: dict[str, list] = {}
-    for part in parts:
-        for name, values in msgspec.structs.asdict(part).items():
-            if values is not msgspec.UNSET:
-                fields.setdefault(name, []).extend(values)
-    return fields
+def _together(parts: Sequence[Any]) -> Any:
+    """Lists one after the other, in trees with the same names."""
+    if isinstance(parts[0], dict):
+        return {name: _together([part[name] for part in parts]) for name in parts[0]}
+    return list(itertools.chain(*parts))
 
 
 def _mean_by_position(rows: Sequence[ResultRow]) -> list[float | None] | None:
@@ -115,14 +110,3 @@ def _mean_by_position(rows: Sequence[ResultRow]) -> list[float | None] | None:
         if count
     ]
     return plain(np.sum(means, axis=0) / sum(seeds))
-
-
-def _seconds(parts: Sequence[Seconds]) -> Seconds:
-    """The sum of each stage; the longest time of compiling."""
-    stages = [msgspec.structs.asdict(part) for part in parts]
-    return Seconds(
-        **{
-            stage: (max if stage == "compile" else sum)(times[stage] for times in stages)
-            for stage in stages[0]
-        }
-    )
