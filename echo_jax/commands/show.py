@@ -55,7 +55,10 @@ def main() -> None:
         if command.curve:
             show_curve(command.curve, command.format)
         elif command.play:
-            show_play(command.play)
+            machine.use_cpu_devices(1)
+            from echo_jax.runs import play_page
+
+            print(f"Page: {printable(str(play_page.write_for_run(command.play)))}")
         else:
             show_data(command)
 
@@ -67,14 +70,6 @@ def show_curve(folder: Path, kind: Format) -> None:
     say, curves = functools.partial(print, flush=True), curve_figure.read(folder)
     again = functools.partial(command_line.training, curves.config)
     run_report.conclude(curves, folder, say, again, kind)
-
-
-def show_play(folder: Path) -> None:
-    """Write the page in which the network of a run can be played with, and print its path."""
-    machine.use_cpu_devices(1)
-    from echo_jax.runs import play_page
-
-    print(f"Page: {printable(str(play_page.write_for_run(folder)))}")
 
 
 def show_data(command: ShowCommand) -> None:

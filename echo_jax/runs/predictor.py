@@ -270,8 +270,7 @@ def _sequences(inputs: Any) -> tuple[bool, list[list[Any]]]:
     nested = [isinstance(item, list | tuple) for item in items]
     if not any(nested):
         return False, [items]
-    inner = itertools.chain.from_iterable(items) if all(nested) else [items]
-    if any(isinstance(value, list | tuple | np.ndarray) for value in inner):
+    if not all(nested):
         fix = "use a list or an array [T], or for many a list of lists or an array [N, T]"
         raise ConfigError("inputs", inputs, "is neither values nor sequences of values", fix)
     return True, [list(item) for item in items]

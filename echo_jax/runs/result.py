@@ -125,16 +125,13 @@ def summarise(
     of every training sequence, each `[S, N]`. Of the user's own numbers `held_out` are the tokens
     that the evaluation was cut from, and `values` what they stand for.
     """
-    loss, accuracy = curves
-    failed = failures(config, loss, scored.loss)
-    good = ~np.isin(seeds_of(config), failed["seed"])
-    by_seed = scores_of_seeds(config, scored, accuracy, good)
+    failed, good, by_seed = scores_of_seeds(config, scored, *curves)
     learned, runs = sum(x is not None for x in by_seed["sequences_to_99"]), config.seeds
     share = statistics.wilson_interval(learned, runs) if runs > 1 else None
     fields = _baselines(config, held_out) | _answers(scored, good, values)
     for name in by_seed.keys() - {"seed"}:
         fields |= _median(name, by_seed[name])
-    fields |= _beside_the_ceiling(config, fields["floor_accuracy"], accuracy, good)
+    fields |= _beside_the_ceiling(config, fields["floor_accuracy"], curves[1], good)
     if np.isfinite(fields["loss"]) and config.task.framing == "classes":
         fields["recalled_bits"] = statistics.recalled_bits(fields["loss"], fields["floor_loss"])
     fields |= {
@@ -185,11 +182,6 @@ def failures(config: RunConfig, loss: np.ndarray, final: np.ndarray | None = Non
     return {"seed": [config.seed + row for row in rows], "sequence": at}
 
 
-def seeds_of(config: RunConfig) -> list[int]:
-    """The seeds of a run."""
-    return list(range(config.seed, config.seed + config.seeds))
-
-
 def _baselines(config: RunConfig, held_out: np.ndarray | None) -> dict[str, Any]:
     task, distance = config.task, {}
     if held_out is None:
@@ -232,18 +224,24 @@ def _median(name: str, values: list) -> dict[str, Any]:
 
 
 def scores_of_seeds(
-    config: RunConfig, scored: Evaluation, accuracy: np.ndarray, good: np.ndarray
-) -> dict[str, list]:
-    """The fields of `SeedScores`, infinite for None."""
+    config: RunConfig, scored: Evaluation, loss: np.ndarray, accuracy: np.ndarray
+) -> tuple[dict, np.ndarray, dict[str, list]]:
+    """The fields of `Failed`, the good seeds, bool `[S]`, and the fields of `SeedScores`.
+
+    The loss and accuracy are those of the training, `[S, N]`. Scores are infinite for None.
+    """
+    failed = failures(config, loss, scored.loss)
+    seeds = range(config.seed, config.seed + config.seeds)
+    good = ~np.isin(seeds, failed["seed"])
     fields = {
-        "seed": seeds_of(config),
+        "seed": list(seeds),
         "accuracy": np.where(good, scored.accuracy, 0.0).tolist(),
         "loss": np.where(good, scored.loss, np.inf).tolist(),
         "sequences_to_99": _sequences_until(0.99, accuracy, good),
     }
     if config.data.csv is None:  # there is no distance between values of any kind
         fields["distance"] = np.where(good, scored.distance, np.inf).tolist()
-    return fields
+    return failed, good, fields
 
 
 def _answers(scored: Evaluation, good: np.ndarray, values: list[str] | None) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-from echo_jax.core.evaluation import Evaluation
 from echo_jax.core.network import Params
 from echo_jax.core.training import TrainState
 from echo_jax.exceptions import printable
@@ -51,29 +50,16 @@ def train_run(
         with watch.time("evaluate"):
             scored = programs.score(programs.dynamic(run.config), state.params, run.corpus)
     CheckpointWriter(run, log).refuse_divergence(scored.loss)
-    devices = [device.device_kind for device in programs.devices]
-    return Finished(state.params, log, finish(run, log, scored, watch, devices, say))
-
-
-def finish(
-    run: PreparedRun,
-    log: History,
-    scored: Evaluation,
-    watch: Stopwatch,
-    devices: list[str],
-    say: Callable[[str], None],
-) -> Result:
-    """Write the result, with the seconds and the kinds of the devices, and say what it is."""
     held_out = run.corpus.held_out if run.corpus else None
     scores = result.summarise(run.config, scored, log.curves(), held_out, run.inputs.values)
     scores.seconds = {name: round(value, 3) for name, value in watch.seconds.items()}
-    scores.devices = devices
+    scores.devices = [device.device_kind for device in programs.devices]
     if run.folder:
         result.write(run.folder, scores)
     say(run_report.full_report(run.config, scores))
     if run.folder:
         say(printable(f"Run folder: {run_folder.as_shown(run.folder)}"))
-    return scores
+    return Finished(state.params, log, scores)
 
 
 def train(

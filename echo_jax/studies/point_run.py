@@ -125,9 +125,8 @@ def _results(config: RunConfig, learned: Learned, scored: Evaluation) -> dict[st
 
     A seed with a non-finite loss has failed and counts as accuracy 0 and 0 bits.
     """
-    failed = result.failures(config, learned.loss, scored.loss)
-    good = ~np.isin(result.seeds_of(config), failed["seed"])
-    by_seed = result.scores_of_seeds(config, scored, learned.accuracy, good)
+    curves = learned.loss, learned.accuracy
+    failed, good, by_seed = result.scores_of_seeds(config, scored, *curves)
     if config.task.framing == "classes":
         chance = chance_baseline(config.task).loss
         by_seed["recalled_bits"] = [

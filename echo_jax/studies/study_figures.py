@@ -53,15 +53,14 @@ def figure(chart: Chart, rows: Sequence[ResultRow]) -> Any:
         chance = [some[0].baselines.accuracy if shares else None for some in at.values()]
         return charts.dots_figure(dots, chance, name, shares)
     lines: dict[str, list[tuple[float, Summary]]] = {}
-    if chart.kind == "lines":
-        for row in rows:
-            point = (float(row.labels[chart.x]), summary(row, chart.y))
-            lines.setdefault(series_name(chart, row), []).append(point)
-    else:
+    if chart.kind == "curves":
         by_name = curves(chart, rows)
         shares = all(value <= 1 for curve in by_name.values() for value in curve.values())
         for line, values in by_name.items():
-            lines[line] = [(place, Summary(v, None)) for place, v in values.items()]
+            lines[line] = [(place, Summary(value, None)) for place, value in values.items()]
+    for row in rows if chart.kind == "lines" else ():
+        point = (float(row.labels[chart.x]), summary(row, chart.y))
+        lines.setdefault(series_name(chart, row), []).append(point)
     baseline = chances[0] if shares and len(set(chances)) == 1 else None
     return charts.lines_figure(lines, chart.x, name, baseline, shares, chart.log_x)
 

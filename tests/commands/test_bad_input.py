@@ -214,7 +214,7 @@ API = {
     "text": (predict("12"), "12"),
     "nothing": (predict(None), "None"),
     "a set, which has no order": (predict({3, 4}), "{3, 4}"),
-    "three axes": (predict(np.zeros((1, 1, 1))), "inputs"),
+    "three axes": (predict(np.zeros((1, 1, 1))), "value"),
     "a fraction": (predict([1.5]), "1.5"),
     "no value": (predict(np.array([1, "x", None], object)), "None"),
     "a surrogate": (predict(["\ud800"]), "ud800"),
