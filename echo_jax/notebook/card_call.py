@@ -21,9 +21,9 @@ from echo_jax.memory.card import Card
 from echo_jax.memory.named_cell import NamedCell, cell_object, named_cell
 from echo_jax.memory.pages import built_in_cards, card_text, table
 from echo_jax.memory.rows import KeyRow, Row
-from echo_jax.notebook.data_frame import data_frame
 from echo_jax.report import styles
-from echo_jax.report.notebook_figure import NotebookFigure
+from echo_jax.report.charts import NotebookFigure
+from echo_jax.report.text_tables import data_frame
 
 if TYPE_CHECKING:
     import pandas

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from echo_jax.commands.study import StudyCommand, command_of
 from echo_jax.exceptions import ConfigError
-from echo_jax.notebook.data_frame import data_frame
 from echo_jax.report.markdown_page import markdown_section
 from echo_jax.report.page import Section
 from echo_jax.report.styles import drawing
+from echo_jax.report.text_tables import data_frame
 from echo_jax.studies import study_figures, study_folder, study_pages, tidy_rows
 from echo_jax.studies.catalogue import STUDIES
 from echo_jax.studies.result_rows import ResultRow

@@ -11,20 +11,34 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import Formatter, FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
 
-from echo_jax.report.notebook_figure import NotebookFigure as Figure
 from echo_jax.report.styles import (
     GREY,
     INK,
     RULE,
     SERIES,
     WIDTH,
+    drawing,
+    image,
     style_axes,
     wrapped,
 )
 from echo_jax.statistics import Summary
+
+
+class NotebookFigure(Figure):
+    """A figure of matplotlib; in a notebook it shows itself, whatever backend there is.
+
+    The display of IPython starts with pyplot, which is not used here.
+    """
+
+    def _repr_png_(self) -> bytes:
+        """The content of a PNG file."""
+        with drawing():
+            return image(self, "png")
 
 
 def dots_figure(
@@ -32,7 +46,7 @@ def dots_figure(
     baselines: Sequence[float | None],
     label: str,
     percent: bool,
-) -> Figure:
+) -> NotebookFigure:
     """A row for each name, the first on top: a dot for each of its summaries, with its interval.
 
     Several summaries of a row are the ends of a line. They have the same names in each row, and one
@@ -83,7 +97,7 @@ def lines_figure(
     baseline: float | None,
     percent: bool,
     log_x: bool = False,
-) -> Figure:
+) -> NotebookFigure:
     """A line with intervals for each of up to 6 series of points (x, summary), x ascending.
 
     With `log_x` every x is above 0.
@@ -146,9 +160,9 @@ def _set_ticks(axes: Axes, at: Sequence[float], log_x: bool) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=integers))
 
 
-def _panel(height: float) -> tuple[Figure, Axes]:
+def _panel(height: float) -> tuple[NotebookFigure, Axes]:
     """A figure of one panel, so many inches high."""
-    figure = Figure((WIDTH, height), layout="constrained")
+    figure = NotebookFigure((WIDTH, height), layout="constrained")
     axes = figure.subplots()
     style_axes(axes)
     return figure, axes

@@ -17,7 +17,7 @@ from echo_jax.runs.run_folder import FIGURE, METRICS, RESULT
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from echo_jax.report.notebook_figure import NotebookFigure
+    from echo_jax.report.charts import NotebookFigure
 
 POINTS = 500
 """Points drawn of a curve that has more."""
@@ -69,7 +69,7 @@ def draw(folder: Path, curves: Curves | None = None, kind: Format = "png") -> Pa
 
 def figure_of(curves: Curves) -> "NotebookFigure":
     """Loss and accuracy over training, with the baselines; 800 pixels wide."""
-    from echo_jax.report.notebook_figure import NotebookFigure
+    from echo_jax.report.charts import NotebookFigure
 
     config, scores, loss, accuracy = curves
     of_values, own = config.task.framing == "values", config.data.csv is not None

@@ -33,7 +33,7 @@ from echo_jax.runs.run_folder import RunSpec
 from echo_jax.runs.vocabulary import UNSEEN, Unknown, Vocabulary
 
 if TYPE_CHECKING:
-    from echo_jax.report.notebook_figure import NotebookFigure
+    from echo_jax.report.charts import NotebookFigure
 
 BLOCK = 16
 """Tokens that are fed at once where they are too few for a whole piece."""

@@ -1,18 +1,9 @@
 """Run folders: what was run, how far it came, what it found. One folder a run, one writer.
 
-config.json              what was run, with which versions, where; digests of the next two files
-vocabulary.json          of a run on the user's own numbers: the values, in order of their tokens
-tokens.safetensors       and the column as tokens, int32
-checkpoint.safetensors   the state of every seed after some number of sequences
-metrics.csv              sequence, loss, accuracy: a line for every training sequence of every seed
-result.json              scores with their baselines, times, versions
-seeds.csv                the scores of every seed, where there are several
-curve.png                loss and accuracy over training
-
 A run is a function of its configuration, so a folder without a checkpoint is a run of no sequences
 yet. The checkpoint alone says how far the run is: it holds the digest of the lines of `metrics.csv`
 up to it, which are written first; lines beyond them are written again. Nothing in a folder is
-executed, and no name in it is used as a path.
+executed, and no name in it is used as a path. docs/formats.md lists the files.
 """
 
 import datetime

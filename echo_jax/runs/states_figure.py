@@ -13,7 +13,7 @@ from echo_jax.config import RunConfig
 from echo_jax.core.network import Params, build_network, unroll
 from echo_jax.core.online import EchoState
 from echo_jax.exceptions import ConfigError
-from echo_jax.report.notebook_figure import NotebookFigure
+from echo_jax.report.charts import NotebookFigure
 from echo_jax.report.styles import INK, drawing, wrapped
 
 MOST_STEPS = 400

@@ -1,11 +1,4 @@
-"""The folder of studies or of a sweep.
-
-rows/NAME.jsonl      a line for each grid point, see `result_rows`
-figures/NAME.svg     the figure of a study; with --format another one beside it
-tables/NAME.csv      its tables, with --tables; `.generated` beside each file has its digest
-README.md            all studies on one page, with the figures
-folder.json          the kind of the folder
-"""
+"""The folder of studies or of a sweep, whose files docs/formats.md lists; what is published."""
 
 import os
 import re

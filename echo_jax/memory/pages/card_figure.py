@@ -28,7 +28,7 @@ from echo_jax.memory.pages.table import (
 )
 from echo_jax.memory.protocol import LAGS
 from echo_jax.memory.rows import LagRow, Row
-from echo_jax.report.notebook_figure import NotebookFigure
+from echo_jax.report.charts import NotebookFigure
 from echo_jax.report.number_formats import number
 from echo_jax.report.styles import BLUE, GREY, INK, RULE, style_axes
 
