@@ -117,12 +117,6 @@ def quoted(*words: object) -> str:
     return printable(shlex.join(map(str, words)))
 
 
-def given_fields(arguments: Sequence[str] | None = None) -> list[str]:
-    """The fields that the flags of a command line set, in their order."""
-    words = sys.argv[1:] if arguments is None else arguments
-    return [flags.field_of(word) for word in words if word.startswith("--")]
-
-
 def flag_of(field: str) -> str:
     """The flag of a field."""
     return spell(f"{{{field}}}", "flag")

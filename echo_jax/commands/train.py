@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
-from echo_jax.commands import command_line
+from echo_jax.commands import command_line, flags
 from echo_jax.config import PARTS, Part, RunConfig, check_values
 from echo_jax.exceptions import ConfigError, DivergedError, StorageError
 from echo_jax.host import compilation_cache, process_start
@@ -109,7 +109,7 @@ def changes_of_resumed(command: TrainCommand) -> tuple[int | None, str | None]:
 
     ConfigError for another field of its configuration, which is that of the folder.
     """
-    given = command_line.given_fields()
+    given = [flags.field_of(word) for word in sys.argv[1:] if word.startswith("--")]
     may_stand = "resume sequences cell checkpoint_every devices compilation_cache format"
     for field in given:
         if field not in may_stand.split():

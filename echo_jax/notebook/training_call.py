@@ -142,7 +142,8 @@ def train(**options: Unpack[TrainOptions]) -> Run:
     with new_run(inputs, command.out, command.devices, command.checkpoint_every) as run:
         params, history, result = train_run(run, Interrupts(), Stopwatch(), lambda _: None)
         if run.folder:
-            curve_figure.draw(run.folder)
+            curves = curve_figure.curves_of(run.config, result, history)
+            curve_figure.draw(run.folder, curves)
     weights = jax.device_get(params)
     return Run(inputs.config, result, history, command.out, inputs, weights)
 

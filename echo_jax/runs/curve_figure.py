@@ -54,13 +54,12 @@ def curves_of(config: RunConfig, scores: Result, history: History) -> Curves:
     return Curves(config, scores, loss[good], accuracy[good])
 
 
-def draw(folder: Path, curves: Curves | None = None, kind: Format = "png") -> Path:
-    """Make the figure of a run folder from its metrics and its result; returns its path.
+def draw(folder: Path, curves: Curves, kind: Format = "png") -> Path:
+    """Make the figure of a run folder; returns its path.
 
-    ConfigError where one of the two is missing or damaged, or the figure cannot be drawn, or a file
-    that is no PNG was edited since.
+    ConfigError where it cannot be drawn, or a file that is no PNG was edited since.
     """
-    curves, path = curves or read(folder), (folder / FIGURE).with_suffix(f".{kind}")
+    path = (folder / FIGURE).with_suffix(f".{kind}")
     with drawing():
         content = image(figure_of(curves), kind)
     (atomic_files.write_bytes if kind == "png" else atomic_files.write_generated)(path, content)

@@ -12,7 +12,6 @@ or one integer at a time, with the state in the caller's hands:
 import dataclasses
 import functools
 import itertools
-import types
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
@@ -43,16 +42,9 @@ STATE = "state"
 
 
 @functools.cache
-def programs(config: RunConfig) -> types.SimpleNamespace:
-    """The compiled functions of `online` that all networks of a configuration share."""
-    network = build_network(config)
-    functions = (online.step, online.feed, online.follows)
-    step, feed, follows = (functools.partial(function, config, network) for function in functions)
-    return types.SimpleNamespace(
-        step=jax.jit(step),
-        feed=jax.jit(feed),
-        follows=jax.jit(follows, static_argnames="windows"),
-    )
+def program(function: Callable[..., Any], config: RunConfig) -> Any:
+    """A function of `online`, compiled for all networks of a configuration."""
+    return jax.jit(functools.partial(function, config, build_network(config)))
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -82,7 +74,7 @@ class Trained:
     def step(self, state: EchoState, token: Any) -> tuple[EchoState, Answer]:
         """One token in, int `0 .. V-1`; the next state and the `Answer` out. Pure and compiled."""
         self._check(token)
-        return programs(self.config).step(self.params, state, token)
+        return program(online.step, self.config)(self.params, state, token)
 
     def values(self, state: EchoState, tokens: np.ndarray) -> tuple[EchoState, list[Any]]:
         """The state after the next tokens, int32 `[N]`, and the N values that answer them.
@@ -112,11 +104,12 @@ class Trained:
         """
         fed, piece, cuts = np.flatnonzero(tokens != UNSEEN), online.piece_size(self.config), [0]
         self._check(tokens[fed])
+        feed = program(online.feed, self.config)
         for size in (piece, min(piece, BLOCK), 1):
             cuts += range(cuts[-1] + size, len(fed) + 1, size)
         for first, end in itertools.pairwise(cuts):
             places = fed[first:end]
-            state, answer = programs(self.config).feed(self.params, state, tokens[places])
+            state, answer = feed(self.params, state, tokens[places])
             exists = np.asarray(answer.exists)
             there = jax.tree.map(lambda leaf, rows=exists: np.asarray(leaf)[rows], answer)
             yield state, places[exists].tolist(), there
@@ -182,7 +175,9 @@ class Trained:
     def follows(self, positions: Sequence[int], windows: int, seed: int = 0) -> np.ndarray:
         """Share of answers that follow a change at each of P positions, `[P]`."""
         key, places = jax.random.key(seed, impl=GENERATOR), np.asarray(positions)
-        return np.asarray(programs(self.config).follows(self.params, key, places, windows=windows))
+        fixed = self.config, build_network(self.config)
+        follows = jax.jit(functools.partial(online.follows, *fixed, windows=windows))
+        return np.asarray(follows(self.params, key, places))
 
     @functools.cached_property
     def digest(self) -> str:
