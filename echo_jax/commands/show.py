@@ -67,9 +67,9 @@ def show_curve(folder: Path, kind: Format) -> None:
     """Print how a finished run ended, and make its figure."""
     from echo_jax.runs import curve_figure, run_report
 
-    say, curves = functools.partial(print, flush=True), curve_figure.read(folder)
-    again = functools.partial(command_line.training, curves.config)
-    run_report.conclude(curves, folder, say, again, kind)
+    say, finished = functools.partial(print, flush=True), curve_figure.read(folder)
+    again = functools.partial(command_line.training, finished.config)
+    run_report.conclude(finished, folder, say, again, kind)
 
 
 def show_data(command: ShowCommand) -> None:

@@ -73,7 +73,7 @@ def main() -> None:
 
 def run(command: TrainCommand, interrupts: Interrupts) -> None:
     """Open the run, train it, report it and draw it."""
-    from echo_jax.runs import curve_figure, run_folder, run_report
+    from echo_jax.runs import run_folder, run_report
     from echo_jax.runs.advice import smaller_step
     from echo_jax.runs.prepared_run import new_inputs, new_run, resumed_run
     from echo_jax.runs.train_run import train_run
@@ -97,11 +97,10 @@ def run(command: TrainCommand, interrupts: Interrupts) -> None:
         resume = f"{command_line.program('train')} --resume {quoted}"
         with going_on(resume, lambda: again(smaller_step(prepared.config))):
             finished = train_run(prepared, interrupts, watch, interrupts.say)
-        curves = curve_figure.curves_of(prepared.config, finished.result, finished.history)
         draw = f"{command_line.program('show')} --curve {quoted}"
         draw += f" --format {command.format}" * (command.format != "png")
         with command_line.drawing_last(draw):
-            run_report.conclude(curves, prepared.folder, interrupts.say, again, command.format)
+            run_report.conclude(finished, prepared.folder, interrupts.say, again, command.format)
 
 
 def changes_of_resumed(command: TrainCommand) -> tuple[int | None, str | None]:

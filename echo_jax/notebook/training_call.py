@@ -26,7 +26,7 @@ from echo_jax.runs import advice, curve_figure, explanation, run_report
 from echo_jax.runs.metrics_csv import History
 from echo_jax.runs.predictor import Trained, network_of
 from echo_jax.runs.prepared_run import new_inputs, new_run
-from echo_jax.runs.result import Result
+from echo_jax.runs.result import Finished, Result
 from echo_jax.runs.run_folder import RunSpec
 from echo_jax.runs.states_figure import any_values
 from echo_jax.runs.train_run import train_run
@@ -61,9 +61,8 @@ class Run:
 
     def curve(self) -> NotebookFigure:
         """Loss and accuracy over training beside their baselines, as in `curve.png`."""
-        curves = curve_figure.curves_of(self.config, self.result, self.history)
         with drawing():
-            return curve_figure.figure_of(curves)
+            return curve_figure.figure_of(Finished(self.config, self.history, self.result))
 
     def explain(self) -> str:
         """Say where the target is, if it can be learned, and what helps, or what to ask next."""
@@ -140,12 +139,11 @@ def train(**options: Unpack[TrainOptions]) -> Run:
     inputs = inputs._replace(seed_map=command.seed_map, compute=command.compute)
     machine.use_cpu_devices(None)  # a later call may have more seeds
     with new_run(inputs, command.out, command.devices, command.checkpoint_every) as run:
-        params, history, result = train_run(run, Interrupts(), Stopwatch(), lambda _: None)
+        finished = train_run(run, Interrupts(), Stopwatch(), lambda _: None)
         if run.folder:
-            curves = curve_figure.curves_of(run.config, result, history)
-            curve_figure.draw(run.folder, curves)
-    weights = jax.device_get(params)
-    return Run(inputs.config, result, history, command.out, inputs, weights)
+            curve_figure.draw(run.folder, finished)
+    config, history, result, params = finished
+    return Run(config, result, history, command.out, inputs, jax.device_get(params))
 
 
 def _command(options: Mapping[str, Any]) -> TrainCommand:

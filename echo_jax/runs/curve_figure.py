@@ -1,7 +1,7 @@
 """The figure of a run: loss and accuracy over training. No display is needed."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.report.styles import BLUE, GREY, ORANGE, Format, drawing, image
 from echo_jax.runs import result
 from echo_jax.runs.metrics_csv import History
-from echo_jax.runs.result import Result
+from echo_jax.runs.result import Finished
 from echo_jax.runs.run_folder import FIGURE, METRICS, RESULT
 
 if TYPE_CHECKING:
@@ -23,17 +23,8 @@ POINTS = 500
 """Points drawn of a curve that has more."""
 
 
-class Curves(NamedTuple):
-    """The curves in the figure of a run; loss and accuracy of the seeds that are good, `[S, N]`."""
-
-    config: RunConfig
-    result: Result
-    loss: np.ndarray
-    accuracy: np.ndarray
-
-
-def read(folder: Path) -> Curves:
-    """The curves of a run folder; ConfigError where a file of them is missing or damaged."""
+def read(folder: Path) -> Finished:
+    """The run in a folder, without weights; ConfigError for a file that is missing or damaged."""
     scores, path = result.read(folder), folder / METRICS
     try:
         config = from_dict(scores.config)
@@ -42,35 +33,29 @@ def read(folder: Path) -> Curves:
         raise StorageError(None, folder / RESULT, rule, "restore it, or train again") from None
     text = atomic_files.read_bytes(path, machine.memory())
     try:
-        return curves_of(config, scores, History.of_text(config, text))
+        return Finished(config, History.of_text(config, text), scores)
     except ValueError:
         raise StorageError(None, path, "is damaged", "restore it, or train again") from None
 
 
-def curves_of(config: RunConfig, scores: Result, history: History) -> Curves:
-    """The curves of a run, of the seeds that are good."""
-    good = ~np.isin(scores.by_seed.seed, scores.failed.seed)
-    loss, accuracy = history.curves()
-    return Curves(config, scores, loss[good], accuracy[good])
-
-
-def draw(folder: Path, curves: Curves, kind: Format = "png") -> Path:
+def draw(folder: Path, finished: Finished, kind: Format = "png") -> Path:
     """Make the figure of a run folder; returns its path.
 
     ConfigError where it cannot be drawn, or a file that is no PNG was edited since.
     """
     path = (folder / FIGURE).with_suffix(f".{kind}")
     with drawing():
-        content = image(figure_of(curves), kind)
+        content = image(figure_of(finished), kind)
     (atomic_files.write_bytes if kind == "png" else atomic_files.write_generated)(path, content)
     return path
 
 
-def figure_of(curves: Curves) -> "NotebookFigure":
+def figure_of(finished: Finished) -> "NotebookFigure":
     """Loss and accuracy over training, with the baselines; 800 pixels wide."""
     from echo_jax.report.charts import NotebookFigure
 
-    config, scores, loss, accuracy = curves
+    config, _, scores, _ = finished
+    loss, accuracy = finished.curves()
     of_values, own = config.task.framing == "values", config.data.csv is not None
     figure = NotebookFigure(figsize=(8, 3.6), dpi=100, layout="constrained")
     figure.suptitle(title_of(config), fontsize=11)

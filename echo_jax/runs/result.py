@@ -1,7 +1,7 @@
 """The scores of a run: what `result.json` and `seeds.csv` hold."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -15,6 +15,7 @@ from echo_jax.core.target_place import accuracy_ceiling, knowable_share
 from echo_jax.exceptions import StorageError
 from echo_jax.report.number_formats import plain
 from echo_jax.report.text_tables import csv_text
+from echo_jax.runs.metrics_csv import History
 from echo_jax.runs.run_folder import RESULT, SEEDS
 
 
@@ -98,6 +99,24 @@ class Result(msgspec.Struct, kw_only=True):
     digest: str | UnsetType = UNSET
     seconds: dict[str, float] | UnsetType = UNSET
     devices: list[str] | UnsetType = UNSET
+
+
+class Finished(NamedTuple):
+    """A run that has ended, with its log; the weights of every seed, `[S or more, ...]`.
+
+    The weights are None where they were not read.
+    """
+
+    config: RunConfig
+    history: History
+    result: Result
+    params: Any = None
+
+    def curves(self) -> tuple[np.ndarray, np.ndarray]:
+        """Loss and accuracy of the seeds that did not fail, each float32 `[S, N]`."""
+        good = ~np.isin(self.result.by_seed.seed, self.result.failed.seed)
+        loss, accuracy = self.history.curves()
+        return loss[good], accuracy[good]
 
 
 NOT_OF_THE_RUN = ("seconds", "devices", "versions", "digest")

@@ -14,11 +14,10 @@ from echo_jax.report import sparkline
 from echo_jax.report.styles import Format
 from echo_jax.report.text_tables import table
 from echo_jax.runs import advice, curve_figure, run_folder
-from echo_jax.runs.curve_figure import Curves
 from echo_jax.runs.explanation import explain
 
 if TYPE_CHECKING:
-    from echo_jax.runs.result import Failed, Result
+    from echo_jax.runs.result import Failed, Finished, Result
 
 POSITIONS_SHOWN = 60
 """Positions whose accuracy is printed; `result.json` has them all."""
@@ -70,7 +69,7 @@ def full_report(config: RunConfig, result: "Result", spelling: Spelling = "flag"
 
 
 def conclude(
-    curves: Curves,
+    finished: "Finished",
     folder: Path,
     say: Callable[[str], None],
     write: Callable[[dict[str, Any]], str],
@@ -81,10 +80,10 @@ def conclude(
     `write` writes the next commands, see `advice.after_run`.
     """
     columns = shutil.get_terminal_size().columns
-    say(sparkline.curve_line(curves.accuracy, columns))
-    for line in advice.after_run(curves.config, curves.result, write):
+    say(sparkline.curve_line(finished.curves()[1], columns))
+    for line in advice.after_run(finished.config, finished.result, write):
         say(printable(line))
-    path = curve_figure.draw(folder, curves, kind)
+    path = curve_figure.draw(folder, finished, kind)
     say(f"Figure: {printable(run_folder.as_shown(path))}")
     return path
 

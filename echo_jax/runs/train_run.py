@@ -2,9 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
 
-from echo_jax.core.network import Params
 from echo_jax.core.training import TrainState
 from echo_jax.exceptions import printable
 from echo_jax.host import process_start
@@ -16,15 +14,7 @@ from echo_jax.runs import result, run_folder, run_report
 from echo_jax.runs.checkpoint import CheckpointWriter
 from echo_jax.runs.metrics_csv import History
 from echo_jax.runs.prepared_run import PreparedRun
-from echo_jax.runs.result import Result
-
-
-class Finished(NamedTuple):
-    """A run that has ended: the weights of every seed `[S or more, ...]`, its log and scores."""
-
-    params: Params
-    history: History
-    result: Result
+from echo_jax.runs.result import Finished
 
 
 def train_run(
@@ -59,7 +49,7 @@ def train_run(
     say(run_report.full_report(run.config, scores))
     if run.folder:
         say(printable(f"Run folder: {run_folder.as_shown(run.folder)}"))
-    return Finished(state.params, log, scores)
+    return Finished(run.config, log, scores, state.params)
 
 
 def train(
