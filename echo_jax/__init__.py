@@ -8,7 +8,7 @@
     commands  the command line
     notebook  the same as Python calls: train, study, card, cards; load: a trained network
 
-Submodules load on first use, so `import echo_jax` itself loads no jax.
+Calls load on first use, so `import echo_jax` itself loads no jax.
 """
 
 import importlib
@@ -33,20 +33,12 @@ _CALLS = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a submodule, or the module of a public call, on first use."""
+    """Import the module of a public call on first use."""
     if name in _CALLS:
         return getattr(importlib.import_module(f"echo_jax.{_CALLS[name]}"), name)
-    if name in _submodules():
-        return importlib.import_module(f"echo_jax.{name}")
     raise AttributeError(f"module 'echo_jax' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     """The public names, loaded or not."""
-    return sorted([*globals(), *_submodules(), *_CALLS])
-
-
-def _submodules() -> list[str]:
-    import pkgutil  # takes 10 ms, and commands do without
-
-    return [module.name for module in pkgutil.iter_modules(__path__)]
+    return sorted([*globals(), *_CALLS])

@@ -80,7 +80,7 @@ CELLS = {
         "key_size value_size + key_size + 1",
     ),
     "mamba2": BuiltInCell(
-        "matrix_state.mamba2:Mamba2Cell", "Mamba-2", "Dao & Gu 2024", "states values"
+        "matrix_state.mamba2:Mamba2Cell", "Mamba-2", "Dao & Gu 2024", "keys values"
     ),
     "exprnn": BuiltInCell(
         "vector_state.exprnn:ExpRNNCell", "expRNN", "Lezcano-Casado & Martinez-Rubio 2019", "H"

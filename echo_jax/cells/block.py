@@ -106,6 +106,10 @@ class Block(Cell):
         """The author's names for the functions of the cell."""
         return self.cell.names
 
+    @property
+    def key_value_sizes(self) -> tuple[int, int] | None:
+        return self.cell.key_value_sizes
+
     def init(self, key: chex.PRNGKey, input_size: int) -> BlockParams:
         key, *keys = jax.random.split(key, 1 + self.layers)
         w_in = jax.nn.initializers.lecun_normal()(key, (input_size, self.width))
@@ -122,21 +126,12 @@ class Block(Cell):
             conv=jax.random.uniform(for_conv, (CONVOLVED, d), minval=-bound, maxval=bound),
             conv_bias=jnp.zeros(d),
             cell=cell,
-            W=lecun(keys[0], (self._cell_outputs(cell), d)),
+            W=lecun(keys[0], (self.cell.output_size(cell, d), d)),
             b=jnp.zeros(d),
             mlp_norm=jnp.ones(d),
             W1=lecun(keys[1], (d, 2 * d)),
             W2=lecun(keys[2], (2 * d, d)),
         )
-
-    def _cell_outputs(self, params: Any) -> int:
-        """H, the features of the cell's output."""
-
-        def output(params: Any) -> chex.Array:
-            state = self.cell.initial_state(params, 1, self.width)
-            return self.cell.step(self.cell.prepare(params), state, jnp.zeros((1, self.width)))[1]
-
-        return jax.eval_shape(output, params).shape[-1]
 
     def initial_state(
         self, params: BlockParams, batch_size: int, input_size: int

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import chex
+import jax
+import jax.numpy as jnp
 
 from echo_jax.cells.scan import Carry, Mask, scan_over_time
 
@@ -69,6 +71,15 @@ class Cell:
     def prepare(self, params: CellParams) -> CellParams:
         """The parameters that `step` takes, computed once a sequence: a matrix exponential, say."""
         return params
+
+    def output_size(self, params: CellParams, input_size: int) -> int:
+        """The features of the output, by the shapes of a step."""
+
+        def output() -> chex.Array:
+            state = self.initial_state(params, 1, input_size)
+            return self.step(self.prepare(params), state, jnp.zeros((1, input_size)))[1]
+
+        return jax.eval_shape(output).shape[-1]
 
     @property
     def key_value_sizes(self) -> tuple[int, int] | None:

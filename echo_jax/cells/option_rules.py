@@ -26,10 +26,3 @@ def divides(cell: Any, name: str, whole: int, parts: str) -> None:
     if count < 1 or whole % count:
         rule = f"is no divisor of the {whole} {parts}"
         raise ConfigError(None, f"{name} {count}", rule, "use one, such as 1")
-
-
-def step_bounds(cell: Any) -> None:
-    """Raise ConfigError unless 0 < dt_min <= dt_max."""
-    if not 0 < cell.dt_min <= cell.dt_max:
-        bounds = f"dt_min {cell.dt_min:g} with dt_max {cell.dt_max:g}"
-        raise ConfigError(None, bounds, "is no range of a step", "use 0 < dt_min <= dt_max")

@@ -16,6 +16,7 @@ from echo_jax.cells import registry
 from echo_jax.cells.adapters.adapt import BlockOf, size_of
 from echo_jax.cells.block import CONVOLVED, Block
 from echo_jax.cells.interface import Cell
+from echo_jax.cells.scan import Carry
 from echo_jax.config import GENERATOR
 from echo_jax.exceptions import ConfigError, reason
 
@@ -64,23 +65,13 @@ def state_bytes(cell: Cell, input_size: int) -> StateBytes:
         inner = state_bytes(cell.cell, cell.width)
         last_inputs = 4 * (CONVOLVED - 1) * cell.width  # float32
         return StateBytes(cell.layers * inner.cell, cell.layers * (inner.convolution + last_inputs))
-    leaves = jax.tree.leaves(jax.eval_shape(lambda: _first_state(cell, input_size)))
+    leaves = jax.tree.leaves(jax.eval_shape(lambda: first_state(cell, input_size)))
     return StateBytes(sum(leaf.size * leaf.dtype.itemsize for leaf in leaves), 0)
 
 
-def key_value_sizes(cell: Cell) -> tuple[int, int] | None:
-    """d_k and d_v, the numbers of a key and of a value of a matrix state, also in a block.
-
-    None for a state of vectors.
-    """
-    return (cell.cell if isinstance(cell, Block) else cell).key_value_sizes
-
-
-def _first_state(cell: Cell, input_size: int) -> Any:
-    """The state of one stream before the first step; parameters are drawn where it needs them."""
-    params = None
-    if cell.starts_from_params:
-        params = cell.init(jax.random.key(0, impl=GENERATOR), input_size)
+def first_state(cell: Cell, input_size: int) -> Carry:
+    """The state of one stream at some initial weights, for its shapes."""
+    params = cell.init(jax.random.key(0, impl=GENERATOR), input_size)
     return cell.initial_state(params, 1, input_size)
 
 

@@ -22,7 +22,7 @@ from jax.nn import one_hot
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.registry import build_cell
 from echo_jax.cells.scan import Carry, scan_over_time
-from echo_jax.config import GENERATOR, Framing, RunConfig, is_built_in
+from echo_jax.config import Framing, RunConfig, is_built_in
 from echo_jax.core.data import Batch
 
 Compute = Literal["literal", "fast"]
@@ -61,11 +61,6 @@ class Network(NamedTuple):
     def initial_state(self, params: Params, batch_size: int) -> Carry:
         """The state of the cell at the start of a sequence, for B rows; usually zero."""
         return self.cell.initial_state(params["cell"], batch_size, self.input_size)
-
-    def first_state(self) -> Carry:
-        """The initial state of one row at some initial weights; for its shapes."""
-        params = self.cell.init(jax.random.key(0, impl=GENERATOR), self.input_size)
-        return self.cell.initial_state(params, 1, self.input_size)
 
 
 def build_network(config: RunConfig, compute: Compute = "fast") -> Network:
@@ -107,20 +102,13 @@ def init_params(network: Network, key: chex.PRNGKey) -> Params:
     """
     cell_key, readout_key = jax.random.split(key)
     params = {"cell": network.cell.init(cell_key, network.input_size)}
-    output = jax.eval_shape(lambda: first_output(network, params))
-    params["readout"] = network.readout.init(readout_key, jnp.zeros(output.shape))["params"]
+    output = jnp.zeros((1, network.cell.output_size(params["cell"], network.input_size)))
+    params["readout"] = network.readout.init(readout_key, output)["params"]
     if network.encoding == "embedding":
         shape = (network.tokens, network.input_size)
         scale = network.input_size**-0.5 if network.tied else 1.0
         params["embedding"] = scale * jax.random.normal(jax.random.fold_in(key, 2), shape)
     return params
-
-
-def first_output(network: Network, params: Params) -> chex.Array:
-    """The output of the cell after one step on a zero input, `[1, features]`."""
-    cell, size = network.cell, network.input_size
-    prepared, state = cell.prepare(params["cell"]), network.initial_state(params, 1)
-    return cell.step(prepared, state, jnp.zeros((1, size)))[1]
 
 
 def apply(network: Network, params: Params, carry: Carry, batch: Batch) -> tuple[Carry, chex.Array]:
@@ -142,15 +130,8 @@ def unroll(
     Where `mask` (bool `[B, W]`) is False the carry is held bit for bit, and the output of that
     step is meaningless.
     """
-    by_time = None if mask is None else mask.T
-    return unroll_inputs(network, params, carry, encode(network, params, tokens.T), by_time)
-
-
-def unroll_inputs(
-    network: Network, params: Params, carry: Carry, inputs: chex.Array, mask: chex.Array | None
-) -> tuple[Carry, chex.Array]:
-    """Scan the cell over encoded inputs, see `encode`: `[W, B, ...]` to `[W, B, features]`."""
-    prepared = network.cell.prepare(params["cell"])
+    mask = None if mask is None else mask.T
+    inputs, prepared = encode(network, params, tokens.T), network.cell.prepare(params["cell"])
     if network.compute == "literal":
         step = functools.partial(network.cell.step, prepared)
         return scan_over_time(step, carry, inputs, mask, unroll=1)

@@ -23,7 +23,7 @@ import numpy as np
 from echo_jax import atomic_files, machine
 from echo_jax.cells import registry
 from echo_jax.cells.interface import Cell
-from echo_jax.cells.state_size import StateBytes, key_value_sizes, state_bytes
+from echo_jax.cells.state_size import StateBytes, state_bytes
 from echo_jax.cluster import Workers
 from echo_jax.config import GENERATOR
 from echo_jax.core import network
@@ -94,7 +94,7 @@ def planned_of(row: Row) -> PlannedRun:
 def new_card(name: str, named: NamedCell, plan: Plan, remarks: Sequence[str] = ()) -> Card:
     """The card of a cell before any row."""
     cell, size = named.cell, state_of(named.cell)
-    keys, values = key_value_sizes(cell) or (None, None)
+    keys, values = cell.key_value_sizes or (None, None)
     shapes = jax.eval_shape(
         lambda: network.init_params(
             network.around(cell, 2 * KEYS, KEYS), jax.random.key(0, impl=GENERATOR)

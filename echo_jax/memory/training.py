@@ -17,6 +17,7 @@ from flax import linen as nn
 from echo_jax.cells.block import Block
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.scan import Carry
+from echo_jax.cells.state_size import first_state
 from echo_jax.core import network
 from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.core.loss import correct, cross_entropy, mean_where
@@ -118,7 +119,7 @@ class ByLag(Question):
     def __init__(self, cell: Cell) -> None:
         """A network around a cell; nothing is compiled."""
         self.network = network.around(cell, SYMBOLS, SYMBOLS)
-        shape = jax.eval_shape(lambda: flat_state(cell, self.network.first_state(), 1)).shape
+        shape = jax.eval_shape(lambda: flat_state(cell, first_state(cell, SYMBOLS), 1)).shape
         self.numbers = shape[-1]
         """D, the real numbers of the state."""
 

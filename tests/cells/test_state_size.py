@@ -5,7 +5,7 @@ from broken_cells import Good
 from echo_jax.cell_table import CELLS
 from echo_jax.cells import registry
 from echo_jax.cells.matrix_state.key_value_cell import KeyValueCell
-from echo_jax.cells.state_size import StateBytes, key_value_sizes, sized, state_bytes
+from echo_jax.cells.state_size import StateBytes, sized, state_bytes
 from echo_jax.exceptions import ConfigError
 
 
@@ -66,7 +66,7 @@ def test_blocks_of_three_sizes_have_as_many_keys_as_values_within_a_tenth(name, 
         assert abs(found.bytes - target) <= target / 10
         cell = registry.build(f"block:{name}", found.args)
         assert state_bytes(cell, 7).cell == found.bytes
-        assert key_value_sizes(cell) == key_value_sizes(cell.cell) == (keys and (keys[at],) * 2)
+        assert cell.key_value_sizes == cell.cell.key_value_sizes == (keys and (keys[at],) * 2)
 
 
 def test_a_cache_of_a_size_in_bytes_has_more_slots_of_four_numbers():
@@ -75,10 +75,10 @@ def test_a_cache_of_a_size_in_bytes_has_more_slots_of_four_numbers():
 
 
 def test_defaults_of_a_matrix_state_are_those_of_its_authors():
-    assert key_value_sizes(registry.build("gated-delta-net", {"features": 12})) == (9, 18)
-    assert key_value_sizes(registry.build("block:gla", {"features": 12})) == (6, 12)
-    assert key_value_sizes(registry.build("rwkv7", {"features": 12, "heads": 3})) == (4, 4)
-    assert key_value_sizes(registry.build("flax.linen:GRUCell", {"features": 12})) is None
+    assert registry.build("gated-delta-net", {"features": 12}).key_value_sizes == (9, 18)
+    assert registry.build("block:gla", {"features": 12}).key_value_sizes == (6, 12)
+    assert registry.build("rwkv7", {"features": 12, "heads": 3}).key_value_sizes == (4, 4)
+    assert registry.build("flax.linen:GRUCell", {"features": 12}).key_value_sizes is None
 
 
 @pytest.mark.parametrize("name", ["lstm", "slstm", "mlp", "gla", "mlstm"])

@@ -7,7 +7,6 @@ import chex
 import jax
 
 from echo_jax.cells.initial_weights import linear_uniform
-from echo_jax.cells.matrix_state.key_value_cell import KeyValueCell
 from echo_jax.cells.matrix_state.outer_product_recurrence import OuterProductCell, OuterProductTerms
 from echo_jax.cells.option_rules import above_zero, at_least
 
@@ -37,7 +36,7 @@ class GLATerms(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class GLACell(KeyValueCell, OuterProductCell):
+class GLACell(OuterProductCell):
     """Gated linear attention with one head (Yang et al. 2024a, ICML, sections 4.1 and 4.4).
 
         q, k, v = x W_Q / sqrt(K), x W_K, x W_V

@@ -11,7 +11,6 @@ import jax.numpy as jnp
 from echo_jax.cells.initial_weights import linear_uniform
 from echo_jax.cells.matrix_state.outer_product_recurrence import OuterProductCell, OuterProductTerms
 from echo_jax.cells.norms import rms_norm
-from echo_jax.cells.option_rules import at_least, step_bounds
 
 
 class Mamba2Params(NamedTuple):
@@ -59,11 +58,12 @@ class Mamba2Cell(OuterProductCell):
     at the start.
 
     Initial parameters as there: W uniform within 1 / sqrt(rows), exp(A_log) uniform in [1, 16],
-    softplus(dt_bias) log-uniform in [dt_min, dt_max], D and gain 1. One head draws one of each: the
+    softplus(dt_bias) log-uniform in [0.001, 0.1], D and gain 1. One head draws one of each: the
     state of one seed fades to 1/e in less than a step, and that of another in 1,000.
 
-    Differences from that code: no convolution before the silu of x, B and C; one head; N = P; P is
-    H, where a layer there has heads of 64 that are twice as wide as its input together, and N 128.
+    Differences from that code: no convolution before the silu of x, B and C; one head; N and P
+    are H, where a layer there has heads of 64 that are twice as wide as its input together, and N
+    128.
 
     The weights fit inputs of mean square 1, which a norm before the layer gives there. Here inputs
     are smaller: in `Block` the silu of a convolution has a mean square of 0.06 to 0.11 at the
@@ -71,42 +71,19 @@ class Mamba2Cell(OuterProductCell):
 
     Attributes:
       features: H, the outputs.
-      head_size: P, the numbers that S maps to; None for H.
-      state_size: N, the numbers of B and C; None for P.
-      dt_min, dt_max: bounds of the initial step size, 0 < dt_min <= dt_max.
+      key_size: N, the numbers of B and C; None for H.
+      value_size: P, the numbers that S maps to; None for H.
     """
 
-    features: int
-    head_size: int | None = None
-    state_size: int | None = None
-    dt_min: float = 0.001
-    dt_max: float = 0.1
     chunk: ClassVar[int] = 32
-
-    def __post_init__(self) -> None:
-        """Raise ConfigError for a size below 1 and for step sizes out of range."""
-        at_least(1, self, "head_size", "state_size")
-        step_bounds(self)
-
-    @property
-    def key_value_sizes(self) -> tuple[int, int]:
-        return self.states, self.values
-
-    @property
-    def values(self) -> int:
-        """P, the numbers that S maps to."""
-        return self.features if self.head_size is None else self.head_size
-
-    @property
-    def states(self) -> int:
-        """N, the numbers of B and C."""
-        return self.values if self.state_size is None else self.state_size
+    sized_with: ClassVar[tuple[str, ...]] = ()
 
     def init(self, key: chex.PRNGKey, input_size: int) -> Mamba2Params:
-        f, p, n = input_size, self.values, self.states
+        f, p, n = input_size, self.values, self.keys
         keys = iter(jax.random.split(key, 8))
-        low, high = math.log(self.dt_min), math.log(self.dt_max)
-        dt = jnp.exp(jax.random.uniform(next(keys), (1,), minval=low, maxval=high))
+        dt = jnp.exp(
+            jax.random.uniform(next(keys), (1,), minval=math.log(0.001), maxval=math.log(0.1))
+        )
         return Mamba2Params(
             W_z=linear_uniform(next(keys), (f, p), f),
             W_x=linear_uniform(next(keys), (f, p), f),

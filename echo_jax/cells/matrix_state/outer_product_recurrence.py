@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from echo_jax.cells.interface import CellParams
 from echo_jax.cells.matrix_state.chunks import WIDE, in_chunks, out_of_chunks
-from echo_jax.cells.projected_cell import ProjectedCell
+from echo_jax.cells.matrix_state.key_value_cell import KeyValueCell
 from echo_jax.cells.scan import Mask
 from echo_jax.cells.vector_state.linear_recurrence import diagonal_parallel
 
@@ -47,7 +47,7 @@ def _weights(since: chex.Array, k: chex.Array, q: chex.Array) -> chex.Array:
     return jnp.einsum("...tn,...in,...tin->...ti", q, k, since)
 
 
-class OuterProductCell(ProjectedCell):
+class OuterProductCell(KeyValueCell):
     """A cell whose state is S, float32 `[B, K, V]`, and whose `read_out` has S'^T q `[..., V]`.
 
     Its `project` gives `OuterProductTerms` as `outer`, beside others that the output needs.
@@ -55,10 +55,6 @@ class OuterProductCell(ProjectedCell):
 
     chunk: ClassVar[int]
     """Steps that the parallel form computes at once."""
-
-    @property
-    def key_value_sizes(self) -> tuple[int, int]:
-        raise NotImplementedError
 
     @property
     def parallel_on_cpu(self) -> bool:

@@ -62,13 +62,6 @@ class RWKV7State(NamedTuple):
     S: chex.Array
 
 
-class Kernels(NamedTuple):
-    """The six products of an input side by side, and those of the input before it, `[F, n]`."""
-
-    now: chex.Array
-    before: chex.Array
-
-
 class Terms(NamedTuple):
     """The terms that an input adds to a step, each `[..., heads, N]`; the gate is `[..., C]`."""
 
@@ -191,8 +184,8 @@ class RWKV7Cell(Cell):
         self, params: RWKV7Params, state: RWKV7State, x: chex.Array
     ) -> tuple[RWKV7State, chex.Array]:
         """One step, from inputs `[B, F]`."""
-        kernels = _kernels(params)
-        terms = self._terms(params, x @ kernels.now + state.x @ kernels.before)
+        now, before = _kernels(params)
+        terms = self._terms(params, x @ now + state.x @ before)
         matrix, read = recur(state.S, terms)
         return RWKV7State(x, matrix), self._read_out(params, read, terms)
 
@@ -202,7 +195,7 @@ class RWKV7Cell(Cell):
         """All steps; for tokens the products are rows of two tables."""
         kernels = _kernels(params)
         now, before = (kernel[xs] if is_tokens(xs) else xs @ kernel for kernel in kernels)
-        _, shifted = token_shift(state.x @ kernels.before, before, mask)
+        _, shifted = token_shift(state.x @ kernels[1], before, mask)
         terms = self._terms(params, now + shifted)
         matrix, read = scan_over_time(recur, state.S, terms, mask, unroll=1)
         vectors = (
@@ -269,14 +262,15 @@ def token_shift(start: chex.Array, xs: chex.Array, mask: Mask) -> tuple[chex.Arr
     return scan_over_time(lambda last, x: (x, last), start, xs, mask)
 
 
-def _kernels(params: RWKV7Params) -> Kernels:
-    """The kernels of x (1 - mu) W + x_before mu W, which is x + mu (x_before - x), times W."""
+def _kernels(params: RWKV7Params) -> tuple[chex.Array, chex.Array]:
+    """The kernels of x (1 - mu) W + x_before mu W, which is x + mu (x_before - x), times W.
+
+    Each has the six products side by side, `[F, n]`.
+    """
     mus, weights = params[:6], _inner(params)
     pairs = [(mu[:, None], weight) for mu, weight in zip(mus, weights, strict=True)]
-    return Kernels(
-        jnp.concatenate([(1 - mu) * weight for mu, weight in pairs], axis=1),
-        jnp.concatenate([mu * weight for mu, weight in pairs], axis=1),
-    )
+    now = jnp.concatenate([(1 - mu) * weight for mu, weight in pairs], axis=1)
+    return now, jnp.concatenate([mu * weight for mu, weight in pairs], axis=1)
 
 
 def _inner(params: RWKV7Params) -> tuple[chex.Array, ...]:

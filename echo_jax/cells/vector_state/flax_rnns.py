@@ -28,7 +28,6 @@ class FlaxRNN(Cell):
 
     features: int
     has_scan: ClassVar[bool] = True
-    starts_from_params: ClassVar[bool] = False
     flax_class: ClassVar[Any]  # of `flax.linen`
 
     @property
@@ -50,7 +49,8 @@ class FlaxRNN(Cell):
     ) -> tuple[chex.Array, chex.Array]:
         """Steps one after the other over a short window, else `loop`."""
         if len(xs) > UNROLLED:
-            return self.loop(params, state, xs, mask)
+            hs = self.loop(params, state, xs, mask)
+            return hs[-1], hs
         inputs = jax.nn.one_hot(xs, self.kernels(params)[0].shape[0]) if is_tokens(xs) else xs
         return super().scan(params, state, inputs, mask)
 
@@ -63,10 +63,8 @@ class FlaxRNN(Cell):
         kernel, _, bias = self.kernels(params)
         return (kernel[xs] if is_tokens(xs) else xs @ kernel) + bias
 
-    def loop(
-        self, params: CellParams, state: chex.Array, xs: chex.Array, mask: Mask
-    ) -> tuple[chex.Array, chex.Array]:
-        """All steps of a long window."""
+    def loop(self, params: CellParams, state: chex.Array, xs: chex.Array, mask: Mask) -> chex.Array:
+        """All h' of a long window, `[W, B, H]`."""
         raise NotImplementedError
 
 
@@ -78,11 +76,8 @@ class SimpleCell(FlaxRNN):
     def kernels(self, params: CellParams) -> tuple[chex.Array, chex.Array, chex.Array]:
         return params["i"]["kernel"], params["h"]["kernel"], params["i"]["bias"]
 
-    def loop(
-        self, params: CellParams, state: chex.Array, xs: chex.Array, mask: Mask
-    ) -> tuple[chex.Array, chex.Array]:
-        hs = tanh_loop(self.kernels(params)[1], state, self.project(params, xs), mask)
-        return hs[-1], hs
+    def loop(self, params: CellParams, state: chex.Array, xs: chex.Array, mask: Mask) -> chex.Array:
+        return tanh_loop(self.kernels(params)[1], state, self.project(params, xs), mask)
 
 
 class GRUCell(FlaxRNN):
@@ -106,12 +101,9 @@ class GRUCell(FlaxRNN):
 
         return gates("i", "kernel"), gates("h", "kernel"), gates("i", "bias")
 
-    def loop(
-        self, params: CellParams, state: chex.Array, xs: chex.Array, mask: Mask
-    ) -> tuple[chex.Array, chex.Array]:
+    def loop(self, params: CellParams, state: chex.Array, xs: chex.Array, mask: Mask) -> chex.Array:
         projected, bias = self.project(params, xs), params["hn"]["bias"]
-        hs = gru_loop(self.kernels(params)[1], bias, state, projected, mask)
-        return hs[-1], hs
+        return gru_loop(self.kernels(params)[1], bias, state, projected, mask)
 
 
 @jax.custom_vjp

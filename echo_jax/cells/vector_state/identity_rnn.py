@@ -1,7 +1,7 @@
 """The rectified RNN whose recurrent matrix starts as the identity."""
 
 import dataclasses
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import chex
 import jax
@@ -34,7 +34,6 @@ class IdentityRNNCell(Cell):
     """
 
     features: int
-    starts_from_params: ClassVar[bool] = False
 
     def init(self, key: chex.PRNGKey, input_size: int) -> IdentityRNNParams:
         h, small = self.features, jax.nn.initializers.normal(1e-3)

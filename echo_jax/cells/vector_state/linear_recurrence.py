@@ -1,6 +1,6 @@
 """The gated diagonal recurrence h' = a h + b, step by step and in parallel over time."""
 
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import chex
 import jax
@@ -58,11 +58,17 @@ class ComplexState(NamedTuple):
     imaginary: chex.Array
 
 
+class ComplexTerms(NamedTuple):
+    """The terms of an input: in the state, `[..., N]` or its parts `[..., 2N]`; D x, `[..., H]`."""
+
+    driven: chex.Array
+    skipped: chex.Array
+
+
 class ComplexCell(ProjectedCell):
     """A cell whose state is `ComplexState`, zeros at the start."""
 
     state_size: int | None
-    starts_from_params: ClassVar[bool] = False
 
     @property
     def states(self) -> int:

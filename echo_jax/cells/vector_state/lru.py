@@ -14,6 +14,7 @@ from echo_jax.cells.scan import Mask
 from echo_jax.cells.vector_state.linear_recurrence import (
     ComplexCell,
     ComplexState,
+    ComplexTerms,
     diagonal_parallel,
 )
 from echo_jax.exceptions import ConfigError
@@ -40,13 +41,6 @@ class PreparedLRU(NamedTuple):
     kernel: chex.Array
     decay: ComplexState
     C: chex.Array
-
-
-class LRUTerms(NamedTuple):
-    """The input's terms: exp(gamma) B x in the state, `[..., 2N]`, and D x, `[..., H]`."""
-
-    driven: chex.Array
-    skipped: chex.Array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,12 +119,12 @@ class LRUCell(ComplexCell):
             C=params.C,
         )
 
-    def project(self, params: PreparedLRU, x: chex.Array) -> LRUTerms:
+    def project(self, params: PreparedLRU, x: chex.Array) -> ComplexTerms:
         """exp(gamma) B x and D x."""
-        return LRUTerms(*jnp.split(x @ params.kernel, [2 * self.states], axis=-1))
+        return ComplexTerms(*jnp.split(x @ params.kernel, [2 * self.states], axis=-1))
 
     def recur(
-        self, params: PreparedLRU, state: ComplexState, terms: LRUTerms
+        self, params: PreparedLRU, state: ComplexState, terms: ComplexTerms
     ) -> tuple[ComplexState, ComplexState]:
         """s', twice, in real numbers."""
         decay, (real, imaginary) = params.decay, jnp.split(terms.driven, 2, axis=-1)
@@ -141,7 +135,7 @@ class LRUCell(ComplexCell):
         return state, state
 
     def parallel(
-        self, params: PreparedLRU, state: ComplexState, terms: LRUTerms, mask: Mask
+        self, params: PreparedLRU, state: ComplexState, terms: ComplexTerms, mask: Mask
     ) -> tuple[ComplexState, ComplexState]:
         """The last s, and all, in complex numbers."""
         start, factor = (jax.lax.complex(*parts) for parts in (state, params.decay))
@@ -150,6 +144,6 @@ class LRUCell(ComplexCell):
         all_states = ComplexState(states.real, states.imag)
         return jax.tree.map(lambda leaf: leaf[-1], all_states), all_states
 
-    def read_out(self, params: PreparedLRU, read: ComplexState, terms: LRUTerms) -> chex.Array:
+    def read_out(self, params: PreparedLRU, read: ComplexState, terms: ComplexTerms) -> chex.Array:
         real, imaginary = jnp.split(params.C, 2)
         return jax.nn.gelu(read.real @ real + read.imaginary @ imaginary + terms.skipped)

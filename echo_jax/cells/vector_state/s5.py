@@ -9,11 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from echo_jax.cells.option_rules import at_least, divides, step_bounds
+from echo_jax.cells.option_rules import at_least, divides
 from echo_jax.cells.scan import Mask
 from echo_jax.cells.vector_state.linear_recurrence import (
     ComplexCell,
     ComplexState,
+    ComplexTerms,
     diagonal_parallel,
 )
 
@@ -46,13 +47,6 @@ class S5Discrete(NamedTuple):
     B_bar: chex.Array
 
 
-class S5Terms(NamedTuple):
-    """The input's complex term in the state, `[..., N]`, and D u, `[..., H]`."""
-
-    driven: chex.Array
-    skipped: chex.Array
-
-
 @dataclasses.dataclass(frozen=True)
 class S5Cell(ComplexCell):
     """The S5 layer (Smith et al. 2023, "Simplified state space layers", section 3 and appendix B).
@@ -69,7 +63,7 @@ class S5Cell(ComplexCell):
 
     Initial parameters as there: Lambda, N eigenvalues of HiPPO-N of size 2N, or of `blocks` of it
     of size 2N / blocks: the real parts are -1/2, the imaginary parts negative. step is log-uniform
-    in [dt_min, dt_max], D standard normal. Parts of B are normal of variance 1 / 4N, those of C
+    in [0.001, 0.1], D standard normal. Parts of B are normal of variance 1 / 4N, those of C
     1 / 2N: there they are real, and C complex, normal matrices of size 2N, truncated, in the basis
     of the eigenvectors of HiPPO-N. This basis is unitary, and half of it without its conjugates
     turns normal numbers into such. W_e and W are normal, truncated, of variance 1 / rows (LeCun),
@@ -83,20 +77,16 @@ class S5Cell(ComplexCell):
       features: H, the outputs.
       state_size: N, the complex states; None for H.
       blocks: the HiPPO-N matrices on the diagonal of the initial state matrix; they divide N.
-      dt_min, dt_max: bounds of the initial step, 0 < dt_min <= dt_max.
     """
 
     features: int
     state_size: int | None = None
     blocks: int = 1
-    dt_min: float = 0.001
-    dt_max: float = 0.1
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for sizes and steps out of range."""
+        """Raise ConfigError for sizes out of range."""
         at_least(1, self, "state_size")
         divides(self, "blocks", self.states, "states")
-        step_bounds(self)
 
     def init(self, key: chex.PRNGKey, input_size: int) -> S5Params:
         h, n = self.features, self.states
@@ -104,7 +94,7 @@ class S5Cell(ComplexCell):
         e, b, c, d, step, w = jax.random.split(key, 6)
         b_re, b_im = normal(b, (2, h, n)) / math.sqrt(4 * n)
         c_re, c_im = normal(c, (2, n, h)) / math.sqrt(2 * n)
-        low, high = math.log(self.dt_min), math.log(self.dt_max)
+        low, high = math.log(0.001), math.log(0.1)
         return S5Params(
             W_e=lecun(e, (input_size, h)),
             b_e=jnp.zeros(h),
@@ -128,26 +118,26 @@ class S5Cell(ComplexCell):
         held = jnp.expm1(exponents) / eigenvalues
         return S5Discrete(p, jnp.exp(exponents), held * jax.lax.complex(p.B_re, p.B_im))
 
-    def project(self, params: S5Discrete, x: chex.Array) -> S5Terms:
+    def project(self, params: S5Discrete, x: chex.Array) -> ComplexTerms:
         """The products u B_bar and D u."""
         u = x @ params.params.W_e + params.params.b_e
-        return S5Terms(u @ params.B_bar, params.params.D * u)
+        return ComplexTerms(u @ params.B_bar, params.params.D * u)
 
     def recur(
-        self, params: S5Discrete, state: ComplexState, terms: S5Terms
+        self, params: S5Discrete, state: ComplexState, terms: ComplexTerms
     ) -> tuple[ComplexState, chex.Array]:
         """s', as a state and as complex numbers."""
         s = params.a * jax.lax.complex(*state) + terms.driven
         return ComplexState(s.real, s.imag), s
 
     def parallel(
-        self, params: S5Discrete, state: ComplexState, terms: S5Terms, mask: Mask
+        self, params: S5Discrete, state: ComplexState, terms: ComplexTerms, mask: Mask
     ) -> tuple[ComplexState, chex.Array]:
         a = jnp.broadcast_to(params.a, terms.driven.shape)
         s = diagonal_parallel(jax.lax.complex(*state), a, terms.driven, mask)
         return ComplexState(s[-1].real, s[-1].imag), s
 
-    def read_out(self, params: S5Discrete, read: chex.Array, terms: S5Terms) -> chex.Array:
+    def read_out(self, params: S5Discrete, read: chex.Array, terms: ComplexTerms) -> chex.Array:
         p = params.params
         g = jax.nn.gelu(2 * (read.real @ p.C_re - read.imag @ p.C_im) + terms.skipped)
         return g * jax.nn.sigmoid(g @ p.W + p.b)

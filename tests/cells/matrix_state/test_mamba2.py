@@ -6,7 +6,7 @@ from cell_reference import silu
 
 from echo_jax.cells.matrix_state.mamba2 import Mamba2Cell
 
-CELL = Mamba2Cell(4, head_size=3, state_size=2)
+CELL = Mamba2Cell(4, key_size=2, value_size=3)
 
 
 def mamba2_step(p, state, u):

@@ -48,8 +48,7 @@ def test_chunks_from_a_state_that_is_a_constant_in_the_program_are_the_steps(ste
 
 
 def chunkwise(state, terms, mask, size):
-    cell = OuterProductCell()
-    cell.chunk = size
+    cell = type("Chunks", (OuterProductCell,), {"chunk": size})(K)
     return cell.parallel(None, state, SimpleNamespace(outer=terms), mask)
 
 
