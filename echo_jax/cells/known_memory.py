@@ -2,7 +2,6 @@
 
 cell                    carry               known answer
 ShiftRegister           `[B, slots, F]`     recalls lags 0 .. slots-1 exactly, and nothing older
-LeakyIntegrator         `[B, 1]`            linear memory function (1 - a^2) a^(2n) of lag n
 Memoryless              `[B, 1]`, zero      recalls lag 0 alone; all else is at its baseline
 AttentionCache          `[B, slots, d]`     no recurrence; can learn lags up to slots, no older
 """
@@ -18,7 +17,6 @@ from flax import linen as nn
 
 from echo_jax.cells.option_rules import at_least
 from echo_jax.cells.projected_cell import ProjectedCell
-from echo_jax.exceptions import ConfigError
 
 
 class ShiftRegister(nn.RNNCellBase):
@@ -53,48 +51,6 @@ class ShiftRegister(nn.RNNCellBase):
     def initialize_carry(self, rng: chex.PRNGKey, input_shape: tuple[int, ...]) -> chex.Array:
         """An empty register for inputs of shape `[B, F]`."""
         return jnp.zeros((*input_shape[:-1], self.slots, input_shape[-1]))
-
-
-class LeakyIntegrator(nn.RNNCellBase):
-    """A decaying sum of the inputs; no parameters.
-
-        s' = a s + u        u = x w
-
-    The projection w `[F]` is fixed, with equal steps from -1 to 1: u is x_1 - x_0 for two tokens,
-    so -1 or 1. A single input feature is u itself.
-
-    For independent u of mean 0, the variance of s is 1 / (1 - a^2) times that of u. The squared
-    correlation of s and u_(t-n), the linear memory function of Jaeger 2001, is
-
-        m(n) = (1 - a^2) a^(2n)
-
-    and its sum over all lags n >= 0, the memory capacity, is 1: the size of the state. The carry
-    and the output are s, float32 `[B, 1]`.
-
-    Attributes:
-      rate: a, the factor of the state in each step, between -1 and 1.
-    """
-
-    rate: float = 0.9
-
-    def __post_init__(self) -> None:
-        """Raise ConfigError for a rate with which the state diverges."""
-        if not -1 < self.rate < 1:
-            rule = "is not between -1 and 1"
-            raise ConfigError(None, f"rate {self.rate}", rule, "use one such as 0.9")
-        super().__post_init__()
-
-    def __call__(self, carry: chex.Array, inputs: chex.Array) -> tuple[chex.Array, chex.Array]:
-        """One step from float32 inputs `[B, F]` to s' twice."""
-        size = inputs.shape[-1]
-        w = jnp.linspace(-1.0, 1.0, size) if size > 1 else jnp.ones(1)
-        s = self.rate * carry + (inputs @ w)[:, None]
-        return s, s
-
-    @nn.nowrap
-    def initialize_carry(self, rng: chex.PRNGKey, input_shape: tuple[int, ...]) -> chex.Array:
-        """The zero state for inputs of shape `[B, F]`."""
-        return jnp.zeros((*input_shape[:-1], 1))
 
 
 class Memoryless(nn.RNNCellBase):

@@ -52,11 +52,6 @@ def shift_register_step(p, slots, x):
     return slots, slots.reshape(len(x), -1)
 
 
-def leaky_integrator_step(p, s, x):
-    s = 0.7 * s + (x @ [-1, -0.5, 0, 0.5, 1])[:, None]
-    return s, s
-
-
 def memoryless_step(p, state, x):
     return np.zeros_like(state), np.tanh(x @ p["kernel"] + p["bias"])
 
@@ -69,7 +64,6 @@ CELLS = {
     "lru": (lru.LRUCell(4, 7, 0.5, 1.0, 1.0, recurrent_rate=0.3), lru_step(0.3)),
     "mlp": (delay_line_mlp.DelayLineMLP(4, 3), perceptron_step),
     "shift register": (known_memory.ShiftRegister(4), shift_register_step),
-    "leaky integrator": (known_memory.LeakyIntegrator(0.7), leaky_integrator_step),
     "memoryless": (known_memory.Memoryless(4), memoryless_step),
 }
 

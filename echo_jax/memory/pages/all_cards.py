@@ -41,7 +41,7 @@ FINDINGS = "findings"
 BY_HAND = "<!-- Written by hand and kept: only what the tables tell apart. -->"
 
 ROWS_OF_README = 10
-CONTROLS = ("ShiftRegister", "LeakyIntegrator", "Memoryless")
+CONTROLS = ("ShiftRegister", "Memoryless")
 """Cells whose memory is known; they are in tables and in no figure."""
 
 WHERE = {"block": "in a common small block", "bare": "bare"}
