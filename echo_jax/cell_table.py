@@ -47,7 +47,7 @@ CELLS = {
         "H delay_line - H",
     ),
     "lstm-chrono": BuiltInCell(
-        "vector_state.chrono_lstm:ChronoLSTMCell",
+        "vector_state.lstm:ChronoLSTMCell",
         "LSTM, chrono initialisation",
         "Tallec & Ollivier 2018",
         "2 H",

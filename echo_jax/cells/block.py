@@ -16,8 +16,8 @@ import jax.numpy as jnp
 
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.norms import rms_norm
+from echo_jax.cells.option_rules import at_least
 from echo_jax.cells.scan import Carry, Mask, is_tokens, scan_over_time
-from echo_jax.exceptions import ConfigError
 
 CONVOLVED = 4
 """Inputs that the convolution of a layer sees."""
@@ -88,10 +88,7 @@ class Block(Cell):
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a block without width or layers."""
-        for name in ("width", "layers"):
-            value = getattr(self, name)
-            if not (isinstance(value, int) and value >= 1):
-                raise ConfigError(None, f"{name} {value!r}", "is not a count", "use 1 or more")
+        at_least(1, self, "width", "layers")
 
     @property
     def source(self) -> Any:

@@ -151,11 +151,6 @@ def _given(cell: Cell) -> dict[str, Any]:
 
 def _changed(options: Any, names: Container[str]) -> dict[str, Any]:
     """The fields of a dataclass, of these names, that have another value than their default."""
-    found = {}
-    for field in dataclasses.fields(options):
-        value, default = getattr(options, field.name), field.default
-        if field.default_factory is not dataclasses.MISSING:
-            default = field.default_factory()
-        if field.name in names and value is not default and repr(value) != repr(default):
-            found[field.name] = value
-    return found
+    named = [field for field in dataclasses.fields(options) if field.name in names]
+    values = {field.name: getattr(options, field.name) for field in named}
+    return {x.name: values[x.name] for x in named if repr(values[x.name]) != repr(x.default)}

@@ -3,7 +3,7 @@ import pytest
 
 from echo_jax.cells import cell_arguments, known_memory, registry
 from echo_jax.cells.adapters.adapt import adapt
-from echo_jax.cells.vector_state import chrono_lstm, delay_line_mlp, lstm
+from echo_jax.cells.vector_state import delay_line_mlp, lstm
 from echo_jax.exceptions import ConfigError
 
 
@@ -41,7 +41,7 @@ def test_other_arguments_are_refused(text):
     ("name", "args", "cell"),
     [
         ("lstm", {}, lstm.LSTMCell(50)),
-        ("lstm-chrono", {"features": 7, "longest": 100}, chrono_lstm.ChronoLSTMCell(7, 100)),
+        ("lstm-chrono", {"features": 7, "longest": 100}, lstm.ChronoLSTMCell(7, 100)),
         ("mlp", {"delay_line": 3}, delay_line_mlp.DelayLineMLP(50, 3)),
         ("echo_jax.cells.known_memory:ShiftRegister", {"slots": 6}, known_memory.ShiftRegister(6)),
         ("flax.linen:GRUCell", {}, nn.GRUCell(50)),

@@ -1,6 +1,5 @@
 import cell_reference
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -42,16 +41,3 @@ def test_attention_is_shared_among_the_inputs_so_far_and_the_present_one_always_
 
     expected = [[0, 0], [6, 0], [3, 6], [10, 4], [8, 4], [12, 0], [0, 0]]
     np.testing.assert_allclose(np.asarray(run(params, xs))[:, 0], expected, atol=1e-5)
-
-
-@pytest.mark.parametrize("rate", [0.5, -0.8])
-def test_the_linear_memory_function_of_a_leaky_integrator_is_its_closed_form(rate):
-    tokens = np.random.default_rng(2).integers(0, 2, (20_000, 1))
-    cell = known_memory.LeakyIntegrator(rate)
-    step = lambda carry, x: cell.apply({}, carry, x)  # noqa: E731
-    run = jax.jit(lambda xs: jax.lax.scan(step, jnp.zeros((1, 1)), xs)[1])
-    outputs = run(np.eye(2, dtype="f")[tokens])
-    s, u = np.asarray(outputs)[100:, 0, 0], 2 * tokens[:, 0] - 1
-    for lag in range(6):
-        found = np.corrcoef(s, u[100 - lag : len(u) - lag])[0, 1] ** 2
-        assert found == pytest.approx((1 - rate**2) * rate ** (2 * lag), abs=0.02)

@@ -8,7 +8,7 @@ import jax
 
 from echo_jax.cells.initial_weights import linear_uniform
 from echo_jax.cells.matrix_state.outer_product_recurrence import OuterProductCell, OuterProductTerms
-from echo_jax.cells.option_rules import above_zero, at_least
+from echo_jax.cells.option_rules import at_least
 
 
 class GLAParams(NamedTuple):
@@ -40,7 +40,7 @@ class GLACell(OuterProductCell):
     """Gated linear attention with one head (Yang et al. 2024a, ICML, sections 4.1 and 4.4).
 
         q, k, v = x W_Q / sqrt(K), x W_K, x W_V
-        alpha = sigmoid(x W_alpha1 W_alpha2 + b_alpha)^(1 / tau)
+        alpha = sigmoid(x W_alpha1 W_alpha2 + b_alpha)^(1 / tau)         tau = 16
         S' = diag(alpha) S + k v^T
         r  = swish(x W_r + b_r)
         y  = (r * LayerNorm(S'^T q)) W_O
@@ -61,18 +61,16 @@ class GLACell(OuterProductCell):
       key_size: K; None for H / 2, rounded down.
       value_size: V, at least 2; None for H.
       rank: the rank of the weights of the gate.
-      tau: the root of the gate, above 0: the larger, the slower S decays.
     """
 
     rank: int = 16
-    tau: float = 16.0
+    tau: ClassVar[float] = 16.0
     chunk: ClassVar[int] = 16  # as many as in the paper's smaller chunks
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a size or root out of range."""
+        """Raise ConfigError for a size out of range."""
         at_least(1, self, "key_size", "rank")
         at_least(2, self, "value_size")
-        above_zero(self, "tau")
 
     @property
     def keys(self) -> int:

@@ -1,15 +1,13 @@
 """The real-gated linear recurrent unit of Griffin: a diagonal recurrence whose decay is gated."""
 
 import dataclasses
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import chex
 import jax
 import jax.numpy as jnp
 
-from echo_jax.cells.option_rules import above_zero
 from echo_jax.cells.vector_state.linear_recurrence import DiagonalCell, DiagonalTerms
-from echo_jax.exceptions import ConfigError
 
 
 class RGLRUParams(NamedTuple):
@@ -31,12 +29,12 @@ class RGLRUCell(DiagonalCell):
         u = x W_u + b_u                             the paper's x_t
         r = sigmoid(u W_a + b_a)                    recurrence gate
         i = sigmoid(u W_x + b_x)                    input gate
-        a = exp(-c softplus(Lambda) r)
+        a = exp(-c softplus(Lambda) r)              c = 8
         h' = a h + sqrt(1 - a^2) (i u)
 
     State and output are h, float32 `[B, H]`, zero at the start. The weights are normal, truncated,
     of variance 1 / rows (LeCun), the biases zero. Lambda is such that exp(-c softplus(Lambda)), the
-    decay where r = 1, is uniform in [decay_min, decay_max].
+    decay where r = 1, is uniform in [0.9, 0.999].
 
     Differences from the paper and from google-deepmind/recurrentgemma (`layers.RGLRU`):
       - u is the linear layer of the recurrent block (`linear_x`) without the convolution after it;
@@ -47,27 +45,15 @@ class RGLRUCell(DiagonalCell):
 
     Attributes:
       features: H, the units.
-      c: the factor of the recurrence gate, above 0.
-      decay_min, decay_max: bounds of the initial a^c, 0 < decay_min <= decay_max < 1.
     """
 
     features: int
-    c: float = 8.0
-    decay_min: float = 0.9
-    decay_max: float = 0.999
-
-    def __post_init__(self) -> None:
-        """Raise ConfigError for a factor c or decays out of range."""
-        above_zero(self, "c")
-        if not 0 < self.decay_min <= self.decay_max < 1:
-            decays = f"decay_min {self.decay_min:g} with decay_max {self.decay_max:g}"
-            fix = "use 0 < decay_min <= decay_max < 1"
-            raise ConfigError(None, decays, "is no range of stable decays", fix)
+    c: ClassVar[float] = 8.0
 
     def init(self, key: chex.PRNGKey, input_size: int) -> RGLRUParams:
         lecun, h = jax.nn.initializers.lecun_normal(), self.features
         u_key, a_key, x_key, decay_key = jax.random.split(key, 4)
-        decay = jax.random.uniform(decay_key, (h,), minval=self.decay_min, maxval=self.decay_max)
+        decay = jax.random.uniform(decay_key, (h,), minval=0.9, maxval=0.999)
         rate = -jnp.log(decay) / self.c  # softplus(Lambda)
         return RGLRUParams(
             W_u=lecun(u_key, (input_size, h)),

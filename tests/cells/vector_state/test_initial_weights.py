@@ -10,7 +10,7 @@ from flax import linen as nn
 
 from echo_jax.cells.initial_weights import linen_key
 from echo_jax.cells.vector_state import identity_rnn, lru, lstm
-from echo_jax.cells.vector_state.chrono_lstm import ChronoLSTMCell
+from echo_jax.cells.vector_state.lstm import ChronoLSTMCell
 from echo_jax.exceptions import ConfigError
 
 
