@@ -37,11 +37,6 @@ class StateBytes(NamedTuple):
     cell: int
     convolution: int
 
-    @property
-    def total(self) -> int:
-        """Bytes of the whole state."""
-        return self.cell + self.convolution
-
 
 class Sized(NamedTuple):
     """A cell with a state of about as many bytes as were asked for.

@@ -91,7 +91,7 @@ def test_layers_share_the_bytes_and_no_neighbour_is_nearer(name):
     cell = registry.build(block, found.args)
     counted = state_bytes(cell, 2)
     assert counted == StateBytes(found.bytes, convolution=2 * 3 * 24 * 4)
-    assert counted.total == real_bytes(cell, 2)
+    assert sum(counted) == real_bytes(cell, 2)
     nearer = size - 1 if found.bytes > 400 else size + 1
     other = registry.build(block, found.args | arguments(name, nearer))
     assert abs(state_bytes(other, 2).cell - 400) >= abs(found.bytes - 400)
