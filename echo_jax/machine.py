@@ -25,11 +25,8 @@ def cores() -> int:
 
 def model() -> str:
     """The name of the processor where the system gives it, else its architecture."""
-    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
-        for line in file:
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.machine()
+    named = re.search(r"^model name\s*:(.*)", processor(), re.M)
+    return named[1].strip() if named else platform.machine()
 
 
 def processor() -> str:

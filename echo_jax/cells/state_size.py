@@ -5,7 +5,6 @@ as its values, also where the defaults of the cell have twice as many of one as 
 """
 
 import bisect
-import contextlib
 import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -163,27 +162,21 @@ def _measure(
 ) -> Callable[[int], Measured]:
     """The function from n to the first value, from n on, that the cell takes."""
 
-    def measured(value: int) -> Measured:
-        cell = registry.build(name, arguments(value), found)
-        return Measured(value, state_bytes(cell, input_size).cell)
-
     @functools.cache
     def first_from(n: int) -> Measured:
         """The first value from n on that the cell takes; ConfigError if there is none near."""
-        try:
-            return measured(n)
-        except Exception as error:  # user code may raise anything
-            for value in range(n + 1, n + LARGEST_GAP):
-                with contextlib.suppress(Exception):
-                    return measured(value)
-            if isinstance(error, ConfigError):
-                raise
-            raise ConfigError(
-                "cell",
-                name,
-                f"has no state with {option} {n} ({reason(error)})",
-                "give it other options, or mend it",
-            ) from error
+        refused: list[Exception] = []
+        for value in range(n, n + LARGEST_GAP):
+            try:
+                cell = registry.build(name, arguments(value), found)
+                return Measured(value, state_bytes(cell, input_size).cell)
+            except Exception as error:  # user code may raise anything
+                refused.append(error)
+        if isinstance(refused[0], ConfigError):
+            raise refused[0]
+        rule = f"has no state with {option} {n} ({reason(refused[0])})"
+        fix = "give it other options, or mend it"
+        raise ConfigError("cell", name, rule, fix) from refused[0]
 
     return first_from
 

@@ -27,6 +27,7 @@ from echo_jax.exceptions import ConfigError
 
 SeedMap = Literal["map", "vmap"]
 
+
 def default_seed_map() -> SeedMap:
     """`map` on a CPU, where a core does one seed after the other at no loss; `vmap` elsewhere."""
     return "map" if jax.default_backend() == "cpu" else "vmap"

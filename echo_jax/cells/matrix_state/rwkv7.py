@@ -13,6 +13,7 @@ from typing import ClassVar, NamedTuple
 import chex
 import jax
 import jax.numpy as jnp
+from jax.nn.initializers import orthogonal
 
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.norms import unit
@@ -156,9 +157,9 @@ class RWKV7Cell(Cell):
             mu_w=1 - feature**0.9,
             mu_a=1 - feature**0.9,
             mu_g=1 - feature**0.2,
-            W_r=_orthogonal(next(keys), input_size, size, 1),
-            W_k=_orthogonal(next(keys), input_size, size, 0.1),
-            W_v=_orthogonal(next(keys), input_size, size, 1),
+            W_r=orthogonal()(next(keys), (input_size, size)),
+            W_k=orthogonal(0.1)(next(keys), (input_size, size)),
+            W_v=orthogonal()(next(keys), (input_size, size)),
             w0=-2.5 + 6 * ramp + 2.5 * zigzag,
             w1=jnp.zeros((input_size, rank)),
             w2=_low_rank(next(keys), rank, size),
@@ -300,11 +301,6 @@ def _suggested_rank(factor: float, channels: int) -> int:
     return max(32, 32 * round(factor * math.sqrt(channels) / 32))
 
 
-def _orthogonal(key: chex.PRNGKey, rows: int, columns: int, scale: float) -> chex.Array:
-    """A matrix `[rows, columns]` whose rows or columns, the fewer, are orthogonal."""
-    return jax.nn.initializers.orthogonal(scale)(key, (rows, columns))
-
-
 def _low_rank(key: chex.PRNGKey, rank: int, channels: int) -> chex.Array:
     """The second factor of a low-rank term, `[rank, C]`."""
-    return _orthogonal(key, rank, channels, 0.1 * math.sqrt(max(1, rank / channels)))
+    return orthogonal(0.1 * math.sqrt(max(1, rank / channels)))(key, (rank, channels))
