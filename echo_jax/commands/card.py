@@ -28,7 +28,7 @@ from echo_jax.host.interrupts import Interrupts, StoppedError
 from echo_jax.memory import protocol
 from echo_jax.memory.card import Card, check_name
 from echo_jax.memory.pages import card_text
-from echo_jax.report import paper_tables, styles, text_tables
+from echo_jax.report import styles, text_tables
 
 if TYPE_CHECKING:
     from echo_jax.cluster import Workers
@@ -108,7 +108,7 @@ class CardCommand:
     lines `<!-- cards -->` and `<!-- end of cards -->`."""
     format: styles.Format = "svg"
     """A format of figures for a paper: pdf or png are written beside each SVG."""
-    tables: tuple[paper_tables.Kind, ...] = ()
+    tables: tuple[text_tables.Kind, ...] = ()
     """With --report: write tables for a paper into its folder tables: csv, latex or both."""
 
     def __post_init__(self) -> None:

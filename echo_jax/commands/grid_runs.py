@@ -13,7 +13,7 @@ from echo_jax.config import RunConfig
 from echo_jax.exceptions import ConfigError, printable
 from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts
-from echo_jax.report import paper_tables
+from echo_jax.report import text_tables
 from echo_jax.report.number_formats import percent
 from echo_jax.report.page import Section
 from echo_jax.report.styles import Format
@@ -36,7 +36,7 @@ class GridOptions:
     sooner."""
     format: Format = "svg"
     """A format of figures for a paper: pdf or png are written beside figures/NAME.svg."""
-    tables: tuple[paper_tables.Kind, ...] = ()
+    tables: tuple[text_tables.Kind, ...] = ()
     """Write tables for a paper into OUT/tables: csv, latex or both."""
 
     def __post_init__(self) -> None:

@@ -1,6 +1,6 @@
 """A page of results: one model for studies and memory cards.
 
-page ─► markdown_page, paper_tables (LaTeX)
+page ─► markdown_page, text_tables (LaTeX)
 
 All texts are plain, without markup; each renderer escapes them.
 """

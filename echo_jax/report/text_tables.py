@@ -1,4 +1,4 @@
-"""Tables as text, in a terminal and as CSV; and as a data frame.
+"""Tables as text, in a terminal, as CSV and as LaTeX with booktabs; and as a data frame.
 
 In a terminal `rich.table` is not used: it wraps or cuts entries at the width of the terminal, 80
 columns where output goes to a file, and a result must come through whole.
@@ -7,12 +7,26 @@ columns where output goes to a file, and a result must come through whole.
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from echo_jax.exceptions import ConfigError
+from echo_jax.report.page import Table
 
 if TYPE_CHECKING:
     import pandas
+
+
+Kind = Literal["csv", "latex"]
+"""The files of tables for a paper."""
+
+LATEX = str.maketrans({
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "\u2009": r"\,",
+    "\u2265": r"$\geq$", "\u2264": r"$\leq$", "\u00b5": r"\textmu{}", "\u2212": r"$-$",
+    "\u00b2": r"\textsuperscript{2}", "\u2013": "--",
+})  # fmt: skip
+"""The LaTeX of characters that mean something there or are not in its fonts."""
 
 
 def table(rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> str:
@@ -34,6 +48,24 @@ def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
+
+
+def latex_files(name: str, tables: Sequence[Table]) -> dict[str, str]:
+    """Tables in LaTeX by file name: NAME.tex, NAME-2.tex, and so on."""
+    return {
+        f"{name}-{i}.tex" if i > 1 else f"{name}.tex": latex_text(table)
+        for i, table in enumerate(tables, 1)
+    }
+
+
+def latex_text(table: Table) -> str:
+    """A tabular with numbers to the right and the caption as a comment; needs booktabs."""
+    rows = [[text.replace("\n", " ").translate(LATEX) for text in row] for row in table.texts]
+    head, *body = (f"{' & '.join(row)} \\\\" for row in rows)
+    columns = "".join("r" if numeric else "l" for numeric in table.numeric)
+    begin, caption = f"\\begin{{tabular}}{{{columns}}}", " ".join(table.caption.split())
+    lines = [f"% {caption}", begin, "\\toprule", head, "\\midrule", *body, "\\bottomrule"]
+    return "\n".join([*lines, "\\end{tabular}\n"])
 
 
 def data_frame(rows: Sequence[Mapping[str, Any]]) -> "pandas.DataFrame":

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from echo_jax import atomic_files
-from echo_jax.report import paper_tables, text_tables
+from echo_jax.report import text_tables
 from echo_jax.report.markdown_page import markdown_page
 from echo_jax.report.page import Figure, Section, computed
 from echo_jax.report.styles import Format, drawing, image
@@ -113,7 +113,7 @@ def write(
 
 
 def write_for_paper(
-    out: Path, sections: Sequence[Section], figures: Format, tables: Sequence[paper_tables.Kind]
+    out: Path, sections: Sequence[Section], figures: Format, tables: Sequence[text_tables.Kind]
 ) -> list[Path]:
     """Write figures/NAME.KIND beside the figures of the page, and tables: NAME.csv and NAME.tex.
 
@@ -131,7 +131,7 @@ def write_for_paper(
             tidy = section.tidy().items()
             texts |= {f"{section.name}{more}.csv": text_tables.csv_text(x) for more, x in tidy}
         if "latex" in tables:
-            texts |= paper_tables.latex_files(section.name, section.tables)
+            texts |= text_tables.latex_files(section.name, section.tables)
     if texts:
         written += atomic_files.write_generated_folder(out / "tables", texts)
     return written

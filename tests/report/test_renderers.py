@@ -8,7 +8,7 @@ import fabricated
 from golden import assert_golden
 
 from echo_jax.memory.pages import built_in_cards, table
-from echo_jax.report import markdown_page, paper_tables
+from echo_jax.report import markdown_page, text_tables
 from echo_jax.report.page import Figure, Section, Table
 from echo_jax.studies import study_pages, study_tables
 from echo_jax.studies.catalogue import STUDIES
@@ -50,7 +50,7 @@ PAGE = ("What is <kept>?", ["First & last."], [STATE, NUMBERS], "Computed today.
 def test_a_page_is_as_before_in_markdown_and_in_a_terminal_and_its_tables_in_latex():
     assert_golden(markdown_page.markdown_page(*PAGE), GOLDEN / "page.md")
     assert_golden("".join(map(study_pages.in_terminal, PAGE[2])), GOLDEN / "page.txt")
-    assert_golden(paper_tables.latex_text(STATE.tables[0]), GOLDEN / "state.tex")
+    assert_golden(text_tables.latex_text(STATE.tables[0]), GOLDEN / "state.tex")
 
 
 def test_whatever_stands_in_a_text_is_one_line_of_text_in_markdown():
@@ -66,7 +66,7 @@ def test_whatever_stands_in_a_text_is_one_line_of_text_in_markdown():
 
 
 def test_no_text_is_a_command_in_latex():
-    text = paper_tables.latex_text(Table("", ["\\input{x}"], [["$a^2~{#}"]]))
+    text = text_tables.latex_text(Table("", ["\\input{x}"], [["$a^2~{#}"]]))
     assert r"\textbackslash{}input\{x\}" in text
     assert r"\$a\textasciicircum{}2\textasciitilde{}\{\#\}" in text
 
@@ -82,5 +82,5 @@ def every_table():
 
 def test_latex_has_a_command_for_every_character_of_every_table():
     for made in every_table():
-        _, *lines = paper_tables.latex_text(made).splitlines()
+        _, *lines = text_tables.latex_text(made).splitlines()
         assert "\n".join(lines).isascii()

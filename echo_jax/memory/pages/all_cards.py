@@ -33,7 +33,7 @@ from echo_jax.memory.pages.table import (
     tidy_rows,
     track,
 )
-from echo_jax.report import paper_tables, styles, text_tables
+from echo_jax.report import styles, text_tables
 from echo_jax.report.markdown_page import details, escaped, markdown_table
 from echo_jax.report.page import Table, computed
 
@@ -89,7 +89,7 @@ def write_report(
     folder: Path,
     beside: Sequence[str] = (),
     kind: styles.Format = "svg",
-    tables: Sequence[paper_tables.Kind] = (),
+    tables: Sequence[text_tables.Kind] = (),
     readme: Path | None = None,
 ) -> list[Path]:
     """Write the page of the cards NAME/card.json of a folder, its figures and tables.
@@ -197,13 +197,13 @@ def images(drawings: Sequence[Drawing], kind: styles.Format) -> dict[str, bytes]
         }
 
 
-def texts(cards: Sequence[Card], kinds: Sequence[paper_tables.Kind]) -> dict[str, str]:
+def texts(cards: Sequence[Card], kinds: Sequence[text_tables.Kind]) -> dict[str, str]:
     """The files of tables: `cards.csv`, tidy, and a LaTeX table of each group."""
     written: dict[str, str] = {}
     if "csv" in kinds:
         written["cards.csv"] = text_tables.csv_text(tidy_rows(cards))
     if "latex" in kinds:
-        written |= paper_tables.latex_files("cards", [cards_table(x) for x in groups(cards)])
+        written |= text_tables.latex_files("cards", [cards_table(x) for x in groups(cards)])
     return written
 
 
