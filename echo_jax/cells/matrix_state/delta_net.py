@@ -146,6 +146,8 @@ class DeltaNetCell(KeyValueCell):
       value_size: V; None for H.
     """
 
+    parallel_on_cpu = False  # see `parallel`
+
     def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
         q, k, v, beta, o = jax.random.split(key, 5)
         return DeltaNetParams(

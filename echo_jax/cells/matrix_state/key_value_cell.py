@@ -3,6 +3,7 @@
 import dataclasses
 from typing import ClassVar
 
+from echo_jax.cells.matrix_state.chunks import WIDE
 from echo_jax.cells.option_rules import at_least
 from echo_jax.cells.projected_cell import ProjectedCell
 
@@ -29,6 +30,11 @@ class KeyValueCell(ProjectedCell):
     def values(self) -> int:
         """V; H unless it is set."""
         return self.features if self.value_size is None else self.value_size
+
+    @property
+    def parallel_on_cpu(self) -> bool:
+        """True for a state of at least `WIDE` numbers."""
+        return self.keys * self.values >= WIDE
 
     @property
     def key_value_sizes(self) -> tuple[int, int]:

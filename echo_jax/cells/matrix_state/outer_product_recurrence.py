@@ -7,14 +7,13 @@ This is linear attention with a gate: o is the sum over the past of (q . k) v, w
 since then weigh each product q_n k_n.
 """
 
-import math
 from typing import Any, ClassVar, NamedTuple
 
 import chex
 import jax.numpy as jnp
 
 from echo_jax.cells.interface import CellParams
-from echo_jax.cells.matrix_state.chunks import WIDE, in_chunks, out_of_chunks
+from echo_jax.cells.matrix_state.chunks import in_chunks, out_of_chunks
 from echo_jax.cells.matrix_state.key_value_cell import KeyValueCell
 from echo_jax.cells.scan import Mask
 from echo_jax.cells.vector_state.linear_recurrence import diagonal_parallel
@@ -55,11 +54,6 @@ class OuterProductCell(KeyValueCell):
 
     chunk: ClassVar[int]
     """Steps that the parallel form computes at once."""
-
-    @property
-    def parallel_on_cpu(self) -> bool:
-        """True for a state of at least `WIDE` numbers."""
-        return math.prod(self.key_value_sizes) >= WIDE
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> chex.Array:
         return jnp.zeros((batch_size, *self.key_value_sizes))

@@ -8,7 +8,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from echo_jax.cells.matrix_state.chunks import WIDE, in_chunks, out_of_chunks
+from echo_jax.cells.matrix_state.chunks import in_chunks, out_of_chunks
 from echo_jax.cells.matrix_state.key_value_cell import KeyValueCell
 from echo_jax.cells.option_rules import divides
 from echo_jax.cells.projected_cell import ProjectedCell
@@ -222,11 +222,6 @@ class MLSTMCell(KeyValueCell):
       key_size: K, the numbers of a query and of a key; None for H.
       value_size: V, the numbers of a value; None for H.
     """
-
-    @property
-    def parallel_on_cpu(self) -> bool:
-        """True for a state of at least `WIDE` numbers."""
-        return self.keys * self.values >= WIDE
 
     def init(self, key: chex.PRNGKey, input_size: int) -> MLSTMParams:
         small = jax.nn.initializers.normal(math.sqrt(2 / (5 * input_size)))
