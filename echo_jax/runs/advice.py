@@ -57,11 +57,8 @@ def after_run(
     """
     if is_predictable(config, result):
         return []
-    starts, steps, why = (
-        ["Try", "Or"],
-        _cures(config, bool(result.failed.seed)),
-        _why(config, result),
-    )
+    starts, why = ["Try", "Or"], _why(config, result)
+    steps = _cures(config, bool(result.failed.seed))
     if made_it(config, result):
         starts, steps, why = ["Next"], _questions(config), []
     chosen = list(itertools.islice(_valid(config, steps), len(starts))) or [_other_seeds(config)]

@@ -168,7 +168,9 @@ def append(path: Path, row: ResultRow) -> None:
     before = path.read_bytes() if path.exists() else b""
     if before and not before.endswith(b"\n"):  # an editor may have removed the last one
         before += b"\n"
-    atomic_files.write_bytes(path, before + _line(row))
+    values = msgspec.to_builtins(row)
+    line = json.dumps(values | {"digest": _digest(values)}, allow_nan=False)
+    atomic_files.write_bytes(path, before + line.encode() + b"\n")
 
 
 def of_point(row: ResultRow, point: GridPoint) -> ResultRow:
@@ -209,13 +211,6 @@ def _decoded(line: bytes) -> ResultRow:
         raise ValueError("its digest is not that of its content")
     # msgspec would take the default for any field that is missing
     return msgspec.convert(values | {"config": from_dict(values.get("config", {}))}, ResultRow)
-
-
-def _line(row: ResultRow) -> bytes:
-    """The line of a row, with its digest."""
-    values = msgspec.to_builtins(row)
-    line = json.dumps(values | {"digest": _digest(values)}, allow_nan=False)
-    return line.encode() + b"\n"
 
 
 def _digest(values: Mapping[str, Any]) -> str:

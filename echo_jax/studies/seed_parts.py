@@ -104,9 +104,6 @@ def _mean_by_position(rows: Sequence[ResultRow]) -> list[float | None] | None:
     seeds = [row.config.seeds - len(row.failed.seed) for row in rows]
     if not any(seeds):
         return rows[0].accuracy_by_position
-    means = [
-        np.array(row.accuracy_by_position, float) * count
-        for row, count in zip(rows, seeds, strict=True)
-        if count
-    ]
-    return plain(np.sum(means, axis=0) / sum(seeds))
+    known = [(row.accuracy_by_position, n) for row, n in zip(rows, seeds, strict=True) if n]
+    means, weights = zip(*known, strict=True)
+    return plain(np.average(np.array(means, float), axis=0, weights=weights))

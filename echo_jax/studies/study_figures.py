@@ -42,7 +42,8 @@ def figure(chart: Chart, rows: Sequence[ResultRow]) -> Any:
     """The matplotlib figure of a chart."""
     from echo_jax.report import charts  # imports matplotlib, which few commands need
 
-    rows, name, shares = drawn(chart, rows), axis_name(chart), chart.y == "accuracy"
+    rows, shares = drawn(chart, rows), chart.y == "accuracy"
+    name = AXIS_NAMES.get(chart.y, chart.y)
     chances = [row.baselines.accuracy for row in rows]
     if chart.kind == "dots":
         at = dot_rows(chart, rows)
@@ -78,12 +79,8 @@ def dot_rows(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, list[ResultRo
 def alternative(chart: Chart) -> str:
     """The text in place of a figure, for readers who do not see it."""
     over = f" over {chart.x}" if chart.x else ""
-    return f"{axis_name(chart).capitalize()}{over}; the tables have the numbers."
-
-
-def axis_name(chart: Chart) -> str:
-    """The name of the score of a figure."""
-    return AXIS_NAMES.get(chart.y, chart.y)
+    name = AXIS_NAMES.get(chart.y, chart.y).capitalize()
+    return f"{name}{over}; the tables have the numbers."
 
 
 def series_name(chart: Chart, row: ResultRow) -> str:
