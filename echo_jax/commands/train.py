@@ -78,13 +78,13 @@ def run(command: TrainCommand, interrupts: Interrupts) -> None:
     from echo_jax.runs.prepared_run import new_inputs, new_run, resumed_run
     from echo_jax.runs.train_run import train_run
 
-    limits = command.devices, command.checkpoint_every
     if command.resume:
-        opening = resumed_run(command.resume, *changes_of_resumed(command), *limits)
+        opening = resumed_run(command.resume, *changes_of_resumed(command), command.devices)
     else:
         spec = new_inputs(command.run)
         spec = spec._replace(seed_map=command.seed_map, compute=command.compute)
-        opening = new_run(spec, command.out or run_folder.named_after_time(), *limits)
+        out = command.out or run_folder.named_after_time()
+        opening = new_run(spec, out, command.devices)
     with opening as prepared:
         assert prepared.folder, "a run of the command has a folder"
         watch = Stopwatch()
@@ -96,7 +96,8 @@ def run(command: TrainCommand, interrupts: Interrupts) -> None:
         quoted = command_line.quoted(run_folder.as_shown(prepared.folder))
         resume = f"{command_line.program('train')} --resume {quoted}"
         with going_on(resume, lambda: again(smaller_step(prepared.config))):
-            finished = train_run(prepared, interrupts, watch, interrupts.say)
+            planned = prepared._replace(checkpoint_every=command.checkpoint_every)
+            finished = train_run(planned, interrupts, watch, interrupts.say)
         draw = f"{command_line.program('show')} --curve {quoted}"
         draw += f" --format {command.format}" * (command.format != "png")
         with command_line.drawing_last(draw):

@@ -138,7 +138,8 @@ def train(**options: Unpack[TrainOptions]) -> Run:
     inputs = new_inputs(command.run)
     inputs = inputs._replace(seed_map=command.seed_map, compute=command.compute)
     machine.use_cpu_devices(None)  # a later call may have more seeds
-    with new_run(inputs, command.out, command.devices, command.checkpoint_every) as run:
+    with new_run(inputs, command.out, command.devices) as prepared:
+        run = prepared._replace(checkpoint_every=command.checkpoint_every)
         finished = train_run(run, Interrupts(), Stopwatch(), lambda _: None)
         if run.folder:
             curve_figure.draw(run.folder, finished)

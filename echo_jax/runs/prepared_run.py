@@ -24,24 +24,24 @@ UPDATES = 400
 class PreparedRun(NamedTuple):
     """Everything that the training loop needs to know.
 
-    folder            of the run, absolute, as a cell may change the current folder; None for a run
-                      that writes nothing
     inputs            the run is a function of them
-    saved             the last checkpoint; None for a new run
     corpus            the user's own numbers as tokens; None for random sequences
     chunk             sequences of a chunk
     plan              the seed map and form that the folder states, else the default ones
+    folder            of the run, absolute, as a cell may change the current folder; None for a run
+                      that writes nothing
+    saved             the last checkpoint; None for a new run
     checkpoint_every  sequences between two checkpoints; None for about ten seconds
     note              why a run that goes on may have other bits; None if there is no reason
     """
 
-    folder: Path | None
     inputs: RunSpec
-    saved: Saved | None
     corpus: Corpus | None
     chunk: int
     plan: DevicePlan
-    checkpoint_every: int | None
+    folder: Path | None = None
+    saved: Saved | None = None
+    checkpoint_every: int | None = None
     note: str | None = None
 
     @property
@@ -60,20 +60,18 @@ def new_inputs(config: RunConfig) -> RunSpec:
 
 
 @contextlib.contextmanager
-def new_run(
-    inputs: RunSpec, out: Path | None, device_limit: int | None, checkpoint_every: int | None
-) -> Iterator[PreparedRun]:
+def new_run(inputs: RunSpec, out: Path | None, devices: int | None) -> Iterator[PreparedRun]:
     """A run in a new folder, which is locked against every other process; None: it writes nothing.
 
     ConfigError where it cannot be trained, and then nothing is compiled and no folder made; or
     where the folder, which is made with its parents, cannot be.
     """
     if out is None:
-        yield _checked(None, inputs, device_limit, checkpoint_every)
+        yield _checked(inputs, devices)
         return
     run_folder.check_unused(out)
     folder = out.absolute()
-    run = _checked(folder, inputs, device_limit, checkpoint_every)
+    run = _checked(inputs, devices)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         atomic_files.sync_folder(folder.parent)
@@ -83,16 +81,12 @@ def new_run(
     with atomic_files.locked(folder):
         run_folder.check_unused(folder)  # another process may have been there first
         run_folder.write_inputs(folder, run.inputs)
-        yield run
+        yield run._replace(folder=folder)
 
 
 @contextlib.contextmanager
 def resumed_run(
-    folder: Path,
-    sequences: int | None,
-    cell: str | None,
-    device_limit: int | None,
-    checkpoint_every: int | None,
+    folder: Path, sequences: int | None, cell: str | None, devices: int | None
 ) -> Iterator[PreparedRun]:
     """The run in a folder, which is locked against every other process.
 
@@ -104,7 +98,7 @@ def resumed_run(
         run_folder.check_cell_named(folder, inputs, cell)
         if sequences:
             inputs = inputs._replace(config=changed(inputs.config, sequences=sequences))
-        run = _checked(stored_in, inputs, device_limit, checkpoint_every)
+        run = _checked(inputs, devices)
         if other_text := run_folder.changed_cell(folder, inputs, run.inputs.cell_source):
             raise ConfigError(
                 f"{other_text}, and a run that goes on has the bits of one that was never "
@@ -113,35 +107,30 @@ def resumed_run(
         saved = _saved(stored_in, inputs, many_seeds.state_shapes(inputs.config))
         note = run_folder.other_bits(stored_in)
         run_folder.write_config(stored_in, inputs)
-        yield run._replace(saved=saved, note=note)
+        yield run._replace(folder=stored_in, saved=saved, note=note)
 
 
-def _checked(
-    folder: Path | None, inputs: RunSpec, device_limit: int | None, checkpoint_every: int | None
-) -> PreparedRun:
+def _checked(inputs: RunSpec, limit: int | None) -> PreparedRun:
     """A run from its first sequence on, with the source of its cell; it can be trained and saved.
 
-    jax is started, with as many devices of a CPU as the seeds can use.
+    jax is started, with as many devices of a CPU, up to a limit, as the seeds can use.
     """
     config = inputs.config
-    machine.use_cpu_devices(min(device_limit or machine.cores(), config.seeds))
+    machine.use_cpu_devices(min(limit or machine.cores(), config.seeds))
     inputs = inputs._replace(cell_source=registry.source_digest(config.network.cell))
     network.build_network(config)  # refuses a cell that cannot be used
     shapes = many_seeds.state_shapes(config)
     tensor_files.named(shapes)  # refuses what could not be saved
     machine.check_memory(tensor_files.size_of(shapes) + config.least_bytes)
     seed_map = inputs.seed_map or many_seeds.default_seed_map()
-    devices = many_seeds.devices_for(config.seeds, seed_map, device_limit)
+    devices = many_seeds.devices_for(config.seeds, seed_map, limit)
     runs_a_device = -(-config.seeds // len(devices))  # that it does one after the other
     updates = max(100, min(UPDATES, 12800 // runs_a_device))
     return PreparedRun(
-        folder=folder,
         inputs=inputs,
-        saved=None,
         corpus=inputs.corpus,
         chunk=max(1, min(config.training.sequences, updates // config.task.updates_per_sequence)),
-        plan=DevicePlan(seed_map, device_limit, inputs.compute or "fast"),
-        checkpoint_every=checkpoint_every,
+        plan=DevicePlan(seed_map, limit, inputs.compute or "fast"),
     )
 
 

@@ -90,9 +90,9 @@ def make_run(folder, config, draw=0, **saved):
 def prepared(folder, inputs=None, cell=None):
     """A new run of these inputs in a folder, or the one that is there, which goes on."""
     if inputs:
-        opening = prepared_run.new_run(inputs, folder, 1, None)
+        opening = prepared_run.new_run(inputs, folder, 1)
     else:
-        opening = prepared_run.resumed_run(folder, None, cell, 1, None)
+        opening = prepared_run.resumed_run(folder, None, cell, 1)
     with mock.patch.object(machine, "use_cpu_devices"), opening as run:
         return run
 
