@@ -21,10 +21,22 @@ TOLD_APART = {
 
 
 @pytest.fixture(scope="module")
-def cards():
-    """The cards in the block at 400 bytes, by the name of the cell."""
+def blocks():
+    """The cards in the block."""
     whole = [card for card, _ in built_in_cards.read_folder(DOCS)]
-    return {table.cell_of(x): x for x in whole if table.track(x) == "block" and x.state_bytes < 800}
+    return [card for card in whole if table.track(card) == "block"]
+
+
+@pytest.fixture(scope="module")
+def cards(blocks):
+    """The cards in the block at 400 bytes, by the name of the cell."""
+    return {table.cell_of(x): x for x in blocks if x.state_bytes < 800}
+
+
+@pytest.fixture(scope="module")
+def text():
+    """The page."""
+    return re.sub(r"\s+", " ", (DOCS / "README.md").read_text("utf-8"))
 
 
 def test_neighbours_that_a_sentence_orders_are_told_apart(cards):
@@ -36,8 +48,7 @@ def test_neighbours_that_a_sentence_orders_are_told_apart(cards):
     assert all(table.mean_of(cards[a], q) > table.mean_of(cards[b], q) for q, a, b in pairs)
 
 
-def test_the_numbers_of_the_findings_are_those_of_the_seeds(cards):
-    text = re.sub(r"\s+", " ", (DOCS / "README.md").read_text("utf-8"))
+def test_the_numbers_of_the_findings_are_those_of_the_seeds(cards, text):
     for name in TOLD_APART["bits_by_lag"]:
         seeds = cards[name].bits_by_lag.by_seed
         assert f"({min(seeds):.0f} to {max(seeds):.0f}" in text, name
@@ -45,6 +56,22 @@ def test_the_numbers_of_the_findings_are_those_of_the_seeds(cards):
         assert f"{cards[name].bits_by_key.mean:.0f}" in text, name
     vectors = [x for name, x in cards.items() if name not in ("AttentionCache", *MATRICES)]
     assert max(bits for card in vectors for bits in card.bits_by_key.by_seed) < 4.45
+
+
+def test_the_ranges_at_larger_states_are_those_of_the_seeds(blocks, text):
+    larger = [card for card in blocks if card.state_bytes > 800]
+    assert len(larger) == 15
+    for card in larger:
+        seeds = card.bits_by_key.by_seed
+        whole = f"{min(seeds):.0f} to {max(seeds):.0f}"
+        assert (len(seeds), whole in text or whole == "4 to 4") == (4, True), card.name
+        if table.cell_of(card) in ("delta-net", "mamba2") and card.state_bytes > 4000:
+            assert min(seeds) > 6 * card.keys == 192
+    assert {card.name for card in larger if card.on_plateau} == {
+        f"block-{name}" for name in (
+            "lru-state-bytes-1600", "gated-delta-net-state-bytes-1600", "gla-state-bytes-4000",
+        )
+    }  # fmt: skip
 
 
 def test_by_lag_every_pair_of_the_table_but_one_is_told_apart(cards):

@@ -181,7 +181,7 @@ def _square_line(axes: Axes, smallest: float, largest: float) -> None:
     axes.plot(sizes, bits, **LIST)
     middle = math.sqrt(sizes[0] * sizes[1])
     at = middle, BITS_OF_VALUE * math.sqrt(middle / 4)
-    annotate(axes, "K = d_k", at, (-4, 5), ha="right", fontsize=9, color=GREY)
+    annotate(axes, "K = d_k", at, (-4, 9), ha="right", fontsize=9, color=GREY)
 
 
 def _cell_line(axes: Axes, cards: Sequence[Card], styles: Any) -> str:
