@@ -127,7 +127,7 @@ def test_a_gru_of_pytorch_on_the_same_tasks_answers_as_ours_by_lag(rows_of, seed
     theirs, ours = (of_kind(rows_of(name), LagRow, seed) for name in ("pytorch", "gru"))
     assert theirs.validation.nats == pytest.approx(ours.validation.nats, abs=1e-3)
     assert theirs.validation.recalibrated == pytest.approx(ours.validation.recalibrated, abs=1e-3)
-    assert theirs.final.recalibrated == pytest.approx(ours.final.recalibrated, abs=0.05)
+    assert theirs.final.recalibrated == pytest.approx(ours.final.recalibrated, abs=0.08)
     assert card.lag_bits(ours.final).sum() > 70
 
 
