@@ -15,7 +15,7 @@ from echo_jax import atomic_files
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card as cards
 from echo_jax.memory.card import Card
-from echo_jax.memory.pages.table import cell_of
+from echo_jax.memory.pages.table import cell_of, of_one_size
 from echo_jax.memory.protocol import DEFAULT, DEFAULT_SEEDS
 from echo_jax.memory.rows import Row, configuration_of
 
@@ -74,6 +74,7 @@ def read_folder(folder: Path) -> list[tuple[Card, list[Row]]]:
 def beside(names: Sequence[str], own: Sequence[Card]) -> list[Card]:
     """The built-in cards of some names, of cards or cells, that are not among some cards.
 
+    Of a cell with several sizes those with about the state of one of these cards, if there are any.
     ConfigError for a name that no card has.
     """
     found = dict[str, Card]()
@@ -82,9 +83,14 @@ def beside(names: Sequence[str], own: Sequence[Card]) -> list[Card]:
         if not same:
             known = ", ".join(sorted({cell_of(card) for card in built_in_cards()}))
             raise ConfigError("beside", name, "is no built-in card", f"use some of {known}")
-        found |= same
+        found |= {x: card for x, card in same.items() if is_near(card, own)} or same
     there = {card.name for card in own}
     return [card for name, card in found.items() if name not in there]
+
+
+def is_near(card: Card, own: Sequence[Card]) -> bool:
+    """True for a card with about the bytes of state of one of some others."""
+    return any(of_one_size([card, other]) for other in own)
 
 
 def memoryless() -> Card | None:
