@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from labelled_rows import Rows
 
+from echo_jax.commands import command_line
 from echo_jax.commands import study as command
+from echo_jax.commands.grid_runs import Folder
 from echo_jax.core.target_place import accuracy_ceiling
 from echo_jax.report.number_formats import percent
 from echo_jax.studies import result_rows, study_folder, study_pages
@@ -33,11 +35,10 @@ def test_the_page_says_what_the_rows_say(rows, tmp_path, monkeypatch):
     """Except for the figures, whose lines depend on the version of matplotlib: none is drawn."""
     monkeypatch.setattr(study_pages, "image", lambda *_: b"<svg/>")
     monkeypatch.setattr(study_pages, "figure", lambda *_: None)
-    sections = [command.section(name, found) for name, found in rows.items()]
-    every = [row for found in rows.values() for row in found]
-    again = f"{command.COMMAND} --all --out docs/results"
+    again = f"{command_line.INSTALLED} study --all --out docs/results"
     (tmp_path / "figures").mkdir()
-    study_pages.write(tmp_path, command.TITLE, every, sections, again)
+    folder = Folder(tmp_path, "", command.TITLE, STUDIES, command.command_of, again)
+    folder.write_page(rows, folder.sections(rows))
     page = study_folder.PAGE
     assert (RESULTS / page).read_text() == (tmp_path / page).read_text(), REMAKE
 
