@@ -100,7 +100,7 @@ def tab(folder):
         address = tabs[0]["webSocketDebuggerUrl"]
         connection = loop.run_until_complete(_connected(address))
         yield Tab(connection, loop)
-        connection.close()
+        loop.run_until_complete(_closed(connection))
     finally:
         process.kill()
         process.wait()
@@ -109,3 +109,7 @@ def tab(folder):
 
 async def _connected(address):
     return await websocket_connect(address, max_message_size=2**28)
+
+
+async def _closed(connection):
+    connection.close()
