@@ -108,6 +108,7 @@ class Block(Cell):
         return self.cell.key_value_sizes
 
     def init(self, key: chex.PRNGKey, input_size: int) -> BlockParams:
+        """The initial parameters, for inputs of F features."""
         key, *keys = jax.random.split(key, 1 + self.layers)
         w_in = jax.nn.initializers.lecun_normal()(key, (input_size, self.width))
         layers = tuple(self._init_layer(each) for each in keys)

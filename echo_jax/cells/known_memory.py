@@ -135,6 +135,7 @@ class AttentionCache(ProjectedCell):
         at_least(1, self, "slots", "size")
 
     def init(self, key: chex.PRNGKey, input_size: int) -> CacheParams:
+        """Glorot-uniform weights and no bias."""
         glorot, (c, q, v) = jax.nn.initializers.glorot_uniform(), jax.random.split(key, 3)
         return CacheParams(
             W_c=glorot(c, (input_size, self.size)),

@@ -51,6 +51,7 @@ class LinenCell(Cell):
     def scan(
         self, params: CellParams, state: Carry, xs: chex.Array, mask: Mask = None
     ) -> tuple[Carry, chex.Array]:
+        """`scan` of the module, if it has one."""
         if not self.has_scan:
             return super().scan(params, state, xs, mask)
         return self.module.apply({"params": params}, state, xs, mask, method="scan")

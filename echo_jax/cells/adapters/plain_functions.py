@@ -36,6 +36,7 @@ class FunctionsCell(Cell):
     def scan(
         self, params: CellParams, state: Carry, xs: chex.Array, mask: Mask = None
     ) -> tuple[Carry, chex.Array]:
+        """`functions.scan`, if it is there."""
         if not self.has_scan:
             return super().scan(params, state, xs, mask)
         return self.functions.scan(params, state, xs, mask)

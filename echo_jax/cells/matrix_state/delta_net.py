@@ -149,6 +149,7 @@ class DeltaNetCell(KeyValueCell):
     parallel_on_cpu = False  # see `parallel`
 
     def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
+        """`DeltaNetParams`: uniform weights, and gains of 1."""
         q, k, v, beta, o = jax.random.split(key, 5)
         return DeltaNetParams(
             W_q=linear_uniform(q, (input_size, self.keys), input_size),
@@ -174,6 +175,7 @@ class DeltaNetCell(KeyValueCell):
     def recur(
         self, params: CellParams, state: chex.Array, terms: DeltaTerms
     ) -> tuple[chex.Array, chex.Array]:
+        """S' and S' q."""
         return delta_rule_step(state, terms)
 
     def parallel(
@@ -263,6 +265,7 @@ class GatedDeltaNetCell(DeltaNetCell):
         return 2 * self.keys if self.value_size is None else self.value_size
 
     def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
+        """`GatedDeltaNetParams`: the weights of DeltaNet, and the decay of Mamba-2."""
         key, alpha, decay, dt, g = jax.random.split(key, 5)
         tiny = jnp.finfo(jnp.float32).tiny
         step = jnp.exp(jax.random.uniform(dt, (1,), minval=math.log(1e-3), maxval=math.log(0.1)))

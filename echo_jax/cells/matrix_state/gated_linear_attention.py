@@ -78,6 +78,7 @@ class GLACell(OuterProductCell):
         return max(1, self.features // 2) if self.key_size is None else self.key_size
 
     def init(self, key: chex.PRNGKey, input_size: int) -> GLAParams:
+        """Uniform weights and biases."""
         f, k, v, rank = input_size, self.keys, self.values, self.rank
         keys = iter(jax.random.split(key, 9))
         small = jax.nn.initializers.variance_scaling(2**-5, "fan_avg", "uniform")
@@ -94,6 +95,7 @@ class GLACell(OuterProductCell):
         )
 
     def project(self, params: GLAParams, x: chex.Array) -> GLATerms:
+        """All that depends on the input alone."""
         gate = x @ params.W_alpha1 @ params.W_alpha2 + params.b_alpha
         outer = OuterProductTerms(
             log_a=jax.nn.log_sigmoid(gate) / self.tau,

@@ -79,6 +79,7 @@ class Mamba2Cell(OuterProductCell):
     sized_with: ClassVar[tuple[str, ...]] = ()
 
     def init(self, key: chex.PRNGKey, input_size: int) -> Mamba2Params:
+        """Uniform weights, and one decay and step size."""
         f, p, n = input_size, self.values, self.keys
         keys = iter(jax.random.split(key, 8))
         dt = jnp.exp(

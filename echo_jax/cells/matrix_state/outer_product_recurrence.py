@@ -61,6 +61,7 @@ class OuterProductCell(KeyValueCell):
     def recur(
         self, params: CellParams, state: chex.Array, terms: Any
     ) -> tuple[chex.Array, chex.Array]:
+        """S', and S'^T q."""
         log_a, k, v, q = terms.outer
         state = jnp.exp(log_a)[..., None] * state + k[..., None] * v[..., None, :]
         return state, jnp.einsum("bkv,bk->bv", state, q)

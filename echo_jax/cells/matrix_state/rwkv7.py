@@ -143,6 +143,7 @@ class RWKV7Cell(Cell):
         return size, size
 
     def init(self, key: chex.PRNGKey, input_size: int) -> RWKV7Params:
+        """The initial values of the authors' code."""
         size, keys = self.channels, iter(jax.random.split(key, 6))
         rank = self.rank or _suggested_rank(2.5, size)
         gate_rank = self.gate_rank or _suggested_rank(5, size)
@@ -177,6 +178,7 @@ class RWKV7Cell(Cell):
         )
 
     def initial_state(self, params: RWKV7Params, batch_size: int, input_size: int) -> RWKV7State:
+        """Zeros."""
         size = self.channels // self.heads
         x = jnp.zeros((batch_size, input_size))
         return RWKV7State(x, jnp.zeros((batch_size, self.heads, size, size)))

@@ -83,6 +83,7 @@ class SLSTMCell(ProjectedCell):
         divides(self, "heads", self.features, "units")
 
     def init(self, key: chex.PRNGKey, input_size: int) -> SLSTMParams:
+        """Small normal input weights, no recurrence, and forget gates from open to shut."""
         size = self.features // self.heads
         small = jax.nn.initializers.normal(math.sqrt(2 / (5 * input_size)))
         b_f = 5 - 12 * jnp.linspace(0, 1, size) ** 0.3
@@ -100,6 +101,7 @@ class SLSTMCell(ProjectedCell):
     def recur(
         self, params: SLSTMParams, state: SLSTMState, terms: chex.Array
     ) -> tuple[SLSTMState, chex.Array]:
+        """The next state, and h'."""
         i, f, z, o = jnp.split(terms + self._mix(params, state.h), 4, axis=-1)
         past = jnp.where(state.n == 0, SHUT, jax.nn.log_sigmoid(f) + state.m)
         m = jnp.maximum(past, i)
@@ -224,6 +226,7 @@ class MLSTMCell(KeyValueCell):
     """
 
     def init(self, key: chex.PRNGKey, input_size: int) -> MLSTMParams:
+        """Small normal weights, gates that do not depend on the input, and f = 0.95."""
         small = jax.nn.initializers.normal(math.sqrt(2 / (5 * input_size)))
         down = jax.nn.initializers.normal(2 / math.sqrt(self.features))
         keys, values, (q, k, v, o, i, d) = self.keys, self.values, jax.random.split(key, 6)
@@ -248,6 +251,7 @@ class MLSTMCell(KeyValueCell):
         return MLSTMState(*[jnp.zeros((batch_size, *shape)) for shape in shapes])
 
     def project(self, params: MLSTMParams, x: chex.Array) -> MLSTMTerms:
+        """All that does not wait for the state."""
         scale = 1 / math.sqrt(self.keys)
         return MLSTMTerms(
             q=x @ params.W_q + params.b_q,

@@ -92,6 +92,7 @@ class ExpRNNCell(ProjectedCell):
         above_zero(self, "recurrent_rate")
 
     def init(self, key: chex.PRNGKey, input_size: int) -> ExpRNNParams:
+        """Rotations of pairs of units, normal input weights, and biases near zero."""
         angles, weights, biases = jax.random.split(key, 3)
         normal = jax.nn.initializers.normal(math.sqrt(2 / input_size))
         return ExpRNNParams(

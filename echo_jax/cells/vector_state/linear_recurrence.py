@@ -41,12 +41,14 @@ class DiagonalCell(ProjectedCell):
     def recur(
         self, params: CellParams, state: chex.Array, terms: DiagonalTerms
     ) -> tuple[chex.Array, chex.Array]:
+        """h', twice."""
         h = terms.a * state + terms.b
         return h, h
 
     def parallel(
         self, params: CellParams, state: chex.Array, terms: DiagonalTerms, mask: Mask
     ) -> tuple[chex.Array, chex.Array]:
+        """The last h, and all."""
         h = diagonal_parallel(state, *terms, mask)
         return h[-1], h
 

@@ -104,6 +104,7 @@ class LMUCell(ProjectedCell):
         return self.features if self.order is None else self.order
 
     def init(self, key: chex.PRNGKey, input_size: int) -> LMUParams:
+        """LeCun-uniform and zero encoders, and Glorot-normal kernels."""
         lecun, glorot = jax.nn.initializers.lecun_uniform(), jax.nn.initializers.glorot_normal()
         h, d, dq = self.features, self.memories, self.memories * self.numbers
         keys = jax.random.split(key, 5)
@@ -127,6 +128,7 @@ class LMUCell(ProjectedCell):
     def recur(
         self, params: LMUParams, state: LMUState, terms: LMUTerms
     ) -> tuple[LMUState, chex.Array]:
+        """The next state, and h'."""
         u = terms.u + state.h @ params.e_h + _flat(state.m) @ params.e_m
         m = self.remember(state.m, u)
         h = jnp.tanh(terms.h + state.h @ params.W_h + _flat(m) @ params.W_m)

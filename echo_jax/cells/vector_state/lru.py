@@ -86,6 +86,7 @@ class LRUCell(ComplexCell):
         above_zero(self, "max_phase", "recurrent_rate")
 
     def init(self, key: chex.PRNGKey, input_size: int) -> LRUParams:
+        """A ring of decays, and normal weights."""
         n, normal = self.states, jax.nn.initializers.normal
         nu = self._initial_nu(linen_key(key, 1))
         loss = 2 * jnp.exp(self.recurrent_rate * nu)  # -ln |lambda|^2

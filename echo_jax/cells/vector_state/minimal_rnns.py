@@ -79,6 +79,7 @@ class MinLSTMCell(DiagonalCell):
     features: int
 
     def init(self, key: chex.PRNGKey, input_size: int) -> MinLSTMParams:
+        """Glorot-uniform weights and zero biases."""
         glorot, shape = jax.nn.initializers.glorot_uniform(), (input_size, self.features)
         weights = (glorot(each, shape) for each in jax.random.split(key, 3))
         return MinLSTMParams(*weights, *[jnp.zeros(self.features)] * 3)

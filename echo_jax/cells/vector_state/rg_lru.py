@@ -51,6 +51,7 @@ class RGLRUCell(DiagonalCell):
     c: ClassVar[float] = 8.0
 
     def init(self, key: chex.PRNGKey, input_size: int) -> RGLRUParams:
+        """LeCun-normal weights, zero biases, and Lambda from a uniform decay."""
         lecun, h = jax.nn.initializers.lecun_normal(), self.features
         u_key, a_key, x_key, decay_key = jax.random.split(key, 4)
         decay = jax.random.uniform(decay_key, (h,), minval=0.9, maxval=0.999)

@@ -89,6 +89,7 @@ class S5Cell(ComplexCell):
         divides(self, "blocks", self.states, "states")
 
     def init(self, key: chex.PRNGKey, input_size: int) -> S5Params:
+        """The eigenvalues of HiPPO-N, and random matrices and steps."""
         h, n = self.features, self.states
         lecun, normal = jax.nn.initializers.lecun_normal(), jax.random.normal
         e, b, c, d, step, w = jax.random.split(key, 6)
@@ -133,11 +134,13 @@ class S5Cell(ComplexCell):
     def parallel(
         self, params: S5Discrete, state: ComplexState, terms: ComplexTerms, mask: Mask
     ) -> tuple[ComplexState, chex.Array]:
+        """The last s, and all."""
         a = jnp.broadcast_to(params.a, terms.driven.shape)
         s = diagonal_parallel(jax.lax.complex(*state), a, terms.driven, mask)
         return ComplexState(s[-1].real, s[-1].imag), s
 
     def read_out(self, params: S5Discrete, read: chex.Array, terms: ComplexTerms) -> chex.Array:
+        """The outputs y."""
         p = params.params
         g = jax.nn.gelu(2 * (read.real @ p.C_re - read.imag @ p.C_im) + terms.skipped)
         return g * jax.nn.sigmoid(g @ p.W + p.b)
