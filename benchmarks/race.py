@@ -133,7 +133,7 @@ class Race:
         result["seconds"].append(asking("seconds", result["sequences_in_round"]))
 
     def _score(self, name: str) -> None:
-        """What follows from the times of a peer, and its accuracy."""
+        """The times of a peer by update and in training, and its accuracy."""
         result, seconds = self.results[name], self.results[name]["seconds"]
         sequences, per_sequence = result["sequences_in_round"], self.job.task.updates_per_sequence
         typical = statistics.median(seconds) if result["whole"] else statistics.mean(seconds)

@@ -67,7 +67,7 @@ def explain(config: RunConfig, result: "Result | None" = None, spelling: Spellin
 
 
 def _words(config: RunConfig) -> dict[str, object]:
-    """What stands in a sentence about a configuration."""
+    """The words of the sentences about a configuration, by name."""
     task, back, again = config.task, batches_back(config), config.training.bptt_batches
     line, lag = config.network.delay_line or task.window, abs(task.lag)
     steps = f"{lag} step{'s' * (lag != 1)}"
