@@ -65,10 +65,10 @@ RESUME = ["--resume", "run", "--compilation-cache", "--checkpoint-every", "10"]
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_runs_killed_at_random_moments_go_on_to_the_same_bits(whole_run, tmp_path):
-    """Every second kill is of a run that goes on after the first."""
+    """Once while it compiles or trains, once while it trains; then both are killed again."""
     whole, seconds = whole_run
     rng, stood_at = random.Random(0), set()
-    for i in range(4):
+    for i in range(2):
         run, arguments = tmp_path / str(i) / "run", [*SMALL, *LONG, "--seeds", 2, "--out", "run"]
         run.parent.mkdir()
         for lines in (rng.randrange(950), rng.randrange(950, 1900)):
@@ -87,7 +87,7 @@ def test_runs_killed_at_random_moments_go_on_to_the_same_bits(whole_run, tmp_pat
             execute("train.py", *RESUME, "--devices", 1, cwd=run.parent)
         assert_same_run(run, whole)
         shutil.rmtree(run)
-    assert len(stood_at) > 2  # they were killed while they trained
+    assert len(stood_at) > 1  # they were killed while they trained
 
 
 @pytest.mark.slow
@@ -124,9 +124,8 @@ def test_a_second_interrupt_ends_the_run_at_once(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("compute", ["fast", "literal"])
-def test_any_cuts_give_the_same_bits_also_for_longer_than_was_asked_first(tmp_path, compute):
-    options = [*SMALL, "--seeds", 3, "--compute", compute]
+def test_any_cuts_give_the_same_bits_also_for_longer_than_was_asked_first(tmp_path):
+    options = [*SMALL, "--seeds", 3, "--compute", "literal"]
     execute("train.py", *options, "--sequences", 50, "--out", "whole", cwd=tmp_path)
     execute(
         "train.py", *options, "--sequences", 21, "--checkpoint-every", 4, "--devices", 1,
@@ -138,7 +137,7 @@ def test_any_cuts_give_the_same_bits_also_for_longer_than_was_asked_first(tmp_pa
     execute("train.py", *resume, "--sequences", 50, cwd=tmp_path)
     assert_same_run(tmp_path / "cut", tmp_path / "whole")
     config = atomic_files.read_json(tmp_path / "cut" / "config.json")
-    assert config.get("compute", "fast") == compute
+    assert config["compute"] == "literal"
     (tmp_path / "cut" / "result.json").write_bytes(shorter)  # as if killed before its own
     execute("train.py", *resume, cwd=tmp_path)
     assert_same_run(tmp_path / "cut", tmp_path / "whole")
