@@ -43,8 +43,9 @@ class NamedCell(NamedTuple):
 
     @property
     def source(self) -> str | None:
-        """The SHA-256 of the file of a user's cell."""
-        return None if is_built_in(self.name) else user_cell.source_digest(self.cell.source)
+        """The SHA-256 of the file of a user's cell; None for a cell of the package."""
+        own = is_built_in(self.name) or self.name.removeprefix(BLOCK).startswith("echo_jax.")
+        return None if own else user_cell.source_digest(self.cell.source)
 
 
 def named_cell(

@@ -105,6 +105,29 @@ def test_a_small_card_has_the_seeds_and_configurations_of_the_default_card():
     assert built_in_cards.small_card(card(rows), rows[:1]) is None
 
 
+def test_a_card_is_drawn_before_those_with_its_configurations_and_else_before_default_cards():
+    def rates(of):
+        return {each.rate for each in of.configuration if each.question == "by lag"}
+
+    for rows in ([lag_row([4.0])], [lag_row([4.0]), lag_row([4.0], rate=0.03)]):
+        near = card_figure.peers(card(rows, "block:mine.py"), "bits_by_lag")
+        assert len(near) > 10
+        assert all(rates(x) == {row.rate for row in rows} for x in near)
+    alone = card([lag_row([4.0], rate=0.003)], "block:mine.py", configuration=[])
+    assert all(map(built_in_cards.is_default, card_figure.peers(alone, "bits_by_lag")))
+
+
+def test_sizes_are_compared_as_default_cards_where_their_configurations_differ():
+    small, rows = card_with(5, cell="block:gla")
+    large = card_with(20, cell="block:gla", state_bytes=1600)
+    rows = rows + [key_row(lambda _: 1.0, seed, schedule="adaptive") for seed in range(4)]
+    wide = card(rows, "block:gla"), rows
+    (alone,) = all_cards.by_size([wide], [])
+    assert alone.bits_by_key.mean == 144
+    shown = all_cards.by_size([wide, large], [])
+    assert [x.bits_by_key for x in shown] == [small.bits_by_key, large[0].bits_by_key]
+
+
 def test_the_built_in_cards_follow_from_the_committed_ones():
     whole = built_in_cards.read_folder(DOCS) if list(DOCS.glob("*/card.json")) else []
     text = resources.files("echo_jax.memory.pages").joinpath(built_in_cards.FILE).read_bytes()

@@ -8,23 +8,39 @@ import numpy as np
 import pytest
 
 from echo_jax import statistics
+from echo_jax.memory.card import best_of_seeds, bits_by_key, bits_by_lag
 from echo_jax.memory.pages import built_in_cards, table
+from echo_jax.memory.rows import KeyRow, LagRow
 
 DOCS = Path(__file__).parents[2] / "docs" / "cards"
 MATRICES = ("delta-net", "gated-delta-net", "gla", "mamba2", "mlstm", "rwkv7")
 
 TOLD_APART = {
-    "bits_by_lag": ("lmu", "simple", "lru", "AttentionCache", "s5", "gru", "lstm-chrono", "lstm"),
-    "bits_by_key": ("AttentionCache", "mamba2", "rwkv7", "gla"),
+    "bits_by_lag": ("exprnn", "lru", "simple", "lstm", "lstm-chrono", "slstm", "rwkv7"),
+    "bits_by_key": ("AttentionCache", "mamba2", "rwkv7", "gla", "lstm"),
 }
 """Cells that the sentences name in this order, each told apart from the next: ten pairs."""
 
 
+ALIKE = (
+    {"lru", "lmu"},
+    {"lstm", "AttentionCache", "s5", "lstm-chrono", "gru"},
+    {"minlstm", "mingru", "rg-lru"},
+    {"gated-delta-net", "delta-net"},
+)
+"""Cells within which pairs are not told apart by lag."""
+
+
 @pytest.fixture(scope="module")
-def blocks():
+def whole():
+    """The cards in the block with their rows."""
+    return [x for x in built_in_cards.read_folder(DOCS) if table.track(x[0]) == "block"]
+
+
+@pytest.fixture(scope="module")
+def blocks(whole):
     """The cards in the block."""
-    whole = [card for card, _ in built_in_cards.read_folder(DOCS)]
-    return [card for card in whole if table.track(card) == "block"]
+    return [made for made, _ in whole]
 
 
 @pytest.fixture(scope="module")
@@ -49,13 +65,39 @@ def test_neighbours_that_a_sentence_orders_are_told_apart(cards):
 
 
 def test_the_numbers_of_the_findings_are_those_of_the_seeds(cards, text):
-    for name in TOLD_APART["bits_by_lag"]:
+    for name in (*TOLD_APART["bits_by_lag"], "lmu", "s5", "gru"):
         seeds = cards[name].bits_by_lag.by_seed
         assert f"({min(seeds):.0f} to {max(seeds):.0f}" in text, name
+    seeds = [x for name in ALIKE[2] | {"gla"} for x in cards[name].bits_by_lag.by_seed]
+    assert f"GLA ({min(seeds):.0f} to {max(seeds):.0f})" in text
     for name in ("AttentionCache", *MATRICES):
         assert f"{cards[name].bits_by_key.mean:.0f}" in text, name
-    vectors = [x for name, x in cards.items() if name not in ("AttentionCache", *MATRICES)]
-    assert max(bits for card in vectors for bits in card.bits_by_key.by_seed) < 4.45
+    vectors = {x: of for x, of in cards.items() if x not in ("AttentionCache", *MATRICES)}
+    assert max(bits for card in vectors.values() for bits in card.bits_by_key.by_seed) == 12
+    assert "sLSTM has 10.8 bits in the mean, the LSTM 10.4, S5 8.6" in text
+    means = {name: card.bits_by_key.mean for name, card in vectors.items()}
+    assert [round(means[x], 1) for x in ("slstm", "lstm", "s5")] == [10.8, 10.4, 8.6]
+    assert {round(means[x]) for x in ("minlstm", "mingru", "gru")} == {6, 7}
+    weak = [means[x] for x in ("lru", "rg-lru", "exprnn", "lmu", "simple")]
+    assert f"have {min(weak):.1f} to {max(weak):.1f}, no more than" in text
+    assert max(weak) < means["Memoryless"]
+
+
+def test_the_larger_rate_by_lag_and_the_adaptive_schedule_are_chosen_as_the_findings_say(whole):
+    small = {table.cell_of(x): rows for x, rows in whole if x.state_bytes < 800}
+    chosen = {name: best_of_seeds(rows, LagRow) for name, rows in small.items()}
+    fast = [name for name, rows in chosen.items() if {row.rate for row in rows} == {0.03}]
+    assert len(fast) == 9
+    slow = {
+        name: bits_by_lag([x for x in small[name] if x.rate == 0.01]).by_seed
+        for name in ("lstm", "lru", "simple")
+    }
+    assert [round(f(slow["lstm"])) for f in (min, max)] == [67, 71]
+    assert [round(f(slow["lru"])) for f in (min, max)] == [121, 128]
+    assert statistics.permutation_test(slow["lru"], slow["simple"]) < 0.001
+    ramp = [x for name, rows in small.items() if name not in ("AttentionCache", *MATRICES)
+            for x in rows if isinstance(x, KeyRow) and x.schedule == "ramp"]  # fmt: skip
+    assert max(bits_by_key([row]).mean for row in ramp) < 4.6
 
 
 def test_the_ranges_at_larger_states_are_those_of_the_seeds(blocks, text):
@@ -74,11 +116,11 @@ def test_the_ranges_at_larger_states_are_those_of_the_seeds(blocks, text):
     }  # fmt: skip
 
 
-def test_by_lag_every_pair_of_the_table_but_one_is_told_apart(cards):
+def test_by_lag_only_cells_that_are_named_together_are_not_told_apart(cards):
     shown = {name: card for name, card in cards.items() if name != "Memoryless"}
     apart = table.compared([card.bits_by_lag.by_seed for card in shown.values()]).apart
-    alike = np.argwhere(np.triu(~apart, 1))
-    assert [{[*shown][i] for i in pair} for pair in alike] == [{"exprnn", "lru"}]
+    for pair in np.argwhere(np.triu(~apart, 1)):
+        assert any({[*shown][i] for i in pair} <= alike for alike in ALIKE)
 
 
 @pytest.mark.parametrize("question", table.QUESTIONS)

@@ -24,6 +24,7 @@ from echo_jax.memory.pages.table import (
     caption_of,
     cards_table,
     cell_of,
+    configured,
     groups,
     is_cut_short,
     mean_of,
@@ -33,6 +34,7 @@ from echo_jax.memory.pages.table import (
     tidy_rows,
     track,
 )
+from echo_jax.memory.rows import Row
 from echo_jax.report import styles, text_tables
 from echo_jax.report.markdown_page import details, escaped, markdown_table
 from echo_jax.report.page import Table, computed
@@ -58,31 +60,18 @@ READ: Mapping[Question, str] = {
     "The area under a curve is its bits by lag.",
     "bits_by_key": "How many values of so many pairs are recalled by their keys? The number is the "
     "most bits at any number of pairs. Dashed: one that knows which values occurred, and not with "
-    "which keys, a list of the values; seeds on its curve are on the plateau.",
+    "which keys, a list of the values; seeds on its curve from 4 pairs on are on the plateau.",
 }
 """How to read the figures."""
 
 READ_STATE = (
     "A point for each block, with Student's interval of 95%; a line joins the sizes of a cell. "
-    "Dashed: as many values as a square matrix of 32-bit numbers has keys, K = d_k."
+    "Dashed: as many values as a square matrix of 32-bit numbers has keys, K = d_k. Where cards "
+    "have different configurations, they are shown as default cards."
 )
 
 OF_README = ("cell", "bits by lag", "bits by key", "on plateau", "state, bytes")
 """The columns of the short table."""
-
-NOT_TO_CONCLUDE = (
-    "That a large model built of these cells remembers more or less: these are single cells of "
-    "hundreds or thousands of bytes, trained for 3,000 updates.",
-    "That a cell could not keep more: a value is a lower bound for one recipe and one budget of "
-    "3,000 updates of 16 sequences. More updates raise values, and not all alike.",
-    "Anything about equal parameters or equal time: cells of a table have about the same bytes of "
-    "state, and the columns show how parameters and time differ.",
-    "Anything about more than 64 steps back: by lag 64 lags are asked, and share one state.",
-    "How authors use a cell: each has one head, and all stand in one common small block, while "
-    "their own layers differ in convolutions, heads, norms and widths.",
-    "That cells are equal because they share a letter: too few seeds may tell nothing apart.",
-)
-"""What the page does not show."""
 
 
 def write_report(
@@ -110,9 +99,11 @@ def write_report(
       StorageError: a card is not valid; a file was edited since it was generated; README.md is
         there without the marks of `findings`.
     """
-    own = [card for card, _ in built_in_cards.read_folder(folder)]
-    cards = own + built_in_cards.beside(beside, own)
-    drawings, by_hand = drawings_of(cards), findings(folder / "README.md")
+    whole = built_in_cards.read_folder(folder)
+    own = [card for card, _ in whole]
+    others = built_in_cards.beside(beside, own)
+    cards, by_hand = own + others, findings(folder / "README.md")
+    drawings = drawings_of(cards, by_size(whole, others))
     written = atomic_files.write_generated_folder(folder / "figures", images(drawings, kind))
     text = page(cards, own, drawings, by_hand)
     atomic_files.write_bytes(folder / "README.md", text.encode())
@@ -147,8 +138,25 @@ class Drawing(NamedTuple):
     draw: Callable[[], Any]
 
 
-def drawings_of(cards: Sequence[Card]) -> list[Drawing]:
-    """The figures in the order of the page; those with nothing to draw are left out."""
+def by_size(whole: Sequence[tuple[Card, list[Row]]], others: Sequence[Card]) -> list[Card]:
+    """The blocks by key, to be compared between sizes.
+
+    If their configurations differ, they are as they were with the runs of the default card alone.
+    """
+    cards = blocks_by_key([*(card for card, _ in whole), *others])
+    if len({frozenset(configured(card, "bits_by_key")) for card in cards}) < 2:
+        return cards
+    small = [built_in_cards.small_card(card, rows) for card, rows in whole]
+    return blocks_by_key([*filter(None, small), *others])
+
+
+def blocks_by_key(cards: Iterable[Card]) -> list[Card]:
+    """The cards by key of cells in the block whose memory is not known."""
+    return [x for x in cards if track(x) == "block" and x.bits_by_key and not is_control(x)]
+
+
+def drawings_of(cards: Sequence[Card], blocks: Sequence[Card] = ()) -> list[Drawing]:
+    """The figures in the order of the page, `blocks` in the last; none with nothing to draw."""
     found = []
     for question, name in FIGURES.items():
         for of_track in TRACKS:
@@ -160,7 +168,6 @@ def drawings_of(cards: Sequence[Card]) -> list[Drawing]:
                 words += cut_short_words("Hatched", shown, question)
                 draw = functools.partial(panels_figure, shown, question)
                 found.append(Drawing(f"{name}-{of_track}", heading, words, draw))
-    blocks = [x for x in cards if track(x) == "block" and x.bits_by_key and not is_control(x)]
     if blocks and not of_one_size(blocks):
         heading = "Bits by key against bytes of state"
         words = READ_STATE + cut_short_words("Open", blocks, "bits_by_key")
@@ -219,7 +226,6 @@ def page(
         parts += [f"## {escaped(drawing.heading)}", figure_of(drawing, "figures")]
     parts += ["## Tables", *(table_of(group) for group in groups(cards))]
     parts.append(listed(f"{name}: {meaning}." for name, meaning in MEANINGS.items()))
-    parts += ["## What may not be concluded", listed(NOT_TO_CONCLUDE)]
     folded = details(counted(len(own), "card"), provenance(cards, own))
     return "\n\n".join([*parts, "## Card by card", folded]) + "\n"
 

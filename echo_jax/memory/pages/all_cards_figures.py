@@ -15,6 +15,7 @@ from echo_jax.memory.pages.card_figure import (
     BACKGROUND,
     LIST,
     WIDTH,
+    grey_line,
     hatch,
     key_axis,
     line_of,
@@ -117,13 +118,11 @@ def _recall(axes: Axes, card: Card, cards: Sequence[Card]) -> None:
 
 def _draw(axes: Axes, card: Card, cards: Sequence[Card], question: Question) -> None:
     """The curve of a card above its area, hatched where it was cut short, and the others'."""
-    every = 3 if question == "bits_by_lag" else 1  # a grey line needs no more points
     for other in cards:
         if other is not card:
-            x, y = line_of(_bits(other, question))
-            axes.plot(x[::every], y[::every], **{**BACKGROUND, "linewidth": 0.5})
-    bits = _bits(card, question)
-    x, y = line_of(bits)
+            line = grey_line(_bits(other, question))
+            axes.plot(*line, **{**BACKGROUND, "linewidth": 0.5})
+    x, y = line_of(_bits(card, question))
     axes.fill_between(x, y, color=BLUE, alpha=0.16, linewidth=0, zorder=3)
     hatch(axes, card, question)
     axes.plot(x, y, color=BLUE, linewidth=1.8, zorder=4)

@@ -1,7 +1,8 @@
 """The cards of the built-in cells that come with the package, small. No jax.
 
 `built_in_cards.json` has every committed card as it is with the seeds and configurations of the
-default card, so that a new card stands beside cells that had the same.
+default card, and those with more configurations as they are too, so that a card stands beside cells
+that had the same.
 """
 
 import functools
@@ -27,7 +28,7 @@ MEMORYLESS = "block:echo_jax.cells.known_memory:Memoryless"
 
 @functools.cache
 def built_in_cards() -> Sequence[Card]:
-    """The cards that come with the package, by name."""
+    """The cards that come with the package: those of the default card by name, then the others."""
     text = resources.files("echo_jax.memory.pages").joinpath(FILE).read_bytes()
     return msgspec.json.decode(text, type=list[Card])
 
@@ -41,9 +42,15 @@ def write_built_in(folder: Path) -> Path:
 
 def encoded(whole: Sequence[tuple[Card, list[Row]]]) -> bytes:
     """The content of the file, from cards and rows; a line for each card."""
-    small = (small_card(card, rows) for card, rows in whole)
-    lines = (msgspec.json.encode(card) for card in small if card)
+    small = [small_card(card, rows) for card, rows in whole]
+    larger = [card for card, _ in whole if not is_default(card)]
+    lines = (msgspec.json.encode(card) for card in [*small, *larger] if card)
     return b"[\n" + b",\n".join(lines) + b"\n]\n"
+
+
+def is_default(card: Card) -> bool:
+    """True for a card with no other configurations than the default card."""
+    return set(card.configuration) <= {*DEFAULT}
 
 
 def small_card(card: Card, rows: Sequence[Row]) -> Card | None:
@@ -79,7 +86,8 @@ def beside(names: Sequence[str], own: Sequence[Card]) -> list[Card]:
     """
     found = dict[str, Card]()
     for name in names:
-        same = {x.name: x for x in built_in_cards() if name in (x.name, cell_of(x))}
+        default = filter(is_default, built_in_cards())
+        same = {x.name: x for x in default if name in (x.name, cell_of(x))}
         if not same:
             known = ", ".join(sorted({cell_of(card) for card in built_in_cards()}))
             raise ConfigError("beside", name, "is no built-in card", f"use some of {known}")

@@ -15,13 +15,14 @@ from matplotlib.ticker import NullLocator
 from echo_jax.config import is_built_in
 from echo_jax.memory.bits import accuracy_of_list
 from echo_jax.memory.card import BitsByKey, BitsByLag, Card, best_of_seeds, lag_bits
-from echo_jax.memory.pages.built_in_cards import built_in_cards, memoryless
+from echo_jax.memory.pages.built_in_cards import built_in_cards, is_default, memoryless
 from echo_jax.memory.pages.line_names import SIZE, Line, literal, name_lines, shortened
 from echo_jax.memory.pages.table import (
     QUESTIONS,
     Question,
     bits_text,
     cell_of,
+    configured,
     is_cut_short,
     measure,
     track,
@@ -91,12 +92,15 @@ def bits_words(card: Card, question: Question) -> str:
     return f"{value} {QUESTIONS[question]}{bracket}{more}"
 
 
-def peers(card: Card) -> list[Card]:
+def peers(card: Card, question: Question) -> list[Card]:
     """The other built-in cells of the same track and size, within 10%; else all of the track.
 
-    Of a cell with several sizes the nearest one.
+    Of a cell with several sizes the nearest one; those with the configurations of the card for the
+    question if there are any, else those of the default card.
     """
     same = [x for x in built_in_cards() if track(x) == track(card) and is_built_in(x.cell.name)]
+    alike = [x for x in same if configured(x, question) == configured(card, question)]
+    same = alike or [x for x in same if is_default(x)]
     away = {x.name: abs(x.state_bytes - card.state_bytes) for x in same}
     furthest_first = sorted(same, key=lambda x: -away[x.name])
     nearest = {x.cell.name: x for x in furthest_first if x.cell.name != card.cell.name}
@@ -175,14 +179,21 @@ def few(names: Sequence[str]) -> list[str]:
 
 def _lines(card: Card, question: Question) -> dict[str, Line]:
     """The curves of the peers by name, those with most bits first."""
-    known = [(x, bits) for x in peers(card) if (bits := measure(x, question))]
+    known = [(x, bits) for x in peers(card, question) if (bits := measure(x, question))]
     known.sort(key=lambda pair: -pair[1].mean)
-    return {cell_of(other): line_of(bits) for other, bits in known}
+    return {cell_of(other): grey_line(bits) for other, bits in known}
 
 
 def line_of(bits: BitsByLag | BitsByKey) -> Line:
     """The mean curve of a measure."""
     return key_line(bits) if isinstance(bits, BitsByKey) else lag_line(bits.curve)
+
+
+def grey_line(bits: BitsByLag | BitsByKey) -> Line:
+    """The mean curve of a measure for the background: by lag every third point, 1 to 64."""
+    x, y = line_of(bits)
+    every = 1 if isinstance(bits, BitsByKey) else 3
+    return x[::every], y[::every]
 
 
 def lag_line(curve: Any) -> Line:

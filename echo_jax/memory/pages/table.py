@@ -18,6 +18,7 @@ import numpy as np
 from echo_jax import statistics
 from echo_jax.config import BLOCK
 from echo_jax.memory.card import BitsByKey, BitsByLag, Card
+from echo_jax.memory.protocol import Configuration
 from echo_jax.report.number_formats import number, three_digits
 from echo_jax.report.page import Table
 
@@ -134,8 +135,13 @@ def groups(cards: Iterable[Card]) -> list[list[Card]]:
 
 
 def recipe(card: Card) -> list[str]:
-    """The configurations of a card, of which each seed takes the best."""
+    """The configurations of a card, to be sorted by."""
     return sorted(map(str, card.configuration))
+
+
+def configured(card: Card, question: Question) -> set[Configuration]:
+    """The configurations of a question, of which each seed takes the best."""
+    return {of for of in card.configuration if of.question in QUESTIONS[question]}
 
 
 def comparable(cards: Sequence[Card]) -> bool:
@@ -256,7 +262,7 @@ MEANINGS = {
     "within 5% of the most that can be measured; 3 of 4 where seeds are not there yet",
     "letters": "cells that share one are not told apart (exact permutation test of the difference "
     "of means, Benjamini-Hochberg at 5%); within this table and column only",
-    "on plateau": "seeds that know by key which values occurred, and not with which keys",
+    "on plateau": "seeds that of 4 pairs and more know which values occurred, not with which keys",
     "d_k, d_v": "keys and values of a matrix state",
 }
 """The meaning of the columns of `cards_table`."""
