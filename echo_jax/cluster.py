@@ -19,6 +19,7 @@ import re
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -226,8 +227,10 @@ def workers_of(
 
 def _close(cluster: Any) -> None:
     """Close a Dask cluster, also one whose jobs the queue refused."""
-    with contextlib.suppress(AssertionError):  # it expects that each worker was started
+    try:
         cluster.close()
+    except AssertionError:  # it expects that each worker was started
+        warnings.filterwarnings("ignore", "unclosed cluster", ResourceWarning)
 
 
 def _set_up(devices: int, cache: bool) -> None:

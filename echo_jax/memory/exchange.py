@@ -57,20 +57,7 @@ def export_tasks(
 
 
 def tasks_of(gru: Cell, seed: int, most: int, updates: int) -> dict[str, Any]:
-    """The arrays of a seed for up to `most` = Kmax pairs.
-
-    by_lag.training                 uint8 `[updates, B, T]`, tokens
-    by_lag.calibration, .validation, .final             `[512, T]`
-    by_lag.gru                      first weights: `rnn`, see `torch_gru`, and the heads, `linear`
-    by_key.keys, .values            uint8 `[updates, B, Kmax]`
-    by_key.order                    uint8, likewise: the rank by which a pair is asked, of all Kmax;
-                                    the first K pairs are asked by rising rank
-    by_key.place                    float32 `[updates, B]`, in [0, 1): a row with fewer pairs than
-                                    the K of its update has 1 + floor(place (K - 1))
-    by_key.validation, .final       `tokens` and `targets`, uint8 `[numbers of pairs, 256, 3 Kmax]`;
-                                    targets count from step 2 K to 3 K - 1
-    by_key.gru                      first weights: `rnn`, and the readout, `linear`
-    """
+    """The arrays of a seed for up to `most` = Kmax pairs; docs/your-own-cell.md describes each."""
     lag, key = ByLag(gru), ByKey(gru, most)
     no_weights = np.zeros(0, np.uint32)
     lag_sets = score.draw_lag_sets(seed, no_weights)._asdict()
@@ -146,30 +133,23 @@ def imported(path: Path) -> list[Row]:
     return rows
 
 
-def imported_card(name: str, rows: list[Row], state_bytes: int = 0, parameters: int = 0) -> Card:
-    """The card of imported rows; sizes that nobody gave are 0."""
-    configurations = dict.fromkeys(map(configuration_of, rows))
+def import_rows(path: Path, name: str, folder: Path, state_bytes: int = 0) -> Card:
+    """Write the card of a file of rows as `folder`/`name`; StorageError for a bad file or row.
+
+    Sizes that nobody gave are 0. Rows of an earlier import under this name are replaced.
+    """
+    rows = imported(path)
     card = Card(
         name=name,
         cell=cards.Cell(f"imported {name}", {}),  # so that no page shows it as a built-in cell
         state_bytes=state_bytes,
         conv_bytes=0,
-        parameters=parameters,
+        parameters=0,
         seeds=sorted({row.seed for row in rows}),
-        configuration=list(configurations),
+        configuration=list(dict.fromkeys(map(configuration_of, rows))),
         date=datetime.datetime.now(datetime.UTC).date(),
         remarks=[KNOWN],
     )
-    return cards.with_rows(card, rows)
-
-
-def import_rows(path: Path, name: str, folder: Path, state_bytes: int = 0) -> Card:
-    """Write the card of a file of rows as `folder`/`name`; StorageError for a bad file or row.
-
-    Rows of an earlier import under this name are replaced.
-    """
-    rows = imported(path)
-    card = imported_card(name, rows, state_bytes)
     with making.claimed(folder / name, card):
         cards.write(card, rows, folder / name)
     return card

@@ -14,10 +14,9 @@ import json
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from echo_jax import atomic_files, machine
@@ -29,6 +28,7 @@ from echo_jax.config import GENERATOR
 from echo_jax.core import network
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card as cards
+from echo_jax.memory import score
 from echo_jax.memory.card import Card
 from echo_jax.memory.measure import Measurement, PlannedRun, rows, runs_of
 from echo_jax.memory.named_cell import NamedCell
@@ -237,18 +237,9 @@ def step_microseconds(cell: Cell) -> float:
     """The median time of a step of one stream by key, microseconds."""
     net = network.around(cell, 2 * KEYS, KEYS)
     params = jax.jit(lambda: network.init_params(net, jax.random.key(0, impl=GENERATOR)))()
-    tokens = np.arange(TIMED_STEPS, dtype=np.int32) % (2 * KEYS)
-
-    def stream(params: Any, tokens: Any) -> Any:
-        """The steps of one stream."""
-        prepared = cell.prepare(params["cell"])
-
-        def step(state: Any, token: Any) -> tuple[Any, Any]:
-            return cell.step(prepared, state, jax.nn.one_hot(token, 2 * KEYS)[None])
-
-        return jax.lax.scan(step, net.initial_state(params, 1), jnp.asarray(tokens))
-
-    program = jax.jit(stream).lower(params, tokens).compile()
+    tokens = np.arange(TIMED_STEPS, dtype=np.int32)[None] % (2 * KEYS)
+    by_steps = functools.partial(score.by_steps, net, read=lambda _, output: output)
+    program = jax.jit(by_steps).lower(params, tokens).compile()
     jax.block_until_ready(program(params, tokens))
     times = []
     for _ in range(TIMES):

@@ -38,8 +38,8 @@ def test_a_card_is_drawn_beside_its_rows(folder):
 def test_the_sentence_says_what_is_a_bound_and_what_is_not_there_yet():
     rows = [lag_row([4.0] * 64), lag_row([4.0] * 64, 1), key_row(None)]
     assert card_pages.sentence(card(rows, name="x")) == (
-        "x: at least 256 bits by lag (256 to 256 over 2 of 4 seeds); 0 bits by key (1 of 4 seeds), "
-        "0 of 1 on the plateau of a list of the values."
+        "x: \u2265256 bits by lag (256 to 256; 2 of 4); 0 bits by key (1 of 4); "
+        "0 of 1 seeds on the plateau."
     )
     assert card_pages.sentence(card([], name="x")) == "x: 0 of 4 seeds."
     cut = [drawing.words for drawing in all_cards.drawings_of([card(rows, "block:gru")])]

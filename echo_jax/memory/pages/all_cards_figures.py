@@ -211,17 +211,9 @@ def _names_at_right(
     wanted = {name: (math.log(y) - low) / (high - low) for name, (_, y) in ends.items()}
     for name, place in spread(wanted, step).items():
         line = {"arrowstyle": "-", "color": "#BDBDBD", "linewidth": 0.6, "shrinkA": 1}
-        axes.annotate(
-            literal(shortened(name, 24)),
-            ends[name],
-            (1.06, place),
-            textcoords="axes fraction",
-            fontsize=9,
-            color=colours[name],
-            va="center",
-            arrowprops=line,
-            annotation_clip=False,
-        )
+        look: dict[str, Any] = {"fontsize": 9, "color": colours[name], "va": "center"}
+        look |= {"textcoords": "axes fraction", "arrowprops": line, "annotation_clip": False}
+        axes.annotate(literal(shortened(name, 24)), ends[name], (1.06, place), **look)
 
 
 def spread(wanted: Mapping[str, float], step: float) -> dict[str, float]:

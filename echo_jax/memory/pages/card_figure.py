@@ -20,7 +20,7 @@ from echo_jax.memory.pages.line_names import SIZE, Line, literal, name_lines, sh
 from echo_jax.memory.pages.table import (
     QUESTIONS,
     Question,
-    bits_text,
+    bits_words,
     cell_of,
     configured,
     is_cut_short,
@@ -84,12 +84,6 @@ def subtitle(card: Card) -> str:
         parts.append(f"{number(card.conv_bytes)} of convolutions")
     parts += [f"{number(card.parameters)} parameters", f"{len(card.seeds)} seeds (thin lines)"]
     return " \u00b7 ".join(parts)
-
-
-def bits_words(card: Card, question: Question) -> str:
-    """The bits of a question as a title: 157 bits by lag (150 to 164)."""
-    value, bracket, more = bits_text(card, question).partition(" (")
-    return f"{value} {QUESTIONS[question]}{bracket}{more}"
 
 
 def peers(card: Card, question: Question) -> list[Card]:

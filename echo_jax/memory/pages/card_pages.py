@@ -10,13 +10,13 @@ from echo_jax import atomic_files
 from echo_jax.memory.card import Card
 from echo_jax.memory.pages import table
 from echo_jax.memory.pages.card_figure import card_figure
-from echo_jax.memory.pages.table import QUESTIONS, Question
+from echo_jax.memory.pages.table import QUESTIONS
 from echo_jax.memory.protocol import Configuration
 from echo_jax.memory.row_file import read_rows
 from echo_jax.memory.rows import Row
 from echo_jax.report import styles
 from echo_jax.report.markdown_page import details, escaped, markdown_table
-from echo_jax.report.number_formats import number, three_digits
+from echo_jax.report.number_formats import three_digits
 from echo_jax.report.page import Table
 
 
@@ -53,26 +53,13 @@ def page(card: Card, rows: list[Row]) -> str:
 
 
 def sentence(card: Card) -> str:
-    """The bits of a card, with the interval, and what is not there yet."""
-    known = [_bits(card, question) for question in QUESTIONS if table.measure(card, question)]
-    if not known:
-        return f"{card.name}: 0 of {number(len(card.seeds))} seeds."
-    return f"{card.name}: {'; '.join(known)}."
-
-
-def _bits(card: Card, question: Question) -> str:
-    """A clause: at least 157 bits by lag (150 to 164 over 8 seeds)."""
-    bits = table.measure(card, question)
-    assert bits is not None
-    n, asked = len(bits.seeds), len(card.seeds)
-    seeds = counted(n, "seed") if n == asked else f"{n} of {counted(asked, 'seed')}"
-    if bits.low is not None and bits.high is not None:
-        seeds = f"{three_digits(bits.low)} to {three_digits(bits.high)} over {seeds}"
-    words = f"{'at least ' * bits.at_least}{three_digits(bits.mean)} {QUESTIONS[question]}"
-    words = f"{words} ({seeds})"
-    if question == "bits_by_key" and card.on_plateau is not None:
-        words += f", {card.on_plateau} of {n} on the plateau of a list of the values"
-    return words
+    """The bits of a card with their intervals, and the seeds on the plateau."""
+    known = [
+        table.bits_words(card, question) for question in QUESTIONS if table.measure(card, question)
+    ]
+    if card.on_plateau is not None:
+        known.append(f"{table.plateau_text(card)} seeds on the plateau")
+    return f"{card.name}: {'; '.join(known) or f'0 of {len(card.seeds)} seeds'}."
 
 
 def counted(count: int, noun: str) -> str:

@@ -53,14 +53,8 @@ def _write(axes: Axes, name: str, middle: np.ndarray, style: Mapping[str, Any]) 
     """Write a name around a place of the page."""
     x, y = axes.transData.inverted().transform(middle * axes.figure.dpi / 72)
     paper = {"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.8}
-    look: dict[str, Any] = {
-        "fontsize": SIZE,
-        "color": GREY,
-        "ha": "center",
-        "va": "center",
-        "zorder": 5,
-    }
-    axes.text(float(x), float(y), literal(name), bbox=paper, **{**look, **style})
+    look = {"fontsize": SIZE, "color": GREY, "ha": "center", "va": "center", **style}
+    axes.text(float(x), float(y), literal(name), bbox=paper, zorder=5, **look)
 
 
 def _points(axes: Axes, line: Line, transform: Any = None) -> np.ndarray:

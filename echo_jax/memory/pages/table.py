@@ -93,26 +93,14 @@ def tidy_rows(cards: Iterable[Card]) -> list[dict[str, Any]]:
     for card in cards:
         size: dict[str, Any] = {"name": card.name, "cell": cell_of(card), "track": track(card)}
         size |= {field: getattr(card, field) for field in SIZES}
-        rows += [
-            size | {"question": question} | _numbers(card, bits)
-            for question in QUESTIONS
-            if (bits := measure(card, question))
-        ]
+        for question in QUESTIONS:
+            if bits := measure(card, question):
+                row = size | {"question": question}
+                row |= {name: getattr(bits, name) for name in ("mean", "low", "high", "at_least")}
+                plateau = card.on_plateau if question == "bits_by_key" else None
+                row |= {"n": len(bits.seeds), "asked": len(card.seeds), "on_plateau": plateau}
+                rows.append(row)
     return rows
-
-
-def _numbers(card: Card, bits: BitsByLag | BitsByKey) -> dict[str, Any]:
-    """The numbers of a measure, each in a column of its own."""
-    of_key = isinstance(bits, BitsByKey)
-    return {
-        "mean": bits.mean,
-        "low": bits.low,
-        "high": bits.high,
-        "at_least": bits.at_least,
-        "n": len(bits.seeds),
-        "asked": len(card.seeds),
-        "on_plateau": card.on_plateau if of_key else None,
-    }
 
 
 def groups(cards: Iterable[Card]) -> list[list[Card]]:
@@ -274,7 +262,7 @@ def cards_table(cards: Sequence[Card]) -> Table:
     for question, words in QUESTIONS.items():
         columns[words] = [bits_text(card, question) for card in cards]
         columns[f"letters {words[5:]}"] = _letters(cards, question)
-    columns["on plateau"] = [_plateau(card) for card in cards]
+    columns["on plateau"] = [plateau_text(card) for card in cards]
     columns["d_k"] = [_count(card.keys) for card in cards]
     columns["d_v"] = [_count(card.values) for card in cards]
     columns["state, bytes"] = [_count(card.state_bytes) for card in cards]
@@ -322,6 +310,12 @@ def bits_text(card: Card, question: Question) -> str:
     return f"{words} ({'; '.join(more)})" if more else words
 
 
+def bits_words(card: Card, question: Question) -> str:
+    """The same with the question: 157 bits by lag (150 to 164)."""
+    value, bracket, more = bits_text(card, question).partition(" (")
+    return f"{value} {QUESTIONS[question]}{bracket}{more}"
+
+
 def _letters(cards: Sequence[Card], question: Question) -> list[str]:
     """The letters of cards; none without the question, for one card, and for several sizes."""
     known = [i for i, card in enumerate(cards) if measure(card, question)]
@@ -332,7 +326,7 @@ def _letters(cards: Sequence[Card], question: Question) -> list[str]:
     return [of_card.get(i, "") for i in range(len(cards))]
 
 
-def _plateau(card: Card) -> str:
+def plateau_text(card: Card) -> str:
     """The seeds by key that are on the plateau, of those that are there."""
     if card.on_plateau is None or card.bits_by_key is None:
         return UNKNOWN
