@@ -10,7 +10,8 @@ import pytest
 from echo_jax import statistics
 from echo_jax.memory.card import best_of_seeds, bits_by_key, bits_by_lag
 from echo_jax.memory.pages import built_in_cards, table
-from echo_jax.memory.rows import KeyRow, LagRow
+from echo_jax.memory.protocol import DEFAULT
+from echo_jax.memory.rows import LagRow, configuration_of
 
 DOCS = Path(__file__).parents[2] / "docs" / "cards"
 MATRICES = ("delta-net", "gated-delta-net", "gla", "mamba2", "mlstm", "rwkv7")
@@ -96,7 +97,7 @@ def test_the_larger_rate_by_lag_and_the_adaptive_schedule_are_chosen_as_the_find
     assert [round(f(slow["lru"])) for f in (min, max)] == [121, 128]
     assert statistics.permutation_test(slow["lru"], slow["simple"]) < 0.001
     ramp = [x for name, rows in small.items() if name not in ("AttentionCache", *MATRICES)
-            for x in rows if isinstance(x, KeyRow) and x.schedule == "ramp"]  # fmt: skip
+            for x in rows if configuration_of(x) == DEFAULT[1]]  # fmt: skip
     assert max(bits_by_key([row]).mean for row in ramp) < 4.6
 
 
