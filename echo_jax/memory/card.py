@@ -45,7 +45,7 @@ class Cell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name    as after --cell
     args    its keyword arguments
-    source  SHA-256 of the file of a user's cell; null for a built-in one
+    source  SHA-256 of the file of a user's cell; null for a cell of the package
     """
 
     name: Text

@@ -22,14 +22,13 @@ TOLD_APART = {
 }
 """Cells that the sentences name in this order, each told apart from the next: ten pairs."""
 
-
 ALIKE = (
     {"lru", "lmu"},
     {"lstm", "AttentionCache", "s5", "lstm-chrono", "gru"},
     {"minlstm", "mingru", "rg-lru"},
     {"gated-delta-net", "delta-net"},
 )
-"""Cells within which pairs are not told apart by lag."""
+"""Sets of cells that the sentences name together: only within one are pairs alike by lag."""
 
 
 @pytest.fixture(scope="module")
