@@ -90,6 +90,7 @@ DEFAULT = (Configuration("by lag", 0.01), Configuration("by key", 0.01, "ramp"))
 FULL = (
     Configuration("by lag", 0.01),
     Configuration("by lag", 0.03),
+    Configuration("by lag", 0.1),
     Configuration("by key", 0.01, "ramp"),
     Configuration("by key", 0.003, "ramp"),
     Configuration("by key", 0.01, "adaptive"),

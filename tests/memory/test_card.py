@@ -10,7 +10,7 @@ from made_up_cards import card, held, key_row, lag_row, listing
 from echo_jax.exceptions import StorageError
 from echo_jax.memory import card as cards
 from echo_jax.memory.bits import accuracy_bits, accuracy_of_list
-from echo_jax.memory.protocol import FULL
+from echo_jax.memory.protocol import Configuration
 from echo_jax.memory.row_file import read_rows
 
 
@@ -33,7 +33,8 @@ def test_of_equal_validation_the_order_of_the_rows_does_not_choose():
 
 def test_a_seed_counts_when_it_has_all_configurations_of_a_question():
     rows = [lag_row([3.0], rate=0.01), lag_row([2.0], rate=0.03), lag_row([1.0], seed=1)]
-    measured = card(rows, configuration=list(FULL)).bits_by_lag
+    both = [Configuration("by lag", rate) for rate in (0.01, 0.03)]
+    measured = card(rows, configuration=both).bits_by_lag
     assert (measured.seeds, measured.by_seed) == ([0], [3.0])
 
 

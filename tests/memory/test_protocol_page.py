@@ -54,17 +54,18 @@ def test_the_page_has_the_number_of_the_code(page, sentence):
 
 
 def test_the_page_has_every_configuration(page):
-    assert "| by lag | rate 0.01 | 0.03 |" in page
+    assert "| by lag | rate 0.01 | 0.03 and 0.1 |" in page
     assert "| by key | ramp 0.01 | ramp 0.003, adaptive 0.01 and 0.003 |" in page
     assert [(of.question, of.rate, of.schedule) for of in protocol.FULL] == [
         ("by lag", 0.01, None),
         ("by lag", 0.03, None),
+        ("by lag", 0.1, None),
         ("by key", 0.01, "ramp"),
         ("by key", 0.003, "ramp"),
         ("by key", 0.01, "adaptive"),
         ("by key", 0.003, "adaptive"),
     ]
-    assert (protocol.FULL[0], protocol.FULL[2]) == protocol.DEFAULT
+    assert (protocol.FULL[0], protocol.FULL[3]) == protocol.DEFAULT
     assert ADAM["eps"] == 1e-7
 
 
