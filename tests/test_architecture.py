@@ -29,7 +29,7 @@ def called(tree):
     return {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
 
 
-def test_the_contracts_of_the_storeys_are_kept(root):
+def test_the_contracts_of_the_layers_are_kept(root):
     linter = Path(sys.executable).parent / "lint-imports"
     done = subprocess.run(
         [linter, "--no-cache"], cwd=root, capture_output=True, text=True, check=False, timeout=100

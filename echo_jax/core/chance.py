@@ -43,7 +43,7 @@ def majority_baseline(tokens: np.ndarray) -> Baseline:
 
 
 def order_blind_baseline(task: TaskConfig) -> Baseline:
-    """The best score possible from the set of values in the window, ignoring their order.
+    """The best score possible from the values in the window, without their order.
 
     Each value in a window of m steps is the target with its share of the window. So the best guess
     is right with probability E[largest count] / m, and its loss is the entropy of the shares (in

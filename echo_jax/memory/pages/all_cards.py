@@ -56,7 +56,7 @@ HEADINGS: Mapping[Question, str] = {
 }
 
 READ: Mapping[Question, str] = {
-    "bits_by_lag": "How many of the 4 bits of the token so many steps back does the state tell? "
+    "bits_by_lag": "Bits, of 4, that the state tells about a token, by how many steps ago it came. "
     "The area under a curve is its bits by lag.",
     "bits_by_key": "How many values of so many pairs are recalled by their keys? The number is the "
     "most bits at any number of pairs. Dashed: one that knows which values occurred, and not with "
@@ -266,8 +266,8 @@ def part_of_readme(
     kept = [i for i, heading in enumerate(whole.headings) if heading in OF_README]
     rows = [[whole.rows[i][k] for k in kept] for i in chosen]
     short = Table("", [whole.headings[k] for k in kept], rows)
-    shown = f"{len(rows)} of {counted(len(group), 'cell')}; all are [here](<{place}/README.md>)."
-    words = f"{escaped(whole.caption)} {shown}"
+    cells = f"{len(rows)} of {counted(len(group), 'cell')}, the first ones by either question"
+    words = f"{escaped(whole.caption)} {cells}; all are [here](<{place}/README.md>)."
     first = [figure_of(drawing, f"{place}/figures") for drawing in drawings[:1]]
     return "\n\n".join([*first, markdown_table(short), words])
 

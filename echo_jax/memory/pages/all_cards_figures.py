@@ -15,6 +15,7 @@ from echo_jax.memory.pages.card_figure import (
     BACKGROUND,
     LIST,
     WIDTH,
+    draw_lines,
     grey_line,
     hatch,
     key_axis,
@@ -118,10 +119,8 @@ def _recall(axes: Axes, card: Card, cards: Sequence[Card]) -> None:
 
 def _draw(axes: Axes, card: Card, cards: Sequence[Card], question: Question) -> None:
     """The curve of a card above its area, hatched where it was cut short, and the others'."""
-    for other in cards:
-        if other is not card:
-            line = grey_line(_bits(other, question))
-            axes.plot(*line, **{**BACKGROUND, "linewidth": 0.5})
+    others = [grey_line(_bits(other, question)) for other in cards if other is not card]
+    draw_lines(axes, others, BACKGROUND | {"linewidth": 0.5})
     x, y = line_of(_bits(card, question))
     axes.fill_between(x, y, color=BLUE, alpha=0.16, linewidth=0, zorder=3)
     hatch(axes, card, question)

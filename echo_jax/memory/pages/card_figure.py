@@ -4,7 +4,8 @@ Behind the cell's curves stand, in grey, those of the built-in cells of its size
 the convolution of a block alone holds, and a list of the values.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -107,7 +108,7 @@ def draw_by_lag(axes: Axes, card: Card, rows: Sequence[Row]) -> None:
     bits = card.bits_by_lag
     assert bits is not None
     chosen = [lag_bits(row.final) for row in best_of_seeds(rows, LagRow)]
-    seeds = [lag_line(curve) for curve in chosen]
+    seeds = [thin(lag_line(curve)) for curve in chosen]
     axes.set(xlim=(0, LAGS + 1), ylim=(-0.05, 4.3), yticks=range(5))
     axes.set_xticks([1, 16, 32, 48, 64])
     axes.axhline(4, color=GREY, linewidth=0.9, linestyle=(0, (4, 2)))
@@ -149,14 +150,12 @@ def _draw(
 ) -> None:
     """Draw lines, the cell's own last, and name it and a few others; a legend of the references."""
     axes.grid(axis="y", color=RULE, linewidth=0.8)
-    for line in curves.others.values():
-        axes.plot(*line, **BACKGROUND)
+    draw_lines(axes, curves.others.values(), BACKGROUND)
     for name, line, style in references:
         axes.plot(*line, label=name, **style)
     if references:
         axes.legend(loc="upper right", fontsize=SIZE, labelcolor=GREY, frameon=False)
-    for line in curves.seeds:
-        axes.plot(*line, **SEED)
+    draw_lines(axes, curves.seeds, SEED)
     axes.plot(*curves.mean, **OWN)
     own, shown = cell_of(card), few(list(curves.others))
     unnamed = [line for name, line in curves.others.items() if name not in shown]
@@ -184,10 +183,20 @@ def line_of(bits: BitsByLag | BitsByKey) -> Line:
 
 
 def grey_line(bits: BitsByLag | BitsByKey) -> Line:
-    """The mean curve of a measure for the background: by lag every third point, 1 to 64."""
-    x, y = line_of(bits)
-    every = 1 if isinstance(bits, BitsByKey) else 3
-    return x[::every], y[::every]
+    """The mean curve of a measure for the background."""
+    return line_of(bits) if isinstance(bits, BitsByKey) else thin(line_of(bits))
+
+
+def thin(line: Line) -> Line:
+    """Every third point of a line by lag, 1 to 64."""
+    x, y = line
+    return x[::3], y[::3]
+
+
+def draw_lines(axes: Axes, lines: Iterable[Line], style: Mapping[str, Any]) -> None:
+    """Draw lines of one style as one path, which takes a third of the room in an SVG."""
+    apart = [(*of, math.nan) for line in lines for of in line]
+    axes.plot(np.concatenate([[], *apart[::2]]), np.concatenate([[], *apart[1::2]]), **style)
 
 
 def lag_line(curve: Any) -> Line:

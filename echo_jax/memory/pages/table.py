@@ -251,7 +251,10 @@ MEANINGS = {
     "letters": "cells that share one are not told apart (exact permutation test of the difference "
     "of means, Benjamini-Hochberg at 5%); within this table and column only",
     "on plateau": "seeds that of 4 pairs and more know which values occurred, not with which keys",
-    "d_k, d_v": "keys and values of a matrix state",
+    "d_k, d_v": "sizes of a key and of a value of a matrix state",
+    "convolutions, bytes": "the last inputs of a block's convolutions",
+    "constants, bytes": "fixed arrays compiled into the program, which are no state",
+    "\u00b5s a step": "the time of one step of one stream",
 }
 """The meaning of the columns of `cards_table`."""
 
