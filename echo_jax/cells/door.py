@@ -121,12 +121,7 @@ def check_shapes(cell: Cell, name: str, input_size: int) -> None:
     """Raise ConfigError unless a step of the cell can be scanned, and a user's own `scan` fits.
 
     A scanned cell keeps its weights in its parameters and its memory in the carry, whose shapes and
-    types never change; its output is `[B, features]`.
-
-    Args:
-      cell: the cell.
-      name: what it is called in the sentence, as after `--cell`.
-      input_size: F, the number of input features.
+    types never change; its output is `[B, features]`. The name stands in the sentence.
     """
     candidate, x = Candidate(cell, name), jax.ShapeDtypeStruct((BATCH, input_size), jnp.float32)
     with user_cell.keeping_settings(name):
@@ -146,15 +141,9 @@ def check_program(
 
     That is an effect, a reference, an operation of `OUTSIDE`, or a custom call that is not in
     `KERNELS`. What Python reads while it is traced (a key, a clock, a file) is a constant of it.
-
-    Args:
-      name: what the cell is called in the sentence.
-      cell: the cell.
-      function: the program: `step` scanned over one stream, mapped over streams by `lax.map`.
-      arguments: its arguments, arrays or `jax.ShapeDtypeStruct`.
-
-    Returns:
-      What the caller compiles, so that the module that is checked is the one that runs.
+    The function is `step` scanned over one stream, mapped over streams by `lax.map`; its arguments
+    are arrays or `jax.ShapeDtypeStruct`. The caller compiles what is returned, so that the module
+    that is checked is the one that runs.
     """
     candidate = Candidate(cell, name)
     with user_cell.keeping_settings(name):

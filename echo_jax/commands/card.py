@@ -23,11 +23,11 @@ from echo_jax.cell_table import CELLS
 from echo_jax.cluster import check_spec, workers_of
 from echo_jax.commands import command_line
 from echo_jax.config import BLOCK
-from echo_jax.exceptions import ConfigError, printable
+from echo_jax.exceptions import ConfigError, StorageError, printable
 from echo_jax.host.interrupts import Interrupts, StoppedError
 from echo_jax.memory import protocol
 from echo_jax.memory.card import Card, check_name
-from echo_jax.memory.pages import card_text
+from echo_jax.memory.pages import table
 from echo_jax.report import styles, text_tables
 
 if TYPE_CHECKING:
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from echo_jax.memory.making import Plan
     from echo_jax.memory.measure import PlannedRun
     from echo_jax.memory.named_cell import NamedCell
-
-CARDS = Path("cards")
 
 FIXED = "leave it out: the work of a card is fixed, and {full} asks for all of it"
 """What to do without the limits and protocols of earlier cards."""
@@ -86,7 +84,7 @@ class CardCommand:
     compilation_cache: bool = True
     """Keep compiled programs in your cache folder, so that the next run of the same shapes starts
     sooner."""
-    out: Path = CARDS
+    out: Path = Path("cards")
     """Folder for NAME/card.json, rows.jsonl, card.md and card.svg of each card."""
     cells: bool = False
     """Only list the built-in cells, with their papers."""
@@ -163,7 +161,7 @@ def main() -> None:
         if command.cells:
             print(list_of_cells())
         elif command.report:
-            make_report(command)
+            make_report(command, command.report)
         elif command.export_tasks:
             export_tasks(command, command.export_tasks)
         elif command.import_:
@@ -173,10 +171,7 @@ def main() -> None:
 
 
 def list_of_cells() -> str:
-    """A line for each built-in cell: the name after --cell, its name and paper in the literature.
-
-    Below them stand the two forms of a name that take any cell.
-    """
+    """A line for each built-in cell, with its paper, and for the forms of a name of any cell."""
     known = [(name, cell.title, cell.paper) for name, cell in CELLS.items()]
     others = [
         (f"{BLOCK}CELL", "a small network around any cell", "-"),
@@ -185,16 +180,17 @@ def list_of_cells() -> str:
     return text_tables.table([("--cell", "cell", "paper"), *known, *others], left=(0, 1, 2))
 
 
-def make_report(command: CardCommand) -> None:
+def make_report(command: CardCommand, folder: Path) -> None:
     """Write the page of all cards in a folder, and what was asked for beside it."""
-    folder, readme = command.report or CARDS, command.readme
-    if readme:
-        atomic_files.between(readme, CARDS.name)
+    if command.readme:
+        atomic_files.between(command.readme, "cards")
     with styles.drawing():
         from echo_jax.memory.pages import all_cards
 
         beside = [name for name in map(str.strip, command.beside.split(",")) if name]
-        paths = all_cards.write_report(folder, beside, command.format, command.tables, readme)
+        paths = all_cards.write_report(
+            folder, beside, command.format, command.tables, command.readme
+        )
     for path in paths:
         print(printable(f"Written: {path}"))
 
@@ -234,7 +230,7 @@ def make_cards(command: CardCommand) -> None:
     ):
         made = [make_card(command, plan, card, workers, stop) for card in waiting]
     if len(made) > 1:
-        print(f"\n{card_text.side_by_side(made)}")
+        print(f"\n{table.side_by_side(made)}")
 
 
 def planned(command: CardCommand) -> "tuple[Plan, list[Waiting]]":
@@ -289,10 +285,8 @@ def make_card(
 
     named, new, card, missing = waiting
     folder = command.out / card.name
-    if missing:
-        stop.say(printable(f"{card.name}: {named.title}, {len(missing)} runs to make"))
-    else:
-        stop.say(printable(f"{folder} has all runs of this card, and stays"))
+    to_make = f"{card.name}: {named.title}, {len(missing)} runs to make"
+    stop.say(printable(to_make if missing else f"{folder} has all runs of this card, and stays"))
     rows = functools.partial(making.rows_on_workers, workers) if workers else making.rows_here
     bar = CardProgress(card.name, protocol.UPDATES * len(missing), stop.say)
 
@@ -306,8 +300,9 @@ def make_card(
             made = functools.partial(rows, named, progressed=progressed)
             for by_now in making.make(folder, new, named.cell, plan, made):
                 card = by_now
-    except (StoppedError, ConfigError):  # a signal, or workers that failed: what is there is shown
-        conclude(command, folder, card)
+    except (StoppedError, ConfigError) as error:  # a signal, or workers that failed
+        if not isinstance(error, StorageError):  # another process may be drawing there
+            conclude(command, folder, card)
         raise
     conclude(command, folder, card)
     return card
@@ -315,7 +310,7 @@ def make_card(
 
 def conclude(command: CardCommand, folder: Path, card: Card) -> None:
     """Print a card and the places of its files, and draw it last."""
-    print(f"\n{card_text.side_by_side([card])}\n", flush=True)
+    print(f"\n{table.side_by_side([card])}\n", flush=True)
     for remark in card.remarks:
         print(printable(remark))
     if not (folder / "card.json").exists():

@@ -6,7 +6,7 @@ training       networks that learn all lags, or all numbers of pairs, at once
 score          the answers of trained weights, step by step on one stream
 recalibration  of the heads that read the state
 measure        seeds and configurations ─► rows
-rows, bits     what each run answered, and that as bits
+rows, bits     what each run answered, and that as bits; row_file reads and checks them
 card           rows ─► the card of a cell; a folder of files
 named_cell     a name, arguments and bytes of state ─► a cell
 making         cards in the making: runs that lack a row are made

@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -11,12 +12,7 @@ BITS_OF_VALUE = math.log2(KEYS)
 """The bits of one value by key."""
 
 
-def bits_of_lags(nats: np.ndarray) -> np.ndarray:
-    """log2 V less the nats of each lag in bits, not below 0."""
-    return np.maximum(unfloored_bits_of_lags(nats), 0.0)
-
-
-def unfloored_bits_of_lags(nats: np.ndarray) -> np.ndarray:
+def bits_of_lags(nats: Sequence[float] | np.ndarray) -> np.ndarray:
     """log2 V less the nats of each lag in bits; about 0 on either side where nothing is known."""
     return math.log2(SYMBOLS) - np.asarray(nats, np.float64) / math.log(2)
 

@@ -31,6 +31,7 @@ from echo_jax.memory.protocol import (
 )
 from echo_jax.memory.row_file import decoded, read_rows
 from echo_jax.memory.rows import Count, KeyRow, LagRow, LagScore, Row, configuration_of
+from echo_jax.report.number_formats import plain
 from echo_jax.statistics import mean_interval
 
 Text = Annotated[str, Meta(min_length=1, max_length=1000)]
@@ -38,6 +39,9 @@ CardName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 Number = Annotated[float, Meta(ge=-1e9, le=1e9)]
 
 R = TypeVar("R", LagRow, KeyRow)
+
+DECIMALS = ".4f"
+"""Of the numbers of a card."""
 
 
 class Cell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -140,8 +144,8 @@ def lag_bits(score: LagScore | None, floored: bool = True) -> np.ndarray:
     """The bits of each lag, `[64]`; zeros for a run without a score."""
     if score is None:
         return np.zeros(LAGS)
-    count = bits.bits_of_lags if floored else bits.unfloored_bits_of_lags
-    return count(np.array(score.recalibrated))
+    each = bits.bits_of_lags(score.recalibrated)
+    return np.maximum(each, 0.0) if floored else each
 
 
 def accuracy(right: Sequence[int] | None, row: KeyRow) -> np.ndarray:
@@ -164,7 +168,8 @@ def best_of_seeds(rows: Sequence[Row], kind: type[R]) -> list[R]:
     Of equal ones that of the largest rate, then of the ramp: rows are in the order of their ends.
     """
     best: dict[int, R] = {}
-    for row in sorted((x for x in rows if isinstance(x, kind)), key=_rate_and_schedule):
+    asked = [row for row in rows if isinstance(row, kind)]
+    for row in sorted(asked, key=lambda row: (row.rate, configuration_of(row).schedule or "")):
         if row.seed not in best or validation_bits(row) >= validation_bits(best[row.seed]):
             best[row.seed] = row
     return [best[seed] for seed in sorted(best)]
@@ -176,11 +181,11 @@ def bits_by_lag(rows: Sequence[Row]) -> BitsByLag | None:
     if not chosen:
         return None
     curves = np.array([lag_bits(row.final) for row in chosen])
-    plain = np.array([lag_bits(row.final, floored=False) for row in chosen])
+    unfloored = np.array([lag_bits(row.final, floored=False) for row in chosen])
     most, seeds = LAGS * math.log2(SYMBOLS), [row.seed for row in chosen]
     return BitsByLag(
         **_seeded(seeds, curves.sum(axis=1), most, curves.mean(axis=0)),
-        unfloored=_rounded(plain.sum(axis=1).mean()),
+        unfloored=plain(unfloored.sum(axis=1).mean(), DECIMALS),
     )
 
 
@@ -193,16 +198,14 @@ def bits_by_key(rows: Sequence[Row]) -> BitsByKey | None:
     if not chosen:
         return None
     pairs, seeds = np.array(chosen[0].pairs), [row.seed for row in chosen]
-    validation, final = (
-        np.array([accuracy(of(row), row) for row in chosen])
-        for of in (lambda row: row.validation, lambda row: row.final)
-    )
+    validation = np.array([accuracy(row.validation, row) for row in chosen])
+    final = np.array([accuracy(row.final, row) for row in chosen])
     best = np.argmax(bits.accuracy_bits(pairs, validation), axis=1)
     by_seed = bits.accuracy_bits(pairs, final)[np.arange(len(chosen)), best]
     return BitsByKey(
         **_seeded(seeds, by_seed, pairs[-1] * bits.BITS_OF_VALUE, final.mean(axis=0)),
         pairs=pairs.tolist(),
-        curves=[[_rounded(x) for x in curve] for curve in final],
+        curves=plain(final, DECIMALS),
     )
 
 
@@ -258,25 +261,16 @@ def write(card: Card, rows: Sequence[Row], folder: Path) -> None:
     atomic_files.write_bytes(folder / "card.json", encoded + b"\n")
 
 
-def _rate_and_schedule(row: Row) -> tuple[float, str]:
-    """The configuration of a row, to be sorted by."""
-    return row.rate, configuration_of(row).schedule or ""
-
-
 def _seeded(seeds: list[int], values: np.ndarray, most: float, curve: np.ndarray) -> dict[str, Any]:
     """The fields of `Seeded`."""
     interval = mean_interval(values) if len(values) > 1 else None
-    return {
-        "mean": _rounded(values.mean()),
-        "low": interval and _rounded(interval.low),
-        "high": interval and _rounded(interval.high),
+    fields = {
+        "mean": values.mean(),
+        "low": interval and interval.low,
+        "high": interval and interval.high,
         "seeds": seeds,
-        "by_seed": [_rounded(x) for x in values],
-        "at_least": bool(values.mean() >= CEILING * most),
-        "curve": [_rounded(x) for x in curve],
+        "by_seed": values,
+        "at_least": values.mean() >= CEILING * most,
+        "curve": curve,
     }
-
-
-def _rounded(value: Any) -> float:
-    """A number to four decimals."""
-    return round(float(value), 4)
+    return plain(fields, DECIMALS)

@@ -25,8 +25,8 @@ from echo_jax.memory import card as cards
 from echo_jax.memory import making, score
 from echo_jax.memory.card import Card
 from echo_jax.memory.protocol import PAIRS_OF_SMALL, UPDATES
-from echo_jax.memory.row_file import read_rows
-from echo_jax.memory.rows import Row, configuration_of
+from echo_jax.memory.row_file import IMPORTED, read_rows
+from echo_jax.memory.rows import configuration_of
 from echo_jax.memory.tasks import Recall
 from echo_jax.memory.training import ByKey, ByLag
 
@@ -35,8 +35,6 @@ UNITS = 100
 
 KNOWN = "test streams known beforehand"
 """The remark of a card of imported rows."""
-
-FIX = "write rows as docs/your-own-cell.md says"
 
 
 def export_tasks(
@@ -82,7 +80,7 @@ def tasks_of(gru: Cell, seed: int, most: int, updates: int) -> dict[str, Any]:
 
 
 def training_data(question: ByLag | ByKey, seed: int, updates: int) -> Any:
-    """The batches of all updates of a run, as `Question.draw` gives them, stacked."""
+    """The batches of all updates of a run, as `draw` gives them, stacked."""
     key = purpose_key(seed, Purpose.DATA)
     return jax.vmap(lambda i: question.draw(jax.random.fold_in(key, i)))(jnp.arange(updates))
 
@@ -125,20 +123,14 @@ def small(tokens: chex.Array) -> np.ndarray:
     return np.asarray(tokens, np.uint8)
 
 
-def imported(path: Path) -> list[Row]:
-    """The rows of a file of JSON lines that another program wrote; StorageError as `read_rows`."""
-    rows = read_rows(path, fix=FIX)
-    if not rows:
-        raise StorageError(None, path, "has no rows", FIX)
-    return rows
-
-
 def import_rows(path: Path, name: str, folder: Path, state_bytes: int = 0) -> Card:
     """Write the card of a file of rows as `folder`/`name`; StorageError for a bad file or row.
 
     Sizes that nobody gave are 0. Rows of an earlier import under this name are replaced.
     """
-    rows = imported(path)
+    rows = read_rows(path, imported=True)
+    if not rows:
+        raise StorageError(None, path, "has no rows", IMPORTED)
     card = Card(
         name=name,
         cell=cards.Cell(f"imported {name}", {}),  # so that no page shows it as a built-in cell

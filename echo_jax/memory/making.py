@@ -3,8 +3,7 @@
     plan ─► runs that lack a row ─► rows as they come ─► card.json and rows.jsonl, each time whole
 
 The runs are made in this process, `rows_here`, or on the workers of a cluster, `rows_on_workers`;
-the row of a run is the same. A card that was stopped shows the seeds that are there; the same
-command goes on.
+the row of a run is the same. The command of a card that was stopped goes on.
 """
 
 import contextlib
@@ -22,7 +21,7 @@ import numpy as np
 from echo_jax import atomic_files, machine
 from echo_jax.cells import registry
 from echo_jax.cells.interface import Cell
-from echo_jax.cells.state_size import StateBytes, state_bytes
+from echo_jax.cells.state_size import state_bytes
 from echo_jax.cluster import Workers
 from echo_jax.config import GENERATOR
 from echo_jax.core import network
@@ -30,7 +29,7 @@ from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card as cards
 from echo_jax.memory import score
 from echo_jax.memory.card import Card
-from echo_jax.memory.measure import Measurement, PlannedRun, rows, runs_of
+from echo_jax.memory.measure import Measurement, PlannedRun, rows
 from echo_jax.memory.named_cell import NamedCell
 from echo_jax.memory.protocol import (
     DEFAULT,
@@ -56,9 +55,10 @@ class Plan(NamedTuple):
     seeds: Sequence[int]
 
     def missing(self, done: Sequence[Row]) -> list[PlannedRun]:
-        """The runs that have no row yet."""
-        there = {planned_of(row) for row in done}
-        return [run for run in runs_of(self.configurations, self.seeds) if run not in there]
+        """The runs that have no row yet; seed by seed, so that what is there is whole seeds."""
+        there = {PlannedRun(configuration_of(row), row.seed) for row in done}
+        runs = [PlannedRun(of, seed) for seed in self.seeds for of in self.configurations]
+        return [run for run in runs if run not in there]
 
 
 def plan_of(full: bool, seeds: int | None) -> Plan:
@@ -67,39 +67,17 @@ def plan_of(full: bool, seeds: int | None) -> Plan:
     return Plan(FULL if full else DEFAULT, range(seeds or usual))
 
 
-class MadeRow(NamedTuple):
-    """A row, and the device that it was made on."""
-
-    row: Row
-    device: str
-
-
-Made = Callable[[Sequence[PlannedRun]], Generator[MadeRow]]
-"""Makes runs of a cell, and gives their rows as they are done."""
-
-
-class RunTask(NamedTuple):
-    """A run for a worker: the name of the cell, its arguments as JSON, and the run."""
-
-    cell: str
-    args: str
-    planned: PlannedRun
-
-
-def planned_of(row: Row) -> PlannedRun:
-    """The run of a row."""
-    return PlannedRun(configuration_of(row), row.seed)
+Made = Callable[[Sequence[PlannedRun]], Generator[tuple[Row, str]]]
+"""Makes runs of a cell, and gives each row, and its device, as it is done."""
 
 
 def new_card(name: str, named: NamedCell, plan: Plan, remarks: Sequence[str] = ()) -> Card:
     """The card of a cell before any row."""
-    cell, size = named.cell, state_of(named.cell)
+    cell = named.cell
+    size = max(state_bytes(cell, SYMBOLS), state_bytes(cell, 2 * KEYS))
     keys, values = cell.key_value_sizes or (None, None)
-    shapes = jax.eval_shape(
-        lambda: network.init_params(
-            network.around(cell, 2 * KEYS, KEYS), jax.random.key(0, impl=GENERATOR)
-        )
-    )
+    net, key = network.around(cell, 2 * KEYS, KEYS), jax.random.key(0, impl=GENERATOR)
+    shapes = jax.eval_shape(functools.partial(network.init_params, net), key)
     return Card(
         name=name,
         cell=cards.Cell(named.name, named.args, named.source),
@@ -114,11 +92,6 @@ def new_card(name: str, named: NamedCell, plan: Plan, remarks: Sequence[str] = (
         versions=machine.versions(),
         remarks=list(remarks),
     )
-
-
-def state_of(cell: Cell) -> StateBytes:
-    """The bytes of the state: of the question in which it is larger."""
-    return max(state_bytes(cell, SYMBOLS), state_bytes(cell, 2 * KEYS))
 
 
 def there(folder: Path, new: Card) -> tuple[Card, list[Row]]:
@@ -146,24 +119,17 @@ def there(folder: Path, new: Card) -> tuple[Card, list[Row]]:
 
 @contextlib.contextmanager
 def claimed(folder: Path, new: Card) -> Iterator[tuple[Card, list[Row]]]:
-    """The card and rows that are `there`, and no other process in the folder, which is made.
-
-    An empty folder is removed at the end.
-    """
+    """The card and rows that are `there`, and no other process in the folder, which is made."""
     atomic_files.check_no_link(folder)
     atomic_files.make_folder(folder)
-    try:
-        with atomic_files.locked(folder):
-            yield there(folder, new)
-    finally:
-        with contextlib.suppress(OSError):  # there is a card in it
-            folder.rmdir()
+    with atomic_files.locked(folder):
+        yield there(folder, new)
 
 
 def make(folder: Path, new: Card, cell: Cell, plan: Plan, made: Made) -> Iterator[Card]:
     """Make the runs of a plan that a folder lacks; the card after each row, and at the end.
 
-    What `made` raises ends the runs, and rows stay. A card that lacks nothing is not written.
+    What `made` raises ends the runs, and rows stay.
     """
     with claimed(folder, new) as (card, done):
         if missing := plan.missing(done):
@@ -181,13 +147,13 @@ def make(folder: Path, new: Card, cell: Cell, plan: Plan, made: Made) -> Iterato
 
 def rows_here(
     named: NamedCell, missing: Sequence[PlannedRun], progressed: Callable[[int], None]
-) -> Generator[MadeRow]:
+) -> Generator[tuple[Row, str]]:
     """The rows of runs that are made in this process; see `measure.rows`."""
     questions = {run.configuration.question for run in missing}
     measurement = Measurement(named.cell, named.name, questions)
     with contextlib.closing(rows(measurement, missing, progressed)) as coming:
         for row in coming:
-            yield MadeRow(row, machine.device())
+            yield row, machine.device()
 
 
 def rows_on_workers(
@@ -195,11 +161,10 @@ def rows_on_workers(
     named: NamedCell,
     missing: Sequence[PlannedRun],
     progressed: Callable[[int], None],
-) -> Generator[MadeRow]:
+) -> Generator[tuple[Row, str]]:
     """The rows of runs that workers make; ConfigError at the end if some failed."""
-    args, failures = json.dumps(named.args), []
-    tasks = [RunTask(named.name, args, run) for run in missing]
-    for outcome in workers.map(run_task, tasks):
+    run, failures = functools.partial(run_of_cell, named.name, json.dumps(named.args)), []
+    for outcome in workers.map(run, missing):
         if outcome.failure:
             failures.append(outcome.failure)
         else:
@@ -209,11 +174,13 @@ def rows_on_workers(
         raise ConfigError(f"{len(failures)} runs failed: {'; '.join(sorted({*failures}))}")
 
 
-def run_task(task: RunTask, report: Callable[[float], None]) -> MadeRow:
-    """A run on a worker."""
-    measurement = _measurement_of(task.cell, task.args)
-    row = measurement.row(task.planned, lambda updates: report(updates / UPDATES))
-    return MadeRow(row, machine.device())
+def run_of_cell(
+    cell: str, args: str, planned: PlannedRun, report: Callable[[float], None]
+) -> tuple[Row, str]:
+    """The row of a run on a worker; the arguments of the cell are JSON."""
+    measurement = _measurement_of(cell, args)
+    row = measurement.row(planned, lambda updates: report(updates / UPDATES))
+    return row, machine.device()
 
 
 @functools.lru_cache(maxsize=1)

@@ -1,6 +1,5 @@
 """The runs of a card: seeds and configurations of two questions, each run to a row.
 
-runs_of      the runs of a card, in the order in which they are made
 check_state, check_programs    what a cell must be to be measured
 Measurement  compiles the programs of each question once, and makes runs
 rows         runs ─► rows, one run a core at a time; the row of a run depends on that run alone
@@ -22,7 +21,7 @@ from echo_jax.cells.interface import Cell
 from echo_jax.cells.state_size import state_bytes
 from echo_jax.config import is_built_in
 from echo_jax.exceptions import ConfigError
-from echo_jax.memory import score
+from echo_jax.memory import score, training
 from echo_jax.memory.protocol import (
     BLOCK,
     KEYS,
@@ -37,6 +36,7 @@ from echo_jax.memory.protocol import (
 )
 from echo_jax.memory.rows import KeyRow, LagRow, LagScore, Row
 from echo_jax.memory.training import ByKey, ByLag, Progress, Run
+from echo_jax.report.number_formats import plain
 
 
 class PlannedRun(NamedTuple):
@@ -44,11 +44,6 @@ class PlannedRun(NamedTuple):
 
     configuration: Configuration
     seed: int
-
-
-def runs_of(configurations: Collection[Configuration], seeds: Sequence[int]) -> list[PlannedRun]:
-    """The runs of a card, seed by seed, so that what is there early is whole seeds."""
-    return [PlannedRun(of, seed) for seed in seeds for of in configurations]
 
 
 class Programs(NamedTuple):
@@ -84,16 +79,17 @@ def lowered(question: ByLag | ByKey, name: str) -> Programs:
     `cells.door`, or the cell cannot be trained.
     """
     run = Run(np.int32(0), np.float32(0), np.bool_(True))
+    init = partial(training.init, question)
     weights, draw, scores, scan_accuracy = np.zeros(8, np.uint32), *functions_of(question)
-    progress = jax.eval_shape(question.init, run)
+    progress = jax.eval_shape(init, run)
     sets = jax.eval_shape(draw, run.seed, weights)
     of_weights = progress.train.params, sets
     cell = question.network.cell
-    block = jax.jit(question.train_block, donate_argnums=1)
+    block = jax.jit(partial(training.train_block, question), donate_argnums=1)
     checked = check_program(name, cell, scores, *of_weights)
     return Programs(
         score=checked,
-        init=jax.jit(question.init).lower(run),
+        init=jax.jit(init).lower(run),
         block=Candidate(cell, name).attempt(lambda: block.lower(run, progress)),
         draw=jax.jit(draw).lower(run.seed, weights),
         scan_accuracy=jax.jit(scan_accuracy).lower(*of_weights) if cell.has_scan else None,
@@ -178,7 +174,7 @@ class Measurement:
             fill(row, scores, programs.constants)
             if programs.scan_accuracy:
                 accuracy = programs.scan_accuracy(params, sets)
-                row.difference = rounded(accuracy - scores.accuracy)
+                row.difference = plain(accuracy - scores.accuracy)
         return row
 
 
@@ -230,20 +226,11 @@ def empty_row(planned: PlannedRun, updates: int, question: ByLag | ByKey, level:
 
 
 def fill(row: Row, scores: score.Scores, constants: int) -> None:
-    """Write scores into a row; those that are not finite count as none."""
+    """Write scores into a row; those by lag that are not finite count as none."""
     row.state_bytes = int(scores.bytes)
     if isinstance(row, KeyRow):
         row.validation, row.final = scores.validation.tolist(), scores.final.tolist()
         row.constant_bytes = constants
     elif all(np.isfinite(x).all() for x in jax.tree.leaves(scores)):
-        row.validation, row.final = map(lag_score, (scores.validation, scores.final))
-
-
-def lag_score(nats: score.LagScore) -> LagScore:
-    """Nats as numbers of six digits."""
-    return LagScore([rounded(x) for x in nats.nats], [rounded(x) for x in nats.recalibrated])
-
-
-def rounded(value: Any) -> float:
-    """A number to six significant digits."""
-    return float(f"{float(value):.6g}")
+        row.validation = LagScore(**plain(scores.validation))
+        row.final = LagScore(**plain(scores.final))

@@ -9,9 +9,6 @@ import msgspec
 
 from echo_jax.exceptions import ConfigError
 
-VERSION = 3
-"""The protocol of cards; 1 and 2 were ladders. echo_jax 0.1.0 reads cards of 1."""
-
 Name = Literal["by lag", "by key"]
 Schedule = Literal["ramp", "adaptive"]
 

@@ -14,20 +14,26 @@ ROWS_LIMIT = 2**26
 """Largest file of rows that is read, bytes."""
 
 AS_WRITTEN = "use a card of protocol 3, as it was written"
+IMPORTED = "write rows as docs/your-own-cell.md says"
+"""What to do with a file that is not valid."""
 
 
-def read_rows(path: Path, fix: str = AS_WRITTEN) -> list[Row]:
-    """The rows of a file, of which the last line may be unfinished; none where there is no file.
+def read_rows(path: Path, imported: bool = False) -> list[Row]:
+    """The rows of a card, of which the last line may be unfinished; none where there is no file.
 
-    StorageError, one sentence with the line and the key, for a row that is not valid, that is there
-    twice, or that does not fit the rows before it.
+    Imported rows are those of another program: their file is there, and whole. StorageError, one
+    sentence with the line and the key, for a row that is not valid, that is there twice, or that
+    does not fit the rows before it.
     """
-    if not path.exists() and fix == AS_WRITTEN:
+    if not (imported or path.exists()):
         return []
+    fix = IMPORTED if imported else AS_WRITTEN
     lines = atomic_files.read_bytes(path, ROWS_LIMIT, fix=fix).split(b"\n")
     rows: list[Row] = []
     runs, pairs = set(), None
-    for number, line in enumerate(lines[:-1] if fix == AS_WRITTEN else filter(None, lines), 1):
+    for number, line in enumerate(lines if imported else lines[:-1], 1):
+        if imported and not line:
+            continue
         row = decoded(f"{path}:{number}", line, Row, fix)
         wrong = fault_of(row)
         run = (row.seed, configuration_of(row))
@@ -54,14 +60,10 @@ def fault_of(row: Row) -> str:
         return f"asked are not {RECALLS} times the pairs"
     for name in ("validation", "final"):
         right = getattr(row, name)
-        if right is not None and not fits(right, row.asked):
+        counts = right is None or len(right) == len(row.asked)
+        if not counts or any(map(int.__gt__, right or (), row.asked)):
             return f"{name} are not as many right answers as pairs, or above asked"
     return ""
-
-
-def fits(right: list[int], asked: list[int]) -> bool:
-    """True for a count for each number of questions, none of them larger."""
-    return len(right) == len(asked) and all(map(int.__le__, right, asked))
 
 
 def decoded(place: object, data: bytes, kind: Any, fix: str = AS_WRITTEN) -> Any:

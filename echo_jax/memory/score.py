@@ -35,17 +35,10 @@ class Sets(NamedTuple):
     final: Any
 
 
-class LagScore(NamedTuple):
-    """Mean nats of each lag, `[N]`, as the heads answer and after recalibration."""
-
-    nats: chex.Array
-    recalibrated: chex.Array
-
-
 class Scores(NamedTuple):
     """The score of trained weights, by the steps of one stream.
 
-    by lag    `LagScore`s
+    by lag    mean nats of each lag, `[N]`: `nats`, as the heads answer, and `recalibrated`
     by key    right answers of each K, int32 `[K]`
     accuracy  the mean on the validation data
     bytes     int32, of the state that was carried from step to step, see `carried_bytes`
@@ -98,9 +91,10 @@ def score_by_lag(question: ByLag, params: Params, sets: Sets) -> Scores:
     targets = Sets(*(earlier_tokens(x).reshape(-1, LAGS) for x in sets))
     factors = fitted_factors(logits.calibration, targets.calibration)
 
-    def score(z: chex.Array, wanted: chex.Array) -> LagScore:
+    def score(z: chex.Array, wanted: chex.Array) -> dict[str, chex.Array]:
         nats = jnp.mean(cross_entropy(z, wanted), axis=0)
-        return LagScore(nats, recalibrated_nats(factors, 1 / len(logits.calibration), z, wanted))
+        recalibrated = recalibrated_nats(factors, 1 / len(logits.calibration), z, wanted)
+        return {"nats": nats, "recalibrated": recalibrated}
 
     return Scores(
         score(logits.validation, targets.validation),

@@ -5,7 +5,6 @@ init ─► train_block ─► ... ─► train_block         BLOCK updates each
 One network learns its whole question, so that every lag and every K is asked of the same weights.
 """
 
-import abc
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -66,51 +65,7 @@ class Progress(NamedTuple):
     level: Level
 
 
-class Question(abc.ABC):
-    """A cell in a network that learns one of the two questions."""
-
-    network: Network
-
-    @abc.abstractmethod
-    def init_params(self, key: chex.PRNGKey) -> Params:
-        """The initial parameters."""
-
-    @abc.abstractmethod
-    def draw(self, key: chex.PRNGKey) -> Any:
-        """The batch of one update."""
-
-    @abc.abstractmethod
-    def loss(
-        self, params: Params, batch: Any, level: Level, run: Run, done: chex.Numeric
-    ) -> tuple[chex.Array, Level]:
-        """The loss in nats, and the next level; `done` is the share of all updates made."""
-
-    def init(self, run: Run) -> Progress:
-        """The state before the first update; it depends on the seed alone."""
-        params = self.init_params(purpose_key(run.seed, Purpose.WEIGHTS))
-        moments = clipped_adam(LARGEST_NORM).init(params)
-        state = TrainState(jnp.zeros((), jnp.int32), params, moments)
-        return Progress(state, Level(jnp.int32(2), jnp.float32(0)))
-
-    def train_block(self, run: Run, progress: Progress) -> tuple[Progress, chex.Array]:
-        """BLOCK updates, number i on data of its own, and their losses."""
-        key, optimizer = purpose_key(run.seed, Purpose.DATA), clipped_adam(LARGEST_NORM)
-        counters = progress.train.step + jnp.arange(BLOCK)
-        batches = jax.vmap(lambda i: self.draw(jax.random.fold_in(key, i)))(counters)
-
-        def step(progress: Progress, batch: Any) -> tuple[Progress, chex.Array]:
-            """One update."""
-            state, level = progress
-            done = state.step / UPDATES
-            rate = run.rate * (1 + jnp.cos(jnp.pi * done)) / 2
-            loss_of: Callable[[Params], Any] = lambda p: self.loss(p, batch, level, run, done)  # noqa: E731
-            state, loss, level = update(loss_of, optimizer, rate, state)
-            return Progress(state, level), loss
-
-        return jax.lax.scan(step, progress, batches)
-
-
-class ByLag(Question):
+class ByLag:
     """A linear head for each lag 1 .. N reads the standardised state of the cell.
 
     The loss is the mean cross-entropy over all lags, rows and asked steps.
@@ -167,7 +122,7 @@ class ByLag(Question):
         return read.reshape(*read.shape[:-1], LAGS, SYMBOLS)
 
 
-class ByKey(Question):
+class ByKey:
     """The network reads its cell's output, and learns all K up to Kmax.
 
     Half of the rows have the K of the level, the others a smaller one, uniform from 1. K rises from
@@ -216,6 +171,34 @@ class ByKey(Question):
         state = self.network.initial_state(params, len(tokens))
         _, outputs = network.unroll(self.network, params, state, tokens, None)
         return network.read_out(self.network, params, outputs).swapaxes(0, 1)
+
+
+def init(question: ByLag | ByKey, run: Run) -> Progress:
+    """The state before the first update; it depends on the seed alone."""
+    params = question.init_params(purpose_key(run.seed, Purpose.WEIGHTS))
+    moments = clipped_adam(LARGEST_NORM).init(params)
+    state = TrainState(jnp.zeros((), jnp.int32), params, moments)
+    return Progress(state, Level(jnp.int32(2), jnp.float32(0)))
+
+
+def train_block(
+    question: ByLag | ByKey, run: Run, progress: Progress
+) -> tuple[Progress, chex.Array]:
+    """BLOCK updates, number i on data of its own, and their losses."""
+    key, optimizer = purpose_key(run.seed, Purpose.DATA), clipped_adam(LARGEST_NORM)
+    counters = progress.train.step + jnp.arange(BLOCK)
+    batches = jax.vmap(lambda i: question.draw(jax.random.fold_in(key, i)))(counters)
+
+    def step(progress: Progress, batch: Any) -> tuple[Progress, chex.Array]:
+        """One update."""
+        state, level = progress
+        done = state.step / UPDATES
+        rate = run.rate * (1 + jnp.cos(jnp.pi * done)) / 2
+        loss_of: Callable[[Params], Any] = lambda p: question.loss(p, batch, level, run, done)  # noqa: E731
+        state, loss, level = update(loss_of, optimizer, rate, state)
+        return Progress(state, level), loss
+
+    return jax.lax.scan(step, progress, batches)
 
 
 def linear(key: chex.PRNGKey, inputs: int, outputs: int) -> Params:

@@ -19,7 +19,7 @@ from echo_jax.memory import card as card_files
 from echo_jax.memory import making, measure, protocol
 from echo_jax.memory.card import Card
 from echo_jax.memory.named_cell import NamedCell, cell_object, named_cell
-from echo_jax.memory.pages import built_in_cards, card_text, table
+from echo_jax.memory.pages import built_in_cards, table
 from echo_jax.memory.rows import KeyRow, Row
 from echo_jax.report import styles
 from echo_jax.report.charts import NotebookFigure
@@ -50,7 +50,7 @@ class CardResult:
 
     def __repr__(self) -> str:
         """A line for each measure."""
-        return card_text.side_by_side([self.card])
+        return table.side_by_side([self.card])
 
     def _repr_markdown_(self) -> str:
         """The same in a notebook, with the remarks."""

@@ -29,6 +29,11 @@ def number(value: float) -> str:
     return f"{value:,.0f}"
 
 
+def counted(count: int, noun: str) -> str:
+    """A number of things: 1 seed, 8 seeds."""
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
 def three_digits(value: float) -> str:
     """A number rounded to three digits, with at most two decimals and all digits before them.
 

@@ -52,6 +52,12 @@ def test_a_card_without_rows_is_drawn(tmp_path):
     assert len(card_pages.draw(tmp_path, card([]))) == 2
 
 
+def test_a_card_is_called_as_its_folder_is_now(folder):
+    (folder / "block-gla").rename(folder / "mine")
+    all_cards.write_report(folder)
+    assert "(<mine/card.md>)" in (folder / "README.md").read_text()
+
+
 def test_the_page_starts_with_a_figure_and_keeps_what_was_written_by_hand(folder):
     all_cards.write_report(folder)
     page = folder / "README.md"
@@ -136,7 +142,7 @@ def test_the_built_in_cards_follow_from_the_committed_ones():
 
 def test_cards_are_read_and_compared_without_jax_and_matplotlib():
     code = (
-        "import sys, echo_jax.memory.pages.built_in_cards, echo_jax.memory.pages.card_text;"
+        "import sys, echo_jax.memory.pages.built_in_cards, echo_jax.memory.pages.table;"
         "sys.exit(bool({'jax', 'matplotlib'} & {*sys.modules}))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

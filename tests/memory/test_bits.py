@@ -53,6 +53,6 @@ def test_a_register_of_nine_slots_has_32_bits():
 
 
 def test_bits_of_a_lag_are_not_below_0_unless_asked():
-    nats = np.array([math.log(16), math.log(2), 0.0, math.log(32)])
-    assert bits.bits_of_lags(nats) == pytest.approx([0, 3, 4, 0])
-    assert bits.unfloored_bits_of_lags(nats) == pytest.approx([0, 3, 4, -1])
+    nats = [math.log(16), math.log(2), 0.0, math.log(32)]
+    assert lag_bits(LagScore(nats, nats)) == pytest.approx([0, 3, 4, 0])
+    assert lag_bits(LagScore(nats, nats), floored=False) == pytest.approx([0, 3, 4, -1])

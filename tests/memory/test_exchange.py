@@ -9,7 +9,7 @@ from echo_jax.cells.registry import build
 from echo_jax.core import network
 from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.exceptions import StorageError
-from echo_jax.memory import card, exchange, score, training
+from echo_jax.memory import card, exchange, row_file, score, training
 from echo_jax.memory.rows import LagRow
 from echo_jax.memory.tasks import recall
 from echo_jax.memory.training import ByKey, ByLag
@@ -159,22 +159,29 @@ def written(folder, *rows):
 )  # fmt: skip
 def test_a_bad_row_is_one_sentence_with_its_line_and_key(tmp_path, rows, line, key):
     with pytest.raises(StorageError, match=rf"rows\.jsonl:{line} .*\b{key}\b") as refused:
-        exchange.imported(written(tmp_path, *rows))
+        exchange.import_rows(written(tmp_path, *rows), "theirs", tmp_path)
     assert "\n" not in str(refused.value)
+
+
+def test_the_line_of_a_bad_row_counts_empty_lines(tmp_path):
+    path = written(tmp_path, lag_row(), lag_row(rate=0))
+    path.write_text("\n" + path.read_text())
+    with pytest.raises(StorageError, match=r"rows\.jsonl:3 "):
+        exchange.import_rows(path, "theirs", tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "\xff\n"])
 def test_a_file_that_is_no_rows_is_refused(tmp_path, text):
     (tmp_path / "rows.jsonl").write_text(text, "latin-1")
     with pytest.raises(StorageError, match=r"rows\.jsonl"):
-        exchange.imported(tmp_path / "rows.jsonl")
+        exchange.import_rows(tmp_path / "rows.jsonl", "theirs", tmp_path)
 
 
 def test_imported_rows_are_scored_as_those_made_here_and_the_card_says_where_from(tmp_path):
     path = written(tmp_path, lag_row(), key_row(), key_row(seed=1, validation=None, final=None))
     made = exchange.import_rows(path, "theirs", tmp_path, state_bytes=400)
     read, rows = card.read(tmp_path / "theirs")
-    assert rows == exchange.imported(path)
+    assert rows == row_file.read_rows(path, imported=True)
     assert read == made
     assert made.remarks == [exchange.KNOWN]
     assert made.cell.name == "imported theirs"

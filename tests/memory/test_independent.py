@@ -6,6 +6,7 @@ pytorch_rows.jsonl      a GRU of PyTorch on exported tasks: examples/card_in_pyt
 gru_rows.jsonl          the same cell here, `gru` with 100 units
 """
 
+import functools
 import importlib.util
 import math
 
@@ -17,7 +18,7 @@ import pytest
 from scipy import stats
 
 from echo_jax.cells.registry import build
-from echo_jax.memory import card, measure, row_file, training
+from echo_jax.memory import card, making, measure, row_file, training
 from echo_jax.memory.protocol import DEFAULT
 from echo_jax.memory.rows import KeyRow, LagRow, Row
 from echo_jax.memory.tasks import recall
@@ -52,10 +53,11 @@ def same_names(params):
 def agree(question, loss, batches, train):
     """Ten updates from the same weights on the same data change all weights alike."""
     run = Run(np.int32(0), np.float32(0.01))
-    progress = jax.jit(question.init)(run)
+    progress = training.init(question, run)
     first = same_names(progress.train.params)
     theirs = jax.jit(train, static_argnums=0)(loss, first, batches)
-    ours = same_names(jax.jit(question.train_block)(run, progress)[0].train.params)
+    block = jax.jit(functools.partial(training.train_block, question))
+    ours = same_names(block(run, progress)[0].train.params)
     for name, x in ours.items():
         moved = np.abs(x - first[name]).max()
         assert moved > 0.01, name
@@ -148,7 +150,8 @@ def test_two_seeds_are_trained_again_and_agree(independent, rows_of):
     """The tolerance by lag is that of a seed that is not among the others."""
     theirs = [f(seed) for seed in (0, 1) for f in (independent.by_lag, independent.by_key)]
     cell = build("simple", {"features": 100})
-    ours = [*measure.rows(measure.Measurement(cell, "simple"), measure.runs_of(DEFAULT, (0, 1)))]
+    planned = making.Plan(DEFAULT, (0, 1)).missing([])
+    ours = [*measure.rows(measure.Measurement(cell, "simple"), planned)]
     new = msgspec.convert(theirs, list[Row]), ours
     committed = rows_of("independent")
     for rows in new:

@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 import math
 
 import jax
@@ -193,16 +194,16 @@ def test_rates_fall_to_0_by_a_cosine(knows, monkeypatch):
 
     monkeypatch.setattr(training, "update", kept)
     run = Run(0, 0.01)
-    progress, first = knows.train_block(run, knows.init(run))
-    _, second = knows.train_block(run, progress)
+    progress, first = training.train_block(knows, run, training.init(knows, run))
+    _, second = training.train_block(knows, run, progress)
     by_hand = [0.01 * (1 + math.cos(math.pi * i / 20)) / 2 for i in range(20)]
     assert [*first.tolist(), *second.tolist()] == pytest.approx(by_hand, abs=1e-8)
 
 
 def two_blocks(question):
     """The progress after two blocks of 10 updates, and all losses."""
-    block, run = jax.jit(question.train_block), Run(0, 0.05)
-    progress, first = block(run, question.init(run))
+    block, run = jax.jit(functools.partial(training.train_block, question)), Run(0, 0.05)
+    progress, first = block(run, training.init(question, run))
     progress, second = block(run, progress)
     return progress, np.concatenate([first, second])
 

@@ -19,7 +19,7 @@ def spaced(numbers):
 
 
 SENTENCES = (
-    f"version {protocol.VERSION}",
+    "version 3",
     f"for every n from 1 to {protocol.LAGS}?",
     f"A stream has {protocol.STEPS} independent tokens, uniform over V = {protocol.SYMBOLS}",
     f"After the steps {', '.join(map(str, protocol.ASKED[:3]))}, ..., {protocol.ASKED[-1]} "

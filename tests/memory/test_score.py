@@ -12,7 +12,7 @@ from echo_jax.cells.known_memory import ShiftRegister
 from echo_jax.cells.registry import build
 from echo_jax.cells.state_size import state_bytes
 from echo_jax.memory import measure, score, tasks
-from echo_jax.memory.bits import unfloored_bits_of_lags
+from echo_jax.memory.bits import bits_of_lags
 from echo_jax.memory.protocol import ASKED, LAGS, SYMBOLS
 from echo_jax.memory.recalibration import fitted_factors, recalibrated_nats
 from echo_jax.memory.training import ByKey, ByLag
@@ -52,7 +52,7 @@ def test_a_register_answers_exactly_and_the_doubt_is_all_that_it_loses(sets, sur
     doubt = 1 / (STREAMS * len(ASKED))
     lost = -np.log2(1 - doubt + doubt / SYMBOLS)
     for of_set in (scores.validation, scores.final):
-        bits = unfloored_bits_of_lags(of_set.recalibrated)
+        bits = bits_of_lags(of_set["recalibrated"])
         assert bits[: SLOTS - 1] == pytest.approx(4 - lost, abs=1e-4)
         assert bits[SLOTS - 1 :] == pytest.approx(0, abs=1e-4)
 
@@ -60,8 +60,8 @@ def test_a_register_answers_exactly_and_the_doubt_is_all_that_it_loses(sets, sur
 def test_heads_that_are_not_sure_have_more_nats_before_recalibration(sets):
     question, params = register_with_exact_heads(0.1)
     scores = score.score_by_lag(question, params, sets)
-    assert scores.final.nats[0] > 1.5
-    assert scores.final.recalibrated[0] < 0.1
+    assert scores.final["nats"][0] > 1.5
+    assert scores.final["recalibrated"][0] < 0.1
 
 
 def trained_for_nothing(question):

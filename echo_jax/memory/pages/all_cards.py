@@ -15,7 +15,6 @@ from echo_jax import atomic_files
 from echo_jax.memory.card import Card
 from echo_jax.memory.pages import built_in_cards
 from echo_jax.memory.pages.all_cards_figures import panels_figure, state_figure
-from echo_jax.memory.pages.card_pages import counted
 from echo_jax.memory.pages.table import (
     MEANINGS,
     QUESTIONS,
@@ -37,6 +36,7 @@ from echo_jax.memory.pages.table import (
 from echo_jax.memory.rows import Row
 from echo_jax.report import styles, text_tables
 from echo_jax.report.markdown_page import details, escaped, markdown_table
+from echo_jax.report.number_formats import counted
 from echo_jax.report.page import Table, computed
 
 FINDINGS = "findings"
@@ -49,11 +49,6 @@ CONTROLS = ("ShiftRegister", "Memoryless")
 WHERE = {"block": "in a common small block", "bare": "bare"}
 
 FIGURES: Mapping[Question, str] = {"bits_by_lag": "forgetting", "bits_by_key": "recall"}
-
-HEADINGS: Mapping[Question, str] = {
-    "bits_by_lag": "Forgetting curves",
-    "bits_by_key": "Recall curves",
-}
 
 READ: Mapping[Question, str] = {
     "bits_by_lag": "Bits, of 4, that the state tells about a token, by how many steps ago it came. "
@@ -83,21 +78,13 @@ def write_report(
 ) -> list[Path]:
     """Write the page of the cards NAME/card.json of a folder, its figures and tables.
 
-    Args:
-      folder: where the cards are, and the page goes.
-      beside: names of built-in cells that are shown too.
-      kind: figures are also written as this.
-      tables: csv, latex or both.
-      readme: a Markdown file whose part between the marks of `cards` is replaced by the first
-        figure and the first rows.
-
-    Returns:
-      The files written.
+    Built-in cells are shown `beside` them. In the Markdown file `readme` the part between the marks
+    of `cards` becomes the first figure and the first rows. Returns the files written.
 
     Raises:
       ConfigError: there are no cards, or a name is that of no built-in card.
-      StorageError: a card is not valid; a file was edited since it was generated; README.md is
-        there without the marks of `findings`.
+      StorageError: a card is not valid; a file was edited since it was generated; a page is there
+        without its marks.
     """
     whole = built_in_cards.read_folder(folder)
     own = [card for card, _ in whole]
@@ -161,7 +148,7 @@ def drawings_of(cards: Sequence[Card], blocks: Sequence[Card] = ()) -> list[Draw
     for question, name in FIGURES.items():
         for of_track in TRACKS:
             if shown := in_panels(cards, of_track, question):
-                heading = f"{HEADINGS[question]}, {WHERE[of_track]}"
+                heading = f"{name.capitalize()} curves, {WHERE[of_track]}"
                 own = "cell" if of_track == "block" else "bare cell"
                 where = f" {WHERE[of_track]}" if of_track == "block" else ""
                 words = f"{counted(len(shown), own)}{where}. {READ[question]}"
@@ -225,7 +212,7 @@ def page(
     for drawing in drawings[1:]:
         parts += [f"## {escaped(drawing.heading)}", figure_of(drawing, "figures")]
     parts += ["## Tables", *(table_of(group) for group in groups(cards))]
-    parts.append(listed(f"{name}: {meaning}." for name, meaning in MEANINGS.items()))
+    parts.append("\n".join(f"- {escaped(f'{x}: {words}.')}" for x, words in MEANINGS.items()))
     folded = details(counted(len(own), "card"), provenance(cards, own))
     return "\n\n".join([*parts, "## Card by card", folded]) + "\n"
 
@@ -249,11 +236,6 @@ def table_of(group: Sequence[Card]) -> str:
     below = [escaped(sentence) for sentence in sentences if sentence]
     summary = f"{caption_of(group)} {counted(len(group), 'cell')}"
     return details(summary, "\n\n".join([markdown_table(cards_table(group)), *below]))
-
-
-def listed(sentences: Iterable[str]) -> str:
-    """A Markdown list."""
-    return "\n".join(f"- {escaped(sentence)}" for sentence in sentences)
 
 
 def part_of_readme(

@@ -16,11 +16,11 @@ from echo_jax.memory.pages.card_figure import (
     LIST,
     WIDTH,
     draw_lines,
-    grey_line,
     hatch,
     key_axis,
     line_of,
     list_line,
+    thin,
 )
 from echo_jax.memory.pages.line_names import literal, shortened
 from echo_jax.memory.pages.table import (
@@ -59,17 +59,17 @@ def panels_figure(cards: Sequence[Card], question: Question) -> Figure:
     room = min((WIDTH - LEFT - 0.1) / across, WIDEST / min(across, 2))
     width = LEFT + 0.1 + across * room
     figure = Figure((width, height))
-    names = dict(zip([card.name for card in shown], labels_of(shown), strict=True))
-    for place, card in enumerate(shown):
+    for place, (card, name) in enumerate(zip(shown, labels_of(shown), strict=True)):
         row, column = divmod(place, across)
         x, y = LEFT + column * room, row * ROOM + TITLE
         tall = ROOM - TITLE - 0.06
         box = x / width, 1 - (y + tall) / height, (room - 0.22) / width, tall / height
         axes = figure.add_axes(box)
         style_axes(axes)
+        axes.tick_params(labelsize=8.5, length=2.5)
         (_forgetting if question == "bits_by_lag" else _recall)(axes, card, shown)
-        _panel_title(axes, shortened(names[card.name], 19), _bits(card, question))
-        _outer_ticks(axes, column == 0, place + across >= len(shown))
+        _panel_title(axes, shortened(name, 19), _bits(card, question))
+        axes.tick_params(labelleft=column == 0, labelbottom=place + across >= len(shown))
     words = AXES[question]
     figure.text(0.5, 0.05 / height, words, fontsize=9.5, color=INK, ha="center", va="bottom")
     return figure
@@ -88,11 +88,6 @@ def _panel_title(axes: Axes, name: str, bits: Any) -> None:
     style: dict[str, Any] = {"transform": axes.transAxes, "va": "bottom", "fontsize": 9}
     axes.text(-0.02, 1.04, literal(name), color=INK, **style)
     axes.text(1.02, 1.04, value, color=BLUE, ha="right", fontweight="bold", **style)
-
-
-def _outer_ticks(axes: Axes, left: bool, bottom: bool) -> None:
-    """Words at ticks in the first column and under the last panel of a column alone."""
-    axes.tick_params(labelsize=8.5, length=2.5, labelleft=left, labelbottom=bottom)
 
 
 def _forgetting(axes: Axes, card: Card, cards: Sequence[Card]) -> None:
@@ -119,7 +114,7 @@ def _recall(axes: Axes, card: Card, cards: Sequence[Card]) -> None:
 
 def _draw(axes: Axes, card: Card, cards: Sequence[Card], question: Question) -> None:
     """The curve of a card above its area, hatched where it was cut short, and the others'."""
-    others = [grey_line(_bits(other, question)) for other in cards if other is not card]
+    others = [thin(line_of(_bits(other, question))) for other in cards if other is not card]
     draw_lines(axes, others, BACKGROUND | {"linewidth": 0.5})
     x, y = line_of(_bits(card, question))
     axes.fill_between(x, y, color=BLUE, alpha=0.16, linewidth=0, zorder=3)

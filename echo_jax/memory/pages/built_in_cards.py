@@ -66,12 +66,14 @@ def small_card(card: Card, rows: Sequence[Row]) -> Card | None:
 
 
 def read_folder(folder: Path) -> list[tuple[Card, list[Row]]]:
-    """The cards in the folders of a folder with their rows, by name; those without a row left out.
+    """The cards in the folders of a folder with their rows; those without a row left out.
 
-    ConfigError, one sentence, for a folder without any.
+    Each has the name of its folder. ConfigError, one sentence, for a folder without any.
     """
-    whole = [cards.read(path.parent) for path in sorted(folder.glob("*/card.json"))]
-    measured = [(card, rows) for card, rows in whole if rows]
+    whole = [
+        (path.parent.name, *cards.read(path.parent)) for path in sorted(folder.glob("*/card.json"))
+    ]
+    measured = [(msgspec.structs.replace(card, name=x), rows) for x, card, rows in whole if rows]
     if not measured:
         rule = "has no cards, which are NAME/card.json with a row beside it"
         raise ConfigError(None, folder, rule, "make one with card")
@@ -91,14 +93,10 @@ def beside(names: Sequence[str], own: Sequence[Card]) -> list[Card]:
         if not same:
             known = ", ".join(sorted({cell_of(card) for card in built_in_cards()}))
             raise ConfigError("beside", name, "is no built-in card", f"use some of {known}")
-        found |= {x: card for x, card in same.items() if is_near(card, own)} or same
+        near = {x for x in same for other in own if of_one_size([same[x], other])}
+        found |= {x: same[x] for x in near or same}
     there = {card.name for card in own}
     return [card for name, card in found.items() if name not in there]
-
-
-def is_near(card: Card, own: Sequence[Card]) -> bool:
-    """True for a card with about the bytes of state of one of some others."""
-    return any(of_one_size([card, other]) for other in own)
 
 
 def memoryless() -> Card | None:

@@ -6,7 +6,7 @@ the convolution of a block alone holds, and a list of the values.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -31,7 +31,7 @@ from echo_jax.memory.pages.table import (
 from echo_jax.memory.protocol import LAGS
 from echo_jax.memory.rows import LagRow, Row
 from echo_jax.report.charts import NotebookFigure
-from echo_jax.report.number_formats import number
+from echo_jax.report.number_formats import counted, number
 from echo_jax.report.styles import BLUE, GREY, INK, RULE, style_axes
 
 WIDTH, HEIGHT = 8.4, 3.9  # inches
@@ -42,20 +42,7 @@ LIST: dict[str, Any] = {"color": GREY, "linewidth": 1.4, "linestyle": (0, (4, 2)
 ALONE: dict[str, Any] = {"color": GREY, "linewidth": 1.4, "linestyle": (0, (1, 1.5))}
 
 NAMED = 4
-"""Grey lines that have a name."""
-
-
-class Curves(NamedTuple):
-    """The lines of a panel.
-
-    seeds   the lines of the seeds of the cell
-    mean    their mean
-    others  the lines of other cells by name, those with most bits first
-    """
-
-    seeds: list[Line]
-    mean: Line
-    others: dict[str, Line]
+"""Grey lines that have a name, from the one with most bits to that with fewest."""
 
 
 def card_figure(card: Card, rows: Sequence[Row]) -> NotebookFigure:
@@ -83,7 +70,9 @@ def subtitle(card: Card) -> str:
     parts = [f"{cell_of(card)}, {own}", f"{number(card.state_bytes)} bytes of state"]
     if card.conv_bytes:
         parts.append(f"{number(card.conv_bytes)} of convolutions")
-    parts += [f"{number(card.parameters)} parameters", f"{len(card.seeds)} seeds (thin lines)"]
+    measures = filter(None, (card.bits_by_lag, card.bits_by_key))
+    drawn = max((len(bits.seeds) for bits in measures), default=0)
+    parts += [f"{number(card.parameters)} parameters", f"{counted(drawn, 'seed')} (thin lines)"]
     return " \u00b7 ".join(parts)
 
 
@@ -105,17 +94,14 @@ def peers(card: Card, question: Question) -> list[Card]:
 
 def draw_by_lag(axes: Axes, card: Card, rows: Sequence[Row]) -> None:
     """The bits of each lag."""
-    bits = card.bits_by_lag
-    assert bits is not None
-    chosen = [lag_bits(row.final) for row in best_of_seeds(rows, LagRow)]
-    seeds = [thin(lag_line(curve)) for curve in chosen]
+    chosen = best_of_seeds(rows, LagRow)
+    seeds = [thin((range(1, LAGS + 1), lag_bits(row.final).tolist())) for row in chosen]
     axes.set(xlim=(0, LAGS + 1), ylim=(-0.05, 4.3), yticks=range(5))
     axes.set_xticks([1, 16, 32, 48, 64])
     axes.axhline(4, color=GREY, linewidth=0.9, linestyle=(0, (4, 2)))
     axes.set_xlabel("steps back", fontsize=9.5, color=INK)
     axes.set_ylabel("bits about that token", fontsize=9.5, color=INK)
-    _draw(axes, Curves(seeds, lag_line(bits.curve), _lines(card, "bits_by_lag")), [], card)
-    hatch(axes, card, "bits_by_lag")
+    _draw(axes, card, "bits_by_lag", seeds, [])
 
 
 def draw_by_key(axes: Axes, card: Card, rows: Sequence[Row]) -> None:
@@ -131,10 +117,8 @@ def draw_by_key(axes: Axes, card: Card, rows: Sequence[Row]) -> None:
     references = [("a list of the values", list_line(bits.pairs), LIST)]
     alone = memoryless()
     if track(card) == "block" and alone and alone.bits_by_key and alone.cell != card.cell:
-        references.append(("the convolution alone", key_line(alone.bits_by_key), ALONE))
-    seeds: list[Line] = [(bits.pairs, curve) for curve in bits.curves]
-    _draw(axes, Curves(seeds, key_line(bits), _lines(card, "bits_by_key")), references, card)
-    hatch(axes, card, "bits_by_key")
+        references.append(("the convolution alone", line_of(alone.bits_by_key), ALONE))
+    _draw(axes, card, "bits_by_key", [(bits.pairs, curve) for curve in bits.curves], references)
 
 
 def hatch(axes: Axes, card: Card, question: Question) -> None:
@@ -146,67 +130,56 @@ def hatch(axes: Axes, card: Card, question: Question) -> None:
 
 
 def _draw(
-    axes: Axes, curves: Curves, references: Sequence[tuple[str, Line, Any]], card: Card
+    axes: Axes,
+    card: Card,
+    question: Question,
+    seeds: Sequence[Line],
+    references: Sequence[tuple[str, Line, Any]],
 ) -> None:
     """Draw lines, the cell's own last, and name it and a few others; a legend of the references."""
+    bits, others = measure(card, question), _lines(card, question)
+    assert bits is not None
     axes.grid(axis="y", color=RULE, linewidth=0.8)
-    draw_lines(axes, curves.others.values(), BACKGROUND)
+    draw_lines(axes, others.values(), BACKGROUND)
     for name, line, style in references:
         axes.plot(*line, label=name, **style)
     if references:
         axes.legend(loc="upper right", fontsize=SIZE, labelcolor=GREY, frameon=False)
-    draw_lines(axes, curves.seeds, SEED)
-    axes.plot(*curves.mean, **OWN)
-    own, shown = cell_of(card), few(list(curves.others))
-    unnamed = [line for name, line in curves.others.items() if name not in shown]
-    unnamed += [line for _, line, _ in references]
-    named = {own: curves.mean} | {name: curves.others[name] for name in shown}
-    name_lines(axes, named, unnamed, own)
-
-
-def few(names: Sequence[str]) -> list[str]:
-    """Up to NAMED names, spread over the list from its first to its last."""
+    draw_lines(axes, seeds, SEED)
+    axes.plot(*line_of(bits), **OWN)
+    own, names = cell_of(card), list(others)
     places = np.linspace(0, len(names) - 1, min(NAMED, len(names))).round().astype(int)
-    return [names[i] for i in places]
+    shown = [names[i] for i in places]
+    unnamed = [line for name, line in others.items() if name not in shown]
+    unnamed += [line for _, line, _ in references]
+    named = {own: line_of(bits)} | {name: others[name] for name in shown}
+    name_lines(axes, named, unnamed, own)
+    hatch(axes, card, question)
 
 
 def _lines(card: Card, question: Question) -> dict[str, Line]:
     """The curves of the peers by name, those with most bits first."""
     known = [(x, bits) for x in peers(card, question) if (bits := measure(x, question))]
     known.sort(key=lambda pair: -pair[1].mean)
-    return {cell_of(other): grey_line(bits) for other, bits in known}
+    return {cell_of(other): thin(line_of(bits)) for other, bits in known}
 
 
 def line_of(bits: BitsByLag | BitsByKey) -> Line:
     """The mean curve of a measure."""
-    return key_line(bits) if isinstance(bits, BitsByKey) else lag_line(bits.curve)
-
-
-def grey_line(bits: BitsByLag | BitsByKey) -> Line:
-    """The mean curve of a measure for the background."""
-    return line_of(bits) if isinstance(bits, BitsByKey) else thin(line_of(bits))
+    return bits.pairs if isinstance(bits, BitsByKey) else range(1, LAGS + 1), bits.curve
 
 
 def thin(line: Line) -> Line:
-    """Every third point of a line by lag, 1 to 64."""
+    """Every third point of a line by lag, 1 to 64; a line by key as it is."""
     x, y = line
-    return x[::3], y[::3]
+    every = 3 if len(x) == LAGS else 1
+    return x[::every], y[::every]
 
 
 def draw_lines(axes: Axes, lines: Iterable[Line], style: Mapping[str, Any]) -> None:
     """Draw lines of one style as one path, which takes a third of the room in an SVG."""
     apart = [(*of, math.nan) for line in lines for of in line]
     axes.plot(np.concatenate([[], *apart[::2]]), np.concatenate([[], *apart[1::2]]), **style)
-
-
-def lag_line(curve: Any) -> Line:
-    """The bits of each lag, from lag 1."""
-    return range(1, len(curve) + 1), curve
-
-
-def key_line(bits: BitsByKey) -> Line:
-    """The mean accuracy at each number of pairs."""
-    return bits.pairs, bits.curve
 
 
 def list_line(pairs: Sequence[int]) -> Line:

@@ -11,7 +11,6 @@ from echo_jax.memory.card import Card
 from echo_jax.memory.pages import table
 from echo_jax.memory.pages.card_figure import card_figure
 from echo_jax.memory.pages.table import QUESTIONS
-from echo_jax.memory.protocol import Configuration
 from echo_jax.memory.row_file import read_rows
 from echo_jax.memory.rows import Row
 from echo_jax.report import styles
@@ -23,12 +22,8 @@ from echo_jax.report.page import Table
 def draw(folder: Path, card: Card, kind: styles.Format = "svg") -> list[Path]:
     """Write card.md, card.svg and with another kind card.KIND into the folder of a card.
 
-    Returns:
-      The files written.
-
-    Raises:
-      ConfigError: the figure cannot be drawn.
-      StorageError: a file was edited since it was generated.
+    Returns their paths. ConfigError if the figure cannot be drawn, StorageError if a file was
+    edited since it was generated.
     """
     rows = read_rows(folder / "rows.jsonl")
     files: dict[str, str | bytes] = {"card.md": page(card, rows)}
@@ -62,17 +57,15 @@ def sentence(card: Card) -> str:
     return f"{card.name}: {'; '.join(known) or f'0 of {len(card.seeds)} seeds'}."
 
 
-def counted(count: int, noun: str) -> str:
-    """A number of things: 1 seed, 8 seeds."""
-    return f"{count} {noun}{'s' * (count != 1)}"
-
-
 def provenance(card: Card, rows: list[Row]) -> Table:
     """The cell, the configurations and seeds, and where and with what they were run."""
     lines = [
         ["cell", card.cell.name],
         *([f"argument {name}", str(value)] for name, value in card.cell.args.items()),
-        *([f"configuration {n}", _worded(of)] for n, of in enumerate(card.configuration, 1)),
+        *(
+            [of.question, " ".join(filter(None, [of.schedule, f"rate {of.rate}"]))]
+            for of in card.configuration
+        ),
         ["seeds", ", ".join(map(str, card.seeds))],
         ["runs that are not finite", str(sum(row.final is None for row in rows))],
         *(
@@ -90,8 +83,3 @@ def provenance(card: Card, rows: list[Row]) -> Table:
     if card.cell.source:
         lines.append(["SHA-256 of the cell's file", card.cell.source])
     return Table("", ["", "value"], lines)
-
-
-def _worded(of: Configuration) -> str:
-    """Words such as: by key, rate 0.01, ramp."""
-    return ", ".join(filter(None, [of.question, f"rate {of.rate}", of.schedule]))

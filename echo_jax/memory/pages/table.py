@@ -4,6 +4,7 @@ tidy_rows     cards ─► a row for each card and question, one number a column
 groups        cards of one track with about the same bytes of state, which alone are compared
 compared      the exact permutation test of every pair of a group, and Benjamini-Hochberg at 5%
 cards_table   a group ─► the table that is shown
+side_by_side  the same as text, a column for each card
 """
 
 import itertools
@@ -19,6 +20,7 @@ from echo_jax import statistics
 from echo_jax.config import BLOCK
 from echo_jax.memory.card import BitsByKey, BitsByLag, Card
 from echo_jax.memory.protocol import Configuration
+from echo_jax.report import text_tables
 from echo_jax.report.number_formats import number, three_digits
 from echo_jax.report.page import Table
 
@@ -37,16 +39,16 @@ LEVEL = 0.05
 POWER, SIMULATED = 0.8, 400
 """Power of `smallest_difference`, and the pairs of groups that are simulated for it."""
 
-SIZES = (
-    "state_bytes",
-    "conv_bytes",
-    "constant_bytes",
-    "keys",
-    "values",
-    "parameters",
-    "us_per_step",
-)
-"""The fields of a card that say how large and fast a cell is."""
+SIZES = {
+    "keys": "d_k",
+    "values": "d_v",
+    "state_bytes": "state, bytes",
+    "conv_bytes": "convolutions, bytes",
+    "constant_bytes": "constants, bytes",
+    "parameters": "parameters",
+    "us_per_step": "\u00b5s a step",
+}
+"""The fields of a card that say how large and fast a cell is, and the headings of their columns."""
 
 UNKNOWN = "-"
 
@@ -179,14 +181,9 @@ def letters(apart: np.ndarray) -> list[str]:
         divided = [x - {k} for x in sets for k in (i, j) if {i, j} <= x]
         sets = [x for x in sets if not {i, j} <= x] + divided
         sets = [x for x in dict.fromkeys(sets) if not any(x < other for other in sets)]
-    names = dict(zip(sorted(sets, key=sorted), _alphabet(), strict=False))
+    alphabet = [f"{letter}{n or ''}" for n in range(20) for letter in string.ascii_letters]
+    names = dict(zip(sorted(sets, key=sorted), alphabet, strict=False))
     return ["".join(names[x] for x in names if i in x) for i in range(len(apart))]
-
-
-def _alphabet() -> list[str]:
-    """The letters of sets: a .. z, A .. Z, then a1 and so on."""
-    single = string.ascii_lowercase + string.ascii_uppercase
-    return [f"{letter}{n or ''}" for n in range(20) for letter in single]
 
 
 def smallest_difference(deviations: Sequence[float], n: int, level: float = LEVEL) -> float:
@@ -202,7 +199,7 @@ def smallest_difference(deviations: Sequence[float], n: int, level: float = LEVE
     spread = np.repeat(random.choice(np.asarray(deviations, float), (2, SIMULATED)), n, axis=0)
     values = random.standard_normal((2 * n, SIMULATED)) * spread
     ways = statistics.splits(n, n)
-    ways = ways[: len(ways) // 2]  # the other half are the same with the groups exchanged
+    ways = ways[: len(ways) // 2]  # of all ways the other half exchanges the groups
     noise = (ways @ (values - values.mean(axis=0))).astype(np.float32)
     moved = (ways[:, n:].sum(axis=1) - n / 2).astype(np.float32)
 
@@ -266,16 +263,26 @@ def cards_table(cards: Sequence[Card]) -> Table:
         columns[words] = [bits_text(card, question) for card in cards]
         columns[f"letters {words[5:]}"] = _letters(cards, question)
     columns["on plateau"] = [plateau_text(card) for card in cards]
-    columns["d_k"] = [_count(card.keys) for card in cards]
-    columns["d_v"] = [_count(card.values) for card in cards]
-    columns["state, bytes"] = [_count(card.state_bytes) for card in cards]
-    columns["convolutions, bytes"] = [_count(card.conv_bytes or None) for card in cards]
-    columns["constants, bytes"] = [_count(card.constant_bytes or None) for card in cards]
-    columns["parameters"] = [_count(card.parameters) for card in cards]
-    columns["\u00b5s a step"] = [_microseconds(card.us_per_step) for card in cards]
+    for field, heading in SIZES.items():
+        sizes = [getattr(card, field) for card in cards]
+        columns[heading] = [three_digits(size) if size else UNKNOWN for size in sizes]
     known = {name: of for name, of in columns.items() if any(x not in (UNKNOWN, "") for x in of)}
     caption = " ".join([caption_of(cards), *cut_short(cards)])
     return Table(caption, list(known), list(zip(*known.values(), strict=True)))
+
+
+def side_by_side(cards: Sequence[Card]) -> str:
+    """A line for each column of the table of cards, and a column for each card."""
+    _, *measures = zip(*cards_table(cards).texts, strict=True)
+    lines = [("", *(card.name for card in cards)), ("seeds", *map(seeds_there, cards)), *measures]
+    return text_tables.table(lines, left=range(len(cards) + 1))
+
+
+def seeds_there(card: Card) -> str:
+    """The seeds of the measure that has fewer, of those asked for: 8, or 3 of 8."""
+    both = [len(bits.seeds) if bits else 0 for bits in (card.bits_by_lag, card.bits_by_key)]
+    asked = len(card.seeds)
+    return str(asked) if min(both) == asked else f"{min(both)} of {asked}"
 
 
 def is_cut_short(card: Card, question: Question) -> bool:
@@ -334,13 +341,3 @@ def plateau_text(card: Card) -> str:
     if card.on_plateau is None or card.bits_by_key is None:
         return UNKNOWN
     return f"{card.on_plateau} of {len(card.bits_by_key.seeds)}"
-
-
-def _count(value: int | None) -> str:
-    """A count, or unknown."""
-    return UNKNOWN if value is None else number(value)
-
-
-def _microseconds(value: float | None) -> str:
-    """A time, or unknown."""
-    return UNKNOWN if value is None else three_digits(value)
