@@ -6,8 +6,6 @@ import jax
 import pytest
 
 from echo_jax.cells import registry, user_cell
-from echo_jax.config import NetworkConfig, RunConfig
-from echo_jax.core.network import build_network
 from echo_jax.exceptions import ConfigError
 
 CELL = "import flax.linen as nn\n\n\nclass Mine(nn.GRUCell):\n    pass\n"
@@ -76,27 +74,6 @@ def test_a_name_that_names_no_cell_is_refused(written, tmp_path, name, rule):
     (tmp_path / "folder").mkdir()
     with pytest.raises(ConfigError, match=f"^cell='{name}' {rule}"):
         registry.cell_class(name)
-
-
-FUNCTIONS = """
-import jax.numpy as jnp
-
-def init(key, input_size):
-    return {"a": {"count": jnp.ones(3, jnp.TYPE)}}
-
-def initial_state(params, batch_size, input_size):
-    return jnp.zeros((batch_size, 2))
-
-def step(params, state, x):
-    return state, state
-"""
-
-
-@pytest.mark.parametrize("dtype", ["int32", "bool_", "bfloat16", "float16"])
-def test_parameters_that_cannot_be_trained_are_refused_by_their_name(written, dtype):
-    written(f"of_{dtype}", FUNCTIONS.replace("TYPE", dtype))
-    with pytest.raises(ConfigError, match=rf"of_{dtype}.py:4: .* has the parameter a/count"):
-        build_network(RunConfig(network=NetworkConfig(cell=f"of_{dtype}.py")))
 
 
 def test_the_digest_of_a_file_is_that_of_the_text_that_was_loaded(written, tmp_path, monkeypatch):

@@ -10,7 +10,6 @@ from echo_jax.config import NetworkConfig, RunConfig, TaskConfig
 from echo_jax.core import network as n
 from echo_jax.core.carry import enter_batch
 from echo_jax.core.data import Batch, sequence_batches
-from echo_jax.core.loss import cross_entropy
 
 
 def small(layout="windows", cell="lstm", stateful=True, **task):
@@ -50,23 +49,6 @@ def logits_in_order(config, network, params, tokens):
     batches = sequence_batches(tokens, config.task, config.task.lag)
     _, logits = jax.lax.scan(step, zero, batches)
     return logits.reshape(-1, config.task.vocab_size)
-
-
-@pytest.mark.parametrize(
-    "cell", ["lstm", *(pytest.param(name, marks=pytest.mark.slow) for name in ("gru", "mlp"))]
-)
-def test_the_scan_of_a_cell_is_that_of_flax(cell):
-    network, params = network_and_params(small(cell=cell))
-    tokens = np.array([[3, 1, 4, 1, 5], [9, 2, 6, 5, 3]])
-    carry = random_carry(network, params, 2)
-    found_carry, found = jax.jit(lambda p, c: n.unroll(network, p, c, tokens, None))(params, carry)
-    module = network.cell.flax_cell.module if cell == "gru" else network.cell.module
-    theirs = nn.RNN(module, return_carry=True)
-    expected_carry, expected = jax.jit(theirs.apply)(
-        {"params": {"cell": params["cell"]}}, np.eye(12)[tokens], initial_carry=carry
-    )
-    chex.assert_trees_all_close(np.swapaxes(found, 0, 1), expected, atol=1e-6)
-    chex.assert_trees_all_close(found_carry, expected_carry, atol=1e-6)
 
 
 @pytest.mark.parametrize("tied", [True, False])
@@ -168,24 +150,3 @@ def test_zeroing_means_the_cells_own_initial_carry():
         return rows[4:6], logits[:, 0]
 
     chex.assert_trees_all_close(*third_batch(np.arange(12)), atol=1e-6)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("layout", ["prefixes", "windows", "streams"])
-def test_gradients_of_the_loss_are_finite_differences(layout):
-    config = small(layout, length=6)
-    with jax.enable_x64(True):
-        network, params = network_and_params(config)
-        params = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), params)
-        shape = (2, 6) if layout == "streams" else (6,)
-        tokens = jax.random.randint(jax.random.key(0), shape, 0, 12)
-        batches = sequence_batches(tokens, config.task, 1)
-        batch = jax.tree.map(lambda leaf: leaf[0], batches)
-        carry = random_carry(network, params, 2)
-
-        @jax.jit
-        def loss(params, carry):
-            _, logits = n.apply(network, params, carry, batch)
-            return jnp.mean(cross_entropy(logits, batch.targets))
-
-        jax.test_util.check_grads(loss, (params, carry), order=1, modes=["rev"], eps=1e-6)

@@ -21,14 +21,6 @@ def test_accuracy_bits_are_the_information_of_answers_with_uniform_errors(accura
     assert bits.accuracy_bits(8, accuracy) == pytest.approx(8 * information(accuracy), abs=1e-9)
 
 
-def test_accuracy_bits_by_hand():
-    # h(1/2) = 1: 8 (6 - 1 - log2(63) / 2)
-    by_hand = 8 * (6 - 1 - math.log2(63) / 2)
-    assert bits.accuracy_bits(8, 0.5) == pytest.approx(by_hand)
-    assert by_hand == pytest.approx(16.0909, abs=1e-4)
-    assert bits.accuracy_bits(8, 1.0) == 48
-
-
 def test_answers_worse_than_chance_have_no_bits():
     assert bits.accuracy_bits(np.array([2, 24]), np.array([0.0, 1 / 64])) == pytest.approx([0, 0])
 
@@ -44,12 +36,6 @@ def test_the_accuracy_of_a_list_is_that_of_simulated_lists(pairs):
 def test_the_list_of_one_value_is_the_value():
     assert bits.accuracy_of_list(1) == pytest.approx(1)
     assert bits.accuracy_of_list(2) == pytest.approx((1 + 1 / 64) / 2)
-
-
-def test_a_register_of_nine_slots_has_32_bits():
-    """Eight lags of 4 bits; the ninth slot is the present token, which no lag asks for."""
-    nats = [0.0] * 8 + [math.log(16)] * 56
-    assert lag_bits(LagScore(nats, nats)).sum() == pytest.approx(32, abs=1e-9)
 
 
 def test_bits_of_a_lag_are_not_below_0_unless_asked():

@@ -9,9 +9,8 @@ from made_up_cards import card, held, key_row, lag_row, listing
 
 from echo_jax.exceptions import StorageError
 from echo_jax.memory import card as cards
-from echo_jax.memory.bits import accuracy_bits, accuracy_of_list
+from echo_jax.memory.bits import accuracy_bits
 from echo_jax.memory.protocol import Configuration
-from echo_jax.memory.row_file import read_rows
 
 
 def by_seed(rows, question="bits_by_lag"):
@@ -75,10 +74,6 @@ def test_a_seed_is_on_the_plateau_if_it_is_near_a_list_of_the_values_at_each_k_f
     assert card(rows).on_plateau == 2
 
 
-def test_a_list_of_two_of_64_values_is_right_as_often_as_the_most_frequent_one():
-    assert accuracy_of_list(2) == pytest.approx(1 / 64 + 63 / 64 / 2)
-
-
 def test_the_interval_is_that_of_student():
     rows = [lag_row([bits], seed) for seed, bits in enumerate([1.0, 2.0, 3.0, 4.0])]
     measured = card(rows).bits_by_lag
@@ -120,20 +115,6 @@ def test_a_bad_card_is_one_sentence_that_names_the_field(tmp_path, field, value,
     with pytest.raises(StorageError, match=word) as error:
         cards.read(tmp_path)
     assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("field", "value", "words"),
-    [("asked", [1] * 10, "asked"), ("pairs", [3] * 10, "pairs"), ("final", [1] * 9, "final"),
-     ("validation", [10**6] * 10, "validation"), ("seed", 0, "twice")],
-)  # fmt: skip
-def test_a_row_that_the_protocol_cannot_give_is_refused(tmp_path, field, value, words):
-    rows = [key_row(listing), key_row(listing, seed=1)]
-    setattr(rows[1], field, value)
-    encoded = b"".join(msgspec.json.encode(row) + b"\n" for row in rows)
-    (tmp_path / "rows.jsonl").write_bytes(encoded)
-    with pytest.raises(StorageError, match=rf"rows\.jsonl:2 .*{words}"):
-        read_rows(tmp_path / "rows.jsonl")
 
 
 def test_a_bad_row_is_named_by_its_line_and_an_unfinished_last_line_is_left_out(tmp_path):

@@ -1,5 +1,3 @@
-import inspect
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,11 +5,9 @@ import pytest
 from scipy import optimize, special
 
 from echo_jax.cells.adapters.linen_adapter import LinenCell
-from echo_jax.cells.interface import Cell
 from echo_jax.cells.known_memory import ShiftRegister
 from echo_jax.cells.registry import build
-from echo_jax.cells.state_size import state_bytes
-from echo_jax.memory import measure, score, tasks
+from echo_jax.memory import measure, score
 from echo_jax.memory.bits import bits_of_lags
 from echo_jax.memory.protocol import ASKED, LAGS, SYMBOLS
 from echo_jax.memory.recalibration import fitted_factors, recalibrated_nats
@@ -106,31 +102,6 @@ def test_a_network_that_knows_all_values_has_all_answers(monkeypatch):
     assert scores.accuracy == 1
 
 
-class TwoStates(Cell):
-    """A cell that carries 64 numbers where it is scored, and shows one number elsewhere."""
-
-    def init(self, key, input_size):
-        return {"w": jnp.ones(1)}
-
-    def initial_state(self, params, batch_size, input_size):
-        scored = any(frame.filename == score.__file__ for frame in inspect.stack())
-        return jnp.zeros((batch_size, 64 if scored else 1))
-
-    def step(self, params, state, x):
-        state = state + x[:, :1] * params["w"]
-        return state, state[:, :1]
-
-
-def test_the_bytes_are_those_of_the_state_that_is_carried():
-    question = ByKey(TwoStates(), KMAX)
-    drawn = score.draw_key_sets(KMAX, 0, WEIGHTS)
-    scores = jax.jit(lambda p: score.score_by_key(question, p, drawn))(
-        trained_for_nothing(question)
-    )
-    assert state_bytes(TwoStates(), 128).cell == 4
-    assert scores.bytes == 256
-
-
 def test_final_data_depend_on_the_weights_and_the_others_on_the_seed_alone(sets):
     others = score.draw_lag_sets(0, WEIGHTS + 1)
     assert (sets.calibration == others.calibration).all()
@@ -206,12 +177,3 @@ def test_a_certain_error_costs_no_more_than_the_doubt_allows():
     logits = jnp.array([[[200.0] + [0.0] * 15]])
     nats = recalibrated_nats(jnp.ones(1), 1 / 64, logits, jnp.array([[3]]))
     assert nats[0] == pytest.approx(np.log(64 * 16), rel=1e-5)
-
-
-def test_a_score_of_streams_is_that_of_each_alone(sets):
-    question = ByLag(build("simple", {"features": 3}))
-    params = trained_for_nothing(question)
-    states = jax.jit(lambda streams: score.flat_states(question.network, params, streams)[0])
-    alone = states(sets.final[2:3])
-    np.testing.assert_array_equal(states(sets.final)[2:3], alone)
-    assert tasks.earlier_tokens(sets.final).shape == (STREAMS, len(ASKED), LAGS)

@@ -1,6 +1,5 @@
-"""A stand-in for the score: the step of one stream, scanned over time and mapped over streams."""
+"""A small score of a cell of functions, by the steps of which every score is made."""
 
-import math
 import types
 from typing import NamedTuple
 
@@ -10,6 +9,8 @@ import numpy as np
 
 from echo_jax.cells import door
 from echo_jax.cells.adapters.adapt import adapt
+from echo_jax.core.network import Network
+from echo_jax.memory import score
 
 SIZE, STREAMS, STEPS = 4, 3, 6
 NAME = "cells_of_tests:cell"
@@ -48,32 +49,19 @@ def cell_of(step=honest, **functions):
     return adapt(types.SimpleNamespace(**of))
 
 
-def program(cell, params, tokens):
-    prepared = cell.prepare(params)
-
-    def of_stream(tokens):
-        def step(state, token):
-            state, y = cell.step(prepared, state, jax.nn.one_hot(token, SIZE)[None])
-            return state, (state, y)
-
-        return jax.lax.scan(step, cell.initial_state(params, 1, SIZE), tokens)[1]
-
-    return jax.lax.map(of_stream, tokens)
-
-
 def lowered(cell):
     """The checked program, and its arguments."""
     door.check_shapes(cell, NAME, SIZE)
     params = cell.init(jax.random.key(0), SIZE)
     tokens = np.random.default_rng(0).integers(SIZE, size=(STREAMS, STEPS))
-    arguments = params, jnp.asarray(tokens)
-    return door.check_program(NAME, cell, lambda *of: program(cell, *of), *arguments), arguments
+    arguments = {"cell": params}, jnp.asarray(tokens)
+    network = Network(cell, None, SIZE, SIZE, SIZE)
+    scored = lambda *of: score.by_steps(network, *of, lambda *found: found)  # noqa: E731
+    return door.check_program(NAME, cell, scored, *arguments), arguments
 
 
 def measure(cell):
     """What is scored of a cell; ConfigError if it is refused."""
     of, arguments = lowered(cell)
-    states, outputs = jax.device_get(of.compile()(*arguments))
-    leaves = jax.tree.leaves(states)
-    sizes = [math.prod(x.shape[2:]) * x.dtype.itemsize for x in leaves]
-    return Measured(states, outputs[:, :, 0], sum(sizes), door.constant_bytes(of))
+    (states, outputs), carried = jax.device_get(of.compile()(*arguments))
+    return Measured(states, outputs[:, :, 0], carried, door.constant_bytes(of))
