@@ -92,6 +92,7 @@ def score_by_lag(question: ByLag, params: Params, sets: Sets) -> Scores:
     factors = fitted_factors(logits.calibration, targets.calibration)
 
     def score(z: chex.Array, wanted: chex.Array) -> dict[str, chex.Array]:
+        """The mean nats of the logits of a data set."""
         nats = jnp.mean(cross_entropy(z, wanted), axis=0)
         recalibrated = recalibrated_nats(factors, 1 / len(logits.calibration), z, wanted)
         return {"nats": nats, "recalibrated": recalibrated}
