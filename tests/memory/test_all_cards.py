@@ -115,7 +115,8 @@ def test_a_card_is_drawn_before_those_with_its_configurations_and_else_before_de
     def rates(of):
         return {each.rate for each in of.configuration if each.question == "by lag"}
 
-    for rows in ([lag_row([4.0])], [lag_row([4.0]), lag_row([4.0], rate=0.03)]):
+    full = [lag_row([4.0], rate=rate) for rate in (0.01, 0.03, 0.1)]
+    for rows in (full[:1], full):
         near = card_figure.peers(card(rows, "block:mine.py"), "bits_by_lag")
         assert len(near) > 10
         assert all(rates(x) == {row.rate for row in rows} for x in near)
