@@ -91,8 +91,8 @@ def test_rates_and_schedules_are_chosen_as_the_findings_say(whole):
     small = {table.cell_of(x): rows for x, rows in whole if x.state_bytes < 800}
     lag = {name: {row.rate for row in best_of_seeds(rows, LagRow)} for name, rows in small.items()}
     assert {x for x, rates in lag.items() if rates == {0.1}} == {"exprnn", "lru", "AttentionCache"}
-    for name in ("lstm", "lstm-chrono", "gru", "slstm"):
-        assert max(by_rate(small[name], 0.1)) <= 20.5
+    lost = [name for name, rows in small.items() if max(by_rate(rows, 0.1)) < 20.5]
+    assert len({*lost} - {"Memoryless"}) == 14
     slow = {name: by_rate(small[name], 0.01) for name in ("lstm", "lru", "simple")}
     assert [round(f(slow["lstm"])) for f in (min, max)] == [67, 71]
     assert [round(f(slow["lru"])) for f in (min, max)] == [121, 128]
