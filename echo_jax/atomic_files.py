@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import echo_jax
-from echo_jax.exceptions import ConfigError, StorageError, printable
+from echo_jax.exceptions import ConfigError, FolderInUseError, StorageError, printable
 
 FORMAT = 2  # of run folders and states; 1 was that of echo_jax 0.1.0
 JSON_LIMIT = 64 * 2**20  # bytes, of a JSON or generated file
@@ -255,7 +255,7 @@ def locked(folder: Path) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             rule, fix = "is in use by another process", "wait until it has ended, or stop it"
-            raise StorageError(None, folder, rule, fix) from error
+            raise FolderInUseError(None, folder, rule, fix) from error
         except OSError as error:
             rule, fix = f"cannot be locked ({error.strerror})", "use one on another file system"
             raise StorageError(None, folder, rule, fix) from error

@@ -62,6 +62,10 @@ class StorageError(ConfigError):
     """A file or folder is missing, damaged or in use, or cannot be written."""
 
 
+class FolderInUseError(StorageError):
+    """Another process is in the folder."""
+
+
 class SchedulerLostError(StorageError):
     """The scheduler of a cluster is gone; what was finished is kept."""
 

@@ -39,7 +39,7 @@ class LayerParams(NamedTuple):
     b: chex.Array
     """[D]."""
     mlp_norm: chex.Array
-    """[D], the scale of the RMSNorm before the perceptron."""
+    """[D], the scale of the RMSNorm before the MLP."""
     W1: chex.Array
     """[D, 2D]."""
     W2: chex.Array
@@ -63,7 +63,7 @@ class LayerState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Block(Cell):
-    """A block of pre-norm residual layers, each with a short convolution, a cell and a perceptron.
+    """A block of pre-norm residual layers, each with a short convolution, a cell and an MLP.
 
     The convolution is causal and depthwise, of four inputs, as in Mamba (Gu & Dao 2023) and gated
     DeltaNet (Yang et al. 2025); RMSNorm is that of Zhang & Sennrich 2019. Kernels start
@@ -182,7 +182,7 @@ def normed(x: chex.Array, gains: chex.Array) -> chex.Array:
 
 
 def residual(layer: LayerParams, x: chex.Array, y: chex.Array) -> chex.Array:
-    """The residual stream `[..., D]` after the cell's output y, `[..., H]`, and the perceptron."""
+    """The residual stream `[..., D]` after the cell's output y, `[..., H]`, and the MLP."""
     x = x + y @ layer.W + layer.b
     return x + jax.nn.gelu(normed(x, layer.mlp_norm) @ layer.W1) @ layer.W2
 

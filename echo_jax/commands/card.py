@@ -23,7 +23,7 @@ from echo_jax.cell_table import CELLS
 from echo_jax.cluster import check_spec, workers_of
 from echo_jax.commands import command_line
 from echo_jax.config import BLOCK
-from echo_jax.exceptions import ConfigError, StorageError, printable
+from echo_jax.exceptions import ConfigError, FolderInUseError, printable
 from echo_jax.host.interrupts import Interrupts, StoppedError
 from echo_jax.memory import protocol
 from echo_jax.memory.card import Card, check_name
@@ -94,8 +94,7 @@ class CardCommand:
     64 pairs."""
     import_: Annotated[Path | None, tyro.conf.arg(name="import")] = None
     """Only make the card of the rows in this file, JSON lines that such a program wrote. It is
-    called --name, by default as the file; --state-bytes are stated on it where
-    its rows state none."""
+    called --name, by default as the file; --state-bytes count where its rows state none."""
     report: Path | None = None
     """Only make one page over all cards in this folder."""
     beside: str = ""
@@ -301,7 +300,7 @@ def make_card(
             for by_now in making.make(folder, new, named.cell, plan, made):
                 card = by_now
     except (StoppedError, ConfigError) as error:  # a signal, or workers that failed
-        if not isinstance(error, StorageError):  # another process may be drawing there
+        if not isinstance(error, FolderInUseError):  # the other process may be drawing
             conclude(command, folder, card)
         raise
     conclude(command, folder, card)

@@ -40,8 +40,7 @@ Number = Annotated[float, Meta(ge=-1e9, le=1e9)]
 
 R = TypeVar("R", LagRow, KeyRow)
 
-DECIMALS = ".4f"
-"""Of the numbers of a card."""
+DECIMALS = ".4f"  # of the numbers of a card
 
 
 class Cell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -119,7 +119,7 @@ def there(folder: Path, new: Card) -> tuple[Card, list[Row]]:
 
 @contextlib.contextmanager
 def claimed(folder: Path, new: Card) -> Iterator[tuple[Card, list[Row]]]:
-    """The card and rows that are `there`, and no other process in the folder, which is made."""
+    """The card and rows that are `there`; the folder is made and stays. Or FolderInUseError."""
     atomic_files.check_no_link(folder)
     atomic_files.make_folder(folder)
     with atomic_files.locked(folder):

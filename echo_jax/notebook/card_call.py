@@ -164,11 +164,8 @@ def cards(folder: str | os.PathLike[str], beside: Sequence[str] = ()) -> Cards:
     Raises:
       ConfigError: a card is not valid; there is none; a name is that of no built-in card.
     """
-    place = atomic_files.path_of("folder", folder)
-    paths = sorted(place.glob("*/card.json"))
-    if not paths:
-        raise ConfigError("folder", str(place), "has no cards", "make one by echo_jax.card")
-    whole = Cards((path.parent.name, _result(*card_files.read(path.parent))) for path in paths)
+    read = built_in_cards.read_folder(atomic_files.path_of("folder", folder))
+    whole = Cards((card.name, _result(card, rows)) for card, rows in read)
     others = built_in_cards.beside(beside, [made.card for made in whole.values()])
     return Cards(whole | {other.name: _result(other, []) for other in others})
 

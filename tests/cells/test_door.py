@@ -246,8 +246,8 @@ REFUSED = {
     "starts from a carry with float32[4] for a batch of 2: keep numbers": {
         "initial_state": lambda params, batch, size: jnp.zeros(SIZE)
     },
-    "has the parameter kernel of type bfloat16: make it float32": {
-        "init": lambda key, size: {"kernel": jnp.zeros((size, SIZE), jnp.bfloat16)}
+    "has the parameter a/kernel of type bfloat16: make it float32": {
+        "init": lambda key, size: {"a": {"kernel": jnp.zeros((size, SIZE), jnp.bfloat16)}}
     },
     "fails in initial_state (ZeroDivisionError: integer division or modulo by zero): define it": {
         "initial_state": lambda params, batch, size: jnp.zeros(batch // 0)

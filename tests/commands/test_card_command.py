@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from tiny_memory import make_tiny
 
-from echo_jax import __main__, machine
+from echo_jax import __main__, atomic_files, machine
 from echo_jax.host.progress import CardProgress
 from echo_jax.memory import card
 
@@ -193,6 +193,15 @@ def test_the_card_of_another_cell_is_kept(carding, tmp_path):
     said = carding("--cell", "mine:Last", "--name", "mine", status=2).stderr
     assert said.startswith("error: cards/mine/card.json is not valid")
     assert said.count("\n") == 1
+
+
+def test_nothing_is_drawn_where_another_process_makes_the_card(carding, tmp_path):
+    folder = tmp_path / "cards" / "Last"
+    folder.mkdir(parents=True)
+    with atomic_files.locked(folder):
+        refused = carding("--cell", "mine:Last", "--seeds", "1", status=2).stderr
+    assert "in use by another process" in refused
+    assert [*folder.iterdir()] == []
 
 
 def test_probe_is_another_name_of_card(monkeypatch, capsys):

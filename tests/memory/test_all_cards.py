@@ -58,6 +58,14 @@ def test_a_card_is_called_as_its_folder_is_now(folder):
     assert "(<mine/card.md>)" in (folder / "README.md").read_text()
 
 
+def test_built_in_cells_stand_beside_in_the_order_of_their_names():
+    own = [card([lag_row([1.0])], state_bytes=size) for size in (400, 1600, 4000)]
+    names = ["delta-net", "gla", "mamba2"]
+    found = [x.name for x in built_in_cards.beside(names, own)]
+    sizes = (1600, 400, 4000)
+    assert found == [f"block-{x}-state-bytes-{size}" for x in names for size in sizes]
+
+
 def test_the_page_starts_with_a_figure_and_keeps_what_was_written_by_hand(folder):
     all_cards.write_report(folder)
     page = folder / "README.md"

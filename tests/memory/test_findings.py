@@ -68,8 +68,13 @@ def test_the_numbers_of_the_findings_are_those_of_the_seeds(cards, text):
         assert f"({min(seeds):.0f} to {max(seeds):.0f}" in text, name
     seeds = [x for name in ALIKE[1] | {"gla"} for x in cards[name].bits_by_lag.by_seed]
     assert f"GLA ({min(seeds):.0f} to {max(seeds):.0f})" in text
-    for name in ("AttentionCache", *MATRICES):
-        assert f"{cards[name].bits_by_key.mean:.0f}" in text, name
+    of = {name: f"{cards[name].bits_by_key.mean:.0f}" for name in ("AttentionCache", *MATRICES)}
+    assert f"({of['AttentionCache']} bits in the mean), then DeltaNet ({of['delta-net']})" in text
+    assert (
+        f"gated DeltaNet {of['gated-delta-net']}, Mamba-2 {of['mamba2']}, mLSTM {of['mlstm']}, "
+        f"RWKV-7 and GLA {of['gla']}."
+    ) in text
+    assert of["gla"] == of["rwkv7"]
     vectors = {x: of for x, of in cards.items() if x not in ("AttentionCache", *MATRICES)}
     assert max(bits for card in vectors.values() for bits in card.bits_by_key.by_seed) == 12
     assert "sLSTM has 11.1 bits in the mean, the LSTM 10.4, S5 9.5" in text
@@ -91,7 +96,7 @@ def test_rates_and_schedules_are_chosen_as_the_findings_say(whole):
     small = {table.cell_of(x): rows for x, rows in whole if x.state_bytes < 800}
     lag = {name: {row.rate for row in best_of_seeds(rows, LagRow)} for name, rows in small.items()}
     assert {x for x, rates in lag.items() if rates == {0.1}} == {"exprnn", "lru", "AttentionCache"}
-    lost = [name for name, rows in small.items() if max(by_rate(rows, 0.1)) < 20.5]
+    lost = [name for name, rows in small.items() if max(by_rate(rows, 0.1)) < 21]
     assert len({*lost} - {"Memoryless"}) == 14
     slow = {name: by_rate(small[name], 0.01) for name in ("lstm", "lru", "simple")}
     assert [round(f(slow["lstm"])) for f in (min, max)] == [67, 71]
@@ -121,8 +126,8 @@ def test_the_ranges_at_larger_states_are_those_of_the_seeds(blocks, text):
 
 
 def test_by_key_matrices_but_delta_net_are_not_told_apart(cards):
-    names = list(cards)
-    apart = table.compared([card.bits_by_key.by_seed for card in cards.values()]).apart
+    names = [name for name in cards if name != "Memoryless"]
+    apart = table.compared([cards[name].bits_by_key.by_seed for name in names]).apart
     places = [names.index(name) for name in MATRICES if name != "delta-net"]
     assert not apart[np.ix_(places, places)].any()
     assert apart[names.index("delta-net"), places].all()

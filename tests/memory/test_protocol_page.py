@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from made_up_cards import card
 
 from echo_jax.core.training import ADAM
 from echo_jax.memory import bits, protocol
@@ -19,7 +20,7 @@ def spaced(numbers):
 
 
 SENTENCES = (
-    "version 3",
+    f"version {card([]).protocol}",
     f"for every n from 1 to {protocol.LAGS}?",
     f"A stream has {protocol.STEPS} independent tokens, uniform over V = {protocol.SYMBOLS}",
     f"After the steps {', '.join(map(str, protocol.ASKED[:3]))}, ..., {protocol.ASKED[-1]} "

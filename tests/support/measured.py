@@ -1,4 +1,4 @@
-"""A small score of a cell of functions, by the steps of which every score is made."""
+"""A small score of a cell of functions, made by `score.by_steps` as every score is."""
 
 import types
 from typing import NamedTuple

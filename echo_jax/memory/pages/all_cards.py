@@ -54,8 +54,9 @@ READ: Mapping[Question, str] = {
     "bits_by_lag": "Bits, of 4, that the state tells about a token, by how many steps ago it came. "
     "The area under a curve is its bits by lag.",
     "bits_by_key": "How many values of so many pairs are recalled by their keys? The number is the "
-    "most bits at any number of pairs. Dashed: one that knows which values occurred, and not with "
-    "which keys, a list of the values; seeds on its curve from 4 pairs on are on the plateau.",
+    "bits at the number of pairs that is best on validation data. Dashed: a list of the values, "
+    "which knows the values that occurred but not their keys; seeds on its curve from 4 pairs on "
+    "are on the plateau.",
 }
 """How to read the figures."""
 
@@ -83,8 +84,7 @@ def write_report(
 
     Raises:
       ConfigError: there are no cards, or a name is that of no built-in card.
-      StorageError: a card is not valid; a file was edited since it was generated; a page is there
-        without its marks.
+      StorageError: a card is not valid; a file was edited since it was generated, or has no marks.
     """
     whole = built_in_cards.read_folder(folder)
     own = [card for card, _ in whole]

@@ -93,7 +93,7 @@ def beside(names: Sequence[str], own: Sequence[Card]) -> list[Card]:
         if not same:
             known = ", ".join(sorted({cell_of(card) for card in built_in_cards()}))
             raise ConfigError("beside", name, "is no built-in card", f"use some of {known}")
-        near = {x for x in same for other in own if of_one_size([same[x], other])}
+        near = [x for x in same if any(of_one_size([same[x], other]) for other in own)]
         found |= {x: same[x] for x in near or same}
     there = {card.name for card in own}
     return [card for name, card in found.items() if name not in there]

@@ -72,7 +72,8 @@ def subtitle(card: Card) -> str:
         parts.append(f"{number(card.conv_bytes)} of convolutions")
     measures = filter(None, (card.bits_by_lag, card.bits_by_key))
     drawn = max((len(bits.seeds) for bits in measures), default=0)
-    parts += [f"{number(card.parameters)} parameters", f"{counted(drawn, 'seed')} (thin lines)"]
+    seeds = f"{counted(drawn, 'seed')} (thin lines)"
+    parts += [f"{number(card.parameters)} parameters", *[seeds] * bool(drawn)]
     return " \u00b7 ".join(parts)
 
 

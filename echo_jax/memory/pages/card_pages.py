@@ -63,7 +63,7 @@ def provenance(card: Card, rows: list[Row]) -> Table:
         ["cell", card.cell.name],
         *([f"argument {name}", str(value)] for name, value in card.cell.args.items()),
         *(
-            [of.question, " ".join(filter(None, [of.schedule, f"rate {of.rate}"]))]
+            [of.question, ", ".join(filter(None, [of.schedule, f"rate {of.rate}"]))]
             for of in card.configuration
         ),
         ["seeds", ", ".join(map(str, card.seeds))],

@@ -247,7 +247,7 @@ MEANINGS = {
     "within 5% of the most that can be measured; 3 of 4 where seeds are not there yet",
     "letters": "cells that share one are not told apart (exact permutation test of the difference "
     "of means, Benjamini-Hochberg at 5%); within this table and column only",
-    "on plateau": "seeds that of 4 pairs and more know which values occurred, not with which keys",
+    "on plateau": "seeds that for 4 pairs and more know which values occurred but not their keys",
     "d_k, d_v": "sizes of a key and of a value of a matrix state",
     "convolutions, bytes": "the last inputs of a block's convolutions",
     "constants, bytes": "fixed arrays compiled into the program, which are no state",
