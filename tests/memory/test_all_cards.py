@@ -13,6 +13,7 @@ from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card as cards
 from echo_jax.memory.bits import accuracy_of_list
 from echo_jax.memory.pages import all_cards, built_in_cards, card_figure, card_pages
+from echo_jax.memory.protocol import Configuration
 
 DOCS = Path(__file__).parents[2] / "docs" / "cards"
 
@@ -128,7 +129,8 @@ def test_a_card_is_drawn_before_those_with_its_configurations_and_else_before_de
         near = card_figure.peers(card(rows, "block:mine.py"), "bits_by_lag")
         assert len(near) > 10
         assert all(rates(x) == {row.rate for row in rows} for x in near)
-    alone = card([lag_row([4.0], rate=0.003)], "block:mine.py", configuration=[])
+    of_its_own = [Configuration("by lag", 0.003)]
+    alone = card([lag_row([4.0], rate=0.003)], "block:mine.py", configuration=of_its_own)
     assert all(map(built_in_cards.is_default, card_figure.peers(alone, "bits_by_lag")))
 
 

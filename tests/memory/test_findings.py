@@ -109,6 +109,14 @@ def test_rates_and_schedules_are_chosen_as_the_findings_say(whole):
     assert max(bits_by_key([row]).mean for row in ramp) < 5
 
 
+def test_the_small_rate_is_chosen_at_1600_bytes_as_the_findings_say(whole):
+    middle = {table.cell_of(x): rows for x, rows in whole if 800 < x.state_bytes < 2000}
+    assert len(middle) == 8
+    for name, rows in middle.items():
+        slow = {row.rate for row in best_of_seeds(rows, KeyRow)} == {0.003}
+        assert slow == (name in ("rwkv7", "mlstm", "gla"))
+
+
 def test_the_ranges_at_larger_states_are_those_of_the_seeds(blocks, text):
     larger = [card for card in blocks if card.state_bytes > 800]
     assert len(larger) == 15
@@ -119,10 +127,9 @@ def test_the_ranges_at_larger_states_are_those_of_the_seeds(blocks, text):
         if table.cell_of(card) in ("delta-net", "mamba2") and card.state_bytes > 4000:
             assert min(seeds) > 6 * card.keys == 192
     assert {card.name for card in larger if card.on_plateau} == {
-        f"block-{name}" for name in (
-            "lru-state-bytes-1600", "gated-delta-net-state-bytes-1600", "gla-state-bytes-4000",
-        )
-    }  # fmt: skip
+        "block-lru-state-bytes-1600",
+        "block-gla-state-bytes-4000",
+    }
 
 
 def test_by_key_matrices_but_delta_net_are_not_told_apart(cards):
