@@ -3,7 +3,7 @@
     plan ─► runs that lack a row ─► rows as they come ─► card.json and rows.jsonl, each time whole
 
 The runs are made in this process, `rows_here`, or on the workers of a cluster, `rows_on_workers`;
-the row of a run is the same. The command of a card that was stopped goes on.
+the row of a run is the same. The same command completes a card that was stopped.
 """
 
 import contextlib
@@ -119,7 +119,7 @@ def there(folder: Path, new: Card) -> tuple[Card, list[Row]]:
 
 @contextlib.contextmanager
 def claimed(folder: Path, new: Card) -> Iterator[tuple[Card, list[Row]]]:
-    """The card and rows that are `there`; the folder is made and stays. Or FolderInUseError."""
+    """The card and rows that are `there`, in a folder that is locked; or FolderInUseError."""
     atomic_files.check_no_link(folder)
     atomic_files.make_folder(folder)
     with atomic_files.locked(folder):

@@ -10,7 +10,7 @@ import pytest
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.registry import build
 from echo_jax.memory import training
-from echo_jax.memory.protocol import ASKED, STEPS, UPDATES
+from echo_jax.memory.protocol import ASKED, UPDATES
 from echo_jax.memory.training import ByKey, ByLag, Level, Run, flat_state, standardised
 
 KMAX = 5
@@ -222,8 +222,3 @@ def test_losses_by_key_are_finite_and_the_level_rises_to_kmax(monkeypatch):
     assert losses == pytest.approx(np.full(20, math.log(64)), abs=0.5)
     assert np.unique(losses).size == 20
     assert progress.level.pairs == KMAX
-
-
-def test_streams_are_as_long_as_the_last_asked_step():
-    assert STEPS == 93
-    assert [*ASKED] == [64, 68, 72, 76, 80, 84, 88, 92]

@@ -178,7 +178,7 @@ def thin(line: Line) -> Line:
 
 
 def draw_lines(axes: Axes, lines: Iterable[Line], style: Mapping[str, Any]) -> None:
-    """Draw lines of one style as one path, which takes a third of the room in an SVG."""
+    """Draw lines of one style as one path, which takes two thirds of the room in an SVG."""
     apart = [(*of, math.nan) for line in lines for of in line]
     axes.plot(np.concatenate([[], *apart[::2]]), np.concatenate([[], *apart[1::2]]), **style)
 
