@@ -30,7 +30,7 @@ from echo_jax.memory.protocol import (
     Configuration,
 )
 from echo_jax.memory.row_file import decoded, read_rows
-from echo_jax.memory.rows import Count, KeyRow, LagRow, LagScore, Row, configuration_of
+from echo_jax.memory.rows import DECIMALS, Count, KeyRow, LagRow, LagScore, Row, configuration_of
 from echo_jax.report.number_formats import plain
 from echo_jax.statistics import mean_interval
 
@@ -39,8 +39,6 @@ CardName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 Number = Annotated[float, Meta(ge=-1e9, le=1e9)]
 
 R = TypeVar("R", LagRow, KeyRow)
-
-DECIMALS = ".4f"  # of the numbers of a card
 
 
 class Cell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -34,7 +34,7 @@ from echo_jax.memory.protocol import (
     most_pairs,
     pairs_asked,
 )
-from echo_jax.memory.rows import KeyRow, LagRow, LagScore, Row
+from echo_jax.memory.rows import DECIMALS, KeyRow, LagRow, LagScore, Row
 from echo_jax.memory.training import ByKey, ByLag, Progress, Run
 from echo_jax.report.number_formats import plain
 
@@ -232,5 +232,5 @@ def fill(row: Row, scores: score.Scores, constants: int) -> None:
         row.validation, row.final = scores.validation.tolist(), scores.final.tolist()
         row.constant_bytes = constants
     elif all(np.isfinite(x).all() for x in jax.tree.leaves(scores)):
-        row.validation = LagScore(**plain(scores.validation))
-        row.final = LagScore(**plain(scores.final))
+        row.validation = LagScore(**plain(scores.validation, DECIMALS))
+        row.final = LagScore(**plain(scores.final, DECIMALS))

@@ -113,8 +113,12 @@ UNDATED: Mapping[Format, Sequence[str]] = {
 """The metadata that are left out."""
 
 
-PLACES, DIGITS = re.compile(rb' (?:d|x|y|transform)="[^"]*"'), re.compile(rb"(\.\d\d)\d+")
-"""Attributes of an SVG with places in points, and what is left of each: two decimals."""
+PLACES, DIGITS = re.compile(rb' (?:d|x|y|transform)="[^"]*"'), re.compile(rb"\d+\.\d\d+")
+"""Attributes of an SVG with places in points, and the numbers that are rounded to 0.1."""
+
+FAMILIES = rb" font-family: [^;]*;"
+NEEDLESS = re.compile(rb"(?<=\n) +| +(?=\n)| transform=\"rotate\(-0 [^\"]*\"|" + FAMILIES)
+"""A fifth of an SVG: spaces at the ends of lines, turns by 0, and a font for each word."""
 
 
 def image(figure: "Figure", kind: Format) -> bytes:
@@ -128,17 +132,27 @@ def image(figure: "Figure", kind: Format) -> bytes:
     with matplotlib.rc_context(WRITTEN):
         figure.savefig(content, format=kind, metadata=dict.fromkeys(UNDATED[kind]))
     if kind == "svg":
-        dark = content.getvalue().replace(b"</style>", f"\n{_night()}</style>".encode(), 1)
-        return PLACES.sub(lambda place: DIGITS.sub(rb"\1", place[0]), dark)
+        plain = NEEDLESS.sub(b"", content.getvalue())
+        styled = plain.replace(b"</style>", f"\n{_rules()}</style>".encode(), 1)
+        return PLACES.sub(lambda place: DIGITS.sub(_rounded, place[0]), styled)
     return content.getvalue()
 
 
-def _night() -> str:
-    """Rules of CSS: matplotlib writes each colour into an attribute, and black text has none."""
+def _rounded(number: re.Match[bytes]) -> bytes:
+    """The text of a number with one decimal."""
+    return b"%.1f" % float(number[0])
+
+
+def _rules() -> str:
+    """Rules of CSS: the font, and the colours on a dark page, where black text has none of its own.
+
+    Matplotlib writes each colour into an attribute.
+    """
     rules = [
         f'[style*="{kind}: {day.lower()}"] {{{kind}: {night} !important}}'
         for day, night in DARK.items()
         for kind in ("fill", "stroke")
     ]
     black_text = f"text {{fill: {DARK['#000000']}}}"
-    return "\n".join(["@media (prefers-color-scheme: dark) {", black_text, *rules, "}"])
+    font = f"text {{font-family: {', '.join(map(repr, FONTS[:-1]))}, {FONTS[-1]}}}"
+    return "\n".join([font, "@media (prefers-color-scheme: dark) {", black_text, *rules, "}"])
