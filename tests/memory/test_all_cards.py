@@ -134,7 +134,7 @@ def test_a_card_is_drawn_before_those_with_its_configurations_and_else_before_de
     assert all(map(built_in_cards.is_default, card_figure.peers(alone, "bits_by_lag")))
 
 
-def test_sizes_are_compared_as_default_cards_where_their_configurations_differ():
+def test_sizes_are_compared_by_the_configurations_that_all_cards_have():
     small, rows = card_with(5, cell="block:gla")
     large = card_with(20, cell="block:gla", state_bytes=1600)
     rows = rows + [key_row(lambda _: 1.0, seed, schedule="adaptive") for seed in range(4)]

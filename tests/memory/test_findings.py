@@ -109,12 +109,15 @@ def test_rates_and_schedules_are_chosen_as_the_findings_say(whole):
     assert max(bits_by_key([row]).mean for row in ramp) < 5
 
 
-def test_the_small_rate_is_chosen_at_1600_bytes_as_the_findings_say(whole):
-    middle = {table.cell_of(x): rows for x, rows in whole if 800 < x.state_bytes < 2000}
-    assert len(middle) == 8
-    for name, rows in middle.items():
-        slow = {row.rate for row in best_of_seeds(rows, KeyRow)} == {0.003}
-        assert slow == (name in ("rwkv7", "mlstm", "gla"))
+def test_the_small_rate_is_chosen_at_larger_sizes_as_the_findings_say(whole):
+    chosen = {}
+    for made, rows in whole:
+        if made.state_bytes > 800:
+            rates = [row.rate for row in best_of_seeds(rows, KeyRow)]
+            chosen.setdefault(table.cell_of(made), []).extend(rates)
+    slow = {name: rates.count(0.003) for name, rates in chosen.items()}
+    assert [slow[x] for x in ("mlstm", "gla", "rwkv7")] == [8, 8, 7]
+    assert max(slow[x] for x in ("delta-net", "mamba2", "gated-delta-net", "AttentionCache")) < 4
 
 
 def test_the_ranges_at_larger_states_are_those_of_the_seeds(blocks, text):
@@ -124,12 +127,9 @@ def test_the_ranges_at_larger_states_are_those_of_the_seeds(blocks, text):
         seeds = card.bits_by_key.by_seed
         whole = f"{min(seeds):.0f} to {max(seeds):.0f}"
         assert (len(seeds), whole in text or whole == "4 to 4") == (4, True), card.name
-        if table.cell_of(card) in ("delta-net", "mamba2") and card.state_bytes > 4000:
+        if table.cell_of(card) in ("delta-net", "gated-delta-net", "mamba2") and card.keys > 30:
             assert min(seeds) > 6 * card.keys == 192
-    assert {card.name for card in larger if card.on_plateau} == {
-        "block-lru-state-bytes-1600",
-        "block-gla-state-bytes-4000",
-    }
+    assert [card.name for card in larger if card.on_plateau] == ["block-lru-state-bytes-1600"]
 
 
 def test_by_key_matrices_but_delta_net_are_not_told_apart(cards):

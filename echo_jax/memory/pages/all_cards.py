@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
 from echo_jax import atomic_files
-from echo_jax.memory.card import Card
+from echo_jax.memory.card import Card, with_rows
 from echo_jax.memory.pages import built_in_cards
 from echo_jax.memory.pages.all_cards_figures import panels_figure, state_figure
 from echo_jax.memory.pages.table import (
@@ -46,7 +48,7 @@ ROWS_OF_README = 10
 CONTROLS = ("ShiftRegister", "Memoryless")
 """Cells whose memory is known; they are in tables and in no figure."""
 
-WHERE = {"block": "in a common small block", "bare": "bare"}
+WHERE = {"block": "in a common small block", "bare": "without the block"}
 
 FIGURES: Mapping[Question, str] = {"bits_by_lag": "forgetting", "bits_by_key": "recall"}
 
@@ -62,8 +64,8 @@ READ: Mapping[Question, str] = {
 
 READ_STATE = (
     "A point for each block, with Student's interval of 95%; a line joins the sizes of a cell. "
-    "Dashed: as many values as a square matrix of 32-bit numbers has keys, K = d_k. Where cards "
-    "have different configurations, they are shown as default cards."
+    "Dashed: as many values as a square matrix of 32-bit numbers has keys, K = d_k. Of each card "
+    "the configurations count that all cards of the figure have."
 )
 
 OF_README = ("cell", "bits by lag", "bits by key", "on plateau", "state, bytes")
@@ -92,8 +94,7 @@ def write_report(
     cards, by_hand = own + others, findings(folder / "README.md")
     drawings = drawings_of(cards, by_size(whole, others))
     written = atomic_files.write_generated_folder(folder / "figures", images(drawings, kind))
-    text = page(cards, own, drawings, by_hand)
-    atomic_files.write_bytes(folder / "README.md", text.encode())
+    atomic_files.write_bytes(folder / "README.md", page(cards, own, drawings, by_hand).encode())
     written.append(folder / "README.md")
     if tables:
         written += atomic_files.write_generated_folder(folder / "tables", texts(cards, tables))
@@ -126,15 +127,16 @@ class Drawing(NamedTuple):
 
 
 def by_size(whole: Sequence[tuple[Card, list[Row]]], others: Sequence[Card]) -> list[Card]:
-    """The blocks by key, to be compared between sizes.
-
-    If their configurations differ, they are as they were with the runs of the default card alone.
-    """
-    cards = blocks_by_key([*(card for card, _ in whole), *others])
-    if len({frozenset(configured(card, "bits_by_key")) for card in cards}) < 2:
-        return cards
-    small = [built_in_cards.small_card(card, rows) for card, rows in whole]
-    return blocks_by_key([*filter(None, small), *others])
+    """The blocks by key, to be compared between sizes: with the configurations that all have."""
+    blocks = blocks_by_key([*(card for card, _ in whole), *others])
+    if not blocks:
+        return []
+    shared = set.intersection(*(configured(card, "bits_by_key") for card in blocks))
+    cut = list[Card]()
+    for card, rows in whole:
+        kept = [of for of in card.configuration if of in shared]
+        cut.append(with_rows(msgspec.structs.replace(card, configuration=kept), rows))
+    return blocks_by_key([*cut, *others])
 
 
 def blocks_by_key(cards: Iterable[Card]) -> list[Card]:
@@ -149,9 +151,7 @@ def drawings_of(cards: Sequence[Card], blocks: Sequence[Card] = ()) -> list[Draw
         for of_track in TRACKS:
             if shown := in_panels(cards, of_track, question):
                 heading = f"{name.capitalize()} curves, {WHERE[of_track]}"
-                own = "cell" if of_track == "block" else "bare cell"
-                where = f" {WHERE[of_track]}" if of_track == "block" else ""
-                words = f"{counted(len(shown), own)}{where}. {READ[question]}"
+                words = f"{counted(len(shown), 'cell')} {WHERE[of_track]}. {READ[question]}"
                 words += cut_short_words("Hatched", shown, question)
                 draw = functools.partial(panels_figure, shown, question)
                 found.append(Drawing(f"{name}-{of_track}", heading, words, draw))
