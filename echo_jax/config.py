@@ -113,13 +113,9 @@ class TaskConfig:
 
     @property
     def target_times(self) -> range:
-        """The times t with a full window and a target x(t-n)."""
-        return range(max(self.full_window_from, self.lag), self.length + min(self.lag, 0))
-
-    @property
-    def full_window_from(self) -> int:
-        """The first time with a full window; the windows of prefixes count as full from 0 on."""
-        return self.window - 1 if self.layout == "windows" else 0
+        """The times t with a full window and a target x(t-n); prefixes are full from 0 on."""
+        full = self.window - 1 if self.layout == "windows" else 0
+        return range(max(full, self.lag), self.length + min(self.lag, 0))
 
     @property
     def row_times(self) -> range:

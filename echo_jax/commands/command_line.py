@@ -62,25 +62,23 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
         if isinstance(stream, io.TextIOWrapper):  # a terminal may lack a character
             stream.reconfigure(errors="backslashreplace")
     given, refused = list(sys.argv[1:] if arguments is None else arguments), io.StringIO()
-    with refusals():
-        try:
-            with contextlib.redirect_stderr(refused):
-                return tyro.cli(
-                    command,
-                    prog=program(command.__module__.rpartition(".")[2]),
-                    args=given,
-                    **_defaults(command, given),
-                    config=(tyro.conf.OmitArgPrefixes,),
-                    registry=flags.REGISTRY,
-                )
-        except flags.BrokenRuleError as broken:
-            raise broken.error from None
-        except SystemExit as stop:
-            if stop.code:
-                removed = getattr(command, "REMOVED", {})
-                raise _refusal(_message(refused.getvalue()), removed) from None
-            sys.stdout.flush()  # of help, while an error of it is still a sentence
-            raise
+    try:
+        with contextlib.redirect_stderr(refused):
+            return tyro.cli(
+                command,
+                prog=program(command.__module__.rpartition(".")[2]),
+                args=given,
+                **_defaults(command, given),
+                config=(tyro.conf.OmitArgPrefixes,),
+                registry=flags.REGISTRY,
+            )
+    except flags.BrokenRuleError as broken:
+        raise broken.error from None
+    except SystemExit as stop:
+        if stop.code:
+            removed = getattr(command, "REMOVED", {})
+            raise _refusal(_message(refused.getvalue()), removed) from None
+        raise
 
 
 def _refusal(message: str, removed: Mapping[str, str]) -> ConfigError:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from echo_jax import atomic_files, machine
-from echo_jax.cluster import Workers, check_spec, workers_of
+from echo_jax.cluster import Here, Workers, check_spec, workers_of
 from echo_jax.config import RunConfig
 from echo_jax.exceptions import ConfigError, printable
 from echo_jax.host import compilation_cache
@@ -142,9 +142,7 @@ def workers_for(
     spec: str | None, points: Sequence[GridPoint], interrupts: Interrupts
 ) -> contextlib.AbstractContextManager[Workers | None]:
     """The workers of `--cluster` for some grid points; None for this process, and without any."""
-    if not points:
-        return contextlib.nullcontext()
-    if spec is None:
+    if points and spec is None:
         machine.use_cpu_devices(None)
         compilation_cache.use_compilation_cache()
     return workers_of(spec, points, interrupts, {point.config.network.cell for point in points})
@@ -168,7 +166,8 @@ def run_points(
             interrupts.check()
             bar.at_work(point.name, share)
 
-        for outcome in sweep.complete(points, path, workers or sweep.here(report)):
+        here = Here(report, sweep.compile_next)
+        for outcome in sweep.complete(points, path, workers or here):
             if outcome.failure:
                 failures.append(f"{outcome.task.name}: {outcome.failure}")
                 bar.finished(outcome.task.name, "failed")

@@ -82,9 +82,7 @@ class PredictCommand:
 
 def main() -> None:
     """Run the command of the command line."""
-    command = command_line.parse(PredictCommand)
-    with command_line.refusals():
-        run(command)
+    run(command_line.parse(PredictCommand))
 
 
 def run(command: PredictCommand) -> None:

@@ -51,16 +51,15 @@ class ShowCommand:
 def main() -> None:
     """Run the command of the command line."""
     command = command_line.parse(ShowCommand)
-    with command_line.refusals():
-        if command.curve:
-            show_curve(command.curve, command.format)
-        elif command.play:
-            machine.use_cpu_devices(1)
-            from echo_jax.runs import play_page
+    if command.curve:
+        show_curve(command.curve, command.format)
+    elif command.play:
+        machine.use_cpu_devices(1)
+        from echo_jax.runs import play_page
 
-            print(f"Page: {printable(str(play_page.write_for_run(command.play)))}")
-        else:
-            show_data(command)
+        print(f"Page: {printable(str(play_page.write_for_run(command.play)))}")
+    else:
+        show_data(command)
 
 
 def show_curve(folder: Path, kind: Format) -> None:

@@ -41,8 +41,10 @@ class StudyCommand(GridOptions):
     stopped goes on there."""
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a name that no study has."""
+        """Raise ConfigError for a name that no study has, or one beside --all."""
         super().__post_init__()
+        if self.all and self.names:
+            raise ConfigError("--all runs every study: use it without a name")
         for name in self.names:
             if name not in STUDIES:
                 close = difflib.get_close_matches(name, STUDIES, n=1)
@@ -53,12 +55,11 @@ class StudyCommand(GridOptions):
 def main() -> None:
     """Run the command of the command line."""
     command = command_line.parse(StudyCommand)
-    with command_line.refusals():
-        if not (command.names or command.all):
-            print(listing())
-            return
-        with command_line.stoppable(command_line.this_command("study")) as interrupts:
-            run(command, interrupts)
+    if not (command.names or command.all):
+        print(listing())
+        return
+    with command_line.stoppable(command_line.this_command("study")) as interrupts:
+        run(command, interrupts)
 
 
 def listing() -> str:

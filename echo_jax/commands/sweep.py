@@ -5,7 +5,6 @@ echo-jax sweep --layout streams --window 25 --lag 1 5 --bptt-batches 1 --out min
 """
 
 import dataclasses
-import datetime
 import functools
 import itertools
 import math
@@ -32,6 +31,7 @@ from echo_jax.config import (
 from echo_jax.exceptions import ConfigError
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.report.styles import SERIES
+from echo_jax.runs import run_folder
 from echo_jax.studies import seed_parts
 from echo_jax.studies.catalogue import Chart, Study
 from echo_jax.studies.grid_point import grid
@@ -150,12 +150,11 @@ def label(value: Any) -> Any:
 def main() -> None:
     """Run the command of the command line."""
     command = command_line.parse(SweepCommand)
-    with command_line.refusals():
-        out = command.out or Path(f"runs/{datetime.datetime.now():%Y%m%d-%H%M%S}-sweep")
-        again = command_line.this_command("sweep")
-        again += f" --out {out}" * (command.out is None)
-        with command_line.stoppable(again) as interrupts:
-            run(command, out, interrupts)
+    out = command.out or run_folder.named_after_time("-sweep")
+    again = command_line.this_command("sweep")
+    again += f" --out {out}" * (command.out is None)
+    with command_line.stoppable(again) as interrupts:
+        run(command, out, interrupts)
 
 
 def run(command: SweepCommand, out: Path, interrupts: Interrupts) -> None:

@@ -66,7 +66,7 @@ def main() -> None:
     """Parse the command line, train, and end the process at once."""
     command = command_line.parse(TrainCommand)
     interrupts = Interrupts()
-    with interrupts, command_line.refusals(), contextlib.suppress(StoppedError):
+    with interrupts, contextlib.suppress(StoppedError):
         run(command, interrupts)
     process_start.leave(interrupts.exit_status)
 

@@ -83,16 +83,15 @@ class Programs(NamedTuple):
         state: TrainState,
         sequences: range,
         corpus: Corpus | None = None,
-        next_border: Callable[[int], int] | None = None,
+        every: int | None = None,
     ) -> Iterator[Chunk]:
         """The one loop: train on these sequences of the run, and hand out every chunk.
 
-        A chunk crosses no border: `next_border` maps the sequences done to the next one, such as a
-        checkpoint.
+        No chunk goes past a multiple of `every`, the sequences between two checkpoints.
         """
         done = sequences.start
         while done < sequences.stop:
-            border = next_border(done) if next_border else sequences.stop
+            border = (done // every + 1) * every if every else sequences.stop
             count = min(self.chunk, border - done, sequences.stop - done)
             state, metrics = self.run_chunk(dynamic, state, count, corpus)
             loss, accuracy = (np.mean(m[: self.seeds, :count], -1) for m in jax.device_get(metrics))

@@ -1,16 +1,15 @@
-"""The one way to stop a program that trains: Ctrl-C, SIGTERM or a time limit."""
+"""The one way to stop a program that trains: Ctrl-C or SIGTERM."""
 
 import os
 import signal
 import sys
-import time
 from typing import Any, Self
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StoppedError(Exception):
-    """A signal or the time limit asked the program to end; its work so far is saved."""
+    """A signal asked the program to end; its work so far is saved."""
 
 
 class Interrupts:
@@ -21,22 +20,15 @@ class Interrupts:
             save(chunk)
             interrupts.check()
 
-    A time limit in seconds runs from the start. The notice is printed to standard error when the
-    first signal comes, whose number is then in `signal`.
+    The notice is printed to standard error when the first signal comes, whose number is then in
+    `signal`.
     """
 
-    def __init__(self, seconds: float | None = None, notice: str | None = None) -> None:
-        """Start the clock; signals are noted from `__enter__` on."""
+    def __init__(self, notice: str | None = None) -> None:
+        """Signals are noted from `__enter__` on."""
         self.signal = 0
-        self.seconds = seconds
-        self._end = None if seconds is None else time.perf_counter() + seconds
         self._notice = notice
         self._before: dict[int, Any] = {}
-
-    @property
-    def requested(self) -> bool:
-        """True once a signal has come or the time is over."""
-        return bool(self.signal) or (self._end is not None and time.perf_counter() > self._end)
 
     @property
     def exit_status(self) -> int:
@@ -44,8 +36,8 @@ class Interrupts:
         return 128 + self.signal if self.signal else 0
 
     def check(self, sentence: str = "Stopped") -> None:
-        """Raise StoppedError with this sentence once a stop was requested."""
-        if self.requested:
+        """Raise StoppedError with this sentence once a signal has come."""
+        if self.signal:
             raise StoppedError(sentence)
 
     def say(self, line: str) -> None:

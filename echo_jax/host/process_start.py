@@ -1,11 +1,9 @@
 """The start and the end of a process, and all that shortens them."""
 
 import contextlib
-import importlib
 import os
 import signal
 import sys
-import threading
 import time
 from typing import NoReturn
 
@@ -25,17 +23,6 @@ def put_in_order() -> None:
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def load_figures() -> None:
-    """Import matplotlib in a thread, which takes a third of a second, while training goes on."""
-
-    def load() -> None:
-        """Leave an error to the import that needs it."""
-        with contextlib.suppress(Exception):
-            importlib.import_module("matplotlib.figure")
-
-    threading.Thread(target=load, daemon=True).start()
 
 
 def leave(status: int = 0) -> NoReturn:

@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from echo_jax import atomic_files
 from echo_jax.commands.study import StudyCommand, command_of
 from echo_jax.exceptions import ConfigError
 from echo_jax.report.markdown_page import markdown_section
@@ -82,7 +83,7 @@ def study(name: str, folder: str | Path | None = None) -> StudyAnswer:
       ConfigError: there is no such study, or the folder has no rows of it.
     """
     StudyCommand(names=(str(name),))  # refuses a name that no study has
-    place = study_folder.published() if folder is None else Path(folder)
+    place = study_folder.published() if folder is None else atomic_files.path_of("folder", folder)
     rows = study_folder.rows_of(place, {name: STUDIES[name]})[name]
     if rows:
         section = study_pages.section(name, STUDIES[name], rows, command_of(name))

@@ -51,10 +51,6 @@ class Figure(NamedTuple):
     draw: Callable[[Format], bytes] = lambda _: b""  # the content of the file
 
 
-TidyRows = Sequence[Mapping[str, Any]]
-"""Rows with the same names, one number a column."""
-
-
 class Section(NamedTuple):
     """A section of a page."""
 
@@ -63,7 +59,7 @@ class Section(NamedTuple):
     answer: Sequence[str] = ()  # sentences, the first of which says it all
     figure: Figure | None = None
     tables: Sequence[Table] = ()
-    tidy: Callable[[], Mapping[str, TidyRows]] = dict  # of CSV, by what their names have at the end
+    tidy: Callable[[], Mapping[str, Sequence[Mapping[str, Any]]]] = dict  # CSV by end of its name
     notes: Sequence[str] = ()  # paragraphs that explain how to read the section
     command: str = ""  # reproduces the section
 

@@ -92,12 +92,6 @@ class CheckpointWriter:
         self._last, self._every = run.config.training.sequences, run.checkpoint_every
         self._saved, self._clock = log.sequences, time.perf_counter()
 
-    def next_border(self, done: int) -> int:
-        """The sequence at which a chunk must end: the next checkpoint, or the last sequence."""
-        if self._every is None:
-            return self._last
-        return min(self._last, (done // self._every + 1) * self._every)
-
     def is_due(self) -> bool:
         """True if a checkpoint is due after the chunk that was logged last."""
         done = self._log.sequences

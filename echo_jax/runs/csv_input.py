@@ -71,7 +71,7 @@ def read_inputs(config: RunConfig) -> RunSpec:
             raise ConfigError("vocab_size", task.vocab_size, rule, "leave it out")
         complete = changed(config, vocab_size=len(vocabulary), column=column.name)
         inputs = column_inputs(complete, list(vocabulary.values), encode(vocabulary, column.words))
-        inputs.split()  # refuses a column that is too short
+        inputs.corpus()  # refuses a column that is too short
     except ConfigError as error:
         rule = f"{error.rule} (column {column.name} of {data.csv})"
         raise ConfigError(error.field, error.value, rule, error.fix) from None

@@ -33,9 +33,12 @@ def read(folder: Path) -> Finished:
         raise StorageError(None, folder / RESULT, rule, "restore it, or train again") from None
     text = atomic_files.read_bytes(path, machine.memory())
     try:
-        return Finished(config, History.of_text(config, text), scores)
+        history = History.of_text(config, text)
+        if history.sequences < config.training.sequences:
+            raise ValueError
     except ValueError:
         raise StorageError(None, path, "is damaged", "restore it, or train again") from None
+    return Finished(config, history, scores)
 
 
 def draw(folder: Path, finished: Finished, kind: Format = "png") -> Path:

@@ -17,7 +17,7 @@ VECTORS, ENTRIES = 3, 30  # one-hot vectors, and entries of each, that are print
 
 def first_sequence(inputs: RunSpec) -> np.ndarray:
     """The first training sequence, `[L]`; in streams the first B, `[B, L]`."""
-    config, corpus = inputs.config, inputs.corpus
+    config, corpus = inputs.config, inputs.corpus()
     draw = jax.jit(
         lambda counters: draw_sequences(config.seed, Purpose.DATA, counters, config.task, corpus)
     )

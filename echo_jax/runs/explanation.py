@@ -60,7 +60,7 @@ def explain(config: RunConfig, result: "Result | None" = None, spelling: Spellin
     if place in WHY_CHANCE:
         return spell(CHANCE.format(why=WHY_CHANCE[place].format(**words), **words), spelling)
     if place == "window" and config.task.layout == "streams":
-        return SENTENCES["chunk"].format(**words)
+        place = "chunk"
     if place == "future" and config.data.csv is not None:
         place = "future value"
     return spell(SENTENCES[place].format(**words), spelling)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from echo_jax import atomic_files
+from echo_jax.config import flat
 from echo_jax.core.target_place import accuracy_ceiling
 from echo_jax.exceptions import ConfigError
 from echo_jax.runs import predictor, result
@@ -84,12 +85,11 @@ def page(data: dict[str, Any]) -> str:
 
 def check_cell(trained: Trained) -> None:
     """Raise ConfigError unless the network is an LSTM on one-hot values that predicts classes."""
-    network, task = trained.config.network, trained.config.task
-    wanted = (network.cell, "lstm"), (network.encoding, "one-hot"), (task.framing, "classes")
-    for (value, right), field in zip(wanted, ("cell", "encoding", "framing"), strict=True):
-        if value != right:
+    given = flat(trained.config)
+    for field, right in {"cell": "lstm", "encoding": "one-hot", "framing": "classes"}.items():
+        if given[field] != right:
             rule = "does not run in a page"
-            raise ConfigError(field, value, rule, f"train one with {{{field}={right}}}")
+            raise ConfigError(field, given[field], rule, f"train one with {{{field}={right}}}")
 
 
 def data_of(trained: Trained, name: str, accuracy: float) -> dict[str, Any]:

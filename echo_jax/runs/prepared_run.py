@@ -128,7 +128,7 @@ def _checked(inputs: RunSpec, limit: int | None) -> PreparedRun:
     updates = max(100, min(UPDATES, 12800 // runs_a_device))
     return PreparedRun(
         inputs=inputs,
-        corpus=inputs.corpus,
+        corpus=inputs.corpus(),
         chunk=max(1, min(config.training.sequences, updates // config.task.updates_per_sequence)),
         plan=DevicePlan(seed_map, limit, inputs.compute or "fast"),
     )

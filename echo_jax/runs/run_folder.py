@@ -92,27 +92,21 @@ class RunSpec(NamedTuple):
         machine.check_memory(100 * size)
         return Vocabulary.of_integers(size)
 
-    @property
     def corpus(self) -> "Corpus | None":
-        """The column as the part to train on and the part held out; None for random integers."""
+        """The column as the part to train on and the last share, held out; None without a column.
+
+        ConfigError where one of the parts is shorter than a sequence.
+        """
         if self.tokens is None:
             return None
         from echo_jax.core.data import Corpus
 
-        return Corpus(*self.split())
-
-    def split(self) -> "tuple[np.ndarray, np.ndarray]":
-        """The tokens to train on, and the last share of the column, which is held out.
-
-        ConfigError where one of the parts is shorter than a sequence.
-        """
-        assert self.tokens is not None
         total, length = len(self.tokens), self.config.task.length
         share = self.config.data.held_out
         held = round(total * share)
         shorter = min(held, total - held)
         if shorter >= length:
-            return self.tokens[: total - held], self.tokens[total - held :]
+            return Corpus(self.tokens[: total - held], self.tokens[total - held :])
         rule = (
             f"gives {total - held} of {total} values to train on and {held} held out, which must "
             f"both be at least {{length={length}}}"
@@ -127,9 +121,9 @@ def as_shown(path: Path) -> str:
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
-def named_after_time() -> Path:
+def named_after_time(kind: str = "") -> Path:
     """The folder of a run that is not named: the time, with a number behind it if it is taken."""
-    stem = f"{datetime.datetime.now():%Y%m%d-%H%M%S}"
+    stem = f"{datetime.datetime.now():%Y%m%d-%H%M%S}{kind}"
     names = itertools.chain([stem], (f"{stem}-{i}" for i in itertools.count(2)))
     return next(RUNS / name for name in names if not os.path.lexists(RUNS / name))
 

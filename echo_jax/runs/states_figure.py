@@ -157,6 +157,6 @@ def _named(states: Carry) -> dict[str, np.ndarray]:
         states = {"c": states.cell, "h": states.hidden}
     named = {}
     for path, leaf in jax.tree_util.tree_leaves_with_path(states):
-        name = jax.tree_util.keystr(path).strip("[]'.") or "state"
+        name = jax.tree_util.keystr(path, simple=True, separator=".") or "state"
         named[name] = np.abs(leaf) if np.iscomplexobj(leaf) else np.asarray(leaf)
     return {name: leaf.reshape(len(leaf), -1) for name, leaf in named.items()}

@@ -1,11 +1,11 @@
 """One training run: restored or initialised, trained by chunks, evaluated, explained, written."""
 
+import importlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from echo_jax.core.training import TrainState
 from echo_jax.exceptions import printable
-from echo_jax.host import process_start
 from echo_jax.host.compiled_programs import Programs, compile_programs
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.host.progress import TrainingProgress
@@ -31,7 +31,7 @@ def train_run(
             programs = compile_programs(
                 run.config, run.chunk, run.plan, run.corpus, not run.saved, background
             )
-        process_start.load_figures()
+        background.submit(importlib.import_module, "matplotlib.figure")  # takes 0.3 s; needed last
         say(run_report.describe_devices(programs.devices))
         with watch.time("train"):
             state, log = train(run, programs, interrupts, say)
@@ -64,14 +64,14 @@ def train(
     writer = CheckpointWriter(run, log)
     with TrainingProgress(last, log.sequences, say) as bar:
         left = range(log.sequences, last)
-        for chunk in programs.train(dynamic, state, left, run.corpus, writer.next_border):
+        for chunk in programs.train(dynamic, state, left, run.corpus, run.checkpoint_every):
             state = chunk.state
             log.append(chunk.loss, chunk.accuracy)
             writer.refuse_divergence()
             bar.update(chunk.done, float(chunk.loss.mean()), float(chunk.accuracy.mean()))
             if programs.evaluate.done():
                 programs.evaluate.result()  # raises what its compilation failed with
-            if interrupts.requested or writer.is_due():
+            if interrupts.signal or writer.is_due():
                 writer.save(state)
             interrupts.check(f"Stopped after {chunk.done:,} of {last:,} sequences")
     return state, log

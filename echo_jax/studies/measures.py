@@ -1,13 +1,12 @@
 """Measures of a trained network beside its score, each a pure function."""
 
-import dataclasses
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from echo_jax.config import DynamicParams, RunConfig
+from echo_jax.config import DynamicParams, RunConfig, changed
 from echo_jax.core import online
 from echo_jax.core.data import Purpose, draw_sequences, purpose_key, uniform_tokens
 from echo_jax.core.evaluation import evaluate, states_around
@@ -36,7 +35,7 @@ def rows_apart(config: RunConfig, dynamic: DynamicParams, params: Params) -> dic
     The rows are those of the layout prefixes. A network that was trained on full windows only is
     tested on masked rows.
     """
-    asked = dataclasses.replace(config, task=dataclasses.replace(config.task, layout="prefixes"))
+    asked = changed(config, layout="prefixes")
     right = evaluate(asked, dynamic, params).accuracy_by_position
     full = np.asarray(asked.task.row_times) >= config.task.window - 1
     return {"missing": jnp.mean(right[~full]), "full": jnp.mean(right[full])}

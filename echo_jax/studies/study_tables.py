@@ -85,11 +85,10 @@ def main_table(study: Study, rows: Sequence[ResultRow]) -> Table:
         ]
         for row in rows
     ]
-    table = Table("", [*labels, *study.columns], lines)
-    return table._replace(caption=_caption(study, rows, table))
+    return Table(_caption(study, rows, lines), [*labels, *study.columns], lines)
 
 
-def _caption(study: Study, rows: Sequence[ResultRow], table: Table) -> str:
+def _caption(study: Study, rows: Sequence[ResultRow], lines: Sequence[Sequence[str]]) -> str:
     """The seeds and the interval of a main table, and what was cut short."""
     seeds = sorted({row.config.seeds for row in rows})
     coverage = {statistics.median_interval(np.zeros(n)).coverage for n in seeds if n > 1}
@@ -97,9 +96,7 @@ def _caption(study: Study, rows: Sequence[ResultRow], table: Table) -> str:
     parts = [f"Medians over {' or '.join(map(str, seeds))} seeds{interval}"]
     if missing := len(study.points) - len(rows):
         parts.append(f"Not finished: {missing} of {len(study.points)} grid points are missing")
-    if any(
-        re.search(r">\d", entry) for line in table.rows for entry in line[-len(study.columns) :]
-    ):
+    if any(re.search(r">\d", entry) for line in lines for entry in line[-len(study.columns) :]):
         parts.append("> before a number: training ended there, without reaching 99%")
     return ". ".join(parts)
 

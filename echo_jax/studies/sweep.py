@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from echo_jax.cells import registry
-from echo_jax.cluster import Executor, Here, Outcome
+from echo_jax.cluster import Executor, Outcome
 from echo_jax.config import changed
 from echo_jax.core.many_seeds import default_seed_map
 from echo_jax.host.compiled_programs import DevicePlan, Timed, compile_programs, timed
@@ -33,11 +33,6 @@ def complete(points: Sequence[GridPoint], path: Path, executor: Executor) -> Ite
         yield outcome
 
 
-def here(report: Callable[[GridPoint, float], None]) -> Here:
-    """The executor that runs grid points in this process and compiles the next shape meanwhile."""
-    return Here(report, _compile_next)
-
-
 def by_program(points: Sequence[GridPoint]) -> list[GridPoint]:
     """Grid points in an order that compiles each program once."""
     groups: dict[object, list[GridPoint]] = {}
@@ -52,13 +47,8 @@ def run_task(point: GridPoint, report: Callable[[float], None]) -> ResultRow:
     ConfigError where the user's cell has another text here than the grid point states.
     """
     registry.check_source(point.config.network.cell, point.cell_source)
-    programs, seconds = _programs(point.program)
+    programs, seconds = _in_thread(point.program).result()
     return run_point(point, programs, seconds, report)
-
-
-def _programs(program: Program) -> Timed:
-    """The programs of some shapes, and the seconds that compiling them took."""
-    return _in_thread(program).result()
 
 
 @functools.lru_cache(maxsize=2)
@@ -67,7 +57,7 @@ def _in_thread(program: Program) -> Future[Timed]:
     return _BACKGROUND.submit(_compiled, program)
 
 
-def _compile_next(points: Sequence[GridPoint]) -> None:
+def compile_next(points: Sequence[GridPoint]) -> None:
     """Compile the programs of the first grid point, and of the next one with other shapes."""
     first = points[0].program
     following = next((p.program for p in points if p.program != first), first)

@@ -151,7 +151,10 @@ def test_a_column_becomes_the_inputs_of_a_run(new_file):
     assert (inputs.config.task.vocab_size, inputs.config.data.column) == (3, "n")
     assert inputs.values == ["-3", "7", "12"]
     assert inputs.tokens.tolist() == [1, 0, 1, 2, 1] * 20
-    assert [part.tolist() for part in inputs.corpus] == [[1, 0, 1, 2, 1] * 14, [1, 0, 1, 2, 1] * 6]
+    assert [part.tolist() for part in inputs.corpus()] == [
+        [1, 0, 1, 2, 1] * 14,
+        [1, 0, 1, 2, 1] * 6,
+    ]
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,6 @@ from echo_jax.studies import study_pages
 from echo_jax.studies.catalogue import STUDIES
 
 
-def test_an_answer_is_cut_after_the_first_sentence_that_says_something():
-    said, more = f"No. {'x' * 60} (p (Holm) 0.5) and 0.3.", "Then more."
-    assert study_pages.sentences(f"{said} {more}") == [said, more]
-    assert study_pages.sentences("Yes. It does.") == ["Yes. It does."]
-
-
 @pytest.mark.parametrize("name", STUDIES)
 def test_rows_become_a_section_with_all_there_is(name):
     """A line for each grid point and for each pair in each score; all seeds reach 99%."""

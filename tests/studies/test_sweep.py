@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import random
 import time
+from concurrent.futures import Future
 
 import pytest
 from fabricated import changed_row, row
@@ -30,7 +31,9 @@ def nothing_is_trained(monkeypatch):
             report(share)
         return fabricated(point)
 
-    monkeypatch.setattr(sweep, "_programs", lambda program: Timed(None, 1.0))
+    compiled = Future()
+    compiled.set_result(Timed(None, 1.0))
+    monkeypatch.setattr(sweep, "_in_thread", lambda _: compiled)
     monkeypatch.setattr(sweep, "run_point", run_point)
 
 
