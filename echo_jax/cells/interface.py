@@ -76,8 +76,8 @@ class Cell:
         """The features of the output, by the shapes of a step."""
 
         def output() -> chex.Array:
-            state = self.initial_state(params, 1, input_size)
-            return self.step(self.prepare(params), state, jnp.zeros((1, input_size)))[1]
+            state = self.initial_state(params, 2, input_size)
+            return self.step(self.prepare(params), state, jnp.zeros((2, input_size)))[1]
 
         return jax.eval_shape(output).shape[-1]
 

@@ -1,4 +1,4 @@
-"""The memory card of a recurrent cell: how many bits its state tells, by lag and by key.
+"""The memory card of a recurrent cell: how many bits it holds, by lag and by key.
 
 echo-jax card                                              # the LSTM, about 90 seconds
 echo-jax card --cell block:mamba2 --state-bytes 400        # in the block, with so much state
@@ -99,7 +99,7 @@ class CardCommand:
     """Only make one page over all cards in this folder."""
     beside: str = ""
     """With --report: built-in cells, such as gru,lru, that are shown beside the cards of the
-    folder. They are blocks: a cell of yours is like them as block:FILE.py."""
+    folder: in the block, and eight of them also bare."""
     readme: Path | None = None
     """With --report: also write the short table of that page into this Markdown file, between the
     lines `<!-- cards -->` and `<!-- end of cards -->`."""
@@ -145,28 +145,26 @@ class CardCommand:
 
 
 class Waiting(NamedTuple):
-    """A card to be made: its cell, as it is before and now, and the runs that it lacks."""
+    """A card to be made: its cell, itself without rows, and the runs that it lacks."""
 
     named: "NamedCell"
     new: Card
-    now: Card
     missing: "Sequence[PlannedRun]"
 
 
 def main() -> None:
     """Run the command of the command line."""
     command = command_line.parse(CardCommand)
-    with command_line.refusals():
-        if command.cells:
-            print(list_of_cells())
-        elif command.report:
-            make_report(command, command.report)
-        elif command.export_tasks:
-            export_tasks(command, command.export_tasks)
-        elif command.import_:
-            import_card(command, command.import_)
-        else:
-            make_cards(command)
+    if command.cells:
+        print(list_of_cells())
+    elif command.report:
+        make_report(command, command.report)
+    elif command.export_tasks:
+        export_tasks(command, command.export_tasks)
+    elif command.import_:
+        import_card(command, command.import_)
+    else:
+        make_cards(command)
 
 
 def list_of_cells() -> str:
@@ -242,8 +240,8 @@ def planned(command: CardCommand) -> "tuple[Plan, list[Waiting]]":
         check_name(name)
         measure.check_state(named.name, named.cell)
         new = making.new_card(name, named, plan, remarks)
-        now, done = making.there(command.out / name, new)
-        waiting.append(Waiting(named, new, now, plan.missing(done)))
+        _, done = making.there(command.out / name, new)
+        waiting.append(Waiting(named, new, plan.missing(done)))
     for card in waiting:
         if card.missing:
             measure.check_programs(card.named.name, card.named.cell)
@@ -282,7 +280,7 @@ def make_card(
     from echo_jax.host.progress import CardProgress
     from echo_jax.memory import making
 
-    named, new, card, missing = waiting
+    named, card, missing = waiting
     folder = command.out / card.name
     to_make = f"{card.name}: {named.title}, {len(missing)} runs to make"
     stop.say(printable(to_make if missing else f"{folder} has all runs of this card, and stays"))
@@ -297,7 +295,7 @@ def make_card(
     try:
         with bar if missing else contextlib.nullcontext():
             made = functools.partial(rows, named, progressed=progressed)
-            for by_now in making.make(folder, new, named.cell, plan, made):
+            for by_now in making.make(folder, waiting.new, named.cell, plan, made):
                 card = by_now
     except (StoppedError, ConfigError) as error:  # a signal, or workers that failed
         if not isinstance(error, FolderInUseError):  # the other process may be drawing

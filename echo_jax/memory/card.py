@@ -208,7 +208,7 @@ def bits_by_key(rows: Sequence[Row]) -> BitsByKey | None:
 
 def on_plateau(measured: BitsByKey | None) -> int | None:
     """The seeds whose accuracy is that of a list of the values, at every K from 4."""
-    if measured is None:
+    if measured is None or measured.pairs[-1] < PLATEAU_FROM:
         return None
     asked = [i for i, pairs in enumerate(measured.pairs) if pairs >= PLATEAU_FROM]
     of_list = np.array([bits.accuracy_of_list(measured.pairs[i]) for i in asked])

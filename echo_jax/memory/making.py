@@ -10,7 +10,8 @@ import contextlib
 import datetime
 import functools
 import json
-import time
+import os
+import timeit
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -43,6 +44,8 @@ from echo_jax.memory.protocol import (
     Configuration,
 )
 from echo_jax.memory.rows import Row, configuration_of
+
+MIXED = "its rows were made with more than one version of the software"
 
 TIMED_STEPS, TIMES = 960, 7
 """Steps of one stream that are timed together, and how often."""
@@ -100,7 +103,7 @@ def there(folder: Path, new: Card) -> tuple[Card, list[Row]]:
     StorageError where the card there is of another cell.
     """
     atomic_files.check_no_link(folder)
-    if not (folder / "card.json").exists():
+    if not os.path.exists(folder / "card.json"):  # no error for a name that is too long
         return new, []
     old, done = cards.read(folder)
     if (old.cell, old.parameters) != (new.cell, new.parameters):
@@ -109,9 +112,7 @@ def there(folder: Path, new: Card) -> tuple[Card, list[Row]]:
             None, folder, f"is the card of another cell, {old.cell.name}{args}, or of "
             "another text of its file", "give this card another {name}, or move that one",
         )  # fmt: skip
-    mixed = "its rows were made with more than one version of the software"
-    if done and old.versions != new.versions and mixed not in old.remarks:
-        old.remarks.append(mixed)
+    old.name = new.name  # also where the folder was copied or renamed
     old.seeds = sorted({*old.seeds, *new.seeds})
     old.configuration += [x for x in new.configuration if x not in old.configuration]
     return old, done
@@ -127,12 +128,15 @@ def claimed(folder: Path, new: Card) -> Iterator[tuple[Card, list[Row]]]:
 
 
 def make(folder: Path, new: Card, cell: Cell, plan: Plan, made: Made) -> Iterator[Card]:
-    """Make the runs of a plan that a folder lacks; the card after each row, and at the end.
+    """Make the runs of a plan that a folder lacks; the card before, after each row, and at the end.
 
     What `made` raises ends the runs, and rows stay.
     """
     with claimed(folder, new) as (card, done):
+        yield card
         if missing := plan.missing(done):
+            if card.versions != new.versions and MIXED not in card.remarks:
+                card.remarks.append(MIXED)
             with contextlib.closing(made(missing)) as coming:
                 for row, device in coming:
                     done.append(row)
@@ -163,7 +167,8 @@ def rows_on_workers(
     progressed: Callable[[int], None],
 ) -> Generator[tuple[Row, str]]:
     """The rows of runs that workers make; ConfigError at the end if some failed."""
-    run, failures = functools.partial(run_of_cell, named.name, json.dumps(named.args)), []
+    run = functools.partial(run_of_cell, named.name, json.dumps(named.args), named.source)
+    failures = []
     for outcome in workers.map(run, missing):
         if outcome.failure:
             failures.append(outcome.failure)
@@ -175,17 +180,18 @@ def rows_on_workers(
 
 
 def run_of_cell(
-    cell: str, args: str, planned: PlannedRun, report: Callable[[float], None]
+    cell: str, args: str, source: str | None, planned: PlannedRun, report: Callable[[float], None]
 ) -> tuple[Row, str]:
     """The row of a run on a worker; the arguments of the cell are JSON."""
-    measurement = _measurement_of(cell, args)
+    measurement = _measurement_of(cell, args, source)
     row = measurement.row(planned, lambda updates: report(updates / UPDATES))
     return row, machine.device()
 
 
 @functools.lru_cache(maxsize=1)
-def _measurement_of(cell: str, args: str) -> Measurement:
-    """The programs of a cell, which a worker compiles once."""
+def _measurement_of(cell: str, args: str, source: str | None) -> Measurement:
+    """The programs of a cell, which a worker compiles once; ConfigError if its text is another."""
+    registry.check_source(cell, source)
     return Measurement(registry.build(cell, json.loads(args)), cell)
 
 
@@ -207,10 +213,6 @@ def step_microseconds(cell: Cell) -> float:
     tokens = np.arange(TIMED_STEPS, dtype=np.int32)[None] % (2 * KEYS)
     by_steps = functools.partial(score.by_steps, net, read=lambda _, output: output)
     program = jax.jit(by_steps).lower(params, tokens).compile()
-    jax.block_until_ready(program(params, tokens))
-    times = []
-    for _ in range(TIMES):
-        start = time.perf_counter()
-        jax.block_until_ready(program(params, tokens))
-        times.append(time.perf_counter() - start)
-    return round(1e6 * float(np.median(times)) / TIMED_STEPS, 2)
+    run = functools.partial(program, params, tokens)
+    times = timeit.repeat(lambda: jax.block_until_ready(run()), repeat=TIMES + 1, number=1)
+    return round(1e6 * float(np.median(times[1:])) / TIMED_STEPS, 2)

@@ -111,7 +111,7 @@ def check_state(name: str, cell: Cell) -> None:
     """
     for inputs in () if is_built_in(name) else (SYMBOLS, 2 * KEYS):
         check_shapes(cell, name, inputs)
-    size = state_bytes(cell, SYMBOLS).cell
+    size = Candidate(cell, name).attempt(lambda: state_bytes(cell, SYMBOLS).cell, "initial_state")
     if size > LARGEST_STATE:
         raise ConfigError(
             None, f"cell {name!r}", f"has a state of {size:,} bytes, and a head for each lag reads "

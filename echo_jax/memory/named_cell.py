@@ -78,8 +78,8 @@ def stated(name: str, given: dict[str, Any], cell: Cell, size: str | None) -> Na
 
     ConfigError for arguments that a card cannot state.
     """
-    units = getattr(cell.options, size or "features", None)
-    args = given | ({} if units is None else {size or "features": units})
+    units = getattr(cell.options, size, None) if size else None
+    args = given | ({} if units is None else {size: units})
     try:
         args = json.loads(json.dumps(args, allow_nan=False))
     except (TypeError, ValueError) as error:

@@ -3,7 +3,7 @@
 No jax: cards are read without it.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 
@@ -85,13 +85,8 @@ DEFAULT = (Configuration("by lag", 0.01), Configuration("by key", 0.01, "ramp"))
 """The configurations of the default card."""
 
 FULL = (
-    Configuration("by lag", 0.01),
-    Configuration("by lag", 0.03),
-    Configuration("by lag", 0.1),
-    Configuration("by key", 0.01, "ramp"),
-    Configuration("by key", 0.003, "ramp"),
-    Configuration("by key", 0.01, "adaptive"),
-    Configuration("by key", 0.003, "adaptive"),
+    *(Configuration("by lag", rate) for rate in (0.01, 0.03, 0.1)),
+    *(Configuration("by key", rate, x) for x in get_args(Schedule) for rate in (0.01, 0.003)),
 )
 """The configurations of a full card, of which a seed takes its best one for each question."""
 

@@ -70,5 +70,5 @@ def decoded(place: object, data: bytes, kind: Any, fix: str = AS_WRITTEN) -> Any
     """JSON as a type of a card; StorageError names the place, the field and the rule."""
     try:
         return msgspec.json.decode(data, type=kind)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise StorageError(None, place, f"is not valid ({error})", fix) from error

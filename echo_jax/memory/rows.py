@@ -7,10 +7,12 @@ from msgspec import Meta
 
 from echo_jax.memory.protocol import LAGS, Configuration, Rate, Schedule
 
+MOST_NATS = 1e6  # a larger mean is told as this one
 DECIMALS = ".4f"  # of the nats of a row and of the numbers of a card
 
 Count = Annotated[int, Meta(ge=0, le=2**53)]
-Nats = Annotated[list[Annotated[float, Meta(ge=0, le=1e6)]], Meta(min_length=LAGS, max_length=LAGS)]
+Nat = Annotated[float, Meta(ge=0, le=MOST_NATS)]
+Nats = Annotated[list[Nat], Meta(min_length=LAGS, max_length=LAGS)]
 Counts = Annotated[list[Count], Meta(min_length=1, max_length=100)]
 
 

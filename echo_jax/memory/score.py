@@ -19,6 +19,7 @@ from echo_jax.core.loss import correct, cross_entropy
 from echo_jax.core.network import Network, Params
 from echo_jax.memory.protocol import ASKED, LAGS, RECALLS, STREAMS, pairs_asked
 from echo_jax.memory.recalibration import fitted_factors, recalibrated_nats
+from echo_jax.memory.rows import MOST_NATS
 from echo_jax.memory.tasks import Recall, draw_pairs, draw_streams, earlier_tokens, recall
 from echo_jax.memory.training import ByKey, ByLag, flat_state, own_state, standardised
 
@@ -93,7 +94,7 @@ def score_by_lag(question: ByLag, params: Params, sets: Sets) -> Scores:
 
     def score(z: chex.Array, wanted: chex.Array) -> dict[str, chex.Array]:
         """The mean nats of the logits of a data set."""
-        nats = jnp.mean(cross_entropy(z, wanted), axis=0)
+        nats = jnp.minimum(jnp.mean(cross_entropy(z, wanted), axis=0), MOST_NATS)
         recalibrated = recalibrated_nats(factors, 1 / len(logits.calibration), z, wanted)
         return {"nats": nats, "recalibrated": recalibrated}
 

@@ -68,8 +68,10 @@ class CardResult:
     def write(self, folder: str | os.PathLike[str]) -> list[Path]:
         """Write the files of `echo-jax card` into FOLDER/NAME, which is made; their paths.
 
-        ConfigError if there is a card of another cell.
+        ConfigError if there is a card of another cell, or this one has no rows, as of `beside`.
         """
+        if not self.rows:
+            raise ConfigError(None, self.card.name, "has no rows", "write a card of a {folder}")
         place = atomic_files.path_of("folder", folder) / self.card.name
         with making.claimed(place, self.card) as (_, there):
             if any(row not in self._typed() for row in there):
@@ -95,7 +97,7 @@ def card(  # noqa: PLR0913 - the flags of the command
     out: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> CardResult:
-    """Measure how many bits the state of a recurrent cell tells, by lag and by key.
+    """Measure how many bits a recurrent cell remembers, by lag and by key.
 
         echo_jax.card("gru")
         echo_jax.card(Mine, args={"features": 64})    # a class, also of this notebook
@@ -173,7 +175,7 @@ def cards(folder: str | os.PathLike[str], beside: Sequence[str] = ()) -> Cards:
 def _made(
     folder: Path, named: NamedCell, new: Card, plan: making.Plan, progress: bool
 ) -> CardResult:
-    """Make the runs that a folder lacks, and draw the card; the card with all its rows."""
+    """Make the runs that a folder lacks; the card with all its rows."""
     missing = plan.missing(making.there(folder, new)[1])
     if missing:
         measure.check_programs(named.name, named.cell)

@@ -13,7 +13,7 @@ from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card as cards
 from echo_jax.memory.bits import accuracy_of_list
 from echo_jax.memory.pages import all_cards, built_in_cards, card_figure, card_pages
-from echo_jax.memory.protocol import Configuration
+from echo_jax.memory.protocol import FULL, Configuration
 
 DOCS = Path(__file__).parents[2] / "docs" / "cards"
 
@@ -65,6 +65,8 @@ def test_built_in_cells_stand_beside_in_the_order_of_their_names():
     found = [x.name for x in built_in_cards.beside(names, own)]
     sizes = (1600, 400, 4000)
     assert found == [f"block-{x}-state-bytes-{size}" for x in names for size in sizes]
+    (full,) = built_in_cards.beside(["gru"], [card([], "block:mine.py", configuration=FULL)])
+    assert full.configuration == [*FULL]
 
 
 def test_the_page_starts_with_a_figure_and_keeps_what_was_written_by_hand(folder):
@@ -141,6 +143,7 @@ def test_sizes_are_compared_by_the_configurations_that_all_cards_have():
     wide = card(rows, "block:gla"), rows
     (alone,) = all_cards.by_size([wide], [])
     assert alone.bits_by_key.mean == 144
+    assert [x.name for x in all_cards.by_size([large], [wide[0], small])] == ["gla-1600", "gla-400"]
     shown = all_cards.by_size([wide, large], [])
     assert [x.bits_by_key for x in shown] == [small.bits_by_key, large[0].bits_by_key]
 

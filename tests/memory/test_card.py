@@ -5,11 +5,13 @@ import math
 import msgspec
 import numpy as np
 import pytest
-from made_up_cards import card, held, key_row, lag_row, listing
+from made_up_cards import card, card_with, held, key_row, lag_row, listing
 
-from echo_jax.exceptions import StorageError
+from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card as cards
+from echo_jax.memory import making
 from echo_jax.memory.bits import accuracy_bits
+from echo_jax.memory.measure import PlannedRun
 from echo_jax.memory.protocol import Configuration
 
 
@@ -27,7 +29,7 @@ def test_of_equal_validation_the_order_of_the_rows_does_not_choose():
     ramp = key_row(held(6), validation=held(12))
     adaptive = key_row(held(3), schedule="adaptive", validation=held(12))
     found = {by_seed(rows, "bits_by_key")[0] for rows in ([ramp, adaptive], [adaptive, ramp])}
-    assert len(found) == 1
+    assert found == {by_seed([ramp], "bits_by_key")[0]}
 
 
 def test_a_seed_counts_when_it_has_all_configurations_of_a_question():
@@ -72,6 +74,7 @@ def test_a_seed_is_on_the_plateau_if_it_is_near_a_list_of_the_values_at_each_k_f
 
     rows = [key_row(of, seed) for seed, of in enumerate([listing, better_at_2, better_at_4])]
     assert card(rows).on_plateau == 2
+    assert card([key_row(lambda _: 0.5, most=3)]).on_plateau is None  # without a K from 4
 
 
 def test_the_interval_is_that_of_student():
@@ -127,3 +130,17 @@ def test_a_bad_row_is_named_by_its_line_and_an_unfinished_last_line_is_left_out(
     path.write_bytes(whole.replace(b'"seed":1', b'"seed":-1'))
     with pytest.raises(StorageError, match=r"rows\.jsonl:2 .*seed"):
         cards.read(tmp_path)
+
+
+def test_a_card_whose_folder_was_renamed_goes_on_under_its_new_name(tmp_path):
+    old, rows = card_with(4, lags=9, name="old")
+    (tmp_path / "new").mkdir()
+    cards.write(old, rows, tmp_path / "new")
+    now, done = making.there(tmp_path / "new", msgspec.structs.replace(old, name="new"))
+    assert (now.name, done) == ("new", rows)
+
+
+def test_a_worker_with_another_text_of_a_cell_makes_none_of_its_runs():
+    run = PlannedRun(Configuration("by lag", 0.01), 0)
+    with pytest.raises(ConfigError, match="another text on this worker"):
+        making.run_of_cell("broken_cells:GoodInHalfPrecision", "{}", "0" * 64, run, print)

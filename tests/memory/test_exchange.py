@@ -170,7 +170,7 @@ def test_the_line_of_a_bad_row_counts_empty_lines(tmp_path):
         exchange.import_rows(path, "theirs", tmp_path)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "\xff\n"])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"question":"\xff"}\n'])
 def test_a_file_that_is_no_rows_is_refused(tmp_path, text):
     (tmp_path / "rows.jsonl").write_text(text, "latin-1")
     with pytest.raises(StorageError, match=r"rows\.jsonl"):

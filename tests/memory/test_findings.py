@@ -30,9 +30,15 @@ ALIKE = (
 
 
 @pytest.fixture(scope="module")
-def whole():
+def every():
+    """All cards with their rows."""
+    return built_in_cards.read_folder(DOCS)
+
+
+@pytest.fixture(scope="module")
+def whole(every):
     """The cards in the block with their rows."""
-    return [x for x in built_in_cards.read_folder(DOCS) if table.track(x[0]) == "block"]
+    return [x for x in every if table.track(x[0]) == "block"]
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +102,8 @@ def test_rates_and_schedules_are_chosen_as_the_findings_say(whole):
     small = {table.cell_of(x): rows for x, rows in whole if x.state_bytes < 800}
     lag = {name: {row.rate for row in best_of_seeds(rows, LagRow)} for name, rows in small.items()}
     assert {x for x, rates in lag.items() if rates == {0.1}} == {"exprnn", "lru", "AttentionCache"}
+    identity = [row for row in small["identity-rnn"] if isinstance(row, LagRow)]
+    assert (len(identity), sum(row.final is None for row in identity)) == (24, 20)
     lost = [name for name, rows in small.items() if max(by_rate(rows, 0.1)) < 21]
     assert len({*lost} - {"Memoryless"}) == 14
     slow = {name: by_rate(small[name], 0.01) for name in ("lstm", "lru", "simple")}
@@ -130,6 +138,22 @@ def test_the_ranges_at_larger_states_are_those_of_the_seeds(blocks, text):
         if table.cell_of(card) in ("delta-net", "gated-delta-net", "mamba2") and card.keys > 30:
             assert min(seeds) > 6 * card.keys == 192
     assert [card.name for card in larger if card.on_plateau] == ["block-lru-state-bytes-1600"]
+
+
+def test_the_block_adds_bits_by_lag_to_each_bare_cell_at_the_same_rate(every, whole, text):
+    small = {table.cell_of(x): rows for x, rows in whole if x.state_bytes < 800}
+    bare = {table.cell_of(x): x for x, _ in every if table.track(x) == "bare"}
+    assert len(bare) == 8
+    p_values, added = [], {}
+    for name, made in bare.items():
+        seeds, in_block = made.bits_by_lag.by_seed, by_rate(small[name], 0.01)
+        assert f"{min(seeds):.0f} to {max(seeds):.0f})" in text
+        p_values.append(statistics.permutation_test(in_block, seeds))
+        added[name] = np.mean(in_block) - np.mean(seeds)
+        assert max(made.bits_by_key.by_seed) < 4.5
+    assert max(statistics.holm(p_values)) < 0.01
+    assert (min(added, key=added.get), max(added, key=added.get)) == ("s5", "lmu")
+    assert [round(added[name]) for name in ("s5", "lmu")] == [8, 56]
 
 
 def test_by_key_matrices_but_delta_net_are_not_told_apart(cards):

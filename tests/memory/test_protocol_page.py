@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 from made_up_cards import card
 
@@ -45,7 +46,6 @@ SENTENCES = (
     f"within {1 - protocol.CEILING:.0%} of the most",
     f"| seeds | 0 to {protocol.DEFAULT_SEEDS - 1} | {protocol.DEFAULT_SEEDS} to "
     f"{protocol.FULL_SEEDS - 1} |",
-    "256 bits by lag, 6 Kmax by key",
 )
 
 
@@ -80,3 +80,10 @@ def test_the_page_has_accuracy_bits(page):
     assert "48 at e = 0, 39.5 at e = 0.1, 16.1 at e = 0.5" in page
     for wrong, expected in ((0, 48), (0.1, 39.5), (0.5, 16.1)):
         assert bits.accuracy_bits(8, 1 - wrong) == pytest.approx(expected, abs=0.05)
+
+
+def test_a_list_of_the_values_has_many_bits_of_cross_entropy(page):
+    values = np.random.default_rng(0).integers(protocol.KEYS, size=(20_000, 16))
+    share = (values[:, :, None] == values[:, None]).mean(axis=2)
+    known = (np.log2(protocol.KEYS) + np.log2(share)).sum(axis=1).mean()
+    assert f"has {known:.1f} of them at K = 16" in page

@@ -102,11 +102,12 @@ def test_a_network_that_knows_all_values_has_all_answers(monkeypatch):
     assert scores.accuracy == 1
 
 
-def test_the_bytes_of_a_score_are_those_that_were_carried(monkeypatch):
-    question = ByKey(build("simple", {"features": 2}), KMAX)
-    monkeypatch.setattr(score, "carried_bytes", lambda *_: jnp.int32(7))
+def test_the_bytes_of_a_score_are_those_that_were_carried(sets):
+    cell = build("simple", {"features": 2})
+    by_lag, by_key = ByLag(cell), ByKey(cell, KMAX)
     drawn = score.draw_key_sets(KMAX, 0, WEIGHTS)
-    assert score.score_by_key(question, trained_for_nothing(question), drawn).bytes == 7
+    assert score.score_by_lag(by_lag, trained_for_nothing(by_lag), sets).bytes == 8
+    assert score.score_by_key(by_key, trained_for_nothing(by_key), drawn).bytes == 8
 
 
 def test_final_data_depend_on_the_weights_and_the_others_on_the_seed_alone(sets):

@@ -69,6 +69,8 @@ def test_the_cards_of_a_folder_are_rows_beside_built_in_ones(tmp_path, monkeypat
     assert beside.rows[1]["mean"] == made.bits_by_key.mean
     monkeypatch.setitem(sys.modules, "pandas", types.SimpleNamespace(DataFrame=list))
     assert beside.to_pandas() == beside.rows
+    with pytest.raises(ConfigError, match="has no rows"):
+        beside["block-gru-state-bytes-400"].write(tmp_path)
     with pytest.raises(ConfigError, match="is no built-in card"):
         echo_jax.cards(tmp_path, beside=["gruu"])
 

@@ -30,7 +30,7 @@ from echo_jax.memory.pages.table import (
     is_cut_short,
     mean_of,
     measure,
-    of_one_size,
+    of_one_kind,
     power_sentence,
     tidy_rows,
     track,
@@ -53,12 +53,12 @@ WHERE = {"block": "in a common small block", "bare": "without the block"}
 FIGURES: Mapping[Question, str] = {"bits_by_lag": "forgetting", "bits_by_key": "recall"}
 
 READ: Mapping[Question, str] = {
-    "bits_by_lag": "Bits, of 4, that the state tells about a token, by how many steps ago it came. "
+    "bits_by_lag": "Bits, of 4, that the state holds about a token, by how many steps ago it came. "
     "The area under a curve is its bits by lag.",
     "bits_by_key": "How many values of so many pairs are recalled by their keys? The number is the "
     "bits at the number of pairs that is best on validation data. Dashed: a list of the values, "
-    "which knows the values that occurred but not their keys; seeds on its curve from 4 pairs on "
-    "are on the plateau.",
+    "which knows the values that occurred but not their keys; seeds within 0.1 of it from 4 pairs "
+    "on are on the plateau.",
 }
 """How to read the figures."""
 
@@ -136,7 +136,8 @@ def by_size(whole: Sequence[tuple[Card, list[Row]]], others: Sequence[Card]) -> 
     for card, rows in whole:
         kept = [of for of in card.configuration if of in shared]
         cut.append(with_rows(msgspec.structs.replace(card, configuration=kept), rows))
-    return blocks_by_key([*cut, *others])
+    same = [x for x in others if configured(x, "bits_by_key") == shared]
+    return blocks_by_key([*cut, *same])
 
 
 def blocks_by_key(cards: Iterable[Card]) -> list[Card]:
@@ -155,7 +156,7 @@ def drawings_of(cards: Sequence[Card], blocks: Sequence[Card] = ()) -> list[Draw
                 words += cut_short_words("Hatched", shown, question)
                 draw = functools.partial(panels_figure, shown, question)
                 found.append(Drawing(f"{name}-{of_track}", heading, words, draw))
-    if blocks and not of_one_size(blocks):
+    if blocks and not of_one_kind(blocks):
         heading = "Bits by key against bytes of state"
         words = READ_STATE + cut_short_words("Open", blocks, "bits_by_key")
         found.append(Drawing("state", heading, words, functools.partial(state_figure, blocks)))
@@ -248,7 +249,7 @@ def part_of_readme(
     kept = [i for i, heading in enumerate(whole.headings) if heading in OF_README]
     rows = [[whole.rows[i][k] for k in kept] for i in chosen]
     short = Table("", [whole.headings[k] for k in kept], rows)
-    cells = f"{len(rows)} of {counted(len(group), 'cell')}, the first ones by either question"
+    cells = f"{len(rows)} of {counted(len(group), 'cell')}, the best by either question"
     words = f"{escaped(whole.caption)} {cells}; all are [here](<{place}/README.md>)."
     first = [figure_of(drawing, f"{place}/figures") for drawing in drawings[:1]]
     return "\n\n".join([*first, markdown_table(short), words])

@@ -29,7 +29,7 @@ from echo_jax.memory.pages.table import (
     is_cut_short,
     labels_of,
     measure,
-    of_one_size,
+    of_one_kind,
 )
 from echo_jax.memory.protocol import LAGS
 from echo_jax.report.number_formats import number, three_digits
@@ -141,7 +141,7 @@ def state_figure(cards: Sequence[Card]) -> Figure:
     _square_line(axes, min(sizes), max(sizes))
     styles = iter(SERIES * len(lines))
     colours = {name: _cell_line(axes, of, styles) for name, of in lines.items()}
-    named = {x: of for x, of in lines.items() if not of_one_size([*of, cards[0]])} or lines
+    named = {x: of for x, of in lines.items() if not of_one_kind([*of, cards[0]])} or lines
     _names_at_right(axes, {name: _end(of) for name, of in named.items()}, colours)
     axes.xaxis.set_major_locator(LogLocator(10, (1, 2, 4)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: number(x)))

@@ -16,7 +16,7 @@ from echo_jax import atomic_files
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card as cards
 from echo_jax.memory.card import Card
-from echo_jax.memory.pages.table import cell_of, of_one_size
+from echo_jax.memory.pages.table import cell_of, comparable, of_one_kind
 from echo_jax.memory.protocol import DEFAULT, DEFAULT_SEEDS
 from echo_jax.memory.rows import Row, configuration_of
 
@@ -83,20 +83,20 @@ def read_folder(folder: Path) -> list[tuple[Card, list[Row]]]:
 def beside(names: Sequence[str], own: Sequence[Card]) -> list[Card]:
     """The built-in cards of some names, of cards or cells, that are not among some cards.
 
-    Of a cell with several sizes those with about the state of one of these cards, if there are any.
-    ConfigError for a name that no card has.
+    Of a name those that can be compared with one of these cards; else the default cards of the
+    track and size of one, else all default cards. ConfigError for a name that no card has.
     """
-    found = dict[str, Card]()
+    found = dict[int, Card]()
     for name in names:
-        default = filter(is_default, built_in_cards())
-        same = {x.name: x for x in default if name in (x.name, cell_of(x))}
-        if not same:
+        named = [x for x in built_in_cards() if name in (x.name, cell_of(x))]
+        if not named:
             known = ", ".join(sorted({cell_of(card) for card in built_in_cards()}))
             raise ConfigError("beside", name, "is no built-in card", f"use some of {known}")
-        near = [x for x in same if any(of_one_size([same[x], other]) for other in own)]
-        found |= {x: same[x] for x in near or same}
-    there = {card.name for card in own}
-    return [card for name, card in found.items() if name not in there]
+        alike = [x for x in named if any(comparable([x, other]) for other in own)]
+        default = [x for x in named if is_default(x)]
+        near = [x for x in default if any(of_one_kind([x, other]) for other in own)]
+        found |= {id(x): x for x in alike or near or default}
+    return [card for card in found.values() if card.name not in {x.name for x in own}]
 
 
 def memoryless() -> Card | None:

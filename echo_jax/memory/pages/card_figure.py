@@ -15,7 +15,7 @@ from matplotlib.ticker import NullLocator
 
 from echo_jax.config import is_built_in
 from echo_jax.memory.bits import accuracy_of_list
-from echo_jax.memory.card import BitsByKey, BitsByLag, Card, best_of_seeds, lag_bits
+from echo_jax.memory.card import BitsByKey, BitsByLag, Card, best_of_seeds, lag_bits, whole_seeds
 from echo_jax.memory.pages.built_in_cards import built_in_cards, is_default, memoryless
 from echo_jax.memory.pages.line_names import SIZE, Line, literal, name_lines, shortened
 from echo_jax.memory.pages.table import (
@@ -95,7 +95,7 @@ def peers(card: Card, question: Question) -> list[Card]:
 
 def draw_by_lag(axes: Axes, card: Card, rows: Sequence[Row]) -> None:
     """The bits of each lag."""
-    chosen = best_of_seeds(rows, LagRow)
+    chosen = best_of_seeds(whole_seeds(rows, card.configuration), LagRow)
     seeds = [thin((range(1, LAGS + 1), lag_bits(row.final).tolist())) for row in chosen]
     axes.set(xlim=(0, LAGS + 1), ylim=(-0.05, 4.3), yticks=range(5))
     axes.set_xticks([1, 16, 32, 48, 64])
@@ -150,7 +150,7 @@ def _draw(
     axes.plot(*line_of(bits), **OWN)
     own, names = cell_of(card), list(others)
     places = np.linspace(0, len(names) - 1, min(NAMED, len(names))).round().astype(int)
-    shown = [names[i] for i in places]
+    shown = [names[i] for i in places if names[i] != own]
     unnamed = [line for name, line in others.items() if name not in shown]
     unnamed += [line for _, line, _ in references]
     named = {own: line_of(bits)} | {name: others[name] for name in shown}
