@@ -68,7 +68,7 @@ def figure_of(trained: Any, tokens: np.ndarray) -> NotebookFigure:
         rule = f"are {steps:,} steps, more than {MOST_STEPS}"
         raise ConfigError(None, f"{len(tokens):,} values", rule, "use fewer")
     rows = rows_of(trained, tokens)
-    if not rows:
+    if all(row.answer is None for row in rows):
         rule, fix = "are too few for an answer", f"use {task.target_times.start + 1} or more"
         raise ConfigError(None, f"{len(tokens)} values", rule, fix)
     with drawing():
