@@ -38,9 +38,7 @@ def slide() -> str:
     """The slide as SVG: the headline, the figure in its light colours, the numbers."""
     known = accuracies()
     part3, cut, cured = (known[f"batch {b}, batches back {k}"] for b, k in ((6, 1), (1, 1), (1, 2)))
-    headline = (
-        f"Row 6 starts from row 0, not from row 5: {part3[0]:.0f}% instead of {cured[0]:.0f}%"
-    )
+    headline = f"Wrong state, cut gradient: {part3[0]:.0f}% instead of {cured[0]:.0f}%"
     lines = (
         "Accuracy on fresh sequences, median of 16 seeds (92% interval); chance is 1.00%. Batches "
         f"of 6: {_shown(part3)}.",

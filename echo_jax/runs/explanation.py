@@ -74,7 +74,9 @@ def _words(config: RunConfig) -> dict[str, object]:
     batch = "the batch before" if back == 1 else f"the batch {back} before"
     if task.lag % task.window and task.layout == "streams":
         batch += " (for the later steps of a chunk)"
-    options = (f"{{{name}={value}}}" for name, value in into_view(config).items())
+    carries = config.network.stateful and config.network.cell != "mlp"  # noise, see study state
+    changes = into_view(config) | ({"stateful": False} if carries else {})
+    options = (f"{{{name}={value}}}" for name, value in changes.items())
     order = " This holds for independent values: order in the column may help."
     return {
         "value": f"the value {steps} back" if lag else "the current value",
