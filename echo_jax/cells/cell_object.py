@@ -67,7 +67,7 @@ def in_config(
     """
     _check_args(args)
     if isinstance(found, str):
-        if args is None:
+        if args is None and found not in registry.GIVEN:
             return {"cell": found}
         found = registry.cell_class(found)
     if hidden_size is not None and isinstance(found, type | BlockOf) and size_of(found):
@@ -79,6 +79,8 @@ def in_config(
             "hidden_size", hidden_size, f"is not the size of cell {named.name!r}", "leave it out"
         )
     fields = {} if units is None else {"hidden_size": units}
+    if named.name == "mlp" and ("delay_line" in (args or {}) or not isinstance(found, type)):
+        fields["delay_line"] = named.cell.options.delay_line
     with contextlib.suppress(ConfigError):
         config = NetworkConfig(cell=named.name, **fields)
         if "__main__" not in named.name and registry.build_cell(config, 1) == named.cell:

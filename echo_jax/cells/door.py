@@ -166,11 +166,11 @@ def _params(candidate: Candidate, input_size: int) -> Any:
     cell, key = candidate.cell, jax.eval_shape(lambda: jax.random.key(0, impl=GENERATOR))
     params = candidate.attempt(lambda: jax.eval_shape(lambda key: cell.init(key, input_size), key))
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
-        if not (jnp.issubdtype(leaf.dtype, jnp.inexact) and jnp.finfo(leaf.dtype).bits >= 32):
+        if not (jnp.issubdtype(leaf.dtype, jnp.floating) and jnp.finfo(leaf.dtype).bits >= 32):
             name = jax.tree_util.keystr(path, simple=True, separator="/") or "the parameters"
             candidate.refuse(
-                f"has the parameter {name} of type {leaf.dtype}: make it float32, or keep a "
-                "constant in the code",
+                f"has the parameter {name} of type {leaf.dtype}: make it float32, real and "
+                "imaginary part apart, or keep a constant in the code",
                 "init",
             )
     candidate.attempt(

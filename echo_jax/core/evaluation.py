@@ -137,7 +137,7 @@ def evaluate(
     return Evaluation(
         accuracy=jnp.sum(right) / jnp.sum(answers.scored),
         loss=jnp.sum(jnp.where(answers.scored, answers.loss, 0.0)) / jnp.sum(answers.scored),
-        distance=jnp.sum(jnp.where(answers.scored, off, 0)) / jnp.sum(answers.scored),
+        distance=jnp.sum(jnp.where(answers.scored, off, 0.0)) / jnp.sum(answers.scored),
         accuracy_by_position=jnp.sum(right, (0, 1)) / jnp.sum(answers.scored, (0, 1)),
         first=jax.tree.map(lambda leaf: leaf[0], answers),
     )

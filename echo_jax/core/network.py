@@ -6,8 +6,8 @@
 
 literal  the definition: one-hot vectors that exist, a plain `lax.scan` over the steps of the cell
 fast     a one-hot product is a row gather; the input projection of all steps is one product before
-         the scan (`Cell.scan`); up to 8 steps are unrolled, and longer loops of the LSTM, the GRU
-         and the tanh RNN have their gradient by hand. docs/performance.md has times
+         the scan (`Cell.scan`); up to 8 steps of most cells are unrolled, and longer loops of the
+         LSTM, the GRU and the tanh RNN have their gradient by hand. docs/performance.md has times
 """
 
 import functools

@@ -94,10 +94,9 @@ class CheckpointWriter:
 
     def is_due(self) -> bool:
         """True if a checkpoint is due after the chunk that was logged last."""
-        done = self._log.sequences
-        if self._every is None:
-            return done == self._last or time.perf_counter() - self._clock > SECONDS
-        return done == self._last or done % self._every == 0
+        done, seconds = self._log.sequences, time.perf_counter() - self._clock
+        due = done % self._every == 0 if self._every else seconds > SECONDS
+        return due or done == self._last
 
     def save(self, state: Any) -> None:
         """Write a checkpoint of the states `[S or more, ...]`, unless all are non-finite."""

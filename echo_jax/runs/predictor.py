@@ -42,8 +42,9 @@ STATE = "state"
 
 
 @functools.cache
-def program(function: Callable[..., Any], config: RunConfig) -> Any:
-    """A function of `online`, compiled for all networks of a configuration."""
+def program(function: Callable[..., Any], config: RunConfig, source: str | None) -> Any:
+    """A function of `online`, compiled for all networks of a configuration and text of its cell."""
+    del source
     return jax.jit(functools.partial(function, config, build_network(config)))
 
 
@@ -74,7 +75,7 @@ class Trained:
     def step(self, state: EchoState, token: Any) -> tuple[EchoState, Answer]:
         """One token in, int `0 .. V-1`; the next state and the `Answer` out. Pure and compiled."""
         self._check(token)
-        return program(online.step, self.config)(self.params, state, token)
+        return program(online.step, self.config, self.source)(self.params, state, token)
 
     def values(self, state: EchoState, tokens: np.ndarray) -> tuple[EchoState, list[Any]]:
         """The state after the next tokens, int32 `[N]`, and the N values that answer them.
@@ -104,7 +105,7 @@ class Trained:
         """
         fed, piece, cuts = np.flatnonzero(tokens != UNSEEN), online.piece_size(self.config), [0]
         self._check(tokens[fed])
-        feed = program(online.feed, self.config)
+        feed = program(online.feed, self.config, self.source)
         for size in (piece, min(piece, BLOCK), 1):
             cuts += range(cuts[-1] + size, len(fed) + 1, size)
         for first, end in itertools.pairwise(cuts):
@@ -143,12 +144,9 @@ class Trained:
             raise ConfigError("probabilities", probabilities, rule, fix)
         many, sequences = _sequences(inputs)
         tokens = [self._tokens(sequence, unknown) for sequence in sequences]
-        start, filled, answers = self.start(), map(self._filled, tokens), list[Any]()
-        if probabilities:
-            answers += (self._probabilities(start, each) for each in filled)
-        else:
-            answers += (self.values(start, each)[1] for each in filled)
-        answers = [answer[: len(each)] for answer, each in zip(answers, tokens, strict=True)]
+        start = self.start()
+        answer = self._probabilities if probabilities else lambda *fed: self.values(*fed)[1]
+        answers = [answer(start, self._filled(each))[: len(each)] for each in tokens]
         return answers if many else answers[0]
 
     def states(self, values: Sequence[Any], *, unknown: Unknown = "error") -> "NotebookFigure":
@@ -160,7 +158,10 @@ class Trained:
         """
         from echo_jax.runs import states_figure
 
-        tokens = self._tokens(_sequences([values])[1][0], unknown)
+        many, sequences = _sequences(values)
+        if many:
+            raise ConfigError("values", shown(values), "are several sequences", "give one")
+        tokens = self._tokens(sequences[0], unknown)
         return states_figure.figure_of(self, tokens[tokens != UNSEEN])
 
     def _tokens(self, sequence: Sequence[Any], unknown: Unknown) -> np.ndarray:
@@ -169,12 +170,14 @@ class Trained:
 
     def save_state(self, state: EchoState, path: str | Path) -> None:
         """Write a state to a file, to go on from later; a file that is there is replaced."""
-        tensor_files.write(Path(path), STATE, state, {"network": self.digest})
+        place = atomic_files.path_of("path", path)
+        tensor_files.write(place, STATE, state, {"network": self.digest})
 
     def load_state(self, path: str | Path) -> EchoState:
         """The state in a file; ConfigError where it is none, or that of another network."""
         shapes, fix = jax.eval_shape(self.start), "name another file, or none to start from zero"
-        state, about = tensor_files.read(Path(path), shapes, fix)
+        path = atomic_files.path_of("path", path)
+        state, about = tensor_files.read(path, shapes, fix)
         if about.get("network") != self.digest:
             raise StorageError(None, path, "is the state of another network", fix)
         return jax.device_put(state)
@@ -185,6 +188,11 @@ class Trained:
         fixed = self.config, build_network(self.config)
         follows = jax.jit(functools.partial(online.follows, *fixed, windows=windows))
         return np.asarray(follows(self.params, key, places))
+
+    @functools.cached_property
+    def source(self) -> str | None:
+        """The SHA-256 of the file of a user's cell; None for a built-in one."""
+        return registry.source_digest(self.config.network.cell)
 
     @functools.cached_property
     def digest(self) -> str:

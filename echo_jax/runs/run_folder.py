@@ -134,7 +134,8 @@ def check_unused(out: Path) -> None:
     Staged files may be there, which a process leaves that is killed. The current folder is refused.
     """
     is_folder = os.path.isdir(out)
-    names = os.listdir(out) if is_folder else ["a file"] * os.path.lexists(out)
+    can_be_listed = is_folder and os.access(out, os.R_OK)
+    names = os.listdir(out) if can_be_listed else ["a file"] * os.path.lexists(out)
     if out == Path() or not all(re.fullmatch(r"\..*\.part", name) for name in names):
         kind = "folder" if is_folder else "file"
         rule = f"is a {kind} that exists already, and nothing is overwritten"

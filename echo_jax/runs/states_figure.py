@@ -52,7 +52,9 @@ def rows_of(trained: Any, tokens: np.ndarray) -> list[Row]:
         streams = trained.config.task.layout == "streams"
         if answer.exists or streams:
             fed = _fed(trained.config, tokens[: place + 1])
-            states = _states(trained.config)(trained.params, _start_of_row(trained, state), fed)
+            states = _states(trained.config, trained.source)(
+                trained.params, _start_of_row(trained, state), fed
+            )
             value = trained.vocabulary.value(int(answer.token)) if answer.exists else None
             rows.append(Row(fed, _named(states), value))
         state = after
@@ -134,8 +136,9 @@ def _start_of_row(trained: Any, state: EchoState) -> Carry:
 
 
 @functools.cache
-def _states(config: RunConfig) -> Any:
+def _states(config: RunConfig, source: str | None) -> Any:
     """The compiled states after each of T tokens: params, `[1, ...]`, `[T]` to `[T, ...]`."""
+    del source  # of a user's cell, so that another text of it is another program
     network = build_network(config)
 
     @jax.jit

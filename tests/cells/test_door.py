@@ -249,6 +249,9 @@ REFUSED = {
     "has the parameter a/kernel of type bfloat16: make it float32": {
         "init": lambda key, size: {"a": {"kernel": jnp.zeros((size, SIZE), jnp.bfloat16)}}
     },
+    "has the parameter w of type complex64: make it float32, real and imaginary part apart": {
+        "init": lambda key, size: {"w": jnp.zeros((size, SIZE), jnp.complex64)}
+    },
     "fails in initial_state (ZeroDivisionError: integer division or modulo by zero): define it": {
         "initial_state": lambda params, batch, size: jnp.zeros(batch // 0)
     },
