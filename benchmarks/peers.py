@@ -27,7 +27,7 @@ class EchoJax(Learner):
     def __init__(self, config: RunConfig) -> None:
         """Compile the programs."""
         super().__init__(config)
-        plan = DevicePlan(default_seed_map(), device_limit=1)
+        plan, self._task = DevicePlan(default_seed_map(), device_limit=1), config.task
         self._programs = compile_programs(config, self.chunk, plan)
         self._dynamic = self._programs.dynamic(config)
 
@@ -36,7 +36,8 @@ class EchoJax(Learner):
 
     def train(self, sequences: int) -> None:
         """Fetch the losses chunk by chunk."""
-        for chunk in self._programs.train(self._dynamic, self.state, range(sequences)):
+        work = self._dynamic, self.state, range(sequences), self._task
+        for chunk in self._programs.train(*work):
             self.state = chunk.state
 
     def accuracy(self) -> float:

@@ -142,6 +142,13 @@ class TaskConfig:
             return -(-self.length // self.window)
         return len(self.row_times) // self.batch_size
 
+    @property
+    def updates_with_targets(self) -> list[int]:
+        """The updates of a sequence that have a target; a chunk of streams may have none."""
+        if self.layout == "streams":
+            return sorted({time // self.window for time in self.target_times})
+        return list(range(self.updates_per_sequence))
+
 
 @dataclasses.dataclass(frozen=True)
 class NetworkConfig:

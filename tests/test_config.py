@@ -15,6 +15,8 @@ def test_the_tutorials_parts_have_its_rows():
     assert tasks["no-context"].row_times == range(1, 25)
     assert tasks["context"].row_times == range(5, 25)
     assert [task.updates_per_sequence for task in tasks.values()] == [25, 4, 4]
+    chunks = [TaskConfig(layout="streams", lag=lag).updates_with_targets for lag in (1, 5, 11, -5)]
+    assert chunks == [[0, 1, 2, 3, 4], [1, 2, 3, 4], [2, 3, 4], [0, 1, 2, 3]]
     assert RunConfig(TaskConfig(lag=1, window=5)) == c.PARTS["context"] == RunConfig()
     for config in c.PARTS.values():
         assert c.from_dict(json.loads(json.dumps(c.to_dict(config)))) == config

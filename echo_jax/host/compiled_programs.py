@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from echo_jax.config import DynamicParams, RunConfig
+from echo_jax.config import DynamicParams, RunConfig, TaskConfig
 from echo_jax.core import many_seeds
 from echo_jax.core.data import Corpus
 from echo_jax.core.evaluation import Evaluation
@@ -37,7 +37,8 @@ class Chunk(NamedTuple):
 
     done      sequences trained on so far
     state     of every seed; valid until the next chunk starts, which reuses its memory
-    loss      of each sequence of the chunk, the mean over its updates, float32 `[S, count]`
+    loss      of each sequence of the chunk, the mean over its updates that have targets, float32
+              `[S, count]`
     accuracy  float32 `[S, count]`
     """
 
@@ -82,6 +83,7 @@ class Programs(NamedTuple):
         dynamic: DynamicParams,
         state: TrainState,
         sequences: range,
+        task: TaskConfig,
         corpus: Corpus | None = None,
         every: int | None = None,
     ) -> Iterator[Chunk]:
@@ -89,14 +91,15 @@ class Programs(NamedTuple):
 
         No chunk goes past a multiple of `every`, the sequences between two checkpoints.
         """
+        updates = task.updates_with_targets
         done = sequences.start
         while done < sequences.stop:
             border = (done // every + 1) * every if every else sequences.stop
             count = min(self.chunk, border - done, sequences.stop - done)
             state, metrics = self.run_chunk(dynamic, state, count, corpus)
-            loss, accuracy = (np.mean(m[: self.seeds, :count], -1) for m in jax.device_get(metrics))
+            kept = (m[: self.seeds, :count][..., updates] for m in jax.device_get(metrics))
             done += count
-            yield Chunk(done, state, loss, accuracy)
+            yield Chunk(done, state, *(np.mean(each, -1) for each in kept))
 
     def score(
         self, dynamic: DynamicParams, params: Params, corpus: Corpus | None = None

@@ -64,7 +64,8 @@ def train(
     writer = CheckpointWriter(run, log)
     with TrainingProgress(last, log.sequences, say) as bar:
         left = range(log.sequences, last)
-        for chunk in programs.train(dynamic, state, left, run.corpus, run.checkpoint_every):
+        task, every = run.config.task, run.checkpoint_every
+        for chunk in programs.train(dynamic, state, left, task, run.corpus, every):
             state = chunk.state
             log.append(chunk.loss, chunk.accuracy)
             writer.refuse_divergence()

@@ -95,7 +95,7 @@ def train(point: GridPoint, programs: Programs, dynamic: DynamicParams, report: 
     config, size = point.config, chunk_size(point.config)
     work = range(config.training.sequences)
     clock, loss, accuracy = [time.perf_counter()], [], []
-    for chunk in programs.train(dynamic, programs.init(dynamic), work):
+    for chunk in programs.train(dynamic, programs.init(dynamic), work, config.task):
         loss.append(chunk.loss)
         accuracy.append(chunk.accuracy)
         clock.append(time.perf_counter())
