@@ -1,3 +1,5 @@
+import re
+
 import jax
 import pytest
 
@@ -20,18 +22,8 @@ def test_the_state_has_as_many_floats_as_the_formula_says(name):
 
 
 def floats(formula, options):
-    """A sum of products of numbers, H and attributes: `2 H + H states - H`."""
-    total = 0
-    for term in formula.replace(" - ", " + -1 ").split(" + "):
-        product = 1
-        for factor in term.split(" "):
-            product *= int(factor) if factor.lstrip("-").isdigit() else value(factor, options)
-        total += product
-    return total
-
-
-def value(name, options):
-    if name == "F":
-        return FEATURES
-    found = None if name == "H" else getattr(options, name)
-    return options.features if found is None else found
+    """A sum of products of numbers, F, H and attributes, which None makes H: `2 H + H states`."""
+    names = re.findall(r"[a-z_]\w*", formula)
+    values = {name: getattr(options, name) or options.features for name in names}
+    products = re.sub(r"(?<=\w) (?=\w)", " * ", formula)
+    return eval(products, {"F": FEATURES, "H": options.features, **values})

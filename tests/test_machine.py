@@ -9,31 +9,22 @@ from running import execute
 from echo_jax import atomic_files, machine
 from echo_jax.config import SETTINGS
 
+SWITCHED_ON = (
+    "RANDOM_SEED_OFFSET ENABLE_X64 DISABLE_MOST_OPTIMIZATIONS SCAN3 DISABLE_JIT DEBUG_NANS "
+    "DEBUG_INFS NO_TRACING NO_EXECUTION RAISE_PERSISTENT_CACHE_ERRORS "
+    "COMPILATION_CACHE_CHECK_CONTENTS"
+)
+DIRECTIONS = ("", "_HOST_TO_DEVICE", "_DEVICE_TO_HOST", "_DEVICE_TO_DEVICE")
 HOSTILE = {
     "JAX_DEFAULT_PRNG_IMPL": "rbg",
     "JAX_THREEFRY_PARTITIONABLE": "0",
-    "JAX_RANDOM_SEED_OFFSET": "1",
-    "JAX_ENABLE_X64": "1",
     "JAX_NUMPY_RANK_PROMOTION": "raise",
     "JAX_NUMPY_DTYPE_PROMOTION": "strict",
     "JAX_DEFAULT_MATMUL_PRECISION": "bfloat16",
     "EAGER_CONSTANT_FOLDING": "1",
-    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
-    "JAX_SCAN3": "1",
-    "JAX_DISABLE_JIT": "1",
-    "JAX_DEBUG_NANS": "1",
-    "JAX_DEBUG_INFS": "1",
-    "JAX_NO_TRACING": "1",
-    "JAX_NO_EXECUTION": "1",
-    "JAX_TRANSFER_GUARD": "disallow",
-    "JAX_TRANSFER_GUARD_HOST_TO_DEVICE": "disallow",
-    "JAX_TRANSFER_GUARD_DEVICE_TO_HOST": "disallow",
-    "JAX_TRANSFER_GUARD_DEVICE_TO_DEVICE": "disallow",
-    "JAX_ERROR_CHECKING_BEHAVIOR_NAN": "raise",
-    "JAX_ERROR_CHECKING_BEHAVIOR_DIVIDE": "raise",
-    "JAX_ERROR_CHECKING_BEHAVIOR_OOB": "raise",
-    "JAX_RAISE_PERSISTENT_CACHE_ERRORS": "1",
-    "JAX_COMPILATION_CACHE_CHECK_CONTENTS": "1",
+    **{f"JAX_{name}": "1" for name in SWITCHED_ON.split()},
+    **{f"JAX_TRANSFER_GUARD{name}": "disallow" for name in DIRECTIONS},
+    **{f"JAX_ERROR_CHECKING_BEHAVIOR_{name}": "raise" for name in ("NAN", "DIVIDE", "OOB")},
 }
 SMALL = ["--length", "10", "--vocab-size", "8", "--batch", "2", "--sequences", "5"]
 
