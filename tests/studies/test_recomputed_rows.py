@@ -14,8 +14,8 @@ from echo_jax.cluster import Here
 from echo_jax.studies import study_folder, sweep
 from echo_jax.studies.catalogue import STUDIES
 
-KINDS = ("size", "mistake", "state", "streams", "explain", "future")
-"""Scores alone; a probe, the other state, chunks of streams, what is followed, what is fed back."""
+KINDS = ("size", "mistake", "streams")
+"""Scores alone; a probe; chunks of streams. Other measures have tests of their own."""
 
 
 def seconds(row):
