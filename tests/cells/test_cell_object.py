@@ -74,6 +74,7 @@ def test_an_object_is_the_cell_of_its_name(found, args, name, arguments):
         (("plain.py",), {"cell": "plain.py"}),
         ((GRUCell,), {"cell": "gru", "hidden_size": 50}),
         ((GRUCell(4),), {"cell": "gru", "hidden_size": 4}),
+        (("mlp", {"delay_line": 2}), {"cell": "mlp", "hidden_size": 50, "delay_line": 2}),
         ((nnx.GRUCell, {"hidden_features": 4}), {"cell": "flax.nnx:GRUCell", "hidden_size": 4}),
         ((known_memory.Memoryless(4),), {"cell": f"{REGISTER[:-13]}Memoryless", "hidden_size": 4}),
     ],
@@ -97,12 +98,10 @@ def test_any_other_object_is_built_from_the_name_that_this_process_keeps(given, 
     assert fields == cell_object.in_config(*given)  # kept once
     assert fields.get("hidden_size") == units
     cell = registry.build_cell(NetworkConfig(**fields), window=5)
-    assert (
-        cell
-        == cell_object.of_object(
-            given[0] if len(given) == 1 else LRUCell(4, state_size=7), None
-        ).cell
-    )
+    whole = given[0] if len(given) == 1 else LRUCell(4, state_size=7)
+    assert cell == cell_object.of_object(whole, None).cell
+    with pytest.raises(ConfigError, match="hidden_size"):  # it has a size already
+        cell_object.in_config(fields["cell"], None, 99)
 
 
 @pytest.mark.parametrize(
