@@ -108,8 +108,8 @@ def test_pages_are_short_and_the_home_page_fits_a_window(site, tmp_path):
 
 def words(figure):
     root = ElementTree.fromstring(styles.image(figure, "svg"))
-    texts = [each.text for each in root.iter("{http://www.w3.org/2000/svg}text")]
-    return {word for word in " ".join(texts).split() if word[0].isalpha()}, root.get("width")
+    words = {word for word in " ".join(root.itertext()).split() if word[0].isalpha()}
+    return words, root.get("width")
 
 
 @pytest.mark.parametrize("name", ["state", "lags"])

@@ -19,12 +19,11 @@ ODD = 'a <b> & "c" of $5 or $6'
 
 def dots(name="one seed"):
     rows = [
-        ("first", estimate(120.0, 100.0, 140.0)),
-        (name, estimate(60.0, None, None)),
-        ("cut short", estimate(130.0, 90.0, 150.0)._replace(cut_short=True)),
-        ("lost", UNKNOWN),
+        ("first", {"": estimate(120.0, 100.0, 140.0)}),
+        (name, {"": estimate(60.0, None, None)}),
+        ("cut short", {"": estimate(130.0, 90.0, 150.0)._replace(cut_short=True)}),
+        ("lost", {"": UNKNOWN}),
     ]
-    rows = [(name, {"": found}) for name, found in rows]
     return charts.dots_figure(rows, [10.0, None, None, 20.0], "sequences", percent=False)
 
 
@@ -48,10 +47,12 @@ def test_an_svg_has_its_words_as_text_each_time_the_same_whatever_the_user_has_s
     with matplotlib.rc_context({"svg.fonttype": "path", "text.usetex": True}), styles.drawing():
         drawing = styles.image(draw(ODD), "svg").decode()
     assert drawing == styles.image(draw(ODD), "svg").decode()
-    root = ElementTree.fromstring(drawing)
-    texts = [each.text for each in root.iter("{http://www.w3.org/2000/svg}text")]
-    assert ODD in " ".join(texts)
+    assert ODD in " ".join(ElementTree.fromstring(drawing).itertext())
     assert "date" not in drawing
     light = {word for word in drawing.partition("</style>")[2].split() if word.startswith("#")}
-    known = {colour.lower() for colour in styles.DARK}
-    assert {word.strip(';"/>') for word in light} <= known  # each has another one in the dark
+    assert {word.strip(';"/>') for word in light} <= {each.lower() for each in styles.DARK}
+
+
+def test_a_line_in_a_shortened_svg_keeps_its_places():
+    line = b' d="M 1.04 2\nL 3.5 1\nL 3.5 4.2\nM 7 8\nL -1 0.25\nC 1 2 3 4 5 6\n"'
+    assert styles.shortened(line) == b' d="M 1.0 2l2.5 -1 0 3.2\nM 7 8l-8 -7.8\nC 1 2 3 4 5 6\n"'
