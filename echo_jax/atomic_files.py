@@ -209,13 +209,6 @@ def between(path: Path, name: str) -> tuple[str, str, str]:
     return before, inside, after
 
 
-def put_between(path: Path, name: str, text: str) -> None:
-    """Replace the text between the marks of a name."""
-    before, _, after = between(path, name)
-    begin, end = marks(name)
-    write_bytes(path, f"{before}{begin}\n{text}\n{end}{after}".encode())
-
-
 def digest(data: bytes) -> str:
     """SHA-256, as hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()

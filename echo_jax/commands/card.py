@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
 import tyro
 
-from echo_jax import atomic_files, machine
+from echo_jax import machine
 from echo_jax.cell_table import CELLS
 from echo_jax.cluster import check_spec, workers_of
 from echo_jax.commands import command_line
@@ -100,9 +100,6 @@ class CardCommand:
     beside: str = ""
     """With --report: built-in cells, such as gru,lru, that are shown beside the cards of the
     folder: in the block, and eight of them also bare."""
-    readme: Path | None = None
-    """With --report: also write the short table of that page into this Markdown file, between the
-    lines `<!-- cards -->` and `<!-- end of cards -->`."""
     format: styles.Format = "svg"
     """A format of figures for a paper: pdf or png are written beside each SVG."""
     tables: tuple[text_tables.Kind, ...] = ()
@@ -124,7 +121,7 @@ class CardCommand:
                 )
 
     def _check_combinations(self) -> None:
-        of_report = {"beside", "readme", "tables"}
+        of_report = {"beside", "tables"}
         alone: dict[str, set[str]] = {
             "cells": set(),
             "report": {*of_report, "format"},
@@ -179,15 +176,11 @@ def list_of_cells() -> str:
 
 def make_report(command: CardCommand, folder: Path) -> None:
     """Write the page of all cards in a folder, and what was asked for beside it."""
-    if command.readme:
-        atomic_files.between(command.readme, "cards")
     with styles.drawing():
         from echo_jax.memory.pages import all_cards
 
         beside = [name for name in map(str.strip, command.beside.split(",")) if name]
-        paths = all_cards.write_report(
-            folder, beside, command.format, command.tables, command.readme
-        )
+        paths = all_cards.write_report(folder, beside, command.format, command.tables)
     for path in paths:
         print(printable(f"Written: {path}"))
 

@@ -165,7 +165,7 @@ def test_tasks_are_exported_and_rows_imported_and_the_card_says_so(carding, tmp_
         (["--import", "x", "--full"], "--import trains nothing: use it without --full"),
         (["--import", "x"], "x cannot be read"),
         (["--export-tasks", "tasks", "--cell", "gru"], "use it without --cell"),
-        (["--readme", "x.md"], "--readme needs the folder of the cards: add --report"),
+        (["--tables", "csv"], "--tables needs the folder of the cards: add --report"),
         (["--out", "mine.py"], "mine.py/lstm cannot be a folder"),
         (["--seeds", "0"], "--seeds 0 is out of range: use 1 to 1,000"),
         (["--cluster", "local:0"], "is no cluster"),

@@ -87,19 +87,11 @@ def test_a_page_of_somebody_else_is_not_overwritten(folder):
     assert (folder / "README.md").read_text() == "mine"
 
 
-def test_tables_and_part_of_a_readme_are_written(folder):
-    readme = folder / "OTHER.md"
-    readme.write_text("before\n<!-- cards -->\n<!-- end of cards -->\nafter\n")
-    written = all_cards.write_report(folder, kind="png", tables=["csv", "latex"], readme=readme)
+def test_tables_and_figures_are_written(folder):
+    written = all_cards.write_report(folder, kind="png", tables=["csv", "latex"])
     names = {str(path.relative_to(folder)) for path in written}
     assert {"tables/cards.csv", "tables/cards.tex", "figures/forgetting-block.png"} <= names
-    assert "| gru |" in readme.read_text()
     assert all(path.exists() for path in written)
-
-
-def test_the_rows_of_a_readme_are_those_near_the_top_in_either_question():
-    made = [card_with(pairs, lags=lags)[0] for pairs, lags in ((0, 39), (2, 20), (0, 30), (8, 3))]
-    assert all_cards.best(made, 2) == [0, 3]
 
 
 def test_built_in_cells_are_shown_only_by_name(folder, monkeypatch):

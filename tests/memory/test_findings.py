@@ -70,6 +70,14 @@ def test_neighbours_that_a_sentence_orders_are_told_apart(cards):
     assert all(table.mean_of(cards[a], q) > table.mean_of(cards[b], q) for q, a, b in pairs)
 
 
+def test_the_rows_of_the_readme_are_those_of_the_table(cards):
+    readme = (DOCS.parents[1] / "README.md").read_text("utf-8").partition("| cell | bits by lag |")
+    first, _, *shown = "".join(readme[1:]).partition("\n\n")[0].splitlines()
+    whole = table.cards_table([*cards.values()])
+    places = [whole.headings.index(heading) for heading in first[2:-2].split(" | ")]
+    assert {*shown} < {f"| {' | '.join(row[i] for i in places)} |" for row in whole.rows}
+
+
 def test_the_numbers_of_the_findings_are_those_of_the_seeds(cards, text):
     for name in (*TOLD_APART["bits_by_lag"], "lstm-chrono", "s5", "gru"):
         seeds = cards[name].bits_by_lag.by_seed

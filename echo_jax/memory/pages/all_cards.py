@@ -28,7 +28,6 @@ from echo_jax.memory.pages.table import (
     configured,
     groups,
     is_cut_short,
-    mean_of,
     measure,
     of_one_kind,
     power_sentence,
@@ -39,12 +38,11 @@ from echo_jax.memory.rows import Row
 from echo_jax.report import styles, text_tables
 from echo_jax.report.markdown_page import details, escaped, markdown_table
 from echo_jax.report.number_formats import counted
-from echo_jax.report.page import Table, computed
+from echo_jax.report.page import computed
 
 FINDINGS = "findings"
 BY_HAND = "<!-- Written by hand and kept: only what the tables tell apart. -->"
 
-ROWS_OF_README = 10
 CONTROLS = ("ShiftRegister", "Memoryless")
 """Cells whose memory is known; they are in tables and in no figure."""
 
@@ -68,21 +66,16 @@ READ_STATE = (
     "the configurations count that all cards of the figure have."
 )
 
-OF_README = ("cell", "bits by lag", "bits by key", "on plateau", "state, bytes")
-"""The columns of the short table."""
-
 
 def write_report(
     folder: Path,
     beside: Sequence[str] = (),
     kind: styles.Format = "svg",
     tables: Sequence[text_tables.Kind] = (),
-    readme: Path | None = None,
 ) -> list[Path]:
     """Write the page of the cards NAME/card.json of a folder, its figures and tables.
 
-    Built-in cells are shown `beside` them. In the Markdown file `readme` the part between the marks
-    of `cards` becomes the first figure and the first rows. Returns the files written.
+    Built-in cells are shown `beside` them. Returns the files written.
 
     Raises:
       ConfigError: there are no cards, or a name is that of no built-in card.
@@ -98,9 +91,6 @@ def write_report(
     written.append(folder / "README.md")
     if tables:
         written += atomic_files.write_generated_folder(folder / "tables", texts(cards, tables))
-    if readme is not None:
-        atomic_files.put_between(readme, "cards", part_of_readme(cards, drawings, folder, readme))
-        written.append(readme)
     return written
 
 
@@ -237,29 +227,3 @@ def table_of(group: Sequence[Card]) -> str:
     below = [escaped(sentence) for sentence in sentences if sentence]
     summary = f"{caption_of(group)} {counted(len(group), 'cell')}"
     return details(summary, "\n\n".join([markdown_table(cards_table(group)), *below]))
-
-
-def part_of_readme(
-    cards: Sequence[Card], drawings: Sequence[Drawing], folder: Path, readme: Path
-) -> str:
-    """The first figure and the first rows of the first table, for another Markdown file."""
-    place = Path(os.path.relpath(folder, readme.parent)).as_posix()
-    group = groups(cards)[0]
-    whole, chosen = cards_table(group), best(group, ROWS_OF_README)
-    kept = [i for i, heading in enumerate(whole.headings) if heading in OF_README]
-    rows = [[whole.rows[i][k] for k in kept] for i in chosen]
-    short = Table("", [whole.headings[k] for k in kept], rows)
-    cells = f"{len(rows)} of {counted(len(group), 'cell')}, the best by either question"
-    words = f"{escaped(whole.caption)} {cells}; all are [here](<{place}/README.md>)."
-    first = [figure_of(drawing, f"{place}/figures") for drawing in drawings[:1]]
-    return "\n\n".join([*first, markdown_table(short), words])
-
-
-def best(cards: Sequence[Card], most: int) -> list[int]:
-    """The places of up to so many cards, in order: those nearest to the top in either question."""
-    ranks = []
-    for question in QUESTIONS:
-        bits = [mean_of(card, question) for card in cards]
-        ranks.append([sum(x > own for x in bits) for own in bits])
-    order = sorted(range(len(cards)), key=lambda i: (min(rank[i] for rank in ranks), i))
-    return sorted(order[:most])
