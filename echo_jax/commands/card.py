@@ -77,6 +77,9 @@ class CardCommand:
     seeds: int | None = None
     """Number of seeds, from 0. Default: 4, and 8 with --full. A card to which seeds or --full are
     added keeps what it has."""
+    only: protocol.Part | None = None
+    """Only one question, or by key only the ramp, which with --full --seeds 4 is what the published
+    cards of 1,600 and 4,000 bytes have."""
     cluster: str | None = None
     """Train the runs on a Dask cluster: local:N (N workers here), tcp://HOST:PORT or
     tls://HOST:PORT (a scheduler), or a YAML file of dask-jobqueue (SLURM and others); see
@@ -227,7 +230,8 @@ def planned(command: CardCommand) -> "tuple[Plan, list[Waiting]]":
     """The runs of each card, and the cards. ConfigError before anything is made."""
     from echo_jax.memory import making, measure
 
-    plan, cells = making.plan_of(command.full, command.seeds), named_cells(command)
+    plan = making.plan_of(command.full, command.seeds, command.only)
+    cells = named_cells(command)
     waiting = []
     for name, (named, remarks) in cells.items():
         check_name(name)

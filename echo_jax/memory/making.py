@@ -14,7 +14,7 @@ import os
 import timeit
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import jax
 import numpy as np
@@ -42,6 +42,7 @@ from echo_jax.memory.protocol import (
     SYMBOLS,
     UPDATES,
     Configuration,
+    Part,
 )
 from echo_jax.memory.rows import Row, configuration_of
 
@@ -64,10 +65,14 @@ class Plan(NamedTuple):
         return [run for run in runs if run not in there]
 
 
-def plan_of(full: bool, seeds: int | None) -> Plan:
-    """The plan of a card, with its own number of seeds where none is given."""
-    usual = FULL_SEEDS if full else DEFAULT_SEEDS
-    return Plan(FULL if full else DEFAULT, range(seeds or usual))
+def plan_of(full: bool, seeds: int | None, only: Part | None = None) -> Plan:
+    """The plan of a card or a part of one, with the usual number of seeds where none is given."""
+    part = only and only.replace("-", " ")
+    kept = [x for x in (FULL if full else DEFAULT) if part in (None, x.question, x.schedule)]
+    if not kept:
+        fix = f"use one of {', '.join(get_args(Part))}"
+        raise ConfigError("only", only, "is no part of a card", fix)
+    return Plan(kept, range(seeds or (FULL_SEEDS if full else DEFAULT_SEEDS)))
 
 
 Made = Callable[[Sequence[PlannedRun]], Generator[tuple[Row, str]]]

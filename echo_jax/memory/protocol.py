@@ -11,6 +11,8 @@ from echo_jax.exceptions import ConfigError
 
 Name = Literal["by lag", "by key"]
 Schedule = Literal["ramp", "adaptive"]
+Part = Literal["by-lag", "by-key", "ramp"]
+"""A question, or by key the schedule, to which a card can be limited."""
 
 SYMBOLS = 16
 """V, the different tokens of a stream by lag."""

@@ -93,6 +93,7 @@ def card(  # noqa: PLR0913 - the flags of the command
     state_bytes: int | None = None,
     full: bool = False,
     seeds: int | None = None,
+    only: protocol.Part | None = None,
     name: str | None = None,
     out: str | os.PathLike[str] | None = None,
     progress: bool = True,
@@ -115,6 +116,7 @@ def card(  # noqa: PLR0913 - the flags of the command
         bytes.
       full: 8 seeds with every learning rate and schedule; otherwise 4 with one of each.
       seeds: the number of seeds, from 0.
+      only: the configurations of one question alone, or by key those of the ramp.
       name: of the card and of its folder; by default the cell and its arguments.
       out: folder for the folder of the card; without one, nothing is kept.
       progress: show the updates done and the time left, in a terminal or a notebook.
@@ -131,7 +133,7 @@ def card(  # noqa: PLR0913 - the flags of the command
     card_files.check_name(title)
     machine.use_cpu_devices(None)
     measure.check_state(named.name, named.cell)
-    plan = making.plan_of(full, seeds)
+    plan = making.plan_of(full, seeds, only)
     new = making.new_card(title, named, plan, remarks)
     if folder:
         result = _made(folder / title, named, new, plan, progress)

@@ -34,6 +34,7 @@ def test_a_card_is_drawn_beside_its_rows(folder):
     assert [path.name for path in paths] == ["card.md", "card.svg", "card.pdf"]
     assert paths[0].read_text().split("\n\n")[1].endswith("](card.svg)")
     assert "4 of 4" not in card_pages.sentence(made)
+    assert len(card_pages.draw(folder, card([]))) == 2
 
 
 def test_the_sentence_says_what_is_a_bound_and_what_is_not_there_yet():
@@ -47,10 +48,6 @@ def test_the_sentence_says_what_is_a_bound_and_what_is_not_there_yet():
     assert ["Hatched" in words for words in cut] == [True, True]
     whole, _ = card_with(4, lags=9, cell="block:gru")
     assert not any("Hatched" in drawing.words for drawing in all_cards.drawings_of([whole]))
-
-
-def test_a_card_without_rows_is_drawn(tmp_path):
-    assert len(card_pages.draw(tmp_path, card([]))) == 2
 
 
 def test_a_card_is_called_as_its_folder_is_now(folder):

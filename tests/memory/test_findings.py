@@ -10,6 +10,7 @@ import pytest
 
 from echo_jax import statistics
 from echo_jax.memory.card import best_of_seeds, bits_by_key, bits_by_lag
+from echo_jax.memory.making import Plan, plan_of
 from echo_jax.memory.pages import built_in_cards, table
 from echo_jax.memory.protocol import DEFAULT
 from echo_jax.memory.rows import KeyRow, LagRow, configuration_of
@@ -141,7 +142,9 @@ def test_the_small_rate_is_chosen_at_larger_sizes_as_the_findings_say(whole):
 def test_the_ranges_at_larger_states_are_those_of_the_seeds(blocks, text):
     larger = [card for card in blocks if card.state_bytes > 800]
     assert len(larger) == 15
+    plan = plan_of(full=True, seeds=4, only="ramp")
     for card in larger:
+        assert Plan(card.configuration, range(len(card.seeds))) == plan
         seeds = card.bits_by_key.by_seed
         whole = f"{min(seeds):.0f} to {max(seeds):.0f}"
         assert (len(seeds), whole in text or whole == "4 to 4") == (4, True), card.name

@@ -96,7 +96,7 @@ def peers(card: Card, question: Question) -> list[Card]:
 def draw_by_lag(axes: Axes, card: Card, rows: Sequence[Row]) -> None:
     """The bits of each lag."""
     chosen = best_of_seeds(whole_seeds(rows, card.configuration), LagRow)
-    seeds = [thin((range(1, LAGS + 1), lag_bits(row.final).tolist())) for row in chosen]
+    seeds = [(range(1, LAGS + 1), lag_bits(row.final).tolist()) for row in chosen]
     axes.set(xlim=(0, LAGS + 1), ylim=(-0.05, 4.3), yticks=range(5))
     axes.set_xticks([1, 16, 32, 48, 64])
     axes.axhline(4, color=GREY, linewidth=0.9, linestyle=(0, (4, 2)))
