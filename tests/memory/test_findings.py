@@ -135,7 +135,7 @@ def test_the_small_rate_is_chosen_at_larger_sizes_as_the_findings_say(whole):
 
 def test_the_ranges_at_larger_states_are_those_of_the_seeds(blocks, text):
     larger = [card for card in blocks if card.state_bytes > 800]
-    assert len(larger) == 16
+    assert len(larger) == 17
     plan = plan_of(full=True, seeds=4, only="ramp")
     for card in larger:
         assert Plan(card.configuration, range(len(card.seeds))) == plan
