@@ -116,7 +116,7 @@ def card(  # noqa: PLR0913 - the flags of the command
         bytes.
       full: 8 seeds with every learning rate and schedule; otherwise 4 with one of each.
       seeds: the number of seeds, from 0.
-      only: the configurations of one question alone, or by key those of the ramp.
+      only: "by-lag" or "by-key" for one question alone, or "ramp" for its runs by key.
       name: of the card and of its folder; by default the cell and its arguments.
       out: folder for the folder of the card; without one, nothing is kept.
       progress: show the updates done and the time left, in a terminal or a notebook.
