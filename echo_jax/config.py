@@ -204,6 +204,8 @@ class TrainingConfig:
     """Batches that a gradient passes back through (k, truncated backpropagation through time): an
     update runs the k-1 previous batches again, with the current weights, from the state before
     them. 1: the gradient stops at the border of the batch, as in Keras."""
+    frozen: bool = False
+    """Train the readout alone: the cell keeps its initial weights, as in a reservoir."""
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a count below 1 or a step size that is not finite and positive."""
@@ -362,8 +364,13 @@ def chosen(config: RunConfig) -> dict[str, Any]:
 
 
 def to_dict(config: RunConfig) -> dict[str, Any]:
-    """The configuration as nested plain values, ready for JSON."""
-    return dataclasses.asdict(config)
+    """The configuration as nested plain values, ready for JSON, without the defaults of `LATER`."""
+    values = dataclasses.asdict(config)
+    for name, default in LATER.items():
+        section = values[str(SECTION[name])]
+        if section[name] == default:
+            del section[name]
+    return values
 
 
 def from_dict(values: Mapping[str, Any]) -> RunConfig:
@@ -379,10 +386,10 @@ def _build(kind: Any, name: str, values: Any) -> Any:
         sections = {name: _build(of, name, values.get(name)) for name, of in _SECTIONS.items()}
         values = {**values, **sections}
     expected = {field.name for field in dataclasses.fields(kind)}
-    for field in sorted(expected ^ set(values), key=str):
+    for field in sorted((expected ^ set(values)) - (expected & LATER.keys()), key=str):
         rule, fix = "is unknown", f"the fields are {', '.join(sorted(expected))}"
         if field in expected:
-            rule, fix = "is missing", "echo_jax 0.1.0 reads what was written before it was there"
+            rule, fix = "is missing", "restore it"
         raise ConfigError(None, f"{name} field {shown(field)}", rule, fix)
     return kind(**values)
 
@@ -471,6 +478,10 @@ SECTION: Mapping[str, str | None] = {
     if field.name not in _SECTIONS
 }
 """The section of a configuration that a field is in; None for the fields of `RunConfig` itself."""
+
+LATER: Mapping[str, Any] = {"frozen": False}
+"""Fields that older rows and run folders lack, with the value they had there. `to_dict` leaves them
+out at that value, so keys and digests stay what they were."""
 
 PARTS: Mapping[Part, RunConfig] = {
     "current": RunConfig(

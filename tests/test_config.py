@@ -7,6 +7,7 @@ import pytest
 from echo_jax import config as c
 from echo_jax.config import DataConfig, NetworkConfig, RunConfig, TaskConfig, TrainingConfig
 from echo_jax.exceptions import ConfigError
+from echo_jax.runs.run_folder import RunSpec
 
 
 def test_the_tutorials_parts_have_its_rows():
@@ -79,6 +80,15 @@ def test_the_fields_their_order_and_their_defaults_are_what_digests_are_made_of(
         '"bptt_batches": 1}, "data": {"csv": null, "column": null, "held_out": 0.2}, '
         '"seed": 0, "seeds": 1, "evaluation_sequences": 1000}'
     )
+
+
+def test_a_field_that_older_files_lack_is_written_only_where_it_says_something():
+    older, frozen = c.to_dict(RunConfig()), c.changed(RunConfig(), frozen=True)
+    assert c.from_dict(older) == RunConfig()
+    assert c.to_dict(frozen)["training"] == older["training"] | {"frozen": True}
+    assert c.from_dict(c.to_dict(frozen)) == frozen
+    assert RunSpec(RunConfig()).identity.startswith("ac3a3123b3d0")  # before there was `frozen`
+    assert RunSpec(frozen).identity != RunSpec(RunConfig()).identity
 
 
 @pytest.mark.parametrize(

@@ -160,6 +160,8 @@ def train_batch(
 
     def loss_fn(params: Params) -> tuple[chex.Array, tuple[Carry, chex.Array]]:
         """The loss of the last batch, with the carry to hand on and the accuracy."""
+        if config.training.frozen:
+            params = {**params, "cell": jax.lax.stop_gradient(params["cell"])}
         initial = network.initial_state(params, len(batch.batch.inputs))
         # The gradient is cut here: `update` differentiates by the parameters alone, and the carry
         # that came in is a constant of this function. The loss of this batch never trains what

@@ -36,6 +36,7 @@ class TrainOptions(TypedDict, total=False):
     learning_rate: float
     optimizer: Literal["adam", "keras-adam"]
     bptt_batches: int
+    frozen: bool
     csv: str | None
     column: str | None
     held_out: float

@@ -25,6 +25,7 @@ POSITIONS_SHOWN = 60
 
 RARE = {
     "missing", "framing", "encoding", "embedding_dim", "tied", "delay_line", "bptt_batches",
+    "frozen",
 }  # fmt: skip
 """Fields that `describe` names where they are not their default."""
 

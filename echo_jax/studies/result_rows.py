@@ -15,7 +15,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from echo_jax import atomic_files
-from echo_jax.config import RunConfig, from_dict
+from echo_jax.config import RunConfig, from_dict, to_dict
 from echo_jax.exceptions import StorageError
 from echo_jax.studies.grid_point import GridPoint, Label
 
@@ -140,7 +140,7 @@ class ResultRow(_Fields):
     @property
     def digest(self) -> str:
         """The digest of all but the timing fields."""
-        return _digest(msgspec.to_builtins(self))
+        return _digest(_values(self))
 
 
 def read(path: Path) -> list[ResultRow]:
@@ -168,7 +168,7 @@ def append(path: Path, row: ResultRow) -> None:
     before = path.read_bytes() if path.exists() else b""
     if before and not before.endswith(b"\n"):  # an editor may have removed the last one
         before += b"\n"
-    values = msgspec.to_builtins(row)
+    values = _values(row)
     line = json.dumps(values | {"digest": _digest(values)}, allow_nan=False)
     atomic_files.write_bytes(path, before + line.encode() + b"\n")
 
@@ -211,6 +211,11 @@ def _decoded(line: bytes) -> ResultRow:
         raise ValueError("its digest is not that of its content")
     # msgspec would take the default for any field that is missing
     return msgspec.convert(values | {"config": from_dict(values.get("config", {}))}, ResultRow)
+
+
+def _values(row: ResultRow) -> dict[str, Any]:
+    """The row as plain values."""
+    return msgspec.to_builtins(row) | {"config": to_dict(row.config)}
 
 
 def _digest(values: Mapping[str, Any]) -> str:

@@ -57,6 +57,17 @@ def test_a_run_is_the_same_bits_however_it_is_cut_into_chunks_and_a_function_of_
         chex.assert_trees_all_close(run(dataclasses.replace(SMALL, seed=1), [12]), whole, atol=1e-3)
 
 
+def test_of_a_frozen_network_the_readout_alone_is_trained():
+    frozen = dataclasses.replace(SMALL, training=dataclasses.replace(SMALL.training, frozen=True))
+    first = programs(SMALL, 12)[0](SMALL.dynamic).params
+    (state, losses), whole = run(frozen, [12]), run(SMALL, [12])[1]
+    chex.assert_trees_all_equal(state.params["cell"], first["cell"])
+    assert np.abs(state.params["readout"]["kernel"] - first["readout"]["kernel"]).min() > 0
+    assert losses[0, 0] == whole[0, 0]
+    assert losses[-1, -1] < losses[0, 0]
+    assert losses[-1, -1] != whole[-1, -1]
+
+
 def test_training_equals_plain_python_with_optax():
     """No scan, no chunk, no traced setting: the loop that a reader would write."""
     net = network.build_network(SMALL)
