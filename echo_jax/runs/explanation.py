@@ -1,11 +1,15 @@
 """Why a configuration can, or cannot, learn its task. No jax here, so `show` starts at once."""
 
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import UNSET
 
 from echo_jax.config import RunConfig
 from echo_jax.core.target_place import batches_back, target_place
 from echo_jax.exceptions import Spelling, spell
-from echo_jax.runs.advice import independent_ceiling, into_view, is_predictable
+from echo_jax.runs.advice import independent_ceiling, into_view, is_predictable, made_it
 
 if TYPE_CHECKING:
     from echo_jax.runs.result import Result
@@ -19,14 +23,16 @@ CARRIED = (
     "study state)."
 )
 SENTENCES = {
-    "window": f"{THERE}: the gradient reaches it, and it can be learned.{{carried}}",
+    "window": f"{THERE}: the gradient reaches it.{{carried}}",
     "chunk": f"{THERE}, for the later steps of each chunk: the gradient reaches it there.",
-    "replayed": "The target, {value}, is not in the window of {window} but in {batch}. Every "
-    "update goes back through {again} batches, so the gradient reaches it, and it can be learned.",
-    "state": "The network is hardly trained to remember here: {value} is not in the window of "
-    "{window}, only in the state that an earlier batch left, and the gradient is cut {cut}. Use "
-    "{fix} to have it in the window, or {{bptt_batches={enough}}} to let the gradient reach the "
-    "earlier batch, which helps less.",
+    "replayed": "The target, {value}, is not in the window of {window} but in {batch}. Each "
+    "update goes back through {again} batches, so the gradient reaches it.",
+    "state": "The target, {value}, is not in the window of {window}, only in the state that "
+    "{batch} left, and the gradient is cut {cut}: training can read what the state holds, and "
+    "never rewards that batch for storing it (see the study keeping). Use {fix} to have the value "
+    "in the window, or {{bptt_batches={enough}}} to let the gradient reach that batch.",
+    "frozen": "The target, {value}, is in {where}. Only the readout is trained: it can read what "
+    "the untrained cell keeps (see the study keeping).",
     "future": "The target lies {ahead} ahead and has not been drawn yet, so no model can do better "
     "than chance.",
     "future value": "The target lies {ahead} ahead. If the values are independent of each other, "
@@ -44,26 +50,88 @@ WHY_CHANCE = {
 }
 """Why a target can be found nowhere."""
 
+LEARNED = "The echo was learned: {accuracy:.2%} are right, of {ceiling:.2%} possible."
+KEPT = (
+    " The value is kept, though no training rewards that; longer training may lose it again (see "
+    "the study keeping)."
+)
+IN_PART = "The echo was learned in part: {accuracy:.2%} are right, of {ceiling:.2%} possible."
+NOT_LEARNED = "The echo was not learned: {accuracy:.2%} are right, which is chance."
+
+
+class Claim(NamedTuple):
+    """Sentences about a run.
+
+    is_false  True for a configuration and a result that contradict them
+    """
+
+    words: str
+    is_false: Callable[[RunConfig, "Result"], bool]
+
 
 def explain(config: RunConfig, result: "Result | None" = None, spelling: Spelling = "flag") -> str:
-    """Say where the target is, whether it can be learned, and the options that make it learnable.
+    """Say where the target is, whether the gradient reaches it, and what the result shows."""
+    return spell(" ".join(claim.words for claim in claims(config, result)), spelling)
+
+
+def claims(config: RunConfig, result: "Result | None" = None) -> list[Claim]:
+    """The sentences of `explain`.
 
     A result that shows that the values are predictable is explained by that.
     """
     if result and is_predictable(config, result):
-        return (
+        words = (
             f"The values are predictable: {result.accuracy:.2%} are right, and of independent "
             f"values {independent_ceiling(config, result):.2%} would be the most. The network "
             "uses order in the column."
         )
+        return [Claim(words, lambda *run: not is_predictable(*run))]
     words, place = _words(config), str(target_place(config))
     if place in WHY_CHANCE:
-        return spell(CHANCE.format(why=WHY_CHANCE[place].format(**words), **words), spelling)
+        chance = CHANCE.format(why=WHY_CHANCE[place].format(**words), **words)
+        return [Claim(chance, is_above_chance)]
     if place == "window" and config.task.layout == "streams":
         place = "chunk"
-    if place == "future" and config.data.csv is not None:
-        place = "future value"
-    return spell(SENTENCES[place].format(**words), spelling)
+    if place == "future":
+        place += " value" if config.data.csv is not None else ""
+        return [Claim(SENTENCES[place].format(**words), is_above_chance)]
+    place = "frozen" if config.training.frozen else place
+    where = Claim(SENTENCES[place].format(**words), is_above_ceiling)
+    return [where, *([outcome(config, result)] if result and result.ceiling_accuracy else [])]
+
+
+def outcome(config: RunConfig, result: "Result") -> Claim:
+    """The share of the ceiling that was learned; the network is fed its target."""
+    numbers = {"accuracy": result.accuracy, "ceiling": result.ceiling_accuracy}
+    if made_it(config, result):
+        kept = KEPT if target_place(config) == "state" else ""
+        return Claim(LEARNED.format(**numbers) + kept, lambda *run: not made_it(*run))
+    if is_above_chance(config, result):
+        return Claim(IN_PART.format(**numbers), lambda *run: not is_above_chance(*run))
+    return Claim(NOT_LEARNED.format(**numbers), is_above_chance)
+
+
+def is_above_chance(config: RunConfig, result: "Result") -> bool:
+    """True where more is right than guesses would be."""
+    return result.accuracy > result.baseline_accuracy + _margin(config, result.baseline_accuracy)
+
+
+def is_above_ceiling(config: RunConfig, result: "Result") -> bool:
+    """True where more is right than was fed, with guesses of the rest."""
+    ceiling = result.ceiling_accuracy
+    if ceiling is UNSET:
+        return False
+    return result.accuracy > ceiling + _margin(config, ceiling)
+
+
+def _margin(config: RunConfig, share: float) -> float:
+    """Five standard errors of a share of independent answers; of a column, which is short, 5%."""
+    task = config.task
+    positions = len(task.row_times)
+    if task.layout == "streams":
+        positions = len(task.target_times) * task.batch_size
+    answers = config.evaluation_sequences * positions
+    return 0.05 if config.data.csv else 5 * math.sqrt(share * (1 - share) / answers)
 
 
 def _words(config: RunConfig) -> dict[str, object]:
@@ -82,6 +150,7 @@ def _words(config: RunConfig) -> dict[str, object]:
         "value": f"the value {steps} back" if lag else "the current value",
         "ahead": steps,
         "window": task.window,
+        "where": "the state" if back else f"the window of {task.window}",
         "rows": task.batch_size,
         "first": task.row_times.start,
         "fed": "the current value" if line == 1 else f"the last {line} values that it was fed",
@@ -89,7 +158,7 @@ def _words(config: RunConfig) -> dict[str, object]:
         "again": again,
         "enough": back + 1,
         "cut": "at the border between batches" if again == 1 else f"after {again} batches",
-        "carried": CARRIED.format(rows=task.batch_size) * config.network.stateful,
+        "carried": CARRIED.format(rows=task.batch_size) if config.network.stateful else "",
         "fix": " with ".join(options),
-        "also": order * (config.data.csv is not None),
+        "also": order if config.data.csv is not None else "",
     }

@@ -95,6 +95,36 @@ def _line_of_mistake(at: Mapping[str, Any]) -> str:
     return batches + through * (at["batches back"] != 1)
 
 
+TANH_200 = {"cell": "simple", "hidden_size": 200, "learning_rate": 0.0003}
+AT = (1, 20, 50, 100, 200, 500, 1000, 2000)  # sequences at which `keeping` looks at a network
+FROZEN = (1, 100, 500, 2000)  # and at one whose recurrence cannot change
+KEEPING: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
+    "LSTM": ({}, (*AT, 8000)),
+    "LSTM, frozen": ({"frozen": True}, (*FROZEN, 8000)),
+    "LSTM, asked for the next value": ({"lag": -1}, (*FROZEN, 8000)),
+    "tanh RNN of 200 units": (TANH_200, (*AT, 4000, 8000, 16_000)),
+    "tanh RNN of 200 units, frozen": (TANH_200 | {"frozen": True}, (*FROZEN, 8000, 16_000)),
+    "tanh RNN": ({"cell": "simple"}, (2000,)),
+    "tanh RNN, frozen": ({"cell": "simple", "frozen": True}, (2000,)),
+    "tanh RNN, 10 values": ({"cell": "simple", "vocab_size": 10}, (2000, 8000)),
+    "LSTM of 200 units": (TANH_200 | {"cell": "lstm"}, (2000,)),
+    "LSTM, rate 0.0001": ({"learning_rate": 0.0001}, (2000, 8000)),
+    "GRU": ({"cell": "gru"}, (2000,)),
+    "GRU of 200 units": (TANH_200 | {"cell": "gru"}, (2000, 8000)),
+    "LRU": ({"cell": "lru"}, (2000,)),
+    "LSTM in a block": ({"cell": "block:lstm"}, (2000, 8000)),
+}
+"""Networks with batches of 1, whose gradient is cut after each value: fields, sequences."""
+
+
+def _keeping() -> Iterable[GridPoint]:
+    for network, (fields, at) in KEEPING.items():
+        for sequences in at:
+            config = changed(NO_CONTEXT, batch_size=1, seeds=8, sequences=sequences, **fields)
+            labels: dict[str, Label] = {"network": network, "sequences": sequences}
+            yield GridPoint(labels, config, ("probe", "newest"))
+
+
 def _state() -> Iterable[GridPoint]:
     for window, lag, batch in ((5, 1, 5), (5, 5, 5), (2, 1, 5), (2, 2, 5), (2, 1, 1), (2, 2, 1)):
         fields = {"window": window, "lag": lag, "batch": batch}
@@ -256,6 +286,26 @@ STUDIES: dict[str, Study] = {
             "steps back",
             name=_line_of_mistake,
             leave_out=lambda at: (at["batch"], at["batches back"]) in ((1, 4), (6, "all")),
+        ),
+    ),
+    "keeping": Study(
+        "What does training learn if the gradient is cut after each value?",
+        tuple(_keeping()),
+        (
+            "accuracy",
+            "can be known",
+            "late rows",
+            "in the state before",
+            "in the state after",
+            "newest value",
+        ),
+        Chart(
+            "lines",
+            "probe before 1",
+            "sequences",
+            "network",
+            log_x=True,
+            leave_out=lambda at: at["network"] not in tuple(KEEPING)[:5],
         ),
     ),
     "state": Study(

@@ -89,6 +89,20 @@ def probe(config: RunConfig, dynamic: DynamicParams, params: Params) -> dict[str
     }
 
 
+def newest(config: RunConfig, dynamic: DynamicParams, params: Params) -> dict[str, jax.Array]:
+    """Share of the variance of the states after rows that the value fed last explains.
+
+    Variance of the class means over total variance, summed over all numbers of the state.
+    """
+    tokens = draw_sequences(dynamic.seed, Purpose.EVALUATION, jnp.arange(PROBED), config.task)
+    network, times = build_network(config), np.asarray(config.task.row_times)
+    states = jax.vmap(lambda x: states_around(config, network, dynamic, params, x).after)(tokens)
+    states = states.reshape(-1, states.shape[-1])
+    fed = jax.nn.one_hot(tokens[:, times].reshape(-1), config.task.vocab_size)
+    means = fed.T @ states / jnp.maximum(fed.sum(axis=0), 1)[:, None]
+    return {"share": jnp.var(fed @ means, axis=0).sum() / jnp.var(states, axis=0).sum()}
+
+
 def fed_back(config: RunConfig, dynamic: DynamicParams, params: Params) -> dict[str, jax.Array]:
     """The answers after L random integers when each answer is fed back as the next input.
 
@@ -127,5 +141,6 @@ def fed_back(config: RunConfig, dynamic: DynamicParams, params: Params) -> dict[
 
 
 MEASURES: dict[str, Callable[[RunConfig, DynamicParams, Params], dict[str, jax.Array]]] = {
-    measure.__name__: measure for measure in (other_state, rows_apart, follows, probe, fed_back)
+    measure.__name__: measure
+    for measure in (other_state, rows_apart, follows, probe, newest, fed_back)
 }

@@ -14,14 +14,15 @@ def scores(row: ResultRow, name: str) -> list:
     """A score of every seed, None for never; an empty list where it was not measured.
 
     Its name is a field of `by_seed`, updates_to_99 or rows_to_99, or a measure and what it finds,
-    "rows_apart missing".
+    "rows_apart missing", at one of its places "probe before 1".
     """
     if name.endswith("_to_99"):
         times = _in_a_sequence(row, name)
         return [None if n is None else n * times for n in row.by_seed.sequences_to_99]
-    measure, _, what = name.partition(" ")
+    measure, *what = name.split()
     if what:
-        return row.measured.get(measure, {}).get(what, [])
+        values: list = row.measured.get(measure, {}).get(what[0], [])
+        return [value[int(what[1])] for value in values] if what[1:] else values
     return getattr(row.by_seed, name, None) or []
 
 

@@ -1,8 +1,12 @@
 import re
+from types import SimpleNamespace
 
-from echo_jax.config import RunConfig, changed
-from echo_jax.core.target_place import target_place
-from echo_jax.runs.explanation import explain
+from echo_jax.config import PARTS, RunConfig, changed
+from echo_jax.core.chance import chance_baseline
+from echo_jax.core.target_place import accuracy_ceiling, target_place
+from echo_jax.runs.explanation import claims, explain
+from echo_jax.studies import study_folder
+from echo_jax.studies.catalogue import STUDIES
 
 SMALL_RUNS = [
     {"window": window, "lag": lag, "batch_size": batch_size, "layout": layout} | network
@@ -36,3 +40,45 @@ def test_the_flags_that_an_explanation_offers_put_the_target_where_it_can_be_lea
             mended = changed(config, **{k.replace("-", "_"): int(v) for k, v in offer.items()})
             assert target_place(mended) == ("replayed" if "bptt-batches" in offer else "window")
     assert places == {"window", "replayed", "state", "skipped", "early", "zeroed", "delayed"}
+
+
+def scored(config, accuracy):
+    """What the sentences read of a result."""
+    chance = chance_baseline(config.task).accuracy
+    ceiling = accuracy_ceiling(config, chance)
+    return SimpleNamespace(accuracy=accuracy, baseline_accuracy=chance, ceiling_accuracy=ceiling)
+
+
+def false_claims(config, accuracy):
+    run = config, scored(config, accuracy)
+    return [claim.words for claim in claims(*run) if claim.is_false(*run)]
+
+
+def test_no_seed_of_a_published_row_contradicts_the_sentences_about_it():
+    rows = study_folder.rows_of(study_folder.published(), STUDIES)
+    runs = [
+        (row.config, accuracy)
+        for some in rows.values()
+        for row in some
+        for accuracy in row.by_seed.accuracy
+    ]
+    assert len(runs) > 2000
+    assert [false_claims(*run) for run in runs if false_claims(*run)] == []
+
+
+def test_a_result_that_contradicts_a_sentence_is_noticed():
+    part3, cut = PARTS["no-context"], changed(PARTS["no-context"], batch_size=1)
+    for config, share in ((part3, 0.02), (changed(cut, lag=-1), 0.02), (cut, 0.97)):
+        assert len(false_claims(config, share)) == 1
+        assert false_claims(config, 0.011) == []
+
+
+def test_the_sentences_follow_the_result():
+    cut = changed(PARTS["no-context"], batch_size=1)
+    for share, words in ((0.0103, "not learned"), (0.076, "in part"), (0.952, "is kept")):
+        said = explain(cut, scored(cut, share))
+        assert [x in said for x in ("not learned", "in part", "is kept")].count(True) == 1, said
+        assert words in said
+    assert "is kept" not in explain(RunConfig(), scored(RunConfig(), 1.0))
+    frozen = changed(cut, frozen=True)
+    assert "reaches" not in explain(frozen)
