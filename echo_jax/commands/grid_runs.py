@@ -206,7 +206,8 @@ def _microseconds(config: RunConfig) -> float:
         line = network.delay_line or task.window
         cell, step = line * features * hidden, line * hidden
     else:
-        cell, step = 4 * (features + hidden) * hidden, 4 * hidden * hidden
+        gates = {"simple": 1, "gru": 3}.get(network.cell, 4)
+        cell, step = gates * (features + hidden) * hidden, gates * hidden * hidden
     weights = cell + hidden * outputs + embedded * outputs * features
     again = (1 + min(config.training.bptt_batches, task.updates_per_sequence)) / 2
     read = task.batch_size * (task.window if task.layout == "streams" else 1) * hidden * outputs

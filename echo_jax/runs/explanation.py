@@ -80,13 +80,14 @@ def claims(config: RunConfig, result: "Result | None" = None) -> list[Claim]:
     A result that shows that the values are predictable is explained by that.
     """
     if result and is_predictable(config, result):
-        words = (
+        predictable = (
             f"The values are predictable: {result.accuracy:.2%} are right, and of independent "
             f"values {independent_ceiling(config, result):.2%} would be the most. The network "
             "uses order in the column."
         )
-        return [Claim(words, lambda *run: not is_predictable(*run))]
-    words, place = _words(config), str(target_place(config))
+        return [Claim(predictable, lambda *run: not is_predictable(*run))]
+    words = _words(config)
+    place = str(target_place(config))
     if place in WHY_CHANCE:
         chance = CHANCE.format(why=WHY_CHANCE[place].format(**words), **words)
         return [Claim(chance, is_above_chance)]

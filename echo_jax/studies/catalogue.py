@@ -307,6 +307,10 @@ STUDIES: dict[str, Study] = {
             log_x=True,
             leave_out=lambda at: at["network"] not in tuple(KEEPING)[:5],
         ),
+        pairs=tuple(
+            (f"network {network}, frozen, sequences 2000", f"network {network}, sequences 2000")
+            for network in ("LSTM", "tanh RNN", "tanh RNN of 200 units")
+        ),
     ),
     "state": Study(
         "Does the carried state help?",

@@ -140,7 +140,7 @@ class ResultRow(_Fields):
     @property
     def digest(self) -> str:
         """The digest of all but the timing fields."""
-        return _digest(_values(self))
+        return _digest(values_of(self))
 
 
 def read(path: Path) -> list[ResultRow]:
@@ -168,7 +168,7 @@ def append(path: Path, row: ResultRow) -> None:
     before = path.read_bytes() if path.exists() else b""
     if before and not before.endswith(b"\n"):  # an editor may have removed the last one
         before += b"\n"
-    values = _values(row)
+    values = values_of(row)
     line = json.dumps(values | {"digest": _digest(values)}, allow_nan=False)
     atomic_files.write_bytes(path, before + line.encode() + b"\n")
 
@@ -213,7 +213,7 @@ def _decoded(line: bytes) -> ResultRow:
     return msgspec.convert(values | {"config": from_dict(values.get("config", {}))}, ResultRow)
 
 
-def _values(row: ResultRow) -> dict[str, Any]:
+def values_of(row: ResultRow) -> dict[str, Any]:
     """The row as plain values."""
     return msgspec.to_builtins(row) | {"config": to_dict(row.config)}
 

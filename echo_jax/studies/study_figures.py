@@ -16,7 +16,7 @@ AXIS_NAMES = {
     "distance": "mean distance of the answer",
     "accuracy_by_position": "accuracy",
     "probe before": "share of values the probe finds",
-    "probe before 1": "share of states that hold the value",
+    "probe before 1": "states that hold the value",
     "follows trained,follows untrained": "share of answers that follow an input",
     "fed_back distinct": "different values among 25 answers",
 }

@@ -40,5 +40,6 @@ def test_gaps_are_refused_and_solutions_fill_them_with_options_that_exist(exerci
     for filled, check in zip(code[2:-1:2], checks[1::2], strict=True):
         exec(filled["source"], tools)
         exec(check[0], tools)
-        for name in {"my_change", "my_proof"} & {*re.findall(r"my_\w+", filled["source"])}:
+        options = {"my_change", "my_reach", "my_keeper"}
+        for name in options & {*re.findall(r"my_\w+", filled["source"])}:
             assert isinstance(_command(tools[name]).run, RunConfig)

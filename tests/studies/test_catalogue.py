@@ -34,12 +34,12 @@ def test_grid_points_have_8_seeds_16_where_a_claim_is_made_and_pairs_the_same_on
         assert one.task.vocab_size == other.task.vocab_size
 
 
-def test_all_studies_fit_into_90_minutes(monkeypatch):
+def test_all_studies_fit_into_two_hours(monkeypatch):
     points = [point for study in STUDIES.values() for point in study.points]
 
     def minutes(cores):
         monkeypatch.setattr(machine, "cores", lambda: cores)
         return grid_runs.seconds_of(points) / 60
 
-    assert 1 < minutes(2) < 90
+    assert 1 < minutes(2) < 120
     assert minutes(1) > 1.3 * minutes(2)

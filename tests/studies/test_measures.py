@@ -71,6 +71,18 @@ def test_a_state_that_is_zero_holds_nothing():
     assert at_chance(found["after"][1:], tried).all()
 
 
+def test_the_newest_value_explains_all_of_a_state_that_saw_no_other():
+    config = changed(STEP_BY_STEP, batch_size=6)
+    newest = jax.jit(functools.partial(measures.newest, config))
+    params = params_of(config)
+    zero, carried = (
+        float(newest(changed(config, stateful=stateful).dynamic, params)["share"])
+        for stateful in (False, True)
+    )
+    assert zero == pytest.approx(1, abs=1e-5)
+    assert 0.3 < carried < 0.8
+
+
 def test_the_other_state_is_the_score_of_a_network_trained_the_other_way():
     params = params_of(TINY, scale=5.0)
 

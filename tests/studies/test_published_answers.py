@@ -127,9 +127,29 @@ def mistake(rows):
     of = len(two.config.task.row_times)
     known = [f"{knowable_share(two.config) * of:.0f}", str(of)]
     return [
-        probed(six, 6), probed(six, 1), accuracy(six), probed(untrained, 1), accuracy(one),
-        probed(one, 1), accuracy(two), *known, *p_of((one, two)),
+        probed(six, 6), probed(six, 1), accuracy(six), probed(untrained, 1), probed(one, 1),
+        accuracy(one), accuracy(two), *known, *p_of((one, two)),
         accuracy(rows(batches_back="all", batch=6)),
+    ]  # fmt: skip
+
+
+def keeping(rows):
+    def of(network, score="accuracy", sequences=2000):
+        return percent(median(rows(network=network, sequences=sequences), score))
+
+    wide, held = "tanh RNN of 200 units", "probe before 1"
+    frozen = [of(f"{wide}, frozen"), of(f"{wide}, frozen", sequences=16_000), "16,000"]
+    p = [
+        p_in("keeping", rows, rows(network=network, sequences=2000))
+        for network in ("LSTM", "tanh RNN")
+    ]
+    return [
+        "200", *frozen, of(wide), of(wide, sequences=16_000), "16,000",
+        of("LSTM", held, 1), of("LSTM", held), of("LSTM"), of("LSTM, frozen"),
+        "50", of("tanh RNN"), of("tanh RNN, frozen"), *p,
+        of("LSTM, asked for the next value", held),
+        of("LSTM, asked for the next value", "newest share"), of("LSTM", "newest share"),
+        of("LSTM in a block"), of("LSTM in a block", sequences=8000), "8,000",
     ]  # fmt: skip
 
 

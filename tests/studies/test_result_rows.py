@@ -53,7 +53,7 @@ def test_an_append_that_fails_leaves_the_rows_that_were_there(file, monkeypatch,
 def test_committed_rows_keep_their_digests_and_would_be_written_as_they_are(path):
     for each, line in zip(result_rows.read(path), path.read_text().splitlines(), strict=True):
         assert each.digest == json.loads(line)["digest"]
-        assert json.dumps(msgspec.to_builtins(each) | {"digest": each.digest}) == line
+        assert json.dumps(result_rows.values_of(each) | {"digest": each.digest}) == line
 
 
 def test_a_row_of_a_users_cell_is_that_of_one_text_of_its_file(tmp_path):
@@ -71,7 +71,7 @@ def test_a_row_of_a_users_cell_is_that_of_one_text_of_its_file(tmp_path):
 
 def resigned(**changes):
     """A line of a row with changes and the digest that belongs to them."""
-    values = msgspec.to_builtins(row(POINT, 1)) | changes
+    values = result_rows.values_of(row(POINT, 1)) | changes
     signed = {k: v for k, v in values.items() if k not in result_rows.TIMING}
     return json.dumps(values | {"digest": atomic_files.digest_of(signed)}).encode()
 

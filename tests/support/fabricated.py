@@ -15,6 +15,7 @@ MEASURED = {
     "rows_apart": {"missing": (), "full": ()},
     "follows": {"trained": (10,), "untrained": (10,)},
     "probe": {"network": (), "before": (9,), "after": (9,)},
+    "newest": {"share": ()},
     "fed_back": {"answers": (50,), "distinct": (8,), "repeats": ()},
 }
 """Of each measure what it finds, and its shape for one seed."""

@@ -369,8 +369,8 @@ function showRows(network, grid) {
   const measuredAt = (w, b) => grid.find((point) => point.window === w && point.batch === b);
   const words = {
     window: "In the window. The row reads the value itself, so it can learn to repeat it.",
-    replayed: "In the state, and the gradient reaches it there: this can be learned.",
-    state: "In the state, but no gradient crosses the border between batches: little is learned.",
+    replayed: "In the state, and the gradient reaches it there.",
+    state: "In the state, but no gradient rewards a row for what the next one is asked for.",
     nowhere: "Nowhere. The row continues the row beside it, which never saw the value.",
   };
   const draw = () => {
