@@ -105,7 +105,7 @@ def outcome(config: RunConfig, result: "Result") -> Claim:
     """The share of the ceiling that was learned; the network is fed its target."""
     numbers = {"accuracy": result.accuracy, "ceiling": result.ceiling_accuracy}
     if made_it(config, result):
-        kept = KEPT if target_place(config) == "state" else ""
+        kept = KEPT if target_place(config) == "state" and not config.training.frozen else ""
         return Claim(LEARNED.format(**numbers) + kept, lambda *run: not made_it(*run))
     if is_above_chance(config, result):
         return Claim(IN_PART.format(**numbers), lambda *run: not is_above_chance(*run))
