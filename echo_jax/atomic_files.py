@@ -7,21 +7,27 @@ whole. What is read may come from a stranger: it is a regular file of bounded si
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import json
 import os
 import stat
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import echo_jax
 from echo_jax.exceptions import ConfigError, FolderInUseError, StorageError, printable
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 FORMAT = 2  # of run folders and states; 1 was that of echo_jax 0.1.0
 JSON_LIMIT = 64 * 2**20  # bytes, of a JSON or generated file
 LEDGER = ".generated"  # the digests of the generated files beside it, by their names
+LOCK = ".lock"  # a file in a folder, which is locked where the folder itself cannot be
 
 
 def path_of(field: str, value: Any) -> Path:
@@ -58,7 +64,9 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder safe from a power cut."""
+    """Make the names in a folder safe from a power cut, where the system opens folders."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -85,15 +93,11 @@ def read_bytes(
         raise StorageError(None, path, f"cannot be read ({error.strerror})", fix) from error
 
 
-def check_no_link(folder: Path) -> None:
-    """Raise StorageError for a link in the place of a folder that is written to."""
-    if os.path.islink(folder):
-        raise StorageError(
-            None,
-            folder,
-            "is a link, and nothing behind a link is changed",
-            "put a folder in its place",
-        )
+def check_no_link(path: Path) -> None:
+    """Raise StorageError for a link in the place of a folder or file that is written to."""
+    if os.path.islink(path):
+        rule = "is a link, and nothing behind a link is changed"
+        raise StorageError(None, path, rule, "remove it")
 
 
 def make_folder(folder: Path) -> None:
@@ -234,22 +238,39 @@ def other_version(path: Path, version: object) -> StorageError:
 def locked(folder: Path) -> Iterator[None]:
     """Keep every other process out of a folder, at the latest until this one ends.
 
-    The lock is on the folder itself, so that no file is left in it, or opened through a link.
     StorageError where another process is in it, or it cannot be locked.
     """
     try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        os.scandir(folder).close()
     except OSError as error:
         rule = f"is not a folder that can be read ({error.strerror})"
         raise StorageError(None, folder, rule, "use the folder of a run") from error
     with contextlib.ExitStack() as stack:
-        stack.callback(os.close, descriptor)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            stack.enter_context(_lock_of(folder) if fcntl else _lock_in(folder))
+        except (BlockingIOError, TimeoutError) as error:
             rule, fix = "is in use by another process", "wait until it has ended, or stop it"
             raise FolderInUseError(None, folder, rule, fix) from error
         except OSError as error:
             rule, fix = f"cannot be locked ({error.strerror})", "use one on another file system"
             raise StorageError(None, folder, rule, fix) from error
         yield
+
+
+@contextlib.contextmanager
+def _lock_of(folder: Path) -> Iterator[None]:
+    """A lock on the folder itself: no file is left in it, or opened through a link."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock_in(folder: Path) -> AbstractContextManager[Any]:
+    """A lock on a file in the folder, which is no link; on systems that cannot lock a folder."""
+    import filelock
+
+    check_no_link(folder / LOCK)
+    return filelock.FileLock(folder / LOCK).acquire(timeout=0)

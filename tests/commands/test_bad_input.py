@@ -5,8 +5,6 @@ as a user runs them.
 """
 
 import dataclasses
-import fcntl
-import os
 import re
 import shlex
 
@@ -54,10 +52,8 @@ def place(tmp_path_factory):
     (place / "taken").write_text("a file")
     for name, content in COLUMNS.items():
         (place / f"{name}.csv").write_bytes(content)
-    descriptor = os.open(place / "busy", os.O_RDONLY)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    yield place
-    os.close(descriptor)
+    with atomic_files.locked(place / "busy"):
+        yield place
 
 
 HUNDRED = b"".join(b"%d\n" % (7 * i % 5) for i in range(100))
