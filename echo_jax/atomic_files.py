@@ -10,6 +10,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -27,6 +28,9 @@ except ImportError:  # Windows
 FORMAT = 2  # of run folders and states; 1 was that of echo_jax 0.1.0
 JSON_LIMIT = 64 * 2**20  # bytes, of a JSON or generated file
 LEDGER = ".generated"  # the digests of the generated files beside it, by their names
+BY_HAND = re.compile(rb"(?<=<!-- findings -->).*?(?=<!-- end of findings -->)", re.S)
+"""The part of a generated page that is written by hand, and stays."""
+
 LOCK = ".lock"  # a file in a folder, which is locked where the folder itself cannot be
 
 
@@ -147,31 +151,37 @@ def parse_json(data: bytes | str) -> Any:
 def write_generated(path: Path, data: bytes) -> None:
     """Write a page, figure or table over the one that was generated before, and over no other.
 
-    The ledger has the new digest beside the old one before the file itself is replaced: whatever
-    of this fails, the file that is there is still known as generated.
+    The part `BY_HAND` of that one stays. The ledger has the new digest beside the old one before
+    the file itself is replaced: whatever of this fails, the file that is there is still known as
+    generated.
     """
-    digests = {path.name: sorted({*check_generated(path), digest(data)})}
+    old = check_generated(path, data)
+    if kept := BY_HAND.search(old):
+        data = BY_HAND.sub(lambda _: kept[0], data)
+    digests = {path.name: sorted({_generated_digest(each) for each in (old or data, data)})}
     write_json(path.with_name(LEDGER), _ledger(path.parent) | digests)
     write_bytes(path, data)
 
 
-def check_generated(path: Path) -> list[str]:
-    """The digest of a generated file, in a list; an empty one where there is no file.
+def check_generated(path: Path, new: bytes = b"") -> bytes:
+    """The content of a generated file; empty where there is no file.
 
-    StorageError for a file that was edited since it was generated, or that somebody else made.
+    StorageError for a file that was edited since it was generated, or that somebody else made,
+    unless it is the same as the new one.
     """
     if not os.path.lexists(path):
-        return []
-    found = digest(read_bytes(path, JSON_LIMIT, fix="use another name"))
-    digests = _ledger(path.parent).get(path.name)
-    if not isinstance(digests, list) or found not in digests:
-        raise StorageError(
-            None,
-            path,
-            "is not as it was generated, and would be overwritten",
-            "move it to another name",
-        )
-    return [found]
+        return b""
+    old = read_bytes(path, JSON_LIMIT, fix="use another name")
+    known, found = _ledger(path.parent).get(path.name), _generated_digest(old)
+    if found != _generated_digest(new) and not (isinstance(known, list) and found in known):
+        rule = "is not as it was generated, and would be overwritten"
+        raise StorageError(None, path, rule, "move it to another name")
+    return old
+
+
+def _generated_digest(data: bytes) -> str:
+    """The digest of a file without its part that is written by hand."""
+    return digest(BY_HAND.sub(b"", data))
 
 
 def write_generated_folder(folder: Path, contents: Mapping[str, str | bytes]) -> list[Path]:
@@ -190,27 +200,6 @@ def _ledger(folder: Path) -> dict[str, Any]:
     path = folder / LEDGER
     fix = "remove it, and move the pages and figures beside it to another folder"
     return read_json(path, fix) if os.path.lexists(path) else {}
-
-
-def marks(name: str) -> tuple[str, str]:
-    """The lines around a generated part of a Markdown file."""
-    return f"<!-- {name} -->", f"<!-- end of {name} -->"
-
-
-def between(path: Path, name: str) -> tuple[str, str, str]:
-    """The text before, between and after the marks of a name; StorageError without them."""
-    begin, end = marks(name)
-    try:
-        text = read_bytes(path, JSON_LIMIT, fix="name a Markdown file").decode()
-    except UnicodeDecodeError as error:
-        raise StorageError(None, path, "is not text in UTF-8", "name a Markdown file") from error
-    before, _, rest = text.partition(begin)
-    inside, ended, after = rest.partition(end)
-    if not ended:
-        raise StorageError(
-            None, path, f"has no lines {begin} and {end}", "put them where the table belongs"
-        )
-    return before, inside, after
 
 
 def digest(data: bytes) -> str:
