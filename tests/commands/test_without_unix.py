@@ -1,5 +1,6 @@
 """What Windows lacks, taken away from a process on Unix; nothing else of Windows is tested."""
 
+import os
 import subprocess
 import sys
 
@@ -18,6 +19,7 @@ def test_a_system_without_flock_and_signals_of_unix_trains_resumes_predicts_and_
 ):
     done = subprocess.run(
         [sys.executable, ROOT / "tests" / "support" / "without_unix.py", *LINES],
+        env=os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache")},  # whose locks are of one kind
         cwd=tmp_path, capture_output=True, text=True, check=False, timeout=200,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -28,5 +30,5 @@ def test_a_system_without_flock_and_signals_of_unix_trains_resumes_predicts_and_
         ".lock is a link, and nothing behind a link is changed: remove it",
     ]
     left = {path.name for path in tmp_path.iterdir()}
-    assert left == {"run", "cards", ".lock"}
+    assert left == {"run", "cards", "cache", ".lock"}
     assert not list(tmp_path.glob("*/.lock"))
