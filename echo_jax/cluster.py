@@ -289,14 +289,11 @@ def _local(count: int) -> Any:
     from distributed import LocalCluster
 
     quiet = {"dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
-    blocks = hasattr(signal, "pthread_sigmask")
-    if blocks:
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
+    with contextlib.ExitStack() as stack:
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            stack.callback(signal.pthread_sigmask, signal.SIG_UNBLOCK, {signal.SIGINT})
         return LocalCluster(n_workers=count, threads_per_worker=1, **quiet)
-    finally:
-        if blocks:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _jobqueue(path: Path) -> Any:
