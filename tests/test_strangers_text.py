@@ -15,11 +15,11 @@ import echo_jax
 from echo_jax.config import changed
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card as cards
-from echo_jax.memory.pages import all_cards, card_pages, table
+from echo_jax.memory.pages import all_cards, card_figure, card_pages, table
 from echo_jax.notebook.card_call import CardResult
 from echo_jax.notebook.study_answer import StudyAnswer
 from echo_jax.notebook.training_call import Run
-from echo_jax.report import markdown_page, text_tables
+from echo_jax.report import markdown_page, styles, text_tables
 from echo_jax.runs import csv_input
 from echo_jax.studies import study_pages, tidy_rows
 from echo_jax.studies.catalogue import Study
@@ -38,21 +38,18 @@ HOSTILE = (
 ROWS = [lag_row([3.0]), lag_row([2.0], 1)]
 
 
-def card_of(name):
+def outputs(name):
+    """A card and a study, as of a sweep over the user's values, all of whose texts are a name."""
     made = card(ROWS, name, args={name: name}, devices=[name], remarks=[name], name="a-card")
-    return msgspec.structs.replace(made, versions={name: name})
-
-
-def study_of(name):
-    """A study, as of a sweep over values of the user's, with one row; and its section."""
-    points = tuple(GridPoint({name: label}, changed(CONFIG, seeds=2)) for label in (name, "plain"))
-    study, rows = Study(f"What of {name}?", points), [row(points[0], 0)]
-    section = study_pages.section("state", study, rows, "echo-jax study state")
-    return study, rows, section._replace(answer=[name], notes=[name])
+    made.versions = {name: name}
+    points = [GridPoint({name: label}, changed(CONFIG, seeds=2)) for label in (name, "plain")]
+    study, rows = Study(f"What of {name}?", tuple(points)), [row(points[0], 0)]
+    section = study_pages.section("state", study, rows, "make it")
+    return made, study, rows, section._replace(answer=[name], notes=[name])
 
 
 def pages(name):
-    (_, rows, section), made = study_of(name), card_of(name)
+    made, _, rows, section = outputs(name)
     column = changed(CONFIG, csv="my.csv", column=re.sub("[\0-\x1f\x7f-\x9f]", "", name))
     yield card_pages.page(made, ROWS)
     yield all_cards.page([made, card(ROWS, "gru")], [made], [])
@@ -73,11 +70,11 @@ def markup(page):
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_what_a_stranger_wrote_is_text_in_pages_terminals_csv_latex_and_figures(name):
+def test_what_a_stranger_wrote_is_text_in_every_output(name, tmp_path):
     for page, harmless in zip(pages(name), pages("harmless"), strict=True):
         assert (lines(page), markup(page)) == (lines(harmless), markup(harmless))
-    (study, rows, section), made = study_of(name), card_of(name)
-    harmless = study_pages.in_terminal(study_of("harmless")[2])
+    made, study, rows, section = outputs(name)
+    harmless = study_pages.in_terminal(outputs("harmless")[3])
     assert lines(study_pages.in_terminal(section)) == lines(harmless)
     assert lines(table.side_by_side([msgspec.structs.replace(made, name=name)])) == 4
     for tidy in (*tidy_rows.tables(study, rows).values(), table.tidy_rows([made])):
@@ -88,26 +85,20 @@ def test_what_a_stranger_wrote_is_text_in_pages_terminals_csv_latex_and_figures(
         text = text_tables.latex_text(latex)
         assert lines(text) == 7 + len(latex.rows)
         assert not re.search(r"(?<!\\)[$#%_^~]|\\input", text.partition("\n")[2])
-    for figure in all_cards.images(all_cards.drawings_of([made]), "svg").values():
-        ElementTree.fromstring(figure)
-
-
-@pytest.mark.parametrize("name", HOSTILE)
-def test_what_a_stranger_wrote_is_in_an_error_one_line_of_text(name, tmp_path):
-    (tmp_path / "a.csv").write_text(f'"{name.replace(chr(34), "")}"\n1\n2\n', newline="")
+    ElementTree.fromstring(styles.image(card_figure.card_figure(made, ROWS), "svg"))
+    column, quoted = tmp_path / "a.csv", name.replace('"', "")
+    column.write_text(f'"{quoted}"\n1\n2\n', newline="")
     for read in (
-        lambda: csv_input.read_inputs(changed(CONFIG, csv=str(tmp_path / "a.csv"))),
-        lambda: csv_input.read_column(tmp_path / "a.csv", f"{name} x"),
+        lambda: csv_input.read_inputs(changed(CONFIG, csv=str(column))),
+        lambda: csv_input.read_column(column, f"{name} x"),
         lambda: cards.read(tmp_path / name),
-        lambda: echo_jax.train(cell=name),
     ):
         with pytest.raises(ConfigError) as refusal:
             read()
-        assert refusal.value.spelled("flag").isprintable()
-        assert str(refusal.value).isprintable()
+        assert lines(refusal.value.spelled("flag")) == lines(str(refusal.value)) == 0
 
 
-@pytest.mark.parametrize("name", ["a b", "<b>", "a\n```", "x\x1b[31m", "=1", ".hidden", "a\n"])
+@pytest.mark.parametrize("name", ["<b>", "a\n```", "x\x1b[31m", "=1", ".hidden", "a\n"])
 def test_a_folder_with_a_name_that_no_card_has_is_refused(name, tmp_path):
     (tmp_path / name).mkdir()
     cards.write(card(ROWS), ROWS, tmp_path / name)
