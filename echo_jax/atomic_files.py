@@ -172,7 +172,8 @@ def check_generated(path: Path, new: bytes = b"") -> bytes:
     if not os.path.lexists(path):
         return b""
     old = read_bytes(path, JSON_LIMIT, fix="use another name")
-    known, found = _ledger(path.parent).get(path.name), _generated_digest(old)
+    known = _ledger(path.parent).get(path.name)
+    found = _generated_digest(old)
     if found != _generated_digest(new) and not (isinstance(known, list) and found in known):
         rule = "is not as it was generated, and would be overwritten"
         raise StorageError(None, path, rule, "move it to another name")

@@ -112,7 +112,6 @@ def load(command: PredictCommand) -> "Trained":
 
     machine.use_cpu_devices(1)
     compilation_cache.use_compilation_cache(command.compilation_cache)
-
     say = functools.partial(print, file=sys.stderr)
     network = predictor.load(command.folder, command.seed, command.cell, say)
     config, done = network.config, network.sequences

@@ -239,10 +239,9 @@ def with_rows(card: Card, rows: Sequence[Row]) -> Card:
 
 
 def read(folder: Path) -> tuple[Card, list[Row]]:
-    """The card in a folder and its rows; StorageError, one sentence, where they are not valid.
+    """The card in a folder and its rows; ConfigError where they, or its name, are not valid.
 
-    The folder has the name of a card. What follows from the rows is computed anew, so a card cannot
-    claim other bits.
+    What follows from the rows is computed anew, so a card cannot claim other bits.
     """
     check_name(folder.name, folder)
     path = folder / "card.json"

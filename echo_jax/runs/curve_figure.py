@@ -32,6 +32,8 @@ def read(folder: Path) -> Finished:
     text = atomic_files.read_bytes(path, machine.memory())
     try:
         history = History.of_text(config, text)
+        if not history.sequences:
+            raise ValueError
     except ValueError:
         raise StorageError(None, path, "is damaged", "restore it, or train again") from None
     scores = result.read_of(folder, config, history.sequences)
