@@ -12,8 +12,8 @@ the progress of training are not kept. `--write` puts the outputs into the noteb
 import argparse
 import json
 import math
+import os
 import re
-import resource
 import sys
 import tempfile
 import time
@@ -45,8 +45,8 @@ def main() -> None:
         where = {"metadata": {"path": folder}}
         nbclient.NotebookClient(ran, timeout=600, resources=where).execute()
     keep_what_stays(ran)
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    processor = used.ru_utime + used.ru_stime
+    used = os.times()
+    processor = used.children_user + used.children_system
     print(f"{time.perf_counter() - started:.0f} s, {processor:.0f} s of processor time")
     if options.write:
         options.notebook.write_text(json.dumps(ran, indent=1, ensure_ascii=False) + "\n")

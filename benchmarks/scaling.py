@@ -9,7 +9,6 @@ weights and moments take, so in the same cache. Not explained are sigmoid, tanh 
 products too small to reach the peak, and the start of each operation.
 """
 
-import resource
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -138,6 +137,8 @@ def measure(config: RunConfig, seconds: float) -> dict[str, float]:
 
 def peak_mib() -> float:
     """The largest memory that this process ever had resident, MiB."""
+    import resource  # of Unix
+
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

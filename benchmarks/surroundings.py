@@ -44,6 +44,8 @@ def measuring(out: Path | None) -> Iterator[tuple[dict[str, Any], int]]:
 
     Afterwards the machine and its load are printed, and everything is written into a new file.
     """
+    if not hasattr(os, "sched_setaffinity"):
+        raise ConfigError("a benchmark keeps to one core, as only Linux lets it: run it there")
     if out and (out.exists() or not out.parent.is_dir()):
         raise ConfigError("out", out, "is there, or has no folder", "name a new file")
     measured: dict[str, Any] = {"command": sys.argv, "load before": os.getloadavg()}

@@ -7,21 +7,31 @@ whole. What is read may come from a stranger: it is a regular file of bounded si
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import echo_jax
 from echo_jax.exceptions import ConfigError, FolderInUseError, StorageError, printable
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 FORMAT = 2  # of run folders and states; 1 was that of echo_jax 0.1.0
 JSON_LIMIT = 64 * 2**20  # bytes, of a JSON or generated file
 LEDGER = ".generated"  # the digests of the generated files beside it, by their names
+BY_HAND = re.compile(rb"(?<=<!-- findings -->).*?(?=<!-- end of findings -->)", re.S)
+"""The part of a generated page that is written by hand, and stays."""
+
+LOCK = ".lock"  # a file in a folder, which is locked where the folder itself cannot be
 
 
 def path_of(field: str, value: Any) -> Path:
@@ -58,7 +68,9 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder safe from a power cut."""
+    """Make the names in a folder safe from a power cut, where the system opens folders."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -85,15 +97,11 @@ def read_bytes(
         raise StorageError(None, path, f"cannot be read ({error.strerror})", fix) from error
 
 
-def check_no_link(folder: Path) -> None:
-    """Raise StorageError for a link in the place of a folder that is written to."""
-    if os.path.islink(folder):
-        raise StorageError(
-            None,
-            folder,
-            "is a link, and nothing behind a link is changed",
-            "put a folder in its place",
-        )
+def check_no_link(path: Path) -> None:
+    """Raise StorageError for a link in the place of a folder or file that is written to."""
+    if os.path.islink(path):
+        rule = "is a link, and nothing behind a link is changed"
+        raise StorageError(None, path, rule, "remove it")
 
 
 def make_folder(folder: Path) -> None:
@@ -143,31 +151,38 @@ def parse_json(data: bytes | str) -> Any:
 def write_generated(path: Path, data: bytes) -> None:
     """Write a page, figure or table over the one that was generated before, and over no other.
 
-    The ledger has the new digest beside the old one before the file itself is replaced: whatever
-    of this fails, the file that is there is still known as generated.
+    The part `BY_HAND` of that one stays. The ledger has the new digest beside the old one before
+    the file itself is replaced: whatever of this fails, the file that is there is still known as
+    generated.
     """
-    digests = {path.name: sorted({*check_generated(path), digest(data)})}
+    old = check_generated(path, data)
+    if kept := BY_HAND.search(old):
+        data = BY_HAND.sub(lambda _: kept[0], data)
+    digests = {path.name: sorted({_generated_digest(each) for each in (old or data, data)})}
     write_json(path.with_name(LEDGER), _ledger(path.parent) | digests)
     write_bytes(path, data)
 
 
-def check_generated(path: Path) -> list[str]:
-    """The digest of a generated file, in a list; an empty one where there is no file.
+def check_generated(path: Path, new: bytes = b"") -> bytes:
+    """The content of a generated file; empty where there is no file.
 
-    StorageError for a file that was edited since it was generated, or that somebody else made.
+    StorageError for a file that was edited since it was generated, or that somebody else made,
+    unless it is the same as the new one.
     """
     if not os.path.lexists(path):
-        return []
-    found = digest(read_bytes(path, JSON_LIMIT, fix="use another name"))
-    digests = _ledger(path.parent).get(path.name)
-    if not isinstance(digests, list) or found not in digests:
-        raise StorageError(
-            None,
-            path,
-            "is not as it was generated, and would be overwritten",
-            "move it to another name",
-        )
-    return [found]
+        return b""
+    old = read_bytes(path, JSON_LIMIT, fix="use another name")
+    known = _ledger(path.parent).get(path.name)
+    found = _generated_digest(old)
+    if found != _generated_digest(new) and not (isinstance(known, list) and found in known):
+        rule = "is not as it was generated, and would be overwritten"
+        raise StorageError(None, path, rule, "move it to another name")
+    return old
+
+
+def _generated_digest(data: bytes) -> str:
+    """The digest of a file without its part that is written by hand."""
+    return digest(BY_HAND.sub(b"", data))
 
 
 def write_generated_folder(folder: Path, contents: Mapping[str, str | bytes]) -> list[Path]:
@@ -186,27 +201,6 @@ def _ledger(folder: Path) -> dict[str, Any]:
     path = folder / LEDGER
     fix = "remove it, and move the pages and figures beside it to another folder"
     return read_json(path, fix) if os.path.lexists(path) else {}
-
-
-def marks(name: str) -> tuple[str, str]:
-    """The lines around a generated part of a Markdown file."""
-    return f"<!-- {name} -->", f"<!-- end of {name} -->"
-
-
-def between(path: Path, name: str) -> tuple[str, str, str]:
-    """The text before, between and after the marks of a name; StorageError without them."""
-    begin, end = marks(name)
-    try:
-        text = read_bytes(path, JSON_LIMIT, fix="name a Markdown file").decode()
-    except UnicodeDecodeError as error:
-        raise StorageError(None, path, "is not text in UTF-8", "name a Markdown file") from error
-    before, _, rest = text.partition(begin)
-    inside, ended, after = rest.partition(end)
-    if not ended:
-        raise StorageError(
-            None, path, f"has no lines {begin} and {end}", "put them where the table belongs"
-        )
-    return before, inside, after
 
 
 def digest(data: bytes) -> str:
@@ -234,22 +228,39 @@ def other_version(path: Path, version: object) -> StorageError:
 def locked(folder: Path) -> Iterator[None]:
     """Keep every other process out of a folder, at the latest until this one ends.
 
-    The lock is on the folder itself, so that no file is left in it, or opened through a link.
     StorageError where another process is in it, or it cannot be locked.
     """
     try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        os.scandir(folder).close()
     except OSError as error:
         rule = f"is not a folder that can be read ({error.strerror})"
         raise StorageError(None, folder, rule, "use the folder of a run") from error
     with contextlib.ExitStack() as stack:
-        stack.callback(os.close, descriptor)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            stack.enter_context(_lock_of(folder) if fcntl else _lock_in(folder))
+        except (BlockingIOError, TimeoutError) as error:
             rule, fix = "is in use by another process", "wait until it has ended, or stop it"
             raise FolderInUseError(None, folder, rule, fix) from error
         except OSError as error:
             rule, fix = f"cannot be locked ({error.strerror})", "use one on another file system"
             raise StorageError(None, folder, rule, fix) from error
         yield
+
+
+@contextlib.contextmanager
+def _lock_of(folder: Path) -> Iterator[None]:
+    """A lock on the folder itself: no file is left in it, or opened through a link."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock_in(folder: Path) -> AbstractContextManager[Any]:
+    """A lock on a file in the folder, which is no link; on systems that cannot lock a folder."""
+    import filelock
+
+    check_no_link(folder / LOCK)
+    return filelock.FileLock(folder / LOCK).acquire(timeout=0)

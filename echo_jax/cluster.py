@@ -284,16 +284,16 @@ def _cluster(spec: str) -> Any:
 def _local(count: int) -> Any:
     """Worker processes on this machine; they listen on 127.0.0.1 alone, and Ctrl-C is not theirs.
 
-    A process inherits the blocked signals of the thread that starts it.
+    A process inherits the blocked signals of the thread that starts it; Windows blocks none.
     """
     from distributed import LocalCluster
 
     quiet = {"dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
+    with contextlib.ExitStack() as stack:
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            stack.callback(signal.pthread_sigmask, signal.SIG_UNBLOCK, {signal.SIGINT})
         return LocalCluster(n_workers=count, threads_per_worker=1, **quiet)
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _jobqueue(path: Path) -> Any:

@@ -37,11 +37,11 @@ class ConfigError(ValueError):
         self.field, self.value, self.rule, self.fix = field, value, rule, fix
 
     def spelled(self, spelling: Spelling) -> str:
-        """The sentence, with every field as a flag or as an argument."""
+        """The sentence, with every field as a flag or as an argument; `printable`."""
         if not self.rule:
-            return spell(str(self.field), spelling)
+            return printable(spell(str(self.field), spelling))
         text = f"{_subject(self.field, self.value, spelling)} {spell(self.rule, spelling)}"
-        return f"{text}: {spell(self.fix, spelling)}"
+        return printable(f"{text}: {spell(self.fix, spelling)}")
 
     def then(self, more: str) -> Self:
         """The same error, whose fix has one more clause."""
@@ -126,11 +126,16 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
+def one_line(text: str) -> str:
+    """A text on one line, `printable`: what a page, table or figure makes its own form of."""
+    return printable(" ".join(text.split()))
+
+
 def reason(error: BaseException) -> str:
     """The type and message of an error on one line, at most 200 characters of the message."""
     name = type(error).__name__
     try:
-        message = printable(" ".join(str(error).split()))
+        message = one_line(str(error))
     except BaseException:  # user code may raise anything
         return name
     return f"{name}: {message[:200]}{'...' * (len(message) > 200)}" if message else name

@@ -101,7 +101,9 @@ def use_cpu_devices(count: int | None) -> None:
 
 
 def memory() -> int:
-    """The memory of this machine, bytes."""
+    """The memory of this machine, bytes; where the system does not say, more than any has."""
+    if not hasattr(os, "sysconf"):
+        return sys.maxsize
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 

@@ -37,7 +37,10 @@ def test_a_json_file_is_believed_only_with_its_digest(tmp_path):
         atomic_files.read_json(path)
 
 
-def test_a_folder_is_locked_once(tmp_path):
+@pytest.mark.parametrize("flock", [True, False])
+def test_a_folder_is_locked_once(tmp_path, monkeypatch, flock):
+    if not flock:
+        monkeypatch.setattr(atomic_files, "fcntl", None)
     with (
         atomic_files.locked(tmp_path),
         pytest.raises(StorageError, match="is in use by another process: wait until it has ended"),
@@ -46,6 +49,14 @@ def test_a_folder_is_locked_once(tmp_path):
         pass
     with atomic_files.locked(tmp_path):
         pass
+
+
+def test_a_link_in_the_place_of_a_lock_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(atomic_files, "fcntl", None)
+    (tmp_path / ".lock").symlink_to("behind")
+    with pytest.raises(StorageError, match="is a link"), atomic_files.locked(tmp_path):
+        pass
+    assert not (tmp_path / "behind").exists()
 
 
 def test_a_generated_file_gives_way_to_the_next_and_an_edited_one_does_not(tmp_path):

@@ -132,7 +132,7 @@ def drawing_last(again: str) -> Iterator[None]:
     try:
         yield
     except ConfigError as error:
-        print(f"{printable(error.spelled('flag'))}; then {again} makes it", file=sys.stderr)
+        print(f"{error.spelled('flag')}; then {again} makes it", file=sys.stderr)
 
 
 @contextlib.contextmanager

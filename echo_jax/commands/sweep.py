@@ -8,7 +8,6 @@ import dataclasses
 import functools
 import itertools
 import math
-import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -160,7 +159,7 @@ def main() -> None:
 def run(command: SweepCommand, out: Path, interrupts: Interrupts) -> None:
     """Check every grid point, and run what is missing."""
     study = checked(command.study)
-    again = f"{command_line.INSTALLED} sweep {shlex.join(sys.argv[1:])}"
+    again = f"{command_line.INSTALLED} sweep {command_line.quoted(*sys.argv[1:])}"
     folder = Folder(out, "a sweep", "A sweep", {NAME: study}, lambda _: again, again)
     run_studies(folder, [NAME], command, interrupts)
 

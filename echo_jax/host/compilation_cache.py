@@ -71,7 +71,7 @@ def _folder() -> Path:
         status = folder.lstat()
         if not stat.S_ISDIR(status.st_mode):
             raise OSError(f"{folder} is a link: remove it")
-        if status.st_uid != os.getuid():
+        if hasattr(os, "getuid") and status.st_uid != os.getuid():
             raise OSError(f"{folder} is another user's: set XDG_CACHE_HOME to a folder of yours")
         folder.chmod(0o700)
     os.utime(folders[-1])  # fails where nothing can be written

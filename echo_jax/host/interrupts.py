@@ -6,6 +6,7 @@ import sys
 from typing import Any, Self
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+NO_READER = getattr(signal, "SIGPIPE", signal.SIGTERM)  # Windows has no signal of its own for it
 
 
 class StoppedError(Exception):
@@ -46,7 +47,7 @@ class Interrupts:
             print(line, flush=True)
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            self.signal = self.signal or signal.SIGPIPE
+            self.signal = self.signal or NO_READER
 
     def __enter__(self) -> Self:
         """Install the handlers."""

@@ -9,6 +9,8 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 
+from echo_jax.exceptions import printable
+
 PLAIN_LINES = 10
 """Lines that a run prints where there is no terminal, about."""
 
@@ -21,7 +23,7 @@ class _Bar:
     ) -> None:
         """Take what there is to do, what of it is done, and what gets the plain lines."""
         self._total, self._next_line, self._say = total, float(done), say
-        self._console = Console(highlight=False, soft_wrap=True)
+        self._console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
         hidden = not self._console.is_terminal
         columns = BarColumn(24), TextColumn("{task.fields[text]}", markup=False), *columns
         self._bar = Progress(*columns, console=self._console, disable=hidden)
@@ -37,6 +39,7 @@ class _Bar:
         self._bar.stop()
 
     def _show(self, done: float, text: str) -> None:
+        text = printable(text)
         if self._console.is_jupyter:
             self._show_in_notebook(done, text)
         elif self._console.is_terminal:
@@ -72,7 +75,7 @@ class GridProgress(_Bar):
     def finished(self, point: str, result: str) -> None:
         """Print that a grid point is done, and its result."""
         self.at_work(point, 1.0)
-        self._console.print(f"{self._count()}  {point}: {result}")
+        self._console.print(printable(f"{self._count()}  {point}: {result}"))
 
     def _count(self) -> str:
         done = sum(self._done[point] == all_of_it for point, all_of_it in self._expected.items())

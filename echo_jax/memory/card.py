@@ -9,6 +9,7 @@ A card is a function of its cell and rows, so a measurement that was stopped goe
 
 import datetime
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,7 +36,8 @@ from echo_jax.report.number_formats import plain
 from echo_jax.statistics import mean_interval
 
 Text = Annotated[str, Meta(min_length=1, max_length=1000)]
-CardName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+CardName = Annotated[str, Meta(pattern=NAME)]
 Number = Annotated[float, Meta(ge=-1e9, le=1e9)]
 
 R = TypeVar("R", LagRow, KeyRow)
@@ -127,14 +129,12 @@ class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     remarks: list[str] = []
 
 
-def check_name(name: str) -> None:
-    """Raise ConfigError for the name of a card that can be no folder."""
-    try:
-        msgspec.convert(name, CardName)
-    except msgspec.ValidationError as error:
-        raise ConfigError(
-            "name", name, "is no name of a card", "use up to 100 letters, digits, ., _ and -"
-        ) from error
+def check_name(name: str, folder: Path | None = None) -> None:
+    """Raise ConfigError for a name that no card has, of a folder that is there or to be made."""
+    if not (isinstance(name, str) and re.fullmatch(NAME, name)):
+        field = None if folder else "name"
+        fix = "use up to 100 letters, digits, ., _ and -"
+        raise ConfigError(field, folder or name, "is no name of a card", fix)
 
 
 def lag_bits(score: LagScore | None, floored: bool = True) -> np.ndarray:
@@ -239,10 +239,11 @@ def with_rows(card: Card, rows: Sequence[Row]) -> Card:
 
 
 def read(folder: Path) -> tuple[Card, list[Row]]:
-    """The card in a folder and its rows; StorageError, one sentence, where they are not valid.
+    """The card in a folder and its rows; ConfigError where they, or its name, are not valid.
 
     What follows from the rows is computed anew, so a card cannot claim other bits.
     """
+    check_name(folder.name, folder)
     path = folder / "card.json"
     card = decoded(path, atomic_files.read_bytes(path, atomic_files.JSON_LIMIT), Card)
     rows = read_rows(folder / "rows.jsonl")

@@ -23,6 +23,7 @@ from echo_jax.memory.pages import built_in_cards, table
 from echo_jax.memory.rows import KeyRow, Row
 from echo_jax.report import styles
 from echo_jax.report.charts import NotebookFigure
+from echo_jax.report.markdown_page import escaped, fenced
 from echo_jax.report.text_tables import data_frame
 
 if TYPE_CHECKING:
@@ -54,8 +55,8 @@ class CardResult:
 
     def _repr_markdown_(self) -> str:
         """The same in a notebook, with the remarks."""
-        remarks = "".join(f"\n- {remark}" for remark in self.card.remarks)
-        return f"```text\n{self!r}\n```\n{remarks}"
+        remarks = [f"- {escaped(remark)}" for remark in self.card.remarks]
+        return "\n".join([fenced(repr(self), "text"), "", *remarks])
 
     def to_pandas(self) -> "pandas.DataFrame":
         """A row for each run, data set, and lag or number of pairs, one number a column.

@@ -21,6 +21,7 @@ from echo_jax.host.interrupts import Interrupts
 from echo_jax.host.stopwatch import Stopwatch
 from echo_jax.notebook.training_options import KINDS, TrainOptions
 from echo_jax.report.charts import NotebookFigure
+from echo_jax.report.markdown_page import escaped, fenced
 from echo_jax.report.styles import drawing
 from echo_jax.runs import advice, curve_figure, explanation, run_report
 from echo_jax.runs.metrics_csv import History
@@ -110,10 +111,10 @@ class Run:
 
     def _repr_markdown_(self) -> str:
         """The run, the scores beside their baselines, and why it ended so."""
-        what = run_report.describe(self.config)
-        scores = run_report.scores(self.config, self.result)
-        why = self.explain().replace("\n", "\n\n")
-        return f"**{what}**\n\n```text\n{scores}\n```\n\n{why}"
+        what = escaped(run_report.describe(self.config))
+        scores = fenced(run_report.scores(self.config, self.result), "text")
+        why = map(escaped, self.explain().splitlines())
+        return "\n\n".join([f"**{what}**", scores, *why])
 
 
 def train(**options: Unpack[TrainOptions]) -> Run:

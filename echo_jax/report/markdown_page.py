@@ -7,6 +7,7 @@ import html
 import re
 from collections.abc import Sequence
 
+from echo_jax.exceptions import one_line
 from echo_jax.report.page import Section, Table
 
 LONG = 24  # rows; a longer table folds out
@@ -34,7 +35,7 @@ def markdown_page(
         parts += [f'<a id="{html.escape(section.name)}"></a>', *_found(short)]
         parts += [details("All of it in numbers, and how to read them", more)] * bool(more)
     again = escaped(f"{made} This command makes the page again:")
-    read = [*map(escaped, introduction), again, _fenced(command)]
+    read = [*map(escaped, introduction), again, fenced(command)]
     parts += ["---", details("What is measured, and how the page was made", "\n\n".join(read))]
     return "\n\n".join(parts) + "\n"
 
@@ -65,7 +66,7 @@ def _numbers(section: Section) -> list[str]:
             parts += [escaped(table.caption), text]
     parts += ["### How to read it"] * bool(section.notes and section.tables)
     parts += map(escaped, section.notes)
-    return [*parts, "### Try it", _fenced(section.command)] if section.command else parts
+    return [*parts, "### Try it", fenced(section.command)] if section.command else parts
 
 
 def details(summary: str, text: str) -> str:
@@ -80,11 +81,11 @@ def markdown_table(table: Table) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, rules, *rows))
 
 
-def _fenced(command: str) -> str:
-    """A command as a code block, whose fence is longer than any run of backticks in it."""
-    longest = max(map(len, re.findall("`+", command)), default=0)
+def fenced(code: str, language: str = "bash") -> str:
+    """A code block, whose fence is longer than any run of backticks in it."""
+    longest = max(map(len, re.findall("`+", code)), default=0)
     fence = "`" * max(3, longest + 1)
-    return f"{fence}bash\n{command}\n{fence}"
+    return f"{fence}{language}\n{code}\n{fence}"
 
 
 def escaped(text: str) -> str:
@@ -92,6 +93,6 @@ def escaped(text: str) -> str:
 
     Python-Markdown shows the backslash before some of them, which are written as HTML names them.
     """
-    text = " ".join(text.split()).translate(NAMED)
+    text = one_line(text).translate(NAMED)
     text = re.sub(r"[\\`*_\[\]]", r"\\\g<0>", text)
     return re.sub(r"^(\d*)([-+#.)])(?=[-#\s]|$)", r"\1\\\2", text)

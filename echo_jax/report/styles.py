@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
-from echo_jax.exceptions import ConfigError, reason
+from echo_jax.exceptions import ConfigError, one_line, reason
 
 if TYPE_CHECKING:  # matplotlib is imported where it draws: it may fail over the user's settings
     from matplotlib.axes import Axes
@@ -88,9 +88,14 @@ def annotate(
     axes.annotate(words, at, points, textcoords="offset points", **style)
 
 
+def literal(words: str) -> str:
+    """Words on one line, with dollar signs that start no formula."""
+    return one_line(words).replace("$", r"\$")
+
+
 def wrapped(words: str, width: int) -> str:
-    """Words in lines of at most `width` characters, with dollar signs that start no formula."""
-    return textwrap.fill(words, width).replace("$", r"\$")
+    """The same in lines of at most `width` characters."""
+    return textwrap.fill(one_line(words), width).replace("$", r"\$")
 
 
 Format = Literal["png", "svg", "pdf"]

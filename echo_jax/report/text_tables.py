@@ -6,10 +6,11 @@ columns where output goes to a file, and a result must come through whole.
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from echo_jax.exceptions import ConfigError
+from echo_jax.exceptions import ConfigError, one_line, printable
 from echo_jax.report.page import Table
 
 if TYPE_CHECKING:
@@ -22,15 +23,19 @@ Kind = Literal["csv", "latex"]
 LATEX = str.maketrans({
     **{character: f"\\{character}" for character in "&%$#_{}"},
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "\u2009": r"\,",
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
     "\u2265": r"$\geq$", "\u2264": r"$\leq$", "\u00b5": r"\textmu{}", "\u2212": r"$-$",
     "\u00b2": r"\textsuperscript{2}", "\u2013": "--",
 })  # fmt: skip
 """The LaTeX of characters that mean something there or are not in its fonts."""
 
+FORMULA = re.compile(r"(?![-+]?[\d.]+$)[-=+@]")
+"""The start of a text, but for a number, that a spreadsheet takes for a formula."""
+
 
 def table(rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> str:
     """Rows as aligned columns: those in `left` to the left, the others to the right."""
+    rows = [[printable(entry) for entry in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "   ".join(
@@ -44,10 +49,17 @@ def table(rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> str:
 def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows with the same names: a line of names and one for each row; None is empty."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]) if rows else (), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    names = list(rows[0]) if rows else []
+    lines = [names, *([row[name] for name in names] for row in rows)]
+    csv.writer(text, lineterminator="\n").writerows(map(_csv_cell, line) for line in lines)
     return text.getvalue()
+
+
+def _csv_cell(value: Any) -> Any:
+    """A number as it is, a text `printable`, one that begins a formula after an apostrophe."""
+    if not isinstance(value, str):
+        return value
+    return ("'" if FORMULA.match(value) else "") + printable(value)
 
 
 def latex_files(name: str, tables: Sequence[Table]) -> dict[str, str]:
@@ -60,12 +72,12 @@ def latex_files(name: str, tables: Sequence[Table]) -> dict[str, str]:
 
 def latex_text(table: Table) -> str:
     """A tabular with numbers to the right and the caption as a comment; needs booktabs."""
-    rows = [[text.replace("\n", " ").translate(LATEX) for text in row] for row in table.texts]
+    rows = [[one_line(text).translate(LATEX) for text in row] for row in table.texts]
     head, *body = (f"{' & '.join(row)} \\\\" for row in rows)
     columns = "".join("r" if numeric else "l" for numeric in table.numeric)
-    begin, caption = f"\\begin{{tabular}}{{{columns}}}", " ".join(table.caption.split())
-    lines = [f"% {caption}", begin, "\\toprule", head, "\\midrule", *body, "\\bottomrule"]
-    return "\n".join([*lines, "\\end{tabular}\n"])
+    begin = f"% {one_line(table.caption)}\n\\begin{{tabular}}{{{columns}}}"
+    lines = [begin, "\\toprule", head, "\\midrule", *body, "\\bottomrule", "\\end{tabular}\n"]
+    return "\n".join(lines)
 
 
 def data_frame(rows: Sequence[Mapping[str, Any]]) -> "pandas.DataFrame":

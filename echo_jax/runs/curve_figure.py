@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from echo_jax import atomic_files, machine
-from echo_jax.config import RunConfig, from_dict
-from echo_jax.exceptions import ConfigError, StorageError
+from echo_jax.config import RunConfig, changed
+from echo_jax.exceptions import StorageError
 from echo_jax.report.styles import BLUE, GREY, ORANGE, Format, drawing, image
-from echo_jax.runs import result
+from echo_jax.runs import result, run_folder
 from echo_jax.runs.metrics_csv import History
 from echo_jax.runs.result import Finished
-from echo_jax.runs.run_folder import FIGURE, METRICS, RESULT
+from echo_jax.runs.run_folder import FIGURE, METRICS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,32 +24,31 @@ POINTS = 500
 
 
 def read(folder: Path) -> Finished:
-    """The run in a folder, without weights; ConfigError for a file that is missing or damaged."""
-    scores, path = result.read(folder), folder / METRICS
-    try:
-        config = from_dict(scores.config)
-    except ConfigError as error:
-        rule = f"is not the result of a run ({error})"
-        raise StorageError(None, folder / RESULT, rule, "restore it, or train again") from None
+    """The run in a folder, without weights; StorageError where a file is missing or damaged.
+
+    So it is where the result is not of as many sequences as there are lines.
+    """
+    config, path = run_folder.read_inputs(folder, with_tokens=False).config, folder / METRICS
     text = atomic_files.read_bytes(path, machine.memory())
     try:
         history = History.of_text(config, text)
-        if history.sequences < config.training.sequences:
+        if not history.sequences:
             raise ValueError
     except ValueError:
         raise StorageError(None, path, "is damaged", "restore it, or train again") from None
-    return Finished(config, history, scores)
+    scores = result.read_of(folder, config, history.sequences)
+    return Finished(changed(config, sequences=history.sequences), history, scores)
 
 
 def draw(folder: Path, finished: Finished, kind: Format = "png") -> Path:
     """Make the figure of a run folder; returns its path.
 
-    ConfigError where it cannot be drawn, or a file that is no PNG was edited since.
+    ConfigError where it cannot be drawn, or the figure that is there was edited.
     """
     path = (folder / FIGURE).with_suffix(f".{kind}")
     with drawing():
         content = image(figure_of(finished), kind)
-    (atomic_files.write_bytes if kind == "png" else atomic_files.write_generated)(path, content)
+    atomic_files.write_generated(path, content)
     return path
 
 

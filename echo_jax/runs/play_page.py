@@ -37,13 +37,15 @@ DRAWN = {"window": 6, "batch_size": 8, "lag": 6}
 def write_for_run(folder: Path) -> Path:
     """Write the page of a run into its folder; returns the path of the page.
 
-    ConfigError for a network that the page cannot run, or a page above MOST_BYTES.
+    ConfigError for a network that the page cannot run or whose result is not there, for a page
+    above MOST_BYTES, and in the place of a page that was edited.
     """
     trained = predictor.load(folder)
     check_cell(trained)
-    text = page_of_run(trained, folder.resolve().name, result.read(folder))
+    scores = result.read_of(folder, trained.config, trained.sequences)
+    text = page_of_run(trained, folder.resolve().name, scores)
     path = folder / PAGE
-    atomic_files.write_bytes(path, text.encode())
+    atomic_files.write_generated(path, text.encode())
     return path
 
 

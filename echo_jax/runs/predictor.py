@@ -26,7 +26,7 @@ from echo_jax.config import GENERATOR, RunConfig, to_dict
 from echo_jax.core import many_seeds, online
 from echo_jax.core.network import Params, build_network
 from echo_jax.core.online import Answer, EchoState
-from echo_jax.exceptions import ConfigError, StorageError, shown
+from echo_jax.exceptions import ConfigError, StorageError, printable, shown
 from echo_jax.runs import checkpoint, run_folder, vocabulary
 from echo_jax.runs.run_folder import RunSpec
 from echo_jax.runs.vocabulary import UNSEEN, Unknown, Vocabulary
@@ -246,10 +246,8 @@ def load(
     machine.check_memory(4 * (tensor_files.size_of(start) + piece))
     source = registry.source_digest(config.network.cell)
     if changed := run_folder.changed_cell(path, inputs, source):
-        say(
-            f"{changed}, so the answers may not be those of the network that was trained: bring "
-            "that text back, or train again"
-        )
+        answers = "so the answers may not be those of the network that was trained"
+        say(printable(f"{changed}, {answers}: bring that text back, or train again"))
     return network_of(inputs, state.params, about["sequences"], seed, str(folder))
 
 

@@ -1,5 +1,6 @@
 """The scores of a run: what `result.json` and `seeds.csv` hold."""
 
+import shlex
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,7 +9,7 @@ import numpy as np
 from msgspec import UNSET, UnsetType, field
 
 from echo_jax import atomic_files, machine, statistics
-from echo_jax.config import RunConfig, to_dict
+from echo_jax.config import RunConfig, changed, to_dict
 from echo_jax.core import chance
 from echo_jax.core.evaluation import Evaluation
 from echo_jax.core.target_place import accuracy_ceiling, knowable_share
@@ -190,6 +191,19 @@ def read(folder: Path) -> Result:
         return msgspec.convert(atomic_files.read_json(path, fix), Result)
     except msgspec.ValidationError as error:
         raise StorageError(None, path, f"is not the result of a run ({error})", fix) from None
+
+
+def read_of(folder: Path, config: RunConfig, sequences: int) -> Result:
+    """The result of a run that was trained on so many sequences.
+
+    StorageError for one of fewer, as while a run goes on, or of another run.
+    """
+    found = read(folder)
+    if found.config != to_dict(changed(config, sequences=sequences)):
+        rule = f"is not of the {sequences:,} sequences that the run has by now"
+        fix = f"train on with --resume {shlex.quote(str(folder))}, which makes it again"
+        raise StorageError(None, folder / RESULT, rule, fix)
+    return found
 
 
 def failures(config: RunConfig, loss: np.ndarray, final: np.ndarray | None = None) -> dict:

@@ -131,12 +131,12 @@ def named_after_time(kind: str = "") -> Path:
 def check_unused(out: Path) -> None:
     """Raise ConfigError unless there is nothing yet, or an empty folder, in the place of a run.
 
-    Staged files may be there, which a process leaves that is killed. The current folder is refused.
+    A process that is killed may leave staged files, and its lock. The current folder is refused.
     """
     is_folder = os.path.isdir(out)
     can_be_listed = is_folder and os.access(out, os.R_OK)
     names = os.listdir(out) if can_be_listed else ["a file"] * os.path.lexists(out)
-    if out == Path() or not all(re.fullmatch(r"\..*\.part", name) for name in names):
+    if out == Path() or not all(re.fullmatch(r"\..*\.part|\.lock", name) for name in names):
         kind = "folder" if is_folder else "file"
         rule = f"is a {kind} that exists already, and nothing is overwritten"
         raise ConfigError("out", str(out), rule, "use the name of a new folder")

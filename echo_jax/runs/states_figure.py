@@ -14,7 +14,7 @@ from echo_jax.core.network import Params, build_network, unroll
 from echo_jax.core.online import EchoState
 from echo_jax.exceptions import ConfigError
 from echo_jax.report.charts import NotebookFigure
-from echo_jax.report.styles import INK, drawing, wrapped
+from echo_jax.report.styles import INK, drawing, literal, wrapped
 
 MOST_STEPS = 400
 """Steps that are drawn."""
@@ -105,12 +105,12 @@ def _label(panels: Sequence[Any], rows: Sequence[Row], values: Sequence[str], ga
     starts = np.cumsum(sizes + gap) - sizes - gap
     places = [start + np.arange(size) for start, size in zip(starts, sizes, strict=True)]
     tokens = np.concatenate([row.tokens for row in rows])
-    fed = [values[token] if token < len(values) else "-" for token in tokens]
+    fed = [literal(values[token]) if token < len(values) else "-" for token in tokens]
     above = panels[0].secondary_xaxis("top")
     above.set_xticks(np.concatenate(places), fed, fontsize=8)
     above.set_xlabel("fed")
     above.spines[:].set_visible(False)
-    answers = ["" if row.answer is None else str(row.answer) for row in rows]
+    answers = ["" if row.answer is None else literal(str(row.answer)) for row in rows]
     panels[-1].set_xticks(starts + (sizes - 1) / 2, answers, fontsize=8)
     panels[-1].set_xlabel("answer")
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from echo_jax import atomic_files
+from echo_jax.exceptions import one_line
 from echo_jax.report import text_tables
 from echo_jax.report.markdown_page import markdown_page
 from echo_jax.report.page import Figure, Section, computed
@@ -61,11 +62,12 @@ def section(name: str, study: Study, rows: Sequence[ResultRow], command: str) ->
 
 def in_terminal(section: Section) -> str:
     """The heading, answer, tables and notes of a section, and what its columns mean."""
-    parts = ["\n" + section.heading, *filter(None, ["\n".join(section.answer)])]
+    parts = ["\n" + one_line(section.heading)]
+    parts += filter(None, ["\n".join(map(one_line, section.answer))])
     for table in section.tables:
         left = [column for column, numeric in enumerate(table.numeric) if not numeric]
-        parts.append(f"{table.caption}\n{text_tables.table(table.texts, left)}")
-    return "\n\n".join([*parts, *section.notes, SCORES])
+        parts.append(f"{one_line(table.caption)}\n{text_tables.table(table.texts, left)}")
+    return "\n\n".join([*parts, *map(one_line, section.notes), SCORES])
 
 
 def _figure(name: str, chart: Chart, rows: Sequence[ResultRow]) -> Figure | None:

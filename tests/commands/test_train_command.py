@@ -49,7 +49,8 @@ def test_the_last_lines_name_the_run_folder_and_the_figure_and_it_is_complete(sh
     assert (folder, figure) == (f"Run folder: {name}", f"Figure: {name}/curve.png")
     assert re.fullmatch(r"Accuracy of 30 sequences: \d% ▁+ \d%", curve)
     assert {path.name for path in run.iterdir()} == {
-        "checkpoint.safetensors", "config.json", "curve.png", "metrics.csv", "result.json",
+        ".generated", "checkpoint.safetensors", "config.json", "curve.png", "metrics.csv",
+        "result.json",
     }  # fmt: skip
     expected = to_dict(PARTS["context"]) | {"format": 2, "seed_map": None, "files": {}}
     expected["training"]["sequences"] = 30

@@ -15,6 +15,7 @@ from echo_jax.memory.bits import accuracy_of_list
 from echo_jax.memory.pages import all_cards, built_in_cards, card_figure, card_pages
 from echo_jax.memory.protocol import FULL, Configuration
 
+BY_HAND = "<!-- Written by hand and kept: only what the tables tell apart. -->"
 DOCS = Path(__file__).parents[2] / "docs" / "cards"
 
 
@@ -70,16 +71,21 @@ def test_the_page_starts_with_a_figure_and_keeps_what_was_written_by_hand(folder
     all_cards.write_report(folder)
     page = folder / "README.md"
     assert page.read_text().split("\n\n")[1].endswith("](<figures/forgetting-block.svg>)")
-    page.write_text(page.read_text().replace(all_cards.BY_HAND, "The LRU keeps more."))
+    page.write_text(page.read_text().replace(BY_HAND, "The LRU keeps more."))
     (folder / "block-gla" / "card.json").unlink()
     all_cards.write_report(folder)
     assert "The LRU keeps more." in page.read_text()
     assert "gla" not in page.read_text()
+    page.write_text(page.read_text().replace("# The memory", "My remark. # The memory"))
+    before = page.read_bytes()
+    with pytest.raises(StorageError, match=r"README\.md is not as it was generated"):
+        all_cards.write_report(folder)
+    assert page.read_bytes() == before
 
 
 def test_a_page_of_somebody_else_is_not_overwritten(folder):
     (folder / "README.md").write_text("mine")
-    with pytest.raises(StorageError, match="findings"):
+    with pytest.raises(StorageError, match=r"README\.md is not as it was generated"):
         all_cards.write_report(folder)
     assert (folder / "README.md").read_text() == "mine"
 

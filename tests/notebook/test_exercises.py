@@ -1,8 +1,10 @@
-"""docs/exercises.md and the notebook made from it; .ci/wheel runs that with its solutions."""
+"""docs/exercises.md and the notebook made from it, which .ci/wheel runs; the cell that installs."""
 
-import importlib
+import importlib.util
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 from running import ROOT
@@ -43,3 +45,24 @@ def test_gaps_are_refused_and_solutions_fill_them_with_options_that_exist(exerci
         options = {"my_change", "my_reach", "my_keeper"}
         for name in options & {*re.findall(r"my_\w+", filled["source"])}:
             assert isinstance(_command(tools[name]).run, RunConfig)
+
+
+@pytest.mark.parametrize("path", ["examples/echo.ipynb", "examples/exercises.ipynb"])
+def test_a_lone_notebook_says_what_to_do_and_with_an_address_it_installs(
+    exercises, path, tmp_path, monkeypatch
+):
+    def first_cell(address):
+        text = exercises.with_address((ROOT / path).read_text(), address, path)
+        return next(c["source"] for c in json.loads(text)["cells"] if c["cell_type"] == "code")
+
+    isolated = [sys.executable, "-I", "-S", "-c", first_cell("")]  # no package is found
+    place = {"cwd": tmp_path, "env": {}}
+    done = subprocess.run(isolated, check=False, capture_output=True, text=True, **place)
+    assert done.returncode == 1
+    assert done.stderr.startswith("echo_jax is not installed, and this notebook is not in the")
+    assert done.stderr.count("\n") == 1
+    ran, at = [], "https://github.com/somebody/echo_jax"
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(subprocess, "run", lambda line, check: ran.append(line[-1]))
+    exec(first_cell(at), {})
+    assert ran == [f"git+{at}"]

@@ -8,7 +8,6 @@ import contextlib
 import functools
 import json
 import os
-import resource
 import shutil
 import sys
 from pathlib import Path
@@ -26,6 +25,7 @@ from echo_jax.core import many_seeds
 from echo_jax.exceptions import ConfigError
 from echo_jax.runs import checkpoint, predictor, run_folder
 
+resource = pytest.importorskip("resource", reason="bounds the memory of a process, on Unix")
 pytestmark = pytest.mark.timeout(600)
 
 HUGE = 2**31 - 1
@@ -349,8 +349,9 @@ def test_a_run_of_huge_rows_is_read_or_refused_without_their_memory(
 # Anything at all
 
 
-def test_a_folder_that_holds_staged_files_alone_is_unused(tmp_path):
+def test_a_folder_that_holds_staged_files_and_a_lock_alone_is_unused(tmp_path):
     (tmp_path / ".config.json.part").write_bytes(b"{")
+    (tmp_path / ".lock").touch()
     run_folder.check_unused(tmp_path)
 
 

@@ -290,3 +290,7 @@ def test_show_writes_the_page_of_a_run(tmp_path, call, generator):
     assert data["networks"][0]["window"] == 3
     assert data["rows"]
     assert len(data["grid"]) == 1
+    (folder / "play.html").write_text("mine")
+    refused = call("show.py", "--play", folder, cwd=tmp_path, status=2).stderr
+    assert "play.html is not as it was generated" in refused
+    assert (folder / "play.html").read_text() == "mine"

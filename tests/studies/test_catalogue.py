@@ -1,9 +1,13 @@
 """The grid of every study is sound."""
 
+import runpy
+
 import pytest
 
 from echo_jax import machine
+from echo_jax.cell_table import CELLS
 from echo_jax.commands import grid_runs
+from echo_jax.studies import catalogue
 from echo_jax.studies.catalogue import STUDIES
 
 CLAIMS = ("parts", "mistake", "state", "mlp", "future")
@@ -32,6 +36,12 @@ def test_grid_points_have_8_seeds_16_where_a_claim_is_made_and_pairs_the_same_on
     for one, other in (map(configs.get, pair) for pair in STUDIES[name].pairs):
         assert (one.seed, one.seeds) == (other.seed, other.seeds)
         assert one.task.vocab_size == other.task.vocab_size
+
+
+def test_a_new_cell_asks_for_no_row_of_the_published_study(monkeypatch):
+    monkeypatch.setitem(CELLS, "new", CELLS["gru"])
+    now = runpy.run_path(catalogue.__file__, run_name="catalogue_now")["STUDIES"]["cells"]
+    assert [point.key for point in now.points] == [point.key for point in STUDIES["cells"].points]
 
 
 def test_all_studies_fit_into_two_hours(monkeypatch):

@@ -1,12 +1,11 @@
 """The page of all cards of a folder. No jax.
 
-README.md            the page; its part between the marks of `findings` is written by hand
+README.md            the page; what is written by hand between its marks stays
 figures/NAME.svg     its figures
 tables/NAME.csv      tidy rows, and NAME.tex each table
 """
 
 import functools
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,8 +39,10 @@ from echo_jax.report.markdown_page import details, escaped, markdown_table
 from echo_jax.report.number_formats import counted
 from echo_jax.report.page import computed
 
-FINDINGS = "findings"
-BY_HAND = "<!-- Written by hand and kept: only what the tables tell apart. -->"
+FINDINGS = """<!-- findings -->
+<!-- Written by hand and kept: only what the tables tell apart. -->
+<!-- end of findings -->"""
+"""Where a reader writes what was found, see `atomic_files.BY_HAND`."""
 
 CONTROLS = ("ShiftRegister", "Memoryless")
 """Cells whose memory is known; they are in tables and in no figure."""
@@ -79,26 +80,21 @@ def write_report(
 
     Raises:
       ConfigError: there are no cards, or a name is that of no built-in card.
-      StorageError: a card is not valid; a file was edited since it was generated, or has no marks.
+      StorageError: a card is not valid, or a file was edited since it was generated.
     """
     whole = built_in_cards.read_folder(folder)
     own = [card for card, _ in whole]
     others = built_in_cards.beside(beside, own)
-    cards, by_hand = own + others, findings(folder / "README.md")
+    cards = own + others
     drawings = drawings_of(cards, by_size(whole, others))
+    text = page(cards, own, drawings).encode()
+    atomic_files.check_generated(folder / "README.md", text)  # before any figure is drawn
     written = atomic_files.write_generated_folder(folder / "figures", images(drawings, kind))
-    atomic_files.write_bytes(folder / "README.md", page(cards, own, drawings, by_hand).encode())
+    atomic_files.write_generated(folder / "README.md", text)
     written.append(folder / "README.md")
     if tables:
         written += atomic_files.write_generated_folder(folder / "tables", texts(cards, tables))
     return written
-
-
-def findings(path: Path) -> str:
-    """The text between the marks of `findings` of a page; StorageError for one without them."""
-    if not os.path.lexists(path):
-        return f"\n{BY_HAND}\n"
-    return atomic_files.between(path, FINDINGS)[1]
 
 
 class Drawing(NamedTuple):
@@ -192,14 +188,11 @@ def texts(cards: Sequence[Card], kinds: Sequence[text_tables.Kind]) -> dict[str,
     return written
 
 
-def page(
-    cards: Sequence[Card], own: Sequence[Card], drawings: Sequence[Drawing], by_hand: str
-) -> str:
-    """The page in Markdown: a figure, what was written by hand, other figures, and tables."""
-    begin, end = atomic_files.marks(FINDINGS)
+def page(cards: Sequence[Card], own: Sequence[Card], drawings: Sequence[Drawing]) -> str:
+    """The page in Markdown: a figure, the place of the findings, other figures, and tables."""
     parts = ["# The memory of recurrent cells, in bits"]
     parts += [figure_of(drawing, "figures") for drawing in drawings[:1]]
-    parts.append(f"{begin}{by_hand}{end}")
+    parts.append(FINDINGS)
     for drawing in drawings[1:]:
         parts += [f"## {escaped(drawing.heading)}", figure_of(drawing, "figures")]
     parts += ["## Tables", *(table_of(group) for group in groups(cards))]

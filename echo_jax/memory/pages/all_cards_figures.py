@@ -22,7 +22,7 @@ from echo_jax.memory.pages.card_figure import (
     list_line,
     thin,
 )
-from echo_jax.memory.pages.line_names import literal, shortened
+from echo_jax.memory.pages.line_names import shortened
 from echo_jax.memory.pages.table import (
     Question,
     cell_of,
@@ -86,7 +86,7 @@ def _panel_title(axes: Axes, name: str, bits: Any) -> None:
     """The name of a cell at the left, its bits at the right."""
     value = f"{chr(0x2265) * bits.at_least}{three_digits(bits.mean)}"
     style: dict[str, Any] = {"transform": axes.transAxes, "va": "bottom", "fontsize": 9}
-    axes.text(-0.02, 1.04, literal(name), color=INK, **style)
+    axes.text(-0.02, 1.04, name, color=INK, **style)
     axes.text(1.02, 1.04, value, color=BLUE, ha="right", fontweight="bold", **style)
 
 
@@ -207,7 +207,7 @@ def _names_at_right(
         line = {"arrowstyle": "-", "color": "#BDBDBD", "linewidth": 0.6, "shrinkA": 1}
         look: dict[str, Any] = {"fontsize": 9, "color": colours[name], "va": "center"}
         look |= {"textcoords": "axes fraction", "arrowprops": line, "annotation_clip": False}
-        axes.annotate(literal(shortened(name, 24)), ends[name], (1.06, place), **look)
+        axes.annotate(shortened(name, 24), ends[name], (1.06, place), **look)
 
 
 def spread(wanted: Mapping[str, float], step: float) -> dict[str, float]:

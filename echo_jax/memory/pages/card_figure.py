@@ -17,7 +17,7 @@ from echo_jax.config import is_built_in
 from echo_jax.memory.bits import accuracy_of_list
 from echo_jax.memory.card import BitsByKey, BitsByLag, Card, best_of_seeds, lag_bits, whole_seeds
 from echo_jax.memory.pages.built_in_cards import built_in_cards, is_default, memoryless
-from echo_jax.memory.pages.line_names import SIZE, Line, literal, name_lines, shortened
+from echo_jax.memory.pages.line_names import SIZE, Line, name_lines, shortened
 from echo_jax.memory.pages.table import (
     QUESTIONS,
     Question,
@@ -200,4 +200,4 @@ def key_axis(axes: Axes, pairs: Sequence[int]) -> None:
 def _say(figure: Figure, x: float, y: float, words: str, **style: Any) -> None:
     """Write words at a place, in inches from the upper left corner."""
     place = x / figure.get_figwidth(), 1 - y / figure.get_figheight()
-    figure.text(*place, literal(words), **{"fontsize": 10, "color": INK, **style})
+    figure.text(*place, words, **{"fontsize": 10, "color": INK, **style})

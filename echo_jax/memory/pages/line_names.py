@@ -7,7 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.transforms import Bbox
 
-from echo_jax.report.styles import BLUE, GREY
+from echo_jax.exceptions import one_line
+from echo_jax.report.styles import BLUE, GREY, literal
 
 Line = tuple[Sequence[float], Sequence[float]]
 """x and y of the points of a line, in the units of the axes."""
@@ -17,14 +18,10 @@ FAR = np.array([[-1e6, -1e6]])  # a point that is near nothing
 LETTER = 0.54  # width of a letter over its size
 
 
-def literal(words: str) -> str:
-    """Words in which a dollar sign does not begin a formula."""
-    return words.replace("$", r"\$")
-
-
 def shortened(words: str, width: int) -> str:
-    """Words that end in an ellipsis if they are longer than `width` characters."""
-    return words if len(words) <= width else words[: width - 1].rstrip() + "\u2026"
+    """Words, `literal`, that end in an ellipsis if they are longer than `width` characters."""
+    words = one_line(words)
+    return literal(words if len(words) <= width else words[: width - 1].rstrip() + "\u2026")
 
 
 def name_lines(

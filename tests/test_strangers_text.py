@@ -1,0 +1,108 @@
+"""Text of a stranger in every output: it is shown, and neither run nor obeyed."""
+
+import csv
+import io
+import re
+from xml.etree import ElementTree
+
+import msgspec
+import pytest
+from fabricated import row
+from fabricated_results import CONFIG, fabricated_result
+from made_up_cards import card, lag_row
+
+import echo_jax
+from echo_jax.config import changed
+from echo_jax.exceptions import ConfigError
+from echo_jax.memory import card as cards
+from echo_jax.memory.pages import all_cards, card_figure, card_pages, table
+from echo_jax.notebook.card_call import CardResult
+from echo_jax.notebook.study_answer import StudyAnswer
+from echo_jax.notebook.training_call import Run
+from echo_jax.report import markdown_page, styles, text_tables
+from echo_jax.runs import csv_input
+from echo_jax.studies import study_pages, tidy_rows
+from echo_jax.studies.catalogue import Study
+from echo_jax.studies.grid_point import GridPoint
+
+HOSTILE = (
+    "</p></pre></details><script>alert(1)</script>\"'&amp; *b* _i_ `c` | ~",
+    "![x](javascript:alert(1)) [a](b) {{ 7*7 }} {lag=3}",
+    "a\n```\n# heading\r\n\n## heading",
+    "\x1b]0;mine\x07\x1b[31mred\x9b2J turned\u202earound\u2028",
+    '=HYPERLINK("http://example.org","x")', "+1+cmd|' /C calc'!A0", "@SUM(A1)", "\t=1", "\r=1",
+    "\\input{/etc/passwd} %$&#_^~{}", "$x^$",
+)  # fmt: skip
+"""What a stranger may have called a cell, a device, a column or a value."""
+
+ROWS = [lag_row([3.0]), lag_row([2.0], 1)]
+
+
+def outputs(name):
+    """A card and a study, as of a sweep over the user's values, all of whose texts are a name."""
+    made = card(ROWS, name, args={name: name}, devices=[name], remarks=[name], name="a-card")
+    made.versions = {name: name}
+    points = [GridPoint({name: label}, changed(CONFIG, seeds=2)) for label in (name, "plain")]
+    study, rows = Study(f"What of {name}?", tuple(points)), [row(points[0], 0)]
+    section = study_pages.section("state", study, rows, "make it")
+    return made, study, rows, section._replace(answer=[name], notes=[name])
+
+
+def pages(name):
+    made, _, rows, section = outputs(name)
+    column = changed(CONFIG, csv="my.csv", column=re.sub("[\0-\x1f\x7f-\x9f]", "", name))
+    yield card_pages.page(made, ROWS)
+    yield all_cards.page([made, card(ROWS, "gru")], [made], [])
+    yield CardResult(made, [])._repr_markdown_()
+    yield Run(column, fabricated_result(column), None, None, None, None)._repr_markdown_()
+    yield StudyAnswer("state", section, rows)._repr_markdown_()
+    yield markdown_page.markdown_page(name, [name], [section, section], name, "make it")
+
+
+def lines(text):
+    """The number of lines of a text, of which a terminal obeys no letter."""
+    assert all(map(str.isprintable, text.split("\n"))), text
+    return text.count("\n")
+
+
+def markup(page):
+    return re.findall(r"^```|^#+ |<[^>]*>|(?<!\\)\]\([^)]*\)", page, re.M)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_a_stranger_wrote_is_text_in_every_output(name, tmp_path):
+    for page, harmless in zip(pages(name), pages("harmless"), strict=True):
+        assert (lines(page), markup(page)) == (lines(harmless), markup(harmless))
+    made, study, rows, section = outputs(name)
+    harmless = study_pages.in_terminal(outputs("harmless")[3])
+    assert lines(study_pages.in_terminal(section)) == lines(harmless)
+    assert lines(table.side_by_side([msgspec.structs.replace(made, name=name)])) == 4
+    for tidy in (*tidy_rows.tables(study, rows).values(), table.tidy_rows([made])):
+        text = text_tables.csv_text(tidy)
+        for cell in [x for line in csv.reader(io.StringIO(text, newline="")) for x in line]:
+            assert not cell.startswith(tuple("-=+@\t\r")) or re.fullmatch(r"-?[\d.]+", cell)
+    for latex in (section.tables[0], table.cards_table([made])):
+        text = text_tables.latex_text(latex)
+        assert lines(text) == 7 + len(latex.rows)
+        assert not re.search(r"(?<!\\)[$#%_^~]|\\input", text.partition("\n")[2])
+    ElementTree.fromstring(styles.image(card_figure.card_figure(made, ROWS), "svg"))
+    column, quoted = tmp_path / "a.csv", name.replace('"', "")
+    column.write_text(f'"{quoted}"\n1\n2\n', newline="")
+    for read in (
+        lambda: csv_input.read_inputs(changed(CONFIG, csv=str(column))),
+        lambda: csv_input.read_column(column, f"{name} x"),
+        lambda: cards.read(tmp_path / name),
+    ):
+        with pytest.raises(ConfigError) as refusal:
+            read()
+        assert lines(refusal.value.spelled("flag")) == lines(str(refusal.value)) == 0
+
+
+@pytest.mark.parametrize("name", ["<b>", "a\n```", "x\x1b[31m", "=1", ".hidden", "a\n"])
+def test_a_folder_with_a_name_that_no_card_has_is_refused(name, tmp_path):
+    (tmp_path / name).mkdir()
+    cards.write(card(ROWS), ROWS, tmp_path / name)
+    for read in (all_cards.write_report, echo_jax.cards):
+        with pytest.raises(ConfigError, match="is no name of a card: use up to 100"):
+            read(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
