@@ -47,14 +47,19 @@ class Batch(NamedTuple):
 
 
 class Corpus(NamedTuple):
-    """The user's own numbers as tokens, in order.
+    """The user's own values as tokens, in order.
 
     training  int32 [M], training sequences are cut from it
-    held_out  int32 [M'], the rest of the column; evaluation sequences are cut from it
+    held_out  int32 [M'], the rest; evaluation sequences are cut from it
     """
 
     training: chex.Array
     held_out: chex.Array
+
+    @property
+    def untrained(self) -> np.ndarray:
+        """The tokens that occur in the held-out part alone, ascending."""
+        return np.setdiff1d(self.held_out, self.training)
 
 
 def purpose_key(seed: chex.Numeric, purpose: Purpose) -> chex.PRNGKey:

@@ -78,6 +78,6 @@ def accuracy_ceiling(config: RunConfig, baseline: float) -> float | None:
     --window 1 --batch-size 1, V 100:  the first of 24 rows is a guess:  (23 + 1/100) / 24
     """
     known = knowable_share(config)
-    if config.data.csv is not None and known < 1:
+    if config.data.file is not None and known < 1:
         return None
     return known + (1 - known) * baseline

@@ -80,7 +80,7 @@ def is_predictable(config: RunConfig, result: "Result") -> bool:
 
     A score within 5% of that may be chance, as few values are held out.
     """
-    if config.data.csv is None:
+    if config.data.file is None:
         return False
     return result.accuracy > independent_ceiling(config, result) + 0.05
 

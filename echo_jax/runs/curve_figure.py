@@ -59,7 +59,7 @@ def figure_of(finished: Finished) -> "NotebookFigure":
 
     config, _, scores, _ = finished
     loss, accuracy = finished.curves()
-    of_values, own = config.task.framing == "values", config.data.csv is not None
+    of_values, own = config.task.framing == "values", config.data.file is not None
     figure = NotebookFigure(figsize=(8, 3.6), dpi=100, layout="constrained")
     figure.suptitle(title_of(config), fontsize=11)
     left, right = figure.subplots(1, 2)

@@ -61,7 +61,7 @@ def explain(config: RunConfig, result: "Result | None" = None, spelling: Spellin
         return spell(CHANCE.format(why=WHY_CHANCE[place].format(**words), **words), spelling)
     if place == "window" and config.task.layout == "streams":
         place = "chunk"
-    if place == "future" and config.data.csv is not None:
+    if place == "future" and config.data.file is not None:
         place = "future value"
     return spell(SENTENCES[place].format(**words), spelling)
 
@@ -91,5 +91,5 @@ def _words(config: RunConfig) -> dict[str, object]:
         "cut": "at the border between batches" if again == 1 else f"after {again} batches",
         "carried": CARRIED.format(rows=task.batch_size) * config.network.stateful,
         "fix": " with ".join(options),
-        "also": order * (config.data.csv is not None),
+        "also": order * (config.data.file is not None),
     }

@@ -89,6 +89,30 @@ class Trained:
                 values[place] = self.vocabulary.value(token)
         return state, values
 
+    def lacking(self, state: EchoState) -> int:
+        """The number of values to feed until one is answered; 0 where the last one was."""
+        return max(0, self.config.task.target_times.start + 1 - int(state.seen))
+
+    def generate(
+        self, state: EchoState, tokens: np.ndarray, count: int
+    ) -> tuple[EchoState, list[Any]]:
+        """The state after the next tokens, and `count` answers, each of which is fed but the last.
+
+        Of a network with lag -1. ConfigError where the tokens are too few for an answer.
+        """
+        fed, values = tokens[tokens != UNSEEN], list[Any]()
+        missing = max(self.lacking(state), 1) - len(fed)
+        if missing > 0:
+            fix = f"give {missing} more"
+            raise ConfigError("generate", count, "has too few values for a first answer", fix)
+        state, _ = self.values(state, fed[:-1])
+        token = fed[-1]
+        for _ in range(count):
+            state, answer = self.step(state, token)
+            token = answer.token
+            values.append(self.vocabulary.value(int(token)))
+        return state, values
+
     def _probabilities(self, state: EchoState, tokens: np.ndarray) -> np.ndarray:
         """The probabilities of the values after each token, `[T, V]`, NaN where there are none."""
         shares = np.full((len(tokens), len(self.vocabulary)), np.nan, np.float32)
@@ -236,7 +260,7 @@ def load(
     """
     path = atomic_files.path_of("folder", folder)
     machine.check_program(("jax_enable_x64", "jax_numpy_rank_promotion"))
-    inputs = run_folder.read_inputs(path, with_tokens=False)
+    inputs = run_folder.read_inputs(path, to_train=False)
     run_folder.check_cell_named(path, inputs, cell)
     config = inputs.config
     state, about = checkpoint.load_state(path, inputs, many_seeds.state_shapes(config))

@@ -258,7 +258,7 @@ def scores_of_seeds(
         "loss": np.where(good, scored.loss, np.inf).tolist(),
         "sequences_to_99": _sequences_until(0.99, accuracy, good),
     }
-    if config.data.csv is None:  # there is no distance between values of any kind
+    if config.data.file is None:  # there is no distance between values of any kind
         fields["distance"] = np.where(good, scored.distance, np.inf).tolist()
     return failed, good, fields
 

@@ -36,8 +36,8 @@ def describe(config: RunConfig) -> str:
     state = "stateful" if network.stateful else "stateless"
     last = f" to {config.seed + config.seeds - 1}" if config.seeds > 1 else ""
     source = f"integers below {task.vocab_size}"
-    if config.data.csv is not None:
-        source = f"values of {printable(config.data.csv)}, {task.vocab_size} different"
+    if config.data.file is not None:
+        source = f"values of {printable(config.data.file)}, {task.vocab_size} different"
     rare = [f"{k.replace('_', ' ')} {v}" for k, v in chosen(config).items() if k in RARE]
     own_size = network.cell.endswith(".py")  # functions, which no flag makes larger
     units = "" if own_size else f" of {network.hidden_size} units"
@@ -113,7 +113,7 @@ def failures(failed: "Failed") -> str:
 def scores(config: RunConfig, result: "Result") -> str:
     """A table of the scores beside their baselines, with intervals where there are seeds."""
     many, of_values = result.accuracy_interval, config.task.framing == "values"
-    own = config.data.csv is not None
+    own = config.data.file is not None
     headings = ["median", f"{many.coverage:.1%} interval"] if many else ["network"]
     guess = "majority" if own else "chance"
     rows = [["", *headings, "ceiling", "order-blind baseline", f"{guess} baseline"]]

@@ -260,6 +260,16 @@ def test_words_of_a_column_are_shown_and_never_run(tab, tmp_path):
     assert fed(tab)[1:] == [sorted(words).index("a b"), sorted(words).index("</script><b>")]
 
 
+def test_the_characters_of_a_text_are_typed_as_one_and_a_space_is_shown(tab, tmp_path):
+    (tmp_path / "page.html").write_text(play_page.page_of_run(drawn(list(" ,abcde")), "", SCORES))
+    tab.open(tmp_path / "page.html")
+    press(tab, "#typed")
+    tab.type("a,  b")
+    tab.press("Enter")
+    assert fed(tab) == [1, 0, 3]
+    assert tab.run("document.querySelector('.value').textContent") == "␣"
+
+
 @pytest.mark.parametrize(
     ("field", "value", "right"),
     [

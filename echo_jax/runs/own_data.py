@@ -1,18 +1,22 @@
-"""The user's own numbers: a column of a CSV file, or words that arrive as a stream of bytes.
+"""The user's own values: a column of a CSV file, the characters of a text, or words of a stream.
 
 A word is a value as it was spelled; `vocabulary` has its token.
 """
 
+import contextlib
 import csv
+import dataclasses
 import io
 import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from echo_jax import machine
-from echo_jax.config import RunConfig, TaskConfig, changed
+from echo_jax.config import DataConfig, RunConfig, TaskConfig, changed
 from echo_jax.exceptions import ConfigError, shown
 from echo_jax.runs.run_folder import RunSpec, column_inputs
 from echo_jax.runs.vocabulary import LONGEST, Vocabulary, encode, listed
@@ -28,13 +32,63 @@ class Column(NamedTuple):
     lines: list[int]
 
 
+class OwnData(NamedTuple):
+    """What was read for training: its file and column, the different values, and all as tokens."""
+
+    source: DataConfig
+    values: list[str]
+    tokens: np.ndarray
+
+    def inputs(self, config: RunConfig) -> RunSpec:
+        """The inputs of a run, whose configuration gets the column and the number of values.
+
+        ConfigError where the data are too short for it, or it has another number of values.
+        """
+        size, asked = len(self.values), config.task.vocab_size
+        with _naming(self.source):
+            if asked not in (TaskConfig.vocab_size, size):
+                rule = f"is not the number of different values, {size}"
+                raise ConfigError("vocab_size", asked, rule, "leave it out")
+            complete = changed(config, vocab_size=size, column=self.source.column)
+            inputs = column_inputs(complete, self.values, self.tokens)
+            inputs.corpus()  # refuses what is too short
+            return inputs
+
+
+def read(source: DataConfig) -> OwnData:
+    """The values of the file that a configuration names; ConfigError unless there are two."""
+    if source.text is not None:
+        words: Sequence[str] = read_text(Path(source.text))
+    else:
+        name, words, _ = read_column(Path(str(source.csv)), source.column)
+        source = dataclasses.replace(source, column=name)
+    with _naming(source):
+        vocabulary = Vocabulary.of_words(words)
+        return OwnData(source, list(vocabulary.values), encode(vocabulary, words))
+
+
+@contextlib.contextmanager
+def _naming(source: DataConfig) -> Iterator[None]:
+    """Within it, an error says where the values are."""
+    try:
+        yield
+    except ConfigError as error:
+        rule = f"{error.rule} ({source})"
+        raise ConfigError(error.field, error.value, rule, error.fix) from None
+
+
+def read_text(path: Path) -> str:
+    """The characters of a UTF-8 file, in which all white space is single spaces."""
+    return re.sub(r"\s+", " ", _content(path)).strip()
+
+
 def read_column(path: Path, column: str | None = None) -> Column:
     """Read a column of a CSV file (UTF-8; separated by commas, semicolons or tabs).
 
     Its first line names the columns; `column` is None where there is only one. ConfigError names
     a record that spans several lines by its first.
     """
-    text = _read_text(path)
+    text = _content(path)
     separator = max(",;\t", key=text.partition("\n")[0].count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     line = 1
@@ -56,28 +110,6 @@ def read_column(path: Path, column: str | None = None) -> Column:
     return result
 
 
-def read_inputs(config: RunConfig) -> RunSpec:
-    """The inputs of a new run on the column that the configuration names.
-
-    Their configuration has the name of the column and the number of its values. ConfigError
-    where the column cannot be read, or is too short or too uniform to train on.
-    """
-    task, data = config.task, config.data
-    column = read_column(Path(str(data.csv)), data.column)
-    try:
-        vocabulary = Vocabulary.of_words(column.words)
-        if task.vocab_size not in (TaskConfig.vocab_size, len(vocabulary)):
-            rule = f"is not the number of different values, {len(vocabulary)}"
-            raise ConfigError("vocab_size", task.vocab_size, rule, "leave it out")
-        complete = changed(config, vocab_size=len(vocabulary), column=column.name)
-        inputs = column_inputs(complete, list(vocabulary.values), encode(vocabulary, column.words))
-        inputs.corpus()  # refuses a column that is too short
-    except ConfigError as error:
-        rule = f"{error.rule} (column {column.name} of {data.csv})"
-        raise ConfigError(error.field, error.value, rule, error.fix) from None
-    return inputs
-
-
 def words_of(blocks: Iterable[bytes]) -> Iterator[list[str]]:
     """The words of a stream that comes in blocks cut anywhere, once whitespace has ended them.
 
@@ -92,12 +124,12 @@ def words_of(blocks: Iterable[bytes]) -> Iterator[list[str]]:
         yield [word.decode(errors="surrogateescape") for word in words if word]
 
 
-def _read_text(path: Path) -> str:
+def _content(path: Path) -> str:
     """The text of a UTF-8 file, without a byte order mark and blank lines at the end."""
     try:
         if not path.is_file():  # a pipe or a device may never end
             rule = "does not exist or is not a regular file"
-            raise ConfigError(None, path, rule, "use the name of a CSV file")
+            raise ConfigError(None, path, rule, "use the name of a file")
         machine.check_memory(COPIES * path.stat().st_size)
         data = path.read_bytes()
         text = data.decode("utf-8-sig")
@@ -109,7 +141,7 @@ def _read_text(path: Path) -> str:
         where = f"{path} line {line}"
         raise ConfigError(None, where, "is not UTF-8", "save the file as UTF-8") from None
     if not text.strip():
-        raise ConfigError(None, path, "is empty", "use one with column names and values")
+        raise ConfigError(None, path, "is empty", "use one with values")
     return text.rstrip(" \r\n")
 
 
