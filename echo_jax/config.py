@@ -131,6 +131,11 @@ class TaskConfig:
         return times[len(times) % self.batch_size :]
 
     @property
+    def scored_times(self) -> range:
+        """The times of the targets that are scored: of the rows, or in streams all of them."""
+        return self.target_times if self.layout == "streams" else self.row_times
+
+    @property
     def batches_apart(self) -> int:
         """Time steps from a row to the row that continues it: B, or in streams W."""
         return self.window if self.layout == "streams" else self.batch_size

@@ -11,7 +11,10 @@ EXACT_STEPS = 32
 """Longest window whose order-blind baseline is computed exactly; it is simulated beyond."""
 
 WINDOWS_SEEN = 5000
-"""Windows of a user's own tokens that their order-blind baseline averages over, about."""
+"""Windows of a user's own tokens that a baseline averages over, about."""
+
+MOST_GRAM = 5
+"""Values of the longest context of a k-gram."""
 
 
 class Baseline(NamedTuple):
@@ -51,8 +54,7 @@ def order_blind_baseline(task: TaskConfig) -> Baseline:
     leaves chance. At the start of prefixes and streams the window is as long as the sequence so
     far. The baseline is the mean over all targets.
     """
-    times = task.target_times if task.layout == "streams" else task.row_times
-    sizes, targets = np.unique(np.minimum(np.asarray(times) + 1, task.window), return_counts=True)
+    sizes, targets = _window_sizes(task)
     known = (task.lag >= 0) & (task.lag < sizes)
     largest = _expected_largest_counts(int(sizes.max()), task.vocab_size)[sizes] / sizes
     chance = chance_baseline(task)
@@ -70,8 +72,7 @@ def order_blind_baseline_of(tokens: np.ndarray, task: TaskConfig) -> Baseline:
 
     A target outside the window leaves the `majority_baseline`.
     """
-    times = task.target_times if task.layout == "streams" else task.row_times
-    sizes, targets = np.unique(np.minimum(np.asarray(times) + 1, task.window), return_counts=True)
+    sizes, targets = _window_sizes(task)
     baselines = []
     for size in sizes:
         if not 0 <= task.lag < size:
@@ -82,6 +83,81 @@ def order_blind_baseline_of(tokens: np.ndarray, task: TaskConfig) -> Baseline:
         baselines.append(Baseline(*np.mean(each, axis=0)))
     accuracy, loss = np.average(baselines, axis=0, weights=targets)
     return Baseline(float(accuracy), float(loss))
+
+
+def _window_sizes(task: TaskConfig) -> tuple[np.ndarray, np.ndarray]:
+    """The different numbers of values before a target in its window; the targets with each."""
+    sizes = np.minimum(np.asarray(task.scored_times) + 1, task.window)
+    return np.unique(sizes, return_counts=True)
+
+
+def steps_to_target(task: TaskConfig) -> int:
+    """Steps from a target outside the window to the value in the window that is nearest to it.
+
+    lag -1:  x(t+1) from x(t), 1      W 5, lag 7:  x(t-7) from x(t-4), 3
+    """
+    return -task.lag if task.lag < 0 else task.lag - task.window + 1
+
+
+def persistence_accuracy(tokens: np.ndarray, task: TaskConfig) -> float:
+    """The accuracy of repeating the value in the window that is nearest to the target."""
+    steps = steps_to_target(task)
+    return float(np.mean(tokens[:-steps] == tokens[steps:]))
+
+
+def k_gram_baseline(
+    training: np.ndarray, held_out: np.ndarray, task: TaskConfig
+) -> tuple[int, Baseline]:
+    """k, and the score on the held-out part of a k-gram fitted to the training part, int32 `[M]`.
+
+    It predicts a target outside the window from the k values in the window that are nearest to it;
+    of k up to 5 it is the one with the least loss. The shares after a context of k values are
+    interpolated with those after a shorter one (Witten and Bell 1991):
+
+        p_k(v) = (n_k(v) + d_k p_{k-1}(v)) / (n_k + d_k)      p_0(v) = (n_0(v) + 1) / (n_0 + V)
+
+    n_k(v) counts the targets v after the context, n_k all of them, d_k the different ones.
+    """
+    steps, vocab_size = steps_to_target(task), task.vocab_size
+    most = min(task.window, MOST_GRAM, len(training) - steps, len(held_out) - steps)
+    onwards = -1 if task.lag > 0 else 1  # a past target is foretold backwards
+    tokens = np.concatenate([training[::onwards], held_out[::onwards]]).astype(np.int64)
+    fitted = np.arange(most - 1, len(training) - steps)  # the ends of contexts
+    last = len(tokens) - steps - 1
+    asked = np.unique(np.linspace(len(training) + most - 1, last, WINDOWS_SEEN, dtype=int))
+    contexts, counted = np.zeros_like(tokens), []
+    for k in range(most):
+        contexts = np.unique(contexts * vocab_size + np.roll(tokens, k), return_inverse=True)[1]
+        seen = contexts[fitted] * vocab_size + tokens[fitted + steps]
+        counted.append(_counted(seen, contexts[asked], vocab_size))
+    unigram = (np.bincount(training, minlength=vocab_size) + 1) / (len(training) + vocab_size)
+    scores = np.zeros((most, 2))
+    for target, *after in zip(tokens[asked + steps], *counted, strict=True):
+        shares = unigram
+        for k, (targets, counts) in enumerate(after):
+            shares = _interpolated(shares, targets, counts)
+            scores[k] += shares.argmax() == target, -math.log(shares[target])
+    best = int(scores[:, 1].argmin())
+    return best + 1, Baseline(*(scores[best] / len(asked)).tolist())
+
+
+def _counted(
+    seen: np.ndarray, asked: np.ndarray, vocab_size: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The targets after each asked context and their counts; seen are context * V + target."""
+    pairs, counts = np.unique(seen, return_counts=True)
+    borders = np.searchsorted(pairs, [asked * vocab_size, (asked + 1) * vocab_size]).T
+    targets = pairs % vocab_size
+    return [(targets[a:b], counts[a:b]) for a, b in borders]
+
+
+def _interpolated(shorter: np.ndarray, targets: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The shares after a context, from those after a shorter one; targets are distinct."""
+    if not len(targets):
+        return shorter
+    shares = shorter * len(targets)
+    shares[targets] += counts
+    return shares / (counts.sum() + len(targets))
 
 
 def _expected_entropy(size: int, vocab_size: int) -> float:

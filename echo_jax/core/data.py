@@ -61,6 +61,13 @@ class Corpus(NamedTuple):
         """The tokens that occur in the held-out part alone, ascending."""
         return np.setdiff1d(self.held_out, self.training)
 
+    def untrained_share(self, task: TaskConfig) -> float:
+        """The share of the targets of an evaluation that are untrained."""
+        unknown = np.isin(self.held_out, self.untrained)
+        starts = len(unknown) - task.length + 1
+        offsets = [time - task.lag for time in task.scored_times]
+        return float(np.mean([unknown[offset : offset + starts].mean() for offset in offsets]))
+
 
 def purpose_key(seed: chex.Numeric, purpose: Purpose) -> chex.PRNGKey:
     """The key of a seed for one purpose; fold in a counter for each use."""

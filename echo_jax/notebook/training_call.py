@@ -67,7 +67,8 @@ class Run:
     def explain(self) -> str:
         """Say where the target is, if it can be learned, and what helps, or what to ask next."""
         why = explanation.explain(self.config, self.result, "argument")
-        return "\n".join([why, *self._next_runs()])
+        found = run_report.own_findings(self.config, self.result)
+        return "\n".join(filter(None, [why, found, *self._next_runs()]))
 
     def report(self) -> str:
         """The scores in full, as the command prints them; and what helps, or what to ask next."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from echo_jax.config import RunConfig
 from echo_jax.core.target_place import batches_back, target_place
 from echo_jax.exceptions import Spelling, spell
-from echo_jax.runs.advice import independent_ceiling, into_view, is_predictable
+from echo_jax.runs.advice import into_view, is_predictable
 
 if TYPE_CHECKING:
     from echo_jax.runs.result import Result
@@ -51,11 +51,9 @@ def explain(config: RunConfig, result: "Result | None" = None, spelling: Spellin
     A result that shows that the values are predictable is explained by that.
     """
     if result and is_predictable(config, result):
-        return (
-            f"The values are predictable: {result.accuracy:.2%} are right, and of independent "
-            f"values {independent_ceiling(config, result):.2%} would be the most. The network "
-            "uses order in the column."
-        )
+        from echo_jax.runs import own_data_findings  # not loaded for random integers
+
+        return own_data_findings.predictability(config, result, spelling)
     words, place = _words(config), str(target_place(config))
     if place in WHY_CHANCE:
         return spell(CHANCE.format(why=WHY_CHANCE[place].format(**words), **words), spelling)

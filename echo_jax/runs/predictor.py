@@ -209,8 +209,7 @@ class Trained:
     def follows(self, positions: Sequence[int], windows: int, seed: int = 0) -> np.ndarray:
         """Share of answers that follow a change at each of P positions, `[P]`."""
         key, places = jax.random.key(seed, impl=GENERATOR), np.asarray(positions)
-        fixed = self.config, build_network(self.config)
-        follows = jax.jit(functools.partial(online.follows, *fixed, windows=windows))
+        follows = jax.jit(functools.partial(online.follows, self.config, windows=windows))
         return np.asarray(follows(self.params, key, places))
 
     @functools.cached_property

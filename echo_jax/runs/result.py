@@ -1,5 +1,6 @@
 """The scores of a run: what `result.json` and `seeds.csv` hold."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ from msgspec import UNSET, UnsetType, field
 from echo_jax import atomic_files, machine, statistics
 from echo_jax.config import RunConfig, to_dict
 from echo_jax.core import chance
+from echo_jax.core.data import Corpus
 from echo_jax.core.evaluation import Evaluation
 from echo_jax.core.target_place import accuracy_ceiling, knowable_share
 from echo_jax.exceptions import StorageError
@@ -55,17 +57,31 @@ class Failed(msgspec.Struct):
     sequence: list[int | None] = []
 
 
+class Untrained(msgspec.Struct):
+    """Values that occur only in the held-out part: how many, a few, and their share of targets."""
+
+    values: int
+    examples: list[str]
+    share: float
+
+
 class Result(msgspec.Struct, kw_only=True):
     """The scores of a run beside its baselines, each the median of its seeds.
 
-    The baseline is chance, or for the user's own numbers the majority: always the most common
+    The baseline is chance, or for the user's own values the majority: always the most common
     value, and the entropy. An interval is None where there is one seed; a loss is None where it is
     infinite, and `sequences_to_99` where 99% was never reached. The ceiling is the highest accuracy
     possible with what the network was fed, and `sequences_to_99_of_ceiling` says how soon 99% of
-    that was reached, `..._by_seed` for every seed. Fields that may be UNSET are not in every file:
-    distances are for integers, recalled bits for classes, the ceiling is not known of values that
-    may depend on each other, nothing is to be reached where no target can be known, and early
-    versions of echo_jax wrote fewer fields.
+    that was reached, `..._by_seed` for every seed.
+
+    Of own values alone: persistence and a k-gram, see `core.chance`, where the network is not fed
+    its target; the training scores, on the end of the training part, as long as the held-out part;
+    `follows`, the share of answers that follow a change of the value asked for where values come in
+    random order; and the values that are `untrained`, if there are any.
+
+    Fields that may be UNSET are not in every file: distances are for integers, recalled bits for
+    classes, the ceiling is not known of values that may depend on each other, nothing is to be
+    reached where no target can be known, and early versions of echo_jax wrote fewer fields.
     """
 
     baseline_accuracy: float = field(name="floor_accuracy")
@@ -96,6 +112,14 @@ class Result(msgspec.Struct, kw_only=True):
     sequences_to_99_of_ceiling: float | UnsetType | None = UNSET
     sequences_to_99_of_ceiling_interval: Interval | UnsetType | None = UNSET
     sequences_to_99_of_ceiling_by_seed: list[int | None] | UnsetType = UNSET
+    persistence_accuracy: float | UnsetType = UNSET
+    k_gram: int | UnsetType = UNSET
+    k_gram_accuracy: float | UnsetType = UNSET
+    k_gram_loss: float | UnsetType = UNSET
+    training_accuracy: float | UnsetType = UNSET
+    training_loss: float | UnsetType | None = UNSET
+    follows: float | UnsetType = UNSET
+    untrained: Untrained | UnsetType = UNSET
     digest: str | UnsetType = UNSET
     seconds: dict[str, float] | UnsetType = UNSET
     devices: list[str] | UnsetType = UNSET
@@ -124,33 +148,42 @@ NOT_OF_THE_RUN = ("seconds", "devices", "versions", "digest")
 
 ADDED_TO_RESULTS = (
     "ceiling_accuracy", "sequences_to_99_of_ceiling", "sequences_to_99_of_ceiling_interval",
-    "sequences_to_99_of_ceiling_by_seed",
+    "sequences_to_99_of_ceiling_by_seed", "persistence_accuracy", "k_gram", "k_gram_accuracy",
+    "k_gram_loss", "training_accuracy", "training_loss", "follows", "untrained",
 )  # fmt: skip
-"""Fields that follow from the configuration and the curves, excluded from the digest: it stays
-what it was before they were added."""
+"""Fields that follow from the run and its curves, excluded from the digest: it stays what it was
+before they were added."""
 
 
 def summarise(
     config: RunConfig,
     scored: Evaluation,
     curves: tuple[np.ndarray, np.ndarray],
-    held_out: np.ndarray | None = None,
+    corpus: Corpus | None = None,
     values: list[str] | None = None,
 ) -> Result:
     """The result of a run, without times and devices.
 
     The accuracy by position is a mean over the seeds that did not fail, and the answers are those
     of the first of them. The `Evaluation` has a leading axis S; the curves are loss and accuracy
-    of every training sequence, each `[S, N]`. Of the user's own numbers `held_out` are the tokens
-    that the evaluation was cut from, and `values` what they stand for.
+    of every training sequence, each `[S, N]`. The user's own values are a corpus of tokens, and
+    `values` what these stand for.
     """
     failed, good, by_seed = scores_of_seeds(config, scored, *curves)
     learned, runs = sum(x is not None for x in by_seed["sequences_to_99"]), config.seeds
     share = statistics.wilson_interval(learned, runs) if runs > 1 else None
-    fields = _baselines(config, held_out) | _answers(scored, good, values)
+    scores = baselines(config, corpus)
+    fields: dict[str, Any] = {BASELINES.get(name, name): score for name, score in scores.items()}
+    fields |= _answers(scored, good, values)
     for name in by_seed.keys() - {"seed"}:
         fields |= _median(name, by_seed[name])
-    fields |= _beside_the_ceiling(config, fields["floor_accuracy"], curves[1], good)
+    untrained = 0.0
+    if corpus and values and len(tokens := corpus.untrained):
+        untrained = corpus.untrained_share(config.task)
+        examples = [values[token] for token in tokens[:3]]
+        fields["untrained"] = Untrained(len(tokens), examples, untrained)
+    ceiling = accuracy_ceiling(config, fields["floor_accuracy"], untrained)
+    fields |= _beside_the_ceiling(config, ceiling, curves[1], good)
     if np.isfinite(fields["loss"]) and config.task.framing == "classes":
         fields["recalled_bits"] = statistics.recalled_bits(fields["loss"], fields["floor_loss"])
     fields |= {
@@ -201,29 +234,43 @@ def failures(config: RunConfig, loss: np.ndarray, final: np.ndarray | None = Non
     return {"seed": [config.seed + row for row in rows], "sequence": at}
 
 
-def _baselines(config: RunConfig, held_out: np.ndarray | None) -> dict[str, Any]:
-    task, distance = config.task, {}
-    if held_out is None:
+BASELINES = {
+    "accuracy": "floor_accuracy", "loss": "floor_loss", "distance": "floor_distance",
+    "order_blind_accuracy": "floor_order_blind", "order_blind_loss": "floor_order_blind_loss",
+}  # fmt: skip
+"""The names of baselines in the file of a result, where these are others."""
+
+
+def baselines(config: RunConfig, corpus: Corpus | None) -> dict[str, float]:
+    """Scores without a network; those of a corpus are of its held-out part."""
+    task, more = config.task, {}
+    if corpus is None:
         baseline, blind = chance.chance_baseline(task), chance.order_blind_baseline(task)
-        distance = {"floor_distance": chance.chance_distance(task.vocab_size)}
+        more = {"distance": chance.chance_distance(task.vocab_size)}
     else:
-        baseline = chance.majority_baseline(held_out)
-        blind = chance.order_blind_baseline_of(held_out, task)
-    return {
-        "floor_accuracy": baseline.accuracy,
-        "floor_loss": baseline.loss,
-        "floor_order_blind": blind.accuracy,
-        "floor_order_blind_loss": blind.loss,
-        **distance,
-    }
+        baseline = chance.majority_baseline(corpus.held_out)
+        blind = chance.order_blind_baseline_of(corpus.held_out, task)
+        if not knowable_share(config):
+            more = _in_order(config, corpus)
+    named = {f"order_blind_{name}": score for name, score in blind._asdict().items()}
+    return {**baseline._asdict(), **named, **more}
+
+
+def _in_order(config: RunConfig, corpus: Corpus) -> dict[str, float]:
+    """The baselines of values in order, for a network that is not fed its target."""
+    reach = min(config.task.window, config.network.delay_line or config.task.window)
+    task = dataclasses.replace(config.task, window=reach)
+    k, gram = chance.k_gram_baseline(*corpus, task)
+    named = {f"k_gram_{name}": score for name, score in gram._asdict().items()}
+    persistence = chance.persistence_accuracy(corpus.held_out, task)
+    return {"persistence_accuracy": persistence, "k_gram": k, **named}
 
 
 def _beside_the_ceiling(
-    config: RunConfig, baseline: float, accuracy: np.ndarray, good: np.ndarray
+    config: RunConfig, ceiling: float | None, accuracy: np.ndarray, good: np.ndarray
 ) -> dict[str, Any]:
     """The fields of the ceiling, from the curves `[S, N]`, of the seeds that did not fail."""
-    ceiling = accuracy_ceiling(config, baseline)
-    if ceiling is None or not knowable_share(config):
+    if not ceiling or not knowable_share(config):
         return {} if ceiling is None else {"ceiling_accuracy": ceiling}
     reached = _sequences_until(0.99 * ceiling, accuracy, good)
     name = "sequences_to_99_of_ceiling"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from echo_jax import statistics
 from echo_jax.config import RunConfig, chosen
@@ -64,9 +64,19 @@ def full_report(config: RunConfig, result: "Result", spelling: Spelling = "flag"
         scores(config, result),
         accuracy_by_position(config, result.accuracy_by_position),
         explain(config, result, spelling),
+        own_findings(config, result),
         learning_time(result),
     )
     return "\n" + "\n\n".join(filter(None, paragraphs))
+
+
+def own_findings(config: RunConfig, result: "Result") -> str:
+    """What a run on the user's own values has shown; nothing for random integers."""
+    if config.data.file is None:
+        return ""
+    from echo_jax.runs import own_data_findings  # not loaded for random integers
+
+    return own_data_findings.findings(config, result)
 
 
 def conclude(
@@ -114,9 +124,17 @@ def scores(config: RunConfig, result: "Result") -> str:
     """A table of the scores beside their baselines, with intervals where there are seeds."""
     many, of_values = result.accuracy_interval, config.task.framing == "values"
     own = config.data.file is not None
+    beside = {
+        "training": "training part",
+        "ceiling": "ceiling",
+        "order_blind": "order-blind baseline",
+        "baseline": f"{'majority' if own else 'chance'} baseline",
+        "persistence": "persistence",
+        "k_gram": f"{result.k_gram}-gram",
+    }
+    there = [kind for kind in beside if getattr(result, f"{kind}_accuracy") is not UNSET]
     headings = ["median", f"{many.coverage:.1%} interval"] if many else ["network"]
-    guess = "majority" if own else "chance"
-    rows = [["", *headings, "ceiling", "order-blind baseline", f"{guess} baseline"]]
+    rows = [["", *headings, *(beside[kind] for kind in there)]]
     for name, label, pattern in (
         ("accuracy", "accuracy", "{:.2%}"),
         ("loss", "loss (squared)" if of_values else "loss (nats)", "{:.4f}"),
@@ -125,20 +143,31 @@ def scores(config: RunConfig, result: "Result") -> str:
         row = [label, _number(getattr(result, name), pattern)]
         if interval := getattr(result, f"{name}_interval"):
             row.append(f"{_number(interval.low, pattern)} to {_number(interval.high, pattern)}")
-        blind = getattr(result, f"order_blind_{name}", None)
-        baseline = pattern.format(getattr(result, f"baseline_{name}"))
-        ceiling = result.ceiling_accuracy if name == "accuracy" else UNSET
-        others = ("-" if x in (None, UNSET) else pattern.format(x) for x in (ceiling, blind))
-        rows.append([*row, *others, baseline])
+        others = (getattr(result, f"{kind}_{name}", UNSET) for kind in there)
+        rows.append([*row, *(_number(x, pattern) for x in others)])
     count = config.evaluation_sequences
+    kind = "held-out" if own else "fresh"
     seeds = f"each of {config.seeds} seeds" if many else "1 seed, no interval"
-    return (
-        f"On {count:,} fresh sequence{'s' * (count > 1)} ({seeds}):\n{table(rows)}\n"
-        f"{'Majority says the most common value' if own else 'Chance guesses'}; order-blind knows "
-        "which values the window holds, but not their order; the ceiling knows all that was fed."
-        + "\nDistance: mean absolute difference from the target integer."
-        * of_values
-    )
+    legend = _legend(own, there)
+    if of_values:
+        legend += "\nDistance: mean absolute difference from the target integer."
+    return f"On {count:,} {kind} sequence{'s' * (count > 1)} ({seeds}):\n{table(rows)}\n{legend}"
+
+
+def _legend(own: bool, there: Sequence[str]) -> str:
+    """What the baselines know that are there; of the user's own values, or of integers."""
+    independent = ", the best without it if the values are independent" if own else ""
+    parts = {
+        "training": "The training part is scored at its end",
+        "baseline": "majority says the most common value" if own else "Chance guesses",
+        "order_blind": "order-blind knows which values the window holds, but not their order"
+        + independent,
+        "ceiling": "the ceiling knows all that was fed",
+        "persistence": "persistence repeats the value in the window that is nearest to the target",
+        "k_gram": "a k-gram predicts from the k nearest values, by counts of the training part",
+    }
+    text = "; ".join(words for kind, words in parts.items() if kind in there)
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def accuracy_by_position(config: RunConfig, accuracy: Sequence[float | None]) -> str:
@@ -191,5 +220,7 @@ def _goal(result: "Result") -> tuple[str, Any, Any, Any]:
     return "99%", result.by_seed.sequences_to_99, *at_99
 
 
-def _number(value: float | None, pattern: str) -> str:
+def _number(value: float | UnsetType | None, pattern: str) -> str:
+    if value is UNSET:
+        return "-"
     return "infinite" if value is None else pattern.format(value)

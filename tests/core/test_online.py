@@ -162,7 +162,7 @@ def delay_config(layout, window, batch_size, stateful, lag=1):
 
 @functools.cache
 def jitted_follows(config):
-    return jax.jit(functools.partial(online.follows, config, build_network(config), windows=1000))
+    return jax.jit(functools.partial(online.follows, config, windows=1000))
 
 
 def follows(config, params, *positions):

@@ -54,6 +54,9 @@ def outcome(config, share, failed=()):
         baseline_accuracy=0.01,
         ceiling_accuracy=UNSET if ceiling is None else ceiling,
         failed=SimpleNamespace(seed=list(failed)),
+        persistence_accuracy=UNSET,
+        k_gram_accuracy=UNSET,
+        accuracy_interval=None,
         accuracy_by_position=[],
     )
 

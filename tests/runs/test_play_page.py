@@ -8,6 +8,7 @@ import browser
 import jax
 import numpy as np
 import pytest
+from msgspec import UNSET
 from run_folders import PLAIN
 from running import ROOT
 
@@ -33,7 +34,7 @@ LAYOUTS = {
     "stateless streams": {"layout": "streams", "stateful": False},
 }
 SCORES = SimpleNamespace(
-    accuracy=0.5, baseline_accuracy=0.2, by_seed=SimpleNamespace(seed=[0])
+    accuracy=0.5, baseline_accuracy=0.2, follows=UNSET, by_seed=SimpleNamespace(seed=[0])
 )  # fmt: skip
 SIZES = {"length": 12, "vocab_size": 7, "window": 3, "lag": 2, "batch_size": 2, "hidden_size": 5}
 

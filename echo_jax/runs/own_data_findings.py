@@ -1,0 +1,84 @@
+"""What a run on the user's own values has shown, in sentences: who predicts them, what was learned.
+
+No jax here.
+"""
+
+from msgspec import UNSET
+
+from echo_jax.config import RunConfig
+from echo_jax.exceptions import Spelling, printable, spell
+from echo_jax.runs.advice import MARGIN, independent_ceiling, simple_predictors
+from echo_jax.runs.result import Result
+from echo_jax.runs.vocabulary import listed
+
+
+def findings(config: RunConfig, result: Result) -> str:
+    """The sentences that hold, a line each; empty where none does."""
+    sentences = (order_learned(config, result), gap(result), untrained(result))
+    return "\n".join(printable(sentence) for sentence in sentences if sentence)
+
+
+def predictability(config: RunConfig, result: Result, spelling: Spelling) -> str:
+    """Say that the values have an order, and if the network uses more of it than simple baselines.
+
+    Only an interval over seeds that lies above them shows that it does.
+    """
+    independent, interval = independent_ceiling(config, result), result.accuracy_interval
+    start = (
+        f"The values are predictable: {result.accuracy:.2%} are right, and of independent values "
+        f"{independent:.2%} would be the most."
+    )
+    others = simple_predictors(result)
+    if not others:
+        return f"{start} The network uses order in them."
+    low = interval.low if interval else result.accuracy
+    named = {name: f"{name} ({share:.2%})" for name, share in others.items()}
+    as_good = [named[name] for name, share in others.items() if low is None or share >= low]
+    if as_good:
+        return f"{start} By {' and by '.join(as_good)} as many are right, or more."
+    both = " and ".join(named.values())
+    if interval:
+        return f"{start} The network uses more than {both}: its interval lies above them."
+    unsure = f"It is above {both}, but one seed has no interval: {{seeds=8}} tells if that holds."
+    return spell(f"{start} {unsure}", spelling)
+
+
+def order_learned(config: RunConfig, result: Result) -> str:
+    """Say that answers are right without following the value that is asked for, if that is so."""
+    right, lag = result.accuracy, config.task.lag
+    if result.follows is UNSET or right <= result.baseline_accuracy + MARGIN:
+        return ""
+    if result.follows >= right / 4:
+        return ""
+    back = f"the value {lag} step{'s' if lag > 1 else ''} back" if lag else "the current value"
+    return (
+        f"The order of the values was learned, not the echo: {right:.2%} of the held-out answers "
+        f"are right, but where the values come in random order, the answer follows a change of "
+        f"{back} in {result.follows:.1%}."
+    )
+
+
+def gap(result: Result) -> str:
+    """Say that the training part is answered better than the held-out part, if it is."""
+    if result.training_accuracy is UNSET:
+        return ""
+    unknown = result.untrained.share if result.untrained else 0.0
+    if result.training_accuracy <= result.accuracy + unknown + MARGIN:
+        return ""
+    return (
+        f"The end of the training part is answered better than the held-out part, "
+        f"{result.training_accuracy:.2%} against {result.accuracy:.2%}: the network fits the "
+        "values that it was trained on, or the values change towards their end."
+    )
+
+
+def untrained(result: Result) -> str:
+    """Say that values occur only in the held-out part, if any do."""
+    if result.untrained is UNSET:
+        return ""
+    values, share = result.untrained.values, result.untrained.share
+    shown = listed(result.untrained.examples) + (" and others" if values > 3 else "")
+    return (
+        f"Only in the held-out part: {values} different values ({shown}), {share:.2%} of its "
+        "targets. No network was trained on them, and no ceiling counts them."
+    )
