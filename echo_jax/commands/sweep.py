@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 import tyro
 
-from echo_jax import machine
+from echo_jax import atomic_files, machine
 from echo_jax.commands import command_line, flags
 from echo_jax.commands.grid_runs import Folder, GridOptions, run_studies
 from echo_jax.config import (
     PARTS,
+    DataConfig,
     NetworkConfig,
     Part,
     RunConfig,
@@ -33,13 +34,27 @@ from echo_jax.host.interrupts import Interrupts
 from echo_jax.report.styles import SERIES
 from echo_jax.runs import run_folder
 from echo_jax.studies import seed_parts
-from echo_jax.studies.catalogue import Chart, Study
+from echo_jax.studies.catalogue import SCORES, Chart, Study
 from echo_jax.studies.grid_point import grid
 
 NAME = "sweep"  # of the rows and the figure
 
 SWITCH = {"yes": True, "no": False}
 """The words for the values of a switch."""
+
+NO: Mapping[str, Sequence[str]] = {
+    f"--no-{flag}": (f"--{flag}", "no")
+    for kind in (TaskConfig, NetworkConfig, TrainingConfig)
+    for field in dataclasses.fields(kind)
+    if field.type is bool and (flag := field.name.replace("_", "-"))
+}
+"""Another spelling of a switch that is off: --no-stateful."""
+
+OWN_SCORES = (
+    "accuracy", "majority", "persistence", "k-gram", "recalled bits", "reached 99%",
+    "sequences to 99%",
+)  # fmt: skip
+"""Columns of a sweep on own values."""
 
 
 def axes() -> Iterator[tuple[str, Any, Any]]:
@@ -73,14 +88,19 @@ else:
 class SweepCommand(GridOptions):
     """Train every combination of some options, evaluate, and show what was learned.
 
-    Each option takes several values (--lag 1 2, or --lag 1 --lag 2), switches yes and no. Grid
-    points whose results are in the folder already are not run again.
+    Each option takes several values (--lag 1 2, or --lag 1 --lag 2), switches yes and no. Each
+    value of the last option that has several is compared with the first of them, the other options
+    being equal: in pairs of seeds, p adjusted for all comparisons (Holm). Grid points whose results
+    are in the folder already are not run again.
     """
+
+    SPELLINGS = NO
 
     part: Part = "context"
     """Base configuration that the other options change: current (part 2 of the tutorial),
     no-context (part 3) or context (part 4)."""
     axes: Annotated[Axes, command_line.FLAT] = dataclasses.field(default_factory=Axes)
+    data: Annotated[DataConfig, command_line.FLAT] = dataclasses.field(default_factory=DataConfig)
     seeds: int = 8
     """Seeds of every combination."""
     seed: int = 0
@@ -116,15 +136,23 @@ class SweepCommand(GridOptions):
             varied = {"lag": [fixed.pop("lag", PARTS[self.part].task.lag)]}
         for field in ("seeds", "seed", "evaluation_sequences"):
             fixed[field] = getattr(self, field)
+        fixed |= vars(self.data)
         axes = {
             name_of(field): {label(value): {**fixed, field: value} for value in given}
             for field, given in varied.items()
         }
         points = grid(PARTS[self.part], axes, until_learned=self.until_learned)
         named = [f"{name} {', '.join(map(str, labels))}" for name, labels in axes.items()]
-        question = f"What is learned with {'; '.join(named)}?"
-        pairs = ((points[0].name, points[1].name),) if len(points) == 2 else ()
-        return Study(question, points, chart=chart_of(varied), pairs=pairs)
+        of_own = f" of {self.data.file}" if self.data.file else ""
+        question = f"What is learned{of_own} with {'; '.join(named)}?"
+        several = len(list(varied.values())[-1])  # of the option that varies fastest
+        pairs = tuple(
+            (points[i - i % several].name, point.name)
+            for i, point in enumerate(points)
+            if i % several
+        )
+        columns = SCORES if self.data.file is None else OWN_SCORES
+        return Study(question, points, columns, chart_of(varied), pairs)
 
 
 def chart_of(varied: Mapping[str, Sequence[Any]]) -> Chart:
@@ -165,6 +193,25 @@ def run(command: SweepCommand, out: Path, interrupts: Interrupts) -> None:
     run_studies(folder, [NAME], command, interrupts)
 
 
+def with_data(study: Study) -> Study:
+    """The study on the values of the file that it names, which is read once."""
+    source = study.points[0].config.data
+    if source.file is None:
+        return study
+    from echo_jax.runs import own_data
+
+    own = own_data.read(source)
+    pairs = [(point, own.inputs(point.config)) for point in study.points]
+    points = (
+        dataclasses.replace(
+            point, config=inputs.config, tokens=inputs.tokens,
+            data_digest=atomic_files.digest_of(dict(inputs.digests)),
+        )
+        for point, inputs in pairs
+    )  # fmt: skip
+    return dataclasses.replace(study, points=tuple(points))
+
+
 def checked(study: Study) -> Study:
     """The study with the digests of the files of the user's cells, which are imported.
 
@@ -176,6 +223,7 @@ def checked(study: Study) -> Study:
     for point in study.points:
         machine.check_memory(seed_parts.at_once(point) * point.config.least_bytes)
     machine.use_cpu_devices(None)  # before a user's file uses jax
+    study = with_data(study)
     for config in {changed(point.config, seeds=1, seed=0, sequences=1) for point in study.points}:
         build_network(config)
     source = functools.cache(registry.source_digest)

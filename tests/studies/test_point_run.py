@@ -7,15 +7,25 @@ import chex
 import jax
 import numpy as np
 import pytest
+from msgspec import UNSET
 from tiny_points import POINTS, TINY, easy, found
 
+import echo_jax
 from echo_jax.cluster import Here
+from echo_jax.commands import sweep as command_sweep
 from echo_jax.config import changed
 from echo_jax.core import many_seeds
 from echo_jax.host.compiled_programs import Programs
 from echo_jax.report.number_formats import plain
 from echo_jax.studies import point_run, seed_parts, sweep
+from echo_jax.studies.catalogue import Study
 from echo_jax.studies.grid_point import GridPoint
+
+OWN = {
+    "length": 8, "window": 2, "batch_size": 2, "lag": -1, "hidden_size": 4, "seeds": 2,
+    "sequences": 6, "evaluation_sequences": 5, "learning_rate": 0.05,
+}  # fmt: skip
+"""`TINY` on own values."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -69,6 +79,26 @@ def test_rows_have_the_numbers_of_runs_of_their_configurations(programs, direct)
     assert metrics.loss.shape == (2, 6, 3)
     np.testing.assert_array_equal(learned.loss, metrics.loss.mean(axis=-1))
     np.testing.assert_array_equal(learned.accuracy, metrics.accuracy.mean(axis=-1))
+
+
+def test_a_row_on_own_values_is_that_of_a_run_and_has_a_key_of_its_own(tmp_path, monkeypatch):
+    """But for six digits; the row of other values in the file has another key."""
+    (tmp_path / "my.txt").write_text("abca cab" * 20)
+    path = str(tmp_path / "my.txt")
+    monkeypatch.setattr("echo_jax.machine.use_cpu_devices", lambda *_: None)
+    own = changed(TINY, text=path, lag=-1, vocab_size=100)
+    (point,) = command_sweep.with_data(Study("?", (GridPoint({}, own),))).points
+    (outcome,) = Here().map(sweep.run_task, [point])
+    row, run = outcome.result, echo_jax.train(text=path, **OWN).result
+    assert row.by_seed.accuracy == plain(run.by_seed.accuracy)
+    assert row.by_seed.loss == plain(run.by_seed.loss)
+    baselines = row.baselines.accuracy, row.baselines.k_gram_loss, row.baselines.distance
+    assert baselines == (run.baseline_accuracy, run.k_gram_loss, UNSET)
+    assert (row.key, row.data_digest) == (point.key, point.data_digest)
+    (tmp_path / "my.txt").write_text("abca cab" * 19 + "abcabcab")
+    (other,) = command_sweep.with_data(Study("?", (GridPoint({}, own),))).points
+    assert other.config == point.config
+    assert other.key != point.key
 
 
 def test_what_a_row_says_of_its_grid_point_is_right_by_hand(programs):

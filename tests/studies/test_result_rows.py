@@ -11,7 +11,7 @@ import pytest
 from fabricated import row
 
 from echo_jax import atomic_files
-from echo_jax.config import RunConfig, TaskConfig, changed
+from echo_jax.config import RunConfig, TaskConfig, changed, to_dict
 from echo_jax.exceptions import StorageError
 from echo_jax.studies import result_rows
 from echo_jax.studies.grid_point import GridPoint
@@ -53,7 +53,8 @@ def test_an_append_that_fails_leaves_the_rows_that_were_there(file, monkeypatch,
 def test_committed_rows_keep_their_digests_and_would_be_written_as_they_are(path):
     for each, line in zip(result_rows.read(path), path.read_text().splitlines(), strict=True):
         assert each.digest == json.loads(line)["digest"]
-        assert json.dumps(msgspec.to_builtins(each) | {"digest": each.digest}) == line
+        written = msgspec.to_builtins(each) | {"config": to_dict(each.config)}
+        assert json.dumps(written | {"digest": each.digest}) == line
 
 
 def test_a_row_of_a_users_cell_is_that_of_one_text_of_its_file(tmp_path):
