@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 import tyro
 
-from echo_jax import atomic_files, machine
+from echo_jax import machine
 from echo_jax.commands import command_line, flags
 from echo_jax.commands.grid_runs import Folder, GridOptions, run_studies
 from echo_jax.config import (
@@ -28,6 +28,8 @@ from echo_jax.config import (
     TaskConfig,
     TrainingConfig,
     changed,
+    flags_of,
+    flat,
 )
 from echo_jax.exceptions import ConfigError
 from echo_jax.host.interrupts import Interrupts
@@ -42,13 +44,12 @@ NAME = "sweep"  # of the rows and the figure
 SWITCH = {"yes": True, "no": False}
 """The words for the values of a switch."""
 
-NO: Mapping[str, Sequence[str]] = {
-    f"--no-{flag}": (f"--{flag}", "no")
-    for kind in (TaskConfig, NetworkConfig, TrainingConfig)
-    for field in dataclasses.fields(kind)
-    if field.type is bool and (flag := field.name.replace("_", "-"))
+NO = {
+    flags_of({name: False})[0]: (flags_of({name: True})[0], "no")
+    for name, value in flat(RunConfig()).items()
+    if isinstance(value, bool)
 }
-"""Another spelling of a switch that is off: --no-stateful."""
+"""Another spelling of a switch that is off: --no-stateful is --stateful no."""
 
 OWN_SCORES = (
     "accuracy", "majority", "persistence", "k-gram", "recalled bits", "reached 99%",
@@ -143,14 +144,10 @@ class SweepCommand(GridOptions):
         }
         points = grid(PARTS[self.part], axes, until_learned=self.until_learned)
         named = [f"{name} {', '.join(map(str, labels))}" for name, labels in axes.items()]
-        of_own = f" of {self.data.file}" if self.data.file else ""
-        question = f"What is learned{of_own} with {'; '.join(named)}?"
-        several = len(list(varied.values())[-1])  # of the option that varies fastest
-        pairs = tuple(
-            (points[i - i % several].name, point.name)
-            for i, point in enumerate(points)
-            if i % several
-        )
+        source = "" if self.data.file is None else f" of {self.data.file}"
+        question = f"What is learned{source} with {'; '.join(named)}?"
+        size, names = len(list(axes.values())[-1]), [point.name for point in points]
+        pairs = tuple((names[i - i % size], names[i]) for i in range(len(names)) if i % size)
         columns = SCORES if self.data.file is None else OWN_SCORES
         return Study(question, points, columns, chart_of(varied), pairs)
 
@@ -193,29 +190,10 @@ def run(command: SweepCommand, out: Path, interrupts: Interrupts) -> None:
     run_studies(folder, [NAME], command, interrupts)
 
 
-def with_data(study: Study) -> Study:
-    """The study on the values of the file that it names, which is read once."""
-    source = study.points[0].config.data
-    if source.file is None:
-        return study
-    from echo_jax.runs import own_data
-
-    own = own_data.read(source)
-    pairs = [(point, own.inputs(point.config)) for point in study.points]
-    points = (
-        dataclasses.replace(
-            point, config=inputs.config, tokens=inputs.tokens,
-            data_digest=atomic_files.digest_of(dict(inputs.digests)),
-        )
-        for point, inputs in pairs
-    )  # fmt: skip
-    return dataclasses.replace(study, points=tuple(points))
-
-
 def checked(study: Study) -> Study:
-    """The study with the digests of the files of the user's cells, which are imported.
+    """The study with the user's own values, and the digests of the files of the user's cells.
 
-    ConfigError for a network that is too large or cannot be built.
+    ConfigError for a file that cannot be read, or a network that is too large or cannot be built.
     """
     from echo_jax.cells import registry
     from echo_jax.core.network import build_network
@@ -223,12 +201,17 @@ def checked(study: Study) -> Study:
     for point in study.points:
         machine.check_memory(seed_parts.at_once(point) * point.config.least_bytes)
     machine.use_cpu_devices(None)  # before a user's file uses jax
-    study = with_data(study)
-    for config in {changed(point.config, seeds=1, seed=0, sequences=1) for point in study.points}:
+    points = study.points
+    if points[0].config.data.file is not None:
+        from echo_jax.runs import own_data
+
+        own = own_data.read(points[0].config.data)
+        points = tuple(point.on(own.inputs(point.config)) for point in points)
+    for config in {changed(point.config, seeds=1, seed=0, sequences=1) for point in points}:
         build_network(config)
     source = functools.cache(registry.source_digest)
-    points = (
+    with_source = (
         dataclasses.replace(point, cell_source=source(point.config.network.cell))
-        for point in study.points
+        for point in points
     )
-    return dataclasses.replace(study, points=tuple(points))
+    return dataclasses.replace(study, points=tuple(with_source))

@@ -1,7 +1,7 @@
 """Baselines: the best score possible with some limited knowledge of the sequence. Pure."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -91,6 +91,13 @@ def _window_sizes(task: TaskConfig) -> tuple[np.ndarray, np.ndarray]:
     return np.unique(sizes, return_counts=True)
 
 
+def in_order(training: np.ndarray, held_out: np.ndarray, task: TaskConfig) -> dict[str, float]:
+    """The scores of persistence and of a k-gram, by name, for a target outside the window."""
+    k, gram = k_gram_baseline(training, held_out, task)
+    persistence = {"persistence_accuracy": persistence_accuracy(held_out, task), "k_gram": k}
+    return persistence | {f"k_gram_{name}": score for name, score in gram._asdict().items()}
+
+
 def steps_to_target(task: TaskConfig) -> int:
     """Steps from a target outside the window to the value in the window that is nearest to it.
 
@@ -118,7 +125,30 @@ def k_gram_baseline(
 
     n_k(v) counts the targets v after the context, n_k all of them, d_k the different ones.
     """
-    steps, vocab_size = steps_to_target(task), task.vocab_size
+    unigram = (np.bincount(training, minlength=task.vocab_size) + 1.0) / (
+        len(training) + task.vocab_size
+    )
+    scores = []
+    for target, *counted in _targets_and_counts(training, held_out, task):
+        shares, by_k = unigram, []
+        for values, counts in counted:
+            if len(values):
+                shares = shares * len(values)
+                shares[values] += counts
+                shares /= counts.sum() + len(values)
+            by_k.append((shares.argmax() == target, -math.log(shares[target])))
+        scores.append(by_k)
+    means = np.mean(scores, axis=0)
+    best = int(means[:, 1].argmin())
+    return best + 1, Baseline(*means[best].tolist())
+
+
+def _targets_and_counts(training: np.ndarray, held_out: np.ndarray, task: TaskConfig) -> Any:
+    """Held-out targets, each with what training has after its contexts of 1, 2, ... values.
+
+    That is the different values, and how often each came. Memory is of the order of the tokens.
+    """
+    steps, size = steps_to_target(task), task.vocab_size
     most = min(task.window, MOST_GRAM, len(training) - steps, len(held_out) - steps)
     onwards = -1 if task.lag > 0 else 1  # a past target is foretold backwards
     tokens = np.concatenate([training[::onwards], held_out[::onwards]]).astype(np.int64)
@@ -127,37 +157,13 @@ def k_gram_baseline(
     asked = np.unique(np.linspace(len(training) + most - 1, last, WINDOWS_SEEN, dtype=int))
     contexts, counted = np.zeros_like(tokens), []
     for k in range(most):
-        contexts = np.unique(contexts * vocab_size + np.roll(tokens, k), return_inverse=True)[1]
-        seen = contexts[fitted] * vocab_size + tokens[fitted + steps]
-        counted.append(_counted(seen, contexts[asked], vocab_size))
-    unigram = (np.bincount(training, minlength=vocab_size) + 1) / (len(training) + vocab_size)
-    scores = np.zeros((most, 2))
-    for target, *after in zip(tokens[asked + steps], *counted, strict=True):
-        shares = unigram
-        for k, (targets, counts) in enumerate(after):
-            shares = _interpolated(shares, targets, counts)
-            scores[k] += shares.argmax() == target, -math.log(shares[target])
-    best = int(scores[:, 1].argmin())
-    return best + 1, Baseline(*(scores[best] / len(asked)).tolist())
-
-
-def _counted(
-    seen: np.ndarray, asked: np.ndarray, vocab_size: int
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """The targets after each asked context and their counts; seen are context * V + target."""
-    pairs, counts = np.unique(seen, return_counts=True)
-    borders = np.searchsorted(pairs, [asked * vocab_size, (asked + 1) * vocab_size]).T
-    targets = pairs % vocab_size
-    return [(targets[a:b], counts[a:b]) for a, b in borders]
-
-
-def _interpolated(shorter: np.ndarray, targets: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """The shares after a context, from those after a shorter one; targets are distinct."""
-    if not len(targets):
-        return shorter
-    shares = shorter * len(targets)
-    shares[targets] += counts
-    return shares / (counts.sum() + len(targets))
+        contexts = np.unique(contexts * size + np.roll(tokens, k), return_inverse=True)[1]
+        after = contexts[fitted] * size + tokens[fitted + steps]
+        pairs, counts = np.unique(after, return_counts=True)
+        borders = np.searchsorted(pairs, [contexts[asked] * size, (contexts[asked] + 1) * size])
+        values = pairs % size
+        counted.append([(values[a:b], counts[a:b]) for a, b in borders.T])
+    return zip(tokens[asked + steps], *counted, strict=True)
 
 
 def _expected_entropy(size: int, vocab_size: int) -> float:

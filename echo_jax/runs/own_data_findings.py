@@ -3,22 +3,26 @@
 No jax here.
 """
 
+from typing import TYPE_CHECKING
+
 from msgspec import UNSET
 
 from echo_jax.config import RunConfig
 from echo_jax.exceptions import Spelling, printable, spell
 from echo_jax.runs.advice import MARGIN, independent_ceiling, simple_predictors
-from echo_jax.runs.result import Result
 from echo_jax.runs.vocabulary import listed
 
+if TYPE_CHECKING:
+    from echo_jax.runs.result import Result
 
-def findings(config: RunConfig, result: Result) -> str:
+
+def findings(config: RunConfig, result: "Result") -> str:
     """The sentences that hold, a line each; empty where none does."""
     sentences = (order_learned(config, result), gap(result), untrained(result))
     return "\n".join(printable(sentence) for sentence in sentences if sentence)
 
 
-def predictability(config: RunConfig, result: Result, spelling: Spelling) -> str:
+def predictability(config: RunConfig, result: "Result", spelling: Spelling) -> str:
     """Say that the values have an order, and if the network uses more of it than simple baselines.
 
     Only an interval over seeds that lies above them shows that it does.
@@ -43,12 +47,11 @@ def predictability(config: RunConfig, result: Result, spelling: Spelling) -> str
     return spell(f"{start} {unsure}", spelling)
 
 
-def order_learned(config: RunConfig, result: Result) -> str:
+def order_learned(config: RunConfig, result: "Result") -> str:
     """Say that answers are right without following the value that is asked for, if that is so."""
     right, lag = result.accuracy, config.task.lag
-    if result.follows is UNSET or right <= result.baseline_accuracy + MARGIN:
-        return ""
-    if result.follows >= right / 4:
+    guess = right <= result.baseline_accuracy + MARGIN
+    if result.follows is UNSET or guess or result.follows >= right / 4:
         return ""
     back = f"the value {lag} step{'s' if lag > 1 else ''} back" if lag else "the current value"
     return (
@@ -58,12 +61,10 @@ def order_learned(config: RunConfig, result: Result) -> str:
     )
 
 
-def gap(result: Result) -> str:
+def gap(result: "Result") -> str:
     """Say that the training part is answered better than the held-out part, if it is."""
-    if result.training_accuracy is UNSET:
-        return ""
-    unknown = result.untrained.share if result.untrained else 0.0
-    if result.training_accuracy <= result.accuracy + unknown + MARGIN:
+    known = result.accuracy + (result.untrained.share if result.untrained else 0)
+    if result.training_accuracy is UNSET or result.training_accuracy <= known + MARGIN:
         return ""
     return (
         f"The end of the training part is answered better than the held-out part, "
@@ -72,13 +73,14 @@ def gap(result: Result) -> str:
     )
 
 
-def untrained(result: Result) -> str:
+def untrained(result: "Result") -> str:
     """Say that values occur only in the held-out part, if any do."""
-    if result.untrained is UNSET:
+    found = result.untrained
+    if not found:
         return ""
-    values, share = result.untrained.values, result.untrained.share
-    shown = listed(result.untrained.examples) + (" and others" if values > 3 else "")
+    more = " and others" if found.values > len(found.examples) else ""
     return (
-        f"Only in the held-out part: {values} different values ({shown}), {share:.2%} of its "
-        "targets. No network was trained on them, and no ceiling counts them."
+        f"Only in the held-out part: {found.values} different values ({listed(found.examples)}"
+        f"{more}), {found.share:.2%} of its targets. No network was trained on them, and no "
+        "ceiling counts them."
     )

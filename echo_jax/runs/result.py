@@ -1,6 +1,5 @@
 """The scores of a run: what `result.json` and `seeds.csv` hold."""
 
-import dataclasses
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,6 +62,20 @@ class Untrained(msgspec.Struct):
     values: int
     examples: list[str]
     share: float
+
+
+class OwnScores(NamedTuple):
+    """The user's own values, and what was measured on them.
+
+    corpus   the values as tokens, and `values` what the tokens stand for
+    fitted   the `Evaluation` on the end of the training part; None where that is too short
+    follows  the share of answers that follow the value asked for, `[S]`; None where none is fed
+    """
+
+    corpus: Corpus
+    values: list[str]
+    fitted: Evaluation | None = None
+    follows: np.ndarray | None = None
 
 
 class Result(msgspec.Struct, kw_only=True):
@@ -159,29 +172,23 @@ def summarise(
     config: RunConfig,
     scored: Evaluation,
     curves: tuple[np.ndarray, np.ndarray],
-    corpus: Corpus | None = None,
-    values: list[str] | None = None,
+    own: OwnScores | None = None,
 ) -> Result:
     """The result of a run, without times and devices.
 
     The accuracy by position is a mean over the seeds that did not fail, and the answers are those
     of the first of them. The `Evaluation` has a leading axis S; the curves are loss and accuracy
-    of every training sequence, each `[S, N]`. The user's own values are a corpus of tokens, and
-    `values` what these stand for.
+    of every training sequence, each `[S, N]`.
     """
     failed, good, by_seed = scores_of_seeds(config, scored, *curves)
     learned, runs = sum(x is not None for x in by_seed["sequences_to_99"]), config.seeds
     share = statistics.wilson_interval(learned, runs) if runs > 1 else None
-    scores = baselines(config, corpus)
+    scores = baselines(config, own and own.corpus)
     fields: dict[str, Any] = {BASELINES.get(name, name): score for name, score in scores.items()}
-    fields |= _answers(scored, good, values)
+    fields |= _answers(scored, good, own and own.values) | _of_own(config, own, curves, good)
     for name in by_seed.keys() - {"seed"}:
         fields |= _median(name, by_seed[name])
-    untrained = 0.0
-    if corpus and values and len(tokens := corpus.untrained):
-        untrained = corpus.untrained_share(config.task)
-        examples = [values[token] for token in tokens[:3]]
-        fields["untrained"] = Untrained(len(tokens), examples, untrained)
+    untrained = own.corpus.untrained_share(config.task) if own else 0.0
     ceiling = accuracy_ceiling(config, fields["floor_accuracy"], untrained)
     fields |= _beside_the_ceiling(config, ceiling, curves[1], good)
     if np.isfinite(fields["loss"]) and config.task.framing == "classes":
@@ -250,20 +257,25 @@ def baselines(config: RunConfig, corpus: Corpus | None) -> dict[str, float]:
     else:
         baseline = chance.majority_baseline(corpus.held_out)
         blind = chance.order_blind_baseline_of(corpus.held_out, task)
-        if not knowable_share(config):
-            more = _in_order(config, corpus)
+        if not (knowable_share(config) or 0 <= task.lag < task.window):
+            more = chance.in_order(*corpus, task)
     named = {f"order_blind_{name}": score for name, score in blind._asdict().items()}
     return {**baseline._asdict(), **named, **more}
 
 
-def _in_order(config: RunConfig, corpus: Corpus) -> dict[str, float]:
-    """The baselines of values in order, for a network that is not fed its target."""
-    reach = min(config.task.window, config.network.delay_line or config.task.window)
-    task = dataclasses.replace(config.task, window=reach)
-    k, gram = chance.k_gram_baseline(*corpus, task)
-    named = {f"k_gram_{name}": score for name, score in gram._asdict().items()}
-    persistence = chance.persistence_accuracy(corpus.held_out, task)
-    return {"persistence_accuracy": persistence, "k_gram": k, **named}
+def _of_own(config: RunConfig, own: OwnScores | None, curves: Any, good: Any) -> dict[str, Any]:
+    """The fields that only runs on own values have, without baselines."""
+    fields: dict[str, Any] = {}
+    if own and len(tokens := own.corpus.untrained):
+        examples = [own.values[token] for token in tokens[:3]]
+        share = own.corpus.untrained_share(config.task)
+        fields["untrained"] = Untrained(len(tokens), examples, share)
+    if own and own.fitted:
+        _, _, of_training = scores_of_seeds(config, own.fitted, *curves)
+        fields |= {f"training_{x}": np.median(of_training[x]) for x in ("accuracy", "loss")}
+    if own and own.follows is not None:
+        fields["follows"] = np.median(own.follows[good])
+    return fields
 
 
 def _beside_the_ceiling(

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from echo_jax import statistics
 from echo_jax.config import RunConfig, chosen
@@ -123,18 +123,9 @@ def failures(failed: "Failed") -> str:
 def scores(config: RunConfig, result: "Result") -> str:
     """A table of the scores beside their baselines, with intervals where there are seeds."""
     many, of_values = result.accuracy_interval, config.task.framing == "values"
-    own = config.data.file is not None
-    beside = {
-        "training": "training part",
-        "ceiling": "ceiling",
-        "order_blind": "order-blind baseline",
-        "baseline": f"{'majority' if own else 'chance'} baseline",
-        "persistence": "persistence",
-        "k_gram": f"{result.k_gram}-gram",
-    }
-    there = [kind for kind in beside if getattr(result, f"{kind}_accuracy") is not UNSET]
+    beside = _beside(config.data.file is not None, result)
     headings = ["median", f"{many.coverage:.1%} interval"] if many else ["network"]
-    rows = [["", *headings, *(beside[kind] for kind in there)]]
+    rows = [["", *headings, *(heading for heading, _ in beside.values())]]
     for name, label, pattern in (
         ("accuracy", "accuracy", "{:.2%}"),
         ("loss", "loss (squared)" if of_values else "loss (nats)", "{:.4f}"),
@@ -143,31 +134,36 @@ def scores(config: RunConfig, result: "Result") -> str:
         row = [label, _number(getattr(result, name), pattern)]
         if interval := getattr(result, f"{name}_interval"):
             row.append(f"{_number(interval.low, pattern)} to {_number(interval.high, pattern)}")
-        others = (getattr(result, f"{kind}_{name}", UNSET) for kind in there)
-        rows.append([*row, *(_number(x, pattern) for x in others)])
-    count = config.evaluation_sequences
-    kind = "held-out" if own else "fresh"
+        others = (getattr(result, f"{kind}_{name}", UNSET) for kind in beside)
+        rows.append([*row, *("-" if x is UNSET else _number(x, pattern) for x in others)])
+    count, kind = config.evaluation_sequences, "fresh" if config.data.file is None else "held-out"
     seeds = f"each of {config.seeds} seeds" if many else "1 seed, no interval"
-    legend = _legend(own, there)
-    if of_values:
-        legend += "\nDistance: mean absolute difference from the target integer."
-    return f"On {count:,} {kind} sequence{'s' * (count > 1)} ({seeds}):\n{table(rows)}\n{legend}"
+    knows = "; ".join(sentence for _, sentence in reversed(beside.values()))
+    return (
+        f"On {count:,} {kind} sequence{'s' * (count > 1)} ({seeds}):\n{table(rows)}\n"
+        f"{knows[0].upper()}{knows[1:]}."
+        + "\nDistance: mean absolute difference from the target integer."
+        * of_values
+    )
 
 
-def _legend(own: bool, there: Sequence[str]) -> str:
-    """What the baselines know that are there; of the user's own values, or of integers."""
-    independent = ", the best without it if the values are independent" if own else ""
-    parts = {
-        "training": "The training part is scored at its end",
-        "baseline": "majority says the most common value" if own else "Chance guesses",
-        "order_blind": "order-blind knows which values the window holds, but not their order"
-        + independent,
-        "ceiling": "the ceiling knows all that was fed",
-        "persistence": "persistence repeats the value in the window that is nearest to the target",
-        "k_gram": "a k-gram predicts from the k nearest values, by counts of the training part",
+def _beside(own: bool, result: "Result") -> dict[str, tuple[str, str]]:
+    """The headings of other scores in a result, and what each knows; of own values, or integers."""
+    blind = "order-blind knows which values the window holds, but not their order"
+    best = ", which is the best without order only of independent values"
+    gram = "a k-gram predicts from the k values nearest to the target, as counted in training"
+    columns = {
+        "training": ("training part", "the training part is scored at its end"),
+        "ceiling": ("ceiling", "the ceiling knows all that was fed"),
+        "order_blind": ("order-blind baseline", blind + best if own else blind),
+        "baseline": ("chance baseline", "chance guesses"),
+        "persistence": ("persistence", "persistence repeats the nearest one"),
+        "k_gram": (f"{result.k_gram}-gram", gram),
     }
-    text = "; ".join(words for kind, words in parts.items() if kind in there)
-    return f"{text[0].upper()}{text[1:]}."
+    if own:
+        columns["baseline"] = "majority baseline", "majority says the most common value"
+    absent = {kind for kind in columns if getattr(result, f"{kind}_accuracy") is UNSET}
+    return {kind: words for kind, words in columns.items() if kind not in absent}
 
 
 def accuracy_by_position(config: RunConfig, accuracy: Sequence[float | None]) -> str:
@@ -220,7 +216,5 @@ def _goal(result: "Result") -> tuple[str, Any, Any, Any]:
     return "99%", result.by_seed.sequences_to_99, *at_99
 
 
-def _number(value: float | UnsetType | None, pattern: str) -> str:
-    if value is UNSET:
-        return "-"
+def _number(value: float | None, pattern: str) -> str:
     return "infinite" if value is None else pattern.format(value)

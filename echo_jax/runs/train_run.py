@@ -6,7 +6,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from echo_jax.config import RunConfig
@@ -24,9 +23,9 @@ from echo_jax.runs import result, run_folder, run_report
 from echo_jax.runs.checkpoint import CheckpointWriter
 from echo_jax.runs.metrics_csv import History
 from echo_jax.runs.prepared_run import PreparedRun
-from echo_jax.runs.result import Finished, Result
+from echo_jax.runs.result import Finished, OwnScores
 
-FOLLOWED = 500
+FOLLOWED = 200
 """Random sequences in which the value asked for is changed."""
 
 
@@ -53,10 +52,8 @@ def train_run(
         with watch.time("evaluate"):
             scored = programs.score(programs.dynamic(run.config), state.params, run.corpus)
     CheckpointWriter(run, log).refuse_divergence(scored.loss)
-    scores = result.summarise(run.config, scored, log.curves(), run.corpus, run.inputs.values)
-    if run.corpus:
-        with watch.time("measure"):
-            measure_own_data(run, programs, state.params, scores)
+    own = own_scores(run, programs, state.params)
+    scores = result.summarise(run.config, scored, log.curves(), own)
     scores.seconds = {name: round(value, 3) for name, value in watch.seconds.items()}
     scores.devices = [device.device_kind for device in programs.devices]
     if run.folder:
@@ -67,20 +64,18 @@ def train_run(
     return Finished(run.config, log, scores, state.params)
 
 
-def measure_own_data(run: PreparedRun, programs: Programs, params: Params, scores: Result) -> None:
-    """Add to the scores those of the training part, and how often the answer follows its target."""
-    assert run.corpus, "a run on random integers has no training part"
-    training, held_out = run.corpus
-    good = ~np.isin(scores.by_seed.seed, scores.failed.seed)
-    if len(training) >= len(held_out):  # else the program that is compiled does not fit
-        end = Corpus(training, training[-len(held_out) :])
+def own_scores(run: PreparedRun, programs: Programs, params: Params) -> OwnScores | None:
+    """What is measured on the user's own values after training; None for random integers."""
+    if run.corpus is None or run.inputs.values is None:
+        return None
+    fitted, follows, training = None, None, run.corpus.training
+    if len(training) >= len(run.corpus.held_out):  # else the program that is compiled does not fit
+        end = Corpus(training, training[-len(run.corpus.held_out) :])
         fitted = programs.score(programs.dynamic(run.config), params, end)
-        scores.training_accuracy = float(np.median(np.where(good, fitted.accuracy, 0.0)))
-        loss = np.median(np.where(good, fitted.loss, np.inf))
-        scores.training_loss = float(loss) if np.isfinite(loss) else None
-    if knowable_share(run.config):
+    known = knowable_share(run.config)
+    if known == 1 or (known and run.config.task.layout != "streams"):  # the last target is fed
         follows = follows_its_target(run.config, params, training)
-        scores.follows = float(np.median(follows[: len(good)][good]))
+    return OwnScores(run.corpus, run.inputs.values, fitted, follows)
 
 
 def follows_its_target(config: RunConfig, params: Params, training: np.ndarray) -> np.ndarray:
@@ -88,17 +83,12 @@ def follows_its_target(config: RunConfig, params: Params, training: np.ndarray) 
 
     In FOLLOWED sequences of training tokens without an order, few at a time where they are long.
     """
-    at_once = max(1, min(100, online.piece_size(config) // config.task.length))
-    keys = jax.random.split(purpose_key(config.seed, Purpose.EVALUATION), FOLLOWED // at_once)
-    lag, pool = jnp.array([config.task.lag]), jnp.asarray(training)
-
-    def share(of_seed: Params) -> jax.Array:
-        """That of one seed."""
-        some = functools.partial(online.follows, config, of_seed)
-        return jnp.mean(jax.lax.map(lambda key: some(key, lag, at_once, pool), keys))
-
-    mapped = jax.jit(lambda params: jax.lax.map(share, params))
-    return np.asarray(mapped(jax.device_get(params)))
+    some = max(1, min(FOLLOWED, online.piece_size(config) // config.task.length))
+    keys = jax.random.split(purpose_key(config.seed, Purpose.EVALUATION), FOLLOWED // some)
+    lag, pool, host = np.array([config.task.lag]), np.asarray(training), jax.device_get(params)
+    follows = jax.jit(functools.partial(online.follows, config, positions=lag, windows=some))
+    seeds = (jax.tree.map(lambda leaf, s=s: leaf[s], host) for s in range(config.seeds))
+    return np.array([np.mean([follows(one, key, pool=pool) for key in keys]) for one in seeds])
 
 
 def train(

@@ -61,6 +61,13 @@ class GridPoint:
         digests = {"cell_source": self.cell_source, "data_digest": self.data_digest}
         return {name: digest for name, digest in digests.items() if digest}
 
+    def on(self, inputs: RunSpec) -> "GridPoint":
+        """The same on the user's own values, the inputs of a run of its configuration."""
+        digest = atomic_files.digest_of(dict(inputs.digests))
+        return dataclasses.replace(
+            self, config=inputs.config, tokens=inputs.tokens, data_digest=digest
+        )
+
     @property
     def corpus(self) -> "Corpus | None":
         """The user's own values; None for random integers."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from echo_jax import statistics
 from echo_jax.core.target_place import knowable_share
@@ -47,24 +47,18 @@ def _update_microseconds(row: ResultRow) -> float:
     return 1e6 * seconds / row.config.seeds
 
 
-def _baseline(name: str) -> Column:
-    """The accuracy of a baseline, where it is one of the row."""
-
-    def column(row: ResultRow) -> str:
-        """That of one row."""
-        accuracy = getattr(row.baselines, name)
-        return "-" if accuracy is UNSET else percent(accuracy)
-
-    return column
+def _share(fraction: float | UnsetType) -> str:
+    """The accuracy of a baseline in percent, where there is one."""
+    return "-" if fraction is UNSET else percent(fraction)
 
 
 COLUMNS: Mapping[str, Column] = {
     "accuracy": _estimate("accuracy", percent),
-    "chance": _baseline("accuracy"),
-    "majority": _baseline("accuracy"),
-    "order-blind": _baseline("order_blind_accuracy"),
-    "persistence": _baseline("persistence_accuracy"),
-    "k-gram": _baseline("k_gram_accuracy"),
+    "chance": lambda row: percent(row.baselines.accuracy),
+    "majority": lambda row: percent(row.baselines.accuracy),
+    "order-blind": lambda row: percent(row.baselines.order_blind_accuracy),
+    "persistence": lambda row: _share(row.baselines.persistence_accuracy),
+    "k-gram": lambda row: _share(row.baselines.k_gram_accuracy),
     "can be known": lambda row: percent(knowable_share(row.config)),
     "recalled bits": _bits,
     "loss": _estimate("loss", "{:.4f}".format),

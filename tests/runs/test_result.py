@@ -12,7 +12,7 @@ from echo_jax.config import changed
 from echo_jax.core.data import Corpus
 from echo_jax.exceptions import StorageError
 from echo_jax.runs import result
-from echo_jax.runs.result import Failed, Interval, Reached
+from echo_jax.runs.result import Failed, Interval, OwnScores, Reached
 
 
 def test_a_result_holds_medians_their_intervals_and_every_seed():
@@ -92,7 +92,7 @@ def test_the_baselines_of_a_users_own_numbers_are_majority_and_entropy():
     own = changed(CONFIG, csv="my.csv", column="n")
     values = list("stuvwxyz")
     corpus = Corpus(np.arange(8, dtype=np.int32), held_out)
-    made = result.summarise(own, scored(), (LOSS, ACCURACY), corpus, values)
+    made = result.summarise(own, scored(), (LOSS, ACCURACY), OwnScores(corpus, values))
     entropy = -sum(p * math.log(p) for p in (5 / 8, 2 / 8, 1 / 8))
     written = msgspec.to_builtins(made)
     assert not [name for name in (*written, *written["by_seed"]) if "distance" in name]
@@ -109,12 +109,12 @@ def test_values_that_are_never_trained_on_are_counted_by_the_targets_and_lower_t
     """Sequences of 4 in windows of 2 ask for x(0), x(1) and x(2): 3 1 0, 1 0 2, 0 2 0, ..."""
     corpus = Corpus(np.array([0, 1] * 4, np.int32), np.array([3, 1, 0, 2, 0, 1, 0, 2], np.int32))
     own = changed(CONFIG, csv="my.csv", column="n")
-    made = result.summarise(own, scored(), (LOSS, ACCURACY), corpus, list("stuvwxyz"))
+    made = result.summarise(own, scored(), (LOSS, ACCURACY), OwnScores(corpus, list("stuvwxyz")))
     share = 4 / 15
     assert made.untrained == result.Untrained(2, ["u", "v"], pytest.approx(share))
     assert made.ceiling_accuracy == pytest.approx(1 - share)
     config = changed(own, lag=-1, batch_size=1)
-    ahead = result.summarise(config, scored(), (LOSS, ACCURACY), corpus, list("stuvwxyz"))
+    ahead = result.summarise(config, scored(), (LOSS, ACCURACY), OwnScores(corpus, [*"stuvwxyz"]))
     assert (made.k_gram, ahead.k_gram) == (UNSET, 1)
     assert ahead.persistence_accuracy == 0
     assert ahead.ceiling_accuracy is UNSET

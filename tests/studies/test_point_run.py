@@ -87,7 +87,7 @@ def test_a_row_on_own_values_is_that_of_a_run_and_has_a_key_of_its_own(tmp_path,
     path = str(tmp_path / "my.txt")
     monkeypatch.setattr("echo_jax.machine.use_cpu_devices", lambda *_: None)
     own = changed(TINY, text=path, lag=-1, vocab_size=100)
-    (point,) = command_sweep.with_data(Study("?", (GridPoint({}, own),))).points
+    (point,) = command_sweep.checked(Study("?", (GridPoint({}, own),))).points
     (outcome,) = Here().map(sweep.run_task, [point])
     row, run = outcome.result, echo_jax.train(text=path, **OWN).result
     assert row.by_seed.accuracy == plain(run.by_seed.accuracy)
@@ -96,7 +96,7 @@ def test_a_row_on_own_values_is_that_of_a_run_and_has_a_key_of_its_own(tmp_path,
     assert baselines == (run.baseline_accuracy, run.k_gram_loss, UNSET)
     assert (row.key, row.data_digest) == (point.key, point.data_digest)
     (tmp_path / "my.txt").write_text("abca cab" * 19 + "abcabcab")
-    (other,) = command_sweep.with_data(Study("?", (GridPoint({}, own),))).points
+    (other,) = command_sweep.checked(Study("?", (GridPoint({}, own),))).points
     assert other.config == point.config
     assert other.key != point.key
 
