@@ -71,8 +71,8 @@ class PredictCommand:
     def __post_init__(self) -> None:
         """Raise ConfigError unless there is exactly one thing to do, which can be done."""
         check_values(self)
-        files = [self.csv, self.text]
-        asked = sum([bool(self.values), *[x is not None for x in files], self.stream, self.explain])
+        given = [self.csv is not None, self.text is not None, self.stream, self.explain]
+        asked = sum(given) + bool(self.values)
         if asked != 1:
             raise ConfigError(
                 None, "several" if asked else "none",
@@ -107,9 +107,6 @@ def run(command: PredictCommand) -> None:
     if command.text is not None:
         words = list(own_data.read_text(command.text))
     inputs = run_folder.read_inputs(command.folder, to_train=False)
-    if command.generate and inputs.config.task.lag != -1:
-        rule = f"needs answers that are the next value, and these have lag {inputs.config.task.lag}"
-        raise ConfigError("generate", command.generate, rule, "train a network with {lag=-1}")
     encode = functools.partial(vocabulary.encode, inputs.vocabulary, unknown=command.unknown)
     tokens = encode(words, place=lambda i: f"in line {lines[i - 1]}") if lines else encode(words)
     run_folder.check_cell_named(command.folder, inputs, command.cell)

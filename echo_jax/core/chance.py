@@ -92,10 +92,17 @@ def _window_sizes(task: TaskConfig) -> tuple[np.ndarray, np.ndarray]:
 
 
 def in_order(training: np.ndarray, held_out: np.ndarray, task: TaskConfig) -> dict[str, float]:
-    """The scores of persistence and of a k-gram, by name, for a target outside the window."""
+    """The scores of persistence and of a k-gram, by name, for a target outside the window.
+
+    Persistence repeats the value in the window that is nearest to the target.
+    """
+    steps = steps_to_target(task)
     k, gram = k_gram_baseline(training, held_out, task)
-    persistence = {"persistence_accuracy": persistence_accuracy(held_out, task), "k_gram": k}
-    return persistence | {f"k_gram_{name}": score for name, score in gram._asdict().items()}
+    return {
+        "persistence_accuracy": float(np.mean(held_out[:-steps] == held_out[steps:])),
+        "k_gram": k,
+        **{f"k_gram_{name}": score for name, score in gram._asdict().items()},
+    }
 
 
 def steps_to_target(task: TaskConfig) -> int:
@@ -104,12 +111,6 @@ def steps_to_target(task: TaskConfig) -> int:
     lag -1:  x(t+1) from x(t), 1      W 5, lag 7:  x(t-7) from x(t-4), 3
     """
     return -task.lag if task.lag < 0 else task.lag - task.window + 1
-
-
-def persistence_accuracy(tokens: np.ndarray, task: TaskConfig) -> float:
-    """The accuracy of repeating the value in the window that is nearest to the target."""
-    steps = steps_to_target(task)
-    return float(np.mean(tokens[:-steps] == tokens[steps:]))
 
 
 def k_gram_baseline(

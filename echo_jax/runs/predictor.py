@@ -98,8 +98,11 @@ class Trained:
     ) -> tuple[EchoState, list[Any]]:
         """The state after the next tokens, and `count` answers, each of which is fed but the last.
 
-        Of a network with lag -1. ConfigError where the tokens are too few for an answer.
+        ConfigError unless an answer is the next value, and the tokens are enough for one.
         """
+        if (lag := self.config.task.lag) != -1:
+            rule = f"needs answers that are the next value, and these have lag {lag}"
+            raise ConfigError("generate", count, rule, "train a network with {lag=-1}")
         fed, values = tokens[tokens != UNSEEN], list[Any]()
         missing = max(self.lacking(state), 1) - len(fed)
         if missing > 0:

@@ -13,19 +13,13 @@ from tiny_points import POINTS, TINY, easy, found
 import echo_jax
 from echo_jax.cluster import Here
 from echo_jax.commands import sweep as command_sweep
-from echo_jax.config import changed
+from echo_jax.config import changed, chosen
 from echo_jax.core import many_seeds
 from echo_jax.host.compiled_programs import Programs
 from echo_jax.report.number_formats import plain
 from echo_jax.studies import point_run, seed_parts, sweep
 from echo_jax.studies.catalogue import Study
 from echo_jax.studies.grid_point import GridPoint
-
-OWN = {
-    "length": 8, "window": 2, "batch_size": 2, "lag": -1, "hidden_size": 4, "seeds": 2,
-    "sequences": 6, "evaluation_sequences": 5, "learning_rate": 0.05,
-}  # fmt: skip
-"""`TINY` on own values."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -81,24 +75,21 @@ def test_rows_have_the_numbers_of_runs_of_their_configurations(programs, direct)
     np.testing.assert_array_equal(learned.accuracy, metrics.accuracy.mean(axis=-1))
 
 
-def test_a_row_on_own_values_is_that_of_a_run_and_has_a_key_of_its_own(tmp_path, monkeypatch):
-    """But for six digits; the row of other values in the file has another key."""
-    (tmp_path / "my.txt").write_text("abca cab" * 20)
-    path = str(tmp_path / "my.txt")
+def test_a_row_on_own_values_is_that_of_a_run_and_of_no_other_values(tmp_path, monkeypatch):
+    """But for six digits."""
     monkeypatch.setattr("echo_jax.machine.use_cpu_devices", lambda *_: None)
-    own = changed(TINY, text=path, lag=-1, vocab_size=100)
-    (point,) = command_sweep.checked(Study("?", (GridPoint({}, own),))).points
-    (outcome,) = Here().map(sweep.run_task, [point])
-    row, run = outcome.result, echo_jax.train(text=path, **OWN).result
-    assert row.by_seed.accuracy == plain(run.by_seed.accuracy)
+    text, points = tmp_path / "my.txt", []
+    config = changed(TINY, text=text, lag=-1, vocab_size=100)
+    for content in ("abca cab" * 20, "abca cab" * 19 + "abcabcab"):
+        text.write_text(content)
+        points += command_sweep.checked(Study("?", (GridPoint({}, config),))).points
+    (outcome,) = Here().map(sweep.run_task, points[1:])
+    row, run = outcome.result, echo_jax.train(**chosen(config)).result
     assert row.by_seed.loss == plain(run.by_seed.loss)
     baselines = row.baselines.accuracy, row.baselines.k_gram_loss, row.baselines.distance
     assert baselines == (run.baseline_accuracy, run.k_gram_loss, UNSET)
-    assert (row.key, row.data_digest) == (point.key, point.data_digest)
-    (tmp_path / "my.txt").write_text("abca cab" * 19 + "abcabcab")
-    (other,) = command_sweep.checked(Study("?", (GridPoint({}, own),))).points
-    assert other.config == point.config
-    assert other.key != point.key
+    assert row.key == points[1].key != points[0].key
+    assert points[0].config == points[1].config
 
 
 def test_what_a_row_says_of_its_grid_point_is_right_by_hand(programs):
