@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import random
 
 import chex
 import jax
@@ -80,8 +81,8 @@ def test_a_row_on_own_values_is_that_of_a_run_and_of_no_other_values(tmp_path, m
     monkeypatch.setattr("echo_jax.machine.use_cpu_devices", lambda *_: None)
     text, points = tmp_path / "my.txt", []
     config = changed(TINY, text=text, lag=-1, vocab_size=100)
-    for content in ("abca cab" * 20, "abca cab" * 19 + "abcabcab"):
-        text.write_text(content)
+    for seed in range(2):
+        text.write_text("".join(random.Random(seed).choices("abc ", k=160)))
         points += command_sweep.checked(Study("?", (GridPoint({}, config),))).points
     (outcome,) = Here().map(sweep.run_task, points[1:])
     row, run = outcome.result, echo_jax.train(**chosen(config)).result
