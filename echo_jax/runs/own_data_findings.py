@@ -37,9 +37,10 @@ def predictability(config: RunConfig, result: "Result", spelling: Spelling) -> s
         return f"{start} The network uses order in them."
     low = interval.low if interval else result.accuracy
     named = {name: f"{name} ({share:.2%})" for name, share in others.items()}
-    as_good = [named[name] for name, share in others.items() if low is None or share >= low]
+    as_good = " and ".join(named[x] for x, share in others.items() if low is None or share >= low)
     if as_good:
-        return f"{start} By {' and by '.join(as_good)} as many are right, or more."
+        who = as_good[0].upper() + as_good[1:]
+        return f"{start} {who} may do as well: the network is not shown to use more."
     both = " and ".join(named.values())
     if interval:
         return f"{start} The network uses more than {both}: its interval lies above them."

@@ -29,9 +29,9 @@ def of(config=AHEAD, **fields):
     ("accuracy", "low", "simple", "says"),
     [
         (0.4, 0.31, (0.1, 0.3), "uses more than persistence (10.00%) and a 2-gram (30.00%)"),
-        (0.4, 0.31, (0.31, 0.3), "By persistence (31.00%) as many"),
+        (0.4, 0.31, (0.31, 0.3), "most. Persistence (31.00%) may do as well"),
         (0.4, None, (0.1, 0.3), "one seed has no interval: --seeds 8 tells"),
-        (0.13, None, (0.9, 0.45), "By persistence (90.00%) and by a 2-gram (45.00%) as many"),
+        (0.13, None, (0.9, 0.45), "most. Persistence (90.00%) and a 2-gram (45.00%) may"),
         (0.4, 0.31, (UNSET, UNSET), "The network uses order in them"),
         (0.17, None, (0.17, 0.17), None),  # independent values allow 12.5%
     ],
