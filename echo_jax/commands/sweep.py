@@ -90,7 +90,7 @@ class SweepCommand(GridOptions):
     """Train every combination of some options, evaluate, and show what was learned.
 
     Each option takes several values (--lag 1 2, or --lag 1 --lag 2), switches yes and no. Each
-    value of the last option that has several is compared with the first of them, the other options
+    value of the last option in the table is compared with the first of them, the other options
     being equal: in pairs of seeds, p adjusted for all comparisons (Holm). Grid points whose results
     are in the folder already are not run again.
     """

@@ -51,8 +51,8 @@ def train_run(
             watch.seconds["compile_while_training"] = programs.evaluate.result().seconds
         with watch.time("evaluate"):
             scored = programs.score(programs.dynamic(run.config), state.params, run.corpus)
+            own = own_scores(run, programs, state.params)
     CheckpointWriter(run, log).refuse_divergence(scored.loss)
-    own = own_scores(run, programs, state.params)
     scores = result.summarise(run.config, scored, log.curves(), own)
     scores.seconds = {name: round(value, 3) for name, value in watch.seconds.items()}
     scores.devices = [device.device_kind for device in programs.devices]
