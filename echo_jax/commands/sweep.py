@@ -205,8 +205,8 @@ def checked(study: Study) -> Study:
     if points[0].config.data.file is not None:
         from echo_jax.runs import own_data
 
-        own = own_data.read(points[0].config.data)
-        points = tuple(point.on(own.inputs(point.config)) for point in points)
+        own = own_data.read_inputs(points[0].config)
+        points = tuple(point.on(own_data.on_values(own, point.config)) for point in points)
     for config in {changed(point.config, seeds=1, seed=0, sequences=1) for point in points}:
         build_network(config)
     source = functools.cache(registry.source_digest)

@@ -5,15 +5,12 @@ A word is a value as it was spelled; `vocabulary` has its token.
 
 import contextlib
 import csv
-import dataclasses
 import io
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
-
-import numpy as np
 
 from echo_jax import machine
 from echo_jax.config import DataConfig, RunConfig, TaskConfig, changed
@@ -32,48 +29,42 @@ class Column(NamedTuple):
     lines: list[int]
 
 
-class OwnData(NamedTuple):
-    """What was read for training: its file and column, the different values, and all as tokens."""
-
-    source: DataConfig
-    values: list[str]
-    tokens: np.ndarray
-
-    def inputs(self, config: RunConfig) -> RunSpec:
-        """The inputs of a run, whose configuration gets the column and the number of values.
-
-        ConfigError where the data are too short for it, or it has another number of values.
-        """
-        size, asked = len(self.values), config.task.vocab_size
-        with _naming(self.source):
-            if asked not in (TaskConfig.vocab_size, size):
-                rule = f"is not the number of different values, {size}"
-                raise ConfigError("vocab_size", asked, rule, "leave it out")
-            complete = changed(config, vocab_size=size, column=self.source.column)
-            inputs = column_inputs(complete, self.values, self.tokens)
-            inputs.corpus()  # refuses what is too short
-            return inputs
-
-
-def read(source: DataConfig) -> OwnData:
-    """The values of the file that a configuration names; ConfigError unless there are two."""
-    if source.text is not None:
-        words: Sequence[str] = read_text(Path(source.text))
+def read_inputs(config: RunConfig) -> RunSpec:
+    """The inputs of a new run on the file that its configuration names; see `on_values`."""
+    data = config.data
+    if data.text is not None:
+        words: Sequence[str] = read_text(Path(data.text))
     else:
-        name, words, _ = read_column(Path(str(source.csv)), source.column)
-        source = dataclasses.replace(source, column=name)
-    with _naming(source):
+        name, words, _ = read_column(Path(str(data.csv)), data.column)
+        config = changed(config, column=name)
+    with _naming(config.data):
         vocabulary = Vocabulary.of_words(words)
-        return OwnData(source, list(vocabulary.values), encode(vocabulary, words))
+        tokens = encode(vocabulary, words)
+    return on_values(column_inputs(config, list(vocabulary.values), tokens), config)
+
+
+def on_values(own: RunSpec, config: RunConfig) -> RunSpec:
+    """The inputs of another run on the same values; its configuration gets their number and column.
+
+    ConfigError where they are too short for it, or it has another number of values.
+    """
+    data, size, asked = own.config.data, len(own.values or ()), config.task.vocab_size
+    with _naming(data):
+        if asked not in (TaskConfig.vocab_size, size):
+            rule = f"is not the number of different values, {size}"
+            raise ConfigError("vocab_size", asked, rule, "leave it out")
+        inputs = own._replace(config=changed(config, vocab_size=size, column=data.column))
+        inputs.corpus()  # refuses what is too short
+        return inputs
 
 
 @contextlib.contextmanager
-def _naming(source: DataConfig) -> Iterator[None]:
+def _naming(data: DataConfig) -> Iterator[None]:
     """Within it, an error says where the values are."""
     try:
         yield
     except ConfigError as error:
-        rule = f"{error.rule} ({source})"
+        rule = f"{error.rule} ({data})"
         raise ConfigError(error.field, error.value, rule, error.fix) from None
 
 

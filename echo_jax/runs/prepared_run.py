@@ -56,7 +56,7 @@ def new_inputs(config: RunConfig) -> RunSpec:
         return RunSpec(config)
     from echo_jax.runs import own_data  # not loaded for random integers
 
-    return own_data.read(config.data).inputs(config)
+    return own_data.read_inputs(config)
 
 
 @contextlib.contextmanager

@@ -13,8 +13,7 @@ import pytest
 
 from echo_jax.config import DataConfig, RunConfig, changed
 from echo_jax.exceptions import ConfigError
-from echo_jax.runs import own_data
-from echo_jax.runs.own_data import read_column, words_of
+from echo_jax.runs.own_data import read_column, read_inputs, words_of
 from echo_jax.runs.vocabulary import Vocabulary, encode
 
 DIGITS = Vocabulary.of_integers(10)
@@ -143,7 +142,7 @@ def test_any_bytes_are_a_column_or_are_refused_in_one_sentence(new_file, content
 
 def inputs_of(path, **fields):
     data = DataConfig(csv=path) if path.suffix == ".csv" else DataConfig(text=path)
-    return own_data.read(data).inputs(changed(RunConfig(), **vars(data) | fields))
+    return read_inputs(changed(RunConfig(), **vars(data) | fields))
 
 
 def test_a_column_becomes_the_inputs_of_a_run(new_file):
