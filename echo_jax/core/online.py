@@ -13,6 +13,7 @@ are cut. A caller jits a function once for each length of piece:
     state, answer = answer_next(params, state, token)
 """
 
+import functools
 from typing import NamedTuple
 
 import chex
@@ -225,18 +226,10 @@ def follows(
     one at most about 1/V. 0 for a position outside the sequence.
     """
     length, vocab_size = config.task.length, config.task.vocab_size
-    network = build_network(config)
     data_key, change_key = jax.random.split(key)
-    tokens = uniform_tokens(data_key, (windows, length), vocab_size if pool is None else len(pool))
-    tokens = tokens if pool is None else pool[tokens]
-
-    @jax.vmap
-    def last_answers(sequence: chex.Array) -> chex.Array:
-        """The last answer to a sequence; the logits of others are not computed."""
-        first = start(config, network, params)
-        state, _ = feed(config, network, params, first, sequence[:-1])
-        return step(config, network, params, state, sequence[-1])[1].token
-
+    values = jnp.arange(vocab_size, dtype=jnp.int32) if pool is None else pool
+    tokens = values[uniform_tokens(data_key, (windows, length), len(values))]
+    last_answers = jax.vmap(functools.partial(_last_answer, config, build_network(config), params))
     before = last_answers(tokens)
 
     def share(position: chex.Array) -> chex.Array:
@@ -246,9 +239,18 @@ def follows(
         if pool is None:
             new = (old + 1 + uniform_tokens(key, (windows,), vocab_size - 1)) % vocab_size
         else:
-            new = pool[uniform_tokens(key, (windows,), len(pool))]
+            new = values[uniform_tokens(key, (windows,), len(values))]
         changed = jnp.where(jnp.arange(length) == place, new[:, None], tokens)
         followed = (last_answers(changed) == new) & (before != new) & (old != new)
         return jnp.sum(followed) / jnp.maximum(jnp.sum(old != new), 1)
 
     return jax.lax.map(share, jnp.asarray(positions, jnp.int32))
+
+
+def _last_answer(
+    config: RunConfig, network: Network, params: Params, sequence: chex.Array
+) -> chex.Array:
+    """The last answer to a sequence; the logits of others are not computed."""
+    first = start(config, network, params)
+    state, _ = feed(config, network, params, first, sequence[:-1])
+    return step(config, network, params, state, sequence[-1])[1].token
