@@ -131,6 +131,11 @@ class TaskConfig:
         return times[len(times) % self.batch_size :]
 
     @property
+    def scored_times(self) -> range:
+        """The times of the targets that are scored: of the rows, or in streams all of them."""
+        return self.target_times if self.layout == "streams" else self.row_times
+
+    @property
     def batches_apart(self) -> int:
         """Time steps from a row to the row that continues it: B, or in streams W."""
         return self.window if self.layout == "streams" else self.batch_size
@@ -195,7 +200,8 @@ class TrainingConfig:
     """The training: one optimizer step for every batch of every sequence."""
 
     sequences: int = 2000
-    """Training sequences (N), each new and used once; in streams: groups of B sequences."""
+    """Training sequences (N); in streams groups of B sequences. Random ones are new and used once,
+    those of a file are cut at random places."""
     learning_rate: float = 1e-3
     """Step size of Adam."""
     optimizer: Literal["adam", "keras-adam"] = "adam"
@@ -217,18 +223,32 @@ class TrainingConfig:
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
-    """Where the integers come from: drawn at random, or read from a column of a CSV file."""
+    """Where the integers come from: drawn at random, or read from a CSV or a text file."""
 
     csv: str | None = None
     """CSV file to train on instead of random integers; its first line names the columns."""
     column: str | None = None
     """Column of the CSV file; needed only where there are several."""
     held_out: float = 0.2
-    """Share of the column, at its end, that is kept for evaluation and never trained on."""
+    """Share of the values, at their end, that is kept for evaluation and never trained on."""
+    text: str | None = None
+    """Text file (UTF-8) to train on instead of random integers: its characters are the values, and
+    every run of spaces, tabs and line ends is one space."""
+
+    @property
+    def file(self) -> str | None:
+        """The file of the user's own values; None for random integers."""
+        return self.text if self.csv is None else self.csv
+
+    def __str__(self) -> str:
+        """Where the values are: column n of my.csv, or text my.txt."""
+        return f"column {self.column} of {self.csv}" if self.text is None else f"text {self.text}"
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a share that leaves nothing, or a column without a file."""
+        """Raise ConfigError for a share that leaves nothing, or a column without a CSV file."""
         check_values(self)
+        if self.csv is not None and self.text is not None:
+            raise ConfigError("text", self.text, "is given beside {csv}", "use one of them")
         if self.csv is None and self.column is not None:
             raise ConfigError("column", self.column, "has no file", "name it with {csv=FILE}")
         if not 0 < self.held_out < 1:
@@ -271,8 +291,8 @@ class RunConfig:
         if self.task.framing == "values" and self.network.encoding == "embedding":
             rule = "embeds tokens, and {framing=values} has none"
             raise ConfigError("encoding", "embedding", rule, "use {encoding=one-hot}")
-        if self.task.framing == "values" and self.data.csv is not None:
-            rule = f"is for integers, and the values of {self.data.csv} may be any text"
+        if self.task.framing == "values" and self.data.file is not None:
+            rule = f"is for integers, and the values of {self.data.file} may be any text"
             raise ConfigError("framing", "values", rule, "use {framing=classes}")
 
     @property
@@ -359,7 +379,7 @@ def flat(config: RunConfig) -> dict[str, Any]:
 
 def chosen(config: RunConfig) -> dict[str, Any]:
     """The fields that make a configuration of the default, part 4, by their names."""
-    default, read = flat(PARTS["context"]), {"vocab_size"} if config.data.csv else set()
+    default, read = flat(PARTS["context"]), {"vocab_size"} if config.data.file else set()
     return {k: v for k, v in flat(config).items() if v != default[k] and k not in read}
 
 
@@ -395,17 +415,28 @@ def _build(kind: Any, name: str, values: Any) -> Any:
 
 
 def check_values(config: Any) -> None:
-    """Raise ConfigError for a value that is not of the type of its field, or out of its range."""
+    """Raise ConfigError for a value that is not of the type of its field, or out of its range.
+
+    A path becomes its text, and a number of NumPy or JAX that of Python.
+    """
     for field in dataclasses.fields(config):
-        kind, value = field.type, getattr(config, field.name)
-        optional = type(None) in get_args(kind)
+        optional = type(None) in get_args(field.type)
+        kind: Any = get_args(field.type)[0] if optional else field.type
+        value = _plain(kind, getattr(config, field.name))
+        object.__setattr__(config, field.name, value)  # the class is frozen
         if optional and value is None:
             continue
-        kind = get_args(kind)[0] if optional else kind
         if kind is int:
             _check_whole(field.name, value)
         elif broken := _broken_rule(kind, optional, value):
             raise ConfigError(field.name, value, *broken)
+
+
+def _plain(kind: Any, value: Any) -> Any:
+    """A path as text where that is the type of the field; a scalar array as a number of Python."""
+    if kind is str and isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return value.item() if getattr(value, "shape", None) == () else value
 
 
 def _broken_rule(kind: Any, optional: bool, value: object) -> tuple[str, str] | None:
@@ -479,7 +510,7 @@ SECTION: Mapping[str, str | None] = {
 }
 """The section of a configuration that a field is in; None for the fields of `RunConfig` itself."""
 
-LATER: Mapping[str, Any] = {"frozen": False}
+LATER: Mapping[str, Any] = {"frozen": False, "text": None}
 """Fields that older rows and run folders lack, with the value they had there. `to_dict` leaves them
 out at that value, so keys and digests stay what they were."""
 

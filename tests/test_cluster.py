@@ -207,9 +207,10 @@ class Mine(nn.LSTMCell):
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_cell_from_the_users_folder_reaches_workers_that_stand_elsewhere(tmp_path):
-    """So does its new text, where it is changed while they stand there."""
+    """So does its new text, where it is changed while they stand there, and so do own values."""
     address, processes = scheduler(tmp_path / "elsewhere")
-    grid = [*ONE, "--cell", "mine:Mine", "--out"]
+    (tmp_path / "my.txt").write_text("a cadabra " * 20)
+    grid = [*ONE, "--cell", "mine:Mine", "--text", "my.txt", "--out"]
     try:
         for rows, body in ((1, "pass"), (2, "carry = carry[0], 2 * carry[1]")):
             (tmp_path / "mine.py").write_text(CELL.format(body=body))

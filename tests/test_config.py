@@ -2,6 +2,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from echo_jax import config as c
@@ -45,6 +46,7 @@ REFUSED = [
     (DataConfig, "csv", 3),
     (DataConfig, "csv", "a\nb"),
     (DataConfig, "column", "n"),
+    (DataConfig, "text", "a\nb"),
     (RunConfig, "seed", -1),
 ]
 
@@ -82,13 +84,25 @@ def test_the_fields_their_order_and_their_defaults_are_what_digests_are_made_of(
     )
 
 
-def test_a_field_that_older_files_lack_is_written_only_where_it_says_something():
-    older, frozen = c.to_dict(RunConfig()), c.changed(RunConfig(), frozen=True)
+@pytest.mark.parametrize(
+    ("section", "later"), [("training", {"frozen": True}), ("data", {"text": "my.txt"})]
+)
+def test_a_field_that_older_files_lack_is_written_only_where_it_says_something(section, later):
+    older, other = c.to_dict(RunConfig()), c.changed(RunConfig(), **later)
     assert c.from_dict(older) == RunConfig()
-    assert c.to_dict(frozen)["training"] == older["training"] | {"frozen": True}
-    assert c.from_dict(c.to_dict(frozen)) == frozen
-    assert RunSpec(RunConfig()).identity.startswith("ac3a3123b3d0")  # before there was `frozen`
-    assert RunSpec(frozen).identity != RunSpec(RunConfig()).identity
+    assert c.to_dict(other)[section] == older[section] | later
+    assert c.from_dict(c.to_dict(other)) == other
+    assert RunSpec(RunConfig()).identity.startswith("ac3a3123b3d0")  # before there were any
+    assert RunSpec(other).identity != RunSpec(RunConfig()).identity
+
+
+def test_numbers_of_numpy_and_paths_are_taken_as_those_of_python_and_text():
+    fields = {"lag": np.int64(3), "stateful": np.bool_(False), "csv": Path("my.csv")}
+    config = c.changed(RunConfig(), learning_rate=np.float64(0.1), **fields)
+    assert config == c.from_dict(json.loads(json.dumps(c.to_dict(config))))
+    assert (config.task.lag, config.data.csv) == (3, "my.csv")
+    with pytest.raises(ConfigError, match="lag"):
+        c.changed(RunConfig(), lag=np.array([3]))
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from running import ROOT
 from echo_jax.__main__ import COMMANDS
 from echo_jax.commands import command_line
 
+DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 PAGES = sorted(
     str(path.relative_to(ROOT))
     for pages in ("*.md", "docs/*.md", "docs/reference/*.md")
@@ -92,6 +93,8 @@ def folder(tmp_path):
         (tmp_path / name).symlink_to(ROOT / name)
     column = [str(7 * i * i % 31) for i in range(2000)]
     (tmp_path / "my.csv").write_text("\n".join(["n", *column, ""]))
+    (tmp_path / "my.txt").write_text("the quick brown fox jumps over the lazy dog\n" * 10)
+    (tmp_path / "days.csv").write_text("\n".join(["day", *DAYS * 40]))
     return tmp_path
 
 

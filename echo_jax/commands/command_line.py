@@ -55,13 +55,16 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
     Args:
       command: a frozen dataclass in a module of the command's name. If it has the fields `part` and
         `run` (a `RunConfig`), the part that the command line names gives the defaults of the run.
-        Its `REMOVED`, if there is one, says what to use for flags that it had once.
+        Its `REMOVED`, if there is one, says what to use for flags that it had once, and its
+        `SPELLINGS` the words that other words stand for.
       arguments: the command line after the program's name; None for that of the process.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal may lack a character
             stream.reconfigure(errors="backslashreplace")
-    given, refused = list(sys.argv[1:] if arguments is None else arguments), io.StringIO()
+    spellings, refused = getattr(command, "SPELLINGS", {}), io.StringIO()
+    words = sys.argv[1:] if arguments is None else arguments
+    given = [part for word in words for part in spellings.get(word, (word,))]
     try:
         with contextlib.redirect_stderr(refused):
             return tyro.cli(

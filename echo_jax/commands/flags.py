@@ -29,7 +29,7 @@ PART = {name: name for name in PARTS} | {"2": "current", "3": "no-context", "4":
 
 _OTHER_NAMES = {
     "epochs epoch n_epoch n_epochs nb_epoch num_epochs":
-        "use {sequences=N}, as every sequence is new and used once",
+        "use {sequences=N}, as there is no set of sequences to repeat",
     "units neurons n_units n_neurons hidden_units num_units": "use {hidden_size}",
     "timesteps time_steps n_timesteps lookback look_back window_size":
         "use {window} for the time steps of a row, and {length} for those of a sequence",

@@ -1,4 +1,4 @@
-"""Use a trained network: on numbers, on a column of a CSV file, on a stream of integers.
+"""Use a trained network: on values, on a column of a CSV file, on a text, on a stream.
 
 echo-jax predict runs/part4 1 36 0 36 21 2               # numbers in, numbers out
 seq 0 99 | echo-jax predict runs/part4 --stream          # answers as the numbers come
@@ -18,12 +18,14 @@ from tyro.conf import Positional
 
 from echo_jax import machine
 from echo_jax.commands import command_line
+from echo_jax.config import check_values
 from echo_jax.exceptions import ConfigError
 from echo_jax.host import compilation_cache, process_start
 
 if TYPE_CHECKING:  # what is slow to import waits until the command line was found valid
     import numpy as np
 
+    from echo_jax.core.online import EchoState
     from echo_jax.runs.predictor import Trained
 
 WINDOWS = 1000  # random sequences in which an input is changed
@@ -39,13 +41,18 @@ class PredictCommand:
     folder: Positional[Path]
     """Folder of the run."""
     values: Positional[tuple[str, ...]] = ()
-    """The values, in order; the answers are printed on one line."""
+    """The values, in order, after -- where one begins with -; the answers are on one line."""
     csv: Path | None = None
     """Read the values from this CSV file, whose first line names the columns; one answer a line."""
     column: str | None = None
     """Column of the CSV file; needed only where there are several."""
+    text: Path | None = None
+    """Read the characters of this text file as values; one answer a line."""
     stream: bool = False
     """Read the values from the standard input as they come, without end; one answer a line."""
+    generate: int | None = None
+    """Feed the last answer back as the next value, so many times, and print these values alone;
+    only for a network that foretells the next value (--lag -1)."""
     explain: bool = False
     """Show which input the answer follows: change each one in turn, in random sequences."""
     state: Path | None = None
@@ -63,13 +70,18 @@ class PredictCommand:
 
     def __post_init__(self) -> None:
         """Raise ConfigError unless there is exactly one thing to do, which can be done."""
-        asked = sum([bool(self.values), self.csv is not None, self.stream, self.explain])
+        check_values(self)
+        given = [self.csv is not None, self.text is not None, self.stream, self.explain]
+        asked = sum(given) + bool(self.values)
         if asked != 1:
             raise ConfigError(
                 None, "several" if asked else "none",
-                "of values, {csv=FILE}, {stream} and {explain} given",
+                "of values, {csv=FILE}, {text=FILE}, {stream} and {explain} given",
                 "use exactly one",
             )  # fmt: skip
+        if self.generate and (self.stream or self.explain):
+            fix = "give values, {csv=FILE} or {text=FILE}"
+            raise ConfigError("generate", self.generate, "needs values that end", fix)
         if self.column is not None and self.csv is None:
             raise ConfigError("column", self.column, "has no file", "name it with {csv=FILE}")
         if self.explain and self.state:
@@ -87,12 +99,14 @@ def main() -> None:
 
 def run(command: PredictCommand) -> None:
     """Print what the network says; bad values are refused before it is loaded."""
-    from echo_jax.runs import csv_input, run_folder, vocabulary
+    from echo_jax.runs import own_data, run_folder, vocabulary
 
     words, lines = list(command.values), None
     if command.csv is not None:
-        _, words, lines = csv_input.read_column(command.csv, command.column)
-    inputs = run_folder.read_inputs(command.folder, with_tokens=False)
+        _, words, lines = own_data.read_column(command.csv, command.column)
+    if command.text is not None:
+        words = list(own_data.read_text(command.text))
+    inputs = run_folder.read_inputs(command.folder, to_train=False)
     encode = functools.partial(vocabulary.encode, inputs.vocabulary, unknown=command.unknown)
     tokens = encode(words, place=lambda i: f"in line {lines[i - 1]}") if lines else encode(words)
     run_folder.check_cell_named(command.folder, inputs, command.cell)
@@ -154,11 +168,17 @@ def answer(command: PredictCommand, network: "Trained", blocks: Iterable["np.nda
     if path:
         tensor_files.named(state)  # refuses what could not be saved
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    separator = " " if command.values or command.generate else "\n"
+    respond = network.values
+    if command.generate:
+        respond = functools.partial(network.generate, count=command.generate)
     try:
         for tokens in blocks:
-            state, values = network.values(state, tokens)
-            words = ("-" if value is None else value for value in values)
-            print(*words, sep=" " if command.values else "\n", flush=True)
+            lacked = network.lacking(state)
+            state, values = respond(state, tokens)
+            print(*(spelled(value, separator) for value in values), sep=separator, flush=True)
+            if lacked and None in values:
+                print(why_no_answer(network, state), file=sys.stderr)
     except KeyboardInterrupt:
         interrupted = True
     signal.signal(signal.SIGINT, before)
@@ -168,13 +188,39 @@ def answer(command: PredictCommand, network: "Trained", blocks: Iterable["np.nda
         process_start.leave(128 + signal.SIGINT)  # jax may be in the middle of a computation
 
 
+def spelled(value: int | str | None, separator: str) -> int | str:
+    """A value as it is printed: in quotes where it is a space or has the separator in it."""
+    if value is None:
+        return "-"
+    return repr(value) if value == " " or separator in str(value) else value
+
+
+def why_no_answer(network: "Trained", state: "EchoState") -> str:
+    """The reason of the first dashes, and how many values are still to come."""
+    task, more = network.config.task, network.lacking(state)
+    needed = task.target_times.start + 1
+    rest = f": {more} more" if more else ""
+    return f"-: with window {task.window} and lag {task.lag} an answer needs {needed} values{rest}"
+
+
 def tokens_of_input(encode: Callable[..., "np.ndarray"]) -> Iterator["np.ndarray"]:
-    """The tokens of the standard input as they come, int32 `[N]`, until it ends."""
-    from echo_jax.runs.csv_input import words_of
+    """The tokens of the standard input as they come, int32 `[N]`, until it ends.
+
+    ConfigError for a value without a token, once those before it were handed out.
+    """
+    import numpy as np
+
+    from echo_jax.runs.own_data import words_of
 
     if sys.stdin is None:
         raise ConfigError(None, "the standard input", "is closed", "send numbers to it with a pipe")
     read, count = functools.partial(os.read, sys.stdin.fileno(), 2**16), 0
     for words in filter(None, words_of(iter(read, b""))):
-        yield encode(words, place=lambda i, before=count: f"at position {before + i}")
+        try:
+            tokens = encode(words, place=lambda i, before=count: f"at position {before + i}")
+        except ConfigError:
+            known = encode(words, unknown="skip")
+            yield known[: np.argmin(known)]  # UNSEEN is below every token
+            raise
+        yield tokens
         count += len(words)

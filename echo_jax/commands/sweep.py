@@ -20,25 +20,41 @@ from echo_jax.commands import command_line, flags
 from echo_jax.commands.grid_runs import Folder, GridOptions, run_studies
 from echo_jax.config import (
     PARTS,
+    DataConfig,
     NetworkConfig,
     Part,
     RunConfig,
     TaskConfig,
     TrainingConfig,
     changed,
+    flags_of,
+    flat,
 )
 from echo_jax.exceptions import ConfigError
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.report.styles import SERIES
 from echo_jax.runs import run_folder
 from echo_jax.studies import seed_parts
-from echo_jax.studies.catalogue import Chart, Study
+from echo_jax.studies.catalogue import SCORES, Chart, Study
 from echo_jax.studies.grid_point import grid
 
 NAME = "sweep"  # of the rows and the figure
 
 SWITCH = {"yes": True, "no": False}
 """The words for the values of a switch."""
+
+NO = {
+    flags_of({name: False})[0]: (flags_of({name: True})[0], "no")
+    for name, value in flat(RunConfig()).items()
+    if isinstance(value, bool)
+}
+"""Another spelling of a switch that is off: --no-stateful is --stateful no."""
+
+OWN_SCORES = (
+    "accuracy", "majority", "persistence", "k-gram", "recalled bits", "reached 99%",
+    "sequences to 99%",
+)  # fmt: skip
+"""Columns of a sweep on own values."""
 
 
 def axes() -> Iterator[tuple[str, Any, Any]]:
@@ -72,14 +88,19 @@ else:
 class SweepCommand(GridOptions):
     """Train every combination of some options, evaluate, and show what was learned.
 
-    Each option takes several values (--lag 1 2, or --lag 1 --lag 2), switches yes and no. Grid
-    points whose results are in the folder already are not run again.
+    Each option takes several values (--lag 1 2, or --lag 1 --lag 2), switches yes and no. Each
+    value of the last option in the table is compared with the first of them, the other options
+    being equal: in pairs of seeds, p adjusted for all comparisons (Holm). Grid points whose results
+    are in the folder already are not run again.
     """
+
+    SPELLINGS = NO
 
     part: Part = "context"
     """Base configuration that the other options change: current (part 2 of the tutorial),
     no-context (part 3) or context (part 4)."""
     axes: Annotated[Axes, command_line.FLAT] = dataclasses.field(default_factory=Axes)
+    data: Annotated[DataConfig, command_line.FLAT] = dataclasses.field(default_factory=DataConfig)
     seeds: int = 8
     """Seeds of every combination."""
     seed: int = 0
@@ -115,15 +136,19 @@ class SweepCommand(GridOptions):
             varied = {"lag": [fixed.pop("lag", PARTS[self.part].task.lag)]}
         for field in ("seeds", "seed", "evaluation_sequences"):
             fixed[field] = getattr(self, field)
+        fixed |= vars(self.data)
         axes = {
             name_of(field): {label(value): {**fixed, field: value} for value in given}
             for field, given in varied.items()
         }
         points = grid(PARTS[self.part], axes, until_learned=self.until_learned)
         named = [f"{name} {', '.join(map(str, labels))}" for name, labels in axes.items()]
-        question = f"What is learned with {'; '.join(named)}?"
-        pairs = ((points[0].name, points[1].name),) if len(points) == 2 else ()
-        return Study(question, points, chart=chart_of(varied), pairs=pairs)
+        source = "" if self.data.file is None else f" of {self.data.file}"
+        question = f"What is learned{source} with {'; '.join(named)}?"
+        size, names = len(list(axes.values())[-1]), [point.name for point in points]
+        pairs = tuple((names[i - i % size], names[i]) for i in range(len(names)) if i % size)
+        columns = SCORES if self.data.file is None else OWN_SCORES
+        return Study(question, points, columns, chart_of(varied), pairs)
 
 
 def chart_of(varied: Mapping[str, Sequence[Any]]) -> Chart:
@@ -165,9 +190,9 @@ def run(command: SweepCommand, out: Path, interrupts: Interrupts) -> None:
 
 
 def checked(study: Study) -> Study:
-    """The study with the digests of the files of the user's cells, which are imported.
+    """The study with the user's own values, and the digests of the files of the user's cells.
 
-    ConfigError for a network that is too large or cannot be built.
+    ConfigError for a file that cannot be read, or a network that is too large or cannot be built.
     """
     from echo_jax.cells import registry
     from echo_jax.core.network import build_network
@@ -175,11 +200,17 @@ def checked(study: Study) -> Study:
     for point in study.points:
         machine.check_memory(seed_parts.at_once(point) * point.config.least_bytes)
     machine.use_cpu_devices(None)  # before a user's file uses jax
-    for config in {changed(point.config, seeds=1, seed=0, sequences=1) for point in study.points}:
+    points = study.points
+    if points[0].config.data.file is not None:
+        from echo_jax.runs import own_data
+
+        own = own_data.read_inputs(points[0].config)
+        points = tuple(point.on(own_data.on_values(own, point.config)) for point in points)
+    for config in {changed(point.config, seeds=1, seed=0, sequences=1) for point in points}:
         build_network(config)
     source = functools.cache(registry.source_digest)
-    points = (
+    with_source = (
         dataclasses.replace(point, cell_source=source(point.config.network.cell))
-        for point in study.points
+        for point in points
     )
-    return dataclasses.replace(study, points=tuple(points))
+    return dataclasses.replace(study, points=tuple(with_source))

@@ -1,7 +1,7 @@
 """Baselines: the best score possible with some limited knowledge of the sequence. Pure."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,7 +11,10 @@ EXACT_STEPS = 32
 """Longest window whose order-blind baseline is computed exactly; it is simulated beyond."""
 
 WINDOWS_SEEN = 5000
-"""Windows of a user's own tokens that their order-blind baseline averages over, about."""
+"""Windows of a user's own tokens that a baseline averages over, about."""
+
+MOST_GRAM = 5
+"""Values of the longest context of a k-gram."""
 
 
 class Baseline(NamedTuple):
@@ -51,8 +54,7 @@ def order_blind_baseline(task: TaskConfig) -> Baseline:
     leaves chance. At the start of prefixes and streams the window is as long as the sequence so
     far. The baseline is the mean over all targets.
     """
-    times = task.target_times if task.layout == "streams" else task.row_times
-    sizes, targets = np.unique(np.minimum(np.asarray(times) + 1, task.window), return_counts=True)
+    sizes, targets = _window_sizes(task)
     known = (task.lag >= 0) & (task.lag < sizes)
     largest = _expected_largest_counts(int(sizes.max()), task.vocab_size)[sizes] / sizes
     chance = chance_baseline(task)
@@ -70,8 +72,7 @@ def order_blind_baseline_of(tokens: np.ndarray, task: TaskConfig) -> Baseline:
 
     A target outside the window leaves the `majority_baseline`.
     """
-    times = task.target_times if task.layout == "streams" else task.row_times
-    sizes, targets = np.unique(np.minimum(np.asarray(times) + 1, task.window), return_counts=True)
+    sizes, targets = _window_sizes(task)
     baselines = []
     for size in sizes:
         if not 0 <= task.lag < size:
@@ -82,6 +83,88 @@ def order_blind_baseline_of(tokens: np.ndarray, task: TaskConfig) -> Baseline:
         baselines.append(Baseline(*np.mean(each, axis=0)))
     accuracy, loss = np.average(baselines, axis=0, weights=targets)
     return Baseline(float(accuracy), float(loss))
+
+
+def _window_sizes(task: TaskConfig) -> tuple[np.ndarray, np.ndarray]:
+    """The different numbers of values before a target in its window; the targets with each."""
+    sizes = np.minimum(np.asarray(task.scored_times) + 1, task.window)
+    return np.unique(sizes, return_counts=True)
+
+
+def in_order(training: np.ndarray, held_out: np.ndarray, task: TaskConfig) -> dict[str, float]:
+    """The scores of persistence and of a k-gram, by name, for a target outside the window.
+
+    Persistence repeats the value in the window that is nearest to the target.
+    """
+    steps = steps_to_target(task)
+    k, gram = k_gram_baseline(training, held_out, task)
+    return {
+        "persistence_accuracy": float(np.mean(held_out[:-steps] == held_out[steps:])),
+        "k_gram": k,
+        **{f"k_gram_{name}": score for name, score in gram._asdict().items()},
+    }
+
+
+def steps_to_target(task: TaskConfig) -> int:
+    """Steps from a target outside the window to the value in the window that is nearest to it.
+
+    lag -1:  x(t+1) from x(t), 1      W 5, lag 7:  x(t-7) from x(t-4), 3
+    """
+    return -task.lag if task.lag < 0 else task.lag - task.window + 1
+
+
+def k_gram_baseline(
+    training: np.ndarray, held_out: np.ndarray, task: TaskConfig
+) -> tuple[int, Baseline]:
+    """k, and the score on the held-out part of a k-gram fitted to the training part, int32 `[M]`.
+
+    It predicts a target outside the window from the k values in the window that are nearest to it;
+    of k up to 5 it is the one with the least loss. The shares after a context of k values are
+    interpolated with those after a shorter one (Witten and Bell 1991):
+
+        p_k(v) = (n_k(v) + d_k p_{k-1}(v)) / (n_k + d_k)      p_0(v) = (n_0(v) + 1) / (n_0 + V)
+
+    n_k(v) counts the targets v after the context, n_k all of them, d_k the different ones.
+    """
+    unigram = (np.bincount(training, minlength=task.vocab_size) + 1.0) / (
+        len(training) + task.vocab_size
+    )
+    scores = []
+    for target, *counted in _targets_and_counts(training, held_out, task):
+        shares, by_k = unigram, []
+        for values, counts in counted:
+            if len(values):
+                shares = shares * len(values)
+                shares[values] += counts
+                shares /= counts.sum() + len(values)
+            by_k.append((shares.argmax() == target, -math.log(shares[target])))
+        scores.append(by_k)
+    means = np.mean(scores, axis=0)
+    best = int(means[:, 1].argmin())
+    return best + 1, Baseline(*means[best].tolist())
+
+
+def _targets_and_counts(training: np.ndarray, held_out: np.ndarray, task: TaskConfig) -> Any:
+    """Held-out targets, each with what training has after its contexts of 1, 2, ... values.
+
+    That is the different values, and how often each came. Memory is of the order of the tokens.
+    """
+    steps, size = steps_to_target(task), task.vocab_size
+    most = min(task.window, MOST_GRAM, len(training) - steps, len(held_out) - steps)
+    onwards = -1 if task.lag > 0 else 1  # a past target is foretold backwards
+    tokens = np.concatenate([training[::onwards], held_out[::onwards]]).astype(np.int64)
+    fitted = np.arange(most - 1, len(training) - steps)  # the ends of contexts
+    last = len(tokens) - steps - 1
+    asked = np.unique(np.linspace(len(training) + most - 1, last, WINDOWS_SEEN, dtype=int))
+    contexts, counted = np.zeros_like(tokens), []
+    for k in range(most):
+        contexts = np.unique(contexts * size + np.roll(tokens, k), return_inverse=True)[1]
+        after = contexts[fitted] * size + tokens[fitted + steps]
+        pairs, counts = np.unique(after, return_counts=True)
+        borders = np.searchsorted(pairs, [contexts[asked] * size, (contexts[asked] + 1) * size])
+        values = pairs % size
+        counted.append([(values[a:b], counts[a:b]) for a, b in borders.T])
+    return zip(tokens[asked + steps], *counted, strict=True)
 
 
 def _expected_entropy(size: int, vocab_size: int) -> float:

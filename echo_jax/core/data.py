@@ -47,14 +47,26 @@ class Batch(NamedTuple):
 
 
 class Corpus(NamedTuple):
-    """The user's own numbers as tokens, in order.
+    """The user's own values as tokens, in order.
 
     training  int32 [M], training sequences are cut from it
-    held_out  int32 [M'], the rest of the column; evaluation sequences are cut from it
+    held_out  int32 [M'], the rest; evaluation sequences are cut from it
     """
 
     training: chex.Array
     held_out: chex.Array
+
+    @property
+    def untrained(self) -> np.ndarray:
+        """The tokens that occur in the held-out part alone, ascending."""
+        return np.setdiff1d(self.held_out, self.training)
+
+    def untrained_share(self, task: TaskConfig) -> float:
+        """The share of the targets of an evaluation that are untrained."""
+        unknown = np.isin(self.held_out, self.untrained)
+        starts = len(unknown) - task.length + 1
+        offsets = [time - task.lag for time in task.scored_times]
+        return float(np.mean([unknown[offset : offset + starts].mean() for offset in offsets]))
 
 
 def purpose_key(seed: chex.Numeric, purpose: Purpose) -> chex.PRNGKey:

@@ -13,6 +13,7 @@ are cut. A caller jits a function once for each length of piece:
     state, answer = answer_next(params, state, token)
 """
 
+import functools
 from typing import NamedTuple
 
 import chex
@@ -23,7 +24,7 @@ from echo_jax.cells.scan import Carry, hold
 from echo_jax.config import LARGEST, RunConfig, TaskConfig
 from echo_jax.core.carry import enter_batch
 from echo_jax.core.data import uniform_tokens
-from echo_jax.core.network import Network, Params, read_out, unroll
+from echo_jax.core.network import Network, Params, build_network, read_out, unroll
 
 PIECE = 4096
 """Tokens of a piece: enough that the cost of starting one is negligible."""
@@ -207,17 +208,18 @@ def piece_size(config: RunConfig) -> int:
 
 def follows(
     config: RunConfig,
-    network: Network,
     params: Params,
     key: chex.PRNGKey,
     positions: chex.Array,
     windows: int,
+    pool: chex.Array | None = None,
 ) -> chex.Array:
     """The share of sequences whose last answer follows a change of one input, by its position.
 
     The key draws the sequences, `windows` of them, and the changes; those of a position do not
     depend on the others. A position is a number of steps back from the last of L tokens, int32
-    `[P]` in 0 .. L-1. Logits of `[windows, V]` are held at a time.
+    `[P]` in 0 .. L-1. Tokens are as frequent as in the pool, int32 `[M]`, or without one all
+    equally. Logits of `[windows, V]` are held at a time.
 
     Returns float32 `[P]`: the share of sequences whose last answer becomes the new token, and was
     another one before. A network that has learned lag n has 1 at n and 0 elsewhere; an untrained
@@ -225,25 +227,30 @@ def follows(
     """
     length, vocab_size = config.task.length, config.task.vocab_size
     data_key, change_key = jax.random.split(key)
-    tokens = uniform_tokens(data_key, (windows, length), vocab_size)
-
-    @jax.vmap
-    def last_answers(sequence: chex.Array) -> chex.Array:
-        """The last answer to a sequence; the logits of others are not computed."""
-        first = start(config, network, params)
-        state, _ = feed(config, network, params, first, sequence[:-1])
-        return step(config, network, params, state, sequence[-1])[1].token
-
+    values = jnp.arange(vocab_size, dtype=jnp.int32) if pool is None else pool
+    tokens = values[uniform_tokens(data_key, (windows, length), len(values))]
+    last_answers = jax.vmap(functools.partial(_last_answer, config, build_network(config), params))
     before = last_answers(tokens)
 
     def share(position: chex.Array) -> chex.Array:
         """The share of windows whose answer follows another token at a position."""
         place = length - 1 - position
-        other = 1 + uniform_tokens(
-            jax.random.fold_in(change_key, position), (windows,), vocab_size - 1
-        )
-        new = (tokens[:, place] + other) % vocab_size
+        old, key = tokens[:, place], jax.random.fold_in(change_key, position)
+        if pool is None:
+            new = (old + 1 + uniform_tokens(key, (windows,), vocab_size - 1)) % vocab_size
+        else:
+            new = values[uniform_tokens(key, (windows,), len(values))]
         changed = jnp.where(jnp.arange(length) == place, new[:, None], tokens)
-        return jnp.mean((last_answers(changed) == new) & (before != new))
+        followed = (last_answers(changed) == new) & (before != new) & (old != new)
+        return jnp.sum(followed) / jnp.maximum(jnp.sum(old != new), 1)
 
     return jax.lax.map(share, jnp.asarray(positions, jnp.int32))
+
+
+def _last_answer(
+    config: RunConfig, network: Network, params: Params, sequence: chex.Array
+) -> chex.Array:
+    """The last answer to a sequence; the logits of others are not computed."""
+    first = start(config, network, params)
+    state, _ = feed(config, network, params, first, sequence[:-1])
+    return step(config, network, params, state, sequence[-1])[1].token

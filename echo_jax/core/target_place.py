@@ -69,15 +69,16 @@ def knowable_share(config: RunConfig) -> float:
     return known / rows
 
 
-def accuracy_ceiling(config: RunConfig, baseline: float) -> float | None:
+def accuracy_ceiling(config: RunConfig, baseline: float, untrained: float = 0.0) -> float | None:
     """The highest accuracy possible: every target that was fed is right, the others are guesses.
 
     A guess is right with the probability `baseline`. None where values of the user's own are not
-    all fed: order in them may tell more than a guess.
+    all fed: order in them may tell more than a guess. Of those a share is `untrained`: it was never
+    trained on, and no answer is one of them.
 
     --window 1 --batch-size 1, V 100:  the first of 24 rows is a guess:  (23 + 1/100) / 24
     """
     known = knowable_share(config)
-    if config.data.csv is not None and known < 1:
+    if config.data.file is not None and known < 1:
         return None
-    return known + (1 - known) * baseline
+    return known + (1 - known) * baseline - untrained

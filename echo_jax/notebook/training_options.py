@@ -37,9 +37,10 @@ class TrainOptions(TypedDict, total=False):
     optimizer: Literal["adam", "keras-adam"]
     bptt_batches: int
     frozen: bool
-    csv: str | None
+    csv: str | Path | None
     column: str | None
     held_out: float
+    text: str | Path | None
     seed: int
     seeds: int
     evaluation_sequences: int

@@ -3,5 +3,5 @@
     prepared_run ─► train_run ─► checkpoint, metrics_csv, result ─► run_report, curve_figure
     run folder ─► predictor
 
-`csv_input` and `vocabulary` turn the user's own numbers into tokens.
+`own_data` and `vocabulary` turn the user's own values into tokens.
 """

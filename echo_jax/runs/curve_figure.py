@@ -1,9 +1,10 @@
 """The figure of a run: loss and accuracy over training. No display is needed."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import UNSET
 
 from echo_jax import atomic_files, machine
 from echo_jax.config import RunConfig, changed
@@ -28,7 +29,7 @@ def read(folder: Path) -> Finished:
 
     So it is where the result is not of as many sequences as there are lines.
     """
-    config, path = run_folder.read_inputs(folder, with_tokens=False).config, folder / METRICS
+    config, path = run_folder.read_inputs(folder, to_train=False).config, folder / METRICS
     text = atomic_files.read_bytes(path, machine.memory())
     try:
         history = History.of_text(config, text)
@@ -58,7 +59,7 @@ def figure_of(finished: Finished) -> "NotebookFigure":
 
     config, _, scores, _ = finished
     loss, accuracy = finished.curves()
-    of_values, own = config.task.framing == "values", config.data.csv is not None
+    of_values, own = config.task.framing == "values", config.data.file is not None
     figure = NotebookFigure(figsize=(8, 3.6), dpi=100, layout="constrained")
     figure.suptitle(title_of(config), fontsize=11)
     left, right = figure.subplots(1, 2)
@@ -69,9 +70,15 @@ def figure_of(finished: Finished) -> "NotebookFigure":
     guess = "majority" if own else "chance, the variance" if of_values else "chance, ln V"
     _baseline(left, scores.baseline_loss, guess, "--")
     _baseline(right, 100 * scores.baseline_accuracy, "majority" if own else "chance, 1/V", "--")
+    lines: list[Any] = [(f"{scores.k_gram}-gram", "k_gram", "-.")]
+    lines += [("persistence", "persistence", (0, (1, 3)))]
     if scores.order_blind_accuracy not in (1.0, scores.baseline_accuracy):
-        _baseline(left, scores.order_blind_loss, "order-blind", ":")
-        _baseline(right, 100 * scores.order_blind_accuracy, "order-blind", ":")
+        lines += [("order-blind", "order_blind", ":")]
+    for name, kind, dashes in lines:
+        for axes, score, scale in ((left, "loss", 1), (right, "accuracy", 100)):
+            value = getattr(scores, f"{kind}_{score}", UNSET)
+            if value is not UNSET:
+                _baseline(axes, scale * value, name, dashes)
     for axes in (left, right):
         axes.legend(loc="best", fontsize=9, frameon=False)
     return figure
@@ -104,5 +111,5 @@ def _panel(axes: "Axes", values: np.ndarray, colour: str, label: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _baseline(axes: "Axes", value: float, name: str, dashes: str) -> None:
+def _baseline(axes: "Axes", value: float, name: str, dashes: Any) -> None:
     axes.axhline(value, color=GREY, linestyle=dashes, linewidth=1.2, zorder=3, label=name)

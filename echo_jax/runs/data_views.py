@@ -52,8 +52,8 @@ def column_view(inputs: RunSpec, tokens: np.ndarray) -> str:
     more = f"\n... and {vocab_size - COMMON:,} more values" if vocab_size > COMMON else ""
     baseline = majority_baseline(tokens)
     return (
-        f"Column {printable(f'{data.column} of {data.csv}')}: {length:,} values, {vocab_size:,} "
-        f"different; the last {data.held_out:.0%} are held out.\n"
+        f"Values of {printable(str(data))}: {length:,}, {vocab_size:,} different; the last "
+        f"{data.held_out:.0%} are held out.\n"
         f"The most common:\n{table(rows)}{more}\n"
         f"Majority baseline: accuracy {baseline.accuracy:.2%}; loss {baseline.loss:.4f} nats, "
         "the entropy.\n"
@@ -67,8 +67,8 @@ def sequence_view(tokens: np.ndarray, inputs: RunSpec) -> str:
     highest = config.task.vocab_size - 1
     size = highest + 1 + (config.task.missing == "token")
     source = f"integers, drawn from 0 .. {highest}"
-    if config.data.csv:
-        source = "values in a row, from the part of the column that is trained on"
+    if config.data.file is not None:
+        source = "values in a row, from the part that is trained on"
     listed = f"  [{', '.join(map(word, tokens.tolist()))}]\n"
     lines = [f"{len(tokens)} {source}:", listed]
     if config.task.framing == "values":

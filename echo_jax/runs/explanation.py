@@ -9,7 +9,7 @@ from msgspec import UNSET
 from echo_jax.config import RunConfig
 from echo_jax.core.target_place import batches_back, target_place
 from echo_jax.exceptions import Spelling, spell
-from echo_jax.runs.advice import independent_ceiling, into_view, is_predictable, made_it
+from echo_jax.runs.advice import MARGIN, into_view, is_predictable, made_it
 
 if TYPE_CHECKING:
     from echo_jax.runs.result import Result
@@ -70,8 +70,16 @@ class Claim(NamedTuple):
 
 
 def explain(config: RunConfig, result: "Result | None" = None, spelling: Spelling = "flag") -> str:
-    """Say where the target is, whether the gradient reaches it, and what the result shows."""
-    return spell(" ".join(claim.words for claim in claims(config, result)), spelling)
+    """Say where the target is, whether the gradient reaches it, and what the result shows.
+
+    Of a run on own values also, a line each, what else they show.
+    """
+    said = spell(" ".join(claim.words for claim in claims(config, result)), spelling)
+    if result is None or config.data.file is None:
+        return said
+    from echo_jax.runs import own_data_findings  # not loaded for random integers
+
+    return "\n".join([said, *own_data_findings.findings(result)])
 
 
 def claims(config: RunConfig, result: "Result | None" = None) -> list[Claim]:
@@ -80,12 +88,10 @@ def claims(config: RunConfig, result: "Result | None" = None) -> list[Claim]:
     A result that shows that the values are predictable is explained by that.
     """
     if result and is_predictable(config, result):
-        predictable = (
-            f"The values are predictable: {result.accuracy:.2%} are right, and of independent "
-            f"values {independent_ceiling(config, result):.2%} would be the most. The network "
-            "uses order in the column."
-        )
-        return [Claim(predictable, lambda *run: not is_predictable(*run))]
+        from echo_jax.runs import own_data_findings  # not loaded for random integers
+
+        who = own_data_findings.predictability(config, result)
+        return [Claim(who, lambda *run: not is_predictable(*run))]
     words = _words(config)
     place = str(target_place(config))
     if place in WHY_CHANCE:
@@ -94,7 +100,7 @@ def claims(config: RunConfig, result: "Result | None" = None) -> list[Claim]:
     if place == "window" and config.task.layout == "streams":
         place = "chunk"
     if place == "future":
-        place += " value" if config.data.csv is not None else ""
+        place += " value" if config.data.file is not None else ""
         return [Claim(SENTENCES[place].format(**words), is_above_chance)]
     place = "frozen" if config.training.frozen else place
     where = Claim(SENTENCES[place].format(**words), is_above_ceiling)
@@ -103,6 +109,11 @@ def claims(config: RunConfig, result: "Result | None" = None) -> list[Claim]:
 
 def outcome(config: RunConfig, result: "Result") -> Claim:
     """The share of the ceiling that was learned; the network is fed its target."""
+    if result.follows is not UNSET:
+        from echo_jax.runs import own_data_findings
+
+        if words := own_data_findings.order_learned(config, result):
+            return Claim(words, lambda *run: not own_data_findings.order_learned(*run))
     numbers = {"accuracy": result.accuracy, "ceiling": result.ceiling_accuracy}
     if made_it(config, result):
         kept = KEPT if target_place(config) == "state" and not config.training.frozen else ""
@@ -126,13 +137,13 @@ def is_above_ceiling(config: RunConfig, result: "Result") -> bool:
 
 
 def _margin(config: RunConfig, share: float) -> float:
-    """Five standard errors of a share of independent answers; of a column, which is short, 5%."""
+    """Five standard errors of a share of independent answers; for own values, which are few, 5%."""
+    if config.data.file is not None:
+        return MARGIN
     task = config.task
-    positions = len(task.row_times)
-    if task.layout == "streams":
-        positions = len(task.target_times) * task.batch_size
-    answers = config.evaluation_sequences * positions
-    return 0.05 if config.data.csv else 5 * math.sqrt(share * (1 - share) / answers)
+    streams = task.batch_size if task.layout == "streams" else 1
+    answers = config.evaluation_sequences * len(task.scored_times) * streams
+    return 5 * math.sqrt(share * (1 - share) / answers)
 
 
 def _words(config: RunConfig) -> dict[str, object]:
@@ -161,5 +172,5 @@ def _words(config: RunConfig) -> dict[str, object]:
         "cut": "at the border between batches" if again == 1 else f"after {again} batches",
         "carried": CARRIED.format(rows=task.batch_size) if config.network.stateful else "",
         "fix": " with ".join(options),
-        "also": order if config.data.csv is not None else "",
+        "also": order if config.data.file is not None else "",
     }

@@ -15,7 +15,7 @@ from echo_jax import atomic_files
 from echo_jax.config import flat
 from echo_jax.core.target_place import accuracy_ceiling
 from echo_jax.exceptions import ConfigError
-from echo_jax.runs import predictor, result
+from echo_jax.runs import own_data_findings, predictor, result
 from echo_jax.runs.predictor import Trained
 from echo_jax.runs.result import Result
 
@@ -57,10 +57,11 @@ def page_of_run(trained: Trained, name: str, scores: Result) -> str:
         target = "a value that is not drawn yet"
     network = data_of(trained, name, scores.accuracy) | {"chance": scores.baseline_accuracy}
     measured = {"accuracy": scores.accuracy, "seeds": len(scores.by_seed.seed)}
+    order_learned = own_data_findings.order_learned(trained.config, scores)
     small = all(getattr(task, name) <= most for name, most in DRAWN.items())
     data = {
         "title": f"{name}: a network that is asked for {target}",
-        "lede": str(trained),
+        "lede": f"{trained}. {order_learned}" if order_learned else str(trained),
         "networks": [network],
         "rows": task.layout == "windows" and task.lag >= 0 and small,
         "grid": [{"window": task.window, "batch": task.batch_size} | measured],

@@ -89,6 +89,33 @@ class Trained:
                 values[place] = self.vocabulary.value(token)
         return state, values
 
+    def lacking(self, state: EchoState) -> int:
+        """The number of values to feed until one is answered; 0 where the last one was."""
+        return max(0, self.config.task.target_times.start + 1 - int(state.seen))
+
+    def generate(
+        self, state: EchoState, tokens: np.ndarray, count: int
+    ) -> tuple[EchoState, list[Any]]:
+        """The state after the next tokens, and `count` answers, each of which is fed but the last.
+
+        ConfigError unless an answer is the next value, and the tokens are enough for one.
+        """
+        if (lag := self.config.task.lag) != -1:
+            rule = f"needs answers that are the next value, and these have lag {lag}"
+            raise ConfigError("generate", count, rule, "train a network with {lag=-1}")
+        fed, values = tokens[tokens != UNSEEN], list[Any]()
+        missing = max(self.lacking(state), 1) - len(fed)
+        if missing > 0:
+            fix = f"give {missing} more"
+            raise ConfigError("generate", count, "has too few values for a first answer", fix)
+        state, _ = self.values(state, fed[:-1])
+        token = fed[-1]
+        for _ in range(count):
+            state, answer = self.step(state, token)
+            token = answer.token
+            values.append(self.vocabulary.value(int(token)))
+        return state, values
+
     def _probabilities(self, state: EchoState, tokens: np.ndarray) -> np.ndarray:
         """The probabilities of the values after each token, `[T, V]`, NaN where there are none."""
         shares = np.full((len(tokens), len(self.vocabulary)), np.nan, np.float32)
@@ -185,8 +212,7 @@ class Trained:
     def follows(self, positions: Sequence[int], windows: int, seed: int = 0) -> np.ndarray:
         """Share of answers that follow a change at each of P positions, `[P]`."""
         key, places = jax.random.key(seed, impl=GENERATOR), np.asarray(positions)
-        fixed = self.config, build_network(self.config)
-        follows = jax.jit(functools.partial(online.follows, *fixed, windows=windows))
+        follows = jax.jit(functools.partial(online.follows, self.config, windows=windows))
         return np.asarray(follows(self.params, key, places))
 
     @functools.cached_property
@@ -236,7 +262,7 @@ def load(
     """
     path = atomic_files.path_of("folder", folder)
     machine.check_program(("jax_enable_x64", "jax_numpy_rank_promotion"))
-    inputs = run_folder.read_inputs(path, with_tokens=False)
+    inputs = run_folder.read_inputs(path, to_train=False)
     run_folder.check_cell_named(path, inputs, cell)
     config = inputs.config
     state, about = checkpoint.load_state(path, inputs, many_seeds.state_shapes(config))

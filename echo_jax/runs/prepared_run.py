@@ -51,12 +51,12 @@ class PreparedRun(NamedTuple):
 
 
 def new_inputs(config: RunConfig) -> RunSpec:
-    """The inputs of a new run; the column that the configuration names, if any, is read."""
-    if config.data.csv is None:
+    """The inputs of a new run; the file that the configuration names, if any, is read."""
+    if config.data.file is None:
         return RunSpec(config)
-    from echo_jax.runs import csv_input  # not loaded for random integers
+    from echo_jax.runs import own_data  # not loaded for random integers
 
-    return csv_input.read_inputs(config)
+    return own_data.read_inputs(config)
 
 
 @contextlib.contextmanager

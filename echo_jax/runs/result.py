@@ -11,6 +11,7 @@ from msgspec import UNSET, UnsetType, field
 from echo_jax import atomic_files, machine, statistics
 from echo_jax.config import RunConfig, changed, to_dict
 from echo_jax.core import chance
+from echo_jax.core.data import Corpus
 from echo_jax.core.evaluation import Evaluation
 from echo_jax.core.target_place import accuracy_ceiling, knowable_share
 from echo_jax.exceptions import StorageError
@@ -56,17 +57,45 @@ class Failed(msgspec.Struct):
     sequence: list[int | None] = []
 
 
+class Untrained(msgspec.Struct):
+    """Values that occur only in the held-out part: how many, a few, and their share of targets."""
+
+    values: int
+    examples: list[str]
+    share: float
+
+
+class OwnScores(NamedTuple):
+    """The user's own values, and what was measured on them.
+
+    corpus   the values as tokens, and `values` what the tokens stand for
+    fitted   the `Evaluation` on the end of the training part; None where that is too short
+    follows  the share of answers that follow the value asked for, `[S]`; None where none is fed
+    """
+
+    corpus: Corpus
+    values: list[str]
+    fitted: Evaluation | None = None
+    follows: np.ndarray | None = None
+
+
 class Result(msgspec.Struct, kw_only=True):
     """The scores of a run beside its baselines, each the median of its seeds.
 
-    The baseline is chance, or for the user's own numbers the majority: always the most common
+    The baseline is chance, or for the user's own values the majority: always the most common
     value, and the entropy. An interval is None where there is one seed; a loss is None where it is
     infinite, and `sequences_to_99` where 99% was never reached. The ceiling is the highest accuracy
     possible with what the network was fed, and `sequences_to_99_of_ceiling` says how soon 99% of
-    that was reached, `..._by_seed` for every seed. Fields that may be UNSET are not in every file:
-    distances are for integers, recalled bits for classes, the ceiling is not known of values that
-    may depend on each other, nothing is to be reached where no target can be known, and early
-    versions of echo_jax wrote fewer fields.
+    that was reached, `..._by_seed` for every seed.
+
+    Of own values alone: persistence and a k-gram, see `core.chance`, where the network is not fed
+    its target; the training scores, on the end of the training part, as long as the held-out part;
+    `follows`, the share of answers that follow a change of the value asked for where values come in
+    random order; and the values that are `untrained`, if there are any.
+
+    Fields that may be UNSET are not in every file: distances are for integers, recalled bits for
+    classes, the ceiling is not known of values that may depend on each other, nothing is to be
+    reached where no target can be known, and early versions of echo_jax wrote fewer fields.
     """
 
     baseline_accuracy: float = field(name="floor_accuracy")
@@ -97,6 +126,14 @@ class Result(msgspec.Struct, kw_only=True):
     sequences_to_99_of_ceiling: float | UnsetType | None = UNSET
     sequences_to_99_of_ceiling_interval: Interval | UnsetType | None = UNSET
     sequences_to_99_of_ceiling_by_seed: list[int | None] | UnsetType = UNSET
+    persistence_accuracy: float | UnsetType = UNSET
+    k_gram: int | UnsetType = UNSET
+    k_gram_accuracy: float | UnsetType = UNSET
+    k_gram_loss: float | UnsetType = UNSET
+    training_accuracy: float | UnsetType = UNSET
+    training_loss: float | UnsetType | None = UNSET
+    follows: float | UnsetType = UNSET
+    untrained: Untrained | UnsetType = UNSET
     digest: str | UnsetType = UNSET
     seconds: dict[str, float] | UnsetType = UNSET
     devices: list[str] | UnsetType = UNSET
@@ -125,33 +162,36 @@ NOT_OF_THE_RUN = ("seconds", "devices", "versions", "digest")
 
 ADDED_TO_RESULTS = (
     "ceiling_accuracy", "sequences_to_99_of_ceiling", "sequences_to_99_of_ceiling_interval",
-    "sequences_to_99_of_ceiling_by_seed",
+    "sequences_to_99_of_ceiling_by_seed", "persistence_accuracy", "k_gram", "k_gram_accuracy",
+    "k_gram_loss", "training_accuracy", "training_loss", "follows", "untrained",
 )  # fmt: skip
-"""Fields that follow from the configuration and the curves, excluded from the digest: it stays
-what it was before they were added."""
+"""Fields that follow from the run and its curves, excluded from the digest: it stays what it was
+before they were added."""
 
 
 def summarise(
     config: RunConfig,
     scored: Evaluation,
     curves: tuple[np.ndarray, np.ndarray],
-    held_out: np.ndarray | None = None,
-    values: list[str] | None = None,
+    own: OwnScores | None = None,
 ) -> Result:
     """The result of a run, without times and devices.
 
     The accuracy by position is a mean over the seeds that did not fail, and the answers are those
     of the first of them. The `Evaluation` has a leading axis S; the curves are loss and accuracy
-    of every training sequence, each `[S, N]`. Of the user's own numbers `held_out` are the tokens
-    that the evaluation was cut from, and `values` what they stand for.
+    of every training sequence, each `[S, N]`.
     """
     failed, good, by_seed = scores_of_seeds(config, scored, *curves)
     learned, runs = sum(x is not None for x in by_seed["sequences_to_99"]), config.seeds
     share = statistics.wilson_interval(learned, runs) if runs > 1 else None
-    fields = _baselines(config, held_out) | _answers(scored, good, values)
+    scores = baselines(config, own and own.corpus)
+    fields: dict[str, Any] = {BASELINES.get(name, name): score for name, score in scores.items()}
+    fields |= _answers(scored, good, own and own.values) | _of_own(config, own, curves, good)
     for name in by_seed.keys() - {"seed"}:
         fields |= _median(name, by_seed[name])
-    fields |= _beside_the_ceiling(config, fields["floor_accuracy"], curves[1], good)
+    untrained = own.corpus.untrained_share(config.task) if own else 0.0
+    ceiling = accuracy_ceiling(config, fields["floor_accuracy"], untrained)
+    fields |= _beside_the_ceiling(config, ceiling, curves[1], good)
     if np.isfinite(fields["loss"]) and config.task.framing == "classes":
         fields["recalled_bits"] = statistics.recalled_bits(fields["loss"], fields["floor_loss"])
     fields |= {
@@ -215,29 +255,48 @@ def failures(config: RunConfig, loss: np.ndarray, final: np.ndarray | None = Non
     return {"seed": [config.seed + row for row in rows], "sequence": at}
 
 
-def _baselines(config: RunConfig, held_out: np.ndarray | None) -> dict[str, Any]:
-    task, distance = config.task, {}
-    if held_out is None:
+BASELINES = {
+    "accuracy": "floor_accuracy", "loss": "floor_loss", "distance": "floor_distance",
+    "order_blind_accuracy": "floor_order_blind", "order_blind_loss": "floor_order_blind_loss",
+}  # fmt: skip
+"""The names of baselines in the file of a result, where these are others."""
+
+
+def baselines(config: RunConfig, corpus: Corpus | None) -> dict[str, float]:
+    """Scores without a network; those of a corpus are of its held-out part."""
+    task, more = config.task, {}
+    if corpus is None:
         baseline, blind = chance.chance_baseline(task), chance.order_blind_baseline(task)
-        distance = {"floor_distance": chance.chance_distance(task.vocab_size)}
+        more = {"distance": chance.chance_distance(task.vocab_size)}
     else:
-        baseline = chance.majority_baseline(held_out)
-        blind = chance.order_blind_baseline_of(held_out, task)
-    return {
-        "floor_accuracy": baseline.accuracy,
-        "floor_loss": baseline.loss,
-        "floor_order_blind": blind.accuracy,
-        "floor_order_blind_loss": blind.loss,
-        **distance,
-    }
+        baseline = chance.majority_baseline(corpus.held_out)
+        blind = chance.order_blind_baseline_of(corpus.held_out, task)
+        if not (knowable_share(config) or 0 <= task.lag < task.window):
+            more = chance.in_order(*corpus, task)
+    named = {f"order_blind_{name}": score for name, score in blind._asdict().items()}
+    return {**baseline._asdict(), **named, **more}
+
+
+def _of_own(config: RunConfig, own: OwnScores | None, curves: Any, good: Any) -> dict[str, Any]:
+    """The fields that only runs on own values have, without baselines."""
+    fields: dict[str, Any] = {}
+    if own and len(tokens := own.corpus.untrained):
+        examples = [own.values[token] for token in tokens[:3]]
+        share = own.corpus.untrained_share(config.task)
+        fields["untrained"] = Untrained(len(tokens), examples, share)
+    if own and own.fitted:
+        _, _, of_training = scores_of_seeds(config, own.fitted, *curves)
+        fields |= {f"training_{x}": np.median(of_training[x]) for x in ("accuracy", "loss")}
+    if own and own.follows is not None:
+        fields["follows"] = np.median(own.follows[good])
+    return fields
 
 
 def _beside_the_ceiling(
-    config: RunConfig, baseline: float, accuracy: np.ndarray, good: np.ndarray
+    config: RunConfig, ceiling: float | None, accuracy: np.ndarray, good: np.ndarray
 ) -> dict[str, Any]:
     """The fields of the ceiling, from the curves `[S, N]`, of the seeds that did not fail."""
-    ceiling = accuracy_ceiling(config, baseline)
-    if ceiling is None or not knowable_share(config):
+    if not ceiling or not knowable_share(config):
         return {} if ceiling is None else {"ceiling_accuracy": ceiling}
     reached = _sequences_until(0.99 * ceiling, accuracy, good)
     name = "sequences_to_99_of_ceiling"
@@ -272,7 +331,7 @@ def scores_of_seeds(
         "loss": np.where(good, scored.loss, np.inf).tolist(),
         "sequences_to_99": _sequences_until(0.99, accuracy, good),
     }
-    if config.data.csv is None:  # there is no distance between values of any kind
+    if config.data.file is None:  # there is no distance between values of any kind
         fields["distance"] = np.where(good, scored.distance, np.inf).tolist()
     return failed, good, fields
 

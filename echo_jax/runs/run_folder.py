@@ -58,8 +58,8 @@ class RunSpec(NamedTuple):
     """The inputs of a run, which is a function of them.
 
     config       its configuration
-    values       of the user's own numbers: the different ones, in the order of their tokens
-    tokens       the whole column as tokens, int32 `[M]`; None where it was not read
+    values       of the user's own data: the different ones, in the order of their tokens
+    tokens       all the data as tokens, int32 `[M]`; None where they were not read
     digests      of the files that hold the two, by name
     seed_map     how a device runs its seeds; None for the default of the device. It changes bits
     compute      the literal or the fast form of the network and of Adam; None means fast
@@ -76,24 +76,26 @@ class RunSpec(NamedTuple):
 
     @property
     def identity(self) -> str:
-        """The digest of the configuration and the column, without the number of sequences."""
+        """The digest of the configuration and the data, without the number of sequences."""
         fixed = to_dict(self.config)
         del fixed["training"]["sequences"]
         return atomic_files.digest_of([fixed, dict(self.digests)])
 
     @property
     def vocabulary(self) -> "Vocabulary":
-        """The values that its tokens stand for."""
+        """The values that its tokens stand for, and which of them are not trained on."""
         from echo_jax.runs.vocabulary import Vocabulary
 
         if self.values is not None:
-            return Vocabulary(tuple(self.values))
+            corpus = self.corpus()
+            untrained = corpus.untrained.tolist() if corpus else []
+            return Vocabulary(tuple(self.values), frozenset(untrained))
         size = self.config.task.vocab_size
         machine.check_memory(100 * size)
         return Vocabulary.of_integers(size)
 
     def corpus(self) -> "Corpus | None":
-        """The column as the part to train on and the last share, held out; None without a column.
+        """The data as the part to train on and the last share, held out; None without data.
 
         ConfigError where one of the parts is shorter than a sequence.
         """
@@ -111,7 +113,7 @@ class RunSpec(NamedTuple):
             f"gives {total - held} of {total} values to train on and {held} held out, which must "
             f"both be at least {{length={length}}}"
         )
-        fix = "use a shorter {length}, a longer column, or {held_out=0.5}"
+        fix = "use a shorter {length}, more values, or {held_out=0.5}"
         raise ConfigError("held_out", share, rule, fix)
 
 
@@ -143,7 +145,7 @@ def check_unused(out: Path) -> None:
 
 
 def column_inputs(config: RunConfig, values: list[str], tokens: "np.ndarray") -> RunSpec:
-    """The inputs of a run on the user's own numbers."""
+    """The inputs of a run on the user's own values."""
     digests = {
         VOCABULARY: atomic_files.digest_of([values, len(tokens)]),
         TOKENS: atomic_files.digest(tokens.tobytes()),
@@ -181,10 +183,10 @@ def write_config(folder: Path, inputs: RunSpec) -> None:
     atomic_files.write_json(path, to_dict(inputs.config) | also)
 
 
-def read_inputs(folder: Path, with_tokens: bool = True) -> RunSpec:
+def read_inputs(folder: Path, to_train: bool = True) -> RunSpec:
     """The inverse of `write_inputs`; StorageError where a file is missing or damaged.
 
-    The column itself is needed to train, and not to predict.
+    To predict, the tokens are not needed; where they can be read, they tell the untrained values.
     """
     written = _read_config(folder)
     try:
@@ -196,11 +198,16 @@ def read_inputs(folder: Path, with_tokens: bool = True) -> RunSpec:
         rule = f"describes no run ({error})"
         raise StorageError(None, folder / CONFIG, rule, "restore it") from None
     inputs = RunSpec(config, **msgspec.structs.asdict(beside))
-    if inputs.config.data.csv is None:
+    if inputs.config.data.file is None:
         return inputs._replace(digests={})
     column = _read_vocabulary(folder, inputs)
-    tokens = _read_tokens(folder, inputs, column.length) if with_tokens else None
-    return inputs._replace(values=column.values, tokens=tokens)
+    inputs = inputs._replace(values=column.values)
+    try:
+        return inputs._replace(tokens=_read_tokens(folder, inputs, column.length))
+    except StorageError:
+        if to_train:
+            raise
+    return inputs
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

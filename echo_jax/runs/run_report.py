@@ -36,8 +36,8 @@ def describe(config: RunConfig) -> str:
     state = "stateful" if network.stateful else "stateless"
     last = f" to {config.seed + config.seeds - 1}" if config.seeds > 1 else ""
     source = f"integers below {task.vocab_size}"
-    if config.data.csv is not None:
-        source = f"values of {printable(config.data.csv)}, {task.vocab_size} different"
+    if config.data.file is not None:
+        source = f"values of {printable(config.data.file)}, {task.vocab_size} different"
     rare = [f"{k.replace('_', ' ')} {v}" for k, v in chosen(config).items() if k in RARE]
     own_size = network.cell.endswith(".py")  # functions, which no flag makes larger
     units = "" if own_size else f" of {network.hidden_size} units"
@@ -113,10 +113,9 @@ def failures(failed: "Failed") -> str:
 def scores(config: RunConfig, result: "Result") -> str:
     """A table of the scores beside their baselines, with intervals where there are seeds."""
     many, of_values = result.accuracy_interval, config.task.framing == "values"
-    own = config.data.csv is not None
+    beside = _beside(config.data.file is not None, result)
     headings = ["median", f"{many.coverage:.1%} interval"] if many else ["network"]
-    guess = "majority" if own else "chance"
-    rows = [["", *headings, "ceiling", "order-blind baseline", f"{guess} baseline"]]
+    rows = [["", *headings, *(heading for heading, _ in beside.values())]]
     for name, label, pattern in (
         ("accuracy", "accuracy", "{:.2%}"),
         ("loss", "loss (squared)" if of_values else "loss (nats)", "{:.4f}"),
@@ -125,20 +124,36 @@ def scores(config: RunConfig, result: "Result") -> str:
         row = [label, _number(getattr(result, name), pattern)]
         if interval := getattr(result, f"{name}_interval"):
             row.append(f"{_number(interval.low, pattern)} to {_number(interval.high, pattern)}")
-        blind = getattr(result, f"order_blind_{name}", None)
-        baseline = pattern.format(getattr(result, f"baseline_{name}"))
-        ceiling = result.ceiling_accuracy if name == "accuracy" else UNSET
-        others = ("-" if x in (None, UNSET) else pattern.format(x) for x in (ceiling, blind))
-        rows.append([*row, *others, baseline])
-    count = config.evaluation_sequences
+        others = (getattr(result, f"{kind}_{name}", UNSET) for kind in beside)
+        rows.append([*row, *("-" if x is UNSET else _number(x, pattern) for x in others)])
+    count, kind = config.evaluation_sequences, "fresh" if config.data.file is None else "held-out"
     seeds = f"each of {config.seeds} seeds" if many else "1 seed, no interval"
+    knows = "; ".join(sentence for _, sentence in reversed(beside.values()))
     return (
-        f"On {count:,} fresh sequence{'s' * (count > 1)} ({seeds}):\n{table(rows)}\n"
-        f"{'Majority says the most common value' if own else 'Chance guesses'}; order-blind knows "
-        "which values the window holds, but not their order; the ceiling knows all that was fed."
+        f"On {count:,} {kind} sequence{'s' * (count > 1)} ({seeds}):\n{table(rows)}\n"
+        f"{knows[0].upper()}{knows[1:]}."
         + "\nDistance: mean absolute difference from the target integer."
         * of_values
     )
+
+
+def _beside(own: bool, result: "Result") -> dict[str, tuple[str, str]]:
+    """The headings of other scores in a result, and what each knows; of own values, or integers."""
+    blind = "order-blind knows which values the window holds, but not their order"
+    best = ", which is the best without order only of independent values"
+    gram = "a k-gram predicts from the k values nearest to the target, as counted in training"
+    columns = {
+        "training": ("training part", "the training part is scored at its end"),
+        "ceiling": ("ceiling", "the ceiling knows all that was fed"),
+        "order_blind": ("order-blind baseline", blind + best if own else blind),
+        "baseline": ("chance baseline", "chance guesses"),
+        "persistence": ("persistence", "persistence repeats the nearest one"),
+        "k_gram": (f"{result.k_gram}-gram", gram),
+    }
+    if own:
+        columns["baseline"] = "majority baseline", "majority says the most common value"
+    absent = {kind for kind in columns if getattr(result, f"{kind}_accuracy") is UNSET}
+    return {kind: words for kind, words in columns.items() if kind not in absent}
 
 
 def accuracy_by_position(config: RunConfig, accuracy: Sequence[float | None]) -> str:

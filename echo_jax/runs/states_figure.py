@@ -40,7 +40,8 @@ def any_values(trained: Any) -> list[Any]:
     """A sequence of values at random, always the same, with ANSWERS answers or fewer."""
     task, vocabulary = trained.config.task, trained.vocabulary
     count = task.target_times.start + max(1, min(ANSWERS, MOST_STEPS // task.window))
-    tokens = np.random.default_rng(0).integers(len(vocabulary), size=count)
+    known = np.setdiff1d(np.arange(len(vocabulary)), list(vocabulary.untrained))
+    tokens = known[np.random.default_rng(0).integers(len(known), size=count)]
     return list(map(vocabulary.value, tokens.tolist()))
 
 

@@ -37,6 +37,8 @@ class Vocabulary:
 
     values: tuple[str, ...]
     """Two at least, each in its shortest spelling and once."""
+    untrained: frozenset[int] = frozenset()
+    """Tokens that no network was trained on, so that their values are unknown words."""
 
     def __post_init__(self) -> None:
         """Raise ConfigError for too few values, or one that is too long or not printable."""
@@ -49,7 +51,7 @@ class Vocabulary:
     @classmethod
     def of_words(cls, words: Iterable[str]) -> "Vocabulary":
         """The vocabulary of all the different values among words."""
-        distinct = {word.strip() for word in set(words)}
+        distinct = set(map(_bare, set(words)))
         for word in sorted(distinct):
             _check(word)
         if all(map(_WHOLE.fullmatch, distinct)):
@@ -72,20 +74,27 @@ class Vocabulary:
 
     @functools.cached_property
     def _tokens(self) -> Mapping[str, int]:
-        return {value: token for token, value in enumerate(self.values)}
+        tokens = {value: token for token, value in enumerate(self.values)}
+        return {value: token for value, token in tokens.items() if token not in self.untrained}
 
     def token(self, word: str) -> int | None:
         """The token of a word, with or without spaces around it; None for an unknown value."""
-        word = word.strip()
+        word = _bare(word)
         if len(word) > LONGEST:
             return None
         return self._tokens.get(_shortest(word) if self.is_whole else word)
+
+    def why_unknown(self, word: str) -> str:
+        """The rule that a word without a token breaks."""
+        if dataclasses.replace(self, untrained=frozenset()).token(word) is None:
+            return f"is not in the vocabulary ({self})"
+        return "occurs only in the held-out values, so no network was trained on it"
 
     def near(self, word: str) -> str | None:
         """The value that an unknown word may mean, whatever the case; None for numbers."""
         if self.is_whole or len(word) > LONGEST:
             return None
-        folded = {value.casefold(): value for value in self.values}
+        folded = {value.casefold(): value for value in self._tokens}
         close = difflib.get_close_matches(word.strip().casefold(), folded, 1)
         return folded[close[0]] if close else None
 
@@ -116,7 +125,7 @@ def encode(
     if unknown == "error" and None in tokens.values():
         at = next(i for i, word in enumerate(words) if tokens[word] is None)
         subject = f"value {shown(words[at])} {place(at + 1)}"
-        rule = f"is not in the vocabulary ({vocabulary})"
+        rule = vocabulary.why_unknown(words[at])
         near = vocabulary.near(words[at])
         nearest = f"use {shown(near)}, or " if near else "use "
         fix = nearest + "{unknown=skip} to leave out such values"
@@ -129,6 +138,11 @@ def listed(words: Sequence[str], limit: int = 10) -> str:
     """The first few words in quotes, and how many more there are."""
     rest = f" and {len(words) - limit} more" if len(words) > limit else ""
     return ", ".join(map(shown, words[:limit])) + rest
+
+
+def _bare(word: str) -> str:
+    """A word without white space around it; white space alone, a value of a text, is one space."""
+    return word.strip() or (" " if word else "")
 
 
 def _shortest(word: str) -> str:
@@ -144,6 +158,6 @@ def _check(value: str) -> None:
     if len(value) > LONGEST:
         rule = f"is longer than {LONGEST} characters"
         raise ConfigError(None, f"value {shown(value)}", rule, "use a shorter one")
-    if not value or value != value.strip() or re.search(f"{CONTROL}|[\ud800-\udfff]", value):
+    if not value or value != _bare(value) or re.search(f"{CONTROL}|[\ud800-\udfff]", value):
         rule = "is blank, has blanks around it, or a character that UTF-8 has not or that controls"
         raise ConfigError(None, f"value {shown(value)}", rule, "leave it out")

@@ -3,16 +3,21 @@
 import dataclasses
 import itertools
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from echo_jax import atomic_files
 from echo_jax.config import RunConfig, changed, to_dict
 from echo_jax.exceptions import ConfigError
+from echo_jax.runs.run_folder import RunSpec
+
+if TYPE_CHECKING:
+    from echo_jax.core.data import Corpus
 
 Label = str | int | float
 
-Program = tuple[RunConfig, int, str | None]
-"""Shapes, seeds and the text of a user's cell: what compiled programs depend on."""
+Program = tuple[RunConfig, int, str | None, tuple[int, ...]]
+"""Shapes, seeds, the text of a user's cell, lengths of the parts of own data: what compiled
+programs depend on."""
 
 Axes = Mapping[str, Mapping[Any, Any]]
 """For each label its values in the grid, and the fields of the configuration that each one sets."""
@@ -27,6 +32,8 @@ class GridPoint:
     measures: tuple[str, ...] = ()  # beside the scores, names of `measures.MEASURES`
     until_learned: bool = False  # stop training when every seed has reached 99%
     cell_source: str | None = None  # SHA-256 of the file of a user's cell
+    data_digest: str | None = None  # of the user's own values and their tokens
+    tokens: Any = dataclasses.field(default=None, repr=False, compare=False)  # int32 [M]
 
     @property
     def name(self) -> str:
@@ -37,9 +44,9 @@ class GridPoint:
     def key(self) -> str:
         """A digest of what is run, which finds its row of results.
 
-        It is that of the configuration, the measures, `until_learned` and the text of a user's
-        cell: two grid points that agree in these have the same key and, bit for bit, the same
-        scores. Labels and the study are not in it: a label may be reworded.
+        It is that of the configuration, the measures, `until_learned`, the text of a user's cell
+        and own values: two grid points that agree in these have the same key and, bit for bit, the
+        same scores. Labels and the study are not in it: a label may be reworded.
         """
         run = {
             "config": to_dict(self.config),
@@ -50,13 +57,27 @@ class GridPoint:
 
     @property
     def source(self) -> dict[str, str]:
-        """The field `cell_source` of a row, which only those of a user's cell have."""
-        return {"cell_source": self.cell_source} if self.cell_source else {}
+        """The fields of a row that only those of a user's cell or of own values have."""
+        digests = {"cell_source": self.cell_source, "data_digest": self.data_digest}
+        return {name: digest for name, digest in digests.items() if digest}
+
+    def on(self, inputs: RunSpec) -> "GridPoint":
+        """The same on the user's own values, the inputs of a run of its configuration."""
+        digest = atomic_files.digest_of(dict(inputs.digests))
+        return dataclasses.replace(
+            self, config=inputs.config, tokens=inputs.tokens, data_digest=digest
+        )
+
+    @property
+    def corpus(self) -> "Corpus | None":
+        """The user's own values; None for random integers."""
+        return RunSpec(self.config, tokens=self.tokens).corpus()
 
     @property
     def program(self) -> Program:
         """Grid points that agree in it share compiled programs."""
-        return changed(self.config.static_config, sequences=1), self.config.seeds, self.cell_source
+        shapes = changed(self.config.static_config, sequences=1)
+        return shapes, self.config.seeds, self.cell_source, tuple(map(len, self.corpus or ()))
 
 
 def grid(base: RunConfig, axes: Axes, **options: Any) -> tuple[GridPoint, ...]:

@@ -46,11 +46,10 @@ def follows(config: RunConfig, dynamic: DynamicParams, params: Params) -> dict[s
 
     D is twice the window, at most L. `untrained` is measured with the initial weights.
     """
-    network = build_network(config)
     key = purpose_key(dynamic.seed, Purpose.EVALUATION)
     positions = jnp.arange(min(config.task.length, 2 * config.task.window))
     return {
-        name: online.follows(config, network, weights, key, positions, WINDOWS)
+        name: online.follows(config, weights, key, positions, WINDOWS)
         for name, weights in {"trained": params, "untrained": init(config, dynamic).params}.items()
     }
 

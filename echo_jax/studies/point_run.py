@@ -16,7 +16,6 @@ import numpy as np
 from echo_jax import machine
 from echo_jax.config import DynamicParams, RunConfig
 from echo_jax.core import many_seeds
-from echo_jax.core.chance import chance_baseline, chance_distance, order_blind_baseline
 from echo_jax.core.evaluation import Evaluation
 from echo_jax.core.network import Params
 from echo_jax.core.training import TrainState
@@ -54,26 +53,24 @@ def run_point(
         learned = train(point, programs, dynamic, report)
     params = learned.state.params
     with watch.time("evaluate"):
-        scored = programs.score(dynamic, params)
+        scored = programs.score(dynamic, params, point.corpus)
     with watch.time("measure"):
         measured = {
             name: _measure(name, config, programs, dynamic, params) for name in point.measures
         }
-    results = _results(config, learned, scored) | {
+    baselines = result.baselines(config, point.corpus)
+    results = _results(config, learned, scored, baselines["loss"]) | {
         "bytes": programs.bytes,
         "measured": measured,
         "seconds": {"compile": compile_seconds, **watch.seconds, "update": learned.update_seconds},
     }
-    chance, blind = chance_baseline(config.task), order_blind_baseline(config.task)
     run = {
         "cell": point.name,
         "labels": point.labels,
         "config": config,
         "measures": point.measures,
         "until_learned": point.until_learned,
-        "floors": chance._asdict()
-        | {f"order_blind_{name}": value for name, value in blind._asdict().items()}
-        | {"distance": chance_distance(config.task.vocab_size)},
+        "floors": baselines,
         "versions": machine.versions(),
         "device": machine.device(),
         "date": datetime.date.today(),
@@ -95,7 +92,7 @@ def train(point: GridPoint, programs: Programs, dynamic: DynamicParams, report: 
     config, size = point.config, chunk_size(point.config)
     work = range(config.training.sequences)
     clock, loss, accuracy = [time.perf_counter()], [], []
-    for chunk in programs.train(dynamic, programs.init(dynamic), work, config.task):
+    for chunk in programs.train(dynamic, programs.init(dynamic), work, config.task, point.corpus):
         loss.append(chunk.loss)
         accuracy.append(chunk.accuracy)
         clock.append(time.perf_counter())
@@ -120,17 +117,19 @@ def _measure(
     return jax.tree.map(lambda leaf: leaf[: config.seeds], measured)
 
 
-def _results(config: RunConfig, learned: Learned, scored: Evaluation) -> dict[str, Any]:
+def _results(
+    config: RunConfig, learned: Learned, scored: Evaluation, guess: float
+) -> dict[str, Any]:
     """The fields of a row that training and evaluation give; NaN, which becomes None, for unknown.
 
-    A seed with a non-finite loss has failed and counts as accuracy 0 and 0 bits.
+    A seed with a non-finite loss has failed and counts as accuracy 0 and 0 bits. Bits are those
+    beyond the loss of a guess.
     """
     curves = learned.loss, learned.accuracy
     failed, good, by_seed = result.scores_of_seeds(config, scored, *curves)
     if config.task.framing == "classes":
-        chance = chance_baseline(config.task).loss
         by_seed["recalled_bits"] = [
-            recalled_bits(x, chance) if ok else 0.0 for x, ok in zip(scored.loss, good, strict=True)
+            recalled_bits(x, guess) if ok else 0.0 for x, ok in zip(scored.loss, good, strict=True)
         ]
     by_position = scored.accuracy_by_position
     kept = by_position[good] if good.any() else np.full_like(by_position, np.nan)

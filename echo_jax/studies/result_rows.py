@@ -39,22 +39,26 @@ class Trained(_Fields):
 
 
 class Baselines(_Fields):
-    """Scores without memory: of chance, and of the values in the window in unknown order."""
+    """Scores without a network, as those of a `Result`: own values have no distance."""
 
     accuracy: Share
     loss: float
     order_blind_accuracy: Share
     order_blind_loss: float
-    distance: float
+    distance: float | UnsetType = UNSET
+    persistence_accuracy: Share | UnsetType = UNSET
+    k_gram: Count | UnsetType = UNSET
+    k_gram_accuracy: Share | UnsetType = UNSET
+    k_gram_loss: float | UnsetType = UNSET
 
 
-class BySeed(_Fields):
+class BySeed(_Fields, kw_only=True):
     """The scores of every seed, lists `[S]`; None for never, or where the loss was non-finite."""
 
     seed: list[Count]
     accuracy: list[Share]
     loss: list[float | None]
-    distance: list[float | None]
+    distance: list[float | None] | UnsetType = UNSET  # between integers
     sequences_to_99: list[Count | None]
     recalled_bits: list[float] | UnsetType = UNSET  # a regression has none
 
@@ -81,7 +85,8 @@ class ResultRow(_Fields):
 
     Two fields have other names in the file: `point`, the name of the grid point, is "cell", and
     `baselines` is "floors". `cell_source` is the SHA-256 of the file of a user's cell; rows of
-    built-in cells do not have it, and the first rows of users' cells neither.
+    built-in cells do not have it, and the first rows of users' cells neither. `data_digest` is
+    that of the user's own values, which rows of random integers do not have.
     """
 
     point: str = msgspec.field(name="cell")
@@ -103,6 +108,7 @@ class ResultRow(_Fields):
     date: datetime.date
     device: str | UnsetType = UNSET  # that computed it; the first rows do not say
     cell_source: str | UnsetType = UNSET
+    data_digest: str | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         """Raise ValueError unless the row agrees with its own configuration."""
@@ -129,8 +135,9 @@ class ResultRow(_Fields):
     @property
     def grid_point(self) -> GridPoint:
         """Its grid point."""
-        measures, source = tuple(self.measures), self.cell_source or None
-        return GridPoint(self.labels, self.config, measures, self.until_learned, cell_source=source)
+        digests = {"cell_source": self.cell_source or None, "data_digest": self.data_digest or None}
+        measures = tuple(self.measures)
+        return GridPoint(self.labels, self.config, measures, self.until_learned, **digests)
 
     @property
     def cut_short(self) -> bool:

@@ -33,6 +33,13 @@ SCORES = (
 )
 """Explains the columns that nearly every table has."""
 
+OWN = (
+    "The values are the user's own, and a network must name the one n steps back: n is the lag. "
+    "Accuracy is the share of right answers on held-out values, and majority is the share of the "
+    "most common one. Recalled bits are their entropy - loss/ln 2: 0 is that guess. Persistence "
+    "repeats the value nearest to the target, and a k-gram predicts from the k nearest ones."
+)
+"""Explains the columns of a sweep on own values, in the place of `SCORES`."""
 
 CUT_SHORT = "Open marks: training ended at its limit before every seed had reached 99%."
 
@@ -48,6 +55,8 @@ def section(name: str, study: Study, rows: Sequence[ResultRow], command: str) ->
             f"The loss became non-finite in: {', '.join(failed)}. Each such seed counts as "
             "accuracy 0 and 0 bits."
         )
+    if rows[0].config.data.file is not None:
+        notes.append(OWN)
     pairs = pair_tables(study, rows)
     return Section(
         name=name,
@@ -67,7 +76,8 @@ def in_terminal(section: Section) -> str:
     for table in section.tables:
         left = [column for column, numeric in enumerate(table.numeric) if not numeric]
         parts.append(f"{one_line(table.caption)}\n{text_tables.table(table.texts, left)}")
-    return "\n\n".join([*parts, *map(one_line, section.notes), SCORES])
+    scores = [] if OWN in section.notes else [SCORES]
+    return "\n\n".join([*parts, *map(one_line, section.notes), *scores])
 
 
 def _figure(name: str, chart: Chart, rows: Sequence[ResultRow]) -> Figure | None:
@@ -110,7 +120,8 @@ def write(
     for each in (section.figure for section in sections if section.figure):
         atomic_files.write_generated(out / each.path, each.draw("svg"))
     shown = [_answered(section, rows) for section in sections]
-    page = markdown_page(title, [*INTRODUCTION, SCORES], shown, made, command)
+    introduction = [*INTRODUCTION, SCORES] if OWN not in sections[0].notes else INTRODUCTION[1:]
+    page = markdown_page(title, introduction, shown, made, command)
     atomic_files.write_generated(out / PAGE, page.encode())
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from msgspec import UNSET, UnsetType
 
 from echo_jax import statistics
 from echo_jax.core.target_place import knowable_share
@@ -29,7 +30,7 @@ def _estimate(name: str, write: Write) -> Column:
 def _bits(row: ResultRow) -> str:
     """Recalled bits, of those of a value."""
     bits = shown(row, "recalled_bits", decimals)
-    return bits if bits == "-" else f"{bits} of {math.log2(row.config.task.vocab_size):.2f}"
+    return bits if bits == "-" else f"{bits} of {row.baselines.loss / math.log(2):.2f}"
 
 
 def _reached(row: ResultRow) -> str:
@@ -46,10 +47,18 @@ def _update_microseconds(row: ResultRow) -> float:
     return 1e6 * seconds / row.config.seeds
 
 
+def _share(fraction: float | UnsetType) -> str:
+    """The accuracy of a baseline in percent, where there is one."""
+    return "-" if fraction is UNSET else percent(fraction)
+
+
 COLUMNS: Mapping[str, Column] = {
     "accuracy": _estimate("accuracy", percent),
     "chance": lambda row: percent(row.baselines.accuracy),
+    "majority": lambda row: percent(row.baselines.accuracy),
     "order-blind": lambda row: percent(row.baselines.order_blind_accuracy),
+    "persistence": lambda row: _share(row.baselines.persistence_accuracy),
+    "k-gram": lambda row: _share(row.baselines.k_gram_accuracy),
     "can be known": lambda row: percent(knowable_share(row.config)),
     "recalled bits": _bits,
     "loss": _estimate("loss", "{:.4f}".format),
@@ -69,7 +78,7 @@ COLUMNS: Mapping[str, Column] = {
     "in the state after": _estimate("probe after 1", percent),
     "newest value": _estimate("newest share", percent),
     "distance": _estimate("distance", decimals),
-    "by chance": lambda row: decimals(row.baselines.distance),
+    "by chance": lambda row: decimals(row.baselines.distance or math.nan),
     "missing": _estimate("rows_apart missing", percent),
     "nothing missing": _estimate("rows_apart full", percent),
     "state swapped": _estimate("other_state accuracy", percent),

@@ -12,9 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+import jax
+
 from echo_jax.cells import registry
 from echo_jax.cluster import Executor, Outcome
 from echo_jax.config import changed
+from echo_jax.core.data import Corpus
 from echo_jax.core.many_seeds import default_seed_map
 from echo_jax.host.compiled_programs import DevicePlan, Timed, compile_programs, timed
 from echo_jax.studies import result_rows
@@ -66,6 +69,8 @@ def compile_next(points: Sequence[GridPoint]) -> None:
 
 
 def _compiled(program: Program) -> Timed:
-    config, seeds, _ = program
+    config, seeds, _, lengths = program
     config, plan = changed(config, seeds=seeds), DevicePlan(default_seed_map())
-    return timed(lambda: compile_programs(config, chunk_size(config), plan))
+    parts = [jax.ShapeDtypeStruct((length,), "int32") for length in lengths]
+    corpus = Corpus(*parts) if parts else None
+    return timed(lambda: compile_programs(config, chunk_size(config), plan, corpus))

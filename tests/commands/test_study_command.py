@@ -160,11 +160,16 @@ def test_what_is_in_the_way_of_files_for_a_paper_is_found_before_anything_is_run
     assert path.read_text() == "mine"
 
 
-def test_a_switch_of_a_sweep_has_words_and_two_grid_points_are_compared():
-    for words in ("--stateful yes no", "--stateful yes --stateful no"):
-        command = command_line.parse(sweep.SweepCommand, words.split())
-        assert command.values == {"stateful": [True, False]}
-        assert [point.name for point in command.study.points] == ["stateful yes", "stateful no"]
-        assert command.study.pairs == (("stateful yes", "stateful no"),)
-    three = command_line.parse(sweep.SweepCommand, ["--lag", "0", "1", "2"])
-    assert three.study.pairs == ()  # none was picked
+def test_a_switch_of_a_sweep_has_words_and_the_last_option_is_compared_with_its_first_value():
+    def study(words):
+        return command_line.parse(sweep.SweepCommand, words.split()).study
+
+    both = study("--stateful yes no --stateful no --lag 0")
+    assert [point.name for point in both.points] == ["stateful yes", "stateful no"]
+    assert both.pairs == (("stateful yes", "stateful no"),)
+    assert study("--no-stateful --lag 0").points == study("--stateful no --lag 0").points
+    assert not study("--lag 1").pairs
+    assert study("--window 5 6 --lag 0 1 2").pairs == (
+        ("window 5, lag 0", "window 5, lag 1"), ("window 5, lag 0", "window 5, lag 2"),
+        ("window 6, lag 0", "window 6, lag 1"), ("window 6, lag 0", "window 6, lag 2"),
+    )  # fmt: skip

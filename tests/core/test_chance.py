@@ -60,3 +60,36 @@ def test_a_target_outside_the_window_leaves_chance(lag):
     for framing in ("classes", "values"):
         task = TaskConfig(lag=lag, framing=framing)
         assert chance.order_blind_baseline(task) == pytest.approx(chance.chance_baseline(task))
+
+
+def foretold(training, held_out, order):
+    """The score of a k-gram of x(t+1), 4 different values, a window of 3, by counting in loops."""
+    scores = []
+    for t in range(2, len(held_out) - 1):
+        shares = (np.bincount(training, minlength=4) + 1) / (len(training) + 4)
+        for k in range(order):
+            context = held_out[t - k : t + 1].tolist()
+            ends = range(2, len(training) - 1)
+            after = [training[s + 1] for s in ends if training[s - k : s + 1].tolist() == context]
+            if after:
+                counts, different = np.bincount(after, minlength=4), len(set(after))
+                shares = (counts + different * shares) / (len(after) + different)
+        target = held_out[t + 1]
+        scores.append((shares.argmax() == target, -math.log(shares[target])))
+    return np.mean(scores, axis=0)
+
+
+def test_values_in_order_are_foretold_by_counts_and_past_ones_as_if_time_ran_backwards():
+    rng = np.random.default_rng(1)
+    noise = rng.integers(0, 4, 150)
+    tokens = np.where(rng.random(150) < 0.7, (3 * np.arange(150) + 1) % 4, noise)
+    training, held_out = tokens[:110], tokens[110:]
+    ahead = TaskConfig(length=20, vocab_size=4, window=3, lag=-1)
+    each = [foretold(training, held_out, order) for order in (1, 2, 3)]
+    k, found = chance.k_gram_baseline(training, held_out, ahead)
+    assert k == 1 + np.argmin(each, axis=0)[1]
+    np.testing.assert_allclose(found, each[k - 1], rtol=1e-12)
+    scores = chance.in_order(training, held_out, ahead)
+    assert scores["persistence_accuracy"] == np.mean(held_out[:-1] == held_out[1:])
+    past = TaskConfig(length=20, vocab_size=4, window=3, lag=3)
+    assert chance.in_order(training[::-1], held_out[::-1], past) == scores

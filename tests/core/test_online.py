@@ -162,7 +162,7 @@ def delay_config(layout, window, batch_size, stateful, lag=1):
 
 @functools.cache
 def jitted_follows(config):
-    return jax.jit(functools.partial(online.follows, config, build_network(config), windows=1000))
+    return jax.jit(functools.partial(online.follows, config, windows=1000))
 
 
 def follows(config, params, *positions):
@@ -183,3 +183,6 @@ def test_the_answer_of_a_delay_line_follows_the_token_that_it_says_and_no_other(
     config = delay_config(layout, window, batch_size=2, stateful=stateful)
     found = follows(config, delay_line(1), 0, 1, 2, 3, 8, 9)  # 9 is outside the sequence
     np.testing.assert_array_equal(found, np.arange(6) == back)
+    drawn = functools.partial(jitted_follows(config), delay_line(1), jax.random.key(0))
+    shares = [drawn(np.array([back]), pool=np.array(pool)).item() for pool in ([3, 3], [0, 1])]
+    assert shares == [0, 1]  # one token alone never changes

@@ -15,7 +15,6 @@ from echo_jax.core.target_place import accuracy_ceiling, knowable_share, target_
 from echo_jax.exceptions import ConfigError
 from echo_jax.report.number_formats import percent
 from echo_jax.runs import advice
-from echo_jax.runs.explanation import explain
 from echo_jax.studies import study_folder
 from echo_jax.studies.catalogue import STUDIES
 
@@ -54,6 +53,9 @@ def outcome(config, share, failed=()):
         baseline_accuracy=0.01,
         ceiling_accuracy=UNSET if ceiling is None else ceiling,
         failed=SimpleNamespace(seed=list(failed)),
+        persistence_accuracy=UNSET,
+        k_gram_accuracy=UNSET,
+        accuracy_interval=None,
         accuracy_by_position=[],
     )
 
@@ -134,21 +136,3 @@ def test_what_is_said_to_help_helped_in_the_committed_rows_of_the_study(root, na
     assert before.config.seeds == after.config.seeds >= 8
     apart = np.subtract(after.by_seed.accuracy, before.by_seed.accuracy)  # the same seeds
     assert statistics.median_interval(apart).low > 0
-
-
-@pytest.mark.parametrize(
-    ("fields", "accuracy", "is_so"),
-    [
-        ({"lag": -1}, 1.0, True),
-        ({"lag": -1}, 0.15, False),  # the most common value is right as often
-        ({"lag": 7, "stateful": False}, 0.4, True),
-        ({"lag": 1}, 1.0, False),  # it is in the window
-    ],
-)
-def test_values_with_an_order_are_called_predictable_and_no_advice_follows(fields, accuracy, is_so):
-    config = changed(RunConfig(), csv="weekdays.csv", **fields)
-    result = outcome(config, 1)
-    result.accuracy, result.baseline_accuracy = accuracy, 0.143
-    assert advice.is_predictable(config, result) == is_so
-    assert bool(advice.after_run(config, result, str)) != is_so
-    assert ("are predictable" in explain(config, result)) == is_so

@@ -1,6 +1,8 @@
 import re
 from types import SimpleNamespace
 
+from msgspec import UNSET
+
 from echo_jax.config import PARTS, RunConfig, changed
 from echo_jax.core.chance import chance_baseline
 from echo_jax.core.target_place import accuracy_ceiling, target_place
@@ -46,7 +48,8 @@ def scored(config, accuracy):
     """What the sentences read of a result."""
     chance = chance_baseline(config.task).accuracy
     ceiling = accuracy_ceiling(config, chance)
-    return SimpleNamespace(accuracy=accuracy, baseline_accuracy=chance, ceiling_accuracy=ceiling)
+    known = {"baseline_accuracy": chance, "ceiling_accuracy": ceiling}
+    return SimpleNamespace(accuracy=accuracy, follows=UNSET, **known)
 
 
 def false_claims(config, accuracy):

@@ -8,6 +8,7 @@ import browser
 import jax
 import numpy as np
 import pytest
+from msgspec import UNSET
 from run_folders import PLAIN
 from running import ROOT
 
@@ -33,7 +34,7 @@ LAYOUTS = {
     "stateless streams": {"layout": "streams", "stateful": False},
 }
 SCORES = SimpleNamespace(
-    accuracy=0.5, baseline_accuracy=0.2, by_seed=SimpleNamespace(seed=[0])
+    accuracy=0.5, baseline_accuracy=0.2, follows=UNSET, by_seed=SimpleNamespace(seed=[0])
 )  # fmt: skip
 SIZES = {"length": 12, "vocab_size": 7, "window": 3, "lag": 2, "batch_size": 2, "hidden_size": 5}
 
@@ -258,6 +259,16 @@ def test_words_of_a_column_are_shown_and_never_run(tab, tmp_path):
         tab.type(word)
         tab.press("Enter")
     assert fed(tab)[1:] == [sorted(words).index("a b"), sorted(words).index("</script><b>")]
+
+
+def test_the_characters_of_a_text_are_typed_as_one_and_a_space_is_shown(tab, tmp_path):
+    (tmp_path / "page.html").write_text(play_page.page_of_run(drawn(list(" ,abcde")), "", SCORES))
+    tab.open(tmp_path / "page.html")
+    press(tab, "#typed")
+    tab.type("a,  b")
+    tab.press("Enter")
+    assert fed(tab) == [1, 0, 3]
+    assert tab.run("document.querySelector('.value').textContent") == "␣"
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def train_here(folder, **options):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("echo_jax.machine.use_cpu_devices", lambda *_: None)
         patch.chdir(folder)
-        return echo_jax.train(**SETTINGS, **options)
+        return echo_jax.train(**SETTINGS | options)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,10 @@ def test_numbers_in_numbers_out(runs, predict):
     right = np.mean([a == b for a, b in zip(expected[2:], INPUT[1:-1], strict=True)])
     assert right > 0.9  # it has learned to echo
     done = predict("windows", *INPUT, cwd=runs)
-    assert (done.stdout, done.stderr) == (" ".join(printed(expected)) + "\n", "")
+    assert done.stdout == " ".join(printed(expected)) + "\n"
+    assert done.stderr == "-: with window 3 and lag 1 an answer needs 3 values\n"
+    few = predict("windows", *INPUT[:2], cwd=runs)
+    assert (few.stdout, few.stderr) == ("- -\n", done.stderr.replace("\n", ": 1 more\n"))
 
 
 @pytest.mark.parametrize(("of", "seed"), [("windows", 0), ("stateful", 2)])
@@ -124,7 +127,7 @@ def test_each_seed_is_a_network_of_its_own(runs, predict):
     ]
     assert answers[0] != answers[1] != answers[2]
     unnamed = predict("stateful", 1, cwd=runs)
-    assert unnamed.stderr == "one of 3 networks, of seed 4: --seed names another\n"
+    assert unnamed.stderr.startswith("one of 3 networks, of seed 4: --seed names another\n")
 
 
 def test_a_column_of_a_csv_file_is_answered_line_by_line(runs, tmp_path, predict):
@@ -156,10 +159,37 @@ def words(tmp_path_factory):
 
 
 def test_words_are_learned_and_answered_as_words(words, predict):
-    asked = ["red", "-3", "10000", "green", "red"]
-    done = predict("run", *asked, cwd=words)
+    asked = ["-3", "red", "10000", "green", "red"]
+    done = predict("run", "--", *asked, cwd=words)
     assert done.stdout.split() == ["-", "-", *asked[1:-1]]
     assert loaded(words / "run").predict(asked)[2:] == asked[1:-1]
+
+
+@pytest.fixture(scope="module")
+def foretelling(tmp_path_factory):
+    """A folder with a text and a run that foretells its next character."""
+    folder = tmp_path_factory.mktemp("text")
+    (folder / "my.txt").write_text("ab c\n" * 100)
+    train_here(folder, text="my.txt", batch_size=1, lag=-1, sequences=200, out="run")
+    return folder
+
+
+def test_a_text_is_foretold_and_answers_are_fed_back(foretelling, predict):
+    """The window of 3 is full with the third character."""
+    (foretelling / "begin.txt").write_text("ab c")
+    done = predict("run", "--text", "begin.txt", cwd=foretelling)
+    assert done.stdout.splitlines() == ["-", "-", "c", "' '"]
+    done = predict("run", "a", "b", " ", "--generate", 7, cwd=foretelling)
+    assert done.stdout == "c ' ' a b ' ' c ' '\n"
+    done = predict("run", "--text", "begin.txt", "--generate", 3, cwd=foretelling)
+    assert done.stdout == "' ' a b\n"
+
+
+def test_answers_are_fed_back_only_where_they_are_the_next_value(foretelling, runs, predict):
+    refused = predict("windows", 1, 2, 3, "--generate", 5, cwd=runs, status=2)
+    assert "--generate 5 needs answers that are the next value" in refused.stderr
+    refused = predict("run", "a", "--generate", 5, cwd=foretelling, status=2)
+    assert "--generate 5 has too few values for a first answer: give 2 more" in refused.stderr
 
 
 def test_a_stream_is_answered_as_the_whole_list_is_however_it_comes(runs, kind, predict):
@@ -173,6 +203,7 @@ def test_a_stream_is_answered_as_the_whole_list_is_however_it_comes(runs, kind, 
 def test_a_stream_names_the_place_of_what_it_refuses_or_skips_it(runs, predict):
     done = predict("windows", "--stream", cwd=runs, stdin="1 2 3\n4 x 5\n", status=2)
     assert "'x' at position 5" in done.stderr
+    assert done.stdout.split() == printed(loaded(runs / "windows").predict([1, 2, 3, 4]))
     skipped = predict(
         "windows", "--stream", "--unknown", "skip", cwd=runs, stdin="1 2 3\n4 x 5\n"
     )  # fmt: skip
@@ -229,7 +260,7 @@ def test_an_interrupt_leaves_the_state_of_the_stream_that_it_ends(runs, tmp_path
             answers.append(process.stdout.readline().strip())
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 130
-        assert process.stderr.read() == ""
+        assert [line[:2] for line in process.stderr.read().splitlines()] == ["-:", "-:"]
     rest = "\n".join(map(str, INPUT[5:]))
     answers += execute("predict.py", *arguments, cwd=tmp_path, input=rest).stdout.split()
     assert answers == printed(loaded(runs / "windows").predict(INPUT))

@@ -8,9 +8,10 @@ from fabricated_results import ACCURACY, CONFIG, LEARNED, LOSS, fabricated_resul
 from run_folders import sign_json
 
 from echo_jax.config import changed
+from echo_jax.core.data import Corpus
 from echo_jax.exceptions import StorageError
 from echo_jax.runs import result
-from echo_jax.runs.result import Failed, Interval, Reached
+from echo_jax.runs.result import Failed, Interval, OwnScores, Reached
 
 
 def test_a_result_holds_medians_their_intervals_and_every_seed():
@@ -85,11 +86,10 @@ def test_the_digest_is_of_all_but_times_devices_and_versions():
 PYTHON_NAMES = {field.encode_name: field.name for field in msgspec.structs.fields(result.Result)}
 
 
-def test_the_baselines_of_a_users_own_numbers_are_majority_and_entropy():
-    held_out = np.array([0, 1, 0, 0, 2, 0, 1, 0], np.int32)
+def test_the_baselines_and_the_ceiling_of_a_users_own_numbers_are_those_of_the_held_out_part():
+    corpus = Corpus(np.array([0, 1] * 4, np.int32), np.array([0, 2, 0, 1, 0, 1, 0, 0], np.int32))
     own = changed(CONFIG, csv="my.csv", column="n")
-    values = list("stuvwxyz")
-    made = result.summarise(own, scored(), (LOSS, ACCURACY), held_out, values)
+    made = result.summarise(own, scored(), (LOSS, ACCURACY), OwnScores(corpus, list("stuvwxyz")))
     entropy = -sum(p * math.log(p) for p in (5 / 8, 2 / 8, 1 / 8))
     written = msgspec.to_builtins(made)
     assert not [name for name in (*written, *written["by_seed"]) if "distance" in name]
@@ -100,6 +100,9 @@ def test_the_baselines_of_a_users_own_numbers_are_majority_and_entropy():
     assert written["floor_order_blind"] == pytest.approx((1 + 6 * 0.5) / 7)
     assert written["floor_order_blind_loss"] == pytest.approx(6 / 7 * math.log(2))
     assert (made.expected, made.predicted) == (["t", "x", "v"], ["t", "u", "v"])
+    # sequences of 4 ask for x(0), x(1) and x(2): 0 2 0, 2 0 1, 0 1 0, 1 0 1, 0 1 0
+    assert made.untrained == result.Untrained(1, ["u"], pytest.approx(2 / 15))
+    assert made.ceiling_accuracy == pytest.approx(13 / 15)
 
 
 REFUSED = {

@@ -105,5 +105,5 @@ def test_a_network_of_another_text_is_loaded_with_a_warning(run, write, call, mo
         load(run)
     assert (len(warned), warned[0].filename) == (1, __file__)
     said = call("predict.py", "run", "1", "2", "3", "--cell", "average_of_all.py", cwd=".")
-    assert said.stderr.splitlines() == [sentence, "trained on 4 of 9 sequences so far"]
+    assert said.stderr.splitlines()[:2] == [sentence, "trained on 4 of 9 sequences so far"]
     assert len(said.stdout.split()) == 3

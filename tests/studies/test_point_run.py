@@ -2,19 +2,24 @@
 
 import dataclasses
 import math
+import random
 
 import chex
 import jax
 import numpy as np
 import pytest
+from msgspec import UNSET
 from tiny_points import POINTS, TINY, easy, found
 
+import echo_jax
 from echo_jax.cluster import Here
-from echo_jax.config import changed
+from echo_jax.commands import sweep as command_sweep
+from echo_jax.config import changed, chosen
 from echo_jax.core import many_seeds
 from echo_jax.host.compiled_programs import Programs
 from echo_jax.report.number_formats import plain
 from echo_jax.studies import point_run, seed_parts, sweep
+from echo_jax.studies.catalogue import Study
 from echo_jax.studies.grid_point import GridPoint
 
 
@@ -69,6 +74,23 @@ def test_rows_have_the_numbers_of_runs_of_their_configurations(programs, direct)
     assert metrics.loss.shape == (2, 6, 3)
     np.testing.assert_array_equal(learned.loss, metrics.loss.mean(axis=-1))
     np.testing.assert_array_equal(learned.accuracy, metrics.accuracy.mean(axis=-1))
+
+
+def test_a_row_on_own_values_is_that_of_a_run_and_of_no_other_values(tmp_path, monkeypatch):
+    """But for six digits."""
+    monkeypatch.setattr("echo_jax.machine.use_cpu_devices", lambda *_: None)
+    text, points = tmp_path / "my.txt", []
+    config = changed(TINY, text=text, lag=-1, vocab_size=100)
+    for seed in range(2):
+        text.write_text("".join(random.Random(seed).choices("abc ", k=160)))
+        points += command_sweep.checked(Study("?", (GridPoint({}, config),))).points
+    (outcome,) = Here().map(sweep.run_task, points[1:])
+    row, run = outcome.result, echo_jax.train(**chosen(config)).result
+    assert row.by_seed.loss == plain(run.by_seed.loss)
+    baselines = row.baselines.accuracy, row.baselines.k_gram_loss, row.baselines.distance
+    assert baselines == (run.baseline_accuracy, run.k_gram_loss, UNSET)
+    assert row.key == points[1].key != points[0].key
+    assert points[0].config == points[1].config
 
 
 def test_what_a_row_says_of_its_grid_point_is_right_by_hand(programs):

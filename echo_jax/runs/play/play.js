@@ -3,6 +3,7 @@
 
 // ---------------------------------------------------------------- the network
 
+const SPACE = "␣"; // how a space is shown
 const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 const floats = (text) => {
   const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
@@ -12,6 +13,7 @@ const floats = (text) => {
 class Network {
   constructor(data) {
     Object.assign(this, data);
+    this.values = data.values.map((value) => (value === " " ? SPACE : value));
     this.weights = {};
     for (const [name, text] of Object.entries(data.weights)) this.weights[name] = floats(text);
   }
@@ -279,8 +281,10 @@ function showEcho(network) {
   const feedTyped = (event) => {
     event.preventDefault();
     player.set(false);
-    const text = byId("typed").value.trim();
-    const words = values.includes(text) ? [text] : text.split(/[\s,]+/).filter(Boolean);
+    const text = byId("typed").value, word = text.trim();
+    const words = values.includes(word) ? [word]
+      : values.includes(SPACE) ? [...text.replace(/\s+/g, SPACE)] // a text, of characters
+        : text.split(/[\s,]+/).filter(Boolean);
     const unknown = words.find((word) => !values.includes(word));
     byId("message").textContent = unknown === undefined ? ""
       : `“${unknown.slice(0, 40)}” is none of the ${values.length} values.`;

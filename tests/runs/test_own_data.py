@@ -13,7 +13,7 @@ import pytest
 
 from echo_jax.config import DataConfig, RunConfig, changed
 from echo_jax.exceptions import ConfigError
-from echo_jax.runs.csv_input import read_column, read_inputs, words_of
+from echo_jax.runs.own_data import read_column, read_inputs, words_of
 from echo_jax.runs.vocabulary import Vocabulary, encode
 
 DIGITS = Vocabulary.of_integers(10)
@@ -140,14 +140,15 @@ def test_any_bytes_are_a_column_or_are_refused_in_one_sentence(new_file, content
             assert len(refusal.splitlines()) == 1
 
 
-def of_column(path, **fields):
-    return changed(RunConfig(data=DataConfig(csv=str(path))), **fields)
+def inputs_of(path, **fields):
+    data = DataConfig(csv=path) if path.suffix == ".csv" else DataConfig(text=path)
+    return read_inputs(changed(RunConfig(), **vars(data) | fields))
 
 
 def test_a_column_becomes_the_inputs_of_a_run(new_file):
     values = [7, -3, 7, 12, 7] * 20
     path = new_file("n\n" + "".join(f"{value}\n" for value in values))
-    inputs = read_inputs(of_column(path, length=10, held_out=0.3))
+    inputs = inputs_of(path, length=10, held_out=0.3)
     assert (inputs.config.task.vocab_size, inputs.config.data.column) == (3, "n")
     assert inputs.values == ["-3", "7", "12"]
     assert inputs.tokens.tolist() == [1, 0, 1, 2, 1] * 20
@@ -155,6 +156,27 @@ def test_a_column_becomes_the_inputs_of_a_run(new_file):
         [1, 0, 1, 2, 1] * 14,
         [1, 0, 1, 2, 1] * 6,
     ]
+
+
+def test_a_text_is_its_characters_and_any_white_space_is_one_that_is_a_value(tmp_path):
+    text = tmp_path / "my.txt"
+    text.write_text("\ufeff" + "  to\tbe\r\n\n or\u00a0not\n" * 5, encoding="utf-8")
+    inputs = inputs_of(text, length=10, held_out=0.4)
+    assert inputs.values == [" ", "b", "e", "n", "o", "r", "t"]
+    words = [inputs.values[token] for token in inputs.tokens]
+    assert "".join(words) == " ".join(["to be or not"] * 5)
+    assert encode(inputs.vocabulary, [" ", "  ", " b ", "b"]).tolist() == [0, 0, 1, 1]
+    text.write_text("a\x1bb" * 50)
+    with pytest.raises(ConfigError, match=r"^value '\\x1b' is blank.*\(text .*my.txt\)"):
+        inputs_of(text)
+
+
+def test_values_of_the_held_out_part_alone_are_unknown_words(new_file):
+    values = ["low", "high"] * 40 + ["Peak", "low"] * 10
+    vocabulary = inputs_of(new_file("n\n" + "\n".join(values)), length=10).vocabulary
+    with pytest.raises(ConfigError, match="'Peak' at position 2 occurs only in the held-out"):
+        encode(vocabulary, ["low", "Peak"])
+    assert encode(vocabulary, ["low", "Peak", "high"], "skip").tolist() == [2, -1, 1]
 
 
 @pytest.mark.parametrize(
@@ -169,7 +191,7 @@ def test_a_column_becomes_the_inputs_of_a_run(new_file):
 def test_a_column_that_cannot_be_trained_on_is_refused_by_name(new_file, values, fields, sentence):
     path = new_file("n\n" + "".join(f"{value}\n" for value in values))
     with pytest.raises(ConfigError, match="^" + re.escape(sentence)) as refusal:
-        read_inputs(of_column(path, **fields))
+        inputs_of(path, **fields)
     assert f"(column n of {path})" in str(refusal.value)
 
 

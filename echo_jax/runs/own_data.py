@@ -1,18 +1,19 @@
-"""The user's own numbers: a column of a CSV file, or words that arrive as a stream of bytes.
+"""The user's own values: a column of a CSV file, the characters of a text, or words of a stream.
 
 A word is a value as it was spelled; `vocabulary` has its token.
 """
 
+import contextlib
 import csv
 import io
 import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from echo_jax import machine
-from echo_jax.config import RunConfig, TaskConfig, changed
+from echo_jax.config import DataConfig, RunConfig, TaskConfig, changed
 from echo_jax.exceptions import ConfigError, shown
 from echo_jax.runs.run_folder import RunSpec, column_inputs
 from echo_jax.runs.vocabulary import LONGEST, Vocabulary, encode, listed
@@ -28,13 +29,57 @@ class Column(NamedTuple):
     lines: list[int]
 
 
+def read_inputs(config: RunConfig) -> RunSpec:
+    """The inputs of a new run on the file that its configuration names; see `on_values`."""
+    data = config.data
+    if data.text is not None:
+        words: Sequence[str] = read_text(Path(data.text))
+    else:
+        name, words, _ = read_column(Path(str(data.csv)), data.column)
+        config = changed(config, column=name)
+    with _naming(config.data):
+        vocabulary = Vocabulary.of_words(words)
+        tokens = encode(vocabulary, words)
+    return on_values(column_inputs(config, list(vocabulary.values), tokens), config)
+
+
+def on_values(own: RunSpec, config: RunConfig) -> RunSpec:
+    """The inputs of another run on the same values; its configuration gets their number and column.
+
+    ConfigError where they are too short for it, or it has another number of values.
+    """
+    data, size, asked = own.config.data, len(own.values or ()), config.task.vocab_size
+    with _naming(data):
+        if asked not in (TaskConfig.vocab_size, size):
+            rule = f"is not the number of different values, {size}"
+            raise ConfigError("vocab_size", asked, rule, "leave it out")
+        inputs = own._replace(config=changed(config, vocab_size=size, column=data.column))
+        inputs.corpus()  # refuses what is too short
+        return inputs
+
+
+@contextlib.contextmanager
+def _naming(data: DataConfig) -> Iterator[None]:
+    """Within it, an error says where the values are."""
+    try:
+        yield
+    except ConfigError as error:
+        rule = f"{error.rule} ({data})"
+        raise ConfigError(error.field, error.value, rule, error.fix) from None
+
+
+def read_text(path: Path) -> str:
+    """The characters of a UTF-8 file, in which all white space is single spaces."""
+    return re.sub(r"\s+", " ", _content(path)).strip()
+
+
 def read_column(path: Path, column: str | None = None) -> Column:
     """Read a column of a CSV file (UTF-8; separated by commas, semicolons or tabs).
 
     Its first line names the columns; `column` is None where there is only one. ConfigError names
     a record that spans several lines by its first.
     """
-    text = _read_text(path)
+    text = _content(path)
     separator = max(",;\t", key=text.partition("\n")[0].count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     line = 1
@@ -56,28 +101,6 @@ def read_column(path: Path, column: str | None = None) -> Column:
     return result
 
 
-def read_inputs(config: RunConfig) -> RunSpec:
-    """The inputs of a new run on the column that the configuration names.
-
-    Their configuration has the name of the column and the number of its values. ConfigError
-    where the column cannot be read, or is too short or too uniform to train on.
-    """
-    task, data = config.task, config.data
-    column = read_column(Path(str(data.csv)), data.column)
-    try:
-        vocabulary = Vocabulary.of_words(column.words)
-        if task.vocab_size not in (TaskConfig.vocab_size, len(vocabulary)):
-            rule = f"is not the number of different values, {len(vocabulary)}"
-            raise ConfigError("vocab_size", task.vocab_size, rule, "leave it out")
-        complete = changed(config, vocab_size=len(vocabulary), column=column.name)
-        inputs = column_inputs(complete, list(vocabulary.values), encode(vocabulary, column.words))
-        inputs.corpus()  # refuses a column that is too short
-    except ConfigError as error:
-        rule = f"{error.rule} (column {column.name} of {data.csv})"
-        raise ConfigError(error.field, error.value, rule, error.fix) from None
-    return inputs
-
-
 def words_of(blocks: Iterable[bytes]) -> Iterator[list[str]]:
     """The words of a stream that comes in blocks cut anywhere, once whitespace has ended them.
 
@@ -92,12 +115,12 @@ def words_of(blocks: Iterable[bytes]) -> Iterator[list[str]]:
         yield [word.decode(errors="surrogateescape") for word in words if word]
 
 
-def _read_text(path: Path) -> str:
+def _content(path: Path) -> str:
     """The text of a UTF-8 file, without a byte order mark and blank lines at the end."""
     try:
         if not path.is_file():  # a pipe or a device may never end
             rule = "does not exist or is not a regular file"
-            raise ConfigError(None, path, rule, "use the name of a CSV file")
+            raise ConfigError(None, path, rule, "use the name of a file")
         machine.check_memory(COPIES * path.stat().st_size)
         data = path.read_bytes()
         text = data.decode("utf-8-sig")
@@ -109,7 +132,7 @@ def _read_text(path: Path) -> str:
         where = f"{path} line {line}"
         raise ConfigError(None, where, "is not UTF-8", "save the file as UTF-8") from None
     if not text.strip():
-        raise ConfigError(None, path, "is empty", "use one with column names and values")
+        raise ConfigError(None, path, "is empty", "use one with values")
     return text.rstrip(" \r\n")
 
 

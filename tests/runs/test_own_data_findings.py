@@ -1,0 +1,87 @@
+"""What is said of runs on values in order: who predicts them, and if the echo was learned."""
+
+import msgspec
+import numpy as np
+import pytest
+from fabricated_results import CONFIG, fabricated_result
+from msgspec import UNSET
+
+import echo_jax
+from echo_jax.config import changed
+from echo_jax.runs import advice, play_page
+from echo_jax.runs.explanation import explain
+from echo_jax.runs.own_data_findings import findings
+from echo_jax.runs.result import Interval, Untrained
+
+AHEAD = changed(CONFIG, csv="my.csv", lag=-1, batch_size=1)
+SHORT = {
+    "length": 12, "window": 3, "batch_size": 1, "stateful": False, "hidden_size": 12,
+    "learning_rate": 0.02, "evaluation_sequences": 50,
+}  # fmt: skip
+
+
+def of(config=AHEAD, **fields):
+    """The result of a run on own values, with a guess of 12.5%."""
+    return msgspec.structs.replace(fabricated_result(config), **fields)
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "low", "simple", "says"),
+    [
+        (0.4, 0.31, (0.1, 0.3), "uses more than persistence (10.00%) and a 2-gram (30.00%)"),
+        (0.4, 0.31, (0.31, 0.3), "most. Persistence (31.00%) may do as well"),
+        (0.4, None, (0.1, 0.3), "one seed has no interval: --seeds 8 tells"),
+        (0.13, None, (0.9, 0.45), "most. Persistence (90.00%) and a 2-gram (45.00%) may"),
+        (0.4, 0.31, (UNSET, UNSET), "The network uses order in them"),
+        (0.17, None, (0.17, 0.17), None),  # independent values allow 12.5%
+    ],
+)
+def test_only_an_interval_above_simple_predictors_shows_that_more_is_used(
+    accuracy, low, simple, says
+):
+    result = of(
+        accuracy=accuracy, accuracy_interval=low and Interval(low, 0.5, 0.93), k_gram=2,
+        persistence_accuracy=simple[0], k_gram_accuracy=simple[1],
+    )  # fmt: skip
+    explained = explain(AHEAD, result)
+    assert explained.startswith("The values are predictable") == bool(says)
+    assert (says or "no model can do better than the majority") in explained
+    assert bool(advice.after_run(AHEAD, result, str)) != bool(says)
+
+
+def test_a_gap_that_values_never_trained_on_do_not_explain_is_told():
+    late = {"untrained": Untrained(9, list("abc"), 0.2)}
+    assert findings(of(accuracy=0.7, training_accuracy=0.74)) == []
+    assert "80.00% against 70.00%" in findings(of(accuracy=0.7, training_accuracy=0.8))[0]
+    (only,) = findings(of(accuracy=0.7, training_accuracy=0.94, **late))
+    assert "9 different values ('a', 'b', 'c' and others), 20.00%" in only
+    assert len(findings(of(accuracy=0.7, training_accuracy=0.96, **late))) == 2
+
+
+def train(folder, values, **options):
+    """A run on a column."""
+    (folder / "my.csv").write_text("n\n" + "\n".join(map(str, values)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("echo_jax.machine.use_cpu_devices", lambda *_: None)
+        return echo_jax.train(csv=folder / "my.csv", **SHORT | options)
+
+
+def test_a_learned_calendar_is_told_from_an_echo_also_by_its_page(tmp_path):
+    calendar = train(tmp_path, np.arange(400) % 7, sequences=60, seeds=2)
+    assert calendar.result.accuracy > 0.99
+    assert calendar.result.training_accuracy > 0.99
+    assert calendar.result.follows < 0.1
+    echo = train(tmp_path, np.random.default_rng(0).integers(0, 7, 400), sequences=100)
+    assert echo.result.follows > 0.9
+    said = "The order of the values was learned, not the echo"
+    for run, is_said in ((calendar, True), (echo, False)):
+        page = play_page.page_of_run(run.network(), "mine", run.result)
+        assert [said in text for text in (run.report(), run.explain(), page)] == [is_said] * 3
+
+
+def test_values_learned_by_heart_are_told(tmp_path):
+    values = np.random.default_rng(0).integers(0, 7, 100)
+    run = train(tmp_path, values, lag=-1, sequences=300, hidden_size=40)
+    assert run.result.training_accuracy > run.result.accuracy + 0.3
+    assert run.result.k_gram_accuracy < 0.3
+    assert "is answered better than the held-out part" in run.report()
