@@ -12,9 +12,9 @@ echo-jax card --cells                                      # the cells that are 
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import tyro
 
@@ -36,12 +36,6 @@ if TYPE_CHECKING:
     from echo_jax.memory.measure import PlannedRun
     from echo_jax.memory.named_cell import NamedCell
 
-FIXED = "leave it out: the work of a card is fixed, and {full} asks for all of it"
-"""What to do without the limits and protocols of earlier cards."""
-
-GENERATED = "leave it out: the same {cell} again completes its card, {report} draws all of a folder"
-"""What to do without the single steps of earlier cards."""
-
 
 @dataclasses.dataclass(frozen=True)
 class CardCommand:
@@ -50,11 +44,6 @@ class CardCommand:
     Everything but the cell is fixed, and described in docs/protocol.md, so that cards can be
     compared. A card that was stopped goes on by the same command, to the same bits.
     """
-
-    REMOVED: ClassVar[Mapping[str, str]] = {
-        **dict.fromkeys(("protocol", "seconds", "seed", "published"), FIXED),
-        **dict.fromkeys(("validate", "draw"), GENERATED),
-    }
 
     cell: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """The cell: a built-in one, which --cells lists, or a cell of your own, module:NAME or

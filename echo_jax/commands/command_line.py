@@ -8,7 +8,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -55,7 +55,6 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
     Args:
       command: a frozen dataclass in a module of the command's name. If it has the fields `part` and
         `run` (a `RunConfig`), the part that the command line names gives the defaults of the run.
-        Its `REMOVED`, if there is one, says what to use for flags that it had once.
       arguments: the command line after the program's name; None for that of the process.
     """
     for stream in (sys.stdout, sys.stderr):
@@ -76,17 +75,15 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
         raise broken.error from None
     except SystemExit as stop:
         if stop.code:
-            removed = getattr(command, "REMOVED", {})
-            raise _refusal(_message(refused.getvalue()), removed) from None
+            raise _refusal(_message(refused.getvalue())) from None
         raise
 
 
-def _refusal(message: str, removed: Mapping[str, str]) -> ConfigError:
-    """A refusal of tyro in its words, or what to use for a flag of Keras or a removed one."""
-    names = {**flags.OTHER_NAMES, **removed}
+def _refusal(message: str) -> ConfigError:
+    """A refusal of tyro in its words, or what to use for a flag of Keras."""
     if message.startswith("Unrecognized options"):
         for flag in re.findall(r"--[\w-]+", message):
-            if fix := names.get(flags.field_of(flag)):
+            if fix := flags.OTHER_NAMES.get(flags.field_of(flag)):
                 return ConfigError(None, flag, "is not an option", fix)
     return ConfigError(message)
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from tiny_memory import make_tiny
 
-from echo_jax import __main__, atomic_files, machine
+from echo_jax import atomic_files, machine
 from echo_jax.host.progress import CardProgress
 from echo_jax.memory import card
 
@@ -170,8 +170,6 @@ def test_tasks_are_exported_and_rows_imported_and_the_card_says_so(carding, tmp_
         (["--seeds", "0"], "--seeds 0 is out of range: use 1 to 1,000"),
         (["--cluster", "local:0"], "is no cluster"),
         (["--report", "nowhere"], "nowhere"),
-        (["--seconds", "90"], "--seconds is not an option: .*the work of a card is fixed"),
-        (["--draw", "x.json"], "--draw is not an option: .*completes its card"),
     ],
 )  # fmt: skip
 def test_bad_input_is_told_in_one_sentence(carding, tmp_path, arguments, sentence):
@@ -202,9 +200,3 @@ def test_nothing_is_drawn_where_another_process_makes_the_card(carding, tmp_path
         refused = carding("--cell", "mine:Last", "--seeds", "1", status=2).stderr
     assert "in use by another process" in refused
     assert [*folder.iterdir()] == []
-
-
-def test_probe_is_another_name_of_card(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["echo-jax", "probe", "--cells"])
-    __main__.main()
-    assert capsys.readouterr().out.startswith("--cell ")
