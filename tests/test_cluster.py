@@ -1,6 +1,7 @@
 """Tasks on workers: the same bits as here, whatever dies; what does not work is one sentence."""
 
 import contextlib
+import functools
 import os
 import socket
 import subprocess
@@ -99,16 +100,19 @@ class Client:
     """Stands in for Dask's: one worker, with this software."""
 
     def __init__(self, **software):
-        self.software = cluster._needed() | software
+        self.software = cluster._needed(1) | software
 
     def run(self, function):
         return {"tcp://here:1": self.software}
+
+    def register_plugin(self, plugin, name):
+        pass
 
 
 def test_a_worker_with_other_versions_settings_or_threads_is_refused():
     """Dask itself compares neither the settings of jax nor our source."""
     cluster.Workers(Client(), Interrupts())
-    for name in ("jax", "XLA_FLAGS", "setting", "source digest", "threads"):
+    for name in ("jax", "XLA_FLAGS", "setting", "source digest", "threads", "threads of XLA"):
         with pytest.raises(ConfigError, match=f"with {name} 7, and needs"):
             cluster.Workers(Client(**{name: "7"}), Interrupts())
 
@@ -250,3 +254,29 @@ def test_the_rows_of_a_card_made_on_workers_are_those_of_one_process(tmp_path):
     here, there = ((tmp_path / out / "simple" / "rows.jsonl") for out in ("here", "there"))
     assert sorted(here.read_text().splitlines()) == sorted(there.read_text().splitlines())
     assert len(here.read_text().splitlines()) == 4
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_card_of_real_size_is_the_same_alone_on_workers_and_on_one_core(tmp_path):
+    """The final streams are drawn by the digest of the weights, so one bit of these shows.
+
+    Of this cell one, two and eight threads have other bits; NPROC stands for a larger machine.
+    """
+    card = [sys.executable, ROOT / "tests" / "support" / "short_memory.py", "--cell", "block:gru"]
+    card += ["--state-bytes", "400", "--only", "by-lag", "--seeds", "1", "--out"]
+    every = os.sched_getaffinity(0)
+    made = []
+    for out, more, cores in (
+        ("alone", [], every), ("workers", ["--cluster", "local:2"], every),
+        ("one core", [], {min(every)}),
+    ):  # fmt: skip
+        limit = functools.partial(os.sched_setaffinity, 0, cores)
+        nproc = {"NPROC": "8"} if out == "alone" else {}
+        subprocess.run(
+            [*card, out, *more],
+            cwd=tmp_path, check=True, timeout=200, preexec_fn=limit, env=os.environ | nproc,
+        )  # fmt: skip
+        (path,) = (tmp_path / out).glob("*/rows.jsonl")
+        made.append(path.read_text())
+    assert made[0] == made[1] == made[2]

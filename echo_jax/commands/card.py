@@ -26,7 +26,7 @@ from echo_jax.config import BLOCK
 from echo_jax.exceptions import ConfigError, FolderInUseError, printable
 from echo_jax.host.interrupts import Interrupts, StoppedError
 from echo_jax.memory import protocol
-from echo_jax.memory.card import Card, check_name
+from echo_jax.memory.card import THREADS, Card, check_name
 from echo_jax.memory.pages import table
 from echo_jax.report import styles, text_tables
 
@@ -201,14 +201,14 @@ def make_cards(command: CardCommand) -> None:
     """Build and check every cell, then make one card after the other."""
     from echo_jax.host import compilation_cache
 
-    machine.use_cpu_devices(1)  # each core trains a run, on the same device
+    machine.use_cpu_devices(1, THREADS)  # each thread trains a run, on the same device
     compilation_cache.use_compilation_cache(command.compilation_cache)
     plan, waiting = planned(command)
     unfinished = [run for card in waiting for run in card.missing]
     own = {card.named.name for card in waiting}
     with (
         command_line.stoppable(command_line.this_command("card")) as stop,
-        workers_of(command.cluster, unfinished, stop, own) as workers,
+        workers_of(command.cluster, unfinished, stop, own, THREADS) as workers,
     ):
         made = [make_card(command, plan, card, workers, stop) for card in waiting]
     if len(made) > 1:

@@ -34,6 +34,10 @@ from echo_jax.memory.rows import DECIMALS, Count, KeyRow, LagRow, LagScore, Row,
 from echo_jax.report.number_formats import plain
 from echo_jax.statistics import mean_interval
 
+THREADS = 2
+"""Threads of XLA in the processes of the command `card`, whatever cores there are: their number
+decides last bits, and the published cards were made with two."""
+
 Text = Annotated[str, Meta(min_length=1, max_length=1000)]
 CardName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 Number = Annotated[float, Meta(ge=-1e9, le=1e9)]

@@ -2,7 +2,7 @@
 
 check_state, check_programs    what a cell must be to be measured
 Measurement  compiles the programs of each question once, and makes runs
-rows         runs ─► rows, one run a core at a time; the row of a run depends on that run alone
+rows         runs ─► rows, one run a thread at a time; the row of a run depends on that run alone
 """
 
 import hashlib
@@ -183,7 +183,7 @@ def rows(
     planned: Sequence[PlannedRun],
     progressed: Callable[[int], None] = lambda _: None,
 ) -> Generator[Row]:
-    """The rows of runs as they are done; as many runs are made at once as there are cores.
+    """The rows of runs as they are done, `runs_at_once`.
 
     `progressed` is told the updates of each block of any run; what it raises ends all runs.
     """
@@ -195,8 +195,7 @@ def rows(
             raise CancelledError
         progressed(updates)
 
-    at_once = machine.cores() if jax.default_backend() == "cpu" else 1
-    with ThreadPoolExecutor(at_once) as pool:
+    with ThreadPoolExecutor(runs_at_once()) as pool:
         futures = [pool.submit(measurement.row, run, unless_stopped) for run in planned]
         try:
             for future in as_completed(futures):
@@ -205,6 +204,11 @@ def rows(
             stopped.set()
             for future in futures:
                 future.cancel()
+
+
+def runs_at_once() -> int:
+    """One a core of a CPU; no more than XLA has threads, in which all of a program is computed."""
+    return min(machine.cores(), machine.threads()) if jax.default_backend() == "cpu" else 1
 
 
 def weights_digest(params: Any) -> np.ndarray:

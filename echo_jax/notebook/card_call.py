@@ -104,7 +104,8 @@ def card(  # noqa: PLR0913 - the flags of the command
         echo_jax.card(Mine, args={"features": 64})    # a class, also of this notebook
         echo_jax.card(plain, full=True, out="cards")
 
-    The card has the bits of that of `echo-jax card`, and the cell is checked as there. An interrupt
+    The cell is checked as by `echo-jax card`. The bits are the same for the same number of threads
+    of XLA: this program's, one a core or NPROC as jax started, and two in the command. An interrupt
     raises KeyboardInterrupt; with a folder, the rows stay there and the same call goes on.
 
     Args:
