@@ -47,6 +47,7 @@ from echo_jax.memory.protocol import (
 from echo_jax.memory.rows import Row, configuration_of
 
 MIXED = "its rows were made with more than one version of the software"
+MIXED_DEVICES = "its rows were made on several devices or numbers of cores, and bits may differ"
 
 TIMED_STEPS, TIMES = 960, 7
 """Steps of one stream that are timed together, and how often."""
@@ -201,9 +202,10 @@ def _measurement_of(cell: str, args: str, source: str | None) -> Measurement:
 
 
 def noted(card: Card, row: Row, device: str) -> None:
-    """Add the device of a row, and a sentence where the forms of the cell disagree."""
+    """Add the device of a row, and sentences on a mixture and where forms of the cell disagree."""
     if device not in card.devices:
         card.devices.append(device)
+        card.remarks += [MIXED_DEVICES] if len(card.devices) == 2 else []
     if abs(row.difference) > SCANS_AGREE:
         card.remarks.append(
             f"seed {row.seed} {configuration_of(row).question}: the accuracy by the cell's "

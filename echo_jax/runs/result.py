@@ -62,7 +62,9 @@ class Result(msgspec.Struct, kw_only=True):
     value, and the entropy. An interval is None where there is one seed; a loss is None where it is
     infinite, and `sequences_to_99` where 99% was never reached. The ceiling is the highest accuracy
     possible with what the network was fed, and `sequences_to_99_of_ceiling` says how soon 99% of
-    that was reached, `..._by_seed` for every seed. Fields that may be UNSET are not in every file:
+    that was reached, `..._by_seed` for every seed. `cores` are those that XLA has a
+    thread for, which decide last bits of large networks. Fields that may be UNSET are not in every
+    file:
     distances are for integers, recalled bits for classes, the ceiling is not known of values that
     may depend on each other, nothing is to be reached where no target can be known, and early
     versions of echo_jax wrote fewer fields.
@@ -99,6 +101,7 @@ class Result(msgspec.Struct, kw_only=True):
     digest: str | UnsetType = UNSET
     seconds: dict[str, float] | UnsetType = UNSET
     devices: list[str] | UnsetType = UNSET
+    cores: int | UnsetType = UNSET
 
 
 class Finished(NamedTuple):
@@ -119,7 +122,7 @@ class Finished(NamedTuple):
         return loss[good], accuracy[good]
 
 
-NOT_OF_THE_RUN = ("seconds", "devices", "versions", "digest")
+NOT_OF_THE_RUN = ("seconds", "devices", "cores", "versions", "digest")
 """Fields that are not a function of configuration and seed, excluded from the digest."""
 
 ADDED_TO_RESULTS = (

@@ -4,6 +4,7 @@ import importlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from echo_jax import machine
 from echo_jax.core.training import TrainState
 from echo_jax.exceptions import printable
 from echo_jax.host.compiled_programs import Programs, compile_programs
@@ -44,6 +45,7 @@ def train_run(
     scores = result.summarise(run.config, scored, log.curves(), held_out, run.inputs.values)
     scores.seconds = {name: round(value, 3) for name, value in watch.seconds.items()}
     scores.devices = [device.device_kind for device in programs.devices]
+    scores.cores = machine.threads()
     if run.folder:
         result.write(run.folder, scores)
     say(run_report.full_report(run.config, scores))

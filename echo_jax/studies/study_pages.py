@@ -47,6 +47,11 @@ def section(name: str, study: Study, rows: Sequence[ResultRow], command: str) ->
             f"The loss became non-finite in: {', '.join(failed)}. Each such seed counts as "
             "accuracy 0 and 0 bits."
         )
+    if mixed := [row.point for row in rows if " and " in (row.device or "")]:
+        notes.append(
+            "Their seeds were trained on several devices or numbers of cores, and bits may differ "
+            f"from those of one: {', '.join(mixed)}."
+        )
     pairs = pair_tables(study, rows)
     return Section(
         name=name,

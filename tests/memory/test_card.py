@@ -140,6 +140,13 @@ def test_a_card_whose_folder_was_renamed_goes_on_under_its_new_name(tmp_path):
     assert (now.name, done) == ("new", rows)
 
 
+def test_rows_of_two_numbers_of_cores_are_a_remark():
+    made = card([])
+    for row, device, remarks in ((0, "2 cores", 0), (1, "2 cores", 0), (2, "4 cores", 1)):
+        making.noted(made, lag_row([3.0], row), device)
+        assert (made.remarks == [making.MIXED_DEVICES]) == remarks
+
+
 def test_a_worker_with_another_text_of_a_cell_makes_none_of_its_runs():
     run = PlannedRun(Configuration("by lag", 0.01), 0)
     with pytest.raises(ConfigError, match="another text on this worker"):

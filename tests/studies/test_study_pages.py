@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import msgspec
 import pytest
 from fabricated import study_rows
 
@@ -26,6 +27,15 @@ def test_rows_become_a_section_with_all_there_is(name):
     assert not pairs or len(others[0].rows) == pairs
     entries = [text for table in made.tables for line in table.texts for text in line]
     assert not {"nan", "inf", "None", "unknown"} & set(" ".join(entries).split())
+
+
+def test_a_row_joined_from_several_devices_is_named():
+    study = STUDIES["size"]
+    first, *rows = study_rows(study, reached=90)
+    mixed = msgspec.structs.replace(first, device="cpu, 2 cores and cpu, 4 cores")
+    notes = [study_pages.section("a", study, [x, *rows], "").notes for x in (first, mixed)]
+    (note,) = set(notes[1]) - set(notes[0])
+    assert note.endswith(f": {first.point}.")
 
 
 def of_8_seeds(point):
