@@ -143,5 +143,4 @@ def import_rows(path: Path, name: str, folder: Path, state_bytes: int = 0) -> Ca
         remarks=[KNOWN],
     )
     with making.claimed(folder / name, card):
-        cards.write(card, rows, folder / name)
-    return card
+        return cards.write(card, rows, folder / name)

@@ -60,9 +60,10 @@ class Plan(NamedTuple):
     seeds: Sequence[int]
 
     def missing(self, done: Sequence[Row]) -> list[PlannedRun]:
-        """The runs that have no row yet; seed by seed, so that what is there is whole seeds."""
+        """The runs that have no row yet: those of the default card, then the others by seed."""
         there = {PlannedRun(configuration_of(row), row.seed) for row in done}
         runs = [PlannedRun(of, seed) for seed in self.seeds for of in self.configurations]
+        runs.sort(key=lambda run: run.configuration not in DEFAULT)
         return [run for run in runs if run not in there]
 
 
@@ -119,8 +120,9 @@ def there(folder: Path, new: Card) -> tuple[Card, list[Row]]:
             "another text of its file", "give this card another {name}, or move that one",
         )  # fmt: skip
     old.name = new.name  # also where the folder was copied or renamed
-    old.seeds = sorted({*old.seeds, *new.seeds})
-    old.configuration += [x for x in new.configuration if x not in old.configuration]
+    old.seeds = sorted({*new.seeds, *(row.seed for row in done)})
+    every = *old.configuration, *map(configuration_of, done), *new.configuration
+    old.configuration = list(dict.fromkeys(every))
     return old, done
 
 
@@ -139,7 +141,7 @@ def make(folder: Path, new: Card, cell: Cell, plan: Plan, made: Made) -> Iterato
     What `made` raises ends the runs, and rows stay.
     """
     with claimed(folder, new) as (card, done):
-        yield card
+        yield cards.with_rows(card, done)
         if missing := plan.missing(done):
             if card.versions != new.versions and MIXED not in card.remarks:
                 card.remarks.append(MIXED)
@@ -147,12 +149,11 @@ def make(folder: Path, new: Card, cell: Cell, plan: Plan, made: Made) -> Iterato
                 for row, device in coming:
                     done.append(row)
                     noted(card, row, device)
-                    cards.write(card, done, folder)
-                    yield card
+                    yield cards.write(card, done, folder)
         if card.us_per_step is None:
             card.us_per_step = step_microseconds(cell)
             cards.write(card, done, folder)
-        yield card
+        yield cards.with_rows(card, done)
 
 
 def rows_here(

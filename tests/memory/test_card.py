@@ -12,7 +12,9 @@ from echo_jax.memory import card as cards
 from echo_jax.memory import making
 from echo_jax.memory.bits import accuracy_bits
 from echo_jax.memory.measure import PlannedRun
-from echo_jax.memory.protocol import Configuration
+from echo_jax.memory.named_cell import named_cell
+from echo_jax.memory.pages import table
+from echo_jax.memory.protocol import DEFAULT, Configuration
 
 
 def by_seed(rows, question="bits_by_lag"):
@@ -32,11 +34,56 @@ def test_of_equal_validation_the_order_of_the_rows_does_not_choose():
     assert found == {by_seed([ramp], "bits_by_key")[0]}
 
 
-def test_a_seed_counts_when_it_has_all_configurations_of_a_question():
-    rows = [lag_row([3.0], rate=0.01), lag_row([2.0], rate=0.03), lag_row([1.0], seed=1)]
-    both = [Configuration("by lag", rate) for rate in (0.01, 0.03)]
-    measured = card(rows, configuration=both).bits_by_lag
-    assert (measured.seeds, measured.by_seed) == ([0], [3.0])
+BY_LAG = [Configuration("by lag", rate) for rate in (0.01, 0.03, 0.1)]
+
+
+@pytest.mark.parametrize(
+    ("seeds_of_rates", "seeds", "rates"),
+    [
+        ((2, 1, 0), 2, 1),  # two seeds at one rate: the second one chose among fewer
+        ((1, 1, 0), 1, 2),
+        ((8, 3, 3), 8, 1),  # three seeds at three rates are more rows, and fewer than four seeds
+        ((8, 4, 4), 4, 3),
+        ((12, 8, 8), 8, 3),
+        ((3, 8, 2), 8, 1),
+    ],
+)
+def test_the_rows_that_count_are_a_rectangle_of_seeds_and_configurations(
+    seeds_of_rates, seeds, rates
+):
+    """A run at a later rate has more bits, so that of the best one of each seed shows."""
+    rows = [
+        lag_row([1.0 + i], seed, of.rate)
+        for i, of in enumerate(BY_LAG)
+        for seed in range(seeds_of_rates[i])
+    ]
+    made = card(rows, configuration=BY_LAG)
+    kept = sorted(BY_LAG, key=lambda of: -seeds_of_rates[BY_LAG.index(of)])[:rates]
+    assert made.configuration == [of for of in BY_LAG if of in kept]
+    assert made.bits_by_lag.seeds == list(range(seeds))
+    assert made.bits_by_lag.by_seed == [1.0 + max(map(BY_LAG.index, kept))] * seeds
+    assert cards.with_rows(made, rows) == made
+
+
+def test_a_stopped_full_card_goes_on_as_a_default_one_that_shows_its_seeds(tmp_path, monkeypatch):
+    """Eight of its runs are made: the default configurations of the first four seeds."""
+    monkeypatch.setattr(making, "step_microseconds", lambda _: 1.0)
+    folder = tmp_path / "lstm"
+    for full, seeds, shown in ((True, None, "4 of 8"), (False, 2, "4"), (False, 6, "6")):
+        plan = making.plan_of(full, seeds)
+        new = making.new_card("lstm", named_cell("lstm")[0], plan)
+        for made in making.make(folder, new, None, plan, made_up_rows):
+            if made.bits_by_key and len(made.bits_by_key.seeds) == 4 and full:
+                break
+        assert table.seeds_there(made) == shown
+        assert made.configuration == list(DEFAULT)
+    assert plan.missing(cards.read(folder)[1]) == []
+
+
+def made_up_rows(missing):
+    for of, seed in missing:
+        row = key_row(held(4), seed, of.rate, of.schedule)
+        yield (row if of.schedule else lag_row([3.0], seed, of.rate)), "cpu"
 
 
 def test_the_number_of_pairs_is_chosen_by_validation_data_too():
