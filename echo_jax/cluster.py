@@ -35,6 +35,9 @@ ANSWER_SECONDS = 10
 LOOK_SECONDS = 0.2
 """Seconds between two looks at the interrupts while tasks run on workers."""
 
+TOPIC = "echo_jax"
+"""What tasks at work report, as an event of Dask."""
+
 SETTINGS = {
     "distributed.scheduler.worker-saturation": 1.0,  # a worker holds one task
     "distributed.scheduler.allowed-failures": 3,  # deaths of its workers that a task survives
@@ -97,18 +100,33 @@ class Workers:
         for address, theirs in software.items():
             check_software(address, theirs, self._needed)
 
-    def map(self, function: Callable[..., Any], tasks: Sequence[Any]) -> Iterator[Outcome]:
-        """The outcomes as tasks are done; `function` is importable on every worker."""
+    def map(
+        self,
+        function: Callable[..., Any],
+        tasks: Sequence[Any],
+        report: Callable[[Any, Any], None] = lambda *_: None,
+    ) -> Iterator[Outcome]:
+        """The outcomes as tasks are done; `function` is importable on every worker.
+
+        `report` is told what tasks at work report.
+        """
         from distributed import as_completed
 
+        told = queue.SimpleQueue[Any]()
+        self._client.subscribe_topic(TOPIC, told.put)
         work = functools.partial(_work, function, self._needed)
         futures = {self._client.submit(work, task, pure=False): task for task in tasks}
+        by_key = {future.key: task for future, task in futures.items()}
         running = as_completed(futures, loop=self._client.loop)
         try:
             while not running.is_empty():
                 self._interrupts.check()
                 if not running.has_ready():
                     time.sleep(LOOK_SECONDS)
+                while not told.empty():
+                    _, (key, reported) = told.get()
+                    if key in by_key:  # and not of another command at the same scheduler
+                        report(by_key[key], reported)
                 for future in running.next_batch(block=False):
                     if future.status == "lost":  # with the worker that held its result: done again
                         running.add(future)
@@ -143,7 +161,8 @@ def _work(function: Callable[..., Any], needed: Mapping[str, str], task: Any) ->
     except ConfigError as error:
         _leave(worker, str(error))
         raise Reschedule from error
-    return function(task, lambda _: None)
+    key = worker.get_current_task()
+    return function(task, lambda told: worker.log_event(TOPIC, (key, told)))
 
 
 @functools.cache

@@ -250,7 +250,11 @@ def test_the_rows_of_a_card_made_on_workers_are_those_of_one_process(tmp_path):
     card = [sys.executable, ROOT / "tests" / "support" / "tiny_memory.py", "--cell", "simple"]
     card += ["--seeds", "2", "--out"]
     for line in ([*card, "here"], [*card, "there", "--cluster", "local:2"]):
-        subprocess.run(line, cwd=tmp_path, check=True, timeout=300)
+        done = subprocess.run(
+            line, cwd=tmp_path, check=True, timeout=300, stdout=subprocess.PIPE, text=True
+        )
+        assert "\nsimple  2/16 updates\n" in done.stdout  # the first block of a run of 4
+        assert done.stdout.count("\nsimple  seed ") == 4
     here, there = ((tmp_path / out / "simple" / "rows.jsonl") for out in ("here", "there"))
     assert sorted(here.read_text().splitlines()) == sorted(there.read_text().splitlines())
     assert len(here.read_text().splitlines()) == 4

@@ -70,9 +70,9 @@ class CardCommand:
     """Only one question, or by key only the ramp, which with --full --seeds 4 is what the published
     cards of 1,600 and 4,000 bytes have."""
     cluster: str | None = None
-    """Train the runs on a Dask cluster: local:N (N workers here), tcp://HOST:PORT or
-    tls://HOST:PORT (a scheduler), or a YAML file of dask-jobqueue (SLURM and others); see
-    docs/cluster.md."""
+    """Train the runs on a Dask cluster: local:N (N workers here; alone the command uses two cores),
+    tcp://HOST:PORT or tls://HOST:PORT (a scheduler), or a YAML file of dask-jobqueue (SLURM and
+    others); see docs/cluster.md."""
     compilation_cache: bool = True
     """Keep compiled programs in your cache folder, so that the next run of the same shapes starts
     sooner."""
@@ -210,6 +210,8 @@ def make_cards(command: CardCommand) -> None:
         command_line.stoppable(command_line.this_command("card")) as stop,
         workers_of(command.cluster, unfinished, stop, own, THREADS) as workers,
     ):
+        if len(waiting) > 1:
+            stop.say(f"{len(waiting)} cards: {len(unfinished)} runs to make")
         made = [make_card(command, plan, card, workers, stop) for card in waiting]
     if len(made) > 1:
         print(f"\n{table.side_by_side(made)}")
@@ -264,24 +266,25 @@ def make_card(
 ) -> Card:
     """Make the runs that a card lacks, print it and draw it; also where it is stopped."""
     from echo_jax.host.progress import CardProgress
-    from echo_jax.memory import making
+    from echo_jax.memory import making, measure
 
     named, card, missing = waiting
     folder = command.out / card.name
-    to_make = f"{card.name}: {named.title}, {len(missing)} runs to make"
+    where = "on workers" if workers else f"{measure.runs_at_once()} at once"
+    to_make = f"{card.name}: {named.title}, {len(missing)} runs to make, {where}"
     stop.say(printable(to_make if missing else f"{folder} has all runs of this card, and stays"))
     rows = functools.partial(making.rows_on_workers, workers) if workers else making.rows_here
     bar = CardProgress(card.name, protocol.UPDATES * len(missing), stop.say)
 
-    def progressed(count: int) -> None:
+    def progressed(run: "PlannedRun", updates: int) -> None:
         """Ends the runs after a signal."""
         stop.check()
-        bar.advance(count)
+        bar.update(run, updates)
 
     try:
         with bar if missing else contextlib.nullcontext():
             made = functools.partial(rows, named, progressed=progressed)
-            for by_now in making.make(folder, waiting.new, named.cell, plan, made):
+            for by_now in making.make(folder, waiting.new, named.cell, plan, made, bar.line):
                 card = by_now
     except (StoppedError, ConfigError) as error:  # a signal, or workers that failed
         if not isinstance(error, FolderInUseError):  # the other process may be drawing

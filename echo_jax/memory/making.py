@@ -135,10 +135,12 @@ def claimed(folder: Path, new: Card) -> Iterator[tuple[Card, list[Row]]]:
         yield there(folder, new)
 
 
-def make(folder: Path, new: Card, cell: Cell, plan: Plan, made: Made) -> Iterator[Card]:
+def make(
+    folder: Path, new: Card, cell: Cell, plan: Plan, made: Made, say: Callable[[str], None]
+) -> Iterator[Card]:
     """Make the runs of a plan that a folder lacks; the card before, after each row, and at the end.
 
-    What `made` raises ends the runs, and rows stay.
+    `say` is told each row once it is stored. What `made` raises ends the runs, and rows stay.
     """
     with claimed(folder, new) as (card, done):
         yield cards.with_rows(card, done)
@@ -149,7 +151,9 @@ def make(folder: Path, new: Card, cell: Cell, plan: Plan, made: Made) -> Iterato
                 for row, device in coming:
                     done.append(row)
                     noted(card, row, device)
-                    yield cards.write(card, done, folder)
+                    shown = cards.write(card, done, folder)
+                    say(cards.row_text(row))
+                    yield shown
         if card.us_per_step is None:
             card.us_per_step = step_microseconds(cell)
             cards.write(card, done, folder)
@@ -157,7 +161,7 @@ def make(folder: Path, new: Card, cell: Cell, plan: Plan, made: Made) -> Iterato
 
 
 def rows_here(
-    named: NamedCell, missing: Sequence[PlannedRun], progressed: Callable[[int], None]
+    named: NamedCell, missing: Sequence[PlannedRun], progressed: Callable[[PlannedRun, int], None]
 ) -> Generator[tuple[Row, str]]:
     """The rows of runs that are made in this process; see `measure.rows`."""
     questions = {run.configuration.question for run in missing}
@@ -171,28 +175,26 @@ def rows_on_workers(
     workers: Workers,
     named: NamedCell,
     missing: Sequence[PlannedRun],
-    progressed: Callable[[int], None],
+    progressed: Callable[[PlannedRun, int], None],
 ) -> Generator[tuple[Row, str]]:
     """The rows of runs that workers make; ConfigError at the end if some failed."""
     run = functools.partial(run_of_cell, named.name, json.dumps(named.args), named.source)
     failures = []
-    for outcome in workers.map(run, missing):
+    for outcome in workers.map(run, missing, progressed):
+        progressed(outcome.task, UPDATES)
         if outcome.failure:
             failures.append(outcome.failure)
         else:
             yield outcome.result
-        progressed(UPDATES)
     if failures:
         raise ConfigError(f"{len(failures)} runs failed: {'; '.join(sorted({*failures}))}")
 
 
 def run_of_cell(
-    cell: str, args: str, source: str | None, planned: PlannedRun, report: Callable[[float], None]
+    cell: str, args: str, source: str | None, planned: PlannedRun, report: Callable[[int], None]
 ) -> tuple[Row, str]:
     """The row of a run on a worker; the arguments of the cell are JSON."""
-    measurement = _measurement_of(cell, args, source)
-    row = measurement.row(planned, lambda updates: report(updates / UPDATES))
-    return row, machine.device()
+    return _measurement_of(cell, args, source).row(planned, report), machine.device()
 
 
 @functools.lru_cache(maxsize=1)

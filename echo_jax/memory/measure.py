@@ -153,7 +153,7 @@ class Measurement:
         background.shutdown(wait=False)
 
     def row(self, planned: PlannedRun, progressed: Callable[[int], None]) -> Row:
-        """Make a run. `progressed` is told the updates of each block; it may raise to stop it."""
+        """Make a run. `progressed` is told the updates so far; it may raise to stop it."""
         of, seed = planned
         question, programs = self.questions[of.question], self._programs[of.question].result()
         run = Run(np.int32(seed), np.float32(of.rate), np.bool_(of.schedule != "adaptive"))
@@ -163,9 +163,9 @@ class Measurement:
             progress, losses = programs.block(run, progress)
             finite = bool(np.isfinite(np.asarray(losses)).all())
             updates += BLOCK
-            progressed(BLOCK)
+            progressed(updates)
         if updates < UPDATES:
-            progressed(UPDATES - updates)  # those that are left out
+            progressed(UPDATES)  # with those that are left out
         row = empty_row(planned, updates, question, int(progress.level.pairs))
         if finite:
             params = progress.train.params
@@ -181,22 +181,22 @@ class Measurement:
 def rows(
     measurement: Measurement,
     planned: Sequence[PlannedRun],
-    progressed: Callable[[int], None] = lambda _: None,
+    progressed: Callable[[PlannedRun, int], None] = lambda *_: None,
 ) -> Generator[Row]:
     """The rows of runs as they are done, `runs_at_once`.
 
-    `progressed` is told the updates of each block of any run; what it raises ends all runs.
+    `progressed` is told the updates of a run after each block; what it raises ends all runs.
     """
     stopped = threading.Event()
 
-    def unless_stopped(updates: int) -> None:
-        """Tell the updates of a block, or end its run where the others have ended."""
+    def unless_stopped(run: PlannedRun, updates: int) -> None:
+        """Tell the updates of a run, or end it where the others have ended."""
         if stopped.is_set():
             raise CancelledError
-        progressed(updates)
+        progressed(run, updates)
 
     with ThreadPoolExecutor(runs_at_once()) as pool:
-        futures = [pool.submit(measurement.row, run, unless_stopped) for run in planned]
+        futures = [pool.submit(measurement.row, x, partial(unless_stopped, x)) for x in planned]
         try:
             for future in as_completed(futures):
                 yield future.result()

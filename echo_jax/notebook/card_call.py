@@ -186,9 +186,9 @@ def _made(
     shows = progress and missing
     bar = CardProgress(new.name, updates, lambda line: print(printable(line))) if shows else None
     with bar or contextlib.nullcontext():
-        tell = bar.advance if bar else lambda _: None
+        tell, say = (bar.update, bar.line) if bar else (lambda *_: None, lambda _: None)
         made = functools.partial(making.rows_here, named, progressed=tell)
-        for _ in making.make(folder, new, named.cell, plan, made):
+        for _ in making.make(folder, new, named.cell, plan, made, say):
             pass
     return _result(*card_files.read(folder))
 

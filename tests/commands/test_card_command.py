@@ -77,6 +77,8 @@ def test_a_card_is_made_stays_and_takes_more_seeds(carding, tmp_path):
     assert made.devices == [machine.device()]
     assert made.us_per_step > 0
     assert "Last: mine:Last, 2 runs to make" in said
+    assert "Last  2/8 updates\n" in said
+    assert re.search(r"^Last  seed 0, by key, ramp, rate 0.01: \d\S* bits$", said, re.M)
     assert re.search(r"^seeds +1\nbits by lag +\d\S*\nbits by key +\d\S*$", said, re.M)
     assert said.splitlines()[-1].startswith("Card: cards/Last/card.json, cards/Last/rows.jsonl, ")
     assert {"card.md", "card.svg"} < {path.name for path in folder.iterdir()}
@@ -100,7 +102,7 @@ def test_a_card_that_is_stopped_shows_its_seeds_and_goes_on_to_the_same_rows(
     monkeypatch.setattr(machine, "cores", lambda: 1)
     advances = []
 
-    def advance(bar, updates):
+    def advance(bar, run, updates):
         advances.append(updates)
         if len(advances) == 5:  # in the first block of the third run
             os.kill(os.getpid(), signal.SIGINT)
@@ -108,7 +110,7 @@ def test_a_card_that_is_stopped_shows_its_seeds_and_goes_on_to_the_same_rows(
 
     line = ["--cell", "mine:Last", "--seeds", "2"]
     with monkeypatch.context() as patch:
-        patch.setattr(CardProgress, "advance", advance)
+        patch.setattr(CardProgress, "update", advance)
         said = carding(*line, status=128 + signal.SIGINT)
     assert re.search(r"^seeds +1 of 2\nbits by lag +\S+ \(1 of 2\)\n", said.stdout, re.M)
     assert re.search(r"\nStopped; to go on: .*card.py --cell mine:Last --seeds 2\n$", said.stderr)
@@ -117,7 +119,7 @@ def test_a_card_that_is_stopped_shows_its_seeds_and_goes_on_to_the_same_rows(
     with monkeypatch.context() as patch:
         advances.extend([0] * (4 - len(advances)))
         del advances[4:]  # in the first block, before a new row
-        patch.setattr(CardProgress, "advance", advance)
+        patch.setattr(CardProgress, "update", advance)
         said = carding(*line, status=128 + signal.SIGINT)
     assert re.search(r"^seeds +1 of 2\n", said.stdout, re.M)
     assert len(rows_of(tmp_path / "cards" / "Last")) == 2

@@ -72,7 +72,7 @@ def test_a_stopped_full_card_goes_on_as_a_default_one_that_shows_its_seeds(tmp_p
     for full, seeds, shown in ((True, None, "4 of 8"), (False, 2, "4"), (False, 6, "6")):
         plan = making.plan_of(full, seeds)
         new = making.new_card("lstm", named_cell("lstm")[0], plan)
-        for made in making.make(folder, new, None, plan, made_up_rows):
+        for made in making.make(folder, new, None, plan, made_up_rows, print):
             if made.bits_by_key and len(made.bits_by_key.seeds) == 4 and full:
                 break
         assert table.seeds_there(made) == shown
