@@ -81,17 +81,15 @@ class Workers:
     Args:
       client: connected to a scheduler.
       interrupts: asked while waiting whether to stop.
-      devices, threads: of the CPU of each worker, and of XLA's pool there.
+      cores: for which jax has a device and XLA a thread on each worker.
     """
 
-    def __init__(
-        self, client: Any, interrupts: Interrupts, devices: int = 1, threads: int = 1
-    ) -> None:
+    def __init__(self, client: Any, interrupts: Interrupts, cores: int = 1) -> None:
         """Start jax on the workers; ConfigError for those that would compute other bits."""
         self._client, self._interrupts = client, interrupts
-        self._needed = _needed(threads)
+        self._needed = _needed(cores)
         try:
-            _start(client, devices, threads)
+            _start(client, cores)
             software = client.run(_software)
         except Exception as error:  # whatever a worker without echo_jax raises
             raise ConfigError(
@@ -174,15 +172,14 @@ def _leave(worker: Any, why: str) -> None:
     worker.loop.add_callback(worker.close_gracefully)
 
 
-def _needed(threads: int) -> dict[str, str]:
-    """The software that every worker needs: that of this process, one task, so many threads."""
-    return {**machine.software(), "threads": "1", "threads of XLA": str(threads)}
+def _needed(cores: int) -> dict[str, str]:
+    """The software that every worker needs: that of this process, and its threads."""
+    return {**machine.software(), "threads": "1", "threads of XLA": str(cores)}
 
 
 def _software(dask_worker: Any) -> dict[str, str]:
     """The software of a worker, and its threads. Dask compares neither settings nor our source."""
-    threads = {"threads": dask_worker.state.nthreads, "threads of XLA": machine.threads()}
-    return machine.software() | {name: str(count) for name, count in threads.items()}
+    return _needed(machine.threads()) | {"threads": str(dask_worker.state.nthreads)}
 
 
 def check_software(address: str, theirs: Mapping[str, str], needed: Mapping[str, str]) -> None:
@@ -202,7 +199,7 @@ def workers_of(
     tasks: Sequence[Any],
     interrupts: Interrupts,
     cells: Collection[str] = (),
-    threads: int | None = None,
+    cores: int | None = None,
 ) -> Iterator[Workers | None]:
     """The workers of `--cluster`, with the files of the user's cells.
 
@@ -214,8 +211,7 @@ def workers_of(
       tasks: that are going to be run.
       interrupts: asked while waiting whether to stop.
       cells: names of cells; the module of each `module:Class` of the user's is sent to workers.
-      threads: of XLA on a worker, whose CPU is one device; None: a device and thread for each core
-        that is a worker's share of this machine, and one elsewhere.
+      cores: that jax has on a worker; None: its share of this machine, and one elsewhere.
 
     Raises:
       ConfigError: no such scheduler, file or number; workers with other versions.
@@ -244,7 +240,7 @@ def workers_of(
             ) from error  # fmt: skip
         _wait_for_worker(client, spec, interrupts, refused)
         share = max(1, machine.cores() // int(spec[6:])) if spec.startswith("local:") else 1
-        workers = Workers(client, interrupts, 1 if threads else share, threads or share)
+        workers = Workers(client, interrupts, cores or share)
         _send(client, files_of(cells))
         count = len(client.nthreads())
         link = getattr(cluster, "dashboard_link", None)  # of one that is started here
@@ -261,7 +257,7 @@ def _close(cluster: Any) -> None:
         warnings.filterwarnings("ignore", "unclosed cluster", ResourceWarning)
 
 
-def _start(client: Any, devices: int, threads: int) -> None:
+def _start(client: Any, cores: int) -> None:
     """Start jax on each worker, also on those that come later, and its cache of programs.
 
     Where jax runs since an earlier command it stays as it is, which `check_software` finds.
@@ -276,7 +272,7 @@ def _start(client: Any, devices: int, threads: int) -> None:
         def setup(self, worker: Any) -> None:
             del worker
             machine.set_up_jax()
-            machine.use_cpu_devices(devices, threads)
+            machine.use_cpu_devices(cores, cores)
             compilation_cache.use_compilation_cache(cache)
 
     client.register_plugin(Start(), name="echo_jax")  # in the place of an earlier command's

@@ -56,10 +56,7 @@ def device() -> str:
 
 @functools.cache
 def threads() -> int:
-    """The threads of XLA's pool, one a core unless NPROC says how many; jax is started.
-
-    They are fixed as jax starts. Long sums are divided among them, so they decide last bits.
-    """
+    """The threads of XLA, fixed as jax starts: NPROC or one a core. They decide last bits."""
     import jax
 
     given = os.environ.get("NPROC", "")
@@ -93,11 +90,11 @@ def check_program(names: Iterable[str] = SETTINGS) -> None:
 
 @functools.cache
 def use_cpu_devices(count: int | None, pool: int | None = None) -> None:
-    """Start jax with the CPU split into so many devices, and a `pool` of so many threads.
+    """Start jax with the CPU split into so many devices, at its first use, and a `pool` of threads.
 
-    None: as many devices as the variable JAX_NUM_CPU_DEVICES says, or one a core; the pool of
-    `threads`. In a program that has used jax already, it stays as it is. ConfigError where jax does
-    not start with the settings in the environment.
+    None: as many as the variable JAX_NUM_CPU_DEVICES says, or one a core; the pool of `threads`.
+    In a program that has used jax already, it stays as it is. ConfigError where jax does not start
+    with the settings in the environment.
     """
     import jax
 

@@ -12,9 +12,8 @@ echo-jax card --cells                                      # the cells that are 
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -32,9 +31,8 @@ from echo_jax.report import styles, text_tables
 
 if TYPE_CHECKING:
     from echo_jax.cluster import Workers
-    from echo_jax.memory.making import Plan
+    from echo_jax.memory.making import Order
     from echo_jax.memory.measure import PlannedRun
-    from echo_jax.memory.named_cell import NamedCell
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,8 +53,8 @@ class CardCommand:
     --cell-args for each one, in their order, "" for none. A cell whose field `features` has no
     default gets 50."""
     name: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """Name of the card and of its folder. For several cells give --name for each one. Default: the
-    cell and its arguments."""
+    """Name of the card and of its folder. For several cells give --name for each one, "" for the
+    default: the cell and its arguments."""
     state_bytes: int | None = None
     """Find the options that give the cell a state of about so many bytes, summed over the layers of
     a block; 400 in the published table."""
@@ -105,6 +103,8 @@ class CardCommand:
         if self.state_bytes is not None and self.state_bytes < 1:
             fix = "use 1 or more, such as 400"
             raise ConfigError("state_bytes", self.state_bytes, "is not a count", fix)
+        if self.name and not any(self.name):
+            check_name("")
         for flag, given in (("cell-args", self.cell_args), ("name", self.name)):
             if len(given) not in (0, len(self.cell_names)):
                 raise ConfigError(
@@ -131,14 +131,6 @@ class CardCommand:
     def cell_names(self) -> tuple[str, ...]:
         """The names of the cells."""
         return self.cell or ("lstm",)
-
-
-class Waiting(NamedTuple):
-    """A card to be made: its cell, itself without rows, and the runs that it lacks."""
-
-    named: "NamedCell"
-    new: Card
-    missing: "Sequence[PlannedRun]"
 
 
 def main() -> None:
@@ -194,7 +186,8 @@ def import_card(command: CardCommand, path: Path) -> None:
     name = command.name[0] if command.name else path.stem
     check_name(name)
     card = exchange.import_rows(path, name, command.out, command.state_bytes or 0)
-    conclude(command, command.out / name, card)
+    with command_line.stoppable(command_line.this_command("card")) as stop:
+        conclude(command, command.out / name, card, stop)
 
 
 def make_cards(command: CardCommand) -> None:
@@ -203,44 +196,27 @@ def make_cards(command: CardCommand) -> None:
 
     machine.use_cpu_devices(1, THREADS)  # each thread trains a run, on the same device
     compilation_cache.use_compilation_cache(command.compilation_cache)
-    plan, waiting = planned(command)
-    unfinished = [run for card in waiting for run in card.missing]
-    own = {card.named.name for card in waiting}
+    orders = ordered(command)
+    unfinished = [run for order in orders for run in order.missing]
+    own = {order.named.name for order in orders}
     with (
         command_line.stoppable(command_line.this_command("card")) as stop,
         workers_of(command.cluster, unfinished, stop, own, THREADS) as workers,
     ):
-        if len(waiting) > 1:
-            stop.say(f"{len(waiting)} cards: {len(unfinished)} runs to make")
-        made = [make_card(command, plan, card, workers, stop) for card in waiting]
+        if len(orders) > 1:
+            stop.say(f"{len(orders)} cards: {len(unfinished)} runs to make")
+        made = [make_card(command, order, workers, stop) for order in orders]
     if len(made) > 1:
         print(f"\n{table.side_by_side(made)}")
 
 
-def planned(command: CardCommand) -> "tuple[Plan, list[Waiting]]":
-    """The runs of each card, and the cards. ConfigError before anything is made."""
-    from echo_jax.memory import making, measure
+def ordered(command: CardCommand) -> "list[Order]":
+    """The cards to be made. ConfigError before anything is."""
+    from echo_jax.memory import making
+    from echo_jax.memory.named_cell import named_cell
 
     plan = making.plan_of(command.full, command.seeds, command.only)
-    cells = named_cells(command)
-    waiting = []
-    for name, (named, remarks) in cells.items():
-        check_name(name)
-        measure.check_state(named.name, named.cell)
-        new = making.new_card(name, named, plan, remarks)
-        _, done = making.there(command.out / name, new)
-        waiting.append(Waiting(named, new, plan.missing(done)))
-    for card in waiting:
-        if card.missing:
-            measure.check_programs(card.named.name, card.named.cell)
-    return plan, waiting
-
-
-def named_cells(command: CardCommand) -> "dict[str, tuple[NamedCell, list[str]]]":
-    """The cells by the names of their cards, each with remarks on the size of its state."""
-    from echo_jax.memory.named_cell import NamedCell, named_cell
-
-    count, cells = len(command.cell_names), dict[str, tuple[NamedCell, list[str]]]()
+    count, orders = len(command.cell_names), dict[str, making.Order]()
     given = zip(
         command.cell_names,
         command.cell_args or ("",) * count,
@@ -248,33 +224,28 @@ def named_cells(command: CardCommand) -> "dict[str, tuple[NamedCell, list[str]]]
         strict=True,
     )
     for cell, arguments, asked in given:
-        named, remarks = named_cell(cell, arguments, command.state_bytes)
+        named = named_cell(cell, arguments, command.state_bytes)
         name = asked or named.card_name
-        if name in cells:
-            alike = f"{cells[name][0].name} and {cell}"
+        if name in orders:
+            alike = f"{orders[name].named.name} and {cell}"
             raise ConfigError(f"{alike} would both be called {name}: give each a --name")
-        cells[name] = named, remarks
-    return cells
+        orders[name] = making.ordered(command.out, name, named, plan)
+    return list(orders.values())
 
 
 def make_card(
-    command: CardCommand,
-    plan: "Plan",
-    waiting: Waiting,
-    workers: "Workers | None",
-    stop: Interrupts,
+    command: CardCommand, order: "Order", workers: "Workers | None", stop: Interrupts
 ) -> Card:
-    """Make the runs that a card lacks, print it and draw it; also where it is stopped."""
+    """Make the runs that a card lacks, and `conclude` it; also where it is stopped."""
     from echo_jax.host.progress import CardProgress
     from echo_jax.memory import making, measure
 
-    named, card, missing = waiting
-    folder = command.out / card.name
+    folder, card, runs = order.folder, order.new, len(order.missing)
     where = "on workers" if workers else f"{measure.runs_at_once()} at once"
-    to_make = f"{card.name}: {named.title}, {len(missing)} runs to make, {where}"
-    stop.say(printable(to_make if missing else f"{folder} has all runs of this card, and stays"))
+    to_make = f"{card.name}: {order.named.title}, {runs} runs to make, {where}"
+    stop.say(printable(to_make if runs else f"{folder} has all runs of this card, and stays"))
     rows = functools.partial(making.rows_on_workers, workers) if workers else making.rows_here
-    bar = CardProgress(card.name, protocol.UPDATES * len(missing), stop.say)
+    bar = CardProgress(card.name, protocol.UPDATES * runs, stop.say)
 
     def progressed(run: "PlannedRun", updates: int) -> None:
         """Ends the runs after a signal."""
@@ -282,28 +253,30 @@ def make_card(
         bar.update(run, updates)
 
     try:
-        with bar if missing else contextlib.nullcontext():
-            made = functools.partial(rows, named, progressed=progressed)
-            for by_now in making.make(folder, waiting.new, named.cell, plan, made, bar.line):
+        with bar if runs else contextlib.nullcontext():
+            for by_now in making.make(order, rows, progressed, bar.line):
                 card = by_now
     except (StoppedError, ConfigError) as error:  # a signal, or workers that failed
         if not isinstance(error, FolderInUseError):  # the other process may be drawing
-            conclude(command, folder, card)
+            conclude(command, folder, card, stop)
         raise
-    conclude(command, folder, card)
+    conclude(command, folder, card, stop)
     return card
 
 
-def conclude(command: CardCommand, folder: Path, card: Card) -> None:
-    """Print a card and the places of its files, and draw it last."""
+def conclude(command: CardCommand, folder: Path, card: Card, stop: Interrupts) -> None:
+    """Print a card and the places of its files, and draw it last. StoppedError after a signal."""
     print(f"\n{table.side_by_side([card])}\n", flush=True)
     for remark in card.remarks:
         print(printable(remark))
-    if not (folder / "card.json").exists():
+    if not (folder / "rows.jsonl").exists():
         return  # stopped before the first row
-    paths: list[Any] = [folder / "card.json", folder / "rows.jsonl"]
-    with command_line.drawing_last(command_line.this_command("card")), styles.drawing():
-        from echo_jax.memory.pages import card_pages
+    paths = [folder / "card.json", folder / "rows.jsonl"]
+    try:
+        with command_line.drawing_last(command_line.this_command("card")), styles.drawing():
+            from echo_jax.memory.pages import card_pages
 
-        paths += card_pages.draw(folder, card, command.format)
-    print(printable(f"Card: {', '.join(map(str, paths))}"), flush=True)
+            paths += card_pages.draw(folder, card, command.format)
+    finally:
+        print(printable(f"Card: {', '.join(map(str, paths))}"), flush=True)
+    stop.check()

@@ -129,7 +129,7 @@ def drawing_last(again: str) -> Iterator[None]:
     try:
         yield
     except ConfigError as error:
-        print(f"{printable(error.spelled('flag'))}; then {again} makes it", file=sys.stderr)
+        raise error.then(f"then {again} makes it") from error
 
 
 @contextlib.contextmanager
@@ -163,13 +163,13 @@ def this_command(name: str) -> str:
 
 @contextlib.contextmanager
 def stoppable(again: str) -> Iterator[Interrupts]:
-    """Within it, a signal ends the program after the chunk that trains; it is said how to go on."""
-    notice = "Stopping after the chunk that trains; a second Ctrl-C stops at once."
+    """Within it, a signal ends the program where nothing is lost; it is said how to go on."""
+    notice = "Stopping where nothing is lost; a second Ctrl-C stops at once."
     with Interrupts(notice=notice) as interrupts:
         try:
             yield interrupts
-        except StoppedError:
-            print(f"\nStopped; to go on: {again}", file=sys.stderr)
+        except StoppedError as stopped:
+            print(f"\n{printable(str(stopped))}; to go on: {again}", file=sys.stderr)
             sys.exit(interrupts.exit_status)
         except SchedulerLostError as error:
             raise error.then(f"to go on: {again}") from error

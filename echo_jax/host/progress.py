@@ -1,7 +1,6 @@
 """Progress of training and of grids: a bar in a terminal or notebook, plain lines elsewhere."""
 
 import html
-import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -42,10 +41,9 @@ class _Bar:
             self._show_in_notebook(done, text)
         elif self._console.is_terminal:
             self._bar.update(self._task, completed=done, text=text)
-        elif done >= self._next_line:
+        elif done >= self._next_line or done == self._total:
             self._say(text)
-            following = min(done + min(done, self._total / PLAIN_LINES), self._total)
-            self._next_line = following if done < self._total else math.inf
+            self._next_line = done + min(done, self._total / PLAIN_LINES)
 
     def _show_in_notebook(self, done: float, text: str) -> None:
         from IPython.display import HTML, display
@@ -120,10 +118,11 @@ class CardProgress(_Bar):
     def update(self, run: object, updates: int) -> None:
         """Count the updates that a run has made, which may be told late, or made anew."""
         with self._lock:
-            self._made[run] = max(updates, self._made.get(run, 0))
-            done = sum(self._made.values())
-            self._first = self._first or (time.perf_counter(), done)
-            self._show(done, f"{self._name}  {self._text(done)}")
+            if updates > self._made.get(run, 0):
+                self._made[run] = updates
+                done = sum(self._made.values())
+                self._first = self._first or (time.perf_counter(), done)
+                self._show(done, f"{self._name}  {self._text(done)}")
 
     def line(self, text: str) -> None:
         """Print a line, above the bar."""

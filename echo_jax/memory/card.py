@@ -232,15 +232,10 @@ def rectangle(rows: Sequence[Row]) -> list[Row]:
         seeds.setdefault(configuration_of(row), set()).add(row.seed)
     common = sorted(seeds, key=lambda of: -len(seeds[of]))
     shared = [*itertools.accumulate((seeds[of] for of in common), lambda a, b: a & b)]
-
-    def size(last: int) -> tuple[int, int, int]:
-        """Of the rectangle of the configurations up to one of them."""
-        count = len(shared[last])
-        return min(count, DEFAULT_SEEDS), (last + 1) * count, count
-
-    last = max(range(len(common)), key=size)
-    kept = set(common[: last + 1])
-    return [row for row in rows if configuration_of(row) in kept and row.seed in shared[last]]
+    sizes = [(min(len(x), DEFAULT_SEEDS), i * len(x), len(x), i) for i, x in enumerate(shared, 1)]
+    *_, count = max(sizes)
+    kept = set(common[:count])
+    return [row for row in rows if configuration_of(row) in kept and row.seed in shared[count - 1]]
 
 
 def row_text(row: Row) -> str:
@@ -293,8 +288,9 @@ def read(folder: Path) -> tuple[Card, list[Row]]:
 def write(card: Card, rows: Sequence[Row], folder: Path) -> Card:
     """Write the rows, then the card that follows from them, which is returned."""
     encoder = msgspec.json.Encoder()
-    text = b"".join(encoder.encode(row) + b"\n" for row in rows)
-    atomic_files.write_bytes(folder / "rows.jsonl", text)
+    if rows:
+        text = b"".join(encoder.encode(row) + b"\n" for row in rows)
+        atomic_files.write_bytes(folder / "rows.jsonl", text)
     shown = with_rows(card, rows)
     encoded = msgspec.json.format(encoder.encode(shown), indent=1)
     atomic_files.write_bytes(folder / "card.json", encoded + b"\n")

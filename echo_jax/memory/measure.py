@@ -21,19 +21,8 @@ from echo_jax.cells.interface import Cell
 from echo_jax.cells.state_size import state_bytes
 from echo_jax.config import is_built_in
 from echo_jax.exceptions import ConfigError
-from echo_jax.memory import score, training
-from echo_jax.memory.protocol import (
-    BLOCK,
-    KEYS,
-    LARGEST_STATE,
-    RECALLS,
-    SYMBOLS,
-    UPDATES,
-    Configuration,
-    Name,
-    most_pairs,
-    pairs_asked,
-)
+from echo_jax.memory import protocol, score, training
+from echo_jax.memory.protocol import KEYS, SYMBOLS, UPDATES, Configuration, Name
 from echo_jax.memory.rows import DECIMALS, KeyRow, LagRow, LagScore, Row
 from echo_jax.memory.training import ByKey, ByLag, Progress, Run
 from echo_jax.report.number_formats import plain
@@ -69,7 +58,7 @@ def question_of(name: Name, cell: Cell) -> ByLag | ByKey:
     """A cell in the network of a question; nothing is compiled."""
     if name == "by lag":
         return ByLag(cell)
-    return ByKey(cell, most_pairs(state_bytes(cell, 2 * KEYS).cell))
+    return ByKey(cell, protocol.most_pairs(state_bytes(cell, 2 * KEYS).cell))
 
 
 def lowered(question: ByLag | ByKey, name: str) -> Programs:
@@ -112,10 +101,10 @@ def check_state(name: str, cell: Cell) -> None:
     for inputs in () if is_built_in(name) else (SYMBOLS, 2 * KEYS):
         check_shapes(cell, name, inputs)
     size = Candidate(cell, name).attempt(lambda: state_bytes(cell, SYMBOLS).cell, "initial_state")
-    if size > LARGEST_STATE:
+    if size > protocol.LARGEST_STATE:
         raise ConfigError(
             None, f"cell {name!r}", f"has a state of {size:,} bytes, and a head for each lag reads "
-            f"at most {LARGEST_STATE:,}", "give it fewer units, or {state_bytes=4000}",
+            f"at most {protocol.LARGEST_STATE:,}", "give it fewer units, or {state_bytes=4000}",
         )  # fmt: skip
 
 
@@ -162,7 +151,7 @@ class Measurement:
         while finite and updates < UPDATES:
             progress, losses = programs.block(run, progress)
             finite = bool(np.isfinite(np.asarray(losses)).all())
-            updates += BLOCK
+            updates += protocol.BLOCK
             progressed(updates)
         if updates < UPDATES:
             progressed(UPDATES)  # with those that are left out
@@ -224,8 +213,8 @@ def empty_row(planned: PlannedRun, updates: int, question: ByLag | ByKey, level:
     of, seed = planned
     if isinstance(question, ByLag):
         return LagRow(seed, of.rate, updates, None, None)
-    pairs = list(pairs_asked(question.most))
-    asked = [RECALLS * k for k in pairs]
+    pairs = list(protocol.pairs_asked(question.most))
+    asked = [protocol.RECALLS * k for k in pairs]
     return KeyRow(seed, of.rate, of.schedule or "ramp", updates, level, pairs, asked, None, None)
 
 

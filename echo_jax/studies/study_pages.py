@@ -48,10 +48,8 @@ def section(name: str, study: Study, rows: Sequence[ResultRow], command: str) ->
             "accuracy 0 and 0 bits."
         )
     if mixed := [row.point for row in rows if " and " in (row.device or "")]:
-        notes.append(
-            "Their seeds were trained on several devices or numbers of cores, and bits may differ "
-            f"from those of one: {', '.join(mixed)}."
-        )
+        words = "Trained on several devices or numbers of cores, so bits may differ"
+        notes.append(f"{words}: {', '.join(mixed)}.")
     pairs = pair_tables(study, rows)
     return Section(
         name=name,

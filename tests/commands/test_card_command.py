@@ -7,11 +7,14 @@ import time
 
 import msgspec
 import pytest
+from disk_faults import Faults
+from made_up_cards import lag_row
 from tiny_memory import make_tiny
 
 from echo_jax import atomic_files, machine
 from echo_jax.host.progress import CardProgress
-from echo_jax.memory import card
+from echo_jax.memory import card, exchange
+from echo_jax.memory.pages import card_pages
 
 CELLS = '''
 import jax
@@ -150,6 +153,40 @@ def test_tasks_are_exported_and_rows_imported_and_the_card_says_so(carding, tmp_
     assert re.fullmatch(r"error: bad.jsonl:5 is not valid \(.*question.*\)[^\n]*\n", said)
 
 
+def test_a_folder_for_tasks_is_refused_before_they_are_computed(carding, monkeypatch):
+    monkeypatch.setattr(exchange, "tasks_of", None)
+    said = carding("--export-tasks", "mine.py", "--seeds", "1", status=2).stderr
+    assert "mine.py cannot be a folder" in said
+
+
+def test_a_full_disk_as_an_imported_card_is_drawn_is_no_success(carding, tmp_path, monkeypatch):
+    (tmp_path / "rows.jsonl").write_bytes(msgspec.json.encode(lag_row([3.0])))
+    with monkeypatch.context() as patch:
+        faults = Faults(patch)
+        carding("--import", "rows.jsonl")
+    with monkeypatch.context() as patch:
+        Faults(patch, fails=faults.log.index(("replace", ".card.svg.part")))
+        said = carding("--import", "rows.jsonl", "--name", "b", status=2)
+    assert said.stderr.startswith("error: cards/b/card.svg cannot be written (No space left")
+    assert re.search("; then .*card.py --import rows.jsonl --name b makes it\n$", said.stderr)
+    assert said.stdout.endswith("Card: cards/b/card.json, cards/b/rows.jsonl\n")
+
+
+def test_a_signal_as_a_card_is_drawn_says_what_is_there_and_how_to_go_on(
+    carding, tmp_path, monkeypatch
+):
+    draw = card_pages.draw
+
+    def terminated(*arguments):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return draw(*arguments)
+
+    monkeypatch.setattr(card_pages, "draw", terminated)
+    said = carding("--cell", "mine:Last", "--seeds", "1", status=128 + signal.SIGTERM)
+    assert "Card: cards/Last/card.json, cards/Last/rows.jsonl, cards/Last/card.md" in said.stdout
+    assert re.search("\nStopped; to go on: .*card.py --cell mine:Last --seeds 1\n$", said.stderr)
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -162,6 +199,8 @@ def test_tasks_are_exported_and_rows_imported_and_the_card_says_so(carding, tmp_
         (["--cell", "lstm", "--cell", "gru", "--cell-args", "features=4"], "for 2 cells"),
         (["--cell", "lstm", "--cell", "lstm"], "would both be called lstm: give each a --name"),
         (["--name", "a/b"], "--name a/b is no name of a card"),
+        (["--name", ""], "--name '' is no name of a card"),
+        (["--import", "mine.py", "--name", ""], "--name '' is no name of a card"),
         (["--state-bytes", "0"], "--state-bytes 0 is not a count"),
         (["--cells", "--seeds", "3"], "--cells trains nothing: use it without --seeds"),
         (["--import", "x", "--full"], "--import trains nothing: use it without --full"),

@@ -16,7 +16,7 @@ def test_a_card_counts_from_its_first_updates_and_its_rate_leaves_compilation_ou
             (90, "a", 1500),
             (120, "a", 4000),
             (130, "b", 4000),
-            (130, "b", 4000),
+            (140, "b", 4000),
         ):
             clock[0] = seconds
             bar.update(run, updates)

@@ -68,19 +68,18 @@ def test_the_rows_that_count_are_a_rectangle_of_seeds_and_configurations(
 def test_a_stopped_full_card_goes_on_as_a_default_one_that_shows_its_seeds(tmp_path, monkeypatch):
     """Eight of its runs are made: the default configurations of the first four seeds."""
     monkeypatch.setattr(making, "step_microseconds", lambda _: 1.0)
-    folder = tmp_path / "lstm"
     for full, seeds, shown in ((True, None, "4 of 8"), (False, 2, "4"), (False, 6, "6")):
         plan = making.plan_of(full, seeds)
-        new = making.new_card("lstm", named_cell("lstm")[0], plan)
-        for made in making.make(folder, new, None, plan, made_up_rows, print):
+        order = making.ordered(tmp_path, "lstm", named_cell("lstm"), plan)
+        for made in making.make(order, made_up_rows, print, print):
             if made.bits_by_key and len(made.bits_by_key.seeds) == 4 and full:
                 break
         assert table.seeds_there(made) == shown
         assert made.configuration == list(DEFAULT)
-    assert plan.missing(cards.read(folder)[1]) == []
+    assert plan.missing(cards.read(tmp_path / "lstm")[1]) == []
 
 
-def made_up_rows(missing):
+def made_up_rows(named, missing, progressed):
     for of, seed in missing:
         row = key_row(held(4), seed, of.rate, of.schedule)
         yield (row if of.schedule else lag_row([3.0], seed, of.rate)), "cpu"
@@ -177,6 +176,16 @@ def test_a_bad_row_is_named_by_its_line_and_an_unfinished_last_line_is_left_out(
     path.write_bytes(whole.replace(b'"seed":1', b'"seed":-1'))
     with pytest.raises(StorageError, match=r"rows\.jsonl:2 .*seed"):
         cards.read(tmp_path)
+
+
+def test_a_card_is_written_before_its_rows_and_rows_without_one_are_refused(tmp_path):
+    new = card([])
+    with making.claimed(tmp_path / "new", new):
+        assert cards.read(tmp_path / "new") == (new, [])
+    cards.write(new, [lag_row([3.0])], tmp_path / "new")
+    (tmp_path / "new" / "card.json").unlink()
+    with pytest.raises(StorageError, match=r"new has rows\.jsonl and no card\.json"):
+        making.there(tmp_path / "new", new)
 
 
 def test_a_card_whose_folder_was_renamed_goes_on_under_its_new_name(tmp_path):
