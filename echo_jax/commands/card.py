@@ -28,10 +28,11 @@ from echo_jax.memory import protocol
 from echo_jax.memory.card import THREADS, Card, check_name
 from echo_jax.memory.pages import table
 from echo_jax.report import styles, text_tables
+from echo_jax.report.number_formats import counted
 
 if TYPE_CHECKING:
     from echo_jax.cluster import Workers
-    from echo_jax.memory.making import Order
+    from echo_jax.memory.making import Request
     from echo_jax.memory.measure import PlannedRun
 
 
@@ -196,27 +197,27 @@ def make_cards(command: CardCommand) -> None:
 
     machine.use_cpu_devices(1, THREADS)  # each thread trains a run, on the same device
     compilation_cache.use_compilation_cache(command.compilation_cache)
-    orders = ordered(command)
-    unfinished = [run for order in orders for run in order.missing]
-    own = {order.named.name for order in orders}
+    requests = requested(command)
+    unfinished = [run for request in requests for run in request.missing]
+    own = {request.named.name for request in requests}
     with (
         command_line.stoppable(command_line.this_command("card")) as stop,
         workers_of(command.cluster, unfinished, stop, own, THREADS) as workers,
     ):
-        if len(orders) > 1:
-            stop.say(f"{len(orders)} cards: {len(unfinished)} runs to make")
-        made = [make_card(command, order, workers, stop) for order in orders]
+        if len(requests) > 1:
+            stop.say(f"{len(requests)} cards: {len(unfinished)} runs to make")
+        made = [make_card(command, request, workers, stop) for request in requests]
     if len(made) > 1:
         print(f"\n{table.side_by_side(made)}")
 
 
-def ordered(command: CardCommand) -> "list[Order]":
+def requested(command: CardCommand) -> "list[Request]":
     """The cards to be made. ConfigError before anything is."""
     from echo_jax.memory import making
     from echo_jax.memory.named_cell import named_cell
 
     plan = making.plan_of(command.full, command.seeds, command.only)
-    count, orders = len(command.cell_names), dict[str, making.Order]()
+    count, requests = len(command.cell_names), dict[str, making.Request]()
     given = zip(
         command.cell_names,
         command.cell_args or ("",) * count,
@@ -226,23 +227,23 @@ def ordered(command: CardCommand) -> "list[Order]":
     for cell, arguments, asked in given:
         named = named_cell(cell, arguments, command.state_bytes)
         name = asked or named.card_name
-        if name in orders:
-            alike = f"{orders[name].named.name} and {cell}"
+        if name in requests:
+            alike = f"{requests[name].named.name} and {cell}"
             raise ConfigError(f"{alike} would both be called {name}: give each a --name")
-        orders[name] = making.ordered(command.out, name, named, plan)
-    return list(orders.values())
+        requests[name] = making.requested(command.out, name, named, plan)
+    return list(requests.values())
 
 
 def make_card(
-    command: CardCommand, order: "Order", workers: "Workers | None", stop: Interrupts
+    command: CardCommand, request: "Request", workers: "Workers | None", stop: Interrupts
 ) -> Card:
     """Make the runs that a card lacks, and `conclude` it; also where it is stopped."""
     from echo_jax.host.progress import CardProgress
     from echo_jax.memory import making, measure
 
-    folder, card, runs = order.folder, order.new, len(order.missing)
+    folder, card, runs = request.folder, request.new, len(request.missing)
     where = "on workers" if workers else f"{measure.runs_at_once()} at once"
-    to_make = f"{card.name}: {order.named.title}, {runs} runs to make, {where}"
+    to_make = f"{card.name}: {request.named.title}, {counted(runs, 'run')} to make, {where}"
     stop.say(printable(to_make if runs else f"{folder} has all runs of this card, and stays"))
     rows = functools.partial(making.rows_on_workers, workers) if workers else making.rows_here
     bar = CardProgress(card.name, protocol.UPDATES * runs, stop.say)
@@ -254,7 +255,7 @@ def make_card(
 
     try:
         with bar if runs else contextlib.nullcontext():
-            for by_now in making.make(order, rows, progressed, bar.line):
+            for by_now in making.make(request, rows, progressed, bar.line):
                 card = by_now
     except (StoppedError, ConfigError) as error:  # a signal, or workers that failed
         if not isinstance(error, FolderInUseError):  # the other process may be drawing

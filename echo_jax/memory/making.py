@@ -131,7 +131,7 @@ def claimed(folder: Path, new: Card) -> Iterator[tuple[Card, list[Row]]]:
         yield card, rows
 
 
-class Order(NamedTuple):
+class Request(NamedTuple):
     """A card to be made: its folder and cell, itself before any row, and the runs that it lacks."""
 
     folder: Path
@@ -141,7 +141,7 @@ class Order(NamedTuple):
     missing: Sequence[PlannedRun]
 
 
-def ordered(out: Path, name: str, named: NamedCell, plan: Plan) -> Order:
+def requested(out: Path, name: str, named: NamedCell, plan: Plan) -> Request:
     """The card of a name in its folder; ConfigError for a cell or folder that cannot be used."""
     cards.check_name(name)
     check_state(named.name, named.cell)
@@ -149,7 +149,7 @@ def ordered(out: Path, name: str, named: NamedCell, plan: Plan) -> Order:
     missing = plan.missing(there(out / name, new)[1])
     if missing:
         check_programs(named.name, named.cell)
-    return Order(out / name, named, new, plan, missing)
+    return Request(out / name, named, new, plan, missing)
 
 
 Progressed = Callable[[PlannedRun, int], None]
@@ -160,13 +160,13 @@ Rows = Callable[[NamedCell, Sequence[PlannedRun], Progressed], Generator[tuple[R
 
 
 def make(
-    order: Order, rows: Rows, progressed: Progressed, say: Callable[[str], None]
+    request: Request, rows: Rows, progressed: Progressed, say: Callable[[str], None]
 ) -> Iterator[Card]:
     """Make the runs that a card lacks; the card before, after each row, and at the end.
 
     `say` is told each row once it is stored. What ends the runs leaves the rows.
     """
-    folder, named, new, plan, _ = order
+    folder, named, new, plan, _ = request
     with claimed(folder, new) as (card, done):
         yield cards.with_rows(card, done)
         if missing := plan.missing(done):

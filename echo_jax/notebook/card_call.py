@@ -133,10 +133,10 @@ def card(  # noqa: PLR0913 - the flags of the command
     title = named.card_name if name is None else name
     machine.use_cpu_devices(None)
     with contextlib.nullcontext(folder) if folder else tempfile.TemporaryDirectory() as place:
-        order = making.ordered(Path(place), title, named, plan)
-        result = _made(order, progress)
+        request = making.requested(Path(place), title, named, plan)
+        result = _made(request, progress)
         if folder:
-            _drawn(order.folder, result.card)
+            _drawn(request.folder, result.card)
     return result
 
 
@@ -171,16 +171,16 @@ def cards(folder: str | os.PathLike[str], beside: Sequence[str] = ()) -> Cards:
     return Cards(whole | {other.name: _result(other, []) for other in others})
 
 
-def _made(order: making.Order, progress: bool) -> CardResult:
+def _made(request: making.Request, progress: bool) -> CardResult:
     """Make the runs that a folder lacks; the card with all its rows."""
-    updates = protocol.UPDATES * len(order.missing)
-    bar = CardProgress(order.new.name, updates, lambda line: print(printable(line)))
-    shows = progress and order.missing
+    updates = protocol.UPDATES * len(request.missing)
+    bar = CardProgress(request.new.name, updates, lambda line: print(printable(line)))
+    shows = progress and request.missing
     tell, say = (bar.update, bar.line) if shows else (lambda *_: None, lambda _: None)
     with bar if shows else contextlib.nullcontext():
-        for _ in making.make(order, making.rows_here, tell, say):
+        for _ in making.make(request, making.rows_here, tell, say):
             pass
-    return _result(*card_files.read(order.folder))
+    return _result(*card_files.read(request.folder))
 
 
 def _drawn(folder: Path, made: Card) -> list[Path]:

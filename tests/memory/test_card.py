@@ -70,8 +70,8 @@ def test_a_stopped_full_card_goes_on_as_a_default_one_that_shows_its_seeds(tmp_p
     monkeypatch.setattr(making, "step_microseconds", lambda _: 1.0)
     for full, seeds, shown in ((True, None, "4 of 8"), (False, 2, "4"), (False, 6, "6")):
         plan = making.plan_of(full, seeds)
-        order = making.ordered(tmp_path, "lstm", named_cell("lstm"), plan)
-        for made in making.make(order, made_up_rows, print, print):
+        request = making.requested(tmp_path, "lstm", named_cell("lstm"), plan)
+        for made in making.make(request, made_up_rows, print, print):
             if made.bits_by_key and len(made.bits_by_key.seeds) == 4 and full:
                 break
         assert table.seeds_there(made) == shown
