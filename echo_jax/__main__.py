@@ -17,9 +17,6 @@ COMMANDS = {
     "card": "make the memory card of a recurrent cell",
 }
 
-ALIASES = {"probe": "card"}
-"""Earlier names of commands."""
-
 
 def main(command: str | None = None) -> None:
     """Import and run one command; without an argument, the one that the command line names."""
@@ -42,7 +39,6 @@ def _run(command: str) -> None:
 def _named_command() -> str:
     """The command of the command line, which is taken from it; the process ends without one."""
     command = sys.argv[1] if len(sys.argv) > 1 else "--help"
-    command = ALIASES.get(command, command)
     if command in ("-h", "--help"):
         print("usage: echo-jax COMMAND [OPTIONS]\n")
         print("\n".join(f"  {name:10} {purpose}" for name, purpose in COMMANDS.items()))

@@ -5,15 +5,14 @@
     tcp:// tls://  the workers of a Dask scheduler that stands somewhere
     FILE.yaml      workers that dask-jobqueue submits to SLURM, PBS, LSF, SGE ...
 
-A task is a pure function of its arguments, so its result has the same bits wherever it ran. A
-worker holds one task; if the worker dies it is replaced, and its task is tried again.
+A task is a pure function of its arguments, so its result has the same bits wherever it ran on as
+many threads of XLA. A worker holds one task; if it dies it is replaced, and its task tried again.
 """
 
 import contextlib
 import functools
 import importlib.util
 import logging.handlers
-import os
 import queue
 import re
 import signal
@@ -35,6 +34,9 @@ ANSWER_SECONDS = 10
 
 LOOK_SECONDS = 0.2
 """Seconds between two looks at the interrupts while tasks run on workers."""
+
+TOPIC = "echo_jax"
+"""What tasks at work report, as an event of Dask."""
 
 SETTINGS = {
     "distributed.scheduler.worker-saturation": 1.0,  # a worker holds one task
@@ -79,32 +81,50 @@ class Workers:
     Args:
       client: connected to a scheduler.
       interrupts: asked while waiting whether to stop.
+      cores: for which jax has a device and XLA a thread on each worker.
     """
 
-    def __init__(self, client: Any, interrupts: Interrupts) -> None:
-        """Raise ConfigError for workers that would compute other bits."""
+    def __init__(self, client: Any, interrupts: Interrupts, cores: int = 1) -> None:
+        """Start jax on the workers; ConfigError for those that would compute other bits."""
         self._client, self._interrupts = client, interrupts
+        self._needed = _needed(cores)
         try:
+            _start(client, cores)
             software = client.run(_software)
         except Exception as error:  # whatever a worker without echo_jax raises
             raise ConfigError(
-                f"a worker cannot import echo_jax ({reason(error)}): install the same there"
+                f"a worker cannot start echo_jax ({reason(error)}): install the same there"
             ) from error
         for address, theirs in software.items():
-            check_software(address, theirs, _needed())
+            check_software(address, theirs, self._needed)
 
-    def map(self, function: Callable[..., Any], tasks: Sequence[Any]) -> Iterator[Outcome]:
-        """The outcomes as tasks are done; `function` is importable on every worker."""
+    def map(
+        self,
+        function: Callable[..., Any],
+        tasks: Sequence[Any],
+        report: Callable[[Any, Any], None] = lambda *_: None,
+    ) -> Iterator[Outcome]:
+        """The outcomes as tasks are done; `function` is importable on every worker.
+
+        `report` is told what tasks at work report.
+        """
         from distributed import as_completed
 
-        work = functools.partial(_work, function, _needed())
+        told = queue.SimpleQueue[Any]()
+        self._client.subscribe_topic(TOPIC, told.put)
+        work = functools.partial(_work, function, self._needed)
         futures = {self._client.submit(work, task, pure=False): task for task in tasks}
+        by_key = {future.key: task for future, task in futures.items()}
         running = as_completed(futures, loop=self._client.loop)
         try:
             while not running.is_empty():
                 self._interrupts.check()
                 if not running.has_ready():
                     time.sleep(LOOK_SECONDS)
+                while not told.empty():
+                    _, (key, reported) = told.get()
+                    if key in by_key:  # and not of another command at the same scheduler
+                        report(by_key[key], reported)
                 for future in running.next_batch(block=False):
                     if future.status == "lost":  # with the worker that held its result: done again
                         running.add(future)
@@ -139,7 +159,8 @@ def _work(function: Callable[..., Any], needed: Mapping[str, str], task: Any) ->
     except ConfigError as error:
         _leave(worker, str(error))
         raise Reschedule from error
-    return function(task, lambda _: None)
+    key = worker.get_current_task()
+    return function(task, lambda told: worker.log_event(TOPIC, (key, told)))
 
 
 @functools.cache
@@ -151,14 +172,14 @@ def _leave(worker: Any, why: str) -> None:
     worker.loop.add_callback(worker.close_gracefully)
 
 
-def _needed() -> dict[str, str]:
-    """The software that every worker needs: that of this process, and one thread."""
-    return {**machine.software(), "threads": "1"}
+def _needed(cores: int) -> dict[str, str]:
+    """The software that every worker needs: that of this process, and its threads."""
+    return {**machine.software(), "threads": "1", "threads of XLA": str(cores)}
 
 
 def _software(dask_worker: Any) -> dict[str, str]:
     """The software of a worker, and its threads. Dask compares neither settings nor our source."""
-    return {**machine.software(), "threads": str(dask_worker.state.nthreads)}
+    return _needed(machine.threads()) | {"threads": str(dask_worker.state.nthreads)}
 
 
 def check_software(address: str, theirs: Mapping[str, str], needed: Mapping[str, str]) -> None:
@@ -168,13 +189,17 @@ def check_software(address: str, theirs: Mapping[str, str], needed: Mapping[str,
             raise ConfigError(
                 None, address,
                 f"is a worker with {name} {theirs.get(name)}, and needs {needed.get(name)}",
-                "install and set the same there, and start it with --nthreads 1",
+                "install and set the same there, and start it anew with --nthreads 1",
             )  # fmt: skip
 
 
 @contextlib.contextmanager
 def workers_of(
-    spec: str | None, tasks: Sequence[Any], interrupts: Interrupts, cells: Collection[str] = ()
+    spec: str | None,
+    tasks: Sequence[Any],
+    interrupts: Interrupts,
+    cells: Collection[str] = (),
+    cores: int | None = None,
 ) -> Iterator[Workers | None]:
     """The workers of `--cluster`, with the files of the user's cells.
 
@@ -186,6 +211,7 @@ def workers_of(
       tasks: that are going to be run.
       interrupts: asked while waiting whether to stop.
       cells: names of cells; the module of each `module:Class` of the user's is sent to workers.
+      cores: that jax has on a worker; None: its share of this machine, and one elsewhere.
 
     Raises:
       ConfigError: no such scheduler, file or number; workers with other versions.
@@ -213,10 +239,8 @@ def workers_of(
                 "start dask scheduler there, or use local:N",
             ) from error  # fmt: skip
         _wait_for_worker(client, spec, interrupts, refused)
-        workers = Workers(client, interrupts)
-        cores = max(1, machine.cores() // int(spec[6:])) if spec.startswith("local:") else 1
-        set_up = functools.partial(_set_up, cores, compilation_cache.switched_on())
-        client.register_worker_callbacks(set_up)  # also of workers that come later
+        share = max(1, machine.cores() // int(spec[6:])) if spec.startswith("local:") else 1
+        workers = Workers(client, interrupts, cores or share)
         _send(client, files_of(cells))
         count = len(client.nthreads())
         link = getattr(cluster, "dashboard_link", None)  # of one that is started here
@@ -233,12 +257,25 @@ def _close(cluster: Any) -> None:
         warnings.filterwarnings("ignore", "unclosed cluster", ResourceWarning)
 
 
-def _set_up(devices: int, cache: bool) -> None:
-    """Give jax the cores of a worker as it starts, and its cache of compiled programs."""
-    os.environ["NPROC"] = str(devices)  # the threads of XLA's pools
-    machine.set_up_jax()
-    machine.use_cpu_devices(devices)
-    compilation_cache.use_compilation_cache(cache)
+def _start(client: Any, cores: int) -> None:
+    """Start jax on each worker, also on those that come later, and its cache of programs.
+
+    Where jax runs since an earlier command it stays as it is, which `check_software` finds.
+    """
+    from distributed import WorkerPlugin
+
+    cache = compilation_cache.switched_on()
+
+    class Start(WorkerPlugin):
+        """Called as a worker gets it."""
+
+        def setup(self, worker: Any) -> None:
+            del worker
+            machine.set_up_jax()
+            machine.use_cpu_devices(cores, cores)
+            compilation_cache.use_compilation_cache(cache)
+
+    client.register_plugin(Start(), name="echo_jax")  # in the place of an earlier command's
 
 
 def _send(client: Any, files: Collection[Path]) -> None:

@@ -50,8 +50,17 @@ def device_kind() -> str:
 
 
 def device() -> str:
-    """The device that jax computes on, and the cores: "cpu, Intel Xeon, 2 cores"."""
-    return f"{device_kind()}, {cores()} cores"
+    """The device that jax computes on, with the cores of its `threads`: "cpu, Xeon, 2 cores"."""
+    return f"{device_kind()}, {threads()} cores"
+
+
+@functools.cache
+def threads() -> int:
+    """The threads of XLA, fixed as jax starts: NPROC or one a core. They decide last bits."""
+    import jax
+
+    given = os.environ.get("NPROC", "")
+    return max(int(given) if given.isdecimal() else cores(), jax.local_device_count())
 
 
 def set_up_jax() -> None:
@@ -80,20 +89,22 @@ def check_program(names: Iterable[str] = SETTINGS) -> None:
 
 
 @functools.cache
-def use_cpu_devices(count: int | None) -> None:
-    """Start jax with the CPU split into so many devices, at its first use.
+def use_cpu_devices(count: int | None, pool: int | None = None) -> None:
+    """Start jax with the CPU split into so many devices, at its first use, and a `pool` of threads.
 
-    None: as many as the variable JAX_NUM_CPU_DEVICES says, or one a core.
+    None: as many as the variable JAX_NUM_CPU_DEVICES says, or one a core; the pool of `threads`.
     In a program that has used jax already, it stays as it is. ConfigError where jax does not start
     with the settings in the environment.
     """
     import jax
 
+    if pool:
+        os.environ["NPROC"] = str(pool)
     with contextlib.suppress(RuntimeError):  # jax was used already
         asked = count or max(0, jax.config.values["jax_num_cpu_devices"])
         jax.config.update("jax_num_cpu_devices", asked or cores())
     try:
-        jax.devices()
+        threads()
     except Exception as error:
         raise ConfigError(
             None, "jax", f"cannot start ({reason(error)})", "correct JAX_PLATFORMS, or unset it"

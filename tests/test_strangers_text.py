@@ -20,7 +20,7 @@ from echo_jax.notebook.card_call import CardResult
 from echo_jax.notebook.study_answer import StudyAnswer
 from echo_jax.notebook.training_call import Run
 from echo_jax.report import markdown_page, styles, text_tables
-from echo_jax.runs import csv_input
+from echo_jax.runs import own_data
 from echo_jax.studies import study_pages, tidy_rows
 from echo_jax.studies.catalogue import Study
 from echo_jax.studies.grid_point import GridPoint
@@ -89,8 +89,8 @@ def test_what_a_stranger_wrote_is_text_in_every_output(name, tmp_path):
     column, quoted = tmp_path / "a.csv", name.replace('"', "")
     column.write_text(f'"{quoted}"\n1\n2\n', newline="")
     for read in (
-        lambda: csv_input.read_inputs(changed(CONFIG, csv=str(column))),
-        lambda: csv_input.read_column(column, f"{name} x"),
+        lambda: own_data.read_inputs(changed(CONFIG, csv=str(column))),
+        lambda: own_data.read_column(column, f"{name} x"),
         lambda: cards.read(tmp_path / name),
     ):
         with pytest.raises(ConfigError) as refusal:

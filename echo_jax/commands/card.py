@@ -12,9 +12,8 @@ echo-jax card --cells                                      # the cells that are 
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -26,21 +25,15 @@ from echo_jax.config import BLOCK
 from echo_jax.exceptions import ConfigError, FolderInUseError, printable
 from echo_jax.host.interrupts import Interrupts, StoppedError
 from echo_jax.memory import protocol
-from echo_jax.memory.card import Card, check_name
+from echo_jax.memory.card import THREADS, Card, check_name
 from echo_jax.memory.pages import table
 from echo_jax.report import styles, text_tables
+from echo_jax.report.number_formats import counted
 
 if TYPE_CHECKING:
     from echo_jax.cluster import Workers
-    from echo_jax.memory.making import Plan
+    from echo_jax.memory.making import Request
     from echo_jax.memory.measure import PlannedRun
-    from echo_jax.memory.named_cell import NamedCell
-
-FIXED = "leave it out: the work of a card is fixed, and {full} asks for all of it"
-"""What to do without the limits and protocols of earlier cards."""
-
-GENERATED = "leave it out: the same {cell} again completes its card, {report} draws all of a folder"
-"""What to do without the single steps of earlier cards."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,11 +43,6 @@ class CardCommand:
     Everything but the cell is fixed, and described in docs/protocol.md, so that cards can be
     compared. A card that was stopped goes on by the same command, to the same bits.
     """
-
-    REMOVED: ClassVar[Mapping[str, str]] = {
-        **dict.fromkeys(("protocol", "seconds", "seed", "published"), FIXED),
-        **dict.fromkeys(("validate", "draw"), GENERATED),
-    }
 
     cell: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """The cell: a built-in one, which --cells lists, or a cell of your own, module:NAME or
@@ -66,8 +54,8 @@ class CardCommand:
     --cell-args for each one, in their order, "" for none. A cell whose field `features` has no
     default gets 50."""
     name: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """Name of the card and of its folder. For several cells give --name for each one. Default: the
-    cell and its arguments."""
+    """Name of the card and of its folder. For several cells give --name for each one, "" for the
+    default: the cell and its arguments."""
     state_bytes: int | None = None
     """Find the options that give the cell a state of about so many bytes, summed over the layers of
     a block; 400 in the published table."""
@@ -81,9 +69,9 @@ class CardCommand:
     """Only one question, or by key only the ramp, which with --full --seeds 4 is what the published
     cards of 1,600 and 4,000 bytes have."""
     cluster: str | None = None
-    """Train the runs on a Dask cluster: local:N (N workers here), tcp://HOST:PORT or
-    tls://HOST:PORT (a scheduler), or a YAML file of dask-jobqueue (SLURM and others); see
-    docs/cluster.md."""
+    """Train the runs on a Dask cluster: local:N (N workers here; alone the command uses two cores),
+    tcp://HOST:PORT or tls://HOST:PORT (a scheduler), or a YAML file of dask-jobqueue (SLURM and
+    others); see docs/cluster.md."""
     compilation_cache: bool = True
     """Keep compiled programs in your cache folder, so that the next run of the same shapes starts
     sooner."""
@@ -116,6 +104,8 @@ class CardCommand:
         if self.state_bytes is not None and self.state_bytes < 1:
             fix = "use 1 or more, such as 400"
             raise ConfigError("state_bytes", self.state_bytes, "is not a count", fix)
+        if self.name and not any(self.name):
+            check_name("")
         for flag, given in (("cell-args", self.cell_args), ("name", self.name)):
             if len(given) not in (0, len(self.cell_names)):
                 raise ConfigError(
@@ -142,14 +132,6 @@ class CardCommand:
     def cell_names(self) -> tuple[str, ...]:
         """The names of the cells."""
         return self.cell or ("lstm",)
-
-
-class Waiting(NamedTuple):
-    """A card to be made: its cell, itself without rows, and the runs that it lacks."""
-
-    named: "NamedCell"
-    new: Card
-    missing: "Sequence[PlannedRun]"
 
 
 def main() -> None:
@@ -205,51 +187,37 @@ def import_card(command: CardCommand, path: Path) -> None:
     name = command.name[0] if command.name else path.stem
     check_name(name)
     card = exchange.import_rows(path, name, command.out, command.state_bytes or 0)
-    conclude(command, command.out / name, card)
+    with command_line.stoppable(command_line.this_command("card")) as stop:
+        conclude(command, command.out / name, card, stop)
 
 
 def make_cards(command: CardCommand) -> None:
     """Build and check every cell, then make one card after the other."""
     from echo_jax.host import compilation_cache
 
-    machine.use_cpu_devices(1)  # each core trains a run, on the same device
+    machine.use_cpu_devices(1, THREADS)  # each thread trains a run, on the same device
     compilation_cache.use_compilation_cache(command.compilation_cache)
-    plan, waiting = planned(command)
-    unfinished = [run for card in waiting for run in card.missing]
-    own = {card.named.name for card in waiting}
+    requests = requested(command)
+    unfinished = [run for request in requests for run in request.missing]
+    own = {request.named.name for request in requests}
     with (
         command_line.stoppable(command_line.this_command("card")) as stop,
-        workers_of(command.cluster, unfinished, stop, own) as workers,
+        workers_of(command.cluster, unfinished, stop, own, THREADS) as workers,
     ):
-        made = [make_card(command, plan, card, workers, stop) for card in waiting]
+        if len(requests) > 1:
+            stop.say(f"{len(requests)} cards: {len(unfinished)} runs to make")
+        made = [make_card(command, request, workers, stop) for request in requests]
     if len(made) > 1:
         print(f"\n{table.side_by_side(made)}")
 
 
-def planned(command: CardCommand) -> "tuple[Plan, list[Waiting]]":
-    """The runs of each card, and the cards. ConfigError before anything is made."""
-    from echo_jax.memory import making, measure
+def requested(command: CardCommand) -> "list[Request]":
+    """The cards to be made. ConfigError before anything is."""
+    from echo_jax.memory import making
+    from echo_jax.memory.named_cell import named_cell
 
     plan = making.plan_of(command.full, command.seeds, command.only)
-    cells = named_cells(command)
-    waiting = []
-    for name, (named, remarks) in cells.items():
-        check_name(name)
-        measure.check_state(named.name, named.cell)
-        new = making.new_card(name, named, plan, remarks)
-        _, done = making.there(command.out / name, new)
-        waiting.append(Waiting(named, new, plan.missing(done)))
-    for card in waiting:
-        if card.missing:
-            measure.check_programs(card.named.name, card.named.cell)
-    return plan, waiting
-
-
-def named_cells(command: CardCommand) -> "dict[str, tuple[NamedCell, list[str]]]":
-    """The cells by the names of their cards, each with remarks on the size of its state."""
-    from echo_jax.memory.named_cell import NamedCell, named_cell
-
-    count, cells = len(command.cell_names), dict[str, tuple[NamedCell, list[str]]]()
+    count, requests = len(command.cell_names), dict[str, making.Request]()
     given = zip(
         command.cell_names,
         command.cell_args or ("",) * count,
@@ -257,61 +225,59 @@ def named_cells(command: CardCommand) -> "dict[str, tuple[NamedCell, list[str]]]
         strict=True,
     )
     for cell, arguments, asked in given:
-        named, remarks = named_cell(cell, arguments, command.state_bytes)
+        named = named_cell(cell, arguments, command.state_bytes)
         name = asked or named.card_name
-        if name in cells:
-            alike = f"{cells[name][0].name} and {cell}"
+        if name in requests:
+            alike = f"{requests[name].named.name} and {cell}"
             raise ConfigError(f"{alike} would both be called {name}: give each a --name")
-        cells[name] = named, remarks
-    return cells
+        requests[name] = making.requested(command.out, name, named, plan)
+    return list(requests.values())
 
 
 def make_card(
-    command: CardCommand,
-    plan: "Plan",
-    waiting: Waiting,
-    workers: "Workers | None",
-    stop: Interrupts,
+    command: CardCommand, request: "Request", workers: "Workers | None", stop: Interrupts
 ) -> Card:
-    """Make the runs that a card lacks, print it and draw it; also where it is stopped."""
+    """Make the runs that a card lacks, and `conclude` it; also where it is stopped."""
     from echo_jax.host.progress import CardProgress
-    from echo_jax.memory import making
+    from echo_jax.memory import making, measure
 
-    named, card, missing = waiting
-    folder = command.out / card.name
-    to_make = f"{card.name}: {named.title}, {len(missing)} runs to make"
-    stop.say(printable(to_make if missing else f"{folder} has all runs of this card, and stays"))
+    folder, card, runs = request.folder, request.new, len(request.missing)
+    where = "on workers" if workers else f"{measure.runs_at_once()} at once"
+    to_make = f"{card.name}: {request.named.title}, {counted(runs, 'run')} to make, {where}"
+    stop.say(printable(to_make if runs else f"{folder} has all runs of this card, and stays"))
     rows = functools.partial(making.rows_on_workers, workers) if workers else making.rows_here
-    bar = CardProgress(card.name, protocol.UPDATES * len(missing), stop.say)
+    bar = CardProgress(card.name, protocol.UPDATES * runs, stop.say)
 
-    def progressed(count: int) -> None:
+    def progressed(run: "PlannedRun", updates: int) -> None:
         """Ends the runs after a signal."""
         stop.check()
-        bar.advance(count)
+        bar.update(run, updates)
 
     try:
-        with bar if missing else contextlib.nullcontext():
-            made = functools.partial(rows, named, progressed=progressed)
-            for by_now in making.make(folder, waiting.new, named.cell, plan, made):
+        with bar if runs else contextlib.nullcontext():
+            for by_now in making.make(request, rows, progressed, bar.line):
                 card = by_now
     except (StoppedError, ConfigError) as error:  # a signal, or workers that failed
         if not isinstance(error, FolderInUseError):  # the other process may be drawing
-            conclude(command, folder, card)
+            conclude(command, folder, card, stop)
         raise
-    conclude(command, folder, card)
+    conclude(command, folder, card, stop)
     return card
 
 
-def conclude(command: CardCommand, folder: Path, card: Card) -> None:
-    """Print a card and the places of its files, and draw it last."""
+def conclude(command: CardCommand, folder: Path, card: Card, stop: Interrupts) -> None:
+    """Print a card and the places of its files, and draw it last. StoppedError after a signal."""
     print(f"\n{table.side_by_side([card])}\n", flush=True)
     for remark in card.remarks:
         print(printable(remark))
-    if not (folder / "card.json").exists():
+    if not (folder / "rows.jsonl").exists():
         return  # stopped before the first row
-    paths: list[Any] = [folder / "card.json", folder / "rows.jsonl"]
-    with command_line.drawing_last(command_line.this_command("card")), styles.drawing():
-        from echo_jax.memory.pages import card_pages
+    paths = [folder / "card.json", folder / "rows.jsonl"]
+    try:
+        with command_line.drawing_last(command_line.this_command("card")), styles.drawing():
+            from echo_jax.memory.pages import card_pages
 
-        paths += card_pages.draw(folder, card, command.format)
-    print(printable(f"Card: {', '.join(map(str, paths))}"), flush=True)
+            paths += card_pages.draw(folder, card, command.format)
+    finally:
+        print(printable(f"Card: {', '.join(map(str, paths))}"), flush=True)
+    stop.check()

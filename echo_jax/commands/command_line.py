@@ -8,7 +8,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -55,8 +55,7 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
     Args:
       command: a frozen dataclass in a module of the command's name. If it has the fields `part` and
         `run` (a `RunConfig`), the part that the command line names gives the defaults of the run.
-        Its `REMOVED`, if there is one, says what to use for flags that it had once, and its
-        `SPELLINGS` the words that other words stand for.
+        Its `SPELLINGS`, if there are any, are the words that other words stand for.
       arguments: the command line after the program's name; None for that of the process.
     """
     for stream in (sys.stdout, sys.stderr):
@@ -79,17 +78,15 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
         raise broken.error from None
     except SystemExit as stop:
         if stop.code:
-            removed = getattr(command, "REMOVED", {})
-            raise _refusal(_message(refused.getvalue()), removed) from None
+            raise _refusal(_message(refused.getvalue())) from None
         raise
 
 
-def _refusal(message: str, removed: Mapping[str, str]) -> ConfigError:
-    """A refusal of tyro in its words, or what to use for a flag of Keras or a removed one."""
-    names = {**flags.OTHER_NAMES, **removed}
+def _refusal(message: str) -> ConfigError:
+    """A refusal of tyro in its words, or what to use for a flag of Keras."""
     if message.startswith("Unrecognized options"):
         for flag in re.findall(r"--[\w-]+", message):
-            if fix := names.get(flags.field_of(flag)):
+            if fix := flags.OTHER_NAMES.get(flags.field_of(flag)):
                 return ConfigError(None, flag, "is not an option", fix)
     return ConfigError(message)
 
@@ -135,7 +132,7 @@ def drawing_last(again: str) -> Iterator[None]:
     try:
         yield
     except ConfigError as error:
-        print(f"{error.spelled('flag')}; then {again} makes it", file=sys.stderr)
+        raise error.then(f"then {again} makes it") from error
 
 
 @contextlib.contextmanager
@@ -169,13 +166,13 @@ def this_command(name: str) -> str:
 
 @contextlib.contextmanager
 def stoppable(again: str) -> Iterator[Interrupts]:
-    """Within it, a signal ends the program after the chunk that trains; it is said how to go on."""
-    notice = "Stopping after the chunk that trains; a second Ctrl-C stops at once."
+    """Within it, a signal ends the program where nothing is lost; it is said how to go on."""
+    notice = "Stopping where nothing is lost; a second Ctrl-C stops at once."
     with Interrupts(notice=notice) as interrupts:
         try:
             yield interrupts
-        except StoppedError:
-            print(f"\nStopped; to go on: {again}", file=sys.stderr)
+        except StoppedError as stopped:
+            print(f"\n{printable(str(stopped))}; to go on: {again}", file=sys.stderr)
             sys.exit(interrupts.exit_status)
         except SchedulerLostError as error:
             raise error.then(f"to go on: {again}") from error

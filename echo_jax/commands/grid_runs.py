@@ -118,6 +118,7 @@ def run_studies(
             for path in study_pages.write_for_paper(out, asked, options.format, options.tables):
                 print(f"For a paper: {printable(str(path))}")
             print(f"Page: {printable(str(out / study_folder.PAGE))}")
+            interrupts.check(f"Stopped; {out} has all rows and the page")
     if failures:
         why = "; ".join(failures)
         raise ConfigError(f"{len(failures)} tasks failed, {out} has all others: {why}")

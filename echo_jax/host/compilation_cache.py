@@ -84,7 +84,7 @@ def _key() -> str:
     A program that is compiled for one processor can end the process on another, and home folders
     are shared. The number of threads decides how some of them are split.
     """
-    flags = [os.environ.get(name) for name in ("XLA_FLAGS", "LIBTPU_INIT_ARGS", "NPROC")]
+    flags = [os.environ.get(name) for name in ("XLA_FLAGS", "LIBTPU_INIT_ARGS")]
     versions = [machine.versions()[name] for name in ("jax", "jaxlib")]
-    parts = machine.processor(), machine.cores(), machine.device_kind(), versions, flags
+    parts = machine.processor(), machine.threads(), machine.device_kind(), versions, flags
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeR
 from echo_jax.exceptions import printable
 
 PLAIN_LINES = 10
-"""Lines that a run prints where there is no terminal, about."""
+"""Lines that a run prints where there is no terminal, about; at its start they come sooner."""
 
 
 class _Bar:
@@ -46,7 +46,7 @@ class _Bar:
             self._bar.update(self._task, completed=done, text=text)
         elif done >= self._next_line or done == self._total:
             self._say(text)
-            self._next_line = done + self._total / PLAIN_LINES
+            self._next_line = done + min(done, self._total / PLAIN_LINES)
 
     def _show_in_notebook(self, done: float, text: str) -> None:
         from IPython.display import HTML, display
@@ -108,30 +108,37 @@ class CardProgress(_Bar):
     def __init__(self, name: str, updates: int, say: Callable[[str], None]) -> None:
         """Take the name of the card and the updates of its runs."""
         super().__init__(updates, 0, say)
-        self._name, self._done, self._lock = name, 0, threading.Lock()
+        self._name, self._lock = name, threading.Lock()
+        self._made: dict[object, int] = {}
         self._first: tuple[float, int] | None = None
 
     def __enter__(self) -> Self:
         """Show that the programs are compiled."""
         super().__enter__()
-        self._show(0, f"{self._name}  compiling")
+        self._show(0, f"{self._name}  compiling; the time left follows from the first updates")
         return self
 
-    def advance(self, updates: int) -> None:
-        """Count updates that were made."""
+    def update(self, run: object, updates: int) -> None:
+        """Count the updates that a run has made, which may be told late, or made anew."""
         with self._lock:
-            self._done += updates
-            self._first = self._first or (time.perf_counter(), self._done)
-            self._show(self._done, f"{self._name}  {self._text()}")
+            if updates > self._made.get(run, 0):
+                self._made[run] = updates
+                done = sum(self._made.values())
+                self._first = self._first or (time.perf_counter(), done)
+                self._show(done, f"{self._name}  {self._text(done)}")
 
-    def _text(self) -> str:
+    def line(self, text: str) -> None:
+        """Print a line, above the bar."""
+        (self._console.print if self._console.is_terminal else self._say)(f"{self._name}  {text}")
+
+    def _text(self, done: int) -> str:
         """Updates, their rate and the time left."""
-        count = f"{self._done:,}/{self._total:,} updates"
+        count = f"{done:,}/{self._total:,} updates"
         since, before = self._first or (0.0, 0)
-        if self._done in (before, self._total):
-            return f"{count}, then they are scored" if self._done == self._total else count
-        rate = (self._done - before) / (time.perf_counter() - since)
-        return f"{count}  {rate:,.0f}/s  {_duration((self._total - self._done) / rate)} left"
+        if done in (before, self._total):
+            return f"{count}, then they are scored" if done == self._total else count
+        rate = (done - before) / (time.perf_counter() - since)
+        return f"{count}  {rate:,.0f}/s  {_duration((self._total - done) / rate)} left"
 
 
 def _duration(seconds: float) -> str:

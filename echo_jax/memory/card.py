@@ -8,9 +8,9 @@ A card is a function of its cell and rows, so a measurement that was stopped goe
 """
 
 import datetime
+import itertools
 import math
 import re
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -24,6 +24,7 @@ from echo_jax.exceptions import ConfigError
 from echo_jax.memory import bits
 from echo_jax.memory.protocol import (
     CEILING,
+    DEFAULT_SEEDS,
     LAGS,
     PLATEAU_FROM,
     PLATEAU_WITHIN,
@@ -32,8 +33,12 @@ from echo_jax.memory.protocol import (
 )
 from echo_jax.memory.row_file import decoded, read_rows
 from echo_jax.memory.rows import DECIMALS, Count, KeyRow, LagRow, LagScore, Row, configuration_of
-from echo_jax.report.number_formats import plain
+from echo_jax.report.number_formats import plain, three_digits
 from echo_jax.statistics import mean_interval
+
+THREADS = 2
+"""Threads of XLA in the processes of the command `card`, whatever cores there are: their number
+decides last bits, and the published cards were made with two."""
 
 Text = Annotated[str, Meta(min_length=1, max_length=1000)]
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
@@ -101,8 +106,8 @@ class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     keys, values   of a matrix state: d_k and d_v
     parameters     trained numbers by key, with those of the block and the readout
     us_per_step    of one stream, step by step, on the machine that ran the command
-    seeds          asked for; `bits_by_lag.seeds` are those that are there
-    configuration  rates and schedules, of which each seed takes its best
+    seeds          asked for last, or with a row; `bits_by_lag.seeds` are those that count
+    configuration  rates and schedules of the rows that count, of which each seed takes its best
     on_plateau     seeds whose accuracy is that of a list of the values
     devices        on which rows were made
     remarks        sentences on what a reader should know
@@ -216,26 +221,57 @@ def on_plateau(measured: BitsByKey | None) -> int | None:
     return int(np.all(away <= PLATEAU_WITHIN, axis=1).sum())
 
 
+def rectangle(rows: Sequence[Row]) -> list[Row]:
+    """The rows of one question that make a rectangle: each of its seeds has all configurations.
+
+    So each seed chooses among as much. Configurations are added from that with most seeds on. As
+    many seeds count as a default card has; then the most rows; then the most seeds.
+    """
+    seeds: dict[Configuration, set[int]] = {}
+    for row in rows:
+        seeds.setdefault(configuration_of(row), set()).add(row.seed)
+    common = sorted(seeds, key=lambda of: -len(seeds[of]))
+    shared = [*itertools.accumulate((seeds[of] for of in common), lambda a, b: a & b)]
+    sizes = [(min(len(x), DEFAULT_SEEDS), i * len(x), len(x), i) for i, x in enumerate(shared, 1)]
+    *_, count = max(sizes)
+    kept = set(common[:count])
+    return [row for row in rows if configuration_of(row) in kept and row.seed in shared[count - 1]]
+
+
+def row_text(row: Row) -> str:
+    """The run of a row, and its bits on final data: seed 0, by key, ramp, rate 0.01: 12.3 bits."""
+    of = configuration_of(row)
+    run = ", ".join(filter(None, [f"seed {row.seed}", of.question, of.schedule, f"rate {of.rate}"]))
+    measured = bits_by_lag([row]) or bits_by_key([row])
+    assert measured, "a row is of one of the questions"
+    return f"{run}: {f'{three_digits(measured.mean)} bits' if row.final else 'not finite'}"
+
+
 def whole_seeds(rows: Sequence[Row], configuration: Sequence[Configuration]) -> list[Row]:
-    """The rows of some configurations, of seeds that have all of a question: others have no best.
+    """The rows of some configurations that count: the `rectangle` of each question.
 
     Rows of other configurations may be there: those of a card that is being extended.
     """
     rows = [row for row in rows if configuration_of(row) in configuration]
-    wanted = Counter(of.question for of in configuration)
-    made = Counter((configuration_of(row).question, row.seed) for row in rows)
-    whole = {run for run, count in made.items() if count == wanted[run[0]]}
-    return [row for row in rows if (configuration_of(row).question, row.seed) in whole]
+    by_question = ([row for row in rows if isinstance(row, kind)] for kind in (LagRow, KeyRow))
+    return [row for asked in by_question if asked for row in rectangle(asked)]
 
 
 def with_rows(card: Card, rows: Sequence[Row]) -> Card:
-    """The card, changed to what its rows say."""
+    """The card that its rows show; of its configurations those that count, or have no row yet."""
     whole = whole_seeds(rows, card.configuration)
-    card.bits_by_lag, card.bits_by_key = bits_by_lag(whole), bits_by_key(whole)
-    card.state_bytes = max((row.state_bytes for row in rows), default=0) or card.state_bytes
-    card.constant_bytes = max((x.constant_bytes for x in rows if isinstance(x, KeyRow)), default=0)
-    card.on_plateau = on_plateau(card.bits_by_key)
-    return card
+    shown = {configuration_of(row) for row in whole}
+    without = {of.question for of in card.configuration} - {of.question for of in shown}
+    measured = bits_by_key(whole)
+    return msgspec.structs.replace(
+        card,
+        configuration=[x for x in card.configuration if x in shown or x.question in without],
+        bits_by_lag=bits_by_lag(whole),
+        bits_by_key=measured,
+        state_bytes=max((row.state_bytes for row in rows), default=0) or card.state_bytes,
+        constant_bytes=max((x.constant_bytes for x in rows if isinstance(x, KeyRow)), default=0),
+        on_plateau=on_plateau(measured),
+    )
 
 
 def read(folder: Path) -> tuple[Card, list[Row]]:
@@ -250,13 +286,16 @@ def read(folder: Path) -> tuple[Card, list[Row]]:
     return with_rows(card, rows), rows
 
 
-def write(card: Card, rows: Sequence[Row], folder: Path) -> None:
-    """Write the rows, then the card that follows from them."""
+def write(card: Card, rows: Sequence[Row], folder: Path) -> Card:
+    """Write the rows, then the card that follows from them, which is returned."""
     encoder = msgspec.json.Encoder()
-    text = b"".join(encoder.encode(row) + b"\n" for row in rows)
-    atomic_files.write_bytes(folder / "rows.jsonl", text)
-    encoded = msgspec.json.format(encoder.encode(with_rows(card, rows)), indent=1)
+    if rows:
+        text = b"".join(encoder.encode(row) + b"\n" for row in rows)
+        atomic_files.write_bytes(folder / "rows.jsonl", text)
+    shown = with_rows(card, rows)
+    encoded = msgspec.json.format(encoder.encode(shown), indent=1)
     atomic_files.write_bytes(folder / "card.json", encoded + b"\n")
+    return shown
 
 
 def _seeded(seeds: list[int], values: np.ndarray, most: float, curve: np.ndarray) -> dict[str, Any]:

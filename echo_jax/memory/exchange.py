@@ -45,10 +45,10 @@ def export_tasks(
     The training data are those of the runs here, update by update. Of 3,000 updates a seed has
     about 10 MB. Returns the path of the file, which replaces one that is there.
     """
-    gru = build("gru", {"features": UNITS})
-    tree = {f"seed_{seed}": tasks_of(gru, seed, most, updates) for seed in seeds}
     atomic_files.check_no_link(folder)
     atomic_files.make_folder(folder)
+    gru = build("gru", {"features": UNITS})
+    tree = {f"seed_{seed}": tasks_of(gru, seed, most, updates) for seed in seeds}
     path = folder / "tasks.safetensors"
     tensor_files.write(path, "memory tasks", tree, {"protocol": 3, "seeds": list(seeds)})
     return path
@@ -143,5 +143,4 @@ def import_rows(path: Path, name: str, folder: Path, state_bytes: int = 0) -> Ca
         remarks=[KNOWN],
     )
     with making.claimed(folder / name, card):
-        cards.write(card, rows, folder / name)
-    return card
+        return cards.write(card, rows, folder / name)

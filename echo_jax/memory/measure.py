@@ -2,7 +2,7 @@
 
 check_state, check_programs    what a cell must be to be measured
 Measurement  compiles the programs of each question once, and makes runs
-rows         runs ─► rows, one run a core at a time; the row of a run depends on that run alone
+rows         runs ─► rows, one run a thread at a time; the row of a run depends on that run alone
 """
 
 import hashlib
@@ -21,19 +21,8 @@ from echo_jax.cells.interface import Cell
 from echo_jax.cells.state_size import state_bytes
 from echo_jax.config import is_built_in
 from echo_jax.exceptions import ConfigError
-from echo_jax.memory import score, training
-from echo_jax.memory.protocol import (
-    BLOCK,
-    KEYS,
-    LARGEST_STATE,
-    RECALLS,
-    SYMBOLS,
-    UPDATES,
-    Configuration,
-    Name,
-    most_pairs,
-    pairs_asked,
-)
+from echo_jax.memory import protocol, score, training
+from echo_jax.memory.protocol import KEYS, SYMBOLS, UPDATES, Configuration, Name
 from echo_jax.memory.rows import DECIMALS, KeyRow, LagRow, LagScore, Row
 from echo_jax.memory.training import ByKey, ByLag, Progress, Run
 from echo_jax.report.number_formats import plain
@@ -69,7 +58,7 @@ def question_of(name: Name, cell: Cell) -> ByLag | ByKey:
     """A cell in the network of a question; nothing is compiled."""
     if name == "by lag":
         return ByLag(cell)
-    return ByKey(cell, most_pairs(state_bytes(cell, 2 * KEYS).cell))
+    return ByKey(cell, protocol.most_pairs(state_bytes(cell, 2 * KEYS).cell))
 
 
 def lowered(question: ByLag | ByKey, name: str) -> Programs:
@@ -112,10 +101,10 @@ def check_state(name: str, cell: Cell) -> None:
     for inputs in () if is_built_in(name) else (SYMBOLS, 2 * KEYS):
         check_shapes(cell, name, inputs)
     size = Candidate(cell, name).attempt(lambda: state_bytes(cell, SYMBOLS).cell, "initial_state")
-    if size > LARGEST_STATE:
+    if size > protocol.LARGEST_STATE:
         raise ConfigError(
             None, f"cell {name!r}", f"has a state of {size:,} bytes, and a head for each lag reads "
-            f"at most {LARGEST_STATE:,}", "give it fewer units, or {state_bytes=4000}",
+            f"at most {protocol.LARGEST_STATE:,}", "give it fewer units, or {state_bytes=4000}",
         )  # fmt: skip
 
 
@@ -153,7 +142,7 @@ class Measurement:
         background.shutdown(wait=False)
 
     def row(self, planned: PlannedRun, progressed: Callable[[int], None]) -> Row:
-        """Make a run. `progressed` is told the updates of each block; it may raise to stop it."""
+        """Make a run. `progressed` is told the updates so far; it may raise to stop it."""
         of, seed = planned
         question, programs = self.questions[of.question], self._programs[of.question].result()
         run = Run(np.int32(seed), np.float32(of.rate), np.bool_(of.schedule != "adaptive"))
@@ -162,10 +151,10 @@ class Measurement:
         while finite and updates < UPDATES:
             progress, losses = programs.block(run, progress)
             finite = bool(np.isfinite(np.asarray(losses)).all())
-            updates += BLOCK
-            progressed(BLOCK)
+            updates += protocol.BLOCK
+            progressed(updates)
         if updates < UPDATES:
-            progressed(UPDATES - updates)  # those that are left out
+            progressed(UPDATES)  # with those that are left out
         row = empty_row(planned, updates, question, int(progress.level.pairs))
         if finite:
             params = progress.train.params
@@ -181,23 +170,22 @@ class Measurement:
 def rows(
     measurement: Measurement,
     planned: Sequence[PlannedRun],
-    progressed: Callable[[int], None] = lambda _: None,
+    progressed: Callable[[PlannedRun, int], None] = lambda *_: None,
 ) -> Generator[Row]:
-    """The rows of runs as they are done; as many runs are made at once as there are cores.
+    """The rows of runs as they are done, `runs_at_once`.
 
-    `progressed` is told the updates of each block of any run; what it raises ends all runs.
+    `progressed` is told the updates of a run after each block; what it raises ends all runs.
     """
     stopped = threading.Event()
 
-    def unless_stopped(updates: int) -> None:
-        """Tell the updates of a block, or end its run where the others have ended."""
+    def unless_stopped(run: PlannedRun, updates: int) -> None:
+        """Tell the updates of a run, or end it where the others have ended."""
         if stopped.is_set():
             raise CancelledError
-        progressed(updates)
+        progressed(run, updates)
 
-    at_once = machine.cores() if jax.default_backend() == "cpu" else 1
-    with ThreadPoolExecutor(at_once) as pool:
-        futures = [pool.submit(measurement.row, run, unless_stopped) for run in planned]
+    with ThreadPoolExecutor(runs_at_once()) as pool:
+        futures = [pool.submit(measurement.row, x, partial(unless_stopped, x)) for x in planned]
         try:
             for future in as_completed(futures):
                 yield future.result()
@@ -205,6 +193,11 @@ def rows(
             stopped.set()
             for future in futures:
                 future.cancel()
+
+
+def runs_at_once() -> int:
+    """One a core of a CPU; no more than XLA has threads, in which all of a program is computed."""
+    return min(machine.cores(), machine.threads()) if jax.default_backend() == "cpu" else 1
 
 
 def weights_digest(params: Any) -> np.ndarray:
@@ -220,8 +213,8 @@ def empty_row(planned: PlannedRun, updates: int, question: ByLag | ByKey, level:
     of, seed = planned
     if isinstance(question, ByLag):
         return LagRow(seed, of.rate, updates, None, None)
-    pairs = list(pairs_asked(question.most))
-    asked = [RECALLS * k for k in pairs]
+    pairs = list(protocol.pairs_asked(question.most))
+    asked = [protocol.RECALLS * k for k in pairs]
     return KeyRow(seed, of.rate, of.schedule or "ramp", updates, level, pairs, asked, None, None)
 
 

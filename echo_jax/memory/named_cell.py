@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,13 +20,14 @@ class NamedCell(NamedTuple):
     """A cell, its name, and its arguments as JSON values.
 
     `named_by` are the arguments that its card is named by: the bytes asked for, in place of the
-    option that was found for them.
+    option that was found for them. `remarks` are on the size of its state.
     """
 
     name: str
     args: dict[str, Any]
     cell: Cell
     named_by: dict[str, Any]
+    remarks: Sequence[str] = ()
 
     @property
     def title(self) -> str:
@@ -50,7 +51,7 @@ class NamedCell(NamedTuple):
 
 def named_cell(
     name: str, arguments: str | Mapping[str, Any] = "", target: int | None = None
-) -> tuple[NamedCell, list[str]]:
+) -> NamedCell:
     """The cell of a name and its arguments, a mapping or a text `name=value,name=value`.
 
     With a target its options are found that give it a state of so many bytes, and a remark says
@@ -59,13 +60,13 @@ def named_cell(
     given = cell_arguments.parse(arguments) if isinstance(arguments, str) else dict(arguments)
     found = registry.cell_class(name)
     if target is None:
-        return stated(name, given, registry.build(name, given, found), size_of(found)), []
+        return stated(name, given, registry.build(name, given, found), size_of(found))
     of_size = sized(name, given, target, 2 * KEYS)
     cell = registry.build(name, of_size.args, found)
     named = stated(name, of_size.args, cell, size_of(found))
     remark = f"no size gives {target:,} bytes within 10%, the largest below has {of_size.bytes:,}"
     by = {**given, "state-bytes": target}
-    return named._replace(named_by=by), [] if of_size.fits else [remark]
+    return named._replace(named_by=by, remarks=() if of_size.fits else (remark,))
 
 
 def cell_object(found: Any, args: Mapping[str, Any] | None) -> NamedCell:

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import functools
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from echo_jax import atomic_files, machine
 from echo_jax.exceptions import ConfigError, printable, shown
 from echo_jax.host.progress import CardProgress
 from echo_jax.memory import card as card_files
-from echo_jax.memory import making, measure, protocol
+from echo_jax.memory import making, protocol
 from echo_jax.memory.card import Card
 from echo_jax.memory.named_cell import NamedCell, cell_object, named_cell
 from echo_jax.memory.pages import built_in_cards, table
@@ -105,7 +104,8 @@ def card(  # noqa: PLR0913 - the flags of the command
         echo_jax.card(Mine, args={"features": 64})    # a class, also of this notebook
         echo_jax.card(plain, full=True, out="cards")
 
-    The card has the bits of that of `echo-jax card`, and the cell is checked as there. An interrupt
+    The cell is checked as by `echo-jax card`. The bits are the same for the same number of threads
+    of XLA: this program's, one a core or NPROC as jax started, and two in the command. An interrupt
     raises KeyboardInterrupt; with a folder, the rows stay there and the same call goes on.
 
     Args:
@@ -129,19 +129,16 @@ def card(  # noqa: PLR0913 - the flags of the command
     machine.check_program()
     protocol.check_seeds(seeds)
     folder = None if out is None else atomic_files.path_of("out", out)
-    named, remarks = _chosen(cell, args, state_bytes)
-    title = named.card_name if name is None else name
-    card_files.check_name(title)
-    machine.use_cpu_devices(None)
-    measure.check_state(named.name, named.cell)
     plan = making.plan_of(full, seeds, only)
-    new = making.new_card(title, named, plan, remarks)
-    if folder:
-        result = _made(folder / title, named, new, plan, progress)
-        _drawn(folder / title, result.card)
-        return result
-    with tempfile.TemporaryDirectory() as kept:
-        return _made(Path(kept) / title, named, new, plan, progress)
+    named = _chosen(cell, args, state_bytes)
+    title = named.card_name if name is None else name
+    machine.use_cpu_devices(None)
+    with contextlib.nullcontext(folder) if folder else tempfile.TemporaryDirectory() as place:
+        request = making.requested(Path(place), title, named, plan)
+        result = _made(request, progress)
+        if folder:
+            _drawn(request.folder, result.card)
+    return result
 
 
 class Cards(dict[str, CardResult]):
@@ -175,22 +172,16 @@ def cards(folder: str | os.PathLike[str], beside: Sequence[str] = ()) -> Cards:
     return Cards(whole | {other.name: _result(other, []) for other in others})
 
 
-def _made(
-    folder: Path, named: NamedCell, new: Card, plan: making.Plan, progress: bool
-) -> CardResult:
+def _made(request: making.Request, progress: bool) -> CardResult:
     """Make the runs that a folder lacks; the card with all its rows."""
-    missing = plan.missing(making.there(folder, new)[1])
-    if missing:
-        measure.check_programs(named.name, named.cell)
-    updates = protocol.UPDATES * len(missing)
-    shows = progress and missing
-    bar = CardProgress(new.name, updates, lambda line: print(printable(line))) if shows else None
-    with bar or contextlib.nullcontext():
-        tell = bar.advance if bar else lambda _: None
-        made = functools.partial(making.rows_here, named, progressed=tell)
-        for _ in making.make(folder, new, named.cell, plan, made):
+    updates = protocol.UPDATES * len(request.missing)
+    bar = CardProgress(request.new.name, updates, lambda line: print(printable(line)))
+    shows = progress and request.missing
+    tell, say = (bar.update, bar.line) if shows else (lambda *_: None, lambda _: None)
+    with bar if shows else contextlib.nullcontext():
+        for _ in making.make(request, making.rows_here, tell, say):
             pass
-    return _result(*card_files.read(folder))
+    return _result(*card_files.read(request.folder))
 
 
 def _drawn(folder: Path, made: Card) -> list[Path]:
@@ -205,10 +196,8 @@ def _result(made: Card, rows: Sequence[Row]) -> CardResult:
     return CardResult(made, msgspec.to_builtins(rows))
 
 
-def _chosen(
-    cell: Any, args: Mapping[str, Any] | None, state_bytes: int | None
-) -> tuple[NamedCell, list[str]]:
-    """The cell, and remarks on the size of its state."""
+def _chosen(cell: Any, args: Mapping[str, Any] | None, state_bytes: int | None) -> NamedCell:
+    """The cell of a name or an object."""
     if not isinstance(args, Mapping | None) or not all(isinstance(x, str) for x in args or {}):
         raise ConfigError(f"args {shown(args)} is no mapping of names: use dict(features=64)")
     if isinstance(cell, str):
@@ -218,7 +207,7 @@ def _chosen(
             f"state_bytes {state_bytes} needs the name of a cell, and this is an object: give "
             "its options with args, or leave state_bytes out"
         )
-    return cell_object(cell, args), []
+    return cell_object(cell, args)
 
 
 def _tidy(row: Row) -> list[dict[str, Any]]:

@@ -93,6 +93,8 @@ class Result(msgspec.Struct, kw_only=True):
     `follows`, the share of answers that follow a change of the value asked for where values come in
     random order; and the values that are `untrained`, if there are any.
 
+    `cores` are those that XLA has a thread for, which decide last bits of large networks.
+
     Fields that may be UNSET are not in every file: distances are for integers, recalled bits for
     classes, the ceiling is not known of values that may depend on each other, nothing is to be
     reached where no target can be known, and early versions of echo_jax wrote fewer fields.
@@ -137,6 +139,7 @@ class Result(msgspec.Struct, kw_only=True):
     digest: str | UnsetType = UNSET
     seconds: dict[str, float] | UnsetType = UNSET
     devices: list[str] | UnsetType = UNSET
+    cores: int | UnsetType = UNSET
 
 
 class Finished(NamedTuple):
@@ -157,7 +160,7 @@ class Finished(NamedTuple):
         return loss[good], accuracy[good]
 
 
-NOT_OF_THE_RUN = ("seconds", "devices", "versions", "digest")
+NOT_OF_THE_RUN = ("seconds", "devices", "cores", "versions", "digest")
 """Fields that are not a function of configuration and seed, excluded from the digest."""
 
 ADDED_TO_RESULTS = (

@@ -34,7 +34,7 @@ CONFIG, VOCABULARY, TOKENS = "config.json", "vocabulary.json", "tokens.safetenso
 CHECKPOINT, METRICS = "checkpoint.safetensors", "metrics.csv"
 RESULT, SEEDS, FIGURE = "result.json", "seeds.csv", "curve.png"
 
-MADE_WITH = ("format", "versions", "device")
+MADE_WITH = ("format", "versions", "device", "cores")
 """Fields of `config.json` that are no part of the run."""
 
 
@@ -171,6 +171,7 @@ def write_config(folder: Path, inputs: RunSpec) -> None:
         "format": atomic_files.FORMAT,
         "versions": machine.versions(),
         "device": machine.device_kind(),
+        "cores": machine.threads(),
     }
     if path.exists():
         made = atomic_files.read_json(path)
@@ -226,6 +227,8 @@ def other_bits(folder: Path) -> str | None:
     versions = begun.get("versions")
     versions = versions if isinstance(versions, dict) else {}
     pairs = [(begun.get("device"), machine.device_kind())]
+    if cores := begun.get("cores"):  # early versions did not state them
+        pairs.append((f"{cores} cores", f"{machine.threads()} cores"))
     names = ("jax", "XLA_FLAGS")
     pairs += [(f"{name} {versions.get(name)}", f"{name} {here.get(name)}") for name in names]
     differ = [f"{now}, before {shown(before)}" for before, now in pairs if before != now]

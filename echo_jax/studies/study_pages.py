@@ -57,6 +57,9 @@ def section(name: str, study: Study, rows: Sequence[ResultRow], command: str) ->
         )
     if rows[0].config.data.file is not None:
         notes.append(OWN)
+    if mixed := [row.point for row in rows if " and " in (row.device or "")]:
+        words = "Trained on several devices or numbers of cores, so bits may differ"
+        notes.append(f"{words}: {', '.join(mixed)}.")
     pairs = pair_tables(study, rows)
     return Section(
         name=name,

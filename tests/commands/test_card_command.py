@@ -7,11 +7,14 @@ import time
 
 import msgspec
 import pytest
+from disk_faults import Faults
+from made_up_cards import lag_row
 from tiny_memory import make_tiny
 
-from echo_jax import __main__, atomic_files, machine
+from echo_jax import atomic_files, machine
 from echo_jax.host.progress import CardProgress
-from echo_jax.memory import card
+from echo_jax.memory import card, exchange
+from echo_jax.memory.pages import card_pages
 
 CELLS = '''
 import jax
@@ -77,6 +80,8 @@ def test_a_card_is_made_stays_and_takes_more_seeds(carding, tmp_path):
     assert made.devices == [machine.device()]
     assert made.us_per_step > 0
     assert "Last: mine:Last, 2 runs to make" in said
+    assert "Last  2/8 updates\n" in said
+    assert re.search(r"^Last  seed 0, by key, ramp, rate 0.01: \d\S* bits$", said, re.M)
     assert re.search(r"^seeds +1\nbits by lag +\d\S*\nbits by key +\d\S*$", said, re.M)
     assert said.splitlines()[-1].startswith("Card: cards/Last/card.json, cards/Last/rows.jsonl, ")
     assert {"card.md", "card.svg"} < {path.name for path in folder.iterdir()}
@@ -100,7 +105,7 @@ def test_a_card_that_is_stopped_shows_its_seeds_and_goes_on_to_the_same_rows(
     monkeypatch.setattr(machine, "cores", lambda: 1)
     advances = []
 
-    def advance(bar, updates):
+    def advance(bar, run, updates):
         advances.append(updates)
         if len(advances) == 5:  # in the first block of the third run
             os.kill(os.getpid(), signal.SIGINT)
@@ -108,7 +113,7 @@ def test_a_card_that_is_stopped_shows_its_seeds_and_goes_on_to_the_same_rows(
 
     line = ["--cell", "mine:Last", "--seeds", "2"]
     with monkeypatch.context() as patch:
-        patch.setattr(CardProgress, "advance", advance)
+        patch.setattr(CardProgress, "update", advance)
         said = carding(*line, status=128 + signal.SIGINT)
     assert re.search(r"^seeds +1 of 2\nbits by lag +\S+ \(1 of 2\)\n", said.stdout, re.M)
     assert re.search(r"\nStopped; to go on: .*card.py --cell mine:Last --seeds 2\n$", said.stderr)
@@ -117,7 +122,7 @@ def test_a_card_that_is_stopped_shows_its_seeds_and_goes_on_to_the_same_rows(
     with monkeypatch.context() as patch:
         advances.extend([0] * (4 - len(advances)))
         del advances[4:]  # in the first block, before a new row
-        patch.setattr(CardProgress, "advance", advance)
+        patch.setattr(CardProgress, "update", advance)
         said = carding(*line, status=128 + signal.SIGINT)
     assert re.search(r"^seeds +1 of 2\n", said.stdout, re.M)
     assert len(rows_of(tmp_path / "cards" / "Last")) == 2
@@ -148,6 +153,40 @@ def test_tasks_are_exported_and_rows_imported_and_the_card_says_so(carding, tmp_
     assert re.fullmatch(r"error: bad.jsonl:5 is not valid \(.*question.*\)[^\n]*\n", said)
 
 
+def test_a_folder_for_tasks_is_refused_before_they_are_computed(carding, monkeypatch):
+    monkeypatch.setattr(exchange, "tasks_of", None)
+    said = carding("--export-tasks", "mine.py", "--seeds", "1", status=2).stderr
+    assert "mine.py cannot be a folder" in said
+
+
+def test_a_full_disk_as_an_imported_card_is_drawn_is_no_success(carding, tmp_path, monkeypatch):
+    (tmp_path / "rows.jsonl").write_bytes(msgspec.json.encode(lag_row([3.0])))
+    with monkeypatch.context() as patch:
+        faults = Faults(patch)
+        carding("--import", "rows.jsonl")
+    with monkeypatch.context() as patch:
+        Faults(patch, fails=faults.log.index(("replace", ".card.svg.part")))
+        said = carding("--import", "rows.jsonl", "--name", "b", status=2)
+    assert said.stderr.startswith("error: cards/b/card.svg cannot be written (No space left")
+    assert re.search("; then .*card.py --import rows.jsonl --name b makes it\n$", said.stderr)
+    assert said.stdout.endswith("Card: cards/b/card.json, cards/b/rows.jsonl\n")
+
+
+def test_a_signal_as_a_card_is_drawn_says_what_is_there_and_how_to_go_on(
+    carding, tmp_path, monkeypatch
+):
+    draw = card_pages.draw
+
+    def terminated(*arguments):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return draw(*arguments)
+
+    monkeypatch.setattr(card_pages, "draw", terminated)
+    said = carding("--cell", "mine:Last", "--seeds", "1", status=128 + signal.SIGTERM)
+    assert "Card: cards/Last/card.json, cards/Last/rows.jsonl, cards/Last/card.md" in said.stdout
+    assert re.search("\nStopped; to go on: .*card.py --cell mine:Last --seeds 1\n$", said.stderr)
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -160,6 +199,8 @@ def test_tasks_are_exported_and_rows_imported_and_the_card_says_so(carding, tmp_
         (["--cell", "lstm", "--cell", "gru", "--cell-args", "features=4"], "for 2 cells"),
         (["--cell", "lstm", "--cell", "lstm"], "would both be called lstm: give each a --name"),
         (["--name", "a/b"], "--name a/b is no name of a card"),
+        (["--name", ""], "--name '' is no name of a card"),
+        (["--import", "mine.py", "--name", ""], "--name '' is no name of a card"),
         (["--state-bytes", "0"], "--state-bytes 0 is not a count"),
         (["--cells", "--seeds", "3"], "--cells trains nothing: use it without --seeds"),
         (["--import", "x", "--full"], "--import trains nothing: use it without --full"),
@@ -170,8 +211,6 @@ def test_tasks_are_exported_and_rows_imported_and_the_card_says_so(carding, tmp_
         (["--seeds", "0"], "--seeds 0 is out of range: use 1 to 1,000"),
         (["--cluster", "local:0"], "is no cluster"),
         (["--report", "nowhere"], "nowhere"),
-        (["--seconds", "90"], "--seconds is not an option: .*the work of a card is fixed"),
-        (["--draw", "x.json"], "--draw is not an option: .*completes its card"),
     ],
 )  # fmt: skip
 def test_bad_input_is_told_in_one_sentence(carding, tmp_path, arguments, sentence):
@@ -202,9 +241,3 @@ def test_nothing_is_drawn_where_another_process_makes_the_card(carding, tmp_path
         refused = carding("--cell", "mine:Last", "--seeds", "1", status=2).stderr
     assert "in use by another process" in refused
     assert [*folder.iterdir()] == []
-
-
-def test_probe_is_another_name_of_card(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["echo-jax", "probe", "--cells"])
-    __main__.main()
-    assert capsys.readouterr().out.startswith("--cell ")

@@ -1,14 +1,17 @@
 """`study` and `sweep`: what is listed, shown and written, and what is refused before a run."""
 
 import contextlib
+import os
 import re
 import shutil
+import signal
 
 import fabricated
 import pytest
 
 from echo_jax import atomic_files
 from echo_jax.commands import command_line, sweep
+from echo_jax.studies import study_pages
 from echo_jax.studies.catalogue import STUDIES
 
 STUDY = "study.py parts --out out"
@@ -61,6 +64,21 @@ def test_a_finished_study_has_its_tables_and_page(tmp_path, studied, call):
     before = contents(tmp_path)
     call(*STUDY.split(), cwd=tmp_path)
     assert contents(tmp_path) == before
+
+
+def test_a_signal_as_the_page_is_written_says_what_is_there_and_how_to_go_on(
+    tmp_path, studied, call, monkeypatch
+):
+    write = study_pages.write
+
+    def terminated(*arguments):
+        os.kill(os.getpid(), signal.SIGTERM)
+        write(*arguments)
+
+    monkeypatch.setattr(study_pages, "write", terminated)
+    said = call(*STUDY.split(), cwd=tmp_path, status=128 + signal.SIGTERM)
+    assert "\nStopped; out has all rows and the page; to go on: " in said.stderr
+    assert (studied / "README.md").exists()
 
 
 @pytest.mark.parametrize(

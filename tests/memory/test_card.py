@@ -12,7 +12,9 @@ from echo_jax.memory import card as cards
 from echo_jax.memory import making
 from echo_jax.memory.bits import accuracy_bits
 from echo_jax.memory.measure import PlannedRun
-from echo_jax.memory.protocol import Configuration
+from echo_jax.memory.named_cell import named_cell
+from echo_jax.memory.pages import table
+from echo_jax.memory.protocol import DEFAULT, Configuration
 
 
 def by_seed(rows, question="bits_by_lag"):
@@ -32,11 +34,52 @@ def test_of_equal_validation_the_order_of_the_rows_does_not_choose():
     assert found == {by_seed([ramp], "bits_by_key")[0]}
 
 
-def test_a_seed_counts_when_it_has_all_configurations_of_a_question():
-    rows = [lag_row([3.0], rate=0.01), lag_row([2.0], rate=0.03), lag_row([1.0], seed=1)]
-    both = [Configuration("by lag", rate) for rate in (0.01, 0.03)]
-    measured = card(rows, configuration=both).bits_by_lag
-    assert (measured.seeds, measured.by_seed) == ([0], [3.0])
+RATES = (0.01, 0.03, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("seeds_of_rates", "seeds", "counted"),
+    [
+        ((2, 1, 0), 2, RATES[:1]),  # the second seed chose among fewer
+        ((1, 1, 0), 1, RATES[:2]),
+        ((8, 3, 3), 8, RATES[:1]),  # three seeds at three rates are more rows, and too few seeds
+        ((8, 4, 4), 4, RATES),
+        ((12, 8, 8), 8, RATES),
+        ((3, 8, 2), 8, RATES[1:2]),
+    ],
+)
+def test_the_rows_that_count_are_a_rectangle_of_seeds_and_configurations(
+    seeds_of_rates, seeds, counted
+):
+    """A run at a later rate has more bits, so that of the best one of each seed shows."""
+    rows = [
+        lag_row([1.0 + RATES.index(rate)], seed, rate)
+        for rate, of_rate in zip(RATES, seeds_of_rates, strict=True)
+        for seed in range(of_rate)
+    ]
+    made = card(rows)
+    assert tuple(of.rate for of in made.configuration if of.question == "by lag") == counted
+    assert made.bits_by_lag.by_seed == [1.0 + RATES.index(counted[-1])] * seeds
+
+
+def test_a_stopped_full_card_goes_on_as_a_default_one_that_shows_its_seeds(tmp_path, monkeypatch):
+    """Eight of its runs are made: the default configurations of the first four seeds."""
+    monkeypatch.setattr(making, "step_microseconds", lambda _: 1.0)
+    for full, seeds, shown in ((True, None, "4 of 8"), (False, 2, "4"), (False, 6, "6")):
+        plan = making.plan_of(full, seeds)
+        request = making.requested(tmp_path, "lstm", named_cell("lstm"), plan)
+        for made in making.make(request, made_up_rows, print, print):
+            if made.bits_by_key and len(made.bits_by_key.seeds) == 4 and full:
+                break
+        assert table.seeds_there(made) == shown
+        assert made.configuration == list(DEFAULT)
+    assert plan.missing(cards.read(tmp_path / "lstm")[1]) == []
+
+
+def made_up_rows(named, missing, progressed):
+    for of, seed in missing:
+        row = key_row(held(4), seed, of.rate, of.schedule)
+        yield (row if of.schedule else lag_row([3.0], seed, of.rate)), "cpu"
 
 
 def test_the_number_of_pairs_is_chosen_by_validation_data_too():
@@ -132,12 +175,29 @@ def test_a_bad_row_is_named_by_its_line_and_an_unfinished_last_line_is_left_out(
         cards.read(tmp_path)
 
 
+def test_a_card_is_written_before_its_rows_and_rows_without_one_are_refused(tmp_path):
+    new = card([])
+    with making.claimed(tmp_path / "new", new):
+        assert cards.read(tmp_path / "new") == (new, [])
+    cards.write(new, [lag_row([3.0])], tmp_path / "new")
+    (tmp_path / "new" / "card.json").unlink()
+    with pytest.raises(StorageError, match=r"new has rows\.jsonl and no card\.json"):
+        making.there(tmp_path / "new", new)
+
+
 def test_a_card_whose_folder_was_renamed_goes_on_under_its_new_name(tmp_path):
     old, rows = card_with(4, lags=9, name="old")
     (tmp_path / "new").mkdir()
     cards.write(old, rows, tmp_path / "new")
     now, done = making.there(tmp_path / "new", msgspec.structs.replace(old, name="new"))
     assert (now.name, done) == ("new", rows)
+
+
+def test_rows_of_two_numbers_of_cores_are_a_remark():
+    made = card([])
+    for row, device, remarks in ((0, "2 cores", 0), (1, "2 cores", 0), (2, "4 cores", 1)):
+        making.noted(made, lag_row([3.0], row), device)
+        assert (made.remarks == [making.MIXED_DEVICES]) == remarks
 
 
 def test_a_worker_with_another_text_of_a_cell_makes_none_of_its_runs():

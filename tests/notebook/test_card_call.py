@@ -86,6 +86,8 @@ def test_the_cards_of_a_folder_are_rows_beside_built_in_ones(tmp_path, monkeypat
         ("gru", {"seeds": 1.5}, "^seeds=1.5 is out of range"),
         ("gru", {"name": ".."}, "is no name of a card"),
         ("gru", {"only": "lag"}, "no part of a card: use one of by-lag, by-key, ramp"),
+        ("gru", {"only": ["ramp"]}, r"^only=\['ramp'\] is no part of a card: use one of by-lag"),
+        ("gru", {"full": "no"}, "^full='no' is neither True nor False"),
         ("gru", {"out": 3}, "^out=3 is no path"),
     ],
 )  # fmt: skip

@@ -186,7 +186,7 @@ def wholly(**changes):
         fixed = atomic_files.read_json(run / "config.json")
         digests = fixed.pop("files")
         del fixed["training"]["sequences"]
-        for name in ("seed_map", "format", "versions", "device"):
+        for name in ("seed_map", "format", "versions", "device", "cores"):
             del fixed[name]
         identity = atomic_files.digest_of([fixed, digests])
         sign_arrays(run / "checkpoint.safetensors", inputs=identity)

@@ -8,7 +8,7 @@ import pytest
 from run_folders import AVERAGE, OWN, PLAIN, prepared, saved_of, sign_json
 
 import echo_jax
-from echo_jax import atomic_files
+from echo_jax import atomic_files, machine
 from echo_jax.cells import registry
 from echo_jax.config import changed
 from echo_jax.exceptions import ConfigError, StorageError
@@ -76,6 +76,16 @@ def test_a_folder_of_another_version_is_refused_with_the_version_that_reads_it(
     for read in (run_folder.read_inputs, run_folder.other_bits, echo_jax.load):
         with pytest.raises(StorageError, match=rf"^{tmp_path} was written by echo_jax {version}"):
             read(tmp_path)
+
+
+def test_bits_may_differ_on_another_number_of_cores_where_the_folder_states_it(tmp_path):
+    run_folder.write_inputs(tmp_path, RunSpec(PLAIN))
+    assert run_folder.other_bits(tmp_path) is None
+    for before, differs in ((77, True), (None, False)):
+        sign_json(tmp_path / "config.json", cores=before)
+        here = f"{machine.threads()} cores, before '77 cores'"
+        said = f"bits may differ from those of one run: {here}"
+        assert run_folder.other_bits(tmp_path) == (said if differs else None)
 
 
 def test_what_could_not_be_saved_is_refused_before_anything_is_written(tmp_path, write):

@@ -23,10 +23,10 @@ TINY |= {"PAIRS_OF_SMALL": 4, "TIMED_STEPS": 4, "TIMES": 1}
 """The constants that are small, in every module that has them."""
 
 
-def make_tiny(set_attribute=setattr):
+def make_tiny(set_attribute=setattr, constants=TINY):
     """Set the constants; `monkeypatch.setattr` puts them back."""
     for module in MODULES:
-        for name, value in TINY.items():
+        for name, value in constants.items():
             if hasattr(module, name):
                 set_attribute(module, name, value)
 
