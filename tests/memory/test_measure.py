@@ -1,0 +1,106 @@
+"""The run of a card, joined: blocks, schedule, clipping, final data and standardisation."""
+
+import functools
+import hashlib
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from tiny_memory import TINY, make_tiny
+
+from echo_jax.cells.registry import build
+from echo_jax.core.data import Purpose, purpose_key
+from echo_jax.memory import measure
+from echo_jax.memory.measure import Measurement, PlannedRun
+from echo_jax.memory.protocol import Configuration
+from echo_jax.memory.tasks import draw_pairs, draw_streams, earlier_tokens, recall
+from echo_jax.memory.training import ByKey, ByLag, Level, Run
+
+UPDATES, STREAMS, RECALLS, KMAX = 6, 5, 3, 4
+SMALL_NORM = 0.05  # every gradient is above it
+SEED, RATE = 3, 0.05
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tiny():
+    sizes = {"UPDATES": UPDATES, "BLOCK": 3, "STREAMS": STREAMS, "RECALLS": RECALLS}
+    with pytest.MonkeyPatch.context() as patch:
+        make_tiny(patch.setattr, TINY | sizes | {"LARGEST_NORM": SMALL_NORM})
+        yield
+
+
+def row_and_weights(cell, configuration):
+    """The row of a run, and the weights that it scored."""
+    kept, digest = [], measure.weights_digest
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(measure, "weights_digest", lambda p: kept.append(p) or digest(p))
+        measurement = Measurement(cell, "simple", [configuration.question])
+        return measurement.row(PlannedRun(configuration, SEED), lambda _: None), kept[0]
+
+
+def in_plain_python(question, ramp):
+    """The weights and the level after all updates: a loop, and Adam of optax."""
+    adam = optax.chain(optax.clip_by_global_norm(SMALL_NORM), optax.scale_by_adam(eps=1e-7))
+    params = question.init_params(purpose_key(SEED, Purpose.WEIGHTS))
+    moments, level = adam.init(params), Level(jnp.int32(2), jnp.float32(0))
+
+    @jax.jit
+    def update(params, moments, level, i):
+        batch = question.draw(jax.random.fold_in(purpose_key(SEED, Purpose.DATA), i))
+        loss = lambda p: question.loss(p, batch, level, Run(SEED, RATE, ramp), i / UPDATES)  # noqa: E731
+        (_, level), gradient = jax.value_and_grad(loss, has_aux=True)(params)
+        direction, moments = adam.update(gradient, moments)
+        rate = RATE * (1 + jnp.cos(jnp.pi * i / UPDATES)) / 2
+        params = jax.tree.map(lambda p, d: p - rate * d, params, direction)
+        squares = [jnp.sum(x**2) for x in jax.tree.leaves(gradient)]
+        return params, moments, level, jnp.sqrt(sum(squares))
+
+    for i in range(UPDATES):
+        params, moments, level, norm = update(params, moments, level, i)
+        assert norm > SMALL_NORM
+    return params, level
+
+
+def keys_of(params):
+    """The keys of the data sets; that of the final one is of the SHA-256 of the weights."""
+    key = purpose_key(SEED, Purpose.EVALUATION)
+    digest = hashlib.sha256(b"".join(np.asarray(x).tobytes() for x in jax.tree.leaves(params)))
+    words = np.frombuffer(digest.digest(), np.uint32)
+    final = functools.reduce(jax.random.fold_in, words, jax.random.fold_in(key, 2))
+    return [jax.random.fold_in(key, 0), jax.random.fold_in(key, 1), final]
+
+
+def test_a_run_by_lag_is_that_of_a_plain_loop_and_its_states_are_standardised_by_calibration():
+    cell = build("simple", {"features": 6})
+    row, params = row_and_weights(cell, Configuration("by lag", RATE))
+    question = ByLag(cell)
+    chex.assert_trees_all_close(params, in_plain_python(question, True)[0], atol=2e-5)
+    sets = [draw_streams(key, STREAMS) for key in keys_of(params)]
+    calibration, validation, final = (np.asarray(question.states(params, x)) for x in sets)
+
+    def nats(states, streams):
+        states = (states - calibration.mean((0, 1))) / calibration.std((0, 1))
+        logits = jax.nn.log_softmax(question.logits(params, states))
+        targets = earlier_tokens(streams)[..., None]
+        return (-jnp.take_along_axis(logits, targets, -1).mean((0, 1))[:, 0]).tolist()
+
+    assert row.final.nats == pytest.approx(nats(final, sets[2]), abs=1e-3)
+    assert row.validation.nats == pytest.approx(nats(validation, sets[1]), abs=1e-3)
+    assert abs(row.difference) < 1e-6  # by scan and by steps, with the same standardisation
+
+
+def test_a_run_by_key_is_that_of_a_plain_loop_with_its_own_schedule():
+    cell = build("simple", {"features": 6})
+    row, params = row_and_weights(cell, Configuration("by key", RATE, "adaptive"))
+    question = ByKey(cell, KMAX)
+    expected, level = in_plain_python(question, ramp=False)
+    chex.assert_trees_all_close(params, expected, atol=2e-5)
+    assert row.level == level.pairs == 2
+    assert in_plain_python(question, ramp=True)[1].pairs == KMAX
+    pairs = draw_pairs(keys_of(params)[2], 3 * RECALLS, KMAX)
+    asked = recall(pairs, jnp.repeat(jnp.array([2, 3, 4]), RECALLS))
+    right = (question.logits(params, asked.tokens).argmax(-1) == asked.targets) & asked.scored
+    assert row.final == right.reshape(3, -1).sum(1).tolist()
