@@ -4,6 +4,7 @@ cell                    carry               known answer
 ShiftRegister           `[B, slots, F]`     recalls lags 0 .. slots-1 exactly, and nothing older
 Memoryless              `[B, 1]`, zero      recalls lag 0 alone; all else is at its baseline
 AttentionCache          `[B, slots, d]`     no recurrence; can learn lags up to slots, no older
+FirstWeights            of the LSTM         training changes how it is read, and never what it holds
 """
 
 import dataclasses
@@ -15,8 +16,11 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from echo_jax.cells.interface import Cell, CellParams
 from echo_jax.cells.option_rules import at_least
 from echo_jax.cells.projected_cell import ProjectedCell
+from echo_jax.cells.registry import build
+from echo_jax.cells.scan import Carry
 
 
 class ShiftRegister(nn.RNNCellBase):
@@ -164,3 +168,29 @@ class AttentionCache(ProjectedCell):
 
     def read_out(self, params: CacheParams, read: chex.Array, terms: CacheTerms) -> chex.Array:
         return read @ params.W_v
+
+
+@dataclasses.dataclass(frozen=True)
+class FirstWeights(Cell):
+    """The LSTM with a carry that is always made with its first weights.
+
+    carry' = step(first, carry, x)[0]       output = step(trained, carry, x)[1]
+    """
+
+    features: int
+
+    @property
+    def lstm(self) -> Cell:
+        """The LSTM."""
+        return build("lstm", {"features": self.features})
+
+    def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
+        weights = self.lstm.init(key, input_size)
+        return {"first": weights, "trained": weights}
+
+    def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
+        return self.lstm.initial_state(params["first"], batch_size, input_size)
+
+    def step(self, params: CellParams, state: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
+        carry, _ = self.lstm.step(jax.lax.stop_gradient(params["first"]), state, x)
+        return carry, self.lstm.step(params["trained"], state, x)[1]

@@ -112,12 +112,17 @@ def _why(config: RunConfig, result: "Result") -> list[str]:
     ]
 
 
+def ceiling(config: RunConfig, result: "Result") -> float:
+    """The ceiling of a result; where own values have none, that of independent ones."""
+    if result.ceiling_accuracy is UNSET:
+        return independent_ceiling(config, result)
+    return result.ceiling_accuracy
+
+
 def made_it(config: RunConfig, result: "Result") -> bool:
     """True for an accuracy of at least 99% of the ceiling, where anything can be known."""
-    ceiling = result.ceiling_accuracy
-    if not ceiling or not knowable_share(config):
-        return False
-    return result.accuracy >= 0.99 * ceiling
+    most = ceiling(config, result)
+    return bool(most and knowable_share(config)) and result.accuracy >= 0.99 * most
 
 
 def smaller_step(config: RunConfig) -> dict[str, Any]:
@@ -144,7 +149,9 @@ def _cures(config: RunConfig, failed: bool) -> Iterator[Step]:
         return
     if failed:
         yield Step("take smaller steps, as a loss became non-finite", smaller_step(config))
-    if place in ("window", "replayed"):
+    if config.training.frozen:
+        yield Step("train the cell as well", {"frozen": False})
+    elif place in ("window", "replayed"):
         yield from _easier(config)
     elif config.task.layout == "streams" and config.network.cell != "mlp":
         yield from _reaching_further_in_streams(config)

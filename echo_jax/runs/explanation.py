@@ -9,7 +9,7 @@ from msgspec import UNSET
 from echo_jax.config import RunConfig
 from echo_jax.core.target_place import batches_back, target_place
 from echo_jax.exceptions import Spelling, spell
-from echo_jax.runs.advice import MARGIN, into_view, is_predictable, made_it
+from echo_jax.runs.advice import MARGIN, ceiling, into_view, is_predictable, made_it
 
 if TYPE_CHECKING:
     from echo_jax.runs.result import Result
@@ -46,17 +46,18 @@ WHY_CHANCE = {
     "early": f"{NOWHERE}. The first row ends at time {{first}}, and the state never saw what came "
     "before its window",
     "zeroed": "{value} is not in the window of {window}, and every batch starts from a zero state",
-    "delayed": "the cell mlp sees only {fed}, and {value} is not among them",
+    "delayed": "the cell mlp sees only {fed}, not {value}",
 }
 """Why a target can be found nowhere."""
 
 LEARNED = "The echo was learned: {accuracy:.2%} are right, of {ceiling:.2%} possible."
 KEPT = (
-    " The value is kept, though no training rewards that; longer training may lose it again (see "
-    "the study keeping)."
+    " The value is kept, though no training rewards that: many cells lose it if they are trained "
+    "for longer (see the study keeping)."
 )
 IN_PART = "The echo was learned in part: {accuracy:.2%} are right, of {ceiling:.2%} possible."
-NOT_LEARNED = "The echo was not learned: {accuracy:.2%} are right, which is chance."
+NOT_LEARNED = "The echo was not learned: {accuracy:.2%} are right, and a guess has {guess:.2%}."
+FOLLOWS = " Among values in random order the answer follows a change of {value} in {follows:.1%}."
 
 
 class Claim(NamedTuple):
@@ -104,7 +105,7 @@ def claims(config: RunConfig, result: "Result | None" = None) -> list[Claim]:
         return [Claim(SENTENCES[place].format(**words), is_above_chance)]
     place = "frozen" if config.training.frozen else place
     where = Claim(SENTENCES[place].format(**words), is_above_ceiling)
-    return [where, *([outcome(config, result)] if result and result.ceiling_accuracy else [])]
+    return [where, outcome(config, result)] if result and ceiling(config, result) else [where]
 
 
 def outcome(config: RunConfig, result: "Result") -> Claim:
@@ -112,15 +113,19 @@ def outcome(config: RunConfig, result: "Result") -> Claim:
     if result.follows is not UNSET:
         from echo_jax.runs import own_data_findings
 
-        if words := own_data_findings.order_learned(config, result):
-            return Claim(words, lambda *run: not own_data_findings.order_learned(*run))
-    numbers = {"accuracy": result.accuracy, "ceiling": result.ceiling_accuracy}
+        if order := own_data_findings.order_learned(config, result):
+            return Claim(order, lambda *run: not own_data_findings.order_learned(*run))
+    words = _words(config) | {"accuracy": result.accuracy, "ceiling": ceiling(config, result)}
+    also = ""
+    if result.follows is not UNSET and result.follows < 0.9:
+        also = FOLLOWS.format(**words, follows=result.follows)
     if made_it(config, result):
-        kept = KEPT if target_place(config) == "state" and not config.training.frozen else ""
-        return Claim(LEARNED.format(**numbers) + kept, lambda *run: not made_it(*run))
+        can_lose = target_place(config) == "state" and config.network.cell != "mlp"
+        also += KEPT if can_lose and not config.training.frozen else ""
+        return Claim(LEARNED.format(**words) + also, lambda *run: not made_it(*run))
     if is_above_chance(config, result):
-        return Claim(IN_PART.format(**numbers), lambda *run: not is_above_chance(*run))
-    return Claim(NOT_LEARNED.format(**numbers), is_above_chance)
+        return Claim(IN_PART.format(**words) + also, lambda *run: not is_above_chance(*run))
+    return Claim(NOT_LEARNED.format(**words, guess=result.baseline_accuracy), is_above_chance)
 
 
 def is_above_chance(config: RunConfig, result: "Result") -> bool:
@@ -130,10 +135,8 @@ def is_above_chance(config: RunConfig, result: "Result") -> bool:
 
 def is_above_ceiling(config: RunConfig, result: "Result") -> bool:
     """True where more is right than was fed, with guesses of the rest."""
-    ceiling = result.ceiling_accuracy
-    if ceiling is UNSET:
-        return False
-    return result.accuracy > ceiling + _margin(config, ceiling)
+    most = ceiling(config, result)
+    return result.accuracy > most + _margin(config, most)
 
 
 def _margin(config: RunConfig, share: float) -> float:

@@ -27,25 +27,27 @@ def predictability(config: RunConfig, result: "Result") -> str:
     Only an interval over seeds that lies above them shows that it does.
     """
     independent, interval = independent_ceiling(config, result), result.accuracy_interval
+    others = simple_predictors(result)
+    best = max([result.accuracy, *others.values()])
     start = (
-        f"The values are predictable: {result.accuracy:.2%} are right, and of independent values "
+        f"The values are predictable: {best:.2%} can be right, and of independent values "
         f"{independent:.2%} would be the most."
     )
-    others = simple_predictors(result)
     if not others:
         return f"{start} The network uses order in them."
-    low = interval.low if interval else result.accuracy
+    low, high = (interval.low, interval.high) if interval else (result.accuracy, result.accuracy)
     named = {name: f"{name} ({share:.2%})" for name, share in others.items()}
+    if better := [named[x] for x, share in others.items() if high is not None and share > high]:
+        more = " and ".join(better)
+        return f"{start} The network is right in {result.accuracy:.2%}, less than {more}."
     as_good = " and ".join(named[x] for x, share in others.items() if low is None or share >= low)
     if as_good:
         who = as_good[0].upper() + as_good[1:]
         return f"{start} {who} may do as well: the network is not shown to use more."
     both = " and ".join(named.values())
-    if interval:
+    if interval and interval.coverage > 0.9:
         return f"{start} The network uses more than {both}: its interval lies above them."
-    return (
-        f"{start} It is above {both}, but one seed has no interval: {{seeds=8}} tells if it holds."
-    )
+    return f"{start} It is above {both}; whether that holds for other seeds, {{seeds=8}} tells."
 
 
 def order_learned(config: RunConfig, result: "Result") -> str:
@@ -81,7 +83,7 @@ def untrained(result: "Result") -> str:
         return ""
     more = " and others" if found.values > len(found.examples) else ""
     return (
-        f"Only in the held-out part: {found.values} different values ({listed(found.examples)}"
+        f"Values that only the held-out part has: {found.values} ({listed(found.examples)}"
         f"{more}), {found.share:.2%} of its targets. No network was trained on them, and no "
         "ceiling counts them."
     )

@@ -96,13 +96,18 @@ def _line_of_mistake(at: Mapping[str, Any]) -> str:
 
 TANH_200 = {"cell": "simple", "hidden_size": 200, "learning_rate": 0.0003}
 AT = (1, 20, 50, 100, 200, 500, 1000, 2000)  # sequences at which `keeping` looks at a network
-FROZEN = (1, 100, 500, 2000)  # and at one whose recurrence cannot change
+FEWER = (1, 100, 500, 2000)
+FIRST_WEIGHTS = "echo_jax.cells.known_memory:FirstWeights"
 KEEPING: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     "LSTM": ({}, (*AT, 8000)),
-    "LSTM, frozen": ({"frozen": True}, (*FROZEN, 8000)),
-    "LSTM, asked for the next value": ({"lag": -1}, (*FROZEN, 8000)),
+    "LSTM, frozen": ({"frozen": True}, (*FEWER, 8000)),
+    "LSTM, asked for the current value": ({"lag": 0}, (*FEWER, 8000)),
     "tanh RNN of 200 units": (TANH_200, (*AT, 4000, 8000, 16_000)),
-    "tanh RNN of 200 units, frozen": (TANH_200 | {"frozen": True}, (*FROZEN, 8000, 16_000)),
+    "tanh RNN of 200 units, frozen": (TANH_200 | {"frozen": True}, (*FEWER, 8000, 16_000)),
+    "LSTM, state made by its first weights": ({"cell": FIRST_WEIGHTS}, (500, 2000, 8000)),
+    "LSTM, asked for the next value": ({"lag": -1}, (2000, 8000)),
+    "LSTM, lag 2": ({"lag": 2}, (2000,)),
+    "LSTM, lag 3": ({"lag": 3}, (2000,)),
     "tanh RNN": ({"cell": "simple"}, (2000,)),
     "tanh RNN, frozen": ({"cell": "simple", "frozen": True}, (2000,)),
     "tanh RNN, 10 values": ({"cell": "simple", "vocab_size": 10}, (2000, 8000)),
@@ -297,10 +302,11 @@ STUDIES: dict[str, Study] = {
         (
             "accuracy",
             "can be known",
-            "late rows",
+            "recalled bits",
             "in the state before",
             "in the state after",
-            "newest value",
+            "variance of the state",
+            "by the newest value",
         ),
         Chart(
             "lines",
@@ -314,6 +320,7 @@ STUDIES: dict[str, Study] = {
             (f"network {network}, frozen, sequences 2000", f"network {network}, sequences 2000")
             for network in ("LSTM", "tanh RNN", "tanh RNN of 200 units")
         ),
+        compared=("recalled_bits",),
     ),
     "state": Study(
         "Does the carried state help?",

@@ -89,9 +89,9 @@ def probe(config: RunConfig, dynamic: DynamicParams, params: Params) -> dict[str
 
 
 def newest(config: RunConfig, dynamic: DynamicParams, params: Params) -> dict[str, jax.Array]:
-    """Share of the variance of the states after rows that the value fed last explains.
+    """The variance of the states after rows, and the part that the value fed last explains.
 
-    Variance of the class means over total variance, summed over all numbers of the state.
+    Both are sums over all numbers of the state; the part is the variance of the class means.
     """
     tokens = draw_sequences(dynamic.seed, Purpose.EVALUATION, jnp.arange(PROBED), config.task)
     network, times = build_network(config), np.asarray(config.task.row_times)
@@ -99,7 +99,8 @@ def newest(config: RunConfig, dynamic: DynamicParams, params: Params) -> dict[st
     states = states.reshape(-1, states.shape[-1])
     fed = jax.nn.one_hot(tokens[:, times].reshape(-1), config.task.vocab_size)
     means = fed.T @ states / jnp.maximum(fed.sum(axis=0), 1)[:, None]
-    return {"share": jnp.var(fed @ means, axis=0).sum() / jnp.var(states, axis=0).sum()}
+    whole, part = (jnp.sum(jnp.var(x, axis=0)) for x in (states, fed @ means))
+    return {"variance": whole, "explained": part}
 
 
 def fed_back(config: RunConfig, dynamic: DynamicParams, params: Params) -> dict[str, jax.Array]:

@@ -76,7 +76,8 @@ COLUMNS: Mapping[str, Column] = {
     "late rows": _estimate("probe network", percent),
     "in the state before": _estimate("probe before 1", percent),
     "in the state after": _estimate("probe after 1", percent),
-    "newest value": _estimate("newest share", percent),
+    "variance of the state": _estimate("newest variance", decimals),
+    "by the newest value": _estimate("newest explained", decimals),
     "distance": _estimate("distance", decimals),
     "by chance": lambda row: decimals(row.baselines.distance or math.nan),
     "missing": _estimate("rows_apart missing", percent),
@@ -115,6 +116,7 @@ def _caption(study: Study, rows: Sequence[ResultRow], lines: Sequence[Sequence[s
 
 PAIR_SCORES = {
     "accuracy": "accuracy, points",
+    "recalled_bits": "recalled bits",
     "sequences_to_99": "sequences to 99%",
     "distance": "distance",
     "rows_apart missing": "accuracy where missing, points",

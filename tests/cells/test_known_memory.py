@@ -1,4 +1,5 @@
 import cell_reference
+import chex
 import jax
 import numpy as np
 import pytest
@@ -41,3 +42,22 @@ def test_attention_is_shared_among_the_inputs_so_far_and_the_present_one_always_
 
     expected = [[0, 0], [6, 0], [3, 6], [10, 4], [8, 4], [12, 0], [0, 0]]
     np.testing.assert_allclose(np.asarray(run(params, xs))[:, 0], expected, atol=1e-5)
+
+
+def test_what_first_weights_hold_is_what_the_untrained_lstm_holds():
+    cell = known_memory.FirstWeights(6)
+    first = jax.jit(cell.init, static_argnums=1)(jax.random.key(0), 4)
+    trained = first | {"trained": jax.tree.map(lambda x: 2 * x, first["trained"])}
+    xs = np.random.default_rng(0).normal(size=(5, 3, 4)).astype(np.float32)
+
+    @jax.jit
+    def run(params):
+        return cell.scan(params, cell.initial_state(params, 3, 4), xs)
+
+    (carry, outputs), (same, others) = run(first), run(trained)
+    lstm = jax.jit(cell.lstm.scan)(first["first"], cell.initial_state(first, 3, 4), xs)
+    chex.assert_trees_all_close((carry, outputs), lstm, atol=1e-6)
+    chex.assert_trees_all_equal(same, carry)
+    assert np.abs(others - outputs).min() > 0
+    gradient = jax.jit(jax.grad(lambda params: run(params)[1].sum()))(first)
+    assert not any(np.any(x) for x in jax.tree.leaves(gradient["first"]))

@@ -76,11 +76,10 @@ def test_the_newest_value_explains_all_of_a_state_that_saw_no_other():
     newest = jax.jit(functools.partial(measures.newest, config))
     params = params_of(config)
     zero, carried = (
-        float(newest(changed(config, stateful=stateful).dynamic, params)["share"])
-        for stateful in (False, True)
+        newest(changed(config, stateful=stateful).dynamic, params) for stateful in (False, True)
     )
-    assert zero == pytest.approx(1, abs=1e-5)
-    assert 0.3 < carried < 0.8
+    assert zero["explained"] == pytest.approx(float(zero["variance"]), rel=1e-4)
+    assert 0.3 < carried["explained"] / carried["variance"] < 0.8
 
 
 def test_the_other_state_is_the_score_of_a_network_trained_the_other_way():

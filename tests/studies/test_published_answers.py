@@ -134,21 +134,28 @@ def mistake(rows):
 
 
 def keeping(rows):
-    def of(network, score="accuracy", sequences=2000):
-        return percent(median(rows(network=network, sequences=sequences), score))
+    def of(network, score="accuracy", sequences=2000, write=percent):
+        return write(median(rows(network=network, sequences=sequences), score))
+
+    def grown(part):
+        return [of("LSTM", f"newest {part}", at, decimals) for at in (1, 2000)]
 
     wide, held = "tanh RNN of 200 units", "probe before 1"
-    frozen = [of(f"{wide}, frozen"), of(f"{wide}, frozen", sequences=16_000), "16,000"]
+    made, ahead = "LSTM, state made by its first weights", "LSTM, asked for the {} value"
+    at_lag_2, current = of("LSTM, lag 2", held), of(ahead.format("current"), held)
+    assert current == of(ahead.format("next"), held)
+    pairs = [(f"{network}, frozen", network) for network in ("LSTM", "tanh RNN")]
+    bits = [[of(x, "recalled_bits", write=decimals) for x in pair] for pair in pairs]
     p = [
-        p_in("keeping", rows, rows(network=network, sequences=2000))
-        for network in ("LSTM", "tanh RNN")
+        p_in("keeping", rows, rows(network=network, sequences=2000), "recalled_bits")
+        for _, network in pairs
     ]
     return [
-        "200", *frozen, of(wide), of(wide, sequences=16_000), "16,000",
-        of("LSTM", held, 1), of("LSTM", held), of("LSTM"), of("LSTM, frozen"),
-        "50", of("tanh RNN"), of("tanh RNN, frozen"), *p,
-        of("LSTM, asked for the next value", held),
-        of("LSTM, asked for the next value", "newest share"), of("LSTM", "newest share"),
+        "200", of(f"{wide}, frozen"), of(f"{wide}, frozen", sequences=16_000), "16,000",
+        of(wide), of(wide, sequences=16_000), "16,000",
+        of("LSTM", held, 1), of("LSTM", held), of("LSTM"),
+        of(made), of(made, sequences=8000), "8,000", *grown("explained"), *grown("variance"),
+        at_lag_2, current, *bits[0], "50", *bits[1], *p,
         of("LSTM in a block"), of("LSTM in a block", sequences=8000), "8,000",
     ]  # fmt: skip
 
