@@ -253,16 +253,17 @@ def test_a_card_of_real_size_is_the_same_alone_on_workers_and_on_one_core(tmp_pa
     """
     card = [sys.executable, ROOT / "tests" / "support" / "short_memory.py", "--cell", "block:gru"]
     card += ["--state-bytes", "400", "--only", "by-lag", "--seeds", "2", "--out"]
-    one_core, eight = {min(os.sched_getaffinity(0))}, os.environ | {"NPROC": "8"}
+    one_core = ["taskset", "--cpu-list", str(min(os.sched_getaffinity(0)))]
     made = []
-    for out, more, options in (
-        ("alone", [], {"env": eight}),
-        ("workers", ["--cluster", "local:2"], {}),
-        ("one core", [], {"preexec_fn": lambda: os.sched_setaffinity(0, one_core)}),
+    for out, before, more, threads in (
+        ("alone", [], [], {"NPROC": "8"}),
+        ("workers", [], ["--cluster", "local:2"], {}),
+        ("one core", one_core, [], {}),
     ):
         done = subprocess.run(
-            [*card, out, *more],
-            cwd=tmp_path, check=True, timeout=200, stdout=subprocess.PIPE, text=True, **options,
+            [*before, *card, out, *more],
+            cwd=tmp_path, check=True, timeout=200,
+            stdout=subprocess.PIPE, text=True, env=os.environ | threads,
         )  # fmt: skip
         assert "  20/80 updates\n" in done.stdout  # the first block
         (path,) = (tmp_path / out).glob("*/rows.jsonl")
