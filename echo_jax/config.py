@@ -17,6 +17,9 @@ from echo_jax.exceptions import ConfigError, shown
 Framing = Literal["classes", "values"]
 Part = Literal["current", "no-context", "context"]
 
+SHORT_NAMES = {"batch_size": "batch", "hidden_size": "hidden"}
+"""Shorter names of fields, in flags and tables."""
+
 BLOCK = "block:"
 """Before the name of a cell: a small network around it, see `cells.block`."""
 

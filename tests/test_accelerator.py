@@ -7,13 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from card_runs import made, run_of
 
 from echo_jax.cell_table import CELLS
 from echo_jax.cells.registry import build
 from echo_jax.cells.scan import recurrences, scan_over_time
 from echo_jax.config import RunConfig, TaskConfig, TrainingConfig
 from echo_jax.core import many_seeds
-from echo_jax.memory.measure import Measurement, PlannedRun
 from echo_jax.memory.protocol import DEFAULT
 from tests.support import tiny_memory
 
@@ -66,10 +66,9 @@ def test_a_run_of_a_card_gives_the_same_row(monkeypatch, configuration):
     tiny_memory.make_tiny(monkeypatch.setattr)
 
     def row():
-        measurement = Measurement(build("lstm", {"features": 8}), "lstm", {configuration.question})
-        made = measurement.row(PlannedRun(configuration, 0), lambda _: None)
+        row = made(run_of("lstm", {"features": 8}, configuration))
         by_lag = configuration.question == "by lag"
-        return jnp.array(made.validation.nats if by_lag else made.validation)
+        return jnp.array(row.validation.nats if by_lag else row.validation)
 
     on_cpu, on_accelerator = on_both(row)
     np.testing.assert_allclose(on_accelerator, on_cpu, rtol=1e-3, atol=1)

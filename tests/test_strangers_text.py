@@ -101,7 +101,7 @@ def test_what_a_stranger_wrote_is_text_in_every_output(name, tmp_path):
 @pytest.mark.parametrize("name", ["<b>", "a\n```", "x\x1b[31m", "=1", ".hidden", "a\n"])
 def test_a_folder_with_a_name_that_no_card_has_is_refused(name, tmp_path):
     (tmp_path / name).mkdir()
-    cards.write(card(ROWS), ROWS, tmp_path / name)
+    cards.write_whole(card(ROWS), ROWS, tmp_path / name)
     for read in (all_cards.write_report, echo_jax.cards):
         with pytest.raises(ConfigError, match="is no name of a card: use up to 100"):
             read(tmp_path)

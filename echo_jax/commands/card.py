@@ -11,7 +11,6 @@ echo-jax card --cells                                      # the cells that are 
 
 import contextlib
 import dataclasses
-import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,21 +18,20 @@ import tyro
 
 from echo_jax import machine
 from echo_jax.cell_table import CELLS
-from echo_jax.cluster import check_spec, workers_of
 from echo_jax.commands import command_line
 from echo_jax.config import BLOCK
 from echo_jax.exceptions import ConfigError, FolderInUseError, printable
+from echo_jax.grid.cluster import check_spec, executor_of
 from echo_jax.host.interrupts import Interrupts, StoppedError
 from echo_jax.memory import protocol
-from echo_jax.memory.card import THREADS, Card, check_name
+from echo_jax.memory.card import CARD_FILE, ROWS_FILE, THREADS, Card, check_name
 from echo_jax.memory.pages import table
 from echo_jax.report import styles, text_tables
 from echo_jax.report.number_formats import counted
 
 if TYPE_CHECKING:
-    from echo_jax.cluster import Workers
-    from echo_jax.memory.making import Request
-    from echo_jax.memory.measure import PlannedRun
+    from echo_jax.grid.executors import Executor
+    from echo_jax.memory.make_card import Request
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,52 +170,55 @@ def make_report(command: CardCommand, folder: Path) -> None:
 
 def export_tasks(command: CardCommand, folder: Path) -> None:
     """Write the tasks of some seeds."""
-    from echo_jax.memory import exchange
+    from echo_jax.memory import other_frameworks
 
     seeds = range(command.seeds or protocol.DEFAULT_SEEDS)
     most = protocol.most_pairs(command.state_bytes or 0)
-    path = exchange.export_tasks(folder, seeds, most, protocol.UPDATES)
+    path = other_frameworks.export_tasks(folder, seeds, most, protocol.UPDATES)
     print(printable(f"Written: {path}"))
 
 
 def import_card(command: CardCommand, path: Path) -> None:
     """Make the card of rows from elsewhere, print it and draw it."""
-    from echo_jax.memory import exchange
+    from echo_jax.memory import other_frameworks
 
     name = command.name[0] if command.name else path.stem
     check_name(name)
-    card = exchange.import_rows(path, name, command.out, command.state_bytes or 0)
+    card = other_frameworks.import_rows(path, name, command.out, command.state_bytes or 0)
     with command_line.stoppable(command_line.this_command("card")) as stop:
         conclude(command, command.out / name, card, stop)
 
 
 def make_cards(command: CardCommand) -> None:
     """Build and check every cell, then make one card after the other."""
+    from echo_jax.grid.executors import Here
     from echo_jax.host import compilation_cache
+    from echo_jax.memory.card_run import runs_at_once
 
     machine.use_cpu_devices(1, THREADS)  # each thread trains a run, on the same device
     compilation_cache.use_compilation_cache(command.compilation_cache)
     requests = requested(command)
-    unfinished = [run for request in requests for run in request.missing]
+    lacking = [run for request in requests for run in request.missing]
     own = {request.named.name for request in requests}
     with (
         command_line.stoppable(command_line.this_command("card")) as stop,
-        workers_of(command.cluster, unfinished, stop, own, THREADS) as workers,
+        executor_of(command.cluster, Here(runs_at_once()), lacking, stop, own, THREADS) as executor,
     ):
         if len(requests) > 1:
-            stop.say(f"{len(requests)} cards: {len(unfinished)} runs to make")
-        made = [make_card(command, request, workers, stop) for request in requests]
+            stop.say(f"{len(requests)} cards: {len(lacking)} runs to make")
+        made = [make_card(command, request, executor, stop) for request in requests]
     if len(made) > 1:
         print(f"\n{table.side_by_side(made)}")
 
 
 def requested(command: CardCommand) -> "list[Request]":
     """The cards to be made. ConfigError before anything is."""
-    from echo_jax.memory import making
+    from echo_jax.memory import make_card as making
     from echo_jax.memory.named_cell import named_cell
 
     plan = making.plan_of(command.full, command.seeds, command.only)
-    count, requests = len(command.cell_names), dict[str, making.Request]()
+    count = len(command.cell_names)
+    requests = dict[str, making.Request]()
     given = zip(
         command.cell_names,
         command.cell_args or ("",) * count,
@@ -235,29 +236,24 @@ def requested(command: CardCommand) -> "list[Request]":
 
 
 def make_card(
-    command: CardCommand, request: "Request", workers: "Workers | None", stop: Interrupts
+    command: CardCommand, request: "Request", executor: "Executor", stop: Interrupts
 ) -> Card:
     """Make the runs that a card lacks, and `conclude` it; also where it is stopped."""
-    from echo_jax.host.progress import CardProgress
-    from echo_jax.memory import making, measure
+    from echo_jax.host.progress import GridProgress
+    from echo_jax.memory import make_card as making
 
-    folder, card, runs = request.folder, request.new, len(request.missing)
-    where = "on workers" if workers else f"{measure.runs_at_once()} at once"
-    to_make = f"{card.name}: {request.named.title}, {counted(runs, 'run')} to make, {where}"
+    folder = request.folder
+    card = request.new
+    runs = request.missing
+    where = f"{at_once} at once" if (at_once := getattr(executor, "at_once", 0)) else "on workers"
+    to_make = f"{card.name}: {request.named.title}, {counted(len(runs), 'run')} to make, {where}"
     stop.say(printable(to_make if runs else f"{folder} has all runs of this card, and stays"))
-    rows = functools.partial(making.rows_on_workers, workers) if workers else making.rows_here
-    bar = CardProgress(card.name, protocol.UPDATES * runs, stop.say)
-
-    def progressed(run: "PlannedRun", updates: int) -> None:
-        """Ends the runs after a signal."""
-        stop.check()
-        bar.update(run, updates)
-
+    bar = GridProgress({run.name: run.work for run in runs}, stop.say, card.name, "updates")
     try:
         with bar if runs else contextlib.nullcontext():
-            for by_now in making.make(request, rows, progressed, bar.line):
+            for by_now in making.make(request, executor, bar, stop):
                 card = by_now
-    except (StoppedError, ConfigError) as error:  # a signal, or workers that failed
+    except (StoppedError, ConfigError) as error:  # a signal, or runs that failed
         if not isinstance(error, FolderInUseError):  # the other process may be drawing
             conclude(command, folder, card, stop)
         raise
@@ -270,9 +266,9 @@ def conclude(command: CardCommand, folder: Path, card: Card, stop: Interrupts) -
     print(f"\n{table.side_by_side([card])}\n", flush=True)
     for remark in card.remarks:
         print(printable(remark))
-    if not (folder / "rows.jsonl").exists():
+    if not (folder / ROWS_FILE).exists():
         return  # stopped before the first row
-    paths = [folder / "card.json", folder / "rows.jsonl"]
+    paths = [folder / CARD_FILE, folder / ROWS_FILE]
     try:
         with command_line.drawing_last(command_line.this_command("card")), styles.drawing():
             from echo_jax.memory.pages import card_pages

@@ -18,11 +18,8 @@ from tyro.constructors import (
     StructTypeInfo,
 )
 
-from echo_jax.config import PARTS, Part
+from echo_jax.config import PARTS, SHORT_NAMES, Part
 from echo_jax.exceptions import ConfigError, Spelling, spell
-
-ALIASES = {"batch_size": "batch", "hidden_size": "hidden"}
-"""A shorter flag for a field."""
 
 PART = {name: name for name in PARTS} | {"2": "current", "3": "no-context", "4": "context"}
 """The parts by their names, and by their numbers in the tutorial."""
@@ -64,12 +61,12 @@ class BrokenRuleError(Exception):
 def field_of(flag: str) -> str:
     """The field that a flag sets: --no-stateful sets stateful, --batch=5 batch_size."""
     name = re.sub("^--(no-)?", "", flag.partition("=")[0].replace("_", "-")).replace("-", "_")
-    return next((field for field, alias in ALIASES.items() if alias == name), name)
+    return next((field for field, alias in SHORT_NAMES.items() if alias == name), name)
 
 
 def aliases(field: str) -> list[str] | None:
     """Other flags of a field, as tyro takes them."""
-    return [f"--{ALIASES[field]}"] if field in ALIASES else None
+    return [f"--{SHORT_NAMES[field]}"] if field in SHORT_NAMES else None
 
 
 @functools.cache

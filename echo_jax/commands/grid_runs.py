@@ -3,25 +3,21 @@
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
 
-from echo_jax import atomic_files, machine
-from echo_jax.cluster import Here, Workers, check_spec, workers_of
-from echo_jax.config import RunConfig
-from echo_jax.exceptions import ConfigError, printable
+from echo_jax import machine
+from echo_jax.exceptions import printable
+from echo_jax.grid.cluster import check_spec, executor_of
+from echo_jax.grid.completion import TasksFailedError
+from echo_jax.grid.executors import Executor, Here
 from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.report import text_tables
-from echo_jax.report.number_formats import percent
-from echo_jax.report.page import Section
 from echo_jax.report.styles import Format
-from echo_jax.studies import result_rows, seed_parts, study_folder, study_pages
-from echo_jax.studies.catalogue import Study
+from echo_jax.studies import study_folder, study_pages
+from echo_jax.studies.expected_time import COMPILE_SECONDS
 from echo_jax.studies.grid_point import GridPoint
-from echo_jax.studies.result_rows import ResultRow
-from echo_jax.studies.scores import shown
+from echo_jax.studies.study_folder import StudyFolder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,89 +40,47 @@ class GridOptions:
         check_spec(self.cluster)
 
 
-class Folder(NamedTuple):
-    """A folder of studies, and how its page shows them.
-
-    path     of the folder
-    kind     "all studies" or "a sweep"
-    title    of the page
-    studies  by name, in the order of the page
-    command  the command that makes the section of a study, by its name
-    remake   the command that makes the page
-    """
-
-    path: Path
-    kind: str
-    title: str
-    studies: Mapping[str, Study]
-    command: Callable[[str], str]
-    remake: str
-
-    def missing(self, name: str) -> list[GridPoint]:
-        """The grid points of a study, or parts of them, that have no row yet."""
-        there = result_rows.read(study_folder.rows_path(self.path, name))
-        return seed_parts.missing(self.studies[name].points, there)
-
-    def sections(self, rows: Mapping[str, list[ResultRow]]) -> dict[str, Section]:
-        """The sections of the studies that have rows."""
-        return {
-            name: study_pages.section(name, self.studies[name], some, self.command(name))
-            for name, some in rows.items()
-            if some
-        }
-
-    def write_page(
-        self, rows: Mapping[str, list[ResultRow]], sections: Mapping[str, Section]
-    ) -> None:
-        """Write the page of all studies that have rows."""
-        ordered = [sections[name] for name in self.studies if name in sections]
-        all_rows = list(itertools.chain(*rows.values()))
-        if ordered:
-            study_pages.write(self.path, self.title, all_rows, ordered, self.remake)
-
-
 def run_studies(
-    folder: Folder, names: Sequence[str], options: GridOptions, interrupts: Interrupts
+    folder: StudyFolder, names: Sequence[str], options: GridOptions, interrupts: Interrupts
 ) -> None:
     """Run what is missing, study by study; write the page after each that ran and at the end.
 
-    ConfigError for grid points that failed, once all others are shown and written.
+    TasksFailedError once all others are shown and written.
     """
-    out, failures = folder.path, list[str]()
+    out = folder.path
+    failures = list[str]()
     if not options.compilation_cache:
         compilation_cache.switch_off()
-    study_folder.claim(out, folder.kind, bool(options.tables))
-    with atomic_files.locked(out):
-        rows = study_folder.rows_of(out, folder.studies)
+    with folder.claimed(bool(options.tables)):
+        rows = folder.rows(folder.studies)
         waiting = {name: folder.missing(name) for name in names}
         print(plan(waiting, options.cluster), flush=True)
-        sections = folder.sections(rows)
-        points = list(itertools.chain(*waiting.values()))
-        with workers_for(options.cluster, points, interrupts) as workers:
+        sections = study_pages.sections(folder, rows)
+        with executor_for(options.cluster, waiting, interrupts) as executor:
             for name, left in waiting.items():
                 if left:
-                    path = study_folder.rows_path(out, name)
-                    failures += run_points(path, left, interrupts, workers)
-                    now = study_folder.rows_of(out, {name: folder.studies[name]})
-                    rows, sections = rows | now, sections | folder.sections(now)
-                    folder.write_page(rows, sections)
+                    failures += run_shown(folder, name, left, executor, interrupts)
+                    now = folder.rows([name])
+                    rows |= now
+                    sections |= study_pages.sections(folder, now)
+                    study_pages.write_folder(folder, rows, sections)
                 if name in sections:
                     print(study_pages.in_terminal(sections[name]), flush=True)
         if sections:
-            folder.write_page(rows, sections)
+            study_pages.write_folder(folder, rows, sections)
             asked = [sections[name] for name in names if name in sections]
             for path in study_pages.write_for_paper(out, asked, options.format, options.tables):
                 print(f"For a paper: {printable(str(path))}")
             print(f"Page: {printable(str(out / study_folder.PAGE))}")
             interrupts.check(f"Stopped; {out} has all rows and the page")
     if failures:
-        why = "; ".join(failures)
-        raise ConfigError(f"{len(failures)} tasks failed, {out} has all others: {why}")
+        raise TasksFailedError(failures)
 
 
 def plan(waiting: Mapping[str, Sequence[GridPoint]], cluster: str | None) -> str:
     """The tasks to run, and the estimated time in this process."""
-    lines, total = [], 0.0
+    lines = []
+    total = 0.0
     for name, points in waiting.items():
         seconds = seconds_of(points)
         total += seconds
@@ -139,78 +93,44 @@ def plan(waiting: Mapping[str, Sequence[GridPoint]], cluster: str | None) -> str
     return "\n".join(lines)
 
 
-def workers_for(
-    spec: str | None, points: Sequence[GridPoint], interrupts: Interrupts
-) -> contextlib.AbstractContextManager[Workers | None]:
-    """The workers of `--cluster` for some grid points; None for this process, and without any."""
+def executor_for(
+    spec: str | None, waiting: Mapping[str, Sequence[GridPoint]], interrupts: Interrupts
+) -> contextlib.AbstractContextManager[Executor]:
+    """The executor of some grid points: the workers of `--cluster`, or this process."""
+    points = list(itertools.chain(*waiting.values()))
     if points and spec is None:
         machine.use_cpu_devices(None)
         compilation_cache.use_compilation_cache()
-    return workers_of(spec, points, interrupts, {point.config.network.cell for point in points})
+    cells = {point.config.network.cell for point in points}
+    return executor_of(spec, Here(), points, interrupts, cells)
 
 
-def run_points(
-    path: Path, points: Sequence[GridPoint], interrupts: Interrupts, workers: Workers | None
-) -> list[str]:
-    """Run grid points, with a progress bar, and append their rows to a file.
-
-    Returns:
-      A sentence for each that failed.
-    """
+def run_shown(
+    folder: StudyFolder,
+    name: str,
+    points: Sequence[GridPoint],
+    executor: Executor,
+    interrupts: Interrupts,
+) -> Sequence[str]:
+    """Run grid points of a study with a progress bar; a sentence for each that failed."""
     from echo_jax.host.progress import GridProgress
-    from echo_jax.studies import sweep
+    from echo_jax.studies.run_study import run_points
 
-    failures = []
-    with GridProgress({point.name: seconds_of([point]) for point in points}) as bar:
-
-        def report(point: GridPoint, share: float) -> None:
-            interrupts.check()
-            bar.at_work(point.name, share)
-
-        here = Here(report, sweep.compile_next)
-        for outcome in sweep.complete(points, path, workers or here):
-            if outcome.failure:
-                failures.append(f"{outcome.task.name}: {outcome.failure}")
-                bar.finished(outcome.task.name, "failed")
-            else:
-                accuracy = shown(outcome.result, "accuracy", percent)
-                bar.finished(outcome.task.name, f"accuracy {accuracy}")
-    return failures
+    path = study_folder.rows_path(folder.path, name)
+    with GridProgress({point.name: point.work for point in points}, interrupts.say) as bar:
+        try:
+            run_points(path, points, executor, bar, interrupts)
+        except TasksFailedError as error:
+            return error.failures
+    return ()
 
 
 def seconds_of(points: Sequence[GridPoint]) -> float:
     """Estimated seconds to run some grid points on as many cores as there are here."""
-    seconds = 3.5 * len({point.program for point in points})  # to compile
-    for point in points:
-        config = point.config
-        measures = sum(0.5 if name == "probe" else 0.1 for name in point.measures)
-        updates = config.training.sequences * config.task.updates_per_sequence
-        rounds = -(-config.seeds // machine.cores())
-        training = rounds * updates * _microseconds(config) / 1e6
-        seconds += 1.0 + measures * config.seeds + training
-    return seconds
+    programs = {point.program for point in points}
+    return COMPILE_SECONDS * len(programs) + sum(point.work for point in points)
 
 
 def minutes(seconds: float) -> str:
     """Seconds as minutes, at least a half."""
     return f"{seconds / 60:.0f}" if seconds > 90 else f"{max(seconds / 60, 0.5):.1f}"
-
-
-def _microseconds(config: RunConfig) -> float:
-    """Of one update of one seed on one core: Adam for each weight, the products of each step."""
-    task, network = config.task, config.network
-    outputs = task.vocab_size if task.framing == "classes" else 1
-    embedded = network.encoding == "embedding"
-    features = network.embedding_dim if embedded else outputs
-    hidden = network.hidden_size
-    if network.cell == "mlp":
-        line = network.delay_line or task.window
-        cell, step = line * features * hidden, line * hidden
-    else:
-        gates = {"simple": 1, "gru": 3}.get(network.cell, 4)
-        cell, step = gates * (features + hidden) * hidden, gates * hidden * hidden
-    weights = cell + hidden * outputs + embedded * outputs * features
-    again = (1 + min(config.training.bptt_batches, task.updates_per_sequence)) / 2
-    read = task.batch_size * (task.window if task.layout == "streams" else 1) * hidden * outputs
-    products = task.window * again * task.batch_size * step + read
-    return 5 + 6e-4 * weights + task.window * again + 2e-4 * products

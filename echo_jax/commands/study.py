@@ -14,12 +14,13 @@ from typing import Annotated
 import tyro
 
 from echo_jax.commands import command_line
-from echo_jax.commands.grid_runs import Folder, GridOptions, minutes, run_studies, seconds_of
+from echo_jax.commands.grid_runs import GridOptions, minutes, run_studies, seconds_of
 from echo_jax.exceptions import ConfigError
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.report import text_tables
-from echo_jax.studies import study_folder
+from echo_jax.studies import published_answers
 from echo_jax.studies.catalogue import STUDIES
+from echo_jax.studies.study_folder import StudyFolder
 
 TITLE = "Echoing random integers: the tutorial's questions, measured"
 
@@ -80,7 +81,7 @@ def run(command: StudyCommand, interrupts: Interrupts) -> None:
     out = command.out or Path("runs/studies")
     again = ["--all", *(["--out", str(command.out)] if command.out else [])]
     remake = command_of(shlex.join(again))
-    folder = Folder(out, "all studies", TITLE, STUDIES, command_of, remake)
+    folder = StudyFolder(out, "all studies", TITLE, STUDIES, command_of, remake)
     print(published(command.names), end="")
     run_studies(folder, command.names or tuple(STUDIES), command, interrupts)
 
@@ -92,7 +93,7 @@ def command_of(name: str) -> str:
 
 def published(names: Sequence[str]) -> str:
     """The published answers of studies, with their questions; empty without any."""
-    answers = {name: study_folder.published_answer(name) for name in names}
+    answers = {name: published_answers.answer(name) for name in names}
     return "".join(
         f"{STUDIES[name].question}\n{answer}\nThis is the published answer; in Python "
         f'echo_jax.study("{name}") has its tables and figure.\n\n'

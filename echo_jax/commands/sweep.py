@@ -5,40 +5,32 @@ echo-jax sweep --layout streams --window 25 --lag 1 5 --bptt-batches 1 --out min
 """
 
 import dataclasses
-import functools
 import itertools
-import math
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 import tyro
 
-from echo_jax import machine
 from echo_jax.commands import command_line, flags
-from echo_jax.commands.grid_runs import Folder, GridOptions, run_studies
+from echo_jax.commands.grid_runs import GridOptions, run_studies
 from echo_jax.config import (
-    PARTS,
     DataConfig,
     NetworkConfig,
     Part,
     RunConfig,
     TaskConfig,
     TrainingConfig,
-    changed,
     flags_of,
     flat,
 )
 from echo_jax.exceptions import ConfigError
 from echo_jax.host.interrupts import Interrupts
-from echo_jax.report.styles import SERIES
 from echo_jax.runs import run_folder
-from echo_jax.studies import seed_parts
-from echo_jax.studies.catalogue import SCORES, Chart, Study
-from echo_jax.studies.grid_point import grid
-
-NAME = "sweep"  # of the rows and the figure
+from echo_jax.studies.catalogue import Study
+from echo_jax.studies.study_folder import StudyFolder
+from echo_jax.studies.sweep import NAME, checked, sweep_study
 
 SWITCH = {"yes": True, "no": False}
 """The words for the values of a switch."""
@@ -49,12 +41,6 @@ NO = {
     if isinstance(value, bool)
 }
 """Another spelling of a switch that is off: --no-stateful is --stateful no."""
-
-OWN_SCORES = (
-    "accuracy", "majority", "persistence", "k-gram", "recalled bits", "reached 99%",
-    "sequences to 99%",
-)  # fmt: skip
-"""Columns of a sweep on own values."""
 
 
 def axes() -> Iterator[tuple[str, Any, Any]]:
@@ -114,61 +100,18 @@ class SweepCommand(GridOptions):
     that was stopped goes on there."""
 
     @property
-    def values(self) -> dict[str, list[Any]]:
-        """The values of each field that was given, switches as True and False."""
-        given = {field: groups for field, groups in vars(self.axes).items() if groups}
-        return {
-            field: list(dict.fromkeys(SWITCH.get(word, word) for word in itertools.chain(*groups)))
-            for field, groups in given.items()
-        }
-
-    @property
     def study(self) -> Study:
         """The grid as a study; ConfigError for an invalid combination."""
-        values = self.values
+        values = {}
         for field, groups in vars(self.axes).items():
             if () in groups:
                 flag = command_line.flag_of(field)
                 raise ConfigError(None, flag, "has no value", "give one or several after it")
-        fixed = {field: given[0] for field, given in values.items() if len(given) == 1}
-        varied = {field: given for field, given in values.items() if len(given) > 1}
-        if not varied:
-            varied = {"lag": [fixed.pop("lag", PARTS[self.part].task.lag)]}
-        for field in ("seeds", "seed", "evaluation_sequences"):
-            fixed[field] = getattr(self, field)
-        fixed |= vars(self.data)
-        axes = {
-            name_of(field): {label(value): {**fixed, field: value} for value in given}
-            for field, given in varied.items()
-        }
-        points = grid(PARTS[self.part], axes, until_learned=self.until_learned)
-        named = [f"{name} {', '.join(map(str, labels))}" for name, labels in axes.items()]
-        source = "" if self.data.file is None else f" of {self.data.file}"
-        question = f"What is learned{source} with {'; '.join(named)}?"
-        size, names = len(list(axes.values())[-1]), [point.name for point in points]
-        pairs = tuple((names[i - i % size], names[i]) for i in range(len(names)) if i % size)
-        columns = SCORES if self.data.file is None else OWN_SCORES
-        return Study(question, points, columns, chart_of(varied), pairs)
-
-
-def chart_of(varied: Mapping[str, Sequence[Any]]) -> Chart:
-    """Up to 6 lines over the first field of numbers that leaves so few, or dots."""
-    for field, values in varied.items():
-        others = [other for other in varied if other != field]
-        numeric = all(type(value) in (int, float) for value in values)
-        if numeric and math.prod(len(varied[other]) for other in others) <= len(SERIES):
-            return Chart("lines", x=name_of(field), series=",".join(map(name_of, others)))
-    return Chart()
-
-
-def name_of(field: str) -> str:
-    """The name of a field in tables."""
-    return flags.ALIASES.get(field, field.replace("_", " "))
-
-
-def label(value: Any) -> Any:
-    """A value in tables: switches as yes and no."""
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
+            given = [SWITCH.get(word, word) for word in itertools.chain(*groups)]
+            if given:
+                values[field] = list(dict.fromkeys(given))
+        fixed = {name: getattr(self, name) for name in ("seeds", "seed", "evaluation_sequences")}
+        return sweep_study(values, self.part, self.data, self.until_learned, **fixed)
 
 
 def main() -> None:
@@ -185,32 +128,5 @@ def run(command: SweepCommand, out: Path, interrupts: Interrupts) -> None:
     """Check every grid point, and run what is missing."""
     study = checked(command.study)
     again = f"{command_line.INSTALLED} sweep {command_line.quoted(*sys.argv[1:])}"
-    folder = Folder(out, "a sweep", "A sweep", {NAME: study}, lambda _: again, again)
+    folder = StudyFolder(out, "a sweep", "A sweep", {NAME: study}, lambda _: again, again)
     run_studies(folder, [NAME], command, interrupts)
-
-
-def checked(study: Study) -> Study:
-    """The study with the user's own values, and the digests of the files of the user's cells.
-
-    ConfigError for a file that cannot be read, or a network that is too large or cannot be built.
-    """
-    from echo_jax.cells import registry
-    from echo_jax.core.network import build_network
-
-    for point in study.points:
-        machine.check_memory(seed_parts.at_once(point) * point.config.least_bytes)
-    machine.use_cpu_devices(None)  # before a user's file uses jax
-    points = study.points
-    if points[0].config.data.file is not None:
-        from echo_jax.runs import own_data
-
-        own = own_data.read_inputs(points[0].config)
-        points = tuple(point.on(own_data.on_values(own, point.config)) for point in points)
-    for config in {changed(point.config, seeds=1, seed=0, sequences=1) for point in points}:
-        build_network(config)
-    source = functools.cache(registry.source_digest)
-    with_source = (
-        dataclasses.replace(point, cell_source=source(point.config.network.cell))
-        for point in points
-    )
-    return dataclasses.replace(study, points=tuple(with_source))

@@ -17,6 +17,7 @@ from echo_jax.core.evaluation import Evaluation
 from echo_jax.core.many_seeds import SeedMap
 from echo_jax.core.network import Compute, Params
 from echo_jax.core.training import Metrics, TrainState
+from echo_jax.host.training_loop import train_chunks
 
 
 class DevicePlan(NamedTuple):
@@ -87,19 +88,20 @@ class Programs(NamedTuple):
         corpus: Corpus | None = None,
         every: int | None = None,
     ) -> Iterator[Chunk]:
-        """The one loop: train on these sequences of the run, and hand out every chunk.
+        """Train on these sequences of the run, and hand out every chunk.
 
         No chunk goes past a multiple of `every`, the sequences between two checkpoints.
         """
         updates = task.updates_with_targets
-        done = sequences.start
-        while done < sequences.stop:
-            border = (done // every + 1) * every if every else sequences.stop
-            count = min(self.chunk, border - done, sequences.stop - done)
-            state, metrics = self.run_chunk(dynamic, state, count, corpus)
-            kept = (m[: self.seeds, :count][..., updates] for m in jax.device_get(metrics))
-            done += count
-            yield Chunk(done, state, *(np.mean(each, -1) for each in kept))
+
+        def run_chunk(state: TrainState, count: int) -> tuple[TrainState, Metrics]:
+            """Train on the next sequences."""
+            return self.run_chunk(dynamic, state, count, corpus)
+
+        chunks = train_chunks(run_chunk, state, sequences, self.chunk, every)
+        for done, count, after, metrics in chunks:
+            kept = (m[: self.seeds, :count][..., updates] for m in metrics)
+            yield Chunk(done, after, *(np.mean(each, -1) for each in kept))
 
     def score(
         self, dynamic: DynamicParams, params: Params, corpus: Corpus | None = None

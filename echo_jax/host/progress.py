@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
 from echo_jax.exceptions import printable
 
@@ -18,14 +18,14 @@ PLAIN_LINES = 10
 class _Bar:
     """A bar with a text, while it is open; without a terminal and a notebook some lines of text."""
 
-    def __init__(
-        self, total: float, done: int, say: Callable[[str], None], *columns: ProgressColumn
-    ) -> None:
-        """Take what there is to do, what of it is done, and what gets the plain lines."""
-        self._total, self._next_line, self._say = total, float(done), say
+    def __init__(self, total: float, done: int, say: Callable[[str], None]) -> None:
+        """Take the work there is, the part of it that is done, and what prints the plain lines."""
+        self._total = total
+        self._next_line = float(done)
+        self._say = say
         self._console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
         hidden = not self._console.is_terminal
-        columns = BarColumn(24), TextColumn("{task.fields[text]}", markup=False), *columns
+        columns = BarColumn(24), TextColumn("{task.fields[text]}", markup=False)
         self._bar = Progress(*columns, console=self._console, disable=hidden)
         self._task = self._bar.add_task("", total=total, completed=done, text="")
         self._in_notebook: Any = None  # rich's own needs ipywidgets, and warns without
@@ -60,26 +60,66 @@ class _Bar:
 
 
 class GridProgress(_Bar):
-    """Grid points done, the one that trains, and the time left."""
+    """Tasks of a grid that are done, the work done in all, and the time left at its rate so far.
 
-    def __init__(self, seconds: Mapping[str, float]) -> None:
-        """Take the expected seconds of each grid point, by name."""
-        self._expected, self._done = dict(seconds), dict.fromkeys(seconds, 0.0)
-        super().__init__(sum(seconds.values()), 0, lambda _: None, TimeRemainingColumn())
+    The clock of the rate starts when the first work has come, so it counts no compilation. Shares
+    may come from several threads, and be told late or anew.
+    """
 
-    def at_work(self, point: str, share: float) -> None:
-        """Show the share of a grid point that is done."""
-        self._done[point] = share * self._expected[point]
-        self._show(sum(self._done.values()), f"{self._count()}  {point}")
+    def __init__(
+        self, work: Mapping[str, float], say: Callable[[str], None], name: str = "", unit: str = ""
+    ) -> None:
+        """Take the work of each task by its name, and the name of the grid, which lines begin with.
 
-    def finished(self, point: str, result: str) -> None:
-        """Print that a grid point is done, and its result."""
-        self.at_work(point, 1.0)
-        self._console.print(printable(f"{self._count()}  {point}: {result}"))
+        With a unit, the work itself is shown; without one, it only weighs the tasks.
+        """
+        super().__init__(sum(work.values()), 0, say)
+        self._work, self._done = dict(work), dict.fromkeys(work, 0.0)
+        self._name = f"{name}  " if name else ""
+        self._unit = unit
+        self._lock = threading.Lock()
+        self._first: tuple[float, float] | None = None
+
+    def __enter__(self) -> Self:
+        """Show that the programs are compiled."""
+        super().__enter__()
+        self._show(0, f"{self._name}compiling; the time left follows from the first updates")
+        return self
+
+    def at_work(self, task: str, share: float) -> None:
+        """Show the share of a task that is done."""
+        with self._lock:
+            if share * self._work[task] <= self._done[task]:
+                return
+            self._done[task] = share * self._work[task]
+            done = sum(self._done.values())
+            self._first = self._first or (time.perf_counter(), done)
+            self._show(done, f"{self._name}{self._text(task, done)}{self._left(done)}")
+
+    def finished(self, task: str, result: str) -> None:
+        """Print that a task is done, and its result."""
+        self.at_work(task, 1.0)
+        line = f"{self._name}{self._count()}  {task}: {result}"
+        (self._console.print if self._console.is_terminal else self._say)(printable(line))
 
     def _count(self) -> str:
-        done = sum(self._done[point] == all_of_it for point, all_of_it in self._expected.items())
-        return f"{done}/{len(self._expected)}"
+        done = sum(self._done[task] == work for task, work in self._work.items())
+        return f"{done}/{len(self._work)}"
+
+    def _text(self, task: str, done: float) -> str:
+        """The work that is done, or the task at work."""
+        if self._unit:
+            return f"{self._count()}  {done:,.0f}/{self._total:,.0f} {self._unit}"
+        return f"{self._count()}  {task}"
+
+    def _left(self, done: float) -> str:
+        """The time left, from the second report on."""
+        since, before = self._first or (0.0, 0.0)
+        if done in (before, self._total):
+            return ""
+        rate = (done - before) / (time.perf_counter() - since)
+        shown = f"  {rate:,.0f}/s" if self._unit else ""
+        return f"{shown}  {_duration((self._total - done) / rate)} left"
 
 
 class TrainingProgress(_Bar):
@@ -96,49 +136,6 @@ class TrainingProgress(_Bar):
         status = f"{rate:,.0f}/s  loss {loss:.3f}  accuracy {accuracy:.1%}"
         left = f"{_duration((self._total - done) / rate)} left"
         self._show(done, f"{done:,}/{self._total:,} sequences  {status}  {left}")
-
-
-class CardProgress(_Bar):
-    """Updates done of all runs of a card, and the time left at the rate measured so far.
-
-    The clock of the rate starts when the first updates have come, so it counts no compilation.
-    Updates may come from several threads.
-    """
-
-    def __init__(self, name: str, updates: int, say: Callable[[str], None]) -> None:
-        """Take the name of the card and the updates of its runs."""
-        super().__init__(updates, 0, say)
-        self._name, self._lock = name, threading.Lock()
-        self._made: dict[object, int] = {}
-        self._first: tuple[float, int] | None = None
-
-    def __enter__(self) -> Self:
-        """Show that the programs are compiled."""
-        super().__enter__()
-        self._show(0, f"{self._name}  compiling; the time left follows from the first updates")
-        return self
-
-    def update(self, run: object, updates: int) -> None:
-        """Count the updates that a run has made, which may be told late, or made anew."""
-        with self._lock:
-            if updates > self._made.get(run, 0):
-                self._made[run] = updates
-                done = sum(self._made.values())
-                self._first = self._first or (time.perf_counter(), done)
-                self._show(done, f"{self._name}  {self._text(done)}")
-
-    def line(self, text: str) -> None:
-        """Print a line, above the bar."""
-        (self._console.print if self._console.is_terminal else self._say)(f"{self._name}  {text}")
-
-    def _text(self, done: int) -> str:
-        """Updates, their rate and the time left."""
-        count = f"{done:,}/{self._total:,} updates"
-        since, before = self._first or (0.0, 0)
-        if done in (before, self._total):
-            return f"{count}, then they are scored" if done == self._total else count
-        rate = (done - before) / (time.perf_counter() - since)
-        return f"{count}  {rate:,.0f}/s  {_duration((self._total - done) / rate)} left"
 
 
 def _duration(seconds: float) -> str:

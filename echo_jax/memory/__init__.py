@@ -1,15 +1,14 @@
 """The memory of a recurrent cell in bits: one network a seed, trained once and asked everything.
 
-protocol       every number that is fixed
-tasks          random streams, and pairs of a key and a value
-training       networks that learn all lags, or all numbers of pairs, at once
-score          the answers of trained weights, step by step on one stream
-recalibration  of the heads that read the state
-measure        seeds and configurations ─► rows
-rows, bits     what each run answered, and that as bits; row_file reads and checks them
-card           rows ─► the card of a cell; a folder of files
-named_cell     a name, arguments and bytes of state ─► a cell
-making         cards in the making: runs that lack a row are made
-exchange       tasks to a file and rows from a file, for other frameworks
-pages          what is shown of cards: text, figures, pages, tables
+protocol           every number that is fixed
+tasks              random streams, and pairs of a key and a value
+training           networks that learn all lags, or all numbers of pairs, at once
+scoring            the answers of trained weights, step by step on one stream, recalibrated
+card_run           a run: a cell, a configuration and a seed ─► a row
+card_rows          what a run answered; bits_from_scores is that as bits
+card               rows ─► the card of a cell; a folder of files
+named_cell         a name, arguments and bytes of state ─► a cell
+make_card          the runs that a card lacks are made; step_time is the time of a step
+other_frameworks   tasks to a file, and rows from a file
+pages              what is shown of cards: text, figures, pages, tables
 """

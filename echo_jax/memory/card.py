@@ -1,7 +1,7 @@
 """The card of a cell: its rows, and what follows from them. No jax.
 
     NAME/card.json     one number a field; written anew with every row
-    NAME/rows.jsonl    a line for each run, as they came
+    NAME/rows.jsonl    a line for each run, added as it came
     NAME/card.md, .svg pages of these
 
 A card is a function of its cell and rows, so a measurement that was stopped goes on.
@@ -11,6 +11,7 @@ import datetime
 import itertools
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -20,8 +21,9 @@ import numpy as np
 from msgspec import Meta
 
 from echo_jax import atomic_files
-from echo_jax.exceptions import ConfigError
-from echo_jax.memory import bits
+from echo_jax.exceptions import ConfigError, StorageError
+from echo_jax.memory import bits_from_scores as bits
+from echo_jax.memory.card_rows import DECIMALS, CARD_ROWS, Count, KeyRow, LagRow, LagScore, Row
 from echo_jax.memory.protocol import (
     CEILING,
     DEFAULT_SEEDS,
@@ -31,10 +33,10 @@ from echo_jax.memory.protocol import (
     SYMBOLS,
     Configuration,
 )
-from echo_jax.memory.row_file import decoded, read_rows
-from echo_jax.memory.rows import DECIMALS, Count, KeyRow, LagRow, LagScore, Row, configuration_of
 from echo_jax.report.number_formats import plain, three_digits
 from echo_jax.statistics import mean_interval
+
+CARD_FILE, ROWS_FILE = "card.json", "rows.jsonl"
 
 THREADS = 2
 """Threads of XLA in the processes of the command `card`, whatever cores there are: their number
@@ -171,7 +173,7 @@ def best_of_seeds(rows: Sequence[Row], kind: type[R]) -> list[R]:
     """
     best: dict[int, R] = {}
     asked = [row for row in rows if isinstance(row, kind)]
-    for row in sorted(asked, key=lambda row: (row.rate, configuration_of(row).schedule or "")):
+    for row in sorted(asked, key=lambda row: (row.rate, row.configuration.schedule or "")):
         if row.seed not in best or validation_bits(row) >= validation_bits(best[row.seed]):
             best[row.seed] = row
     return [best[seed] for seed in sorted(best)]
@@ -229,22 +231,20 @@ def rectangle(rows: Sequence[Row]) -> list[Row]:
     """
     seeds: dict[Configuration, set[int]] = {}
     for row in rows:
-        seeds.setdefault(configuration_of(row), set()).add(row.seed)
+        seeds.setdefault(row.configuration, set()).add(row.seed)
     common = sorted(seeds, key=lambda of: -len(seeds[of]))
     shared = [*itertools.accumulate((seeds[of] for of in common), lambda a, b: a & b)]
     sizes = [(min(len(x), DEFAULT_SEEDS), i * len(x), len(x), i) for i, x in enumerate(shared, 1)]
     *_, count = max(sizes)
     kept = set(common[:count])
-    return [row for row in rows if configuration_of(row) in kept and row.seed in shared[count - 1]]
+    return [row for row in rows if row.configuration in kept and row.seed in shared[count - 1]]
 
 
 def row_text(row: Row) -> str:
-    """The run of a row, and its bits on final data: seed 0, by key, ramp, rate 0.01: 12.3 bits."""
-    of = configuration_of(row)
-    run = ", ".join(filter(None, [f"seed {row.seed}", of.question, of.schedule, f"rate {of.rate}"]))
+    """The bits of a row on final data: 12.3 bits."""
     measured = bits_by_lag([row]) or bits_by_key([row])
     assert measured, "a row is of one of the questions"
-    return f"{run}: {f'{three_digits(measured.mean)} bits' if row.final else 'not finite'}"
+    return f"{three_digits(measured.mean)} bits" if row.final else "not finite"
 
 
 def whole_seeds(rows: Sequence[Row], configuration: Sequence[Configuration]) -> list[Row]:
@@ -252,7 +252,7 @@ def whole_seeds(rows: Sequence[Row], configuration: Sequence[Configuration]) -> 
 
     Rows of other configurations may be there: those of a card that is being extended.
     """
-    rows = [row for row in rows if configuration_of(row) in configuration]
+    rows = [row for row in rows if row.configuration in configuration]
     by_question = ([row for row in rows if isinstance(row, kind)] for kind in (LagRow, KeyRow))
     return [row for asked in by_question if asked for row in rectangle(asked)]
 
@@ -260,7 +260,7 @@ def whole_seeds(rows: Sequence[Row], configuration: Sequence[Configuration]) -> 
 def with_rows(card: Card, rows: Sequence[Row]) -> Card:
     """The card that its rows show; of its configurations those that count, or have no row yet."""
     whole = whole_seeds(rows, card.configuration)
-    shown = {configuration_of(row) for row in whole}
+    shown = {row.configuration for row in whole}
     without = {of.question for of in card.configuration} - {of.question for of in shown}
     measured = bits_by_key(whole)
     return msgspec.structs.replace(
@@ -280,22 +280,40 @@ def read(folder: Path) -> tuple[Card, list[Row]]:
     What follows from the rows is computed anew, so a card cannot claim other bits.
     """
     check_name(folder.name, folder)
-    path = folder / "card.json"
-    card = decoded(path, atomic_files.read_bytes(path, atomic_files.JSON_LIMIT), Card)
-    rows = read_rows(folder / "rows.jsonl")
+    path = folder / CARD_FILE
+    data = atomic_files.read_bytes(path, atomic_files.JSON_LIMIT)
+    try:
+        card = msgspec.json.decode(data, type=Card)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        fix = "use a card of protocol 3, as it was written"
+        raise StorageError(None, path, f"is not valid ({error})", fix) from error
+    rows = CARD_ROWS.read(folder / ROWS_FILE)
+    check_together(rows, folder / ROWS_FILE)
     return with_rows(card, rows), rows
 
 
+def check_together(rows: Sequence[Row], path: Path) -> None:
+    """Raise StorageError for rows that do not fit each other: a run twice, other pairs by key."""
+    fix = "keep those of one card, each once"
+    twice = [key for key, count in Counter(row.key for row in rows).items() if count > 1]
+    if twice:
+        raise StorageError(None, path, f"has {twice[0]} twice", fix)
+    if len({tuple(row.pairs) for row in rows if isinstance(row, KeyRow)}) > 1:
+        raise StorageError(None, path, "has rows by key of several numbers of pairs", fix)
+
+
 def write(card: Card, rows: Sequence[Row], folder: Path) -> Card:
-    """Write the rows, then the card that follows from them, which is returned."""
-    encoder = msgspec.json.Encoder()
-    if rows:
-        text = b"".join(encoder.encode(row) + b"\n" for row in rows)
-        atomic_files.write_bytes(folder / "rows.jsonl", text)
+    """Write the card that follows from its rows, which is returned."""
     shown = with_rows(card, rows)
-    encoded = msgspec.json.format(encoder.encode(shown), indent=1)
-    atomic_files.write_bytes(folder / "card.json", encoded + b"\n")
+    encoded = msgspec.json.format(msgspec.json.encode(shown), indent=1)
+    atomic_files.write_bytes(folder / CARD_FILE, encoded + b"\n")
     return shown
+
+
+def write_whole(card: Card, rows: Sequence[Row], folder: Path) -> Card:
+    """Write a card and all its rows, in the place of those that are there."""
+    CARD_ROWS.write(folder / ROWS_FILE, rows)
+    return write(card, rows, folder)
 
 
 def _seeded(seeds: list[int], values: np.ndarray, most: float, curve: np.ndarray) -> dict[str, Any]:

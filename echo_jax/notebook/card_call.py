@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +13,15 @@ import numpy as np
 
 from echo_jax import atomic_files, machine
 from echo_jax.exceptions import ConfigError, printable, shown
-from echo_jax.host.progress import CardProgress
+from echo_jax.grid.executors import Here
+from echo_jax.host.progress import GridProgress
 from echo_jax.memory import card as card_files
-from echo_jax.memory import making, protocol
-from echo_jax.memory.card import Card
+from echo_jax.memory import make_card, protocol
+from echo_jax.memory.card import CARD_FILE, ROWS_FILE, Card
+from echo_jax.memory.card_rows import KeyRow, Row
+from echo_jax.memory.card_run import runs_at_once
 from echo_jax.memory.named_cell import NamedCell, cell_object, named_cell
 from echo_jax.memory.pages import built_in_cards, table
-from echo_jax.memory.rows import KeyRow, Row
 from echo_jax.report import styles
 from echo_jax.report.charts import NotebookFigure
 from echo_jax.report.markdown_page import escaped, fenced
@@ -73,13 +75,13 @@ class CardResult:
         if not self.rows:
             raise ConfigError(None, self.card.name, "has no rows", "write a card of a {folder}")
         place = atomic_files.path_of("folder", folder) / self.card.name
-        with making.claimed(place, self.card) as (_, there):
+        with make_card.claimed(place, self.card) as (_, there):
             if any(row not in self._typed() for row in there):
                 raise ConfigError(
                     None, place, "has rows that this card lacks", "use another {folder}"
                 )
-            card_files.write(self.card, self._typed(), place)
-        names = [place / "card.json", place / "rows.jsonl"]
+            card_files.write_whole(self.card, self._typed(), place)
+        names = [place / CARD_FILE, place / ROWS_FILE]
         return [*names, *_drawn(place, self.card)]
 
     def _typed(self) -> list[Row]:
@@ -129,12 +131,12 @@ def card(  # noqa: PLR0913 - the flags of the command
     machine.check_program()
     protocol.check_seeds(seeds)
     folder = None if out is None else atomic_files.path_of("out", out)
-    plan = making.plan_of(full, seeds, only)
+    plan = make_card.plan_of(full, seeds, only)
     named = _chosen(cell, args, state_bytes)
     title = named.card_name if name is None else name
     machine.use_cpu_devices(None)
     with contextlib.nullcontext(folder) if folder else tempfile.TemporaryDirectory() as place:
-        request = making.requested(Path(place), title, named, plan)
+        request = make_card.requested(Path(place), title, named, plan)
         result = _made(request, progress)
         if folder:
             _drawn(request.folder, result.card)
@@ -172,15 +174,16 @@ def cards(folder: str | os.PathLike[str], beside: Sequence[str] = ()) -> Cards:
     return Cards(whole | {other.name: _result(other, []) for other in others})
 
 
-def _made(request: making.Request, progress: bool) -> CardResult:
+def _made(request: make_card.Request, progress: bool) -> CardResult:
     """Make the runs that a folder lacks; the card with all its rows."""
-    updates = protocol.UPDATES * len(request.missing)
-    bar = CardProgress(request.new.name, updates, lambda line: print(printable(line)))
-    shows = progress and request.missing
-    tell, say = (bar.update, bar.line) if shows else (lambda *_: None, lambda _: None)
-    with bar if shows else contextlib.nullcontext():
-        for _ in making.make(request, making.rows_here, tell, say):
-            pass
+    here = Here(runs_at_once())
+    if progress and request.missing:
+        work = {run.name: run.work for run in request.missing}
+        say: Callable[[str], None] = lambda line: print(printable(line))  # noqa: E731
+        with GridProgress(work, say, request.new.name, "updates") as bar:
+            list(make_card.make(request, here, bar))
+    else:
+        list(make_card.make(request, here))
     return _result(*card_files.read(request.folder))
 
 

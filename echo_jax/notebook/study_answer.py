@@ -11,7 +11,13 @@ from echo_jax.report.markdown_page import markdown_section
 from echo_jax.report.page import Section
 from echo_jax.report.styles import drawing
 from echo_jax.report.text_tables import data_frame
-from echo_jax.studies import study_figures, study_folder, study_pages, tidy_rows
+from echo_jax.studies import (
+    published_answers,
+    study_figures,
+    study_folder,
+    study_pages,
+    tidy_rows,
+)
 from echo_jax.studies.catalogue import STUDIES
 from echo_jax.studies.result_rows import ResultRow
 
@@ -83,12 +89,12 @@ def study(name: str, folder: str | Path | None = None) -> StudyAnswer:
       ConfigError: there is no such study, or the folder has no rows of it.
     """
     StudyCommand(names=(str(name),))  # refuses a name that no study has
-    place = study_folder.published() if folder is None else atomic_files.path_of("folder", folder)
+    place = published_answers.folder() if folder is None else atomic_files.path_of("folder", folder)
     rows = study_folder.rows_of(place, {name: STUDIES[name]})[name]
     if rows:
         section = study_pages.section(name, STUDIES[name], rows, command_of(name))
         if folder is None:
-            section = section._replace(answer=[study_folder.published_answer(name)])
+            section = section._replace(answer=[published_answers.answer(name)])
         return StudyAnswer(name, section, rows)
     fix = f"make them with echo-jax study {name} --out {place}"
     raise ConfigError(None, place, f"has no rows of study {name}", fix)

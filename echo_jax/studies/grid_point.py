@@ -9,6 +9,7 @@ from echo_jax import atomic_files
 from echo_jax.config import RunConfig, changed, to_dict
 from echo_jax.exceptions import ConfigError
 from echo_jax.runs.run_folder import RunSpec
+from echo_jax.studies.expected_time import expected_seconds
 
 if TYPE_CHECKING:
     from echo_jax.core.data import Corpus
@@ -78,6 +79,11 @@ class GridPoint:
         """Grid points that agree in it share compiled programs."""
         shapes = changed(self.config.static_config, sequences=1)
         return shapes, self.config.seeds, self.cell_source, tuple(map(len, self.corpus or ()))
+
+    @property
+    def work(self) -> float:
+        """The expected seconds."""
+        return expected_seconds(self.config, self.measures)
 
 
 def grid(base: RunConfig, axes: Axes, **options: Any) -> tuple[GridPoint, ...]:

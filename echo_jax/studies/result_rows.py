@@ -1,26 +1,18 @@
-"""Rows of results: a line of JSON for each grid point that was run, in a file that only grows.
-
-A row holds the configuration, the scores of every seed, and timing fields, which its digest
-excludes. Its schema is `ResultRow`. No jax here, so that tables and figures start at once.
-"""
+"""The row of a grid point: its configuration and the scores of every seed. No jax."""
 
 import datetime
-import json
-import os
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from echo_jax import atomic_files
 from echo_jax.config import RunConfig, from_dict, to_dict
-from echo_jax.exceptions import StorageError
+from echo_jax.grid.row_file import RowKind
 from echo_jax.studies.grid_point import GridPoint, Label
 
-TIMING = ("seconds", "versions", "date")  # fields that the digest of a row excludes
-OF_THE_DEVICE = ("device", "bytes")  # and these too, where a row states its device
+TIMING = ("seconds", "versions", "date", "device", "bytes")
+"""Fields that the digest of a row leaves out."""
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=0)]
@@ -77,19 +69,17 @@ class Seconds(_Fields):
     train: float
     evaluate: float
     measure: float
-    update: float | UnsetType = UNSET  # the first rows did not measure it
+    update: float | None  # None: not measured
 
 
 class ResultRow(_Fields):
     """The configuration and the results of a grid point.
 
-    Two fields have other names in the file: `point`, the name of the grid point, is "cell", and
-    `baselines` is "floors". `cell_source` is the SHA-256 of the file of a user's cell; rows of
-    built-in cells do not have it, and the first rows of users' cells neither. `data_digest` is
-    that of the user's own values, which rows of random integers do not have.
+    `cell_source` is the SHA-256 of the file of a user's cell, and `data_digest` that of the user's
+    own values; other rows do not have these fields.
     """
 
-    point: str = msgspec.field(name="cell")
+    point: str  # the name of the grid point
     labels: dict[str, Label]
     config: RunConfig
     measures: list[str]
@@ -97,7 +87,7 @@ class ResultRow(_Fields):
     trained: Trained
     parameters: Count  # trainable numbers of one seed
     bytes: Count  # memory of a chunk of training, all seeds, by the compiler's analysis
-    baselines: Baselines = msgspec.field(name="floors")
+    baselines: Baselines
     by_seed: BySeed
     # the mean over the seeds that did not fail; None where a sequence has more than 64 rows
     accuracy_by_position: list[Share | None] | None
@@ -106,7 +96,7 @@ class ResultRow(_Fields):
     seconds: Seconds
     versions: dict[str, str]
     date: datetime.date
-    device: str | UnsetType = UNSET  # that computed it; the first rows do not say
+    device: str | None  # that computed it; None: unknown
     cell_source: str | UnsetType = UNSET
     data_digest: str | UnsetType = UNSET
 
@@ -144,40 +134,19 @@ class ResultRow(_Fields):
         """True where training until 99% ended at its limit, before every seed was there."""
         return self.until_learned and None in self.by_seed.sequences_to_99
 
-    @property
-    def digest(self) -> str:
-        """The digest of all but the timing fields."""
-        return _digest(values_of(self))
+
+def _decoded(values: dict[str, Any]) -> ResultRow:
+    # msgspec would take the default for any field of the configuration that is missing
+    config = from_dict(values.get("config", {}))
+    return msgspec.convert(values | {"config": config}, ResultRow)
 
 
-def read(path: Path) -> list[ResultRow]:
-    """The rows of a file, none if there is no file; StorageError for a damaged line."""
-    if not os.path.lexists(path):
-        return []
-    data = atomic_files.read_bytes(
-        path, atomic_files.JSON_LIMIT, fix="use the folder of a study or sweep"
-    )
-    rows = []
-    for number, line in enumerate(data.splitlines(), 1):
-        try:
-            rows.append(_decoded(line))
-        except (ValueError, RecursionError, msgspec.ValidationError) as error:
-            why = ascii(str(error))[1:-1][:200]  # it may quote the file
-            raise StorageError(
-                None, f"line {number} of {path}", f"is not a row of results ({why})",
-                "remove that line, and its grid point is run again",
-            ) from error  # fmt: skip
-    return rows
+def _encoded(row: ResultRow) -> dict[str, Any]:
+    return msgspec.to_builtins(row) | {"config": to_dict(row.config)}
 
 
-def append(path: Path, row: ResultRow) -> None:
-    """Add a row to a file; if it fails at any moment, the file is as it was."""
-    before = path.read_bytes() if path.exists() else b""
-    if before and not before.endswith(b"\n"):  # an editor may have removed the last one
-        before += b"\n"
-    values = values_of(row)
-    line = json.dumps(values | {"digest": _digest(values)}, allow_nan=False)
-    atomic_files.write_bytes(path, before + line.encode() + b"\n")
+RESULT_ROWS = RowKind("a row of results", _decoded, _encoded, TIMING)
+"""Files of rows of results."""
 
 
 def of_point(row: ResultRow, point: GridPoint) -> ResultRow:
@@ -198,33 +167,3 @@ def finished(points: Sequence[GridPoint], rows: Iterable[ResultRow]) -> list[Res
         for point, key in pairs
         if key in by_key
     ]
-
-
-def missing(points: Sequence[GridPoint], rows: Iterable[ResultRow]) -> list[GridPoint]:
-    """The grid points that have no row yet, one for each key."""
-    there, first = {row.key for row in rows}, dict[str, GridPoint]()
-    for point in points:
-        first.setdefault(point.key, point)
-    return [point for key, point in first.items() if key not in there]
-
-
-def _decoded(line: bytes) -> ResultRow:
-    """The row of a line; ValueError or ValidationError where it has none."""
-    try:
-        values = atomic_files.parse_json(line)
-    except (ValueError, RecursionError):
-        values = None
-    if not (isinstance(values, dict) and values.pop("digest", None) == _digest(values)):
-        raise ValueError("its digest is not that of its content")
-    # msgspec would take the default for any field that is missing
-    return msgspec.convert(values | {"config": from_dict(values.get("config", {}))}, ResultRow)
-
-
-def values_of(row: ResultRow) -> dict[str, Any]:
-    """The row as plain values."""
-    return msgspec.to_builtins(row) | {"config": to_dict(row.config)}
-
-
-def _digest(values: Mapping[str, Any]) -> str:
-    excluded = TIMING + OF_THE_DEVICE if "device" in values else TIMING
-    return atomic_files.digest_of({k: v for k, v in values.items() if k not in excluded})

@@ -6,7 +6,7 @@ from typing import Any
 from echo_jax.statistics import Summary
 from echo_jax.studies.catalogue import Chart
 from echo_jax.studies.result_rows import ResultRow
-from echo_jax.studies.scores import places, summary
+from echo_jax.studies.row_scores import places, summary
 
 AXIS_NAMES = {
     "accuracy": "accuracy on fresh sequences",

@@ -1,43 +1,78 @@
-"""The folder of studies or of a sweep, whose files docs/formats.md lists; what is published."""
+"""The folder of studies or of a sweep, whose files docs/formats.md lists. No jax."""
 
+import contextlib
 import os
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from echo_jax import atomic_files
 from echo_jax.exceptions import StorageError, shown
-from echo_jax.studies import result_rows, seed_parts
+from echo_jax.grid import folder
+from echo_jax.studies import split_seeds
 from echo_jax.studies.catalogue import Study
-from echo_jax.studies.result_rows import ResultRow
+from echo_jax.studies.grid_point import GridPoint
+from echo_jax.studies.result_rows import RESULT_ROWS, ResultRow
 
 PAGE, KIND = "README.md", "folder.json"
 
 
-def claim(out: Path, kind: str, tables: bool) -> None:
-    """Make the folder, or check that it is of this kind, before anything is run.
+class StudyFolder(NamedTuple):
+    """A folder of studies, and how its page shows them.
 
-    StorageError where it cannot be made, is of another kind or has files of another kind, or has a
-    page, a figure or, where `tables` are asked for, a table that was edited since it was generated
-    or is somebody else's.
+    path     of the folder
+    kind     "all studies" or "a sweep"
+    title    of the page
+    studies  by name, in the order of the page
+    command  the command that makes the section of a study, by its name
+    remake   the command that makes the page
     """
-    if os.path.abspath(out) == os.getcwd():
-        fix = "name a folder of their own with {out}"
-        raise StorageError(None, "the current folder", "is no place for rows and pages", fix)
-    _check_content(out)
-    inside = [out / name for name in ("rows", "figures", *["tables"] * tables)]
-    for folder in inside:
-        atomic_files.check_no_link(folder)
-    for folder in (out, *inside):
-        atomic_files.make_folder(folder)
-    for path in (out / PAGE, *(path for folder in inside[1:] for path in folder.glob("[!.]*"))):
-        atomic_files.check_generated(path)
-    if not os.path.lexists(out / KIND):
-        atomic_files.write_json(out / KIND, {"kind": kind})
-    other = atomic_files.read_json(out / KIND, fix=f"use another folder than {out}").get("kind")
-    if other != kind:
-        rule = f"is of {other}, and this is {kind}"
-        raise StorageError(None, out, rule, "use another folder for it")
+
+    path: Path
+    kind: str
+    title: str
+    studies: Mapping[str, Study]
+    command: Callable[[str], str]
+    remake: str
+
+    @contextlib.contextmanager
+    def claimed(self, tables: bool = False) -> Iterator[None]:
+        """The folder is made and locked, before anything is run.
+
+        StorageError where it cannot be made, is of another kind or has files of another kind, or
+        has a page, a figure or, where `tables` are asked for, a table that was edited since it was
+        generated or is somebody else's.
+        """
+        out = self.path
+        if os.path.abspath(out) == os.getcwd():
+            fix = "name a folder of their own with {out}"
+            raise StorageError(None, "the current folder", "is no place for rows and pages", fix)
+        _check_content(out)
+        made = ["figures", "tables"] if tables else ["figures"]
+        pages = [path for name in made for path in (out / name).glob("[!.]*")]
+        with folder.claimed(out, ["rows", *made], [out / PAGE, *pages]):
+            self._check_kind()
+            yield
+
+    def _check_kind(self) -> None:
+        """Raise StorageError where the folder is of another kind."""
+        path = self.path / KIND
+        if not os.path.lexists(path):
+            atomic_files.write_json(path, {"kind": self.kind})
+        other = atomic_files.read_json(path, fix=f"use another folder than {self.path}").get("kind")
+        if other != self.kind:
+            rule = f"is of {other}, and this is {self.kind}"
+            raise StorageError(None, self.path, rule, "use another folder for it")
+
+    def missing(self, name: str) -> list[GridPoint]:
+        """The grid points of a study, or parts of them, that have no row yet."""
+        return split_seeds.missing(
+            self.studies[name].points, RESULT_ROWS.read(rows_path(self.path, name))
+        )
+
+    def rows(self, names: Iterable[str]) -> dict[str, list[ResultRow]]:
+        """The rows of some studies, as far as they were run."""
+        return rows_of(self.path, {name: self.studies[name] for name in names})
 
 
 def _check_content(out: Path) -> None:
@@ -50,30 +85,6 @@ def _check_content(out: Path) -> None:
             raise StorageError(None, out, rule, "use a new folder")
 
 
-def published() -> Path:
-    """The folder of the rows that belong to this version."""
-    return _documents() / "results"
-
-
-def published_answer(name: str) -> str:
-    """The answer to a study in docs/studies.md: the paragraph under its heading."""
-    return next(iter(published_paragraphs(name)), "")
-
-
-def published_paragraphs(name: str) -> list[str]:
-    """The answer to a study in docs/studies.md, notes, and its command; none of a sweep."""
-    text = (_documents() / "studies.md").read_text("utf-8")
-    _, _, part = text.partition(f"\n### {name}: ")
-    paragraphs = re.split(r"\n##", part)[0].strip().split("\n\n")[1:]
-    return [" ".join(paragraph.split()) for paragraph in paragraphs]
-
-
-def _documents() -> Path:
-    """The published documents: in a wheel, or in a checkout."""
-    installed = Path(__file__).parent / "published"
-    return installed if installed.exists() else Path(__file__).parents[2] / "docs"
-
-
 def rows_path(out: Path, name: str) -> Path:
     """The file of the rows of a study."""
     return out / "rows" / f"{name}.jsonl"
@@ -82,6 +93,6 @@ def rows_path(out: Path, name: str) -> Path:
 def rows_of(out: Path, studies: Mapping[str, Study]) -> dict[str, list[ResultRow]]:
     """The rows of each study, in the order of its grid points, as far as they were run."""
     return {
-        name: seed_parts.finished(study.points, result_rows.read(rows_path(out, name)))
+        name: split_seeds.finished(study.points, RESULT_ROWS.read(rows_path(out, name)))
         for name, study in studies.items()
     }

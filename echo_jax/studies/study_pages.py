@@ -1,8 +1,9 @@
 """The page of studies: a section for each, made from its rows, and an introduction. No jax here."""
 
 import functools
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from echo_jax import atomic_files
@@ -11,11 +12,11 @@ from echo_jax.report import text_tables
 from echo_jax.report.markdown_page import markdown_page
 from echo_jax.report.page import Figure, Section, computed
 from echo_jax.report.styles import Format, drawing, image
-from echo_jax.studies import result_rows, study_folder, tidy_rows
+from echo_jax.studies import published_answers, study_folder, tidy_rows
 from echo_jax.studies.catalogue import Chart, Study
-from echo_jax.studies.result_rows import ResultRow
+from echo_jax.studies.result_rows import RESULT_ROWS, ResultRow
 from echo_jax.studies.study_figures import alternative, drawn, figure
-from echo_jax.studies.study_folder import PAGE
+from echo_jax.studies.study_folder import PAGE, StudyFolder
 from echo_jax.studies.study_tables import curve_tables, main_table, pair_tables
 
 INTRODUCTION = [
@@ -49,7 +50,7 @@ def section(name: str, study: Study, rows: Sequence[ResultRow], command: str) ->
 
     `command` reproduces it. There is at least one row, and they have the order of the grid points.
     """
-    notes = study_folder.published_paragraphs(name)[1:-1]
+    notes = published_answers.paragraphs(name)[1:-1]
     if failed := [f"{row.point} (seed {seed})" for row in rows for seed in row.failed.seed]:
         notes.append(
             f"The loss became non-finite in: {', '.join(failed)}. Each such seed counts as "
@@ -70,6 +71,27 @@ def section(name: str, study: Study, rows: Sequence[ResultRow], command: str) ->
         command=command,
         notes=notes,
     )
+
+
+def sections(folder: StudyFolder, rows: Mapping[str, Sequence[ResultRow]]) -> dict[str, Section]:
+    """The sections of the studies that have rows, by their names."""
+    return {
+        name: section(name, folder.studies[name], some, folder.command(name))
+        for name, some in rows.items()
+        if some
+    }
+
+
+def write_folder(
+    folder: StudyFolder,
+    rows: Mapping[str, Sequence[ResultRow]],
+    sections: Mapping[str, Section],
+) -> None:
+    """Write the page of all studies that have rows."""
+    ordered = [sections[name] for name in folder.studies if name in sections]
+    if ordered:
+        all_rows = list(itertools.chain(*rows.values()))
+        write(folder.path, folder.title, all_rows, ordered, folder.remake)
 
 
 def in_terminal(section: Section) -> str:
@@ -98,11 +120,10 @@ def _figure(name: str, chart: Chart, rows: Sequence[ResultRow]) -> Figure | None
 
 def _answered(section: Section, rows: Sequence[ResultRow]) -> Section:
     """The section with the published answer, where the rows are the published ones."""
-    path = study_folder.rows_path(study_folder.published(), section.name)
-    published = result_rows.read(path)
-    if not published or any(row not in rows for row in published):
+    committed = RESULT_ROWS.read(study_folder.rows_path(published_answers.folder(), section.name))
+    if not committed or any(row not in rows for row in committed):
         return section
-    return section._replace(answer=sentences(study_folder.published_answer(section.name)))
+    return section._replace(answer=sentences(published_answers.answer(section.name)))
 
 
 def sentences(answer: str) -> list[str]:

@@ -15,7 +15,7 @@ from echo_jax.report.number_formats import decimals, number, percent
 from echo_jax.report.page import Table
 from echo_jax.studies.catalogue import Chart, Study
 from echo_jax.studies.result_rows import ResultRow
-from echo_jax.studies.scores import scores, shown
+from echo_jax.studies.row_scores import scores, shown
 from echo_jax.studies.study_figures import curves
 
 Write = Callable[[float], str]

@@ -1,76 +1,122 @@
-"""Grid points, run one after the other in this process or on workers; the rows go to a file.
+"""A sweep: a study of every combination of some values."""
 
-executor   maps `run_task` over them, in an order that compiles a program once
-compile    the programs of the next shape, while this one trains
-
-A row is written as soon as it is there, so a sweep that was stopped loses at most the grid points
-at work.
-"""
-
+import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import jax
+from echo_jax import machine
+from echo_jax.config import PARTS, SHORT_NAMES, DataConfig, Part, changed
+from echo_jax.exceptions import ConfigError
+from echo_jax.report.styles import SERIES
+from echo_jax.studies import split_seeds
+from echo_jax.studies.catalogue import SCORES, Chart, Study
+from echo_jax.studies.grid_point import grid
 
-from echo_jax.cells import registry
-from echo_jax.cluster import Executor, Outcome
-from echo_jax.config import changed
-from echo_jax.core.data import Corpus
-from echo_jax.core.many_seeds import default_seed_map
-from echo_jax.host.compiled_programs import DevicePlan, Timed, compile_programs, timed
-from echo_jax.studies import result_rows
-from echo_jax.studies.grid_point import GridPoint, Program
-from echo_jax.studies.point_run import chunk_size, run_point
-from echo_jax.studies.result_rows import ResultRow
+NAME = "sweep"
+"""The name of the study: of its rows and its figure."""
 
-_BACKGROUND = ThreadPoolExecutor(1)
-
-
-def complete(points: Sequence[GridPoint], path: Path, executor: Executor) -> Iterator[Outcome]:
-    """Run grid points, append the row of each to a file as it is done, and yield its outcome."""
-    for outcome in executor.map(run_task, by_program(points)):
-        if outcome.failure is None:
-            result_rows.append(path, outcome.result)
-        yield outcome
+OWN_SCORES = (
+    "accuracy", "majority", "persistence", "k-gram", "recalled bits", "reached 99%",
+    "sequences to 99%",
+)  # fmt: skip
+"""Columns of a sweep on own values."""
 
 
-def by_program(points: Sequence[GridPoint]) -> list[GridPoint]:
-    """Grid points in an order that compiles each program once."""
-    groups: dict[object, list[GridPoint]] = {}
-    for point in points:
-        groups.setdefault(point.program, []).append(point)
-    return [point for group in groups.values() for point in group]
+RANDOM = DataConfig()
+"""No values of the user's own: random integers."""
 
 
-def run_task(point: GridPoint, report: Callable[[float], None]) -> ResultRow:
-    """The row of a grid point; its programs are compiled, or are there from the point before.
+def sweep_study(
+    values: Mapping[str, Sequence[Any]],
+    part: Part = "context",
+    data: DataConfig = RANDOM,
+    until_learned: bool = False,
+    **fixed: Any,
+) -> Study:
+    """The study of every combination of the values of some fields of a configuration.
 
-    ConfigError where the user's cell has another text here than the grid point states.
+    Each value of the last field with several is compared with the first of them, the other fields
+    being equal.
+
+    Args:
+      values: the values of each field.
+      part: of the tutorial, whose configuration has the other values.
+      data: the user's own values, if any.
+      until_learned: stop training a combination when all its seeds have reached 99%.
+      **fixed: other fields of all combinations, such as seeds.
+
+    Raises:
+      ConfigError: a field has no value, or a combination is invalid.
     """
-    registry.check_source(point.config.network.cell, point.cell_source)
-    programs, seconds = _in_thread(point.program).result()
-    return run_point(point, programs, seconds, report)
+    for field, given in values.items():
+        if not given:
+            raise ConfigError(field, (), "has no value", "give one or several")
+    alone = {field: given[0] for field, given in values.items() if len(given) == 1}
+    varied = {field: given for field, given in values.items() if len(given) > 1}
+    if not varied:
+        varied = {"lag": [alone.pop("lag", PARTS[part].task.lag)]}
+    same = alone | fixed | vars(data)
+    axes = {
+        name_of(field): {label(value): {**same, field: value} for value in given}
+        for field, given in varied.items()
+    }
+    points = grid(PARTS[part], axes, until_learned=until_learned)
+    named = [f"{name} {', '.join(map(str, labels))}" for name, labels in axes.items()]
+    source = "" if data.file is None else f" of {data.file}"
+    question = f"What is learned{source} with {'; '.join(named)}?"
+    size = len(list(axes.values())[-1])
+    names = [point.name for point in points]
+    pairs = tuple((names[i - i % size], names[i]) for i in range(len(names)) if i % size)
+    columns = SCORES if data.file is None else OWN_SCORES
+    return Study(question, points, columns, chart_of(varied), pairs)
 
 
-@functools.lru_cache(maxsize=2)
-def _in_thread(program: Program) -> Future[Timed]:
-    """The programs of some shapes, which a thread compiles."""
-    return _BACKGROUND.submit(_compiled, program)
+def chart_of(varied: Mapping[str, Sequence[Any]]) -> Chart:
+    """Up to 6 lines over the first field of numbers that leaves so few, or dots."""
+    for field, values in varied.items():
+        others = [other for other in varied if other != field]
+        numeric = all(type(value) in (int, float) for value in values)
+        if numeric and math.prod(len(varied[other]) for other in others) <= len(SERIES):
+            return Chart("lines", x=name_of(field), series=",".join(map(name_of, others)))
+    return Chart()
 
 
-def compile_next(points: Sequence[GridPoint]) -> None:
-    """Compile the programs of the first grid point, and of the next one with other shapes."""
-    first = points[0].program
-    following = next((p.program for p in points if p.program != first), first)
-    for program in (first, following, first):  # of two the one that was asked for last is kept
-        _in_thread(program)
+def name_of(field: str) -> str:
+    """The name of a field in tables."""
+    return SHORT_NAMES.get(field, field.replace("_", " "))
 
 
-def _compiled(program: Program) -> Timed:
-    config, seeds, _, lengths = program
-    config, plan = changed(config, seeds=seeds), DevicePlan(default_seed_map())
-    parts = [jax.ShapeDtypeStruct((length,), "int32") for length in lengths]
-    corpus = Corpus(*parts) if parts else None
-    return timed(lambda: compile_programs(config, chunk_size(config), plan, corpus))
+def label(value: Any) -> Any:
+    """A value in tables: switches as yes and no."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value
+
+
+def checked(study: Study) -> Study:
+    """The study with the user's own values, and the digests of the files of the user's cells.
+
+    ConfigError for a file that cannot be read, or a network that is too large or cannot be built.
+    """
+    from echo_jax.cells import registry
+    from echo_jax.core.network import build_network
+
+    for point in study.points:
+        machine.check_memory(split_seeds.at_once(point) * point.config.least_bytes)
+    machine.use_cpu_devices(None)  # before a user's file uses jax
+    points = study.points
+    if points[0].config.data.file is not None:
+        from echo_jax.runs import own_data
+
+        own = own_data.read_inputs(points[0].config)
+        points = tuple(point.on(own_data.on_values(own, point.config)) for point in points)
+    for config in {changed(point.config, seeds=1, seed=0, sequences=1) for point in points}:
+        build_network(config)
+    source = functools.cache(registry.source_digest)
+    with_source = (
+        dataclasses.replace(point, cell_source=source(point.config.network.cell))
+        for point in points
+    )
+    return dataclasses.replace(study, points=tuple(with_source))

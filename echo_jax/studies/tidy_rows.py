@@ -18,7 +18,7 @@ from echo_jax.core.target_place import knowable_share
 from echo_jax.studies import study_figures, study_tables
 from echo_jax.studies.catalogue import Chart, Study
 from echo_jax.studies.result_rows import BySeed, ResultRow
-from echo_jax.studies.scores import limit, scores, summary
+from echo_jax.studies.row_scores import limit, scores, summary
 
 TidyRow = dict[str, Any]
 

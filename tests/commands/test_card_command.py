@@ -12,8 +12,8 @@ from made_up_cards import lag_row
 from tiny_memory import make_tiny
 
 from echo_jax import atomic_files, machine
-from echo_jax.host.progress import CardProgress
-from echo_jax.memory import card, exchange
+from echo_jax.host.progress import GridProgress
+from echo_jax.memory import card, other_frameworks
 from echo_jax.memory.pages import card_pages
 
 CELLS = '''
@@ -80,8 +80,8 @@ def test_a_card_is_made_stays_and_takes_more_seeds(carding, tmp_path):
     assert made.devices == [machine.device()]
     assert made.us_per_step > 0
     assert "Last: mine:Last, 2 runs to make" in said
-    assert "Last  2/8 updates\n" in said
-    assert re.search(r"^Last  seed 0, by key, ramp, rate 0.01: \d\S* bits$", said, re.M)
+    assert "Last  0/2  2/8 updates\n" in said
+    assert re.search(r"^Last  \d/2  seed 0, by key, ramp, rate 0.01: \d\S* bits$", said, re.M)
     assert re.search(r"^seeds +1\nbits by lag +\d\S*\nbits by key +\d\S*$", said, re.M)
     assert said.splitlines()[-1].startswith("Card: cards/Last/card.json, cards/Last/rows.jsonl, ")
     assert {"card.md", "card.svg"} < {path.name for path in folder.iterdir()}
@@ -105,15 +105,15 @@ def test_a_card_that_is_stopped_shows_its_seeds_and_goes_on_to_the_same_rows(
     monkeypatch.setattr(machine, "cores", lambda: 1)
     advances = []
 
-    def advance(bar, run, updates):
-        advances.append(updates)
+    def advance(bar, run, share):
+        advances.append(share)
         if len(advances) == 5:  # in the first block of the third run
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(0.5)
 
     line = ["--cell", "mine:Last", "--seeds", "2"]
     with monkeypatch.context() as patch:
-        patch.setattr(CardProgress, "update", advance)
+        patch.setattr(GridProgress, "at_work", advance)
         said = carding(*line, status=128 + signal.SIGINT)
     assert re.search(r"^seeds +1 of 2\nbits by lag +\S+ \(1 of 2\)\n", said.stdout, re.M)
     assert re.search(r"\nStopped; to go on: .*card.py --cell mine:Last --seeds 2\n$", said.stderr)
@@ -122,7 +122,7 @@ def test_a_card_that_is_stopped_shows_its_seeds_and_goes_on_to_the_same_rows(
     with monkeypatch.context() as patch:
         advances.extend([0] * (4 - len(advances)))
         del advances[4:]  # in the first block, before a new row
-        patch.setattr(CardProgress, "update", advance)
+        patch.setattr(GridProgress, "at_work", advance)
         said = carding(*line, status=128 + signal.SIGINT)
     assert re.search(r"^seeds +1 of 2\n", said.stdout, re.M)
     assert len(rows_of(tmp_path / "cards" / "Last")) == 2
@@ -150,11 +150,11 @@ def test_tasks_are_exported_and_rows_imported_and_the_card_says_so(carding, tmp_
     assert (tmp_path / "cards" / "theirs" / "card.svg").exists()
     (tmp_path / "bad.jsonl").write_text((tmp_path / rows).read_text() + "{}\n")
     said = carding("--import", "bad.jsonl", status=2).stderr
-    assert re.fullmatch(r"error: bad.jsonl:5 is not valid \(.*question.*\)[^\n]*\n", said)
+    assert re.fullmatch(r"error: line 5 of bad.jsonl is not a row .*question.*\n", said)
 
 
 def test_a_folder_for_tasks_is_refused_before_they_are_computed(carding, monkeypatch):
-    monkeypatch.setattr(exchange, "tasks_of", None)
+    monkeypatch.setattr(other_frameworks, "tasks_of", None)
     said = carding("--export-tasks", "mine.py", "--seeds", "1", status=2).stderr
     assert "mine.py cannot be a folder" in said
 

@@ -34,7 +34,7 @@ def nothing_is_run(monkeypatch):
     def begun(*_):
         raise AssertionError("begun")
 
-    monkeypatch.setattr("echo_jax.studies.sweep.complete", begun)
+    monkeypatch.setattr("echo_jax.studies.run_study.complete", begun)
 
 
 def contents(folder):

@@ -11,7 +11,7 @@ from made_up_cards import card, card_with, key_row, lag_row
 
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card as cards
-from echo_jax.memory.bits import accuracy_of_list
+from echo_jax.memory.bits_from_scores import accuracy_of_list
 from echo_jax.memory.pages import all_cards, built_in_cards, card_figure, card_pages
 from echo_jax.memory.protocol import FULL, Configuration
 
@@ -24,7 +24,7 @@ def folder(tmp_path):
     for cell, pairs, lags in (("block:gla", 5, 3), ("block:gru", 0, 18), ("block:lru", 0, 39)):
         made, rows = card_with(pairs, lags=lags, cell=cell, name=cell.replace(":", "-"))
         (tmp_path / made.name).mkdir()
-        cards.write(made, rows, tmp_path / made.name)
+        cards.write_whole(made, rows, tmp_path / made.name)
     return tmp_path
 
 

@@ -8,10 +8,13 @@ import pytest
 from made_up_cards import card, card_with, held, key_row, lag_row, listing
 
 from echo_jax.exceptions import ConfigError, StorageError
+from echo_jax.grid.executors import Here
+from echo_jax.grid.row_file import missing
+from echo_jax.grid.task import Job
 from echo_jax.memory import card as cards
-from echo_jax.memory import making
-from echo_jax.memory.bits import accuracy_bits
-from echo_jax.memory.measure import PlannedRun
+from echo_jax.memory import make_card
+from echo_jax.memory.bits_from_scores import accuracy_bits
+from echo_jax.memory.card_run import CardRun, compile_run
 from echo_jax.memory.named_cell import named_cell
 from echo_jax.memory.pages import table
 from echo_jax.memory.protocol import DEFAULT, Configuration
@@ -64,22 +67,24 @@ def test_the_rows_that_count_are_a_rectangle_of_seeds_and_configurations(
 
 def test_a_stopped_full_card_goes_on_as_a_default_one_that_shows_its_seeds(tmp_path, monkeypatch):
     """Eight of its runs are made: the default configurations of the first four seeds."""
-    monkeypatch.setattr(making, "step_microseconds", lambda _: 1.0)
+    monkeypatch.setattr(make_card, "step_microseconds", lambda _: 1.0)
+    monkeypatch.setattr(make_card, "JOB", Job(lambda _: None, made_up_row))
     for full, seeds, shown in ((True, None, "4 of 8"), (False, 2, "4"), (False, 6, "6")):
-        plan = making.plan_of(full, seeds)
-        request = making.requested(tmp_path, "lstm", named_cell("lstm"), plan)
-        for made in making.make(request, made_up_rows, print, print):
+        plan = make_card.plan_of(full, seeds)
+        request = make_card.requested(tmp_path, "lstm", named_cell("lstm"), plan)
+        for made in make_card.make(request, Here()):
             if made.bits_by_key and len(made.bits_by_key.seeds) == 4 and full:
                 break
         assert table.seeds_there(made) == shown
         assert made.configuration == list(DEFAULT)
-    assert plan.missing(cards.read(tmp_path / "lstm")[1]) == []
+    assert missing(plan.runs(named_cell("lstm")), cards.read(tmp_path / "lstm")[1]) == []
 
 
-def made_up_rows(named, missing, progressed):
-    for of, seed in missing:
-        row = key_row(held(4), seed, of.rate, of.schedule)
-        yield (row if of.schedule else lag_row([3.0], seed, of.rate)), "cpu"
+def made_up_row(run, _, report):
+    of = run.configuration
+    if of.schedule:
+        return key_row(held(4), run.seed, of.rate, of.schedule)
+    return lag_row([3.0], run.seed, of.rate)
 
 
 def test_the_number_of_pairs_is_chosen_by_validation_data_too():
@@ -137,7 +142,7 @@ def test_a_lag_below_chance_counts_as_0_and_stays_in_the_unfloored_sum():
 
 def test_a_card_is_read_as_it_was_written_and_cannot_claim_other_bits(tmp_path):
     rows = [lag_row([3.0]), key_row(held(4))]
-    cards.write(made := card(rows), rows, tmp_path)
+    cards.write_whole(made := card(rows), rows, tmp_path)
     path = tmp_path / "card.json"
     claim = path.read_text().replace('"mean": 3.0', '"mean": 300.0')
     assert claim != path.read_text()
@@ -163,44 +168,44 @@ def test_a_bad_card_is_one_sentence_that_names_the_field(tmp_path, field, value,
     assert "\n" not in str(error.value)
 
 
-def test_a_bad_row_is_named_by_its_line_and_an_unfinished_last_line_is_left_out(tmp_path):
+def test_a_bad_row_is_named_by_its_line_also_where_it_was_edited(tmp_path):
     rows = [lag_row([3.0]), lag_row([2.0], 1)]
-    cards.write(card(rows), rows, tmp_path)
+    cards.write_whole(card(rows), rows, tmp_path)
     path = tmp_path / "rows.jsonl"
     whole = path.read_bytes()
-    path.write_bytes(whole[:-10])
-    assert cards.read(tmp_path)[1] == rows[:1]
-    path.write_bytes(whole.replace(b'"seed":1', b'"seed":-1'))
-    with pytest.raises(StorageError, match=r"rows\.jsonl:2 .*seed"):
-        cards.read(tmp_path)
+    for damaged in (whole[:-10], whole.replace(b'"seed":1', b'"seed":2')):
+        path.write_bytes(damaged)
+        with pytest.raises(StorageError, match=r"^line 2 of \S*rows\.jsonl .*its digest is not"):
+            cards.read(tmp_path)
 
 
 def test_a_card_is_written_before_its_rows_and_rows_without_one_are_refused(tmp_path):
     new = card([])
-    with making.claimed(tmp_path / "new", new):
+    with make_card.claimed(tmp_path / "new", new):
         assert cards.read(tmp_path / "new") == (new, [])
-    cards.write(new, [lag_row([3.0])], tmp_path / "new")
+    cards.write_whole(new, [lag_row([3.0])], tmp_path / "new")
     (tmp_path / "new" / "card.json").unlink()
     with pytest.raises(StorageError, match=r"new has rows\.jsonl and no card\.json"):
-        making.there(tmp_path / "new", new)
+        make_card.there(tmp_path / "new", new)
 
 
 def test_a_card_whose_folder_was_renamed_goes_on_under_its_new_name(tmp_path):
     old, rows = card_with(4, lags=9, name="old")
     (tmp_path / "new").mkdir()
-    cards.write(old, rows, tmp_path / "new")
-    now, done = making.there(tmp_path / "new", msgspec.structs.replace(old, name="new"))
+    cards.write_whole(old, rows, tmp_path / "new")
+    now, done = make_card.there(tmp_path / "new", msgspec.structs.replace(old, name="new"))
     assert (now.name, done) == ("new", rows)
 
 
 def test_rows_of_two_numbers_of_cores_are_a_remark():
     made = card([])
     for row, device, remarks in ((0, "2 cores", 0), (1, "2 cores", 0), (2, "4 cores", 1)):
-        making.noted(made, lag_row([3.0], row), device)
-        assert (made.remarks == [making.MIXED_DEVICES]) == remarks
+        make_card.note(made, msgspec.structs.replace(lag_row([3.0], row), device=device))
+        assert (made.remarks == [make_card.MIXED_DEVICES]) == remarks
 
 
 def test_a_worker_with_another_text_of_a_cell_makes_none_of_its_runs():
-    run = PlannedRun(Configuration("by lag", 0.01), 0)
+    cell = "broken_cells:GoodInHalfPrecision"
+    run = CardRun(cell, "{}", "0" * 64, Configuration("by lag", 0.01), 0)
     with pytest.raises(ConfigError, match="another text on this worker"):
-        making.run_of_cell("broken_cells:GoodInHalfPrecision", "{}", "0" * 64, run, print)
+        compile_run(run)

@@ -10,10 +10,10 @@ import pytest
 
 from echo_jax import statistics
 from echo_jax.memory.card import best_of_seeds, bits_by_key, bits_by_lag
-from echo_jax.memory.making import Plan, plan_of
+from echo_jax.memory.card_rows import KeyRow, LagRow
+from echo_jax.memory.make_card import Plan, plan_of
 from echo_jax.memory.pages import built_in_cards, table
 from echo_jax.memory.protocol import DEFAULT
-from echo_jax.memory.rows import KeyRow, LagRow, configuration_of
 
 DOCS = Path(__file__).parents[2] / "docs" / "cards"
 MATRICES = ("delta-net", "gated-delta-net", "gla", "mamba2", "mlstm", "rwkv7")
@@ -204,7 +204,7 @@ def test_all_pairs_but_one_have_the_same_order_in_the_seeds_8_to_15(whole, text,
     late = json.loads(Path(__file__).with_name("seeds_8_to_15.json").read_text())
     small = {table.cell_of(x): rows for x, rows in whole if x.state_bytes < 800}
     measure = {"bits_by_lag": bits_by_lag, "bits_by_key": bits_by_key}[question]
-    default = [[x for x in small[name] if configuration_of(x) in DEFAULT] for name in late]
+    default = [[x for x in small[name] if x.configuration in DEFAULT] for name in late]
     first = np.array([measure(rows).by_seed for rows in default])
     second = np.array([of[question] for of in late.values()])
     by_lag, by_key = (189, [{"simple", "exprnn"}]), (148, [{"gla", "mlstm"}])

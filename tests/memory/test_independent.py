@@ -15,12 +15,15 @@ import jax.numpy as jnp
 import msgspec
 import numpy as np
 import pytest
+from card_runs import run_of
 from scipy import stats
 
 from echo_jax.cells.registry import build
-from echo_jax.memory import card, making, measure, row_file, training
+from echo_jax.grid.executors import Here
+from echo_jax.memory import card, training
+from echo_jax.memory.card_rows import CARD_ROWS, KeyRow, LagRow, Row
+from echo_jax.memory.card_run import JOB
 from echo_jax.memory.protocol import DEFAULT
-from echo_jax.memory.rows import KeyRow, LagRow, Row
 from echo_jax.memory.tasks import recall
 from echo_jax.memory.training import ByKey, ByLag, Run
 
@@ -88,7 +91,9 @@ def test_updates_by_key_are_the_same(independent, few_updates):
 @pytest.fixture(scope="module")
 def rows_of(root):
     """The committed rows of a name."""
-    return lambda name: row_file.read_rows(root / "tests" / "memory" / f"{name}_rows.jsonl")
+    return lambda name: CARD_ROWS.read_unsigned(
+        root / "tests" / "memory" / f"{name}_rows.jsonl", ""
+    )
 
 
 def values(rows, kind):
@@ -149,9 +154,8 @@ def test_an_interval_away_from_0_is_seen():
 def test_two_seeds_are_trained_again_and_agree(independent, rows_of):
     """The tolerance by lag is that of a seed that is not among the others."""
     theirs = [f(seed) for seed in (0, 1) for f in (independent.by_lag, independent.by_key)]
-    cell = build("simple", {"features": 100})
-    planned = making.Plan(DEFAULT, (0, 1)).missing([])
-    ours = [*measure.rows(measure.Measurement(cell, "simple"), planned)]
+    runs = [run_of("simple", {"features": 100}, of, seed) for of in DEFAULT for seed in (0, 1)]
+    ours = [outcome.row for outcome in Here(2).map(JOB, runs)]
     new = msgspec.convert(theirs, list[Row]), ours
     committed = rows_of("independent")
     for rows in new:

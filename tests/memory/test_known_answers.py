@@ -1,10 +1,9 @@
 """Cells whose memory is known are measured as what they are, by the whole protocol."""
 
 import pytest
+from card_runs import made, run_of
 
-from echo_jax.cells.registry import build
 from echo_jax.memory import card
-from echo_jax.memory.measure import Measurement, PlannedRun
 from echo_jax.memory.protocol import DEFAULT
 
 KNOWN = "echo_jax.cells.known_memory:"
@@ -13,8 +12,7 @@ KNOWN = "echo_jax.cells.known_memory:"
 def row_of(name, options, question):
     """The row of seed 0 in the default configuration of a question."""
     configuration = next(of for of in DEFAULT if of.question == question)
-    measurement = Measurement(build(name, options), name, {question})
-    return measurement.row(PlannedRun(configuration, 0), lambda _: None)
+    return made(run_of(name, options, configuration))
 
 
 @pytest.mark.slow

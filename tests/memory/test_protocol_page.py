@@ -7,7 +7,8 @@ import pytest
 from made_up_cards import card
 
 from echo_jax.core.training import ADAM
-from echo_jax.memory import bits, protocol
+from echo_jax.memory import bits_from_scores as bits
+from echo_jax.memory import protocol
 
 
 @pytest.fixture(scope="module")

@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 
 from echo_jax.memory import card
-from echo_jax.memory.row_file import read_rows
+from echo_jax.memory.card_rows import CARD_ROWS
 from echo_jax.statistics import permutation_test, t_quantile
 
-ROWS = Path(__file__).parent / "twins"
+TWINS = Path(__file__).parent / "twins"
 
 
 @pytest.fixture(scope="module")
 def bits():
     """Bits by lag of each seed, by the way in which the LSTM is written."""
-    rows = {path.stem: read_rows(path) for path in sorted(ROWS.glob("*.jsonl"))}
+    rows = {path.stem: CARD_ROWS.read_unsigned(path, "") for path in sorted(TWINS.glob("*.jsonl"))}
     return {name: np.array(card.bits_by_lag(each).by_seed) for name, each in rows.items()}
 
 

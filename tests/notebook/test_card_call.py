@@ -62,7 +62,7 @@ def shows_itself(made, monkeypatch):
 def test_the_cards_of_a_folder_are_rows_beside_built_in_ones(tmp_path, monkeypatch):
     made, rows = card_with(4, lags=9, cell="block:gla", name="mine")
     (tmp_path / "mine").mkdir()
-    card.write(made, rows, tmp_path / "mine")
+    card.write_whole(made, rows, tmp_path / "mine")
     own, beside = (echo_jax.cards(tmp_path, beside=names) for names in ((), ["gru", "lru"]))
     assert {row["cell"] for row in own.rows} == {"gla"}
     assert [row["cell"] for row in beside.rows] == ["gla", "gla", "gru", "gru", "lru", "lru"]

@@ -7,7 +7,7 @@ from echo_jax.config import PARTS, RunConfig, changed
 from echo_jax.core.chance import chance_baseline
 from echo_jax.core.target_place import accuracy_ceiling, target_place
 from echo_jax.runs.explanation import claims, explain
-from echo_jax.studies import study_folder
+from echo_jax.studies import published_answers, study_folder
 from echo_jax.studies.catalogue import STUDIES
 
 SMALL_RUNS = [
@@ -58,7 +58,7 @@ def false_claims(config, accuracy):
 
 
 def test_no_seed_of_a_published_row_contradicts_the_sentences_about_it():
-    rows = study_folder.rows_of(study_folder.published(), STUDIES)
+    rows = study_folder.rows_of(published_answers.folder(), STUDIES)
     runs = [
         (row.config, accuracy)
         for some in rows.values()

@@ -8,11 +8,13 @@ from labelled_rows import Rows
 
 from echo_jax.commands import command_line
 from echo_jax.commands import study as command
-from echo_jax.commands.grid_runs import Folder
 from echo_jax.core.target_place import accuracy_ceiling
+from echo_jax.grid import row_file
 from echo_jax.report.number_formats import percent
-from echo_jax.studies import result_rows, study_folder, study_pages
+from echo_jax.studies import study_folder, study_pages
 from echo_jax.studies.catalogue import STUDIES
+from echo_jax.studies.result_rows import RESULT_ROWS
+from echo_jax.studies.study_folder import StudyFolder
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
 REMAKE = "run `echo-jax study --all --out docs/results`"
@@ -25,9 +27,9 @@ def rows():
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_grid_point_has_a_row_and_every_row_is_found(rows, name):
-    assert result_rows.missing(STUDIES[name].points, rows[name]) == [], REMAKE
-    committed = result_rows.read(study_folder.rows_path(RESULTS, name))
-    assert sorted(row.digest for row in rows[name]) == sorted(row.digest for row in committed)
+    assert row_file.missing(STUDIES[name].points, rows[name]) == [], REMAKE
+    committed = RESULT_ROWS.read(study_folder.rows_path(RESULTS, name))
+    assert sorted(row.key for row in rows[name]) == sorted(row.key for row in committed)
 
 
 @pytest.mark.slow
@@ -37,8 +39,8 @@ def test_the_page_says_what_the_rows_say(rows, tmp_path, monkeypatch):
     monkeypatch.setattr(study_pages, "figure", lambda *_: None)
     again = f"{command_line.INSTALLED} study --all --out docs/results"
     (tmp_path / "figures").mkdir()
-    folder = Folder(tmp_path, "", command.TITLE, STUDIES, command.command_of, again)
-    folder.write_page(rows, folder.sections(rows))
+    folder = StudyFolder(tmp_path, "", command.TITLE, STUDIES, command.command_of, again)
+    study_pages.write_folder(folder, rows, study_pages.sections(folder, rows))
     page = study_folder.PAGE
     assert (RESULTS / page).read_text() == (tmp_path / page).read_text(), REMAKE
 

@@ -10,9 +10,9 @@ from scipy import stats
 from echo_jax import statistics
 from echo_jax.core.target_place import knowable_share
 from echo_jax.report.number_formats import decimals, number, percent
-from echo_jax.studies import study_folder
+from echo_jax.studies import published_answers, study_folder
 from echo_jax.studies.catalogue import STUDIES
-from echo_jax.studies.scores import places, scores, summary
+from echo_jax.studies.row_scores import places, scores, summary
 from echo_jax.studies.study_tables import compared
 
 SETTING = re.compile(
@@ -360,11 +360,11 @@ def cells(rows):
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_number_of_an_answer_is_that_of_the_rows(name):
     study = STUDIES[name]
-    answer = study_folder.published_answer(name).replace("mamba2", "").replace("rwkv7", "")
-    (rows,) = study_folder.rows_of(study_folder.published(), {name: study}).values()
+    answer = published_answers.answer(name).replace("mamba2", "").replace("rwkv7", "")
+    (rows,) = study_folder.rows_of(published_answers.folder(), {name: study}).values()
     expected = globals()[name]  # the function above
     assert NUMBER.findall(SETTING.sub("", answer)) == expected(Rows(rows))
     settings = re.findall(r"\d+", " ".join(SETTING.findall(answer)))
-    notes = study_folder.published_paragraphs(name)[1:-1]
+    notes = published_answers.paragraphs(name)[1:-1]
     known = " ".join([*(point.name for point in study.points), *notes, PARTS])
     assert set(settings) <= set(re.findall(r"\d+", known))

@@ -10,9 +10,10 @@ from tiny_points import found
 
 from echo_jax import machine
 from echo_jax.cells.scan import UNROLLED
-from echo_jax.cluster import Here
-from echo_jax.studies import study_folder, sweep
+from echo_jax.grid.executors import Here
+from echo_jax.studies import published_answers, study_folder
 from echo_jax.studies.catalogue import STUDIES
+from echo_jax.studies.run_grid_point import JOB
 
 KINDS = ("size", "mistake", "streams")
 """Scores alone; a probe; chunks of streams. Other measures have tests of their own."""
@@ -31,10 +32,10 @@ def has_our_bits(row):
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", KINDS)
 def test_a_row_computed_again_is_the_committed_one(name):
-    rows = study_folder.rows_of(study_folder.published(), {name: STUDIES[name]})[name]
+    rows = study_folder.rows_of(published_answers.folder(), {name: STUDIES[name]})[name]
     row = min(rows, key=lambda row: (not has_our_bits(row), seconds(row)))
-    (outcome,) = Here().map(sweep.run_task, [row.grid_point])
-    again, committed = found(outcome.result), found(row)
+    (outcome,) = Here().map(JOB, [row.grid_point])
+    again, committed = found(outcome.row), found(row)
     if has_our_bits(row):
         assert again == committed
     else:

@@ -6,9 +6,8 @@ import msgspec
 import numpy as np
 
 from echo_jax.report.number_formats import plain
-from echo_jax.studies import result_rows
 from echo_jax.studies.grid_point import GridPoint
-from echo_jax.studies.result_rows import ResultRow
+from echo_jax.studies.result_rows import RESULT_ROWS, ResultRow
 
 MEASURED = {
     "other_state": {"accuracy": ()},
@@ -39,7 +38,7 @@ def row(point: GridPoint, rng, accuracy=None, reached=None) -> ResultRow:
         counts = list(np.broadcast_to(np.array(reached, object), seeds))
     never = [n == "never" or (n > sequences and reached is None) for n in counts]
     values = {
-        "cell": point.name,
+        "point": point.name,
         "labels": point.labels,
         "config": config,
         "measures": point.measures,
@@ -50,7 +49,7 @@ def row(point: GridPoint, rng, accuracy=None, reached=None) -> ResultRow:
         },
         "parameters": int(rng.integers(100, 10000)),
         "bytes": int(rng.integers(2**18, 2**28)),
-        "floors": baselines(config.task.vocab_size),
+        "baselines": baselines(config.task.vocab_size),
         "by_seed": by_seed(config, accuracies)
         | {"sequences_to_99": [None if no else n for n, no in zip(counts, never, strict=True)]},
         "accuracy_by_position": plain(by_position(config, accuracies.mean())),
@@ -61,6 +60,7 @@ def row(point: GridPoint, rng, accuracy=None, reached=None) -> ResultRow:
         },
         "versions": {"python": "3.11", "jax": "0.7"},
         "date": "2025-01-02",
+        "device": None,
         **point.source,
     }  # fmt: skip
     return msgspec.convert(values, ResultRow)
@@ -117,5 +117,4 @@ def study_rows(study, rng=0, **scores):
 def write(path, rows):
     """Append rows to a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    for each in rows:
-        result_rows.append(path, each)
+    RESULT_ROWS.append(path, rows)

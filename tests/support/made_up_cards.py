@@ -7,9 +7,9 @@ import zlib
 import numpy as np
 
 from echo_jax.memory import card as cards
-from echo_jax.memory.bits import accuracy_of_list
+from echo_jax.memory.bits_from_scores import accuracy_of_list
+from echo_jax.memory.card_rows import KeyRow, LagRow, LagScore
 from echo_jax.memory.protocol import DEFAULT, KEYS, LAGS, RECALLS, SYMBOLS, most_pairs, pairs_asked
-from echo_jax.memory.rows import KeyRow, LagRow, LagScore, configuration_of
 
 WHOLE = math.log(SYMBOLS)
 
@@ -54,7 +54,7 @@ def held(slots):
 
 def card(rows, cell="gru", seeds=4, state_bytes=400, **fields):
     """The card of some rows: of the default configurations, and of those of its rows."""
-    every = list(dict.fromkeys([*DEFAULT, *map(configuration_of, rows)]))
+    every = list(dict.fromkeys([*DEFAULT, *(row.configuration for row in rows)]))
     made = cards.Card(
         name=fields.pop("name", f"{cell.rpartition(':')[2]}-{state_bytes}"),
         cell=cards.Cell(cell, fields.pop("args", {})),

@@ -6,17 +6,21 @@ As a program it is the command `card`; workers import it, so it is tiny there to
 from echo_jax.commands import card as command
 from echo_jax.memory import (
     card,
-    exchange,
-    making,
-    measure,
+    card_rows,
+    card_run,
+    make_card,
+    other_frameworks,
     protocol,
-    row_file,
-    score,
+    scoring,
+    step_time,
     tasks,
     training,
 )
 
-MODULES = (command, card, exchange, making, measure, protocol, row_file, score, tasks, training)
+MODULES = (
+    command, card, card_rows, card_run, make_card, other_frameworks, protocol, scoring, step_time,
+    tasks, training,
+)  # fmt: skip
 
 TINY = {"UPDATES": 4, "BLOCK": 2, "ROWS": 4, "STREAMS": 2, "RECALLS": 2}
 TINY |= {"PAIRS_OF_SMALL": 4, "TIMED_STEPS": 4, "TIMES": 1}

@@ -14,6 +14,7 @@ import msgspec
 
 from echo_jax import atomic_files
 from echo_jax.memory.card import Card, with_rows
+from echo_jax.memory.card_rows import Row
 from echo_jax.memory.pages import built_in_cards
 from echo_jax.memory.pages.all_cards_figures import panels_figure, state_figure
 from echo_jax.memory.pages.table import (
@@ -33,7 +34,6 @@ from echo_jax.memory.pages.table import (
     tidy_rows,
     track,
 )
-from echo_jax.memory.rows import Row
 from echo_jax.report import styles, text_tables
 from echo_jax.report.markdown_page import details, escaped, markdown_table
 from echo_jax.report.number_formats import counted

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from echo_jax.memory.bits import BITS_OF_VALUE
+from echo_jax.memory.bits_from_scores import BITS_OF_VALUE
 from echo_jax.memory.card import BitsByKey, Card
 from echo_jax.memory.pages.card_figure import (
     BACKGROUND,

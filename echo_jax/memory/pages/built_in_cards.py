@@ -16,9 +16,9 @@ from echo_jax import atomic_files
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card as cards
 from echo_jax.memory.card import Card
+from echo_jax.memory.card_rows import Row
 from echo_jax.memory.pages.table import cell_of, comparable, of_one_kind
 from echo_jax.memory.protocol import DEFAULT, DEFAULT_SEEDS
-from echo_jax.memory.rows import Row, configuration_of
 
 FILE = "built_in_cards.json"
 
@@ -55,7 +55,7 @@ def is_default(card: Card) -> bool:
 
 def small_card(card: Card, rows: Sequence[Row]) -> Card | None:
     """A card with the runs of the default card alone; None where it has none of them."""
-    default = [x for x in rows if x.seed < DEFAULT_SEEDS and configuration_of(x) in DEFAULT]
+    default = [x for x in rows if x.seed < DEFAULT_SEEDS and x.configuration in DEFAULT]
     if not default:
         return None
     kept = [of for of in card.configuration if of in DEFAULT]

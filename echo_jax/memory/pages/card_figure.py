@@ -14,8 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from echo_jax.config import is_built_in
-from echo_jax.memory.bits import accuracy_of_list
+from echo_jax.memory.bits_from_scores import accuracy_of_list
 from echo_jax.memory.card import BitsByKey, BitsByLag, Card, best_of_seeds, lag_bits, whole_seeds
+from echo_jax.memory.card_rows import LagRow, Row
 from echo_jax.memory.pages.built_in_cards import built_in_cards, is_default, memoryless
 from echo_jax.memory.pages.line_names import SIZE, Line, name_lines, shortened
 from echo_jax.memory.pages.table import (
@@ -29,7 +30,6 @@ from echo_jax.memory.pages.table import (
     track,
 )
 from echo_jax.memory.protocol import LAGS
-from echo_jax.memory.rows import LagRow, Row
 from echo_jax.report.charts import NotebookFigure
 from echo_jax.report.number_formats import counted, number
 from echo_jax.report.styles import BLUE, GREY, INK, RULE, style_axes

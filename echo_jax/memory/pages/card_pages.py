@@ -7,12 +7,11 @@ NAME/card.svg    the figure; and card.pdf or card.png where asked for
 from pathlib import Path
 
 from echo_jax import atomic_files
-from echo_jax.memory.card import Card
+from echo_jax.memory.card import ROWS_FILE, Card
+from echo_jax.memory.card_rows import CARD_ROWS, Row
 from echo_jax.memory.pages import table
 from echo_jax.memory.pages.card_figure import card_figure
 from echo_jax.memory.pages.table import QUESTIONS
-from echo_jax.memory.row_file import read_rows
-from echo_jax.memory.rows import Row
 from echo_jax.report import styles
 from echo_jax.report.markdown_page import details, escaped, markdown_table
 from echo_jax.report.number_formats import three_digits
@@ -25,7 +24,7 @@ def draw(folder: Path, card: Card, kind: styles.Format = "svg") -> list[Path]:
     Returns their paths. ConfigError if the figure cannot be drawn, StorageError if a file was
     edited since it was generated.
     """
-    rows = read_rows(folder / "rows.jsonl")
+    rows = CARD_ROWS.read(folder / ROWS_FILE)
     files: dict[str, str | bytes] = {"card.md": page(card, rows)}
     for each in dict.fromkeys(("svg", kind)):
         files[f"card.{each}"] = styles.image(card_figure(card, rows), each)

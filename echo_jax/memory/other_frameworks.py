@@ -22,11 +22,10 @@ from echo_jax.cells.registry import build
 from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.exceptions import StorageError
 from echo_jax.memory import card as cards
-from echo_jax.memory import making, score
+from echo_jax.memory import make_card, scoring
 from echo_jax.memory.card import Card
+from echo_jax.memory.card_rows import CARD_ROWS
 from echo_jax.memory.protocol import PAIRS_OF_SMALL, UPDATES
-from echo_jax.memory.row_file import IMPORTED, read_rows
-from echo_jax.memory.rows import configuration_of
 from echo_jax.memory.tasks import Recall
 from echo_jax.memory.training import ByKey, ByLag
 
@@ -58,8 +57,8 @@ def tasks_of(gru: Cell, seed: int, most: int, updates: int) -> dict[str, Any]:
     """The arrays of a seed for up to `most` = Kmax pairs; docs/your-own-cell.md describes each."""
     lag, key = ByLag(gru), ByKey(gru, most)
     no_weights = np.zeros(0, np.uint32)
-    lag_sets = score.draw_lag_sets(seed, no_weights)._asdict()
-    key_sets = score.draw_key_sets(most, seed, no_weights)
+    lag_sets = scoring.draw_lag_sets(seed, no_weights)._asdict()
+    key_sets = scoring.draw_key_sets(most, seed, no_weights)
     pairs = training_data(key, seed, updates)
     return {
         "by_lag": {
@@ -128,9 +127,11 @@ def import_rows(path: Path, name: str, folder: Path, state_bytes: int = 0) -> Ca
 
     Sizes that nobody gave are 0. Rows of an earlier import under this name are replaced.
     """
-    rows = read_rows(path, imported=True)
+    fix = "write rows as docs/your-own-cell.md says"
+    rows = CARD_ROWS.read_unsigned(path, fix)
     if not rows:
-        raise StorageError(None, path, "has no rows", IMPORTED)
+        raise StorageError(None, path, "has no rows", fix)
+    cards.check_together(rows, path)
     card = Card(
         name=name,
         cell=cards.Cell(f"imported {name}", {}),  # so that no page shows it as a built-in cell
@@ -138,9 +139,9 @@ def import_rows(path: Path, name: str, folder: Path, state_bytes: int = 0) -> Ca
         conv_bytes=0,
         parameters=0,
         seeds=sorted({row.seed for row in rows}),
-        configuration=list(dict.fromkeys(map(configuration_of, rows))),
+        configuration=list(dict.fromkeys(row.configuration for row in rows)),
         date=datetime.datetime.now(datetime.UTC).date(),
         remarks=[KNOWN],
     )
-    with making.claimed(folder / name, card):
-        return cards.write(card, rows, folder / name)
+    with make_card.claimed(folder / name, card):
+        return cards.write_whole(card, rows, folder / name)

@@ -7,10 +7,10 @@ from scipy import optimize, special
 from echo_jax.cells.adapters.linen_adapter import LinenCell
 from echo_jax.cells.known_memory import ShiftRegister
 from echo_jax.cells.registry import build
-from echo_jax.memory import measure, score
-from echo_jax.memory.bits import bits_of_lags
+from echo_jax.memory import card_run, scoring
+from echo_jax.memory.bits_from_scores import bits_of_lags
 from echo_jax.memory.protocol import ASKED, LAGS, SYMBOLS
-from echo_jax.memory.recalibration import fitted_factors, recalibrated_nats
+from echo_jax.memory.scoring import fitted_factors, recalibrated_nats
 from echo_jax.memory.training import ByKey, ByLag
 
 STREAMS, RECALLS, KMAX = 16, 3, 4
@@ -21,14 +21,14 @@ SLOTS = 3
 @pytest.fixture(scope="module", autouse=True)
 def small_sets():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(score, "STREAMS", STREAMS)
-        patch.setattr(score, "RECALLS", RECALLS)
+        patch.setattr(scoring, "STREAMS", STREAMS)
+        patch.setattr(scoring, "RECALLS", RECALLS)
         yield
 
 
 @pytest.fixture(scope="module")
 def sets():
-    return score.draw_lag_sets(0, WEIGHTS)
+    return scoring.draw_lag_sets(0, WEIGHTS)
 
 
 def register_with_exact_heads(sureness):
@@ -44,7 +44,7 @@ def register_with_exact_heads(sureness):
 @pytest.mark.parametrize("sureness", [0.1, 3.0])
 def test_a_register_answers_exactly_and_the_doubt_is_all_that_it_loses(sets, sureness):
     question, params = register_with_exact_heads(sureness)
-    scores = jax.jit(lambda params: score.score_by_lag(question, params, sets))(params)
+    scores = jax.jit(lambda params: scoring.score_by_lag(question, params, sets))(params)
     doubt = 1 / (STREAMS * len(ASKED))
     lost = -np.log2(1 - doubt + doubt / SYMBOLS)
     for of_set in (scores.validation, scores.final):
@@ -55,7 +55,7 @@ def test_a_register_answers_exactly_and_the_doubt_is_all_that_it_loses(sets, sur
 
 def test_heads_that_are_not_sure_have_more_nats_before_recalibration(sets):
     question, params = register_with_exact_heads(0.1)
-    scores = score.score_by_lag(question, params, sets)
+    scores = scoring.score_by_lag(question, params, sets)
     assert scores.final["nats"][0] > 1.5
     assert scores.final["recalibrated"][0] < 0.1
 
@@ -67,7 +67,7 @@ def trained_for_nothing(question):
 def test_states_by_steps_are_those_of_the_scan(sets):
     question = ByLag(build("gru", {"features": 4}))
     params = trained_for_nothing(question)
-    steps = jax.jit(lambda p: score.flat_states(question.network, p, sets.validation)[0])(params)
+    steps = jax.jit(lambda p: scoring.flat_states(question.network, p, sets.validation)[0])(params)
     scan = jax.jit(lambda p: question.states(p, sets.validation))(params)
     assert steps.shape == (STREAMS, len(ASKED), 4)
     np.testing.assert_allclose(steps, scan, atol=1e-5)
@@ -77,26 +77,26 @@ def test_states_by_steps_are_those_of_the_scan(sets):
 def test_right_answers_by_steps_are_counted_for_each_k_and_equal_those_of_the_scan():
     question = ByKey(build("gru", {"features": 16}), KMAX)
     params = trained_for_nothing(question)
-    drawn = score.draw_key_sets(KMAX, 0, WEIGHTS)
+    drawn = scoring.draw_key_sets(KMAX, 0, WEIGHTS)
     assert drawn.final.tokens.shape == (3, RECALLS, 3 * KMAX)  # K = 2, 3, 4
     assert drawn.final.scored.sum((1, 2)).tolist() == [2 * RECALLS, 3 * RECALLS, 4 * RECALLS]
-    scores = jax.jit(lambda p: score.score_by_key(question, p, drawn))(params)
+    scores = jax.jit(lambda p: scoring.score_by_key(question, p, drawn))(params)
     by_scan = jax.jit(lambda tokens: jax.lax.map(lambda x: question.logits(params, x), tokens))
     for of_set, counts in ((drawn.validation, scores.validation), (drawn.final, scores.final)):
         right = (by_scan(of_set.tokens).argmax(-1) == of_set.targets) & of_set.scored
         assert counts.tolist() == right.sum((1, 2)).tolist()
     accuracy = scores.validation.sum() / (9 * RECALLS)
     assert scores.accuracy == pytest.approx(float(accuracy))
-    assert score.scan_accuracy_by_key(question, params, drawn) == pytest.approx(float(accuracy))
+    assert scoring.scan_accuracy_by_key(question, params, drawn) == pytest.approx(float(accuracy))
 
 
 def test_a_network_that_knows_all_values_has_all_answers(monkeypatch):
     question = ByKey(build("simple", {"features": 2}), KMAX)
-    drawn = score.draw_key_sets(KMAX, 0, WEIGHTS)
+    drawn = scoring.draw_key_sets(KMAX, 0, WEIGHTS)
     targets = jnp.stack([drawn.validation.targets, drawn.final.targets])
     wrong = targets.at[1, 2].add(1)  # K = 4 of the final data
-    monkeypatch.setattr(score, "answers", lambda *_: (wrong.reshape(-1, 3 * KMAX), 8))
-    scores = score.score_by_key(question, {}, drawn)
+    monkeypatch.setattr(scoring, "answers", lambda *_: (wrong.reshape(-1, 3 * KMAX), 8))
+    scores = scoring.score_by_key(question, {}, drawn)
     assert scores.validation.tolist() == [2 * RECALLS, 3 * RECALLS, 4 * RECALLS]
     assert scores.final.tolist() == [2 * RECALLS, 3 * RECALLS, 0]
     assert scores.accuracy == 1
@@ -105,19 +105,19 @@ def test_a_network_that_knows_all_values_has_all_answers(monkeypatch):
 def test_the_bytes_of_a_score_are_those_that_were_carried(sets):
     cell = build("simple", {"features": 2})
     by_lag, by_key = ByLag(cell), ByKey(cell, KMAX)
-    drawn = score.draw_key_sets(KMAX, 0, WEIGHTS)
-    assert score.score_by_lag(by_lag, trained_for_nothing(by_lag), sets).bytes == 8
-    assert score.score_by_key(by_key, trained_for_nothing(by_key), drawn).bytes == 8
+    drawn = scoring.draw_key_sets(KMAX, 0, WEIGHTS)
+    assert scoring.score_by_lag(by_lag, trained_for_nothing(by_lag), sets).bytes == 8
+    assert scoring.score_by_key(by_key, trained_for_nothing(by_key), drawn).bytes == 8
 
 
 def test_final_data_depend_on_the_weights_and_the_others_on_the_seed_alone(sets):
-    others = score.draw_lag_sets(0, WEIGHTS + 1)
+    others = scoring.draw_lag_sets(0, WEIGHTS + 1)
     assert (sets.calibration == others.calibration).all()
     assert (sets.validation == others.validation).all()
     assert (sets.final != others.final).mean() > 0.8
-    same = score.draw_lag_sets(0, WEIGHTS)
+    same = scoring.draw_lag_sets(0, WEIGHTS)
     assert (sets.final == same.final).all()
-    of_seed = score.draw_lag_sets(1, WEIGHTS)
+    of_seed = scoring.draw_lag_sets(1, WEIGHTS)
     assert all((a != b).mean() > 0.8 for a, b in zip(sets, of_seed, strict=True))
     assert (sets.calibration != sets.validation).mean() > 0.8
 
@@ -126,16 +126,16 @@ def test_final_data_depend_on_the_weights_and_the_others_on_the_seed_alone(sets)
 def test_every_word_of_the_digest_counts(word):
     changed = WEIGHTS.copy()
     changed[word] += 1
-    keys = [jax.random.key_data(score.set_keys(0, of).final) for of in (WEIGHTS, changed)]
+    keys = [jax.random.key_data(scoring.set_keys(0, of).final) for of in (WEIGHTS, changed)]
     assert (keys[0] != keys[1]).any()
 
 
 def test_the_digest_is_that_of_every_bit_of_the_weights():
     weights = {"cell": {"U": np.ones((2, 2), np.float32)}, "heads": np.zeros(3, np.float32)}
-    digest = measure.weights_digest(weights)
+    digest = card_run.weights_digest(weights)
     assert (digest.dtype, digest.shape) == (np.uint32, (8,))
     weights["heads"][2] = np.nextafter(np.float32(0), np.float32(1))
-    assert (measure.weights_digest(weights) != digest).any()
+    assert (card_run.weights_digest(weights) != digest).any()
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
-"""Independent tasks, in this process or on many machines: the same map with another executor.
+"""The executor that is a Dask cluster: the workers of `--cluster`.
 
-    no --cluster   `Here`: one task after the other, in this process; Dask is not imported
     local:N        N worker processes on this machine
     tcp:// tls://  the workers of a Dask scheduler that stands somewhere
     FILE.yaml      workers that dask-jobqueue submits to SLURM, PBS, LSF, SGE ...
@@ -21,11 +20,13 @@ import time
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from echo_jax import machine
 from echo_jax.config import is_built_in
 from echo_jax.exceptions import ConfigError, SchedulerLostError, reason
+from echo_jax.grid.executors import Executor, run_task
+from echo_jax.grid.task import Job, Outcome
 from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts
 
@@ -46,35 +47,6 @@ SETTINGS = {
 """Settings of Dask."""
 
 
-class Outcome(NamedTuple):
-    """The result of a task, or the sentence that says why it failed."""
-
-    task: Any
-    result: Any
-    failure: str | None
-
-
-class Here(NamedTuple):
-    """The executor that is this process.
-
-    report   told a task and the share of it that is done; may raise StoppedError
-    prepare  told the tasks that come next, such as to compile their programs meanwhile
-    """
-
-    report: Callable[[Any, float], None] = lambda *_: None
-    prepare: Callable[[Sequence[Any]], None] = lambda _: None
-
-    def map(self, function: Callable[..., Any], tasks: Sequence[Any]) -> Iterator[Outcome]:
-        """The outcome of `function(task, report)` for each task, in order."""
-        for i, task in enumerate(tasks):
-            self.prepare(tasks[i:])
-            try:
-                outcome = Outcome(task, function(task, functools.partial(self.report, task)), None)
-            except ConfigError as error:
-                outcome = Outcome(task, None, str(error))
-            yield outcome
-
-
 class Workers:
     """The executor that is the workers of a Dask client.
 
@@ -86,7 +58,8 @@ class Workers:
 
     def __init__(self, client: Any, interrupts: Interrupts, cores: int = 1) -> None:
         """Start jax on the workers; ConfigError for those that would compute other bits."""
-        self._client, self._interrupts = client, interrupts
+        self._client = client
+        self._interrupts = interrupts
         self._needed = _needed(cores)
         try:
             _start(client, cores)
@@ -100,19 +73,16 @@ class Workers:
 
     def map(
         self,
-        function: Callable[..., Any],
+        job: Job,
         tasks: Sequence[Any],
-        report: Callable[[Any, Any], None] = lambda *_: None,
+        report: Callable[[Any, float], None] = lambda *_: None,
     ) -> Iterator[Outcome]:
-        """The outcomes as tasks are done; `function` is importable on every worker.
-
-        `report` is told what tasks at work report.
-        """
+        """The outcomes as tasks are done; what `report` raises ends all tasks."""
         from distributed import as_completed
 
         told = queue.SimpleQueue[Any]()
         self._client.subscribe_topic(TOPIC, told.put)
-        work = functools.partial(_work, function, self._needed)
+        work = functools.partial(_work, job, self._needed)
         futures = {self._client.submit(work, task, pure=False): task for task in tasks}
         by_key = {future.key: task for future, task in futures.items()}
         running = as_completed(futures, loop=self._client.loop)
@@ -135,10 +105,6 @@ class Workers:
                 self._client.cancel(list(futures), force=True)
 
 
-Executor = Here | Workers
-"""Maps a function over tasks; outcomes come as tasks are done, in any order."""
-
-
 def _outcome(task: Any, future: Any) -> Outcome:
     """The outcome of a task that is done; SchedulerLostError if it was cancelled."""
     if future.status == "cancelled":
@@ -149,7 +115,7 @@ def _outcome(task: Any, future: Any) -> Outcome:
     return Outcome(task, None, str(error) if isinstance(error, ConfigError) else reason(error))
 
 
-def _work(function: Callable[..., Any], needed: Mapping[str, str], task: Any) -> Any:
+def _work(job: Job, needed: Mapping[str, str], task: Any) -> Any:
     """A task on a worker; one that joined later and differs leaves, and another does the task."""
     from distributed import Reschedule, get_worker
 
@@ -160,7 +126,7 @@ def _work(function: Callable[..., Any], needed: Mapping[str, str], task: Any) ->
         _leave(worker, str(error))
         raise Reschedule from error
     key = worker.get_current_task()
-    return function(task, lambda told: worker.log_event(TOPIC, (key, told)))
+    return run_task(job, task, lambda share: worker.log_event(TOPIC, (key, share)))
 
 
 @functools.cache
@@ -194,20 +160,22 @@ def check_software(address: str, theirs: Mapping[str, str], needed: Mapping[str,
 
 
 @contextlib.contextmanager
-def workers_of(
+def executor_of(
     spec: str | None,
+    here: Executor,
     tasks: Sequence[Any],
     interrupts: Interrupts,
     cells: Collection[str] = (),
     cores: int | None = None,
-) -> Iterator[Workers | None]:
+) -> Iterator[Executor]:
     """The workers of `--cluster`, with the files of the user's cells.
 
-    None, for this process, without a cluster or where there is no task. Prints how many workers
-    there are, and the address of the dashboard.
+    `here`, without a cluster or where there is no task. Prints how many workers there are, and the
+    address of the dashboard.
 
     Args:
       spec: local:N, tcp://HOST:PORT, tls://HOST:PORT, or a YAML file of dask-jobqueue.
+      here: the executor that is this process.
       tasks: that are going to be run.
       interrupts: asked while waiting whether to stop.
       cells: names of cells; the module of each `module:Class` of the user's is sent to workers.
@@ -217,7 +185,7 @@ def workers_of(
       ConfigError: no such scheduler, file or number; workers with other versions.
     """
     if spec is None or not tasks:
-        yield None
+        yield here
         return
     check_spec(spec)
     import dask

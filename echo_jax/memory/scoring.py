@@ -1,4 +1,4 @@
-"""The answers of trained weights, from `step` of one stream. Pure.
+"""The score of trained weights: answers by `step` on one stream, recalibrated. Pure.
 
 A cell's step is traced once, scanned over the steps of one stream, and mapped over streams by
 `lax.map`: it sees no later input, rows cannot mix, and no rule of the user's for batches is run.
@@ -17,9 +17,8 @@ from echo_jax.core import network
 from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.core.loss import correct, cross_entropy
 from echo_jax.core.network import Network, Params
+from echo_jax.memory.card_rows import MOST_NATS
 from echo_jax.memory.protocol import ASKED, LAGS, RECALLS, STREAMS, pairs_asked
-from echo_jax.memory.recalibration import fitted_factors, recalibrated_nats
-from echo_jax.memory.rows import MOST_NATS
 from echo_jax.memory.tasks import Recall, draw_pairs, draw_streams, earlier_tokens, recall
 from echo_jax.memory.training import ByKey, ByLag, flat_state, own_state, standardised
 
@@ -182,3 +181,41 @@ def carried_bytes(cell: Cell, state: Carry) -> chex.Array:
     """
     leaves = jax.tree.leaves(own_state(cell, state))
     return jnp.int32(sum(x.size * x.dtype.itemsize for x in leaves))
+
+
+def fitted_factors(logits: chex.Array, targets: chex.Array) -> chex.Array:
+    """The factor b of each lag, `[N]`, fitted on calibration logits `[E, N, V]` and targets.
+
+    The factor, 0 to 100, minimises the mean cross-entropy of softmax(b z) (temperature scaling, Guo
+    et al. 2017). That is convex in b, so its slope, E[sum_v p_v z_v - z_target], is brought to zero
+    by bisection.
+    """
+
+    def slope(factor: chex.Array) -> chex.Array:
+        """The derivative of the mean loss by the factor of each lag's logits."""
+        p = jax.nn.softmax(factor[:, None] * logits)
+        right = jnp.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
+        return jnp.mean(jnp.sum(p * logits, axis=-1) - right, axis=0)
+
+    def halve(_: int, ends: tuple[chex.Array, chex.Array]) -> tuple[chex.Array, chex.Array]:
+        """A step of the bisection for the factor of slope zero."""
+        low, high = ends
+        middle = (low + high) / 2
+        above = slope(middle) > 0
+        return jnp.where(above, low, middle), jnp.where(above, middle, high)
+
+    lags = logits.shape[1]
+    low, high = jax.lax.fori_loop(0, 30, halve, (jnp.zeros(lags), jnp.full(lags, 100.0)))
+    return (low + high) / 2
+
+
+def recalibrated_nats(
+    factors: chex.Array, doubt: float, logits: chex.Array, targets: chex.Array
+) -> chex.Array:
+    """The mean cross-entropy of each lag, `[N]`, of logits `[E, N, V]` after recalibration.
+
+    The scored probabilities are (1 - doubt) softmax(b z) + doubt / V. With 1 / E for the doubt: no
+    error in E calibration answers does not show that the next one is right.
+    """
+    right = jnp.exp(-cross_entropy(factors[:, None] * logits, targets))
+    return -jnp.mean(jnp.log((1 - doubt) * right + doubt / logits.shape[-1]), axis=0)

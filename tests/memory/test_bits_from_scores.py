@@ -3,9 +3,9 @@ import math
 import numpy as np
 import pytest
 
-from echo_jax.memory import bits
+from echo_jax.memory import bits_from_scores as bits
 from echo_jax.memory.card import lag_bits
-from echo_jax.memory.rows import LagScore
+from echo_jax.memory.card_rows import LagScore
 
 
 def information(accuracy):

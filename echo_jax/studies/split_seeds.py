@@ -1,10 +1,10 @@
-"""The parts of a grid point: tasks of at most 64 of its seeds, each with a row. No jax.
+"""Grid points of many seeds, split into tasks of at most 64 of them, each with a row. No jax.
 
     1,000 seeds      parts of the seeds 0 to 63, 64 to 127, ... 960 to 999: 16 tasks for 16 workers
     until learned    one part of all seeds: training stops when the last of them has learned
 
-The rows of the parts stand in the file of rows, and are read as one row. The borders depend on the
-grid point alone, so that has the same bits for any number of workers and whenever it was stopped.
+The file of rows has the rows of the parts, which are read as one row. The borders depend on the
+grid point alone, so it has the same bits for any number of workers and whenever it was stopped.
 """
 
 import dataclasses
@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 
 from echo_jax.config import changed
+from echo_jax.grid import row_file
 from echo_jax.report.number_formats import plain
 from echo_jax.studies import result_rows
 from echo_jax.studies.grid_point import GridPoint
@@ -47,14 +48,14 @@ def parts_of(point: GridPoint) -> list[GridPoint]:
 
 def missing(points: Sequence[GridPoint], rows: Sequence[ResultRow]) -> list[GridPoint]:
     """The parts of grid points that have no row yet, of grid points without a row of the whole."""
-    parts = [part for point in result_rows.missing(points, rows) for part in parts_of(point)]
-    return result_rows.missing(parts, rows)
+    parts = [part for point in row_file.missing(points, rows) for part in parts_of(point)]
+    return row_file.missing(parts, rows)
 
 
 def finished(points: Sequence[GridPoint], rows: Sequence[ResultRow]) -> list[ResultRow]:
     """The rows of grid points, joined where all parts are there; see `result_rows.finished`."""
     made = []
-    for point in result_rows.missing(points, rows):
+    for point in row_file.missing(points, rows):
         if len(parts := parts_of(point)) > 1:
             there = result_rows.finished(parts, rows)
             made += [joined(point, there)] if len(there) == len(parts) else []
@@ -69,7 +70,7 @@ def joined(point: GridPoint, rows: Sequence[ResultRow]) -> ResultRow:
     """
     devices = dict.fromkeys(row.device for row in rows if row.device)
     times = [msgspec.to_builtins(row.seconds) for row in rows]
-    seconds = {stage: sum(each[stage] for each in times) for stage in times[0]}
+    seconds = {stage: sum(each[stage] or 0 for each in times) for stage in times[0]}
     seconds["compile"] = max(each["compile"] for each in times)
     versions = {
         name: " and ".join(dict.fromkeys(row.versions.get(name, "none") for row in rows))

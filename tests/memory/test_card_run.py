@@ -9,12 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from card_runs import made, run_of
 from tiny_memory import TINY, make_tiny
 
 from echo_jax.cells.registry import build
 from echo_jax.core.data import Purpose, purpose_key
-from echo_jax.memory import measure
-from echo_jax.memory.measure import Measurement, PlannedRun
+from echo_jax.memory import card_run
 from echo_jax.memory.protocol import Configuration
 from echo_jax.memory.tasks import draw_pairs, draw_streams, earlier_tokens, recall
 from echo_jax.memory.training import ByKey, ByLag, Level, Run
@@ -22,6 +22,7 @@ from echo_jax.memory.training import ByKey, ByLag, Level, Run
 UPDATES, STREAMS, RECALLS, KMAX = 6, 5, 3, 4
 SMALL_NORM = 0.05  # every gradient is above it
 SEED, RATE = 3, 0.05
+OPTIONS = {"features": 6}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -32,13 +33,12 @@ def tiny():
         yield
 
 
-def row_and_weights(cell, configuration):
+def row_and_weights(configuration):
     """The row of a run, and the weights that it scored."""
-    kept, digest = [], measure.weights_digest
+    kept, digest = [], card_run.weights_digest
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(measure, "weights_digest", lambda p: kept.append(p) or digest(p))
-        measurement = Measurement(cell, "simple", [configuration.question])
-        return measurement.row(PlannedRun(configuration, SEED), lambda _: None), kept[0]
+        patch.setattr(card_run, "weights_digest", lambda p: kept.append(p) or digest(p))
+        return made(run_of("simple", OPTIONS, configuration, SEED)), kept[0]
 
 
 def in_plain_python(question, ramp):
@@ -74,8 +74,8 @@ def keys_of(params):
 
 
 def test_a_run_by_lag_is_that_of_a_plain_loop_and_its_states_are_standardised_by_calibration():
-    cell = build("simple", {"features": 6})
-    row, params = row_and_weights(cell, Configuration("by lag", RATE))
+    cell = build("simple", OPTIONS)
+    row, params = row_and_weights(Configuration("by lag", RATE))
     question = ByLag(cell)
     chex.assert_trees_all_close(params, in_plain_python(question, True)[0], atol=2e-5)
     sets = [draw_streams(key, STREAMS) for key in keys_of(params)]
@@ -93,8 +93,8 @@ def test_a_run_by_lag_is_that_of_a_plain_loop_and_its_states_are_standardised_by
 
 
 def test_a_run_by_key_is_that_of_a_plain_loop_with_its_own_schedule():
-    cell = build("simple", {"features": 6})
-    row, params = row_and_weights(cell, Configuration("by key", RATE, "adaptive"))
+    cell = build("simple", OPTIONS)
+    row, params = row_and_weights(Configuration("by key", RATE, "adaptive"))
     question = ByKey(cell, KMAX)
     expected, level = in_plain_python(question, ramp=False)
     chex.assert_trees_all_close(params, expected, atol=2e-5)

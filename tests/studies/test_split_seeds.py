@@ -10,7 +10,7 @@ from tiny_points import TINY
 from echo_jax.config import changed
 from echo_jax.report.number_formats import plain
 from echo_jax.studies.grid_point import GridPoint
-from echo_jax.studies.seed_parts import joined, parts_of
+from echo_jax.studies.split_seeds import joined, parts_of
 
 MANY = GridPoint({"lag": 0}, changed(TINY, seeds=150, seed=10), ("other_state",))
 

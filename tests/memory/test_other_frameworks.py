@@ -9,8 +9,8 @@ from echo_jax.cells.registry import build
 from echo_jax.core import network
 from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.exceptions import StorageError
-from echo_jax.memory import card, exchange, row_file, score, training
-from echo_jax.memory.rows import LagRow
+from echo_jax.memory import card, other_frameworks, scoring, training
+from echo_jax.memory.card_rows import CARD_ROWS, LagRow
 from echo_jax.memory.tasks import recall
 from echo_jax.memory.training import ByKey, ByLag
 
@@ -22,10 +22,10 @@ def exported(tmp_path_factory):
     """The arrays of two seeds, with few rows, streams and updates."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "ROWS", 4)
-        patch.setattr(score, "STREAMS", 5)
-        patch.setattr(score, "RECALLS", 2)
+        patch.setattr(scoring, "STREAMS", 5)
+        patch.setattr(scoring, "RECALLS", 2)
         folder = tmp_path_factory.mktemp("exported") / "tasks"
-        yield load_file(exchange.export_tasks(folder, range(2), KMAX, UPDATES))
+        yield load_file(other_frameworks.export_tasks(folder, range(2), KMAX, UPDATES))
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +72,8 @@ def test_exported_data_sets_depend_on_the_seed_alone(exported):
     """Calibration and validation are those of the runs here; the final ones are others."""
     sets = part(exported, "seed_0.by_lag.")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(score, "STREAMS", 5)
-        here = score.draw_lag_sets(0, np.zeros(8, np.uint32))
+        patch.setattr(scoring, "STREAMS", 5)
+        here = scoring.draw_lag_sets(0, np.zeros(8, np.uint32))
     assert (sets["calibration"] == here.calibration).all()
     assert (sets["validation"] == here.validation).all()
     assert (sets["final"] != here.final).any()
@@ -111,10 +111,10 @@ def test_exported_weights_give_a_gru_of_pytorch_the_states_of_ours(exported, gru
     tokens = exported["seed_0.by_lag.validation"][:1]
     state = question.network.initial_state(params, 1)
     _, ours = network.unroll(question.network, {"cell": cell}, state, tokens.astype(int), None)
-    theirs = gru_of_pytorch(exchange.torch_gru(cell), tokens[0])
+    theirs = gru_of_pytorch(other_frameworks.torch_gru(cell), tokens[0])
     np.testing.assert_allclose(ours[:, 0], theirs, atol=1e-5)
     written = part(exported, "seed_0.by_lag.gru.rnn.")
-    for name, x in exchange.torch_gru(params["cell"]).items():
+    for name, x in other_frameworks.torch_gru(params["cell"]).items():
         np.testing.assert_array_equal(written[name], x)
     heads = exported["seed_0.by_lag.gru.linear.weight"]
     np.testing.assert_array_equal(heads, params["heads"]["kernel"].T)
@@ -141,7 +141,6 @@ def written(folder, *rows):
 @pytest.mark.parametrize(
     ("rows", "line", "key"),
     [
-        ([lag_row(), lag_row()], 2, "seed"),
         ([lag_row(), lag_row(seed="1")], 2, "seed"),
         ([lag_row(rate=0)], 1, "rate"),
         ([lag_row(extra=1)], 1, "extra"),
@@ -152,42 +151,55 @@ def written(folder, *rows):
         ([key_row(pairs=[2, 4, 3])], 1, "pairs"),
         ([key_row(final=[1, 2])], 1, "final"),
         ([key_row(validation=[1, 2, 1025])], 1, "validation"),
-        ([key_row(), key_row(seed=1, pairs=[2], asked=[512], validation=[1], final=[1])], 2,
-         "pairs"),
         ([{"seed": 0}], 1, "question"),
     ],
 )  # fmt: skip
 def test_a_bad_row_is_one_sentence_with_its_line_and_key(tmp_path, rows, line, key):
-    with pytest.raises(StorageError, match=rf"rows\.jsonl:{line} .*\b{key}\b") as refused:
-        exchange.import_rows(written(tmp_path, *rows), "theirs", tmp_path)
+    with pytest.raises(
+        StorageError, match=rf"^line {line} of \S*rows\.jsonl .*\b{key}\b"
+    ) as refused:
+        other_frameworks.import_rows(written(tmp_path, *rows), "theirs", tmp_path)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("rows", "fault"),
+    [
+        ([lag_row(), lag_row()], "has seed 0, by lag, rate 0.01 twice"),
+        ([key_row(), key_row(seed=1, pairs=[2], asked=[512], validation=[1], final=[1])],
+         "has rows by key of several numbers of pairs"),
+    ],
+)  # fmt: skip
+def test_rows_that_do_not_fit_each_other_are_refused(tmp_path, rows, fault):
+    with pytest.raises(StorageError, match=rf"rows\.jsonl {fault}"):
+        other_frameworks.import_rows(written(tmp_path, *rows), "theirs", tmp_path)
 
 
 def test_the_line_of_a_bad_row_counts_empty_lines(tmp_path):
     path = written(tmp_path, lag_row(), lag_row(rate=0))
     path.write_text("\n" + path.read_text())
-    with pytest.raises(StorageError, match=r"rows\.jsonl:3 "):
-        exchange.import_rows(path, "theirs", tmp_path)
+    with pytest.raises(StorageError, match=r"^line 3 of \S*rows\.jsonl "):
+        other_frameworks.import_rows(path, "theirs", tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"question":"\xff"}\n'])
 def test_a_file_that_is_no_rows_is_refused(tmp_path, text):
     (tmp_path / "rows.jsonl").write_text(text, "latin-1")
     with pytest.raises(StorageError, match=r"rows\.jsonl"):
-        exchange.import_rows(tmp_path / "rows.jsonl", "theirs", tmp_path)
+        other_frameworks.import_rows(tmp_path / "rows.jsonl", "theirs", tmp_path)
 
 
 def test_imported_rows_are_scored_as_those_made_here_and_the_card_says_where_from(tmp_path):
     path = written(tmp_path, lag_row(), key_row(), key_row(seed=1, validation=None, final=None))
-    made = exchange.import_rows(path, "theirs", tmp_path, state_bytes=400)
+    made = other_frameworks.import_rows(path, "theirs", tmp_path, state_bytes=400)
     read, rows = card.read(tmp_path / "theirs")
-    assert rows == row_file.read_rows(path, imported=True)
+    assert rows == CARD_ROWS.read_unsigned(path, "")
     assert read == made
-    assert made.remarks == [exchange.KNOWN]
+    assert made.remarks == [other_frameworks.KNOWN]
     assert made.cell.name == "imported theirs"
     assert made.bits_by_lag.mean == pytest.approx(64 * (4 - 1 / np.log(2)), abs=1e-3)
     assert made.bits_by_key.by_seed[1] == 0
     assert (made.state_bytes, made.seeds) == (400, [0, 1])
-    again = exchange.import_rows(written(tmp_path, lag_row()), "theirs", tmp_path)
+    again = other_frameworks.import_rows(written(tmp_path, lag_row()), "theirs", tmp_path)
     assert (card.read(tmp_path / "theirs")[0], again.bits_by_key) == (again, None)
     assert isinstance(card.read(tmp_path / "theirs")[1][0], LagRow)

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import cluster_tasks
 import pytest
+from cluster_tasks import job, tasks
 from running import ROOT, begin, execute
 
-from echo_jax import cluster
 from echo_jax.exceptions import ConfigError
+from echo_jax.grid import cluster
 from echo_jax.host.interrupts import Interrupts
-from echo_jax.studies import result_rows
+from echo_jax.studies.result_rows import RESULT_ROWS
 
 ONE = [
     "--lag", "0", "--window", "2", "--vocab-size", "6", "--length", "8", "--hidden", "4",
@@ -32,30 +33,21 @@ def free_port_number():
 @pytest.fixture
 def on_workers(monkeypatch):
     """Opens `cluster.workers_of`; the tests' own modules are importable there."""
-    support = Path(__file__).parent / "support"
+    support = ROOT / "tests" / "support"
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{support}")
     monkeypatch.setenv("DASK_LOGGING__DISTRIBUTED", "critical")  # Dask sets it, and leaves it there
     with contextlib.ExitStack() as stack:
-        yield lambda spec: stack.enter_context(cluster.workers_of(spec, ["a task"], Interrupts()))
+        yield lambda spec: stack.enter_context(
+            cluster.executor_of(spec, None, ["a task"], Interrupts())
+        )
 
 
 def results(outcomes):
-    return {outcome.task: outcome.result or outcome.failure for outcome in outcomes}
+    return {outcome.task.value: outcome.row or outcome.failure for outcome in outcomes}
 
 
-def test_here_runs_tasks_in_order_and_a_task_that_fails_stops_no_other():
-    def task(number, report):
-        report(0.5)
-        if number == 1:
-            raise ConfigError("one is not allowed")
-        return 2 * number
-
-    told = []
-    here = cluster.Here(lambda *now: told.append(now))
-    assert [tuple(outcome) for outcome in here.map(task, [0, 1, 2])] == [
-        (0, 0, None), (1, None, "one is not allowed"), (2, 4, None),
-    ]  # fmt: skip
-    assert told == [(0, 0.5), (1, 0.5), (2, 0.5)]
+def digests(rows):
+    return sorted(RESULT_ROWS.digest(RESULT_ROWS.encode(row)) for row in rows)
 
 
 QUEUE = "jobqueue: {local: {cores: 1, memory: 4GB, interface: lo}}\n"
@@ -88,7 +80,7 @@ def test_a_cluster_that_is_none_is_refused(tmp_path, monkeypatch, spec, message)
         Path(name).write_text(text)
     with (
         pytest.raises(ConfigError, match=message) as refused,
-        cluster.workers_of(spec, ["a task"], Interrupts()),
+        cluster.executor_of(spec, None, ["a task"], Interrupts()),
     ):
         pass
     assert refused.value.field == "cluster"
@@ -122,12 +114,12 @@ def test_workers_do_what_is_done_here_whatever_dies(on_workers, tmp_path):
     """Each of four tasks kills its worker once, and one task kills each of its workers."""
     workers = on_workers("local:2")
     once = [str(tmp_path / str(i)) for i in range(4)]
-    outcomes = workers.map(cluster_tasks.die_once, once)
+    outcomes = workers.map(job(cluster_tasks.die_once), tasks(once))
     assert results(outcomes) == {path: Path(path).name for path in once}
-    failed = results(workers.map(cluster_tasks.fail_at_three, range(1, 50)))
+    failed = results(workers.map(job(cluster_tasks.fail_at_three), tasks(range(1, 50))))
     assert failed.pop(3) == "ValueError: three is not allowed"
     assert failed == {n: 2 * n for n in range(1, 50) if n != 3}
-    died = results(workers.map(cluster_tasks.die_at_seven, range(1, 22)))
+    died = results(workers.map(job(cluster_tasks.die_at_seven), tasks(range(1, 22))))
     assert "workers died while running it" in died.pop(7)
     assert died == {n: 2 * n for n in range(1, 22) if n != 7}
 
@@ -143,7 +135,7 @@ def test_a_worker_that_joins_later_and_differs_is_sent_away(on_workers, capfd):
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     client.wait_for_workers(2, timeout=60)
-    outcomes = results(workers.map(cluster_tasks.double, range(1, 30)))
+    outcomes = results(workers.map(job(cluster_tasks.double), tasks(range(1, 30))))
     assert outcomes == {n: 2 * n for n in range(1, 30)}
     assert capfd.readouterr().err.count("is a worker with XLA_FLAGS --xla_cpu_use") == 1
     assert late.wait(timeout=60) == 0
@@ -178,7 +170,7 @@ def test_a_scheduler_that_is_killed_loses_no_row(tmp_path):
     path = tmp_path / "killed" / "rows" / "sweep.jsonl"
     address, processes = scheduler(tmp_path / "elsewhere")
     run = begin("sweep.py", *SWEEP, "--out", "killed", "--cluster", address, cwd=tmp_path)
-    while run.poll() is None and not result_rows.read(path):
+    while run.poll() is None and not RESULT_ROWS.read(path):
         time.sleep(0.05)
     processes[0].kill()
     said = run.communicate(timeout=120)[1]
@@ -189,8 +181,8 @@ def test_a_scheduler_that_is_killed_loses_no_row(tmp_path):
     address, processes = scheduler(tmp_path / "elsewhere")
     execute("sweep.py", *SWEEP, "--out", "killed", "--cluster", address, cwd=tmp_path)
     stop(processes)
-    whole = result_rows.read(tmp_path / "whole" / "rows" / "sweep.jsonl")
-    assert sorted(row.digest for row in result_rows.read(path)) == sorted(r.digest for r in whole)
+    whole = RESULT_ROWS.read(tmp_path / "whole" / "rows" / "sweep.jsonl")
+    assert digests(RESULT_ROWS.read(path)) == digests(whole)
 
 
 CELL = """
@@ -220,11 +212,11 @@ def test_a_cell_from_the_users_folder_reaches_workers_that_stand_elsewhere(tmp_p
             execute("sweep.py", *grid, "here", cwd=tmp_path)
             execute("sweep.py", *grid, "there", "--cluster", address, cwd=tmp_path)
             here, there = (
-                result_rows.read(tmp_path / out / "rows" / "sweep.jsonl")
+                RESULT_ROWS.read(tmp_path / out / "rows" / "sweep.jsonl")
                 for out in ("here", "there")
             )
-            assert sorted(row.digest for row in here) == sorted(row.digest for row in there)
-            assert len({row.digest for row in here}) == rows
+            assert digests(here) == digests(there)
+            assert len({*digests(here)}) == rows
     finally:
         stop(processes)
 
@@ -265,7 +257,7 @@ def test_a_card_of_real_size_is_the_same_alone_on_workers_and_on_one_core(tmp_pa
             cwd=tmp_path, check=True, timeout=200,
             stdout=subprocess.PIPE, text=True, env=os.environ | threads,
         )  # fmt: skip
-        assert "  20/80 updates\n" in done.stdout  # the first block
+        assert "  0/2  20/80 updates\n" in done.stdout  # the first block
         (path,) = (tmp_path / out).glob("*/rows.jsonl")
         made.append(sorted(path.read_text().splitlines()))
     assert made[0] == made[1] == made[2]

@@ -12,29 +12,30 @@ from msgspec import UNSET
 from tiny_points import POINTS, TINY, easy, found
 
 import echo_jax
-from echo_jax.cluster import Here
-from echo_jax.commands import sweep as command_sweep
 from echo_jax.config import changed, chosen
 from echo_jax.core import many_seeds
+from echo_jax.grid.executors import Here
 from echo_jax.host.compiled_programs import Programs
 from echo_jax.report.number_formats import plain
-from echo_jax.studies import point_run, seed_parts, sweep
+from echo_jax.studies import run_grid_point, split_seeds
 from echo_jax.studies.catalogue import Study
 from echo_jax.studies.grid_point import GridPoint
+from echo_jax.studies.run_grid_point import JOB
+from echo_jax.studies.sweep import checked
 
 
 @pytest.fixture(scope="module", autouse=True)
 def chunks_of_four():
     """A grid point has two chunks, of 4 and of 2 sequences with 3 updates each."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(point_run, "CHUNK_UPDATES", 12)
+        patch.setattr(run_grid_point, "CHUNK_UPDATES", 12)
         yield
 
 
 @pytest.fixture(scope="module")
 def programs(chunks_of_four):
     """The programs of all grid points here, compiled once."""
-    return sweep._compiled(POINTS[0].program).program
+    return run_grid_point.compile_point(POINTS[0])
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ def direct():
 
 
 def run(point, programs, told=lambda *_: None):
-    return point_run.run_point(point, programs, 1.0, told)
+    return run_grid_point.run_point(point, programs, told)
 
 
 def test_rows_have_the_numbers_of_runs_of_their_configurations(programs, direct):
@@ -69,7 +70,9 @@ def test_rows_have_the_numbers_of_runs_of_their_configurations(programs, direct)
     assert len({str(row.by_seed) for row in rows}) == 4
     assert found(run(POINTS[0], programs)) == found(rows[0])
     # the curves decide when a seed has learned: a mean over the batches of each sequence
-    learned = point_run.train(POINTS[0], programs, programs.dynamic(TINY), lambda *_: None)
+    learned = run_grid_point.train(
+        POINTS[0], programs.program, programs.program.dynamic(TINY), lambda *_: None
+    )
     metrics, _ = direct(TINY)
     assert metrics.loss.shape == (2, 6, 3)
     np.testing.assert_array_equal(learned.loss, metrics.loss.mean(axis=-1))
@@ -83,9 +86,9 @@ def test_a_row_on_own_values_is_that_of_a_run_and_of_no_other_values(tmp_path, m
     config = changed(TINY, text=text, lag=-1, vocab_size=100)
     for seed in range(2):
         text.write_text("".join(random.Random(seed).choices("abc ", k=160)))
-        points += command_sweep.checked(Study("?", (GridPoint({}, config),))).points
-    (outcome,) = Here().map(sweep.run_task, points[1:])
-    row, run = outcome.result, echo_jax.train(**chosen(config)).result
+        points += checked(Study("?", (GridPoint({}, config),))).points
+    (outcome,) = Here().map(JOB, points[1:])
+    row, run = outcome.row, echo_jax.train(**chosen(config)).result
     assert row.by_seed.loss == plain(run.by_seed.loss)
     baselines = row.baselines.accuracy, row.baselines.k_gram_loss, row.baselines.distance
     assert baselines == (run.baseline_accuracy, run.k_gram_loss, UNSET)
@@ -129,7 +132,7 @@ def test_a_seed_that_fails_counts_as_nothing_and_is_named(programs, monkeypatch)
     """One learning rate of the two is so large that its weights become non-finite."""
     point = GridPoint({"rate": "mixed"}, changed(TINY, seed=7))
     good = run(point, programs)
-    dynamic = programs.dynamic(point.config)
+    dynamic = programs.program.dynamic(point.config)
     rates = dynamic.learning_rate.copy()
     rates[1] = 3e38
     mixed = dynamic._replace(learning_rate=rates)
@@ -153,10 +156,10 @@ def test_a_seed_that_fails_counts_as_nothing_and_is_named(programs, monkeypatch)
 def test_the_parts_of_a_grid_point_are_joined_to_its_row(monkeypatch):
     """Bit for bit, but for its means, as rows hold six digits."""
     point = GridPoint({}, changed(TINY, seeds=5), ("other_state",))
-    (whole,) = Here().map(sweep.run_task, [point])
-    monkeypatch.setattr(seed_parts, "MOST_SEEDS", 2)
-    parts = [o.result for o in Here().map(sweep.run_task, seed_parts.parts_of(point))]
-    one, other = found(whole.result), found(seed_parts.joined(point, parts))
+    (whole,) = Here().map(JOB, [point])
+    monkeypatch.setattr(split_seeds, "MOST_SEEDS", 2)
+    parts = [o.row for o in Here().map(JOB, split_seeds.parts_of(point))]
+    one, other = found(whole.row), found(split_seeds.joined(point, parts))
     means = [row.pop("accuracy_by_position") for row in (one, other)]
     assert one == other
     assert means[0] == pytest.approx(means[1], abs=2e-6)

@@ -1,14 +1,13 @@
-"""The runs of a card: seeds and configurations of two questions, each run to a row.
+"""The task that is a run of a card: a network is trained and scored, a row.
 
-check_state, check_programs    what a cell must be to be measured
-Measurement  compiles the programs of each question once, and makes runs
-rows         runs ─► rows, one run a thread at a time; the row of a run depends on that run alone
+check_state, check_programs  the rules of a cell that is measured
+compile_run, make_row        a run ─► its programs ─► its row
 """
 
+import dataclasses
 import hashlib
-import threading
-from collections.abc import Callable, Collection, Generator, Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
+import json
+from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any, NamedTuple, get_args
 
@@ -16,28 +15,64 @@ import jax
 import numpy as np
 
 from echo_jax import machine
+from echo_jax.cells import registry
 from echo_jax.cells.door import Candidate, check_program, check_shapes, constant_bytes
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.state_size import state_bytes
 from echo_jax.config import is_built_in
 from echo_jax.exceptions import ConfigError
-from echo_jax.memory import protocol, score, training
+from echo_jax.grid.task import Job, Report
+from echo_jax.host.training_loop import train_chunks
+from echo_jax.memory import protocol, scoring, training
+from echo_jax.memory.card_rows import DECIMALS, KeyRow, LagRow, LagScore, Row, run_key
 from echo_jax.memory.protocol import KEYS, SYMBOLS, UPDATES, Configuration, Name
-from echo_jax.memory.rows import DECIMALS, KeyRow, LagRow, LagScore, Row
 from echo_jax.memory.training import ByKey, ByLag, Progress, Run
 from echo_jax.report.number_formats import plain
 
 
-class PlannedRun(NamedTuple):
-    """A configuration and a seed: the row is a function of these and of the cell."""
+@dataclasses.dataclass(frozen=True)
+class CardRun:
+    """A run of a card: its row is a function of the cell, the configuration and the seed.
 
+    cell    the name of the cell
+    args    its arguments, JSON
+    source  SHA-256 of the file of a user's cell
+    built   the cell itself; None on a worker, which builds it
+    """
+
+    cell: str
+    args: str
+    source: str | None
     configuration: Configuration
     seed: int
+    built: Cell | None = dataclasses.field(default=None, compare=False, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is sent to a worker."""
+        return vars(self) | {"built": None}
+
+    @property
+    def key(self) -> str:
+        """The run among those of its card."""
+        return run_key(self.configuration, self.seed)
+
+    name = key
+
+    @property
+    def program(self) -> Hashable:
+        """The cell and the question; its address, as cells of a notebook may share a name."""
+        return self.cell, self.args, self.source, self.configuration.question, id(self.built)
+
+    @property
+    def work(self) -> float:
+        """Updates."""
+        return UPDATES
 
 
 class Programs(NamedTuple):
     """The compiled functions of a question.
 
+    question       the cell in its network
     init           a `Run` to the first `Progress`
     block          a `Run` and a `Progress` to the next one, and losses
     draw           a seed and the digest of weights to data sets
@@ -46,6 +81,7 @@ class Programs(NamedTuple):
     constants      bytes of the arrays that stand as numbers in `score`
     """
 
+    question: ByLag | ByKey
     init: Any
     block: Any
     draw: Any
@@ -77,6 +113,7 @@ def lowered(question: ByLag | ByKey, name: str) -> Programs:
     block = jax.jit(partial(training.train_block, question), donate_argnums=1)
     checked = check_program(name, cell, scores, *of_weights)
     return Programs(
+        question=question,
         score=checked,
         init=jax.jit(init).lower(run),
         block=Candidate(cell, name).attempt(lambda: block.lower(run, progress)),
@@ -120,79 +157,54 @@ def check_programs(name: str, cell: Cell) -> None:
 def functions_of(question: ByLag | ByKey) -> tuple[Callable[..., Any], ...]:
     """The functions that draw the data sets of a question, score it, and ask its scan."""
     if isinstance(question, ByLag):
-        of = score.score_by_lag, score.scan_accuracy_by_lag
-        return score.draw_lag_sets, *(partial(f, question) for f in of)
-    of_key = score.score_by_key, score.scan_accuracy_by_key
-    draw = partial(score.draw_key_sets, question.most)
+        of = scoring.score_by_lag, scoring.scan_accuracy_by_lag
+        return scoring.draw_lag_sets, *(partial(f, question) for f in of)
+    of_key = scoring.score_by_key, scoring.scan_accuracy_by_key
+    draw = partial(scoring.draw_key_sets, question.most)
     return draw, *(partial(f, question) for f in of_key)
 
 
-class Measurement:
-    """The programs of a cell, compiled once for each question, in threads of their own."""
+def compile_run(run: CardRun) -> Programs:
+    """The programs of the question of a run.
 
-    def __init__(
-        self, cell: Cell, name: str, questions: Collection[Name] = ("by lag", "by key")
-    ) -> None:
-        """Start to compile the programs of some questions; the name stands in refusals."""
-        self.questions = {question: question_of(question, cell) for question in questions}
-        background = ThreadPoolExecutor(len(self.questions))
-        self._programs = {
-            asked: background.submit(compiled, of, name) for asked, of in self.questions.items()
-        }
-        background.shutdown(wait=False)
-
-    def row(self, planned: PlannedRun, progressed: Callable[[int], None]) -> Row:
-        """Make a run. `progressed` is told the updates so far; it may raise to stop it."""
-        of, seed = planned
-        question, programs = self.questions[of.question], self._programs[of.question].result()
-        run = Run(np.int32(seed), np.float32(of.rate), np.bool_(of.schedule != "adaptive"))
-        progress: Progress = programs.init(run)
-        finite, updates = True, 0
-        while finite and updates < UPDATES:
-            progress, losses = programs.block(run, progress)
-            finite = bool(np.isfinite(np.asarray(losses)).all())
-            updates += protocol.BLOCK
-            progressed(updates)
-        if updates < UPDATES:
-            progressed(UPDATES)  # with those that are left out
-        row = empty_row(planned, updates, question, int(progress.level.pairs))
-        if finite:
-            params = progress.train.params
-            sets = programs.draw(run.seed, weights_digest(params))
-            scores = jax.device_get(programs.score(params, sets))
-            fill(row, scores, programs.constants)
-            if programs.scan_accuracy:
-                accuracy = programs.scan_accuracy(params, sets)
-                row.difference = plain(accuracy - scores.accuracy)
-        return row
-
-
-def rows(
-    measurement: Measurement,
-    planned: Sequence[PlannedRun],
-    progressed: Callable[[PlannedRun, int], None] = lambda *_: None,
-) -> Generator[Row]:
-    """The rows of runs as they are done, `runs_at_once`.
-
-    `progressed` is told the updates of a run after each block; what it raises ends all runs.
+    ConfigError where the user's cell has another text here than the run states, or breaks a rule.
     """
-    stopped = threading.Event()
+    cell = run.built
+    if cell is None:  # on a worker
+        registry.check_source(run.cell, run.source)
+        cell = registry.build(run.cell, json.loads(run.args))
+    return compiled(question_of(run.configuration.question, cell), run.cell)
 
-    def unless_stopped(run: PlannedRun, updates: int) -> None:
-        """Tell the updates of a run, or end it where the others have ended."""
-        if stopped.is_set():
-            raise CancelledError
-        progressed(run, updates)
 
-    with ThreadPoolExecutor(runs_at_once()) as pool:
-        futures = [pool.submit(measurement.row, x, partial(unless_stopped, x)) for x in planned]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        finally:
-            stopped.set()
-            for future in futures:
-                future.cancel()
+def make_row(run: CardRun, programs: Programs, report: Report) -> Row:
+    """Train a network, and score it unless a loss was not finite."""
+    of = run.configuration
+    inputs = Run(np.int32(run.seed), np.float32(of.rate), np.bool_(of.schedule != "adaptive"))
+
+    def train_block(progress: Progress, _: int) -> tuple[Progress, Any]:
+        """The next updates."""
+        return programs.block(inputs, progress)
+
+    finite = True
+    for chunk in train_chunks(train_block, programs.init(inputs), range(UPDATES), protocol.BLOCK):
+        finite = bool(np.isfinite(chunk.metrics).all())
+        report(chunk.done / UPDATES if finite else 1.0)
+        if not finite:
+            break
+    row = empty_row(run, chunk.done, programs.question, int(chunk.state.level.pairs))
+    if finite:
+        params = chunk.state.train.params
+        sets = programs.draw(inputs.seed, weights_digest(params))
+        scores = jax.device_get(programs.score(params, sets))
+        fill(row, scores, programs.constants)
+        if programs.scan_accuracy:
+            accuracy = programs.scan_accuracy(params, sets)
+            row.difference = plain(accuracy - scores.accuracy)
+    return row
+
+
+JOB = Job(compile_run, make_row)
+"""The way to make the row of a run."""
 
 
 def runs_at_once() -> int:
@@ -208,17 +220,28 @@ def weights_digest(params: Any) -> np.ndarray:
     return np.frombuffer(digest.digest(), np.uint32)
 
 
-def empty_row(planned: PlannedRun, updates: int, question: ByLag | ByKey, level: int) -> Row:
+def empty_row(run: CardRun, updates: int, question: ByLag | ByKey, level: int) -> Row:
     """The row of a run before its score."""
-    of, seed = planned
+    of = run.configuration
+    device = machine.device()
     if isinstance(question, ByLag):
-        return LagRow(seed, of.rate, updates, None, None)
+        return LagRow(run.seed, of.rate, updates, None, None, device=device)
     pairs = list(protocol.pairs_asked(question.most))
-    asked = [protocol.RECALLS * k for k in pairs]
-    return KeyRow(seed, of.rate, of.schedule or "ramp", updates, level, pairs, asked, None, None)
+    return KeyRow(
+        run.seed,
+        of.rate,
+        of.schedule or "ramp",
+        updates,
+        level,
+        pairs,
+        asked=[protocol.RECALLS * k for k in pairs],
+        validation=None,
+        final=None,
+        device=device,
+    )
 
 
-def fill(row: Row, scores: score.Scores, constants: int) -> None:
+def fill(row: Row, scores: scoring.Scores, constants: int) -> None:
     """Write scores into a row; those by lag that are not finite count as none."""
     row.state_bytes = int(scores.bytes)
     if isinstance(row, KeyRow):

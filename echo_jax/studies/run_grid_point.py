@@ -1,4 +1,4 @@
-"""One grid point: its seeds trained side by side, evaluated and measured; the result as a row.
+"""The task that is a grid point: its seeds trained side by side, evaluated and measured, a row.
 
 A row depends on nothing but its grid point, except for its timing fields.
 """
@@ -6,7 +6,6 @@ A row depends on nothing but its grid point, except for its timing fields.
 import datetime
 import functools
 import time
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -14,12 +13,15 @@ import msgspec
 import numpy as np
 
 from echo_jax import machine
-from echo_jax.config import DynamicParams, RunConfig
+from echo_jax.cells import registry
+from echo_jax.config import DynamicParams, RunConfig, changed
 from echo_jax.core import many_seeds
+from echo_jax.core.data import Corpus
 from echo_jax.core.evaluation import Evaluation
 from echo_jax.core.network import Params
 from echo_jax.core.training import TrainState
-from echo_jax.host.compiled_programs import Programs
+from echo_jax.grid.task import Job, Report
+from echo_jax.host.compiled_programs import DevicePlan, Programs, Timed, compile_programs, timed
 from echo_jax.host.stopwatch import Stopwatch
 from echo_jax.report.number_formats import plain
 from echo_jax.runs import result
@@ -29,9 +31,6 @@ from echo_jax.studies.measures import MEASURES
 from echo_jax.studies.result_rows import ResultRow
 
 CHUNK_UPDATES = 400  # of a chunk, about: how often a grid point checks whether it has learned
-
-Report = Callable[[float], None]
-"""Called with the share of the sequences that is done."""
 
 
 class Learned(NamedTuple):
@@ -43,11 +42,25 @@ class Learned(NamedTuple):
     update_seconds: float  # of all seeds: the median of whole chunks but the first, which warms up
 
 
-def run_point(
-    point: GridPoint, programs: Programs, compile_seconds: float, report: Report
-) -> ResultRow:
+def compile_point(point: GridPoint) -> Timed:
+    """The compiled programs of a grid point, `Programs`.
+
+    ConfigError where the user's cell has another text here than the grid point states.
+    """
+    shapes, seeds, cell_source, lengths = point.program
+    registry.check_source(shapes.network.cell, cell_source)
+    config = changed(shapes, seeds=seeds)
+    plan = DevicePlan(many_seeds.default_seed_map())
+    parts = [jax.ShapeDtypeStruct((length,), "int32") for length in lengths]
+    corpus = Corpus(*parts) if parts else None
+    return timed(lambda: compile_programs(config, chunk_size(config), plan, corpus))
+
+
+def run_point(point: GridPoint, compiled: Timed, report: Report) -> ResultRow:
     """Train, evaluate and measure a grid point with programs compiled for its shapes."""
-    config, watch = point.config, Stopwatch()
+    programs: Programs = compiled.program
+    config = point.config
+    watch = Stopwatch()
     dynamic = programs.dynamic(config)
     with watch.time("train"):
         learned = train(point, programs, dynamic, report)
@@ -62,20 +75,24 @@ def run_point(
     results = _results(config, learned, scored, baselines["loss"]) | {
         "bytes": programs.bytes,
         "measured": measured,
-        "seconds": {"compile": compile_seconds, **watch.seconds, "update": learned.update_seconds},
+        "seconds": {"compile": compiled.seconds, **watch.seconds, "update": learned.update_seconds},
     }
     run = {
-        "cell": point.name,
+        "point": point.name,
         "labels": point.labels,
         "config": config,
         "measures": point.measures,
         "until_learned": point.until_learned,
-        "floors": baselines,
+        "baselines": baselines,
         "versions": machine.versions(),
         "device": machine.device(),
         "date": datetime.date.today(),
     } | point.source
     return msgspec.convert(run | plain(results), ResultRow)
+
+
+JOB = Job(compile_point, run_point)
+"""The way to make the row of a grid point."""
 
 
 def chunk_size(config: RunConfig) -> int:
@@ -89,9 +106,11 @@ def train(point: GridPoint, programs: Programs, dynamic: DynamicParams, report: 
     A grid point `until_learned` stops after the chunk in which the last of its seeds reached a
     running mean of 99%.
     """
-    config, size = point.config, chunk_size(point.config)
+    config = point.config
+    size = chunk_size(config)
     work = range(config.training.sequences)
-    clock, loss, accuracy = [time.perf_counter()], [], []
+    clock = [time.perf_counter()]
+    loss, accuracy = [], []
     for chunk in programs.train(dynamic, programs.init(dynamic), work, config.task, point.corpus):
         loss.append(chunk.loss)
         accuracy.append(chunk.accuracy)

@@ -1,0 +1,84 @@
+"""The one loop over the tasks of a grid."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+from echo_jax.exceptions import ConfigError
+from echo_jax.grid.executors import Executor
+from echo_jax.grid.task import Job, Task
+from echo_jax.host.interrupts import Interrupts
+
+
+class TasksFailedError(ConfigError):
+    """Some tasks failed; the others have rows. `failures` has a sentence for each."""
+
+    def __init__(self, failures: Sequence[str]) -> None:
+        """Join the sentences, each once."""
+        self.failures = failures
+        why = "; ".join(dict.fromkeys(failures))
+        super().__init__(f"{len(failures)} tasks failed, all others have rows: {why}")
+
+
+class Progress(Protocol):
+    """Shows how far tasks are, such as `host.progress.GridProgress`."""
+
+    def at_work(self, task: str, share: float) -> None:
+        """Show the share of a task that is done."""
+
+    def finished(self, task: str, result: str) -> None:
+        """Show that a task is done, and its result."""
+
+
+class Unseen:
+    """A progress that shows nothing."""
+
+    def at_work(self, task: str, share: float) -> None:
+        """Show nothing."""
+
+    finished: Any = at_work
+
+
+UNSEEN = Unseen()
+
+
+def complete(
+    job: Job,
+    tasks: Sequence[Task],
+    executor: Executor,
+    store: Callable[[Any], str],
+    progress: Progress = UNSEEN,
+    interrupts: Interrupts | None = None,
+) -> Iterator[Any]:
+    """The rows of tasks, each stored as it comes: what ends the loop loses only tasks at work.
+
+    Args:
+      job: what is done with a task.
+      tasks: in the order in which they begin.
+      executor: makes the rows.
+      store: keeps a row, and says its result in a few words.
+      progress: is told shares and results.
+      interrupts: asked whenever a task reports; StoppedError ends the loop.
+
+    Raises:
+      TasksFailedError: some failed; all others are stored.
+    """
+    asked = interrupts or Interrupts()
+    failures = []
+
+    def report(task: Task, share: float) -> None:
+        """Show the share of a task that is done, unless a signal has come."""
+        asked.check()
+        progress.at_work(task.name, share)
+
+    with contextlib.closing(executor.map(job, tasks, report)) as outcomes:
+        for task, row, failure in outcomes:
+            if failure:
+                failures.append(f"{task.name}: {failure}")
+                progress.finished(task.name, "failed")
+            else:
+                result = store(row)
+                progress.finished(task.name, result)
+                yield row
+    if failures:
+        raise TasksFailedError(failures)

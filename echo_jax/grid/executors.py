@@ -1,0 +1,96 @@
+"""Executors make the rows of tasks; `Here` is that of this process."""
+
+import threading
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed
+from typing import Any, NamedTuple, Protocol
+
+from echo_jax.exceptions import ConfigError
+from echo_jax.grid.task import Job, Outcome, Report, Task
+
+COMPILERS = 2
+"""Threads that compile."""
+
+KEPT = 2
+"""Programs that are kept: those asked for last."""
+
+_POOL = ThreadPoolExecutor(COMPILERS)
+_LOCK = threading.Lock()
+_programs: dict[Hashable, Future[Any]] = {}
+
+
+class Executor(Protocol):
+    """Runs tasks; outcomes come as tasks are done, in any order."""
+
+    def map(
+        self, job: Job, tasks: Sequence[Any], report: Callable[[Any, float], None]
+    ) -> Iterator[Outcome]:
+        """The outcome of each task. `report` is told a task and the share of it that is done."""
+        ...
+
+
+class Here(NamedTuple):
+    """The executor that is this process, which runs so many tasks at once, in threads.
+
+    While a task runs, the programs of the next one with other programs are compiled.
+    """
+
+    at_once: int = 1
+
+    def map(
+        self,
+        job: Job,
+        tasks: Sequence[Task],
+        report: Callable[[Any, float], None] = lambda *_: None,
+    ) -> Iterator[Outcome]:
+        """The outcomes; what `report` or a task raises, but a ConfigError, ends all tasks."""
+        stopped = threading.Event()
+
+        def outcome(place: int) -> Outcome:
+            """Run one task."""
+            task = tasks[place]
+
+            def unless_stopped(share: float) -> None:
+                if stopped.is_set():
+                    raise CancelledError
+                report(task, share)
+
+            compile_next(job, tasks[place:])
+            try:
+                return Outcome(task, run_task(job, task, unless_stopped), None)
+            except ConfigError as error:
+                return Outcome(task, None, str(error))
+
+        with ThreadPoolExecutor(self.at_once) as pool:
+            futures = [pool.submit(outcome, place) for place in range(len(tasks))]
+            try:
+                for future in as_completed(futures):
+                    yield future.result()
+            finally:
+                stopped.set()
+                for future in futures:
+                    future.cancel()
+
+
+def run_task(job: Job, task: Task, report: Report) -> Any:
+    """The row of a task; its programs are compiled, or are there from a task before."""
+    return job.run(task, compiled(job, task).result(), report)
+
+
+def compile_next(job: Job, tasks: Sequence[Task]) -> None:
+    """Compile the programs of the first task, and of the next one with others."""
+    first = tasks[0]
+    following = next((task for task in tasks if task.program != first.program), first)
+    for task in (first, following, first):  # of two the one that was asked for last is kept
+        compiled(job, task)
+
+
+def compiled(job: Job, task: Task) -> Future[Any]:
+    """The programs of a task, which a thread compiles."""
+    key = job.compile, task.program
+    with _LOCK:
+        future = _programs.pop(key, None) or _POOL.submit(job.compile, task)
+        _programs[key] = future  # now the newest
+        for oldest in list(_programs)[:-KEPT]:
+            del _programs[oldest]
+    return future

@@ -1,0 +1,112 @@
+"""Rows in a file that only grows: a line of JSON for each task, with a digest. No jax."""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+import msgspec
+
+from echo_jax import atomic_files
+from echo_jax.exceptions import StorageError
+from echo_jax.grid.task import Task
+
+
+class Row(Protocol):
+    """The row of a task."""
+
+    @property
+    def key(self) -> str:
+        """The key of its task."""
+        ...
+
+
+R = TypeVar("R", bound=Row)
+T = TypeVar("T", bound=Task)
+
+
+class RowKind(NamedTuple, Generic[R]):
+    """A kind of rows.
+
+    name    of it, in refusals: "a row of results"
+    decode  plain values to a row; ValueError where they are none
+    encode  a row to plain values
+    timing  fields that the digest leaves out: they differ whenever a row is made again
+    """
+
+    name: str
+    decode: Callable[[dict[str, Any]], R]
+    encode: Callable[[R], dict[str, Any]]
+    timing: Sequence[str] = ()
+
+    def digest(self, values: Mapping[str, Any]) -> str:
+        """The digest of all but the timing fields."""
+        kept = {name: values[name] for name in values if name not in self.timing}
+        return atomic_files.digest_of(kept)
+
+    def line(self, row: R) -> bytes:
+        """The line of a row, with its digest."""
+        values = self.encode(row)
+        signed = values | {"digest": self.digest(values)}
+        return json.dumps(signed, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+
+    def read(self, path: Path) -> list[R]:
+        """The rows of a file, none if there is no file; StorageError for a damaged line."""
+        if not os.path.lexists(path):
+            return []
+        return self._decoded(path, "remove that line, and its run is made again", signed=True)
+
+    def read_unsigned(self, path: Path, fix: str) -> list[R]:
+        """The rows of a file that is there, which another program may have written.
+
+        A line may lack its digest. StorageError, ending in `fix`, for one that is no row.
+        """
+        return self._decoded(path, fix, signed=False)
+
+    def _decoded(self, path: Path, fix: str, signed: bool) -> list[R]:
+        """The rows of all lines but empty ones."""
+        rows = []
+        data = atomic_files.read_bytes(path, atomic_files.JSON_LIMIT, fix="use the file itself")
+        for number, line in enumerate(data.splitlines(), 1):
+            try:
+                if line:
+                    rows.append(self.decode(self._values(line, signed)))
+            except (ValueError, RecursionError, msgspec.ValidationError) as error:
+                why = ascii(str(error))[1:-1][:200]  # it may quote the file
+                rule = f"is not {self.name} ({why})"
+                raise StorageError(None, f"line {number} of {path}", rule, fix) from error
+        return rows
+
+    def _values(self, line: bytes, signed: bool) -> dict[str, Any]:
+        """The values of a line without its digest; ValueError where that is not theirs."""
+        try:
+            values = atomic_files.parse_json(line)
+        except (ValueError, RecursionError):
+            values = {}  # lacks every field
+        if not isinstance(values, dict):
+            raise ValueError("it is no JSON object")
+        expected = values.pop("digest", None)
+        if expected != self.digest(values) and (signed or expected is not None):
+            raise ValueError("its digest is not that of its content")
+        return values
+
+    def append(self, path: Path, rows: Iterable[R]) -> None:
+        """Add rows to a file; if it fails at any moment, the file is as it was."""
+        before = path.read_bytes() if path.exists() else b""
+        if before and not before.endswith(b"\n"):  # an editor may have removed the last one
+            before += b"\n"
+        atomic_files.write_bytes(path, before + b"".join(map(self.line, rows)))
+
+    def write(self, path: Path, rows: Iterable[R]) -> None:
+        """Write a file of rows, in the place of one that is there."""
+        atomic_files.write_bytes(path, b"".join(map(self.line, rows)))
+
+
+def missing(tasks: Iterable[T], rows: Iterable[Row]) -> list[T]:
+    """The tasks that have no row yet, the first of each key."""
+    there = {row.key for row in rows}
+    first = dict[str, T]()
+    for task in tasks:
+        first.setdefault(task.key, task)
+    return [task for key, task in first.items() if key not in there]

@@ -1,0 +1,42 @@
+"""The one loop over compiled chunks of training: of a run, of a grid point, of a run of a card."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+
+
+class Trained(NamedTuple):
+    """The outcome of a chunk.
+
+    done     units of training made so far, such as sequences
+    count    those of this chunk
+    state    valid until the next chunk starts, which reuses its memory
+    metrics  numpy leaves
+    """
+
+    done: int
+    count: int
+    state: Any
+    metrics: Any
+
+
+def train_chunks(
+    run_chunk: Callable[[Any, int], tuple[Any, Any]],
+    state: Any,
+    units: range,
+    size: int,
+    every: int | None = None,
+) -> Iterator[Trained]:
+    """Train on some units, at most `size` a chunk, and hand out every chunk.
+
+    `run_chunk` maps a state and a count to the next state and metrics. No chunk goes past a
+    multiple of `every`.
+    """
+    done = units.start
+    while done < units.stop:
+        border = (done // every + 1) * every if every else units.stop
+        count = min(size, border - done, units.stop - done)
+        state, metrics = run_chunk(state, count)
+        done += count
+        yield Trained(done, count, state, jax.device_get(metrics))

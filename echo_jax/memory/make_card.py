@@ -1,0 +1,198 @@
+"""Cards in the making: what is there already stays, and the runs that lack are made.
+
+    plan ─► runs that lack a row ─► rows as they come, each appended to rows.jsonl ─► card.json
+
+The same command completes a card that was stopped.
+"""
+
+import contextlib
+import datetime
+import functools
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple, get_args
+
+import jax
+
+from echo_jax import atomic_files, machine
+from echo_jax.cells.state_size import state_bytes
+from echo_jax.config import GENERATOR
+from echo_jax.core import network
+from echo_jax.exceptions import ConfigError, StorageError
+from echo_jax.grid import folder as grid_folder
+from echo_jax.grid.completion import UNSEEN, Progress, complete
+from echo_jax.grid.executors import Executor
+from echo_jax.grid.row_file import missing
+from echo_jax.host.interrupts import Interrupts
+from echo_jax.memory import card as cards
+from echo_jax.memory import protocol
+from echo_jax.memory.card import Card
+from echo_jax.memory.card_rows import CARD_ROWS, Row
+from echo_jax.memory.card_run import JOB, CardRun, check_programs, check_state
+from echo_jax.memory.named_cell import NamedCell
+from echo_jax.memory.protocol import KEYS, Configuration, Part
+from echo_jax.memory.step_time import step_microseconds
+
+MIXED = "its rows were made with more than one version of the software"
+MIXED_DEVICES = "its rows were made on several devices or numbers of cores, and bits may differ"
+
+
+class Plan(NamedTuple):
+    """The configurations and seeds of a card."""
+
+    configurations: Sequence[Configuration]
+    seeds: Sequence[int]
+
+    def runs(self, named: NamedCell) -> list[CardRun]:
+        """The runs of a cell: those of the default card, then the others by seed."""
+        args = json.dumps(named.args)
+        runs = [
+            CardRun(named.name, args, named.source, of, seed, named.cell)
+            for seed in self.seeds
+            for of in self.configurations
+        ]
+        return sorted(runs, key=lambda run: run.configuration not in protocol.DEFAULT)
+
+
+def plan_of(full: bool, seeds: int | None, only: Part | None = None) -> Plan:
+    """The plan of a card or a part of one, with the usual number of seeds where none is given."""
+    if not isinstance(full, bool):
+        raise ConfigError("full", full, "is neither True nor False", "use one of these")
+    if only not in (None, *get_args(Part)):
+        fix = f"use one of {', '.join(get_args(Part))}"
+        raise ConfigError("only", only, "is no part of a card", fix)
+    part = only and only.replace("-", " ")
+    every = protocol.FULL if full else protocol.DEFAULT
+    kept = [x for x in every if part in (None, x.question, x.schedule)]
+    return Plan(kept, range(seeds or (protocol.FULL_SEEDS if full else protocol.DEFAULT_SEEDS)))
+
+
+def new_card(name: str, named: NamedCell, plan: Plan) -> Card:
+    """The card of a cell before any row."""
+    cell = named.cell
+    size = max(state_bytes(cell, protocol.SYMBOLS), state_bytes(cell, 2 * KEYS))
+    keys, values = cell.key_value_sizes or (None, None)
+    net, key = network.around(cell, 2 * KEYS, KEYS), jax.random.key(0, impl=GENERATOR)
+    shapes = jax.eval_shape(functools.partial(network.init_params, net), key)
+    return Card(
+        name=name,
+        cell=cards.Cell(named.name, named.args, named.source),
+        state_bytes=size.cell,
+        conv_bytes=size.convolution,
+        keys=keys,
+        values=values,
+        parameters=sum(leaf.size for leaf in jax.tree.leaves(shapes)),
+        seeds=list(plan.seeds),
+        configuration=list(plan.configurations),
+        date=datetime.datetime.now(datetime.UTC).date(),
+        versions=machine.versions(),
+        remarks=list(named.remarks),
+    )
+
+
+def there(folder: Path, new: Card) -> tuple[Card, list[Row]]:
+    """The card of a folder with its rows; the new one, without any, where no card is.
+
+    StorageError where the card there is of another cell, there are rows without a card, or a page
+    was edited, which would be overwritten.
+    """
+    atomic_files.check_no_link(folder)
+    for page in ("card.md", "card.svg"):
+        atomic_files.check_generated(folder / page)
+    if not os.path.exists(folder / "card.json"):  # no error for a name that is too long
+        if os.path.lexists(folder / cards.ROWS_FILE):
+            rule = "has rows.jsonl and no card.json, which says of what cell the rows are"
+            raise StorageError(None, folder, rule, "restore it, or move rows.jsonl away")
+        return new, []
+    old, done = cards.read(folder)
+    if (old.cell, old.parameters) != (new.cell, new.parameters):
+        args = f" {old.cell.args}" if old.cell.args else ""
+        raise StorageError(
+            None, folder, f"is the card of another cell, {old.cell.name}{args}, or of "
+            "another text of its file", "give this card another {name}, or move that one",
+        )  # fmt: skip
+    old.name = new.name  # also where the folder was copied or renamed
+    old.seeds = sorted({*new.seeds, *(row.seed for row in done)})
+    made = [row.configuration for row in done]
+    old.configuration = list(dict.fromkeys([*old.configuration, *made, *new.configuration]))
+    return old, done
+
+
+@contextlib.contextmanager
+def claimed(folder: Path, new: Card) -> Iterator[tuple[Card, list[Row]]]:
+    """The card, which is written, and rows that are `there`, locked; or FolderInUseError."""
+    with grid_folder.claimed(folder):
+        card, rows = there(folder, new)
+        if not rows:
+            cards.write(card, rows, folder)
+        yield card, rows
+
+
+class Request(NamedTuple):
+    """A card to be made: its folder and cell, itself before any row, and the runs that it lacks."""
+
+    folder: Path
+    named: NamedCell
+    new: Card
+    plan: Plan
+    missing: Sequence[CardRun]
+
+
+def requested(out: Path, name: str, named: NamedCell, plan: Plan) -> Request:
+    """The card of a name in its folder; ConfigError for a cell or folder that cannot be used."""
+    cards.check_name(name)
+    check_state(named.name, named.cell)
+    new = new_card(name, named, plan)
+    _, done = there(out / name, new)
+    lacking = missing(plan.runs(named), done)
+    if lacking:
+        check_programs(named.name, named.cell)
+    return Request(out / name, named, new, plan, lacking)
+
+
+def make(
+    request: Request,
+    executor: Executor,
+    progress: Progress = UNSEEN,
+    interrupts: Interrupts | None = None,
+) -> Iterator[Card]:
+    """Make the runs that a card lacks; the card before, after each row, and at the end.
+
+    Each row is stored as it comes. TasksFailedError at the end where runs failed.
+    """
+    folder = request.folder
+    with claimed(folder, request.new) as (card, done):
+        yield cards.with_rows(card, done)
+        lacking = missing(request.plan.runs(request.named), done)
+        if lacking and card.versions != request.new.versions and MIXED not in card.remarks:
+            card.remarks.append(MIXED)
+
+        def store(row: Row) -> str:
+            """Keep a row, and what the card says of it."""
+            CARD_ROWS.append(folder / cards.ROWS_FILE, [row])
+            done.append(row)
+            note(card, row)
+            cards.write(card, done, folder)
+            return cards.row_text(row)
+
+        for _ in complete(JOB, lacking, executor, store, progress, interrupts):
+            yield cards.with_rows(card, done)
+        if card.us_per_step is None:
+            card.us_per_step = step_microseconds(request.named.cell)
+            cards.write(card, done, folder)
+        yield cards.with_rows(card, done)
+
+
+def note(card: Card, row: Row) -> None:
+    """Add the device of a row, and sentences on a mixture and where forms of the cell disagree."""
+    if row.device and row.device not in card.devices:
+        card.devices.append(row.device)
+        if len(card.devices) == 2:
+            card.remarks.append(MIXED_DEVICES)
+    if abs(row.difference) > protocol.SCANS_AGREE:
+        card.remarks.append(
+            f"seed {row.seed} {row.configuration.question}: the accuracy by the cell's "
+            f"scan differs from that by its steps by {row.difference:+.1%}; the steps count"
+        )

@@ -1,0 +1,40 @@
+"""The expected time of a grid point, from the sizes of its network. No jax."""
+
+from echo_jax import machine
+from echo_jax.config import RunConfig
+
+COMPILE_SECONDS = 3.5
+"""Of the programs of one shape."""
+
+MEASURE_SECONDS = {"probe": 0.5}
+"""Of a measure and seed, where that is not `OTHER_MEASURE_SECONDS`."""
+
+OTHER_MEASURE_SECONDS = 0.1
+
+
+def expected_seconds(config: RunConfig, measures: tuple[str, ...]) -> float:
+    """Seconds of all seeds on as many cores as there are here, without compiling."""
+    updates = config.training.sequences * config.task.updates_per_sequence
+    rounds = -(-config.seeds // machine.cores())
+    measure = sum(MEASURE_SECONDS.get(name, OTHER_MEASURE_SECONDS) for name in measures)
+    return 1.0 + measure * config.seeds + rounds * updates * update_microseconds(config) / 1e6
+
+
+def update_microseconds(config: RunConfig) -> float:
+    """An update of one seed on one core: Adam for each weight, the products of each step."""
+    task, network = config.task, config.network
+    outputs = task.vocab_size if task.framing == "classes" else 1
+    embedded = network.encoding == "embedding"
+    features = network.embedding_dim if embedded else outputs
+    hidden = network.hidden_size
+    if network.cell == "mlp":
+        line = network.delay_line or task.window
+        cell, step = line * features * hidden, line * hidden
+    else:
+        gates = {"simple": 1, "gru": 3}.get(network.cell, 4)
+        cell, step = gates * (features + hidden) * hidden, gates * hidden * hidden
+    weights = cell + hidden * outputs + embedded * outputs * features
+    again = (1 + min(config.training.bptt_batches, task.updates_per_sequence)) / 2
+    read = task.batch_size * (task.window if task.layout == "streams" else 1) * hidden * outputs
+    products = task.window * again * task.batch_size * step + read
+    return 5 + 6e-4 * weights + task.window * again + 2e-4 * products

@@ -1,0 +1,117 @@
+"""Tasks in this process: each row is stored once, whatever fails or stops the loop."""
+
+import signal
+import threading
+from typing import NamedTuple
+
+import pytest
+
+from echo_jax.exceptions import ConfigError
+from echo_jax.grid import executors
+from echo_jax.grid.completion import TasksFailedError, complete
+from echo_jax.grid.executors import Here
+from echo_jax.grid.row_file import missing
+from echo_jax.grid.task import Job
+from echo_jax.host.interrupts import Interrupts, StoppedError
+
+
+class Numbered(NamedTuple):
+    """A task, and its row too."""
+
+    number: int
+    program: str = "a"
+
+    @property
+    def key(self):
+        return str(self.number)
+
+    name = key
+    work = 1.0
+
+
+TASKS = [Numbered(number) for number in range(4)]
+
+
+class Shown:
+    """A progress that keeps what it is told."""
+
+    def __init__(self):
+        self.told = []
+
+    def at_work(self, task, share):
+        self.told.append((task, share))
+
+    def finished(self, task, result):
+        self.told.append((task, result))
+
+
+def half_then_row(task, programs, report):
+    report(0.5)
+    if programs == "refused":
+        raise ConfigError("its program is refused")
+    return task
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_rows_are_stored_as_they_come_and_a_task_that_fails_stops_no_other(at_once):
+    tasks = [*TASKS, Numbered(4, "b")]
+    job = Job(lambda task: "refused" if task.program == "b" else "fine", half_then_row)
+    stored, bar = [], Shown()
+
+    def store(row):
+        stored.append(row)
+        return f"row {row.number}"
+
+    coming = complete(job, tasks, Here(at_once), store, bar)
+    for row in coming:
+        assert row == stored[-1]
+        if len(stored) == 4:
+            break
+    with pytest.raises(TasksFailedError, match=r"^1 tasks failed, .*: 4: its program is refused$"):
+        next(coming)
+    assert sorted(stored) == TASKS
+    assert missing(tasks, stored) == tasks[4:]
+    assert sorted(bar.told[i] for i in range(len(bar.told)) if bar.told[i][1] == 0.5) == [
+        (str(number), 0.5) for number in range(5)
+    ]
+    assert {("0", "row 0"), ("4", "failed")} < set(bar.told)
+
+
+@pytest.mark.parametrize("stop", [StoppedError, KeyboardInterrupt])
+def test_what_a_report_raises_ends_all_tasks_and_loses_no_row(stop):
+    job, interrupts, stored = Job(lambda _: None, half_then_row), Interrupts(), []
+
+    class Stops(Shown):
+        def at_work(self, task, share):
+            super().at_work(task, share)
+            if task == "1":
+                interrupts.signal = signal.SIGINT
+                if stop is KeyboardInterrupt:
+                    raise stop
+
+    bar = Stops()
+    coming = complete(job, TASKS, Here(), lambda row: stored.append(row) or "", bar, interrupts)
+    with pytest.raises(stop):
+        list(coming)
+    assert stored == TASKS[: 2 if stop is StoppedError else 1]  # a signal is seen at a report
+    assert {task for task, _ in bar.told} == {"0", "1"}
+
+
+def test_programs_are_compiled_once_and_those_of_the_next_task_while_one_runs():
+    compiled, ran = [], threading.Event()
+
+    def compile_programs(task):
+        compiled.append(task.program)
+        if task.program == "b":
+            assert ran.wait(20), "the first task does not run before the next is compiled"
+        return task.program
+
+    def run(task, programs, report):
+        assert programs == task.program
+        ran.set()
+        return task
+
+    tasks = [Numbered(i, program) for i, program in enumerate("aabbc")]
+    assert [o.row for o in Here().map(Job(compile_programs, run), tasks)] == tasks
+    assert sorted(compiled) == ["a", "b", "c"]
+    assert len(executors._programs) <= executors.KEPT

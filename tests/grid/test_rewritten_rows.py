@@ -1,0 +1,49 @@
+"""Published rows were rewritten once, by a rule of docs/formats.md; mapped back they are as before.
+
+rows_before.json has for each file the SHA-256 of what it had: of the digests of the rows of a
+study, one after the other, and of all bytes of the rows of a card, which had no digests.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from echo_jax import atomic_files
+
+DOCS = Path(__file__).parents[2] / "docs"
+BEFORE = json.loads(Path(__file__).with_name("rows_before.json").read_text())
+TIMING, OF_THE_DEVICE = {"seconds", "versions", "date"}, {"device", "bytes"}
+
+
+def lines(name):
+    for line in (DOCS / name).read_text().splitlines():
+        values = json.loads(line)
+        del values["digest"]
+        yield values
+
+
+def study_digest(values):
+    """The digest that a row of a study had."""
+    if values["device"] is None:
+        del values["device"]
+    if values["seconds"]["update"] is None:
+        del values["seconds"]["update"]
+    names = {"point": "cell", "baselines": "floors"}
+    excluded = TIMING | (OF_THE_DEVICE if "device" in values else set())
+    kept = {names.get(k, k): v for k, v in values.items() if k not in excluded}
+    return atomic_files.digest_of(kept).encode()
+
+
+def card_line(values):
+    """The line that a row of a card had."""
+    assert values.pop("device") is None
+    return msgspec.json.encode(values) + b"\n"
+
+
+@pytest.mark.parametrize("name", BEFORE)
+def test_a_published_row_mapped_back_is_what_it_was(name):
+    back = card_line if name.startswith("cards/") else study_digest
+    assert hashlib.sha256(b"".join(map(back, lines(name)))).hexdigest() == BEFORE[name]

@@ -1,0 +1,17 @@
+"""A run of a card, made in this thread."""
+
+import json
+
+from echo_jax.cells.registry import build
+from echo_jax.memory.card_run import CardRun, compile_run, make_row
+
+
+def run_of(name, options, configuration, seed=0):
+    """The task that is a run of a cell."""
+    cell = build(name, options)
+    return CardRun(name, json.dumps(options), None, configuration, seed, cell)
+
+
+def made(run):
+    """The row of a run."""
+    return make_row(run, compile_run(run), lambda _: None)
