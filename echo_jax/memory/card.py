@@ -23,7 +23,7 @@ from msgspec import Meta
 from echo_jax import atomic_files
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import bits_from_scores as bits
-from echo_jax.memory.card_rows import DECIMALS, CARD_ROWS, Count, KeyRow, LagRow, LagScore, Row
+from echo_jax.memory.card_rows import CARD_ROWS, DECIMALS, Count, KeyRow, LagRow, LagScore, Row
 from echo_jax.memory.protocol import (
     CEILING,
     DEFAULT_SEEDS,
