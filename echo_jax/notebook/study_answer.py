@@ -1,70 +1,31 @@
 """`echo_jax.study`: the answer of a study from its rows, published or one's own; trains nothing."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from echo_jax import atomic_files
 from echo_jax.commands.study import StudyCommand, command_of
 from echo_jax.exceptions import ConfigError
-from echo_jax.report.markdown_page import markdown_section
-from echo_jax.report.page import Section
-from echo_jax.report.styles import drawing
-from echo_jax.report.text_tables import data_frame
-from echo_jax.studies import study_figures, study_folder, study_pages, tidy_rows
+from echo_jax.report.section import Section, TidyRow
+from echo_jax.studies import study_folder, study_pages
 from echo_jax.studies.catalogue import STUDIES
 from echo_jax.studies.result_rows import ResultRow
 
-if TYPE_CHECKING:
-    import pandas
-
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)
-class StudyAnswer:
-    """The answer of a study, which shows itself in a notebook; its figure is an output of its own.
+class StudyAnswer(Section):
+    """The section of a study, which shows itself in a notebook; its figure is an output of its own.
 
-    name     of the study
-    section  question, published answer, tables and notes, as on the page of the studies
     results  a row for each grid point that was run: its configuration, and the scores of each seed
     """
 
-    name: str
-    section: Section
-    results: list[ResultRow]
+    results: Sequence[ResultRow] = ()
 
     @property
-    def rows(self) -> list[dict[str, Any]]:
-        """A dictionary for each grid point and score: its median and interval over the seeds."""
-        return tidy_rows.summaries(self.results)
-
-    @property
-    def seeds(self) -> list[dict[str, Any]]:
+    def seeds(self) -> Sequence[TidyRow]:
         """A dictionary for each grid point and seed: its scores."""
-        return tidy_rows.seeds(self.results)
-
-    def to_pandas(self) -> "pandas.DataFrame":
-        """The data frame of `rows`; ConfigError where pandas is not installed."""
-        return data_frame(self.rows)
-
-    @property
-    def figure(self) -> Any:
-        """The figure of matplotlib, which a notebook shows."""
-        with drawing():
-            return study_figures.figure(STUDIES[self.name].chart, self.results)
-
-    def __repr__(self) -> str:
-        """The question and the published answer; of rows of one's own, the tables."""
-        if not self.section.answer:
-            return self.report()
-        return "\n".join([self.section.heading, *self.section.answer])
-
-    def report(self) -> str:
-        """All that the command prints: question, answer, tables, notes."""
-        return study_pages.in_terminal(self.section).lstrip()
-
-    def _repr_markdown_(self) -> str:
-        """The question, the answer, the tables and the notes."""
-        return markdown_section(self.section._replace(figure=None))
+        return self.tidy["-seeds"]()
 
 
 def study(name: str, folder: str | Path | None = None) -> StudyAnswer:
@@ -85,10 +46,11 @@ def study(name: str, folder: str | Path | None = None) -> StudyAnswer:
     StudyCommand(names=(str(name),))  # refuses a name that no study has
     place = study_folder.published() if folder is None else atomic_files.path_of("folder", folder)
     rows = study_folder.rows_of(place, {name: STUDIES[name]})[name]
-    if rows:
-        section = study_pages.section(name, STUDIES[name], rows, command_of(name))
-        if folder is None:
-            section = section._replace(answer=[study_folder.published_answer(name)])
-        return StudyAnswer(name, section, rows)
-    fix = f"make them with echo-jax study {name} --out {place}"
-    raise ConfigError(None, place, f"has no rows of study {name}", fix)
+    if not rows:
+        fix = f"make them with echo-jax study {name} --out {place}"
+        raise ConfigError(None, place, f"has no rows of study {name}", fix)
+    section = study_pages.section(name, STUDIES[name], rows, command_of(name))
+    answer = StudyAnswer(**vars(section), results=rows)
+    if folder is not None:
+        return answer
+    return dataclasses.replace(answer, answer=[study_folder.published_answer(name)])

@@ -16,7 +16,8 @@ from echo_jax import atomic_files
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card as cards
 from echo_jax.memory.card import Card
-from echo_jax.memory.pages.table import cell_of, comparable, of_one_kind
+from echo_jax.memory.pages.table import cell_of
+from echo_jax.memory.pages.told_apart import comparable, of_one_kind
 from echo_jax.memory.protocol import DEFAULT, DEFAULT_SEEDS
 from echo_jax.memory.rows import Row, configuration_of
 
