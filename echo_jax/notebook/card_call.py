@@ -22,6 +22,7 @@ from echo_jax.memory.rows import Row
 from echo_jax.report import styles
 from echo_jax.report.charts import NotebookFigure
 from echo_jax.report.markdown import escaped, fenced
+from echo_jax.report.section import Section, TidyRow
 from echo_jax.report.text_tables import data_frame
 
 if TYPE_CHECKING:
@@ -144,13 +145,17 @@ class Cards(dict[str, CardResult]):
     """Cards by name."""
 
     @property
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> Sequence[TidyRow]:
         """A dictionary for each card and question, as in `cards.csv` of `card --report`."""
-        return table.tidy_rows(made.card for made in self.values())
+        return self._section.rows
 
     def to_pandas(self) -> "pandas.DataFrame":
         """The data frame of `rows`; ConfigError where pandas is not installed."""
-        return data_frame(self.rows)
+        return self._section.to_pandas()
+
+    @property
+    def _section(self) -> Section:
+        return table.section([made.card for made in self.values()])
 
 
 def cards(folder: str | os.PathLike[str], beside: Sequence[str] = ()) -> Cards:

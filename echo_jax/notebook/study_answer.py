@@ -1,38 +1,21 @@
 """`echo_jax.study`: the answer of a study from its rows, published or one's own; trains nothing."""
 
 import dataclasses
-from collections.abc import Sequence
 from pathlib import Path
 
 from echo_jax import atomic_files
 from echo_jax.commands.study import StudyCommand, command_of
 from echo_jax.exceptions import ConfigError
-from echo_jax.report.section import Section, TidyRow
+from echo_jax.report.section import Section
 from echo_jax.studies import study_folder, study_pages
 from echo_jax.studies.catalogue import STUDIES
-from echo_jax.studies.result_rows import ResultRow
 
 
-@dataclasses.dataclass(frozen=True, repr=False, eq=False)
-class StudyAnswer(Section):
-    """The section of a study, which shows itself in a notebook; its figure is an output of its own.
-
-    results  a row for each grid point that was run: its configuration, and the scores of each seed
-    """
-
-    results: Sequence[ResultRow] = ()
-
-    @property
-    def seeds(self) -> Sequence[TidyRow]:
-        """A dictionary for each grid point and seed: its scores."""
-        return self.tidy["-seeds"]()
-
-
-def study(name: str, folder: str | Path | None = None) -> StudyAnswer:
-    """The answer of a study, in about a second: nothing is trained.
+def study(name: str, folder: str | Path | None = None) -> Section:
+    """The section of a study, which shows itself, in about a second: nothing is trained.
 
         echo_jax.study("state")           # the published answer, with its tables
-        echo_jax.study("state").figure
+        echo_jax.study("state").figure    # in a notebook an output of its own
         echo_jax.study("state").to_pandas()
 
     Args:
@@ -50,7 +33,6 @@ def study(name: str, folder: str | Path | None = None) -> StudyAnswer:
         fix = f"make them with echo-jax study {name} --out {place}"
         raise ConfigError(None, place, f"has no rows of study {name}", fix)
     section = study_pages.section(name, STUDIES[name], rows, command_of(name))
-    answer = StudyAnswer(**vars(section), results=rows)
     if folder is not None:
-        return answer
-    return dataclasses.replace(answer, answer=[study_folder.published_answer(name)])
+        return section
+    return dataclasses.replace(section, answer=[study_folder.published_answer(name)])

@@ -59,7 +59,7 @@ def dots_figure(
     keys: dict[str, Any] = {}
     for row, ((_, marks), baseline) in enumerate(zip(rows, baselines, strict=True)):
         if baseline is not None:
-            axes.plot([baseline] * 2, [row - 0.3, row + 0.3], color=GREY, linewidth=1.8)
+            axes.plot([baseline, baseline], [row - 0.3, row + 0.3], color=GREY, linewidth=1.8)
         medians = np.array([mark.median for mark in marks.values() if math.isfinite(mark.median)])
         if len(medians) > 1:
             axes.plot([medians.min(), medians.max()], [row, row], color=GREY, linewidth=1.5)
@@ -166,6 +166,19 @@ def draw_lines(
     """Draw lines of one style as one path, which takes two thirds of the room in an SVG."""
     apart = [(*of, math.nan) for line in lines for of in line]
     axes.plot(np.concatenate([[], *apart[::2]]), np.concatenate([[], *apart[1::2]]), **style)
+
+
+def add_panel(
+    figure: Figure, left: float, top: float, size: tuple[float, float], labels: float
+) -> Axes:
+    """A panel at a place in inches from the upper left corner, with labels of so many points."""
+    width, height = figure.get_size_inches()
+    across, down = size
+    box = left / width, 1 - (top + down) / height, across / width, down / height
+    axes = figure.add_axes(box)
+    style_axes(axes)
+    axes.tick_params(labelsize=labels)
+    return axes
 
 
 def _panel(height: float) -> tuple[NotebookFigure, Axes]:

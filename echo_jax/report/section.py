@@ -32,32 +32,6 @@ TidyRow = Mapping[str, Any]
 """A row with one number a column."""
 
 
-@dataclass(frozen=True, eq=False)
-class Picture:
-    """The figure of a section, which on a page is the file figures/NAME.svg.
-
-    alt      for readers who do not see it
-    draw     makes it anew, because a second drawing of one figure may move its layout
-    caption  below it
-    """
-
-    alt: str
-    draw: Callable[[], "NotebookFigure"]
-    caption: str = ""
-
-    def file(self, kind: Format) -> bytes:
-        """The content of a file. A page is written often, so that the SVG is drawn once."""
-        return self._svg if kind == "svg" else self._file(kind)
-
-    @functools.cached_property
-    def _svg(self) -> bytes:
-        return self._file("svg")
-
-    def _file(self, kind: Format) -> bytes:
-        with drawing():
-            return image(self.draw(), kind)
-
-
 @dataclass(frozen=True, repr=False, eq=False)
 class Section:
     """A question, its answer, and the figure and tables that show it.
@@ -65,26 +39,38 @@ class Section:
     name     of its files, and the target of links: letters, digits, `-` and `_`, unique on a page
     heading  a question where the section answers one
     answer   sentences, the first of which says it all
+    draw     makes the figure anew, because a second drawing of one may move its layout
+    alt      stands for the figure where it is not seen
+    caption  below the figure
     tidy     makes tidy rows, by what is added to the name of their CSV file
     notes    paragraphs that explain how to read the section
     columns  explains the columns, in a terminal; a page has it in its introduction
     command  reproduces the section
+    results  that all this was made from
     """
 
     name: str
     heading: str
     answer: Sequence[str] = ()
-    picture: Picture | None = None
+    draw: Callable[[], "NotebookFigure"] | None = None
+    alt: str = ""
+    caption: str = ""
     tables: Sequence[Table] = ()
     tidy: Mapping[str, Callable[[], Sequence[TidyRow]]] = field(default_factory=dict)
     notes: Sequence[str] = ()
     columns: str = ""
     command: str = ""
+    results: Sequence[Any] = ()
 
     @property
     def rows(self) -> Sequence[TidyRow]:
         """The tidy rows, one number a column."""
         return self.tidy[""]()
+
+    @property
+    def seeds(self) -> Sequence[TidyRow]:
+        """The tidy rows of single seeds."""
+        return self.tidy["-seeds"]()
 
     def to_pandas(self) -> "pandas.DataFrame":
         """The data frame of `rows`; ConfigError where pandas is not installed."""
@@ -94,27 +80,36 @@ class Section:
     def figure(self) -> "NotebookFigure | None":
         """The figure of matplotlib, which a notebook shows."""
         with drawing():
-            return self.picture.draw() if self.picture else None
+            return self.draw() if self.draw else None
+
+    def figure_file(self, kind: Format) -> bytes:
+        """The content of the file of the figure, empty without one; a page is written often."""
+        return self._svg if kind == "svg" else self._drawn(kind)
+
+    @functools.cached_property
+    def _svg(self) -> bytes:
+        return self._drawn("svg")
+
+    def _drawn(self, kind: Format) -> bytes:
+        with drawing():
+            return image(self.draw(), kind) if self.draw else b""
 
     def __repr__(self) -> str:
         """The heading and the answer; without an answer the whole report."""
-        return "\n".join(self._said()) if self.answer else self.report()
+        return (
+            "\n".join(map(one_line, [self.heading, *self.answer])) if self.answer else self.report()
+        )
 
     def report(self) -> str:
         """All of it as text: heading, answer, tables, notes."""
-        tables = map(captioned, self.tables)
-        below = [one_line(text) for text in (*self.notes, self.columns) if text]
-        heading, *answer = self._said()
-        said = ["\n".join(answer)] if answer else []
-        return "\n\n".join([heading, *said, *tables, *below])
-
-    def _said(self) -> list[str]:
-        return [one_line(text) for text in (self.heading, *self.answer)]
+        answer = "\n".join(map(one_line, self.answer))
+        below = map(one_line, [*self.notes, self.columns])
+        parts = [one_line(self.heading), answer, *map(captioned, self.tables), *below]
+        return "\n\n".join(filter(None, parts))
 
     def _repr_markdown_(self) -> str:
         """All of it in Markdown, without the figure."""
-        parts = [self.title(), *quoted(self.answer), *self._numbers()]
-        return "\n\n".join(parts) + "\n"
+        return "\n\n".join([self.title(), *quoted(self.answer), *self._numbers()]) + "\n"
 
     def folded(self) -> list[str]:
         """In Markdown the heading, the figure and one sentence, and all else folds out."""
@@ -131,10 +126,8 @@ class Section:
 
     def pictured(self) -> list[str]:
         """The figure in Markdown, and its caption."""
-        if not self.picture:
-            return []
-        figure = f"![{escaped(self.picture.alt)}](<figures/{self.name}.svg>)"
-        return [figure, *map(escaped, filter(None, [self.picture.caption]))]
+        figure = f"![{escaped(self.alt)}](<figures/{self.name}.svg>)"
+        return [part for part in (figure, escaped(self.caption)) if part] if self.draw else []
 
     def _numbers(self) -> list[str]:
         """In Markdown the tables, how to read them, and the command that makes them."""

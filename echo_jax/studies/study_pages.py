@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from echo_jax.report import page
-from echo_jax.report.section import Picture, Section, computed
+from echo_jax.report.section import Section, computed
 from echo_jax.studies import result_rows, study_folder, tidy_rows
-from echo_jax.studies.catalogue import Chart, Study
+from echo_jax.studies.catalogue import Study
 from echo_jax.studies.result_rows import ResultRow
 from echo_jax.studies.study_figures import alternative, drawn, figure
 from echo_jax.studies.study_tables import curve_tables, main_table, pair_tables
@@ -46,16 +46,20 @@ def section(name: str, study: Study, rows: Sequence[ResultRow], command: str) ->
     `command` reproduces it. There is at least one row, and they have the order of the grid points.
     """
     own = rows[0].config.data.file is not None
-    main, pairs = main_table(study, rows), pair_tables(study, rows)
+    shown = drawn(study.chart, rows)
+    main = main_table(study, rows)
     return Section(
         name=name,
         heading=study.question,
-        picture=_picture(study.chart, rows),
-        tables=[main, *pairs, *curve_tables(study.chart, rows)],
+        draw=functools.partial(figure, study.chart, rows) if shown else None,
+        alt=alternative(study.chart),
+        caption=CUT_SHORT if any(row.cut_short for row in shown) else "",
+        tables=[main, *pair_tables(study, rows), *curve_tables(study.chart, rows)],
         tidy=tidy_rows.tables(study, rows),
         notes=[*study_folder.published_paragraphs(name)[1:-1], *_notes(rows, own)],
         columns="" if own else SCORES,
         command=command,
+        results=rows,
     )
 
 
@@ -73,14 +77,6 @@ def _notes(rows: Sequence[ResultRow], own: bool) -> list[str]:
         words = "Trained on several devices or numbers of cores, so bits may differ"
         notes.append(f"{words}: {', '.join(mixed)}.")
     return notes
-
-
-def _picture(chart: Chart, rows: Sequence[ResultRow]) -> Picture | None:
-    shown = drawn(chart, rows)
-    if not shown:
-        return None
-    caption = CUT_SHORT if any(row.cut_short for row in shown) else ""
-    return Picture(alternative(chart), functools.partial(figure, chart, rows), caption)
 
 
 def _answered(section: Section, rows: Sequence[ResultRow]) -> Section:

@@ -46,10 +46,10 @@ def test_the_sentence_says_what_is_a_bound_and_what_is_not_there_yet():
         "0 of 1 seeds on the plateau."
     )
     assert card_pages.sentence(card([], name="x")) == "x: 0 of 4 seeds."
-    cut = [x.picture.caption for x in all_cards.figures_of([card(rows, "block:gru")])]
+    cut = [x.caption for x in all_cards.figures_of([card(rows, "block:gru")])]
     assert ["Hatched" in words for words in cut] == [True, True]
     whole, _ = card_with(4, lags=9, cell="block:gru")
-    assert not any("Hatched" in x.picture.caption for x in all_cards.figures_of([whole]))
+    assert not any("Hatched" in x.caption for x in all_cards.figures_of([whole]))
 
 
 def test_a_card_is_called_as_its_folder_is_now(folder):

@@ -13,7 +13,7 @@ from echo_jax.report import text_tables
 from echo_jax.report.charts import NotebookFigure
 from echo_jax.report.markdown import escaped
 from echo_jax.report.page import markdown_page, write_for_paper, write_page
-from echo_jax.report.section import Picture, Section
+from echo_jax.report.section import Section
 from echo_jax.report.text_tables import Table
 from echo_jax.studies import study_pages, study_tables
 from echo_jax.studies.catalogue import STUDIES
@@ -24,7 +24,9 @@ STATE = Section(
     "state",
     "Does the state help?",
     ["It does.", "1. By < 5% & more."],
-    Picture("Dots", NotebookFigure, "By n."),
+    NotebookFigure,
+    "Dots",
+    "By n.",
     [
         Table(
             "Accuracy\nof two lines",

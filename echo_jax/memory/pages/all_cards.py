@@ -27,7 +27,7 @@ from echo_jax.memory.rows import Row
 from echo_jax.report.markdown import details, escaped, markdown_table
 from echo_jax.report.number_formats import counted
 from echo_jax.report.page import write_for_paper, write_page
-from echo_jax.report.section import Picture, Section, computed
+from echo_jax.report.section import Section, computed
 from echo_jax.report.styles import Format
 from echo_jax.report.text_tables import Kind
 
@@ -103,8 +103,8 @@ def figures_of(cards: Sequence[Card], blocks: Sequence[Card] = ()) -> list[Secti
     if blocks and not of_one_kind(blocks):
         heading = "Bits by key against bytes of state"
         words = READ_STATE + cut_short_words("Open", blocks, BY_KEY)
-        picture = Picture(heading, functools.partial(state_figure, blocks), words)
-        found.append(Section("state", heading, picture=picture))
+        draw = functools.partial(state_figure, blocks)
+        found.append(Section("state", heading, draw=draw, alt=heading, caption=words))
     return found
 
 
@@ -113,8 +113,9 @@ def _curves(shown: Sequence[Card], of_track: str, question: Question) -> Section
     heading = f"{question.curves.capitalize()} curves, {WHERE[of_track]}"
     words = f"{counted(len(shown), 'cell')} {WHERE[of_track]}. {question.reading}"
     words += cut_short_words("Hatched", shown, question)
-    picture = Picture(heading, functools.partial(panels_figure, shown, question), words)
-    return Section(f"{question.curves}-{of_track}", heading, picture=picture)
+    draw = functools.partial(panels_figure, shown, question)
+    name = f"{question.curves}-{of_track}"
+    return Section(name, heading, draw=draw, alt=heading, caption=words)
 
 
 def cut_short_words(mark: str, cards: Iterable[Card], question: Question) -> str:

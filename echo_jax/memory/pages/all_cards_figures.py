@@ -23,7 +23,7 @@ from echo_jax.memory.pages.questions import BY_KEY, Question
 from echo_jax.memory.pages.table import cell_of, labels_of
 from echo_jax.memory.pages.told_apart import of_one_kind
 from echo_jax.memory.protocol import LAGS
-from echo_jax.report.charts import NotebookFigure, draw_lines
+from echo_jax.report.charts import NotebookFigure, add_panel, draw_lines
 from echo_jax.report.line_names import names_at_right, shortened
 from echo_jax.report.number_formats import number, three_digits
 from echo_jax.report.styles import BLUE, GREY, INK, ORANGE, RULE, SERIES, annotate, style_axes
@@ -52,12 +52,9 @@ def panels_figure(cards: Sequence[Card], question: Question) -> NotebookFigure:
     for place, (card, name) in enumerate(zip(shown, labels_of(shown), strict=True)):
         row, column = divmod(place, across)
         x = LEFT + column * room
-        y = row * ROOM + TITLE
-        tall = ROOM - TITLE - 0.06
-        box = x / width, 1 - (y + tall) / height, (room - 0.22) / width, tall / height
-        axes = figure.add_axes(box)
-        style_axes(axes)
-        axes.tick_params(labelsize=8.5, length=2.5)
+        size = (room - 0.22, ROOM - TITLE - 0.06)
+        axes = add_panel(figure, x, row * ROOM + TITLE, size, labels=8.5)
+        axes.tick_params(length=2.5)
         _panel(axes, card, question, shown)
         _panel_title(axes, shortened(name, 19), question.mean_text(card))
         axes.tick_params(labelleft=column == 0, labelbottom=place + across >= len(shown))

@@ -21,10 +21,10 @@ from echo_jax.memory.pages.table import cell_of
 from echo_jax.memory.pages.told_apart import track
 from echo_jax.memory.protocol import LAGS
 from echo_jax.memory.rows import LagRow, Row
-from echo_jax.report.charts import NotebookFigure, draw_lines
+from echo_jax.report.charts import NotebookFigure, add_panel, draw_lines
 from echo_jax.report.line_names import SIZE, Line, name_lines, shortened
 from echo_jax.report.number_formats import counted, number
-from echo_jax.report.styles import BLUE, GREY, INK, PALE, RULE, style_axes
+from echo_jax.report.styles import BLUE, GREY, INK, PALE, RULE
 
 WIDTH = 8.4  # inches
 HEIGHT = 3.9
@@ -49,12 +49,7 @@ def card_figure(card: Card, rows: Sequence[Row]) -> NotebookFigure:
     room = width / max(len(panels), 1)
     for place, question in enumerate(panels):
         x = place * room + 0.68
-        top = 1.2
-        height = HEIGHT - top - 0.5
-        box = x / width, 1 - (top + height) / HEIGHT, (room - 0.78) / width, height / HEIGHT
-        axes = figure.add_axes(box)
-        style_axes(axes)
-        axes.tick_params(labelsize=9)
+        axes = add_panel(figure, x, 1.2, (room - 0.78, HEIGHT - 1.2 - 0.5), labels=9)
         if question is BY_LAG:
             draw_by_lag(axes, card, rows)
         else:

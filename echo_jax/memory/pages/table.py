@@ -7,11 +7,9 @@ tidy_runs     the runs of a card, a row for each lag or number of pairs
 """
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePath
 from typing import Any
-
-import numpy as np
 
 from echo_jax.config import BLOCK
 from echo_jax.memory.card import Card
@@ -103,23 +101,26 @@ def tidy_runs(rows: Iterable[Row]) -> list[dict[str, Any]]:
 
     By lag the numbers are `lag`, `nats` and `recalibrated`; by key `pairs`, `right`, `asked`.
     """
-    lines = []
-    for row in rows:
-        for data_set in ("validation", "final"):
-            score = getattr(row, data_set)
-            if score is None:
-                continue
-            of_run = {"seed": row.seed, "rate": row.rate, "data_set": data_set}
-            if isinstance(row, KeyRow):
-                of_run |= {"question": "by key", "schedule": row.schedule}
-                columns = {"pairs": row.pairs, "right": score, "asked": row.asked}
-            else:
-                of_run |= {"question": "by lag"}
-                lags = np.arange(1, len(score.nats) + 1).tolist()
-                columns = {"lag": lags, "nats": score.nats, "recalibrated": score.recalibrated}
-            values = zip(*columns.values(), strict=True)
-            lines += [of_run | dict(zip(columns, each, strict=True)) for each in values]
-    return lines
+    return [
+        {"seed": row.seed, "rate": row.rate, "data_set": data_set, **answers}
+        for row in rows
+        for data_set in ("validation", "final")
+        if (score := getattr(row, data_set)) is not None
+        for answers in _answers(row, score)
+    ]
+
+
+def _answers(row: Row, score: Any) -> Iterator[dict[str, Any]]:
+    """The numbers of a run on one data set."""
+    if isinstance(row, KeyRow):
+        for pairs, right, asked in zip(row.pairs, score, row.asked, strict=True):
+            of_pairs = {"pairs": pairs, "right": right, "asked": asked}
+            yield {"question": "by key", "schedule": row.schedule, **of_pairs}
+    else:
+        for lag, numbers in enumerate(zip(score.nats, score.recalibrated, strict=True), 1):
+            nats, recalibrated = numbers
+            of_lag = {"lag": lag, "nats": nats, "recalibrated": recalibrated}
+            yield {"question": "by lag", **of_lag}
 
 
 def cards_table(cards: Sequence[Card]) -> Table:

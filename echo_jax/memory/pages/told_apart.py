@@ -139,8 +139,8 @@ def smallest_difference(deviations: Sequence[float], n: int, level: float = LEVE
     spread = np.repeat(random.choice(np.asarray(deviations, float), (2, SIMULATED)), n, axis=0)
     values = random.standard_normal((2 * n, SIMULATED)) * spread
     ways = statistics.splits(n, n)
-    # The second half of all ways are the first with the groups exchanged, which changes no distance.
-    # From n = 10 on the ways are drawn, and half of them are just a smaller sample.
+    # The second half of all ways is the first with the groups exchanged, which changes no distance.
+    # From n = 10 on ways are drawn, and half of them are just a smaller sample.
     ways = ways[: len(ways) // 2]
     noise = (ways @ (values - values.mean(axis=0))).astype(np.float32)
     moved = (ways[:, n:].sum(axis=1) - n / 2).astype(np.float32)
