@@ -45,7 +45,8 @@ def outputs(name):
     points = [GridPoint({name: label}, changed(CONFIG, seeds=2)) for label in (name, "plain")]
     study, rows = Study(f"What of {name}?", tuple(points)), [row(points[0], 0)]
     section = study_pages.section("state", study, rows, "make it")
-    return made, dataclasses.replace(section, answer=[name], notes=[name])
+    texts = {"alt": name, "caption": name, "answer": [name], "notes": [name]}
+    return made, dataclasses.replace(section, **texts)
 
 
 def pages(name):

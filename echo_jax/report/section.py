@@ -96,9 +96,9 @@ class Section:
 
     def __repr__(self) -> str:
         """The heading and the answer; without an answer the whole report."""
-        return (
-            "\n".join(map(one_line, [self.heading, *self.answer])) if self.answer else self.report()
-        )
+        if not self.answer:
+            return self.report()
+        return "\n".join(map(one_line, [self.heading, *self.answer]))
 
     def report(self) -> str:
         """All of it as text: heading, answer, tables, notes."""

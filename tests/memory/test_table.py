@@ -127,6 +127,19 @@ def test_tidy_rows_have_one_number_a_column_and_come_through_csv():
     assert (read[0]["at_least"], read[0]["on_plateau"], read[1]["on_plateau"]) == ("False", "", "0")
 
 
+def test_runs_have_a_row_for_each_lag_and_each_number_of_pairs():
+    by_lag, by_key = lag_row([4.0, 1.0], 2), key_row(lambda pairs: 1 / pairs, validation=held(9))
+    rows = table.tidy_runs([by_lag, by_key, key_row(None)])
+    lags, pairs = rows[:128], rows[128:]
+    assert [row["data_set"] for row in lags] == ["validation"] * 64 + ["final"] * 64
+    assert [row["nats"] for row in lags[64:]] == by_lag.final.nats
+    known = ["seed", "rate", "data_set", "question"]
+    assert list(lags[0]) == [*known, "lag", "nats", "recalibrated"]
+    assert list(pairs[0]) == [*known, "schedule", "pairs", "right", "asked"]
+    answers = [(row["pairs"], row["right"], row["asked"]) for row in pairs[len(pairs) // 2 :]]
+    assert answers == list(zip(by_key.pairs, by_key.final, by_key.asked, strict=True))
+
+
 def test_what_is_not_there_yet_and_what_is_a_bound_is_said_in_the_table():
     made = card([lag_row([4.0] * 64, seed) for seed in range(3)] + [key_row(held(3))], seeds=4)
     assert BY_LAG.text(made) == "\u2265256 (256 to 256; 3 of 4)"
