@@ -1,6 +1,7 @@
 """Text of a stranger in every output: it is shown, and neither run nor obeyed."""
 
 import csv
+import dataclasses
 import io
 import re
 from xml.etree import ElementTree
@@ -17,11 +18,10 @@ from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card as cards
 from echo_jax.memory.pages import all_cards, card_figure, card_pages, table
 from echo_jax.notebook.card_call import CardResult
-from echo_jax.notebook.study_answer import StudyAnswer
 from echo_jax.notebook.training_call import Run
-from echo_jax.report import markdown_page, styles, text_tables
+from echo_jax.report import page, styles, text_tables
 from echo_jax.runs import own_data
-from echo_jax.studies import study_pages, tidy_rows
+from echo_jax.studies import study_pages
 from echo_jax.studies.catalogue import Study
 from echo_jax.studies.grid_point import GridPoint
 
@@ -45,18 +45,19 @@ def outputs(name):
     points = [GridPoint({name: label}, changed(CONFIG, seeds=2)) for label in (name, "plain")]
     study, rows = Study(f"What of {name}?", tuple(points)), [row(points[0], 0)]
     section = study_pages.section("state", study, rows, "make it")
-    return made, study, rows, section._replace(answer=[name], notes=[name])
+    texts = {"alt": name, "caption": name, "answer": [name], "notes": [name]}
+    return made, dataclasses.replace(section, **texts)
 
 
 def pages(name):
-    made, _, rows, section = outputs(name)
+    made, section = outputs(name)
     column = changed(CONFIG, csv="my.csv", column=re.sub("[\0-\x1f\x7f-\x9f]", "", name))
     yield card_pages.page(made, ROWS)
     yield all_cards.page([made, card(ROWS, "gru")], [made], [])
     yield CardResult(made, [])._repr_markdown_()
     yield Run(column, fabricated_result(column), None, None, None, None)._repr_markdown_()
-    yield StudyAnswer("state", section, rows)._repr_markdown_()
-    yield markdown_page.markdown_page(name, [name], [section, section], name, "make it")
+    yield section._repr_markdown_()
+    yield page.markdown_page(name, [name], [section, section], name, "make it")
 
 
 def lines(text):
@@ -65,20 +66,21 @@ def lines(text):
     return text.count("\n")
 
 
-def markup(page):
-    return re.findall(r"^```|^#+ |<[^>]*>|(?<!\\)\]\([^)]*\)", page, re.M)
+def markup(text):
+    return re.findall(r"^```|^#+ |<[^>]*>|(?<!\\)\]\([^)]*\)", text, re.M)
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_what_a_stranger_wrote_is_text_in_every_output(name, tmp_path):
-    for page, harmless in zip(pages(name), pages("harmless"), strict=True):
-        assert (lines(page), markup(page)) == (lines(harmless), markup(harmless))
-    made, study, rows, section = outputs(name)
-    harmless = study_pages.in_terminal(outputs("harmless")[3])
-    assert lines(study_pages.in_terminal(section)) == lines(harmless)
+    for shown, harmless in zip(pages(name), pages("harmless"), strict=True):
+        assert (lines(shown), markup(shown)) == (lines(harmless), markup(harmless))
+    made, section = outputs(name)
+    harmless = outputs("harmless")[1]
+    assert lines(section.report()) == lines(harmless.report())
+    assert lines(repr(section)) == lines(repr(harmless))
     assert lines(table.side_by_side([msgspec.structs.replace(made, name=name)])) == 4
-    for tidy in (*tidy_rows.tables(study, rows).values(), table.tidy_rows([made])):
-        text = text_tables.csv_text(tidy)
+    for tidy in (*section.tidy.values(), table.section([made]).tidy[""]):
+        text = text_tables.csv_text(tidy())
         for cell in [x for line in csv.reader(io.StringIO(text, newline="")) for x in line]:
             assert not cell.startswith(tuple("-=+@\t\r")) or re.fullmatch(r"-?[\d.]+", cell)
     for latex in (section.tables[0], table.cards_table([made])):

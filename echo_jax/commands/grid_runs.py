@@ -13,6 +13,7 @@ from echo_jax.grid.executors import Executor, Here
 from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.report import text_tables
+from echo_jax.report.page import write_for_paper
 from echo_jax.report.styles import Format
 from echo_jax.studies import study_folder, study_pages
 from echo_jax.studies.expected_time import COMPILE_SECONDS
@@ -65,11 +66,11 @@ def run_studies(
                     sections |= study_pages.sections(folder, now)
                     study_pages.write_folder(folder, rows, sections)
                 if name in sections:
-                    print(study_pages.in_terminal(sections[name]), flush=True)
+                    print(f"\n{sections[name].report()}", flush=True)
         if sections:
             study_pages.write_folder(folder, rows, sections)
             asked = [sections[name] for name in names if name in sections]
-            for path in study_pages.write_for_paper(out, asked, options.format, options.tables):
+            for path in write_for_paper(out, asked, options.format, options.tables):
                 print(f"For a paper: {printable(str(path))}")
             print(f"Page: {printable(str(out / study_folder.PAGE))}")
             interrupts.check(f"Stopped; {out} has all rows and the page")

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import numpy as np
 
 from echo_jax import atomic_files, machine
 from echo_jax.exceptions import ConfigError, printable, shown
@@ -18,13 +17,14 @@ from echo_jax.host.progress import GridProgress
 from echo_jax.memory import card as card_files
 from echo_jax.memory import make_card, protocol
 from echo_jax.memory.card import CARD_FILE, ROWS_FILE, Card
-from echo_jax.memory.card_rows import KeyRow, Row
+from echo_jax.memory.card_rows import Row
 from echo_jax.memory.card_run import runs_at_once
 from echo_jax.memory.named_cell import NamedCell, cell_object, named_cell
 from echo_jax.memory.pages import built_in_cards, table
 from echo_jax.report import styles
 from echo_jax.report.charts import NotebookFigure
-from echo_jax.report.markdown_page import escaped, fenced
+from echo_jax.report.markdown import escaped, fenced
+from echo_jax.report.section import Section, TidyRow
 from echo_jax.report.text_tables import data_frame
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class CardResult:
         By lag the numbers are `lag`, `nats` and `recalibrated`; by key `pairs`, `right`, `asked`.
         ConfigError where pandas is not installed.
         """
-        return data_frame([line for row in self._typed() for line in _tidy(row)])
+        return data_frame(table.tidy_runs(self._typed()))
 
     def write(self, folder: str | os.PathLike[str]) -> list[Path]:
         """Write the files of `echo-jax card` into FOLDER/NAME, which is made; their paths.
@@ -147,13 +147,17 @@ class Cards(dict[str, CardResult]):
     """Cards by name."""
 
     @property
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> Sequence[TidyRow]:
         """A dictionary for each card and question, as in `cards.csv` of `card --report`."""
-        return table.tidy_rows(made.card for made in self.values())
+        return self._section.rows
 
     def to_pandas(self) -> "pandas.DataFrame":
         """The data frame of `rows`; ConfigError where pandas is not installed."""
-        return data_frame(self.rows)
+        return self._section.to_pandas()
+
+    @property
+    def _section(self) -> Section:
+        return table.section([made.card for made in self.values()])
 
 
 def cards(folder: str | os.PathLike[str], beside: Sequence[str] = ()) -> Cards:
@@ -211,23 +215,3 @@ def _chosen(cell: Any, args: Mapping[str, Any] | None, state_bytes: int | None) 
             "its options with args, or leave state_bytes out"
         )
     return cell_object(cell, args)
-
-
-def _tidy(row: Row) -> list[dict[str, Any]]:
-    """The lines of a run in a data frame; none for a run without a score."""
-    lines = []
-    for data_set in ("validation", "final"):
-        score = getattr(row, data_set)
-        of_run = {"seed": row.seed, "rate": row.rate, "data_set": data_set}
-        if score is None:
-            continue
-        if isinstance(row, KeyRow):
-            of_run |= {"question": "by key", "schedule": row.schedule}
-            columns = {"pairs": row.pairs, "right": score, "asked": row.asked}
-        else:
-            of_run |= {"question": "by lag"}
-            lags = np.arange(1, len(score.nats) + 1).tolist()
-            columns = {"lag": lags, "nats": score.nats, "recalibrated": score.recalibrated}
-        values = zip(*columns.values(), strict=True)
-        lines += [of_run | dict(zip(columns, each, strict=True)) for each in values]
-    return lines

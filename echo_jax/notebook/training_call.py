@@ -21,7 +21,7 @@ from echo_jax.host.interrupts import Interrupts
 from echo_jax.host.stopwatch import Stopwatch
 from echo_jax.notebook.training_options import KINDS, TrainOptions
 from echo_jax.report.charts import NotebookFigure
-from echo_jax.report.markdown_page import escaped, fenced
+from echo_jax.report.markdown import escaped, fenced
 from echo_jax.report.styles import drawing
 from echo_jax.runs import advice, curve_figure, explanation, run_report
 from echo_jax.runs.metrics_csv import History

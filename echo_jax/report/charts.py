@@ -5,8 +5,8 @@ are fractions and are written in percent. A `baseline` is the value by chance, o
 """
 
 import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -59,8 +59,8 @@ def dots_figure(
     keys: dict[str, Any] = {}
     for row, ((_, marks), baseline) in enumerate(zip(rows, baselines, strict=True)):
         if baseline is not None:
-            axes.plot([baseline] * 2, [row - 0.3, row + 0.3], color=GREY, linewidth=1.8)
-        medians = np.array([mark.median for mark in marks.values() if isfinite(mark.median)])
+            axes.plot([baseline, baseline], [row - 0.3, row + 0.3], color=GREY, linewidth=1.8)
+        medians = np.array([mark.median for mark in marks.values() if math.isfinite(mark.median)])
         if len(medians) > 1:
             axes.plot([medians.min(), medians.max()], [row, row], color=GREY, linewidth=1.5)
         styles = zip(marks.items(), SERIES, itertools.count(8.5, -1.5), strict=False)
@@ -133,8 +133,8 @@ def _open_key(summaries: Iterable[Summary]) -> dict[str, Line2D]:
 def _line(axes: Axes, points: Sequence[tuple[float, Summary]], style: Any) -> Line2D:
     """The line of a series, with gaps at unknown values; a band for many points."""
     colour, marker, dashes = style
-    at, values = np.array([x for x, _ in points]), _array(summary for _, summary in points)
-    middle, low, high = values.T
+    at = np.array([x for x, _ in points])
+    middle, low, high = _array(summary for _, summary in points).T
     if len(points) > 12:
         axes.fill_between(at, low, high, color=colour, alpha=0.18, linewidth=0)
     else:
@@ -158,6 +158,27 @@ def _set_ticks(axes: Axes, at: Sequence[float], log_x: bool) -> None:
     elif not log_x:
         integers = all(float(x).is_integer() for x in at)
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=integers))
+
+
+def draw_lines(
+    axes: Axes, lines: Iterable[tuple[Sequence[float], Sequence[float]]], style: Mapping[str, Any]
+) -> None:
+    """Draw lines of one style as one path, which takes two thirds of the room in an SVG."""
+    apart = [(*of, math.nan) for line in lines for of in line]
+    axes.plot(np.concatenate([[], *apart[::2]]), np.concatenate([[], *apart[1::2]]), **style)
+
+
+def add_panel(
+    figure: Figure, left: float, top: float, size: tuple[float, float], labels: float
+) -> Axes:
+    """A panel at a place in inches from the upper left corner, with labels of so many points."""
+    width, height = figure.get_size_inches()
+    across, down = size
+    box = left / width, 1 - (top + down) / height, across / width, down / height
+    axes = figure.add_axes(box)
+    style_axes(axes)
+    axes.tick_params(labelsize=labels)
+    return axes
 
 
 def _panel(height: float) -> tuple[NotebookFigure, Axes]:
@@ -187,7 +208,7 @@ def _end(values: np.ndarray, baselines: Sequence[float | None], percent: bool) -
     The axis of fractions ends at 1, unless all of them are so small that it would flatten them.
     """
     numbers = [*values.flat, *(baseline for baseline in baselines if baseline is not None)]
-    largest = max(filter(isfinite, numbers), default=1.0) or 1.0
+    largest = max(filter(math.isfinite, numbers), default=1.0) or 1.0
     if percent and largest > 0.2:
         largest = 1.0
     return 1.04 * largest

@@ -31,7 +31,7 @@ def number(value: float) -> str:
 
 def counted(count: int, noun: str) -> str:
     """A number of things: 1 seed, 8 seeds."""
-    return f"{count} {noun}{'s' * (count != 1)}"
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def three_digits(value: float) -> str:

@@ -1,72 +1,73 @@
-"""A page of results: one model for studies and memory cards.
+"""A page of sections as a folder: README.md, figures/NAME.svg, and tables for a paper."""
 
-page ─► markdown_page, text_tables (LaTeX)
+from collections.abc import Sequence
+from pathlib import Path
 
-All texts are plain, without markup; each renderer escapes them.
-"""
-
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
-
+from echo_jax import atomic_files
+from echo_jax.report.markdown import details, escaped, fenced
+from echo_jax.report.section import Section
 from echo_jax.report.styles import Format
-
-NUMERIC_WORD = re.compile(r"[-+(<>.~\u2212\u2013\u00b1\u2264\u2265\u2248]*(\d.*)?|to|of|inf")
-"""A word that may stand in a column of numbers: digits after any signs (the last are minus, en
-dash, plus-minus and comparisons), signs alone, or a word of `8 to 20` and `3 of 4`."""
+from echo_jax.report.text_tables import Kind
 
 
-class Table(NamedTuple):
-    """A table with as many entries a row as headings, the first of which names the row."""
+def markdown_page(
+    title: str, introduction: Sequence[str], sections: Sequence[Section], made: str, command: str
+) -> str:
+    """A page on which each section begins with its figure and one sentence.
 
-    caption: str
-    headings: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-    @property
-    def texts(self) -> list[Sequence[str]]:
-        """The headings and the rows."""
-        return [self.headings, *self.rows]
-
-    @property
-    def numeric(self) -> list[bool]:
-        """True for each column of numbers alone, which is right-aligned."""
-        columns = zip(*self.rows, strict=True) if self.rows else [()] * len(self.headings)
-        return [_is_numeric(column) for column in columns]
-
-
-def _is_numeric(column: Sequence[str]) -> bool:
-    """True where all entries consist of numeric words, and one has a digit."""
-    return any(re.search(r"\d", entry) for entry in column) and all(
-        NUMERIC_WORD.fullmatch(word.strip("()")) for entry in column for word in entry.split()
-    )
+    title         of the page
+    introduction  paragraphs
+    sections      in reading order
+    made          a sentence with the date and the versions of the results, as `computed` makes it
+    command       reproduces the page
+    """
+    parts = [f"# {escaped(title)}"]
+    if len(sections) > 1:
+        links = (f"{i}. [{escaped(s.heading)}](#{s.name})" for i, s in enumerate(sections, 1))
+        parts.append(details(f"{len(sections)} questions", "\n".join(links)))
+    for section in sections:
+        parts += section.folded()
+    again = escaped(f"{made} This command makes the page again:")
+    read = "\n\n".join([*map(escaped, introduction), again, fenced(command)])
+    parts += ["---", details("What is measured, and how the page was made", read)]
+    return "\n\n".join(parts) + "\n"
 
 
-class Figure(NamedTuple):
-    """A figure, at the path of its file from the folder of the page."""
+def write_page(path: Path, text: str, sections: Sequence[Section]) -> list[Path]:
+    """Write a page, and before it the figures of its sections, over those generated before.
 
-    path: str
-    alt: str  # for readers who do not see the figure
-    caption: str = ""
-    draw: Callable[[Format], bytes] = lambda _: b""  # the content of the file
+    StorageError for a file that was edited since, before anything is drawn if it is the page.
 
-
-class Section(NamedTuple):
-    """A section of a page."""
-
-    name: str  # the target of links: letters, digits, `-` and `_`, unique on the page
-    heading: str  # a question where the section answers one
-    answer: Sequence[str] = ()  # sentences, the first of which says it all
-    figure: Figure | None = None
-    tables: Sequence[Table] = ()
-    tidy: Callable[[], Mapping[str, Sequence[Mapping[str, Any]]]] = dict  # CSV by end of its name
-    notes: Sequence[str] = ()  # paragraphs that explain how to read the section
-    command: str = ""  # reproduces the section
+    Returns:
+      The files that were written.
+    """
+    page = text.encode()
+    atomic_files.check_generated(path, page)
+    written = _write_figures(path.parent, sections, "svg")
+    atomic_files.write_generated(path, page)
+    return [*written, path]
 
 
-def computed(results: Iterable[tuple[str, Mapping[str, str]]]) -> str:
-    """A sentence with the dates and the versions of programs, from those of each result."""
-    dates, programs = zip(*results, strict=True)
-    versions = {", ".join(f"{name} {v}" for name, v in of.items()) for of in programs}
-    when = " to ".join(dict.fromkeys([min(dates), max(dates)]))
-    return f"Computed on {when} with {'; '.join(sorted(versions))}."
+def write_for_paper(
+    folder: Path, sections: Sequence[Section], kind: Format, tables: Sequence[Kind]
+) -> list[Path]:
+    """Write the figures of sections in another format than a page has, and tables/NAME.
+
+    StorageError for a file in their place that is not as it was written.
+
+    Returns:
+      The files that were written.
+    """
+    written = [] if kind == "svg" else _write_figures(folder, sections, kind)
+    files = dict[str, str]()
+    for section in sections:
+        files |= section.table_files(tables)
+    if files:
+        written += atomic_files.write_generated_folder(folder / "tables", files)
+    return written
+
+
+def _write_figures(folder: Path, sections: Sequence[Section], kind: Format) -> list[Path]:
+    """Write figures/NAME.KIND of each section that has a figure; the files written."""
+    drawn = {f"{each.name}.{kind}": each.figure_file(kind) for each in sections if each.draw}
+    return atomic_files.write_generated_folder(folder / "figures", drawn) if drawn else []

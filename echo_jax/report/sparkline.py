@@ -3,7 +3,8 @@
 import numpy as np
 
 BLOCKS = "▁▂▃▄▅▆▇█"
-WIDEST, NARROWEST = 60, 10  # characters
+WIDEST = 60  # characters
+NARROWEST = 10
 
 
 def sparkline(values: np.ndarray, width: int) -> str:
@@ -19,8 +20,9 @@ def curve_line(accuracy: np.ndarray, columns: int) -> str:
 
     One sequence has few answers, so that its median over the seeds may be 0% where 1% is right.
     """
-    curve, last = np.mean(accuracy, axis=0), min(20, accuracy.shape[1])
-    count = f"{len(curve):,} sequence{'s' * (len(curve) > 1)}"
+    curve = np.mean(accuracy, axis=0)
+    last = min(20, accuracy.shape[1])
+    count = f"{len(curve):,} sequence{'s' if len(curve) > 1 else ''}"
     before = f"Accuracy of {count}: {curve[:last].mean():.0%}"
     after = f"{curve[-last:].mean():.0%}"
     room = columns - len(f"{before}  {after}")

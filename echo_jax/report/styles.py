@@ -14,7 +14,10 @@ if TYPE_CHECKING:  # matplotlib is imported where it draws: it may fail over the
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#595959"
+BLUE = "#0072B2"
+ORANGE = "#D55E00"
+GREY = "#595959"
+PALE = "#BDBDBD"  # of lines in the background
 INK = "#1A1A1A"  # of text
 RULE = "#E4E4E4"  # of grid lines, and of fields without data
 SERIES = (
@@ -35,7 +38,7 @@ DARK = {
     "#ffffff": "#15181c",
     INK: "#f0f0f0",
     GREY: "#a8b0b8",
-    "#bdbdbd": "#5c646d",
+    PALE: "#5c646d",
     RULE: "#33393f",
     BLUE: "#5ab4e6",
     ORANGE: "#ff9a52",
@@ -119,17 +122,21 @@ UNDATED: Mapping[Format, Sequence[str]] = {
 """The metadata that are left out."""
 
 
-PLACES, DIGITS = re.compile(rb' (?:d|x|y|transform)="[^"]*"'), re.compile(rb"\d+\.\d\d+")
-"""Attributes of an SVG with places in points, and the numbers that are rounded to 0.1."""
+PLACES = re.compile(rb' (?:d|x|y|transform)="[^"]*"')
+"""Attributes of an SVG with places in points."""
+
+DIGITS = re.compile(rb"\d+\.\d\d+")
+"""The numbers in them that are rounded to 0.1."""
 
 LINE = re.compile(rb"M ([-.\d]+ [-.\d]+)((?:\nL [-.\d]+ [-.\d]+)+)")
 """A line through two or more places, in points with one decimal."""
 
-FAMILIES, NAMES = rb" font-family: [^;]*;", rb"(?<=<g) id=\"[^\"]*\""
 NEEDLESS = re.compile(
-    rb"(?<=\n) +| +(?=\n)| transform=\"rotate\(-0 [^\"]*\"|" + FAMILIES + rb"|" + NAMES
+    rb"(?<=\n) +| +(?=\n)"  # spaces at the ends of lines
+    rb'| transform="rotate\(-0 [^"]*"'  # turns by 0
+    rb"| font-family: [^;]*;"  # a font for each word
+    rb'|(?<=<g) id="[^"]*"'  # a name for each group
 )
-"""Spaces at the ends of lines, turns by 0, a font for each word and a name for each group."""
 
 
 def image(figure: "Figure", kind: Format) -> bytes:

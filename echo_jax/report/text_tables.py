@@ -1,4 +1,4 @@
-"""Tables as text, in a terminal, as CSV and as LaTeX with booktabs; and as a data frame.
+"""Tables, as text in a terminal, as CSV and as LaTeX with booktabs; and as a data frame.
 
 In a terminal `rich.table` is not used: it wraps or cuts entries at the width of the terminal, 80
 columns where output goes to a file, and a result must come through whole.
@@ -8,10 +8,9 @@ import csv
 import io
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from echo_jax.exceptions import ConfigError, one_line, printable
-from echo_jax.report.page import Table
 
 if TYPE_CHECKING:
     import pandas
@@ -32,6 +31,35 @@ LATEX = str.maketrans({
 FORMULA = re.compile(r"(?![-+]?[\d.]+$)[-=+@]")
 """The start of a text, but for a number, that a spreadsheet takes for a formula."""
 
+NUMERIC_WORD = re.compile(r"[-+(<>.~\u2212\u2013\u00b1\u2264\u2265\u2248]*(\d.*)?|to|of|inf")
+"""A word that may stand in a column of numbers: digits after any signs (the last are minus, en
+dash, plus-minus and comparisons), signs alone, or a word of `8 to 20` and `3 of 4`."""
+
+
+class Table(NamedTuple):
+    """A table with as many entries a row as headings, the first of which names the row."""
+
+    caption: str
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    @property
+    def texts(self) -> list[Sequence[str]]:
+        """The headings and the rows."""
+        return [self.headings, *self.rows]
+
+    @property
+    def numeric(self) -> list[bool]:
+        """True for each column of numbers alone, which is right-aligned."""
+        return [_is_numeric(entries) for _, *entries in zip(*self.texts, strict=True)]
+
+
+def _is_numeric(entries: Sequence[str]) -> bool:
+    """True where all entries consist of numeric words, and one has a digit."""
+    return any(re.search(r"\d", entry) for entry in entries) and all(
+        NUMERIC_WORD.fullmatch(word.strip("()")) for entry in entries for word in entry.split()
+    )
+
 
 def table(rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> str:
     """Rows as aligned columns: those in `left` to the left, the others to the right."""
@@ -46,11 +74,17 @@ def table(rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> str:
     )
 
 
+def captioned(of: Table) -> str:
+    """A table below its caption, columns of numbers to the right."""
+    left = [column for column, numeric in enumerate(of.numeric) if not numeric]
+    return f"{one_line(of.caption)}\n{table(of.texts, left)}"
+
+
 def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows with the same names: a line of names and one for each row; None is empty."""
+    """A line of all names and one for each row; empty where a row has None or not the name."""
     text = io.StringIO()
-    names = list(rows[0]) if rows else []
-    lines = [names, *([row[name] for name in names] for row in rows)]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    lines: list[list[Any]] = [names, *([row.get(name) for name in names] for row in rows)]
     csv.writer(text, lineterminator="\n").writerows(map(_csv_cell, line) for line in lines)
     return text.getvalue()
 
@@ -60,14 +94,6 @@ def _csv_cell(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     return ("'" if FORMULA.match(value) else "") + printable(value)
-
-
-def latex_files(name: str, tables: Sequence[Table]) -> dict[str, str]:
-    """Tables in LaTeX by file name: NAME.tex, NAME-2.tex, and so on."""
-    return {
-        f"{name}-{i}.tex" if i > 1 else f"{name}.tex": latex_text(table)
-        for i, table in enumerate(tables, 1)
-    }
 
 
 def latex_text(table: Table) -> str:

@@ -1,12 +1,15 @@
 """The figure of a study, made from its rows. No jax here."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from echo_jax.statistics import Summary
 from echo_jax.studies.catalogue import Chart
 from echo_jax.studies.result_rows import ResultRow
 from echo_jax.studies.row_scores import places, summary
+
+if TYPE_CHECKING:
+    from echo_jax.report.charts import NotebookFigure
 
 AXIS_NAMES = {
     "accuracy": "accuracy on fresh sequences",
@@ -39,13 +42,13 @@ def curves(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, dict[int, float
     return by_name
 
 
-def figure(chart: Chart, rows: Sequence[ResultRow]) -> Any:
+def figure(chart: Chart, rows: Sequence[ResultRow]) -> "NotebookFigure":
     """The matplotlib figure of a chart."""
     from echo_jax.report import charts  # imports matplotlib, which few commands need
 
-    rows, shares = drawn(chart, rows), chart.y == "accuracy"
+    rows = drawn(chart, rows)
     name = AXIS_NAMES.get(chart.y, chart.y)
-    chances = [row.baselines.accuracy for row in rows]
+    shares = chart.y == "accuracy"
     if chart.kind == "dots":
         at = dot_rows(chart, rows)
         dots = [
@@ -54,17 +57,32 @@ def figure(chart: Chart, rows: Sequence[ResultRow]) -> Any:
         ]
         chance = [some[0].baselines.accuracy if shares else None for some in at.values()]
         return charts.dots_figure(dots, chance, name, shares)
-    lines: dict[str, list[tuple[float, Summary]]] = {}
+    lines = _curves_of(chart, rows) if chart.kind == "curves" else _lines_of(chart, rows)
     if chart.kind == "curves":
-        by_name = curves(chart, rows)
-        shares = all(value <= 1 for curve in by_name.values() for value in curve.values())
-        for line, values in by_name.items():
-            lines[line] = [(place, Summary(value, None)) for place, value in values.items()]
-    for row in rows if chart.kind == "lines" else ():
+        shares = all(mean.median <= 1 for line in lines.values() for _, mean in line)
+    chances = {row.baselines.accuracy for row in rows}
+    baseline = min(chances) if shares and len(chances) == 1 else None
+    return charts.lines_figure(lines, chart.x, name, baseline, shares, chart.log_x)
+
+
+Lines = dict[str, list[tuple[float, Summary]]]
+
+
+def _curves_of(chart: Chart, rows: Sequence[ResultRow]) -> Lines:
+    """The curves as points without intervals."""
+    return {
+        name: [(place, Summary(value, None)) for place, value in curve.items()]
+        for name, curve in curves(chart, rows).items()
+    }
+
+
+def _lines_of(chart: Chart, rows: Sequence[ResultRow]) -> Lines:
+    """The points of rows by the line they belong to."""
+    lines: Lines = {}
+    for row in rows:
         point = (float(row.labels[chart.x]), summary(row, chart.y))
         lines.setdefault(series_name(chart, row), []).append(point)
-    baseline = chances[0] if shares and len(set(chances)) == 1 else None
-    return charts.lines_figure(lines, chart.x, name, baseline, shares, chart.log_x)
+    return lines
 
 
 def dot_rows(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, list[ResultRow]]:

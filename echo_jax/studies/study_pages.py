@@ -1,22 +1,19 @@
 """The page of studies: a section for each, made from its rows, and an introduction. No jax here."""
 
+import dataclasses
 import functools
 import itertools
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from echo_jax import atomic_files
-from echo_jax.exceptions import one_line
-from echo_jax.report import text_tables
-from echo_jax.report.markdown_page import markdown_page
-from echo_jax.report.page import Figure, Section, computed
-from echo_jax.report.styles import Format, drawing, image
+from echo_jax.report import page
+from echo_jax.report.section import Section, computed
 from echo_jax.studies import published_answers, study_folder, tidy_rows
-from echo_jax.studies.catalogue import Chart, Study
+from echo_jax.studies.catalogue import Study
 from echo_jax.studies.result_rows import RESULT_ROWS, ResultRow
 from echo_jax.studies.study_figures import alternative, drawn, figure
-from echo_jax.studies.study_folder import PAGE, StudyFolder
+from echo_jax.studies.study_folder import StudyFolder
 from echo_jax.studies.study_tables import curve_tables, main_table, pair_tables
 
 INTRODUCTION = [
@@ -50,27 +47,38 @@ def section(name: str, study: Study, rows: Sequence[ResultRow], command: str) ->
 
     `command` reproduces it. There is at least one row, and they have the order of the grid points.
     """
-    notes = published_answers.paragraphs(name)[1:-1]
+    own = rows[0].config.data.file is not None
+    shown = drawn(study.chart, rows)
+    main = main_table(study, rows)
+    return Section(
+        name=name,
+        heading=study.question,
+        draw=functools.partial(figure, study.chart, rows) if shown else None,
+        alt=alternative(study.chart),
+        caption=CUT_SHORT if any(row.cut_short for row in shown) else "",
+        tables=[main, *pair_tables(study, rows), *curve_tables(study.chart, rows)],
+        tidy=tidy_rows.tables(study, rows),
+        notes=[*published_answers.paragraphs(name)[1:-1], *_notes(rows, own)],
+        columns="" if own else SCORES,
+        command=command,
+        results=rows,
+    )
+
+
+def _notes(rows: Sequence[ResultRow], own: bool) -> list[str]:
+    """Paragraphs on seeds that failed, on values of the user's own, and on several devices."""
+    notes = []
     if failed := [f"{row.point} (seed {seed})" for row in rows for seed in row.failed.seed]:
         notes.append(
             f"The loss became non-finite in: {', '.join(failed)}. Each such seed counts as "
             "accuracy 0 and 0 bits."
         )
-    if rows[0].config.data.file is not None:
+    if own:
         notes.append(OWN)
     if mixed := [row.point for row in rows if " and " in (row.device or "")]:
         words = "Trained on several devices or numbers of cores, so bits may differ"
         notes.append(f"{words}: {', '.join(mixed)}.")
-    pairs = pair_tables(study, rows)
-    return Section(
-        name=name,
-        heading=study.question,
-        tables=[main_table(study, rows), *pairs, *curve_tables(study.chart, rows)],
-        tidy=lambda: tidy_rows.tables(study, rows),
-        figure=_figure(name, study.chart, rows),
-        command=command,
-        notes=notes,
-    )
+    return notes
 
 
 def sections(folder: StudyFolder, rows: Mapping[str, Sequence[ResultRow]]) -> dict[str, Section]:
@@ -94,36 +102,13 @@ def write_folder(
         write(folder.path, folder.title, all_rows, ordered, folder.remake)
 
 
-def in_terminal(section: Section) -> str:
-    """The heading, answer, tables and notes of a section, and what its columns mean."""
-    parts = ["\n" + one_line(section.heading)]
-    parts += filter(None, ["\n".join(map(one_line, section.answer))])
-    for table in section.tables:
-        left = [column for column, numeric in enumerate(table.numeric) if not numeric]
-        parts.append(f"{one_line(table.caption)}\n{text_tables.table(table.texts, left)}")
-    scores = [] if OWN in section.notes else [SCORES]
-    return "\n\n".join([*parts, *map(one_line, section.notes), *scores])
-
-
-def _figure(name: str, chart: Chart, rows: Sequence[ResultRow]) -> Figure | None:
-    if not drawn(chart, rows):
-        return None
-
-    def draw(kind: Format) -> bytes:
-        """The content of its file."""
-        with drawing():
-            return image(figure(chart, rows), kind)
-
-    caption = CUT_SHORT if any(row.cut_short for row in drawn(chart, rows)) else ""
-    return Figure(f"figures/{name}.svg", alternative(chart), caption, functools.cache(draw))
-
-
 def _answered(section: Section, rows: Sequence[ResultRow]) -> Section:
     """The section with the published answer, where the rows are the published ones."""
     committed = RESULT_ROWS.read(study_folder.rows_path(published_answers.folder(), section.name))
     if not committed or any(row not in rows for row in committed):
         return section
-    return section._replace(answer=sentences(published_answers.answer(section.name)))
+    answer = sentences(published_answers.answer(section.name))
+    return dataclasses.replace(section, answer=answer)
 
 
 def sentences(answer: str) -> list[str]:
@@ -141,34 +126,8 @@ def write(
     `rows` are all that the sections were made from; `command` reproduces the page.
     """
     made = computed((row.date.isoformat(), row.versions) for row in rows)
-    for each in (section.figure for section in sections if section.figure):
-        atomic_files.write_generated(out / each.path, each.draw("svg"))
+    columns = sections[0].columns
+    introduction = [*INTRODUCTION, columns] if columns else INTRODUCTION[1:]
     shown = [_answered(section, rows) for section in sections]
-    introduction = [*INTRODUCTION, SCORES] if OWN not in sections[0].notes else INTRODUCTION[1:]
-    page = markdown_page(title, introduction, shown, made, command)
-    atomic_files.write_generated(out / PAGE, page.encode())
-
-
-def write_for_paper(
-    out: Path, sections: Sequence[Section], figures: Format, tables: Sequence[text_tables.Kind]
-) -> list[Path]:
-    """Write figures/NAME.KIND beside the figures of the page, and tables: NAME.csv and NAME.tex.
-
-    StorageError for a file in their place that is not as it was written.
-
-    Returns:
-      The files that were written.
-    """
-    written, texts = [], dict[str, str]()
-    for section in sections:
-        if section.figure and figures != "svg":
-            written.append((out / section.figure.path).with_suffix(f".{figures}"))
-            atomic_files.write_generated(written[-1], section.figure.draw(figures))
-        if "csv" in tables:
-            tidy = section.tidy().items()
-            texts |= {f"{section.name}{more}.csv": text_tables.csv_text(x) for more, x in tidy}
-        if "latex" in tables:
-            texts |= text_tables.latex_files(section.name, section.tables)
-    if texts:
-        written += atomic_files.write_generated_folder(out / "tables", texts)
-    return written
+    text = page.markdown_page(title, introduction, shown, made, command)
+    page.write_page(out / study_folder.PAGE, text, sections)

@@ -12,7 +12,7 @@ from msgspec import UNSET, UnsetType
 from echo_jax import statistics
 from echo_jax.core.target_place import knowable_share
 from echo_jax.report.number_formats import decimals, number, percent
-from echo_jax.report.page import Table
+from echo_jax.report.text_tables import Table
 from echo_jax.studies.catalogue import Chart, Study
 from echo_jax.studies.result_rows import ResultRow
 from echo_jax.studies.row_scores import scores, shown
@@ -36,7 +36,8 @@ def _bits(row: ResultRow) -> str:
 def _reached(row: ResultRow) -> str:
     """The number and share of the seeds that reached 99%, with the interval of the share."""
     reached = scores(row, "sequences_to_99")
-    count, seeds = sum(n is not None for n in reached), len(reached)
+    count = sum(n is not None for n in reached)
+    seeds = len(reached)
     share = statistics.wilson_interval(count, seeds)
     return f"{count} of {seeds} ({100 * share.low:.0f} to {100 * share.high:.0f}%)"
 
@@ -133,7 +134,7 @@ PAIR_CAPTION = (
 )
 
 
-class Compared(NamedTuple):
+class ComparedPair(NamedTuple):
     """A score of two rows, compared seed by seed; p is adjusted for all comparisons beside it."""
 
     first: ResultRow
@@ -143,7 +144,7 @@ class Compared(NamedTuple):
     p: float
 
 
-def compared(study: Study, rows: Sequence[ResultRow]) -> list[Compared]:
+def compared(study: Study, rows: Sequence[ResultRow]) -> list[ComparedPair]:
     """The pairs of a study that were run, compared in its scores; adjusted together (Holm).
 
     Without those where a seed failed or never reached the score, or there is only one.
@@ -152,43 +153,47 @@ def compared(study: Study, rows: Sequence[ResultRow]) -> list[Compared]:
     pairs = [pair for pair in study.pairs if by_name.keys() >= set(pair)]
     every = []
     for (first, second), score in itertools.product(pairs, study.compared):
-        before, after = scores(by_name[first], score), scores(by_name[second], score)
+        before = scores(by_name[first], score)
+        after = scores(by_name[second], score)
         if len(before) > 1 and None not in before + after:
             comparison = statistics.paired_comparison(before, after)
             every.append((by_name[first], by_name[second], score, comparison))
     adjusted = statistics.holm([comparison.p_value for *_, comparison in every])
-    return [Compared(*pair, p) for pair, p in zip(every, adjusted, strict=True)]
+    return [ComparedPair(*pair, p) for pair, p in zip(every, adjusted, strict=True)]
 
 
 def pair_tables(study: Study, rows: Sequence[ResultRow]) -> list[Table]:
     """A list with the table of the comparisons of a study, or without any an empty one."""
-    lines = [_pair_line(*comparison) for comparison in compared(study, rows)]
+    lines = [_pair_line(pair) for pair in compared(study, rows)]
     return [Table(PAIR_CAPTION, PAIR_HEADINGS, lines)] if lines else []
 
 
-def _pair_line(
-    first: ResultRow, second: ResultRow, score: str, test: statistics.Comparison, p: float
-) -> list[str]:
+def _pair_line(pair: ComparedPair) -> list[str]:
     """The labels that two rows share, those that differ, and the difference in a score."""
-    labels, others = first.labels, second.labels
+    labels = pair.first.labels
+    others = pair.second.labels
     same = [f"{name} {value}" for name, value in labels.items() if others.get(name) == value]
     differing = [name for name in labels if others.get(name) != labels[name]]
     signs = (", ".join(str(side[name]) for name in differing) for side in (others, labels))
-    name = PAIR_SCORES.get(score, score)
-    times, pattern = 1, "+,.0f" if score.endswith("_to_99") else "+.3g"
-    if "points" in name:
-        times, pattern = 100, "+.2f"
+    test = pair.comparison
     bounds = (test.median, *test.interval[:2])
-    middle, low, high = (format(times * bound, pattern) for bound in bounds)
+    middle, low, high = (_difference(bound, pair.score) for bound in bounds)
     return [
         ", ".join(same) or "-",
         " - ".join(signs),
-        name,
+        PAIR_SCORES.get(pair.score, pair.score),
         f"{middle} ({low} to {high})",
         f"{test.superiority:.0%}",
         f"{test.p_value:.2g}",
-        f"{p:.2g}",
+        f"{pair.p:.2g}",
     ]
+
+
+def _difference(value: float, score: str) -> str:
+    """A difference in a score as text."""
+    if "points" in PAIR_SCORES.get(score, score):
+        return f"{100 * value:+.2f}"
+    return format(value, "+,.0f" if score.endswith("_to_99") else "+.3g")
 
 
 def curve_tables(chart: Chart, rows: Sequence[ResultRow]) -> list[Table]:
@@ -196,9 +201,11 @@ def curve_tables(chart: Chart, rows: Sequence[ResultRow]) -> list[Table]:
 
     A list with one table, or none for other figures.
     """
-    columns = curves(chart, rows) if chart.kind == "curves" else {}
-    places = sorted({place for column in columns.values() for place in column})
-    values = [value for column in columns.values() for value in column.values()]
+    if chart.kind != "curves":
+        return []
+    columns = curves(chart, rows)
+    places = sorted({place for curve in columns.values() for place in curve})
+    values = [value for curve in columns.values() for value in curve.values()]
     write = decimals if any(value > 1 for value in values) else percent
     lines = [
         [
@@ -207,6 +214,4 @@ def curve_tables(chart: Chart, rows: Sequence[ResultRow]) -> list[Table]:
         ]
         for place in places
     ]
-    headings = [chart.x, *columns]
-    caption = "The figure in numbers: means over the seeds"
-    return [Table(caption, headings, lines)] if columns else []
+    return [Table("The figure in numbers: means over the seeds", [chart.x, *columns], lines)]

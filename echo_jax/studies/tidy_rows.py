@@ -8,8 +8,9 @@ curves       a row for each curve of the figure and place
 Names are those of the rows of results. Fractions are fractions, and unknown is None.
 """
 
+import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -20,23 +21,22 @@ from echo_jax.studies.catalogue import Chart, Study
 from echo_jax.studies.result_rows import BySeed, ResultRow
 from echo_jax.studies.row_scores import limit, scores, summary
 
-TidyRow = dict[str, Any]
-
 OF_SEEDS = tuple(name for name in BySeed.__struct_fields__ if name != "seed")
 
 
-def tables(study: Study, rows: Sequence[ResultRow]) -> Mapping[str, list[TidyRow]]:
-    """The tidy rows by what is added to the name of their file; those without a row left out."""
-    every = {
-        "": summaries(rows),
-        "-seeds": seeds(rows),
-        "-pairs": comparisons(study, rows),
-        "-curves": curves(study.chart, rows),
+def tables(
+    study: Study, rows: Sequence[ResultRow]
+) -> dict[str, Callable[[], list[dict[str, Any]]]]:
+    """Functions that make the tidy rows, by what is added to the name of their file."""
+    return {
+        "": functools.partial(summaries, rows),
+        "-seeds": functools.partial(seeds, rows),
+        "-pairs": functools.partial(comparisons, study, rows),
+        "-curves": functools.partial(curves, study.chart, rows),
     }
-    return {name: table for name, table in every.items() if table}
 
 
-def summaries(rows: Sequence[ResultRow]) -> list[TidyRow]:
+def summaries(rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
     """A row for each grid point and score: its median over n seeds, and the interval of that.
 
     at_least  training ended before 99%, so that the median is a lower bound; high is None where
@@ -53,7 +53,7 @@ def summaries(rows: Sequence[ResultRow]) -> list[TidyRow]:
     ]
 
 
-def _of_point(row: ResultRow, rows: Sequence[ResultRow]) -> TidyRow:
+def _of_point(row: ResultRow, rows: Sequence[ResultRow]) -> dict[str, Any]:
     """The columns of a grid point; labels that only some rows have are None in the others."""
     return {
         "point": row.point,
@@ -67,7 +67,7 @@ def _of_point(row: ResultRow, rows: Sequence[ResultRow]) -> TidyRow:
     }
 
 
-def _summary(row: ResultRow, name: str) -> TidyRow:
+def _summary(row: ResultRow, name: str) -> dict[str, Any]:
     """The median of a score, its interval and its baseline."""
     median, interval, _ = summary(row, name)
     low, high = interval[:2] if interval else (None, None)
@@ -85,7 +85,7 @@ def _summary(row: ResultRow, name: str) -> TidyRow:
     }
 
 
-def seeds(rows: Sequence[ResultRow]) -> list[TidyRow]:
+def seeds(rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
     """A row for each grid point and seed; a score that was never reached is None."""
     return [
         _of_point(row, rows) | {name: values[i] for name, values in of.items()}
@@ -95,24 +95,26 @@ def seeds(rows: Sequence[ResultRow]) -> list[TidyRow]:
     ]
 
 
-def comparisons(study: Study, rows: Sequence[ResultRow]) -> list[TidyRow]:
+def comparisons(study: Study, rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
     """A row for each pair and score: the median of second - first, p, and p adjusted by Holm."""
     return [
         {
-            "first": first.point,
-            "second": second.point,
-            "score": score,
-            **dict(zip(("median", "low", "high"), (test.median, *test.interval[:2]), strict=True)),
-            "superiority": test.superiority,
-            "p": test.p_value,
-            "p_holm": p,
-            "n": first.config.seeds,
+            "first": pair.first.point,
+            "second": pair.second.point,
+            "score": pair.score,
+            "median": pair.comparison.median,
+            "low": pair.comparison.interval.low,
+            "high": pair.comparison.interval.high,
+            "superiority": pair.comparison.superiority,
+            "p": pair.comparison.p_value,
+            "p_holm": pair.p,
+            "n": pair.first.config.seeds,
         }
-        for first, second, score, test, p in study_tables.compared(study, rows)
+        for pair in study_tables.compared(study, rows)
     ]
 
 
-def curves(chart: Chart, rows: Sequence[ResultRow]) -> list[TidyRow]:
+def curves(chart: Chart, rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
     """A row for each curve of the figure and place: the mean over the seeds."""
     by_name = study_figures.curves(chart, rows) if chart.kind == "curves" else {}
     return [

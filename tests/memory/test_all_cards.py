@@ -13,6 +13,7 @@ from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card as cards
 from echo_jax.memory.bits_from_scores import accuracy_of_list
 from echo_jax.memory.pages import all_cards, built_in_cards, card_figure, card_pages
+from echo_jax.memory.pages.questions import BY_LAG
 from echo_jax.memory.protocol import FULL, Configuration
 
 BY_HAND = "<!-- Written by hand and kept: only what the tables tell apart. -->"
@@ -45,10 +46,10 @@ def test_the_sentence_says_what_is_a_bound_and_what_is_not_there_yet():
         "0 of 1 seeds on the plateau."
     )
     assert card_pages.sentence(card([], name="x")) == "x: 0 of 4 seeds."
-    cut = [drawing.words for drawing in all_cards.drawings_of([card(rows, "block:gru")])]
+    cut = [x.caption for x in all_cards.figures_of([card(rows, "block:gru")])]
     assert ["Hatched" in words for words in cut] == [True, True]
     whole, _ = card_with(4, lags=9, cell="block:gru")
-    assert not any("Hatched" in drawing.words for drawing in all_cards.drawings_of([whole]))
+    assert not any("Hatched" in x.caption for x in all_cards.figures_of([whole]))
 
 
 def test_a_card_is_called_as_its_folder_is_now(folder):
@@ -123,12 +124,12 @@ def test_a_card_is_drawn_before_those_with_its_configurations_and_else_before_de
 
     full = [lag_row([4.0], rate=rate) for rate in (0.01, 0.03, 0.1)]
     for rows in (full[:1], full):
-        near = card_figure.peers(card(rows, "block:mine.py"), "bits_by_lag")
+        near = card_figure.peers(card(rows, "block:mine.py"), BY_LAG)
         assert len(near) > 10
         assert all(rates(x) == {row.rate for row in rows} for x in near)
     of_its_own = [Configuration("by lag", 0.003)]
     alone = card([lag_row([4.0], rate=0.003)], "block:mine.py", configuration=of_its_own)
-    assert all(map(built_in_cards.is_default, card_figure.peers(alone, "bits_by_lag")))
+    assert all(map(built_in_cards.is_default, card_figure.peers(alone, BY_LAG)))
 
 
 def test_sizes_are_compared_by_the_configurations_that_all_cards_have():

@@ -12,7 +12,8 @@ from echo_jax import statistics
 from echo_jax.memory.card import best_of_seeds, bits_by_key, bits_by_lag
 from echo_jax.memory.card_rows import KeyRow, LagRow
 from echo_jax.memory.make_card import Plan, plan_of
-from echo_jax.memory.pages import built_in_cards, table
+from echo_jax.memory.pages import built_in_cards, table, told_apart
+from echo_jax.memory.pages.questions import BY_LAG, QUESTIONS
 from echo_jax.memory.protocol import DEFAULT
 
 DOCS = Path(__file__).parents[2] / "docs" / "cards"
@@ -40,7 +41,7 @@ def every():
 @pytest.fixture(scope="module")
 def whole(every):
     """The cards in the block with their rows."""
-    return [x for x in every if table.track(x[0]) == "block"]
+    return [x for x in every if told_apart.track(x[0]) == "block"]
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,7 @@ def test_neighbours_that_a_sentence_orders_are_told_apart(cards):
     assert min(map(len, seeds.values())) == 8
     p_values = [statistics.permutation_test(seeds[q, a], seeds[q, b]) for q, a, b in pairs]
     assert max(statistics.holm(p_values)) < 0.05
-    assert all(table.mean_of(cards[a], q) > table.mean_of(cards[b], q) for q, a, b in pairs)
+    assert all(getattr(cards[a], q).mean > getattr(cards[b], q).mean for q, a, b in pairs)
 
 
 def test_the_readme_has_the_rows_of_the_five_best_cells_by_each_question(cards):
@@ -69,7 +70,7 @@ def test_the_readme_has_the_rows_of_the_five_best_cells_by_each_question(cards):
     whole = table.cards_table([*cards.values()])
     places = [whole.headings.index(heading) for heading in first[2:-2].split(" | ")]
     rows = {row[0]: f"| {' | '.join(row[i] for i in places)} |" for row in whole.rows}
-    best = [sorted(cards, key=lambda x: -table.mean_of(cards[x], q))[:5] for q in table.QUESTIONS]
+    best = [sorted(cards, key=lambda x: -q.mean(cards[x]))[:5] for q in QUESTIONS]
     assert {*shown} == {rows[name] for names in best for name in names}
 
 
@@ -146,7 +147,7 @@ def test_the_ranges_at_larger_states_are_those_of_the_seeds(whole, text):
 
 def test_bare_cells_have_the_bits_by_lag_of_the_findings_and_more_in_the_block(every, cards, text):
     bare = {table.cell_of(x): (x.bits_by_lag.by_seed, x, rows) for x, rows in every
-            if table.track(x) == "bare"}  # fmt: skip
+            if told_apart.track(x) == "bare"}  # fmt: skip
     names = sorted(bare, key=lambda name: -np.mean(bare[name][0]))
     assert names == ["exprnn", "lru", "simple", "s5", "lmu", "lstm", "lstm-chrono", "gru"]
     p_values, added = [], {}
@@ -161,7 +162,7 @@ def test_bare_cells_have_the_bits_by_lag_of_the_findings_and_more_in_the_block(e
     by_name = [bare[x][0] for x in names]
     first = [statistics.permutation_test(*seeds) for seeds in itertools.pairwise(by_name[:4])]
     assert max(statistics.holm(first)) < 0.05
-    assert not np.diag(table.compared(by_name).apart, 1)[3:].any()
+    assert not np.diag(told_apart.compared(by_name).apart, 1)[3:].any()
     mean = f"lag, {np.mean(by_name[0]):.0f} at the best of three rates"
     assert mean in (DOCS.parents[1] / "README.md").read_text("utf-8").replace("\n", " ")
     slow = by_rate(bare["lstm"][2], 0.01)
@@ -170,7 +171,7 @@ def test_bare_cells_have_the_bits_by_lag_of_the_findings_and_more_in_the_block(e
 
 def test_by_key_matrices_but_delta_net_are_not_told_apart(cards):
     names = [name for name in cards if name != "Memoryless"]
-    apart = table.compared([cards[name].bits_by_key.by_seed for name in names]).apart
+    apart = told_apart.compared([cards[name].bits_by_key.by_seed for name in names]).apart
     places = [names.index(name) for name in MATRICES if name != "delta-net"]
     assert not apart[np.ix_(places, places)].any()
     assert apart[names.index("delta-net"), places].all()
@@ -178,35 +179,35 @@ def test_by_key_matrices_but_delta_net_are_not_told_apart(cards):
 
 def test_by_lag_only_cells_that_are_named_together_are_not_told_apart(cards):
     shown = {name: card for name, card in cards.items() if name != "Memoryless"}
-    apart = table.compared([card.bits_by_lag.by_seed for card in shown.values()]).apart
+    apart = told_apart.compared([card.bits_by_lag.by_seed for card in shown.values()]).apart
     for pair in np.argwhere(np.triu(~apart, 1)):
         assert any({[*shown][i] for i in pair} <= alike for alike in ALIKE)
 
 
 def opposite(names, first, second):
     """The number of pairs that the first seeds tell apart, and those of another order then."""
-    apart, means = table.compared(first).apart, (first.mean(axis=1), second.mean(axis=1))
+    apart, means = told_apart.compared(first).apart, (first.mean(axis=1), second.mean(axis=1))
     signs = [np.sign(np.subtract.outer(mean, mean)) for mean in means]
     assert apart.sum() > 100
     places = np.argwhere(np.triu(apart & (signs[0] != signs[1])))
     return apart.sum() // 2, [{names[i] for i in pair} for pair in places]
 
 
-@pytest.mark.parametrize("question", table.QUESTIONS)
+@pytest.mark.parametrize("question", QUESTIONS)
 def test_pairs_that_half_of_the_seeds_tell_apart_have_the_same_order_in_the_others(cards, question):
-    seeds = np.array([table.measure(card, question).by_seed for card in cards.values()])
+    seeds = np.array([question.of(card).by_seed for card in cards.values()])
     assert opposite([*cards], seeds[:, :4], seeds[:, 4:])[1] == []
 
 
-@pytest.mark.parametrize("question", table.QUESTIONS)
+@pytest.mark.parametrize("question", QUESTIONS)
 def test_all_pairs_but_one_have_the_same_order_in_the_seeds_8_to_15(whole, text, question):
     """Of the default configuration; `card --seeds 16` makes the seeds of the file."""
     late = json.loads(Path(__file__).with_name("seeds_8_to_15.json").read_text())
     small = {table.cell_of(x): rows for x, rows in whole if x.state_bytes < 800}
-    measure = {"bits_by_lag": bits_by_lag, "bits_by_key": bits_by_key}[question]
+    measure = bits_by_lag if question is BY_LAG else bits_by_key
     default = [[x for x in small[name] if x.configuration in DEFAULT] for name in late]
     first = np.array([measure(rows).by_seed for rows in default])
-    second = np.array([of[question] for of in late.values()])
+    second = np.array([of[question.field] for of in late.values()])
     by_lag, by_key = (189, [{"simple", "exprnn"}]), (148, [{"gla", "mlstm"}])
-    assert opposite([*late], first, second) == (by_lag if "lag" in question else by_key)
+    assert opposite([*late], first, second) == (by_lag if question is BY_LAG else by_key)
     assert (len(late), "188 of 189 by lag and 147 of 148 by key" in text) == (20, True)

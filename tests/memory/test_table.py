@@ -9,7 +9,8 @@ import pytest
 from made_up_cards import card, card_with, held, key_row, lag_row
 
 from echo_jax import statistics
-from echo_jax.memory.pages import table
+from echo_jax.memory.pages import table, told_apart
+from echo_jax.memory.pages.questions import BY_KEY, BY_LAG
 from echo_jax.memory.protocol import DEFAULT
 from echo_jax.report import text_tables
 
@@ -52,14 +53,14 @@ def test_false_discoveries_are_adjusted_as_benjamini_and_hochberg_do():
 
 def test_pairs_are_told_apart_at_a_false_discovery_rate_of_5_percent():
     seeds = [[0.0, 1, 2, 3, 4, 5], [0.5, 1, 2, 3, 4, 5], [10.0, 11, 12, 13, 14, 15]]
-    of = table.compared(seeds)
+    of = told_apart.compared(seeds)
     assert of.apart.tolist() == [[False, False, True], [False, False, True], [True, True, False]]
     assert of.level == pytest.approx(2 / 924)
 
 
 def test_without_a_difference_tables_seldom_tell_any_pair_apart():
     random = np.random.default_rng(0)
-    tables = [table.compared(random.normal(size=(4, 5))) for _ in range(200)]
+    tables = [told_apart.compared(random.normal(size=(4, 5))) for _ in range(200)]
     assert np.mean([of.apart.any() for of in tables]) < 0.09  # 5%, and 2.6 deviations
 
 
@@ -76,14 +77,14 @@ def test_cells_share_a_letter_just_where_they_are_not_told_apart(apart, letters)
     matrix = np.zeros((3, 3), bool)
     for i, j in apart:
         matrix[i, j] = matrix[j, i] = True
-    assert table.letters(matrix) == letters
+    assert told_apart.letters(matrix) == letters
 
 
 def test_letters_agree_with_any_matrix():
     random = np.random.default_rng(0)
     for _ in range(20):
         upper = np.triu(random.random((6, 6)) < 0.5, 1)
-        names = table.letters(upper | upper.T)
+        names = told_apart.letters(upper | upper.T)
         for i, j in itertools.combinations(range(6), 2):
             assert bool(set(names[i]) & set(names[j])) != upper[i, j]
 
@@ -92,12 +93,12 @@ def test_letters_agree_with_any_matrix():
 def test_8_seeds_tell_a_fifth_apart_at_8_percent_and_a_quarter_at_12_and_a_half(
     deviation, asked, level
 ):
-    assert table.smallest_difference([deviation] * 3, 8, level) <= asked
+    assert told_apart.smallest_difference([deviation] * 3, 8, level) <= asked
 
 
 def test_the_smallest_difference_has_80_percent_power():
     deviations, n, level = [1.0, 2.0], 5, 0.04
-    smallest = table.smallest_difference(deviations, n, level)
+    smallest = told_apart.smallest_difference(deviations, n, level)
     random, told = np.random.default_rng(5), []
     for _ in range(1500):
         first, second = (random.normal(0, random.choice(deviations), n) for _ in range(2))
@@ -106,13 +107,13 @@ def test_the_smallest_difference_has_80_percent_power():
 
 
 def test_three_seeds_cannot_tell_apart_what_needs_one_way_in_a_hundred():
-    assert table.smallest_difference([1.0], 3, 0.01) == np.inf  # 2 of 20 at best
+    assert told_apart.smallest_difference([1.0], 3, 0.01) == np.inf  # 2 of 20 at best
 
 
 def test_cards_are_compared_only_with_those_of_their_track_and_size():
     sizes = {"lru": 400, "gru": 416, "lstm": 1600, "block:gru": 400, "block:lru": 400}
     cards = [card_with(4, cell=cell, state_bytes=size)[0] for cell, size in sizes.items()]
-    names = [{of.cell.name for of in group} for group in table.groups(cards)]
+    names = [{of.cell.name for of in group} for group in told_apart.groups(cards)]
     assert names == [{"block:gru", "block:lru"}, {"lru", "gru"}, {"lstm"}]
 
 
@@ -126,11 +127,24 @@ def test_tidy_rows_have_one_number_a_column_and_come_through_csv():
     assert (read[0]["at_least"], read[0]["on_plateau"], read[1]["on_plateau"]) == ("False", "", "0")
 
 
+def test_runs_have_a_row_for_each_lag_and_each_number_of_pairs():
+    by_lag, by_key = lag_row([4.0, 1.0], 2), key_row(lambda pairs: 1 / pairs, validation=held(9))
+    rows = table.tidy_runs([by_lag, by_key, key_row(None)])
+    lags, pairs = rows[:128], rows[128:]
+    assert [row["data_set"] for row in lags] == ["validation"] * 64 + ["final"] * 64
+    assert [row["nats"] for row in lags[64:]] == by_lag.final.nats
+    known = ["seed", "rate", "data_set", "question"]
+    assert list(lags[0]) == [*known, "lag", "nats", "recalibrated"]
+    assert list(pairs[0]) == [*known, "schedule", "pairs", "right", "asked"]
+    answers = [(row["pairs"], row["right"], row["asked"]) for row in pairs[len(pairs) // 2 :]]
+    assert answers == list(zip(by_key.pairs, by_key.final, by_key.asked, strict=True))
+
+
 def test_what_is_not_there_yet_and_what_is_a_bound_is_said_in_the_table():
     made = card([lag_row([4.0] * 64, seed) for seed in range(3)] + [key_row(held(3))], seeds=4)
-    assert table.bits_text(made, "bits_by_lag") == "\u2265256 (256 to 256; 3 of 4)"
-    assert table.bits_text(made, "bits_by_key") == "18 (1 of 4)"
+    assert BY_LAG.text(made) == "\u2265256 (256 to 256; 3 of 4)"
+    assert BY_KEY.text(made) == "18 (1 of 4)"
     assert table.seeds_there(card([lag_row([4.0])], configuration=DEFAULT[:1])) == "1 of 4"
-    assert table.cut_short([made]) == [table.AT_LEAST, table.NOT_THERE]
-    assert table.cards_table([made]).caption.endswith(f"{table.AT_LEAST} {table.NOT_THERE}")
+    assert table.cut_short([made]) == [table.BOUND, table.NOT_THERE]
+    assert table.cards_table([made]).caption.endswith(f"{table.BOUND} {table.NOT_THERE}")
     assert table.cut_short([card_with(4, lags=9)[0]]) == []

@@ -21,7 +21,7 @@ def test_the_published_answer_shows_itself():
     assert {row["lag"] for row in answer.rows} == {-1, 1}
     markdown = answer._repr_markdown_()
     assert markdown.startswith(f"## {question}\n\n> No. The mean accuracy")
-    assert markdown.count("| --- |") + markdown.count("| ---: |") >= len(answer.section.tables)
+    assert markdown.count("| --- |") + markdown.count("| ---: |") >= len(answer.tables)
     assert answer.figure._repr_png_().startswith(b"\x89PNG")
 
 
@@ -32,7 +32,7 @@ def test_a_folder_of_the_users_own_is_read(root, tmp_path):
     mine = echo_jax.study("parts", tmp_path)
     assert mine.rows == echo_jax.study("parts").rows
     assert "Medians over 16 seeds" in repr(mine)
-    assert not mine.section.answer  # what was published is said of the published rows alone
+    assert not mine.answer  # what was published is said of the published rows alone
     with pytest.raises(ConfigError, match="has no rows of study state"):
         echo_jax.study("state", tmp_path)
 

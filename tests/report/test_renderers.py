@@ -4,11 +4,17 @@ import dataclasses
 from pathlib import Path
 
 import fabricated
+import pytest
 from golden import assert_golden
 
+from echo_jax.exceptions import StorageError
 from echo_jax.memory.pages import built_in_cards, table
-from echo_jax.report import markdown_page, text_tables
-from echo_jax.report.page import Figure, Section, Table
+from echo_jax.report import text_tables
+from echo_jax.report.charts import NotebookFigure
+from echo_jax.report.markdown import escaped
+from echo_jax.report.page import markdown_page, write_for_paper, write_page
+from echo_jax.report.section import Section
+from echo_jax.report.text_tables import Table
 from echo_jax.studies import study_pages, study_tables
 from echo_jax.studies.catalogue import STUDIES
 
@@ -18,7 +24,9 @@ STATE = Section(
     "state",
     "Does the state help?",
     ["It does.", "1. By < 5% & more."],
-    Figure("figures/state.svg", "Dots", "By n."),
+    NotebookFigure,
+    "Dots",
+    "By n.",
     [
         Table(
             "Accuracy\nof two lines",
@@ -31,26 +39,30 @@ STATE = Section(
         )
     ],
     notes=["Each number is a median.", "- not a list"],
+    columns=study_pages.SCORES,
     command="echo-jax study state",
 )  # fmt: skip
 NUMBERS = Section(
     "numbers",
     "All numbers",
     tables=[Table("Many.", ["n", "name"], [[str(i), f"row {i}"] for i in range(25)])],
+    tidy={"": lambda: [{"n": 1}, {"n": None, "name": "b"}], "-none": list},
+    columns=study_pages.SCORES,
 )
 PAGE = ("What is <kept>?", ["First & last."], [STATE, NUMBERS], "Computed today.", "make it")
 
 
 def test_a_page_is_as_before_in_markdown_and_in_a_terminal_and_its_tables_in_latex():
-    assert_golden(markdown_page.markdown_page(*PAGE), GOLDEN / "page.md")
-    assert_golden("".join(map(study_pages.in_terminal, PAGE[2])), GOLDEN / "page.txt")
+    assert_golden(markdown_page(*PAGE), GOLDEN / "page.md")
+    assert_golden("".join(f"\n{each.report()}" for each in PAGE[2]), GOLDEN / "page.txt")
     assert_golden(text_tables.latex_text(STATE.tables[0]), GOLDEN / "state.tex")
 
 
 def test_a_text_that_begins_as_a_list_or_heading_is_escaped():
     for text, safe in {"- a": r"\- a", "1. a": r"1\. a", "# a": r"\# a", "a - b": "a - b"}.items():
-        assert markdown_page.escaped(text) == safe
-    assert "\n````bash\n" in markdown_page.markdown_section(STATE._replace(command="a\n```"))
+        assert escaped(text) == safe
+    fenced = dataclasses.replace(STATE, command="a\n```")
+    assert "\n````bash\n" in fenced._repr_markdown_()
 
 
 def every_table():
@@ -66,3 +78,34 @@ def test_latex_has_a_command_for_every_character_of_every_table():
     for made in every_table():
         _, *lines = text_tables.latex_text(made).splitlines()
         assert "\n".join(lines).isascii()
+
+
+def test_a_folder_has_the_page_and_its_figures_and_tables_for_a_paper(tmp_path):
+    """A row may lack a name that another has; tables without a row are no file."""
+    written = write_page(tmp_path / "README.md", markdown_page(*PAGE), PAGE[2])
+    written += write_for_paper(tmp_path, PAGE[2], "png", ["csv", "latex"])
+    names = ["figures/state.svg", "README.md", "figures/state.png"]
+    names += ["tables/state.tex", "tables/numbers.csv", "tables/numbers.tex"]
+    assert [str(path.relative_to(tmp_path)) for path in written] == names
+    assert (tmp_path / "tables" / "numbers.csv").read_text() == "n,name\n1,\n,b\n"
+    assert NUMBERS.rows == [{"n": 1}, {"n": None, "name": "b"}]
+    assert (tmp_path / "figures" / "state.png").read_bytes().startswith(b"\x89PNG")
+    (tmp_path / "figures" / "state.svg").unlink()
+    (tmp_path / "README.md").write_text("mine")
+    with pytest.raises(StorageError, match=r"README\.md is not as it was generated"):
+        write_page(tmp_path / "README.md", markdown_page(*PAGE), PAGE[2])
+    assert not (tmp_path / "figures" / "state.svg").exists()
+
+
+def test_the_figure_of_a_page_that_is_written_again_is_drawn_once(tmp_path):
+    made = []
+
+    def draw():
+        made.append(NotebookFigure())
+        return made[-1]
+
+    sections = [dataclasses.replace(STATE, draw=draw)]
+    for text in ("first", "second"):
+        write_page(tmp_path / "README.md", text, sections)
+    assert len(made) == 1
+    assert sections[0].figure is made[1]

@@ -1,12 +1,11 @@
 """The figures of all cards: a small panel for each cell, and bits by key against state. No jax."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from echo_jax.memory.bits_from_scores import BITS_OF_VALUE
@@ -15,120 +14,102 @@ from echo_jax.memory.pages.card_figure import (
     BACKGROUND,
     LIST,
     WIDTH,
-    draw_lines,
     hatch,
     key_axis,
-    line_of,
     list_line,
     thin,
 )
-from echo_jax.memory.pages.line_names import shortened
-from echo_jax.memory.pages.table import (
-    Question,
-    cell_of,
-    is_cut_short,
-    labels_of,
-    measure,
-    of_one_kind,
-)
+from echo_jax.memory.pages.questions import BY_KEY, Question
+from echo_jax.memory.pages.table import cell_of, labels_of
+from echo_jax.memory.pages.told_apart import of_one_kind
 from echo_jax.memory.protocol import LAGS
+from echo_jax.report.charts import NotebookFigure, add_panel, draw_lines
+from echo_jax.report.line_names import names_at_right, shortened
 from echo_jax.report.number_formats import number, three_digits
 from echo_jax.report.styles import BLUE, GREY, INK, ORANGE, RULE, SERIES, annotate, style_axes
 
 ACROSS = 5
-ROOM, LEFT, BELOW, TITLE = 1.22, 0.5, 0.42, 0.3
-"""Inches: the height of a row of panels, the margins, and what the title of a panel takes."""
+ROOM = 1.22  # inches: the height of a row of panels
+LEFT = 0.5  # the margins
+BELOW = 0.42
+TITLE = 0.3  # of it what the title of a panel takes
 
 WIDEST = 4.2
 """Inches of one panel alone, or of two side by side."""
-
-AXES: Mapping[Question, str] = {
-    "bits_by_lag": "bits about the token, by steps back",
-    "bits_by_key": "values recalled, by pairs of a key and a value",
-}
 
 LEAST = 0.5
 """The fewest bits on a logarithmic axis; fewer stand there."""
 
 
-def panels_figure(cards: Sequence[Card], question: Question) -> Figure:
+def panels_figure(cards: Sequence[Card], question: Question) -> NotebookFigure:
     """A panel for each card with a question, those with most bits first; the others in grey."""
-    shown = sorted(cards, key=lambda card: -_bits(card, question).mean)
+    shown = sorted(cards, key=lambda card: -question.mean(card))
     across = min(ACROSS, len(shown))
     height = -(-len(shown) // across) * ROOM + BELOW
     room = min((WIDTH - LEFT - 0.1) / across, WIDEST / min(across, 2))
     width = LEFT + 0.1 + across * room
-    figure = Figure((width, height))
+    figure = NotebookFigure((width, height))
     for place, (card, name) in enumerate(zip(shown, labels_of(shown), strict=True)):
         row, column = divmod(place, across)
-        x, y = LEFT + column * room, row * ROOM + TITLE
-        tall = ROOM - TITLE - 0.06
-        box = x / width, 1 - (y + tall) / height, (room - 0.22) / width, tall / height
-        axes = figure.add_axes(box)
-        style_axes(axes)
-        axes.tick_params(labelsize=8.5, length=2.5)
-        (_forgetting if question == "bits_by_lag" else _recall)(axes, card, shown)
-        _panel_title(axes, shortened(name, 19), _bits(card, question))
+        x = LEFT + column * room
+        size = (room - 0.22, ROOM - TITLE - 0.06)
+        axes = add_panel(figure, x, row * ROOM + TITLE, size, labels=8.5)
+        axes.tick_params(length=2.5)
+        _panel(axes, card, question, shown)
+        _panel_title(axes, shortened(name, 19), question.mean_text(card))
         axes.tick_params(labelleft=column == 0, labelbottom=place + across >= len(shown))
-    words = AXES[question]
-    figure.text(0.5, 0.05 / height, words, fontsize=9.5, color=INK, ha="center", va="bottom")
+    style: dict[str, Any] = {"fontsize": 9.5, "color": INK, "ha": "center", "va": "bottom"}
+    figure.text(0.5, 0.05 / height, question.axis, **style)
     return figure
 
 
-def _bits(card: Card, question: Question) -> Any:
-    """The measure of a card that has it."""
-    bits = measure(card, question)
-    assert bits is not None
-    return bits
-
-
-def _panel_title(axes: Axes, name: str, bits: Any) -> None:
+def _panel_title(axes: Axes, name: str, value: str) -> None:
     """The name of a cell at the left, its bits at the right."""
-    value = f"{chr(0x2265) * bits.at_least}{three_digits(bits.mean)}"
     style: dict[str, Any] = {"transform": axes.transAxes, "va": "bottom", "fontsize": 9}
     axes.text(-0.02, 1.04, name, color=INK, **style)
     axes.text(1.02, 1.04, value, color=BLUE, ha="right", fontweight="bold", **style)
 
 
-def _forgetting(axes: Axes, card: Card, cards: Sequence[Card]) -> None:
-    """The bits of each lag."""
-    axes.set(xlim=(0, LAGS + 1), ylim=(0, 4.15), yticks=[0, 4])
-    axes.set_xticks([1, 32, 64])
-    _draw(axes, card, cards, "bits_by_lag")
-
-
-def _recall(axes: Axes, card: Card, cards: Sequence[Card]) -> None:
-    """The accuracy at each number of pairs, beside a list of the values."""
-    bits = card.bits_by_key
-    assert bits is not None
-    axes.set(ylim=(0, 1.04), yticks=[0, 1])
-    axes.set_yticklabels(["0", "100%"])
-    key_axis(axes, bits.pairs)
-    axes.plot(*list_line(bits.pairs), **LIST)
-    _draw(axes, card, cards, "bits_by_key")
-    if card.on_plateau:
+def _panel(axes: Axes, card: Card, question: Question, cards: Sequence[Card]) -> None:
+    """The curve of a card above its area, hatched where it was cut short, and the others'."""
+    bits = question.known(card)
+    if isinstance(bits, BitsByKey):
+        _key_axes(axes, bits.pairs)
+    else:
+        _lag_axes(axes)
+    others = [thin(question.line(other)) for other in cards if other is not card]
+    draw_lines(axes, others, BACKGROUND | {"linewidth": 0.5})
+    x, y = question.line(card)
+    axes.fill_between(x, y, color=BLUE, alpha=0.16, linewidth=0, zorder=3)
+    hatch(axes, card, question)
+    axes.plot(x, y, color=BLUE, linewidth=1.8, zorder=4)
+    if question is BY_KEY and card.on_plateau:
         words = f"plateau:\n{card.on_plateau} of {len(bits.seeds)}"
         style: dict[str, Any] = {"ha": "right", "va": "top", "fontsize": 8.5, "color": ORANGE}
         axes.text(1, 0.96, words, transform=axes.transAxes, **style)
 
 
-def _draw(axes: Axes, card: Card, cards: Sequence[Card], question: Question) -> None:
-    """The curve of a card above its area, hatched where it was cut short, and the others'."""
-    others = [thin(line_of(_bits(other, question))) for other in cards if other is not card]
-    draw_lines(axes, others, BACKGROUND | {"linewidth": 0.5})
-    x, y = line_of(_bits(card, question))
-    axes.fill_between(x, y, color=BLUE, alpha=0.16, linewidth=0, zorder=3)
-    hatch(axes, card, question)
-    axes.plot(x, y, color=BLUE, linewidth=1.8, zorder=4)
+def _lag_axes(axes: Axes) -> None:
+    """Bits at each lag."""
+    axes.set(xlim=(0, LAGS + 1), ylim=(0, 4.15), yticks=[0, 4])
+    axes.set_xticks([1, 32, 64])
 
 
-def state_figure(cards: Sequence[Card]) -> Figure:
+def _key_axes(axes: Axes, pairs: Sequence[int]) -> None:
+    """The accuracy at each number of pairs, with that of a list of the values."""
+    axes.set(ylim=(0, 1.04), yticks=[0, 1])
+    axes.set_yticklabels(["0", "100%"])
+    key_axis(axes, pairs)
+    axes.plot(*list_line(pairs), **LIST)
+
+
+def state_figure(cards: Sequence[Card]) -> NotebookFigure:
     """Bits by key against the bytes of state, a line for each cell with several sizes.
 
     The grey line is K = d_k: K values of a square matrix of float32 with K keys.
     """
     height = 4.9
-    figure = Figure((WIDTH, height))
+    figure = NotebookFigure((WIDTH, height))
     axes = figure.add_axes((0.62 / WIDTH, 0.55 / height, 1 - 2.5 / WIDTH, 1 - 0.75 / height))
     style_axes(axes)
     axes.grid(color=RULE, linewidth=0.8)
@@ -136,13 +117,13 @@ def state_figure(cards: Sequence[Card]) -> Figure:
     lines = _by_cell(cards)
     sizes = [card.state_bytes for card in cards]
     axes.set(xscale="log", xlim=(min(sizes) / 1.6, max(sizes) * 1.25))
-    bits = [max(_bits(card, "bits_by_key").mean, LEAST) for card in cards]
+    bits = [max(BY_KEY.mean(card), LEAST) for card in cards]
     axes.set(yscale="log", ylim=(0.6 * min(bits), 2.2 * max(*bits, 20)))
     _square_line(axes, min(sizes), max(sizes))
     styles = iter(SERIES * len(lines))
     colours = {name: _cell_line(axes, of, styles) for name, of in lines.items()}
     named = {x: of for x, of in lines.items() if not of_one_kind([*of, cards[0]])} or lines
-    _names_at_right(axes, {name: _end(of) for name, of in named.items()}, colours)
+    names_at_right(axes, {name: _end(of) for name, of in named.items()}, colours)
     axes.xaxis.set_major_locator(LogLocator(10, (1, 2, 4)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: number(x)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: three_digits(y)))
@@ -164,7 +145,7 @@ def _by_cell(cards: Sequence[Card]) -> dict[str, list[Card]]:
 
 def _end(cards: Sequence[Card]) -> tuple[float, float]:
     """The bytes and bits of the largest card of a cell."""
-    return cards[-1].state_bytes, max(_bits(cards[-1], "bits_by_key").mean, LEAST)
+    return cards[-1].state_bytes, max(BY_KEY.mean(cards[-1]), LEAST)
 
 
 def _square_line(axes: Axes, smallest: float, largest: float) -> None:
@@ -181,7 +162,7 @@ def _cell_line(axes: Axes, cards: Sequence[Card], styles: Any) -> str:
     """The points of a cell, open where cut short, with intervals; a line where it has several."""
     several = len(cards) > 1
     colour, marker, _ = next(styles) if several else (GREY, "o", "-")
-    measured: list[BitsByKey] = [_bits(card, "bits_by_key") for card in cards]
+    measured = [BY_KEY.known(card) for card in cards]
     x = [card.state_bytes for card in cards]
     y = [max(bits.mean, LEAST) for bits in measured]
     for at, bits in zip(x, measured, strict=True):
@@ -190,36 +171,7 @@ def _cell_line(axes: Axes, cards: Sequence[Card], styles: Any) -> str:
             axes.plot([at, at], ends, color=colour, linewidth=2.5, alpha=0.3)
     look: dict[str, Any] = {"markersize": 5.5 if several else 4, "linewidth": 1.6}
     axes.plot(x, y, color=colour, marker=marker, zorder=4 if several else 3, **look)
-    cut = [is_cut_short(card, "bits_by_key") for card in cards]
+    cut = [BY_KEY.is_cut_short(card) for card in cards]
     look |= {"linewidth": 0, "markerfacecolor": "white", "zorder": 5}
     axes.plot(np.array(x)[cut], np.array(y)[cut], color=colour, marker=marker, **look)
     return colour
-
-
-def _names_at_right(
-    axes: Axes, ends: Mapping[str, tuple[float, float]], colours: Mapping[str, str]
-) -> None:
-    """Names in a column at the right, each with a thin line to its point."""
-    low, high = np.log(axes.get_ylim())
-    step = 12.5 / (axes.bbox.height * 72 / axes.figure.dpi)  # of a name, as a share of the axis
-    wanted = {name: (math.log(y) - low) / (high - low) for name, (_, y) in ends.items()}
-    for name, place in spread(wanted, step).items():
-        line = {"arrowstyle": "-", "color": "#BDBDBD", "linewidth": 0.6, "shrinkA": 1}
-        look: dict[str, Any] = {"fontsize": 9, "color": colours[name], "va": "center"}
-        look |= {"textcoords": "axes fraction", "arrowprops": line, "annotation_clip": False}
-        axes.annotate(shortened(name, 24), ends[name], (1.06, place), **look)
-
-
-def spread(wanted: Mapping[str, float], step: float) -> dict[str, float]:
-    """Places at least a step apart, in the order of those wanted and near them, from 0 to 1.
-
-    0.5 0.5 0.5 at a step of 0.1:     0.4 0.5 0.6
-    """
-    order = sorted(wanted, key=wanted.__getitem__)
-    places = np.array([wanted[name] for name in order])
-    for _ in range(200):
-        gaps = np.maximum(step - np.diff(places), 0) / 2
-        places[:-1] -= gaps
-        places[1:] += gaps
-        places += max(-places[0], 0) - max(places[-1] - 1, 0)
-    return dict(zip(order, places.tolist(), strict=True))

@@ -17,7 +17,8 @@ from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card as cards
 from echo_jax.memory.card import Card
 from echo_jax.memory.card_rows import Row
-from echo_jax.memory.pages.table import cell_of, comparable, of_one_kind
+from echo_jax.memory.pages.table import cell_of
+from echo_jax.memory.pages.told_apart import comparable, of_one_kind
 from echo_jax.memory.protocol import DEFAULT, DEFAULT_SEEDS
 
 FILE = "built_in_cards.json"

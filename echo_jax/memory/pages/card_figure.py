@@ -4,8 +4,7 @@ Behind the cell's curves stand, in grey, those of the built-in cells of its size
 the convolution of a block alone holds, and a list of the values.
 """
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,31 +14,26 @@ from matplotlib.ticker import NullLocator
 
 from echo_jax.config import is_built_in
 from echo_jax.memory.bits_from_scores import accuracy_of_list
-from echo_jax.memory.card import BitsByKey, BitsByLag, Card, best_of_seeds, lag_bits, whole_seeds
+from echo_jax.memory.card import Card, best_of_seeds, lag_bits, whole_seeds
 from echo_jax.memory.card_rows import LagRow, Row
 from echo_jax.memory.pages.built_in_cards import built_in_cards, is_default, memoryless
-from echo_jax.memory.pages.line_names import SIZE, Line, name_lines, shortened
-from echo_jax.memory.pages.table import (
-    QUESTIONS,
-    Question,
-    bits_words,
-    cell_of,
-    configured,
-    is_cut_short,
-    measure,
-    track,
-)
+from echo_jax.memory.pages.questions import BY_KEY, BY_LAG, QUESTIONS, Question
+from echo_jax.memory.pages.table import cell_of
+from echo_jax.memory.pages.told_apart import track
 from echo_jax.memory.protocol import LAGS
-from echo_jax.report.charts import NotebookFigure
+from echo_jax.report.charts import NotebookFigure, add_panel, draw_lines
+from echo_jax.report.line_names import SIZE, Line, name_lines, shortened
 from echo_jax.report.number_formats import counted, number
-from echo_jax.report.styles import BLUE, GREY, INK, RULE, style_axes
+from echo_jax.report.styles import BLUE, GREY, INK, PALE, RULE
 
-WIDTH, HEIGHT = 8.4, 3.9  # inches
-BACKGROUND: dict[str, Any] = {"color": "#BDBDBD", "linewidth": 0.9}
+WIDTH = 8.4  # inches
+HEIGHT = 3.9
+BACKGROUND: dict[str, Any] = {"color": PALE, "linewidth": 0.9}
 OWN: dict[str, Any] = {"color": BLUE, "linewidth": 2.2, "zorder": 4}
 SEED: dict[str, Any] = {"color": BLUE, "linewidth": 0.8, "alpha": 0.4, "zorder": 3}
 LIST: dict[str, Any] = {"color": GREY, "linewidth": 1.4, "linestyle": (0, (4, 2))}
 ALONE: dict[str, Any] = {"color": GREY, "linewidth": 1.4, "linestyle": (0, (1, 1.5))}
+REFERENCES = {"a list of the values": LIST, "the convolution alone": ALONE}
 
 NAMED = 4
 """Grey lines that have a name, from the one with most bits to that with fewest."""
@@ -47,20 +41,20 @@ NAMED = 4
 
 def card_figure(card: Card, rows: Sequence[Row]) -> NotebookFigure:
     """The figure of a card. With its rows, the forgetting curve of each seed is drawn."""
-    panels: list[Question] = [question for question in QUESTIONS if measure(card, question)]
+    panels = [question for question in QUESTIONS if question.of(card)]
     width = WIDTH if len(panels) > 1 else 0.7 * WIDTH
     figure = NotebookFigure((width, HEIGHT))
     _say(figure, 0.15, 0.36, shortened(card.name, 46), fontsize=16, fontweight="bold")
     _say(figure, 0.15, 0.62, shortened(subtitle(card), int(14 * width)), fontsize=9.5, color=GREY)
     room = width / max(len(panels), 1)
     for place, question in enumerate(panels):
-        x, top, height = place * room + 0.68, 1.2, HEIGHT - 1.2 - 0.5
-        box = x / width, 1 - (top + height) / HEIGHT, (room - 0.78) / width, height / HEIGHT
-        axes = figure.add_axes(box)
-        style_axes(axes)
-        axes.tick_params(labelsize=9)
-        (draw_by_lag if question == "bits_by_lag" else draw_by_key)(axes, card, rows)
-        _say(figure, x - 0.53, 1.04, bits_words(card, question), fontweight="bold")
+        x = place * room + 0.68
+        axes = add_panel(figure, x, 1.2, (room - 0.78, HEIGHT - 1.2 - 0.5), labels=9)
+        if question is BY_LAG:
+            draw_by_lag(axes, card, rows)
+        else:
+            draw_by_key(axes, card)
+        _say(figure, x - 0.53, 1.04, question.sentence(card), fontweight="bold")
     return figure
 
 
@@ -70,10 +64,9 @@ def subtitle(card: Card) -> str:
     parts = [f"{cell_of(card)}, {own}", f"{number(card.state_bytes)} bytes of state"]
     if card.conv_bytes:
         parts.append(f"{number(card.conv_bytes)} of convolutions")
-    measures = filter(None, (card.bits_by_lag, card.bits_by_key))
-    drawn = max((len(bits.seeds) for bits in measures), default=0)
-    seeds = f"{counted(drawn, 'seed')} (thin lines)"
-    parts += [f"{number(card.parameters)} parameters", *[seeds] * bool(drawn)]
+    parts.append(f"{number(card.parameters)} parameters")
+    if drawn := max(len(bits.seeds) if (bits := q.of(card)) else 0 for q in QUESTIONS):
+        parts.append(f"{counted(drawn, 'seed')} (thin lines)")
     return " \u00b7 ".join(parts)
 
 
@@ -84,7 +77,7 @@ def peers(card: Card, question: Question) -> list[Card]:
     question if there are any, else those of the default card.
     """
     same = [x for x in built_in_cards() if track(x) == track(card) and is_built_in(x.cell.name)]
-    alike = [x for x in same if configured(x, question) == configured(card, question)]
+    alike = [x for x in same if question.configured(x) == question.configured(card)]
     same = alike or [x for x in same if is_default(x)]
     away = {x.name: abs(x.state_bytes - card.state_bytes) for x in same}
     furthest_first = sorted(same, key=lambda x: -away[x.name])
@@ -102,12 +95,11 @@ def draw_by_lag(axes: Axes, card: Card, rows: Sequence[Row]) -> None:
     axes.axhline(4, color=GREY, linewidth=0.9, linestyle=(0, (4, 2)))
     axes.set_xlabel("steps back", fontsize=9.5, color=INK)
     axes.set_ylabel("bits about that token", fontsize=9.5, color=INK)
-    _draw(axes, card, "bits_by_lag", seeds, [])
+    _draw(axes, card, BY_LAG, seeds, {})
 
 
-def draw_by_key(axes: Axes, card: Card, rows: Sequence[Row]) -> None:
+def draw_by_key(axes: Axes, card: Card) -> None:
     """The accuracy at each number of pairs."""
-    del rows
     bits = card.bits_by_key
     assert bits is not None
     axes.set(xscale="log", ylim=(-0.02, 1.05), yticks=[0, 0.25, 0.5, 0.75, 1])
@@ -115,19 +107,11 @@ def draw_by_key(axes: Axes, card: Card, rows: Sequence[Row]) -> None:
     key_axis(axes, bits.pairs)
     axes.set_xlabel("pairs of a key and a value", fontsize=9.5, color=INK)
     axes.set_ylabel("values recalled", fontsize=9.5, color=INK)
-    references = [("a list of the values", list_line(bits.pairs), LIST)]
+    references = {"a list of the values": list_line(bits.pairs)}
     alone = memoryless()
     if track(card) == "block" and alone and alone.bits_by_key and alone.cell != card.cell:
-        references.append(("the convolution alone", line_of(alone.bits_by_key), ALONE))
-    _draw(axes, card, "bits_by_key", [(bits.pairs, curve) for curve in bits.curves], references)
-
-
-def hatch(axes: Axes, card: Card, question: Question) -> None:
-    """Hatch the area under the curve of a card where it was cut short."""
-    bits = measure(card, question)
-    if bits and is_cut_short(card, question):
-        look: dict[str, Any] = {"facecolor": "none", "edgecolor": BLUE, "linewidth": 0}
-        axes.fill_between(*line_of(bits), hatch="///", alpha=0.3, zorder=2, **look)
+        references["the convolution alone"] = BY_KEY.line(alone)
+    _draw(axes, card, BY_KEY, [(bits.pairs, curve) for curve in bits.curves], references)
 
 
 def _draw(
@@ -135,39 +119,40 @@ def _draw(
     card: Card,
     question: Question,
     seeds: Sequence[Line],
-    references: Sequence[tuple[str, Line, Any]],
+    references: Mapping[str, Line],
 ) -> None:
     """Draw lines, the cell's own last, and name it and a few others; a legend of the references."""
-    bits, others = measure(card, question), _lines(card, question)
-    assert bits is not None
     axes.grid(axis="y", color=RULE, linewidth=0.8)
+    others = _lines(card, question)
     draw_lines(axes, others.values(), BACKGROUND)
-    for name, line, style in references:
-        axes.plot(*line, label=name, **style)
+    for name, line in references.items():
+        axes.plot(*line, label=name, **REFERENCES[name])
     if references:
         axes.legend(loc="upper right", fontsize=SIZE, labelcolor=GREY, frameon=False)
     draw_lines(axes, seeds, SEED)
-    axes.plot(*line_of(bits), **OWN)
-    own, names = cell_of(card), list(others)
+    axes.plot(*question.line(card), **OWN)
+    own = cell_of(card)
+    names = list(others)
     places = np.linspace(0, len(names) - 1, min(NAMED, len(names))).round().astype(int)
     shown = [names[i] for i in places if names[i] != own]
     unnamed = [line for name, line in others.items() if name not in shown]
-    unnamed += [line for _, line, _ in references]
-    named = {own: line_of(bits)} | {name: others[name] for name in shown}
-    name_lines(axes, named, unnamed, own)
+    named = {own: question.line(card)} | {name: others[name] for name in shown}
+    name_lines(axes, named, [*unnamed, *references.values()], own)
     hatch(axes, card, question)
 
 
 def _lines(card: Card, question: Question) -> dict[str, Line]:
     """The curves of the peers by name, those with most bits first."""
-    known = [(x, bits) for x in peers(card, question) if (bits := measure(x, question))]
-    known.sort(key=lambda pair: -pair[1].mean)
-    return {cell_of(other): thin(line_of(bits)) for other, bits in known}
+    known = [other for other in peers(card, question) if question.of(other)]
+    known.sort(key=lambda other: -question.mean(other))
+    return {cell_of(other): thin(question.line(other)) for other in known}
 
 
-def line_of(bits: BitsByLag | BitsByKey) -> Line:
-    """The mean curve of a measure."""
-    return bits.pairs if isinstance(bits, BitsByKey) else range(1, LAGS + 1), bits.curve
+def hatch(axes: Axes, card: Card, question: Question) -> None:
+    """Hatch the area under the curve of a card where it was cut short."""
+    if question.is_cut_short(card):
+        look: dict[str, Any] = {"facecolor": "none", "edgecolor": BLUE, "linewidth": 0}
+        axes.fill_between(*question.line(card), hatch="///", alpha=0.3, zorder=2, **look)
 
 
 def thin(line: Line) -> Line:
@@ -175,12 +160,6 @@ def thin(line: Line) -> Line:
     x, y = line
     every = 3 if len(x) == LAGS else 1
     return x[::every], y[::every]
-
-
-def draw_lines(axes: Axes, lines: Iterable[Line], style: Mapping[str, Any]) -> None:
-    """Draw lines of one style as one path, which takes two thirds of the room in an SVG."""
-    apart = [(*of, math.nan) for line in lines for of in line]
-    axes.plot(np.concatenate([[], *apart[::2]]), np.concatenate([[], *apart[1::2]]), **style)
 
 
 def list_line(pairs: Sequence[int]) -> Line:

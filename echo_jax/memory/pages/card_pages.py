@@ -11,11 +11,11 @@ from echo_jax.memory.card import ROWS_FILE, Card
 from echo_jax.memory.card_rows import CARD_ROWS, Row
 from echo_jax.memory.pages import table
 from echo_jax.memory.pages.card_figure import card_figure
-from echo_jax.memory.pages.table import QUESTIONS
+from echo_jax.memory.pages.questions import QUESTIONS
 from echo_jax.report import styles
-from echo_jax.report.markdown_page import details, escaped, markdown_table
+from echo_jax.report.markdown import details, escaped, markdown_table
 from echo_jax.report.number_formats import three_digits
-from echo_jax.report.page import Table
+from echo_jax.report.text_tables import Table
 
 
 def draw(folder: Path, card: Card, kind: styles.Format = "svg") -> list[Path]:
@@ -48,9 +48,7 @@ def page(card: Card, rows: list[Row]) -> str:
 
 def sentence(card: Card) -> str:
     """The bits of a card with their intervals, and the seeds on the plateau."""
-    known = [
-        table.bits_words(card, question) for question in QUESTIONS if table.measure(card, question)
-    ]
+    known = [question.sentence(card) for question in QUESTIONS if question.of(card)]
     if card.on_plateau is not None:
         known.append(f"{table.plateau_text(card)} seeds on the plateau")
     return f"{card.name}: {'; '.join(known) or f'0 of {len(card.seeds)} seeds'}."
@@ -68,9 +66,9 @@ def provenance(card: Card, rows: list[Row]) -> Table:
         ["seeds", ", ".join(map(str, card.seeds))],
         ["runs that are not finite", str(sum(row.final is None for row in rows))],
         *(
-            [f"{QUESTIONS[question]} of each seed", ", ".join(map(three_digits, bits.by_seed))]
+            [f"{question.words} of each seed", ", ".join(map(three_digits, bits.by_seed))]
             for question in QUESTIONS
-            if (bits := table.measure(card, question))
+            if (bits := question.of(card))
         ),
         ["protocol", str(card.protocol)],
         ["date", str(card.date)],

@@ -1,0 +1,111 @@
+"""The two questions of a card: where each one's bits are, and the words for them. No jax."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from echo_jax.memory.card import BitsByKey, BitsByLag, Card
+from echo_jax.memory.protocol import LAGS, Configuration
+from echo_jax.report.number_formats import three_digits
+
+AT_LEAST = "\u2265"
+"""Before a number that is a bound."""
+
+UNKNOWN = "-"
+
+Bits = BitsByLag | BitsByKey
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question of a card.
+
+    name     as in configurations and rows
+    field    of a card that has its bits
+    words    for these bits
+    curves   the name of its curves, and of the files of their figures
+    axis     what is drawn over what
+    reading  how to read its figures
+    """
+
+    name: str
+    field: str
+    words: str
+    curves: str
+    axis: str
+    reading: str
+
+    def of(self, card: Card) -> Bits | None:
+        """The bits of a card; None where they were not measured."""
+        return getattr(card, self.field)
+
+    def known(self, card: Card) -> Bits:
+        """The bits of a card that has them."""
+        bits = self.of(card)
+        assert bits is not None
+        return bits
+
+    def mean(self, card: Card) -> float:
+        """The mean bits; -1 where they were not measured."""
+        bits = self.of(card)
+        return -1.0 if bits is None else bits.mean
+
+    def configured(self, card: Card) -> set[Configuration]:
+        """The configurations of a card for the question, of which each seed takes the best."""
+        return {of for of in card.configuration if of.question == self.name}
+
+    def is_cut_short(self, card: Card) -> bool:
+        """True for bits that reached a limit or lack seeds."""
+        bits = self.of(card)
+        return bits is not None and (bits.at_least or len(bits.seeds) < len(card.seeds))
+
+    def line(self, card: Card) -> tuple[Sequence[float], Sequence[float]]:
+        """X and y of the mean curve of a card that has one."""
+        bits = self.known(card)
+        return bits.pairs if isinstance(bits, BitsByKey) else range(1, LAGS + 1), bits.curve
+
+    def mean_text(self, card: Card) -> str:
+        """The mean bits, as a bound where they are one: \u2265157."""
+        bits = self.known(card)
+        return f"{AT_LEAST if bits.at_least else ''}{three_digits(bits.mean)}"
+
+    def brackets(self, card: Card) -> str:
+        """What else is known of the mean: its interval, and seeds that are missing."""
+        bits = self.known(card)
+        more = []
+        if bits.low is not None and bits.high is not None:
+            more.append(f"{three_digits(bits.low)} to {three_digits(bits.high)}")
+        if len(bits.seeds) < len(card.seeds):
+            more.append(f"{len(bits.seeds)} of {len(card.seeds)}")
+        return f" ({'; '.join(more)})" if more else ""
+
+    def text(self, card: Card) -> str:
+        """The bits in a table: 157 (150 to 164), or \u2265157 (3 of 4)."""
+        known = self.of(card) is not None
+        return f"{self.mean_text(card)}{self.brackets(card)}" if known else UNKNOWN
+
+    def sentence(self, card: Card) -> str:
+        """The bits of a card that has them: 157 bits by lag (150 to 164)."""
+        return f"{self.mean_text(card)} {self.words}{self.brackets(card)}"
+
+
+BY_LAG = Question(
+    "by lag",
+    "bits_by_lag",
+    "bits by lag",
+    "forgetting",
+    "bits about the token, by steps back",
+    "Bits, of 4, that the state holds about a token, by how many steps ago it came. The area under "
+    "a curve is its bits by lag.",
+)
+BY_KEY = Question(
+    "by key",
+    "bits_by_key",
+    "bits by key",
+    "recall",
+    "values recalled, by pairs of a key and a value",
+    "How many values of so many pairs are recalled by their keys? The number is the bits at the "
+    "number of pairs that is best on validation data. Dashed: a list of the values, which knows "
+    "the values that occurred but not their keys; seeds within 0.1 of it from 4 pairs on are on "
+    "the plateau.",
+)
+QUESTIONS = (BY_LAG, BY_KEY)

@@ -1,0 +1,172 @@
+"""A section of results, of a study, a sweep or memory cards, in every form it is shown in.
+
+All texts are plain, without markup; each form makes them safe in its own way.
+"""
+
+import functools
+import html
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from echo_jax.exceptions import one_line
+from echo_jax.report.markdown import details, escaped, fenced, markdown_table
+from echo_jax.report.styles import Format, drawing, image
+from echo_jax.report.text_tables import (
+    Kind,
+    Table,
+    captioned,
+    csv_text,
+    data_frame,
+    latex_text,
+)
+
+if TYPE_CHECKING:
+    import pandas
+
+    from echo_jax.report.charts import NotebookFigure
+
+LONG = 24  # rows; in Markdown a longer table folds out
+
+TidyRow = Mapping[str, Any]
+"""A row with one number a column."""
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Section:
+    """A question, its answer, and the figure and tables that show it.
+
+    name     of its files, and the target of links: letters, digits, `-` and `_`, unique on a page
+    heading  a question where the section answers one
+    answer   sentences, the first of which says it all
+    draw     makes the figure anew, because a second drawing of one may move its layout
+    alt      stands for the figure where it is not seen
+    caption  below the figure
+    tidy     makes tidy rows, by what is added to the name of their CSV file
+    notes    paragraphs that explain how to read the section
+    columns  explains the columns, in a terminal; a page has it in its introduction
+    command  reproduces the section
+    results  that all this was made from
+    """
+
+    name: str
+    heading: str
+    answer: Sequence[str] = ()
+    draw: Callable[[], "NotebookFigure"] | None = None
+    alt: str = ""
+    caption: str = ""
+    tables: Sequence[Table] = ()
+    tidy: Mapping[str, Callable[[], Sequence[TidyRow]]] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    columns: str = ""
+    command: str = ""
+    results: Sequence[Any] = ()
+
+    @property
+    def rows(self) -> Sequence[TidyRow]:
+        """The tidy rows, one number a column."""
+        return self.tidy[""]()
+
+    @property
+    def seeds(self) -> Sequence[TidyRow]:
+        """The tidy rows of single seeds."""
+        return self.tidy["-seeds"]()
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """The data frame of `rows`; ConfigError where pandas is not installed."""
+        return data_frame(self.rows)
+
+    @property
+    def figure(self) -> "NotebookFigure | None":
+        """The figure of matplotlib, which a notebook shows."""
+        with drawing():
+            return self.draw() if self.draw else None
+
+    def figure_file(self, kind: Format) -> bytes:
+        """The content of the file of the figure, empty without one; a page is written often."""
+        return self._svg if kind == "svg" else self._drawn(kind)
+
+    @functools.cached_property
+    def _svg(self) -> bytes:
+        return self._drawn("svg")
+
+    def _drawn(self, kind: Format) -> bytes:
+        with drawing():
+            return image(self.draw(), kind) if self.draw else b""
+
+    def __repr__(self) -> str:
+        """The heading and the answer; without an answer the whole report."""
+        if not self.answer:
+            return self.report()
+        return "\n".join(map(one_line, [self.heading, *self.answer]))
+
+    def report(self) -> str:
+        """All of it as text: heading, answer, tables, notes."""
+        answer = "\n".join(map(one_line, self.answer))
+        below = map(one_line, [*self.notes, self.columns])
+        parts = [one_line(self.heading), answer, *map(captioned, self.tables), *below]
+        return "\n\n".join(filter(None, parts))
+
+    def _repr_markdown_(self) -> str:
+        """All of it in Markdown, without the figure."""
+        return "\n\n".join([self.title(), *quoted(self.answer), *self._numbers()]) + "\n"
+
+    def folded(self) -> list[str]:
+        """In Markdown the heading, the figure and one sentence, and all else folds out."""
+        more = [*map(escaped, self.answer[1:]), *self._numbers()]
+        parts = [f'<a id="{html.escape(self.name)}"></a>', self.title()]
+        parts += [*self.pictured(), *quoted(self.answer[:1])]
+        if more:
+            parts.append(details("All of it in numbers, and how to read them", "\n\n".join(more)))
+        return parts
+
+    def title(self) -> str:
+        """The heading in Markdown."""
+        return f"## {escaped(self.heading)}"
+
+    def pictured(self) -> list[str]:
+        """The figure in Markdown, and its caption."""
+        figure = f"![{escaped(self.alt)}](<figures/{self.name}.svg>)"
+        return [part for part in (figure, escaped(self.caption)) if part] if self.draw else []
+
+    def _numbers(self) -> list[str]:
+        """In Markdown the tables, how to read them, and the command that makes them."""
+        parts = [part for table in self.tables for part in _table(table)]
+        if self.notes and self.tables:
+            parts.append("### How to read it")
+        parts += map(escaped, self.notes)
+        return [*parts, "### Try it", fenced(self.command)] if self.command else parts
+
+    def table_files(self, kinds: Sequence[Kind]) -> dict[str, str]:
+        """The content of files for a paper: NAME.csv, tidy, and a LaTeX table NAME.tex each."""
+        files = dict[str, str]()
+        if "csv" in kinds:
+            tidy = {more: rows() for more, rows in self.tidy.items()}
+            files |= {f"{self.name}{x}.csv": csv_text(rows) for x, rows in tidy.items() if rows}
+        if "latex" in kinds:
+            numbers = ["", *(f"-{i}" for i in range(2, len(self.tables) + 1))]
+            tables = zip(numbers, self.tables, strict=False)
+            files |= {f"{self.name}{n}.tex": latex_text(table) for n, table in tables}
+        return files
+
+
+def quoted(sentences: Sequence[str]) -> list[str]:
+    """Sentences as a quotation in Markdown; nothing without any."""
+    return [f"> {escaped(' '.join(sentences))}"] if sentences else []
+
+
+def _table(table: Table) -> list[str]:
+    """A table in Markdown below its caption, folded if it is long."""
+    text = markdown_table(table)
+    if len(table.rows) <= LONG:
+        return [escaped(table.caption), text]
+    words = f"{' '.join(table.caption.split()).rstrip('.')}: {len(table.rows)} rows"
+    return [details(html.escape(words), text)]
+
+
+def computed(results: Iterable[tuple[str, Mapping[str, str]]]) -> str:
+    """A sentence with the dates and the versions of programs, from those of each result."""
+    dates, programs = zip(*results, strict=True)
+    versions = {", ".join(f"{name} {v}" for name, v in of.items()) for of in programs}
+    when = " to ".join(dict.fromkeys([min(dates), max(dates)]))
+    return f"Computed on {when} with {'; '.join(sorted(versions))}."
