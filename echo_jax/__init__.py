@@ -15,19 +15,21 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from echo_jax.notebook.card_call import card as card
-    from echo_jax.notebook.card_call import cards as cards
-    from echo_jax.notebook.study_answer import study as study
+    from echo_jax.memory.card_calls import card as card
+    from echo_jax.memory.card_calls import cards as cards
     from echo_jax.notebook.training_call import train as train
     from echo_jax.runs.predictor import load as load
+    from echo_jax.studies.study_calls import study as study
+    from echo_jax.studies.study_calls import sweep as sweep
 
 __version__ = "0.2.0.dev0"
 
 _CALLS = {
-    "card": "notebook.card_call",
-    "cards": "notebook.card_call",
+    "card": "memory.card_calls",
+    "cards": "memory.card_calls",
     "load": "runs.predictor",
-    "study": "notebook.study_answer",
+    "study": "studies.study_calls",
+    "sweep": "studies.study_calls",
     "train": "notebook.training_call",
 }
 

@@ -14,6 +14,7 @@ from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.report import text_tables
 from echo_jax.report.page import write_for_paper
+from echo_jax.report.section import Section
 from echo_jax.report.styles import Format
 from echo_jax.studies import study_folder, study_pages
 from echo_jax.studies.expected_time import COMPILE_SECONDS
@@ -48,7 +49,6 @@ def run_studies(
 
     TasksFailedError once all others are shown and written.
     """
-    out = folder.path
     failures = list[str]()
     if not options.compilation_cache:
         compilation_cache.switch_off()
@@ -60,7 +60,7 @@ def run_studies(
         with executor_for(options.cluster, waiting, interrupts) as executor:
             for name, left in waiting.items():
                 if left:
-                    failures += run_shown(folder, name, left, executor, interrupts)
+                    failures += run_and_keep_failures(folder, name, executor, interrupts)
                     now = folder.rows([name])
                     rows |= now
                     sections |= study_pages.sections(folder, now)
@@ -69,13 +69,32 @@ def run_studies(
                     print(f"\n{sections[name].report()}", flush=True)
         if sections:
             study_pages.write_folder(folder, rows, sections)
-            asked = [sections[name] for name in names if name in sections]
-            for path in write_for_paper(out, asked, options.format, options.tables):
-                print(f"For a paper: {printable(str(path))}")
-            print(f"Page: {printable(str(out / study_folder.PAGE))}")
-            interrupts.check(f"Stopped; {out} has all rows and the page")
+            write_for_a_paper(folder, [sections[x] for x in names if x in sections], options)
+            interrupts.check(f"Stopped; {folder.path} has all rows and the page")
     if failures:
         raise TasksFailedError(failures)
+
+
+def run_and_keep_failures(
+    folder: StudyFolder, name: str, executor: Executor, interrupts: Interrupts
+) -> Sequence[str]:
+    """Run what a study lacks; a sentence for each task that failed, as other studies go on."""
+    from echo_jax.studies.run_study import run_missing  # loads jax, which a page does not need
+
+    try:
+        run_missing(folder, name, executor, interrupts.say, interrupts)
+    except TasksFailedError as error:
+        return error.failures
+    return ()
+
+
+def write_for_a_paper(
+    folder: StudyFolder, sections: Sequence[Section], options: GridOptions
+) -> None:
+    """Write the files that were asked for beside the page, and say where all are."""
+    for path in write_for_paper(folder.path, sections, options.format, options.tables):
+        print(f"For a paper: {printable(str(path))}")
+    print(f"Page: {printable(str(folder.path / study_folder.PAGE))}")
 
 
 def plan(waiting: Mapping[str, Sequence[GridPoint]], cluster: str | None) -> str:
@@ -104,26 +123,6 @@ def executor_for(
         compilation_cache.use_compilation_cache()
     cells = {point.config.network.cell for point in points}
     return executor_of(spec, Here(), points, interrupts, cells)
-
-
-def run_shown(
-    folder: StudyFolder,
-    name: str,
-    points: Sequence[GridPoint],
-    executor: Executor,
-    interrupts: Interrupts,
-) -> Sequence[str]:
-    """Run grid points of a study with a progress bar; a sentence for each that failed."""
-    from echo_jax.host.progress import GridProgress
-    from echo_jax.studies.run_study import run_points
-
-    path = study_folder.rows_path(folder.path, name)
-    with GridProgress({point.name: point.work for point in points}, interrupts.say) as bar:
-        try:
-            run_points(path, points, executor, bar, interrupts)
-        except TasksFailedError as error:
-            return error.failures
-    return ()
 
 
 def seconds_of(points: Sequence[GridPoint]) -> float:

@@ -5,7 +5,6 @@ echo-jax study --all --out studies/           # all, resumable, and a page that 
 """
 
 import dataclasses
-import difflib
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,8 +18,9 @@ from echo_jax.exceptions import ConfigError
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.report import text_tables
 from echo_jax.studies import published_answers
-from echo_jax.studies.catalogue import STUDIES
+from echo_jax.studies.catalogue import STUDIES, check_name
 from echo_jax.studies.study_folder import StudyFolder
+from echo_jax.studies.study_pages import command_of
 
 TITLE = "Echoing random integers: the tutorial's questions, measured"
 
@@ -47,10 +47,7 @@ class StudyCommand(GridOptions):
         if self.all and self.names:
             raise ConfigError("--all runs every study: use it without a name")
         for name in self.names:
-            if name not in STUDIES:
-                close = difflib.get_close_matches(name, STUDIES, n=1)
-                names = close[0] if close else f"one of {', '.join(STUDIES)}"
-                raise ConfigError(None, f"study {name!r}", "is unknown", f"use {names}")
+            check_name(name)
 
 
 def main() -> None:
@@ -84,11 +81,6 @@ def run(command: StudyCommand, interrupts: Interrupts) -> None:
     folder = StudyFolder(out, "all studies", TITLE, STUDIES, command_of, remake)
     print(published(command.names), end="")
     run_studies(folder, command.names or tuple(STUDIES), command, interrupts)
-
-
-def command_of(name: str) -> str:
-    """The command of a study, as pages have it."""
-    return f"{command_line.INSTALLED} study {name}"
 
 
 def published(names: Sequence[str]) -> str:

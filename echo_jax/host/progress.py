@@ -77,6 +77,7 @@ class GridProgress(_Bar):
         self._work, self._done = dict(work), dict.fromkeys(work, 0.0)
         self._name = f"{name}  " if name else ""
         self._unit = unit
+        self._finished = 0
         self._lock = threading.Lock()
         self._first: tuple[float, float] | None = None
 
@@ -99,18 +100,18 @@ class GridProgress(_Bar):
     def finished(self, task: str, result: str) -> None:
         """Print that a task is done, and its result."""
         self.at_work(task, 1.0)
+        self._finished += 1
         line = f"{self._name}{self._count()}  {task}: {result}"
         (self._console.print if self._console.is_terminal else self._say)(printable(line))
 
     def _count(self) -> str:
-        done = sum(self._done[task] == work for task, work in self._work.items())
-        return f"{done}/{len(self._work)}"
+        return f"{self._finished}/{len(self._work)}"
 
     def _text(self, task: str, done: float) -> str:
         """The work that is done, or the task at work."""
         if self._unit:
             return f"{self._count()}  {done:,.0f}/{self._total:,.0f} {self._unit}"
-        return f"{self._count()}  {task}"
+        return f"{self._count()}  {task}, {self._done[task] / self._work[task]:.0%}"
 
     def _left(self, done: float) -> str:
         """The time left, from the second report on."""

@@ -5,10 +5,12 @@ is a paragraph of docs/studies.md.
 """
 
 import dataclasses
+import difflib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 from echo_jax.config import BLOCK, PARTS, changed
+from echo_jax.exceptions import ConfigError
 from echo_jax.studies.grid_point import Axes, GridPoint, Label, axis, grid
 
 SCORES = ("accuracy", "chance", "recalled bits", "reached 99%", "sequences to 99%")
@@ -451,3 +453,11 @@ STUDIES: dict[str, Study] = {
     ),
 }
 """All studies, in the order of the page."""
+
+
+def check_name(name: str) -> None:
+    """Raise ConfigError for a name that no study has."""
+    if name not in STUDIES:
+        close = difflib.get_close_matches(str(name), STUDIES, n=1)
+        names = close[0] if close else f"one of {', '.join(STUDIES)}"
+        raise ConfigError(None, f"study {name!r}", "is unknown", f"use {names}")

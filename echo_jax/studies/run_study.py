@@ -1,16 +1,18 @@
 """The grid points of a study that lack a row are run, on any executor."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from echo_jax.grid.completion import UNSEEN, Progress, complete
 from echo_jax.grid.executors import Executor
 from echo_jax.host.interrupts import Interrupts
+from echo_jax.host.progress import GridProgress
 from echo_jax.report.number_formats import percent
 from echo_jax.studies.grid_point import GridPoint, Program
 from echo_jax.studies.result_rows import RESULT_ROWS, ResultRow
 from echo_jax.studies.row_scores import shown
 from echo_jax.studies.run_grid_point import JOB
+from echo_jax.studies.study_folder import StudyFolder, rows_path
 
 
 def run_points(
@@ -32,6 +34,26 @@ def run_points(
 
     for _ in complete(JOB, by_program(points), executor, store, progress, interrupts):
         pass
+
+
+def run_missing(
+    folder: StudyFolder,
+    name: str,
+    executor: Executor,
+    say: Callable[[str], None] | None,
+    interrupts: Interrupts | None = None,
+) -> None:
+    """Run the grid points of a study that have no row in its folder, with a progress bar.
+
+    `say` gets its plain lines; None shows nothing. TasksFailedError as of `run_points`.
+    """
+    points = folder.missing(name)
+    path = rows_path(folder.path, name)
+    if say is None or not points:
+        run_points(path, points, executor, interrupts=interrupts)
+        return
+    with GridProgress({point.name: point.work for point in points}, say) as bar:
+        run_points(path, points, executor, bar, interrupts)
 
 
 def by_program(points: Sequence[GridPoint]) -> list[GridPoint]:

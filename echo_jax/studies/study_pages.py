@@ -81,6 +81,11 @@ def _notes(rows: Sequence[ResultRow], own: bool) -> list[str]:
     return notes
 
 
+def command_of(name: str) -> str:
+    """The command of a study, as pages have it."""
+    return f"echo-jax study {name}"
+
+
 def sections(folder: StudyFolder, rows: Mapping[str, Sequence[ResultRow]]) -> dict[str, Section]:
     """The sections of the studies that have rows, by their names."""
     return {

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -71,6 +72,17 @@ def sweep_study(
     pairs = tuple((names[i - i % size], names[i]) for i in range(len(names)) if i % size)
     columns = SCORES if data.file is None else OWN_SCORES
     return Study(question, points, columns, chart_of(varied), pairs)
+
+
+def command_of_sweep(
+    part: Part, values: Mapping[str, Sequence[Any]], fixed: Mapping[str, Any]
+) -> str:
+    """The command line of a sweep, as its page has it."""
+    words = ["--part", part]
+    for field, given in [*values.items(), *((name, [value]) for name, value in fixed.items())]:
+        if given != [None]:
+            words += [f"--{field.replace('_', '-')}", *(str(label(value)) for value in given)]
+    return f"echo-jax sweep {shlex.join(words)}"
 
 
 def chart_of(varied: Mapping[str, Sequence[Any]]) -> Chart:

@@ -25,7 +25,7 @@ def test_a_grid_counts_from_its_first_updates_and_its_rate_leaves_compilation_ou
         "lstm  0/2  250/8,000 updates",
         "lstm  0/2  500/8,000 updates  25/s  5 min left",
         "lstm  0/2  2,000/8,000 updates  58/s  2 min left",
-        "lstm  1/2  4,250/8,000 updates  67/s  56 s left",
-        "lstm  2/2  8,000/8,000 updates",
-        "lstm  2/2  a: 4 bits",
+        "lstm  0/2  4,250/8,000 updates  67/s  56 s left",
+        "lstm  0/2  8,000/8,000 updates",
+        "lstm  1/2  a: 4 bits",
     ]

@@ -13,9 +13,9 @@ from typing import Any
 
 from echo_jax.config import BLOCK
 from echo_jax.memory.card import Card
+from echo_jax.memory.card_rows import KeyRow, Row
 from echo_jax.memory.pages.questions import BY_KEY, QUESTIONS, UNKNOWN
 from echo_jax.memory.pages.told_apart import comparable, letters_of, track
-from echo_jax.memory.rows import KeyRow, Row
 from echo_jax.report import text_tables
 from echo_jax.report.number_formats import number, three_digits
 from echo_jax.report.section import Section

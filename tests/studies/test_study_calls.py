@@ -1,0 +1,90 @@
+"""`echo_jax.study` reads rows and trains nothing; `echo_jax.sweep` is the command as a call."""
+
+import shutil
+import sys
+import types
+
+import pytest
+from tiny_points import found
+
+import echo_jax
+from echo_jax.exceptions import ConfigError
+from echo_jax.studies import study_folder
+from echo_jax.studies.catalogue import STUDIES
+from echo_jax.studies.result_rows import RESULT_ROWS
+
+
+def test_the_published_answer_shows_itself():
+    answer = echo_jax.study("future")
+    question, said = repr(answer).splitlines()
+    assert question == STUDIES["future"].question
+    assert said.startswith("No. The mean accuracy is 0.96%")
+    assert answer.report().startswith(f"{question}\n\n{said}")
+    assert {row["lag"] for row in answer.rows} == {-1, 1}
+    markdown = answer._repr_markdown_()
+    assert markdown.startswith(f"## {question}\n\n> No. The mean accuracy")
+    assert markdown.count("| --- |") + markdown.count("| ---: |") >= len(answer.tables)
+    assert answer.figure._repr_png_().startswith(b"\x89PNG")
+
+
+def test_a_folder_of_the_users_own_is_read(root, tmp_path):
+    rows = study_folder.rows_path(tmp_path, "parts")
+    rows.parent.mkdir()
+    shutil.copy(root / "docs" / "results" / "rows" / "parts.jsonl", rows)
+    mine = echo_jax.study("parts", tmp_path)
+    assert mine.rows == echo_jax.study("parts").rows
+    assert "Medians over 16 seeds" in repr(mine)
+    assert not mine.answer  # what was published is said of the published rows alone
+    with pytest.raises(ConfigError, match="has no rows of study state"):
+        echo_jax.study("state", tmp_path)
+
+
+def test_rows_are_a_data_frame_and_without_pandas_a_sentence(monkeypatch):
+    answer = echo_jax.study("parts")
+    monkeypatch.setitem(sys.modules, "pandas", types.SimpleNamespace(DataFrame=list))
+    assert answer.to_pandas() == answer.rows
+    assert [row["seed"] for row in answer.seeds] == [*range(16)] * 3
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ConfigError, match="pandas is not installed: run pip install pandas"):
+        answer.to_pandas()
+
+
+SIZES = {
+    "vocab_size": 6, "length": 8, "hidden_size": 4, "batch_size": 2, "sequences": 6,
+    "evaluation_sequences": 5, "seeds": 2,
+}  # fmt: skip
+
+
+def test_a_sweep_from_python_has_the_rows_of_the_command_and_goes_on(call, tmp_path, capfd):
+    words = [x for name, value in SIZES.items() for x in (f"--{name.replace('_', '-')}", value)]
+    call("sweep.py", "--window", 2, "--lag", 0, *words, "--out", "there", cwd=tmp_path)
+    alone = echo_jax.sweep(window=2, lag=0, **SIZES, out=tmp_path / "here", progress=False)
+    assert capfd.readouterr().out == ""
+    paths = [study_folder.rows_path(tmp_path / out, "sweep") for out in ("there", "here")]
+    there, here = map(RESULT_ROWS.read, paths)
+    assert [found(row) for row in here] == [found(row) for row in there]
+    both = echo_jax.sweep(window=2, lag=range(2), **SIZES, out=tmp_path / "here")
+    printed = capfd.readouterr().out
+    assert "1/1  lag 1: accuracy" in printed
+    assert "lag 0" not in printed  # it is there already
+    assert [row.point for row in both.results] == ["lag 0", "lag 1"]
+    assert both.results[0].by_seed == alone.results[0].by_seed
+    assert both.command.startswith(
+        "echo-jax sweep --part context --window 2 --lag 0 1 --vocab-size 6"
+    )
+    assert (tmp_path / "here" / "README.md").exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"lags": [1]}, "^lags is no field of a configuration: use lag"),
+        ({"lag": []}, r"lag=\(\) has no value"),
+        ({"lag": [0, 30], "window": 2}, "lag"),
+        ({"cell": ["lstm", "gruu"]}, "gruu"),
+    ],
+)
+def test_a_sweep_that_cannot_be_run_is_refused_before_anything_is_made(tmp_path, values, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        echo_jax.sweep(**values, out=tmp_path / "new")
+    assert not (tmp_path / "new").exists()
