@@ -133,16 +133,15 @@ def sequence_batches(tokens: chex.Array, task: TaskConfig, lag: chex.Numeric) ->
     first = task.length + lag * (lag < 0) - rows  # the last viable rows, for any lag
     times = (first + np.arange(rows)).reshape(-1, task.batch_size)
     seen = times[..., None] - np.arange(task.window)[::-1]
-    inputs = tokens[jnp.maximum(seen, 0)]
-    mask = seen >= 0
+    rows = rows_where(seen >= 0, tokens[jnp.maximum(seen, 0)], task)
+    return Batch(*rows, targets=tokens[times[..., None] - lag], scored=None)
+
+
+def rows_where(there: chex.Array, inputs: chex.Array, task: TaskConfig) -> Rows:
+    """Rows of inputs of which those exist that are `there`; the others as the task has them."""
     if task.missing == "token":
-        inputs = jnp.where(mask, inputs, task.vocab_size)
-    return Batch(
-        inputs=inputs,
-        mask=mask if task.layout == "prefixes" and task.missing == "masked" else None,
-        targets=tokens[times[..., None] - lag],
-        scored=None,
-    )
+        return Rows(jnp.where(there, inputs, task.vocab_size), None)
+    return Rows(inputs, None if task.layout == "windows" else there)
 
 
 def _stream_batches(tokens: chex.Array, task: TaskConfig, lag: chex.Numeric) -> Batch:

@@ -25,7 +25,7 @@ import jax.numpy as jnp
 from echo_jax.cells.scan import Carry, hold
 from echo_jax.config import LARGEST, RunConfig
 from echo_jax.core.carry import feed as feed_rows
-from echo_jax.core.data import Rows, uniform_tokens
+from echo_jax.core.data import Rows, rows_where, uniform_tokens
 from echo_jax.core.network import Network, Params, build_network, read_out
 
 PIECE = 4096
@@ -126,11 +126,7 @@ def next_rows(config: RunConfig, state: EchoState, tokens: chex.Array) -> tuple[
     history = jnp.concatenate([state.window, tokens])
     time_in_piece = place[:, None] + jnp.arange(task.window) - (task.window - 1)
     inputs = history[time_in_piece + task.window]
-    mask = time_in_piece >= -state.seen
-    if task.missing == "token":
-        inputs = jnp.where(mask, inputs, task.vocab_size)
-    masked = task.layout == "prefixes" and task.missing == "masked"
-    rows = Rows(inputs, mask if masked else None)
+    rows = rows_where(time_in_piece >= -state.seen, inputs, task)
     return rows, jnp.full(len(tokens), config.network.stateful)
 
 

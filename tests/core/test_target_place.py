@@ -23,16 +23,23 @@ from echo_jax.config import RunConfig, changed
 from echo_jax.core import data
 from echo_jax.core.carry import feed, start
 from echo_jax.core.network import around
-from echo_jax.core.target_place import TargetPlace, knowable_share, target_place
+from echo_jax.core.target_place import (
+    TargetPlace,
+    accuracy_ceiling,
+    batches_back,
+    knowable_share,
+    target_place,
+)
 
 MOST_BATCHES = LONGEST + 2  # of a sequence that `longer` makes
 TIMES = 24  # of the longest sequence
 TOKENS = RunConfig().task.vocab_size + 1  # a missing value is the last one
-NEVER = -1
+NOTHING = -1  # in the place of a target
+NEVER = 1000  # batches ago, of what was not fed
 
 
 class Stamps(NamedTuple):
-    """The batch that fed each time stamp, NEVER where none did; the steps since: `[B, TIMES]`."""
+    """The batch that fed each time stamp last, and the steps since, each `[B, TIMES]`."""
 
     batch: jax.Array
     steps: jax.Array
@@ -43,8 +50,7 @@ class Diary(Cell):
     """A cell that writes down what it is fed: a time stamp, and the number of the batch."""
 
     def initial_state(self, params, batch_size, input_size):
-        never = jnp.full((batch_size, TIMES), NEVER)
-        return Stamps(never, never)
+        return Stamps(*jnp.full((2, batch_size, TIMES), -NEVER))
 
     def step(self, params, state, x):
         now = x[:, :1] == jnp.arange(TIMES)
@@ -58,8 +64,7 @@ DIARY = around(Diary(), TOKENS, TOKENS)._replace(encoding="embedding", input_siz
 class Sequence(NamedTuple):
     """The batches of a sequence, all padded to one shape `[MOST_BATCHES, MOST_ROWS, LONGEST]`.
 
-    The padding is masked steps before a row, rows and batches after the others. A target is NEVER
-    where there is none.
+    The padding is masked steps before a row, rows and batches after the others.
     """
 
     stateful: np.ndarray
@@ -77,7 +82,7 @@ def sequence_of(config):
         batch = data.sequence_batches(tokens, task, task.lag)
     mask = np.ones(batch.inputs.shape, bool) if batch.mask is None else batch.mask
     scored = np.ones(batch.targets.shape, bool) if batch.scored is None else batch.scored
-    targets = np.where(scored, batch.targets, NEVER)
+    targets = np.where(scored, batch.targets, NOTHING)
 
     def padded(values, nothing):
         shape = (MOST_BATCHES, MOST_ROWS, LONGEST)
@@ -86,14 +91,14 @@ def sequence_of(config):
 
     return Sequence(
         np.array(config.network.stateful),
-        padded(batch.inputs, 0), padded(mask, False), padded(targets, NEVER),
+        padded(batch.inputs, 0), padded(mask, False), padded(targets, NOTHING),
     )  # fmt: skip
 
 
 @jax.jit
 @jax.vmap
 def read(sequence):
-    """Of each target the batches since it was fed, NEVER where it was not, and the steps since."""
+    """Of each target the batches since it was fed, NEVER or more if it was not; the steps since."""
     stamps = jnp.arange(TOKENS)
 
     def step(carry, batch):
@@ -102,18 +107,15 @@ def read(sequence):
         params = {"cell": {}, "embedding": table}
         carry, fed = feed(DIARY, sequence.stateful, params, carry, data.Rows(inputs, mask))
         asked = jnp.maximum(targets.T, 0)[..., None, None]
-        found = jnp.take_along_axis(fed.outputs, asked, axis=2)[:, :, 0]
-        return carry, (
-            jnp.where(found[..., 0] == NEVER, NEVER, number - found[..., 0]),
-            found[..., 1],
-        )
+        batch, steps = jnp.moveaxis(jnp.take_along_axis(fed.outputs, asked, 2)[:, :, 0], -1, 0)
+        return carry, (number - batch.T, steps.T)
 
     first = start(changed(RunConfig(), batch_size=MOST_ROWS), DIARY, {"cell": {}})
     return jax.lax.scan(step, first, (jnp.arange(MOST_BATCHES), *sequence[1:]))[1]
 
 
 class Found(NamedTuple):
-    """Of all targets of a sequence: batches since each was fed, NEVER where not; steps since."""
+    """Of all targets of a sequence: the batches and the steps since each was fed."""
 
     batches: np.ndarray
     steps: np.ndarray
@@ -136,34 +138,36 @@ def fed():
     configs = [each for config in random_runs() for each in (config, longer(config))]
     sequences = [sequence_of(config) for config in configs]
     answers = read(jax.tree.map(lambda *leaves: np.stack(leaves), *sequences))
-    batches, steps = (np.moveaxis(np.asarray(x), 2, 3) for x in answers)
     found = [
-        Found(batches[i][each.targets != NEVER], steps[i][each.targets != NEVER])
-        for i, each in enumerate(sequences)
+        Found(batches[each.targets != NOTHING], steps[each.targets != NOTHING])
+        for each, batches, steps in zip(sequences, *map(np.asarray, answers), strict=True)
     ]
     return list(zip(random_runs(), found[::2], found[1::2], strict=True))
 
 
-def remembered(config):
+def reach(config):
     """The steps that a cell remembers: all, or of an mlp those in its delay line."""
     line = config.network.delay_line or config.task.window
     return line if config.network.cell == "mlp" else np.inf
 
 
+def known(config, found):
+    """True for each target that was fed, and is remembered."""
+    return (found.batches < NEVER) & (found.steps < reach(config))
+
+
 def place_of(config, found, in_longer):
     """The place of the target by what was fed; in longer sequences nothing is too early."""
-    reach = remembered(config)
-    known = found.batches[(found.batches != NEVER) & (found.steps < reach)]
-    if len(known):
-        back = known.min()
-        return (
-            ("replayed" if back < config.training.bptt_batches else "state") if back else "window"
-        )
-    ever = in_longer.batches != NEVER
+    if known(config, found).any():
+        back = found.batches[known(config, found)].min()
+        if back == 0:
+            return "window"
+        return "replayed" if back < config.training.bptt_batches else "state"
     if config.task.lag < 0:
         return "future"
-    since = in_longer.steps[ever].min() if ever.any() else config.task.lag
-    if since >= reach:
+    ever = in_longer.batches < NEVER
+    steps = in_longer.steps[ever].min() if ever.any() else config.task.lag
+    if steps >= reach(config):
         return "delayed"
     if ever.any():
         return "early"
@@ -180,7 +184,14 @@ def test_the_place_of_the_target_is_where_it_was_fed():
     assert min(places.values()) > 20
 
 
-def test_the_share_that_can_be_known_is_that_of_the_targets_that_were_fed():
+def test_the_batches_back_are_those_since_the_target_was_fed():
+    for config, _, in_longer in fed():
+        back = in_longer.batches[in_longer.batches < NEVER]
+        assert len(back) == 0 or batches_back(config) == back.min(), config
+
+
+def test_the_share_that_can_be_known_and_the_ceiling_are_those_of_the_targets_that_were_fed():
     for config, found, _ in fed():
-        known = (found.batches != NEVER) & (found.steps < remembered(config))
-        assert knowable_share(config) == pytest.approx(np.mean(known)), config
+        right = np.where(known(config, found), 1.0, 0.25)  # a guess among four
+        assert knowable_share(config) == pytest.approx(np.mean(right == 1)), config
+        assert accuracy_ceiling(config, 0.25) == pytest.approx(np.mean(right)), config
