@@ -86,7 +86,8 @@ def grid_of(rows: Sequence[Any]) -> list[dict[str, Any]]:
 def words() -> dict[str, Any]:
     """Everything in the page but the networks."""
     rows = [json.loads(line) for line in GRID.read_text().splitlines()]
-    task = {"window": 1, "batch": 6, "lag": 1, "stateful": True, "through": 1, "chance": 0.1}
+    task = {"length": 25, "window": 1, "batch": 6, "lag": 1}
+    task |= {"stateful": True, "through": 1, "chance": 0.1}
     return {
         "title": "This network repeats the number before the last one",
         "lede": "It was only ever shown random numbers. Feed it some, and watch where the one it "

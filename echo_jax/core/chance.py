@@ -131,7 +131,8 @@ def k_gram_baseline(
     )
     scores = []
     for target, *counted in _targets_and_counts(training, held_out, task):
-        shares, by_k = unigram, []
+        shares = unigram
+        by_k = []
         for values, counts in counted:
             if len(values):
                 shares = shares * len(values)
@@ -149,14 +150,16 @@ def _targets_and_counts(training: np.ndarray, held_out: np.ndarray, task: TaskCo
 
     That is the different values, and how often each came. Memory is of the order of the tokens.
     """
-    steps, size = steps_to_target(task), task.vocab_size
+    steps = steps_to_target(task)
+    size = task.vocab_size
     most = min(task.window, MOST_GRAM, len(training) - steps, len(held_out) - steps)
     onwards = -1 if task.lag > 0 else 1  # a past target is foretold backwards
     tokens = np.concatenate([training[::onwards], held_out[::onwards]]).astype(np.int64)
     fitted = np.arange(most - 1, len(training) - steps)  # the ends of contexts
     last = len(tokens) - steps - 1
     asked = np.unique(np.linspace(len(training) + most - 1, last, WINDOWS_SEEN, dtype=int))
-    contexts, counted = np.zeros_like(tokens), []
+    contexts = np.zeros_like(tokens)
+    counted = []
     for k in range(most):
         contexts = np.unique(contexts * size + np.roll(tokens, k), return_inverse=True)[1]
         after = contexts[fitted] * size + tokens[fitted + steps]
@@ -169,7 +172,9 @@ def _targets_and_counts(training: np.ndarray, held_out: np.ndarray, task: TaskCo
 
 def _expected_entropy(size: int, vocab_size: int) -> float:
     """E[entropy of the shares] of `size` uniform draws, nats: a sum over the count k of a value."""
-    k, p, log_factorial = np.arange(size + 1), 1 / vocab_size, _log_factorial(size)
+    k = np.arange(size + 1)
+    p = 1 / vocab_size
+    log_factorial = _log_factorial(size)
     log_choose = log_factorial[size] - log_factorial - log_factorial[::-1]
     binomial = np.exp(log_choose + k * math.log(p) + (size - k) * math.log1p(-p))
     share = k[1:] / size
@@ -194,7 +199,9 @@ def _simulated_largest_counts(size: int, vocab_size: int) -> np.ndarray:
     rng = np.random.default_rng(0)
     sequences = int(np.clip(2 * 10**7 // vocab_size, 200, 2000))
     counts = np.zeros((sequences, vocab_size), np.int32)
-    rows, largest, means = np.arange(sequences), np.zeros(sequences, np.int32), [0.0]
+    rows = np.arange(sequences)
+    largest = np.zeros(sequences, np.int32)
+    means = [0.0]
     for draw in rng.integers(0, vocab_size, (size, sequences)):
         counts[rows, draw] += 1
         largest = np.maximum(largest, counts[rows, draw])

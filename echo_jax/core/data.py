@@ -31,6 +31,13 @@ class Purpose(enum.IntEnum):
     EVALUATION = 2
 
 
+class Rows(NamedTuple):
+    """The steps of B rows: `inputs` and `mask` as in a `Batch`."""
+
+    inputs: chex.Array
+    mask: chex.Array | None
+
+
 class Batch(NamedTuple):
     """One batch of rows; a leading axis K where all batches of a sequence are stacked.
 
@@ -44,6 +51,11 @@ class Batch(NamedTuple):
     mask: chex.Array | None
     targets: chex.Array
     scored: chex.Array | None
+
+    @property
+    def rows(self) -> Rows:
+        """The steps of the rows, without their targets."""
+        return Rows(self.inputs, self.mask)
 
 
 class Corpus(NamedTuple):
@@ -121,15 +133,15 @@ def sequence_batches(tokens: chex.Array, task: TaskConfig, lag: chex.Numeric) ->
     first = task.length + lag * (lag < 0) - rows  # the last viable rows, for any lag
     times = (first + np.arange(rows)).reshape(-1, task.batch_size)
     seen = times[..., None] - np.arange(task.window)[::-1]
-    inputs, mask = tokens[jnp.maximum(seen, 0)], seen >= 0
+    rows = rows_where(seen >= 0, tokens[jnp.maximum(seen, 0)], task)
+    return Batch(*rows, targets=tokens[times[..., None] - lag], scored=None)
+
+
+def rows_where(there: chex.Array, inputs: chex.Array, task: TaskConfig) -> Rows:
+    """Rows of inputs of which those exist that are `there`; the others as the task has them."""
     if task.missing == "token":
-        inputs = jnp.where(mask, inputs, task.vocab_size)
-    return Batch(
-        inputs=inputs,
-        mask=mask if task.layout == "prefixes" and task.missing == "masked" else None,
-        targets=tokens[times[..., None] - lag],
-        scored=None,
-    )
+        return Rows(jnp.where(there, inputs, task.vocab_size), None)
+    return Rows(inputs, None if task.layout == "windows" else there)
 
 
 def _stream_batches(tokens: chex.Array, task: TaskConfig, lag: chex.Numeric) -> Batch:

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 
 from echo_jax.cells.scan import Carry
 from echo_jax.config import DynamicParams, RunConfig
-from echo_jax.core.carry import enter_batch
+from echo_jax.core.carry import feed, start
 from echo_jax.core.data import Batch, Corpus, Purpose, draw_sequences, in_order, sequence_batches
-from echo_jax.core.loss import score
-from echo_jax.core.network import Compute, Network, Params, apply, build_network
+from echo_jax.core.loss import token_loss
+from echo_jax.core.network import Compute, Network, Params, build_network, target_logits
 
 SEQUENCES_AT_ONCE = 100
 """Sequences evaluated side by side: bounds the memory, changes no result."""
@@ -57,22 +57,21 @@ def answer_sequence(
     tokens: chex.Array,
 ) -> Answers:
     """The network's answers to one sequence, int32 `[L]`, its batches in order as in training."""
-    zero = network.initial_state(params, config.task.batch_size)
 
     def step(carry: Carry, batch: Batch) -> tuple[Carry, Answers]:
         """Answer one batch."""
-        carry = enter_batch(carry, zero, dynamic.stateful)
-        carry, logits = apply(network, params, carry, batch)
+        carry, fed = feed(network, dynamic.stateful, params, carry, batch.rows)
+        logits = target_logits(network, params, fed.outputs, batch.targets)
         every = jnp.ones(batch.targets.shape, bool)
         return carry, Answers(
             expected=batch.targets,
             predicted=jnp.argmax(logits, axis=-1).astype(jnp.int32),
-            loss=score(logits, batch.targets, config.task.framing),
+            loss=token_loss(logits, batch.targets, config.task.framing),
             scored=every if batch.scored is None else batch.scored,
         )
 
     batches = sequence_batches(tokens, config.task, dynamic.lag)
-    _, answers = jax.lax.scan(step, zero, batches)
+    _, answers = jax.lax.scan(step, start(config, network, params), batches)
     return Answers(*(in_order(values, config.task) for values in answers))
 
 
@@ -95,15 +94,14 @@ def states_around(
     tokens: chex.Array,
 ) -> States:
     """The states before and after the rows of one sequence, int32 `[L]`."""
-    zero = network.initial_state(params, config.task.batch_size)
 
     def step(carry: Carry, batch: Batch) -> tuple[Carry, States]:
         """The carry before and after one batch."""
-        carry = enter_batch(carry, zero, dynamic.stateful)
-        after, _ = apply(network, params, carry, batch)
-        return after, States(_side_by_side(carry), _side_by_side(after))
+        after, fed = feed(network, dynamic.stateful, params, carry, batch.rows)
+        return after, States(_side_by_side(fed.before), _side_by_side(after))
 
-    _, states = jax.lax.scan(step, zero, sequence_batches(tokens, config.task, dynamic.lag))
+    batches = sequence_batches(tokens, config.task, dynamic.lag)
+    _, states = jax.lax.scan(step, start(config, network, params), batches)
     return States(*(values.reshape(-1, values.shape[-1]) for values in states))
 
 

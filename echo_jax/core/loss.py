@@ -14,7 +14,7 @@ def cross_entropy(logits: chex.Array, targets: chex.Array) -> chex.Array:
     return -jnp.take_along_axis(log_probabilities, targets[..., None], axis=-1)[..., 0]
 
 
-def score(logits: chex.Array, targets: chex.Array, framing: Framing) -> chex.Array:
+def token_loss(logits: chex.Array, targets: chex.Array, framing: Framing) -> chex.Array:
     """The loss of each target: cross-entropy, or in framing `values` the squared error.
 
     There the logit of a value is minus the squared distance to it, see `network.read_out`.

@@ -53,8 +53,8 @@ def stack_dynamic(configs: Sequence[RunConfig]) -> DynamicParams:
     shapes = {config.static_config for config in configs}
     if len(shapes) != 1:
         subject = f"{len(shapes)} different shapes among {len(configs)} configurations"
-        rule, fix = "cannot share one program", "group them by their `static_config`"
-        raise ConfigError(None, subject, rule, fix)
+        fix = "group them by their `static_config`"
+        raise ConfigError(None, subject, "cannot share one program", fix)
     fields = zip(*(config.dynamic for config in configs), strict=True)
     types = DynamicParams(np.int32, np.int32, np.float32, bool)
     return DynamicParams(*map(np.array, fields, types))
@@ -79,7 +79,8 @@ def over_runs(
     same.
     """
     mesh = jax.make_mesh((len(devices),), ("runs",), (AxisType.Auto,), devices=devices)
-    rows, everywhere = PartitionSpec("runs"), PartitionSpec()
+    rows = PartitionSpec("runs")
+    everywhere = PartitionSpec()
 
     def mapped(*arguments: Any) -> Any:
         """Give every device its share of the runs."""
@@ -148,10 +149,12 @@ def train_and_evaluate(
 
     The configuration, which is static, gives every shape and the number of sequences.
     """
-    runs, sequences = len(dynamic.seed), config.training.sequences
+    runs = len(dynamic.seed)
+    sequences = config.training.sequences
     how = seed_map or default_seed_map()
     devices = devices_for(runs, how)
-    padded, many = pad(dynamic, len(devices)), for_many_seeds(config, sequences, devices, how)
+    padded = pad(dynamic, len(devices))
+    many = for_many_seeds(config, sequences, devices, how)
     state, metrics = many.run_chunk(padded, many.init(padded), sequences, corpus)
     scored = many.evaluate(padded, state.params, corpus)
     return jax.tree.map(lambda leaf: leaf[:runs], (state, metrics, scored))

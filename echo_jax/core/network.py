@@ -6,8 +6,9 @@
 
 literal  the definition: one-hot vectors that exist, a plain `lax.scan` over the steps of the cell
 fast     a one-hot product is a row gather; the input projection of all steps is one product before
-         the scan (`Cell.scan`); up to 8 steps of most cells are unrolled, and longer loops of the
-         LSTM, the GRU and the tanh RNN have their gradient by hand. docs/performance.md has times
+         the scan (`Cell.scan`). Up to 8 steps of the LSTM, the GRU, the tanh RNN, the cell mlp
+         and cells without a scan of their own are unrolled, and longer loops of the first three
+         have their gradient by hand. docs/performance.md has times
 """
 
 import functools
@@ -23,7 +24,6 @@ from echo_jax.cells.interface import Cell
 from echo_jax.cells.registry import build_cell
 from echo_jax.cells.scan import Carry, scan_over_time
 from echo_jax.config import Framing, RunConfig, is_built_in
-from echo_jax.core.data import Batch
 
 Compute = Literal["literal", "fast"]
 
@@ -65,9 +65,11 @@ class Network(NamedTuple):
 
 def build_network(config: RunConfig, compute: Compute = "fast") -> Network:
     """The network of a configuration; ConfigError where its cell cannot be used."""
-    task, options = config.task, config.network
+    task = config.task
+    options = config.network
     tokens = task.vocab_size + (task.missing == "token")
-    embedded, of_values = options.encoding == "embedding", task.framing == "values"
+    of_values = task.framing == "values"
+    embedded = options.encoding == "embedding"
     input_size = options.embedding_dim if embedded else (1 if of_values else tokens)
     outputs = options.embedding_dim if options.tied else (1 if of_values else task.vocab_size)
     cell = build_cell(options, task.window)
@@ -111,17 +113,6 @@ def init_params(network: Network, key: chex.PRNGKey) -> Params:
     return params
 
 
-def apply(network: Network, params: Params, carry: Carry, batch: Batch) -> tuple[Carry, chex.Array]:
-    """The network on one batch of B rows, whose last T steps have targets.
-
-    Returns the carry after the last step, and the logits of those T steps, float32 `[B, T, V]`.
-    """
-    chex.assert_rank([batch.inputs, batch.targets], 2)
-    carry, outputs = unroll(network, params, carry, batch.inputs, batch.mask)
-    read = outputs[-batch.targets.shape[-1] :]
-    return carry, jnp.swapaxes(read_out(network, params, read), 0, 1)
-
-
 def unroll(
     network: Network, params: Params, carry: Carry, tokens: chex.Array, mask: chex.Array | None
 ) -> tuple[Carry, chex.Array]:
@@ -131,11 +122,13 @@ def unroll(
     step is meaningless.
     """
     mask = None if mask is None else mask.T
-    inputs, prepared = encode(network, params, tokens.T), network.cell.prepare(params["cell"])
+    inputs = encode(network, params, tokens.T)
+    prepared = network.cell.prepare(params["cell"])
     if network.compute == "literal":
         step = functools.partial(network.cell.step, prepared)
         return scan_over_time(step, carry, inputs, mask, unroll=1)
     if not network.cell.has_scan:
+        # Unbound on purpose: a `scan` without `has_scan` was never compared with the steps.
         return Cell.scan(network.cell, prepared, carry, inputs, mask)
     return network.cell.scan(prepared, carry, inputs, mask)
 
@@ -156,6 +149,15 @@ def encode(network: Network, params: Params, tokens: chex.Array) -> chex.Array:
     if fast and network.cell.has_scan:
         return tokens
     return one_hot(tokens, network.tokens)
+
+
+def target_logits(
+    network: Network, params: Params, outputs: chex.Array, targets: chex.Array
+) -> chex.Array:
+    """The logits `[B, T, V]` for targets `[B, T]`: of the last T outputs `[W, B, features]`."""
+    chex.assert_rank([outputs, targets], [3, 2])
+    read = outputs[-targets.shape[-1] :]
+    return jnp.swapaxes(read_out(network, params, read), 0, 1)
 
 
 def read_out(network: Network, params: Params, outputs: chex.Array) -> chex.Array:

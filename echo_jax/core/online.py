@@ -1,5 +1,7 @@
 """A trained network fed one integer at a time: state in, answer out. Pure.
 
+This is the form for one token of `carry.start` and `carry.feed`, which say where a row starts.
+
 With window W 3 and lag 1 the first answer comes with the first full window, then one a token:
 
     time     0  1  2  3  4  5  6
@@ -21,10 +23,10 @@ import jax
 import jax.numpy as jnp
 
 from echo_jax.cells.scan import Carry, hold
-from echo_jax.config import LARGEST, RunConfig, TaskConfig
-from echo_jax.core.carry import enter_batch
-from echo_jax.core.data import uniform_tokens
-from echo_jax.core.network import Network, Params, build_network, read_out, unroll
+from echo_jax.config import LARGEST, RunConfig
+from echo_jax.core.carry import feed as feed_rows
+from echo_jax.core.data import Rows, rows_where, uniform_tokens
+from echo_jax.core.network import Network, Params, build_network, read_out
 
 PIECE = 4096
 """Tokens of a piece: enough that the cost of starting one is negligible."""
@@ -60,11 +62,6 @@ class Answer(NamedTuple):
     exists: chex.Array
     token: chex.Array
     logits: chex.Array
-
-
-Rows = tuple[chex.Array, chex.Array | None]
-"""Inputs int32 `[N, W]`, and a mask bool `[N, W]`, False for a masked step before the first token;
-None where no step is masked."""
 
 
 def start(config: RunConfig, network: Network, params: Params) -> EchoState:
@@ -103,41 +100,74 @@ def feed(
     """
     tokens = jnp.asarray(tokens, jnp.int32)
     chex.assert_rank(tokens, 1)
-    task, count = config.task, len(tokens)
-    history = jnp.concatenate([state.window, tokens])
-    present = jnp.arange(count) >= task.target_times.start - state.seen
-    if task.layout == "streams":
-        carry, outputs = _feed_stream(config, network, params, state, tokens)
-    elif config.network.stateful:
-        rows = _rows(task, state.seen, history)
-        carry, outputs = _feed_stateful_rows(network, params, state.carry, rows, present, task)
-    else:
-        carry, rows = state.carry, _rows(task, state.seen, history)
-        outputs = unroll(network, params, network.initial_state(params, count), *rows)[1][-1]
+    count = len(tokens)
+    present = jnp.arange(count) >= config.task.target_times.start - state.seen
+    carry, outputs = _outputs(config, network, params, state, tokens, present)
     logits = read_out(network, params, outputs)
-    seen = state.seen + jnp.minimum(count, LARGEST - state.seen)
-    phase = (state.phase + count) % task.window
-    token = jnp.argmax(logits, axis=-1).astype(jnp.int32)
-    return EchoState(seen, phase, history[count:], carry), Answer(present, token, logits)
+    after = EchoState(
+        seen=state.seen + jnp.minimum(count, LARGEST - state.seen),
+        phase=(state.phase + count) % config.task.window,
+        window=jnp.concatenate([state.window, tokens])[count:],
+        carry=carry,
+    )
+    return after, Answer(present, jnp.argmax(logits, axis=-1).astype(jnp.int32), logits)
 
 
-def _rows(task: TaskConfig, seen: chex.Array, history: chex.Array) -> Rows:
-    """The rows that end at the last N tokens of a history int32 `[W + N]`."""
-    token, place = jnp.arange(len(history) - task.window)[:, None], jnp.arange(task.window)
-    time_in_piece = token + place - (task.window - 1)
-    inputs, there = history[time_in_piece + task.window], time_in_piece >= -seen
-    if task.missing == "token":
-        return jnp.where(there, inputs, task.vocab_size), None
-    return inputs, None if task.layout == "windows" else there
+def next_rows(config: RunConfig, state: EchoState, tokens: chex.Array) -> tuple[Rows, chex.Array]:
+    """The rows that end at the next tokens, int32 `[N]`; True, bool `[N]`, if they go on.
+
+    Such a row starts from a carry of the state. A row has W steps, in streams one.
+    """
+    task = config.task
+    place = jnp.arange(len(tokens))
+    if task.layout == "streams":
+        inside = (state.phase + place) % task.window != 0
+        return Rows(tokens[:, None], None), inside | config.network.stateful
+    history = jnp.concatenate([state.window, tokens])
+    time_in_piece = place[:, None] + jnp.arange(task.window) - (task.window - 1)
+    inputs = history[time_in_piece + task.window]
+    rows = rows_where(time_in_piece >= -state.seen, inputs, task)
+    return rows, jnp.full(len(tokens), config.network.stateful)
 
 
-def _feed_stateful_rows(
+def _outputs(
+    config: RunConfig,
+    network: Network,
+    params: Params,
+    state: EchoState,
+    tokens: chex.Array,
+    present: chex.Array,
+) -> tuple[Carry, chex.Array]:
+    """The carry after the next tokens, and the outputs `[N, features]` of the last step of each."""
+    task = config.task
+    streams = task.layout == "streams"
+    if streams and config.network.stateful:  # one row of N steps
+        carry, fed = feed_rows(network, True, params, state.carry, Rows(tokens[None], None))
+        return carry, fed.outputs[:, 0]
+    rows, goes_on = next_rows(config, state, tokens)
+    if streams:
+
+        def one_step(carry: Carry, x: tuple[Rows, chex.Array]) -> tuple[Carry, chex.Array]:
+            """Feed one token, with a zero carry where a window begins."""
+            row, goes_on = x
+            carry, fed = feed_rows(network, goes_on, params, carry, Rows(row.inputs[None], None))
+            return carry, fed.outputs[0, 0]
+
+        return jax.lax.scan(one_step, state.carry, (rows, goes_on))
+    if config.network.stateful:
+        return _feed_lanes(network, params, state.carry, rows, present, task.batch_size)
+    zero = network.initial_state(params, len(tokens))
+    _, fed = feed_rows(network, False, params, zero, rows)
+    return state.carry, fed.outputs[-1]
+
+
+def _feed_lanes(
     network: Network,
     params: Params,
     carries: Carry,
     rows: Rows,
     present: chex.Array,
-    task: TaskConfig,
+    batch_size: int,
 ) -> tuple[Carry, chex.Array]:
     """Rows that each continue the row B before: carries `[B, ...]` and outputs `[N, features]`.
 
@@ -145,15 +175,14 @@ def _feed_stateful_rows(
     at once, one of each lane; the remainder is a shorter group. Tokens too early for a row, which
     are not `present`, rotate the lanes, which are all equal until there is a row.
     """
-    batch_size = task.batch_size
     rest = len(present) % batch_size
     whole = len(present) - rest
 
-    def group(lanes: Carry, rows: tuple[Rows, chex.Array]) -> tuple[Carry, chex.Array]:
+    def group(lanes: Carry, tokens: tuple[Rows, chex.Array]) -> tuple[Carry, chex.Array]:
         """The last outputs of a batch of lanes; lanes without a window keep their carry."""
-        (inputs, mask), present = rows
-        after, outputs = unroll(network, params, lanes, inputs, mask)
-        return hold(present, lanes, after), outputs[-1]
+        rows, present = tokens
+        after, fed = feed_rows(network, True, params, lanes, rows)
+        return hold(present, lanes, after), fed.outputs[-1]
 
     tokens = (rows, present)
     groups = jax.tree.map(lambda x: x[:whole].reshape(-1, batch_size, *x.shape[1:]), tokens)
@@ -168,26 +197,6 @@ def _feed_stateful_rows(
     return lanes, outputs
 
 
-def _feed_stream(
-    config: RunConfig, network: Network, params: Params, state: EchoState, tokens: chex.Array
-) -> tuple[Carry, chex.Array]:
-    """A stream going on: the carry `[1, ...]` and the outputs `[N, features]`."""
-    if config.network.stateful:
-        carry, outputs = unroll(network, params, state.carry, tokens[None], None)
-        return carry, outputs[:, 0]
-    zero = network.initial_state(params, 1)
-
-    def one_step(carry: Carry, x: tuple) -> tuple[Carry, chex.Array]:
-        """Feed one token, with a zero carry where a window begins."""
-        token, goes_on = x
-        carry = enter_batch(carry, zero, goes_on)
-        carry, outputs = unroll(network, params, carry, token[None, None], None)
-        return carry, outputs[0, 0]
-
-    goes_on = (state.phase + jnp.arange(len(tokens))) % config.task.window != 0
-    return jax.lax.scan(one_step, state.carry, (tokens, goes_on))
-
-
 def piece_size(config: RunConfig) -> int:
     """Tokens to feed at once: a multiple of B near PIECE, fewer where their arrays are wide.
 
@@ -196,11 +205,12 @@ def piece_size(config: RunConfig) -> int:
     the cell mlp); a stateful stream has that of one step. Each array takes at most PIECE_BYTES,
     but a piece has at least B tokens.
     """
-    task, network = config.task, config.network
-    streams, stateful = task.layout == "streams", network.stateful
+    task = config.task
+    network = config.network
+    streams = task.layout == "streams"
     gates = (network.delay_line or task.window) if network.cell == "mlp" else 4
     fed = network.embedding_dim if network.encoding == "embedding" else task.vocab_size
-    at_once = int(stateful) if streams else task.window * (not stateful)
+    at_once = int(network.stateful) if streams else task.window * (not network.stateful)
     width = max(task.vocab_size, at_once * fed, at_once * gates * network.hidden_size)
     fit = min(PIECE, PIECE_BYTES // (4 * width))
     return max(fit // task.batch_size, 1) * task.batch_size
@@ -225,7 +235,8 @@ def follows(
     another one before. A network that has learned lag n has 1 at n and 0 elsewhere; an untrained
     one at most about 1/V. 0 for a position outside the sequence.
     """
-    length, vocab_size = config.task.length, config.task.vocab_size
+    length = config.task.length
+    vocab_size = config.task.vocab_size
     data_key, change_key = jax.random.split(key)
     values = jnp.arange(vocab_size, dtype=jnp.int32) if pool is None else pool
     tokens = values[uniform_tokens(data_key, (windows, length), len(values))]
@@ -235,7 +246,8 @@ def follows(
     def share(position: chex.Array) -> chex.Array:
         """The share of windows whose answer follows another token at a position."""
         place = length - 1 - position
-        old, key = tokens[:, place], jax.random.fold_in(change_key, position)
+        old = tokens[:, place]
+        key = jax.random.fold_in(change_key, position)
         if pool is None:
             new = (old + 1 + uniform_tokens(key, (windows,), vocab_size - 1)) % vocab_size
         else:

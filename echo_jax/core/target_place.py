@@ -22,7 +22,9 @@ def target_place(config: RunConfig) -> TargetPlace:
     delayed   nowhere, or further back than the delay line of the cell mlp reaches
     future    not drawn yet: the lag is negative
     """
-    task, network, back = config.task, config.network, batches_back(config)
+    task = config.task
+    network = config.network
+    back = batches_back(config)
     carried = network.stateful and back * task.batches_apart <= task.lag
     # A delay line goes on from row r - B to row r whatever their times, so that each batch in
     # between adds W steps to it where the time went on by B only.
@@ -56,13 +58,15 @@ def knowable_share(config: RunConfig) -> float:
 
     The highest accuracy possible without guessing. A network may stay below it: states forget.
     """
-    task, stateful = config.task, config.network.stateful
+    task = config.task
+    stateful = config.network.stateful
     if target_place(config) in ("future", "delayed"):
         return 0.0
     if task.layout == "streams":  # fed to the stream since the last zero state
         fed = [stateful or t % task.window >= task.lag for t in task.target_times]
         return sum(fed) / len(fed)
-    known, rows = 0, len(task.row_times)
+    known = 0
+    rows = len(task.row_times)
     for row in range(rows):  # fed to the row itself, or to one that it continues
         continued = range(0, min(row, task.lag) + 1, task.batch_size if stateful else rows)
         known += any(0 <= task.lag - steps < task.window for steps in continued)

@@ -18,7 +18,7 @@ import optax
 
 from echo_jax.cells.scan import Carry
 from echo_jax.config import DynamicParams, RunConfig
-from echo_jax.core.carry import enter_batch
+from echo_jax.core.carry import feed, start
 from echo_jax.core.data import (
     Batch,
     Corpus,
@@ -27,8 +27,15 @@ from echo_jax.core.data import (
     purpose_key,
     sequence_batches,
 )
-from echo_jax.core.loss import correct, mean_where, score
-from echo_jax.core.network import Compute, Network, Params, apply, build_network, init_params
+from echo_jax.core.loss import correct, mean_where, token_loss
+from echo_jax.core.network import (
+    Compute,
+    Network,
+    Params,
+    build_network,
+    init_params,
+    target_logits,
+)
 
 ADAM = {"b1": 0.9, "b2": 0.999, "eps": 1e-7}
 
@@ -129,8 +136,8 @@ def train_sequence(
     state: TrainState,
     tokens: chex.Array,
 ) -> tuple[TrainState, Metrics]:
-    """One update for each of the K batches of a sequence; the carry starts from zero."""
-    carry = network.initial_state(state.params, config.task.batch_size)
+    """One update for each of the K batches of a sequence, from the initial state of the cell."""
+    carry = start(config, network, state.params)
     batches = bptt_batches(config, sequence_batches(tokens, config.task, dynamic.lag))
 
     def step(memory: tuple[TrainState, Carry], batch: BPTTBatch) -> tuple[Any, Metrics]:
@@ -162,15 +169,15 @@ def train_batch(
         """The loss of the last batch, with the carry to hand on and the accuracy."""
         if config.training.frozen:
             params = {**params, "cell": jax.lax.stop_gradient(params["cell"])}
-        initial = network.initial_state(params, len(batch.batch.inputs))
         # The gradient is cut here: `update` differentiates by the parameters alone, and the carry
         # that came in is a constant of this function. The loss of this batch never trains what
         # batches before it put into the state.
-        start = enter_batch(carry, initial, dynamic.stateful)
-        before, after_first = run_earlier(network, params, start, batch)
-        after, logits = apply(network, params, before, batch.batch)
-        targets, scored = batch.batch.targets, batch.batch.scored
-        loss = mean_where(score(logits, targets, network.framing), scored)
+        before, after_first = run_earlier(network, dynamic.stateful, params, carry, batch)
+        after, fed = feed(network, dynamic.stateful, params, before, batch.batch.rows)
+        targets = batch.batch.targets
+        scored = batch.batch.scored
+        logits = target_logits(network, params, fed.outputs, targets)
+        loss = mean_where(token_loss(logits, targets, network.framing), scored)
         next_carry = after if after_first is None else after_first
         return loss, (next_carry, mean_where(correct(logits, targets), scored))
 
@@ -212,7 +219,7 @@ def bptt_batches(config: RunConfig, batches: Batch) -> BPTTBatch:
 
 
 def run_earlier(
-    network: Network, params: Params, carry: Carry, batch: BPTTBatch
+    network: Network, stateful: chex.Numeric, params: Params, carry: Carry, batch: BPTTBatch
 ) -> tuple[Carry, Carry | None]:
     """The carries after the last and after the first of the earlier batches, run again.
 
@@ -224,7 +231,7 @@ def run_earlier(
     def step(carry: Carry, x: tuple[Batch, chex.Array]) -> tuple[Carry, Carry]:
         """One earlier batch, skipped where it does not exist."""
         earlier, exists = x
-        after, _ = apply(network, params, carry, earlier)
+        after, _ = feed(network, stateful, params, carry, earlier.rows)
         carry = jax.tree.map(lambda old, new: jnp.where(exists, new, old), carry, after)
         return carry, carry
 
@@ -255,7 +262,8 @@ def fused_adam(keras_epsilon: bool = False) -> optax.GradientTransformation:
     corrections cost two more divisions a weight: 6% of an update of part 4. Keras adds epsilon
     before it corrects v, which is e = eps.
     """
-    b1, b2, eps = ADAM["b1"], ADAM["b2"], ADAM["eps"]
+    b1, b2 = ADAM["b1"], ADAM["b2"]
+    eps = ADAM["eps"]
 
     def direction_of(
         grads: Params, state: optax.ScaleByAdamState, params: Params | None = None

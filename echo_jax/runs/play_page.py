@@ -74,7 +74,8 @@ def page(data: dict[str, Any]) -> str:
     parts = {
         end: (PARTS_OF_PAGE / f"play.{end}").read_text("utf-8") for end in ("html", "css", "js")
     }
-    text, in_script = parts["html"], json.dumps(data, separators=(",", ":"), allow_nan=False)
+    text = parts["html"]
+    in_script = json.dumps(data, separators=(",", ":"), allow_nan=False)
     for letter in "<>&":  # which might close a script element, or start another
         in_script = in_script.replace(letter, f"\\u{ord(letter):04x}")
     fields = {"style": parts["css"], "script": parts["js"], "data": in_script}
@@ -97,8 +98,10 @@ def check_cell(trained: Trained) -> None:
 
 def data_of(trained: Trained, name: str, accuracy: float) -> dict[str, Any]:
     """The task of a network, its values, and its weights in base64, as the page reads them."""
-    config, params = trained.config, trained.params
-    task, cell, readout = config.task, params["cell"], params["readout"]
+    config = trained.config
+    task = config.task
+    cell = trained.params["cell"]
+    readout = trained.params["readout"]
     weights = {
         "kernel": cell["kernel"],
         "recurrent": cell["recurrent_kernel"],
@@ -110,6 +113,7 @@ def data_of(trained: Trained, name: str, accuracy: float) -> dict[str, Any]:
         "name": name,
         "accuracy": accuracy,
         "ceiling": accuracy_ceiling(config, 1 / task.vocab_size),
+        "length": task.length,
         "window": task.window,
         "lag": task.lag,
         "batch": task.batch_size,

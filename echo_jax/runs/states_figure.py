@@ -4,13 +4,18 @@ import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import chex
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from echo_jax.cells.scan import Carry
 from echo_jax.cells.vector_state.lstm import LSTMCarry
 from echo_jax.config import RunConfig
-from echo_jax.core.network import Params, build_network, unroll
+from echo_jax.core import online
+from echo_jax.core.carry import feed
+from echo_jax.core.data import Rows
+from echo_jax.core.network import Params, build_network
 from echo_jax.core.online import EchoState
 from echo_jax.exceptions import ConfigError
 from echo_jax.report.charts import NotebookFigure
@@ -38,7 +43,8 @@ class Row(NamedTuple):
 
 def any_values(trained: Any) -> list[Any]:
     """A sequence of values at random, always the same, with ANSWERS answers or fewer."""
-    task, vocabulary = trained.config.task, trained.vocabulary
+    task = trained.config.task
+    vocabulary = trained.vocabulary
     count = task.target_times.start + max(1, min(ANSWERS, MOST_STEPS // task.window))
     known = np.setdiff1d(np.arange(len(vocabulary)), list(vocabulary.untrained))
     tokens = known[np.random.default_rng(0).integers(len(known), size=count)]
@@ -47,17 +53,17 @@ def any_values(trained: Any) -> list[Any]:
 
 def rows_of(trained: Any, tokens: np.ndarray) -> list[Row]:
     """The rows of a network that is fed tokens, int32 `[N]`; none where a window is not full."""
-    state, rows = trained.start(), []
-    for place, token in enumerate(tokens):
+    state = trained.start()
+    steps_of = _steps(trained.config, trained.source)
+    rows = []
+    for token in tokens:
         after, answer = trained.step(state, token)
-        streams = trained.config.task.layout == "streams"
-        if answer.exists or streams:
-            fed = _fed(trained.config, tokens[: place + 1])
-            states = _states(trained.config, trained.source)(
-                trained.params, _start_of_row(trained, state), fed
-            )
+        if answer.exists or trained.config.task.layout == "streams":
+            fed, states = steps_of(trained.params, state, token)
             value = trained.vocabulary.value(int(answer.token)) if answer.exists else None
-            rows.append(Row(fed, _named(states), value))
+            there = np.asarray(fed.mask)
+            named = {name: leaf[there] for name, leaf in _named(states).items()}
+            rows.append(Row(np.asarray(fed.inputs)[there], named, value))
         state = after
     return rows
 
@@ -72,8 +78,8 @@ def figure_of(trained: Any, tokens: np.ndarray) -> NotebookFigure:
         raise ConfigError(None, f"{len(tokens):,} values", rule, "use fewer")
     rows = rows_of(trained, tokens)
     if all(row.answer is None for row in rows):
-        rule, fix = "are too few for an answer", f"use {task.target_times.start + 1} or more"
-        raise ConfigError(None, f"{len(tokens)} values", rule, fix)
+        fix = f"use {task.target_times.start + 1} or more"
+        raise ConfigError(None, f"{len(tokens)} values", "are too few for an answer", fix)
     with drawing():
         return _drawn(trained, rows)
 
@@ -82,7 +88,8 @@ def _drawn(trained: Any, rows: Sequence[Row]) -> NotebookFigure:
     """A panel a kind of state; a block is a row, with its answer below."""
     gap = int(max(len(row.tokens) for row in rows) > 1)
     columns = sum(len(row.tokens) + gap for row in rows)
-    width, names = min(24.0, max(6.0, 0.28 * columns)), list(rows[0].states)
+    width = min(24.0, max(6.0, 0.28 * columns))
+    names = list(rows[0].states)
     figure = NotebookFigure(figsize=(width, 1.2 + 2 * len(names)), dpi=100, layout="constrained")
     figure.suptitle(wrapped(repr(trained), int(11 * width)), fontsize=11, color=INK)
     panels = figure.subplots(len(names), 1, squeeze=False)[:, 0].tolist()
@@ -116,43 +123,35 @@ def _label(panels: Sequence[Any], rows: Sequence[Row], values: Sequence[str], ga
     panels[-1].set_xlabel("answer")
 
 
-def _fed(config: RunConfig, tokens: np.ndarray) -> np.ndarray:
-    """The tokens of the row that ends with the last of the tokens so far."""
-    task = config.task
-    if task.layout == "streams":
-        return tokens[-1:]
-    row = tokens[-task.window :]
-    if task.missing == "token":
-        return np.pad(row, (task.window - len(row), 0), constant_values=task.vocab_size)
-    return row
-
-
-def _start_of_row(trained: Any, state: EchoState) -> Carry:
-    """The state of one row that the next token starts from, `[1, ...]`."""
-    config = trained.config
-    goes_on = config.task.layout == "streams" and int(state.phase) != 0
-    if config.network.stateful or goes_on:
-        return jax.tree.map(lambda leaf: leaf[:1], state.carry)
-    return build_network(config).initial_state(trained.params, 1)
-
-
 @functools.cache
-def _states(config: RunConfig, source: str | None) -> Any:
-    """The compiled states after each of T tokens: params, `[1, ...]`, `[T]` to `[T, ...]`."""
+def _steps(config: RunConfig, source: str | None) -> Any:
+    """The compiled steps of the row that a token ends: params, state, token to fed and states.
+
+    What they were fed is `Rows` of `[T]`; the carry after each step is `[T, ...]`.
+    """
     del source  # of a user's cell, so that another text of it is another program
     network = build_network(config)
 
     @jax.jit
-    def states(params: Params, carry: Carry, tokens: Any) -> Carry:
-        """The carries, stacked over time."""
+    def steps(params: Params, state: EchoState, token: Any) -> tuple[Rows, Carry]:
+        """The row, fed step by step: after the first one each goes on from the carry."""
+        rows, goes_on = online.next_rows(config, state, jnp.asarray(token, jnp.int32)[None])
+        inputs = rows.inputs[0]
+        mask = jnp.ones(inputs.shape, bool) if rows.mask is None else rows.mask[0]
+        goes_on = goes_on | (jnp.arange(len(inputs)) > 0)
 
-        def step(carry: Carry, token: Any) -> tuple[Carry, Carry]:
-            carry, _ = unroll(network, params, carry, token[None, None], None)
+        def step(carry: Carry, x: tuple[Rows, chex.Array]) -> tuple[Carry, Carry]:
+            fed, goes_on = x
+            fed = jax.tree.map(lambda leaf: leaf[None, None], fed)
+            carry, _ = feed(network, goes_on, params, carry, fed)
             return carry, carry
 
-        return jax.lax.scan(step, carry, tokens)[1]
+        fed = Rows(inputs, mask)
+        zero = network.initial_state(params, 1)  # stateless rows have no lane
+        lane = jax.tree.map(lambda x, zero: jnp.concatenate([x, zero])[:1], state.carry, zero)
+        return fed, jax.lax.scan(step, lane, (fed, goes_on))[1]
 
-    return states
+    return steps
 
 
 def _named(states: Carry) -> dict[str, np.ndarray]:

@@ -17,7 +17,9 @@ from echo_jax.studies import linear_probe
 WINDOWS = 500  # sequences in which `follows` changes each input in turn
 PROBED = 1000  # sequences whose states a probe is fitted to; it is tested on as many others
 PROBE_LAGS = 9  # the values 0 to 8 steps back
-STARTS, FED_BACK, STRETCH = 100, 200, 25  # sequences; answers after each; answers in a row
+STARTS = 100  # sequences whose answers are fed back
+FED_BACK = 200  # answers after each
+STRETCH = 25  # answers in a row
 
 
 def other_state(config: RunConfig, dynamic: DynamicParams, params: Params) -> dict[str, jax.Array]:
@@ -94,7 +96,8 @@ def newest(config: RunConfig, dynamic: DynamicParams, params: Params) -> dict[st
     Both are sums over all numbers of the state; the part is the variance of the class means.
     """
     tokens = draw_sequences(dynamic.seed, Purpose.EVALUATION, jnp.arange(PROBED), config.task)
-    network, times = build_network(config), np.asarray(config.task.row_times)
+    network = build_network(config)
+    times = np.asarray(config.task.row_times)
     states = jax.vmap(lambda x: states_around(config, network, dynamic, params, x).after)(tokens)
     states = states.reshape(-1, states.shape[-1])
     fed = jax.nn.one_hot(tokens[:, times].reshape(-1), config.task.vocab_size)

@@ -44,7 +44,8 @@ def loss_and_gradients(config, compute, dtype):
     def loss_of(params, carry):
         batches = data.sequence_batches(jnp.asarray(tokens), config.task, 1)
         batch = jax.tree.map(lambda x: x[-1], batches)
-        _, logits = network.apply(net, params, carry, batch)
+        _, outputs = network.unroll(net, params, carry, *batch.rows)
+        logits = network.target_logits(net, params, outputs, batch.targets)
         return jnp.mean(loss.cross_entropy(logits, batch.targets))
 
     return jax.jit(jax.value_and_grad(loss_of, argnums=(0, 1)))(params, carry)

@@ -8,7 +8,7 @@ from echo_jax.core import loss
 
 cross_entropy = jax.jit(loss.cross_entropy)
 mean_where = jax.jit(loss.mean_where)
-score = jax.jit(loss.score, static_argnums=2)
+token_loss = jax.jit(loss.token_loss, static_argnums=2)
 
 
 def test_cross_entropy_is_minus_the_log_of_the_softmax():
@@ -30,8 +30,10 @@ def test_a_mean_counts_only_what_is_scored():
     assert mean_where(values, np.zeros(3, bool)) == 0
 
 
-def test_the_score_of_values_is_the_squared_error_of_what_was_read_and_of_classes_the_entropy():
+def test_the_loss_of_values_is_the_squared_error_of_what_was_read_and_of_classes_the_entropy():
     read, targets = np.array([[0.3], [1.5]]), np.array([2, 0])
     logits = np.float32(-((read - np.array([0, 0.5, 1])) ** 2))
-    np.testing.assert_allclose(score(logits, targets, "values"), [0.7**2, 1.5**2], rtol=1e-6)
-    np.testing.assert_array_equal(score(logits, targets, "classes"), cross_entropy(logits, targets))
+    np.testing.assert_allclose(token_loss(logits, targets, "values"), [0.7**2, 1.5**2], rtol=1e-6)
+    np.testing.assert_array_equal(
+        token_loss(logits, targets, "classes"), cross_entropy(logits, targets)
+    )

@@ -8,8 +8,8 @@ import pytest
 
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig
 from echo_jax.core import network as n
-from echo_jax.core.carry import enter_batch
-from echo_jax.core.data import Batch, sequence_batches
+from echo_jax.core.carry import feed, start
+from echo_jax.core.data import sequence_batches
 
 
 def small(layout="windows", cell="lstm", stateful=True, **task):
@@ -40,14 +40,13 @@ def random_carry(network, params, batch_size):
 
 def logits_in_order(config, network, params, tokens):
     """Logits of all rows of a sequence, `[rows, V]`, and of streams, `[B * L, V]`."""
-    zero = network.initial_state(params, config.task.batch_size)
 
     def step(carry, batch):
-        carry = enter_batch(carry, zero, config.network.stateful)
-        return n.apply(network, params, carry, batch)
+        carry, fed = feed(network, config.network.stateful, params, carry, batch.rows)
+        return carry, n.target_logits(network, params, fed.outputs, batch.targets)
 
     batches = sequence_batches(tokens, config.task, config.task.lag)
-    _, logits = jax.lax.scan(step, zero, batches)
+    _, logits = jax.lax.scan(step, start(config, network, params), batches)
     return logits.reshape(-1, config.task.vocab_size)
 
 
@@ -77,8 +76,13 @@ EMBEDDED_TOKENS = np.array([[12, 12, 4, 1], [9, 2, 6, 5]])
 def test_a_cell_is_fed_the_rows_of_the_embedding_and_tied_logits_are_products_with_them(cell, tied):
     network, params = embedded(cell, tied=tied)
     carry = random_carry(network, params, 2)
-    batch = Batch(EMBEDDED_TOKENS, None, EMBEDDED_TOKENS[:, :2], None)
-    found_carry, logits = jax.jit(lambda p, c: n.apply(network, p, c, batch))(params, carry)
+
+    @jax.jit
+    def run(params, carry):
+        carry, outputs = n.unroll(network, params, carry, EMBEDDED_TOKENS, None)
+        return carry, n.target_logits(network, params, outputs, EMBEDDED_TOKENS[:, :2])
+
+    found_carry, logits = run(params, carry)
     step, outputs = jax.jit(network.cell.step), []
     readout, embedding = jax.tree.map(np.asarray, (params["readout"], params["embedding"]))
     for tokens in EMBEDDED_TOKENS.T:
@@ -146,7 +150,7 @@ def test_zeroing_means_the_cells_own_initial_carry():
     def third_batch(tokens):
         rows = logits_in_order(config, network, params, tokens)
         batch = jax.tree.map(lambda leaf: leaf[2], sequence_batches(tokens, config.task, 1))
-        _, logits = n.apply(network, params, jnp.ones((2, 6)), batch)
-        return rows[4:6], logits[:, 0]
+        _, outputs = n.unroll(network, params, jnp.ones((2, 6)), *batch.rows)
+        return rows[4:6], n.read_out(network, params, outputs[-1])
 
     chex.assert_trees_all_close(*third_batch(np.arange(12)), atol=1e-6)

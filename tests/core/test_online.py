@@ -8,7 +8,7 @@ import pytest
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, changed
 from echo_jax.core import online
 from echo_jax.core.evaluation import answer_sequence
-from echo_jax.core.loss import score
+from echo_jax.core.loss import token_loss
 from echo_jax.core.network import build_network, init_params
 
 LENGTH, VOCAB, HIDDEN = 23, 10, 6
@@ -135,8 +135,8 @@ def test_evaluation_gives_the_same_answers(config):
     assert np.all(answers.exists[shown])
     assert not np.any(answers.exists[: shown[0]])
     np.testing.assert_array_equal(answers.token[shown], expected.predicted[positions])
-    scored = jax.jit(score, static_argnums=2)
-    loss = scored(answers.logits[shown], TOKENS[times - task.lag], task.framing)
+    loss_of = jax.jit(token_loss, static_argnums=2)
+    loss = loss_of(answers.logits[shown], TOKENS[times - task.lag], task.framing)
     np.testing.assert_allclose(loss, expected.loss[positions], atol=1e-5)
 
 

@@ -79,7 +79,8 @@ def test_training_equals_plain_python_with_optax():
     @jax.jit
     def update(params, opt_state, carry, batch):
         def loss_fn(params):
-            new_carry, logits = network.apply(net, params, carry, batch)
+            new_carry, outputs = network.unroll(net, params, carry, *batch.rows)
+            logits = network.read_out(net, params, outputs[-1])[:, None]
             return jnp.mean(loss.cross_entropy(logits, batch.targets)), new_carry
 
         (value, carry), grads = jax.value_and_grad(loss_fn, has_aux=True)(params)
@@ -128,8 +129,9 @@ def batches_and_gradient(layout):
     def loss(params, state, batches):
         states = []
         for batch in batches:
-            state, logits = network.apply(net, params, state, batch)
+            state, outputs = network.unroll(net, params, state, *batch.rows)
             states.append(state)
+        logits = network.target_logits(net, params, outputs, batch.targets)
         scored = jnp.ones(batch.targets.shape) if batch.scored is None else batch.scored
         probabilities = jax.nn.softmax(logits)
         right = jnp.take_along_axis(probabilities, batch.targets[..., None], -1)[..., 0]

@@ -316,16 +316,19 @@ function showEcho(network) {
 
 // ---------------------------------------------------------------- 2. which row continues which
 
-// Where row B, the first of the second batch, can find x(t-n); as echo_jax/core/target_place.py.
-function placeOf({ window, batch, lag, stateful, through }) {
-  if (lag < window) return { place: "window", back: 0 };
+// Where a row can find x(t-n), in the words of echo_jax/core/target_place.py.
+function placeOf({ length, window, batch, lag, stateful, through }) {
+  if (lag < window) return "window";
   const back = Math.ceil((lag - window + 1) / batch);
-  if (!stateful || back * batch > lag) return { place: "nowhere", back: 0 };
-  return { place: back < through ? "replayed" : "state", back };
+  if (!stateful) return "zeroed";
+  if (back * batch > lag) return "skipped";
+  const batches = Math.floor((length - lag) / batch); // of a sequence
+  if (back >= batches) return "early";
+  return back < through ? "replayed" : "state";
 }
 
 function drawRows(svg, setting, tokens) {
-  const { window, batch, lag, stateful } = setting, { place } = placeOf(setting);
+  const { window, batch, lag, stateful } = setting;
   const cell = 20, high = 30, column = 362 - 12 - (window * cell + 44);
   const first = Math.max(window - 1, lag), picked = batch;
   svg.setAttribute("viewBox", `0 0 362 ${46 + batch * high}`);
@@ -356,7 +359,7 @@ function drawRows(svg, setting, tokens) {
     const y = middle(row), to = column + (row ? 6 : 0);
     add("path", { d: `M${ends} ${y}H${to}m-6 -4l6 4l-6 4`, class: row ? "state" : "state bold" });
   }
-  if (place === "nowhere" && batch > lag) {
+  if (lag >= window && batch > lag) { // the row before has the value, in another lane
     const from = middle(batch - lag), to = middle(picked) + 7;
     add("path", { d: `M${ends} ${from}L${column} ${to}`, class: "expected" });
     const x = ends + 0.3 * (column - ends), y = from + 0.3 * (to - from);
@@ -367,7 +370,7 @@ function drawRows(svg, setting, tokens) {
 function showRows(network, grid) {
   const tokens = Array.from({ length: 40 }, (_, t) => (7 * t + 2) % 10);
   const window = byId("window"), batch = byId("batch");
-  const { lag, stateful, through, chance } = network;
+  const { length, lag, stateful, through, chance } = network;
   window.max = Math.max(5, network.window);
   batch.max = Math.max(6, network.batch, Math.min(lag + 1, 8));
   const measuredAt = (w, b) => grid.find((point) => point.window === w && point.batch === b);
@@ -375,17 +378,19 @@ function showRows(network, grid) {
     window: "In the window. The row reads the value itself, so it can learn to repeat it.",
     replayed: "In the state, and the gradient reaches it there.",
     state: "In the state, but no gradient rewards a row for what the next one is asked for.",
-    nowhere: "Nowhere. The row continues the row beside it, which never saw the value.",
+    skipped: "Nowhere. The row continues the row beside it, which never saw the value.",
+    early: "Nowhere. The value came before the first row of the sequence.",
+    zeroed: "Nowhere. Every batch starts from a zero state.",
   };
   const draw = () => {
-    const setting = { window: +window.value, batch: +batch.value, lag, stateful, through };
-    const { place } = placeOf(setting), point = measuredAt(setting.window, setting.batch);
+    const setting = { length, window: +window.value, batch: +batch.value, lag, stateful, through };
+    const place = placeOf(setting);
+    const point = measuredAt(setting.window, setting.batch);
     byId("window-is").textContent = window.value;
     byId("batch-is").textContent = batch.value;
     drawRows(byId("rows-figure"), setting, tokens);
     byId("place").className = place;
-    byId("place").textContent = place === "nowhere" && !stateful
-      ? "Nowhere. Every batch starts from a zero state." : words[place];
+    byId("place").textContent = words[place];
     byId("measured").textContent = point ? percent(point.accuracy) : "not measured";
     byId("measured-how").textContent = point
       ? `right, ${point.seeds > 1 ? `median of ${point.seeds} seeds` : "one seed"}; `
