@@ -288,8 +288,10 @@ def test_the_bytes_of_constants_are_those_of_arrays_in_the_module():
     assert measure(cell_of()).constant_bytes == 0
 
 
-def test_the_list_of_the_cpu_is_that_of_jaxlib():
-    assert door.KERNELS["cpu"] - door.EVERYWHERE == set(_lapack.registrations())
+def test_every_kernel_that_jaxlib_registers_for_the_cpu_is_let_in():
+    names = set(_lapack.registrations())
+    assert len(names) > 50
+    assert [name for name in names if not door.is_kernel(name, "cpu")] == []
 
 
 LINEAR_ALGEBRA = [
@@ -313,4 +315,4 @@ def test_kernels_of_linear_algebra_are_on_the_list_of_each_platform(platform, ba
         calls = [op for op in door._operations(module) if op.name == "stablehlo.custom_call"]
         called |= {ir.StringAttr(op.attributes["call_target_name"]).value for op in calls}
     assert len(called) >= 4
-    assert called <= door.KERNELS[backend]
+    assert [name for name in called if not door.is_kernel(name, backend)] == []
