@@ -48,7 +48,9 @@ def on_values(own: RunSpec, config: RunConfig) -> RunSpec:
 
     ConfigError where they are too short for it, or it has another number of values.
     """
-    data, size, asked = own.config.data, len(own.values or ()), config.task.vocab_size
+    data = own.config.data
+    size = len(own.values or ())
+    asked = config.task.vocab_size
     with _naming(data):
         if asked not in (TaskConfig.vocab_size, size):
             rule = f"is not the number of different values, {size}"
