@@ -101,7 +101,8 @@ def _kept(cell: Cell) -> str:
     for name, kept in registry.GIVEN.items():
         if kept == cell:
             return name
-    source, block = cell.source, BLOCK if isinstance(cell, Block) else ""
+    source = cell.source
+    block = BLOCK if isinstance(cell, Block) else ""
     module = getattr(source, "__module__", source.__name__)
     title = re.sub(r"\W", "_", source.__name__)
     name = f"{block}{module}:{title}__{1 + len(registry.GIVEN)}"

@@ -42,7 +42,6 @@ class ShiftRegister(nn.RNNCellBase):
     slots: int
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a register without slots."""
         at_least(1, self, "slots")
         super().__post_init__()
 
@@ -135,12 +134,11 @@ class AttentionCache(ProjectedCell):
     sized_by: ClassVar[tuple[str, ...]] = ("slots",)
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a cache without slots or without numbers."""
         at_least(1, self, "slots", "size")
 
     def init(self, key: chex.PRNGKey, input_size: int) -> CacheParams:
-        """Glorot-uniform weights and no bias."""
-        glorot, (c, q, v) = jax.nn.initializers.glorot_uniform(), jax.random.split(key, 3)
+        glorot = jax.nn.initializers.glorot_uniform()
+        c, q, v = jax.random.split(key, 3)
         return CacheParams(
             W_c=glorot(c, (input_size, self.size)),
             W_q=glorot(q, (input_size, self.size)),
@@ -149,11 +147,9 @@ class AttentionCache(ProjectedCell):
         )
 
     def initial_state(self, params: CacheParams, batch_size: int, input_size: int) -> chex.Array:
-        """Empty places, `[B, slots, d]`."""
         return jnp.zeros((batch_size, self.slots, self.size))
 
     def project(self, params: CacheParams, x: chex.Array) -> CacheTerms:
-        """c, and the query over sqrt(d)."""
         return CacheTerms(x @ params.W_c, x @ params.W_q / math.sqrt(self.size))
 
     def recur(
@@ -181,7 +177,6 @@ class FirstWeights(Cell):
 
     @property
     def lstm(self) -> Cell:
-        """The LSTM."""
         return build("lstm", {"features": self.features})
 
     def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:

@@ -64,7 +64,6 @@ class ProjectedCell(Cell):
         return scan_over_time(functools.partial(self.recur, params), state, terms, mask, unroll=1)
 
     def step(self, params: CellParams, state: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
-        """One step, from inputs `[B, F]`."""
         terms = self.project(params, x)
         state, read = self.recur(params, state, terms)
         return state, self.read_out(params, read, terms)

@@ -70,7 +70,8 @@ def build(name: str, args: Mapping[str, Any], found: Any = None) -> Cell:
     cannot be found or built; for a user's cell the message names the line.
     """
     found = cell_class(name) if found is None else found
-    options, size = options_of(found), size_of(found)
+    options = options_of(found)
+    size = size_of(found)
     if size and options[size]:
         args = {size: FEATURES, **args}
     _check_args(name, args, options, size)

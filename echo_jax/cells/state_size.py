@@ -140,10 +140,8 @@ def _option_to_search(written: Any, name: str, given: Mapping[str, Any]) -> str:
         )
     if free := [option for option in sizing if option not in given]:
         return free[0]
-    options = " and ".join(sizing)
-    subject = f"the size of cell {name!r}"
-    rule, fix = f"is given twice, as {options} and {{state_bytes}}", "leave one of the two out"
-    raise ConfigError(None, subject, rule, fix)
+    rule = f"is given twice, as {' and '.join(sizing)} and {{state_bytes}}"
+    raise ConfigError(None, f"the size of cell {name!r}", rule, "leave one of the two out")
 
 
 class Measured(NamedTuple):

@@ -33,8 +33,9 @@ NOT_THE_USERS = (
 def import_cell(name: str) -> Any:
     """Import what `package.module:NAME`, `file.py:NAME` or `file.py` names.
 
-    The current folder is searched first. ConfigError if the import fails or `adapt` takes no such
-    thing; the message names the line of the user's own file, if there is one.
+    The folder of the file, or else the current one, is searched first. ConfigError if the import
+    fails or `adapt` takes no such thing; the message names the line of the user's own file, if
+    there is one.
     """
     place, _, attribute = name.partition(":")
     module_name, folder = module_of(name)
@@ -161,11 +162,11 @@ def is_the_users(file: str) -> bool:
 
 def shown(file: str) -> str:
     """A path, relative to the current folder if it is below that; Cell In[3] of a notebook."""
-    here, shell = Path.cwd(), None
-    if ipython := sys.modules.get("IPython"):
-        shell = ipython.get_ipython()
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
     if shell and (of_notebook := shell.compile.format_code_name(file)):
         return " ".join(of_notebook)
+    here = Path.cwd()
     return str(Path(file).relative_to(here)) if Path(file).is_relative_to(here) else file
 
 

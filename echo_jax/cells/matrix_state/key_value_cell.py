@@ -18,7 +18,6 @@ class KeyValueCell(ProjectedCell):
     sized_with: ClassVar[tuple[str, ...]] = ("key_size", "value_size")
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a key or a value without numbers."""
         at_least(1, self, "key_size", "value_size")
 
     @property
