@@ -58,7 +58,7 @@ class ConfigError(ValueError):
 
 
 class CellRefusedError(ConfigError):
-    """A cell breaks a rule of `cells.door`."""
+    """A cell breaks a rule of `cells.user_cell_check`."""
 
 
 class StorageError(ConfigError):

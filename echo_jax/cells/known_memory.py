@@ -16,8 +16,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from echo_jax.cells.cell_options import at_least
 from echo_jax.cells.interface import Cell, CellParams
-from echo_jax.cells.option_rules import at_least
 from echo_jax.cells.projected_cell import ProjectedCell
 from echo_jax.cells.registry import build
 from echo_jax.cells.scan import Carry

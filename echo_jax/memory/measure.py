@@ -16,9 +16,9 @@ import jax
 import numpy as np
 
 from echo_jax import machine
-from echo_jax.cells.door import Candidate, check_program, check_shapes, constant_bytes
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.state_size import state_bytes
+from echo_jax.cells.user_cell_check import Candidate, check_program, check_shapes, constant_bytes
 from echo_jax.config import is_built_in
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory import protocol, score, training
@@ -65,7 +65,7 @@ def lowered(question: ByLag | ByKey, name: str) -> Programs:
     """The programs of a question about the cell of a name, before they are compiled.
 
     ConfigError, which names the user's line, where the score is no function of the state alone, see
-    `cells.door`, or the cell cannot be trained.
+    `cells.user_cell_check`, or the cell cannot be trained.
     """
     run = Run(np.int32(0), np.float32(0), np.bool_(True))
     init = partial(training.init, question)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from echo_jax.cells import cell_arguments, registry, user_cell
+from echo_jax.cells import cell_options, registry, user_cell
 from echo_jax.cells.adapters.adapt import size_of
 from echo_jax.cells.cell_object import of_object
 from echo_jax.cells.interface import Cell
@@ -57,7 +57,7 @@ def named_cell(
     With a target its options are found that give it a state of so many bytes, and a remark says
     where none is within 10%. ConfigError if it cannot be built.
     """
-    given = cell_arguments.parse(arguments) if isinstance(arguments, str) else dict(arguments)
+    given = cell_options.options_in(arguments) if isinstance(arguments, str) else dict(arguments)
     found = registry.cell_class(name)
     if target is None:
         return stated(name, given, registry.build(name, given, found), size_of(found))

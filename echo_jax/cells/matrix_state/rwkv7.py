@@ -15,9 +15,9 @@ import jax
 import jax.numpy as jnp
 from jax.nn.initializers import orthogonal
 
+from echo_jax.cells.cell_options import at_least, divides
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.norms import unit
-from echo_jax.cells.option_rules import at_least, divides
 from echo_jax.cells.scan import Mask, is_tokens, scan_over_time
 
 EPSILON_NORM = 64e-5  # added to the variance of a head's output

@@ -8,9 +8,9 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from echo_jax.cells.cell_options import divides
 from echo_jax.cells.matrix_state.chunks import in_chunks, out_of_chunks
 from echo_jax.cells.matrix_state.key_value_cell import KeyValueCell
-from echo_jax.cells.option_rules import divides
 from echo_jax.cells.projected_cell import ProjectedCell
 from echo_jax.cells.scan import Mask
 

@@ -1,4 +1,4 @@
-"""Keyword arguments of a cell as a text, as they stand after --cell-args."""
+"""The options of a cell: as a text after --cell-args, and the rules that those of several share."""
 
 import ast
 from typing import Any
@@ -8,8 +8,8 @@ from echo_jax.exceptions import ConfigError
 NOT_PARSED = (SyntaxError, ValueError, TypeError, RecursionError, MemoryError)  # raised by `ast`
 
 
-def parse(text: str) -> dict[str, Any]:
-    """Keyword arguments from a text; ConfigError for any other text.
+def options_in(text: str) -> dict[str, Any]:
+    """The options in a text; ConfigError for any other text.
 
         features=64,rate=0.9,gated=True,shape=(2, 3),kind=full
         {"features": 64, "rate": 0.9, "gated": True, "shape": (2, 3), "kind": "full"}
@@ -45,3 +45,26 @@ def _value(keyword: ast.keyword) -> Any:
             "is neither a number, a word, True, False nor None",
             "put anything else between quotes",
         ) from error
+
+
+def at_least(least: int, cell: Any, *names: str) -> None:
+    """Raise ConfigError where one of these options is below the least value; None passes."""
+    for name in names:
+        value = getattr(cell, name)
+        if value is not None and value < least:
+            raise ConfigError(None, f"{name} {value}", f"is below {least}", f"use {least} or more")
+
+
+def above_zero(cell: Any, *names: str) -> None:
+    """Raise ConfigError where one of these options is not above 0."""
+    for name in names:
+        if not getattr(cell, name) > 0:
+            raise ConfigError(None, f"{name} {getattr(cell, name):g}", "is not above 0", "use more")
+
+
+def divides(cell: Any, name: str, whole: int, parts: str) -> None:
+    """Raise ConfigError unless this option is a count that divides so many parts."""
+    count = getattr(cell, name)
+    if count < 1 or whole % count:
+        rule = f"is no divisor of the {whole} {parts}"
+        raise ConfigError(None, f"{name} {count}", rule, "use one, such as 1")

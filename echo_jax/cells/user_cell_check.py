@@ -1,4 +1,4 @@
-"""The door: what a user's cell must be, by tracing alone. Nothing is compiled or run.
+"""The check of a user's cell, by tracing alone: nothing is compiled or run.
 
     check_shapes    before a run and a card: shapes and types of parameters, carry, output
     check_program   before a score: the program that is measured, and the module that is compiled
