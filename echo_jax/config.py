@@ -17,8 +17,8 @@ from echo_jax.exceptions import ConfigError, shown
 Framing = Literal["classes", "values"]
 Part = Literal["current", "no-context", "context"]
 
-BLOCK = "block:"
-"""Before the name of a cell: a small network around it, see `cells.block`."""
+BLOCK_PREFIX = "block:"
+"""Before the name of a cell: a small network around it, `cells.block.Block`."""
 
 OWN_CELL = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*|[\w./-]*[A-Za-z_]\w*\.py(:[A-Za-z_]\w*)?"
 """The form of the name of a user's cell."""
@@ -26,7 +26,7 @@ OWN_CELL = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*|[\w./-]*[A-Za-z_]\w*\.py(:[A-Za-z_]\w*
 
 def is_built_in(cell: str) -> bool:
     """True for the name of a built-in cell, or of a block around one."""
-    return cell.removeprefix(BLOCK) in CELLS
+    return cell.removeprefix(BLOCK_PREFIX) in CELLS
 
 
 LARGEST = 2**31 - 1  # of every size: jax indexes with 32 bits
@@ -169,7 +169,7 @@ class NetworkConfig:
     def __post_init__(self) -> None:
         """Raise ConfigError for an unknown cell, a size below 1, or an option without effect."""
         check_values(self)
-        pattern = f"({BLOCK})?({'|'.join(CELLS)}|(?!{BLOCK})({OWN_CELL}))"
+        pattern = f"({BLOCK_PREFIX})?({'|'.join(CELLS)}|(?!{BLOCK_PREFIX})({OWN_CELL}))"
         if not (isinstance(self.cell, str) and re.fullmatch(pattern, self.cell)):
             raise ConfigError("cell", self.cell, *_no_cell(self.cell))
         if self.encoding != "embedding":
@@ -464,7 +464,7 @@ def _check_whole(field: str, value: object, maximum: int = LARGEST) -> None:
 def _no_cell(cell: object) -> tuple[str, str]:
     """The rule that a name which is none of a cell breaks, and the fix."""
     name = cell if isinstance(cell, str) else ""
-    bare = name.removeprefix(BLOCK)
+    bare = name.removeprefix(BLOCK_PREFIX)
     block = name.removesuffix(bare)
     file = f"{bare}.py"
     if os.path.isdir(bare):
@@ -476,7 +476,7 @@ def _no_cell(cell: object) -> tuple[str, str]:
     own = "module:NAME or FILE.py for a cell of your own"
     if near := difflib.get_close_matches(bare.lower(), CELLS, n=1):
         return "is unknown", f"did you mean {block}{near[0]}, or {own}"
-    every = f"{', '.join(CELLS)}, or {own}, or {BLOCK}CELL for a block around any of them"
+    every = f"{', '.join(CELLS)}, or {own}, or {BLOCK_PREFIX}CELL for a block around any of them"
     return "is unknown", f"use one of {every}"
 
 

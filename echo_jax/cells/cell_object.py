@@ -18,7 +18,7 @@ from echo_jax.cells import registry, user_cell
 from echo_jax.cells.adapters.adapt import BlockOf, adapt, is_cell, options_of, size_of
 from echo_jax.cells.block import Block
 from echo_jax.cells.interface import Cell
-from echo_jax.config import BLOCK, NetworkConfig
+from echo_jax.config import BLOCK_PREFIX, NetworkConfig
 from echo_jax.exceptions import ConfigError, shown
 
 
@@ -102,7 +102,7 @@ def _kept(cell: Cell) -> str:
         if kept == cell:
             return name
     source = cell.source
-    block = BLOCK if isinstance(cell, Block) else ""
+    block = BLOCK_PREFIX if isinstance(cell, Block) else ""
     module = getattr(source, "__module__", source.__name__)
     title = re.sub(r"\W", "_", source.__name__)
     name = f"{block}{module}:{title}__{1 + len(registry.GIVEN)}"
@@ -112,7 +112,7 @@ def _kept(cell: Cell) -> str:
 
 def _of_class(found: Any, args: dict[str, Any]) -> CellObject:
     """The cell of a class or a module; a built-in class has its short name."""
-    inner, block = (found.inner, BLOCK) if isinstance(found, BlockOf) else (found, "")
+    inner, block = (found.inner, BLOCK_PREFIX) if isinstance(found, BlockOf) else (found, "")
     if not is_cell(inner):
         raise ConfigError("cell", shown(inner), *user_cell.what_it_lacks(_name(inner), inner))
     name = block + _name(inner)
@@ -121,7 +121,7 @@ def _of_class(found: Any, args: dict[str, Any]) -> CellObject:
 
 def _name_of(cell: Cell) -> str:
     """The name of what an instance is of."""
-    return BLOCK + _name_of(cell.cell) if isinstance(cell, Block) else _name(cell.source)
+    return BLOCK_PREFIX + _name_of(cell.cell) if isinstance(cell, Block) else _name(cell.source)
 
 
 def _name(written: Any) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from echo_jax.cell_table import CELLS
 from echo_jax.cells.adapters.adapt import BlockOf, adapt, construct, options_of, size_of
 from echo_jax.cells.interface import Cell
-from echo_jax.config import BLOCK, PARTS, NetworkConfig, is_built_in
+from echo_jax.config import BLOCK_PREFIX, PARTS, NetworkConfig, is_built_in
 from echo_jax.exceptions import ConfigError, reason
 
 FEATURES = NetworkConfig.hidden_size
@@ -25,8 +25,8 @@ def cell_class(name: str) -> Any:
     NetworkConfig(cell=name)  # checks the form of the name
     if name in GIVEN:
         return GIVEN[name]
-    if name.startswith(BLOCK):
-        return BlockOf(cell_class(name.removeprefix(BLOCK)))
+    if name.startswith(BLOCK_PREFIX):
+        return BlockOf(cell_class(name.removeprefix(BLOCK_PREFIX)))
     if name in CELLS:
         return CELLS[name].load()
     from echo_jax.cells import user_cell
@@ -47,7 +47,7 @@ def source_digest(name: str) -> str | None:
         return None
     from echo_jax.cells import user_cell
 
-    found = cell_class(name if name in GIVEN else name.removeprefix(BLOCK))
+    found = cell_class(name if name in GIVEN else name.removeprefix(BLOCK_PREFIX))
     written = found if isinstance(found, type | ModuleType) else adapt(found).source
     return user_cell.source_digest(written)
 

@@ -17,7 +17,7 @@ from typing import Any
 import jax
 
 from echo_jax.cells.adapters.adapt import KINDS, REQUIRED, is_cell
-from echo_jax.config import BLOCK, SETTINGS
+from echo_jax.config import BLOCK_PREFIX, SETTINGS
 from echo_jax.exceptions import ConfigError, reason
 
 LOADED: dict[str, tuple[ModuleSpec | None, str]] = {}
@@ -124,7 +124,7 @@ def what_it_lacks(name: str, found: Any) -> tuple[str, str]:
 
 def module_of(name: str) -> tuple[str, Path]:
     """The module in the name of a user's cell, and the folder that is searched for it first."""
-    place = name.removeprefix(BLOCK).partition(":")[0]
+    place = name.removeprefix(BLOCK_PREFIX).partition(":")[0]
     if place.endswith(".py"):
         return Path(place).stem, Path(place).resolve().parent
     return place, Path.cwd()

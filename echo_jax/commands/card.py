@@ -21,7 +21,7 @@ from echo_jax import machine
 from echo_jax.cell_table import CELLS
 from echo_jax.cluster import check_spec, workers_of
 from echo_jax.commands import command_line
-from echo_jax.config import BLOCK
+from echo_jax.config import BLOCK_PREFIX
 from echo_jax.exceptions import ConfigError, FolderInUseError, printable
 from echo_jax.host.interrupts import Interrupts, StoppedError
 from echo_jax.memory import protocol
@@ -153,7 +153,7 @@ def list_of_cells() -> str:
     """A line for each built-in cell, with its paper, and for the forms of a name of any cell."""
     known = [(name, cell.title, cell.paper) for name, cell in CELLS.items()]
     others = [
-        (f"{BLOCK}CELL", "a small network around any cell", "-"),
+        (f"{BLOCK_PREFIX}CELL", "a small network around any cell", "-"),
         ("module:NAME, FILE.py", "a cell of your own", "docs/your-own-cell.md"),
     ]
     return text_tables.table([("--cell", "cell", "paper"), *known, *others], left=(0, 1, 2))

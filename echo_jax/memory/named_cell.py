@@ -11,7 +11,7 @@ from echo_jax.cells.adapters.adapt import size_of
 from echo_jax.cells.cell_object import of_object
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.state_size import sized
-from echo_jax.config import BLOCK, is_built_in
+from echo_jax.config import BLOCK_PREFIX, is_built_in
 from echo_jax.exceptions import ConfigError, shown
 from echo_jax.memory.protocol import KEYS
 
@@ -37,7 +37,7 @@ class NamedCell(NamedTuple):
     @property
     def card_name(self) -> str:
         """A name for its card, such as MyCell-rate-0.9."""
-        block = "block-" if self.name.startswith(BLOCK) else ""
+        block = "block-" if self.name.startswith(BLOCK_PREFIX) else ""
         own = block + Path(self.name.rpartition(":")[2]).stem
         words = [own, *(f"{name}-{x}" for name, x in self.named_by.items())]
         return re.sub(r"[^\w.-]+", "-", "-".join(words))
@@ -45,7 +45,7 @@ class NamedCell(NamedTuple):
     @property
     def source(self) -> str | None:
         """The SHA-256 of the file of a user's cell; None for a cell of the package."""
-        own = is_built_in(self.name) or self.name.removeprefix(BLOCK).startswith("echo_jax.")
+        own = is_built_in(self.name) or self.name.removeprefix(BLOCK_PREFIX).startswith("echo_jax.")
         return None if own else user_cell.source_digest(self.cell.source)
 
 

@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from echo_jax import statistics
-from echo_jax.config import BLOCK
+from echo_jax.config import BLOCK_PREFIX
 from echo_jax.memory.card import BitsByKey, BitsByLag, Card
 from echo_jax.memory.protocol import Configuration
 from echo_jax.report import text_tables
@@ -55,12 +55,12 @@ UNKNOWN = "-"
 
 def track(card: Card) -> str:
     """`block` for a cell in a block, else `bare`."""
-    return "block" if card.cell.name.startswith(BLOCK) else "bare"
+    return "block" if card.cell.name.startswith(BLOCK_PREFIX) else "bare"
 
 
 def cell_of(card: Card) -> str:
     """The name of the cell, without that of the block, a module or a file."""
-    return PurePath(card.cell.name.removeprefix(BLOCK).rpartition(":")[2]).stem
+    return PurePath(card.cell.name.removeprefix(BLOCK_PREFIX).rpartition(":")[2]).stem
 
 
 def labels_of(cards: Sequence[Card]) -> list[str]:
