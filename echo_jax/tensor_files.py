@@ -16,7 +16,7 @@ import numpy as np
 from safetensors import numpy as safetensors
 
 import echo_jax
-from echo_jax import atomic_files, machine
+from echo_jax import atomic_files, environment
 from echo_jax.exceptions import ConfigError, StorageError, shown
 
 DTYPES = frozenset(
@@ -75,7 +75,7 @@ def read(path: Path, shapes: Any, fix: str) -> tuple[Any, dict[str, Any]]:
     refused before it is read.
     """
     size = size_of(shapes)
-    machine.check_memory(size)
+    environment.check_memory(size)
     data = atomic_files.read_bytes(path, size + OVERHEAD, fix=fix)
     try:
         about = _about(data)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from echo_jax import machine
+from echo_jax import environment
 from echo_jax.cell_table import CELLS
 from echo_jax.cluster import check_spec, workers_of
 from echo_jax.commands import command_line
@@ -195,7 +195,7 @@ def make_cards(command: CardCommand) -> None:
     """Build and check every cell, then make one card after the other."""
     from echo_jax.host import compilation_cache
 
-    machine.use_cpu_devices(1, THREADS)  # each thread trains a run, on the same device
+    environment.use_cpu_devices(1, THREADS)  # each thread trains a run, on the same device
     compilation_cache.use_compilation_cache(command.compilation_cache)
     requests = requested(command)
     unfinished = [run for request in requests for run in request.missing]

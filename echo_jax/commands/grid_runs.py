@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from echo_jax import atomic_files, machine
+from echo_jax import atomic_files, environment
 from echo_jax.cluster import Here, Workers, check_spec, workers_of
 from echo_jax.config import RunConfig
 from echo_jax.exceptions import ConfigError, printable
@@ -135,7 +135,7 @@ def plan(waiting: Mapping[str, Sequence[GridPoint]], cluster: str | None) -> str
     if not lines:
         return "All grid points have results already."
     where = f" of this machine; workers of {cluster} share it" if cluster else ""
-    lines.append(f"To run: about {minutes(total)} min in all, {machine.cores()} cores{where}.")
+    lines.append(f"To run: about {minutes(total)} min in all, {environment.cores()} cores{where}.")
     return "\n".join(lines)
 
 
@@ -144,7 +144,7 @@ def workers_for(
 ) -> contextlib.AbstractContextManager[Workers | None]:
     """The workers of `--cluster` for some grid points; None for this process, and without any."""
     if points and spec is None:
-        machine.use_cpu_devices(None)
+        environment.use_cpu_devices(None)
         compilation_cache.use_compilation_cache()
     return workers_of(spec, points, interrupts, {point.config.network.cell for point in points})
 
@@ -185,7 +185,7 @@ def seconds_of(points: Sequence[GridPoint]) -> float:
         config = point.config
         measures = sum(0.5 if name == "probe" else 0.1 for name in point.measures)
         updates = config.training.sequences * config.task.updates_per_sequence
-        rounds = -(-config.seeds // machine.cores())
+        rounds = -(-config.seeds // environment.cores())
         training = rounds * updates * _microseconds(config) / 1e6
         seconds += 1.0 + measures * config.seeds + training
     return seconds

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 import tyro
 
-from echo_jax import machine
+from echo_jax import environment
 from echo_jax.commands import command_line, flags
 from echo_jax.commands.grid_runs import Folder, GridOptions, run_studies
 from echo_jax.config import (
@@ -198,8 +198,8 @@ def checked(study: Study) -> Study:
     from echo_jax.core.network import build_network
 
     for point in study.points:
-        machine.check_memory(seed_parts.at_once(point) * point.config.least_bytes)
-    machine.use_cpu_devices(None)  # before a user's file uses jax
+        environment.check_memory(seed_parts.at_once(point) * point.config.least_bytes)
+    environment.use_cpu_devices(None)  # before a user's file uses jax
     points = study.points
     if points[0].config.data.file is not None:
         from echo_jax.runs import own_data

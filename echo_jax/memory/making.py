@@ -19,7 +19,7 @@ from typing import NamedTuple, get_args
 import jax
 import numpy as np
 
-from echo_jax import atomic_files, machine
+from echo_jax import atomic_files, environment
 from echo_jax.cells import registry
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.state_size import state_bytes
@@ -87,7 +87,7 @@ def new_card(name: str, named: NamedCell, plan: Plan) -> Card:
         seeds=list(plan.seeds),
         configuration=list(plan.configurations),
         date=datetime.datetime.now(datetime.UTC).date(),
-        versions=machine.versions(),
+        versions=environment.versions(),
         remarks=list(named.remarks),
     )
 
@@ -193,7 +193,7 @@ def rows_here(
     measurement = Measurement(named.cell, named.name, questions)
     with contextlib.closing(rows(measurement, missing, progressed)) as coming:
         for row in coming:
-            yield row, machine.device()
+            yield row, environment.device()
 
 
 def rows_on_workers(
@@ -216,7 +216,7 @@ def run_of_cell(
     cell: str, args: str, source: str | None, planned: PlannedRun, report: Callable[[int], None]
 ) -> tuple[Row, str]:
     """The row of a run on a worker; the arguments of the cell are JSON."""
-    return _measurement_of(cell, args, source).row(planned, report), machine.device()
+    return _measurement_of(cell, args, source).row(planned, report), environment.device()
 
 
 @functools.lru_cache(maxsize=1)

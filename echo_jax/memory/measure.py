@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, get_args
 import jax
 import numpy as np
 
-from echo_jax import machine
+from echo_jax import environment
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.state_size import state_bytes
 from echo_jax.cells.user_cell_check import Candidate, check_program, check_shapes, constant_bytes
@@ -197,7 +197,7 @@ def rows(
 
 def runs_at_once() -> int:
     """One a core of a CPU; no more than XLA has threads, in which all of a program is computed."""
-    return min(machine.cores(), machine.threads()) if jax.default_backend() == "cpu" else 1
+    return min(environment.cores(), environment.threads()) if jax.default_backend() == "cpu" else 1
 
 
 def weights_digest(params: Any) -> np.ndarray:

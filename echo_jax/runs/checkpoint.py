@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import numpy as np
 
-from echo_jax import atomic_files, machine, tensor_files
+from echo_jax import atomic_files, environment, tensor_files
 from echo_jax.config import LARGEST, is_built_in
 from echo_jax.exceptions import DivergedError, StorageError
 from echo_jax.runs import result
@@ -55,7 +55,7 @@ def load(folder: Path, inputs: RunSpec, shapes: Any) -> Saved | None:
     state, about = load_state(folder, inputs, shapes)
     path = folder / METRICS
     size = about["metrics_bytes"]
-    machine.check_memory(size)
+    environment.check_memory(size)
     fix = f"restore it, or train again with that in {CONFIG}; to predict, it is not needed"
     metrics = atomic_files.read_bytes(path, size, whole=False, fix=fix)
     with contextlib.suppress(ValueError):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from msgspec import UNSET
 
-from echo_jax import atomic_files, machine
+from echo_jax import atomic_files, environment
 from echo_jax.config import RunConfig, changed
 from echo_jax.exceptions import StorageError
 from echo_jax.report.styles import BLUE, GREY, ORANGE, Format, drawing, image
@@ -31,7 +31,7 @@ def read(folder: Path) -> Finished:
     """
     config = run_folder.read_inputs(folder, to_train=False).config
     path = folder / METRICS
-    text = atomic_files.read_bytes(path, machine.memory())
+    text = atomic_files.read_bytes(path, environment.memory())
     try:
         history = History.of_text(config, text)
         if not history.sequences:

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from msgspec import UNSET, UnsetType, field
 
-from echo_jax import atomic_files, machine, statistics
+from echo_jax import atomic_files, environment, statistics
 from echo_jax.config import RunConfig, changed, to_dict
 from echo_jax.core import chance
 from echo_jax.core.data import Corpus
@@ -204,7 +204,7 @@ def summarise(
         "updates": config.training.sequences * config.task.updates_per_sequence,
         "by_seed": by_seed,
         "failed": failed,
-        "versions": machine.versions(),
+        "versions": environment.versions(),
         "config": to_dict(config),
     }
     result = msgspec.convert(plain(fields, ".17g"), Result)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
-from echo_jax import atomic_files, machine
+from echo_jax import atomic_files, environment
 from echo_jax.config import RunConfig, from_dict, is_built_in, to_dict
 from echo_jax.exceptions import ConfigError, StorageError, shown
 
@@ -96,7 +96,7 @@ class RunSpec(NamedTuple):
             untrained = corpus.untrained.tolist() if corpus else []
             return Vocabulary(tuple(self.values), frozenset(untrained))
         size = self.config.task.vocab_size
-        machine.check_memory(100 * size)
+        environment.check_memory(100 * size)
         return Vocabulary.of_integers(size)
 
     def corpus(self) -> "Corpus | None":
@@ -176,9 +176,9 @@ def write_config(folder: Path, inputs: RunSpec) -> None:
     path = folder / CONFIG
     made: dict[str, Any] = {
         "format": atomic_files.FORMAT,
-        "versions": machine.versions(),
-        "device": machine.device_kind(),
-        "cores": machine.threads(),
+        "versions": environment.versions(),
+        "device": environment.device_kind(),
+        "cores": environment.threads(),
     }
     if path.exists():
         made = atomic_files.read_json(path)
@@ -233,10 +233,10 @@ def other_bits(folder: Path) -> str | None:
     """Why a run that goes on here may have other bits than where it was begun; None if not."""
     begun = _read_config(folder)
     versions = begun["versions"]
-    here = machine.versions()
+    here = environment.versions()
     pairs = [
-        (begun.get("device"), machine.device_kind()),
-        (f"{begun.get('cores')} cores", f"{machine.threads()} cores"),
+        (begun.get("device"), environment.device_kind()),
+        (f"{begun.get('cores')} cores", f"{environment.threads()} cores"),
         (f"jax {versions.get('jax')}", f"jax {here['jax']}"),
         (f"XLA_FLAGS {versions.get('XLA_FLAGS')}", f"XLA_FLAGS {here.get('XLA_FLAGS')}"),
     ]
@@ -275,7 +275,7 @@ def _read_vocabulary(folder: Path, inputs: RunSpec) -> StoredVocabulary:
     path = folder / VOCABULARY
     size = inputs.config.task.vocab_size
     limit = 2**20 + 12 * LONGEST * size  # the bytes of a character, escaped as a pair, are 12
-    machine.check_memory(limit)
+    environment.check_memory(limit)
     contents = atomic_files.read_json(path, limit=limit)
     signed = [contents.get(name) for name in StoredVocabulary.__struct_fields__]
     if atomic_files.digest_of(signed) != inputs.digests.get(VOCABULARY):

@@ -13,7 +13,7 @@ import jax
 import msgspec
 import numpy as np
 
-from echo_jax import machine
+from echo_jax import environment
 from echo_jax.config import DynamicParams, RunConfig
 from echo_jax.core import many_seeds
 from echo_jax.core.evaluation import Evaluation
@@ -71,8 +71,8 @@ def run_point(
         "measures": point.measures,
         "until_learned": point.until_learned,
         "floors": baselines,
-        "versions": machine.versions(),
-        "device": machine.device(),
+        "versions": environment.versions(),
+        "device": environment.device(),
         "date": datetime.date.today(),
     } | point.source
     return msgspec.convert(run | plain(results), ResultRow)

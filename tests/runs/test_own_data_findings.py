@@ -63,7 +63,7 @@ def train(folder, values, **options):
     """A run on a column."""
     (folder / "my.csv").write_text("n\n" + "\n".join(map(str, values)))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("echo_jax.machine.use_cpu_devices", lambda *_: None)
+        patch.setattr("echo_jax.environment.use_cpu_devices", lambda *_: None)
         return echo_jax.train(csv=folder / "my.csv", **SHORT | options)
 
 

@@ -8,7 +8,7 @@ import pytest
 from run_folders import AVERAGE, OWN, PLAIN, prepared, saved_of, sign_json
 
 import echo_jax
-from echo_jax import atomic_files, machine
+from echo_jax import atomic_files, environment
 from echo_jax.cells import registry
 from echo_jax.config import changed
 from echo_jax.exceptions import ConfigError, StorageError
@@ -82,7 +82,7 @@ def test_bits_may_differ_on_another_number_of_cores(tmp_path):
     run_folder.write_inputs(tmp_path, RunSpec(PLAIN))
     assert run_folder.other_bits(tmp_path) is None
     sign_json(tmp_path / "config.json", cores=77)
-    here = f"{machine.threads()} cores, before '77 cores'"
+    here = f"{environment.threads()} cores, before '77 cores'"
     assert run_folder.other_bits(tmp_path) == f"bits may differ from those of one run: {here}"
 
 
