@@ -24,26 +24,22 @@ CONVOLVED = 4
 
 
 class LayerParams(NamedTuple):
-    """The parameters of a layer of width D around a cell with H outputs."""
+    """The parameters of a layer of width D around a cell with H outputs, whose inputs are `[B, D]`.
+
+    norm and mlp_norm `[D]`, the scales of the RMSNorms before convolution and MLP; conv `[4, D]`,
+    one filter a channel, the newest input first; conv_bias and b `[D]`; W `[H, D]`, W1 `[D, 2D]`,
+    W2 `[2D, D]`.
+    """
 
     norm: chex.Array
-    """[D], the scale of the RMSNorm before the convolution."""
     conv: chex.Array
-    """[4, D], one filter a channel, the newest input first."""
     conv_bias: chex.Array
-    """[D]."""
     cell: Any
-    """The parameters of the cell, whose inputs are `[B, D]`."""
     W: chex.Array
-    """[H, D]."""
     b: chex.Array
-    """[D]."""
     mlp_norm: chex.Array
-    """[D], the scale of the RMSNorm before the MLP."""
     W1: chex.Array
-    """[D, 2D]."""
     W2: chex.Array
-    """[2D, D]."""
 
 
 class BlockParams(NamedTuple):

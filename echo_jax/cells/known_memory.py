@@ -65,9 +65,6 @@ class Memoryless(nn.RNNCellBase):
     output by any older input is zero. The carry is float32 `[B, 1]`.
 
     Parameters: `kernel` W `[F, H]`, glorot-uniform; `bias` b `[H]`, zeros.
-
-    Attributes:
-      features: H, the units.
     """
 
     features: int
@@ -187,5 +184,6 @@ class FirstWeights(Cell):
         return self.lstm.initial_state(params["first"], batch_size, input_size)
 
     def step(self, params: CellParams, state: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
+        # the gradient goes through the carry, and stops at the weights that make it
         carry, _ = self.lstm.step(jax.lax.stop_gradient(params["first"]), state, x)
         return carry, self.lstm.step(params["trained"], state, x)[1]

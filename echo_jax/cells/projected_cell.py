@@ -78,7 +78,8 @@ class ProjectedCell(Cell):
     ) -> tuple[Carry, chex.Array]:
         """All steps; for tokens the terms are rows of a table of V."""
         if is_tokens(xs):
-            table = self.project(params, jnp.eye(len(jax.tree.leaves(params)[0])))
+            values = len(jax.tree.leaves(params)[0])  # the rows of the kernel of the inputs
+            table = self.project(params, jnp.eye(values))
             terms = jax.tree.map(lambda rows: rows[xs], table)
         else:
             terms = self.project(params, xs)

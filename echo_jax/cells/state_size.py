@@ -182,8 +182,7 @@ def _measure(
 def _nearest_two(first_from: Callable[[int], Measured], target: int) -> list[Measured]:
     """The largest state from 1 byte to the target and the smallest above it, where there are such.
 
-    Of values with equal states the smallest is taken. Nothing for a state that does not grow; one
-    that goes on growing has a byte more, at least, for every two of the option.
+    Of values with equal states the smallest is taken; nothing for a state that does not grow.
     """
 
     def bytes_from(n: int) -> int:
@@ -194,11 +193,14 @@ def _nearest_two(first_from: Callable[[int], Measured], target: int) -> list[Mea
         return bisect.bisect_left(range(last), least, lo=1, key=bytes_from)
 
     n = 1
+    # a state that goes on growing has a byte more, at least, for every two of the option
     while bytes_from(n) <= target and n <= 4 * target:
         n *= 2
-    if (most := bytes_from(n)) <= target:
+    if (most := bytes_from(n)) <= target:  # it stopped growing below the target, or never grew
         return [first_from(first_with(most, n))] if most > bytes_from(1) else []
     above = first_with(target + 1, n)
     most = bytes_from(above - 1) if above > 1 else 0
-    below = [first_from(first_with(most, above - 1))] if most else []
-    return [*below, first_from(above)]
+    if not most:  # no state is small enough, but for empty ones
+        return [first_from(above)]
+    # several values may have that state, as where a size is half the option, rounded
+    return [first_from(first_with(most, above - 1)), first_from(above)]

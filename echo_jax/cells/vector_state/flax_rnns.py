@@ -20,11 +20,7 @@ from echo_jax.cells.scan import UNROLLED, Mask, hold, is_tokens
 
 @dataclasses.dataclass(frozen=True)
 class FlaxRNN(Cell):
-    """A cell of Flax of one state h, `[B, H]`, which is its output; over time its own `loop`.
-
-    Attributes:
-      features: H, the units.
-    """
+    """A cell of Flax of one state h, `[B, H]`, which is its output; over time its own `loop`."""
 
     features: int
     has_scan: ClassVar[bool] = True

@@ -28,9 +28,6 @@ class IdentityRNNCell(Cell):
     At the start a non-negative state stays constant, except for what the input adds. State and
     output are h, float32 `[B, H]`, zeros at the start. W is normal with standard deviation 0.001,
     U the identity, b zero.
-
-    Attributes:
-      features: H, the units.
     """
 
     features: int

@@ -173,9 +173,6 @@ class LSTMCell(nn.RNNCellBase):
 
     Parameters: `kernel` `[V, 4H]` glorot-uniform, `recurrent_kernel` `[H, 4H]` orthogonal, both
     over their fused shape, and `bias` `[4H]`, zeros with ones in the forget block.
-
-    Attributes:
-      features: H, the units.
     """
 
     features: int

@@ -32,9 +32,6 @@ class MinGRUCell(DiagonalCell):
     This is the paper's plain variant; its log-space variant applies a nonlinearity to h~ that keeps
     it positive. State and output are h, float32 `[B, H]`. W is glorot-uniform over its whole shape,
     b is zero.
-
-    Attributes:
-      features: H, the units.
     """
 
     features: int
@@ -71,9 +68,6 @@ class MinLSTMCell(DiagonalCell):
 
     This is the paper's plain variant. State and output are h, float32 `[B, H]`. W is
     glorot-uniform, b is zero, as in minGRU.
-
-    Attributes:
-      features: H, the units.
     """
 
     features: int

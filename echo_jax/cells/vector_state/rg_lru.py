@@ -42,9 +42,6 @@ class RGLRUCell(DiagonalCell):
       - W_a and W_x are full matrices; there they have diagonal blocks, one for each head.
       - the initial decay follows the paper; in the code it is a without c whose square is uniform.
       - the first input is scaled like any other; in the code it is not scaled.
-
-    Attributes:
-      features: H, the units.
     """
 
     features: int
