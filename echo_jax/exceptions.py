@@ -86,7 +86,7 @@ def spell(text: str, spelling: Spelling) -> str:
 
     def spelled(match: re.Match[str]) -> str:
         """One of them."""
-        field, value = match[1], match[2]
+        field, value = match.groups()
         if value is None:
             return field if spelling == "argument" else f"--{field.replace('_', '-')}"
         return _with_value(field, value if spelling == "flag" else _literal(value), spelling)

@@ -63,7 +63,7 @@ class RWKV7State(NamedTuple):
     S: chex.Array
 
 
-class Terms(NamedTuple):
+class RWKV7Terms(NamedTuple):
     """The terms that an input adds to a step, each `[..., heads, N]`; the gate is `[..., C]`."""
 
     r: chex.Array
@@ -204,14 +204,14 @@ class RWKV7Cell(Cell):
         last, _ = token_shift(state.x, vectors, mask)
         return RWKV7State(last, matrix), self._read_out(params, read, terms)
 
-    def _terms(self, params: RWKV7Params, products: chex.Array) -> Terms:
+    def _terms(self, params: RWKV7Params, products: chex.Array) -> RWKV7Terms:
         """The terms of inputs, from their products `[..., n]`, shifted and summed."""
         r, p, v, w, a, g = _split(params, products)
         decay = jax.nn.sigmoid(params.w0 + jnp.tanh(w) @ params.w2)
         a = jax.nn.sigmoid(params.a0 + a @ params.a2)
         k = p * (1 + (a - 1) * params.alpha)
         by_head = functools.partial(_by_head, self.heads)
-        return Terms(
+        return RWKV7Terms(
             r=by_head(r),
             w=by_head(jnp.exp(-math.exp(-0.5) * decay)),
             k=by_head(k),
@@ -221,7 +221,7 @@ class RWKV7Cell(Cell):
             gate=jax.nn.sigmoid(g) @ params.g2,
         )
 
-    def _read_out(self, params: RWKV7Params, read: chex.Array, terms: Terms) -> chex.Array:
+    def _read_out(self, params: RWKV7Params, read: chex.Array, terms: RWKV7Terms) -> chex.Array:
         """The outputs `[..., H]`, from S' r `[..., heads, N]`."""
         gain, bias, rho = (
             _by_head(self.heads, leaf) for leaf in (params.gain, params.bias, params.rho)
@@ -231,7 +231,7 @@ class RWKV7Cell(Cell):
         return (terms.gate * mixed.reshape(terms.gate.shape)) @ params.W_o
 
 
-def recur(matrix: chex.Array, terms: Terms) -> tuple[chex.Array, chex.Array]:
+def recur(matrix: chex.Array, terms: RWKV7Terms) -> tuple[chex.Array, chex.Array]:
     """S', and S' r `[B, heads, N]`, from the matrix S, `[B, heads, N, N]`.
 
     Rows and heads share an axis: with two, XLA computes the step again for each sum over v in the
