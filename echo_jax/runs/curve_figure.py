@@ -107,7 +107,7 @@ def _panel(axes: "Axes", values: np.ndarray, colour: str, label: str) -> None:
     kernel = np.full(width, 1 / width)
     means = np.array([np.convolve(curve, kernel, mode="valid") for curve in values])
     at = np.arange(width, sequences + 1)
-    thin = {"color": colour, "alpha": 0.25, "linewidth": 0.7}
+    thin: dict[str, Any] = {"color": colour, "alpha": 0.25, "linewidth": 0.7}
     if len(values) == 1:
         axes.plot(np.arange(1, sequences + 1), values[0], **thin)
     else:

@@ -195,8 +195,9 @@ class DeltaNetCell(KeyValueCell):
         while several devices run: seen with two devices on two cores.
         """
         steps = len(terms.beta)
-        ungated = terms.log_alpha is None
-        log_alpha = jnp.zeros_like(terms.beta) if ungated else terms.log_alpha
+        log_alpha = terms.log_alpha
+        if log_alpha is None:
+            log_alpha = jnp.zeros_like(terms.beta)
         if mask is not None:
             terms = terms._replace(beta=jnp.where(mask[..., None], terms.beta, 0))
             log_alpha = jnp.where(mask[..., None], log_alpha, 0)
