@@ -46,12 +46,8 @@ def of_object(found: Any, args: Mapping[str, Any] | None) -> CellObject:
     if isinstance(found, type | BlockOf | ModuleType):
         return _of_class(found, dict(args or {}))
     if args is not None:
-        raise ConfigError(
-            "args",
-            dict(args),
-            f"is for a class, and this {type(found).__name__} is built already",
-            "give its class, or leave {args} out",
-        )
+        rule = f"is for a class, and this {type(found).__name__} is built already"
+        raise ConfigError("args", dict(args), rule, "give its class, or leave {args} out")
     cell = adapt(found)
     size = size_of(BlockOf(cell.source) if isinstance(cell, Block) else cell.source)
     return CellObject(_name_of(cell), _given(cell), cell, size)
@@ -75,9 +71,8 @@ def in_config(
     named = of_object(found, args)
     units = getattr(named.cell.options, named.size, None) if named.size else None
     if hidden_size not in (None, units):
-        raise ConfigError(
-            "hidden_size", hidden_size, f"is not the size of cell {named.name!r}", "leave it out"
-        )
+        rule = f"is not the size of cell {named.name!r}"
+        raise ConfigError("hidden_size", hidden_size, rule, "leave it out")
     fields = {} if units is None else {"hidden_size": units}
     if named.name == "mlp" and ("delay_line" in (args or {}) or not isinstance(found, type)):
         fields["delay_line"] = named.cell.options.delay_line

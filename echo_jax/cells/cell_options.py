@@ -25,12 +25,8 @@ def options_in(text: str) -> dict[str, Any]:
             args = {keyword.arg: keyword for keyword in found}
             if None not in args and len(args) == len(found):  # no **, and none twice
                 return {str(name): _value(keyword) for name, keyword in args.items()}
-    raise ConfigError(
-        "cell_args",
-        text,
-        "is not of the form name=value,name=value",
-        "write it as in {cell_args=features=64,rate=0.9}",
-    )
+    fix = "write it as in {cell_args=features=64,rate=0.9}"
+    raise ConfigError("cell_args", text, "is not of the form name=value,name=value", fix)
 
 
 def _value(keyword: ast.keyword) -> Any:
@@ -39,12 +35,9 @@ def _value(keyword: ast.keyword) -> Any:
         value = keyword.value
         return value.id if isinstance(value, ast.Name) else ast.literal_eval(value)
     except NOT_PARSED as error:
-        raise ConfigError(
-            "cell_args",
-            ast.unparse(keyword),
-            "is neither a number, a word, True, False nor None",
-            "put anything else between quotes",
-        ) from error
+        rule = "is neither a number, a word, True, False nor None"
+        fix = "put anything else between quotes"
+        raise ConfigError("cell_args", ast.unparse(keyword), rule, fix) from error
 
 
 def at_least(least: int, cell: Any, *names: str) -> None:

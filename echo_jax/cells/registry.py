@@ -55,12 +55,8 @@ def source_digest(name: str) -> str | None:
 def check_source(name: str, expected: str | None) -> None:
     """Raise ConfigError where a user's cell has another text in this process than expected."""
     if expected is not None and source_digest(name) != expected:
-        raise ConfigError(
-            "cell",
-            name,
-            "has another text on this worker than where the command was started",
-            "install the same there, or start the worker anew",
-        )
+        rule = "has another text on this worker than where the command was started"
+        raise ConfigError("cell", name, rule, "install the same there, or start the worker anew")
 
 
 def build(name: str, args: Mapping[str, Any], found: Any = None) -> Cell:
@@ -94,12 +90,8 @@ def build_cell(config: NetworkConfig, window: int) -> Cell:
         return found
     args = {size_of(found) or "features": config.hidden_size} if options_of(found) else {}
     if not args and config.hidden_size not in {x.network.hidden_size for x in PARTS.values()}:
-        raise ConfigError(
-            "hidden_size",
-            config.hidden_size,
-            f"has no effect on cell {config.cell!r}, whose functions have a size of their own",
-            "leave it out",
-        )
+        rule = f"has no effect on cell {config.cell!r}, whose functions have a size of their own"
+        raise ConfigError("hidden_size", config.hidden_size, rule, "leave it out")
     if config.cell == "mlp":
         args["delay_line"] = config.delay_line or window
     return build(config.cell, args, found)

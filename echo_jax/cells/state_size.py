@@ -108,23 +108,15 @@ def sized(name: str, given: Mapping[str, Any], target: int, input_size: int) -> 
     near = _nearest_two(first_from, target)
     if not near:
         others = [each for each in given if each not in BlockOf.own]
-        raise ConfigError(
-            "state_bytes",
-            target,
-            f"has no effect on cell {name!r}, whose state has {first_from(1).bytes} bytes with any "
-            f"{option}",
-            f"leave {' or '.join(['it', *others])} out",
-        )
+        same = f"{first_from(1).bytes} bytes with any {option}"
+        rule = f"has no effect on cell {name!r}, whose state has {same}"
+        raise ConfigError("state_bytes", target, rule, f"leave {' or '.join(['it', *others])} out")
     nearest = min(near, key=lambda each: abs(each.bytes - target))
     fits = abs(nearest.bytes - target) <= TOLERANCE * target
     best = nearest if fits else near[0]
     if not fits and best.bytes > target:
-        raise ConfigError(
-            "state_bytes",
-            target,
-            f"is too few for cell {name!r}, whose smallest state has {best.bytes}",
-            f"use {best.bytes} or more",
-        )
+        rule = f"is too few for cell {name!r}, whose smallest state has {best.bytes}"
+        raise ConfigError("state_bytes", target, rule, f"use {best.bytes} or more")
     return Sized(arguments(best.value), best.bytes, fits)
 
 
@@ -132,12 +124,9 @@ def _option_to_search(written: Any, name: str, given: Mapping[str, Any]) -> str:
     """The first option that sizes the state of a class of cells and is not given."""
     sizing = getattr(written, "sized_by", ()) or tuple(filter(None, [size_of(written)]))
     if not sizing:
-        raise ConfigError(
-            "cell",
-            name,
-            "has no option for its size, which {state_bytes} could find",
-            "make it a class with a field `features`, or leave {state_bytes} out",
-        )
+        rule = "has no option for its size, which {state_bytes} could find"
+        fix = "make it a class with a field `features`, or leave {state_bytes} out"
+        raise ConfigError("cell", name, rule, fix)
     if free := [option for option in sizing if option not in given]:
         return free[0]
     rule = f"is given twice, as {' and '.join(sizing)} and {{state_bytes}}"

@@ -57,12 +57,8 @@ def import_cell(name: str) -> Any:
     digest = source_digest(module)  # of the text as it is now
     if file and file.is_file() and digest != hashlib.sha256(file.read_bytes()).hexdigest():
         # Python loads a module once: new text would not be seen.
-        raise ConfigError(
-            "cell",
-            name,
-            f"has the name or the old text of a module {module_name} that is loaded already",
-            "rename the file, or start Python anew",
-        )
+        rule = f"has the name or the old text of a module {module_name} that is loaded already"
+        raise ConfigError("cell", name, rule, "rename the file, or start Python anew")
     if not is_cell(found):
         raise ConfigError("cell", name, *what_it_lacks(name, found))
     return found
@@ -88,12 +84,8 @@ def keeping_settings(name: str) -> Iterator[None]:
         for option, setting in SETTINGS.items():
             if before.get(option) == setting != (value := jax.config.values.get(option)):
                 jax.config.update(option, setting)
-                raise ConfigError(
-                    "cell",
-                    name,
-                    f"sets {option} to {value}, and all results are computed with {setting}",
-                    "leave that out",
-                )
+                rule = f"sets {option} to {value}, and all results are computed with {setting}"
+                raise ConfigError("cell", name, rule, "leave that out")
 
 
 def source_digest(written: Any) -> str | None:
