@@ -104,7 +104,10 @@ def sized(name: str, given: Mapping[str, Any], target: int, input_size: int) -> 
     def arguments(value: int) -> dict[str, Any]:
         return {**dict.fromkeys(equal, value), **given}
 
-    first_from = _measure(found, name, arguments, option, input_size)
+    def build(value: int) -> Cell:
+        return registry.build(name, arguments(value), found)
+
+    first_from = functools.cache(lambda n: _first_from(n, name, option, build, input_size))
     near = _nearest_two(first_from, target)
     if not near:
         others = [each for each in given if each not in BlockOf.own]
@@ -140,32 +143,20 @@ class Measured(NamedTuple):
     bytes: int
 
 
-def _measure(
-    found: Any,
-    name: str,
-    arguments: Callable[[int], dict[str, Any]],
-    option: str,
-    input_size: int,
-) -> Callable[[int], Measured]:
-    """The function from n to the first value, from n on, that the cell takes."""
-
-    @functools.cache
-    def first_from(n: int) -> Measured:
-        """The first value from n on that the cell takes; ConfigError if there is none near."""
-        refused: list[Exception] = []
-        for value in range(n, n + LARGEST_GAP):
-            try:
-                cell = registry.build(name, arguments(value), found)
-                return Measured(value, state_bytes(cell, input_size).cell)
-            except Exception as error:  # user code may raise anything
-                refused.append(error)
-        if isinstance(refused[0], ConfigError):
-            raise refused[0]
-        rule = f"has no state with {option} {n} ({reason(refused[0])})"
-        fix = "give it other options, or mend it"
-        raise ConfigError("cell", name, rule, fix) from refused[0]
-
-    return first_from
+def _first_from(
+    n: int, name: str, option: str, build: Callable[[int], Cell], input_size: int
+) -> Measured:
+    """The first value of an option, from n on, that a cell takes; ConfigError if none near is."""
+    refused: list[Exception] = []
+    for value in range(n, n + LARGEST_GAP):
+        try:
+            return Measured(value, state_bytes(build(value), input_size).cell)
+        except Exception as error:  # user code may raise anything
+            refused.append(error)
+    if isinstance(refused[0], ConfigError):
+        raise refused[0]
+    rule = f"has no state with {option} {n} ({reason(refused[0])})"
+    raise ConfigError("cell", name, rule, "give it other options, or mend it") from refused[0]
 
 
 def _nearest_two(first_from: Callable[[int], Measured], target: int) -> list[Measured]:
